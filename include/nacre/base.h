@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* base: bytes, room for bytes, errors, wiping. Every other room stands on this one.
+ *
+ * nacre_bytes is borrowed and readable, nacre_room is borrowed and to be filled. A nacre_bytes whose `ptr` is NULL
+ * is *absent*; one with `len` 0 and any other `ptr` is *present and empty*. The two differ where the RFC says so
+ * (ID Context, kid, kid context); everywhere else both count as empty. CONVENTIONS.md has the rules that hold for
+ * every function: ownership, threads, failure. */
+#ifndef NACRE_BASE_H
+#define NACRE_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define NACRE_MUST_USE __attribute__((warn_unused_result))
+#define NACRE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#else
+#define NACRE_MUST_USE
+#define NACRE_PRINTF(fmt, args)
+#endif
+
+typedef struct nacre_bytes {
+    const uint8_t *ptr;
+    size_t len;
+} nacre_bytes;
+
+typedef struct nacre_room {
+    uint8_t *ptr;
+    size_t cap;
+} nacre_room;
+
+#define NACRE_ABSENT ((nacre_bytes){ NULL, 0 })
+
+/* NACRE_STR makes the bytes of a string literal, without its NUL. */
+#define NACRE_STR(literal) ((nacre_bytes){ (const uint8_t *)("" literal), sizeof(literal) - 1 })
+
+/* NACRE_ARRAY makes the bytes, or the room, of a whole uint8_t array. */
+#define NACRE_ARRAY(a) ((nacre_bytes){ (a), sizeof(a) })
+#define NACRE_ROOM(a) ((nacre_room){ (a), sizeof(a) })
+
+static inline nacre_bytes nacre_bytes_of(const uint8_t *ptr, size_t len)
+{
+    nacre_bytes b = { ptr, len };
+    return b;
+}
+
+static inline bool nacre_is_absent(nacre_bytes b)
+{
+    return b.ptr == NULL;
+}
+
+/* nacre_bytes_equal compares lengths and contents, not in constant time: for public data only. */
+bool nacre_bytes_equal(nacre_bytes a, nacre_bytes b);
+
+/* nacre_equal_ct compares `len` bytes in time that depends on `len` alone: for secrets, tags and Echo values. */
+bool nacre_equal_ct(const uint8_t *a, const uint8_t *b, size_t len);
+
+/* nacre_wipe overwrites `len` bytes with zeros in a way that the compiler may not remove. `ptr` may be NULL when
+ * `len` is 0. */
+void nacre_wipe(void *ptr, size_t len);
+
+/* The one list of errors: X(NAME, value, CoAP answer code or 0, exit code of the command line, text).
+ * -1xx: what arrived is at fault. -2xx: the call is at fault, the caller's to fix. -3xx: the state does not allow it
+ * now. -4xx: the machine around us. -5xx: the exchange with the peer.
+ * The CoAP code is what a server answers, where RFC 8613 8.2 gives one. The texts of DECODE, NO_CONTEXT, REPLAY and
+ * PROTECTION_INVALID are the RFC's diagnostic payloads. */
+#define NACRE_ERR_MAP(X)                                                                                               \
+    X(DECODE, -101, 0x82, 4, "Failed to decode COSE")                                /* RFC 8613 8.2 step 2 */         \
+    X(NO_CONTEXT, -102, 0x81, 4, "Security context not found")                       /* RFC 8613 8.2 step 2 */         \
+    X(REPLAY, -103, 0x81, 4, "Replay detected")                                      /* RFC 8613 7.4 */                \
+    X(PROTECTION_INVALID, -104, 0x80, 4, "Decryption failed")                        /* RFC 8613 8.2 step 6 */         \
+    X(REPLAY_ECHO, -105, 0x81, 4, "Replay window unknown, freshness asked for")      /* RFC 8613 B.1.2 */              \
+    X(NOT_PROTECTED, -106, 0x81, 4, "Message has no OSCORE option")                  /* RFC 8613 8.4 step 2 */         \
+    X(MALFORMED, -107, 0x80, 4, "Malformed CoAP message")                            /* RFC 7252 3 */                  \
+    X(CRITICAL_OPTION, -108, 0x82, 4, "Critical option not understood")              /* RFC 7252 5.4.1 */              \
+    X(NO_ROOM, -201, 0xa0, 5, "Output room too small")                                                                 \
+    X(BAD_ARGUMENT, -202, 0, 2, "Argument not allowed")                                                                \
+    X(TOO_LONG, -203, 0x8d, 2, "Longer than allowed")                                                                  \
+    X(UNSUPPORTED, -204, 0, 2, "Not supported")                                                                        \
+    X(NESTED, -205, 0, 2, "Message has an OSCORE option already")                    /* RFC 8613 4.1.3.7 */            \
+    X(NONCE_USED, -206, 0, 5, "The request's nonce was used for an answer already")  /* RFC 8613 8.3 */                \
+    X(BAD_URI, -207, 0, 2, "URI not understood")                                     /* RFC 7252 6 */                  \
+    X(BAD_HEX, -208, 0, 2, "Not a string of hex digit pairs")                                                          \
+    X(CONTEXT_UNAVAILABLE, -301, 0xa3, 4, "Sender sequence numbers are used up")     /* RFC 8613 7.2.1 */              \
+    X(NOT_YET, -302, 0xa3, 5, "Waiting for the store to confirm")                                                      \
+    X(BUSY, -303, 0xa3, 5, "No free place for another exchange")                                                       \
+    X(CRYPTO, -304, 0xa0, 5, "The cryptography library refused")                                                       \
+    X(STALE, -305, 0, 5, "That exchange has ended")                                                                    \
+    X(FILE, -401, 0xa0, 5, "File not usable")                                                                          \
+    X(BAD_CONTEXT, -402, 0, 5, "Context directory not understood")                                                     \
+    X(LOCKED, -403, 0, 5, "Context directory is in use")                                                               \
+    X(NO_MEMORY, -404, 0xa0, 5, "Out of memory")                                                                       \
+    X(ADDRESS, -405, 0, 5, "Address or port not usable")                                                               \
+    X(NO_CREDENTIALS, -406, 0, 4, "No credentials for this URI")                                                       \
+    X(BAD_CREDENTIALS, -407, 0, 5, "Credentials file not understood")                                                  \
+    X(TIMEOUT, -501, 0, 3, "No answer")                                              /* RFC 7252 4.2 */                \
+    X(RESET, -502, 0, 3, "The peer rejected the message (RST)")                      /* RFC 7252 4.2 */                \
+    X(UNREACHABLE, -503, 0, 3, "The peer cannot be reached")                                                           \
+    X(UNAUTHENTICATED, -504, 0, 4, "The peer answered without protection")           /* RFC 8613 8.4 */                \
+    X(ANONYMOUS_HOST, -505, 0, 5, "No address known to name this host")
+
+typedef enum nacre_err {
+    NACRE_OK = 0,
+#define NACRE_ERR_ENUM(name, value, coap, exit_code, text) NACRE_ERR_##name = (value),
+    NACRE_ERR_MAP(NACRE_ERR_ENUM)
+#undef NACRE_ERR_ENUM
+} nacre_err;
+
+/* Names ("NACRE_ERR_REPLAY"), texts ("Replay detected"), the CoAP code a server answers (0: none) and the command
+ * line's exit code for an error. A value that is none of the list gives "NACRE_ERR_?", "unknown error", 0 and 5. */
+const char *nacre_err_name(nacre_err err);
+const char *nacre_err_text(nacre_err err);
+uint8_t nacre_err_coap_code(nacre_err err);
+int nacre_err_exit_code(nacre_err err);
+
+/* nacre_err_is_protection_invalid tells whether `err` belongs to the family "this message cannot be trusted":
+ * DECODE, REPLAY, REPLAY_ECHO, PROTECTION_INVALID. */
+bool nacre_err_is_protection_invalid(nacre_err err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* context: the security context of RFC 8613 3: keys and IDs, sender sequence numbers, the replay window; and the table
+ * in which a server finds the context for a message.
+ *
+ * The life of a context: nacre_context_init derives it from a master secret. Without more, it is volatile: its
+ * numbers start where the parameters say and nobody is asked to store anything, which is right only for keys that die
+ * with the process. With `persistent` set, a store stands behind it: the context says by nacre_context_needs what must
+ * be durable before it goes on, the store makes it so and confirms. nacre_context_wipe ends it. */
+#ifndef NACRE_CONTEXT_H
+#define NACRE_CONTEXT_H
+
+#include <nacre/base.h>
+#include <nacre/crypto.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* RFC 8613 7.2.1: the largest Partial IV, and the last that is used. */
+#define NACRE_SEQ_MAX ((UINT64_C(1) << 40) - 1)
+
+/* ---- Replay window (RFC 8613 7.4) ---------------------------------------------------------------------------------
+ * `size` numbers from `index` on are tracked by one bit each; below are only seen ones. The window moves up just so far
+ * that the highest number seen stays its last. */
+enum { NACRE_REPLAY_DEFAULT = 32, NACRE_REPLAY_MAX = 1024 };
+
+typedef struct nacre_replay {
+    uint64_t index; /* private: the lowest number tracked */
+    uint64_t bits;  /* the bitmap of windows up to 64; number n has bit n mod 64 */
+    uint64_t *words; /* larger windows: the caller's memory; NULL otherwise */
+    uint16_t size;
+    bool known; /* false: uninitialised, nothing is accepted before Echo says what is fresh (RFC 8613 B.1.2) */
+} nacre_replay;
+
+/* nacre_replay_words tells how many uint64_t a window of that size needs from the caller: 0 up to 64. */
+size_t nacre_replay_words(uint16_t size);
+
+/* nacre_replay_init makes an empty window: every number is fresh. `words` has nacre_replay_words(size) elements, and
+ * lives as long as `w`.
+ * NACRE_OK, NACRE_ERR_BAD_ARGUMENT (size 0 or above NACRE_REPLAY_MAX, words missing) */
+NACRE_MUST_USE nacre_err nacre_replay_init(nacre_replay *w, uint16_t size, uint64_t *words);
+
+/* nacre_replay_forget: what was seen is not known any more; nothing is accepted before nacre_replay_set_fresh. */
+void nacre_replay_forget(nacre_replay *w);
+
+/* nacre_replay_set_fresh: `seq` was just seen and is known to be fresh; it and all below count as seen. `seq` is at
+ * most NACRE_SEQ_MAX. */
+void nacre_replay_set_fresh(nacre_replay *w, uint64_t seq);
+
+/* nacre_replay_check says whether `seq` would be accepted, and changes nothing (RFC 8613 8.2 step 3).
+ * NACRE_OK, NACRE_ERR_REPLAY (seen, left of the window, or above NACRE_SEQ_MAX), NACRE_ERR_REPLAY_ECHO (uninitialised) */
+NACRE_MUST_USE nacre_err nacre_replay_check(const nacre_replay *w, uint64_t seq);
+
+/* nacre_replay_accept records `seq` if it is fresh, in one step (RFC 8613 7.4: validating and updating are atomic).
+ * Call it once the AEAD has verified.
+ * NACRE_OK recorded; the others as nacre_replay_check, with `w` unchanged */
+NACRE_MUST_USE nacre_err nacre_replay_accept(nacre_replay *w, uint64_t seq);
+
+/* nacre_replay_export writes the state as {index, bitfield}: bit i of bitfield (bit i%8 of byte i/8) stands for the
+ * number index + i. `bitfield` has (size + 7) / 8 bytes. False when uninitialised: nothing is written. */
+bool nacre_replay_export(const nacre_replay *w, uint64_t *index, uint8_t *bitfield);
+
+/* nacre_replay_import is the reverse, on an initialised window.
+ * NACRE_OK, NACRE_ERR_BAD_ARGUMENT (a bit at or above size, an index above NACRE_SEQ_MAX + 1); `w` unchanged then */
+NACRE_MUST_USE nacre_err nacre_replay_import(nacre_replay *w, uint64_t index, const uint8_t *bitfield, size_t len);
+
+/* ---- Security context (RFC 8613 3.1) ------------------------------------------------------------------------------ */
+enum { NACRE_ECHO_LEN = 8 };
+
+typedef struct nacre_context {
+    const nacre_aead *aead; /* private; see the queries below */
+    const nacre_crypto_ops *ops;
+    void *sender_key, *recipient_key;
+    nacre_bytes id_context; /* the caller's memory */
+    uint64_t next;      /* the next sender sequence number to use */
+    uint64_t confirmed; /* numbers below are durable as possibly used */
+    nacre_replay replay;
+    uint32_t failed; /* decryptions whose tag did not match, saturating */
+    uint16_t chunk;  /* how many numbers to ask for next */
+    uint8_t sender_id_len, recipient_id_len;
+    uint8_t sender_id[NACRE_MAX_ID], recipient_id[NACRE_MAX_ID];
+    uint8_t common_iv[NACRE_MAX_NONCE];
+    uint8_t echo[NACRE_ECHO_LEN];
+    bool has_echo, persistent, window_on_disk, window_lost_wanted;
+} nacre_context;
+
+typedef struct nacre_context_params {
+    int cose_aead;               /* COSE number; 0 means 10, AES-CCM-16-64-128 */
+    nacre_hash hash;             /* NACRE_SHA256 is the default */
+    nacre_secret master_secret;
+    nacre_bytes master_salt;     /* absent and empty are the same (RFC 8613 3.2.1) */
+    nacre_bytes id_context;      /* absent and empty differ; at most 255 bytes; must live as long as the context */
+    nacre_bytes sender_id, recipient_id; /* 0 to nonce length - 6 bytes; must differ; absent counts as empty */
+    uint16_t window;             /* 0 means 32; at most 1024 */
+    uint64_t *window_words;      /* nacre_replay_words(window) elements, or NULL up to 64 */
+    uint64_t next_seq;           /* the first sender sequence number to use, 0 for new keys */
+    bool persistent;             /* a store confirms numbers before they are used (RFC 8613 B.1.1) */
+    uint16_t first_chunk;        /* persistent: how many numbers to ask for first; 0 means 10; doubles up to 10000 */
+    nacre_bytes echo;            /* 8 random bytes: on a server, lets an uninitialised window recover (B.1.2);
+                                    absent: it stays uninitialised */
+} nacre_context_params;
+
+/* nacre_context_key_room tells the room that a context's two prepared keys take with this provider.
+ * NACRE_OK, NACRE_ERR_UNSUPPORTED (the table or the provider does not have the algorithm) */
+NACRE_MUST_USE nacre_err nacre_context_key_room(const nacre_crypto *crypto, int cose_aead, size_t *size, size_t *align);
+
+/* nacre_context_init derives Sender Key, Recipient Key and Common IV (RFC 8613 3.2) and prepares the keys in `keys`,
+ * which must be as large and as aligned as nacre_context_key_room says and live as long as the context. `params` is
+ * not needed afterwards (but what its id_context and window_words point to is).
+ * NACRE_OK                `ctx` is ready; end it with nacre_context_wipe
+ * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider
+ * NACRE_ERR_BAD_ARGUMENT  an ID too long for the nonce, IDs equal, ID Context above 255 bytes, window 0 … 1024 missed,
+ *                         next_seq above NACRE_SEQ_MAX + 1, echo not 8 bytes, key room missing or misaligned
+ * NACRE_ERR_NO_ROOM       `keys` too small
+ * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY  from the provider
+ * On failure `ctx` is all zero and nothing is left to release. */
+NACRE_MUST_USE nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto,
+                                            const nacre_context_params *params, nacre_room keys);
+
+/* nacre_context_wipe releases and wipes keys and state. An all-zero context may be wiped, and wiped again. */
+void nacre_context_wipe(nacre_context *ctx);
+
+/* Queries. */
+nacre_bytes nacre_context_sender_id(const nacre_context *ctx);
+nacre_bytes nacre_context_recipient_id(const nacre_context *ctx);
+nacre_bytes nacre_context_id_context(const nacre_context *ctx); /* absent without one */
+nacre_bytes nacre_context_common_iv(const nacre_context *ctx);
+const nacre_aead *nacre_context_aead(const nacre_context *ctx);
+const nacre_replay *nacre_context_replay(const nacre_context *ctx);
+uint64_t nacre_context_next_seq(const nacre_context *ctx);
+uint32_t nacre_context_failed_decryptions(const nacre_context *ctx);
+
+/* What a persistent context needs from its store, to go on:
+ * reserve      0, or the ceiling that must be durable before numbers below it are used. It is asked for early: the
+ *              context still has numbers left for a while, unless `blocked`
+ * window_lost  a verified request waits: the store must durably forget the replay window it holds (B.1.2) */
+typedef struct nacre_needs {
+    uint64_t reserve;
+    bool window_lost;
+    bool blocked; /* the next protect that needs a number returns NACRE_ERR_NOT_YET */
+} nacre_needs;
+nacre_needs nacre_context_needs(const nacre_context *ctx);
+
+/* nacre_context_confirm_reserved: it is durable that numbers below `ceiling` may have been used. Values below what was
+ * confirmed before change nothing. */
+void nacre_context_confirm_reserved(nacre_context *ctx, uint64_t ceiling);
+
+/* nacre_context_confirm_window_lost: the store does not claim any more to know this context's replay window. */
+void nacre_context_confirm_window_lost(nacre_context *ctx);
+
+/* nacre_context_window_is_stored, for a store that has just loaded: the durable state holds the replay window as known,
+ * so the first verified request must wait for window_lost. */
+void nacre_context_window_is_stored(nacre_context *ctx);
+
+/* nacre_context_set_replay, for a store that loads: the window as persisted; `known` false means uninitialised, and
+ * `bitfield` is not read.
+ * NACRE_OK, or as nacre_replay_import with the context unchanged */
+NACRE_MUST_USE nacre_err nacre_context_set_replay(nacre_context *ctx, bool known, uint64_t index,
+                                                  const uint8_t *bitfield, size_t len);
+
+/* ---- Finding a context (RFC 8613 3.3, 8.2 step 2) -----------------------------------------------------------------
+ * An open-addressing table over slots that the caller gives. Several contexts may have one Recipient ID: the search
+ * yields each, and the caller tries them in turn. */
+typedef struct nacre_table {
+    nacre_context **slots; /* private */
+    size_t num_slots;      /* a power of two */
+    size_t num_contexts;
+} nacre_table;
+
+/* nacre_table_init takes `num_slots` pointers: a power of two, at least a third more than contexts to come.
+ * NACRE_OK, NACRE_ERR_BAD_ARGUMENT */
+NACRE_MUST_USE nacre_err nacre_table_init(nacre_table *table, nacre_context **slots, size_t num_slots);
+
+/* nacre_table_add: NACRE_OK; NACRE_ERR_NO_ROOM (fuller than three quarters); NACRE_ERR_BAD_ARGUMENT (it is in already).
+ * The table borrows the context. */
+NACRE_MUST_USE nacre_err nacre_table_add(nacre_table *table, nacre_context *ctx);
+
+/* nacre_table_remove takes a context out; one that is not in changes nothing. */
+void nacre_table_remove(nacre_table *table, const nacre_context *ctx);
+
+/* nacre_table_find yields the contexts whose Recipient ID is `kid` and that `kid_context` allows: present, it must be
+ * the ID Context; absent, any will do (RFC 8613 5.1: a kid context may be left out). Start with *cursor = 0, call until
+ * NULL. */
+nacre_context *nacre_table_find(const nacre_table *table, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* crypto: the algorithms OSCORE names, and the provider that carries them out.
+ *
+ * nacre writes no cipher and no hash. A provider is a const table of operations over a cryptography library, together
+ * with an instance that belongs to one thread. Nothing is global: every call that needs cryptography takes the
+ * `nacre_crypto` of the thread that calls. Contexts remember the table that prepared their keys. */
+#ifndef NACRE_CRYPTO_H
+#define NACRE_CRYPTO_H
+
+#include <nacre/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    NACRE_MAX_NONCE = 13,  /* bytes, over all AEADs of the table */
+    NACRE_MAX_KEY = 32,
+    NACRE_MAX_TAG = 16,
+    NACRE_MAX_ID = 7,      /* Sender and Recipient ID: nonce length - 6 (RFC 8613 3.3) */
+    NACRE_MAX_HASH = 64,
+    NACRE_MAX_AAD = 40,    /* the Enc_structure of OSCORE with the longest kid and Partial IV (RFC 8613 5.4) */
+};
+
+/* One row of the COSE AEAD table (RFC 9053 4). Names are the ones aiocoap uses in settings.json. */
+typedef struct nacre_aead {
+    int16_t cose;        /* COSE algorithm number, 10 for AES-CCM-16-64-128 */
+    uint8_t key_len;     /* bytes */
+    uint8_t nonce_len;   /* bytes, 7 to 13 */
+    uint8_t tag_len;     /* bytes, 8 or 16 */
+    uint32_t max_len;    /* plaintext bytes in one message, by the algorithm's length field */
+    const char *name;
+} nacre_aead;
+
+/* Lookup by COSE number or by name; NULL when the table has no such row. nacre_aead_at walks the table: NULL ends. */
+const nacre_aead *nacre_aead_by_number(int cose);
+const nacre_aead *nacre_aead_by_name(const char *name);
+const nacre_aead *nacre_aead_at(size_t index);
+
+#define NACRE_AES_CCM_16_64_128 10 /* mandatory to implement, and the default (RFC 8613 3.2) */
+
+/* Hashes for HKDF. Names as in settings.json: "sha256" … */
+typedef enum nacre_hash { NACRE_SHA256 = 0, NACRE_SHA384 = 1, NACRE_SHA512 = 2 } nacre_hash;
+size_t nacre_hash_len(nacre_hash hash); /* 32, 48, 64 bytes */
+const char *nacre_hash_name(nacre_hash hash);
+bool nacre_hash_by_name(const char *name, nacre_hash *hash);
+
+/* One AEAD operation, RFC 5116. seal: `in_len` bytes become in_len + tag_len; open: the reverse. `in` and `out` may be
+ * the same pointer, or must not overlap. `ok` is the result: false on seal means the library failed; on open, that the
+ * tag did not match or the library failed, and then the output room holds nothing of the plaintext. */
+typedef struct nacre_aead_job {
+    const nacre_aead *aead;
+    void *key;            /* as prepared by key_init of the same provider */
+    const uint8_t *nonce; /* aead->nonce_len bytes */
+    nacre_bytes aad;
+    const uint8_t *in;
+    size_t in_len;
+    uint8_t *out;
+    bool ok;
+} nacre_aead_job;
+
+/* A secret: its bytes, or a handle that only the provider understands (a key in a secure element; then `bytes` is
+ * absent). */
+typedef struct nacre_secret {
+    nacre_bytes bytes;
+    uint64_t handle;
+} nacre_secret;
+
+/* What one derived value is made of: HKDF with `hash`, `secret` as input keying material, `salt` (absent: zeros), and
+ * `info` (RFC 8613 3.2.1). */
+typedef struct nacre_derivation {
+    nacre_hash hash;
+    nacre_secret secret;
+    nacre_bytes salt, info;
+} nacre_derivation;
+
+typedef struct nacre_crypto nacre_crypto;
+typedef enum nacre_direction { NACRE_SEAL, NACRE_OPEN } nacre_direction;
+
+typedef struct nacre_crypto_ops {
+    const char *name; /* "openssl" */
+    size_t max_aad;   /* the longest AAD in bytes; 0 for no limit */
+    /* True when prepared keys are only read by seal and open, so that threads may use one key at once. False: whoever
+     * shares a context between threads holds its lock over the whole of protect and unprotect. */
+    bool keys_are_shareable;
+
+    /* Room that a prepared key takes. False: this provider does not have the algorithm. */
+    bool (*key_layout)(const nacre_aead *aead, size_t *size, size_t *align);
+    /* Prepare a key (aead->key_len bytes) in that room. NACRE_OK, NACRE_ERR_UNSUPPORTED, NACRE_ERR_CRYPTO,
+     * NACRE_ERR_NO_MEMORY; nothing to release on failure. */
+    nacre_err (*key_init)(const nacre_crypto *crypto, const nacre_aead *aead, nacre_direction direction, void *key,
+                          const uint8_t *bytes);
+    /* Release what key_init took and wipe the room. */
+    void (*key_release)(const nacre_aead *aead, void *key, size_t size);
+
+    /* HMAC over the parts joined, RFC 2104. `key` may be empty. `mac` has nacre_hash_len bytes. */
+    nacre_err (*hmac)(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes key, const nacre_bytes *parts,
+                      size_t num_parts, uint8_t *mac);
+    /* Where secrets may be handles: derive bytes, and derive a prepared key without showing it. NULL in both places
+     * means that the core does HKDF over `hmac` and key_init itself. */
+    nacre_err (*derive)(const nacre_crypto *crypto, const nacre_derivation *d, uint8_t *out, size_t len);
+    nacre_err (*key_derive)(const nacre_crypto *crypto, const nacre_aead *aead, nacre_direction direction, void *key,
+                            const nacre_derivation *d);
+
+    /* A burst; each job succeeds or fails by itself. Jobs of one burst may differ in algorithm and key. */
+    void (*seal_many)(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs);
+    void (*open_many)(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs);
+} nacre_crypto_ops;
+
+struct nacre_crypto {
+    const nacre_crypto_ops *ops;
+    void *instance; /* of one thread; what it is, is the provider's business */
+};
+
+/* nacre_seal and nacre_open do one operation: a burst of one. */
+static inline bool nacre_seal(const nacre_crypto *crypto, nacre_aead_job *job)
+{
+    crypto->ops->seal_many(crypto, &job, 1);
+    return job->ok;
+}
+static inline bool nacre_open(const nacre_crypto *crypto, nacre_aead_job *job)
+{
+    crypto->ops->open_many(crypto, &job, 1);
+    return job->ok;
+}
+
+/* nacre_hkdf is HKDF extract and expand (RFC 5869) over the provider's HMAC; `len` at most 255 hashes.
+ * NACRE_OK; NACRE_ERR_TOO_LONG; what the provider's hmac returns. On failure `out` is wiped. */
+NACRE_MUST_USE nacre_err nacre_hkdf(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes secret, nacre_bytes salt,
+                                    nacre_bytes info, uint8_t *out, size_t len);
+
+/* The provider over OpenSSL 3 (in libnacre, not in the core). nacre_openssl_open makes an instance for the calling
+ * thread; close it with nacre_openssl_close, after the contexts that it prepared keys for.
+ * NACRE_OK, NACRE_ERR_NO_MEMORY, NACRE_ERR_CRYPTO (an algorithm is missing from the library, say by FIPS policy) */
+NACRE_MUST_USE nacre_err nacre_openssl_open(nacre_crypto *crypto);
+void nacre_openssl_close(nacre_crypto *crypto);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* endpoint: CoAP's message layer and the OSCORE transport in it, without any I/O (RFC 7252 4 and 5, RFC 8613 8).
+ *
+ * The driver brings datagrams and the time, takes events, hands datagrams out, and asks when it is wanted next:
+ *
+ *     nacre_endpoint_receive_many   what arrived; the bytes are borrowed until the next receive_many
+ *     nacre_endpoint_next_event     requests to answer, answers, failures, what a store must do; until it says false
+ *     nacre_endpoint_respond, nacre_endpoint_request     what the application wants
+ *     nacre_endpoint_transmit_many  what to send; until it gives 0
+ *     nacre_endpoint_deadline       when to call nacre_endpoint_expire at the latest
+ *
+ * All of it lives in one block of memory from the caller, cut into pools by the configuration; nothing is allocated
+ * later. Time is milliseconds of any clock that never goes back. One endpoint belongs to one thread. */
+#ifndef NACRE_ENDPOINT_H
+#define NACRE_ENDPOINT_H
+
+#include <nacre/base.h>
+#include <nacre/coap.h>
+#include <nacre/context.h>
+#include <nacre/crypto.h>
+#include <nacre/oscore.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where a datagram comes from or goes to: opaque to the endpoint, compared byte by byte. The driver makes it; for UDP it
+ * holds the socket address (nacre/io.h). */
+typedef struct nacre_address {
+    uint8_t len; /* bytes used; 0: no address */
+    uint8_t bytes[31];
+} nacre_address;
+bool nacre_address_equal(const nacre_address *a, const nacre_address *b);
+
+/* Randomness, for message IDs, tokens and timers: fills `out` with `len` unpredictable bytes; cannot fail. */
+typedef struct nacre_random {
+    void (*fill)(void *self, uint8_t *out, size_t len);
+    void *self;
+} nacre_random;
+
+/* RFC 7252 4.8; all zero gives the RFC's defaults. */
+typedef struct nacre_timing {
+    uint32_t ack_timeout_ms;           /* 2000 */
+    uint32_t ack_random_factor_milli;  /* 1500: the first wait is 1 to 1.5 times ack_timeout_ms */
+    uint8_t max_retransmit;            /* 4; 255 means none */
+    uint32_t answer_timeout_ms;        /* for an answer after the request was acknowledged, or to a NON: 93000 */
+    uint32_t exchange_lifetime_ms;     /* for how long duplicates are recognised: 247000 */
+} nacre_timing;
+
+typedef struct nacre_endpoint nacre_endpoint;
+
+typedef struct nacre_endpoint_config {
+    size_t max_message;    /* the largest datagram, sent or received, in bytes; 0 means 1280 */
+    uint16_t num_requests; /* own requests in flight; 0 means 16 */
+    uint16_t num_answers;  /* requests of others remembered for duplicates, with their answers; 0 means 64. When all are
+                              in use the oldest answered one gives way, and a duplicate of it is then left to the
+                              replay window */
+    uint16_t burst;        /* datagrams taken by one receive_many; 0 means 32 */
+    nacre_timing timing;
+    const nacre_table *contexts; /* whom requests may come from; NULL: protected requests get 4.01. Borrowed; may grow
+                                    and shrink between calls */
+    nacre_crypto crypto;   /* copied; its instance is borrowed */
+    nacre_random random;
+} nacre_endpoint_config;
+
+/* nacre_endpoint_size tells how many bytes of memory an endpoint of that configuration takes (0: not possible). The
+ * memory must be aligned as malloc aligns. */
+size_t nacre_endpoint_size(const nacre_endpoint_config *config);
+
+/* nacre_endpoint_init: NACRE_OK; NACRE_ERR_NO_ROOM (memory too small); NACRE_ERR_BAD_ARGUMENT (a max_message below 64
+ * or above 65535, no random, no crypto). */
+NACRE_MUST_USE nacre_err nacre_endpoint_init(nacre_endpoint **ep, void *memory, size_t size,
+                                             const nacre_endpoint_config *config);
+
+/* nacre_endpoint_wipe overwrites all that passed through. Exchanges in flight end without an event. */
+void nacre_endpoint_wipe(nacre_endpoint *ep);
+
+/* An exchange, by number: of a request that we sent, or of one that we are to answer. Numbers are not used again soon; an
+ * ended one is recognised (NACRE_ERR_STALE). 0 is never an exchange. */
+typedef uint32_t nacre_exchange;
+
+typedef struct nacre_datagram {
+    nacre_address peer;
+    nacre_bytes bytes;
+} nacre_datagram;
+
+/* nacre_endpoint_receive_many takes up to `burst` datagrams (returns how many) that arrived at `now_ms`: it parses,
+ * recognises duplicates before OSCORE (RFC 7252 4.5), finds contexts, decrypts, and queues events. Call it only when
+ * next_event has said false. Malformed datagrams are dropped or answered with RST, unprotected answers to protected
+ * requests never end an exchange as an answer. */
+size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms);
+
+typedef enum nacre_event_kind {
+    NACRE_EVENT_REQUEST = 1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many */
+    NACRE_EVENT_RESPONSE,    /* the answer to our request; the exchange has ended */
+    NACRE_EVENT_FAILED,      /* our request ended without an answer: `err` says why; the exchange has ended. With
+                                NACRE_ERR_UNAUTHENTICATED `message` is what came without protection: a hint, no more */
+    NACRE_EVENT_PERSIST,     /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
+                                nacre_endpoint_confirmed */
+} nacre_event_kind;
+
+typedef struct nacre_event {
+    nacre_event_kind kind;
+    nacre_err err;
+    nacre_exchange exchange;
+    nacre_context *context;  /* NULL: not protected */
+    nacre_address peer;
+    nacre_message message;   /* plain; valid until the next receive_many */
+    void *user;              /* as given to nacre_endpoint_request */
+} nacre_event;
+
+/* nacre_endpoint_next_event: false when there is none. */
+bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event);
+
+/* nacre_endpoint_request starts an exchange. From `plain` it takes type (CON or NON), code, options and payload; token
+ * and MID are the endpoint's. With `context` the request is protected, when it is transmitted; without, it goes in clear.
+ * The context is borrowed until the exchange ends. It ends with one event: RESPONSE or FAILED. An answer 4.01 with Echo
+ * that is protected is answered once by repeating the request with the Echo value (RFC 8613 B.1.2).
+ * NACRE_OK                `exchange` is set
+ * NACRE_ERR_BUSY          num_requests are in flight: try after one has ended
+ * NACRE_ERR_TOO_LONG      does not fit max_message when protected
+ * NACRE_ERR_BAD_ARGUMENT  no request code, type ACK or RST, an OSCORE option in a plain message for a context */
+NACRE_MUST_USE nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,
+                                                nacre_context *context, const nacre_message *plain, void *user);
+
+/* nacre_endpoint_cancel ends an exchange of ours without an event; a late answer gets RST or is dropped. */
+void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);
+
+/* nacre_endpoint_respond answers a request: code, options and payload from `plain`. The answer is protected when the
+ * request was, piggybacked when that was a CON, and kept for duplicates.
+ * NACRE_OK; NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no response code); NACRE_ERR_TOO_LONG (the exchange stays open: answer
+ * with something shorter) */
+NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain);
+
+/* nacre_endpoint_ignore ends a request that is not to be answered; a CON gets an empty ACK. */
+void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
+
+/* nacre_endpoint_confirmed: the store served what a PERSIST event asked for; what waited goes on. With `err` not
+ * NACRE_OK the store failed: our requests that wait on the context end with it, requests of others get a plain 5.03. */
+void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err);
+
+/* nacre_endpoint_context_gone: a context is about to be wiped; its exchanges end with NACRE_ERR_NO_CONTEXT. */
+void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context);
+
+/* nacre_endpoint_unreachable: the driver learned (ICMP) that nothing sent to `peer` arrives; requests to it that have
+ * not been acknowledged end with NACRE_ERR_UNREACHABLE. */
+void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer);
+
+/* One datagram to send. The driver gives room; the endpoint sets peer and bytes (at the start of the room). */
+typedef struct nacre_outgoing {
+    nacre_room room; /* at least max_message bytes */
+    nacre_address peer;
+    nacre_bytes bytes;
+} nacre_outgoing;
+
+/* nacre_endpoint_transmit_many protects and writes what is to be sent at `now_ms`, up to `num` datagrams; returns how
+ * many. Timers start here. */
+size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, size_t num, uint64_t now_ms);
+
+/* nacre_endpoint_deadline: the time at which nacre_endpoint_expire wants to be called; UINT64_MAX for never. */
+uint64_t nacre_endpoint_deadline(const nacre_endpoint *ep);
+
+/* nacre_endpoint_expire does what is due: queues retransmissions for transmit_many, and events for what timed out. */
+void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms);
+
+/* Counters, since init. */
+typedef struct nacre_endpoint_stats {
+    uint64_t received, malformed, duplicates, replays, unprotect_failures, no_context, requests, responses, retransmitted,
+        sent, dropped;
+} nacre_endpoint_stats;
+nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep);
+
+/* ---- Site: resources and who may ask for them -----------------------------------------------------------------------
+ * A site answers requests by path. A resource is OSCORE-only unless it says otherwise: a plain request for it gets 4.01. */
+typedef struct nacre_request {
+    const nacre_message *message; /* plain, with all its options */
+    nacre_context *context;       /* who asked: the context that verified the request; NULL for a plain one */
+    const nacre_address *peer;
+    const char *path;             /* "/a/b" (nacre_path_text) */
+} nacre_request;
+
+/* A handler fills this; it starts as 5.00 without options and payload. */
+typedef struct nacre_response {
+    uint8_t code;
+    nacre_options options;
+    nacre_bytes payload; /* must live until the handler's caller has sent it: static, or in `room` */
+    nacre_room room;     /* for payloads made on the fly: 1024 bytes */
+} nacre_response;
+
+/* nacre_response_text: code, Content-Format 0 and a payload copied into the response's room (cut off at its end). */
+void nacre_response_text(nacre_response *response, uint8_t code, const char *text);
+
+typedef void (*nacre_handler)(void *user, const nacre_request *request, nacre_response *response);
+
+enum {
+    NACRE_RESOURCE_PLAIN = 1,   /* plain requests are served too */
+    NACRE_RESOURCE_SUBTREE = 2, /* also every path below this one */
+    NACRE_RESOURCE_HIDDEN = 4,  /* not in /.well-known/core */
+};
+typedef struct nacre_resource {
+    const char *path; /* "/hello" */
+    nacre_handler handler;
+    void *user;
+    unsigned flags;
+} nacre_resource;
+
+/* nacre_site_answer makes the answer for a request event and hands it to the endpoint: the resource with that path, or the
+ * longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, 4.01 for a plain
+ * request to an OSCORE-only resource, /.well-known/core with `osc` on OSCORE-only links. Errors as
+ * nacre_endpoint_respond; the exchange is answered or ignored in any case. */
+NACRE_MUST_USE nacre_err nacre_site_answer(const nacre_resource *resources, size_t num_resources, nacre_endpoint *ep,
+                                           const nacre_event *event);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

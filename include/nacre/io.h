@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* io: the only sockets, clock and entropy (POSIX), and a client and a server on top for programs that want ten lines.
+ *
+ * nacre_udp moves bursts of datagrams; nacre_loop drives one endpoint over one UDP socket; nacre_client and nacre_server
+ * own such a loop, a crypto instance and context directories. Each belongs to one thread. */
+#ifndef NACRE_IO_H
+#define NACRE_IO_H
+
+#include <nacre/base.h>
+#include <nacre/coap.h>
+#include <nacre/endpoint.h>
+#include <nacre/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+const char *nacre_version(void); /* "0.1.0" */
+
+uint64_t nacre_clock_ms(void); /* monotonic */
+nacre_random nacre_entropy(void); /* the system's; ends the process when the system has none */
+
+/* ---- UDP over IPv4 and IPv6 ----------------------------------------------------------------------------------------- */
+
+/* nacre_address_resolve turns "::1", "127.0.0.1", "[::1]:5683", "host:port" or "host" into an address (the first that the
+ * system's resolver gives). NACRE_OK, NACRE_ERR_ADDRESS with `why`. */
+NACRE_MUST_USE nacre_err nacre_address_resolve(nacre_address *address, const char *host_and_port, uint16_t default_port,
+                                               nacre_detail *why);
+/* nacre_address_text writes "[::1]:5683" or "127.0.0.1:5683". */
+void nacre_address_text(const nacre_address *address, char text[72]);
+
+typedef struct nacre_udp nacre_udp;
+/* nacre_udp_open binds to `local` (length 0: any port, dual stack). NACRE_ERR_ADDRESS names address and reason. */
+NACRE_MUST_USE nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_detail *why);
+void nacre_udp_close(nacre_udp *udp);
+int nacre_udp_fd(const nacre_udp *udp); /* for poll */
+nacre_address nacre_udp_local(const nacre_udp *udp);
+
+/* ---- A loop ---------------------------------------------------------------------------------------------------------- */
+
+/* Called for every event of the endpoint but PERSIST, which the loop serves from the stores added to it. */
+typedef void (*nacre_on_event)(void *user, nacre_endpoint *ep, const nacre_event *event);
+
+/* Called with every datagram that crosses the socket, for -v and tests. */
+typedef void (*nacre_on_datagram)(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes);
+
+typedef struct nacre_loop nacre_loop;
+/* nacre_loop_open takes over neither `udp` nor what `config` borrows. config->random may be empty: the system's. */
+NACRE_MUST_USE nacre_err nacre_loop_open(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
+                                         nacre_on_event on_event, void *user, nacre_detail *why);
+void nacre_loop_close(nacre_loop *loop);
+nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop);
+void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user);
+
+/* nacre_loop_add_store: this store serves that context. NACRE_OK, NACRE_ERR_NO_MEMORY. */
+NACRE_MUST_USE nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store store);
+void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx);
+
+/* nacre_loop_step waits until something is to be done, at most `max_wait_ms`, and does it. NACRE_OK; NACRE_ERR_ADDRESS when
+ * the socket failed for good. A store's failure goes to the exchanges that waited, its text to nacre_loop_store_failure. */
+NACRE_MUST_USE nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why);
+const char *nacre_loop_store_failure(const nacre_loop *loop); /* the last one's text; "" for none */
+
+/* ---- A client in ten lines ------------------------------------------------------------------------------------------- */
+typedef struct nacre_client nacre_client;
+
+typedef struct nacre_client_options {
+    const char *context_dir;      /* protect every request with this directory's context, or … */
+    const char *credentials_file; /* … with the one that this file names for the URI. Neither: plain requests */
+    bool non;                     /* send NON instead of CON */
+    uint32_t timeout_ms;          /* for the whole exchange; 0: what CoAP's timers give */
+    nacre_timing timing;
+    nacre_on_datagram on_datagram; /* may be NULL */
+    void (*on_message)(void *user, bool outgoing, bool is_protected, const nacre_message *plain); /* may be NULL */
+    void *user;
+} nacre_client_options;
+
+typedef struct nacre_reply {
+    uint8_t code;
+    bool is_protected;
+    nacre_bytes options, payload; /* live until the next request on this client, or its close */
+} nacre_reply;
+
+NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_client_options *options, nacre_detail *why);
+
+/* nacre_client_request sends one request and waits for its answer. `options` (may be NULL) are added to those that the URI
+ * gives; `payload` may be absent; up to 1024 bytes.
+ * NACRE_OK: `reply` is the peer's answer, whatever its code. NACRE_ERR_NO_CREDENTIALS: a credentials file was given and has
+ * nothing for this URI; nothing was sent. NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _UNAUTHENTICATED (`reply` is then what
+ * came, and nobody vouches for it), _BAD_URI, _ADDRESS, _TOO_LONG, _CONTEXT_UNAVAILABLE, _FILE, … with `why`. */
+NACRE_MUST_USE nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
+                                              const nacre_options *options, nacre_bytes payload, nacre_detail *why);
+
+/* nacre_client_close writes the contexts' state back; NACRE_ERR_FILE when that failed (everything is freed all the same). */
+nacre_err nacre_client_close(nacre_client *client, nacre_detail *why);
+
+/* ---- A server in ten lines ------------------------------------------------------------------------------------------- */
+typedef struct nacre_server nacre_server;
+
+/* nacre_server_open binds to `bind` ("[::1]:5683", "127.0.0.1:0"; NULL: port 5683 on every address). */
+NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why);
+/* Clients are who holds the other side of a context directory that was added. */
+NACRE_MUST_USE nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file,
+                                                      nacre_detail *why);
+/* nacre_server_add_resource copies `resource`; its path and user pointer are borrowed. NACRE_OK, NACRE_ERR_NO_MEMORY,
+ * NACRE_ERR_BAD_ARGUMENT (a path without a leading '/', or there already). */
+NACRE_MUST_USE nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource);
+nacre_address nacre_server_local(const nacre_server *server);
+void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user);
+
+/* nacre_server_run serves until nacre_server_stop is called, which a signal handler may do. */
+NACRE_MUST_USE nacre_err nacre_server_run(nacre_server *server, nacre_detail *why);
+void nacre_server_stop(nacre_server *server);
+
+/* nacre_server_close writes the contexts' state back, as nacre_client_close. */
+nacre_err nacre_server_close(nacre_server *server, nacre_detail *why);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* nacre: OSCORE (RFC 8613) for C. This header includes the rooms, in the order in which they stand on each other. */
+#ifndef NACRE_NACRE_H
+#define NACRE_NACRE_H
+
+#include <nacre/base.h>
+#include <nacre/coap.h>
+#include <nacre/crypto.h>
+#include <nacre/context.h>
+#include <nacre/oscore.h>
+#include <nacre/store.h>
+#include <nacre/endpoint.h>
+#include <nacre/io.h>
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* store: where contexts live between runs. Hosted: allocates, and touches files.
+ *
+ * nacre_store is the interface that nacre_context's needs are served through; a flash driver or a database can fill it.
+ * nacre_directory fills it with a directory in aiocoap's layout (secret.json, settings.json, sequence.json, lock). */
+#ifndef NACRE_STORE_H
+#define NACRE_STORE_H
+
+#include <nacre/base.h>
+#include <nacre/context.h>
+#include <nacre/crypto.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What went wrong, for people: one line that says what, where and what to do, without a final dot or newline. Functions
+ * that take a nacre_detail set it whenever they return an error; NULL is allowed. */
+typedef struct nacre_detail {
+    char text[512];
+} nacre_detail;
+
+/* ---- The interface ------------------------------------------------------------------------------------------------ */
+typedef struct nacre_store_ops {
+    /* Make durable that numbers below `ceiling` may be used. NACRE_OK: it is, now. NACRE_ERR_NOT_YET: it will be; the store
+     * calls nacre_context_confirm_reserved itself, later. Anything else: it is not. */
+    nacre_err (*reserve)(void *self, uint64_t ceiling, nacre_detail *why);
+    /* Make durable that the replay window is unknown. Returns alike (nacre_context_confirm_window_lost). */
+    nacre_err (*window_lost)(void *self, nacre_detail *why);
+    /* Make the true state durable, at a clean end: `ctx` says it all. */
+    nacre_err (*save)(void *self, const nacre_context *ctx, nacre_detail *why);
+} nacre_store_ops;
+typedef struct nacre_store {
+    const nacre_store_ops *ops;
+    void *self;
+} nacre_store;
+
+/* nacre_store_serve does what `ctx` needs now and confirms it.
+ * NACRE_OK          nothing is open any more
+ * NACRE_ERR_NOT_YET the store will confirm later
+ * other             the store's error: the context stays blocked when it was, and nothing is reused */
+NACRE_MUST_USE nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_detail *why);
+
+/* ---- A directory, aiocoap's layout ----------------------------------------------------------------------------------
+ * DIR/secret.json (also secrets.json) and DIR/settings.json hold the input material, DIR/sequence.json the state, DIR/lock
+ * is locked while the directory is open. State is replaced as a whole: temporary file, fsync, rename, fsync of DIR. */
+typedef struct nacre_directory nacre_directory;
+
+/* nacre_directory_open locks the directory, reads it and derives its context with `crypto`, whose instance must outlive
+ * it.
+ * NACRE_OK               `*dir` is open; close it with nacre_directory_close
+ * NACRE_ERR_BAD_CONTEXT  a file is missing, malformed or says something that cannot be; `why` names file and key
+ * NACRE_ERR_LOCKED       another process has it open (waited one second)
+ * NACRE_ERR_FILE         no such directory, no permission, an I/O error
+ * NACRE_ERR_UNSUPPORTED, NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY
+ * On failure nothing in the directory has changed. */
+NACRE_MUST_USE nacre_err nacre_directory_open(nacre_directory **dir, const char *path, const nacre_crypto *crypto,
+                                              nacre_detail *why);
+
+/* The context, and the store behind it. Both live until the directory is closed. */
+nacre_context *nacre_directory_context(nacre_directory *dir);
+nacre_store nacre_directory_store(nacre_directory *dir);
+const char *nacre_directory_path(const nacre_directory *dir);
+
+/* nacre_directory_close writes the true state (numbers used, replay window), unlocks, wipes the keys and frees. It frees
+ * also when it fails (NACRE_ERR_FILE): then the pessimistic state on disk stands, which is safe. NULL is allowed. */
+nacre_err nacre_directory_close(nacre_directory *dir, nacre_detail *why);
+
+/* What a directory says, without locking it and without keeping keys. */
+typedef struct nacre_directory_info {
+    const nacre_aead *aead;
+    nacre_hash hash;
+    uint16_t window;
+    bool has_id_context;
+    uint8_t id_context[255];
+    size_t id_context_len;
+    uint8_t sender_id[NACRE_MAX_ID], recipient_id[NACRE_MAX_ID];
+    size_t sender_id_len, recipient_id_len;
+    uint64_t next_to_send; /* numbers below may have been used */
+    bool window_known;
+    uint64_t window_index;
+    uint8_t window_bits[NACRE_REPLAY_MAX / 8]; /* bit i of byte i/8: index + i was seen */
+    bool has_state;        /* sequence.json exists */
+    uint8_t secret[256], salt[256]; /* set only when asked for: wipe them */
+    size_t secret_len, salt_len;
+} nacre_directory_info;
+/* nacre_directory_read: errors as nacre_directory_open, but for the lock. `reveal` fills in secret and salt. */
+NACRE_MUST_USE nacre_err nacre_directory_read(nacre_directory_info *info, const char *path, bool reveal,
+                                              nacre_detail *why);
+
+/* nacre_directory_generate makes a fresh pair of directories (mode 0700, files 0600) for the two sides of a new context:
+ * random 16-byte secret and 8-byte salt, Sender ID 00 for the client and 01 for the server, crossed. Both are complete and
+ * durable, or neither is there.
+ * NACRE_OK
+ * NACRE_ERR_FILE        one exists already, or cannot be made; nothing is left behind
+ * NACRE_ERR_BAD_ARGUMENT an algorithm that is not in the table, an ID Context above 255 bytes */
+typedef struct nacre_generate_options {
+    const nacre_aead *aead; /* NULL: AES-CCM-16-64-128 */
+    nacre_bytes id_context; /* absent: none */
+} nacre_generate_options;
+NACRE_MUST_USE nacre_err nacre_directory_generate(const char *client_path, const char *server_path,
+                                                  const nacre_generate_options *options, nacre_detail *why);
+
+/* ---- Credentials: which context for which URI ------------------------------------------------------------------------
+ * A JSON file as aiocoap reads it: { "coap://host/…*": { "oscore": { "basedir": "DIR" } } }. A pattern covers a whole URI,
+ * '*' in it any run of characters; the longest pattern that fits wins, equal ones by their order in the file. DIR is
+ * relative to the file. ":name" keys are aliases: a string value ":name" stands for that entry. */
+typedef struct nacre_credentials nacre_credentials;
+
+/* nacre_credentials_load: NACRE_OK; NACRE_ERR_BAD_CREDENTIALS; NACRE_ERR_FILE; NACRE_ERR_NO_MEMORY. */
+NACRE_MUST_USE nacre_err nacre_credentials_load(nacre_credentials **credentials, const char *path, nacre_detail *why);
+void nacre_credentials_free(nacre_credentials *credentials);
+
+/* nacre_credentials_find gives the directory for a request's URI; NULL when none fits: then the request must not be sent.
+ * The string lives as long as `credentials`. */
+const char *nacre_credentials_find(const nacre_credentials *credentials, const char *uri);
+
+/* nacre_credentials_at walks all directories, for a server; NULL ends. */
+const char *nacre_credentials_at(const nacre_credentials *credentials, size_t index);
+
+/* nacre_hex_decode: hex digit pairs, upper or lower, without separators. NACRE_OK, NACRE_ERR_BAD_HEX, NACRE_ERR_NO_ROOM;
+ * nacre_hex_encode: `text` has room for 2 * len + 1 characters. */
+NACRE_MUST_USE nacre_err nacre_hex_decode(nacre_bytes *out, nacre_room room, const char *text, size_t text_len);
+void nacre_hex_encode(char *text, nacre_bytes bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
