@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define NACRE_MUST_USE __attribute__((warn_unused_result))
+#define NACRE_MUST_USE          __attribute__((warn_unused_result))
 #define NACRE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define NACRE_MUST_USE
@@ -41,7 +41,7 @@ typedef struct nacre_room {
 
 /* NACRE_ARRAY makes the bytes, or the room, of a whole uint8_t array. */
 #define NACRE_ARRAY(a) ((nacre_bytes){ (a), sizeof(a) })
-#define NACRE_ROOM(a) ((nacre_room){ (a), sizeof(a) })
+#define NACRE_ROOM(a)  ((nacre_room){ (a), sizeof(a) })
 
 static inline nacre_bytes nacre_bytes_of(const uint8_t *ptr, size_t len)
 {
@@ -70,23 +70,23 @@ void nacre_wipe(void *ptr, size_t len);
  * The CoAP code is what a server answers, where RFC 8613 8.2 gives one. The texts of DECODE, NO_CONTEXT, REPLAY and
  * PROTECTION_INVALID are the RFC's diagnostic payloads. */
 #define NACRE_ERR_MAP(X)                                                                                               \
-    X(DECODE, -101, 0x82, 4, "Failed to decode COSE")                                /* RFC 8613 8.2 step 2 */         \
-    X(NO_CONTEXT, -102, 0x81, 4, "Security context not found")                       /* RFC 8613 8.2 step 2 */         \
-    X(REPLAY, -103, 0x81, 4, "Replay detected")                                      /* RFC 8613 7.4 */                \
-    X(PROTECTION_INVALID, -104, 0x80, 4, "Decryption failed")                        /* RFC 8613 8.2 step 6 */         \
-    X(REPLAY_ECHO, -105, 0x81, 4, "Replay window unknown, freshness asked for")      /* RFC 8613 B.1.2 */              \
-    X(NOT_PROTECTED, -106, 0x81, 4, "Message has no OSCORE option")                  /* RFC 8613 8.4 step 2 */         \
-    X(MALFORMED, -107, 0x80, 4, "Malformed CoAP message")                            /* RFC 7252 3 */                  \
-    X(CRITICAL_OPTION, -108, 0x82, 4, "Critical option not understood")              /* RFC 7252 5.4.1 */              \
+    X(DECODE, -101, 0x82, 4, "Failed to decode COSE")                           /* RFC 8613 8.2 step 2 */              \
+    X(NO_CONTEXT, -102, 0x81, 4, "Security context not found")                  /* RFC 8613 8.2 step 2 */              \
+    X(REPLAY, -103, 0x81, 4, "Replay detected")                                 /* RFC 8613 7.4 */                     \
+    X(PROTECTION_INVALID, -104, 0x80, 4, "Decryption failed")                   /* RFC 8613 8.2 step 6 */              \
+    X(REPLAY_ECHO, -105, 0x81, 4, "Replay window unknown, freshness asked for") /* RFC 8613 B.1.2 */                   \
+    X(NOT_PROTECTED, -106, 0x81, 4, "Message has no OSCORE option")             /* RFC 8613 8.4 step 2 */              \
+    X(MALFORMED, -107, 0x80, 4, "Malformed CoAP message")                       /* RFC 7252 3 */                       \
+    X(CRITICAL_OPTION, -108, 0x82, 4, "Critical option not understood")         /* RFC 7252 5.4.1 */                   \
     X(NO_ROOM, -201, 0xa0, 5, "Output room too small")                                                                 \
     X(BAD_ARGUMENT, -202, 0, 2, "Argument not allowed")                                                                \
     X(TOO_LONG, -203, 0x8d, 2, "Longer than allowed")                                                                  \
     X(UNSUPPORTED, -204, 0, 2, "Not supported")                                                                        \
-    X(NESTED, -205, 0, 2, "Message has an OSCORE option already")                    /* RFC 8613 4.1.3.7 */            \
-    X(NONCE_USED, -206, 0, 5, "The request's nonce was used for an answer already")  /* RFC 8613 8.3 */                \
-    X(BAD_URI, -207, 0, 2, "URI not understood")                                     /* RFC 7252 6 */                  \
+    X(NESTED, -205, 0, 2, "Message has an OSCORE option already")                   /* RFC 8613 4.1.3.7 */             \
+    X(NONCE_USED, -206, 0, 5, "The request's nonce was used for an answer already") /* RFC 8613 8.3 */                 \
+    X(BAD_URI, -207, 0, 2, "URI not understood")                                    /* RFC 7252 6 */                   \
     X(BAD_HEX, -208, 0, 2, "Not a string of hex digit pairs")                                                          \
-    X(CONTEXT_UNAVAILABLE, -301, 0xa3, 4, "Sender sequence numbers are used up")     /* RFC 8613 7.2.1 */              \
+    X(CONTEXT_UNAVAILABLE, -301, 0xa3, 4, "Sender sequence numbers are used up") /* RFC 8613 7.2.1 */                  \
     X(NOT_YET, -302, 0xa3, 5, "Waiting for the store to confirm")                                                      \
     X(BUSY, -303, 0xa3, 5, "No free place for another exchange")                                                       \
     X(CRYPTO, -304, 0xa0, 5, "The cryptography library refused")                                                       \
@@ -98,10 +98,10 @@ void nacre_wipe(void *ptr, size_t len);
     X(ADDRESS, -405, 0, 5, "Address or port not usable")                                                               \
     X(NO_CREDENTIALS, -406, 0, 4, "No credentials for this URI")                                                       \
     X(BAD_CREDENTIALS, -407, 0, 5, "Credentials file not understood")                                                  \
-    X(TIMEOUT, -501, 0, 3, "No answer")                                              /* RFC 7252 4.2 */                \
-    X(RESET, -502, 0, 3, "The peer rejected the message (RST)")                      /* RFC 7252 4.2 */                \
+    X(TIMEOUT, -501, 0, 3, "No answer")                         /* RFC 7252 4.2 */                                     \
+    X(RESET, -502, 0, 3, "The peer rejected the message (RST)") /* RFC 7252 4.2 */                                     \
     X(UNREACHABLE, -503, 0, 3, "The peer cannot be reached")                                                           \
-    X(UNAUTHENTICATED, -504, 0, 4, "The peer answered without protection")           /* RFC 8613 8.4 */                \
+    X(UNAUTHENTICATED, -504, 0, 4, "The peer answered without protection") /* RFC 8613 8.4 */                          \
     X(ANONYMOUS_HOST, -505, 0, 5, "No address known to name this host")
 
 typedef enum nacre_err {

@@ -25,8 +25,8 @@ extern "C" {
 enum { NACRE_REPLAY_DEFAULT = 32, NACRE_REPLAY_MAX = 1024 };
 
 typedef struct nacre_replay {
-    uint64_t index; /* private: the lowest number tracked */
-    uint64_t bits;  /* the bitmap of windows up to 64; number n has bit n mod 64 */
+    uint64_t index;  /* private: the lowest number tracked */
+    uint64_t bits;   /* the bitmap of windows up to 64; number n has bit n mod 64 */
     uint64_t *words; /* larger windows: the caller's memory; NULL otherwise */
     uint16_t size;
     bool known; /* false: uninitialised, nothing is accepted before Echo says what is fresh (RFC 8613 B.1.2) */
@@ -72,8 +72,8 @@ typedef struct nacre_context {
     const nacre_crypto_ops *ops;
     void *sender_key, *recipient_key;
     nacre_bytes id_context; /* the caller's memory */
-    uint64_t next;      /* the next sender sequence number to use */
-    uint64_t confirmed; /* numbers below are durable as possibly used */
+    uint64_t next;          /* the next sender sequence number to use */
+    uint64_t confirmed;     /* numbers below are durable as possibly used */
     nacre_replay replay;
     uint32_t failed; /* decryptions whose tag did not match, saturating */
     uint16_t chunk;  /* how many numbers to ask for next */
@@ -85,18 +85,18 @@ typedef struct nacre_context {
 } nacre_context;
 
 typedef struct nacre_context_params {
-    int cose_aead;               /* COSE number; 0 means 10, AES-CCM-16-64-128 */
-    nacre_hash hash;             /* NACRE_SHA256 is the default */
+    int cose_aead;   /* COSE number; 0 means 10, AES-CCM-16-64-128 */
+    nacre_hash hash; /* NACRE_SHA256 is the default */
     nacre_secret master_secret;
-    nacre_bytes master_salt;     /* absent and empty are the same (RFC 8613 3.2.1) */
-    nacre_bytes id_context;      /* absent and empty differ; at most 255 bytes; must live as long as the context */
+    nacre_bytes master_salt; /* absent and empty are the same (RFC 8613 3.2.1) */
+    nacre_bytes id_context;  /* absent and empty differ; at most 255 bytes; must live as long as the context */
     nacre_bytes sender_id, recipient_id; /* 0 to nonce length - 6 bytes; must differ; absent counts as empty */
-    uint16_t window;             /* 0 means 32; at most 1024 */
-    uint64_t *window_words;      /* nacre_replay_words(window) elements, or NULL up to 64 */
-    uint64_t next_seq;           /* the first sender sequence number to use, 0 for new keys */
-    bool persistent;             /* a store confirms numbers before they are used (RFC 8613 B.1.1) */
-    uint16_t first_chunk;        /* persistent: how many numbers to ask for first; 0 means 10; doubles up to 10000 */
-    nacre_bytes echo;            /* 8 random bytes: on a server, lets an uninitialised window recover (B.1.2);
+    uint16_t window;                     /* 0 means 32; at most 1024 */
+    uint64_t *window_words;              /* nacre_replay_words(window) elements, or NULL up to 64 */
+    uint64_t next_seq;                   /* the first sender sequence number to use, 0 for new keys */
+    bool persistent;                     /* a store confirms numbers before they are used (RFC 8613 B.1.1) */
+    uint16_t first_chunk; /* persistent: how many numbers to ask for first; 0 means 10; doubles up to 10000 */
+    nacre_bytes echo;     /* 8 random bytes: on a server, lets an uninitialised window recover (B.1.2);
                                     absent: it stays uninitialised */
 } nacre_context_params;
 

@@ -14,21 +14,21 @@ extern "C" {
 #endif
 
 enum {
-    NACRE_MAX_NONCE = 13,  /* bytes, over all AEADs of the table */
+    NACRE_MAX_NONCE = 13, /* bytes, over all AEADs of the table */
     NACRE_MAX_KEY = 32,
     NACRE_MAX_TAG = 16,
-    NACRE_MAX_ID = 7,      /* Sender and Recipient ID: nonce length - 6 (RFC 8613 3.3) */
+    NACRE_MAX_ID = 7, /* Sender and Recipient ID: nonce length - 6 (RFC 8613 3.3) */
     NACRE_MAX_HASH = 64,
-    NACRE_MAX_AAD = 40,    /* the Enc_structure of OSCORE with the longest kid and Partial IV (RFC 8613 5.4) */
+    NACRE_MAX_AAD = 40, /* the Enc_structure of OSCORE with the longest kid and Partial IV (RFC 8613 5.4) */
 };
 
 /* One row of the COSE AEAD table (RFC 9053 4). Names are the ones aiocoap uses in settings.json. */
 typedef struct nacre_aead {
-    int16_t cose;        /* COSE algorithm number, 10 for AES-CCM-16-64-128 */
-    uint8_t key_len;     /* bytes */
-    uint8_t nonce_len;   /* bytes, 7 to 13 */
-    uint8_t tag_len;     /* bytes, 8 or 16 */
-    uint32_t max_len;    /* plaintext bytes in one message, by the algorithm's length field */
+    int16_t cose;      /* COSE algorithm number, 10 for AES-CCM-16-64-128 */
+    uint8_t key_len;   /* bytes */
+    uint8_t nonce_len; /* bytes, 7 to 13 */
+    uint8_t tag_len;   /* bytes, 8 or 16 */
+    uint32_t max_len;  /* plaintext bytes in one message, by the algorithm's length field */
     const char *name;
 } nacre_aead;
 

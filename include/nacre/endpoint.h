@@ -40,11 +40,11 @@ typedef struct nacre_random {
 
 /* RFC 7252 4.8; all zero gives the RFC's defaults. */
 typedef struct nacre_timing {
-    uint32_t ack_timeout_ms;           /* 2000 */
-    uint32_t ack_random_factor_milli;  /* 1500: the first wait is 1 to 1.5 times ack_timeout_ms */
-    uint8_t max_retransmit;            /* 4; 255 means none */
-    uint32_t answer_timeout_ms;        /* for an answer after the request was acknowledged, or to a NON: 93000 */
-    uint32_t exchange_lifetime_ms;     /* for how long duplicates are recognised: 247000 */
+    uint32_t ack_timeout_ms;          /* 2000 */
+    uint32_t ack_random_factor_milli; /* 1500: the first wait is 1 to 1.5 times ack_timeout_ms */
+    uint8_t max_retransmit;           /* 4; 255 means none */
+    uint32_t answer_timeout_ms;       /* for an answer after the request was acknowledged, or to a NON: 93000 */
+    uint32_t exchange_lifetime_ms;    /* for how long duplicates are recognised: 247000 */
 } nacre_timing;
 
 typedef struct nacre_endpoint nacre_endpoint;
@@ -59,7 +59,7 @@ typedef struct nacre_endpoint_config {
     nacre_timing timing;
     const nacre_table *contexts; /* whom requests may come from; NULL: protected requests get 4.01. Borrowed; may grow
                                     and shrink between calls */
-    nacre_crypto crypto;   /* copied; its instance is borrowed */
+    nacre_crypto crypto;         /* copied; its instance is borrowed */
     nacre_random random;
 } nacre_endpoint_config;
 
@@ -91,11 +91,12 @@ typedef struct nacre_datagram {
 size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms);
 
 typedef enum nacre_event_kind {
-    NACRE_EVENT_REQUEST = 1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many */
-    NACRE_EVENT_RESPONSE,    /* the answer to our request; the exchange has ended */
-    NACRE_EVENT_FAILED,      /* our request ended without an answer: `err` says why; the exchange has ended. With
+    NACRE_EVENT_REQUEST =
+        1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many */
+    NACRE_EVENT_RESPONSE, /* the answer to our request; the exchange has ended */
+    NACRE_EVENT_FAILED,   /* our request ended without an answer: `err` says why; the exchange has ended. With
                                 NACRE_ERR_UNAUTHENTICATED `message` is what came without protection: a hint, no more */
-    NACRE_EVENT_PERSIST,     /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
+    NACRE_EVENT_PERSIST,  /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
                                 nacre_endpoint_confirmed */
 } nacre_event_kind;
 
@@ -103,10 +104,10 @@ typedef struct nacre_event {
     nacre_event_kind kind;
     nacre_err err;
     nacre_exchange exchange;
-    nacre_context *context;  /* NULL: not protected */
+    nacre_context *context; /* NULL: not protected */
     nacre_address peer;
-    nacre_message message;   /* plain; valid until the next receive_many */
-    void *user;              /* as given to nacre_endpoint_request */
+    nacre_message message; /* plain; valid until the next receive_many */
+    void *user;            /* as given to nacre_endpoint_request */
 } nacre_event;
 
 /* nacre_endpoint_next_event: false when there is none. */
@@ -130,7 +131,8 @@ void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);
  * request was, piggybacked when that was a CON, and kept for duplicates.
  * NACRE_OK; NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no response code); NACRE_ERR_TOO_LONG (the exchange stays open: answer
  * with something shorter) */
-NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain);
+NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange,
+                                                const nacre_message *plain);
 
 /* nacre_endpoint_ignore ends a request that is not to be answered; a CON gets an empty ACK. */
 void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
@@ -165,8 +167,8 @@ void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms);
 
 /* Counters, since init. */
 typedef struct nacre_endpoint_stats {
-    uint64_t received, malformed, duplicates, replays, unprotect_failures, no_context, requests, responses, retransmitted,
-        sent, dropped;
+    uint64_t received, malformed, duplicates, replays, unprotect_failures, no_context, requests, responses,
+        retransmitted, sent, dropped;
 } nacre_endpoint_stats;
 nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep);
 
@@ -176,7 +178,7 @@ typedef struct nacre_request {
     const nacre_message *message; /* plain, with all its options */
     nacre_context *context;       /* who asked: the context that verified the request; NULL for a plain one */
     const nacre_address *peer;
-    const char *path;             /* "/a/b" (nacre_path_text) */
+    const char *path; /* "/a/b" (nacre_path_text) */
 } nacre_request;
 
 /* A handler fills this; it starts as 5.00 without options and payload. */

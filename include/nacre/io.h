@@ -17,7 +17,7 @@ extern "C" {
 
 const char *nacre_version(void); /* "0.1.0" */
 
-uint64_t nacre_clock_ms(void); /* monotonic */
+uint64_t nacre_clock_ms(void);    /* monotonic */
 nacre_random nacre_entropy(void); /* the system's; ends the process when the system has none */
 
 /* ---- UDP over IPv4 and IPv6 ----------------------------------------------------------------------------------------- */
@@ -70,7 +70,7 @@ typedef struct nacre_client_options {
     bool non;                     /* send NON instead of CON */
     uint32_t timeout_ms;          /* for the whole exchange; 0: what CoAP's timers give */
     nacre_timing timing;
-    nacre_on_datagram on_datagram; /* may be NULL */
+    nacre_on_datagram on_datagram;                                                                /* may be NULL */
     void (*on_message)(void *user, bool outgoing, bool is_protected, const nacre_message *plain); /* may be NULL */
     void *user;
 } nacre_client_options;
@@ -81,7 +81,8 @@ typedef struct nacre_reply {
     nacre_bytes options, payload; /* live until the next request on this client, or its close */
 } nacre_reply;
 
-NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_client_options *options, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_client_options *options,
+                                           nacre_detail *why);
 
 /* nacre_client_request sends one request and waits for its answer. `options` (may be NULL) are added to those that the URI
  * gives; `payload` may be absent; up to 1024 bytes.

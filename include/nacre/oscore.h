@@ -48,7 +48,8 @@ NACRE_MUST_USE nacre_err nacre_verify_start(nacre_oscore_option *opt, const nacr
  * It is moved, not copied: at most one holder has the right to answer with the request's own nonce, and using that right
  * ends it. nacre_request_id_dup gives a copy without the right. */
 typedef struct nacre_request_id {
-    uint8_t kid[NACRE_MAX_ID]; /* private */
+    const nacre_context *context; /* private: whose right to the nonce it is; compared, never followed */
+    uint8_t kid[NACRE_MAX_ID];
     uint8_t partial_iv[5];
     uint8_t kid_len, partial_iv_len;
     uint8_t flags;
@@ -59,7 +60,7 @@ nacre_request_id nacre_request_id_dup(const nacre_request_id *id);
 typedef enum nacre_kid_context_choice {
     NACRE_KID_CONTEXT_AUTO = 0, /* requests: the ID Context when there is one; responses: none */
     NACRE_KID_CONTEXT_NEVER,
-    NACRE_KID_CONTEXT_GIVEN,    /* the bytes in `kid_context`, at most 255 */
+    NACRE_KID_CONTEXT_GIVEN, /* the bytes in `kid_context`, at most 255 */
 } nacre_kid_context_choice;
 typedef enum nacre_nonce_choice {
     NACRE_NONCE_AUTO = 0, /* the request's, when the identity still has the right to it; else a new Partial IV */
@@ -73,7 +74,8 @@ typedef struct nacre_protect_options {
     bool send_kid;            /* responses: put the Sender ID into the option (requests always have it) */
 } nacre_protect_options;
 
-/* nacre_protect_size is room that is enough for protecting `plain` with `ctx`, in bytes. */
+/* nacre_protect_size is room that is enough for protecting `plain` with `ctx`, in bytes; 0 when `plain` cannot be
+ * protected, as nacre_protect_request will then say. */
 size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, const nacre_protect_options *options);
 
 /* nacre_protect_request protects a request and makes the datagram to send (RFC 8613 8.1): type, MID and token are
@@ -110,7 +112,7 @@ NACRE_MUST_USE nacre_err nacre_protect_response(nacre_context *ctx, const nacre_
  * NACRE_ERR_NOT_PROTECTED      no OSCORE option
  * NACRE_ERR_DECODE             malformed option, no Partial IV or kid, no payload: 4.02
  * NACRE_ERR_NO_CONTEXT         the kid or kid context is not this context's: try another, or 4.01
- * NACRE_ERR_REPLAY             seen before, or too old: 4.01
+ * NACRE_ERR_REPLAY             seen before, too old, or the window is uninitialised and the context has no Echo value: 4.01
  * NACRE_ERR_REPLAY_ECHO        the tag verified, but the window is uninitialised and the request has not the Echo value:
  *                              `id` is set; answer with nacre_protect_echo and do not act on the request
  * NACRE_ERR_PROTECTION_INVALID the tag does not match, or the plaintext is no request: 4.00

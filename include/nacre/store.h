@@ -27,7 +27,7 @@ typedef struct nacre_store_ops {
     nacre_err (*reserve)(void *self, uint64_t ceiling, nacre_detail *why);
     /* Make durable that the replay window is unknown. Returns alike (nacre_context_confirm_window_lost). */
     nacre_err (*window_lost)(void *self, nacre_detail *why);
-    /* Make the true state durable, at a clean end: `ctx` says it all. */
+    /* Make the true state durable, at a clean end: `ctx` says it all, and is not used afterwards. */
     nacre_err (*save)(void *self, const nacre_context *ctx, nacre_detail *why);
 } nacre_store_ops;
 typedef struct nacre_store {
@@ -41,9 +41,27 @@ typedef struct nacre_store {
  * other             the store's error: the context stays blocked when it was, and nothing is reused */
 NACRE_MUST_USE nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_detail *why);
 
+/* ---- In memory -------------------------------------------------------------------------------------------------------
+ * nacre_memory fills the interface without any storage: for keys that die with the process, and for tests. All zero is
+ * ready to use, and it holds nothing to release. It remembers what it was asked; `answer` makes it fail, or answer
+ * NACRE_ERR_NOT_YET: then the caller confirms to the context when it likes. */
+typedef struct nacre_memory {
+    nacre_err answer; /* what every call returns; anything but NACRE_OK leaves the "durable" part below unchanged */
+    unsigned num_reserve, num_window_lost, num_save; /* calls, failed ones too */
+    uint64_t asked;                                  /* the last ceiling asked for */
+    uint64_t next_seq;                               /* durable: numbers below may have been used */
+    bool window_lost;                                /* durable: the window is not known */
+    uint64_t window_index;
+    uint8_t window_bits[NACRE_REPLAY_MAX / 8]; /* after save, unless window_lost */
+} nacre_memory;
+nacre_store nacre_memory_store(nacre_memory *memory);
+
 /* ---- A directory, aiocoap's layout ----------------------------------------------------------------------------------
  * DIR/secret.json (also secrets.json) and DIR/settings.json hold the input material, DIR/sequence.json the state, DIR/lock
- * is locked while the directory is open. State is replaced as a whole: temporary file, fsync, rename, fsync of DIR. */
+ * is locked while the directory is open. State is replaced as a whole: temporary file, fsync, rename, fsync of DIR.
+ *
+ * A file is at most 64 KiB, a secret or salt at most 256 bytes. A directory must not be used from both sides of a fork:
+ * the process that did not open it gets NACRE_ERR_LOCKED whenever something would be written. */
 typedef struct nacre_directory nacre_directory;
 
 /* nacre_directory_open locks the directory, reads it and derives its context with `crypto`, whose instance must outlive
@@ -53,7 +71,7 @@ typedef struct nacre_directory nacre_directory;
  * NACRE_ERR_LOCKED       another process has it open (waited one second)
  * NACRE_ERR_FILE         no such directory, no permission, an I/O error
  * NACRE_ERR_UNSUPPORTED, NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY
- * On failure nothing in the directory has changed. */
+ * On failure nothing in the directory has changed, but that the empty file DIR/lock may be there. */
 NACRE_MUST_USE nacre_err nacre_directory_open(nacre_directory **dir, const char *path, const nacre_crypto *crypto,
                                               nacre_detail *why);
 
@@ -80,8 +98,8 @@ typedef struct nacre_directory_info {
     bool window_known;
     uint64_t window_index;
     uint8_t window_bits[NACRE_REPLAY_MAX / 8]; /* bit i of byte i/8: index + i was seen */
-    bool has_state;        /* sequence.json exists */
-    uint8_t secret[256], salt[256]; /* set only when asked for: wipe them */
+    bool has_state;                            /* sequence.json exists */
+    uint8_t secret[256], salt[256];            /* set only when asked for: wipe them */
     size_t secret_len, salt_len;
 } nacre_directory_info;
 /* nacre_directory_read: errors as nacre_directory_open, but for the lock. `reveal` fills in secret and salt. */
@@ -89,11 +107,11 @@ NACRE_MUST_USE nacre_err nacre_directory_read(nacre_directory_info *info, const 
                                               nacre_detail *why);
 
 /* nacre_directory_generate makes a fresh pair of directories (mode 0700, files 0600) for the two sides of a new context:
- * random 16-byte secret and 8-byte salt, Sender ID 00 for the client and 01 for the server, crossed. Both are complete and
- * durable, or neither is there.
+ * random secret (16 bytes for 128-bit keys, 32 for longer ones) and 8-byte salt, Sender ID 00 for the client and 01 for
+ * the server, crossed. Both are complete and durable, or neither is there.
  * NACRE_OK
  * NACRE_ERR_FILE        one exists already, or cannot be made; nothing is left behind
- * NACRE_ERR_BAD_ARGUMENT an algorithm that is not in the table, an ID Context above 255 bytes */
+ * NACRE_ERR_BAD_ARGUMENT an algorithm that is not in the table, an ID Context above 255 bytes, one path given twice */
 typedef struct nacre_generate_options {
     const nacre_aead *aead; /* NULL: AES-CCM-16-64-128 */
     nacre_bytes id_context; /* absent: none */
@@ -104,7 +122,11 @@ NACRE_MUST_USE nacre_err nacre_directory_generate(const char *client_path, const
 /* ---- Credentials: which context for which URI ------------------------------------------------------------------------
  * A JSON file as aiocoap reads it: { "coap://host/…*": { "oscore": { "basedir": "DIR" } } }. A pattern covers a whole URI,
  * '*' in it any run of characters; the longest pattern that fits wins, equal ones by their order in the file. DIR is
- * relative to the file. ":name" keys are aliases: a string value ":name" stands for that entry. */
+ * relative to the file. ":name" keys are aliases: a string value ":name" stands for that entry.
+ *
+ * Scheme and host are compared without regard to case, "coap://h" is "coap://h/", and a default port may be left out on
+ * either side. Nothing else is normalised: not percent-encoding, not the spelling of IPv6 addresses. The file is at most
+ * 1 MiB. */
 typedef struct nacre_credentials nacre_credentials;
 
 /* nacre_credentials_load: NACRE_OK; NACRE_ERR_BAD_CREDENTIALS; NACRE_ERR_FILE; NACRE_ERR_NO_MEMORY. */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* bytes: comparing and wiping. */
+#include <nacre/base.h>
+#include <string.h>
+
+bool nacre_bytes_equal(nacre_bytes a, nacre_bytes b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool nacre_equal_ct(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    uint8_t differ = 0;
+    for (size_t i = 0; i < len; i++) differ |= (uint8_t)(a[i] ^ b[i]);
+    return differ == 0;
+}
+
+void nacre_wipe(void *ptr, size_t len)
+{
+#if defined(__GNUC__)
+    if (len == 0) return;
+    memset(ptr, 0, len);
+    __asm__ __volatile__("" : : "r"(ptr) : "memory"); /* the compiler must believe that somebody reads it */
+#else
+    volatile uint8_t *p = ptr;
+    while (len-- > 0) *p++ = 0;
+#endif
+}
