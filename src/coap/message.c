@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* message: a datagram as a view, and back (RFC 7252 3; tokens RFC 8974 2.1). */
+#include "coap/option_codec.h"
+#include "base/reader.h"
+#include "coap/message.h"
+
+/* Where the options end: at the payload marker or at the end. NULL when one is not well-formed. */
+const uint8_t *nacre__options_end(const uint8_t *at, const uint8_t *end)
+{
+    uint32_t number = 0;
+    nacre_bytes value;
+    while (at != end && *at != NACRE__PAYLOAD_MARKER) {
+        at = nacre__option_read(at, end, &number, &value);
+        if (at == NULL) return NULL;
+    }
+    return at;
+}
+
+bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload)
+{
+    const uint8_t *end = body.ptr + body.len;
+    const uint8_t *at = nacre__options_end(body.ptr, end);
+    if (at == NULL) return false;
+    nacre_bytes rest = { at, (size_t)(end - at) };
+    if (rest.len == 1) return false; /* RFC 7252 3: a marker with no payload behind it is a format error */
+    *options = nacre_bytes_of(body.ptr, (size_t)(at - body.ptr));
+    *payload = rest.len == 0 ? rest : nacre_bytes_of(at + 1, rest.len - 1);
+    return true;
+}
+
+static size_t token_len(nacre__reader *r, unsigned tkl) /* RFC 8974 2.1 */
+{
+    if (tkl == 13) return 13u + nacre__read_u8(r);
+    if (tkl == 14) {
+        size_t high = nacre__read_u8(r);
+        return 269u + (high << 8 | nacre__read_u8(r));
+    }
+    if (tkl > 8) r->bad = true; /* 9 to 12 and 15 are reserved */
+    return tkl;
+}
+
+nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram)
+{
+    nacre__reader r = nacre__reader_of(datagram);
+    nacre_bytes head = nacre__read(&r, 4);
+    if (r.bad || head.ptr[0] >> 6 != 1) return NACRE_ERR_MALFORMED;
+
+    nacre_message out;
+    out.type = head.ptr[0] >> 4 & 3;
+    out.code = head.ptr[1];
+    out.mid = (uint16_t)(head.ptr[2] << 8 | head.ptr[3]);
+    if (out.code == NACRE_EMPTY && datagram.len != 4) return NACRE_ERR_MALFORMED; /* RFC 7252 4.1 */
+    size_t len = token_len(&r, head.ptr[0] & 15u);
+    out.token = nacre__read(&r, len);
+    nacre_bytes body = nacre__read(&r, nacre__left(&r));
+    if (r.bad || !nacre__body_parse(body, &out.options, &out.payload)) return NACRE_ERR_MALFORMED;
+    *m = out;
+    return NACRE_OK;
+}
+
+size_t nacre__header_size(const nacre_message *m)
+{
+    return 4 + nacre__option_field_size((uint32_t)m->token.len) + m->token.len;
+}
+
+uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code)
+{
+    *out++ = (uint8_t)(0x40u | (unsigned)m->type << 4 |
+                       (m->token.len <= 8    ? m->token.len
+                        : m->token.len < 269 ? 13
+                                             : 14));
+    *out++ = code;
+    *out++ = (uint8_t)(m->mid >> 8);
+    *out++ = (uint8_t)m->mid;
+    out = nacre__option_field_write(out, (uint32_t)m->token.len);
+    if (m->token.len > 0) memcpy(out, m->token.ptr, m->token.len);
+    return out + m->token.len;
+}
+
+bool nacre__header_ok(const nacre_message *m)
+{
+    /* Tokens of 9 to 12 bytes have no encoding of their own: RFC 8974 2.1 counts from 13. */
+    return m->type <= NACRE_RST && m->token.len <= NACRE__OPTION_VALUE_MAX && (m->token.len <= 8 || m->token.len >= 13);
+}
+
+size_t nacre_message_size(const nacre_message *m)
+{
+    return nacre__header_size(m) + m->options.len + (m->payload.len > 0 ? 1 + m->payload.len : 0);
+}
+
+nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_room room)
+{
+    if (m->token.len > NACRE__OPTION_VALUE_MAX) return NACRE_ERR_TOO_LONG;
+    if (!nacre__header_ok(m)) return NACRE_ERR_BAD_ARGUMENT;
+    size_t size = nacre_message_size(m);
+    if (size > room.cap) return NACRE_ERR_NO_ROOM;
+
+    uint8_t *at = nacre__header_write(room.ptr, m, m->code);
+    if (m->options.len > 0) memcpy(at, m->options.ptr, m->options.len);
+    at += m->options.len;
+    if (m->payload.len > 0) {
+        *at++ = NACRE__PAYLOAD_MARKER;
+        memcpy(at, m->payload.ptr, m->payload.len);
+    }
+    *out = nacre_bytes_of(room.ptr, size);
+    return NACRE_OK;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* options: reading a list of options, and making one in any order (RFC 7252 3.1, 3.2). */
+#include "coap/option_codec.h"
+
+nacre_option_iter nacre_option_begin(nacre_bytes options)
+{
+    static const uint8_t nothing[1];
+    const uint8_t *at = options.ptr != NULL ? options.ptr : nothing;
+    nacre_option_iter it = { at, at + options.len, 0, false };
+    return it;
+}
+
+bool nacre_option_next(nacre_option_iter *it, nacre_option *opt)
+{
+    if (it->at == it->end) return false;
+    nacre_bytes value;
+    uint32_t number = it->number;
+    const uint8_t *next =
+        *it->at == NACRE__PAYLOAD_MARKER ? NULL : nacre__option_read(it->at, it->end, &number, &value);
+    if (next == NULL) {
+        it->bad = true;
+        it->at = it->end;
+        return false;
+    }
+    it->at = next;
+    it->number = number;
+    opt->number = (uint16_t)number;
+    opt->value = value;
+    return true;
+}
+
+nacre_bytes nacre_option_find(nacre_bytes options, uint16_t number)
+{
+    nacre_option opt;
+    for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &opt) && opt.number <= number;)
+        if (opt.number == number) return opt.value;
+    return NACRE_ABSENT;
+}
+
+bool nacre_option_uint(nacre_bytes value, uint64_t *out)
+{
+    if (value.len > 8) return false;
+    uint64_t n = 0;
+    for (size_t i = 0; i < value.len; i++) n = n << 8 | value.ptr[i];
+    *out = n;
+    return true;
+}
+
+void nacre_options_init(nacre_options *o, nacre_room room)
+{
+    o->room = room;
+    o->len = 0;
+    o->last = 0;
+    o->err = NACRE_OK;
+}
+
+/* Appends: `number` is not below any that is there. */
+static void append(nacre_options *o, uint16_t number, nacre_bytes value)
+{
+    uint32_t delta = (uint32_t)number - o->last;
+    size_t size = nacre__option_size(delta, value.len);
+    if (size > o->room.cap - o->len) {
+        o->err = NACRE_ERR_NO_ROOM;
+        return;
+    }
+    nacre__option_writer w = { o->room.ptr + o->len, o->last };
+    nacre__option_write(&w, number, value);
+    o->len += size;
+    o->last = number;
+}
+
+/* Inserts before the first option with a larger number: that one's delta, and with it its header, becomes smaller. */
+static void insert(nacre_options *o, uint16_t number, nacre_bytes value)
+{
+    uint8_t *at = o->room.ptr, *end = o->room.ptr + o->len;
+    uint32_t before = 0, next_number = 0;
+    nacre_bytes next = NACRE_ABSENT;
+    for (;; before = next_number) { /* ends: o->last is larger than `number` */
+        const uint8_t *behind = nacre__option_read(at, end, &next_number, &next);
+        if (next_number > number) break;
+        at += behind - at;
+    }
+    size_t old_head = (size_t)(next.ptr - at);
+    size_t new_head = nacre__option_size(next_number - number, next.len) - next.len;
+    size_t own = nacre__option_size(number - before, value.len);
+    if (own + new_head > o->room.cap - o->len + old_head) {
+        o->err = NACRE_ERR_NO_ROOM;
+        return;
+    }
+    memmove(at + own + new_head, next.ptr, (size_t)(end - next.ptr));
+    uint8_t *put = nacre__option_head_write(at, number - before, value.len);
+    if (value.len > 0) memcpy(put, value.ptr, value.len);
+    nacre__option_head_write(put + value.len, next_number - number, next.len);
+    o->len = o->len + own + new_head - old_head;
+}
+
+void nacre_options_add(nacre_options *o, uint16_t number, nacre_bytes value)
+{
+    if (o->err != NACRE_OK) return;
+    if (value.len > NACRE__OPTION_VALUE_MAX) o->err = NACRE_ERR_TOO_LONG;
+    else if (number >= o->last) append(o, number, value);
+    else insert(o, number, value);
+}
+
+void nacre_options_add_uint(nacre_options *o, uint16_t number, uint64_t value)
+{
+    uint8_t bytes[8];
+    size_t len = 0; /* RFC 7252 3.2: no leading zeros, zero is the empty value */
+    for (int shift = 56; shift >= 0; shift -= 8)
+        if (len > 0 || value >> shift != 0) bytes[len++] = (uint8_t)(value >> shift);
+    nacre_options_add(o, number, nacre_bytes_of(bytes, len));
+}
+
+nacre_err nacre_options_finish(const nacre_options *o, nacre_bytes *out)
+{
+    if (o->err == NACRE_OK) *out = nacre_bytes_of(o->room.ptr, o->len);
+    return o->err;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* uri: a coap URI taken apart, turned into options, and a request's path turned back (RFC 7252 6.1, 6.4, 6.5; RFC 3986). */
+#include <nacre/coap.h>
+#include <string.h>
+
+enum { COAP_PORT = 5683, OPTION_TEXT_MAX = 255 };
+
+static bool is_alpha(uint8_t c)
+{
+    return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+}
+
+static bool is_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static int hex_value(uint8_t c)
+{
+    if (is_digit(c)) return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool is_one_of(uint8_t c, const char *set)
+{
+    for (; *set != '\0'; set++)
+        if (c == (uint8_t)*set) return true;
+    return false;
+}
+
+/* RFC 3986: unreserved and sub-delims, which stand everywhere as they are. */
+static bool is_plain(uint8_t c)
+{
+    return is_alpha(c) || is_digit(c) || is_one_of(c, "-._~!$&'()*+,;=");
+}
+
+/* Every character is plain, in `extra`, or part of a percent-encoded byte. */
+static bool well_formed(nacre_bytes text, const char *extra)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        if (c == '%') {
+            if (text.len - i < 3 || hex_value(text.ptr[i + 1]) < 0 || hex_value(text.ptr[i + 2]) < 0) return false;
+            i += 2;
+        } else if (!is_plain(c) && !is_one_of(c, extra)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The bytes before the first of `stops`, taken off `rest`. */
+static nacre_bytes take_until(nacre_bytes *rest, const char *stops)
+{
+    size_t n = 0;
+    while (n < rest->len && !is_one_of(rest->ptr[n], stops)) n++;
+    nacre_bytes head = { rest->ptr, n };
+    rest->ptr += n;
+    rest->len -= n;
+    return head;
+}
+
+static void skip(nacre_bytes *rest, size_t n)
+{
+    rest->ptr += n;
+    rest->len -= n;
+}
+
+static bool equals_ignoring_case(nacre_bytes text, const char *lower)
+{
+    size_t i = 0;
+    for (; i < text.len && lower[i] != '\0'; i++) {
+        uint8_t c = is_alpha(text.ptr[i]) ? (uint8_t)(text.ptr[i] | 0x20) : text.ptr[i];
+        if (c != (uint8_t)lower[i]) return false;
+    }
+    return i == text.len && lower[i] == '\0';
+}
+
+static bool is_ipv4(nacre_bytes host)
+{
+    unsigned parts = 0, value = 0, digits = 0;
+    for (size_t i = 0; i <= host.len; i++) {
+        if (i == host.len || host.ptr[i] == '.') {
+            if (digits == 0 || value > 255) return false;
+            parts++;
+            value = digits = 0;
+        } else {
+            if (!is_digit(host.ptr[i]) || ++digits > 3) return false;
+            value = value * 10 + (unsigned)(host.ptr[i] - '0');
+        }
+    }
+    return parts == 4;
+}
+
+static bool parse_host(nacre_uri *u, nacre_bytes *authority)
+{
+    if (authority->len > 0 && authority->ptr[0] == '[') {
+        skip(authority, 1);
+        u->host = take_until(authority, "]");
+        u->host_is_ip = true;
+        if (authority->len == 0 || u->host.len == 0) return false;
+        skip(authority, 1);
+        nacre_bytes rest = u->host;
+        take_until(&rest, ":");
+        return well_formed(u->host, ":") && rest.len > 0;
+    }
+    u->host = take_until(authority, ":");
+    u->host_is_ip = is_ipv4(u->host);
+    return u->host.len > 0 && well_formed(u->host, "");
+}
+
+static bool parse_port(nacre_uri *u, nacre_bytes authority)
+{
+    u->port = COAP_PORT;
+    u->has_port = false;
+    if (authority.len == 0) return true;
+    if (authority.ptr[0] != ':') return false;
+    skip(&authority, 1);
+    uint32_t port = 0;
+    for (size_t i = 0; i < authority.len; i++) {
+        if (!is_digit(authority.ptr[i]) || port > 6553) return false;
+        port = port * 10 + (uint32_t)(authority.ptr[i] - '0');
+    }
+    if (port > 65535 || (authority.len > 0 && port == 0)) return false;
+    u->has_port = authority.len > 0; /* "host:" means the default, RFC 7252 6.1 */
+    if (u->has_port) u->port = (uint16_t)port;
+    return true;
+}
+
+static bool scheme_ok(nacre_bytes scheme)
+{
+    if (scheme.len == 0 || !is_alpha(scheme.ptr[0])) return false;
+    for (size_t i = 1; i < scheme.len; i++)
+        if (!is_alpha(scheme.ptr[i]) && !is_digit(scheme.ptr[i]) && !is_one_of(scheme.ptr[i], "+-.")) return false;
+    return true;
+}
+
+nacre_err nacre_uri_parse(nacre_uri *uri, nacre_bytes text)
+{
+    nacre_uri u = { 0 };
+    nacre_bytes rest = text;
+    if (text.len == 0) return NACRE_ERR_BAD_URI;
+    u.scheme = take_until(&rest, ":/?#");
+    if (!scheme_ok(u.scheme) || rest.len < 3 || memcmp(rest.ptr, "://", 3) != 0) return NACRE_ERR_BAD_URI;
+    if (!equals_ignoring_case(u.scheme, "coap")) return NACRE_ERR_UNSUPPORTED;
+    skip(&rest, 3);
+
+    nacre_bytes authority = take_until(&rest, "/?#");
+    u.path = take_until(&rest, "?#");
+    u.query = NACRE_ABSENT;
+    if (rest.len > 0 && rest.ptr[0] == '?') {
+        skip(&rest, 1);
+        u.query = take_until(&rest, "#");
+    }
+    if (rest.len > 0) return NACRE_ERR_BAD_URI; /* RFC 7252 6.4 step 4: no fragment */
+    if (!parse_host(&u, &authority) || !parse_port(&u, authority)) return NACRE_ERR_BAD_URI;
+    if (!well_formed(u.path, "/:@") || !well_formed(u.query, "/?:@")) return NACRE_ERR_BAD_URI;
+    *uri = u;
+    return NACRE_OK;
+}
+
+/* Decodes one well-formed part into `out`; gives its length, or a length above OPTION_TEXT_MAX when it does not fit. */
+static size_t decode(uint8_t out[OPTION_TEXT_MAX], nacre_bytes text, bool lower)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        bool encoded = c == '%';
+        if (encoded) {
+            c = (uint8_t)(hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]));
+            i += 2;
+        }
+        if (lower && is_alpha(c)) c |= 0x20;
+        if (len == OPTION_TEXT_MAX) return OPTION_TEXT_MAX + 1;
+        out[len++] = c;
+    }
+    return len;
+}
+
+static nacre_err add_text(nacre_options *o, uint16_t number, nacre_bytes text, bool lower)
+{
+    uint8_t buf[OPTION_TEXT_MAX];
+    size_t len = decode(buf, text, lower);
+    if (len > OPTION_TEXT_MAX) return NACRE_ERR_BAD_URI;
+    bool dots = (len == 1 || len == 2) && buf[0] == '.' && buf[len - 1] == '.';
+    if (number == NACRE_OPT_URI_PATH && dots) return NACRE_ERR_BAD_URI; /* RFC 7252 5.10.1 */
+    nacre_options_add(o, number, nacre_bytes_of(buf, len));
+    return NACRE_OK;
+}
+
+/* One option for each part of `text` between `separator`s. */
+static nacre_err add_parts(nacre_options *o, uint16_t number, nacre_bytes text, const char *separator)
+{
+    for (;;) {
+        nacre_err err = add_text(o, number, take_until(&text, separator), false);
+        if (err != NACRE_OK || text.len == 0) return err;
+        skip(&text, 1);
+    }
+}
+
+nacre_err nacre_uri_options(nacre_options *o, const nacre_uri *uri)
+{
+    nacre_err err = NACRE_OK;
+    if (!uri->host_is_ip) err = add_text(o, NACRE_OPT_URI_HOST, uri->host, true); /* RFC 7252 6.4 step 5 */
+    if (err == NACRE_OK && uri->port != COAP_PORT) nacre_options_add_uint(o, NACRE_OPT_URI_PORT, uri->port);
+    if (err == NACRE_OK && uri->path.len > 1)
+        err = add_parts(o, NACRE_OPT_URI_PATH, nacre_bytes_of(uri->path.ptr + 1, uri->path.len - 1), "/");
+    if (err == NACRE_OK && !nacre_is_absent(uri->query)) err = add_parts(o, NACRE_OPT_URI_QUERY, uri->query, "&");
+    return err;
+}
+
+nacre_err nacre_path_text(nacre_bytes options, char *buf, size_t cap)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    size_t len = 0;
+    nacre_option opt;
+    for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &opt);) {
+        if (opt.number != NACRE_OPT_URI_PATH) continue;
+        if (len + 1 < cap) buf[len] = '/';
+        len++;
+        for (size_t i = 0; i < opt.value.len; i++) {
+            uint8_t c = opt.value.ptr[i];
+            char text[3] = { (char)c, digits[c >> 4], digits[c & 15] };
+            size_t n = 1;
+            if (!is_plain(c) && c != ':' && c != '@') {
+                text[0] = '%';
+                n = 3;
+            }
+            if (n < cap && len < cap - n) memcpy(buf + len, text, n);
+            len += n;
+        }
+    }
+    if (len == 0) {
+        if (cap > 1) buf[0] = '/';
+        len = 1;
+    }
+    if (len >= cap) {
+        buf[0] = '\0';
+        return NACRE_ERR_NO_ROOM;
+    }
+    buf[len] = '\0';
+    return NACRE_OK;
+}
