@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* context: one security context, from its parameters to its wiping (RFC 8613 3.1, 3.2). */
+#include "context/derive.h"
+#include <string.h>
+
+enum { FIRST_CHUNK = 10 };
+
+static size_t round_up(size_t n, size_t align)
+{
+    return (n + align - 1) / align * align;
+}
+
+static bool key_stride(const nacre_crypto *crypto, const nacre_aead *aead, size_t *stride, size_t *align)
+{
+    size_t size;
+    if (aead == NULL || !crypto->ops->key_layout(aead, &size, align)) return false;
+    *stride = round_up(size, *align);
+    return true;
+}
+
+static const nacre_aead *aead_of(int cose)
+{
+    return nacre_aead_by_number(cose == 0 ? NACRE_AES_CCM_16_64_128 : cose);
+}
+
+nacre_err nacre_context_key_room(const nacre_crypto *crypto, int cose_aead, size_t *size, size_t *align)
+{
+    size_t stride, alignment;
+    if (!key_stride(crypto, aead_of(cose_aead), &stride, &alignment)) return NACRE_ERR_UNSUPPORTED;
+    *size = 2 * stride;
+    *align = alignment;
+    return NACRE_OK;
+}
+
+static nacre_err check(const nacre_context_params *p, const nacre_aead *aead)
+{
+    size_t max_id = aead->nonce_len - 6u; /* RFC 8613 3.3 */
+    if (nacre_hash_len(p->hash) == 0) return NACRE_ERR_UNSUPPORTED;
+    if (p->sender_id.len > max_id || p->recipient_id.len > max_id) return NACRE_ERR_BAD_ARGUMENT;
+    if (nacre_bytes_equal(p->sender_id, p->recipient_id)) return NACRE_ERR_BAD_ARGUMENT; /* RFC 8613 3.3 */
+    if (p->id_context.len > NACRE_MAX_ID_CONTEXT) return NACRE_ERR_BAD_ARGUMENT;
+    if (p->next_seq > NACRE_SEQ_MAX + 1) return NACRE_ERR_BAD_ARGUMENT;
+    if (!nacre_is_absent(p->echo) && p->echo.len != NACRE_ECHO_LEN) return NACRE_ERR_BAD_ARGUMENT;
+    return NACRE_OK;
+}
+
+static void copy(uint8_t *to, uint8_t *to_len, nacre_bytes from)
+{
+    if (from.len > 0) memcpy(to, from.ptr, from.len);
+    *to_len = (uint8_t)from.len;
+}
+
+nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
+                             nacre_room keys)
+{
+    memset(ctx, 0, sizeof *ctx);
+    const nacre_aead *aead = aead_of(params->cose_aead);
+    size_t stride, align;
+    if (!key_stride(crypto, aead, &stride, &align)) return NACRE_ERR_UNSUPPORTED;
+    nacre_err err = check(params, aead);
+    if (err != NACRE_OK) return err;
+    if (keys.ptr == NULL || (uintptr_t)keys.ptr % align != 0) return NACRE_ERR_BAD_ARGUMENT;
+    if (keys.cap < 2 * stride) return NACRE_ERR_NO_ROOM;
+    err = nacre_replay_init(&ctx->replay, params->window == 0 ? NACRE_REPLAY_DEFAULT : params->window,
+                            params->window_words);
+    if (err != NACRE_OK) goto done;
+
+    ctx->ops = crypto->ops;
+    ctx->aead = aead;
+    copy(ctx->sender_id, &ctx->sender_id_len, params->sender_id);
+    copy(ctx->recipient_id, &ctx->recipient_id_len, params->recipient_id);
+    ctx->id_context = params->id_context;
+    ctx->next = ctx->confirmed = params->next_seq;
+    ctx->persistent = params->persistent;
+    ctx->chunk = params->first_chunk == 0 ? FIRST_CHUNK : params->first_chunk;
+    if (!nacre_is_absent(params->echo)) memcpy(ctx->echo, params->echo.ptr, NACRE_ECHO_LEN);
+    ctx->has_echo = !nacre_is_absent(params->echo);
+
+    nacre__source source = { crypto, aead, params };
+    err = nacre__derive_common_iv(&source, ctx->common_iv);
+    if (err == NACRE_OK) err = nacre__derive_key(&source, params->sender_id, NACRE_SEAL, keys.ptr);
+    if (err != NACRE_OK) goto done;
+    ctx->sender_key = keys.ptr;
+    err = nacre__derive_key(&source, params->recipient_id, NACRE_OPEN, keys.ptr + stride);
+    if (err != NACRE_OK) goto done;
+    ctx->recipient_key = keys.ptr + stride;
+done:
+    if (err != NACRE_OK) nacre_context_wipe(ctx);
+    return err;
+}
+
+void nacre_context_wipe(nacre_context *ctx)
+{
+    size_t size, align;
+    if (ctx->ops != NULL && ctx->ops->key_layout(ctx->aead, &size, &align)) {
+        if (ctx->sender_key != NULL) ctx->ops->key_release(ctx->aead, ctx->sender_key, size);
+        if (ctx->recipient_key != NULL) ctx->ops->key_release(ctx->aead, ctx->recipient_key, size);
+    }
+    nacre_wipe(ctx, sizeof *ctx);
+}
+
+nacre_err nacre_context_set_replay(nacre_context *ctx, bool known, uint64_t index, const uint8_t *bitfield, size_t len)
+{
+    if (known) return nacre_replay_import(&ctx->replay, index, bitfield, len);
+    nacre_replay_forget(&ctx->replay);
+    return NACRE_OK;
+}
+
+nacre_bytes nacre_context_sender_id(const nacre_context *ctx)
+{
+    return nacre_bytes_of(ctx->sender_id, ctx->sender_id_len);
+}
+
+nacre_bytes nacre_context_recipient_id(const nacre_context *ctx)
+{
+    return nacre_bytes_of(ctx->recipient_id, ctx->recipient_id_len);
+}
+
+nacre_bytes nacre_context_id_context(const nacre_context *ctx)
+{
+    return ctx->id_context;
+}
+
+nacre_bytes nacre_context_common_iv(const nacre_context *ctx)
+{
+    return nacre_bytes_of(ctx->common_iv, ctx->aead->nonce_len);
+}
+
+const nacre_aead *nacre_context_aead(const nacre_context *ctx)
+{
+    return ctx->aead;
+}
+
+const nacre_replay *nacre_context_replay(const nacre_context *ctx)
+{
+    return &ctx->replay;
+}
+
+uint64_t nacre_context_next_seq(const nacre_context *ctx)
+{
+    return ctx->next;
+}
+
+uint32_t nacre_context_failed_decryptions(const nacre_context *ctx)
+{
+    return ctx->failed;
+}

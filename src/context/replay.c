@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* replay: the window of RFC 8613 7.4 (RFC 6347 4.1.2.6).
+ *
+ *        index                     index + size - 1
+ *          |                               |
+ *    ------+-------------------------------+----------->  numbers
+ *    seen  |  one bit each: seen or fresh  |  fresh
+ *
+ * The bits are a ring: number n has bit n mod (64 * words), so that moving up clears what enters and shifts nothing. */
+#include <nacre/context.h>
+
+/* A ring is a power of two words, so that a number finds its word by a mask. */
+static size_t ring_words(uint16_t size)
+{
+    size_t words = 1;
+    while (words * 64 < size) words *= 2;
+    return words;
+}
+
+size_t nacre_replay_words(uint16_t size)
+{
+    return size <= 64 ? 0 : ring_words(size);
+}
+
+static uint64_t *word_of(nacre_replay *w, uint64_t seq)
+{
+    return w->words == NULL ? &w->bits : &w->words[(seq >> 6) & (ring_words(w->size) - 1)];
+}
+
+static bool bit_at(const nacre_replay *w, uint64_t seq)
+{
+    uint64_t word = w->words == NULL ? w->bits : w->words[(seq >> 6) & (ring_words(w->size) - 1)];
+    return word >> (seq & 63) & 1;
+}
+
+static void set_bit(nacre_replay *w, uint64_t seq)
+{
+    *word_of(w, seq) |= UINT64_C(1) << (seq & 63);
+}
+
+/* Clears the bits of `count` numbers from `seq` on. */
+static void clear_bits(nacre_replay *w, uint64_t seq, uint64_t count)
+{
+    uint64_t ring = w->words == NULL ? 64 : 64 * ring_words(w->size);
+    if (count > ring) count = ring;
+    while (count > 0) {
+        uint64_t first = seq & 63, n = 64 - first;
+        if (n > count) n = count;
+        uint64_t mask = n == 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
+        *word_of(w, seq) &= ~(mask << first);
+        seq += n;
+        count -= n;
+    }
+}
+
+nacre_err nacre_replay_init(nacre_replay *w, uint16_t size, uint64_t *words)
+{
+    if (size == 0 || size > NACRE_REPLAY_MAX || (size > 64 && words == NULL)) return NACRE_ERR_BAD_ARGUMENT;
+    w->size = size;
+    w->words = size > 64 ? words : NULL;
+    w->index = 0;
+    clear_bits(w, 0, UINT64_MAX);
+    w->known = true;
+    return NACRE_OK;
+}
+
+void nacre_replay_forget(nacre_replay *w)
+{
+    w->known = false;
+    w->index = 0;
+    clear_bits(w, 0, UINT64_MAX);
+}
+
+void nacre_replay_set_fresh(nacre_replay *w, uint64_t seq)
+{
+    clear_bits(w, 0, UINT64_MAX);
+    w->index = seq;
+    set_bit(w, seq);
+    w->known = true;
+}
+
+nacre_err nacre_replay_check(const nacre_replay *w, uint64_t seq)
+{
+    if (!w->known) return NACRE_ERR_REPLAY_ECHO;
+    if (seq > NACRE_SEQ_MAX || seq < w->index) return NACRE_ERR_REPLAY;
+    return seq - w->index >= w->size || !bit_at(w, seq) ? NACRE_OK : NACRE_ERR_REPLAY;
+}
+
+nacre_err nacre_replay_accept(nacre_replay *w, uint64_t seq)
+{
+    nacre_err err = nacre_replay_check(w, seq);
+    if (err != NACRE_OK) return err;
+    if (seq - w->index >= w->size) {
+        uint64_t index = seq - w->size + 1;
+        clear_bits(w, w->index + w->size, index - w->index);
+        w->index = index;
+    }
+    set_bit(w, seq);
+    return NACRE_OK;
+}
+
+bool nacre_replay_export(const nacre_replay *w, uint64_t *index, uint8_t *bitfield)
+{
+    if (!w->known) return false;
+    *index = w->index;
+    for (size_t i = 0; i < ((size_t)w->size + 7) / 8; i++) bitfield[i] = 0;
+    for (uint16_t i = 0; i < w->size; i++)
+        if (bit_at(w, w->index + i)) bitfield[i / 8] |= (uint8_t)(1u << (i % 8));
+    return true;
+}
+
+nacre_err nacre_replay_import(nacre_replay *w, uint64_t index, const uint8_t *bitfield, size_t len)
+{
+    if (index > NACRE_SEQ_MAX + 1) return NACRE_ERR_BAD_ARGUMENT;
+    for (size_t i = w->size; i < len * 8; i++)
+        if (bitfield[i / 8] >> (i % 8) & 1) return NACRE_ERR_BAD_ARGUMENT;
+    clear_bits(w, 0, UINT64_MAX);
+    w->index = index;
+    w->known = true;
+    for (size_t i = 0; i < w->size && i < len * 8; i++)
+        if (bitfield[i / 8] >> (i % 8) & 1) set_bit(w, index + i);
+    return NACRE_OK;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* sequence: sender sequence numbers, and what must be durable before they are used (RFC 8613 7.2, B.1.1). */
+#ifndef NACRE_CONTEXT_SEQUENCE_H
+#define NACRE_CONTEXT_SEQUENCE_H
+
+#include <nacre/context.h>
+
+/* Whether a number may be used now, and which; nacre__sequence_take then uses it.
+ * NACRE_OK, NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_NOT_YET; `seq` is set on NACRE_OK only */
+nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t *seq);
+
+static inline void nacre__sequence_take(nacre_context *ctx)
+{
+    ctx->next++;
+}
+
+/* A number as Partial IV: big-endian without leading zeros, zero is one byte (RFC 8613 5). Gives its length, 1 to 5. */
+static inline uint8_t nacre__partial_iv(uint8_t out[5], uint64_t seq)
+{
+    uint8_t len = 1;
+    while (len < 5 && seq >> (8 * len) != 0) len++;
+    for (uint8_t i = 0; i < len; i++) out[i] = (uint8_t)(seq >> (8 * (len - 1 - i)));
+    return len;
+}
+
+static inline uint64_t nacre__partial_iv_number(nacre_bytes partial_iv)
+{
+    uint64_t seq = 0;
+    for (size_t i = 0; i < partial_iv.len; i++) seq = seq << 8 | partial_iv.ptr[i];
+    return seq;
+}
+
+#endif
