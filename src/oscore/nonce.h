@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* nonce: the AEAD nonce (RFC 8613 5.2).
+ *
+ *       <- nonce length - 6 B -> <- 5 B ->
+ *    +---+-----------------------+---------+
+ *    | S |      padded ID_PIV    | padded  |  XOR  Common IV
+ *    |   |                       |   PIV   |
+ *    +---+-----------------------+---------+
+ * S is the length of ID_PIV, the Sender ID of whoever made the Partial IV. */
+#ifndef NACRE_OSCORE_NONCE_H
+#define NACRE_OSCORE_NONCE_H
+
+#include <nacre/crypto.h>
+
+/* `id_piv` is at most nonce_len - 6 bytes, `partial_iv` at most 5: the callers have checked. */
+void nacre__nonce(uint8_t nonce[NACRE_MAX_NONCE], const nacre_aead *aead, const uint8_t *common_iv, nacre_bytes id_piv,
+                  nacre_bytes partial_iv);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* option: the value of the OSCORE option (RFC 8613 6.1).
+ *
+ *     0 1 2 3 4 5 6 7  <---- n bytes ---->
+ *    +-+-+-+-+-+-+-+-+--------------------
+ *    |0 0 0|h|k|  n  |  Partial IV (if any)
+ *    +-+-+-+-+-+-+-+-+--------------------
+ *     <- 1 byte -> <------ s bytes ------>
+ *    +------------+----------------------+------------------+
+ *    | s (if any) | kid context (if any) | kid (if any) ... |
+ *    +------------+----------------------+------------------+
+ */
+#include <nacre/oscore.h>
+#include "base/reader.h"
+#include <string.h>
+
+enum { FLAG_RESERVED = 0xe0, FLAG_KID_CONTEXT = 0x10, FLAG_KID = 0x08, MASK_PARTIAL_IV = 0x07, MAX_PARTIAL_IV = 5 };
+
+nacre_err nacre_oscore_option_read(nacre_oscore_option *opt, nacre_bytes value)
+{
+    nacre_oscore_option o = { { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
+    if (value.len == 0) { /* RFC 8613 2: all flags zero is the empty value */
+        *opt = o;
+        return NACRE_OK;
+    }
+    nacre__reader r = nacre__reader_of(value);
+    uint8_t flags = nacre__read_u8(&r);
+    uint8_t n = flags & MASK_PARTIAL_IV;
+    if (flags == 0 || (flags & FLAG_RESERVED) != 0 || n > MAX_PARTIAL_IV) return NACRE_ERR_DECODE;
+    if (n > 0) o.partial_iv = nacre__read(&r, n);
+    if (flags & FLAG_KID_CONTEXT) o.kid_context = nacre__read(&r, nacre__read_u8(&r));
+    if (flags & FLAG_KID) o.kid = nacre__read(&r, nacre__left(&r));
+    if (r.bad || nacre__left(&r) != 0) return NACRE_ERR_DECODE;
+    if (n > 1 && o.partial_iv.ptr[0] == 0) return NACRE_ERR_DECODE; /* RFC 8613 5: no leading zeros */
+    *opt = o;
+    return NACRE_OK;
+}
+
+static uint8_t *put(uint8_t *at, nacre_bytes bytes)
+{
+    if (bytes.len > 0) memcpy(at, bytes.ptr, bytes.len);
+    return at + bytes.len;
+}
+
+nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_room room)
+{
+    bool has_piv = !nacre_is_absent(opt->partial_iv), has_kid = !nacre_is_absent(opt->kid);
+    bool has_context = !nacre_is_absent(opt->kid_context);
+    if (has_piv && (opt->partial_iv.len == 0 || opt->partial_iv.len > MAX_PARTIAL_IV)) return NACRE_ERR_BAD_ARGUMENT;
+    if (opt->kid_context.len > 255) return NACRE_ERR_BAD_ARGUMENT;
+    size_t len = 0;
+    if (has_piv || has_kid || has_context)
+        len = 1 + opt->partial_iv.len + (has_context ? 1 : 0) + opt->kid_context.len + opt->kid.len;
+    if (len > room.cap) return NACRE_ERR_NO_ROOM;
+    uint8_t *at = room.ptr;
+    if (len > 0) {
+        *at++ = (uint8_t)(opt->partial_iv.len | (has_kid ? FLAG_KID : 0u) | (has_context ? FLAG_KID_CONTEXT : 0u));
+        at = put(at, opt->partial_iv);
+        if (has_context) *at++ = (uint8_t)opt->kid_context.len;
+        at = put(at, opt->kid_context);
+        put(at, opt->kid);
+    }
+    *out = nacre_bytes_of(room.ptr, len);
+    return NACRE_OK;
+}
+
+nacre_err nacre_verify_start(nacre_oscore_option *opt, const nacre_message *message)
+{
+    nacre_bytes value = NACRE_ABSENT;
+    nacre_option o;
+    for (nacre_option_iter it = nacre_option_begin(message->options); nacre_option_next(&it, &o);) {
+        if (o.number > NACRE_OPT_OSCORE) break;
+        if (o.number != NACRE_OPT_OSCORE) continue;
+        if (!nacre_is_absent(value)) return NACRE_ERR_DECODE; /* it is not repeatable: RFC 8613 2 */
+        value = o.value;
+    }
+    if (nacre_is_absent(value)) return NACRE_ERR_NOT_PROTECTED;
+    nacre_oscore_option read;
+    nacre_err err = nacre_oscore_option_read(&read, value);
+    if (err != NACRE_OK) return err;
+    if (message->payload.len == 0) return NACRE_ERR_DECODE; /* RFC 8613 2: malformed without a payload */
+    *opt = read;
+    return NACRE_OK;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* request_id: making and using the identity of a request. */
+#ifndef NACRE_OSCORE_REQUEST_ID_H
+#define NACRE_OSCORE_REQUEST_ID_H
+
+#include <nacre/oscore.h>
+
+enum { NACRE__MAY_USE_NONCE = 1 };
+
+nacre_request_id nacre__request_id(const nacre_context *ctx, nacre_bytes kid, nacre_bytes partial_iv, uint8_t flags);
+
+static inline nacre_bytes nacre__request_kid(const nacre_request_id *id)
+{
+    return nacre_bytes_of(id->kid, id->kid_len);
+}
+
+static inline nacre_bytes nacre__request_piv(const nacre_request_id *id)
+{
+    return nacre_bytes_of(id->partial_iv, id->partial_iv_len);
+}
+
+/* Whether `ctx` may answer with the request's own nonce (RFC 8613 8.3): once, and only the context that verified the
+ * request, whose peer made that nonce. */
+bool nacre__may_use_nonce(const nacre_request_id *id, const nacre_context *ctx);
+
+#endif
