@@ -89,7 +89,8 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
  * NACRE_ERR_TOO_LONG            more plaintext than the algorithm takes, or a kid context above 255 bytes
  * NACRE_ERR_BAD_ARGUMENT        `plain` is no request, its options are not well-formed, or `crypto` is of another
  *                               provider than the context's keys
- * NACRE_ERR_UNSUPPORTED         a Proxy-Uri option (to be split by the caller for now), or AAD above the provider's limit
+ * NACRE_ERR_UNSUPPORTED         the AAD is longer than the provider takes
+ * NACRE_ERR_BAD_URI             a Proxy-Uri option that is no URI (it is split, RFC 8613 4.1.3.3)
  * NACRE_ERR_CRYPTO              the library failed
  * `room` must not overlap what `plain` points to. */
 NACRE_MUST_USE nacre_err nacre_protect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,

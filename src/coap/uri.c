@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* uri: a coap URI taken apart, turned into options, and a request's path turned back (RFC 7252 6.1, 6.4, 6.5; RFC 3986). */
-#include <nacre/coap.h>
+#include "coap/uri.h"
 #include <string.h>
 
-enum { COAP_PORT = 5683, OPTION_TEXT_MAX = 255 };
+enum { OPTION_TEXT_MAX = 255 };
 
 static bool is_alpha(uint8_t c)
 {
@@ -112,7 +112,7 @@ static bool parse_host(nacre_uri *u, nacre_bytes *authority)
 
 static bool parse_port(nacre_uri *u, nacre_bytes authority)
 {
-    u->port = COAP_PORT;
+    u->port = nacre__uri_default_port(u->scheme);
     u->has_port = false;
     if (authority.len == 0) return true;
     if (authority.ptr[0] != ':') return false;
@@ -136,14 +136,25 @@ static bool scheme_ok(nacre_bytes scheme)
     return true;
 }
 
-nacre_err nacre_uri_parse(nacre_uri *uri, nacre_bytes text)
+uint16_t nacre__uri_default_port(nacre_bytes scheme)
+{
+    static const struct {
+        const char *scheme;
+        uint16_t port;
+    } ports[] = { { "coap", 5683 },  { "coaps", 5684 },   { "coap+tcp", 5683 }, { "coaps+tcp", 5684 },
+                  { "coap+ws", 80 }, { "coaps+ws", 443 }, { "http", 80 },       { "https", 443 } };
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++)
+        if (equals_ignoring_case(scheme, ports[i].scheme)) return ports[i].port;
+    return 0;
+}
+
+nacre_err nacre__uri_parse_any(nacre_uri *uri, nacre_bytes text)
 {
     nacre_uri u = { 0 };
     nacre_bytes rest = text;
     if (text.len == 0) return NACRE_ERR_BAD_URI;
     u.scheme = take_until(&rest, ":/?#");
     if (!scheme_ok(u.scheme) || rest.len < 3 || memcmp(rest.ptr, "://", 3) != 0) return NACRE_ERR_BAD_URI;
-    if (!equals_ignoring_case(u.scheme, "coap")) return NACRE_ERR_UNSUPPORTED;
     skip(&rest, 3);
 
     nacre_bytes authority = take_until(&rest, "/?#");
@@ -156,6 +167,16 @@ nacre_err nacre_uri_parse(nacre_uri *uri, nacre_bytes text)
     if (rest.len > 0) return NACRE_ERR_BAD_URI; /* RFC 7252 6.4 step 4: no fragment */
     if (!parse_host(&u, &authority) || !parse_port(&u, authority)) return NACRE_ERR_BAD_URI;
     if (!well_formed(u.path, "/:@") || !well_formed(u.query, "/?:@")) return NACRE_ERR_BAD_URI;
+    *uri = u;
+    return NACRE_OK;
+}
+
+nacre_err nacre_uri_parse(nacre_uri *uri, nacre_bytes text)
+{
+    nacre_uri u;
+    nacre_err err = nacre__uri_parse_any(&u, text);
+    if (err != NACRE_OK) return err;
+    if (!equals_ignoring_case(u.scheme, "coap")) return NACRE_ERR_UNSUPPORTED;
     *uri = u;
     return NACRE_OK;
 }
@@ -199,15 +220,22 @@ static nacre_err add_parts(nacre_options *o, uint16_t number, nacre_bytes text, 
     }
 }
 
+nacre_err nacre__uri_path_and_query(nacre_options *o, const nacre_uri *uri)
+{
+    nacre_err err = NACRE_OK;
+    if (uri->path.len > 1)
+        err = add_parts(o, NACRE_OPT_URI_PATH, nacre_bytes_of(uri->path.ptr + 1, uri->path.len - 1), "/");
+    if (err == NACRE_OK && !nacre_is_absent(uri->query)) err = add_parts(o, NACRE_OPT_URI_QUERY, uri->query, "&");
+    return err;
+}
+
 nacre_err nacre_uri_options(nacre_options *o, const nacre_uri *uri)
 {
     nacre_err err = NACRE_OK;
     if (!uri->host_is_ip) err = add_text(o, NACRE_OPT_URI_HOST, uri->host, true); /* RFC 7252 6.4 step 5 */
-    if (err == NACRE_OK && uri->port != COAP_PORT) nacre_options_add_uint(o, NACRE_OPT_URI_PORT, uri->port);
-    if (err == NACRE_OK && uri->path.len > 1)
-        err = add_parts(o, NACRE_OPT_URI_PATH, nacre_bytes_of(uri->path.ptr + 1, uri->path.len - 1), "/");
-    if (err == NACRE_OK && !nacre_is_absent(uri->query)) err = add_parts(o, NACRE_OPT_URI_QUERY, uri->query, "&");
-    return err;
+    if (err != NACRE_OK) return err;
+    if (uri->port != nacre__uri_default_port(uri->scheme)) nacre_options_add_uint(o, NACRE_OPT_URI_PORT, uri->port);
+    return nacre__uri_path_and_query(o, uri);
 }
 
 nacre_err nacre_path_text(nacre_bytes options, char *buf, size_t cap)

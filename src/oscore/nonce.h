@@ -12,7 +12,7 @@
 
 #include <nacre/crypto.h>
 
-/* `id_piv` is at most nonce_len - 6 bytes, `partial_iv` at most 5: the callers have checked. */
+/* `common_iv` has room for NACRE_MAX_NONCE bytes, of which nonce_len count. `id_piv` is at most nonce_len - 6 bytes, `partial_iv` at most 5: the callers have checked. */
 void nacre__nonce(uint8_t nonce[NACRE_MAX_NONCE], const nacre_aead *aead, const uint8_t *common_iv, nacre_bytes id_piv,
                   nacre_bytes partial_iv);
 

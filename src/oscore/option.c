@@ -10,9 +10,8 @@
  *    | s (if any) | kid context (if any) | kid (if any) ... |
  *    +------------+----------------------+------------------+
  */
-#include <nacre/oscore.h>
+#include "oscore/option.h"
 #include "base/reader.h"
-#include <string.h>
 
 enum { FLAG_RESERVED = 0xe0, FLAG_KID_CONTEXT = 0x10, FLAG_KID = 0x08, MASK_PARTIAL_IV = 0x07, MAX_PARTIAL_IV = 5 };
 
@@ -36,30 +35,43 @@ nacre_err nacre_oscore_option_read(nacre_oscore_option *opt, nacre_bytes value)
     return NACRE_OK;
 }
 
+static bool is_empty(const nacre_oscore_option *opt)
+{
+    return nacre_is_absent(opt->partial_iv) && nacre_is_absent(opt->kid) && nacre_is_absent(opt->kid_context);
+}
+
+size_t nacre__oscore_option_size(const nacre_oscore_option *opt)
+{
+    if (is_empty(opt)) return 0;
+    return 1 + opt->partial_iv.len + (nacre_is_absent(opt->kid_context) ? 0 : 1) + opt->kid_context.len + opt->kid.len;
+}
+
 static uint8_t *put(uint8_t *at, nacre_bytes bytes)
 {
-    if (bytes.len > 0) memcpy(at, bytes.ptr, bytes.len);
+    for (size_t i = 0; i < bytes.len; i++) at[i] = bytes.ptr[i]; /* a few bytes: a call would cost more */
     return at + bytes.len;
+}
+
+uint8_t *nacre__oscore_option_put(uint8_t *at, const nacre_oscore_option *opt)
+{
+    if (is_empty(opt)) return at;
+    bool has_context = !nacre_is_absent(opt->kid_context);
+    *at++ = (uint8_t)(opt->partial_iv.len | (nacre_is_absent(opt->kid) ? 0u : FLAG_KID) |
+                      (has_context ? FLAG_KID_CONTEXT : 0u));
+    at = put(at, opt->partial_iv);
+    if (has_context) *at++ = (uint8_t)opt->kid_context.len;
+    at = put(at, opt->kid_context);
+    return put(at, opt->kid);
 }
 
 nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_room room)
 {
-    bool has_piv = !nacre_is_absent(opt->partial_iv), has_kid = !nacre_is_absent(opt->kid);
-    bool has_context = !nacre_is_absent(opt->kid_context);
+    bool has_piv = !nacre_is_absent(opt->partial_iv);
     if (has_piv && (opt->partial_iv.len == 0 || opt->partial_iv.len > MAX_PARTIAL_IV)) return NACRE_ERR_BAD_ARGUMENT;
     if (opt->kid_context.len > 255) return NACRE_ERR_BAD_ARGUMENT;
-    size_t len = 0;
-    if (has_piv || has_kid || has_context)
-        len = 1 + opt->partial_iv.len + (has_context ? 1 : 0) + opt->kid_context.len + opt->kid.len;
+    size_t len = nacre__oscore_option_size(opt);
     if (len > room.cap) return NACRE_ERR_NO_ROOM;
-    uint8_t *at = room.ptr;
-    if (len > 0) {
-        *at++ = (uint8_t)(opt->partial_iv.len | (has_kid ? FLAG_KID : 0u) | (has_context ? FLAG_KID_CONTEXT : 0u));
-        at = put(at, opt->partial_iv);
-        if (has_context) *at++ = (uint8_t)opt->kid_context.len;
-        at = put(at, opt->kid_context);
-        put(at, opt->kid);
-    }
+    nacre__oscore_option_put(room.ptr, opt);
     *out = nacre_bytes_of(room.ptr, len);
     return NACRE_OK;
 }

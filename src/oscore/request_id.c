@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* request_id: what binds an answer to its request, and the right to the request's nonce. */
 #include "oscore/request_id.h"
-#include <string.h>
 
-nacre_request_id nacre__request_id(const nacre_context *ctx, nacre_bytes kid, nacre_bytes partial_iv, uint8_t flags)
+void nacre__request_id_make(nacre_request_id *id, const nacre_context *ctx, nacre_bytes kid, nacre_bytes partial_iv,
+                            uint8_t flags)
 {
-    nacre_request_id id;
-    memset(&id, 0, sizeof id);
-    id.context = ctx;
-    if (kid.len > 0) memcpy(id.kid, kid.ptr, kid.len);
-    id.kid_len = (uint8_t)kid.len;
-    memcpy(id.partial_iv, partial_iv.ptr, partial_iv.len);
-    id.partial_iv_len = (uint8_t)partial_iv.len;
-    id.flags = flags;
-    return id;
+    id->context = ctx;
+    id->kid_len = (uint8_t)kid.len;
+    id->partial_iv_len = (uint8_t)partial_iv.len;
+    id->flags = flags;
+    for (size_t i = 0; i < sizeof id->kid; i++) id->kid[i] = i < kid.len ? kid.ptr[i] : 0;
+    for (size_t i = 0; i < sizeof id->partial_iv; i++) id->partial_iv[i] = i < partial_iv.len ? partial_iv.ptr[i] : 0;
 }
 
 nacre_request_id nacre_request_id_dup(const nacre_request_id *id)

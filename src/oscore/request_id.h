@@ -7,7 +7,9 @@
 
 enum { NACRE__MAY_USE_NONCE = 1 };
 
-nacre_request_id nacre__request_id(const nacre_context *ctx, nacre_bytes kid, nacre_bytes partial_iv, uint8_t flags);
+/* Makes `id` in place: it is small and made for every message, so it is not copied about. */
+void nacre__request_id_make(nacre_request_id *id, const nacre_context *ctx, nacre_bytes kid, nacre_bytes partial_iv,
+                            uint8_t flags);
 
 static inline nacre_bytes nacre__request_kid(const nacre_request_id *id)
 {

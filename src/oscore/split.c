@@ -2,6 +2,20 @@
 /* split: see split.h. The measuring walk and the writing walk make the same choices through `sides_of`. */
 #include "oscore/split.h"
 #include "coap/option_codec.h"
+#include "oscore/option.h"
+
+/* Class U only, among the options that exist: one bit each for numbers below 64, the others by name. A number that is
+ * not known is class E (RFC 8613 4.1). The option table says the same at more length; a test holds the two together. */
+#define BIT(number) (UINT64_C(1) << (number))
+static const uint64_t only_outer_below_64 = BIT(NACRE_OPT_URI_HOST) | BIT(NACRE_OPT_URI_PORT) | BIT(NACRE_OPT_OSCORE) |
+                                            BIT(NACRE_OPT_HOP_LIMIT) | BIT(NACRE_OPT_EDHOC) | BIT(NACRE_OPT_PROXY_URI) |
+                                            BIT(NACRE_OPT_PROXY_SCHEME);
+
+bool nacre__only_outer(uint16_t number)
+{
+    if (number < 64) return only_outer_below_64 >> number & 1;
+    return number == NACRE_OPT_PROXY_CRI || number == NACRE_OPT_PROXY_SCHEME_NUMBER;
+}
 
 typedef struct sides {
     bool inner, outer;
@@ -10,8 +24,8 @@ typedef struct sides {
 
 static sides sides_of(const nacre_option *opt, bool is_request)
 {
-    uint8_t class = nacre_option_lookup(opt->number)->flags & (NACRE_CLASS_E | NACRE_CLASS_U);
-    sides s = { class != NACRE_CLASS_U, class == NACRE_CLASS_U, opt->value };
+    bool outer = nacre__only_outer(opt->number);
+    sides s = { !outer, outer, opt->value };
     if (opt->number == NACRE_OPT_OBSERVE) { /* RFC 8613 4.1.3.5: both; inside, a notification's value is empty */
         s.outer = true;
         if (!is_request) s.inner_value.len = 0;
@@ -19,36 +33,46 @@ static sides sides_of(const nacre_option *opt, bool is_request)
     return s;
 }
 
-nacre_err nacre__split_measure(nacre__split *split, const nacre_message *plain, nacre_bytes oscore, bool is_request)
+nacre_err nacre__split_measure(nacre__split *s)
 {
-    nacre__split s = { plain->options, oscore, is_request, false, true, 0, 0 };
     uint32_t outer_last = 0, inner_last = 0;
-    bool placed = false;
+    size_t outer_len = 0, inner_len = 0;
+    bool placed = false, has_observe = false, all_inner = true;
     nacre_option opt;
-    nacre_option_iter it = nacre_option_begin(plain->options);
+    nacre_option_iter it = nacre_option_begin(s->options);
+    s->oscore_len = nacre__oscore_option_size(&s->oscore);
     while (nacre_option_next(&it, &opt)) {
         if (opt.number == NACRE_OPT_OSCORE) return NACRE_ERR_NESTED;
-        if (opt.number == NACRE_OPT_PROXY_URI) return NACRE_ERR_UNSUPPORTED;
-        sides side = sides_of(&opt, is_request);
+        sides side = sides_of(&opt, s->is_request);
         if (side.inner) {
-            s.inner_len += nacre__option_size(opt.number - inner_last, side.inner_value.len);
+            inner_len += nacre__option_size(opt.number - inner_last, side.inner_value.len);
             inner_last = opt.number;
         }
         if (!side.outer) continue;
-        s.all_inner = false;
-        if (opt.number == NACRE_OPT_OBSERVE) s.has_observe = true;
+        all_inner = false;
+        if (opt.number == NACRE_OPT_OBSERVE) has_observe = true;
         if (!placed && opt.number > NACRE_OPT_OSCORE) {
-            s.outer_len += nacre__option_size(NACRE_OPT_OSCORE - outer_last, oscore.len);
+            outer_len += nacre__option_size(NACRE_OPT_OSCORE - outer_last, s->oscore_len);
             outer_last = NACRE_OPT_OSCORE;
             placed = true;
         }
-        s.outer_len += nacre__option_size(opt.number - outer_last, opt.value.len);
+        outer_len += nacre__option_size(opt.number - outer_last, opt.value.len);
         outer_last = opt.number;
     }
     if (nacre_option_bad(&it)) return NACRE_ERR_BAD_ARGUMENT;
-    if (!placed) s.outer_len += nacre__option_size(NACRE_OPT_OSCORE - outer_last, oscore.len);
-    *split = s;
+    if (!placed) outer_len += nacre__option_size(NACRE_OPT_OSCORE - outer_last, s->oscore_len);
+    s->has_observe = has_observe;
+    s->all_inner = all_inner;
+    s->outer_len = outer_len;
+    s->inner_len = inner_len;
     return NACRE_OK;
+}
+
+static void write_oscore(nacre__option_writer *w, const nacre__split *s)
+{
+    w->at = nacre__option_head_write(w->at, NACRE_OPT_OSCORE - w->last, s->oscore_len);
+    w->at = nacre__oscore_option_put(w->at, &s->oscore);
+    w->last = NACRE_OPT_OSCORE;
 }
 
 void nacre__split_write(const nacre__split *s, uint8_t *outer, uint8_t *inner)
@@ -56,7 +80,7 @@ void nacre__split_write(const nacre__split *s, uint8_t *outer, uint8_t *inner)
     nacre__option_writer out = { outer, 0 }, in = { inner, 0 };
     if (s->all_inner) {
         if (s->options.len > 0) memcpy(inner, s->options.ptr, s->options.len);
-        nacre__option_write(&out, NACRE_OPT_OSCORE, s->oscore);
+        write_oscore(&out, s);
         return;
     }
     bool placed = false;
@@ -66,25 +90,24 @@ void nacre__split_write(const nacre__split *s, uint8_t *outer, uint8_t *inner)
         if (side.inner) nacre__option_write(&in, opt.number, side.inner_value);
         if (!side.outer) continue;
         if (!placed && opt.number > NACRE_OPT_OSCORE) {
-            nacre__option_write(&out, NACRE_OPT_OSCORE, s->oscore);
+            write_oscore(&out, s);
             placed = true;
         }
         nacre__option_write(&out, opt.number, opt.value);
     }
-    if (!placed) nacre__option_write(&out, NACRE_OPT_OSCORE, s->oscore);
+    if (!placed) write_oscore(&out, s);
 }
 
-bool nacre__stays_outer(uint16_t number)
+static bool stays_outer(uint16_t number)
 {
-    uint8_t class = nacre_option_lookup(number)->flags & (NACRE_CLASS_E | NACRE_CLASS_U);
-    return class == NACRE_CLASS_U && number != NACRE_OPT_OSCORE; /* step 7: the OSCORE option itself is removed */
+    return number != NACRE_OPT_OSCORE && nacre__only_outer(number); /* step 7: the OSCORE option itself is removed */
 }
 
 size_t nacre__merge_bound(nacre_bytes outer)
 {
     nacre_option opt;
     for (nacre_option_iter it = nacre_option_begin(outer); nacre_option_next(&it, &opt);)
-        if (nacre__stays_outer(opt.number)) return outer.len;
+        if (stays_outer(opt.number)) return outer.len;
     return 0;
 }
 
@@ -92,7 +115,7 @@ size_t nacre__merge_bound(nacre_bytes outer)
 static bool next_kept(nacre_option_iter *it, nacre_option *opt)
 {
     while (nacre_option_next(it, opt))
-        if (nacre__stays_outer(opt->number)) return true;
+        if (stays_outer(opt->number)) return true;
     return false;
 }
 

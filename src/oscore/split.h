@@ -3,28 +3,28 @@
 #ifndef NACRE_OSCORE_SPLIT_H
 #define NACRE_OSCORE_SPLIT_H
 
-#include <nacre/coap.h>
+#include <nacre/oscore.h>
 
 /* What splitting a message will give, in bytes. */
 typedef struct nacre__split {
-    nacre_bytes options; /* the plain message's */
-    nacre_bytes oscore;  /* the OSCORE option's value, for the outer side */
+    nacre_bytes options;        /* the plain message's */
+    nacre_oscore_option oscore; /* the OSCORE option, for the outer side … */
+    size_t oscore_len;          /* … and the length of its value */
     bool is_request;
     bool has_observe;
     bool all_inner; /* nothing but the OSCORE option goes outside: the inner options are the plain ones as they are */
     size_t outer_len, inner_len;
 } nacre__split;
 
-/* NACRE_OK; NACRE_ERR_NESTED, NACRE_ERR_UNSUPPORTED (Proxy-Uri), NACRE_ERR_BAD_ARGUMENT (not well-formed). */
-nacre_err nacre__split_measure(nacre__split *split, const nacre_message *plain, nacre_bytes oscore, bool is_request);
+/* Measures split->options with split->oscore and split->is_request; sets the rest.
+ * NACRE_OK; NACRE_ERR_NESTED, NACRE_ERR_BAD_ARGUMENT (not well-formed). */
+nacre_err nacre__split_measure(nacre__split *split);
 
 /* Writes outer_len bytes at `outer` and inner_len bytes at `inner`. */
 void nacre__split_write(const nacre__split *split, uint8_t *outer, uint8_t *inner);
 
-/* Whether an option found outside keeps its meaning after decryption (RFC 8613 8.2 step 1, 8.4 step 1): class U only. */
-bool nacre__stays_outer(uint16_t number);
-
-/* Bytes that the outer options which stay take at most, when merged with others; 0 when there are none. */
+/* Bytes that the outer options which keep their meaning after decryption (class U only: RFC 8613 8.2 step 1, 8.4 step 1)
+ * take at most, when merged with others; 0 when there are none. */
 size_t nacre__merge_bound(nacre_bytes outer);
 
 /* Merges inner options and the outer ones that stay in number order at `out`; gives the length. `inner` may lie behind

@@ -111,7 +111,8 @@ nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto
 
     uint8_t nonce[NACRE_MAX_NONCE];
     nacre__nonce(nonce, ctx->aead, ctx->common_iv, option.kid, option.partial_iv);
-    nacre_request_id own = nacre__request_id(ctx, option.kid, option.partial_iv, NACRE__MAY_USE_NONCE);
+    nacre_request_id own;
+    nacre__request_id_make(&own, ctx, option.kid, option.partial_iv, NACRE__MAY_USE_NONCE);
     opened o;
     err = decrypt(ctx, crypto, &o, room, outer, nonce, &own);
     if (err != NACRE_OK) return err;

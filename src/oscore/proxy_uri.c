@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* proxy_uri: see proxy_uri.h. */
+#include "oscore/proxy_uri.h"
+#include "coap/option_codec.h"
+#include "coap/uri.h"
+
+/* A Proxy-Uri splits into itself, shortened, and at most one option for every two of its characters; in a list of its own
+ * each takes a header of at most 3 bytes and its decoded text. */
+static size_t split_bound(nacre_bytes uri)
+{
+    return 3 * uri.len + 8;
+}
+
+size_t nacre__proxy_uri_extra(const nacre_message *plain)
+{
+    nacre_bytes uri = nacre_option_find(plain->options, NACRE_OPT_PROXY_URI);
+    return nacre_is_absent(uri) ? 0 : 2 * (plain->options.len + split_bound(uri));
+}
+
+/* scheme://host[:port] is the URI's text up to its path: RFC 7252 6.5 gives the same characters, but for a port that is
+ * the scheme's default, which is left out. */
+static nacre_bytes origin_of(const nacre_uri *uri, nacre_bytes text)
+{
+    const uint8_t *end = uri->host.ptr + uri->host.len;
+    if (end < text.ptr + text.len && *end == ']') end++;
+    if (uri->has_port && uri->port != nacre__uri_default_port(uri->scheme))
+        while (end < text.ptr + text.len && *end != '/' && *end != '?') end++;
+    return nacre_bytes_of(text.ptr, (size_t)(end - text.ptr));
+}
+
+nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_room *room)
+{
+    nacre_bytes text = nacre_option_find(plain->options, NACRE_OPT_PROXY_URI);
+    if (nacre_is_absent(text)) return NACRE_OK;
+    nacre_uri uri;
+    nacre_err err = nacre__uri_parse_any(&uri, text);
+    if (err != NACRE_OK) return err;
+    size_t need = plain->options.len + split_bound(text);
+    if (need > room->cap / 2) return NACRE_ERR_NO_ROOM;
+
+    nacre_options out;
+    nacre_options_init(&out, (nacre_room){ room->ptr + room->cap - need, need });
+    nacre_option opt;
+    for (nacre_option_iter it = nacre_option_begin(plain->options); nacre_option_next(&it, &opt);) {
+        if (opt.number == NACRE_OPT_URI_PATH || opt.number == NACRE_OPT_URI_QUERY) return NACRE_ERR_BAD_ARGUMENT;
+        nacre_options_add(&out, opt.number, opt.number == NACRE_OPT_PROXY_URI ? origin_of(&uri, text) : opt.value);
+    }
+    err = nacre__uri_path_and_query(&out, &uri);
+    nacre_bytes options;
+    if (err == NACRE_OK) err = nacre_options_finish(&out, &options);
+    if (err != NACRE_OK) {
+        nacre_wipe(room->ptr + room->cap - need, need);
+        return err;
+    }
+    plain->options = options;
+    room->cap -= need;
+    return NACRE_OK;
+}
