@@ -147,6 +147,36 @@ NACRE_MUST_USE nacre_err nacre_unprotect_response(nacre_context *ctx, const nacr
                                                   nacre_response_info *info, nacre_room room,
                                                   const nacre_message *outer);
 
+/* ---- Bursts ----------------------------------------------------------------------------------------------------------
+ * The same, for many messages at once, so that a provider can run many ciphers side by side. Results are those of the
+ * single calls in the order of the items; items may share a context, and of two requests with one Partial IV in a burst
+ * the second is a replay. Two items must not share a request identity or room. The calls work in pieces of NACRE_BURST
+ * items and take about 250 bytes of stack for each item of a piece. */
+enum { NACRE_BURST = 32 };
+
+typedef struct nacre_protect_item {
+    nacre_context *context;
+    nacre_request_id *id; /* request: set on NACRE_OK; response: of the request that it answers */
+    nacre_room room;
+    const nacre_message *plain;           /* a request or a response */
+    const nacre_protect_options *options; /* may be NULL */
+    nacre_bytes out;                      /* set on NACRE_OK */
+    nacre_err err;                        /* as nacre_protect_request and nacre_protect_response */
+} nacre_protect_item;
+void nacre_protect_many(const nacre_crypto *crypto, nacre_protect_item *items, size_t num);
+
+typedef struct nacre_unprotect_item {
+    nacre_context *context;
+    nacre_request_id *id; /* request: set as nacre_unprotect_request sets it; response: of our request, only read */
+    nacre_room room;
+    const nacre_message *outer;
+    bool is_response;
+    nacre_message plain;      /* set on NACRE_OK */
+    nacre_response_info info; /* responses: set on NACRE_OK */
+    nacre_err err;            /* as nacre_unprotect_request and nacre_unprotect_response */
+} nacre_unprotect_item;
+void nacre_unprotect_many(const nacre_crypto *crypto, nacre_unprotect_item *items, size_t num);
+
 #ifdef __cplusplus
 }
 #endif

@@ -213,3 +213,26 @@ nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nac
     const nacre_protect_options how = { .nonce = NACRE_NONCE_NEW };
     return err != NACRE_OK ? err : nacre_protect_response(ctx, crypto, id, out, room, &plain, &how);
 }
+
+static void protect_burst(const nacre_crypto *crypto, nacre_protect_item *items, size_t num)
+{
+    protection work[NACRE_BURST];
+    nacre_aead_job *jobs[NACRE_BURST];
+    size_t num_jobs = 0;
+    for (size_t i = 0; i < num; i++) {
+        nacre_protect_item *item = &items[i];
+        task t;
+        item->err = choose_task(&t, item->context, crypto, item->id, item->room, item->plain, item->options);
+        if (item->err == NACRE_OK) item->err = begin(&work[i], &t);
+        if (item->err == NACRE_OK) jobs[num_jobs++] = &work[i].job;
+    }
+    if (num_jobs > 0) crypto->ops->seal_many(crypto, jobs, num_jobs);
+    for (size_t i = 0; i < num; i++)
+        if (items[i].err == NACRE_OK) items[i].err = end(&work[i], items[i].id, &items[i].out, items[i].room);
+}
+
+void nacre_protect_many(const nacre_crypto *crypto, nacre_protect_item *items, size_t num)
+{
+    for (size_t at = 0; at < num; at += NACRE_BURST)
+        protect_burst(crypto, items + at, num - at < NACRE_BURST ? num - at : NACRE_BURST);
+}

@@ -21,54 +21,72 @@ static bool names_context(const nacre_context *ctx, const nacre_oscore_option *o
     return !nacre_is_absent(id_context) && nacre_bytes_equal(o->kid_context, id_context);
 }
 
-/* The decrypted message, before anybody relies on it. */
-typedef struct opened {
-    uint8_t *plaintext;
-    size_t len;
-    nacre_message plain;
-} opened;
+/* One message on its way. */
+typedef struct unprotection {
+    nacre_aead_job job;
+    uint8_t nonce[NACRE_MAX_NONCE];
+    uint8_t aad[NACRE_MAX_AAD];
+    nacre_request_id own; /* a request's: its new identity */
+    uint64_t seq;         /* of the message's Partial IV */
+    bool has_piv;
+} unprotection;
 
-static nacre_err decrypt(nacre_context *ctx, const nacre_crypto *crypto, opened *o, nacre_room room,
-                         const nacre_message *outer, const uint8_t *nonce, const nacre_request_id *id)
+/* RFC 8613 8.2 steps 4 to 6, 8.4 steps 3 to 6, up to the cipher. */
+static nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_room room,
+                         const nacre_message *outer, const nacre_request_id *id)
 {
     if (crypto->ops != ctx->ops) return NACRE_ERR_BAD_ARGUMENT;
     if (outer->payload.len < ctx->aead->tag_len + 1u) return NACRE_ERR_PROTECTION_INVALID; /* no room for a code */
-    size_t offset = nacre__merge_bound(outer->options);
-    o->len = outer->payload.len - ctx->aead->tag_len;
-    if (room.cap < offset || room.cap - offset < o->len) return NACRE_ERR_NO_ROOM;
-    o->plaintext = room.ptr + offset;
-
-    uint8_t aad[NACRE_MAX_AAD];
-    size_t aad_len = nacre__aad(aad, ctx->aead->cose, nacre__request_kid(id), nacre__request_piv(id));
+    size_t offset = nacre__merge_bound(outer->options), len = outer->payload.len - ctx->aead->tag_len;
+    if (room.cap < offset || room.cap - offset < len) return NACRE_ERR_NO_ROOM;
+    size_t aad_len = nacre__aad(u->aad, ctx->aead->cose, nacre__request_kid(id), nacre__request_piv(id));
     if (crypto->ops->max_aad != 0 && aad_len > crypto->ops->max_aad) return NACRE_ERR_UNSUPPORTED;
-    nacre_aead_job job = { ctx->aead,          ctx->recipient_key, nonce,        { aad, aad_len },
-                           outer->payload.ptr, outer->payload.len, o->plaintext, false };
-    if (nacre_open(crypto, &job)) return NACRE_OK;
-    nacre_wipe(o->plaintext, o->len);
+    u->job.aead = ctx->aead;
+    u->job.key = ctx->recipient_key;
+    u->job.nonce = u->nonce;
+    u->job.aad = nacre_bytes_of(u->aad, aad_len);
+    u->job.in = outer->payload.ptr;
+    u->job.in_len = outer->payload.len;
+    u->job.out = room.ptr + offset;
+    u->job.ok = false;
+    return NACRE_OK;
+}
+
+static size_t plaintext_len(const unprotection *u)
+{
+    return u->job.in_len - u->job.aead->tag_len;
+}
+
+static nacre_err tag_did_not_match(const unprotection *u, nacre_context *ctx)
+{
+    nacre_wipe(u->job.out, plaintext_len(u));
     if (ctx->failed != UINT32_MAX) ctx->failed++;
     return NACRE_ERR_PROTECTION_INVALID;
 }
 
-/* Takes the plaintext apart (RFC 8613 5.3) into o->plain, options not yet merged. */
-static bool parse(opened *o, const nacre_message *outer, bool want_request)
+/* Takes the plaintext apart (RFC 8613 5.3), options not yet merged. */
+static bool parse(const unprotection *u, nacre_message *plain, const nacre_message *outer, bool want_request)
 {
-    o->plain = *outer;
-    o->plain.code = o->plaintext[0];
-    if (want_request ? !nacre_code_is_request(o->plain.code) : !nacre_code_is_response(o->plain.code)) return false;
-    if (!nacre__body_parse(nacre_bytes_of(o->plaintext + 1, o->len - 1), &o->plain.options, &o->plain.payload))
-        return false;
-    return nacre_is_absent(nacre_option_find(o->plain.options, NACRE_OPT_OSCORE)); /* nested OSCORE: not done here */
+    const uint8_t *plaintext = u->job.out;
+    *plain = *outer;
+    plain->code = plaintext[0];
+    if (want_request ? !nacre_code_is_request(plain->code) : !nacre_code_is_response(plain->code)) return false;
+    nacre_bytes body = { plaintext + 1, plaintext_len(u) - 1 };
+    if (!nacre__body_parse(body, &plain->options, &plain->payload)) return false;
+    return nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_OSCORE)); /* nested OSCORE: not done here */
 }
 
 /* RFC 8613 8.2 step 7, 8.4 step 7: the outer options that stay join the inner ones. */
-static void merge(opened *o, nacre_room room, const nacre_message *outer)
+static void merge(nacre_message *plain, nacre_room room, const nacre_message *outer)
 {
     if (nacre__merge_bound(outer->options) == 0) return;
-    size_t len = nacre__merge(room.ptr, o->plain.options, outer->options);
-    o->plain.options = nacre_bytes_of(room.ptr, len);
+    size_t len = nacre__merge(room.ptr, plain->options, outer->options);
+    plain->options = nacre_bytes_of(room.ptr, len);
 }
 
-/* What a verified request does to the window. NACRE_OK: go on; `fresh` tells that Echo has just shown it. */
+/* ---- Requests ---- */
+
+/* What a verified request does to the window. NACRE_OK: go on; `by_echo` tells that Echo has just shown it fresh. */
 static nacre_err accept(nacre_context *ctx, uint64_t seq, nacre_bytes options, bool *by_echo)
 {
     *by_echo = false;
@@ -97,36 +115,84 @@ static nacre_err look(const nacre_context *ctx, uint64_t seq)
     return ctx->has_echo && seq <= NACRE_SEQ_MAX ? NACRE_OK : NACRE_ERR_REPLAY;
 }
 
-nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                  nacre_message *plain, nacre_room room, const nacre_message *outer)
+static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_room room,
+                               const nacre_message *outer)
 {
     nacre_oscore_option option;
     nacre_err err = nacre_verify_start(&option, outer);
     if (err != NACRE_OK) return err;
     if (nacre_is_absent(option.partial_iv) || nacre_is_absent(option.kid)) return NACRE_ERR_DECODE; /* RFC 8613 5 */
     if (!names_context(ctx, &option)) return NACRE_ERR_NO_CONTEXT;
-    uint64_t seq = nacre__partial_iv_number(option.partial_iv);
-    err = look(ctx, seq);
+    u->seq = nacre__partial_iv_number(option.partial_iv);
+    u->has_piv = true;
+    err = look(ctx, u->seq);
     if (err != NACRE_OK) return err;
+    nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, option.kid, option.partial_iv);
+    nacre__request_id_make(&u->own, ctx, option.kid, option.partial_iv, NACRE__MAY_USE_NONCE);
+    return prepare(u, ctx, crypto, room, outer, &u->own);
+}
 
-    uint8_t nonce[NACRE_MAX_NONCE];
-    nacre__nonce(nonce, ctx->aead, ctx->common_iv, option.kid, option.partial_iv);
-    nacre_request_id own;
-    nacre__request_id_make(&own, ctx, option.kid, option.partial_iv, NACRE__MAY_USE_NONCE);
-    opened o;
-    err = decrypt(ctx, crypto, &o, room, outer, nonce, &own);
-    if (err != NACRE_OK) return err;
-
+static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_id *id, nacre_message *plain,
+                             nacre_room room, const nacre_message *outer)
+{
+    if (!u->job.ok) return tag_did_not_match(u, ctx);
+    nacre_message m;
     bool by_echo = false;
-    err = parse(&o, outer, true) ? accept(ctx, seq, o.plain.options, &by_echo) : NACRE_ERR_PROTECTION_INVALID;
-    if (by_echo || err == NACRE_ERR_REPLAY_ECHO) own = nacre_request_id_dup(&own); /* no right to that nonce */
-    if (err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO) *id = own;
+    nacre_err err = parse(u, &m, outer, true) ? accept(ctx, u->seq, m.options, &by_echo) : NACRE_ERR_PROTECTION_INVALID;
+    if (by_echo || err == NACRE_ERR_REPLAY_ECHO) u->own = nacre_request_id_dup(&u->own); /* no right to that nonce */
+    if (err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO) *id = u->own;
     if (err != NACRE_OK) {
-        nacre_wipe(o.plaintext, o.len);
+        nacre_wipe(u->job.out, plaintext_len(u));
         return err;
     }
-    merge(&o, room, outer);
-    *plain = o.plain;
+    merge(&m, room, outer);
+    *plain = m;
+    return NACRE_OK;
+}
+
+nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
+                                  nacre_message *plain, nacre_room room, const nacre_message *outer)
+{
+    unprotection u;
+    nacre_err err = begin_request(&u, ctx, crypto, room, outer);
+    if (err != NACRE_OK) return err;
+    nacre_open(crypto, &u.job);
+    return end_request(&u, ctx, id, plain, room, outer);
+}
+
+/* ---- Responses ---- */
+
+static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto,
+                                const nacre_request_id *id, nacre_room room, const nacre_message *outer)
+{
+    nacre_oscore_option option;
+    nacre_err err = nacre_verify_start(&option, outer);
+    if (err != NACRE_OK) return err;
+    if (!names_context(ctx, &option)) return NACRE_ERR_NO_CONTEXT;
+    u->has_piv = !nacre_is_absent(option.partial_iv);
+    u->seq = u->has_piv ? nacre__partial_iv_number(option.partial_iv) : 0;
+    /* RFC 8613 8.4 step 5: the request's nonce, or the server's Partial IV with the server's ID. */
+    if (u->has_piv)
+        nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, nacre_context_recipient_id(ctx), option.partial_iv);
+    else nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, nacre__request_kid(id), nacre__request_piv(id));
+    return prepare(u, ctx, crypto, room, outer, id);
+}
+
+static nacre_err end_response(const unprotection *u, nacre_context *ctx, nacre_message *plain,
+                              nacre_response_info *info, nacre_room room, const nacre_message *outer)
+{
+    if (!u->job.ok) return tag_did_not_match(u, ctx);
+    nacre_message m;
+    if (!parse(u, &m, outer, false)) {
+        nacre_wipe(u->job.out, plaintext_len(u));
+        return NACRE_ERR_PROTECTION_INVALID;
+    }
+    merge(&m, room, outer);
+    *plain = m;
+    if (info != NULL) {
+        info->has_partial_iv = u->has_piv;
+        info->partial_iv = u->seq;
+    }
     return NACRE_OK;
 }
 
@@ -134,29 +200,44 @@ nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypt
                                    nacre_message *plain, nacre_response_info *info, nacre_room room,
                                    const nacre_message *outer)
 {
-    nacre_oscore_option option;
-    nacre_err err = nacre_verify_start(&option, outer);
+    unprotection u;
+    nacre_err err = begin_response(&u, ctx, crypto, id, room, outer);
     if (err != NACRE_OK) return err;
-    if (!names_context(ctx, &option)) return NACRE_ERR_NO_CONTEXT;
+    nacre_open(crypto, &u.job);
+    return end_response(&u, ctx, plain, info, room, outer);
+}
 
-    /* RFC 8613 8.4 step 5: the request's nonce, or the server's Partial IV with the server's ID. */
-    bool has_piv = !nacre_is_absent(option.partial_iv);
-    uint8_t nonce[NACRE_MAX_NONCE];
-    if (has_piv) nacre__nonce(nonce, ctx->aead, ctx->common_iv, nacre_context_recipient_id(ctx), option.partial_iv);
-    else nacre__nonce(nonce, ctx->aead, ctx->common_iv, nacre__request_kid(id), nacre__request_piv(id));
+/* ---- Bursts ---- */
 
-    opened o;
-    err = decrypt(ctx, crypto, &o, room, outer, nonce, id);
-    if (err != NACRE_OK) return err;
-    if (!parse(&o, outer, false)) {
-        nacre_wipe(o.plaintext, o.len);
-        return NACRE_ERR_PROTECTION_INVALID;
+static nacre_err begin_item(unprotection *u, const nacre_crypto *crypto, const nacre_unprotect_item *item)
+{
+    if (item->is_response) return begin_response(u, item->context, crypto, item->id, item->room, item->outer);
+    return begin_request(u, item->context, crypto, item->room, item->outer);
+}
+
+static nacre_err end_item(unprotection *u, nacre_unprotect_item *item)
+{
+    if (item->is_response) return end_response(u, item->context, &item->plain, &item->info, item->room, item->outer);
+    return end_request(u, item->context, item->id, &item->plain, item->room, item->outer);
+}
+
+static void unprotect_burst(const nacre_crypto *crypto, nacre_unprotect_item *items, size_t num)
+{
+    unprotection work[NACRE_BURST];
+    nacre_aead_job *jobs[NACRE_BURST];
+    size_t num_jobs = 0;
+    for (size_t i = 0; i < num; i++) {
+        items[i].err = begin_item(&work[i], crypto, &items[i]);
+        if (items[i].err == NACRE_OK) jobs[num_jobs++] = &work[i].job;
     }
-    merge(&o, room, outer);
-    *plain = o.plain;
-    if (info != NULL) {
-        info->has_partial_iv = has_piv;
-        info->partial_iv = has_piv ? nacre__partial_iv_number(option.partial_iv) : 0;
-    }
-    return NACRE_OK;
+    if (num_jobs > 0) crypto->ops->open_many(crypto, jobs, num_jobs);
+    /* In order, so that of two equal Partial IVs in one burst the second is a replay (RFC 8613 7.4). */
+    for (size_t i = 0; i < num; i++)
+        if (items[i].err == NACRE_OK) items[i].err = end_item(&work[i], &items[i]);
+}
+
+void nacre_unprotect_many(const nacre_crypto *crypto, nacre_unprotect_item *items, size_t num)
+{
+    for (size_t at = 0; at < num; at += NACRE_BURST)
+        unprotect_burst(crypto, items + at, num - at < NACRE_BURST ? num - at : NACRE_BURST);
 }
