@@ -64,6 +64,12 @@ bool nacre_replay_export(const nacre_replay *w, uint64_t *index, uint8_t *bitfie
  * NACRE_OK, NACRE_ERR_BAD_ARGUMENT (a bit at or above size, an index above NACRE_SEQ_MAX + 1); `w` unchanged then */
 NACRE_MUST_USE nacre_err nacre_replay_import(nacre_replay *w, uint64_t index, const uint8_t *bitfield, size_t len);
 
+/* nacre_replay_import_seen takes a window as a list of the numbers seen, in ascending order: all that are listed and all
+ * below the first of them are seen; an empty list, or one that begins with -1, has nothing below. The result never accepts
+ * what the list would not; where the list reaches back further than the window, what lies left of it counts as seen.
+ * NACRE_OK, NACRE_ERR_BAD_ARGUMENT (not ascending, below -1, above NACRE_SEQ_MAX); `w` unchanged then */
+NACRE_MUST_USE nacre_err nacre_replay_import_seen(nacre_replay *w, const int64_t *seen, size_t num_seen);
+
 /* ---- Security context (RFC 8613 3.1) ------------------------------------------------------------------------------ */
 enum { NACRE_ECHO_LEN = 8 };
 
@@ -76,12 +82,13 @@ typedef struct nacre_context {
     uint64_t confirmed;     /* numbers below are durable as possibly used */
     nacre_replay replay;
     uint32_t failed; /* decryptions whose tag did not match, saturating */
+    uint32_t sealed; /* messages protected with sender_key, saturating */
     uint16_t chunk;  /* how many numbers to ask for next */
     uint8_t sender_id_len, recipient_id_len;
     uint8_t sender_id[NACRE_MAX_ID], recipient_id[NACRE_MAX_ID];
     uint8_t common_iv[NACRE_MAX_NONCE];
     uint8_t echo[NACRE_ECHO_LEN];
-    bool has_echo, persistent, window_on_disk, window_lost_wanted;
+    bool has_echo : 1, persistent : 1, window_on_disk : 1, window_lost_wanted : 1;
 } nacre_context;
 
 typedef struct nacre_context_params {
@@ -129,6 +136,18 @@ const nacre_aead *nacre_context_aead(const nacre_context *ctx);
 const nacre_replay *nacre_context_replay(const nacre_context *ctx);
 uint64_t nacre_context_next_seq(const nacre_context *ctx);
 uint32_t nacre_context_failed_decryptions(const nacre_context *ctx);
+
+/* How much the keys have been used, beside what draft-ietf-core-oscore-key-limits advises: after that many messages, or
+ * that many forgeries, new keys are due. Only reported: nothing stops, or a forger could stop it.
+ * `protected_messages` counts this object's life, and numbers used before it (a response may have no number of its own,
+ * so of a context loaded from a store it is the least that it can be); the others count this object's life. */
+typedef struct nacre_usage {
+    uint64_t protected_messages, max_protected_messages; /* of the sender key */
+    uint64_t failed_decryptions, max_failed_decryptions; /* of the recipient key */
+    uint32_t max_message; /* plaintext bytes in one message that these figures hold for */
+    bool due;             /* one of them is reached */
+} nacre_usage;
+nacre_usage nacre_context_usage(const nacre_context *ctx);
 
 /* What a persistent context needs from its store, to go on:
  * reserve      0, or the ceiling that must be durable before numbers below it are used. It is asked for early: the

@@ -6,7 +6,7 @@
  *     nacre_endpoint_receive_many   what arrived; the bytes are borrowed until the next receive_many
  *     nacre_endpoint_next_event     requests to answer, answers, failures, what a store must do; until it says false
  *     nacre_endpoint_respond, nacre_endpoint_request     what the application wants
- *     nacre_endpoint_transmit_many  what to send; until it gives 0
+ *     nacre_endpoint_transmit_many  what to send; until it gives 0. It may queue events: look once more
  *     nacre_endpoint_deadline       when to call nacre_endpoint_expire at the latest
  *
  * All of it lives in one block of memory from the caller, cut into pools by the configuration; nothing is allocated
@@ -68,7 +68,7 @@ typedef struct nacre_endpoint_config {
 size_t nacre_endpoint_size(const nacre_endpoint_config *config);
 
 /* nacre_endpoint_init: NACRE_OK; NACRE_ERR_NO_ROOM (memory too small); NACRE_ERR_BAD_ARGUMENT (a max_message below 64
- * or above 65535, no random, no crypto). */
+ * or above 65535, no random, no crypto, no or misaligned memory). */
 NACRE_MUST_USE nacre_err nacre_endpoint_init(nacre_endpoint **ep, void *memory, size_t size,
                                              const nacre_endpoint_config *config);
 
@@ -86,8 +86,9 @@ typedef struct nacre_datagram {
 
 /* nacre_endpoint_receive_many takes up to `burst` datagrams (returns how many) that arrived at `now_ms`: it parses,
  * recognises duplicates before OSCORE (RFC 7252 4.5), finds contexts, decrypts, and queues events. Call it only when
- * next_event has said false. Malformed datagrams are dropped or answered with RST, unprotected answers to protected
- * requests never end an exchange as an answer. */
+ * next_event has said false: while an event with a message waits to be pulled it takes nothing and returns 0, and
+ * requests that were pulled but not answered count as ignored from here on. Malformed datagrams are dropped or answered
+ * with RST, unprotected answers to protected requests never end an exchange as an answer. */
 size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms);
 
 typedef enum nacre_event_kind {
@@ -95,7 +96,10 @@ typedef enum nacre_event_kind {
         1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many */
     NACRE_EVENT_RESPONSE, /* the answer to our request; the exchange has ended */
     NACRE_EVENT_FAILED,   /* our request ended without an answer: `err` says why; the exchange has ended. With
-                                NACRE_ERR_UNAUTHENTICATED `message` is what came without protection: a hint, no more */
+                                NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 5.03) and NACRE_ERR_NOT_PROTECTED (any
+                                other code) `message` is what came without protection: a hint, no more. With
+                                NACRE_ERR_CRITICAL_OPTION it is the answer that has an option nacre does not know.
+                                NACRE_ERR_PROTECTION_INVALID is a timeout, and answers had come that did not verify */
     NACRE_EVENT_PERSIST,  /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
                                 nacre_endpoint_confirmed */
 } nacre_event_kind;
@@ -104,7 +108,7 @@ typedef struct nacre_event {
     nacre_event_kind kind;
     nacre_err err;
     nacre_exchange exchange;
-    nacre_context *context; /* NULL: not protected */
+    nacre_context *context; /* REQUEST, RESPONSE: it verified the message; NULL: not protected. FAILED: NULL */
     nacre_address peer;
     nacre_message message; /* plain; valid until the next receive_many */
     void *user;            /* as given to nacre_endpoint_request */
@@ -120,7 +124,9 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event);
  * NACRE_OK                `exchange` is set
  * NACRE_ERR_BUSY          num_requests are in flight: try after one has ended
  * NACRE_ERR_TOO_LONG      does not fit max_message when protected
- * NACRE_ERR_BAD_ARGUMENT  no request code, type ACK or RST, an OSCORE option in a plain message for a context */
+ * NACRE_ERR_BAD_ARGUMENT  no request code, type ACK or RST, options not well-formed or with an OSCORE option among them
+ * What protecting fails of later (NACRE_ERR_CONTEXT_UNAVAILABLE …) comes as FAILED. A request that waits for its store has
+ * no timeout: nacre_endpoint_confirmed ends the wait. */
 NACRE_MUST_USE nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,
                                                 nacre_context *context, const nacre_message *plain, void *user);
 
@@ -129,8 +135,9 @@ void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_respond answers a request: code, options and payload from `plain`. The answer is protected when the
  * request was, piggybacked when that was a CON, and kept for duplicates.
- * NACRE_OK; NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no response code); NACRE_ERR_TOO_LONG (the exchange stays open: answer
- * with something shorter) */
+ * NACRE_OK (also when the answer waits for the store); NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no response code, options
+ * not well-formed or with an OSCORE option among them); NACRE_ERR_TOO_LONG; NACRE_ERR_CONTEXT_UNAVAILABLE, _CRYPTO,
+ * _UNSUPPORTED from protecting. On failure the exchange stays open: answer with something shorter, or ignore it. */
 NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange,
                                                 const nacre_message *plain);
 
@@ -138,10 +145,12 @@ NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchan
 void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_confirmed: the store served what a PERSIST event asked for; what waited goes on. With `err` not
- * NACRE_OK the store failed: our requests that wait on the context end with it, requests of others get a plain 5.03. */
+ * NACRE_OK the store failed: our requests that wait on the context end with it, requests of others get a plain 5.03 when
+ * they are CON, and silence when NON. */
 void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err);
 
-/* nacre_endpoint_context_gone: a context is about to be wiped; its exchanges end with NACRE_ERR_NO_CONTEXT. */
+/* nacre_endpoint_context_gone: a context is about to be wiped (take it out of the table first); its exchanges end with
+ * NACRE_ERR_NO_CONTEXT, and requests of others that are CON get the answer of that error. */
 void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context);
 
 /* nacre_endpoint_unreachable: the driver learned (ICMP) that nothing sent to `peer` arrives; requests to it that have
@@ -156,7 +165,7 @@ typedef struct nacre_outgoing {
 } nacre_outgoing;
 
 /* nacre_endpoint_transmit_many protects and writes what is to be sent at `now_ms`, up to `num` datagrams; returns how
- * many. Timers start here. */
+ * many. It stops at a room below max_message bytes. Timers start here. */
 size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, size_t num, uint64_t now_ms);
 
 /* nacre_endpoint_deadline: the time at which nacre_endpoint_expire wants to be called; UINT64_MAX for never. */
@@ -208,8 +217,13 @@ typedef struct nacre_resource {
 
 /* nacre_site_answer makes the answer for a request event and hands it to the endpoint: the resource with that path, or the
  * longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, 4.01 for a plain
- * request to an OSCORE-only resource, /.well-known/core with `osc` on OSCORE-only links. Errors as
- * nacre_endpoint_respond; the exchange is answered or ignored in any case. */
+ * request to an OSCORE-only resource, 5.05 for proxying. /.well-known/core lists what is not hidden, with `osc` on
+ * OSCORE-only links, as far as 1024 bytes go. Bodies travel whole: above 1024 bytes, or in blocks, 4.13; a later Block2
+ * 4.00. The handler decides on methods, and sees If-Match, Accept and the like.
+ * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (no REQUEST event, or a handler's code that is no response); NACRE_ERR_TOO_LONG (a
+ * handler's payload above 1024 bytes, or an answer that does not fit), NACRE_ERR_NO_ROOM (a handler's options); else as
+ * nacre_endpoint_respond. Whatever a handler does wrong is answered with 5.00: the exchange is answered or ignored in any
+ * case. */
 NACRE_MUST_USE nacre_err nacre_site_answer(const nacre_resource *resources, size_t num_resources, nacre_endpoint *ep,
                                            const nacre_event *event);
 

@@ -100,7 +100,9 @@ typedef struct nacre_server nacre_server;
 
 /* nacre_server_open binds to `bind` ("[::1]:5683", "127.0.0.1:0"; NULL: port 5683 on every address). */
 NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why);
-/* Clients are who holds the other side of a context directory that was added. */
+/* Clients are who holds the other side of a context directory that was added. Errors as nacre_directory_open; also
+ * NACRE_ERR_UNSUPPORTED for the ninth context that has the same Recipient ID and the same ID Context or none: a request
+ * could mean each of them, and only eight are tried. A directory that is in already changes nothing. */
 NACRE_MUST_USE nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file,
                                                       nacre_detail *why);

@@ -135,6 +135,17 @@ typedef struct nacre_response_info {
     uint64_t partial_iv;
 } nacre_response_info;
 
+/* The order of notifications at a client: one for each observation, all zero at its start (RFC 8613 7.4.1). Call
+ * nacre_notification_accept for every verified answer to the registration that has an Observe option.
+ * NACRE_OK          newer than all before: deliver it
+ * NACRE_ERR_REPLAY  seen before, older than one delivered, or a second one without a Partial IV: drop it; `order` unchanged
+ * An observation stays what it is after a drop; it ends with an answer without Observe. */
+typedef struct nacre_notification_order {
+    uint64_t number; /* private: the Notification Number */
+    bool has_number, any;
+} nacre_notification_order;
+NACRE_MUST_USE nacre_err nacre_notification_accept(nacre_notification_order *order, const nacre_response_info *info);
+
 /* nacre_unprotect_response verifies and decrypts an answer to the request `id` (RFC 8613 8.4). Room and slices as in
  * nacre_unprotect_request. It does not look at replays: an answer is bound to its request, and the caller ends the
  * exchange or orders notifications by `info` (may be NULL).

@@ -145,3 +145,18 @@ uint32_t nacre_context_failed_decryptions(const nacre_context *ctx)
 {
     return ctx->failed;
 }
+
+nacre_usage nacre_context_usage(const nacre_context *ctx)
+{
+    /* draft-ietf-core-oscore-key-limits 2.1.1: the 8-byte tags of CCM bear fewer forgeries and shorter messages. */
+    bool short_tag = ctx->aead->tag_len == 8;
+    nacre_usage u = {
+        .protected_messages = ctx->sealed > ctx->next ? ctx->sealed : ctx->next,
+        .max_protected_messages = UINT64_C(1) << 20,
+        .failed_decryptions = ctx->failed,
+        .max_failed_decryptions = UINT64_C(1) << (short_tag ? 14 : 20),
+        .max_message = short_tag ? 4096 : 16384,
+    };
+    u.due = u.protected_messages >= u.max_protected_messages || u.failed_decryptions >= u.max_failed_decryptions;
+    return u;
+}

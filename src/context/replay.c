@@ -121,3 +121,19 @@ nacre_err nacre_replay_import(nacre_replay *w, uint64_t index, const uint8_t *bi
         if (bitfield[i / 8] >> (i % 8) & 1) set_bit(w, index + i);
     return NACRE_OK;
 }
+
+nacre_err nacre_replay_import_seen(nacre_replay *w, const int64_t *seen, size_t num_seen)
+{
+    for (size_t i = 0; i < num_seen; i++)
+        if (seen[i] < -1 || seen[i] > (int64_t)NACRE_SEQ_MAX || (i > 0 && seen[i] <= seen[i - 1]))
+            return NACRE_ERR_BAD_ARGUMENT;
+    uint64_t index = num_seen == 0 ? 0 : (uint64_t)(seen[0] + 1); /* the first and all below it are seen */
+    uint64_t end = num_seen == 0 ? 0 : (uint64_t)(seen[num_seen - 1] + 1);
+    if (end > index + w->size) index = end - w->size;
+    clear_bits(w, 0, UINT64_MAX);
+    w->index = index;
+    w->known = true;
+    for (size_t i = 0; i < num_seen; i++)
+        if (seen[i] >= (int64_t)index) set_bit(w, (uint64_t)seen[i]);
+    return NACRE_OK;
+}

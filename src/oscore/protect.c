@@ -125,6 +125,7 @@ static nacre_err begin(protection *p, task *t)
 
     if (t->new_piv) nacre__sequence_take(ctx);
     else t->id->flags &= (uint8_t)~NACRE__MAY_USE_NONCE; /* RFC 8613 8.3: one request nonce, one response */
+    if (ctx->sealed != UINT32_MAX) ctx->sealed++;
     p->message = nacre_bytes_of(t->room.ptr, size);
     p->job.aead = ctx->aead;
     p->job.key = ctx->sender_key;
