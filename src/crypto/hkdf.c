@@ -8,8 +8,10 @@ nacre_err nacre_hkdf(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes se
 {
     uint8_t prk[NACRE_MAX_HASH], block[NACRE_MAX_HASH];
     size_t hash_len = nacre_hash_len(hash), done = 0;
-    if (hash_len == 0) return NACRE_ERR_UNSUPPORTED;
-    if (len > 255 * hash_len) return NACRE_ERR_TOO_LONG;
+    if (len > 255 * hash_len) { /* RFC 5869 2.3; a hash that the table lacks has length 0 */
+        nacre_wipe(out, len);
+        return hash_len == 0 ? NACRE_ERR_UNSUPPORTED : NACRE_ERR_TOO_LONG;
+    }
 
     /* RFC 5869 2.2: without a salt the key is HashLen zeros, which HMAC makes of an empty key too (RFC 2104 2). */
     nacre_err err = crypto->ops->hmac(crypto, hash, salt, &secret, 1, prk);

@@ -97,15 +97,13 @@ typedef struct task {
     bool is_request, new_piv;
 } task;
 
-static nacre_err begin(protection *p, task *t)
+static nacre_err begin_split(protection *p, const task *t)
 {
     nacre_context *ctx = t->ctx;
     uint8_t piv_bytes[5];
     nacre__split split;
-    uint64_t seq;
-    if (t->crypto->ops != ctx->ops || !nacre__header_ok(&t->plain)) return NACRE_ERR_BAD_ARGUMENT;
+    uint64_t seq = 0;
     nacre_err err = choose_option(&split.oscore, ctx, t->is_request, t->how);
-    if (err == NACRE_OK && t->is_request) err = nacre__proxy_uri_split(&t->plain, &t->room);
     if (err == NACRE_OK && t->new_piv) err = nacre__sequence_next(ctx, &seq);
     if (err != NACRE_OK) return err;
     split.oscore.partial_iv = t->new_piv ? nacre_bytes_of(piv_bytes, nacre__partial_iv(piv_bytes, seq)) : NACRE_ABSENT;
@@ -133,6 +131,16 @@ static nacre_err begin(protection *p, task *t)
     p->job.in_len = plaintext_len;
     p->job.ok = false;
     return NACRE_OK;
+}
+
+static nacre_err begin(protection *p, task *t)
+{
+    if (t->crypto->ops != t->ctx->ops || !nacre__header_ok(&t->plain)) return NACRE_ERR_BAD_ARGUMENT;
+    size_t cap = t->room.cap;
+    nacre_err err = t->is_request ? nacre__proxy_uri_split(&t->plain, &t->room) : NACRE_OK;
+    if (err == NACRE_OK) err = begin_split(p, t);
+    nacre_wipe(t->room.ptr + t->room.cap, cap - t->room.cap); /* the split's working room has the path in clear */
+    return err;
 }
 
 static nacre_err end(const protection *p, nacre_request_id *id, nacre_bytes *out, nacre_room room)
