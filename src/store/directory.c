@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* directory: an open context directory: its lock, its context, and the store that keeps its state.
+ *
+ * What is on disk is always true or pessimistic: numbers are written as used before they are (RFC 8613 B.1.1), and the
+ * replay window is written as unknown before the first request moves it (B.1.2), which a clean close repairs. */
+#include <nacre/store.h>
+
+#include <fcntl.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/directory_read.h"
+#include "store/fail.h"
+#include "store/random.h"
+#include "store/sequence_file.h"
+
+struct nacre_directory {
+    nacre_context ctx;
+    nacre__folder folder;
+    int lock_fd;
+    pid_t owner;            /* the process that opened it: a fork's child must not write */
+    nacre__sequence stored; /* what sequence.json says, as far as we know */
+    bool uncertain;         /* a write failed half-way: it may say something newer, but nothing untrue */
+    char *path;
+    size_t size; /* of this whole allocation, the prepared keys at its end included */
+    size_t keys_at, keys_size;
+    uint8_t id_context[255];
+    uint64_t window_words[NACRE_REPLAY_MAX / 64];
+};
+
+/* ---- The store ---- */
+
+/* After a fork there would be two contexts that count from the same number, and two writers of one file. */
+static nacre_err check_owner(const nacre_directory *dir, nacre_detail *why)
+{
+    if (dir->owner == getpid()) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s: opened by process %ld before a fork; open it after forking",
+                             dir->path, (long)dir->owner);
+}
+
+static nacre_err write_state(nacre_directory *dir, const nacre__sequence *state, nacre_detail *why)
+{
+    bool uncertain = false;
+    nacre_err err = check_owner(dir, why);
+    if (err != NACRE_OK) return err;
+    err = nacre__sequence_write(&dir->folder, state, &uncertain, why);
+    if (err == NACRE_OK) dir->stored = *state;
+    dir->uncertain = err != NACRE_OK && (dir->uncertain || uncertain);
+    return err;
+}
+
+/* RFC 8613 B.1.1 */
+static nacre_err directory_reserve(void *self, uint64_t ceiling, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    nacre__sequence state = dir->stored;
+    if (ceiling <= state.next_to_send && !dir->uncertain) return NACRE_OK;
+    if (ceiling < state.next_to_send) ceiling = state.next_to_send;
+    state.next_to_send = ceiling;
+    return write_state(dir, &state, why);
+}
+
+/* RFC 8613 B.1.2 */
+static nacre_err directory_window_lost(void *self, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    nacre__sequence state = dir->stored;
+    if (!state.window_known && !dir->uncertain) return NACRE_OK;
+    state.window_known = false;
+    return write_state(dir, &state, why);
+}
+
+static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    nacre__sequence state = { .next_to_send = nacre_context_next_seq(ctx) };
+    state.window_known = nacre_replay_export(nacre_context_replay(ctx), &state.window_index, state.window_bits);
+    if (nacre__sequence_equal(&state, &dir->stored) && !dir->uncertain) return NACRE_OK;
+    return write_state(dir, &state, why);
+}
+
+nacre_store nacre_directory_store(nacre_directory *dir)
+{
+    static const nacre_store_ops ops = { directory_reserve, directory_window_lost, directory_save };
+    return (nacre_store){ &ops, dir };
+}
+
+nacre_context *nacre_directory_context(nacre_directory *dir)
+{
+    return &dir->ctx;
+}
+
+const char *nacre_directory_path(const nacre_directory *dir)
+{
+    return dir->path;
+}
+
+/* ---- Opening ---- */
+
+static nacre_err out_of_memory(const char *path, nacre_detail *why)
+{
+    return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+}
+
+static size_t round_up(size_t size, size_t align)
+{
+    return (size + align - 1) / align * align;
+}
+
+/* One allocation for the directory and, aligned as the provider wants it, for the prepared keys. */
+static nacre_directory *allocate(size_t keys_size, size_t keys_align)
+{
+    size_t align = keys_align > alignof(nacre_directory) ? keys_align : alignof(nacre_directory);
+    size_t keys_at = round_up(sizeof(nacre_directory), align);
+    size_t size = round_up(keys_at + keys_size, align);
+    nacre_directory *dir = aligned_alloc(align, size);
+    if (dir == NULL) return NULL;
+    memset(dir, 0, size);
+    dir->size = size;
+    dir->keys_at = keys_at;
+    dir->keys_size = keys_size;
+    dir->folder.fd = dir->lock_fd = -1;
+    return dir;
+}
+
+/* Everything but the state: nothing is written here. */
+static void release(nacre_directory *dir)
+{
+    nacre_context_wipe(&dir->ctx);
+    nacre__folder_close(&dir->folder);
+    if (dir->lock_fd >= 0) close(dir->lock_fd);
+    free(dir->path);
+    nacre_wipe(dir, dir->size);
+    free(dir);
+}
+
+static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const nacre_directory_info *info,
+                        nacre_detail *why)
+{
+    uint8_t echo[NACRE_ECHO_LEN];
+    if (!nacre__store_random(echo, sizeof echo))
+        return nacre__store_fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", dir->path);
+    memcpy(dir->id_context, info->id_context, info->id_context_len);
+    nacre_context_params params = {
+        .cose_aead = info->aead->cose,
+        .hash = info->hash,
+        .master_secret = { .bytes = nacre_bytes_of(info->secret, info->secret_len) },
+        .master_salt = nacre_bytes_of(info->salt, info->salt_len),
+        .id_context = info->has_id_context ? nacre_bytes_of(dir->id_context, info->id_context_len) : NACRE_ABSENT,
+        .sender_id = nacre_bytes_of(info->sender_id, info->sender_id_len),
+        .recipient_id = nacre_bytes_of(info->recipient_id, info->recipient_id_len),
+        .window = info->window,
+        .window_words = dir->window_words,
+        .next_seq = info->next_to_send,
+        .persistent = true,
+        .echo = NACRE_ARRAY(echo), /* whichever side this is: a context may take requests in either role */
+    };
+    nacre_err err =
+        nacre_context_init(&dir->ctx, crypto, &params, (nacre_room){ (uint8_t *)dir + dir->keys_at, dir->keys_size });
+    if (err == NACRE_OK) return NACRE_OK;
+    return nacre__store_fail(why, err, "%s: cannot derive the keys of %s with %s: %s", dir->path, info->aead->name,
+                             crypto->ops->name, nacre_err_text(err));
+}
+
+static nacre_err restore(nacre_directory *dir, const nacre_directory_info *info, nacre_detail *why)
+{
+    dir->stored.next_to_send = info->next_to_send;
+    dir->stored.window_known = info->window_known;
+    dir->stored.window_index = info->window_index;
+    memcpy(dir->stored.window_bits, info->window_bits, sizeof dir->stored.window_bits);
+    /* No file counts as "known" too: without one, the next start would take everything as fresh again. */
+    if (info->window_known) nacre_context_window_is_stored(&dir->ctx);
+    nacre_err err = nacre_context_set_replay(&dir->ctx, info->window_known, info->window_index, info->window_bits,
+                                             ((size_t)info->window + 7) / 8);
+    if (err == NACRE_OK) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: received cannot be a window of %u",
+                             dir->path, (unsigned)info->window);
+}
+
+static nacre_err fill(nacre_directory *dir, const nacre_crypto *crypto, const nacre_directory_info *info,
+                      nacre_detail *why)
+{
+    nacre_err err = derive(dir, crypto, info, why);
+    return err == NACRE_OK ? restore(dir, info, why) : err;
+}
+
+static nacre_err make(nacre_directory **out, const char *path, const nacre_crypto *crypto,
+                      const nacre_directory_info *info, nacre_detail *why)
+{
+    size_t keys_size = 0, keys_align = 1;
+    nacre_err err = nacre_context_key_room(crypto, info->aead->cose, &keys_size, &keys_align);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, err, "%s: the cryptography library (%s) does not have %s", path,
+                                 crypto->ops->name, info->aead->name);
+    nacre_directory *dir = allocate(keys_size, keys_align);
+    if (dir == NULL) return out_of_memory(path, why);
+    dir->owner = getpid();
+    dir->path = strdup(path);
+    err = dir->path != NULL ? fill(dir, crypto, info, why) : out_of_memory(path, why);
+    if (err != NACRE_OK) release(dir);
+    else *out = dir;
+    return err;
+}
+
+static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder, const nacre_crypto *crypto,
+                             nacre_detail *why)
+{
+    nacre_directory_info info;
+    nacre_err err = nacre__directory_load(&info, folder, why);
+    if (err != NACRE_OK) return err;
+    err = make(out, folder->path, crypto, &info, why);
+    nacre_wipe(&info, sizeof info);
+    return err;
+}
+
+nacre_err nacre_directory_open(nacre_directory **out, const char *path, const nacre_crypto *crypto, nacre_detail *why)
+{
+    nacre_directory *dir = NULL;
+    nacre__folder folder;
+    int lock_fd = -1;
+    nacre_err err = nacre__folder_open(&folder, path, why);
+    if (err != NACRE_OK) return err;
+    /* Locked before it is read: what another process is about to write must not be missed. */
+    err = nacre__lock_take(&lock_fd, &folder, why);
+    if (err == NACRE_OK) err = open_folder(&dir, &folder, crypto, why);
+    if (dir == NULL) {
+        if (lock_fd >= 0) close(lock_fd);
+        nacre__folder_close(&folder);
+        return err;
+    }
+    dir->folder = (nacre__folder){ folder.fd, dir->path };
+    dir->lock_fd = lock_fd;
+    nacre__file_sweep(&dir->folder, "sequence.json");
+    *out = dir;
+    return NACRE_OK;
+}
+
+nacre_err nacre_directory_close(nacre_directory *dir, nacre_detail *why)
+{
+    if (dir == NULL) return NACRE_OK;
+    nacre_err err = directory_save(dir, &dir->ctx, why);
+    release(dir);
+    return err;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* file_read: a whole small file into memory that is wiped afterwards. */
+#include "store/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/fail.h"
+
+static nacre_err fail(const nacre__folder *folder, const char *name, nacre_detail *why)
+{
+    return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: cannot read: %s", folder->path, name, strerror(errno));
+}
+
+static nacre_err check_kind(int fd, const nacre__folder *folder, const char *name, size_t max, nacre_detail *why)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) return fail(folder, name, why);
+    if (!S_ISREG(st.st_mode))
+        return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: not a regular file", folder->path, name);
+    if (st.st_size < 0 || (uintmax_t)st.st_size > max)
+        return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: %jd bytes, at most %zu are allowed", folder->path, name,
+                                 (intmax_t)st.st_size, max);
+    return NACRE_OK;
+}
+
+/* Reads until the end, and one byte beyond `max` at most: the file may have grown. */
+static nacre_err read_all(nacre__file *file, int fd, const nacre__folder *folder, const char *name, size_t max,
+                          nacre_detail *why)
+{
+    for (;;) {
+        ssize_t got = read(fd, file->ptr + file->len, file->cap - file->len);
+        if (got == 0) return NACRE_OK;
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail(folder, name, why);
+        file->len += (size_t)got;
+        if (file->len > max)
+            return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: more than the %zu bytes that are allowed",
+                                     folder->path, name, max);
+    }
+}
+
+static nacre_err read_open(nacre__file *file, int fd, const nacre__folder *folder, const char *name, size_t max,
+                           nacre_detail *why)
+{
+    nacre_err err = check_kind(fd, folder, name, max, why);
+    if (err != NACRE_OK) return err;
+    file->cap = max + 1;
+    file->ptr = malloc(file->cap);
+    if (file->ptr == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    err = read_all(file, fd, folder, name, max, why);
+    if (err != NACRE_OK) nacre__file_free(file);
+    return err;
+}
+
+nacre_err nacre__file_read(nacre__file *file, bool *found, const nacre__folder *folder, const char *name, size_t max,
+                           nacre_detail *why)
+{
+    *file = (nacre__file){ NULL, 0, 0 };
+    /* Without O_NONBLOCK a FIFO of that name would hang us before it is recognised. */
+    int fd = openat(folder->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    *found = fd >= 0 || errno != ENOENT;
+    if (fd < 0) return *found ? fail(folder, name, why) : NACRE_OK;
+    nacre_err err = read_open(file, fd, folder, name, max, why);
+    close(fd);
+    return err;
+}
+
+void nacre__file_free(nacre__file *file)
+{
+    nacre_wipe(file->ptr, file->len);
+    free(file->ptr);
+    *file = (nacre__file){ NULL, 0, 0 };
+}

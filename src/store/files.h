@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* files: what the store does with files, relative to a directory that is open: read one whole, replace one atomically and
+ * durably, lock one. Paths are kept for error texts only, so that a process may change its working directory. */
+#ifndef NACRE_STORE_FILES_H
+#define NACRE_STORE_FILES_H
+
+#include <nacre/store.h>
+
+typedef struct nacre__folder {
+    int fd;
+    const char *path; /* for error texts */
+} nacre__folder;
+
+/* nacre__folder_open: NACRE_OK, NACRE_ERR_FILE. `path` is borrowed. nacre__folder_close takes a closed one (fd -1). */
+NACRE_MUST_USE nacre_err nacre__folder_open(nacre__folder *folder, const char *path, nacre_detail *why);
+void nacre__folder_close(nacre__folder *folder);
+
+/* nacre__folder_sync makes the folder's entries durable. */
+NACRE_MUST_USE nacre_err nacre__folder_sync(const nacre__folder *folder, nacre_detail *why);
+
+/* A whole file in memory; wiped when freed, for it may hold secrets. */
+typedef struct nacre__file {
+    uint8_t *ptr;
+    size_t len, cap;
+} nacre__file;
+
+/* nacre__file_read reads a regular file of at most `max` bytes. `found` says whether it exists: when not, that is no
+ * error and `file` is empty.
+ * NACRE_OK, NACRE_ERR_FILE (too large, no permission, not a regular file, I/O), NACRE_ERR_NO_MEMORY */
+NACRE_MUST_USE nacre_err nacre__file_read(nacre__file *file, bool *found, const nacre__folder *folder, const char *name,
+                                          size_t max, nacre_detail *why);
+void nacre__file_free(nacre__file *file);
+
+/* nacre__file_replace makes `name` hold `text`, durably, or leaves it as it was: a temporary file (".NAME-" and six
+ * characters, mode 0600), fsync, rename, fsync of the folder.
+ * NACRE_OK         it is durable
+ * NACRE_ERR_FILE   it is not. `uncertain` says that the rename was done and only its durability failed: after a power
+ *                  loss either text may be there. Otherwise the old file stands, and the temporary one is removed */
+NACRE_MUST_USE nacre_err nacre__file_replace(const nacre__folder *folder, const char *name, const char *text,
+                                             bool *uncertain, nacre_detail *why);
+
+/* nacre__file_sweep removes temporary files of `name` that a crash left behind. Only under the folder's lock. */
+void nacre__file_sweep(const nacre__folder *folder, const char *name);
+
+/* nacre__lock_take locks folder/lock, waiting for one second. The lock ends when `fd` is closed; the file stays.
+ * NACRE_OK, NACRE_ERR_LOCKED (names the holder where the system tells it), NACRE_ERR_FILE */
+NACRE_MUST_USE nacre_err nacre__lock_take(int *fd, const nacre__folder *folder, nacre_detail *why);
+
+#endif

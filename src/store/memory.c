@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* memory: a store that keeps nothing beyond the process; it remembers what it was asked. */
+#include <nacre/store.h>
+
+#include <string.h>
+
+#include "store/fail.h"
+
+static nacre_err answer(const nacre_memory *memory, nacre_detail *why)
+{
+    if (memory->answer == NACRE_OK) return NACRE_OK;
+    return nacre__store_fail(why, memory->answer, "memory store: told to answer %s", nacre_err_name(memory->answer));
+}
+
+static nacre_err memory_reserve(void *self, uint64_t ceiling, nacre_detail *why)
+{
+    nacre_memory *memory = self;
+    memory->num_reserve++;
+    memory->asked = ceiling;
+    nacre_err err = answer(memory, why);
+    if (err == NACRE_OK && ceiling > memory->next_seq) memory->next_seq = ceiling;
+    return err;
+}
+
+static nacre_err memory_window_lost(void *self, nacre_detail *why)
+{
+    nacre_memory *memory = self;
+    memory->num_window_lost++;
+    nacre_err err = answer(memory, why);
+    if (err == NACRE_OK) memory->window_lost = true;
+    return err;
+}
+
+static nacre_err memory_save(void *self, const nacre_context *ctx, nacre_detail *why)
+{
+    nacre_memory *memory = self;
+    memory->num_save++;
+    nacre_err err = answer(memory, why);
+    if (err != NACRE_OK) return err;
+    memory->next_seq = nacre_context_next_seq(ctx);
+    memset(memory->window_bits, 0, sizeof memory->window_bits);
+    memory->window_lost = !nacre_replay_export(nacre_context_replay(ctx), &memory->window_index, memory->window_bits);
+    return NACRE_OK;
+}
+
+nacre_store nacre_memory_store(nacre_memory *memory)
+{
+    static const nacre_store_ops ops = { memory_reserve, memory_window_lost, memory_save };
+    return (nacre_store){ &ops, memory };
+}

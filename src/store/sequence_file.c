@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/* sequence_file: sequence.json, read strictly (a guess here would mean a nonce used twice or a replay accepted) and
+ * written as a whole. */
+#include "store/sequence_file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/decimal.h"
+#include "store/fail.h"
+#include "store/json.h"
+
+enum { MAX_SIZE = 64 * 1024 };
+
+struct reading {
+    const nacre__folder *folder;
+    nacre_detail *why;
+};
+
+static nacre_err bad(const struct reading *r, const nacre__json *where, const char *text)
+{
+    return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->folder->path,
+                             where->line, text);
+}
+
+static nacre_err bad_value(const struct reading *r, const nacre__json *where, const char *text)
+{
+    char found[NACRE__JSON_MAX_SHOWN];
+    nacre__json_show(found, where);
+    return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->folder->path,
+                             where->line, text, found);
+}
+
+/* aiocoap takes a number in a string as well. What lies above the last number means that none is left: aiocoap asks for
+ * its numbers in chunks, and the last chunk may reach beyond the end. */
+static nacre_err read_next_to_send(const struct reading *r, uint64_t *next, const nacre__json *root)
+{
+    const nacre__json *value = nacre__json_member(root, "next-to-send");
+    if (value == NULL) {
+        bool older = nacre__json_member(root, "used") != NULL;
+        return bad(r, root, older ? "no next-to-send, but \"used\": the older layout is not read" : "no next-to-send");
+    }
+    uint64_t number = 0;
+    if ((value->type != NACRE__JSON_NUMBER && value->type != NACRE__JSON_STRING) ||
+        nacre__decimal_to_uint(&number, value->text, value->len) != NACRE__DECIMAL_OK)
+        return bad_value(r, value, "next-to-send must be a whole number, 0 or more, without sign, point or exponent");
+    *next = number > NACRE_SEQ_MAX ? NACRE_SEQ_MAX + 1 : number;
+    return NACRE_OK;
+}
+
+static nacre_err read_bitfield(const struct reading *r, nacre__sequence *s, const nacre__json *value, uint16_t window)
+{
+    nacre__decimal_result result = NACRE__DECIMAL_NOT_WHOLE;
+    if (value->type == NACRE__JSON_NUMBER)
+        result = nacre__decimal_to_bits(s->window_bits, window, value->text, value->len);
+    if (result == NACRE__DECIMAL_OK) return NACRE_OK;
+    if (result == NACRE__DECIMAL_TOO_LARGE)
+        return nacre__store_fail(
+            r->why, NACRE_ERR_BAD_CONTEXT,
+            "%s/sequence.json: line %zu: bitfield has more bits than the window of %u; set \"window\" "
+            "in settings.json as it was",
+            r->folder->path, value->line, (unsigned)window);
+    return bad_value(r, value, "bitfield must be a whole number, 0 or more, without sign, point or exponent");
+}
+
+static nacre_err read_window(const struct reading *r, nacre__sequence *s, const nacre__json *received, uint16_t window)
+{
+    const nacre__json *index = nacre__json_member(received, "index");
+    const nacre__json *bitfield = nacre__json_member(received, "bitfield");
+    if (index == NULL || bitfield == NULL) return bad(r, received, "received must have index and bitfield");
+    /* Both null: how aiocoap writes a window that was never initialised. */
+    if (index->type == NACRE__JSON_NULL && bitfield->type == NACRE__JSON_NULL) return NACRE_OK;
+    if (index->type != NACRE__JSON_NUMBER ||
+        nacre__decimal_to_uint(&s->window_index, index->text, index->len) != NACRE__DECIMAL_OK ||
+        s->window_index > NACRE_SEQ_MAX + 1)
+        return bad_value(r, index, "index must be a whole number from 0 to 2^40");
+    s->window_known = true;
+    return read_bitfield(r, s, bitfield, window);
+}
+
+static nacre_err read_received(const struct reading *r, nacre__sequence *s, const nacre__json *root, uint16_t window)
+{
+    const nacre__json *received = nacre__json_member(root, "received");
+    if (received == NULL) return bad(r, root, "no received");
+    if (received->type == NACRE__JSON_OBJECT) return read_window(r, s, received, window);
+    if (received->type == NACRE__JSON_STRING && strcmp(received->text, "unknown") == 0) return NACRE_OK;
+    return bad_value(r, received, "received must be \"unknown\" or an object with index and bitfield");
+}
+
+static nacre_err read_root(const struct reading *r, nacre__sequence *s, const nacre__json *root, uint16_t window)
+{
+    if (root->type != NACRE__JSON_OBJECT) return bad_value(r, root, "an object is expected");
+    nacre_err err = read_next_to_send(r, &s->next_to_send, root);
+    return err == NACRE_OK ? read_received(r, s, root, window) : err;
+}
+
+static nacre_err read_text(const struct reading *r, nacre__sequence *s, nacre_bytes text, uint16_t window)
+{
+    char shown[256];
+    nacre__json_doc doc;
+    snprintf(shown, sizeof shown, "%s/sequence.json", r->folder->path);
+    nacre_err err = nacre__json_parse(&doc, text, shown, NACRE_ERR_BAD_CONTEXT, r->why);
+    if (err != NACRE_OK) return err;
+    err = read_root(r, s, doc.root, window);
+    nacre__json_free(&doc);
+    return err;
+}
+
+nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nacre__folder *folder, uint16_t window,
+                               nacre_detail *why)
+{
+    const struct reading r = { folder, why };
+    nacre__sequence read = { .window_known = false };
+    nacre__file file;
+    nacre_err err = nacre__file_read(&file, found, folder, "sequence.json", MAX_SIZE, why);
+    if (err != NACRE_OK) return err;
+    if (*found) err = read_text(&r, &read, nacre_bytes_of(file.ptr, file.len), window);
+    else read.window_known = true;
+    nacre__file_free(&file);
+    if (err == NACRE_OK) *sequence = read;
+    return err;
+}
+
+nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence, bool *uncertain,
+                                nacre_detail *why)
+{
+    char text[128 + NACRE__DECIMAL_MAX_TEXT], bitfield[NACRE__DECIMAL_MAX_TEXT];
+    nacre__decimal_from_bits(bitfield, sequence->window_bits, sizeof sequence->window_bits);
+    if (sequence->window_known)
+        snprintf(text, sizeof text,
+                 "{\"next-to-send\": %" PRIu64 ", \"received\": {\"index\": %" PRIu64 ", \"bitfield\": %s}}\n",
+                 sequence->next_to_send, sequence->window_index, bitfield);
+    else
+        snprintf(text, sizeof text, "{\"next-to-send\": %" PRIu64 ", \"received\": \"unknown\"}\n",
+                 sequence->next_to_send);
+    return nacre__file_replace(folder, "sequence.json", text, uncertain, why);
+}
+
+bool nacre__sequence_equal(const nacre__sequence *a, const nacre__sequence *b)
+{
+    if (a->next_to_send != b->next_to_send || a->window_known != b->window_known) return false;
+    if (!a->window_known) return true;
+    return a->window_index == b->window_index && memcmp(a->window_bits, b->window_bits, sizeof a->window_bits) == 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* store: bring together what a context needs and the store that can give it. */
+#include <nacre/store.h>
+
+/* The graver of two outcomes: a failure outweighs a wait, a wait outweighs success; of two failures the first. */
+static nacre_err graver(nacre_err first, nacre_err second)
+{
+    if (first == NACRE_OK) return second;
+    if (first == NACRE_ERR_NOT_YET && second != NACRE_OK) return second;
+    return first;
+}
+
+nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_detail *why)
+{
+    nacre_needs needs = nacre_context_needs(ctx);
+    nacre_err lost = NACRE_OK, reserved = NACRE_OK;
+
+    /* RFC 8613 B.1.2: the stored window is given up before the first request that it does not know is accepted. */
+    if (needs.window_lost) {
+        lost = store->ops->window_lost(store->self, why);
+        if (lost == NACRE_OK) nacre_context_confirm_window_lost(ctx);
+    }
+    /* RFC 8613 B.1.1: numbers are durable as used before they are used. */
+    if (needs.reserve != 0) {
+        bool told = lost != NACRE_OK && lost != NACRE_ERR_NOT_YET;
+        reserved = store->ops->reserve(store->self, needs.reserve, told ? NULL : why);
+        if (reserved == NACRE_OK) nacre_context_confirm_reserved(ctx, needs.reserve);
+    }
+    return graver(lost, reserved);
+}

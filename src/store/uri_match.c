@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* uri_match: wildcards over a URI. */
+#include "store/uri_match.h"
+
+#include <string.h>
+
+static const struct {
+    const char *scheme, *port;
+} schemes[] = {
+    { "coap", ":5683" },      { "coap+tcp", ":5683" }, { "coaps", ":5684" },
+    { "coaps+tcp", ":5684" }, { "coap+ws", ":80" },    { "coaps+ws", ":443" },
+};
+
+static nacre_bytes string(const char *text)
+{
+    return nacre_bytes_of((const uint8_t *)text, strlen(text));
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool is_scheme(const char *name, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (name[i] == '\0' || name[i] != lower(text[i])) return false;
+    return name[len] == '\0';
+}
+
+static nacre_bytes default_port(const char *scheme, size_t len)
+{
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+        if (is_scheme(schemes[i].scheme, scheme, len)) return string(schemes[i].port);
+    return string("");
+}
+
+/* ":", ":5683" and ":05683" are the same port (RFC 3986 3.2.3, 6.2.3). */
+static bool is_port(const char *port, size_t len, nacre_bytes wanted)
+{
+    if (len <= 1) return true;
+    const char *digits = port + 1;
+    for (len--; len > 1 && *digits == '0'; len--) digits++;
+    return nacre_bytes_equal(nacre_bytes_of((const uint8_t *)digits, len),
+                             nacre_bytes_of(wanted.ptr + 1, wanted.len - 1));
+}
+
+/* The length of the port with its colon at the end of an authority; 0 without one. Colons inside [] are an address's. */
+static size_t port_len(const char *authority, size_t len)
+{
+    for (size_t i = len; i-- > 0;) {
+        if (authority[i] == ':') return len - i;
+        if (authority[i] < '0' || authority[i] > '9') return 0;
+    }
+    return 0;
+}
+
+nacre__uri_view nacre__uri_view_of(const char *uri)
+{
+    const char *separator = strstr(uri, "://");
+    /* No authority: nothing to normalise; it can still fit a pattern as it is. */
+    if (separator == NULL || separator != uri + strcspn(uri, ":/?#"))
+        return (nacre__uri_view){ string(""), string(""), string(""), string(uri), string("") };
+    const char *authority = separator + 3;
+    size_t len = strcspn(authority, "/?#");
+    size_t colon = port_len(authority, len);
+    nacre_bytes standard = default_port(uri, (size_t)(separator - uri));
+    nacre__uri_view view = {
+        .start = nacre_bytes_of((const uint8_t *)uri, (size_t)(authority + len - colon - uri)),
+        .port = nacre_bytes_of((const uint8_t *)authority + len - colon, colon),
+        .slash = string(authority[len] == '/' ? "" : "/"),
+        .rest = string(authority + len),
+        .default_port = string(""),
+    };
+    if (standard.len > 0 && is_port(authority + len - colon, colon, standard)) {
+        view.port = string("");
+        view.default_port = standard;
+    }
+    return view;
+}
+
+static size_t view_len(const nacre__uri_view *v)
+{
+    return v->start.len + v->port.len + v->slash.len + v->rest.len;
+}
+
+static bool view_fits(const nacre__uri_view *v, size_t at, char wanted)
+{
+    if (at < v->start.len) return lower((char)v->start.ptr[at]) == lower(wanted);
+    at -= v->start.len;
+    if (at < v->port.len) return (char)v->port.ptr[at] == wanted;
+    at -= v->port.len;
+    if (at < v->slash.len) return (char)v->slash.ptr[at] == wanted;
+    return (char)v->rest.ptr[at - v->slash.len] == wanted;
+}
+
+/* The usual two cursors: on a mismatch, the last '*' takes one character more. An earlier '*' never has to: what it left
+ * to the later one could only get shorter. */
+static bool covers(const char *pattern, const nacre__uri_view *v)
+{
+    size_t len = view_len(v), at = 0, star_at = 0;
+    const char *p = pattern, *after_star = NULL;
+    while (at < len) {
+        if (*p == '*') {
+            after_star = ++p;
+            star_at = at;
+        } else if (*p != '\0' && view_fits(v, at, *p)) {
+            p++;
+            at++;
+        } else if (after_star != NULL) {
+            p = after_star;
+            at = ++star_at;
+        } else {
+            return false;
+        }
+    }
+    return p[strspn(p, "*")] == '\0';
+}
+
+bool nacre__uri_matches(const char *pattern, const nacre__uri_view *uri)
+{
+    if (covers(pattern, uri)) return true;
+    if (uri->default_port.len == 0) return false;
+    nacre__uri_view explicit_port = *uri;
+    explicit_port.port = uri->default_port;
+    return covers(pattern, &explicit_port);
+}
