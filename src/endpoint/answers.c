@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* answers: what becomes of the requests of others, from the verdict of OSCORE to the answer kept for duplicates.
+ *
+ * An answer is protected once, when the application gives it, into the entry's own bytes; what goes out, first and for
+ * each duplicate, is a copy of these (RFC 8613 8.3: one request nonce, one answer). Only when the store must be waited
+ * for do the bytes hold the plain answer for a while; nothing is transmitted then. */
+#include "endpoint_internal.h"
+
+#include <string.h>
+
+static nacre_room room_of(const nacre_endpoint *ep, const nacre__entry *entry)
+{
+    return (nacre_room){ entry->bytes, ep->config.max_message };
+}
+
+/* RFC 7252 5.2.1: the answer to a CON goes into its ACK. 5.2.3: the one to a NON is a NON with a MID of its own. */
+static void set_header(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer, nacre_bytes token)
+{
+    answer->type = entry->type == NACRE_CON ? NACRE_ACK : NACRE_NON;
+    answer->mid = entry->type == NACRE_CON ? entry->mid : nacre__new_mid(ep);
+    answer->token = token;
+}
+
+static void leave_parked(nacre_endpoint *ep, nacre__entry *entry)
+{
+    if (entry->parked != NACRE__NONE) ep->parked[entry->parked].entry = NACRE__NONE;
+    entry->parked = NACRE__NONE;
+}
+
+static void transmit(nacre_endpoint *ep, nacre__entry *entry)
+{
+    if (entry->in_transmit || entry->answer_len == 0) return;
+    entry->in_transmit = true;
+    nacre__queue_push(&ep->transmit, true, nacre__entry_index(ep, entry));
+}
+
+/* The entry's bytes are the answer now. */
+static void finish(nacre_endpoint *ep, nacre__entry *entry, size_t answer_len, bool first_to_go)
+{
+    entry->answer_len = answer_len;
+    nacre__dedup_done(ep, entry, first_to_go);
+    transmit(ep, entry);
+}
+
+/* A duplicate came (RFC 7252 4.5): a CON gets the same answer again, if there is one yet; a NON is dropped. */
+void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry)
+{
+    ep->stats.duplicates++;
+    if (entry->state == NACRE__ENTRY_ANSWERED && entry->type == NACRE_CON) transmit(ep, entry);
+}
+
+/* Nothing to say: a CON gets an empty ACK, which is never protected (RFC 8613 4.2). */
+void nacre__answer_empty(nacre_endpoint *ep, nacre__entry *entry)
+{
+    const nacre_message ack = { .type = NACRE_ACK, .code = NACRE_EMPTY, .mid = entry->mid };
+    nacre_bytes out = NACRE_ABSENT;
+    leave_parked(ep, entry);
+    if (entry->type == NACRE_CON && nacre_message_write(&ack, &out, room_of(ep, entry)) != NACRE_OK) out.len = 0;
+    finish(ep, entry, out.len, false);
+}
+
+/* ---- Refusing ------------------------------------------------------------------------------------------------------ */
+
+static bool has_diagnostic(nacre_err err)
+{
+    return err == NACRE_ERR_DECODE || err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_REPLAY ||
+           err == NACRE_ERR_PROTECTION_INVALID;
+}
+
+static nacre_bytes text_of(nacre_err err)
+{
+    if (!has_diagnostic(err)) return NACRE_ABSENT;
+    const char *text = nacre_err_text(err);
+    return nacre_bytes_of((const uint8_t *)text, strlen(text));
+}
+
+/* RFC 8613 8.2, 7.4: the unprotected answer that says why, to a CON; silence to a NON, whose sender would not wait for it
+ * and whose address may be somebody else's. */
+void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err, nacre_bytes token)
+{
+    static const uint8_t max_age_0[] = { 0xd0, NACRE_OPT_MAX_AGE - 13 }; /* an empty uint */
+    const bool unverified = entry->state == NACRE__ENTRY_NEW || entry->state == NACRE__ENTRY_PARKED;
+    const uint8_t code = nacre_err_coap_code(err);
+    nacre_message answer = {
+        .code = code != 0 ? code : NACRE_SERVER_ERROR,
+        .options = err == NACRE_ERR_REPLAY ? NACRE_ARRAY(max_age_0) : NACRE_ABSENT,
+        .payload = text_of(err),
+    };
+    nacre_bytes out = NACRE_ABSENT;
+    if (entry->type != NACRE_CON) {
+        leave_parked(ep, entry);
+        nacre__dedup_release(ep, entry); /* a duplicate would be refused again, so there is nothing to remember */
+        return;
+    }
+    set_header(ep, entry, &answer, token);
+    if (nacre_message_write(&answer, &out, room_of(ep, entry)) != NACRE_OK) out.len = 0; /* a token that fills it all */
+    leave_parked(ep, entry);
+    finish(ep, entry, out.len, unverified);
+}
+
+static nacre_bytes token_of(const nacre_endpoint *ep, const nacre__entry *entry)
+{
+    nacre_message request;
+    if (entry->state == NACRE__ENTRY_WAITING) {
+        /* the plain answer in its own bytes has the token, but the refusal is written over it */
+        if (nacre_message_parse(&request, nacre_bytes_of(entry->bytes, entry->answer_len)) != NACRE_OK)
+            return NACRE_ABSENT;
+        memcpy(ep->scratch, request.token.ptr, request.token.len);
+        return nacre_bytes_of(ep->scratch, request.token.len);
+    }
+    if (entry->state == NACRE__ENTRY_PARKED) {
+        const nacre__parked *parked = &ep->parked[entry->parked];
+        if (nacre_message_parse(&request, nacre_bytes_of(parked->bytes, parked->len)) != NACRE_OK) return NACRE_ABSENT;
+        return request.token;
+    }
+    return entry->message.token;
+}
+
+/* The store failed, or the context goes: the exchange ends here, and a later respond finds it stale. */
+void nacre__answer_withdraw(nacre_endpoint *ep, nacre__entry *entry, nacre_err err)
+{
+    if (entry->state == NACRE__ENTRY_READY) nacre__queue_remove(&ep->events, true, nacre__entry_index(ep, entry));
+    nacre__answer_refuse(ep, entry, err, token_of(ep, entry));
+}
+
+/* ---- The verdict on a request -------------------------------------------------------------------------------------- */
+
+/* The plain answer stays in the entry's bytes until the store has confirmed. */
+static nacre_err keep_plain(nacre_endpoint *ep, nacre__entry *entry, const nacre_message *answer, bool echo)
+{
+    nacre_bytes out;
+    const nacre_err err = nacre_message_write(answer, &out, room_of(ep, entry));
+    if (err != NACRE_OK) return err;
+    entry->answer_len = out.len;
+    entry->echo = echo;
+    entry->state = NACRE__ENTRY_WAITING;
+    leave_parked(ep, entry);
+    nacre__ask_store(ep, entry->context);
+    return NACRE_OK;
+}
+
+/* RFC 8613 B.1.2: the window is not known, so the sender must show that it is there now. */
+static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token)
+{
+    nacre_message header = { .code = NACRE_UNAUTHORIZED };
+    nacre_bytes out;
+    set_header(ep, entry, &header, token);
+    nacre_err err =
+        nacre_protect_echo(entry->context, &ep->config.crypto, &entry->id, &out, room_of(ep, entry), &header);
+    if (err == NACRE_OK) {
+        nacre__ask_store_early(ep, entry->context);
+        leave_parked(ep, entry);
+        finish(ep, entry, out.len, false);
+        return;
+    }
+    if (err == NACRE_ERR_NOT_YET && keep_plain(ep, entry, &header, true) == NACRE_OK) return;
+    /* without an Echo value the context cannot ask: what it cannot tell from a replay, it takes for one */
+    nacre__answer_refuse(ep, entry, err == NACRE_ERR_BAD_ARGUMENT ? NACRE_ERR_REPLAY : err, token);
+}
+
+/* Keeps the request's bytes until the store has forgotten its replay window; without a free place the request is not
+ * known to have come, and its retransmission finds the store further on. */
+static void park(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item)
+{
+    entry->context = item->context;
+    for (uint32_t i = 0; entry->parked == NACRE__NONE && i < ep->max_parked; i++) {
+        if (ep->parked[i].entry != NACRE__NONE) continue;
+        entry->parked = i;
+        ep->parked[i].entry = nacre__entry_index(ep, entry);
+        ep->parked[i].len = item->datagram->bytes.len;
+        memcpy(ep->parked[i].bytes, item->datagram->bytes.ptr, item->datagram->bytes.len);
+    }
+    nacre__ask_store(ep, item->context);
+    if (entry->parked == NACRE__NONE) {
+        ep->stats.dropped++;
+        nacre__dedup_release(ep, entry);
+        return;
+    }
+    entry->state = NACRE__ENTRY_PARKED;
+}
+
+static void count_refusal(nacre_endpoint *ep, nacre_err err)
+{
+    if (err == NACRE_ERR_REPLAY) ep->stats.replays++;
+    else if (err == NACRE_ERR_NO_CONTEXT) ep->stats.no_context++;
+    else ep->stats.unprotect_failures++;
+}
+
+/* `item` says what verifying came to: deliver, challenge, wait, or refuse. */
+void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item)
+{
+    switch (item->err) {
+    case NACRE_OK:
+        entry->context = item->context;
+        entry->id = item->id; /* moved: the item is not looked at again */
+        entry->message = item->plain;
+        entry->state = NACRE__ENTRY_READY;
+        nacre__queue_push(&ep->events, true, nacre__entry_index(ep, entry));
+        ep->stats.requests++;
+        break;
+    case NACRE_ERR_REPLAY_ECHO:
+        entry->context = item->context;
+        entry->id = item->id;
+        challenge(ep, entry, item->outer.token);
+        break;
+    case NACRE_ERR_NOT_YET: park(ep, entry, item); break;
+    default: count_refusal(ep, item->err); nacre__answer_refuse(ep, entry, item->err, item->outer.token);
+    }
+}
+
+/* ---- What waited goes on ------------------------------------------------------------------------------------------- */
+
+static void resume_request(nacre_endpoint *ep, nacre__entry *entry)
+{
+    const nacre__parked *parked = &ep->parked[entry->parked];
+    const nacre_datagram datagram = { entry->peer, { parked->bytes, parked->len } };
+    nacre__item item = { .kind = NACRE__ITEM_REQUEST, .datagram = &datagram, .context = entry->context };
+    item.err = nacre_message_parse(&item.outer, datagram.bytes);
+    const nacre_room room = { parked->bytes + ep->config.max_message, ep->config.max_message };
+    if (item.err == NACRE_OK)
+        item.err =
+            nacre_unprotect_request(entry->context, &ep->config.crypto, &item.id, &item.plain, room, &item.outer);
+    nacre__answer_settle(ep, entry, &item);
+}
+
+static void resume_answer(nacre_endpoint *ep, nacre__entry *entry)
+{
+    const nacre_room room = { ep->scratch, ep->config.max_message };
+    nacre_message plain;
+    nacre_bytes out;
+    nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(entry->bytes, entry->answer_len));
+    if (err == NACRE_OK && entry->echo)
+        err = nacre_protect_echo(entry->context, &ep->config.crypto, &entry->id, &out, room, &plain);
+    else if (err == NACRE_OK)
+        err = nacre_protect_response(entry->context, &ep->config.crypto, &entry->id, &out, room, &plain, NULL);
+    if (err == NACRE_ERR_NOT_YET) {
+        nacre__ask_store(ep, entry->context);
+    } else if (err != NACRE_OK) {
+        nacre__answer_withdraw(ep, entry, err);
+    } else {
+        nacre__ask_store_early(ep, entry->context);
+        memcpy(entry->bytes, out.ptr, out.len);
+        finish(ep, entry, out.len, false);
+    }
+}
+
+void nacre__answer_resume(nacre_endpoint *ep, nacre__entry *entry)
+{
+    if (entry->state == NACRE__ENTRY_PARKED) resume_request(ep, entry);
+    else resume_answer(ep, entry);
+}
+
+/* A new burst begins: what the application did not answer counts as ignored, for the message's memory goes. */
+void nacre__answer_close_delivered(nacre_endpoint *ep)
+{
+    for (uint32_t i = ep->open.first, next; i != NACRE__NONE; i = next) {
+        next = ep->entries[i].next;
+        if (ep->entries[i].state == NACRE__ENTRY_DELIVERED) nacre__answer_empty(ep, &ep->entries[i]);
+    }
+}
+
+/* ---- What the application says ------------------------------------------------------------------------------------- */
+
+static nacre__entry *delivered(nacre_endpoint *ep, nacre_exchange exchange)
+{
+    const uint32_t index = nacre__exchange_index(ep, exchange);
+    if ((exchange & 1) == 0 || index >= ep->config.num_answers) return NULL;
+    nacre__entry *entry = &ep->entries[index];
+    return entry->exchange == exchange && entry->state == NACRE__ENTRY_DELIVERED ? entry : NULL;
+}
+
+/* Into the entry's bytes, protected when the request was (RFC 8613 8.3). */
+static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes *out, const nacre_message *answer)
+{
+    if (entry->context == NULL) return nacre_message_write(answer, out, room_of(ep, entry));
+    const nacre_err err =
+        nacre_protect_response(entry->context, &ep->config.crypto, &entry->id, out, room_of(ep, entry), answer, NULL);
+    if (err == NACRE_OK) nacre__ask_store_early(ep, entry->context);
+    return err;
+}
+
+nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
+{
+    nacre__entry *entry = delivered(ep, exchange);
+    if (entry == NULL) return NACRE_ERR_STALE;
+    nacre_option_iter it = nacre_option_begin(plain->options);
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        if (option.number == NACRE_OPT_OSCORE) return NACRE_ERR_BAD_ARGUMENT;
+    if (nacre_option_bad(&it) || !nacre__is_response_class(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
+
+    nacre_message answer = *plain;
+    nacre_bytes out;
+    set_header(ep, entry, &answer, entry->message.token);
+    nacre_err err = write_answer(ep, entry, &out, &answer);
+    if (err == NACRE_ERR_NOT_YET) {
+        if (nacre_protect_size(entry->context, &answer, NULL) > ep->config.max_message) return NACRE_ERR_TOO_LONG;
+        err = keep_plain(ep, entry, &answer, false);
+    } else if (err == NACRE_OK) {
+        leave_parked(ep, entry);
+        finish(ep, entry, out.len, false);
+    }
+    return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+}
+
+void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange)
+{
+    nacre__entry *entry = delivered(ep, exchange);
+    if (entry != NULL) nacre__answer_empty(ep, entry);
+}

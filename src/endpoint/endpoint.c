@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/* endpoint: one block of memory cut into pools by the configuration, and the events that are pulled from it. */
+#include "endpoint_internal.h"
+
+#include <string.h>
+
+/* ---- Configuration and memory ------------------------------------------------------------------------------------- */
+
+static void default_u32(uint32_t *field, uint32_t value)
+{
+    if (*field == 0) *field = value;
+}
+
+static void default_u16(uint16_t *field, uint16_t value)
+{
+    if (*field == 0) *field = value;
+}
+
+/* RFC 7252 4.8 */
+static void timing_defaults(nacre_timing *t)
+{
+    default_u32(&t->ack_timeout_ms, 2000);
+    default_u32(&t->ack_random_factor_milli, 1500);
+    if (t->ack_random_factor_milli < 1000) t->ack_random_factor_milli = 1000;
+    if (t->max_retransmit == 0) t->max_retransmit = 4;
+    else if (t->max_retransmit == 255) t->max_retransmit = 0;
+    default_u32(&t->answer_timeout_ms, 93000);
+    default_u32(&t->exchange_lifetime_ms, 247000);
+}
+
+static bool config_defaults(nacre_endpoint_config *config)
+{
+    if (config->max_message == 0) config->max_message = 1280;
+    default_u16(&config->num_requests, 16);
+    default_u16(&config->num_answers, 64);
+    default_u16(&config->burst, 32);
+    timing_defaults(&config->timing);
+    return config->max_message >= 64 && config->max_message <= 65535;
+}
+
+/* The cutting of the block: once with no block, to learn its size, once for good. The sum never wraps: it sticks at
+ * SIZE_MAX. */
+typedef struct cutter {
+    uint8_t *base;
+    size_t at;
+} cutter;
+
+static void *cut(cutter *c, size_t num, size_t size)
+{
+    const size_t align = _Alignof(max_align_t);
+    if (c->at > SIZE_MAX - align) {
+        c->at = SIZE_MAX;
+        return NULL;
+    }
+    size_t start = (c->at + align - 1) / align * align;
+    if (num > (SIZE_MAX - start) / size) {
+        c->at = SIZE_MAX;
+        return NULL;
+    }
+    c->at = start + num * size;
+    return c->base == NULL ? NULL : c->base + start;
+}
+
+static uint32_t num_buckets_for(uint32_t num_answers)
+{
+    uint32_t n = 4;
+    while (n < 2 * num_answers) n *= 2;
+    return n;
+}
+
+typedef struct bytes_of_pools {
+    uint8_t *slots, *entries, *parked;
+} bytes_of_pools;
+
+/* Sets the pools of `ep` (whose config and maxima are set) to their places behind it. */
+static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
+{
+    const nacre_endpoint_config *config = &ep->config;
+    const size_t both = (size_t)config->num_requests + config->num_answers;
+    cutter c = { base, 0 };
+    (void)cut(&c, 1, sizeof(nacre_endpoint));
+    ep->slots = cut(&c, config->num_requests, sizeof(nacre__slot));
+    ep->tokens = cut(&c, config->num_requests, sizeof(uint64_t));
+    ep->due = cut(&c, config->num_requests, sizeof(uint64_t));
+    ep->entries = cut(&c, config->num_answers, sizeof(nacre__entry));
+    ep->buckets = cut(&c, ep->num_buckets, sizeof(uint32_t));
+    ep->asks = cut(&c, ep->max_asks, sizeof(nacre__ask));
+    ep->controls = cut(&c, ep->max_controls, sizeof(nacre__control));
+    ep->items = cut(&c, config->burst, sizeof(nacre__item));
+    ep->jobs = cut(&c, config->burst, sizeof(nacre_unprotect_item));
+    ep->events.refs = cut(&c, both, sizeof(nacre__ref));
+    ep->transmit.refs = cut(&c, both, sizeof(nacre__ref));
+    ep->parked = cut(&c, ep->max_parked, sizeof(nacre__parked));
+    bytes->slots = cut(&c, config->num_requests, 2 * config->max_message);
+    bytes->entries = cut(&c, config->num_answers, config->max_message);
+    ep->rooms = cut(&c, config->burst, config->max_message);
+    bytes->parked = cut(&c, ep->max_parked, 2 * config->max_message);
+    ep->scratch = cut(&c, 1, config->max_message);
+    return c.at;
+}
+
+static void set_maxima(nacre_endpoint *ep)
+{
+    const nacre_endpoint_config *config = &ep->config;
+    const uint32_t both = (uint32_t)config->num_requests + config->num_answers;
+    ep->num_buckets = num_buckets_for(config->num_answers);
+    ep->max_asks = both;
+    ep->events.cap = ep->transmit.cap = both;
+    ep->max_controls = 2 * (uint32_t)config->burst; /* each datagram asks for one at most */
+    ep->max_parked = config->burst < config->num_answers ? config->burst : config->num_answers;
+    const uint32_t most = config->num_requests > config->num_answers ? config->num_requests : config->num_answers;
+    for (ep->index_bits = 1; most > UINT32_C(1) << ep->index_bits;) ep->index_bits++;
+}
+
+size_t nacre_endpoint_size(const nacre_endpoint_config *config)
+{
+    nacre_endpoint plan = { .config = *config };
+    if (!config_defaults(&plan.config)) return 0;
+    set_maxima(&plan);
+    bytes_of_pools bytes;
+    const size_t size = cut_all(&plan, NULL, &bytes);
+    return size == SIZE_MAX ? 0 : size;
+}
+
+static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
+{
+    const size_t max = ep->config.max_message;
+    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+        ep->slots[i].plain = bytes->slots + 2 * max * i;
+        ep->slots[i].sent = ep->slots[i].plain + max;
+        ep->due[i] = NACRE__NEVER;
+    }
+    for (uint32_t i = 0; i < ep->config.num_answers; i++) ep->entries[i].bytes = bytes->entries + max * i;
+    for (uint32_t i = 0; i < ep->max_parked; i++)
+        ep->parked[i] = (nacre__parked){ .bytes = bytes->parked + 2 * max * i, .entry = NACRE__NONE };
+    nacre__dedup_init(ep);
+}
+
+nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, const nacre_endpoint_config *config)
+{
+    nacre_endpoint plan = { .config = *config };
+    if (!config_defaults(&plan.config) || config->random.fill == NULL || config->crypto.ops == NULL || memory == NULL ||
+        (uintptr_t)memory % _Alignof(max_align_t) != 0)
+        return NACRE_ERR_BAD_ARGUMENT;
+    set_maxima(&plan);
+    bytes_of_pools bytes;
+    plan.size = cut_all(&plan, NULL, &bytes);
+    if (plan.size == SIZE_MAX || plan.size > size) return NACRE_ERR_NO_ROOM;
+    memset(memory, 0, plan.size);
+    nacre_endpoint *ep = memory;
+    *ep = plan;
+    (void)cut_all(ep, memory, &bytes);
+    ep->hash_start = nacre__random(ep);
+    ep->hash_factor = nacre__random(ep) | 1; /* odd: multiplying loses nothing */
+    ep->next_mid = (uint16_t)nacre__random(ep);
+    init_pools(ep, &bytes);
+    *out = ep;
+    return NACRE_OK;
+}
+
+void nacre_endpoint_wipe(nacre_endpoint *ep)
+{
+    if (ep != NULL) nacre_wipe(ep, ep->size);
+}
+
+nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep)
+{
+    return ep->stats;
+}
+
+/* ---- Small things that several files need ------------------------------------------------------------------------- */
+
+bool nacre_address_equal(const nacre_address *a, const nacre_address *b)
+{
+    return a->len == b->len && a->len <= sizeof a->bytes && memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+bool nacre__is_response_class(uint8_t code)
+{
+    return code >> 5 == 2 || code >> 5 == 4 || code >> 5 == 5; /* RFC 7252 3: the other classes are reserved */
+}
+
+bool nacre__has_option(nacre_bytes options, uint16_t number)
+{
+    return !nacre_is_absent(nacre_option_find(options, number));
+}
+
+uint64_t nacre__random(nacre_endpoint *ep)
+{
+    uint8_t bytes[8];
+    uint64_t value;
+    ep->config.random.fill(ep->config.random.self, bytes, sizeof bytes);
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+uint64_t nacre__after(uint64_t now, uint64_t ms)
+{
+    return now > NACRE__NEVER - 1 - ms ? NACRE__NEVER - 1 : now + ms;
+}
+
+static bool mid_in_flight(const nacre_endpoint *ep, uint16_t mid)
+{
+    for (uint32_t i = 0; i < ep->config.num_requests; i++)
+        if (ep->tokens[i] != 0 && ep->slots[i].mid == mid) return true;
+    return false;
+}
+
+/* RFC 7252 4.4: one counter for all peers, from a random start. Whoever sends more than 65536 messages in an exchange
+ * lifetime comes round; a number that is in flight is passed over. */
+uint16_t nacre__new_mid(nacre_endpoint *ep)
+{
+    for (uint32_t tries = 0; tries < ep->config.num_requests && mid_in_flight(ep, ep->next_mid); tries++)
+        ep->next_mid++;
+    return ep->next_mid++;
+}
+
+/* Exchange numbers: generation | index | kind. A generation is never 0, so that no number is. */
+nacre_exchange nacre__new_exchange(const nacre_endpoint *ep, uint32_t *generation, bool is_entry, uint32_t index)
+{
+    const uint32_t shift = ep->index_bits + 1;
+    *generation = (*generation + 1) & (UINT32_MAX >> shift);
+    if (*generation == 0) *generation = 1;
+    return *generation << shift | index << 1 | (is_entry ? 1 : 0);
+}
+
+uint32_t nacre__exchange_index(const nacre_endpoint *ep, nacre_exchange exchange)
+{
+    return exchange >> 1 & ((UINT32_C(1) << ep->index_bits) - 1);
+}
+
+/* Empty messages have a queue of their own; what does not fit is lost, as on the network. */
+void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid)
+{
+    if (ep->num_controls == ep->max_controls) {
+        ep->stats.dropped++;
+        return;
+    }
+    const uint32_t at = (ep->first_control + ep->num_controls++) % ep->max_controls;
+    ep->controls[at] = (nacre__control){ .peer = *peer, .mid = mid, .type = type };
+}
+
+/* ---- Queues ------------------------------------------------------------------------------------------------------- */
+
+void nacre__queue_push(nacre__queue *queue, bool is_entry, uint32_t index)
+{
+    const uint32_t at = (queue->head + queue->num++) % queue->cap;
+    queue->refs[at] = (nacre__ref){ is_entry, index };
+}
+
+bool nacre__queue_pop(nacre__queue *queue, nacre__ref *ref)
+{
+    if (queue->num == 0) return false;
+    *ref = queue->refs[queue->head];
+    queue->head = (queue->head + 1) % queue->cap;
+    queue->num--;
+    return true;
+}
+
+void nacre__queue_remove(nacre__queue *queue, bool is_entry, uint32_t index)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < queue->num; i++) {
+        const nacre__ref ref = queue->refs[(queue->head + i) % queue->cap];
+        if (ref.is_entry == is_entry && ref.index == index) continue;
+        queue->refs[(queue->head + kept++) % queue->cap] = ref;
+    }
+    queue->num = kept;
+}
+
+/* ---- Events ------------------------------------------------------------------------------------------------------- */
+
+static bool next_ask(nacre_endpoint *ep, nacre_event *event)
+{
+    for (uint32_t i = 0; i < ep->num_asks; i++) {
+        if (!ep->asks[i].pending) continue;
+        ep->asks[i].pending = false;
+        *event = (nacre_event){ .kind = NACRE_EVENT_PERSIST, .context = ep->asks[i].context };
+        return true;
+    }
+    return false;
+}
+
+static void slot_event(nacre_endpoint *ep, nacre__slot *slot, nacre_event *event)
+{
+    *event = (nacre_event){
+        .kind = slot->err == NACRE_OK ? NACRE_EVENT_RESPONSE : NACRE_EVENT_FAILED,
+        .err = slot->err,
+        .exchange = slot->exchange,
+        .context = slot->err == NACRE_OK ? slot->context : NULL, /* it vouches for answers only */
+        .peer = slot->peer,
+        .message = slot->message,
+        .user = slot->user,
+    };
+    nacre__slot_release(ep, slot);
+}
+
+static void entry_event(nacre__entry *entry, nacre_event *event)
+{
+    entry->state = NACRE__ENTRY_DELIVERED;
+    *event = (nacre_event){
+        .kind = NACRE_EVENT_REQUEST,
+        .exchange = entry->exchange,
+        .context = entry->context,
+        .peer = entry->peer,
+        .message = entry->message,
+    };
+}
+
+/* True while a queued event's message points into memory that the next burst would overwrite. */
+bool nacre__events_view_messages(const nacre_endpoint *ep)
+{
+    for (uint32_t i = 0; i < ep->events.num; i++) {
+        const nacre__ref ref = ep->events.refs[(ep->events.head + i) % ep->events.cap];
+        if (ref.is_entry || ep->slots[ref.index].message.code != NACRE_EMPTY) return true;
+    }
+    return false;
+}
+
+bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
+{
+    nacre__ref ref;
+    if (next_ask(ep, event)) return true;
+    if (!nacre__queue_pop(&ep->events, &ref)) return false;
+    if (ref.is_entry) entry_event(&ep->entries[ref.index], event);
+    else slot_event(ep, &ep->slots[ref.index], event);
+    return true;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* endpoint_internal: the structures of an endpoint, and what its files ask of each other.
+ *
+ * One block of memory from the caller, cut by endpoint.c:
+ *
+ *     nacre_endpoint | slots | tokens | due | entries | buckets | asks | controls | items | queues |
+ *     slot bytes (2 x max_message each) | entry bytes (max_message each) | burst rooms | parked rooms | scratch
+ *
+ * A *slot* is one request of ours:
+ *
+ *     FREE -> QUEUED -> SENT -> ACKED -> ENDED -> FREE (when its event was pulled)
+ *               |  ^      `------------------^
+ *               v  `- the store confirmed; or an Echo came: once more with new MID, token and Partial IV
+ *            WAITING  (protect said NOT_YET)
+ *
+ * An *entry* is one message of others that duplicates may follow: nearly always a request, sometimes a separate answer:
+ *
+ *     FREE -> NEW -> READY -> DELIVERED -> ANSWERED -> FREE (when its place is needed)
+ *              |       ^          `-> WAITING -^     (the answer waits for the store)
+ *              `-> PARKED                            (unprotect said NOT_YET: the request's bytes wait)
+ *
+ * What an entry went through shows in the list that it is on: free, open (NEW to WAITING) or done (ANSWERED). */
+#ifndef NACRE_ENDPOINT_INTERNAL_H
+#define NACRE_ENDPOINT_INTERNAL_H
+
+#include <nacre/endpoint.h>
+
+enum {
+    NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
+    NACRE__TOKEN_LEN = 8,
+    NACRE__HEADER_LEN = 4,
+    NACRE__MAX_BODY = 1024, /* a site's bodies, both ways: the largest that needs no block-wise transfer */
+};
+#define NACRE__NONE  UINT32_MAX
+#define NACRE__NEVER UINT64_MAX
+
+typedef enum nacre__slot_state {
+    NACRE__SLOT_FREE = 0,
+    NACRE__SLOT_QUEUED,
+    NACRE__SLOT_WAITING,
+    NACRE__SLOT_SENT,
+    NACRE__SLOT_ACKED,
+    NACRE__SLOT_ENDED,
+} nacre__slot_state;
+
+/* One request of ours. Its token and its timer are in dense arrays of the endpoint, for they are searched. */
+typedef struct nacre__slot {
+    nacre__slot_state state;
+    nacre_exchange exchange;
+    uint32_t generation;
+    nacre_address peer;
+    nacre_context *context; /* NULL: goes in clear */
+    void *user;
+    nacre_request_id id;   /* of the last protect */
+    uint8_t *plain, *sent; /* max_message bytes each. `sent` is what goes out again: never protect twice for that */
+    size_t plain_len, sent_len;
+    uint64_t timeout; /* ms until the next retransmission */
+    uint16_t mid;
+    uint8_t type; /* CON or NON */
+    uint8_t retransmissions;
+    bool in_transmit; /* in the queue of transmit_many */
+    bool repeated;    /* an Echo was answered already */
+    nacre_err doubt;  /* why an answer was dropped, or NACRE_OK */
+    nacre_err err;    /* ENDED: how */
+    nacre_message message;
+} nacre__slot;
+
+typedef enum nacre__entry_state {
+    NACRE__ENTRY_FREE = 0,
+    NACRE__ENTRY_NEW,
+    NACRE__ENTRY_PARKED,
+    NACRE__ENTRY_READY,
+    NACRE__ENTRY_DELIVERED,
+    NACRE__ENTRY_WAITING,
+    NACRE__ENTRY_ANSWERED,
+} nacre__entry_state;
+
+/* One message of others, by (peer, MID, hash of the datagram), and what was answered. */
+typedef struct nacre__entry {
+    nacre__entry_state state;
+    nacre_exchange exchange;
+    uint32_t generation;
+    uint32_t prev, next; /* in its list */
+    uint32_t chain;      /* next one in its bucket */
+    nacre_address peer;
+    uint64_t hash;
+    uint64_t born; /* ms */
+    size_t datagram_len;
+    uint16_t mid;
+    uint8_t type;
+    bool in_transmit;
+    bool echo;       /* WAITING: the answer is the Echo challenge */
+    uint32_t parked; /* the parked room it holds, or NONE */
+    nacre_context *context;
+    nacre_request_id id;
+    nacre_message message; /* READY, DELIVERED: plain, and with the request's token */
+    uint8_t *bytes;        /* max_message: the answer; while WAITING, the plain one */
+    size_t answer_len;     /* 0: no answer */
+} nacre__entry;
+
+typedef struct nacre__list {
+    uint32_t first, last;
+} nacre__list;
+
+/* Slots or entries in the order of what happened; each is in a queue at most once, so that the sum of both pools is all
+ * the room a queue needs. */
+typedef struct nacre__ref {
+    bool is_entry;
+    uint32_t index;
+} nacre__ref;
+typedef struct nacre__queue {
+    nacre__ref *refs;
+    uint32_t cap, head, num;
+} nacre__queue;
+
+/* A context that asked for its store and was not confirmed yet. */
+typedef struct nacre__ask {
+    nacre_context *context;
+    bool pending; /* its event is still to be pulled */
+} nacre__ask;
+
+/* An empty message to send: ACK or RST. */
+typedef struct nacre__control {
+    nacre_address peer;
+    uint16_t mid;
+    uint8_t type;
+} nacre__control;
+
+/* A place where a request's datagram waits for the store, and its plaintext lives afterwards. */
+typedef struct nacre__parked {
+    uint8_t *bytes; /* max_message for the datagram, max_message for the plaintext */
+    size_t len;
+    uint32_t entry; /* NONE: free */
+} nacre__parked;
+
+/* One datagram on its way through receive_many. */
+typedef enum nacre__item_kind {
+    NACRE__ITEM_DONE,
+    NACRE__ITEM_EMPTY,
+    NACRE__ITEM_REQUEST,
+    NACRE__ITEM_RESPONSE,
+} nacre__item_kind;
+typedef struct nacre__item {
+    nacre__item_kind kind;
+    const nacre_datagram *datagram;
+    nacre_message outer, plain;
+    nacre_request_id id;
+    nacre_context *context;
+    nacre_err err;
+    uint32_t index; /* of the slot or the entry */
+    /* while contexts are tried: */
+    nacre_oscore_option option;
+    size_t cursor; /* in the table */
+    uint8_t tried;
+    bool open;
+} nacre__item;
+
+struct nacre_endpoint {
+    nacre_endpoint_config config; /* with the defaults filled in */
+    size_t size;                  /* of the whole block */
+    nacre_endpoint_stats stats;
+    uint64_t hash_start, hash_factor; /* random: nobody outside can aim at a bucket */
+    uint32_t index_bits;              /* of an exchange number */
+    uint16_t next_mid;
+
+    nacre__slot *slots;
+    uint64_t *tokens; /* of slots that wait for an answer; 0 otherwise */
+    uint64_t *due;    /* of slots; NEVER without a timer */
+    uint32_t next_slot;
+
+    nacre__entry *entries;
+    nacre__list free, open, done;
+    uint32_t *buckets;
+    uint32_t num_buckets; /* a power of two */
+
+    nacre__ask *asks;
+    uint32_t num_asks, max_asks;
+    nacre__control *controls;
+    uint32_t num_controls, first_control, max_controls;
+    nacre__item *items;
+    nacre_unprotect_item *jobs;
+    uint8_t *rooms; /* burst times max_message: plaintexts of the burst */
+    nacre__parked *parked;
+    uint32_t max_parked;
+    uint8_t *scratch; /* max_message */
+
+    nacre__queue events, transmit;
+};
+
+/* endpoint.c */
+void nacre__queue_push(nacre__queue *queue, bool is_entry, uint32_t index);
+bool nacre__queue_pop(nacre__queue *queue, nacre__ref *ref);
+void nacre__queue_remove(nacre__queue *queue, bool is_entry, uint32_t index);
+bool nacre__events_view_messages(const nacre_endpoint *ep);
+uint64_t nacre__random(nacre_endpoint *ep);
+uint16_t nacre__new_mid(nacre_endpoint *ep);
+uint64_t nacre__after(uint64_t now, uint64_t ms);
+nacre_exchange nacre__new_exchange(const nacre_endpoint *ep, uint32_t *generation, bool is_entry, uint32_t index);
+uint32_t nacre__exchange_index(const nacre_endpoint *ep, nacre_exchange exchange);
+void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid);
+bool nacre__is_response_class(uint8_t code);
+bool nacre__has_option(nacre_bytes options, uint16_t number);
+
+/* dedup.c: the memory of entries. */
+uint64_t nacre__dedup_hash(const nacre_endpoint *ep, const nacre_datagram *datagram);
+void nacre__dedup_init(nacre_endpoint *ep);
+nacre__entry *nacre__dedup_find(nacre_endpoint *ep, const nacre_datagram *datagram, uint16_t mid, uint64_t hash,
+                                uint64_t now_ms);
+nacre__entry *nacre__dedup_add(nacre_endpoint *ep, const nacre_datagram *datagram, const nacre_message *outer,
+                               uint64_t hash, uint64_t now_ms);
+void nacre__dedup_done(nacre_endpoint *ep, nacre__entry *entry, bool first_to_go);
+void nacre__dedup_release(nacre_endpoint *ep, nacre__entry *entry);
+uint32_t nacre__entry_index(const nacre_endpoint *ep, const nacre__entry *entry);
+
+/* answers.c: what becomes of requests of others. */
+void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item);
+void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err, nacre_bytes token);
+void nacre__answer_empty(nacre_endpoint *ep, nacre__entry *entry);
+void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry);
+void nacre__answer_withdraw(nacre_endpoint *ep, nacre__entry *entry, nacre_err err);
+void nacre__answer_resume(nacre_endpoint *ep, nacre__entry *entry);
+void nacre__answer_close_delivered(nacre_endpoint *ep);
+
+/* requests.c: our own requests. */
+nacre__slot *nacre__slot_by_token(nacre_endpoint *ep, const nacre_address *peer, nacre_bytes token);
+nacre__slot *nacre__slot_by_mid(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid);
+uint32_t nacre__slot_index(const nacre_endpoint *ep, const nacre__slot *slot);
+void nacre__slot_fail(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, const nacre_message *message);
+void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot);
+void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
+void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
+void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot);
+
+/* waiting.c: contexts that wait for their store. */
+void nacre__ask_store(nacre_endpoint *ep, nacre_context *context);
+void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context);
+
+/* timers.c */
+void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
+
+/* well_known.c: /.well-known/core in link format (RFC 6690), as much as fits. */
+nacre_bytes nacre__well_known(const nacre_resource *resources, size_t num_resources, nacre_room room);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/* receive: a burst of datagrams on its way in, in three passes: sort (parse, duplicates, whose is it), unprotect, deliver.
+ *
+ * The passes are apart so that all of a burst is decrypted in one call. Nothing but the dedup memory
+ * changes before the last pass, which takes the datagrams in the order in which they came. */
+#include "endpoint_internal.h"
+
+/* ---- Sorting ------------------------------------------------------------------------------------------------------- */
+
+/* RFC 7252 4.2, 4.3: what a CON cannot be processed for is rejected with RST; the rest is dropped. */
+static void reject(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid)
+{
+    if (type == NACRE_CON) nacre__send_empty(ep, peer, NACRE_RST, mid);
+}
+
+static void reject_malformed(nacre_endpoint *ep, const nacre_datagram *datagram)
+{
+    const nacre_bytes b = datagram->bytes;
+    ep->stats.malformed++;
+    if (b.len < NACRE__HEADER_LEN || b.ptr[0] >> 6 != 1) return; /* RFC 7252 3: unknown versions in silence */
+    reject(ep, &datagram->peer, b.ptr[0] >> 4 & 3, (uint16_t)(b.ptr[2] << 8 | b.ptr[3]));
+}
+
+static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
+{
+    if (item->outer.type > NACRE_NON) return; /* RFC 7252 4.2: ACK and RST carry no requests */
+    const uint64_t hash = nacre__dedup_hash(ep, item->datagram);
+    nacre__entry *known = nacre__dedup_find(ep, item->datagram, item->outer.mid, hash, now_ms);
+    if (known != NULL) {
+        nacre__answer_again(ep, known);
+        return;
+    }
+    nacre__entry *entry = nacre__dedup_add(ep, item->datagram, &item->outer, hash, now_ms);
+    if (entry == NULL) {
+        ep->stats.dropped++;
+        return;
+    }
+    item->index = nacre__entry_index(ep, entry);
+    item->kind = NACRE__ITEM_REQUEST;
+}
+
+/* A separate answer as CON: it gets its ACK whatever OSCORE says of it (RFC 8613 8.4, RFC 7252 4.2), and the ACK is kept,
+ * for duplicates may come when the exchange has long ended. */
+static void acknowledge_answer(nacre_endpoint *ep, const nacre__item *item, uint64_t hash, uint64_t now_ms)
+{
+    nacre__entry *entry = nacre__dedup_add(ep, item->datagram, &item->outer, hash, now_ms);
+    if (entry != NULL) nacre__answer_empty(ep, entry);
+    else nacre__send_empty(ep, &item->datagram->peer, NACRE_ACK, item->outer.mid);
+}
+
+static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
+{
+    const nacre_address *peer = &item->datagram->peer;
+    const bool is_con = item->outer.type == NACRE_CON;
+    uint64_t hash = 0;
+    if (item->outer.type == NACRE_RST) return; /* RFC 7252 4.2: a RST is empty */
+    if (is_con) {
+        hash = nacre__dedup_hash(ep, item->datagram);
+        nacre__entry *known = nacre__dedup_find(ep, item->datagram, item->outer.mid, hash, now_ms);
+        if (known != NULL) {
+            nacre__answer_again(ep, known);
+            return;
+        }
+    }
+    nacre__slot *slot = nacre__slot_by_token(ep, peer, item->outer.token);
+    if (slot == NULL) {
+        reject(ep, peer, item->outer.type, item->outer.mid);
+        ep->stats.dropped++;
+        return;
+    }
+    /* RFC 7252 5.3.2: a piggybacked answer matches by token and MID */
+    if (item->outer.type == NACRE_ACK && item->outer.mid != slot->mid) {
+        ep->stats.dropped++;
+        return;
+    }
+    if (is_con) acknowledge_answer(ep, item, hash, now_ms);
+    item->index = nacre__slot_index(ep, slot);
+    item->kind = NACRE__ITEM_RESPONSE;
+}
+
+static void sort_one(nacre_endpoint *ep, nacre__item *item, const nacre_datagram *datagram, uint64_t now_ms)
+{
+    *item = (nacre__item){ .kind = NACRE__ITEM_DONE, .datagram = datagram };
+    ep->stats.received++;
+    if (datagram->bytes.len > ep->config.max_message) {
+        ep->stats.dropped++;
+        return;
+    }
+    if (nacre_message_parse(&item->outer, datagram->bytes) != NACRE_OK) {
+        reject_malformed(ep, datagram);
+        return;
+    }
+    if (item->outer.code == NACRE_EMPTY) item->kind = NACRE__ITEM_EMPTY;
+    else if (nacre_code_is_request(item->outer.code)) sort_request(ep, item, now_ms);
+    else if (nacre__is_response_class(item->outer.code)) sort_response(ep, item, now_ms);
+    else /* RFC 7252 4.2: a reserved class; 7.xx is signaling, which UDP has none of */ reject_malformed(ep, datagram);
+}
+
+/* ---- Unprotecting --------------------------------------------------------------------------------------------------
+ * In rounds: each takes the next context that a message's kid may mean, for all messages at once. Nearly always there is
+ * one context, and one round. */
+
+static void open_request(nacre__item *item)
+{
+    item->err = nacre_verify_start(&item->option, &item->outer);
+    if (item->err == NACRE_ERR_NOT_PROTECTED) {
+        item->plain = item->outer;
+        item->err = NACRE_OK;
+    } else if (item->err == NACRE_OK) {
+        const bool complete = !nacre_is_absent(item->option.kid) && !nacre_is_absent(item->option.partial_iv);
+        item->open = complete;
+        item->err = complete ? NACRE_ERR_NO_CONTEXT : NACRE_ERR_DECODE; /* RFC 8613 5: a request has both */
+    }
+}
+
+static void open_response(const nacre_endpoint *ep, nacre__item *item)
+{
+    const nacre__slot *slot = &ep->slots[item->index];
+    item->open = slot->context != NULL && nacre__has_option(item->outer.options, NACRE_OPT_OSCORE);
+    if (item->open) item->id = slot->id; /* a duplicate in this burst gets one of its own */
+}
+
+/* The next context to try, NULL for none. RFC 8613 8.2 step 2: each that the kid may mean, in turn. */
+static nacre_context *next_context(const nacre_endpoint *ep, nacre__item *item)
+{
+    if (item->kind == NACRE__ITEM_RESPONSE) return item->tried == 0 ? ep->slots[item->index].context : NULL;
+    if (ep->config.contexts == NULL || item->tried == NACRE__MAX_CANDIDATES) return NULL;
+    return nacre_table_find(ep->config.contexts, item->option.kid, item->option.kid_context, &item->cursor);
+}
+
+/* Prepares the jobs of one round; gives how many. */
+static size_t prepare_round(nacre_endpoint *ep, size_t num)
+{
+    size_t num_jobs = 0;
+    for (size_t i = 0; i < num; i++) {
+        nacre__item *item = &ep->items[i];
+        if (!item->open) continue;
+        nacre_context *context = next_context(ep, item);
+        item->open = context != NULL;
+        if (!item->open) continue;
+        item->tried++;
+        item->context = context;
+        ep->jobs[num_jobs++] = (nacre_unprotect_item){
+            .context = context,
+            .id = &item->id,
+            .room = { ep->rooms + i * ep->config.max_message, ep->config.max_message },
+            .outer = &item->outer,
+            .is_response = item->kind == NACRE__ITEM_RESPONSE,
+        };
+    }
+    return num_jobs;
+}
+
+/* Whether the next context with the same kid may do better. REPLAY is said before the tag is looked at, and may come from
+ * a window that this request has nothing to do with. */
+static bool try_next(nacre_err err)
+{
+    return err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_PROTECTION_INVALID || err == NACRE_ERR_REPLAY;
+}
+
+/* The answer when no context verified the request: what came nearest. */
+static nacre_err nearest(nacre_err a, nacre_err b)
+{
+    static const nacre_err order[] = { NACRE_ERR_REPLAY, NACRE_ERR_PROTECTION_INVALID };
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        if (a == order[i] || b == order[i]) return order[i];
+    return NACRE_ERR_NO_CONTEXT;
+}
+
+static void take_verdict(nacre__item *item, const nacre_unprotect_item *job)
+{
+    if (item->kind == NACRE__ITEM_REQUEST && try_next(job->err)) {
+        item->err = nearest(item->err, job->err);
+        return;
+    }
+    item->open = false;
+    item->err = job->err;
+    if (job->err == NACRE_OK) item->plain = job->plain;
+}
+
+static void unprotect_all(nacre_endpoint *ep, size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        if (ep->items[i].kind == NACRE__ITEM_REQUEST) open_request(&ep->items[i]);
+        if (ep->items[i].kind == NACRE__ITEM_RESPONSE) open_response(ep, &ep->items[i]);
+    }
+    for (size_t num_jobs; (num_jobs = prepare_round(ep, num)) > 0;) {
+        nacre_unprotect_many(&ep->config.crypto, ep->jobs, num_jobs);
+        for (size_t i = 0, job = 0; i < num; i++)
+            if (ep->items[i].open) take_verdict(&ep->items[i], &ep->jobs[job++]);
+    }
+}
+
+/* ---- Delivering ---------------------------------------------------------------------------------------------------- */
+
+static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)
+{
+    const nacre_address *peer = &item->datagram->peer;
+    if (item->outer.type <= NACRE_NON) {
+        reject(ep, peer, item->outer.type, item->outer.mid); /* RFC 7252 4.3: a ping */
+        return;
+    }
+    nacre__slot *slot = nacre__slot_by_mid(ep, peer, item->outer.mid);
+    if (slot == NULL) return;
+    if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
+    else nacre__slot_fail(ep, slot, NACRE_ERR_RESET, NULL);
+}
+
+/* A datagram before this one in the burst may have ended the exchange, or repeated the request under a new token. */
+static void deliver_response(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)
+{
+    nacre__slot *slot = nacre__slot_by_token(ep, &item->datagram->peer, item->outer.token);
+    if (slot != NULL && nacre__slot_index(ep, slot) == item->index) nacre__slot_answered(ep, slot, item, now_ms);
+    else ep->stats.dropped++;
+}
+
+static void deliver_one(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)
+{
+    switch (item->kind) {
+    case NACRE__ITEM_EMPTY: deliver_empty(ep, item, now_ms); break;
+    case NACRE__ITEM_REQUEST: nacre__answer_settle(ep, &ep->entries[item->index], item); break;
+    case NACRE__ITEM_RESPONSE: deliver_response(ep, item, now_ms); break;
+    case NACRE__ITEM_DONE: break;
+    }
+}
+
+size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms)
+{
+    if (nacre__events_view_messages(ep)) return 0;
+    nacre__answer_close_delivered(ep);
+    if (num > ep->config.burst) num = ep->config.burst;
+    for (size_t i = 0; i < num; i++) sort_one(ep, &ep->items[i], &datagrams[i], now_ms);
+    unprotect_all(ep, num);
+    for (size_t i = 0; i < num; i++) deliver_one(ep, &ep->items[i], now_ms);
+    return num;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* transmit: what is to be sent, written into the caller's rooms; the first time, requests are protected here. */
+#include "endpoint_internal.h"
+
+#include <string.h>
+
+static void copy_out(nacre_outgoing *out, const nacre_address *peer, const uint8_t *bytes, size_t len)
+{
+    memcpy(out->room.ptr, bytes, len);
+    out->peer = *peer;
+    out->bytes = nacre_bytes_of(out->room.ptr, len);
+}
+
+static bool transmit_control(nacre_endpoint *ep, nacre_outgoing *out)
+{
+    if (ep->num_controls == 0) return false;
+    const nacre__control *control = &ep->controls[ep->first_control];
+    const nacre_message message = { .type = control->type, .code = NACRE_EMPTY, .mid = control->mid };
+    if (nacre_message_write(&message, &out->bytes, out->room) != NACRE_OK) return false;
+    out->peer = control->peer;
+    ep->first_control = (ep->first_control + 1) % ep->max_controls;
+    ep->num_controls--;
+    return true;
+}
+
+static bool token_in_use(const nacre_endpoint *ep, uint64_t token)
+{
+    for (uint32_t i = 0; i < ep->config.num_requests; i++)
+        if (ep->tokens[i] == token) return true;
+    return false;
+}
+
+/* RFC 7252 5.3.1: random, so that only who saw the request can answer it. */
+static uint64_t new_token(nacre_endpoint *ep)
+{
+    uint64_t token;
+    do {
+        token = nacre__random(ep);
+    } while (token_in_use(ep, token) || token == 0);
+    return token;
+}
+
+static nacre_err write_request(nacre_endpoint *ep, nacre__slot *slot, nacre_bytes *out, nacre_room room,
+                               const nacre_message *plain)
+{
+    if (slot->context == NULL) return nacre_message_write(plain, out, room);
+    nacre_request_id id;
+    const nacre_err err = nacre_protect_request(slot->context, &ep->config.crypto, &id, out, room, plain, NULL);
+    if (err != NACRE_OK) return err;
+    slot->id = id;
+    nacre__ask_store_early(ep, slot->context);
+    return NACRE_OK;
+}
+
+/* The first transmission, or the first of the repetition with Echo. False: nothing to send after all. */
+static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *out, uint64_t now_ms)
+{
+    const uint64_t token = new_token(ep);
+    nacre_message plain;
+    nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
+    plain.mid = nacre__new_mid(ep);
+    plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
+    const nacre_room room = { out->room.ptr, ep->config.max_message }; /* what is sent must fit the slot's bytes too */
+    if (err == NACRE_OK) err = write_request(ep, slot, &out->bytes, room, &plain);
+    if (err == NACRE_ERR_NOT_YET) {
+        slot->state = NACRE__SLOT_WAITING;
+        nacre__ask_store(ep, slot->context);
+        return false;
+    }
+    if (err != NACRE_OK) {
+        nacre__slot_fail(ep, slot, err, NULL);
+        return false;
+    }
+    out->peer = slot->peer;
+    slot->mid = plain.mid;
+    ep->tokens[nacre__slot_index(ep, slot)] = token;
+    if (slot->type == NACRE_CON) memcpy(slot->sent, out->bytes.ptr, out->bytes.len);
+    slot->sent_len = out->bytes.len;
+    slot->state = NACRE__SLOT_SENT;
+    slot->retransmissions = 0;
+    nacre__timer_start(ep, slot, now_ms);
+    return true;
+}
+
+static bool transmit_slot(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *out, uint64_t now_ms)
+{
+    slot->in_transmit = false;
+    if (slot->state == NACRE__SLOT_QUEUED) return transmit_new(ep, slot, out, now_ms);
+    copy_out(out, &slot->peer, slot->sent, slot->sent_len); /* RFC 7252 4.2: the same bytes */
+    nacre__timer_start(ep, slot, now_ms);
+    ep->stats.retransmitted++;
+    return true;
+}
+
+static bool transmit_entry(nacre__entry *entry, nacre_outgoing *out)
+{
+    entry->in_transmit = false;
+    copy_out(out, &entry->peer, entry->bytes, entry->answer_len);
+    return true;
+}
+
+size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, size_t num, uint64_t now_ms)
+{
+    size_t n = 0;
+    nacre__ref ref;
+    while (n < num && out[n].room.ptr != NULL && out[n].room.cap >= ep->config.max_message) {
+        if (transmit_control(ep, &out[n])) {
+            n++;
+            continue;
+        }
+        if (!nacre__queue_pop(&ep->transmit, &ref)) break;
+        if (ref.is_entry ? transmit_entry(&ep->entries[ref.index], &out[n])
+                         : transmit_slot(ep, &ep->slots[ref.index], &out[n], now_ms))
+            n++;
+    }
+    ep->stats.sent += n;
+    return n;
+}
