@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* client: one request at a time over a loop, for programs that want ten lines. */
+#include "io/address.h"
+#include "io/keyring.h"
+#include "store/fail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_MESSAGE = 1280,
+    MAX_BODY = 1024, /* what goes into one message for sure; longer ones want block-wise transfer */
+    MAX_OPTIONS = 1280,
+    COAP_PORT = 5683, /* the scheme's default, for which nacre_uri_options leaves Uri-Port out */
+};
+
+struct nacre_client {
+    nacre_client_options options; /* its strings are not used after open: */
+    char *context_dir;
+    nacre_credentials *credentials;
+    nacre_crypto crypto;
+    nacre_udp *udp;
+    nacre_loop *loop;
+    nacre__keyring ring;
+    nacre_exchange exchange;  /* in flight, */
+    const nacre_context *ctx; /* protected with this */
+    bool done;                /* it has ended, */
+    nacre_err result;         /* so, */
+    nacre_reply reply;        /* with this, in `room` */
+    uint8_t room[MAX_MESSAGE];
+};
+
+/* One request on its way through this file. */
+typedef struct target {
+    const char *text; /* the URI */
+    nacre_uri uri;
+    char host[256]; /* as the resolver takes it */
+    char peer_text[72];
+    nacre_address peer;
+    nacre_context *ctx; /* NULL: plain */
+} target;
+
+/* ---- Life ------------------------------------------------------------------------------------------------------------- */
+
+static nacre_bytes keep(nacre_client *client, size_t *used, nacre_bytes bytes)
+{
+    uint8_t *at = client->room + *used;
+    size_t len = bytes.len <= sizeof client->room - *used ? bytes.len : 0; /* a message is never larger than the room */
+    if (len > 0) memcpy(at, bytes.ptr, len);
+    *used += len;
+    return nacre_bytes_of(at, len);
+}
+
+static void keep_reply(nacre_client *client, const nacre_message *message, bool is_protected)
+{
+    size_t used = 0;
+    client->reply.code = message->code;
+    client->reply.is_protected = is_protected;
+    client->reply.options = keep(client, &used, message->options);
+    client->reply.payload = keep(client, &used, message->payload);
+    if (client->options.on_message != NULL)
+        client->options.on_message(client->options.user, false, is_protected, message);
+}
+
+static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
+{
+    nacre_client *client = user;
+    if (event->kind == NACRE_EVENT_REQUEST) { /* we serve nothing */
+        nacre_endpoint_ignore(ep, event->exchange);
+        return;
+    }
+    if (client->done || event->exchange != client->exchange) return;
+    bool is_protected = event->kind == NACRE_EVENT_RESPONSE && event->context != NULL;
+    client->done = true;
+    client->result = event->kind == NACRE_EVENT_RESPONSE ? NACRE_OK : event->err;
+    /* RFC 8613 8.4: what comes without protection is no answer to a protected request, whoever let it through. */
+    if (client->result == NACRE_OK && client->ctx != NULL && !is_protected) client->result = NACRE_ERR_UNAUTHENTICATED;
+    if (client->result != NACRE_OK && client->result != NACRE_ERR_UNAUTHENTICATED &&
+        client->result != NACRE_ERR_NOT_PROTECTED)
+        return;
+    keep_reply(client, &event->message, is_protected);
+}
+
+static nacre_err set_up(nacre_client *client, const nacre_client_options *options, nacre_detail *why)
+{
+    static const nacre_address any;
+    client->options = *options;
+    client->options.context_dir = client->options.credentials_file = NULL;
+    if (options->context_dir != NULL && options->credentials_file != NULL)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
+                                 "a context directory and a credentials file: give one of them");
+    if (options->context_dir != NULL && (client->context_dir = strdup(options->context_dir)) == NULL)
+        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
+    nacre_err err = NACRE_OK;
+    if (options->credentials_file != NULL)
+        err = nacre_credentials_load(&client->credentials, options->credentials_file, why);
+    if (err != NACRE_OK) return err;
+    err = nacre_openssl_open(&client->crypto);
+    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot use OpenSSL: %s", nacre_err_text(err));
+    err = nacre_udp_open(&client->udp, &any, why);
+    if (err != NACRE_OK) return err;
+    nacre_endpoint_config config = { .max_message = MAX_MESSAGE, .num_requests = 4, .num_answers = 4, .burst = 8 };
+    config.timing = options->timing;
+    config.crypto = client->crypto;
+    err = nacre_loop_open(&client->loop, client->udp, &config, on_event, client, why);
+    if (err == NACRE_OK) nacre_loop_watch(client->loop, options->on_datagram, options->user);
+    return err;
+}
+
+nacre_err nacre_client_open(nacre_client **client, const nacre_client_options *options, nacre_detail *why)
+{
+    static const nacre_client_options none;
+    nacre_client *made = calloc(1, sizeof *made);
+    if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
+    nacre_err err = set_up(made, options != NULL ? options : &none, why);
+    if (err != NACRE_OK) {
+        (void)nacre_client_close(made, NULL);
+        return err;
+    }
+    *client = made;
+    return NACRE_OK;
+}
+
+nacre_err nacre_client_close(nacre_client *client, nacre_detail *why)
+{
+    if (client == NULL) return NACRE_OK;
+    nacre_loop_close(client->loop); /* first: its endpoint borrows the contexts */
+    nacre_err err = nacre__keyring_close(&client->ring, why);
+    nacre_udp_close(client->udp);
+    if (client->crypto.ops != NULL) nacre_openssl_close(&client->crypto);
+    nacre_credentials_free(client->credentials);
+    free(client->context_dir);
+    nacre_wipe(client, sizeof *client); /* the last answer's plaintext */
+    free(client);
+    return err;
+}
+
+/* ---- Where to, and with what ------------------------------------------------------------------------------------------ */
+
+static nacre_err parse_uri(target *to, const char *text, nacre_detail *why)
+{
+    nacre_err err = nacre_uri_parse(&to->uri, nacre_bytes_of((const uint8_t *)text, strlen(text)));
+    to->text = text;
+    if (err == NACRE_ERR_UNSUPPORTED)
+        return nacre__store_fail(why, err, "'%s' has a scheme that nacre does not speak: write coap://HOST[:PORT]/PATH",
+                                 text);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, err, "'%s' is no CoAP URI: write coap://HOST[:PORT]/PATH[?QUERY]", text);
+    return NACRE_OK;
+}
+
+/* The context for this URI; NULL when requests are plain. Fails closed: credentials that do not fit send nothing. */
+static nacre_err find_context(nacre_client *client, target *to, nacre_detail *why)
+{
+    const char *dir = client->context_dir;
+    to->ctx = NULL;
+    if (client->credentials != NULL) {
+        dir = nacre_credentials_find(client->credentials, to->text);
+        if (dir == NULL)
+            return nacre__store_fail(why, NACRE_ERR_NO_CREDENTIALS,
+                                     "the credentials have no entry for '%s', so nothing was sent; add one", to->text);
+    }
+    if (dir == NULL) return NACRE_OK;
+    return nacre__keyring_open(&client->ring, &to->ctx, NULL, dir, &client->crypto, client->loop, why);
+}
+
+/* The host's name as the resolver takes it: the literal, or Uri-Host, which is decoded already. */
+static nacre_err find_peer(target *to, nacre_bytes options, nacre_detail *why)
+{
+    nacre_bytes host = to->uri.host_is_ip ? to->uri.host : nacre_option_find(options, NACRE_OPT_URI_HOST);
+    if (host.len == 0 || host.len >= sizeof to->host || memchr(host.ptr, '\0', host.len) != NULL)
+        return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
+    memcpy(to->host, host.ptr, host.len);
+    to->host[host.len] = '\0';
+    nacre_err err = nacre__resolve(&to->peer, to->host, to->uri.port, why);
+    if (err == NACRE_OK) nacre_address_text(&to->peer, to->peer_text);
+    return err;
+}
+
+static nacre_err make_options(nacre_bytes *made, nacre_options *o, const target *to, const nacre_options *more,
+                              nacre_detail *why)
+{
+    nacre_bytes given = NACRE_ABSENT;
+    nacre_uri uri = to->uri;
+    uri.port = COAP_PORT; /* RFC 7252 6.4 step 7: no Uri-Port, for the request goes to the URI's very port */
+    nacre_err err = nacre_uri_options(o, &uri);
+    if (err != NACRE_OK)
+        return nacre__store_fail(
+            why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each, and no dot segments", to->text);
+    if (more != NULL) err = nacre_options_finish(more, &given);
+    nacre_option_iter it = nacre_option_begin(given);
+    for (nacre_option option; err == NACRE_OK && nacre_option_next(&it, &option);)
+        nacre_options_add(o, option.number, option.value);
+    if (err == NACRE_OK) err = nacre_options_finish(o, made);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, NACRE_ERR_TOO_LONG,
+                                 "the options for '%s' are longer than a message; shorten them", to->text);
+    return NACRE_OK;
+}
+
+/* ---- The exchange ----------------------------------------------------------------------------------------------------- */
+
+/* Where the library's text alone would leave people alone. */
+static nacre_err explain(nacre_client *client, const target *to, nacre_err err, nacre_detail *why)
+{
+    const char *peer = to->peer_text, *dir = client->context_dir, *store = nacre_loop_store_failure(client->loop);
+    if (client->credentials != NULL) dir = nacre_credentials_find(client->credentials, to->text);
+    if (dir == NULL) dir = "";
+    switch (err) {
+    case NACRE_OK: return err;
+    case NACRE_ERR_TIMEOUT:
+        return nacre__store_fail(why, err, "no answer from %s; is a CoAP server running there%s?", peer,
+                                 to->ctx != NULL ? ", and does it have the other side of this context" : "");
+    case NACRE_ERR_UNREACHABLE:
+        return nacre__store_fail(why, err, "%s cannot be reached: nothing listens there, or there is no way to it",
+                                 peer);
+    case NACRE_ERR_RESET:
+        return nacre__store_fail(why, err, "%s rejected the message (RST): it does not take this kind of request",
+                                 peer);
+    case NACRE_ERR_UNAUTHENTICATED: {
+        char buf[5];
+        return nacre__store_fail(why, err, "%s answered %s without protection, so nobody vouches for it", peer,
+                                 nacre_code_name(client->reply.code, buf));
+    }
+    case NACRE_ERR_NOT_PROTECTED: {
+        char buf[5];
+        return nacre__store_fail(why, err,
+                                 "%s answered %s without protection, which is no answer to a protected request", peer,
+                                 nacre_code_name(client->reply.code, buf));
+    }
+    case NACRE_ERR_PROTECTION_INVALID:
+        return nacre__store_fail(why, err, "no answer from %s that verifies: has it the other side of '%s'?", peer,
+                                 dir);
+    case NACRE_ERR_CONTEXT_UNAVAILABLE:
+        return nacre__store_fail(why, err, "the sequence numbers of '%s' are used up; make a new context", dir);
+    case NACRE_ERR_TOO_LONG:
+        return nacre__store_fail(why, err, "the request to %s is longer than %d bytes when protected; shorten it", peer,
+                                 (int)MAX_MESSAGE);
+    case NACRE_ERR_NESTED:
+    case NACRE_ERR_BAD_ARGUMENT:
+        return nacre__store_fail(
+            why, err, "this request cannot be sent to %s: a method from GET to iPATCH, and no OSCORE option", peer);
+    case NACRE_ERR_FILE:
+        if (store[0] != '\0') return nacre__store_fail(why, err, "%s", store);
+        return nacre__store_fail(why, err, "the state in '%s' cannot be written, so nothing was sent", dir);
+    default: return nacre__store_fail(why, err, "the request to %s failed: %s", peer, nacre_err_text(err));
+    }
+}
+
+static nacre_err wait_for_end(nacre_client *client, nacre_detail *why)
+{
+    uint64_t start = nacre_clock_ms(), limit = client->options.timeout_ms;
+    while (!client->done) {
+        uint64_t passed = nacre_clock_ms() - start;
+        if (limit != 0 && passed >= limit) {
+            nacre_endpoint_cancel(nacre_loop_endpoint(client->loop), client->exchange);
+            return NACRE_ERR_TIMEOUT;
+        }
+        nacre_err err = nacre_loop_step(client->loop, limit != 0 ? (uint32_t)(limit - passed) : UINT32_MAX, why);
+        if (err != NACRE_OK) {
+            nacre_endpoint_cancel(nacre_loop_endpoint(client->loop), client->exchange);
+            return err;
+        }
+    }
+    return client->result;
+}
+
+static nacre_err exchange_message(nacre_client *client, const target *to, const nacre_message *plain, nacre_detail *why)
+{
+    client->done = false;
+    client->ctx = to->ctx;
+    client->reply = (nacre_reply){ 0 };
+    if (client->options.on_message != NULL)
+        client->options.on_message(client->options.user, true, to->ctx != NULL, plain);
+    nacre_err err =
+        nacre_endpoint_request(nacre_loop_endpoint(client->loop), &client->exchange, &to->peer, to->ctx, plain, client);
+    if (err == NACRE_OK) err = wait_for_end(client, why);
+    return err == NACRE_ERR_ADDRESS ? err : explain(client, to, err, why);
+}
+
+nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
+                               const nacre_options *options, nacre_bytes payload, nacre_detail *why)
+{
+    target to = { 0 };
+    uint8_t option_room[MAX_OPTIONS];
+    nacre_options o;
+    nacre_options_init(&o, NACRE_ROOM(option_room));
+    nacre_message plain = { .type = client->options.non ? NACRE_NON : NACRE_CON, .code = method, .payload = payload };
+    if (payload.len > MAX_BODY)
+        return nacre__store_fail(why, NACRE_ERR_TOO_LONG, "the payload has %zu bytes: bodies up to %d bytes for now",
+                                 payload.len, (int)MAX_BODY);
+    nacre_err err = parse_uri(&to, uri, why);
+    if (err == NACRE_OK) err = make_options(&plain.options, &o, &to, options, why);
+    if (err == NACRE_OK) err = find_context(client, &to, why); /* before the resolver: no name leaves without it */
+    if (err == NACRE_OK) err = find_peer(&to, plain.options, why);
+    if (err == NACRE_OK) err = exchange_message(client, &to, &plain, why);
+    if (err == NACRE_OK || err == NACRE_ERR_UNAUTHENTICATED) *reply = client->reply;
+    nacre_wipe(option_room, sizeof option_room); /* they may travel encrypted, so they are not for others to find */
+    return err;
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT */
+/* loop: drives one endpoint over one socket: datagrams in, events out, stores served, datagrams out, timers.
+ *
+ * All work is done by `settle`, which goes round until the endpoint has neither events nor datagrams. Around it a step
+ * waits for the socket or the next deadline. */
+#include "io/loop_internal.h"
+#include "io/stores.h"
+#include "io/udp_internal.h"
+#include "store/fail.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DEFAULT_MAX_MESSAGE = 1280, /* as nacre_endpoint_config says */
+    DEFAULT_BURST = 32,
+    MAX_ROUNDS = 64,     /* of settle in one step: a handler that always asks again must not stop the clock */
+    MAX_BUSY_STEPS = 16, /* full bursts taken without looking at the other descriptors */
+    ASYNC_STORE_MS = 20, /* how often a store that confirms by itself is looked at */
+};
+
+struct nacre_loop {
+    nacre_udp *udp;
+    nacre_endpoint *ep;
+    void *ep_memory;
+    size_t ep_size;
+    size_t max_message, burst;
+    uint8_t *in_memory, *out_memory; /* burst * max_message bytes each */
+    nacre_datagram *in;
+    nacre_outgoing *out;
+    nacre_on_event on_event;
+    void *user;
+    nacre_on_datagram on_datagram;
+    void *datagram_user;
+    nacre__stores stores;
+    nacre_detail store_failure;
+    int wake_fd;
+    int busy_steps; /* full bursts in a row */
+    bool unsettled; /* rounds ran out: there is more to do, now */
+    bool woken;     /* the last step saw wake_fd readable */
+};
+
+/* ---- Life ------------------------------------------------------------------------------------------------------------- */
+
+static nacre_err allocate(nacre_loop *loop, const nacre_endpoint_config *config)
+{
+    loop->ep_size = nacre_endpoint_size(config);
+    if (loop->ep_size == 0) return NACRE_ERR_BAD_ARGUMENT;
+    loop->ep_memory = malloc(loop->ep_size);
+    loop->in_memory = calloc(loop->burst, loop->max_message);
+    loop->out_memory = calloc(loop->burst, loop->max_message);
+    loop->in = calloc(loop->burst, sizeof *loop->in);
+    loop->out = calloc(loop->burst, sizeof *loop->out);
+    if (!loop->ep_memory || !loop->in_memory || !loop->out_memory || !loop->in || !loop->out)
+        return NACRE_ERR_NO_MEMORY;
+    for (size_t i = 0; i < loop->burst; i++)
+        loop->out[i].room = (nacre_room){ loop->out_memory + i * loop->max_message, loop->max_message };
+    return nacre_endpoint_init(&loop->ep, loop->ep_memory, loop->ep_size, config);
+}
+
+nacre_err nacre_loop_open(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
+                          nacre_on_event on_event, void *user, nacre_detail *why)
+{
+    nacre_endpoint_config with_random = *config;
+    if (with_random.random.fill == NULL) with_random.random = nacre_entropy();
+    nacre_loop *made = calloc(1, sizeof *made);
+    if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
+    made->udp = udp;
+    made->on_event = on_event;
+    made->user = user;
+    made->wake_fd = -1;
+    made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
+    made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
+    nacre_err err = allocate(made, &with_random);
+    if (err != NACRE_OK) {
+        nacre_loop_close(made);
+        return nacre__store_fail(why, err, "cannot make an endpoint: %s", nacre_err_text(err));
+    }
+    *loop = made;
+    return NACRE_OK;
+}
+
+static void wipe_and_free(void *memory, size_t len)
+{
+    if (memory != NULL) nacre_wipe(memory, len);
+    free(memory);
+}
+
+void nacre_loop_close(nacre_loop *loop)
+{
+    if (loop == NULL) return;
+    if (loop->ep != NULL) nacre_endpoint_wipe(loop->ep);
+    free(loop->ep_memory);
+    wipe_and_free(loop->in_memory, loop->burst * loop->max_message); /* plain requests and answers pass here too */
+    wipe_and_free(loop->out_memory, loop->burst * loop->max_message);
+    free(loop->in);
+    free(loop->out);
+    nacre__stores_free(&loop->stores);
+    free(loop);
+}
+
+nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop)
+{
+    return loop->ep;
+}
+
+void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user)
+{
+    loop->on_datagram = on_datagram;
+    loop->datagram_user = user;
+}
+
+nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store store)
+{
+    return nacre__stores_put(&loop->stores, ctx, store);
+}
+
+void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx)
+{
+    nacre__stores_remove(&loop->stores, ctx);
+}
+
+const char *nacre_loop_store_failure(const nacre_loop *loop)
+{
+    return loop->store_failure.text;
+}
+
+void nacre__loop_set_wake(nacre_loop *loop, int fd)
+{
+    loop->wake_fd = fd;
+}
+
+bool nacre__loop_woken(const nacre_loop *loop)
+{
+    return loop->woken;
+}
+
+/* ---- Stores ----------------------------------------------------------------------------------------------------------- */
+
+static void set_waiting(nacre_loop *loop, nacre__store_entry *entry, bool waiting)
+{
+    if (entry->waiting == waiting) return;
+    entry->waiting = waiting;
+    if (waiting) loop->stores.num_waiting++;
+    else loop->stores.num_waiting--;
+}
+
+/* The endpoint hears NACRE_OK only once the store has said that it is durable: persist before use. */
+static void persist(nacre_loop *loop, nacre_context *ctx)
+{
+    nacre__store_entry *entry = nacre__stores_find(&loop->stores, ctx);
+    nacre_detail why = { { 0 } };
+    nacre_err err = NACRE_ERR_FILE;
+    if (entry == NULL) (void)nacre__store_fail(&why, err, "no store was added for a context that needs one");
+    else err = nacre_store_serve(&entry->store, ctx, &why);
+    if (entry != NULL) set_waiting(loop, entry, err == NACRE_ERR_NOT_YET);
+    if (err == NACRE_ERR_NOT_YET) return;
+    if (err != NACRE_OK) loop->store_failure = why;
+    nacre_endpoint_confirmed(loop->ep, ctx, err);
+}
+
+static bool needs_nothing(const nacre_context *ctx)
+{
+    nacre_needs needs = nacre_context_needs(ctx);
+    return needs.reserve == 0 && !needs.window_lost;
+}
+
+/* Stores that confirm later do so behind our back: look which have. */
+static void look_at_waiting(nacre_loop *loop)
+{
+    for (size_t i = 0; i < loop->stores.cap && loop->stores.num_waiting > 0; i++) {
+        nacre__store_entry *entry = &loop->stores.entries[i];
+        if (entry->ctx == NULL || !entry->waiting || !needs_nothing(entry->ctx)) continue;
+        set_waiting(loop, entry, false);
+        nacre_endpoint_confirmed(loop->ep, entry->ctx, NACRE_OK);
+    }
+}
+
+/* ---- One round -------------------------------------------------------------------------------------------------------- */
+
+static bool take_events(nacre_loop *loop)
+{
+    nacre_event event;
+    bool any = false;
+    while (nacre_endpoint_next_event(loop->ep, &event)) {
+        any = true;
+        if (event.kind == NACRE_EVENT_PERSIST) persist(loop, event.context);
+        else loop->on_event(loop->user, loop->ep, &event);
+    }
+    return any;
+}
+
+static bool send_datagrams(nacre_loop *loop)
+{
+    size_t num = nacre_endpoint_transmit_many(loop->ep, loop->out, loop->burst, nacre_clock_ms());
+    if (loop->on_datagram != NULL)
+        for (size_t i = 0; i < num; i++)
+            loop->on_datagram(loop->datagram_user, true, &loop->out[i].peer, loop->out[i].bytes);
+    nacre__udp_send(loop->udp, loop->out, num);
+    return num > 0;
+}
+
+static bool tell_unreachable(nacre_loop *loop)
+{
+    nacre_address peer;
+    bool any = false;
+    while (nacre__udp_next_unreachable(loop->udp, &peer)) {
+        nacre_endpoint_unreachable(loop->ep, &peer);
+        any = true;
+    }
+    return any;
+}
+
+/* Until nothing is left to do; true when there was something. Events come last: sending may end in one without a datagram
+ * (a store that must be asked first), and a round without any of the three is the end. */
+static bool settle(nacre_loop *loop)
+{
+    bool any = false, more = true;
+    for (int round = 0; more && round < MAX_ROUNDS; round++) {
+        more = send_datagrams(loop);
+        more = tell_unreachable(loop) || more;
+        more = take_events(loop) || more;
+        any = any || more;
+    }
+    loop->unsettled = more;
+    return any;
+}
+
+static nacre_err receive(nacre_loop *loop)
+{
+    nacre__udp_rooms rooms = { loop->in_memory, loop->max_message, loop->burst };
+    size_t num;
+    nacre_err err = nacre__udp_receive(loop->udp, loop->in, &num, &rooms);
+    if (err != NACRE_OK) return err;
+    loop->busy_steps = num == loop->burst || num == NACRE__UDP_BURST ? loop->busy_steps + 1 : 0;
+    if (loop->on_datagram != NULL)
+        for (size_t i = 0; i < num; i++)
+            loop->on_datagram(loop->datagram_user, false, &loop->in[i].peer, loop->in[i].bytes);
+    for (size_t at = 0; at < num;) {
+        (void)take_events(loop); /* settle may have run out of rounds, and no event may be left here */
+        size_t taken = nacre_endpoint_receive_many(loop->ep, loop->in + at, num - at, nacre_clock_ms());
+        if (taken == 0) break;
+        at += taken;
+        (void)settle(loop);
+    }
+    return NACRE_OK;
+}
+
+/* ---- Waiting ---------------------------------------------------------------------------------------------------------- */
+
+static int wait_ms(const nacre_loop *loop, uint32_t max_wait_ms)
+{
+    uint64_t now = nacre_clock_ms(), deadline = nacre_endpoint_deadline(loop->ep), wait = max_wait_ms;
+    if (loop->unsettled || deadline <= now) return 0;
+    if (deadline - now < wait) wait = deadline - now;
+    if (loop->stores.num_waiting > 0 && wait > ASYNC_STORE_MS) wait = ASYNC_STORE_MS;
+    return wait < 0x7fffffff ? (int)wait : 0x7fffffff;
+}
+
+nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
+{
+    struct pollfd fds[2] = { { .fd = nacre_udp_fd(loop->udp), .events = POLLIN },
+                             { .fd = loop->wake_fd, .events = POLLIN } };
+    if (loop->stores.num_waiting > 0) look_at_waiting(loop);
+    bool worked = settle(loop);
+    bool busy = loop->busy_steps > 0 && loop->busy_steps % MAX_BUSY_STEPS != 0;
+    if (!busy && poll(fds, 2, worked ? 0 : wait_ms(loop, max_wait_ms)) < 0 && errno != EINTR && errno != EAGAIN)
+        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "cannot wait for the socket: %s", strerror(errno));
+    loop->woken = fds[1].revents != 0;
+    if (fds[0].revents & POLLERR) nacre__udp_fetch_errors(loop->udp);
+    if ((fds[0].revents & POLLNVAL) || ((busy || fds[0].revents != 0) && receive(loop) != NACRE_OK))
+        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "the socket failed; open it again");
+    if (nacre_endpoint_deadline(loop->ep) <= nacre_clock_ms()) nacre_endpoint_expire(loop->ep, nacre_clock_ms());
+    (void)settle(loop);
+    return NACRE_OK;
+}

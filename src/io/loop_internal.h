@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* loop_internal: what the server needs of a loop beside the public calls. */
+#ifndef NACRE_IO_LOOP_INTERNAL_H
+#define NACRE_IO_LOOP_INTERNAL_H
+
+#include <nacre/io.h>
+
+/* nacre__loop_set_wake: a step also ends when `fd` becomes readable, and then nacre__loop_woken is true of that step; who
+ * reads it is the caller's business. -1: none. */
+void nacre__loop_set_wake(nacre_loop *loop, int fd);
+bool nacre__loop_woken(const nacre_loop *loop);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* server: a loop, its context directories and its resources, for programs that want ten lines. */
+#include "endpoint/endpoint_internal.h" /* NACRE__MAX_CANDIDATES */
+#include "io/address.h"
+#include "io/keyring.h"
+#include "io/loop_internal.h"
+#include "store/fail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    COAP_PORT = 5683,  /* RFC 7252 6.1 */
+    NUM_ANSWERS = 256, /* remembered for duplicates: some 350 KiB */
+    FIRST_SLOTS = 16,
+};
+
+struct nacre_server {
+    nacre_crypto crypto;
+    nacre_udp *udp;
+    nacre_loop *loop;
+    nacre__keyring ring;
+    nacre_table table; /* the endpoint borrows this very struct; its slots grow under it */
+    nacre_context **slots;
+    nacre_resource *resources;
+    size_t num_resources;
+    int stop_read, stop_write; /* a pipe: writing to it is all that a signal handler has to do */
+};
+
+/* ---- Life ------------------------------------------------------------------------------------------------------------- */
+
+static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
+{
+    nacre_server *server = user;
+    if (event->kind != NACRE_EVENT_REQUEST) return; /* a server asks nothing, so nothing else comes */
+    nacre_err err = nacre_site_answer(server->resources, server->num_resources, ep, event);
+    (void)err; /* the site has answered or ignored the exchange in any case, and there is nobody to tell */
+}
+
+static bool make_stop_pipe(nacre_server *server)
+{
+    int ends[2];
+    if (pipe(ends) != 0) return false;
+    server->stop_read = ends[0];
+    server->stop_write = ends[1];
+    for (int i = 0; i < 2; i++)
+        if (fcntl(ends[i], F_SETFD, FD_CLOEXEC) != 0 || fcntl(ends[i], F_SETFL, O_NONBLOCK) != 0) return false;
+    return true;
+}
+
+static nacre_err open_udp(nacre_server *server, const char *bind, nacre_detail *why)
+{
+    nacre_address local;
+    nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
+    return err != NACRE_OK ? err : nacre_udp_open(&server->udp, &local, why);
+}
+
+static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *why)
+{
+    if (!make_stop_pipe(server))
+        return nacre__store_fail(why, NACRE_ERR_FILE, "cannot make a pipe: %s", strerror(errno));
+    server->slots = calloc(FIRST_SLOTS, sizeof *server->slots);
+    if (server->slots == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
+    nacre_err err = nacre_table_init(&server->table, server->slots, FIRST_SLOTS);
+    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make a table of contexts: %s", nacre_err_text(err));
+    err = nacre_openssl_open(&server->crypto);
+    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot use OpenSSL: %s", nacre_err_text(err));
+    err = open_udp(server, bind, why);
+    if (err != NACRE_OK) return err;
+    nacre_endpoint_config config = { .num_answers = NUM_ANSWERS, .contexts = &server->table };
+    config.crypto = server->crypto;
+    err = nacre_loop_open(&server->loop, server->udp, &config, on_event, server, why);
+    if (err == NACRE_OK) nacre__loop_set_wake(server->loop, server->stop_read);
+    return err;
+}
+
+nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why)
+{
+    nacre_server *made = calloc(1, sizeof *made);
+    if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
+    made->stop_read = made->stop_write = -1;
+    nacre_err err = set_up(made, bind, why);
+    if (err != NACRE_OK) {
+        (void)nacre_server_close(made, NULL);
+        return err;
+    }
+    *server = made;
+    return NACRE_OK;
+}
+
+nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
+{
+    if (server == NULL) return NACRE_OK;
+    nacre_loop_close(server->loop); /* first: its endpoint borrows the contexts */
+    nacre_err err = nacre__keyring_close(&server->ring, why);
+    nacre_udp_close(server->udp);
+    if (server->crypto.ops != NULL) nacre_openssl_close(&server->crypto);
+    if (server->stop_read >= 0) (void)close(server->stop_read);
+    if (server->stop_write >= 0) (void)close(server->stop_write);
+    free(server->slots);
+    free(server->resources);
+    free(server);
+    return err;
+}
+
+/* ---- Who may ask ------------------------------------------------------------------------------------------------------ */
+
+/* A table of twice the size, with all contexts of the keyring. */
+static nacre_err grow_table(nacre_server *server)
+{
+    nacre_table larger;
+    size_t num_slots = server->table.num_slots * 2;
+    nacre_context **slots = calloc(num_slots, sizeof *slots);
+    if (slots == NULL) return NACRE_ERR_NO_MEMORY;
+    nacre_err err = nacre_table_init(&larger, slots, num_slots);
+    for (size_t i = 0; err == NACRE_OK && i < server->ring.num; i++)
+        err = nacre_table_add(&larger, nacre_directory_context(server->ring.keys[i].dir));
+    if (err != NACRE_OK) {
+        free(slots);
+        return err;
+    }
+    server->table = larger;
+    free(server->slots);
+    server->slots = slots;
+    return NACRE_OK;
+}
+
+/* `ctx` is the keyring's latest. */
+static nacre_err add_to_table(nacre_server *server, nacre_context *ctx)
+{
+    nacre_err err = nacre_table_add(&server->table, ctx);
+    return err == NACRE_ERR_NO_ROOM ? grow_table(server) : err;
+}
+
+/* An endpoint tries a few contexts for one request and no more, so that what lies behind them would never answer. A
+ * request that names no ID Context may mean any context with its kid (RFC 8613 5.1). */
+static bool is_crowded(const nacre_server *server, const nacre_context *ctx)
+{
+    nacre_bytes kid = nacre_context_recipient_id(ctx), kid_context = nacre_context_id_context(ctx);
+    size_t cursor = 0;
+    int num = 0;
+    while (nacre_table_find(&server->table, kid, kid_context, &cursor) != NULL) num++;
+    return num >= NACRE__MAX_CANDIDATES;
+}
+
+nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why)
+{
+    nacre_context *ctx;
+    bool is_new;
+    nacre_err err = nacre__keyring_open(&server->ring, &ctx, &is_new, context_dir, &server->crypto, server->loop, why);
+    if (err != NACRE_OK || !is_new) return err;
+    bool crowded = is_crowded(server, ctx);
+    err = crowded ? NACRE_ERR_UNSUPPORTED : add_to_table(server, ctx);
+    if (err == NACRE_OK) return NACRE_OK;
+    nacre__keyring_drop(&server->ring, server->loop);
+    if (crowded)
+        return nacre__store_fail(
+            why, err,
+            "'%s' would be context number %d with one Recipient ID and ID Context, too many to try for "
+            "each request; make it with an ID Context of its own",
+            context_dir, NACRE__MAX_CANDIDATES + 1);
+    return nacre__store_fail(why, err, "cannot add the context of '%s': %s", context_dir, nacre_err_text(err));
+}
+
+nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file, nacre_detail *why)
+{
+    nacre_credentials *credentials;
+    nacre_err err = nacre_credentials_load(&credentials, credentials_file, why);
+    if (err != NACRE_OK) return err;
+    const char *dir;
+    for (size_t i = 0; err == NACRE_OK && (dir = nacre_credentials_at(credentials, i)) != NULL; i++)
+        err = nacre_server_add_context(server, dir, why);
+    nacre_credentials_free(credentials);
+    return err;
+}
+
+/* ---- What they may ask for -------------------------------------------------------------------------------------------- */
+
+nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource)
+{
+    if (resource->path == NULL || resource->path[0] != '/' || resource->handler == NULL) return NACRE_ERR_BAD_ARGUMENT;
+    for (size_t i = 0; i < server->num_resources; i++)
+        if (strcmp(server->resources[i].path, resource->path) == 0) return NACRE_ERR_BAD_ARGUMENT;
+    nacre_resource *resources = realloc(server->resources, (server->num_resources + 1) * sizeof *resources);
+    if (resources == NULL) return NACRE_ERR_NO_MEMORY;
+    resources[server->num_resources++] = *resource;
+    server->resources = resources;
+    return NACRE_OK;
+}
+
+nacre_address nacre_server_local(const nacre_server *server)
+{
+    return nacre_udp_local(server->udp);
+}
+
+void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user)
+{
+    nacre_loop_watch(server->loop, on_datagram, user);
+}
+
+/* ---- Running ---------------------------------------------------------------------------------------------------------- */
+
+nacre_err nacre_server_run(nacre_server *server, nacre_detail *why)
+{
+    uint8_t drain[16];
+    do {
+        nacre_err err = nacre_loop_step(server->loop, UINT32_MAX, why);
+        if (err != NACRE_OK) return err;
+    } while (!nacre__loop_woken(server->loop));
+    while (read(server->stop_read, drain, sizeof drain) > 0) {}
+    return NACRE_OK;
+}
+
+void nacre_server_stop(nacre_server *server)
+{
+    int error = errno; /* a signal handler must leave it alone */
+    ssize_t written = write(server->stop_write, "", 1);
+    (void)written; /* a full pipe says stop already */
+    errno = error;
+}

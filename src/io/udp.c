@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* udp: one UDP socket: opening, closing, and what the system's errors mean for datagrams, which may get lost. */
+#include "io/address.h"
+#include "io/udp_internal.h"
+#include "store/fail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- Opening ---------------------------------------------------------------------------------------------------------- */
+
+static bool turn_on(int fd, int level, int option)
+{
+    int on = 1;
+    return setsockopt(fd, level, option, &on, sizeof on) == 0;
+}
+
+static bool make_socket(nacre_udp *udp, bool ipv6)
+{
+    udp->ipv6 = ipv6;
+    udp->fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM, IPPROTO_UDP);
+    return udp->fd >= 0 && fcntl(udp->fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(udp->fd, F_SETFL, O_NONBLOCK) == 0;
+}
+
+static bool set_options(nacre_udp *udp, bool dual)
+{
+    int off = 0;
+    if (dual && setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) return false;
+#ifdef __linux__
+    /* Reports of ICMP errors: without them, dead peers are found by timers only, so a refusal here is no failure. */
+    (void)turn_on(udp->fd, IPPROTO_IP, IP_RECVERR);
+    if (udp->ipv6) (void)turn_on(udp->fd, IPPROTO_IPV6, IPV6_RECVERR);
+    if (udp->sources != NULL)
+        return udp->ipv6 ? turn_on(udp->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) : turn_on(udp->fd, IPPROTO_IP, IP_PKTINFO);
+#endif
+    return true;
+}
+
+static bool bind_to(nacre_udp *udp, const nacre_address *local)
+{
+    struct sockaddr_storage name = { 0 };
+    socklen_t len = udp->ipv6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    nacre_address here = *local;
+    if (here.len != 0 && !udp->ipv6) nacre__address_any_v4(&here);
+    name.ss_family = udp->ipv6 ? AF_INET6 : AF_INET;
+    if (here.len != 0) len = nacre__address_to(&name, &here, udp->ipv6);
+    if (bind(udp->fd, (const struct sockaddr *)&name, len) != 0) return false;
+    len = sizeof name;
+    return getsockname(udp->fd, (struct sockaddr *)&name, &len) == 0 &&
+           nacre__address_from(&udp->local, (const struct sockaddr *)&name, len);
+}
+
+static bool open_socket(nacre_udp *udp, const nacre_address *local)
+{
+    bool ipv6 = local->len == 0 || nacre__address_is_ipv6(local);
+    bool dual = ipv6 && nacre__address_is_wildcard(local); /* no address at all is a wildcard too */
+    if (!make_socket(udp, ipv6)) {
+        if (!dual || udp->fd >= 0 || errno != EAFNOSUPPORT) return false;
+        dual = false; /* a system without IPv6 */
+        if (!make_socket(udp, false)) return false;
+    }
+    return set_options(udp, dual) && bind_to(udp, local);
+}
+
+nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_detail *why)
+{
+    static const nacre_address any;
+    if (local == NULL) local = &any;
+    nacre_udp *made = calloc(1, sizeof *made);
+    if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
+    made->fd = -1;
+    made->ops = &nacre__udp_plain_ops;
+#ifdef __linux__
+    made->ops = &nacre__udp_linux_ops;
+    /* On a port that the system chooses nobody asks us first, so only chosen wildcards need to remember. */
+    if (local->len != 0 && nacre__address_is_wildcard(local)) {
+        made->sources = calloc(1, sizeof *made->sources);
+        if (made->sources == NULL) {
+            nacre_udp_close(made);
+            return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
+        }
+    }
+#endif
+    if (!open_socket(made, local)) {
+        int error = errno;
+        char text[72];
+        nacre_address_text(local, text);
+        nacre_udp_close(made);
+        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "cannot bind to %s: %s; choose another address or port",
+                                 local->len != 0 ? text : "any UDP port", strerror(error));
+    }
+    *udp = made;
+    return NACRE_OK;
+}
+
+void nacre_udp_close(nacre_udp *udp)
+{
+    if (udp == NULL) return;
+    if (udp->fd >= 0) (void)close(udp->fd);
+    free(udp->sources);
+    free(udp);
+}
+
+int nacre_udp_fd(const nacre_udp *udp)
+{
+    return udp->fd;
+}
+
+nacre_address nacre_udp_local(const nacre_udp *udp)
+{
+    return udp->local;
+}
+
+/* ---- Datagrams -------------------------------------------------------------------------------------------------------- */
+
+bool nacre__udp_means_unreachable(int error)
+{
+    switch (error) {
+    case ECONNREFUSED: /* ICMP: port unreachable */
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
+    case EACCES: /* a packet filter, here or there */
+    case EPERM:
+    case EADDRNOTAVAIL: /* no way from the address that we are bound to */
+    case EAFNOSUPPORT:  /* IPv6 from an IPv4 socket */
+    case EINVAL: /* port 0, or a source address that has gone */ return true;
+    default: return false;
+    }
+}
+
+void nacre__udp_note_unreachable(nacre_udp *udp, const nacre_address *peer)
+{
+    for (size_t i = 0; i < udp->num_unreachable; i++)
+        if (nacre_address_equal(&udp->unreachable[i], peer)) return;
+    if (udp->num_unreachable < NACRE__UDP_UNREACHABLE) udp->unreachable[udp->num_unreachable++] = *peer;
+}
+
+bool nacre__udp_next_unreachable(nacre_udp *udp, nacre_address *peer)
+{
+    if (udp->num_unreachable == 0) return false;
+    *peer = udp->unreachable[--udp->num_unreachable];
+    return true;
+}
+
+void nacre__udp_fetch_errors(nacre_udp *udp)
+{
+    if (udp->ops->fetch_errors != NULL) udp->ops->fetch_errors(udp);
+}
+
+/* Entries without a peer (too long, not for us) are taken out. */
+static size_t keep_whole(nacre_datagram *in, size_t num)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < num; i++)
+        if (in[i].peer.len != 0) in[kept++] = in[i];
+    return kept;
+}
+
+nacre_err nacre__udp_receive(nacre_udp *udp, nacre_datagram *in, size_t *num, const nacre__udp_rooms *rooms)
+{
+    /* A pending error is reported in place of datagrams, once each: look again, but not for ever. */
+    for (int tries = 0; tries < 8; tries++) {
+        int got = udp->ops->receive(udp, in, rooms);
+        if (got >= 0) {
+            *num = keep_whole(in, (size_t)got);
+            return NACRE_OK;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+        if (errno == EBADF || errno == ENOTSOCK || errno == EFAULT || errno == EINVAL) return NACRE_ERR_ADDRESS;
+        nacre__udp_fetch_errors(udp);
+    }
+    *num = 0;
+    return NACRE_OK;
+}
+
+void nacre__udp_send(nacre_udp *udp, const nacre_outgoing *out, size_t num)
+{
+    size_t at = 0;
+    bool again = false;
+    while (at < num) {
+        int sent = udp->ops->send(udp, out + at, num - at), error = errno;
+        if (sent > 0) {
+            at += (size_t)sent;
+            again = false;
+            continue;
+        }
+        if (error == EAGAIN || error == EWOULDBLOCK) return; /* full: lost, and retransmitted in its time */
+        if (error == EINTR) continue;
+        nacre__udp_fetch_errors(udp);
+        again = !again;
+        if (again) continue; /* it may be about an earlier datagram: the second time it is about this one */
+        if (nacre__udp_means_unreachable(error)) nacre__udp_note_unreachable(udp, &out[at].peer);
+        at++; /* EMSGSIZE, ENOBUFS and the like: lost */
+    }
+}

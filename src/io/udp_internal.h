@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* udp_internal: the seam between one UDP socket and the calls that move its datagrams.
+ *
+ * udp.c opens and closes. The calls are a table: nacre__udp_plain_ops (recvfrom and sendto, any POSIX) and, on Linux,
+ * nacre__udp_linux_ops (recvmmsg and sendmmsg, the source address of answers, ICMP errors with their address). The loop
+ * talks to nacre__udp_receive, nacre__udp_send and nacre__udp_next_unreachable only. */
+#ifndef NACRE_IO_UDP_INTERNAL_H
+#define NACRE_IO_UDP_INTERNAL_H
+
+#include <nacre/io.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum {
+    NACRE__UDP_BURST = 64,       /* datagrams in one system call, at most */
+    NACRE__UDP_UNREACHABLE = 16, /* reports kept until they are fetched; what is above falls to the timers */
+};
+
+/* Where received datagrams go: `num` rooms of `stride` bytes, one behind the other. Longer datagrams are dropped. */
+typedef struct nacre__udp_rooms {
+    uint8_t *memory;
+    size_t stride, num;
+} nacre__udp_rooms;
+
+typedef struct nacre__udp_ops {
+    /* Take up to rooms->num datagrams without waiting; how many, or -1 with errno. Entries of `in` whose peer has length
+     * 0 are to be ignored. */
+    int (*receive)(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *rooms);
+    /* Send the datagrams at the start of the array; how many went, at least 1, or -1 with errno for the first one. */
+    int (*send)(nacre_udp *udp, const nacre_outgoing *out, size_t num);
+    /* Fetch ICMP errors that have come, and note the peers; may be NULL. */
+    void (*fetch_errors)(nacre_udp *udp);
+} nacre__udp_ops;
+extern const nacre__udp_ops nacre__udp_plain_ops;
+#ifdef __linux__
+extern const nacre__udp_ops nacre__udp_linux_ops;
+#endif
+
+/* Which of our addresses a peer talked to last, for sockets that are bound to all of them: four ways of 256 sets. What fell
+ * out is sent from the address that the system chooses. */
+enum { NACRE__SOURCE_SETS = 256, NACRE__SOURCE_WAYS = 4 };
+typedef struct nacre__source {
+    nacre_address peer;
+    struct in6_addr local; /* IPv4 as mapped */
+} nacre__source;
+typedef struct nacre__sources {
+    nacre__source ways[NACRE__SOURCE_SETS][NACRE__SOURCE_WAYS];
+    uint8_t next[NACRE__SOURCE_SETS];
+} nacre__sources;
+void nacre__sources_note(nacre__sources *s, const nacre_address *peer, const struct in6_addr *local);
+const struct in6_addr *nacre__sources_find(const nacre__sources *s, const nacre_address *peer);
+
+typedef struct nacre__udp_control { /* aligned for control messages */
+    _Alignas(struct cmsghdr) uint8_t bytes[64];
+} nacre__udp_control;
+
+struct nacre_udp {
+    int fd;
+    bool ipv6;     /* an IPv6 socket: IPv4 goes as mapped addresses */
+    bool wildcard; /* bound to all addresses on a chosen port: `sources` says from where to answer */
+    const nacre__udp_ops *ops;
+    nacre__sources *sources; /* NULL when not needed */
+    nacre_address local;
+    nacre_address unreachable[NACRE__UDP_UNREACHABLE];
+    size_t num_unreachable;
+    struct sockaddr_storage names[NACRE__UDP_BURST];
+    struct iovec slices[NACRE__UDP_BURST];
+    nacre__udp_control controls[NACRE__UDP_BURST];
+#ifdef __linux__
+    struct mmsghdr messages[NACRE__UDP_BURST];
+#endif
+};
+
+/* nacre__udp_receive takes what is there, up to `rooms`, without waiting; bytes point into the rooms.
+ * NACRE_OK with *num set, 0 included; NACRE_ERR_ADDRESS when the socket is broken for good. */
+NACRE_MUST_USE nacre_err nacre__udp_receive(nacre_udp *udp, nacre_datagram *in, size_t *num,
+                                            const nacre__udp_rooms *rooms);
+
+/* nacre__udp_send sends what the system takes; what it does not take now is lost, as datagrams may be. */
+void nacre__udp_send(nacre_udp *udp, const nacre_outgoing *out, size_t num);
+
+/* nacre__udp_next_unreachable gives a peer to which nothing arrives; false when there is none. */
+bool nacre__udp_next_unreachable(nacre_udp *udp, nacre_address *peer);
+void nacre__udp_note_unreachable(nacre_udp *udp, const nacre_address *peer);
+void nacre__udp_fetch_errors(nacre_udp *udp);
+
+/* The errno values of a datagram that cannot get to its peer, as ICMP and the routing table say it. */
+bool nacre__udp_means_unreachable(int error);
+
+#endif

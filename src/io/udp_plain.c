@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* udp_plain: datagrams one by one, on any POSIX system. Answers leave from the address that the system chooses, and ICMP
+ * errors are known only as far as sendto tells them. */
+#include "io/address.h"
+#include "io/udp_internal.h"
+
+#include <errno.h>
+
+static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *rooms)
+{
+    int num = 0;
+    while ((size_t)num < rooms->num && num < NACRE__UDP_BURST) {
+        struct sockaddr_storage name;
+        struct iovec slice = { rooms->memory + (size_t)num * rooms->stride, rooms->stride };
+        struct msghdr message = { .msg_name = &name, .msg_namelen = sizeof name, .msg_iov = &slice, .msg_iovlen = 1 };
+        ssize_t len = recvmsg(udp->fd, &message, 0);
+        if (len < 0) return num > 0 ? num : -1;
+        in[num] = (nacre_datagram){ .bytes = { slice.iov_base, (size_t)len } };
+        if ((message.msg_flags & MSG_TRUNC) == 0)
+            (void)nacre__address_from(&in[num].peer, (const struct sockaddr *)&name, message.msg_namelen);
+        num++;
+    }
+    return num;
+}
+
+static int send_one(nacre_udp *udp, const nacre_outgoing *out, size_t num)
+{
+    struct sockaddr_storage name;
+    socklen_t name_len = nacre__address_to(&name, &out->peer, udp->ipv6);
+    (void)num;
+    if (name_len == 0) {
+        errno = EAFNOSUPPORT;
+        return -1;
+    }
+    ssize_t sent = sendto(udp->fd, out->bytes.ptr, out->bytes.len, 0, (const struct sockaddr *)&name, name_len);
+    return sent < 0 ? -1 : 1;
+}
+
+const nacre__udp_ops nacre__udp_plain_ops = { receive, send_one, NULL };
