@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* nacre: the command line. This file finds the subcommand; each has a file of its own. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *arguments, *purpose;
+} subcommands[] = {
+    { "keygen", tool_keygen, "CLIENT_DIR SERVER_DIR", "make a fresh pair of context directories" },
+    { "show", tool_show, "DIR", "show what a context directory holds" },
+    { "get", tool_request, "URI", "ask for a resource" },
+    { "put", tool_request, "URI", "store a payload under a resource" },
+    { "post", tool_request, "URI", "hand a payload to a resource" },
+    { "delete", tool_request, "URI", "remove a resource" },
+    { "fetch", tool_request, "URI", "ask for a part of a resource" },
+    { "serve", tool_serve, "", "serve files and demo resources" },
+    { "protect", tool_protect, "--context DIR [HEX]", "protect the bytes of one request" },
+    { "unprotect", tool_unprotect, "--context DIR [HEX]", "verify and decrypt the bytes of one request" },
+};
+enum { NUM_SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
+
+static int help(void)
+{
+    printf("Usage: nacre SUBCOMMAND [OPTION]... [ARGUMENT]...\n"
+           "OSCORE (RFC 8613): protected CoAP.\n\n");
+    for (size_t i = 0; i < NUM_SUBCOMMANDS; i++)
+        printf("  nacre %-9s %-22s %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].purpose);
+    printf("\n  nacre SUBCOMMAND --help   options of a subcommand\n"
+           "  nacre --version           version and cryptography library\n\n"
+           "Exit codes: 0 done, 1 the peer answered with an error, 2 usage, 3 no answer, 4 security failure, 5 local\n"
+           "failure (file, lock, port, permission, bad context directory).\n");
+    return tool_flush("help");
+}
+
+static int version(void)
+{
+    nacre_crypto crypto;
+    nacre_err err = nacre_openssl_open(&crypto);
+    if (err != NACRE_OK) return tool_fail("--version", err, "%s", nacre_err_text(err));
+    printf("nacre %s (%s)\n", nacre_version(), crypto.ops->name);
+    nacre_openssl_close(&crypto);
+    return tool_flush("--version");
+}
+
+static int unknown(const char *name)
+{
+    fprintf(stderr, "nacre: unknown subcommand \"%.60s\"; it is one of", name);
+    for (size_t i = 0; i < NUM_SUBCOMMANDS; i++) fprintf(stderr, " %s", subcommands[i].name);
+    fprintf(stderr, "\n");
+    return TOOL_USAGE;
+}
+
+static int run(const char *name, int argc, char **argv)
+{
+    for (size_t i = 0; i < NUM_SUBCOMMANDS; i++)
+        if (strcmp(name, subcommands[i].name) == 0) return subcommands[i].run(argc, argv);
+    return unknown(name);
+}
+
+/* "nacre help show" is "nacre show --help". */
+static int help_about(const char *name)
+{
+    char program[32], option[] = "--help";
+    snprintf(program, sizeof program, "%s", name);
+    char *argv[] = { program, option, NULL };
+    return run(name, 2, argv);
+}
+
+int main(int argc, char **argv)
+{
+    /* A reader that went away shows as a failed write, which has an exit code. */
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        fprintf(stderr, "nacre: a subcommand is missing; try 'nacre --help'\n");
+        return TOOL_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) return help();
+    if (strcmp(argv[1], "help") == 0) return argc == 2 ? help() : help_about(argv[2]);
+    if (strcmp(argv[1], "--version") == 0) return version();
+    return run(argv[1], argc - 1, argv + 1);
+}

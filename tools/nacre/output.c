@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/* output: what the subcommands print, and how they fail. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tool.h"
+
+enum { MAX_LINE = 1024 };
+
+/* One line, whatever file names and peers bring along. */
+static void print_line(const char *subcommand, const char *format, va_list args)
+{
+    char line[MAX_LINE];
+    if (vsnprintf(line, sizeof line, format, args) < 0) line[0] = '\0';
+    for (char *c = line; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+    fprintf(stderr, "nacre %s: %s\n", subcommand, line);
+}
+
+int tool_fail(const char *subcommand, nacre_err err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print_line(subcommand, format, args);
+    va_end(args);
+    return nacre_err_exit_code(err);
+}
+
+int tool_usage(const char *subcommand, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    print_line(subcommand, format, args);
+    va_end(args);
+    fprintf(stderr, "Try 'nacre %s --help'\n", subcommand);
+    return TOOL_USAGE;
+}
+
+int tool_flush(const char *subcommand)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return TOOL_OK;
+    return tool_fail(subcommand, NACRE_ERR_FILE, "cannot write to standard output: %s", strerror(errno));
+}
+
+void tool_print_hex(void *file, nacre_bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) fprintf(file, "%02x", bytes.ptr[i]);
+}
+
+static bool is_text(nacre_bytes bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        uint8_t c = bytes.ptr[i];
+        if ((c < 0x20 && c != '\n' && c != '\t' && c != '\r') || c >= 0x7f) return false;
+    }
+    return true;
+}
+
+/* Text between quotes on one line, anything else as hex. */
+static void print_value(FILE *file, nacre_bytes value)
+{
+    if (!is_text(value)) {
+        tool_print_hex(file, value);
+        return;
+    }
+    fputc('"', file);
+    for (size_t i = 0; i < value.len; i++) {
+        char c = (char)value.ptr[i];
+        if (c == '\n') fputs("\\n", file);
+        else if (c == '\r') fputs("\\r", file);
+        else if (c == '\t') fputs("\\t", file);
+        else if (c == '"' || c == '\\') fprintf(file, "\\%c", c);
+        else fputc(c, file);
+    }
+    fputc('"', file);
+}
+
+static void print_option(FILE *file, const char *prefix, const nacre_option *option)
+{
+    const nacre_option_info *info = nacre_option_lookup(option->number);
+    uint64_t number = 0;
+    if (info->name != NULL) fprintf(file, "%s  %s: ", prefix, info->name);
+    else fprintf(file, "%s  option %u: ", prefix, (unsigned)option->number);
+    if ((info->flags & NACRE_FORMAT_UINT) != 0 && nacre_option_uint(option->value, &number))
+        fprintf(file, "%" PRIu64, number);
+    else if ((info->flags & NACRE_FORMAT_STRING) != 0) print_value(file, option->value);
+    else if (option->value.len == 0) fprintf(file, "(empty)");
+    else tool_print_hex(file, option->value);
+    fputc('\n', file);
+}
+
+void tool_print_message(void *file, const char *prefix, const nacre_message *message)
+{
+    static const char *const types[] = { "CON", "NON", "ACK", "RST" };
+    char digits[5];
+    fprintf(file, "%s%s %s, MID %u, token ", prefix, types[message->type & 3], nacre_code_name(message->code, digits),
+            (unsigned)message->mid);
+    if (message->token.len == 0) fprintf(file, "(empty)");
+    else tool_print_hex(file, message->token);
+    fputc('\n', file);
+    nacre_option option;
+    for (nacre_option_iter it = nacre_option_begin(message->options); nacre_option_next(&it, &option);)
+        print_option(file, prefix, &option);
+    if (message->payload.len == 0) return;
+    fprintf(file, "%s  payload, %zu bytes: ", prefix, message->payload.len);
+    print_value(file, message->payload);
+    fputc('\n', file);
+}

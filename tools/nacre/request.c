@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/* nacre get, put, post, delete, fetch: one request, its answer's payload on stdout, everything else on stderr. */
+#include "tool.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_BODY = 1024, MAX_DIAGNOSTIC = 256, NO_NUMBER = -1 };
+
+typedef struct args {
+    const char *command, *uri;
+    uint8_t method;
+    nacre_client_options client;
+    bool help, verbose;
+    int content_format, accept; /* NO_NUMBER: not given */
+    const char *payload;        /* as given; NULL: none */
+    uint8_t body[MAX_BODY];     /* what "@FILE" holds */
+} args;
+
+/* ---- Command line ----------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *command;
+    uint8_t method;
+} methods[] = { { "get", NACRE_GET },
+                { "put", NACRE_PUT },
+                { "post", NACRE_POST },
+                { "delete", NACRE_DELETE },
+                { "fetch", NACRE_FETCH } };
+
+static int print_help(const char *command)
+{
+    printf("Usage: nacre %s URI [--context DIR | --credentials FILE] [OPTIONS]\n"
+           "\n"
+           "Sends one CoAP request and writes the payload of its answer to stdout. Without a context\n"
+           "and without credentials the request is plain.\n"
+           "\n"
+           "  URI                   coap://HOST[:PORT]/PATH[?QUERY]\n"
+           "  --context DIR         protect the request with the context in DIR\n"
+           "  --credentials FILE    protect it with the context that FILE names for the URI; where it\n"
+           "                        names none, nothing is sent\n"
+           "  --payload TEXT        the request's payload, up to %d bytes; @FILE reads a file, @- stdin\n"
+           "  --content-format N    the payload's format, say 0 (text), 50 (JSON), 60 (CBOR)\n"
+           "  --accept N            ask for that format\n"
+           "  --non                 send a non-confirmable message: no retransmission\n"
+           "  --timeout S           wait S seconds for the answer at most (default: CoAP's timers)\n"
+           "  -v, --verbose         show messages and datagrams on stderr\n"
+           "  --help                this text\n"
+           "\n"
+           "Exit codes: 0 an answer of class 2.xx, 1 another answer, 2 usage, 3 no answer,\n"
+           "4 security failure, 5 local failure.\n",
+           command, (int)MAX_BODY);
+    return TOOL_OK;
+}
+
+/* A decimal number up to 65535, or false. */
+static bool read_number(int *out, const char *text)
+{
+    size_t len = strlen(text);
+    if (len < 1 || len > 5 || strspn(text, "0123456789") != len) return false;
+    long value = strtol(text, NULL, 10);
+    if (value > 65535) return false;
+    *out = (int)value;
+    return true;
+}
+
+/* Seconds, with a fraction or without: 1 millisecond to one day. */
+static bool read_timeout(uint32_t *out_ms, const char *text)
+{
+    size_t whole = strspn(text, "0123456789"), part = 0;
+    if (text[whole] == '.') part = 1 + strspn(text + whole + 1, "0123456789");
+    if (whole == 0 || whole > 5 || text[whole + part] != '\0') return false;
+    double seconds = strtod(text, NULL);
+    if (seconds < 0.001 || seconds > 86400) return false;
+    *out_ms = (uint32_t)(seconds * 1000 + 0.5);
+    return true;
+}
+
+enum { OPT_CONTEXT = 256, OPT_CREDENTIALS, OPT_PAYLOAD, OPT_FORMAT, OPT_ACCEPT, OPT_NON, OPT_TIMEOUT, OPT_HELP };
+
+static const struct option long_options[] = { { "context", required_argument, NULL, OPT_CONTEXT },
+                                              { "credentials", required_argument, NULL, OPT_CREDENTIALS },
+                                              { "payload", required_argument, NULL, OPT_PAYLOAD },
+                                              { "content-format", required_argument, NULL, OPT_FORMAT },
+                                              { "accept", required_argument, NULL, OPT_ACCEPT },
+                                              { "non", no_argument, NULL, OPT_NON },
+                                              { "timeout", required_argument, NULL, OPT_TIMEOUT },
+                                              { "verbose", no_argument, NULL, 'v' },
+                                              { "help", no_argument, NULL, OPT_HELP },
+                                              { NULL, 0, NULL, 0 } };
+
+/* One option; TOOL_OK, or the exit code of what is wrong with it. */
+static int take_option(args *a, int option, const char *given)
+{
+    switch (option) {
+    case OPT_CONTEXT: a->client.context_dir = optarg; break;
+    case OPT_CREDENTIALS: a->client.credentials_file = optarg; break;
+    case OPT_PAYLOAD: a->payload = optarg; break;
+    case OPT_NON: a->client.non = true; break;
+    case OPT_HELP: a->help = true; break;
+    case 'v': a->verbose = true; break;
+    case OPT_FORMAT:
+        if (!read_number(&a->content_format, optarg))
+            return tool_usage(a->command, "--content-format %s: not a number from 0 to 65535", optarg);
+        break;
+    case OPT_ACCEPT:
+        if (!read_number(&a->accept, optarg))
+            return tool_usage(a->command, "--accept %s: not a number from 0 to 65535", optarg);
+        break;
+    case OPT_TIMEOUT:
+        if (!read_timeout(&a->client.timeout_ms, optarg))
+            return tool_usage(a->command, "--timeout %s: not a number of seconds from 0.001 to 86400", optarg);
+        break;
+    case ':': return tool_usage(a->command, "%s needs a value", given);
+    default: return tool_usage(a->command, "unknown option %s", given);
+    }
+    return TOOL_OK;
+}
+
+static int parse(args *a, int argc, char **argv)
+{
+    opterr = 0;
+    optind = 1;
+    for (;;) {
+        int option = getopt_long(argc, argv, ":v", long_options, NULL);
+        if (option == -1) break;
+        int result = take_option(a, option, argv[optind - 1]);
+        if (result != TOOL_OK || a->help) return result;
+    }
+    if (optind == argc) return tool_usage(a->command, "no URI given: write coap://HOST[:PORT]/PATH");
+    if (argc - optind > 1) return tool_usage(a->command, "%s: one URI at a time", argv[optind + 1]);
+    if (a->client.context_dir != NULL && a->client.credentials_file != NULL)
+        return tool_usage(a->command, "--context and --credentials: give one of them");
+    a->uri = argv[optind];
+    return TOOL_OK;
+}
+
+/* ---- The payload ------------------------------------------------------------------------------------------------------ */
+
+static int read_file(args *a, const char *name, nacre_bytes *payload)
+{
+    bool is_stdin = strcmp(name, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(name, "rb");
+    if (file == NULL)
+        return tool_fail(a->command, NACRE_ERR_FILE, "cannot read the payload from '%s': %s", name, strerror(errno));
+    size_t len = fread(a->body, 1, sizeof a->body, file);
+    bool longer = len == sizeof a->body && fgetc(file) != EOF, bad = ferror(file) != 0;
+    int error = errno;
+    if (!is_stdin) (void)fclose(file);
+    if (bad)
+        return tool_fail(a->command, NACRE_ERR_FILE, "cannot read the payload from '%s': %s", name, strerror(error));
+    if (longer)
+        return tool_fail(a->command, NACRE_ERR_TOO_LONG,
+                         "the payload in '%s' is too long: bodies up to %d bytes for now", name, (int)MAX_BODY);
+    *payload = nacre_bytes_of(a->body, len);
+    return TOOL_OK;
+}
+
+static int read_payload(args *a, nacre_bytes *payload)
+{
+    *payload = NACRE_ABSENT;
+    if (a->payload == NULL) return TOOL_OK;
+    if (a->payload[0] == '@') return read_file(a, a->payload + 1, payload);
+    *payload = nacre_bytes_of((const uint8_t *)a->payload, strlen(a->payload));
+    return TOOL_OK;
+}
+
+/* ---- What -v shows ---------------------------------------------------------------------------------------------------- */
+
+static void show_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes)
+{
+    char text[72];
+    (void)user;
+    nacre_address_text(peer, text);
+    fprintf(stderr, "%c %zu bytes %s %s  ", outgoing ? '>' : '<', bytes.len, outgoing ? "to" : "from", text);
+    tool_print_hex(stderr, bytes);
+    fputc('\n', stderr);
+}
+
+static void show_message(void *user, bool outgoing, bool is_protected, const nacre_message *plain)
+{
+    (void)user;
+    fprintf(stderr, "%s, %s:\n", outgoing ? "request" : "answer", is_protected ? "protected" : "not protected");
+    tool_print_message(stderr, outgoing ? "  > " : "  < ", plain);
+}
+
+/* ---- The answer ------------------------------------------------------------------------------------------------------- */
+
+/* The length of the UTF-8 character at the start (RFC 3629), 0 for none, and for one that steers a terminal: control
+ * characters, line separators, changes of direction. */
+static size_t visible(nacre_bytes in)
+{
+    static const uint32_t least[] = { 0, 0x20, 0xa0, 0x800, 0x10000 };
+    uint8_t first = in.ptr[0];
+    size_t len = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
+    if (len == 0 || len > in.len) return 0;
+    uint32_t c = len == 1 ? first : first & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++) {
+        if (in.ptr[i] >> 6 != 2) return 0;
+        c = c << 6 | (in.ptr[i] & 0x3f);
+    }
+    bool steers =
+        c == 0x7f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e || c == 0x200f;
+    if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || steers) return 0;
+    return len;
+}
+
+/* ": TEXT" of a diagnostic payload (RFC 7252 5.5.2), harmless on a terminal and one line; "" without one. */
+static void diagnostic(char *out, size_t cap, const nacre_reply *reply)
+{
+    nacre_bytes format = nacre_option_find(reply->options, NACRE_OPT_CONTENT_FORMAT), left = reply->payload;
+    uint64_t number = 0;
+    size_t used = 2;
+    out[0] = '\0';
+    if (left.len == 0) return;
+    if (!nacre_is_absent(format) && nacre_option_uint(format, &number) && number != 0) {
+        (void)snprintf(out, cap, ": %zu bytes of Content-Format %u", left.len, (unsigned)number);
+        return;
+    }
+    memcpy(out, ": ", 2);
+    while (left.len > 0 && used + 5 < cap) {
+        size_t len = visible(left), step = len != 0 ? len : 1;
+        if (len != 0) memcpy(out + used, left.ptr, len);
+        else out[used] = '?';
+        used += step;
+        left = nacre_bytes_of(left.ptr + step, left.len - step);
+    }
+    out[used] = '\0';
+}
+
+/* RFC 7959 2.2: the M bit of Block2 says that this is not all. */
+static bool is_first_block_of_more(const nacre_reply *reply)
+{
+    nacre_bytes block = nacre_option_find(reply->options, NACRE_OPT_BLOCK2);
+    uint64_t value;
+    return block.len > 0 && nacre_option_uint(block, &value) && (value & 8) != 0;
+}
+
+static int write_payload(const char *command, nacre_bytes payload)
+{
+    bool ok = payload.len == 0 || fwrite(payload.ptr, 1, payload.len, stdout) == payload.len;
+    if (payload.len > 0 && payload.ptr[payload.len - 1] != '\n' && isatty(STDOUT_FILENO))
+        ok = putchar('\n') != EOF && ok;
+    ok = fflush(stdout) == 0 && ok;
+    return ok ? TOOL_OK : tool_fail(command, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
+}
+
+static int report(const char *command, const nacre_reply *reply)
+{
+    char text[MAX_DIAGNOSTIC], buf[5];
+    if (reply->code >> 5 != 2) {
+        diagnostic(text, sizeof text, reply);
+        (void)tool_fail(command, NACRE_OK, "%s%s", nacre_code_name(reply->code, buf), text);
+        return TOOL_PEER_ERROR;
+    }
+    if (is_first_block_of_more(reply)) {
+        (void)tool_fail(command, NACRE_ERR_UNSUPPORTED,
+                        "the answer comes in several blocks, and only the first is here: bodies up to %d bytes for now",
+                        (int)MAX_BODY);
+        return TOOL_LOCAL;
+    }
+    return write_payload(command, reply->payload);
+}
+
+static int report_failure(const char *command, nacre_err err, const nacre_reply *reply, const nacre_detail *why)
+{
+    char text[MAX_DIAGNOSTIC];
+    if (err != NACRE_ERR_UNAUTHENTICATED)
+        return tool_fail(command, err, "%s", why->text[0] != '\0' ? why->text : nacre_err_text(err));
+    diagnostic(text, sizeof text, reply);
+    return tool_fail(command, err, "not authenticated: %s%s", why->text, text);
+}
+
+/* ---- All together ----------------------------------------------------------------------------------------------------- */
+
+static nacre_err send_request(args *a, nacre_client *client, nacre_reply *reply, nacre_bytes payload, nacre_detail *why)
+{
+    uint8_t room[16];
+    nacre_options o;
+    nacre_options_init(&o, NACRE_ROOM(room));
+    if (a->content_format != NO_NUMBER)
+        nacre_options_add_uint(&o, NACRE_OPT_CONTENT_FORMAT, (uint64_t)a->content_format);
+    if (a->accept != NO_NUMBER) nacre_options_add_uint(&o, NACRE_OPT_ACCEPT, (uint64_t)a->accept);
+    return nacre_client_request(client, reply, a->method, a->uri, &o, payload, why);
+}
+
+static int run(args *a)
+{
+    nacre_client *client;
+    nacre_reply reply = { 0 };
+    nacre_detail why = { { 0 } };
+    nacre_bytes payload;
+    int result = read_payload(a, &payload);
+    if (result != TOOL_OK) return result;
+    if (a->verbose) {
+        a->client.on_datagram = show_datagram;
+        a->client.on_message = show_message;
+    }
+    nacre_err err = nacre_client_open(&client, &a->client, &why);
+    if (err != NACRE_OK) return tool_fail(a->command, err, "%s", why.text);
+    err = send_request(a, client, &reply, payload, &why);
+    result = err == NACRE_OK ? report(a->command, &reply) : report_failure(a->command, err, &reply, &why);
+    err = nacre_client_close(client, &why);
+    if (err != NACRE_OK && result == TOOL_OK) result = tool_fail(a->command, err, "%s", why.text);
+    return result;
+}
+
+int tool_request(int argc, char **argv)
+{
+    args a = { .command = argv[0], .content_format = NO_NUMBER, .accept = NO_NUMBER };
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(methods[i].command, argv[0]) == 0) a.method = methods[i].method;
+    (void)signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error to report, and the context is closed in order */
+    int result = parse(&a, argc, argv);
+    if (result != TOOL_OK) return result;
+    return a.help ? print_help(a.command) : run(&a);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* nacre serve: demo resources and a directory's files, for whoever holds the other side of a context. */
+#include "serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct args {
+    const char *bind, *credentials, *root;
+    const char **contexts; /* argc places */
+    size_t num_contexts;
+    bool help, verbose;
+} args;
+
+/* ---- Command line ----------------------------------------------------------------------------------------------------- */
+
+static int print_help(void)
+{
+    printf("Usage: nacre serve [--bind ADDRESS] (--context DIR ... | --credentials FILE) [--root DIR] [-v]\n"
+           "\n"
+           "Serves protected resources until it is interrupted: /hello, /time, /echo, /store, and files.\n"
+           "Prints 'listening coap://ADDRESS' on stdout when it is ready.\n"
+           "\n"
+           "  --bind ADDRESS        HOST, HOST:PORT or [IPV6]:PORT; port 0 takes a free one\n"
+           "                        (default: port 5683 on every address)\n"
+           "  --context DIR         take requests of whoever has the other side of this context;\n"
+           "                        may be given several times\n"
+           "  --credentials FILE    the same, for every context that FILE names\n"
+           "  --root DIR            serve the files in DIR, read-only, up to %d bytes each;\n"
+           "                        no symbolic links, no names that start with a dot\n"
+           "  -v, --verbose         show requests on stderr\n"
+           "  --help                this text\n",
+           (int)SERVE_MAX_BODY);
+    return TOOL_OK;
+}
+
+enum { OPT_BIND = 256, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_HELP };
+
+static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
+                                              { "context", required_argument, NULL, OPT_CONTEXT },
+                                              { "credentials", required_argument, NULL, OPT_CREDENTIALS },
+                                              { "root", required_argument, NULL, OPT_ROOT },
+                                              { "verbose", no_argument, NULL, 'v' },
+                                              { "help", no_argument, NULL, OPT_HELP },
+                                              { NULL, 0, NULL, 0 } };
+
+static int take_option(args *a, int option, const char *given)
+{
+    switch (option) {
+    case OPT_BIND: a->bind = optarg; break;
+    case OPT_CONTEXT: a->contexts[a->num_contexts++] = optarg; break;
+    case OPT_CREDENTIALS: a->credentials = optarg; break;
+    case OPT_ROOT: a->root = optarg; break;
+    case OPT_HELP: a->help = true; break;
+    case 'v': a->verbose = true; break;
+    case ':': return tool_usage("serve", "%s needs a value", given);
+    default: return tool_usage("serve", "unknown option %s", given);
+    }
+    return TOOL_OK;
+}
+
+static int parse(args *a, int argc, char **argv)
+{
+    opterr = 0;
+    optind = 1;
+    for (;;) {
+        int option = getopt_long(argc, argv, ":v", long_options, NULL);
+        if (option == -1) break;
+        int result = take_option(a, option, argv[optind - 1]);
+        if (result != TOOL_OK || a->help) return result;
+    }
+    if (optind < argc) return tool_usage("serve", "%s: serve takes options only", argv[optind]);
+    if (a->credentials != NULL && a->num_contexts > 0)
+        return tool_usage("serve", "--context and --credentials: give one of them");
+    if (a->credentials == NULL && a->num_contexts == 0)
+        return tool_usage("serve", "give --context DIR or --credentials FILE: without one nobody could ask");
+    return TOOL_OK;
+}
+
+/* ---- Resources -------------------------------------------------------------------------------------------------------- */
+
+/* A resource that is told on stderr, when asked for with -v. */
+typedef struct told {
+    const char *path;
+    unsigned flags;
+    nacre_handler handler;
+    void *user;
+    bool verbose;
+} told;
+
+static void tell(const nacre_request *request, uint8_t code)
+{
+    char peer[72], ours[2 * NACRE_MAX_ID + 1] = "", theirs[2 * NACRE_MAX_ID + 1] = "", method[5], answer[5];
+    nacre_address_text(request->peer, peer);
+    if (request->context != NULL) {
+        nacre_hex_encode(ours, nacre_context_sender_id(request->context));
+        nacre_hex_encode(theirs, nacre_context_recipient_id(request->context));
+    }
+    fprintf(stderr, "%s recipient-id '%s' sender-id '%s': %s %s -> %s\n", peer, theirs, ours,
+            nacre_code_name(request->message->code, method), request->path, nacre_code_name(code, answer));
+}
+
+static void handle(void *user, const nacre_request *request, nacre_response *response)
+{
+    const told *resource = user;
+    resource->handler(resource->user, request, response);
+    if (resource->verbose) tell(request, response->code);
+}
+
+static nacre_err add_resources(nacre_server *server, told *resources, size_t num, bool verbose)
+{
+    for (size_t i = 0; i < num; i++) {
+        resources[i].verbose = verbose;
+        nacre_resource resource = { resources[i].path, handle, &resources[i], resources[i].flags };
+        nacre_err err = nacre_server_add_resource(server, &resource);
+        if (err != NACRE_OK) return err;
+    }
+    return NACRE_OK;
+}
+
+/* ---- Running ---------------------------------------------------------------------------------------------------------- */
+
+static nacre_server *volatile running; /* for the signal handler */
+
+static void on_signal(int number)
+{
+    (void)number;
+    if (running != NULL) nacre_server_stop(running);
+}
+
+static void handle_signals(nacre_server *server)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+    running = server;
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail *why)
+{
+    nacre_err err = NACRE_OK;
+    if (a->credentials != NULL) err = nacre_server_add_credentials(server, a->credentials, why);
+    for (size_t i = 0; err == NACRE_OK && i < a->num_contexts; i++)
+        err = nacre_server_add_context(server, a->contexts[i], why);
+    return err;
+}
+
+static int serve(nacre_server *server, const args *a, int *root)
+{
+    nacre_detail why = { { 0 } };
+    char local[72];
+    serve_value value = { 0 };
+    told resources[] = { { "/hello", 0, serve_hello, NULL, false },
+                         { "/time", 0, serve_time, NULL, false },
+                         { "/echo", 0, serve_echo, NULL, false },
+                         { "/store", 0, serve_store, &value, false },
+                         { "/", NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN, serve_files, root, false } };
+    nacre_err err = add_contexts(server, a, &why);
+    if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
+    err = add_resources(server, resources, sizeof resources / sizeof resources[0], a->verbose);
+    if (err != NACRE_OK) return tool_fail("serve", err, "cannot add the resources: %s", nacre_err_text(err));
+    nacre_address address = nacre_server_local(server);
+    nacre_address_text(&address, local);
+    if (printf("listening coap://%s\n", local) < 0 || fflush(stdout) != 0)
+        return tool_fail("serve", NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
+    err = nacre_server_run(server, &why);
+    nacre_wipe(&value, sizeof value);
+    return err == NACRE_OK ? TOOL_OK : tool_fail("serve", err, "%s", why.text);
+}
+
+static int open_and_serve(const args *a, int *root)
+{
+    nacre_detail why = { { 0 } };
+    nacre_server *server;
+    nacre_err err = nacre_server_open(&server, a->bind, &why);
+    if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
+    handle_signals(server);
+    int result = serve(server, a, root);
+    running = NULL;
+    err = nacre_server_close(server, &why);
+    if (err != NACRE_OK && result == TOOL_OK) result = tool_fail("serve", err, "%s", why.text);
+    return result;
+}
+
+static int run(const args *a)
+{
+    int root = -1;
+    if (a->root != NULL) {
+        root = open(a->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root < 0)
+            return tool_fail("serve", NACRE_ERR_FILE, "cannot open the directory '%s': %s", a->root, strerror(errno));
+    }
+    int result = open_and_serve(a, &root);
+    if (root >= 0) (void)close(root);
+    return result;
+}
+
+int tool_serve(int argc, char **argv)
+{
+    args a = { .contexts = calloc((size_t)argc, sizeof(char *)) };
+    if (a.contexts == NULL) return tool_fail("serve", NACRE_ERR_NO_MEMORY, "out of memory");
+    int result = parse(&a, argc, argv);
+    if (result == TOOL_OK) result = a.help ? print_help() : run(&a);
+    free(a.contexts);
+    return result;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* serve: the resources of nacre serve, and what they share. */
+#ifndef NACRE_TOOL_SERVE_H
+#define NACRE_TOOL_SERVE_H
+
+#include "tool.h"
+
+enum { SERVE_MAX_BODY = 1024 };
+
+/* What the demo's /store keeps. */
+typedef struct serve_value {
+    bool is_set;
+    nacre_bytes format; /* Content-Format's value, in format_bytes; absent: none */
+    uint8_t format_bytes[2];
+    uint8_t bytes[SERVE_MAX_BODY];
+    size_t len;
+} serve_value;
+
+void serve_hello(void *user, const nacre_request *request, nacre_response *response);
+void serve_time(void *user, const nacre_request *request, nacre_response *response);
+void serve_echo(void *user, const nacre_request *request, nacre_response *response);
+void serve_store(void *user, const nacre_request *request, nacre_response *response); /* user: a serve_value */
+
+/* Regular files below a directory, read-only: never above it, never through a symbolic link, never a name that starts with a
+ * dot. `user` points to the directory's file descriptor; -1 serves nothing. */
+void serve_files(void *user, const nacre_request *request, nacre_response *response);
+
+/* serve_accepts answers 4.06 and says false when the request asks for another Content-Format (RFC 7252 5.10.4). */
+bool serve_accepts(const nacre_request *request, nacre_response *response, unsigned format);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* serve_demo: four small resources to try things on. */
+#include "serve.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { FORMAT_TEXT = 0 };
+
+bool serve_accepts(const nacre_request *request, nacre_response *response, unsigned format)
+{
+    nacre_bytes accept = nacre_option_find(request->message->options, NACRE_OPT_ACCEPT);
+    uint64_t wanted = 0;
+    if (nacre_is_absent(accept) || (nacre_option_uint(accept, &wanted) && wanted == format)) return true;
+    nacre_response_text(response, NACRE_NOT_ACCEPTABLE, "not in that Content-Format");
+    return false;
+}
+
+/* The payload is copied: what a request holds does not live until its answer is sent. */
+static void answer_bytes(nacre_response *response, uint8_t code, nacre_bytes format, nacre_bytes payload)
+{
+    size_t len = payload.len <= response->room.cap ? payload.len : response->room.cap;
+    response->code = code;
+    if (!nacre_is_absent(format)) nacre_options_add(&response->options, NACRE_OPT_CONTENT_FORMAT, format);
+    if (len > 0) memcpy(response->room.ptr, payload.ptr, len);
+    response->payload = nacre_bytes_of(response->room.ptr, len);
+}
+
+void serve_hello(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user;
+    if (request->message->code != NACRE_GET) nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only GET");
+    else if (serve_accepts(request, response, FORMAT_TEXT))
+        nacre_response_text(response, NACRE_CONTENT, "Hello World!");
+}
+
+void serve_time(void *user, const nacre_request *request, nacre_response *response)
+{
+    char text[32];
+    struct tm utc;
+    time_t now = time(NULL);
+    (void)user;
+    if (request->message->code != NACRE_GET) nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only GET");
+    else if (gmtime_r(&now, &utc) != NULL && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc) > 0 &&
+             serve_accepts(request, response, FORMAT_TEXT))
+        nacre_response_text(response, NACRE_CONTENT, text);
+}
+
+void serve_echo(void *user, const nacre_request *request, nacre_response *response)
+{
+    uint8_t method = request->message->code;
+    nacre_bytes format = nacre_option_find(request->message->options, NACRE_OPT_CONTENT_FORMAT);
+    (void)user;
+    if (method != NACRE_POST && method != NACRE_FETCH)
+        nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only POST and FETCH");
+    else if (request->message->payload.len > SERVE_MAX_BODY)
+        nacre_response_text(response, NACRE_TOO_LARGE, "bodies up to 1024 bytes for now");
+    else
+        answer_bytes(response, method == NACRE_FETCH ? NACRE_CONTENT : NACRE_CHANGED, format,
+                     request->message->payload);
+}
+
+/* ---- /store ----------------------------------------------------------------------------------------------------------- */
+
+/* If-Match and If-None-Match (RFC 7252 5.10.8): the value has no ETag, so only the empty If-Match can fit. */
+static bool preconditions_hold(const serve_value *value, nacre_bytes options)
+{
+    nacre_option_iter it = nacre_option_begin(options);
+    bool asked = false, matches = false;
+    for (nacre_option option; nacre_option_next(&it, &option);) {
+        if (option.number == NACRE_OPT_IF_NONE_MATCH && value->is_set) return false;
+        if (option.number != NACRE_OPT_IF_MATCH) continue;
+        asked = true;
+        matches = matches || (option.value.len == 0 && value->is_set);
+    }
+    return !asked || matches;
+}
+
+static void put(serve_value *value, const nacre_message *message, nacre_response *response)
+{
+    nacre_bytes format = nacre_option_find(message->options, NACRE_OPT_CONTENT_FORMAT);
+    if (message->payload.len > sizeof value->bytes || format.len > sizeof value->format_bytes) {
+        nacre_response_text(response, NACRE_TOO_LARGE, "bodies up to 1024 bytes for now");
+        return;
+    }
+    response->code = value->is_set ? NACRE_CHANGED : NACRE_CREATED;
+    if (format.len > 0) memcpy(value->format_bytes, format.ptr, format.len);
+    value->format = nacre_is_absent(format) ? NACRE_ABSENT : nacre_bytes_of(value->format_bytes, format.len);
+    if (message->payload.len > 0) memcpy(value->bytes, message->payload.ptr, message->payload.len);
+    value->len = message->payload.len;
+    value->is_set = true;
+}
+
+static void get(const serve_value *value, const nacre_request *request, nacre_response *response)
+{
+    uint64_t format = 0;
+    if (!value->is_set) nacre_response_text(response, NACRE_NOT_FOUND, "nothing is stored");
+    else if (nacre_is_absent(value->format) ||
+             (nacre_option_uint(value->format, &format) && serve_accepts(request, response, (unsigned)format)))
+        answer_bytes(response, NACRE_CONTENT, value->format, nacre_bytes_of(value->bytes, value->len));
+}
+
+void serve_store(void *user, const nacre_request *request, nacre_response *response)
+{
+    serve_value *value = user;
+    const nacre_message *message = request->message;
+    if (!preconditions_hold(value, message->options)) {
+        nacre_response_text(response, NACRE_PRECONDITION_FAILED, "the value is not as the request expects");
+        return;
+    }
+    switch (message->code) {
+    case NACRE_GET: get(value, request, response); break;
+    case NACRE_PUT: put(value, message, response); break;
+    case NACRE_DELETE:
+        value->is_set = false;
+        response->code = NACRE_DELETED;
+        break;
+    default: nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only GET, PUT and DELETE");
+    }
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* tool: what the subcommands share. One file per subcommand; main.c has the table of them. */
+#ifndef NACRE_TOOL_H
+#define NACRE_TOOL_H
+
+#include <nacre/nacre.h>
+
+/* Exit codes: a stable face (man nacre). Errors of the library have theirs in NACRE_ERR_MAP. */
+enum { TOOL_OK = 0, TOOL_PEER_ERROR = 1, TOOL_USAGE = 2, TOOL_NO_ANSWER = 3, TOOL_SECURITY = 4, TOOL_LOCAL = 5 };
+
+/* Each subcommand gets argv with its own name in argv[0], and gives the exit code. */
+int tool_keygen(int argc, char **argv);
+int tool_show(int argc, char **argv);
+int tool_protect(int argc, char **argv);
+int tool_unprotect(int argc, char **argv);
+int tool_request(int argc, char **argv); /* get put post delete fetch */
+int tool_serve(int argc, char **argv);
+
+/* tool_fail prints "nacre SUBCOMMAND: TEXT" as one line on stderr (control characters in TEXT replaced by '?') and gives
+ * the exit code of `err`. */
+int tool_fail(const char *subcommand, nacre_err err, const char *format, ...) NACRE_PRINTF(3, 4);
+
+/* tool_usage prints one line of what is wrong, and "Try 'nacre SUBCOMMAND --help'", and gives TOOL_USAGE. */
+int tool_usage(const char *subcommand, const char *format, ...) NACRE_PRINTF(2, 3);
+
+/* tool_flush makes sure that all of stdout went out: TOOL_OK, or TOOL_LOCAL with a line on stderr. Call it last. */
+int tool_flush(const char *subcommand);
+
+/* tool_read_hex turns a hex argument, or without one (NULL) the whole of stdin, into bytes; white space between digits is
+ * allowed. TOOL_OK: `out` is the start of `room`. Otherwise the exit code, with a line on stderr. */
+int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_room room, const char *argument);
+
+/* tool_print_hex writes bytes as lower-case hex, without a newline. */
+void tool_print_hex(void *file, nacre_bytes bytes);
+
+/* tool_print_message writes one message for people: code, options by name, payload as text or hex; `prefix` starts each
+ * line. */
+void tool_print_message(void *file, const char *prefix, const nacre_message *message);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* unprotect: the bytes of one protected request in, the plain bytes out. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tool.h"
+
+enum { MAX_MESSAGE = 65535 };
+
+static int help(void)
+{
+    printf("Usage: nacre unprotect --context DIR [HEX]\n"
+           "Verify and decrypt one protected CoAP request (RFC 7252 framing, in hex, from HEX or from standard input) "
+           "and\n"
+           "print the plain message as one line of lower-case hex. The replay window of DIR moves, durably, before it\n"
+           "prints: the same message is refused the second time.\n\n"
+           "  --context DIR   the context directory of the side that receives\n"
+           "  --help          this text\n");
+    return tool_flush("unprotect");
+}
+
+static int explain(nacre_err err, const nacre_directory *dir)
+{
+    const char *path = nacre_directory_path(dir);
+    if (err == NACRE_ERR_REPLAY_ECHO)
+        return tool_fail(
+            "unprotect", err,
+            "%s: the replay window is unknown after an unclean end, so this message may be a replay; serve "
+            "the directory to a live peer once, or make new keys",
+            path);
+    return tool_fail("unprotect", err, "%s: %s", path, nacre_err_text(err));
+}
+
+static nacre_err unprotect_once(nacre_message *plain, nacre_room room, const nacre_crypto *crypto, nacre_directory *dir,
+                                const nacre_message *outer)
+{
+    nacre_request_id id;
+    return nacre_unprotect_request(nacre_directory_context(dir), crypto, &id, plain, room, outer);
+}
+
+static int unprotect(nacre_message *plain, nacre_room room, const nacre_crypto *crypto, nacre_directory *dir,
+                     const nacre_message *outer)
+{
+    nacre_err err = unprotect_once(plain, room, crypto, dir, outer);
+    if (err == NACRE_ERR_NOT_YET) {
+        /* RFC 8613 B.1.2: the tag verified; the stored window must be given up before this one moves. */
+        nacre_detail why;
+        nacre_store store = nacre_directory_store(dir);
+        nacre_err served = nacre_store_serve(&store, nacre_directory_context(dir), &why);
+        if (served != NACRE_OK) return tool_fail("unprotect", served, "%s", why.text);
+        err = unprotect_once(plain, room, crypto, dir, outer);
+    }
+    return err == NACRE_OK ? TOOL_OK : explain(err, dir);
+}
+
+/* The close writes the window with this request in it. Without that, nothing is shown. */
+static int unprotect_and_close(nacre_message *plain, nacre_room room, const nacre_crypto *crypto, nacre_directory *dir,
+                               const nacre_message *outer)
+{
+    nacre_detail why;
+    int code = unprotect(plain, room, crypto, dir, outer);
+    nacre_err err = nacre_directory_close(dir, &why);
+    if (code != TOOL_OK || err == NACRE_OK) return code;
+    return tool_fail("unprotect", err, "%s", why.text);
+}
+
+static int print_plain(const nacre_message *plain)
+{
+    static uint8_t room[2 * MAX_MESSAGE];
+    nacre_bytes bytes = NACRE_ABSENT;
+    nacre_err err = nacre_message_write(plain, &bytes, NACRE_ROOM(room));
+    if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", nacre_err_text(err));
+    tool_print_hex(stdout, bytes);
+    printf("\n");
+    nacre_wipe(room, bytes.len);
+    return tool_flush("unprotect");
+}
+
+static int run(const char *context, const nacre_crypto *crypto, nacre_bytes datagram)
+{
+    static uint8_t room[MAX_MESSAGE];
+    nacre_message outer, plain;
+    nacre_directory *dir = NULL;
+    nacre_detail why;
+    nacre_err err = nacre_message_parse(&outer, datagram);
+    if (err != NACRE_OK) return tool_fail("unprotect", err, "the %zu bytes are no CoAP message", datagram.len);
+    if (!nacre_code_is_request(outer.code))
+        return tool_fail("unprotect", NACRE_ERR_BAD_ARGUMENT,
+                         "the message is not a request; an answer cannot be read without its request");
+    err = nacre_directory_open(&dir, context, crypto, &why);
+    if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", why.text);
+    int code = unprotect_and_close(&plain, NACRE_ROOM(room), crypto, dir, &outer);
+    if (code == TOOL_OK) code = print_plain(&plain);
+    nacre_wipe(room, sizeof room);
+    return code;
+}
+
+static int run_with_crypto(const char *context, const char *hex)
+{
+    static uint8_t room[MAX_MESSAGE];
+    nacre_crypto crypto;
+    nacre_bytes datagram = NACRE_ABSENT;
+    int code = tool_read_hex("unprotect", &datagram, NACRE_ROOM(room), hex);
+    if (code != TOOL_OK) return code;
+    nacre_err err = nacre_openssl_open(&crypto);
+    if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", nacre_err_text(err));
+    code = run(context, &crypto, datagram);
+    nacre_openssl_close(&crypto);
+    return code;
+}
+
+int tool_unprotect(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        { "context", required_argument, NULL, 'c' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    const char *context = NULL;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
+        switch (c) {
+        case 'h': return help();
+        case 'c': context = optarg; break;
+        case ':': return tool_usage("unprotect", "%s needs a value", argv[optind - 1]);
+        default: return tool_usage("unprotect", "unknown option %s", argv[optind - 1]);
+        }
+    }
+    if (context == NULL) return tool_usage("unprotect", "--context DIR is missing");
+    if (argc - optind > 1) return tool_usage("unprotect", "one message is expected, found %d", argc - optind);
+    return run_with_crypto(context, argv[optind]);
+}
