@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* recovery: two ends whose contexts live in stores that are slow, and fail now and then, over a wire that loses; and both
+ * ends lose their power again and again (RFC 8613 B.1). Whatever happens:
+ *  - no key and nonce go with two different datagrams, over all lives of both ends (the log is not cleared);
+ *  - a handler runs at most once per request, over all lives of the server;
+ *  - each request that its client lived to see the end of ended in one event. */
+#include "world.h"
+
+enum { LIVES = 60, PER_LIFE = 40 };
+
+/* What survives a power cut: what the store was told and has confirmed. */
+typedef struct durable {
+    uint64_t ceiling;
+    bool window_known;
+    uint64_t window_index;
+    uint8_t window_bits[4];
+} durable;
+
+/* A store that takes its time: at `at` it does what was asked for by then. */
+typedef struct question {
+    party *who;
+    nacre_context *ctx;
+    uint64_t at;
+} question;
+
+typedef struct record {
+    unsigned events, handled, life;
+} record;
+
+typedef struct stage {
+    wire wire;
+    party client, server;
+    nacre_context *ours, *theirs;
+    durable client_disk, server_disk;
+    question questions[16];
+    size_t num_questions;
+    record records[LIVES * PER_LIFE];
+    unsigned started, answered, store_failures, life;
+    nonce_log log;
+} stage;
+
+static void on_request(stage *s, const nacre_event *event)
+{
+    unsigned serial;
+    char text[32] = "";
+    assert_true(event->message.payload.len < sizeof text);
+    memcpy(text, event->message.payload.ptr, event->message.payload.len);
+    assert_int_equal(sscanf(text, "request %u", &serial), 1);
+    assert_ptr_equal(event->context, s->theirs);
+    assert_int_equal(++s->records[serial].handled, 1);
+    const nacre_message answer = { .code = NACRE_CONTENT, .payload = event->message.payload };
+    assert_int_equal(nacre_endpoint_respond(s->server.ep, event->exchange, &answer), NACRE_OK);
+}
+
+static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
+{
+    stage *s = user;
+    if (event->kind == NACRE_EVENT_PERSIST) {
+        for (size_t i = 0; i < s->num_questions; i++)
+            assert_ptr_not_equal(s->questions[i].ctx, event->context); /* asked once until confirmed */
+        assert_true(s->num_questions < 16);
+        s->questions[s->num_questions++] = (question){ p, event->context, now + draw(&s->wire.chance) % 3000 };
+    } else if (event->kind == NACRE_EVENT_REQUEST) {
+        on_request(s, event);
+    } else {
+        record *r = event->user;
+        assert_int_equal(r->life, s->life);
+        assert_int_equal(++r->events, 1);
+        if (event->kind == NACRE_EVENT_RESPONSE && event->message.code == NACRE_CONTENT) {
+            assert_int_equal(r->handled, 1);
+            s->answered++;
+        }
+    }
+}
+
+/* The disk first, then the word to the context: in between the power may go. */
+static void do_what_was_asked(stage *s, const question *q)
+{
+    durable *disk = q->who == &s->client ? &s->client_disk : &s->server_disk;
+    const nacre_needs needs = nacre_context_needs(q->ctx);
+    if (percent(&s->wire.chance, 10)) {
+        s->store_failures++;
+        nacre_endpoint_confirmed(q->who->ep, q->ctx, NACRE_ERR_FILE);
+        return;
+    }
+    if (needs.reserve != 0) disk->ceiling = needs.reserve;
+    if (needs.window_lost) disk->window_known = false;
+    serve_store(q->ctx);
+    nacre_endpoint_confirmed(q->who->ep, q->ctx, NACRE_OK);
+}
+
+static bool serve_questions(stage *s)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->num_questions;) {
+        if (s->questions[i].at > s->wire.now) {
+            i++;
+            continue;
+        }
+        const question q = s->questions[i];
+        s->questions[i] = s->questions[--s->num_questions];
+        do_what_was_asked(s, &q);
+        any = true;
+    }
+    return any;
+}
+
+/* Nothing but stores can make a difference any more: on to the time when the first is done. */
+static void wait_for_store(stage *s)
+{
+    uint64_t first = UINT64_MAX;
+    for (size_t i = 0; i < s->num_questions; i++)
+        if (s->questions[i].at < first) first = s->questions[i].at;
+    if (first != UINT64_MAX && first > s->wire.now) s->wire.now = first;
+}
+
+/* A life begins with what the disks say: a server that stopped well knows its window. */
+static void begin_life(stage *s, unsigned life)
+{
+    const pairing how = {
+        .client_persistent = true,
+        .server_persistent = true,
+        .first_chunk = 4,
+        .server_lost = !s->server_disk.window_known,
+        .next_seq = { s->client_disk.ceiling, s->server_disk.ceiling },
+    };
+    const nacre_endpoint_config config = { .num_answers = 256 };
+    s->life = life;
+    party_open(&s->client, "client", 1000 + life, NULL);
+    party_open(&s->server, "server", 2000 + life, &config);
+    s->ours = party_context(&s->client, &how, false);
+    s->theirs = party_context(&s->server, &how, true);
+    if (s->server_disk.window_known) {
+        assert_int_equal(
+            nacre_context_set_replay(s->theirs, true, s->server_disk.window_index, s->server_disk.window_bits, 4),
+            NACRE_OK);
+        nacre_context_window_is_stored(s->theirs);
+    }
+    s->wire.parties[0] = &s->client;
+    s->wire.parties[1] = &s->server;
+    s->wire.num_parties = 2;
+}
+
+/* After a clean end the disks hold the truth; after a power cut, what was last confirmed. */
+static void end_life(stage *s, bool clean)
+{
+    durable *disk = &s->server_disk;
+    if (clean) {
+        s->client_disk.ceiling = nacre_context_next_seq(s->ours);
+        disk->ceiling = nacre_context_next_seq(s->theirs);
+        disk->window_known =
+            nacre_replay_export(nacre_context_replay(s->theirs), &disk->window_index, disk->window_bits);
+    }
+    s->num_questions = 0;
+    party_close(&s->client);
+    party_close(&s->server); /* what is in the air stays there, and comes to the next life */
+}
+
+static bool start_one(stage *s)
+{
+    char text[32];
+    record *r = &s->records[s->started];
+    *r = (record){ .life = s->life };
+    snprintf(text, sizeof text, "request %u", s->started);
+    const nacre_message put = { .type = percent(&s->wire.chance, 30) ? NACRE_NON : NACRE_CON,
+                                .code = NACRE_PUT,
+                                .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
+    nacre_exchange exchange;
+    const nacre_err err = nacre_endpoint_request(s->client.ep, &exchange, &s->server.address, s->ours, &put, r);
+    if (err == NACRE_ERR_BUSY) return false;
+    assert_int_equal(err, NACRE_OK);
+    s->started++;
+    return true;
+}
+
+/* Runs until everything has ended, or until the power goes. True for a clean end. */
+static bool live(stage *s, uint64_t power_goes_at)
+{
+    unsigned begun = 0;
+    for (bool more = true; more;) {
+        while (begun < PER_LIFE && start_one(s)) begun++;
+        more = wire_step(&s->wire);
+        if (!more) wait_for_store(s);
+        if (s->wire.now >= power_goes_at) return false;
+        more = serve_questions(s) || more || begun < PER_LIFE;
+    }
+    for (unsigned i = s->started - begun; i < s->started; i++) assert_int_equal(s->records[i].events, 1);
+    return true;
+}
+
+static void lives(void **state)
+{
+    (void)state;
+    stage *s = calloc(1, sizeof *s);
+    unsigned clean_ends = 0, known_starts = 0;
+    s->wire.weather = (weather){ 10, 20, 0, 5, 600 };
+    s->wire.chance.state = 77;
+    s->wire.on_event = on_event;
+    s->wire.user = s;
+    s->wire.log = &s->log;
+    s->server_disk.window_known = true; /* new keys: nothing was seen yet */
+    for (unsigned life = 0; life < LIVES; life++) {
+        known_starts += s->server_disk.window_known;
+        begin_life(s, life);
+        const bool clean = live(s, life % 3 == 2 ? UINT64_MAX : s->wire.now + draw(&s->wire.chance) % 30000);
+        end_life(s, clean);
+        clean_ends += clean;
+    }
+    print_message("  %u started, %u answered, %u store failures, %u clean ends, %u nonces, %llu s\n", s->started,
+                  s->answered, s->store_failures, clean_ends, (unsigned)s->log.num,
+                  (unsigned long long)(s->wire.now / 1000));
+    assert_true(s->answered * 4 >= s->started); /* the run must not pass by doing nothing */
+    assert_true(s->store_failures > 20);
+    assert_true(clean_ends >= LIVES / 3 && known_starts > 5);
+    wire_close(&s->wire);
+    free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(lives) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

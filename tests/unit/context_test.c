@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* context and derive: from parameters to keys, what is refused, and that failures leave nothing (RFC 8613 3.1 to 3.3). */
+#include "support.h"
+
+#include <context/derive.h>
+#include <stdlib.h>
+
+/* RFC 8613 C.1 to C.3: the Common IV of each; the keys are checked by the vectors' messages. */
+static void test_common_iv_and_queries(void **state)
+{
+    (void)state;
+    static const char *const common_iv[] = { "4622d4dd6d944168eefb54987c", "be35ae297d2dace910c52e99f9",
+                                             "2ca58fb85ff1b81c0b7181b85e" };
+    for (int vector = 1; vector <= 3; vector++)
+        for (int end = TEST_CLIENT; end <= TEST_SERVER; end++) {
+            nacre_context_params params = test_params(vector, (test_end)end);
+            params.next_seq = 77;
+            const nacre_context *ctx = test_context(&params);
+            assert_bytes(nacre_context_common_iv(ctx), test_hex(common_iv[vector - 1]));
+            assert_bytes(nacre_context_sender_id(ctx), params.sender_id);
+            assert_bytes(nacre_context_recipient_id(ctx), params.recipient_id);
+            assert_bytes(nacre_context_id_context(ctx), params.id_context);
+            assert_int_equal(nacre_context_aead(ctx)->cose, 10);
+            assert_int_equal(nacre_context_next_seq(ctx), 77);
+            assert_int_equal(nacre_context_failed_decryptions(ctx), 0);
+            assert_ok(nacre_replay_check(nacre_context_replay(ctx), 0));
+        }
+}
+
+/* RFC 8613 3.2.1: lengths that change the CBOR head, and an ID Context that is empty and not absent. */
+static void test_info(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id, *id_context;
+        int alg;
+        const char *type;
+        size_t len;
+        const char *info;
+    } rows[] = {
+        { "", NULL, 10, "Key", 16, "85 40 f6 0a 634b6579 10" },
+        { "", "", 10, "Key", 16, "85 40 40 0a 634b6579 10" },
+        { "01", NULL, 10, "IV", 13, "85 4101 f6 0a 624956 0d" },
+        { "01020304050607", NULL, 24, "Key", 32, "85 4701020304050607 f6 1818 634b6579 1820" },
+        { "", NULL, 1, "Key", 24, "85 40 f6 01 634b6579 1818" },
+        { "", "37cbf3210017a2d3", 33, "IV", 7, "85 40 4837cbf3210017a2d3 1821 624956 07" },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        uint8_t out[NACRE_MAX_INFO];
+        size_t len = nacre__info(out, test_hex(rows[i].id), test_hex(rows[i].id_context), rows[i].alg, rows[i].type,
+                                 rows[i].len);
+        assert_bytes_row(rows[i].info, nacre_bytes_of(out, len), test_hex(rows[i].info));
+    }
+    static const struct {
+        size_t len;
+        const char *head;
+    } contexts[] = { { 23, "57" }, { 24, "5818" }, { 255, "58ff" } };
+    for (size_t i = 0; i < COUNT(contexts); i++) {
+        uint8_t out[NACRE_MAX_INFO];
+        nacre_bytes id = test_fill(1, 7), id_context = test_fill(2, contexts[i].len);
+        size_t len = nacre__info(out, id, id_context, 33, "Key", 32);
+        nacre_bytes expected = test_join(test_join(test_hex("8547 01010101010101"), test_hex(contexts[i].head)),
+                                         test_join(id_context, test_hex("1821 634b6579 1820")));
+        assert_bytes(nacre_bytes_of(out, len), expected);
+    }
+}
+
+/* Absent and empty Master Salt are the same; absent and empty ID Context are not (RFC 8613 3.2.1). */
+static void test_absent_and_empty(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(2, TEST_CLIENT);
+    nacre_bytes without = nacre_context_common_iv(test_context(&params));
+    params.master_salt = test_hex("");
+    assert_bytes(nacre_context_common_iv(test_context(&params)), without);
+    params.master_salt = test_hex("0000"); /* HMAC fills keys with zeros */
+    assert_bytes(nacre_context_common_iv(test_context(&params)), without);
+    params.id_context = test_hex("");
+    const nacre_context *empty = test_context(&params);
+    assert_false(nacre_bytes_equal(nacre_context_common_iv(empty), without));
+    assert_bytes(nacre_context_id_context(empty), test_hex(""));
+}
+
+static bool all_zero(const nacre_context *ctx)
+{
+    for (size_t i = 0; i < sizeof *ctx; i++)
+        if (((const uint8_t *)ctx)[i]) return false;
+    return true;
+}
+
+static nacre_err init(const nacre_context_params *params)
+{
+    nacre_context ctx;
+    size_t size, align;
+    memset(&ctx, 0x77, sizeof ctx); /* what was there does not matter */
+    nacre_err err = nacre_context_key_room(test_crypto(), 10, &size, &align);
+    assert_ok(err);
+    nacre_room keys = { aligned_alloc(align, size), size };
+    err = nacre_context_init(&ctx, test_crypto(), params, keys);
+    if (err) assert_true(all_zero(&ctx));
+    nacre_context_wipe(&ctx);
+    assert_true(all_zero(&ctx));
+    free(keys.ptr);
+    return err;
+}
+
+static uint64_t window_words[NACRE_REPLAY_MAX / 64];
+
+static void change(nacre_context_params *p, const char *name, bool good)
+{
+    if (!strcmp(name, "algorithm")) p->cose_aead = good ? 30 : 29;
+    if (!strcmp(name, "negative algorithm")) p->cose_aead = good ? 10 : -10;
+    if (!strcmp(name, "hash")) p->hash = good ? NACRE_SHA512 : (nacre_hash)3;
+    if (!strcmp(name, "sender ID")) p->sender_id = test_fill(9, good ? 7 : 8);
+    if (!strcmp(name, "recipient ID")) p->recipient_id = test_fill(9, good ? 7 : 8);
+    if (!strcmp(name, "long sender ID")) p->sender_id = test_fill(9, good ? 7 : 65536 + 7);
+    if (!strcmp(name, "IDs equal")) p->sender_id = test_hex(good ? "02" : "01"), p->recipient_id = test_hex("01");
+    if (!strcmp(name, "IDs empty")) p->sender_id = good ? test_hex("00") : NACRE_ABSENT, p->recipient_id = test_hex("");
+    if (!strcmp(name, "ID Context")) p->id_context = test_fill(9, good ? 255 : 256);
+    if (!strcmp(name, "window")) p->window = good ? 1024 : 1025, p->window_words = window_words;
+    if (!strcmp(name, "window memory")) p->window = 65, p->window_words = good ? window_words : NULL;
+    if (!strcmp(name, "next number")) p->next_seq = NACRE_SEQ_MAX + (good ? 1 : 2);
+    if (!strcmp(name, "short Echo")) p->echo = test_fill(9, good ? 8 : 7);
+    if (!strcmp(name, "long Echo")) p->echo = test_fill(9, good ? 8 : 9);
+    if (!strcmp(name, "empty Echo")) p->echo = good ? NACRE_ABSENT : test_hex("");
+}
+
+static void test_parameters_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        nacre_err err;
+    } rows[] = {
+        { "algorithm", NACRE_ERR_UNSUPPORTED },      { "negative algorithm", NACRE_ERR_UNSUPPORTED },
+        { "hash", NACRE_ERR_UNSUPPORTED },           { "sender ID", NACRE_ERR_BAD_ARGUMENT },
+        { "recipient ID", NACRE_ERR_BAD_ARGUMENT },  { "long sender ID", NACRE_ERR_BAD_ARGUMENT },
+        { "IDs equal", NACRE_ERR_BAD_ARGUMENT },     { "IDs empty", NACRE_ERR_BAD_ARGUMENT },
+        { "ID Context", NACRE_ERR_BAD_ARGUMENT },    { "window", NACRE_ERR_BAD_ARGUMENT },
+        { "window memory", NACRE_ERR_BAD_ARGUMENT }, { "next number", NACRE_ERR_BAD_ARGUMENT },
+        { "short Echo", NACRE_ERR_BAD_ARGUMENT },    { "long Echo", NACRE_ERR_BAD_ARGUMENT },
+        { "empty Echo", NACRE_ERR_BAD_ARGUMENT },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_context_params bad = test_params(1, TEST_CLIENT), good = test_params(1, TEST_CLIENT);
+        change(&bad, rows[i].name, false);
+        change(&good, rows[i].name, true);
+        assert_err_row(rows[i].name, init(&bad), rows[i].err);
+        assert_err_row(rows[i].name, init(&good), NACRE_OK);
+    }
+}
+
+/* RFC 8613 3.3: the longest ID is the nonce's length less 6, for every algorithm. */
+static void test_longest_ids_of_every_algorithm(void **state)
+{
+    (void)state;
+    const nacre_aead *aead;
+    for (size_t i = 0; (aead = nacre_aead_at(i)) != NULL; i++)
+        for (size_t len = 0; len <= 9; len++) {
+            nacre_context_params p = test_params(1, TEST_CLIENT);
+            p.cose_aead = aead->cose;
+            p.sender_id = test_fill(0xff, len);
+            p.recipient_id = test_hex("00");
+            assert_err_row(aead->name, init(&p), len + 6 <= aead->nonce_len ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
+        }
+}
+
+static void test_key_room(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    size_t size = 0, align = 0;
+    assert_ok(nacre_context_key_room(test_crypto(), 0, &size, &align)); /* 0 means 10 */
+    assert_true(size > 0 && align > 0);
+    uint8_t *room = aligned_alloc(64, (size + 128) / 64 * 64);
+    nacre_context ctx;
+    assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_room){ NULL, size }), NACRE_ERR_BAD_ARGUMENT);
+    assert_true(all_zero(&ctx));
+    if (align > 1)
+        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_room){ room + 1, size }),
+                   NACRE_ERR_BAD_ARGUMENT);
+    for (size_t cap = 0; cap < size; cap++) {
+        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_room){ room, cap }), NACRE_ERR_NO_ROOM);
+        assert_true(all_zero(&ctx));
+    }
+    assert_ok(nacre_context_init(&ctx, test_crypto(), &params, (nacre_room){ room, size }));
+    nacre_context_wipe(&ctx);
+    for (size_t i = 0; i < size; i++) assert_int_equal(room[i], 0); /* no prepared key stays */
+    assert_true(all_zero(&ctx));
+    nacre_context_wipe(&ctx); /* and again */
+    free(room);
+    size_t old_size = size, old_align = align;
+    assert_err(nacre_context_key_room(test_crypto(), 9, &size, &align), NACRE_ERR_UNSUPPORTED);
+    assert_int_equal(size, old_size);
+    assert_int_equal(align, old_align);
+}
+
+/* A provider that fails at its n-th call: nothing is left, and what was prepared is released (sanitizer). */
+static int calls_left;
+static int prepared;
+
+static nacre_err failing_hmac(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes key, const nacre_bytes *parts,
+                              size_t num_parts, uint8_t *mac)
+{
+    (void)crypto;
+    if (calls_left-- == 0) return NACRE_ERR_CRYPTO;
+    return test_crypto()->ops->hmac(test_crypto(), hash, key, parts, num_parts, mac);
+}
+
+static nacre_err failing_key_init(const nacre_crypto *crypto, const nacre_aead *aead, nacre_direction direction,
+                                  void *key, const uint8_t *bytes)
+{
+    (void)crypto;
+    if (calls_left-- == 0) return NACRE_ERR_NO_MEMORY;
+    prepared++;
+    return test_crypto()->ops->key_init(test_crypto(), aead, direction, key, bytes);
+}
+
+static void counted_release(const nacre_aead *aead, void *key, size_t size)
+{
+    prepared--;
+    test_crypto()->ops->key_release(aead, key, size);
+}
+
+static void test_failure_of_each_provider_call(void **state)
+{
+    (void)state;
+    nacre_crypto_ops ops = *test_crypto()->ops;
+    nacre_crypto failing = { &ops, NULL };
+    ops.hmac = failing_hmac;
+    ops.key_init = failing_key_init;
+    ops.key_release = counted_release;
+    nacre_context_params params = test_params(3, TEST_CLIENT);
+    size_t size, align;
+    assert_ok(nacre_context_key_room(&failing, 10, &size, &align));
+    uint8_t *room = aligned_alloc(align, size);
+    nacre_context ctx;
+    nacre_err err = NACRE_ERR_CRYPTO;
+    int calls = 0;
+    for (; err; calls++) {
+        memset(&ctx, 0x77, sizeof ctx);
+        prepared = 0;
+        calls_left = calls;
+        err = nacre_context_init(&ctx, &failing, &params, (nacre_room){ room, size });
+        if (!err) break;
+        assert_true(err == NACRE_ERR_CRYPTO || err == NACRE_ERR_NO_MEMORY);
+        assert_true(all_zero(&ctx));
+        assert_int_equal(prepared, 0);
+    }
+    assert_true(calls >= 8); /* three derivations of at least two HMACs, and two keys */
+    assert_int_equal(prepared, 2);
+    nacre_context_wipe(&ctx);
+    assert_int_equal(prepared, 0);
+    free(room);
+}
+
+static void test_set_replay(void **state)
+{
+    (void)state;
+    nacre_context *ctx = test_context_of(1, TEST_SERVER);
+    assert_ok(nacre_context_set_replay(ctx, true, 100, (const uint8_t[]){ 1 }, 1));
+    assert_err(nacre_replay_check(nacre_context_replay(ctx), 100), NACRE_ERR_REPLAY);
+    assert_ok(nacre_replay_check(nacre_context_replay(ctx), 101));
+    const nacre_context *before = test_snapshot(ctx);
+    assert_err(nacre_context_set_replay(ctx, true, 0, (const uint8_t[]){ 0, 0, 0, 0, 1 }, 5), NACRE_ERR_BAD_ARGUMENT);
+    assert_true(test_same(before, ctx));
+    assert_ok(nacre_context_set_replay(ctx, false, 0, NULL, 0));
+    assert_err(nacre_replay_check(nacre_context_replay(ctx), 101), NACRE_ERR_REPLAY_ECHO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_common_iv_and_queries),
+        TEST(test_info),
+        TEST(test_absent_and_empty),
+        TEST(test_parameters_refused),
+        TEST(test_longest_ids_of_every_algorithm),
+        TEST(test_key_room),
+        TEST(test_failure_of_each_provider_call),
+        TEST(test_set_replay),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/* echo: a server that does not know its replay window any more asks for freshness (RFC 8613 B.1.2). Kept in unprotect.c
+ * and protect.c; rows B12 and B15 of the published bugs of other implementations. */
+#include "support.h"
+
+static const char ECHO_VALUE[] = "4368747563686b61";
+
+static nacre_context *server_that_forgot(int vector, const char *echo)
+{
+    nacre_context_params params = test_params(vector, TEST_SERVER);
+    params.echo = test_hex(echo);
+    params.next_seq = 100;
+    nacre_context *ctx = test_context(&params);
+    assert_ok(nacre_context_set_replay(ctx, false, 0, NULL, 0));
+    return ctx;
+}
+
+static nacre_message request_with_echo(const char *echo)
+{
+    nacre_bytes options = echo ? test_options(3, "68", 11, "61", 252, echo, 0) : test_options(3, "68", 11, "61", 0);
+    return test_request(NACRE_PUT, options, test_hex("aabb"));
+}
+
+/* ask offers a request; the server must ask for Echo. Gives the protected 4.01. */
+static nacre_bytes ask(nacre_context *server, nacre_bytes request, nacre_request_id *id)
+{
+    nacre_message outer = test_parse(request), plain, plain_before;
+    memset(&plain, 0x77, sizeof plain), memcpy(&plain_before, &plain, sizeof plain);
+    nacre_room room = test_room(request.len);
+    const nacre_context *before = test_snapshot(server);
+    assert_err(nacre_unprotect_request(server, test_crypto(), id, &plain, room, &outer), NACRE_ERR_REPLAY_ECHO);
+    assert_true(test_same(before, server));
+    assert_true(test_room_is_clean(room)); /* not delivered to the application */
+    assert_memory_equal(&plain, &plain_before, sizeof plain);
+    nacre_bytes out;
+    room = test_room(100);
+    outer.type = NACRE_ACK;
+    assert_ok(nacre_protect_echo(server, test_crypto(), id, &out, room, &outer));
+    return test_copy(out);
+}
+
+static nacre_oscore_option option_of(nacre_bytes datagram)
+{
+    nacre_message m = test_parse(datagram);
+    nacre_oscore_option opt;
+    assert_ok(nacre_verify_start(&opt, &m));
+    return opt;
+}
+
+/* RFC 8613 B.1.2, all of it: 4.01 with Echo only, own Partial IV; then the request with Echo, whose Partial IV becomes the
+ * lower edge; and an answer with a Partial IV of its own. */
+static void test_recovery(void **state)
+{
+    (void)state;
+    for (int vector = 1; vector <= 3; vector++) {
+        nacre_context_params params = test_params(vector, TEST_CLIENT);
+        params.next_seq = 50;
+        nacre_context *client = test_context(&params), *server = server_that_forgot(vector, ECHO_VALUE);
+        nacre_message m = request_with_echo(NULL);
+        nacre_request_id at_client, at_server;
+        nacre_bytes first = test_protect_request(client, &at_client, &m);
+        nacre_bytes challenge = ask(server, first, &at_server);
+        assert_int_equal(test_parse(challenge).code, NACRE_CHANGED);
+        assert_bytes(option_of(challenge).partial_iv, test_hex("64"));
+        assert_int_equal(nacre_context_next_seq(server), 101);
+
+        nacre_message asked = test_unprotect_response(client, &at_client, NULL, challenge);
+        assert_int_equal(asked.code, NACRE_UNAUTHORIZED);
+        assert_bytes(asked.options, test_options(252, ECHO_VALUE, 0));
+        assert_int_equal(asked.payload.len, 0);
+        assert_bytes(asked.token, m.token);
+        assert_int_equal(asked.mid, m.mid);
+
+        m = request_with_echo(ECHO_VALUE);
+        nacre_bytes second = test_protect_request(client, &at_client, &m);
+        nacre_message got = test_unprotect_request(server, &at_server, second);
+        assert_bytes(test_datagram(&got), test_datagram(&m));
+        for (uint64_t seq = 0; seq <= 51; seq++)
+            assert_err(nacre_replay_check(nacre_context_replay(server), seq), NACRE_ERR_REPLAY);
+        assert_ok(nacre_replay_check(nacre_context_replay(server), 52));
+
+        nacre_message answer = test_response(NACRE_CHANGED, NACRE_ABSENT, test_hex("01"));
+        nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST };
+        nacre_bytes out;
+        assert_err(nacre_protect_response(server, test_crypto(), &at_server, &out, test_room(100), &answer, &reuse),
+                   NACRE_ERR_NONCE_USED);
+        nacre_bytes protected = test_protect_response(server, &at_server, &answer, NULL);
+        assert_bytes(option_of(protected).partial_iv, test_hex("65"));
+        assert_bytes(test_unprotect_response(client, &at_client, NULL, protected).payload, answer.payload);
+
+        m = request_with_echo(NULL); /* afterwards no Echo is needed */
+        nacre_bytes third = test_protect_request(client, &at_client, &m);
+        (void)test_unprotect_request(server, &at_server, third);
+        nacre_bytes old[] = { first, second, third };
+        for (size_t i = 0; i < COUNT(old); i++) {
+            nacre_message outer = test_parse(old[i]), plain;
+            assert_err(
+                nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_room(old[i].len), &outer),
+                NACRE_ERR_REPLAY);
+        }
+        assert_bytes(option_of(test_protect_response(server, &at_server, &answer, NULL)).partial_iv, NACRE_ABSENT);
+    }
+}
+
+/* B15: no Echo, a wrong one, one too short or too long: asked again, nothing changed; then the right one. */
+static void test_b15_wrong_echo_then_right_echo(void **state)
+{
+    (void)state;
+    nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, ECHO_VALUE);
+    static const char *const wrong[] = { NULL,
+                                         "",
+                                         "43",
+                                         "4368747563686b",
+                                         "4368747563686b60",
+                                         "c368747563686b61",
+                                         "4368747563686b6100",
+                                         "0000000000000000",
+                                         "43687475636861616161616161616161" };
+    nacre_request_id at_client, at_server;
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        nacre_message m = request_with_echo(wrong[i]);
+        nacre_bytes challenge = ask(server, test_protect_request(client, &at_client, &m), &at_server);
+        assert_bytes(nacre_option_find(test_unprotect_response(client, &at_client, NULL, challenge).options, 252),
+                     test_hex(ECHO_VALUE));
+    }
+    for (size_t len = 1; len <= 40; len++) { /* every length that an Echo option may have */
+        uint8_t value[40];
+        memset(value, 0x43, sizeof value);
+        nacre_options o;
+        nacre_message m = request_with_echo(NULL);
+        nacre_options_init(&o, test_room(60));
+        nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(value, len));
+        assert_ok(nacre_options_finish(&o, &m.options));
+        (void)ask(server, test_protect_request(client, &at_client, &m), &at_server);
+    }
+    nacre_message m = request_with_echo(ECHO_VALUE);
+    (void)test_unprotect_request(server, &at_server, test_protect_request(client, &at_client, &m));
+}
+
+/* The Echo value counts inside only: outside, anybody could put it. */
+static void test_an_outer_echo_is_none(void **state)
+{
+    (void)state;
+    nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, ECHO_VALUE);
+    nacre_message m = request_with_echo(NULL);
+    nacre_request_id at_client, at_server;
+    nacre_message outer = test_parse(test_protect_request(client, &at_client, &m));
+    nacre_options o;
+    nacre_options_init(&o, test_room(60));
+    nacre_options_add(&o, NACRE_OPT_OSCORE, nacre_option_find(outer.options, NACRE_OPT_OSCORE));
+    nacre_options_add(&o, NACRE_OPT_ECHO, test_hex(ECHO_VALUE));
+    assert_ok(nacre_options_finish(&o, &outer.options));
+    (void)ask(server, test_datagram(&outer), &at_server);
+}
+
+/* B15: with a token of the extended form (RFC 8974). */
+static void test_b15_extended_token(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = { 0, 8, 13, 14, 268, 269, 300 };
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, ECHO_VALUE);
+        nacre_message m = request_with_echo(NULL);
+        m.token = test_fill(0xff, lengths[i]);
+        nacre_request_id at_client, at_server;
+        nacre_message outer = test_parse(test_protect_request(client, &at_client, &m)), plain;
+        assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_room(400), &outer),
+                   NACRE_ERR_REPLAY_ECHO);
+        nacre_bytes out;
+        size_t needed = 0;
+        for (size_t cap = 0; !needed; cap++) { /* and the room for the answer: exactly, not one byte less */
+            nacre_room room = test_room(cap);
+            nacre_err err = nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer);
+            if (!err) needed = cap;
+            else {
+                assert_err(err, NACRE_ERR_NO_ROOM);
+                assert_int_equal(nacre_context_next_seq(server), 100);
+                assert_true(test_room_is_clean(room));
+            }
+        }
+        assert_int_equal(out.len, needed);
+        assert_bytes(test_parse(out).token, m.token);
+        assert_int_equal(test_unprotect_response(client, &at_client, NULL, out).code, NACRE_UNAUTHORIZED);
+    }
+}
+
+/* B12: after a restart an old request is refused or challenged, never taken, however often it comes. */
+static void test_b12_replay_after_a_restart(void **state)
+{
+    (void)state;
+    nacre_context *client = test_context_of(1, TEST_CLIENT), *before = test_context_of(1, TEST_SERVER);
+    nacre_message m = request_with_echo(NULL);
+    nacre_request_id at_client, at_server;
+    nacre_bytes recorded = test_protect_request(client, &at_client, &m);
+    (void)test_unprotect_request(before, &at_server, recorded);
+    nacre_context *with_echo = server_that_forgot(1, ECHO_VALUE), *without = server_that_forgot(1, NULL);
+    for (int i = 0; i < 5; i++) {
+        (void)ask(with_echo, recorded, &at_server);
+        nacre_message outer = test_parse(recorded), plain;
+        assert_err(nacre_unprotect_request(without, test_crypto(), &at_server, &plain, test_room(recorded.len), &outer),
+                   NACRE_ERR_REPLAY);
+    }
+    assert_int_equal(nacre_context_next_seq(with_echo), 105); /* each challenge has a Partial IV of its own */
+}
+
+/* A forged request is refused as forged, and is not worth a challenge. */
+static void test_a_bad_tag_is_not_challenged(void **state)
+{
+    (void)state;
+    nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, ECHO_VALUE);
+    nacre_message m = request_with_echo(ECHO_VALUE), plain;
+    nacre_request_id at_client, at_server;
+    nacre_bytes good = test_protect_request(client, &at_client, &m), forged = test_copy(good);
+    ((uint8_t *)(uintptr_t)forged.ptr)[forged.len - 1] ^= 1;
+    nacre_message outer = test_parse(forged);
+    const nacre_context *before = test_snapshot(server);
+    assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_room(forged.len), &outer),
+               NACRE_ERR_PROTECTION_INVALID);
+    assert_true(test_same_but_failed(before, server, 1));
+    (void)test_unprotect_request(server, &at_server, good);
+}
+
+static void test_no_echo_value_no_challenge(void **state)
+{
+    (void)state;
+    nacre_context *client = test_context_of(1, TEST_CLIENT), *server = server_that_forgot(1, NULL);
+    nacre_message m = request_with_echo(NULL);
+    nacre_request_id at_client;
+    nacre_message outer = test_parse(test_protect_request(client, &at_client, &m));
+    const nacre_context *before = test_snapshot(server);
+    nacre_room room = test_room(100);
+    nacre_bytes out = NACRE_STR("unchanged");
+    assert_err(nacre_protect_echo(server, test_crypto(), &at_client, &out, room, &outer), NACRE_ERR_BAD_ARGUMENT);
+    assert_true(test_same(before, server) && test_room_is_untouched(room));
+    assert_bytes(out, NACRE_STR("unchanged"));
+}
+
+/* Numbers that run out, or wait for the store, end the challenge too. */
+static void test_challenges_spend_numbers_like_all_others(void **state)
+{
+    (void)state;
+    nacre_context *client = test_context_of(1, TEST_CLIENT);
+    nacre_message m = request_with_echo(NULL), plain;
+    nacre_request_id at_client, at_server;
+    nacre_bytes request = test_protect_request(client, &at_client, &m), out;
+    for (int persistent = 0; persistent <= 1; persistent++) {
+        nacre_context_params params = test_params(1, TEST_SERVER);
+        params.echo = test_hex(ECHO_VALUE);
+        params.next_seq = persistent ? 5 : NACRE_SEQ_MAX;
+        params.persistent = persistent;
+        nacre_context *server = test_context(&params);
+        assert_ok(nacre_context_set_replay(server, false, 0, NULL, 0));
+        nacre_message outer = test_parse(request);
+        assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_room(request.len), &outer),
+                   NACRE_ERR_REPLAY_ECHO);
+        nacre_room room = test_room(100);
+        if (persistent) {
+            assert_err(nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer), NACRE_ERR_NOT_YET);
+            nacre_context_confirm_reserved(server, 6);
+        }
+        assert_ok(nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer));
+        assert_err(nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer),
+                   persistent ? NACRE_ERR_NOT_YET : NACRE_ERR_CONTEXT_UNAVAILABLE);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_recovery),
+        TEST(test_b15_wrong_echo_then_right_echo),
+        TEST(test_an_outer_echo_is_none),
+        TEST(test_b15_extended_token),
+        TEST(test_b12_replay_after_a_restart),
+        TEST(test_a_bad_tag_is_not_challenged),
+        TEST(test_no_echo_value_no_challenge),
+        TEST(test_challenges_spend_numbers_like_all_others),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* endpoint: memory and configuration, whole exchanges, numbers and places. */
+#include "../scenario/world.h"
+
+/* ---- Memory and configuration -------------------------------------------------------------------------------------- */
+
+static nacre_endpoint_config good_config(party *p)
+{
+    return (nacre_endpoint_config){ .crypto = p->crypto, .random = { chance_fill, &p->chance } };
+}
+
+static void size_and_init(void **state)
+{
+    (void)state;
+    party p;
+    party_open(&p, "p", 1, NULL);
+    nacre_endpoint_config good = good_config(&p);
+    const size_t size = nacre_endpoint_size(&good);
+    uint8_t *memory = malloc(size);
+    nacre_endpoint *ep = NULL;
+    assert_int_equal(nacre_endpoint_init(&ep, memory, size, &good), NACRE_OK);
+    assert_non_null(ep);
+    nacre_endpoint *untouched = NULL;
+    assert_int_equal(nacre_endpoint_init(&untouched, memory, size - 1, &good), NACRE_ERR_NO_ROOM);
+    assert_int_equal(nacre_endpoint_init(&untouched, memory + 1, size, &good), NACRE_ERR_BAD_ARGUMENT);
+    assert_int_equal(nacre_endpoint_init(&untouched, NULL, size, &good), NACRE_ERR_BAD_ARGUMENT);
+    nacre_endpoint_config bad = good;
+    bad.random.fill = NULL;
+    assert_int_equal(nacre_endpoint_init(&untouched, memory, size, &bad), NACRE_ERR_BAD_ARGUMENT);
+    bad = good;
+    bad.crypto.ops = NULL;
+    assert_int_equal(nacre_endpoint_init(&untouched, memory, size, &bad), NACRE_ERR_BAD_ARGUMENT);
+    const struct {
+        size_t max_message;
+        bool ok;
+    } rows[] = { { 63, false }, { 64, true }, { 65535, true }, { 65536, false }, { SIZE_MAX, false } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        nacre_endpoint_config c = good;
+        c.max_message = rows[i].max_message;
+        assert_int_equal(nacre_endpoint_size(&c) != 0, rows[i].ok);
+        if (!rows[i].ok) assert_int_equal(nacre_endpoint_init(&untouched, memory, size, &c), NACRE_ERR_BAD_ARGUMENT);
+    }
+    assert_null(untouched);
+    free(memory);
+    party_close(&p);
+}
+
+/* The largest configuration has a size, or none where size_t cannot say it. */
+static void size_of_the_largest(void **state)
+{
+    (void)state;
+    const nacre_endpoint_config most = {
+        .max_message = 65535, .num_requests = 65535, .num_answers = 65535, .burst = 65535
+    };
+    const size_t size = nacre_endpoint_size(&most);
+    if (sizeof(size_t) > 4) assert_true(size > (size_t)65535 * 65535 * 6);
+    else assert_int_equal(size, 0);
+}
+
+static void wipe_leaves_nothing(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    const nacre_endpoint_config config = good_config(&p.client);
+    const size_t size = nacre_endpoint_size(&config);
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    nacre_endpoint_wipe(p.client.ep);
+    const uint8_t *memory = p.client.memory;
+    for (size_t i = 0; i < size; i++) assert_int_equal(memory[i], 0);
+    nacre_endpoint_wipe(NULL);
+    pair_close(&p);
+}
+
+static void addresses(void **state)
+{
+    (void)state;
+    const nacre_address a = address_named("abc"), b = address_named("abd"), shorter = address_named("ab");
+    nacre_address wrong = a;
+    wrong.len = 200;
+    assert_true(nacre_address_equal(&a, &a));
+    assert_false(nacre_address_equal(&a, &b));
+    assert_false(nacre_address_equal(&a, &shorter));
+    assert_false(nacre_address_equal(&wrong, &wrong));
+}
+
+/* ---- One exchange -------------------------------------------------------------------------------------------------- */
+
+/* A protected CON and its piggybacked answer, each header checked (RFC 7252 5.2.1, RFC 8613 4.2). */
+static void one_exchange(pair *p, nacre_context *ctx, uint8_t type)
+{
+    datagram out, back;
+    int who = 0;
+    nacre_exchange exchange;
+    nacre_message get = get_request(type);
+    assert_int_equal(nacre_endpoint_request(p->client.ep, &exchange, &p->server.address, ctx, &get, &who), NACRE_OK);
+    assert_true(party_take(&p->client, &out, 0));
+    assert_true(nacre_address_equal(&out.peer, &p->server.address));
+    const nacre_message sent = datagram_message(&out);
+    assert_int_equal(sent.type, type);
+    assert_int_equal(sent.code, ctx != NULL ? NACRE_POST : NACRE_GET);
+    assert_int_equal(sent.token.len, 8);
+
+    party_give(&p->server, &p->client, &out, 1);
+    const nacre_event request = expect_event(&p->server, NACRE_EVENT_REQUEST);
+    assert_ptr_equal(request.context, ctx != NULL ? p->theirs : NULL);
+    assert_int_equal(request.message.code, NACRE_GET);
+    assert_true(nacre_address_equal(&request.peer, &p->client.address));
+    respond_text(&p->server, request.exchange, "hello");
+    assert_true(party_take(&p->server, &back, 1));
+    const nacre_message answer = datagram_message(&back);
+    assert_int_equal(answer.type, type == NACRE_CON ? NACRE_ACK : NACRE_NON);
+    if (type == NACRE_CON) assert_int_equal(answer.mid, sent.mid);
+    assert_int_equal(answer.code, ctx != NULL ? NACRE_CHANGED : NACRE_CONTENT);
+    assert_true(nacre_bytes_equal(answer.token, sent.token));
+
+    party_give(&p->client, &p->server, &back, 2);
+    const nacre_event response = expect_event(&p->client, NACRE_EVENT_RESPONSE);
+    assert_int_equal(response.exchange, exchange);
+    assert_ptr_equal(response.context, ctx);
+    assert_ptr_equal(response.user, &who);
+    assert_int_equal(response.message.code, NACRE_CONTENT);
+    assert_payload(response.message, "hello");
+    expect_quiet(&p->client, 2);
+    expect_quiet(&p->server, 2);
+    assert_true(nacre_endpoint_deadline(p->client.ep) == UINT64_MAX);
+}
+
+static void exchanges(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    one_exchange(&p, p.ours, NACRE_CON);
+    one_exchange(&p, p.ours, NACRE_NON);
+    one_exchange(&p, NULL, NACRE_CON);
+    one_exchange(&p, NULL, NACRE_NON);
+    const nacre_endpoint_stats c = nacre_endpoint_get_stats(p.client.ep), s = nacre_endpoint_get_stats(p.server.ep);
+    assert_int_equal(c.responses, 4);
+    assert_int_equal(c.sent, 4);
+    assert_int_equal(s.requests, 4);
+    assert_int_equal(s.received, 4);
+    pair_close(&p);
+}
+
+/* 100,000 exchanges in the same memory: nothing fills up, no number comes back (B23). */
+static void many_exchanges(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, &(nacre_endpoint_config){ .num_requests = 2, .num_answers = 3, .burst = 1 }, &(pairing){ 0 });
+    nacre_exchange last = 0;
+    for (int i = 0; i < 100000; i++) {
+        datagram out;
+        const nacre_exchange exchange = start(&p.client, &p.server, NULL, NACRE_NON);
+        assert_int_not_equal(exchange, last);
+        last = exchange;
+        assert_true(party_take(&p.client, &out, 0));
+        nacre_endpoint_cancel(p.client.ep, exchange);
+    }
+    one_exchange(&p, p.ours, NACRE_CON);
+    pair_close(&p);
+}
+
+/* ---- Numbers, places ----------------------------------------------------------------------------------------------- */
+
+static void busy_and_stale(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, &(nacre_endpoint_config){ .num_requests = 3 }, &(pairing){ 0 });
+    nacre_exchange e[3], other = 77;
+    const nacre_message get = get_request(NACRE_CON);
+    for (int i = 0; i < 3; i++) e[i] = start(&p.client, &p.server, p.ours, NACRE_CON);
+    assert_int_equal(nacre_endpoint_request(p.client.ep, &other, &p.server.address, p.ours, &get, NULL),
+                     NACRE_ERR_BUSY);
+    assert_int_equal(other, 77);
+    nacre_endpoint_cancel(p.client.ep, e[1]);
+    nacre_endpoint_cancel(p.client.ep, e[1]); /* ended: changes nothing */
+    const nacre_exchange again = start(&p.client, &p.server, p.ours, NACRE_CON);
+    assert_int_not_equal(again, e[1]);
+    nacre_endpoint_cancel(p.client.ep, e[1]); /* nor does it touch who has its place now */
+    datagram d;
+    for (int i = 0; i < 3; i++) assert_true(party_take(&p.client, &d, 0));
+    assert_false(party_take(&p.client, &d, 0));
+
+    const nacre_message answer = { .code = NACRE_CONTENT };
+    const nacre_exchange strangers[] = { 0, 1, e[0], UINT32_MAX, 3 };
+    for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
+        assert_int_equal(nacre_endpoint_respond(p.client.ep, strangers[i], &answer), NACRE_ERR_STALE);
+        nacre_endpoint_ignore(p.client.ep, strangers[i]);
+    }
+    nacre_endpoint_cancel(p.client.ep, 0);
+    nacre_endpoint_cancel(p.client.ep, UINT32_MAX);
+    nacre_endpoint_cancel(p.client.ep, UINT32_MAX - 1);
+    pair_close(&p);
+}
+
+static void respond_once(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d, back;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    assert_true(party_take(&p.client, &d, 0));
+    party_give(&p.server, &p.client, &d, 0);
+    const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
+    nacre_message answer = { .code = NACRE_GET };
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_BAD_ARGUMENT);
+    answer.code = NACRE_EMPTY;
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_BAD_ARGUMENT);
+    static const uint8_t nested[] = { 0x90 }, broken[] = { 0xff };
+    answer.code = NACRE_CONTENT;
+    answer.options = NACRE_ARRAY(nested);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_BAD_ARGUMENT);
+    answer.options = NACRE_ARRAY(broken);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_BAD_ARGUMENT);
+    answer.options = NACRE_ABSENT;
+    static uint8_t big[1280];
+    answer.payload = NACRE_ARRAY(big);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_TOO_LONG);
+    respond_text(&p.server, request.exchange, "short enough"); /* the exchange stayed open through all of that */
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_STALE);
+    assert_true(party_take(&p.server, &back, 0));
+    expect_quiet(&p.server, 0);
+    party_give(&p.client, &p.server, &back, 0);
+    const nacre_event response = expect_event(&p.client, NACRE_EVENT_RESPONSE);
+    assert_payload(response.message, "short enough");
+    pair_close(&p);
+}
+
+/* What is not answered before the next burst counts as ignored: the memory behind its message goes. */
+static void unanswered_is_ignored(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d, e, back;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    assert_true(party_take(&p.client, &d, 0));
+    assert_true(party_take(&p.client, &e, 0));
+    party_give(&p.server, &p.client, &d, 0);
+    const nacre_datagram next = { p.client.address, { e.bytes, e.len } };
+    assert_int_equal(nacre_endpoint_receive_many(p.server.ep, &next, 1, 0), 0); /* the event is not pulled yet */
+    const nacre_event first = expect_event(&p.server, NACRE_EVENT_REQUEST);
+    party_give(&p.server, &p.client, &e, 0);
+    const nacre_message answer = { .code = NACRE_CONTENT };
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, first.exchange, &answer), NACRE_ERR_STALE);
+    assert_true(party_take(&p.server, &back, 0));
+    assert_int_equal(back.len, 4);
+    assert_int_equal(datagram_message(&back).type, NACRE_ACK);
+    assert_int_equal(datagram_message(&back).mid, datagram_message(&d).mid);
+    const nacre_event second = expect_event(&p.server, NACRE_EVENT_REQUEST);
+    nacre_endpoint_ignore(p.server.ep, second.exchange);
+    assert_true(party_take(&p.server, &back, 0));
+    assert_int_equal(back.len, 4); /* empty, never protected (B13) */
+    expect_quiet(&p.server, 0);
+    pair_close(&p);
+}
+
+static void bad_requests(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, &(nacre_endpoint_config){ .max_message = 128 }, &(pairing){ 0 });
+    static const uint8_t nested[] = { 0x90 }, broken[] = { 0x1f, 0x00 }, path[] = { 0xb1, 'x' };
+    static uint8_t big[128];
+    const nacre_message rows[] = {
+        { .type = NACRE_ACK, .code = NACRE_GET },
+        { .type = NACRE_RST, .code = NACRE_GET },
+        { .type = NACRE_CON, .code = NACRE_EMPTY },
+        { .type = NACRE_CON, .code = NACRE_CONTENT },
+        { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(nested) },
+        { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(broken) },
+    };
+    nacre_exchange exchange = 77;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int is_protected = 0; is_protected < 2; is_protected++)
+            assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address,
+                                                    is_protected ? p.ours : NULL, &rows[i], NULL),
+                             NACRE_ERR_BAD_ARGUMENT);
+    assert_int_equal(exchange, 77);
+    nacre_message put = { .type = NACRE_CON, .code = NACRE_PUT, .options = NACRE_ARRAY(path) };
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        size_t longest = 0;
+        for (size_t len = 0; len <= sizeof big; len++) {
+            put.payload = nacre_bytes_of(big, len);
+            const nacre_err err = nacre_endpoint_request(p.client.ep, &exchange, &p.server.address,
+                                                         is_protected ? p.ours : NULL, &put, NULL);
+            if (err == NACRE_OK) {
+                datagram d;
+                assert_true(party_take(&p.client, &d, 0)); /* what was taken can be sent: nothing fails later */
+                assert_true(d.len <= 128);
+                longest = len;
+                nacre_endpoint_cancel(p.client.ep, exchange);
+            } else {
+                assert_int_equal(err, NACRE_ERR_TOO_LONG);
+            }
+        }
+        assert_true(longest > 80);
+        assert_true(longest < 128 - 14);
+    }
+    pair_close(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(size_and_init),
+        cmocka_unit_test(size_of_the_largest),
+        cmocka_unit_test(wipe_leaves_nothing),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(exchanges),
+        cmocka_unit_test(many_exchanges),
+        cmocka_unit_test(busy_and_stale),
+        cmocka_unit_test(respond_once),
+        cmocka_unit_test(unanswered_is_ignored),
+        cmocka_unit_test(bad_requests),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

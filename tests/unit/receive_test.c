@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* receive: messages that are no requests, and the bounds of a burst. */
+#include "../scenario/world.h"
+
+/* ---- Messages that are no requests --------------------------------------------------------------------------------- */
+
+static void rejected_messages(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        size_t len;
+        uint8_t bytes[12];
+        bool rst;
+    } rows[] = {
+        { "ping", 4, { 0x40, 0x00, 0x12, 0x34 }, true },
+        { "empty NON", 4, { 0x50, 0x00, 0x12, 0x34 }, false },
+        { "empty ACK for nobody", 4, { 0x60, 0x00, 0x12, 0x34 }, false },
+        { "RST for nobody", 4, { 0x70, 0x00, 0x12, 0x34 }, false },
+        { "nothing", 0, { 0 }, false },
+        { "three bytes", 3, { 0x40, 0x01, 0x12 }, false },
+        { "version 0", 4, { 0x00, 0x01, 0x12, 0x34 }, false },
+        { "version 2", 4, { 0x80, 0x01, 0x12, 0x34 }, false },
+        { "CON, token cut off", 5, { 0x42, 0x01, 0x12, 0x34, 0x00 }, true },
+        { "NON, token cut off", 5, { 0x52, 0x01, 0x12, 0x34, 0x00 }, false },
+        { "CON, option cut off", 5, { 0x40, 0x01, 0x12, 0x34, 0xb2 }, true },
+        { "CON, marker without payload", 5, { 0x40, 0x01, 0x12, 0x34, 0xff }, true },
+        { "ACK, marker without payload", 5, { 0x60, 0x01, 0x12, 0x34, 0xff }, false },
+        { "CON, empty with a token", 5, { 0x41, 0x00, 0x12, 0x34, 0x00 }, true },
+        { "CON, class 1", 4, { 0x40, 0x20, 0x12, 0x34 }, true },
+        { "CON, class 3", 4, { 0x40, 0x60, 0x12, 0x34 }, true },
+        { "CON, class 6", 4, { 0x40, 0xc0, 0x12, 0x34 }, true },
+        { "CON, signaling", 4, { 0x40, 0xe1, 0x12, 0x34 }, true },
+        { "NON, signaling", 4, { 0x50, 0xe1, 0x12, 0x34 }, false },
+        { "CON, an answer for nobody", 4, { 0x40, 0x45, 0x12, 0x34 }, true },
+        { "NON, an answer for nobody", 4, { 0x50, 0x45, 0x12, 0x34 }, false },
+        { "ACK with a request", 4, { 0x60, 0x01, 0x12, 0x34 }, false },
+        { "RST with a request", 4, { 0x70, 0x01, 0x12, 0x34 }, false },
+    };
+    party p;
+    party_open(&p, "p", 1, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        datagram d = { .len = rows[i].len }, out;
+        memcpy(d.bytes, rows[i].bytes, sizeof rows[i].bytes);
+        party_give(&p, &p, &d, 0);
+        const bool answered = party_take(&p, &out, 0);
+        if (answered != rows[i].rst) fail_msg("%s", rows[i].name);
+        if (answered) {
+            assert_int_equal(out.len, 4);
+            assert_int_equal(datagram_message(&out).type, NACRE_RST);
+            assert_int_equal(datagram_message(&out).mid, 0x1234);
+        }
+        expect_quiet(&p, 0);
+    }
+    party_close(&p);
+}
+
+/* What is longer than max_message is not looked at; one byte less is. */
+static void too_large_datagram(void **state)
+{
+    (void)state;
+    party p;
+    party_open(&p, "p", 1, &(nacre_endpoint_config){ .max_message = 64 });
+    for (size_t len = 64; len <= 65; len++) {
+        uint8_t payload[60];
+        memset(payload, 'x', sizeof payload);
+        datagram d;
+        datagram_write(
+            &d, &(nacre_message){ .type = NACRE_NON, .code = NACRE_PUT, .payload = nacre_bytes_of(payload, len - 5) });
+        assert_int_equal(d.len, len);
+        party_give(&p, &p, &d, 0);
+        nacre_event event;
+        assert_int_equal(nacre_endpoint_next_event(p.ep, &event), len == 64);
+    }
+    assert_int_equal(nacre_endpoint_get_stats(p.ep).dropped, 1);
+    party_close(&p);
+}
+
+static void burst_is_bounded(void **state)
+{
+    (void)state;
+    party p;
+    party_open(&p, "p", 1, &(nacre_endpoint_config){ .burst = 3 });
+    static const uint8_t ping[] = { 0x40, 0, 0, 1 };
+    nacre_datagram burst[5];
+    for (int i = 0; i < 5; i++) burst[i] = (nacre_datagram){ p.address, NACRE_ARRAY(ping) };
+    assert_int_equal(nacre_endpoint_receive_many(p.ep, burst, 5, 0), 3);
+    assert_int_equal(nacre_endpoint_receive_many(p.ep, burst, 0, 0), 0);
+    assert_int_equal(nacre_endpoint_receive_many(p.ep, burst + 3, 2, 0), 2);
+    datagram d;
+    for (int i = 0; i < 5; i++) assert_true(party_take(&p, &d, 0));
+    assert_false(party_take(&p, &d, 0));
+    for (int i = 0; i < 4; i++) (void)nacre_endpoint_receive_many(p.ep, burst, 3, 0); /* nobody transmits */
+    assert_true(nacre_endpoint_get_stats(p.ep).dropped > 0);
+    party_close(&p);
+}
+
+/* transmit_many writes only into rooms that are large enough. */
+static void small_room(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    uint8_t room[1280];
+    nacre_outgoing out = { .room = { room, 1279 } };
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    assert_int_equal(nacre_endpoint_transmit_many(p.client.ep, &out, 1, 0), 0);
+    assert_int_equal(nacre_context_next_seq(p.ours), 0);
+    out.room.cap = 1280;
+    assert_int_equal(nacre_endpoint_transmit_many(p.client.ep, &out, 1, 0), 1);
+    assert_int_equal(nacre_context_next_seq(p.ours), 1);
+    pair_close(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rejected_messages),
+        cmocka_unit_test(too_large_datagram),
+        cmocka_unit_test(burst_is_bounded),
+        cmocka_unit_test(small_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/* requests: what a client takes for an answer, and the repetition with Echo (RFC 8613 8.4, B.1.2). */
+#include "../scenario/world.h"
+
+/* ---- What a client believes ---------------------------------------------------------------------------------------- */
+
+typedef enum outcome { GOES_ON, ANSWERED, UNAUTHENTICATED, NOT_PROTECTED } outcome;
+
+/* Plain answers to a protected request, in each way they can come (the table in src/endpoint/requests.c; B20). */
+static void plain_answers_to_protected(void **state)
+{
+    (void)state;
+    const struct {
+        uint8_t code;
+        outcome outcome;
+    } rows[] = {
+        { NACRE_BAD_REQUEST, UNAUTHENTICATED }, { NACRE_UNAUTHORIZED, UNAUTHENTICATED },
+        { NACRE_BAD_OPTION, UNAUTHENTICATED },  { NACRE_METHOD_NOT_ALLOWED, UNAUTHENTICATED },
+        { NACRE_UNAVAILABLE, UNAUTHENTICATED }, { NACRE_CONTENT, NOT_PROTECTED },
+        { NACRE_CREATED, NOT_PROTECTED },       { NACRE_CHANGED, NOT_PROTECTED },
+        { NACRE_NOT_FOUND, NOT_PROTECTED },     { NACRE_SERVER_ERROR, NOT_PROTECTED },
+        { NACRE_FORBIDDEN, NOT_PROTECTED },     { NACRE_BAD_GATEWAY, NOT_PROTECTED },
+    };
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (uint8_t type = NACRE_CON; type <= NACRE_ACK; type++) {
+            datagram d, back, extra;
+            (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+            const nacre_message sent = sent_request(&p, &d, 0);
+            datagram_write(&back, &(nacre_message){ .type = type,
+                                                    .code = rows[i].code,
+                                                    .mid = type == NACRE_ACK ? sent.mid : (uint16_t)(7 + i),
+                                                    .token = sent.token,
+                                                    .payload = NACRE_STR("says who?") });
+            party_give(&p.client, &p.server, &back, 0);
+            const nacre_event event = expect_event(&p.client, NACRE_EVENT_FAILED);
+            assert_int_equal(event.err,
+                             rows[i].outcome == UNAUTHENTICATED ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED);
+            assert_null(event.context); /* nobody vouches for it */
+            assert_int_equal(event.message.code, rows[i].code);
+            assert_payload(event.message, "says who?");
+            assert_int_equal(party_take(&p.client, &extra, 0), type == NACRE_CON);
+            expect_quiet(&p.client, 0);
+        }
+    }
+    pair_close(&p);
+}
+
+/* The same codes on a plain request are its answer. */
+static void plain_answers_to_plain(void **state)
+{
+    (void)state;
+    const uint8_t codes[] = { NACRE_CONTENT, NACRE_UNAUTHORIZED, NACRE_SERVER_ERROR };
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    for (size_t i = 0; i < sizeof codes; i++) {
+        datagram d, back;
+        (void)start(&p.client, &p.server, NULL, NACRE_CON);
+        const nacre_message sent = sent_request(&p, &d, 0);
+        datagram_write(&back, &(nacre_message){ NACRE_ACK, codes[i], sent.mid, sent.token, { 0 }, { 0 } });
+        party_give(&p.client, &p.server, &back, 0);
+        const nacre_event event = expect_event(&p.client, NACRE_EVENT_RESPONSE);
+        assert_int_equal(event.message.code, codes[i]);
+        assert_null(event.context);
+    }
+    pair_close(&p);
+}
+
+/* Answers that match nothing: wrong token, wrong MID of an ACK, wrong peer, a reserved class, a RST with content. Each
+ * row leaves the exchange alone, and the right answer then ends it. */
+static void answers_that_match_nothing(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d, back, out;
+    (void)start(&p.client, &p.server, NULL, NACRE_CON);
+    const nacre_message sent = sent_request(&p, &d, 0);
+    const nacre_message right = { NACRE_ACK, NACRE_CONTENT, sent.mid, sent.token, { 0 }, { 0 } };
+    uint8_t other_token[8] = { 0 };
+    for (int row = 0; row < 7; row++) {
+        nacre_message wrong = right;
+        if (row == 0) wrong.mid++;
+        if (row == 1) wrong.token = NACRE_ARRAY(other_token);
+        if (row == 2) wrong.token.len = 7;
+        if (row == 3) wrong.type = NACRE_RST;
+        if (row == 4) wrong.code = NACRE_CODE(3, 1);
+        if (row == 5) wrong.token = NACRE_ABSENT;
+        datagram_write(&back, &wrong);
+        party_give(&p.client, row == 6 ? &p.client : &p.server, &back, 0);
+        expect_quiet(&p.client, 0);
+    }
+    /* RFC 7252 4.2: a CON that nobody waits for is rejected */
+    nacre_message con = right;
+    con.type = NACRE_CON;
+    con.token = NACRE_ARRAY(other_token);
+    datagram_write(&back, &con);
+    party_give(&p.client, &p.server, &back, 0);
+    assert_true(party_take(&p.client, &out, 0));
+    assert_int_equal(datagram_message(&out).type, NACRE_RST);
+    datagram_write(&back, &right);
+    party_give(&p.client, &p.server, &back, 0);
+    (void)expect_event(&p.client, NACRE_EVENT_RESPONSE);
+    pair_close(&p);
+}
+
+/* RFC 8613 8.4: an answer that does not verify is dropped, but its ACK counts; at the end the user learns why. */
+static void spoilt_answer(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d, back, good;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    (void)sent_request(&p, &d, 0);
+    served(&p, &d, &back, "hello", 0);
+    good = back;
+    back.bytes[back.len - 1] ^= 1;
+    party_give(&p.client, &p.server, &back, 50);
+    expect_quiet(&p.client, 50);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 93050); /* acknowledged */
+    nacre_endpoint_expire(p.client.ep, 93050);
+    expect_failed(&p.client, NACRE_ERR_PROTECTION_INVALID);
+    assert_int_equal(nacre_endpoint_get_stats(p.client.ep).unprotect_failures, 1);
+
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    (void)sent_request(&p, &d, 100000);
+    served(&p, &d, &back, "hello", 100000);
+    good = back;
+    back.bytes[back.len - 1] ^= 1;
+    party_give(&p.client, &p.server, &back, 100000);
+    expect_quiet(&p.client, 100000);
+    party_give(&p.client, &p.server, &good, 100001); /* the genuine one still ends it */
+    assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "hello");
+    pair_close(&p);
+}
+
+/* An answer of the right peer to another request does not fit this one (B14). */
+static void answer_to_another_request(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram a, b, answer_a, answer_b, swapped;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    const nacre_message sent_a = sent_request(&p, &a, 0), sent_b = sent_request(&p, &b, 0);
+    served(&p, &a, &answer_a, "a", 0);
+    served(&p, &b, &answer_b, "b", 0);
+    nacre_message m = datagram_message(&answer_a);
+    m.token = sent_b.token;
+    m.mid = sent_b.mid;
+    datagram_write(&swapped, &m);
+    party_give(&p.client, &p.server, &swapped, 0);
+    expect_quiet(&p.client, 0);
+    party_give(&p.client, &p.server, &answer_b, 0);
+    assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "b");
+    party_give(&p.client, &p.server, &answer_a, 0);
+    assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "a");
+    assert_int_not_equal(sent_a.mid, sent_b.mid);
+    pair_close(&p);
+}
+
+/* A plain request whose answer has an OSCORE option: not for us. */
+static void protected_answer_to_plain(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d, back;
+    static const uint8_t oscore[] = { 0x90 };
+    (void)start(&p.client, &p.server, NULL, NACRE_CON);
+    const nacre_message sent = sent_request(&p, &d, 0);
+    datagram_write(&back, &(nacre_message){ NACRE_ACK, NACRE_CHANGED, sent.mid, sent.token, NACRE_ARRAY(oscore),
+                                            NACRE_STR("0123456789") });
+    party_give(&p.client, &p.server, &back, 0);
+    expect_quiet(&p.client, 0);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 93000);
+    nacre_endpoint_expire(p.client.ep, 93000);
+    expect_failed(&p.client, NACRE_ERR_PROTECTION_INVALID);
+    pair_close(&p);
+}
+
+/* RFC 7252 5.4.1: a critical option that nobody knows, and beside it an elective one that nobody needs to. */
+static void critical_option_in_answer(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    for (uint16_t number = 2000; number <= 2001; number++) {
+        datagram d, back;
+        uint8_t room[8];
+        nacre_options o;
+        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_add(&o, number, NACRE_ABSENT);
+        nacre_message answer = { .code = NACRE_CONTENT };
+        assert_int_equal(nacre_options_finish(&o, &answer.options), NACRE_OK);
+        (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+        (void)sent_request(&p, &d, 0);
+        party_give(&p.server, &p.client, &d, 0);
+        const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
+        assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_OK);
+        assert_true(party_take(&p.server, &back, 0));
+        party_give(&p.client, &p.server, &back, 0);
+        if (number & 1) expect_failed(&p.client, NACRE_ERR_CRITICAL_OPTION);
+        else (void)expect_event(&p.client, NACRE_EVENT_RESPONSE);
+    }
+    pair_close(&p);
+}
+
+/* RFC 8613 8.4.2: Observe in an answer to a request that had none. */
+static void uninvited_notification(void **state)
+{
+    (void)state;
+    static const uint8_t observe[] = { 0x60 };
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    for (int asked = 0; asked < 2; asked++) {
+        datagram d, back;
+        nacre_exchange exchange;
+        nacre_message get = get_request(NACRE_CON);
+        if (asked) get.options = NACRE_ARRAY(observe);
+        assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL),
+                         NACRE_OK);
+        (void)sent_request(&p, &d, 0);
+        party_give(&p.server, &p.client, &d, 0);
+        const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
+        const nacre_message answer = { .code = NACRE_CONTENT, .options = NACRE_ARRAY(observe) };
+        assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_OK);
+        assert_true(party_take(&p.server, &back, 0));
+        party_give(&p.client, &p.server, &back, 0);
+        if (asked) (void)expect_event(&p.client, NACRE_EVENT_RESPONSE);
+        else expect_quiet(&p.client, 0);
+    }
+    pair_close(&p);
+}
+
+/* A separate answer: empty ACK first, then a CON that is acknowledged, and acknowledged again after the end. */
+static void separate_answer(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    for (int spoilt = 0; spoilt < 2; spoilt++) {
+        datagram d, piggybacked, separate, out;
+        (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+        const nacre_message sent = sent_request(&p, &d, 0);
+        datagram ack = empty_message(NACRE_ACK, sent.mid);
+        party_give(&p.client, &p.server, &ack, 0);
+        served(&p, &d, &piggybacked, "in my own time", 0);
+        nacre_message m = datagram_message(&piggybacked);
+        m.type = NACRE_CON;
+        m.mid = (uint16_t)(500 + spoilt);
+        datagram_write(&separate, &m);
+        if (spoilt) separate.bytes[separate.len - 1] ^= 1;
+        for (int i = 0; i < 3; i++) {
+            party_give(&p.client, &p.server, &separate, 1000);
+            if (i == 0 && !spoilt)
+                assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "in my own time");
+            assert_true(party_take(&p.client, &out, 1000)); /* also when it does not verify */
+            assert_int_equal(out.len, 4);
+            assert_int_equal(datagram_message(&out).type, NACRE_ACK);
+            assert_int_equal(datagram_message(&out).mid, m.mid);
+            expect_quiet(&p.client, 1000);
+        }
+        assert_int_equal(nacre_context_failed_decryptions(p.ours), spoilt); /* duplicates are not tried again */
+    }
+    pair_close(&p);
+}
+
+/* ---- Echo (RFC 8613 B.1.2) ----------------------------------------------------------------------------------------- */
+
+/* The server forgot its window: challenge, repetition, answer. Three Partial IVs, three tokens' worth of binding. */
+static void echo_end_to_end(void **state)
+{
+    (void)state;
+    for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
+        for (int persistent = 0; persistent < 2; persistent++) {
+            pair p;
+            pair_open(&p, NULL, &(pairing){ .server_lost = true, .server_persistent = persistent, .first_chunk = 1 });
+            datagram first, challenge, again, answer;
+            (void)start(&p.client, &p.server, p.ours, type);
+            const nacre_message sent = sent_request(&p, &first, 0);
+            party_give(&p.server, &p.client, &first, 0);
+            if (persistent) { /* the challenge needs a number of its own, and waits for it */
+                assert_false(party_take(&p.server, &challenge, 0));
+                (void)expect_event(&p.server, NACRE_EVENT_PERSIST);
+                serve_store(p.theirs);
+                nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK);
+            }
+            assert_true(party_take(&p.server, &challenge, 0)); /* to a NON too */
+            assert_int_equal(datagram_message(&challenge).type, type == NACRE_CON ? NACRE_ACK : NACRE_NON);
+            nacre_event event;
+            while (nacre_endpoint_next_event(p.server.ep, &event)) {
+                assert_int_equal(event.kind, NACRE_EVENT_PERSIST); /* never the request itself */
+                serve_store(p.theirs);
+                nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK);
+            }
+            party_give(&p.client, &p.server, &challenge, 0);
+            assert_false(nacre_endpoint_next_event(p.client.ep, &event));
+            const nacre_message repeated = sent_request(&p, &again, 0);
+            assert_int_equal(repeated.type, type);
+            assert_int_not_equal(repeated.mid, sent.mid);
+            assert_false(nacre_bytes_equal(repeated.token, sent.token));
+            assert_int_equal(nacre_context_next_seq(p.ours), 2);
+            party_give(&p.client, &p.server, &challenge, 0); /* a late duplicate means nothing any more */
+            expect_quiet(&p.client, 0);
+            party_give(&p.server, &p.client, &again, 0);
+            const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
+            assert_int_equal(request.message.code, NACRE_GET);
+            respond_text(&p.server, request.exchange, "fresh");
+            assert_true(party_take(&p.server, &answer, 0));
+            party_give(&p.client, &p.server, &answer, 0);
+            assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "fresh");
+            pair_close(&p);
+        }
+    }
+}
+
+/* An application's own 4.01 with Echo: answered once; the second is the response. An Echo option of ours is replaced. */
+static void echo_is_answered_once(void **state)
+{
+    (void)state;
+    const struct {
+        size_t len;
+        bool repeated;
+    } rows[] = { { 0, false }, { 1, true }, { 8, true }, { 40, true }, { 41, false } };
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        pair p;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        datagram d, back;
+        uint8_t echo[41], room[64], request_room[16];
+        memset(echo, 'e', sizeof echo);
+        nacre_options o;
+        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(echo, rows[row].len));
+        nacre_message challenge = { .code = NACRE_UNAUTHORIZED };
+        assert_int_equal(nacre_options_finish(&o, &challenge.options), NACRE_OK);
+        nacre_options_init(&o, NACRE_ROOM(request_room));
+        nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("x"));
+        nacre_options_add(&o, NACRE_OPT_ECHO, NACRE_STR("old"));
+        nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, NACRE_STR("t"));
+        nacre_message get = { .type = NACRE_CON, .code = NACRE_FETCH, .payload = NACRE_STR("body") };
+        assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
+        nacre_exchange exchange;
+        assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL),
+                         NACRE_OK);
+        const int rounds = rows[row].repeated ? 2 : 1;
+        for (int round = 0; round < rounds; round++) {
+            (void)sent_request(&p, &d, 0);
+            party_give(&p.server, &p.client, &d, 0);
+            const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
+            const nacre_bytes got = nacre_option_find(request.message.options, NACRE_OPT_ECHO);
+            if (round == 0) assert_true(nacre_bytes_equal(got, NACRE_STR("old")));
+            else assert_true(nacre_bytes_equal(got, nacre_bytes_of(echo, rows[row].len)));
+            int num_options = 0;
+            nacre_option_iter it = nacre_option_begin(request.message.options);
+            for (nacre_option option; nacre_option_next(&it, &option);) num_options++;
+            assert_int_equal(num_options, 3);
+            assert_payload(request.message, "body");
+            assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &challenge), NACRE_OK);
+            assert_true(party_take(&p.server, &back, 0));
+            party_give(&p.client, &p.server, &back, 0);
+        }
+        const nacre_event response = expect_event(&p.client, NACRE_EVENT_RESPONSE);
+        assert_int_equal(response.message.code, NACRE_UNAUTHORIZED);
+        assert_int_equal(response.exchange, exchange);
+        expect_quiet(&p.client, 0);
+        pair_close(&p);
+    }
+}
+
+/* No room for the Echo value: the 4.01 is the answer. */
+static void echo_does_not_fit(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, &(nacre_endpoint_config){ .max_message = 128 }, &(pairing){ .server_lost = true });
+    static uint8_t payload[128];
+    nacre_message put = { .type = NACRE_CON, .code = NACRE_PUT };
+    nacre_exchange exchange;
+    for (size_t len = sizeof payload;; len--) {
+        put.payload = nacre_bytes_of(payload, len);
+        if (nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &put, NULL) == NACRE_OK) break;
+    }
+    datagram d, back;
+    (void)sent_request(&p, &d, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    assert_true(party_take(&p.server, &back, 0));
+    party_give(&p.client, &p.server, &back, 0);
+    assert_int_equal(expect_event(&p.client, NACRE_EVENT_RESPONSE).message.code, NACRE_UNAUTHORIZED);
+    expect_quiet(&p.client, 0);
+    pair_close(&p);
+}
+
+/* A server without an Echo value cannot ask: it takes the request for a replay. */
+static void lost_window_without_echo(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ .server_lost = true, .no_echo = true });
+    datagram d, back;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    (void)sent_request(&p, &d, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    expect_quiet(&p.client, 0);
+    assert_true(party_take(&p.server, &back, 0));
+    assert_int_equal(datagram_message(&back).code, NACRE_UNAUTHORIZED);
+    assert_payload(datagram_message(&back), "Replay detected");
+    pair_close(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_answers_to_protected),
+        cmocka_unit_test(plain_answers_to_plain),
+        cmocka_unit_test(answers_that_match_nothing),
+        cmocka_unit_test(spoilt_answer),
+        cmocka_unit_test(answer_to_another_request),
+        cmocka_unit_test(protected_answer_to_plain),
+        cmocka_unit_test(critical_option_in_answer),
+        cmocka_unit_test(uninvited_notification),
+        cmocka_unit_test(separate_answer),
+        cmocka_unit_test(echo_end_to_end),
+        cmocka_unit_test(echo_is_answered_once),
+        cmocka_unit_test(echo_does_not_fit),
+        cmocka_unit_test(lost_window_without_echo),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

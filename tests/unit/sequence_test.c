@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* sequence: sender sequence numbers, used once each, durable before they are used, and used up after 2^40 - 1
+ * (RFC 8613 7.2, 7.2.1, B.1.1). */
+#include "support.h"
+
+#include <oscore/request_id.h>
+
+static nacre_message get(void)
+{
+    return test_request(NACRE_GET, test_options(NACRE_OPT_URI_PATH, "61", 0), NACRE_ABSENT);
+}
+
+/* try_protect gives the error, and on success the number that the message carries. */
+static nacre_err try_protect(nacre_context *ctx, uint64_t *seq)
+{
+    nacre_message m = get();
+    nacre_request_id id;
+    nacre_bytes out = NACRE_STR("unchanged");
+    nacre_room room = test_room(nacre_protect_size(ctx, &m, NULL));
+    const nacre_context *before = test_snapshot(ctx);
+    nacre_err err = nacre_protect_request(ctx, test_crypto(), &id, &out, room, &m, NULL);
+    if (err) {
+        assert_true(test_same(before, ctx));
+        assert_true(test_room_is_clean(room));
+        assert_bytes(out, NACRE_STR("unchanged"));
+        return err;
+    }
+    nacre_message outer = test_parse(out);
+    nacre_oscore_option opt;
+    assert_ok(nacre_verify_start(&opt, &outer));
+    *seq = 0;
+    for (size_t i = 0; i < opt.partial_iv.len; i++) *seq = *seq << 8 | opt.partial_iv.ptr[i];
+    return NACRE_OK;
+}
+
+static void test_volatile_numbers_go_up_by_one(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    params.next_seq = 254;
+    nacre_context *ctx = test_context(&params);
+    for (uint64_t expected = 254; expected < 260; expected++) {
+        uint64_t seq;
+        assert_int_equal(nacre_context_next_seq(ctx), expected);
+        assert_ok(try_protect(ctx, &seq));
+        assert_int_equal(seq, expected);
+    }
+    nacre_needs needs = nacre_context_needs(ctx);
+    assert_int_equal(needs.reserve, 0);
+    assert_false(needs.blocked || needs.window_lost);
+}
+
+/* RFC 8613 7.2.1: 2^40 - 1 is used, once; then nothing, for requests and responses alike. */
+static void test_the_last_number_is_used_once(void **state)
+{
+    (void)state;
+    for (int persistent = 0; persistent <= 1; persistent++) {
+        test_exchange x = test_exchange_of(1);
+        nacre_context_params params = test_params(1, TEST_SERVER);
+        params.next_seq = NACRE_SEQ_MAX - 1;
+        params.persistent = persistent;
+        nacre_context *ctx = test_context(&params);
+        nacre_context_confirm_reserved(ctx, UINT64_MAX);
+        uint64_t seq;
+        assert_ok(try_protect(ctx, &seq));
+        assert_true(seq == NACRE_SEQ_MAX - 1);
+        assert_ok(try_protect(ctx, &seq));
+        assert_true(seq == NACRE_SEQ_MAX);
+        assert_err(try_protect(ctx, &seq), NACRE_ERR_CONTEXT_UNAVAILABLE);
+        assert_err(try_protect(ctx, &seq), NACRE_ERR_CONTEXT_UNAVAILABLE);
+        assert_int_equal(nacre_context_needs(ctx).reserve, 0);
+        assert_false(nacre_context_needs(ctx).blocked);
+
+        nacre_message m = test_response(NACRE_CONTENT, NACRE_ABSENT, NACRE_ABSENT);
+        nacre_protect_options fresh = { .nonce = NACRE_NONCE_NEW };
+        nacre_bytes out = NACRE_ABSENT;
+        nacre_request_id before = x.at_server;
+        assert_err(nacre_protect_response(ctx, test_crypto(), &x.at_server, &out, test_room(100), &m, &fresh),
+                   NACRE_ERR_CONTEXT_UNAVAILABLE);
+        assert_memory_equal(&before, &x.at_server, sizeof before);
+    }
+}
+
+static void test_used_up_from_the_start(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    params.next_seq = NACRE_SEQ_MAX + 1; /* as a store finds it after the last number */
+    nacre_context *ctx = test_context(&params);
+    uint64_t seq;
+    assert_err(try_protect(ctx, &seq), NACRE_ERR_CONTEXT_UNAVAILABLE);
+}
+
+/* RFC 8613 B.1.1: no number is used that is not durable as possibly used. */
+static void test_not_yet_until_confirmed(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    params.persistent = true;
+    params.next_seq = 5;
+    nacre_context *ctx = test_context(&params);
+    uint64_t seq;
+    nacre_needs needs = nacre_context_needs(ctx);
+    assert_true(needs.blocked);
+    assert_int_equal(needs.reserve, 15); /* the first chunk is 10 */
+    assert_err(try_protect(ctx, &seq), NACRE_ERR_NOT_YET);
+    nacre_context_confirm_reserved(ctx, 5);
+    assert_err(try_protect(ctx, &seq), NACRE_ERR_NOT_YET);
+    nacre_context_confirm_reserved(ctx, 7);
+    for (uint64_t expected = 5; expected < 7; expected++) {
+        assert_ok(try_protect(ctx, &seq));
+        assert_int_equal(seq, expected);
+    }
+    assert_err(try_protect(ctx, &seq), NACRE_ERR_NOT_YET);
+    nacre_context_confirm_reserved(ctx, 6); /* below what was confirmed: changes nothing */
+    assert_err(try_protect(ctx, &seq), NACRE_ERR_NOT_YET);
+    nacre_context_confirm_reserved(ctx, 8);
+    assert_ok(try_protect(ctx, &seq));
+    assert_int_equal(seq, 7);
+}
+
+/* A store that writes whenever it is asked never blocks the context, and is asked ever less often. */
+static void test_asking_early(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    params.persistent = true;
+    params.first_chunk = 16;
+    nacre_context *ctx = test_context(&params);
+    nacre_message m = get();
+    uint8_t room[100];
+    uint64_t ceiling = nacre_context_needs(ctx).reserve;
+    assert_int_equal(ceiling, 16);
+    nacre_context_confirm_reserved(ctx, ceiling);
+    unsigned asked = 1;
+    for (uint64_t expected = 0; expected < 40000; expected++) {
+        nacre_needs needs = nacre_context_needs(ctx);
+        assert_false(needs.blocked);
+        if (needs.reserve) {
+            assert_true(needs.reserve > ceiling);
+            assert_true(needs.reserve - ceiling <= 10000); /* what a crash loses at most */
+            ceiling = needs.reserve;
+            nacre_context_confirm_reserved(ctx, ceiling);
+            asked++;
+        }
+        assert_int_equal(nacre_context_next_seq(ctx), expected);
+        nacre_request_id id;
+        nacre_bytes out;
+        assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_ROOM(room), &m, NULL));
+        assert_true(expected < ceiling);
+    }
+    assert_true(asked >= 5 && asked < 40);
+}
+
+/* A ceiling never passes 2^40, and a context near its end is not asked for more. */
+static void test_reserving_at_the_end(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    params.persistent = true;
+    params.next_seq = NACRE_SEQ_MAX - 3;
+    nacre_context *ctx = test_context(&params);
+    nacre_needs needs = nacre_context_needs(ctx);
+    assert_true(needs.blocked);
+    assert_true(needs.reserve == NACRE_SEQ_MAX + 1);
+    nacre_context_confirm_reserved(ctx, needs.reserve);
+    needs = nacre_context_needs(ctx);
+    assert_false(needs.blocked);
+    assert_int_equal(needs.reserve, 0);
+    uint64_t seq;
+    for (int i = 0; i < 4; i++) assert_ok(try_protect(ctx, &seq));
+    assert_err(try_protect(ctx, &seq), NACRE_ERR_CONTEXT_UNAVAILABLE);
+}
+
+/* Partial IVs are as short as can be, on the way out and in the identity (RFC 8613 5, 6.1). */
+static void test_partial_ivs_of_every_length(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t seq;
+        const char *partial_iv;
+    } rows[] = {
+        { 0, "00" },
+        { 1, "01" },
+        { 255, "ff" },
+        { 256, "0100" },
+        { 65535, "ffff" },
+        { 65536, "010000" },
+        { (1 << 24) - 1, "ffffff" },
+        { 1 << 24, "01000000" },
+        { UINT64_C(0xffffffff), "ffffffff" },
+        { UINT64_C(1) << 32, "0100000000" },
+        { NACRE_SEQ_MAX, "ffffffffff" },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_context_params params = test_params(1, TEST_CLIENT);
+        params.next_seq = rows[i].seq;
+        nacre_context *client = test_context(&params), *server = test_context_of(1, TEST_SERVER);
+        nacre_message m = get();
+        nacre_request_id at_client, at_server;
+        nacre_bytes datagram = test_protect_request(client, &at_client, &m);
+        nacre_message outer = test_parse(datagram);
+        nacre_oscore_option opt;
+        assert_ok(nacre_verify_start(&opt, &outer));
+        assert_bytes(opt.partial_iv, test_hex(rows[i].partial_iv));
+        (void)test_unprotect_request(server, &at_server, datagram);
+        assert_bytes(nacre__request_piv(&at_client), opt.partial_iv);
+        assert_bytes(nacre__request_piv(&at_server), opt.partial_iv);
+        /* the number reaches the window whole */
+        assert_err(nacre_replay_check(nacre_context_replay(server), rows[i].seq), NACRE_ERR_REPLAY);
+        if (rows[i].seq < NACRE_SEQ_MAX) assert_ok(nacre_replay_check(nacre_context_replay(server), rows[i].seq + 1));
+        if (rows[i].seq) assert_ok(nacre_replay_check(nacre_context_replay(server), rows[i].seq - 1));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_volatile_numbers_go_up_by_one),
+        TEST(test_the_last_number_is_used_once),
+        TEST(test_used_up_from_the_start),
+        TEST(test_not_yet_until_confirmed),
+        TEST(test_asking_early),
+        TEST(test_reserving_at_the_end),
+        TEST(test_partial_ivs_of_every_length),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/* site: resources by path, refusals that no handler writes, and /.well-known/core. */
+#include "../scenario/world.h"
+
+/* ---- Resources of the test ----------------------------------------------------------------------------------------- */
+
+static void say(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)request;
+    nacre_response_text(response, NACRE_CONTENT, user);
+}
+
+/* Says who asked, how, and under which path. */
+static void tell(void *user, const nacre_request *request, nacre_response *response)
+{
+    char text[200], digits[5];
+    (void)user;
+    snprintf(text, sizeof text, "%s %s %s %u", request->context != NULL ? "protected" : "plain",
+             nacre_code_name(request->message->code, digits), request->path, request->peer->len);
+    nacre_response_text(response, NACRE_CONTENT, text);
+}
+
+static void echo(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user;
+    response->code = NACRE_CHANGED;
+    response->payload = request->message->payload;
+}
+
+static void nothing(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user, (void)request, (void)response;
+}
+
+static void no_response_code(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user, (void)request;
+    response->code = NACRE_GET;
+}
+
+static void large(void *user, const nacre_request *request, nacre_response *response)
+{
+    static uint8_t bytes[1025];
+    (void)request;
+    response->code = NACRE_CONTENT;
+    response->payload = nacre_bytes_of(bytes, *(const size_t *)user);
+}
+
+static void many_options(void *user, const nacre_request *request, nacre_response *response)
+{
+    static const uint8_t value[200];
+    (void)user, (void)request;
+    response->code = NACRE_CREATED;
+    for (int i = 0; i < 10; i++) nacre_options_add(&response->options, NACRE_OPT_LOCATION_PATH, NACRE_ARRAY(value));
+}
+
+static void long_text(void *user, const nacre_request *request, nacre_response *response)
+{
+    char text[2000];
+    (void)user, (void)request;
+    memset(text, 'a', sizeof text);
+    text[sizeof text - 1] = 0;
+    nacre_response_text(response, NACRE_CONTENT, text);
+}
+
+static size_t sizes[2] = { 1024, 1025 };
+static char secret[] = "secret", everybody[] = "everybody", root[] = "root", deeper[] = "deeper", exact[] = "exact";
+static const nacre_resource resources[] = {
+    { "/secret", say, secret, 0 },
+    { "/everybody", say, everybody, NACRE_RESOURCE_PLAIN },
+    { "/tell", tell, NULL, NACRE_RESOURCE_PLAIN | NACRE_RESOURCE_SUBTREE },
+    { "/files", say, root, NACRE_RESOURCE_SUBTREE },
+    { "/files/deep/er", say, deeper, NACRE_RESOURCE_SUBTREE },
+    { "/files/deep/er/exact", say, exact, NACRE_RESOURCE_HIDDEN },
+    { "/echo", echo, NULL, 0 },
+    { "/nothing", nothing, NULL, NACRE_RESOURCE_HIDDEN },
+    { "/code", no_response_code, NULL, NACRE_RESOURCE_HIDDEN },
+    { "/1024", large, &sizes[0], NACRE_RESOURCE_HIDDEN },
+    { "/1025", large, &sizes[1], NACRE_RESOURCE_HIDDEN },
+    { "/options", many_options, NULL, NACRE_RESOURCE_HIDDEN },
+    { "/long", long_text, NULL, NACRE_RESOURCE_HIDDEN },
+};
+enum { NUM_RESOURCES = sizeof resources / sizeof *resources };
+
+/* ---- One request at a site ----------------------------------------------------------------------------------------- */
+
+typedef struct asked {
+    pair p;
+    nacre_err site_err;
+    nacre_message answer; /* as the client got it */
+    bool is_protected;
+} asked;
+
+static nacre_message answer_of(asked *a)
+{
+    nacre_event event;
+    assert_true(nacre_endpoint_next_event(a->p.client.ep, &event));
+    a->is_protected = event.context != NULL;
+    assert_int_equal(event.kind, NACRE_EVENT_RESPONSE);
+    return event.message;
+}
+
+/* Sends one request to a fresh site and leaves the answer in `a`; end with pair_close(&a->p). */
+static void ask_site(asked *a, bool is_protected, uint8_t method, nacre_bytes options, nacre_bytes payload,
+                     const nacre_resource *of, size_t num)
+{
+    datagram d, back;
+    nacre_exchange exchange;
+    pair_open(&a->p, &(nacre_endpoint_config){ .max_message = 1280 }, &(pairing){ 0 });
+    const nacre_message request = { .type = NACRE_CON, .code = method, .options = options, .payload = payload };
+    assert_int_equal(nacre_endpoint_request(a->p.client.ep, &exchange, &a->p.server.address,
+                                            is_protected ? a->p.ours : NULL, &request, NULL),
+                     NACRE_OK);
+    (void)sent_request(&a->p, &d, 0);
+    party_give(&a->p.server, &a->p.client, &d, 0);
+    const nacre_event event = expect_event(&a->p.server, NACRE_EVENT_REQUEST);
+    a->site_err = nacre_site_answer(of, num, a->p.server.ep, &event);
+    assert_true(party_take(&a->p.server, &back, 0)); /* answered in any case */
+    party_give(&a->p.client, &a->p.server, &back, 0);
+    a->answer = answer_of(a);
+    assert_int_equal(a->is_protected, is_protected); /* refusals too go back the way the request came */
+}
+
+static nacre_bytes path_options(uint8_t *room, size_t cap, const char *path)
+{
+    nacre_options o;
+    nacre_bytes out;
+    nacre_options_init(&o, (nacre_room){ room, cap });
+    while (*path == '/') {
+        const size_t len = strcspn(++path, "/");
+        nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, len));
+        path += len;
+    }
+    assert_int_equal(nacre_options_finish(&o, &out), NACRE_OK);
+    return out;
+}
+
+static void paths(void **state)
+{
+    (void)state;
+    const struct {
+        bool is_protected;
+        const char *path;
+        uint8_t code;
+        const char *text; /* NULL: any */
+    } rows[] = {
+        { true, "/secret", NACRE_CONTENT, "secret" },
+        { false, "/secret", NACRE_UNAUTHORIZED, NULL }, /* plugtest 17 */
+        { true, "/everybody", NACRE_CONTENT, "everybody" },
+        { false, "/everybody", NACRE_CONTENT, "everybody" },
+        { true, "/tell", NACRE_CONTENT, "protected GET /tell 6" },
+        { false, "/tell/a/b", NACRE_CONTENT, "plain GET /tell/a/b 6" },
+        { false, "/tellx", NACRE_NOT_FOUND, NULL },
+        { true, "/secret/x", NACRE_NOT_FOUND, NULL },
+        { true, "/secre", NACRE_NOT_FOUND, NULL },
+        { true, "", NACRE_NOT_FOUND, NULL },
+        { true, "/files", NACRE_CONTENT, "root" },
+        { true, "/files/", NACRE_CONTENT, "root" },
+        { true, "/files/deep", NACRE_CONTENT, "root" },
+        { true, "/files/deep/er", NACRE_CONTENT, "deeper" },
+        { true, "/files/deep/er/x/y", NACRE_CONTENT, "deeper" },
+        { true, "/files/deep/erx", NACRE_CONTENT, "root" },
+        { true, "/files/deep/er/exact", NACRE_CONTENT, "exact" },
+        { false, "/files/deep/er/exact", NACRE_UNAUTHORIZED, NULL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        asked a;
+        uint8_t room[128];
+        ask_site(&a, rows[i].is_protected, NACRE_GET, path_options(room, sizeof room, rows[i].path), NACRE_ABSENT,
+                 resources, NUM_RESOURCES);
+        if (a.answer.code != rows[i].code) fail_msg("%s: code %02x", rows[i].path, a.answer.code);
+        if (rows[i].text != NULL) {
+            assert_payload(a.answer, rows[i].text);
+            const nacre_bytes format = nacre_option_find(a.answer.options, NACRE_OPT_CONTENT_FORMAT);
+            assert_true(!nacre_is_absent(format) && format.len == 0);
+        }
+        assert_int_equal(a.site_err, NACRE_OK);
+        pair_close(&a.p);
+    }
+}
+
+/* A subtree at the root takes everything, and gives way to what is longer. */
+static void root_subtree(void **state)
+{
+    (void)state;
+    const nacre_resource all[] = { { "/", say, root, NACRE_RESOURCE_SUBTREE }, { "/secret", say, secret, 0 } };
+    const char *const rows[][2] = { { "", "root" },     { "/", "root" },         { "/x", "root" },
+                                    { "/x/y", "root" }, { "/secret", "secret" }, { "/secret/x", "root" } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        asked a;
+        uint8_t room[128];
+        ask_site(&a, true, NACRE_GET, path_options(room, sizeof room, rows[i][0]), NACRE_ABSENT, all, 2);
+        assert_payload(a.answer, rows[i][1]);
+        pair_close(&a.p);
+    }
+}
+
+static void path_too_long(void **state)
+{
+    (void)state;
+    asked a;
+    uint8_t room[1200];
+    char path[1102];
+    for (int i = 0; i < 1100; i++) path[i] = i % 220 == 0 ? '/' : 'x';
+    memcpy(path, "/tell/", 6);
+    path[1100] = 0;
+    ask_site(&a, true, NACRE_GET, path_options(room, sizeof room, path), NACRE_ABSENT, resources, NUM_RESOURCES);
+    assert_int_equal(a.answer.code, NACRE_NOT_FOUND);
+    pair_close(&a.p);
+}
+
+/* ---- Options ------------------------------------------------------------------------------------------------------- */
+
+static void options(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        uint16_t number;
+        size_t len;
+        bool twice;
+        uint8_t code;
+    } rows[] = {
+        { "unknown critical", 2001, 0, false, NACRE_BAD_OPTION },
+        { "unknown elective", 2000, 0, false, NACRE_CONTENT },
+        { "If-Match", NACRE_OPT_IF_MATCH, 4, false, NACRE_CONTENT },
+        { "If-Match too long", NACRE_OPT_IF_MATCH, 9, false, NACRE_BAD_OPTION },
+        { "If-Match twice", NACRE_OPT_IF_MATCH, 4, true, NACRE_CONTENT },
+        { "If-None-Match", NACRE_OPT_IF_NONE_MATCH, 0, false, NACRE_CONTENT },
+        { "If-None-Match with a value", NACRE_OPT_IF_NONE_MATCH, 1, false, NACRE_BAD_OPTION },
+        { "Accept", NACRE_OPT_ACCEPT, 1, false, NACRE_CONTENT },
+        { "Accept twice", NACRE_OPT_ACCEPT, 1, true, NACRE_BAD_OPTION },
+        { "Uri-Host", NACRE_OPT_URI_HOST, 3, false, NACRE_CONTENT },
+        { "Uri-Host twice", NACRE_OPT_URI_HOST, 3, true, NACRE_BAD_OPTION },
+        { "ETag too long, elective", NACRE_OPT_ETAG, 9, false, NACRE_CONTENT },
+        { "Uri-Query", NACRE_OPT_URI_QUERY, 3, true, NACRE_CONTENT },
+        { "Uri-Path-Abbrev", NACRE_OPT_URI_PATH_ABBREV, 1, false, NACRE_BAD_OPTION },
+        { "Q-Block1", NACRE_OPT_Q_BLOCK1, 1, false, NACRE_BAD_OPTION },
+        { "Q-Block2", NACRE_OPT_Q_BLOCK2, 1, false, NACRE_BAD_OPTION },
+        { "Proxy-Scheme", NACRE_OPT_PROXY_SCHEME, 4, false, NACRE_PROXYING_NOT_SUPPORTED },
+        { "Proxy-Scheme-Number", NACRE_OPT_PROXY_SCHEME_NUMBER, 1, false, NACRE_PROXYING_NOT_SUPPORTED },
+        { "Hop-Limit", NACRE_OPT_HOP_LIMIT, 1, false, NACRE_CONTENT },
+        { "Max-Age", NACRE_OPT_MAX_AGE, 1, false, NACRE_CONTENT },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (int is_protected = 0; is_protected < 2; is_protected++) {
+            asked a;
+            uint8_t room[64], value[16] = { 0 };
+            nacre_options o;
+            nacre_bytes encoded;
+            nacre_options_init(&o, NACRE_ROOM(room));
+            nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("everybody"));
+            for (int n = 0; n <= rows[i].twice; n++)
+                nacre_options_add(&o, rows[i].number, nacre_bytes_of(value, rows[i].len));
+            assert_int_equal(nacre_options_finish(&o, &encoded), NACRE_OK);
+            ask_site(&a, is_protected, NACRE_GET, encoded, NACRE_ABSENT, resources, NUM_RESOURCES);
+            if (a.answer.code != rows[i].code) fail_msg("%s: code %02x", rows[i].name, a.answer.code);
+            pair_close(&a.p);
+        }
+    }
+}
+
+static void proxy_uri(void **state)
+{
+    (void)state;
+    asked a;
+    uint8_t room[64];
+    nacre_options o;
+    nacre_bytes encoded;
+    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_add(&o, NACRE_OPT_PROXY_URI, NACRE_STR("coap://h/everybody"));
+    assert_int_equal(nacre_options_finish(&o, &encoded), NACRE_OK);
+    ask_site(&a, false, NACRE_GET, encoded, NACRE_ABSENT, resources, NUM_RESOURCES);
+    assert_int_equal(a.answer.code, NACRE_PROXYING_NOT_SUPPORTED);
+    pair_close(&a.p);
+}
+
+/* Bodies travel whole, or not at all (RFC 7959). */
+static void blocks(void **state)
+{
+    (void)state;
+    const struct {
+        const char *name;
+        uint16_t number;
+        uint64_t value; /* NUM << 4 | M << 3 | SZX */
+        uint8_t code;
+    } rows[] = {
+        { "Block1 0, last", NACRE_OPT_BLOCK1, 0x06, NACRE_CHANGED },
+        { "Block1 0, more", NACRE_OPT_BLOCK1, 0x0e, NACRE_TOO_LARGE },
+        { "Block1 1, last", NACRE_OPT_BLOCK1, 0x16, NACRE_TOO_LARGE },
+        { "Block1, reserved size", NACRE_OPT_BLOCK1, 0x07, NACRE_BAD_REQUEST },
+        { "Block2 0", NACRE_OPT_BLOCK2, 0x06, NACRE_CHANGED },
+        { "Block2 1", NACRE_OPT_BLOCK2, 0x16, NACRE_BAD_REQUEST },
+        { "Block2, reserved size", NACRE_OPT_BLOCK2, 0x07, NACRE_BAD_REQUEST },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        asked a;
+        uint8_t room[64];
+        nacre_options o;
+        nacre_bytes encoded;
+        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("echo"));
+        nacre_options_add_uint(&o, rows[i].number, rows[i].value);
+        assert_int_equal(nacre_options_finish(&o, &encoded), NACRE_OK);
+        ask_site(&a, true, NACRE_PUT, encoded, NACRE_STR("body"), resources, NUM_RESOURCES);
+        if (a.answer.code != rows[i].code) fail_msg("%s: code %02x", rows[i].name, a.answer.code);
+        if (a.answer.code == NACRE_TOO_LARGE)
+            assert_false(nacre_is_absent(nacre_option_find(a.answer.options, NACRE_OPT_SIZE1)));
+        pair_close(&a.p);
+    }
+}
+
+static void body_sizes(void **state)
+{
+    (void)state;
+    static uint8_t body[1025];
+    for (size_t i = 0; i < sizeof body; i++) body[i] = (uint8_t)(i * 7);
+    for (size_t len = 1023; len <= 1025; len++) {
+        asked a;
+        uint8_t room[64];
+        ask_site(&a, true, NACRE_PUT, path_options(room, sizeof room, "/echo"), nacre_bytes_of(body, len), resources,
+                 NUM_RESOURCES);
+        assert_int_equal(a.answer.code, len <= 1024 ? NACRE_CHANGED : NACRE_TOO_LARGE);
+        if (len <= 1024) assert_true(nacre_bytes_equal(a.answer.payload, nacre_bytes_of(body, len)));
+        pair_close(&a.p);
+    }
+}
+
+/* ---- Handlers that err --------------------------------------------------------------------------------------------- */
+
+static void handlers(void **state)
+{
+    (void)state;
+    const struct {
+        const char *path;
+        uint8_t code;
+        nacre_err err;
+    } rows[] = {
+        { "/nothing", NACRE_SERVER_ERROR, NACRE_OK }, /* what a response starts as */
+        { "/code", NACRE_SERVER_ERROR, NACRE_ERR_BAD_ARGUMENT },
+        { "/1024", NACRE_CONTENT, NACRE_OK },
+        { "/1025", NACRE_SERVER_ERROR, NACRE_ERR_TOO_LONG },
+        { "/options", NACRE_SERVER_ERROR, NACRE_ERR_NO_ROOM },
+        { "/long", NACRE_CONTENT, NACRE_OK },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        asked a;
+        uint8_t room[64];
+        ask_site(&a, true, NACRE_GET, path_options(room, sizeof room, rows[i].path), NACRE_ABSENT, resources,
+                 NUM_RESOURCES);
+        if (a.answer.code != rows[i].code || a.site_err != rows[i].err)
+            fail_msg("%s: code %02x, %s", rows[i].path, a.answer.code, nacre_err_name(a.site_err));
+        if (rows[i].code == NACRE_SERVER_ERROR) assert_int_equal(a.answer.payload.len, 0);
+        if (strcmp(rows[i].path, "/long") == 0) assert_int_equal(a.answer.payload.len, 1024);
+        pair_close(&a.p);
+    }
+}
+
+static void only_request_events(void **state)
+{
+    (void)state;
+    party p;
+    party_open(&p, "p", 1, NULL);
+    nacre_event event = { .kind = NACRE_EVENT_RESPONSE };
+    assert_int_equal(nacre_site_answer(resources, NUM_RESOURCES, p.ep, &event), NACRE_ERR_BAD_ARGUMENT);
+    event = (nacre_event){ .kind = NACRE_EVENT_REQUEST, .exchange = 3, .message = { .code = NACRE_GET } };
+    assert_int_equal(nacre_site_answer(resources, NUM_RESOURCES, p.ep, &event), NACRE_ERR_STALE);
+    party_close(&p);
+}
+
+/* ---- /.well-known/core --------------------------------------------------------------------------------------------- */
+
+static const char links[] = "</secret>;osc,</everybody>,</tell>,</files>;osc,</files/deep/er>;osc,</echo>;osc";
+
+static void well_known(void **state)
+{
+    (void)state;
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        asked a;
+        uint8_t room[64];
+        ask_site(&a, is_protected, NACRE_GET, path_options(room, sizeof room, "/.well-known/core"), NACRE_ABSENT,
+                 resources, NUM_RESOURCES);
+        assert_int_equal(a.answer.code, NACRE_CONTENT);
+        assert_payload(a.answer, links);
+        uint64_t format;
+        assert_true(nacre_option_uint(nacre_option_find(a.answer.options, NACRE_OPT_CONTENT_FORMAT), &format));
+        assert_int_equal(format, 40);
+        pair_close(&a.p);
+        ask_site(&a, is_protected, NACRE_PUT, path_options(room, sizeof room, "/.well-known/core"), NACRE_STR("x"),
+                 resources, NUM_RESOURCES);
+        assert_int_equal(a.answer.code, NACRE_METHOD_NOT_ALLOWED);
+        pair_close(&a.p);
+    }
+}
+
+/* The site's own resource of that name comes first, a subtree above it does not; no resources, no links. */
+static void well_known_of_its_own(void **state)
+{
+    (void)state;
+    const nacre_resource own[] = { { "/", say, root, NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN },
+                                   { "/.well-known/core", say, exact, 0 } };
+    for (size_t num = 0; num <= 2; num++) {
+        asked a;
+        uint8_t room[64];
+        ask_site(&a, true, NACRE_GET, path_options(room, sizeof room, "/.well-known/core"), NACRE_ABSENT, own, num);
+        assert_int_equal(a.answer.code, NACRE_CONTENT);
+        assert_payload(a.answer, num == 2 ? "exact" : "");
+        pair_close(&a.p);
+    }
+}
+
+/* More links than a body holds: whole links as far as they go, never half of one. */
+static void well_known_is_bounded(void **state)
+{
+    (void)state;
+    enum { NUM = 300 };
+    static char names[NUM][16];
+    static nacre_resource many[NUM];
+    for (int i = 0; i < NUM; i++) {
+        snprintf(names[i], sizeof names[i], "/r%03d", i);
+        many[i] = (nacre_resource){ names[i], say, secret, 0 };
+    }
+    asked a;
+    uint8_t room[64];
+    ask_site(&a, true, NACRE_GET, path_options(room, sizeof room, "/.well-known/core"), NACRE_ABSENT, many, NUM);
+    assert_in_range(a.answer.payload.len, 1000, 1024);
+    assert_memory_equal(a.answer.payload.ptr, "</r000>;osc,</r001>;osc,", 24);
+    assert_memory_equal(a.answer.payload.ptr + a.answer.payload.len - 5, ">;osc", 5);
+    assert_int_equal((a.answer.payload.len + 1) % 12, 0);
+    pair_close(&a.p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paths),
+        cmocka_unit_test(root_subtree),
+        cmocka_unit_test(path_too_long),
+        cmocka_unit_test(options),
+        cmocka_unit_test(proxy_uri),
+        cmocka_unit_test(blocks),
+        cmocka_unit_test(body_sizes),
+        cmocka_unit_test(handlers),
+        cmocka_unit_test(only_request_events),
+        cmocka_unit_test(well_known),
+        cmocka_unit_test(well_known_of_its_own),
+        cmocka_unit_test(well_known_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

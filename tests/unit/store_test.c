@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* store_test: what a context needs, what a store gives, and what is confirmed; with the store in memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <nacre/nacre.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct side {
+    nacre_context ctx;
+    nacre_memory memory;
+    nacre_store store;
+    void *keys;
+};
+
+struct fixture {
+    nacre_crypto crypto;
+    struct side client, server;
+};
+
+static void make_side(struct fixture *f, struct side *side, nacre_bytes sender_id, nacre_bytes recipient_id)
+{
+    size_t size = 0, align = 0;
+    assert_int_equal(nacre_context_key_room(&f->crypto, NACRE_AES_CCM_16_64_128, &size, &align), NACRE_OK);
+    side->keys = aligned_alloc(align, (size + align - 1) / align * align);
+    assert_non_null(side->keys);
+    nacre_context_params params = {
+        .master_secret = { .bytes = NACRE_STR("sixteen bytes ..") },
+        .sender_id = sender_id,
+        .recipient_id = recipient_id,
+        .persistent = true,
+        .echo = NACRE_STR("8 bytes."),
+    };
+    assert_int_equal(nacre_context_init(&side->ctx, &f->crypto, &params, (nacre_room){ side->keys, size }), NACRE_OK);
+    nacre_context_window_is_stored(&side->ctx);
+    side->store = nacre_memory_store(&side->memory);
+}
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    assert_int_equal(nacre_openssl_open(&f->crypto), NACRE_OK);
+    make_side(f, &f->client, NACRE_STR("c"), NACRE_STR("s"));
+    make_side(f, &f->server, NACRE_STR("s"), NACRE_STR("c"));
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    nacre_context_wipe(&f->client.ctx);
+    nacre_context_wipe(&f->server.ctx);
+    nacre_openssl_close(&f->crypto);
+    free(f->client.keys);
+    free(f->server.keys);
+    free(f);
+    return 0;
+}
+
+static nacre_err protect(struct fixture *f, nacre_bytes *out, nacre_room room)
+{
+    static const nacre_message get = { NACRE_CON, NACRE_GET, 1, { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
+    nacre_request_id id;
+    return nacre_protect_request(&f->client.ctx, &f->crypto, &id, out, room, &get, NULL);
+}
+
+static nacre_err unprotect(struct fixture *f, nacre_bytes datagram)
+{
+    nacre_request_id id;
+    nacre_message outer, plain;
+    uint8_t room[128];
+    assert_int_equal(nacre_message_parse(&outer, datagram), NACRE_OK);
+    return nacre_unprotect_request(&f->server.ctx, &f->crypto, &id, &plain, NACRE_ROOM(room), &outer);
+}
+
+static void reserved_numbers_are_confirmed(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t room[64];
+    nacre_bytes out;
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_int_equal(f->client.memory.num_reserve, 1);
+    assert_int_equal(f->client.memory.num_window_lost, 0);
+    assert_true(f->client.memory.next_seq == 10);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    /* nothing is open: nothing is asked */
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_int_equal(f->client.memory.num_reserve, 1);
+}
+
+static void a_refusal_is_passed_on(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t room[64];
+    nacre_bytes out;
+    nacre_detail why = { "" };
+    f->client.memory.answer = NACRE_ERR_FILE;
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, &why), NACRE_ERR_FILE);
+    assert_non_null(strstr(why.text, "NACRE_ERR_FILE"));
+    assert_true(f->client.memory.asked == 10);
+    assert_true(f->client.memory.next_seq == 0);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+    f->client.memory.answer = NACRE_OK;
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, &why), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+}
+
+static void a_later_confirmation_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t room[64];
+    nacre_bytes out;
+    f->client.memory.answer = NACRE_ERR_NOT_YET;
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+    nacre_context_confirm_reserved(&f->client.ctx, f->client.memory.asked);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+}
+
+static void the_window_is_given_up_first(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t room[64];
+    nacre_bytes out;
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+
+    static const nacre_err answers[] = { NACRE_ERR_FILE, NACRE_ERR_NOT_YET };
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(unprotect(f, out), NACRE_ERR_NOT_YET);
+        f->server.memory.answer = answers[i];
+        assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), answers[i]);
+        assert_int_equal(f->server.memory.num_window_lost, i + 1);
+        assert_int_equal(f->server.memory.num_reserve, i + 1); /* tried all the same */
+        assert_false(f->server.memory.window_lost);
+    }
+    f->server.memory.answer = NACRE_OK;
+    assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
+    assert_true(f->server.memory.window_lost);
+    assert_int_equal(unprotect(f, out), NACRE_OK);
+    assert_int_equal(unprotect(f, out), NACRE_ERR_REPLAY);
+}
+
+/* A store whose two answers differ: the graver one counts, with its own text. */
+static nacre_err lost_answer, reserve_answer;
+static nacre_err differ_reserve(void *self, uint64_t ceiling, nacre_detail *why)
+{
+    (void)self, (void)ceiling;
+    if (why != NULL) strcpy(why->text, "reserve");
+    return reserve_answer;
+}
+static nacre_err differ_lost(void *self, nacre_detail *why)
+{
+    (void)self;
+    if (why != NULL) strcpy(why->text, "lost");
+    return lost_answer;
+}
+
+static void the_graver_answer_counts(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        nacre_err lost, reserve, result;
+        const char *text;
+    } rows[] = {
+        { NACRE_ERR_NOT_YET, NACRE_ERR_NOT_YET, NACRE_ERR_NOT_YET, NULL },
+        { NACRE_OK, NACRE_ERR_NOT_YET, NACRE_ERR_NOT_YET, NULL },
+        { NACRE_ERR_NOT_YET, NACRE_OK, NACRE_ERR_NOT_YET, NULL },
+        { NACRE_OK, NACRE_ERR_FILE, NACRE_ERR_FILE, "reserve" },
+        { NACRE_ERR_FILE, NACRE_OK, NACRE_ERR_FILE, "lost" },
+        { NACRE_ERR_NOT_YET, NACRE_ERR_FILE, NACRE_ERR_FILE, "reserve" },
+        { NACRE_ERR_FILE, NACRE_ERR_NOT_YET, NACRE_ERR_FILE, "lost" },
+        { NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, NACRE_ERR_FILE, "lost" },
+        { NACRE_ERR_NO_MEMORY, NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, "lost" },
+    };
+    static const nacre_store_ops ops = { differ_reserve, differ_lost, NULL };
+    const nacre_store store = { &ops, NULL };
+    uint8_t room[64];
+    nacre_bytes out;
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        nacre_detail why = { "" };
+        tear_down(state); /* a fresh server each time: what was confirmed stays so */
+        set_up(state);
+        f = *state;
+        assert_int_equal(unprotect(f, out), NACRE_ERR_NOT_YET);
+        lost_answer = rows[i].lost;
+        reserve_answer = rows[i].reserve;
+        assert_int_equal(nacre_store_serve(&store, &f->server.ctx, &why), rows[i].result);
+        if (rows[i].text != NULL) assert_string_equal(why.text, rows[i].text);
+    }
+}
+
+static void saving_remembers_the_truth(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t rooms[3][64];
+    nacre_bytes out[3];
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(protect(f, &out[i], NACRE_ROOM(rooms[i])), NACRE_OK);
+    assert_int_equal(unprotect(f, out[0]), NACRE_ERR_NOT_YET);
+    assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
+    assert_int_equal(unprotect(f, out[0]), NACRE_OK);
+    assert_int_equal(unprotect(f, out[2]), NACRE_OK);
+
+    nacre_store store = f->client.store;
+    assert_int_equal(store.ops->save(store.self, &f->client.ctx, NULL), NACRE_OK);
+    assert_true(f->client.memory.next_seq == 3);
+    store = f->server.store;
+    f->server.memory.answer = NACRE_ERR_FILE;
+    assert_int_equal(store.ops->save(store.self, &f->server.ctx, NULL), NACRE_ERR_FILE);
+    assert_true(f->server.memory.window_lost);
+    f->server.memory.answer = NACRE_OK;
+    assert_int_equal(store.ops->save(store.self, &f->server.ctx, NULL), NACRE_OK);
+    assert_false(f->server.memory.window_lost);
+    assert_true(f->server.memory.window_index == 0);
+    assert_int_equal(f->server.memory.window_bits[0], 5);
+    assert_int_equal(f->server.memory.num_save, 2);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(reserved_numbers_are_confirmed), TEST(a_refusal_is_passed_on),   TEST(a_later_confirmation_is_waited_for),
+        TEST(the_window_is_given_up_first),   TEST(the_graver_answer_counts), TEST(saving_remembers_the_truth),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* timers: retransmission and giving up at the times of RFC 7252 4.2 and 4.8, and what stops it. */
+#include "../scenario/world.h"
+
+/* ---- Timers (RFC 7252 4.2, 4.8) ------------------------------------------------------------------------------------ */
+
+static void retransmissions(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        pair p;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        p.client.chance.state = seed;
+        datagram first, d;
+        (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+        assert_true(nacre_endpoint_deadline(p.client.ep) == UINT64_MAX); /* timers start with the transmission */
+        uint64_t now = 5000;
+        assert_true(party_take(&p.client, &first, now));
+        uint64_t wait = nacre_endpoint_deadline(p.client.ep) - now;
+        assert_in_range(wait, 2000, 3000);
+        for (int i = 0; i < 4; i++, wait *= 2) {
+            assert_true(nacre_endpoint_deadline(p.client.ep) == now + wait);
+            nacre_endpoint_expire(p.client.ep, now + wait - 1);
+            expect_quiet(&p.client, now + wait - 1);
+            now += wait;
+            nacre_endpoint_expire(p.client.ep, now);
+            assert_true(nacre_endpoint_deadline(p.client.ep) == UINT64_MAX);
+            assert_true(party_take(&p.client, &d, now));
+            assert_true(datagram_same(&d, &first)); /* never protected twice */
+        }
+        assert_true(nacre_endpoint_deadline(p.client.ep) == now + wait);
+        nacre_endpoint_expire(p.client.ep, now + wait - 1);
+        expect_quiet(&p.client, now);
+        nacre_endpoint_expire(p.client.ep, now + wait);
+        expect_failed(&p.client, NACRE_ERR_TIMEOUT);
+        expect_quiet(&p.client, now + wait);
+        assert_int_equal(nacre_context_next_seq(p.ours), 1);
+        assert_int_equal(nacre_endpoint_get_stats(p.client.ep).retransmitted, 4);
+        pair_close(&p);
+    }
+}
+
+static void timing_is_configured(void **state)
+{
+    (void)state;
+    const nacre_endpoint_config config = {
+        .timing = { .ack_timeout_ms = 100,
+                    .ack_random_factor_milli = 1000,
+                    .max_retransmit = 255,
+                    .answer_timeout_ms = 700 },
+    };
+    pair p;
+    pair_open(&p, &config, &(pairing){ 0 });
+    datagram d;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    assert_true(party_take(&p.client, &d, 10));
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 110);
+    nacre_endpoint_expire(p.client.ep, 110); /* 255 retransmissions means none */
+    expect_failed(&p.client, NACRE_ERR_TIMEOUT);
+    (void)start(&p.client, &p.server, p.ours, NACRE_NON);
+    assert_true(party_take(&p.client, &d, 200));
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 900);
+    nacre_endpoint_expire(p.client.ep, 899);
+    expect_quiet(&p.client, 899);
+    nacre_endpoint_expire(p.client.ep, 900);
+    expect_failed(&p.client, NACRE_ERR_TIMEOUT);
+    pair_close(&p);
+}
+
+/* The clock may stand at its end without a wait wrapping round. */
+static void end_of_time(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    assert_true(party_take(&p.client, &d, UINT64_MAX - 10));
+    nacre_endpoint_expire(p.client.ep, UINT64_MAX - 10);
+    expect_quiet(&p.client, UINT64_MAX - 10);
+    pair_close(&p);
+}
+
+static void empty_ack(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    const nacre_message sent = sent_request(&p, &d, 0);
+    datagram wrong_mid = empty_message(NACRE_ACK, (uint16_t)(sent.mid + 1));
+    party_give(&p.client, &p.server, &wrong_mid, 100);
+    assert_in_range(nacre_endpoint_deadline(p.client.ep), 2000, 3000);
+    datagram ack = empty_message(NACRE_ACK, sent.mid);
+    party_give(&p.client, &p.client, &ack, 100); /* from somebody else */
+    assert_in_range(nacre_endpoint_deadline(p.client.ep), 2000, 3000);
+    party_give(&p.client, &p.server, &ack, 100);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 93100);
+    party_give(&p.client, &p.server, &ack, 5000); /* once more: the time for the answer does not start again */
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 93100);
+    nacre_endpoint_expire(p.client.ep, 93099);
+    expect_quiet(&p.client, 93099);
+    nacre_endpoint_expire(p.client.ep, 93100);
+    expect_failed(&p.client, NACRE_ERR_TIMEOUT);
+    pair_close(&p);
+}
+
+/* The ACK may come while the retransmission stands in the queue. */
+static void ack_stops_a_queued_retransmission(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    const nacre_message sent = sent_request(&p, &d, 0);
+    nacre_endpoint_expire(p.client.ep, 3000);
+    datagram ack = empty_message(NACRE_ACK, sent.mid);
+    party_give(&p.client, &p.server, &ack, 3000);
+    expect_quiet(&p.client, 3000);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 96000);
+    pair_close(&p);
+}
+
+static void reset(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
+        datagram d;
+        (void)start(&p.client, &p.server, p.ours, type);
+        const nacre_message sent = sent_request(&p, &d, 0);
+        datagram wrong = empty_message(NACRE_RST, (uint16_t)(sent.mid + 1)), rst = empty_message(NACRE_RST, sent.mid);
+        party_give(&p.client, &p.server, &wrong, 0);
+        party_give(&p.client, &p.client, &rst, 0); /* from somebody else */
+        expect_quiet(&p.client, 0);
+        party_give(&p.client, &p.server, &rst, 0);
+        expect_failed(&p.client, NACRE_ERR_RESET);
+        party_give(&p.client, &p.server, &rst, 0);
+        expect_quiet(&p.client, 0);
+    }
+    pair_close(&p);
+}
+
+static void unreachable(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    nacre_endpoint_unreachable(p.client.ep, &p.server.address); /* nothing was sent yet */
+    const nacre_message sent = sent_request(&p, &d, 0);
+    nacre_endpoint_unreachable(p.client.ep, &p.client.address);
+    expect_quiet(&p.client, 0);
+    nacre_endpoint_unreachable(p.client.ep, &p.server.address);
+    expect_failed(&p.client, NACRE_ERR_UNREACHABLE);
+
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    const nacre_message second = sent_request(&p, &d, 0);
+    assert_int_not_equal(second.mid, sent.mid);
+    datagram ack = empty_message(NACRE_ACK, second.mid);
+    party_give(&p.client, &p.server, &ack, 0);
+    nacre_endpoint_unreachable(p.client.ep, &p.server.address); /* acknowledged: the peer was there */
+    expect_quiet(&p.client, 0);
+    pair_close(&p);
+}
+
+static void cancelled(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d, back;
+    const nacre_exchange unsent = start(&p.client, &p.server, p.ours, NACRE_CON);
+    nacre_endpoint_cancel(p.client.ep, unsent);
+    expect_quiet(&p.client, 0);
+    const nacre_exchange exchange = start(&p.client, &p.server, p.ours, NACRE_CON);
+    assert_true(party_take(&p.client, &d, 0));
+    nacre_endpoint_cancel(p.client.ep, exchange);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == UINT64_MAX);
+    party_give(&p.server, &p.client, &d, 0);
+    respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "late");
+    assert_true(party_take(&p.server, &back, 0));
+    party_give(&p.client, &p.server, &back, 0);
+    expect_quiet(&p.client, 0);
+    const nacre_exchange answered = start(&p.client, &p.server, NULL, NACRE_CON);
+    const nacre_message sent = sent_request(&p, &d, 0);
+    datagram rst = empty_message(NACRE_RST, sent.mid);
+    party_give(&p.client, &p.server, &rst, 0);
+    nacre_endpoint_cancel(p.client.ep, answered); /* its event stands in the queue, and goes */
+    expect_quiet(&p.client, 0);
+    pair_close(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(retransmissions),
+        cmocka_unit_test(timing_is_configured),
+        cmocka_unit_test(end_of_time),
+        cmocka_unit_test(empty_ack),
+        cmocka_unit_test(ack_stops_a_queued_retransmission),
+        cmocka_unit_test(reset),
+        cmocka_unit_test(unreachable),
+        cmocka_unit_test(cancelled),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,208 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tool_context_test: keygen, show, protect and unprotect, as people and scripts call them. Arguments: build directory,
+# source directory.
+set -u
+nacre=$(cd "$1" && pwd)/nacre
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0
+
+fail() {
+    echo "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+# run EXIT_CODE ARGUMENT...: what nacre prints goes to out and err
+run() {
+    local wanted=$1
+    shift
+    "$nacre" "$@" >out 2>err </dev/null
+    local code=$?
+    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
+    if [ "$wanted" != 0 ]; then
+        [ -s err ] || fail "nacre $* failed without a word"
+        [ ! -s out ] || fail "nacre $* failed and printed: $(cat out)"
+    fi
+}
+
+says() { # FILE TEXT
+    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
+}
+
+lacks() { # FILE TEXT
+    if grep -qF -- "$2" "$1"; then fail "$1 has '$2'"; fi
+}
+
+# ---- The whole, and every level's help
+run 2
+run 0 --help
+says out 'nacre SUBCOMMAND'
+run 0 help
+run 0 --version
+grep -qE '^nacre [0-9]+\.[0-9]+\.[0-9]+ \(openssl' out || fail "version: $(cat out)"
+run 2 frobnicate
+says err 'unknown subcommand "frobnicate"'
+run 2 help frobnicate
+for subcommand in keygen show protect unprotect; do
+    run 0 $subcommand --help
+    says out "Usage: nacre $subcommand"
+    run 0 help $subcommand
+    says out "Usage: nacre $subcommand"
+    run 2 $subcommand
+    says err "Try 'nacre $subcommand --help'"
+    run 2 $subcommand --no-such-option
+    says err 'unknown option --no-such-option'
+done
+run 2 protect --context
+says err '--context needs a value'
+
+# ---- keygen
+run 0 keygen client server
+says out 'client: for the client, Sender ID 00'
+says out 'server: for the server, Sender ID 01'
+cp -r client copy # to be compared
+run 5 keygen client other
+says err 'client'
+[ ! -e other ] || fail 'keygen left a directory behind'
+run 5 keygen other client
+[ ! -e other ] || fail 'keygen left a directory behind'
+diff -r client copy || fail 'keygen changed an existing directory'
+run 2 keygen one one
+run 2 keygen one
+run 2 keygen one two three
+run 2 keygen --alg nonsense one two
+says err 'AES-CCM-16-64-128'
+run 2 keygen --id-context 0 one two
+run 2 keygen --id-context "$(printf '00%.0s' {1..256})" one two
+[ ! -e one ] && [ ! -e two ] || fail 'keygen made a directory in spite of its arguments'
+run 0 keygen --alg A128GCM --id-context 0a0b g1 g2
+run 0 show --json g1
+says out '"algorithm": "A128GCM"'
+says out '"id-context_hex": "0a0b"'
+
+# ---- show
+run 0 show client
+says out 'AES-CCM-16-64-128 (COSE 10)'
+says out 'id context           none'
+secret=$(sed -n 's/.*"secret_hex": "\([0-9a-f]*\)".*/\1/p' client/secret.json)
+salt=$(sed -n 's/.*"salt_hex": "\([0-9a-f]*\)".*/\1/p' client/secret.json)
+[ ${#secret} = 32 ] || fail "secret of ${#secret} digits"
+lacks out "$secret"
+lacks out "$salt"
+run 0 show --json client
+lacks out "$secret"
+lacks out "$salt"
+run 0 show --json --reveal client
+says out "$secret"
+says out "$salt"
+run 0 show --reveal client
+says out "$secret"
+[ ! -e client/lock ] || fail 'show locked the directory'
+run 5 show nowhere
+says err 'nacre show: nowhere: cannot open directory'
+mkdir empty
+run 5 show empty
+says err 'not a context directory'
+echo '{"sender-id_hex": "0g"}' >empty/settings.json
+run 5 show empty
+says err 'empty/settings.json: line 1: "sender-id_hex"'
+run 2 show client server
+
+# ---- protect and unprotect: GET coap:/a, CON, MID 1, token 61 62
+plain=420100016162b161
+run 0 protect --context client $plain
+grep -qE '^[0-9a-f]+$' out || fail "not one line of hex: $(cat out)"
+[ "$(wc -l <out)" = 1 ] || fail 'not one line'
+protected=$(cat out)
+[ "${protected:0:12}" = 420200016162 ] || fail "header of the protected message: $protected"
+run 0 protect --context client $plain
+[ "$(cat out)" != "$protected" ] || fail 'the same nonce twice'
+second=$(cat out)
+run 0 show client
+says out 'next to send         2'
+
+run 0 unprotect --context server "$protected"
+[ "$(cat out)" = $plain ] || fail "unprotected to $(cat out)"
+run 4 unprotect --context server "$protected"
+says err 'Replay detected'
+last=${second: -1}
+if [ "$last" = 0 ]; then changed=${second%?}1; else changed=${second%?}0; fi
+run 4 unprotect --context server "$changed"
+says err 'Decryption failed'
+run 0 unprotect --context server "${second^^}"
+run 4 unprotect --context g2 "$second"
+run 4 unprotect --context server $plain
+says err 'no OSCORE option'
+
+# from standard input, with white space
+"$nacre" protect --context client <<<'42 01 00 01
+    61 62 B1 61' >piped || fail 'protect from standard input'
+"$nacre" unprotect --context server <piped >back || fail 'unprotect from standard input'
+[ "$(cat back)" = $plain ] || fail "unprotected to $(cat back)"
+
+# what is no request, no message, no hex
+state=$(cat client/sequence.json)
+run 2 protect --context client 604500016162 # 2.05
+run 2 protect --context client 40000001     # empty
+run 4 protect --context client 4f010001     # reserved token length
+run 2 protect --context client 4201000
+run 2 protect --context client 42010001616g
+run 2 protect --context client ''
+run 2 protect --context client # nothing on standard input
+run 2 protect --context client 4201 0001
+run 2 protect --context client "42010001616291${secret:0:2}" # an OSCORE option already
+run 2 unprotect --context server 604500016162
+run 4 unprotect --context server 4f010001
+[ "$state" = "$(cat client/sequence.json)" ] || fail 'a refused message spent a number'
+run 5 protect --context nowhere $plain
+run 5 unprotect --context empty "$second"
+
+# an unknown window accepts nothing
+run 0 protect --context client $plain
+third=$(cat out)
+echo '{"next-to-send": 0, "received": "unknown"}' >server/sequence.json
+run 4 unprotect --context server "$third"
+says err 'replay window is unknown'
+
+# used up
+sed -i 's/"next-to-send": [0-9]*/"next-to-send": 1099511627776/' client/sequence.json
+run 4 protect --context client $plain
+says err 'used up'
+run 0 show client
+says out 'none is left'
+
+# what cannot be written is said
+run 0 keygen full1 full2
+if [ -e /dev/full ]; then
+    for arguments in 'show full1' '--help' '--version' "protect --context full1 $plain" 'keygen --help' 'show --json full1'; do
+        # shellcheck disable=SC2086
+        "$nacre" $arguments >/dev/full 2>err
+        [ $? = 5 ] || fail "nacre $arguments on a full device"
+        says err 'standard output'
+    done
+fi
+run 0 protect --context full1 $plain
+says full1/sequence.json '"next-to-send": 2' # the lost one was spent
+
+# held by another process
+if command -v flock >/dev/null; then
+    mkfifo ready
+    (
+        exec 9>>full1/lock
+        flock 9
+        echo >ready
+        exec sleep 10
+    ) &
+    holder=$!
+    read -r <ready
+    run 5 protect --context full1 $plain
+    says err 'full1/lock: '
+    run 0 show full1 # looking is allowed
+    kill $holder
+    wait $holder 2>/dev/null
+fi
+
+[ $failures = 0 ] || exit 1
+echo "all as it should be"

@@ -1,0 +1,325 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tool_request_test: nacre get, put, post, delete, fetch and serve over loopback, as people and scripts call them: every
+# exit code for its reason. Arguments: build directory, source directory.
+set -u
+nacre=$(cd "$1" && pwd)/nacre
+work=$(mktemp -d)
+servers=()
+finish() {
+    for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null; done
+    wait
+    rm -rf "$work"
+}
+trap finish EXIT
+cd "$work" || exit 1
+failures=0
+
+fail() {
+    echo "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+says() { # FILE TEXT
+    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
+}
+
+lacks() { # FILE TEXT
+    if grep -qF -- "$2" "$1"; then fail "$1 has '$2'"; fi
+}
+
+# run EXIT_CODE ARGUMENT...: what nacre prints goes to out and err. A failure prints one line (a usage error may add where
+# to read more), nothing to stdout, and no control character.
+run() {
+    local wanted=$1 lines
+    shift
+    timeout 30 "$nacre" "$@" >out 2>err </dev/null
+    local code=$?
+    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
+    [ "$wanted" != 0 ] || return
+    [ ! -s out ] || fail "nacre $* failed and printed: $(cat out)"
+    lines=$(grep -vc "^Try 'nacre .* --help'$" err)
+    [ "$lines" = 1 ] || fail "nacre $* says $lines lines: $(cat err)"
+    says err "nacre $1: "
+    if LC_ALL=C tr -d '\n' <err | LC_ALL=C grep -q '[[:cntrl:]]'; then fail "nacre $*: control characters in err"; fi
+}
+
+# answers TEXT: the payload on stdout, and not a byte more
+answers() {
+    printf '%s' "$1" >expected
+    cmp -s out expected || fail "answer '$(cat out)' is not '$1'"
+    [ ! -s err ] || fail "a good answer came with: $(cat err)"
+}
+
+# serve NAME ARGUMENT...: starts a server, waits until it listens, and sets pid and url
+serve() {
+    local name=$1
+    shift
+    "$nacre" serve "$@" >"$name.out" 2>"$name.err" </dev/null &
+    pid=$!
+    servers+=("$pid")
+    for _ in $(seq 100); do
+        [ -s "$name.out" ] && break
+        sleep 0.05
+    done
+    url=$(sed -n 's/^listening //p' "$name.out")
+    [ -n "$url" ] || fail "serve $* does not listen: $(cat "$name.err")"
+}
+
+# stop SIGNAL: the last server ends in order
+stop() {
+    kill -"$1" "$pid"
+    wait "$pid"
+    local code=$?
+    [ $code = 0 ] || fail "serve ended by $1 with $code"
+    unset 'servers[-1]'
+}
+
+"$nacre" keygen client server >/dev/null || fail keygen
+"$nacre" keygen client2 server2 >/dev/null || fail keygen
+"$nacre" keygen stranger nobody >/dev/null || fail keygen
+mkdir -p root/sub root/.hidden
+printf 'a file\n' >root/a.txt
+printf '{}' >root/b.json
+printf 'x' >root/.hidden/x
+printf 'x' >root/.dot
+head -c 1024 /dev/zero >root/just
+head -c 1025 /dev/zero >root/more
+ln -s /etc/passwd root/link
+ln -s /etc root/etc
+mkfifo root/pipe
+printf 'outside' >outside.txt
+
+# ---- 0: done
+for subcommand in get put post delete fetch serve; do
+    run 0 $subcommand --help
+    says out "Usage: nacre $subcommand"
+done
+serve one --bind '[::1]:0' --context server --context server2 --root root -v
+case $url in coap://\[::1\]:[1-9]*) ;; *) fail "listening $url" ;; esac
+run 0 get "$url/hello" --context client
+answers 'Hello World!'
+run 0 get --context client2 "$url/hello"
+answers 'Hello World!'
+run 0 get "$url/time" --context client
+grep -qE '^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$' out || fail "time: $(cat out)"
+run 0 post "$url/echo" --payload 'hear this' --context client
+answers 'hear this'
+printf 'from a\0file\n' >payload
+run 0 fetch "$url/echo" --payload @payload --content-format 60 --context client
+cmp -s out payload || fail 'fetch did not give back the bytes of the file'
+printf 'from stdin' | timeout 30 "$nacre" post "$url/echo" --payload @- --context client >out 2>err
+answers 'from stdin'
+head -c 1024 /dev/urandom >payload
+run 0 put "$url/store" --payload @payload --context client
+run 0 put "$url/store" --payload @payload --non --context client2
+run 0 get "$url/store" --context client
+cmp -s out payload || fail 'the store did not keep 1024 bytes'
+run 0 delete "$url/store" --context client
+answers ''
+grep -qF 'PUT /store -> 2.01 Created' one.err || fail "serve -v: $(cat one.err)"
+grep -qF 'PUT /store -> 2.04 Changed' one.err || fail "serve -v: $(cat one.err)"
+says one.err "recipient-id '00' sender-id '01': GET /hello -> 2.05 Content"
+
+# -v: messages and datagrams, on stderr only
+run 0 get -v "$url/hello" --context client
+printf 'Hello World!' | cmp -s - out || fail "get -v: $(cat out)"
+says err 'request, protected:'
+says err 'Uri-Path: "hello"'
+says err 'answer, protected:'
+says err '2.05 Content'
+grep -qE '^> [0-9]+ bytes to \[::1\]:[0-9]+  [0-9a-f]+$' err || fail "get -v shows no datagram: $(cat err)"
+grep -qE '^< [0-9]+ bytes from \[::1\]:[0-9]+  [0-9a-f]+$' err || fail "get -v shows no datagram: $(cat err)"
+lacks err 48656c6c6f # "Hello" is nowhere in clear
+
+# Files, read-only, and not a step outside
+run 0 get "$url/a.txt" --context client
+printf 'a file\n' | cmp -s - out || fail "a.txt: $(cat out)"
+run 0 get "$url/b.json" --accept 50 --context client
+answers '{}'
+run 0 get "$url/just" --context client
+[ "$(wc -c <out)" = 1024 ] || fail 'a file of 1024 bytes'
+run 0 get "$url/" --context client
+printf 'a.txt\nb.json\njust\nmore\nsub/\n' | cmp -s - out || fail "list: $(cat out)"
+run 0 get "$url/sub/" --context client
+answers ''
+run 1 get "$url/more" --context client
+says err '5.01 Not Implemented: files up to 1024 bytes for now'
+for path in none link etc/passwd pipe .dot .hidden/x sub/none a.txt/ a.txt/x sub//a.txt %2e%2e%2foutside.txt ..%2foutside.txt \
+    a.txt%00 sub%2f..%2fa.txt; do
+    run 1 get "$url/$path" --context client
+    says err '4.04 Not Found'
+done
+for path in ../outside.txt %2e%2e/outside.txt sub/../a.txt; do run 2 get "$url/$path" --context client; done
+
+# ---- 1: the peer answered with an error
+run 1 get "$url/echo" --context client
+says err 'nacre get: 4.05 Method Not Allowed: only POST and FETCH'
+run 1 post "$url/a.txt" --context client
+says err 'nacre post: 4.05'
+run 1 get "$url/store" --context client
+says err 'nacre get: 4.04 Not Found: nothing is stored'
+run 1 get "$url/hello" --accept 50 --context client
+says err 'nacre get: 4.06'
+run 1 get "$url/hello"
+says err 'nacre get: 4.01 Unauthorized'
+run 1 get "$url/a.txt"
+says err 'nacre get: 4.01 Unauthorized'
+
+# ---- 2: usage
+head -c 1025 /dev/zero >payload
+for arguments in "" "$url/hello $url/hello" "$url/hello --timeout abc" "$url/hello --timeout 0" "$url/hello --timeout -1" \
+    "$url/hello --timeout 1e3" "$url/hello --timeout 99999" "$url/hello --content-format 65536" "$url/hello --content-format -1" \
+    "$url/hello --accept x" "$url/hello --accept 0x10" "$url/hello --context" "$url/hello --frobnicate" "$url/hello -x" \
+    "$url/hello --context client --credentials x" "http://[::1]/" "coaps://[::1]/" "hello" "coap:///x" "coap://[::1]:66000/" \
+    "coap://[::1]/%zz" "coap://user@[::1]/" "coap://[::1]/#fragment" "$url/store --payload @payload --context client" \
+    "--non=yes $url/hello"; do
+    # shellcheck disable=SC2086
+    run 2 get $arguments
+done
+run 2 put "$url/store" --payload @payload --context client
+says err 1024
+run 0 get "$url/hello" --timeout 20.5 --context client # its neighbour that is right
+for arguments in "" "--context" "--context server --credentials x" "--context server more" "--port 1"; do
+    # shellcheck disable=SC2086
+    run 2 serve $arguments
+done
+
+# ---- 3: no answer
+address=${url#coap://}
+stop TERM
+run 3 get "$url/hello" --context client
+says err "$address"
+run 3 get "$url/hello"
+"$nacre" show server | grep -q . || fail 'the server left its directory unreadable'
+
+# a restart goes on where both were
+serve two --bind '127.0.0.1:0' --context server
+run 0 get "$url/hello" --context client
+answers 'Hello World!'
+run 1 get "$url/a.txt" --context client # without --root there are no files
+[ ! -s two.err ] || fail "serve without -v says: $(cat two.err)"
+
+# ---- 4: security failure
+run 4 get "$url/hello" --context stranger # its number 0 was seen from the right client
+says err '4.01 Unauthorized'
+says err 'Replay detected'
+cp -r nobody mirror # its Sender ID is 01: nobody here knows that one
+run 4 get "$url/hello" --context mirror
+says err '4.01 Unauthorized'
+says err 'Security context not found'
+printf '{"%s/h*": {"oscore": {"basedir": "client"}}}' "$url" >credentials.json
+run 0 get "$url/hello" --credentials credentials.json
+answers 'Hello World!'
+run 4 get "$url/time" --credentials credentials.json
+says err 'nothing was sent'
+
+# ---- 5: local failure
+run 5 get "$url/hello" --context nowhere
+says err nowhere
+mkdir empty
+run 5 get "$url/hello" --context empty
+run 5 get "$url/hello" --context server # in use by the server
+says err server
+run 5 get "$url/hello" --credentials nowhere.json
+printf '{' >broken.json
+run 5 get "$url/hello" --credentials broken.json
+says err broken.json
+run 5 post "$url/echo" --payload @nowhere --context client
+says err nowhere
+run 5 get coap://name.invalid/ --context client --timeout 20
+says err name.invalid
+if [ -e /dev/full ]; then
+    timeout 30 "$nacre" get "$url/hello" --context client >/dev/full 2>err
+    [ $? = 5 ] || fail 'a full stdout goes unnoticed'
+    says err stdout
+fi
+run 5 serve --bind "${url#coap://}" --context server2
+says err "${url#coap://}"
+run 5 serve --bind 127.0.0.1:x --context server2
+run 5 serve --bind 192.0.2.1:0 --context server2
+run 5 serve --bind 127.0.0.1:0 --context nowhere
+run 5 serve --bind 127.0.0.1:0 --context server # in use
+run 5 serve --bind 127.0.0.1:0 --context server2 --root nowhere
+run 5 serve --bind 127.0.0.1:0 --credentials nowhere.json
+stop INT
+"$nacre" keygen unasked unasked-server >/dev/null || fail keygen
+serve fresh --bind 127.0.0.1:0 --context unasked-server
+run 4 get "$url/hello" --context stranger
+says err 'not authenticated'
+says err '4.00 Bad Request'
+says err 'Decryption failed'
+stop TERM
+# nothing of all that took a directory away: each still opens
+serve three --bind 127.0.0.1:0 --context server2 --context server
+run 0 get "$url/hello" --context client
+run 0 get "$url/hello" --context client2
+stop TERM
+
+# ---- A peer that says odd things, without protection
+if command -v python3 >/dev/null; then
+    # answers every request with one code and one rest (options, payload), given in hex
+    cat >odd.py <<'PYTHON'
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+while True:
+    request, peer = s.recvfrom(2000)
+    token = request[4:4 + (request[0] & 15)]
+    s.sendto(bytes([0x60 | len(token)]) + bytes.fromhex(sys.argv[1]) + request[2:4] + token + bytes.fromhex(sys.argv[2]), peer)
+PYTHON
+    # odd CODE REST: starts such a peer
+    odd() {
+        rm -f port
+        python3 odd.py "$1" "$2" >port &
+        pid=$!
+        servers+=("$pid")
+        for _ in $(seq 100); do
+            [ -s port ] && break
+            sleep 0.05
+        done
+        url=coap://127.0.0.1:$(cat port)
+    }
+    gone() {
+        kill "$pid"
+        wait "$pid" 2>/dev/null
+        unset 'servers[-1]'
+    }
+    escape=ff1b5b324a0a610d62c29b33316dff00e280ae # ESC [2J, newline, CR, C1, invalid UTF-8, NUL, right-to-left override
+    odd 84 $escape
+    run 1 get "$url/x"
+    says err 'nacre get: 4.04 Not Found: ?[2J?a?b??31m'
+    gone
+    odd 84 ff67c3bc6e # valid UTF-8 stays
+    run 1 get "$url/x"
+    says err 'nacre get: 4.04 Not Found: gün'
+    gone
+    odd 80 $escape
+    run 4 get "$url/x" --context client
+    says err 'not authenticated'
+    says err '4.00 Bad Request'
+    gone
+    odd 45 ff6c6965 # "lie"
+    run 4 get "$url/x" --context client
+    says err '2.05 Content'
+    lacks err lie
+    run 0 get "$url/x" # without a context it is a good answer
+    answers lie
+    gone
+    odd 84 c13cff0102 # Content-Format 60 of a diagnostic that is none
+    run 1 get "$url/x"
+    says err '2 bytes of Content-Format 60'
+    gone
+    odd 45 d10a0eff6162 # Block2, more to come
+    run 5 get "$url/x"
+    says err '1024'
+    gone
+    odd 45 d10a06ff6162 # Block2, the last one
+    run 0 get "$url/x"
+    answers ab
+    gone
+fi
+
+[ $failures = 0 ] || echo "$failures failures" >&2
+exit $((failures > 0))

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/* udp_test: datagrams over loopback, with the burst calls and with the plain ones. */
+#include <nacre/io.h>
+
+#include "io/address.h"
+#include "io/udp_internal.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { STRIDE = 64, NUM = 40 };
+
+typedef struct box { /* where datagrams land */
+    uint8_t memory[STRIDE * NUM];
+    nacre_datagram in[NUM];
+    size_t num;
+} box;
+
+static nacre_address at(const char *text)
+{
+    nacre_address address;
+    assert_int_equal(nacre_address_resolve(&address, text, 0, NULL), NACRE_OK);
+    return address;
+}
+
+static nacre_address with_port_of(const char *text, const nacre_udp *udp)
+{
+    nacre_address address = at(text), local = nacre_udp_local(udp);
+    memcpy(address.bytes + 1, local.bytes + 1, 2);
+    return address;
+}
+
+static nacre_udp *open_at(const char *text)
+{
+    nacre_udp *udp;
+    nacre_detail why = { { 0 } };
+    nacre_address local = { 0 };
+    if (text != NULL) local = at(text);
+    if (nacre_udp_open(&udp, &local, &why) != NACRE_OK) fail_msg("%s", why.text);
+    return udp;
+}
+
+static void send_text(nacre_udp *udp, const nacre_address *peer, const char *text)
+{
+    nacre_outgoing out = { .peer = *peer, .bytes = { (const uint8_t *)text, strlen(text) } };
+    nacre__udp_send(udp, &out, 1);
+}
+
+/* Waits up to `ms` for datagrams. */
+static size_t receive(nacre_udp *udp, box *b, int ms)
+{
+    struct pollfd fd = { .fd = nacre_udp_fd(udp), .events = POLLIN };
+    nacre__udp_rooms rooms = { b->memory, STRIDE, NUM };
+    (void)poll(&fd, 1, ms);
+    assert_int_equal(nacre__udp_receive(udp, b->in, &b->num, &rooms), NACRE_OK);
+    return b->num;
+}
+
+static void assert_text(const box *b, size_t i, const char *text)
+{
+    assert_true(i < b->num);
+    assert_int_equal(b->in[i].bytes.len, strlen(text));
+    assert_memory_equal(b->in[i].bytes.ptr, text, strlen(text));
+}
+
+/* Runs the rest of a test once with each table of calls. */
+static const nacre__udp_ops *const all_ops[] = {
+    &nacre__udp_plain_ops,
+#ifdef __linux__
+    &nacre__udp_linux_ops,
+#endif
+};
+enum { NUM_OPS = sizeof all_ops / sizeof all_ops[0] };
+
+static void there_and_back(void **state)
+{
+    static const struct {
+        const char *server, *client, *as; /* `as`: where the client sends to */
+    } rows[] = {
+        { "127.0.0.1:0", NULL, "127.0.0.1" },
+        { "[::1]:0", NULL, "::1" },
+        { "[::]:0", NULL, "::1" },
+        { "[::]:0", NULL, "127.0.0.1" },
+        { "0.0.0.0:0", NULL, "127.0.0.1" },
+        { "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1" },
+        { "[::]:0", "127.0.0.1:0", "127.0.0.1" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (size_t ops = 0; ops < NUM_OPS; ops++) {
+            box b;
+            nacre_udp *server = open_at(rows[i].server), *client = open_at(rows[i].client);
+            server->ops = client->ops = all_ops[ops];
+            nacre_address to = with_port_of(rows[i].as, server);
+            send_text(client, &to, "ask");
+            assert_int_equal(receive(server, &b, 1000), 1);
+            assert_text(&b, 0, "ask");
+            nacre_address from = with_port_of(rows[i].as, client);
+            assert_true(nacre_address_equal(&b.in[0].peer, &from));
+            send_text(server, &b.in[0].peer, "answer");
+            assert_int_equal(receive(client, &b, 1000), 1);
+            assert_text(&b, 0, "answer");
+            assert_true(nacre_address_equal(&b.in[0].peer, &to));
+            nacre_udp_close(server);
+            nacre_udp_close(client);
+        }
+}
+
+/* Loopback has many addresses, and the system would answer from 127.0.0.1. */
+static void answers_come_from_the_address_that_was_asked(void **state)
+{
+#ifdef __linux__
+    static const char *const wildcards[] = { "[::]:0", "0.0.0.0:0" };
+    (void)state;
+    for (size_t i = 0; i < 2; i++)
+        for (int remembers = 0; remembers < 2; remembers++) {
+            box b;
+            nacre_udp *server = open_at(wildcards[i]), *client = open_at("127.0.0.1:0");
+            if (!remembers) server->ops = &nacre__udp_plain_ops;
+            nacre_address asked = with_port_of("127.0.0.2", server), other = with_port_of("127.0.0.1", server);
+            send_text(client, &asked, "ask");
+            assert_int_equal(receive(server, &b, 1000), 1);
+            send_text(server, &b.in[0].peer, "answer");
+            assert_int_equal(receive(client, &b, 1000), 1);
+            assert_true(nacre_address_equal(&b.in[0].peer, remembers ? &asked : &other));
+            nacre_udp_close(server);
+            nacre_udp_close(client);
+        }
+#else
+    (void)state;
+    skip();
+#endif
+}
+
+static void longer_datagrams_are_dropped(void **state)
+{
+    char text[STRIDE + 2];
+    (void)state;
+    memset(text, 'x', sizeof text);
+    for (size_t ops = 0; ops < NUM_OPS; ops++) {
+        box b;
+        nacre_udp *server = open_at("[::1]:0"), *client = open_at(NULL);
+        server->ops = all_ops[ops];
+        nacre_address to = nacre_udp_local(server);
+        text[STRIDE + 1] = '\0';
+        send_text(client, &to, text); /* one byte too many */
+        text[STRIDE] = '\0';
+        send_text(client, &to, text); /* just so */
+        text[STRIDE] = 'x';
+        assert_int_equal(receive(server, &b, 1000), 1);
+        assert_int_equal(b.in[0].bytes.len, STRIDE);
+        nacre_udp_close(server);
+        nacre_udp_close(client);
+    }
+}
+
+/* More than one call takes or gives, in order. */
+static void bursts_keep_their_order(void **state)
+{
+    enum { MANY = NACRE__UDP_BURST + 20 };
+    (void)state;
+    for (size_t ops = 0; ops < NUM_OPS; ops++) {
+        box b;
+        nacre_outgoing out[MANY];
+        uint8_t number[MANY];
+        nacre_udp *server = open_at("[::1]:0"), *client = open_at(NULL);
+        server->ops = client->ops = all_ops[ops];
+        for (size_t i = 0; i < MANY; i++) {
+            number[i] = (uint8_t)i;
+            out[i] = (nacre_outgoing){ .peer = nacre_udp_local(server), .bytes = { &number[i], 1 } };
+        }
+        nacre__udp_send(client, out, MANY);
+        for (size_t next = 0; next < MANY;) {
+            assert_true(receive(server, &b, 1000) > 0);
+            for (size_t i = 0; i < b.num; i++) assert_int_equal(b.in[i].bytes.ptr[0], next++);
+        }
+        assert_int_equal(receive(server, &b, 0), 0);
+        nacre_udp_close(server);
+        nacre_udp_close(client);
+    }
+}
+
+static void empty_datagrams_are_datagrams(void **state)
+{
+    (void)state;
+    for (size_t ops = 0; ops < NUM_OPS; ops++) {
+        box b;
+        nacre_udp *server = open_at("127.0.0.1:0"), *client = open_at(NULL);
+        server->ops = client->ops = all_ops[ops];
+        nacre_address to = nacre_udp_local(server);
+        send_text(client, &to, "");
+        assert_int_equal(receive(server, &b, 1000), 1);
+        assert_int_equal(b.in[0].bytes.len, 0);
+        nacre_udp_close(server);
+        nacre_udp_close(client);
+    }
+}
+
+/* ---- Errors ----------------------------------------------------------------------------------------------------------- */
+
+/* A port on which nothing listens, for a while. */
+static nacre_address dead_port(const char *host)
+{
+    char text[72];
+    (void)snprintf(text, sizeof text, "%s:0", host);
+    nacre_udp *udp = open_at(text);
+    nacre_address address = nacre_udp_local(udp);
+    nacre_udp_close(udp);
+    return address;
+}
+
+static bool wait_unreachable(nacre_udp *udp, nacre_address *peer)
+{
+    struct pollfd fd = { .fd = nacre_udp_fd(udp), .events = POLLIN };
+    for (int i = 0; i < 20; i++) {
+        if (nacre__udp_next_unreachable(udp, peer)) return true;
+        (void)poll(&fd, 1, 50);
+        nacre__udp_fetch_errors(udp);
+    }
+    return false;
+}
+
+/* One dead peer is named, and the living one beside it hears everything. */
+static void icmp_names_the_dead_peer(void **state)
+{
+#ifdef __linux__
+    static const char *const hosts[] = { "127.0.0.1", "[::1]" };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        box b;
+        char bind[32];
+        (void)snprintf(bind, sizeof bind, "%s:0", hosts[i]);
+        nacre_udp *client = open_at(NULL), *alive = open_at(bind);
+        nacre_address dead = dead_port(hosts[i]), living = nacre_udp_local(alive), named;
+        nacre_outgoing out[4];
+        for (size_t k = 0; k < 4; k++)
+            out[k] = (nacre_outgoing){ .peer = k % 2 == 0 ? dead : living, .bytes = NACRE_STR("x") };
+        nacre__udp_send(client, out, 4);
+        assert_int_equal(receive(alive, &b, 1000), 2);
+        assert_true(wait_unreachable(client, &named));
+        assert_true(nacre_address_equal(&named, &dead));
+        while (nacre__udp_next_unreachable(client, &named)) assert_true(nacre_address_equal(&named, &dead));
+        nacre_udp_close(client);
+        nacre_udp_close(alive);
+    }
+#else
+    (void)state;
+    skip();
+#endif
+}
+
+/* A pending error does not hide what has arrived. */
+static void errors_do_not_hide_datagrams(void **state)
+{
+    (void)state;
+    for (size_t ops = 0; ops < NUM_OPS; ops++) {
+        box b;
+        nacre_udp *client = open_at(NULL), *alive = open_at("127.0.0.1:0");
+        client->ops = all_ops[ops];
+        nacre_address dead = dead_port("127.0.0.1"), back = with_port_of("127.0.0.1", client);
+        send_text(client, &dead, "x");
+        send_text(alive, &back, "hello");
+        assert_int_equal(receive(client, &b, 1000), 1);
+        assert_text(&b, 0, "hello");
+        nacre_udp_close(client);
+        nacre_udp_close(alive);
+    }
+}
+
+static void where_no_datagram_can_go(void **state)
+{
+    (void)state;
+    for (size_t ops = 0; ops < NUM_OPS; ops++) {
+        box b;
+        nacre_udp *v4 = open_at("127.0.0.1:0"), *alive = open_at("127.0.0.1:0");
+        v4->ops = all_ops[ops];
+        nacre_address v6 = at("[::1]:5683"), named;
+        nacre_outgoing out[3] = { { .peer = v6, .bytes = NACRE_STR("x") },
+                                  { .peer = nacre_udp_local(alive), .bytes = NACRE_STR("y") },
+                                  { .peer = at("127.0.0.1:0"), .bytes = NACRE_STR("z") } };
+        nacre__udp_send(v4, out, 3);
+        assert_int_equal(receive(alive, &b, 1000), 1);
+        assert_text(&b, 0, "y");
+        assert_true(nacre__udp_next_unreachable(v4, &named));
+        assert_true(nacre_address_equal(&named, &out[2].peer));
+        assert_true(nacre__udp_next_unreachable(v4, &named));
+        assert_true(nacre_address_equal(&named, &v6));
+        assert_false(nacre__udp_next_unreachable(v4, &named));
+        nacre_udp_close(v4);
+        nacre_udp_close(alive);
+    }
+}
+
+/* EMSGSIZE is a loss, not an unreachable peer; the next datagram goes. */
+static void too_large_is_lost(void **state)
+{
+    (void)state;
+    uint8_t *large = calloc(1, 70000);
+    assert_non_null(large);
+    for (size_t ops = 0; ops < NUM_OPS; ops++) {
+        box b;
+        nacre_udp *client = open_at(NULL), *alive = open_at("127.0.0.1:0");
+        client->ops = all_ops[ops];
+        nacre_address named;
+        nacre_outgoing out[2] = { { .peer = nacre_udp_local(alive), .bytes = { large, 70000 } },
+                                  { .peer = nacre_udp_local(alive), .bytes = NACRE_STR("y") } };
+        nacre__udp_send(client, out, 2);
+        assert_int_equal(receive(alive, &b, 1000), 1);
+        assert_text(&b, 0, "y");
+        assert_false(nacre__udp_next_unreachable(client, &named));
+        nacre_udp_close(client);
+        nacre_udp_close(alive);
+    }
+    free(large);
+}
+
+static void a_broken_socket_is_told(void **state)
+{
+    box b;
+    nacre__udp_rooms rooms = { b.memory, STRIDE, NUM };
+    (void)state;
+    for (size_t ops = 0; ops < NUM_OPS; ops++) {
+        nacre_udp *udp = open_at("127.0.0.1:0");
+        udp->ops = all_ops[ops];
+        assert_int_equal(nacre__udp_receive(udp, b.in, &b.num, &rooms), NACRE_OK);
+        assert_int_equal(b.num, 0);
+        assert_int_equal(close(udp->fd), 0);
+        assert_int_equal(nacre__udp_receive(udp, b.in, &b.num, &rooms), NACRE_ERR_ADDRESS);
+        udp->fd = -1;
+        nacre_udp_close(udp);
+    }
+}
+
+static void a_taken_port_is_named(void **state)
+{
+    (void)state;
+    nacre_udp *first = open_at("127.0.0.1:0"), *second = NULL;
+    nacre_address local = nacre_udp_local(first);
+    nacre_detail why = { { 0 } };
+    char text[72];
+    nacre_address_text(&local, text);
+    assert_int_equal(nacre_udp_open(&second, &local, &why), NACRE_ERR_ADDRESS);
+    assert_null(second);
+    assert_non_null(strstr(why.text, text));
+    nacre_udp_close(first);
+    assert_int_equal(nacre_udp_open(&second, &local, &why), NACRE_OK);
+    nacre_udp_close(second);
+    nacre_udp_close(NULL);
+}
+
+/* ---- Sources ---------------------------------------------------------------------------------------------------------- */
+
+static nacre_address numbered(uint32_t n)
+{
+    nacre_address address = { .len = NACRE__ADDRESS_V4_LEN, .bytes = { 4 } };
+    memcpy(address.bytes + 3, &n, 4);
+    return address;
+}
+
+static void sources_are_kept_and_replaced(void **state)
+{
+    (void)state;
+    nacre__sources *s = calloc(1, sizeof *s);
+    assert_non_null(s);
+    struct in6_addr one = { { { 1 } } }, two = { { { 2 } } };
+    nacre_address peer = numbered(7);
+    assert_null(nacre__sources_find(s, &peer));
+    nacre__sources_note(s, &peer, &one);
+    assert_memory_equal(nacre__sources_find(s, &peer), &one, sizeof one);
+    nacre__sources_note(s, &peer, &two);
+    assert_memory_equal(nacre__sources_find(s, &peer), &two, sizeof two);
+    /* Many peers: some fall out, none is taken for another, and the latest is always there. */
+    size_t kept = 0;
+    for (uint32_t n = 100; n < 5000; n++) {
+        struct in6_addr local = { { { (uint8_t)n, (uint8_t)(n >> 8) } } };
+        nacre_address at_n = numbered(n);
+        nacre__sources_note(s, &at_n, &local);
+        assert_memory_equal(nacre__sources_find(s, &at_n), &local, sizeof local);
+    }
+    for (uint32_t n = 100; n < 5000; n++) {
+        struct in6_addr local = { { { (uint8_t)n, (uint8_t)(n >> 8) } } };
+        nacre_address at_n = numbered(n);
+        const struct in6_addr *found = nacre__sources_find(s, &at_n);
+        if (found == NULL) continue;
+        kept++;
+        assert_memory_equal(found, &local, sizeof local);
+    }
+    assert_true(kept > NACRE__SOURCE_SETS * NACRE__SOURCE_WAYS / 2);
+    free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(there_and_back),
+        cmocka_unit_test(answers_come_from_the_address_that_was_asked),
+        cmocka_unit_test(longer_datagrams_are_dropped),
+        cmocka_unit_test(bursts_keep_their_order),
+        cmocka_unit_test(empty_datagrams_are_datagrams),
+        cmocka_unit_test(icmp_names_the_dead_peer),
+        cmocka_unit_test(errors_do_not_hide_datagrams),
+        cmocka_unit_test(where_no_datagram_can_go),
+        cmocka_unit_test(too_large_is_lost),
+        cmocka_unit_test(a_broken_socket_is_told),
+        cmocka_unit_test(a_taken_port_is_named),
+        cmocka_unit_test(sources_are_kept_and_replaced),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
