@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# nacre's front door for people. What is built, and how, is in CMakeLists.txt.
+BUILD ?= build
+BUILD_TYPE ?= Release
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.DEFAULT_GOAL := all
+.PHONY: all demo test interop format lint install clean help setup configured
+
+all: setup configured
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build $(BUILD) --parallel $(JOBS)
+
+setup:
+	@scripts/setup.sh test
+
+configured: | setup
+	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) --log-level=WARNING
+
+demo: all
+	@scripts/demo.sh $(BUILD)
+
+test: all
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS)
+
+interop: all
+	@scripts/setup.sh interop
+	@tests/interop/run.sh $(BUILD)
+
+format:
+	@scripts/lint.sh format --fix
+
+lint: configured
+	@scripts/lint.sh format
+	@scripts/lint.sh tidy $(BUILD)
+
+install: all
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	@rm -rf $(BUILD)
+
+help:
+	@echo "make          build everything into $(BUILD)/: $(BUILD)/nacre, the libraries, the tests"
+	@echo "make demo     a protected exchange over loopback, and what an eavesdropper and a replayer get"
+	@echo "make test     build and run every test"
+	@echo "make interop  nacre against aiocoap, both ways (needs Python and PyPI)"
+	@echo "make format   clang-format over all C files;  make lint: check the format, and clang-tidy"
+	@echo "make install  into PREFIX (now $(PREFIX); DESTDIR is honoured)"
+	@echo "make clean    remove $(BUILD)/"
+	@echo "Missing packages are named and then installed (Debian); NACRE_NO_INSTALL=1 only names them."
+	@echo "Variables: BUILD=dir BUILD_TYPE=Debug JOBS=n PREFIX=dir"

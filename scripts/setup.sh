@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# What nacre needs on this machine: finds what is missing, names it, and on Debian and its children installs it.
+#
+#     scripts/setup.sh [build|test|interop|ci]
+#
+# NACRE_NO_INSTALL=1 only lists what is missing. Exit: 0 all is there, 1 installing failed, 2 something is missing and is
+# not installed from here.
+set -euo pipefail
+purpose=${1:-build}
+
+# Each need: whether it is met, its Debian package, and its name for other systems. It counts what is usable, not
+# where it came from: a compiler or a Python of your own is as good as a package.
+has() {
+    command -v "$1" >/dev/null
+}
+library() {
+    pkg-config --exists "$1" 2>/dev/null
+}
+c_compiler() {
+    has make && echo '#include <stdio.h>' | ${CC:-cc} -x c -fsyntax-only - 2>/dev/null
+}
+python_venv_and_pip() {
+    python3 -c 'import venv, ensurepip, importlib.util as u, sys; sys.exit(u.find_spec("pip") is None)' 2>/dev/null
+}
+clang_runtime() {
+    local found
+    found=$(clang -print-file-name="libclang_rt.asan-$(uname -m).a" 2>/dev/null) && [ -e "$found" ]
+}
+# The sanitizer runtime is packaged per compiler version: that of the clang that is, or will be, installed.
+clang_runtime_package() {
+    local version=''
+    if has clang; then
+        version=$(clang -dumpversion | cut -d. -f1)
+    elif has apt-cache; then
+        version=$(apt-cache depends clang 2>/dev/null | sed -n 's/^ *Depends: clang-\([0-9]*\)$/\1/p')
+    fi
+    echo "libclang-rt-${version:-14}-dev"
+}
+
+packages=() names=()
+need() {
+    local package name=$2
+    read -ra package <<<"$1"
+    shift 2
+    "$@" || { packages+=("${package[@]}") && names+=("$name"); }
+}
+look() {
+    packages=() names=()
+    need build-essential 'a C compiler with its headers, and make' c_compiler
+    need cmake 'CMake 3.20 or newer' has cmake
+    need pkg-config 'pkg-config (or pkgconf)' has pkg-config
+    need libssl-dev 'OpenSSL 3.0 or newer, with headers' library 'libcrypto >= 3.0'
+    need libyajl-dev 'yajl 2.1 or newer, with headers' library 'yajl >= 2.1'
+    [ "$purpose" = build ] && return
+    need libcmocka-dev 'cmocka 1.1 or newer, with headers' library 'cmocka >= 1.1'
+    [ "$purpose" = test ] && return
+    need 'python3-venv python3-pip' 'Python 3 with its venv module and pip' python_venv_and_pip
+    [ "$purpose" = interop ] && return
+    need gcc 'gcc' has gcc
+    need clang 'clang' has clang
+    need clang-format 'clang-format' has clang-format
+    need clang-tidy 'clang-tidy' has clang-tidy
+    need "$(clang_runtime_package)" "clang's sanitizer runtime" clang_runtime
+}
+
+case $purpose in
+build | test | interop | ci) ;;
+*)
+    echo "usage: scripts/setup.sh [build|test|interop|ci]" >&2
+    exit 2
+    ;;
+esac
+
+look
+[ ${#packages[@]} -eq 0 ] && exit 0
+
+if ! has apt-get; then
+    echo "setup: missing for '$purpose'; install with this system's package manager:" >&2
+    printf '  %s\n' "${names[@]}" >&2
+    exit 2
+fi
+echo "setup: missing for '$purpose': ${packages[*]}"
+[ "${NACRE_NO_INSTALL:-0}" = 1 ] && exit 2
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! has sudo; then
+        echo "setup: not root and no sudo: have root run 'apt-get install ${packages[*]}'" >&2
+        exit 2
+    fi
+    as_root=(sudo)
+fi
+apt() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"
+}
+echo "setup: installing with apt-get"
+# Looked at once more after the update: which packages there are may have become known only now.
+if ! { apt update && look && apt install -y --no-install-recommends "${packages[@]}" >/dev/null; }; then
+    echo "setup: apt-get could not install ${packages[*]}: see above" >&2
+    exit 1
+fi
+look
+if [ ${#packages[@]} -ne 0 ]; then
+    echo "setup: still missing after apt-get:" >&2
+    printf '  %s\n' "${names[@]}" >&2
+    exit 1
+fi
