@@ -103,8 +103,8 @@ typedef struct nacre_context_params {
     uint64_t next_seq;                   /* the first sender sequence number to use, 0 for new keys */
     bool persistent;                     /* a store confirms numbers before they are used (RFC 8613 B.1.1) */
     uint16_t first_chunk; /* persistent: how many numbers to ask for first; 0 means 10; doubles up to 10000 */
-    nacre_bytes echo;     /* 8 random bytes: on a server, lets an uninitialised window recover (B.1.2);
-                                    absent: it stays uninitialised */
+    nacre_bytes echo;     /* 8 random bytes: on a server, lets an uninitialised window recover, once (B.1.2);
+                                    absent: it stays uninitialised, and every request is REPLAY */
 } nacre_context_params;
 
 /* nacre_context_key_room tells the room that a context's two prepared keys take with this provider.
@@ -117,7 +117,7 @@ NACRE_MUST_USE nacre_err nacre_context_key_room(const nacre_crypto *crypto, int 
  * NACRE_OK                `ctx` is ready; end it with nacre_context_wipe
  * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider
  * NACRE_ERR_BAD_ARGUMENT  an ID too long for the nonce, IDs equal, ID Context above 255 bytes, window 0 … 1024 missed,
- *                         next_seq above NACRE_SEQ_MAX + 1, echo not 8 bytes, key room missing or misaligned
+ *                         next_seq above NACRE_SEQ_MAX + 1, first_chunk above 10000, echo not 8 bytes, key room missing or misaligned
  * NACRE_ERR_NO_ROOM       `keys` too small
  * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY  from the provider
  * On failure `ctx` is all zero and nothing is left to release. */
@@ -198,7 +198,7 @@ NACRE_MUST_USE nacre_err nacre_table_add(nacre_table *table, nacre_context *ctx)
 void nacre_table_remove(nacre_table *table, const nacre_context *ctx);
 
 /* nacre_table_find yields the contexts whose Recipient ID is `kid` and that `kid_context` allows: present, it must be
- * the ID Context; absent, any will do (RFC 8613 5.1: a kid context may be left out). Start with *cursor = 0, call until
+ * the ID Context; absent, any will do (RFC 8613 5.1: a kid context may be left out). An absent kid finds nothing. Start with *cursor = 0, call until
  * NULL. */
 nacre_context *nacre_table_find(const nacre_table *table, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor);
 

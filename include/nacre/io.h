@@ -30,7 +30,10 @@ NACRE_MUST_USE nacre_err nacre_address_resolve(nacre_address *address, const cha
 void nacre_address_text(const nacre_address *address, char text[72]);
 
 typedef struct nacre_udp nacre_udp;
-/* nacre_udp_open binds to `local` (length 0: any port, dual stack). NACRE_ERR_ADDRESS names address and reason. */
+/* nacre_udp_open binds to `local` (length 0 or NULL: any port, dual stack; "[::]" is dual stack too). Bound to a wildcard,
+ * answers leave from the address that was asked, and what came by multicast is dropped (Linux; elsewhere the system
+ * chooses). Sending never fails: what cannot go is lost, or reported to the endpoint as unreachable.
+ * NACRE_ERR_ADDRESS names address and reason; NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_detail *why);
 void nacre_udp_close(nacre_udp *udp);
 int nacre_udp_fd(const nacre_udp *udp); /* for poll */
@@ -85,10 +88,13 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
                                            nacre_detail *why);
 
 /* nacre_client_request sends one request and waits for its answer. `options` (may be NULL) are added to those that the URI
- * gives; `payload` may be absent; up to 1024 bytes.
+ * gives; `payload` may be absent; up to 1024 bytes. Context directories are opened, and locked, when a request first needs
+ * them. Looking up a name is the system's business, and its time is not part of timeout_ms.
  * NACRE_OK: `reply` is the peer's answer, whatever its code. NACRE_ERR_NO_CREDENTIALS: a credentials file was given and has
  * nothing for this URI; nothing was sent. NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _UNAUTHENTICATED (`reply` is then what
- * came, and nobody vouches for it), _BAD_URI, _ADDRESS, _TOO_LONG, _CONTEXT_UNAVAILABLE, _FILE, … with `why`. */
+ * came, and nobody vouches for it), _NOT_PROTECTED (what came without protection cannot even be an error),
+ * _PROTECTION_INVALID (no answer that verifies), _BAD_URI, _ADDRESS, _TOO_LONG, _CONTEXT_UNAVAILABLE, _FILE, … with `why`.
+ * `reply` is untouched but where this says otherwise. */
 NACRE_MUST_USE nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
                                               const nacre_options *options, nacre_bytes payload, nacre_detail *why);
 

@@ -108,10 +108,12 @@ NACRE_MUST_USE nacre_err nacre_directory_read(nacre_directory_info *info, const 
 
 /* nacre_directory_generate makes a fresh pair of directories (mode 0700, files 0600) for the two sides of a new context:
  * random secret (16 bytes for 128-bit keys, 32 for longer ones) and 8-byte salt, Sender ID 00 for the client and 01 for
- * the server, crossed. Both are complete and durable, or neither is there.
+ * the server, crossed. When it returns, both are complete and durable, or neither is there. (A power loss before that may
+ * leave one of them, or parts of both: remove what is there.)
  * NACRE_OK
- * NACRE_ERR_FILE        one exists already, or cannot be made; nothing is left behind
- * NACRE_ERR_BAD_ARGUMENT an algorithm that is not in the table, an ID Context above 255 bytes, one path given twice */
+ * NACRE_ERR_FILE         one exists already, or cannot be made; nothing is left behind
+ * NACRE_ERR_BAD_ARGUMENT an algorithm that is not in the table, an ID Context above 255 bytes, one path given twice
+ * NACRE_ERR_CRYPTO       the system gives no random bytes; NACRE_ERR_NO_MEMORY */
 typedef struct nacre_generate_options {
     const nacre_aead *aead; /* NULL: AES-CCM-16-64-128 */
     nacre_bytes id_context; /* absent: none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* context: one security context, from its parameters to its wiping (RFC 8613 3.1, 3.2). */
 #include "context/derive.h"
+#include "context/sequence.h"
 #include <string.h>
 
 enum { FIRST_CHUNK = 10 };
@@ -39,7 +40,7 @@ static nacre_err check(const nacre_context_params *p, const nacre_aead *aead)
     if (p->sender_id.len > max_id || p->recipient_id.len > max_id) return NACRE_ERR_BAD_ARGUMENT;
     if (nacre_bytes_equal(p->sender_id, p->recipient_id)) return NACRE_ERR_BAD_ARGUMENT; /* RFC 8613 3.3 */
     if (p->id_context.len > NACRE_MAX_ID_CONTEXT) return NACRE_ERR_BAD_ARGUMENT;
-    if (p->next_seq > NACRE_SEQ_MAX + 1) return NACRE_ERR_BAD_ARGUMENT;
+    if (p->next_seq > NACRE_SEQ_MAX + 1 || p->first_chunk > NACRE__CHUNK_MAX) return NACRE_ERR_BAD_ARGUMENT;
     if (!nacre_is_absent(p->echo) && p->echo.len != NACRE_ECHO_LEN) return NACRE_ERR_BAD_ARGUMENT;
     return NACRE_OK;
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* sequence: numbers are used only below a ceiling that the store has confirmed as durable (RFC 8613 B.1.1). The ceiling is
- * asked for in chunks that double up to CHUNK_MAX, and early: with an eighth of a chunk still in hand. */
+ * asked for in chunks that double up to NACRE__CHUNK_MAX, and early: with an eighth of a chunk still in hand. */
 #include "context/sequence.h"
-
-enum { CHUNK_MAX = 10000 };
 
 nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t *seq)
 {
@@ -30,7 +28,7 @@ void nacre_context_confirm_reserved(nacre_context *ctx, uint64_t ceiling)
 {
     if (ceiling <= ctx->confirmed) return;
     ctx->confirmed = ceiling > NACRE_SEQ_MAX + 1 ? NACRE_SEQ_MAX + 1 : ceiling;
-    ctx->chunk = ctx->chunk >= CHUNK_MAX / 2 ? CHUNK_MAX : (uint16_t)(ctx->chunk * 2);
+    ctx->chunk = ctx->chunk >= NACRE__CHUNK_MAX / 2 ? NACRE__CHUNK_MAX : (uint16_t)(ctx->chunk * 2);
 }
 
 void nacre_context_confirm_window_lost(nacre_context *ctx)

@@ -5,6 +5,8 @@
 
 #include <nacre/context.h>
 
+enum { NACRE__CHUNK_MAX = 10000 };
+
 /* Whether a number may be used now, and which; nacre__sequence_take then uses it.
  * NACRE_OK, NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_NOT_YET; `seq` is set on NACRE_OK only */
 nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t *seq);

@@ -62,6 +62,7 @@ static bool fits(const nacre_context *ctx, nacre_bytes kid, nacre_bytes kid_cont
 nacre_context *nacre_table_find(const nacre_table *t, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
 {
     size_t mask = t->num_slots - 1, home = home_of(t, kid);
+    if (nacre_is_absent(kid)) return NULL; /* an absent kid is not the empty one */
     for (size_t i = *cursor; i < t->num_slots; i++) {
         nacre_context *ctx = t->slots[(home + i) & mask];
         if (ctx == NULL) break;

@@ -11,15 +11,18 @@
 #include "oscore/nonce.h"
 #include "oscore/request_id.h"
 #include "oscore/split.h"
+#include "oscore/unprotect.h"
 
 /* RFC 8613 8.2 step 2, 8.4 step 3: what a message names must be this context's. */
-static bool names_context(const nacre_context *ctx, const nacre_oscore_option *o)
+static bool names_context(const nacre_context *ctx, const nacre_oscore_option *o, const nacre__unprotect_how *how)
 {
     nacre_bytes id_context = nacre_context_id_context(ctx);
     if (!nacre_is_absent(o->kid) && !nacre_bytes_equal(o->kid, nacre_context_recipient_id(ctx))) return false;
-    if (nacre_is_absent(o->kid_context)) return true;
+    if (nacre_is_absent(o->kid_context) || how->any_kid_context) return true;
     return !nacre_is_absent(id_context) && nacre_bytes_equal(o->kid_context, id_context);
 }
+
+static const nacre__unprotect_how ordinary;
 
 /* One message on its way. */
 typedef struct unprotection {
@@ -103,6 +106,8 @@ static nacre_err accept(nacre_context *ctx, uint64_t seq, nacre_bytes options, b
     if (echo.len != NACRE_ECHO_LEN || !nacre_equal_ct(echo.ptr, ctx->echo, NACRE_ECHO_LEN))
         return NACRE_ERR_REPLAY_ECHO;
     nacre_replay_set_fresh(&ctx->replay, seq); /* RFC 8613 B.1.2: its Partial IV is the lower edge from now on */
+    nacre_wipe(ctx->echo, sizeof ctx->echo); /* good for one recovery: a copy of this request never recovers anything */
+    ctx->has_echo = false;
     *by_echo = true;
     return NACRE_OK;
 }
@@ -116,13 +121,13 @@ static nacre_err look(const nacre_context *ctx, uint64_t seq)
 }
 
 static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_room room,
-                               const nacre_message *outer)
+                               const nacre_message *outer, const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
     nacre_err err = nacre_verify_start(&option, outer);
     if (err != NACRE_OK) return err;
     if (nacre_is_absent(option.partial_iv) || nacre_is_absent(option.kid)) return NACRE_ERR_DECODE; /* RFC 8613 5 */
-    if (!names_context(ctx, &option)) return NACRE_ERR_NO_CONTEXT;
+    if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
     u->seq = nacre__partial_iv_number(option.partial_iv);
     u->has_piv = true;
     err = look(ctx, u->seq);
@@ -150,31 +155,40 @@ static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_
     return NACRE_OK;
 }
 
-nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                  nacre_message *plain, nacre_room room, const nacre_message *outer)
+nacre_err nacre__unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
+                                   nacre_message *plain, nacre_room room, const nacre_message *outer,
+                                   const nacre__unprotect_how *how)
 {
     unprotection u;
-    nacre_err err = begin_request(&u, ctx, crypto, room, outer);
+    nacre_err err = begin_request(&u, ctx, crypto, room, outer, how);
     if (err != NACRE_OK) return err;
     nacre_open(crypto, &u.job);
     return end_request(&u, ctx, id, plain, room, outer);
 }
 
+nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
+                                  nacre_message *plain, nacre_room room, const nacre_message *outer)
+{
+    return nacre__unprotect_request(ctx, crypto, id, plain, room, outer, &ordinary);
+}
+
 /* ---- Responses ---- */
 
 static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto,
-                                const nacre_request_id *id, nacre_room room, const nacre_message *outer)
+                                const nacre_request_id *id, nacre_room room, const nacre_message *outer,
+                                const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
     nacre_err err = nacre_verify_start(&option, outer);
     if (err != NACRE_OK) return err;
-    if (!names_context(ctx, &option)) return NACRE_ERR_NO_CONTEXT;
+    if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
     u->has_piv = !nacre_is_absent(option.partial_iv);
     u->seq = u->has_piv ? nacre__partial_iv_number(option.partial_iv) : 0;
     /* RFC 8613 8.4 step 5: the request's nonce, or the server's Partial IV with the server's ID. */
+    const uint8_t *request_iv = how->request_common_iv != NULL ? how->request_common_iv : ctx->common_iv;
     if (u->has_piv)
         nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, nacre_context_recipient_id(ctx), option.partial_iv);
-    else nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, nacre__request_kid(id), nacre__request_piv(id));
+    else nacre__nonce(u->nonce, ctx->aead, request_iv, nacre__request_kid(id), nacre__request_piv(id));
     return prepare(u, ctx, crypto, room, outer, id);
 }
 
@@ -196,23 +210,31 @@ static nacre_err end_response(const unprotection *u, nacre_context *ctx, nacre_m
     return NACRE_OK;
 }
 
+nacre_err nacre__unprotect_response(nacre_context *ctx, const nacre_crypto *crypto, const nacre_request_id *id,
+                                    nacre_message *plain, nacre_response_info *info, nacre_room room,
+                                    const nacre_message *outer, const nacre__unprotect_how *how)
+{
+    unprotection u;
+    nacre_err err = begin_response(&u, ctx, crypto, id, room, outer, how);
+    if (err != NACRE_OK) return err;
+    nacre_open(crypto, &u.job);
+    return end_response(&u, ctx, plain, info, room, outer);
+}
+
 nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypto, const nacre_request_id *id,
                                    nacre_message *plain, nacre_response_info *info, nacre_room room,
                                    const nacre_message *outer)
 {
-    unprotection u;
-    nacre_err err = begin_response(&u, ctx, crypto, id, room, outer);
-    if (err != NACRE_OK) return err;
-    nacre_open(crypto, &u.job);
-    return end_response(&u, ctx, plain, info, room, outer);
+    return nacre__unprotect_response(ctx, crypto, id, plain, info, room, outer, &ordinary);
 }
 
 /* ---- Bursts ---- */
 
 static nacre_err begin_item(unprotection *u, const nacre_crypto *crypto, const nacre_unprotect_item *item)
 {
-    if (item->is_response) return begin_response(u, item->context, crypto, item->id, item->room, item->outer);
-    return begin_request(u, item->context, crypto, item->room, item->outer);
+    if (item->is_response)
+        return begin_response(u, item->context, crypto, item->id, item->room, item->outer, &ordinary);
+    return begin_request(u, item->context, crypto, item->room, item->outer, &ordinary);
 }
 
 static nacre_err end_item(unprotection *u, nacre_unprotect_item *item)

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* rederive: fresh contexts from an old master secret, agreed with two exchanges (RFC 8613 Appendix B.2). For a device that
+ * lost its sequence numbers or replay window and has good randomness; both sides need it.
+ *
+ *     client                                       server
+ *       |  request #1, context 1 = derive(R1)         |     kid context: R1
+ *       |-------------------------------------------->|
+ *       |  4.01, context 2 = derive(R2 | R1)          |     kid context: R2
+ *       |<--------------------------------------------|
+ *       |  request #2, context 3 = derive(R2 | R3)    |     kid context: R2 | R3
+ *       |-------------------------------------------->|     R2 is consumed here
+ *       |  answer, context 3                          |
+ *       |<--------------------------------------------|
+ *
+ * Contexts 1 and 2 live only as long as this takes. Context 3 is volatile: after a boot it is made anew. In the kid context
+ * field the IDs travel wrapped as a CBOR byte string; in the derivation they are raw. Nothing here keeps keys or allocates:
+ * contexts and their key room are the caller's, R1, R2 and R3 too: 8 bytes each from a good random source, new for each
+ * call. `material` gives algorithm, secret, salt and IDs; its id_context counts only where an ordinary request serves as
+ * #1, its sequence numbers and window memory never.
+ */
+#ifndef NACRE_REDERIVE_H
+#define NACRE_REDERIVE_H
+
+#include <nacre/base.h>
+#include <nacre/context.h>
+#include <nacre/oscore.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { NACRE_REDERIVE_NONCE = 8, NACRE_REDERIVE_ID = 2 * NACRE_REDERIVE_NONCE };
+
+/* A context with the memory that it needs for an ID Context of its own. `key_room` is as nacre_context_key_room says. All
+ * zero but for the key room before its first use; wipe `context` when it ends. */
+typedef struct nacre_rederived {
+    nacre_context context;
+    uint8_t id_context[NACRE_REDERIVE_ID];
+    nacre_room key_room;
+} nacre_rederived;
+
+/* ---- Client ---- */
+typedef struct nacre_rederive_client {
+    const nacre_context_params *material; /* private; borrowed until the end */
+    uint8_t id_1[NACRE_REDERIVE_NONCE];   /* R1, or the ID Context of an ordinary request #1 */
+    uint8_t id_1_len;
+    uint8_t common_iv[NACRE_MAX_NONCE];   /* of context 1 */
+    uint8_t field[1 + NACRE_REDERIVE_ID]; /* the kid context field to send */
+    uint8_t field_len;
+    bool waiting; /* for response #1 */
+} nacre_rederive_client;
+
+/* nacre_rederive_begin makes context 1 in `own`: protect the request with it, with the options of nacre_rederive_options.
+ * NACRE_OK, or as nacre_context_init. */
+NACRE_MUST_USE nacre_err nacre_rederive_begin(nacre_rederive_client *client, nacre_rederived *own,
+                                              const nacre_crypto *crypto, const nacre_context_params *material,
+                                              const uint8_t r1[NACRE_REDERIVE_NONCE]);
+
+/* nacre_rederive_follow is for a request of an ordinary context, `first`, that was answered by a response with a kid context
+ * (nacre_rederive_recognise says REQUEST_1): the server has lost its state and started the procedure.
+ * NACRE_OK                 go on with nacre_rederive_answer; `own` may be empty there
+ * NACRE_ERR_BAD_ARGUMENT   first's ID Context is longer than 8 bytes, which this procedure does not take */
+NACRE_MUST_USE nacre_err nacre_rederive_follow(nacre_rederive_client *client, const nacre_context_params *material,
+                                               const nacre_context *first);
+
+/* The options to give to nacre_protect_request for the next request: kid context R1, or R2 | R3. They point into `client`.
+ * Once an answer to request #2 has verified, they are no longer needed. */
+nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client);
+
+/* nacre_rederive_answer takes response #1: verifies it with context 2, which lives in `spare` for that long, and puts
+ * context 3 in the place of context 1. Then protect the request again, with nacre_rederive_options.
+ * NACRE_OK                     `own` is context 3
+ * NACRE_ERR_NOT_PROTECTED, NACRE_ERR_DECODE, NACRE_ERR_PROTECTION_INVALID, … as nacre_unprotect_response, and
+ * NACRE_ERR_NO_CONTEXT         it has no kid context of the right form
+ * NACRE_ERR_BAD_ARGUMENT       response #1 was taken already
+ * On failure nothing has changed but `spare`, which is wiped: drop the answer and wait on. `room` is as for
+ * nacre_unprotect_response; what it holds is wiped, for the answer is no more than a signal. */
+NACRE_MUST_USE nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *own,
+                                               nacre_rederived *spare, const nacre_crypto *crypto,
+                                               const nacre_request_id *request_1, nacre_room room,
+                                               const nacre_message *outer, const uint8_t r3[NACRE_REDERIVE_NONCE]);
+
+/* ---- Server ---- */
+
+/* R2 values handed out and not yet used, in places that the caller gives: the oldest gives way. */
+typedef struct nacre_rederive_offer {
+    const nacre_context_params *material; /* private; NULL: free */
+    uint8_t r2[NACRE_REDERIVE_NONCE];
+    uint32_t age;
+} nacre_rederive_offer;
+typedef struct nacre_rederive_server {
+    nacre_rederive_offer *offers; /* private */
+    size_t num_offers;
+    uint32_t clock;
+} nacre_rederive_server;
+void nacre_rederive_server_init(nacre_rederive_server *server, nacre_rederive_offer *offers, size_t num_offers);
+
+/* Whether a message's kid context has the form of R1 (8 bytes, wrapped) or R2 | R3 (16 bytes, wrapped). A server looks for
+ * an ordinary context first, and for input material with that kid then. */
+typedef enum nacre_rederive_step {
+    NACRE_REDERIVE_NONE = 0,
+    NACRE_REDERIVE_REQUEST_1,
+    NACRE_REDERIVE_REQUEST_2,
+} nacre_rederive_step;
+nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option);
+
+/* nacre_rederive_offer_r2 takes request #1, verifies it with context 1 and makes response #1 with context 2 and the fresh
+ * value `r2` (both contexts live in `spare` for that long). The request itself is not acted on. `header` gives the answer's
+ * type, MID and token. With `ordinary` an ordinary request serves as #1, made with the ID Context of `material`: the server
+ * has lost its state, and starts the procedure.
+ * NACRE_OK   send `out`
+ * errors     as nacre_unprotect_request and nacre_protect_response, with no offer made; NACRE_ERR_BAD_ARGUMENT for an id_1
+ *            */
+NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived *spare,
+                                                 const nacre_crypto *crypto, const nacre_context_params *material,
+                                                 bool ordinary, nacre_bytes *out, nacre_room room, nacre_room scratch,
+                                                 const nacre_message *outer, const nacre_message *header,
+                                                 const uint8_t r2[NACRE_REDERIVE_NONCE]);
+
+/* nacre_rederive_accept takes request #2: its R2 must be one that was offered for this material; context 3 is made in `own`
+ * and the request verified with it. Then the offer is consumed, and a copy of the request fails (RFC 8613 B.2).
+ * NACRE_OK             `own`, `id`, `plain` are set: deliver it, answer with own->context, and use that from now on. The
+ *                      contexts that came before it end now
+ * NACRE_ERR_NO_CONTEXT no such offer: 4.01
+ * others               as nacre_unprotect_request; `own` is wiped and the offer stands */
+NACRE_MUST_USE nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own,
+                                               const nacre_crypto *crypto, const nacre_context_params *material,
+                                               nacre_request_id *id, nacre_message *plain, nacre_room room,
+                                               const nacre_message *outer);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

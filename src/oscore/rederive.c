@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* rederive: the two exchanges of RFC 8613 B.2, client and server. See rederive.h for the drawing. */
+#include <nacre/rederive.h>
+#include "oscore/unprotect.h"
+#include <string.h>
+
+enum { N = NACRE_REDERIVE_NONCE, CBOR_BYTES = 0x40 };
+
+/* ---- What both sides do ---- */
+
+/* A volatile context whose numbers and window start empty. `with` is wiped first if it held one. */
+static nacre_err derive_with(nacre_rederived *with, const nacre_crypto *crypto, const nacre_context_params *material,
+                             nacre_bytes id_context)
+{
+    nacre_context_params p = *material;
+    nacre_context_wipe(&with->context);
+    p.id_context = id_context;
+    p.next_seq = 0;
+    p.persistent = false;
+    p.echo = NACRE_ABSENT;
+    p.window_words = NULL;
+    if (p.window > 64) p.window = 64; /* larger ones need memory that nobody gave */
+    return nacre_context_init(&with->context, crypto, &p, with->key_room);
+}
+
+/* One whose ID Context is a | b, raw (RFC 8613 B.2). */
+static nacre_err derive(nacre_rederived *with, const nacre_crypto *crypto, const nacre_context_params *material,
+                        nacre_bytes a, nacre_bytes b)
+{
+    nacre_context_wipe(&with->context);
+    memcpy(with->id_context, a.ptr, a.len);
+    if (b.len > 0) memcpy(with->id_context + a.len, b.ptr, b.len);
+    return derive_with(with, crypto, material, nacre_bytes_of(with->id_context, a.len + b.len));
+}
+
+/* The bytes inside the kid context field, which is a CBOR byte string of exactly `len` bytes; absent otherwise. */
+static nacre_bytes unwrap(nacre_bytes field, size_t len)
+{
+    if (field.len != len + 1 || field.ptr[0] != (CBOR_BYTES | len)) return NACRE_ABSENT;
+    return nacre_bytes_of(field.ptr + 1, len);
+}
+
+static const nacre__unprotect_how wrapped = { .any_kid_context = true };
+
+/* ---- Client ---- */
+
+static void set_field(nacre_rederive_client *client, const uint8_t *id, uint8_t len)
+{
+    client->field[0] = (uint8_t)(CBOR_BYTES | len);
+    memcpy(client->field + 1, id, len);
+    client->field_len = (uint8_t)(len + 1);
+}
+
+static void wait_for_answer(nacre_rederive_client *client, const nacre_context_params *material,
+                            const nacre_context *first)
+{
+    nacre_bytes id_1 = nacre_context_id_context(first);
+    client->material = material;
+    if (id_1.len > 0) memcpy(client->id_1, id_1.ptr, id_1.len);
+    client->id_1_len = (uint8_t)id_1.len;
+    memcpy(client->common_iv, first->common_iv, sizeof client->common_iv);
+    client->field_len = 0;
+    client->waiting = true;
+}
+
+nacre_err nacre_rederive_begin(nacre_rederive_client *client, nacre_rederived *own, const nacre_crypto *crypto,
+                               const nacre_context_params *material, const uint8_t r1[N])
+{
+    nacre_err err = derive(own, crypto, material, nacre_bytes_of(r1, N), NACRE_ABSENT);
+    if (err != NACRE_OK) return err;
+    wait_for_answer(client, material, &own->context);
+    set_field(client, r1, N);
+    return NACRE_OK;
+}
+
+nacre_err nacre_rederive_follow(nacre_rederive_client *client, const nacre_context_params *material,
+                                const nacre_context *first)
+{
+    if (nacre_context_id_context(first).len > N) return NACRE_ERR_BAD_ARGUMENT;
+    wait_for_answer(client, material, first);
+    return NACRE_OK;
+}
+
+nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client)
+{
+    nacre_protect_options options = { .kid_context_choice = NACRE_KID_CONTEXT_GIVEN,
+                                      .kid_context = { client->field, client->field_len } };
+    return options;
+}
+
+/* Puts the context in `from` into `to`, with its key room, and wipes what `to` held. */
+static void take_over(nacre_rederived *to, nacre_rederived *from)
+{
+    nacre_rederived held = *to;
+    *to = *from;
+    *from = held;
+    to->context.id_context.ptr = to->id_context;
+    nacre_context_wipe(&from->context);
+    nacre_wipe(&held, sizeof held);
+}
+
+nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *own, nacre_rederived *spare,
+                                const nacre_crypto *crypto, const nacre_request_id *request_1, nacre_room room,
+                                const nacre_message *outer, const uint8_t r3[N])
+{
+    nacre_oscore_option option;
+    if (!client->waiting) return NACRE_ERR_BAD_ARGUMENT;
+    nacre_err err = nacre_verify_start(&option, outer);
+    if (err != NACRE_OK) return err;
+    nacre_bytes r2 = unwrap(option.kid_context, N);
+    if (nacre_is_absent(r2)) return NACRE_ERR_NO_CONTEXT;
+
+    nacre_message plain;
+    nacre__unprotect_how how = { true, client->common_iv };
+    err = derive(spare, crypto, client->material, r2, nacre_bytes_of(client->id_1, client->id_1_len));
+    if (err == NACRE_OK)
+        err = nacre__unprotect_response(&spare->context, crypto, request_1, &plain, NULL, room, outer, &how);
+    if (err == NACRE_OK) {
+        nacre_wipe(room.ptr, room.cap);
+        err = derive(spare, crypto, client->material, r2, nacre_bytes_of(r3, N));
+    }
+    if (err != NACRE_OK) {
+        nacre_context_wipe(&spare->context);
+        return err;
+    }
+    take_over(own, spare);
+    set_field(client, own->id_context, NACRE_REDERIVE_ID);
+    client->waiting = false;
+    return NACRE_OK;
+}
+
+/* ---- Server ---- */
+
+void nacre_rederive_server_init(nacre_rederive_server *server, nacre_rederive_offer *offers, size_t num_offers)
+{
+    memset(offers, 0, num_offers * sizeof *offers);
+    server->offers = offers;
+    server->num_offers = num_offers;
+    server->clock = 0;
+}
+
+nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option)
+{
+    if (!nacre_is_absent(unwrap(option->kid_context, N))) return NACRE_REDERIVE_REQUEST_1;
+    if (!nacre_is_absent(unwrap(option->kid_context, NACRE_REDERIVE_ID))) return NACRE_REDERIVE_REQUEST_2;
+    return NACRE_REDERIVE_NONE;
+}
+
+/* A free place, or the oldest: a flood of requests #1, which only holders of the secret and replays of theirs can make,
+ * costs others a second try and no memory. */
+static nacre_rederive_offer *place(nacre_rederive_server *server)
+{
+    nacre_rederive_offer *oldest = &server->offers[0];
+    for (size_t i = 0; i < server->num_offers; i++) {
+        nacre_rederive_offer *o = &server->offers[i];
+        if (o->material == NULL) return o;
+        if (server->clock - o->age > server->clock - oldest->age) oldest = o;
+    }
+    return oldest;
+}
+
+static nacre_err answer_1(nacre_rederived *spare, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
+                          nacre_room room, const nacre_message *header, const uint8_t *r2)
+{
+    uint8_t field[1 + N];
+    field[0] = CBOR_BYTES | N;
+    memcpy(field + 1, r2, N);
+    nacre_message plain = {
+        .type = header->type, .code = NACRE_UNAUTHORIZED, .mid = header->mid, .token = header->token
+    };
+    /* With a Partial IV of its own: the nonce of request #1 belongs to another context. */
+    nacre_protect_options how = { .kid_context_choice = NACRE_KID_CONTEXT_GIVEN,
+                                  .kid_context = NACRE_ARRAY(field),
+                                  .nonce = NACRE_NONCE_NEW };
+    return nacre_protect_response(&spare->context, crypto, id, out, room, &plain, &how);
+}
+
+nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived *spare, const nacre_crypto *crypto,
+                                  const nacre_context_params *material, bool ordinary, nacre_bytes *out,
+                                  nacre_room room, nacre_room scratch, const nacre_message *outer,
+                                  const nacre_message *header, const uint8_t r2[N])
+{
+    nacre_oscore_option option;
+    nacre_message plain;
+    nacre_request_id id;
+    nacre_err err = nacre_verify_start(&option, outer);
+    if (err != NACRE_OK) return err;
+    nacre_bytes id_1 = ordinary ? material->id_context : unwrap(option.kid_context, N);
+    if (id_1.len > N) return NACRE_ERR_BAD_ARGUMENT;
+    if (nacre_is_absent(id_1) && !ordinary) return NACRE_ERR_NO_CONTEXT;
+
+    err = derive_with(spare, crypto, material, id_1);
+    if (err == NACRE_OK) err = nacre__unprotect_request(&spare->context, crypto, &id, &plain, scratch, outer, &wrapped);
+    if (err == NACRE_OK) {
+        nacre_wipe(scratch.ptr, scratch.cap);
+        err = derive(spare, crypto, material, nacre_bytes_of(r2, N), id_1);
+    }
+    if (err == NACRE_OK) err = answer_1(spare, crypto, &id, out, room, header, r2);
+    nacre_context_wipe(&spare->context);
+    if (err != NACRE_OK) return err;
+
+    nacre_rederive_offer *offer = place(server);
+    offer->material = material;
+    memcpy(offer->r2, r2, N);
+    offer->age = server->clock++;
+    return NACRE_OK;
+}
+
+static nacre_rederive_offer *offered(const nacre_rederive_server *server, const nacre_context_params *material,
+                                     const uint8_t *r2)
+{
+    for (size_t i = 0; i < server->num_offers; i++)
+        if (server->offers[i].material == material && nacre_equal_ct(server->offers[i].r2, r2, N))
+            return &server->offers[i];
+    return NULL;
+}
+
+nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own, const nacre_crypto *crypto,
+                                const nacre_context_params *material, nacre_request_id *id, nacre_message *plain,
+                                nacre_room room, const nacre_message *outer)
+{
+    nacre_oscore_option option;
+    nacre_err err = nacre_verify_start(&option, outer);
+    if (err != NACRE_OK) return err;
+    nacre_bytes r2_r3 = unwrap(option.kid_context, NACRE_REDERIVE_ID);
+    nacre_rederive_offer *offer = nacre_is_absent(r2_r3) ? NULL : offered(server, material, r2_r3.ptr);
+    if (offer == NULL) return NACRE_ERR_NO_CONTEXT;
+
+    err = derive(own, crypto, material, r2_r3, NACRE_ABSENT);
+    if (err == NACRE_OK) err = nacre__unprotect_request(&own->context, crypto, id, plain, room, outer, &wrapped);
+    if (err != NACRE_OK) {
+        nacre_context_wipe(&own->context);
+        return err;
+    }
+    nacre_wipe(offer, sizeof *offer); /* a copy of this request must find nothing */
+    return NACRE_OK;
+}

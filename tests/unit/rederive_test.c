@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* rederive: both roles of RFC 8613 B.2, against computed bytes, and with each of the four messages lost, doubled and late.
+ * REGRESSIONS B24: duplicates, and two clients at once. */
+#include "blocks.h"
+#include "support.h"
+
+enum { N = NACRE_REDERIVE_NONCE };
+
+static const uint8_t ones[N] = { 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11 };
+static const uint8_t twos[N] = { 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22, 0x22 };
+static const uint8_t threes[N] = { 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33 };
+static const uint8_t fours[N] = { 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44 };
+
+static void wipe_rederived(void *what)
+{
+    nacre_context_wipe(&((nacre_rederived *)what)->context);
+}
+
+static nacre_rederived *a_place(void)
+{
+    size_t size, align;
+    assert_ok(nacre_context_key_room(test_crypto(), 0, &size, &align));
+    nacre_rederived *place = test_alloc(sizeof *place);
+    memset(place, 0, sizeof *place);
+    place->key_room = (nacre_room){ test_alloc(size), size };
+    return place;
+}
+
+/* One side each, as an endpoint would hold it. */
+typedef struct party {
+    nacre_context_params material;
+    nacre_rederived *own, *spare;
+    nacre_rederive_client client;
+    nacre_request_id id;
+} party;
+
+static party a_party(test_end end)
+{
+    party p = { .material = test_params(1, end), .own = a_place(), .spare = a_place() };
+    test_keep(p.own, wipe_rederived); /* behind both places: a context moves between their key rooms */
+    test_keep(p.spare, wipe_rederived);
+    return p;
+}
+
+static nacre_bytes request(party *c, const char *header)
+{
+    nacre_message plain = test_message(header); /* GET coap://…/oscore/hello/1, with MID and token */
+    nacre_protect_options how = nacre_rederive_options(&c->client);
+    nacre_room room = test_room(128);
+    nacre_bytes out = NACRE_ABSENT;
+    assert_ok(nacre_protect_request(&c->own->context, test_crypto(), &c->id, &out, room, &plain, &how));
+    return out;
+}
+
+static nacre_bytes first_request(party *c)
+{
+    assert_ok(nacre_rederive_begin(&c->client, c->own, test_crypto(), &c->material, ones));
+    return request(c, "410100017b b66f73636f7265 0568656c6c6f 0131");
+}
+
+static nacre_bytes second_request(party *c)
+{
+    return request(c, "410100027c b66f73636f7265 0568656c6c6f 0131");
+}
+
+static nacre_err offer(nacre_rederive_server *server, party *s, nacre_bytes datagram, const uint8_t *r2, bool ordinary,
+                       nacre_bytes *out)
+{
+    nacre_message outer = test_parse(datagram), header = outer;
+    header.type = NACRE_ACK;
+    return nacre_rederive_offer_r2(server, s->spare, test_crypto(), &s->material, ordinary, out, test_room(64),
+                                   test_room(64), &outer, &header, r2);
+}
+
+static nacre_err take_answer(party *c, nacre_bytes datagram, const uint8_t *r3)
+{
+    nacre_message outer = test_parse(datagram);
+    return nacre_rederive_answer(&c->client, c->own, c->spare, test_crypto(), &c->id, test_room(64), &outer, r3);
+}
+
+static nacre_err accept(nacre_rederive_server *server, party *s, nacre_bytes datagram)
+{
+    nacre_message outer = test_parse(datagram), plain;
+    return nacre_rederive_accept(server, s->own, test_crypto(), &s->material, &s->id, &plain, test_room(64), &outer);
+}
+
+static const char response_1[] = "614400017b9b1009482222222222222222ff91b40978ded9e641fb";
+static const char response_1_with_piv[] = "614400017b 9c110009482222222222222222 ff47deecbaf6a01e06c3";
+
+static void the_bytes_are_as_computed(void **unused)
+{
+    (void)unused;
+    nacre_rederive_offer offers[2];
+    nacre_rederive_server server;
+    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
+
+    nacre_bytes request_1 = first_request(&c);
+    assert_bytes(request_1,
+                 test_hex("410200017b9c190009481111111111111111ff37b169902ebcfb0a13a4f909e0b449a7bac0da0336d37892"));
+    nacre_bytes answer_1 = NACRE_ABSENT;
+    assert_ok(offer(&server, &s, request_1, twos, false, &answer_1));
+    assert_bytes(answer_1, test_hex(response_1_with_piv));
+    assert_ok(take_answer(&c, answer_1, threes));
+    nacre_bytes request_2 = second_request(&c);
+    assert_bytes(request_2, test_hex("410200027c9d071900115022222222222222223333333333333333"
+                                     "ff89d4d0c2f8a8579954a746307f322ae9d15eaac26f62e8f2"));
+    assert_ok(accept(&server, &s, request_2));
+    nacre_message answer = test_message("614500027c c0 ff48656c6c6f20576f726c6421");
+    nacre_bytes answer_2 = test_protect_response(&s.own->context, &s.id, &answer, NULL);
+    assert_bytes(answer_2, test_hex("614400027c90ff2280ecae46d72f67c59d44a719fd40893ed74296deddc5"));
+    test_unprotect_response(&c.own->context, &c.id, NULL, answer_2);
+}
+
+static void an_answer_without_partial_iv_has_the_requests_literal_nonce(void **unused)
+{
+    (void)unused;
+    party c = a_party(TEST_CLIENT);
+    first_request(&c);
+    assert_ok(take_answer(&c, test_hex(response_1), threes));
+}
+
+static void forged_and_foreign_answers_change_nothing(void **unused)
+{
+    (void)unused;
+    party c = a_party(TEST_CLIENT);
+    first_request(&c);
+    nacre_bytes good = test_hex(response_1_with_piv);
+    for (size_t bit = 5 * 8; bit < good.len * 8; bit++) { /* behind header and token, which nobody protects */
+        nacre_bytes bad = test_copy(good);
+        ((uint8_t *)(uintptr_t)bad.ptr)[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        nacre_message outer;
+        if (nacre_message_parse(&outer, bad) != NACRE_OK) continue;
+        const nacre_context *before = test_snapshot(&c.own->context);
+        nacre_rederive_client client = c.client;
+        assert_int_not_equal(take_answer(&c, bad, threes), NACRE_OK);
+        assert_true(test_same(before, &c.own->context));
+        assert_memory_equal(&client, &c.client, sizeof client);
+    }
+    nacre_bytes no_kid_context = test_hex("614400017b 920100 ff47deecbaf6a01e06c3");
+    assert_err(take_answer(&c, no_kid_context, threes), NACRE_ERR_NO_CONTEXT);
+    assert_ok(take_answer(&c, good, threes));
+    assert_err(take_answer(&c, good, fours), NACRE_ERR_BAD_ARGUMENT); /* doubled: taken once */
+}
+
+/* A second copy of request #1 gets an R2 of its own; either may be used, each once. */
+static void requests_doubled_late_and_lost(void **unused)
+{
+    (void)unused;
+    nacre_rederive_offer offers[4];
+    nacre_rederive_server server;
+    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
+    nacre_bytes request_1 = first_request(&c), lost = NACRE_ABSENT, late = NACRE_ABSENT;
+    assert_ok(offer(&server, &s, request_1, twos, false, &lost)); /* response #1 lost: the client sends again */
+    assert_ok(offer(&server, &s, request_1, fours, false, &late));
+    assert_ok(take_answer(&c, late, threes));
+    assert_err(take_answer(&c, lost, threes), NACRE_ERR_BAD_ARGUMENT); /* comes after all */
+    nacre_bytes request_2 = second_request(&c);
+    assert_ok(accept(&server, &s, request_2));
+    party other = a_party(TEST_SERVER);
+    other.material = s.material;
+    assert_err(accept(&server, &other, request_2), NACRE_ERR_NO_CONTEXT); /* doubled: R2 is consumed */
+    nacre_request_id id;
+    nacre_message plain, outer = test_parse(request_2);
+    outer.mid++;
+    nacre_err err = nacre_unprotect_request(&s.own->context, test_crypto(), &id, &plain, test_room(64), &outer);
+    assert_true(err == NACRE_ERR_REPLAY || err == NACRE_ERR_NO_CONTEXT); /* nor does the new context take it again */
+    assert_ok(
+        offer(&server, &s, request_1, threes, false, &late)); /* request #1 replayed: one more offer, nothing else */
+    assert_ok(nacre_replay_check(nacre_context_replay(&s.own->context), 1));
+}
+
+static void a_forged_second_request_leaves_the_offer(void **unused)
+{
+    (void)unused;
+    nacre_rederive_offer offers[1];
+    nacre_rederive_server server;
+    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
+    nacre_bytes answer = NACRE_ABSENT;
+    assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));
+    assert_ok(take_answer(&c, answer, threes));
+    nacre_bytes good = second_request(&c), bad = test_copy(good);
+    ((uint8_t *)(uintptr_t)bad.ptr)[bad.len - 1] ^= 1;
+    assert_err(accept(&server, &s, bad), NACRE_ERR_PROTECTION_INVALID);
+    bad = test_copy(good);
+    ((uint8_t *)(uintptr_t)bad.ptr)[12] ^= 1; /* in R2 */
+    assert_err(accept(&server, &s, bad), NACRE_ERR_NO_CONTEXT);
+    assert_ok(accept(&server, &s, good));
+}
+
+static void a_forged_first_request_makes_no_offer(void **unused)
+{
+    (void)unused;
+    nacre_rederive_offer offers[1];
+    nacre_rederive_server server;
+    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
+    nacre_bytes good = first_request(&c), bad = test_copy(good), answer = NACRE_ABSENT;
+    ((uint8_t *)(uintptr_t)bad.ptr)[bad.len - 1] ^= 1;
+    assert_err(offer(&server, &s, bad, twos, false, &answer), NACRE_ERR_PROTECTION_INVALID);
+    assert_true(nacre_is_absent(answer) && offers[0].material == NULL);
+    assert_ok(offer(&server, &s, good, twos, false, &answer));
+    assert_true(offers[0].material == &s.material);
+}
+
+static void two_clients_at_once_and_a_full_pool(void **unused)
+{
+    (void)unused;
+    nacre_rederive_offer offers[2];
+    nacre_rederive_server server;
+    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    party a = a_party(TEST_CLIENT), b = a_party(TEST_CLIENT), for_a = a_party(TEST_SERVER),
+          for_b = a_party(TEST_SERVER);
+    static const uint8_t other_secret[16] = { 9 };
+    b.material.master_secret.bytes = for_b.material.master_secret.bytes = NACRE_ARRAY(other_secret);
+    nacre_bytes to_a = NACRE_ABSENT, to_b = NACRE_ABSENT, more = NACRE_ABSENT, request_a = first_request(&a);
+    assert_ok(offer(&server, &for_a, request_a, twos, false, &to_a));
+    assert_ok(offer(&server, &for_b, first_request(&b), fours, false, &to_b));
+    assert_err(take_answer(&a, to_b, threes), NACRE_ERR_PROTECTION_INVALID); /* crossed on the way */
+    assert_ok(take_answer(&b, to_b, threes));
+    assert_ok(take_answer(&a, to_a, threes));
+    nacre_bytes second_a = second_request(&a);
+    assert_err(accept(&server, &for_b, second_a), NACRE_ERR_NO_CONTEXT); /* an offer is for its own material */
+    assert_ok(accept(&server, &for_b, second_request(&b)));
+    /* the pool holds a's offer; two more push it out, and a has to begin anew */
+    assert_ok(offer(&server, &for_a, request_a, ones, false, &more));
+    assert_ok(offer(&server, &for_a, request_a, threes, false, &more));
+    assert_err(accept(&server, &for_a, second_a), NACRE_ERR_NO_CONTEXT);
+}
+
+/* The server has lost its state: an ordinary request serves as #1, its ID Context as ID1. */
+static void started_by_the_server(void **unused)
+{
+    (void)unused;
+    for (int vector = 1; vector <= 3; vector += 2) { /* without and with an ID Context */
+        nacre_rederive_offer offers[1];
+        nacre_rederive_server server;
+        nacre_rederive_server_init(&server, offers, COUNT(offers));
+        party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
+        c.material = test_params(vector, TEST_CLIENT);
+        s.material = test_params(vector, TEST_SERVER);
+        nacre_context *ordinary = test_context_of(vector, TEST_CLIENT);
+        nacre_message plain = test_message("410100017b b66f73636f7265");
+        nacre_bytes request_1 = test_protect_request(ordinary, &c.id, &plain), answer = NACRE_ABSENT;
+        assert_err(offer(&server, &s, request_1, twos, false, &answer), NACRE_ERR_NO_CONTEXT);
+        assert_ok(offer(&server, &s, request_1, twos, true, &answer));
+        nacre_oscore_option option;
+        nacre_message outer = test_parse(answer);
+        assert_ok(nacre_verify_start(&option, &outer));
+        assert_int_equal(nacre_rederive_recognise(&option), NACRE_REDERIVE_REQUEST_1);
+        assert_ok(nacre_rederive_follow(&c.client, &c.material, ordinary));
+        assert_ok(take_answer(&c, answer, threes));
+        assert_ok(accept(&server, &s, second_request(&c)));
+    }
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    party c = a_party(TEST_CLIENT);
+    params.id_context = test_fill(1, N + 1);
+    assert_err(nacre_rederive_follow(&c.client, &c.material, test_context(&params)), NACRE_ERR_BAD_ARGUMENT);
+    params.id_context = test_fill(1, N);
+    assert_ok(nacre_rederive_follow(&c.client, &c.material, test_context(&params)));
+}
+
+static void what_a_kid_context_says(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *kid_context;
+        nacre_rederive_step step;
+    } rows[] = {
+        { NULL, NACRE_REDERIVE_NONE },
+        { "", NACRE_REDERIVE_NONE },
+        { "1111111111111111", NACRE_REDERIVE_NONE }, /* raw */
+        { "481111111111111111", NACRE_REDERIVE_REQUEST_1 },
+        { "48111111111111111122", NACRE_REDERIVE_NONE },
+        { "4711111111111111", NACRE_REDERIVE_NONE },
+        { "681111111111111111", NACRE_REDERIVE_NONE }, /* a text string */
+        { "5011111111111111112222222222222222", NACRE_REDERIVE_REQUEST_2 },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_oscore_option option = { NACRE_ABSENT, test_hex(rows[i].kid_context), NACRE_ABSENT };
+        assert_int_equal(nacre_rederive_recognise(&option), rows[i].step);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_bytes_are_as_computed),
+        TEST(an_answer_without_partial_iv_has_the_requests_literal_nonce),
+        TEST(forged_and_foreign_answers_change_nothing),
+        TEST(requests_doubled_late_and_lost),
+        TEST(a_forged_second_request_leaves_the_offer),
+        TEST(a_forged_first_request_makes_no_offer),
+        TEST(two_clients_at_once_and_a_full_pool),
+        TEST(started_by_the_server),
+        TEST(what_a_kid_context_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
