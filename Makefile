@@ -15,7 +15,7 @@ setup:
 	@scripts/setup.sh test
 
 configured: | setup
-	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) --log-level=WARNING
+	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) -DCMAKE_INSTALL_PREFIX=$(PREFIX) --log-level=WARNING
 
 demo: all
 	@scripts/demo.sh $(BUILD)
@@ -35,7 +35,7 @@ lint: configured
 	@scripts/lint.sh tidy $(BUILD)
 
 install: all
-	@cmake --install $(BUILD) --prefix $(PREFIX)
+	@cmake --install $(BUILD)
 
 clean:
 	@rm -rf $(BUILD)

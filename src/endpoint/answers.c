@@ -154,8 +154,7 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
         return;
     }
     if (err == NACRE_ERR_NOT_YET && keep_plain(ep, entry, &header, true) == NACRE_OK) return;
-    /* without an Echo value the context cannot ask: what it cannot tell from a replay, it takes for one */
-    nacre__answer_refuse(ep, entry, err == NACRE_ERR_BAD_ARGUMENT ? NACRE_ERR_REPLAY : err, token);
+    nacre__answer_refuse(ep, entry, err, token);
 }
 
 /* Keeps the request's bytes until the store has forgotten its replay window; without a free place the request is not

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* receive: a burst of datagrams on its way in, in three passes: sort (parse, duplicates, whose is it), unprotect, deliver.
  *
- * The passes are apart so that all of a burst is decrypted in one call. Nothing but the dedup memory
- * changes before the last pass, which takes the datagrams in the order in which they came. */
+ * The passes are apart so that all of a burst is decrypted in one call. Nothing but the dedup memory changes before the
+ * last pass, which takes the datagrams in the order in which they came. */
 #include "endpoint_internal.h"
 
 /* ---- Sorting ------------------------------------------------------------------------------------------------------- */

@@ -186,7 +186,8 @@ static nacre_err make_options(nacre_bytes *made, nacre_options *o, const target 
     nacre_err err = nacre_uri_options(o, &uri);
     if (err != NACRE_OK)
         return nacre__store_fail(
-            why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each, and no dot segments", to->text);
+            why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each, and no dot segments",
+            to->text);
     if (more != NULL) err = nacre_options_finish(more, &given);
     nacre_option_iter it = nacre_option_begin(given);
     for (nacre_option option; err == NACRE_OK && nacre_option_next(&it, &option);)

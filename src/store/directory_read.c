@@ -185,8 +185,9 @@ static nacre_err read_bytes(const struct reading *r, enum datum_number number, n
 
 static nacre_err unknown_algorithm(const struct reading *r)
 {
-    char text[400];
-    size_t at = (size_t)snprintf(text, sizeof text, "is \"%.40s\", which is none of", r->data[ALGORITHM].value->text);
+    char text[400], found[NACRE__JSON_MAX_SHOWN];
+    nacre__json_show(found, r->data[ALGORITHM].value);
+    size_t at = (size_t)snprintf(text, sizeof text, "is %s, which is none of", found);
     const nacre_aead *aead;
     for (size_t i = 0; (aead = nacre_aead_at(i)) != NULL && at < sizeof text; i++)
         at += (size_t)snprintf(text + at, sizeof text - at, "%s %s", i == 0 ? "" : ",", aead->name);
@@ -198,9 +199,12 @@ static nacre_err read_algorithm(const struct reading *r)
     const struct datum *d = &r->data[ALGORITHM];
     const nacre_aead *aead = NULL;
     uint64_t number = 0;
-    if (d->value == NULL) aead = nacre_aead_by_number(NACRE_AES_CCM_16_64_128); /* RFC 8613 3.2: the default */
-    else if (d->form != AS_IS) return bad_datum(r, ALGORITHM, "must be \"algorithm\", without a suffix");
-    else if (d->value->type == NACRE__JSON_STRING) aead = nacre_aead_by_name(d->value->text);
+    if (d->value == NULL) {
+        r->info->aead = nacre_aead_by_number(NACRE_AES_CCM_16_64_128); /* RFC 8613 3.2: the default */
+        return NACRE_OK;
+    }
+    if (d->form != AS_IS) return bad_datum(r, ALGORITHM, "must be \"algorithm\", without a suffix");
+    if (d->value->type == NACRE__JSON_STRING) aead = nacre_aead_by_name(d->value->text);
     else if (d->value->type != NACRE__JSON_NUMBER) return bad_value(r, ALGORITHM, "must be a name or a COSE number");
     else if (nacre__decimal_to_uint(&number, d->value->text, d->value->len) == NACRE__DECIMAL_OK && number <= INT16_MAX)
         aead = nacre_aead_by_number((int)number);

@@ -25,7 +25,7 @@ nacre_err nacre_hex_decode(nacre_bytes *out, nacre_room room, const char *text, 
     size_t len = text_len / 2;
     if (len > room.cap) return NACRE_ERR_NO_ROOM;
     for (size_t i = 0; i < len; i++)
-        room.ptr[i] = (uint8_t)(digit_value(text[2 * i]) << 4 | digit_value(text[2 * i + 1]));
+        room.ptr[i] = (uint8_t)(digit_value(text[2 * i]) * 16 + digit_value(text[2 * i + 1]));
     *out = nacre_bytes_of(room.ptr, len);
     return NACRE_OK;
 }

@@ -27,6 +27,23 @@ static void duplicate_con_gets_the_same_bytes(void **state)
     }
 }
 
+/* Duplicates that come faster than anything is sent: one answer for all of them, and no queue runs over. */
+static void duplicates_while_nothing_is_sent(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, &(nacre_endpoint_config){ .num_answers = 1, .num_requests = 1 }, &(pairing){ 0 });
+    datagram d, back;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    (void)sent_request(&p, &d, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "x");
+    for (int i = 0; i < 20; i++) party_give(&p.server, &p.client, &d, 0);
+    assert_true(party_take(&p.server, &back, 0));
+    expect_quiet(&p.server, 0);
+    pair_close(&p);
+}
+
 static void duplicate_before_the_answer(void **state)
 {
     (void)state;
@@ -479,6 +496,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(duplicate_con_gets_the_same_bytes),
+        cmocka_unit_test(duplicates_while_nothing_is_sent),
         cmocka_unit_test(duplicate_before_the_answer),
         cmocka_unit_test(duplicate_non_is_dropped),
         cmocka_unit_test(ignored_con_is_acknowledged_again),

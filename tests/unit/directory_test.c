@@ -77,7 +77,15 @@ struct fixture {
     char *dir;
     nacre_crypto crypto;
     char client[4200], server[4200];
+    int next_fd; /* the descriptor that would be given out next */
 };
+
+static int next_fd(void)
+{
+    int fd = dup(0);
+    close(fd);
+    return fd;
+}
 
 #define SECRET "{\"secret_hex\": \"0102030405060708090a0b0c0d0e0f10\", \"salt_hex\": \"9e7ca92223786340\"}"
 #define IDS    "\"sender-id_hex\": \"00\", \"recipient-id_hex\": \"01\""
@@ -97,6 +105,7 @@ static int set_up(void **state)
     scratch_write(f->server, "secret.json", SECRET);
     scratch_write(f->server, "settings.json", "{\"sender-id_hex\": \"01\", \"recipient-id_hex\": \"\"}");
     memset(&points, 0, sizeof points);
+    f->next_fd = next_fd();
     *state = f;
     return 0;
 }
@@ -104,6 +113,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
+    assert_int_equal(next_fd(), f->next_fd); /* whatever happened, no descriptor was left open */
     nacre_openssl_close(&f->crypto);
     scratch_remove(f->dir);
     free(f);
@@ -214,7 +224,7 @@ static void settings_are_taken_or_refused(void **state)
         { SECRET, "{\"sender-id_ascii\": \"\xc3\xa9\", \"recipient-id_hex\": \"01\"}", "not ASCII" },
         { SECRET, "{" IDS ", \"algorithm\": \"ChaCha20/Poly1305\"}", NULL },
         { SECRET, "{" IDS ", \"algorithm\": 24}", NULL },
-        { SECRET, "{" IDS ", \"algorithm\": 4}", "is \"4\", which is none of A128GCM" },
+        { SECRET, "{" IDS ", \"algorithm\": 4}", "is 4, which is none of A128GCM" },
         { SECRET, "{" IDS ", \"algorithm\": -1}", "which is none of" },
         { SECRET, "{" IDS ", \"algorithm\": 65560}", "which is none of" },      /* 24 + 2^16 */
         { SECRET, "{" IDS ", \"algorithm\": 4294967320}", "which is none of" }, /* 24 + 2^32 */

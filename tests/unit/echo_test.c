@@ -34,6 +34,9 @@ static nacre_bytes ask(nacre_context *server, nacre_bytes request, nacre_request
     assert_memory_equal(&plain, &plain_before, sizeof plain);
     nacre_bytes out;
     room = test_room(100);
+    nacre_message answer = test_response(NACRE_UNAUTHORIZED, NACRE_ABSENT, NACRE_ABSENT);
+    nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST }; /* RFC 8613 8.3: not replay-checked, no right */
+    assert_err(nacre_protect_response(server, test_crypto(), id, &out, room, &answer, &reuse), NACRE_ERR_NONCE_USED);
     outer.type = NACRE_ACK;
     assert_ok(nacre_protect_echo(server, test_crypto(), id, &out, room, &outer));
     return test_copy(out);
@@ -235,6 +238,23 @@ static void test_no_echo_value_no_challenge(void **state)
     assert_bytes(out, NACRE_STR("unchanged"));
 }
 
+/* A challenge has a Partial IV of its own even when the identity holds the right to the request's nonce, and leaves it. */
+static void test_a_challenge_never_takes_the_requests_nonce(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(1, TEST_SERVER);
+    params.echo = test_hex(ECHO_VALUE);
+    nacre_context *client = test_context_of(1, TEST_CLIENT), *server = test_context(&params);
+    nacre_message m = request_with_echo(NULL), answer = test_response(NACRE_CONTENT, NACRE_ABSENT, NACRE_ABSENT);
+    nacre_request_id at_client, at_server;
+    nacre_bytes request = test_protect_request(client, &at_client, &m), out;
+    nacre_message outer = test_parse(request);
+    (void)test_unprotect_request(server, &at_server, request);
+    assert_ok(nacre_protect_echo(server, test_crypto(), &at_server, &out, test_room(100), &outer));
+    assert_bytes(option_of(out).partial_iv, test_hex("00"));
+    assert_bytes(option_of(test_protect_response(server, &at_server, &answer, NULL)).partial_iv, NACRE_ABSENT);
+}
+
 /* Numbers that run out, or wait for the store, end the challenge too. */
 static void test_challenges_spend_numbers_like_all_others(void **state)
 {
@@ -274,6 +294,7 @@ int main(void)
         TEST(test_b12_replay_after_a_restart),
         TEST(test_a_bad_tag_is_not_challenged),
         TEST(test_no_echo_value_no_challenge),
+        TEST(test_a_challenge_never_takes_the_requests_nonce),
         TEST(test_challenges_spend_numbers_like_all_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

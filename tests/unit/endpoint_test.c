@@ -143,12 +143,14 @@ static void exchanges(void **state)
     pair_close(&p);
 }
 
-/* 100,000 exchanges in the same memory: nothing fills up, no number comes back (B23). */
+/* 100,000 exchanges in the same memory: nothing fills up, no number comes back at once, and none is 0 (B23): with so many
+ * places the numbers go round three times. */
 static void many_exchanges(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_requests = 2, .num_answers = 3, .burst = 1 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_requests = 1, .num_answers = 40000, .max_message = 64, .burst = 1 },
+              &(pairing){ 0 });
     nacre_exchange last = 0;
     for (int i = 0; i < 100000; i++) {
         datagram out;
@@ -227,6 +229,37 @@ static void respond_once(void **state)
     party_give(&p.client, &p.server, &back, 0);
     const nacre_event response = expect_event(&p.client, NACRE_EVENT_RESPONSE);
     assert_payload(response.message, "short enough");
+    pair_close(&p);
+}
+
+/* The place of an answered request goes to another: the old number does not answer the new request. */
+static void old_number_in_a_new_place(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, &(nacre_endpoint_config){ .num_answers = 1 }, &(pairing){ 0 });
+    datagram d, back;
+    const nacre_message answer = { .code = NACRE_CONTENT };
+    (void)start(&p.client, &p.server, NULL, NACRE_CON);
+    (void)sent_request(&p, &d, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    const nacre_exchange first = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
+    respond_text(&p.server, first, "first");
+    assert_true(party_take(&p.server, &back, 0));
+    (void)start(&p.client, &p.server, NULL, NACRE_CON);
+    (void)sent_request(&p, &d, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    const nacre_exchange second = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
+    assert_int_not_equal(first, second);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, first, &answer), NACRE_ERR_STALE);
+    nacre_endpoint_ignore(p.server.ep, first);
+    expect_quiet(&p.server, 0);
+    const uint8_t no_answers[] = { NACRE_EMPTY, NACRE_GET, NACRE_CODE(1, 0), NACRE_CODE(3, 0), NACRE_CODE(7, 1) };
+    for (size_t i = 0; i < sizeof no_answers; i++) {
+        const nacre_message wrong = { .code = no_answers[i] };
+        assert_int_equal(nacre_endpoint_respond(p.server.ep, second, &wrong), NACRE_ERR_BAD_ARGUMENT);
+    }
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, second, &answer), NACRE_OK);
     pair_close(&p);
 }
 
@@ -316,6 +349,7 @@ int main(void)
         cmocka_unit_test(many_exchanges),
         cmocka_unit_test(busy_and_stale),
         cmocka_unit_test(respond_once),
+        cmocka_unit_test(old_number_in_a_new_place),
         cmocka_unit_test(unanswered_is_ignored),
         cmocka_unit_test(bad_requests),
     };

@@ -2,6 +2,8 @@
 /* option_table: what the registry says of each option, above all where it travels (RFC 8613 4.1, Figure 5). */
 #include "support.h"
 
+#include <oscore/option.h>
+
 enum { E = NACRE_CLASS_E, U = NACRE_CLASS_U, R = NACRE_REPEATABLE };
 
 static const struct {
@@ -76,6 +78,16 @@ static void test_one_format_each(void **state)
     }
 }
 
+/* The short form that protect and unprotect ask says of each number what the table says. */
+static void test_the_short_form_agrees(void **state)
+{
+    (void)state;
+    for (uint32_t number = 0; number <= 65535; number++) {
+        unsigned class = nacre_option_lookup((uint16_t)number)->flags & (E | U);
+        assert_int_equal(nacre__only_outer((uint16_t)number), class == U);
+    }
+}
+
 static void test_critical_is_odd(void **state)
 {
     (void)state;
@@ -86,6 +98,6 @@ static void test_critical_is_odd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { TEST(test_every_number), TEST(test_one_format_each),
-                                        TEST(test_critical_is_odd) };
+                                        TEST(test_the_short_form_agrees), TEST(test_critical_is_odd) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,43 @@ static void spoilt_answer(void **state)
     pair_close(&p);
 }
 
+/* One place for all requests: what one exchange met does not colour the next. */
+static void a_place_starts_clean(void **state)
+{
+    (void)state;
+    static const uint8_t challenge[] = { 0xd1, 0xef, 'e' }; /* Echo, one byte */
+    pair p;
+    pair_open(&p, &(nacre_endpoint_config){ .num_requests = 1 }, &(pairing){ 0 });
+    datagram d, back;
+    uint64_t now = 0;
+    for (int i = 0; i < 2; i++) {
+        (void)start(&p.client, &p.server, p.ours, NACRE_NON);
+        (void)sent_request(&p, &d, now);
+        if (i == 0) { /* a spoilt answer */
+            served(&p, &d, &back, "x", now);
+            back.bytes[back.len - 1] ^= 1;
+            party_give(&p.client, &p.server, &back, now);
+        }
+        nacre_endpoint_expire(p.client.ep, now += 93000);
+        expect_failed(&p.client, i == 0 ? NACRE_ERR_PROTECTION_INVALID : NACRE_ERR_TIMEOUT);
+    }
+    for (int i = 0; i < 2; i++) { /* each is repeated once with the Echo value */
+        (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+        (void)sent_request(&p, &d, now);
+        party_give(&p.server, &p.client, &d, now);
+        const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
+        const nacre_message answer = { .code = NACRE_UNAUTHORIZED, .options = NACRE_ARRAY(challenge) };
+        assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_OK);
+        assert_true(party_take(&p.server, &back, now));
+        party_give(&p.client, &p.server, &back, now);
+        (void)sent_request(&p, &d, now);
+        served(&p, &d, &back, "y", now);
+        party_give(&p.client, &p.server, &back, now);
+        assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "y");
+    }
+    pair_close(&p);
+}
+
 /* An answer of the right peer to another request does not fit this one (B14). */
 static void answer_to_another_request(void **state)
 {
@@ -418,6 +455,7 @@ int main(void)
         cmocka_unit_test(plain_answers_to_plain),
         cmocka_unit_test(answers_that_match_nothing),
         cmocka_unit_test(spoilt_answer),
+        cmocka_unit_test(a_place_starts_clean),
         cmocka_unit_test(answer_to_another_request),
         cmocka_unit_test(protected_answer_to_plain),
         cmocka_unit_test(critical_option_in_answer),

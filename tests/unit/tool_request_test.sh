@@ -227,8 +227,9 @@ run 5 get "$url/hello" --credentials broken.json
 says err broken.json
 run 5 post "$url/echo" --payload @nowhere --context client
 says err nowhere
-run 5 get coap://name.invalid/ --context client --timeout 20
-says err name.invalid
+label=$(printf 'n%.0s' {1..70}) # longer than a label of a name may be: no resolver is asked
+run 5 get "coap://$label/" --context client
+says err "$label"
 if [ -e /dev/full ]; then
     timeout 30 "$nacre" get "$url/hello" --context client >/dev/full 2>err
     [ $? = 5 ] || fail 'a full stdout goes unnoticed'
@@ -289,7 +290,7 @@ PYTHON
     escape=ff1b5b324a0a610d62c29b33316dff00e280ae # ESC [2J, newline, CR, C1, invalid UTF-8, NUL, right-to-left override
     odd 84 $escape
     run 1 get "$url/x"
-    says err 'nacre get: 4.04 Not Found: ?[2J?a?b??31m'
+    says err 'nacre get: 4.04 Not Found: ?[2J?a?b??31m?????'
     gone
     odd 84 ff67c3bc6e # valid UTF-8 stays
     run 1 get "$url/x"

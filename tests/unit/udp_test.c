@@ -274,6 +274,29 @@ static void errors_do_not_hide_datagrams(void **state)
     }
 }
 
+/* The system tells a pending error to whoever sends next: that datagram goes all the same, in one burst and in two. */
+static void errors_do_not_cost_the_next_datagram(void **state)
+{
+    (void)state;
+    for (size_t ops = 0; ops < NUM_OPS; ops++) {
+        box b;
+        nacre_udp *client = open_at(NULL), *alive = open_at("127.0.0.1:0");
+        client->ops = all_ops[ops];
+        nacre_address dead = dead_port("127.0.0.1"), living = nacre_udp_local(alive);
+        nacre_outgoing out[2] = { { .peer = dead, .bytes = NACRE_STR("x") },
+                                  { .peer = living, .bytes = NACRE_STR("one") } };
+        nacre__udp_send(client, out, 2);
+        assert_int_equal(receive(alive, &b, 1000), 1);
+        assert_text(&b, 0, "one");
+        send_text(client, &dead, "x");
+        send_text(client, &living, "two");
+        assert_int_equal(receive(alive, &b, 1000), 1);
+        assert_text(&b, 0, "two");
+        nacre_udp_close(client);
+        nacre_udp_close(alive);
+    }
+}
+
 static void where_no_datagram_can_go(void **state)
 {
     (void)state;
@@ -406,6 +429,7 @@ int main(void)
         cmocka_unit_test(empty_datagrams_are_datagrams),
         cmocka_unit_test(icmp_names_the_dead_peer),
         cmocka_unit_test(errors_do_not_hide_datagrams),
+        cmocka_unit_test(errors_do_not_cost_the_next_datagram),
         cmocka_unit_test(where_no_datagram_can_go),
         cmocka_unit_test(too_large_is_lost),
         cmocka_unit_test(a_broken_socket_is_told),

@@ -101,6 +101,38 @@ static void many_contexts_ask(void **state)
     party_close(&server);
 }
 
+/* Of a full pool the questions ahead of time give way, not those that somebody waits for. */
+static void early_questions_give_way(void **state)
+{
+    (void)state;
+    party client, server;
+    party_open(&client, "client", 1, &(nacre_endpoint_config){ .num_requests = 2, .num_answers = 1 });
+    party_open(&server, "server", 2, NULL);
+    nacre_context *ctx[4];
+    for (int i = 0; i < 4; i++) {
+        const char id[2] = { (char)('0' + i), 0 };
+        ctx[i] =
+            party_context(&client, &(pairing){ .client_id = id, .client_persistent = true, .first_chunk = 1 }, false);
+        if (i == 1 || i == 2) nacre_context_confirm_reserved(ctx[i], 1);
+    }
+    datagram d;
+    (void)start(&client, &server, ctx[0], NACRE_NON);
+    assert_false(party_take(&client, &d, 0)); /* waits, and its event is not pulled */
+    for (int i = 1; i < 3; i++) {
+        const nacre_exchange e = start(&client, &server, ctx[i], NACRE_NON);
+        assert_true(party_take(&client, &d, 0));
+        nacre_endpoint_cancel(client.ep, e);
+    }
+    (void)start(&client, &server, ctx[3], NACRE_NON);
+    assert_false(party_take(&client, &d, 0)); /* waits too: the fourth question for three places */
+    int asked = 0;
+    for (nacre_event event; nacre_endpoint_next_event(client.ep, &event);)
+        asked += event.context == ctx[0] || event.context == ctx[3];
+    assert_int_equal(asked, 2);
+    party_close(&client);
+    party_close(&server);
+}
+
 /* A verified request waits until the store has forgotten its window; then the same bytes are delivered. */
 static void server_waits_for_store(void **state)
 {
@@ -176,6 +208,77 @@ static void server_store_fails(void **state)
         }
         expect_quiet(&p.server, 0);
         assert_int_equal(nacre_replay_check(nacre_context_replay(p.theirs), 0), NACRE_OK);
+        pair_close(&p);
+    }
+}
+
+/* After an Echo the answer needs a Partial IV of its own, and with it the store (RFC 8613 8.3, B.1.2): a server whose
+ * request is delivered, and whose numbers are spent. */
+static nacre_event request_whose_answer_waits(pair *p, datagram *again)
+{
+    datagram d, back;
+    pair_open(p, &(nacre_endpoint_config){ .max_message = 128 },
+              &(pairing){ .server_lost = true, .server_persistent = true, .first_chunk = 1 });
+    serve_store(p->theirs); /* one number: for the challenge */
+    (void)start(&p->client, &p->server, p->ours, NACRE_CON);
+    (void)sent_request(p, &d, 0);
+    party_give(&p->server, &p->client, &d, 0);
+    assert_true(party_take(&p->server, &back, 0));
+    (void)expect_event(&p->server, NACRE_EVENT_PERSIST);
+    party_give(&p->client, &p->server, &back, 0);
+    (void)sent_request(p, again, 0);
+    party_give(&p->server, &p->client, again, 0);
+    return expect_event(&p->server, NACRE_EVENT_REQUEST);
+}
+
+static void answer_waits_for_store(void **state)
+{
+    (void)state;
+    pair p;
+    datagram again, back, duplicate;
+    const nacre_event request = request_whose_answer_waits(&p, &again);
+    static const uint8_t big[120];
+    const nacre_message large = { .code = NACRE_CONTENT, .payload = nacre_bytes_of(big, 100) };
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &large), NACRE_ERR_TOO_LONG);
+    respond_text(&p.server, request.exchange, "in time");
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &large), NACRE_ERR_STALE);
+    expect_quiet(&p.server, 0);
+    party_give(&p.server, &p.client, &again, 2000); /* duplicates find no answer yet */
+    expect_quiet(&p.server, 2000);
+    nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK); /* said too early: asked again */
+    (void)expect_event(&p.server, NACRE_EVENT_PERSIST);
+    expect_quiet(&p.server, 2000);
+    serve_store(p.theirs);
+    nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK);
+    assert_true(party_take(&p.server, &back, 3000));
+    party_give(&p.server, &p.client, &again, 4000);
+    assert_true(party_take(&p.server, &duplicate, 4000));
+    assert_true(datagram_same(&back, &duplicate));
+    party_give(&p.client, &p.server, &back, 4000);
+    const nacre_event response = expect_event(&p.client, NACRE_EVENT_RESPONSE);
+    assert_ptr_equal(response.context, p.ours);
+    assert_payload(response.message, "in time");
+    pair_close(&p);
+}
+
+/* The store fails, or the context goes, while the answer waits: it is not sent in clear (B22). */
+static void waiting_answer_is_withdrawn(void **state)
+{
+    (void)state;
+    for (int gone = 0; gone < 2; gone++) {
+        pair p;
+        datagram again, back;
+        const nacre_event request = request_whose_answer_waits(&p, &again);
+        respond_text(&p.server, request.exchange, "not for everybody");
+        if (gone) nacre_endpoint_context_gone(p.server.ep, p.theirs);
+        else nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_ERR_FILE);
+        assert_true(party_take(&p.server, &back, 0));
+        const nacre_message m = datagram_message(&back);
+        assert_int_equal(m.code, gone ? NACRE_UNAUTHORIZED : NACRE_UNAVAILABLE);
+        assert_true(nacre_bytes_equal(m.token, datagram_message(&again).token));
+        assert_payload(m, gone ? "Security context not found" : "");
+        party_give(&p.client, &p.server, &back, 0);
+        expect_failed(&p.client, NACRE_ERR_UNAUTHENTICATED);
         pair_close(&p);
     }
 }
@@ -267,11 +370,13 @@ static void context_gone_at_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(client_waits_for_store), cmocka_unit_test(client_store_fails),
-        cmocka_unit_test(numbers_used_up),        cmocka_unit_test(many_contexts_ask),
-        cmocka_unit_test(server_waits_for_store), cmocka_unit_test(parked_request_may_be_echoed),
-        cmocka_unit_test(server_store_fails),     cmocka_unit_test(burst_waits_for_store),
-        cmocka_unit_test(context_gone_at_client), cmocka_unit_test(context_gone_at_server),
+        cmocka_unit_test(client_waits_for_store),   cmocka_unit_test(client_store_fails),
+        cmocka_unit_test(numbers_used_up),          cmocka_unit_test(many_contexts_ask),
+        cmocka_unit_test(server_waits_for_store),   cmocka_unit_test(parked_request_may_be_echoed),
+        cmocka_unit_test(server_store_fails),       cmocka_unit_test(burst_waits_for_store),
+        cmocka_unit_test(answer_waits_for_store),   cmocka_unit_test(waiting_answer_is_withdrawn),
+        cmocka_unit_test(early_questions_give_way), cmocka_unit_test(context_gone_at_client),
+        cmocka_unit_test(context_gone_at_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

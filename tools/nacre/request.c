@@ -50,7 +50,7 @@ static int print_help(const char *command)
            "  --non                 send a non-confirmable message: no retransmission\n"
            "  --timeout S           wait S seconds for the answer at most (default: CoAP's timers)\n"
            "  -v, --verbose         show messages and datagrams on stderr\n"
-           "  --help                this text\n"
+           "  -h, --help            this text\n"
            "\n"
            "Exit codes: 0 an answer of class 2.xx, 1 another answer, 2 usage, 3 no answer,\n"
            "4 security failure, 5 local failure.\n",
@@ -81,7 +81,7 @@ static bool read_timeout(uint32_t *out_ms, const char *text)
     return true;
 }
 
-enum { OPT_CONTEXT = 256, OPT_CREDENTIALS, OPT_PAYLOAD, OPT_FORMAT, OPT_ACCEPT, OPT_NON, OPT_TIMEOUT, OPT_HELP };
+enum { OPT_CONTEXT = 256, OPT_CREDENTIALS, OPT_PAYLOAD, OPT_FORMAT, OPT_ACCEPT, OPT_NON, OPT_TIMEOUT };
 
 static const struct option long_options[] = { { "context", required_argument, NULL, OPT_CONTEXT },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
@@ -91,7 +91,7 @@ static const struct option long_options[] = { { "context", required_argument, NU
                                               { "non", no_argument, NULL, OPT_NON },
                                               { "timeout", required_argument, NULL, OPT_TIMEOUT },
                                               { "verbose", no_argument, NULL, 'v' },
-                                              { "help", no_argument, NULL, OPT_HELP },
+                                              { "help", no_argument, NULL, 'h' },
                                               { NULL, 0, NULL, 0 } };
 
 /* One option; TOOL_OK, or the exit code of what is wrong with it. */
@@ -102,7 +102,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_CREDENTIALS: a->client.credentials_file = optarg; break;
     case OPT_PAYLOAD: a->payload = optarg; break;
     case OPT_NON: a->client.non = true; break;
-    case OPT_HELP: a->help = true; break;
+    case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
     case OPT_FORMAT:
         if (!read_number(&a->content_format, optarg))
@@ -117,7 +117,9 @@ static int take_option(args *a, int option, const char *given)
             return tool_usage(a->command, "--timeout %s: not a number of seconds from 0.001 to 86400", optarg);
         break;
     case ':': return tool_usage(a->command, "%s needs a value", given);
-    default: return tool_usage(a->command, "unknown option %s", given);
+    default:
+        if (optopt > 0 && optopt < 256) return tool_usage(a->command, "unknown option -%c", optopt);
+        return tool_usage(a->command, optopt != 0 ? "%s: this option takes no value" : "unknown option %s", given);
     }
     return TOOL_OK;
 }
@@ -127,7 +129,7 @@ static int parse(args *a, int argc, char **argv)
     opterr = 0;
     optind = 1;
     for (;;) {
-        int option = getopt_long(argc, argv, ":v", long_options, NULL);
+        int option = getopt_long(argc, argv, ":hv", long_options, NULL);
         if (option == -1) break;
         int result = take_option(a, option, argv[optind - 1]);
         if (result != TOOL_OK || a->help) return result;

@@ -35,19 +35,19 @@ static int print_help(void)
            "  --root DIR            serve the files in DIR, read-only, up to %d bytes each;\n"
            "                        no symbolic links, no names that start with a dot\n"
            "  -v, --verbose         show requests on stderr\n"
-           "  --help                this text\n",
+           "  -h, --help            this text\n",
            (int)SERVE_MAX_BODY);
     return TOOL_OK;
 }
 
-enum { OPT_BIND = 256, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_HELP };
+enum { OPT_BIND = 256, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT };
 
 static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
                                               { "context", required_argument, NULL, OPT_CONTEXT },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "root", required_argument, NULL, OPT_ROOT },
                                               { "verbose", no_argument, NULL, 'v' },
-                                              { "help", no_argument, NULL, OPT_HELP },
+                                              { "help", no_argument, NULL, 'h' },
                                               { NULL, 0, NULL, 0 } };
 
 static int take_option(args *a, int option, const char *given)
@@ -57,10 +57,12 @@ static int take_option(args *a, int option, const char *given)
     case OPT_CONTEXT: a->contexts[a->num_contexts++] = optarg; break;
     case OPT_CREDENTIALS: a->credentials = optarg; break;
     case OPT_ROOT: a->root = optarg; break;
-    case OPT_HELP: a->help = true; break;
+    case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
     case ':': return tool_usage("serve", "%s needs a value", given);
-    default: return tool_usage("serve", "unknown option %s", given);
+    default:
+        if (optopt > 0 && optopt < 256) return tool_usage("serve", "unknown option -%c", optopt);
+        return tool_usage("serve", optopt != 0 ? "%s: this option takes no value" : "unknown option %s", given);
     }
     return TOOL_OK;
 }
@@ -70,7 +72,7 @@ static int parse(args *a, int argc, char **argv)
     opterr = 0;
     optind = 1;
     for (;;) {
-        int option = getopt_long(argc, argv, ":v", long_options, NULL);
+        int option = getopt_long(argc, argv, ":hv", long_options, NULL);
         if (option == -1) break;
         int result = take_option(a, option, argv[optind - 1]);
         if (result != TOOL_OK || a->help) return result;
