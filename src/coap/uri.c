@@ -189,7 +189,7 @@ static size_t decode(uint8_t out[OPTION_TEXT_MAX], nacre_bytes text, bool lower)
         uint8_t c = text.ptr[i];
         bool encoded = c == '%';
         if (encoded) {
-            c = (uint8_t)(hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]));
+            c = (uint8_t)(hex_value(text.ptr[i + 1]) * 16 + hex_value(text.ptr[i + 2]));
             i += 2;
         }
         if (lower && is_alpha(c)) c |= 0x20;

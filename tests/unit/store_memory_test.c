@@ -30,7 +30,7 @@
 int main(void)
 {
     printf("skipped: the allocator cannot be replaced in this build\n");
-    return 0;
+    return 77; /* ctest then says Skipped */
 }
 #else
 

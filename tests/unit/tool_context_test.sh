@@ -51,7 +51,7 @@ for subcommand in keygen show protect unprotect; do
     run 0 help $subcommand
     says out "Usage: nacre $subcommand"
     run 2 $subcommand
-    says err "Try 'nacre $subcommand --help'"
+    says err "try 'nacre $subcommand --help'"
     run 2 $subcommand --no-such-option
     says err 'unknown option --no-such-option'
 done

@@ -10,32 +10,42 @@
 
 enum { MAX_LINE = 1024 };
 
+/* What could move a terminal's cursor or start an escape sequence: C0 and DEL, and C1 as UTF-8 writes it. */
+static void tame(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
+        bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0;
+        if (is_c1) c[1] = '?';
+        if (is_c1 || *c < 0x20 || *c == 0x7f) *c = '?';
+    }
+}
+
 /* One line, whatever file names and peers bring along. */
-static void print_line(const char *subcommand, const char *format, va_list args)
+static void print_line(const char *subcommand, const char *format, va_list args, const char *hint)
 {
     char line[MAX_LINE];
     if (vsnprintf(line, sizeof line, format, args) < 0) line[0] = '\0';
-    for (char *c = line; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
-    fprintf(stderr, "nacre %s: %s\n", subcommand, line);
+    tame(line);
+    fprintf(stderr, "nacre %s: %s%s%s\n", subcommand, line, hint, hint[0] != '\0' ? " --help'" : "");
 }
 
 int tool_fail(const char *subcommand, nacre_err err, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    print_line(subcommand, format, args);
+    print_line(subcommand, format, args, "");
     va_end(args);
     return nacre_err_exit_code(err);
 }
 
 int tool_usage(const char *subcommand, const char *format, ...)
 {
+    char hint[64];
+    snprintf(hint, sizeof hint, "; try 'nacre %s", subcommand);
     va_list args;
     va_start(args, format);
-    print_line(subcommand, format, args);
+    print_line(subcommand, format, args, hint);
     va_end(args);
-    fprintf(stderr, "Try 'nacre %s --help'\n", subcommand);
     return TOOL_USAGE;
 }
 

@@ -20,7 +20,7 @@ int tool_serve(int argc, char **argv);
  * the exit code of `err`. */
 int tool_fail(const char *subcommand, nacre_err err, const char *format, ...) NACRE_PRINTF(3, 4);
 
-/* tool_usage prints one line of what is wrong, and "Try 'nacre SUBCOMMAND --help'", and gives TOOL_USAGE. */
+/* tool_usage prints what is wrong and "; try 'nacre SUBCOMMAND --help'" as one line, and gives TOOL_USAGE. */
 int tool_usage(const char *subcommand, const char *format, ...) NACRE_PRINTF(2, 3);
 
 /* tool_flush makes sure that all of stdout went out: TOOL_OK, or TOOL_LOCAL with a line on stderr. Call it last. */
