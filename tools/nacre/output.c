@@ -106,10 +106,11 @@ void tool_print_message(void *file, const char *prefix, const nacre_message *mes
 {
     static const char *const types[] = { "CON", "NON", "ACK", "RST" };
     char digits[5];
-    fprintf(file, "%s%s %s, MID %u, token ", prefix, types[message->type & 3], nacre_code_name(message->code, digits),
-            (unsigned)message->mid);
-    if (message->token.len == 0) fprintf(file, "(empty)");
-    else tool_print_hex(file, message->token);
+    fprintf(file, "%s%s %s", prefix, types[message->type & 3], nacre_code_name(message->code, digits));
+    if (!nacre_is_absent(message->token)) { /* a request of ours gets MID and token only when it goes out */
+        fprintf(file, ", MID %u, token %s", (unsigned)message->mid, message->token.len == 0 ? "(empty)" : "");
+        tool_print_hex(file, message->token);
+    }
     fputc('\n', file);
     nacre_option option;
     for (nacre_option_iter it = nacre_option_begin(message->options); nacre_option_next(&it, &option);)
