@@ -117,16 +117,17 @@ NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, 
                                                  const nacre_message *outer, const nacre_message *header,
                                                  const uint8_t r2[NACRE_REDERIVE_NONCE]);
 
-/* nacre_rederive_accept takes request #2: its R2 must be one that was offered for this material; context 3 is made in `own`
- * and the request verified with it. Then the offer is consumed, and a copy of the request fails (RFC 8613 B.2).
+/* nacre_rederive_accept takes request #2: its R2 must be one that was offered for this material; context 3 is made in
+ * `spare` and the request verified with it. Then it takes the place of what `own` held, the offer is consumed, and a copy of
+ * the request fails (RFC 8613 B.2).
  * NACRE_OK             `own`, `id`, `plain` are set: deliver it, answer with own->context, and use that from now on. The
  *                      contexts that came before it end now
  * NACRE_ERR_NO_CONTEXT no such offer: 4.01
- * others               as nacre_unprotect_request; `own` is wiped and the offer stands */
+ * others               as nacre_unprotect_request; `own` is as it was, `spare` wiped, and the offer stands */
 NACRE_MUST_USE nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own,
-                                               const nacre_crypto *crypto, const nacre_context_params *material,
-                                               nacre_request_id *id, nacre_message *plain, nacre_room room,
-                                               const nacre_message *outer);
+                                               nacre_rederived *spare, const nacre_crypto *crypto,
+                                               const nacre_context_params *material, nacre_request_id *id,
+                                               nacre_message *plain, nacre_room room, const nacre_message *outer);
 
 #ifdef __cplusplus
 }

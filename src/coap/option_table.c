@@ -14,7 +14,7 @@
  * protected means the inner one, but for Observe, which goes into both (RFC 8613 4.1.3.5). */
 static const nacre_option_info table[] = {
     { NACRE_OPT_IF_MATCH, 0, 8, E | R | OPAQUE, "If-Match" },
-    { NACRE_OPT_URI_HOST, 1, 255, U | STRING, "Uri-Host" },
+    { NACRE_OPT_URI_HOST, 1, 255, U | STRING, "Uri-Host" }, /* RFC 8613 4.1.3.2 */
     { NACRE_OPT_ETAG, 1, 8, E | R | OPAQUE, "ETag" },
     { NACRE_OPT_IF_NONE_MATCH, 0, 0, E | EMPTY, "If-None-Match" },
     { NACRE_OPT_OBSERVE, 0, 3, E | U | UINT, "Observe" },

@@ -62,6 +62,7 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
     if (err != NACRE_OK) return err;
     if (keys.ptr == NULL || (uintptr_t)keys.ptr % align != 0) return NACRE_ERR_BAD_ARGUMENT;
     if (keys.cap < 2 * stride) return NACRE_ERR_NO_ROOM;
+    /* RFC 8613 3.2.2: numbers start at 0 and nothing was seen, unless the caller knows better. */
     err = nacre_replay_init(&ctx->replay, params->window == 0 ? NACRE_REPLAY_DEFAULT : params->window,
                             params->window_words);
     if (err != NACRE_OK) goto done;
@@ -73,6 +74,8 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
     ctx->id_context = params->id_context;
     ctx->next = ctx->confirmed = params->next_seq;
     ctx->persistent = params->persistent;
+    ctx->window_on_disk =
+        params->persistent; /* as long as nobody says otherwise, a crash would bring this window back */
     ctx->chunk = params->first_chunk == 0 ? FIRST_CHUNK : params->first_chunk;
     if (!nacre_is_absent(params->echo)) memcpy(ctx->echo, params->echo.ptr, NACRE_ECHO_LEN);
     ctx->has_echo = !nacre_is_absent(params->echo);
@@ -104,6 +107,7 @@ nacre_err nacre_context_set_replay(nacre_context *ctx, bool known, uint64_t inde
 {
     if (known) return nacre_replay_import(&ctx->replay, index, bitfield, len);
     nacre_replay_forget(&ctx->replay);
+    nacre_context_confirm_window_lost(ctx); /* the store holds no window that could come back */
     return NACRE_OK;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* replay: the window of RFC 8613 7.4 (RFC 6347 4.1.2.6).
+/* replay: the window of RFC 8613 7.4, 12.4 (RFC 6347 4.1.2.6).
  *
  *        index                     index + size - 1
  *          |                               |
@@ -64,6 +64,7 @@ nacre_err nacre_replay_init(nacre_replay *w, uint16_t size, uint64_t *words)
     return NACRE_OK;
 }
 
+/* RFC 8613 7.5: a window that was lost is not taken for an empty one. */
 void nacre_replay_forget(nacre_replay *w)
 {
     w->known = false;

@@ -5,7 +5,7 @@
 
 nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t *seq)
 {
-    if (ctx->next > NACRE_SEQ_MAX) return NACRE_ERR_CONTEXT_UNAVAILABLE; /* RFC 8613 7.2.1 */
+    if (ctx->next > NACRE_SEQ_MAX) return NACRE_ERR_CONTEXT_UNAVAILABLE; /* RFC 8613 7.2.1, 12.6 */
     if (ctx->persistent && ctx->next >= ctx->confirmed) return NACRE_ERR_NOT_YET;
     *seq = ctx->next;
     return NACRE_OK;

@@ -3,6 +3,7 @@
  * schedule; per message it takes only a nonce. It is written to while it works, so it is not shareable between threads. */
 #include <nacre/crypto.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -21,6 +22,14 @@ static const char *cipher_name(const nacre_aead *aead)
     if (aead->cose >= 1 && aead->cose <= 3) return gcm[aead->cose - 1];
     if (aead->cose == 24) return "ChaCha20-Poly1305";
     return aead->key_len == 16 ? "AES-128-CCM" : "AES-256-CCM";
+}
+
+/* OpenSSL queues what failed for its thread to read. Nobody reads it here, so a forger could fill the queue, and the next
+ * reader, maybe TLS in the same thread, would take the entries for its own. */
+static bool failed(void)
+{
+    ERR_clear_error();
+    return false;
 }
 
 static bool is_ccm(const nacre_aead *aead)
@@ -49,7 +58,10 @@ static nacre_err key_init(const nacre_crypto *crypto, const nacre_aead *aead, na
     EVP_CIPHER *cipher = cipher_of(crypto->instance, aead);
     if (cipher == NULL) return NACRE_ERR_UNSUPPORTED;
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    if (ctx == NULL) return NACRE_ERR_NO_MEMORY;
+    if (ctx == NULL) {
+        (void)failed();
+        return NACRE_ERR_NO_MEMORY;
+    }
     int seal = direction == NACRE_SEAL;
     bool ok = EVP_CipherInit_ex2(ctx, cipher, NULL, NULL, seal, NULL) == 1 &&
               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, aead->nonce_len, NULL) == 1 &&
@@ -57,6 +69,7 @@ static nacre_err key_init(const nacre_crypto *crypto, const nacre_aead *aead, na
               EVP_CipherInit_ex2(ctx, NULL, bytes, NULL, seal, NULL) == 1;
     if (!ok) {
         EVP_CIPHER_CTX_free(ctx);
+        (void)failed();
         return NACRE_ERR_CRYPTO;
     }
     *(EVP_CIPHER_CTX **)key = ctx;
@@ -77,7 +90,10 @@ static nacre_err hmac(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes k
     const openssl_instance *instance = crypto->instance;
     if ((unsigned)hash >= sizeof digests / sizeof digests[0]) return NACRE_ERR_UNSUPPORTED;
     EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(instance->hmac);
-    if (ctx == NULL) return NACRE_ERR_NO_MEMORY;
+    if (ctx == NULL) {
+        (void)failed();
+        return NACRE_ERR_NO_MEMORY;
+    }
     char name[8]; /* OSSL_PARAM wants a writable string; it only reads it */
     for (size_t i = 0; i < sizeof name; i++) {
         name[i] = digests[hash][i];
@@ -92,6 +108,7 @@ static nacre_err hmac(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes k
     size_t len = 0;
     ok = ok && EVP_MAC_final(ctx, mac, &len, nacre_hash_len(hash)) == 1 && len == nacre_hash_len(hash);
     EVP_MAC_CTX_free(ctx);
+    if (!ok) (void)failed();
     return ok ? NACRE_OK : NACRE_ERR_CRYPTO;
 }
 
@@ -109,10 +126,11 @@ static bool seal(const nacre_aead_job *job)
     EVP_CIPHER_CTX *ctx = *(EVP_CIPHER_CTX **)job->key;
     int len = 0, rest = 0;
     if (job->in_len > job->aead->max_len || job->in_len > INT_MAX) return false;
-    return start(ctx, job, (int)job->in_len) &&
-           EVP_EncryptUpdate(ctx, job->out, &len, job->in, (int)job->in_len) == 1 &&
-           EVP_EncryptFinal_ex(ctx, job->out + len, &rest) == 1 && (size_t)(len + rest) == job->in_len &&
-           EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, job->aead->tag_len, job->out + job->in_len) == 1;
+    bool ok = start(ctx, job, (int)job->in_len) &&
+              EVP_EncryptUpdate(ctx, job->out, &len, job->in, (int)job->in_len) == 1 &&
+              EVP_EncryptFinal_ex(ctx, job->out + len, &rest) == 1 && (size_t)(len + rest) == job->in_len &&
+              EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, job->aead->tag_len, job->out + job->in_len) == 1;
+    return ok || failed();
 }
 
 static bool open_one(const nacre_aead_job *job)
@@ -121,14 +139,17 @@ static bool open_one(const nacre_aead_job *job)
     int len = 0, rest = 0;
     if (job->in_len < job->aead->tag_len || job->in_len - job->aead->tag_len > INT_MAX) return false;
     size_t plain_len = job->in_len - job->aead->tag_len;
+    /* OpenSSL's CCM gives up on what its length field cannot hold with the key half set up: no message after it would open. */
+    if (plain_len > job->aead->max_len) return false;
     /* The tag is only read; OpenSSL's interface lacks the const. */
     void *tag = (void *)(uintptr_t)(job->in + plain_len);
     bool ok = start(ctx, job, (int)plain_len) &&
               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, job->aead->tag_len, tag) == 1 &&
               EVP_DecryptUpdate(ctx, job->out, &len, job->in, (int)plain_len) == 1;
     if (ok && !is_ccm(job->aead)) ok = EVP_DecryptFinal_ex(ctx, job->out + len, &rest) == 1; /* CCM checked above */
-    if (!ok) nacre_wipe(job->out, plain_len);
-    return ok;
+    if (ok) return true;
+    nacre_wipe(job->out, plain_len);
+    return failed();
 }
 
 static void seal_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs)
@@ -163,8 +184,12 @@ nacre_err nacre_openssl_open(nacre_crypto *crypto)
     if (instance == NULL) return NACRE_ERR_NO_MEMORY;
     nacre_crypto opened = { &ops, instance };
     instance->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    for (size_t i = 0; i < MAX_AEADS && nacre_aead_at(i) != NULL; i++)
+    bool all = instance->hmac != NULL;
+    for (size_t i = 0; i < MAX_AEADS && nacre_aead_at(i) != NULL; i++) {
         instance->ciphers[i] = EVP_CIPHER_fetch(NULL, cipher_name(nacre_aead_at(i)), NULL);
+        all = all && instance->ciphers[i] != NULL;
+    }
+    if (!all) (void)failed();
     /* A library may lack single ciphers by policy; without the mandatory one and HMAC it is no use. */
     if (instance->hmac == NULL || cipher_of(instance, nacre_aead_by_number(NACRE_AES_CCM_16_64_128)) == NULL) {
         nacre_openssl_close(&opened);

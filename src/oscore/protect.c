@@ -54,7 +54,7 @@ static size_t plaintext_size(const nacre__split *split, const nacre_message *pla
     return 1 + split->inner_len + (plain->payload.len > 0 ? 1 + plain->payload.len : 0);
 }
 
-/* Writes the message with its plaintext in clear; gives where the plaintext starts. */
+/* RFC 8613 8.1 step 5, 8.3 step 5, 6.2: writes the message with its plaintext in clear; gives where the plaintext starts. */
 static uint8_t *write_message(uint8_t *at, const nacre__split *split, const nacre_message *m)
 {
     at = nacre__header_write(at, m, outer_code(split));
@@ -162,6 +162,7 @@ static nacre_err choose_task(task *t, nacre_context *ctx, const nacre_crypto *cr
     t->is_request = nacre_code_is_request(plain->code);
     if (t->is_request) return NACRE_OK;
     if (!nacre_code_is_response(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
+    /* RFC 8613 8.3, 8.3.1: what comes after the first answer, notifications as well, has a Partial IV of its own. */
     bool may_reuse = nacre__may_use_nonce(id, ctx);
     if (t->how->nonce == NACRE_NONCE_REQUEST && !may_reuse) return NACRE_ERR_NONCE_USED;
     t->new_piv = t->how->nonce == NACRE_NONCE_NEW || !may_reuse;
@@ -176,7 +177,7 @@ static nacre_err protect(nacre_context *ctx, const nacre_crypto *crypto, nacre_r
     nacre_err err = choose_task(&t, ctx, crypto, id, room, plain, options);
     if (err == NACRE_OK) err = begin(&p, &t);
     if (err != NACRE_OK) return err;
-    nacre_seal(crypto, &p.job);
+    nacre_seal(crypto, &p.job); /* RFC 8613 8.1 step 4, 8.3 step 4 */
     return end(&p, id, out, room);
 }
 

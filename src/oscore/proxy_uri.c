@@ -41,11 +41,17 @@ nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_room *room)
     nacre_options out;
     nacre_options_init(&out, (nacre_room){ room->ptr + room->cap - need, need });
     nacre_option opt;
-    for (nacre_option_iter it = nacre_option_begin(plain->options); nacre_option_next(&it, &opt);) {
-        if (opt.number == NACRE_OPT_URI_PATH || opt.number == NACRE_OPT_URI_QUERY) return NACRE_ERR_BAD_ARGUMENT;
-        nacre_options_add(&out, opt.number, opt.number == NACRE_OPT_PROXY_URI ? origin_of(&uri, text) : opt.value);
+    bool is_split = false;
+    nacre_option_iter it = nacre_option_begin(plain->options);
+    while (err == NACRE_OK && nacre_option_next(&it, &opt)) {
+        bool is_uri = opt.number == NACRE_OPT_PROXY_URI;
+        if (opt.number == NACRE_OPT_URI_PATH || opt.number == NACRE_OPT_URI_QUERY || (is_uri && is_split))
+            err = NACRE_ERR_BAD_ARGUMENT; /* what the URI says must not be said twice */
+        else nacre_options_add(&out, opt.number, is_uri ? origin_of(&uri, text) : opt.value);
+        is_split = is_split || is_uri;
     }
-    err = nacre__uri_path_and_query(&out, &uri);
+    if (nacre_option_bad(&it)) err = NACRE_ERR_BAD_ARGUMENT;
+    if (err == NACRE_OK) err = nacre__uri_path_and_query(&out, &uri);
     nacre_bytes options;
     if (err == NACRE_OK) err = nacre_options_finish(&out, &options);
     if (err != NACRE_OK) {

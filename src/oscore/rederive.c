@@ -33,6 +33,17 @@ static nacre_err derive(nacre_rederived *with, const nacre_crypto *crypto, const
     return derive_with(with, crypto, material, nacre_bytes_of(with->id_context, a.len + b.len));
 }
 
+/* Puts the context in `from` into `to`, with its key room, and wipes what `to` held. */
+static void take_over(nacre_rederived *to, nacre_rederived *from)
+{
+    nacre_rederived held = *to;
+    *to = *from;
+    *from = held;
+    to->context.id_context.ptr = to->id_context;
+    nacre_context_wipe(&from->context);
+    nacre_wipe(&held, sizeof held);
+}
+
 /* The bytes inside the kid context field, which is a CBOR byte string of exactly `len` bytes; absent otherwise. */
 static nacre_bytes unwrap(nacre_bytes field, size_t len)
 {
@@ -86,17 +97,6 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
     nacre_protect_options options = { .kid_context_choice = NACRE_KID_CONTEXT_GIVEN,
                                       .kid_context = { client->field, client->field_len } };
     return options;
-}
-
-/* Puts the context in `from` into `to`, with its key room, and wipes what `to` held. */
-static void take_over(nacre_rederived *to, nacre_rederived *from)
-{
-    nacre_rederived held = *to;
-    *to = *from;
-    *from = held;
-    to->context.id_context.ptr = to->id_context;
-    nacre_context_wipe(&from->context);
-    nacre_wipe(&held, sizeof held);
 }
 
 nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *own, nacre_rederived *spare,
@@ -186,7 +186,7 @@ nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived
     nacre_err err = nacre_verify_start(&option, outer);
     if (err != NACRE_OK) return err;
     nacre_bytes id_1 = ordinary ? material->id_context : unwrap(option.kid_context, N);
-    if (id_1.len > N) return NACRE_ERR_BAD_ARGUMENT;
+    if (id_1.len > N || server->num_offers == 0) return NACRE_ERR_BAD_ARGUMENT;
     if (nacre_is_absent(id_1) && !ordinary) return NACRE_ERR_NO_CONTEXT;
 
     err = derive_with(spare, crypto, material, id_1);
@@ -215,9 +215,9 @@ static nacre_rederive_offer *offered(const nacre_rederive_server *server, const 
     return NULL;
 }
 
-nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own, const nacre_crypto *crypto,
-                                const nacre_context_params *material, nacre_request_id *id, nacre_message *plain,
-                                nacre_room room, const nacre_message *outer)
+nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own, nacre_rederived *spare,
+                                const nacre_crypto *crypto, const nacre_context_params *material, nacre_request_id *id,
+                                nacre_message *plain, nacre_room room, const nacre_message *outer)
 {
     nacre_oscore_option option;
     nacre_err err = nacre_verify_start(&option, outer);
@@ -226,12 +226,17 @@ nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *
     nacre_rederive_offer *offer = nacre_is_absent(r2_r3) ? NULL : offered(server, material, r2_r3.ptr);
     if (offer == NULL) return NACRE_ERR_NO_CONTEXT;
 
-    err = derive(own, crypto, material, r2_r3, NACRE_ABSENT);
-    if (err == NACRE_OK) err = nacre__unprotect_request(&own->context, crypto, id, plain, room, outer, &wrapped);
+    nacre_request_id verified;
+    err = derive(spare, crypto, material, r2_r3, NACRE_ABSENT);
+    if (err == NACRE_OK)
+        err = nacre__unprotect_request(&spare->context, crypto, &verified, plain, room, outer, &wrapped);
     if (err != NACRE_OK) {
-        nacre_context_wipe(&own->context);
+        nacre_context_wipe(&spare->context);
         return err;
     }
+    take_over(own, spare);
+    verified.context = &own->context; /* the right to the nonce moves with the keys */
+    *id = verified;
     nacre_wipe(offer, sizeof *offer); /* a copy of this request must find nothing */
     return NACRE_OK;
 }

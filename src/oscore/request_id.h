@@ -21,8 +21,8 @@ static inline nacre_bytes nacre__request_piv(const nacre_request_id *id)
     return nacre_bytes_of(id->partial_iv, id->partial_iv_len);
 }
 
-/* Whether `ctx` may answer with the request's own nonce (RFC 8613 8.3): once, and only the context that verified the
- * request, whose peer made that nonce. */
+/* Whether `ctx` may answer with the request's own nonce (RFC 8613 8.3, D.4): once, and only the context that verified the
+ * request, whose peer made that nonce, with the keys that it had then. */
 bool nacre__may_use_nonce(const nacre_request_id *id, const nacre_context *ctx);
 
 #endif

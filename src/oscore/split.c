@@ -22,11 +22,13 @@ typedef struct sides {
     nacre_bytes inner_value;
 } sides;
 
+/* RFC 8613 4.1.1, 4.1.2, 4.1.3.1, 4.1.3.6: an option of both classes (Max-Age, No-Response …) goes inside, for there it
+ * has its meaning end to end. */
 static sides sides_of(const nacre_option *opt, bool is_request)
 {
     bool outer = nacre__only_outer(opt->number);
     sides s = { !outer, outer, opt->value };
-    if (opt->number == NACRE_OPT_OBSERVE) { /* RFC 8613 4.1.3.5: both; inside, a notification's value is empty */
+    if (opt->number == NACRE_OPT_OBSERVE) { /* RFC 8613 4.1.3.5, 4.1.3.5.2: both; inside, a notification's is empty */
         s.outer = true;
         if (!is_request) s.inner_value.len = 0;
     }
@@ -42,7 +44,7 @@ nacre_err nacre__split_measure(nacre__split *s)
     nacre_option_iter it = nacre_option_begin(s->options);
     s->oscore_len = nacre__oscore_option_size(&s->oscore);
     while (nacre_option_next(&it, &opt)) {
-        if (opt.number == NACRE_OPT_OSCORE) return NACRE_ERR_NESTED;
+        if (opt.number == NACRE_OPT_OSCORE) return NACRE_ERR_NESTED; /* RFC 8613 4.1.3.7 */
         sides side = sides_of(&opt, s->is_request);
         if (side.inner) {
             inner_len += nacre__option_size(opt.number - inner_last, side.inner_value.len);
@@ -98,6 +100,7 @@ void nacre__split_write(const nacre__split *s, uint8_t *outer, uint8_t *inner)
     if (!placed) write_oscore(&out, s);
 }
 
+/* RFC 8613 8.2 step 1, 8.4 step 1: what is class E is not taken from outside. */
 static bool stays_outer(uint16_t number)
 {
     return number != NACRE_OPT_OSCORE && nacre__only_outer(number); /* step 7: the OSCORE option itself is removed */

@@ -13,7 +13,7 @@
 #include "oscore/split.h"
 #include "oscore/unprotect.h"
 
-/* RFC 8613 8.2 step 2, 8.4 step 3: what a message names must be this context's. */
+/* RFC 8613 8.2 step 2, 8.4 step 2: what a message names must be this context's. */
 static bool names_context(const nacre_context *ctx, const nacre_oscore_option *o, const nacre__unprotect_how *how)
 {
     nacre_bytes id_context = nacre_context_id_context(ctx);
@@ -34,7 +34,7 @@ typedef struct unprotection {
     bool has_piv;
 } unprotection;
 
-/* RFC 8613 8.2 steps 4 to 6, 8.4 steps 3 to 6, up to the cipher. */
+/* RFC 8613 8.2 steps 4 to 6, 8.4 steps 3 to 5, up to the cipher. The payload is the ciphertext: RFC 8613 6.2. */
 static nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_room room,
                          const nacre_message *outer, const nacre_request_id *id)
 {
@@ -79,7 +79,7 @@ static bool parse(const unprotection *u, nacre_message *plain, const nacre_messa
     return nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_OSCORE)); /* nested OSCORE: not done here */
 }
 
-/* RFC 8613 8.2 step 7, 8.4 step 7: the outer options that stay join the inner ones. */
+/* RFC 8613 8.2 step 7, 8.4 step 6: the outer options that stay join the inner ones. */
 static void merge(nacre_message *plain, nacre_room room, const nacre_message *outer)
 {
     if (nacre__merge_bound(outer->options) == 0) return;
@@ -184,7 +184,7 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
     if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
     u->has_piv = !nacre_is_absent(option.partial_iv);
     u->seq = u->has_piv ? nacre__partial_iv_number(option.partial_iv) : 0;
-    /* RFC 8613 8.4 step 5: the request's nonce, or the server's Partial IV with the server's ID. */
+    /* RFC 8613 8.4 step 4, 5.2: the request's nonce, or the server's Partial IV with the server's ID. */
     const uint8_t *request_iv = how->request_common_iv != NULL ? how->request_common_iv : ctx->common_iv;
     if (u->has_piv)
         nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, nacre_context_recipient_id(ctx), option.partial_iv);

@@ -61,7 +61,8 @@ static void test_outer_codes(void **state)
     }
 }
 
-/* RFC 8613 4.1: class U outside, class E (unknown ones too) inside and nowhere else; Observe on both sides. */
+/* RFC 8613 4.1, 4.1.1, 4.1.2, 4.1.3.2: class U outside, class E (unknown ones too) inside and nowhere else; Observe on
+ * both sides. */
 static void test_options_go_to_their_side(void **state)
 {
     (void)state;
@@ -132,7 +133,7 @@ static void test_kid_and_kid_context(void **state)
     }
 }
 
-/* B13, RFC 8613 8.3: the request's nonce serves one response; every other has a Partial IV of its own. */
+/* B13, RFC 8613 8.3, 8.3.1: the request's nonce serves one response; every other has a Partial IV of its own. */
 static void test_b13_one_response_with_the_requests_nonce(void **state)
 {
     (void)state;
@@ -299,7 +300,7 @@ static void test_messages_refused(void **state)
         const char *name, *options;
         nacre_err err;
     } rows[] = {
-        { "OSCORE option", "90", NACRE_ERR_NESTED },
+        { "OSCORE option", "90", NACRE_ERR_NESTED }, /* RFC 8613 4.1.3.7 */
         { "OSCORE option behind others", "3161 60", NACRE_ERR_NESTED },
         { "OSCORE option between others", "3161 620914 23747631", NACRE_ERR_NESTED },
         { "option 8", "80", NACRE_OK },

@@ -81,7 +81,8 @@ static nacre_err take_answer(party *c, nacre_bytes datagram, const uint8_t *r3)
 static nacre_err accept(nacre_rederive_server *server, party *s, nacre_bytes datagram)
 {
     nacre_message outer = test_parse(datagram), plain;
-    return nacre_rederive_accept(server, s->own, test_crypto(), &s->material, &s->id, &plain, test_room(64), &outer);
+    return nacre_rederive_accept(server, s->own, s->spare, test_crypto(), &s->material, &s->id, &plain, test_room(64),
+                                 &outer);
 }
 
 static const char response_1[] = "614400017b9b1009482222222222222222ff91b40978ded9e641fb";
@@ -262,6 +263,52 @@ static void started_by_the_server(void **unused)
     assert_ok(nacre_rederive_follow(&c.client, &c.material, test_context(&params)));
 }
 
+/* The place of a context holds others later. An identity from before has no right to a nonce of theirs. */
+static void an_identity_does_not_outlive_its_keys(void **unused)
+{
+    (void)unused;
+    nacre_rederive_offer offers[2];
+    nacre_rederive_server server;
+    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
+    nacre_bytes answer = NACRE_ABSENT;
+    assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));
+    assert_ok(take_answer(&c, answer, threes));
+    assert_ok(accept(&server, &s, second_request(&c))); /* Partial IV 0, not yet answered */
+    nacre_request_id old = s.id;
+    assert_ok(offer(&server, &s, first_request(&c), ones, false, &answer));
+    assert_ok(take_answer(&c, answer, fours));
+    assert_ok(accept(&server, &s, second_request(&c))); /* Partial IV 0 again, of other keys, in the same place */
+
+    nacre_message late = test_response(NACRE_CONTENT, NACRE_ABSENT, test_hex("01"));
+    nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST };
+    nacre_bytes out;
+    assert_err(nacre_protect_response(&s.own->context, test_crypto(), &old, &out, test_room(64), &late, &reuse),
+               NACRE_ERR_NONCE_USED);
+    assert_ok(nacre_protect_response(&s.own->context, test_crypto(), &s.id, &out, test_room(64), &late, &reuse));
+}
+
+/* Request #2 may come from anybody who saw R2: until it verifies, the context that is in use stays. */
+static void a_forged_second_request_leaves_the_context(void **unused)
+{
+    (void)unused;
+    nacre_rederive_offer offers[2];
+    nacre_rederive_server server;
+    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
+    nacre_bytes answer = NACRE_ABSENT;
+    assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));
+    assert_ok(take_answer(&c, answer, threes));
+    assert_ok(accept(&server, &s, second_request(&c)));
+    assert_ok(offer(&server, &s, first_request(&c), ones, false, &answer));
+    assert_ok(take_answer(&c, answer, fours));
+    nacre_bytes forged = test_copy(second_request(&c));
+    ((uint8_t *)(uintptr_t)forged.ptr)[forged.len - 1] ^= 1;
+    const nacre_context *before = test_snapshot(&s.own->context);
+    assert_err(accept(&server, &s, forged), NACRE_ERR_PROTECTION_INVALID);
+    assert_true(test_same(before, &s.own->context));
+}
+
 static void what_a_kid_context_says(void **unused)
 {
     (void)unused;
@@ -295,6 +342,8 @@ int main(void)
         TEST(a_forged_first_request_makes_no_offer),
         TEST(two_clients_at_once_and_a_full_pool),
         TEST(started_by_the_server),
+        TEST(an_identity_does_not_outlive_its_keys),
+        TEST(a_forged_second_request_leaves_the_context),
         TEST(what_a_kid_context_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

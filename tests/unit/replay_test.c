@@ -256,7 +256,7 @@ static void test_init_refuses(void **state)
     assert_true(nacre_replay_words(1024) <= COUNT(words));
 }
 
-/* RFC 8613 B.1.2: an uninitialised window accepts nothing before Echo says what is fresh. B12. */
+/* RFC 8613 7.5, B.1.2: an uninitialised window accepts nothing before Echo says what is fresh. B12. */
 static void test_uninitialised(void **state)
 {
     (void)state;

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* derived: computed vectors: nonce edges, every AEAD, and the flows of Observe, Echo, Proxy-Uri and inner block-wise.
+/* derived: computed vectors: nonce edges, every AEAD, and the flows of Observe, Echo, B.2, Proxy-Uri and inner block-wise.
  * Messages come without their plain form: it is put together from plaintext and outer options. */
 #include "vectors.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What this runner knows by name and nacre does not support yet. Nothing else is ever skipped. */
 static const struct {
     const char *section, *id, *why;
 } not_supported[] = {
-    { "appendix_b_2", "-", "re-derivation by RFC 8613 B.2" },
     { "edhoc_then_oscore", "-", "EDHOC" },
     { "kudos_draft14", "-", "KUDOS" },
 };
 
-/* ---- nonces ---- */
+/* ---- nonces, RFC 8613 5.2 ---- */
 static void nonce(vec_run *run, yajl_val root, yajl_val entry)
 {
     (void)root;
@@ -35,9 +35,9 @@ typedef struct known_context {
     vec_derived derived;
 } known_context;
 
-static bool context_of(vec_run *run, yajl_val owner, known_context *c)
+static bool context_named(vec_run *run, yajl_val owner, const char *name, known_context *c)
 {
-    yajl_val entry = vec_get(run, owner, "context_client");
+    yajl_val entry = vec_get(run, owner, name);
     if (!vec_members(run, entry,
                      "alg_aead hkdf master_secret master_salt id_context sender_id recipient_id sender_key "
                      "recipient_key common_iv"))
@@ -50,6 +50,11 @@ static bool context_of(vec_run *run, yajl_val owner, known_context *c)
     c->derived.recipient_key = vec_hex(run, entry, "recipient_key");
     c->derived.common_iv = vec_hex(run, entry, "common_iv");
     return !run->bad;
+}
+
+static bool context_of(vec_run *run, yajl_val owner, known_context *c)
+{
+    return context_named(run, owner, "context_client", c);
 }
 
 static void check_context(vec_run *run, yajl_val owner)
@@ -300,6 +305,293 @@ static void proxy_uri(vec_run *run, yajl_val root)
     vec_end(run);
 }
 
+/* ---- Re-derivation, RFC 8613 B.2 ---- */
+static const char *const b2_contexts[] = { "first (ID1=R1)", "second (R2||ID1)", "third (R2||R3)" };
+enum { FIRST, SECOND, THIRD, NUM_B2_CONTEXTS };
+
+typedef struct b2 {
+    yajl_val owner;
+    known_context contexts[NUM_B2_CONTEXTS];
+    nacre_bytes r1, r2, r3;
+} b2;
+
+static nacre_bytes joined(vec_run *run, nacre_bytes a, nacre_bytes b)
+{
+    uint8_t *bytes = vec_alloc(run, a.len + b.len);
+    memcpy(bytes, a.ptr, a.len);
+    memcpy(bytes + a.len, b.ptr, b.len);
+    return nacre_bytes_of(bytes, a.len + b.len);
+}
+
+/* The kid context field: a CBOR byte string of what is shorter than 24 bytes. */
+static nacre_bytes wrapped(vec_run *run, nacre_bytes id)
+{
+    uint8_t *bytes = vec_alloc(run, 1 + id.len);
+    bytes[0] = (uint8_t)(0x40 | id.len);
+    memcpy(bytes + 1, id.ptr, id.len);
+    return nacre_bytes_of(bytes, 1 + id.len);
+}
+
+static bool b2_open(vec_run *run, yajl_val root, b2 *b)
+{
+    b->owner = vec_get(run, root, "appendix_b_2");
+    yajl_val contexts = vec_get(run, b->owner, "contexts_client");
+    b->r1 = vec_hex(run, b->owner, "R1");
+    b->r2 = vec_hex(run, b->owner, "R2");
+    b->r3 = vec_hex(run, b->owner, "R3");
+    if (b->r1.len != NACRE_REDERIVE_NONCE || b->r2.len != NACRE_REDERIVE_NONCE || b->r3.len != NACRE_REDERIVE_NONCE)
+        vec_differs(run, "R1, R2, R3: not of 8 bytes");
+    for (size_t i = 0; i < NUM_B2_CONTEXTS; i++)
+        if (!context_named(run, contexts, b2_contexts[i], &b->contexts[i])) return false;
+    return !run->bad;
+}
+
+static void b2_check_contexts(vec_run *run, yajl_val root)
+{
+    b2 b;
+    vec_begin(run, "appendix_b_2", "contexts_client");
+    yajl_val owner = vec_get(run, root, "appendix_b_2");
+    if (vec_members(run, owner,
+                    "R1 R2 R3 note contexts_client request_1 response_1 response_1_with_piv request_2 response_2") &&
+        b2_open(run, root, &b)) {
+        yajl_val contexts = vec_get(run, owner, "contexts_client"); /* all names were found: so there are no others */
+        vec_same_number(run, "members of contexts_client", NUM_B2_CONTEXTS, contexts->u.object.len);
+        (void)vec_text(run, owner, "note");
+        nacre_bytes ids[] = { b.r1, joined(run, b.r2, b.r1), joined(run, b.r2, b.r3) };
+        for (size_t i = 0; i < NUM_B2_CONTEXTS; i++) {
+            vec_same_bytes(run, "id_context", ids[i], b.contexts[i].client.id_context);
+            vec_check_derived(run, &b.contexts[i].client, &b.contexts[i].derived);
+        }
+    }
+    vec_end(run);
+}
+
+/* Which context seals a message, which made the nonce of an answer without a Partial IV, and what the kid context field
+ * holds. */
+static const struct b2_message {
+    const char *name;
+    int sealed_by, nonce_of;
+    bool request, r1, r2, r3;
+} b2_messages[] = {
+    { "request_1", FIRST, FIRST, true, true, false, false },
+    { "response_1", SECOND, FIRST, false, false, true, false },
+    { "response_1_with_piv", SECOND, SECOND, false, false, true, false },
+    { "request_2", THIRD, THIRD, true, false, true, true },
+    { "response_2", THIRD, THIRD, false, false, false, false },
+};
+
+static nacre_bytes b2_field(vec_run *run, const b2 *b, const struct b2_message *m)
+{
+    if (m->r1) return wrapped(run, b->r1);
+    if (m->r3) return wrapped(run, joined(run, b->r2, b->r3));
+    return m->r2 ? wrapped(run, b->r2) : NACRE_ABSENT;
+}
+
+static void b2_check_parts(vec_run *run, const b2 *b, const struct b2_message *m)
+{
+    yajl_val entry = vec_get(run, b->owner, m->name);
+    if (!vec_members(run, entry, STEP_MEMBERS)) return;
+    const known_context *c = &b->contexts[m->sealed_by];
+    nacre_bytes own = vec_hex_or_null(run, entry, "partial_iv"), request_piv = vec_hex(run, entry, "request_piv");
+    nacre_message outer;
+    vec_parts p = {
+        .alg = c->client.cose_aead,
+        .common_iv = b->contexts[m->nonce_of].derived.common_iv,
+        .id_piv = m->request || nacre_is_absent(own) ? c->client.sender_id : c->client.recipient_id,
+        .nonce_piv = nacre_is_absent(own) ? request_piv : own,
+        .request_kid = vec_hex(run, entry, "request_kid"),
+        .request_piv = request_piv,
+        .fields = { own, b2_field(run, b, m), m->request ? c->client.sender_id : NACRE_ABSENT },
+        .key = m->request ? c->derived.sender_key : c->derived.recipient_key,
+        .nonce = vec_hex(run, entry, "nonce"),
+        .aad = vec_hex(run, entry, "aad"),
+        .option = vec_hex(run, entry, "oscore_option"),
+        .plaintext = vec_hex(run, entry, "plaintext"),
+        .message = vec_hex(run, entry, "message"),
+    };
+    vec_same_text(run, "kind", vec_text(run, entry, "kind"), m->request ? "request" : "response");
+    vec_same_bytes(run, "key", p.key, vec_hex(run, entry, "key"));
+    vec_same_bytes(run, "request_kid", c->client.sender_id, p.request_kid);
+    if (m->request) vec_same_bytes(run, "request_piv", own, request_piv);
+    if (vec_parse(run, "message", p.message, &outer))
+        vec_same_bytes(run, "ciphertext", vec_hex(run, entry, "ciphertext"), outer.payload);
+    if (!run->bad) vec_check_parts(run, &p);
+}
+
+/* One end of the procedure: two places for contexts, which change their key rooms. */
+typedef struct b2_end {
+    nacre_context_params material;
+    nacre_rederived own, spare;
+    void *keys[2];
+    nacre_request_id id;
+} b2_end;
+
+static bool b2_end_open(vec_run *run, b2_end *end, nacre_context_params material)
+{
+    size_t size = 0, align = 1;
+    memset(end, 0, sizeof *end);
+    end->material = material;
+    end->material.id_context = NACRE_ABSENT;
+    if (!vec_same_err(run, "key room", NACRE_OK,
+                      nacre_context_key_room(run->crypto, material.cose_aead, &size, &align)))
+        return false;
+    for (size_t i = 0; i < 2; i++) end->keys[i] = aligned_alloc(align, (size + align - 1) / align * align);
+    end->own.key_room = (nacre_room){ end->keys[0], size };
+    end->spare.key_room = (nacre_room){ end->keys[1], size };
+    if (end->keys[0] != NULL && end->keys[1] != NULL) return true;
+    vec_differs(run, "out of memory");
+    return false;
+}
+
+static void b2_end_close(b2_end *end)
+{
+    nacre_context_wipe(&end->own.context);
+    nacre_context_wipe(&end->spare.context);
+    free(end->keys[0]);
+    free(end->keys[1]);
+}
+
+/* What a step is, parsed: its protected message, and its plain one. */
+typedef struct b2_step {
+    nacre_bytes datagram, plain_datagram;
+    nacre_message outer, plain;
+} b2_step;
+
+static bool b2_step_of(vec_run *run, const b2 *b, const char *name, b2_step *step)
+{
+    yajl_val entry = vec_get(run, b->owner, name);
+    step->datagram = vec_hex(run, entry, "message");
+    step->plain_datagram = plain_of_step(run, entry);
+    return !run->bad && vec_parse(run, name, step->datagram, &step->outer) &&
+           vec_parse(run, "the plain message", step->plain_datagram, &step->plain);
+}
+
+static nacre_room b2_room(vec_run *run)
+{
+    enum { ENOUGH = 256 };
+    nacre_room room = { vec_alloc(run, ENOUGH), ENOUGH };
+    return room;
+}
+
+static void b2_check_own(vec_run *run, const b2 *b, const b2_end *end, int which)
+{
+    const known_context *c = &b->contexts[which];
+    vec_same_bytes(run, "ID Context", c->client.id_context, nacre_context_id_context(&end->own.context));
+    vec_same_bytes(run, "Common IV", c->derived.common_iv, nacre_context_common_iv(&end->own.context));
+}
+
+static void b2_client_sends(vec_run *run, const b2 *b, b2_end *client, const nacre_rederive_client *state,
+                            const char *name)
+{
+    b2_step step;
+    nacre_protect_options how = nacre_rederive_options(state);
+    nacre_bytes out;
+    if (b2_step_of(run, b, name, &step) &&
+        vec_same_err(run, "protect_request", NACRE_OK,
+                     nacre_protect_request(&client->own.context, run->crypto, &client->id, &out, b2_room(run),
+                                           &step.plain, &how)))
+        vec_same_bytes(run, name, step.datagram, out);
+}
+
+/* The client's way, up to request #2, with either form of response #1. */
+static bool b2_client_goes(vec_run *run, const b2 *b, b2_end *client, const char *answer)
+{
+    nacre_rederive_client state;
+    b2_step step;
+    if (!b2_end_open(run, client, b->contexts[FIRST].client) ||
+        !vec_same_err(run, "begin", NACRE_OK,
+                      nacre_rederive_begin(&state, &client->own, run->crypto, &client->material, b->r1.ptr)))
+        return false;
+    b2_check_own(run, b, client, FIRST);
+    b2_client_sends(run, b, client, &state, "request_1");
+    if (!b2_step_of(run, b, answer, &step) ||
+        !vec_same_err(run, answer, NACRE_OK,
+                      nacre_rederive_answer(&state, &client->own, &client->spare, run->crypto, &client->id,
+                                            b2_room(run), &step.outer, b->r3.ptr)))
+        return false;
+    b2_check_own(run, b, client, THIRD);
+    b2_client_sends(run, b, client, &state, "request_2");
+    return !run->bad;
+}
+
+/* Request #1 offers R2, with a response that has a Partial IV: a server of nacre sends no other. */
+static bool b2_server_offers(vec_run *run, const b2 *b, b2_end *server, nacre_rederive_server *state)
+{
+    b2_step request, answer;
+    nacre_bytes out;
+    if (!b2_step_of(run, b, "request_1", &request) || !b2_step_of(run, b, "response_1_with_piv", &answer) ||
+        !vec_same_err(run, "offer_r2", NACRE_OK,
+                      nacre_rederive_offer_r2(state, &server->spare, run->crypto, &server->material, false, &out,
+                                              b2_room(run), b2_room(run), &request.outer, &answer.outer, b->r2.ptr)))
+        return false;
+    vec_same_bytes(run, "response_1_with_piv", answer.datagram, out);
+    vec_same_number(run, "code of response #1", NACRE_UNAUTHORIZED, answer.plain.code);
+    return !run->bad;
+}
+
+static bool b2_server_accepts(vec_run *run, const b2 *b, b2_end *server, nacre_rederive_server *state)
+{
+    b2_step request, answer;
+    nacre_message plain;
+    nacre_bytes out;
+    if (!b2_step_of(run, b, "request_2", &request) || !b2_step_of(run, b, "response_2", &answer) ||
+        !vec_same_err(run, "accept", NACRE_OK,
+                      nacre_rederive_accept(state, &server->own, &server->spare, run->crypto, &server->material,
+                                            &server->id, &plain, b2_room(run), &request.outer)))
+        return false;
+    b2_check_own(run, b, server, THIRD);
+    vec_same_bytes(run, "request_2 unprotected", request.plain_datagram, vec_write(run, &plain));
+    if (vec_same_err(run, "protect_response", NACRE_OK,
+                     nacre_protect_response(&server->own.context, run->crypto, &server->id, &out, b2_room(run),
+                                            &answer.plain, NULL)))
+        vec_same_bytes(run, "response_2", answer.datagram, out);
+    return !run->bad;
+}
+
+static void b2_client(vec_run *run, const b2 *b, const char *answer)
+{
+    b2_end client = { 0 };
+    b2_step last;
+    nacre_message plain;
+    if (b2_client_goes(run, b, &client, answer) && b2_step_of(run, b, "response_2", &last) &&
+        vec_same_err(run, "response_2", NACRE_OK,
+                     nacre_unprotect_response(&client.own.context, run->crypto, &client.id, &plain, NULL, b2_room(run),
+                                              &last.outer)))
+        vec_same_bytes(run, "response_2 unprotected", last.plain_datagram, vec_write(run, &plain));
+    b2_end_close(&client);
+}
+
+static void b2_server(vec_run *run, const b2 *b)
+{
+    b2_end server = { 0 };
+    nacre_rederive_offer offers[2];
+    nacre_rederive_server state;
+    nacre_rederive_server_init(&state, offers, sizeof offers / sizeof *offers);
+    if (b2_end_open(run, &server, vec_swapped(b->contexts[FIRST].client)) && b2_server_offers(run, b, &server, &state))
+        (void)b2_server_accepts(run, b, &server, &state);
+    b2_end_close(&server);
+}
+
+static void rederivation(vec_run *run, yajl_val root)
+{
+    b2 b;
+    b2_check_contexts(run, root);
+    for (size_t i = 0; i < sizeof b2_messages / sizeof *b2_messages; i++) {
+        vec_begin(run, "appendix_b_2", "%s", b2_messages[i].name);
+        if (b2_open(run, root, &b)) b2_check_parts(run, &b, &b2_messages[i]);
+        vec_end(run);
+    }
+    static const char *const answers[] = { "response_1", "response_1_with_piv" };
+    for (size_t i = 0; i < 2; i++) {
+        vec_begin(run, "appendix_b_2", "client, %s", answers[i]);
+        if (b2_open(run, root, &b)) b2_client(run, &b, answers[i]);
+        vec_end(run);
+    }
+    vec_begin(run, "appendix_b_2", "server");
+    if (b2_open(run, root, &b)) b2_server(run, &b);
+    vec_end(run);
+}
+
 static void skip_not_supported(vec_run *run, yajl_val root)
 {
     for (size_t i = 0; i < sizeof not_supported / sizeof *not_supported; i++) {
@@ -327,6 +619,7 @@ void vec_derived_json(vec_run *run, yajl_val root)
     flow(run, root, "observe", "context_client flow");
     flow(run, root, "echo_b_1_2", "context_client flow");
     recovery(run, root);
+    rederivation(run, root);
     flow(run, root, "inner_block1_request_tag", "body context_client flow");
     block_body(run, root);
     proxy_uri(run, root);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* rfc8613: the vectors of RFC 8613 itself, Appendix C and the examples of sections 5.4, 6.3 and 11. */
+/* rfc8613: the vectors of RFC 8613 C.1 to C.8, and the examples of its sections: RFC 8613 5.4, 6.3, 11. */
 #include "vectors.h"
 
 #include <context/derive.h>
@@ -77,6 +77,7 @@ static void check_aad_array(vec_run *run, nacre_bytes aad, nacre_bytes aad_array
     else vec_same_bytes(run, "aad_array", aad_array, nacre_bytes_of(aad.ptr + at, aad.len - at));
 }
 
+/* RFC 8613 5.2, 5.3, 5.4, 6.2, 8.1 steps 2 to 4, 8.3 steps 2 to 4: each part of a message by itself. */
 static void message_parts(vec_run *run, yajl_val entry, nacre_bytes request_kid, nacre_bytes request_piv)
 {
     nacre_bytes partial_iv = vec_hex_or_null(run, entry, "partial_iv");
@@ -103,6 +104,7 @@ static void message_parts(vec_run *run, yajl_val entry, nacre_bytes request_kid,
     if (!run->bad) vec_check_parts(run, &p);
 }
 
+/* RFC 8613 8.1 steps 1 to 5, 8.2 steps 2 to 7: the whole, both ways. */
 static void check_request(vec_run *run, yajl_val entry, nacre_context_params client)
 {
     if (!vec_is_null(entry, "request")) vec_differs(run, "request: a request answers no request");
@@ -119,6 +121,7 @@ static void check_request(vec_run *run, yajl_val entry, nacre_context_params cli
                           plain);
 }
 
+/* RFC 8613 8.3 steps 1 to 5, 8.4 steps 2 to 6: the whole, both ways. */
 static void check_response(vec_run *run, yajl_val root, yajl_val entry, nacre_context_params server)
 {
     yajl_val request = by_id(run, root, "messages", vec_text(run, entry, "request"));

@@ -1,0 +1,776 @@
+/* SPDX-License-Identifier: MIT */
+/* nonce_log: no key ever sees a nonce twice (RFC 8613 D.4). A provider that writes down every seal, under long mixed runs of
+ * two peers who are client and server to each other on one pair of contexts: requests, answers with the request's nonce and
+ * with numbers of their own, notifications, bursts, calls that fail, stores that lose confirmations, crashes, recovery by
+ * Echo, re-derived contexts, and numbers that run out. */
+#include "support.h"
+
+#include <stdlib.h>
+
+/* ---- The log ---- */
+enum { SLOTS = 1 << 20, MAX_KEYS = 20000, MAX_ROOMS = 64 };
+
+typedef struct seal_entry {
+    uint32_t key; /* 1 + its place in `keys`; 0: free */
+    uint8_t nonce[NACRE_MAX_NONCE];
+    uint64_t content;
+} seal_entry;
+
+typedef struct known_key {
+    uint8_t bytes[NACRE_MAX_KEY];
+    uint8_t len;
+} known_key;
+
+/* A key is its bytes: after a restart the same key lies in another room, or another in the same. */
+static struct seal_log {
+    seal_entry *entries;
+    known_key *keys;
+    uint32_t num_keys;
+    struct {
+        const void *room;
+        uint32_t key;
+    } rooms[MAX_ROOMS];
+    size_t num_rooms;
+    size_t sealed, repeated, repeated_with_another_content, unknown_keys;
+} seals;
+
+static const nacre_crypto_ops *real;
+
+static void log_clear(void)
+{
+    free(seals.entries);
+    free(seals.keys);
+    memset(&seals, 0, sizeof seals);
+    seals.entries = calloc(SLOTS, sizeof *seals.entries);
+    seals.keys = calloc(MAX_KEYS, sizeof *seals.keys);
+    assert_true(seals.entries != NULL && seals.keys != NULL);
+}
+
+static uint64_t mix(uint64_t hash, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return (hash ^ hash >> 29) * UINT64_C(0xbf58476d1ce4e5b9) + len;
+}
+
+static uint32_t key_number(const uint8_t *bytes, uint8_t len)
+{
+    uint32_t at = 0;
+    while (at < seals.num_keys && (seals.keys[at].len != len || memcmp(seals.keys[at].bytes, bytes, len) != 0)) at++;
+    if (at < seals.num_keys) return at + 1;
+    assert_true(at < MAX_KEYS);
+    memcpy(seals.keys[at].bytes, bytes, len);
+    seals.keys[at].len = len;
+    return ++seals.num_keys;
+}
+
+static nacre_err logged_key_init(const nacre_crypto *crypto, const nacre_aead *aead, nacre_direction direction,
+                                 void *key, const uint8_t *bytes)
+{
+    nacre_err err = real->key_init(crypto, aead, direction, key, bytes);
+    if (err != NACRE_OK || direction != NACRE_SEAL) return err;
+    assert_true(seals.num_rooms < MAX_ROOMS);
+    seals.rooms[seals.num_rooms].room = key;
+    seals.rooms[seals.num_rooms++].key = key_number(bytes, aead->key_len);
+    return NACRE_OK;
+}
+
+static void logged_key_release(const nacre_aead *aead, void *key, size_t size)
+{
+    for (size_t i = 0; i < seals.num_rooms; i++)
+        if (seals.rooms[i].room == key) seals.rooms[i--] = seals.rooms[--seals.num_rooms];
+    real->key_release(aead, key, size);
+}
+
+static void log_seal(const nacre_aead_job *job)
+{
+    seal_entry e = { 0 };
+    for (size_t i = 0; i < seals.num_rooms; i++)
+        if (seals.rooms[i].room == job->key) e.key = seals.rooms[i].key;
+    if (e.key == 0) seals.unknown_keys++;
+    memcpy(e.nonce, job->nonce, job->aead->nonce_len);
+    e.content = mix(mix(UINT64_C(0xcbf29ce484222325), job->aad.ptr, job->aad.len), job->in, job->in_len);
+    size_t at = (size_t)mix(e.key, e.nonce, sizeof e.nonce) % SLOTS;
+    assert_true(++seals.sealed < SLOTS / 4 * 3);
+    for (; seals.entries[at].key != 0; at = (at + 1) % SLOTS) {
+        const seal_entry *old = &seals.entries[at];
+        if (old->key != e.key || memcmp(old->nonce, e.nonce, sizeof e.nonce) != 0) continue;
+        seals.repeated++;
+        if (old->content != e.content) seals.repeated_with_another_content++;
+        return;
+    }
+    seals.entries[at] = e;
+}
+
+static void logged_seal_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs)
+{
+    for (size_t i = 0; i < num_jobs; i++) log_seal(jobs[i]); /* before: the cipher works in place */
+    real->seal_many(crypto, jobs, num_jobs);
+}
+
+static nacre_crypto_ops logged_ops;
+
+static nacre_crypto logged(void)
+{
+    real = test_crypto()->ops;
+    logged_ops = *real;
+    logged_ops.key_init = logged_key_init;
+    logged_ops.key_release = logged_key_release;
+    logged_ops.seal_many = logged_seal_many;
+    return (nacre_crypto){ &logged_ops, test_crypto()->instance };
+}
+
+/* ---- Two peers ---- */
+enum { MAX_EXCHANGES = 24, MAX_RECORDS = 12, ROOM = 256, NUM_PLACES = 3, KEY_ROOM = 256, MAX_OFFERS = 3 };
+
+typedef struct peer {
+    nacre_context_params params;
+    nacre_context ordinary; /* persistent */
+    _Alignas(64) uint8_t ordinary_keys[KEY_ROOM];
+    uint64_t durable; /* what the disk says: numbers below may have been used */
+    bool window_known;
+    uint64_t window_index;
+    uint8_t window_bits[4], echo[NACRE_ECHO_LEN];
+    nacre_rederived places[NUM_PLACES]; /* the live one, the next one, and the spare one of the procedure */
+    _Alignas(64) uint8_t place_keys[NUM_PLACES][KEY_ROOM];
+    size_t live;
+    nacre_rederive_server server;
+    nacre_rederive_offer offers[MAX_OFFERS];
+} peer;
+
+typedef struct exchange {
+    int client;
+    nacre_request_id at_client, at_server;
+    bool observes, client_forgot;
+} exchange;
+
+typedef struct record { /* a request on the wire, for retransmissions and for an attacker */
+    int client;
+    nacre_request_id at_client;
+    uint8_t bytes[ROOM];
+    size_t len;
+    bool observes;
+} record;
+
+typedef struct world {
+    nacre_crypto crypto;
+    uint64_t random;
+    peer peers[2];
+    bool rederived;
+    exchange exchanges[MAX_EXCHANGES];
+    size_t num_exchanges;
+    record records[MAX_RECORDS];
+    size_t num_records;
+    uint8_t secret[16];
+} world;
+
+/* What happened in all runs: a run that does nothing proves nothing. */
+static struct {
+    size_t requests, replays, challenges, recoveries, answers, answers_with_request_nonce, notifications, nonce_used,
+        no_room, nested, not_yet, used_up, crashes, clean_restarts, lost_confirmations, rederivations, burst_items;
+} done;
+
+static size_t pick(world *w, size_t below)
+{
+    return (size_t)(test_random(&w->random) % below);
+}
+
+static void random_fill(world *w, uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) bytes[i] = (uint8_t)test_random(&w->random);
+}
+
+static nacre_context *context_of(world *w, int side)
+{
+    peer *p = &w->peers[side];
+    return w->rederived ? &p->places[p->live].context : &p->ordinary;
+}
+
+static void boot(world *w, peer *p)
+{
+    nacre_context_params params = p->params;
+    random_fill(w, p->echo, sizeof p->echo);
+    params.next_seq = p->durable;
+    params.echo = NACRE_ARRAY(p->echo);
+    assert_ok(nacre_context_init(&p->ordinary, &w->crypto, &params, NACRE_ROOM(p->ordinary_keys)));
+    assert_ok(nacre_context_set_replay(&p->ordinary, p->window_known, p->window_index, p->window_bits,
+                                       sizeof p->window_bits));
+    if (p->window_known) nacre_context_window_is_stored(&p->ordinary);
+}
+
+/* The store does what is asked for: wholly, or without its confirmation arriving, or not at all. */
+static void serve_store(world *w, peer *p)
+{
+    nacre_needs needs = nacre_context_needs(&p->ordinary);
+    size_t fate = pick(w, 10);
+    if (fate == 0) return;
+    if (needs.reserve != 0) p->durable = needs.reserve;
+    if (needs.window_lost) p->window_known = false;
+    if (fate == 1) {
+        done.lost_confirmations += needs.reserve != 0 || needs.window_lost;
+        return;
+    }
+    if (needs.reserve != 0) nacre_context_confirm_reserved(&p->ordinary, needs.reserve);
+    if (needs.window_lost) nacre_context_confirm_window_lost(&p->ordinary);
+}
+
+static void forget_exchanges(world *w, int side, bool all)
+{
+    for (size_t i = 0; i < w->num_exchanges; i++) {
+        exchange *x = &w->exchanges[i];
+        if (x->client == side) x->client_forgot = true;
+        if (all || x->client != side) w->exchanges[i--] = w->exchanges[--w->num_exchanges];
+    }
+}
+
+static void end_rederived(world *w)
+{
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < NUM_PLACES; i++) nacre_context_wipe(&w->peers[side].places[i].context);
+    w->rederived = false;
+    w->num_exchanges = 0;
+}
+
+static void restart(world *w, int side, bool crash)
+{
+    peer *p = &w->peers[side];
+    if (w->rederived) end_rederived(w); /* volatile contexts are gone, the ordinary ones go on */
+    assert_true(nacre_context_next_seq(&p->ordinary) <= p->durable || p->durable == p->params.next_seq);
+    if (crash) {
+        forget_exchanges(w, side, false);
+        done.crashes++;
+    } else { /* a clean end writes down what is so; identities stay with whoever holds them */
+        p->durable = nacre_context_next_seq(&p->ordinary);
+        p->window_known = nacre_replay_export(nacre_context_replay(&p->ordinary), &p->window_index, p->window_bits);
+        done.clean_restarts++;
+    }
+    nacre_context_wipe(&p->ordinary);
+    boot(w, p);
+}
+
+static const uint8_t zeros[1], ones[1] = { 1 };
+
+static void world_open(world *w, uint64_t seed, const nacre_crypto *crypto, uint64_t next_seq)
+{
+    static const int algorithms[] = { 10, 10, 10, 1, 24, 12, 30, 33 };
+    /* An empty ID and a zero one differ in their length only: the nonce must tell them apart (RFC 8613 5.2). */
+    static const nacre_bytes pairs[3][2] = { { { ones, 0 }, { zeros, 1 } },
+                                             { { zeros, 1 }, { ones, 1 } },
+                                             { { ones, 1 }, { ones, 0 } } };
+    memset(w, 0, sizeof *w);
+    w->crypto = *crypto;
+    w->random = seed;
+    random_fill(w, w->secret, sizeof w->secret);
+    int alg = algorithms[seed % COUNT(algorithms)];
+    size_t size = 0, align = 0;
+    assert_ok(nacre_context_key_room(crypto, alg, &size, &align));
+    assert_true(size <= KEY_ROOM && align <= 64);
+    for (int side = 0; side < 2; side++) {
+        peer *p = &w->peers[side];
+        p->params = (nacre_context_params){ .cose_aead = alg,
+                                            .master_secret.bytes = NACRE_ARRAY(w->secret),
+                                            .sender_id = pairs[seed % 3][side],
+                                            .recipient_id = pairs[seed % 3][!side],
+                                            .next_seq = next_seq,
+                                            .persistent = true,
+                                            .first_chunk = (uint16_t)(1 + pick(w, 20)) };
+        p->durable = next_seq;
+        p->window_known = true;
+        for (size_t i = 0; i < NUM_PLACES; i++) p->places[i].key_room = NACRE_ROOM(p->place_keys[i]);
+        nacre_rederive_server_init(&p->server, p->offers, MAX_OFFERS);
+        boot(w, p);
+    }
+}
+
+static void world_close(world *w)
+{
+    end_rederived(w);
+    for (int side = 0; side < 2; side++) nacre_context_wipe(&w->peers[side].ordinary);
+}
+
+/* ---- Messages: few different ones, so that equal plaintexts are common ---- */
+typedef struct parcel {
+    uint8_t options[64];
+    nacre_message plain;
+} parcel;
+
+static void make(world *w, parcel *m, uint8_t code, bool observe, bool nested, const uint8_t *echo)
+{
+    static const uint8_t payload[8] = "payload";
+    nacre_options o;
+    nacre_options_init(&o, NACRE_ROOM(m->options));
+    if (nacre_code_is_request(code)) nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("a"));
+    if (nacre_code_is_request(code) && pick(w, 4) == 0) nacre_options_add(&o, NACRE_OPT_URI_HOST, NACRE_STR("h"));
+    if (observe) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, nacre_code_is_request(code) ? 0 : pick(w, 3));
+    if (nested) nacre_options_add(&o, NACRE_OPT_OSCORE, NACRE_ABSENT);
+    if (echo != NULL) nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(echo, NACRE_ECHO_LEN));
+    m->plain = (nacre_message){ .type = NACRE_NON, .code = code, .mid = (uint16_t)pick(w, 65536) };
+    assert_ok(nacre_options_finish(&o, &m->plain.options));
+    m->plain.payload = nacre_bytes_of(payload, pick(w, 3) * 4);
+}
+
+static uint8_t some_request_code(world *w)
+{
+    static const uint8_t codes[] = { NACRE_GET, NACRE_POST, NACRE_PUT };
+    return codes[pick(w, COUNT(codes))];
+}
+
+static uint8_t some_answer_code(world *w)
+{
+    static const uint8_t codes[] = { NACRE_CONTENT, NACRE_CHANGED, NACRE_NOT_FOUND, NACRE_SERVER_ERROR };
+    return codes[pick(w, COUNT(codes))];
+}
+
+/* One protect with what an application does around it: it fails for the caller's reasons now and then, and the right call
+ * follows; a store that is waited for is asked, a few times. */
+static nacre_err protect(world *w, int side, nacre_request_id *id, nacre_bytes *out, nacre_room room, parcel *m,
+                         const nacre_protect_options *how)
+{
+    nacre_context *ctx = context_of(w, side);
+    bool is_request = nacre_code_is_request(m->plain.code);
+    nacre_err (*call)(nacre_context *, const nacre_crypto *, nacre_request_id *, nacre_bytes *, nacre_room,
+                      const nacre_message *, const nacre_protect_options *) =
+        is_request ? nacre_protect_request : nacre_protect_response;
+    nacre_err err = NACRE_ERR_NOT_YET;
+    if (pick(w, 12) == 0) {
+        nacre_room small = { room.ptr, pick(w, 12) };
+        err = call(ctx, &w->crypto, id, out, small, &m->plain, how);
+        assert_int_not_equal(err, NACRE_OK);
+        done.no_room += err == NACRE_ERR_NO_ROOM;
+    }
+    if (pick(w, 12) == 0) {
+        parcel nested;
+        make(w, &nested, m->plain.code, false, true, NULL);
+        err = call(ctx, &w->crypto, id, out, room, &nested.plain, how);
+        assert_int_not_equal(err, NACRE_OK);
+        done.nested += err == NACRE_ERR_NESTED;
+    }
+    for (int tries = 0; tries < 4; tries++) {
+        err = call(ctx, &w->crypto, id, out, room, &m->plain, how);
+        done.not_yet += err == NACRE_ERR_NOT_YET;
+        if (err != NACRE_ERR_NOT_YET) break;
+        serve_store(w, &w->peers[side]);
+    }
+    done.used_up += err == NACRE_ERR_CONTEXT_UNAVAILABLE;
+    done.nonce_used += err == NACRE_ERR_NONCE_USED;
+    assert_true(err == NACRE_OK || err == NACRE_ERR_NOT_YET || err == NACRE_ERR_CONTEXT_UNAVAILABLE ||
+                err == NACRE_ERR_NONCE_USED);
+    return err;
+}
+
+static exchange *keep_exchange(world *w, int client, const nacre_request_id *at_client,
+                               const nacre_request_id *at_server, bool observes)
+{
+    size_t at = w->num_exchanges < MAX_EXCHANGES ? w->num_exchanges++ : pick(w, MAX_EXCHANGES);
+    w->exchanges[at] = (exchange){ client, *at_client, *at_server, observes, false };
+    return &w->exchanges[at];
+}
+
+static void check_answer(world *w, const exchange *x, nacre_bytes datagram, bool must_have_piv)
+{
+    uint8_t bytes[ROOM];
+    nacre_message outer, plain;
+    nacre_response_info info = { 0 };
+    if (x->client_forgot) return;
+    assert_ok(nacre_message_parse(&outer, datagram));
+    for (size_t i = 0; i < 1 + pick(w, 2); i++) /* retransmitted: the same bytes, not protected again */
+        assert_ok(nacre_unprotect_response(context_of(w, x->client), &w->crypto, &x->at_client, &plain, &info,
+                                           NACRE_ROOM(bytes), &outer));
+    if (must_have_piv) assert_true(info.has_partial_iv);
+    done.answers_with_request_nonce += !info.has_partial_iv;
+}
+
+static void answer(world *w, exchange *x)
+{
+    static const nacre_nonce_choice choices[] = { NACRE_NONCE_AUTO, NACRE_NONCE_AUTO, NACRE_NONCE_NEW,
+                                                  NACRE_NONCE_REQUEST };
+    nacre_protect_options how = { .nonce = choices[pick(w, COUNT(choices))], .send_kid = pick(w, 5) == 0 };
+    nacre_request_id copy = nacre_request_id_dup(&x->at_server);
+    bool by_copy = pick(w, 3) == 0;
+    uint8_t bytes[ROOM];
+    nacre_bytes out;
+    parcel m;
+    make(w, &m, some_answer_code(w), x->observes, false, NULL);
+    nacre_err err = protect(w, !x->client, by_copy ? &copy : &x->at_server, &out, NACRE_ROOM(bytes), &m, &how);
+    if (by_copy && how.nonce == NACRE_NONCE_REQUEST) assert_err(err, NACRE_ERR_NONCE_USED);
+    if (err != NACRE_OK) return;
+    done.answers++;
+    done.notifications += x->observes;
+    check_answer(w, x, out, by_copy || how.nonce == NACRE_NONCE_NEW);
+}
+
+static void challenge(world *w, const record *r, nacre_request_id *at_server, const nacre_message *outer);
+
+/* A request reaches the server, for the first time or again. */
+static nacre_err deliver(world *w, const record *r, bool may_recover)
+{
+    uint8_t bytes[ROOM];
+    nacre_message outer, plain;
+    nacre_request_id id = { 0 };
+    nacre_err err = NACRE_OK;
+    assert_ok(nacre_message_parse(&outer, nacre_bytes_of(r->bytes, r->len)));
+    for (int tries = 0; tries < 4; tries++) {
+        err = nacre_unprotect_request(context_of(w, !r->client), &w->crypto, &id, &plain, NACRE_ROOM(bytes), &outer);
+        if (err != NACRE_ERR_NOT_YET) break;
+        serve_store(w, &w->peers[!r->client]);
+    }
+    done.replays += err == NACRE_ERR_REPLAY;
+    if (err == NACRE_OK) (void)keep_exchange(w, r->client, &r->at_client, &id, r->observes);
+    if (err == NACRE_ERR_REPLAY_ECHO && may_recover) challenge(w, r, &id, &outer);
+    return err;
+}
+
+static nacre_err send_request(world *w, int client, const uint8_t *echo, record *r)
+{
+    parcel m;
+    nacre_bytes out;
+    *r = (record){ .client = client, .observes = pick(w, 4) == 0 };
+    make(w, &m, some_request_code(w), r->observes, false, echo);
+    nacre_err err = protect(w, client, &r->at_client, &out, NACRE_ROOM(r->bytes), &m, NULL);
+    if (err != NACRE_OK) return err;
+    r->len = out.len;
+    done.requests++;
+    w->records[w->num_records < MAX_RECORDS ? w->num_records++ : pick(w, MAX_RECORDS)] = *r;
+    return NACRE_OK;
+}
+
+/* RFC 8613 B.1.2: the server asks with a number of its own, the client repeats its request with the value. */
+static void challenge(world *w, const record *r, nacre_request_id *at_server, const nacre_message *outer)
+{
+    uint8_t bytes[ROOM], room[ROOM], value[NACRE_ECHO_LEN];
+    nacre_message asked, plain;
+    nacre_bytes out;
+    nacre_context *server = context_of(w, !r->client);
+    nacre_err err = NACRE_ERR_NOT_YET;
+    for (int tries = 0; tries < 4 && err == NACRE_ERR_NOT_YET; tries++) {
+        err = nacre_protect_echo(server, &w->crypto, at_server, &out, NACRE_ROOM(bytes), outer);
+        if (err == NACRE_ERR_NOT_YET) serve_store(w, &w->peers[!r->client]);
+    }
+    if (err != NACRE_OK) return;
+    done.challenges++;
+    exchange x = { r->client, r->at_client, *at_server, false, false };
+    if (pick(w, 3) == 0)
+        answer(w, &x);           /* an error, say, to the request that nobody vouches for: never with its nonce */
+    if (pick(w, 4) == 0) return; /* lost */
+    assert_ok(nacre_message_parse(&asked, out));
+    assert_ok(nacre_unprotect_response(context_of(w, r->client), &w->crypto, &r->at_client, &plain, NULL,
+                                       NACRE_ROOM(room), &asked));
+    nacre_bytes echo = nacre_option_find(plain.options, NACRE_OPT_ECHO);
+    assert_int_equal(echo.len, sizeof value);
+    memcpy(value, echo.ptr, sizeof value);
+    record again;
+    if (send_request(w, r->client, value, &again) != NACRE_OK) return;
+    size_t before = w->num_exchanges;
+    assert_ok(deliver(w, &again, false));
+    done.recoveries++;
+    if (w->num_exchanges == before) return;
+    exchange *first = &w->exchanges[w->num_exchanges - 1];
+    nacre_protect_options how = { .nonce = NACRE_NONCE_REQUEST };
+    parcel m;
+    make(w, &m, NACRE_CONTENT, false, false, NULL);
+    assert_int_equal(protect(w, !r->client, &first->at_server, &out, NACRE_ROOM(bytes), &m, &how),
+                     NACRE_ERR_NONCE_USED);
+}
+
+static void do_request(world *w)
+{
+    record r;
+    if (send_request(w, (int)pick(w, 2), NULL, &r) != NACRE_OK) return;
+    if (pick(w, 10) == 0) return; /* lost, for now */
+    nacre_err err = deliver(w, &r, true);
+    assert_true(err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO || err == NACRE_ERR_NOT_YET);
+    if (err == NACRE_OK && pick(w, 5) == 0) assert_err(deliver(w, &r, true), NACRE_ERR_REPLAY);
+    if (err == NACRE_OK && w->num_exchanges > 0 && pick(w, 2) == 0) answer(w, &w->exchanges[w->num_exchanges - 1]);
+}
+
+/* What was recorded comes again, however old: of these keys or of others. */
+static void do_old_request(world *w)
+{
+    if (w->num_records == 0) return;
+    record r = w->records[pick(w, w->num_records)];
+    nacre_err err = deliver(w, &r, true);
+    assert_true(err == NACRE_OK || err == NACRE_ERR_REPLAY || err == NACRE_ERR_REPLAY_ECHO ||
+                err == NACRE_ERR_NOT_YET || err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_PROTECTION_INVALID);
+}
+
+static void do_notifications(world *w)
+{
+    if (w->num_exchanges == 0) return;
+    exchange *x = &w->exchanges[pick(w, w->num_exchanges)];
+    for (size_t i = 1 + pick(w, 6); i > 0; i--) answer(w, x);
+}
+
+/* Requests in one burst, and their answers in another, several for one request through copies of its identity. */
+static void do_burst(world *w)
+{
+    enum { MOST = 2 * NACRE_BURST + 6 };
+    static uint8_t rooms[MOST][ROOM], answer_rooms[MOST][ROOM], plain_rooms[MOST][ROOM];
+    static parcel parcels[MOST];
+    static nacre_request_id at_client[MOST], at_server[MOST], copies[MOST];
+    static nacre_message outer[MOST];
+    nacre_protect_item out[MOST];
+    nacre_unprotect_item in[MOST];
+    nacre_protect_options how[MOST];
+    int client = (int)pick(w, 2);
+    size_t num = 1 + pick(w, MOST), sent = 0, got = 0, num_answers = 0, of[MOST];
+    memset(out, 0, sizeof out), memset(in, 0, sizeof in), memset(how, 0, sizeof how);
+    for (size_t i = 0; i < num; i++) {
+        make(w, &parcels[i], some_request_code(w), false, pick(w, 12) == 0, NULL);
+        out[i] = (nacre_protect_item){ .context = context_of(w, client),
+                                       .id = &at_client[i],
+                                       .room = { rooms[i], pick(w, 12) == 0 ? 10u : ROOM },
+                                       .plain = &parcels[i].plain };
+    }
+    nacre_protect_many(&w->crypto, out, num);
+    for (size_t i = 0; i < num; i++) {
+        if (out[i].err != NACRE_OK) continue;
+        assert_ok(nacre_message_parse(&outer[sent], out[i].out));
+        of[sent] = i;
+        in[sent] = (nacre_unprotect_item){ .context = context_of(w, !client),
+                                           .id = &at_server[sent],
+                                           .room = NACRE_ROOM(plain_rooms[sent]),
+                                           .outer = &outer[sent] };
+        sent++;
+    }
+    done.burst_items += sent;
+    done.requests += sent;
+    serve_store(w, &w->peers[client]);
+    nacre_unprotect_many(&w->crypto, in, sent);
+    for (size_t i = 0; i < sent; i++) {
+        if (in[i].err != NACRE_OK) continue;
+        at_server[got] = at_server[i];
+        of[got++] = of[i];
+    }
+    for (size_t i = 0; i < got && num_answers < MOST; i++) { /* now and then two: the identity, and a copy of it */
+        for (size_t n = 1 + pick(w, 2); n > 0 && num_answers < MOST; n--, num_answers++) {
+            nacre_protect_item *item = &out[num_answers];
+            copies[num_answers] = nacre_request_id_dup(&at_server[i]);
+            how[num_answers].nonce = (nacre_nonce_choice)pick(w, 3);
+            make(w, &parcels[num_answers], some_answer_code(w), false, false, NULL);
+            *item = (nacre_protect_item){ .context = context_of(w, !client),
+                                          .id = n == 1 ? &at_server[i] : &copies[num_answers],
+                                          .room = NACRE_ROOM(answer_rooms[num_answers]),
+                                          .plain = &parcels[num_answers].plain,
+                                          .options = &how[num_answers] };
+            in[num_answers].id = &at_client[of[i]];
+        }
+    }
+    nacre_protect_many(&w->crypto, out, num_answers);
+    serve_store(w, &w->peers[!client]);
+    sent = 0;
+    for (size_t i = 0; i < num_answers; i++) {
+        if (out[i].err != NACRE_OK) continue;
+        assert_ok(nacre_message_parse(&outer[sent], out[i].out));
+        in[sent] = (nacre_unprotect_item){ .context = context_of(w, client),
+                                           .id = in[i].id,
+                                           .room = NACRE_ROOM(plain_rooms[sent]),
+                                           .outer = &outer[sent],
+                                           .is_response = true };
+        sent++;
+    }
+    nacre_unprotect_many(&w->crypto, in, sent);
+    for (size_t i = 0; i < sent; i++) {
+        assert_ok(in[i].err);
+        done.answers_with_request_nonce += !in[i].info.has_partial_iv;
+    }
+    done.burst_items += sent;
+    done.answers += sent;
+    for (size_t i = 0; i < got; i += 5) (void)keep_exchange(w, client, &at_client[of[i]], &at_server[i], false);
+}
+
+/* RFC 8613 B.2, messages lost and doubled; begun by the client, or by a server that says it lost its state. */
+static void do_rederive(world *w)
+{
+    int client = (int)pick(w, 2), server = !client;
+    peer *c = &w->peers[client], *s = &w->peers[server];
+    nacre_rederived *own = &c->places[(c->live + 1) % NUM_PLACES], *spare = &c->places[(c->live + 2) % NUM_PLACES];
+    nacre_rederived *at_server = &s->places[s->live], *spare_server = &s->places[(s->live + 1) % NUM_PLACES];
+    uint8_t r1[8], r2[8], r3[8], room_1[ROOM], room_2[ROOM], room_3[ROOM], scratch[ROOM];
+    nacre_rederive_client state;
+    nacre_request_id id_1, id_2, id_at_server;
+    nacre_bytes request, response = NACRE_ABSENT;
+    nacre_message outer, header, plain;
+    parcel m;
+    bool ordinary = !w->rederived && pick(w, 3) == 0;
+    random_fill(w, r1, 8), random_fill(w, r3, 8);
+    make(w, &m, NACRE_GET, false, false, NULL);
+    if (ordinary) {
+        if (protect(w, client, &id_1, &request, NACRE_ROOM(room_1), &m, NULL) != NACRE_OK) return;
+        assert_ok(nacre_rederive_follow(&state, &c->params, &c->ordinary));
+    } else {
+        assert_ok(nacre_rederive_begin(&state, own, &w->crypto, &c->params, r1));
+        for (size_t i = 1 + pick(w, 2); i > 0; i--) { /* the first one lost, and protected anew */
+            nacre_protect_options how = nacre_rederive_options(&state);
+            assert_ok(
+                nacre_protect_request(&own->context, &w->crypto, &id_1, &request, NACRE_ROOM(room_1), &m.plain, &how));
+        }
+    }
+    assert_ok(nacre_message_parse(&outer, request));
+    header = outer;
+    for (size_t i = 1 + pick(w, 3); i > 0; i--) { /* request #1 doubled: each copy gets an R2 of its own */
+        random_fill(w, r2, 8);
+        assert_ok(nacre_rederive_offer_r2(&s->server, spare_server, &w->crypto, &s->params, ordinary, &response,
+                                          NACRE_ROOM(room_2), NACRE_ROOM(scratch), &outer, &header, r2));
+    }
+    if (pick(w, 6) == 0) return; /* response #1 lost, and the client gives up */
+    assert_ok(nacre_message_parse(&outer, response));
+    assert_ok(nacre_rederive_answer(&state, own, spare, &w->crypto, &id_1, NACRE_ROOM(scratch), &outer, r3));
+    for (size_t i = 1 + pick(w, 2); i > 0; i--) {
+        nacre_protect_options how = nacre_rederive_options(&state);
+        make(w, &m, some_request_code(w), false, false, NULL);
+        assert_ok(
+            nacre_protect_request(&own->context, &w->crypto, &id_2, &request, NACRE_ROOM(room_3), &m.plain, &how));
+    }
+    assert_ok(nacre_message_parse(&outer, request));
+    for (size_t copies = 0; copies < 2; copies++)
+        assert_err(nacre_rederive_accept(&s->server, at_server, spare_server, &w->crypto, &s->params, &id_at_server,
+                                         &plain, NACRE_ROOM(scratch), &outer),
+                   copies == 0 ? NACRE_OK : NACRE_ERR_NO_CONTEXT);
+    /* The contexts before end here, at the server in the same place as the new one. Who held identities of old requests may
+     * still answer them: nobody can read it, but it must not take a nonce of the new keys. */
+    nacre_context_wipe(&c->places[c->live].context);
+    c->live = (c->live + 1) % NUM_PLACES;
+    for (size_t i = 0; i < w->num_exchanges; i++) w->exchanges[i].client_forgot = true;
+    w->rederived = true;
+    done.rederivations++;
+    exchange *x = keep_exchange(w, client, &id_2, &id_at_server, false);
+    if (pick(w, 2) == 0) answer(w, x);
+}
+
+static void step(world *w)
+{
+    size_t r = pick(w, 1000);
+    if (r < 500) do_request(w);
+    else if (r < 700) do_notifications(w);
+    else if (r < 760) do_old_request(w);
+    else if (r < 800) do_burst(w);
+    else if (r < 830) restart(w, (int)pick(w, 2), true);
+    else if (r < 850) restart(w, (int)pick(w, 2), false);
+    else if (r < 865) do_rederive(w);
+    else if (w->num_exchanges > 0) answer(w, &w->exchanges[pick(w, w->num_exchanges)]);
+    for (int side = 0; side < 2; side++)
+        if (pick(w, 3) == 0) serve_store(w, &w->peers[side]);
+}
+
+/* Clean ends keep identities alive while their context is opened anew in the same place. */
+static void no_key_sees_a_nonce_twice(void **state)
+{
+    (void)state;
+    enum { WORLDS = 64, STEPS = 1800, END = 400 };
+    nacre_crypto crypto = logged();
+    static world w;
+    log_clear();
+    memset(&done, 0, sizeof done);
+    for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+        bool at_the_end = seed % 4 == 0; /* few numbers are left, and the others come from re-derivation */
+        world_open(&w, seed, &crypto, at_the_end ? NACRE_SEQ_MAX - END : 0);
+        for (int i = 0; i < STEPS; i++) step(&w);
+        world_close(&w);
+        assert_int_equal(seals.num_rooms, 0);
+    }
+    print_message("%zu sealed with %u keys: %zu requests, %zu answers (%zu with the request's nonce), %zu in bursts, "
+                  "%zu replays, %zu challenges, %zu recoveries, %zu notifications, %zu crashes, %zu clean restarts, "
+                  "%zu re-derivations, "
+                  "%zu lost confirmations, %zu used up\n",
+                  seals.sealed, (unsigned)seals.num_keys, done.requests, done.answers, done.answers_with_request_nonce,
+                  done.burst_items, done.replays, done.challenges, done.recoveries, done.notifications, done.crashes,
+                  done.clean_restarts, done.rederivations, done.lost_confirmations, done.used_up);
+    assert_int_equal(seals.unknown_keys, 0);
+    assert_int_equal(seals.repeated_with_another_content, 0);
+    assert_int_equal(seals.repeated, 0);
+    assert_true(seals.sealed >= 200000);
+    assert_true(done.answers_with_request_nonce > 10000 && done.notifications > 5000 && done.burst_items > 50000);
+    assert_true(done.replays > 1000 && done.challenges > 500 && done.recoveries > 300);
+    assert_true(done.crashes > 500 && done.clean_restarts > 300 && done.rederivations > 200);
+    assert_true(done.nonce_used > 1000 && done.no_room > 1000 && done.nested > 1000);
+    assert_true(done.not_yet > 500 && done.lost_confirmations > 500 && done.used_up > 500);
+    log_clear();
+}
+
+/* ---- The log itself: it must see what it is there for ---- */
+static void seal_one(const nacre_crypto *crypto, void *key, uint8_t nonce_byte, uint8_t text, uint8_t aad_byte)
+{
+    uint8_t nonce[NACRE_MAX_NONCE] = { nonce_byte }, aad[1] = { aad_byte }, bytes[1 + 8] = { text };
+    nacre_aead_job job = { nacre_aead_by_number(10), key, nonce, NACRE_ARRAY(aad), bytes, 1, bytes, false };
+    assert_true(nacre_seal(crypto, &job));
+}
+
+static void the_log_sees_a_repeated_nonce(void **state)
+{
+    (void)state;
+    static const uint8_t one[16] = { 1 }, two[16] = { 2 };
+    const nacre_aead *aead = nacre_aead_by_number(10);
+    nacre_crypto crypto = logged();
+    _Alignas(64) uint8_t rooms[3][KEY_ROOM];
+    size_t size = 0, align = 0;
+    assert_true(crypto.ops->key_layout(aead, &size, &align));
+    log_clear();
+    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[0], one));
+    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[1], two));
+    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[2], one));
+    seal_one(&crypto, rooms[0], 1, 'a', 0);
+    seal_one(&crypto, rooms[0], 2, 'a', 0); /* another nonce */
+    seal_one(&crypto, rooms[1], 1, 'b', 0); /* another key */
+    assert_int_equal(seals.repeated, 0);
+    seal_one(&crypto, rooms[0], 1, 'a', 0); /* the same again */
+    assert_int_equal(seals.repeated, 1);
+    assert_int_equal(seals.repeated_with_another_content, 0);
+    seal_one(&crypto, rooms[0], 1, 'b', 0); /* another text */
+    assert_int_equal(seals.repeated_with_another_content, 1);
+    seal_one(&crypto, rooms[0], 2, 'a', 1); /* another AAD */
+    assert_int_equal(seals.repeated_with_another_content, 2);
+    seal_one(&crypto, rooms[2], 2, 'c', 0); /* the same key in another place */
+    assert_int_equal(seals.repeated_with_another_content, 3);
+    crypto.ops->key_release(aead, rooms[1], size);
+    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[1], one)); /* another key in the same place */
+    seal_one(&crypto, rooms[1], 3, 'c', 0);
+    assert_int_equal(seals.repeated, 4);
+    seal_one(&crypto, rooms[0], 3, 'd', 0);
+    assert_int_equal(seals.repeated_with_another_content, 4);
+    for (size_t i = 0; i < 3; i++) crypto.ops->key_release(aead, rooms[i], size);
+    assert_int_equal(seals.num_rooms, 0);
+    log_clear();
+}
+
+/* And with contexts: a store that confirms what it did not keep is found out after the next crash. */
+static void the_log_sees_a_store_that_lies(void **state)
+{
+    (void)state;
+    nacre_crypto crypto = logged();
+    static world w;
+    log_clear();
+    for (int lies = 0; lies <= 1; lies++) {
+        world_open(&w, 99, &crypto, 0);
+        peer *p = &w.peers[0];
+        for (int life = 0; life < 2; life++) {
+            record r;
+            nacre_needs needs = nacre_context_needs(&p->ordinary);
+            if (!lies) p->durable = needs.reserve;
+            nacre_context_confirm_reserved(&p->ordinary, needs.reserve);
+            assert_ok(send_request(&w, 0, NULL, &r));
+            nacre_context_wipe(&p->ordinary);
+            boot(&w, p);
+        }
+        world_close(&w);
+        assert_int_equal(seals.repeated > 0, lies);
+        log_clear();
+    }
+}
+
+static int free_log(void **state)
+{
+    (void)state;
+    free(seals.entries);
+    free(seals.keys);
+    memset(&seals, 0, sizeof seals);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_log_sees_a_repeated_nonce),
+        TEST(the_log_sees_a_store_that_lies),
+        TEST(no_key_sees_a_nonce_twice),
+    };
+    return cmocka_run_group_tests(tests, NULL, free_log);
+}
