@@ -198,7 +198,7 @@ typedef struct nacre_response {
     nacre_room room;     /* for payloads made on the fly: 1024 bytes */
 } nacre_response;
 
-/* nacre_response_text: code, Content-Format 0 and a payload copied into the response's room (cut off at its end). */
+/* nacre_response_text: code, Content-Format 0 as the only option, and a payload copied into the response's room (cut off at its end). */
 void nacre_response_text(nacre_response *response, uint8_t code, const char *text);
 
 typedef void (*nacre_handler)(void *user, const nacre_request *request, nacre_response *response);

@@ -34,11 +34,12 @@ static void transmit(nacre_endpoint *ep, nacre__entry *entry)
     nacre__queue_push(&ep->transmit, true, nacre__entry_index(ep, entry));
 }
 
-/* The entry's bytes are the answer now. */
-static void finish(nacre_endpoint *ep, nacre__entry *entry, size_t answer_len, bool first_to_go)
+/* The entry's bytes are the answer now. `cheap`: nobody vouched for the request (a plain one, a refused one, one that
+ * may be a replay), so it leaves the memory of duplicates before those that somebody did. */
+static void finish(nacre_endpoint *ep, nacre__entry *entry, size_t answer_len, bool cheap)
 {
     entry->answer_len = answer_len;
-    nacre__dedup_done(ep, entry, first_to_go);
+    nacre__dedup_done(ep, entry, cheap);
     transmit(ep, entry);
 }
 
@@ -56,7 +57,7 @@ void nacre__answer_empty(nacre_endpoint *ep, nacre__entry *entry)
     nacre_bytes out = NACRE_ABSENT;
     leave_parked(ep, entry);
     if (entry->type == NACRE_CON && nacre_message_write(&ack, &out, room_of(ep, entry)) != NACRE_OK) out.len = 0;
-    finish(ep, entry, out.len, false);
+    finish(ep, entry, out.len, entry->state == NACRE__ENTRY_DELIVERED && entry->context == NULL);
 }
 
 /* ---- Refusing ------------------------------------------------------------------------------------------------------ */
@@ -74,6 +75,13 @@ static nacre_bytes text_of(nacre_err err)
     return nacre_bytes_of((const uint8_t *)text, strlen(text));
 }
 
+/* RFC 8613 8.2, B.2: what may be said unprotected to a protected request. Of all else it hears nothing. */
+static bool is_unprotected_answer(uint8_t code)
+{
+    return code == NACRE_BAD_REQUEST || code == NACRE_UNAUTHORIZED || code == NACRE_BAD_OPTION ||
+           code == NACRE_UNAVAILABLE;
+}
+
 /* RFC 8613 8.2, 7.4: the unprotected answer that says why, to a CON; silence to a NON, whose sender would not wait for it
  * and whose address may be somebody else's. */
 void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err, nacre_bytes token)
@@ -87,6 +95,10 @@ void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err
         .payload = text_of(err),
     };
     nacre_bytes out = NACRE_ABSENT;
+    if (!is_unprotected_answer(answer.code)) {
+        nacre__answer_empty(ep, entry);
+        return;
+    }
     if (entry->type != NACRE_CON) {
         leave_parked(ep, entry);
         nacre__dedup_release(ep, entry); /* a duplicate would be refused again, so there is nothing to remember */
@@ -150,7 +162,7 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
     if (err == NACRE_OK) {
         nacre__ask_store_early(ep, entry->context);
         leave_parked(ep, entry);
-        finish(ep, entry, out.len, false);
+        finish(ep, entry, out.len, true);
         return;
     }
     if (err == NACRE_ERR_NOT_YET && keep_plain(ep, entry, &header, true) == NACRE_OK) return;
@@ -273,6 +285,7 @@ static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_byt
 {
     if (entry->context == NULL) return nacre_message_write(answer, out, room_of(ep, entry));
     const nacre_err err =
+        /* RFC 8613 8.3 step 1: the context that verified the request */
         nacre_protect_response(entry->context, &ep->config.crypto, &entry->id, out, room_of(ep, entry), answer, NULL);
     if (err == NACRE_OK) nacre__ask_store_early(ep, entry->context);
     return err;
@@ -296,7 +309,7 @@ nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange, co
         err = keep_plain(ep, entry, &answer, false);
     } else if (err == NACRE_OK) {
         leave_parked(ep, entry);
-        finish(ep, entry, out.len, false);
+        finish(ep, entry, out.len, entry->context == NULL);
     }
     return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
 }

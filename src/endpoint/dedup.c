@@ -6,9 +6,10 @@
  * same protected request; deciding otherwise would make it a replay.) The hash is no cryptography: its start and factor
  * are random so that nobody outside can choose what collides, and a collision costs its maker an answer, no more.
  *
- * Entries are found through buckets with chains, and stand in one of three lists: free, open, done. A new one takes the
- * place of the first that is done when no other is free. What went is not forgotten where it matters: a protected
- * request is caught by its replay window. */
+ * Entries are found through buckets with chains, and stand in one of four lists: free, open, cheap, done. A new one takes
+ * the place of the oldest that is done when no other is free, and before that of the oldest that is cheap: done too, but
+ * nobody vouched for its message, so that forged traffic pushes out what was forged. What went is not forgotten where it
+ * matters: a protected request is caught by its replay window. */
 #include "endpoint_internal.h"
 
 #include <string.h>
@@ -51,7 +52,8 @@ uint32_t nacre__entry_index(const nacre_endpoint *ep, const nacre__entry *entry)
 static nacre__list *list_of(nacre_endpoint *ep, const nacre__entry *entry)
 {
     if (entry->state == NACRE__ENTRY_FREE) return &ep->free;
-    return entry->state == NACRE__ENTRY_ANSWERED ? &ep->done : &ep->open;
+    if (entry->state != NACRE__ENTRY_ANSWERED) return &ep->open;
+    return entry->cheap ? &ep->cheap : &ep->done;
 }
 
 /* Puts `entry` behind `prev`, or first when that is NONE. */
@@ -71,13 +73,14 @@ static void list_remove(nacre_endpoint *ep, nacre__list *list, nacre__entry *ent
     *(entry->next == NACRE__NONE ? &list->last : &ep->entries[entry->next].prev) = entry->prev;
 }
 
-/* Moves an entry to the list of its new state; `first` puts it at the front. */
-static void change_state(nacre_endpoint *ep, nacre__entry *entry, nacre__entry_state state, bool first)
+/* Moves an entry to the end of the list of its new state. */
+static void change_state(nacre_endpoint *ep, nacre__entry *entry, nacre__entry_state state, bool cheap)
 {
     list_remove(ep, list_of(ep, entry), entry);
     entry->state = state;
+    entry->cheap = cheap;
     nacre__list *list = list_of(ep, entry);
-    list_insert(ep, list, entry, first ? NACRE__NONE : list->last);
+    list_insert(ep, list, entry, list->last);
 }
 
 static uint32_t *bucket_of(nacre_endpoint *ep, uint64_t hash)
@@ -95,7 +98,7 @@ static void unchain(nacre_endpoint *ep, nacre__entry *entry)
 
 void nacre__dedup_init(nacre_endpoint *ep)
 {
-    ep->free = ep->open = ep->done = (nacre__list){ NACRE__NONE, NACRE__NONE };
+    ep->free = ep->open = ep->cheap = ep->done = (nacre__list){ NACRE__NONE, NACRE__NONE };
     for (uint32_t i = 0; i < ep->num_buckets; i++) ep->buckets[i] = NACRE__NONE;
     for (uint32_t i = 0; i < ep->config.num_answers; i++) {
         ep->entries[i].parked = NACRE__NONE;
@@ -157,7 +160,8 @@ static nacre__entry *first_that_can_go(nacre_endpoint *ep, const nacre__list *li
 static nacre__entry *free_entry(nacre_endpoint *ep, uint64_t now_ms)
 {
     if (ep->free.first == NACRE__NONE) {
-        nacre__entry *entry = first_that_can_go(ep, &ep->done, now_ms);
+        nacre__entry *entry = first_that_can_go(ep, &ep->cheap, now_ms);
+        if (entry == NULL) entry = first_that_can_go(ep, &ep->done, now_ms);
         if (entry == NULL) entry = first_that_can_go(ep, &ep->open, now_ms);
         if (entry == NULL) return NULL;
         nacre__dedup_release(ep, entry);
@@ -188,10 +192,9 @@ nacre__entry *nacre__dedup_add(nacre_endpoint *ep, const nacre_datagram *datagra
     return entry;
 }
 
-/* Nothing more is to be done but to know it again. `first_to_go`: nobody vouched for the message, so it gives way before
- * those that somebody did; forged traffic then pushes out only what was forged. */
-void nacre__dedup_done(nacre_endpoint *ep, nacre__entry *entry, bool first_to_go)
+/* Nothing more is to be done but to know it again. */
+void nacre__dedup_done(nacre_endpoint *ep, nacre__entry *entry, bool cheap)
 {
     entry->context = NULL;
-    change_state(ep, entry, NACRE__ENTRY_ANSWERED, first_to_go);
+    change_state(ep, entry, NACRE__ENTRY_ANSWERED, cheap);
 }

@@ -281,6 +281,7 @@ static bool next_ask(nacre_endpoint *ep, nacre_event *event)
     return false;
 }
 
+/* RFC 8613 8.4 step 7, for answers. */
 static void slot_event(nacre_endpoint *ep, nacre__slot *slot, nacre_event *event)
 {
     *event = (nacre_event){
@@ -295,6 +296,7 @@ static void slot_event(nacre_endpoint *ep, nacre__slot *slot, nacre_event *event
     nacre__slot_release(ep, slot);
 }
 
+/* RFC 8613 8.2 step 8: from here on it is a request like any other. */
 static void entry_event(nacre__entry *entry, nacre_event *event)
 {
     entry->state = NACRE__ENTRY_DELIVERED;

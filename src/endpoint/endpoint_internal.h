@@ -19,7 +19,7 @@
  *              |       ^          `-> WAITING -^     (the answer waits for the store)
  *              `-> PARKED                            (unprotect said NOT_YET: the request's bytes wait)
  *
- * What an entry went through shows in the list that it is on: free, open (NEW to WAITING) or done (ANSWERED). */
+ * What an entry went through shows in the list that it is on: free, open (NEW to WAITING), cheap or done (ANSWERED). */
 #ifndef NACRE_ENDPOINT_INTERNAL_H
 #define NACRE_ENDPOINT_INTERNAL_H
 
@@ -89,6 +89,7 @@ typedef struct nacre__entry {
     uint16_t mid;
     uint8_t type;
     bool in_transmit;
+    bool cheap;      /* ANSWERED: nobody vouched for the message */
     bool echo;       /* WAITING: the answer is the Echo challenge */
     uint32_t parked; /* the parked room it holds, or NONE */
     nacre_context *context;
@@ -169,7 +170,7 @@ struct nacre_endpoint {
     uint32_t next_slot;
 
     nacre__entry *entries;
-    nacre__list free, open, done;
+    nacre__list free, open, cheap, done;
     uint32_t *buckets;
     uint32_t num_buckets; /* a power of two */
 
@@ -208,7 +209,7 @@ nacre__entry *nacre__dedup_find(nacre_endpoint *ep, const nacre_datagram *datagr
                                 uint64_t now_ms);
 nacre__entry *nacre__dedup_add(nacre_endpoint *ep, const nacre_datagram *datagram, const nacre_message *outer,
                                uint64_t hash, uint64_t now_ms);
-void nacre__dedup_done(nacre_endpoint *ep, nacre__entry *entry, bool first_to_go);
+void nacre__dedup_done(nacre_endpoint *ep, nacre__entry *entry, bool cheap);
 void nacre__dedup_release(nacre_endpoint *ep, nacre__entry *entry);
 uint32_t nacre__entry_index(const nacre_endpoint *ep, const nacre__entry *entry);
 
@@ -228,6 +229,7 @@ uint32_t nacre__slot_index(const nacre_endpoint *ep, const nacre__slot *slot);
 void nacre__slot_fail(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, const nacre_message *message);
 void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
+void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
 void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot);
 

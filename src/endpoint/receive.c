@@ -203,7 +203,7 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
     nacre__slot *slot = nacre__slot_by_mid(ep, peer, item->outer.mid);
     if (slot == NULL) return;
     if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
-    else nacre__slot_fail(ep, slot, NACRE_ERR_RESET, NULL);
+    else nacre__slot_reset(ep, slot);
 }
 
 /* A datagram before this one in the burst may have ended the exchange, or repeated the request under a new token. */

@@ -14,7 +14,8 @@
  *     plain      plain                                   ends: RESPONSE
  *     plain      with an OSCORE option                   goes on; a timeout later says PROTECTION_INVALID
  *
- * A RST ends the exchange too: nobody vouches for one, but who can make one for our MID can stop our datagrams as well. */
+ * A RST ends a plain exchange. For a protected one it is a doubt, no more: it has nothing but our MID to show, which
+ * somebody far off can guess in 65536 tries; the request goes on, and RESET is what is said when nothing better came. */
 #include "endpoint_internal.h"
 
 #include <string.h>
@@ -178,7 +179,13 @@ void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t no
     ep->due[index] = nacre__after(now_ms, ep->config.timing.answer_timeout_ms);
 }
 
-/* What is no answer leaves the exchange as it is; RFC 8613 8.4: but for the ACK that carried it. */
+void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot)
+{
+    if (slot->context == NULL) nacre__slot_fail(ep, slot, NACRE_ERR_RESET, NULL);
+    else if (slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_RESET;
+}
+
+/* What is no answer leaves the exchange as it is (RFC 8613 8.4 step 8), but for the ACK that carried it. */
 static void dropped(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, uint64_t now_ms)
 {
     ep->stats.unprotect_failures++;

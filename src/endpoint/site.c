@@ -17,6 +17,7 @@ void nacre_response_text(nacre_response *response, uint8_t code, const char *tex
     memcpy(response->room.ptr, text, len);
     response->code = code;
     response->payload = nacre_bytes_of(response->room.ptr, len);
+    nacre_options_init(&response->options, response->options.room); /* a second call replaces the first */
     nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_TEXT);
 }
 

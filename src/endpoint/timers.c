@@ -35,8 +35,10 @@ static void due(nacre_endpoint *ep, nacre__slot *slot)
     const bool again = slot->state == NACRE__SLOT_SENT && slot->type == NACRE_CON &&
                        slot->retransmissions < ep->config.timing.max_retransmit;
     if (!again) {
-        /* an answer came that could not be trusted: that is what its user wants to know */
-        nacre__slot_fail(ep, slot, slot->doubt == NACRE_OK ? NACRE_ERR_TIMEOUT : NACRE_ERR_PROTECTION_INVALID, NULL);
+        /* what came and could not be trusted is what its user wants to know */
+        nacre_err err =
+            slot->doubt == NACRE_OK || slot->doubt == NACRE_ERR_RESET ? slot->doubt : NACRE_ERR_PROTECTION_INVALID;
+        nacre__slot_fail(ep, slot, err == NACRE_OK ? NACRE_ERR_TIMEOUT : err, NULL);
         return;
     }
     slot->retransmissions++;

@@ -4,6 +4,7 @@
 
 /* ---- What a client believes ---------------------------------------------------------------------------------------- */
 
+/* RFC 8613 D.5.3, 8.4 step 2: what an answer without protection leads to. */
 typedef enum outcome { GOES_ON, ANSWERED, UNAUTHENTICATED, NOT_PROTECTED } outcome;
 
 /* Plain answers to a protected request, in each way they can come (the table in src/endpoint/requests.c; B20). */
@@ -105,7 +106,7 @@ static void answers_that_match_nothing(void **state)
     pair_close(&p);
 }
 
-/* RFC 8613 8.4: an answer that does not verify is dropped, but its ACK counts; at the end the user learns why. */
+/* RFC 8613 8.4 step 8: an answer that does not verify is dropped, but its ACK counts; at the end the user learns why. */
 static void spoilt_answer(void **state)
 {
     (void)state;

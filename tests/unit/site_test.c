@@ -370,6 +370,7 @@ static void only_request_events(void **state)
 
 /* ---- /.well-known/core --------------------------------------------------------------------------------------------- */
 
+/* RFC 8613 9: what is protected says so. */
 static const char links[] = "</secret>;osc,</everybody>,</tell>,</files>;osc,</files/deep/er>;osc,</echo>;osc";
 
 static void well_known(void **state)
