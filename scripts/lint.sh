@@ -9,15 +9,17 @@ cd "$(dirname "$0")/.."
 rooms=()
 for room in include src tools tests examples; do [ -d "$room" ] && rooms+=("$room"); done
 sources() {
-    find "${rooms[@]}" -name "$1" -type f -print0
+    local name=$1
+    shift
+    find "${rooms[@]}" "$@" -name "$name" -type f -print0
 }
 
 case "${1:-} ${2:-}" in
 'format ')
-    sources '*.[ch]' | xargs -0 -r clang-format --dry-run -Werror
+    sources '*.[ch]' fuzz | xargs -0 -r clang-format --dry-run -Werror
     ;;
 'format --fix')
-    sources '*.[ch]' | xargs -0 -r clang-format -i
+    sources '*.[ch]' fuzz | xargs -0 -r clang-format -i
     ;;
 'tidy '*)
     build=${2:-build}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/* endpoint: an endpoint with a context, whatever arrives in whatever order, on a clock that the input moves. Its honest
+ * peer is played by hand with the other end of the context, and everybody else by the input. What must hold:
+ *
+ *   - a request is delivered as protected only when the peer made it, and once;
+ *   - an answer is delivered as protected only when the peer made it, for that exchange, and once; one without protection
+ *     never answers a protected request;
+ *   - what goes out protected, and only that, says what is secret; no number is used for two datagrams;
+ *   - time that is due is done with: no deadline stands in the past. */
+#include "fuzz.h"
+
+enum { MAX_MESSAGE = 256, MAX_MADE = 64, MAX_SENT = 64, NUM_OWN = 4, MARK_LEN = 4 };
+
+typedef struct own_request {
+    nacre_exchange exchange; /* 0: free */
+    bool protected;
+    bool answered; /* the peer has made an answer */
+    uint32_t answer_mark;
+} own_request;
+
+typedef struct world {
+    fuzz_pair pair; /* server: the endpoint's; client: the peer's */
+    nacre_endpoint *ep;
+    nacre_table table;
+    nacre_context *slots[4];
+    uint64_t now, random;
+    uint32_t next_mark, next_own_mark;
+    bool requests_made[MAX_MADE], requests_seen[MAX_MADE]; /* by mark */
+    nacre_bytes made[MAX_MADE];                            /* protected datagrams of the peer */
+    size_t num_made;
+    nacre_bytes sent[MAX_SENT]; /* the endpoint's */
+    size_t num_sent;
+    own_request own[NUM_OWN];
+    nacre_event pending;
+    bool has_pending;
+} world;
+
+static const nacre_bytes secret = { (const uint8_t *)"only for the peer's eyes", 24 };
+
+static void draw(void *self, uint8_t *out, size_t len)
+{
+    world *w = self;
+    for (size_t i = 0; i < len; i++) {
+        w->random = w->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        out[i] = (uint8_t)(w->random >> 56);
+    }
+}
+
+static nacre_address address(uint8_t which)
+{
+    return (nacre_address){ .len = 2, .bytes = { 'p', (uint8_t)(which & 3) } };
+}
+
+/* A payload that is secret and says which message it is. */
+static nacre_bytes marked(uint32_t mark)
+{
+    uint8_t payload[MARK_LEN + 32];
+    for (int i = 0; i < MARK_LEN; i++) payload[i] = (uint8_t)(mark >> 8 * i);
+    memcpy(payload + MARK_LEN, secret.ptr, secret.len);
+    return fuzz_copy(nacre_bytes_of(payload, MARK_LEN + secret.len));
+}
+
+static uint32_t mark_of(nacre_bytes payload)
+{
+    uint32_t mark = 0;
+    CHECK(payload.len == MARK_LEN + secret.len && memcmp(payload.ptr + MARK_LEN, secret.ptr, secret.len) == 0);
+    for (int i = 0; i < MARK_LEN; i++) mark |= (uint32_t)payload.ptr[i] << 8 * i;
+    return mark;
+}
+
+/* ---- What comes out ---- */
+
+static own_request *own_of(world *w, nacre_exchange exchange)
+{
+    for (size_t i = 0; i < NUM_OWN; i++)
+        if (w->own[i].exchange == exchange) return &w->own[i];
+    fuzz_failed("an event is of an exchange that is open", __FILE__, __LINE__);
+}
+
+static void on_request(world *w, const nacre_event *e)
+{
+    if (e->context == NULL) return;
+    CHECK(e->context == &w->pair.server);
+    uint32_t mark = mark_of(e->message.payload);
+    CHECK(mark < MAX_MADE && w->requests_made[mark]); /* nobody but the peer */
+    CHECK(!w->requests_seen[mark]);                   /* never twice */
+    w->requests_seen[mark] = true;
+}
+
+static void on_end(world *w, const nacre_event *e)
+{
+    own_request *own = own_of(w, e->exchange);
+    if (e->kind == NACRE_EVENT_RESPONSE) {
+        CHECK((e->context != NULL) == own->protected);
+        if (own->protected) CHECK(own->answered && mark_of(e->message.payload) == own->answer_mark);
+    } else {
+        CHECK(e->err != NACRE_OK && e->context == NULL);
+    }
+    *own = (own_request){ 0 };
+}
+
+static void pull(world *w)
+{
+    nacre_event e;
+    while (nacre_endpoint_next_event(w->ep, &e)) {
+        CHECK(e.kind != NACRE_EVENT_PERSIST); /* the contexts are volatile */
+        if (e.kind == NACRE_EVENT_REQUEST) {
+            on_request(w, &e);
+            w->pending = e;
+            w->has_pending = true;
+        } else {
+            on_end(w, &e);
+        }
+    }
+}
+
+static void check_sent(world *w, nacre_bytes datagram)
+{
+    nacre_message m, other;
+    nacre_oscore_option a, b;
+    CHECK(nacre_message_parse(&m, datagram) == NACRE_OK && datagram.len <= MAX_MESSAGE);
+    CHECK(!fuzz_contains(datagram, secret));
+    if (nacre_verify_start(&a, &m) != NACRE_OK || nacre_is_absent(a.partial_iv)) return;
+    for (size_t i = 0; i < w->num_sent; i++) {
+        CHECK(nacre_message_parse(&other, w->sent[i]) == NACRE_OK);
+        if (nacre_verify_start(&b, &other) != NACRE_OK || nacre_is_absent(b.partial_iv)) continue;
+        if (fuzz_same(a.partial_iv, b.partial_iv)) CHECK(fuzz_same(datagram, w->sent[i]));
+    }
+}
+
+static void transmit(world *w)
+{
+    for (;;) {
+        nacre_outgoing out = { .room = fuzz_room(MAX_MESSAGE) };
+        if (nacre_endpoint_transmit_many(w->ep, &out, 1, w->now) == 0) break;
+        check_sent(w, out.bytes);
+        if (w->num_sent < MAX_SENT) w->sent[w->num_sent++] = fuzz_copy(out.bytes);
+    }
+    pull(w);
+}
+
+/* ---- What the input can do ---- */
+
+static void receive(world *w, uint8_t from, nacre_bytes datagram)
+{
+    const nacre_datagram in = { address(from), fuzz_copy(datagram) };
+    pull(w);
+    w->has_pending = false;
+    CHECK(nacre_endpoint_receive_many(w->ep, &in, 1, w->now) == 1);
+    pull(w);
+}
+
+static void keep(world *w, nacre_bytes datagram)
+{
+    if (w->num_made < MAX_MADE) w->made[w->num_made++] = datagram;
+}
+
+/* The peer asks. */
+static void peer_request(world *w, fuzz_input *in, bool lost)
+{
+    uint8_t from = fuzz_u8(in), kind = fuzz_u8(in);
+    if (w->next_mark == MAX_MADE) return;
+    uint32_t mark = w->next_mark++;
+    nacre_bytes token = fuzz_take(in, kind >> 4 & 7), out;
+    nacre_message m = { .type = kind & 1, .code = NACRE_PUT, .mid = fuzz_u8(in), .token = token };
+    nacre_request_id id;
+    m.payload = marked(mark);
+    uint8_t echo[NACRE_ECHO_LEN + 3]; /* the peer may have got the Echo value */
+    nacre_options options;
+    nacre_options_init(&options, NACRE_ROOM(echo));
+    if (kind & 2) nacre_options_add(&options, NACRE_OPT_ECHO, NACRE_ARRAY(fuzz_echo));
+    CHECK(nacre_options_finish(&options, &m.options) == NACRE_OK);
+    CHECK(nacre_protect_request(&w->pair.client, fuzz_crypto(), &id, &out, fuzz_room(MAX_MESSAGE), &m, NULL) ==
+          NACRE_OK);
+    w->requests_made[mark] = true;
+    keep(w, out);
+    if (!lost) receive(w, from, out);
+}
+
+/* The peer answers a request of ours, once. */
+static void peer_answer(world *w, fuzz_input *in)
+{
+    uint8_t which = fuzz_u8(in), from = fuzz_u8(in), kind = fuzz_u8(in);
+    if (w->num_sent == 0) return;
+    nacre_message outer, plain, answer;
+    nacre_request_id id;
+    nacre_bytes sent = w->sent[which % w->num_sent], out;
+    CHECK(nacre_message_parse(&outer, sent) == NACRE_OK);
+    if (!nacre_code_is_request(outer.code) ||
+        nacre_unprotect_request(&w->pair.client, fuzz_crypto(), &id, &plain, fuzz_room(sent.len), &outer) != NACRE_OK)
+        return;
+    uint32_t mark = mark_of(plain.payload); /* our own requests carry the mark of their answer */
+    for (size_t i = 0; i < NUM_OWN; i++)
+        if (w->own[i].exchange != 0 && w->own[i].answer_mark == mark) w->own[i].answered = true;
+    answer = (nacre_message){ .type = kind & 1   ? NACRE_ACK
+                                      : kind & 2 ? NACRE_CON
+                                                 : NACRE_NON,
+                              .code = NACRE_CONTENT,
+                              .mid = kind & 1 ? outer.mid : kind,
+                              .token = outer.token,
+                              .payload = marked(mark) };
+    const nacre_protect_options how = { .nonce = kind & 4 ? NACRE_NONCE_NEW : NACRE_NONCE_AUTO };
+    CHECK(nacre_protect_response(&w->pair.client, fuzz_crypto(), &id, &out, fuzz_room(MAX_MESSAGE), &answer, &how) ==
+          NACRE_OK);
+    keep(w, out);
+    receive(w, from, out);
+}
+
+/* Anybody answers one of our requests without protection, with its own token. */
+static void spoof_answer(world *w, fuzz_input *in)
+{
+    uint8_t which = fuzz_u8(in), from = fuzz_u8(in), type = fuzz_u8(in) & 3, code = fuzz_u8(in);
+    if (w->num_sent == 0) return;
+    nacre_message m;
+    nacre_bytes out;
+    CHECK(nacre_message_parse(&m, w->sent[which % w->num_sent]) == NACRE_OK);
+    m = (nacre_message){ .type = type, .code = code, .mid = m.mid, .token = m.token };
+    if (code != NACRE_EMPTY) m.payload = fuzz_take(in, 3);
+    else m.token.len = 0;
+    CHECK(nacre_message_write(&m, &out, fuzz_room(MAX_MESSAGE)) == NACRE_OK);
+    receive(w, from, out);
+}
+
+static void again(world *w, fuzz_input *in, bool spoil)
+{
+    uint8_t which = fuzz_u8(in), from = fuzz_u8(in);
+    if (w->num_made == 0) return;
+    nacre_bytes datagram = fuzz_copy(w->made[which % w->num_made]);
+    if (spoil) ((uint8_t *)(uintptr_t)datagram.ptr)[fuzz_u8(in) % datagram.len] ^= fuzz_u8(in);
+    receive(w, from, datagram);
+}
+
+static void ask(world *w, fuzz_input *in)
+{
+    uint8_t to = fuzz_u8(in), kind = fuzz_u8(in);
+    own_request *own = NULL;
+    for (size_t i = 0; i < NUM_OWN; i++)
+        if (w->own[i].exchange == 0) own = &w->own[i];
+    if (own == NULL) return;
+    uint32_t mark = w->next_own_mark++;
+    bool is_protected = kind & 2;
+    nacre_message m = { .type = kind & 1, .code = NACRE_GET, .payload = is_protected ? marked(mark) : NACRE_ABSENT };
+    nacre_exchange exchange = 0;
+    const nacre_address peer = address(to);
+    nacre_err err = nacre_endpoint_request(w->ep, &exchange, &peer, is_protected ? &w->pair.server : NULL, &m, NULL);
+    CHECK(err == NACRE_OK || err == NACRE_ERR_BUSY);
+    if (err == NACRE_OK) *own = (own_request){ exchange, is_protected, false, mark };
+}
+
+static void cancel(world *w, fuzz_input *in)
+{
+    own_request *own = &w->own[fuzz_u8(in) % NUM_OWN];
+    if (own->exchange == 0) return;
+    pull(w);
+    if (own->exchange != 0) nacre_endpoint_cancel(w->ep, own->exchange);
+    *own = (own_request){ 0 };
+}
+
+static void answer(world *w, fuzz_input *in)
+{
+    uint8_t kind = fuzz_u8(in);
+    if (!w->has_pending) return;
+    w->has_pending = false;
+    if (kind == 0) {
+        nacre_endpoint_ignore(w->ep, w->pending.exchange);
+        return;
+    }
+    nacre_message m = { .code = NACRE_CONTENT, .payload = w->pending.context != NULL ? secret : NACRE_STR("hello") };
+    nacre_err err = nacre_endpoint_respond(w->ep, w->pending.exchange, &m);
+    CHECK(err == NACRE_OK || err == NACRE_ERR_STALE || err == NACRE_ERR_TOO_LONG);
+}
+
+static void pass_time(world *w, fuzz_input *in)
+{
+    uint8_t how = fuzz_u8(in);
+    uint64_t deadline = nacre_endpoint_deadline(w->ep);
+    if (how == 0 && deadline != UINT64_MAX && deadline > w->now) w->now = deadline;
+    else w->now += (uint64_t)how * how * 8;
+    nacre_endpoint_expire(w->ep, w->now);
+    pull(w);
+    transmit(w);
+    CHECK(nacre_endpoint_deadline(w->ep) > w->now);
+}
+
+static void step(world *w, fuzz_input *in)
+{
+    switch (fuzz_u8(in) % 12) {
+    case 0: receive(w, fuzz_u8(in), fuzz_take(in, fuzz_u8(in))); break;
+    case 1: peer_request(w, in, false); break;
+    case 2: peer_request(w, in, true); break;
+    case 3: peer_answer(w, in); break;
+    case 4: spoof_answer(w, in); break;
+    case 5: again(w, in, false); break;
+    case 6: again(w, in, true); break;
+    case 7: ask(w, in); break;
+    case 8: cancel(w, in); break;
+    case 9: answer(w, in); break;
+    case 10: pass_time(w, in); break;
+    default: transmit(w); break;
+    }
+}
+
+static void open(world *w, uint8_t flags)
+{
+    memset(w, 0, sizeof *w);
+    w->pair = fuzz_contexts(1);
+    if (flags & 1) CHECK(nacre_context_set_replay(&w->pair.server, false, 0, NULL, 0) == NACRE_OK);
+    CHECK(nacre_table_init(&w->table, w->slots, 4) == NACRE_OK);
+    CHECK(nacre_table_add(&w->table, &w->pair.server) == NACRE_OK);
+    const nacre_endpoint_config config = { .max_message = MAX_MESSAGE,
+                                           .num_requests = 2,
+                                           .num_answers = 3,
+                                           .burst = 4,
+                                           .contexts = &w->table,
+                                           .crypto = *fuzz_crypto(),
+                                           .random = { draw, w } };
+    size_t size = nacre_endpoint_size(&config);
+    CHECK(size > 0);
+    CHECK(nacre_endpoint_init(&w->ep, fuzz_alloc(size), size, &config) == NACRE_OK);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static world w;
+    fuzz_input in = { data, data + size };
+    open(&w, fuzz_u8(&in));
+    for (int i = 0; i < 200 && in.at < in.end; i++) step(&w, &in);
+    transmit(&w);
+    nacre_endpoint_wipe(w.ep);
+    fuzz_release();
+    return 0;
+}
