@@ -70,6 +70,7 @@ typedef struct nacre_client nacre_client;
 typedef struct nacre_client_options {
     const char *context_dir;      /* protect every request with this directory's context, or … */
     const char *credentials_file; /* … with the one that this file names for the URI. Neither: plain requests */
+    nacre_role role;              /* for directories of the older layout; see nacre_directory_open_as */
     bool non;                     /* send NON instead of CON */
     uint32_t timeout_ms;          /* for the whole exchange; 0: what CoAP's timers give */
     nacre_timing timing;
@@ -112,6 +113,9 @@ NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bi
 NACRE_MUST_USE nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file,
                                                       nacre_detail *why);
+/* nacre_server_set_role: directories that are added from now on are opened in this role (nacre_directory_open_as); without
+ * it, in none. */
+void nacre_server_set_role(nacre_server *server, nacre_role role);
 /* nacre_server_add_resource copies `resource`; its path and user pointer are borrowed. NACRE_OK, NACRE_ERR_NO_MEMORY,
  * NACRE_ERR_BAD_ARGUMENT (a path without a leading '/', or there already). */
 NACRE_MUST_USE nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource);

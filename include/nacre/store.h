@@ -75,6 +75,18 @@ typedef struct nacre_directory nacre_directory;
 NACRE_MUST_USE nacre_err nacre_directory_open(nacre_directory **dir, const char *path, const nacre_crypto *crypto,
                                               nacre_detail *why);
 
+/* Two layouts are read and written. The newest names sender-id and recipient-id, and holds one side of a context. The
+ * older one, which aiocoap had before 2020, names client-sender-id and server-sender-id (or client-id and server-id), so
+ * that one directory can serve both sides; which one it is to be is told by a role. Both sides may keep their state in
+ * it, one at a time. Its default algorithm is AES-CCM-64-64-128, its only hash SHA-256. */
+typedef enum nacre_layout { NACRE_LAYOUT_NEWEST = 0, NACRE_LAYOUT_SEED = 1 } nacre_layout;
+typedef enum nacre_role { NACRE_ROLE_NONE = 0, NACRE_ROLE_CLIENT = 1, NACRE_ROLE_SERVER = 2 } nacre_role;
+
+/* nacre_directory_open_as opens a directory in a role: needed for the older layout, refused for the newest
+ * (NACRE_ERR_BAD_CONTEXT both ways). nacre_directory_open gives none. */
+NACRE_MUST_USE nacre_err nacre_directory_open_as(nacre_directory **dir, const char *path, nacre_role role,
+                                                 const nacre_crypto *crypto, nacre_detail *why);
+
 /* The context, and the store behind it. Both live until the directory is closed. */
 nacre_context *nacre_directory_context(nacre_directory *dir);
 nacre_store nacre_directory_store(nacre_directory *dir);
@@ -86,6 +98,8 @@ nacre_err nacre_directory_close(nacre_directory *dir, nacre_detail *why);
 
 /* What a directory says, without locking it and without keeping keys. */
 typedef struct nacre_directory_info {
+    nacre_layout layout;
+    nacre_role role; /* as asked for */
     const nacre_aead *aead;
     nacre_hash hash;
     uint16_t window;
@@ -105,6 +119,19 @@ typedef struct nacre_directory_info {
 /* nacre_directory_read: errors as nacre_directory_open, but for the lock. `reveal` fills in secret and salt. */
 NACRE_MUST_USE nacre_err nacre_directory_read(nacre_directory_info *info, const char *path, bool reveal,
                                               nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre_directory_read_as(nacre_directory_info *info, const char *path, nacre_role role,
+                                                 bool reveal, nacre_detail *why);
+
+/* nacre_directory_convert rewrites a directory, under its lock, from one layout to the other. `role` says which side it is:
+ * the role that it is read in (to the newest), or will have (to the older one). What an older directory knows of the
+ * other side's state is not taken along. A power loss at any moment leaves a directory that can be opened in one of the
+ * two layouts, with its true state.
+ * NACRE_OK               it is of that layout, now or already
+ * NACRE_ERR_BAD_CONTEXT  it cannot be read; its IDs are in two files; or, to the older layout: its replay window is
+ *                        unknown, which that form cannot say to the programs of its time
+ * NACRE_ERR_UNSUPPORTED  to the older layout: a hash other than SHA-256
+ * NACRE_ERR_BAD_ARGUMENT no role;  NACRE_ERR_LOCKED;  NACRE_ERR_FILE;  NACRE_ERR_NO_MEMORY */
+NACRE_MUST_USE nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role role, nacre_detail *why);
 
 /* nacre_directory_generate makes a fresh pair of directories (mode 0700, files 0600) for the two sides of a new context:
  * random secret (16 bytes for 128-bit keys, 32 for longer ones) and 8-byte salt, Sender ID 00 for the client and 01 for

@@ -149,7 +149,8 @@ static nacre_err parse_uri(target *to, const char *text, nacre_detail *why)
     return NACRE_OK;
 }
 
-/* The context for this URI; NULL when requests are plain. Fails closed: credentials that do not fit send nothing. */
+/* The context for this URI (RFC 8613 8.1 step 1); NULL when requests are plain. Fails closed: credentials that do not fit
+ * send nothing. */
 static nacre_err find_context(nacre_client *client, target *to, nacre_detail *why)
 {
     const char *dir = client->context_dir;
@@ -161,7 +162,8 @@ static nacre_err find_context(nacre_client *client, target *to, nacre_detail *wh
                                      "the credentials have no entry for '%s', so nothing was sent; add one", to->text);
     }
     if (dir == NULL) return NACRE_OK;
-    return nacre__keyring_open(&client->ring, &to->ctx, NULL, dir, &client->crypto, client->loop, why);
+    return nacre__keyring_open(&client->ring, &to->ctx, NULL, dir, client->options.role, &client->crypto, client->loop,
+                               why);
 }
 
 /* The host's name as the resolver takes it: the literal, or Uri-Host, which is decoded already. */

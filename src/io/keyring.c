@@ -30,7 +30,7 @@ static bool make_place(nacre__keyring *ring)
 static nacre_err open_new(nacre__keyring *ring, nacre__key *key, const char *path, const nacre_crypto *crypto,
                           nacre_loop *loop, nacre_detail *why)
 {
-    nacre_err err = nacre_directory_open(&key->dir, path, crypto, why);
+    nacre_err err = nacre_directory_open_as(&key->dir, path, key->role, crypto, why);
     if (err != NACRE_OK) return err;
     err = nacre_loop_add_store(loop, nacre_directory_context(key->dir), nacre_directory_store(key->dir));
     if (err != NACRE_OK) {
@@ -42,7 +42,7 @@ static nacre_err open_new(nacre__keyring *ring, nacre__key *key, const char *pat
 }
 
 nacre_err nacre__keyring_open(nacre__keyring *ring, nacre_context **ctx, bool *is_new, const char *path,
-                              const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why)
+                              nacre_role role, const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why)
 {
     struct stat st;
     if (stat(path, &st) != 0)
@@ -51,12 +51,14 @@ nacre_err nacre__keyring_open(nacre__keyring *ring, nacre_context **ctx, bool *i
     nacre__key *known = find(ring, &st);
     if (is_new != NULL) *is_new = known == NULL;
     if (known == NULL) {
-        nacre__key made = { .dev = st.st_dev, .ino = st.st_ino };
+        nacre__key made = { .role = role, .dev = st.st_dev, .ino = st.st_ino };
         if (!make_place(ring)) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", path);
         nacre_err err = open_new(ring, &made, path, crypto, loop, why);
         if (err != NACRE_OK) return err;
         known = &ring->keys[ring->num - 1];
     }
+    if (known->role != role)
+        return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s: open in another role already; one side at a time", path);
     *ctx = nacre_directory_context(known->dir);
     return NACRE_OK;
 }

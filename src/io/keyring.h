@@ -9,6 +9,7 @@
 
 typedef struct nacre__key {
     nacre_directory *dir;
+    nacre_role role;
     dev_t dev; /* which directory this is, by whatever name */
     ino_t ino;
 } nacre__key;
@@ -18,9 +19,10 @@ typedef struct nacre__keyring {
 } nacre__keyring;
 
 /* nacre__keyring_open finds or opens the directory, and adds its store to the loop. `is_new` (may be NULL) tells which.
- * Errors as nacre_directory_open; nothing is kept then. */
+ * Errors as nacre_directory_open_as, NACRE_ERR_LOCKED when it is open in another role; nothing is kept then. */
 NACRE_MUST_USE nacre_err nacre__keyring_open(nacre__keyring *ring, nacre_context **ctx, bool *is_new, const char *path,
-                                             const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why);
+                                             nacre_role role, const nacre_crypto *crypto, nacre_loop *loop,
+                                             nacre_detail *why);
 
 /* nacre__keyring_drop takes out and closes the last one that was opened. */
 void nacre__keyring_drop(nacre__keyring *ring, nacre_loop *loop);

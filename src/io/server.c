@@ -19,6 +19,7 @@ enum {
 };
 
 struct nacre_server {
+    nacre_role role; /* of directories to come */
     nacre_crypto crypto;
     nacre_udp *udp;
     nacre_loop *loop;
@@ -146,11 +147,17 @@ static bool is_crowded(const nacre_server *server, const nacre_context *ctx)
     return num >= NACRE__MAX_CANDIDATES;
 }
 
+void nacre_server_set_role(nacre_server *server, nacre_role role)
+{
+    server->role = role;
+}
+
 nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why)
 {
     nacre_context *ctx;
     bool is_new;
-    nacre_err err = nacre__keyring_open(&server->ring, &ctx, &is_new, context_dir, &server->crypto, server->loop, why);
+    nacre_err err = nacre__keyring_open(&server->ring, &ctx, &is_new, context_dir, server->role, &server->crypto,
+                                        server->loop, why);
     if (err != NACRE_OK || !is_new) return err;
     bool crowded = is_crowded(server, ctx);
     err = crowded ? NACRE_ERR_UNSUPPORTED : add_to_table(server, ctx);

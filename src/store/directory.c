@@ -14,6 +14,7 @@
 #include "store/directory_read.h"
 #include "store/fail.h"
 #include "store/random.h"
+#include "store/seed_sequence.h"
 #include "store/sequence_file.h"
 
 struct nacre_directory {
@@ -22,6 +23,8 @@ struct nacre_directory {
     int lock_fd;
     pid_t owner;            /* the process that opened it: a fork's child must not write */
     nacre__sequence stored; /* what sequence.json says, as far as we know */
+    bool is_seed, fresh;    /* of the older layout; and without a sequence.json when it was opened */
+    nacre__json_doc rest;   /* older layout: sequence.json as it was, for the entries of others */
     bool uncertain;         /* a write failed half-way: it may say something newer, but nothing untrue */
     char *path;
     size_t size; /* of this whole allocation, the prepared keys at its end included */
@@ -45,7 +48,11 @@ static nacre_err write_state(nacre_directory *dir, const nacre__sequence *state,
     bool uncertain = false;
     nacre_err err = check_owner(dir, why);
     if (err != NACRE_OK) return err;
-    err = nacre__sequence_write(&dir->folder, state, &uncertain, why);
+    if (dir->is_seed) {
+        const nacre__seed_form form = { nacre_context_sender_id(&dir->ctx), nacre_context_recipient_id(&dir->ctx),
+                                        dir->fresh, dir->rest.root };
+        err = nacre__seed_write(&dir->folder, state, &form, &uncertain, why);
+    } else err = nacre__sequence_write(&dir->folder, state, &uncertain, why);
     if (err == NACRE_OK) dir->stored = *state;
     dir->uncertain = err != NACRE_OK && (dir->uncertain || uncertain);
     return err;
@@ -129,6 +136,7 @@ static nacre_directory *allocate(size_t keys_size, size_t keys_align)
 static void release(nacre_directory *dir)
 {
     nacre_context_wipe(&dir->ctx);
+    nacre__json_free(&dir->rest);
     nacre__folder_close(&dir->folder);
     if (dir->lock_fd >= 0) close(dir->lock_fd);
     free(dir->path);
@@ -204,18 +212,25 @@ static nacre_err make(nacre_directory **out, const char *path, const nacre_crypt
     return err;
 }
 
-static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder, const nacre_crypto *crypto,
-                             nacre_detail *why)
+static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder, nacre_role role,
+                             const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre_directory_info info;
-    nacre_err err = nacre__directory_load(&info, folder, why);
+    nacre__json_doc rest;
+    nacre_err err = nacre__directory_load(&info, &rest, folder, role, why);
     if (err != NACRE_OK) return err;
     err = make(out, folder->path, crypto, &info, why);
+    if (err == NACRE_OK) {
+        (*out)->is_seed = info.layout == NACRE_LAYOUT_SEED;
+        (*out)->fresh = !info.has_state;
+        (*out)->rest = rest;
+    } else nacre__json_free(&rest);
     nacre_wipe(&info, sizeof info);
     return err;
 }
 
-nacre_err nacre_directory_open(nacre_directory **out, const char *path, const nacre_crypto *crypto, nacre_detail *why)
+nacre_err nacre_directory_open_as(nacre_directory **out, const char *path, nacre_role role, const nacre_crypto *crypto,
+                                  nacre_detail *why)
 {
     nacre_directory *dir = NULL;
     nacre__folder folder;
@@ -224,7 +239,7 @@ nacre_err nacre_directory_open(nacre_directory **out, const char *path, const na
     if (err != NACRE_OK) return err;
     /* Locked before it is read: what another process is about to write must not be missed. */
     err = nacre__lock_take(&lock_fd, &folder, why);
-    if (err == NACRE_OK) err = open_folder(&dir, &folder, crypto, why);
+    if (err == NACRE_OK) err = open_folder(&dir, &folder, role, crypto, why);
     if (dir == NULL) {
         if (lock_fd >= 0) close(lock_fd);
         nacre__folder_close(&folder);
@@ -235,6 +250,11 @@ nacre_err nacre_directory_open(nacre_directory **out, const char *path, const na
     nacre__file_sweep(&dir->folder, "sequence.json");
     *out = dir;
     return NACRE_OK;
+}
+
+nacre_err nacre_directory_open(nacre_directory **out, const char *path, const nacre_crypto *crypto, nacre_detail *why)
+{
+    return nacre_directory_open_as(out, path, NACRE_ROLE_NONE, crypto, why);
 }
 
 nacre_err nacre_directory_close(nacre_directory *dir, nacre_detail *why)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* directory_read: secret.json and settings.json to the parameters of a context.
  *
+ * The keys of the IDs tell the layout: sender-id and recipient-id say them as one side has them; client-sender-id and
+ * server-sender-id, of the older layout, serve both sides, and a role tells which is the sender's.
+ *
  * Any datum may be in any of the files, as NAME_hex or NAME_ascii where it is a byte string; given twice it is refused,
  * for nobody can tell which one the peer has. Members with other names are left alone. */
 #include "store/directory_read.h"
@@ -11,22 +14,41 @@
 #include "store/decimal.h"
 #include "store/fail.h"
 #include "store/json.h"
+#include "store/seed_sequence.h"
 
-enum { MAX_SIZE = 64 * 1024, NUM_FILES = 3 };
+enum { MAX_SIZE = 64 * 1024, NUM_FILES = 3, SEED_ALGORITHM = 12 /* AES-CCM-64-64-128 */ };
 
 static const char *const file_names[NUM_FILES] = { "secret.json", "secrets.json", "settings.json" };
 
-enum datum_number { SECRET, SALT, SENDER_ID, RECIPIENT_ID, ID_CONTEXT, ALGORITHM, HASH, WINDOW, NUM_DATA };
+enum datum_number {
+    SECRET,
+    SALT,
+    SENDER_ID,
+    RECIPIENT_ID,
+    CLIENT_ID,
+    SERVER_ID,
+    ID_CONTEXT,
+    ALGORITHM,
+    HASH,
+    WINDOW,
+    NUM_DATA
+};
 typedef enum datum_form { AS_IS, AS_HEX, AS_ASCII } datum_form;
 
 static const struct {
     const char *name;
-    bool is_bytes;
+    const char *other_name; /* what the generator of the older layout wrote; NULL: nothing else */
 } data_table[NUM_DATA] = {
-    [SECRET] = { "secret", true },         [SALT] = { "salt", true },
-    [SENDER_ID] = { "sender-id", true },   [RECIPIENT_ID] = { "recipient-id", true },
-    [ID_CONTEXT] = { "id-context", true }, [ALGORITHM] = { "algorithm", false },
-    [HASH] = { "kdf-hashfun", false },     [WINDOW] = { "window", false },
+    [SECRET] = { "secret", NULL },
+    [SALT] = { "salt", NULL },
+    [SENDER_ID] = { "sender-id", NULL },
+    [RECIPIENT_ID] = { "recipient-id", NULL },
+    [CLIENT_ID] = { "client-sender-id", "client-id" },
+    [SERVER_ID] = { "server-sender-id", "server-id" },
+    [ID_CONTEXT] = { "id-context", NULL },
+    [ALGORITHM] = { "algorithm", NULL },
+    [HASH] = { "kdf-hashfun", NULL },
+    [WINDOW] = { "window", NULL },
 };
 
 /* Where a datum was found; `value` is NULL when it was not. */
@@ -39,9 +61,11 @@ struct datum {
 struct reading {
     const nacre__folder *folder;
     nacre_detail *why;
+    nacre_role role;
     nacre__json_doc docs[NUM_FILES];
     struct datum data[NUM_DATA];
     nacre_directory_info *info;
+    enum datum_number sender_id, recipient_id; /* which data are these, in this layout and role */
 };
 
 /* An error at a datum: file, line and key are named, and the text goes on with what is wrong and what is allowed. */
@@ -68,10 +92,10 @@ static nacre_err bad_value(const struct reading *r, enum datum_number number, co
 /* ---- Finding the data in the files ---- */
 
 /* Whether a member's name is that of a datum, and in which form. */
-static bool is_datum(const char *member, const char *name, datum_form *form)
+static bool is_named(const char *member, const char *name, datum_form *form)
 {
-    size_t len = strlen(name);
-    if (strncmp(member, name, len) != 0) return false;
+    size_t len = name != NULL ? strlen(name) : 0;
+    if (name == NULL || strncmp(member, name, len) != 0) return false;
     if (strcmp(member + len, "") == 0) *form = AS_IS;
     else if (strcmp(member + len, "_hex") == 0) *form = AS_HEX;
     else if (strcmp(member + len, "_ascii") == 0) *form = AS_ASCII;
@@ -79,12 +103,25 @@ static bool is_datum(const char *member, const char *name, datum_form *form)
     return true;
 }
 
+static bool is_datum(const char *member, enum datum_number number, datum_form *form)
+{
+    return is_named(member, data_table[number].name, form) || is_named(member, data_table[number].other_name, form);
+}
+
+bool nacre__directory_knows(const char *member)
+{
+    datum_form form;
+    for (enum datum_number i = 0; i < NUM_DATA; i++)
+        if (is_datum(member, i, &form)) return true;
+    return false;
+}
+
 static nacre_err sort_member(struct reading *r, const nacre__json *member, const char *file)
 {
     for (enum datum_number i = 0; i < NUM_DATA; i++) {
         struct datum *d = &r->data[i];
         datum_form form;
-        if (!is_datum(member->name, data_table[i].name, &form)) continue;
+        if (!is_datum(member->name, i, &form)) continue;
         if (d->value != NULL)
             return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT,
                                      "%s/%s: line %zu: \"%s\" was given already, in line %zu of %s; leave one",
@@ -140,7 +177,7 @@ static nacre_err too_long(const struct reading *r, enum datum_number number, siz
 {
     char text[96];
     snprintf(text, sizeof text, "has %zu bytes, at most %zu are allowed%s", len, max,
-             number == SENDER_ID || number == RECIPIENT_ID ? " with this algorithm" : "");
+             number >= SENDER_ID && number <= SERVER_ID ? " with this algorithm" : "");
     return bad_datum(r, number, text);
 }
 
@@ -200,7 +237,9 @@ static nacre_err read_algorithm(const struct reading *r)
     const nacre_aead *aead = NULL;
     uint64_t number = 0;
     if (d->value == NULL) {
-        r->info->aead = nacre_aead_by_number(NACRE_AES_CCM_16_64_128); /* RFC 8613 3.2: the default */
+        /* RFC 8613 3.2: the default; the older layout comes from the time of drafts, which had another. */
+        bool older = r->info->layout == NACRE_LAYOUT_SEED;
+        r->info->aead = nacre_aead_by_number(older ? SEED_ALGORITHM : NACRE_AES_CCM_16_64_128);
         return NACRE_OK;
     }
     if (d->form != AS_IS) return bad_datum(r, ALGORITHM, "must be \"algorithm\", without a suffix");
@@ -218,6 +257,11 @@ static nacre_err read_hash(const struct reading *r)
     const struct datum *d = &r->data[HASH];
     r->info->hash = NACRE_SHA256; /* RFC 8613 3.2: HKDF SHA-256 is the default */
     if (d->value == NULL) return NACRE_OK;
+    if (r->info->layout == NACRE_LAYOUT_SEED) {
+        if (d->form == AS_IS && d->value->type == NACRE__JSON_STRING && strcmp(d->value->text, "sha256") == 0)
+            return NACRE_OK;
+        return bad_value(r, HASH, "must be \"sha256\", the only one of the older layout, without a suffix");
+    }
     if (d->form == AS_IS && d->value->type == NACRE__JSON_STRING && nacre_hash_by_name(d->value->text, &r->info->hash))
         return NACRE_OK;
     return bad_value(r, HASH, "must be \"sha256\", \"sha384\" or \"sha512\", without a suffix");
@@ -247,14 +291,16 @@ static nacre_err read_id(const struct reading *r, enum datum_number number, uint
 static nacre_err read_ids(const struct reading *r)
 {
     nacre_directory_info *info = r->info;
-    nacre_err err = read_id(r, SENDER_ID, info->sender_id, &info->sender_id_len);
-    if (err == NACRE_OK) err = read_id(r, RECIPIENT_ID, info->recipient_id, &info->recipient_id_len);
+    nacre_err err = read_id(r, r->sender_id, info->sender_id, &info->sender_id_len);
+    if (err == NACRE_OK) err = read_id(r, r->recipient_id, info->recipient_id, &info->recipient_id_len);
     if (err != NACRE_OK) return err;
     /* RFC 8613 3.3: equal IDs would make both sides use the same key and the same nonces. */
     if (nacre_bytes_equal(nacre_bytes_of(info->sender_id, info->sender_id_len),
                           nacre_bytes_of(info->recipient_id, info->recipient_id_len)))
-        return bad_datum(r, RECIPIENT_ID,
-                         "is the same as the sender-id; the two sides of a context need different IDs");
+        return bad_datum(r, r->recipient_id,
+                         info->layout == NACRE_LAYOUT_SEED
+                             ? "is the same as the other side's; the two sides of a context need different IDs"
+                             : "is the same as the sender-id; the two sides of a context need different IDs");
     return NACRE_OK;
 }
 
@@ -270,10 +316,57 @@ static nacre_err read_secrets(const struct reading *r)
                                 : bad_datum(r, SECRET, "is empty; at least one byte is needed, 16 are usual");
 }
 
-static nacre_err read_data(const struct reading *r)
+/* ---- The layout, and which ID is whose ---- */
+
+static nacre_err mixed(const struct reading *r, enum datum_number newer, enum datum_number older)
+{
+    const struct datum *d = &r->data[newer], *o = &r->data[older];
+    return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT,
+                             "%s: \"%s\" (%s) and \"%s\" (%s) are of two layouts; leave sender-id and recipient-id, or "
+                             "client-sender-id and server-sender-id",
+                             r->folder->path, d->value->name, d->file, o->value->name, o->file);
+}
+
+static nacre_err choose_older(struct reading *r)
+{
+    r->info->layout = NACRE_LAYOUT_SEED;
+    r->info->role = r->role;
+    r->sender_id = r->role == NACRE_ROLE_SERVER ? SERVER_ID : CLIENT_ID;
+    r->recipient_id = r->role == NACRE_ROLE_SERVER ? CLIENT_ID : SERVER_ID;
+    enum datum_number given = r->data[CLIENT_ID].value != NULL ? CLIENT_ID : SERVER_ID;
+    if (r->role != NACRE_ROLE_CLIENT && r->role != NACRE_ROLE_SERVER)
+        return bad_datum(r, given, "serves both sides; say which this is: role client or server (--role)");
+    return NACRE_OK;
+}
+
+static nacre_err find_layout(const struct reading *r, bool *newer, bool *older)
+{
+    *newer = r->data[SENDER_ID].value != NULL || r->data[RECIPIENT_ID].value != NULL;
+    *older = r->data[CLIENT_ID].value != NULL || r->data[SERVER_ID].value != NULL;
+    if (!*newer || !*older) return NACRE_OK;
+    return mixed(r, r->data[SENDER_ID].value != NULL ? SENDER_ID : RECIPIENT_ID,
+                 r->data[CLIENT_ID].value != NULL ? CLIENT_ID : SERVER_ID);
+}
+
+static nacre_err choose_layout(struct reading *r)
+{
+    bool newer, older;
+    nacre_err err = find_layout(r, &newer, &older);
+    if (err != NACRE_OK) return err;
+    if (older) return choose_older(r);
+    r->sender_id = SENDER_ID;
+    r->recipient_id = RECIPIENT_ID;
+    if (r->role == NACRE_ROLE_NONE) return NACRE_OK;
+    return bad_datum(r, SENDER_ID,
+                     newer ? "says which side this is, so that no role can be given; leave it out (--role)"
+                           : "is missing, and so are the client-sender-id and server-sender-id of a role");
+}
+
+static nacre_err read_data(struct reading *r)
 {
     nacre_directory_info *info = r->info;
-    nacre_err err = read_algorithm(r);
+    nacre_err err = choose_layout(r);
+    if (err == NACRE_OK) err = read_algorithm(r);
     if (err == NACRE_OK) err = read_hash(r);
     if (err == NACRE_OK) err = read_window(r);
     if (err == NACRE_OK) err = read_ids(r);
@@ -285,10 +378,15 @@ static nacre_err read_data(const struct reading *r)
 
 /* ---- The whole ---- */
 
-static nacre_err read_state(nacre_directory_info *info, const nacre__folder *folder, nacre_detail *why)
+static nacre_err read_state(nacre_directory_info *info, nacre__json_doc *rest, const nacre__folder *folder,
+                            nacre_detail *why)
 {
     nacre__sequence state;
-    nacre_err err = nacre__sequence_read(&state, &info->has_state, folder, info->window, why);
+    nacre_bytes sender = nacre_bytes_of(info->sender_id, info->sender_id_len);
+    nacre_bytes recipient = nacre_bytes_of(info->recipient_id, info->recipient_id_len);
+    nacre_err err = info->layout == NACRE_LAYOUT_SEED
+                        ? nacre__seed_read(&state, rest, &info->has_state, folder, sender, recipient, info->window, why)
+                        : nacre__sequence_read(&state, &info->has_state, folder, info->window, why);
     if (err != NACRE_OK) return err;
     info->next_to_send = state.next_to_send;
     info->window_known = state.window_known;
@@ -297,25 +395,42 @@ static nacre_err read_state(nacre_directory_info *info, const nacre__folder *fol
     return NACRE_OK;
 }
 
-nacre_err nacre__directory_load(nacre_directory_info *info, const nacre__folder *folder, nacre_detail *why)
+nacre_err nacre__directory_load(nacre_directory_info *info, nacre__json_doc *rest, const nacre__folder *folder,
+                                nacre_role role, nacre_detail *why)
 {
-    struct reading r = { .folder = folder, .why = why, .info = info };
+    struct reading r = { .folder = folder, .why = why, .role = role, .info = info };
     memset(info, 0, sizeof *info);
+    memset(rest, 0, sizeof *rest);
     nacre_err err = read_files(&r);
     if (err == NACRE_OK) err = read_data(&r);
     for (size_t i = 0; i < NUM_FILES; i++) nacre__json_free(&r.docs[i]);
-    if (err == NACRE_OK) err = read_state(info, folder, why);
+    if (err == NACRE_OK) err = read_state(info, rest, folder, why);
     if (err != NACRE_OK) nacre_wipe(info, sizeof *info);
     return err;
 }
 
-nacre_err nacre_directory_read(nacre_directory_info *info, const char *path, bool reveal, nacre_detail *why)
+nacre_err nacre__directory_layout(nacre_layout *layout, const nacre__folder *folder, nacre_detail *why)
+{
+    nacre_directory_info none;
+    struct reading r = { .folder = folder, .why = why, .info = &none };
+    bool newer = false, older = false;
+    nacre_err err = read_files(&r);
+    if (err == NACRE_OK) err = find_layout(&r, &newer, &older);
+    for (size_t i = 0; i < NUM_FILES; i++) nacre__json_free(&r.docs[i]);
+    if (err == NACRE_OK) *layout = older ? NACRE_LAYOUT_SEED : NACRE_LAYOUT_NEWEST;
+    return err;
+}
+
+nacre_err nacre_directory_read_as(nacre_directory_info *info, const char *path, nacre_role role, bool reveal,
+                                  nacre_detail *why)
 {
     nacre_directory_info read;
+    nacre__json_doc rest;
     nacre__folder folder;
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err != NACRE_OK) return err;
-    err = nacre__directory_load(&read, &folder, why);
+    err = nacre__directory_load(&read, &rest, &folder, role, why);
+    nacre__json_free(&rest);
     nacre__folder_close(&folder);
     if (err == NACRE_OK && !reveal) {
         nacre_wipe(read.secret, sizeof read.secret);
@@ -325,4 +440,9 @@ nacre_err nacre_directory_read(nacre_directory_info *info, const char *path, boo
     if (err == NACRE_OK) *info = read;
     nacre_wipe(&read, sizeof read);
     return err;
+}
+
+nacre_err nacre_directory_read(nacre_directory_info *info, const char *path, bool reveal, nacre_detail *why)
+{
+    return nacre_directory_read_as(info, path, NACRE_ROLE_NONE, reveal, why);
 }

@@ -153,6 +153,7 @@ nacre_err nacre_directory_generate(const char *client_path, const char *server_p
     nacre_err err = check(client_path, server_path, options, why);
     if (err != NACRE_OK) return err;
     m.aead = options->aead != NULL ? options->aead : nacre_aead_by_number(NACRE_AES_CCM_16_64_128);
+    /* RFC 8613 12.3: the master secret is random. */
     if (!nacre__store_random(m.secret, sizeof m.secret) || !nacre__store_random(m.salt, sizeof m.salt))
         err = nacre__store_fail(why, NACRE_ERR_CRYPTO, "the system gives no random bytes");
     else err = make_both(sides, &m, why);

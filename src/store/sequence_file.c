@@ -39,7 +39,9 @@ static nacre_err read_next_to_send(const struct reading *r, uint64_t *next, cons
     const nacre__json *value = nacre__json_member(root, "next-to-send");
     if (value == NULL) {
         bool older = nacre__json_member(root, "used") != NULL;
-        return bad(r, root, older ? "no next-to-send, but \"used\": the older layout is not read" : "no next-to-send");
+        return bad(r, root,
+                   older ? "no next-to-send, but \"used\": this state is of the older layout, the IDs are not"
+                         : "no next-to-send");
     }
     uint64_t number = 0;
     if ((value->type != NACRE__JSON_NUMBER && value->type != NACRE__JSON_STRING) ||
@@ -122,18 +124,25 @@ nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nac
     return err;
 }
 
+void nacre__sequence_members(char text[NACRE__SEQUENCE_MAX_TEXT], const nacre__sequence *sequence)
+{
+    char bitfield[NACRE__DECIMAL_MAX_TEXT];
+    nacre__decimal_from_bits(bitfield, sequence->window_bits, sizeof sequence->window_bits);
+    if (sequence->window_known)
+        snprintf(text, NACRE__SEQUENCE_MAX_TEXT,
+                 "\"next-to-send\": %" PRIu64 ", \"received\": {\"index\": %" PRIu64 ", \"bitfield\": %s}",
+                 sequence->next_to_send, sequence->window_index, bitfield);
+    else
+        snprintf(text, NACRE__SEQUENCE_MAX_TEXT, "\"next-to-send\": %" PRIu64 ", \"received\": \"unknown\"",
+                 sequence->next_to_send);
+}
+
 nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence, bool *uncertain,
                                 nacre_detail *why)
 {
-    char text[128 + NACRE__DECIMAL_MAX_TEXT], bitfield[NACRE__DECIMAL_MAX_TEXT];
-    nacre__decimal_from_bits(bitfield, sequence->window_bits, sizeof sequence->window_bits);
-    if (sequence->window_known)
-        snprintf(text, sizeof text,
-                 "{\"next-to-send\": %" PRIu64 ", \"received\": {\"index\": %" PRIu64 ", \"bitfield\": %s}}\n",
-                 sequence->next_to_send, sequence->window_index, bitfield);
-    else
-        snprintf(text, sizeof text, "{\"next-to-send\": %" PRIu64 ", \"received\": \"unknown\"}\n",
-                 sequence->next_to_send);
+    char members[NACRE__SEQUENCE_MAX_TEXT], text[NACRE__SEQUENCE_MAX_TEXT + 8];
+    nacre__sequence_members(members, sequence);
+    snprintf(text, sizeof text, "{%s}\n", members);
     return nacre__file_replace(folder, "sequence.json", text, uncertain, why);
 }
 

@@ -24,6 +24,10 @@ bool nacre__sequence_equal(const nacre__sequence *a, const nacre__sequence *b);
 NACRE_MUST_USE nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nacre__folder *folder,
                                               uint16_t window, nacre_detail *why);
 
+/* nacre__sequence_members writes the state as members of a JSON object, without its braces. */
+enum { NACRE__SEQUENCE_MAX_TEXT = 512 };
+void nacre__sequence_members(char text[NACRE__SEQUENCE_MAX_TEXT], const nacre__sequence *sequence);
+
 /* nacre__sequence_write returns as nacre__file_replace. */
 NACRE_MUST_USE nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence,
                                                bool *uncertain, nacre_detail *why);

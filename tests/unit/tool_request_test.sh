@@ -88,6 +88,7 @@ head -c 1025 /dev/zero >root/more
 ln -s /etc/passwd root/link
 ln -s /etc root/etc
 mkfifo root/pipe
+"$nacre" keygen root/keys root/sub/keys >/dev/null || fail keygen
 printf 'outside' >outside.txt
 
 # ---- 0: done
@@ -120,6 +121,16 @@ answers ''
 grep -qF 'PUT /store -> 2.01 Created' one.err || fail "serve -v: $(cat one.err)"
 grep -qF 'PUT /store -> 2.04 Changed' one.err || fail "serve -v: $(cat one.err)"
 says one.err "recipient-id '00' sender-id '01': GET /hello -> 2.05 Content"
+
+# contexts below the root are not there, neither by name nor in a list
+for path in keys keys/ keys/secret.json keys/settings.json sub/keys/secret.json; do
+    timeout 30 "$nacre" get "$url/$path" --context client >out 2>err && fail "served $path: $(cat out)"
+    says err '4.04'
+done
+run 0 get "$url/sub" --context client
+! grep -q keys out || fail "listed: $(cat out)"
+run 0 get "$url/a.txt" --context client
+cmp -s out root/a.txt || fail "a.txt: $(cat out)"
 
 # -v: messages and datagrams, on stderr only
 run 0 get -v "$url/hello" --context client
@@ -241,6 +252,8 @@ run 5 serve --bind 127.0.0.1:x --context server2
 run 5 serve --bind 192.0.2.1:0 --context server2
 run 5 serve --bind 127.0.0.1:0 --context nowhere
 run 5 serve --bind 127.0.0.1:0 --context server # in use
+run 2 serve --bind 127.0.0.1:0 --context server2 --root client
+says err "holds a security context"
 run 5 serve --bind 127.0.0.1:0 --context server2 --root nowhere
 run 5 serve --bind 127.0.0.1:0 --credentials nowhere.json
 stop INT

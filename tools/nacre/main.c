@@ -13,6 +13,7 @@ static const struct {
 } subcommands[] = {
     { "keygen", tool_keygen, "CLIENT_DIR SERVER_DIR", "make a fresh pair of context directories" },
     { "show", tool_show, "DIR", "show what a context directory holds" },
+    { "convert", tool_convert, "DIR --to LAYOUT", "rewrite a context directory in another layout" },
     { "get", tool_request, "URI", "ask for a resource" },
     { "put", tool_request, "URI", "store a payload under a resource" },
     { "post", tool_request, "URI", "hand a payload to a resource" },

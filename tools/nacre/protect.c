@@ -12,11 +12,12 @@ enum { MAX_MESSAGE = 65535 };
 static int help(void)
 {
     printf(
-        "Usage: nacre protect --context DIR [HEX]\n"
+        "Usage: nacre protect --context DIR [--role ROLE] [HEX]\n"
         "Protect one CoAP request (RFC 7252 framing, in hex, from HEX or from standard input) and print the protected\n"
         "message as one line of lower-case hex. Every run spends a sequence number of DIR, durably, before it prints;\n"
         "to send a message again, send the same bytes.\n\n"
         "  --context DIR   the context directory to protect with\n"
+        "  --role ROLE     client or server: which side a directory of the older layout is to be\n"
         "  --help          this text\n");
     return tool_flush("protect");
 }
@@ -46,7 +47,7 @@ static int protect_and_close(nacre_bytes *out, nacre_room room, const nacre_cryp
     return tool_fail("protect", err, "%s", why.text);
 }
 
-static int run(const char *context, const nacre_crypto *crypto, nacre_bytes datagram)
+static int run(const char *context, nacre_role role, const nacre_crypto *crypto, nacre_bytes datagram)
 {
     static uint8_t room[MAX_MESSAGE + 1024]; /* kid context, Partial IV and tag come on top */
     nacre_message plain;
@@ -59,7 +60,7 @@ static int run(const char *context, const nacre_crypto *crypto, nacre_bytes data
         return tool_fail("protect", NACRE_ERR_BAD_ARGUMENT,
                          "the message is not a request; only requests can be protected "
                          "on their own");
-    err = nacre_directory_open(&dir, context, crypto, &why);
+    err = nacre_directory_open_as(&dir, context, role, crypto, &why);
     if (err != NACRE_OK) return tool_fail("protect", err, "%s", why.text);
     int code = protect_and_close(&out, NACRE_ROOM(room), crypto, dir, &plain);
     if (code != TOOL_OK) return code;
@@ -68,7 +69,7 @@ static int run(const char *context, const nacre_crypto *crypto, nacre_bytes data
     return tool_flush("protect");
 }
 
-static int run_with_crypto(const char *context, const char *hex)
+static int run_with_crypto(const char *context, nacre_role role, const char *hex)
 {
     static uint8_t room[MAX_MESSAGE];
     nacre_crypto crypto;
@@ -77,7 +78,7 @@ static int run_with_crypto(const char *context, const char *hex)
     if (code != TOOL_OK) return code;
     nacre_err err = nacre_openssl_open(&crypto);
     if (err != NACRE_OK) return tool_fail("protect", err, "%s", nacre_err_text(err));
-    code = run(context, &crypto, datagram);
+    code = run(context, role, &crypto, datagram);
     nacre_openssl_close(&crypto);
     nacre_wipe(room, sizeof room);
     return code;
@@ -87,20 +88,25 @@ int tool_protect(int argc, char **argv)
 {
     static const struct option long_options[] = {
         { "context", required_argument, NULL, 'c' },
+        { "role", required_argument, NULL, 'r' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
     const char *context = NULL;
+    nacre_role role = NACRE_ROLE_NONE;
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();
         case 'c': context = optarg; break;
+        case 'r':
+            if (tool_role("protect", &role, optarg) != TOOL_OK) return TOOL_USAGE;
+            break;
         case ':': return tool_usage("protect", "%s needs a value", argv[optind - 1]);
         default: return tool_usage("protect", "unknown option %s", argv[optind - 1]);
         }
     }
     if (context == NULL) return tool_usage("protect", "--context DIR is missing");
     if (argc - optind > 1) return tool_usage("protect", "one message is expected, found %d", argc - optind);
-    return run_with_crypto(context, argv[optind]);
+    return run_with_crypto(context, role, argv[optind]);
 }

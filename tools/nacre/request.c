@@ -35,7 +35,7 @@ static const struct {
 
 static int print_help(const char *command)
 {
-    printf("Usage: nacre %s URI [--context DIR | --credentials FILE] [OPTIONS]\n"
+    printf("Usage: nacre %s URI [--context DIR | --credentials FILE] [--role ROLE] [OPTIONS]\n"
            "\n"
            "Sends one CoAP request and writes the payload of its answer to stdout. Without a context\n"
            "and without credentials the request is plain.\n"
@@ -44,6 +44,7 @@ static int print_help(const char *command)
            "  --context DIR         protect the request with the context in DIR\n"
            "  --credentials FILE    protect it with the context that FILE names for the URI; where it\n"
            "                        names none, nothing is sent\n"
+           "  --role ROLE           client or server: which side a directory of the older layout is to be\n"
            "  --payload TEXT        the request's payload, up to %d bytes; @FILE reads a file, @- stdin\n"
            "  --content-format N    the payload's format, say 0 (text), 50 (JSON), 60 (CBOR)\n"
            "  --accept N            ask for that format\n"
@@ -81,9 +82,10 @@ static bool read_timeout(uint32_t *out_ms, const char *text)
     return true;
 }
 
-enum { OPT_CONTEXT = 256, OPT_CREDENTIALS, OPT_PAYLOAD, OPT_FORMAT, OPT_ACCEPT, OPT_NON, OPT_TIMEOUT };
+enum { OPT_CONTEXT = 256, OPT_ROLE, OPT_CREDENTIALS, OPT_PAYLOAD, OPT_FORMAT, OPT_ACCEPT, OPT_NON, OPT_TIMEOUT };
 
 static const struct option long_options[] = { { "context", required_argument, NULL, OPT_CONTEXT },
+                                              { "role", required_argument, NULL, OPT_ROLE },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "payload", required_argument, NULL, OPT_PAYLOAD },
                                               { "content-format", required_argument, NULL, OPT_FORMAT },
@@ -101,6 +103,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_CONTEXT: a->client.context_dir = optarg; break;
     case OPT_CREDENTIALS: a->client.credentials_file = optarg; break;
     case OPT_PAYLOAD: a->payload = optarg; break;
+    case OPT_ROLE: return tool_role(a->command, &a->client.role, optarg);
     case OPT_NON: a->client.non = true; break;
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;

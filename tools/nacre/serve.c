@@ -15,6 +15,7 @@ typedef struct args {
     const char *bind, *credentials, *root;
     const char **contexts; /* argc places */
     size_t num_contexts;
+    nacre_role role;
     bool help, verbose;
 } args;
 
@@ -22,7 +23,8 @@ typedef struct args {
 
 static int print_help(void)
 {
-    printf("Usage: nacre serve [--bind ADDRESS] (--context DIR ... | --credentials FILE) [--root DIR] [-v]\n"
+    printf("Usage: nacre serve [--bind ADDRESS] (--context DIR ... | --credentials FILE) [--role ROLE]\n"
+           "                   [--root DIR] [-v]\n"
            "\n"
            "Serves protected resources until it is interrupted: /hello, /time, /echo, /store, and files.\n"
            "Prints 'listening coap://ADDRESS' on stdout when it is ready.\n"
@@ -32,18 +34,21 @@ static int print_help(void)
            "  --context DIR         take requests of whoever has the other side of this context;\n"
            "                        may be given several times\n"
            "  --credentials FILE    the same, for every context that FILE names\n"
+           "  --role ROLE           client or server: which side directories of the older layout are to be\n"
            "  --root DIR            serve the files in DIR, read-only, up to %d bytes each;\n"
-           "                        no symbolic links, no names that start with a dot\n"
+           "                        no symbolic links, no names that start with a dot, no\n"
+           "                        directory that holds a security context\n"
            "  -v, --verbose         show requests on stderr\n"
            "  -h, --help            this text\n",
            (int)SERVE_MAX_BODY);
     return TOOL_OK;
 }
 
-enum { OPT_BIND = 256, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT };
+enum { OPT_BIND = 256, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT };
 
 static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
                                               { "context", required_argument, NULL, OPT_CONTEXT },
+                                              { "role", required_argument, NULL, OPT_ROLE },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "root", required_argument, NULL, OPT_ROOT },
                                               { "verbose", no_argument, NULL, 'v' },
@@ -56,6 +61,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_BIND: a->bind = optarg; break;
     case OPT_CONTEXT: a->contexts[a->num_contexts++] = optarg; break;
     case OPT_CREDENTIALS: a->credentials = optarg; break;
+    case OPT_ROLE: return tool_role("serve", &a->role, optarg);
     case OPT_ROOT: a->root = optarg; break;
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
@@ -149,6 +155,7 @@ static void handle_signals(nacre_server *server)
 static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail *why)
 {
     nacre_err err = NACRE_OK;
+    nacre_server_set_role(server, a->role);
     if (a->credentials != NULL) err = nacre_server_add_credentials(server, a->credentials, why);
     for (size_t i = 0; err == NACRE_OK && i < a->num_contexts; i++)
         err = nacre_server_add_context(server, a->contexts[i], why);
@@ -199,6 +206,10 @@ static int run(const args *a)
         root = open(a->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (root < 0)
             return tool_fail("serve", NACRE_ERR_FILE, "cannot open the directory '%s': %s", a->root, strerror(errno));
+        if (serve_holds_context(root)) {
+            (void)close(root);
+            return tool_usage("serve", "--root %s holds a security context, whose secret would be served", a->root);
+        }
     }
     int result = open_and_serve(a, &root);
     if (root >= 0) (void)close(root);

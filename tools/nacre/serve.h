@@ -23,6 +23,8 @@ void serve_store(void *user, const nacre_request *request, nacre_response *respo
 
 /* Regular files below a directory, read-only: never above it, never through a symbolic link, never a name that starts with a
  * dot. `user` points to the directory's file descriptor; -1 serves nothing. */
+/* Whether a directory holds a security context: it has a file by one of the names that contexts are kept in. */
+bool serve_holds_context(int dir);
 void serve_files(void *user, const nacre_request *request, nacre_response *response);
 
 /* serve_accepts answers 4.06 and says false when the request asks for another Content-Format (RFC 7252 5.10.4). */

@@ -3,7 +3,8 @@
  *
  * A path is walked segment by segment from the directory's descriptor, each step with O_NOFOLLOW, so that no name, and
  * nobody who moves things about meanwhile, leads out of it. A segment is a name or nothing: no '/', no NUL, no leading dot.
- * What is refused looks like what is not there. */
+ * What is refused looks like what is not there; so does a directory that holds a security context, for whoever may read its
+ * secret is everybody in it. */
 #include "serve.h"
 
 #include <dirent.h>
@@ -29,6 +30,15 @@ static bool name_of(char name[256], nacre_bytes segment)
     return true;
 }
 
+bool serve_holds_context(int dir)
+{
+    static const char *const files[] = { "secret.json", "secrets.json", "settings.json", "sequence.json" };
+    struct stat st;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (fstatat(dir, files[i], &st, AT_SYMLINK_NOFOLLOW) == 0) return true;
+    return false;
+}
+
 /* Opens a regular file or a directory in `at`; looks before it opens, for opening a device may do things. */
 static int open_step(int at, const char *name, struct stat *st)
 {
@@ -39,7 +49,7 @@ static int open_step(int at, const char *name, struct stat *st)
     }
     int fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return -1;
-    if (fstat(fd, st) == 0 && (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode))) return fd;
+    if (fstat(fd, st) == 0 && (S_ISREG(st->st_mode) || (S_ISDIR(st->st_mode) && !serve_holds_context(fd)))) return fd;
     (void)close(fd);
     errno = ENOENT;
     return -1;
@@ -132,6 +142,11 @@ static bool entry_text(char *text, size_t cap, int dir, const char *name)
     struct stat st;
     if (name[0] == '.' || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return false;
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return false;
+    if (S_ISDIR(st.st_mode)) {
+        int fd = open_step(dir, name, &st);
+        if (fd < 0) return false;
+        (void)close(fd);
+    }
     for (const char *c = name; *c != '\0'; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f) return false; /* a list of lines */
     int len = snprintf(text, cap, S_ISDIR(st.st_mode) ? "%s/" : "%s", name);

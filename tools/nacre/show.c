@@ -14,17 +14,19 @@
 struct view {
     const char *path;
     bool reveal;
+    nacre_role role;
     nacre_directory_info info;
 };
 
 static int help(void)
 {
     printf(
-        "Usage: nacre show [--json] [--reveal] DIR\n"
+        "Usage: nacre show [--json] [--reveal] [--role ROLE] DIR\n"
         "Show what a context directory holds: its parameters, the next sequence number and the replay window, as they\n"
         "are stored. A program that has the directory open has written numbers ahead, and the window as unknown.\n\n"
         "  --json     as JSON, with the names of the files\n"
         "  --reveal   master secret and master salt, too\n"
+        "  --role     client or server: which side a directory of the older layout is to be\n"
         "  --help     this text\n");
     return tool_flush("show");
 }
@@ -57,6 +59,8 @@ static void print_for_people(const struct view *v)
 {
     const nacre_directory_info *info = &v->info;
     printf("%-20s %s\n", "directory", v->path);
+    if (info->layout == NACRE_LAYOUT_SEED)
+        printf("%-20s older, as %s\n", "layout", info->role == NACRE_ROLE_CLIENT ? "client" : "server");
     printf("%-20s %s (COSE %d)\n", "algorithm", info->aead->name, info->aead->cose);
     printf("%-20s %s\n", "hash", nacre_hash_name(info->hash));
     printf("%-20s %u\n", "window", (unsigned)info->window);
@@ -125,6 +129,12 @@ static void put_all(yajl_gen gen, const struct view *v)
     yajl_gen_map_open(gen);
     put_string(gen, "path");
     put_path(gen, v->path);
+    if (info->layout == NACRE_LAYOUT_SEED) {
+        put_string(gen, "layout");
+        put_string(gen, "seed");
+        put_string(gen, "role");
+        put_string(gen, info->role == NACRE_ROLE_CLIENT ? "client" : "server");
+    }
     put_string(gen, "algorithm");
     put_string(gen, info->aead->name);
     put_string(gen, "kdf-hashfun");
@@ -165,7 +175,7 @@ static int print_json(const struct view *v)
 static int show(struct view *v, bool json)
 {
     nacre_detail why;
-    nacre_err err = nacre_directory_read(&v->info, v->path, v->reveal, &why);
+    nacre_err err = nacre_directory_read_as(&v->info, v->path, v->role, v->reveal, &why);
     if (err != NACRE_OK) return tool_fail("show", err, "%s", why.text);
     int code = TOOL_OK;
     if (json) code = print_json(v);
@@ -179,17 +189,22 @@ int tool_show(int argc, char **argv)
     static const struct option long_options[] = {
         { "json", no_argument, NULL, 'j' },
         { "reveal", no_argument, NULL, 'r' },
+        { "role", required_argument, NULL, 'R' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
     struct view v = { .reveal = false };
     bool json = false;
     opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, "h", long_options, NULL)) != -1;) {
+    for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();
         case 'j': json = true; break;
         case 'r': v.reveal = true; break;
+        case 'R':
+            if (tool_role("show", &v.role, optarg) != TOOL_OK) return TOOL_USAGE;
+            break;
+        case ':': return tool_usage("show", "%s needs a value", argv[optind - 1]);
         default: return tool_usage("show", "unknown option %s", argv[optind - 1]);
         }
     }

@@ -16,6 +16,14 @@ int tool_unprotect(int argc, char **argv);
 int tool_request(int argc, char **argv); /* get put post delete fetch */
 int tool_serve(int argc, char **argv);
 
+int tool_convert(int argc, char **argv);
+int tool_check(int argc, char **argv);
+int tool_export(int argc, char **argv);
+int tool_import(int argc, char **argv);
+
+/* tool_role reads the value of --role. TOOL_OK, or TOOL_USAGE with a line on stderr. */
+int tool_role(const char *subcommand, nacre_role *role, const char *text);
+
 /* tool_fail prints "nacre SUBCOMMAND: TEXT" as one line on stderr (control characters in TEXT replaced by '?') and gives
  * the exit code of `err`. */
 int tool_fail(const char *subcommand, nacre_err err, const char *format, ...) NACRE_PRINTF(3, 4);

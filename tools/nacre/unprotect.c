@@ -11,12 +11,13 @@ enum { MAX_MESSAGE = 65535 };
 
 static int help(void)
 {
-    printf("Usage: nacre unprotect --context DIR [HEX]\n"
+    printf("Usage: nacre unprotect --context DIR [--role ROLE] [HEX]\n"
            "Verify and decrypt one protected CoAP request (RFC 7252 framing, in hex, from HEX or from standard input) "
            "and\n"
            "print the plain message as one line of lower-case hex. The replay window of DIR moves, durably, before it\n"
            "prints: the same message is refused the second time.\n\n"
            "  --context DIR   the context directory of the side that receives\n"
+           "  --role ROLE     client or server: which side a directory of the older layout is to be\n"
            "  --help          this text\n");
     return tool_flush("unprotect");
 }
@@ -78,7 +79,7 @@ static int print_plain(const nacre_message *plain)
     return tool_flush("unprotect");
 }
 
-static int run(const char *context, const nacre_crypto *crypto, nacre_bytes datagram)
+static int run(const char *context, nacre_role role, const nacre_crypto *crypto, nacre_bytes datagram)
 {
     static uint8_t room[MAX_MESSAGE];
     nacre_message outer, plain;
@@ -89,7 +90,7 @@ static int run(const char *context, const nacre_crypto *crypto, nacre_bytes data
     if (!nacre_code_is_request(outer.code))
         return tool_fail("unprotect", NACRE_ERR_BAD_ARGUMENT,
                          "the message is not a request; an answer cannot be read without its request");
-    err = nacre_directory_open(&dir, context, crypto, &why);
+    err = nacre_directory_open_as(&dir, context, role, crypto, &why);
     if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", why.text);
     int code = unprotect_and_close(&plain, NACRE_ROOM(room), crypto, dir, &outer);
     if (code == TOOL_OK) code = print_plain(&plain);
@@ -97,7 +98,7 @@ static int run(const char *context, const nacre_crypto *crypto, nacre_bytes data
     return code;
 }
 
-static int run_with_crypto(const char *context, const char *hex)
+static int run_with_crypto(const char *context, nacre_role role, const char *hex)
 {
     static uint8_t room[MAX_MESSAGE];
     nacre_crypto crypto;
@@ -106,7 +107,7 @@ static int run_with_crypto(const char *context, const char *hex)
     if (code != TOOL_OK) return code;
     nacre_err err = nacre_openssl_open(&crypto);
     if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", nacre_err_text(err));
-    code = run(context, &crypto, datagram);
+    code = run(context, role, &crypto, datagram);
     nacre_openssl_close(&crypto);
     return code;
 }
@@ -115,20 +116,25 @@ int tool_unprotect(int argc, char **argv)
 {
     static const struct option long_options[] = {
         { "context", required_argument, NULL, 'c' },
+        { "role", required_argument, NULL, 'r' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
     const char *context = NULL;
+    nacre_role role = NACRE_ROLE_NONE;
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         switch (c) {
         case 'h': return help();
         case 'c': context = optarg; break;
+        case 'r':
+            if (tool_role("unprotect", &role, optarg) != TOOL_OK) return TOOL_USAGE;
+            break;
         case ':': return tool_usage("unprotect", "%s needs a value", argv[optind - 1]);
         default: return tool_usage("unprotect", "unknown option %s", argv[optind - 1]);
         }
     }
     if (context == NULL) return tool_usage("unprotect", "--context DIR is missing");
     if (argc - optind > 1) return tool_usage("unprotect", "one message is expected, found %d", argc - optind);
-    return run_with_crypto(context, argv[optind]);
+    return run_with_crypto(context, role, argv[optind]);
 }

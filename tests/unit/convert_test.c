@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* convert_test: a directory into the other layout and back, refusals that change nothing, and a crash or a failing write
+ * at each step: what is left opens with its true state. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <nacre/nacre.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scratch.h"
+
+/* ---- fsync and renameat of this program's own, which fail or end the process at the n-th call ---- */
+
+static struct {
+    unsigned calls, fail_at, exit_at; /* 0: never */
+    bool exit_after;
+} points;
+
+static bool point(void)
+{
+    points.calls++;
+    if (points.calls == points.exit_at && !points.exit_after) _exit(9);
+    if (points.calls != points.fail_at) return true;
+    errno = EIO;
+    return false;
+}
+
+static long behind(long result)
+{
+    if (points.calls == points.exit_at && points.exit_after) _exit(9);
+    return result;
+}
+
+int fsync(int fd)
+{
+    return point() ? (int)behind(syscall(SYS_fsync, fd)) : -1;
+}
+
+int renameat(int from_fd, const char *from, int to_fd, const char *to)
+{
+    return point() ? (int)behind(syscall(SYS_renameat2, from_fd, from, to_fd, to, 0)) : -1;
+}
+
+struct fixture {
+    char *root, *dir;
+    nacre_crypto crypto;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    f->root = scratch_make();
+    scratch_mkdir(f->root, "d");
+    f->dir = strdup(scratch_path(f->root, "d"));
+    assert_int_equal(nacre_openssl_open(&f->crypto), NACRE_OK);
+    memset(&points, 0, sizeof points);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    nacre_openssl_close(&f->crypto);
+    scratch_remove(f->root);
+    free(f->dir);
+    free(f);
+    return 0;
+}
+
+#define SECRET "{\"secret_hex\": \"0102030405060708090a0b0c0d0e0f10\", \"salt_hex\": \"9e7c\"}"
+#define NEWEST "{\"sender-id_hex\": \"61\", \"recipient-id_ascii\": \"b\", \"comment\": [1, null, {\"x\": \"\\\"\"}]}"
+#define SEED   "{\"client-id_hex\": \"61\", \"server-sender-id_ascii\": \"b\", \"window\": 40}"
+
+static void fill(struct fixture *f, const char *settings, const char *sequence)
+{
+    scratch_write(f->dir, "secret.json", SECRET);
+    scratch_write(f->dir, "settings.json", settings);
+    scratch_write(f->dir, "sequence.json", sequence);
+}
+
+static const char newest_state[] = "{\"next-to-send\": 17, \"received\": {\"index\": 5, \"bitfield\": 9}}";
+static const char seed_state[] = "{\"used\": {\"61\": 17, \"62\": 3}, \"seen\": {\"62\": [4, 5, 8], \"61\": [1]}}";
+
+static void expect_file(struct fixture *f, const char *name, const char *wanted)
+{
+    char *text = scratch_read(f->dir, name);
+    assert_non_null(text);
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+/* What the directory says, under whichever layout it has now. */
+static nacre_err read_any(struct fixture *f, nacre_directory_info *info, nacre_detail *why)
+{
+    nacre_err err = nacre_directory_read(info, f->dir, true, why);
+    return err == NACRE_OK ? err : nacre_directory_read_as(info, f->dir, NACRE_ROLE_CLIENT, true, why);
+}
+
+static bool same_state(const nacre_directory_info *a, const nacre_directory_info *b)
+{
+    return a->aead == b->aead && a->hash == b->hash && a->window == b->window && a->next_to_send == b->next_to_send &&
+           a->window_known == b->window_known && a->window_index == b->window_index &&
+           memcmp(a->window_bits, b->window_bits, sizeof a->window_bits) == 0 && a->sender_id_len == b->sender_id_len &&
+           memcmp(a->sender_id, b->sender_id, sizeof a->sender_id) == 0 &&
+           memcmp(a->recipient_id, b->recipient_id, sizeof a->recipient_id) == 0 && a->secret_len == b->secret_len &&
+           memcmp(a->secret, b->secret, sizeof a->secret) == 0 && memcmp(a->salt, b->salt, sizeof a->salt) == 0;
+}
+
+static void there_and_back(void **state)
+{
+    struct fixture *f = *state;
+    nacre_directory_info before, between, after;
+    fill(f, NEWEST, newest_state);
+    assert_int_equal(read_any(f, &before, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+    expect_file(f, "sequence.json", "{\"used\": {\"61\": 17}, \"seen\": {\"62\": [4, 5, 8]}}\n");
+    expect_file(
+        f, "settings.json",
+        "{\"client-sender-id_hex\": \"61\",\n \"server-sender-id_ascii\": \"b\",\n \"comment\": [1, null, {\"x\": "
+        "\"\\\"\"}],\n \"algorithm\": \"AES-CCM-16-64-128\"}\n");
+    assert_int_equal(read_any(f, &between, NULL), NACRE_OK);
+    assert_int_equal(between.layout, NACRE_LAYOUT_SEED);
+    assert_true(same_state(&before, &between));
+    /* The other side was never here, and what it did is not known. */
+    assert_int_equal(nacre_directory_read_as(&after, f->dir, NACRE_ROLE_SERVER, false, NULL), NACRE_ERR_BAD_CONTEXT);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_NEWEST, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+    assert_int_equal(read_any(f, &after, NULL), NACRE_OK);
+    assert_int_equal(after.layout, NACRE_LAYOUT_NEWEST);
+    assert_true(same_state(&before, &after));
+    assert_int_equal(scratch_count(f->dir, "."), 2); /* nothing temporary */
+}
+
+static void roles_cross_the_ids(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, NEWEST, newest_state);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_SERVER, NULL), NACRE_OK);
+    char *text = scratch_read(f->dir, "settings.json");
+    assert_non_null(strstr(text, "\"server-sender-id_hex\": \"61\""));
+    assert_non_null(strstr(text, "\"client-sender-id_ascii\": \"b\""));
+    free(text);
+    fill(f, SEED, seed_state);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_NEWEST, NACRE_ROLE_SERVER, NULL), NACRE_OK);
+    expect_file(f, "sequence.json", "{\"next-to-send\": 3, \"received\": {\"index\": 2, \"bitfield\": 0}}\n");
+    text = scratch_read(f->dir, "settings.json");
+    assert_non_null(strstr(text, "\"recipient-id_hex\": \"61\""));
+    assert_non_null(strstr(text, "\"sender-id_ascii\": \"b\""));
+    assert_non_null(strstr(text, "\"algorithm\": \"AES-CCM-64-64-128\"")); /* the older default, now named */
+    free(text);
+}
+
+static void refusals_change_nothing(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *settings, *sequence;
+        nacre_layout to;
+        nacre_role role;
+        nacre_err err;
+        const char *says;
+    } rows[] = {
+        { NEWEST, newest_state, NACRE_LAYOUT_SEED, NACRE_ROLE_NONE, NACRE_ERR_BAD_ARGUMENT, "say which side" },
+        { SEED, seed_state, NACRE_LAYOUT_NEWEST, NACRE_ROLE_NONE, NACRE_ERR_BAD_ARGUMENT, "say which side" },
+        { NEWEST, newest_state, (nacre_layout)7, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_ARGUMENT, "no such layout" },
+        { NEWEST, "{\"next-to-send\": 17, \"received\": \"unknown\"}", NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT,
+          NACRE_ERR_BAD_CONTEXT, "the replay window is unknown" },
+        { "{\"sender-id_hex\": \"61\", \"recipient-id_hex\": \"62\", \"kdf-hashfun\": \"sha512\"}", newest_state,
+          NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NACRE_ERR_UNSUPPORTED, "\"kdf-hashfun\" is \"sha512\"" },
+        { NEWEST, "{}", NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_CONTEXT, "no next-to-send" },
+        { SEED, newest_state, NACRE_LAYOUT_NEWEST, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_CONTEXT, "of the newest layout" },
+        { "{\"sender-id_hex\": \"61\", \"client-id_hex\": \"62\"}", newest_state, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT,
+          NACRE_ERR_BAD_CONTEXT, "of two layouts" },
+        { "{\"sender-id_hex\": \"61\"", newest_state, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_CONTEXT,
+          "settings.json: line 1" },
+        { NEWEST, "broken, but of that layout already", NACRE_LAYOUT_NEWEST, NACRE_ROLE_NONE, NACRE_OK, "" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        nacre_detail why = { "" };
+        fill(f, rows[i].settings, rows[i].sequence);
+        nacre_err err = nacre_directory_convert(f->dir, rows[i].to, rows[i].role, &why);
+        if (err != rows[i].err || strstr(why.text, rows[i].says) == NULL) fail_msg("row %zu: %s", i, why.text);
+        expect_file(f, "settings.json", rows[i].settings);
+        expect_file(f, "sequence.json", rows[i].sequence);
+        expect_file(f, "secret.json", SECRET);
+    }
+    /* one ID here, one there */
+    scratch_write(f->dir, "secret.json", "{\"secret_hex\": \"00\", \"sender-id_hex\": \"61\"}");
+    scratch_write(f->dir, "settings.json", "{\"recipient-id_hex\": \"62\"}");
+    scratch_write(f->dir, "sequence.json", newest_state);
+    nacre_detail why = { "" };
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, &why),
+                     NACRE_ERR_BAD_CONTEXT);
+    assert_non_null(strstr(why.text, "one ID is in secret.json and one in settings.json"));
+    expect_file(f, "sequence.json", newest_state);
+    scratch_unlink(f->dir, "settings.json");
+    scratch_write(f->dir, "secret.json",
+                  "{\"secret_hex\": \"00\", \"sender-id_hex\": \"61\", \"recipient-id_hex\": \"\"}");
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+}
+
+static void an_open_directory_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    nacre_directory *dir = NULL;
+    fill(f, NEWEST, newest_state);
+    assert_int_equal(nacre_directory_open(&dir, f->dir, &f->crypto, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_ERR_LOCKED);
+    assert_int_equal(nacre_directory_close(dir, NULL), NACRE_OK);
+    expect_file(f, "settings.json", NEWEST);
+}
+
+static void secrets_get_the_name_that_all_read(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, NEWEST, newest_state);
+    scratch_unlink(f->dir, "secret.json");
+    scratch_write(f->dir, "secrets.json", SECRET);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+    assert_false(scratch_exists(f->dir, "secrets.json"));
+    expect_file(f, "secret.json", SECRET);
+}
+
+static void expect_true_state(struct fixture *f, const nacre_directory_info *before, unsigned step)
+{
+    nacre_directory_info info;
+    nacre_directory *dir = NULL;
+    nacre_detail why = { "" };
+    if (read_any(f, &info, &why) != NACRE_OK) fail_msg("step %u: %s", step, why.text);
+    if (!same_state(before, &info)) fail_msg("step %u: another state", step);
+    /* and it can be used, and finished */
+    nacre_role role = info.layout == NACRE_LAYOUT_SEED ? NACRE_ROLE_CLIENT : NACRE_ROLE_NONE;
+    assert_int_equal(nacre_directory_open_as(&dir, f->dir, role, &f->crypto, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_close(dir, NULL), NACRE_OK);
+}
+
+static void every_step_may_be_the_last(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned to = NACRE_LAYOUT_NEWEST; to <= NACRE_LAYOUT_SEED; to++) {
+        nacre_directory_info before;
+        const char *settings = to == NACRE_LAYOUT_SEED ? NEWEST : SEED;
+        const char *sequence = to == NACRE_LAYOUT_SEED ? newest_state : seed_state;
+        unsigned steps = 0;
+        for (unsigned step = 0; step <= 2 * steps; step++) { /* 0 counts the steps */
+            int status = 0;
+            fill(f, settings, sequence);
+            assert_int_equal(read_any(f, &before, NULL), NACRE_OK);
+            points.calls = 0;
+            pid_t child = step > 0 ? fork() : -1;
+            if (child == 0) {
+                points.exit_at = (step + 1) / 2;
+                points.exit_after = step % 2 == 0;
+                _exit(nacre_directory_convert(f->dir, (nacre_layout)to, NACRE_ROLE_CLIENT, NULL) == NACRE_OK ? 0 : 1);
+            }
+            if (child > 0) {
+                assert_int_equal(waitpid(child, &status, 0), child);
+                assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 9);
+            } else {
+                assert_int_equal(nacre_directory_convert(f->dir, (nacre_layout)to, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+                steps = points.calls;
+                assert_int_equal(steps, 9); /* three files: fsync, rename, fsync of the directory */
+            }
+            expect_true_state(f, &before, step);
+            assert_int_equal(nacre_directory_convert(f->dir, (nacre_layout)to, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+            expect_true_state(f, &before, step);
+        }
+        for (unsigned step = 1; step <= steps; step++) {
+            fill(f, settings, sequence);
+            points.calls = 0;
+            points.fail_at = step;
+            nacre_detail why = { "" };
+            assert_int_equal(nacre_directory_convert(f->dir, (nacre_layout)to, NACRE_ROLE_CLIENT, &why),
+                             NACRE_ERR_FILE);
+            assert_true(why.text[0] != '\0');
+            points.fail_at = 0;
+            expect_true_state(f, &before, step);
+        }
+    }
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(there_and_back),
+        TEST(roles_cross_the_ids),
+        TEST(refusals_change_nothing),
+        TEST(an_open_directory_is_left_alone),
+        TEST(secrets_get_the_name_that_all_read),
+        TEST(every_step_may_be_the_last),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
