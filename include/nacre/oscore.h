@@ -93,7 +93,9 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
  * NACRE_ERR_UNSUPPORTED         the AAD is longer than the provider takes
  * NACRE_ERR_BAD_URI             a Proxy-Uri option that is no URI (it is split, RFC 8613 4.1.3.3)
  * NACRE_ERR_CRYPTO              the library failed
- * `room` must not overlap what `plain` points to. */
+ * In place: `room` may hold the payload, wherever in it; or the whole plain message at its start, as nacre_message_write
+ * leaves it, when none of its options stays outside. Anything else in the room, and any of it beside a Proxy-Uri, is
+ * NACRE_ERR_BAD_ARGUMENT. On success the plain message is gone. */
 NACRE_MUST_USE nacre_err nacre_protect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
                                                nacre_bytes *out, nacre_room room, const nacre_message *plain,
                                                const nacre_protect_options *options);

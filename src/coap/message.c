@@ -73,7 +73,7 @@ uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code)
     *out++ = (uint8_t)(m->mid >> 8);
     *out++ = (uint8_t)m->mid;
     out = nacre__option_field_write(out, (uint32_t)m->token.len);
-    if (m->token.len > 0) memcpy(out, m->token.ptr, m->token.len);
+    if (m->token.len > 0) memmove(out, m->token.ptr, m->token.len); /* protect may write onto its input */
     return out + m->token.len;
 }
 

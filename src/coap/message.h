@@ -16,4 +16,11 @@ bool nacre__header_ok(const nacre_message *m);
 size_t nacre__header_size(const nacre_message *m);
 uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code);
 
+/* Whether bytes lie, in part or whole, in a room. */
+static inline bool nacre__overlaps(nacre_bytes b, nacre_room room)
+{
+    uintptr_t start = (uintptr_t)b.ptr, room_start = (uintptr_t)room.ptr;
+    return b.len > 0 && start < room_start + room.cap && room_start < start + b.len;
+}
+
 #endif

@@ -54,20 +54,34 @@ static size_t plaintext_size(const nacre__split *split, const nacre_message *pla
     return 1 + split->inner_len + (plain->payload.len > 0 ? 1 + plain->payload.len : 0);
 }
 
-/* RFC 8613 8.1 step 5, 8.3 step 5, 6.2: writes the message with its plaintext in clear; gives where the plaintext starts. */
-static uint8_t *write_message(uint8_t *at, const nacre__split *split, const nacre_message *m)
+/* RFC 8613 8.1 step 5, 8.3 step 5, 6.2: writes the message with its plaintext in clear; gives where the plaintext starts.
+ * The message may stand in the room already: payload and options only move up, the last first, and the header falls onto
+ * itself. */
+static uint8_t *write_message(uint8_t *room, const nacre__split *split, const nacre_message *m)
 {
-    at = nacre__header_write(at, m, outer_code(split));
-    uint8_t *plaintext = at + split->outer_len + 1;
+    uint8_t *outer = room + nacre__header_size(m);
+    uint8_t *plaintext = outer + split->outer_len + 1;
+    uint8_t *marker = plaintext + 1 + split->inner_len;
+    if (m->payload.len > 0) {
+        memmove(marker + 1, m->payload.ptr, m->payload.len);
+        *marker = NACRE__PAYLOAD_MARKER;
+    }
+    nacre__split_write(split, outer, plaintext + 1);
+    nacre__header_write(room, m, outer_code(split));
     plaintext[-1] = NACRE__PAYLOAD_MARKER;
     plaintext[0] = m->code; /* RFC 8613 5.3 */
-    nacre__split_write(split, at, plaintext + 1);
-    if (m->payload.len > 0) {
-        at = plaintext + 1 + split->inner_len;
-        *at = NACRE__PAYLOAD_MARKER;
-        memcpy(at + 1, m->payload.ptr, m->payload.len);
-    }
     return plaintext;
+}
+
+/* Whether what the room may hold of the message is where write_message can move it from. */
+static bool may_share(const nacre_message *m, const nacre__split *split, nacre_room room)
+{
+    size_t header = nacre__header_size(m);
+    if (!nacre__overlaps(m->token, room) && !nacre__overlaps(m->options, room)) return true;
+    return split->all_inner && (m->token.len == 0 || m->token.ptr == room.ptr + header - m->token.len) &&
+           (m->options.len == 0 || m->options.ptr == room.ptr + header) &&
+           (m->payload.len == 0 || !nacre__overlaps(m->payload, room) ||
+            m->payload.ptr > room.ptr + header + m->options.len);
 }
 
 /* RFC 8613 8.1 steps 2 and 3, 8.3 steps 2 and 3. `id` is the request's identity, whose kid and Partial IV the AAD has;
@@ -115,6 +129,7 @@ static nacre_err begin_split(protection *p, const task *t)
     size_t size = nacre__header_size(&t->plain) + split.outer_len + 1 + plaintext_len + ctx->aead->tag_len;
     if (plaintext_len > ctx->aead->max_len) return NACRE_ERR_TOO_LONG;
     if (size > t->room.cap) return NACRE_ERR_NO_ROOM;
+    if (!may_share(&t->plain, &split, t->room)) return NACRE_ERR_BAD_ARGUMENT;
 
     p->is_request = t->is_request;
     if (t->is_request) nacre__request_id_make(&p->own, ctx, split.oscore.kid, split.oscore.partial_iv, 0);

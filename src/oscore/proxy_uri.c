@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* proxy_uri: see proxy_uri.h. */
 #include "oscore/proxy_uri.h"
+#include "coap/message.h"
 #include "coap/option_codec.h"
 #include "coap/uri.h"
 
@@ -32,6 +33,9 @@ nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_room *room)
 {
     nacre_bytes text = nacre_option_find(plain->options, NACRE_OPT_PROXY_URI);
     if (nacre_is_absent(text)) return NACRE_OK;
+    if (nacre__overlaps(plain->token, *room) || nacre__overlaps(plain->options, *room) ||
+        nacre__overlaps(plain->payload, *room))
+        return NACRE_ERR_BAD_ARGUMENT;
     nacre_uri uri;
     nacre_err err = nacre__uri_parse_any(&uri, text);
     if (err != NACRE_OK) return err;

@@ -81,7 +81,7 @@ void nacre__split_write(const nacre__split *s, uint8_t *outer, uint8_t *inner)
 {
     nacre__option_writer out = { outer, 0 }, in = { inner, 0 };
     if (s->all_inner) {
-        if (s->options.len > 0) memcpy(inner, s->options.ptr, s->options.len);
+        if (s->options.len > 0) memmove(inner, s->options.ptr, s->options.len);
         write_oscore(&out, s);
         return;
     }

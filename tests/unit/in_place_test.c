@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* in_place: protect writes over its input where oscore.h allows it, with the same bytes as into another room; and refuses
+ * what it cannot move, with the message as it was. */
+#include "support.h"
+
+static const char with_host[] = "440100010a0b0c0d 3168 8161"; /* Uri-Host stays outside, Uri-Path goes inside */
+
+static nacre_bytes apart(const nacre_message *plain)
+{
+    nacre_request_id id;
+    return test_protect_request(test_context_of(3, TEST_CLIENT), &id, plain);
+}
+
+static nacre_err into(nacre_room room, const nacre_message *plain, nacre_bytes *out)
+{
+    nacre_request_id id;
+    return nacre_protect_request(test_context_of(3, TEST_CLIENT), test_crypto(), &id, out, room, plain, NULL);
+}
+
+static void a_payload_anywhere_in_the_room(void **unused)
+{
+    (void)unused;
+    for (size_t len = 0; len <= 40; len += 8) {
+        for (size_t offset = 0; offset <= 60; offset++) {
+            nacre_message m = test_message(with_host);
+            uint8_t payload[40];
+            for (size_t i = 0; i < len; i++) payload[i] = (uint8_t)i;
+            m.payload = nacre_bytes_of(payload, len);
+            nacre_bytes expected = apart(&m), out = NACRE_ABSENT;
+            size_t least = offset + len;
+            nacre_room room = test_room(least > expected.len ? least : expected.len);
+            memcpy(room.ptr + offset, payload, len);
+            m.payload = nacre_bytes_of(room.ptr + offset, len);
+            assert_ok(into(room, &m, &out));
+            assert_bytes(out, expected);
+            test_release(NULL);
+        }
+    }
+}
+
+static void a_whole_message_at_the_start(void **unused)
+{
+    (void)unused;
+    static const char *const rows[] = {
+        "44010001 0a0b0c0d b161 0162 ff 68656c6c6f", "40010001 b161", "40010001 ff 01", "40010001",
+        "48020001 0102030405060708 b161 ff 00",      "41010001 aa"
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_bytes datagram = test_hex(rows[i]), out = NACRE_ABSENT;
+        nacre_message plain = test_parse(datagram);
+        nacre_bytes expected = apart(&plain);
+        nacre_room room = test_room(expected.len);
+        memcpy(room.ptr, datagram.ptr, datagram.len);
+        nacre_message m;
+        assert_ok(nacre_message_parse(&m, nacre_bytes_of(room.ptr, datagram.len)));
+        assert_err_row(rows[i], into(room, &m, &out), NACRE_OK);
+        assert_bytes_row(rows[i], out, expected);
+    }
+}
+
+static void what_cannot_be_moved_is_refused(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *row, *datagram;
+        size_t at;
+        nacre_err err;
+    } rows[] = {
+        { "inner options only", "440100010a0b0c0d b161", 0, NACRE_OK },
+        { "a Uri-Host", "440100010a0b0c0d 3168 8161", 0, NACRE_ERR_BAD_ARGUMENT },
+        { "an Observe", "440100010a0b0c0d 60 5161", 0, NACRE_ERR_BAD_ARGUMENT },
+        { "not at the start", "440100010a0b0c0d b161", 1, NACRE_ERR_BAD_ARGUMENT },
+        { "a Proxy-Uri", "440100010a0b0c0d da16 636f61703a2f2f682f61", 0, NACRE_ERR_BAD_ARGUMENT },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_bytes datagram = test_hex(rows[i].datagram), out = NACRE_ABSENT;
+        nacre_room room = test_room(400);
+        memcpy(room.ptr + rows[i].at, datagram.ptr, datagram.len);
+        nacre_message m, copy = test_parse(datagram);
+        assert_ok(nacre_message_parse(&m, nacre_bytes_of(room.ptr + rows[i].at, datagram.len)));
+        assert_err_row(rows[i].row, into(room, &m, &out), rows[i].err);
+        if (rows[i].err != NACRE_OK) assert_memory_equal(room.ptr + rows[i].at, datagram.ptr, datagram.len);
+        assert_err_row(rows[i].row, into(test_room(400), &copy, &out), NACRE_OK); /* into another room it goes */
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_payload_anywhere_in_the_room),
+        TEST(a_whole_message_at_the_start),
+        TEST(what_cannot_be_moved_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
