@@ -57,6 +57,7 @@ look() {
     [ "$purpose" = test ] && return
     need 'python3-venv python3-pip' 'Python 3 with its venv module and pip' python_venv_and_pip
     [ "$purpose" = interop ] && return
+    need tshark 'tshark' has tshark
     need gcc 'gcc' has gcc
     need clang 'clang' has clang
     need clang-format 'clang-format' has clang-format

@@ -167,12 +167,9 @@ void nacre_context_confirm_reserved(nacre_context *ctx, uint64_t ceiling);
 /* nacre_context_confirm_window_lost: the store does not claim any more to know this context's replay window. */
 void nacre_context_confirm_window_lost(nacre_context *ctx);
 
-/* nacre_context_window_is_stored, for a store that has just loaded: the durable state holds the replay window as known,
- * so the first verified request must wait for window_lost. */
-void nacre_context_window_is_stored(nacre_context *ctx);
-
 /* nacre_context_set_replay, for a store that loads: the window as persisted; `known` false means uninitialised, and
- * `bitfield` is not read.
+ * `bitfield` is not read. As long as the store is taken to hold a known window (from the start, and until it is said to be
+ * unknown here or lost by nacre_context_confirm_window_lost), the first verified request waits for window_lost.
  * NACRE_OK, or as nacre_replay_import with the context unchanged */
 NACRE_MUST_USE nacre_err nacre_context_set_replay(nacre_context *ctx, bool known, uint64_t index,
                                                   const uint8_t *bitfield, size_t len);

@@ -60,8 +60,9 @@ nacre_store nacre_memory_store(nacre_memory *memory);
  * DIR/secret.json (also secrets.json) and DIR/settings.json hold the input material, DIR/sequence.json the state, DIR/lock
  * is locked while the directory is open. State is replaced as a whole: temporary file, fsync, rename, fsync of DIR.
  *
- * A file is at most 64 KiB, a secret or salt at most 256 bytes. A directory must not be used from both sides of a fork:
- * the process that did not open it gets NACRE_ERR_LOCKED whenever something would be written. */
+ * A file is at most 64 KiB, a secret or salt at most 256 bytes. A directory belongs to the process that opened it: after
+ * a fork the child's context is wiped (on Linux), so that it protects and unprotects nothing, and whatever would be written
+ * is NACRE_ERR_LOCKED. Close it there all the same, for the lock is held as long as one of the two has it. */
 typedef struct nacre_directory nacre_directory;
 
 /* nacre_directory_open locks the directory, reads it and derives its context with `crypto`, whose instance must outlive
@@ -121,6 +122,14 @@ NACRE_MUST_USE nacre_err nacre_directory_read(nacre_directory_info *info, const 
                                               nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre_directory_read_as(nacre_directory_info *info, const char *path, nacre_role role,
                                                  bool reveal, nacre_detail *why);
+
+/* nacre_directory_create makes a directory of the newest layout (mode 0700, files 0600) that says what `info` says, secret
+ * and salt included; its layout and role are not read. With `has_state`, next_to_send and the window are written, too.
+ * NACRE_OK               it is complete and durable, and can be opened
+ * NACRE_ERR_BAD_CONTEXT  `info` says what no directory may: equal IDs, an empty secret …
+ * NACRE_ERR_FILE         it exists already, or cannot be made;  NACRE_ERR_NO_MEMORY
+ * On failure nothing is left behind. */
+NACRE_MUST_USE nacre_err nacre_directory_create(const char *path, const nacre_directory_info *info, nacre_detail *why);
 
 /* nacre_directory_convert rewrites a directory, under its lock, from one layout to the other. `role` says which side it is:
  * the role that it is read in (to the newest), or will have (to the older one). What an older directory knows of the

@@ -128,7 +128,7 @@ nacre_bytes nacre_context_id_context(const nacre_context *ctx)
 
 nacre_bytes nacre_context_common_iv(const nacre_context *ctx)
 {
-    return nacre_bytes_of(ctx->common_iv, ctx->aead->nonce_len);
+    return nacre_bytes_of(ctx->common_iv, ctx->aead != NULL ? ctx->aead->nonce_len : 0);
 }
 
 const nacre_aead *nacre_context_aead(const nacre_context *ctx)

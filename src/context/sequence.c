@@ -36,8 +36,3 @@ void nacre_context_confirm_window_lost(nacre_context *ctx)
     ctx->window_on_disk = false;
     ctx->window_lost_wanted = false;
 }
-
-void nacre_context_window_is_stored(nacre_context *ctx)
-{
-    ctx->window_on_disk = true;
-}

@@ -212,7 +212,8 @@ nacre_err nacre_protect_response(nacre_context *ctx, const nacre_crypto *crypto,
 
 size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, const nacre_protect_options *options)
 {
-    static const uint8_t piv[5]; /* the longest; measuring reads no value */
+    if (ctx->aead == NULL) return 0; /* a wiped context protects nothing */
+    static const uint8_t piv[5];     /* the longest; measuring reads no value */
     nacre__split split = { .options = plain->options, .is_request = nacre_code_is_request(plain->code) };
     if (choose_option(&split.oscore, ctx, split.is_request, options != NULL ? options : &defaults) != NACRE_OK)
         return 0;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/context_page.h"
 #include "store/directory_read.h"
 #include "store/fail.h"
 #include "store/random.h"
@@ -18,7 +19,7 @@
 #include "store/sequence_file.h"
 
 struct nacre_directory {
-    nacre_context ctx;
+    nacre_context *ctx; /* in a page that a fork's child finds wiped */
     nacre__folder folder;
     int lock_fd;
     pid_t owner;            /* the process that opened it: a fork's child must not write */
@@ -49,7 +50,7 @@ static nacre_err write_state(nacre_directory *dir, const nacre__sequence *state,
     nacre_err err = check_owner(dir, why);
     if (err != NACRE_OK) return err;
     if (dir->is_seed) {
-        const nacre__seed_form form = { nacre_context_sender_id(&dir->ctx), nacre_context_recipient_id(&dir->ctx),
+        const nacre__seed_form form = { nacre_context_sender_id(dir->ctx), nacre_context_recipient_id(dir->ctx),
                                         dir->fresh, dir->rest.root };
         err = nacre__seed_write(&dir->folder, state, &form, &uncertain, why);
     } else err = nacre__sequence_write(&dir->folder, state, &uncertain, why);
@@ -96,7 +97,7 @@ nacre_store nacre_directory_store(nacre_directory *dir)
 
 nacre_context *nacre_directory_context(nacre_directory *dir)
 {
-    return &dir->ctx;
+    return dir->ctx;
 }
 
 const char *nacre_directory_path(const nacre_directory *dir)
@@ -129,13 +130,18 @@ static nacre_directory *allocate(size_t keys_size, size_t keys_align)
     dir->keys_at = keys_at;
     dir->keys_size = keys_size;
     dir->folder.fd = dir->lock_fd = -1;
+    dir->ctx = nacre__context_page();
+    if (dir->ctx == NULL) {
+        free(dir);
+        return NULL;
+    }
     return dir;
 }
 
 /* Everything but the state: nothing is written here. */
 static void release(nacre_directory *dir)
 {
-    nacre_context_wipe(&dir->ctx);
+    nacre__context_page_free(dir->ctx);
     nacre__json_free(&dir->rest);
     nacre__folder_close(&dir->folder);
     if (dir->lock_fd >= 0) close(dir->lock_fd);
@@ -166,7 +172,7 @@ static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const 
         .echo = NACRE_ARRAY(echo), /* whichever side this is: a context may take requests in either role */
     };
     nacre_err err =
-        nacre_context_init(&dir->ctx, crypto, &params, (nacre_room){ (uint8_t *)dir + dir->keys_at, dir->keys_size });
+        nacre_context_init(dir->ctx, crypto, &params, (nacre_room){ (uint8_t *)dir + dir->keys_at, dir->keys_size });
     if (err == NACRE_OK) return NACRE_OK;
     return nacre__store_fail(why, err, "%s: cannot derive the keys of %s with %s: %s", dir->path, info->aead->name,
                              crypto->ops->name, nacre_err_text(err));
@@ -178,9 +184,7 @@ static nacre_err restore(nacre_directory *dir, const nacre_directory_info *info,
     dir->stored.window_known = info->window_known;
     dir->stored.window_index = info->window_index;
     memcpy(dir->stored.window_bits, info->window_bits, sizeof dir->stored.window_bits);
-    /* No file counts as "known" too: without one, the next start would take everything as fresh again. */
-    if (info->window_known) nacre_context_window_is_stored(&dir->ctx);
-    nacre_err err = nacre_context_set_replay(&dir->ctx, info->window_known, info->window_index, info->window_bits,
+    nacre_err err = nacre_context_set_replay(dir->ctx, info->window_known, info->window_index, info->window_bits,
                                              ((size_t)info->window + 7) / 8);
     if (err == NACRE_OK) return NACRE_OK;
     return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: received cannot be a window of %u",
@@ -260,7 +264,7 @@ nacre_err nacre_directory_open(nacre_directory **out, const char *path, const na
 nacre_err nacre_directory_close(nacre_directory *dir, nacre_detail *why)
 {
     if (dir == NULL) return NACRE_OK;
-    nacre_err err = directory_save(dir, &dir->ctx, why);
+    nacre_err err = directory_save(dir, dir->ctx, why);
     release(dir);
     return err;
 }

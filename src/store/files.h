@@ -18,6 +18,9 @@ void nacre__folder_close(nacre__folder *folder);
 /* nacre__folder_sync makes the folder's entries durable. */
 NACRE_MUST_USE nacre_err nacre__folder_sync(const nacre__folder *folder, nacre_detail *why);
 
+/* nacre__folder_sync_parent makes the entry of a new folder durable, which lies in its parent. */
+NACRE_MUST_USE nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why);
+
 /* A whole file in memory; wiped when freed, for it may hold secrets. */
 typedef struct nacre__file {
     uint8_t *ptr;
@@ -45,5 +48,8 @@ void nacre__file_sweep(const nacre__folder *folder, const char *name);
 /* nacre__lock_take locks folder/lock, waiting for one second. The lock ends when `fd` is closed; the file stays.
  * NACRE_OK, NACRE_ERR_LOCKED (names the holder where the system tells it), NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__lock_take(int *fd, const nacre__folder *folder, nacre_detail *why);
+
+/* nacre__lock_probe looks whether it is free, without waiting, and without making the file. Returns as nacre__lock_take. */
+NACRE_MUST_USE nacre_err nacre__lock_probe(const nacre__folder *folder, nacre_detail *why);
 
 #endif

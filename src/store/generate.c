@@ -86,10 +86,10 @@ static nacre_err write_secret(const struct side *side, const struct material *m,
 }
 
 /* The new directory's own entry lies in its parent. */
-static nacre_err sync_parent(const struct side *side, nacre_detail *why)
+nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why)
 {
     nacre__folder parent;
-    char *copy = strdup(side->path);
+    char *copy = strdup(path);
     if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
     nacre_err err = nacre__folder_open(&parent, dirname(copy), why);
     if (err == NACRE_OK) {
@@ -106,7 +106,7 @@ static nacre_err make_both(struct side sides[2], const struct material *m, nacre
     for (size_t i = 0; i < 2 && err == NACRE_OK; i++) err = make_directory(&sides[i], why);
     for (size_t i = 0; i < 2 && err == NACRE_OK; i++) err = write_settings(&sides[i], m, why);
     for (size_t i = 0; i < 2 && err == NACRE_OK; i++) err = write_secret(&sides[i], m, why);
-    for (size_t i = 0; i < 2 && err == NACRE_OK; i++) err = sync_parent(&sides[i], why);
+    for (size_t i = 0; i < 2 && err == NACRE_OK; i++) err = nacre__folder_sync_parent(sides[i].path, why);
     return err;
 }
 

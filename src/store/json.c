@@ -240,6 +240,7 @@ static nacre_err syntax_error(struct parse *p, bool at_end)
     name_byte(found, sizeof found, p, offset);
     unsigned char *words = yajl_get_error(p->yajl, 0, NULL, 0);
     size_t len = words != NULL ? strcspn((const char *)words, "\n") : 0;
+    if (len > 0 && words[len - 1] == '.') len--; /* store.h promises lines without a final dot */
     return nacre__store_fail(p->why, p->malformed, "%s: line %zu: not JSON, found %s at byte %zu: %.*s", p->shown,
                              line_of(p, offset), found, offset, (int)len, words != NULL ? (const char *)words : "");
 }

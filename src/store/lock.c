@@ -106,3 +106,14 @@ nacre_err nacre__lock_take(int *fd, const nacre__folder *folder, nacre_detail *w
         if (result == HELD) pause_ms(STEP_MS);
     }
 }
+
+nacre_err nacre__lock_probe(const nacre__folder *folder, nacre_detail *why)
+{
+    int fd = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0 && errno == ENOENT) return NACRE_OK;
+    if (fd < 0)
+        return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot open: %s", folder->path, strerror(errno));
+    bool is_free = flock(fd, LOCK_SH | LOCK_NB) == 0;
+    close(fd);
+    return is_free ? NACRE_OK : held(folder, why);
+}

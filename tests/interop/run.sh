@@ -62,4 +62,7 @@ done
 # ::1 by name: IPv6 may be compiled in and switched off.
 grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || skip "this machine has no IPv6 loopback address"
 venv_is_good || make_venv
-exec timeout --kill-after=10 300 "$venv/bin/python" -B tests/interop/interop.py "$build"
+code=0
+tests/interop/tshark.sh "$build" || code=1
+timeout --kill-after=10 300 "$venv/bin/python" -B tests/interop/interop.py "$build" || code=$?
+exit $code

@@ -194,7 +194,7 @@ static void boot(world *w, peer *p)
     assert_ok(nacre_context_init(&p->ordinary, &w->crypto, &params, NACRE_ROOM(p->ordinary_keys)));
     assert_ok(nacre_context_set_replay(&p->ordinary, p->window_known, p->window_index, p->window_bits,
                                        sizeof p->window_bits));
-    if (p->window_known) nacre_context_window_is_stored(&p->ordinary);
+    if (p->window_known) p->ordinary.window_on_disk = true;
 }
 
 /* The store does what is asked for: wholly, or without its confirmation arriving, or not at all. */

@@ -162,7 +162,7 @@ static inline nacre_context *party_context(party *p, const pairing *how, bool is
                      NACRE_OK);
     p->num_contexts++;
     if (is_server && how->server_lost) assert_int_equal(nacre_context_set_replay(ctx, false, 0, NULL, 0), NACRE_OK);
-    if (is_server && how->server_stored) nacre_context_window_is_stored(ctx);
+    if (is_server && how->server_stored) ctx->window_on_disk = true;
     assert_int_equal(nacre_table_add(&p->table, ctx), NACRE_OK);
     return ctx;
 }

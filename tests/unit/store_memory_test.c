@@ -122,6 +122,38 @@ static bool open_and_close(struct fixture *f)
     return true;
 }
 
+/* To the older layout, opened there with a file of both sides, written, and back again. */
+static bool convert_and_back(struct fixture *f)
+{
+    nacre_directory *dir = NULL;
+    nacre_detail why = { "" };
+    nacre_store store;
+    nacre_err err = nacre_directory_convert(f->a, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, &why);
+    if (err == NACRE_OK) err = nacre_directory_open_as(&dir, f->a, NACRE_ROLE_CLIENT, &f->crypto, &why);
+    if (err == NACRE_OK) {
+        store = nacre_directory_store(dir);
+        err = store.ops->reserve(store.self, nacre_context_next_seq(nacre_directory_context(dir)) + 10, &why);
+        if (nacre_directory_close(dir, &why) != NACRE_OK) err = NACRE_ERR_NO_MEMORY;
+    }
+    if (err == NACRE_OK) err = nacre_directory_convert(f->a, NACRE_LAYOUT_NEWEST, NACRE_ROLE_CLIENT, &why);
+    if (err != NACRE_OK) assert_true(why.text[0] != '\0');
+    return err == NACRE_OK;
+}
+
+static bool create_again(struct fixture *f)
+{
+    char x[4200];
+    nacre_detail why = { "" };
+    nacre_directory_info info = {
+        .aead = nacre_aead_by_number(10), .window = 32, .sender_id_len = 1, .secret_len = 16
+    };
+    snprintf(x, sizeof x, "%s/z", f->dir);
+    nacre_err err = nacre_directory_create(x, &info, &why);
+    if (err != NACRE_OK) assert_true(why.text[0] != '\0');
+    if (err != NACRE_OK) assert_false(scratch_exists(f->dir, "z"));
+    return err == NACRE_OK;
+}
+
 static bool load_and_free(struct fixture *f)
 {
     nacre_credentials *c = NULL;
@@ -199,6 +231,20 @@ static void opening_without_memory(void **state)
     assert_true(fail_each(*state, open_and_close) >= 5);
 }
 
+/* Whatever is left in between, it goes on from there. */
+static void converting_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(fail_each(f, convert_and_back) >= 5);
+    assert_true(convert_and_back(f));
+    assert_true(open_and_close(f));
+}
+
+static void creating_without_memory(void **state)
+{
+    assert_true(fail_each(*state, create_again) >= 3);
+}
+
 static void loading_credentials_without_memory(void **state)
 {
     assert_true(fail_each(*state, load_and_free) >= 5);
@@ -241,8 +287,8 @@ int main(void)
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        TEST(opening_without_memory),
-        TEST(loading_credentials_without_memory),
+        TEST(opening_without_memory),    TEST(converting_without_memory),
+        TEST(creating_without_memory),   TEST(loading_credentials_without_memory),
         TEST(generating_without_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,7 +36,7 @@ static void make_side(struct fixture *f, struct side *side, nacre_bytes sender_i
         .echo = NACRE_STR("8 bytes."),
     };
     assert_int_equal(nacre_context_init(&side->ctx, &f->crypto, &params, (nacre_room){ side->keys, size }), NACRE_OK);
-    nacre_context_window_is_stored(&side->ctx);
+    side->ctx.window_on_disk = true;
     side->store = nacre_memory_store(&side->memory);
 }
 

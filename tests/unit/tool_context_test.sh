@@ -146,7 +146,7 @@ says err 'no OSCORE option'
 state=$(cat client/sequence.json)
 run 2 protect --context client 604500016162 # 2.05
 run 2 protect --context client 40000001     # empty
-run 4 protect --context client 4f010001     # reserved token length
+run 2 protect --context client 4f010001     # reserved token length
 run 2 protect --context client 4201000
 run 2 protect --context client 42010001616g
 run 2 protect --context client ''

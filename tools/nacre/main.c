@@ -13,7 +13,10 @@ static const struct {
 } subcommands[] = {
     { "keygen", tool_keygen, "CLIENT_DIR SERVER_DIR", "make a fresh pair of context directories" },
     { "show", tool_show, "DIR", "show what a context directory holds" },
+    { "check", tool_check, "DIR...", "look for what is wrong with context directories" },
     { "convert", tool_convert, "DIR --to LAYOUT", "rewrite a context directory in another layout" },
+    { "export", tool_export, "DIR --for PROGRAM", "print a context as another program reads it" },
+    { "import", tool_import, "FILE DIR", "make a context directory from libcoap's configuration" },
     { "get", tool_request, "URI", "ask for a resource" },
     { "put", tool_request, "URI", "store a payload under a resource" },
     { "post", tool_request, "URI", "hand a payload to a resource" },
@@ -50,10 +53,12 @@ static int version(void)
 
 static int unknown(const char *name)
 {
-    fprintf(stderr, "nacre: unknown subcommand \"%.60s\"; it is one of", name);
-    for (size_t i = 0; i < NUM_SUBCOMMANDS; i++) fprintf(stderr, " %s", subcommands[i].name);
-    fprintf(stderr, "\n");
-    return TOOL_USAGE;
+    char list[256] = "";
+    for (size_t i = 0; i < NUM_SUBCOMMANDS; i++) {
+        size_t len = strlen(list);
+        snprintf(list + len, sizeof list - len, " %s", subcommands[i].name);
+    }
+    return tool_usage(NULL, "unknown subcommand \"%.60s\"; it is one of%s", name, list);
 }
 
 static int run(const char *name, int argc, char **argv)

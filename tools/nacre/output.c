@@ -26,7 +26,8 @@ static void print_line(const char *subcommand, const char *format, va_list args,
     char line[MAX_LINE];
     if (vsnprintf(line, sizeof line, format, args) < 0) line[0] = '\0';
     tame(line);
-    fprintf(stderr, "nacre %s: %s%s%s\n", subcommand, line, hint, hint[0] != '\0' ? " --help'" : "");
+    const char *space = subcommand != NULL ? " " : "";
+    fprintf(stderr, "nacre%s%s: %s%s\n", space, subcommand != NULL ? subcommand : "", line, hint);
 }
 
 int tool_fail(const char *subcommand, nacre_err err, const char *format, ...)
@@ -41,7 +42,8 @@ int tool_fail(const char *subcommand, nacre_err err, const char *format, ...)
 int tool_usage(const char *subcommand, const char *format, ...)
 {
     char hint[64];
-    snprintf(hint, sizeof hint, "; try 'nacre %s", subcommand);
+    snprintf(hint, sizeof hint, "; try 'nacre %s%s--help'", subcommand != NULL ? subcommand : "",
+             subcommand != NULL ? " " : "");
     va_list args;
     va_start(args, format);
     print_line(subcommand, format, args, hint);

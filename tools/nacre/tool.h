@@ -28,7 +28,8 @@ int tool_role(const char *subcommand, nacre_role *role, const char *text);
  * the exit code of `err`. */
 int tool_fail(const char *subcommand, nacre_err err, const char *format, ...) NACRE_PRINTF(3, 4);
 
-/* tool_usage prints what is wrong and "; try 'nacre SUBCOMMAND --help'" as one line, and gives TOOL_USAGE. */
+/* tool_usage prints what is wrong and "; try 'nacre SUBCOMMAND --help'" as one line, and gives TOOL_USAGE. `subcommand` may be
+ * NULL. */
 int tool_usage(const char *subcommand, const char *format, ...) NACRE_PRINTF(2, 3);
 
 /* tool_flush makes sure that all of stdout went out: TOOL_OK, or TOOL_LOCAL with a line on stderr. Call it last. */

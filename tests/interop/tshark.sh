@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tshark decrypts nacre's traffic with what `nacre export --for wireshark` prints, and does not with another key.
+#
+#     tests/interop/tshark.sh [BUILD_DIR]
+#
+# Where tshark or python3 is missing it is skipped: it says so, and exits 0; with CI or NACRE_REQUIRE_TSHARK set, 1.
+set -u
+build=$(cd "${1:-build}" && pwd)
+nacre=$build/nacre
+for program in tshark python3; do
+    if ! command -v $program >/dev/null; then
+        echo "SKIPPED: $program is not installed"
+        [ -z "${CI:-}${NACRE_REQUIRE_TSHARK:-}" ] && exit 0
+        echo "not ok - tshark's part of interop is required here"
+        exit 1
+    fi
+done
+work=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failures=0
+
+fail() {
+    echo "not ok - $*"
+    failures=$((failures + 1))
+}
+
+# Datagrams as `nacre get -v` shows them, on UDP port 5683 over IPv4, in the oldest capture format.
+cat >capture.py <<'PYTHON'
+import re, struct, sys
+out = open(sys.argv[2], "wb")
+out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101))
+second = 0
+for line in open(sys.argv[1]):
+    m = re.match(r"([<>]) \d+ bytes .*  ([0-9a-f]+)$", line)
+    if not m:
+        continue
+    data = bytes.fromhex(m.group(2))
+    there = m.group(1) == ">"
+    udp = struct.pack(">HHHH", 40000 if there else 5683, 5683 if there else 40000, 8 + len(data), 0) + data
+    client, server = bytes([127, 0, 0, 1]), bytes([127, 0, 0, 2])
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0)
+    ip += client + server if there else server + client
+    second += 1
+    out.write(struct.pack("<IIII", second, 0, len(ip + udp), len(ip + udp)) + ip + udp)
+PYTHON
+
+# decrypted CAPTURE DIR: what tshark says with the keys of DIR
+decrypted() {
+    local arguments=() line
+    while IFS= read -r line; do
+        arguments+=(-o "uat:oscore_contexts:$line")
+    done < <("$nacre" export "$2" --for wireshark --reveal)
+    tshark -r "$1" "${arguments[@]}" -V 2>tshark.err
+}
+
+# one CONTEXT_OPTIONS...: a request and its answer, with a fresh pair
+one() {
+    rm -rf client server listening
+    "$nacre" keygen "$@" client server >/dev/null || fail "keygen $*"
+    "$nacre" serve --bind 127.0.0.1:0 --context server >listening &
+    server=$!
+    for _ in {1..100}; do
+        [ -s listening ] && break
+        sleep 0.05
+    done
+    "$nacre" get -v --context client "$(sed 's/^listening //' listening)/hello" >answer 2>shown || fail "get: $(cat shown)"
+    kill "$server"
+    wait "$server" 2>/dev/null
+    server=
+    python3 capture.py shown capture.pcap
+    for side in client server; do
+        decrypted capture.pcap $side >seen
+        grep -q 'Uri-Path: hello' seen || fail "$*: with the $side's keys the request stays closed: $(cat tshark.err)"
+        grep -q 'Hello World!' seen || fail "$*: with the $side's keys the answer stays closed: $(cat tshark.err)"
+        ! grep -qi 'failed' seen || fail "$*: with the $side's keys a check failed: $(grep -i failed seen)"
+    done
+    rm -rf other-client other-server
+    "$nacre" keygen "$@" other-client other-server >/dev/null
+    decrypted capture.pcap other-client >seen
+    ! grep -q 'Hello World!' seen || fail "$*: another key opens the answer"
+}
+
+one --alg AES-CCM-16-64-128
+one --alg AES-CCM-16-64-128 --id-context 37cbf3210017a2d3
+
+if [ $failures = 0 ]; then
+    echo "ok - tshark decrypts requests and answers with exported contexts"
+    exit 0
+fi
+exit 1

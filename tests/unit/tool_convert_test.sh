@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tool_convert_test: the older layout on the command line: --role, convert, check. Arguments: build directory, source
+# directory.
+set -u
+nacre=$(cd "$1" && pwd)/nacre
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+umask 077
+failures=0
+
+fail() {
+    echo "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+run() { # EXIT_CODE ARGUMENT...
+    local wanted=$1
+    shift
+    "$nacre" "$@" >out 2>err </dev/null
+    local code=$?
+    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
+    [ "$wanted" = 0 ] || [ -s err ] || fail "nacre $* failed without a word"
+}
+
+says() { # FILE TEXT
+    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
+}
+
+lacks() { # FILE TEXT
+    if grep -qF -- "$2" "$1"; then fail "$1 has '$2': $(cat "$1")"; fi
+}
+
+for subcommand in convert check; do
+    run 0 $subcommand --help
+    says out "Usage: nacre $subcommand"
+    run 2 $subcommand
+    says err "try 'nacre $subcommand --help'"
+    run 2 $subcommand --no-such-option
+    says err 'unknown option --no-such-option'
+done
+
+# ---- One directory of the older layout, used from both sides in turn
+plain=420100016162b161
+mkdir old
+printf '{"client-sender-id_hex": "", "server-sender-id_hex": "01", "algorithm": "AES-CCM-16-64-128"}' >old/settings.json
+printf '{"secret_hex": "0102030405060708090a0b0c0d0e0f10"}' >old/secret.json
+for arguments in 'show old' "protect --context old $plain" "unprotect --context old $plain"; do
+    # shellcheck disable=SC2086
+    run 5 ${arguments/unprotect --context old $plain/unprotect --context old 420200016162910961ff00}
+    says err 'role client or server (--role)'
+done
+run 5 get --context old --timeout 1 'coap://127.0.0.1:9/'
+says err 'role client or server (--role)'
+run 5 serve --context old --bind 127.0.0.1:0
+says err 'role client or server (--role)'
+for arguments in 'show old' "protect --context old $plain" 'get --context old coap://127.0.0.1/' 'serve --context old' \
+    'check old' 'convert --to seed old'; do
+    # shellcheck disable=SC2086
+    run 2 $arguments --role proxy
+    says err '--role proxy: it is client or server'
+done
+run 0 protect --context old --role client $plain
+protected=$(cat out)
+run 0 unprotect --context old --role server "$protected"
+[ "$(cat out)" = $plain ] || fail "unprotected to $(cat out)"
+run 4 unprotect --context old --role server "$protected"
+says err 'Replay detected'
+run 0 show --role client old
+says out 'older, as client'
+says out 'next to send         1'
+run 0 show --json --role server old
+says out '"role": "server"'
+says out '"bitfield": 1'
+run 0 check old
+says out 'old: ok'
+
+# ---- A request over the network, each side with an older directory
+rm -rf a b
+mkdir a b
+for d in a b; do
+    cp old/secret.json old/settings.json $d
+done
+"$nacre" serve --bind 127.0.0.1:0 --context b --role server >listening &
+server=$!
+for _ in {1..100}; do
+    [ -s listening ] && break
+    sleep 0.05
+done
+run 0 get --context a --role client "$(sed 's/^listening //' listening)/hello"
+says out 'Hello World!'
+run 0 check b
+says out "b/lock: process $server uses this directory"
+says out 'b: ok'
+kill $server
+wait $server 2>/dev/null
+run 0 check b
+lacks out 'lock'
+run 0 show --role server b
+says out 'and 1 from 0 on'
+
+# ---- convert
+run 2 convert old
+says err '--to newest or --to seed is missing'
+run 2 convert --to oldest old
+says err '--to oldest: it is newest or seed'
+run 2 convert --to newest old
+says err 'say which side it is'
+run 0 convert --to newest --role client old
+run 0 show old
+says out 'next to send         1'
+run 5 show --role client old
+says err 'no role can be given'
+run 0 protect --context old $plain
+run 0 convert --to newest old # it is already
+run 0 convert --to seed --role client old
+run 0 show --role client old
+says out 'next to send         2'
+run 5 show --role server old # what that side did is not known here any more
+says err '"used" has no entry for the ID "01"'
+run 0 keygen x y
+printf '{"next-to-send": 3, "received": "unknown"}' >x/sequence.json
+cp -r x before
+run 5 convert --to seed --role client x
+says err 'x/sequence.json: the replay window is unknown'
+diff -r -x lock x before || fail 'a refused conversion changed something'
+run 5 convert --to seed --role client nowhere
+
+# ---- check
+run 0 keygen c1 c2
+run 0 check c1 c2
+[ "$(cat out)" = 'c1: ok
+c2: ok' ] || fail "two good ones: $(cat out)"
+[ ! -e c1/lock ] || fail 'check made a lock'
+chmod 644 c1/secret.json
+printf '{"sender-id_hex": "00", "recipient-id_hex": "01", "windw": 3, "window": 4}' >c1/settings.json
+printf '{"next-to-send": 1, "received": "unknown"}' >c1/sequence.json
+touch c1/.sequence-abcdef
+cp -r c1 before1
+run 0 check c1
+says out 'c1/secret.json: holds the secret, and has mode 644'
+says out 'c1/settings.json: line 1: "windw" means nothing'
+says out 'c1/.sequence-abcdef: left behind'
+says out 'c1/sequence.json: the replay window is unknown'
+says out 'a window of 4'
+says out 'c1: ok'
+diff -r c1 before1 || fail 'check changed something'
+printf '{"secret_hex": "0011223344"}' >c2/secret.json
+run 0 check c2
+says out 'the secret has 5 bytes'
+lacks out '0011223344'
+printf '{"sender-id_hex": "00", "recipient-id_hex": "00"}' >c2/settings.json
+run 5 check c1 c2 nowhere
+says out 'is the same as the sender-id'
+says out 'nowhere: cannot open directory'
+lacks out 'c2: ok'
+says err '2 of 3 directories have errors'
+run 5 check --json c1 c2
+if command -v python3 >/dev/null; then
+    python3 -c '
+import json, sys
+first, second = json.load(open("out"))
+assert first["path"] == "c1" and first["ok"] and len(first["warnings"]) == 5 and not first["errors"], first
+assert not second["ok"] and len(second["errors"]) == 1, second' || fail 'check --json'
+fi
+run 5 check --role server c1
+says out 'no role can be given'
+
+[ $failures = 0 ] || exit 1
+echo "all as it should be"

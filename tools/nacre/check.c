@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* check: what is wrong, or may be, with context directories. It changes nothing and takes no lock. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/directory_read.h"
+#include "store/fail.h"
+#include "store/files.h"
+#include "store/text.h"
+#include "tool.h"
+
+enum { MAX_SIZE = 64 * 1024, SHORT_SECRET = 16, SMALL_WINDOW = 8 };
+
+enum level { NOTE, WARNING, ERROR, NUM_LEVELS };
+static const char *const level_names[NUM_LEVELS] = { "note", "warning", NULL };
+static const char *const list_names[NUM_LEVELS] = { "notes", "warnings", "errors" };
+
+struct check {
+    const char *path;
+    nacre_role role;
+    bool json;
+    nacre__folder folder;
+    bool in_use;
+    unsigned num[NUM_LEVELS];
+    nacre__text lists[NUM_LEVELS]; /* for JSON: the strings, with commas between */
+};
+
+static int help(void)
+{
+    printf("Usage: nacre check [--json] [--role ROLE] DIR...\n"
+           "Look for what is wrong with context directories: files that cannot be read or understood, keys that mean\n"
+           "nothing, secrets that others can read or that are short, a window that is not known, files that a crash "
+           "left.\n"
+           "Nothing is changed. Whether a directory is a copy of another cannot be seen.\n\n"
+           "  --json        as JSON: one object for each directory\n"
+           "  --role ROLE   client or server: which side a directory of the older layout is to be (default: either)\n"
+           "  --help        this text\n\n"
+           "Exit codes: 0 no errors, though maybe warnings; 5 errors.\n");
+    return tool_flush("check");
+}
+
+static void add(struct check *c, enum level level, char *text)
+{
+    /* JSON is UTF-8, but a path may be anything, and cutting may have split a character. */
+    if (!nacre__utf8_valid(nacre_bytes_of((const uint8_t *)text, strlen(text))))
+        for (char *p = text; *p != '\0'; p++)
+            if ((unsigned char)*p > 0x7f) *p = '?';
+    if (c->num[level]++ > 0) nacre__text_put(&c->lists[level], ", ");
+    nacre__text_put_string(&c->lists[level], text);
+    if (c->json) return;
+    if (level == ERROR) printf("%s\n", text);
+    else printf("%s (%s)\n", text, level_names[level]);
+}
+
+/* "DIR/FILE: …", or "DIR: …" without a file. */
+static void find(struct check *c, enum level level, const char *file, const char *format, ...) NACRE_PRINTF(4, 5);
+static void find(struct check *c, enum level level, const char *file, const char *format, ...)
+{
+    char text[400];
+    nacre_detail whole;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    (void)nacre__store_fail(&whole, NACRE_OK, "%s%s%s: %s", c->path, file != NULL ? "/" : "", file != NULL ? file : "",
+                            text);
+    add(c, level, whole.text);
+}
+
+/* ---- The files ---- */
+
+static void check_mode(struct check *c, const char *file, bool secret)
+{
+    struct stat st;
+    if (fstatat(c->folder.fd, file, &st, 0) != 0) return;
+    if (secret && (st.st_mode & 077) != 0)
+        find(c, WARNING, file, "holds the secret, and has mode %03o; nobody else should read it (chmod 600)",
+             (unsigned)st.st_mode & 0777);
+    else if ((st.st_mode & 022) != 0)
+        find(c, WARNING, file, "has mode %03o: others can change it (chmod go-w)", (unsigned)st.st_mode & 0777);
+}
+
+static bool is_secret(const char *name)
+{
+    return strcmp(name, "secret_hex") == 0 || strcmp(name, "secret_ascii") == 0;
+}
+
+static void check_members(struct check *c, const char *file, const nacre__json *root)
+{
+    bool secret = false;
+    if (root->type != NACRE__JSON_OBJECT) return; /* loading says it */
+    for (const nacre__json *m = root->first; m != NULL; m = m->next) {
+        secret = secret || is_secret(m->name);
+        if (!nacre__directory_knows(m->name))
+            find(c, WARNING, file, "line %zu: \"%.80s\" means nothing, and is passed over", m->line, m->name);
+    }
+    check_mode(c, file, secret);
+}
+
+/* What cannot be read or parsed is reported by loading. */
+static void check_file(struct check *c, const char *name)
+{
+    bool found = false;
+    nacre__file file;
+    nacre__json_doc doc;
+    if (nacre__file_read(&file, &found, &c->folder, name, MAX_SIZE, NULL) != NACRE_OK || !found) return;
+    if (nacre__json_parse(&doc, nacre_bytes_of(file.ptr, file.len), name, NACRE_ERR_BAD_CONTEXT, NULL) == NACRE_OK) {
+        check_members(c, name, doc.root);
+        nacre__json_free(&doc);
+    }
+    nacre__file_free(&file);
+}
+
+/* A write that a crash broke off. While a program works here, it may be one in progress. */
+static void check_leftovers(struct check *c)
+{
+    static const char *const prefixes[] = { ".sequence-", ".secret-", ".secrets-", ".settings-" };
+    int fd = openat(c->folder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 && !c->in_use ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        if (fd >= 0) close(fd);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+            if (strncmp(entry->d_name, prefixes[i], strlen(prefixes[i])) == 0)
+                find(c, WARNING, entry->d_name, "left behind by a write that was broken off; it can be removed");
+    closedir(dir);
+}
+
+static void check_lock(struct check *c)
+{
+    nacre_detail why;
+    nacre_err err = nacre__lock_probe(&c->folder, &why);
+    c->in_use = err == NACRE_ERR_LOCKED;
+    if (err != NACRE_OK) add(c, c->in_use ? NOTE : ERROR, why.text);
+}
+
+/* ---- What they say ---- */
+
+static void check_info(struct check *c, const nacre_directory_info *info)
+{
+    if (info->secret_len < SHORT_SECRET)
+        find(c, WARNING, NULL, "the secret has %zu bytes; %d or more are advised", info->secret_len, (int)SHORT_SECRET);
+    if (info->window < SMALL_WINDOW)
+        find(c, WARNING, NULL, "a window of %u refuses messages that arrive out of order; 32 is usual",
+             (unsigned)info->window);
+    if (info->next_to_send > NACRE_SEQ_MAX)
+        find(c, WARNING, "sequence.json", "no sequence number is left: new keys are needed");
+    if (!info->window_known && !c->in_use)
+        find(c, WARNING, "sequence.json",
+             "the replay window is unknown: not closed cleanly; the next request is asked for an Echo");
+}
+
+/* An older directory without a role is fine when one of its sides is. */
+static nacre_err load(struct check *c, nacre_directory_info *info, nacre_detail *why)
+{
+    nacre_layout layout = NACRE_LAYOUT_NEWEST;
+    nacre_err err = nacre__directory_layout(&layout, &c->folder, why);
+    if (err != NACRE_OK) return err;
+    if (layout == NACRE_LAYOUT_NEWEST || c->role != NACRE_ROLE_NONE)
+        return nacre_directory_read_as(info, c->path, c->role, true, why);
+    err = nacre_directory_read_as(info, c->path, NACRE_ROLE_CLIENT, true, why);
+    if (err != NACRE_OK && nacre_directory_read_as(info, c->path, NACRE_ROLE_SERVER, true, NULL) == NACRE_OK)
+        err = NACRE_OK;
+    return err;
+}
+
+static void check_open(struct check *c)
+{
+    static const char *const files[] = { "secret.json", "secrets.json", "settings.json" };
+    nacre_directory_info info;
+    nacre_detail why;
+    check_lock(c);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) check_file(c, files[i]);
+    check_mode(c, "sequence.json", false);
+    check_leftovers(c);
+    if (load(c, &info, &why) != NACRE_OK) {
+        add(c, ERROR, why.text);
+        return;
+    }
+    check_info(c, &info);
+    nacre_wipe(&info, sizeof info);
+}
+
+static void print_json(struct check *c)
+{
+    nacre__text path = { NULL, 0, 0, false };
+    bool fits = nacre__utf8_valid(nacre_bytes_of((const uint8_t *)c->path, strlen(c->path)));
+    nacre__text_put_string(&path, fits ? c->path : "?");
+    printf("{\"path\": %s, \"ok\": %s", path.ptr != NULL ? path.ptr : "\"?\"", c->num[ERROR] == 0 ? "true" : "false");
+    for (int level = ERROR; level >= NOTE; level--)
+        printf(", \"%s\": [%s]", list_names[level], c->lists[level].ptr != NULL ? c->lists[level].ptr : "");
+    printf("}");
+    nacre__text_free(&path);
+}
+
+/* Whether it has no errors. */
+static bool check(const char *path, nacre_role role, bool json)
+{
+    struct check c = { .path = path, .role = role, .json = json };
+    nacre_detail why;
+    if (nacre__folder_open(&c.folder, path, &why) != NACRE_OK) add(&c, ERROR, why.text);
+    else {
+        check_open(&c);
+        nacre__folder_close(&c.folder);
+    }
+    if (json) print_json(&c);
+    else if (c.num[ERROR] == 0) printf("%s: ok\n", path);
+    for (size_t i = 0; i < NUM_LEVELS; i++) nacre__text_free(&c.lists[i]);
+    return c.num[ERROR] == 0;
+}
+
+static int check_all(int num, char **paths, nacre_role role, bool json)
+{
+    int bad = 0;
+    if (json) printf("[");
+    for (int i = 0; i < num; i++) {
+        if (json && i > 0) printf(",\n ");
+        bad += !check(paths[i], role, json);
+    }
+    if (json) printf("]\n");
+    int code = tool_flush("check");
+    if (code != TOOL_OK || bad == 0) return code;
+    return tool_fail("check", NACRE_ERR_BAD_CONTEXT, "%d of %d %s errors", bad, num,
+                     num == 1 ? "directory has" : "directories have");
+}
+
+int tool_check(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        { "json", no_argument, NULL, 'j' },
+        { "role", required_argument, NULL, 'r' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    nacre_role role = NACRE_ROLE_NONE;
+    bool json = false;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
+        switch (c) {
+        case 'h': return help();
+        case 'j': json = true; break;
+        case 'r':
+            if (tool_role("check", &role, optarg) != TOOL_OK) return TOOL_USAGE;
+            break;
+        case ':': return tool_usage("check", "%s needs a value", argv[optind - 1]);
+        default: return tool_usage("check", "unknown option %s", argv[optind - 1]);
+        }
+    }
+    if (optind == argc) return tool_usage("check", "give one directory or more");
+    return check_all(argc - optind, argv + optind, role, json);
+}
