@@ -46,4 +46,9 @@ void tool_print_hex(void *file, nacre_bytes bytes);
  * line. */
 void tool_print_message(void *file, const char *prefix, const nacre_message *message);
 
+/* tool_one_message reads `--context DIR [--role ROLE] [HEX]` and hands context and message to `run`. */
+enum { TOOL_MAX_MESSAGE = 65535 };
+typedef int (*tool_on_message)(const char *context, nacre_role role, const nacre_crypto *crypto, nacre_bytes datagram);
+int tool_one_message(const char *name, int argc, char **argv, int (*help)(void), tool_on_message run);
+
 #endif

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* unprotect: the bytes of one protected request in, the plain bytes out. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tool.h"
-
-enum { MAX_MESSAGE = 65535 };
 
 static int help(void)
 {
@@ -69,7 +66,7 @@ static int unprotect_and_close(nacre_message *plain, nacre_room room, const nacr
 
 static int print_plain(const nacre_message *plain)
 {
-    static uint8_t room[2 * MAX_MESSAGE];
+    static uint8_t room[2 * TOOL_MAX_MESSAGE];
     nacre_bytes bytes = NACRE_ABSENT;
     nacre_err err = nacre_message_write(plain, &bytes, NACRE_ROOM(room));
     if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", nacre_err_text(err));
@@ -81,7 +78,7 @@ static int print_plain(const nacre_message *plain)
 
 static int run(const char *context, nacre_role role, const nacre_crypto *crypto, nacre_bytes datagram)
 {
-    static uint8_t room[MAX_MESSAGE];
+    static uint8_t room[TOOL_MAX_MESSAGE];
     nacre_message outer, plain;
     nacre_directory *dir = NULL;
     nacre_detail why;
@@ -98,43 +95,7 @@ static int run(const char *context, nacre_role role, const nacre_crypto *crypto,
     return code;
 }
 
-static int run_with_crypto(const char *context, nacre_role role, const char *hex)
-{
-    static uint8_t room[MAX_MESSAGE];
-    nacre_crypto crypto;
-    nacre_bytes datagram = NACRE_ABSENT;
-    int code = tool_read_hex("unprotect", &datagram, NACRE_ROOM(room), hex);
-    if (code != TOOL_OK) return code;
-    nacre_err err = nacre_openssl_open(&crypto);
-    if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", nacre_err_text(err));
-    code = run(context, role, &crypto, datagram);
-    nacre_openssl_close(&crypto);
-    return code;
-}
-
 int tool_unprotect(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        { "context", required_argument, NULL, 'c' },
-        { "role", required_argument, NULL, 'r' },
-        { "help", no_argument, NULL, 'h' },
-        { NULL, 0, NULL, 0 },
-    };
-    const char *context = NULL;
-    nacre_role role = NACRE_ROLE_NONE;
-    opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
-        switch (c) {
-        case 'h': return help();
-        case 'c': context = optarg; break;
-        case 'r':
-            if (tool_role("unprotect", &role, optarg) != TOOL_OK) return TOOL_USAGE;
-            break;
-        case ':': return tool_usage("unprotect", "%s needs a value", argv[optind - 1]);
-        default: return tool_usage("unprotect", "unknown option %s", argv[optind - 1]);
-        }
-    }
-    if (context == NULL) return tool_usage("unprotect", "--context DIR is missing");
-    if (argc - optind > 1) return tool_usage("unprotect", "one message is expected, found %d", argc - optind);
-    return run_with_crypto(context, role, argv[optind]);
+    return tool_one_message("unprotect", argc, argv, help, run);
 }
