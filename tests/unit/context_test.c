@@ -27,6 +27,20 @@ static void test_common_iv_and_queries(void **state)
         }
 }
 
+/* RFC 8613 3.2.2: numbers start at 0, and nothing has been seen. */
+static void test_initial_state(void **state)
+{
+    (void)state;
+    const nacre_context *ctx = test_context_of(1, TEST_SERVER);
+    uint64_t index = 1;
+    uint8_t bits[NACRE_REPLAY_DEFAULT / 8];
+    assert_int_equal(nacre_context_next_seq(ctx), 0);
+    assert_int_equal(nacre_context_replay(ctx)->size, NACRE_REPLAY_DEFAULT);
+    assert_true(nacre_replay_export(nacre_context_replay(ctx), &index, bits));
+    assert_int_equal(index, 0);
+    for (size_t i = 0; i < sizeof bits; i++) assert_int_equal(bits[i], 0);
+}
+
 /* RFC 8613 3.2.1: lengths that change the CBOR head, and an ID Context that is empty and not absent. */
 static void test_info(void **state)
 {
@@ -272,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_common_iv_and_queries),
+        TEST(test_initial_state),
         TEST(test_info),
         TEST(test_absent_and_empty),
         TEST(test_parameters_refused),

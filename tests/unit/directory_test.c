@@ -1083,6 +1083,7 @@ static void a_pair_talks(void **state)
     }
 }
 
+/* RFC 8613 12.3: no two pairs have one secret. */
 static void pairs_differ(void **state)
 {
     struct fixture *f = *state;

@@ -86,7 +86,8 @@ static void addresses(void **state)
 
 /* ---- One exchange -------------------------------------------------------------------------------------------------- */
 
-/* A protected CON and its piggybacked answer, each header checked (RFC 7252 5.2.1, RFC 8613 4.2). */
+/* A protected CON and its piggybacked answer, each header checked (RFC 7252 5.2.1, RFC 8613 4.2), and each side
+ * is handed what the other said (RFC 8613 8.2 step 8, RFC 8613 8.4 step 7). */
 static void one_exchange(pair *p, nacre_context *ctx, uint8_t type)
 {
     datagram out, back;

@@ -68,6 +68,23 @@ static void a_list_longer_than_the_window_only_loses_acceptances(void **unused)
     assert_true(lost > 0);
 }
 
+/* What the list form's own documentation shows: a fresh one, 5 struck out, 3 still valid and 5 not. */
+static void as_the_list_form_shows(void **unused)
+{
+    (void)unused;
+    static const int64_t start[] = { -1 };
+    nacre_replay w = window_of(32);
+    assert_ok(nacre_replay_import_seen(&w, start, 1));
+    assert_ok(nacre_replay_check(&w, 5));
+    assert_ok(nacre_replay_accept(&w, 5));
+    assert_ok(nacre_replay_check(&w, 3));
+    assert_err(nacre_replay_check(&w, 5), NACRE_ERR_REPLAY);
+    assert_err(nacre_replay_accept(&w, 5), NACRE_ERR_REPLAY);
+    for (uint64_t n = 0; n < 5; n++) assert_ok(nacre_replay_accept(&w, n));
+    assert_err(nacre_replay_check(&w, 0), NACRE_ERR_REPLAY);
+    assert_ok(nacre_replay_check(&w, 6));
+}
+
 static void wrong_lists_change_nothing(void **unused)
 {
     (void)unused;
@@ -90,6 +107,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(short_lists_are_taken_exactly),
         TEST(a_list_longer_than_the_window_only_loses_acceptances),
+        TEST(as_the_list_form_shows),
         TEST(wrong_lists_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
