@@ -223,11 +223,13 @@ static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder,
     nacre__json_doc rest;
     nacre_err err = nacre__directory_load(&info, &rest, folder, role, why);
     if (err != NACRE_OK) return err;
-    err = make(out, folder->path, crypto, &info, why);
-    if (err == NACRE_OK) {
-        (*out)->is_seed = info.layout == NACRE_LAYOUT_SEED;
-        (*out)->fresh = !info.has_state;
-        (*out)->rest = rest;
+    nacre_directory *dir = NULL;
+    err = make(&dir, folder->path, crypto, &info, why);
+    if (dir != NULL) {
+        dir->is_seed = info.layout == NACRE_LAYOUT_SEED;
+        dir->fresh = !info.has_state;
+        dir->rest = rest;
+        *out = dir;
     } else nacre__json_free(&rest);
     nacre_wipe(&info, sizeof info);
     return err;
