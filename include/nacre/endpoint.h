@@ -99,7 +99,9 @@ typedef enum nacre_event_kind {
                                 NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 5.03) and NACRE_ERR_NOT_PROTECTED (any
                                 other code) `message` is what came without protection: a hint, no more. With
                                 NACRE_ERR_CRITICAL_OPTION it is the answer that has an option nacre does not know.
-                                NACRE_ERR_PROTECTION_INVALID is a timeout, and answers had come that did not verify */
+                                NACRE_ERR_PROTECTION_INVALID is a timeout, and answers had come that did not verify;
+                                NACRE_ERR_RESET of a protected request one at which a RST had come, which anybody can
+                                send (of a plain one it is the RST itself, RFC 7252 4.2) */
     NACRE_EVENT_PERSIST,  /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
                                 nacre_endpoint_confirmed */
 } nacre_event_kind;

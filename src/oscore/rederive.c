@@ -27,7 +27,6 @@ static nacre_err derive_with(nacre_rederived *with, const nacre_crypto *crypto, 
 static nacre_err derive(nacre_rederived *with, const nacre_crypto *crypto, const nacre_context_params *material,
                         nacre_bytes a, nacre_bytes b)
 {
-    nacre_context_wipe(&with->context);
     memcpy(with->id_context, a.ptr, a.len);
     if (b.len > 0) memcpy(with->id_context + a.len, b.ptr, b.len);
     return derive_with(with, crypto, material, nacre_bytes_of(with->id_context, a.len + b.len));

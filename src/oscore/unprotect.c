@@ -41,6 +41,7 @@ static nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_
     if (crypto->ops != ctx->ops) return NACRE_ERR_BAD_ARGUMENT;
     if (outer->payload.len < ctx->aead->tag_len + 1u) return NACRE_ERR_PROTECTION_INVALID; /* no room for a code */
     size_t offset = nacre__merge_bound(outer->options), len = outer->payload.len - ctx->aead->tag_len;
+    if (len > ctx->aead->max_len) return NACRE_ERR_PROTECTION_INVALID; /* nobody can have sealed that */
     if (room.cap < offset || room.cap - offset < len) return NACRE_ERR_NO_ROOM;
     size_t aad_len = nacre__aad(u->aad, ctx->aead->cose, nacre__request_kid(id), nacre__request_piv(id));
     if (crypto->ops->max_aad != 0 && aad_len > crypto->ops->max_aad) return NACRE_ERR_UNSUPPORTED;

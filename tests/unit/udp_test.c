@@ -113,10 +113,10 @@ static void there_and_back(void **state)
         }
 }
 
+#ifdef __linux__
 /* Loopback has many addresses, and the system would answer from 127.0.0.1. */
 static void answers_come_from_the_address_that_was_asked(void **state)
 {
-#ifdef __linux__
     static const char *const wildcards[] = { "[::]:0", "0.0.0.0:0" };
     (void)state;
     for (size_t i = 0; i < 2; i++)
@@ -133,11 +133,8 @@ static void answers_come_from_the_address_that_was_asked(void **state)
             nacre_udp_close(server);
             nacre_udp_close(client);
         }
-#else
-    (void)state;
-    skip();
-#endif
 }
+#endif
 
 static void longer_datagrams_are_dropped(void **state)
 {
@@ -227,10 +224,10 @@ static bool wait_unreachable(nacre_udp *udp, nacre_address *peer)
     return false;
 }
 
+#ifdef __linux__
 /* One dead peer is named, and the living one beside it hears everything. */
 static void icmp_names_the_dead_peer(void **state)
 {
-#ifdef __linux__
     static const char *const hosts[] = { "127.0.0.1", "[::1]" };
     (void)state;
     for (size_t i = 0; i < 2; i++) {
@@ -250,11 +247,8 @@ static void icmp_names_the_dead_peer(void **state)
         nacre_udp_close(client);
         nacre_udp_close(alive);
     }
-#else
-    (void)state;
-    skip();
-#endif
 }
+#endif
 
 /* A pending error does not hide what has arrived. */
 static void errors_do_not_hide_datagrams(void **state)
@@ -423,11 +417,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
+#ifdef __linux__ /* what only udp_linux.c does; elsewhere they are not there, and not counted */
         cmocka_unit_test(answers_come_from_the_address_that_was_asked),
+        cmocka_unit_test(icmp_names_the_dead_peer),
+#endif
         cmocka_unit_test(longer_datagrams_are_dropped),
         cmocka_unit_test(bursts_keep_their_order),
         cmocka_unit_test(empty_datagrams_are_datagrams),
-        cmocka_unit_test(icmp_names_the_dead_peer),
         cmocka_unit_test(errors_do_not_hide_datagrams),
         cmocka_unit_test(errors_do_not_cost_the_next_datagram),
         cmocka_unit_test(where_no_datagram_can_go),

@@ -712,9 +712,26 @@ static void test_another_provider(void **state)
     assert_true(test_same(client, x.client) && test_same(server, x.server) && test_room_is_untouched(room));
 }
 
+/* More ciphertext than the algorithm can have made (RFC 9053 4.2: a length field of two bytes) never reaches the cipher. */
+static void test_longer_than_the_algorithm_takes(void **state)
+{
+    (void)state;
+    nacre_context *server = test_context_of(1, TEST_SERVER);
+    const size_t most = nacre_context_aead(server)->max_len, tag = nacre_context_aead(server)->tag_len;
+    nacre_message outer = test_parse(test_exchange_of(1).request), plain;
+    nacre_request_id id;
+    for (size_t over = 0; over < 2; over++) {
+        outer.payload = test_fill(0, most + over + tag);
+        assert_err(nacre_unprotect_request(server, test_crypto(), &id, &plain, test_room(most + over + tag), &outer),
+                   NACRE_ERR_PROTECTION_INVALID);
+        assert_int_equal(nacre_context_failed_decryptions(server), 1); /* only the first was a decryption */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_longer_than_the_algorithm_takes),
         TEST(test_b18_random_messages_round_trip),
         TEST(test_every_payload_length),
         TEST(test_b17_edges_of_deltas_and_lengths),
