@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test interop fuzz docs format lint install clean help setup configured
+.PHONY: all demo test interop bench fuzz docs format lint install clean help setup configured
 
 all: setup configured
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build $(BUILD) --parallel $(JOBS)
@@ -26,6 +26,9 @@ test: all
 interop: all
 	@scripts/setup.sh interop
 	@tests/interop/run.sh $(BUILD)
+
+bench: all
+	@scripts/bench.sh $(BUILD) $(BENCH)
 
 fuzz:
 	@scripts/fuzz.sh $(or $(SECONDS_IN_ALL),300)
@@ -51,6 +54,7 @@ help:
 	@echo "make demo     a protected exchange over loopback, and what an eavesdropper and a replayer get"
 	@echo "make test     build and run every test"
 	@echo "make interop  nacre against aiocoap, both ways (needs Python and PyPI)"
+	@echo "make bench    what it costs, as ratios to the bare cipher; tables, and JSON in $(BUILD)/bench/ (BENCH=names)"
 	@echo "make fuzz     every fuzz target, 300 seconds in all (SECONDS_IN_ALL=n); needs clang"
 	@echo "make docs     docs/rfc8613.md anew, from the marks in code and tests"
 	@echo "make format   clang-format over all C files;  make lint: check the format, and clang-tidy"

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rooms=()
-for room in include src tools tests examples; do [ -d "$room" ] && rooms+=("$room"); done
+for room in include src tools tests bench examples; do [ -d "$room" ] && rooms+=("$room"); done
 sources() {
     local name=$1
     shift

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* bench: measuring one thing against another in one run.
+ *
+ * Machines drift, so nothing here is a number of its own: a program compares cases, the first of which is the baseline,
+ * in many short rounds that run every case once, one after the other. A case's time is the median of its rounds, its ratio
+ * the median of what each round says, and the spread is the middle half of that; "best" is the ratio of the fastest rounds,
+ * which a machine that others use too disturbs least. Nothing is a test: a goal is printed beside the ratio, and a miss
+ * does not fail.
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *         bench *b = bench_start(argc, argv, "lookup", "finding a context by kid");
+ *         const bench_case cases[] = { { .name = "1 context", .run = find, .arg = &small },
+ *                                      { .name = "1,000,000", .run = find, .arg = &large, .goal = 2.0 } };
+ *         bench_compare(b, "known kids", cases, 2);
+ *         return bench_finish(b);
+ *     }
+ *
+ * Each program takes --json FILE, --rounds N, --quick, --only TEXT and --once TEXT; see bench_start. */
+#ifndef NACRE_BENCH_H
+#define NACRE_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct bench bench;
+
+/* One thing to measure. `run` does `n` operations and is what the clock sees; `prepare`, which may be NULL, makes what they
+ * need before it starts. */
+typedef struct bench_case {
+    const char *name;
+    void (*prepare)(void *arg, size_t n);
+    void (*run)(void *arg, size_t n);
+    void *arg;
+    size_t max_n; /* operations in one call at most; 0: as many as the clock needs */
+    size_t step;  /* `n` is a multiple of this (a burst's size), and so is max_n; 0: of 1 */
+    /* The clock on the wall, where sockets, disks or other threads are part of it; otherwise it is this thread's time on the
+     * processor. */
+    bool wall_clock;
+    double goal; /* the ratio to the baseline that is aimed at; 0: none */
+    /* A ratio as large as `goal`, not as small, is aimed at: the case is to be the slower one. */
+    bool goal_is_floor;
+} bench_case;
+
+/* bench_start reads the arguments:
+ *     --json FILE    write the results there too
+ *     --rounds N     how many rounds (101)
+ *     --quick        few and short rounds: that it works, not how fast
+ *     --only TEXT    compare only where the label contains TEXT
+ *     --once LABEL/NAME N   run that one case once with N operations and print nothing: for instruction counters
+ *     --list         print LABEL/NAME of every case, run nothing
+ * Ends the program on --help (0) and on arguments not understood (2). */
+bench *bench_start(int argc, char **argv, const char *name, const char *title);
+
+/* bench_compare measures the cases of one label side by side and prints their lines. cases[0] is the baseline. */
+void bench_compare(bench *b, const char *label, const bench_case *cases, size_t num_cases);
+
+/* bench_wanted tells whether bench_compare would run anything for that label: to save a costly set-up. */
+bool bench_wanted(const bench *b, const char *label);
+
+/* bench_value notes a number that needs no clock: bytes per context, say. `goal` 0: none. */
+void bench_value(bench *b, const char *label, const char *name, double value, const char *unit, double goal);
+
+/* bench_finish writes the JSON file; gives main's result: 0, or 1 when the file could not be written. */
+int bench_finish(bench *b);
+
+/* bench_check ends the program with one line when `ok` is false: a benchmark of something that fails measures nothing. */
+void bench_check(bool ok, const char *what);
+
+/* bench_alloc gives zeroed memory on a boundary of 64 bytes, or ends the program. It is given back with free. */
+void *bench_alloc(size_t size);
+
+/* bench_random gives the next of a fixed row of numbers: the same in each run. */
+uint64_t bench_random(uint64_t *state);
+
+#endif
