@@ -24,13 +24,18 @@
 extern "C" {
 #endif
 
-/* Where a datagram comes from or goes to: opaque to the endpoint, compared byte by byte. The driver makes it; for UDP it
- * holds the socket address (nacre/io.h). */
+/* Where a datagram comes from or goes to: opaque to the endpoint, compared byte by byte, flags included. The driver makes
+ * it; for UDP it holds the socket address (nacre/io.h). */
+enum {
+    NACRE_ADDRESS_RELIABLE = 1, /* a connection that loses, repeats and reorders nothing: CoAP over TCP (RFC 8323) */
+};
 typedef struct nacre_address {
-    uint8_t len; /* bytes used; 0: no address */
-    uint8_t bytes[31];
+    uint8_t len;   /* bytes used; 0: no address */
+    uint8_t flags; /* NACRE_ADDRESS_… */
+    uint8_t bytes[30];
 } nacre_address;
 bool nacre_address_equal(const nacre_address *a, const nacre_address *b);
+bool nacre_address_is_reliable(const nacre_address *address);
 
 /* Randomness, for message IDs, tokens and timers: fills `out` with `len` unpredictable bytes; cannot fail. */
 typedef struct nacre_random {

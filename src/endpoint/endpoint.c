@@ -172,7 +172,13 @@ nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep)
 
 bool nacre_address_equal(const nacre_address *a, const nacre_address *b)
 {
-    return a->len == b->len && a->len <= sizeof a->bytes && memcmp(a->bytes, b->bytes, a->len) == 0;
+    return a->len == b->len && a->flags == b->flags && a->len <= sizeof a->bytes &&
+           memcmp(a->bytes, b->bytes, a->len) == 0;
+}
+
+bool nacre_address_is_reliable(const nacre_address *address)
+{
+    return (address->flags & NACRE_ADDRESS_RELIABLE) != 0;
 }
 
 bool nacre__is_response_class(uint8_t code)

@@ -76,12 +76,17 @@ static void addresses(void **state)
 {
     (void)state;
     const nacre_address a = address_named("abc"), b = address_named("abd"), shorter = address_named("ab");
-    nacre_address wrong = a;
+    nacre_address wrong = a, reliable = a;
     wrong.len = 200;
+    reliable.flags = NACRE_ADDRESS_RELIABLE;
     assert_true(nacre_address_equal(&a, &a));
     assert_false(nacre_address_equal(&a, &b));
     assert_false(nacre_address_equal(&a, &shorter));
     assert_false(nacre_address_equal(&wrong, &wrong));
+    assert_false(nacre_address_equal(&a, &reliable));
+    assert_true(nacre_address_equal(&reliable, &reliable));
+    assert_true(nacre_address_is_reliable(&reliable));
+    assert_false(nacre_address_is_reliable(&a));
 }
 
 /* ---- One exchange -------------------------------------------------------------------------------------------------- */
