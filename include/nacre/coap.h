@@ -145,9 +145,9 @@ typedef struct nacre_message {
 NACRE_MUST_USE nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram);
 
 /* nacre_message_write makes the datagram for `m` in `room`; `out` receives the bytes used, at the start of the room.
- * NACRE_OK, NACRE_ERR_NO_ROOM, NACRE_ERR_TOO_LONG (token above 65804 bytes), NACRE_ERR_BAD_ARGUMENT (type above 3,
- * token of 9 to 12 bytes, which has no encoding); nothing is set on failure. The options are copied as they are: they must be well-formed, as nacre_options leaves
- * them. `room` must not overlap what `m` points to. */
+ * NACRE_OK, NACRE_ERR_NO_ROOM, NACRE_ERR_TOO_LONG (token above 65804 bytes), NACRE_ERR_BAD_ARGUMENT (type above 3);
+ * nothing is set on failure. The options are copied as they are: they must be well-formed, as nacre_options leaves them.
+ * `room` must not overlap what `m` points to. */
 NACRE_MUST_USE nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_room room);
 
 /* nacre_message_size is what nacre_message_write will need, in bytes. */

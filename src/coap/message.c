@@ -35,7 +35,7 @@ static size_t token_len(nacre__reader *r, unsigned tkl) /* RFC 8974 2.1 */
         size_t high = nacre__read_u8(r);
         return 269u + (high << 8 | nacre__read_u8(r));
     }
-    if (tkl > 8) r->bad = true; /* 9 to 12 and 15 are reserved */
+    if (tkl == 15) r->bad = true; /* reserved */
     return tkl;
 }
 
@@ -65,10 +65,7 @@ size_t nacre__header_size(const nacre_message *m)
 
 uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code)
 {
-    *out++ = (uint8_t)(0x40u | (unsigned)m->type << 4 |
-                       (m->token.len <= 8    ? m->token.len
-                        : m->token.len < 269 ? 13
-                                             : 14));
+    *out++ = (uint8_t)(0x40u | (unsigned)m->type << 4 | nacre__option_nibble((uint32_t)m->token.len));
     *out++ = code;
     *out++ = (uint8_t)(m->mid >> 8);
     *out++ = (uint8_t)m->mid;
@@ -79,8 +76,7 @@ uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code)
 
 bool nacre__header_ok(const nacre_message *m)
 {
-    /* Tokens of 9 to 12 bytes have no encoding of their own: RFC 8974 2.1 counts from 13. */
-    return m->type <= NACRE_RST && m->token.len <= NACRE__OPTION_VALUE_MAX && (m->token.len <= 8 || m->token.len >= 13);
+    return m->type <= NACRE_RST && m->token.len <= NACRE__OPTION_VALUE_MAX; /* the same field as an option's length */
 }
 
 size_t nacre_message_size(const nacre_message *m)

@@ -21,8 +21,9 @@ static const struct {
     { "token cut off", "4201123401", NACRE_ERR_MALFORMED },
     { "token whole", "420112340102", NACRE_OK },
     { "TKL 8", "480112340102030405060708", NACRE_OK },
-    { "TKL 9 is reserved", "49011234010203040506070809", NACRE_ERR_MALFORMED },
-    { "TKL 12 is reserved", "4c0112340102030405060708090a0b0c", NACRE_ERR_MALFORMED },
+    { "TKL 9, token of 9, one short", "490112340102030405060708", NACRE_ERR_MALFORMED },
+    { "TKL 9, token of 9", "49011234010203040506070809", NACRE_OK },
+    { "TKL 12, token of 12", "4c0112340102030405060708090a0b0c", NACRE_OK },
     { "TKL 15 is reserved", "4f0112340102030405060708090a0b0c0d0e0f", NACRE_ERR_MALFORMED },
     { "TKL 13 without its length byte", "4d011234", NACRE_ERR_MALFORMED },
     { "TKL 13, token of 13, one short", "4d011234 00 000102030405060708091011", NACRE_ERR_MALFORMED },
@@ -107,7 +108,8 @@ static void test_every_truncation_stays_inside(void **state)
 static void test_round_trip_of_every_token_length(void **state)
 {
     (void)state;
-    static const size_t lengths[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 20, 268, 269, 270, 300, 65803, 65804 };
+    static const size_t lengths[] = { 0,  1,  2,  3,  4,  5,   6,   7,   8,   9,     10,
+                                      11, 12, 13, 14, 20, 268, 269, 270, 300, 65803, 65804 };
     for (size_t i = 0; i < COUNT(lengths); i++) {
         nacre_message m = test_request(NACRE_GET, test_options(11, "747631", 0), test_hex("aa"));
         m.token = test_fill(0xff, lengths[i]);
@@ -168,9 +170,11 @@ static void test_write_refuses_what_has_no_encoding(void **state)
     assert_ok(nacre_message_write(&m, &out, room));
     m = good, m.token = test_fill(1, 65805);
     assert_err(nacre_message_write(&m, &out, room), NACRE_ERR_TOO_LONG);
-    for (size_t len = 9; len <= 12; len++) { /* RFC 8974 2.1: the extended form starts at 13 */
+    for (size_t len = 9; len <= 13; len++) { /* RFC 8974 2.1: up to 12 the field is the length itself */
         m = good, m.token = test_fill(1, len);
-        assert_err(nacre_message_write(&m, &out, room), NACRE_ERR_BAD_ARGUMENT);
+        assert_ok(nacre_message_write(&m, &out, room));
+        assert_int_equal(out.ptr[0], 0x40 + len);
+        assert_int_equal(out.len, 4 + len + (len == 13));
     }
 }
 
