@@ -265,12 +265,14 @@ nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *
                              { .fd = loop->wake_fd, .events = POLLIN } };
     if (loop->stores.num_waiting > 0) look_at_waiting(loop);
     bool worked = settle(loop);
+    bool pending = nacre__udp_pending(loop->udp);
     bool busy = loop->busy_steps > 0 && loop->busy_steps % MAX_BUSY_STEPS != 0;
-    if (!busy && poll(fds, 2, worked ? 0 : wait_ms(loop, max_wait_ms)) < 0 && errno != EINTR && errno != EAGAIN)
+    if (!busy && poll(fds, 2, worked || pending ? 0 : wait_ms(loop, max_wait_ms)) < 0 && errno != EINTR &&
+        errno != EAGAIN)
         return nacre__store_fail(why, NACRE_ERR_ADDRESS, "cannot wait for the socket: %s", strerror(errno));
     loop->woken = fds[1].revents != 0;
     if (fds[0].revents & POLLERR) nacre__udp_fetch_errors(loop->udp);
-    if ((fds[0].revents & POLLNVAL) || ((busy || fds[0].revents != 0) && receive(loop) != NACRE_OK))
+    if ((fds[0].revents & POLLNVAL) || ((busy || pending || fds[0].revents != 0) && receive(loop) != NACRE_OK))
         return nacre__store_fail(why, NACRE_ERR_ADDRESS, "the socket failed; open it again");
     if (nacre_endpoint_deadline(loop->ep) <= nacre_clock_ms()) nacre_endpoint_expire(loop->ep, nacre_clock_ms());
     (void)settle(loop);

@@ -101,7 +101,28 @@ void nacre_udp_close(nacre_udp *udp)
     if (udp == NULL) return;
     if (udp->fd >= 0) (void)close(udp->fd);
     free(udp->sources);
+    if (udp->runs != NULL) free(udp->runs->memory);
+    free(udp->runs);
     free(udp);
+}
+
+bool nacre_udp_use_runs(nacre_udp *udp)
+{
+    if (udp->runs != NULL) return true;
+    nacre__udp_runs *runs = calloc(1, sizeof *runs);
+    if (runs != NULL) runs->memory = malloc((size_t)NACRE__UDP_RUNS * NACRE__UDP_RUN_BYTES);
+    if (runs == NULL || runs->memory == NULL || udp->ops->use_runs == NULL || !udp->ops->use_runs(udp)) {
+        if (runs != NULL) free(runs->memory);
+        free(runs);
+        return false;
+    }
+    udp->runs = runs;
+    return true;
+}
+
+bool nacre__udp_pending(const nacre_udp *udp)
+{
+    return udp->runs != NULL && udp->runs->next < udp->runs->num;
 }
 
 int nacre_udp_fd(const nacre_udp *udp)

@@ -2,8 +2,9 @@
 /* udp_internal: the seam between one UDP socket and the calls that move its datagrams.
  *
  * udp.c opens and closes. The calls are a table: nacre__udp_plain_ops (recvfrom and sendto, any POSIX) and, on Linux,
- * nacre__udp_linux_ops (recvmmsg and sendmmsg, the source address of answers, ICMP errors with their address). The loop
- * talks to nacre__udp_receive, nacre__udp_send and nacre__udp_next_unreachable only. */
+ * nacre__udp_linux_ops (recvmmsg and sendmmsg, the source address of answers, ICMP errors with their address, and runs of
+ * datagrams in one piece). The loop talks to nacre__udp_receive, nacre__udp_pending, nacre__udp_send and
+ * nacre__udp_next_unreachable only. */
 #ifndef NACRE_IO_UDP_INTERNAL_H
 #define NACRE_IO_UDP_INTERNAL_H
 
@@ -18,7 +19,8 @@ enum {
     NACRE__UDP_UNREACHABLE = 16, /* reports kept until they are fetched; what is above falls to the timers */
 };
 
-/* Where received datagrams go: `num` rooms of `stride` bytes, one behind the other. Longer datagrams are dropped. */
+/* Where received datagrams go: `num` rooms of `stride` bytes, one behind the other. Longer datagrams are dropped. (Those of
+ * a run stay in the run's own memory.) */
 typedef struct nacre__udp_rooms {
     uint8_t *memory;
     size_t stride, num;
@@ -32,6 +34,8 @@ typedef struct nacre__udp_ops {
     int (*send)(nacre_udp *udp, const nacre_outgoing *out, size_t num);
     /* Fetch ICMP errors that have come, and note the peers; may be NULL. */
     void (*fetch_errors)(nacre_udp *udp);
+    /* Ask the system for runs; may be NULL. */
+    bool (*use_runs)(nacre_udp *udp);
 } nacre__udp_ops;
 extern const nacre__udp_ops nacre__udp_plain_ops;
 #ifdef __linux__
@@ -53,8 +57,23 @@ void nacre__sources_note(nacre__sources *s, const nacre_address *peer, const str
 const struct in6_addr *nacre__sources_find(const nacre__sources *s, const nacre_address *peer);
 
 typedef struct nacre__udp_control { /* aligned for control messages */
-    _Alignas(struct cmsghdr) uint8_t bytes[64];
+    _Alignas(struct cmsghdr) uint8_t bytes[96];
 } nacre__udp_control;
+
+/* Runs: datagrams of one peer and one length, the last perhaps shorter, that the system hands over and takes in one piece
+ * (Linux: UDP_GRO, UDP_SEGMENT). What a burst of the loop leaves of them waits here for the next one. */
+enum { NACRE__UDP_RUNS = 32, NACRE__UDP_RUN_BYTES = 65536 };
+typedef struct nacre__udp_run {
+    nacre_address peer; /* length 0: not for us */
+    const uint8_t *at;  /* the next datagram */
+    size_t left, size;  /* bytes that are left; bytes of each datagram but the last */
+} nacre__udp_run;
+typedef struct nacre__udp_runs {
+    uint8_t *memory; /* NACRE__UDP_RUNS times NACRE__UDP_RUN_BYTES; pages that no run has reached are not there */
+    nacre__udp_run run[NACRE__UDP_RUNS];
+    size_t next, num; /* runs from `next` on have datagrams left */
+    bool no_sending;  /* the way out cannot cut runs: datagrams go one by one */
+} nacre__udp_runs;
 
 struct nacre_udp {
     int fd;
@@ -62,6 +81,7 @@ struct nacre_udp {
     bool wildcard; /* bound to all addresses on a chosen port: `sources` says from where to answer */
     const nacre__udp_ops *ops;
     nacre__sources *sources; /* NULL when not needed */
+    nacre__udp_runs *runs;   /* NULL when not asked for */
     nacre_address local;
     nacre_address unreachable[NACRE__UDP_UNREACHABLE];
     size_t num_unreachable;
@@ -73,10 +93,14 @@ struct nacre_udp {
 #endif
 };
 
-/* nacre__udp_receive takes what is there, up to `rooms`, without waiting; bytes point into the rooms.
+/* nacre__udp_receive takes what is there, up to `rooms`, without waiting; bytes point into the rooms, or into a run that
+ * lives until the next call.
  * NACRE_OK with *num set, 0 included; NACRE_ERR_ADDRESS when the socket is broken for good. */
 NACRE_MUST_USE nacre_err nacre__udp_receive(nacre_udp *udp, nacre_datagram *in, size_t *num,
                                             const nacre__udp_rooms *rooms);
+
+/* nacre__udp_pending: datagrams have come that poll does not tell of. */
+bool nacre__udp_pending(const nacre_udp *udp);
 
 /* nacre__udp_send sends what the system takes; what it does not take now is lost, as datagrams may be. */
 void nacre__udp_send(nacre_udp *udp, const nacre_outgoing *out, size_t num);

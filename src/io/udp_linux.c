@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* udp_linux: datagrams in bursts, answers from the address that was asked, ICMP errors with the peer they are about. */
+/* udp_linux: datagrams in bursts and in runs, answers from the address that was asked, ICMP errors with the peer they are
+ * about. */
 #ifdef __linux__
 #include "io/address.h"
 #include "io/udp_internal.h"
@@ -7,6 +8,13 @@
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <string.h>
+
+#ifndef UDP_SEGMENT /* since Linux 4.18; the C library's headers may be older than the kernel */
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO /* since Linux 5.0 */
+#define UDP_GRO 104
+#endif
 
 /* ---- Our own address in control messages ---------------------------------------------------------------------------- */
 
@@ -17,48 +25,68 @@ static void map_v4(struct in6_addr *mapped, const struct in_addr *in)
     memcpy(mapped->s6_addr + 12, in, 4);
 }
 
-/* The address that a datagram came to. False when it was none of ours alone: multicast or broadcast, which nobody here
- * asked for, and which must not make us answer (RFC 7252 8.1, 11.3). */
-static bool came_to(struct in6_addr *local, struct msghdr *message)
+/* What the control messages say of a datagram, or of a run of them. */
+typedef struct came {
+    bool to_us;            /* `local` is set */
+    struct in6_addr local; /* the address it came to */
+    size_t size;           /* of each datagram of a run; 0: this is one datagram */
+} came;
+
+/* Not to us alone: multicast or broadcast, which nobody here asked for, and which must not make us answer (RFC 7252 8.1,
+ * 11.3). */
+static void take_control(came *it, const struct cmsghdr *c)
 {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-            struct in6_pktinfo info;
-            memcpy(&info, CMSG_DATA(c), sizeof info);
-            *local = info.ipi6_addr;
-            bool v4 = IN6_IS_ADDR_V4MAPPED(local);
-            return v4 ? (local->s6_addr[12] & 0xf0) != 0xe0 && local->s6_addr[12] != 0xff : local->s6_addr[0] != 0xff;
-        }
-        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-            struct in_pktinfo info;
-            memcpy(&info, CMSG_DATA(c), sizeof info);
-            map_v4(local, &info.ipi_spec_dst);
-            return info.ipi_addr.s_addr == info.ipi_spec_dst.s_addr;
-        }
+    if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+        struct in6_pktinfo info;
+        memcpy(&info, CMSG_DATA(c), sizeof info);
+        it->local = info.ipi6_addr;
+        const uint8_t *b = it->local.s6_addr;
+        it->to_us = IN6_IS_ADDR_V4MAPPED(&it->local) ? (b[12] & 0xf0) != 0xe0 && b[12] != 0xff : b[0] != 0xff;
+    } else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+        struct in_pktinfo info;
+        memcpy(&info, CMSG_DATA(c), sizeof info);
+        map_v4(&it->local, &info.ipi_spec_dst);
+        it->to_us = info.ipi_addr.s_addr == info.ipi_spec_dst.s_addr;
+    } else if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) {
+        int size;
+        memcpy(&size, CMSG_DATA(c), sizeof size);
+        it->size = size > 0 ? (size_t)size : 0;
     }
-    return false;
 }
 
-/* The control message that sends from `local`; its length. */
-static size_t send_from(nacre__udp_control *control, const struct in6_addr *local, bool ipv6)
+static came read_control(struct msghdr *message)
 {
-    struct msghdr message = { .msg_control = control->bytes, .msg_controllen = sizeof control->bytes };
-    memset(control, 0, sizeof *control);
-    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    came it = { 0 };
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) take_control(&it, c);
+    return it;
+}
+
+/* Adds one control message behind those that are there. */
+static void add_control(struct msghdr *message, nacre__udp_control *control, int level, int type, const void *data,
+                        size_t len)
+{
+    _Alignas(struct cmsghdr) uint8_t one[CMSG_SPACE(sizeof(struct in6_pktinfo))] = { 0 };
+    struct cmsghdr head = { .cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type };
+    memcpy(one, &head, sizeof head);
+    memcpy(CMSG_DATA((struct cmsghdr *)(void *)one), data, len);
+    memcpy(control->bytes + message->msg_controllen, one, CMSG_SPACE(len));
+    message->msg_control = control->bytes;
+    message->msg_controllen += CMSG_SPACE(len);
+}
+
+static void send_from(struct msghdr *message, nacre__udp_control *control, const struct in6_addr *local, bool ipv6)
+{
     if (ipv6) {
         struct in6_pktinfo info = { .ipi6_addr = *local };
-        *c = (struct cmsghdr){ CMSG_LEN(sizeof info), IPPROTO_IPV6, IPV6_PKTINFO };
-        memcpy(CMSG_DATA(c), &info, sizeof info);
-        return CMSG_SPACE(sizeof info);
+        add_control(message, control, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+        return;
     }
     struct in_pktinfo info = { 0 };
     memcpy(&info.ipi_spec_dst, local->s6_addr + 12, 4);
-    *c = (struct cmsghdr){ CMSG_LEN(sizeof info), IPPROTO_IP, IP_PKTINFO };
-    memcpy(CMSG_DATA(c), &info, sizeof info);
-    return CMSG_SPACE(sizeof info);
+    add_control(message, control, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
 }
 
-/* ---- Bursts ----------------------------------------------------------------------------------------------------------- */
+/* ---- Receiving -------------------------------------------------------------------------------------------------------- */
 
 static void prepare_receive(nacre_udp *udp, size_t i, uint8_t *room, size_t cap)
 {
@@ -67,57 +95,150 @@ static void prepare_receive(nacre_udp *udp, size_t i, uint8_t *room, size_t cap)
     *m = (struct msghdr){ .msg_name = &udp->names[i], .msg_namelen = sizeof udp->names[i] };
     m->msg_iov = &udp->slices[i];
     m->msg_iovlen = 1;
-    if (udp->sources == NULL) return;
+    if (udp->sources == NULL && udp->runs == NULL) return;
     m->msg_control = udp->controls[i].bytes;
     m->msg_controllen = sizeof udp->controls[i].bytes;
 }
 
-static void take_one(nacre_udp *udp, size_t i, nacre_datagram *in)
+/* Who sent message `i`; length 0 for what is to be ignored. */
+static nacre_address sender_of(nacre_udp *udp, size_t i, const came *it)
 {
-    struct msghdr *m = &udp->messages[i].msg_hdr;
-    struct in6_addr local;
-    *in = (nacre_datagram){ .bytes = { udp->slices[i].iov_base, udp->messages[i].msg_len } };
-    if (m->msg_flags & MSG_TRUNC) return;
-    if (udp->sources != NULL && !came_to(&local, m)) return;
-    if (!nacre__address_from(&in->peer, m->msg_name, m->msg_namelen)) return;
-    if (udp->sources != NULL) nacre__sources_note(udp->sources, &in->peer, &local);
+    const struct msghdr *m = &udp->messages[i].msg_hdr;
+    nacre_address peer = { 0 };
+    if ((m->msg_flags & MSG_TRUNC) || (udp->sources != NULL && !it->to_us)) return peer;
+    if (nacre__address_from(&peer, m->msg_name, m->msg_namelen) && udp->sources != NULL)
+        nacre__sources_note(udp->sources, &peer, &it->local);
+    return peer;
+}
+
+static int receive_runs(nacre_udp *udp)
+{
+    nacre__udp_runs *runs = udp->runs;
+    for (size_t i = 0; i < NACRE__UDP_RUNS; i++)
+        prepare_receive(udp, i, runs->memory + i * NACRE__UDP_RUN_BYTES, NACRE__UDP_RUN_BYTES);
+    const int got = recvmmsg(udp->fd, udp->messages, NACRE__UDP_RUNS, MSG_DONTWAIT, NULL);
+    runs->next = 0;
+    runs->num = got > 0 ? (size_t)got : 0;
+    for (size_t i = 0; i < runs->num; i++) {
+        const came it = read_control(&udp->messages[i].msg_hdr);
+        const size_t len = udp->messages[i].msg_len;
+        runs->run[i] =
+            (nacre__udp_run){ sender_of(udp, i, &it), udp->slices[i].iov_base, len, it.size ? it.size : len };
+    }
+    return got;
+}
+
+/* Cuts datagrams off the runs until `num` are there or the runs are at their end. */
+static int cut_runs(nacre__udp_runs *runs, nacre_datagram *in, size_t num, size_t longest)
+{
+    size_t n = 0;
+    while (n < num && runs->next < runs->num) {
+        nacre__udp_run *run = &runs->run[runs->next];
+        const size_t len = run->left < run->size ? run->left : run->size;
+        in[n] = (nacre_datagram){ .bytes = { run->at, len } };
+        if (len <= longest) in[n].peer = run->peer;
+        n++;
+        run->at += len;
+        run->left -= len;
+        if (run->left == 0) runs->next++;
+    }
+    return (int)n;
 }
 
 static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *rooms)
 {
-    size_t num = rooms->num < NACRE__UDP_BURST ? rooms->num : NACRE__UDP_BURST;
+    const size_t num = rooms->num < NACRE__UDP_BURST ? rooms->num : NACRE__UDP_BURST;
+    if (udp->runs != NULL) {
+        if (!nacre__udp_pending(udp) && receive_runs(udp) < 0) return -1;
+        return cut_runs(udp->runs, in, num, rooms->stride);
+    }
     for (size_t i = 0; i < num; i++) prepare_receive(udp, i, rooms->memory + i * rooms->stride, rooms->stride);
-    int got = recvmmsg(udp->fd, udp->messages, (unsigned)num, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < got; i++) take_one(udp, (size_t)i, &in[i]);
+    const int got = recvmmsg(udp->fd, udp->messages, (unsigned)num, MSG_DONTWAIT, NULL);
+    for (size_t i = 0; got > 0 && i < (size_t)got; i++) {
+        came it = { 0 };
+        if (udp->sources != NULL) it = read_control(&udp->messages[i].msg_hdr);
+        in[i] = (nacre_datagram){ sender_of(udp, i, &it), { udp->slices[i].iov_base, udp->messages[i].msg_len } };
+    }
     return got;
 }
 
-static bool prepare_send(nacre_udp *udp, size_t i, const nacre_outgoing *out)
+/* ---- Sending ---------------------------------------------------------------------------------------------------------- */
+
+enum {
+    RUN_MOST = 64, /* datagrams in a run: what kernels have taken since they take runs at all */
+    RUN_LONGEST =
+        1232, /* of one datagram: what goes through every IPv6 path unfragmented, for runs are never fragmented */
+    RUN_TOTAL = 64 * 1024 - 128, /* of all: an IP packet's limit, with room for headers */
+};
+
+/* How many of the datagrams at `out` go as one message. */
+static size_t run_length(const nacre_udp *udp, const nacre_outgoing *out, size_t num)
+{
+    const size_t size = out->bytes.len;
+    size_t n = 1, total = size;
+    if (udp->runs == NULL || udp->runs->no_sending || size == 0 || size > RUN_LONGEST) return 1;
+    while (n < num && n < RUN_MOST && out[n].bytes.len > 0 && out[n].bytes.len <= size &&
+           total + out[n].bytes.len <= RUN_TOTAL && nacre_address_equal(&out[n].peer, &out->peer)) {
+        total += out[n].bytes.len;
+        if (out[n++].bytes.len < size) break; /* only the last may be shorter */
+    }
+    return n;
+}
+
+/* Message `i` of the datagrams at `out`, whose slices begin at `slice`. */
+static bool prepare_send(nacre_udp *udp, size_t i, size_t slice, const nacre_outgoing *out, size_t num)
 {
     struct msghdr *m = &udp->messages[i].msg_hdr;
-    socklen_t name_len = nacre__address_to(&udp->names[i], &out->peer, udp->ipv6);
+    const socklen_t name_len = nacre__address_to(&udp->names[i], &out->peer, udp->ipv6);
     if (name_len == 0) return false;
-    udp->slices[i].iov_base = (void *)(uintptr_t)out->bytes.ptr; /* the system only reads it */
-    udp->slices[i].iov_len = out->bytes.len;
     *m = (struct msghdr){ .msg_name = &udp->names[i], .msg_namelen = name_len };
-    m->msg_iov = &udp->slices[i];
-    m->msg_iovlen = 1;
+    m->msg_iov = &udp->slices[slice];
+    m->msg_iovlen = num;
+    for (size_t k = 0; k < num; k++) {
+        udp->slices[slice + k].iov_base = (void *)(uintptr_t)out[k].bytes.ptr; /* the system only reads it */
+        udp->slices[slice + k].iov_len = out[k].bytes.len;
+    }
     const struct in6_addr *local = udp->sources != NULL ? nacre__sources_find(udp->sources, &out->peer) : NULL;
-    if (local == NULL) return true;
-    m->msg_controllen = send_from(&udp->controls[i], local, udp->ipv6);
-    m->msg_control = udp->controls[i].bytes;
+    if (local != NULL) send_from(m, &udp->controls[i], local, udp->ipv6);
+    const uint16_t size = (uint16_t)out->bytes.len;
+    if (num > 1) add_control(m, &udp->controls[i], IPPROTO_UDP, UDP_SEGMENT, &size, sizeof size);
     return true;
+}
+
+/* Not every interface can cut runs: then they are not tried again on this socket. */
+static bool means_no_runs(int error)
+{
+    return error == EIO || error == EINVAL || error == EOPNOTSUPP || error == EMSGSIZE;
 }
 
 static int send_burst(nacre_udp *udp, const nacre_outgoing *out, size_t num)
 {
-    size_t ready = 0;
-    while (ready < num && ready < NACRE__UDP_BURST && prepare_send(udp, ready, &out[ready])) ready++;
-    if (ready == 0) {
+    size_t lengths[NACRE__UDP_BURST], messages = 0, datagrams = 0;
+    if (num > NACRE__UDP_BURST) num = NACRE__UDP_BURST;
+    while (datagrams < num) {
+        lengths[messages] = run_length(udp, &out[datagrams], num - datagrams);
+        if (!prepare_send(udp, messages, datagrams, &out[datagrams], lengths[messages])) break;
+        datagrams += lengths[messages++];
+    }
+    if (messages == 0) {
         errno = EAFNOSUPPORT;
         return -1;
     }
-    return sendmmsg(udp->fd, udp->messages, (unsigned)ready, MSG_DONTWAIT);
+    const int sent = sendmmsg(udp->fd, udp->messages, (unsigned)messages, MSG_DONTWAIT);
+    if (sent < 0 && lengths[0] > 1 && means_no_runs(errno)) {
+        udp->runs->no_sending = true;
+        return send_burst(udp, out, num);
+    }
+    if (sent < 0) return -1;
+    size_t gone = 0;
+    for (size_t i = 0; i < (size_t)sent; i++) gone += lengths[i];
+    return (int)gone;
+}
+
+static bool use_runs(nacre_udp *udp)
+{
+    int on = 1;
+    return setsockopt(udp->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on) == 0;
 }
 
 /* ---- ICMP ------------------------------------------------------------------------------------------------------------- */
@@ -156,7 +277,7 @@ static void fetch_errors(nacre_udp *udp)
     }
 }
 
-const nacre__udp_ops nacre__udp_linux_ops = { receive, send_burst, fetch_errors };
+const nacre__udp_ops nacre__udp_linux_ops = { receive, send_burst, fetch_errors, use_runs };
 #else
 typedef int nacre__udp_linux_is_not_here;
 #endif

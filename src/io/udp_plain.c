@@ -36,4 +36,4 @@ static int send_one(nacre_udp *udp, const nacre_outgoing *out, size_t num)
     return sent < 0 ? -1 : 1;
 }
 
-const nacre__udp_ops nacre__udp_plain_ops = { receive, send_one, NULL };
+const nacre__udp_ops nacre__udp_plain_ops = { receive, send_one, NULL, NULL };

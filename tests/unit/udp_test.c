@@ -184,6 +184,80 @@ static void bursts_keep_their_order(void **state)
     }
 }
 
+#ifdef __linux__
+/* Datagrams of several lengths to two peers: all arrive, whole and in order, and fewer messages than datagrams crossed. */
+static void runs_are_taken_apart(void **state)
+{
+    enum { MANY = 60 };
+    (void)state;
+    for (int sends_runs = 0; sends_runs < 2; sends_runs++) {
+        static uint8_t text[MANY][STRIDE + 1];
+        nacre_outgoing out[MANY];
+        box b;
+        nacre_udp *servers[2] = { open_at("[::]:0"), open_at("[::1]:0") }, *client = open_at(NULL);
+        nacre_address to[2] = { with_port_of("::1", servers[0]), with_port_of("::1", servers[1]) };
+        for (int i = 0; i < 2; i++) assert_true(nacre_udp_use_runs(servers[i]));
+        assert_true(nacre_udp_use_runs(client));
+        client->runs->no_sending = !sends_runs;
+        for (size_t i = 0; i < MANY; i++) {
+            /* forty of one length with a shorter one and an empty one among them, then growing ones; the last too long */
+            size_t len = i == 11 ? 3 : i == 20 ? 0 : i < 40 ? 16 : i == MANY - 1 ? STRIDE + 1 : i - 20;
+            memset(text[i], (int)i, sizeof text[i]);
+            out[i] = (nacre_outgoing){ .peer = to[i >= 30 && i < 34], .bytes = { text[i], len } };
+        }
+        nacre__udp_send(client, out, MANY);
+        for (int server = 0; server < 2; server++) {
+            size_t messages = 0, datagrams = 0;
+            for (size_t i = 0; i < MANY - 1; i++) {
+                if ((i >= 30 && i < 34) != server) continue;
+                if (datagrams == 0) {
+                    bool fresh = !nacre__udp_pending(servers[server]);
+                    datagrams = receive(servers[server], &b, 1000);
+                    assert_true(datagrams > 0);
+                    if (fresh) messages += servers[server]->runs->num;
+                }
+                const nacre_datagram *got = &b.in[b.num - datagrams--];
+                assert_int_equal(got->bytes.len, out[i].bytes.len);
+                assert_memory_equal(got->bytes.ptr, text[i], got->bytes.len);
+            }
+            assert_int_equal(receive(servers[server], &b, 0), 0); /* the one above STRIDE is dropped */
+            if (server == 1) assert_int_equal(messages, sends_runs ? 1 : 4);
+            else assert_true(sends_runs ? messages < 32 : messages >= 54);
+        }
+        assert_int_equal(client->runs->no_sending, !sends_runs);
+        nacre_udp_close(servers[0]);
+        nacre_udp_close(servers[1]);
+        nacre_udp_close(client);
+    }
+}
+
+/* A way out that cuts no runs (here: a socket that sends no checksums) is found out once; nothing is lost by that. */
+static void runs_that_cannot_be_sent_go_one_by_one(void **state)
+{
+    (void)state;
+    for (int checksums = 0; checksums < 2; checksums++) {
+        box b;
+        int none = !checksums;
+        nacre_udp *server = open_at("127.0.0.1:0"), *client = open_at("127.0.0.1:0");
+        assert_true(nacre_udp_use_runs(client));
+        assert_int_equal(setsockopt(client->fd, SOL_SOCKET, SO_NO_CHECK, &none, sizeof none), 0);
+        nacre_outgoing out[4];
+        for (size_t i = 0; i < 4; i++)
+            out[i] = (nacre_outgoing){ .peer = nacre_udp_local(server), .bytes = NACRE_STR("same") };
+        nacre__udp_send(client, out, 4);
+        for (size_t got = 0; got < 4;) {
+            const size_t more = receive(server, &b, 1000);
+            assert_true(more > 0);
+            got += more;
+        }
+        assert_int_equal(receive(server, &b, 0), 0);
+        assert_int_equal(client->runs->no_sending, !checksums);
+        nacre_udp_close(server);
+        nacre_udp_close(client);
+    }
+}
+#endif
+
 static void empty_datagrams_are_datagrams(void **state)
 {
     (void)state;
@@ -420,6 +494,8 @@ int main(void)
 #ifdef __linux__ /* what only udp_linux.c does; elsewhere they are not there, and not counted */
         cmocka_unit_test(answers_come_from_the_address_that_was_asked),
         cmocka_unit_test(icmp_names_the_dead_peer),
+        cmocka_unit_test(runs_are_taken_apart),
+        cmocka_unit_test(runs_that_cannot_be_sent_go_one_by_one),
 #endif
         cmocka_unit_test(longer_datagrams_are_dropped),
         cmocka_unit_test(bursts_keep_their_order),
