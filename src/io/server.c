@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 enum {
-    COAP_PORT = 5683,  /* RFC 7252 6.1 */
-    NUM_ANSWERS = 256, /* remembered for duplicates: some 350 KiB */
+    COAP_PORT = 5683,   /* RFC 7252 6.1 */
+    NUM_ANSWERS = 4096, /* remembered for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
+    BURST = 64,
     FIRST_SLOTS = 16,
 };
 
@@ -56,7 +57,9 @@ static nacre_err open_udp(nacre_server *server, const char *bind, nacre_detail *
 {
     nacre_address local;
     nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
-    return err != NACRE_OK ? err : nacre_udp_open(&server->udp, &local, why);
+    if (err == NACRE_OK) err = nacre_udp_open(&server->udp, &local, why);
+    if (err == NACRE_OK) (void)nacre_udp_use_runs(server->udp); /* without, it serves the same, with more calls */
+    return err;
 }
 
 static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *why)
@@ -71,7 +74,7 @@ static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *wh
     if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot use OpenSSL: %s", nacre_err_text(err));
     err = open_udp(server, bind, why);
     if (err != NACRE_OK) return err;
-    nacre_endpoint_config config = { .num_answers = NUM_ANSWERS, .contexts = &server->table };
+    nacre_endpoint_config config = { .num_answers = NUM_ANSWERS, .burst = BURST, .contexts = &server->table };
     config.crypto = server->crypto;
     err = nacre_loop_open(&server->loop, server->udp, &config, on_event, server, why);
     if (err == NACRE_OK) nacre__loop_set_wake(server->loop, server->stop_read);

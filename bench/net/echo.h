@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* echo: the least that a UDP server can do, as the yardstick for one that does something: each serves for ever. */
+#ifndef NACRE_BENCH_ECHO_H
+#define NACRE_BENCH_ECHO_H
+
+void echo_one(int fd);   /* recvfrom, sendto */
+void echo_burst(int fd); /* recvmmsg, sendmmsg */
+void echo_runs(int fd);  /* UDP_GRO, UDP_SEGMENT */
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* load: a client that keeps a number of requests outstanding and counts what is answered.
+ *
+ * The requests are bytes made before the clock starts, so that the client's core does nothing but move them; each has a
+ * token of four bytes, its index in network order, by which its answer is known. What is not answered in time is sent
+ * again. */
+#ifndef NACRE_BENCH_LOAD_H
+#define NACRE_BENCH_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct load_request {
+    const uint8_t *bytes;
+    uint16_t len;
+} load_request;
+
+typedef struct load_config {
+    uint16_t port;      /* of the server, on 127.0.0.1 */
+    size_t flows;       /* sockets; request i goes through socket i % flows */
+    size_t outstanding; /* requests */
+    bool runs;          /* UDP_GRO and UDP_SEGMENT, on one flow */
+    bool coap;          /* answers are CoAP answers, and no others count */
+} load_config;
+
+typedef struct load load;
+load *load_open(const load_config *config); /* ends the program with a message when the system refuses */
+void load_close(load *l);
+
+typedef struct load_result {
+    double seconds;
+    uint64_t resent, strange; /* sent again; came, and was no answer to an open request */
+} load_result;
+
+/* load_run sends all requests and waits for all answers; `answer` (may be NULL) sees each first answer. Ends the program
+ * when nothing comes any more. */
+load_result load_run(load *l, const load_request *requests, size_t num,
+                     void (*answer)(void *user, size_t index, const uint8_t *bytes, size_t len), void *user);
+
+#endif
