@@ -11,6 +11,7 @@
 #include <nacre/rederive.h>
 #include <nacre/store.h>
 #include <nacre/endpoint.h>
+#include <nacre/stream.h>
 #include <nacre/io.h>
 
 #endif

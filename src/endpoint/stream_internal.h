@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* stream_internal: what the files of a stream ask of each other. */
+#ifndef NACRE_ENDPOINT_STREAM_INTERNAL_H
+#define NACRE_ENDPOINT_STREAM_INTERNAL_H
+
+#include "endpoint/stream_frame.h"
+#include <nacre/stream.h>
+
+enum {
+    NACRE__STREAM_ABORT_ROOM = 96, /* of the output, kept so that an Abort always goes out */
+    NACRE__STREAM_CSM_ROOM = 32,
+    NACRE__STREAM_BASE_SIZE = 1152, /* RFC 8323 5.3.1, and above it BERT: 5.3.2 */
+    NACRE__STREAM_BASE_TOKEN = 8,   /* RFC 8974 2.2.1 */
+    NACRE__STREAM_MAX_TOKEN = 65804,
+};
+
+typedef enum nacre__stream_step {
+    NACRE__STREAM_GO_ON, /* nothing to tell */
+    NACRE__STREAM_TELL,  /* the event is set */
+    NACRE__STREAM_WAIT,  /* look at this very frame again later */
+} nacre__stream_step;
+
+/* stream.c: nacre__stream_end ends without a word to the peer, nacre__stream_fail with an Abort. `bad_csm_option` is 0 where
+ * there is none. nacre__stream_write_frame gives false when the output has no room, but for an Abort's. */
+void nacre__stream_end(nacre_stream *s, nacre_err err, nacre_bytes text);
+void nacre__stream_fail(nacre_stream *s, nacre_err err, uint16_t bad_csm_option, const char *text);
+void nacre__stream_close_soon(nacre_stream *s, uint64_t now_ms);
+bool nacre__stream_write_frame(nacre_stream *s, uint8_t code, nacre_bytes token, nacre_bytes body);
+
+/* stream_signal.c */
+void nacre__stream_write_csm(nacre_stream *s);
+void nacre__stream_write_abort(nacre_stream *s, uint16_t bad_csm_option, const char *text);
+nacre__stream_step nacre__stream_signal(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
+                                        nacre_room room, uint64_t now_ms);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* stream_end: one end of a connection for tests, with rooms of its own and a clock that stands still unless a test moves it. */
+#ifndef TEST_STREAM_END_H
+#define TEST_STREAM_END_H
+
+#include "support.h"
+
+typedef struct end {
+    nacre_stream s;
+    nacre_room room; /* for events */
+    uint64_t now;
+} end;
+
+end *end_with(const nacre_stream_config *config, size_t more_output); /* more than it needs at least */
+end *end_of(const nacre_stream_config *config);                       /* with room for some answers */
+end *plain_end(void);
+end *open_end(void); /* it has sent its CSM, and has had the peer's */
+
+nacre_bytes end_written(end *e);          /* what is to be written, taken */
+bool end_give(end *e, nacre_bytes bytes); /* bytes arrive, as far as there is room; false when not all of them fit */
+bool end_next(end *e, nacre_stream_event *event);
+void end_quiet(end *e); /* there is no event */
+
+/* A POST with a token of 0x11 and a body, that is all behind the token: nothing, or Uri-Path "a" and a payload of 0x70. */
+nacre_bytes datagram_of(uint8_t type, uint16_t mid, size_t token, size_t body);
+
+#endif
