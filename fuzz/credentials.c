@@ -1,21 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* credentials: a credentials file that loads gives directories that it lists, and only to URIs that fit; the first line of
+/* credentials: a credentials file that loads gives credentials that it lists, and only to URIs that fit; the first line of
  * the input is a URI to look up, the rest the file. */
 #include "fuzz.h"
 
-static bool listed(const nacre_credentials *c, const char *dir)
+static bool listed(const nacre_credentials *c, const char *name)
 {
-    for (size_t i = 0; nacre_credentials_at(c, i) != NULL; i++)
-        if (strcmp(nacre_credentials_at(c, i), dir) == 0) return true;
+    nacre_credential each;
+    for (size_t cursor = 0; nacre_credentials_next(c, &each, &cursor);)
+        if (strcmp(each.name, name) == 0) return true;
     return false;
 }
 
 static void look_up(const nacre_credentials *c, const char *uri)
 {
-    const char *dir = nacre_credentials_find(c, uri);
-    if (dir == NULL) return;
-    CHECK(dir[0] != '\0' && listed(c, dir));
-    CHECK(nacre_credentials_find(c, uri) == dir);
+    nacre_credential found, again;
+    nacre_detail why = { "" };
+    nacre_err err = nacre_credentials_find(c, &found, uri, &why);
+    CHECK(err == NACRE_OK || err == NACRE_ERR_NO_CREDENTIALS || err == NACRE_ERR_UNSUPPORTED);
+    if (err != NACRE_OK) {
+        fuzz_check_detail(&why);
+        return;
+    }
+    CHECK(found.kind == NACRE_CREDENTIAL_PLAIN || (found.directory[0] != '\0' && listed(c, found.name)));
+    CHECK(nacre_credentials_find(c, &again, uri, NULL) == NACRE_OK && again.name == found.name);
+}
+
+/* An entry set by hand is found by its own name, unless that is no URI that a pattern could be. */
+static void set_by_hand(nacre_credentials *c, const char *uri)
+{
+    nacre_credential found;
+    if (nacre_credentials_set_directory(c, uri, "by-hand", NACRE_ROLE_NONE, NULL) != NACRE_OK) return;
+    if (strncmp(uri, "coap://h/", 9) == 0 && strpbrk(uri, "%\n") == NULL)
+        CHECK(nacre_credentials_find(c, &found, uri, NULL) == NACRE_OK && strcmp(found.directory, "by-hand") == 0);
+    nacre_credentials_remove(c, uri);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -37,6 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         look_up(c, "coap://[::1]/hello?a=b");
         look_up(c, "coap://example.com:5683");
         look_up(c, "");
+        set_by_hand(c, uri);
+        look_up(c, uri);
         nacre_credentials_free(c);
     } else {
         CHECK(err == NACRE_ERR_BAD_CREDENTIALS && c == NULL);

@@ -9,6 +9,7 @@
 #include <nacre/base.h>
 #include <nacre/coap.h>
 #include <nacre/endpoint.h>
+#include <nacre/credentials.h>
 #include <nacre/store.h>
 
 #ifdef __cplusplus
@@ -72,11 +73,12 @@ const char *nacre_loop_store_failure(const nacre_loop *loop); /* the last one's 
 typedef struct nacre_client nacre_client;
 
 typedef struct nacre_client_options {
-    const char *context_dir;      /* protect every request with this directory's context, or … */
-    const char *credentials_file; /* … with the one that this file names for the URI. Neither: plain requests */
-    nacre_role role;              /* for directories of the older layout; see nacre_directory_open_as */
-    bool non;                     /* send NON instead of CON */
-    uint32_t timeout_ms;          /* for the whole exchange; 0: what CoAP's timers give */
+    const char *context_dir;              /* protect every request with this directory's context, … */
+    const char *credentials_file;         /* … or with the one that this file names for the URI, … */
+    const nacre_credentials *credentials; /* … or this map, borrowed. Without any of the three: plain requests */
+    nacre_role role;                      /* for directories of the older layout; see nacre_directory_open_as */
+    bool non;                             /* send NON instead of CON */
+    uint32_t timeout_ms;                  /* for the whole exchange; 0: what CoAP's timers give */
     nacre_timing timing;
     nacre_on_datagram on_datagram;                                                                /* may be NULL */
     void (*on_message)(void *user, bool outgoing, bool is_protected, const nacre_message *plain); /* may be NULL */
@@ -95,8 +97,9 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
 /* nacre_client_request sends one request and waits for its answer. `options` (may be NULL) are added to those that the URI
  * gives; `payload` may be absent; up to 1024 bytes. Context directories are opened, and locked, when a request first needs
  * them. Looking up a name is the system's business, and its time is not part of timeout_ms.
- * NACRE_OK: `reply` is the peer's answer, whatever its code. NACRE_ERR_NO_CREDENTIALS: a credentials file was given and has
- * nothing for this URI; nothing was sent. NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _UNAUTHENTICATED (`reply` is then what
+ * NACRE_OK: `reply` is the peer's answer, whatever its code. NACRE_ERR_NO_CREDENTIALS: credentials were given and have
+ * nothing for this URI; nothing was sent. NACRE_ERR_UNSUPPORTED, NACRE_ERR_BAD_CREDENTIALS: what they have cannot be used
+ * (nacre_credentials_find); nothing was sent. NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _UNAUTHENTICATED (`reply` is then what
  * came, and nobody vouches for it), _NOT_PROTECTED (what came without protection cannot even be an error),
  * _PROTECTION_INVALID (no answer that verifies), _BAD_URI, _ADDRESS, _TOO_LONG, _CONTEXT_UNAVAILABLE, _FILE, … with `why`.
  * `reply` is untouched but where this says otherwise. */
@@ -117,6 +120,14 @@ NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bi
 NACRE_MUST_USE nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file,
                                                       nacre_detail *why);
+/* The same with a map that the program has; it is not needed afterwards, but the contexts that it made and put in are: as
+ * long as the server is open. */
+NACRE_MUST_USE nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credentials *credentials,
+                                                      nacre_detail *why);
+/* nacre_server_claims tells a handler who asked: the names under which request->context was added, the last of them followed
+ * by NULL. From credentials it is the entry's name (":client1"); from nacre_server_add_context the path, as it was given.
+ * A context may have several. NULL when the request was not protected. They live as long as the server. */
+const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context);
 /* nacre_server_set_role: directories that are added from now on are opened in this role (nacre_directory_open_as); without
  * it, in none. */
 void nacre_server_set_role(nacre_server *server, nacre_role role);

@@ -10,8 +10,10 @@
 #include <nacre/oscore.h>
 #include <nacre/rederive.h>
 #include <nacre/store.h>
+#include <nacre/credentials.h>
 #include <nacre/endpoint.h>
 #include <nacre/stream.h>
 #include <nacre/io.h>
+#include <nacre/remote.h>
 
 #endif

@@ -157,26 +157,7 @@ typedef struct nacre_generate_options {
 NACRE_MUST_USE nacre_err nacre_directory_generate(const char *client_path, const char *server_path,
                                                   const nacre_generate_options *options, nacre_detail *why);
 
-/* ---- Credentials: which context for which URI ------------------------------------------------------------------------
- * A JSON file as aiocoap reads it: { "coap://host/…*": { "oscore": { "basedir": "DIR" } } }. A pattern covers a whole URI,
- * '*' in it any run of characters; the longest pattern that fits wins, equal ones by their order in the file. DIR is
- * relative to the file. ":name" keys are aliases: a string value ":name" stands for that entry.
- *
- * Scheme and host are compared without regard to case, "coap://h" is "coap://h/", and a default port may be left out on
- * either side. Nothing else is normalised: not percent-encoding, not the spelling of IPv6 addresses. The file is at most
- * 1 MiB. */
-typedef struct nacre_credentials nacre_credentials;
-
-/* nacre_credentials_load: NACRE_OK; NACRE_ERR_BAD_CREDENTIALS; NACRE_ERR_FILE; NACRE_ERR_NO_MEMORY. */
-NACRE_MUST_USE nacre_err nacre_credentials_load(nacre_credentials **credentials, const char *path, nacre_detail *why);
-void nacre_credentials_free(nacre_credentials *credentials);
-
-/* nacre_credentials_find gives the directory for a request's URI; NULL when none fits: then the request must not be sent.
- * The string lives as long as `credentials`. */
-const char *nacre_credentials_find(const nacre_credentials *credentials, const char *uri);
-
-/* nacre_credentials_at walks all directories, for a server; NULL ends. */
-const char *nacre_credentials_at(const nacre_credentials *credentials, size_t index);
+/* ---- Hex --------------------------------------------------------------------------------------------------------------- */
 
 /* nacre_hex_decode: hex digit pairs, upper or lower, without separators. NACRE_OK, NACRE_ERR_BAD_HEX, NACRE_ERR_NO_ROOM;
  * nacre_hex_encode: `text` has room for 2 * len + 1 characters. */

@@ -65,6 +65,12 @@ bool nacre__address_is_wildcard(const nacre_address *address)
     return memcmp(address->bytes + AT_HOST, zeros, len) == 0;
 }
 
+bool nacre__address_is_multicast(const nacre_address *address)
+{
+    if (nacre__address_is_ipv6(address)) return address->bytes[AT_HOST] == 0xff; /* RFC 4291 2.7 */
+    return is_v4(address) && address->bytes[AT_HOST] >> 4 == 14;                 /* 224.0.0.0/4 */
+}
+
 void nacre__address_any_v4(nacre_address *address)
 {
     if (!nacre__address_is_ipv6(address) || !nacre__address_is_wildcard(address)) return;

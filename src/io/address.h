@@ -31,6 +31,8 @@ socklen_t nacre__address_to(struct sockaddr_storage *sa, const nacre_address *ad
 bool nacre__address_is_ipv6(const nacre_address *address);
 bool nacre__address_is_wildcard(const nacre_address *address); /* 0.0.0.0, ::, or length 0 */
 
+bool nacre__address_is_multicast(const nacre_address *address);
+
 /* nacre__address_any_v4 makes :: with a port 0.0.0.0 with that port, and leaves others alone. */
 void nacre__address_any_v4(nacre_address *address);
 

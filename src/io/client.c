@@ -4,6 +4,8 @@
 #include "io/keyring.h"
 #include "store/fail.h"
 
+#include <nacre/remote.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,13 +19,15 @@ enum {
 struct nacre_client {
     nacre_client_options options; /* its strings are not used after open: */
     char *context_dir;
-    nacre_credentials *credentials;
+    nacre_credentials *own_credentials; /* loaded here */
+    const nacre_credentials *credentials;
     nacre_crypto crypto;
     nacre_udp *udp;
     nacre_loop *loop;
     nacre__keyring ring;
     nacre_exchange exchange;  /* in flight, */
-    const nacre_context *ctx; /* protected with this */
+    const nacre_context *ctx; /* protected with this, */
+    nacre_address peer;       /* to there */
     bool done;                /* it has ended, */
     nacre_err result;         /* so, */
     nacre_reply reply;        /* with this, in `room` */
@@ -37,7 +41,8 @@ typedef struct target {
     char host[256]; /* as the resolver takes it */
     char peer_text[72];
     nacre_address peer;
-    nacre_context *ctx; /* NULL: plain */
+    nacre_context *ctx;   /* NULL: plain */
+    const char *ctx_name; /* where it comes from */
 } target;
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
@@ -86,14 +91,18 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     static const nacre_address any;
     client->options = *options;
     client->options.context_dir = client->options.credentials_file = NULL;
-    if (options->context_dir != NULL && options->credentials_file != NULL)
+    client->options.credentials = NULL;
+    if ((options->context_dir != NULL) + (options->credentials_file != NULL) + (options->credentials != NULL) > 1)
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "a context directory and a credentials file: give one of them");
+                                 "a context directory, a credentials file, credentials: give one of them");
     if (options->context_dir != NULL && (client->context_dir = strdup(options->context_dir)) == NULL)
         return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
     nacre_err err = NACRE_OK;
-    if (options->credentials_file != NULL)
-        err = nacre_credentials_load(&client->credentials, options->credentials_file, why);
+    client->credentials = options->credentials;
+    if (options->credentials_file != NULL) {
+        err = nacre_credentials_load(&client->own_credentials, options->credentials_file, why);
+        client->credentials = client->own_credentials;
+    }
     if (err != NACRE_OK) return err;
     err = nacre_openssl_open(&client->crypto);
     if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot use OpenSSL: %s", nacre_err_text(err));
@@ -128,11 +137,20 @@ nacre_err nacre_client_close(nacre_client *client, nacre_detail *why)
     nacre_err err = nacre__keyring_close(&client->ring, why);
     nacre_udp_close(client->udp);
     if (client->crypto.ops != NULL) nacre_openssl_close(&client->crypto);
-    nacre_credentials_free(client->credentials);
+    nacre_credentials_free(client->own_credentials);
     free(client->context_dir);
     nacre_wipe(client, sizeof *client); /* the last answer's plaintext */
     free(client);
     return err;
+}
+
+nacre_remote nacre_client_remote(const nacre_client *client)
+{
+    nacre_remote remote = { .context = client->ctx, .address = client->peer };
+    if (client->peer.len == 0) return remote;
+    remote.local = nacre_udp_local(client->udp);
+    remote.claims = client->ctx != NULL ? nacre__keyring_claims(&client->ring, client->ctx) : NULL;
+    return remote;
 }
 
 /* ---- Where to, and with what ------------------------------------------------------------------------------------------ */
@@ -149,21 +167,27 @@ static nacre_err parse_uri(target *to, const char *text, nacre_detail *why)
     return NACRE_OK;
 }
 
-/* The context for this URI (RFC 8613 8.1 step 1); NULL when requests are plain. Fails closed: credentials that do not fit
- * send nothing. */
+/* The context for this URI (RFC 8613 8.1 step 1); NULL when the request is to be plain. Fails closed: credentials that do not
+ * fit send nothing. */
 static nacre_err find_context(nacre_client *client, target *to, nacre_detail *why)
 {
-    const char *dir = client->context_dir;
+    nacre_credential credential = { .kind = NACRE_CREDENTIAL_DIRECTORY,
+                                    .name = client->context_dir,
+                                    .directory = client->context_dir };
     to->ctx = NULL;
     if (client->credentials != NULL) {
-        dir = nacre_credentials_find(client->credentials, to->text);
-        if (dir == NULL)
-            return nacre__store_fail(why, NACRE_ERR_NO_CREDENTIALS,
-                                     "the credentials have no entry for '%s', so nothing was sent; add one", to->text);
+        nacre_err err = nacre_credentials_find(client->credentials, &credential, to->text, why);
+        if (err == NACRE_ERR_NO_CREDENTIALS)
+            return nacre__store_fail(why, err, "the credentials have no entry for '%s', so nothing was sent; add one",
+                                     to->text);
+        if (err != NACRE_OK) return err;
+        if (credential.kind == NACRE_CREDENTIAL_PLAIN) return NACRE_OK;
+    } else if (client->context_dir == NULL) {
+        return NACRE_OK;
     }
-    if (dir == NULL) return NACRE_OK;
-    return nacre__keyring_open(&client->ring, &to->ctx, NULL, dir, client->options.role, &client->crypto, client->loop,
-                               why);
+    to->ctx_name = credential.directory != NULL ? credential.directory : credential.name;
+    return nacre__keyring_use(&client->ring, &to->ctx, NULL, &credential, client->options.role, &client->crypto,
+                              client->loop, why);
 }
 
 /* The host's name as the resolver takes it: the literal, or Uri-Host, which is decoded already. */
@@ -206,9 +230,8 @@ static nacre_err make_options(nacre_bytes *made, nacre_options *o, const target 
 /* Where the library's text alone would leave people alone. */
 static nacre_err explain(nacre_client *client, const target *to, nacre_err err, nacre_detail *why)
 {
-    const char *peer = to->peer_text, *dir = client->context_dir, *store = nacre_loop_store_failure(client->loop);
-    if (client->credentials != NULL) dir = nacre_credentials_find(client->credentials, to->text);
-    if (dir == NULL) dir = "";
+    const char *peer = to->peer_text, *dir = to->ctx_name != NULL ? to->ctx_name : "";
+    const char *store = nacre_loop_store_failure(client->loop);
     switch (err) {
     case NACRE_OK: return err;
     case NACRE_ERR_TIMEOUT:
@@ -272,6 +295,7 @@ static nacre_err exchange_message(nacre_client *client, const target *to, const 
 {
     client->done = false;
     client->ctx = to->ctx;
+    client->peer = to->peer;
     client->reply = (nacre_reply){ 0 };
     if (client->options.on_message != NULL)
         client->options.on_message(client->options.user, true, to->ctx != NULL, plain);

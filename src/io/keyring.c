@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* keyring: the context directories that a client or a server has open. A directory is locked while it is open, also against
- * ourselves, so two names of one directory must lead to one entry. */
+/* keyring: the contexts that a client or a server uses. A directory is locked while it is open, also against ourselves, so two
+ * names of one directory must lead to one entry. */
 #include "io/keyring.h"
 #include "store/fail.h"
 
@@ -9,12 +9,58 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static nacre__key *find(const nacre__keyring *ring, const struct stat *st)
+static nacre__key *find_context(const nacre__keyring *ring, const nacre_context *ctx)
 {
     for (size_t i = 0; i < ring->num; i++)
-        if (ring->keys[i].dev == st->st_dev && ring->keys[i].ino == st->st_ino) return &ring->keys[i];
+        if (ring->keys[i].ctx == ctx) return &ring->keys[i];
     return NULL;
 }
+
+static nacre__key *find_directory(const nacre__keyring *ring, const struct stat *st)
+{
+    for (size_t i = 0; i < ring->num; i++) {
+        nacre__key *key = &ring->keys[i];
+        if (key->dir != NULL && key->dev == st->st_dev && key->ino == st->st_ino) return key;
+    }
+    return NULL;
+}
+
+/* ---- Claims --------------------------------------------------------------------------------------------------------- */
+
+static void free_claims(nacre__key *key)
+{
+    for (size_t i = 0; i < key->num_claims; i++) free(key->claims[i]);
+    free(key->claims);
+}
+
+static bool has_claim(const nacre__key *key, const char *name)
+{
+    for (size_t i = 0; i < key->num_claims; i++)
+        if (strcmp(key->claims[i], name) == 0) return true;
+    return false;
+}
+
+static nacre_err add_claim(nacre__key *key, const char *name, nacre_detail *why)
+{
+    if (has_claim(key, name)) return NACRE_OK;
+    char **claims = realloc(key->claims, (key->num_claims + 2) * sizeof *claims), *copy = NULL;
+    if (claims != NULL) {
+        key->claims = claims;
+        copy = strdup(name);
+    }
+    if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", name);
+    claims[key->num_claims++] = copy;
+    claims[key->num_claims] = NULL;
+    return NACRE_OK;
+}
+
+const char *const *nacre__keyring_claims(const nacre__keyring *ring, const nacre_context *ctx)
+{
+    const nacre__key *key = find_context(ring, ctx);
+    return key != NULL ? (const char *const *)key->claims : NULL;
+}
+
+/* ---- Taking in ------------------------------------------------------------------------------------------------------ */
 
 static bool make_place(nacre__keyring *ring)
 {
@@ -27,56 +73,79 @@ static bool make_place(nacre__keyring *ring)
     return true;
 }
 
-static nacre_err open_new(nacre__keyring *ring, nacre__key *key, const char *path, const nacre_crypto *crypto,
-                          nacre_loop *loop, nacre_detail *why)
+static void close_key(nacre__key *key, nacre_err *first, nacre_detail *why)
 {
-    nacre_err err = nacre_directory_open_as(&key->dir, path, key->role, crypto, why);
-    if (err != NACRE_OK) return err;
-    err = nacre_loop_add_store(loop, nacre_directory_context(key->dir), nacre_directory_store(key->dir));
-    if (err != NACRE_OK) {
-        (void)nacre_directory_close(key->dir, NULL);
-        return nacre__store_fail(why, err, "out of memory for the context directory '%s'", path);
-    }
-    ring->keys[ring->num++] = *key;
-    return NACRE_OK;
+    nacre_err err = NACRE_OK;
+    if (key->dir != NULL) err = nacre_directory_close(key->dir, *first == NACRE_OK ? why : NULL);
+    if (*first == NACRE_OK) *first = err;
+    free_claims(key);
 }
 
-nacre_err nacre__keyring_open(nacre__keyring *ring, nacre_context **ctx, bool *is_new, const char *path,
-                              nacre_role role, const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why)
+/* The key is made whole before it is kept. */
+static nacre_err keep(nacre__keyring *ring, nacre__key *key, nacre_store store, const nacre_credential *credential,
+                      nacre_loop *loop, nacre_detail *why)
+{
+    nacre_err err = add_claim(key, credential->name, why), ignored = NACRE_OK;
+    if (err == NACRE_OK && !make_place(ring))
+        err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
+    if (err == NACRE_OK && store.ops != NULL && nacre_loop_add_store(loop, key->ctx, store) != NACRE_OK)
+        err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
+    if (err == NACRE_OK) ring->keys[ring->num++] = *key;
+    else close_key(key, &ignored, NULL);
+    return err;
+}
+
+static nacre_err use_directory(nacre__keyring *ring, nacre__key **known, const nacre_credential *credential,
+                               nacre_role role, const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why)
 {
     struct stat st;
+    const char *path = credential->directory;
     if (stat(path, &st) != 0)
         return nacre__store_fail(why, NACRE_ERR_FILE, "cannot open the context directory '%s': %s", path,
                                  strerror(errno));
-    nacre__key *known = find(ring, &st);
-    if (is_new != NULL) *is_new = known == NULL;
-    if (known == NULL) {
-        nacre__key made = { .role = role, .dev = st.st_dev, .ino = st.st_ino };
-        if (!make_place(ring)) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", path);
-        nacre_err err = open_new(ring, &made, path, crypto, loop, why);
-        if (err != NACRE_OK) return err;
-        known = &ring->keys[ring->num - 1];
-    }
-    if (known->role != role)
+    *known = find_directory(ring, &st);
+    if (*known != NULL && (*known)->role != role)
         return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s: open in another role already; one side at a time", path);
-    *ctx = nacre_directory_context(known->dir);
+    if (*known != NULL) return NACRE_OK;
+    nacre__key made = { .role = role, .dev = st.st_dev, .ino = st.st_ino };
+    nacre_err err = nacre_directory_open_as(&made.dir, path, role, crypto, why);
+    if (err != NACRE_OK) return err;
+    made.ctx = nacre_directory_context(made.dir);
+    return keep(ring, &made, nacre_directory_store(made.dir), credential, loop, why);
+}
+
+nacre_err nacre__keyring_use(nacre__keyring *ring, nacre_context **ctx, bool *is_new,
+                             const nacre_credential *credential, nacre_role role, const nacre_crypto *crypto,
+                             nacre_loop *loop, nacre_detail *why)
+{
+    nacre__key *known = NULL;
+    nacre_err err = NACRE_OK;
+    if (credential->role != NACRE_ROLE_NONE) role = credential->role;
+    if (credential->kind == NACRE_CREDENTIAL_DIRECTORY) {
+        err = use_directory(ring, &known, credential, role, crypto, loop, why);
+    } else if ((known = find_context(ring, credential->context)) == NULL) {
+        nacre__key made = { .ctx = credential->context };
+        err = keep(ring, &made, credential->store, credential, loop, why);
+    }
+    if (err == NACRE_OK && known != NULL) err = add_claim(known, credential->name, why);
+    if (err != NACRE_OK) return err;
+    if (is_new != NULL) *is_new = known == NULL;
+    *ctx = known != NULL ? known->ctx : ring->keys[ring->num - 1].ctx;
     return NACRE_OK;
 }
 
 void nacre__keyring_drop(nacre__keyring *ring, nacre_loop *loop)
 {
-    nacre_directory *dir = ring->keys[--ring->num].dir;
-    nacre_loop_remove_store(loop, nacre_directory_context(dir));
-    (void)nacre_directory_close(dir, NULL); /* nothing was done with it, so nothing is lost */
+    nacre_err ignored = NACRE_OK; /* nothing was done with it, so nothing is lost */
+    nacre__key *key = &ring->keys[--ring->num];
+    nacre_loop_remove_store(loop, key->ctx);
+    close_key(key, &ignored, NULL);
 }
 
 nacre_err nacre__keyring_close(nacre__keyring *ring, nacre_detail *why)
 {
     nacre_err first = NACRE_OK;
-    for (size_t i = 0; i < ring->num; i++) {
-        nacre_err err = nacre_directory_close(ring->keys[i].dir, first == NACRE_OK ? why : NULL);
-        if (first == NACRE_OK) first = err;
-    }
+    for (size_t i = 0; i < ring->num; i++) close_key(&ring->keys[i], &first, why);
     free(ring->keys);
     *ring = (nacre__keyring){ 0 };
     return first;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* keyring: the context directories that a client or a server has open, each once, however many paths lead to it. */
+/* keyring: the contexts that a client or a server uses, each once, however many names and paths lead to it: directories, which
+ * it opens, and contexts that the program made. With each it keeps the names that its owner is known by. */
 #ifndef NACRE_IO_KEYRING_H
 #define NACRE_IO_KEYRING_H
 
@@ -8,7 +9,10 @@
 #include <sys/types.h>
 
 typedef struct nacre__key {
-    nacre_directory *dir;
+    nacre_context *ctx;
+    nacre_directory *dir; /* that it lies in; NULL: the program's */
+    char **claims;        /* num_claims names, and a NULL behind them */
+    size_t num_claims;
     nacre_role role;
     dev_t dev; /* which directory this is, by whatever name */
     ino_t ino;
@@ -18,11 +22,15 @@ typedef struct nacre__keyring {
     size_t num, cap;
 } nacre__keyring;
 
-/* nacre__keyring_open finds or opens the directory, and adds its store to the loop. `is_new` (may be NULL) tells which.
+/* nacre__keyring_use finds or takes in what a credential says (never a plain one): it opens the directory, in its role or else
+ * in `role`, and adds the store to the loop. credential->name becomes a claim. `is_new` (may be NULL) tells which.
  * Errors as nacre_directory_open_as, NACRE_ERR_LOCKED when it is open in another role; nothing is kept then. */
-NACRE_MUST_USE nacre_err nacre__keyring_open(nacre__keyring *ring, nacre_context **ctx, bool *is_new, const char *path,
-                                             nacre_role role, const nacre_crypto *crypto, nacre_loop *loop,
-                                             nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__keyring_use(nacre__keyring *ring, nacre_context **ctx, bool *is_new,
+                                            const nacre_credential *credential, nacre_role role,
+                                            const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why);
+
+/* nacre__keyring_claims gives the names of a context, with a NULL behind them; NULL for one that is not in. */
+const char *const *nacre__keyring_claims(const nacre__keyring *ring, const nacre_context *ctx);
 
 /* nacre__keyring_drop takes out and closes the last one that was opened. */
 void nacre__keyring_drop(nacre__keyring *ring, nacre_loop *loop);

@@ -6,6 +6,8 @@
 #include "io/loop_internal.h"
 #include "store/fail.h"
 
+#include <nacre/remote.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -121,7 +123,7 @@ static nacre_err grow_table(nacre_server *server)
     if (slots == NULL) return NACRE_ERR_NO_MEMORY;
     nacre_err err = nacre_table_init(&larger, slots, num_slots);
     for (size_t i = 0; err == NACRE_OK && i < server->ring.num; i++)
-        err = nacre_table_add(&larger, nacre_directory_context(server->ring.keys[i].dir));
+        err = nacre_table_add(&larger, server->ring.keys[i].ctx);
     if (err != NACRE_OK) {
         free(slots);
         return err;
@@ -155,24 +157,43 @@ void nacre_server_set_role(nacre_server *server, nacre_role role)
     server->role = role;
 }
 
-nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why)
+static nacre_err add_credential(nacre_server *server, const nacre_credential *credential, nacre_detail *why)
 {
     nacre_context *ctx;
     bool is_new;
-    nacre_err err = nacre__keyring_open(&server->ring, &ctx, &is_new, context_dir, server->role, &server->crypto,
-                                        server->loop, why);
+    nacre_err err =
+        nacre__keyring_use(&server->ring, &ctx, &is_new, credential, server->role, &server->crypto, server->loop, why);
     if (err != NACRE_OK || !is_new) return err;
     bool crowded = is_crowded(server, ctx);
     err = crowded ? NACRE_ERR_UNSUPPORTED : add_to_table(server, ctx);
     if (err == NACRE_OK) return NACRE_OK;
+    const char *name = credential->directory != NULL ? credential->directory : credential->name;
     nacre__keyring_drop(&server->ring, server->loop);
     if (crowded)
         return nacre__store_fail(
             why, err,
             "'%s' would be context number %d with one Recipient ID and ID Context, too many to try for "
             "each request; make it with an ID Context of its own",
-            context_dir, NACRE__MAX_CANDIDATES + 1);
-    return nacre__store_fail(why, err, "cannot add the context of '%s': %s", context_dir, nacre_err_text(err));
+            name, NACRE__MAX_CANDIDATES + 1);
+    return nacre__store_fail(why, err, "cannot add the context of '%s': %s", name, nacre_err_text(err));
+}
+
+nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why)
+{
+    const nacre_credential credential = { .kind = NACRE_CREDENTIAL_DIRECTORY,
+                                          .name = context_dir,
+                                          .directory = context_dir };
+    return add_credential(server, &credential, why);
+}
+
+nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credentials *credentials, nacre_detail *why)
+{
+    nacre_err err = NACRE_OK;
+    nacre_credential credential;
+    size_t cursor = 0;
+    while (err == NACRE_OK && nacre_credentials_next(credentials, &credential, &cursor))
+        err = add_credential(server, &credential, why);
+    return err;
 }
 
 nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file, nacre_detail *why)
@@ -180,11 +201,22 @@ nacre_err nacre_server_add_credentials(nacre_server *server, const char *credent
     nacre_credentials *credentials;
     nacre_err err = nacre_credentials_load(&credentials, credentials_file, why);
     if (err != NACRE_OK) return err;
-    const char *dir;
-    for (size_t i = 0; err == NACRE_OK && (dir = nacre_credentials_at(credentials, i)) != NULL; i++)
-        err = nacre_server_add_context(server, dir, why);
+    err = nacre_server_use_credentials(server, credentials, why);
     nacre_credentials_free(credentials);
     return err;
+}
+
+const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context)
+{
+    return context != NULL ? nacre__keyring_claims(&server->ring, context) : NULL;
+}
+
+nacre_remote nacre_server_remote(const nacre_server *server, const nacre_request *request)
+{
+    return (nacre_remote){ .context = request->context,
+                           .address = *request->peer,
+                           .local = nacre_udp_local(server->udp),
+                           .claims = nacre_server_claims(server, request->context) };
 }
 
 /* ---- What they may ask for -------------------------------------------------------------------------------------------- */

@@ -1,41 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* credentials_file: which context directory is for which URI, from a JSON file as aiocoap has it.
+/* credentials_file: the map of credentials from a JSON file as aiocoap has it.
  *
  * Unlike there, an alias always leads to its entry, and what is not understood is an error when the file is loaded: a
  * request must never go out in clear because its entry was passed over. */
-#include <nacre/store.h>
-
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/arena.h"
+#include "store/credentials.h"
 #include "store/fail.h"
 #include "store/files.h"
 #include "store/json.h"
-#include "store/uri_match.h"
 
 enum { MAX_SIZE = 1024 * 1024 };
-
-struct entry {
-    const char *name;    /* pattern, or ":name" */
-    const char *pattern; /* as matched: with a '/' behind a bare authority */
-    const char *alias;   /* the entry that this one stands for, until resolved */
-    const char *dir;
-    size_t line, order;
-    bool being_resolved;
-};
-
-struct nacre_credentials {
-    struct nacre__arena_block *memory;
-    struct entry *entries; /* in file order */
-    size_t num_entries;
-    struct entry **by_length; /* the patterns, longest first */
-    size_t num_patterns;
-    const char **dirs; /* each once, in file order */
-    size_t num_dirs;
-};
 
 struct loading {
     nacre_credentials *c;
@@ -43,238 +19,193 @@ struct loading {
     nacre_detail *why;
 };
 
-static nacre_err out_of_memory(const struct loading *l)
-{
-    return nacre__store_fail(l->why, NACRE_ERR_NO_MEMORY, "%s: out of memory", l->path);
-}
-
 static nacre_err bad(const struct loading *l, size_t line, const char *name, const char *text)
 {
     return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS, "%s: line %zu: \"%.120s\": %s", l->path, line, name,
                              text);
 }
 
-static char *join(const struct loading *l, const char *first, size_t first_len, const char *second, size_t second_len)
+static nacre_bytes text_of(const nacre__json *value)
 {
-    char *text = nacre__arena_take(&l->c->memory, first_len + second_len + 1);
-    if (text == NULL) return NULL;
-    memcpy(text, first, first_len);
-    memcpy(text + first_len, second, second_len);
-    return text;
+    return nacre_bytes_of((const uint8_t *)value->text, value->len);
 }
 
-/* ---- One entry ---- */
+/* ---- "oscore" ------------------------------------------------------------------------------------------------------- */
 
 /* DIR, relative to the file's folder; a '/' at its end says nothing and would make one directory look like two. */
-static nacre_err set_dir(const struct loading *l, struct entry *e, const nacre__json *value)
+static nacre_err set_dir(const struct loading *l, nacre__entry_setting *e, const char *name, const nacre__json *value)
 {
-    size_t len = value->len;
-    while (len > 1 && value->text[len - 1] == '/') len--;
+    if (value->type != NACRE__JSON_STRING || value->len == 0)
+        return bad(l, value->line, name, "\"basedir\" must be a string that names a context directory");
     const char *slash = strrchr(l->path, '/');
-    size_t folder_len = slash != NULL && value->text[0] != '/' ? (size_t)(slash - l->path) + 1 : 0;
-    e->dir = join(l, l->path, folder_len, value->text, len);
-    return e->dir != NULL ? NACRE_OK : out_of_memory(l);
-}
-
-static nacre_err read_oscore(const struct loading *l, struct entry *e, const nacre__json *oscore)
-{
-    if (oscore->type != NACRE__JSON_OBJECT) return bad(l, oscore->line, e->name, "\"oscore\" must be an object");
-    for (const nacre__json *m = oscore->first; m != NULL; m = m->next)
-        if (strcmp(m->name, "basedir") != 0 && strcmp(m->name, "contextfile") != 0)
-            return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS,
-                                     "%s: line %zu: \"%.120s\": \"oscore\" has \"%.60s\"; only \"basedir\" is allowed",
-                                     l->path, m->line, e->name, m->name);
-    if (oscore->num_children == 2)
-        return bad(l, oscore->line, e->name, "both \"basedir\" and \"contextfile\", its old name; leave basedir");
-    const nacre__json *dir = oscore->first;
-    if (dir == NULL) return bad(l, oscore->line, e->name, "\"oscore\" needs \"basedir\", a context directory");
-    if (dir->type != NACRE__JSON_STRING || dir->len == 0)
-        return bad(l, dir->line, e->name, "\"basedir\" must be a string that names a context directory");
-    return set_dir(l, e, dir);
-}
-
-static nacre_err read_object(const struct loading *l, struct entry *e, const nacre__json *value)
-{
-    if (value->num_children != 1)
-        return bad(l, value->line, e->name, "exactly one member is expected, {\"oscore\": {\"basedir\": DIR}}");
-    const nacre__json *type = value->first;
-    if (strcmp(type->name, "oscore") == 0) return read_oscore(l, e, type);
-    return nacre__store_fail(
-        l->why, NACRE_ERR_BAD_CREDENTIALS,
-        "%s: line %zu: \"%.120s\": credentials of type \"%.60s\" are not supported, only \"oscore\"", l->path,
-        type->line, e->name, type->name);
-}
-
-static nacre_err read_alias(const struct loading *l, struct entry *e, const nacre__json *value)
-{
-    if (value->text[0] != ':')
-        return bad(l, value->line, e->name, "a string stands for another entry and must begin with a colon, \":name\"");
-    e->alias = join(l, value->text, value->len, "", 0);
-    return e->alias != NULL ? NACRE_OK : out_of_memory(l);
-}
-
-/* A '/' is put where an empty path ends the authority, "coap://host" or "coap://host?query", as it is in every URI that
- * we compare with (RFC 7252 6.3). Behind a '*' there is no telling, and nothing is put. */
-static nacre_err set_pattern(const struct loading *l, struct entry *e)
-{
-    const char *separator = e->name + strcspn(e->name, ":/?#*");
-    e->pattern = e->name;
-    if (strncmp(separator, "://", 3) != 0) return NACRE_OK;
-    const char *end = separator + 3 + strcspn(separator + 3, "/?*");
-    if (*end == '/' || *end == '*') return NACRE_OK;
-    char *pattern = join(l, e->name, strlen(e->name) + 1, "", 0);
-    if (pattern == NULL) return out_of_memory(l);
-    size_t at = (size_t)(end - e->name);
-    pattern[at] = '/';
-    memcpy(pattern + at + 1, end, strlen(end) + 1);
-    e->pattern = pattern;
+    e->target = text_of(value);
+    while (e->target.len > 1 && e->target.ptr[e->target.len - 1] == '/') e->target.len--;
+    if (slash != NULL && value->text[0] != '/')
+        e->folder = nacre_bytes_of((const uint8_t *)l->path, (size_t)(slash - l->path) + 1);
     return NACRE_OK;
 }
 
-static nacre_err read_entry(const struct loading *l, struct entry *e, const nacre__json *value)
+static nacre_err set_role(const struct loading *l, nacre__entry_setting *e, const char *name, const nacre__json *value)
 {
-    e->line = value->line;
-    e->name = join(l, value->name, strlen(value->name), "", 0);
-    if (e->name == NULL) return out_of_memory(l);
-    nacre_err err = set_pattern(l, e);
+    if (value->type == NACRE__JSON_STRING && strcmp(value->text, "client") == 0) e->role = NACRE_ROLE_CLIENT;
+    else if (value->type == NACRE__JSON_STRING && strcmp(value->text, "server") == 0) e->role = NACRE_ROLE_SERVER;
+    else return bad(l, value->line, name, "\"role\" must be \"client\" or \"server\"");
+    return NACRE_OK;
+}
+
+static nacre_err read_oscore(const struct loading *l, nacre__entry_setting *e, const char *name,
+                             const nacre__json *oscore)
+{
+    if (oscore->type != NACRE__JSON_OBJECT) return bad(l, oscore->line, name, "\"oscore\" must be an object");
+    for (const nacre__json *m = oscore->first; m != NULL; m = m->next) {
+        nacre_err err;
+        bool is_dir = strcmp(m->name, "basedir") == 0 || strcmp(m->name, "contextfile") == 0;
+        if (is_dir && !nacre_is_absent(e->target))
+            return bad(l, m->line, name, "both \"basedir\" and \"contextfile\", its old name; leave basedir");
+        if (is_dir) err = set_dir(l, e, name, m);
+        else if (strcmp(m->name, "role") == 0) err = set_role(l, e, name, m);
+        else
+            err = nacre__store_fail(
+                l->why, NACRE_ERR_BAD_CREDENTIALS,
+                "%s: line %zu: \"%.120s\": \"oscore\" has \"%.60s\"; only \"basedir\" and \"role\" are allowed",
+                l->path, m->line, name, m->name);
+        if (err != NACRE_OK) return err;
+    }
+    if (nacre_is_absent(e->target))
+        return bad(l, oscore->line, name, "\"oscore\" needs \"basedir\", a context directory");
+    e->kind = NACRE__ENTRY_DIRECTORY;
+    return NACRE_OK;
+}
+
+/* ---- Other types ---------------------------------------------------------------------------------------------------- */
+
+static nacre_err read_plain(const struct loading *l, nacre__entry_setting *e, const char *name,
+                            const nacre__json *plain)
+{
+    if (plain->type != NACRE__JSON_OBJECT || plain->num_children != 0)
+        return bad(l, plain->line, name, "\"plain\" must be an empty object");
+    e->kind = NACRE__ENTRY_PLAIN;
+    return NACRE_OK;
+}
+
+/* {"ascii": TEXT}, or {"hex": DIGITS} in which spaces, '-' and ':' say nothing. Only looked at: nothing here uses them. */
+static bool is_byte_string(const nacre__json *value)
+{
+    if (value->type != NACRE__JSON_OBJECT || value->num_children != 1) return false;
+    const nacre__json *text = value->first;
+    size_t digits = 0;
+    if (text->type != NACRE__JSON_STRING) return false;
+    bool is_hex = strcmp(text->name, "hex") == 0;
+    if (!is_hex && strcmp(text->name, "ascii") != 0) return false;
+    for (size_t i = 0; i < text->len; i++) {
+        char c = text->text[i];
+        if (!is_hex && (unsigned char)c >= 0x80) return false;
+        if (!is_hex || strchr(" -:", c) != NULL) continue;
+        if (strchr("0123456789abcdefABCDEF", c) == NULL) return false;
+        digits++;
+    }
+    return digits % 2 == 0;
+}
+
+static bool is_member(const char *name, const char *either, const char * or)
+{
+    return strcmp(name, either) == 0 || strcmp(name, or) == 0;
+}
+
+static nacre_err check_dtls(const struct loading *l, const char *name, const nacre__json *dtls)
+{
+    bool has_psk = false, has_identity = false;
+    for (const nacre__json *m = dtls->first; m != NULL; m = m->next) {
+        bool is_psk = strcmp(m->name, "psk") == 0;
+        bool is_identity = is_member(m->name, "client-identity", "client_identity");
+        if (!is_psk && !is_identity) return bad(l, m->line, name, "\"dtls\" has \"psk\" and \"client-identity\" only");
+        if (!is_byte_string(m))
+            return bad(l, m->line, name, "a byte string is expected: {\"hex\": DIGITS} or {\"ascii\": TEXT}");
+        has_psk = has_psk || is_psk;
+        has_identity = has_identity || is_identity;
+    }
+    return has_psk && has_identity ? NACRE_OK
+                                   : bad(l, dtls->line, name, "\"dtls\" needs \"psk\" and \"client-identity\"");
+}
+
+/* What other security layers use: it may be there, so that one file does for all, and is never taken for leave to send in
+ * clear. */
+static nacre_err read_other(const struct loading *l, nacre__entry_setting *e, const char *name, const nacre__json *type)
+{
+    static const char *const objects[] = { "dtls", "tlscert", "edhoc-oscore" }, *const lists[] = { "any-of", "all-of" };
+    e->kind = NACRE__ENTRY_OTHER;
+    e->target = nacre_bytes_of((const uint8_t *)type->name, strlen(type->name));
+    for (size_t i = 0; i < 2; i++)
+        if (strcmp(type->name, lists[i]) == 0)
+            return type->type == NACRE__JSON_ARRAY ? NACRE_OK : bad(l, type->line, name, "a list is expected");
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(type->name, objects[i]) == 0 && type->type != NACRE__JSON_OBJECT)
+            return bad(l, type->line, name, "an object is expected");
+        else if (strcmp(type->name, objects[i]) == 0) return i == 0 ? check_dtls(l, name, type) : NACRE_OK;
+    return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS,
+                             "%s: line %zu: \"%.120s\": credentials of type \"%.60s\" are not known; write \"oscore\"",
+                             l->path, type->line, name, type->name);
+}
+
+/* ---- One entry ------------------------------------------------------------------------------------------------------ */
+
+static nacre_err read_object(const struct loading *l, nacre__entry_setting *e, const char *name,
+                             const nacre__json *value)
+{
+    if (value->num_children != 1)
+        return bad(l, value->line, name, "exactly one member is expected, {\"oscore\": {\"basedir\": DIR}}");
+    const nacre__json *type = value->first;
+    if (strcmp(type->name, "oscore") == 0) return read_oscore(l, e, name, type);
+    if (strcmp(type->name, "plain") == 0) return read_plain(l, e, name, type);
+    return read_other(l, e, name, type);
+}
+
+static nacre_err read_entry(const struct loading *l, const char *name, const nacre__json *value)
+{
+    nacre_err err = NACRE_OK;
+    nacre__entry_setting e = { .line = value->line };
+    e.name = nacre_bytes_of((const uint8_t *)name, strlen(name));
+    if (!nacre__credentials_name_is_usable(name)) return bad(l, value->line, name, NACRE__CREDENTIALS_BAD_NAME);
+    if (value->type == NACRE__JSON_STRING && value->text[0] == ':') {
+        e.kind = NACRE__ENTRY_ALIAS;
+        e.target = text_of(value);
+    } else if (value->type == NACRE__JSON_STRING) {
+        return bad(l, value->line, name, "a string stands for another entry and must begin with a colon, \":name\"");
+    } else if (value->type == NACRE__JSON_OBJECT) {
+        err = read_object(l, &e, name, value);
+    } else {
+        return bad(l, value->line, name, "an object, a \":name\" or null is expected");
+    }
     if (err != NACRE_OK) return err;
-    if (value->type == NACRE__JSON_STRING) return read_alias(l, e, value);
-    if (value->type == NACRE__JSON_OBJECT) return read_object(l, e, value);
-    return bad(l, value->line, e->name, "an object, a \":name\" or null is expected");
+    err = nacre__credentials_append(l->c, &e);
+    return err == NACRE_OK ? err : nacre__store_fail(l->why, err, "%s: out of memory", l->path);
+}
+
+/* ---- The whole ------------------------------------------------------------------------------------------------------ */
+
+static nacre_err check_aliases(const struct loading *l)
+{
+    nacre__alias_fault fault;
+    if (!nacre__credentials_first_fault(l->c, &fault)) return NACRE_OK;
+    if (fault.is_circle) return bad(l, fault.line, fault.name, "stands for itself, through other entries or at once");
+    return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS,
+                             "%s: line %zu: \"%.120s\": stands for \"%.120s\", which is not there", l->path, fault.line,
+                             fault.name, fault.alias);
 }
 
 /* null takes an entry away, so it is none. */
-static nacre_err read_entries(const struct loading *l, const nacre__json *root)
+static nacre_err build(const struct loading *l, const nacre__json *root)
 {
-    nacre_credentials *c = l->c;
     if (root->type != NACRE__JSON_OBJECT)
         return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS, "%s: an object is expected, found %s", l->path,
                                  nacre__json_type_name(root));
-    c->entries = nacre__arena_take(&c->memory, root->num_children * sizeof *c->entries);
-    if (c->entries == NULL) return out_of_memory(l);
     for (const nacre__json *value = root->first; value != NULL; value = value->next) {
         if (value->type == NACRE__JSON_NULL) continue;
-        struct entry *e = &c->entries[c->num_entries];
-        e->order = c->num_entries++;
-        nacre_err err = read_entry(l, e, value);
+        nacre_err err = read_entry(l, value->name, value);
         if (err != NACRE_OK) return err;
     }
-    return NACRE_OK;
-}
-
-/* ---- Aliases ---- */
-
-static int by_name(const void *a, const void *b)
-{
-    const struct entry *const *x = a, *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
-}
-
-static struct entry *find_entry(struct entry **sorted, size_t num, const char *name)
-{
-    struct entry key = { .name = name }, *key_ptr = &key;
-    struct entry **found = bsearch(&key_ptr, sorted, num, sizeof *sorted, by_name);
-    return found != NULL ? *found : NULL;
-}
-
-/* Follows a chain to its directory, then gives that to every entry of the chain: none is walked twice. */
-static nacre_err resolve_chain(const struct loading *l, struct entry *start, struct entry **sorted)
-{
-    struct entry *e = start;
-    while (e->dir == NULL) {
-        e->being_resolved = true;
-        struct entry *next = find_entry(sorted, l->c->num_entries, e->alias);
-        if (next == NULL)
-            return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS,
-                                     "%s: line %zu: \"%.120s\": stands for \"%.120s\", which is not there", l->path,
-                                     e->line, e->name, e->alias);
-        if (next->being_resolved)
-            return bad(l, e->line, e->name, "stands for itself, through other entries or at once");
-        e = next;
-    }
-    const char *dir = e->dir;
-    for (e = start; e->dir == NULL; e = find_entry(sorted, l->c->num_entries, e->alias)) {
-        e->dir = dir;
-        e->being_resolved = false;
-    }
-    return NACRE_OK;
-}
-
-static nacre_err resolve(const struct loading *l)
-{
-    nacre_credentials *c = l->c;
-    struct entry **sorted = nacre__arena_take(&c->memory, c->num_entries * sizeof *sorted);
-    if (sorted == NULL) return out_of_memory(l);
-    for (size_t i = 0; i < c->num_entries; i++) sorted[i] = &c->entries[i];
-    qsort(sorted, c->num_entries, sizeof *sorted, by_name);
-    for (size_t i = 0; i < c->num_entries; i++) {
-        nacre_err err = resolve_chain(l, &c->entries[i], sorted);
-        if (err != NACRE_OK) return err;
-    }
-    return NACRE_OK;
-}
-
-/* ---- Order ---- */
-
-static int by_length(const void *a, const void *b)
-{
-    const struct entry *const *x = a, *const *y = b;
-    size_t x_len = strlen((*x)->name), y_len = strlen((*y)->name);
-    if (x_len != y_len) return x_len > y_len ? -1 : 1;
-    return (*x)->order < (*y)->order ? -1 : 1;
-}
-
-static nacre_err order_patterns(const struct loading *l)
-{
-    nacre_credentials *c = l->c;
-    c->by_length = nacre__arena_take(&c->memory, c->num_entries * sizeof *c->by_length);
-    if (c->by_length == NULL) return out_of_memory(l);
-    for (size_t i = 0; i < c->num_entries; i++)
-        if (c->entries[i].name[0] != ':') c->by_length[c->num_patterns++] = &c->entries[i];
-    qsort(c->by_length, c->num_patterns, sizeof *c->by_length, by_length);
-    return NACRE_OK;
-}
-
-static int by_dir(const void *a, const void *b)
-{
-    const struct entry *const *x = a, *const *y = b;
-    int order = strcmp((*x)->dir, (*y)->dir);
-    if (order != 0) return order;
-    return (*x)->order < (*y)->order ? -1 : (*x)->order > (*y)->order;
-}
-
-static int by_order(const void *a, const void *b)
-{
-    const struct entry *const *x = a, *const *y = b;
-    return (*x)->order < (*y)->order ? -1 : (*x)->order > (*y)->order;
-}
-
-/* Each directory once, where it came first. */
-static nacre_err list_dirs(const struct loading *l)
-{
-    nacre_credentials *c = l->c;
-    struct entry **sorted = nacre__arena_take(&c->memory, c->num_entries * sizeof *sorted);
-    c->dirs = nacre__arena_take(&c->memory, c->num_entries * sizeof *c->dirs);
-    if (sorted == NULL || c->dirs == NULL) return out_of_memory(l);
-    for (size_t i = 0; i < c->num_entries; i++) sorted[i] = &c->entries[i];
-    qsort(sorted, c->num_entries, sizeof *sorted, by_dir);
-    size_t num = 0;
-    for (size_t i = 0; i < c->num_entries; i++)
-        if (i == 0 || strcmp(sorted[i]->dir, sorted[i - 1]->dir) != 0) sorted[num++] = sorted[i];
-    qsort(sorted, num, sizeof *sorted, by_order);
-    for (size_t i = 0; i < num; i++) c->dirs[i] = sorted[i]->dir;
-    c->num_dirs = num;
-    return NACRE_OK;
-}
-
-/* ---- The whole ---- */
-
-static nacre_err build(const struct loading *l, const nacre__json *root)
-{
-    nacre_err err = read_entries(l, root);
-    if (err == NACRE_OK) err = resolve(l);
-    if (err == NACRE_OK) err = order_patterns(l);
-    return err == NACRE_OK ? list_dirs(l) : err;
+    nacre__credentials_index(l->c);
+    return check_aliases(l);
 }
 
 static nacre_err read_file(nacre__file *file, const char *path, nacre_detail *why)
@@ -312,30 +243,11 @@ static nacre_err load(nacre_credentials *c, const char *path, nacre_detail *why)
 
 nacre_err nacre_credentials_load(nacre_credentials **credentials, const char *path, nacre_detail *why)
 {
-    nacre_credentials *c = calloc(1, sizeof *c);
-    if (c == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
-    nacre_err err = load(c, path, why);
+    nacre_credentials *c;
+    nacre_err err = nacre_credentials_new(&c);
+    if (err != NACRE_OK) return nacre__store_fail(why, err, "%s: out of memory", path);
+    err = load(c, path, why);
     if (err != NACRE_OK) nacre_credentials_free(c);
     else *credentials = c;
     return err;
-}
-
-void nacre_credentials_free(nacre_credentials *credentials)
-{
-    if (credentials == NULL) return;
-    nacre__arena_free(&credentials->memory);
-    free(credentials);
-}
-
-const char *nacre_credentials_find(const nacre_credentials *credentials, const char *uri)
-{
-    nacre__uri_view view = nacre__uri_view_of(uri);
-    for (size_t i = 0; i < credentials->num_patterns; i++)
-        if (nacre__uri_matches(credentials->by_length[i]->pattern, &view)) return credentials->by_length[i]->dir;
-    return NULL;
-}
-
-const char *nacre_credentials_at(const nacre_credentials *credentials, size_t index)
-{
-    return index < credentials->num_dirs ? credentials->dirs[index] : NULL;
 }

@@ -55,16 +55,99 @@ static size_t port_len(const char *authority, size_t len)
     return 0;
 }
 
-nacre__uri_view nacre__uri_view_of(const char *uri)
+/* ---- The canonical form -------------------------------------------------------------------------------------------- */
+
+typedef enum part { AUTHORITY, PATH, QUERY } part;
+
+/* RFC 7252 6.5 steps 6 and 8, RFC 3986 3.2.2, 3.3: what stands in that part as it is. '&' in a query separates. */
+static bool is_literal(char c, part in)
+{
+    if ((lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9')) return true;
+    if (c == '\0') return false;
+    if (c == '&') return in != QUERY;
+    if (strchr(":@", c) != NULL) return in != AUTHORITY;
+    if (strchr("/?", c) != NULL) return in == QUERY;
+    return strchr("-._~!$'()*+,;=", c) != NULL;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    return lower(c) >= 'a' && lower(c) <= 'f' ? lower(c) - 'a' + 10 : -1;
+}
+
+/* The character that "%XX" stands for, or -1 when it is none. */
+static int encoded_at(const char *text)
+{
+    if (text[0] != '%' || hex_digit(text[1]) < 0 || hex_digit(text[2]) < 0) return -1;
+    return hex_digit(text[1]) * 16 + hex_digit(text[2]);
+}
+
+/* One character, or one that is encoded; gives how much of `text` it was. */
+static size_t put_canonical(char **out, const char *text, part in)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    int c = encoded_at(text);
+    if (c < 0 || is_literal((char)c, in)) {
+        char plain = c < 0 ? *text : (char)c;
+        *(*out)++ = in == AUTHORITY ? lower(plain) : plain;
+        return c < 0 ? 1 : 3;
+    }
+    *(*out)++ = '%';
+    *(*out)++ = digits[c / 16];
+    *(*out)++ = digits[c % 16];
+    return 3;
+}
+
+/* Where the authority of "scheme://authority…" begins; NULL without one. */
+static const char *authority_of(const char *uri)
 {
     const char *separator = strstr(uri, "://");
+    return separator != NULL && separator == uri + strcspn(uri, ":/?#") ? separator + 3 : NULL;
+}
+
+void nacre__uri_canonical(char *out, const char *uri)
+{
+    const char *authority = authority_of(uri);
+    if (authority == NULL) {
+        memcpy(out, uri, strlen(uri) + 1);
+        return;
+    }
+    const char *end = authority + strcspn(authority, "/?#");
+    part in = PATH;
+    while (uri < end) uri += put_canonical(&out, uri, AUTHORITY);
+    if (*uri != '/') *out++ = '/';
+    while (*uri != '\0') {
+        if (*uri == '?') in = QUERY;
+        uri += put_canonical(&out, uri, in);
+    }
+    *out = '\0';
+}
+
+/* Which part a place in a pattern is of cannot be told behind a '*', so that it need only be right in one. */
+bool nacre__uri_pattern_is_canonical(const char *pattern)
+{
+    for (; *pattern != '\0'; pattern++) {
+        bool right = *pattern != '%';
+        for (int in = AUTHORITY; !right && in <= QUERY; in++) {
+            char made[3] = { 0 }, *out = made;
+            right = put_canonical(&out, pattern, (part)in) == 3 && memcmp(made, pattern, 3) == 0;
+        }
+        if (!right) return false;
+    }
+    return true;
+}
+
+/* ---- Looking at one ------------------------------------------------------------------------------------------------ */
+
+nacre__uri_view nacre__uri_view_of(const char *uri)
+{
+    const char *authority = authority_of(uri);
     /* No authority: nothing to normalise; it can still fit a pattern as it is. */
-    if (separator == NULL || separator != uri + strcspn(uri, ":/?#"))
-        return (nacre__uri_view){ string(""), string(""), string(""), string(uri), string("") };
-    const char *authority = separator + 3;
+    if (authority == NULL) return (nacre__uri_view){ string(""), string(""), string(""), string(uri), string("") };
     size_t len = strcspn(authority, "/?#");
     size_t colon = port_len(authority, len);
-    nacre_bytes standard = default_port(uri, (size_t)(separator - uri));
+    nacre_bytes standard = default_port(uri, (size_t)(authority - uri) - 3);
     nacre__uri_view view = {
         .start = nacre_bytes_of((const uint8_t *)uri, (size_t)(authority + len - colon - uri)),
         .port = nacre_bytes_of((const uint8_t *)authority + len - colon, colon),
@@ -84,14 +167,20 @@ static size_t view_len(const nacre__uri_view *v)
     return v->start.len + v->port.len + v->slash.len + v->rest.len;
 }
 
+static char view_at(const nacre__uri_view *v, size_t at)
+{
+    if (at < v->start.len) return (char)v->start.ptr[at];
+    at -= v->start.len;
+    if (at < v->port.len) return (char)v->port.ptr[at];
+    at -= v->port.len;
+    if (at < v->slash.len) return (char)v->slash.ptr[at];
+    return (char)v->rest.ptr[at - v->slash.len];
+}
+
 static bool view_fits(const nacre__uri_view *v, size_t at, char wanted)
 {
-    if (at < v->start.len) return lower((char)v->start.ptr[at]) == lower(wanted);
-    at -= v->start.len;
-    if (at < v->port.len) return (char)v->port.ptr[at] == wanted;
-    at -= v->port.len;
-    if (at < v->slash.len) return (char)v->slash.ptr[at] == wanted;
-    return (char)v->rest.ptr[at - v->slash.len] == wanted;
+    if (at < v->start.len) return lower(view_at(v, at)) == lower(wanted);
+    return view_at(v, at) == wanted;
 }
 
 /* The usual two cursors: on a mismatch, the last '*' takes one character more. An earlier '*' never has to: what it left
@@ -101,13 +190,13 @@ static bool covers(const char *pattern, const nacre__uri_view *v)
     size_t len = view_len(v), at = 0, star_at = 0;
     const char *p = pattern, *after_star = NULL;
     while (at < len) {
-        if (*p == '*') {
+        if (*p == '*') { /* also where the URI has one: the wildcard covers it */
             after_star = ++p;
             star_at = at;
         } else if (*p != '\0' && view_fits(v, at, *p)) {
             p++;
             at++;
-        } else if (after_star != NULL) {
+        } else if (after_star != NULL && view_at(v, star_at) != '\n') {
             p = after_star;
             at = ++star_at;
         } else {
@@ -115,6 +204,12 @@ static bool covers(const char *pattern, const nacre__uri_view *v)
         }
     }
     return p[strspn(p, "*")] == '\0';
+}
+
+bool nacre__uri_covers(const char *pattern, const char *uri)
+{
+    const nacre__uri_view as_it_is = { string(""), string(""), string(""), string(uri), string("") };
+    return covers(pattern, &as_it_is);
 }
 
 bool nacre__uri_matches(const char *pattern, const nacre__uri_view *uri)

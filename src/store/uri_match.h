@@ -5,8 +5,16 @@
 
 #include <nacre/base.h>
 
+/* nacre__uri_canonical writes a URI as RFC 7252 6.5 composes it: scheme and host in lower case, no percent-encoding where
+ * none is needed and upper-case digits where it is, a '/' for an empty path. The port stays as it is. `out` has room for
+ * strlen(uri) + 2 characters. What has no authority is only copied. */
+void nacre__uri_canonical(char *out, const char *uri);
+
+/* Whether the percent-encoding in a pattern can be that of a canonical URI: otherwise it would never fit one. */
+bool nacre__uri_pattern_is_canonical(const char *pattern);
+
 /* A URI in pieces, so that it can be looked at with and without its default port, and with the '/' that an empty path
- * stands for, without being copied. Letters in `start` compare without regard to case. */
+ * stands for, without being copied. Letters in `start` compare without regard to case, unless exactness is asked for. */
 typedef struct nacre__uri_view {
     nacre_bytes start;        /* "coap://host" */
     nacre_bytes port;         /* ":5683", or empty */
@@ -17,8 +25,12 @@ typedef struct nacre__uri_view {
 
 nacre__uri_view nacre__uri_view_of(const char *uri);
 
-/* nacre__uri_matches says whether `pattern` ('*' is any run of characters) covers the whole URI, with its default port
- * left out or given. It takes at most as many steps as pattern and URI have characters, multiplied. */
+/* nacre__uri_covers says whether `pattern` ('*' is any run of characters, but for newlines) covers the whole URI, character
+ * by character. It takes at most as many steps as pattern and URI have characters, multiplied. */
+bool nacre__uri_covers(const char *pattern, const char *uri);
+
+/* nacre__uri_matches: the same, but with the default port left out or given, and without regard to case in scheme and
+ * host. */
 bool nacre__uri_matches(const char *pattern, const nacre__uri_view *uri);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <nacre/store.h>
+#include <nacre/credentials.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +38,34 @@ static nacre_credentials *load(const char *dir, const char *text)
 }
 
 /* The directory that is found, without the scratch directory in front; "none" without one. */
+static const char *find_any(const nacre_credentials *c, const char *uri)
+{
+    nacre_credential found = { .directory = "untouched" };
+    nacre_detail why = { "" };
+    nacre_err err = nacre_credentials_find(c, &found, uri, &why);
+    if (err == NACRE_OK) return found.kind == NACRE_CREDENTIAL_PLAIN ? "plain" : found.directory;
+    assert_string_equal(found.directory, "untouched");
+    assert_true(why.text[0] != '\0');
+    return err == NACRE_ERR_NO_CREDENTIALS ? "none" : nacre_err_name(err);
+}
+
 static const char *find(const nacre_credentials *c, const char *dir, const char *uri)
 {
-    const char *found = nacre_credentials_find(c, uri);
-    if (found == NULL) return "none";
+    const char *found = find_any(c, uri);
+    if (found[0] != '/') return found;
     assert_memory_equal(found, dir, strlen(dir));
     return found + strlen(dir) + 1;
+}
+
+/* The names of all directories and contexts, one blank between. */
+static const char *names(const nacre_credentials *c)
+{
+    static char all[200];
+    nacre_credential each;
+    all[0] = '\0';
+    for (size_t cursor = 0; nacre_credentials_next(c, &each, &cursor);)
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", all[0] != '\0' ? " " : "", each.name);
+    return all;
 }
 
 static void patterns_cover_uris(void **state)
@@ -143,7 +165,7 @@ static void the_longest_wins_then_the_first(void **state)
     assert_string_equal(find(c, dir, "coap://h/a"), "first"); /* both fit, both are of one length */
     assert_string_equal(find(c, dir, "coap://bare"), "bare");
     assert_string_equal(find(c, dir, "coap://bare/"), "bare");
-    assert_string_equal(find(c, dir, "coap://bare:5683"), "bare");
+    assert_string_equal(find(c, dir, "coap://bare:5683"), "all"); /* the port as it is given is looked at first */
     assert_string_equal(find(c, dir, "coap://bare/x"), "all");
     assert_string_equal(find(c, dir, "coap://bare/?q"), "query");
     assert_string_equal(find(c, dir, "coap://bare?q"), "query");
@@ -155,16 +177,16 @@ static void what_does_not_fit_finds_nothing(void **state)
     const char *dir = *state;
     nacre_credentials *c = load(dir, "{\"coap://h/*\": {\"oscore\": {\"basedir\": \"d\"}}, \"coap://gone/*\": null,\n"
                                      " \":name\": {\"oscore\": {\"basedir\": \"d\"}}}");
-    assert_null(nacre_credentials_find(c, "coap://i/"));
-    assert_null(nacre_credentials_find(c, "coap://gone/"));
-    assert_null(nacre_credentials_find(c, ""));
-    assert_null(nacre_credentials_find(c, ":name")); /* a name is no pattern */
-    assert_string_equal(nacre_credentials_at(c, 0) + strlen(dir), "/d");
-    assert_null(nacre_credentials_at(c, 1));
+    assert_string_equal(find(c, dir, "coap://h/"), "d");
+    assert_string_equal(find(c, dir, "coap://i/"), "none");
+    assert_string_equal(find(c, dir, "coap://gone/"), "none");
+    assert_string_equal(find(c, dir, ""), "none");
+    assert_string_equal(find(c, dir, ":name"), "none"); /* a name is no pattern */
+    assert_string_equal(names(c), "coap://h/* :name");
     nacre_credentials_free(c);
     c = load(dir, "{}");
-    assert_null(nacre_credentials_find(c, "coap://h/"));
-    assert_null(nacre_credentials_at(c, 0));
+    assert_string_equal(find(c, dir, "coap://h/"), "none");
+    assert_string_equal(names(c), "");
     nacre_credentials_free(c);
     nacre_credentials_free(NULL);
 }
@@ -184,9 +206,7 @@ static void aliases_lead_to_their_entry(void **state)
     assert_string_equal(find(c, dir, "coap://b/"), "dx");
     assert_string_equal(find(c, dir, "coap://c/"), "dy");
     assert_string_equal(find(c, dir, "coap://d/"), "dx");
-    assert_string_equal(nacre_credentials_at(c, 0) + strlen(dir), "/dx"); /* once, though four entries name it */
-    assert_string_equal(nacre_credentials_at(c, 1) + strlen(dir), "/dy");
-    assert_null(nacre_credentials_at(c, 2));
+    assert_string_equal(names(c), ":x :y coap://d/*"); /* those that hold something, aliases left out */
     nacre_credentials_free(c);
 }
 
@@ -194,7 +214,7 @@ static void directories_are_relative_to_the_file(void **state)
 {
     const char *dir = *state;
     nacre_credentials *c = load(dir, "{\"*\": {\"oscore\": {\"basedir\": \"/abs/olute/\"}}}");
-    assert_string_equal(nacre_credentials_find(c, "x"), "/abs/olute");
+    assert_string_equal(find_any(c, "x"), "/abs/olute");
     nacre_credentials_free(c);
     c = load(dir, "{\"*\": {\"oscore\": {\"basedir\": \"../up\"}}}");
     assert_string_equal(find(c, dir, "x"), "../up");
@@ -202,7 +222,7 @@ static void directories_are_relative_to_the_file(void **state)
     char *old = getcwd(NULL, 0);
     assert_int_equal(chdir(dir), 0);
     assert_int_equal(nacre_credentials_load(&c, "c.json", NULL), NACRE_OK);
-    assert_string_equal(nacre_credentials_find(c, "x"), "../up");
+    assert_string_equal(find_any(c, "x"), "../up");
     nacre_credentials_free(c);
     assert_int_equal(chdir(old), 0);
     free(old);
@@ -225,14 +245,42 @@ static void what_is_not_understood_is_refused(void **state)
         { "{\"a\": null}", NULL },
         { "{\"a\": {}}", "exactly one member" },
         { "{\"a\": {\"oscore\": {\"basedir\": \"d\"}, \"x\": 1}}", "exactly one member" },
-        { "{\"a\": {\"dtls\": {\"psk\": {\"ascii\": \"x\"}}}}", "type \"dtls\" are not supported" },
-        { "{\"a\": {\"edhoc-oscore\": {}}}", "type \"edhoc-oscore\" are not supported" },
+        /* for other security layers: looked at, as far as their form is known */
+        { "{\"a\": {\"dtls\": {\"psk\": {\"ascii\": \"x\"}, \"client-identity\": {\"hex\": \"00-01:02 aF\"}}}}", NULL },
+        { "{\"a\": {\"dtls\": {\"psk\": {\"ascii\": \"x\"}, \"client_identity\": {\"hex\": \"\"}}}}", NULL },
+        { "{\"a\": {\"dtls\": {\"psk\": {\"ascii\": \"x\"}}}}", "needs \"psk\" and \"client-identity\"" },
+        { "{\"a\": {\"dtls\": {\"psk\": \"x\", \"client-identity\": {\"hex\": \"\"}}}}", "a byte string is expected" },
+        { "{\"a\": {\"dtls\": {\"psk\": {\"hex\": \"0\"}, \"client-identity\": {\"hex\": \"\"}}}}", "a byte string" },
+        { "{\"a\": {\"dtls\": {\"psk\": {\"hex\": \"0g\"}, \"client-identity\": {\"hex\": \"\"}}}}", "a byte string" },
+        { "{\"a\": {\"dtls\": {\"psk\": {\"ascii\": \"\u00e4\"}, \"client-identity\": {\"hex\": \"\"}}}}", "a byte" },
+        { "{\"a\": {\"dtls\": {\"psk\": {\"hex\": 0}, \"client-identity\": {\"hex\": \"\"}}}}", "a byte string" },
+        { "{\"a\": {\"dtls\": {\"psk\": {\"base64\": \"\"}, \"client-identity\": {\"hex\": \"\"}}}}", "a byte string" },
+        { "{\"a\": {\"dtls\": {\"pks\": {\"hex\": \"\"}, \"client-identity\": {\"hex\": \"\"}}}}", "only" },
+        { "{\"a\": {\"edhoc-oscore\": {}}}", NULL },
+        { "{\"a\": {\"edhoc-oscore\": []}}", "an object is expected" },
+        { "{\"a\": {\"any-of\": [\":b\"]}}", NULL },
+        { "{\"a\": {\"all-of\": {}}}", "a list is expected" },
+        { "{\"a\": {\"any\": [\":b\"]}}", "type \"any\" are not known" },
+        { "{\"a\": {\"plain\": {}}}", NULL },
+        { "{\"a\": {\"plain\": true}}", "must be an empty object" },
+        { "{\"a\": {\"plain\": {\"basedir\": \"d\"}}}", "must be an empty object" },
+        /* what would never fit a URI */
+        { "{\"coap://h/%2F\": " GOOD "}", NULL },
+        { "{\"coap://h/%41\": " GOOD "}", "percent-encodes" },
+        { "{\"coap://h/%c3%a4\": " GOOD "}", "percent-encodes" },
+        { "{\"coap://h/%C3%A4\": " GOOD "}", NULL },
+        { "{\"coap://h/a%\": " GOOD "}", "percent-encodes" },
+        { "{\":%41\": " GOOD "}", NULL },
         { "{\"a\": {\"oscor\": {\"basedir\": \"d\"}}}", "type \"oscor\"" },
         { "{\"a\": {\"oscore2\": {\"basedir\": \"d\"}}}", "type \"oscore2\"" },
         { "{\"a\": {\"oscore\": \"d\"}}", "must be an object" },
         { "{\"a\": {\"oscore\": {}}}", "needs \"basedir\"" },
         { "{\"a\": {\"oscore\": {\"basedi\": \"d\"}}}", "has \"basedi\"" },
-        { "{\"a\": {\"oscore\": {\"basedir\": \"d\", \"role\": \"client\"}}}", "has \"role\"" },
+        { "{\"a\": {\"oscore\": {\"basedir\": \"d\", \"role\": \"client\"}}}", NULL },
+        { "{\"a\": {\"oscore\": {\"role\": \"server\", \"contextfile\": \"d\"}}}", NULL },
+        { "{\"a\": {\"oscore\": {\"basedir\": \"d\", \"role\": \"both\"}}}", "must be \"client\" or \"server\"" },
+        { "{\"a\": {\"oscore\": {\"basedir\": \"d\", \"role\": 1}}}", "must be \"client\" or \"server\"" },
+        { "{\"a\": {\"oscore\": {\"role\": \"client\"}}}", "needs \"basedir\"" },
         { "{\"a\": {\"oscore\": {\"contextfile\": \"d\"}}}", NULL },
         { "{\"a\": {\"oscore\": {\"basedir\": \"d\", \"contextfile\": \"d\"}}}", "both \"basedir\"" },
         { "{\"a\": {\"oscore\": {\"basedir\": 1}}}", "must be a string" },
@@ -287,6 +335,148 @@ static void files_that_cannot_be_read(void **state)
     free(spaces);
 }
 
+/* What aiocoap finds for a URI is what is found here, whatever else would fit in a more lenient reading. */
+static void the_exact_reading_comes_first(void **state)
+{
+    const char *dir = *state;
+    static const struct {
+        const char *uri, *found;
+    } rows[] = {
+        { "coap://h/x", "bare" },        { "coap://h:5683/x", "port" },     { "coap://H/x", "bare" },
+        { "coap://h:05683/x", "port" }, /* only leniently, and there the longest */
+        { "coap://i:5683/x", "i" },      { "coap://big/x", "big" },         { "coap://j/%61%2f%C3%a4", "j" },
+        { "coap://j/a/%C3%A4", "none" }, { "coap://j/q?%61=%26%2F", "jq" }, { "coap://j/q?a=&/", "none" },
+        { "coap://%6A/q?a=%26/", "jq" }, { "coap://j/nothing", "none" },
+    };
+    nacre_credentials *c = load(dir, "{\"coap://h:5683/*\": {\"oscore\": {\"basedir\": \"port\"}},\n"
+                                     " \"coap://h/*\": {\"oscore\": {\"basedir\": \"bare\"}},\n"
+                                     " \"coap://i/*\": {\"oscore\": {\"basedir\": \"i\"}},\n"
+                                     " \"coap://BIG/*\": {\"oscore\": {\"basedir\": \"big\"}},\n"
+                                     " \"coap://j/a%2F%C3%A4\": {\"oscore\": {\"basedir\": \"j\"}},\n"
+                                     " \"coap://j/q?a=%26/\": {\"oscore\": {\"basedir\": \"jq\"}}}");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(find(c, dir, rows[i].uri), rows[i].found) != 0)
+            fail_msg("%s: %s", rows[i].uri, find(c, dir, rows[i].uri));
+    nacre_credentials_free(c);
+}
+
+/* B21: in clear only what is named, and no other spelling of a URI is a way around its protection. */
+static void plain_must_be_said(void **state)
+{
+    const char *dir = *state;
+    static const struct {
+        const char *uri, *found;
+    } rows[] = {
+        { "coap://open/", "plain" },
+        { "coap://open/a?b", "plain" },
+        { "coap://other/", "plain" }, /* by its alias */
+        { "coap://open/secret", "d" },
+        { "coap://open/%73ecret", "d" },
+        { "COAP://OPEN:5683/secret", "d" },
+        { "coap://open:5683/a", "plain" },
+        { "coap://open:5684/a", "none" },
+        { "coap://opener/", "none" },
+        { "coap://dtls/", "NACRE_ERR_UNSUPPORTED" },
+    };
+    nacre_credentials *c = load(dir, "{\"coap://open/*\": {\"plain\": {}}, \"coap://open/secret*\": " GOOD ",\n"
+                                     " \"coap://other/*\": \":open\", \":open\": {\"plain\": {}},\n"
+                                     " \"coap://dtls/*\": {\"tlscert\": {\"certfile\": \"x\"}}}");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(find(c, dir, rows[i].uri), rows[i].found) != 0)
+            fail_msg("%s: %s", rows[i].uri, find(c, dir, rows[i].uri));
+    assert_string_equal(names(c), "coap://open/secret*"); /* what a server could use */
+    nacre_credentials_free(c);
+}
+
+static void a_role_and_a_name_come_along(void **state)
+{
+    const char *dir = *state;
+    nacre_credential found;
+    nacre_credentials *c =
+        load(dir, "{\"coap://h/*\": \":a\", \":a\": \":b\",\n"
+                  " \":b\": {\"oscore\": {\"contextfile\": \"d\", \"role\": \"server\"}}, \"coap://i/*\": " GOOD "}");
+    assert_int_equal(nacre_credentials_find(c, &found, "coap://h/x", NULL), NACRE_OK);
+    assert_string_equal(found.name, ":b");
+    assert_int_equal(found.role, NACRE_ROLE_SERVER);
+    assert_int_equal(nacre_credentials_find(c, &found, "coap://i/x", NULL), NACRE_OK);
+    assert_string_equal(found.name, "coap://i/*");
+    assert_int_equal(found.role, NACRE_ROLE_NONE);
+    nacre_credentials_free(c);
+}
+
+/* ---- Maps built by hand --------------------------------------------------------------------------------------------- */
+
+static void a_map_by_hand(void **state)
+{
+    (void)state;
+    nacre_credentials *c;
+    nacre_credential found;
+    nacre_context context = { 0 };
+    const nacre_store store = { NULL, &context };
+    assert_int_equal(nacre_credentials_new(&c), NACRE_OK);
+    assert_string_equal(find_any(c, "coap://h/"), "none");
+    nacre_credentials_remove(c, "coap://h/*");
+    assert_int_equal(nacre_credentials_set_alias(c, "coap://h/*", ":h", NULL), NACRE_OK);
+    assert_string_equal(find_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* it leads nowhere yet */
+    assert_int_equal(nacre_credentials_set_directory(c, ":h", "dir", NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+    assert_string_equal(find_any(c, "coap://h/"), "dir");
+    assert_int_equal(nacre_credentials_set_context(c, "coap://h/x*", &context, store, NULL), NACRE_OK);
+    assert_int_equal(nacre_credentials_find(c, &found, "coap://h/x", NULL), NACRE_OK);
+    assert_int_equal(found.kind, NACRE_CREDENTIAL_CONTEXT);
+    assert_ptr_equal(found.context, &context);
+    assert_ptr_equal(found.store.self, &context);
+    assert_string_equal(names(c), ":h coap://h/x*");
+
+    assert_int_equal(nacre_credentials_set_plain(c, ":h", NULL), NACRE_OK); /* in place of the directory */
+    assert_string_equal(find_any(c, "coap://h/"), "plain");
+    assert_int_equal(nacre_credentials_set_alias(c, ":h", ":i", NULL), NACRE_OK);
+    assert_int_equal(nacre_credentials_set_alias(c, ":i", ":h", NULL), NACRE_OK);
+    assert_string_equal(find_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* round in a circle */
+    nacre_credentials_remove(c, "coap://h/*");
+    assert_string_equal(find_any(c, "coap://h/"), "none");
+    nacre_credentials_free(c);
+}
+
+static void a_map_by_hand_refuses(void **state)
+{
+    (void)state;
+    nacre_credentials *c;
+    nacre_detail why = { "" };
+    assert_int_equal(nacre_credentials_new(&c), NACRE_OK);
+    assert_int_equal(nacre_credentials_set_directory(c, "coap://h/*", "d", NACRE_ROLE_NONE, &why), NACRE_OK);
+    assert_int_equal(nacre_credentials_set_directory(c, "coap://h/*", "", NACRE_ROLE_NONE, &why),
+                     NACRE_ERR_BAD_CREDENTIALS);
+    assert_int_equal(nacre_credentials_set_alias(c, "coap://h/*", "h", &why), NACRE_ERR_BAD_CREDENTIALS);
+    assert_non_null(strstr(why.text, "begin with a colon"));
+    assert_int_equal(nacre_credentials_set_plain(c, "", &why), NACRE_ERR_BAD_CREDENTIALS);
+    assert_int_equal(nacre_credentials_set_plain(c, "coap://h/%41", &why), NACRE_ERR_BAD_CREDENTIALS);
+    assert_string_equal(find_any(c, "coap://h/"), "d"); /* as before */
+    nacre_credentials_free(c);
+}
+
+/* Ten thousand aliases in one chain, and the same without an end: the time is that of sorting them. */
+static void long_chains_cost_little(void **state)
+{
+    const char *dir = *state;
+    enum { LINKS = 10000 };
+    char *text = malloc(LINKS * 24 + 64);
+    assert_non_null(text);
+    size_t len = (size_t)sprintf(text, "{\"coap://h/*\": \":0\"");
+    for (int i = 0; i < LINKS; i++) len += (size_t)sprintf(text + len, ",\":%d\":\":%d\"", i, i + 1);
+    (void)sprintf(text + len, ",\":%d\": " GOOD "}", LINKS);
+    clock_t start = clock();
+    nacre_credentials *c = load(dir, text);
+    assert_string_equal(find(c, dir, "coap://h/"), "d");
+    nacre_credentials_free(c);
+    nacre_detail why = { "" };
+    (void)sprintf(text + len, "}");
+    scratch_write(dir, "c.json", text);
+    assert_int_equal(nacre_credentials_load(&c, scratch_path(dir, "c.json"), &why), NACRE_ERR_BAD_CREDENTIALS);
+    assert_non_null(strstr(why.text, "\":9999\": stands for \":10000\", which is not there"));
+    assert_true((clock() - start) / CLOCKS_PER_SEC < 5);
+    free(text);
+}
+
 /* A pattern of stars against a long URI that just does not fit: quadratic at worst, never exponential. */
 static void stars_do_not_explode(void **state)
 {
@@ -315,6 +505,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(directories_are_relative_to_the_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_understood_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(files_that_cannot_be_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_exact_reading_comes_first, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(plain_must_be_said, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_role_and_a_name_come_along, set_up, tear_down),
+        cmocka_unit_test(a_map_by_hand),
+        cmocka_unit_test(a_map_by_hand_refuses),
+        cmocka_unit_test_setup_teardown(long_chains_cost_little, set_up, tear_down),
         cmocka_unit_test(stars_do_not_explode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

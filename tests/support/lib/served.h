@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* served: a server in a child process, for tests of the client over real sockets. The child ends with 0 only when its
+ * contexts were written back. */
+#ifndef NACRE_TEST_SERVED_H
+#define NACRE_TEST_SERVED_H
+
+#include <nacre/nacre.h>
+#include <sys/types.h>
+
+typedef struct served {
+    pid_t pid;
+    char hostinfo[72]; /* "[::1]:12345" */
+    char origin[96];   /* "coap://[::1]:12345" */
+} served;
+
+/* served_start runs a server bound to `bind` ("[::1]:0"): `fill` adds contexts and resources to it, in the child. */
+served served_start(const char *bind, void (*fill)(nacre_server *server, void *user), void *user);
+
+/* served_stop ends it in order, and fails the test when it did not end well. */
+void served_stop(const served *s);
+
+/* served_end ends the one that a failed test left behind: for tear-downs. */
+void served_end(void);
+
+/* served_program starts a program in the same way: it says "WORD coap://HOSTINFO" or "WORD HOSTINFO" when it is ready. */
+served served_program(char *const argv[]);
+
+/* served_uri gives origin and path, in one static buffer. */
+const char *served_uri(const served *s, const char *path);
+
+#endif
