@@ -50,6 +50,7 @@ typedef struct nacre_timing {
     uint8_t max_retransmit;           /* 4; 255 means none */
     uint32_t answer_timeout_ms;       /* for an answer after the request was acknowledged, or to a NON: 93000 */
     uint32_t exchange_lifetime_ms;    /* for how long duplicates are recognised: 247000 */
+    uint32_t later_ack_ms;            /* how long the answer to nacre_endpoint_later may still go into the ACK: 100 */
 } nacre_timing;
 
 typedef struct nacre_endpoint nacre_endpoint;
@@ -61,6 +62,12 @@ typedef struct nacre_endpoint_config {
                               in use the oldest answered one gives way, and a duplicate of it is then left to the
                               replay window */
     uint16_t burst;        /* datagrams taken by one receive_many; 0 means 32 */
+    uint16_t num_pushes;   /* separate answers and notifications that are held or on their way, max_message bytes each;
+                              0 means 16 */
+    uint32_t num_observers;      /* clients that observe a resource, at most 2^20; 0 means none */
+    uint16_t observer_bytes;     /* for each, the largest registration that is kept, plain; 0 means 256 */
+    uint16_t num_peers;          /* addresses remembered as having shown themselves; 0 means 256 */
+    bool no_amplification_limit; /* send any length to addresses that have not: only where senders cannot be forged */
     nacre_timing timing;
     const nacre_table *contexts; /* whom requests may come from; NULL: protected requests get 4.01. Borrowed; may grow
                                     and shrink between calls */
@@ -98,7 +105,8 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
 
 typedef enum nacre_event_kind {
     NACRE_EVENT_REQUEST =
-        1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many */
+        1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many, or say
+                                nacre_endpoint_later before that */
     NACRE_EVENT_RESPONSE, /* the answer to our request; the exchange has ended */
     NACRE_EVENT_FAILED,   /* our request ended without an answer: `err` says why; the exchange has ended. With
                                 NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 5.03) and NACRE_ERR_NOT_PROTECTED (any
@@ -109,6 +117,14 @@ typedef enum nacre_event_kind {
                                 send (of a plain one it is the RST itself, RFC 7252 4.2) */
     NACRE_EVENT_PERSIST,  /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
                                 nacre_endpoint_confirmed */
+    NACRE_EVENT_NOTIFY, /* an observer is to hear the present state: answer `exchange`, the observer's number, as if its
+                                registration, `message`, had just come: nacre_endpoint_respond, _ignore (nothing now) or
+                                _later, with the same deadlines. `context` protects what it is sent */
+    NACRE_EVENT_OBSERVER_GONE, /* the observation has ended, and its number with it. `err`: NACRE_OK (cancelled by the
+                                client, or the last answer said so, or its request was not answered), NACRE_ERR_STALE
+                                (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
+                                _NO_CONTEXT (nacre_endpoint_context_gone), _UNREACHABLE, _BUSY (it gave way: it had never
+                                acknowledged anything), or what protecting or its store failed of */
 } nacre_event_kind;
 
 typedef struct nacre_event {
@@ -117,8 +133,8 @@ typedef struct nacre_event {
     nacre_exchange exchange;
     nacre_context *context; /* REQUEST, RESPONSE: it verified the message; NULL: not protected. FAILED: NULL */
     nacre_address peer;
-    nacre_message message; /* plain; valid until the next receive_many */
-    void *user;            /* as given to nacre_endpoint_request */
+    nacre_message message; /* plain; valid until the next receive_many; of NOTIFY as long as the observer is there */
+    void *user;            /* as given to nacre_endpoint_request or nacre_endpoint_observe */
 } nacre_event;
 
 /* nacre_endpoint_next_event: false when there is none. */
@@ -150,6 +166,42 @@ NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchan
 
 /* nacre_endpoint_ignore ends a request that is not to be answered; a CON gets an empty ACK. */
 void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
+
+/* nacre_endpoint_later keeps a REQUEST or NOTIFY open beyond the next receive_many: nacre_endpoint_respond and _ignore
+ * take the same number at any time from now on, and one of them must be called, for the exchange holds one of num_pushes
+ * until then. The event's message goes as ever: copy what you need of it. A CON request gets its empty ACK when there is
+ * no answer after later_ack_ms; the answer is then a CON of its own, sent again until it is acknowledged (RFC 7252 5.2.2).
+ * NACRE_OK; NACRE_ERR_BUSY (all num_pushes are in use: answer now, with 5.03 if need be); NACRE_ERR_STALE */
+NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange);
+
+/* ---- Observing, the side that is observed (RFC 7641, RFC 8613 4.1.3.5) -----------------------------------------------
+ * A GET or FETCH with Observe 0 that the application takes as a registration becomes an observer with a number of its own.
+ * The endpoint then adds Observe to the 2.xx answer of that request, whatever the answer has of it, and to each
+ * notification. Each NOTIFY event is one chance to say the present state; changes in between are not queued. An answer that
+ * is not 2.xx ends the observation: the client hears it, and OBSERVER_GONE follows, as for any other end. Notifications are
+ * CON until the client's address has shown itself, then every sixteenth and the first after a day (for a registration that
+ * was NON the latter only), and the last; else NON. One is under way at a time for each observer. How often changes are
+ * worth telling is the application's to decide (RFC 7641 4.5.1). A client that sends Observe 1 is taken off before its
+ * request is delivered; answer that as any other. No-Response of a registration is not heeded.
+ *
+ * nacre_endpoint_observe takes a delivered request, before it is answered, as a registration; one of the same client under
+ * the same token (protected: with the same context and the same options too) ends and gets its OBSERVER_GONE.
+ * NACRE_OK                `observer` is set, `user` comes back in its events; now answer the request
+ * NACRE_ERR_BUSY          num_observers are there: answer without observing. One that has never acknowledged anything gives
+ *                         way before that
+ * NACRE_ERR_TOO_LONG      the request is longer than observer_bytes: answer without observing
+ * NACRE_ERR_BAD_ARGUMENT  the request has no Observe 0, is no GET or FETCH, or is taken already
+ * NACRE_ERR_STALE         no such request, or nacre_endpoint_later came first */
+NACRE_MUST_USE nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, void *user,
+                                                nacre_exchange *observer);
+
+/* nacre_endpoint_changed: what the observer looks at is not what it was told. Its NOTIFY event comes when a push is free
+ * and the notification before it is settled. A number that has ended changes nothing. */
+void nacre_endpoint_changed(nacre_endpoint *ep, nacre_exchange observer);
+
+/* nacre_endpoint_drop_observer forgets an observer without a message and without an event. To let it know, answer its
+ * NOTIFY with an error instead. */
+void nacre_endpoint_drop_observer(nacre_endpoint *ep, nacre_exchange observer);
 
 /* nacre_endpoint_confirmed: the store served what a PERSIST event asked for; what waited goes on. With `err` not
  * NACRE_OK the store failed: our requests that wait on the context end with it, requests of others get a plain 5.03 when

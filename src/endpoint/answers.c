@@ -21,8 +21,10 @@ static void set_header(nacre_endpoint *ep, const nacre__entry *entry, nacre_mess
     answer->token = token;
 }
 
-static void leave_parked(nacre_endpoint *ep, nacre__entry *entry)
+/* Gives back what the entry holds beside its own bytes. */
+static void leave_rooms(nacre_endpoint *ep, nacre__entry *entry)
 {
+    nacre__later_end(ep, entry);
     if (entry->parked != NACRE__NONE) ep->parked[entry->parked].entry = NACRE__NONE;
     entry->parked = NACRE__NONE;
 }
@@ -38,26 +40,50 @@ static void transmit(nacre_endpoint *ep, nacre__entry *entry)
  * may be a replay), so it leaves the memory of duplicates before those that somebody did. */
 static void finish(nacre_endpoint *ep, nacre__entry *entry, size_t answer_len, bool cheap)
 {
+    if (entry->observer != NACRE__NONE) nacre__observer_begun(ep, &ep->observers[entry->observer], NULL);
+    entry->observer = NACRE__NONE;
     entry->answer_len = answer_len;
     nacre__dedup_done(ep, entry, cheap);
     transmit(ep, entry);
+}
+
+/* What the request was answered with begins no observation (RFC 7641 4.1). */
+static void end_observer(nacre_endpoint *ep, nacre__entry *entry, nacre_err err)
+{
+    if (entry->observer != NACRE__NONE) nacre__observer_end(ep, &ep->observers[entry->observer], err);
+}
+
+static size_t write_ack(nacre_endpoint *ep, nacre__entry *entry)
+{
+    const nacre_message ack = { .type = NACRE_ACK, .code = NACRE_EMPTY, .mid = entry->mid };
+    nacre_bytes out;
+    return entry->type == NACRE_CON && nacre_message_write(&ack, &out, room_of(ep, entry)) == NACRE_OK ? out.len : 0;
+}
+
+/* Nothing goes out for it now: its ACK has gone, and a duplicate gets that again. */
+void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry)
+{
+    end_observer(ep, entry, NACRE_OK);
+    leave_rooms(ep, entry);
+    entry->answer_len = write_ack(ep, entry);
+    nacre__dedup_done(ep, entry, entry->context == NULL);
 }
 
 /* A duplicate came (RFC 7252 4.5): a CON gets the same answer again, if there is one yet; a NON is dropped. */
 void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry)
 {
     ep->stats.duplicates++;
+    if (entry->state == NACRE__ENTRY_LATER && entry->type == NACRE_CON) nacre__later_acknowledge(ep, entry);
     if (entry->state == NACRE__ENTRY_ANSWERED && entry->type == NACRE_CON) transmit(ep, entry);
 }
 
 /* Nothing to say: a CON gets an empty ACK, which is never protected (RFC 8613 4.2). */
 void nacre__answer_empty(nacre_endpoint *ep, nacre__entry *entry)
 {
-    const nacre_message ack = { .type = NACRE_ACK, .code = NACRE_EMPTY, .mid = entry->mid };
-    nacre_bytes out = NACRE_ABSENT;
-    leave_parked(ep, entry);
-    if (entry->type == NACRE_CON && nacre_message_write(&ack, &out, room_of(ep, entry)) != NACRE_OK) out.len = 0;
-    finish(ep, entry, out.len, entry->state == NACRE__ENTRY_DELIVERED && entry->context == NULL);
+    const bool was_heard = entry->state == NACRE__ENTRY_DELIVERED || entry->state == NACRE__ENTRY_LATER;
+    end_observer(ep, entry, NACRE_OK);
+    leave_rooms(ep, entry);
+    finish(ep, entry, write_ack(ep, entry), was_heard && entry->context == NULL);
 }
 
 /* ---- Refusing ------------------------------------------------------------------------------------------------------ */
@@ -100,13 +126,13 @@ void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err
         return;
     }
     if (entry->type != NACRE_CON) {
-        leave_parked(ep, entry);
+        leave_rooms(ep, entry);
         nacre__dedup_release(ep, entry); /* a duplicate would be refused again, so there is nothing to remember */
         return;
     }
     set_header(ep, entry, &answer, token);
     if (nacre_message_write(&answer, &out, room_of(ep, entry)) != NACRE_OK) out.len = 0; /* a token that fills it all */
-    leave_parked(ep, entry);
+    leave_rooms(ep, entry);
     finish(ep, entry, out.len, unverified);
 }
 
@@ -132,6 +158,11 @@ static nacre_bytes token_of(const nacre_endpoint *ep, const nacre__entry *entry)
 void nacre__answer_withdraw(nacre_endpoint *ep, nacre__entry *entry, nacre_err err)
 {
     if (entry->state == NACRE__ENTRY_READY) nacre__queue_remove(&ep->events, true, nacre__entry_index(ep, entry));
+    end_observer(ep, entry, err);
+    if (entry->acked) { /* nothing more is due: who sent it waits for an answer that can be verified, or for none */
+        nacre__answer_known_only(ep, entry);
+        return;
+    }
     nacre__answer_refuse(ep, entry, err, token_of(ep, entry));
 }
 
@@ -146,7 +177,7 @@ static nacre_err keep_plain(nacre_endpoint *ep, nacre__entry *entry, const nacre
     entry->answer_len = out.len;
     entry->echo = echo;
     entry->state = NACRE__ENTRY_WAITING;
-    leave_parked(ep, entry);
+    leave_rooms(ep, entry);
     nacre__ask_store(ep, entry->context);
     return NACRE_OK;
 }
@@ -161,7 +192,7 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
         nacre_protect_echo(entry->context, &ep->config.crypto, &entry->id, &out, room_of(ep, entry), &header);
     if (err == NACRE_OK) {
         nacre__ask_store_early(ep, entry->context);
-        leave_parked(ep, entry);
+        leave_rooms(ep, entry);
         finish(ep, entry, out.len, true);
         return;
     }
@@ -272,12 +303,14 @@ void nacre__answer_close_delivered(nacre_endpoint *ep)
 
 /* ---- What the application says ------------------------------------------------------------------------------------- */
 
-static nacre__entry *delivered(nacre_endpoint *ep, nacre_exchange exchange)
+/* The request with that number, if it may be answered now. */
+nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange)
 {
     const uint32_t index = nacre__exchange_index(ep, exchange);
-    if ((exchange & 1) == 0 || index >= ep->config.num_answers) return NULL;
+    if (nacre__exchange_kind(exchange) != NACRE__OF_ENTRY || index >= ep->config.num_answers) return NULL;
     nacre__entry *entry = &ep->entries[index];
-    return entry->exchange == exchange && entry->state == NACRE__ENTRY_DELIVERED ? entry : NULL;
+    const bool is_open = entry->state == NACRE__ENTRY_DELIVERED || entry->state == NACRE__ENTRY_LATER;
+    return entry->exchange == exchange && is_open ? entry : NULL;
 }
 
 /* Into the entry's bytes, protected when the request was (RFC 8613 8.3). */
@@ -291,31 +324,76 @@ static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_byt
     return err;
 }
 
-nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
+static bool may_be_said(const nacre_message *plain)
 {
-    nacre__entry *entry = delivered(ep, exchange);
-    if (entry == NULL) return NACRE_ERR_STALE;
     nacre_option_iter it = nacre_option_begin(plain->options);
     for (nacre_option option; nacre_option_next(&it, &option);)
-        if (option.number == NACRE_OPT_OSCORE) return NACRE_ERR_BAD_ARGUMENT;
-    if (nacre_option_bad(&it) || !nacre__is_response_class(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
+        if (option.number == NACRE_OPT_OSCORE) return false;
+    return !nacre_option_bad(&it) && nacre__is_response_class(plain->code);
+}
 
-    nacre_message answer = *plain;
+/* In the ACK of a CON, or as a NON: from the entry's own bytes. */
+static nacre_err answer_at_once(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer)
+{
     nacre_bytes out;
-    set_header(ep, entry, &answer, entry->message.token);
-    nacre_err err = write_answer(ep, entry, &out, &answer);
+    set_header(ep, entry, answer, entry->message.token);
+    const nacre_err err = write_answer(ep, entry, &out, answer);
     if (err == NACRE_ERR_NOT_YET) {
-        if (nacre_protect_size(entry->context, &answer, NULL) > ep->config.max_message) return NACRE_ERR_TOO_LONG;
-        err = keep_plain(ep, entry, &answer, false);
-    } else if (err == NACRE_OK) {
-        leave_parked(ep, entry);
-        finish(ep, entry, out.len, entry->context == NULL);
+        if (nacre_protect_size(entry->context, answer, NULL) > ep->config.max_message) return NACRE_ERR_TOO_LONG;
+        return keep_plain(ep, entry, answer, false);
     }
-    return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+    if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+    leave_rooms(ep, entry);
+    finish(ep, entry, out.len, entry->context == NULL);
+    return NACRE_OK;
+}
+
+/* RFC 7967 2.1: No-Response names the classes that nobody waits for. A registration is not one to stay silent on, for its
+ * first answer says whether it was taken. */
+static bool is_unwanted(const nacre__entry *entry, uint8_t code)
+{
+    return entry->observer == NACRE__NONE && (entry->unwanted >> ((code >> 5) - 1)) % 2 == 1;
+}
+
+nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
+{
+    if (!may_be_said(plain)) {
+        const bool is_open = nacre__answer_entry(ep, exchange) != NULL || nacre__observer_of(ep, exchange) != NULL;
+        return is_open ? NACRE_ERR_BAD_ARGUMENT : NACRE_ERR_STALE;
+    }
+    if (nacre__exchange_kind(exchange) == NACRE__OF_OBSERVER) return nacre__observer_respond(ep, exchange, plain);
+    nacre__entry *entry = nacre__answer_entry(ep, exchange);
+    if (entry == NULL) return NACRE_ERR_STALE;
+    if (is_unwanted(entry, plain->code)) {
+        nacre_endpoint_ignore(ep, exchange);
+        return NACRE_OK;
+    }
+    nacre_message answer = *plain;
+    const uint32_t observer = entry->observer;
+    nacre_err err = NACRE_OK;
+    if (observer != NACRE__NONE && plain->code >> 5 == 2)
+        err = nacre__observe_add(ep, &ep->observers[observer], &answer);
+    else entry->observer = NACRE__NONE;
+    if (err == NACRE_OK)
+        err = entry->acked ? nacre__later_send(ep, entry, &answer) : answer_at_once(ep, entry, &answer);
+    if (observer == NACRE__NONE || plain->code >> 5 == 2) return err;
+    if (err == NACRE_OK) { /* RFC 7641 4.1: an error, and it is no observer */
+        ep->observers[observer].entry = NACRE__NONE;
+        nacre__observer_end(ep, &ep->observers[observer], NACRE_OK);
+    } else {
+        entry->observer = observer;
+    }
+    return err;
 }
 
 void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    nacre__entry *entry = delivered(ep, exchange);
-    if (entry != NULL) nacre__answer_empty(ep, entry);
+    if (nacre__exchange_kind(exchange) == NACRE__OF_OBSERVER) {
+        nacre__observer_ignore(ep, exchange);
+        return;
+    }
+    nacre__entry *entry = nacre__answer_entry(ep, exchange);
+    if (entry == NULL) return;
+    if (entry->acked) nacre__answer_known_only(ep, entry);
+    else nacre__answer_empty(ep, entry);
 }

@@ -42,6 +42,12 @@ uint64_t nacre__dedup_hash(const nacre_endpoint *ep, const nacre_datagram *datag
     return stir(ep, h, datagram->bytes.len);
 }
 
+uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes)
+{
+    const nacre_datagram datagram = { *peer, bytes };
+    return nacre__dedup_hash(ep, &datagram);
+}
+
 /* ---- Lists and buckets --------------------------------------------------------------------------------------------- */
 
 uint32_t nacre__entry_index(const nacre_endpoint *ep, const nacre__entry *entry)
@@ -101,7 +107,7 @@ void nacre__dedup_init(nacre_endpoint *ep)
     ep->free = ep->open = ep->cheap = ep->done = (nacre__list){ NACRE__NONE, NACRE__NONE };
     for (uint32_t i = 0; i < ep->num_buckets; i++) ep->buckets[i] = NACRE__NONE;
     for (uint32_t i = 0; i < ep->config.num_answers; i++) {
-        ep->entries[i].parked = NACRE__NONE;
+        ep->entries[i].parked = ep->entries[i].push = ep->entries[i].observer = NACRE__NONE;
         list_insert(ep, &ep->free, &ep->entries[i], ep->free.last);
     }
 }
@@ -128,6 +134,8 @@ void nacre__dedup_release(nacre_endpoint *ep, nacre__entry *entry)
     if (entry->state == NACRE__ENTRY_READY) nacre__queue_remove(&ep->events, true, nacre__entry_index(ep, entry));
     if (entry->parked != NACRE__NONE) ep->parked[entry->parked].entry = NACRE__NONE;
     entry->parked = NACRE__NONE;
+    nacre__later_end(ep, entry);
+    if (entry->observer != NACRE__NONE) nacre__observer_end(ep, &ep->observers[entry->observer], NACRE_ERR_TIMEOUT);
     entry->in_transmit = false;
     entry->exchange = 0;
     entry->context = NULL;
@@ -183,6 +191,7 @@ nacre__entry *nacre__dedup_add(nacre_endpoint *ep, const nacre_datagram *datagra
     entry->mid = outer->mid;
     entry->type = outer->type;
     entry->echo = false;
+    entry->acked = false;
     entry->answer_len = 0;
     entry->exchange = nacre__new_exchange(ep, &entry->generation, true, self);
     change_state(ep, entry, NACRE__ENTRY_NEW, false);

@@ -6,6 +6,8 @@
 
 /* ---- Configuration and memory ------------------------------------------------------------------------------------- */
 
+enum { MAX_OBSERVERS = 1 << 20 }; /* so that a good part of an exchange number tells the times apart */
+
 static void default_u32(uint32_t *field, uint32_t value)
 {
     if (*field == 0) *field = value;
@@ -26,6 +28,7 @@ static void timing_defaults(nacre_timing *t)
     else if (t->max_retransmit == 255) t->max_retransmit = 0;
     default_u32(&t->answer_timeout_ms, 93000);
     default_u32(&t->exchange_lifetime_ms, 247000);
+    default_u32(&t->later_ack_ms, 100);
 }
 
 static bool config_defaults(nacre_endpoint_config *config)
@@ -34,8 +37,11 @@ static bool config_defaults(nacre_endpoint_config *config)
     default_u16(&config->num_requests, 16);
     default_u16(&config->num_answers, 64);
     default_u16(&config->burst, 32);
+    default_u16(&config->num_pushes, 16);
+    default_u16(&config->observer_bytes, 256);
+    default_u16(&config->num_peers, 256);
     timing_defaults(&config->timing);
-    return config->max_message >= 64 && config->max_message <= 65535;
+    return config->max_message >= 64 && config->max_message <= 65535 && config->num_observers <= MAX_OBSERVERS;
 }
 
 /* The cutting of the block: once with no block, to learn its size, once for good. The sum never wraps: it sticks at
@@ -61,22 +67,22 @@ static void *cut(cutter *c, size_t num, size_t size)
     return c->base == NULL ? NULL : c->base + start;
 }
 
-static uint32_t num_buckets_for(uint32_t num_answers)
+static uint32_t num_buckets_for(uint32_t num)
 {
     uint32_t n = 4;
-    while (n < 2 * num_answers) n *= 2;
+    while (n < 2 * num) n *= 2;
     return n;
 }
 
 typedef struct bytes_of_pools {
-    uint8_t *slots, *entries, *parked;
+    uint8_t *slots, *entries, *parked, *pushes, *observers;
 } bytes_of_pools;
 
 /* Sets the pools of `ep` (whose config and maxima are set) to their places behind it. */
 static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
 {
     const nacre_endpoint_config *config = &ep->config;
-    const size_t both = (size_t)config->num_requests + config->num_answers;
+    const size_t all = (size_t)config->num_requests + config->num_answers + config->num_pushes;
     cutter c = { base, 0 };
     (void)cut(&c, 1, sizeof(nacre_endpoint));
     ep->slots = cut(&c, config->num_requests, sizeof(nacre__slot));
@@ -88,28 +94,50 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->controls = cut(&c, ep->max_controls, sizeof(nacre__control));
     ep->items = cut(&c, config->burst, sizeof(nacre__item));
     ep->jobs = cut(&c, config->burst, sizeof(nacre_unprotect_item));
-    ep->events.refs = cut(&c, both, sizeof(nacre__ref));
-    ep->transmit.refs = cut(&c, both, sizeof(nacre__ref));
+    ep->events.refs = cut(&c, all, sizeof(nacre__ref));
+    ep->transmit.refs = cut(&c, all, sizeof(nacre__ref));
     ep->parked = cut(&c, ep->max_parked, sizeof(nacre__parked));
+    ep->pushes = cut(&c, config->num_pushes, sizeof(nacre__push));
+    ep->push_timers = cut(&c, config->num_pushes, sizeof(uint32_t));
+    ep->push_buckets = cut(&c, ep->num_push_buckets, sizeof(uint32_t));
+    ep->observers = cut(&c, ep->max_observers, sizeof(nacre__observer));
+    ep->token_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
+    ep->mid_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
+    ep->reach = cut(&c, ep->num_reach, sizeof(nacre__reach));
     bytes->slots = cut(&c, config->num_requests, 2 * config->max_message);
     bytes->entries = cut(&c, config->num_answers, config->max_message);
     ep->rooms = cut(&c, config->burst, config->max_message);
     bytes->parked = cut(&c, ep->max_parked, 2 * config->max_message);
+    bytes->pushes = cut(&c, config->num_pushes, config->max_message);
+    bytes->observers = cut(&c, ep->max_observers, config->observer_bytes);
     ep->scratch = cut(&c, 1, config->max_message);
+    ep->options = cut(&c, 1, config->max_message);
     return c.at;
+}
+
+static uint8_t bits_for(uint32_t num)
+{
+    uint8_t bits = 1;
+    while (num > UINT32_C(1) << bits) bits++;
+    return bits;
 }
 
 static void set_maxima(nacre_endpoint *ep)
 {
     const nacre_endpoint_config *config = &ep->config;
-    const uint32_t both = (uint32_t)config->num_requests + config->num_answers;
+    const uint32_t all = (uint32_t)config->num_requests + config->num_answers + config->num_pushes;
     ep->num_buckets = num_buckets_for(config->num_answers);
-    ep->max_asks = both;
-    ep->events.cap = ep->transmit.cap = both;
+    ep->num_push_buckets = num_buckets_for(config->num_pushes);
+    ep->max_observers = config->num_observers > 0 ? config->num_observers + 1 : 0;
+    ep->num_observer_buckets = num_buckets_for(config->num_observers);
+    ep->num_reach = nacre__reach_places(config->num_peers);
+    ep->max_asks = all;
+    ep->events.cap = ep->transmit.cap = all;
     ep->max_controls = 2 * (uint32_t)config->burst; /* each datagram asks for one at most */
     ep->max_parked = config->burst < config->num_answers ? config->burst : config->num_answers;
-    const uint32_t most = config->num_requests > config->num_answers ? config->num_requests : config->num_answers;
-    for (ep->index_bits = 1; most > UINT32_C(1) << ep->index_bits;) ep->index_bits++;
+    ep->index_bits[NACRE__OF_SLOT] = bits_for(config->num_requests);
+    ep->index_bits[NACRE__OF_ENTRY] = bits_for(config->num_answers);
+    ep->index_bits[NACRE__OF_OBSERVER] = bits_for(ep->max_observers);
 }
 
 size_t nacre_endpoint_size(const nacre_endpoint_config *config)
@@ -133,7 +161,12 @@ static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
     for (uint32_t i = 0; i < ep->config.num_answers; i++) ep->entries[i].bytes = bytes->entries + max * i;
     for (uint32_t i = 0; i < ep->max_parked; i++)
         ep->parked[i] = (nacre__parked){ .bytes = bytes->parked + 2 * max * i, .entry = NACRE__NONE };
+    for (uint32_t i = 0; i < ep->config.num_pushes; i++) ep->pushes[i].bytes = bytes->pushes + max * i;
+    for (uint32_t i = 0; i < ep->max_observers; i++)
+        ep->observers[i].bytes = bytes->observers + (size_t)ep->config.observer_bytes * i;
     nacre__dedup_init(ep);
+    nacre__pushes_init(ep);
+    nacre__observers_init(ep);
 }
 
 nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, const nacre_endpoint_config *config)
@@ -222,17 +255,19 @@ uint16_t nacre__new_mid(nacre_endpoint *ep)
 }
 
 /* Exchange numbers: generation | index | kind. A generation is never 0, so that no number is. */
-nacre_exchange nacre__new_exchange(const nacre_endpoint *ep, uint32_t *generation, bool is_entry, uint32_t index)
+nacre_exchange nacre__new_exchange(const nacre_endpoint *ep, uint32_t *generation, uint8_t kind, uint32_t index)
 {
-    const uint32_t shift = ep->index_bits + 1;
+    const uint32_t shift = ep->index_bits[kind] + 2U;
     *generation = (*generation + 1) & (UINT32_MAX >> shift);
     if (*generation == 0) *generation = 1;
-    return *generation << shift | index << 1 | (is_entry ? 1 : 0);
+    return *generation << shift | index << 2 | kind;
 }
 
 uint32_t nacre__exchange_index(const nacre_endpoint *ep, nacre_exchange exchange)
 {
-    return exchange >> 1 & ((UINT32_C(1) << ep->index_bits) - 1);
+    const uint8_t kind = nacre__exchange_kind(exchange);
+    if (kind > NACRE__OF_OBSERVER) return NACRE__NONE;
+    return exchange >> 2 & ((UINT32_C(1) << ep->index_bits[kind]) - 1);
 }
 
 /* Empty messages have a queue of their own; what does not fit is lost, as on the network. */
@@ -248,10 +283,10 @@ void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t ty
 
 /* ---- Queues ------------------------------------------------------------------------------------------------------- */
 
-void nacre__queue_push(nacre__queue *queue, bool is_entry, uint32_t index)
+void nacre__queue_push(nacre__queue *queue, uint8_t kind, uint32_t index)
 {
     const uint32_t at = (queue->head + queue->num++) % queue->cap;
-    queue->refs[at] = (nacre__ref){ is_entry, index };
+    queue->refs[at] = (nacre__ref){ kind, index };
 }
 
 bool nacre__queue_pop(nacre__queue *queue, nacre__ref *ref)
@@ -263,12 +298,12 @@ bool nacre__queue_pop(nacre__queue *queue, nacre__ref *ref)
     return true;
 }
 
-void nacre__queue_remove(nacre__queue *queue, bool is_entry, uint32_t index)
+void nacre__queue_remove(nacre__queue *queue, uint8_t kind, uint32_t index)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < queue->num; i++) {
         const nacre__ref ref = queue->refs[(queue->head + i) % queue->cap];
-        if (ref.is_entry == is_entry && ref.index == index) continue;
+        if (ref.kind == kind && ref.index == index) continue;
         queue->refs[(queue->head + kept++) % queue->cap] = ref;
     }
     queue->num = kept;
@@ -302,10 +337,21 @@ static void slot_event(nacre_endpoint *ep, nacre__slot *slot, nacre_event *event
     nacre__slot_release(ep, slot);
 }
 
+/* RFC 7967 2.1: the classes of answers that the client is not interested in. */
+static uint8_t unwanted_by(const nacre_message *request)
+{
+    uint64_t value = 0;
+    const nacre_bytes option = nacre_option_find(request->options, NACRE_OPT_NO_RESPONSE);
+    return option.len <= 1 && nacre_option_uint(option, &value) ? (uint8_t)value : 0;
+}
+
 /* RFC 8613 8.2 step 8: from here on it is a request like any other. */
-static void entry_event(nacre__entry *entry, nacre_event *event)
+static void entry_event(nacre_endpoint *ep, nacre__entry *entry, nacre_event *event)
 {
     entry->state = NACRE__ENTRY_DELIVERED;
+    entry->method = entry->message.code;
+    entry->unwanted = unwanted_by(&entry->message);
+    nacre__observer_cancel(ep, entry); /* now, not when it arrived: the registration may have come in the same burst */
     *event = (nacre_event){
         .kind = NACRE_EVENT_REQUEST,
         .exchange = entry->exchange,
@@ -320,7 +366,7 @@ bool nacre__events_view_messages(const nacre_endpoint *ep)
 {
     for (uint32_t i = 0; i < ep->events.num; i++) {
         const nacre__ref ref = ep->events.refs[(ep->events.head + i) % ep->events.cap];
-        if (ref.is_entry || ep->slots[ref.index].message.code != NACRE_EMPTY) return true;
+        if (ref.kind == NACRE__OF_ENTRY || ep->slots[ref.index].message.code != NACRE_EMPTY) return true;
     }
     return false;
 }
@@ -328,9 +374,9 @@ bool nacre__events_view_messages(const nacre_endpoint *ep)
 bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
 {
     nacre__ref ref;
-    if (next_ask(ep, event)) return true;
-    if (!nacre__queue_pop(&ep->events, &ref)) return false;
-    if (ref.is_entry) entry_event(&ep->entries[ref.index], event);
+    if (next_ask(ep, event) || nacre__observers_gone_event(ep, event)) return true;
+    if (!nacre__queue_pop(&ep->events, &ref)) return nacre__observers_notify_event(ep, event);
+    if (ref.kind == NACRE__OF_ENTRY) entry_event(ep, &ep->entries[ref.index], event);
     else slot_event(ep, &ep->slots[ref.index], event);
     return true;
 }

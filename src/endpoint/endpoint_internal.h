@@ -3,8 +3,9 @@
  *
  * One block of memory from the caller, cut by endpoint.c:
  *
- *     nacre_endpoint | slots | tokens | due | entries | buckets | asks | controls | items | queues |
- *     slot bytes (2 x max_message each) | entry bytes (max_message each) | burst rooms | parked rooms | scratch
+ *     nacre_endpoint | slots | tokens | due | entries | buckets | asks | controls | items | queues | pushes |
+ *     observers | slot bytes (2 x max_message each) | entry bytes (max_message each) | burst rooms | parked rooms |
+ *     push bytes (max_message each) | observer bytes (observer_bytes each) | scratch | options
  *
  * A *slot* is one request of ours:
  *
@@ -16,10 +17,14 @@
  * An *entry* is one message of others that duplicates may follow: nearly always a request, sometimes a separate answer:
  *
  *     FREE -> NEW -> READY -> DELIVERED -> ANSWERED -> FREE (when its place is needed)
- *              |       ^          `-> WAITING -^     (the answer waits for the store)
- *              `-> PARKED                            (unprotect said NOT_YET: the request's bytes wait)
+ *              |       ^       |  |-> WAITING -^     (the answer waits for the store)
+ *              `-> PARKED      |  `-> LATER ---^     (the application answers when it can)
+ *                              (unprotect said NOT_YET: the request's bytes wait)
  *
- * What an entry went through shows in the list that it is on: free, open (NEW to WAITING), cheap or done (ANSWERED). */
+ * What an entry went through shows in the list that it is on: free, open (NEW to WAITING), cheap or done (ANSWERED).
+ *
+ * A *push* is one message that we send into an exchange of others of our own accord: pushes.c. An *observer* is one
+ * registration that notifications follow: observers.c. */
 #ifndef NACRE_ENDPOINT_INTERNAL_H
 #define NACRE_ENDPOINT_INTERNAL_H
 
@@ -71,6 +76,7 @@ typedef enum nacre__entry_state {
     NACRE__ENTRY_PARKED,
     NACRE__ENTRY_READY,
     NACRE__ENTRY_DELIVERED,
+    NACRE__ENTRY_LATER,
     NACRE__ENTRY_WAITING,
     NACRE__ENTRY_ANSWERED,
 } nacre__entry_state;
@@ -89,9 +95,14 @@ typedef struct nacre__entry {
     uint16_t mid;
     uint8_t type;
     bool in_transmit;
-    bool cheap;      /* ANSWERED: nobody vouched for the message */
-    bool echo;       /* WAITING: the answer is the Echo challenge */
-    uint32_t parked; /* the parked room it holds, or NONE */
+    bool cheap;        /* ANSWERED: nobody vouched for the message */
+    bool echo;         /* WAITING: the answer is the Echo challenge */
+    bool acked;        /* LATER: the empty ACK has gone, or none is due any more */
+    uint8_t method;    /* DELIVERED, LATER: of the request … */
+    uint8_t unwanted;  /* … and what its No-Response option names */
+    uint32_t parked;   /* the parked room it holds, or NONE */
+    uint32_t push;     /* LATER: its push, or NONE */
+    uint32_t observer; /* until it is answered: the observer that it registered, or NONE */
     nacre_context *context;
     nacre_request_id id;
     nacre_message message; /* READY, DELIVERED: plain, and with the request's token */
@@ -103,10 +114,13 @@ typedef struct nacre__list {
     uint32_t first, last;
 } nacre__list;
 
-/* Slots or entries in the order of what happened; each is in a queue at most once, so that the sum of both pools is all
- * the room a queue needs. */
+/* What an exchange number, or a place in a queue, is about. */
+enum { NACRE__OF_SLOT = 0, NACRE__OF_ENTRY = 1, NACRE__OF_OBSERVER = 2, NACRE__OF_PUSH = 3 };
+
+/* Slots, entries or pushes in the order of what happened; each is in a queue at most once, so that the sum of the pools
+ * is all the room a queue needs. */
 typedef struct nacre__ref {
-    bool is_entry;
+    uint8_t kind;
     uint32_t index;
 } nacre__ref;
 typedef struct nacre__queue {
@@ -134,6 +148,92 @@ typedef struct nacre__parked {
     uint32_t entry; /* NONE: free */
 } nacre__parked;
 
+/* A message of our own accord: the separate answer to a request (RFC 7252 5.2.2), or a notification (RFC 7641).
+ *
+ *     FREE -> HELD -> QUEUED -> SENT -> FREE     (NON: at once; CON: acknowledged, reset, or given up)
+ *               `-> WAITING -^                   (the store must be waited for)
+ *     CUT: it was dropped while it stood in the queue of transmit_many, and goes when its turn comes */
+typedef enum nacre__push_state {
+    NACRE__PUSH_FREE = 0,
+    NACRE__PUSH_HELD,
+    NACRE__PUSH_WAITING,
+    NACRE__PUSH_QUEUED,
+    NACRE__PUSH_SENT,
+    NACRE__PUSH_CUT,
+} nacre__push_state;
+
+/* A message ID under which a push may be acknowledged. */
+typedef struct nacre__push_mid {
+    uint32_t chain; /* next one in its bucket */
+    uint16_t mid;
+    bool in_use;
+} nacre__push_mid;
+
+typedef struct nacre__push {
+    nacre__push_state state;
+    uint32_t next;    /* FREE: the next free one */
+    uint32_t heap_at; /* its place among the timers, or NONE */
+    uint64_t due;     /* ms */
+    nacre_address peer;
+    nacre_context *context; /* WAITING: protects the answer; NULL otherwise */
+    nacre_request_id id;    /* WAITING: of the request */
+    uint32_t entry;         /* HELD: the request that is answered later, or NONE */
+    uint32_t observer;      /* whom it notifies, or NONE */
+    uint8_t *bytes;         /* max_message: what goes out again; HELD, the token; WAITING, the plain answer */
+    size_t len;
+    size_t allowance, spent; /* bytes for an address that has not shown itself, and how many went there */
+    uint64_t timeout;        /* ms until the next retransmission */
+    nacre__push_mid mids[2]; /* of the message, and of the empty CON that asks whether somebody is there */
+    uint8_t type, retransmissions;
+    bool in_transmit, shown;
+} nacre__push;
+
+/* Somebody who wants to hear what becomes of a resource.
+ *
+ *     FREE -> REGISTERING -> IDLE -> PENDING -> DELIVERED -> BUSY -> IDLE or PENDING
+ *     REGISTERING  its request is not answered yet        PENDING    changed; waits for a push
+ *     DELIVERED    the application has the NOTIFY event   BUSY       its push is under way
+ * and from each of them GONE, until its event is pulled. FRESH is IDLE, of an address that has not shown itself. */
+typedef enum nacre__observer_state {
+    NACRE__OBSERVER_FREE = 0,
+    NACRE__OBSERVER_REGISTERING,
+    NACRE__OBSERVER_FRESH,
+    NACRE__OBSERVER_IDLE,
+    NACRE__OBSERVER_PENDING,
+    NACRE__OBSERVER_DELIVERED,
+    NACRE__OBSERVER_BUSY,
+    NACRE__OBSERVER_GONE,
+    NACRE__OBSERVER_STATES,
+} nacre__observer_state;
+
+typedef struct nacre__observer {
+    nacre__observer_state state;
+    nacre_exchange exchange;
+    uint32_t generation;
+    uint32_t prev, next;             /* in the list of its state */
+    uint32_t token_chain, mid_chain; /* next ones in its buckets */
+    uint64_t token_hash, mid_hash;
+    nacre_address peer;
+    nacre_context *context; /* NULL: not protected */
+    nacre_request_id id;    /* without the right to the request's nonce */
+    void *user;
+    uint8_t *bytes; /* observer_bytes: the registration, plain */
+    size_t len;
+    uint64_t last_con;    /* ms */
+    uint32_t entry, push; /* REGISTERING; DELIVERED and BUSY */
+    uint32_t number;      /* the last value of Observe */
+    uint16_t mid;         /* of the last notification */
+    uint8_t since_con;
+    bool con, has_mid, changed, shown;
+    nacre_err err; /* GONE: why */
+} nacre__observer;
+
+/* An address that has shown itself, and when. */
+typedef struct nacre__reach {
+    nacre_address peer; /* of length 0: a free place */
+    uint64_t when;      /* ms */
+} nacre__reach;
+
 /* One datagram on its way through receive_many. */
 typedef enum nacre__item_kind {
     NACRE__ITEM_DONE,
@@ -154,6 +254,7 @@ typedef struct nacre__item {
     size_t cursor; /* in the table */
     uint8_t tried;
     bool open;
+    bool unknown_window; /* of the context that it was tried with last */
 } nacre__item;
 
 struct nacre_endpoint {
@@ -161,8 +262,9 @@ struct nacre_endpoint {
     size_t size;                  /* of the whole block */
     nacre_endpoint_stats stats;
     uint64_t hash_start, hash_factor; /* random: nobody outside can aim at a bucket */
-    uint32_t index_bits;              /* of an exchange number */
+    uint8_t index_bits[3];            /* of an exchange number, by kind */
     uint16_t next_mid;
+    uint64_t now_ms; /* as last told */
 
     nacre__slot *slots;
     uint64_t *tokens; /* of slots that wait for an answer; 0 otherwise */
@@ -184,25 +286,46 @@ struct nacre_endpoint {
     nacre__parked *parked;
     uint32_t max_parked;
     uint8_t *scratch; /* max_message */
+    uint8_t *options; /* max_message: options with one more among them */
+
+    nacre__push *pushes;
+    uint32_t *push_timers; /* a heap, the earliest first */
+    uint32_t num_push_timers, free_push;
+    uint32_t *push_buckets; /* by peer and MID */
+    uint32_t num_push_buckets;
+
+    nacre__observer *observers;
+    nacre__list observer_lists[NACRE__OBSERVER_STATES];
+    uint32_t *token_buckets, *mid_buckets;
+    uint32_t num_observer_buckets;
+    uint32_t max_observers, num_observing; /* places, one more than config.num_observers; those that have not ended */
+
+    nacre__reach *reach;
+    uint32_t num_reach; /* a power of two */
 
     nacre__queue events, transmit;
 };
 
 /* endpoint.c */
-void nacre__queue_push(nacre__queue *queue, bool is_entry, uint32_t index);
+void nacre__queue_push(nacre__queue *queue, uint8_t kind, uint32_t index);
 bool nacre__queue_pop(nacre__queue *queue, nacre__ref *ref);
-void nacre__queue_remove(nacre__queue *queue, bool is_entry, uint32_t index);
+void nacre__queue_remove(nacre__queue *queue, uint8_t kind, uint32_t index);
 bool nacre__events_view_messages(const nacre_endpoint *ep);
 uint64_t nacre__random(nacre_endpoint *ep);
 uint16_t nacre__new_mid(nacre_endpoint *ep);
 uint64_t nacre__after(uint64_t now, uint64_t ms);
-nacre_exchange nacre__new_exchange(const nacre_endpoint *ep, uint32_t *generation, bool is_entry, uint32_t index);
+nacre_exchange nacre__new_exchange(const nacre_endpoint *ep, uint32_t *generation, uint8_t kind, uint32_t index);
 uint32_t nacre__exchange_index(const nacre_endpoint *ep, nacre_exchange exchange);
+static inline uint8_t nacre__exchange_kind(nacre_exchange exchange)
+{
+    return exchange & 3;
+}
 void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid);
 bool nacre__is_response_class(uint8_t code);
 bool nacre__has_option(nacre_bytes options, uint16_t number);
 
 /* dedup.c: the memory of entries. */
+uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes);
 uint64_t nacre__dedup_hash(const nacre_endpoint *ep, const nacre_datagram *datagram);
 void nacre__dedup_init(nacre_endpoint *ep);
 nacre__entry *nacre__dedup_find(nacre_endpoint *ep, const nacre_datagram *datagram, uint16_t mid, uint64_t hash,
@@ -221,6 +344,49 @@ void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry);
 void nacre__answer_withdraw(nacre_endpoint *ep, nacre__entry *entry, nacre_err err);
 void nacre__answer_resume(nacre_endpoint *ep, nacre__entry *entry);
 void nacre__answer_close_delivered(nacre_endpoint *ep);
+nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange);
+void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry);
+
+/* later.c: answers that the application gives in its own time. */
+void nacre__later_acknowledge(nacre_endpoint *ep, nacre__entry *entry);
+void nacre__later_end(nacre_endpoint *ep, nacre__entry *entry);
+nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer);
+
+/* pushes.c: messages of our own accord. */
+void nacre__pushes_init(nacre_endpoint *ep);
+nacre__push *nacre__push_take(nacre_endpoint *ep);
+void nacre__push_drop(nacre_endpoint *ep, nacre__push *push);
+uint32_t nacre__push_index(const nacre_endpoint *ep, const nacre__push *push);
+void nacre__push_set_due(nacre_endpoint *ep, nacre__push *push, uint64_t due);
+nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context *context, nacre_request_id *id,
+                           nacre_message *answer);
+bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out, uint64_t now_ms);
+bool nacre__push_settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, bool is_reset);
+void nacre__pushes_confirmed(nacre_endpoint *ep, const nacre_context *context, nacre_err err);
+bool nacre__pushes_wait(const nacre_endpoint *ep, const nacre_context *context);
+uint64_t nacre__pushes_deadline(const nacre_endpoint *ep);
+void nacre__pushes_expire(nacre_endpoint *ep, uint64_t now_ms);
+
+/* observers.c, notify.c: who hears what becomes of a resource. */
+void nacre__observers_init(nacre_endpoint *ep);
+void nacre__observer_set(nacre_endpoint *ep, nacre__observer *observer, nacre__observer_state state);
+nacre__observer *nacre__observer_of(nacre_endpoint *ep, nacre_exchange exchange);
+uint32_t nacre__observer_index(const nacre_endpoint *ep, const nacre__observer *observer);
+void nacre__observer_free(nacre_endpoint *ep, nacre__observer *observer);
+void nacre__observer_end(nacre_endpoint *ep, nacre__observer *observer, nacre_err err);
+void nacre__observer_cancel(nacre_endpoint *ep, const nacre__entry *entry);
+bool nacre__observer_reset(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid);
+void nacre__observer_set_mid(nacre_endpoint *ep, nacre__observer *observer, uint16_t mid);
+void nacre__observers_gone(nacre_endpoint *ep, const nacre_context *context, const nacre_address *peer, nacre_err err);
+nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *observer, nacre_message *answer);
+void nacre__observer_begun(nacre_endpoint *ep, nacre__observer *observer, nacre__push *push);
+void nacre__observer_settled(nacre_endpoint *ep, nacre__observer *observer, nacre_err err);
+bool nacre__observers_gone_event(nacre_endpoint *ep, nacre_event *event);
+bool nacre__observers_notify_event(nacre_endpoint *ep, nacre_event *event);
+nacre_err nacre__observer_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain);
+void nacre__observer_ignore(nacre_endpoint *ep, nacre_exchange exchange);
+nacre_err nacre__observer_later(nacre_endpoint *ep, nacre_exchange exchange);
+void nacre__observers_close_delivered(nacre_endpoint *ep);
 
 /* requests.c: our own requests. */
 nacre__slot *nacre__slot_by_token(nacre_endpoint *ep, const nacre_address *peer, nacre_bytes token);
@@ -233,11 +399,18 @@ void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
 void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot);
 
+/* reach.c: addresses that have shown themselves. */
+uint32_t nacre__reach_places(uint16_t num_peers);
+bool nacre__is_reached(const nacre_endpoint *ep, const nacre_address *peer);
+void nacre__reached(nacre_endpoint *ep, const nacre_address *peer);
+size_t nacre__allowance(size_t received);
+
 /* waiting.c: contexts that wait for their store. */
 void nacre__ask_store(nacre_endpoint *ep, nacre_context *context);
 void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context);
 
 /* timers.c */
+uint64_t nacre__first_wait(nacre_endpoint *ep);
 void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
 
 /* well_known.c: /.well-known/core in link format (RFC 6690), as much as fits. */

@@ -201,7 +201,10 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
         return;
     }
     nacre__slot *slot = nacre__slot_by_mid(ep, peer, item->outer.mid);
-    if (slot == NULL) return;
+    if (slot == NULL) {
+        (void)nacre__push_settle(ep, peer, item->outer.mid, item->outer.type == NACRE_RST);
+        return;
+    }
     if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
     else nacre__slot_reset(ep, slot);
 }
@@ -227,7 +230,9 @@ static void deliver_one(nacre_endpoint *ep, const nacre__item *item, uint64_t no
 size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms)
 {
     if (nacre__events_view_messages(ep)) return 0;
+    ep->now_ms = now_ms;
     nacre__answer_close_delivered(ep);
+    nacre__observers_close_delivered(ep);
     if (num > ep->config.burst) num = ep->config.burst;
     for (size_t i = 0; i < num; i++) sort_one(ep, &ep->items[i], &datagrams[i], now_ms);
     unprotect_all(ep, num);

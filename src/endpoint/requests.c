@@ -129,7 +129,7 @@ nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *exchange, c
 void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange)
 {
     const uint32_t index = nacre__exchange_index(ep, exchange);
-    if (exchange == 0 || (exchange & 1) != 0 || index >= ep->config.num_requests) return;
+    if (exchange == 0 || nacre__exchange_kind(exchange) != NACRE__OF_SLOT || index >= ep->config.num_requests) return;
     nacre__slot *slot = &ep->slots[index];
     if (slot->exchange != exchange) return;
     if (slot->state == NACRE__SLOT_ENDED) nacre__queue_remove(&ep->events, false, index);

@@ -3,7 +3,7 @@
 #include "endpoint_internal.h"
 
 /* The first wait is drawn between ACK_TIMEOUT and ACK_TIMEOUT times ACK_RANDOM_FACTOR. */
-static uint64_t first_wait(nacre_endpoint *ep)
+uint64_t nacre__first_wait(nacre_endpoint *ep)
 {
     const nacre_timing *t = &ep->config.timing;
     const uint64_t spread = (uint64_t)t->ack_timeout_ms * (t->ack_random_factor_milli - 1000) / 1000;
@@ -15,7 +15,7 @@ void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
     uint64_t wait = ep->config.timing.answer_timeout_ms;
     if (slot->type == NACRE_CON) {
-        if (slot->retransmissions == 0) slot->timeout = first_wait(ep);
+        if (slot->retransmissions == 0) slot->timeout = nacre__first_wait(ep);
         else if (slot->timeout <= UINT64_MAX / 4) slot->timeout *= 2;
         wait = slot->timeout;
     }
@@ -24,7 +24,7 @@ void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 
 uint64_t nacre_endpoint_deadline(const nacre_endpoint *ep)
 {
-    uint64_t earliest = NACRE__NEVER;
+    uint64_t earliest = nacre__pushes_deadline(ep);
     for (uint32_t i = 0; i < ep->config.num_requests; i++)
         if (ep->due[i] < earliest) earliest = ep->due[i];
     return earliest;
@@ -49,6 +49,8 @@ static void due(nacre_endpoint *ep, nacre__slot *slot)
 
 void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms)
 {
+    ep->now_ms = now_ms;
     for (uint32_t i = 0; i < ep->config.num_requests; i++)
         if (ep->due[i] <= now_ms) due(ep, &ep->slots[i]);
+    nacre__pushes_expire(ep, now_ms);
 }

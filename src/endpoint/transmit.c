@@ -99,19 +99,25 @@ static bool transmit_entry(nacre__entry *entry, nacre_outgoing *out)
     return true;
 }
 
+static bool transmit_one(nacre_endpoint *ep, nacre__ref ref, nacre_outgoing *out, uint64_t now_ms)
+{
+    if (ref.kind == NACRE__OF_ENTRY) return transmit_entry(&ep->entries[ref.index], out);
+    if (ref.kind == NACRE__OF_PUSH) return nacre__push_transmit(ep, &ep->pushes[ref.index], out, now_ms);
+    return transmit_slot(ep, &ep->slots[ref.index], out, now_ms);
+}
+
 size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, size_t num, uint64_t now_ms)
 {
     size_t n = 0;
     nacre__ref ref;
+    ep->now_ms = now_ms;
     while (n < num && out[n].room.ptr != NULL && out[n].room.cap >= ep->config.max_message) {
         if (transmit_control(ep, &out[n])) {
             n++;
             continue;
         }
         if (!nacre__queue_pop(&ep->transmit, &ref)) break;
-        if (ref.is_entry ? transmit_entry(&ep->entries[ref.index], &out[n])
-                         : transmit_slot(ep, &ep->slots[ref.index], &out[n], now_ms))
-            n++;
+        if (transmit_one(ep, ref, &out[n], now_ms)) n++;
     }
     ep->stats.sent += n;
     return n;

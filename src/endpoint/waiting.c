@@ -2,7 +2,7 @@
 /* waiting: contexts whose store must make something durable first, and what waits for them (RFC 8613 B.1).
  *
  * Each such context is asked for by one PERSIST event, and not again until nacre_endpoint_confirmed. The pool has a place
- * for every slot and every entry, so whatever waits has its question in it; questions ahead of time use what is left. */
+ * for every slot, every entry and every push, so whatever waits has its question in it; questions ahead of time use what is left. */
 #include "endpoint_internal.h"
 
 static bool slot_waits(const nacre__slot *slot, const nacre_context *context)
@@ -21,7 +21,7 @@ static bool somebody_waits(const nacre_endpoint *ep, const nacre_context *contex
         if (slot_waits(&ep->slots[i], context)) return true;
     for (uint32_t i = ep->open.first; i != NACRE__NONE; i = ep->entries[i].next)
         if (entry_waits(&ep->entries[i], context)) return true;
-    return false;
+    return nacre__pushes_wait(ep, context);
 }
 
 static void close_ask(nacre_endpoint *ep, const nacre_context *context)
@@ -83,6 +83,7 @@ void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_
         if (err == NACRE_OK) nacre__answer_resume(ep, entry);
         else nacre__answer_withdraw(ep, entry, NACRE_ERR_NOT_YET);
     }
+    nacre__pushes_confirmed(ep, context, err);
 }
 
 void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context)
@@ -98,4 +99,6 @@ void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context)
         next = entry->next;
         if (entry->context == context) nacre__answer_withdraw(ep, entry, NACRE_ERR_NO_CONTEXT);
     }
+    nacre__observers_gone(ep, context, NULL, NACRE_ERR_NO_CONTEXT);
+    nacre__pushes_confirmed(ep, context, NACRE_ERR_NO_CONTEXT);
 }

@@ -31,6 +31,7 @@ static void settle(stage *s, party *p, uint64_t now)
                 serve_store(event.context);
                 nacre_endpoint_confirmed(p->ep, event.context, NACRE_OK);
                 break;
+            default: break;
             }
         }
     }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* later: answers that the application gives in its own time (RFC 7252 5.2.2).
+ *
+ * The entry stays in the memory of duplicates, and a push is held for what will be said: the request's token waits in its
+ * bytes. A CON gets its empty ACK when the application has not answered within a short time, or a duplicate shows that its
+ * sender has waited long enough; the answer is then a message of its own. Until then it goes into the ACK as ever. */
+#include "endpoint_internal.h"
+
+#include <string.h>
+
+nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange)
+{
+    if (nacre__exchange_kind(exchange) == NACRE__OF_OBSERVER) return nacre__observer_later(ep, exchange);
+    nacre__entry *entry = nacre__answer_entry(ep, exchange);
+    if (entry == NULL) return NACRE_ERR_STALE;
+    if (entry->state == NACRE__ENTRY_LATER) return NACRE_OK;
+    nacre__push *push = nacre__push_take(ep);
+    if (push == NULL) return NACRE_ERR_BUSY;
+    const nacre_bytes token = entry->message.token;
+    if (token.len > 0) memcpy(push->bytes, token.ptr, token.len);
+    entry->message = (nacre_message){ .token = { push->bytes, token.len } };
+    entry->push = nacre__push_index(ep, push);
+    entry->state = NACRE__ENTRY_LATER;
+    push->peer = entry->peer;
+    push->entry = nacre__entry_index(ep, entry);
+    if (entry->type == NACRE_CON)
+        nacre__push_set_due(ep, push, nacre__after(ep->now_ms, ep->config.timing.later_ack_ms));
+    return NACRE_OK;
+}
+
+/* RFC 7252 5.2.2: we have the request, and the answer comes by itself. Once more for each duplicate. */
+void nacre__later_acknowledge(nacre_endpoint *ep, nacre__entry *entry)
+{
+    entry->acked = true;
+    nacre__push_set_due(ep, &ep->pushes[entry->push], NACRE__NEVER);
+    nacre__send_empty(ep, &entry->peer, NACRE_ACK, entry->mid);
+}
+
+/* The entry goes on without its push. */
+void nacre__later_end(nacre_endpoint *ep, nacre__entry *entry)
+{
+    if (entry->push != NACRE__NONE) nacre__push_drop(ep, &ep->pushes[entry->push]);
+    entry->push = NACRE__NONE;
+}
+
+/* The separate answer, as CON or NON after `type`. The entry must have a push; it keeps it on failure. */
+nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer)
+{
+    nacre__push *push = &ep->pushes[entry->push];
+    const nacre_bytes token = entry->message.token;
+    if (token.len > 0) memcpy(ep->scratch, token.ptr, token.len); /* the answer is written over it */
+    answer->type = entry->type;
+    answer->token = nacre_bytes_of(ep->scratch, token.len);
+    push->allowance = nacre__allowance(entry->datagram_len);
+    const nacre_err err = nacre__push_send(ep, push, entry->context, &entry->id, answer);
+    if (err != NACRE_OK) {
+        if (token.len > 0) memcpy(push->bytes, ep->scratch, token.len);
+        return err;
+    }
+    entry->push = NACRE__NONE;
+    if (entry->observer != NACRE__NONE) nacre__observer_begun(ep, &ep->observers[entry->observer], push);
+    entry->observer = NACRE__NONE;
+    nacre__answer_known_only(ep, entry);
+    return NACRE_OK;
+}

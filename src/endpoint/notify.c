@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* notify: what observers hear, and when (RFC 7641 4.2 to 4.5, RFC 8613 4.1.3.5).
+ *
+ * A change is a mark on the observer, no more: many changes while a notification is under way become one. A NOTIFY event
+ * comes when the mark is set, the last notification is settled, and a push is free; the application then says the present
+ * state, as if it had just been asked. */
+#include "endpoint_internal.h"
+
+enum { EVERY = 16 }; /* notifications, of which the last is a CON */
+#define A_DAY_MS (24 * 60 * 60 * UINT64_C(1000))
+
+/* Between notifications: where it belongs. */
+static void rest(nacre_endpoint *ep, nacre__observer *o)
+{
+    o->push = NACRE__NONE;
+    nacre__observer_set(ep, o,
+                        o->changed ? NACRE__OBSERVER_PENDING
+                        : o->shown ? NACRE__OBSERVER_IDLE
+                                   : NACRE__OBSERVER_FRESH);
+}
+
+void nacre_endpoint_changed(nacre_endpoint *ep, nacre_exchange observer)
+{
+    nacre__observer *o = nacre__observer_of(ep, observer);
+    if (o == NULL) return;
+    o->changed = true;
+    if (o->state == NACRE__OBSERVER_IDLE || o->state == NACRE__OBSERVER_FRESH) rest(ep, o);
+}
+
+/* Its request has been answered with 2.xx. `push` carries that answer; NULL when it goes the usual way. */
+void nacre__observer_begun(nacre_endpoint *ep, nacre__observer *o, nacre__push *push)
+{
+    o->entry = NACRE__NONE;
+    if (push == NULL) {
+        rest(ep, o);
+        return;
+    }
+    push->observer = nacre__observer_index(ep, o);
+    o->push = nacre__push_index(ep, push);
+    nacre__observer_set(ep, o, NACRE__OBSERVER_BUSY);
+}
+
+/* Its push is done, and given back: sent as NON or acknowledged (NACRE_OK), or rejected, or not acknowledged, and then
+ * whoever it was is taken to be gone (RFC 7641 4.5). */
+void nacre__observer_settled(nacre_endpoint *ep, nacre__observer *o, nacre_err err)
+{
+    o->push = NACRE__NONE;
+    if (err != NACRE_OK) {
+        nacre__observer_end(ep, o, err);
+        return;
+    }
+    o->shown = o->shown || nacre__is_reached(ep, &o->peer);
+    rest(ep, o);
+}
+
+/* ---- Events -------------------------------------------------------------------------------------------------------- */
+
+static nacre_event event_of(const nacre__observer *o, nacre_event_kind kind)
+{
+    return (
+        nacre_event){ .kind = kind, .exchange = o->exchange, .context = o->context, .peer = o->peer, .user = o->user };
+}
+
+/* An end is told before anything else: it gives its place back. */
+bool nacre__observers_gone_event(nacre_endpoint *ep, nacre_event *event)
+{
+    const uint32_t first = ep->observer_lists[NACRE__OBSERVER_GONE].first;
+    if (first == NACRE__NONE) return false;
+    nacre__observer *o = &ep->observers[first];
+    *event = event_of(o, NACRE_EVENT_OBSERVER_GONE);
+    event->err = o->err;
+    nacre__observer_free(ep, o);
+    return true;
+}
+
+bool nacre__observers_notify_event(nacre_endpoint *ep, nacre_event *event)
+{
+    const uint32_t first = ep->observer_lists[NACRE__OBSERVER_PENDING].first;
+    if (first == NACRE__NONE) return false;
+    nacre__observer *o = &ep->observers[first];
+    nacre__push *push = nacre__push_take(ep);
+    if (push == NULL) return false;
+    push->peer = o->peer;
+    push->observer = first;
+    o->push = nacre__push_index(ep, push);
+    o->changed = false;
+    nacre__observer_set(ep, o, NACRE__OBSERVER_DELIVERED);
+    *event = event_of(o, NACRE_EVENT_NOTIFY);
+    return nacre_message_parse(&event->message, nacre_bytes_of(o->bytes, o->len)) == NACRE_OK;
+}
+
+/* A new burst begins: what was not answered counts as ignored. */
+void nacre__observers_close_delivered(nacre_endpoint *ep)
+{
+    for (uint32_t i = ep->observer_lists[NACRE__OBSERVER_DELIVERED].first, next; i != NACRE__NONE; i = next) {
+        next = ep->observers[i].next;
+        nacre__observer_ignore(ep, ep->observers[i].exchange);
+    }
+}
+
+/* ---- What the application says ------------------------------------------------------------------------------------- */
+
+/* The observer that a notification may be given for now. */
+static nacre__observer *asked(nacre_endpoint *ep, nacre_exchange exchange)
+{
+    nacre__observer *o = nacre__observer_of(ep, exchange);
+    if (o == NULL || o->push == NACRE__NONE || ep->pushes[o->push].state != NACRE__PUSH_HELD) return NULL;
+    return o;
+}
+
+nacre_err nacre__observer_later(nacre_endpoint *ep, nacre_exchange exchange)
+{
+    nacre__observer *o = asked(ep, exchange);
+    if (o == NULL) return NACRE_ERR_STALE;
+    nacre__observer_set(ep, o, NACRE__OBSERVER_BUSY);
+    return NACRE_OK;
+}
+
+void nacre__observer_ignore(nacre_endpoint *ep, nacre_exchange exchange)
+{
+    nacre__observer *o = asked(ep, exchange);
+    if (o == NULL) return;
+    nacre__push_drop(ep, &ep->pushes[o->push]);
+    rest(ep, o);
+}
+
+/* RFC 7641 3.4, 4.4: 24 bits that grow, by one or with the clock, whichever is more, so that those of a new registration
+ * under the same token are above those of the old one. */
+static uint32_t next_number(const nacre__observer *o, uint64_t now_ms)
+{
+    const uint32_t by_clock = (uint32_t)now_ms & 0xffffff, by_one = (o->number + 1) & 0xffffff;
+    return ((by_clock - by_one) & 0xffffff) < 0x800000 ? by_clock : by_one;
+}
+
+/* Puts Observe into `answer`, in the place of any that it has: its options are then in the endpoint's memory. Protected,
+ * the value stays outside, and inside it becomes empty (RFC 8613 4.1.3.5.2). */
+nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *o, nacre_message *answer)
+{
+    nacre_options options;
+    nacre_bytes out;
+    nacre_options_init(&options, (nacre_room){ ep->options, ep->config.max_message });
+    nacre_option_iter it = nacre_option_begin(answer->options);
+    o->number = next_number(o, ep->now_ms);
+    bool added = false;
+    for (nacre_option option; nacre_option_next(&it, &option);) {
+        if (option.number == NACRE_OPT_OBSERVE) continue;
+        if (!added && option.number > NACRE_OPT_OBSERVE) {
+            nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, o->number);
+            added = true;
+        }
+        nacre_options_add(&options, option.number, option.value);
+    }
+    if (!added) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, o->number);
+    const nacre_err err = nacre_options_finish(&options, &out);
+    if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
+    answer->options = out;
+    return NACRE_OK;
+}
+
+/* RFC 7641 4.5: a CON now and then shows whether somebody still listens; RFC 7641 7: and before an address has shown
+ * itself, each is one, for else they would go to whomever a forger named. */
+static bool is_con_due(const nacre_endpoint *ep, const nacre__observer *o, bool is_final)
+{
+    return is_final || !o->shown || ep->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
+           (o->con && o->since_con >= EVERY - 1);
+}
+
+static void count(const nacre_endpoint *ep, nacre__observer *o, uint8_t type)
+{
+    if (type == NACRE_CON) o->last_con = ep->now_ms;
+    if (type == NACRE_CON) o->since_con = 0;
+    else if (o->since_con < EVERY) o->since_con++;
+}
+
+/* RFC 7641 4.2: the present state; or an error, or whatever else is not 2.xx, and that is the last they hear. */
+nacre_err nacre__observer_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
+{
+    nacre__observer *o = asked(ep, exchange);
+    if (o == NULL) return NACRE_ERR_STALE;
+    nacre__push *push = &ep->pushes[o->push];
+    const bool is_final = plain->code >> 5 != 2;
+    nacre_message answer = *plain, kept;
+    nacre_request_id id = nacre_request_id_dup(&o->id); /* RFC 8613 8.3.1: each has a Partial IV of its own */
+    nacre_err err = nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len));
+    if (err == NACRE_OK && !is_final) err = nacre__observe_add(ep, o, &answer);
+    if (err != NACRE_OK) return err;
+    answer.token = kept.token;
+    answer.type = is_con_due(ep, o, is_final) ? NACRE_CON : NACRE_NON;
+    err = nacre__push_send(ep, push, o->context, &id, &answer);
+    if (err != NACRE_OK) return err;
+    count(ep, o, answer.type);
+    nacre__observer_set(ep, o, NACRE__OBSERVER_BUSY);
+    nacre__observer_set_mid(ep, o, answer.mid);
+    if (!is_final) return NACRE_OK;
+    push->observer = o->push = NACRE__NONE; /* it goes on by itself */
+    nacre__observer_end(ep, o, NACRE_OK);
+    return NACRE_OK;
+}

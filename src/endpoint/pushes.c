@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* pushes: messages that we send into an exchange of others of our own accord, separate answers and notifications: written
+ * once, retransmitted as the same bytes until they are acknowledged (RFC 7252 4.2, RFC 8613 8.3), and never more of them
+ * than the pool has places.
+ *
+ * Toward an address that has not shown itself, a push may spend so many bytes and no more; then an empty CON of four bytes
+ * goes in its place. Whoever is there answers that with RST (RFC 7252 4.3), and the message follows (RFC 9175 2.4). */
+#include "endpoint_internal.h"
+
+#include <string.h>
+
+enum { MESSAGE = 0, PROBE = 1 }; /* which of a push's two MIDs */
+
+uint32_t nacre__push_index(const nacre_endpoint *ep, const nacre__push *push)
+{
+    return (uint32_t)(push - ep->pushes);
+}
+
+/* ---- Timers: a heap, so that the earliest is at hand however many there are ---------------------------------------- */
+
+static void heap_put(nacre_endpoint *ep, uint32_t at, uint32_t push)
+{
+    ep->push_timers[at] = push;
+    ep->pushes[push].heap_at = at;
+}
+
+static uint64_t due_at(const nacre_endpoint *ep, uint32_t at)
+{
+    return ep->pushes[ep->push_timers[at]].due;
+}
+
+/* Moves what stands at `at` up or down to where its time belongs. */
+static void heap_settle(nacre_endpoint *ep, uint32_t at)
+{
+    const uint32_t moving = ep->push_timers[at];
+    const uint64_t due = ep->pushes[moving].due;
+    for (; at > 0 && due_at(ep, (at - 1) / 2) > due; at = (at - 1) / 2) heap_put(ep, at, ep->push_timers[(at - 1) / 2]);
+    for (uint32_t child; (child = 2 * at + 1) < ep->num_push_timers; at = child) {
+        if (child + 1 < ep->num_push_timers && due_at(ep, child + 1) < due_at(ep, child)) child++;
+        if (due_at(ep, child) >= due) break;
+        heap_put(ep, at, ep->push_timers[child]);
+    }
+    heap_put(ep, at, moving);
+}
+
+/* NEVER stops the timer. */
+void nacre__push_set_due(nacre_endpoint *ep, nacre__push *push, uint64_t due)
+{
+    const uint32_t at = push->heap_at;
+    push->due = due;
+    if (due == NACRE__NEVER) {
+        if (at == NACRE__NONE) return;
+        push->heap_at = NACRE__NONE;
+        const uint32_t last = ep->push_timers[--ep->num_push_timers];
+        if (at == ep->num_push_timers) return;
+        heap_put(ep, at, last);
+        heap_settle(ep, at);
+        return;
+    }
+    if (at == NACRE__NONE) heap_put(ep, ep->num_push_timers++, nacre__push_index(ep, push));
+    heap_settle(ep, push->heap_at);
+}
+
+/* ---- Message IDs --------------------------------------------------------------------------------------------------- */
+
+static uint32_t *bucket_of(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid)
+{
+    const uint8_t bytes[2] = { (uint8_t)(mid >> 8), (uint8_t)mid };
+    const uint64_t hash = nacre__hash(ep, peer, NACRE_ARRAY(bytes));
+    return &ep->push_buckets[(hash ^ hash >> 32) & (ep->num_push_buckets - 1)];
+}
+
+/* Finds `mid` among those that wait for `peer`: twice the push's index, and which of the two it is; or NONE. */
+static uint32_t find_mid(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid)
+{
+    for (uint32_t i = *bucket_of(ep, peer, mid); i != NACRE__NONE; i = ep->pushes[i / 2].mids[i % 2].chain)
+        if (ep->pushes[i / 2].mids[i % 2].mid == mid && nacre_address_equal(&ep->pushes[i / 2].peer, peer)) return i;
+    return NACRE__NONE;
+}
+
+static void chain_mid(nacre_endpoint *ep, nacre__push *push, uint32_t which, uint16_t mid)
+{
+    uint32_t *bucket = bucket_of(ep, &push->peer, mid);
+    push->mids[which] = (nacre__push_mid){ .chain = *bucket, .mid = mid, .in_use = true };
+    *bucket = 2 * nacre__push_index(ep, push) + which;
+}
+
+static void unchain_mid(nacre_endpoint *ep, nacre__push *push, uint32_t which)
+{
+    if (!push->mids[which].in_use) return;
+    const uint32_t self = 2 * nacre__push_index(ep, push) + which;
+    uint32_t *link = bucket_of(ep, &push->peer, push->mids[which].mid);
+    while (*link != self) link = &ep->pushes[*link / 2].mids[*link % 2].chain;
+    *link = push->mids[which].chain;
+    push->mids[which].in_use = false;
+}
+
+static uint16_t new_mid(nacre_endpoint *ep, const nacre_address *peer)
+{
+    uint16_t mid = nacre__new_mid(ep);
+    for (uint32_t tries = 0; tries < 2U * ep->config.num_pushes && find_mid(ep, peer, mid) != NACRE__NONE; tries++)
+        mid = nacre__new_mid(ep);
+    return mid;
+}
+
+/* ---- Places -------------------------------------------------------------------------------------------------------- */
+
+static void give_back(nacre_endpoint *ep, nacre__push *push)
+{
+    push->state = NACRE__PUSH_FREE;
+    push->next = ep->free_push;
+    ep->free_push = nacre__push_index(ep, push);
+}
+
+void nacre__pushes_init(nacre_endpoint *ep)
+{
+    for (uint32_t i = 0; i < ep->num_push_buckets; i++) ep->push_buckets[i] = NACRE__NONE;
+    ep->free_push = NACRE__NONE;
+    for (uint32_t i = ep->config.num_pushes; i-- > 0;) {
+        ep->pushes[i].heap_at = ep->pushes[i].entry = ep->pushes[i].observer = NACRE__NONE;
+        give_back(ep, &ep->pushes[i]);
+    }
+}
+
+/* NULL when all are in use. */
+nacre__push *nacre__push_take(nacre_endpoint *ep)
+{
+    if (ep->free_push == NACRE__NONE) return NULL;
+    nacre__push *push = &ep->pushes[ep->free_push];
+    ep->free_push = push->next;
+    push->state = NACRE__PUSH_HELD;
+    push->entry = push->observer = NACRE__NONE;
+    push->len = push->spent = 0;
+    push->retransmissions = 0;
+    push->shown = false;
+    push->allowance = nacre__allowance(0);
+    return push;
+}
+
+/* Ends it without a word to anybody. */
+void nacre__push_drop(nacre_endpoint *ep, nacre__push *push)
+{
+    unchain_mid(ep, push, MESSAGE);
+    unchain_mid(ep, push, PROBE);
+    nacre__push_set_due(ep, push, NACRE__NEVER);
+    if (push->state == NACRE__PUSH_WAITING) nacre_wipe(push->bytes, push->len); /* a plain answer */
+    push->context = NULL;
+    push->entry = push->observer = NACRE__NONE;
+    if (push->in_transmit) push->state = NACRE__PUSH_CUT;
+    else give_back(ep, push);
+}
+
+/* It has done what it was for, or cannot. */
+static void end(nacre_endpoint *ep, nacre__push *push, nacre_err err)
+{
+    const uint32_t observer = push->observer;
+    nacre__push_drop(ep, push);
+    if (observer != NACRE__NONE) nacre__observer_settled(ep, &ep->observers[observer], err);
+}
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------- */
+
+static void enqueue(nacre_endpoint *ep, nacre__push *push)
+{
+    push->in_transmit = true;
+    nacre__queue_push(&ep->transmit, NACRE__OF_PUSH, nacre__push_index(ep, push));
+}
+
+static void write_done(nacre_endpoint *ep, nacre__push *push, size_t len, uint16_t mid)
+{
+    push->len = len;
+    push->context = NULL;
+    push->state = NACRE__PUSH_QUEUED;
+    chain_mid(ep, push, MESSAGE, mid);
+    enqueue(ep, push);
+}
+
+static nacre_err write_to(nacre_endpoint *ep, nacre_context *context, nacre_request_id *id, nacre_bytes *out,
+                          uint8_t *bytes, const nacre_message *answer)
+{
+    const nacre_room room = { bytes, ep->config.max_message };
+    if (context == NULL) return nacre_message_write(answer, out, room);
+    /* RFC 8613 8.3, 8.3.1: with the request's nonce when the identity has the right to it, and that is once */
+    const nacre_err err = nacre_protect_response(context, &ep->config.crypto, id, out, room, answer, NULL);
+    if (err == NACRE_OK) nacre__ask_store_early(ep, context);
+    return err;
+}
+
+/* Sends `answer`, whose type and token are set and lie outside the push; its MID is set here. NACRE_OK also when the store
+ * must be waited for. On failure the push is held as before, but its bytes may be overwritten. */
+nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context *context, nacre_request_id *id,
+                           nacre_message *answer)
+{
+    nacre_bytes out;
+    answer->mid = new_mid(ep, &push->peer);
+    nacre_err err = write_to(ep, context, id, &out, push->bytes, answer);
+    if (err == NACRE_ERR_NOT_YET) {
+        if (nacre_protect_size(context, answer, NULL) > ep->config.max_message) return NACRE_ERR_TOO_LONG;
+        err = nacre_message_write(answer, &out, (nacre_room){ push->bytes, ep->config.max_message });
+        if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+        push->state = NACRE__PUSH_WAITING;
+        push->len = out.len;
+        push->context = context;
+        push->id = *id; /* moved: what is left has no right to the nonce */
+        *id = nacre_request_id_dup(id);
+        nacre__push_set_due(ep, push, NACRE__NEVER);
+        nacre__ask_store(ep, context);
+    } else if (err == NACRE_OK) {
+        nacre__push_set_due(ep, push, NACRE__NEVER);
+        write_done(ep, push, out.len, answer->mid);
+    } else {
+        return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+    }
+    push->type = answer->type;
+    push->entry = NACRE__NONE;
+    return NACRE_OK;
+}
+
+static void resume(nacre_endpoint *ep, nacre__push *push)
+{
+    nacre_message plain;
+    nacre_bytes out;
+    nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(push->bytes, push->len));
+    if (err == NACRE_OK) err = write_to(ep, push->context, &push->id, &out, ep->scratch, &plain);
+    if (err == NACRE_ERR_NOT_YET) {
+        nacre__ask_store(ep, push->context);
+    } else if (err != NACRE_OK) {
+        end(ep, push, err);
+    } else {
+        const uint16_t mid = plain.mid; /* `plain` lies where the answer goes */
+        if (push->len > out.len) nacre_wipe(push->bytes, push->len);
+        memcpy(push->bytes, out.ptr, out.len);
+        write_done(ep, push, out.len, mid);
+    }
+}
+
+bool nacre__pushes_wait(const nacre_endpoint *ep, const nacre_context *context)
+{
+    for (uint32_t i = 0; i < ep->config.num_pushes; i++)
+        if (ep->pushes[i].state == NACRE__PUSH_WAITING && ep->pushes[i].context == context) return true;
+    return false;
+}
+
+/* The store has answered, or the context goes: with `err` not NACRE_OK what waits ends with it, for it cannot be said. */
+void nacre__pushes_confirmed(nacre_endpoint *ep, const nacre_context *context, nacre_err err)
+{
+    for (uint32_t i = 0; i < ep->config.num_pushes; i++) {
+        nacre__push *push = &ep->pushes[i];
+        if (push->state != NACRE__PUSH_WAITING || push->context != context) continue;
+        if (err == NACRE_OK) resume(ep, push);
+        else end(ep, push, err);
+    }
+}
+
+/* ---- On the way ---------------------------------------------------------------------------------------------------- */
+
+static bool within_allowance(nacre_endpoint *ep, nacre__push *push)
+{
+    if (!push->shown) push->shown = nacre__is_reached(ep, &push->peer);
+    return push->shown || push->spent + push->len <= push->allowance;
+}
+
+static void start_timer(nacre_endpoint *ep, nacre__push *push, uint64_t now_ms)
+{
+    if (push->retransmissions == 0) push->timeout = nacre__first_wait(ep);
+    else if (push->timeout <= UINT64_MAX / 4) push->timeout *= 2;
+    nacre__push_set_due(ep, push, nacre__after(now_ms, push->timeout));
+}
+
+static void write_probe(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out)
+{
+    if (!push->mids[PROBE].in_use) chain_mid(ep, push, PROBE, new_mid(ep, &push->peer));
+    const nacre_message ping = { .type = NACRE_CON, .code = NACRE_EMPTY, .mid = push->mids[PROBE].mid };
+    if (nacre_message_write(&ping, &out->bytes, out->room) != NACRE_OK) out->bytes.len = 0;
+}
+
+/* False: nothing to send after all. */
+bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out, uint64_t now_ms)
+{
+    push->in_transmit = false;
+    if (push->state == NACRE__PUSH_CUT) {
+        give_back(ep, push);
+        return false;
+    }
+    const bool is_probe = !within_allowance(ep, push);
+    out->peer = push->peer;
+    if (push->state == NACRE__PUSH_SENT) ep->stats.retransmitted++;
+    push->state = NACRE__PUSH_SENT;
+    if (is_probe) {
+        write_probe(ep, push, out);
+    } else {
+        memcpy(out->room.ptr, push->bytes, push->len); /* RFC 7252 4.2: the same bytes */
+        out->bytes = nacre_bytes_of(out->room.ptr, push->len);
+    }
+    push->spent += out->bytes.len;
+    if (!is_probe && push->type == NACRE_NON) end(ep, push, NACRE_OK);
+    else start_timer(ep, push, now_ms);
+    return out->bytes.len > 0;
+}
+
+/* An ACK or a RST that was sent to no request of ours. False: to nothing else either. */
+bool nacre__push_settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, bool is_reset)
+{
+    const uint32_t found = find_mid(ep, peer, mid);
+    if (found == NACRE__NONE) return is_reset && nacre__observer_reset(ep, peer, mid);
+    nacre__push *push = &ep->pushes[found / 2];
+    if (push->state != NACRE__PUSH_SENT) return false; /* it has not gone out yet */
+    nacre__reached(ep, peer);
+    if (found % 2 == MESSAGE) {
+        /* RFC 7641 4.5: a notification that is reset ends the observation; RFC 7252 4.2: a separate answer is not wanted */
+        end(ep, push, is_reset ? NACRE_ERR_RESET : NACRE_OK);
+        return true;
+    }
+    unchain_mid(ep, push, PROBE);
+    nacre__push_set_due(ep, push, NACRE__NEVER);
+    push->shown = true;
+    push->retransmissions = 0;
+    push->state = NACRE__PUSH_QUEUED;
+    if (!push->in_transmit) enqueue(ep, push);
+    return true;
+}
+
+uint64_t nacre__pushes_deadline(const nacre_endpoint *ep)
+{
+    return ep->num_push_timers > 0 ? due_at(ep, 0) : NACRE__NEVER;
+}
+
+static void due(nacre_endpoint *ep, nacre__push *push)
+{
+    if (push->state == NACRE__PUSH_HELD) {
+        nacre__push_set_due(ep, push, NACRE__NEVER);
+        nacre__later_acknowledge(ep, &ep->entries[push->entry]);
+    } else if (push->retransmissions >= ep->config.timing.max_retransmit) {
+        end(ep, push, NACRE_ERR_TIMEOUT);
+    } else {
+        push->retransmissions++;
+        nacre__push_set_due(ep, push, NACRE__NEVER);
+        enqueue(ep, push);
+    }
+}
+
+void nacre__pushes_expire(nacre_endpoint *ep, uint64_t now_ms)
+{
+    while (nacre__pushes_deadline(ep) <= now_ms) due(ep, &ep->pushes[ep->push_timers[0]]);
+}

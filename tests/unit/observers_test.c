@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: MIT */
+/* observers: registrations, notifications, and every way in which an observation ends. */
+#include "../scenario/raw.h"
+
+static pair world;
+
+static raw open_with(nacre_context **ctx, bool is_protected, nacre_endpoint_config config)
+{
+    if (config.num_observers == 0) config.num_observers = 4;
+    pair_open(&world, &config, &(pairing){ 0 });
+    *ctx = is_protected ? world.ours : NULL;
+    return raw_open(&world, *ctx);
+}
+
+static raw open_raw(bool is_protected)
+{
+    nacre_context *ctx;
+    return open_with(&ctx, is_protected, (nacre_endpoint_config){ 0 });
+}
+
+/* Registers, and leaves the first answer in `d`. */
+static nacre_exchange observed_as(raw *r, datagram *d, uint8_t type, const char *path, const char *text, uint64_t now)
+{
+    nacre_exchange observer = 0;
+    const nacre_event event = raw_requested(r, type, NACRE_GET, raw_options(0, path, -1), now);
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, r, &observer), NACRE_OK);
+    respond_text(&world.server, event.exchange, text);
+    (void)raw_take(r, d, now);
+    return observer;
+}
+
+static nacre_exchange observed(raw *r, uint8_t type)
+{
+    datagram d;
+    return observed_as(r, &d, type, "x", "one", 0);
+}
+
+/* One change told: the notification is left in `d`, and what its header says is given. */
+static nacre_message notified(raw *r, nacre_exchange observer, datagram *d, const char *text, uint64_t now)
+{
+    nacre_endpoint_expire(world.server.ep, now);
+    nacre_endpoint_changed(world.server.ep, observer);
+    const nacre_event event = expect_event(&world.server, NACRE_EVENT_NOTIFY);
+    assert_int_equal(event.exchange, observer);
+    respond_text(&world.server, observer, text);
+    return raw_take(r, d, now);
+}
+
+static void expect_gone(nacre_exchange observer, nacre_err err, void *user)
+{
+    const nacre_event event = expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE);
+    assert_int_equal(event.exchange, observer);
+    assert_string_equal(nacre_err_name(event.err), nacre_err_name(err));
+    assert_ptr_equal(event.user, user);
+    assert_int_equal(nacre_endpoint_later(world.server.ep, observer), NACRE_ERR_STALE);
+    nacre_endpoint_changed(world.server.ep, observer); /* a number that has ended changes nothing */
+    nacre_event none;
+    assert_false(nacre_endpoint_next_event(world.server.ep, &none));
+}
+
+static uint64_t observe_of(nacre_bytes options)
+{
+    uint64_t value = 0;
+    const nacre_bytes option = nacre_option_find(options, NACRE_OPT_OBSERVE);
+    assert_false(nacre_is_absent(option));
+    assert_true(nacre_option_uint(option, &value));
+    assert_in_range(value, 0, 0xffffff);
+    return value;
+}
+
+static bool has_observe(nacre_bytes options)
+{
+    return !nacre_is_absent(nacre_option_find(options, NACRE_OPT_OBSERVE));
+}
+
+/* RFC 7641 3.2, 4.2; RFC 8613 4.1.3.5.2: Observe outside counts up, inside it is empty; RFC 8613 8.3.1: the first answer has
+ * the request's nonce, the rest have numbers of their own, all bound to the registration. */
+static void notifications(void **state)
+{
+    (void)state;
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        raw r = open_raw(is_protected);
+        datagram d;
+        const nacre_exchange observer = observed_as(&r, &d, NACRE_CON, "x", "one", 1000);
+        nacre_message outer = datagram_message(&d), plain = raw_read(&r, &d);
+        assert_int_equal(outer.type, NACRE_ACK);
+        assert_int_equal(outer.code, NACRE_CONTENT);
+        uint64_t last = observe_of(outer.options);
+        assert_payload(plain, "one");
+        assert_true(has_observe(plain.options));
+        if (is_protected) assert_int_equal(nacre_option_find(plain.options, NACRE_OPT_OBSERVE).len, 0);
+        if (is_protected) assert_false(r.info.has_partial_iv);
+        uint64_t piv = 0;
+        for (int i = 0; i < 5; i++) {
+            const char *text = i % 2 ? "more" : "and more";
+            outer = notified(&r, observer, &d, text, 1000);
+            plain = raw_read(&r, &d);
+            assert_true(nacre_bytes_equal(outer.token, r.token));
+            assert_payload(plain, text);
+            assert_true(observe_of(outer.options) > last);
+            last = observe_of(outer.options);
+            assert_int_equal(outer.code, NACRE_CONTENT);
+            assert_true(has_observe(plain.options));
+            if (is_protected) assert_true(r.info.has_partial_iv && (i == 0 || r.info.partial_iv > piv));
+            piv = r.info.partial_iv;
+            if (outer.type == NACRE_CON) raw_empty(&r, NACRE_ACK, outer.mid, 1000);
+        }
+        expect_quiet(&world.server, 1000);
+        assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
+        pair_close(&world);
+    }
+}
+
+/* The event has the registration, whole, as long as it likes; what the application says of Observe is not sent. */
+static void the_event(void **state)
+{
+    (void)state;
+    raw r = open_raw(true);
+    datagram d;
+    const nacre_exchange observer = observed(&r, NACRE_CON);
+    nacre_endpoint_changed(world.server.ep, observer);
+    const nacre_event event = expect_event(&world.server, NACRE_EVENT_NOTIFY);
+    assert_ptr_equal(event.context, world.theirs);
+    assert_ptr_equal(event.user, &r);
+    assert_true(nacre_address_equal(&event.peer, &r.address));
+    assert_int_equal(event.message.code, NACRE_GET);
+    assert_true(nacre_bytes_equal(event.message.token, r.token));
+    assert_true(nacre_bytes_equal(nacre_option_find(event.message.options, NACRE_OPT_URI_PATH), NACRE_STR("x")));
+    assert_true(has_observe(event.message.options));
+    static const uint8_t options[] = { 0x41, 0xee, 0x21, 0x77, 0x81, 0x05 }; /* ETag, Observe, Max-Age */
+    const nacre_message answer = { .code = NACRE_CONTENT, .options = NACRE_ARRAY(options) };
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, observer, &answer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, observer, &answer), NACRE_ERR_STALE);
+    assert_int_not_equal(observe_of(raw_take(&r, &d, 0).options), 0x77);
+    const nacre_message plain = raw_read(&r, &d);
+    static const uint8_t expected[] = { 0x41, 0xee, 0x20, 0x81, 0x05 };
+    assert_true(nacre_bytes_equal(plain.options, NACRE_ARRAY(expected)));
+    pair_close(&world);
+}
+
+/* RFC 7641 4.5.2: what changes while one is under way is told once, when that is settled. */
+static void coalesces(void **state)
+{
+    (void)state;
+    raw r = open_raw(true);
+    datagram d, again;
+    const nacre_exchange observer = observed(&r, NACRE_CON);
+    for (int i = 0; i < 3; i++) nacre_endpoint_changed(world.server.ep, observer);
+    (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+    nacre_endpoint_changed(world.server.ep, observer); /* after the application has looked, perhaps */
+    expect_quiet(&world.server, 0);
+    respond_text(&world.server, observer, "two");
+    const nacre_message con = raw_take(&r, &d, 0);
+    assert_int_equal(con.type, NACRE_CON); /* the address has not shown itself yet */
+    expect_quiet(&world.server, 0);
+    const uint64_t due = nacre_endpoint_deadline(world.server.ep);
+    nacre_endpoint_expire(world.server.ep, due);
+    assert_true(party_take(&world.server, &again, due));
+    assert_true(datagram_same(&again, &d)); /* RFC 7641 4.5.2: the same bytes */
+    expect_quiet(&world.server, due);
+    raw_empty(&r, NACRE_ACK, con.mid, due);
+    (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+    respond_text(&world.server, observer, "three");
+    const nacre_message non = raw_take(&r, &d, due); /* a new message: new MID, new Partial IV, and a NON */
+    assert_int_equal(non.type, NACRE_NON);
+    assert_int_not_equal(non.mid, con.mid);
+    assert_payload(raw_read(&r, &d), "three");
+    expect_quiet(&world.server, due);
+    pair_close(&world);
+}
+
+/* RFC 7641 4.5: every sixteenth is a CON, and the first after a day; for a registration by NON the latter only. */
+static void con_now_and_then(void **state)
+{
+    (void)state;
+    for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
+        raw r = open_raw(true);
+        datagram d;
+        const nacre_exchange observer = observed(&r, type);
+        uint64_t now = 0;
+        for (int i = 0; i < 50; i++) {
+            const nacre_message m = notified(&r, observer, &d, "again", now += 300000);
+            assert_int_equal(m.type, i == 0 || (type == NACRE_CON && i % 16 == 0) ? NACRE_CON : NACRE_NON);
+            if (m.type == NACRE_CON) raw_empty(&r, NACRE_ACK, m.mid, now);
+        }
+        const nacre_message m = notified(&r, observer, &d, "tomorrow", now += 24 * 3600 * 1000);
+        assert_int_equal(m.type, NACRE_CON);
+        raw_empty(&r, NACRE_ACK, m.mid, now);
+        assert_int_equal(notified(&r, observer, &d, "and on", now + 1000).type, NACRE_NON);
+        pair_close(&world);
+    }
+}
+
+/* RFC 7641 4.2: an error ends it, and is a CON, without Observe, with a number of its own (RFC 8613 8.3.1). */
+static void final_answer(void **state)
+{
+    (void)state;
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        raw r = open_raw(is_protected);
+        datagram d, again;
+        const nacre_exchange observer = observed(&r, NACRE_NON);
+        nacre_endpoint_changed(world.server.ep, observer);
+        (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+        assert_int_equal(nacre_endpoint_respond(world.server.ep, observer, &(nacre_message){ .code = NACRE_NOT_FOUND }),
+                         NACRE_OK);
+        expect_gone(observer, NACRE_OK, &r);
+        const nacre_message outer = raw_take(&r, &d, 0);
+        assert_int_equal(outer.type, NACRE_CON);
+        assert_false(has_observe(outer.options));
+        const nacre_message plain = raw_read(&r, &d);
+        assert_int_equal(plain.code, NACRE_NOT_FOUND);
+        assert_false(has_observe(plain.options));
+        if (is_protected) assert_true(r.info.has_partial_iv);
+        const uint64_t due = nacre_endpoint_deadline(world.server.ep); /* it goes on until it is heard */
+        nacre_endpoint_expire(world.server.ep, due);
+        assert_true(party_take(&world.server, &again, due) && datagram_same(&again, &d));
+        raw_empty(&r, NACRE_ACK, outer.mid, due);
+        assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
+        pair_close(&world);
+    }
+}
+
+/* RFC 7641 3.6, 4.5: the other ends. Each row has a twin beside it that leaves the observation alone. */
+static void rejected(void **state)
+{
+    (void)state;
+    for (int by_con = 0; by_con < 2; by_con++) {
+        raw r = open_raw(true);
+        datagram d;
+        const nacre_exchange observer = observed(&r, NACRE_CON);
+        nacre_message m = notified(&r, observer, &d, "two", 0);
+        if (!by_con) {
+            raw_empty(&r, NACRE_ACK, m.mid, 0);
+            m = notified(&r, observer, &d, "three", 0);
+        }
+        assert_int_equal(m.type, by_con ? NACRE_CON : NACRE_NON);
+        raw_empty(&r, NACRE_RST, (uint16_t)(m.mid + 1), 0);
+        const nacre_address ours = r.address;
+        r.address = address_named("stranger");
+        raw_empty(&r, NACRE_RST, m.mid, 0);
+        r.address = ours;
+        expect_quiet(&world.server, 0);
+        raw_empty(&r, NACRE_RST, m.mid, 0);
+        expect_gone(observer, NACRE_ERR_RESET, &r);
+        raw_empty(&r, NACRE_RST, m.mid, 0); /* its duplicate */
+        expect_quiet(&world.server, 0);
+        assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
+        pair_close(&world);
+    }
+}
+
+static void timed_out(void **state)
+{
+    (void)state;
+    raw r = open_raw(true);
+    datagram d;
+    const nacre_exchange observer = observed(&r, NACRE_CON);
+    (void)notified(&r, observer, &d, "two", 0);
+    nacre_endpoint_changed(world.server.ep, observer);
+    for (int i = 0; i < 4; i++) {
+        const uint64_t due = nacre_endpoint_deadline(world.server.ep);
+        nacre_endpoint_expire(world.server.ep, due);
+        assert_true(party_take(&world.server, &d, due));
+        expect_quiet(&world.server, due);
+    }
+    nacre_endpoint_expire(world.server.ep, nacre_endpoint_deadline(world.server.ep));
+    expect_gone(observer, NACRE_ERR_TIMEOUT, &r);
+    assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
+    pair_close(&world);
+}
+
+/* RFC 7641 3.6: Observe 1 under the same token, and in clear only that; RFC 8613 4.1.3.5: protected, with the same options.
+ * What was on its way is not sent any more (B28). */
+static void cancelled(void **state)
+{
+    (void)state;
+    static const uint8_t other[] = { 0x99 };
+    const struct {
+        const char *path;
+        bool other_token, other_method, is_protected, ends;
+    } rows[] = {
+        { "x", false, false, true, true },  { "x", false, false, false, true }, { "y", false, false, true, false },
+        { "y", false, false, false, true }, { "x", true, false, true, false },  { "x", true, false, false, false },
+        { "x", false, true, true, false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        raw r = open_raw(rows[i].is_protected);
+        datagram d;
+        const nacre_exchange observer = observed(&r, NACRE_CON);
+        nacre_endpoint_changed(world.server.ep, observer);
+        (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+        respond_text(&world.server, observer, "on its way");
+        const nacre_request_id registration = r.id;
+        if (rows[i].other_token) r.token = NACRE_ARRAY(other);
+        const nacre_event event = raw_requested(&r, NACRE_CON, rows[i].other_method ? NACRE_FETCH : NACRE_GET,
+                                                raw_options(1, rows[i].path, -1), 0);
+        if (rows[i].ends) expect_gone(observer, NACRE_OK, &r);
+        else (void)raw_take(&r, &d, 0);
+        if (!rows[i].ends) assert_payload(raw_read_as(&r, &registration, &d), "on its way");
+        respond_text(&world.server, event.exchange, "the end");
+        assert_false(has_observe(raw_take(&r, &d, 0).options));
+        assert_payload(raw_read(&r, &d), "the end");
+        expect_quiet(&world.server, 0);
+        pair_close(&world);
+    }
+}
+
+/* RFC 7641 3.6, 5.6 of RFC 7252: ETag, Echo and No-Response may differ. */
+static void cancelled_with_other_trifles(void **state)
+{
+    (void)state;
+    raw r = open_raw(true);
+    datagram d;
+    const nacre_exchange observer = observed_as(&r, &d, NACRE_CON, "x", "one", 0);
+    (void)raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(1, "x", 26), 0);
+    expect_gone(observer, NACRE_OK, &r);
+    pair_close(&world);
+}
+
+/* Both in one burst: the cancellation is the later one (B28). */
+static void cancelled_in_one_burst(void **state)
+{
+    (void)state;
+    raw r = open_raw(true);
+    uint8_t bytes[2][256];
+    nacre_datagram burst[2];
+    nacre_request_id id;
+    for (int i = 0; i < 2; i++) {
+        const nacre_message m = {
+            .code = NACRE_GET, .mid = (uint16_t)(50 + i), .token = r.token, .options = raw_options(i, "x", -1)
+        };
+        burst[i].peer = r.address;
+        assert_int_equal(nacre_protect_request(r.ctx, &r.crypto, &id, &burst[i].bytes, NACRE_ROOM(bytes[i]), &m, NULL),
+                         NACRE_OK);
+    }
+    assert_int_equal(nacre_endpoint_receive_many(world.server.ep, burst, 2, 0), 2);
+    nacre_exchange observer;
+    const nacre_event event = expect_event(&world.server, NACRE_EVENT_REQUEST);
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &observer), NACRE_OK);
+    respond_text(&world.server, event.exchange, "one");
+    (void)expect_event(&world.server, NACRE_EVENT_REQUEST);
+    expect_gone(observer, NACRE_OK, &r);
+    pair_close(&world);
+}
+
+/* RFC 7641 4.1: a second registration takes the place of the first, even when there is no other. */
+static void registered_anew(void **state)
+{
+    (void)state;
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        nacre_context *ctx;
+        raw r = open_with(&ctx, is_protected, (nacre_endpoint_config){ .num_observers = 1 });
+        datagram d;
+        nacre_exchange observer = observed_as(&r, &d, NACRE_CON, "x", "one", 5000);
+        uint64_t last = observe_of(datagram_message(&d).options);
+        for (int i = 0; i < 5; i++) {
+            const nacre_exchange newer = observed_as(&r, &d, NACRE_CON, "x", "one", 6000 + (uint64_t)i);
+            assert_true(observe_of(datagram_message(&d).options) > last);
+            last = observe_of(datagram_message(&d).options);
+            expect_gone(observer, NACRE_ERR_STALE, &r);
+            observer = newer;
+        }
+        const nacre_message m = notified(&r, observer, &d, "two", 7000);
+        assert_payload(raw_read(&r, &d), "two"); /* bound to the newest */
+        raw_empty(&r, NACRE_ACK, m.mid, 7000);
+        pair_close(&world);
+    }
+}
+
+/* RFC 8613 4.1.3.5: under one token, protected, there may be two of different resources; each is bound to its own request
+ * (B14). In clear the token is all there is. */
+static void two_under_one_token(void **state)
+{
+    (void)state;
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        raw r = open_raw(is_protected);
+        datagram d;
+        const nacre_exchange x = observed_as(&r, &d, NACRE_CON, "x", "x1", 0);
+        const nacre_request_id id_of_x = r.id;
+        const nacre_exchange y = observed_as(&r, &d, NACRE_CON, "y", "y1", 0);
+        if (is_protected) {
+            nacre_message m = notified(&r, x, &d, "x2", 0);
+            assert_payload(raw_read_as(&r, &id_of_x, &d), "x2");
+            raw_empty(&r, NACRE_ACK, m.mid, 0);
+        } else {
+            expect_gone(x, NACRE_ERR_STALE, &r);
+        }
+        (void)notified(&r, y, &d, "y2", 0);
+        assert_payload(raw_read(&r, &d), "y2");
+        pair_close(&world);
+    }
+}
+
+/* What is no registration, and what does not fit. */
+static void not_taken(void **state)
+{
+    (void)state;
+    nacre_context *ctx;
+    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_observers = 1, .observer_bytes = 16 });
+    nacre_exchange observer = 0;
+    const struct {
+        uint8_t code;
+        int observe;
+        const char *path;
+        nacre_err err;
+    } rows[] = {
+        { NACRE_GET, 0, "x", NACRE_OK },
+        { NACRE_FETCH, 0, "x", NACRE_OK },
+        { NACRE_GET, -1, "x", NACRE_ERR_BAD_ARGUMENT },
+        { NACRE_GET, 1, "x", NACRE_ERR_BAD_ARGUMENT },
+        { NACRE_GET, 2, "x", NACRE_ERR_BAD_ARGUMENT },
+        { NACRE_POST, 0, "x", NACRE_ERR_BAD_ARGUMENT },
+        { NACRE_PUT, 0, "x", NACRE_ERR_BAD_ARGUMENT },
+        { NACRE_GET, 0, "12345678", NACRE_OK }, /* 16 bytes */
+        { NACRE_GET, 0, "123456789", NACRE_ERR_TOO_LONG },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        datagram d;
+        const nacre_event event =
+            raw_requested(&r, NACRE_CON, rows[i].code, raw_options(rows[i].observe, rows[i].path, -1), 0);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), rows[i].err);
+        if (rows[i].err == NACRE_OK)
+            assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer),
+                             NACRE_ERR_BAD_ARGUMENT);
+        respond_text(&world.server, event.exchange, "one");
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_ERR_STALE);
+        assert_int_equal(has_observe(raw_take(&r, &d, 0).options), rows[i].err == NACRE_OK);
+        if (rows[i].err == NACRE_OK) nacre_endpoint_drop_observer(world.server.ep, observer);
+        expect_quiet(&world.server, 0);
+    }
+    pair_close(&world);
+}
+
+/* A registration that is answered with an error, ignored, or not at all: there is no observer. */
+static void not_begun(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        raw r = open_raw(true);
+        datagram d;
+        nacre_exchange observer;
+        const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &observer), NACRE_OK);
+        nacre_endpoint_changed(world.server.ep, observer);
+        expect_quiet(&world.server, 0); /* not before the answer */
+        if (i == 0) {
+            const nacre_message error = { .code = NACRE_NOT_FOUND };
+            assert_int_equal(nacre_endpoint_respond(world.server.ep, event.exchange, &error), NACRE_OK);
+            assert_false(has_observe(raw_take(&r, &d, 0).options));
+            assert_false(has_observe(raw_read(&r, &d).options));
+        } else if (i == 1) {
+            nacre_endpoint_ignore(world.server.ep, event.exchange);
+        } else {
+            raw_empty(&r, NACRE_ACK, 1, 0);
+        }
+        expect_gone(observer, NACRE_OK, &r);
+        pair_close(&world);
+    }
+}
+
+/* The registration's answer later: it carries the observation, and nothing overtakes it. */
+static void begun_later(void **state)
+{
+    (void)state;
+    for (int is_lost = 0; is_lost < 2; is_lost++) {
+        raw r = open_raw(true);
+        datagram d;
+        nacre_exchange observer;
+        const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &observer), NACRE_OK);
+        assert_int_equal(nacre_endpoint_later(world.server.ep, event.exchange), NACRE_OK);
+        nacre_endpoint_expire(world.server.ep, 100);
+        raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
+        nacre_endpoint_changed(world.server.ep, observer);
+        expect_quiet(&world.server, 100);
+        respond_text(&world.server, event.exchange, "one");
+        const nacre_message m = raw_take(&r, &d, 100);
+        assert_true(has_observe(m.options));
+        assert_payload(raw_read(&r, &d), "one");
+        expect_quiet(&world.server, 100);
+        raw_empty(&r, is_lost ? NACRE_RST : NACRE_ACK, m.mid, 200);
+        if (is_lost) {
+            expect_gone(observer, NACRE_ERR_RESET, &r);
+        } else {
+            (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+            respond_text(&world.server, observer, "two");
+            assert_int_equal(raw_take(&r, &d, 200).type, NACRE_NON);
+        }
+        pair_close(&world);
+    }
+}
+
+/* NOTIFY not answered, ignored, answered later, or badly. */
+static void notify_answered_otherwise(void **state)
+{
+    (void)state;
+    nacre_context *ctx;
+    static uint8_t body[1300];
+    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_pushes = 1 });
+    nacre_endpoint *ep = world.server.ep;
+    datagram d;
+    const nacre_exchange observer = observed(&r, NACRE_CON);
+    const nacre_message too_long = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(body) };
+    const nacre_message no_answer = { .code = NACRE_GET };
+    for (int i = 0; i < 3; i++) { /* the one push comes back each time */
+        nacre_endpoint_changed(ep, observer);
+        (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+        assert_int_equal(nacre_endpoint_respond(ep, observer, &too_long), NACRE_ERR_TOO_LONG);
+        assert_int_equal(nacre_endpoint_respond(ep, observer, &no_answer), NACRE_ERR_BAD_ARGUMENT);
+        if (i == 0) nacre_endpoint_ignore(ep, observer);
+        if (i == 1) raw_empty(&r, NACRE_ACK, 1, 0);
+        if (i == 2) assert_int_equal(nacre_endpoint_later(ep, observer), NACRE_OK);
+        if (i == 2) raw_empty(&r, NACRE_ACK, 1, 0);
+        expect_quiet(&world.server, 0);
+        assert_int_equal(nacre_endpoint_respond(ep, observer, &no_answer), NACRE_ERR_BAD_ARGUMENT);
+        const nacre_message answer = { .code = NACRE_CONTENT };
+        assert_int_equal(nacre_endpoint_respond(ep, observer, &answer), i == 2 ? NACRE_OK : NACRE_ERR_STALE);
+    }
+    (void)raw_take(&r, &d, 0);
+    pair_close(&world);
+}
+
+/* Places: when all are taken, one that never acknowledged anything gives way, and no other. */
+static void full(void **state)
+{
+    (void)state;
+    nacre_context *ctx;
+    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_observers = 3 });
+    datagram d;
+    nacre_exchange observers[3], more;
+    static const uint8_t tokens[] = { 1, 2, 3, 4, 5, 6 };
+    for (int i = 0; i < 3; i++) {
+        r.token = nacre_bytes_of(&tokens[i], 1);
+        observers[i] = observed(&r, NACRE_CON);
+    }
+    r.token = nacre_bytes_of(&tokens[3], 1);
+    more = observed(&r, NACRE_CON); /* the oldest gives way */
+    expect_gone(observers[0], NACRE_ERR_BUSY, &r);
+    const nacre_exchange left[] = { observers[1], observers[2], more };
+    for (int i = 0; i < 3; i++) {
+        const nacre_message m = notified(&r, left[i], &d, "are you there?", 0);
+        if (m.type == NACRE_CON) raw_empty(&r, NACRE_ACK, m.mid, 0);
+    }
+    r.token = nacre_bytes_of(&tokens[4], 1);
+    const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &more), NACRE_ERR_BUSY);
+    respond_text(&world.server, event.exchange, "not observed");
+    assert_false(has_observe(raw_take(&r, &d, 0).options));
+    expect_quiet(&world.server, 0);
+    pair_close(&world);
+}
+
+static void context_goes(void **state)
+{
+    (void)state;
+    raw r = open_raw(true);
+    datagram d;
+    raw plain = raw_open(&world, NULL);
+    plain.mid = 0x2000;
+    const nacre_exchange clear = observed(&plain, NACRE_CON), observer = observed(&r, NACRE_CON);
+    nacre_endpoint_changed(world.server.ep, observer);
+    (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+    nacre_endpoint_context_gone(world.server.ep, world.theirs);
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, observer, &(nacre_message){ .code = NACRE_CONTENT }),
+                     NACRE_ERR_STALE);
+    expect_gone(observer, NACRE_ERR_NO_CONTEXT, &r);
+    (void)notified(&plain, clear, &d, "still here", 0);
+    nacre_endpoint_drop_observer(world.server.ep, clear);
+    expect_quiet(&world.server, 0);
+    assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX); /* what was under way with it */
+    pair_close(&world);
+}
+
+/* RFC 8613 B.1: notifications wait for the store like anything else; when it fails, the client cannot be told. */
+static void waits_for_store(void **state)
+{
+    (void)state;
+    for (int fails = 0; fails < 2; fails++) {
+        pair_open(&world, &(nacre_endpoint_config){ .num_observers = 1 },
+                  &(pairing){ .server_persistent = true, .first_chunk = 5 });
+        raw r = raw_open(&world, world.ours);
+        datagram d;
+        nacre_context_confirm_window_lost(world.theirs);
+        const nacre_exchange observer = observed(&r, NACRE_CON);
+        nacre_event event;
+        (void)nacre_endpoint_next_event(world.server.ep, &event); /* asked for early */
+        nacre_endpoint_changed(world.server.ep, observer);
+        (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+        respond_text(&world.server, observer, "when it is durable");
+        assert_false(party_take(&world.server, &d, 0));
+        if (!fails) serve_store(world.theirs);
+        nacre_endpoint_confirmed(world.server.ep, world.theirs, fails ? NACRE_ERR_FILE : NACRE_OK);
+        if (fails) {
+            expect_gone(observer, NACRE_ERR_FILE, &r);
+        } else {
+            (void)raw_take(&r, &d, 0);
+            assert_payload(raw_read(&r, &d), "when it is durable");
+        }
+        pair_close(&world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(notifications),
+        cmocka_unit_test(the_event),
+        cmocka_unit_test(coalesces),
+        cmocka_unit_test(con_now_and_then),
+        cmocka_unit_test(final_answer),
+        cmocka_unit_test(rejected),
+        cmocka_unit_test(timed_out),
+        cmocka_unit_test(cancelled),
+        cmocka_unit_test(cancelled_with_other_trifles),
+        cmocka_unit_test(cancelled_in_one_burst),
+        cmocka_unit_test(registered_anew),
+        cmocka_unit_test(two_under_one_token),
+        cmocka_unit_test(not_taken),
+        cmocka_unit_test(not_begun),
+        cmocka_unit_test(begun_later),
+        cmocka_unit_test(notify_answered_otherwise),
+        cmocka_unit_test(full),
+        cmocka_unit_test(context_goes),
+        cmocka_unit_test(waits_for_store),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
