@@ -56,7 +56,8 @@ static nacre_err judge(nacre_message *inner, nacre_bytes plaintext, const nacre_
     if (plaintext.len == 0 || !nacre_code_is_request(plaintext.ptr[0])) return NACRE_ERR_PROTECTION_INVALID;
     inner->code = plaintext.ptr[0];
     nacre_bytes body = { plaintext.ptr + 1, plaintext.len - 1 };
-    if (!nacre__body_parse(body, &inner->options, &inner->payload)) return NACRE_ERR_PROTECTION_INVALID;
+    uint32_t seen;
+    if (!nacre__body_parse(body, &inner->options, &inner->payload, &seen)) return NACRE_ERR_PROTECTION_INVALID;
     if (!nacre_is_absent(nacre_option_find(inner->options, NACRE_OPT_OSCORE))) return NACRE_ERR_PROTECTION_INVALID;
     nacre_bytes echo = nacre_option_find(inner->options, NACRE_OPT_ECHO);
     return server->replay.known || fuzz_same(echo, NACRE_ARRAY(fuzz_echo)) ? NACRE_OK : NACRE_ERR_REPLAY_ECHO;

@@ -42,7 +42,8 @@ static bool readable(nacre_message *inner, nacre_bytes plaintext)
     if (plaintext.len == 0 || !nacre_code_is_response(plaintext.ptr[0])) return false;
     inner->code = plaintext.ptr[0];
     nacre_bytes body = { plaintext.ptr + 1, plaintext.len - 1 };
-    return nacre__body_parse(body, &inner->options, &inner->payload) &&
+    uint32_t seen;
+    return nacre__body_parse(body, &inner->options, &inner->payload, &seen) &&
            nacre_is_absent(nacre_option_find(inner->options, NACRE_OPT_OSCORE));
 }
 

@@ -108,8 +108,10 @@ static double now_ns(const bench_case *c)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* What runs between the clock's two readings; not inlined, so that an instruction counter can be told its name. */
-__attribute__((noinline)) static void bench_measured(const bench_case *c, size_t n)
+/* What runs between the clock's two readings: linked, and not inlined, so that an instruction counter can be told its
+ * name (scripts/bench-instructions.sh). */
+void bench_measured(const bench_case *c, size_t n);
+__attribute__((noinline)) void bench_measured(const bench_case *c, size_t n)
 {
     c->run(c->arg, n);
     __asm__ __volatile__("" ::: "memory");

@@ -4,22 +4,23 @@
 #include "base/reader.h"
 #include "coap/message.h"
 
-/* Where the options end: at the payload marker or at the end. NULL when one is not well-formed. */
-const uint8_t *nacre__options_end(const uint8_t *at, const uint8_t *end)
+const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32_t *seen)
 {
-    uint32_t number = 0;
+    uint32_t number = 0, all = 0;
     nacre_bytes value;
     while (at != end && *at != NACRE__PAYLOAD_MARKER) {
         at = nacre__option_read(at, end, &number, &value);
         if (at == NULL) return NULL;
+        all |= NACRE__SEEN(number);
     }
+    *seen = all;
     return at;
 }
 
-bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload)
+bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload, uint32_t *seen)
 {
     const uint8_t *end = body.ptr + body.len;
-    const uint8_t *at = nacre__options_end(body.ptr, end);
+    const uint8_t *at = nacre__options_scan(body.ptr, end, seen);
     if (at == NULL) return false;
     nacre_bytes rest = { at, (size_t)(end - at) };
     if (rest.len == 1) return false; /* RFC 7252 3: a marker with no payload behind it is a format error */
@@ -53,14 +54,10 @@ nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram)
     size_t len = token_len(&r, head.ptr[0] & 15u);
     out.token = nacre__read(&r, len);
     nacre_bytes body = nacre__read(&r, nacre__left(&r));
-    if (r.bad || !nacre__body_parse(body, &out.options, &out.payload)) return NACRE_ERR_MALFORMED;
+    uint32_t seen;
+    if (r.bad || !nacre__body_parse(body, &out.options, &out.payload, &seen)) return NACRE_ERR_MALFORMED;
     *m = out;
     return NACRE_OK;
-}
-
-size_t nacre__header_size(const nacre_message *m)
-{
-    return 4 + nacre__option_field_size((uint32_t)m->token.len) + m->token.len;
 }
 
 uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code)
@@ -70,13 +67,8 @@ uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code)
     *out++ = (uint8_t)(m->mid >> 8);
     *out++ = (uint8_t)m->mid;
     out = nacre__option_field_write(out, (uint32_t)m->token.len);
-    if (m->token.len > 0) memmove(out, m->token.ptr, m->token.len); /* protect may write onto its input */
+    nacre__move(out, m->token.ptr, m->token.len); /* protect may write onto its input */
     return out + m->token.len;
-}
-
-bool nacre__header_ok(const nacre_message *m)
-{
-    return m->type <= NACRE_RST && m->token.len <= NACRE__OPTION_VALUE_MAX; /* the same field as an option's length */
 }
 
 size_t nacre_message_size(const nacre_message *m)

@@ -3,17 +3,30 @@
 #ifndef NACRE_COAP_MESSAGE_H
 #define NACRE_COAP_MESSAGE_H
 
-#include <nacre/coap.h>
+#include "coap/option_codec.h"
 
-/* Where the options that start at `at` end: at a payload marker or at `end`; NULL when they are not well-formed. */
-const uint8_t *nacre__options_end(const uint8_t *at, const uint8_t *end);
+/* What one walk over a list of options has seen: a bit for each number, where numbers from 64 on have one together and the
+ * others share theirs in pairs. A bit that is not set is certain; one that is set asks for a closer look. */
+#define NACRE__SEEN(number) (UINT32_C(1) << ((number) < 64 ? (number)&31 : 31))
+
+/* Where the options that start at `at` end: at a payload marker or at `end`; NULL when they are not well-formed, and then
+ * `seen` is not set. */
+const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32_t *seen);
 
 /* Splits options and payload; false when not well-formed. `body.ptr` is never NULL. */
-bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload);
+bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload, uint32_t *seen);
 
 /* The header of `m` in UDP framing, token included, with another code. */
-bool nacre__header_ok(const nacre_message *m);
-size_t nacre__header_size(const nacre_message *m);
+static inline bool nacre__header_ok(const nacre_message *m)
+{
+    return m->type <= NACRE_RST && m->token.len <= NACRE__OPTION_VALUE_MAX; /* the same field as an option's length */
+}
+
+static inline size_t nacre__header_size(const nacre_message *m)
+{
+    return 4 + nacre__option_field_size((uint32_t)m->token.len) + m->token.len;
+}
+
 uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code);
 
 /* Whether bytes lie, in part or whole, in a room. */

@@ -13,7 +13,7 @@
 #define NACRE_COAP_OPTION_CODEC_H
 
 #include <nacre/coap.h>
-#include <string.h>
+#include "base/copy.h"
 
 enum { NACRE__PAYLOAD_MARKER = 0xff, NACRE__OPTION_VALUE_MAX = 65535 + 269 };
 
@@ -97,7 +97,7 @@ typedef struct nacre__option_writer {
 static inline void nacre__option_write(nacre__option_writer *w, uint32_t number, nacre_bytes value)
 {
     w->at = nacre__option_head_write(w->at, number - w->last, value.len);
-    if (value.len > 0) memmove(w->at, value.ptr, value.len); /* a merge may move within one room */
+    nacre__move(w->at, value.ptr, value.len); /* a merge may move within one room */
     w->at += value.len;
     w->last = number;
 }

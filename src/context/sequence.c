@@ -3,14 +3,6 @@
  * asked for in chunks that double up to NACRE__CHUNK_MAX, and early: with an eighth of a chunk still in hand. */
 #include "context/sequence.h"
 
-nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t *seq)
-{
-    if (ctx->next > NACRE_SEQ_MAX) return NACRE_ERR_CONTEXT_UNAVAILABLE; /* RFC 8613 7.2.1, 12.6 */
-    if (ctx->persistent && ctx->next >= ctx->confirmed) return NACRE_ERR_NOT_YET;
-    *seq = ctx->next;
-    return NACRE_OK;
-}
-
 nacre_needs nacre_context_needs(const nacre_context *ctx)
 {
     nacre_needs needs = { 0, ctx->window_lost_wanted, false };

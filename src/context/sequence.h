@@ -9,7 +9,13 @@ enum { NACRE__CHUNK_MAX = 10000 };
 
 /* Whether a number may be used now, and which; nacre__sequence_take then uses it.
  * NACRE_OK, NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_NOT_YET; `seq` is set on NACRE_OK only */
-nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t *seq);
+static inline nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t *seq)
+{
+    if (ctx->next > NACRE_SEQ_MAX) return NACRE_ERR_CONTEXT_UNAVAILABLE; /* RFC 8613 7.2.1, 12.6 */
+    if (ctx->persistent && ctx->next >= ctx->confirmed) return NACRE_ERR_NOT_YET;
+    *seq = ctx->next;
+    return NACRE_OK;
+}
 
 static inline void nacre__sequence_take(nacre_context *ctx)
 {
@@ -19,9 +25,11 @@ static inline void nacre__sequence_take(nacre_context *ctx)
 /* A number as Partial IV: big-endian without leading zeros, zero is one byte (RFC 8613 5). Gives its length, 1 to 5. */
 static inline uint8_t nacre__partial_iv(uint8_t out[5], uint64_t seq)
 {
-    uint8_t len = 1;
-    while (len < 5 && seq >> (8 * len) != 0) len++;
-    for (uint8_t i = 0; i < len; i++) out[i] = (uint8_t)(seq >> (8 * (len - 1 - i)));
+    uint32_t low = (uint32_t)seq;
+    uint8_t high = (uint8_t)(seq >> 32);
+    uint8_t len = high != 0 ? 5 : low >> 24 != 0 ? 4 : low >> 16 != 0 ? 3 : low >> 8 != 0 ? 2 : 1, at = len;
+    if (at == 5) out[0] = high, at = 4, out++;
+    for (; at > 0; low >>= 8) out[--at] = (uint8_t)low;
     return len;
 }
 

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* aad: [ "Encrypt0", h'', bstr .cbor [ 1, [ alg ], request_kid, request_piv, h'' ] ]. The last member would hold Class I
- * options, of which there are none (RFC 8613 4.1). */
+ * options, of which there are none (RFC 8613 4.1). All but three members are the same in each message, and all heads are one
+ * byte but that of an algorithm above 23: kid and Partial IV are below 24 bytes, and so is what the byte string holds. */
 #include "oscore/aad.h"
-#include "base/cbor_write.h"
+#include "base/copy.h"
 
-enum { OSCORE_VERSION = 1 };
+enum { BSTR = 0x40, UINT8_FOLLOWS = 0x18, OSCORE_VERSION = 1 };
 
 size_t nacre__aad(uint8_t out[NACRE_MAX_AAD], int cose_alg, nacre_bytes request_kid, nacre_bytes request_piv)
 {
-    static const uint8_t encrypt0[] = { 0x83, 0x68, 'E', 'n', 'c', 'r', 'y', 'p', 't', '0', 0x40 };
-    memcpy(out, encrypt0, sizeof encrypt0);
-    uint8_t *array = out + sizeof encrypt0 + 1; /* its length is below 24, so the head of the byte string is one byte */
-    uint8_t *at = nacre__cbor_head(array, NACRE__CBOR_ARRAY, 5);
-    at = nacre__cbor_int(at, OSCORE_VERSION);
-    at = nacre__cbor_head(at, NACRE__CBOR_ARRAY, 1);
-    at = nacre__cbor_int(at, cose_alg);
-    at = nacre__cbor_bytes(at, request_kid);
-    at = nacre__cbor_bytes(at, request_piv);
-    at = nacre__cbor_bytes(at, NACRE_ABSENT);
-    nacre__cbor_head(array - 1, NACRE__CBOR_BYTES, (unsigned)(at - array));
+    static const uint8_t fixed[] = { 0x83, 0x68,           'E',  'n',          'c', 'r', 'y', 'p', 't', '0', BSTR, BSTR,
+                                     0x85, OSCORE_VERSION, 0x81, UINT8_FOLLOWS };
+    NACRE__COPY_FIXED(out, fixed, sizeof fixed);
+    uint8_t *array = out + 12,
+            *at = out + (cose_alg < UINT8_FOLLOWS ? 15 : 16); /* numbers of the table are below 256 */
+    *at++ = (uint8_t)cose_alg;
+    *at++ = (uint8_t)(BSTR | request_kid.len);
+    at = nacre__put(at, request_kid.ptr, request_kid.len);
+    *at++ = (uint8_t)(BSTR | request_piv.len);
+    at = nacre__put(at, request_piv.ptr, request_piv.len);
+    *at++ = BSTR;
+    array[-1] = (uint8_t)(BSTR | (at - array));
     return (size_t)(at - out);
 }

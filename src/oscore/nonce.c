@@ -1,14 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* nonce: see nonce.h. */
 #include "oscore/nonce.h"
-#include <string.h>
+#include "base/copy.h"
+
+static void xor_before(uint8_t *end, nacre_bytes bytes)
+{
+    uint8_t *at = end - bytes.len;
+    for (size_t i = 0; i < bytes.len; i++) at[i] ^= bytes.ptr[i];
+}
 
 void nacre__nonce(uint8_t nonce[NACRE_MAX_NONCE], const nacre_aead *aead, const uint8_t *common_iv, nacre_bytes id_piv,
                   nacre_bytes partial_iv)
 {
-    size_t len = aead->nonce_len;
-    memcpy(nonce, common_iv, NACRE_MAX_NONCE); /* a fixed size, which costs two moves and no call */
+    uint8_t *end = nonce + aead->nonce_len;
+    NACRE__COPY_FIXED(nonce, common_iv, NACRE_MAX_NONCE);
     nonce[0] ^= (uint8_t)id_piv.len;
-    for (size_t i = 0; i < id_piv.len; i++) nonce[len - 5 - id_piv.len + i] ^= id_piv.ptr[i];
-    for (size_t i = 0; i < partial_iv.len; i++) nonce[len - partial_iv.len + i] ^= partial_iv.ptr[i];
+    xor_before(end - 5, id_piv);
+    xor_before(end, partial_iv);
 }

@@ -11,7 +11,9 @@
  *    +------------+----------------------+------------------+
  */
 #include "oscore/option.h"
+#include "base/copy.h"
 #include "base/reader.h"
+#include "coap/option_codec.h"
 
 enum { FLAG_RESERVED = 0xe0, FLAG_KID_CONTEXT = 0x10, FLAG_KID = 0x08, MASK_PARTIAL_IV = 0x07, MAX_PARTIAL_IV = 5 };
 
@@ -46,22 +48,18 @@ size_t nacre__oscore_option_size(const nacre_oscore_option *opt)
     return 1 + opt->partial_iv.len + (nacre_is_absent(opt->kid_context) ? 0 : 1) + opt->kid_context.len + opt->kid.len;
 }
 
-static uint8_t *put(uint8_t *at, nacre_bytes bytes)
-{
-    for (size_t i = 0; i < bytes.len; i++) at[i] = bytes.ptr[i]; /* a few bytes: a call would cost more */
-    return at + bytes.len;
-}
-
 uint8_t *nacre__oscore_option_put(uint8_t *at, const nacre_oscore_option *opt)
 {
     if (is_empty(opt)) return at;
     bool has_context = !nacre_is_absent(opt->kid_context);
     *at++ = (uint8_t)(opt->partial_iv.len | (nacre_is_absent(opt->kid) ? 0u : FLAG_KID) |
                       (has_context ? FLAG_KID_CONTEXT : 0u));
-    at = put(at, opt->partial_iv);
-    if (has_context) *at++ = (uint8_t)opt->kid_context.len;
-    at = put(at, opt->kid_context);
-    return put(at, opt->kid);
+    at = nacre__put(at, opt->partial_iv.ptr, opt->partial_iv.len);
+    if (has_context) {
+        *at++ = (uint8_t)opt->kid_context.len;
+        at = nacre__put(at, opt->kid_context.ptr, opt->kid_context.len);
+    }
+    return nacre__put(at, opt->kid.ptr, opt->kid.len);
 }
 
 nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_room room)
@@ -76,21 +74,33 @@ nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes 
     return NACRE_OK;
 }
 
-nacre_err nacre_verify_start(nacre_oscore_option *opt, const nacre_message *message)
+nacre_err nacre__outer_read(nacre_oscore_option *opt, bool *others_stay, const nacre_message *message)
 {
-    nacre_bytes value = NACRE_ABSENT;
-    nacre_option o;
-    for (nacre_option_iter it = nacre_option_begin(message->options); nacre_option_next(&it, &o);) {
-        if (o.number > NACRE_OPT_OSCORE) break;
-        if (o.number != NACRE_OPT_OSCORE) continue;
-        if (!nacre_is_absent(value)) return NACRE_ERR_DECODE; /* it is not repeatable: RFC 8613 2 */
-        value = o.value;
+    if (message->options.len == 0) return NACRE_ERR_NOT_PROTECTED; /* and its pointer may be NULL */
+    const uint8_t *at = message->options.ptr, *end = at + message->options.len;
+    nacre_bytes value = NACRE_ABSENT, found = NACRE_ABSENT;
+    uint32_t number = 0;
+    bool stay = false;
+    while (at != end && *at != NACRE__PAYLOAD_MARKER && (at = nacre__option_read(at, end, &number, &value)) != NULL) {
+        if (number != NACRE_OPT_OSCORE) {
+            stay = stay || nacre__only_outer((uint16_t)number);
+            continue;
+        }
+        if (!nacre_is_absent(found)) return NACRE_ERR_DECODE; /* it is not repeatable: RFC 8613 2 */
+        found = value;
     }
-    if (nacre_is_absent(value)) return NACRE_ERR_NOT_PROTECTED;
+    if (nacre_is_absent(found)) return NACRE_ERR_NOT_PROTECTED;
     nacre_oscore_option read;
-    nacre_err err = nacre_oscore_option_read(&read, value);
+    nacre_err err = nacre_oscore_option_read(&read, found);
     if (err != NACRE_OK) return err;
     if (message->payload.len == 0) return NACRE_ERR_DECODE; /* RFC 8613 2: malformed without a payload */
     *opt = read;
+    *others_stay = stay;
     return NACRE_OK;
+}
+
+nacre_err nacre_verify_start(nacre_oscore_option *opt, const nacre_message *message)
+{
+    bool others_stay;
+    return nacre__outer_read(opt, &others_stay, message);
 }

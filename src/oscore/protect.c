@@ -31,15 +31,30 @@ typedef struct protection {
 
 static const nacre_protect_options defaults;
 
+/* The message to protect, and where. */
+typedef struct task {
+    nacre_context *ctx;
+    const nacre_crypto *crypto;
+    nacre_request_id *id; /* a response's: of the request */
+    nacre_room room;
+    const nacre_message *plain;
+    const nacre_protect_options *how;
+    bool is_request, new_piv, all_inner;
+} task;
+
+static nacre_bytes own_id(const nacre_context *ctx)
+{
+    return nacre_bytes_of(ctx->sender_id, ctx->sender_id_len);
+}
+
 /* RFC 8613 5: requests carry Partial IV and kid, and the kid context when it helps; responses what is asked for. */
 static nacre_err choose_option(nacre_oscore_option *o, const nacre_context *ctx, bool is_request,
                                const nacre_protect_options *how)
 {
-    o->kid = is_request || how->send_kid ? nacre_context_sender_id(ctx) : NACRE_ABSENT;
+    o->kid = is_request || how->send_kid ? own_id(ctx) : NACRE_ABSENT;
     o->kid_context = NACRE_ABSENT;
     if (how->kid_context_choice == NACRE_KID_CONTEXT_GIVEN) o->kid_context = how->kid_context;
-    else if (how->kid_context_choice == NACRE_KID_CONTEXT_AUTO && is_request)
-        o->kid_context = nacre_context_id_context(ctx);
+    else if (how->kid_context_choice == NACRE_KID_CONTEXT_AUTO && is_request) o->kid_context = ctx->id_context;
     return o->kid_context.len > 255 ? NACRE_ERR_TOO_LONG : NACRE_OK;
 }
 
@@ -57,13 +72,13 @@ static size_t plaintext_size(const nacre__split *split, const nacre_message *pla
 /* RFC 8613 8.1 step 5, 8.3 step 5, 6.2: writes the message with its plaintext in clear; gives where the plaintext starts.
  * The message may stand in the room already: payload and options only move up, the last first, and the header falls onto
  * itself. */
-static uint8_t *write_message(uint8_t *room, const nacre__split *split, const nacre_message *m)
+static uint8_t *write_message(uint8_t *room, nacre__split *split, const nacre_message *m)
 {
     uint8_t *outer = room + nacre__header_size(m);
     uint8_t *plaintext = outer + split->outer_len + 1;
     uint8_t *marker = plaintext + 1 + split->inner_len;
     if (m->payload.len > 0) {
-        memmove(marker + 1, m->payload.ptr, m->payload.len);
+        nacre__move(marker + 1, m->payload.ptr, m->payload.len);
         *marker = NACRE__PAYLOAD_MARKER;
     }
     nacre__split_write(split, outer, plaintext + 1);
@@ -96,20 +111,9 @@ static nacre_err make_nonce_and_aad(protection *p, const nacre_context *ctx, con
     p->job.nonce = p->nonce;
     if (nacre_is_absent(piv)) nacre__nonce(p->nonce, ctx->aead, ctx->common_iv, kid, request_piv);
     else /* the ID is that of whoever made the Partial IV */
-        nacre__nonce(p->nonce, ctx->aead, ctx->common_iv, nacre_context_sender_id(ctx), piv);
+        nacre__nonce(p->nonce, ctx->aead, ctx->common_iv, own_id(ctx), piv);
     return NACRE_OK;
 }
-
-/* The message to protect, and where. */
-typedef struct task {
-    nacre_context *ctx;
-    const nacre_crypto *crypto;
-    nacre_request_id *id; /* a response's: of the request */
-    nacre_room room;
-    nacre_message plain;
-    const nacre_protect_options *how;
-    bool is_request, new_piv;
-} task;
 
 static nacre_err begin_split(protection *p, const task *t)
 {
@@ -121,15 +125,16 @@ static nacre_err begin_split(protection *p, const task *t)
     if (err == NACRE_OK && t->new_piv) err = nacre__sequence_next(ctx, &seq);
     if (err != NACRE_OK) return err;
     split.oscore.partial_iv = t->new_piv ? nacre_bytes_of(piv_bytes, nacre__partial_iv(piv_bytes, seq)) : NACRE_ABSENT;
-    split.options = t->plain.options;
+    split.options = t->plain->options;
     split.is_request = t->is_request;
+    split.all_inner = t->all_inner;
     err = nacre__split_measure(&split);
     if (err != NACRE_OK) return err;
-    size_t plaintext_len = plaintext_size(&split, &t->plain);
-    size_t size = nacre__header_size(&t->plain) + split.outer_len + 1 + plaintext_len + ctx->aead->tag_len;
+    size_t plaintext_len = plaintext_size(&split, t->plain);
+    size_t size = nacre__header_size(t->plain) + split.outer_len + 1 + plaintext_len + ctx->aead->tag_len;
     if (plaintext_len > ctx->aead->max_len) return NACRE_ERR_TOO_LONG;
     if (size > t->room.cap) return NACRE_ERR_NO_ROOM;
-    if (!may_share(&t->plain, &split, t->room)) return NACRE_ERR_BAD_ARGUMENT;
+    if (!may_share(t->plain, &split, t->room)) return NACRE_ERR_BAD_ARGUMENT;
 
     p->is_request = t->is_request;
     if (t->is_request) nacre__request_id_make(&p->own, ctx, split.oscore.kid, split.oscore.partial_iv, 0);
@@ -142,20 +147,29 @@ static nacre_err begin_split(protection *p, const task *t)
     p->message = nacre_bytes_of(t->room.ptr, size);
     p->job.aead = ctx->aead;
     p->job.key = ctx->sender_key;
-    p->job.in = p->job.out = write_message(t->room.ptr, &split, &t->plain);
+    p->job.in = p->job.out = write_message(t->room.ptr, &split, t->plain);
     p->job.in_len = plaintext_len;
     p->job.ok = false;
     return NACRE_OK;
 }
 
+/* A request that may have a Proxy-Uri option: then its options are others, and stand at the end of the room. */
+static nacre_err begin_after_proxy_uri(protection *p, const task *t)
+{
+    nacre_message plain = *t->plain;
+    task now = *t;
+    now.plain = &plain;
+    nacre_err err = nacre__proxy_uri_split(&plain, &now.room);
+    if (err == NACRE_OK) err = begin_split(p, &now);
+    nacre_wipe(t->room.ptr + now.room.cap, t->room.cap - now.room.cap); /* they have the path in clear */
+    return err;
+}
+
 static nacre_err begin(protection *p, task *t)
 {
-    if (t->crypto->ops != t->ctx->ops || !nacre__header_ok(&t->plain)) return NACRE_ERR_BAD_ARGUMENT;
-    size_t cap = t->room.cap;
-    nacre_err err = t->is_request ? nacre__proxy_uri_split(&t->plain, &t->room) : NACRE_OK;
-    if (err == NACRE_OK) err = begin_split(p, t);
-    nacre_wipe(t->room.ptr + t->room.cap, cap - t->room.cap); /* the split's working room has the path in clear */
-    return err;
+    if (t->crypto->ops != t->ctx->ops || !nacre__header_ok(t->plain)) return NACRE_ERR_BAD_ARGUMENT;
+    t->all_inner = nacre__all_inner(t->plain->options);
+    return t->all_inner || !t->is_request ? begin_split(p, t) : begin_after_proxy_uri(p, t);
 }
 
 static nacre_err end(const protection *p, nacre_request_id *id, nacre_bytes *out, nacre_room room)
@@ -173,7 +187,7 @@ static nacre_err end(const protection *p, nacre_request_id *id, nacre_bytes *out
 static nacre_err choose_task(task *t, nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
                              nacre_room room, const nacre_message *plain, const nacre_protect_options *options)
 {
-    *t = (task){ ctx, crypto, id, room, *plain, options != NULL ? options : &defaults, false, true };
+    *t = (task){ ctx, crypto, id, room, plain, options != NULL ? options : &defaults, false, true, false };
     t->is_request = nacre_code_is_request(plain->code);
     if (t->is_request) return NACRE_OK;
     if (!nacre_code_is_response(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
@@ -215,6 +229,7 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
     if (ctx->aead == NULL) return 0; /* a wiped context protects nothing */
     static const uint8_t piv[5];     /* the longest; measuring reads no value */
     nacre__split split = { .options = plain->options, .is_request = nacre_code_is_request(plain->code) };
+    split.all_inner = nacre__all_inner(plain->options);
     if (choose_option(&split.oscore, ctx, split.is_request, options != NULL ? options : &defaults) != NACRE_OK)
         return 0;
     split.oscore.partial_iv = NACRE_ARRAY(piv);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* split: see split.h. The measuring walk and the writing walk make the same choices through `sides_of`. */
+/* split: see split.h. The measuring walk and the writing walk are the same one, with and without somewhere to write. */
 #include "oscore/split.h"
-#include "coap/option_codec.h"
+#include "coap/message.h"
 #include "oscore/option.h"
 
 /* Class U only, among the options that exist: one bit each for numbers below 64, the others by name. A number that is
@@ -35,109 +35,124 @@ static sides sides_of(const nacre_option *opt, bool is_request)
     return s;
 }
 
-nacre_err nacre__split_measure(nacre__split *s)
+bool nacre__all_inner(nacre_bytes options)
 {
-    uint32_t outer_last = 0, inner_last = 0;
-    size_t outer_len = 0, inner_len = 0;
-    bool placed = false, has_observe = false, all_inner = true;
+    static const uint32_t not_only_inner =
+        NACRE__SEEN(NACRE_OPT_URI_HOST) | NACRE__SEEN(NACRE_OPT_OBSERVE) | NACRE__SEEN(NACRE_OPT_URI_PORT) |
+        NACRE__SEEN(NACRE_OPT_OSCORE) | NACRE__SEEN(NACRE_OPT_HOP_LIMIT) | NACRE__SEEN(NACRE_OPT_EDHOC) |
+        NACRE__SEEN(NACRE_OPT_PROXY_URI) | NACRE__SEEN(NACRE_OPT_PROXY_SCHEME) | NACRE__SEEN(NACRE_OPT_PROXY_CRI);
+    uint32_t seen;
+    if (options.len == 0) return true;
+    const uint8_t *end = options.ptr + options.len;
+    return nacre__options_scan(options.ptr, end, &seen) == end && (seen & not_only_inner) == 0;
+}
+
+/* A list on its way: `at` is NULL while it is only measured. */
+typedef struct list {
+    uint8_t *at;
+    size_t len;
+    uint32_t last;
+} list;
+
+static void add(list *l, uint32_t number, nacre_bytes value)
+{
+    l->len += nacre__option_size(number - l->last, value.len);
+    if (l->at != NULL) {
+        uint8_t *at = nacre__option_head_write(l->at, number - l->last, value.len);
+        nacre__move(at, value.ptr, value.len); /* a merge may move within one room */
+        l->at = at + value.len;
+    }
+    l->last = number;
+}
+
+static void add_oscore(list *l, const nacre__split *s)
+{
+    l->len += nacre__option_size(NACRE_OPT_OSCORE - l->last, s->oscore_len);
+    if (l->at != NULL) {
+        l->at = nacre__option_head_write(l->at, NACRE_OPT_OSCORE - l->last, s->oscore_len);
+        l->at = nacre__oscore_option_put(l->at, &s->oscore);
+    }
+    l->last = NACRE_OPT_OSCORE;
+}
+
+/* Goes through the options, each to its side or sides; the OSCORE option to its place. */
+static nacre_err walk(nacre__split *s, list *outer, list *inner)
+{
+    bool placed = false;
     nacre_option opt;
     nacre_option_iter it = nacre_option_begin(s->options);
-    s->oscore_len = nacre__oscore_option_size(&s->oscore);
     while (nacre_option_next(&it, &opt)) {
         if (opt.number == NACRE_OPT_OSCORE) return NACRE_ERR_NESTED; /* RFC 8613 4.1.3.7 */
         sides side = sides_of(&opt, s->is_request);
-        if (side.inner) {
-            inner_len += nacre__option_size(opt.number - inner_last, side.inner_value.len);
-            inner_last = opt.number;
-        }
+        if (side.inner) add(inner, opt.number, side.inner_value);
         if (!side.outer) continue;
-        all_inner = false;
-        if (opt.number == NACRE_OPT_OBSERVE) has_observe = true;
+        if (opt.number == NACRE_OPT_OBSERVE) s->has_observe = true;
         if (!placed && opt.number > NACRE_OPT_OSCORE) {
-            outer_len += nacre__option_size(NACRE_OPT_OSCORE - outer_last, s->oscore_len);
-            outer_last = NACRE_OPT_OSCORE;
+            add_oscore(outer, s);
             placed = true;
         }
-        outer_len += nacre__option_size(opt.number - outer_last, opt.value.len);
-        outer_last = opt.number;
+        add(outer, opt.number, opt.value);
     }
-    if (nacre_option_bad(&it)) return NACRE_ERR_BAD_ARGUMENT;
-    if (!placed) outer_len += nacre__option_size(NACRE_OPT_OSCORE - outer_last, s->oscore_len);
-    s->has_observe = has_observe;
-    s->all_inner = all_inner;
-    s->outer_len = outer_len;
-    s->inner_len = inner_len;
-    return NACRE_OK;
+    if (!placed) add_oscore(outer, s);
+    return nacre_option_bad(&it) ? NACRE_ERR_BAD_ARGUMENT : NACRE_OK;
 }
 
-static void write_oscore(nacre__option_writer *w, const nacre__split *s)
+nacre_err nacre__split_measure(nacre__split *s)
 {
-    w->at = nacre__option_head_write(w->at, NACRE_OPT_OSCORE - w->last, s->oscore_len);
-    w->at = nacre__oscore_option_put(w->at, &s->oscore);
-    w->last = NACRE_OPT_OSCORE;
-}
-
-void nacre__split_write(const nacre__split *s, uint8_t *outer, uint8_t *inner)
-{
-    nacre__option_writer out = { outer, 0 }, in = { inner, 0 };
+    list outer = { NULL, 0, 0 }, inner = { NULL, 0, 0 };
+    nacre_err err = NACRE_OK;
+    s->oscore_len = nacre__oscore_option_size(&s->oscore);
+    s->has_observe = false;
     if (s->all_inner) {
-        if (s->options.len > 0) memmove(inner, s->options.ptr, s->options.len);
-        write_oscore(&out, s);
-        return;
+        s->inner_len = s->options.len;
+        s->outer_len = nacre__option_size(NACRE_OPT_OSCORE, s->oscore_len);
+        return NACRE_OK;
     }
-    bool placed = false;
-    nacre_option opt;
-    for (nacre_option_iter it = nacre_option_begin(s->options); nacre_option_next(&it, &opt);) {
-        sides side = sides_of(&opt, s->is_request);
-        if (side.inner) nacre__option_write(&in, opt.number, side.inner_value);
-        if (!side.outer) continue;
-        if (!placed && opt.number > NACRE_OPT_OSCORE) {
-            write_oscore(&out, s);
-            placed = true;
-        }
-        nacre__option_write(&out, opt.number, opt.value);
-    }
-    if (!placed) write_oscore(&out, s);
+    err = walk(s, &outer, &inner);
+    s->outer_len = outer.len;
+    s->inner_len = inner.len;
+    return err;
+}
+
+void nacre__split_write(nacre__split *s, uint8_t *outer, uint8_t *inner)
+{
+    list out = { outer, 0, 0 }, in = { inner, 0, 0 };
+    if (s->all_inner) {
+        nacre__move(inner, s->options.ptr, s->options.len);
+        add_oscore(&out, s);
+    } else (void)walk(s, &out, &in); /* measured before: it cannot fail */
 }
 
 /* RFC 8613 8.2 step 1, 8.4 step 1: what is class E is not taken from outside. */
-static bool stays_outer(uint16_t number)
+bool nacre__stays_outer(uint16_t number)
 {
     return number != NACRE_OPT_OSCORE && nacre__only_outer(number); /* step 7: the OSCORE option itself is removed */
-}
-
-size_t nacre__merge_bound(nacre_bytes outer)
-{
-    nacre_option opt;
-    for (nacre_option_iter it = nacre_option_begin(outer); nacre_option_next(&it, &opt);)
-        if (stays_outer(opt.number)) return outer.len;
-    return 0;
 }
 
 /* The next outer option that stays; false at the end. */
 static bool next_kept(nacre_option_iter *it, nacre_option *opt)
 {
     while (nacre_option_next(it, opt))
-        if (stays_outer(opt->number)) return true;
+        if (nacre__stays_outer(opt->number)) return true;
     return false;
 }
 
 size_t nacre__merge(uint8_t *out, nacre_bytes inner, nacre_bytes outer)
 {
-    nacre__option_writer w = { out, 0 };
+    list l = { out, 0, 0 };
     nacre_option_iter in = nacre_option_begin(inner), kept = nacre_option_begin(outer);
     nacre_option a, b;
     uint32_t last_inner = 0; /* no option has number 0 that stays outer */
     bool has_a = nacre_option_next(&in, &a), has_b = next_kept(&kept, &b);
     while (has_a || has_b) {
         if (has_a && (!has_b || a.number <= b.number)) {
-            nacre__option_write(&w, a.number, a.value);
+            add(&l, a.number, a.value);
             last_inner = a.number;
             has_a = nacre_option_next(&in, &a);
         } else {
-            if (b.number != last_inner) nacre__option_write(&w, b.number, b.value);
+            if (b.number != last_inner) add(&l, b.number, b.value);
             has_b = next_kept(&kept, &b);
         }
     }
-    return (size_t)(w.at - out);
+    return l.len;
 }

@@ -16,19 +16,23 @@ typedef struct nacre__split {
     size_t outer_len, inner_len;
 } nacre__split;
 
-/* Measures split->options with split->oscore and split->is_request; sets the rest.
+/* Whether all options of a plain message go inside, and nowhere else: the rule, and cheap to know. False says nothing yet:
+ * they may be malformed, too. */
+bool nacre__all_inner(nacre_bytes options);
+
+/* Measures split->options with split->oscore, split->is_request and split->all_inner, which is what nacre__all_inner says;
+ * sets the rest.
  * NACRE_OK; NACRE_ERR_NESTED, NACRE_ERR_BAD_ARGUMENT (not well-formed). */
 nacre_err nacre__split_measure(nacre__split *split);
 
 /* Writes outer_len bytes at `outer` and inner_len bytes at `inner`. */
-void nacre__split_write(const nacre__split *split, uint8_t *outer, uint8_t *inner);
+void nacre__split_write(nacre__split *split, uint8_t *outer, uint8_t *inner);
 
-/* Bytes that the outer options which keep their meaning after decryption (class U only: RFC 8613 8.2 step 1, 8.4 step 1)
- * take at most, when merged with others; 0 when there are none. */
-size_t nacre__merge_bound(nacre_bytes outer);
+/* Whether an outer option keeps its meaning after decryption: class U only (RFC 8613 8.2 step 1, 8.4 step 1). */
+bool nacre__stays_outer(uint16_t number);
 
 /* Merges inner options and the outer ones that stay in number order at `out`; gives the length. `inner` may lie behind
- * `out` in the same room, at least nacre__merge_bound bytes: writing never overtakes reading, because each delta of the
+ * `out` in the same room, by at least outer.len bytes: writing never overtakes reading, because each delta of the
  * merged list is at most the delta that the option had in its own. An outer option whose number is there inside is left
  * out: what is authenticated wins. */
 size_t nacre__merge(uint8_t *out, nacre_bytes inner, nacre_bytes outer);

@@ -9,6 +9,7 @@
 #include "context/sequence.h"
 #include "oscore/aad.h"
 #include "oscore/nonce.h"
+#include "oscore/option.h"
 #include "oscore/request_id.h"
 #include "oscore/split.h"
 #include "oscore/unprotect.h"
@@ -16,8 +17,8 @@
 /* RFC 8613 8.2 step 2, 8.4 step 2: what a message names must be this context's. */
 static bool names_context(const nacre_context *ctx, const nacre_oscore_option *o, const nacre__unprotect_how *how)
 {
-    nacre_bytes id_context = nacre_context_id_context(ctx);
-    if (!nacre_is_absent(o->kid) && !nacre_bytes_equal(o->kid, nacre_context_recipient_id(ctx))) return false;
+    nacre_bytes id_context = ctx->id_context;
+    if (!nacre_is_absent(o->kid) && !nacre__same_id(o->kid, ctx->recipient_id, ctx->recipient_id_len)) return false;
     if (nacre_is_absent(o->kid_context) || how->any_kid_context) return true;
     return !nacre_is_absent(id_context) && nacre_bytes_equal(o->kid_context, id_context);
 }
@@ -31,8 +32,17 @@ typedef struct unprotection {
     uint8_t aad[NACRE_MAX_AAD];
     nacre_request_id own; /* a request's: its new identity */
     uint64_t seq;         /* of the message's Partial IV */
+    size_t offset;        /* where in the room the plaintext begins: behind what merging needs, or at its start */
     bool has_piv;
 } unprotection;
+
+static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const nacre_message *outer)
+{
+    bool others_stay = false;
+    nacre_err err = nacre__outer_read(option, &others_stay, outer);
+    u->offset = others_stay ? outer->options.len : 0; /* merged, they take no more than that */
+    return err;
+}
 
 /* RFC 8613 8.2 steps 4 to 6, 8.4 steps 3 to 5, up to the cipher. The payload is the ciphertext: RFC 8613 6.2. */
 static nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_room room,
@@ -40,7 +50,7 @@ static nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_
 {
     if (crypto->ops != ctx->ops) return NACRE_ERR_BAD_ARGUMENT;
     if (outer->payload.len < ctx->aead->tag_len + 1u) return NACRE_ERR_PROTECTION_INVALID; /* no room for a code */
-    size_t offset = nacre__merge_bound(outer->options), len = outer->payload.len - ctx->aead->tag_len;
+    size_t offset = u->offset, len = outer->payload.len - ctx->aead->tag_len;
     if (len > ctx->aead->max_len) return NACRE_ERR_PROTECTION_INVALID; /* nobody can have sealed that */
     if (room.cap < offset || room.cap - offset < len) return NACRE_ERR_NO_ROOM;
     size_t aad_len = nacre__aad(u->aad, ctx->aead->cose, nacre__request_kid(id), nacre__request_piv(id));
@@ -56,6 +66,12 @@ static nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_
     return NACRE_OK;
 }
 
+/* What the plaintext holds: RFC 8613 5.3. */
+typedef struct inner {
+    uint8_t code;
+    nacre_bytes options, payload;
+} inner;
+
 static size_t plaintext_len(const unprotection *u)
 {
     return u->job.in_len - u->job.aead->tag_len;
@@ -69,23 +85,30 @@ static nacre_err tag_did_not_match(const unprotection *u, nacre_context *ctx)
 }
 
 /* Takes the plaintext apart (RFC 8613 5.3), options not yet merged. */
-static bool parse(const unprotection *u, nacre_message *plain, const nacre_message *outer, bool want_request)
+static bool parse(const unprotection *u, inner *in, bool want_request)
 {
     const uint8_t *plaintext = u->job.out;
-    *plain = *outer;
-    plain->code = plaintext[0];
-    if (want_request ? !nacre_code_is_request(plain->code) : !nacre_code_is_response(plain->code)) return false;
+    uint32_t seen;
+    in->code = plaintext[0];
+    if (want_request ? !nacre_code_is_request(in->code) : !nacre_code_is_response(in->code)) return false;
     nacre_bytes body = { plaintext + 1, plaintext_len(u) - 1 };
-    if (!nacre__body_parse(body, &plain->options, &plain->payload)) return false;
-    return nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_OSCORE)); /* nested OSCORE: not done here */
+    if (!nacre__body_parse(body, &in->options, &in->payload, &seen)) return false;
+    return (seen & NACRE__SEEN(NACRE_OPT_OSCORE)) == 0 || /* nested OSCORE: not done here */
+           nacre_is_absent(nacre_option_find(in->options, NACRE_OPT_OSCORE));
 }
 
 /* RFC 8613 8.2 step 7, 8.4 step 6: the outer options that stay join the inner ones. */
-static void merge(nacre_message *plain, nacre_room room, const nacre_message *outer)
+static void deliver(const unprotection *u, nacre_message *plain, const inner *in, nacre_room room,
+                    const nacre_message *outer)
 {
-    if (nacre__merge_bound(outer->options) == 0) return;
-    size_t len = nacre__merge(room.ptr, plain->options, outer->options);
-    plain->options = nacre_bytes_of(room.ptr, len);
+    nacre_bytes options = in->options;
+    if (u->offset > 0) options = nacre_bytes_of(room.ptr, nacre__merge(room.ptr, options, outer->options));
+    plain->type = outer->type;
+    plain->code = in->code;
+    plain->mid = outer->mid;
+    plain->token = outer->token;
+    plain->options = options;
+    plain->payload = in->payload;
 }
 
 /* ---- Requests ---- */
@@ -95,13 +118,11 @@ static nacre_err accept(nacre_context *ctx, uint64_t seq, nacre_bytes options, b
 {
     *by_echo = false;
     if (ctx->replay.known) {
+        if (!ctx->window_on_disk) return nacre_replay_accept(&ctx->replay, seq);
         nacre_err err = nacre_replay_check(&ctx->replay, seq);
         if (err != NACRE_OK) return err;
-        if (ctx->window_on_disk) { /* RFC 8613 B.1.2: what the store holds is about to become untrue */
-            ctx->window_lost_wanted = true;
-            return NACRE_ERR_NOT_YET;
-        }
-        return nacre_replay_accept(&ctx->replay, seq);
+        ctx->window_lost_wanted = true; /* RFC 8613 B.1.2: what the store holds is about to become untrue */
+        return NACRE_ERR_NOT_YET;
     }
     nacre_bytes echo = nacre_option_find(options, NACRE_OPT_ECHO);
     if (echo.len != NACRE_ECHO_LEN || !nacre_equal_ct(echo.ptr, ctx->echo, NACRE_ECHO_LEN))
@@ -125,7 +146,7 @@ static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const 
                                const nacre_message *outer, const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
-    nacre_err err = nacre_verify_start(&option, outer);
+    nacre_err err = read_outer(u, &option, outer);
     if (err != NACRE_OK) return err;
     if (nacre_is_absent(option.partial_iv) || nacre_is_absent(option.kid)) return NACRE_ERR_DECODE; /* RFC 8613 5 */
     if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
@@ -142,17 +163,16 @@ static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_
                              nacre_room room, const nacre_message *outer)
 {
     if (!u->job.ok) return tag_did_not_match(u, ctx);
-    nacre_message m;
+    inner in;
     bool by_echo = false;
-    nacre_err err = parse(u, &m, outer, true) ? accept(ctx, u->seq, m.options, &by_echo) : NACRE_ERR_PROTECTION_INVALID;
+    nacre_err err = parse(u, &in, true) ? accept(ctx, u->seq, in.options, &by_echo) : NACRE_ERR_PROTECTION_INVALID;
     if (by_echo || err == NACRE_ERR_REPLAY_ECHO) u->own = nacre_request_id_dup(&u->own); /* no right to that nonce */
     if (err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO) *id = u->own;
     if (err != NACRE_OK) {
         nacre_wipe(u->job.out, plaintext_len(u));
         return err;
     }
-    merge(&m, room, outer);
-    *plain = m;
+    deliver(u, plain, &in, room, outer);
     return NACRE_OK;
 }
 
@@ -180,7 +200,7 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
                                 const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
-    nacre_err err = nacre_verify_start(&option, outer);
+    nacre_err err = read_outer(u, &option, outer);
     if (err != NACRE_OK) return err;
     if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
     u->has_piv = !nacre_is_absent(option.partial_iv);
@@ -188,7 +208,8 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
     /* RFC 8613 8.4 step 4, 5.2: the request's nonce, or the server's Partial IV with the server's ID. */
     const uint8_t *request_iv = how->request_common_iv != NULL ? how->request_common_iv : ctx->common_iv;
     if (u->has_piv)
-        nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, nacre_context_recipient_id(ctx), option.partial_iv);
+        nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, nacre_bytes_of(ctx->recipient_id, ctx->recipient_id_len),
+                     option.partial_iv);
     else nacre__nonce(u->nonce, ctx->aead, request_iv, nacre__request_kid(id), nacre__request_piv(id));
     return prepare(u, ctx, crypto, room, outer, id);
 }
@@ -197,13 +218,12 @@ static nacre_err end_response(const unprotection *u, nacre_context *ctx, nacre_m
                               nacre_response_info *info, nacre_room room, const nacre_message *outer)
 {
     if (!u->job.ok) return tag_did_not_match(u, ctx);
-    nacre_message m;
-    if (!parse(u, &m, outer, false)) {
+    inner in;
+    if (!parse(u, &in, false)) {
         nacre_wipe(u->job.out, plaintext_len(u));
         return NACRE_ERR_PROTECTION_INVALID;
     }
-    merge(&m, room, outer);
-    *plain = m;
+    deliver(u, plain, &in, room, outer);
     if (info != NULL) {
         info->has_partial_iv = u->has_piv;
         info->partial_iv = u->seq;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* copy: the short copies of the message path. A freestanding compiler makes a call of every memcpy, even of eight bytes,
+ * and a call costs more than the bytes do; so a copy of fixed size is the compiler's own, and a short one of any size is a
+ * few loads and stores. Where size counts more than speed (-Os), calls it is. */
+#ifndef NACRE_BASE_COPY_H
+#define NACRE_BASE_COPY_H
+
+#include <nacre/base.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define NACRE__COPY_FIXED(to, from, size) ((void)__builtin_memcpy((to), (from), (size)))
+#else
+#define NACRE__COPY_FIXED(to, from, size) ((void)memcpy((to), (from), (size)))
+#endif
+
+/* As memmove; `from` may be NULL when `len` is 0. */
+static inline void nacre__move(uint8_t *to, const uint8_t *from, size_t len)
+{
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
+    if (len <= 16) { /* everything is read before anything is written */
+        if (len >= 8) {
+            uint64_t first, last;
+            NACRE__COPY_FIXED(&first, from, 8);
+            NACRE__COPY_FIXED(&last, from + len - 8, 8);
+            NACRE__COPY_FIXED(to, &first, 8);
+            NACRE__COPY_FIXED(to + len - 8, &last, 8);
+        } else if (len >= 4) {
+            uint32_t first, last;
+            NACRE__COPY_FIXED(&first, from, 4);
+            NACRE__COPY_FIXED(&last, from + len - 4, 4);
+            NACRE__COPY_FIXED(to, &first, 4);
+            NACRE__COPY_FIXED(to + len - 4, &last, 4);
+        } else if (len > 0) {
+            uint8_t first = from[0], middle = from[len >> 1], last = from[len - 1];
+            to[0] = first;
+            to[len >> 1] = middle;
+            to[len - 1] = last;
+        }
+        return;
+    }
+#endif
+    if (len > 0) memmove(to, from, len);
+}
+
+/* A few bytes, into where nothing of `from` lies: IDs and Partial IVs. Gives where they end. */
+static inline uint8_t *nacre__put(uint8_t *to, const uint8_t *from, size_t len)
+{
+    for (size_t i = 0; i < len; i++) to[i] = from[i];
+    return to + len;
+}
+
+/* Whether some bytes are an ID: public data, and short. */
+static inline bool nacre__same_id(nacre_bytes bytes, const uint8_t *id, size_t id_len)
+{
+    if (bytes.len != id_len) return false;
+    for (size_t i = 0; i < id_len; i++)
+        if (bytes.ptr[i] != id[i]) return false;
+    return true;
+}
+
+#endif
