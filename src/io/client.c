@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* client: one request at a time over a loop, for programs that want ten lines. */
+#include "coap/uri.h"
 #include "io/address.h"
 #include "io/keyring.h"
+#include "io/proxied.h"
 #include "store/fail.h"
 
 #include <nacre/remote.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +21,7 @@ enum {
 
 struct nacre_client {
     nacre_client_options options; /* its strings are not used after open: */
-    char *context_dir;
+    char *context_dir, *proxy;
     nacre_credentials *own_credentials; /* loaded here */
     const nacre_credentials *credentials;
     nacre_crypto crypto;
@@ -39,7 +42,7 @@ typedef struct target {
     const char *text; /* the URI */
     nacre_uri uri;
     char host[256]; /* as the resolver takes it */
-    char peer_text[72];
+    char peer_text[96];
     nacre_address peer;
     nacre_context *ctx;   /* NULL: plain */
     const char *ctx_name; /* where it comes from */
@@ -91,11 +94,14 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     static const nacre_address any;
     client->options = *options;
     client->options.context_dir = client->options.credentials_file = NULL;
+    client->options.proxy = NULL;
     client->options.credentials = NULL;
     if ((options->context_dir != NULL) + (options->credentials_file != NULL) + (options->credentials != NULL) > 1)
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
                                  "a context directory, a credentials file, credentials: give one of them");
     if (options->context_dir != NULL && (client->context_dir = strdup(options->context_dir)) == NULL)
+        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
+    if (options->proxy != NULL && (client->proxy = strdup(options->proxy)) == NULL)
         return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
     nacre_err err = NACRE_OK;
     client->credentials = options->credentials;
@@ -139,6 +145,7 @@ nacre_err nacre_client_close(nacre_client *client, nacre_detail *why)
     if (client->crypto.ops != NULL) nacre_openssl_close(&client->crypto);
     nacre_credentials_free(client->own_credentials);
     free(client->context_dir);
+    free(client->proxy);
     nacre_wipe(client, sizeof *client); /* the last answer's plaintext */
     free(client);
     return err;
@@ -155,9 +162,11 @@ nacre_remote nacre_client_remote(const nacre_client *client)
 
 /* ---- Where to, and with what ------------------------------------------------------------------------------------------ */
 
-static nacre_err parse_uri(target *to, const char *text, nacre_detail *why)
+static nacre_err parse_uri(const nacre_client *client, target *to, const char *text, nacre_detail *why)
 {
-    nacre_err err = nacre_uri_parse(&to->uri, nacre_bytes_of((const uint8_t *)text, strlen(text)));
+    nacre_bytes bytes = nacre_bytes_of((const uint8_t *)text, strlen(text));
+    /* A proxy may speak what we do not. */
+    nacre_err err = client->proxy != NULL ? nacre__uri_parse_any(&to->uri, bytes) : nacre_uri_parse(&to->uri, bytes);
     to->text = text;
     if (err == NACRE_ERR_UNSUPPORTED)
         return nacre__store_fail(why, err, "'%s' has a scheme that nacre does not speak: write coap://HOST[:PORT]/PATH",
@@ -191,8 +200,16 @@ static nacre_err find_context(nacre_client *client, target *to, nacre_detail *wh
 }
 
 /* The host's name as the resolver takes it: the literal, or Uri-Host, which is decoded already. */
-static nacre_err find_peer(target *to, nacre_bytes options, nacre_detail *why)
+static nacre_err find_peer(const nacre_client *client, target *to, nacre_bytes options, nacre_detail *why)
 {
+    if (client->proxy != NULL) {
+        char text[72];
+        nacre_err proxy_err = nacre__proxy_resolve(&to->peer, client->proxy, why);
+        if (proxy_err != NACRE_OK) return proxy_err;
+        nacre_address_text(&to->peer, text);
+        (void)snprintf(to->peer_text, sizeof to->peer_text, "the proxy %s", text);
+        return NACRE_OK;
+    }
     nacre_bytes host = to->uri.host_is_ip ? to->uri.host : nacre_option_find(options, NACRE_OPT_URI_HOST);
     if (host.len == 0 || host.len >= sizeof to->host || memchr(host.ptr, '\0', host.len) != NULL)
         return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
@@ -203,13 +220,14 @@ static nacre_err find_peer(target *to, nacre_bytes options, nacre_detail *why)
     return err;
 }
 
-static nacre_err make_options(nacre_bytes *made, nacre_options *o, const target *to, const nacre_options *more,
-                              nacre_detail *why)
+static nacre_err make_options(const nacre_client *client, nacre_bytes *made, nacre_options *o, const target *to,
+                              const nacre_options *more, nacre_detail *why)
 {
     nacre_bytes given = NACRE_ABSENT;
     nacre_uri uri = to->uri;
     uri.port = COAP_PORT; /* RFC 7252 6.4 step 7: no Uri-Port, for the request goes to the URI's very port */
-    nacre_err err = nacre_uri_options(o, &uri);
+    nacre_err err = client->proxy != NULL ? nacre__proxied_options(o, &to->uri, to->text, client->options.proxy_uri)
+                                          : nacre_uri_options(o, &uri);
     if (err != NACRE_OK)
         return nacre__store_fail(
             why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each, and no dot segments",
@@ -234,6 +252,9 @@ static nacre_err explain(nacre_client *client, const target *to, nacre_err err, 
     const char *store = nacre_loop_store_failure(client->loop);
     switch (err) {
     case NACRE_OK: return err;
+    case NACRE_ERR_BAD_URI:
+        return nacre__store_fail(why, err, "'%s' cannot go into a protected request; look at its path and query",
+                                 to->text);
     case NACRE_ERR_TIMEOUT:
         return nacre__store_fail(why, err, "no answer from %s; is a CoAP server running there%s?", peer,
                                  to->ctx != NULL ? ", and does it have the other side of this context" : "");
@@ -316,10 +337,10 @@ nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t
     if (payload.len > MAX_BODY)
         return nacre__store_fail(why, NACRE_ERR_TOO_LONG, "the payload has %zu bytes: bodies up to %d bytes for now",
                                  payload.len, (int)MAX_BODY);
-    nacre_err err = parse_uri(&to, uri, why);
-    if (err == NACRE_OK) err = make_options(&plain.options, &o, &to, options, why);
+    nacre_err err = parse_uri(client, &to, uri, why);
+    if (err == NACRE_OK) err = make_options(client, &plain.options, &o, &to, options, why);
     if (err == NACRE_OK) err = find_context(client, &to, why); /* before the resolver: no name leaves without it */
-    if (err == NACRE_OK) err = find_peer(&to, plain.options, why);
+    if (err == NACRE_OK) err = find_peer(client, &to, plain.options, why);
     if (err == NACRE_OK) err = exchange_message(client, &to, &plain, why);
     if (err == NACRE_OK || err == NACRE_ERR_UNAUTHENTICATED) *reply = client->reply;
     nacre_wipe(option_room, sizeof option_room); /* they may travel encrypted, so they are not for others to find */

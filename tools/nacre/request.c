@@ -48,6 +48,9 @@ static int print_help(const char *command)
            "  --payload TEXT        the request's payload, up to %d bytes; @FILE reads a file, @- stdin\n"
            "  --content-format N    the payload's format, say 0 (text), 50 (JSON), 60 (CBOR)\n"
            "  --accept N            ask for that format\n"
+           "  --proxy URI           send the request to this forward proxy, coap://HOST[:PORT]; URI may then\n"
+           "                        have any scheme that the proxy speaks\n"
+           "  --proxy-uri           tell the proxy by Proxy-Uri, not by Proxy-Scheme and Uri-Host\n"
            "  --non                 send a non-confirmable message: no retransmission\n"
            "  --timeout S           wait S seconds for the answer at most (default: CoAP's timers)\n"
            "  -v, --verbose         show messages and datagrams on stderr\n"
@@ -82,7 +85,18 @@ static bool read_timeout(uint32_t *out_ms, const char *text)
     return true;
 }
 
-enum { OPT_CONTEXT = 256, OPT_ROLE, OPT_CREDENTIALS, OPT_PAYLOAD, OPT_FORMAT, OPT_ACCEPT, OPT_NON, OPT_TIMEOUT };
+enum {
+    OPT_CONTEXT = 256,
+    OPT_PROXY,
+    OPT_PROXY_URI,
+    OPT_ROLE,
+    OPT_CREDENTIALS,
+    OPT_PAYLOAD,
+    OPT_FORMAT,
+    OPT_ACCEPT,
+    OPT_NON,
+    OPT_TIMEOUT
+};
 
 static const struct option long_options[] = { { "context", required_argument, NULL, OPT_CONTEXT },
                                               { "role", required_argument, NULL, OPT_ROLE },
@@ -90,6 +104,8 @@ static const struct option long_options[] = { { "context", required_argument, NU
                                               { "payload", required_argument, NULL, OPT_PAYLOAD },
                                               { "content-format", required_argument, NULL, OPT_FORMAT },
                                               { "accept", required_argument, NULL, OPT_ACCEPT },
+                                              { "proxy", required_argument, NULL, OPT_PROXY },
+                                              { "proxy-uri", no_argument, NULL, OPT_PROXY_URI },
                                               { "non", no_argument, NULL, OPT_NON },
                                               { "timeout", required_argument, NULL, OPT_TIMEOUT },
                                               { "verbose", no_argument, NULL, 'v' },
@@ -104,6 +120,8 @@ static int take_option(args *a, int option, const char *given)
     case OPT_CREDENTIALS: a->client.credentials_file = optarg; break;
     case OPT_PAYLOAD: a->payload = optarg; break;
     case OPT_ROLE: return tool_role(a->command, &a->client.role, optarg);
+    case OPT_PROXY: a->client.proxy = optarg; break;
+    case OPT_PROXY_URI: a->client.proxy_uri = true; break;
     case OPT_NON: a->client.non = true; break;
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
@@ -141,6 +159,7 @@ static int parse(args *a, int argc, char **argv)
     if (argc - optind > 1) return tool_usage(a->command, "%s: one URI at a time", argv[optind + 1]);
     if (a->client.context_dir != NULL && a->client.credentials_file != NULL)
         return tool_usage(a->command, "--context and --credentials: give one of them");
+    if (a->client.proxy_uri && a->client.proxy == NULL) return tool_usage(a->command, "--proxy-uri needs --proxy URI");
     a->uri = argv[optind];
     return TOOL_OK;
 }

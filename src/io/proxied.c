@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* proxied: a request's way through a forward proxy. The proxy reads where it goes, and nothing else of a protected request:
+ * Proxy-Scheme, Uri-Host and Uri-Port stay outside of what is encrypted, and of a Proxy-Uri only scheme, host and port do (RFC
+ * 8613 4.1.3.2, 4.1.3.3). */
+#include "io/proxied.h"
+
+#include <string.h>
+
+#include "coap/uri.h"
+#include "store/fail.h"
+
+enum { COAP_PORT = 5683, MAX_HOST = 255, MAX_SCHEME = 255, MAX_PROXY_URI = 1034 };
+
+nacre_err nacre__proxy_resolve(nacre_address *address, const char *proxy, nacre_detail *why)
+{
+    static const char scheme[] = "coap://";
+    char host_and_port[MAX_HOST + 8];
+    bool has_scheme = strstr(proxy, "://") != NULL;
+    const char *start = has_scheme ? proxy + sizeof scheme - 1 : proxy;
+    if (has_scheme && strncmp(proxy, scheme, sizeof scheme - 1) != 0)
+        return nacre__store_fail(why, NACRE_ERR_BAD_URI,
+                                 "'%s' has a scheme that no proxy is reached by: write "
+                                 "coap://HOST[:PORT]",
+                                 proxy);
+    size_t len = strcspn(start, "/?#");
+    if (start[len] != '\0' && strcmp(start + len, "/") != 0)
+        return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' has a path: a proxy is coap://HOST[:PORT]", proxy);
+    if (len == 0 || len >= sizeof host_and_port)
+        return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' names no proxy: write coap://HOST[:PORT]", proxy);
+    memcpy(host_and_port, start, len);
+    host_and_port[len] = '\0';
+    return nacre_address_resolve(address, host_and_port, COAP_PORT, why);
+}
+
+/* RFC 7252 6.5 steps 3 and 4: an IP address in Uri-Host looks as it does in a URI, in brackets when it is IPv6. */
+static nacre_err add_ip_host(nacre_options *o, nacre_bytes host)
+{
+    uint8_t text[MAX_HOST];
+    bool is_v6 = memchr(host.ptr, ':', host.len) != NULL;
+    if (host.len + 2 > sizeof text) return NACRE_ERR_BAD_URI;
+    if (!is_v6) {
+        nacre_options_add(o, NACRE_OPT_URI_HOST, host);
+        return NACRE_OK;
+    }
+    text[0] = '[';
+    memcpy(text + 1, host.ptr, host.len);
+    text[host.len + 1] = ']';
+    nacre_options_add(o, NACRE_OPT_URI_HOST, nacre_bytes_of(text, host.len + 2));
+    return NACRE_OK;
+}
+
+static nacre_err add_scheme(nacre_options *o, nacre_bytes scheme)
+{
+    uint8_t lower[MAX_SCHEME];
+    if (scheme.len > sizeof lower) return NACRE_ERR_BAD_URI;
+    for (size_t i = 0; i < scheme.len; i++) {
+        uint8_t c = scheme.ptr[i];
+        lower[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
+    }
+    nacre_options_add(o, NACRE_OPT_PROXY_SCHEME, nacre_bytes_of(lower, scheme.len));
+    return NACRE_OK;
+}
+
+nacre_err nacre__proxied_options(nacre_options *o, const nacre_uri *uri, const char *text, bool as_proxy_uri)
+{
+    nacre_bytes whole = nacre_bytes_of((const uint8_t *)text, strlen(text));
+    if (as_proxy_uri && whole.len > MAX_PROXY_URI) return NACRE_ERR_BAD_URI;
+    if (as_proxy_uri) {
+        nacre_options_add(o, NACRE_OPT_PROXY_URI,
+                          whole); /* RFC 7252 5.10.2: it takes precedence over all Uri- options */
+        return NACRE_OK;
+    }
+    nacre_uri with_port = *uri;
+    with_port.port = nacre__uri_default_port(uri->scheme);
+    nacre_err err = nacre_uri_options(o, &with_port); /* without Uri-Port, which comes below in any case: */
+    /* RFC 7252 6.5 step 6 would take the port that the request came to for one that is left out, and others the scheme's
+     * default. */
+    if (err == NACRE_OK && uri->port != 0) nacre_options_add_uint(o, NACRE_OPT_URI_PORT, uri->port);
+    if (err == NACRE_OK && uri->host_is_ip) err = add_ip_host(o, uri->host);
+    return err == NACRE_OK ? add_scheme(o, uri->scheme) : err;
+}
