@@ -68,6 +68,10 @@ typedef struct nacre_endpoint_config {
     uint16_t observer_bytes;     /* for each, the largest registration that is kept, plain; 0 means 256 */
     uint16_t num_peers;          /* addresses remembered as having shown themselves; 0 means 256 */
     bool no_amplification_limit; /* send any length to addresses that have not: only where senders cannot be forged */
+    bool
+        opaque_oscore; /* carry OSCORE options like any other and look into nothing: for proxies, which pass on what they
+                              cannot read, and for playing a server that does not know OSCORE. `contexts` is not used;
+                              plain messages, and their answers, may then have the option */
     nacre_timing timing;
     const nacre_table *contexts; /* whom requests may come from; NULL: protected requests get 4.01. Borrowed; may grow
                                     and shrink between calls */

@@ -324,11 +324,11 @@ static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_byt
     return err;
 }
 
-static bool may_be_said(const nacre_message *plain)
+static bool may_be_said(const nacre_endpoint *ep, const nacre_message *plain)
 {
     nacre_option_iter it = nacre_option_begin(plain->options);
     for (nacre_option option; nacre_option_next(&it, &option);)
-        if (option.number == NACRE_OPT_OSCORE) return false;
+        if (option.number == NACRE_OPT_OSCORE && !ep->config.opaque_oscore) return false;
     return !nacre_option_bad(&it) && nacre__is_response_class(plain->code);
 }
 
@@ -357,7 +357,7 @@ static bool is_unwanted(const nacre__entry *entry, uint8_t code)
 
 nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
 {
-    if (!may_be_said(plain)) {
+    if (!may_be_said(ep, plain)) {
         const bool is_open = nacre__answer_entry(ep, exchange) != NULL || nacre__observer_of(ep, exchange) != NULL;
         return is_open ? NACRE_ERR_BAD_ARGUMENT : NACRE_ERR_STALE;
     }

@@ -100,8 +100,12 @@ static void sort_one(nacre_endpoint *ep, nacre__item *item, const nacre_datagram
  * In rounds: each takes the next context that a message's kid may mean, for all messages at once. Nearly always there is
  * one context, and one round. */
 
-static void open_request(nacre__item *item)
+static void open_request(const nacre_endpoint *ep, nacre__item *item)
 {
+    if (ep->config.opaque_oscore) {
+        item->plain = item->outer;
+        return;
+    }
     item->err = nacre_verify_start(&item->option, &item->outer);
     if (item->err == NACRE_ERR_NOT_PROTECTED) {
         item->plain = item->outer;
@@ -181,7 +185,7 @@ static void take_verdict(nacre__item *item, const nacre_unprotect_item *job)
 static void unprotect_all(nacre_endpoint *ep, size_t num)
 {
     for (size_t i = 0; i < num; i++) {
-        if (ep->items[i].kind == NACRE__ITEM_REQUEST) open_request(&ep->items[i]);
+        if (ep->items[i].kind == NACRE__ITEM_REQUEST) open_request(ep, &ep->items[i]);
         if (ep->items[i].kind == NACRE__ITEM_RESPONSE) open_response(ep, &ep->items[i]);
     }
     for (size_t num_jobs; (num_jobs = prepare_round(ep, num)) > 0;) {

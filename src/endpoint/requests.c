@@ -80,12 +80,12 @@ static nacre__slot *free_slot(nacre_endpoint *ep)
     return NULL;
 }
 
-static nacre_err check(const nacre_message *plain)
+static nacre_err check(const nacre_message *plain, bool may_have_oscore)
 {
     if (plain->type > NACRE_NON || !nacre_code_is_request(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
     nacre_option_iter it = nacre_option_begin(plain->options);
     for (nacre_option option; nacre_option_next(&it, &option);)
-        if (option.number == NACRE_OPT_OSCORE) return NACRE_ERR_BAD_ARGUMENT;
+        if (option.number == NACRE_OPT_OSCORE && !may_have_oscore) return NACRE_ERR_BAD_ARGUMENT;
     return nacre_option_bad(&it) ? NACRE_ERR_BAD_ARGUMENT : NACRE_OK;
 }
 
@@ -101,7 +101,7 @@ static size_t size_on_the_way(const nacre_context *context, const nacre_message 
 nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,
                                  nacre_context *context, const nacre_message *plain, void *user)
 {
-    nacre_err err = check(plain);
+    nacre_err err = check(plain, context == NULL && ep->config.opaque_oscore);
     if (err != NACRE_OK) return err;
     if (size_on_the_way(context, plain) > ep->config.max_message) return NACRE_ERR_TOO_LONG;
     nacre__slot *slot = free_slot(ep);
@@ -283,7 +283,7 @@ static void plain_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre_mess
 void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
 {
     const bool has_oscore = nacre__has_option(item->outer.options, NACRE_OPT_OSCORE);
-    if (!has_oscore) plain_answer(ep, slot, &item->outer);
+    if (!has_oscore || (slot->context == NULL && ep->config.opaque_oscore)) plain_answer(ep, slot, &item->outer);
     else if (slot->context == NULL) dropped(ep, slot, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else if (item->err == NACRE_OK) verified_answer(ep, slot, &item->plain, now_ms);
     else dropped(ep, slot, item->err, now_ms);
