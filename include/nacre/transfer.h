@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* transfer: bodies of any size over an endpoint, in blocks (RFC 7959), each block an exchange of its own; with OSCORE each
+ * is a protected message of its own, and Request-Tag and ETag keep the blocks of one body together (RFC 8613 4.1.3.4.1,
+ * RFC 9175 3).
+ *
+ * A transfer has the shape of the endpoint that it stands on, and takes its place: the driver brings datagrams and the
+ * time through the transfer and pulls events from it alone,
+ *
+ *     nacre_transfer_receive_many, nacre_transfer_next_event, nacre_transfer_transmit_many, nacre_transfer_deadline,
+ *     nacre_transfer_expire
+ *
+ * and the application uses nacre_transfer_request, _cancel, _respond, _ignore and _context_gone in place of the endpoint's
+ * functions of those names. Everything else (nacre_endpoint_confirmed, _unreachable, …) goes to the endpoint.
+ *
+ * What fits one message looks on the wire as it does without a transfer, and costs a look at its options. All state lives
+ * in one block of memory from the caller, cut into pools by the configuration; nothing is allocated later. */
+#ifndef NACRE_TRANSFER_H
+#define NACRE_TRANSFER_H
+
+#include <nacre/base.h>
+#include <nacre/coap.h>
+#include <nacre/context.h>
+#include <nacre/endpoint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    NACRE_MAX_BLOCK = 1024,     /* bytes (RFC 7959 2.2); a block is a power of two from 16 on */
+    NACRE_MAX_BLOCKS = 1048576, /* in one body: the number has 20 bits. 1 GiB in blocks of 1024 bytes */
+};
+#define NACRE_SIZE_UNKNOWN UINT64_MAX
+
+/* ---- Bodies in pieces ------------------------------------------------------------------------------------------------ */
+
+/* A body that is read where it is wanted. `read` puts the bytes from `offset` on into `room` and sets `len`, which may be
+ * below room.cap only where the body ends. It may be asked for one place more than once, and gives the same bytes then.
+ * What it returns other than NACRE_OK ends the exchange with that error. */
+typedef struct nacre_source {
+    nacre_err (*read)(void *user, uint64_t offset, nacre_room room, size_t *len); /* NULL: no source */
+    void *user;
+    uint64_t size; /* of the body in bytes, or NACRE_SIZE_UNKNOWN */
+} nacre_source;
+
+/* Where the pieces of a body go, in order and without gaps. A piece at `offset` 0 starts the body: when pieces were there
+ * before, they are void (the transfer began again). `total` is what the sender says it will be in all, 0 when it did not.
+ * What `write` returns other than NACRE_OK ends the exchange with that error. */
+typedef struct nacre_sink {
+    nacre_err (*write)(void *user, uint64_t offset, nacre_bytes piece, uint64_t total); /* NULL: no sink */
+    void *user;
+} nacre_sink;
+
+/* ---- The object ------------------------------------------------------------------------------------------------------ */
+
+typedef struct nacre_transfer nacre_transfer;
+
+typedef struct nacre_transfer_config {
+    nacre_endpoint *endpoint; /* borrowed; initialised, and not used by anybody else */
+    uint16_t num_requests;    /* own requests in flight; 0 means as many as the endpoint has */
+    uint16_t block_size; /* the largest block sent or taken, 16 to 1024; 0 means 1024. Blocks are made smaller where a
+                                 peer wants that, and where a protected one would not fit the endpoint's max_message */
+    /* Bodies of others: requests that are being put together, and answers whose later blocks are still to be fetched. */
+    uint16_t num_bodies;      /* at one time; 0 means 8 */
+    uint16_t bodies_per_peer; /* … of one security context, and of all plain senders together; 0 means a quarter of
+                                 num_bodies, at least 1 */
+    size_t max_body; /* bytes of a body that is held whole; 0 means 8192. Takes num_bodies times as much memory */
+    uint32_t
+        body_timeout_ms; /* a body is forgotten when nothing came for it so long; 0 means 93000 (MAX_TRANSMIT_WAIT) */
+} nacre_transfer_config;
+
+/* nacre_transfer_size tells how many bytes of memory a transfer of that configuration takes (0: not possible). The memory
+ * must be aligned as malloc aligns. */
+size_t nacre_transfer_size(const nacre_transfer_config *config);
+
+/* nacre_transfer_init: NACRE_OK; NACRE_ERR_NO_ROOM (memory too small); NACRE_ERR_BAD_ARGUMENT (no endpoint, a block size
+ * that is no power of two from 16 to 1024, no or misaligned memory). */
+NACRE_MUST_USE nacre_err nacre_transfer_init(nacre_transfer **transfer, void *memory, size_t size,
+                                             const nacre_transfer_config *config);
+
+/* nacre_transfer_wipe overwrites all that passed through; uploads in pieces that were under way are told that they are
+ * dropped. The endpoint is not touched. */
+void nacre_transfer_wipe(nacre_transfer *transfer);
+nacre_endpoint *nacre_transfer_endpoint(const nacre_transfer *transfer);
+
+/* The driver's side: as nacre_endpoint_receive_many, _transmit_many, _deadline and _expire. */
+size_t nacre_transfer_receive_many(nacre_transfer *transfer, const nacre_datagram *datagrams, size_t num,
+                                   uint64_t now_ms);
+size_t nacre_transfer_transmit_many(nacre_transfer *transfer, nacre_outgoing *out, size_t num, uint64_t now_ms);
+uint64_t nacre_transfer_deadline(const nacre_transfer *transfer);
+void nacre_transfer_expire(nacre_transfer *transfer, uint64_t now_ms);
+
+/* nacre_transfer_next_event: false when there is none. Events are the endpoint's, with these differences:
+ * REQUEST   its message has the whole body as payload, and the options of the message that ended it. With a Block2 option
+ *           whose number is not 0 it asks again for a later part of an answer that was not kept: answer as if it were new,
+ *           the transfer sends the part. `user` is the sink's of an upload in pieces, whose payload is then empty (it is the
+ *           application's from here on), and NULL otherwise
+ * RESPONSE, FAILED   `exchange` and `user` are those of nacre_transfer_request. A body that came in several blocks stands
+ *           in the room that the request gave, or went to its sink (the payload is then empty); options are those of its
+ *           first block, without Block1 and Block2
+ * Further errors of FAILED:
+ * NACRE_ERR_BODY_CHANGED  the blocks do not belong to one body (another ETag), also when fetched once more
+ * NACRE_ERR_BLOCKS        the peer's blocks break the rules: a wrong number, size or order
+ * NACRE_ERR_TOO_LONG      the answer is longer than the request's room, than 2^20 blocks, or comes in blocks for a request
+ *                         with neither room nor sink; `message` is then its first block
+ * and what a source or a sink returned. */
+bool nacre_transfer_next_event(nacre_transfer *transfer, nacre_event *event);
+
+/* ---- Own requests ---------------------------------------------------------------------------------------------------- */
+
+/* How a request's bodies travel; NULL, and all zero: the body is the message's payload, the answer fits one message. */
+typedef struct nacre_transfer_options {
+    nacre_source source; /* in place of the payload */
+    nacre_room room;     /* for the answer's body when it comes in blocks; borrowed until the exchange has ended */
+    nacre_sink
+        sink; /* in place of `room`. Gets bodies of answers 2.xx, also of one message; others stay in the message */
+    uint16_t
+        block_size; /* at most so many bytes in a block, 16 to 1024, both ways: larger ones are not asked for (early
+                            Block2, RFC 7959 2.4). 0: the configuration's, and not said before the peer says so */
+} nacre_transfer_options;
+
+/* nacre_transfer_request is nacre_endpoint_request for bodies of any size. A payload that takes several blocks, a source
+ * and its user, room and sink are borrowed until the exchange has ended; the options are copied. A body in blocks carries
+ * a fresh Request-Tag, never given twice (RFC 9175 3.5.1), and Size1 where its size is known. The peer may ask for smaller
+ * blocks at any time, also by 4.13; on 4.08 all is sent once more from its start. An answer in blocks is fetched, and a
+ * safe request (GET, FETCH) is made once more when its ETag changes on the way.
+ * Results as nacre_endpoint_request's; NACRE_ERR_TOO_LONG also for a body above 2^20 blocks; NACRE_ERR_BAD_ARGUMENT also
+ * for a block size that is none, for options with Block1, Block2 or Request-Tag among them, and for payload and source at
+ * once. */
+NACRE_MUST_USE nacre_err nacre_transfer_request(nacre_transfer *transfer, nacre_exchange *exchange,
+                                                const nacre_address *peer, nacre_context *context,
+                                                const nacre_message *plain, const nacre_transfer_options *options,
+                                                void *user);
+
+/* nacre_transfer_cancel ends an exchange of ours without an event. */
+void nacre_transfer_cancel(nacre_transfer *transfer, nacre_exchange exchange);
+
+/* ---- Requests of others ---------------------------------------------------------------------------------------------- */
+
+/* How an answer travels; NULL, and all zero: its body is the message's payload. */
+typedef struct nacre_answer_options {
+    nacre_source
+        source; /* in place of the payload: read during the call only. Each later block asks the application again by
+                            a REQUEST event, so nothing is kept, and the body may have any size. A body of several blocks
+                            needs an ETag option that no other content of this resource ever had (RFC 9175 3.8) */
+    uint16_t block_size; /* at most so many bytes in a block; 0: the configuration's */
+} nacre_answer_options;
+
+/* nacre_transfer_respond is nacre_endpoint_respond for bodies of any size. A payload above one block is copied, kept for
+ * body_timeout_ms at most and sent block by block; when it is longer than max_body or no place is free, nothing is kept,
+ * and the application is asked again for each later block of a GET or FETCH. Without an ETag option such a body gets one:
+ * an HMAC of it under a key of this transfer. Answers to requests with Block options carry theirs.
+ * Results as nacre_endpoint_respond's; NACRE_ERR_TOO_LONG also for a body above 2^20 blocks, and for one that would have to
+ * be kept (of another method than GET and FETCH) and cannot; NACRE_ERR_BAD_ARGUMENT also for a source of several blocks
+ * without an ETag, and for payload and source at once; and what a source returned. */
+NACRE_MUST_USE nacre_err nacre_transfer_respond(nacre_transfer *transfer, nacre_exchange exchange,
+                                                const nacre_message *plain, const nacre_answer_options *options);
+void nacre_transfer_ignore(nacre_transfer *transfer, nacre_exchange exchange);
+
+/* nacre_transfer_context_gone: as nacre_endpoint_context_gone, which it calls; bodies of that context are forgotten. */
+void nacre_transfer_context_gone(nacre_transfer *transfer, nacre_context *context);
+
+/* What becomes of a body in blocks is asked at its first block, before anything is kept. The callback may set: */
+typedef struct nacre_upload {
+    uint8_t code;      /* 0: take it. Else the refusal: a response code, and … */
+    const char *text;  /* … a diagnostic text; static, may be NULL */
+    uint64_t max_body; /* 4.13 above that many bytes; 0: max_body for whole bodies, no limit for pieces */
+    nacre_sink sink;   /* pieces go there as they come, and none is kept. NULL: put together */
+    void (*dropped)(
+        void *user); /* with the sink's user: the upload ended without a REQUEST event (a time-out, another one
+                                    in its place, an error). May be NULL */
+} nacre_upload;
+
+/* nacre_transfer_on_upload sets that callback; `event` is the REQUEST of the first block (do not answer it). Without a
+ * callback each body is put together up to max_body.
+ *
+ * Bodies are told apart by peer, security context, method, all options that belong to the cache key, and Request-Tag (RFC
+ * 7959 2.5, RFC 9175 3.4). Out of order is 4.08, too large 4.13 with Size1. When all places are taken, a newcomer takes its
+ * own oldest, or the oldest of who holds at least two more than itself; plain senders count as one and give way to
+ * protected ones. Nobody gets a place by pushing out somebody who holds no more: that is 5.03. */
+typedef void (*nacre_on_upload)(void *user, const nacre_event *event, nacre_upload *upload);
+void nacre_transfer_on_upload(nacre_transfer *transfer, nacre_on_upload on_upload, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
