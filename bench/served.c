@@ -90,10 +90,12 @@ static void hello(void *user, const nacre_request *request, nacre_response *resp
 
 static const nacre_resource resources[] = { { .path = "/a", .handler = hello, .flags = NACRE_RESOURCE_PLAIN } };
 
-static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
+static nacre_site *site;
+
+static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
 {
-    (void)user;
-    if (event->kind == NACRE_EVENT_REQUEST) must(nacre_site_answer(resources, 1, ep, event), "answer");
+    (void)user, (void)transfer;
+    if (event->kind == NACRE_EVENT_REQUEST) must(nacre_site_answer(site, event), "answer");
 }
 
 static void serve_nacre(int port_pipe, bool runs, const nacre_crypto *crypto, size_t num_pairs)
@@ -114,7 +116,12 @@ static void serve_nacre(int port_pipe, bool runs, const nacre_crypto *crypto, si
     const nacre_endpoint_config config = {
         .crypto = *crypto, .contexts = &table, .num_answers = 256, .burst = 64, .max_message = 1280
     };
-    must(nacre_loop_open(&loop, udp, &config, on_event, NULL, &why), "loop");
+    const nacre_transfer_config transfer = { .num_bodies = 4 };
+    must(nacre_loop_open_transfer(&loop, udp, &config, &transfer, on_event, NULL, &why), "loop");
+    const nacre_site_config on_top = { .transfer = nacre_loop_transfer(loop) };
+    const size_t size = nacre_site_size(&on_top);
+    must(nacre_site_init(&site, bench_alloc(size), size, &on_top), "site");
+    nacre_site_set_resources(site, resources, 1);
     struct sockaddr_in name;
     socklen_t len = sizeof name;
     bench_check(getsockname(nacre_udp_fd(udp), (struct sockaddr *)&name, &len) == 0, "getsockname");

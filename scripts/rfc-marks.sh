@@ -177,7 +177,7 @@ appendix C is the test vectors, which `tests/vectors` runs.
 TEXT
     document 8613 <<<"$list"
     local rfc name
-    for rfc in '7252 The Constrained Application Protocol' '8974 Extended tokens' '9175 Echo, Request-Tag and token processing'; do
+    for rfc in '7252 The Constrained Application Protocol' '8974 Extended tokens' '9175 Echo, Request-Tag and token processing' '7959 Block-wise transfer' '6690 CoRE link format'; do
         name=${rfc#* }
         printf '\n## RFC %s, %s\n\n| Section | Met in | Tested in |\n|---|---|---|\n' "${rfc%% *}" "$name"
         document "${rfc%% *}" <<<"$list"

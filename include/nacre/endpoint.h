@@ -244,51 +244,8 @@ typedef struct nacre_endpoint_stats {
 } nacre_endpoint_stats;
 nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep);
 
-/* ---- Site: resources and who may ask for them -----------------------------------------------------------------------
- * A site answers requests by path. A resource is OSCORE-only unless it says otherwise: a plain request for it gets 4.01. */
-typedef struct nacre_request {
-    const nacre_message *message; /* plain, with all its options */
-    nacre_context *context;       /* who asked: the context that verified the request; NULL for a plain one */
-    const nacre_address *peer;
-    const char *path; /* "/a/b" (nacre_path_text) */
-} nacre_request;
-
-/* A handler fills this; it starts as 5.00 without options and payload. */
-typedef struct nacre_response {
-    uint8_t code;
-    nacre_options options;
-    nacre_bytes payload; /* must live until the handler's caller has sent it: static, or in `room` */
-    nacre_room room;     /* for payloads made on the fly: 1024 bytes */
-} nacre_response;
-
-/* nacre_response_text: code, Content-Format 0 as the only option, and a payload copied into the response's room (cut off at its end). */
-void nacre_response_text(nacre_response *response, uint8_t code, const char *text);
-
-typedef void (*nacre_handler)(void *user, const nacre_request *request, nacre_response *response);
-
-enum {
-    NACRE_RESOURCE_PLAIN = 1,   /* plain requests are served too */
-    NACRE_RESOURCE_SUBTREE = 2, /* also every path below this one */
-    NACRE_RESOURCE_HIDDEN = 4,  /* not in /.well-known/core */
-};
-typedef struct nacre_resource {
-    const char *path; /* "/hello" */
-    nacre_handler handler;
-    void *user;
-    unsigned flags;
-} nacre_resource;
-
-/* nacre_site_answer makes the answer for a request event and hands it to the endpoint: the resource with that path, or the
- * longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, 4.01 for a plain
- * request to an OSCORE-only resource, 5.05 for proxying. /.well-known/core lists what is not hidden, with `osc` on
- * OSCORE-only links, as far as 1024 bytes go. Bodies travel whole: above 1024 bytes, or in blocks, 4.13; a later Block2
- * 4.00. The handler decides on methods, and sees If-Match, Accept and the like.
- * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (no REQUEST event, or a handler's code that is no response); NACRE_ERR_TOO_LONG (a
- * handler's payload above 1024 bytes, or an answer that does not fit), NACRE_ERR_NO_ROOM (a handler's options); else as
- * nacre_endpoint_respond. Whatever a handler does wrong is answered with 5.00: the exchange is answered or ignored in any
- * case. */
-NACRE_MUST_USE nacre_err nacre_site_answer(const nacre_resource *resources, size_t num_resources, nacre_endpoint *ep,
-                                           const nacre_event *event);
+/* nacre_endpoint_get_config: as given to nacre_endpoint_init, with the defaults filled in. */
+const nacre_endpoint_config *nacre_endpoint_get_config(const nacre_endpoint *ep);
 
 #ifdef __cplusplus
 }

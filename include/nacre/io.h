@@ -10,7 +10,9 @@
 #include <nacre/coap.h>
 #include <nacre/endpoint.h>
 #include <nacre/credentials.h>
+#include <nacre/site.h>
 #include <nacre/store.h>
+#include <nacre/transfer.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -56,6 +58,14 @@ typedef struct nacre_loop nacre_loop;
 /* nacre_loop_open takes over neither `udp` nor what `config` borrows. config->random may be empty: the system's. */
 NACRE_MUST_USE nacre_err nacre_loop_open(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
                                          nacre_on_event on_event, void *user, nacre_detail *why);
+/* nacre_loop_open_transfer: the same with a transfer on top of the endpoint; events come from the transfer. `transfer`'s
+ * endpoint is set by the loop. */
+typedef void (*nacre_on_transfer_event)(void *user, nacre_transfer *transfer, const nacre_event *event);
+NACRE_MUST_USE nacre_err nacre_loop_open_transfer(nacre_loop **loop, nacre_udp *udp,
+                                                  const nacre_endpoint_config *config,
+                                                  const nacre_transfer_config *transfer,
+                                                  nacre_on_transfer_event on_event, void *user, nacre_detail *why);
+nacre_transfer *nacre_loop_transfer(nacre_loop *loop); /* NULL without one */
 void nacre_loop_close(nacre_loop *loop);
 nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop);
 void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user);

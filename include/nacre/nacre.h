@@ -13,6 +13,8 @@
 #include <nacre/credentials.h>
 #include <nacre/endpoint.h>
 #include <nacre/stream.h>
+#include <nacre/transfer.h>
+#include <nacre/site.h>
 #include <nacre/io.h>
 #include <nacre/remote.h>
 

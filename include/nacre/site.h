@@ -58,9 +58,9 @@ enum {
 /* What /.well-known/core says of a resource (RFC 6690 3, RFC 7252 7.2.1); NULL, and 0, leave an attribute out. Texts stand
  * between quotation marks on the wire, so they hold none, and no backslash. */
 typedef struct nacre_link {
-    const char *rt;        /* resource types, separated by spaces */
-    const char *interface; /* if: interface descriptions, separated by spaces */
-    const char *ct;        /* Content-Formats, separated by spaces */
+    const char *rt;    /* resource types, separated by spaces */
+    const char *iface; /* if: interface descriptions, separated by spaces */
+    const char *ct;    /* Content-Formats, separated by spaces */
     const char *title;
     uint64_t sz; /* the largest size to expect */
 } nacre_link;

@@ -119,8 +119,8 @@ typedef struct nacre_transfer_options {
                             Block2, RFC 7959 2.4). 0: the configuration's, and not said before the peer says so */
 } nacre_transfer_options;
 
-/* nacre_transfer_request is nacre_endpoint_request for bodies of any size. A payload that takes several blocks, a source
- * and its user, room and sink are borrowed until the exchange has ended; the options are copied. A body in blocks carries
+/* nacre_transfer_request is nacre_endpoint_request for bodies of any size. Payload, source, room
+ * and sink are borrowed until the exchange has ended; the options are copied. A body in blocks carries
  * a fresh Request-Tag, never given twice (RFC 9175 3.5.1), and Size1 where its size is known. The peer may ask for smaller
  * blocks at any time, also by 4.13; on 4.08 all is sent once more from its start. An answer in blocks is fetched, and a
  * safe request (GET, FETCH) is made once more when its ETag changes on the way.

@@ -196,6 +196,11 @@ void nacre_endpoint_wipe(nacre_endpoint *ep)
     if (ep != NULL) nacre_wipe(ep, ep->size);
 }
 
+const nacre_endpoint_config *nacre_endpoint_get_config(const nacre_endpoint *ep)
+{
+    return &ep->config;
+}
+
 nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep)
 {
     return ep->stats;

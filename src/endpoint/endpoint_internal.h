@@ -34,7 +34,6 @@ enum {
     NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
     NACRE__TOKEN_LEN = 8,
     NACRE__HEADER_LEN = 4,
-    NACRE__MAX_BODY = 1024, /* a site's bodies, both ways: the largest that needs no block-wise transfer */
 };
 #define NACRE__NONE  UINT32_MAX
 #define NACRE__NEVER UINT64_MAX
@@ -412,8 +411,5 @@ void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context);
 /* timers.c */
 uint64_t nacre__first_wait(nacre_endpoint *ep);
 void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
-
-/* well_known.c: /.well-known/core in link format (RFC 6690), as much as fits. */
-nacre_bytes nacre__well_known(const nacre_resource *resources, size_t num_resources, nacre_room room);
 
 #endif

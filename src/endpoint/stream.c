@@ -232,7 +232,9 @@ static nacre__stream_step take_message(nacre_stream *s, const nacre__frame *fram
     nacre_bytes datagram;
     bool request = nacre_code_is_request(frame->code);
     const char *problem = NULL;
-    if (!nacre__body_parse(frame->body, &m.options, &m.payload)) problem = "malformed message"; /* RFC 8323 5.6 */
+    uint32_t seen;
+    if (!nacre__body_parse(frame->body, &m.options, &m.payload, &seen))
+        problem = "malformed message"; /* RFC 8323 5.6 */
     else if (request && m.token.len > s->config.max_token) /* RFC 8974 2.2.1 */ problem = "token longer than announced";
     if (problem != NULL) {
         nacre__stream_fail(s, NACRE_ERR_MALFORMED, 0, problem);

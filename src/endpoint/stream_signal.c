@@ -178,7 +178,8 @@ nacre__stream_step nacre__stream_signal(nacre_stream *s, const nacre__frame *fra
     nacre_bytes options, payload;
     size_t used = 0;
     signal said = { 0 };
-    if (!nacre__body_parse(frame->body, &options, &payload)) {
+    uint32_t seen;
+    if (!nacre__body_parse(frame->body, &options, &payload, &seen)) {
         nacre__stream_fail(s, NACRE_ERR_MALFORMED, 0, "malformed signaling message"); /* RFC 8323 5.6 */
         return NACRE__STREAM_GO_ON;
     }

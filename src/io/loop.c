@@ -7,6 +7,7 @@
 #include "io/stores.h"
 #include "io/udp_internal.h"
 #include "store/fail.h"
+#include "transfer/transfer_internal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -26,11 +27,15 @@ struct nacre_loop {
     nacre_endpoint *ep;
     void *ep_memory;
     size_t ep_size;
+    nacre_transfer *transfer; /* NULL: events come from the endpoint */
+    void *transfer_memory;
+    size_t transfer_size;
     size_t max_message, burst;
     uint8_t *in_memory, *out_memory; /* burst * max_message bytes each */
     nacre_datagram *in;
     nacre_outgoing *out;
     nacre_on_event on_event;
+    nacre_on_transfer_event on_transfer_event;
     void *user;
     nacre_on_datagram on_datagram;
     void *datagram_user;
@@ -60,25 +65,56 @@ static nacre_err allocate(nacre_loop *loop, const nacre_endpoint_config *config)
     return nacre_endpoint_init(&loop->ep, loop->ep_memory, loop->ep_size, config);
 }
 
-nacre_err nacre_loop_open(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
-                          nacre_on_event on_event, void *user, nacre_detail *why)
+static nacre_err add_transfer(nacre_loop *loop, const nacre_transfer_config *config)
+{
+    nacre_transfer_config on_ours = *config;
+    on_ours.endpoint = loop->ep;
+    loop->transfer_size = nacre_transfer_size(&on_ours);
+    if (loop->transfer_size == 0) return NACRE_ERR_BAD_ARGUMENT;
+    loop->transfer_memory = malloc(loop->transfer_size);
+    if (loop->transfer_memory == NULL) return NACRE_ERR_NO_MEMORY;
+    return nacre_transfer_init(&loop->transfer, loop->transfer_memory, loop->transfer_size, &on_ours);
+}
+
+static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
+                           const nacre_transfer_config *transfer, nacre_detail *why)
 {
     nacre_endpoint_config with_random = *config;
     if (with_random.random.fill == NULL) with_random.random = nacre_entropy();
     nacre_loop *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
     made->udp = udp;
-    made->on_event = on_event;
-    made->user = user;
     made->wake_fd = -1;
     made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
     made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
     nacre_err err = allocate(made, &with_random);
+    if (err == NACRE_OK && transfer != NULL) err = add_transfer(made, transfer);
     if (err != NACRE_OK) {
         nacre_loop_close(made);
         return nacre__store_fail(why, err, "cannot make an endpoint: %s", nacre_err_text(err));
     }
     *loop = made;
+    return NACRE_OK;
+}
+
+nacre_err nacre_loop_open(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
+                          nacre_on_event on_event, void *user, nacre_detail *why)
+{
+    const nacre_err err = open_loop(loop, udp, config, NULL, why);
+    if (err != NACRE_OK) return err;
+    (*loop)->on_event = on_event;
+    (*loop)->user = user;
+    return NACRE_OK;
+}
+
+nacre_err nacre_loop_open_transfer(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
+                                   const nacre_transfer_config *transfer, nacre_on_transfer_event on_event, void *user,
+                                   nacre_detail *why)
+{
+    const nacre_err err = open_loop(loop, udp, config, transfer, why);
+    if (err != NACRE_OK) return err;
+    (*loop)->on_transfer_event = on_event;
+    (*loop)->user = user;
     return NACRE_OK;
 }
 
@@ -91,6 +127,8 @@ static void wipe_and_free(void *memory, size_t len)
 void nacre_loop_close(nacre_loop *loop)
 {
     if (loop == NULL) return;
+    nacre_transfer_wipe(loop->transfer);
+    free(loop->transfer_memory);
     if (loop->ep != NULL) nacre_endpoint_wipe(loop->ep);
     free(loop->ep_memory);
     wipe_and_free(loop->in_memory, loop->burst * loop->max_message); /* plain requests and answers pass here too */
@@ -104,6 +142,11 @@ void nacre_loop_close(nacre_loop *loop)
 nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop)
 {
     return loop->ep;
+}
+
+nacre_transfer *nacre_loop_transfer(nacre_loop *loop)
+{
+    return loop->transfer;
 }
 
 void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user)
@@ -178,23 +221,57 @@ static void look_at_waiting(nacre_loop *loop)
     }
 }
 
+/* ---- Endpoint or transfer ---------------------------------------------------------------------------------------------- */
+
+static bool next_event(nacre_loop *loop, nacre_event *event)
+{
+    return loop->transfer != NULL ? nacre_transfer_next_event(loop->transfer, event)
+                                  : nacre_endpoint_next_event(loop->ep, event);
+}
+
+static size_t transmit_many(nacre_loop *loop)
+{
+    const uint64_t now = nacre_clock_ms();
+    return loop->transfer != NULL ? nacre_transfer_transmit_many(loop->transfer, loop->out, loop->burst, now)
+                                  : nacre_endpoint_transmit_many(loop->ep, loop->out, loop->burst, now);
+}
+
+static size_t receive_many(nacre_loop *loop, const nacre_datagram *datagrams, size_t num)
+{
+    const uint64_t now = nacre_clock_ms();
+    return loop->transfer != NULL ? nacre_transfer_receive_many(loop->transfer, datagrams, num, now)
+                                  : nacre_endpoint_receive_many(loop->ep, datagrams, num, now);
+}
+
+static uint64_t deadline_of(const nacre_loop *loop)
+{
+    return loop->transfer != NULL ? nacre_transfer_deadline(loop->transfer) : nacre_endpoint_deadline(loop->ep);
+}
+
+static void expire(nacre_loop *loop, uint64_t now)
+{
+    if (loop->transfer != NULL) nacre_transfer_expire(loop->transfer, now);
+    else nacre_endpoint_expire(loop->ep, now);
+}
+
 /* ---- One round -------------------------------------------------------------------------------------------------------- */
 
 static bool take_events(nacre_loop *loop)
 {
     nacre_event event;
     bool any = false;
-    while (nacre_endpoint_next_event(loop->ep, &event)) {
+    while (next_event(loop, &event)) {
         any = true;
         if (event.kind == NACRE_EVENT_PERSIST) persist(loop, event.context);
+        else if (loop->transfer != NULL) loop->on_transfer_event(loop->user, loop->transfer, &event);
         else loop->on_event(loop->user, loop->ep, &event);
     }
-    return any;
+    return any || (loop->transfer != NULL && nacre__transfer_queued(loop->transfer)); /* of what there was no event */
 }
 
 static bool send_datagrams(nacre_loop *loop)
 {
-    size_t num = nacre_endpoint_transmit_many(loop->ep, loop->out, loop->burst, nacre_clock_ms());
+    size_t num = transmit_many(loop);
     if (loop->on_datagram != NULL)
         for (size_t i = 0; i < num; i++)
             loop->on_datagram(loop->datagram_user, true, &loop->out[i].peer, loop->out[i].bytes);
@@ -240,7 +317,7 @@ static nacre_err receive(nacre_loop *loop)
             loop->on_datagram(loop->datagram_user, false, &loop->in[i].peer, loop->in[i].bytes);
     for (size_t at = 0; at < num;) {
         (void)take_events(loop); /* settle may have run out of rounds, and no event may be left here */
-        size_t taken = nacre_endpoint_receive_many(loop->ep, loop->in + at, num - at, nacre_clock_ms());
+        size_t taken = receive_many(loop, loop->in + at, num - at);
         if (taken == 0) break;
         at += taken;
         (void)settle(loop);
@@ -252,7 +329,7 @@ static nacre_err receive(nacre_loop *loop)
 
 static int wait_ms(const nacre_loop *loop, uint32_t max_wait_ms)
 {
-    uint64_t now = nacre_clock_ms(), deadline = nacre_endpoint_deadline(loop->ep), wait = max_wait_ms;
+    uint64_t now = nacre_clock_ms(), deadline = deadline_of(loop), wait = max_wait_ms;
     if (loop->unsettled || deadline <= now) return 0;
     if (deadline - now < wait) wait = deadline - now;
     if (loop->stores.num_waiting > 0 && wait > ASYNC_STORE_MS) wait = ASYNC_STORE_MS;
@@ -274,7 +351,7 @@ nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *
     if (fds[0].revents & POLLERR) nacre__udp_fetch_errors(loop->udp);
     if ((fds[0].revents & POLLNVAL) || ((busy || pending || fds[0].revents != 0) && receive(loop) != NACRE_OK))
         return nacre__store_fail(why, NACRE_ERR_ADDRESS, "the socket failed; open it again");
-    if (nacre_endpoint_deadline(loop->ep) <= nacre_clock_ms()) nacre_endpoint_expire(loop->ep, nacre_clock_ms());
+    if (deadline_of(loop) <= nacre_clock_ms()) expire(loop, nacre_clock_ms());
     (void)settle(loop);
     return NACRE_OK;
 }

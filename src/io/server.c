@@ -18,6 +18,8 @@ enum {
     COAP_PORT = 5683,   /* RFC 7252 6.1 */
     NUM_ANSWERS = 4096, /* remembered for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
     BURST = 64,
+    NUM_BODIES = 16,    /* put together, or kept for their later blocks, */
+    MAX_BODY = 1048576, /* of so many bytes each: memory that is touched only where it is needed */
     FIRST_SLOTS = 16,
 };
 
@@ -29,6 +31,8 @@ struct nacre_server {
     nacre__keyring ring;
     nacre_table table; /* the endpoint borrows this very struct; its slots grow under it */
     nacre_context **slots;
+    nacre_site *site;
+    void *site_memory;
     nacre_resource *resources;
     size_t num_resources;
     int stop_read, stop_write; /* a pipe: writing to it is all that a signal handler has to do */
@@ -36,12 +40,22 @@ struct nacre_server {
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
-static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
+static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
 {
     nacre_server *server = user;
+    (void)transfer;
     if (event->kind != NACRE_EVENT_REQUEST) return; /* a server asks nothing, so nothing else comes */
-    nacre_err err = nacre_site_answer(server->resources, server->num_resources, ep, event);
+    nacre_err err = nacre_site_answer(server->site, event);
     (void)err; /* the site has answered or ignored the exchange in any case, and there is nobody to tell */
+}
+
+static nacre_err make_site(nacre_server *server)
+{
+    const nacre_site_config config = { .transfer = nacre_loop_transfer(server->loop) };
+    const size_t size = nacre_site_size(&config);
+    server->site_memory = malloc(size);
+    if (server->site_memory == NULL) return NACRE_ERR_NO_MEMORY;
+    return nacre_site_init(&server->site, server->site_memory, size, &config);
 }
 
 static bool make_stop_pipe(nacre_server *server)
@@ -78,9 +92,12 @@ static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *wh
     if (err != NACRE_OK) return err;
     nacre_endpoint_config config = { .num_answers = NUM_ANSWERS, .burst = BURST, .contexts = &server->table };
     config.crypto = server->crypto;
-    err = nacre_loop_open(&server->loop, server->udp, &config, on_event, server, why);
-    if (err == NACRE_OK) nacre__loop_set_wake(server->loop, server->stop_read);
-    return err;
+    const nacre_transfer_config transfer = { .num_bodies = NUM_BODIES, .max_body = MAX_BODY };
+    err = nacre_loop_open_transfer(&server->loop, server->udp, &config, &transfer, on_event, server, why);
+    if (err != NACRE_OK) return err;
+    nacre__loop_set_wake(server->loop, server->stop_read);
+    err = make_site(server);
+    return err == NACRE_OK ? err : nacre__store_fail(why, err, "cannot make a site: %s", nacre_err_text(err));
 }
 
 nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why)
@@ -106,6 +123,7 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     if (server->crypto.ops != NULL) nacre_openssl_close(&server->crypto);
     if (server->stop_read >= 0) (void)close(server->stop_read);
     if (server->stop_write >= 0) (void)close(server->stop_write);
+    free(server->site_memory);
     free(server->slots);
     free(server->resources);
     free(server);
@@ -230,6 +248,7 @@ nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *
     if (resources == NULL) return NACRE_ERR_NO_MEMORY;
     resources[server->num_resources++] = *resource;
     server->resources = resources;
+    nacre_site_set_resources(server->site, resources, server->num_resources);
     return NACRE_OK;
 }
 

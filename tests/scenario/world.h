@@ -15,6 +15,7 @@
 #include <nacre/context.h>
 #include <nacre/endpoint.h>
 #include <nacre/oscore.h>
+#include <nacre/transfer.h>
 
 /* ---- Chance -------------------------------------------------------------------------------------------------------- */
 
@@ -50,6 +51,8 @@ enum { PARTY_CONTEXTS = 16 };
 typedef struct party {
     nacre_endpoint *ep;
     void *memory;
+    nacre_transfer *transfer; /* NULL: events come from the endpoint */
+    void *transfer_memory;
     nacre_crypto crypto;
     nacre_address address;
     nacre_table table;
@@ -91,6 +94,49 @@ static inline void party_open(party *p, const char *name, uint64_t seed, const n
     assert_int_equal(nacre_endpoint_init(&p->ep, p->memory, size, &c), NACRE_OK);
 }
 
+/* A transfer on top of the party's endpoint; `config` may be NULL. */
+static inline void party_add_transfer(party *p, const nacre_transfer_config *config)
+{
+    nacre_transfer_config c = { 0 };
+    if (config != NULL) c = *config;
+    c.endpoint = p->ep;
+    const size_t size = nacre_transfer_size(&c);
+    assert_true(size > 0);
+    p->transfer_memory = malloc(size);
+    assert_non_null(p->transfer_memory);
+    assert_int_equal(nacre_transfer_init(&p->transfer, p->transfer_memory, size, &c), NACRE_OK);
+}
+
+/* The driver's calls, at the transfer where there is one. */
+static inline bool party_next_event(party *p, nacre_event *event)
+{
+    return p->transfer != NULL ? nacre_transfer_next_event(p->transfer, event)
+                               : nacre_endpoint_next_event(p->ep, event);
+}
+
+static inline size_t party_transmit(party *p, nacre_outgoing *out, size_t num, uint64_t now)
+{
+    return p->transfer != NULL ? nacre_transfer_transmit_many(p->transfer, out, num, now)
+                               : nacre_endpoint_transmit_many(p->ep, out, num, now);
+}
+
+static inline size_t party_receive(party *p, const nacre_datagram *in, size_t num, uint64_t now)
+{
+    return p->transfer != NULL ? nacre_transfer_receive_many(p->transfer, in, num, now)
+                               : nacre_endpoint_receive_many(p->ep, in, num, now);
+}
+
+static inline uint64_t party_deadline(const party *p)
+{
+    return p->transfer != NULL ? nacre_transfer_deadline(p->transfer) : nacre_endpoint_deadline(p->ep);
+}
+
+static inline void party_expire(party *p, uint64_t now)
+{
+    if (p->transfer != NULL) nacre_transfer_expire(p->transfer, now);
+    else nacre_endpoint_expire(p->ep, now);
+}
+
 /* What the endpoint may look at ends with the next receive_many; so does the memory. */
 static inline void party_take_back(party *p)
 {
@@ -109,6 +155,8 @@ static inline nacre_bytes party_lend(party *p, nacre_bytes bytes)
 
 static inline void party_close(party *p)
 {
+    nacre_transfer_wipe(p->transfer);
+    free(p->transfer_memory);
     nacre_endpoint_wipe(p->ep);
     party_take_back(p);
     free(p->memory);
@@ -181,7 +229,7 @@ typedef struct datagram {
 static inline bool party_take(party *p, datagram *d, uint64_t now)
 {
     nacre_outgoing out = { .room = NACRE_ROOM(d->bytes) };
-    if (nacre_endpoint_transmit_many(p->ep, &out, 1, now) == 0) return false;
+    if (party_transmit(p, &out, 1, now) == 0) return false;
     assert_ptr_equal(out.bytes.ptr, d->bytes);
     d->peer = out.peer;
     d->len = out.bytes.len;
@@ -193,7 +241,7 @@ static inline void party_give(party *p, const party *from, const datagram *d, ui
 {
     party_take_back(p);
     const nacre_datagram in = { from->address, party_lend(p, nacre_bytes_of(d->bytes, d->len)) };
-    assert_int_equal(nacre_endpoint_receive_many(p->ep, &in, 1, now), 1);
+    assert_int_equal(party_receive(p, &in, 1, now), 1);
 }
 
 static inline nacre_message datagram_message(const datagram *d)
@@ -218,7 +266,7 @@ static inline bool datagram_same(const datagram *a, const datagram *b)
 static inline nacre_event expect_event(party *p, nacre_event_kind kind)
 {
     nacre_event event;
-    assert_true(nacre_endpoint_next_event(p->ep, &event));
+    assert_true(party_next_event(p, &event));
     assert_int_equal(event.kind, kind);
     return event;
 }
@@ -233,7 +281,7 @@ static inline void expect_quiet(party *p, uint64_t now)
 {
     nacre_event event;
     datagram d;
-    assert_false(nacre_endpoint_next_event(p->ep, &event));
+    assert_false(party_next_event(p, &event));
     assert_false(party_take(p, &d, now));
 }
 
@@ -462,11 +510,10 @@ static inline void wire_settle(wire *w, party *p)
     for (bool busy = true; busy;) {
         nacre_outgoing out[8];
         for (size_t i = 0; i < 8; i++) out[i] = (nacre_outgoing){ .room = NACRE_ROOM(rooms[i]) };
-        const size_t n = nacre_endpoint_transmit_many(p->ep, out, 8, w->now);
+        const size_t n = party_transmit(p, out, 8, w->now);
         for (size_t i = 0; i < n; i++) wire_send(w, p, &out[i]);
         busy = n > 0;
-        for (nacre_event event; nacre_endpoint_next_event(p->ep, &event); busy = true)
-            w->on_event(w->user, p, &event, w->now);
+        for (nacre_event event; party_next_event(p, &event); busy = true) w->on_event(w->user, p, &event, w->now);
     }
 }
 
@@ -501,7 +548,7 @@ static inline void wire_deliver(wire *w, party *p)
         }
         if (num == 0) return;
         for (size_t done = 0; done < num;) {
-            const size_t took = nacre_endpoint_receive_many(p->ep, burst + done, num - done, w->now);
+            const size_t took = party_receive(p, burst + done, num - done, w->now);
             assert_true(took > 0);
             done += took;
             wire_settle(w, p);
@@ -517,14 +564,14 @@ static inline bool wire_step(wire *w)
     for (size_t i = 0; i < w->num_air; i++)
         if (w->air[i].at < next) next = w->air[i].at;
     for (size_t i = 0; i < w->num_parties; i++) {
-        const uint64_t deadline = nacre_endpoint_deadline(w->parties[i]->ep);
+        const uint64_t deadline = party_deadline(w->parties[i]);
         if (deadline < next) next = deadline;
     }
     if (next == UINT64_MAX) return false;
     if (next > w->now) w->now = next;
     for (size_t i = 0; i < w->num_parties; i++) {
         wire_deliver(w, w->parties[i]);
-        nacre_endpoint_expire(w->parties[i]->ep, w->now);
+        party_expire(w->parties[i], w->now);
     }
     return true;
 }

@@ -125,7 +125,9 @@ static nacre_err add_resources(nacre_server *server, told *resources, size_t num
 {
     for (size_t i = 0; i < num; i++) {
         resources[i].verbose = verbose;
-        nacre_resource resource = { resources[i].path, handle, &resources[i], resources[i].flags };
+        nacre_resource resource = {
+            .path = resources[i].path, .handler = handle, .user = &resources[i], .flags = resources[i].flags
+        };
         nacre_err err = nacre_server_add_resource(server, &resource);
         if (err != NACRE_OK) return err;
     }

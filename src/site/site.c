@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* site: resources by path, and the refusals that no handler should have to write.
+ *
+ * The order: what the message itself asks for that cannot be had (critical options, proxying), then the path, then
+ * protection, then the handler. Every refusal goes back the way the request came: protected when that was. A large body is
+ * looked at in the same order at its first block, so that nobody sends what will be refused. */
+#include "site_internal.h"
+
+#include <string.h>
+
+enum { MAX_PATH = 1024, MAX_OPTIONS = 512, MAX_ROOM = 1024 };
+enum { FORMAT_TEXT = 0 };
+
+/* ---- Life ---------------------------------------------------------------------------------------------------------- */
+
+size_t nacre_site_size(const nacre_site_config *config)
+{
+    return config->transfer == NULL ? 0 : sizeof(nacre_site);
+}
+
+static void on_upload(void *user, const nacre_event *event, nacre_upload *upload);
+
+nacre_err nacre_site_init(nacre_site **out, void *memory, size_t size, const nacre_site_config *config)
+{
+    if (config->transfer == NULL || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
+        return NACRE_ERR_BAD_ARGUMENT;
+    if (size < nacre_site_size(config)) return NACRE_ERR_NO_ROOM;
+    nacre_site *site = memory;
+    *site = (nacre_site){ .transfer = config->transfer };
+    const nacre_random *random = &nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->random;
+    random->fill(random->self, site->salt, sizeof site->salt);
+    nacre_transfer_on_upload(config->transfer, on_upload, site);
+    *out = site;
+    return NACRE_OK;
+}
+
+void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources, size_t num_resources)
+{
+    site->resources = resources;
+    site->num_resources = num_resources;
+}
+
+void nacre_response_text(nacre_response *response, uint8_t code, const char *text)
+{
+    size_t len = strlen(text);
+    if (len > response->room.cap) len = response->room.cap;
+    memcpy(response->room.ptr, text, len);
+    response->code = code;
+    response->payload = nacre_bytes_of(response->room.ptr, len);
+    nacre_options_init(&response->options, response->options.room); /* a second call replaces the first */
+    nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_TEXT);
+}
+
+/* ---- Options ------------------------------------------------------------------------------------------------------- */
+
+static bool is_proxying(uint16_t number)
+{
+    return number == NACRE_OPT_PROXY_URI || number == NACRE_OPT_PROXY_SCHEME || number == NACRE_OPT_PROXY_CRI ||
+           number == NACRE_OPT_PROXY_SCHEME_NUMBER;
+}
+
+/* Critical options that have a name but that neither nacre nor a handler can honour: blocks of RFC 9177 (a server shows
+ * its lack of them by 4.02), an abbreviated path (4.02, never 4.04), EDHOC, and OSCORE inside OSCORE. */
+static bool is_known_but_not_served(uint16_t number)
+{
+    return number == NACRE_OPT_Q_BLOCK1 || number == NACRE_OPT_Q_BLOCK2 || number == NACRE_OPT_URI_PATH_ABBREV ||
+           number == NACRE_OPT_EDHOC || number == NACRE_OPT_OSCORE;
+}
+
+/* RFC 7252 5.4.1, 5.4.3, 5.4.5: unknown, of a wrong length, or repeated against the rule are all "not understood". */
+static bool is_understood(const nacre_option *option, bool repeated)
+{
+    const nacre_option_info *info = nacre_option_lookup(option->number);
+    if (info->name == NULL || is_known_but_not_served(option->number)) return false;
+    if (option->value.len < info->min_len || option->value.len > info->max_len) return false;
+    return !repeated || (info->flags & NACRE_REPEATABLE) != 0;
+}
+
+typedef struct refusal {
+    uint8_t code; /* 0: none */
+    const char *text;
+} refusal;
+
+static refusal check_critical(nacre_bytes options)
+{
+    uint16_t last = 0;
+    nacre_option_iter it = nacre_option_begin(options);
+    for (nacre_option option; nacre_option_next(&it, &option); last = option.number) {
+        if (!nacre_option_is_critical(option.number)) continue;
+        if (is_proxying(option.number)) return (refusal){ NACRE_PROXYING_NOT_SUPPORTED, "this is no proxy" };
+        if (!is_understood(&option, option.number == last))
+            return (refusal){ NACRE_BAD_OPTION, "critical option not understood" };
+    }
+    return (refusal){ 0, NULL };
+}
+
+/* ---- Paths --------------------------------------------------------------------------------------------------------- */
+
+/* How well a resource fits a path: 0 not at all, more for a longer match, most for the path itself. */
+static size_t fit(const nacre_resource *resource, const char *path)
+{
+    size_t len = strlen(resource->path);
+    if (strcmp(resource->path, path) == 0) return SIZE_MAX;
+    if (!(resource->flags & NACRE_RESOURCE_SUBTREE)) return 0;
+    if (len > 0 && resource->path[len - 1] == '/') len--; /* "/" and "/files/" stand for what is below them */
+    return strncmp(resource->path, path, len) == 0 && path[len] == '/' ? len + 1 : 0;
+}
+
+static const nacre_resource *find(const nacre_resource *resources, size_t num_resources, const char *path)
+{
+    const nacre_resource *best = NULL;
+    size_t best_fit = 0;
+    for (size_t i = 0; i < num_resources; i++) {
+        const size_t f = fit(&resources[i], path);
+        if (f <= best_fit) continue;
+        best = &resources[i];
+        best_fit = f;
+    }
+    return best;
+}
+
+/* ---- Who may ask for what ------------------------------------------------------------------------------------------- */
+
+/* What a request leads to: a resource, the list of them, or a refusal. */
+typedef struct target {
+    char path[MAX_PATH];
+    const nacre_resource *resource; /* NULL: /.well-known/core, or a refusal */
+    refusal why;
+} target;
+
+static void look_up(const nacre_site *site, const nacre_event *event, target *to)
+{
+    to->resource = NULL;
+    to->why = check_critical(event->message.options);
+    if (to->why.code != 0) return;
+    if (nacre_path_text(event->message.options, to->path, sizeof to->path) != NACRE_OK) {
+        to->why = (refusal){ NACRE_NOT_FOUND, "no such resource" };
+        return;
+    }
+    const nacre_resource *resource = find(site->resources, site->num_resources, to->path);
+    const bool is_list = strcmp(to->path, "/.well-known/core") == 0;
+    if (is_list && (resource == NULL || strcmp(resource->path, to->path) != 0)) {
+        if (event->message.code != NACRE_GET) to->why = (refusal){ NACRE_METHOD_NOT_ALLOWED, "only GET here" };
+    } else if (resource == NULL) {
+        to->why = (refusal){ NACRE_NOT_FOUND, "no such resource" };
+    } else if (event->context == NULL && !(resource->flags & NACRE_RESOURCE_PLAIN)) {
+        to->why = (refusal){ NACRE_UNAUTHORIZED, "this resource is served over OSCORE only" };
+    } else {
+        to->resource = resource;
+    }
+}
+
+static nacre_request request_of(nacre_site *site, const nacre_event *event, const target *to)
+{
+    return (nacre_request){ .message = &event->message,
+                            .context = event->context,
+                            .peer = &event->peer,
+                            .path = to->path,
+                            .site = site,
+                            .exchange = event->exchange };
+}
+
+/* The first block of a large body, for the transfer. */
+static void on_upload(void *user, const nacre_event *event, nacre_upload *upload)
+{
+    nacre_site *site = user;
+    target to;
+    look_up(site, event, &to);
+    if (to.why.code == 0 && to.resource == NULL) to.why = (refusal){ NACRE_BAD_REQUEST, "no body is taken here" };
+    if (to.why.code != 0) {
+        upload->code = to.why.code;
+        upload->text = to.why.text;
+    } else if (to.resource->on_upload != NULL) {
+        const nacre_request request = request_of(site, event, &to);
+        to.resource->on_upload(to.resource->user, &request, upload);
+    }
+}
+
+/* ---- The answer ---------------------------------------------------------------------------------------------------- */
+
+static nacre_err hand_over(const nacre_site *site, const nacre_event *event, const nacre_response *response)
+{
+    nacre_message plain = { .code = response->code, .payload = response->payload };
+    const nacre_answer_options how = { .source = response->source, .block_size = response->block_size };
+    const nacre_err err = nacre_options_finish(&response->options, &plain.options);
+    if (err != NACRE_OK) return err;
+    return nacre_transfer_respond(site->transfer, event->exchange, &plain, &how);
+}
+
+nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event)
+{
+    uint8_t room[MAX_ROOM], options[MAX_OPTIONS];
+    target to;
+    nacre__listing listing;
+    if (event->kind != NACRE_EVENT_REQUEST) return NACRE_ERR_BAD_ARGUMENT;
+    nacre_response response = { .code = NACRE_SERVER_ERROR, .room = NACRE_ROOM(room) };
+    nacre_options_init(&response.options, NACRE_ROOM(options));
+    look_up(site, event, &to);
+    nacre_request request = request_of(site, event, &to);
+    request.upload = event->user;
+    if (to.why.code != 0) nacre_response_text(&response, to.why.code, to.why.text);
+    else if (to.resource == NULL) nacre__well_known(site, &listing, event, &response);
+    else to.resource->handler(to.resource->user, &request, &response);
+    const nacre_err err = hand_over(site, event, &response);
+    if (response.done != NULL) response.done(response.source.user);
+    if (err == NACRE_OK || err == NACRE_ERR_STALE) return err;
+    /* what the handler made cannot be sent: say so, or at least end the exchange */
+    const nacre_message sorry = { .code = NACRE_SERVER_ERROR };
+    if (nacre_transfer_respond(site->transfer, event->exchange, &sorry, NULL) != NACRE_OK)
+        nacre_transfer_ignore(site->transfer, event->exchange);
+    return err;
+}

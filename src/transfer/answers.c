@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/* answers: what goes back to requests of others, in blocks where it takes several (RFC 7959 2.4, Block2).
+ *
+ * A block is cut from a whole payload, from a source, or from a body that was kept. What tells the blocks of two bodies apart
+ * is the ETag, which no two contents share (RFC 9175 3.8): the application's, or an HMAC of the body under a key that is
+ * made at the start. */
+#include "transfer_internal.h"
+
+#include <string.h>
+
+/* ---- Who asked ----------------------------------------------------------------------------------------------------- */
+
+/* The one that came last is the one that is answered, nearly always. */
+static nacre__asked *find_asked(nacre_transfer *t, nacre_exchange exchange)
+{
+    for (uint32_t i = t->num_asked; i-- > 0;)
+        if (t->asked[i].event.exchange == exchange) return &t->asked[i];
+    return NULL;
+}
+
+static void forget(nacre_transfer *t, nacre__asked *asked)
+{
+    if (asked->body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[asked->body]);
+    *asked = t->asked[--t->num_asked];
+}
+
+static bool is_safe(uint8_t code)
+{
+    return code == NACRE_GET || code == NACRE_FETCH;
+}
+
+/* ---- Short answers of our own -------------------------------------------------------------------------------------- */
+
+/* A code, a text, Block1 when the request had one, and Size1 unless it is 0. */
+void nacre__answer_code(nacre_transfer *t, const nacre__asked *asked, uint8_t code, const char *text, uint64_t size1)
+{
+    nacre_message answer = { .code = code };
+    nacre_options o;
+    nacre_options_init(&o, (nacre_room){ t->options, t->max_message });
+    if (asked->has_block1) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value(asked->block1));
+    if (size1 != 0) nacre_options_add_uint(&o, NACRE_OPT_SIZE1, size1);
+    if (text != NULL) answer.payload = nacre_bytes_of((const uint8_t *)text, strlen(text));
+    if (nacre_options_finish(&o, &answer.options) != NACRE_OK ||
+        nacre_endpoint_respond(t->ep, asked->event.exchange, &answer) != NACRE_OK)
+        nacre_endpoint_ignore(t->ep, asked->event.exchange);
+    t->queued = true;
+}
+
+/* ---- One block of an answer ---------------------------------------------------------------------------------------- */
+
+/* An answer on its way out: where its body is, and which part of it is wanted. */
+typedef struct part {
+    const nacre_message *plain;
+    const nacre__asked *asked;
+    nacre_source source;
+    uint64_t size, offset;
+    nacre_bytes etag; /* to be added; absent: the options have one, or none is needed */
+    bool with_size;   /* Size2 */
+    bool more;        /* set: blocks follow this one */
+    size_t len;       /* set */
+} part;
+
+static nacre_err read_part(nacre_transfer *t, part *p, size_t size, nacre_bytes *piece)
+{
+    if (p->source.read == NULL) {
+        const uint64_t left = p->size - p->offset;
+        const size_t len = left < size ? (size_t)left : size;
+        *piece = len == 0 ? NACRE_ABSENT : nacre_bytes_of(p->plain->payload.ptr + p->offset, len);
+        p->more = left > len;
+        return NACRE_OK;
+    }
+    size_t len = 0, wanted = size;
+    if (p->size == NACRE_SIZE_UNKNOWN) wanted = size + 1;
+    else if (p->size - p->offset < size) wanted = (size_t)(p->size - p->offset);
+    nacre_err err = NACRE_OK;
+    if (wanted > 0) err = p->source.read(p->source.user, p->offset, (nacre_room){ t->piece, wanted }, &len);
+    if (err != NACRE_OK) return err;
+    if (len > wanted) return NACRE_ERR_BAD_ARGUMENT;
+    p->more = len == wanted && (p->size == NACRE_SIZE_UNKNOWN || p->offset + len < p->size);
+    *piece = nacre_bytes_of(t->piece, len < size ? len : size);
+    return NACRE_OK;
+}
+
+/* With Block2 where the request had one or the body has several blocks, and Block1 where the request had it. */
+static nacre_err part_options(nacre_transfer *t, const part *p, uint8_t szx, nacre_bytes *out)
+{
+    const bool in_blocks = p->asked->has_block2 || p->more || p->offset > 0;
+    const nacre__block block = { (uint32_t)(p->offset >> (szx + 4)), p->more, szx };
+    nacre_options o;
+    nacre_options_init(&o, (nacre_room){ t->options, t->max_message });
+    nacre__copy_options(&o, p->plain->options, 0);
+    if (!nacre_is_absent(p->etag)) nacre_options_add(&o, NACRE_OPT_ETAG, p->etag);
+    if (in_blocks) nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, nacre__block_value(block));
+    if (p->with_size && p->more) nacre_options_add_uint(&o, NACRE_OPT_SIZE2, p->size);
+    if (p->asked->has_block1) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value(p->asked->block1));
+    return nacre_options_finish(&o, out);
+}
+
+static bool has_etag(const nacre_message *plain)
+{
+    return !nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_ETAG));
+}
+
+static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
+{
+    nacre_message message = { .code = p->plain->code };
+    nacre_err err = read_part(t, p, nacre__block_size(szx), &message.payload);
+    if (err != NACRE_OK) return err;
+    const uint64_t num = p->offset >> (szx + 4);
+    const bool countable = num <= NACRE__MAX_BLOCK_NUM && !(p->more && num == NACRE__MAX_BLOCK_NUM);
+    if (!countable) return NACRE_ERR_BLOCKS;
+    if ((p->more || p->offset > 0) && nacre_is_absent(p->etag) && !has_etag(p->plain)) return NACRE_ERR_BAD_ARGUMENT;
+    err = part_options(t, p, szx, &message.options);
+    if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+    p->len = message.payload.len;
+    return nacre_endpoint_respond(t->ep, p->asked->event.exchange, &message);
+}
+
+/* Blocks become smaller until a protected one fits (RFC 8613 4.1.3.4.1). */
+static nacre_err send_fitting(nacre_transfer *t, part *p, uint8_t szx)
+{
+    nacre_err err = NACRE_ERR_TOO_LONG;
+    for (int i = szx; err == NACRE_ERR_TOO_LONG && i >= 0; i--) err = send_part(t, p, (uint8_t)i);
+    return err == NACRE_ERR_BLOCKS ? NACRE_ERR_TOO_LONG : err;
+}
+
+/* ---- A kept body --------------------------------------------------------------------------------------------------- */
+
+/* RFC 8132 2.1: another payload is another question; some clients leave it out in later requests. */
+static bool is_same_question(const nacre_transfer *t, const nacre__body *body, const nacre_message *request)
+{
+    return request->payload.len == 0 || nacre__body_hash(t, request->payload) == body->asked;
+}
+
+/* A later block of what was kept; false: there is nothing kept for it. */
+bool nacre__answer_kept(nacre_transfer *t, const nacre__asked *asked)
+{
+    const nacre__body_key key = nacre__body_key_of(t, &asked->event);
+    nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_ANSWER);
+    if (body == NULL || !is_same_question(t, body, &asked->event.message)) return false;
+    const nacre_message plain = { .code = body->code,
+                                  .options = nacre_bytes_of(body->options, body->options_len),
+                                  .payload = nacre_bytes_of(body->bytes, (size_t)body->len) };
+    part p = { .plain = &plain, .asked = asked, .size = body->len, .offset = nacre__block_offset(asked->block2) };
+    body->touched = t->now;
+    if (p.offset >= p.size) {
+        nacre__answer_code(t, asked, NACRE_BAD_REQUEST, "there is no such block", 0);
+        return true;
+    }
+    const uint8_t szx = asked->block2.szx < t->max_szx ? asked->block2.szx : t->max_szx;
+    if (send_fitting(t, &p, szx) != NACRE_OK) nacre_endpoint_ignore(t->ep, asked->event.exchange);
+    else if (!p.more) nacre__body_release(t, body);
+    t->queued = true;
+    return true;
+}
+
+/* A copy of the whole answer for the blocks to come. False: no place. */
+static nacre__body *keep(nacre_transfer *t, const part *p)
+{
+    nacre_options o;
+    nacre_bytes out;
+    const nacre_bytes payload = p->plain->payload;
+    if (payload.len > t->config.max_body) return NULL;
+    const nacre__body_key key = nacre__body_key_of(t, &p->asked->event);
+    nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_ANSWER);
+    if (body != NULL) nacre__body_release(t, body);
+    body = nacre__body_new(t, &key, NACRE__BODY_ANSWER);
+    if (body == NULL) return NULL;
+    nacre_options_init(&o, (nacre_room){ body->options, t->max_message });
+    nacre__copy_options(&o, p->plain->options, 0);
+    if (!nacre_is_absent(p->etag)) nacre_options_add(&o, NACRE_OPT_ETAG, p->etag);
+    if (nacre_options_finish(&o, &out) != NACRE_OK) {
+        nacre__body_release(t, body);
+        return NULL;
+    }
+    body->options_len = out.len;
+    body->code = p->plain->code;
+    body->asked = nacre__body_hash(t, p->asked->event.message.payload);
+    body->len = payload.len;
+    memcpy(body->bytes, payload.ptr, payload.len);
+    return body;
+}
+
+/* ---- ETags --------------------------------------------------------------------------------------------------------- */
+
+/* RFC 9175 3.8: made of the content, so that the same content has the same one, and no other has it but by a collision that
+ * nobody can look for without the key. */
+static nacre_err make_etag(const nacre_transfer *t, uint8_t etag[NACRE__ETAG_LEN], const nacre_message *plain)
+{
+    const nacre_crypto *crypto = &nacre_endpoint_get_config(t->ep)->crypto;
+    const nacre_bytes format = nacre_option_find(plain->options, NACRE_OPT_CONTENT_FORMAT);
+    const uint8_t format_len = nacre_is_absent(format) ? 0xff : (uint8_t)format.len;
+    const nacre_bytes parts[] = { { &format_len, 1 }, format, plain->payload };
+    uint8_t mac[NACRE_MAX_HASH];
+    const nacre_err err = crypto->ops->hmac(crypto, NACRE_SHA256, NACRE_ARRAY(t->etag_key), parts, 3, mac);
+    if (err == NACRE_OK) memcpy(etag, mac, NACRE__ETAG_LEN);
+    return err;
+}
+
+/* ---- What the application says ------------------------------------------------------------------------------------- */
+
+static uint8_t smallest(const nacre_transfer *t, const nacre__asked *asked, uint8_t szx)
+{
+    if (szx > t->max_szx) szx = t->max_szx;
+    return asked->has_block2 && asked->block2.szx < szx ? asked->block2.szx : szx;
+}
+
+/* An error's text is cut off at a block: it is for people, and has no ETag. */
+static nacre_err respond_error(nacre_transfer *t, const nacre__asked *asked, const nacre_message *plain, uint8_t szx)
+{
+    nacre_message cut = *plain;
+    if (cut.payload.len > nacre__block_size(szx)) cut.payload.len = nacre__block_size(szx);
+    nacre__asked without = *asked;
+    without.has_block2 = false;
+    part p = { .plain = &cut, .asked = &without, .size = cut.payload.len };
+    return send_part(t, &p, NACRE__MAX_SZX);
+}
+
+/* One message if it can be, else several, whose ETag is made here and whose bytes are kept. */
+static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
+{
+    uint8_t etag[NACRE__ETAG_LEN];
+    nacre_err err = NACRE_ERR_TOO_LONG;
+    if (p->offset == 0 && p->size <= nacre__block_size(szx)) err = send_part(t, p, szx);
+    if (err != NACRE_ERR_TOO_LONG) return err;
+    if (!has_etag(p->plain)) {
+        err = make_etag(t, etag, p->plain);
+        if (err != NACRE_OK) return err;
+        p->etag = NACRE_ARRAY(etag);
+    }
+    nacre__body *kept = p->offset == 0 ? keep(t, p) : NULL;
+    if (kept == NULL && !is_safe(p->asked->event.message.code)) return NACRE_ERR_TOO_LONG;
+    err = send_fitting(t, p, szx);
+    if (kept != NULL && (err != NACRE_OK || !p->more)) nacre__body_release(t, kept);
+    return err;
+}
+
+static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__asked *asked, const nacre_message *plain,
+                                   const nacre_answer_options *options, uint8_t szx)
+{
+    part p = { .plain = plain, .asked = asked, .source = options->source };
+    if (plain->code >> 5 != 2) return respond_error(t, asked, plain, szx);
+    p.size = p.source.read != NULL ? p.source.size : plain->payload.len;
+    p.offset = asked->has_block2 ? nacre__block_offset(asked->block2) : 0;
+    p.with_size = p.offset == 0 && p.size != NACRE_SIZE_UNKNOWN; /* RFC 7959 4 */
+    if (p.offset > 0 && p.offset >= p.size) {
+        const nacre_message none = { .code = NACRE_BAD_REQUEST, .payload = NACRE_STR("there is no such block") };
+        return respond_error(t, asked, &none, szx);
+    }
+    return p.source.read != NULL ? send_fitting(t, &p, szx) : respond_payload(t, &p, szx);
+}
+
+/* What fits one message and has no Block options to answer goes as it is. */
+nacre_err nacre_transfer_respond(nacre_transfer *t, nacre_exchange exchange, const nacre_message *plain,
+                                 const nacre_answer_options *options)
+{
+    static const nacre_answer_options none;
+    uint8_t szx = t->max_szx;
+    if (options == NULL) options = &none;
+    if (options->block_size != 0 && !nacre__block_szx(&szx, options->block_size)) return NACRE_ERR_BAD_ARGUMENT;
+    if (options->source.read != NULL && plain->payload.len > 0) return NACRE_ERR_BAD_ARGUMENT;
+    nacre__asked *asked = find_asked(t, exchange);
+    nacre_err err = NACRE_ERR_TOO_LONG;
+    if (asked == NULL)
+        return options->source.read != NULL ? NACRE_ERR_STALE : nacre_endpoint_respond(t->ep, exchange, plain);
+    szx = smallest(t, asked, szx);
+    if (!asked->has_block1 && !asked->has_block2 && options->source.read == NULL &&
+        plain->payload.len <= nacre__block_size(szx))
+        err = nacre_endpoint_respond(t->ep, exchange, plain);
+    if (err == NACRE_ERR_TOO_LONG) err = respond_in_blocks(t, asked, plain, options, szx);
+    if (err == NACRE_OK || err == NACRE_ERR_STALE) forget(t, asked);
+    return err;
+}
+
+void nacre_transfer_ignore(nacre_transfer *t, nacre_exchange exchange)
+{
+    nacre__asked *asked = find_asked(t, exchange);
+    if (asked != NULL) forget(t, asked);
+    nacre_endpoint_ignore(t->ep, exchange);
+}

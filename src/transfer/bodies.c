@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* bodies: the bounded memory of bodies that are put together or kept, and who may have a place in it.
+ *
+ * A party is a security context; all plain senders together are one, for addresses cost an attacker nothing. A party has at
+ * most bodies_per_peer places, and a new body of its own takes the one that was idle longest. When all places are taken,
+ * one is taken from who holds at least two more than the newcomer, or from plain senders when the newcomer is protected:
+ * so nobody loses a body to somebody who holds as many, and a newcomer with none gets one wherever somebody has two. */
+#include "transfer_internal.h"
+
+#include <string.h>
+
+/* ---- Keys ---------------------------------------------------------------------------------------------------------- */
+
+/* As in the memory of duplicates: random start and factor, so that nobody outside can choose what collides. Peer and context
+ * are compared as they are, so a collision would harm its maker alone. */
+static uint64_t stir(const nacre_transfer *t, uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * t->hash_factor;
+    return h ^ h >> 32;
+}
+
+static uint64_t stir_bytes(const nacre_transfer *t, uint64_t h, nacre_bytes bytes)
+{
+    h = stir(t, h, bytes.len);
+    for (size_t i = 0; i < bytes.len; i += 8) {
+        uint64_t word = 0;
+        memcpy(&word, bytes.ptr + i, bytes.len - i < 8 ? bytes.len - i : 8);
+        h = stir(t, h, word);
+    }
+    return h;
+}
+
+uint64_t nacre__body_hash(const nacre_transfer *t, nacre_bytes bytes)
+{
+    return stir_bytes(t, t->hash_start, bytes);
+}
+
+/* RFC 7252 5.4.6: NoCacheKey. Block options are what differs between the blocks, and a notification is fetched without
+ * Observe (RFC 7959 2.4, 3.4). */
+static bool is_in_key(uint16_t number)
+{
+    if (number == NACRE_OPT_BLOCK1 || number == NACRE_OPT_BLOCK2 || number == NACRE_OPT_OBSERVE) return false;
+    return (number & 0x1e) != 0x1c;
+}
+
+/* RFC 9175 3.4: Request-Tag is one of the options that tell operations apart. */
+nacre__body_key nacre__body_key_of(const nacre_transfer *t, const nacre_event *request)
+{
+    uint64_t h = stir(t, t->hash_start, request->message.code);
+    nacre_option_iter it = nacre_option_begin(request->message.options);
+    for (nacre_option option; nacre_option_next(&it, &option);) {
+        if (!is_in_key(option.number)) continue;
+        h = stir(t, h, option.number);
+        h = stir_bytes(t, h, option.value);
+    }
+    return (nacre__body_key){ .context = request->context, .peer = request->peer, .hash = h };
+}
+
+static bool same_key(const nacre__body_key *a, const nacre__body_key *b)
+{
+    return a->hash == b->hash && a->context == b->context && nacre_address_equal(&a->peer, &b->peer);
+}
+
+nacre__body *nacre__body_find(nacre_transfer *t, const nacre__body_key *key, nacre__body_kind kind)
+{
+    for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.num_bodies; i++)
+        if (t->bodies[i].kind == kind && same_key(&t->bodies[i].key, key)) return &t->bodies[i];
+    return NULL;
+}
+
+/* ---- Places -------------------------------------------------------------------------------------------------------- */
+
+void nacre__body_release(nacre_transfer *t, nacre__body *body)
+{
+    if (body->kind == NACRE__BODY_FREE) return;
+    void (*dropped)(void *user) = body->dropped;
+    void *user = body->sink.user;
+    nacre__body empty = { .options = body->options, .bytes = body->bytes };
+    if (body->sink.write == NULL) nacre_wipe(body->bytes, (size_t)body->len);
+    nacre_wipe(body->options, body->options_len);
+    *body = empty;
+    t->num_bodies_used--;
+    if (dropped != NULL) dropped(user);
+}
+
+static size_t held_by(const nacre_transfer *t, const nacre_context *context)
+{
+    size_t num = 0;
+    for (size_t i = 0; i < t->config.num_bodies; i++)
+        num += t->bodies[i].kind != NACRE__BODY_FREE && t->bodies[i].key.context == context;
+    return num;
+}
+
+static bool may_take(const nacre_transfer *t, const nacre__body *body, const nacre_context *newcomer, size_t held)
+{
+    if (body->kind == NACRE__BODY_FREE || body->kind == NACRE__BODY_DELIVERED) return false;
+    if (body->key.context == newcomer) return true;
+    if (held >= t->config.bodies_per_peer) return false;
+    return body->key.context == NULL || held_by(t, body->key.context) >= held + 2;
+}
+
+/* Plain bodies go before others', those before the newcomer's own; among equals the one idle longest. */
+static int rank(const nacre__body *body, const nacre_context *newcomer)
+{
+    if (body->key.context == newcomer) return 0;
+    return body->key.context == NULL ? 2 : 1;
+}
+
+static nacre__body *victim(nacre_transfer *t, const nacre_context *newcomer, size_t held)
+{
+    nacre__body *best = NULL;
+    for (size_t i = 0; i < t->config.num_bodies; i++) {
+        nacre__body *body = &t->bodies[i];
+        if (!may_take(t, body, newcomer, held)) continue;
+        const int r = rank(body, newcomer), least = best == NULL ? -1 : rank(best, newcomer);
+        if (r > least || (r == least && body->touched < best->touched)) best = body;
+    }
+    return best;
+}
+
+nacre__body *nacre__body_new(nacre_transfer *t, const nacre__body_key *key, nacre__body_kind kind)
+{
+    const size_t held = held_by(t, key->context);
+    nacre__body *body = NULL;
+    for (size_t i = 0; held < t->config.bodies_per_peer && body == NULL && i < t->config.num_bodies; i++)
+        if (t->bodies[i].kind == NACRE__BODY_FREE) body = &t->bodies[i];
+    if (body == NULL) body = victim(t, key->context, held);
+    if (body == NULL) return NULL;
+    nacre__body_release(t, body);
+    body->kind = kind;
+    body->key = *key;
+    body->touched = t->now;
+    t->num_bodies_used++;
+    return body;
+}
+
+/* ---- Time ---------------------------------------------------------------------------------------------------------- */
+
+static uint64_t end_of(const nacre_transfer *t, const nacre__body *body)
+{
+    return body->touched > UINT64_MAX - 1 - t->config.body_timeout_ms ? UINT64_MAX - 1
+                                                                      : body->touched + t->config.body_timeout_ms;
+}
+
+uint64_t nacre__bodies_deadline(const nacre_transfer *t)
+{
+    uint64_t first = UINT64_MAX;
+    for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.num_bodies; i++) {
+        const nacre__body *body = &t->bodies[i];
+        if (body->kind == NACRE__BODY_FREE || body->kind == NACRE__BODY_DELIVERED) continue;
+        if (end_of(t, body) < first) first = end_of(t, body);
+    }
+    return first;
+}
+
+/* RFC 7959 2.5: state for bodies that do not come to their end is not kept for ever. */
+void nacre__bodies_expire(nacre_transfer *t)
+{
+    for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.num_bodies; i++) {
+        nacre__body *body = &t->bodies[i];
+        if (body->kind == NACRE__BODY_FREE || body->kind == NACRE__BODY_DELIVERED) continue;
+        if (end_of(t, body) <= t->now) nacre__body_release(t, body);
+    }
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* own: requests of ours, and their bodies on the way up (RFC 7959 2.5, 3.2, Block1).
+ *
+ * A body that fits one message goes as one, without Block1. Otherwise block after block, each when the one before it has
+ * its 2.31; all with one Request-Tag that was never given before (RFC 9175 3.5.1), for an attacker who holds back blocks
+ * could otherwise slip one of this body into another. */
+#include "transfer_internal.h"
+
+#include <string.h>
+
+/* ---- Starting and ending ------------------------------------------------------------------------------------------- */
+
+static uint32_t index_of(const nacre_transfer *t, const nacre__own *own)
+{
+    return (uint32_t)(own - t->own);
+}
+
+static bool is_open(const nacre__own *own)
+{
+    return own->state == NACRE__OWN_SENDING || own->state == NACRE__OWN_FETCHING;
+}
+
+/* Round, so that what an ended one left is seen as long as possible. */
+static nacre__own *free_place(nacre_transfer *t)
+{
+    const uint32_t num = t->config.num_requests;
+    for (uint32_t i = 0; i < num; i++) {
+        nacre__own *own = &t->own[(t->next_own + i) % num];
+        if (is_open(own)) continue;
+        t->next_own = (index_of(t, own) + 1) % num;
+        return own;
+    }
+    return NULL;
+}
+
+static nacre_exchange new_exchange(const nacre_transfer *t, nacre__own *own)
+{
+    own->generation = (own->generation + 1) & (UINT32_MAX >> t->index_bits);
+    if (own->generation == 0) own->generation = 1;
+    return own->generation << t->index_bits | index_of(t, own);
+}
+
+static void set_waiting(nacre_transfer *t, nacre__own *own, bool waiting)
+{
+    if (waiting) {
+        own->current = 0;
+        t->num_waiting++;
+    } else {
+        t->num_waiting--;
+    }
+}
+
+static void release(nacre_transfer *t, nacre__own *own)
+{
+    if (own->current == 0 && is_open(own)) set_waiting(t, own, false);
+    own->state = NACRE__OWN_ENDED;
+    own->current = 0;
+}
+
+/* The event becomes the application's, with the message that it has. */
+bool nacre__own_end(nacre_transfer *t, nacre__own *own, nacre_event *event)
+{
+    event->exchange = own->exchange;
+    event->user = own->user;
+    release(t, own);
+    return true;
+}
+
+bool nacre__own_fail(nacre_transfer *t, nacre__own *own, nacre_event *event, nacre_err err)
+{
+    event->kind = NACRE_EVENT_FAILED;
+    event->err = err;
+    event->context = NULL;
+    if (err != NACRE_ERR_TOO_LONG) event->message = (nacre_message){ .code = NACRE_EMPTY };
+    return nacre__own_end(t, own, event);
+}
+
+/* ---- Sending ------------------------------------------------------------------------------------------------------- */
+
+/* RFC 9175 3.5.1: a counter from a random start, so that no value comes twice, and none that another life of this program
+ * gave for the same keys. */
+static void new_tag(nacre_transfer *t, nacre__own *own)
+{
+    const uint64_t tag = t->next_tag++;
+    for (size_t i = 0; i < NACRE__TAG_LEN; i++) own->tag[i] = (uint8_t)(tag >> (56 - 8 * i));
+}
+
+/* The bytes of the block at own->offset, and whether more follow. */
+static nacre_err read_piece(nacre_transfer *t, const nacre__own *own, size_t size, nacre_bytes *piece, bool *more)
+{
+    if (own->source.read == NULL) {
+        const uint64_t left = own->size - own->offset;
+        const size_t len = left < size ? (size_t)left : size;
+        *piece = nacre_is_absent(own->payload) ? NACRE_ABSENT : nacre_bytes_of(own->payload.ptr + own->offset, len);
+        *more = left > len;
+        return NACRE_OK;
+    }
+    size_t len = 0, wanted = size; /* one byte more tells whether it is the last, where the size is not known */
+    if (own->size == NACRE_SIZE_UNKNOWN) wanted = size + 1;
+    else if (own->size - own->offset < size) wanted = (size_t)(own->size - own->offset);
+    nacre_err err = NACRE_OK;
+    if (wanted > 0) err = own->source.read(own->source.user, own->offset, (nacre_room){ t->piece, wanted }, &len);
+    if (err != NACRE_OK) return err;
+    if (len > wanted) return NACRE_ERR_BAD_ARGUMENT;
+    const bool ended = len < wanted;
+    *more = !ended && (own->size == NACRE_SIZE_UNKNOWN || own->offset + len < own->size);
+    *piece = nacre_bytes_of(t->piece, len < size ? len : size);
+    return NACRE_OK;
+}
+
+static nacre_err hand_over(nacre_transfer *t, nacre__own *own, const nacre_message *message)
+{
+    const nacre_err err = nacre_endpoint_request(t->ep, &own->current, &own->peer, own->context, message, own);
+    if (err == NACRE_OK) t->queued = true;
+    return err;
+}
+
+static nacre_err send_block(nacre_transfer *t, nacre__own *own, uint8_t szx)
+{
+    nacre_bytes piece;
+    bool more;
+    nacre_err err = read_piece(t, own, nacre__block_size(szx), &piece, &more);
+    if (err != NACRE_OK) return err;
+    const bool in_blocks = own->in_blocks || more || own->offset > 0;
+    const uint64_t num = own->offset >> (szx + 4);
+    const bool fits = own->size == NACRE_SIZE_UNKNOWN || own->size <= (uint64_t)NACRE_MAX_BLOCKS << (szx + 4);
+    if (!fits || num > NACRE__MAX_BLOCK_NUM || (more && num == NACRE__MAX_BLOCK_NUM)) return NACRE_ERR_BLOCKS;
+    nacre_message message = { .type = own->type, .code = own->code, .payload = piece };
+    message.options = nacre_bytes_of(own->options, own->options_len);
+    if (in_blocks || own->early) {
+        nacre_options o;
+        nacre_options_init(&o, (nacre_room){ t->options, t->max_message });
+        nacre__copy_options(&o, message.options, 0);
+        /* RFC 7959 2.4: small blocks of the answer, from the first on */
+        if (own->early && !more) nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, own->max_szx);
+        if (in_blocks) {
+            if (!own->in_blocks) new_tag(t, own);
+            own->in_blocks = true;
+            const nacre__block block = { (uint32_t)num, more, szx };
+            nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value(block));
+            if (num == 0 && own->size != NACRE_SIZE_UNKNOWN) /* RFC 7959 4 */
+                nacre_options_add_uint(&o, NACRE_OPT_SIZE1, own->size);
+            nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, NACRE_ARRAY(own->tag));
+        }
+        err = nacre_options_finish(&o, &message.options);
+        if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
+    }
+    err = hand_over(t, own, &message);
+    if (err != NACRE_OK) return err;
+    own->szx = szx;
+    own->len = piece.len;
+    own->more = more;
+    return NACRE_OK;
+}
+
+/* RFC 8613 4.1.3.4.1: a block that does not fit a protected message becomes a smaller one. */
+nacre_err nacre__own_send(nacre_transfer *t, nacre__own *own)
+{
+    if (own->state == NACRE__OWN_FETCHING) return nacre__fetch_send(t, own);
+    nacre_err err = NACRE_ERR_TOO_LONG;
+    for (int szx = own->szx; err == NACRE_ERR_TOO_LONG && szx >= 0; szx--) err = send_block(t, own, (uint8_t)szx);
+    return err == NACRE_ERR_BLOCKS ? NACRE_ERR_TOO_LONG : err;
+}
+
+/* What came of sending the next message: nothing to tell (false), or the end. */
+bool nacre__own_sent(nacre_transfer *t, nacre__own *own, nacre_event *event, nacre_err err)
+{
+    if (err == NACRE_OK) return false;
+    if (err == NACRE_ERR_BUSY) { /* somebody else has the place; nacre__own_resume tries again */
+        set_waiting(t, own, true);
+        return false;
+    }
+    event->message = (nacre_message){ .code = NACRE_EMPTY };
+    return nacre__own_fail(t, own, event, err);
+}
+
+bool nacre__own_resume(nacre_transfer *t, nacre_event *event)
+{
+    for (uint32_t i = 0; i < t->config.num_requests && t->num_waiting > 0; i++) {
+        nacre__own *own = &t->own[i];
+        if (!is_open(own) || own->current != 0) continue;
+        const nacre_err err = nacre__own_send(t, own);
+        if (err == NACRE_ERR_BUSY) return false;
+        set_waiting(t, own, false);
+        if (err == NACRE_OK) continue;
+        *event = (nacre_event){ .peer = own->peer };
+        own->current = 1; /* not waiting any more */
+        return nacre__own_fail(t, own, event, err);
+    }
+    return false;
+}
+
+/* All of it once more, as a body of its own. */
+bool nacre__own_restart(nacre_transfer *t, nacre__own *own, nacre_event *event)
+{
+    own->state = NACRE__OWN_SENDING;
+    own->offset = 0;
+    own->received = 0;
+    own->in_blocks = false;
+    own->answer_szx = own->early ? own->max_szx : NACRE__MAX_SZX;
+    return nacre__own_sent(t, own, event, nacre__own_send(t, own));
+}
+
+/* ---- What the application says ------------------------------------------------------------------------------------- */
+
+static nacre_err check_options(nacre_bytes options)
+{
+    nacre_option_iter it = nacre_option_begin(options);
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        if (option.number == NACRE_OPT_BLOCK1 || option.number == NACRE_OPT_BLOCK2 ||
+            option.number == NACRE_OPT_REQUEST_TAG)
+            return NACRE_ERR_BAD_ARGUMENT;
+    return nacre_option_bad(&it) ? NACRE_ERR_BAD_ARGUMENT : NACRE_OK;
+}
+
+static nacre_err set_up(nacre_transfer *t, nacre__own *own, const nacre_message *plain,
+                        const nacre_transfer_options *options)
+{
+    static const nacre_transfer_options none;
+    if (options == NULL) options = &none;
+    uint8_t szx = t->max_szx;
+    const nacre_err err = check_options(plain->options);
+    if (err != NACRE_OK) return err;
+    if (options->source.read != NULL && plain->payload.len > 0) return NACRE_ERR_BAD_ARGUMENT;
+    if (options->block_size != 0 && !nacre__block_szx(&szx, options->block_size)) return NACRE_ERR_BAD_ARGUMENT;
+    if (plain->options.len > t->max_message) return NACRE_ERR_TOO_LONG;
+    own->type = plain->type;
+    own->code = plain->code;
+    own->options_len = plain->options.len;
+    if (plain->options.len > 0) memcpy(own->options, plain->options.ptr, plain->options.len);
+    own->payload = plain->payload;
+    own->source = options->source;
+    own->size = options->source.read != NULL ? options->source.size : plain->payload.len;
+    own->room = options->room;
+    own->sink = options->sink;
+    own->max_szx = szx < t->max_szx ? szx : t->max_szx;
+    own->early = options->block_size != 0 || t->max_szx < NACRE__MAX_SZX;
+    own->szx = own->max_szx;
+    own->answer_szx = own->early ? own->max_szx : NACRE__MAX_SZX;
+    return NACRE_OK;
+}
+
+nacre_err nacre_transfer_request(nacre_transfer *t, nacre_exchange *exchange, const nacre_address *peer,
+                                 nacre_context *context, const nacre_message *plain,
+                                 const nacre_transfer_options *options, void *user)
+{
+    nacre__own *own = free_place(t);
+    if (own == NULL) return NACRE_ERR_BUSY;
+    nacre__own fresh = { .generation = own->generation, .options = own->options, .first = own->first };
+    fresh.peer = *peer;
+    fresh.context = context;
+    fresh.user = user;
+    nacre_err err = set_up(t, &fresh, plain, options);
+    if (err != NACRE_OK) return err;
+    fresh.state = NACRE__OWN_SENDING;
+    *own = fresh;
+    err = nacre__own_send(t, own);
+    if (err != NACRE_OK) {
+        own->state = NACRE__OWN_ENDED;
+        return err;
+    }
+    own->exchange = new_exchange(t, own);
+    *exchange = own->exchange;
+    return NACRE_OK;
+}
+
+void nacre_transfer_cancel(nacre_transfer *t, nacre_exchange exchange)
+{
+    const uint32_t index = exchange & ((UINT32_C(1) << t->index_bits) - 1);
+    if (exchange == 0 || index >= t->config.num_requests) return;
+    nacre__own *own = &t->own[index];
+    if (own->exchange != exchange || !is_open(own)) return;
+    if (own->current != 0) nacre_endpoint_cancel(t->ep, own->current);
+    release(t, own);
+}
+
+/* ---- Answers on the way up ----------------------------------------------------------------------------------------- */
+
+/* RFC 7959 2.9.3: 4.13 with a Block1 of a smaller size asks for that size. */
+static bool is_smaller_wanted(const nacre__own *own, uint8_t code, bool has_block, nacre__block block)
+{
+    if (code != NACRE_TOO_LARGE || !has_block) return false;
+    return block.szx < own->szx && own->len > nacre__block_size(block.szx);
+}
+
+/* An answer to a block that others follow. */
+static bool take_continue(nacre_transfer *t, nacre__own *own, nacre_event *event, bool has_block, nacre__block block)
+{
+    const uint64_t num = own->offset >> (own->szx + 4);
+    if (event->message.code >> 5 != 2) return nacre__fetch_take(t, own, event); /* the peer's last word */
+    /* RFC 7959 2.3: 2.31, or the answer to this block alone. Without Block1 the peer did not see that it is a part */
+    if (!has_block || block.num != num || block.szx > own->szx) return nacre__own_fail(t, own, event, NACRE_ERR_BLOCKS);
+    own->offset += own->len;
+    own->szx = block.szx;
+    return nacre__own_sent(t, own, event, nacre__own_send(t, own));
+}
+
+static bool take_answer(nacre_transfer *t, nacre__own *own, nacre_event *event)
+{
+    const uint8_t code = event->message.code;
+    bool has_block;
+    nacre__block block = { 0 };
+    if (!nacre__find_block(event->message.options, NACRE_OPT_BLOCK1, &has_block, &block))
+        return nacre__own_fail(t, own, event, NACRE_ERR_BLOCKS);
+    if (is_smaller_wanted(own, code, has_block, block)) {
+        own->szx = block.szx;
+        return nacre__own_restart(t, own, event);
+    }
+    if (!own->in_blocks) {
+        if (code == NACRE_CONTINUE) return nacre__own_fail(t, own, event, NACRE_ERR_BLOCKS);
+        return nacre__fetch_take(t, own, event);
+    }
+    if (code == NACRE_INCOMPLETE && !own->restarted) { /* RFC 7959 2.9.2 */
+        own->restarted = true;
+        return nacre__own_restart(t, own, event);
+    }
+    if (own->more) return take_continue(t, own, event, has_block, block);
+    const bool wrong = has_block && block.num != own->offset >> (own->szx + 4) && code >> 5 == 2;
+    if (code == NACRE_CONTINUE || wrong) return nacre__own_fail(t, own, event, NACRE_ERR_BLOCKS);
+    return nacre__fetch_take(t, own, event);
+}
+
+bool nacre__own_event(nacre_transfer *t, nacre_event *event)
+{
+    nacre__own *own = event->user;
+    own->current = event->exchange; /* it has ended, and is no place that is waited for */
+    if (event->kind == NACRE_EVENT_FAILED) return nacre__own_end(t, own, event);
+    if (own->state == NACRE__OWN_FETCHING) return nacre__fetch_take(t, own, event);
+    return take_answer(t, own, event);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* transfer: one block of memory cut into pools, the driver's side, and which part of the room an event belongs to. */
+#include "transfer_internal.h"
+
+#include <string.h>
+
+/* ---- Configuration and memory ------------------------------------------------------------------------------------- */
+
+static bool config_defaults(nacre_transfer_config *config, uint8_t *max_szx)
+{
+    if (config->endpoint == NULL) return false;
+    if (config->num_requests == 0) config->num_requests = nacre_endpoint_get_config(config->endpoint)->num_requests;
+    if (config->block_size == 0) config->block_size = NACRE_MAX_BLOCK;
+    if (config->num_bodies == 0) config->num_bodies = 8;
+    if (config->bodies_per_peer == 0) config->bodies_per_peer = config->num_bodies / 4;
+    if (config->bodies_per_peer < 2) config->bodies_per_peer = 2; /* a body and its answer */
+    if (config->max_body == 0) config->max_body = 8192;
+    if (config->body_timeout_ms == 0) config->body_timeout_ms = 93000; /* RFC 7252 4.8.2: MAX_TRANSMIT_WAIT */
+    return nacre__block_szx(max_szx, config->block_size);
+}
+
+/* As the endpoint's: once with no block, to learn its size, once for good. */
+typedef struct cutter {
+    uint8_t *base;
+    size_t at;
+} cutter;
+
+static void *cut(cutter *c, size_t num, size_t size)
+{
+    const size_t align = _Alignof(max_align_t);
+    if (c->at > SIZE_MAX - align) {
+        c->at = SIZE_MAX;
+        return NULL;
+    }
+    const size_t start = (c->at + align - 1) / align * align;
+    if (size != 0 && num > (SIZE_MAX - start) / size) {
+        c->at = SIZE_MAX;
+        return NULL;
+    }
+    c->at = start + num * size;
+    return c->base == NULL ? NULL : c->base + start;
+}
+
+static size_t body_room(const nacre_transfer *t)
+{
+    const size_t max = SIZE_MAX - t->max_message;
+    return t->config.max_body > max ? SIZE_MAX : t->config.max_body + t->max_message;
+}
+
+static size_t cut_all(nacre_transfer *t, uint8_t *base, uint8_t **own_bytes, uint8_t **body_bytes)
+{
+    const nacre_transfer_config *config = &t->config;
+    cutter c = { base, 0 };
+    (void)cut(&c, 1, sizeof(nacre_transfer));
+    t->own = cut(&c, config->num_requests, sizeof(nacre__own));
+    t->asked = cut(&c, t->max_asked, sizeof(nacre__asked));
+    t->bodies = cut(&c, config->num_bodies, sizeof(nacre__body));
+    *own_bytes = cut(&c, config->num_requests, 2 * t->max_message);
+    *body_bytes = cut(&c, config->num_bodies, body_room(t));
+    t->options = cut(&c, 1, t->max_message);
+    t->piece = cut(&c, 1, NACRE_MAX_BLOCK + 1);
+    return c.at;
+}
+
+static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
+{
+    *t = (nacre_transfer){ .config = *config, .ep = config->endpoint };
+    if (!config_defaults(&t->config, &t->max_szx)) return false;
+    const nacre_endpoint_config *below = nacre_endpoint_get_config(t->ep);
+    t->max_message = below->max_message;
+    t->max_asked = 2 * (uint32_t)below->burst; /* those of a burst, and those that had waited for a store */
+    for (t->index_bits = 1; t->config.num_requests > UINT32_C(1) << t->index_bits;) t->index_bits++;
+    return true;
+}
+
+size_t nacre_transfer_size(const nacre_transfer_config *config)
+{
+    nacre_transfer t;
+    uint8_t *own_bytes, *body_bytes;
+    if (!plan(&t, config)) return 0;
+    const size_t size = cut_all(&t, NULL, &own_bytes, &body_bytes);
+    return size == SIZE_MAX ? 0 : size;
+}
+
+static void init_pools(nacre_transfer *t, uint8_t *own_bytes, uint8_t *body_bytes)
+{
+    for (size_t i = 0; i < t->config.num_requests; i++) {
+        t->own[i].options = own_bytes + 2 * t->max_message * i;
+        t->own[i].first = t->own[i].options + t->max_message;
+    }
+    for (size_t i = 0; i < t->config.num_bodies; i++) {
+        t->bodies[i].options = body_bytes + body_room(t) * i;
+        t->bodies[i].bytes = t->bodies[i].options + t->max_message;
+    }
+}
+
+nacre_err nacre_transfer_init(nacre_transfer **out, void *memory, size_t size, const nacre_transfer_config *config)
+{
+    nacre_transfer planned;
+    uint8_t *own_bytes, *body_bytes;
+    if (!plan(&planned, config) || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
+        return NACRE_ERR_BAD_ARGUMENT;
+    planned.size = cut_all(&planned, NULL, &own_bytes, &body_bytes);
+    if (planned.size == SIZE_MAX || planned.size > size) return NACRE_ERR_NO_ROOM;
+    nacre_transfer *t = memory;
+    *t = planned;
+    (void)cut_all(t, memory, &own_bytes, &body_bytes);
+    memset(t->own, 0, t->config.num_requests * sizeof *t->own);
+    memset(t->bodies, 0, t->config.num_bodies * sizeof *t->bodies);
+    init_pools(t, own_bytes, body_bytes);
+    t->hash_start = nacre__transfer_random(t);
+    t->hash_factor = nacre__transfer_random(t) | 1;
+    t->next_tag = nacre__transfer_random(t);
+    const nacre_random *random = &nacre_endpoint_get_config(t->ep)->random;
+    random->fill(random->self, t->etag_key, sizeof t->etag_key);
+    *out = t;
+    return NACRE_OK;
+}
+
+void nacre_transfer_wipe(nacre_transfer *t)
+{
+    if (t == NULL) return;
+    for (size_t i = 0; i < t->config.num_bodies; i++) nacre__body_release(t, &t->bodies[i]);
+    nacre_wipe(t, t->size);
+}
+
+nacre_endpoint *nacre_transfer_endpoint(const nacre_transfer *t)
+{
+    return t->ep;
+}
+
+void nacre_transfer_on_upload(nacre_transfer *t, nacre_on_upload on_upload, void *user)
+{
+    t->on_upload = on_upload;
+    t->on_upload_user = user;
+}
+
+uint64_t nacre__transfer_random(nacre_transfer *t)
+{
+    const nacre_random *random = &nacre_endpoint_get_config(t->ep)->random;
+    uint8_t bytes[8];
+    uint64_t value;
+    random->fill(random->self, bytes, sizeof bytes);
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+/* ---- The driver's side -------------------------------------------------------------------------------------------- */
+
+/* The views of what was asked end here, and with them bodies that the application looked at. */
+static void forget_asked(nacre_transfer *t)
+{
+    for (uint32_t i = 0; i < t->num_asked; i++)
+        if (t->asked[i].body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[t->asked[i].body]);
+    t->num_asked = 0;
+}
+
+size_t nacre_transfer_receive_many(nacre_transfer *t, const nacre_datagram *datagrams, size_t num, uint64_t now_ms)
+{
+    t->now = now_ms;
+    const size_t taken = nacre_endpoint_receive_many(t->ep, datagrams, num, now_ms);
+    if (taken > 0) forget_asked(t);
+    return taken;
+}
+
+size_t nacre_transfer_transmit_many(nacre_transfer *t, nacre_outgoing *out, size_t num, uint64_t now_ms)
+{
+    t->now = now_ms;
+    const size_t sent = nacre_endpoint_transmit_many(t->ep, out, num, now_ms);
+    if (sent < num) t->queued = false;
+    return sent;
+}
+
+bool nacre__transfer_queued(const nacre_transfer *t)
+{
+    return t->queued;
+}
+
+/* What the transfer handed to the endpoint by itself is to be transmitted at once, for no event tells the driver. */
+uint64_t nacre_transfer_deadline(const nacre_transfer *t)
+{
+    if (t->queued) return 0;
+    const uint64_t below = nacre_endpoint_deadline(t->ep), own = nacre__bodies_deadline(t);
+    return below < own ? below : own;
+}
+
+void nacre_transfer_expire(nacre_transfer *t, uint64_t now_ms)
+{
+    t->now = now_ms;
+    nacre_endpoint_expire(t->ep, now_ms);
+    nacre__bodies_expire(t);
+}
+
+void nacre_transfer_context_gone(nacre_transfer *t, nacre_context *context)
+{
+    for (size_t i = 0; i < t->config.num_bodies; i++)
+        if (t->bodies[i].kind != NACRE__BODY_FREE && t->bodies[i].key.context == context)
+            nacre__body_release(t, &t->bodies[i]);
+    for (uint32_t i = 0; i < t->num_asked; i++)
+        if (t->asked[i].event.context == context) t->asked[i].body = NACRE__NO_BODY;
+    nacre_endpoint_context_gone(t->ep, context);
+}
+
+/* ---- Options ------------------------------------------------------------------------------------------------------- */
+
+bool nacre__find_block(nacre_bytes options, uint16_t number, bool *has, nacre__block *block)
+{
+    const nacre_bytes value = nacre_option_find(options, number);
+    *has = !nacre_is_absent(value);
+    return !*has || nacre__block_read(block, value);
+}
+
+void nacre__copy_options(nacre_options *o, nacre_bytes options, uint16_t but)
+{
+    nacre_option_iter it = nacre_option_begin(options);
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        if (option.number != NACRE_OPT_BLOCK1 && option.number != NACRE_OPT_BLOCK2 && option.number != but)
+            nacre_options_add(o, option.number, option.value);
+}
+
+/* ---- Requests of others -------------------------------------------------------------------------------------------- */
+
+/* One walk for both; most messages have neither, and are through with it. */
+static bool find_blocks(nacre__asked *asked, nacre_bytes options)
+{
+    nacre_option_iter it = nacre_option_begin(options);
+    for (nacre_option option; nacre_option_next(&it, &option) && option.number <= NACRE_OPT_BLOCK1;) {
+        if (option.number == NACRE_OPT_BLOCK2) {
+            if (asked->has_block2 || !nacre__block_read(&asked->block2, option.value)) return false;
+            asked->has_block2 = true;
+        } else if (option.number == NACRE_OPT_BLOCK1) {
+            if (asked->has_block1 || !nacre__block_read(&asked->block1, option.value)) return false;
+            asked->has_block1 = true;
+        }
+    }
+    return true;
+}
+
+static bool is_safe(uint8_t code)
+{
+    return code == NACRE_GET || code == NACRE_FETCH;
+}
+
+/* False: it was answered here. */
+static bool take_request(nacre_transfer *t, nacre_event *event)
+{
+    nacre__asked asked = { .event = *event, .body = NACRE__NO_BODY };
+    event->user = NULL;
+    const bool well_formed = find_blocks(&asked, event->message.options);
+    if (!well_formed || (asked.has_block1 && asked.has_block2 && asked.block2.num > 0)) {
+        asked.has_block1 = asked.has_block2 = false;
+        nacre__answer_code(t, &asked, NACRE_BAD_REQUEST, "Block options that cannot be", 0);
+        return false;
+    }
+    if (asked.has_block1 && (asked.block1.num > 0 || asked.block1.more) && !nacre__upload_take(t, &asked, event))
+        return false;
+    if (asked.has_block2 && asked.block2.num > 0) {
+        if (nacre__answer_kept(t, &asked)) return false;
+        if (!is_safe(event->message.code)) { /* RFC 7959 2.9.2: to do it again would be another operation */
+            nacre__answer_code(t, &asked, NACRE_INCOMPLETE, "that answer is not kept any more", 0);
+            return false;
+        }
+    }
+    if (t->num_asked < t->max_asked) t->asked[t->num_asked++] = asked;
+    else if (asked.body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[asked.body]);
+    return true;
+}
+
+bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)
+{
+    if (t->num_waiting > 0 && nacre__own_resume(t, event)) return true;
+    while (nacre_endpoint_next_event(t->ep, event)) {
+        switch (event->kind) {
+        case NACRE_EVENT_REQUEST:
+            if (take_request(t, event)) return true;
+            break;
+        case NACRE_EVENT_RESPONSE:
+        case NACRE_EVENT_FAILED:
+            if (nacre__own_event(t, event)) return true;
+            break;
+        default: return true;
+        }
+    }
+    return t->num_waiting > 0 && nacre__own_resume(t, event);
+}

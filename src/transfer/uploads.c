@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* uploads: requests of others that come in blocks (RFC 7959 2.5, Block1). Blocks come in order, each gets its 2.31, and the
+ * last one makes the request. */
+#include "transfer_internal.h"
+
+#include <string.h>
+
+/* ---- Answers to one block ------------------------------------------------------------------------------------------ */
+
+static bool refuse(nacre_transfer *t, const nacre__asked *asked, uint8_t code, const char *text)
+{
+    nacre__answer_code(t, asked, code, text, 0);
+    return false;
+}
+
+/* RFC 7959 2.9.3: 4.13, and Size1 says what would do (4). */
+static bool refuse_size(nacre_transfer *t, const nacre__asked *asked, uint64_t limit)
+{
+    nacre__answer_code(t, asked, NACRE_TOO_LARGE, "that is more than is taken", limit == 0 ? 1 : limit);
+    return false;
+}
+
+/* ---- The first block ----------------------------------------------------------------------------------------------- */
+
+static uint64_t announced(const nacre_event *event)
+{
+    uint64_t size = 0;
+    const nacre_bytes value = nacre_option_find(event->message.options, NACRE_OPT_SIZE1);
+    return !nacre_is_absent(value) && nacre_option_uint(value, &size) ? size : 0;
+}
+
+static uint64_t limit_of(const nacre_transfer *t, const nacre_upload *upload)
+{
+    const bool in_pieces = upload->sink.write != NULL;
+    const uint64_t most = in_pieces ? UINT64_MAX : t->config.max_body;
+    return upload->max_body != 0 && upload->max_body < most ? upload->max_body : most;
+}
+
+static void drop(const nacre_upload *upload)
+{
+    if (upload->dropped != NULL) upload->dropped(upload->sink.user);
+}
+
+/* NULL: it was answered. */
+static nacre__body *begin(nacre_transfer *t, const nacre__asked *asked, const nacre_event *event,
+                          const nacre__body_key *key)
+{
+    nacre_upload upload = { 0 };
+    if (t->on_upload != NULL) t->on_upload(t->on_upload_user, event, &upload);
+    if (upload.code != 0) {
+        (void)refuse(t, asked, upload.code, upload.text);
+        return NULL;
+    }
+    const uint64_t limit = limit_of(t, &upload), total = announced(event);
+    if (total > limit) {
+        drop(&upload);
+        (void)refuse_size(t, asked, limit);
+        return NULL;
+    }
+    nacre__body *body = nacre__body_new(t, key, NACRE__BODY_UPLOAD);
+    if (body == NULL) {
+        drop(&upload);
+        (void)refuse(t, asked, NACRE_UNAVAILABLE, "too many large bodies at once");
+        return NULL;
+    }
+    body->limit = limit;
+    body->total = total;
+    body->sink = upload.sink;
+    body->dropped = upload.dropped;
+    return body;
+}
+
+/* ---- Each block ---------------------------------------------------------------------------------------------------- */
+
+/* The upload that this block goes on with, or begins. NULL: it was answered. */
+static nacre__body *body_for(nacre_transfer *t, const nacre__asked *asked, const nacre_event *event)
+{
+    const nacre__body_key key = nacre__body_key_of(t, event);
+    nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_UPLOAD);
+    if (asked->block1.num == 0) { /* RFC 7959 2.5: a new beginning replaces what was there */
+        if (body != NULL) nacre__body_release(t, body);
+        return begin(t, asked, event, &key);
+    }
+    if (body != NULL && nacre__block_offset(asked->block1) == body->len) return body;
+    (void)refuse(t, asked, NACRE_INCOMPLETE, "not the block that comes next"); /* RFC 7959 2.9.2 */
+    return NULL;
+}
+
+static bool put(nacre__body *body, nacre_bytes piece)
+{
+    if (body->sink.write != NULL) return body->sink.write(body->sink.user, body->len, piece, body->total) == NACRE_OK;
+    if (piece.len > 0) memcpy(body->bytes + body->len, piece.ptr, piece.len);
+    return true;
+}
+
+/* It is the application's from here on: the bytes until the burst ends, what the sink made for good. */
+static bool deliver(nacre_transfer *t, nacre__asked *asked, nacre_event *event, nacre__body *body)
+{
+    if (body->sink.write != NULL) {
+        event->user = body->sink.user;
+        event->message.payload = NACRE_ABSENT;
+        body->dropped = NULL;
+        nacre__body_release(t, body);
+        return true;
+    }
+    body->kind = NACRE__BODY_DELIVERED;
+    event->message.payload = nacre_bytes_of(body->bytes, (size_t)body->len);
+    asked->body = (uint32_t)(body - t->bodies);
+    return true;
+}
+
+/* RFC 7959 2.9.1. A smaller size than the peer's, where ours is smaller, is heard from here on (2.3). */
+static bool go_on(nacre_transfer *t, nacre__asked *asked)
+{
+    if (asked->block1.szx > t->max_szx) asked->block1.szx = t->max_szx;
+    nacre__answer_code(t, asked, NACRE_CONTINUE, NULL, 0);
+    return false;
+}
+
+bool nacre__upload_take(nacre_transfer *t, nacre__asked *asked, nacre_event *event)
+{
+    const nacre_bytes piece = event->message.payload;
+    const size_t size = nacre__block_size(asked->block1.szx);
+    if (asked->block1.more ? piece.len != size : piece.len > size)
+        return refuse(t, asked, NACRE_BAD_REQUEST, "a block of another size than it says");
+    nacre__body *body = body_for(t, asked, event);
+    if (body == NULL) return false;
+    if (piece.len > body->limit - body->len) {
+        const uint64_t limit = body->limit;
+        nacre__body_release(t, body);
+        return refuse_size(t, asked, limit);
+    }
+    if (!put(body, piece)) {
+        nacre__body_release(t, body);
+        return refuse(t, asked, NACRE_SERVER_ERROR, "that cannot be kept");
+    }
+    body->len += piece.len;
+    body->touched = t->now;
+    return asked->block1.more ? go_on(t, asked) : deliver(t, asked, event, body);
+}
