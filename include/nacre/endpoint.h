@@ -37,6 +37,10 @@ typedef struct nacre_address {
 bool nacre_address_equal(const nacre_address *a, const nacre_address *b);
 bool nacre_address_is_reliable(const nacre_address *address);
 
+/* Messages of a reliable peer go through the endpoint as NON in the form of datagrams, both ways; the stream layer turns them
+ * into frames and back. They are sent once, never rejected with RST and never taken for duplicates; refused requests are
+ * answered as if they were CON. */
+
 /* Randomness, for message IDs, tokens and timers: fills `out` with `len` unpredictable bytes; cannot fail. */
 typedef struct nacre_random {
     void (*fill)(void *self, uint8_t *out, size_t len);
@@ -72,6 +76,12 @@ typedef struct nacre_endpoint_config {
         opaque_oscore; /* carry OSCORE options like any other and look into nothing: for proxies, which pass on what they
                               cannot read, and for playing a server that does not know OSCORE. `contexts` is not used;
                               plain messages, and their answers, may then have the option */
+    uint16_t nstart;   /* RFC 7252 4.7: own requests, CON or NON, that may be on their way to one peer and neither
+                              acknowledged nor answered; others wait in order. A NON counts for ack_timeout_ms at most.
+                              0 means 1; UINT16_MAX: no limit. Reliable peers have none */
+    bool no_reregister;     /* observations are not registered again when their Max-Age has passed */
+    uint32_t reregister_ms; /* a protected observation is registered again at the latest after this time, however often
+                               it is notified, for its freshness (RFC 8613 7.3); 0 means one hour */
     nacre_timing timing;
     const nacre_table *contexts; /* whom requests may come from; NULL: protected requests get 4.01. Borrowed; may grow
                                     and shrink between calls */
@@ -129,13 +139,17 @@ typedef enum nacre_event_kind {
                                 (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
                                 _NO_CONTEXT (nacre_endpoint_context_gone), _UNREACHABLE, _BUSY (it gave way: it had never
                                 acknowledged anything), or what protecting or its store failed of */
+    NACRE_EVENT_NOTIFICATION,  /* a representation for a request of ours with Observe 0, the first one too; the exchange
+                                goes on. In order: older ones than the last are not shown */
+    NACRE_EVENT_PONG,          /* the peer answered nacre_endpoint_ping; the exchange has ended */
 } nacre_event_kind;
 
 typedef struct nacre_event {
     nacre_event_kind kind;
     nacre_err err;
     nacre_exchange exchange;
-    nacre_context *context; /* REQUEST, RESPONSE: it verified the message; NULL: not protected. FAILED: NULL */
+    nacre_context *context; /* REQUEST, RESPONSE, NOTIFICATION: it verified the message; NULL: not protected.
+                               FAILED: NULL */
     nacre_address peer;
     nacre_message message; /* plain; valid until the next receive_many; of NOTIFY as long as the observer is there */
     void *user;            /* as given to nacre_endpoint_request or nacre_endpoint_observe */
@@ -156,6 +170,46 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event);
  * no timeout: nacre_endpoint_confirmed ends the wait. */
 NACRE_MUST_USE nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,
                                                 nacre_context *context, const nacre_message *plain, void *user);
+
+/* More about a request; all zero is nacre_endpoint_request. */
+typedef struct nacre_request_options {
+    bool
+        via_proxy; /* `peer` is a proxy: the errors that proxies make by themselves (4.04, 4.13, 5.02, 5.04, 5.05) end a
+                       protected exchange with NACRE_ERR_UNAUTHENTICATED too, not with NACRE_ERR_NOT_PROTECTED */
+    uint32_t timeout_ms; /* until the answer, or the first notification, counted from the next transmit_many, waiting
+                            for a store or for other requests included: then FAILED, NACRE_ERR_TIMEOUT. 0: the
+                            configured timing decides */
+} nacre_request_options;
+
+/* nacre_endpoint_request_with is nacre_endpoint_request with options (NULL: none), and returns the same. */
+NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchange,
+                                                     const nacre_address *peer, nacre_context *context,
+                                                     const nacre_message *plain, void *user,
+                                                     const nacre_request_options *options);
+
+/* ---- Observing (RFC 7641, RFC 8613 4.1.3.5) -------------------------------------------------------------------------
+ * A GET or FETCH with Observe 0 asks for an observation. Each answer 2.xx with Observe is a NOTIFICATION; an answer without
+ * it, or with an error code, is a RESPONSE and ends the exchange, at once (a server that does not let itself be observed)
+ * or later. The exchange keeps its place among num_requests until then.
+ *  - Notifications are ordered by Partial IV, or, where nothing is protected, by RFC 7641 3.4. What does not verify, or
+ *    comes without protection, neither ends the observation nor triggers anything. A CON gets its ACK in any case.
+ *  - When Max-Age and 5 to 15 seconds more have passed without a notification, the endpoint registers again by itself, with
+ *    the same token and a new Partial IV, as a CON (config: no_reregister, reregister_ms). Notifications of the old
+ *    registration are taken until the first answer to the new one has verified, and not any more after that. A registration
+ *    that is not answered ends the exchange: FAILED.
+ *  - It ends by nacre_endpoint_unobserve, or by nacre_endpoint_cancel: then the next notification gets RST. */
+
+/* nacre_endpoint_unobserve ends an observation in order: the request goes out again with Observe 1 and the same token. The
+ * answer ends the exchange: RESPONSE, or FAILED as ever; there are no more NOTIFICATION events in between. Calling it twice
+ * is as good as once.
+ * NACRE_OK; NACRE_ERR_STALE (the exchange has ended); NACRE_ERR_BAD_ARGUMENT (it is no request with Observe 0) */
+NACRE_MUST_USE nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange exchange);
+
+/* nacre_endpoint_ping sends an empty CON (RFC 7252 4.3), which takes a place among num_requests: PONG when the peer rejects
+ * it, as it should, or acknowledges it; else FAILED. Nobody vouches for either.
+ * NACRE_OK; NACRE_ERR_BUSY; NACRE_ERR_UNSUPPORTED (a reliable peer: its stream has a ping of its own) */
+NACRE_MUST_USE nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,
+                                             void *user);
 
 /* nacre_endpoint_cancel ends an exchange of ours without an event; a late answer gets RST or is dropped. */
 void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);
@@ -217,7 +271,8 @@ void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_
 void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context);
 
 /* nacre_endpoint_unreachable: the driver learned (ICMP) that nothing sent to `peer` arrives; requests to it that have
- * not been acknowledged end with NACRE_ERR_UNREACHABLE. */
+ * not been acknowledged end with NACRE_ERR_UNREACHABLE. Of a reliable peer it says that the connection is gone: all our
+ * requests to it, observations too, end like that, and what it asked is stale and is not answered. */
 void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer);
 
 /* One datagram to send. The driver gives room; the endpoint sets peer and bytes (at the start of the room). */
@@ -240,7 +295,7 @@ void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms);
 /* Counters, since init. */
 typedef struct nacre_endpoint_stats {
     uint64_t received, malformed, duplicates, replays, unprotect_failures, no_context, requests, responses,
-        retransmitted, sent, dropped;
+        retransmitted, sent, dropped, notifications;
 } nacre_endpoint_stats;
 nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep);
 

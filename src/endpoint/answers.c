@@ -17,7 +17,7 @@ static nacre_room room_of(const nacre_endpoint *ep, const nacre__entry *entry)
 static void set_header(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer, nacre_bytes token)
 {
     answer->type = entry->type == NACRE_CON ? NACRE_ACK : NACRE_NON;
-    answer->mid = entry->type == NACRE_CON ? entry->mid : nacre__new_mid(ep);
+    answer->mid = entry->type == NACRE_CON ? entry->mid : nacre__new_mid(ep, &entry->peer);
     answer->token = token;
 }
 
@@ -43,7 +43,7 @@ static void finish(nacre_endpoint *ep, nacre__entry *entry, size_t answer_len, b
     if (entry->observer != NACRE__NONE) nacre__observer_begun(ep, &ep->observers[entry->observer], NULL);
     entry->observer = NACRE__NONE;
     entry->answer_len = answer_len;
-    nacre__dedup_done(ep, entry, cheap);
+    nacre__dedup_done(ep, entry, cheap || nacre_address_is_reliable(&entry->peer)); /* who never repeats is forgotten */
     transmit(ep, entry);
 }
 
@@ -108,8 +108,8 @@ static bool is_unprotected_answer(uint8_t code)
            code == NACRE_UNAVAILABLE;
 }
 
-/* RFC 8613 8.2, 7.4: the unprotected answer that says why, to a CON; silence to a NON, whose sender would not wait for it
- * and whose address may be somebody else's. */
+/* RFC 8613 8.2, 7.4: the unprotected answer that says why, to a CON and over a connection; silence to a NON, whose sender
+ * would not wait for it and whose address may be somebody else's. */
 void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err, nacre_bytes token)
 {
     static const uint8_t max_age_0[] = { 0xd0, NACRE_OPT_MAX_AGE - 13 }; /* an empty uint */
@@ -125,7 +125,7 @@ void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err
         nacre__answer_empty(ep, entry);
         return;
     }
-    if (entry->type != NACRE_CON) {
+    if (entry->type != NACRE_CON && !nacre_address_is_reliable(&entry->peer)) {
         leave_rooms(ep, entry);
         nacre__dedup_release(ep, entry); /* a duplicate would be refused again, so there is nothing to remember */
         return;

@@ -40,6 +40,8 @@ static bool config_defaults(nacre_endpoint_config *config)
     default_u16(&config->num_pushes, 16);
     default_u16(&config->observer_bytes, 256);
     default_u16(&config->num_peers, 256);
+    default_u16(&config->nstart, 1); /* RFC 7252 4.7 */
+    default_u32(&config->reregister_ms, 3600000);
     timing_defaults(&config->timing);
     return config->max_message >= 64 && config->max_message <= 65535 && config->num_observers <= MAX_OBSERVERS;
 }
@@ -94,6 +96,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->controls = cut(&c, ep->max_controls, sizeof(nacre__control));
     ep->items = cut(&c, config->burst, sizeof(nacre__item));
     ep->jobs = cut(&c, config->burst, sizeof(nacre_unprotect_item));
+    ep->notes = cut(&c, config->burst, sizeof(nacre__note));
     ep->events.refs = cut(&c, all, sizeof(nacre__ref));
     ep->transmit.refs = cut(&c, all, sizeof(nacre__ref));
     ep->parked = cut(&c, ep->max_parked, sizeof(nacre__parked));
@@ -185,7 +188,7 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     (void)cut_all(ep, memory, &bytes);
     ep->hash_start = nacre__random(ep);
     ep->hash_factor = nacre__random(ep) | 1; /* odd: multiplying loses nothing */
-    ep->next_mid = (uint16_t)nacre__random(ep);
+    nacre__mids_init(ep);
     init_pools(ep, &bytes);
     *out = ep;
     return NACRE_OK;
@@ -241,22 +244,6 @@ uint64_t nacre__random(nacre_endpoint *ep)
 uint64_t nacre__after(uint64_t now, uint64_t ms)
 {
     return now > NACRE__NEVER - 1 - ms ? NACRE__NEVER - 1 : now + ms;
-}
-
-static bool mid_in_flight(const nacre_endpoint *ep, uint16_t mid)
-{
-    for (uint32_t i = 0; i < ep->config.num_requests; i++)
-        if (ep->tokens[i] != 0 && ep->slots[i].mid == mid) return true;
-    return false;
-}
-
-/* RFC 7252 4.4: one counter for all peers, from a random start. Whoever sends more than 65536 messages in an exchange
- * lifetime comes round; a number that is in flight is passed over. */
-uint16_t nacre__new_mid(nacre_endpoint *ep)
-{
-    for (uint32_t tries = 0; tries < ep->config.num_requests && mid_in_flight(ep, ep->next_mid); tries++)
-        ep->next_mid++;
-    return ep->next_mid++;
 }
 
 /* Exchange numbers: generation | index | kind. A generation is never 0, so that no number is. */
@@ -331,7 +318,9 @@ static bool next_ask(nacre_endpoint *ep, nacre_event *event)
 static void slot_event(nacre_endpoint *ep, nacre__slot *slot, nacre_event *event)
 {
     *event = (nacre_event){
-        .kind = slot->err == NACRE_OK ? NACRE_EVENT_RESPONSE : NACRE_EVENT_FAILED,
+        .kind = slot->err != NACRE_OK ? NACRE_EVENT_FAILED
+                : slot->is_ping       ? NACRE_EVENT_PONG
+                                      : NACRE_EVENT_RESPONSE,
         .err = slot->err,
         .exchange = slot->exchange,
         .context = slot->err == NACRE_OK ? slot->context : NULL, /* it vouches for answers only */
@@ -369,6 +358,7 @@ static void entry_event(nacre_endpoint *ep, nacre__entry *entry, nacre_event *ev
 /* True while a queued event's message points into memory that the next burst would overwrite. */
 bool nacre__events_view_messages(const nacre_endpoint *ep)
 {
+    if (ep->first_note < ep->num_notes) return true;
     for (uint32_t i = 0; i < ep->events.num; i++) {
         const nacre__ref ref = ep->events.refs[(ep->events.head + i) % ep->events.cap];
         if (ref.kind == NACRE__OF_ENTRY || ep->slots[ref.index].message.code != NACRE_EMPTY) return true;
@@ -380,6 +370,7 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
 {
     nacre__ref ref;
     if (next_ask(ep, event) || nacre__observers_gone_event(ep, event)) return true;
+    if (nacre__observation_next_note(ep, event)) return true; /* before the end of its exchange */
     if (!nacre__queue_pop(&ep->events, &ref)) return nacre__observers_notify_event(ep, event);
     if (ref.kind == NACRE__OF_ENTRY) entry_event(ep, &ep->entries[ref.index], event);
     else slot_event(ep, &ep->slots[ref.index], event);

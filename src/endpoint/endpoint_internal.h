@@ -3,16 +3,20 @@
  *
  * One block of memory from the caller, cut by endpoint.c:
  *
- *     nacre_endpoint | slots | tokens | due | entries | buckets | asks | controls | items | queues | pushes |
- *     observers | slot bytes (2 x max_message each) | entry bytes (max_message each) | burst rooms | parked rooms |
+ *     nacre_endpoint | slots | tokens | due | entries | buckets | asks | controls | items | notes | queues |
+ *     pushes | observers | slot bytes (2 x max_message each) | entry bytes (max_message each) | burst rooms | parked rooms |
  *     push bytes (max_message each) | observer bytes (observer_bytes each) | scratch | options
  *
  * A *slot* is one request of ours:
  *
  *     FREE -> QUEUED -> SENT -> ACKED -> ENDED -> FREE (when its event was pulled)
- *               |  ^      `------------------^
- *               v  `- the store confirmed; or an Echo came: once more with new MID, token and Partial IV
- *            WAITING  (protect said NOT_YET)
+ *              |  ^^      `-----'------------^
+ *              |  |`-- the store confirmed, or the peer has room for it; or an Echo came: once more with new MID, token
+ *              v  |    and Partial IV
+ *            WAITING  (protect said NOT_YET), HELD  (the peer has as many as it may: nstart.c)
+ *
+ * An observation goes from SENT or ACKED to OBSERVING, and from there to QUEUED and round again when it is registered anew
+ * or given up (observing.c).
  *
  * An *entry* is one message of others that duplicates may follow: nearly always a request, sometimes a separate answer:
  *
@@ -34,6 +38,7 @@ enum {
     NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
     NACRE__TOKEN_LEN = 8,
     NACRE__HEADER_LEN = 4,
+    NACRE__MID_BUCKETS = 256,
 };
 #define NACRE__NONE  UINT32_MAX
 #define NACRE__NEVER UINT64_MAX
@@ -42,10 +47,25 @@ typedef enum nacre__slot_state {
     NACRE__SLOT_FREE = 0,
     NACRE__SLOT_QUEUED,
     NACRE__SLOT_WAITING,
+    NACRE__SLOT_HELD,
     NACRE__SLOT_SENT,
     NACRE__SLOT_ACKED,
+    NACRE__SLOT_OBSERVING,
     NACRE__SLOT_ENDED,
 } nacre__slot_state;
+
+/* What a request with Observe 0 has beyond others. */
+typedef struct nacre__observation {
+    bool wanted;                    /* Observe 0 was asked for */
+    bool begun;                     /* there was a notification: the token stays */
+    bool leaving;                   /* Observe 1 has been asked for */
+    bool changing;                  /* `old` is the registration that counts until the new one is answered */
+    nacre_request_id old;           /* its right to a nonce is never used: it is a client's */
+    nacre_notification_order order; /* protected */
+    uint32_t value;                 /* plain: the last Observe value … */
+    uint64_t value_at;              /* … and when it came, ms */
+    uint64_t registered_at;         /* ms: the last first answer to a registration */
+} nacre__observation;
 
 /* One request of ours. Its token and its timer are in dense arrays of the endpoint, for they are searched. */
 typedef struct nacre__slot {
@@ -64,8 +84,19 @@ typedef struct nacre__slot {
     uint8_t retransmissions;
     bool in_transmit; /* in the queue of transmit_many */
     bool repeated;    /* an Echo was answered already */
-    nacre_err doubt;  /* why an answer was dropped, or NACRE_OK */
-    nacre_err err;    /* ENDED: how */
+    bool is_ping;
+    bool via_proxy;
+    bool outstanding;    /* counts for NSTART */
+    bool limited;        /* `limit` has been turned into `give_up` */
+    uint8_t late;        /* ACKED: times that it is still sent, for the ACK may be a lie */
+    uint32_t limit;      /* ms that its user wants to wait; 0: no limit */
+    uint64_t give_up;    /* ms: … until then; NEVER */
+    uint64_t sent_at;    /* ms */
+    uint64_t turn;       /* place in the order of all requests */
+    uint64_t answer_due; /* ms: ACKED: when the answer has its time used up */
+    nacre__observation observation;
+    nacre_err doubt; /* why an answer was dropped, or NACRE_OK */
+    nacre_err err;   /* ENDED: how */
     nacre_message message;
 } nacre__slot;
 
@@ -139,6 +170,13 @@ typedef struct nacre__control {
     uint16_t mid;
     uint8_t type;
 } nacre__control;
+
+/* A notification of this burst, to be pulled. */
+typedef struct nacre__note {
+    nacre_exchange exchange;
+    uint32_t slot;
+    nacre_message message;
+} nacre__note;
 
 /* A place where a request's datagram waits for the store, and its plaintext lives afterwards. */
 typedef struct nacre__parked {
@@ -245,9 +283,12 @@ typedef struct nacre__item {
     const nacre_datagram *datagram;
     nacre_message outer, plain;
     nacre_request_id id;
+    nacre_response_info info;
     nacre_context *context;
     nacre_err err;
-    uint32_t index; /* of the slot or the entry */
+    uint32_t index;          /* of the slot or the entry */
+    nacre_exchange exchange; /* the slot's: it may be another's by the time of delivery */
+    bool is_old;             /* verified as an answer to the registration before the last */
     /* while contexts are tried: */
     nacre_oscore_option option;
     size_t cursor; /* in the table */
@@ -260,15 +301,18 @@ struct nacre_endpoint {
     nacre_endpoint_config config; /* with the defaults filled in */
     size_t size;                  /* of the whole block */
     nacre_endpoint_stats stats;
-    uint64_t hash_start, hash_factor; /* random: nobody outside can aim at a bucket */
-    uint8_t index_bits[3];            /* of an exchange number, by kind */
-    uint16_t next_mid;
-    uint64_t now_ms; /* as last told */
+    uint64_t hash_start, hash_factor;  /* random: nobody outside can aim at a bucket */
+    uint8_t index_bits[3];             /* of an exchange number, by kind */
+    uint16_t mids[NACRE__MID_BUCKETS]; /* the next message ID for the peers of each bucket */
+    uint64_t now_ms;                   /* as last told */
 
     nacre__slot *slots;
     uint64_t *tokens; /* of slots that wait for an answer; 0 otherwise */
     uint64_t *due;    /* of slots; NEVER without a timer */
     uint32_t next_slot;
+    uint64_t next_turn;
+    uint32_t num_held;
+    uint32_t num_unlimited; /* slots whose limit is to be turned into a time */
 
     nacre__entry *entries;
     nacre__list free, open, cheap, done;
@@ -281,6 +325,8 @@ struct nacre_endpoint {
     uint32_t num_controls, first_control, max_controls;
     nacre__item *items;
     nacre_unprotect_item *jobs;
+    nacre__note *notes;
+    uint32_t num_notes, first_note;
     uint8_t *rooms; /* burst times max_message: plaintexts of the burst */
     nacre__parked *parked;
     uint32_t max_parked;
@@ -311,7 +357,6 @@ bool nacre__queue_pop(nacre__queue *queue, nacre__ref *ref);
 void nacre__queue_remove(nacre__queue *queue, uint8_t kind, uint32_t index);
 bool nacre__events_view_messages(const nacre_endpoint *ep);
 uint64_t nacre__random(nacre_endpoint *ep);
-uint16_t nacre__new_mid(nacre_endpoint *ep);
 uint64_t nacre__after(uint64_t now, uint64_t ms);
 nacre_exchange nacre__new_exchange(const nacre_endpoint *ep, uint32_t *generation, uint8_t kind, uint32_t index);
 uint32_t nacre__exchange_index(const nacre_endpoint *ep, nacre_exchange exchange);
@@ -322,6 +367,10 @@ static inline uint8_t nacre__exchange_kind(nacre_exchange exchange)
 void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid);
 bool nacre__is_response_class(uint8_t code);
 bool nacre__has_option(nacre_bytes options, uint16_t number);
+
+/* mids.c: message IDs. */
+void nacre__mids_init(nacre_endpoint *ep);
+uint16_t nacre__new_mid(nacre_endpoint *ep, const nacre_address *peer);
 
 /* dedup.c: the memory of entries. */
 uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes);
@@ -394,6 +443,11 @@ uint32_t nacre__slot_index(const nacre_endpoint *ep, const nacre__slot *slot);
 void nacre__slot_fail(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, const nacre_message *message);
 void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
+void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot);
+void nacre__slot_resume(nacre_endpoint *ep, nacre__slot *slot);
+nacre__slot *nacre__slot_of(nacre_endpoint *ep, nacre_exchange exchange);
+nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void *user);
+nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t number, nacre_bytes value);
 void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
 void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot);
@@ -404,6 +458,25 @@ bool nacre__is_reached(const nacre_endpoint *ep, const nacre_address *peer);
 void nacre__reached(nacre_endpoint *ep, const nacre_address *peer);
 size_t nacre__allowance(size_t received);
 
+/* observing.c */
+void nacre__observation_init(nacre__slot *slot, const nacre_message *plain);
+size_t nacre__observation_extra(const nacre_message *plain);
+const nacre_request_id *nacre__observation_id(const nacre__slot *slot, const nacre__item *item);
+void nacre__observation_sent(nacre__slot *slot);
+bool nacre__observation_ignores(const nacre__slot *slot, const nacre__item *item);
+bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item,
+                              const nacre_message *answer, uint64_t now_ms);
+void nacre__observation_renew(nacre_endpoint *ep, nacre__slot *slot);
+bool nacre__observation_next_note(nacre_endpoint *ep, nacre_event *event);
+void nacre__stray_answer(nacre_endpoint *ep, const nacre__item *item);
+
+/* nstart.c: how many requests of ours are on their way to one peer. */
+bool nacre__nstart_enter(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
+void nacre__nstart_leave(nacre_endpoint *ep, nacre__slot *slot);
+
+/* reliable.c: a connection has gone. */
+void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer);
+
 /* waiting.c: contexts that wait for their store. */
 void nacre__ask_store(nacre_endpoint *ep, nacre_context *context);
 void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context);
@@ -411,5 +484,8 @@ void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context);
 /* timers.c */
 uint64_t nacre__first_wait(nacre_endpoint *ep);
 void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
+void nacre__timer_answer(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
+void nacre__timer_set(nacre_endpoint *ep, nacre__slot *slot, uint64_t due_ms);
+void nacre__timers_limit(nacre_endpoint *ep, uint64_t now_ms);
 
 #endif

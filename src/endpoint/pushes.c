@@ -97,9 +97,9 @@ static void unchain_mid(nacre_endpoint *ep, nacre__push *push, uint32_t which)
 
 static uint16_t new_mid(nacre_endpoint *ep, const nacre_address *peer)
 {
-    uint16_t mid = nacre__new_mid(ep);
+    uint16_t mid = nacre__new_mid(ep, peer);
     for (uint32_t tries = 0; tries < 2U * ep->config.num_pushes && find_mid(ep, peer, mid) != NACRE__NONE; tries++)
-        mid = nacre__new_mid(ep);
+        mid = nacre__new_mid(ep, peer);
     return mid;
 }
 
@@ -192,6 +192,7 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
                            nacre_message *answer)
 {
     nacre_bytes out;
+    if (nacre_address_is_reliable(&push->peer)) answer->type = NACRE_NON; /* what is sent there arrives */
     answer->mid = new_mid(ep, &push->peer);
     nacre_err err = write_to(ep, context, id, &out, push->bytes, answer);
     if (err == NACRE_ERR_NOT_YET) {

@@ -31,7 +31,7 @@ static bool is_current(const nacre_endpoint *ep, const nacre__reach *r)
 
 bool nacre__is_reached(const nacre_endpoint *ep, const nacre_address *peer)
 {
-    if (ep->config.no_amplification_limit) return true;
+    if (ep->config.no_amplification_limit || nacre_address_is_reliable(peer)) return true;
     const nacre__reach *set = set_of(ep, peer);
     for (size_t i = 0; i < WAYS; i++)
         if (is_current(ep, &set[i]) && nacre_address_equal(&set[i].peer, peer)) return true;

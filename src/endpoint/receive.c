@@ -25,7 +25,8 @@ static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
 {
     if (item->outer.type > NACRE_NON) return; /* RFC 7252 4.2: ACK and RST carry no requests */
     const uint64_t hash = nacre__dedup_hash(ep, item->datagram);
-    nacre__entry *known = nacre__dedup_find(ep, item->datagram, item->outer.mid, hash, now_ms);
+    const bool may_repeat = !nacre_address_is_reliable(&item->datagram->peer);
+    nacre__entry *known = may_repeat ? nacre__dedup_find(ep, item->datagram, item->outer.mid, hash, now_ms) : NULL;
     if (known != NULL) {
         nacre__answer_again(ep, known);
         return;
@@ -64,8 +65,7 @@ static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms
     }
     nacre__slot *slot = nacre__slot_by_token(ep, peer, item->outer.token);
     if (slot == NULL) {
-        reject(ep, peer, item->outer.type, item->outer.mid);
-        ep->stats.dropped++;
+        nacre__stray_answer(ep, item);
         return;
     }
     /* RFC 7252 5.3.2: a piggybacked answer matches by token and MID */
@@ -75,6 +75,7 @@ static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms
     }
     if (is_con) acknowledge_answer(ep, item, hash, now_ms);
     item->index = nacre__slot_index(ep, slot);
+    item->exchange = slot->exchange;
     item->kind = NACRE__ITEM_RESPONSE;
 }
 
@@ -121,13 +122,20 @@ static void open_response(const nacre_endpoint *ep, nacre__item *item)
 {
     const nacre__slot *slot = &ep->slots[item->index];
     item->open = slot->context != NULL && nacre__has_option(item->outer.options, NACRE_OPT_OSCORE);
-    if (item->open) item->id = slot->id; /* a duplicate in this burst gets one of its own */
 }
 
-/* The next context to try, NULL for none. RFC 8613 8.2 step 2: each that the kid may mean, in turn. */
+/* The next context to try, NULL for none. RFC 8613 8.2 step 2: each that the kid may mean, in turn. An answer has one
+ * context, but an observation may have two identities. */
 static nacre_context *next_context(const nacre_endpoint *ep, nacre__item *item)
 {
-    if (item->kind == NACRE__ITEM_RESPONSE) return item->tried == 0 ? ep->slots[item->index].context : NULL;
+    if (item->kind == NACRE__ITEM_RESPONSE) {
+        const nacre__slot *slot = &ep->slots[item->index];
+        const nacre_request_id *id = nacre__observation_id(slot, item);
+        if (id == NULL) return NULL;
+        item->id = *id; /* a duplicate in this burst gets one of its own */
+        item->is_old = id == &slot->observation.old;
+        return slot->context;
+    }
     if (ep->config.contexts == NULL || item->tried == NACRE__MAX_CANDIDATES) return NULL;
     return nacre_table_find(ep->config.contexts, item->option.kid, item->option.kid_context, &item->cursor);
 }
@@ -177,9 +185,15 @@ static void take_verdict(nacre__item *item, const nacre_unprotect_item *job)
         item->err = nearest(item->err, job->err);
         return;
     }
+    if (item->kind == NACRE__ITEM_RESPONSE && job->err == NACRE_ERR_PROTECTION_INVALID) {
+        item->err = job->err;
+        return;
+    }
     item->open = false;
     item->err = job->err;
-    if (job->err == NACRE_OK) item->plain = job->plain;
+    if (job->err != NACRE_OK) return;
+    item->plain = job->plain;
+    item->info = job->info;
 }
 
 static void unprotect_all(nacre_endpoint *ep, size_t num)
@@ -217,7 +231,7 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
 static void deliver_response(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)
 {
     nacre__slot *slot = nacre__slot_by_token(ep, &item->datagram->peer, item->outer.token);
-    if (slot != NULL && nacre__slot_index(ep, slot) == item->index) nacre__slot_answered(ep, slot, item, now_ms);
+    if (slot != NULL && slot->exchange == item->exchange) nacre__slot_answered(ep, slot, item, now_ms);
     else ep->stats.dropped++;
 }
 
@@ -237,6 +251,7 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
     ep->now_ms = now_ms;
     nacre__answer_close_delivered(ep);
     nacre__observers_close_delivered(ep);
+    ep->num_notes = ep->first_note = 0;
     if (num > ep->config.burst) num = ep->config.burst;
     for (size_t i = 0; i < num; i++) sort_one(ep, &ep->items[i], &datagrams[i], now_ms);
     unprotect_all(ep, num);

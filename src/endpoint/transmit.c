@@ -47,22 +47,27 @@ static nacre_err write_request(nacre_endpoint *ep, nacre__slot *slot, nacre_byte
     nacre_request_id id;
     const nacre_err err = nacre_protect_request(slot->context, &ep->config.crypto, &id, out, room, plain, NULL);
     if (err != NACRE_OK) return err;
+    nacre__observation_sent(slot);
     slot->id = id;
     nacre__ask_store_early(ep, slot->context);
     return NACRE_OK;
 }
 
-/* The first transmission, or the first of the repetition with Echo. False: nothing to send after all. */
+/* The first transmission, or the first of the repetition with Echo, or of what an observation has to say further. False:
+ * nothing to send after all. */
 static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *out, uint64_t now_ms)
 {
-    const uint64_t token = new_token(ep);
+    uint64_t token = ep->tokens[nacre__slot_index(ep, slot)]; /* RFC 7641 3.3.1, 3.6: an observation keeps it */
     nacre_message plain;
+    if (!nacre__nstart_enter(ep, slot, now_ms)) return false;
+    if (token == 0) token = new_token(ep);
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
-    plain.mid = nacre__new_mid(ep);
-    plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
+    plain.mid = nacre__new_mid(ep, &slot->peer);
+    if (!slot->is_ping) plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
     const nacre_room room = { out->room.ptr, ep->config.max_message }; /* what is sent must fit the slot's bytes too */
     if (err == NACRE_OK) err = write_request(ep, slot, &out->bytes, room, &plain);
     if (err == NACRE_ERR_NOT_YET) {
+        nacre__nstart_leave(ep, slot);
         slot->state = NACRE__SLOT_WAITING;
         nacre__ask_store(ep, slot->context);
         return false;
@@ -111,6 +116,7 @@ size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, siz
     size_t n = 0;
     nacre__ref ref;
     ep->now_ms = now_ms;
+    nacre__timers_limit(ep, now_ms);
     while (n < num && out[n].room.ptr != NULL && out[n].room.cap >= ep->config.max_message) {
         if (transmit_control(ep, &out[n])) {
             n++;

@@ -78,9 +78,12 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
         return;
     }
     if (client->done || event->exchange != client->exchange) return;
-    bool is_protected = event->kind == NACRE_EVENT_RESPONSE && event->context != NULL;
+    bool is_answer = event->kind == NACRE_EVENT_RESPONSE || event->kind == NACRE_EVENT_NOTIFICATION;
+    bool is_protected = is_answer && event->context != NULL;
     client->done = true;
-    client->result = event->kind == NACRE_EVENT_RESPONSE ? NACRE_OK : event->err;
+    client->result = is_answer ? NACRE_OK : event->err;
+    if (event->kind == NACRE_EVENT_NOTIFICATION)
+        nacre_endpoint_cancel(ep, event->exchange); /* one answer was asked for */
     /* RFC 8613 8.4: what comes without protection is no answer to a protected request, whoever let it through. */
     if (client->result == NACRE_OK && client->ctx != NULL && !is_protected) client->result = NACRE_ERR_UNAUTHENTICATED;
     if (client->result != NACRE_OK && client->result != NACRE_ERR_UNAUTHENTICATED &&

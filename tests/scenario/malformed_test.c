@@ -27,6 +27,8 @@ static void settle(stage *s, party *p, uint64_t now)
                 if (event.context != NULL) s->responses++;
                 break;
             case NACRE_EVENT_FAILED: s->failures++; break;
+            case NACRE_EVENT_NOTIFICATION:
+            case NACRE_EVENT_PONG: fail_msg("an event that nobody asked for"); break;
             case NACRE_EVENT_PERSIST:
                 serve_store(event.context);
                 nacre_endpoint_confirmed(p->ep, event.context, NACRE_OK);

@@ -48,6 +48,39 @@ static void plain_answers_to_protected(void **state)
     pair_close(&p);
 }
 
+/* A proxy makes errors of its own, which it cannot protect: with via_proxy they are hints, otherwise no answers. What only
+ * a server can say stays what it was. */
+static void plain_errors_of_proxies(void **state)
+{
+    (void)state;
+    const struct {
+        uint8_t code;
+        bool is_proxys;
+    } rows[] = {
+        { NACRE_NOT_FOUND, true },       { NACRE_TOO_LARGE, true },  { NACRE_BAD_GATEWAY, true },
+        { NACRE_GATEWAY_TIMEOUT, true }, { NACRE_CONTENT, false },   { NACRE_PROXYING_NOT_SUPPORTED, true },
+        { NACRE_SERVER_ERROR, false },   { NACRE_FORBIDDEN, false },
+    };
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (int via_proxy = 0; via_proxy < 2; via_proxy++) {
+            datagram d, back;
+            nacre_exchange exchange;
+            const nacre_message get = get_request(NACRE_CON);
+            assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL,
+                                                         &(nacre_request_options){ .via_proxy = via_proxy }),
+                             NACRE_OK);
+            const nacre_message sent = sent_request(&p, &d, 0);
+            datagram_write(&back, &(nacre_message){ NACRE_ACK, rows[i].code, sent.mid, sent.token, { 0 }, { 0 } });
+            party_give(&p.client, &p.server, &back, 0);
+            expect_failed(&p.client,
+                          via_proxy && rows[i].is_proxys ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED);
+        }
+    }
+    pair_close(&p);
+}
+
 /* The same codes on a plain request are its answer. */
 static void plain_answers_to_plain(void **state)
 {
@@ -120,7 +153,7 @@ static void spoilt_answer(void **state)
     back.bytes[back.len - 1] ^= 1;
     party_give(&p.client, &p.server, &back, 50);
     expect_quiet(&p.client, 50);
-    assert_true(nacre_endpoint_deadline(p.client.ep) == 93050); /* acknowledged */
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 50 + 23250); /* acknowledged */
     nacre_endpoint_expire(p.client.ep, 93050);
     expect_failed(&p.client, NACRE_ERR_PROTECTION_INVALID);
     assert_int_equal(nacre_endpoint_get_stats(p.client.ep).unprotect_failures, 1);
@@ -268,7 +301,7 @@ static void uninvited_notification(void **state)
         assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_OK);
         assert_true(party_take(&p.server, &back, 0));
         party_give(&p.client, &p.server, &back, 0);
-        if (asked) (void)expect_event(&p.client, NACRE_EVENT_RESPONSE);
+        if (asked) (void)expect_event(&p.client, NACRE_EVENT_NOTIFICATION);
         else expect_quiet(&p.client, 0);
     }
     pair_close(&p);
@@ -409,6 +442,30 @@ static void echo_is_answered_once(void **state)
     }
 }
 
+/* RFC 9175 2.3: a plain request is repeated with the Echo value too, once. */
+static void echo_in_clear(void **state)
+{
+    (void)state;
+    static const uint8_t challenge[] = { 0xd3, 0xef, 'a', 'b', 'c' };
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram d, back;
+    (void)start(&p.client, &p.server, NULL, NACRE_CON);
+    for (int i = 0; i < 2; i++) {
+        const nacre_message sent = sent_request(&p, &d, 0);
+        const nacre_bytes echo = nacre_option_find(sent.options, NACRE_OPT_ECHO);
+        assert_int_equal(sent.code, NACRE_GET);
+        assert_int_equal(echo.len, i == 0 ? 0 : 3);
+        if (i > 0) assert_memory_equal(echo.ptr, "abc", 3);
+        datagram_write(&back, &(nacre_message){
+                                  NACRE_ACK, NACRE_UNAUTHORIZED, sent.mid, sent.token, NACRE_ARRAY(challenge), { 0 } });
+        party_give(&p.client, &p.server, &back, 0);
+    }
+    assert_int_equal(expect_event(&p.client, NACRE_EVENT_RESPONSE).message.code, NACRE_UNAUTHORIZED);
+    expect_quiet(&p.client, 0);
+    pair_close(&p);
+}
+
 /* No room for the Echo value: the 4.01 is the answer. */
 static void echo_does_not_fit(void **state)
 {
@@ -453,6 +510,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_answers_to_protected),
+        cmocka_unit_test(plain_errors_of_proxies),
         cmocka_unit_test(plain_answers_to_plain),
         cmocka_unit_test(answers_that_match_nothing),
         cmocka_unit_test(spoilt_answer),
@@ -464,6 +522,7 @@ int main(void)
         cmocka_unit_test(separate_answer),
         cmocka_unit_test(echo_end_to_end),
         cmocka_unit_test(echo_is_answered_once),
+        cmocka_unit_test(echo_in_clear),
         cmocka_unit_test(echo_does_not_fit),
         cmocka_unit_test(lost_window_without_echo),
     };

@@ -87,7 +87,7 @@ static void empty_ack(void **state)
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
     datagram d;
-    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    (void)start(&p.client, &p.server, NULL, NACRE_CON);
     const nacre_message sent = sent_request(&p, &d, 0);
     datagram wrong_mid = empty_message(NACRE_ACK, (uint16_t)(sent.mid + 1));
     party_give(&p.client, &p.server, &wrong_mid, 100);
@@ -106,6 +106,36 @@ static void empty_ack(void **state)
     pair_close(&p);
 }
 
+/* Somebody far off guessed the MID, and said ACK for the peer, as often as he likes: the protected request still goes out
+ * twice more, in the same bytes, and the peer still answers. */
+static void a_guessed_ack_does_not_silence(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram first, d, back;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    const nacre_message sent = sent_request(&p, &first, 0);
+    datagram ack = empty_message(NACRE_ACK, sent.mid);
+    party_give(&p.client, &p.server, &ack, 100);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 100 + 23250);
+    nacre_endpoint_expire(p.client.ep, 100 + 23250);
+    party_give(&p.client, &p.server, &ack, 100 + 23250); /* while it stands in the queue */
+    assert_true(party_take(&p.client, &d, 100 + 23250));
+    assert_true(datagram_same(&d, &first));
+    party_give(&p.client, &p.server, &ack, 30000);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 100 + 46500);
+    nacre_endpoint_expire(p.client.ep, 100 + 46500);
+    assert_true(party_take(&p.client, &d, 100 + 46500));
+    assert_true(datagram_same(&d, &first));
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 93100);
+    served(&p, &d, &back, "here", 50000);
+    party_give(&p.client, &p.server, &back, 50000);
+    assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "here");
+    expect_quiet(&p.client, 50000);
+    pair_close(&p);
+}
+
 /* The ACK may come while the retransmission stands in the queue. */
 static void ack_stops_a_queued_retransmission(void **state)
 {
@@ -119,7 +149,7 @@ static void ack_stops_a_queued_retransmission(void **state)
     datagram ack = empty_message(NACRE_ACK, sent.mid);
     party_give(&p.client, &p.server, &ack, 3000);
     expect_quiet(&p.client, 3000);
-    assert_true(nacre_endpoint_deadline(p.client.ep) == 96000);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 3000 + 23250);
     pair_close(&p);
 }
 
@@ -213,6 +243,7 @@ int main(void)
         cmocka_unit_test(timing_is_configured),
         cmocka_unit_test(end_of_time),
         cmocka_unit_test(empty_ack),
+        cmocka_unit_test(a_guessed_ack_does_not_silence),
         cmocka_unit_test(ack_stops_a_queued_retransmission),
         cmocka_unit_test(reset),
         cmocka_unit_test(unreachable),

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+/* observing: requests of ours with Observe 0, and the notifications that they bring (RFC 7641 3, RFC 8613 4.1.3.5, 8.4.2).
+ *
+ *     request, Observe 0 ---> first notification ---> OBSERVING, notified ---> an answer without Observe, or an error
+ *                                                      |        ^               code: the end
+ *                                    Max-Age has passed|        |answered
+ *                                                      v        |
+ *                                                 the same request, new Partial IV, same token
+ *
+ * One nacre_request_id binds all notifications of a registration; their order is that of their Partial IVs. While a new
+ * registration, or Observe 1, is on its way there are two: the server may answer to either. The old one counts until an
+ * answer to the new one has verified, and what comes for it afterwards does not verify. After Observe 1 it is ignored
+ * from the start. The order goes on from one registration to the next, for the server's numbers do; only the right to come
+ * without a Partial IV begins anew with each, because each request has a nonce of its own.
+ *
+ * Where nothing is protected the Observe values decide (RFC 7641 3.4), and a connection's order (RFC 8323 7.1). */
+#include "endpoint_internal.h"
+
+static uint64_t uint_of(nacre_bytes value)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < value.len && i < 8; i++) n = n << 8 | value.ptr[i];
+    return n;
+}
+
+/* Observe 0 in a method that can be observed (RFC 7641 2, RFC 8132 2.4). */
+static bool asks_for_it(const nacre_message *plain)
+{
+    const nacre_bytes value = nacre_option_find(plain->options, NACRE_OPT_OBSERVE);
+    return !nacre_is_absent(value) && uint_of(value) == 0 && (plain->code == NACRE_GET || plain->code == NACRE_FETCH);
+}
+
+void nacre__observation_init(nacre__slot *slot, const nacre_message *plain)
+{
+    slot->observation.wanted = asks_for_it(plain);
+}
+
+/* What Observe 1 takes more than Observe 0, inside and outside: the way out must not be too long. */
+size_t nacre__observation_extra(const nacre_message *plain)
+{
+    return asks_for_it(plain) ? 2 : 0;
+}
+
+/* ---- Identities ---------------------------------------------------------------------------------------------------- */
+
+/* The request is about to go out as `id`. */
+void nacre__observation_sent(nacre__slot *slot)
+{
+    nacre__observation *o = &slot->observation;
+    if (o->changing || !(o->begun || o->leaving)) return;
+    o->old = slot->id;
+    o->changing = true;
+}
+
+/* The identity to try next on an answer, NULL when there is none. What comes in the ACK of a request is its answer, what
+ * comes by itself is likely older. */
+const nacre_request_id *nacre__observation_id(const nacre__slot *slot, const nacre__item *item)
+{
+    const nacre__observation *o = &slot->observation;
+    if (!o->changing) return item->tried == 0 ? &slot->id : NULL;
+    if (item->tried > 1) return NULL;
+    return (item->tried == 0) == (item->outer.type == NACRE_ACK) ? &slot->id : &o->old;
+}
+
+/* ---- Order --------------------------------------------------------------------------------------------------------- */
+
+/* RFC 8613 7.4.1 */
+static bool is_next_protected(nacre__observation *o, const nacre__item *item)
+{
+    nacre_notification_order order = o->order;
+    const bool is_first = o->changing && !item->is_old;
+    if (is_first) order.any = false;
+    if (nacre_notification_accept(&order, &item->info) != NACRE_OK) return false;
+    o->order = order;
+    if (is_first) o->changing = false;
+    return true;
+}
+
+/* RFC 7641 3.4: newer, or so late that the numbers have gone round. */
+static bool is_next_plain(nacre__observation *o, const nacre__item *item, uint64_t now_ms)
+{
+    const nacre_bytes bytes = nacre_option_find(item->outer.options, NACRE_OPT_OBSERVE);
+    if (bytes.len > 3) return false;
+    const uint32_t v1 = o->value, v2 = (uint32_t)uint_of(bytes);
+    const bool is_newer = (v1 < v2 && v2 - v1 < UINT32_C(1) << 23) || (v1 > v2 && v1 - v2 > UINT32_C(1) << 23) ||
+                          now_ms > nacre__after(o->value_at, 128000);
+    /* RFC 8323 7.1: over a connection the value says nothing */
+    if (o->begun && !is_newer && !nacre_address_is_reliable(&item->datagram->peer)) return false;
+    o->value = v2;
+    o->value_at = now_ms;
+    return true;
+}
+
+/* ---- Notifications ------------------------------------------------------------------------------------------------- */
+
+static bool waits_for_answer(const nacre__slot *slot)
+{
+    return slot->state == NACRE__SLOT_SENT || slot->state == NACRE__SLOT_ACKED;
+}
+
+static bool is_notification(const nacre_message *answer)
+{
+    return answer->code >> 5 == 2 && nacre__has_option(answer->options, NACRE_OPT_OBSERVE); /* RFC 7641 4.2 */
+}
+
+/* Between unobserve and its answer, notifications are no news. What answers Observe 1 was asked after that went out, and
+ * has its identity; without protection, it has no Observe or comes in the ACK. */
+bool nacre__observation_ignores(const nacre__slot *slot, const nacre__item *item)
+{
+    if (!slot->observation.leaving) return false;
+    if (!waits_for_answer(slot)) return true;
+    if (slot->context != NULL) return item->is_old;
+    return item->outer.type != NACRE_ACK && nacre__has_option(item->outer.options, NACRE_OPT_OBSERVE);
+}
+
+/* RFC 7641 3.3.1: 5 to 15 seconds after Max-Age, so that the observers of a server do not all come at once. RFC 8613 7.3:
+ * now and then in any case, for a notification is only as fresh as the request that it is bound to. */
+static void watch(nacre_endpoint *ep, nacre__slot *slot, const nacre_message *notification, uint64_t now_ms)
+{
+    const nacre_bytes max_age = nacre_option_find(notification->options, NACRE_OPT_MAX_AGE);
+    const uint64_t seconds = nacre_is_absent(max_age) ? 60 : uint_of(max_age) & UINT32_MAX;
+    uint64_t due = nacre__after(now_ms, seconds * 1000 + 5000 + nacre__random(ep) % 10001);
+    const uint64_t latest = nacre__after(slot->observation.registered_at, ep->config.reregister_ms);
+    if (slot->context != NULL && ep->config.reregister_ms != UINT32_MAX && latest < due) due = latest;
+    nacre__timer_set(ep, slot, ep->config.no_reregister ? NACRE__NEVER : due);
+}
+
+/* The registration is answered. */
+static void settle(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
+{
+    nacre__slot_pause(ep, slot);
+    nacre__nstart_leave(ep, slot);
+    slot->state = NACRE__SLOT_OBSERVING;
+    slot->doubt = NACRE_OK;
+    slot->repeated = false;
+    slot->give_up = NACRE__NEVER;
+    slot->observation.registered_at = now_ms;
+}
+
+/* An answer that may be believed: true when the observation takes it, false when it is the end of the exchange. */
+bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item,
+                              const nacre_message *answer, uint64_t now_ms)
+{
+    nacre__observation *o = &slot->observation;
+    if (!o->wanted || o->leaving || !is_notification(answer)) return false;
+    if (slot->context != NULL ? !is_next_protected(o, item) : !is_next_plain(o, item, now_ms)) {
+        ep->stats.dropped++;
+        return true;
+    }
+    o->begun = true;
+    if (waits_for_answer(slot) && !o->changing) settle(ep, slot, now_ms);
+    if (slot->state == NACRE__SLOT_OBSERVING) watch(ep, slot, answer, now_ms);
+    ep->notes[ep->num_notes++] = (nacre__note){ slot->exchange, nacre__slot_index(ep, slot), *answer };
+    ep->stats.notifications++;
+    return true;
+}
+
+/* The next notification of this burst whose exchange is still what it was. */
+bool nacre__observation_next_note(nacre_endpoint *ep, nacre_event *event)
+{
+    while (ep->first_note < ep->num_notes) {
+        const nacre__note *note = &ep->notes[ep->first_note++];
+        const nacre__slot *slot = &ep->slots[note->slot];
+        const bool lost_context = slot->state == NACRE__SLOT_ENDED && slot->err == NACRE_ERR_NO_CONTEXT;
+        if (slot->exchange != note->exchange || slot->observation.leaving || lost_context) continue;
+        *event = (nacre_event){
+            .kind = NACRE_EVENT_NOTIFICATION,
+            .exchange = slot->exchange,
+            .context = slot->context,
+            .peer = slot->peer,
+            .message = note->message,
+            .user = slot->user,
+        };
+        return true;
+    }
+    return false;
+}
+
+/* An answer that nobody waits for. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, that it be the
+ * last. */
+void nacre__stray_answer(nacre_endpoint *ep, const nacre__item *item)
+{
+    const nacre_message *m = &item->outer;
+    ep->stats.dropped++;
+    if (nacre_address_is_reliable(&item->datagram->peer)) return; /* RFC 8323 3: there is no RST */
+    if (m->type == NACRE_CON || (m->type == NACRE_NON && nacre__has_option(m->options, NACRE_OPT_OBSERVE)))
+        nacre__send_empty(ep, &item->datagram->peer, NACRE_RST, m->mid);
+}
+
+/* ---- Again, and no more -------------------------------------------------------------------------------------------- */
+
+/* The request goes out once more, with `value` for Observe and without an Echo that has served. */
+static nacre_err send_anew(nacre_endpoint *ep, nacre__slot *slot, nacre_bytes value)
+{
+    nacre__slot_pause(ep, slot);
+    nacre_err err = nacre__slot_set_option(ep, slot, NACRE_OPT_ECHO, NACRE_ABSENT);
+    if (err == NACRE_OK) err = nacre__slot_set_option(ep, slot, NACRE_OPT_OBSERVE, value);
+    if (err != NACRE_OK) return err;
+    nacre__nstart_leave(ep, slot);
+    slot->repeated = false;
+    slot->doubt = NACRE_OK;
+    slot->turn = ep->next_turn++;
+    nacre__slot_queue(ep, slot);
+    return NACRE_OK;
+}
+
+/* RFC 7641 3.3.1. As a CON, whatever the first one was: nobody asks again for a NON that was lost. */
+void nacre__observation_renew(nacre_endpoint *ep, nacre__slot *slot)
+{
+    static const uint8_t nothing;
+    if (!nacre_address_is_reliable(&slot->peer)) slot->type = NACRE_CON;
+    const nacre_err err = send_anew(ep, slot, nacre_bytes_of(&nothing, 0));
+    if (err != NACRE_OK) nacre__slot_fail(ep, slot, err, NULL);
+}
+
+/* RFC 7641 3.6, RFC 8613 4.1.3.5.1 */
+nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange exchange)
+{
+    static const uint8_t deregister[] = { 1 };
+    nacre__slot *slot = nacre__slot_of(ep, exchange);
+    if (slot == NULL || slot->state == NACRE__SLOT_ENDED) return NACRE_ERR_STALE;
+    if (!slot->observation.wanted) return NACRE_ERR_BAD_ARGUMENT;
+    if (slot->observation.leaving) return NACRE_OK;
+    const nacre_err err = send_anew(ep, slot, NACRE_ARRAY(deregister));
+    if (err == NACRE_OK) slot->observation.leaving = true;
+    return err;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* reliable: what goes with a connection when it ends (RFC 8323 7.4: exchanges and observations belong to it). */
+#include "endpoint_internal.h"
+
+static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
+{
+    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+        nacre__slot *slot = &ep->slots[i];
+        if (slot->state != NACRE__SLOT_FREE && slot->state != NACRE__SLOT_ENDED &&
+            nacre_address_equal(&slot->peer, peer))
+            nacre__slot_fail(ep, slot, NACRE_ERR_UNREACHABLE, NULL);
+    }
+}
+
+/* There is nobody to answer any more. */
+static void end_answers(nacre_endpoint *ep, const nacre_address *peer)
+{
+    for (uint32_t i = 0; i < ep->config.num_answers; i++) {
+        nacre__entry *entry = &ep->entries[i];
+        if (entry->state != NACRE__ENTRY_FREE && nacre_address_equal(&entry->peer, peer))
+            nacre__dedup_release(ep, entry);
+    }
+    for (uint32_t i = 0; i < ep->config.num_pushes; i++) {
+        nacre__push *push = &ep->pushes[i];
+        const bool is_used = push->state != NACRE__PUSH_FREE && push->state != NACRE__PUSH_CUT;
+        if (is_used && nacre_address_equal(&push->peer, peer)) nacre__push_drop(ep, push);
+    }
+}
+
+void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer)
+{
+    end_requests(ep, peer);
+    nacre__observers_gone(ep, NULL, peer, NACRE_ERR_UNREACHABLE); /* before what is on its way to them */
+    end_answers(ep, peer);
+}
