@@ -12,6 +12,7 @@
 #include <nacre/credentials.h>
 #include <nacre/site.h>
 #include <nacre/store.h>
+#include <nacre/stream.h>
 #include <nacre/transfer.h>
 
 #ifdef __cplusplus
@@ -46,12 +47,40 @@ bool nacre_udp_use_runs(nacre_udp *udp);
 int nacre_udp_fd(const nacre_udp *udp); /* for poll */
 nacre_address nacre_udp_local(const nacre_udp *udp);
 
+/* ---- TCP (RFC 8323) --------------------------------------------------------------------------------------------------- */
+
+typedef struct nacre_tcp_config {
+    uint16_t
+        num_connections; /* at a time, both ways together; 0 means 64. When all are in use, a further one is closed at
+                                    once, and the one that has been quiet for the longest is asked to go */
+    size_t input_bytes;  /* kept of what a peer has sent, per connection; 0 means 8192 */
+    size_t output_bytes; /* kept for a peer that reads slowly, per connection; 0 means 32768. A peer whose requests
+                                    cannot be answered for want of it is not served until it reads; one that does not read
+                                    what comes by itself (notifications, late answers) loses its connection */
+    uint32_t connect_timeout_ms; /* 0 means 10000 */
+    nacre_stream_config stream;  /* its ping_after_ms: 0 means 120000 here, UINT32_MAX never */
+} nacre_tcp_config;
+
+/* The connections of one endpoint. A peer's address has the flag NACRE_ADDRESS_RELIABLE. A request to such an address goes over
+ * the connection that there is, whoever opened it, and else over a new one; what others ask is answered where it was asked.
+ * A peer's Release is followed, its Hold-Off too; an alternative address that it names is not. */
+typedef struct nacre_tcp nacre_tcp;
+/* NACRE_OK; NACRE_ERR_BAD_ARGUMENT (config->stream, as nacre_stream_init); NACRE_ERR_NO_MEMORY. `config` may be NULL. */
+NACRE_MUST_USE nacre_err nacre_tcp_open(nacre_tcp **tcp, const nacre_tcp_config *config, nacre_detail *why);
+/* nacre_tcp_listen takes connections at `local` ("[::]" is dual stack). NACRE_OK; NACRE_ERR_ADDRESS names address and reason;
+ * NACRE_ERR_BAD_ARGUMENT when it listens already. */
+NACRE_MUST_USE nacre_err nacre_tcp_listen(nacre_tcp *tcp, const nacre_address *local, nacre_detail *why);
+/* nacre_tcp_close releases and closes all connections, without waiting for anybody. Close the loop first. */
+void nacre_tcp_close(nacre_tcp *tcp);
+nacre_address nacre_tcp_local(const nacre_tcp *tcp); /* length 0 when it does not listen */
+size_t nacre_tcp_num_connections(const nacre_tcp *tcp);
+
 /* ---- A loop ---------------------------------------------------------------------------------------------------------- */
 
 /* Called for every event of the endpoint but PERSIST, which the loop serves from the stores added to it. */
 typedef void (*nacre_on_event)(void *user, nacre_endpoint *ep, const nacre_event *event);
 
-/* Called with every datagram that crosses the socket, for -v and tests. */
+/* Called with every datagram that crosses the socket, and every message of a connection in its datagram form, for -v and tests. */
 typedef void (*nacre_on_datagram)(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes);
 
 typedef struct nacre_loop nacre_loop;
@@ -68,6 +97,11 @@ NACRE_MUST_USE nacre_err nacre_loop_open_transfer(nacre_loop **loop, nacre_udp *
 nacre_transfer *nacre_loop_transfer(nacre_loop *loop); /* NULL without one */
 void nacre_loop_close(nacre_loop *loop);
 nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop);
+
+/* nacre_loop_add_tcp: the endpoint speaks to reliable addresses over these connections, beside the socket. `tcp` is borrowed
+ * until the loop is closed. Without it, nobody with such an address can be reached.
+ * NACRE_OK; NACRE_ERR_NO_MEMORY; NACRE_ERR_BAD_ARGUMENT (the loop has one; or its max_message is below the connections') */
+NACRE_MUST_USE nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp);
 void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user);
 
 /* nacre_loop_add_store: this store serves that context. NACRE_OK, NACRE_ERR_NO_MEMORY. */

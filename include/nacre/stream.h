@@ -188,7 +188,12 @@ uint64_t nacre_stream_deadline(const nacre_stream *s); /* UINT64_MAX for never *
 void nacre_stream_expire(nacre_stream *s, uint64_t now_ms);
 
 nacre_stream_peer nacre_stream_get_peer(const nacre_stream *s);
-bool nacre_stream_is_closing(const nacre_stream *s); /* ended, or about to: requests want another connection */
+bool nacre_stream_is_closing(const nacre_stream *s); /* ended, or about to: nothing new can be asked */
+bool nacre_stream_has_ended(const nacre_stream *s);
+
+/* nacre_stream_quiet_since: the time of the last request or response; UINT64_MAX while one is under way. Observations do not
+ * count as under way. */
+uint64_t nacre_stream_quiet_since(const nacre_stream *s);
 
 #ifdef __cplusplus
 }

@@ -128,6 +128,17 @@ bool nacre_stream_is_closing(const nacre_stream *s)
     return s->has_ended || s->is_closing;
 }
 
+bool nacre_stream_has_ended(const nacre_stream *s)
+{
+    return s->has_ended;
+}
+
+uint64_t nacre_stream_quiet_since(const nacre_stream *s)
+{
+    bool quiet = s->asked == 0 && s->owed == 0 && s->in_len == 0 && s->out_len == 0;
+    return quiet ? s->talked : NEVER;
+}
+
 nacre_stream_peer nacre_stream_get_peer(const nacre_stream *s)
 {
     return s->peer;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* loop: drives one endpoint over one socket: datagrams in, events out, stores served, datagrams out, timers.
+/* loop: drives one endpoint over one socket, and connections beside it: datagrams in, events out, stores served, datagrams out, timers.
  *
  * All work is done by `settle`, which goes round until the endpoint has neither events nor datagrams. Around it a step
  * waits for the socket or the next deadline. */
 #include "io/loop_internal.h"
 #include "io/stores.h"
-#include "io/udp_internal.h"
+#include "io/tcp_internal.h"
 #include "store/fail.h"
 #include "transfer/transfer_internal.h"
 
@@ -18,8 +18,12 @@ enum {
     DEFAULT_MAX_MESSAGE = 1280, /* as nacre_endpoint_config says */
     DEFAULT_BURST = 32,
     MAX_ROUNDS = 64,     /* of settle in one step: a handler that always asks again must not stop the clock */
+    MAX_TCP_BURSTS = 4,  /* taken from connections in one step */
     MAX_BUSY_STEPS = 16, /* full bursts taken without looking at the other descriptors */
     ASYNC_STORE_MS = 20, /* how often a store that confirms by itself is looked at */
+    AT_UDP = 0,          /* in `fds`: */
+    AT_WAKE = 1,
+    NUM_FDS = 2, /* and behind them those of connections */
 };
 
 struct nacre_loop {
@@ -39,6 +43,9 @@ struct nacre_loop {
     void *user;
     nacre_on_datagram on_datagram;
     void *datagram_user;
+    nacre_tcp *tcp;     /* NULL: none */
+    struct pollfd *fds; /* the socket, wake_fd, and the connections' */
+    bool tcp_has_more;  /* not all that has come over connections was taken */
     nacre__stores stores;
     nacre_detail store_failure;
     int wake_fd;
@@ -58,7 +65,8 @@ static nacre_err allocate(nacre_loop *loop, const nacre_endpoint_config *config)
     loop->out_memory = calloc(loop->burst, loop->max_message);
     loop->in = calloc(loop->burst, sizeof *loop->in);
     loop->out = calloc(loop->burst, sizeof *loop->out);
-    if (!loop->ep_memory || !loop->in_memory || !loop->out_memory || !loop->in || !loop->out)
+    loop->fds = calloc(NUM_FDS, sizeof *loop->fds);
+    if (!loop->fds || !loop->ep_memory || !loop->in_memory || !loop->out_memory || !loop->in || !loop->out)
         return NACRE_ERR_NO_MEMORY;
     for (size_t i = 0; i < loop->burst; i++)
         loop->out[i].room = (nacre_room){ loop->out_memory + i * loop->max_message, loop->max_message };
@@ -135,6 +143,7 @@ void nacre_loop_close(nacre_loop *loop)
     wipe_and_free(loop->out_memory, loop->burst * loop->max_message);
     free(loop->in);
     free(loop->out);
+    free(loop->fds);
     nacre__stores_free(&loop->stores);
     free(loop);
 }
@@ -147,6 +156,16 @@ nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop)
 nacre_transfer *nacre_loop_transfer(nacre_loop *loop)
 {
     return loop->transfer;
+}
+
+nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp)
+{
+    if (loop->tcp != NULL || tcp->config.stream.max_message > loop->max_message) return NACRE_ERR_BAD_ARGUMENT;
+    struct pollfd *fds = realloc(loop->fds, (NUM_FDS + nacre__tcp_max_fds(tcp)) * sizeof *fds);
+    if (fds == NULL) return NACRE_ERR_NO_MEMORY;
+    loop->fds = fds;
+    loop->tcp = tcp;
+    return NACRE_OK;
 }
 
 void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user)
@@ -269,13 +288,26 @@ static bool take_events(nacre_loop *loop)
     return any || (loop->transfer != NULL && nacre__transfer_queued(loop->transfer)); /* of what there was no event */
 }
 
+static void send_over_tcp(nacre_loop *loop, const nacre_outgoing *out)
+{
+    if (loop->tcp != NULL) nacre__tcp_send(loop->tcp, out, nacre_clock_ms());
+    else nacre__udp_note_unreachable(loop->udp, &out->peer);
+}
+
 static bool send_datagrams(nacre_loop *loop)
 {
     size_t num = transmit_many(loop);
     if (loop->on_datagram != NULL)
         for (size_t i = 0; i < num; i++)
             loop->on_datagram(loop->datagram_user, true, &loop->out[i].peer, loop->out[i].bytes);
-    nacre__udp_send(loop->udp, loop->out, num);
+    for (size_t at = 0; at < num;) {
+        size_t run = 0; /* datagrams go out in bursts, messages of connections one by one */
+        while (at + run < num && !nacre_address_is_reliable(&loop->out[at + run].peer)) run++;
+        nacre__udp_send(loop->udp, loop->out + at, run);
+        at += run;
+        if (at < num) send_over_tcp(loop, &loop->out[at++]);
+    }
+    if (loop->tcp != NULL) nacre__tcp_flush(loop->tcp, nacre_clock_ms());
     return num > 0;
 }
 
@@ -283,7 +315,8 @@ static bool tell_unreachable(nacre_loop *loop)
 {
     nacre_address peer;
     bool any = false;
-    while (nacre__udp_next_unreachable(loop->udp, &peer)) {
+    while (nacre__udp_next_unreachable(loop->udp, &peer) ||
+           (loop->tcp != NULL && nacre__tcp_next_unreachable(loop->tcp, &peer))) {
         nacre_endpoint_unreachable(loop->ep, &peer);
         any = true;
     }
@@ -305,13 +338,9 @@ static bool settle(nacre_loop *loop)
     return any;
 }
 
-static nacre_err receive(nacre_loop *loop)
+/* The first `num` of loop->in. */
+static void deliver(nacre_loop *loop, size_t num)
 {
-    nacre__udp_rooms rooms = { loop->in_memory, loop->max_message, loop->burst };
-    size_t num;
-    nacre_err err = nacre__udp_receive(loop->udp, loop->in, &num, &rooms);
-    if (err != NACRE_OK) return err;
-    loop->busy_steps = num == loop->burst || num == NACRE__UDP_BURST ? loop->busy_steps + 1 : 0;
     if (loop->on_datagram != NULL)
         for (size_t i = 0; i < num; i++)
             loop->on_datagram(loop->datagram_user, false, &loop->in[i].peer, loop->in[i].bytes);
@@ -322,7 +351,30 @@ static nacre_err receive(nacre_loop *loop)
         at += taken;
         (void)settle(loop);
     }
+}
+
+static nacre_err receive(nacre_loop *loop)
+{
+    nacre__udp_rooms rooms = { loop->in_memory, loop->max_message, loop->burst };
+    size_t num;
+    nacre_err err = nacre__udp_receive(loop->udp, loop->in, &num, &rooms);
+    if (err != NACRE_OK) return err;
+    loop->busy_steps = num == loop->burst || num == NACRE__UDP_BURST ? loop->busy_steps + 1 : 0;
+    deliver(loop, num);
     return NACRE_OK;
+}
+
+/* What came over connections. Each round's messages have been worked on before the next ones are taken. */
+static void receive_over_tcp(nacre_loop *loop)
+{
+    nacre__udp_rooms rooms = { loop->in_memory, loop->max_message, loop->burst };
+    size_t num = 1;
+    for (int i = 0; i < MAX_TCP_BURSTS && num > 0; i++) {
+        num = nacre__tcp_take(loop->tcp, loop->in, &rooms, nacre_clock_ms());
+        deliver(loop, num);
+        nacre__tcp_processed(loop->tcp);
+    }
+    loop->tcp_has_more = num > 0;
 }
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------------- */
@@ -330,27 +382,43 @@ static nacre_err receive(nacre_loop *loop)
 static int wait_ms(const nacre_loop *loop, uint32_t max_wait_ms)
 {
     uint64_t now = nacre_clock_ms(), deadline = deadline_of(loop), wait = max_wait_ms;
-    if (loop->unsettled || deadline <= now) return 0;
+    uint64_t tcp_deadline = loop->tcp != NULL ? nacre__tcp_deadline(loop->tcp) : UINT64_MAX;
+    if (tcp_deadline < deadline) deadline = tcp_deadline;
+    if (loop->unsettled || loop->tcp_has_more || deadline <= now) return 0;
     if (deadline - now < wait) wait = deadline - now;
     if (loop->stores.num_waiting > 0 && wait > ASYNC_STORE_MS) wait = ASYNC_STORE_MS;
     return wait < 0x7fffffff ? (int)wait : 0x7fffffff;
 }
 
+static nfds_t prepare(nacre_loop *loop)
+{
+    loop->fds[AT_UDP] = (struct pollfd){ .fd = nacre_udp_fd(loop->udp), .events = POLLIN };
+    loop->fds[AT_WAKE] = (struct pollfd){ .fd = loop->wake_fd, .events = POLLIN };
+    if (loop->tcp == NULL) return NUM_FDS;
+    return NUM_FDS + nacre__tcp_prepare(loop->tcp, loop->fds + NUM_FDS, nacre_clock_ms());
+}
+
 nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
 {
-    struct pollfd fds[2] = { { .fd = nacre_udp_fd(loop->udp), .events = POLLIN },
-                             { .fd = loop->wake_fd, .events = POLLIN } };
+    struct pollfd *fds = loop->fds;
     if (loop->stores.num_waiting > 0) look_at_waiting(loop);
     bool worked = settle(loop);
     bool pending = nacre__udp_pending(loop->udp);
     bool busy = loop->busy_steps > 0 && loop->busy_steps % MAX_BUSY_STEPS != 0;
-    if (!busy && poll(fds, 2, worked || pending ? 0 : wait_ms(loop, max_wait_ms)) < 0 && errno != EINTR &&
+    nfds_t num_fds = prepare(loop);
+    if (!busy && poll(fds, num_fds, worked || pending ? 0 : wait_ms(loop, max_wait_ms)) < 0 && errno != EINTR &&
         errno != EAGAIN)
         return nacre__store_fail(why, NACRE_ERR_ADDRESS, "cannot wait for the socket: %s", strerror(errno));
-    loop->woken = fds[1].revents != 0;
-    if (fds[0].revents & POLLERR) nacre__udp_fetch_errors(loop->udp);
-    if ((fds[0].revents & POLLNVAL) || ((busy || pending || fds[0].revents != 0) && receive(loop) != NACRE_OK))
+    loop->woken = fds[AT_WAKE].revents != 0;
+    if (fds[AT_UDP].revents & POLLERR) nacre__udp_fetch_errors(loop->udp);
+    if ((fds[AT_UDP].revents & POLLNVAL) ||
+        ((busy || pending || fds[AT_UDP].revents != 0) && receive(loop) != NACRE_OK))
         return nacre__store_fail(why, NACRE_ERR_ADDRESS, "the socket failed; open it again");
+    if (loop->tcp != NULL) {
+        nacre__tcp_ready(loop->tcp, fds + NUM_FDS, num_fds - NUM_FDS, nacre_clock_ms());
+        nacre__tcp_expire(loop->tcp, nacre_clock_ms());
+        receive_over_tcp(loop);
+    }
     if (deadline_of(loop) <= nacre_clock_ms()) expire(loop, nacre_clock_ms());
     (void)settle(loop);
     return NACRE_OK;

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: MIT */
+/* tcp_test: connections over loopback: two loops in one process, and plain sockets that do what a well-meaning peer would not. */
+#include <nacre/nacre.h>
+
+#include "io/address.h"
+#include "support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+static const nacre_timing quick = {
+    .ack_timeout_ms = 2000, .ack_random_factor_milli = 1000, .max_retransmit = 1, .answer_timeout_ms = 2500
+};
+
+/* ---- A loop with connections ------------------------------------------------------------------------------------------ */
+
+typedef struct side {
+    nacre_udp *udp;
+    nacre_tcp *tcp;
+    nacre_loop *loop;
+    nacre_table table;
+    nacre_context *slots[4];
+    nacre_exchange exchange;
+    size_t answer_len; /* of what it answers with */
+    bool keeps_quiet;  /* it answers nothing */
+    int requests, events, answers;
+    nacre_event_kind kind;
+    nacre_err err;
+    uint8_t code;
+    bool is_protected;
+    nacre_address asked_by;
+} side;
+
+static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
+{
+    static uint8_t body[1024];
+    side *s = user;
+    if (event->kind == NACRE_EVENT_REQUEST) {
+        nacre_message plain = { .code = NACRE_CONTENT, .payload = { body, s->answer_len } };
+        s->requests++;
+        s->asked_by = event->peer;
+        if (s->keeps_quiet) nacre_endpoint_ignore(ep, event->exchange);
+        else assert_ok(nacre_endpoint_respond(ep, event->exchange, &plain));
+        return;
+    }
+    s->events++;
+    s->answers += event->kind == NACRE_EVENT_RESPONSE;
+    s->kind = event->kind;
+    s->err = event->err;
+    s->code = event->message.code;
+    s->is_protected = event->context != NULL;
+}
+
+static side *open_side(const nacre_tcp_config *config, nacre_context *served)
+{
+    side *s = test_alloc(sizeof *s);
+    nacre_address local;
+    *s = (side){ .answer_len = 3 };
+    assert_ok(nacre_address_resolve(&local, "[::1]:0", 0, NULL));
+    assert_ok(nacre_udp_open(&s->udp, &local, NULL));
+    assert_ok(nacre_tcp_open(&s->tcp, config, NULL));
+    assert_ok(nacre_table_init(&s->table, s->slots, 4));
+    if (served != NULL) assert_ok(nacre_table_add(&s->table, served));
+    nacre_endpoint_config c = { .num_requests = 32, .num_answers = 64, .burst = 8, .timing = quick };
+    c.contexts = &s->table;
+    c.crypto = *test_crypto();
+    assert_ok(nacre_loop_open(&s->loop, s->udp, &c, on_event, s, NULL));
+    assert_ok(nacre_loop_add_tcp(s->loop, s->tcp));
+    return s;
+}
+
+static side *open_server(const nacre_tcp_config *config, nacre_context *served)
+{
+    side *s = open_side(config, served);
+    nacre_address local;
+    assert_ok(nacre_address_resolve(&local, "[::1]:0", 0, NULL));
+    assert_ok(nacre_tcp_listen(s->tcp, &local, NULL));
+    return s;
+}
+
+static void close_side(side *s)
+{
+    nacre_loop_close(s->loop);
+    nacre_tcp_close(s->tcp);
+    nacre_udp_close(s->udp);
+}
+
+static void ask(side *s, nacre_address peer, nacre_context *context)
+{
+    nacre_message plain = { .type = NACRE_NON, .code = NACRE_GET };
+    peer.flags = NACRE_ADDRESS_RELIABLE;
+    assert_ok(nacre_endpoint_request(nacre_loop_endpoint(s->loop), &s->exchange, &peer, context, &plain, NULL));
+}
+
+static void step(side *a, side *b)
+{
+    assert_ok(nacre_loop_step(a->loop, 1, NULL));
+    if (b != NULL) assert_ok(nacre_loop_step(b->loop, 1, NULL));
+}
+
+/* Steps until the first has had so many events. */
+static void run(side *a, side *b, int events)
+{
+    uint64_t end = nacre_clock_ms() + 3000;
+    while (a->events < events && nacre_clock_ms() < end) step(a, b);
+    assert_int_equal(a->events, events);
+}
+
+static void run_for(side *a, side *b, uint64_t ms)
+{
+    uint64_t end = nacre_clock_ms() + ms;
+    while (nacre_clock_ms() < end) step(a, b);
+}
+
+/* ---- A plain socket --------------------------------------------------------------------------------------------------- */
+
+static int raw_socket(void)
+{
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static int raw_connect(const side *s)
+{
+    struct sockaddr_storage name;
+    nacre_address local = nacre_tcp_local(s->tcp);
+    int fd = raw_socket();
+    socklen_t len = nacre__address_to(&name, &local, true);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&name, len), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    return fd;
+}
+
+static int raw_listen(nacre_address *address)
+{
+    struct sockaddr_in6 name = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+    socklen_t len = sizeof name;
+    int fd = raw_socket();
+    assert_int_equal(bind(fd, (const struct sockaddr *)&name, len), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+    assert_true(nacre__address_from(address, (const struct sockaddr *)&name, len));
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    return fd;
+}
+
+static int raw_accept(int listener, side *s)
+{
+    uint64_t end = nacre_clock_ms() + 3000;
+    int fd;
+    while ((fd = accept(listener, NULL, NULL)) < 0 && nacre_clock_ms() < end) step(s, NULL);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    return fd;
+}
+
+static void raw_send(int fd, const char *hex)
+{
+    nacre_bytes bytes = test_hex(hex);
+    assert_int_equal(send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL), (ssize_t)bytes.len);
+}
+
+/* So many bytes; fewer when the connection ends, or nothing comes. */
+static nacre_bytes raw_read(int fd, size_t len, side *s)
+{
+    uint8_t *room = test_alloc(len);
+    size_t got = 0;
+    uint64_t end = nacre_clock_ms() + 3000 + len / 1000;
+    while (got < len && nacre_clock_ms() < end) {
+        ssize_t n = recv(fd, room + got, len - got, 0);
+        if (n == 0 || (n < 0 && errno != EAGAIN)) break;
+        if (n > 0) got += (size_t)n;
+        step(s, NULL);
+    }
+    return nacre_bytes_of(room, got);
+}
+
+static void raw_expect(int fd, const char *hex, side *s)
+{
+    nacre_bytes expected = test_hex(hex);
+    assert_bytes(raw_read(fd, expected.len, s), expected);
+}
+
+static void raw_expect_end(int fd, side *s)
+{
+    uint8_t byte;
+    uint64_t end = nacre_clock_ms() + 3000;
+    ssize_t n = -1;
+    while ((n = recv(fd, &byte, 1, 0)) < 0 && errno == EAGAIN && nacre_clock_ms() < end) step(s, NULL);
+    assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
+}
+
+#define CSM "30e12204fe" /* of a side */
+
+/* ---- Two loops -------------------------------------------------------------------------------------------------------- */
+
+static void requests_share_a_connection(void **state)
+{
+    (void)state;
+    side *client = open_side(NULL, NULL), *server = open_server(NULL, test_context_of(1, TEST_SERVER));
+    nacre_context *mine = test_context_of(1, TEST_CLIENT);
+    for (int i = 1; i <= 20; i++) {
+        ask(client, nacre_tcp_local(server->tcp), mine);
+        run(client, server, i);
+        assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
+        assert_int_equal(client->code, NACRE_CONTENT);
+        assert_true(client->is_protected);
+    }
+    assert_int_equal(server->requests, 20);
+    assert_true(nacre_address_is_reliable(&server->asked_by));
+    assert_int_equal(nacre_tcp_num_connections(server->tcp), 1);
+    assert_int_equal(nacre_tcp_num_connections(client->tcp), 1);
+    close_side(client); /* RFC 8323 5.5: with a Release */
+    run_for(server, NULL, 20);
+    assert_int_equal(nacre_tcp_num_connections(server->tcp), 0);
+    close_side(server);
+}
+
+static void many_at_once_from_two(void **state)
+{
+    (void)state;
+    side *one = open_side(NULL, NULL), *two = open_side(NULL, NULL), *server = open_server(NULL, NULL);
+    server->answer_len = 1024;
+    for (int i = 0; i < 32; i++) {
+        ask(one, nacre_tcp_local(server->tcp), NULL);
+        ask(two, nacre_tcp_local(server->tcp), NULL);
+    }
+    uint64_t end = nacre_clock_ms() + 3000;
+    while ((one->answers < 32 || two->answers < 32) && nacre_clock_ms() < end) {
+        step(one, two);
+        step(server, NULL);
+    }
+    assert_int_equal(one->answers, 32);
+    assert_int_equal(two->answers, 32);
+    assert_int_equal(server->requests, 64);
+    assert_int_equal(nacre_tcp_num_connections(server->tcp), 2);
+    close_side(one);
+    close_side(two);
+    close_side(server);
+}
+
+/* RFC 8323 3.3: either side may ask, whoever opened the connection. */
+static void the_acceptor_asks_too(void **state)
+{
+    (void)state;
+    side *client = open_side(NULL, NULL), *server = open_server(NULL, NULL);
+    ask(client, nacre_tcp_local(server->tcp), NULL);
+    run(client, server, 1);
+    ask(server, server->asked_by, NULL);
+    run(server, client, 1);
+    assert_int_equal(server->code, NACRE_CONTENT);
+    assert_int_equal(client->requests, 1);
+    assert_int_equal(nacre_tcp_num_connections(client->tcp), 1);
+    close_side(client);
+    close_side(server);
+}
+
+/* ---- Peers that die ----------------------------------------------------------------------------------------------------- */
+
+static void nobody_listens(void **state)
+{
+    (void)state;
+    side *client = open_side(NULL, NULL);
+    nacre_address nowhere;
+    int listener = raw_listen(&nowhere);
+    (void)close(listener);
+    ask(client, nowhere, NULL);
+    run(client, NULL, 1);
+    assert_int_equal(client->kind, NACRE_EVENT_FAILED);
+    assert_err(client->err, NACRE_ERR_UNREACHABLE);
+    close_side(client);
+}
+
+static void without_connections_nobody_is_reached(void **state)
+{
+    (void)state;
+    side *client = open_side(NULL, NULL), *server = open_server(NULL, NULL);
+    nacre_loop *loop;
+    nacre_endpoint_config config = { .timing = quick, .crypto = *test_crypto() };
+    assert_ok(nacre_loop_open(&loop, client->udp, &config, on_event, client, NULL));
+    nacre_loop_close(client->loop);
+    client->loop = loop;
+    ask(client, nacre_tcp_local(server->tcp), NULL);
+    run(client, NULL, 1);
+    assert_err(client->err, NACRE_ERR_UNREACHABLE);
+    close_side(client);
+    close_side(server);
+}
+
+/* The peer closes, or resets, while it owes an answer. No signal comes of writing to it. */
+static void the_peer_dies(void **state)
+{
+    (void)state;
+    for (int reset = 0; reset < 2; reset++) {
+        side *client = open_side(NULL, NULL);
+        nacre_address address;
+        int listener = raw_listen(&address);
+        ask(client, address, NULL);
+        int fd = raw_accept(listener, client);
+        raw_send(fd, "00e1");
+        raw_expect(fd, CSM "0801", client);
+        const struct linger now = { 1, 0 };
+        if (reset) assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+        (void)close(fd);
+        ask(client, address, NULL);
+        run(client, NULL, 2);
+        assert_int_equal(client->kind, NACRE_EVENT_FAILED);
+        assert_err(client->err, NACRE_ERR_UNREACHABLE);
+        run_for(client, NULL, 1100); /* its place is free again, and the next request connects */
+        ask(client, address, NULL);
+        fd = raw_accept(listener, client);
+        raw_expect(fd, CSM "0801", client);
+        (void)close(fd);
+        (void)close(listener);
+        close_side(client);
+    }
+}
+
+/* What was asked before the end is answered. */
+static void half_closed(void **state)
+{
+    (void)state;
+    side *server = open_server(NULL, NULL);
+    int fd = raw_connect(server);
+    raw_send(fd, "00e1 010155 010156");
+    assert_int_equal(shutdown(fd, SHUT_WR), 0);
+    raw_expect(fd, CSM "414555ff000000 414556ff000000", server);
+    raw_expect_end(fd, server);
+    (void)close(fd);
+    close_side(server);
+}
+
+/* ---- Peers that say what they should not -------------------------------------------------------------------------------- */
+
+static void not_coap(void **state)
+{
+    (void)state;
+    side *server = open_server(NULL, NULL);
+    int fd = raw_connect(server);
+    static const char http[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_int_equal(send(fd, http, sizeof http - 1, MSG_NOSIGNAL), sizeof http - 1);
+    nacre_bytes said = raw_read(fd, 1000, server);
+    assert_true(said.len > 9);
+    assert_memory_equal(said.ptr, test_hex(CSM).ptr, 5);
+    assert_int_equal(said.ptr[7], NACRE_SIGNAL_ABORT);
+    raw_expect_end(fd, server);
+    (void)close(fd);
+    run_for(server, NULL, 20);
+    assert_int_equal(nacre_tcp_num_connections(server->tcp), 0);
+    close_side(server);
+}
+
+/* RFC 8323 5.3.1: a request larger than the peer takes is not sent; our own side says what the peer would have said. */
+static void larger_than_the_peer_takes(void **state)
+{
+    (void)state;
+    side *client = open_side(NULL, NULL);
+    nacre_address address;
+    int listener = raw_listen(&address);
+    ask(client, address, NULL);
+    int fd = raw_accept(listener, client);
+    raw_send(fd, "20e12109"); /* 9 bytes, and a request without anything has 10 */
+    nacre_bytes first = raw_read(fd, 5 + 10, client);
+    assert_int_equal(first.len, 15);
+    run_for(client, NULL, 20);
+    ask(client, address, NULL);
+    run(client, NULL, 1);
+    assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
+    assert_int_equal(client->code, NACRE_TOO_LARGE);
+    (void)close(fd);
+    (void)close(listener);
+    close_side(client);
+}
+
+/* RFC 8323 5.5 */
+static void released_and_held_off(void **state)
+{
+    (void)state;
+    for (int hold_off = 0; hold_off < 2; hold_off++) {
+        side *client = open_side(NULL, NULL);
+        nacre_address address;
+        int listener = raw_listen(&address);
+        ask(client, address, NULL);
+        int fd = raw_accept(listener, client);
+        nacre_bytes first = raw_read(fd, 5 + 10, client);
+        nacre_bytes answer = test_join(test_hex("0845"), nacre_bytes_of(first.ptr + 7, 8));
+        raw_send(fd, "00e1");
+        raw_send(fd, hold_off ? "20e4413c" : "00e4");
+        assert_int_equal(send(fd, answer.ptr, answer.len, MSG_NOSIGNAL), 10);
+        run(client, NULL, 1);
+        assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
+        raw_expect_end(fd, client);
+        (void)close(fd);
+        run_for(client, NULL, 20);
+        ask(client, address, NULL);
+        if (hold_off) {
+            run(client, NULL, 2);
+            assert_err(client->err, NACRE_ERR_UNREACHABLE);
+        } else {
+            (void)close(raw_accept(listener, client));
+        }
+        (void)close(listener);
+        close_side(client);
+    }
+}
+
+/* ---- Bounds ------------------------------------------------------------------------------------------------------------- */
+
+enum { BURST = 3000 };
+
+/* Far more than all buffers hold is asked before anything is read; all of it is answered, in order. */
+static void a_burst_is_answered(void **state)
+{
+    (void)state;
+    side *server = open_server(NULL, NULL);
+    int fd = raw_connect(server), asked = 0;
+    server->answer_len = 1000;
+    raw_send(fd, "00e1");
+    uint64_t end = nacre_clock_ms() + 20000;
+    while (asked < BURST && nacre_clock_ms() < end) {
+        uint8_t request[4] = { 0x02, 0x01, (uint8_t)(asked >> 8), (uint8_t)asked };
+        if (send(fd, request, 4, MSG_NOSIGNAL) == 4) asked++;
+        else break;
+        if (asked % 64 == 0) step(server, NULL);
+    }
+    raw_expect(fd, CSM, server);
+    const size_t each = 4 + 2 + 1 + 1000; /* head, token, marker, payload */
+    nacre_bytes answers = raw_read(fd, (size_t)asked * each, server);
+    assert_int_equal(answers.len, (size_t)asked * each);
+    for (int i = 0; i < asked; i++)
+        assert_int_equal(answers.ptr[(size_t)i * each + 4] << 8 | answers.ptr[(size_t)i * each + 5], i);
+    assert_int_equal(server->requests, asked);
+    (void)close(fd);
+    close_side(server);
+}
+
+/* Who asks and does not read is not served beyond what fits, and loses its connection in the end. */
+static void slow_readers_are_dropped(void **state)
+{
+    (void)state;
+    nacre_tcp_config config = { .stream = { .stall_timeout_ms = 300 } };
+    side *server = open_server(&config, NULL);
+    int fd = raw_connect(server);
+    server->answer_len = 1024;
+    raw_send(fd, "00e1");
+    uint8_t requests[2000];
+    for (size_t i = 0; i < sizeof requests; i += 2) memcpy(requests + i, "\x00\x01", 2);
+    uint64_t end = nacre_clock_ms() + 20000;
+    while (nacre_clock_ms() < end) {
+        ssize_t sent = send(fd, requests, sizeof requests, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EAGAIN) break;
+        step(server, NULL);
+        if (server->requests > 0 && nacre_tcp_num_connections(server->tcp) == 0) break;
+    }
+    assert_int_equal(nacre_tcp_num_connections(server->tcp), 0);
+    (void)close(fd);
+    close_side(server);
+}
+
+/* With all places taken a further connection is closed, and the one that was quiet for the longest is asked to go. */
+static void a_bounded_number(void **state)
+{
+    (void)state;
+    nacre_tcp_config config = { .num_connections = 2 };
+    side *server = open_server(&config, NULL);
+    int one = raw_connect(server), two = raw_connect(server);
+    raw_send(one, "00e1");
+    raw_send(two, "00e1");
+    raw_expect(one, CSM, server);
+    raw_expect(two, CSM, server);
+    int three = raw_connect(server);
+    raw_expect_end(three, server);
+    (void)close(three);
+    assert_int_equal(nacre_tcp_num_connections(server->tcp), 2);
+    run_for(server, NULL, 600);
+    raw_send(one, "0001");
+    raw_expect(one, "4045ff000000", server);
+    run_for(server, NULL, 600);
+    three = raw_connect(server);
+    raw_expect_end(three, server);
+    (void)close(three);
+    raw_expect(two, "00e4", server);
+    (void)close(two);
+    run_for(server, NULL, 20);
+    three = raw_connect(server);
+    raw_expect(three, CSM, server);
+    raw_send(one, "0001");
+    raw_expect(one, "4045ff000000", server);
+    (void)close(one);
+    (void)close(three);
+    close_side(server);
+}
+
+static void silence(void **state)
+{
+    (void)state;
+    nacre_tcp_config config = { .stream = { .csm_timeout_ms = 100, .ping_after_ms = 200, .stall_timeout_ms = 100 } };
+    side *server = open_server(&config, NULL);
+    int mute = raw_connect(server), silent = raw_connect(server);
+    raw_send(silent, "00e1");
+    raw_expect(mute, CSM "d0", server); /* and an Abort */
+    raw_expect(silent, CSM "00e2", server);
+    raw_send(silent, "00e3");
+    raw_expect(silent, "00e2 d0", server);
+    run_for(server, NULL, 20);
+    assert_int_equal(nacre_tcp_num_connections(server->tcp), 0);
+    (void)close(mute);
+    (void)close(silent);
+    close_side(server);
+}
+
+/* ---- Arguments ---------------------------------------------------------------------------------------------------------- */
+
+static void arguments(void **state)
+{
+    (void)state;
+    nacre_tcp *tcp;
+    nacre_detail why = { { 0 } };
+    nacre_address local;
+    nacre_tcp_config small = { .stream = { .max_message = 63 } }, large = { .stream = { .max_message = 1281 } };
+    assert_err(nacre_tcp_open(&tcp, &small, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_true(why.text[0] != '\0');
+    side *server = open_server(NULL, NULL);
+    local = nacre_tcp_local(server->tcp);
+    assert_err(nacre_tcp_listen(server->tcp, &local, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_ok(nacre_tcp_open(&tcp, &large, &why));
+    assert_int_equal(nacre_tcp_local(tcp).len, 0);
+    assert_err(nacre_tcp_listen(tcp, &local, &why), NACRE_ERR_ADDRESS); /* taken */
+    assert_non_null(strstr(why.text, "TCP"));
+    assert_int_equal(nacre_tcp_local(tcp).len, 0);
+    assert_err(nacre_loop_add_tcp(server->loop, tcp), NACRE_ERR_BAD_ARGUMENT); /* it has one */
+    nacre_loop *loop;
+    nacre_endpoint_config config = { .crypto = *test_crypto() };
+    assert_ok(nacre_loop_open(&loop, server->udp, &config, on_event, server, NULL));
+    assert_err(nacre_loop_add_tcp(loop, tcp), NACRE_ERR_BAD_ARGUMENT); /* its messages are larger */
+    config.max_message = 1281;
+    nacre_loop_close(loop);
+    assert_ok(nacre_loop_open(&loop, server->udp, &config, on_event, server, NULL));
+    assert_ok(nacre_loop_add_tcp(loop, tcp));
+    nacre_loop_close(loop);
+    nacre_tcp_close(tcp);
+    nacre_tcp_close(NULL);
+    close_side(server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(requests_share_a_connection),
+        TEST(many_at_once_from_two),
+        TEST(the_acceptor_asks_too),
+        TEST(nobody_listens),
+        TEST(without_connections_nobody_is_reached),
+        TEST(the_peer_dies),
+        TEST(half_closed),
+        TEST(not_coap),
+        TEST(larger_than_the_peer_takes),
+        TEST(released_and_held_off),
+        TEST(a_burst_is_answered),
+        TEST(slow_readers_are_dropped),
+        TEST(a_bounded_number),
+        TEST(silence),
+        TEST(arguments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
