@@ -198,8 +198,9 @@ NACRE_MUST_USE nacre_err nacre_options_finish(const nacre_options *o, nacre_byte
 typedef struct nacre_uri {
     nacre_bytes scheme; /* "coap" */
     nacre_bytes host;   /* without the brackets of an IP literal */
-    uint16_t port;      /* as given, or the scheme's default: coap 5683 */
+    uint16_t port;      /* as given, or the scheme's default: 5683 */
     bool has_port;      /* given in the text */
+    bool is_tcp;        /* the scheme is coap+tcp (RFC 8323 8.1), not coap */
     bool host_is_ip;    /* an IPv4 address or an IP literal: no Uri-Host option (RFC 7252 6.4 step 5) */
     nacre_bytes path;   /* from the first '/', or empty */
     nacre_bytes query;  /* behind '?'; absent without one */
@@ -209,7 +210,7 @@ typedef struct nacre_uri {
  * NACRE_OK              `uri` is set
  * NACRE_ERR_BAD_URI     no scheme, no host, user information, a bad port or percent sign, a fragment, a character that
  *                       no URI may have; `uri` unchanged
- * NACRE_ERR_UNSUPPORTED a scheme other than coap (coaps, coap+tcp, http …); `uri` unchanged */
+ * NACRE_ERR_UNSUPPORTED a scheme other than coap and coap+tcp (coaps, http …); `uri` unchanged */
 NACRE_MUST_USE nacre_err nacre_uri_parse(nacre_uri *uri, nacre_bytes text);
 
 /* nacre_uri_options adds Uri-Host (unless the host is an IP address; lower-cased, decoded), Uri-Port (only when it is

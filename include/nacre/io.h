@@ -125,7 +125,7 @@ typedef struct nacre_client_options {
      * then have any scheme that the proxy speaks. With a context the proxy sees where a request goes, and no more. */
     const char *proxy;
     bool proxy_uri;      /* tell it by one Proxy-Uri option; otherwise by Proxy-Scheme, Uri-Host and Uri-Port */
-    bool non;            /* send NON instead of CON */
+    bool non;            /* send NON instead of CON; over connections there is no difference */
     uint32_t timeout_ms; /* for the whole exchange; 0: what CoAP's timers give */
     nacre_timing timing;
     nacre_on_datagram on_datagram;                                                                /* may be NULL */
@@ -142,7 +142,8 @@ typedef struct nacre_reply {
 NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_client_options *options,
                                            nacre_detail *why);
 
-/* nacre_client_request sends one request and waits for its answer. `options` (may be NULL) are added to those that the URI
+/* nacre_client_request sends one request to a coap or coap+tcp URI and waits for its answer. A connection stays open for the
+ * next request. `options` (may be NULL) are added to those that the URI
  * gives; `payload` may be absent; up to 1024 bytes. Context directories are opened, and locked, when a request first needs
  * them. Looking up a name is the system's business, and its time is not part of timeout_ms.
  * NACRE_OK: `reply` is the peer's answer, whatever its code. NACRE_ERR_NO_CREDENTIALS: credentials were given and have
@@ -162,6 +163,9 @@ typedef struct nacre_server nacre_server;
 
 /* nacre_server_open binds to `bind` ("[::1]:5683", "127.0.0.1:0"; NULL: port 5683 on every address). */
 NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why);
+/* nacre_server_listen_tcp serves over connections too (coap+tcp, RFC 8323), at `bind` as above, up to 64 at a time.
+ * NACRE_OK; NACRE_ERR_ADDRESS; NACRE_ERR_BAD_ARGUMENT when it does so already; NACRE_ERR_NO_MEMORY. */
+NACRE_MUST_USE nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why);
 /* Clients are who holds the other side of a context directory that was added. Errors as nacre_directory_open; also
  * NACRE_ERR_UNSUPPORTED for the ninth context that has the same Recipient ID and the same ID Context or none: a request
  * could mean each of them, and only eight are tried. A directory that is in already changes nothing. */
@@ -183,6 +187,7 @@ void nacre_server_set_role(nacre_server *server, nacre_role role);
  * NACRE_ERR_BAD_ARGUMENT (a path without a leading '/', or there already). */
 NACRE_MUST_USE nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource);
 nacre_address nacre_server_local(const nacre_server *server);
+nacre_address nacre_server_local_tcp(const nacre_server *server); /* length 0 without */
 void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user);
 
 /* nacre_server_run serves until nacre_server_stop is called, which a signal handler may do. */

@@ -176,7 +176,8 @@ nacre_err nacre_uri_parse(nacre_uri *uri, nacre_bytes text)
     nacre_uri u;
     nacre_err err = nacre__uri_parse_any(&u, text);
     if (err != NACRE_OK) return err;
-    if (!equals_ignoring_case(u.scheme, "coap")) return NACRE_ERR_UNSUPPORTED;
+    u.is_tcp = equals_ignoring_case(u.scheme, "coap+tcp"); /* RFC 8323 8.1 */
+    if (!u.is_tcp && !equals_ignoring_case(u.scheme, "coap")) return NACRE_ERR_UNSUPPORTED;
     *uri = u;
     return NACRE_OK;
 }

@@ -26,6 +26,7 @@ struct nacre_client {
     const nacre_credentials *credentials;
     nacre_crypto crypto;
     nacre_udp *udp;
+    nacre_tcp *tcp;
     nacre_loop *loop;
     nacre__keyring ring;
     nacre_exchange exchange;  /* in flight, */
@@ -121,7 +122,12 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     config.timing = options->timing;
     config.crypto = client->crypto;
     err = nacre_loop_open(&client->loop, client->udp, &config, on_event, client, why);
-    if (err == NACRE_OK) nacre_loop_watch(client->loop, options->on_datagram, options->user);
+    if (err == NACRE_OK)
+        err = nacre_tcp_open(&client->tcp, &(nacre_tcp_config){ .stream.max_message = MAX_MESSAGE }, why);
+    if (err != NACRE_OK) return err;
+    err = nacre_loop_add_tcp(client->loop, client->tcp);
+    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make connections: %s", nacre_err_text(err));
+    nacre_loop_watch(client->loop, options->on_datagram, options->user);
     return err;
 }
 
@@ -144,6 +150,7 @@ nacre_err nacre_client_close(nacre_client *client, nacre_detail *why)
     if (client == NULL) return NACRE_OK;
     nacre_loop_close(client->loop); /* first: its endpoint borrows the contexts */
     nacre_err err = nacre__keyring_close(&client->ring, why);
+    nacre_tcp_close(client->tcp);
     nacre_udp_close(client->udp);
     if (client->crypto.ops != NULL) nacre_openssl_close(&client->crypto);
     nacre_credentials_free(client->own_credentials);
@@ -172,8 +179,9 @@ static nacre_err parse_uri(const nacre_client *client, target *to, const char *t
     nacre_err err = client->proxy != NULL ? nacre__uri_parse_any(&to->uri, bytes) : nacre_uri_parse(&to->uri, bytes);
     to->text = text;
     if (err == NACRE_ERR_UNSUPPORTED)
-        return nacre__store_fail(why, err, "'%s' has a scheme that nacre does not speak: write coap://HOST[:PORT]/PATH",
-                                 text);
+        return nacre__store_fail(
+            why, err, "'%s' has a scheme that nacre does not speak: write coap:// or coap+tcp://HOST[:PORT]/PATH",
+            text);
     if (err != NACRE_OK)
         return nacre__store_fail(why, err, "'%s' is no CoAP URI: write coap://HOST[:PORT]/PATH[?QUERY]", text);
     return NACRE_OK;
@@ -219,6 +227,7 @@ static nacre_err find_peer(const nacre_client *client, target *to, nacre_bytes o
     memcpy(to->host, host.ptr, host.len);
     to->host[host.len] = '\0';
     nacre_err err = nacre__resolve(&to->peer, to->host, to->uri.port, why);
+    if (to->uri.is_tcp) to->peer.flags = NACRE_ADDRESS_RELIABLE;
     if (err == NACRE_OK) nacre_address_text(&to->peer, to->peer_text);
     return err;
 }
@@ -323,7 +332,11 @@ static nacre_err exchange_message(nacre_client *client, const target *to, const 
     client->reply = (nacre_reply){ 0 };
     if (client->options.on_message != NULL)
         client->options.on_message(client->options.user, true, to->ctx != NULL, plain);
-    nacre_err err =
+    nacre_err err = NACRE_OK;
+    /* A connection that was closed since the last request is noticed before this one goes out on it. */
+    if (nacre_address_is_reliable(&to->peer)) err = nacre_loop_step(client->loop, 0, why);
+    if (err != NACRE_OK) return err;
+    err =
         nacre_endpoint_request(nacre_loop_endpoint(client->loop), &client->exchange, &to->peer, to->ctx, plain, client);
     if (err == NACRE_OK) err = wait_for_end(client, why);
     return err == NACRE_ERR_ADDRESS ? err : explain(client, to, err, why);

@@ -27,6 +27,7 @@ struct nacre_server {
     nacre_role role; /* of directories to come */
     nacre_crypto crypto;
     nacre_udp *udp;
+    nacre_tcp *tcp; /* NULL: no connections */
     nacre_loop *loop;
     nacre__keyring ring;
     nacre_table table; /* the endpoint borrows this very struct; its slots grow under it */
@@ -119,6 +120,7 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     if (server == NULL) return NACRE_OK;
     nacre_loop_close(server->loop); /* first: its endpoint borrows the contexts */
     nacre_err err = nacre__keyring_close(&server->ring, why);
+    nacre_tcp_close(server->tcp);
     nacre_udp_close(server->udp);
     if (server->crypto.ops != NULL) nacre_openssl_close(&server->crypto);
     if (server->stop_read >= 0) (void)close(server->stop_read);
@@ -128,6 +130,26 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     free(server->resources);
     free(server);
     return err;
+}
+
+nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why)
+{
+    nacre_address local;
+    nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
+    if (err != NACRE_OK) return err;
+    if (server->tcp == NULL) {
+        err = nacre_tcp_open(&server->tcp, NULL, why);
+        if (err != NACRE_OK) return err;
+        err = nacre_loop_add_tcp(server->loop, server->tcp);
+        if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot take connections: %s", nacre_err_text(err));
+    }
+    return nacre_tcp_listen(server->tcp, &local, why);
+}
+
+nacre_address nacre_server_local_tcp(const nacre_server *server)
+{
+    static const nacre_address none;
+    return server->tcp != NULL ? nacre_tcp_local(server->tcp) : none;
 }
 
 /* ---- Who may ask ------------------------------------------------------------------------------------------------------ */

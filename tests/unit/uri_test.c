@@ -52,6 +52,9 @@ static void test_options_of_a_uri(void **state)
         { "coap://h?q", "3=h 15=q" },
         { "coap://h/?//&?%26", "3=h 15=// 15=?&" },
         { "coap://%68ost/", "3=host" },
+        { "coap+tcp://h/a", "3=h 11=a" }, /* RFC 8323 8.1 */
+        { "Coap+TCP://h:5683/a", "3=h 11=a" },
+        { "coap+tcp://h:5684/a", "3=h 7=5684 11=a" },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         nacre_uri uri;
@@ -129,7 +132,9 @@ static void test_refused(void **state)
         { "coap://h/\x7f", NACRE_ERR_BAD_URI },
         { "coap://h/\xc3\xa4", NACRE_ERR_BAD_URI },
         { "coaps://h/", NACRE_ERR_UNSUPPORTED },
-        { "coap+tcp://h/", NACRE_ERR_UNSUPPORTED },
+        { "coaps+tcp://h/", NACRE_ERR_UNSUPPORTED },
+        { "coap+ws://h/", NACRE_ERR_UNSUPPORTED },
+        { "coap+tc://h/", NACRE_ERR_UNSUPPORTED },
         { "http://h/", NACRE_ERR_UNSUPPORTED },
         { "coapx://h/", NACRE_ERR_UNSUPPORTED },
         { "coa://h/", NACRE_ERR_UNSUPPORTED },

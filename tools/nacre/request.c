@@ -40,7 +40,7 @@ static int print_help(const char *command)
            "Sends one CoAP request and writes the payload of its answer to stdout. Without a context\n"
            "and without credentials the request is plain.\n"
            "\n"
-           "  URI                   coap://HOST[:PORT]/PATH[?QUERY]\n"
+           "  URI                   coap://HOST[:PORT]/PATH[?QUERY], or coap+tcp://...\n"
            "  --context DIR         protect the request with the context in DIR\n"
            "  --credentials FILE    protect it with the context that FILE names for the URI; where it\n"
            "                        names none, nothing is sent\n"

@@ -16,14 +16,14 @@ typedef struct args {
     const char **contexts; /* argc places */
     size_t num_contexts;
     nacre_role role;
-    bool help, verbose;
+    bool help, verbose, tcp;
 } args;
 
 /* ---- Command line ----------------------------------------------------------------------------------------------------- */
 
 static int print_help(void)
 {
-    printf("Usage: nacre serve [--bind ADDRESS] (--context DIR ... | --credentials FILE) [--role ROLE]\n"
+    printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE) [--role ROLE]\n"
            "                   [--root DIR] [-v]\n"
            "\n"
            "Serves protected resources until it is interrupted: /hello, /time, /echo, /store, and files.\n"
@@ -31,6 +31,7 @@ static int print_help(void)
            "\n"
            "  --bind ADDRESS        HOST, HOST:PORT or [IPV6]:PORT; port 0 takes a free one\n"
            "                        (default: port 5683 on every address)\n"
+           "  --tcp                 serve over TCP too, at the same address (coap+tcp)\n"
            "  --context DIR         take requests of whoever has the other side of this context;\n"
            "                        may be given several times\n"
            "  --credentials FILE    the same, for every context that FILE names\n"
@@ -44,13 +45,14 @@ static int print_help(void)
     return TOOL_OK;
 }
 
-enum { OPT_BIND = 256, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT };
+enum { OPT_BIND = 256, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_TCP };
 
 static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
                                               { "context", required_argument, NULL, OPT_CONTEXT },
                                               { "role", required_argument, NULL, OPT_ROLE },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "root", required_argument, NULL, OPT_ROOT },
+                                              { "tcp", no_argument, NULL, OPT_TCP },
                                               { "verbose", no_argument, NULL, 'v' },
                                               { "help", no_argument, NULL, 'h' },
                                               { NULL, 0, NULL, 0 } };
@@ -63,6 +65,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_CREDENTIALS: a->credentials = optarg; break;
     case OPT_ROLE: return tool_role("serve", &a->role, optarg);
     case OPT_ROOT: a->root = optarg; break;
+    case OPT_TCP: a->tcp = true; break;
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
     case ':': return tool_usage("serve", "%s needs a value", given);
@@ -164,10 +167,23 @@ static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail 
     return err;
 }
 
+/* One line for each way in. */
+static int announce(const nacre_server *server)
+{
+    char local[72];
+    nacre_address address = nacre_server_local(server), tcp = nacre_server_local_tcp(server);
+    nacre_address_text(&address, local);
+    int written = printf("listening coap://%s\n", local);
+    nacre_address_text(&tcp, local);
+    if (written >= 0 && tcp.len != 0) written = printf("listening coap+tcp://%s\n", local);
+    if (written < 0 || fflush(stdout) != 0)
+        return tool_fail("serve", NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
+    return TOOL_OK;
+}
+
 static int serve(nacre_server *server, const args *a, int *root)
 {
     nacre_detail why = { { 0 } };
-    char local[72];
     serve_value value = { 0 };
     told resources[] = { { "/hello", 0, serve_hello, NULL, false },
                          { "/time", 0, serve_time, NULL, false },
@@ -178,10 +194,8 @@ static int serve(nacre_server *server, const args *a, int *root)
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     err = add_resources(server, resources, sizeof resources / sizeof resources[0], a->verbose);
     if (err != NACRE_OK) return tool_fail("serve", err, "cannot add the resources: %s", nacre_err_text(err));
-    nacre_address address = nacre_server_local(server);
-    nacre_address_text(&address, local);
-    if (printf("listening coap://%s\n", local) < 0 || fflush(stdout) != 0)
-        return tool_fail("serve", NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
+    int result = announce(server);
+    if (result != TOOL_OK) return result;
     err = nacre_server_run(server, &why);
     nacre_wipe(&value, sizeof value);
     return err == NACRE_OK ? TOOL_OK : tool_fail("serve", err, "%s", why.text);
@@ -194,7 +208,8 @@ static int open_and_serve(const args *a, int *root)
     nacre_err err = nacre_server_open(&server, a->bind, &why);
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     handle_signals(server);
-    int result = serve(server, a, root);
+    if (a->tcp) err = nacre_server_listen_tcp(server, a->bind, &why);
+    int result = err == NACRE_OK ? serve(server, a, root) : tool_fail("serve", err, "%s", why.text);
     running = NULL;
     err = nacre_server_close(server, &why);
     if (err != NACRE_OK && result == TOOL_OK) result = tool_fail("serve", err, "%s", why.text);
