@@ -89,7 +89,7 @@ def deepest(at, frames, above=()):
     if at is None or at in above or at not in sections:
         return 0, []
     below = max((deepest(resolve(t), frames, above + (at,)) for t in calls.get(at, ())), default=(0, []))
-    return frames.get((at[0], names.get(at)), 0) + below[0], [names.get(at)] + below[1]
+    return frames.get((at[0], names.get(at)), 0) + below[0], [f"{names.get(at)} {frames.get((at[0], names.get(at)), 0)}"] + below[1]
 
 
 def line(what, value, budget=None):

@@ -19,7 +19,7 @@ enum {
     NACRE_MAX_TAG = 16,
     NACRE_MAX_ID = 7, /* Sender and Recipient ID: nonce length - 6 (RFC 8613 3.3) */
     NACRE_MAX_HASH = 64,
-    NACRE_MAX_AAD = 40, /* the Enc_structure of OSCORE with the longest kid and Partial IV (RFC 8613 5.4) */
+    NACRE_MAX_AAD = 32, /* the Enc_structure of OSCORE with the longest kid and Partial IV (RFC 8613 5.4) */
 };
 
 /* One row of the COSE AEAD table (RFC 9053 4). Names are the ones aiocoap uses in settings.json. */

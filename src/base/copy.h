@@ -14,6 +14,12 @@
 #define NACRE__COPY_FIXED(to, from, size) ((void)memcpy((to), (from), (size)))
 #endif
 
+#if defined(__GNUC__)
+#define NACRE__NOT_INLINE __attribute__((noinline))
+#else
+#define NACRE__NOT_INLINE
+#endif
+
 /* As memmove; `from` may be NULL when `len` is 0. */
 static inline void nacre__move(uint8_t *to, const uint8_t *from, size_t len)
 {

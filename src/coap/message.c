@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* message: a datagram as a view, and back (RFC 7252 3; tokens RFC 8974 2.1). */
+#define NACRE__CODEC_IS_HERE
 #include "coap/option_codec.h"
 #include "base/reader.h"
 #include "coap/message.h"

@@ -17,8 +17,24 @@
 
 enum { NACRE__PAYLOAD_MARKER = 0xff, NACRE__OPTION_VALUE_MAX = 65535 + 269 };
 
+/* Inline, for a message passes through them many times; where size counts more (-Os), calls of what message.c has. */
+#if !defined(__OPTIMIZE_SIZE__)
+#define NACRE__CODEC static inline
+#else
+#define NACRE__CODEC
+bool nacre__option_field(const uint8_t **at, const uint8_t *end, unsigned nibble, uint32_t *out);
+const uint8_t *nacre__option_read(const uint8_t *at, const uint8_t *end, uint32_t *number, nacre_bytes *value);
+size_t nacre__option_field_size(uint32_t value);
+size_t nacre__option_size(uint32_t delta, size_t len);
+unsigned nacre__option_nibble(uint32_t value);
+uint8_t *nacre__option_field_write(uint8_t *out, uint32_t value);
+uint8_t *nacre__option_head_write(uint8_t *out, uint32_t delta, size_t len);
+#endif
+
+#if !defined(__OPTIMIZE_SIZE__) || defined(NACRE__CODEC_IS_HERE)
+
 /* Reads the 4-bit field `nibble` with its extension. False: reserved, or past the end. */
-static inline bool nacre__option_field(const uint8_t **at, const uint8_t *end, unsigned nibble, uint32_t *out)
+NACRE__CODEC bool nacre__option_field(const uint8_t **at, const uint8_t *end, unsigned nibble, uint32_t *out)
 {
     if (nibble < 13) {
         *out = nibble;
@@ -39,8 +55,8 @@ static inline bool nacre__option_field(const uint8_t **at, const uint8_t *end, u
 
 /* Reads one option at `at`, which is below `end` and not a payload marker. Gives where it ends, or NULL when it is not
  * well-formed; `number` is the previous option's number and becomes this one's. */
-static inline const uint8_t *nacre__option_read(const uint8_t *at, const uint8_t *end, uint32_t *number,
-                                                nacre_bytes *value)
+NACRE__CODEC const uint8_t *nacre__option_read(const uint8_t *at, const uint8_t *end, uint32_t *number,
+                                               nacre_bytes *value)
 {
     uint32_t delta, len;
     uint8_t head = *at++;
@@ -53,23 +69,23 @@ static inline const uint8_t *nacre__option_read(const uint8_t *at, const uint8_t
     return at + len;
 }
 
-static inline size_t nacre__option_field_size(uint32_t value)
+NACRE__CODEC size_t nacre__option_field_size(uint32_t value)
 {
     return value < 13 ? 0 : value < 269 ? 1 : 2;
 }
 
 /* The bytes that an option takes, header and value. */
-static inline size_t nacre__option_size(uint32_t delta, size_t len)
+NACRE__CODEC size_t nacre__option_size(uint32_t delta, size_t len)
 {
     return 1 + nacre__option_field_size(delta) + nacre__option_field_size((uint32_t)len) + len;
 }
 
-static inline unsigned nacre__option_nibble(uint32_t value)
+NACRE__CODEC unsigned nacre__option_nibble(uint32_t value)
 {
     return value < 13 ? value : value < 269 ? 13 : 14;
 }
 
-static inline uint8_t *nacre__option_field_write(uint8_t *out, uint32_t value)
+NACRE__CODEC uint8_t *nacre__option_field_write(uint8_t *out, uint32_t value)
 {
     if (value >= 269) {
         *out++ = (uint8_t)((value - 269) >> 8);
@@ -81,25 +97,16 @@ static inline uint8_t *nacre__option_field_write(uint8_t *out, uint32_t value)
 }
 
 /* Writes a header; the value follows at the pointer that it gives. `len` is at most NACRE__OPTION_VALUE_MAX. */
-static inline uint8_t *nacre__option_head_write(uint8_t *out, uint32_t delta, size_t len)
+NACRE__CODEC uint8_t *nacre__option_head_write(uint8_t *out, uint32_t delta, size_t len)
 {
     *out++ = (uint8_t)(nacre__option_nibble(delta) << 4 | nacre__option_nibble((uint32_t)len));
     out = nacre__option_field_write(out, delta);
     return nacre__option_field_write(out, (uint32_t)len);
 }
 
-/* Options of one list, one after the other, into room that is known to be enough. */
-typedef struct nacre__option_writer {
-    uint8_t *at;
-    uint32_t last;
-} nacre__option_writer;
+#endif
 
-static inline void nacre__option_write(nacre__option_writer *w, uint32_t number, nacre_bytes value)
-{
-    w->at = nacre__option_head_write(w->at, number - w->last, value.len);
-    nacre__move(w->at, value.ptr, value.len); /* a merge may move within one room */
-    w->at += value.len;
-    w->last = number;
-}
+/* nacre_options_add for a value that is yet to be written, at the pointer that it gives; NULL when there is no place. */
+uint8_t *nacre__options_reserve(nacre_options *o, uint16_t number, size_t len);
 
 #endif

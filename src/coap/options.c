@@ -54,52 +54,43 @@ void nacre_options_init(nacre_options *o, nacre_room room)
     o->err = NACRE_OK;
 }
 
-/* Appends: `number` is not below any that is there. */
-static void append(nacre_options *o, uint16_t number, nacre_bytes value)
-{
-    uint32_t delta = (uint32_t)number - o->last;
-    size_t size = nacre__option_size(delta, value.len);
-    if (size > o->room.cap - o->len) {
-        o->err = NACRE_ERR_NO_ROOM;
-        return;
-    }
-    nacre__option_writer w = { o->room.ptr + o->len, o->last };
-    nacre__option_write(&w, number, value);
-    o->len += size;
-    o->last = number;
-}
-
-/* Inserts before the first option with a larger number: that one's delta, and with it its header, becomes smaller. */
-static void insert(nacre_options *o, uint16_t number, nacre_bytes value)
+/* Makes a place for an option: at the end, or before the first with a larger number. That one's delta, and with it its
+ * header, becomes smaller then. Gives where the value goes; NULL when the list is bad, or has become it. */
+uint8_t *nacre__options_reserve(nacre_options *o, uint16_t number, size_t len)
 {
     uint8_t *at = o->room.ptr, *end = o->room.ptr + o->len;
-    uint32_t before = 0, next_number = 0;
-    nacre_bytes next = NACRE_ABSENT;
-    for (;; before = next_number) { /* ends: o->last is larger than `number` */
-        const uint8_t *behind = nacre__option_read(at, end, &next_number, &next);
-        if (next_number > number) break;
-        at += behind - at;
+    uint32_t before = o->last, next_number = 0;
+    size_t old_head = 0, new_head = 0;
+    nacre_bytes next = { end, 0 };
+    if (o->err == NACRE_OK && len > NACRE__OPTION_VALUE_MAX) o->err = NACRE_ERR_TOO_LONG;
+    if (o->err != NACRE_OK) return NULL;
+    if (number >= o->last) at = end;
+    else { /* the loop ends: o->last is larger than `number` */
+        for (before = 0;; before = next_number) {
+            const uint8_t *behind = nacre__option_read(at, end, &next_number, &next);
+            if (next_number > number) break;
+            at += behind - at;
+        }
+        old_head = (size_t)(next.ptr - at);
+        new_head = nacre__option_size(next_number - number, next.len) - next.len;
     }
-    size_t old_head = (size_t)(next.ptr - at);
-    size_t new_head = nacre__option_size(next_number - number, next.len) - next.len;
-    size_t own = nacre__option_size(number - before, value.len);
+    size_t own = nacre__option_size(number - before, len);
     if (own + new_head > o->room.cap - o->len + old_head) {
         o->err = NACRE_ERR_NO_ROOM;
-        return;
+        return NULL;
     }
-    memmove(at + own + new_head, next.ptr, (size_t)(end - next.ptr));
-    uint8_t *put = nacre__option_head_write(at, number - before, value.len);
-    if (value.len > 0) memcpy(put, value.ptr, value.len);
-    nacre__option_head_write(put + value.len, next_number - number, next.len);
+    if (old_head > 0) memmove(at + own + new_head, next.ptr, (size_t)(end - next.ptr));
+    else o->last = number;
+    at = nacre__option_head_write(at, number - before, len);
+    if (old_head > 0) nacre__option_head_write(at + len, next_number - number, next.len);
     o->len = o->len + own + new_head - old_head;
+    return at;
 }
 
 void nacre_options_add(nacre_options *o, uint16_t number, nacre_bytes value)
 {
-    if (o->err != NACRE_OK) return;
-    if (value.len > NACRE__OPTION_VALUE_MAX) o->err = NACRE_ERR_TOO_LONG;
-    else if (number >= o->last) append(o, number, value);
-    else insert(o, number, value);
+    uint8_t *at = nacre__options_reserve(o, number, value.len);
+    if (at != NULL) nacre__move(at, value.ptr, value.len);
 }
 
 void nacre_options_add_uint(nacre_options *o, uint16_t number, uint64_t value)

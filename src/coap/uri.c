@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uri: a coap URI taken apart, turned into options, and a request's path turned back (RFC 7252 6.1, 6.4, 6.5; RFC 3986). */
 #include "coap/uri.h"
+#include "coap/option_codec.h"
 #include <string.h>
 
 enum { OPTION_TEXT_MAX = 255 };
@@ -182,32 +183,30 @@ nacre_err nacre_uri_parse(nacre_uri *uri, nacre_bytes text)
     return NACRE_OK;
 }
 
-/* Decodes one well-formed part into `out`; gives its length, or a length above OPTION_TEXT_MAX when it does not fit. */
-static size_t decode(uint8_t out[OPTION_TEXT_MAX], nacre_bytes text, bool lower)
+/* The next byte of a well-formed part, decoded. */
+static uint8_t decode_next(const uint8_t **at)
 {
-    size_t len = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.ptr[i];
-        bool encoded = c == '%';
-        if (encoded) {
-            c = (uint8_t)(hex_value(text.ptr[i + 1]) * 16 + hex_value(text.ptr[i + 2]));
-            i += 2;
-        }
-        if (lower && is_alpha(c)) c |= 0x20;
-        if (len == OPTION_TEXT_MAX) return OPTION_TEXT_MAX + 1;
-        out[len++] = c;
-    }
-    return len;
+    uint8_t c = *(*at)++;
+    if (c != '%') return c;
+    *at += 2;
+    return (uint8_t)(hex_value((*at)[-2]) * 16 + hex_value((*at)[-1]));
 }
 
 static nacre_err add_text(nacre_options *o, uint16_t number, nacre_bytes text, bool lower)
 {
-    uint8_t buf[OPTION_TEXT_MAX];
-    size_t len = decode(buf, text, lower);
+    const uint8_t *at = text.ptr, *end = text.ptr + text.len;
+    size_t len = 0, dots = 0;
+    for (; at < end; len++) dots += decode_next(&at) == '.';
     if (len > OPTION_TEXT_MAX) return NACRE_ERR_BAD_URI;
-    bool dots = (len == 1 || len == 2) && buf[0] == '.' && buf[len - 1] == '.';
-    if (number == NACRE_OPT_URI_PATH && dots) return NACRE_ERR_BAD_URI; /* RFC 7252 5.10.1 */
-    nacre_options_add(o, number, nacre_bytes_of(buf, len));
+    if (number == NACRE_OPT_URI_PATH && (len == 1 || len == 2) && dots == len)
+        return NACRE_ERR_BAD_URI; /* RFC 7252 5.10.1 */
+    uint8_t *value = nacre__options_reserve(o, number, len);
+    if (value == NULL) return NACRE_OK; /* the list says so */
+    at = text.ptr;
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = decode_next(&at);
+        value[i] = lower && is_alpha(c) ? c | 0x20 : c;
+    }
     return NACRE_OK;
 }
 

@@ -9,7 +9,8 @@
  * The bits are a ring: number n has bit n mod (64 * words), so that moving up clears what enters and shifts nothing. */
 #include <nacre/context.h>
 
-/* A ring is a power of two words, so that a number finds its word by a mask. */
+/* A ring is a power of two words, so that a number finds its byte by a mask. Within the ring only bytes are looked at, so
+ * that a small machine needs no wide arithmetic and the order of bytes in a word does not matter. */
 static size_t ring_words(uint16_t size)
 {
     size_t words = 1;
@@ -22,34 +23,38 @@ size_t nacre_replay_words(uint16_t size)
     return size <= 64 ? 0 : ring_words(size);
 }
 
-static uint64_t *word_of(nacre_replay *w, uint64_t seq)
+static uint8_t *byte_of(const nacre_replay *w, uint64_t seq)
 {
-    return w->words == NULL ? &w->bits : &w->words[(seq >> 6) & (ring_words(w->size) - 1)];
+    size_t mask = w->words == NULL ? 7 : ring_words(w->size) * 8 - 1;
+    const void *ring = w->words == NULL ? &w->bits : w->words;
+    return (uint8_t *)(uintptr_t)ring + ((uint32_t)seq >> 3 & mask); /* who writes has a window that is not const */
+}
+
+static uint8_t bit_of(uint64_t seq)
+{
+    return (uint8_t)(1u << ((uint32_t)seq & 7));
 }
 
 static bool bit_at(const nacre_replay *w, uint64_t seq)
 {
-    uint64_t word = w->words == NULL ? w->bits : w->words[(seq >> 6) & (ring_words(w->size) - 1)];
-    return word >> (seq & 63) & 1;
+    return (*byte_of(w, seq) & bit_of(seq)) != 0;
 }
 
 static void set_bit(nacre_replay *w, uint64_t seq)
 {
-    *word_of(w, seq) |= UINT64_C(1) << (seq & 63);
+    *byte_of(w, seq) |= bit_of(seq);
 }
 
-/* Clears the bits of `count` numbers from `seq` on. */
+/* Clears the bits of `count` numbers from `seq` on, or of all. */
 static void clear_bits(nacre_replay *w, uint64_t seq, uint64_t count)
 {
-    uint64_t ring = w->words == NULL ? 64 : 64 * ring_words(w->size);
-    if (count > ring) count = ring;
-    while (count > 0) {
-        uint64_t first = seq & 63, n = 64 - first;
-        if (n > count) n = count;
-        uint64_t mask = n == 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
-        *word_of(w, seq) &= ~(mask << first);
-        seq += n;
-        count -= n;
+    uint32_t at = (uint32_t)seq, left = count < NACRE_REPLAY_MAX ? (uint32_t)count : NACRE_REPLAY_MAX;
+    while (left > 0) {
+        bool whole = (at & 7) == 0 && left >= 8;
+        uint8_t *byte = byte_of(w, at);
+        *byte = whole ? 0 : (uint8_t)(*byte & ~bit_of(at));
+        at += whole ? 8 : 1;
+        left -= whole ? 8 : 1;
     }
 }
 

@@ -12,7 +12,6 @@
  */
 #include "oscore/option.h"
 #include "base/copy.h"
-#include "base/reader.h"
 #include "coap/option_codec.h"
 
 enum { FLAG_RESERVED = 0xe0, FLAG_KID_CONTEXT = 0x10, FLAG_KID = 0x08, MASK_PARTIAL_IV = 0x07, MAX_PARTIAL_IV = 5 };
@@ -24,15 +23,22 @@ nacre_err nacre_oscore_option_read(nacre_oscore_option *opt, nacre_bytes value)
         *opt = o;
         return NACRE_OK;
     }
-    nacre__reader r = nacre__reader_of(value);
-    uint8_t flags = nacre__read_u8(&r);
-    uint8_t n = flags & MASK_PARTIAL_IV;
-    if (flags == 0 || (flags & FLAG_RESERVED) != 0 || n > MAX_PARTIAL_IV) return NACRE_ERR_DECODE;
-    if (n > 0) o.partial_iv = nacre__read(&r, n);
-    if (flags & FLAG_KID_CONTEXT) o.kid_context = nacre__read(&r, nacre__read_u8(&r));
-    if (flags & FLAG_KID) o.kid = nacre__read(&r, nacre__left(&r));
-    if (r.bad || nacre__left(&r) != 0) return NACRE_ERR_DECODE;
-    if (n > 1 && o.partial_iv.ptr[0] == 0) return NACRE_ERR_DECODE; /* RFC 8613 5: no leading zeros */
+    const uint8_t *at = value.ptr + 1;
+    size_t left = value.len - 1;
+    uint8_t flags = value.ptr[0], n = flags & MASK_PARTIAL_IV;
+    if (flags == 0 || (flags & FLAG_RESERVED) != 0 || n > MAX_PARTIAL_IV || n > left) return NACRE_ERR_DECODE;
+    if (n > 1 && at[0] == 0) return NACRE_ERR_DECODE; /* RFC 8613 5: no leading zeros */
+    if (n > 0) o.partial_iv = nacre_bytes_of(at, n);
+    at += n;
+    left -= n;
+    if (flags & FLAG_KID_CONTEXT) {
+        if (left == 0 || left - 1 < at[0]) return NACRE_ERR_DECODE;
+        o.kid_context = nacre_bytes_of(at + 1, at[0]);
+        left -= 1u + at[0];
+        at += 1u + at[0];
+    }
+    if (flags & FLAG_KID) o.kid = nacre_bytes_of(at, left);
+    else if (left > 0) return NACRE_ERR_DECODE;
     *opt = o;
     return NACRE_OK;
 }

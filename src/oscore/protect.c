@@ -153,8 +153,9 @@ static nacre_err begin_split(protection *p, const task *t)
     return NACRE_OK;
 }
 
-/* A request that may have a Proxy-Uri option: then its options are others, and stand at the end of the room. */
-static nacre_err begin_after_proxy_uri(protection *p, const task *t)
+/* A request that may have a Proxy-Uri option: then its options are others, and stand at the end of the room. Rare, so its
+ * copies are not on the stack of every message. */
+NACRE__NOT_INLINE static nacre_err begin_after_proxy_uri(protection *p, const task *t)
 {
     nacre_message plain = *t->plain;
     task now = *t;
@@ -183,45 +184,45 @@ static nacre_err end(const protection *p, nacre_request_id *id, nacre_bytes *out
     return NACRE_OK;
 }
 
-/* Fills `t` for a request or a response, whichever `plain` is. */
-static nacre_err choose_task(task *t, nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                             nacre_room room, const nacre_message *plain, const nacre_protect_options *options)
+/* What is left to choose: whether it is a request or a response, and which nonce. */
+static nacre_err choose(task *t)
 {
-    *t = (task){ ctx, crypto, id, room, plain, options != NULL ? options : &defaults, false, true, false };
-    t->is_request = nacre_code_is_request(plain->code);
+    if (t->how == NULL) t->how = &defaults;
+    t->new_piv = true;
+    t->is_request = nacre_code_is_request(t->plain->code);
     if (t->is_request) return NACRE_OK;
-    if (!nacre_code_is_response(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
+    if (!nacre_code_is_response(t->plain->code)) return NACRE_ERR_BAD_ARGUMENT;
     /* RFC 8613 8.3, 8.3.1: what comes after the first answer, notifications as well, has a Partial IV of its own. */
-    bool may_reuse = nacre__may_use_nonce(id, ctx);
+    bool may_reuse = nacre__may_use_nonce(t->id, t->ctx);
     if (t->how->nonce == NACRE_NONCE_REQUEST && !may_reuse) return NACRE_ERR_NONCE_USED;
     t->new_piv = t->how->nonce == NACRE_NONCE_NEW || !may_reuse;
     return NACRE_OK;
 }
 
-static nacre_err protect(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
-                         nacre_room room, const nacre_message *plain, const nacre_protect_options *options)
+static nacre_err protect(task *t, nacre_bytes *out)
 {
     protection p;
-    task t;
-    nacre_err err = choose_task(&t, ctx, crypto, id, room, plain, options);
-    if (err == NACRE_OK) err = begin(&p, &t);
+    nacre_err err = choose(t);
+    if (err == NACRE_OK) err = begin(&p, t);
     if (err != NACRE_OK) return err;
-    nacre_seal(crypto, &p.job); /* RFC 8613 8.1 step 4, 8.3 step 4 */
-    return end(&p, id, out, room);
+    nacre_seal(t->crypto, &p.job); /* RFC 8613 8.1 step 4, 8.3 step 4 */
+    return end(&p, t->id, out, t->room);
 }
 
 nacre_err nacre_protect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
                                 nacre_room room, const nacre_message *plain, const nacre_protect_options *options)
 {
     if (!nacre_code_is_request(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
-    return protect(ctx, crypto, id, out, room, plain, options);
+    task t = { .ctx = ctx, .crypto = crypto, .id = id, .room = room, .plain = plain, .how = options };
+    return protect(&t, out);
 }
 
 nacre_err nacre_protect_response(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
                                  nacre_room room, const nacre_message *plain, const nacre_protect_options *options)
 {
     if (!nacre_code_is_response(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
-    return protect(ctx, crypto, id, out, room, plain, options);
+    task t = { .ctx = ctx, .crypto = crypto, .id = id, .room = room, .plain = plain, .how = options };
+    return protect(&t, out);
 }
 
 size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, const nacre_protect_options *options)
@@ -262,8 +263,8 @@ static void protect_burst(const nacre_crypto *crypto, nacre_protect_item *items,
     size_t num_jobs = 0;
     for (size_t i = 0; i < num; i++) {
         nacre_protect_item *item = &items[i];
-        task t;
-        item->err = choose_task(&t, item->context, crypto, item->id, item->room, item->plain, item->options);
+        task t = { item->context, crypto, item->id, item->room, item->plain, item->options, false, false, false };
+        item->err = choose(&t);
         if (item->err == NACRE_OK) item->err = begin(&work[i], &t);
         if (item->err == NACRE_OK) jobs[num_jobs++] = &work[i].job;
     }

@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* request_id: what binds an answer to its request, and the right to the request's nonce. */
 #include "oscore/request_id.h"
+#include "base/copy.h"
+
+void nacre__request_id_make(nacre_request_id *id, const nacre_context *ctx, nacre_bytes kid, nacre_bytes partial_iv,
+                            uint8_t flags)
+{
+    *id = (nacre_request_id){ .context = ctx, .flags = flags };
+    NACRE__COPY_FIXED(id->keys, ctx->common_iv, sizeof id->keys); /* the shortest Common IV has 7 bytes */
+    nacre__put(id->kid, kid.ptr, kid.len);
+    nacre__put(id->partial_iv, partial_iv.ptr, partial_iv.len);
+    id->kid_len = (uint8_t)kid.len;
+    id->partial_iv_len = (uint8_t)partial_iv.len;
+}
 
 nacre_request_id nacre_request_id_dup(const nacre_request_id *id)
 {

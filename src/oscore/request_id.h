@@ -4,22 +4,13 @@
 #define NACRE_OSCORE_REQUEST_ID_H
 
 #include <nacre/oscore.h>
-#include "base/copy.h"
 
 enum { NACRE__MAY_USE_NONCE = 1 };
 
 /* Makes `id` in place: it is small and made for every message, so it is not copied about. RFC 8613 7.1: an answer is bound
  * to its request by these. */
-static inline void nacre__request_id_make(nacre_request_id *id, const nacre_context *ctx, nacre_bytes kid,
-                                          nacre_bytes partial_iv, uint8_t flags)
-{
-    *id = (nacre_request_id){ .context = ctx, .flags = flags };
-    NACRE__COPY_FIXED(id->keys, ctx->common_iv, sizeof id->keys); /* the shortest Common IV has 7 bytes */
-    nacre__put(id->kid, kid.ptr, kid.len);
-    nacre__put(id->partial_iv, partial_iv.ptr, partial_iv.len);
-    id->kid_len = (uint8_t)kid.len;
-    id->partial_iv_len = (uint8_t)partial_iv.len;
-}
+void nacre__request_id_make(nacre_request_id *id, const nacre_context *ctx, nacre_bytes kid, nacre_bytes partial_iv,
+                            uint8_t flags);
 
 static inline nacre_bytes nacre__request_kid(const nacre_request_id *id)
 {

@@ -129,29 +129,45 @@ bool nacre__stays_outer(uint16_t number)
     return number != NACRE_OPT_OSCORE && nacre__only_outer(number); /* step 7: the OSCORE option itself is removed */
 }
 
-/* The next outer option that stays; false at the end. */
-static bool next_kept(nacre_option_iter *it, nacre_option *opt)
+/* Where a walk through one of the two lists is. */
+typedef struct cursor {
+    const uint8_t *at, *end; /* behind the option that is next, and behind all */
+    uint32_t number;
+    nacre_bytes value;
+    bool any; /* whether there is a next one */
+} cursor;
+
+static cursor cursor_of(nacre_bytes options)
 {
-    while (nacre_option_next(it, opt))
-        if (nacre__stays_outer(opt->number)) return true;
-    return false;
+    nacre_option_iter it = nacre_option_begin(options);
+    cursor c = { it.at, it.end, 0, NACRE_ABSENT, true };
+    return c;
+}
+
+static void next(cursor *c, bool only_kept)
+{
+    do {
+        const uint8_t *end = c->at == c->end ? NULL : nacre__option_read(c->at, c->end, &c->number, &c->value);
+        c->any = end != NULL;
+        c->at = end;
+    } while (c->any && only_kept && !nacre__stays_outer((uint16_t)c->number));
 }
 
 size_t nacre__merge(uint8_t *out, nacre_bytes inner, nacre_bytes outer)
 {
     list l = { out, 0, 0 };
-    nacre_option_iter in = nacre_option_begin(inner), kept = nacre_option_begin(outer);
-    nacre_option a, b;
+    cursor in = cursor_of(inner), kept = cursor_of(outer);
     uint32_t last_inner = 0; /* no option has number 0 that stays outer */
-    bool has_a = nacre_option_next(&in, &a), has_b = next_kept(&kept, &b);
-    while (has_a || has_b) {
-        if (has_a && (!has_b || a.number <= b.number)) {
-            add(&l, a.number, a.value);
-            last_inner = a.number;
-            has_a = nacre_option_next(&in, &a);
+    next(&in, false);
+    next(&kept, true);
+    while (in.any || kept.any) {
+        if (in.any && (!kept.any || in.number <= kept.number)) {
+            last_inner = in.number;
+            add(&l, in.number, in.value);
+            next(&in, false);
         } else {
-            if (b.number != last_inner) add(&l, b.number, b.value);
-            has_b = next_kept(&kept, &b);
+            if (kept.number != last_inner) add(&l, kept.number, kept.value);
+            next(&kept, true);
         }
     }
     return l.len;

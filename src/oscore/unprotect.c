@@ -113,24 +113,24 @@ static void deliver(const unprotection *u, nacre_message *plain, const inner *in
 
 /* ---- Requests ---- */
 
-/* What a verified request does to the window. NACRE_OK: go on; `by_echo` tells that Echo has just shown it fresh. */
-static nacre_err accept(nacre_context *ctx, uint64_t seq, nacre_bytes options, bool *by_echo)
+/* What a verified request does to the window. Where Echo has to say whether it is fresh, or has just said it, nobody may
+ * answer with its nonce: its Partial IV was not looked up in a window (RFC 8613 B.1.2). */
+static nacre_err accept(unprotection *u, nacre_context *ctx, nacre_bytes options)
 {
-    *by_echo = false;
     if (ctx->replay.known) {
-        if (!ctx->window_on_disk) return nacre_replay_accept(&ctx->replay, seq);
-        nacre_err err = nacre_replay_check(&ctx->replay, seq);
+        if (!ctx->window_on_disk) return nacre_replay_accept(&ctx->replay, u->seq);
+        nacre_err err = nacre_replay_check(&ctx->replay, u->seq);
         if (err != NACRE_OK) return err;
         ctx->window_lost_wanted = true; /* RFC 8613 B.1.2: what the store holds is about to become untrue */
         return NACRE_ERR_NOT_YET;
     }
+    u->own.flags = 0;
     nacre_bytes echo = nacre_option_find(options, NACRE_OPT_ECHO);
     if (echo.len != NACRE_ECHO_LEN || !nacre_equal_ct(echo.ptr, ctx->echo, NACRE_ECHO_LEN))
         return NACRE_ERR_REPLAY_ECHO;
-    nacre_replay_set_fresh(&ctx->replay, seq); /* RFC 8613 B.1.2: its Partial IV is the lower edge from now on */
+    nacre_replay_set_fresh(&ctx->replay, u->seq); /* RFC 8613 B.1.2: its Partial IV is the lower edge from now on */
     nacre_wipe(ctx->echo, sizeof ctx->echo); /* good for one recovery: a copy of this request never recovers anything */
     ctx->has_echo = false;
-    *by_echo = true;
     return NACRE_OK;
 }
 
@@ -164,9 +164,7 @@ static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_
 {
     if (!u->job.ok) return tag_did_not_match(u, ctx);
     inner in;
-    bool by_echo = false;
-    nacre_err err = parse(u, &in, true) ? accept(ctx, u->seq, in.options, &by_echo) : NACRE_ERR_PROTECTION_INVALID;
-    if (by_echo || err == NACRE_ERR_REPLAY_ECHO) u->own = nacre_request_id_dup(&u->own); /* no right to that nonce */
+    nacre_err err = parse(u, &in, true) ? accept(u, ctx, in.options) : NACRE_ERR_PROTECTION_INVALID;
     if (err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO) *id = u->own;
     if (err != NACRE_OK) {
         nacre_wipe(u->job.out, plaintext_len(u));
