@@ -81,14 +81,14 @@ typedef struct nacre_context {
     uint64_t next;          /* the next sender sequence number to use */
     uint64_t confirmed;     /* numbers below are durable as possibly used */
     nacre_replay replay;
-    uint32_t failed; /* decryptions whose tag did not match, saturating */
-    uint32_t sealed; /* messages protected with sender_key, saturating */
-    uint16_t chunk;  /* how many numbers to ask for next */
-    uint8_t sender_id_len, recipient_id_len;
+    uint32_t failed;                     /* decryptions whose tag did not match, saturating */
+    uint32_t sealed;                     /* messages protected with sender_key, saturating */
+    uint32_t chunk : 14, max_chunk : 14; /* how many numbers to ask for next, and at most */
+    bool has_echo : 1, persistent : 1, window_on_disk : 1, window_lost_wanted : 1;
+    uint8_t sender_id_len : 4, recipient_id_len : 4;
     uint8_t sender_id[NACRE_MAX_ID], recipient_id[NACRE_MAX_ID];
     uint8_t common_iv[NACRE_MAX_NONCE];
     uint8_t echo[NACRE_ECHO_LEN];
-    bool has_echo : 1, persistent : 1, window_on_disk : 1, window_lost_wanted : 1;
 } nacre_context;
 
 typedef struct nacre_context_params {
@@ -102,8 +102,9 @@ typedef struct nacre_context_params {
     uint64_t *window_words;              /* nacre_replay_words(window) elements, or NULL up to 64 */
     uint64_t next_seq;                   /* the first sender sequence number to use, 0 for new keys */
     bool persistent;                     /* a store confirms numbers before they are used (RFC 8613 B.1.1) */
-    uint16_t first_chunk; /* persistent: how many numbers to ask for first; 0 means 10; doubles up to 10000 */
-    nacre_bytes echo;     /* 8 random bytes: on a server, lets an uninitialised window recover, once (B.1.2);
+    uint16_t first_chunk;                /* persistent: how many numbers to ask for first; 0 means 10 … */
+    uint16_t max_chunk;                  /* … which doubles up to that many; 0 means 10000, which is the most */
+    nacre_bytes echo; /* 8 random bytes: on a server, lets an uninitialised window recover, once (B.1.2);
                                     absent: it stays uninitialised, and every request is REPLAY */
 } nacre_context_params;
 
@@ -117,7 +118,8 @@ NACRE_MUST_USE nacre_err nacre_context_key_room(const nacre_crypto *crypto, int 
  * NACRE_OK                `ctx` is ready; end it with nacre_context_wipe
  * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider
  * NACRE_ERR_BAD_ARGUMENT  an ID too long for the nonce, IDs equal, ID Context above 255 bytes, window 0 … 1024 missed,
- *                         next_seq above NACRE_SEQ_MAX + 1, first_chunk above 10000, echo not 8 bytes, key room missing or misaligned
+ *                         next_seq above NACRE_SEQ_MAX + 1, first_chunk above max_chunk, a chunk above 10000, echo not 8
+ *                         bytes, key room missing or misaligned
  * NACRE_ERR_NO_ROOM       `keys` too small
  * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY  from the provider
  * On failure `ctx` is all zero and nothing is left to release. */
@@ -166,6 +168,11 @@ void nacre_context_confirm_reserved(nacre_context *ctx, uint64_t ceiling);
 
 /* nacre_context_confirm_window_lost: the store does not claim any more to know this context's replay window. */
 void nacre_context_confirm_window_lost(nacre_context *ctx);
+
+/* nacre_context_before_save: the store is about to be given the true state (numbers used so far, the window as it is), and
+ * the context may be used on afterwards. From now on numbers and window wait for the store again, for what was confirmed
+ * before is about to be written over. nacre_store_save does this. */
+void nacre_context_before_save(nacre_context *ctx);
 
 /* nacre_context_set_replay, for a store that loads: the window as persisted; `known` false means uninitialised, and
  * `bitfield` is not read. As long as the store is taken to hold a known window (from the start, and until it is said to be

@@ -27,7 +27,9 @@ typedef struct nacre_store_ops {
     nacre_err (*reserve)(void *self, uint64_t ceiling, nacre_detail *why);
     /* Make durable that the replay window is unknown. Returns alike (nacre_context_confirm_window_lost). */
     nacre_err (*window_lost)(void *self, nacre_detail *why);
-    /* Make the true state durable, at a clean end: `ctx` says it all, and is not used afterwards. */
+    /* Make the true state durable, as it is now: `ctx` says it all. Called by nacre_store_save. It may say less than what
+     * was reserved before; so calls take effect in the order in which they were made, and what was asked for before a save
+     * is not confirmed behind it. NACRE_ERR_NOT_YET: it will be; nothing is to be confirmed. */
     nacre_err (*save)(void *self, const nacre_context *ctx, nacre_detail *why);
 } nacre_store_ops;
 typedef struct nacre_store {
@@ -40,6 +42,12 @@ typedef struct nacre_store {
  * NACRE_ERR_NOT_YET the store will confirm later
  * other             the store's error: the context stays blocked when it was, and nothing is reused */
 NACRE_MUST_USE nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_detail *why);
+
+/* nacre_store_save makes the true state durable, at a clean end or in between: afterwards a crash loses no numbers and
+ * asks for no Echo, until the context is used again. It can be: its numbers and its window wait for the store anew, whether
+ * this succeeds or not.
+ * NACRE_OK, or what the store answers: then what it held before may stand, which is safe */
+NACRE_MUST_USE nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_detail *why);
 
 /* ---- In memory -------------------------------------------------------------------------------------------------------
  * nacre_memory fills the interface without any storage: for keys that die with the process, and for tests. All zero is

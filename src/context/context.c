@@ -33,6 +33,17 @@ nacre_err nacre_context_key_room(const nacre_crypto *crypto, int cose_aead, size
     return NACRE_OK;
 }
 
+static uint16_t max_chunk(const nacre_context_params *p)
+{
+    return p->max_chunk == 0 ? NACRE__CHUNK_MAX : p->max_chunk;
+}
+
+static uint16_t first_chunk(const nacre_context_params *p)
+{
+    if (p->first_chunk != 0) return p->first_chunk;
+    return max_chunk(p) < FIRST_CHUNK ? max_chunk(p) : FIRST_CHUNK;
+}
+
 static nacre_err check(const nacre_context_params *p, const nacre_aead *aead)
 {
     size_t max_id = aead->nonce_len - 6u; /* RFC 8613 3.3 */
@@ -40,15 +51,15 @@ static nacre_err check(const nacre_context_params *p, const nacre_aead *aead)
     if (p->sender_id.len > max_id || p->recipient_id.len > max_id) return NACRE_ERR_BAD_ARGUMENT;
     if (nacre_bytes_equal(p->sender_id, p->recipient_id)) return NACRE_ERR_BAD_ARGUMENT; /* RFC 8613 3.3 */
     if (p->id_context.len > NACRE_MAX_ID_CONTEXT) return NACRE_ERR_BAD_ARGUMENT;
-    if (p->next_seq > NACRE_SEQ_MAX + 1 || p->first_chunk > NACRE__CHUNK_MAX) return NACRE_ERR_BAD_ARGUMENT;
+    if (p->next_seq > NACRE_SEQ_MAX + 1) return NACRE_ERR_BAD_ARGUMENT;
+    if (p->max_chunk > NACRE__CHUNK_MAX || p->first_chunk > max_chunk(p)) return NACRE_ERR_BAD_ARGUMENT;
     if (!nacre_is_absent(p->echo) && p->echo.len != NACRE_ECHO_LEN) return NACRE_ERR_BAD_ARGUMENT;
     return NACRE_OK;
 }
 
-static void copy(uint8_t *to, uint8_t *to_len, nacre_bytes from)
+static void copy(uint8_t to[NACRE_MAX_ID], nacre_bytes from)
 {
     if (from.len > 0) memcpy(to, from.ptr, from.len);
-    *to_len = (uint8_t)from.len;
 }
 
 nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
@@ -69,14 +80,17 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
 
     ctx->ops = crypto->ops;
     ctx->aead = aead;
-    copy(ctx->sender_id, &ctx->sender_id_len, params->sender_id);
-    copy(ctx->recipient_id, &ctx->recipient_id_len, params->recipient_id);
+    copy(ctx->sender_id, params->sender_id);
+    copy(ctx->recipient_id, params->recipient_id);
+    ctx->sender_id_len = params->sender_id.len & 15; /* at most 7 */
+    ctx->recipient_id_len = params->recipient_id.len & 15;
     ctx->id_context = params->id_context;
     ctx->next = ctx->confirmed = params->next_seq;
     ctx->persistent = params->persistent;
     ctx->window_on_disk =
         params->persistent; /* as long as nobody says otherwise, a crash would bring this window back */
-    ctx->chunk = params->first_chunk == 0 ? FIRST_CHUNK : params->first_chunk;
+    ctx->chunk = first_chunk(params) & NACRE__CHUNK_BITS;
+    ctx->max_chunk = max_chunk(params) & NACRE__CHUNK_BITS;
     if (!nacre_is_absent(params->echo)) memcpy(ctx->echo, params->echo.ptr, NACRE_ECHO_LEN);
     ctx->has_echo = !nacre_is_absent(params->echo);
 

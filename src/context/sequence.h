@@ -5,7 +5,7 @@
 
 #include <nacre/context.h>
 
-enum { NACRE__CHUNK_MAX = 10000 };
+enum { NACRE__CHUNK_MAX = 10000, NACRE__CHUNK_BITS = 0x3fff };
 
 /* Whether a number may be used now, and which; nacre__sequence_take then uses it.
  * NACRE_OK, NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_NOT_YET; `seq` is set on NACRE_OK only */

@@ -83,6 +83,7 @@ static nacre_err directory_window_lost(void *self, nacre_detail *why)
 static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_detail *why)
 {
     nacre_directory *dir = self;
+    nacre_context_before_save(dir->ctx); /* whoever calls this: the context must not go on with what is written over */
     nacre__sequence state = { .next_to_send = nacre_context_next_seq(ctx) };
     state.window_known = nacre_replay_export(nacre_context_replay(ctx), &state.window_index, state.window_bits);
     if (nacre__sequence_equal(&state, &dir->stored) && !dir->uncertain) return NACRE_OK;

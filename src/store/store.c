@@ -28,3 +28,10 @@ nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_
     }
     return graver(lost, reserved);
 }
+
+nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_detail *why)
+{
+    /* First, for a save that fails half-way may have written what it says. */
+    nacre_context_before_save(ctx);
+    return store->ops->save(store->self, ctx, why);
+}

@@ -151,6 +151,81 @@ static void test_asking_early(void **state)
     assert_true(asked >= 5 && asked < 40);
 }
 
+/* Chunks double from the first to the largest, and stay there. */
+static void test_chunks_are_limited(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t first, max;
+        uint64_t asked[6]; /* chunk after chunk */
+    } rows[] = {
+        { 0, 0, { 10, 20, 40, 80, 160, 320 } },
+        { 4, 30, { 4, 8, 16, 30, 30, 30 } },
+        { 1, 1, { 1, 1, 1, 1, 1, 1 } },
+        { 0, 3, { 3, 3, 3, 3, 3, 3 } },
+        { 4000, 0, { 4000, 8000, 10000, 10000, 10000, 10000 } },
+        { 10000, 10000, { 10000, 10000, 10000, 10000, 10000, 10000 } },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_context_params params = test_params(1, TEST_CLIENT);
+        params.persistent = true;
+        params.first_chunk = rows[i].first;
+        params.max_chunk = rows[i].max;
+        nacre_context *ctx = test_context(&params);
+        for (size_t k = 0; k < COUNT(rows[i].asked); k++) {
+            ctx->next = ctx->confirmed; /* all used */
+            assert_true(nacre_context_needs(ctx).reserve == ctx->next + rows[i].asked[k]);
+            nacre_context_confirm_reserved(ctx, nacre_context_needs(ctx).reserve);
+        }
+    }
+    static const struct {
+        uint16_t first, max;
+        nacre_err err;
+    } limits[] = {
+        { 10000, 10000, NACRE_OK },
+        { 10001, 0, NACRE_ERR_BAD_ARGUMENT },
+        { 0, 10001, NACRE_ERR_BAD_ARGUMENT },
+        { 21, 20, NACRE_ERR_BAD_ARGUMENT },
+        { 20, 20, NACRE_OK },
+    };
+    for (size_t i = 0; i < COUNT(limits); i++) {
+        nacre_context ctx;
+        size_t size, align;
+        nacre_context_params params = test_params(1, TEST_CLIENT);
+        params.first_chunk = limits[i].first;
+        params.max_chunk = limits[i].max;
+        assert_ok(nacre_context_key_room(test_crypto(), params.cose_aead == 0 ? 10 : params.cose_aead, &size, &align));
+        assert_err(nacre_context_init(&ctx, test_crypto(), &params, test_room(size)), limits[i].err);
+        nacre_context_wipe(&ctx);
+    }
+}
+
+/* What was confirmed does not outlive a save, which says less: numbers and window wait for the store again. */
+static void test_a_save_takes_the_confirmations_back(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    params.persistent = true;
+    nacre_context *ctx = test_context(&params);
+    uint64_t seq;
+    nacre_context_confirm_reserved(ctx, 10);
+    nacre_context_confirm_window_lost(ctx);
+    assert_ok(try_protect(ctx, &seq));
+    nacre_context_before_save(ctx);
+    assert_err(try_protect(ctx, &seq), NACRE_ERR_NOT_YET);
+    assert_true(nacre_context_needs(ctx).blocked);
+    assert_true(nacre_context_needs(ctx).reserve > 1);
+    nacre_context_confirm_reserved(ctx, 2);
+    assert_ok(try_protect(ctx, &seq));
+    assert_int_equal(seq, 1);
+    assert_err(try_protect(ctx, &seq), NACRE_ERR_NOT_YET);
+
+    params.persistent = false; /* without a store there is nothing to wait for */
+    nacre_context *volatile_one = test_context(&params);
+    nacre_context_before_save(volatile_one);
+    assert_ok(try_protect(volatile_one, &seq));
+}
+
 /* A ceiling never passes 2^40, and a context near its end is not asked for more. */
 static void test_reserving_at_the_end(void **state)
 {
@@ -220,6 +295,8 @@ int main(void)
         TEST(test_used_up_from_the_start),
         TEST(test_not_yet_until_confirmed),
         TEST(test_asking_early),
+        TEST(test_chunks_are_limited),
+        TEST(test_a_save_takes_the_confirmations_back),
         TEST(test_reserving_at_the_end),
         TEST(test_partial_ivs_of_every_length),
     };

@@ -228,11 +228,63 @@ static void saving_remembers_the_truth(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A save in between says less than what was reserved before: what follows waits for the store anew, on both sides. */
+static void a_save_in_between(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t rooms[2][64];
+    nacre_bytes requests[2];
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_int_equal(protect(f, &requests[0], NACRE_ROOM(rooms[0])), NACRE_OK);
+    assert_int_equal(nacre_store_save(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_true(f->client.memory.next_seq == 1);
+    assert_int_equal(protect(f, &requests[1], NACRE_ROOM(rooms[1])), NACRE_ERR_NOT_YET);
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_true(f->client.memory.next_seq > 1);
+    assert_int_equal(protect(f, &requests[1], NACRE_ROOM(rooms[1])), NACRE_OK);
+
+    assert_int_equal(unprotect(f, requests[0]), NACRE_ERR_NOT_YET);
+    assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
+    assert_true(f->server.memory.window_lost);
+    assert_int_equal(unprotect(f, requests[0]), NACRE_OK);
+    assert_int_equal(nacre_store_save(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
+    assert_false(f->server.memory.window_lost);
+    assert_int_equal(f->server.memory.window_bits[0], 1);
+    assert_int_equal(unprotect(f, requests[1]), NACRE_ERR_NOT_YET); /* RFC 8613 B.1.2: unknown first, again */
+    assert_int_equal(unprotect(f, requests[0]), NACRE_ERR_REPLAY);
+    assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
+    assert_true(f->server.memory.window_lost);
+    assert_int_equal(unprotect(f, requests[1]), NACRE_OK);
+}
+
+/* Also when it fails: it may have written something. */
+static void a_failed_save_confirms_nothing_either(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t room[64];
+    nacre_bytes out;
+    nacre_detail why = { "" };
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    f->client.memory.answer = NACRE_ERR_FILE;
+    assert_int_equal(nacre_store_save(&f->client.store, &f->client.ctx, &why), NACRE_ERR_FILE);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+    f->client.memory.answer = NACRE_OK;
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(reserved_numbers_are_confirmed), TEST(a_refusal_is_passed_on),   TEST(a_later_confirmation_is_waited_for),
-        TEST(the_window_is_given_up_first),   TEST(the_graver_answer_counts), TEST(saving_remembers_the_truth),
+        TEST(reserved_numbers_are_confirmed),
+        TEST(a_refusal_is_passed_on),
+        TEST(a_later_confirmation_is_waited_for),
+        TEST(the_window_is_given_up_first),
+        TEST(the_graver_answer_counts),
+        TEST(saving_remembers_the_truth),
+        TEST(a_save_in_between),
+        TEST(a_failed_save_confirms_nothing_either),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
