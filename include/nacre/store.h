@@ -66,11 +66,21 @@ nacre_store nacre_memory_store(nacre_memory *memory);
 
 /* ---- A directory, aiocoap's layout ----------------------------------------------------------------------------------
  * DIR/secret.json (also secrets.json) and DIR/settings.json hold the input material, DIR/sequence.json the state, DIR/lock
- * is locked while the directory is open. State is replaced as a whole: temporary file, fsync, rename, fsync of DIR.
+ * is locked while the directory is open. State is replaced as a whole: temporary file, fsync, rename, fsync of DIR. So the
+ * user must be able to make files in DIR and to replace sequence.json; secrets and settings are only read, and may be
+ * another user's (in a directory with the sticky bit, where nobody replaces the files of others).
  *
  * A file is at most 64 KiB, a secret or salt at most 256 bytes. A directory belongs to the process that opened it: after
  * a fork the child's context is wiped (on Linux), so that it protects and unprotects nothing, and whatever would be written
- * is NACRE_ERR_LOCKED. Close it there all the same, for the lock is held as long as one of the two has it. */
+ * is NACRE_ERR_LOCKED. Close it there all the same, for the lock is held as long as one of the two has it.
+ *
+ * Without sequence.json a directory counts as new: aiocoap's rule. With "sequence-required": true in its settings, as all
+ * have that are made or converted here, it is refused instead, for a lost state would use numbers twice.
+ *
+ * A state in use names the file that it was written to. A directory that was copied while it was in use, or a state that
+ * was put back from a backup, is refused then; nacre_directory_adopt says that it is right. On ext4, XFS, Btrfs, F2FS and
+ * tmpfs only; and what cannot be seen at all: copies of a directory that was never used, images and snapshots of a whole
+ * file system or machine, and states last written by other programs, or by hand without the "nacre" member. */
 typedef struct nacre_directory nacre_directory;
 
 /* nacre_directory_open locks the directory, reads it and derives its context with `crypto`, whose instance must outlive
@@ -95,6 +105,18 @@ typedef enum nacre_role { NACRE_ROLE_NONE = 0, NACRE_ROLE_CLIENT = 1, NACRE_ROLE
  * (NACRE_ERR_BAD_CONTEXT both ways). nacre_directory_open gives none. */
 NACRE_MUST_USE nacre_err nacre_directory_open_as(nacre_directory **dir, const char *path, nacre_role role,
                                                  const nacre_crypto *crypto, nacre_detail *why);
+
+/* nacre_directory_open_with, with all that can be said. Numbers are reserved in chunks (RFC 8613 B.1.1): a crash loses what
+ * is left of one, and each costs a write. They double from the first to the largest. What is 0 here is taken from
+ * "sequence-chunk-start" and "sequence-chunk-limit" of the settings, and is 10 and 10000 without.
+ * Errors as nacre_directory_open; NACRE_ERR_BAD_ARGUMENT for a chunk above 10000, or a first above the largest. */
+typedef struct nacre_directory_options {
+    nacre_role role;
+    uint16_t first_chunk, max_chunk;
+} nacre_directory_options;
+NACRE_MUST_USE nacre_err nacre_directory_open_with(nacre_directory **dir, const char *path,
+                                                   const nacre_directory_options *options, const nacre_crypto *crypto,
+                                                   nacre_detail *why);
 
 /* The context, and the store behind it. Both live until the directory is closed. */
 nacre_context *nacre_directory_context(nacre_directory *dir);
@@ -122,6 +144,9 @@ typedef struct nacre_directory_info {
     uint64_t window_index;
     uint8_t window_bits[NACRE_REPLAY_MAX / 8]; /* bit i of byte i/8: index + i was seen */
     bool has_state;                            /* sequence.json exists */
+    bool sequence_required;                    /* "sequence-required": without it the directory is not opened */
+    bool elsewhere;                            /* sequence.json is a copy, or an old one put back; see above */
+    uint16_t first_chunk, max_chunk;           /* as in nacre_directory_options; 0: not said */
     uint8_t secret[256], salt[256];            /* set only when asked for: wipe them */
     size_t secret_len, salt_len;
 } nacre_directory_info;
@@ -132,7 +157,8 @@ NACRE_MUST_USE nacre_err nacre_directory_read_as(nacre_directory_info *info, con
                                                  bool reveal, nacre_detail *why);
 
 /* nacre_directory_create makes a directory of the newest layout (mode 0700, files 0600) that says what `info` says, secret
- * and salt included; its layout and role are not read. With `has_state`, next_to_send and the window are written, too.
+ * and salt included; its layout and role are not read. With `has_state`, next_to_send and the window are written,
+ * otherwise a fresh state; and it is required from then on. It may be carried to where it is used, until it is.
  * NACRE_OK               it is complete and durable, and can be opened
  * NACRE_ERR_BAD_CONTEXT  `info` says what no directory may: equal IDs, an empty secret …
  * NACRE_ERR_FILE         it exists already, or cannot be made;  NACRE_ERR_NO_MEMORY
@@ -150,10 +176,19 @@ NACRE_MUST_USE nacre_err nacre_directory_create(const char *path, const nacre_di
  * NACRE_ERR_BAD_ARGUMENT no role;  NACRE_ERR_LOCKED;  NACRE_ERR_FILE;  NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role role, nacre_detail *why);
 
+/* nacre_directory_adopt says that a directory may be used where it is, and with the state that it has: after it was moved, or
+ * put back from a backup, with nothing using it in between; or after its state was lost. Numbers go on from `next_to_send`
+ * or from the state, whichever is higher, and the replay window becomes unknown (B.1.2). `role` as in
+ * nacre_directory_open_as. A number too low breaks the encryption: when in doubt, make new keys.
+ * NACRE_OK, and errors as nacre_directory_open; NACRE_ERR_BAD_ARGUMENT: no state, and next_to_send 0 or above
+ * NACRE_SEQ_MAX + 1 */
+NACRE_MUST_USE nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next_to_send,
+                                               nacre_detail *why);
+
 /* nacre_directory_generate makes a fresh pair of directories (mode 0700, files 0600) for the two sides of a new context:
  * random secret (16 bytes for 128-bit keys, 32 for longer ones) and 8-byte salt, Sender ID 00 for the client and 01 for
  * the server, crossed. When it returns, both are complete and durable, or neither is there. (A power loss before that may
- * leave one of them, or parts of both: remove what is there.)
+ * leave one of them, or a part that cannot be opened: remove what is there.)
  * NACRE_OK
  * NACRE_ERR_FILE         one exists already, or cannot be made; nothing is left behind
  * NACRE_ERR_BAD_ARGUMENT an algorithm that is not in the table, an ID Context above 255 bytes, one path given twice

@@ -16,11 +16,12 @@
 #include "store/fail.h"
 #include "store/random.h"
 
-enum { RANDOM_CHARS = 6, MAX_NAME = 64, ATTEMPTS = 100 };
+enum { RANDOM_CHARS = 6, MAX_NAME = NACRE__TEMPORARY_NAME, ATTEMPTS = 100 };
 
 static nacre_err fail(const nacre__folder *folder, const char *name, const char *step, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: cannot %s: %s", folder->path, name, step, strerror(errno));
+    return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: cannot %s: %s%s", folder->path, name, step, strerror(errno),
+                             nacre__store_advice(errno));
 }
 
 /* "sequence.json" -> ".sequence-"; the result is its length. */
@@ -71,23 +72,47 @@ static const char *fill(int fd, const char *text)
     return failed;
 }
 
-nacre_err nacre__file_replace(const nacre__folder *folder, const char *name, const char *text, bool *uncertain,
-                              nacre_detail *why)
+nacre_err nacre__file_begin(nacre__new_file *file, const nacre__folder *folder, const char *name, nacre_detail *why)
 {
-    char temporary[MAX_NAME];
+    *file = (nacre__new_file){ .folder = folder, .name = name };
+    file->fd = open_temporary(folder, name, file->temporary);
+    if (file->fd < 0) return fail(folder, name, "make a temporary file beside it", why);
+    nacre__born_of(file->born, file->fd);
+    return NACRE_OK;
+}
+
+nacre_err nacre__file_commit(nacre__new_file *file, const char *text, bool *uncertain, nacre_detail *why)
+{
+    const nacre__folder *folder = file->folder;
     *uncertain = false;
-    int fd = open_temporary(folder, name, temporary);
-    if (fd < 0) return fail(folder, name, "make a temporary file beside it", why);
-    const char *failed = fill(fd, text);
-    if (failed == NULL && renameat(folder->fd, temporary, folder->fd, name) != 0) failed = "replace (rename)";
+    const char *failed = fill(file->fd, text);
+    file->fd = -1;
+    if (failed == NULL && renameat(folder->fd, file->temporary, folder->fd, file->name) != 0)
+        failed = "replace (rename)";
     if (failed != NULL) {
-        nacre_err err = fail(folder, name, failed, why);
-        unlinkat(folder->fd, temporary, 0);
+        nacre_err err = fail(folder, file->name, failed, why);
+        unlinkat(folder->fd, file->temporary, 0);
         return err;
     }
     nacre_err err = nacre__folder_sync(folder, why);
     *uncertain = err != NACRE_OK;
     return err;
+}
+
+void nacre__file_abandon(nacre__new_file *file)
+{
+    close(file->fd);
+    file->fd = -1;
+    unlinkat(file->folder->fd, file->temporary, 0);
+}
+
+nacre_err nacre__file_replace(const nacre__folder *folder, const char *name, const char *text, bool *uncertain,
+                              nacre_detail *why)
+{
+    nacre__new_file file;
+    *uncertain = false;
+    nacre_err err = nacre__file_begin(&file, folder, name, why);
+    return err == NACRE_OK ? nacre__file_commit(&file, text, uncertain, why) : err;
 }
 
 void nacre__file_sweep(const nacre__folder *folder, const char *name)

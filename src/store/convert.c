@@ -3,9 +3,11 @@
  *
  * The keys of the IDs decide the layout, and they change in one replacement of the one file that holds them. Before it,
  * sequence.json is made to say the state in both forms; after it, in the new one only. So at every moment there is one
- * true state under whichever layout the IDs tell, and each form's readers pass over the other's members. */
+ * true state under whichever layout the IDs tell, and each form's readers pass over the other's members. With the IDs
+ * goes the word that a state is there (sequence-required), which is true by then. */
 #include <nacre/store.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +28,7 @@ struct conversion {
     nacre_directory_info info;
     nacre__json_doc rest;
     const char *ids_file; /* which file holds the IDs */
-    bool has_algorithm, numbered_elsewhere;
+    bool has_algorithm, numbered_elsewhere, has_required;
     nacre_detail *why;
 };
 
@@ -80,6 +82,7 @@ static nacre_err look_at(struct conversion *c, const nacre__json *root, const ch
     bool here = false;
     for (const nacre__json *m = root->first; m != NULL; m = m->next)
         here = here || new_name(c, m->name, &suffix) != NULL;
+    if (nacre__json_member(root, "sequence-required") != NULL) c->has_required = true;
     if (algorithm != NULL) c->has_algorithm = true;
     if (algorithm != NULL && !here && algorithm->type == NACRE__JSON_NUMBER) c->numbered_elsewhere = true;
     if (here && c->ids_file != NULL)
@@ -95,11 +98,14 @@ static nacre_err look_at(struct conversion *c, const nacre__json *root, const ch
 static nacre_err look(struct conversion *c)
 {
     static const char *const files[] = { "secret.json", "secrets.json", "settings.json" };
+    bool has_secret = false;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         nacre__json_doc doc;
         bool found = false;
         nacre_err err = load_json(c, &doc, &found, files[i]);
-        if (err == NACRE_OK && found) err = look_at(c, doc.root, files[i]);
+        bool again = i == 1 && has_secret; /* the same once more, or loading would have refused it */
+        has_secret = has_secret || (i == 0 && found);
+        if (err == NACRE_OK && found && !again) err = look_at(c, doc.root, files[i]);
         nacre__json_free(&doc);
         if (err != NACRE_OK) return err;
     }
@@ -123,21 +129,18 @@ static void put_settings(const struct conversion *c, nacre__text *text, const na
         else nacre__text_put_json(text, m);
     }
     if (!c->has_algorithm) nacre__text_put(text, "%s\"algorithm\": \"%s\"", separator, c->info.aead->name);
+    if (!c->has_required) nacre__text_put(text, ",\n \"sequence-required\": true"); /* behind the IDs */
     nacre__text_put(text, "}\n");
 }
 
-static nacre_err replace(const struct conversion *c, const char *name, nacre__text *text)
+static nacre_err check_text(const struct conversion *c, const char *name, const nacre__text *text)
 {
-    bool uncertain;
-    nacre_err err;
     if (text->failed)
-        err = nacre__store_fail(c->why, NACRE_ERR_NO_MEMORY, "%s/%s: out of memory", c->folder->path, name);
-    else if (text->len > MAX_SIZE)
-        err = nacre__store_fail(c->why, NACRE_ERR_FILE, "%s/%s: would be longer than the %d bytes that can be read",
-                                c->folder->path, name, (int)MAX_SIZE);
-    else err = nacre__file_replace(c->folder, name, text->ptr, &uncertain, c->why);
-    nacre__text_free(text);
-    return err;
+        return nacre__store_fail(c->why, NACRE_ERR_NO_MEMORY, "%s/%s: out of memory", c->folder->path, name);
+    if (text->len > MAX_SIZE)
+        return nacre__store_fail(c->why, NACRE_ERR_FILE, "%s/%s: would be longer than the %d bytes that can be read",
+                                 c->folder->path, name, (int)MAX_SIZE);
+    return NACRE_OK;
 }
 
 static nacre_err rewrite_ids(const struct conversion *c)
@@ -148,8 +151,11 @@ static nacre_err rewrite_ids(const struct conversion *c)
     bool found = false, known = fstatat(c->folder->fd, c->ids_file, &st, 0) == 0;
     nacre_err err = load_json(c, &doc, &found, c->ids_file);
     if (err == NACRE_OK && found) {
+        bool uncertain;
         put_settings(c, &text, doc.root);
-        err = replace(c, c->ids_file, &text);
+        err = check_text(c, c->ids_file, &text);
+        if (err == NACRE_OK) err = nacre__file_replace(c->folder, c->ids_file, text.ptr, &uncertain, c->why);
+        nacre__text_free(&text);
     }
     nacre__json_free(&doc);
     /* Who could read the settings still can; files with secrets stay closed. */
@@ -160,43 +166,45 @@ static nacre_err rewrite_ids(const struct conversion *c)
 
 /* ---- The state ---- */
 
+/* Of the other side we know nothing when we come from the newest layout: not even that it was never used. */
 static nacre__seed_form form_of(const struct conversion *c)
 {
-    /* Of the other side we know nothing when we come from the newest layout: not even that it was never used. */
-    return (nacre__seed_form){ nacre_bytes_of(c->info.sender_id, c->info.sender_id_len),
-                               nacre_bytes_of(c->info.recipient_id, c->info.recipient_id_len),
-                               c->to == NACRE_LAYOUT_NEWEST && !c->info.has_state, c->rest.root };
-}
-
-static nacre__sequence state_of(const struct conversion *c)
-{
-    nacre__sequence state = { .next_to_send = c->info.next_to_send,
-                              .window_known = c->info.window_known,
-                              .window_index = c->info.window_index };
-    memcpy(state.window_bits, c->info.window_bits, sizeof state.window_bits);
-    return state;
+    const nacre__sequence state = nacre__sequence_of(&c->info);
+    return (nacre__seed_form){ .sender_id = nacre_bytes_of(c->info.sender_id, c->info.sender_id_len),
+                               .recipient_id = nacre_bytes_of(c->info.recipient_id, c->info.recipient_id_len),
+                               .fresh = c->to == NACRE_LAYOUT_NEWEST && !c->info.has_state,
+                               .rest = c->rest.root,
+                               .in_use = !nacre__sequence_is_new(&state) };
 }
 
 static nacre_err write_both_forms(const struct conversion *c)
 {
     char members[NACRE__SEQUENCE_MAX_TEXT];
+    bool uncertain;
+    nacre__new_file file;
     nacre__text text = { NULL, 0, 0, false };
-    const nacre__sequence state = state_of(c);
+    const nacre__sequence state = nacre__sequence_of(&c->info);
     const nacre__seed_form form = form_of(c);
+    nacre_err err = nacre__file_begin(&file, c->folder, "sequence.json", c->why);
+    if (err != NACRE_OK) return err;
     nacre__sequence_members(members, &state);
     nacre__text_put(&text, "{%s, ", members);
-    nacre__seed_put(&text, &state, &form);
+    nacre__seed_put(&text, &state, &form, form.in_use ? file.born : "");
     nacre__text_put(&text, "}\n");
-    return replace(c, "sequence.json", &text);
+    err = check_text(c, "sequence.json", &text);
+    if (err == NACRE_OK) err = nacre__file_commit(&file, text.ptr, &uncertain, c->why);
+    else nacre__file_abandon(&file);
+    nacre__text_free(&text);
+    return err;
 }
 
 static nacre_err write_new_form(const struct conversion *c)
 {
     bool uncertain;
-    const nacre__sequence state = state_of(c);
+    const nacre__sequence state = nacre__sequence_of(&c->info);
     const nacre__seed_form form = form_of(c);
     if (c->to == NACRE_LAYOUT_SEED) return nacre__seed_write(c->folder, &state, &form, &uncertain, c->why);
-    return nacre__sequence_write(c->folder, &state, &uncertain, c->why);
+    return nacre__sequence_write(c->folder, &state, form.in_use, &uncertain, c->why);
 }
 
 /* ---- All together ---- */
@@ -222,27 +230,45 @@ static nacre_err check(const struct conversion *c)
     return NACRE_OK;
 }
 
-/* The name that all programs read. */
-static nacre_err rename_secrets(const struct conversion *c)
+static bool is_there(const struct conversion *c, const char *name)
 {
     struct stat st;
-    if (fstatat(c->folder->fd, "secrets.json", &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-        fstatat(c->folder->fd, "secret.json", &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return NACRE_OK;
-    if (renameat(c->folder->fd, "secrets.json", c->folder->fd, "secret.json") != 0)
-        return nacre__store_fail(c->why, NACRE_ERR_FILE, "%s/secrets.json: cannot rename to secret.json",
-                                 c->folder->path);
+    return fstatat(c->folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static nacre_err cannot_rename(const struct conversion *c)
+{
+    return nacre__store_fail(c->why, NACRE_ERR_FILE, "%s/secrets.json: cannot rename to secret.json: %s%s",
+                             c->folder->path, strerror(errno), nacre__store_advice(errno));
+}
+
+/* To the name that all programs read. Not every file system renames in one step; so the new name is durable before the
+ * old one goes, and while both are there, they count as one. Where there are no hard links, a rename has to do. */
+static nacre_err rename_secrets(struct conversion *c)
+{
+    int fd = c->folder->fd;
+    if (!is_there(c, "secrets.json")) return NACRE_OK;
+    if (!is_there(c, "secret.json") && linkat(fd, "secrets.json", fd, "secret.json", 0) != 0 &&
+        renameat(fd, "secrets.json", fd, "secret.json") != 0)
+        return cannot_rename(c);
+    nacre_err err = nacre__folder_sync(c->folder, c->why);
+    if (err != NACRE_OK) return err;
+    if (unlinkat(fd, "secrets.json", 0) != 0 && errno != ENOENT) return cannot_rename(c);
+    if (c->ids_file != NULL && strcmp(c->ids_file, "secrets.json") == 0) c->ids_file = "secret.json";
     return nacre__folder_sync(c->folder, c->why);
 }
 
+/* The secret's name comes first: afterwards there is one file that may hold the IDs, and not two. */
 static nacre_err convert_loaded(struct conversion *c)
 {
-    nacre_err err = look(c);
+    nacre_err err = nacre__directory_check_state(&c->info, c->folder, c->why);
+    if (err == NACRE_OK) err = nacre__directory_check_place(&c->info, c->folder, c->why);
+    if (err == NACRE_OK) err = look(c);
     if (err == NACRE_OK) err = check(c);
+    if (err == NACRE_OK) err = rename_secrets(c);
     if (err == NACRE_OK) err = write_both_forms(c);
     if (err == NACRE_OK) err = rewrite_ids(c);
     if (err == NACRE_OK) err = write_new_form(c);
-    if (err == NACRE_OK) err = rename_secrets(c);
     return err;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* create: one new context directory of given content. secret.json comes last: without it, what a crash left half-made
- * cannot be opened. */
+ * cannot be opened. What was made is taken away again, durably, when it cannot be completed. */
 #include <nacre/store.h>
 
 #include <errno.h>
@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/create.h"
+#include "store/directory_read.h"
 #include "store/fail.h"
-#include "store/files.h"
-#include "store/sequence_file.h"
 #include "store/text.h"
 
 static void put_hex(nacre__text *text, const char *name, const uint8_t *ptr, size_t len)
@@ -31,8 +31,11 @@ static void put_settings(nacre__text *text, const nacre_directory_info *info)
         nacre__text_put(text, ",\n ");
         put_hex(text, "id-context", info->id_context, info->id_context_len);
     }
-    nacre__text_put(text, ",\n \"algorithm\": \"%s\",\n \"kdf-hashfun\": \"%s\",\n \"window\": %u}\n", info->aead->name,
+    nacre__text_put(text, ",\n \"algorithm\": \"%s\",\n \"kdf-hashfun\": \"%s\",\n \"window\": %u", info->aead->name,
                     nacre_hash_name(info->hash), (unsigned)info->window);
+    if (info->first_chunk > 0) nacre__text_put(text, ",\n \"sequence-chunk-start\": %u", (unsigned)info->first_chunk);
+    if (info->max_chunk > 0) nacre__text_put(text, ",\n \"sequence-chunk-limit\": %u", (unsigned)info->max_chunk);
+    nacre__text_put(text, ",\n \"sequence-required\": true}\n");
 }
 
 static void put_secret(nacre__text *text, const nacre_directory_info *info)
@@ -53,14 +56,13 @@ static nacre_err write_file(const nacre__folder *folder, const char *name, nacre
     return err;
 }
 
+/* Without a state it is one of new keys; written down all the same, so that its loss shows. */
 static nacre_err write_state(const nacre__folder *folder, const nacre_directory_info *info, nacre_detail *why)
 {
     bool uncertain;
-    nacre__sequence state = { .next_to_send = info->next_to_send,
-                              .window_known = info->window_known,
-                              .window_index = info->window_index };
-    memcpy(state.window_bits, info->window_bits, sizeof state.window_bits);
-    return info->has_state ? nacre__sequence_write(folder, &state, &uncertain, why) : NACRE_OK;
+    nacre__sequence state = { .window_known = true };
+    if (info->has_state) state = nacre__sequence_of(info);
+    return nacre__sequence_write(folder, &state, false, &uncertain, why);
 }
 
 static nacre_err fill(const nacre__folder *folder, const nacre_directory_info *info, nacre_detail *why)
@@ -78,18 +80,51 @@ static nacre_err fill(const nacre__folder *folder, const nacre_directory_info *i
     return err;
 }
 
+static nacre_err cannot_make(const char *path, nacre_detail *why)
+{
+    nacre__folder folder;
+    nacre_layout layout;
+    int reason = errno;
+    if (reason == EEXIST && nacre__folder_open(&folder, path, NULL) == NACRE_OK) {
+        /* Half-made, by a run that was broken off? */
+        bool half = nacre__directory_layout(&layout, &folder, NULL) != NACRE_OK ||
+                    faccessat(folder.fd, "secret.json", F_OK, 0) != 0;
+        nacre__folder_close(&folder);
+        if (half)
+            return nacre__store_fail(
+                why, NACRE_ERR_FILE,
+                "%s: cannot make the directory: %s; it is no complete context: if an earlier run was "
+                "broken off, remove it",
+                path, strerror(reason));
+    }
+    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the directory: %s%s", path, strerror(reason),
+                             nacre__store_advice(reason));
+}
+
+void nacre__directory_take_away(const char *path)
+{
+    static const char *const files[] = { "secret.json", "sequence.json", "settings.json" };
+    nacre__folder folder;
+    if (nacre__folder_open(&folder, path, NULL) == NACRE_OK) {
+        for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+            unlinkat(folder.fd, files[i], 0);
+            nacre__file_sweep(&folder, files[i]);
+        }
+        (void)!nacre__folder_sync(&folder, NULL);
+        nacre__folder_close(&folder);
+    }
+    if (rmdir(path) == 0) (void)!nacre__folder_sync_parent(path, NULL);
+}
+
 nacre_err nacre_directory_create(const char *path, const nacre_directory_info *info, nacre_detail *why)
 {
-    nacre__folder folder = { -1, path };
-    if (mkdir(path, 0700) != 0)
-        return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the directory: %s", path, strerror(errno));
+    nacre__folder folder;
+    if (mkdir(path, 0700) != 0) return cannot_make(path, why);
     nacre_err err = nacre__folder_open(&folder, path, why);
-    if (err == NACRE_OK) err = fill(&folder, info, why);
-    if (err != NACRE_OK) {
-        static const char *const files[] = { "secret.json", "settings.json", "sequence.json" };
-        for (size_t i = 0; folder.fd >= 0 && i < sizeof files / sizeof files[0]; i++) unlinkat(folder.fd, files[i], 0);
-        rmdir(path);
+    if (err == NACRE_OK) {
+        err = fill(&folder, info, why);
+        nacre__folder_close(&folder);
     }
-    nacre__folder_close(&folder);
+    if (err != NACRE_OK) nacre__directory_take_away(path);
     return err;
 }

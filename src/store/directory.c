@@ -18,6 +18,8 @@
 #include "store/seed_sequence.h"
 #include "store/sequence_file.h"
 
+enum { MAX_CHUNK = 10000 };
+
 struct nacre_directory {
     nacre_context *ctx; /* in a page that a fork's child finds wiped */
     nacre__folder folder;
@@ -51,9 +53,9 @@ static nacre_err write_state(nacre_directory *dir, const nacre__sequence *state,
     if (err != NACRE_OK) return err;
     if (dir->is_seed) {
         const nacre__seed_form form = { nacre_context_sender_id(dir->ctx), nacre_context_recipient_id(dir->ctx),
-                                        dir->fresh, dir->rest.root };
+                                        dir->fresh, dir->rest.root, true };
         err = nacre__seed_write(&dir->folder, state, &form, &uncertain, why);
-    } else err = nacre__sequence_write(&dir->folder, state, &uncertain, why);
+    } else err = nacre__sequence_write(&dir->folder, state, true, &uncertain, why);
     if (err == NACRE_OK) dir->stored = *state;
     dir->uncertain = err != NACRE_OK && (dir->uncertain || uncertain);
     return err;
@@ -151,6 +153,18 @@ static void release(nacre_directory *dir)
     free(dir);
 }
 
+/* What the caller says counts more than the settings. `info` has the result. */
+static nacre_err choose_chunks(nacre_directory_info *info, const nacre_directory_options *options, const char *path,
+                               nacre_detail *why)
+{
+    if (options->first_chunk != 0) info->first_chunk = options->first_chunk;
+    if (options->max_chunk != 0) info->max_chunk = options->max_chunk;
+    uint16_t limit = info->max_chunk != 0 ? info->max_chunk : MAX_CHUNK;
+    if (info->first_chunk <= limit && limit <= MAX_CHUNK) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: chunks of %u, and at most %u: both are at most %d", path,
+                             (unsigned)info->first_chunk, (unsigned)limit, (int)MAX_CHUNK);
+}
+
 static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const nacre_directory_info *info,
                         nacre_detail *why)
 {
@@ -170,6 +184,8 @@ static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const 
         .window_words = dir->window_words,
         .next_seq = info->next_to_send,
         .persistent = true,
+        .first_chunk = info->first_chunk,
+        .max_chunk = info->max_chunk,
         .echo = NACRE_ARRAY(echo), /* whichever side this is: a context may take requests in either role */
     };
     nacre_err err =
@@ -181,10 +197,7 @@ static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const 
 
 static nacre_err restore(nacre_directory *dir, const nacre_directory_info *info, nacre_detail *why)
 {
-    dir->stored.next_to_send = info->next_to_send;
-    dir->stored.window_known = info->window_known;
-    dir->stored.window_index = info->window_index;
-    memcpy(dir->stored.window_bits, info->window_bits, sizeof dir->stored.window_bits);
+    dir->stored = nacre__sequence_of(info);
     nacre_err err = nacre_context_set_replay(dir->ctx, info->window_known, info->window_index, info->window_bits,
                                              ((size_t)info->window + 7) / 8);
     if (err == NACRE_OK) return NACRE_OK;
@@ -217,27 +230,47 @@ static nacre_err make(nacre_directory **out, const char *path, const nacre_crypt
     return err;
 }
 
-static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder, nacre_role role,
+/* Makes the directory of what was read; `rest` goes over to it. */
+static nacre_err open_loaded(nacre_directory **out, const nacre__folder *folder, nacre_directory_info *info,
+                             nacre__json_doc *rest, const nacre_directory_options *options, const nacre_crypto *crypto,
+                             nacre_detail *why)
+{
+    nacre_err err = nacre__directory_check_state(info, folder, why);
+    if (err == NACRE_OK) err = nacre__directory_check_place(info, folder, why);
+    if (err == NACRE_OK) err = choose_chunks(info, options, folder->path, why);
+    if (err == NACRE_OK) err = make(out, folder->path, crypto, info, why);
+    if (err != NACRE_OK) return err;
+    (*out)->is_seed = info->layout == NACRE_LAYOUT_SEED;
+    (*out)->fresh = !info->has_state;
+    (*out)->rest = *rest;
+    *rest = (nacre__json_doc){ NULL, NULL };
+    return NACRE_OK;
+}
+
+static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder, const nacre_directory_options *options,
                              const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre_directory_info info;
     nacre__json_doc rest;
-    nacre_err err = nacre__directory_load(&info, &rest, folder, role, why);
+    nacre_err err = nacre__directory_load(&info, &rest, folder, options->role, why);
     if (err != NACRE_OK) return err;
-    nacre_directory *dir = NULL;
-    err = make(&dir, folder->path, crypto, &info, why);
-    if (dir != NULL) {
-        dir->is_seed = info.layout == NACRE_LAYOUT_SEED;
-        dir->fresh = !info.has_state;
-        dir->rest = rest;
-        *out = dir;
-    } else nacre__json_free(&rest);
+    err = open_loaded(out, folder, &info, &rest, options, crypto, why);
+    nacre__json_free(&rest);
     nacre_wipe(&info, sizeof info);
     return err;
 }
 
-nacre_err nacre_directory_open_as(nacre_directory **out, const char *path, nacre_role role, const nacre_crypto *crypto,
-                                  nacre_detail *why)
+/* What a crash left behind, a secret among it perhaps. */
+static void sweep(const nacre__folder *folder)
+{
+    nacre__file_sweep(folder, "sequence.json");
+    nacre__file_sweep(folder, "settings.json");
+    nacre__file_sweep(folder, "secret.json");
+    nacre__file_sweep(folder, "secrets.json");
+}
+
+nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, const nacre_directory_options *options,
+                                    const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre_directory *dir = NULL;
     nacre__folder folder;
@@ -246,17 +279,24 @@ nacre_err nacre_directory_open_as(nacre_directory **out, const char *path, nacre
     if (err != NACRE_OK) return err;
     /* Locked before it is read: what another process is about to write must not be missed. */
     err = nacre__lock_take(&lock_fd, &folder, why);
-    if (err == NACRE_OK) err = open_folder(&dir, &folder, role, crypto, why);
-    if (dir == NULL) {
+    if (err == NACRE_OK) err = open_folder(&dir, &folder, options, crypto, why);
+    if (err != NACRE_OK) {
         if (lock_fd >= 0) close(lock_fd);
         nacre__folder_close(&folder);
         return err;
     }
     dir->folder = (nacre__folder){ folder.fd, dir->path };
     dir->lock_fd = lock_fd;
-    nacre__file_sweep(&dir->folder, "sequence.json");
+    sweep(&dir->folder);
     *out = dir;
     return NACRE_OK;
+}
+
+nacre_err nacre_directory_open_as(nacre_directory **out, const char *path, nacre_role role, const nacre_crypto *crypto,
+                                  nacre_detail *why)
+{
+    const nacre_directory_options options = { .role = role };
+    return nacre_directory_open_with(out, path, &options, crypto, why);
 }
 
 nacre_err nacre_directory_open(nacre_directory **out, const char *path, const nacre_crypto *crypto, nacre_detail *why)

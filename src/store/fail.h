@@ -9,4 +9,7 @@
  * may bring along, become '?': a detail is one line. */
 nacre_err nacre__store_fail(nacre_detail *why, nacre_err err, const char *format, ...) NACRE_PRINTF(3, 4);
 
+/* nacre__store_advice says what to do about an errno, as the end of a text: "; …", or "" where there is nothing to say. */
+const char *nacre__store_advice(int number);
+
 #endif

@@ -57,22 +57,31 @@ static nacre_err read_open(nacre__file *file, int fd, const nacre__folder *folde
     return err;
 }
 
-nacre_err nacre__file_read(nacre__file *file, bool *found, const nacre__folder *folder, const char *name, size_t max,
-                           nacre_detail *why)
+nacre_err nacre__file_read_born(nacre__file *file, char born[NACRE__BORN_TEXT], bool *found,
+                                const nacre__folder *folder, const char *name, size_t max, nacre_detail *why)
 {
-    *file = (nacre__file){ NULL, 0, 0 };
+    *file = (nacre__file){ .ptr = NULL };
+    born[0] = '\0';
     /* Without O_NONBLOCK a FIFO of that name would hang us before it is recognised. */
     int fd = openat(folder->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     *found = fd >= 0 || errno != ENOENT;
     if (fd < 0) return *found ? fail(folder, name, why) : NACRE_OK;
     nacre_err err = read_open(file, fd, folder, name, max, why);
+    nacre__born_of(born, fd);
     close(fd);
     return err;
+}
+
+nacre_err nacre__file_read(nacre__file *file, bool *found, const nacre__folder *folder, const char *name, size_t max,
+                           nacre_detail *why)
+{
+    char born[NACRE__BORN_TEXT];
+    return nacre__file_read_born(file, born, found, folder, name, max, why);
 }
 
 void nacre__file_free(nacre__file *file)
 {
     nacre_wipe(file->ptr, file->len);
     free(file->ptr);
-    *file = (nacre__file){ NULL, 0, 0 };
+    *file = (nacre__file){ .ptr = NULL };
 }

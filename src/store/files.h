@@ -6,6 +6,8 @@
 
 #include <nacre/store.h>
 
+#include "store/born.h"
+
 typedef struct nacre__folder {
     int fd;
     const char *path; /* for error texts */
@@ -18,7 +20,7 @@ void nacre__folder_close(nacre__folder *folder);
 /* nacre__folder_sync makes the folder's entries durable. */
 NACRE_MUST_USE nacre_err nacre__folder_sync(const nacre__folder *folder, nacre_detail *why);
 
-/* nacre__folder_sync_parent makes the entry of a new folder durable, which lies in its parent. */
+/* nacre__folder_sync_parent makes the entry of a folder durable, made or removed, which lies in its parent. */
 NACRE_MUST_USE nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why);
 
 /* A whole file in memory; wiped when freed, for it may hold secrets. */
@@ -32,6 +34,10 @@ typedef struct nacre__file {
  * NACRE_OK, NACRE_ERR_FILE (too large, no permission, not a regular file, I/O), NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre__file_read(nacre__file *file, bool *found, const nacre__folder *folder, const char *name,
                                           size_t max, nacre_detail *why);
+/* The same, and which file it is (born.h). */
+NACRE_MUST_USE nacre_err nacre__file_read_born(nacre__file *file, char born[NACRE__BORN_TEXT], bool *found,
+                                               const nacre__folder *folder, const char *name, size_t max,
+                                               nacre_detail *why);
 void nacre__file_free(nacre__file *file);
 
 /* nacre__file_replace makes `name` hold `text`, durably, or leaves it as it was: a temporary file (".NAME-" and six
@@ -41,6 +47,22 @@ void nacre__file_free(nacre__file *file);
  *                  loss either text may be there. Otherwise the old file stands, and the temporary one is removed */
 NACRE_MUST_USE nacre_err nacre__file_replace(const nacre__folder *folder, const char *name, const char *text,
                                              bool *uncertain, nacre_detail *why);
+
+/* The same in two steps, for a text that names the file that it is in: nacre__file_begin makes the temporary file, which
+ * will be the one; then either nacre__file_commit or nacre__file_abandon ends it. `folder` and `name` are borrowed. */
+enum { NACRE__TEMPORARY_NAME = 64 };
+typedef struct nacre__new_file {
+    const nacre__folder *folder;
+    const char *name;
+    int fd;
+    char temporary[NACRE__TEMPORARY_NAME];
+    char born[NACRE__BORN_TEXT];
+} nacre__new_file;
+NACRE_MUST_USE nacre_err nacre__file_begin(nacre__new_file *file, const nacre__folder *folder, const char *name,
+                                           nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__file_commit(nacre__new_file *file, const char *text, bool *uncertain,
+                                            nacre_detail *why);
+void nacre__file_abandon(nacre__new_file *file);
 
 /* nacre__file_sweep removes temporary files of `name` that a crash left behind. Only under the folder's lock. */
 void nacre__file_sweep(const nacre__folder *folder, const char *name);

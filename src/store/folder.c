@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,6 +28,20 @@ void nacre__folder_close(nacre__folder *folder)
 nacre_err nacre__folder_sync(const nacre__folder *folder, nacre_detail *why)
 {
     if (fsync(folder->fd) == 0) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the directory durable (fsync): %s", folder->path,
-                             strerror(errno));
+    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the directory durable (fsync): %s%s", folder->path,
+                             strerror(errno), nacre__store_advice(errno));
+}
+
+nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why)
+{
+    nacre__folder parent;
+    char *copy = strdup(path);
+    if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    nacre_err err = nacre__folder_open(&parent, dirname(copy), why);
+    if (err == NACRE_OK) {
+        err = nacre__folder_sync(&parent, why);
+        nacre__folder_close(&parent);
+    }
+    free(copy);
+    return err;
 }

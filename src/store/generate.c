@@ -1,124 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* generate: a fresh pair of context directories. Either both are complete and durable, or what was made is taken away
- * again. secret.json comes last: a directory that a crash left half-made has none, and cannot be opened. */
+ * again. */
 #include <nacre/store.h>
 
-#include <errno.h>
-#include <libgen.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "store/create.h"
 #include "store/fail.h"
-#include "store/files.h"
 #include "store/random.h"
 
-enum { SALT_LEN = 8, MAX_ID_CONTEXT = 255, MAX_TEXT = 1024 };
-
-/* One of the two directories. */
-struct side {
-    const char *path;
-    const char *sender_id, *recipient_id;
-    nacre__folder folder; /* fd -1 until it is made */
-    bool made;
-};
-
-struct material {
-    const nacre_aead *aead;
-    nacre_bytes id_context;
-    uint8_t secret[NACRE_MAX_KEY], salt[SALT_LEN];
-};
-
-static void settings_text(char text[MAX_TEXT], const struct side *side, const struct material *m)
-{
-    char hex[2 * MAX_ID_CONTEXT + 1] = "", id_context[2 * MAX_ID_CONTEXT + 40] = "";
-    if (!nacre_is_absent(m->id_context)) {
-        nacre_hex_encode(hex, m->id_context);
-        snprintf(id_context, sizeof id_context, ",\n \"id-context_hex\": \"%s\"", hex);
-    }
-    snprintf(text, MAX_TEXT,
-             "{\"sender-id_hex\": \"%s\",\n \"recipient-id_hex\": \"%s\",\n \"algorithm\": \"%s\",\n"
-             " \"kdf-hashfun\": \"sha256\"%s}\n",
-             side->sender_id, side->recipient_id, m->aead->name, id_context);
-}
-
-static void secret_text(char text[MAX_TEXT], const struct material *m)
-{
-    char secret[2 * NACRE_MAX_KEY + 1], salt[2 * SALT_LEN + 1];
-    /* As strong as the key: 16 bytes for 128 bits, 32 above. */
-    nacre_hex_encode(secret, nacre_bytes_of(m->secret, m->aead->key_len > 16 ? 32 : 16));
-    nacre_hex_encode(salt, NACRE_ARRAY(m->salt));
-    snprintf(text, MAX_TEXT, "{\"secret_hex\": \"%s\",\n \"salt_hex\": \"%s\"}\n", secret, salt);
-    nacre_wipe(secret, sizeof secret);
-    nacre_wipe(salt, sizeof salt);
-}
-
-static nacre_err make_directory(struct side *side, nacre_detail *why)
-{
-    if (mkdir(side->path, 0700) != 0)
-        return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the directory: %s", side->path, strerror(errno));
-    side->made = true;
-    return nacre__folder_open(&side->folder, side->path, why);
-}
-
-static nacre_err write_file(const struct side *side, const char *name, const char *text, nacre_detail *why)
-{
-    bool uncertain;
-    return nacre__file_replace(&side->folder, name, text, &uncertain, why);
-}
-
-static nacre_err write_settings(const struct side *side, const struct material *m, nacre_detail *why)
-{
-    char text[MAX_TEXT];
-    settings_text(text, side, m);
-    return write_file(side, "settings.json", text, why);
-}
-
-static nacre_err write_secret(const struct side *side, const struct material *m, nacre_detail *why)
-{
-    char text[MAX_TEXT];
-    secret_text(text, m);
-    nacre_err err = write_file(side, "secret.json", text, why);
-    nacre_wipe(text, sizeof text);
-    return err;
-}
-
-/* The new directory's own entry lies in its parent. */
-nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why)
-{
-    nacre__folder parent;
-    char *copy = strdup(path);
-    if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
-    nacre_err err = nacre__folder_open(&parent, dirname(copy), why);
-    if (err == NACRE_OK) {
-        err = nacre__folder_sync(&parent, why);
-        nacre__folder_close(&parent);
-    }
-    free(copy);
-    return err;
-}
-
-static nacre_err make_both(struct side sides[2], const struct material *m, nacre_detail *why)
-{
-    nacre_err err = NACRE_OK;
-    for (size_t i = 0; i < 2 && err == NACRE_OK; i++) err = make_directory(&sides[i], why);
-    for (size_t i = 0; i < 2 && err == NACRE_OK; i++) err = write_settings(&sides[i], m, why);
-    for (size_t i = 0; i < 2 && err == NACRE_OK; i++) err = write_secret(&sides[i], m, why);
-    for (size_t i = 0; i < 2 && err == NACRE_OK; i++) err = nacre__folder_sync_parent(sides[i].path, why);
-    return err;
-}
-
-static void take_away(const struct side *side)
-{
-    if (!side->made) return;
-    if (side->folder.fd >= 0) {
-        unlinkat(side->folder.fd, "secret.json", 0);
-        unlinkat(side->folder.fd, "settings.json", 0);
-    }
-    rmdir(side->path);
-}
+enum { SALT_LEN = 8, MAX_ID_CONTEXT = 255 };
 
 static bool same_path(const char *a, const char *b)
 {
@@ -142,25 +33,48 @@ static nacre_err check(const char *client_path, const char *server_path, const n
     return NACRE_OK;
 }
 
+/* The client's side: random secret and salt, Sender ID 00, Recipient ID 01. */
+static nacre_err invent(nacre_directory_info *info, const nacre_generate_options *options, nacre_detail *why)
+{
+    memset(info, 0, sizeof *info);
+    info->aead = options->aead != NULL ? options->aead : nacre_aead_by_number(NACRE_AES_CCM_16_64_128);
+    info->hash = NACRE_SHA256;
+    info->window = NACRE_REPLAY_DEFAULT;
+    info->has_id_context = !nacre_is_absent(options->id_context);
+    info->id_context_len = options->id_context.len;
+    if (info->id_context_len > 0) memcpy(info->id_context, options->id_context.ptr, info->id_context_len);
+    info->sender_id_len = info->recipient_id_len = 1;
+    info->recipient_id[0] = 1;
+    info->secret_len = info->aead->key_len > 16 ? 32 : 16; /* as strong as the key: 16 bytes for 128 bits, 32 above */
+    info->salt_len = SALT_LEN;
+    /* RFC 8613 12.3: the master secret is random. */
+    if (nacre__store_random(info->secret, info->secret_len) && nacre__store_random(info->salt, info->salt_len))
+        return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_CRYPTO, "the system gives no random bytes");
+}
+
+static nacre_err create_both(const char *client_path, const char *server_path, nacre_directory_info *info,
+                             nacre_detail *why)
+{
+    nacre_err err = nacre_directory_create(client_path, info, why);
+    if (err != NACRE_OK) return err;
+    info->sender_id[0] = 1;
+    info->recipient_id[0] = 0;
+    err = nacre_directory_create(server_path, info, why);
+    if (err != NACRE_OK) nacre__directory_take_away(client_path);
+    return err;
+}
+
 nacre_err nacre_directory_generate(const char *client_path, const char *server_path,
                                    const nacre_generate_options *options, nacre_detail *why)
 {
     static const nacre_generate_options defaults = { NULL, { NULL, 0 } };
+    nacre_directory_info info;
     if (options == NULL) options = &defaults;
-    struct side sides[2] = { { client_path, "00", "01", { -1, NULL }, false },
-                             { server_path, "01", "00", { -1, NULL }, false } };
-    struct material m = { .id_context = options->id_context };
     nacre_err err = check(client_path, server_path, options, why);
     if (err != NACRE_OK) return err;
-    m.aead = options->aead != NULL ? options->aead : nacre_aead_by_number(NACRE_AES_CCM_16_64_128);
-    /* RFC 8613 12.3: the master secret is random. */
-    if (!nacre__store_random(m.secret, sizeof m.secret) || !nacre__store_random(m.salt, sizeof m.salt))
-        err = nacre__store_fail(why, NACRE_ERR_CRYPTO, "the system gives no random bytes");
-    else err = make_both(sides, &m, why);
-    for (size_t i = 0; i < 2; i++) {
-        if (err != NACRE_OK) take_away(&sides[i]);
-        nacre__folder_close(&sides[i].folder);
-    }
-    nacre_wipe(&m, sizeof m);
+    err = invent(&info, options, why);
+    if (err == NACRE_OK) err = create_both(client_path, server_path, &info, why);
+    nacre_wipe(&info, sizeof info);
     return err;
 }

@@ -45,6 +45,11 @@ static bool is_still_there(const nacre__folder *folder, int fd)
 static attempt attempt_once(int *fd, const nacre__folder *folder)
 {
     int opened = openat(folder->fd, "lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    /* Another user's file: to lock it, reading it is enough. */
+    if (opened < 0 && errno == EACCES) {
+        opened = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (opened < 0) errno = EACCES; /* also when there is none: it could not be made */
+    }
     if (opened < 0) return FAILED;
     attempt result = TAKEN;
     if (flock(opened, LOCK_EX | LOCK_NB) != 0) result = errno == EWOULDBLOCK || errno == EINTR ? HELD : FAILED;
@@ -101,7 +106,8 @@ nacre_err nacre__lock_take(int *fd, const nacre__folder *folder, nacre_detail *w
         attempt result = attempt_once(fd, folder);
         if (result == TAKEN) return NACRE_OK;
         if (result == FAILED)
-            return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot lock: %s", folder->path, strerror(errno));
+            return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot lock: %s%s", folder->path, strerror(errno),
+                                     nacre__store_advice(errno));
         if (now_ms() >= end) return held(folder, why);
         if (result == HELD) pause_ms(STEP_MS);
     }

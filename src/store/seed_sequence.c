@@ -99,22 +99,6 @@ static bool read_number(int64_t *number, const nacre__json *value)
     return true;
 }
 
-static int compare(const void *a, const void *b)
-{
-    int64_t first = *(const int64_t *)a, second = *(const int64_t *)b;
-    return (first > second) - (first < second);
-}
-
-/* In order, each once. */
-static size_t tidy(int64_t *numbers, size_t num)
-{
-    size_t left = 0;
-    qsort(numbers, num, sizeof *numbers, compare);
-    for (size_t i = 0; i < num; i++)
-        if (i == 0 || numbers[i] != numbers[i - 1]) numbers[left++] = numbers[i];
-    return left;
-}
-
 static nacre_err import(const struct reading *r, nacre__sequence *s, const nacre__json *list, const int64_t *numbers,
                         size_t num)
 {
@@ -123,7 +107,7 @@ static nacre_err import(const struct reading *r, nacre__sequence *s, const nacre
     if (num == 1 && numbers[0] == (int64_t)NACRE_SEQ_MAX) return NACRE_OK; /* unknown */
     if (nacre_replay_init(&window, r->window, words) != NACRE_OK ||
         nacre_replay_import_seen(&window, numbers, num) != NACRE_OK)
-        return bad(r, list, "\"seen\" cannot be a replay window");
+        return bad(r, list, "\"seen\" must list numbers in ascending order, each once");
     s->window_known = nacre_replay_export(&window, &s->window_index, s->window_bits);
     return NACRE_OK;
 }
@@ -134,7 +118,7 @@ static nacre_err read_list(const struct reading *r, nacre__sequence *s, const na
     for (const nacre__json *e = list->first; e != NULL; e = e->next)
         if (!read_number(&numbers[num++], e))
             return bad_value(r, e, "\"seen\" lists whole numbers from -1 to 2^40 - 1");
-    return import(r, s, list, numbers, num > 0 ? tidy(numbers, num) : 0);
+    return import(r, s, list, numbers, num);
 }
 
 static nacre_err read_seen(const struct reading *r, nacre__sequence *s, const nacre__json *list)
@@ -209,12 +193,14 @@ static nacre_err read_root(struct reading *r, nacre__sequence *s, const nacre__j
     return err == NACRE_OK ? read_state(r, s) : err;
 }
 
-static nacre_err read_text(struct reading *r, nacre__sequence *s, nacre__json_doc *rest, nacre_bytes text)
+static nacre_err read_text(struct reading *r, nacre__sequence *s, nacre__json_doc *rest, nacre_bytes text,
+                           const char *born)
 {
     char shown[256];
     snprintf(shown, sizeof shown, "%s/sequence.json", r->folder->path);
     nacre_err err = nacre__json_parse(rest, text, shown, NACRE_ERR_BAD_CONTEXT, r->why);
     if (err == NACRE_OK) err = read_root(r, s, rest->root);
+    if (err == NACRE_OK) s->elsewhere = nacre__born_elsewhere(rest->root, born);
     if (err != NACRE_OK) nacre__json_free(rest);
     return err;
 }
@@ -227,10 +213,11 @@ nacre_err nacre__seed_read(nacre__sequence *sequence, nacre__json_doc *rest, boo
     };
     nacre__sequence read = { .window_known = false };
     nacre__file file;
+    char born[NACRE__BORN_TEXT];
     *rest = (nacre__json_doc){ NULL, NULL };
-    nacre_err err = nacre__file_read(&file, found, folder, "sequence.json", MAX_SIZE, why);
+    nacre_err err = nacre__file_read_born(&file, born, found, folder, "sequence.json", MAX_SIZE, why);
     if (err != NACRE_OK) return err;
-    if (*found) err = read_text(&r, &read, rest, nacre_bytes_of(file.ptr, file.len));
+    if (*found) err = read_text(&r, &read, rest, nacre_bytes_of(file.ptr, file.len), born);
     else read.window_known = true;
     nacre__file_free(&file);
     if (err == NACRE_OK) *sequence = read;
@@ -289,26 +276,35 @@ static void put_unused(nacre__text *text, const nacre__seed_form *form, const na
     nacre__text_put(text, "]");
 }
 
-static void put_ours(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form, const char *recipient)
+static void put_received(nacre__text *text, const nacre__sequence *s, const nacre__json *received, nacre_bytes id)
+{
+    char hex[MAX_HEX];
+    nacre_hex_encode(hex, id);
+    nacre__text_put(text, "\"received\": {");
+    if (!s->window_known) nacre__text_put(text, "\"%s\": \"unknown\"", hex);
+    put_others(text, received, id, s->window_known);
+    nacre__text_put(text, "}");
+}
+
+static void put_ours(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form, const char *born)
 {
     const nacre__json *ours = form->rest != NULL ? nacre__json_member(form->rest, "nacre") : NULL;
     const nacre__json *received = ours != NULL ? nacre__json_member(ours, "received") : NULL;
     const nacre__json *unused = ours != NULL ? nacre__json_member(ours, "unused") : NULL;
+    bool has_born = born[0] != '\0';
     bool has_received = !s->window_known || has_others(received, form->recipient_id);
     bool has_unused = form->fresh || has_others(unused, form->sender_id);
-    if (!has_received && !has_unused) return;
+    if (!has_born && !has_received && !has_unused) return;
     nacre__text_put(text, ", \"nacre\": {");
-    if (has_received) {
-        nacre__text_put(text, "\"received\": {");
-        if (!s->window_known) nacre__text_put(text, "\"%s\": \"unknown\"", recipient);
-        put_others(text, received, form->recipient_id, s->window_known);
-        nacre__text_put(text, "}%s", has_unused ? ", " : "");
-    }
+    if (has_born) nacre__text_put(text, "\"born\": \"%s\"", born);
+    if (has_born && (has_received || has_unused)) nacre__text_put(text, ", ");
+    if (has_received) put_received(text, s, received, form->recipient_id);
+    if (has_received && has_unused) nacre__text_put(text, ", ");
     if (has_unused) put_unused(text, form, unused);
     nacre__text_put(text, "}");
 }
 
-void nacre__seed_put(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form)
+void nacre__seed_put(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form, const char *born)
 {
     char sender[MAX_HEX], recipient[MAX_HEX];
     nacre_hex_encode(sender, form->sender_id);
@@ -319,25 +315,33 @@ void nacre__seed_put(nacre__text *text, const nacre__sequence *s, const nacre__s
     put_seen(text, s);
     put_others(text, form->rest != NULL ? nacre__json_member(form->rest, "seen") : NULL, form->recipient_id, false);
     nacre__text_put(text, "}");
-    put_ours(text, s, form, recipient);
+    put_ours(text, s, form, born);
+}
+
+static nacre_err commit(nacre__new_file *file, const nacre__text *text, bool *uncertain, nacre_detail *why)
+{
+    const char *path = file->folder->path;
+    if (!text->failed && text->len <= MAX_SIZE) return nacre__file_commit(file, text->ptr, uncertain, why);
+    nacre__file_abandon(file);
+    if (text->failed) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s/sequence.json: out of memory", path);
+    return nacre__store_fail(why, NACRE_ERR_FILE,
+                             "%s/sequence.json: would have %zu bytes, more than can be read again; the entries of "
+                             "other IDs take too much room",
+                             path, text->len);
 }
 
 nacre_err nacre__seed_write(const nacre__folder *folder, const nacre__sequence *sequence, const nacre__seed_form *form,
                             bool *uncertain, nacre_detail *why)
 {
     nacre__text text = { NULL, 0, 0, false };
-    nacre_err err;
+    nacre__new_file file;
     *uncertain = false;
+    nacre_err err = nacre__file_begin(&file, folder, "sequence.json", why);
+    if (err != NACRE_OK) return err;
     nacre__text_put(&text, "{");
-    nacre__seed_put(&text, sequence, form);
+    nacre__seed_put(&text, sequence, form, form->in_use ? file.born : "");
     nacre__text_put(&text, "}\n");
-    if (text.failed) err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s/sequence.json: out of memory", folder->path);
-    else if (text.len > MAX_SIZE)
-        err = nacre__store_fail(why, NACRE_ERR_FILE,
-                                "%s/sequence.json: would have %zu bytes, more than can be read again; the entries of "
-                                "other IDs take too much room",
-                                folder->path, text.len);
-    else err = nacre__file_replace(folder, "sequence.json", text.ptr, uncertain, why);
+    err = commit(&file, &text, uncertain, why);
     nacre__text_free(&text);
     return err;
 }

@@ -97,7 +97,8 @@ static nacre_err read_root(const struct reading *r, nacre__sequence *s, const na
     return err == NACRE_OK ? read_received(r, s, root, window) : err;
 }
 
-static nacre_err read_text(const struct reading *r, nacre__sequence *s, nacre_bytes text, uint16_t window)
+static nacre_err read_text(const struct reading *r, nacre__sequence *s, nacre_bytes text, const char *born,
+                           uint16_t window)
 {
     char shown[256];
     nacre__json_doc doc;
@@ -105,6 +106,7 @@ static nacre_err read_text(const struct reading *r, nacre__sequence *s, nacre_by
     nacre_err err = nacre__json_parse(&doc, text, shown, NACRE_ERR_BAD_CONTEXT, r->why);
     if (err != NACRE_OK) return err;
     err = read_root(r, s, doc.root, window);
+    s->elsewhere = nacre__born_elsewhere(doc.root, born);
     nacre__json_free(&doc);
     return err;
 }
@@ -115,9 +117,10 @@ nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nac
     const struct reading r = { folder, why };
     nacre__sequence read = { .window_known = false };
     nacre__file file;
-    nacre_err err = nacre__file_read(&file, found, folder, "sequence.json", MAX_SIZE, why);
+    char born[NACRE__BORN_TEXT];
+    nacre_err err = nacre__file_read_born(&file, born, found, folder, "sequence.json", MAX_SIZE, why);
     if (err != NACRE_OK) return err;
-    if (*found) err = read_text(&r, &read, nacre_bytes_of(file.ptr, file.len), window);
+    if (*found) err = read_text(&r, &read, nacre_bytes_of(file.ptr, file.len), born, window);
     else read.window_known = true;
     nacre__file_free(&file);
     if (err == NACRE_OK) *sequence = read;
@@ -137,13 +140,19 @@ void nacre__sequence_members(char text[NACRE__SEQUENCE_MAX_TEXT], const nacre__s
                  sequence->next_to_send);
 }
 
-nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence, bool *uncertain,
-                                nacre_detail *why)
+nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence, bool in_use,
+                                bool *uncertain, nacre_detail *why)
 {
-    char members[NACRE__SEQUENCE_MAX_TEXT], text[NACRE__SEQUENCE_MAX_TEXT + 8];
+    char members[NACRE__SEQUENCE_MAX_TEXT], text[NACRE__SEQUENCE_MAX_TEXT + NACRE__BORN_TEXT + 40];
+    nacre__new_file file;
+    *uncertain = false;
+    nacre_err err = nacre__file_begin(&file, folder, "sequence.json", why);
+    if (err != NACRE_OK) return err;
     nacre__sequence_members(members, sequence);
-    snprintf(text, sizeof text, "{%s}\n", members);
-    return nacre__file_replace(folder, "sequence.json", text, uncertain, why);
+    if (in_use && file.born[0] != '\0')
+        snprintf(text, sizeof text, "{%s, \"nacre\": {\"born\": \"%s\"}}\n", members, file.born);
+    else snprintf(text, sizeof text, "{%s}\n", members);
+    return nacre__file_commit(&file, text, uncertain, why);
 }
 
 bool nacre__sequence_equal(const nacre__sequence *a, const nacre__sequence *b)
@@ -151,4 +160,19 @@ bool nacre__sequence_equal(const nacre__sequence *a, const nacre__sequence *b)
     if (a->next_to_send != b->next_to_send || a->window_known != b->window_known) return false;
     if (!a->window_known) return true;
     return a->window_index == b->window_index && memcmp(a->window_bits, b->window_bits, sizeof a->window_bits) == 0;
+}
+
+bool nacre__sequence_is_new(const nacre__sequence *sequence)
+{
+    const nacre__sequence new_one = { .window_known = true };
+    return nacre__sequence_equal(sequence, &new_one);
+}
+
+nacre__sequence nacre__sequence_of(const nacre_directory_info *info)
+{
+    nacre__sequence state = { .next_to_send = info->next_to_send,
+                              .window_known = info->window_known,
+                              .window_index = info->window_index };
+    memcpy(state.window_bits, info->window_bits, sizeof state.window_bits);
+    return state;
 }

@@ -3,7 +3,8 @@
  *
  *     {"next-to-send": N, "received": {"index": I, "bitfield": B}}     or     "received": "unknown"
  *
- * Numbers below N may have been used; bit i of B says that I + i was seen. */
+ * Numbers below N may have been used; bit i of B says that I + i was seen. Of a context in use it also names the file that
+ * it was written to (born.h), in a member that other programs pass over: "nacre": {"born": "…"}. */
 #ifndef NACRE_STORE_SEQUENCE_FILE_H
 #define NACRE_STORE_SEQUENCE_FILE_H
 
@@ -14,9 +15,18 @@ typedef struct nacre__sequence {
     bool window_known;
     uint64_t window_index;
     uint8_t window_bits[NACRE_REPLAY_MAX / 8];
+    bool elsewhere; /* read from another file than it was written to: a copy, or an old one put back */
 } nacre__sequence;
 
+/* Whether they say the same of numbers and window. */
+
 bool nacre__sequence_equal(const nacre__sequence *a, const nacre__sequence *b);
+
+/* Whether it is the state of new keys: nothing sent, nothing seen. */
+bool nacre__sequence_is_new(const nacre__sequence *sequence);
+
+/* The state that a directory was read with. */
+nacre__sequence nacre__sequence_of(const nacre_directory_info *info);
 
 /* nacre__sequence_read reads the state for a replay window of that size. Without the file (`found` false) it is that of
  * new keys: nothing sent, nothing seen.
@@ -28,8 +38,9 @@ NACRE_MUST_USE nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *f
 enum { NACRE__SEQUENCE_MAX_TEXT = 512 };
 void nacre__sequence_members(char text[NACRE__SEQUENCE_MAX_TEXT], const nacre__sequence *sequence);
 
-/* nacre__sequence_write returns as nacre__file_replace. */
+/* nacre__sequence_write returns as nacre__file_replace. `in_use` has it name the file: from then on it must not be copied,
+ * while a directory that was only made may still be carried to where it is used. */
 NACRE_MUST_USE nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence,
-                                               bool *uncertain, nacre_detail *why);
+                                               bool in_use, bool *uncertain, nacre_detail *why);
 
 #endif

@@ -56,7 +56,7 @@ static void end_cleanly(struct side *s)
  * back, and now and then a temporary file is left, empty or full. */
 static void end_killed(struct side *s, uint64_t *seed)
 {
-    char *state = scratch_read(s->path, "sequence.json");
+    char *state = scratch_state(s->path);
     end_cleanly(s);
     if (state != NULL) scratch_write(s->path, "sequence.json", state);
     else if (scratch_exists(s->path, "sequence.json")) scratch_unlink(s->path, "sequence.json");

@@ -92,14 +92,6 @@ static void fill(struct fixture *f, const char *settings, const char *sequence)
 static const char newest_state[] = "{\"next-to-send\": 17, \"received\": {\"index\": 5, \"bitfield\": 9}}";
 static const char seed_state[] = "{\"used\": {\"61\": 17, \"62\": 3}, \"seen\": {\"62\": [4, 5, 8], \"61\": [1]}}";
 
-static void expect_file(struct fixture *f, const char *name, const char *wanted)
-{
-    char *text = scratch_read(f->dir, name);
-    assert_non_null(text);
-    assert_string_equal(text, wanted);
-    free(text);
-}
-
 /* What the directory says, under whichever layout it has now. */
 static nacre_err read_any(struct fixture *f, nacre_directory_info *info, nacre_detail *why)
 {
@@ -124,11 +116,11 @@ static void there_and_back(void **state)
     fill(f, NEWEST, newest_state);
     assert_int_equal(read_any(f, &before, NULL), NACRE_OK);
     assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
-    expect_file(f, "sequence.json", "{\"used\": {\"61\": 17}, \"seen\": {\"62\": [4, 5, 8]}}\n");
-    expect_file(
-        f, "settings.json",
+    scratch_expect(f->dir, "sequence.json", "{\"used\": {\"61\": 17}, \"seen\": {\"62\": [4, 5, 8]}}\n");
+    scratch_expect(
+        f->dir, "settings.json",
         "{\"client-sender-id_hex\": \"61\",\n \"server-sender-id_ascii\": \"b\",\n \"comment\": [1, null, {\"x\": "
-        "\"\\\"\"}],\n \"algorithm\": \"AES-CCM-16-64-128\"}\n");
+        "\"\\\"\"}],\n \"algorithm\": \"AES-CCM-16-64-128\",\n \"sequence-required\": true}\n");
     assert_int_equal(read_any(f, &between, NULL), NACRE_OK);
     assert_int_equal(between.layout, NACRE_LAYOUT_SEED);
     assert_true(same_state(&before, &between));
@@ -152,7 +144,7 @@ static void roles_cross_the_ids(void **state)
     free(text);
     fill(f, SEED, seed_state);
     assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_NEWEST, NACRE_ROLE_SERVER, NULL), NACRE_OK);
-    expect_file(f, "sequence.json", "{\"next-to-send\": 3, \"received\": {\"index\": 2, \"bitfield\": 0}}\n");
+    scratch_expect(f->dir, "sequence.json", "{\"next-to-send\": 3, \"received\": {\"index\": 2, \"bitfield\": 0}}\n");
     text = scratch_read(f->dir, "settings.json");
     assert_non_null(strstr(text, "\"recipient-id_hex\": \"61\""));
     assert_non_null(strstr(text, "\"sender-id_ascii\": \"b\""));
@@ -190,9 +182,9 @@ static void refusals_change_nothing(void **state)
         fill(f, rows[i].settings, rows[i].sequence);
         nacre_err err = nacre_directory_convert(f->dir, rows[i].to, rows[i].role, &why);
         if (err != rows[i].err || strstr(why.text, rows[i].says) == NULL) fail_msg("row %zu: %s", i, why.text);
-        expect_file(f, "settings.json", rows[i].settings);
-        expect_file(f, "sequence.json", rows[i].sequence);
-        expect_file(f, "secret.json", SECRET);
+        scratch_expect(f->dir, "settings.json", rows[i].settings);
+        scratch_expect(f->dir, "sequence.json", rows[i].sequence);
+        scratch_expect(f->dir, "secret.json", SECRET);
     }
     /* one ID here, one there */
     scratch_write(f->dir, "secret.json", "{\"secret_hex\": \"00\", \"sender-id_hex\": \"61\"}");
@@ -202,7 +194,7 @@ static void refusals_change_nothing(void **state)
     assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, &why),
                      NACRE_ERR_BAD_CONTEXT);
     assert_non_null(strstr(why.text, "one ID is in secret.json and one in settings.json"));
-    expect_file(f, "sequence.json", newest_state);
+    scratch_expect(f->dir, "sequence.json", newest_state);
     scratch_unlink(f->dir, "settings.json");
     scratch_write(f->dir, "secret.json",
                   "{\"secret_hex\": \"00\", \"sender-id_hex\": \"61\", \"recipient-id_hex\": \"\"}");
@@ -217,7 +209,7 @@ static void an_open_directory_is_left_alone(void **state)
     assert_int_equal(nacre_directory_open(&dir, f->dir, &f->crypto, NULL), NACRE_OK);
     assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_ERR_LOCKED);
     assert_int_equal(nacre_directory_close(dir, NULL), NACRE_OK);
-    expect_file(f, "settings.json", NEWEST);
+    scratch_expect(f->dir, "settings.json", NEWEST);
 }
 
 static void secrets_get_the_name_that_all_read(void **state)
@@ -228,7 +220,7 @@ static void secrets_get_the_name_that_all_read(void **state)
     scratch_write(f->dir, "secrets.json", SECRET);
     assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
     assert_false(scratch_exists(f->dir, "secrets.json"));
-    expect_file(f, "secret.json", SECRET);
+    scratch_expect(f->dir, "secret.json", SECRET);
 }
 
 static void expect_true_state(struct fixture *f, const nacre_directory_info *before, unsigned step)
@@ -289,6 +281,43 @@ static void every_step_may_be_the_last(void **state)
     }
 }
 
+/* The secret's other name: both names with one text count once, as a rename that was cut off leaves them; and whatever file
+ * the IDs are in, the name that all programs read is left. */
+static void the_secret_gets_its_newest_name(void **state)
+{
+    struct fixture *f = *state;
+    static const char ids_in_secret[] =
+        "{\"secret_hex\": \"0102\", \"client-id_hex\": \"61\", \"server-id_hex\": \"62\"}";
+    nacre_directory_info info;
+    nacre_detail why = { "" };
+    for (int both = 0; both < 2; both++) {
+        fill(f, SEED, "{\"used\": {\"61\": 3}, \"seen\": {\"62\": [1]}}");
+        scratch_write(f->dir, "secrets.json", SECRET);
+        if (both == 0) scratch_unlink(f->dir, "secret.json");
+        assert_int_equal(nacre_directory_read_as(&info, f->dir, NACRE_ROLE_CLIENT, true, &why), NACRE_OK);
+        assert_int_equal(info.secret_len, 16);
+        assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_NEWEST, NACRE_ROLE_CLIENT, &why), NACRE_OK);
+        scratch_expect(f->dir, "secret.json", SECRET);
+        assert_false(scratch_exists(f->dir, "secrets.json"));
+
+        scratch_write(f->dir, "settings.json", "{}");
+        scratch_unlink(f->dir, "sequence.json");
+        scratch_write(f->dir, "secrets.json", ids_in_secret);
+        if (both == 0) scratch_unlink(f->dir, "secret.json");
+        else scratch_write(f->dir, "secret.json", ids_in_secret);
+        assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_NEWEST, NACRE_ROLE_CLIENT, &why), NACRE_OK);
+        assert_false(scratch_exists(f->dir, "secrets.json"));
+        assert_int_equal(nacre_directory_read(&info, f->dir, true, &why), NACRE_OK);
+        assert_int_equal(info.secret_len, 2);
+    }
+    /* two that differ, in a byte that means nothing: nobody can tell which one the peer has */
+    fill(f, SEED, "{\"used\": {\"61\": 3}, \"seen\": {\"62\": [1]}}");
+    scratch_write(f->dir, "secrets.json", SECRET "\n");
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_NEWEST, NACRE_ROLE_CLIENT, &why),
+                     NACRE_ERR_BAD_CONTEXT);
+    assert_non_null(strstr(why.text, "was given already"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -299,6 +328,7 @@ int main(void)
         TEST(an_open_directory_is_left_alone),
         TEST(secrets_get_the_name_that_all_read),
         TEST(every_step_may_be_the_last),
+        TEST(the_secret_gets_its_newest_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,5 +167,98 @@ fi
 run 5 check --role server c1
 says out 'no role can be given'
 
+# ---- Unknown members: what was meant is said where it can be guessed
+rm -rf typo
+mkdir typo
+printf '{"secret_hex": "0102030405060708090a0b0c0d0e0f10", "sender-id_hex": "", "recipient-id_hex": "01"%s}' \
+    ', "salthex": "00", "Window": 32, "id_context_hex": "00", "kdf-hashfn": "sha256", "comment": 1, "sec": 2' \
+    >typo/settings.json
+run 0 check typo
+says out '"salthex" means nothing, and is passed over; did you mean "salt_hex"? (warning)'
+says out '"Window" means nothing, and is passed over; did you mean "window"? (warning)'
+says out '"id_context_hex" means nothing, and is passed over; did you mean "id-context_hex"? (warning)'
+says out '"kdf-hashfn" means nothing, and is passed over; did you mean "kdf-hashfun"? (warning)'
+says out '"comment" means nothing, and is passed over (warning)'
+says out '"sec" means nothing, and is passed over (warning)'
+sed -i 's/salthex/salt_hex/; s/Window/window/; s/id_context/id-context/; s/hashfn/hashfun/; s/, "comment": 1, "sec": 2//' typo/settings.json
+run 0 check typo
+lacks out 'means nothing'
+
+# ---- A state that is lost, copied or put back
+rm -rf c s
+run 0 keygen c s
+says c/settings.json '"sequence-required": true'
+says c/sequence.json '{"next-to-send": 0, "received": {"index": 0, "bitfield": 0}}'
+run 0 show c
+says out 'next to send         0 (never used)'
+says out 'state                required'
+run 0 show --json c
+says out '"sequence-required": true'
+cp -r c carried
+run 0 protect --context carried $plain # never used, it may be carried away
+rm -rf carried
+run 0 check c
+lacks out 'should sequence.json be lost'
+sed -i 's/true/false/' c/settings.json
+run 0 check c
+says out 'should sequence.json be lost, numbers would be used again'
+sed -i 's/false/true/' c/settings.json
+run 0 protect --context c $plain
+mv c/sequence.json kept
+for arguments in 'show c' 'check c' "protect --context c $plain" 'convert c --to seed --role client' \
+    'export c --reveal --for aiocoap'; do
+    # shellcheck disable=SC2086
+    run 5 $arguments
+    cat out err >both
+    says both 'c/sequence.json: is missing, though "sequence-required" says that it is there'
+done
+run 2 adopt c
+says err '--next-to-send'
+run 2 adopt --next-to-send 0 c
+run 2 adopt --next-to-send 1099511627777 c
+run 2 adopt c s
+run 0 adopt --help
+says out 'Usage: nacre adopt'
+run 0 adopt --next-to-send 40 c
+says out 'c: goes on with sequence number 40'
+run 0 protect --context c $plain
+run 0 show c
+says out 'next to send         41'
+if grep -q '"born"' kept; then
+    cp kept c/sequence.json # an old one put back
+    for arguments in 'check c' "protect --context c $plain" 'convert c --to seed --role client' \
+        'export c --reveal --used --for aiocoap'; do
+        # shellcheck disable=SC2086
+        run 5 $arguments
+        cat out err >both
+        says both 'put back'
+        says both 'nacre adopt'
+    done
+    run 0 show c
+    says out 'state                copied, edited or put back'
+    run 0 show --json c
+    says out '"copied": true'
+    run 0 adopt --next-to-send 50 c
+    run 0 protect --context c $plain
+    cp -r c copied
+    run 5 protect --context copied $plain
+    says err 'copied/sequence.json: was copied'
+    mv c moved # the same files
+    run 0 protect --context moved $plain
+    run 0 show moved
+    says out 'next to send         52'
+fi
+
+# ---- The chunk of numbers that is reserved at once
+rm -rf c s
+run 0 keygen c s
+sed -i 's/"sequence-required"/"sequence-chunk-start": 3, "sequence-chunk-limit": 5, "sequence-required"/' c/settings.json
+run 0 show c
+says out 'first chunk          3'
+says out 'largest chunk        5'
+run 0 show --json c
+says out '"sequence-chunk-limit": 5'
+run 0 protect --context c $plain
+
 [ $failures = 0 ] || exit 1
 echo "all as it should be"

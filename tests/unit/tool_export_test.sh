@@ -68,9 +68,9 @@ run 0 export d --reveal --for aiocoap
 mkdir again
 cp out again/settings.json
 run 0 show --json --reveal d
-sed '/"path"/d' out >shown
+sed '/"path"/d; /sequence-required/d' out >shown
 run 0 show --json --reveal again
-sed '/"path"/d' out | diff shown - || fail 'aiocoap: another context'
+sed '/"path"/d; /sequence-required/d' out | diff shown - || fail 'aiocoap: another context'
 
 # the algorithms and windows that the others have
 run 0 keygen --alg A128GCM g1 g2
@@ -88,10 +88,10 @@ says out 'hkdf_alg,integer,-11'
 sed -i 's/sha512/sha384/' g1/settings.json
 run 2 export g1 --reveal --for libcoap
 says err '"kdf-hashfun" is sha384'
-sed -i 's/sha384/sha256/; s/{/{"window": 64, /' g1/settings.json
+sed -i 's/sha384/sha256/; s/"window": 32/"window": 64/' g1/settings.json
 run 2 export g1 --reveal --for libcoap
 says err '"window" is 64; libcoap has windows from 1 to 63'
-sed -i 's/64, /63, /' g1/settings.json
+sed -i 's/"window": 64/"window": 63/' g1/settings.json
 run 0 export g1 --reveal --for libcoap
 says out 'replay_window,integer,63'
 
@@ -112,7 +112,7 @@ says err 'd: messages were received'
 run 0 import conf e
 says out 'e: begins with sequence number 0'
 run 0 show --json --reveal e
-sed '/"path"/d' out | diff shown - || fail 'import: another context'
+sed '/"path"/d; /sequence-required/d' out | diff shown - || fail 'import: another context'
 [ "$(stat -c %a e e/secret.json | tr '\n' ' ')" = '700 600 ' ] || fail "modes: $(ls -la e)"
 run 5 import conf e
 says err 'e: cannot make the directory'

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/data.h"
 #include "store/directory_read.h"
 #include "store/fail.h"
 #include "store/files.h"
@@ -36,8 +37,10 @@ static int help(void)
     printf("Usage: nacre check [--json] [--role ROLE] DIR...\n"
            "Look for what is wrong with context directories: files that cannot be read or understood, keys that mean\n"
            "nothing, secrets that others can read or that are short, a window that is not known, files that a crash "
-           "left.\n"
-           "Nothing is changed. Whether a directory is a copy of another cannot be seen.\n\n"
+           "left,\n"
+           "a state that is missing, was copied or put back. Nothing is changed. A copy of a directory that was never "
+           "used,\n"
+           "and an image of a whole file system, cannot be told from the original.\n\n"
            "  --json        as JSON: one object for each directory\n"
            "  --role ROLE   client or server: which side a directory of the older layout is to be (default: either)\n"
            "  --help        this text\n\n"
@@ -91,14 +94,62 @@ static bool is_secret(const char *name)
     return strcmp(name, "secret_hex") == 0 || strcmp(name, "secret_ascii") == 0;
 }
 
+/* How many letters must be put in, left out or changed to make one of the other; more than MAX_TYPOS is all the same. */
+enum { MAX_TYPOS = 2, MAX_TYPED = 40 };
+static size_t typos(const char *a, const char *b)
+{
+    size_t row[MAX_TYPED + 1], a_len = strlen(a), b_len = strlen(b);
+    if (a_len > MAX_TYPED || b_len > MAX_TYPED) return MAX_TYPOS + 1;
+    for (size_t j = 0; j <= b_len; j++) row[j] = j;
+    for (size_t i = 1; i <= a_len; i++) {
+        size_t above_left = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b_len; j++) {
+            size_t changed = above_left + (a[i - 1] != b[j - 1]), put_in = row[j - 1] + 1, left_out = row[j] + 1;
+            above_left = row[j];
+            row[j] = changed < put_in ? changed : put_in;
+            if (left_out < row[j]) row[j] = left_out;
+        }
+    }
+    return row[b_len];
+}
+
+/* The known member that is nearest to an unknown one, with its suffix; "" when none is near. */
+static void find_meant(char meant[64], const char *member)
+{
+    static const char *const suffixes[] = { "_hex", "_ascii", "" };
+    const char *name;
+    size_t least = MAX_TYPOS + 1;
+    meant[0] = '\0';
+    for (size_t i = 0; (name = nacre__data_name(i)) != NULL; i++)
+        for (size_t k = 0; k < sizeof suffixes / sizeof suffixes[0]; k++) {
+            char whole[64];
+            snprintf(whole, sizeof whole, "%s%s", name, suffixes[k]);
+            size_t distance = typos(member, whole);
+            if (distance >= least || distance * 2 >= strlen(whole)) continue;
+            least = distance;
+            snprintf(meant, 64, "%s", whole);
+        }
+}
+
+static void check_member(struct check *c, const char *file, const nacre__json *m)
+{
+    char meant[64];
+    if (nacre__data_knows(m->name)) return;
+    find_meant(meant, m->name);
+    if (meant[0] != '\0')
+        find(c, WARNING, file, "line %zu: \"%.80s\" means nothing, and is passed over; did you mean \"%s\"?", m->line,
+             m->name, meant);
+    else find(c, WARNING, file, "line %zu: \"%.80s\" means nothing, and is passed over", m->line, m->name);
+}
+
 static void check_members(struct check *c, const char *file, const nacre__json *root)
 {
     bool secret = false;
     if (root->type != NACRE__JSON_OBJECT) return; /* loading says it */
     for (const nacre__json *m = root->first; m != NULL; m = m->next) {
         secret = secret || is_secret(m->name);
-        if (!nacre__directory_knows(m->name))
-            find(c, WARNING, file, "line %zu: \"%.80s\" means nothing, and is passed over", m->line, m->name);
+        check_member(c, file, m);
     }
     check_mode(c, file, secret);
 }
@@ -153,6 +204,14 @@ static void check_info(struct check *c, const nacre_directory_info *info)
              (unsigned)info->window);
     if (info->next_to_send > NACRE_SEQ_MAX)
         find(c, WARNING, "sequence.json", "no sequence number is left: new keys are needed");
+    if (info->elsewhere)
+        find(c, ERROR, "sequence.json",
+             "was copied, edited or put back: this is not the file that the state was written to, and numbers may have "
+             "been used since; make new keys, or, if none was, say so by nacre adopt");
+    if (!info->sequence_required && info->has_state)
+        find(c, NOTE, NULL,
+             "should sequence.json be lost, numbers would be used again; \"sequence-required\": true in settings.json "
+             "refuses that");
     if (!info->window_known && !c->in_use)
         find(c, WARNING, "sequence.json",
              "the replay window is unknown: not closed cleanly; the next request is asked for an Echo");
@@ -172,13 +231,20 @@ static nacre_err load(struct check *c, nacre_directory_info *info, nacre_detail 
     return err;
 }
 
+static void check_twins(struct check *c)
+{
+    struct stat st;
+    if (fstatat(c->folder.fd, "secret.json", &st, 0) == 0 && fstatat(c->folder.fd, "secrets.json", &st, 0) == 0)
+        find(c, NOTE, "secrets.json", "is read beside secret.json; aiocoap reads secret.json only");
+}
+
 static void check_open(struct check *c)
 {
-    static const char *const files[] = { "secret.json", "secrets.json", "settings.json" };
     nacre_directory_info info;
     nacre_detail why;
     check_lock(c);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) check_file(c, files[i]);
+    for (size_t i = 0; i < NACRE__DATA_FILES; i++) check_file(c, nacre__data_files[i]);
+    check_twins(c);
     check_mode(c, "sequence.json", false);
     check_leftovers(c);
     if (load(c, &info, &why) != NACRE_OK) {

@@ -87,6 +87,12 @@ static bool was_received(const nacre_directory_info *info)
 static int check_unused(const struct export *e, const char *what)
 {
     const nacre_directory_info *info = &e->info;
+    if (info->elsewhere)
+        return tool_fail(
+            "export", NACRE_ERR_BAD_CONTEXT,
+            "%s: the state was copied, edited or put back, so that the next number is not known; see nacre "
+            "adopt",
+            e->path);
     if (e->used) return TOOL_OK;
     if (info->next_to_send > 0)
         return tool_fail("export", NACRE_ERR_UNSUPPORTED,

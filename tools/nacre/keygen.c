@@ -11,7 +11,7 @@ static int help(void)
     printf("Usage: nacre keygen [--alg NAME] [--id-context HEX] CLIENT_DIR SERVER_DIR\n"
            "Make a fresh pair of context directories, one for each side, with a new random secret. Give one to the "
            "client\n"
-           "and one to the server; never copy a directory that is in use.\n\n"
+           "and one to the server; never copy a directory once it was used.\n\n"
            "  --alg NAME         the AEAD algorithm, AES-CCM-16-64-128 without this; one of\n");
     const nacre_aead *aead;
     for (size_t i = 0; (aead = nacre_aead_at(i)) != NULL; i++) printf("                       %s\n", aead->name);

@@ -15,6 +15,7 @@ static const struct {
     { "show", tool_show, "DIR", "show what a context directory holds" },
     { "check", tool_check, "DIR...", "look for what is wrong with context directories" },
     { "convert", tool_convert, "DIR --to LAYOUT", "rewrite a context directory in another layout" },
+    { "adopt", tool_adopt, "DIR", "use a context directory that was moved or put back" },
     { "export", tool_export, "DIR --for PROGRAM", "print a context as another program reads it" },
     { "import", tool_import, "FILE DIR", "make a context directory from libcoap's configuration" },
     { "get", tool_request, "URI", "ask for a resource" },

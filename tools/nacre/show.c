@@ -55,6 +55,13 @@ static void print_window(const nacre_directory_info *info)
                info->window_index, bits);
 }
 
+static bool is_new(const nacre_directory_info *info)
+{
+    bool seen = !info->window_known || info->window_index > 0;
+    for (size_t i = 0; i < sizeof info->window_bits; i++) seen = seen || info->window_bits[i] != 0;
+    return info->next_to_send == 0 && !seen;
+}
+
 static void print_for_people(const struct view *v)
 {
     const nacre_directory_info *info = &v->info;
@@ -69,8 +76,12 @@ static void print_for_people(const struct view *v)
     if (info->has_id_context) print_bytes("id context", info->id_context, info->id_context_len);
     else printf("%-20s none\n", "id context");
     if (info->next_to_send > NACRE_SEQ_MAX) printf("%-20s none is left: new keys are needed\n", "next to send");
-    else printf("%-20s %" PRIu64 "%s\n", "next to send", info->next_to_send, info->has_state ? "" : " (never used)");
+    else printf("%-20s %" PRIu64 "%s\n", "next to send", info->next_to_send, is_new(info) ? " (never used)" : "");
     print_window(info);
+    if (info->elsewhere) printf("%-20s copied, edited or put back: it is not used (see nacre adopt)\n", "state");
+    else if (info->sequence_required) printf("%-20s required (sequence-required)\n", "state");
+    if (info->first_chunk > 0) printf("%-20s %u\n", "first chunk", (unsigned)info->first_chunk);
+    if (info->max_chunk > 0) printf("%-20s %u\n", "largest chunk", (unsigned)info->max_chunk);
     if (!v->reveal) return;
     print_bytes("secret", info->secret, info->secret_len);
     print_bytes("salt", info->salt, info->salt_len);
@@ -147,6 +158,20 @@ static void put_all(yajl_gen gen, const struct view *v)
     put_string(gen, "next-to-send");
     put_uint(gen, info->next_to_send);
     put_received(gen, info);
+    put_string(gen, "sequence-required");
+    yajl_gen_bool(gen, info->sequence_required);
+    if (info->elsewhere) {
+        put_string(gen, "copied");
+        yajl_gen_bool(gen, true);
+    }
+    if (info->first_chunk > 0) {
+        put_string(gen, "sequence-chunk-start");
+        put_uint(gen, info->first_chunk);
+    }
+    if (info->max_chunk > 0) {
+        put_string(gen, "sequence-chunk-limit");
+        put_uint(gen, info->max_chunk);
+    }
     if (v->reveal) {
         put_bytes(gen, "secret_hex", info->secret, info->secret_len);
         put_bytes(gen, "salt_hex", info->salt, info->salt_len);

@@ -17,6 +17,7 @@ int tool_request(int argc, char **argv); /* get put post delete fetch */
 int tool_serve(int argc, char **argv);
 
 int tool_convert(int argc, char **argv);
+int tool_adopt(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_export(int argc, char **argv);
 int tool_import(int argc, char **argv);

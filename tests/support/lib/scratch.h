@@ -19,6 +19,11 @@ void scratch_write(const char *dir, const char *name, const char *text);
 void scratch_write_bytes(const char *dir, const char *name, const void *bytes, size_t len);
 /* scratch_read gives a file's text (at most 64 KiB, the rest cut off), which the caller frees; NULL when it is not there. */
 char *scratch_read(const char *dir, const char *name);
+/* scratch_state gives DIR/sequence.json as scratch_read does, but without the name of the file that it was written to (which
+ * differs in every run): written back, it is no copy. */
+char *scratch_state(const char *dir);
+/* scratch_expect compares a file's text; NULL: it is not there. sequence.json as scratch_state gives it. */
+void scratch_expect(const char *dir, const char *name, const char *wanted);
 bool scratch_exists(const char *dir, const char *name);
 void scratch_unlink(const char *dir, const char *name);
 /* scratch_count counts the directory's entries whose name begins with `prefix`. */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* adopt: a state that was copied, put back or lost is written anew where it is, because its owner says that it is right. What
+ * was received since then nobody knows, so the replay window becomes unknown (RFC 8613 B.1.2). */
+#include <nacre/store.h>
+
+#include <unistd.h>
+
+#include "store/directory_read.h"
+#include "store/fail.h"
+#include "store/seed_sequence.h"
+
+static nacre_err write_state(const nacre__folder *folder, const nacre_directory_info *info, const nacre__json *rest,
+                             const nacre__sequence *state, nacre_detail *why)
+{
+    bool uncertain;
+    if (info->layout == NACRE_LAYOUT_NEWEST) return nacre__sequence_write(folder, state, true, &uncertain, why);
+    const nacre__seed_form form = { .sender_id = nacre_bytes_of(info->sender_id, info->sender_id_len),
+                                    .recipient_id = nacre_bytes_of(info->recipient_id, info->recipient_id_len),
+                                    .rest = rest,
+                                    .in_use = true };
+    return nacre__seed_write(folder, state, &form, &uncertain, why);
+}
+
+static nacre_err adopt_loaded(const nacre__folder *folder, const nacre_directory_info *info, const nacre__json *rest,
+                              uint64_t next_to_send, nacre_detail *why)
+{
+    nacre__sequence state = { .next_to_send = info->next_to_send };
+    if (!info->has_state && next_to_send == 0)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
+                                 "%s/sequence.json: is missing; say below which number all may have been used "
+                                 "(--next-to-send)",
+                                 folder->path);
+    if (next_to_send > NACRE_SEQ_MAX + 1)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: the next number to send is above 2^40",
+                                 folder->path);
+    if (state.next_to_send < next_to_send) state.next_to_send = next_to_send;
+    return write_state(folder, info, rest, &state, why);
+}
+
+static nacre_err adopt_locked(const nacre__folder *folder, nacre_role role, uint64_t next_to_send, nacre_detail *why)
+{
+    nacre_directory_info info;
+    nacre__json_doc rest;
+    nacre_err err = nacre__directory_load(&info, &rest, folder, role, why);
+    if (err != NACRE_OK) return err;
+    err = adopt_loaded(folder, &info, rest.root, next_to_send, why);
+    nacre__json_free(&rest);
+    nacre_wipe(&info, sizeof info);
+    return err;
+}
+
+nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next_to_send, nacre_detail *why)
+{
+    nacre__folder folder;
+    int lock_fd = -1;
+    nacre_err err = nacre__folder_open(&folder, path, why);
+    if (err != NACRE_OK) return err;
+    err = nacre__lock_take(&lock_fd, &folder, why);
+    if (err == NACRE_OK) err = adopt_locked(&folder, role, next_to_send, why);
+    if (lock_fd >= 0) close(lock_fd);
+    nacre__folder_close(&folder);
+    return err;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* directory_lock_test: one process at a time: the lock that aiocoap takes too, and forks. */
+#include "directories.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Once, between opening and locking: the holder removes the file and ends, as aiocoap does; and a third one may make it
+ * anew. */
+static const char *removed_before_flock;
+static bool made_anew;
+
+int flock(int fd, int operation)
+{
+    if (removed_before_flock != NULL) unlink(removed_before_flock);
+    if (removed_before_flock != NULL && made_anew) close(open(removed_before_flock, O_CREAT | O_WRONLY, 0600));
+    removed_before_flock = NULL;
+    return (int)syscall(SYS_flock, fd, operation);
+}
+
+/* ---- The lock ---- */
+
+static void one_opener_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    nacre_directory *dir = open_ok(f, f->client), *second = NULL;
+    nacre_detail why = { "" };
+    scratch_write(f->client, "lock", "not ours to change");
+    assert_int_equal(nacre_directory_open(&second, f->client, &f->crypto, &why), NACRE_ERR_LOCKED);
+    assert_non_null(strstr(why.text, "client/lock: "));
+    assert_null(second);
+    close_ok(dir);
+    close_ok(open_ok(f, f->client));
+    scratch_expect(f->client, "lock", "not ours to change"); /* never removed, never cut */
+}
+
+/* A process that holds the lock as aiocoap does, and tells when it has it. */
+static pid_t lock_in_child(struct fixture *f, long hold_ms, bool unlink_first)
+{
+    int fds[2];
+    char byte = 'x';
+    assert_int_equal(pipe(fds), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        int fd = open(scratch_path(f->client, "lock"), O_RDWR | O_CREAT, 0600);
+        if (flock(fd, LOCK_EX) != 0 || write(fds[1], &byte, 1) != 1) _exit(1);
+        struct timespec hold = { hold_ms / 1000, hold_ms % 1000 * 1000000 };
+        nanosleep(&hold, NULL);
+        if (unlink_first) unlink(scratch_path(f->client, "lock"));
+        _exit(0);
+    }
+    assert_int_equal(read(fds[0], &byte, 1), 1);
+    close(fds[0]);
+    close(fds[1]);
+    return child;
+}
+
+static void another_process_is_named(void **state)
+{
+    struct fixture *f = *state;
+    nacre_directory *dir = NULL;
+    nacre_detail why = { "" };
+    char named[64];
+    pid_t child = lock_in_child(f, 60000, false);
+    assert_int_equal(nacre_directory_open(&dir, f->client, &f->crypto, &why), NACRE_ERR_LOCKED);
+    snprintf(named, sizeof named, "process %ld uses this directory", (long)child);
+    if (strstr(why.text, named) == NULL && strstr(why.text, "another process uses this directory") == NULL)
+        fail_msg("%s", why.text);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    close_ok(open_ok(f, f->client));
+}
+
+static void a_short_holder_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    pid_t child = lock_in_child(f, 300, false);
+    close_ok(open_ok(f, f->client));
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+/* The file that we wait for is removed by its holder: a lock on it would exclude nobody. */
+static void a_removed_lock_file_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 2; i++) {
+        removed_before_flock = scratch_path(f->client, "lock");
+        made_anew = i == 1;
+        nacre_directory *dir = open_ok(f, f->client), *second = NULL;
+        assert_null(removed_before_flock);
+        assert_true(scratch_exists(f->client, "lock"));
+        assert_int_equal(nacre_directory_open(&second, f->client, &f->crypto, NULL), NACRE_ERR_LOCKED);
+        close_ok(dir);
+    }
+    pid_t child = lock_in_child(f, 300, true);
+    nacre_directory *dir = open_ok(f, f->client), *second = NULL;
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(nacre_directory_open(&second, f->client, &f->crypto, NULL), NACRE_ERR_LOCKED);
+    close_ok(dir);
+}
+
+static void a_link_is_no_lock(void **state)
+{
+    struct fixture *f = *state;
+    nacre_directory *dir = NULL;
+    assert_int_equal(symlink("/dev/null", scratch_path(f->client, "lock")), 0);
+    assert_int_equal(nacre_directory_open(&dir, f->client, &f->crypto, NULL), NACRE_ERR_FILE);
+}
+
+/* After a fork, the child must neither reserve numbers nor write an older truth over the parent's newer one. */
+static void a_forked_child_writes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t room[64];
+    nacre_bytes out;
+    int status = 0;
+    nacre_directory *dir = open_ok(f, f->client);
+    assert_int_equal(serve(dir, NULL), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) { /* nor use the numbers that are left, for the parent uses them too */
+        bool protects = protect(f, dir, &out, NACRE_ROOM(room)) == NACRE_OK;
+        _exit(!protects && nacre_directory_close(dir, NULL) == NACRE_ERR_LOCKED ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
+    scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
+    close_ok(dir);
+    scratch_expect(f->client, "sequence.json", STATE("2", EMPTY));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(one_opener_at_a_time),
+        TEST(another_process_is_named),
+        TEST(a_short_holder_is_waited_for),
+        TEST(a_removed_lock_file_does_not_count),
+        TEST(a_link_is_no_lock),
+        TEST(a_forked_child_writes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

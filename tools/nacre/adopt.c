@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* adopt: a context directory that was moved, put back, or has lost its state. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/decimal.h"
+#include "tool.h"
+
+static int help(void)
+{
+    printf(
+        "Usage: nacre adopt [--next-to-send N] [--role ROLE] DIR\n"
+        "Say that a context directory may be used where it is now. A directory that was used is refused when it was\n"
+        "copied to another place or put back from a backup, for sequence numbers may have been used since, and a "
+        "number\n"
+        "used twice breaks the encryption. Adopt it only when it was moved, and nothing has used it in between; or "
+        "when\n"
+        "you know a number that was never reached. When in doubt, make new keys (nacre keygen).\n\n"
+        "  --next-to-send N   no number from N on was used; needed when sequence.json is lost\n"
+        "  --role ROLE        client or server: which side a directory of the older layout is to be\n"
+        "  --help             this text\n");
+    return tool_flush("adopt");
+}
+
+static int adopt(const char *path, nacre_role role, uint64_t next_to_send)
+{
+    nacre_detail why;
+    nacre_directory_info info;
+    nacre_err err = nacre_directory_adopt(path, role, next_to_send, &why);
+    if (err == NACRE_OK) err = nacre_directory_read_as(&info, path, role, false, &why);
+    if (err != NACRE_OK) return tool_fail("adopt", err, "%s", why.text);
+    printf("%s: goes on with sequence number %llu; the next request received is asked for an Echo\n", path,
+           (unsigned long long)info.next_to_send);
+    return tool_flush("adopt");
+}
+
+int tool_adopt(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        { "next-to-send", required_argument, NULL, 'n' },
+        { "role", required_argument, NULL, 'r' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    nacre_role role = NACRE_ROLE_NONE;
+    uint64_t next_to_send = 0;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
+        switch (c) {
+        case 'h': return help();
+        case 'n':
+            if (nacre__decimal_to_uint(&next_to_send, optarg, strlen(optarg)) != NACRE__DECIMAL_OK ||
+                next_to_send == 0 || next_to_send > NACRE_SEQ_MAX + 1)
+                return tool_usage("adopt", "--next-to-send %s: not a number from 1 to 2^40", optarg);
+            break;
+        case 'r':
+            if (tool_role("adopt", &role, optarg) != TOOL_OK) return TOOL_USAGE;
+            break;
+        case ':': return tool_usage("adopt", "%s needs a value", argv[optind - 1]);
+        default: return tool_usage("adopt", "unknown option %s", argv[optind - 1]);
+        }
+    }
+    if (argc - optind != 1) return tool_usage("adopt", "one directory is expected, found %d", argc - optind);
+    return adopt(argv[optind], role, next_to_send);
+}
