@@ -89,8 +89,8 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
     ctx->persistent = params->persistent;
     ctx->window_on_disk =
         params->persistent; /* as long as nobody says otherwise, a crash would bring this window back */
-    ctx->chunk = first_chunk(params) & NACRE__CHUNK_BITS;
-    ctx->max_chunk = max_chunk(params) & NACRE__CHUNK_BITS;
+    ctx->chunk = (uint32_t)first_chunk(params) & NACRE__CHUNK_BITS;
+    ctx->max_chunk = (uint32_t)max_chunk(params) & NACRE__CHUNK_BITS;
     if (!nacre_is_absent(params->echo)) memcpy(ctx->echo, params->echo.ptr, NACRE_ECHO_LEN);
     ctx->has_echo = !nacre_is_absent(params->echo);
 
