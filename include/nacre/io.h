@@ -127,6 +127,8 @@ typedef struct nacre_client_options {
     bool proxy_uri;      /* tell it by one Proxy-Uri option; otherwise by Proxy-Scheme, Uri-Host and Uri-Port */
     bool non;            /* send NON instead of CON; over connections there is no difference */
     uint32_t timeout_ms; /* for the whole exchange; 0: what CoAP's timers give */
+    uint16_t block_size; /* the largest block, both ways, 16 to 1024; 0: 1024, and smaller ones not asked for */
+    size_t max_body;     /* the longest answer that is held whole, in bytes; 0: 16 MiB */
     nacre_timing timing;
     nacre_on_datagram on_datagram;                                                                /* may be NULL */
     void (*on_message)(void *user, bool outgoing, bool is_protected, const nacre_message *plain); /* may be NULL */
@@ -143,17 +145,26 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
                                            nacre_detail *why);
 
 /* nacre_client_request sends one request to a coap or coap+tcp URI and waits for its answer. A connection stays open for the
- * next request. `options` (may be NULL) are added to those that the URI
- * gives; `payload` may be absent; up to 1024 bytes. Context directories are opened, and locked, when a request first needs
+ * next request. `options` (may be NULL) are added to those that the URI gives; `payload` may be absent. Bodies have any size
+ * (nacre/transfer.h), the answer's up to max_body. Context directories are opened, and locked, when a request first needs
  * them. Looking up a name is the system's business, and its time is not part of timeout_ms.
  * NACRE_OK: `reply` is the peer's answer, whatever its code. NACRE_ERR_NO_CREDENTIALS: credentials were given and have
  * nothing for this URI; nothing was sent. NACRE_ERR_UNSUPPORTED, NACRE_ERR_BAD_CREDENTIALS: what they have cannot be used
  * (nacre_credentials_find); nothing was sent. NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _UNAUTHENTICATED (`reply` is then what
  * came, and nobody vouches for it), _NOT_PROTECTED (what came without protection cannot even be an error),
- * _PROTECTION_INVALID (no answer that verifies), _BAD_URI, _ADDRESS, _TOO_LONG, _CONTEXT_UNAVAILABLE, _FILE, … with `why`.
+ * _PROTECTION_INVALID (no answer that verifies), _BODY_CHANGED, _BLOCKS, _BAD_URI, _ADDRESS, _TOO_LONG (the options, or an
+ * answer above max_body), _CONTEXT_UNAVAILABLE, _FILE, … with `why`.
  * `reply` is untouched but where this says otherwise. */
 NACRE_MUST_USE nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
                                               const nacre_options *options, nacre_bytes payload, nacre_detail *why);
+
+/* nacre_client_request_pieces is the same for bodies that are read and written piece by piece. `source` may be NULL for no
+ * payload; `sink` may be NULL for an answer that is held whole. A sink gets the bodies of answers 2.xx; what a source or a
+ * sink returns ends the request with that error. */
+NACRE_MUST_USE nacre_err nacre_client_request_pieces(nacre_client *client, nacre_reply *reply, uint8_t method,
+                                                     const char *uri, const nacre_options *options,
+                                                     const nacre_source *source, const nacre_sink *sink,
+                                                     nacre_detail *why);
 
 /* nacre_client_close writes the contexts' state back; NACRE_ERR_FILE when that failed (everything is freed all the same). */
 nacre_err nacre_client_close(nacre_client *client, nacre_detail *why);

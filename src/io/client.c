@@ -14,7 +14,8 @@
 
 enum {
     MAX_MESSAGE = 1280,
-    MAX_BODY = 1024, /* what goes into one message for sure; longer ones want block-wise transfer */
+    MAX_BODY = 16 * 1024 * 1024, /* unless the options say otherwise */
+    FIRST_BODY = 4096,           /* what is taken at first for an answer in pieces */
     MAX_OPTIONS = 1280,
     COAP_PORT = 5683, /* the scheme's default, for which nacre_uri_options leaves Uri-Port out */
 };
@@ -32,10 +33,13 @@ struct nacre_client {
     nacre_exchange exchange;  /* in flight, */
     const nacre_context *ctx; /* protected with this, */
     nacre_address peer;       /* to there */
+    bool in_pieces;           /* its body is read or written by the application */
     bool done;                /* it has ended, */
     nacre_err result;         /* so, */
-    nacre_reply reply;        /* with this, in `room` */
+    nacre_reply reply;        /* with this, in `room` … */
     uint8_t room[MAX_MESSAGE];
+    uint8_t *body; /* … and here, when its body was collected */
+    size_t body_len, body_cap;
 };
 
 /* One request on its way through this file. */
@@ -60,6 +64,44 @@ static nacre_bytes keep(nacre_client *client, size_t *used, nacre_bytes bytes)
     return nacre_bytes_of(at, len);
 }
 
+static void forget_body(nacre_client *client)
+{
+    if (client->body != NULL) nacre_wipe(client->body, client->body_cap);
+    free(client->body);
+    client->body = NULL;
+    client->body_len = client->body_cap = 0;
+}
+
+/* Not realloc: what it leaves behind is not wiped. */
+static bool grow_body(nacre_client *client, size_t need, size_t limit)
+{
+    size_t cap = client->body_cap != 0 ? client->body_cap : FIRST_BODY;
+    while (cap < need) cap = cap > limit / 2 ? limit : cap * 2;
+    uint8_t *larger = malloc(cap);
+    if (larger == NULL) return false;
+    const size_t len = client->body_len;
+    if (len > 0) memcpy(larger, client->body, len);
+    forget_body(client);
+    client->body = larger;
+    client->body_len = len;
+    client->body_cap = cap;
+    return true;
+}
+
+/* A sink: the answer's body as a whole. */
+static nacre_err collect(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
+{
+    nacre_client *client = user;
+    const size_t limit = client->options.max_body;
+    if (total > limit || offset > limit || piece.len > limit - offset) return NACRE_ERR_TOO_LONG;
+    client->body_len = (size_t)offset; /* 0 again: it began anew */
+    const size_t need = client->body_len + piece.len;
+    if (need > client->body_cap && !grow_body(client, need, limit)) return NACRE_ERR_NO_MEMORY;
+    if (piece.len > 0) memcpy(client->body + client->body_len, piece.ptr, piece.len);
+    client->body_len = need;
+    return NACRE_OK;
+}
+
 static void keep_reply(nacre_client *client, const nacre_message *message, bool is_protected)
 {
     size_t used = 0;
@@ -67,15 +109,18 @@ static void keep_reply(nacre_client *client, const nacre_message *message, bool 
     client->reply.is_protected = is_protected;
     client->reply.options = keep(client, &used, message->options);
     client->reply.payload = keep(client, &used, message->payload);
+    nacre_message shown = *message;
+    if (client->body_len > 0 && message->code >> 5 == 2)
+        shown.payload = client->reply.payload = nacre_bytes_of(client->body, client->body_len);
     if (client->options.on_message != NULL)
-        client->options.on_message(client->options.user, false, is_protected, message);
+        client->options.on_message(client->options.user, false, is_protected, &shown);
 }
 
-static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
+static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
 {
     nacre_client *client = user;
     if (event->kind == NACRE_EVENT_REQUEST) { /* we serve nothing */
-        nacre_endpoint_ignore(ep, event->exchange);
+        nacre_transfer_ignore(transfer, event->exchange);
         return;
     }
     if (client->done || event->exchange != client->exchange) return;
@@ -100,6 +145,7 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     client->options.context_dir = client->options.credentials_file = NULL;
     client->options.proxy = NULL;
     client->options.credentials = NULL;
+    if (client->options.max_body == 0) client->options.max_body = MAX_BODY;
     if ((options->context_dir != NULL) + (options->credentials_file != NULL) + (options->credentials != NULL) > 1)
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
                                  "a context directory, a credentials file, credentials: give one of them");
@@ -121,7 +167,8 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     nacre_endpoint_config config = { .max_message = MAX_MESSAGE, .num_requests = 4, .num_answers = 4, .burst = 8 };
     config.timing = options->timing;
     config.crypto = client->crypto;
-    err = nacre_loop_open(&client->loop, client->udp, &config, on_event, client, why);
+    const nacre_transfer_config transfer = { .num_requests = 1, .block_size = options->block_size, .max_body = 1 };
+    err = nacre_loop_open_transfer(&client->loop, client->udp, &config, &transfer, on_event, client, why);
     if (err == NACRE_OK)
         err = nacre_tcp_open(&client->tcp, &(nacre_tcp_config){ .stream.max_message = MAX_MESSAGE }, why);
     if (err != NACRE_OK) return err;
@@ -156,6 +203,7 @@ nacre_err nacre_client_close(nacre_client *client, nacre_detail *why)
     nacre_credentials_free(client->own_credentials);
     free(client->context_dir);
     free(client->proxy);
+    forget_body(client);
     nacre_wipe(client, sizeof *client); /* the last answer's plaintext */
     free(client);
     return err;
@@ -293,13 +341,25 @@ static nacre_err explain(nacre_client *client, const target *to, nacre_err err, 
     case NACRE_ERR_CONTEXT_UNAVAILABLE:
         return nacre__store_fail(why, err, "the sequence numbers of '%s' are used up; make a new context", dir);
     case NACRE_ERR_TOO_LONG:
-        return nacre__store_fail(why, err, "the request to %s is longer than %d bytes when protected; shorten it", peer,
+        if (client->done) /* it was sent */
+            return nacre__store_fail(why, err, "the answer from %s is longer than the %zu bytes that are taken", peer,
+                                     client->options.max_body);
+        return nacre__store_fail(why, err,
+                                 "the request to %s is longer than %d bytes when protected; shorten its options", peer,
                                  (int)MAX_MESSAGE);
+    case NACRE_ERR_BODY_CHANGED:
+        return nacre__store_fail(why, err, "what %s serves there changes faster than it can be fetched; try again",
+                                 peer);
+    case NACRE_ERR_BLOCKS:
+        return nacre__store_fail(why, err, "%s sends blocks that do not make a body (RFC 7959)", peer);
     case NACRE_ERR_NESTED:
     case NACRE_ERR_BAD_ARGUMENT:
         return nacre__store_fail(
             why, err, "this request cannot be sent to %s: a method from GET to iPATCH, and no OSCORE option", peer);
     case NACRE_ERR_FILE:
+        if (client->in_pieces && client->done)
+            return nacre__store_fail(why, err,
+                                     "the transfer with %s was given up: its body could not be read or written", peer);
         if (store[0] != '\0') return nacre__store_fail(why, err, "%s", store);
         return nacre__store_fail(why, err, "the state in '%s' cannot be written, so nothing was sent", dir);
     default: return nacre__store_fail(why, err, "the request to %s failed: %s", peer, nacre_err_text(err));
@@ -312,53 +372,72 @@ static nacre_err wait_for_end(nacre_client *client, nacre_detail *why)
     while (!client->done) {
         uint64_t passed = nacre_clock_ms() - start;
         if (limit != 0 && passed >= limit) {
-            nacre_endpoint_cancel(nacre_loop_endpoint(client->loop), client->exchange);
+            nacre_transfer_cancel(nacre_loop_transfer(client->loop), client->exchange);
             return NACRE_ERR_TIMEOUT;
         }
         nacre_err err = nacre_loop_step(client->loop, limit != 0 ? (uint32_t)(limit - passed) : UINT32_MAX, why);
         if (err != NACRE_OK) {
-            nacre_endpoint_cancel(nacre_loop_endpoint(client->loop), client->exchange);
+            nacre_transfer_cancel(nacre_loop_transfer(client->loop), client->exchange);
             return err;
         }
     }
     return client->result;
 }
 
-static nacre_err exchange_message(nacre_client *client, const target *to, const nacre_message *plain, nacre_detail *why)
+static nacre_err exchange_message(nacre_client *client, const target *to, const nacre_message *plain,
+                                  const nacre_source *source, const nacre_sink *sink, nacre_detail *why)
 {
+    nacre_transfer_options how = { .block_size = client->options.block_size };
+    if (source != NULL) how.source = *source;
+    how.sink = sink != NULL ? *sink : (nacre_sink){ collect, client };
+    client->in_pieces = source != NULL || sink != NULL;
     client->done = false;
     client->ctx = to->ctx;
     client->peer = to->peer;
     client->reply = (nacre_reply){ 0 };
+    forget_body(client);
     if (client->options.on_message != NULL)
         client->options.on_message(client->options.user, true, to->ctx != NULL, plain);
     nacre_err err = NACRE_OK;
     /* A connection that was closed since the last request is noticed before this one goes out on it. */
     if (nacre_address_is_reliable(&to->peer)) err = nacre_loop_step(client->loop, 0, why);
     if (err != NACRE_OK) return err;
-    err =
-        nacre_endpoint_request(nacre_loop_endpoint(client->loop), &client->exchange, &to->peer, to->ctx, plain, client);
+    err = nacre_transfer_request(nacre_loop_transfer(client->loop), &client->exchange, &to->peer, to->ctx, plain, &how,
+                                 client);
     if (err == NACRE_OK) err = wait_for_end(client, why);
     return err == NACRE_ERR_ADDRESS ? err : explain(client, to, err, why);
 }
 
-nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
-                               const nacre_options *options, nacre_bytes payload, nacre_detail *why)
+static nacre_err request(nacre_client *client, nacre_reply *reply, nacre_message *plain, const char *uri,
+                         const nacre_options *options, const nacre_source *source, const nacre_sink *sink,
+                         nacre_detail *why)
 {
     target to = { 0 };
     uint8_t option_room[MAX_OPTIONS];
     nacre_options o;
     nacre_options_init(&o, NACRE_ROOM(option_room));
-    nacre_message plain = { .type = client->options.non ? NACRE_NON : NACRE_CON, .code = method, .payload = payload };
-    if (payload.len > MAX_BODY)
-        return nacre__store_fail(why, NACRE_ERR_TOO_LONG, "the payload has %zu bytes: bodies up to %d bytes for now",
-                                 payload.len, (int)MAX_BODY);
+    plain->type = client->options.non ? NACRE_NON : NACRE_CON;
     nacre_err err = parse_uri(client, &to, uri, why);
-    if (err == NACRE_OK) err = make_options(client, &plain.options, &o, &to, options, why);
+    if (err == NACRE_OK) err = make_options(client, &plain->options, &o, &to, options, why);
     if (err == NACRE_OK) err = find_context(client, &to, why); /* before the resolver: no name leaves without it */
-    if (err == NACRE_OK) err = find_peer(client, &to, plain.options, why);
-    if (err == NACRE_OK) err = exchange_message(client, &to, &plain, why);
+    if (err == NACRE_OK) err = find_peer(client, &to, plain->options, why);
+    if (err == NACRE_OK) err = exchange_message(client, &to, plain, source, sink, why);
     if (err == NACRE_OK || err == NACRE_ERR_UNAUTHENTICATED) *reply = client->reply;
     nacre_wipe(option_room, sizeof option_room); /* they may travel encrypted, so they are not for others to find */
     return err;
+}
+
+nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
+                               const nacre_options *options, nacre_bytes payload, nacre_detail *why)
+{
+    nacre_message plain = { .code = method, .payload = payload };
+    return request(client, reply, &plain, uri, options, NULL, NULL, why);
+}
+
+nacre_err nacre_client_request_pieces(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
+                                      const nacre_options *options, const nacre_source *source, const nacre_sink *sink,
+                                      nacre_detail *why)
+{
+    nacre_message plain = { .code = method };
+    return request(client, reply, &plain, uri, options, source, sink, why);
 }

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* client_bodies: large bodies between the client and the server over loopback, whole and in pieces. The server runs in a
+ * child process. */
+#include <nacre/nacre.h>
+
+#include "scratch.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { MIB = 1024 * 1024 };
+
+static uint8_t byte_at(uint64_t offset)
+{
+    return (uint8_t)(offset * 31 + (offset >> 8) * 7 + (offset >> 16));
+}
+
+/* ---- The server ------------------------------------------------------------------------------------------------------- */
+
+static nacre_server *serving; /* in the child only */
+
+static void on_signal(int number)
+{
+    (void)number;
+    nacre_server_stop(serving);
+}
+
+static void echo(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user;
+    response->code = NACRE_CHANGED;
+    response->payload = request->message->payload;
+}
+
+static nacre_err read_pattern(void *user, uint64_t offset, nacre_room room, size_t *len)
+{
+    (void)user;
+    for (size_t i = 0; i < room.cap; i++) room.ptr[i] = byte_at(offset + i);
+    *len = room.cap;
+    return NACRE_OK;
+}
+
+/* /pattern?SIZE by offset, each block asked for anew. */
+static void pattern(void *user, const nacre_request *request, nacre_response *response)
+{
+    char text[24] = "";
+    (void)user;
+    const nacre_bytes query = nacre_option_find(request->message->options, NACRE_OPT_URI_QUERY);
+    if (query.len < sizeof text) memcpy(text, query.ptr, query.len);
+    response->code = NACRE_CONTENT;
+    nacre_options_add(&response->options, NACRE_OPT_ETAG, query);
+    response->source = (nacre_source){ read_pattern, NULL, strtoull(text, NULL, 10) };
+}
+
+/* /count takes pieces and says how many bytes were right. */
+typedef struct counted {
+    uint64_t len, right;
+} counted;
+
+static nacre_err count_piece(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
+{
+    counted *c = user;
+    (void)total;
+    if (offset == 0) *c = (counted){ 0 };
+    for (size_t i = 0; i < piece.len; i++) c->right += piece.ptr[i] == byte_at(offset + i);
+    c->len = offset + piece.len;
+    return NACRE_OK;
+}
+
+static void on_upload(void *user, const nacre_request *request, nacre_upload *upload)
+{
+    (void)request;
+    upload->sink = (nacre_sink){ count_piece, user };
+}
+
+static void count(void *user, const nacre_request *request, nacre_response *response)
+{
+    char text[64];
+    const counted *c = user;
+    (void)snprintf(text, sizeof text, "%llu %llu %d", (unsigned long long)c->len, (unsigned long long)c->right,
+                   request->upload == user && request->message->payload.len == 0);
+    nacre_response_text(response, NACRE_CHANGED, text);
+}
+
+static void serve(const char *dir, int ready)
+{
+    static counted counter;
+    const nacre_resource resources[] = {
+        { .path = "/echo", .handler = echo },
+        { .path = "/pattern", .handler = pattern },
+        { .path = "/count", .handler = count, .user = &counter, .on_upload = on_upload }
+    };
+    nacre_detail why = { { 0 } };
+    char text[72];
+    struct sigaction action = { .sa_handler = on_signal };
+    if (nacre_server_open(&serving, "[::1]:0", &why) != NACRE_OK) exit(2);
+    (void)sigaction(SIGTERM, &action, NULL);
+    if (nacre_server_add_context(serving, dir, &why) != NACRE_OK) exit(3);
+    for (size_t i = 0; i < 3; i++)
+        if (nacre_server_add_resource(serving, &resources[i]) != NACRE_OK) exit(4);
+    const nacre_address local = nacre_server_local(serving);
+    nacre_address_text(&local, text);
+    if (write(ready, text, sizeof text) != sizeof text) exit(5);
+    (void)close(ready);
+    const nacre_err err = nacre_server_run(serving, &why), closing = nacre_server_close(serving, &why);
+    exit(err == NACRE_OK && closing == NACRE_OK ? 0 : 6);
+}
+
+/* ---- The client ------------------------------------------------------------------------------------------------------- */
+
+typedef struct fixture {
+    char *dir;
+    pid_t pid;
+    char origin[96], client[256];
+} fixture;
+
+static int set_up(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    nacre_generate_options options = { 0 };
+    nacre_detail why;
+    char server[256], text[72];
+    int ends[2];
+    f->dir = scratch_make();
+    (void)snprintf(f->client, sizeof f->client, "%s/client", f->dir);
+    (void)snprintf(server, sizeof server, "%s/server", f->dir);
+    if (nacre_directory_generate(f->client, server, &options, &why) != NACRE_OK || pipe(ends) != 0) return -1;
+    f->pid = fork();
+    if (f->pid == 0) {
+        (void)close(ends[0]);
+        serve(server, ends[1]);
+    }
+    (void)close(ends[1]);
+    if (read(ends[0], text, sizeof text) != sizeof text) return -1;
+    (void)close(ends[0]);
+    (void)snprintf(f->origin, sizeof f->origin, "coap://%s", text);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    int status;
+    (void)kill(f->pid, SIGTERM);
+    (void)waitpid(f->pid, &status, 0);
+    scratch_remove(f->dir);
+    free(f);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+static nacre_client *open_client(const fixture *f, nacre_client_options options)
+{
+    nacre_client *client;
+    nacre_detail why;
+    options.context_dir = f->client;
+    options.timeout_ms = 60000;
+    if (nacre_client_open(&client, &options, &why) != NACRE_OK) fail_msg("%s", why.text);
+    return client;
+}
+
+static const char *uri(const fixture *f, const char *path)
+{
+    static char text[256];
+    (void)snprintf(text, sizeof text, "%s%s", f->origin, path);
+    return text;
+}
+
+static void expect_pattern(nacre_bytes got, size_t len)
+{
+    assert_int_equal(got.len, len);
+    for (size_t i = 0; i < len; i++)
+        if (got.ptr[i] != byte_at(i)) fail_msg("byte %zu is wrong", i);
+}
+
+static void whole_both_ways(void **state)
+{
+    static uint8_t body[MIB];
+    const uint16_t block_sizes[] = { 0, 1024, 512 };
+    nacre_detail why = { { 0 } };
+    for (size_t i = 0; i < MIB; i++) body[i] = byte_at(i);
+    for (size_t i = 0; i < 3; i++) {
+        nacre_client *client = open_client(*state, (nacre_client_options){ .block_size = block_sizes[i] });
+        nacre_reply reply = { 0 };
+        const nacre_err err =
+            nacre_client_request(client, &reply, NACRE_PUT, uri(*state, "/echo"), NULL, NACRE_ARRAY(body), &why);
+        if (err != NACRE_OK) fail_msg("%s", why.text);
+        assert_int_equal(reply.code, NACRE_CHANGED);
+        assert_true(reply.is_protected);
+        expect_pattern(reply.payload, MIB);
+        assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+    }
+}
+
+static void answers_by_offset(void **state)
+{
+    nacre_client *client = open_client(*state, (nacre_client_options){ 0 });
+    nacre_detail why = { { 0 } };
+    const size_t sizes[] = { 0, 1, 1024, 1025, 100000 };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char path[40];
+        nacre_reply reply = { 0 };
+        (void)snprintf(path, sizeof path, "/pattern?%zu", sizes[i]);
+        assert_int_equal(nacre_client_request(client, &reply, NACRE_GET, uri(*state, path), NULL, NACRE_ABSENT, &why),
+                         NACRE_OK);
+        assert_int_equal(reply.code, NACRE_CONTENT);
+        expect_pattern(reply.payload, sizes[i]);
+    }
+    assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+}
+
+/* Both ends in pieces, of a size that is not told at the start. */
+static nacre_err read_some(void *user, uint64_t offset, nacre_room room, size_t *len)
+{
+    const uint64_t size = *(const uint64_t *)user;
+    *len = size - offset < room.cap ? (size_t)(size - offset) : room.cap;
+    for (size_t i = 0; i < *len; i++) room.ptr[i] = byte_at(offset + i);
+    return NACRE_OK;
+}
+
+static void pieces_both_ways(void **state)
+{
+    nacre_client *client = open_client(*state, (nacre_client_options){ 0 });
+    nacre_detail why = { { 0 } };
+    uint64_t size = 3 * MIB + 5;
+    nacre_reply reply = { 0 };
+    const nacre_source source = { read_some, &size, NACRE_SIZE_UNKNOWN };
+    assert_int_equal(
+        nacre_client_request_pieces(client, &reply, NACRE_PUT, uri(*state, "/count"), NULL, &source, NULL, &why),
+        NACRE_OK);
+    assert_memory_equal(reply.payload.ptr, "3145733 3145733 1", 17);
+
+    counted c = { 0 };
+    const nacre_sink sink = { count_piece, &c };
+    assert_int_equal(nacre_client_request_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?2500000"), NULL, NULL,
+                                                 &sink, &why),
+                     NACRE_OK);
+    assert_int_equal(c.len, 2500000);
+    assert_int_equal(c.right, 2500000);
+    assert_int_equal(reply.payload.len, 0);
+    assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+}
+
+static nacre_err refuse_to_read(void *user, uint64_t offset, nacre_room room, size_t *len)
+{
+    (void)user, (void)room, (void)len;
+    return offset < 5000 ? read_pattern(user, offset, room, len) : NACRE_ERR_FILE;
+}
+
+static nacre_err refuse_to_write(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
+{
+    (void)user, (void)piece, (void)total;
+    return offset < 5000 ? NACRE_OK : NACRE_ERR_NO_MEMORY;
+}
+
+/* What a source or a sink says ends the request; the client goes on with the next. */
+static void pieces_that_fail(void **state)
+{
+    nacre_client *client = open_client(*state, (nacre_client_options){ .max_body = 4000 });
+    nacre_detail why = { { 0 } };
+    nacre_reply reply = { 0 }, before = reply;
+    const nacre_source source = { refuse_to_read, NULL, 100000 };
+    const nacre_sink sink = { refuse_to_write, NULL };
+    assert_int_equal(
+        nacre_client_request_pieces(client, &reply, NACRE_PUT, uri(*state, "/count"), NULL, &source, NULL, &why),
+        NACRE_ERR_FILE);
+    assert_int_equal(
+        nacre_client_request_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?9999"), NULL, NULL, &sink, &why),
+        NACRE_ERR_NO_MEMORY);
+    assert_int_equal(
+        nacre_client_request(client, &reply, NACRE_GET, uri(*state, "/pattern?4001"), NULL, NACRE_ABSENT, &why),
+        NACRE_ERR_TOO_LONG);
+    assert_non_null(strstr(why.text, "4000"));
+    assert_memory_equal(&before, &reply, sizeof reply);
+    assert_int_equal(
+        nacre_client_request(client, &reply, NACRE_GET, uri(*state, "/pattern?4000"), NULL, NACRE_ABSENT, &why),
+        NACRE_OK);
+    expect_pattern(reply.payload, 4000);
+    assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(whole_both_ways, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(answers_by_offset, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pieces_both_ways, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pieces_that_fail, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
