@@ -132,6 +132,8 @@ typedef struct nacre_client_options {
     nacre_timing timing;
     nacre_on_datagram on_datagram;                                                                /* may be NULL */
     void (*on_message)(void *user, bool outgoing, bool is_protected, const nacre_message *plain); /* may be NULL */
+    /* How far a body is that takes several blocks: bytes done, and in all (0: not known). May be NULL */
+    void (*on_progress)(void *user, bool outgoing, uint64_t done, uint64_t total);
     void *user;
 } nacre_client_options;
 

@@ -23,8 +23,7 @@ typedef struct nacre_request {
     const char *path; /* "/a/b" (nacre_path_text) */
     nacre_site *site;
     nacre_exchange exchange; /* for answers that come later */
-    void *upload; /* the body went in pieces, to what the resource's `on_upload` gave; it is the handler's to end
-                                now. NULL: the body is the message's payload */
+    void *upload;         /* the body went in pieces, to the sink with this user. NULL: it is the message's payload */
     bool is_notification; /* nobody asked: an observer is to hear the present state */
 } nacre_request;
 

@@ -79,7 +79,7 @@ NACRE_MUST_USE nacre_err nacre_transfer_init(nacre_transfer **transfer, void *me
                                              const nacre_transfer_config *config);
 
 /* nacre_transfer_wipe overwrites all that passed through; uploads in pieces that were under way are told that they are
- * dropped. The endpoint is not touched. */
+ * over. The endpoint is not touched. */
 void nacre_transfer_wipe(nacre_transfer *transfer);
 nacre_endpoint *nacre_transfer_endpoint(const nacre_transfer *transfer);
 
@@ -93,8 +93,8 @@ void nacre_transfer_expire(nacre_transfer *transfer, uint64_t now_ms);
 /* nacre_transfer_next_event: false when there is none. Events are the endpoint's, with these differences:
  * REQUEST   its message has the whole body as payload, and the options of the message that ended it. With a Block2 option
  *           whose number is not 0 it asks again for a later part of an answer that was not kept: answer as if it were new,
- *           the transfer sends the part. `user` is the sink's of an upload in pieces, whose payload is then empty (it is the
- *           application's from here on), and NULL otherwise
+ *           the transfer sends the part. `user` is the sink's of an upload in pieces, whose payload is then empty, and
+ *           NULL otherwise
  * RESPONSE, FAILED   `exchange` and `user` are those of nacre_transfer_request. A body that came in several blocks stands
  *           in the room that the request gave, or went to its sink (the payload is then empty); options are those of its
  *           first block, without Block1 and Block2
@@ -162,13 +162,13 @@ void nacre_transfer_context_gone(nacre_transfer *transfer, nacre_context *contex
 
 /* What becomes of a body in blocks is asked at its first block, before anything is kept. The callback may set: */
 typedef struct nacre_upload {
-    uint8_t code;      /* 0: take it. Else the refusal: a response code, and … */
-    const char *text;  /* … a diagnostic text; static, may be NULL */
-    uint64_t max_body; /* 4.13 above that many bytes; 0: max_body for whole bodies, no limit for pieces */
-    nacre_sink sink;   /* pieces go there as they come, and none is kept. NULL: put together */
-    void (*dropped)(
-        void *user); /* with the sink's user: the upload ended without a REQUEST event (a time-out, another one
-                                    in its place, an error). May be NULL */
+    uint8_t code;             /* 0: take it. Else the refusal: a response code, and … */
+    const char *text;         /* … a diagnostic text; static, may be NULL */
+    uint64_t max_body;        /* 4.13 above that many bytes; 0: max_body for whole bodies, no limit for pieces */
+    nacre_sink sink;          /* pieces go there as they come, and none is kept. NULL: put together */
+    void (*done)(void *user); /* called once with the sink's user when the upload is over: its request was answered or
+                                 ignored, or it ended before that (a time-out, another one in its place, an error). May be
+                                 NULL */
 } nacre_upload;
 
 /* nacre_transfer_on_upload sets that callback; `event` is the REQUEST of the first block (do not answer it). Without a

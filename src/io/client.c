@@ -33,7 +33,10 @@ struct nacre_client {
     nacre_exchange exchange;  /* in flight, */
     const nacre_context *ctx; /* protected with this, */
     nacre_address peer;       /* to there */
-    bool in_pieces;           /* its body is read or written by the application */
+    nacre_source source;      /* where its body comes from, when that is not the message */
+    nacre_sink sink;          /* where the answer's goes; no function: to `body` */
+    nacre_bytes payload;      /* the body that read_payload reads */
+    bool in_pieces;           /* a body is read or written by the application */
     bool done;                /* it has ended, */
     nacre_err result;         /* so, */
     nacre_reply reply;        /* with this, in `room` … */
@@ -88,10 +91,32 @@ static bool grow_body(nacre_client *client, size_t need, size_t limit)
     return true;
 }
 
-/* A sink: the answer's body as a whole. */
-static nacre_err collect(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
+/* ---- Bodies on their way --------------------------------------------------------------------------------------------- */
+
+static void tell_progress(const nacre_client *client, bool outgoing, uint64_t done, uint64_t total)
 {
-    nacre_client *client = user;
+    if (client->options.on_progress != NULL) client->options.on_progress(client->options.user, outgoing, done, total);
+}
+
+static nacre_err read_source(void *user, uint64_t offset, nacre_room room, size_t *len)
+{
+    const nacre_client *client = user;
+    if (offset > 0)
+        tell_progress(client, true, offset, client->source.size == NACRE_SIZE_UNKNOWN ? 0 : client->source.size);
+    return client->source.read(client->source.user, offset, room, len);
+}
+
+static nacre_err read_payload(void *user, uint64_t offset, nacre_room room, size_t *len)
+{
+    const nacre_client *client = user;
+    *len = client->payload.len - (size_t)offset < room.cap ? client->payload.len - (size_t)offset : room.cap;
+    memcpy(room.ptr, client->payload.ptr + offset, *len);
+    return NACRE_OK;
+}
+
+/* The answer's body as a whole. */
+static nacre_err collect(nacre_client *client, uint64_t offset, nacre_bytes piece, uint64_t total)
+{
     const size_t limit = client->options.max_body;
     if (total > limit || offset > limit || piece.len > limit - offset) return NACRE_ERR_TOO_LONG;
     client->body_len = (size_t)offset; /* 0 again: it began anew */
@@ -100,6 +125,31 @@ static nacre_err collect(void *user, uint64_t offset, nacre_bytes piece, uint64_
     if (piece.len > 0) memcpy(client->body + client->body_len, piece.ptr, piece.len);
     client->body_len = need;
     return NACRE_OK;
+}
+
+static nacre_err write_sink(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
+{
+    nacre_client *client = user;
+    if (offset > 0 || piece.len < total) tell_progress(client, false, offset + piece.len, total);
+    if (client->sink.write == NULL) return collect(client, offset, piece, total);
+    return client->sink.write(client->sink.user, offset, piece, total);
+}
+
+/* Prepares how the bodies of one request travel. Where nobody looks on, a payload needs no source. */
+static nacre_transfer_options bodies_of(nacre_client *client, nacre_message *plain, const nacre_source *source,
+                                        const nacre_sink *sink)
+{
+    nacre_transfer_options how = { .block_size = client->options.block_size, .sink = { write_sink, client } };
+    client->in_pieces = source != NULL || sink != NULL;
+    client->source = source != NULL ? *source : (nacre_source){ 0 };
+    client->sink = sink != NULL ? *sink : (nacre_sink){ 0 };
+    client->payload = plain->payload;
+    if (client->options.on_progress != NULL && plain->payload.len > NACRE_MAX_BLOCK) {
+        client->source = (nacre_source){ read_payload, client, plain->payload.len };
+        plain->payload = NACRE_ABSENT;
+    }
+    if (client->source.read != NULL) how.source = (nacre_source){ read_source, client, client->source.size };
+    return how;
 }
 
 static void keep_reply(nacre_client *client, const nacre_message *message, bool is_protected)
@@ -129,7 +179,7 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
     client->done = true;
     client->result = is_answer ? NACRE_OK : event->err;
     if (event->kind == NACRE_EVENT_NOTIFICATION)
-        nacre_endpoint_cancel(ep, event->exchange); /* one answer was asked for */
+        nacre_transfer_cancel(transfer, event->exchange); /* one answer was asked for */
     /* RFC 8613 8.4: what comes without protection is no answer to a protected request, whoever let it through. */
     if (client->result == NACRE_OK && client->ctx != NULL && !is_protected) client->result = NACRE_ERR_UNAUTHENTICATED;
     if (client->result != NACRE_OK && client->result != NACRE_ERR_UNAUTHENTICATED &&
@@ -384,13 +434,9 @@ static nacre_err wait_for_end(nacre_client *client, nacre_detail *why)
     return client->result;
 }
 
-static nacre_err exchange_message(nacre_client *client, const target *to, const nacre_message *plain,
+static nacre_err exchange_message(nacre_client *client, const target *to, nacre_message *plain,
                                   const nacre_source *source, const nacre_sink *sink, nacre_detail *why)
 {
-    nacre_transfer_options how = { .block_size = client->options.block_size };
-    if (source != NULL) how.source = *source;
-    how.sink = sink != NULL ? *sink : (nacre_sink){ collect, client };
-    client->in_pieces = source != NULL || sink != NULL;
     client->done = false;
     client->ctx = to->ctx;
     client->peer = to->peer;
@@ -398,6 +444,7 @@ static nacre_err exchange_message(nacre_client *client, const target *to, const 
     forget_body(client);
     if (client->options.on_message != NULL)
         client->options.on_message(client->options.user, true, to->ctx != NULL, plain);
+    const nacre_transfer_options how = bodies_of(client, plain, source, sink);
     nacre_err err = NACRE_OK;
     /* A connection that was closed since the last request is noticed before this one goes out on it. */
     if (nacre_address_is_reliable(&to->peer)) err = nacre_loop_step(client->loop, 0, why);

@@ -35,12 +35,12 @@ uint64_t nacre__body_hash(const nacre_transfer *t, nacre_bytes bytes)
     return stir_bytes(t, t->hash_start, bytes);
 }
 
-/* RFC 7252 5.4.6: NoCacheKey. Block options are what differs between the blocks, and a notification is fetched without
+/* RFC 7252 5.4.6: NoCacheKey, but for critical options, which every block has or none. Block options are what differs between the blocks, and a notification is fetched without
  * Observe (RFC 7959 2.4, 3.4). */
 static bool is_in_key(uint16_t number)
 {
     if (number == NACRE_OPT_BLOCK1 || number == NACRE_OPT_BLOCK2 || number == NACRE_OPT_OBSERVE) return false;
-    return (number & 0x1e) != 0x1c;
+    return (number & 0x1f) != 0x1c;
 }
 
 /* RFC 9175 3.4: Request-Tag is one of the options that tell operations apart. */
@@ -73,14 +73,14 @@ nacre__body *nacre__body_find(nacre_transfer *t, const nacre__body_key *key, nac
 void nacre__body_release(nacre_transfer *t, nacre__body *body)
 {
     if (body->kind == NACRE__BODY_FREE) return;
-    void (*dropped)(void *user) = body->dropped;
+    void (*done)(void *user) = body->done;
     void *user = body->sink.user;
     nacre__body empty = { .options = body->options, .bytes = body->bytes };
     if (body->sink.write == NULL) nacre_wipe(body->bytes, (size_t)body->len);
     nacre_wipe(body->options, body->options_len);
     *body = empty;
     t->num_bodies_used--;
-    if (dropped != NULL) dropped(user);
+    if (done != NULL) done(user);
 }
 
 static size_t held_by(const nacre_transfer *t, const nacre_context *context)

@@ -12,6 +12,17 @@ static bool is_safe(uint8_t code)
     return code == NACRE_GET || code == NACRE_FETCH;
 }
 
+/* RFC 8132 2.1: the payload of a FETCH says what is asked for, in every block. Other bodies went already (RFC 7959 3.3). */
+static nacre_err question(nacre_transfer *t, const nacre__own *own, nacre_bytes *payload)
+{
+    size_t len = 0;
+    *payload = own->payload;
+    if (own->source.read == NULL || own->len == 0) return NACRE_OK;
+    const nacre_err err = own->source.read(own->source.user, 0, (nacre_room){ t->piece, own->len }, &len);
+    *payload = nacre_bytes_of(t->piece, len);
+    return err;
+}
+
 nacre_err nacre__fetch_send(nacre_transfer *t, nacre__own *own)
 {
     nacre_message message = { .type = own->type, .code = own->code };
@@ -24,8 +35,8 @@ nacre_err nacre__fetch_send(nacre_transfer *t, nacre__own *own)
     if (own->in_blocks) nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, NACRE_ARRAY(own->tag));
     nacre_err err = nacre_options_finish(&o, &message.options);
     if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
-    /* RFC 8132 2.1: the payload of a FETCH says what is asked for. Other bodies went already (RFC 7959 3.3) */
-    if (own->code == NACRE_FETCH && !own->in_blocks && own->source.read == NULL) message.payload = own->payload;
+    if (own->code == NACRE_FETCH && !own->in_blocks) err = question(t, own, &message.payload);
+    if (err != NACRE_OK) return err;
     err = nacre_endpoint_request(t->ep, &own->current, &own->peer, own->context, &message, own);
     if (err == NACRE_OK) t->queued = true;
     return err;

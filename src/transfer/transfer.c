@@ -191,13 +191,13 @@ void nacre_transfer_expire(nacre_transfer *t, uint64_t now_ms)
     nacre__bodies_expire(t);
 }
 
+/* What the application looks at now goes when it has answered, as ever. */
 void nacre_transfer_context_gone(nacre_transfer *t, nacre_context *context)
 {
-    for (size_t i = 0; i < t->config.num_bodies; i++)
-        if (t->bodies[i].kind != NACRE__BODY_FREE && t->bodies[i].key.context == context)
-            nacre__body_release(t, &t->bodies[i]);
-    for (uint32_t i = 0; i < t->num_asked; i++)
-        if (t->asked[i].event.context == context) t->asked[i].body = NACRE__NO_BODY;
+    for (size_t i = 0; i < t->config.num_bodies; i++) {
+        nacre__body *body = &t->bodies[i];
+        if (body->key.context == context && body->kind != NACRE__BODY_DELIVERED) nacre__body_release(t, body);
+    }
     nacre_endpoint_context_gone(t->ep, context);
 }
 
@@ -261,9 +261,14 @@ static bool take_request(nacre_transfer *t, nacre_event *event)
             return false;
         }
     }
-    if (t->num_asked < t->max_asked) t->asked[t->num_asked++] = asked;
-    else if (asked.body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[asked.body]);
-    return true;
+    if (t->num_asked < t->max_asked) {
+        t->asked[t->num_asked++] = asked;
+        return true;
+    }
+    if (asked.body == NACRE__NO_BODY) return true; /* it can be answered in one message */
+    nacre__body_release(t, &t->bodies[asked.body]);
+    nacre__answer_code(t, &asked, NACRE_UNAVAILABLE, "too many requests at once", 0);
+    return false;
 }
 
 bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)

@@ -101,7 +101,7 @@ typedef struct nacre__body {
     uint8_t *bytes;
     /* an upload: */
     nacre_sink sink;
-    void (*dropped)(void *user);
+    void (*done)(void *user);
     uint64_t total; /* as announced; 0: not */
     /* an answer: */
     uint8_t code;

@@ -38,7 +38,7 @@ static uint64_t limit_of(const nacre_transfer *t, const nacre_upload *upload)
 
 static void drop(const nacre_upload *upload)
 {
-    if (upload->dropped != NULL) upload->dropped(upload->sink.user);
+    if (upload->done != NULL) upload->done(upload->sink.user);
 }
 
 /* NULL: it was answered. */
@@ -66,7 +66,7 @@ static nacre__body *begin(nacre_transfer *t, const nacre__asked *asked, const na
     body->limit = limit;
     body->total = total;
     body->sink = upload.sink;
-    body->dropped = upload.dropped;
+    body->done = upload.done;
     return body;
 }
 
@@ -93,19 +93,14 @@ static bool put(nacre__body *body, nacre_bytes piece)
     return true;
 }
 
-/* It is the application's from here on: the bytes until the burst ends, what the sink made for good. */
+/* The application may look at it until it has answered, or the burst ends. */
 static bool deliver(nacre_transfer *t, nacre__asked *asked, nacre_event *event, nacre__body *body)
 {
-    if (body->sink.write != NULL) {
-        event->user = body->sink.user;
-        event->message.payload = NACRE_ABSENT;
-        body->dropped = NULL;
-        nacre__body_release(t, body);
-        return true;
-    }
+    const bool in_pieces = body->sink.write != NULL;
     body->kind = NACRE__BODY_DELIVERED;
-    event->message.payload = nacre_bytes_of(body->bytes, (size_t)body->len);
     asked->body = (uint32_t)(body - t->bodies);
+    event->user = in_pieces ? body->sink.user : NULL;
+    event->message.payload = in_pieces ? NACRE_ABSENT : nacre_bytes_of(body->bytes, (size_t)body->len);
     return true;
 }
 

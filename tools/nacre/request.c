@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre get, put, post, delete, fetch: one request, its answer's payload on stdout, everything else on stderr. */
+/* nacre get, put, post, delete, fetch: one request, its answer's payload on stdout or in a file, everything else on
+ * stderr. */
+#include "request_body.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -10,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MAX_BODY = 1024, MAX_DIAGNOSTIC = 256, NO_NUMBER = -1 };
+enum { MAX_DIAGNOSTIC = 256, NO_NUMBER = -1 };
 
 typedef struct args {
     const char *command, *uri;
@@ -19,7 +21,7 @@ typedef struct args {
     bool help, verbose;
     int content_format, accept; /* NO_NUMBER: not given */
     const char *payload;        /* as given; NULL: none */
-    uint8_t body[MAX_BODY];     /* what "@FILE" holds */
+    const char *payload_file, *output;
 } args;
 
 /* ---- Command line ----------------------------------------------------------------------------------------------------- */
@@ -45,7 +47,10 @@ static int print_help(const char *command)
            "  --credentials FILE    protect it with the context that FILE names for the URI; where it\n"
            "                        names none, nothing is sent\n"
            "  --role ROLE           client or server: which side a directory of the older layout is to be\n"
-           "  --payload TEXT        the request's payload, up to %d bytes; @FILE reads a file, @- stdin\n"
+           "  --payload TEXT        the request's payload; @FILE reads a file, @- stdin\n"
+           "  --payload-file FILE   the same as --payload @FILE\n"
+           "  -o, --output FILE     write the answer's payload to FILE, which is replaced when all is there\n"
+           "  -b, --block-size N    the largest block of a body, 16 to 1024 bytes (default: 1024)\n"
            "  --content-format N    the payload's format, say 0 (text), 50 (JSON), 60 (CBOR)\n"
            "  --accept N            ask for that format\n"
            "  --proxy URI           send the request to this forward proxy, coap://HOST[:PORT]; URI may then\n"
@@ -58,7 +63,7 @@ static int print_help(const char *command)
            "\n"
            "Exit codes: 0 an answer of class 2.xx, 1 another answer, 2 usage, 3 no answer,\n"
            "4 security failure, 5 local failure.\n",
-           command, (int)MAX_BODY);
+           command);
     return TOOL_OK;
 }
 
@@ -92,6 +97,7 @@ enum {
     OPT_ROLE,
     OPT_CREDENTIALS,
     OPT_PAYLOAD,
+    OPT_PAYLOAD_FILE,
     OPT_FORMAT,
     OPT_ACCEPT,
     OPT_NON,
@@ -102,6 +108,9 @@ static const struct option long_options[] = { { "context", required_argument, NU
                                               { "role", required_argument, NULL, OPT_ROLE },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "payload", required_argument, NULL, OPT_PAYLOAD },
+                                              { "payload-file", required_argument, NULL, OPT_PAYLOAD_FILE },
+                                              { "output", required_argument, NULL, 'o' },
+                                              { "block-size", required_argument, NULL, 'b' },
                                               { "content-format", required_argument, NULL, OPT_FORMAT },
                                               { "accept", required_argument, NULL, OPT_ACCEPT },
                                               { "proxy", required_argument, NULL, OPT_PROXY },
@@ -112,6 +121,14 @@ static const struct option long_options[] = { { "context", required_argument, NU
                                               { "help", no_argument, NULL, 'h' },
                                               { NULL, 0, NULL, 0 } };
 
+static bool read_block_size(uint16_t *out, const char *text)
+{
+    int number;
+    if (!read_number(&number, text) || number < 16 || number > 1024 || (number & (number - 1)) != 0) return false;
+    *out = (uint16_t)number;
+    return true;
+}
+
 /* One option; TOOL_OK, or the exit code of what is wrong with it. */
 static int take_option(args *a, int option, const char *given)
 {
@@ -119,6 +136,12 @@ static int take_option(args *a, int option, const char *given)
     case OPT_CONTEXT: a->client.context_dir = optarg; break;
     case OPT_CREDENTIALS: a->client.credentials_file = optarg; break;
     case OPT_PAYLOAD: a->payload = optarg; break;
+    case OPT_PAYLOAD_FILE: a->payload_file = optarg; break;
+    case 'o': a->output = optarg; break;
+    case 'b':
+        if (!read_block_size(&a->client.block_size, optarg))
+            return tool_usage(a->command, "--block-size %s: not 16, 32, 64, 128, 256, 512 or 1024", optarg);
+        break;
     case OPT_ROLE: return tool_role(a->command, &a->client.role, optarg);
     case OPT_PROXY: a->client.proxy = optarg; break;
     case OPT_PROXY_URI: a->client.proxy_uri = true; break;
@@ -150,7 +173,7 @@ static int parse(args *a, int argc, char **argv)
     opterr = 0;
     optind = 1;
     for (;;) {
-        int option = getopt_long(argc, argv, ":hv", long_options, NULL);
+        int option = getopt_long(argc, argv, ":hvo:b:", long_options, NULL);
         if (option == -1) break;
         int result = take_option(a, option, argv[optind - 1]);
         if (result != TOOL_OK || a->help) return result;
@@ -160,37 +183,9 @@ static int parse(args *a, int argc, char **argv)
     if (a->client.context_dir != NULL && a->client.credentials_file != NULL)
         return tool_usage(a->command, "--context and --credentials: give one of them");
     if (a->client.proxy_uri && a->client.proxy == NULL) return tool_usage(a->command, "--proxy-uri needs --proxy URI");
+    if (a->payload != NULL && a->payload_file != NULL)
+        return tool_usage(a->command, "--payload and --payload-file: give one of them");
     a->uri = argv[optind];
-    return TOOL_OK;
-}
-
-/* ---- The payload ------------------------------------------------------------------------------------------------------ */
-
-static int read_file(args *a, const char *name, nacre_bytes *payload)
-{
-    bool is_stdin = strcmp(name, "-") == 0;
-    FILE *file = is_stdin ? stdin : fopen(name, "rb");
-    if (file == NULL)
-        return tool_fail(a->command, NACRE_ERR_FILE, "cannot read the payload from '%s': %s", name, strerror(errno));
-    size_t len = fread(a->body, 1, sizeof a->body, file);
-    bool longer = len == sizeof a->body && fgetc(file) != EOF, bad = ferror(file) != 0;
-    int error = errno;
-    if (!is_stdin) (void)fclose(file);
-    if (bad)
-        return tool_fail(a->command, NACRE_ERR_FILE, "cannot read the payload from '%s': %s", name, strerror(error));
-    if (longer)
-        return tool_fail(a->command, NACRE_ERR_TOO_LONG,
-                         "the payload in '%s' is too long: bodies up to %d bytes for now", name, (int)MAX_BODY);
-    *payload = nacre_bytes_of(a->body, len);
-    return TOOL_OK;
-}
-
-static int read_payload(args *a, nacre_bytes *payload)
-{
-    *payload = NACRE_ABSENT;
-    if (a->payload == NULL) return TOOL_OK;
-    if (a->payload[0] == '@') return read_file(a, a->payload + 1, payload);
-    *payload = nacre_bytes_of((const uint8_t *)a->payload, strlen(a->payload));
     return TOOL_OK;
 }
 
@@ -257,14 +252,6 @@ static void diagnostic(char *out, size_t cap, const nacre_reply *reply)
     out[used] = '\0';
 }
 
-/* RFC 7959 2.2: the M bit of Block2 says that this is not all. */
-static bool is_first_block_of_more(const nacre_reply *reply)
-{
-    nacre_bytes block = nacre_option_find(reply->options, NACRE_OPT_BLOCK2);
-    uint64_t value;
-    return block.len > 0 && nacre_option_uint(block, &value) && (value & 8) != 0;
-}
-
 static int write_payload(const char *command, nacre_bytes payload)
 {
     bool ok = payload.len == 0 || fwrite(payload.ptr, 1, payload.len, stdout) == payload.len;
@@ -274,7 +261,7 @@ static int write_payload(const char *command, nacre_bytes payload)
     return ok ? TOOL_OK : tool_fail(command, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
 }
 
-static int report(const char *command, const nacre_reply *reply)
+static int report(const char *command, const nacre_reply *reply, request_output *output)
 {
     char text[MAX_DIAGNOSTIC], buf[5];
     if (reply->code >> 5 != 2) {
@@ -282,13 +269,7 @@ static int report(const char *command, const nacre_reply *reply)
         (void)tool_fail(command, NACRE_OK, "%s%s", nacre_code_name(reply->code, buf), text);
         return TOOL_PEER_ERROR;
     }
-    if (is_first_block_of_more(reply)) {
-        (void)tool_fail(command, NACRE_ERR_UNSUPPORTED,
-                        "the answer comes in several blocks, and only the first is here: bodies up to %d bytes for now",
-                        (int)MAX_BODY);
-        return TOOL_LOCAL;
-    }
-    return write_payload(command, reply->payload);
+    return output->path != NULL ? request_output_keep(output) : write_payload(command, reply->payload);
 }
 
 static int report_failure(const char *command, nacre_err err, const nacre_reply *reply, const nacre_detail *why)
@@ -302,7 +283,8 @@ static int report_failure(const char *command, nacre_err err, const nacre_reply 
 
 /* ---- All together ----------------------------------------------------------------------------------------------------- */
 
-static nacre_err send_request(args *a, nacre_client *client, nacre_reply *reply, nacre_bytes payload, nacre_detail *why)
+static nacre_err send_request(const args *a, nacre_client *client, nacre_reply *reply, request_payload *payload,
+                              const nacre_sink *sink, nacre_detail *why)
 {
     uint8_t room[16];
     nacre_options o;
@@ -310,27 +292,53 @@ static nacre_err send_request(args *a, nacre_client *client, nacre_reply *reply,
     if (a->content_format != NO_NUMBER)
         nacre_options_add_uint(&o, NACRE_OPT_CONTENT_FORMAT, (uint64_t)a->content_format);
     if (a->accept != NO_NUMBER) nacre_options_add_uint(&o, NACRE_OPT_ACCEPT, (uint64_t)a->accept);
-    return nacre_client_request(client, reply, a->method, a->uri, &o, payload, why);
+    if (payload->source.read == NULL && sink == NULL)
+        return nacre_client_request(client, reply, a->method, a->uri, &o, payload->bytes, why);
+    const nacre_source source = request_payload_source(payload);
+    return nacre_client_request_pieces(client, reply, a->method, a->uri, &o, &source, sink, why);
+}
+
+static int exchange(const args *a, nacre_client *client, request_payload *payload, request_output *output)
+{
+    nacre_reply reply = { 0 };
+    nacre_detail why = { { 0 } };
+    const nacre_sink sink = { request_output_write, output };
+    const nacre_err err = send_request(a, client, &reply, payload, output->path != NULL ? &sink : NULL, &why);
+    request_progress_end();
+    return err == NACRE_OK ? report(a->command, &reply, output) : report_failure(a->command, err, &reply, &why);
+}
+
+static int open_and_exchange(const args *a, request_payload *payload, request_output *output)
+{
+    nacre_client *client;
+    nacre_detail why = { { 0 } };
+    nacre_err err = nacre_client_open(&client, &a->client, &why);
+    if (err != NACRE_OK) return tool_fail(a->command, err, "%s", why.text);
+    int result = exchange(a, client, payload, output);
+    err = nacre_client_close(client, &why);
+    if (err != NACRE_OK && result == TOOL_OK) result = tool_fail(a->command, err, "%s", why.text);
+    return result;
 }
 
 static int run(args *a)
 {
-    nacre_client *client;
-    nacre_reply reply = { 0 };
-    nacre_detail why = { { 0 } };
-    nacre_bytes payload;
-    int result = read_payload(a, &payload);
+    request_payload payload;
+    request_output output;
+    int result = request_payload_open(&payload, a->command, a->payload, a->payload_file);
     if (result != TOOL_OK) return result;
+    a->client.max_body = REQUEST_MAX_BODY;
     if (a->verbose) {
         a->client.on_datagram = show_datagram;
         a->client.on_message = show_message;
+    } else if (isatty(STDERR_FILENO)) {
+        a->client.on_progress = request_progress;
     }
-    nacre_err err = nacre_client_open(&client, &a->client, &why);
-    if (err != NACRE_OK) return tool_fail(a->command, err, "%s", why.text);
-    err = send_request(a, client, &reply, payload, &why);
-    result = err == NACRE_OK ? report(a->command, &reply) : report_failure(a->command, err, &reply, &why);
-    err = nacre_client_close(client, &why);
-    if (err != NACRE_OK && result == TOOL_OK) result = tool_fail(a->command, err, "%s", why.text);
+    result = request_output_open(&output, a->command, a->output);
+    if (result == TOOL_OK) {
+        result = open_and_exchange(a, &payload, &output);
+        request_output_close(&output);
+    }
+    request_payload_close(&payload);
     return result;
 }
 

@@ -16,7 +16,7 @@ typedef struct args {
     const char **contexts; /* argc places */
     size_t num_contexts;
     nacre_role role;
-    bool help, verbose, tcp;
+    bool help, verbose, tcp, writable;
 } args;
 
 /* ---- Command line ----------------------------------------------------------------------------------------------------- */
@@ -36,16 +36,15 @@ static int print_help(void)
            "                        may be given several times\n"
            "  --credentials FILE    the same, for every context that FILE names\n"
            "  --role ROLE           client or server: which side directories of the older layout are to be\n"
-           "  --root DIR            serve the files in DIR, read-only, up to %d bytes each;\n"
-           "                        no symbolic links, no names that start with a dot, no\n"
-           "                        directory that holds a security context\n"
+           "  --root DIR            serve the files in DIR: no symbolic links, no names that start\n"
+           "                        with a dot, no directory that holds a security context\n"
+           "  --writable            take PUT and DELETE for files below --root\n"
            "  -v, --verbose         show requests on stderr\n"
-           "  -h, --help            this text\n",
-           (int)SERVE_MAX_BODY);
+           "  -h, --help            this text\n");
     return TOOL_OK;
 }
 
-enum { OPT_BIND = 256, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_TCP };
+enum { OPT_BIND = 256, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_TCP, OPT_WRITABLE };
 
 static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
                                               { "context", required_argument, NULL, OPT_CONTEXT },
@@ -53,6 +52,7 @@ static const struct option long_options[] = { { "bind", required_argument, NULL,
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "root", required_argument, NULL, OPT_ROOT },
                                               { "tcp", no_argument, NULL, OPT_TCP },
+                                              { "writable", no_argument, NULL, OPT_WRITABLE },
                                               { "verbose", no_argument, NULL, 'v' },
                                               { "help", no_argument, NULL, 'h' },
                                               { NULL, 0, NULL, 0 } };
@@ -66,6 +66,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_ROLE: return tool_role("serve", &a->role, optarg);
     case OPT_ROOT: a->root = optarg; break;
     case OPT_TCP: a->tcp = true; break;
+    case OPT_WRITABLE: a->writable = true; break;
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
     case ':': return tool_usage("serve", "%s needs a value", given);
@@ -89,6 +90,7 @@ static int parse(args *a, int argc, char **argv)
     if (optind < argc) return tool_usage("serve", "%s: serve takes options only", argv[optind]);
     if (a->credentials != NULL && a->num_contexts > 0)
         return tool_usage("serve", "--context and --credentials: give one of them");
+    if (a->writable && a->root == NULL) return tool_usage("serve", "--writable needs --root DIR");
     if (a->credentials == NULL && a->num_contexts == 0)
         return tool_usage("serve", "give --context DIR or --credentials FILE: without one nobody could ask");
     return TOOL_OK;
@@ -102,6 +104,8 @@ typedef struct told {
     unsigned flags;
     nacre_handler handler;
     void *user;
+    nacre_upload_handler on_upload;
+    const nacre_link *link;
     bool verbose;
 } told;
 
@@ -124,13 +128,23 @@ static void handle(void *user, const nacre_request *request, nacre_response *res
     if (resource->verbose) tell(request, response->code);
 }
 
+static void handle_upload(void *user, const nacre_request *request, nacre_upload *upload)
+{
+    const told *resource = user;
+    resource->on_upload(resource->user, request, upload);
+    if (resource->verbose && upload->code != 0) tell(request, upload->code);
+}
+
 static nacre_err add_resources(nacre_server *server, told *resources, size_t num, bool verbose)
 {
     for (size_t i = 0; i < num; i++) {
         resources[i].verbose = verbose;
-        nacre_resource resource = {
-            .path = resources[i].path, .handler = handle, .user = &resources[i], .flags = resources[i].flags
-        };
+        nacre_resource resource = { .path = resources[i].path,
+                                    .handler = handle,
+                                    .user = &resources[i],
+                                    .flags = resources[i].flags,
+                                    .link = resources[i].link,
+                                    .on_upload = resources[i].on_upload != NULL ? handle_upload : NULL };
         nacre_err err = nacre_server_add_resource(server, &resource);
         if (err != NACRE_OK) return err;
     }
@@ -181,15 +195,22 @@ static int announce(const nacre_server *server)
     return TOOL_OK;
 }
 
-static int serve(nacre_server *server, const args *a, int *root)
+static int serve(nacre_server *server, const args *a, serve_root *root)
 {
     nacre_detail why = { { 0 } };
     serve_value value = { 0 };
-    told resources[] = { { "/hello", 0, serve_hello, NULL, false },
-                         { "/time", 0, serve_time, NULL, false },
-                         { "/echo", 0, serve_echo, NULL, false },
-                         { "/store", 0, serve_store, &value, false },
-                         { "/", NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN, serve_files, root, false } };
+    static const nacre_link text = { .ct = "0" };
+    told resources[] = {
+        { .path = "/hello", .handler = serve_hello, .link = &text },
+        { .path = "/time", .handler = serve_time, .link = &text },
+        { .path = "/echo", .handler = serve_echo },
+        { .path = "/store", .handler = serve_store, .user = &value },
+        { .path = "/",
+          .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN,
+          .handler = serve_files,
+          .user = root,
+          .on_upload = serve_files_upload },
+    };
     nacre_err err = add_contexts(server, a, &why);
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     err = add_resources(server, resources, sizeof resources / sizeof resources[0], a->verbose);
@@ -197,11 +218,11 @@ static int serve(nacre_server *server, const args *a, int *root)
     int result = announce(server);
     if (result != TOOL_OK) return result;
     err = nacre_server_run(server, &why);
-    nacre_wipe(&value, sizeof value);
+    serve_value_forget(&value);
     return err == NACRE_OK ? TOOL_OK : tool_fail("serve", err, "%s", why.text);
 }
 
-static int open_and_serve(const args *a, int *root)
+static int open_and_serve(const args *a, serve_root *root)
 {
     nacre_detail why = { { 0 } };
     nacre_server *server;
@@ -216,20 +237,24 @@ static int open_and_serve(const args *a, int *root)
     return result;
 }
 
+static int open_root(serve_root *root, const args *a)
+{
+    root->fd = open(a->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root->fd < 0)
+        return tool_fail("serve", NACRE_ERR_FILE, "cannot open the directory '%s': %s", a->root, strerror(errno));
+    if (serve_holds_context(root->fd))
+        return tool_usage("serve", "--root %s holds a security context, whose secret would be served", a->root);
+    const nacre_err err = nacre_openssl_open(&root->crypto);
+    return err == NACRE_OK ? TOOL_OK : tool_fail("serve", err, "cannot use OpenSSL: %s", nacre_err_text(err));
+}
+
 static int run(const args *a)
 {
-    int root = -1;
-    if (a->root != NULL) {
-        root = open(a->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (root < 0)
-            return tool_fail("serve", NACRE_ERR_FILE, "cannot open the directory '%s': %s", a->root, strerror(errno));
-        if (serve_holds_context(root)) {
-            (void)close(root);
-            return tool_usage("serve", "--root %s holds a security context, whose secret would be served", a->root);
-        }
-    }
-    int result = open_and_serve(a, &root);
-    if (root >= 0) (void)close(root);
+    serve_root root = { .fd = -1, .is_writable = a->writable };
+    int result = a->root != NULL ? open_root(&root, a) : TOOL_OK;
+    if (result == TOOL_OK) result = open_and_serve(a, &root);
+    if (root.crypto.ops != NULL) nacre_openssl_close(&root.crypto);
+    if (root.fd >= 0) (void)close(root.fd);
     return result;
 }
 

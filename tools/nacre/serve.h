@@ -5,14 +5,14 @@
 
 #include "tool.h"
 
-enum { SERVE_MAX_BODY = 1024 };
+enum { SERVE_MAX_BODY = 1024 * 1024 };
 
 /* What the demo's /store keeps. */
 typedef struct serve_value {
     bool is_set;
     nacre_bytes format; /* Content-Format's value, in format_bytes; absent: none */
     uint8_t format_bytes[2];
-    uint8_t bytes[SERVE_MAX_BODY];
+    uint8_t *bytes; /* malloc'd */
     size_t len;
 } serve_value;
 
@@ -20,12 +20,19 @@ void serve_hello(void *user, const nacre_request *request, nacre_response *respo
 void serve_time(void *user, const nacre_request *request, nacre_response *response);
 void serve_echo(void *user, const nacre_request *request, nacre_response *response);
 void serve_store(void *user, const nacre_request *request, nacre_response *response); /* user: a serve_value */
+void serve_value_forget(serve_value *value);
 
-/* Regular files below a directory, read-only: never above it, never through a symbolic link, never a name that starts with a
- * dot. `user` points to the directory's file descriptor; -1 serves nothing. */
+/* Regular files below a directory: never above it, never through a symbolic link, never a name that starts with a dot. */
+typedef struct serve_root {
+    int fd; /* of the directory; -1 serves nothing */
+    bool is_writable;
+    nacre_crypto crypto; /* for entity tags */
+} serve_root;
+
 /* Whether a directory holds a security context: it has a file by one of the names that contexts are kept in. */
 bool serve_holds_context(int dir);
-void serve_files(void *user, const nacre_request *request, nacre_response *response);
+void serve_files(void *user, const nacre_request *request, nacre_response *response); /* user: a serve_root */
+void serve_files_upload(void *user, const nacre_request *request, nacre_upload *upload);
 
 /* serve_accepts answers 4.06 and says false when the request asks for another Content-Format (RFC 7252 5.10.4). */
 bool serve_accepts(const nacre_request *request, nacre_response *response, unsigned format);

@@ -2,6 +2,7 @@
 /* serve_demo: four small resources to try things on. */
 #include "serve.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -16,14 +17,12 @@ bool serve_accepts(const nacre_request *request, nacre_response *response, unsig
     return false;
 }
 
-/* The payload is copied: what a request holds does not live until its answer is sent. */
+/* The payload lives until the answer is handed over. */
 static void answer_bytes(nacre_response *response, uint8_t code, nacre_bytes format, nacre_bytes payload)
 {
-    size_t len = payload.len <= response->room.cap ? payload.len : response->room.cap;
     response->code = code;
     if (!nacre_is_absent(format)) nacre_options_add(&response->options, NACRE_OPT_CONTENT_FORMAT, format);
-    if (len > 0) memcpy(response->room.ptr, payload.ptr, len);
-    response->payload = nacre_bytes_of(response->room.ptr, len);
+    response->payload = payload;
 }
 
 void serve_hello(void *user, const nacre_request *request, nacre_response *response)
@@ -53,8 +52,6 @@ void serve_echo(void *user, const nacre_request *request, nacre_response *respon
     (void)user;
     if (method != NACRE_POST && method != NACRE_FETCH)
         nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only POST and FETCH");
-    else if (request->message->payload.len > SERVE_MAX_BODY)
-        nacre_response_text(response, NACRE_TOO_LARGE, "bodies up to 1024 bytes for now");
     else
         answer_bytes(response, method == NACRE_FETCH ? NACRE_CONTENT : NACRE_CHANGED, format,
                      request->message->payload);
@@ -76,18 +73,30 @@ static bool preconditions_hold(const serve_value *value, nacre_bytes options)
     return !asked || matches;
 }
 
+void serve_value_forget(serve_value *value)
+{
+    if (value->bytes != NULL) nacre_wipe(value->bytes, value->len);
+    free(value->bytes);
+    *value = (serve_value){ 0 };
+}
+
 static void put(serve_value *value, const nacre_message *message, nacre_response *response)
 {
-    nacre_bytes format = nacre_option_find(message->options, NACRE_OPT_CONTENT_FORMAT);
-    if (message->payload.len > sizeof value->bytes || format.len > sizeof value->format_bytes) {
-        nacre_response_text(response, NACRE_TOO_LARGE, "bodies up to 1024 bytes for now");
+    const nacre_bytes format = nacre_option_find(message->options, NACRE_OPT_CONTENT_FORMAT),
+                      payload = message->payload;
+    uint8_t *bytes = malloc(payload.len > 0 ? payload.len : 1);
+    if (bytes == NULL || format.len > sizeof value->format_bytes) {
+        free(bytes);
+        nacre_response_text(response, NACRE_TOO_LARGE, "cannot keep that");
         return;
     }
     response->code = value->is_set ? NACRE_CHANGED : NACRE_CREATED;
+    serve_value_forget(value);
     if (format.len > 0) memcpy(value->format_bytes, format.ptr, format.len);
     value->format = nacre_is_absent(format) ? NACRE_ABSENT : nacre_bytes_of(value->format_bytes, format.len);
-    if (message->payload.len > 0) memcpy(value->bytes, message->payload.ptr, message->payload.len);
-    value->len = message->payload.len;
+    if (payload.len > 0) memcpy(bytes, payload.ptr, payload.len);
+    value->bytes = bytes;
+    value->len = payload.len;
     value->is_set = true;
 }
 
@@ -112,7 +121,7 @@ void serve_store(void *user, const nacre_request *request, nacre_response *respo
     case NACRE_GET: get(value, request, response); break;
     case NACRE_PUT: put(value, message, response); break;
     case NACRE_DELETE:
-        value->is_set = false;
+        serve_value_forget(value);
         response->code = NACRE_DELETED;
         break;
     default: nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only GET, PUT and DELETE");

@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_files: a directory's files, read-only.
+/* serve_files: a directory's files and what is in it.
  *
  * A path is walked segment by segment from the directory's descriptor, each step with O_NOFOLLOW, so that no name, and
  * nobody who moves things about meanwhile, leads out of it. A segment is a name or nothing: no '/', no NUL, no leading dot.
  * What is refused looks like what is not there; so does a directory that holds a security context, for whoever may read its
- * secret is everybody in it. */
-#include "serve.h"
+ * secret is everybody in it.
+ *
+ * A file is opened anew for each of its blocks. That they are of one file is in its entity tag, which is made of device,
+ * inode, size and both times: two writes in place that leave the size as it is, within one tick of the file system's clock,
+ * look the same. Files that are put here are replaced as a whole, and cannot. */
+#include "serve_files.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { MAX_NAMES = SERVE_MAX_BODY / 2, FORMAT_TEXT = 0, FORMAT_OCTETS = 42 };
+enum { FORMAT_TEXT = 0, FORMAT_LINKS = 40, FORMAT_OCTETS = 42 };
 
 /* ---- Walking ---------------------------------------------------------------------------------------------------------- */
 
-/* A segment as a file name, which may not be empty. */
-static bool name_of(char name[256], nacre_bytes segment)
+bool serve_name(char name[256], nacre_bytes segment)
 {
     if (segment.len == 0 || segment.len > 255 || segment.ptr[0] == '.') return false;
     if (memchr(segment.ptr, '/', segment.len) != NULL || memchr(segment.ptr, '\0', segment.len) != NULL) return false;
@@ -55,30 +58,84 @@ static int open_step(int at, const char *name, struct stat *st)
     return -1;
 }
 
-/* What the Uri-Path options lead to, or -1 with errno. A last empty segment ("/dir/") is left out. `last` becomes the last
- * name, "" for the directory itself. */
-static int walk(int root, nacre_bytes options, struct stat *st, char last[256])
+static int number_of_segments(nacre_bytes options)
+{
+    int num = 0;
+    nacre_option_iter it = nacre_option_begin(options);
+    for (nacre_option option; nacre_option_next(&it, &option);) num += option.number == NACRE_OPT_URI_PATH;
+    return num;
+}
+
+/* The first `num` segments. */
+static int walk(int root, nacre_bytes options, int num, struct stat *st, char last[256])
 {
     nacre_option_iter it = nacre_option_begin(options);
     int at = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool ended = false;
     last[0] = '\0';
     if (at < 0 || fstat(at, st) != 0) ended = true;
-    for (nacre_option option; at >= 0 && nacre_option_next(&it, &option);) {
+    for (nacre_option option; at >= 0 && num > 0 && nacre_option_next(&it, &option);) {
         int next = -1;
         if (option.number != NACRE_OPT_URI_PATH) continue;
+        num--;
         errno = ENOENT;
         if (option.value.len == 0 && !ended && S_ISDIR(st->st_mode)) {
             ended = true; /* nothing may follow */
             continue;
         }
-        if (!ended && S_ISDIR(st->st_mode) && name_of(last, option.value)) next = open_step(at, last, st);
+        if (!ended && S_ISDIR(st->st_mode) && serve_name(last, option.value)) next = open_step(at, last, st);
         int error = errno;
         (void)close(at);
         errno = error;
         at = next;
     }
     return at;
+}
+
+int serve_walk(int root, nacre_bytes options, struct stat *st, char last[256])
+{
+    return walk(root, options, number_of_segments(options), st, last);
+}
+
+int serve_walk_to_parent(int root, nacre_bytes options, char name[256])
+{
+    struct stat st;
+    const int num = number_of_segments(options);
+    int i = 0;
+    nacre_option_iter it = nacre_option_begin(options);
+    errno = ENOENT;
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        if (option.number == NACRE_OPT_URI_PATH && ++i == num && !serve_name(name, option.value)) return -1;
+    if (num == 0) return -1;
+    char last[256];
+    const int at = walk(root, options, num - 1, &st, last);
+    if (at < 0 || S_ISDIR(st.st_mode)) return at;
+    (void)close(at);
+    errno = ENOENT;
+    return -1;
+}
+
+/* ---- Entity tags ------------------------------------------------------------------------------------------------------ */
+
+void serve_etag(const serve_root *root, uint8_t etag[SERVE_ETAG_LEN], const struct stat *st)
+{
+    uint8_t mac[NACRE_MAX_HASH] = { 0 };
+    const int64_t facts[] = { (int64_t)st->st_dev,         (int64_t)st->st_ino, (int64_t)st->st_size,
+                              (int64_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (int64_t)st->st_ctim.tv_sec,
+                              st->st_ctim.tv_nsec };
+    const nacre_bytes part = { (const uint8_t *)facts, sizeof facts };
+    if (root->crypto.ops->hmac(&root->crypto, NACRE_SHA256, NACRE_STR("nacre serve"), &part, 1, mac) != NACRE_OK)
+        memset(mac, 0, sizeof mac); /* no context works without it either */
+    memcpy(etag, mac, SERVE_ETAG_LEN);
+}
+
+static bool has_etag(nacre_bytes options, const uint8_t etag[SERVE_ETAG_LEN])
+{
+    nacre_option_iter it = nacre_option_begin(options);
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        if (option.number == NACRE_OPT_ETAG && nacre_bytes_equal(option.value, nacre_bytes_of(etag, SERVE_ETAG_LEN)))
+            return true;
+    return false;
 }
 
 /* ---- Answers ---------------------------------------------------------------------------------------------------------- */
@@ -97,126 +154,215 @@ static unsigned format_of(const char *name)
     return FORMAT_OCTETS;
 }
 
-/* Reads until the end or `cap`; -1 on an error. */
-static ssize_t read_all(int fd, uint8_t *out, size_t cap)
+/* A file while its answer is made. */
+typedef struct open_file {
+    int fd;
+    struct stat st;
+} open_file;
+
+static bool is_unchanged(const open_file *file)
 {
-    size_t len = 0;
-    while (len < cap) {
-        ssize_t got = read(fd, out + len, cap - len);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return -1;
-        if (got == 0) break;
-        len += (size_t)got;
-    }
-    return (ssize_t)len;
+    struct stat now;
+    return fstat(file->fd, &now) == 0 && now.st_size == file->st.st_size &&
+           now.st_mtim.tv_sec == file->st.st_mtim.tv_sec && now.st_mtim.tv_nsec == file->st.st_mtim.tv_nsec;
 }
 
-static void answer_file(int fd, const char *name, const nacre_request *request, nacre_response *response)
+static nacre_err read_file(void *user, uint64_t offset, nacre_room room, size_t *len)
 {
-    uint8_t bytes[SERVE_MAX_BODY + 1]; /* one more, to see that there is more */
-    unsigned format = format_of(name);
-    if (!serve_accepts(request, response, format)) return;
-    ssize_t len = read_all(fd, bytes, sizeof bytes);
-    if (len < 0) {
-        nacre_response_text(response, NACRE_SERVER_ERROR, "cannot read that file");
+    const open_file *file = user;
+    size_t got = 0;
+    while (got < room.cap) {
+        const ssize_t n = pread(file->fd, room.ptr + got, room.cap - got, (off_t)(offset + got));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return NACRE_ERR_FILE;
+        if (n == 0) break;
+        got += (size_t)n;
+    }
+    if (!is_unchanged(file)) return NACRE_ERR_FILE; /* the entity tag is not that of these bytes */
+    *len = got;
+    return NACRE_OK;
+}
+
+static void close_file(void *user)
+{
+    open_file *file = user;
+    (void)close(file->fd);
+    free(file);
+}
+
+/* Takes over `fd`. */
+static void answer_file(serve_root *root, int fd, const struct stat *st, const char *name, const nacre_request *request,
+                        nacre_response *response)
+{
+    uint8_t etag[SERVE_ETAG_LEN];
+    const unsigned format = format_of(name);
+    open_file *file = malloc(sizeof *file);
+    if (file == NULL || !serve_accepts(request, response, format)) {
+        free(file);
+        (void)close(fd);
         return;
     }
-    if (len > SERVE_MAX_BODY || (size_t)len > response->room.cap) {
-        nacre_response_text(response, NACRE_NOT_IMPLEMENTED, "files up to 1024 bytes for now");
+    *file = (open_file){ fd, *st };
+    serve_etag(root, etag, st);
+    nacre_options_add(&response->options, NACRE_OPT_ETAG, NACRE_ARRAY(etag));
+    response->source.user = file;
+    response->done = close_file;
+    if (has_etag(request->message->options, etag)) { /* RFC 7252 5.10.6.2 */
+        response->code = NACRE_VALID;
         return;
     }
     response->code = NACRE_CONTENT;
     nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, format);
-    memcpy(response->room.ptr, bytes, (size_t)len);
-    response->payload = nacre_bytes_of(response->room.ptr, (size_t)len);
+    response->source.read = read_file;
+    response->source.size = (uint64_t)st->st_size;
 }
 
-static int by_name(const void *a, const void *b)
+/* ---- Directories ------------------------------------------------------------------------------------------------------ */
+
+/* A text that grows. */
+typedef struct text {
+    char *bytes;
+    size_t len, cap;
+    bool failed;
+} text;
+
+static void append(text *t, const char *bytes, size_t len)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    if (!t->failed && t->cap - t->len < len) {
+        const size_t cap = 2 * (t->cap + len);
+        char *larger = realloc(t->bytes, cap);
+        t->failed = larger == NULL;
+        if (larger != NULL) t->bytes = larger;
+        if (larger != NULL) t->cap = cap;
+    }
+    if (t->failed || len == 0) return;
+    memcpy(t->bytes + t->len, bytes, len);
+    t->len += len;
 }
 
-/* "name" or "name/" for what open_step would open; false for the rest. */
-static bool entry_text(char *text, size_t cap, int dir, const char *name)
+/* A name as part of a URI's path (RFC 3986 3.3). */
+static void append_segment(text *t, const char *name)
 {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@";
+    static const char hex[] = "0123456789ABCDEF";
+    for (const char *c = name; *c != '\0'; c++) {
+        const char escaped[3] = { '%', hex[(uint8_t)*c >> 4], hex[(uint8_t)*c & 15] };
+        if (strchr(plain, *c) != NULL) append(t, c, 1);
+        else append(t, escaped, 3);
+    }
+}
+
+/* What open_step would open. */
+static bool is_served(int dir, const char *name, struct stat *st)
+{
+    if (name[0] == '.' || fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) return false;
+    if (!S_ISDIR(st->st_mode)) return true;
+    const int fd = open_step(dir, name, st);
+    if (fd >= 0) (void)close(fd);
+    return fd >= 0;
+}
+
+/* As a line with the name, or as a link (RFC 6690). */
+static void append_entry(text *t, const char *path, const char *name, const struct stat *st, unsigned format)
+{
+    char attributes[64] = "";
+    const bool is_dir = S_ISDIR(st->st_mode);
+    if (format == FORMAT_TEXT) {
+        for (const char *c = name; *c != '\0'; c++)
+            if ((unsigned char)*c < 0x20 || *c == 0x7f) return; /* a list of lines */
+        append(t, name, strlen(name));
+        append(t, is_dir ? "/\n" : "\n", is_dir ? 2 : 1);
+        return;
+    }
+    if (is_dir) (void)snprintf(attributes, sizeof attributes, "/>;ct=%d;osc", FORMAT_LINKS);
+    else
+        (void)snprintf(attributes, sizeof attributes, ">;ct=%u;sz=%" PRIu64 ";osc", format_of(name),
+                       (uint64_t)st->st_size);
+    append(t, t->len > 0 ? ",<" : "<", t->len > 0 ? 2 : 1);
+    append(t, path, strlen(path));
+    if (path[strlen(path) - 1] != '/') append(t, "/", 1);
+    append_segment(t, name);
+    append(t, attributes, strlen(attributes));
+}
+
+static int not_hidden(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+static void free_list(void *user)
+{
+    free(user);
+}
+
+static bool list_directory(text *list, int fd, const char *path, unsigned format)
+{
+    struct dirent **entries;
     struct stat st;
-    if (name[0] == '.' || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return false;
-    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) return false;
-    if (S_ISDIR(st.st_mode)) {
-        int fd = open_step(dir, name, &st);
-        if (fd < 0) return false;
-        (void)close(fd);
+    const int num = scandirat(fd, ".", &entries, not_hidden, alphasort);
+    if (num < 0) return false;
+    for (int i = 0; i < num; i++) {
+        if (is_served(fd, entries[i]->d_name, &st)) append_entry(list, path, entries[i]->d_name, &st, format);
+        free(entries[i]);
     }
-    for (const char *c = name; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) return false; /* a list of lines */
-    int len = snprintf(text, cap, S_ISDIR(st.st_mode) ? "%s/" : "%s", name);
-    return len > 0 && (size_t)len < cap;
-}
-
-/* All names, sorted, one a line; false when they do not fit into `room`. */
-static bool list_names(DIR *dir, nacre_room room, size_t *len)
-{
-    char texts[SERVE_MAX_BODY], entry[260];
-    const char *names[MAX_NAMES];
-    size_t num = 0, used = 0;
-    for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
-        if (!entry_text(entry, sizeof entry, dirfd(dir), e->d_name)) continue;
-        size_t need = strlen(entry) + 1;
-        if (need > sizeof texts - used || num == MAX_NAMES) return false;
-        names[num++] = memcpy(texts + used, entry, need);
-        used += need;
-    }
-    if (used > room.cap) return false;
-    if (num > 0) qsort(names, num, sizeof names[0], by_name);
-    *len = 0;
-    for (size_t i = 0; i < num; i++) {
-        size_t name_len = strlen(names[i]);
-        memcpy(room.ptr + *len, names[i], name_len);
-        room.ptr[*len + name_len] = '\n';
-        *len += name_len + 1;
-    }
-    return true;
+    free(entries);
+    return !list->failed;
 }
 
 static void answer_directory(int fd, const nacre_request *request, nacre_response *response)
 {
-    size_t len;
-    if (!serve_accepts(request, response, FORMAT_TEXT)) return;
-    int own = dup(fd); /* closedir closes it */
-    DIR *dir = own >= 0 ? fdopendir(own) : NULL;
-    if (dir == NULL) {
-        if (own >= 0) (void)close(own);
+    uint64_t wanted = FORMAT_LINKS;
+    text list = { 0 };
+    (void)nacre_option_uint(nacre_option_find(request->message->options, NACRE_OPT_ACCEPT), &wanted);
+    const nacre_bytes accept = nacre_option_find(request->message->options, NACRE_OPT_ACCEPT);
+    const unsigned format = !nacre_is_absent(accept) && wanted == FORMAT_TEXT ? FORMAT_TEXT : FORMAT_LINKS;
+    if (!serve_accepts(request, response, format)) return;
+    if (!list_directory(&list, fd, request->path, format)) {
+        free(list.bytes);
         nacre_response_text(response, NACRE_SERVER_ERROR, "cannot read that directory");
         return;
     }
-    if (list_names(dir, response->room, &len)) {
-        response->code = NACRE_CONTENT;
-        nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_TEXT);
-        response->payload = nacre_bytes_of(response->room.ptr, len);
+    response->code = NACRE_CONTENT;
+    nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, format);
+    response->payload = nacre_bytes_of((const uint8_t *)list.bytes, list.len);
+    response->source.user = list.bytes;
+    response->done = free_list;
+}
+
+/* ---- Requests --------------------------------------------------------------------------------------------------------- */
+
+void serve_not_there(nacre_response *response)
+{
+    const bool mine = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO;
+    nacre_response_text(response, mine ? NACRE_SERVER_ERROR : NACRE_NOT_FOUND,
+                        mine ? "cannot open that now" : "no such resource");
+}
+
+static void get(serve_root *root, const nacre_request *request, nacre_response *response)
+{
+    struct stat st;
+    char last[256];
+    const int fd = serve_walk(root->fd, request->message->options, &st, last);
+    if (fd < 0) {
+        serve_not_there(response);
+    } else if (S_ISDIR(st.st_mode)) {
+        answer_directory(fd, request, response);
+        (void)close(fd);
     } else {
-        nacre_response_text(response, NACRE_NOT_IMPLEMENTED, "directories with up to 1024 bytes of names for now");
+        answer_file(root, fd, &st, last, request, response);
     }
-    (void)closedir(dir);
 }
 
 void serve_files(void *user, const nacre_request *request, nacre_response *response)
 {
-    const int *root = user;
-    struct stat st;
-    char last[256];
-    if (*root < 0) {
-        nacre_response_text(response, NACRE_NOT_FOUND, "no such resource");
-        return;
-    }
-    int fd = walk(*root, request->message->options, &st, last);
-    if (fd < 0) {
-        bool mine = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO;
-        nacre_response_text(response, mine ? NACRE_SERVER_ERROR : NACRE_NOT_FOUND,
-                            mine ? "cannot open that now" : "no such resource");
-        return;
-    }
-    if (request->message->code != NACRE_GET) nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only GET");
-    else if (S_ISDIR(st.st_mode)) answer_directory(fd, request, response);
-    else answer_file(fd, last, request, response);
-    (void)close(fd);
+    serve_root *root = user;
+    const uint8_t method = request->message->code;
+    if (root->fd < 0) nacre_response_text(response, NACRE_NOT_FOUND, "no such resource");
+    else if (root->is_writable && method == NACRE_PUT) serve_put(root, request, response);
+    else if (root->is_writable && method == NACRE_DELETE) serve_delete(root, request, response);
+    else if (method == NACRE_GET) get(root, request, response);
+    else
+        nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED,
+                            root->is_writable ? "only GET, PUT and DELETE" : "only GET");
 }

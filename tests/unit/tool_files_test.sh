@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tool_files_test: files below --root and large bodies, with nacre serve, get, put and delete over loopback. Arguments: build
+# directory, source directory.
+set -u
+nacre=$(cd "$1" && pwd)/nacre
+work=$(mktemp -d)
+servers=()
+finish() {
+    for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null; done
+    wait
+    rm -rf "$work"
+}
+trap finish EXIT
+cd "$work" || exit 1
+failures=0
+
+fail() {
+    echo "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+says() { # FILE TEXT
+    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
+}
+
+lacks() { # FILE TEXT
+    if grep -qF -- "$2" "$1"; then fail "$1 has '$2'"; fi
+}
+
+# run EXIT_CODE ARGUMENT...: what nacre prints goes to out and err. A failure prints one line (a usage error may add where
+# to read more), nothing to stdout, and no control character.
+run() {
+    local wanted=$1 lines
+    shift
+    timeout 30 "$nacre" "$@" >out 2>err </dev/null
+    local code=$?
+    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
+    [ "$wanted" != 0 ] || return
+    [ ! -s out ] || fail "nacre $* failed and printed: $(cat out)"
+    lines=$(wc -l <err)
+    [ "$lines" = 1 ] || fail "nacre $* says $lines lines: $(cat err)"
+    says err "nacre $1: "
+    if LC_ALL=C tr -d '\n' <err | LC_ALL=C grep -q '[[:cntrl:]]'; then fail "nacre $*: control characters in err"; fi
+}
+
+# answers TEXT: the payload on stdout, and not a byte more
+answers() {
+    printf '%s' "$1" >expected
+    cmp -s out expected || fail "answer '$(cat out)' is not '$1'"
+    [ ! -s err ] || fail "a good answer came with: $(cat err)"
+}
+
+# serve NAME ARGUMENT...: starts a server, waits until it listens, and sets pid and url
+serve() {
+    local name=$1
+    shift
+    "$nacre" serve "$@" >"$name.out" 2>"$name.err" </dev/null &
+    pid=$!
+    servers+=("$pid")
+    for _ in $(seq 100); do
+        [ -s "$name.out" ] && break
+        sleep 0.05
+    done
+    url=$(sed -n 's/^listening //p' "$name.out")
+    [ -n "$url" ] || fail "serve $* does not listen: $(cat "$name.err")"
+}
+
+# stop SIGNAL: the last server ends in order
+stop() {
+    kill -"$1" "$pid"
+    wait "$pid"
+    local code=$?
+    [ $code = 0 ] || fail "serve ended by $1 with $code"
+    unset 'servers[-1]'
+}
+
+"$nacre" keygen client server >/dev/null || fail keygen
+mkdir -p root/sub
+printf 'old' >root/file
+ln -s /etc root/etc
+printf 'x' >outside
+head -c 1048576 /dev/urandom >mib
+head -c 5000000 /dev/urandom >larger
+serve one --bind '[::1]:0' --context server --root root --writable
+
+# ---- Large bodies, both ways, whole and as files
+run 0 put "$url/store" --payload-file mib --context client
+run 0 get "$url/store" --context client
+cmp -s out mib || fail '1 MiB came back otherwise'
+run 0 post "$url/echo" --payload @mib --context client -b 512
+cmp -s out mib || fail '1 MiB in blocks of 512 bytes'
+run 1 put "$url/store" --payload-file larger --context client
+says err 'nacre put: 4.13'
+run 0 put "$url/larger" --payload-file larger --context client
+cmp -s root/larger larger || fail 'a file of 5 MB that was put'
+run 0 get "$url/larger" --context client --output got
+answers ''
+cmp -s got larger || fail 'a file of 5 MB that was got'
+timeout 30 "$nacre" put "$url/piped" --payload-file - --context client <mib 2>err || fail "put from stdin: $(cat err)"
+cmp -s root/piped mib || fail 'a file from stdin'
+[ -z "$(find root -name '.nacre-*')" ] || fail 'temporary files are left'
+[ -z "$(find . -maxdepth 1 -name 'got.*')" ] || fail 'temporary output is left'
+
+# an output is replaced when all is there, and only then
+printf 'before' >kept
+run 1 get "$url/none" --context client -o kept
+says err '4.04'
+[ "$(cat kept)" = before ] || fail 'an error replaced the output'
+run 0 get "$url/file" --context client -o kept
+[ "$(cat kept)" = old ] || fail 'the output was not replaced'
+run 5 get "$url/file" --context client -o none/kept
+says err none/kept
+run 5 put "$url/file" --payload-file none --context client
+run 5 put "$url/file" --payload-file root --context client
+
+# ---- PUT and DELETE: what may be made, and what may not
+run 0 put "$url/sub/new" --payload first --context client
+[ "$(cat root/sub/new)" = first ] || fail 'a new file'
+chmod 640 root/sub/new
+run 0 put "$url/sub/new" --payload second --context client
+[ "$(cat root/sub/new)" = second ] || fail 'a file that is there'
+[ "$(stat -c %a root/sub/new)" = 640 ] || fail 'its permissions'
+run 0 put "$url/empty" --context client
+[ -f root/empty ] && [ ! -s root/empty ] || fail 'an empty file'
+for path in none/new file/new etc/new sub%2fnew; do
+    run 1 put "$url/$path" --payload x --context client
+    says err '4.04'
+done
+for path in secret.json settings.json sequence.json sub/secret.json lock; do
+    run 1 put "$url/$path" --payload x --context client
+    says err '4.03'
+    run 1 put "$url/$path" --payload-file mib --context client
+    says err '4.03'
+done
+for path in sub etc; do
+    run 1 put "$url/$path" --payload x --context client
+    says err '4.03'
+    run 1 delete "$url/$path" --context client
+    says err '4.03'
+done
+for path in .dot %2e%2e%2foutside ..%2foutside sub/.dot; do
+    run 1 put "$url/$path" --payload x --context client
+    says err '4.04'
+    run 1 delete "$url/$path" --context client
+    says err '4.04'
+done
+run 1 put "$url/" --payload x --context client
+run 1 post "$url/file" --payload x --context client
+says err '4.05'
+run 1 put "$url/file" --payload x # plain
+says err '4.01'
+run 1 put "$url/file" --payload-file mib
+says err '4.01'
+[ "$(cat root/file outside)" = oldx ] || fail 'something was written that may not be'
+run 0 delete "$url/sub/new" --context client
+[ ! -e root/sub/new ] || fail 'a file that was deleted'
+run 0 delete "$url/sub/new" --context client # RFC 7252 5.8.4
+[ "$(find root | LC_ALL=C sort | tr '\n' ' ')" = 'root root/empty root/etc root/file root/larger root/piped root/sub ' ] ||
+    fail "left: $(find root)"
+stop TERM
+
+# ---- Without --writable it is as if nothing could be written
+serve two --bind '[::1]:0' --context server --root root
+for arguments in "put $url/file --payload x" "put $url/file --payload-file mib" "put $url/new --payload x" \
+    "delete $url/file"; do
+    # shellcheck disable=SC2086
+    run 1 $arguments --context client
+    says err '4.05'
+done
+[ "$(cat root/file)" = old ] && [ ! -e root/new ] || fail 'written without --writable'
+run 2 serve --context server --writable
+says err '--root'
+stop TERM
+
+[ $failures = 0 ] || echo "$failures failures" >&2
+exit $((failures > 0))
