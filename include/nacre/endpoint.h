@@ -68,9 +68,12 @@ typedef struct nacre_endpoint_config {
     uint16_t burst;        /* datagrams taken by one receive_many; 0 means 32 */
     uint16_t num_pushes;   /* separate answers and notifications that are held or on their way, max_message bytes each;
                               0 means 16 */
-    uint32_t num_observers;      /* clients that observe a resource, at most 2^20; 0 means none */
-    uint16_t observer_bytes;     /* for each, the largest registration that is kept, plain; 0 means 256 */
-    uint16_t num_peers;          /* addresses remembered as having shown themselves; 0 means 256 */
+    uint32_t num_observers;         /* clients that observe a resource, at most 2^20; 0 means none */
+    uint16_t observer_bytes;        /* for each, the largest registration that is kept, plain; 0 means 256 */
+    uint16_t num_peers;             /* addresses remembered as having shown themselves; 0 means 256 */
+    uint16_t challenges_per_second; /* requests answered with an Echo challenge because a replay window is not known
+                                       (RFC 8613 B.1.2), over all contexts; above that, silence. 0 means 128 */
+    uint16_t context_challenges_per_second; /* … and for each context; 0 means 4 */
     bool no_amplification_limit; /* send any length to addresses that have not: only where senders cannot be forged */
     bool
         opaque_oscore; /* carry OSCORE options like any other and look into nothing: for proxies, which pass on what they

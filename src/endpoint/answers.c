@@ -131,7 +131,11 @@ void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err
         return;
     }
     set_header(ep, entry, &answer, token);
-    if (nacre_message_write(&answer, &out, room_of(ep, entry)) != NACRE_OK) out.len = 0; /* a token that fills it all */
+    if (nacre_message_write(&answer, &out, room_of(ep, entry)) != NACRE_OK) {
+        /* RFC 8974 2.2.2: a token that nearly fills it all goes back with the code alone, which fits: it came like that */
+        answer.options = answer.payload = NACRE_ABSENT;
+        if (nacre_message_write(&answer, &out, room_of(ep, entry)) != NACRE_OK) out.len = 0;
+    }
     leave_rooms(ep, entry);
     finish(ep, entry, out.len, unverified);
 }
@@ -187,6 +191,11 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
 {
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
+    if (!nacre__pace_allows(ep, entry->context)) { /* nothing is known of it: a retransmission asks again */
+        ep->stats.dropped++;
+        nacre__dedup_release(ep, entry);
+        return;
+    }
     set_header(ep, entry, &header, token);
     nacre_err err =
         nacre_protect_echo(entry->context, &ep->config.crypto, &entry->id, &out, room_of(ep, entry), &header);
@@ -200,17 +209,33 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
     nacre__answer_refuse(ep, entry, err, token);
 }
 
+/* The same request in another datagram: one copy is enough, and captured ones would take all places. */
+static bool is_parked(const nacre_endpoint *ep, const nacre__item *item)
+{
+    for (uint32_t i = 0; i < ep->max_parked; i++) {
+        const nacre__parked *p = &ep->parked[i];
+        if (p->entry != NACRE__NONE && ep->entries[p->entry].context == item->context &&
+            nacre_bytes_equal(nacre_bytes_of(p->partial_iv, p->partial_iv_len), item->option.partial_iv))
+            return true;
+    }
+    return false;
+}
+
 /* Keeps the request's bytes until the store has forgotten its replay window; without a free place the request is not
  * known to have come, and its retransmission finds the store further on. */
 static void park(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item)
 {
+    const nacre_bytes piv = item->option.partial_iv;
+    const bool is_new = entry->parked == NACRE__NONE && !is_parked(ep, item);
     entry->context = item->context;
-    for (uint32_t i = 0; entry->parked == NACRE__NONE && i < ep->max_parked; i++) {
+    for (uint32_t i = 0; is_new && entry->parked == NACRE__NONE && i < ep->max_parked; i++) {
         if (ep->parked[i].entry != NACRE__NONE) continue;
         entry->parked = i;
         ep->parked[i].entry = nacre__entry_index(ep, entry);
         ep->parked[i].len = item->datagram->bytes.len;
         memcpy(ep->parked[i].bytes, item->datagram->bytes.ptr, item->datagram->bytes.len);
+        ep->parked[i].partial_iv_len = (uint8_t)piv.len;
+        memcpy(ep->parked[i].partial_iv, piv.ptr, piv.len);
     }
     nacre__ask_store(ep, item->context);
     if (entry->parked == NACRE__NONE) {
@@ -237,6 +262,7 @@ void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__
         entry->id = item->id; /* moved: the item is not looked at again */
         entry->message = item->plain;
         entry->state = NACRE__ENTRY_READY;
+        nacre__echo_heard(ep, item);
         nacre__queue_push(&ep->events, true, nacre__entry_index(ep, entry));
         ep->stats.requests++;
         break;
@@ -355,35 +381,50 @@ static bool is_unwanted(const nacre__entry *entry, uint8_t code)
     return entry->observer == NACRE__NONE && (entry->unwanted >> ((code >> 5) - 1)) % 2 == 1;
 }
 
-nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
+static bool is_safe(uint8_t method) /* RFC 7252 5.1, RFC 8132 1.1 */
 {
-    if (!may_be_said(ep, plain)) {
-        const bool is_open = nacre__answer_entry(ep, exchange) != NULL || nacre__observer_of(ep, exchange) != NULL;
-        return is_open ? NACRE_ERR_BAD_ARGUMENT : NACRE_ERR_STALE;
-    }
-    if (nacre__exchange_kind(exchange) == NACRE__OF_OBSERVER) return nacre__observer_respond(ep, exchange, plain);
-    nacre__entry *entry = nacre__answer_entry(ep, exchange);
-    if (entry == NULL) return NACRE_ERR_STALE;
-    if (is_unwanted(entry, plain->code)) {
-        nacre_endpoint_ignore(ep, exchange);
+    return method == NACRE_GET || method == NACRE_FETCH;
+}
+
+/* The address has not shown itself, and this is too much for it (RFC 9175 2.4). */
+static nacre_err make_it_small(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer)
+{
+    if (is_safe(entry->method)) return nacre__echo_ask(ep, entry, answer);
+    if (entry->push != NACRE__NONE || nacre__later_hold(ep, entry) == NACRE_OK) {
+        if (entry->type == NACRE_CON) nacre__later_acknowledge(ep, entry);
+        entry->acked = true;
         return NACRE_OK;
     }
+    *answer = (nacre_message){ .code = answer->code };
+    return NACRE_OK;
+}
+
+static nacre_err answer_entry(nacre_endpoint *ep, nacre__entry *entry, const nacre_message *plain)
+{
     nacre_message answer = *plain;
-    const uint32_t observer = entry->observer;
     nacre_err err = NACRE_OK;
-    if (observer != NACRE__NONE && plain->code >> 5 == 2)
+    if (!entry->acked && nacre__echo_wanted(ep, entry, plain)) err = make_it_small(ep, entry, &answer);
+    const uint32_t observer = entry->observer;
+    if (err == NACRE_OK && observer != NACRE__NONE && answer.code >> 5 == 2)
         err = nacre__observe_add(ep, &ep->observers[observer], &answer);
-    else entry->observer = NACRE__NONE;
-    if (err == NACRE_OK)
-        err = entry->acked ? nacre__later_send(ep, entry, &answer) : answer_at_once(ep, entry, &answer);
-    if (observer == NACRE__NONE || plain->code >> 5 == 2) return err;
-    if (err == NACRE_OK) { /* RFC 7641 4.1: an error, and it is no observer */
-        ep->observers[observer].entry = NACRE__NONE;
-        nacre__observer_end(ep, &ep->observers[observer], NACRE_OK);
-    } else {
-        entry->observer = observer;
-    }
+    if (err != NACRE_OK) return err;
+    if (answer.code >> 5 != 2) entry->observer = NACRE__NONE; /* it does not begin with this */
+    err = entry->acked ? nacre__later_send(ep, entry, &answer) : answer_at_once(ep, entry, &answer);
+    if (observer == NACRE__NONE || answer.code >> 5 == 2) return err;
+    if (err == NACRE_OK) nacre__observer_end(ep, &ep->observers[observer], NACRE_OK);
+    else entry->observer = observer;
     return err;
+}
+
+nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
+{
+    nacre__entry *entry = nacre__answer_entry(ep, exchange);
+    if (entry == NULL && nacre__observer_of(ep, exchange) == NULL) return NACRE_ERR_STALE;
+    if (!may_be_said(ep, plain)) return NACRE_ERR_BAD_ARGUMENT;
+    if (entry == NULL) return nacre__observer_respond(ep, exchange, plain);
+    if (!is_unwanted(entry, plain->code)) return answer_entry(ep, entry, plain);
+    nacre_endpoint_ignore(ep, exchange);
+    return NACRE_OK;
 }
 
 void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange)

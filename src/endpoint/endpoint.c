@@ -42,6 +42,8 @@ static bool config_defaults(nacre_endpoint_config *config)
     default_u16(&config->num_peers, 256);
     default_u16(&config->nstart, 1); /* RFC 7252 4.7 */
     default_u32(&config->reregister_ms, 3600000);
+    default_u16(&config->challenges_per_second, 128);
+    default_u16(&config->context_challenges_per_second, 4);
     timing_defaults(&config->timing);
     return config->max_message >= 64 && config->max_message <= 65535 && config->num_observers <= MAX_OBSERVERS;
 }
@@ -107,6 +109,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->token_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
     ep->mid_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
     ep->reach = cut(&c, ep->num_reach, sizeof(nacre__reach));
+    ep->paces = cut(&c, NACRE__PACES, sizeof(uint64_t));
     bytes->slots = cut(&c, config->num_requests, 2 * config->max_message);
     bytes->entries = cut(&c, config->num_answers, config->max_message);
     ep->rooms = cut(&c, config->burst, config->max_message);
@@ -189,6 +192,7 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     ep->hash_start = nacre__random(ep);
     ep->hash_factor = nacre__random(ep) | 1; /* odd: multiplying loses nothing */
     nacre__mids_init(ep);
+    ep->config.random.fill(ep->config.random.self, ep->echo_key, sizeof ep->echo_key);
     init_pools(ep, &bytes);
     *out = ep;
     return NACRE_OK;

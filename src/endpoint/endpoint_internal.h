@@ -39,6 +39,7 @@ enum {
     NACRE__TOKEN_LEN = 8,
     NACRE__HEADER_LEN = 4,
     NACRE__MID_BUCKETS = 256,
+    NACRE__PACES = 256,
 };
 #define NACRE__NONE  UINT32_MAX
 #define NACRE__NEVER UINT64_MAX
@@ -183,6 +184,7 @@ typedef struct nacre__parked {
     uint8_t *bytes; /* max_message for the datagram, max_message for the plaintext */
     size_t len;
     uint32_t entry; /* NONE: free */
+    uint8_t partial_iv[5], partial_iv_len;
 } nacre__parked;
 
 /* A message of our own accord: the separate answer to a request (RFC 7252 5.2.2), or a notification (RFC 7641).
@@ -294,7 +296,7 @@ typedef struct nacre__item {
     size_t cursor; /* in the table */
     uint8_t tried;
     bool open;
-    bool unknown_window; /* of the context that it was tried with last */
+    bool recovers; /* the context that it was tried with last does not know its replay window */
 } nacre__item;
 
 struct nacre_endpoint {
@@ -347,6 +349,9 @@ struct nacre_endpoint {
 
     nacre__reach *reach;
     uint32_t num_reach; /* a power of two */
+    uint8_t echo_key[32];
+    uint64_t pace;   /* us: of the Echo challenges of all contexts … */
+    uint64_t *paces; /* … and of each, NACRE__PACES of them */
 
     nacre__queue events, transmit;
 };
@@ -397,6 +402,7 @@ void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry);
 
 /* later.c: answers that the application gives in its own time. */
 void nacre__later_acknowledge(nacre_endpoint *ep, nacre__entry *entry);
+nacre_err nacre__later_hold(nacre_endpoint *ep, nacre__entry *entry);
 void nacre__later_end(nacre_endpoint *ep, nacre__entry *entry);
 nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer);
 
@@ -457,6 +463,12 @@ uint32_t nacre__reach_places(uint16_t num_peers);
 bool nacre__is_reached(const nacre_endpoint *ep, const nacre_address *peer);
 void nacre__reached(nacre_endpoint *ep, const nacre_address *peer);
 size_t nacre__allowance(size_t received);
+
+/* echo.c, pace.c: asking for an Echo, and how often. */
+void nacre__echo_heard(nacre_endpoint *ep, const nacre__item *item);
+bool nacre__echo_wanted(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer);
+nacre_err nacre__echo_ask(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer);
+bool nacre__pace_allows(nacre_endpoint *ep, const nacre_context *context);
 
 /* observing.c */
 void nacre__observation_init(nacre__slot *slot, const nacre_message *plain);

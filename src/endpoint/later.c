@@ -8,12 +8,9 @@
 
 #include <string.h>
 
-nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange)
+/* Holds a push for what will be said, and the token with it. NACRE_ERR_BUSY: there is none. */
+nacre_err nacre__later_hold(nacre_endpoint *ep, nacre__entry *entry)
 {
-    if (nacre__exchange_kind(exchange) == NACRE__OF_OBSERVER) return nacre__observer_later(ep, exchange);
-    nacre__entry *entry = nacre__answer_entry(ep, exchange);
-    if (entry == NULL) return NACRE_ERR_STALE;
-    if (entry->state == NACRE__ENTRY_LATER) return NACRE_OK;
     nacre__push *push = nacre__push_take(ep);
     if (push == NULL) return NACRE_ERR_BUSY;
     const nacre_bytes token = entry->message.token;
@@ -23,9 +20,19 @@ nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange)
     entry->state = NACRE__ENTRY_LATER;
     push->peer = entry->peer;
     push->entry = nacre__entry_index(ep, entry);
-    if (entry->type == NACRE_CON)
-        nacre__push_set_due(ep, push, nacre__after(ep->now_ms, ep->config.timing.later_ack_ms));
     return NACRE_OK;
+}
+
+nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange)
+{
+    if (nacre__exchange_kind(exchange) == NACRE__OF_OBSERVER) return nacre__observer_later(ep, exchange);
+    nacre__entry *entry = nacre__answer_entry(ep, exchange);
+    if (entry == NULL) return NACRE_ERR_STALE;
+    if (entry->state == NACRE__ENTRY_LATER) return NACRE_OK;
+    const nacre_err err = nacre__later_hold(ep, entry);
+    if (err == NACRE_OK && entry->type == NACRE_CON)
+        nacre__push_set_due(ep, &ep->pushes[entry->push], nacre__after(ep->now_ms, ep->config.timing.later_ack_ms));
+    return err;
 }
 
 /* RFC 7252 5.2.2: we have the request, and the answer comes by itself. Once more for each duplicate. */
@@ -43,7 +50,7 @@ void nacre__later_end(nacre_endpoint *ep, nacre__entry *entry)
     entry->push = NACRE__NONE;
 }
 
-/* The separate answer, as CON or NON after `type`. The entry must have a push; it keeps it on failure. */
+/* The separate answer, as CON or NON like the request. The entry must have a push; it keeps it on failure. */
 nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer)
 {
     nacre__push *push = &ep->pushes[entry->push];

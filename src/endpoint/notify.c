@@ -161,6 +161,7 @@ nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *o, nacre_messa
  * itself, each is one, for else they would go to whomever a forger named. */
 static bool is_con_due(const nacre_endpoint *ep, const nacre__observer *o, bool is_final)
 {
+    if (nacre_address_is_reliable(&o->peer)) return false; /* RFC 8323 7.1: nothing is acknowledged there */
     return is_final || !o->shown || ep->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
            (o->con && o->since_con >= EVERY - 1);
 }

@@ -152,6 +152,7 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
         if (!item->open) continue;
         item->tried++;
         item->context = context;
+        item->recovers = !nacre_context_replay(context)->known;
         ep->jobs[num_jobs++] = (nacre_unprotect_item){
             .context = context,
             .id = &item->id,
@@ -223,6 +224,7 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
         (void)nacre__push_settle(ep, peer, item->outer.mid, item->outer.type == NACRE_RST);
         return;
     }
+    nacre__reached(ep, peer);
     if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
     else nacre__slot_reset(ep, slot);
 }
@@ -231,8 +233,12 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
 static void deliver_response(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)
 {
     nacre__slot *slot = nacre__slot_by_token(ep, &item->datagram->peer, item->outer.token);
-    if (slot != NULL && slot->exchange == item->exchange) nacre__slot_answered(ep, slot, item, now_ms);
-    else ep->stats.dropped++;
+    if (slot != NULL && slot->exchange == item->exchange) {
+        nacre__reached(ep, &item->datagram->peer); /* who has our token has our message */
+        nacre__slot_answered(ep, slot, item, now_ms);
+    } else {
+        ep->stats.dropped++;
+    }
 }
 
 static void deliver_one(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* reach, echo, pace: how much goes to an address that has not shown itself, how it shows itself, and what captured
+ * requests can bring about (RFC 9175 2.4, 2.6; RFC 8613 B.1.2). */
+#include "../scenario/raw.h"
+
+static pair world;
+
+static nacre_message body_of(size_t len)
+{
+    static uint8_t body[2000];
+    return (nacre_message){ .code = NACRE_CONTENT, .payload = { body, len } };
+}
+
+static void respond(nacre_exchange exchange, size_t len)
+{
+    const nacre_message answer = body_of(len);
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &answer), NACRE_OK);
+}
+
+static raw open_raw(bool is_protected, nacre_endpoint_config config)
+{
+    if (config.num_observers == 0) config.num_observers = 4;
+    pair_open(&world, &config, &(pairing){ 0 });
+    return raw_open(&world, is_protected ? world.ours : NULL);
+}
+
+/* One question, and an answer of that many bytes: what came of it. */
+static nacre_message asked(raw *r, uint8_t type, nacre_bytes options, size_t len, uint64_t now)
+{
+    datagram d;
+    respond(raw_requested(r, type, NACRE_GET, options, now).exchange, len);
+    (void)raw_take(r, &d, now);
+    return raw_read(r, &d);
+}
+
+static nacre_bytes echo_of(nacre_message challenge)
+{
+    static uint8_t memory[64];
+    nacre_options options;
+    nacre_bytes out = NACRE_ABSENT;
+    const nacre_bytes echo = nacre_option_find(challenge.options, NACRE_OPT_ECHO);
+    assert_int_equal(challenge.code, NACRE_UNAUTHORIZED);
+    assert_int_equal(echo.len, 8);
+    assert_int_equal(challenge.payload.len, 0);
+    nacre_options_init(&options, NACRE_ROOM(memory));
+    nacre_options_add(&options, NACRE_OPT_ECHO, echo);
+    assert_int_equal(nacre_options_finish(&options, &out), NACRE_OK);
+    return out;
+}
+
+/* RFC 9175 2.4 item 3, 2.6: 136 bytes go, and 137 do not; the sizes are of whole datagrams. Protected, an answer counts
+ * with the largest Partial IV that it may have. */
+static void the_edge(void **state)
+{
+    (void)state;
+    const struct {
+        bool is_protected;
+        size_t len, sent;
+        bool passes;
+    } rows[] = {
+        { false, 129, 136, true }, { false, 130, 16, false }, { true, 112, 130, true }, { true, 113, 0, false }
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
+            raw r = open_raw(rows[i].is_protected, (nacre_endpoint_config){ 0 });
+            datagram d;
+            respond(raw_requested(&r, type, NACRE_GET, NACRE_ABSENT, 0).exchange, rows[i].len);
+            assert_int_equal(raw_take(&r, &d, 0).type, type == NACRE_CON ? NACRE_ACK : NACRE_NON);
+            if (rows[i].sent != 0) assert_int_equal(d.len, rows[i].sent);
+            assert_true(d.len <= 136);
+            assert_int_equal(raw_read(&r, &d).code, rows[i].passes ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
+            pair_close(&world);
+        }
+}
+
+/* Three times what came, when that is more. */
+static void three_times(void **state)
+{
+    (void)state;
+    static const char path[] =
+        "a path of one hundred bytes: 0123456789 0123456789 0123456789 0123456789 0123456789 012345";
+    for (int over = 0; over < 2; over++) {
+        raw r = open_raw(false, (nacre_endpoint_config){ 0 });
+        datagram d;
+        raw_request(&r, &d, NACRE_CON, NACRE_GET, raw_options(-1, path, -1), 0);
+        const size_t most = 3 * d.len - 7; /* header, token, marker */
+        respond(expect_event(&world.server, NACRE_EVENT_REQUEST).exchange, most + (size_t)over);
+        const size_t came = d.len;
+        assert_int_equal(raw_take(&r, &d, 0).code, over ? NACRE_UNAUTHORIZED : NACRE_CONTENT);
+        if (!over) assert_int_equal(d.len, 3 * came);
+        pair_close(&world);
+    }
+}
+
+/* RFC 9175 2.3: the value brings the answer, in clear or inside; and from then on nothing is asked, for a while. */
+static void echoed(void **state)
+{
+    (void)state;
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        raw r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
+        const nacre_bytes echo = echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0));
+        assert_int_equal(asked(&r, NACRE_CON, echo, 500, 100).code, NACRE_CONTENT);
+        assert_int_equal(asked(&r, NACRE_NON, NACRE_ABSENT, 1000, 200000).code, NACRE_CONTENT);
+        (void)echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 100 + 247000)); /* addresses change hands */
+        pair_close(&world);
+    }
+}
+
+/* A value of another address, another time, another endpoint, or none of ours at all. */
+static void echoed_wrongly(void **state)
+{
+    (void)state;
+    enum { OTHER_ADDRESS = 1, LATE, BITS, SHORT, NOT_AT_ALL_WRONG };
+    for (int row = OTHER_ADDRESS; row <= NOT_AT_ALL_WRONG; row++) {
+        raw r = open_raw(true, (nacre_endpoint_config){ 0 });
+        nacre_bytes echo = echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0));
+        uint64_t now = 130000;
+        if (row == OTHER_ADDRESS) r.address = address_named("victim");
+        if (row == LATE) now = 2 * 131072;
+        if (row == BITS) ((uint8_t *)(uintptr_t)echo.ptr)[echo.len - 1] ^= 1;
+        uint8_t shorter[9];
+        memcpy(shorter, echo.ptr, sizeof shorter);
+        shorter[0] = (uint8_t)(shorter[0] - 1); /* its length */
+        if (row == SHORT) echo = NACRE_ARRAY(shorter);
+        const uint8_t code = asked(&r, NACRE_CON, echo, 500, now).code;
+        assert_int_equal(code, row == NOT_AT_ALL_WRONG ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
+        pair_close(&world);
+    }
+}
+
+/* RFC 8613 B.1.2: one Echo serves the window and the address. */
+static void one_echo_for_both(void **state)
+{
+    (void)state;
+    pair_open(&world, NULL, &(pairing){ .server_lost = true });
+    raw r = raw_open(&world, world.ours);
+    datagram d;
+    raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+    (void)raw_take(&r, &d, 0);
+    const nacre_bytes echo = echo_of(raw_read(&r, &d));
+    assert_int_equal(asked(&r, NACRE_CON, echo, 1000, 10).code, NACRE_CONTENT);
+    /* the value is spent, and says nothing of another address */
+    r.address = address_named("victim");
+    assert_int_equal(asked(&r, NACRE_CON, echo, 1000, 10).code, NACRE_UNAUTHORIZED);
+    pair_close(&world);
+}
+
+/* Who acknowledges a CON of ours, or answers us, is there. */
+static void shown_otherwise(void **state)
+{
+    (void)state;
+    for (int by_ack = 0; by_ack < 2; by_ack++) {
+        raw r = open_raw(true, (nacre_endpoint_config){ 0 });
+        datagram d;
+        if (by_ack) {
+            const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
+            assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+            nacre_endpoint_expire(world.server.ep, 100);
+            raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
+            respond(exchange, 1);
+            raw_empty(&r, NACRE_ACK, raw_take(&r, &d, 100).mid, 100);
+        } else {
+            const nacre_message get = get_request(NACRE_CON);
+            nacre_exchange exchange;
+            assert_int_equal(nacre_endpoint_request(world.server.ep, &exchange, &r.address, NULL, &get, NULL),
+                             NACRE_OK);
+            const nacre_message m = raw_take(&r, &d, 0);
+            const nacre_message pong = { .type = NACRE_ACK, .code = NACRE_CONTENT, .mid = m.mid, .token = m.token };
+            datagram answer;
+            datagram_write(&answer, &pong);
+            raw_give(&r, &answer, 0);
+            (void)expect_event(&world.server, NACRE_EVENT_RESPONSE);
+        }
+        assert_int_equal(asked(&r, NACRE_CON, NACRE_ABSENT, 1000, 100).code, NACRE_CONTENT);
+        pair_close(&world);
+    }
+}
+
+/* What a handler has done is not done twice: the answer waits for an empty CON to be answered, and is the one it gave. */
+static void not_carried_out_twice(void **state)
+{
+    (void)state;
+    for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++)
+        for (int is_protected = 0; is_protected < 2; is_protected++) {
+            raw r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
+            datagram d;
+            respond(raw_requested(&r, type, NACRE_POST, NACRE_ABSENT, 0).exchange, 1000);
+            if (type == NACRE_CON) raw_expect_empty(&r, NACRE_ACK, r.mid, 0);
+            const nacre_message probe = raw_take(&r, &d, 0);
+            assert_int_equal(d.len, 4);
+            assert_int_equal(probe.type, NACRE_CON);
+            expect_quiet(&world.server, 0);
+            const uint64_t due = nacre_endpoint_deadline(world.server.ep);
+            nacre_endpoint_expire(world.server.ep, due);
+            raw_expect_empty(&r, NACRE_CON, probe.mid, due);
+            raw_empty(&r, NACRE_RST, probe.mid, due); /* RFC 7252 4.3 */
+            const nacre_message answer = raw_take(&r, &d, due);
+            assert_int_equal(answer.type, type);
+            assert_int_not_equal(answer.mid, probe.mid);
+            assert_int_equal(raw_read(&r, &d).payload.len, 1000);
+            if (type == NACRE_CON) raw_empty(&r, NACRE_ACK, answer.mid, due);
+            assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
+            pair_close(&world);
+        }
+}
+
+/* Nobody is there: five times four bytes, and that was all. Without a push the code alone goes. */
+static void nobody_there(void **state)
+{
+    (void)state;
+    raw r = open_raw(false, (nacre_endpoint_config){ .num_pushes = 1 });
+    datagram d;
+    respond(raw_requested(&r, NACRE_NON, NACRE_POST, NACRE_ABSENT, 0).exchange, 1000);
+    respond(raw_requested(&r, NACRE_NON, NACRE_POST, NACRE_ABSENT, 0).exchange, 1000);
+    size_t bytes = 0, small = 0;
+    for (uint64_t due = 0; due != UINT64_MAX; due = nacre_endpoint_deadline(world.server.ep)) {
+        nacre_endpoint_expire(world.server.ep, due);
+        while (party_take(&world.server, &d, due)) {
+            if (datagram_message(&d).code == NACRE_CONTENT) small = d.len;
+            else bytes += d.len;
+        }
+    }
+    assert_int_equal(bytes, 20);
+    assert_int_equal(small, 6); /* header and token */
+    expect_quiet(&world.server, 1000000);
+    pair_close(&world);
+}
+
+/* A separate answer or a notification is sent again only as far as the allowance goes. */
+static void retransmissions_count(void **state)
+{
+    (void)state;
+    for (int is_observer = 0; is_observer < 2; is_observer++) {
+        raw r = open_raw(false, (nacre_endpoint_config){ 0 });
+        datagram d, first;
+        nacre_exchange exchange =
+            raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(is_observer ? 0 : -1, NULL, -1), 0).exchange;
+        if (is_observer) {
+            nacre_exchange observer;
+            assert_int_equal(nacre_endpoint_observe(world.server.ep, exchange, NULL, &observer), NACRE_OK);
+            respond(exchange, 1);
+            (void)raw_take(&r, &d, 0);
+            exchange = observer;
+            nacre_endpoint_changed(world.server.ep, observer);
+            (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+        } else {
+            assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+            nacre_endpoint_expire(world.server.ep, 100);
+            raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
+        }
+        respond(exchange, 50);
+        (void)raw_take(&r, &first, 100);
+        size_t bytes = first.len, again = 0;
+        uint16_t mid = 0;
+        for (int i = 0; i < 4; i++) {
+            const uint64_t due = nacre_endpoint_deadline(world.server.ep);
+            nacre_endpoint_expire(world.server.ep, due);
+            mid = raw_take(&r, &d, due).mid;
+            bytes += d.len;
+            if (datagram_same(&d, &first)) again++;
+            else assert_int_equal(d.len, 4);
+        }
+        assert_int_equal(again, 1);
+        assert_true(bytes <= 136 + 3 * 4);
+        raw_empty(&r, NACRE_RST, mid, 50000); /* somebody is: the message itself, once more */
+        (void)raw_take(&r, &d, 50000);
+        assert_true(datagram_same(&d, &first));
+        raw_empty(&r, NACRE_ACK, datagram_message(&first).mid, 50000);
+        assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
+        expect_quiet(&world.server, 50000);
+        pair_close(&world);
+    }
+}
+
+/* A registration whose answer is too much is asked for an Echo like the rest, and there is no observer yet. */
+static void observing(void **state)
+{
+    (void)state;
+    raw r = open_raw(true, (nacre_endpoint_config){ 0 });
+    nacre_exchange observer;
+    datagram d;
+    const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+    respond(event.exchange, 500);
+    const nacre_message outer = raw_take(&r, &d, 0);
+    assert_true(nacre_is_absent(nacre_option_find(outer.options, NACRE_OPT_OBSERVE)));
+    (void)echo_of(raw_read(&r, &d));
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).exchange, observer);
+    expect_quiet(&world.server, 0);
+    pair_close(&world);
+}
+
+/* Where there is no limit, or nothing can be forged. */
+static void without_limit(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 3; row++) {
+        raw r = open_raw(true, (nacre_endpoint_config){ .no_amplification_limit = row == 0 });
+        if (row == 1) r.address.flags = NACRE_ADDRESS_RELIABLE;
+        assert_int_equal(asked(&r, NACRE_NON, NACRE_ABSENT, 1000, 0).code,
+                         row < 2 ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
+        pair_close(&world);
+    }
+}
+
+/* What is remembered is bounded: ten thousand addresses show themselves, and who came last is still known. */
+static void bounded(void **state)
+{
+    (void)state;
+    raw r = open_raw(false, (nacre_endpoint_config){ .num_peers = 16 });
+    nacre_bytes echo;
+    for (int i = 0; i < 10000; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "n%d", i);
+        r.address = address_named(name);
+        const uint64_t now = (uint64_t)i * 10;
+        echo = echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, now));
+        assert_int_equal(asked(&r, NACRE_CON, echo, 500, now).code, NACRE_CONTENT);
+        assert_int_equal(asked(&r, NACRE_CON, NACRE_ABSENT, 500, now).code, NACRE_CONTENT);
+    }
+    r.address = address_named("n0");
+    (void)echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 100000));
+    pair_close(&world);
+}
+
+/* ---- Captured requests --------------------------------------------------------------------------------------------- */
+
+/* Sent again as NON under ever new MIDs, each asks an unknown window for a challenge, and each of these spends a number. */
+static void challenges_are_paced(void **state)
+{
+    (void)state;
+    pair_open(&world, &(nacre_endpoint_config){ .context_challenges_per_second = 2 },
+              &(pairing){ .server_lost = true });
+    raw r = raw_open(&world, world.ours);
+    datagram d, out;
+    uint64_t sent = 0;
+    raw_request(&r, &d, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0);
+    for (uint64_t ms = 0; ms < 20000; ms += 10) {
+        while (party_take(&world.server, &out, ms)) sent++;
+        d.bytes[2]++, d.bytes[3] = (uint8_t)(ms / 10); /* another MID */
+        raw_give(&r, &d, ms);
+    }
+    while (party_take(&world.server, &out, 20000)) sent++;
+    assert_in_range(sent, 40, 50); /* two a second, and eight at once */
+    assert_int_equal(nacre_context_next_seq(world.theirs), sent);
+    /* after a pause the next one is answered, and recovers the window */
+    raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 30000);
+    (void)raw_take(&r, &out, 30000);
+    const nacre_bytes echo = echo_of(raw_read(&r, &out));
+    (void)raw_requested(&r, NACRE_CON, NACRE_GET, echo, 30001);
+    pair_close(&world);
+}
+
+/* The pace of all contexts together. */
+static void challenges_are_paced_over_all(void **state)
+{
+    (void)state;
+    pair_open(&world, &(nacre_endpoint_config){ .context_challenges_per_second = 1000, .challenges_per_second = 1 },
+              &(pairing){ .server_lost = true });
+    raw r = raw_open(&world, world.ours);
+    datagram d;
+    int sent = 0;
+    for (int i = 0; i < 20; i++) {
+        raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+        sent += party_take(&world.server, &d, 0);
+    }
+    assert_int_equal(sent, 5);
+    raw_give(&r, &d, 0);
+    pair_close(&world);
+}
+
+/* A CON that met silence is asked for its Echo when it comes again: it is not taken for a duplicate. */
+static void silence_is_forgotten(void **state)
+{
+    (void)state;
+    pair_open(&world, &(nacre_endpoint_config){ .context_challenges_per_second = 1 },
+              &(pairing){ .server_lost = true });
+    raw r = raw_open(&world, world.ours);
+    datagram d, out;
+    for (int i = 0; i < 5; i++) {
+        raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+        assert_true(party_take(&world.server, &out, 0));
+    }
+    raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+    assert_false(party_take(&world.server, &out, 0));
+    raw_give(&r, &d, 2000);
+    (void)raw_take(&r, &out, 2000);
+    (void)echo_of(raw_read(&r, &out));
+    pair_close(&world);
+}
+
+/* While the store is asked to forget its window, one copy of a request waits, however often it comes. */
+static void parked_once(void **state)
+{
+    (void)state;
+    for (int is_copy = 0; is_copy < 2; is_copy++) {
+        pair_open(&world, &(nacre_endpoint_config){ .burst = 2 }, &(pairing){ .server_stored = true });
+        raw r = raw_open(&world, world.ours);
+        datagram d;
+        raw_request(&r, &d, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0);
+        (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
+        for (int i = 0; i < 100; i++) {
+            d.bytes[2]++;
+            raw_give(&r, &d, 0);
+        }
+        if (is_copy) raw_request(&r, &d, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0); /* the other place is free for it */
+        serve_store(world.theirs);
+        nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_OK);
+        for (int i = 0; i < 1 + is_copy; i++) (void)expect_event(&world.server, NACRE_EVENT_REQUEST);
+        expect_quiet(&world.server, 0);
+        pair_close(&world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_edge),
+        cmocka_unit_test(three_times),
+        cmocka_unit_test(echoed),
+        cmocka_unit_test(echoed_wrongly),
+        cmocka_unit_test(one_echo_for_both),
+        cmocka_unit_test(shown_otherwise),
+        cmocka_unit_test(not_carried_out_twice),
+        cmocka_unit_test(nobody_there),
+        cmocka_unit_test(retransmissions_count),
+        cmocka_unit_test(observing),
+        cmocka_unit_test(without_limit),
+        cmocka_unit_test(bounded),
+        cmocka_unit_test(challenges_are_paced),
+        cmocka_unit_test(challenges_are_paced_over_all),
+        cmocka_unit_test(silence_is_forgotten),
+        cmocka_unit_test(parked_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* Extended tokens: requests with tokens of any length are served, as far as a datagram goes (RFC 8974). */
+#include "../scenario/raw.h"
+
+static pair world;
+static uint8_t long_token[MAX_DATAGRAM];
+
+static raw open_raw(bool is_protected, size_t token_len)
+{
+    pair_open(&world, &(nacre_endpoint_config){ .num_observers = 1 }, &(pairing){ 0 });
+    raw r = raw_open(&world, is_protected ? world.ours : NULL);
+    for (size_t i = 0; i < sizeof long_token; i++) long_token[i] = (uint8_t)(i * 7);
+    r.token = nacre_bytes_of(long_token, token_len);
+    return r;
+}
+
+static void expect_answer(raw *r, const char *text)
+{
+    datagram d;
+    assert_true(nacre_bytes_equal(raw_take(r, &d, 100).token, r->token));
+    assert_payload(raw_read(r, &d), text);
+}
+
+/* Every way of answering gives the token back whole: at once, as separate answer, in a notification. */
+static void every_length(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = { 0, 1, 8, 9, 12, 13, 14, 100, 200, 268, 269, 270, 300, 1000, 1200 };
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (int how = 0; how < 4; how++) {
+            raw r = open_raw(how & 1, lengths[i]);
+            const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+            if (how & 2) {
+                assert_int_equal(nacre_endpoint_later(world.server.ep, event.exchange), NACRE_OK);
+                nacre_endpoint_expire(world.server.ep, 100);
+                raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
+            }
+            respond_text(&world.server, event.exchange, "x");
+            expect_answer(&r, "x");
+            pair_close(&world);
+        }
+}
+
+/* An observer keeps its token; one that does not fit is answered, without observing. */
+static void observers(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = { 13, 200, 250, 251, 1000 }; /* observer_bytes: 256 */
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        const bool fits = lengths[i] <= 250;
+        raw r = open_raw(true, lengths[i]);
+        nacre_exchange observer;
+        const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, NULL, -1), 0);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer),
+                         fits ? NACRE_OK : NACRE_ERR_TOO_LONG);
+        respond_text(&world.server, event.exchange, "one");
+        expect_answer(&r, "one");
+        if (fits) {
+            nacre_endpoint_changed(world.server.ep, observer);
+            (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+            respond_text(&world.server, observer, "two");
+            datagram d;
+            nacre_message m = raw_take(&r, &d, 100);
+            if (d.len == 4) { /* it is long for an address that has not shown itself */
+                raw_empty(&r, NACRE_RST, m.mid, 100);
+                m = raw_take(&r, &d, 100);
+            }
+            assert_true(nacre_bytes_equal(m.token, r.token));
+            assert_payload(raw_read(&r, &d), "two");
+        }
+        pair_close(&world);
+    }
+}
+
+/* RFC 8974 2.2.2: never a RST. Where the token leaves no room for the answer, the application says something shorter, and
+ * the shortest always fits. */
+static void no_room_for_more(void **state)
+{
+    (void)state;
+    for (int is_protected = 0; is_protected < 2; is_protected++)
+        for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
+            raw r = open_raw(is_protected, is_protected ? 1280 - 6 - 15 : 1280 - 6);
+            datagram d;
+            const nacre_event event = raw_requested(&r, type, NACRE_GET, NACRE_ABSENT, 0);
+            const nacre_message text = { .code = NACRE_CONTENT, .payload = NACRE_STR("does not fit any more") };
+            const nacre_message refusal = { .code = NACRE_BAD_REQUEST };
+            assert_int_equal(nacre_endpoint_respond(world.server.ep, event.exchange, &text), NACRE_ERR_TOO_LONG);
+            assert_int_equal(nacre_endpoint_respond(world.server.ep, event.exchange, &refusal), NACRE_OK);
+            assert_true(nacre_bytes_equal(raw_take(&r, &d, 0).token, r.token));
+            assert_int_equal(raw_read(&r, &d).code, NACRE_BAD_REQUEST);
+            pair_close(&world);
+        }
+}
+
+/* A refusal has the whole token too, if need be without its diagnostic; one byte more than a datagram may have is silence, and no RST. */
+static void refused(void **state)
+{
+    (void)state;
+    for (int too_long = 0; too_long < 2; too_long++) {
+        raw r = open_raw(true, 1000);
+        static uint8_t bytes[1281];
+        datagram d;
+        nacre_bytes out;
+        static const uint8_t garbage[] = { 0x91, 0xe0, 0xff, 0 }; /* an OSCORE option that does not decode */
+        const nacre_message m = { .mid = 5,
+                                  .code = NACRE_POST,
+                                  .token = { long_token, 1270u + (size_t)too_long },
+                                  .options = { garbage, 2 },
+                                  .payload = { garbage + 3, 1 } };
+        assert_int_equal(nacre_message_write(&m, &out, NACRE_ROOM(bytes)), NACRE_OK);
+        assert_int_equal(out.len, 1280 + too_long);
+        const nacre_datagram in = { r.address, out };
+        assert_int_equal(nacre_endpoint_receive_many(world.server.ep, &in, 1, 0), 1);
+        assert_int_equal(party_take(&world.server, &d, 0), !too_long);
+        if (!too_long) {
+            const nacre_message answer = datagram_message(&d);
+            assert_int_equal(answer.type, NACRE_ACK);
+            assert_int_equal(answer.code, NACRE_BAD_OPTION);
+            assert_true(nacre_bytes_equal(answer.token, m.token));
+        }
+        pair_close(&world);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_length),
+        cmocka_unit_test(observers),
+        cmocka_unit_test(no_room_for_more),
+        cmocka_unit_test(refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
