@@ -121,8 +121,8 @@ typedef struct nacre_client_options {
     const char *credentials_file;         /* … or with the one that this file names for the URI, … */
     const nacre_credentials *credentials; /* … or this map, borrowed. Without any of the three: plain requests */
     nacre_role role;                      /* for directories of the older layout; see nacre_directory_open_as */
-    /* Send everything to this forward proxy, "coap://HOST[:PORT]" or "HOST[:PORT]"; NULL: to the URI's own host. URIs may
-     * then have any scheme that the proxy speaks. With a context the proxy sees where a request goes, and no more. */
+    /* Send everything to this forward proxy, "coap://HOST[:PORT]", "coap+tcp://…" or "HOST[:PORT]"; NULL: to the URI's own
+     * host. URIs may then have any scheme that the proxy speaks. With a context the proxy sees where a request goes, and no more. */
     const char *proxy;
     bool proxy_uri;      /* tell it by one Proxy-Uri option; otherwise by Proxy-Scheme, Uri-Host and Uri-Port */
     bool non;            /* send NON instead of CON; over connections there is no difference */

@@ -43,7 +43,7 @@ nacre_remote nacre_client_remote(const nacre_client *client);
 NACRE_MUST_USE nacre_err nacre_remote_hostinfo(const nacre_remote *remote, char text[NACRE_HOSTINFO_MAX]);
 NACRE_MUST_USE nacre_err nacre_remote_hostinfo_local(const nacre_remote *remote, char text[NACRE_HOSTINFO_MAX]);
 
-/* "coap", whatever protects it (RFC 8613 has no scheme of its own). */
+/* "coap", or "coap+tcp" over a connection, whatever protects it (RFC 8613 has no scheme of its own). */
 const char *nacre_remote_scheme(const nacre_remote *remote);
 
 /* "coap://[2001:db8::1]:61616": scheme and hostinfo, to which a path can be added. Results as above. The zone of a link-local

@@ -13,14 +13,14 @@ enum { COAP_PORT = 5683, MAX_HOST = 255, MAX_SCHEME = 255, MAX_PROXY_URI = 1034 
 
 nacre_err nacre__proxy_resolve(nacre_address *address, const char *proxy, nacre_detail *why)
 {
-    static const char scheme[] = "coap://";
+    static const char udp[] = "coap://", tcp[] = "coap+tcp://";
     char host_and_port[MAX_HOST + 8];
-    bool has_scheme = strstr(proxy, "://") != NULL;
-    const char *start = has_scheme ? proxy + sizeof scheme - 1 : proxy;
-    if (has_scheme && strncmp(proxy, scheme, sizeof scheme - 1) != 0)
+    bool is_udp = strncmp(proxy, udp, sizeof udp - 1) == 0, is_tcp = strncmp(proxy, tcp, sizeof tcp - 1) == 0;
+    const char *start = is_udp ? proxy + sizeof udp - 1 : is_tcp ? proxy + sizeof tcp - 1 : proxy;
+    if (start == proxy && strstr(proxy, "://") != NULL)
         return nacre__store_fail(why, NACRE_ERR_BAD_URI,
                                  "'%s' has a scheme that no proxy is reached by: write "
-                                 "coap://HOST[:PORT]",
+                                 "coap:// or coap+tcp://HOST[:PORT]",
                                  proxy);
     size_t len = strcspn(start, "/?#");
     if (start[len] != '\0' && strcmp(start + len, "/") != 0)
@@ -29,7 +29,9 @@ nacre_err nacre__proxy_resolve(nacre_address *address, const char *proxy, nacre_
         return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' names no proxy: write coap://HOST[:PORT]", proxy);
     memcpy(host_and_port, start, len);
     host_and_port[len] = '\0';
-    return nacre_address_resolve(address, host_and_port, COAP_PORT, why);
+    nacre_err err = nacre_address_resolve(address, host_and_port, COAP_PORT, why);
+    if (err == NACRE_OK && is_tcp) address->flags = NACRE_ADDRESS_RELIABLE;
+    return err;
 }
 
 /* RFC 7252 6.5 steps 3 and 4: an IP address in Uri-Host looks as it does in a URI, in brackets when it is IPv6. */

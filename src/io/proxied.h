@@ -5,7 +5,7 @@
 
 #include <nacre/io.h>
 
-/* nacre__proxy_resolve finds the proxy: "coap://HOST[:PORT]" or "HOST[:PORT]". NACRE_OK; NACRE_ERR_BAD_URI (a path, or another
+/* nacre__proxy_resolve finds the proxy: "coap://HOST[:PORT]", "coap+tcp://HOST[:PORT]" or "HOST[:PORT]". NACRE_OK; NACRE_ERR_BAD_URI (a path, or another
  * scheme); NACRE_ERR_ADDRESS. */
 NACRE_MUST_USE nacre_err nacre__proxy_resolve(nacre_address *address, const char *proxy, nacre_detail *why);
 

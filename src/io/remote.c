@@ -37,8 +37,7 @@ nacre_err nacre_remote_hostinfo_local(const nacre_remote *remote, char text[NACR
 
 const char *nacre_remote_scheme(const nacre_remote *remote)
 {
-    (void)remote;
-    return "coap";
+    return nacre_address_is_reliable(&remote->address) ? "coap+tcp" : "coap"; /* RFC 8323 8.1 */
 }
 
 static nacre_err uri_base(const nacre_remote *remote, char text[NACRE_URI_BASE_MAX], const nacre_address *address)

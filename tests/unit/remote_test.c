@@ -42,6 +42,13 @@ static void addresses_have_names(void **state)
         assert_string_equal(base, expected);
         assert_string_equal(nacre_remote_scheme(&remote), "coap");
 
+        remote.address.flags = NACRE_ADDRESS_RELIABLE; /* RFC 8323 8.1 */
+        (void)snprintf(expected, sizeof expected, "coap+tcp://%s", rows[i].hostinfo);
+        assert_int_equal(nacre_remote_uri_base(&remote, base), NACRE_OK);
+        assert_string_equal(base, expected);
+        assert_string_equal(nacre_remote_scheme(&remote), "coap+tcp");
+
+        (void)snprintf(expected, sizeof expected, "coap://%s", rows[i].hostinfo);
         remote = (nacre_remote){ .local = address(rows[i].address) };
         assert_int_equal(nacre_remote_hostinfo_local(&remote, text), NACRE_OK);
         assert_string_equal(text, rows[i].hostinfo);

@@ -196,7 +196,8 @@ static void show_datagram(void *user, bool outgoing, const nacre_address *peer, 
     char text[72];
     (void)user;
     nacre_address_text(peer, text);
-    fprintf(stderr, "%c %zu bytes %s %s  ", outgoing ? '>' : '<', bytes.len, outgoing ? "to" : "from", text);
+    fprintf(stderr, "%c %zu bytes %s %s%s  ", outgoing ? '>' : '<', bytes.len, outgoing ? "to" : "from", text,
+            nacre_address_is_reliable(peer) ? " over TCP" : "");
     tool_print_hex(stderr, bytes);
     fputc('\n', stderr);
 }
