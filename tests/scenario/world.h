@@ -373,8 +373,8 @@ typedef struct nonce_row {
     uint64_t piv, hash;
 } nonce_row;
 typedef struct token_row {
-    bool used;
-    uint64_t token, piv;
+    bool used, again; /* again: the token has served before, as an observation's does */
+    uint64_t token, piv, before;
 } token_row;
 enum { LOG_ROWS = 1 << 18 };
 typedef struct nonce_log {
@@ -420,6 +420,15 @@ static inline void log_nonce(nonce_log *log, uint8_t who, uint8_t maker, uint64_
     }
 }
 
+static inline bool log_has(const nonce_log *log, uint8_t who, uint8_t maker, uint64_t piv, uint64_t hash)
+{
+    for (size_t at = (piv * 7 + who * 3u + maker) % LOG_ROWS; log->nonces[at].used; at = (at + 1) % LOG_ROWS) {
+        const nonce_row *row = &log->nonces[at];
+        if (row->who == who && row->maker == maker && row->piv == piv && row->hash == hash) return true;
+    }
+    return false;
+}
+
 /* `who` and `other` number the two ends of one pair of contexts. */
 static inline void log_datagram(nonce_log *log, uint8_t who, uint8_t other, nacre_bytes bytes)
 {
@@ -429,11 +438,14 @@ static inline void log_datagram(nonce_log *log, uint8_t who, uint8_t other, nacr
     const uint64_t token = number_of(m.token), hash = plain_hash(bytes);
     if (!nacre_is_absent(option.partial_iv)) {
         const uint64_t piv = number_of(option.partial_iv);
-        if (nacre_code_is_request(m.code)) *log_token(log, token) = (token_row){ true, token, piv };
+        token_row *row = log_token(log, token);
+        if (nacre_code_is_request(m.code) && !(row->used && row->piv == piv))
+            *row = (token_row){ true, row->used, token, piv, row->piv };
         log_nonce(log, who, who, piv, hash);
     } else {
         const token_row *row = log_token(log, token);
         assert_true(row->used);
+        if (row->again && log_has(log, who, other, row->before, hash)) return; /* the answer to the one before, again */
         log_nonce(log, who, other, row->piv, hash); /* with the nonce of the request, made by the other side */
     }
 }
@@ -499,7 +511,10 @@ static inline void wire_send(wire *w, party *from, const nacre_outgoing *out)
     party *to = wire_party_at(w, &out->peer);
     assert_non_null(to);
     assert_true(out->bytes.len <= MAX_DATAGRAM);
-    if (w->log != NULL) log_datagram(w->log, wire_index(w, from), wire_index(w, to), out->bytes);
+    const unsigned here = wire_index(w, from), there = wire_index(w, to); /* each two have a pair of contexts */
+    if (w->log != NULL)
+        log_datagram(w->log, (uint8_t)(here * WIRE_PARTIES + there), (uint8_t)(there * WIRE_PARTIES + here),
+                     out->bytes);
     if (!percent(&w->chance, w->weather.loss)) wire_fly(w, from, to, out->bytes);
     if (percent(&w->chance, w->weather.doubling)) wire_fly(w, from, to, out->bytes);
 }

@@ -184,6 +184,43 @@ static void a_queued_answer_goes_too(void **state)
     pair_close(&p);
 }
 
+/* A separate answer and notifications are NON, sent once; an observer goes with its connection. */
+static void observers(void **state)
+{
+    (void)state;
+    static const uint8_t observe[] = { 0x60 };
+    pair p;
+    open_reliable(&p, &(nacre_endpoint_config){ .num_observers = 2 }, &(pairing){ 0 });
+    datagram d, back;
+    nacre_exchange exchange, observer;
+    const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(observe) };
+    assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL), NACRE_OK);
+    (void)sent_request(&p, &d, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    const nacre_exchange request = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
+    assert_int_equal(nacre_endpoint_observe(p.server.ep, request, NULL, &observer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_later(p.server.ep, request), NACRE_OK);
+    expect_quiet(&p.server, 5000); /* no empty ACK */
+    for (int i = 0; i < 20; i++) { /* over datagrams, one in 16 is a CON */
+        if (i > 0) nacre_endpoint_changed(p.server.ep, observer);
+        respond_text(&p.server, i == 0 ? request : expect_event(&p.server, NACRE_EVENT_NOTIFY).exchange, "state");
+        assert_true(party_take(&p.server, &back, 5000));
+        assert_int_equal(datagram_message(&back).type, NACRE_NON);
+        party_give(&p.client, &p.server, &back, 5000);
+        assert_payload(expect_event(&p.client, NACRE_EVENT_NOTIFICATION).message, "state");
+        expect_quiet(&p.client, 5000);
+    }
+    assert_true(nacre_endpoint_deadline(p.server.ep) == UINT64_MAX);
+    nacre_endpoint_changed(p.server.ep, observer);
+    respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_NOTIFY).exchange, "late");
+    nacre_endpoint_unreachable(p.server.ep, &p.client.address);
+    const nacre_event gone = expect_event(&p.server, NACRE_EVENT_OBSERVER_GONE);
+    assert_int_equal(gone.exchange, observer);
+    assert_int_equal(gone.err, NACRE_ERR_UNREACHABLE);
+    expect_quiet(&p.server, 5000);
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +231,7 @@ int main(void)
         cmocka_unit_test(notifications),
         cmocka_unit_test(the_end_of_a_connection),
         cmocka_unit_test(a_queued_answer_goes_too),
+        cmocka_unit_test(observers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
