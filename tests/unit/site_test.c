@@ -122,14 +122,10 @@ static void ask_site(asked *a, bool is_protected, uint8_t method, nacre_bytes op
 {
     datagram d, back;
     nacre_exchange exchange;
-<<<<<<< HEAD
-    pair_open(&a->p, &(nacre_endpoint_config){ .max_message = 1280 }, &(pairing){ 0 });
+    pair_open(&a->p, &(nacre_endpoint_config){ .max_message = 1280, .no_amplification_limit = true }, &(pairing){ 0 });
     party_add_transfer(&a->p.server, NULL);
     void *memory;
     nacre_site *site = site_on(&a->p.server, &memory, of, num);
-=======
-    pair_open(&a->p, &(nacre_endpoint_config){ .max_message = 1280, .no_amplification_limit = true }, &(pairing){ 0 });
->>>>>>> 103a6d0 (endpoint: little for addresses that have not shown themselves)
     const nacre_message request = { .type = NACRE_CON, .code = method, .options = options, .payload = payload };
     assert_int_equal(nacre_endpoint_request(a->p.client.ep, &exchange, &a->p.server.address,
                                             is_protected ? a->p.ours : NULL, &request, NULL),
