@@ -57,6 +57,15 @@ typedef struct nacre_timing {
     uint32_t later_ack_ms;            /* how long the answer to nacre_endpoint_later may still go into the ACK: 100 */
 } nacre_timing;
 
+/* For contexts that several endpoints, each with its thread, share: `take` waits until these contexts are nobody else's,
+ * `give` gives them back. A burst takes all of its contexts in one call, one of them perhaps twice, and takes no more before
+ * it has given them back; so whoever takes them in one order everywhere runs into no deadlock. All NULL: not shared. */
+typedef struct nacre_lock {
+    void (*take)(void *self, nacre_context *const *contexts, size_t num);
+    void (*give)(void *self, nacre_context *const *contexts, size_t num);
+    void *self;
+} nacre_lock;
+
 typedef struct nacre_endpoint nacre_endpoint;
 
 typedef struct nacre_endpoint_config {
@@ -90,6 +99,7 @@ typedef struct nacre_endpoint_config {
                                     and shrink between calls */
     nacre_crypto crypto;         /* copied; its instance is borrowed */
     nacre_random random;
+    nacre_lock lock;
 } nacre_endpoint_config;
 
 /* nacre_endpoint_size tells how many bytes of memory an endpoint of that configuration takes (0: not possible). The

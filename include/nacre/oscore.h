@@ -180,6 +180,28 @@ typedef struct nacre_protect_item {
 } nacre_protect_item;
 void nacre_protect_many(const nacre_crypto *crypto, nacre_protect_item *items, size_t num);
 
+/* A message between the two steps of its protection, for who makes messages one by one and has their ciphers run in one
+ * burst. It is not moved or copied between them; the context and the room stay where they are, and the room holds the
+ * message in clear. */
+typedef struct nacre_protection {
+    nacre_aead_job job; /* private */
+    uint8_t nonce[NACRE_MAX_NONCE];
+    uint8_t aad[NACRE_MAX_AAD];
+    nacre_request_id own;
+    bool is_request;
+    nacre_room used;
+} nacre_protection;
+
+/* nacre_protect_begin is the first step, for a request or a response: results, and what is spent, as with
+ * nacre_protect_request and nacre_protect_response. On NACRE_OK `out` says where the message will stand. */
+NACRE_MUST_USE nacre_err nacre_protect_begin(nacre_context *ctx, const nacre_crypto *crypto, nacre_protection *p,
+                                             nacre_request_id *id, nacre_bytes *out, nacre_room room,
+                                             const nacre_message *plain, const nacre_protect_options *options);
+
+/* nacre_protect_finish is the second, for up to NACRE_BURST messages; `ok` says for each whether it stands in its room
+ * now. The room of one that does not is wiped: the provider failed. */
+void nacre_protect_finish(const nacre_crypto *crypto, nacre_protection *const *protections, bool *ok, size_t num);
+
 typedef struct nacre_unprotect_item {
     nacre_context *context;
     nacre_request_id *id; /* request: set as nacre_unprotect_request sets it; response: of our request, only read */

@@ -197,8 +197,10 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
         return;
     }
     set_header(ep, entry, &header, token);
+    nacre__take(ep, entry->context);
     nacre_err err =
         nacre_protect_echo(entry->context, &ep->config.crypto, &entry->id, &out, room_of(ep, entry), &header);
+    nacre__give(ep, entry->context);
     if (err == NACRE_OK) {
         nacre__ask_store_early(ep, entry->context);
         leave_rooms(ep, entry);
@@ -285,9 +287,11 @@ static void resume_request(nacre_endpoint *ep, nacre__entry *entry)
     nacre__item item = { .kind = NACRE__ITEM_REQUEST, .datagram = &datagram, .context = entry->context };
     item.err = nacre_message_parse(&item.outer, datagram.bytes);
     const nacre_room room = { parked->bytes + ep->config.max_message, ep->config.max_message };
+    nacre__take(ep, entry->context);
     if (item.err == NACRE_OK)
         item.err =
             nacre_unprotect_request(entry->context, &ep->config.crypto, &item.id, &item.plain, room, &item.outer);
+    nacre__give(ep, entry->context);
     nacre__answer_settle(ep, entry, &item);
 }
 
@@ -297,10 +301,12 @@ static void resume_answer(nacre_endpoint *ep, nacre__entry *entry)
     nacre_message plain;
     nacre_bytes out;
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(entry->bytes, entry->answer_len));
+    nacre__take(ep, entry->context);
     if (err == NACRE_OK && entry->echo)
         err = nacre_protect_echo(entry->context, &ep->config.crypto, &entry->id, &out, room, &plain);
     else if (err == NACRE_OK)
         err = nacre_protect_response(entry->context, &ep->config.crypto, &entry->id, &out, room, &plain, NULL);
+    nacre__give(ep, entry->context);
     if (err == NACRE_ERR_NOT_YET) {
         nacre__ask_store(ep, entry->context);
     } else if (err != NACRE_OK) {
@@ -343,11 +349,8 @@ nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange)
 static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes *out, const nacre_message *answer)
 {
     if (entry->context == NULL) return nacre_message_write(answer, out, room_of(ep, entry));
-    const nacre_err err =
-        /* RFC 8613 8.3 step 1: the context that verified the request */
-        nacre_protect_response(entry->context, &ep->config.crypto, &entry->id, out, room_of(ep, entry), answer, NULL);
-    if (err == NACRE_OK) nacre__ask_store_early(ep, entry->context);
-    return err;
+    /* RFC 8613 8.3 step 1: the context that verified the request */
+    return nacre__seal(ep, entry->context, &entry->id, out, room_of(ep, entry), answer, &entry->answer_len);
 }
 
 static bool may_be_said(const nacre_endpoint *ep, const nacre_message *plain)

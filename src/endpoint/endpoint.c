@@ -97,6 +97,8 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->asks = cut(&c, ep->max_asks, sizeof(nacre__ask));
     ep->controls = cut(&c, ep->max_controls, sizeof(nacre__control));
     ep->items = cut(&c, config->burst, sizeof(nacre__item));
+    ep->locked = cut(&c, config->burst, sizeof(nacre_context *));
+    ep->seals = cut(&c, NACRE_BURST, sizeof(nacre__seal_job));
     ep->jobs = cut(&c, config->burst, sizeof(nacre_unprotect_item));
     ep->notes = cut(&c, config->burst, sizeof(nacre__note));
     ep->events.refs = cut(&c, all, sizeof(nacre__ref));

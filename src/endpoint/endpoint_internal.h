@@ -299,6 +299,13 @@ typedef struct nacre__item {
     bool recovers; /* the context that it was tried with last does not know its replay window */
 } nacre__item;
 
+/* An answer that is written and waits for its cipher. */
+typedef struct nacre__seal_job {
+    nacre_protection protection;
+    nacre_context *context;
+    size_t *len; /* of the answer, where its owner keeps it */
+} nacre__seal_job;
+
 struct nacre_endpoint {
     nacre_endpoint_config config; /* with the defaults filled in */
     size_t size;                  /* of the whole block */
@@ -326,6 +333,9 @@ struct nacre_endpoint {
     nacre__control *controls;
     uint32_t num_controls, first_control, max_controls;
     nacre__item *items;
+    nacre_context **locked; /* burst: of the jobs */
+    nacre__seal_job *seals; /* NACRE_BURST of them */
+    size_t num_seals;
     nacre_unprotect_item *jobs;
     nacre__note *notes;
     uint32_t num_notes, first_note;
@@ -372,6 +382,21 @@ static inline uint8_t nacre__exchange_kind(nacre_exchange exchange)
 void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid);
 bool nacre__is_response_class(uint8_t code);
 bool nacre__has_option(nacre_bytes options, uint16_t number);
+
+/* Contexts that are shared with other threads are ours alone from take to give. */
+static inline void nacre__take(const nacre_endpoint *ep, nacre_context *context)
+{
+    if (ep->config.lock.take != NULL) ep->config.lock.take(ep->config.lock.self, &context, 1);
+}
+static inline void nacre__give(const nacre_endpoint *ep, nacre_context *context)
+{
+    if (ep->config.lock.take != NULL) ep->config.lock.give(ep->config.lock.self, &context, 1);
+}
+
+/* seals.c: answers whose ciphers run together. */
+nacre_err nacre__seal(nacre_endpoint *ep, nacre_context *context, nacre_request_id *id, nacre_bytes *out,
+                      nacre_room room, const nacre_message *answer, size_t *len);
+void nacre__seals_flush(nacre_endpoint *ep);
 
 /* mids.c: message IDs. */
 void nacre__mids_init(nacre_endpoint *ep);

@@ -140,6 +140,7 @@ nacre__push *nacre__push_take(nacre_endpoint *ep)
 /* Ends it without a word to anybody. */
 void nacre__push_drop(nacre_endpoint *ep, nacre__push *push)
 {
+    if (push->in_transmit) nacre__seals_flush(ep); /* its cipher may still want its bytes */
     unchain_mid(ep, push, MESSAGE);
     unchain_mid(ep, push, PROBE);
     nacre__push_set_due(ep, push, NACRE__NEVER);
@@ -175,15 +176,12 @@ static void write_done(nacre_endpoint *ep, nacre__push *push, size_t len, uint16
     enqueue(ep, push);
 }
 
-static nacre_err write_to(nacre_endpoint *ep, nacre_context *context, nacre_request_id *id, nacre_bytes *out,
-                          uint8_t *bytes, const nacre_message *answer)
+static nacre_err write_answer(nacre_endpoint *ep, nacre__push *push, nacre_context *context, nacre_request_id *id,
+                              nacre_bytes *out, const nacre_message *answer)
 {
-    const nacre_room room = { bytes, ep->config.max_message };
+    const nacre_room room = { push->bytes, ep->config.max_message };
     if (context == NULL) return nacre_message_write(answer, out, room);
-    /* RFC 8613 8.3, 8.3.1: with the request's nonce when the identity has the right to it, and that is once */
-    const nacre_err err = nacre_protect_response(context, &ep->config.crypto, id, out, room, answer, NULL);
-    if (err == NACRE_OK) nacre__ask_store_early(ep, context);
-    return err;
+    return nacre__seal(ep, context, id, out, room, answer, &push->len);
 }
 
 /* Sends `answer`, whose type and token are set and lie outside the push; its MID is set here. NACRE_OK also when the store
@@ -194,7 +192,7 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
     nacre_bytes out;
     if (nacre_address_is_reliable(&push->peer)) answer->type = NACRE_NON; /* what is sent there arrives */
     answer->mid = new_mid(ep, &push->peer);
-    nacre_err err = write_to(ep, context, id, &out, push->bytes, answer);
+    nacre_err err = write_answer(ep, push, context, id, &out, answer);
     if (err == NACRE_ERR_NOT_YET) {
         if (nacre_protect_size(context, answer, NULL) > ep->config.max_message) return NACRE_ERR_TOO_LONG;
         err = nacre_message_write(answer, &out, (nacre_room){ push->bytes, ep->config.max_message });
@@ -222,7 +220,12 @@ static void resume(nacre_endpoint *ep, nacre__push *push)
     nacre_message plain;
     nacre_bytes out;
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(push->bytes, push->len));
-    if (err == NACRE_OK) err = write_to(ep, push->context, &push->id, &out, ep->scratch, &plain);
+    const nacre_room room = { ep->scratch, ep->config.max_message };
+    nacre__take(ep, push->context);
+    if (err == NACRE_OK)
+        err = nacre_protect_response(push->context, &ep->config.crypto, &push->id, &out, room, &plain, NULL);
+    nacre__give(ep, push->context);
+    if (err == NACRE_OK) nacre__ask_store_early(ep, push->context);
     if (err == NACRE_ERR_NOT_YET) {
         nacre__ask_store(ep, push->context);
     } else if (err != NACRE_OK) {

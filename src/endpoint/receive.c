@@ -197,6 +197,15 @@ static void take_verdict(nacre__item *item, const nacre_unprotect_item *job)
     item->info = job->info;
 }
 
+static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs)
+{
+    const nacre_lock *lock = &ep->config.lock;
+    for (size_t i = 0; lock->take != NULL && i < num_jobs; i++) ep->locked[i] = ep->jobs[i].context;
+    if (lock->take != NULL) lock->take(lock->self, ep->locked, num_jobs);
+    nacre_unprotect_many(&ep->config.crypto, ep->jobs, num_jobs);
+    if (lock->take != NULL) lock->give(lock->self, ep->locked, num_jobs);
+}
+
 static void unprotect_all(nacre_endpoint *ep, size_t num)
 {
     for (size_t i = 0; i < num; i++) {
@@ -204,7 +213,7 @@ static void unprotect_all(nacre_endpoint *ep, size_t num)
         if (ep->items[i].kind == NACRE__ITEM_RESPONSE) open_response(ep, &ep->items[i]);
     }
     for (size_t num_jobs; (num_jobs = prepare_round(ep, num)) > 0;) {
-        nacre_unprotect_many(&ep->config.crypto, ep->jobs, num_jobs);
+        unprotect_jobs(ep, num_jobs);
         for (size_t i = 0, job = 0; i < num; i++)
             if (ep->items[i].open) take_verdict(&ep->items[i], &ep->jobs[job++]);
     }
@@ -255,6 +264,7 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
 {
     if (nacre__events_view_messages(ep)) return 0;
     ep->now_ms = now_ms;
+    nacre__seals_flush(ep); /* places of answers may be taken below */
     nacre__answer_close_delivered(ep);
     nacre__observers_close_delivered(ep);
     ep->num_notes = ep->first_note = 0;

@@ -45,7 +45,9 @@ static nacre_err write_request(nacre_endpoint *ep, nacre__slot *slot, nacre_byte
 {
     if (slot->context == NULL) return nacre_message_write(plain, out, room);
     nacre_request_id id;
+    nacre__take(ep, slot->context);
     const nacre_err err = nacre_protect_request(slot->context, &ep->config.crypto, &id, out, room, plain, NULL);
+    nacre__give(ep, slot->context);
     if (err != NACRE_OK) return err;
     nacre__observation_sent(slot);
     slot->id = id;
@@ -100,6 +102,7 @@ static bool transmit_slot(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing 
 static bool transmit_entry(nacre__entry *entry, nacre_outgoing *out)
 {
     entry->in_transmit = false;
+    if (entry->answer_len == 0) return false; /* its cipher failed */
     copy_out(out, &entry->peer, entry->bytes, entry->answer_len);
     return true;
 }
@@ -117,6 +120,7 @@ size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, siz
     nacre__ref ref;
     ep->now_ms = now_ms;
     nacre__timers_limit(ep, now_ms);
+    nacre__seals_flush(ep);
     while (n < num && out[n].room.ptr != NULL && out[n].room.cap >= ep->config.max_message) {
         if (transmit_control(ep, &out[n])) {
             n++;

@@ -62,7 +62,9 @@ void nacre__ask_store(nacre_endpoint *ep, nacre_context *context)
 /* `context` has just spent a number: ask for more before it runs dry. */
 void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context)
 {
+    nacre__take(ep, context);
     const nacre_needs needs = nacre_context_needs(context);
+    nacre__give(ep, context);
     if ((needs.reserve == 0 && !needs.window_lost) || ep->num_asks == ep->max_asks) return;
     nacre__ask_store(ep, context);
 }
@@ -88,6 +90,7 @@ void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_
 
 void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context)
 {
+    nacre__seals_flush(ep); /* with its key */
     close_ask(ep, context);
     for (uint32_t i = 0; i < ep->config.num_requests; i++) {
         nacre__slot *slot = &ep->slots[i];

@@ -19,15 +19,7 @@
 #include "oscore/request_id.h"
 #include "oscore/split.h"
 
-/* One message on its way. */
-typedef struct protection {
-    nacre_aead_job job;
-    uint8_t nonce[NACRE_MAX_NONCE];
-    uint8_t aad[NACRE_MAX_AAD];
-    nacre_request_id own; /* a request's new identity */
-    bool is_request;
-    nacre_bytes message;
-} protection;
+typedef nacre_protection protection; /* one message on its way */
 
 static const nacre_protect_options defaults;
 
@@ -144,7 +136,7 @@ static nacre_err begin_split(protection *p, const task *t)
     if (t->new_piv) nacre__sequence_take(ctx);
     else t->id->flags &= (uint8_t)~NACRE__MAY_USE_NONCE; /* RFC 8613 8.3: one request nonce, one response */
     if (ctx->sealed != UINT32_MAX) ctx->sealed++;
-    p->message = nacre_bytes_of(t->room.ptr, size);
+    p->used = (nacre_room){ t->room.ptr, size };
     p->job.aead = ctx->aead;
     p->job.key = ctx->sender_key;
     p->job.in = p->job.out = write_message(t->room.ptr, &split, t->plain);
@@ -173,14 +165,19 @@ static nacre_err begin(protection *p, task *t)
     return t->all_inner || !t->is_request ? begin_split(p, t) : begin_after_proxy_uri(p, t);
 }
 
-static nacre_err end(const protection *p, nacre_request_id *id, nacre_bytes *out, nacre_room room)
+static nacre_bytes message_of(const protection *p)
+{
+    return nacre_bytes_of(p->used.ptr, p->used.cap);
+}
+
+static nacre_err end(const protection *p, nacre_request_id *id, nacre_bytes *out)
 {
     if (!p->job.ok) {
-        nacre_wipe(room.ptr, p->message.len);
+        nacre_wipe(p->used.ptr, p->used.cap);
         return NACRE_ERR_CRYPTO;
     }
     if (p->is_request) *id = p->own;
-    *out = p->message;
+    *out = message_of(p);
     return NACRE_OK;
 }
 
@@ -206,7 +203,7 @@ static nacre_err protect(task *t, nacre_bytes *out)
     if (err == NACRE_OK) err = begin(&p, t);
     if (err != NACRE_OK) return err;
     nacre_seal(t->crypto, &p.job); /* RFC 8613 8.1 step 4, 8.3 step 4 */
-    return end(&p, t->id, out, t->room);
+    return end(&p, t->id, out);
 }
 
 nacre_err nacre_protect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
@@ -270,11 +267,35 @@ static void protect_burst(const nacre_crypto *crypto, nacre_protect_item *items,
     }
     if (num_jobs > 0) crypto->ops->seal_many(crypto, jobs, num_jobs);
     for (size_t i = 0; i < num; i++)
-        if (items[i].err == NACRE_OK) items[i].err = end(&work[i], items[i].id, &items[i].out, items[i].room);
+        if (items[i].err == NACRE_OK) items[i].err = end(&work[i], items[i].id, &items[i].out);
 }
 
 void nacre_protect_many(const nacre_crypto *crypto, nacre_protect_item *items, size_t num)
 {
     for (size_t at = 0; at < num; at += NACRE_BURST)
         protect_burst(crypto, items + at, num - at < NACRE_BURST ? num - at : NACRE_BURST);
+}
+
+nacre_err nacre_protect_begin(nacre_context *ctx, const nacre_crypto *crypto, nacre_protection *p, nacre_request_id *id,
+                              nacre_bytes *out, nacre_room room, const nacre_message *plain,
+                              const nacre_protect_options *options)
+{
+    task t = { .ctx = ctx, .crypto = crypto, .id = id, .room = room, .plain = plain, .how = options };
+    nacre_err err = choose(&t);
+    if (err == NACRE_OK) err = begin(p, &t);
+    if (err != NACRE_OK) return err;
+    if (p->is_request) *id = p->own;
+    *out = message_of(p);
+    return NACRE_OK;
+}
+
+void nacre_protect_finish(const nacre_crypto *crypto, nacre_protection *const *protections, bool *ok, size_t num)
+{
+    nacre_aead_job *jobs[NACRE_BURST];
+    for (size_t i = 0; i < num; i++) jobs[i] = &protections[i]->job;
+    if (num > 0) crypto->ops->seal_many(crypto, jobs, num);
+    for (size_t i = 0; i < num; i++) {
+        ok[i] = protections[i]->job.ok;
+        if (!ok[i]) nacre_wipe(protections[i]->used.ptr, protections[i]->used.cap);
+    }
 }
