@@ -150,8 +150,8 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_OBSERVER_GONE, /* the observation has ended, and its number with it. `err`: NACRE_OK (cancelled by the
                                 client, or the last answer said so, or its request was not answered), NACRE_ERR_STALE
                                 (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
-                                _NO_CONTEXT (nacre_endpoint_context_gone), _UNREACHABLE, _BUSY (it gave way: it had never
-                                acknowledged anything), or what protecting or its store failed of */
+                                _NO_CONTEXT (nacre_endpoint_context_gone), _UNREACHABLE, _BUSY (it gave way: plain, and
+                                never shown to be there), or what protecting or its store failed of */
     NACRE_EVENT_NOTIFICATION,  /* a representation for a request of ours with Observe 0, the first one too; the exchange
                                 goes on. In order: older ones than the last are not shown */
     NACRE_EVENT_PONG,          /* the peer answered nacre_endpoint_ping; the exchange has ended */
@@ -228,8 +228,12 @@ NACRE_MUST_USE nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange 
 void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_respond answers a request: code, options and payload from `plain`. The answer is protected when the
- * request was, piggybacked when that was a CON, and kept for duplicates.
- * NACRE_OK (also when the answer waits for the store); NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no response code, options
+ * request was, piggybacked when that was a CON, and kept for duplicates. Three things may become of it instead: nothing,
+ * when the request's No-Response names its class (RFC 7967); and where the sender's address has not shown itself and the
+ * answer has more than 136 bytes and three times the request's, a 4.01 with Echo for a GET or FETCH, which will then come
+ * again with the value, and for other methods a message of its own, when an empty CON has been answered (RFC 9175 2.4; with
+ * half of num_pushes in use the code without options and payload).
+ * NACRE_OK (also in these cases, and when the answer waits for the store); NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no response code, options
  * not well-formed or with an OSCORE option among them); NACRE_ERR_TOO_LONG; NACRE_ERR_CONTEXT_UNAVAILABLE, _CRYPTO,
  * _UNSUPPORTED from protecting. On failure the exchange stays open: answer with something shorter, or ignore it. */
 NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange,
@@ -240,7 +244,7 @@ void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_later keeps a REQUEST or NOTIFY open beyond the next receive_many: nacre_endpoint_respond and _ignore
  * take the same number at any time from now on, and one of them must be called, for the exchange holds one of num_pushes
- * until then. The event's message goes as ever: copy what you need of it. A CON request gets its empty ACK when there is
+ * and one of num_answers until then: let there be more of the latter. The event's message goes as ever: copy what you need of it. A CON request gets its empty ACK when there is
  * no answer after later_ack_ms; the answer is then a CON of its own, sent again until it is acknowledged (RFC 7252 5.2.2).
  * NACRE_OK; NACRE_ERR_BUSY (all num_pushes are in use: answer now, with 5.03 if need be); NACRE_ERR_STALE */
 NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange);
@@ -258,8 +262,8 @@ NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange
  * nacre_endpoint_observe takes a delivered request, before it is answered, as a registration; one of the same client under
  * the same token (protected: with the same context and the same options too) ends and gets its OBSERVER_GONE.
  * NACRE_OK                `observer` is set, `user` comes back in its events; now answer the request
- * NACRE_ERR_BUSY          num_observers are there: answer without observing. One that has never acknowledged anything gives
- *                         way before that
+ * NACRE_ERR_BUSY          num_observers are there: answer without observing. A plain one whose address has never shown itself
+ *                         gives way before that
  * NACRE_ERR_TOO_LONG      the request is longer than observer_bytes: answer without observing
  * NACRE_ERR_BAD_ARGUMENT  the request has no Observe 0, is no GET or FETCH, or is taken already
  * NACRE_ERR_STALE         no such request, or nacre_endpoint_later came first */

@@ -21,12 +21,17 @@ static void set_header(nacre_endpoint *ep, const nacre__entry *entry, nacre_mess
     answer->token = token;
 }
 
+static void leave_parked(nacre_endpoint *ep, nacre__entry *entry)
+{
+    if (entry->parked != NACRE__NONE) ep->parked[entry->parked].entry = NACRE__NONE;
+    entry->parked = NACRE__NONE;
+}
+
 /* Gives back what the entry holds beside its own bytes. */
 static void leave_rooms(nacre_endpoint *ep, nacre__entry *entry)
 {
     nacre__later_end(ep, entry);
-    if (entry->parked != NACRE__NONE) ep->parked[entry->parked].entry = NACRE__NONE;
-    entry->parked = NACRE__NONE;
+    leave_parked(ep, entry);
 }
 
 static void transmit(nacre_endpoint *ep, nacre__entry *entry)
@@ -328,8 +333,10 @@ void nacre__answer_resume(nacre_endpoint *ep, nacre__entry *entry)
 void nacre__answer_close_delivered(nacre_endpoint *ep)
 {
     for (uint32_t i = ep->open.first, next; i != NACRE__NONE; i = next) {
-        next = ep->entries[i].next;
-        if (ep->entries[i].state == NACRE__ENTRY_DELIVERED) nacre__answer_empty(ep, &ep->entries[i]);
+        nacre__entry *entry = &ep->entries[i];
+        next = entry->next;
+        if (entry->state == NACRE__ENTRY_DELIVERED) nacre__answer_empty(ep, entry);
+        if (entry->state == NACRE__ENTRY_LATER) leave_parked(ep, entry);
     }
 }
 
@@ -389,31 +396,46 @@ static bool is_safe(uint8_t method) /* RFC 7252 5.1, RFC 8132 1.1 */
     return method == NACRE_GET || method == NACRE_FETCH;
 }
 
-/* The address has not shown itself, and this is too much for it (RFC 9175 2.4). */
-static nacre_err make_it_small(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer)
+/* RFC 9175 2.4: this is too much for an address that has not shown itself, and the request must not be carried out again. It
+ * goes as a push, which asks first whether somebody is there; where none is to spare, the code has to do. */
+static nacre_err answer_apart(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer)
 {
-    if (is_safe(entry->method)) return nacre__echo_ask(ep, entry, answer);
-    if (entry->push != NACRE__NONE || nacre__later_hold(ep, entry) == NACRE_OK) {
-        if (entry->type == NACRE_CON) nacre__later_acknowledge(ep, entry);
-        entry->acked = true;
-        return NACRE_OK;
+    const nacre_message request = entry->message;
+    const bool was_held = entry->push != NACRE__NONE;
+    if (!was_held && (!nacre__push_is_to_spare(ep) || nacre__later_hold(ep, entry) != NACRE_OK)) {
+        *answer = (nacre_message){ .code = answer->code };
+        return answer_at_once(ep, entry, answer);
     }
-    *answer = (nacre_message){ .code = answer->code };
-    return NACRE_OK;
+    const nacre_err err = nacre__later_send(ep, entry, answer);
+    if (err == NACRE_OK && entry->type == NACRE_CON) nacre__send_empty(ep, &entry->peer, NACRE_ACK, entry->mid);
+    if (err == NACRE_OK || was_held) return err;
+    nacre__later_end(ep, entry);
+    entry->message = request;
+    entry->state = NACRE__ENTRY_DELIVERED;
+    return err;
+}
+
+/* Whichever way it has to go. */
+static nacre_err send_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer, bool is_apart)
+{
+    if (is_apart) return answer_apart(ep, entry, answer);
+    return entry->acked ? nacre__later_send(ep, entry, answer) : answer_at_once(ep, entry, answer);
 }
 
 static nacre_err answer_entry(nacre_endpoint *ep, nacre__entry *entry, const nacre_message *plain)
 {
     nacre_message answer = *plain;
     nacre_err err = NACRE_OK;
-    if (!entry->acked && nacre__echo_wanted(ep, entry, plain)) err = make_it_small(ep, entry, &answer);
     const uint32_t observer = entry->observer;
-    if (err == NACRE_OK && observer != NACRE__NONE && answer.code >> 5 == 2)
+    const bool is_too_much = !entry->acked && nacre__echo_wanted(ep, entry, plain);
+    if (is_too_much && is_safe(entry->method)) err = nacre__echo_ask(ep, entry, &answer);
+    const bool is_success = answer.code >> 5 == 2;
+    if (err == NACRE_OK && observer != NACRE__NONE && is_success)
         err = nacre__observe_add(ep, &ep->observers[observer], &answer);
     if (err != NACRE_OK) return err;
-    if (answer.code >> 5 != 2) entry->observer = NACRE__NONE; /* it does not begin with this */
-    err = entry->acked ? nacre__later_send(ep, entry, &answer) : answer_at_once(ep, entry, &answer);
-    if (observer == NACRE__NONE || answer.code >> 5 == 2) return err;
+    if (!is_success) entry->observer = NACRE__NONE; /* RFC 7641 4.1: it does not begin with this */
+    err = send_answer(ep, entry, &answer, is_too_much && !is_safe(entry->method));
+    if (observer == NACRE__NONE || is_success) return err;
     if (err == NACRE_OK) nacre__observer_end(ep, &ep->observers[observer], NACRE_OK);
     else entry->observer = observer;
     return err;

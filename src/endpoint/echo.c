@@ -50,13 +50,14 @@ void nacre__echo_heard(nacre_endpoint *ep, const nacre__item *item)
 /* Whether `answer` is more than an address gets that has not shown itself. */
 bool nacre__echo_wanted(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer)
 {
-    enum { MOST_AROUND_IT = 48 }; /* header, OSCORE option, Observe, tag */
+    enum { MOST_AROUND_IT = 48, OBSERVE = 6 }; /* header, OSCORE option, Observe, tag; Observe, on both sides */
     const size_t allowance = nacre__allowance(entry->datagram_len);
     const size_t bare = entry->message.token.len + answer->options.len + answer->payload.len;
     if (bare + MOST_AROUND_IT <= allowance || nacre__is_reached(ep, &entry->peer)) return false;
     nacre_message m = *answer;
     m.token = entry->message.token;
-    const size_t size = entry->context != NULL ? nacre_protect_size(entry->context, &m, NULL) : nacre_message_size(&m);
+    size_t size = entry->context != NULL ? nacre_protect_size(entry->context, &m, NULL) : nacre_message_size(&m);
+    if (entry->observer != NACRE__NONE) size += OBSERVE;
     return size > allowance && size <= ep->config.max_message; /* one that is too long in any case is refused */
 }
 

@@ -232,12 +232,14 @@ typedef struct nacre__push {
  *     FREE -> REGISTERING -> IDLE -> PENDING -> DELIVERED -> BUSY -> IDLE or PENDING
  *     REGISTERING  its request is not answered yet        PENDING    changed; waits for a push
  *     DELIVERED    the application has the NOTIFY event   BUSY       its push is under way
- * and from each of them GONE, until its event is pulled. FRESH is IDLE, of an address that has not shown itself. */
+ * and from each of them GONE, until its event is pulled. FRESH and CHANGED are IDLE and PENDING of a plain registration
+ * whose address has not shown itself: anybody may have sent it in anybody's name, so it stands behind the rest. */
 typedef enum nacre__observer_state {
     NACRE__OBSERVER_FREE = 0,
     NACRE__OBSERVER_REGISTERING,
     NACRE__OBSERVER_FRESH,
     NACRE__OBSERVER_IDLE,
+    NACRE__OBSERVER_CHANGED,
     NACRE__OBSERVER_PENDING,
     NACRE__OBSERVER_DELIVERED,
     NACRE__OBSERVER_BUSY,
@@ -347,7 +349,7 @@ struct nacre_endpoint {
 
     nacre__push *pushes;
     uint32_t *push_timers; /* a heap, the earliest first */
-    uint32_t num_push_timers, free_push;
+    uint32_t num_push_timers, free_push, num_free_pushes;
     uint32_t *push_buckets; /* by peer and MID */
     uint32_t num_push_buckets;
 
@@ -434,6 +436,7 @@ nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_messa
 /* pushes.c: messages of our own accord. */
 void nacre__pushes_init(nacre_endpoint *ep);
 nacre__push *nacre__push_take(nacre_endpoint *ep);
+bool nacre__push_is_to_spare(const nacre_endpoint *ep);
 void nacre__push_drop(nacre_endpoint *ep, nacre__push *push);
 uint32_t nacre__push_index(const nacre_endpoint *ep, const nacre__push *push);
 void nacre__push_set_due(nacre_endpoint *ep, nacre__push *push, uint64_t due);

@@ -12,11 +12,10 @@ enum { EVERY = 16 }; /* notifications, of which the last is a CON */
 /* Between notifications: where it belongs. */
 static void rest(nacre_endpoint *ep, nacre__observer *o)
 {
+    const bool is_known = o->shown || o->context != NULL;
     o->push = NACRE__NONE;
-    nacre__observer_set(ep, o,
-                        o->changed ? NACRE__OBSERVER_PENDING
-                        : o->shown ? NACRE__OBSERVER_IDLE
-                                   : NACRE__OBSERVER_FRESH);
+    if (o->changed) nacre__observer_set(ep, o, is_known ? NACRE__OBSERVER_PENDING : NACRE__OBSERVER_CHANGED);
+    else nacre__observer_set(ep, o, is_known ? NACRE__OBSERVER_IDLE : NACRE__OBSERVER_FRESH);
 }
 
 void nacre_endpoint_changed(nacre_endpoint *ep, nacre_exchange observer)
@@ -75,7 +74,8 @@ bool nacre__observers_gone_event(nacre_endpoint *ep, nacre_event *event)
 
 bool nacre__observers_notify_event(nacre_endpoint *ep, nacre_event *event)
 {
-    const uint32_t first = ep->observer_lists[NACRE__OBSERVER_PENDING].first;
+    uint32_t first = ep->observer_lists[NACRE__OBSERVER_PENDING].first;
+    if (first == NACRE__NONE && nacre__push_is_to_spare(ep)) first = ep->observer_lists[NACRE__OBSERVER_CHANGED].first;
     if (first == NACRE__NONE) return false;
     nacre__observer *o = &ep->observers[first];
     nacre__push *push = nacre__push_take(ep);

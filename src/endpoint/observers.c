@@ -210,12 +210,13 @@ static bool asks_to_observe(const nacre_message *request)
            nacre_option_uint(option, &value) && value == 0;
 }
 
-/* A place, if need be that of the oldest one whose address never answered: registrations with a forged sender cannot hold
- * all places for ever. There is one place more than observers, for an ended one keeps its own until its event is pulled. */
+/* A place, if need be that of the oldest plain one whose address never answered: registrations with a forged sender cannot
+ * hold all places for ever. There is one place more than observers, for an ended one keeps its own until its event is pulled. */
 static nacre__observer *place(nacre_endpoint *ep)
 {
     if (ep->num_observing == ep->config.num_observers) {
-        const uint32_t fresh = ep->observer_lists[NACRE__OBSERVER_FRESH].first;
+        uint32_t fresh = ep->observer_lists[NACRE__OBSERVER_FRESH].first;
+        if (fresh == NACRE__NONE) fresh = ep->observer_lists[NACRE__OBSERVER_CHANGED].first;
         if (fresh == NACRE__NONE) return NULL;
         nacre__observer_end(ep, &ep->observers[fresh], NACRE_ERR_BUSY);
     }

@@ -109,6 +109,7 @@ static void give_back(nacre_endpoint *ep, nacre__push *push)
 {
     push->state = NACRE__PUSH_FREE;
     push->next = ep->free_push;
+    ep->num_free_pushes++;
     ep->free_push = nacre__push_index(ep, push);
 }
 
@@ -128,6 +129,7 @@ nacre__push *nacre__push_take(nacre_endpoint *ep)
     if (ep->free_push == NACRE__NONE) return NULL;
     nacre__push *push = &ep->pushes[ep->free_push];
     ep->free_push = push->next;
+    ep->num_free_pushes--;
     push->state = NACRE__PUSH_HELD;
     push->entry = push->observer = NACRE__NONE;
     push->len = push->spent = 0;
@@ -135,6 +137,12 @@ nacre__push *nacre__push_take(nacre_endpoint *ep)
     push->shown = false;
     push->allowance = nacre__allowance(0);
     return push;
+}
+
+/* Whether there is one for something that a forger may be behind: of such, half of the pool is enough. */
+bool nacre__push_is_to_spare(const nacre_endpoint *ep)
+{
+    return ep->num_free_pushes > ep->config.num_pushes / 2U;
 }
 
 /* Ends it without a word to anybody. */

@@ -253,6 +253,28 @@ static void waits_for_store(void **state)
     }
 }
 
+/* A request that waited for its store gives the place where it did back when its message goes, not when it is answered. */
+static void parked_then_later(void **state)
+{
+    (void)state;
+    pair_open(&world, &(nacre_endpoint_config){ .burst = 1 }, &(pairing){ .server_stored = true });
+    const pairing how = { .client_id = "d", .secret = 1, .server_stored = true };
+    nacre_context *ours[] = { world.ours, party_context(&world.client, &how, false) };
+    nacre_context *theirs[] = { world.theirs, party_context(&world.server, &how, true) };
+    for (int i = 0; i < 2; i++) {
+        raw r = raw_open(&world, ours[i]);
+        datagram d;
+        r.mid = (uint16_t)(i * 100);
+        raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+        (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
+        serve_store(theirs[i]);
+        nacre_endpoint_confirmed(world.server.ep, theirs[i], NACRE_OK);
+        const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
+        assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+    }
+    pair_close(&world);
+}
+
 /* What is not answered later is still ignored with the next burst. */
 static void not_asked_for(void **state)
 {
@@ -278,6 +300,7 @@ int main(void)
         cmocka_unit_test(context_goes_early),
         cmocka_unit_test(too_long_then_short),
         cmocka_unit_test(waits_for_store),
+        cmocka_unit_test(parked_then_later),
         cmocka_unit_test(not_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

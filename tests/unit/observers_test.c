@@ -520,33 +520,67 @@ static void notify_answered_otherwise(void **state)
     pair_close(&world);
 }
 
-/* Places: when all are taken, one that never acknowledged anything gives way, and no other. */
+/* Places: when all are taken, a plain one whose address has not shown itself gives way, and no other. */
 static void full(void **state)
 {
     (void)state;
-    nacre_context *ctx;
-    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_observers = 3 });
-    datagram d;
-    nacre_exchange observers[3], more;
-    static const uint8_t tokens[] = { 1, 2, 3, 4, 5, 6 };
-    for (int i = 0; i < 3; i++) {
-        r.token = nacre_bytes_of(&tokens[i], 1);
-        observers[i] = observed(&r, NACRE_CON);
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        nacre_context *ctx;
+        raw r = open_with(&ctx, is_protected, (nacre_endpoint_config){ .num_observers = 3 });
+        datagram d;
+        nacre_exchange observers[3], more;
+        static const uint8_t tokens[] = { 1, 2, 3, 4, 5, 6 };
+        for (int i = 0; i < 3; i++) {
+            r.token = nacre_bytes_of(&tokens[i], 1);
+            observers[i] = observed(&r, NACRE_CON);
+        }
+        if (!is_protected) {
+            r.token = nacre_bytes_of(&tokens[3], 1);
+            more = observed(&r, NACRE_CON);
+            expect_gone(observers[0], NACRE_ERR_BUSY, &r); /* the oldest */
+            observers[0] = more;
+            nacre_endpoint_changed(world.server.ep, observers[0]); /* who waits to be told, too */
+        }
+        for (int i = 0; i < 3; i++) {
+            const nacre_message m = notified(&r, observers[i], &d, "are you there?", 0);
+            if (m.type == NACRE_CON) raw_empty(&r, NACRE_ACK, m.mid, 0);
+        }
+        r.token = nacre_bytes_of(&tokens[4], 1);
+        const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &more), NACRE_ERR_BUSY);
+        respond_text(&world.server, event.exchange, "not observed");
+        assert_false(has_observe(raw_take(&r, &d, 0).options));
+        expect_quiet(&world.server, 0);
+        pair_close(&world);
     }
-    r.token = nacre_bytes_of(&tokens[3], 1);
-    more = observed(&r, NACRE_CON); /* the oldest gives way */
-    expect_gone(observers[0], NACRE_ERR_BUSY, &r);
-    const nacre_exchange left[] = { observers[1], observers[2], more };
-    for (int i = 0; i < 3; i++) {
-        const nacre_message m = notified(&r, left[i], &d, "are you there?", 0);
+}
+
+/* Plain registrations in the names of others: half of the pushes wait for them, and the other half serves who is there. */
+static void forged_ones_stand_behind(void **state)
+{
+    (void)state;
+    nacre_context *ctx;
+    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_observers = 30, .num_pushes = 4 });
+    raw forged = raw_open(&world, NULL);
+    forged.mid = 0x3000;
+    datagram d;
+    nacre_exchange others[20];
+    for (uint8_t i = 0; i < 20; i++) {
+        const char name[] = { 'v', (char)('a' + i), 0 };
+        forged.address = address_named(name);
+        others[i] = observed(&forged, NACRE_CON);
+    }
+    const nacre_exchange observer = observed(&r, NACRE_CON);
+    for (int i = 0; i < 20; i++) nacre_endpoint_changed(world.server.ep, others[i]);
+    for (int i = 0; i < 2; i++)
+        respond_text(&world.server, expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, "x");
+    nacre_event none;
+    assert_false(nacre_endpoint_next_event(world.server.ep, &none));
+    while (party_take(&world.server, &d, 0)) assert_int_equal(datagram_message(&d).type, NACRE_CON);
+    for (int i = 0; i < 10; i++) {
+        const nacre_message m = notified(&r, observer, &d, "y", 0);
         if (m.type == NACRE_CON) raw_empty(&r, NACRE_ACK, m.mid, 0);
     }
-    r.token = nacre_bytes_of(&tokens[4], 1);
-    const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
-    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &more), NACRE_ERR_BUSY);
-    respond_text(&world.server, event.exchange, "not observed");
-    assert_false(has_observe(raw_take(&r, &d, 0).options));
-    expect_quiet(&world.server, 0);
     pair_close(&world);
 }
 
@@ -620,6 +654,7 @@ int main(void)
         cmocka_unit_test(begun_later),
         cmocka_unit_test(notify_answered_otherwise),
         cmocka_unit_test(full),
+        cmocka_unit_test(forged_ones_stand_behind),
         cmocka_unit_test(context_goes),
         cmocka_unit_test(waits_for_store),
     };
