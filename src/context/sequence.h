@@ -5,7 +5,8 @@
 
 #include <nacre/context.h>
 
-enum { NACRE__CHUNK_MAX = 10000, NACRE__CHUNK_BITS = 0x3fff };
+#define NACRE__CHUNK_BITS UINT32_C(0x3fff) /* of the fields that hold one */
+enum { NACRE__CHUNK_MAX = 10000 };
 
 /* Whether a number may be used now, and which; nacre__sequence_take then uses it.
  * NACRE_OK, NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_NOT_YET; `seq` is set on NACRE_OK only */
