@@ -242,16 +242,39 @@ static nacre_err cannot_rename(const struct conversion *c)
                              c->folder->path, strerror(errno), nacre__store_advice(errno));
 }
 
+/* Where the file system has no hard links. */
+static nacre_err copy_secrets(const struct conversion *c)
+{
+    nacre__file file;
+    nacre__text text = { NULL, 0, 0, false };
+    bool found = false, uncertain;
+    nacre_err err = nacre__file_read(&file, &found, c->folder, "secrets.json", MAX_SIZE, c->why);
+    if (err != NACRE_OK) return err;
+    if (file.len > 0) nacre__text_put(&text, "%.*s", (int)file.len, (const char *)file.ptr);
+    nacre__file_free(&file);
+    err = check_text(c, "secret.json", &text);
+    if (err == NACRE_OK && text.ptr != NULL)
+        err = nacre__file_replace(c->folder, "secret.json", text.ptr, &uncertain, c->why);
+    nacre__text_free(&text);
+    return err;
+}
+
+static nacre_err add_secret(const struct conversion *c)
+{
+    int fd = c->folder->fd;
+    if (is_there(c, "secret.json") || linkat(fd, "secrets.json", fd, "secret.json", 0) == 0) return NACRE_OK;
+    bool no_links = errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK;
+    return no_links ? copy_secrets(c) : cannot_rename(c);
+}
+
 /* To the name that all programs read. Not every file system renames in one step; so the new name is durable before the
- * old one goes, and while both are there, they count as one. Where there are no hard links, a rename has to do. */
+ * old one goes, and while both are there, they count as one. */
 static nacre_err rename_secrets(struct conversion *c)
 {
     int fd = c->folder->fd;
     if (!is_there(c, "secrets.json")) return NACRE_OK;
-    if (!is_there(c, "secret.json") && linkat(fd, "secrets.json", fd, "secret.json", 0) != 0 &&
-        renameat(fd, "secrets.json", fd, "secret.json") != 0)
-        return cannot_rename(c);
-    nacre_err err = nacre__folder_sync(c->folder, c->why);
+    nacre_err err = add_secret(c);
+    if (err == NACRE_OK) err = nacre__folder_sync(c->folder, c->why);
     if (err != NACRE_OK) return err;
     if (unlinkat(fd, "secrets.json", 0) != 0 && errno != ENOENT) return cannot_rename(c);
     if (c->ids_file != NULL && strcmp(c->ids_file, "secrets.json") == 0) c->ids_file = "secret.json";
