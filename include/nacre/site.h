@@ -2,7 +2,7 @@
 /* site: resources by path, and who may ask for them. A site stands on a transfer and answers its requests.
  *
  * A resource is OSCORE-only unless it says otherwise: a plain request for it gets 4.01. A handler answers now (it fills the
- * response), or gives a source that is read piece by piece; large bodies in either direction are the transfer's business.
+ * response), later, or gives a source that is read piece by piece; large bodies in either direction are the transfer's business.
  * The site borrows the array of resources and may be given another one at any time; its own memory is one block from the
  * caller. */
 #ifndef NACRE_SITE_H
@@ -27,8 +27,10 @@ typedef struct nacre_request {
     bool is_notification; /* nobody asked: an observer is to hear the present state */
 } nacre_request;
 
-/* A handler fills this; it starts as 5.00 without options and payload. */
+/* A handler fills this; it starts as 5.00 without options and payload. With `later` set nothing is sent now: the request's
+ * `exchange` is answered by nacre_transfer_respond at any time (nacre_transfer_later). */
 typedef struct nacre_response {
+    bool later;
     uint8_t code;
     nacre_options options;
     nacre_bytes payload; /* must live until the handler's caller has sent it: static, or in `room`. Any size */
@@ -49,9 +51,10 @@ typedef void (*nacre_handler)(void *user, const nacre_request *request, nacre_re
 typedef void (*nacre_upload_handler)(void *user, const nacre_request *request, nacre_upload *upload);
 
 enum {
-    NACRE_RESOURCE_PLAIN = 1,   /* plain requests are served too */
-    NACRE_RESOURCE_SUBTREE = 2, /* also every path below this one */
-    NACRE_RESOURCE_HIDDEN = 4,  /* not in /.well-known/core */
+    NACRE_RESOURCE_PLAIN = 1,      /* plain requests are served too */
+    NACRE_RESOURCE_SUBTREE = 2,    /* also every path below this one */
+    NACRE_RESOURCE_HIDDEN = 4,     /* not in /.well-known/core */
+    NACRE_RESOURCE_OBSERVABLE = 8, /* GET and FETCH with Observe register; nacre_site_changed notifies (RFC 7641) */
 };
 
 /* What /.well-known/core says of a resource (RFC 6690 3, RFC 7252 7.2.1); NULL, and 0, leave an attribute out. Texts stand
@@ -81,16 +84,22 @@ size_t nacre_site_size(const nacre_site_config *config);
 /* nacre_site_init: NACRE_OK; NACRE_ERR_NO_ROOM; NACRE_ERR_BAD_ARGUMENT (no transfer, no or misaligned memory). */
 NACRE_MUST_USE nacre_err nacre_site_init(nacre_site **site, void *memory, size_t size, const nacre_site_config *config);
 void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources, size_t num_resources);
+nacre_transfer *nacre_site_transfer(const nacre_site *site);
 
-/* nacre_site_answer takes an event of the transfer and answers it: the resource with that path, or the
+/* nacre_site_changed: what is served under `path` ("/a/b", as in a request) is not what it was: each of its observers is
+ * told, by its handler being asked again with `is_notification`. A handler that answers with an error ends its observation.
+ * As many observers as the endpoint has (num_observers) are kept; beyond them clients get an answer and no more. */
+void nacre_site_changed(nacre_site *site, const char *path);
+
+/* nacre_site_answer takes an event of the transfer, REQUEST, NOTIFY or OBSERVER_GONE, and answers it: the resource with that path, or the
  * longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, 4.01 for a plain
  * request to an OSCORE-only resource, 5.05 for proxying. The handler decides on methods, and sees If-Match, Accept and the
  * like. For /.well-known/core see below, unless there is a resource of that path.
- * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (an event that is none of a site's, or a handler's code that is no response);
+ * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (another event, or a handler's code that is no response);
  * NACRE_ERR_NO_ROOM (a handler's options); else as nacre_transfer_respond. Whatever a handler does wrong is answered with
  * 5.00: the exchange is answered or ignored in any case.
  *
- * /.well-known/core lists what is not hidden in link format (RFC 6690), with `osc` on OSCORE-only links (RFC 8613 9) and
+ * /.well-known/core lists what is not hidden in link format (RFC 6690), with `osc` on OSCORE-only links (RFC 8613 9), `obs` on observable ones (RFC 7641 6), and
  * the attributes of nacre_link; queries filter it (RFC 6690 4.1): href, rt, if, ct, title and sz, with `*` at the end for
  * any continuation, several of them all at once. It comes in blocks when it is long. A plain request gets the same list,
  * for `osc` is there to tell who cannot ask yet, but in blocks of 64 bytes: what an unknown address can have sent to

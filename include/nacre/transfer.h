@@ -9,8 +9,9 @@
  *     nacre_transfer_receive_many, nacre_transfer_next_event, nacre_transfer_transmit_many, nacre_transfer_deadline,
  *     nacre_transfer_expire
  *
- * and the application uses nacre_transfer_request, _cancel, _respond, _ignore and _context_gone in place of the endpoint's
- * functions of those names. Everything else (nacre_endpoint_confirmed, _unreachable, …) goes to the endpoint.
+ * and the application uses nacre_transfer_request, _cancel, _respond, _ignore, _later and _context_gone in place of the
+ * endpoint's functions of those names. Everything else (nacre_endpoint_observe, _changed, _confirmed, …) goes to the
+ * endpoint, with the exchange numbers of the transfer's events.
  *
  * What fits one message looks on the wire as it does without a transfer, and costs a look at its options. All state lives
  * in one block of memory from the caller, cut into pools by the configuration; nothing is allocated later. */
@@ -95,10 +96,13 @@ void nacre_transfer_expire(nacre_transfer *transfer, uint64_t now_ms);
  *           whose number is not 0 it asks again for a later part of an answer that was not kept: answer as if it were new,
  *           the transfer sends the part. `user` is the sink's of an upload in pieces, whose payload is then empty, and
  *           NULL otherwise
+ * NOTIFY    is answered by nacre_transfer_respond, too: the client fetches the blocks after the first as of any answer
  * RESPONSE, FAILED   `exchange` and `user` are those of nacre_transfer_request. A body that came in several blocks stands
  *           in the room that the request gave, or went to its sink (the payload is then empty); options are those of its
  *           first block, without Block1 and Block2
- * Further errors of FAILED:
+ * NOTIFICATION       as RESPONSE, but the exchange goes on. A body in several blocks is fetched first, and a newer one takes
+ *           its place meanwhile. `err` not NACRE_OK: this one could not be fetched, the message is empty; the next may be
+ * Further errors of FAILED, and of NOTIFICATION:
  * NACRE_ERR_BODY_CHANGED  the blocks do not belong to one body (another ETag), also when fetched once more
  * NACRE_ERR_BLOCKS        the peer's blocks break the rules: a wrong number, size or order
  * NACRE_ERR_TOO_LONG      the answer is longer than the request's room, than 2^20 blocks, or comes in blocks for a request
@@ -110,8 +114,9 @@ bool nacre_transfer_next_event(nacre_transfer *transfer, nacre_event *event);
 
 /* How a request's bodies travel; NULL, and all zero: the body is the message's payload, the answer fits one message. */
 typedef struct nacre_transfer_options {
-    nacre_source source; /* in place of the payload */
-    nacre_room room;     /* for the answer's body when it comes in blocks; borrowed until the exchange has ended */
+    nacre_request_options request; /* of each block's exchange: its timeout_ms is for one block */
+    nacre_source source;           /* in place of the payload */
+    nacre_room room; /* for the answer's body when it comes in blocks; borrowed until the exchange has ended */
     nacre_sink
         sink; /* in place of `room`. Gets bodies of answers 2.xx, also of one message; others stay in the message */
     uint16_t
@@ -125,7 +130,7 @@ typedef struct nacre_transfer_options {
  * blocks at any time, also by 4.13; on 4.08 all is sent once more from its start. An answer in blocks is fetched, and a
  * safe request (GET, FETCH) is made once more when its ETag changes on the way.
  * Results as nacre_endpoint_request's; NACRE_ERR_TOO_LONG also for a body above 2^20 blocks; NACRE_ERR_BAD_ARGUMENT also
- * for a block size that is none, for options with Block1, Block2 or Request-Tag among them, and for payload and source at
+ * for a block size that is none, for Observe with a payload of several blocks, for options with Block1, Block2 or Request-Tag among them, and for payload and source at
  * once. */
 NACRE_MUST_USE nacre_err nacre_transfer_request(nacre_transfer *transfer, nacre_exchange *exchange,
                                                 const nacre_address *peer, nacre_context *context,
@@ -134,6 +139,9 @@ NACRE_MUST_USE nacre_err nacre_transfer_request(nacre_transfer *transfer, nacre_
 
 /* nacre_transfer_cancel ends an exchange of ours without an event. */
 void nacre_transfer_cancel(nacre_transfer *transfer, nacre_exchange exchange);
+
+/* nacre_transfer_unobserve is nacre_endpoint_unobserve for an exchange of a transfer. */
+NACRE_MUST_USE nacre_err nacre_transfer_unobserve(nacre_transfer *transfer, nacre_exchange exchange);
 
 /* ---- Requests of others ---------------------------------------------------------------------------------------------- */
 
@@ -156,6 +164,10 @@ typedef struct nacre_answer_options {
 NACRE_MUST_USE nacre_err nacre_transfer_respond(nacre_transfer *transfer, nacre_exchange exchange,
                                                 const nacre_message *plain, const nacre_answer_options *options);
 void nacre_transfer_ignore(nacre_transfer *transfer, nacre_exchange exchange);
+
+/* nacre_transfer_later is nacre_endpoint_later: nacre_transfer_respond or _ignore take the number at any time from now on.
+ * A body that came in blocks stays where it is until then; the rest of the message goes as ever. */
+NACRE_MUST_USE nacre_err nacre_transfer_later(nacre_transfer *transfer, nacre_exchange exchange);
 
 /* nacre_transfer_context_gone: as nacre_endpoint_context_gone, which it calls; bodies of that context are forgotten. */
 void nacre_transfer_context_gone(nacre_transfer *transfer, nacre_context *context);

@@ -23,7 +23,8 @@ enum {
     ASYNC_STORE_MS = 20, /* how often a store that confirms by itself is looked at */
     AT_UDP = 0,          /* in `fds`: */
     AT_WAKE = 1,
-    NUM_FDS = 2, /* and behind them those of connections */
+    AT_EXTRA = 2,
+    NUM_FDS = 3, /* and behind them those of connections */
 };
 
 struct nacre_loop {
@@ -44,11 +45,13 @@ struct nacre_loop {
     nacre_on_datagram on_datagram;
     void *datagram_user;
     nacre_tcp *tcp;     /* NULL: none */
-    struct pollfd *fds; /* the socket, wake_fd, and the connections' */
+    struct pollfd *fds; /* the socket, wake_fd, extra_fd, and the connections' */
     bool tcp_has_more;  /* not all that has come over connections was taken */
     nacre__stores stores;
     nacre_detail store_failure;
-    int wake_fd;
+    int wake_fd, extra_fd;
+    void (*on_extra)(void *user);
+    void *extra_user;
     int busy_steps; /* full bursts in a row */
     bool unsettled; /* rounds ran out: there is more to do, now */
     bool woken;     /* the last step saw wake_fd readable */
@@ -92,7 +95,7 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     nacre_loop *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
     made->udp = udp;
-    made->wake_fd = -1;
+    made->wake_fd = made->extra_fd = -1;
     made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
     made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
     nacre_err err = allocate(made, &with_random);
@@ -197,6 +200,13 @@ void nacre__loop_set_wake(nacre_loop *loop, int fd)
 bool nacre__loop_woken(const nacre_loop *loop)
 {
     return loop->woken;
+}
+
+void nacre__loop_set_extra(nacre_loop *loop, int fd, void (*on_readable)(void *user), void *user)
+{
+    loop->extra_fd = fd;
+    loop->on_extra = on_readable;
+    loop->extra_user = user;
 }
 
 /* ---- Stores ----------------------------------------------------------------------------------------------------------- */
@@ -394,6 +404,7 @@ static nfds_t prepare(nacre_loop *loop)
 {
     loop->fds[AT_UDP] = (struct pollfd){ .fd = nacre_udp_fd(loop->udp), .events = POLLIN };
     loop->fds[AT_WAKE] = (struct pollfd){ .fd = loop->wake_fd, .events = POLLIN };
+    loop->fds[AT_EXTRA] = (struct pollfd){ .fd = loop->extra_fd, .events = POLLIN };
     if (loop->tcp == NULL) return NUM_FDS;
     return NUM_FDS + nacre__tcp_prepare(loop->tcp, loop->fds + NUM_FDS, nacre_clock_ms());
 }
@@ -419,6 +430,7 @@ nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *
         nacre__tcp_expire(loop->tcp, nacre_clock_ms());
         receive_over_tcp(loop);
     }
+    if (fds[AT_EXTRA].revents != 0) loop->on_extra(loop->extra_user);
     if (deadline_of(loop) <= nacre_clock_ms()) expire(loop, nacre_clock_ms());
     (void)settle(loop);
     return NACRE_OK;

@@ -10,4 +10,7 @@
 void nacre__loop_set_wake(nacre_loop *loop, int fd);
 bool nacre__loop_woken(const nacre_loop *loop);
 
+/* nacre__loop_set_extra: `on_readable` is called in each step that finds `fd` readable. -1: none. */
+void nacre__loop_set_extra(nacre_loop *loop, int fd, void (*on_readable)(void *user), void *user);
+
 #endif

@@ -18,6 +18,7 @@ enum {
     COAP_PORT = 5683,   /* RFC 7252 6.1 */
     NUM_ANSWERS = 4096, /* remembered for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
     BURST = 64,
+    NUM_OBSERVERS = 1024,
     NUM_BODIES = 16,    /* put together, or kept for their later blocks, */
     MAX_BODY = 1048576, /* of so many bytes each: memory that is touched only where it is needed */
     FIRST_SLOTS = 16,
@@ -45,7 +46,6 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
 {
     nacre_server *server = user;
     (void)transfer;
-    if (event->kind != NACRE_EVENT_REQUEST) return; /* a server asks nothing, so nothing else comes */
     nacre_err err = nacre_site_answer(server->site, event);
     (void)err; /* the site has answered or ignored the exchange in any case, and there is nobody to tell */
 }
@@ -91,7 +91,9 @@ static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *wh
     if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot use OpenSSL: %s", nacre_err_text(err));
     err = open_udp(server, bind, why);
     if (err != NACRE_OK) return err;
-    nacre_endpoint_config config = { .num_answers = NUM_ANSWERS, .burst = BURST, .contexts = &server->table };
+    nacre_endpoint_config config = {
+        .num_answers = NUM_ANSWERS, .burst = BURST, .num_observers = NUM_OBSERVERS, .contexts = &server->table
+    };
     config.crypto = server->crypto;
     const nacre_transfer_config transfer = { .num_bodies = NUM_BODIES, .max_body = MAX_BODY };
     err = nacre_loop_open_transfer(&server->loop, server->udp, &config, &transfer, on_event, server, why);
@@ -272,6 +274,16 @@ nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *
     server->resources = resources;
     nacre_site_set_resources(server->site, resources, server->num_resources);
     return NACRE_OK;
+}
+
+void nacre_server_changed(nacre_server *server, const char *path)
+{
+    nacre_site_changed(server->site, path);
+}
+
+void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(void *user), void *user)
+{
+    nacre__loop_set_extra(server->loop, fd, on_readable, user);
 }
 
 nacre_address nacre_server_local(const nacre_server *server)

@@ -13,9 +13,15 @@ enum { FORMAT_TEXT = 0 };
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------- */
 
+static uint32_t num_watchers(const nacre_site_config *config)
+{
+    return nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->num_observers;
+}
+
 size_t nacre_site_size(const nacre_site_config *config)
 {
-    return config->transfer == NULL ? 0 : sizeof(nacre_site);
+    if (config->transfer == NULL) return 0;
+    return sizeof(nacre_site) + num_watchers(config) * sizeof(nacre__watcher);
 }
 
 static void on_upload(void *user, const nacre_event *event, nacre_upload *upload);
@@ -26,12 +32,20 @@ nacre_err nacre_site_init(nacre_site **out, void *memory, size_t size, const nac
         return NACRE_ERR_BAD_ARGUMENT;
     if (size < nacre_site_size(config)) return NACRE_ERR_NO_ROOM;
     nacre_site *site = memory;
-    *site = (nacre_site){ .transfer = config->transfer };
+    memset(site, 0, nacre_site_size(config));
+    site->transfer = config->transfer;
+    site->watchers = (nacre__watcher *)(site + 1);
+    site->num_watchers = num_watchers(config);
     const nacre_random *random = &nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->random;
     random->fill(random->self, site->salt, sizeof site->salt);
     nacre_transfer_on_upload(config->transfer, on_upload, site);
     *out = site;
     return NACRE_OK;
+}
+
+nacre_transfer *nacre_site_transfer(const nacre_site *site)
+{
+    return site->transfer;
 }
 
 void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources, size_t num_resources)
@@ -178,6 +192,17 @@ static void on_upload(void *user, const nacre_event *event, nacre_upload *upload
 
 /* ---- The answer ---------------------------------------------------------------------------------------------------- */
 
+/* RFC 7641 4.1: a GET or FETCH with Observe 0. */
+static bool wants_to_watch(const nacre_event *event, const target *to)
+{
+    uint64_t value;
+    if (event->kind != NACRE_EVENT_REQUEST || to->resource == NULL) return false;
+    if (!(to->resource->flags & NACRE_RESOURCE_OBSERVABLE)) return false;
+    if (event->message.code != NACRE_GET && event->message.code != NACRE_FETCH) return false;
+    const nacre_bytes observe = nacre_option_find(event->message.options, NACRE_OPT_OBSERVE);
+    return !nacre_is_absent(observe) && nacre_option_uint(observe, &value) && value == 0;
+}
+
 static nacre_err hand_over(const nacre_site *site, const nacre_event *event, const nacre_response *response)
 {
     nacre_message plain = { .code = response->code, .payload = response->payload };
@@ -187,26 +212,43 @@ static nacre_err hand_over(const nacre_site *site, const nacre_event *event, con
     return nacre_transfer_respond(site->transfer, event->exchange, &plain, &how);
 }
 
+static void refuse(nacre_site *site, const nacre_event *event, uint8_t code)
+{
+    const nacre_message sorry = { .code = code };
+    if (nacre_transfer_respond(site->transfer, event->exchange, &sorry, NULL) != NACRE_OK)
+        nacre_transfer_ignore(site->transfer, event->exchange);
+}
+
+static nacre_err send(nacre_site *site, const nacre_event *event, const target *to, const nacre_response *response)
+{
+    if (wants_to_watch(event, to) && (response->later || response->code >> 5 == 2)) nacre__watch(site, event, to->path);
+    const nacre_err err =
+        response->later ? nacre_transfer_later(site->transfer, event->exchange) : hand_over(site, event, response);
+    if (response->done != NULL) response->done(response->source.user);
+    /* what the handler made cannot be sent: say so, or at least end the exchange */
+    if (err != NACRE_OK && err != NACRE_ERR_STALE)
+        refuse(site, event, err == NACRE_ERR_BUSY ? NACRE_UNAVAILABLE : NACRE_SERVER_ERROR);
+    return err;
+}
+
 nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event)
 {
     uint8_t room[MAX_ROOM], options[MAX_OPTIONS];
     target to;
     nacre__listing listing;
-    if (event->kind != NACRE_EVENT_REQUEST) return NACRE_ERR_BAD_ARGUMENT;
+    if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
+        nacre__watcher_gone(site, event);
+        return NACRE_OK;
+    }
+    if (event->kind != NACRE_EVENT_REQUEST && event->kind != NACRE_EVENT_NOTIFY) return NACRE_ERR_BAD_ARGUMENT;
     nacre_response response = { .code = NACRE_SERVER_ERROR, .room = NACRE_ROOM(room) };
     nacre_options_init(&response.options, NACRE_ROOM(options));
     look_up(site, event, &to);
     nacre_request request = request_of(site, event, &to);
-    request.upload = event->user;
+    request.is_notification = event->kind == NACRE_EVENT_NOTIFY;
+    request.upload = request.is_notification ? NULL : event->user;
     if (to.why.code != 0) nacre_response_text(&response, to.why.code, to.why.text);
     else if (to.resource == NULL) nacre__well_known(site, &listing, event, &response);
     else to.resource->handler(to.resource->user, &request, &response);
-    const nacre_err err = hand_over(site, event, &response);
-    if (response.done != NULL) response.done(response.source.user);
-    if (err == NACRE_OK || err == NACRE_ERR_STALE) return err;
-    /* what the handler made cannot be sent: say so, or at least end the exchange */
-    const nacre_message sorry = { .code = NACRE_SERVER_ERROR };
-    if (nacre_transfer_respond(site->transfer, event->exchange, &sorry, NULL) != NACRE_OK)
-        nacre_transfer_ignore(site->transfer, event->exchange);
-    return err;
+    return send(site, event, &to, &response);
 }

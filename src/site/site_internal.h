@@ -5,12 +5,24 @@
 
 #include <nacre/site.h>
 
+/* Somebody who observes a path. */
+typedef struct nacre__watcher {
+    nacre_exchange observer; /* 0: free */
+    uint64_t path;           /* its hash: two paths that share one cost a notification too many */
+} nacre__watcher;
+
 struct nacre_site {
     nacre_transfer *transfer;
     const nacre_resource *resources;
     size_t num_resources;
     uint8_t salt[8]; /* of the list's ETags */
+    nacre__watcher *watchers;
+    uint32_t num_watchers, next_watcher;
 };
+
+/* watchers.c: who observes what. nacre__watch registers a delivered request; nacre__watcher_gone takes the event's. */
+void nacre__watch(nacre_site *site, const nacre_event *event, const char *path);
+void nacre__watcher_gone(nacre_site *site, const nacre_event *event);
 
 /* well_known.c: /.well-known/core. `listing` lives until the answer is sent. */
 typedef struct nacre__listing {

@@ -71,6 +71,11 @@ static bool is_osc(const nacre_resource *resource)
     return (resource->flags & NACRE_RESOURCE_PLAIN) == 0;
 }
 
+static bool is_obs(const nacre_resource *resource)
+{
+    return (resource->flags & NACRE_RESOURCE_OBSERVABLE) != 0;
+}
+
 static void put_link(window *w, const nacre_resource *resource)
 {
     static const nacre_link none;
@@ -88,6 +93,7 @@ static void put_link(window *w, const nacre_resource *resource)
         put_text(w, ";sz=");
         put_text(w, decimal(text, link->sz));
     }
+    if (is_obs(resource)) put_text(w, ";obs"); /* RFC 7641 6 */
     if (is_osc(resource)) put_text(w, ";osc"); /* RFC 8613 9 */
 }
 
@@ -124,7 +130,8 @@ static bool passes(const nacre_resource *resource, nacre_bytes query)
     const nacre_link *link = resource->link != NULL ? resource->link : &none;
     const uint8_t *equals = query.len == 0 ? NULL : memchr(query.ptr, '=', query.len);
     char text[21];
-    if (equals == NULL) return is_name(query, "osc") && is_osc(resource); /* an attribute without a value */
+    if (equals == NULL) /* an attribute without a value */
+        return (is_name(query, "osc") && is_osc(resource)) || (is_name(query, "obs") && is_obs(resource));
     const nacre_bytes name = { query.ptr, (size_t)(equals - query.ptr) };
     const nacre_bytes pattern = { equals + 1, query.len - name.len - 1 };
     if (is_name(name, "href")) return fits(resource->path, strlen(resource->path), pattern);

@@ -15,13 +15,44 @@ static nacre__asked *find_asked(nacre_transfer *t, nacre_exchange exchange)
 {
     for (uint32_t i = t->num_asked; i-- > 0;)
         if (t->asked[i].event.exchange == exchange) return &t->asked[i];
+    for (uint32_t i = 0; i < t->num_later; i++)
+        if (t->later[i].event.exchange == exchange) return &t->later[i];
     return NULL;
 }
 
 static void forget(nacre_transfer *t, nacre__asked *asked)
 {
     if (asked->body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[asked->body]);
-    *asked = t->asked[--t->num_asked];
+    if (asked->is_later) *asked = t->later[--t->num_later];
+    else *asked = t->asked[--t->num_asked];
+}
+
+static nacre__body_key key_of(const nacre_transfer *t, const nacre__asked *asked)
+{
+    return asked->is_later ? asked->key : nacre__body_key_of(t, &asked->event);
+}
+
+static uint64_t question_of(const nacre_transfer *t, const nacre__asked *asked)
+{
+    return asked->is_later ? asked->question : nacre__body_hash(t, asked->event.message.payload);
+}
+
+nacre_err nacre_transfer_later(nacre_transfer *t, nacre_exchange exchange)
+{
+    nacre__asked *asked = find_asked(t, exchange);
+    if (asked == NULL || asked->is_later) return NACRE_ERR_STALE;
+    if (t->num_later == t->max_later) return NACRE_ERR_BUSY;
+    const nacre_err err = nacre_endpoint_later(t->ep, exchange);
+    if (err != NACRE_OK) return err;
+    nacre__asked *later = &t->later[t->num_later++];
+    *later = *asked;
+    later->key = nacre__body_key_of(t, &asked->event);
+    later->question = nacre__body_hash(t, asked->event.message.payload);
+    later->event.message = (nacre_message){ .code = asked->event.message.code };
+    later->is_later = true;
+    asked->body = NACRE__NO_BODY; /* it goes with the other */
+    forget(t, asked);
+    return NACRE_OK;
 }
 
 static bool is_safe(uint8_t code)
@@ -161,7 +192,7 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
     nacre_bytes out;
     const nacre_bytes payload = p->plain->payload;
     if (payload.len > t->config.max_body) return NULL;
-    const nacre__body_key key = nacre__body_key_of(t, &p->asked->event);
+    const nacre__body_key key = key_of(t, p->asked);
     nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_ANSWER);
     if (body != NULL) nacre__body_release(t, body);
     body = nacre__body_new(t, &key, NACRE__BODY_ANSWER);
@@ -175,7 +206,7 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
     }
     body->options_len = out.len;
     body->code = p->plain->code;
-    body->asked = nacre__body_hash(t, p->asked->event.message.payload);
+    body->asked = question_of(t, p->asked);
     body->len = payload.len;
     memcpy(body->bytes, payload.ptr, payload.len);
     return body;

@@ -37,9 +37,7 @@ nacre_err nacre__fetch_send(nacre_transfer *t, nacre__own *own)
     if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
     if (own->code == NACRE_FETCH && !own->in_blocks) err = question(t, own, &message.payload);
     if (err != NACRE_OK) return err;
-    err = nacre_endpoint_request(t->ep, &own->current, &own->peer, own->context, &message, own);
-    if (err == NACRE_OK) t->queued = true;
-    return err;
+    return nacre__own_hand_over(t, own, &message);
 }
 
 /* ---- Pieces -------------------------------------------------------------------------------------------------------- */
@@ -142,7 +140,7 @@ static bool take_block(nacre_transfer *t, nacre__own *own, nacre_event *event, n
 
 bool nacre__fetch_take(nacre_transfer *t, nacre__own *own, nacre_event *event)
 {
-    const bool fetching = own->state == NACRE__OWN_FETCHING;
+    const bool fetching = own->received > 0;
     bool has_block;
     nacre__block block = { 0 };
     if (event->message.code >> 5 != 2) {

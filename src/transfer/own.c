@@ -17,7 +17,7 @@ static uint32_t index_of(const nacre_transfer *t, const nacre__own *own)
 
 static bool is_open(const nacre__own *own)
 {
-    return own->state == NACRE__OWN_SENDING || own->state == NACRE__OWN_FETCHING;
+    return own->state != NACRE__OWN_FREE && own->state != NACRE__OWN_ENDED;
 }
 
 /* Round, so that what an ended one left is seen as long as possible. */
@@ -42,27 +42,30 @@ static nacre_exchange new_exchange(const nacre_transfer *t, nacre__own *own)
 
 static void set_waiting(nacre_transfer *t, nacre__own *own, bool waiting)
 {
-    if (waiting) {
-        own->current = 0;
-        t->num_waiting++;
-    } else {
-        t->num_waiting--;
-    }
+    if (own->waiting == waiting) return;
+    own->waiting = waiting;
+    if (waiting) t->num_waiting++;
+    else t->num_waiting--;
 }
 
-static void release(nacre_transfer *t, nacre__own *own)
+/* Whatever was under way is not, any more; but for the observation. */
+static void stop(nacre_transfer *t, nacre__own *own)
 {
-    if (own->current == 0 && is_open(own)) set_waiting(t, own, false);
-    own->state = NACRE__OWN_ENDED;
+    set_waiting(t, own, false);
+    if (own->current != 0 && own->current != own->observation) nacre_endpoint_cancel(t->ep, own->current);
     own->current = 0;
 }
 
-/* The event becomes the application's, with the message that it has. */
+/* The event becomes the application's, with the message that it has. An observation goes on after a notification. */
 bool nacre__own_end(nacre_transfer *t, nacre__own *own, nacre_event *event)
 {
     event->exchange = own->exchange;
     event->user = own->user;
-    release(t, own);
+    set_waiting(t, own, false);
+    own->current = 0;
+    own->state = own->notified ? NACRE__OWN_OBSERVING : NACRE__OWN_ENDED;
+    if (own->notified) event->kind = NACRE_EVENT_NOTIFICATION;
+    own->notified = false;
     return true;
 }
 
@@ -108,9 +111,10 @@ static nacre_err read_piece(nacre_transfer *t, const nacre__own *own, size_t siz
     return NACRE_OK;
 }
 
-static nacre_err hand_over(nacre_transfer *t, nacre__own *own, const nacre_message *message)
+nacre_err nacre__own_hand_over(nacre_transfer *t, nacre__own *own, const nacre_message *message)
 {
-    const nacre_err err = nacre_endpoint_request(t->ep, &own->current, &own->peer, own->context, message, own);
+    const nacre_err err =
+        nacre_endpoint_request_with(t->ep, &own->current, &own->peer, own->context, message, own, &own->how);
     if (err == NACRE_OK) t->queued = true;
     return err;
 }
@@ -145,7 +149,7 @@ static nacre_err send_block(nacre_transfer *t, nacre__own *own, uint8_t szx)
         err = nacre_options_finish(&o, &message.options);
         if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
     }
-    err = hand_over(t, own, &message);
+    err = nacre__own_hand_over(t, own, &message);
     if (err != NACRE_OK) return err;
     own->szx = szx;
     own->len = piece.len;
@@ -178,22 +182,21 @@ bool nacre__own_resume(nacre_transfer *t, nacre_event *event)
 {
     for (uint32_t i = 0; i < t->config.num_requests && t->num_waiting > 0; i++) {
         nacre__own *own = &t->own[i];
-        if (!is_open(own) || own->current != 0) continue;
+        if (!own->waiting) continue;
         const nacre_err err = nacre__own_send(t, own);
         if (err == NACRE_ERR_BUSY) return false;
         set_waiting(t, own, false);
         if (err == NACRE_OK) continue;
         *event = (nacre_event){ .peer = own->peer };
-        own->current = 1; /* not waiting any more */
         return nacre__own_fail(t, own, event, err);
     }
     return false;
 }
 
-/* All of it once more, as a body of its own. */
+/* All of it once more, as a body of its own; of a notification, its representation, but not the registration. */
 bool nacre__own_restart(nacre_transfer *t, nacre__own *own, nacre_event *event)
 {
-    own->state = NACRE__OWN_SENDING;
+    own->state = own->notified ? NACRE__OWN_FETCHING : NACRE__OWN_SENDING;
     own->offset = 0;
     own->received = 0;
     own->in_blocks = false;
@@ -222,6 +225,9 @@ static nacre_err set_up(nacre_transfer *t, nacre__own *own, const nacre_message 
     const nacre_err err = check_options(plain->options);
     if (err != NACRE_OK) return err;
     if (options->source.read != NULL && plain->payload.len > 0) return NACRE_ERR_BAD_ARGUMENT;
+    const bool observes = !nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_OBSERVE));
+    if (observes && (options->source.read != NULL || plain->payload.len > t->config.block_size))
+        return NACRE_ERR_BAD_ARGUMENT;
     if (options->block_size != 0 && !nacre__block_szx(&szx, options->block_size)) return NACRE_ERR_BAD_ARGUMENT;
     if (plain->options.len > t->max_message) return NACRE_ERR_TOO_LONG;
     own->type = plain->type;
@@ -234,6 +240,7 @@ static nacre_err set_up(nacre_transfer *t, nacre__own *own, const nacre_message 
     own->room = options->room;
     own->sink = options->sink;
     own->max_szx = szx < t->max_szx ? szx : t->max_szx;
+    own->how = options->request;
     own->early = options->block_size != 0 || t->max_szx < NACRE__MAX_SZX;
     own->szx = own->max_szx;
     own->answer_szx = own->early ? own->max_szx : NACRE__MAX_SZX;
@@ -264,14 +271,35 @@ nacre_err nacre_transfer_request(nacre_transfer *t, nacre_exchange *exchange, co
     return NACRE_OK;
 }
 
-void nacre_transfer_cancel(nacre_transfer *t, nacre_exchange exchange)
+static nacre__own *find(nacre_transfer *t, nacre_exchange exchange)
 {
     const uint32_t index = exchange & ((UINT32_C(1) << t->index_bits) - 1);
-    if (exchange == 0 || index >= t->config.num_requests) return;
+    if (exchange == 0 || index >= t->config.num_requests) return NULL;
     nacre__own *own = &t->own[index];
-    if (own->exchange != exchange || !is_open(own)) return;
-    if (own->current != 0) nacre_endpoint_cancel(t->ep, own->current);
-    release(t, own);
+    return own->exchange == exchange && is_open(own) ? own : NULL;
+}
+
+void nacre_transfer_cancel(nacre_transfer *t, nacre_exchange exchange)
+{
+    nacre__own *own = find(t, exchange);
+    if (own == NULL) return;
+    stop(t, own);
+    if (own->observation != 0) nacre_endpoint_cancel(t->ep, own->observation);
+    own->state = NACRE__OWN_ENDED;
+}
+
+nacre_err nacre_transfer_unobserve(nacre_transfer *t, nacre_exchange exchange)
+{
+    nacre__own *own = find(t, exchange);
+    if (own == NULL) return NACRE_ERR_STALE;
+    const nacre_exchange registration = own->observation != 0 ? own->observation : own->current;
+    const nacre_err err = nacre_endpoint_unobserve(t->ep, registration);
+    if (err != NACRE_OK || own->observation == 0) return err;
+    stop(t, own);
+    own->state = NACRE__OWN_OBSERVING;
+    own->notified = false;
+    t->queued = true;
+    return NACRE_OK;
 }
 
 /* ---- Answers on the way up ----------------------------------------------------------------------------------------- */
@@ -320,10 +348,35 @@ static bool take_answer(nacre_transfer *t, nacre__own *own, nacre_event *event)
     return nacre__fetch_take(t, own, event);
 }
 
+/* RFC 7959 3.4, RFC 7641 3.4: a newer representation takes the place of the one that is being fetched. */
+static bool take_notification(nacre_transfer *t, nacre__own *own, nacre_event *event)
+{
+    own->observation = event->exchange;
+    stop(t, own);
+    own->state = NACRE__OWN_OBSERVING;
+    own->notified = true;
+    own->restarted = false;
+    own->received = 0;
+    own->answer_szx = own->early ? own->max_szx : NACRE__MAX_SZX;
+    return nacre__fetch_take(t, own, event);
+}
+
+/* The registration's last answer, or its failure. */
+static void end_observation(nacre_transfer *t, nacre__own *own)
+{
+    stop(t, own);
+    own->observation = 0;
+    own->notified = false;
+    own->state = NACRE__OWN_SENDING;
+    own->received = 0;
+}
+
 bool nacre__own_event(nacre_transfer *t, nacre_event *event)
 {
     nacre__own *own = event->user;
-    own->current = event->exchange; /* it has ended, and is no place that is waited for */
+    if (event->kind == NACRE_EVENT_NOTIFICATION) return take_notification(t, own, event);
+    if (own->observation != 0 && own->observation == event->exchange) end_observation(t, own);
+    own->current = 0;
     if (event->kind == NACRE_EVENT_FAILED) return nacre__own_end(t, own, event);
     if (own->state == NACRE__OWN_FETCHING) return nacre__fetch_take(t, own, event);
     return take_answer(t, own, event);

@@ -53,7 +53,8 @@ static size_t cut_all(nacre_transfer *t, uint8_t *base, uint8_t **own_bytes, uin
     cutter c = { base, 0 };
     (void)cut(&c, 1, sizeof(nacre_transfer));
     t->own = cut(&c, config->num_requests, sizeof(nacre__own));
-    t->asked = cut(&c, t->max_asked, sizeof(nacre__asked));
+    t->asked = cut(&c, t->max_asked + 1, sizeof(nacre__asked));
+    t->later = cut(&c, t->max_later, sizeof(nacre__asked));
     t->bodies = cut(&c, config->num_bodies, sizeof(nacre__body));
     *own_bytes = cut(&c, config->num_requests, 2 * t->max_message);
     *body_bytes = cut(&c, config->num_bodies, body_room(t));
@@ -69,6 +70,7 @@ static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
     const nacre_endpoint_config *below = nacre_endpoint_get_config(t->ep);
     t->max_message = below->max_message;
     t->max_asked = 2 * (uint32_t)below->burst; /* those of a burst, and those that had waited for a store */
+    t->max_later = below->num_pushes;
     for (t->index_bits = 1; t->config.num_requests > UINT32_C(1) << t->index_bits;) t->index_bits++;
     return true;
 }
@@ -241,34 +243,43 @@ static bool is_safe(uint8_t code)
     return code == NACRE_GET || code == NACRE_FETCH;
 }
 
+/* An answer to what cannot go on. */
+static bool refuse(nacre_transfer *t, const nacre__asked *asked, uint8_t code, const char *text)
+{
+    nacre__answer_code(t, asked, code, text, 0);
+    return false;
+}
+
+/* The later part of an answer: false when it was sent from what is kept, or cannot be had any more. */
+static bool take_later_block(nacre_transfer *t, const nacre__asked *asked)
+{
+    if (nacre__answer_kept(t, asked)) return false;
+    if (is_safe(asked->event.message.code)) return true;
+    /* RFC 7959 2.9.2: to do it again would be another operation */
+    return refuse(t, asked, NACRE_INCOMPLETE, "that answer is not kept any more");
+}
+
 /* False: it was answered here. */
 static bool take_request(nacre_transfer *t, nacre_event *event)
 {
-    nacre__asked asked = { .event = *event, .body = NACRE__NO_BODY };
-    event->user = NULL;
-    const bool well_formed = find_blocks(&asked, event->message.options);
-    if (!well_formed || (asked.has_block1 && asked.has_block2 && asked.block2.num > 0)) {
-        asked.has_block1 = asked.has_block2 = false;
-        nacre__answer_code(t, &asked, NACRE_BAD_REQUEST, "Block options that cannot be", 0);
-        return false;
+    nacre__asked *asked = &t->asked[t->num_asked];
+    *asked = (nacre__asked){ .event = *event, .body = NACRE__NO_BODY };
+    if (event->kind == NACRE_EVENT_REQUEST) event->user = NULL;
+    const bool well_formed = find_blocks(asked, event->message.options);
+    if (!well_formed || (asked->has_block1 && asked->has_block2 && asked->block2.num > 0)) {
+        asked->has_block1 = asked->has_block2 = false;
+        return refuse(t, asked, NACRE_BAD_REQUEST, "Block options that cannot be");
     }
-    if (asked.has_block1 && (asked.block1.num > 0 || asked.block1.more) && !nacre__upload_take(t, &asked, event))
+    if (asked->has_block1 && (asked->block1.num > 0 || asked->block1.more) && !nacre__upload_take(t, asked, event))
         return false;
-    if (asked.has_block2 && asked.block2.num > 0) {
-        if (nacre__answer_kept(t, &asked)) return false;
-        if (!is_safe(event->message.code)) { /* RFC 7959 2.9.2: to do it again would be another operation */
-            nacre__answer_code(t, &asked, NACRE_INCOMPLETE, "that answer is not kept any more", 0);
-            return false;
-        }
-    }
+    if (asked->has_block2 && asked->block2.num > 0 && !take_later_block(t, asked)) return false;
     if (t->num_asked < t->max_asked) {
-        t->asked[t->num_asked++] = asked;
+        t->num_asked++;
         return true;
     }
-    if (asked.body == NACRE__NO_BODY) return true; /* it can be answered in one message */
-    nacre__body_release(t, &t->bodies[asked.body]);
-    nacre__answer_code(t, &asked, NACRE_UNAVAILABLE, "too many requests at once", 0);
-    return false;
+    if (asked->body == NACRE__NO_BODY) return true; /* it can be answered in one message */
+    nacre__body_release(t, &t->bodies[asked->body]);
+    return refuse(t, asked, NACRE_UNAVAILABLE, "too many requests at once");
 }
 
 bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)
@@ -277,10 +288,12 @@ bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)
     while (nacre_endpoint_next_event(t->ep, event)) {
         switch (event->kind) {
         case NACRE_EVENT_REQUEST:
+        case NACRE_EVENT_NOTIFY:
             if (take_request(t, event)) return true;
             break;
         case NACRE_EVENT_RESPONSE:
         case NACRE_EVENT_FAILED:
+        case NACRE_EVENT_NOTIFICATION:
             if (nacre__own_event(t, event)) return true;
             break;
         default: return true;

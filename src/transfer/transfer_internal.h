@@ -3,7 +3,7 @@
  *
  * One block of memory from the caller, cut by transfer.c:
  *
- *     nacre_transfer | own requests | asked | bodies | own bytes (2 x max_message each) |
+ *     nacre_transfer | own requests | asked | later | bodies | own bytes (2 x max_message each) |
  *     body bytes (max_message for options + max_body each) | scratch (max_message for options, a block and a byte)
  *
  * An *own* request goes through
@@ -12,7 +12,8 @@
  *                 ^---------'                   FETCHING: the first block of its answer is there (Block2)
  *            (once more from the start)
  *
- * and has one exchange of the endpoint at a time. What was *asked* is a request event that the application has and has not
+ * and has one exchange of the endpoint at a time; an observation has a second one beside it, from its first notification
+ * on: OBSERVING, and FETCHING for the blocks of a notification. What was *asked* is a request event that the application has and has not
  * answered. A *body* is a request of others that is put together, or an answer whose later blocks are to be fetched. */
 #ifndef NACRE_TRANSFER_INTERNAL_H
 #define NACRE_TRANSFER_INTERNAL_H
@@ -29,13 +30,18 @@ typedef enum nacre__own_state {
     NACRE__OWN_FREE = 0,
     NACRE__OWN_SENDING,
     NACRE__OWN_FETCHING,
-    NACRE__OWN_ENDED, /* its place may be taken; its bytes are still looked at */
+    NACRE__OWN_OBSERVING, /* notifications may come, and nothing is fetched now */
+    NACRE__OWN_ENDED,     /* its place may be taken; its bytes are still looked at */
 } nacre__own_state;
 
 typedef struct nacre__own {
     nacre__own_state state;
-    nacre_exchange exchange; /* the application's number for it */
-    nacre_exchange current;  /* the endpoint's; 0: none, the next message waits for a place there */
+    nacre_exchange exchange;    /* the application's number for it */
+    nacre_exchange current;     /* the endpoint's, of the message that is under way; 0: none */
+    nacre_exchange observation; /* the endpoint's, of a registration that was notified; 0: none */
+    bool notified;              /* the body that is fetched is a notification's */
+    bool waiting;               /* the next message waits for a place at the endpoint */
+    nacre_request_options how;
     uint32_t generation;
     nacre_address peer;
     nacre_context *context;
@@ -70,14 +76,6 @@ typedef struct nacre__own {
     size_t first_len;
 } nacre__own;
 
-/* A request of others that the application is to answer. Its views live as long as the event's message. */
-typedef struct nacre__asked {
-    nacre_event event;
-    bool has_block1, has_block2;
-    nacre__block block1, block2;
-    uint32_t body; /* its payload is that body's bytes */
-} nacre__asked;
-
 typedef enum nacre__body_kind {
     NACRE__BODY_FREE = 0,
     NACRE__BODY_UPLOAD,    /* a request that is put together */
@@ -91,6 +89,17 @@ typedef struct nacre__body_key {
     nacre_address peer;
     uint64_t hash; /* of the method and the options of the cache key, Request-Tag among them */
 } nacre__body_key;
+
+/* A request of others that the application is to answer. Its views live as long as the event's message; of one that is
+ * answered later there are none any more, and what they are needed for is kept. */
+typedef struct nacre__asked {
+    nacre_event event;
+    bool has_block1, has_block2, is_later;
+    nacre__block block1, block2;
+    uint32_t body;       /* its payload is that body's bytes */
+    nacre__body_key key; /* is_later */
+    uint64_t question;   /* is_later: the hash of its payload */
+} nacre__asked;
 
 typedef struct nacre__body {
     nacre__body_kind kind;
@@ -119,12 +128,14 @@ struct nacre_transfer {
     bool queued; /* messages were handed to the endpoint that the driver does not know of */
 
     nacre__own *own;
-    uint32_t next_own, num_waiting; /* waiting: without a place at the endpoint */
+    uint32_t next_own, num_waiting;
     uint32_t index_bits;
     uint64_t next_tag;
 
-    nacre__asked *asked;
+    nacre__asked *asked; /* one more than max_asked, to begin in */
     uint32_t num_asked, max_asked;
+    nacre__asked *later;
+    uint32_t num_later, max_later;
 
     nacre__body *bodies;
     uint32_t num_bodies_used;
@@ -154,6 +165,7 @@ bool nacre__own_fail(nacre_transfer *t, nacre__own *own, nacre_event *event, nac
 bool nacre__own_end(nacre_transfer *t, nacre__own *own, nacre_event *event);
 bool nacre__own_restart(nacre_transfer *t, nacre__own *own, nacre_event *event);
 nacre_err nacre__own_send(nacre_transfer *t, nacre__own *own);
+nacre_err nacre__own_hand_over(nacre_transfer *t, nacre__own *own, const nacre_message *message);
 bool nacre__own_sent(nacre_transfer *t, nacre__own *own, nacre_event *event, nacre_err err);
 bool nacre__fetch_take(nacre_transfer *t, nacre__own *own, nacre_event *event);
 nacre_err nacre__fetch_send(nacre_transfer *t, nacre__own *own);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* watchers: who observes which path (RFC 7641). The endpoint has the observers; here is what they look at. */
+#include "site_internal.h"
+
+static uint64_t hash_of(const char *path)
+{
+    uint64_t h = UINT64_C(0x51ed270b2f6a1c35);
+    for (; *path != '\0'; path++) {
+        h = (h ^ (uint8_t)*path) * UINT64_C(0x9e3779b97f4a7c15);
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+static nacre__watcher *free_place(nacre_site *site)
+{
+    for (uint32_t i = 0; i < site->num_watchers; i++) {
+        nacre__watcher *watcher = &site->watchers[(site->next_watcher + i) % site->num_watchers];
+        if (watcher->observer != 0) continue;
+        site->next_watcher = (uint32_t)(watcher - site->watchers) + 1;
+        return watcher;
+    }
+    return NULL;
+}
+
+/* Where it cannot be done, the request is answered all the same, without Observe (RFC 7641 4.1). */
+void nacre__watch(nacre_site *site, const nacre_event *event, const char *path)
+{
+    nacre_endpoint *ep = nacre_transfer_endpoint(site->transfer);
+    nacre__watcher *watcher = free_place(site);
+    nacre_exchange observer;
+    if (watcher == NULL || nacre_endpoint_observe(ep, event->exchange, watcher, &observer) != NACRE_OK) return;
+    watcher->observer = observer;
+    watcher->path = hash_of(path);
+}
+
+void nacre__watcher_gone(nacre_site *site, const nacre_event *event)
+{
+    nacre__watcher *watcher = event->user;
+    (void)site;
+    if (watcher->observer == event->exchange) watcher->observer = 0;
+}
+
+void nacre_site_changed(nacre_site *site, const char *path)
+{
+    const uint64_t hash = hash_of(path);
+    for (uint32_t i = 0; i < site->num_watchers; i++)
+        if (site->watchers[i].observer != 0 && site->watchers[i].path == hash)
+            nacre_endpoint_changed(nacre_transfer_endpoint(site->transfer), site->watchers[i].observer);
+}
