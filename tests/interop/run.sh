@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# nacre against aiocoap: puts aiocoap into .venv (kept between runs), then runs directories.py and interop.py.
+# nacre against aiocoap: puts aiocoap into .venv (kept between runs), then runs directories.py, block_wise.py and interop.py.
 #
 #     tests/interop/run.sh [BUILD_DIR]
 #
@@ -65,5 +65,6 @@ venv_is_good || make_venv
 code=0
 tests/interop/tshark.sh "$build" || code=1
 timeout --kill-after=10 120 "$venv/bin/python" -B tests/interop/directories.py "$build" || code=1
+timeout --kill-after=10 300 "$venv/bin/python" -B tests/interop/block_wise.py "$build" || code=1
 timeout --kill-after=10 300 "$venv/bin/python" -B tests/interop/interop.py "$build" || code=$?
 exit $code
