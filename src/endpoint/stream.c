@@ -9,6 +9,7 @@ enum {
     DEFAULT_MAX_MESSAGE = 1280, /* as nacre_endpoint_config says */
     MIN_MESSAGE = 64,
     MAX_MESSAGE = 1 << 24,
+    NUM_TIMERS = 7,
     FRAME_MORE = 2, /* bytes that a frame may have more than its datagram */
 };
 #define NEVER UINT64_MAX
@@ -357,10 +358,9 @@ uint64_t nacre_stream_deadline(const nacre_stream *s)
     return earlier(first, earlier(t.pong, earlier(t.ping, t.idle)));
 }
 
-void nacre_stream_expire(nacre_stream *s, uint64_t now_ms)
+static void do_one(nacre_stream *s, uint64_t now_ms)
 {
     timers t = look_at_timers(s);
-    s->clock = now_ms;
     if (t.output <= now_ms) { /* whoever does not read will not read an Abort either */
         end_with(s, NACRE_ERR_TIMEOUT, "the peer does not read what is sent to it");
         s->out_len = 0;
@@ -378,4 +378,11 @@ void nacre_stream_expire(nacre_stream *s, uint64_t now_ms)
     } else if (t.idle <= now_ms) {
         if (nacre_stream_release(s, NACRE_ABSENT, 0, now_ms) != NACRE_OK) s->talked = now_ms;
     }
+}
+
+/* Each time the one that matters most is done, and then not due any more. */
+void nacre_stream_expire(nacre_stream *s, uint64_t now_ms)
+{
+    s->clock = now_ms;
+    for (int i = 0; i < NUM_TIMERS && nacre_stream_deadline(s) <= now_ms; i++) do_one(s, now_ms);
 }

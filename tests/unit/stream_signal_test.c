@@ -360,6 +360,20 @@ static void test_pings_of_its_own(void **state)
     }
 }
 
+/* What falls due at once is done at once. */
+static void test_two_deadlines_at_once(void **state)
+{
+    (void)state;
+    end *e = end_of(&(nacre_stream_config){ .ping_after_ms = 60000, .idle_ms = 50000 });
+    assert_true(end_give(e, test_hex("00e1")));
+    end_quiet(e);
+    (void)end_written(e);
+    e->now += 60000;
+    nacre_stream_expire(&e->s, e->now);
+    assert_bytes(end_written(e), test_hex("00e2 00e4"));
+    assert_true(nacre_stream_deadline(&e->s) > e->now);
+}
+
 /* Who waits for an answer is not idle. */
 static void test_idle_needs_nothing_under_way(void **state)
 {
@@ -392,6 +406,7 @@ int main(void)
         TEST(test_deadlines),
         TEST(test_drops_do_not_buy_time),
         TEST(test_pings_of_its_own),
+        TEST(test_two_deadlines_at_once),
         TEST(test_idle_needs_nothing_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
