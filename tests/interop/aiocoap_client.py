@@ -3,6 +3,8 @@
 
     aiocoap_client.py CONTEXT_DIR coap://[::1]:PORT GET:/hello PUT:/store:payload ...
 
+A base of coap+tcp:// goes over TCP.
+
 A step is METHOD:PATH[:PAYLOAD]. A line is {"code": "2.05", "payload": HEX} or {"error": "..."}; exit 1 after an error.
 The process ends cleanly, so that aiocoap writes the true state back into the directory."""
 import asyncio
@@ -17,7 +19,7 @@ STEP_SECONDS = 15
 
 
 async def run(directory, base, steps):
-    context = await aiocoap.Context.create_client_context(transports=["oscore", "udp6"])
+    context = await aiocoap.Context.create_client_context(transports=["oscore", "udp6", "tcpclient"])
     context.client_credentials.load_from_dict({base + "/*": {"oscore": {"basedir": directory}}})
     try:
         for step in steps:

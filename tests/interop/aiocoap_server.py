@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """An OSCORE server made of aiocoap, with the resources that `nacre serve` has too: /hello, /store, /echo.
 
-    aiocoap_server.py CONTEXT_DIR PORT
+    aiocoap_server.py CONTEXT_DIR PORT [tcp]
 
-Prints "listening coap://[::1]:PORT" when it is ready. SIGTERM ends it cleanly: the directory gets the true state."""
+Prints "listening coap://[::1]:PORT", or coap+tcp, when it is ready. SIGTERM ends it cleanly: the directory gets the true state."""
 import asyncio
 import gc
 import signal
@@ -38,7 +38,7 @@ class Echo(resource.Resource):
         return aiocoap.Message(code=aiocoap.CHANGED, payload=request.payload)
 
 
-async def serve(directory, port):
+async def serve(directory, port, tcp):
     site = resource.Site()
     site.add_resource(["hello"], Hello())
     site.add_resource(["store"], Store())
@@ -49,11 +49,11 @@ async def serve(directory, port):
         OscoreSiteWrapper(site, credentials),
         bind=("::1", port),
         server_credentials=credentials,
-        transports=["udp6"],
+        transports=["tcpserver"] if tcp else ["udp6"],
     )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print("listening coap://[::1]:%d" % port, flush=True)
+    print("listening coap%s://[::1]:%d" % ("+tcp" if tcp else "", port), flush=True)
     await stop.wait()
     await context.shutdown()
 
@@ -61,5 +61,5 @@ async def serve(directory, port):
 if __name__ == "__main__":
     if defaults.oscore_missing_modules():
         sys.exit("aiocoap_server: OSCORE needs modules that are not there")
-    asyncio.run(serve(sys.argv[1], int(sys.argv[2])))
+    asyncio.run(serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:] == ["tcp"]))
     gc.collect()  # a context directory is written back when its object goes
