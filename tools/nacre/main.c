@@ -26,6 +26,8 @@ static const struct {
     { "serve", tool_serve, "", "serve files and demo resources" },
     { "protect", tool_protect, "--context DIR [HEX]", "protect the bytes of one request" },
     { "unprotect", tool_unprotect, "--context DIR [HEX]", "verify and decrypt the bytes of one request" },
+    { "plugtest-server", tool_plugtest_server, "", "the public OSCORE interop tests, server side" },
+    { "plugtest-client", tool_plugtest_client, "--state DIR HOST [N...]", "the same, client side" },
 };
 enum { NUM_SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
 
@@ -34,7 +36,7 @@ static int help(void)
     printf("Usage: nacre SUBCOMMAND [OPTION]... [ARGUMENT]...\n"
            "OSCORE (RFC 8613): protected CoAP.\n\n");
     for (size_t i = 0; i < NUM_SUBCOMMANDS; i++)
-        printf("  nacre %-9s %-22s %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].purpose);
+        printf("  nacre %-15s %-23s %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].purpose);
     printf("\n  nacre SUBCOMMAND --help   options of a subcommand\n"
            "  nacre --version           version and cryptography library\n\n"
            "Exit codes: 0 done, 1 the peer answered with an error, 2 usage, 3 no answer, 4 security failure, 5 local\n"

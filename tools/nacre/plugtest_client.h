@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* plugtest_client: what the client of the interop tests and the tests themselves say to each other. */
+#ifndef NACRE_TOOL_PLUGTEST_CLIENT_H
+#define NACRE_TOOL_PLUGTEST_CLIENT_H
+
+#include "plugtest.h"
+
+/* What came of a request, or of waiting for the next notification. */
+typedef struct plugtest_outcome {
+    nacre_event_kind kind; /* RESPONSE, NOTIFICATION or FAILED */
+    nacre_err err;         /* FAILED: why */
+    bool is_protected;
+    nacre_message message; /* its slices point into `bytes` */
+    uint8_t bytes[1280];
+} plugtest_outcome;
+
+typedef struct plugtest_client {
+    plugtest_crypto crypto;
+    nacre_udp *udp;
+    nacre_loop *loop;
+    nacre_address peer;
+    plugtest_context a, c;
+    nacre_exchange exchange; /* in flight; 0: none */
+    bool arrived;            /* `outcome` is new */
+    plugtest_outcome outcome;
+    char remark[300]; /* what a test has to say beside its verdict */
+} plugtest_client;
+
+/* plugtest_ask sends a request and waits for what comes of it, in client->outcome: an answer, the first notification, a failure.
+ * False: it could not even be sent. */
+bool plugtest_ask(plugtest_client *client, nacre_context *context, const nacre_message *request);
+
+/* plugtest_wait waits for the next notification, or the end, of an observation. False: nothing came in `ms`. */
+bool plugtest_wait(plugtest_client *client, uint32_t ms);
+
+/* plugtest_end forgets an exchange that is still open. */
+void plugtest_end(plugtest_client *client);
+
+/* plugtest_spend takes a sequence number of a context, durably, for use by a context with other keys. */
+nacre_err plugtest_spend(plugtest_client *client, plugtest_context *context, uint64_t *number);
+
+enum { PLUGTEST_LAST = 17 };
+typedef enum plugtest_verdict { PLUGTEST_PASSED, PLUGTEST_FAILED } plugtest_verdict;
+plugtest_verdict plugtest_run(plugtest_client *client, int number);
+const char *plugtest_title(int number);
+
+#endif
