@@ -66,6 +66,12 @@ typedef struct nacre_lock {
     void *self;
 } nacre_lock;
 
+/* How large a message a peer takes, where that may be less than max_message: over a connection it says so (RFC 8323 5.3.1). */
+typedef struct nacre_limit {
+    size_t (*max_message)(void *self, const nacre_address *peer); /* bytes in datagram form */
+    void *self;
+} nacre_limit;
+
 typedef struct nacre_endpoint nacre_endpoint;
 
 typedef struct nacre_endpoint_config {
@@ -100,6 +106,8 @@ typedef struct nacre_endpoint_config {
     nacre_crypto crypto;         /* copied; its instance is borrowed */
     nacre_random random;
     nacre_lock lock;
+    nacre_limit
+        limit; /* what is larger is NACRE_ERR_TOO_LONG, as above max_message; empty: max_message for everybody */
 } nacre_endpoint_config;
 
 /* nacre_endpoint_size tells how many bytes of memory an endpoint of that configuration takes (0: not possible). The
@@ -177,7 +185,7 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event);
  * that is protected is answered once by repeating the request with the Echo value (RFC 8613 B.1.2).
  * NACRE_OK                `exchange` is set
  * NACRE_ERR_BUSY          num_requests are in flight: try after one has ended
- * NACRE_ERR_TOO_LONG      does not fit max_message when protected
+ * NACRE_ERR_TOO_LONG      does not fit max_message, or what the peer takes, when protected
  * NACRE_ERR_BAD_ARGUMENT  no request code, type ACK or RST, options not well-formed or with an OSCORE option among them
  * What protecting fails of later (NACRE_ERR_CONTEXT_UNAVAILABLE …) comes as FAILED. A request that waits for its store has
  * no timeout: nacre_endpoint_confirmed ends the wait. */

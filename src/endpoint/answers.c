@@ -355,9 +355,10 @@ nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange)
 /* Into the entry's bytes, protected when the request was (RFC 8613 8.3). */
 static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes *out, const nacre_message *answer)
 {
-    if (entry->context == NULL) return nacre_message_write(answer, out, room_of(ep, entry));
+    const nacre_room room = { entry->bytes, nacre__max_message_to(ep, &entry->peer) };
+    if (entry->context == NULL) return nacre_message_write(answer, out, room);
     /* RFC 8613 8.3 step 1: the context that verified the request */
-    return nacre__seal(ep, entry->context, &entry->id, out, room_of(ep, entry), answer, &entry->answer_len);
+    return nacre__seal(ep, entry->context, &entry->id, out, room, answer, &entry->answer_len);
 }
 
 static bool may_be_said(const nacre_endpoint *ep, const nacre_message *plain)
@@ -375,7 +376,8 @@ static nacre_err answer_at_once(nacre_endpoint *ep, nacre__entry *entry, nacre_m
     set_header(ep, entry, answer, entry->message.token);
     const nacre_err err = write_answer(ep, entry, &out, answer);
     if (err == NACRE_ERR_NOT_YET) {
-        if (nacre_protect_size(entry->context, answer, NULL) > ep->config.max_message) return NACRE_ERR_TOO_LONG;
+        if (nacre_protect_size(entry->context, answer, NULL) > nacre__max_message_to(ep, &entry->peer))
+            return NACRE_ERR_TOO_LONG;
         return keep_plain(ep, entry, answer, false);
     }
     if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;

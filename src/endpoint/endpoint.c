@@ -228,6 +228,14 @@ bool nacre_address_is_reliable(const nacre_address *address)
     return (address->flags & NACRE_ADDRESS_RELIABLE) != 0;
 }
 
+size_t nacre__max_message_to(const nacre_endpoint *ep, const nacre_address *peer)
+{
+    const size_t max = ep->config.max_message;
+    if (ep->config.limit.max_message == NULL) return max;
+    const size_t taken = ep->config.limit.max_message(ep->config.limit.self, peer);
+    return taken < max ? taken : max;
+}
+
 bool nacre__is_response_class(uint8_t code)
 {
     return code >> 5 == 2 || code >> 5 == 4 || code >> 5 == 5; /* RFC 7252 3: the other classes are reserved */

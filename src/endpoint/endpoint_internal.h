@@ -383,6 +383,7 @@ static inline uint8_t nacre__exchange_kind(nacre_exchange exchange)
 }
 void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid);
 bool nacre__is_response_class(uint8_t code);
+size_t nacre__max_message_to(const nacre_endpoint *ep, const nacre_address *peer); /* at most max_message */
 bool nacre__has_option(nacre_bytes options, uint16_t number);
 
 /* Contexts that are shared with other threads are ours alone from take to give. */

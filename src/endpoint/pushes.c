@@ -187,7 +187,7 @@ static void write_done(nacre_endpoint *ep, nacre__push *push, size_t len, uint16
 static nacre_err write_answer(nacre_endpoint *ep, nacre__push *push, nacre_context *context, nacre_request_id *id,
                               nacre_bytes *out, const nacre_message *answer)
 {
-    const nacre_room room = { push->bytes, ep->config.max_message };
+    const nacre_room room = { push->bytes, nacre__max_message_to(ep, &push->peer) };
     if (context == NULL) return nacre_message_write(answer, out, room);
     return nacre__seal(ep, context, id, out, room, answer, &push->len);
 }
@@ -200,9 +200,10 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
     nacre_bytes out;
     if (nacre_address_is_reliable(&push->peer)) answer->type = NACRE_NON; /* what is sent there arrives */
     answer->mid = new_mid(ep, &push->peer);
+    const size_t max = nacre__max_message_to(ep, &push->peer);
     nacre_err err = write_answer(ep, push, context, id, &out, answer);
     if (err == NACRE_ERR_NOT_YET) {
-        if (nacre_protect_size(context, answer, NULL) > ep->config.max_message) return NACRE_ERR_TOO_LONG;
+        if (nacre_protect_size(context, answer, NULL) > max) return NACRE_ERR_TOO_LONG;
         err = nacre_message_write(answer, &out, (nacre_room){ push->bytes, ep->config.max_message });
         if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
         push->state = NACRE__PUSH_WAITING;
@@ -228,7 +229,7 @@ static void resume(nacre_endpoint *ep, nacre__push *push)
     nacre_message plain;
     nacre_bytes out;
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(push->bytes, push->len));
-    const nacre_room room = { ep->scratch, ep->config.max_message };
+    const nacre_room room = { ep->scratch, nacre__max_message_to(ep, &push->peer) };
     nacre__take(ep, push->context);
     if (err == NACRE_OK)
         err = nacre_protect_response(push->context, &ep->config.crypto, &push->id, &out, room, &plain, NULL);

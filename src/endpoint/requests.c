@@ -170,7 +170,7 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchan
     if (options == NULL) options = &none;
     nacre_err err = check(plain, context == NULL && ep->config.opaque_oscore);
     if (err != NACRE_OK) return err;
-    if (size_on_the_way(context, plain) + nacre__observation_extra(plain) > ep->config.max_message)
+    if (size_on_the_way(context, plain) + nacre__observation_extra(plain) > nacre__max_message_to(ep, peer))
         return NACRE_ERR_TOO_LONG;
     nacre__slot *slot = nacre__slot_new(ep, peer, user);
     if (slot == NULL) return NACRE_ERR_BUSY;
@@ -328,7 +328,7 @@ nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t
     plain.type = slot->type;
     err = nacre_options_finish(&options, &plain.options);
     if (err != NACRE_OK) return err;
-    if (size_on_the_way(slot->context, &plain) > ep->config.max_message) return NACRE_ERR_TOO_LONG;
+    if (size_on_the_way(slot->context, &plain) > nacre__max_message_to(ep, &slot->peer)) return NACRE_ERR_TOO_LONG;
 
     nacre_bytes out; /* into the other bytes: what was sent before is not sent again */
     err = nacre_message_write(&plain, &out, (nacre_room){ slot->sent, ep->config.max_message });

@@ -214,13 +214,13 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot use OpenSSL: %s", nacre_err_text(err));
     err = nacre_udp_open(&client->udp, &any, why);
     if (err != NACRE_OK) return err;
+    const nacre_tcp_config tcp = { .stream = { .max_message = MAX_MESSAGE, .block_wise = true } };
     nacre_endpoint_config config = { .max_message = MAX_MESSAGE, .num_requests = 4, .num_answers = 4, .burst = 8 };
     config.timing = options->timing;
     config.crypto = client->crypto;
     const nacre_transfer_config transfer = { .num_requests = 1, .block_size = options->block_size, .max_body = 1 };
     err = nacre_loop_open_transfer(&client->loop, client->udp, &config, &transfer, on_event, client, why);
-    if (err == NACRE_OK)
-        err = nacre_tcp_open(&client->tcp, &(nacre_tcp_config){ .stream.max_message = MAX_MESSAGE }, why);
+    if (err == NACRE_OK) err = nacre_tcp_open(&client->tcp, &tcp, why);
     if (err != NACRE_OK) return err;
     err = nacre_loop_add_tcp(client->loop, client->tcp);
     if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make connections: %s", nacre_err_text(err));

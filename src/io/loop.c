@@ -87,6 +87,13 @@ static nacre_err add_transfer(nacre_loop *loop, const nacre_transfer_config *con
     return nacre_transfer_init(&loop->transfer, loop->transfer_memory, loop->transfer_size, &on_ours);
 }
 
+static size_t max_message_to(void *self, const nacre_address *peer)
+{
+    const nacre_loop *loop = self;
+    bool over_tcp = loop->tcp != NULL && nacre_address_is_reliable(peer);
+    return over_tcp ? nacre__tcp_max_message(loop->tcp, peer) : loop->max_message;
+}
+
 static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
                            const nacre_transfer_config *transfer, nacre_detail *why)
 {
@@ -98,6 +105,7 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     made->wake_fd = made->extra_fd = -1;
     made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
     made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
+    if (with_random.limit.max_message == NULL) with_random.limit = (nacre_limit){ max_message_to, made };
     nacre_err err = allocate(made, &with_random);
     if (err == NACRE_OK && transfer != NULL) err = add_transfer(made, transfer);
     if (err != NACRE_OK) {

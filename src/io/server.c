@@ -140,7 +140,7 @@ nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_
     nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
     if (err != NACRE_OK) return err;
     if (server->tcp == NULL) {
-        err = nacre_tcp_open(&server->tcp, NULL, why);
+        err = nacre_tcp_open(&server->tcp, &(nacre_tcp_config){ .stream = { .block_wise = true } }, why);
         if (err != NACRE_OK) return err;
         err = nacre_loop_add_tcp(server->loop, server->tcp);
         if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot take connections: %s", nacre_err_text(err));

@@ -18,6 +18,7 @@ enum {
     DEFAULT_CONNECT_MS = 10000,
     DEFAULT_PING_MS = 120000,
     DEFAULT_MAX_MESSAGE = 1280,
+    BASE_MESSAGE = 1152, /* RFC 8323 5.3.1 */
     BACKLOG = 64,
     PAUSE_MS = 100,
     QUIET_MS = 1000, /* silent for so long, with nothing under way, a connection may have to make place for another */
@@ -380,6 +381,14 @@ void nacre__tcp_processed(nacre_tcp *tcp)
 {
     for (size_t i = 0; i < tcp->config.num_connections; i++)
         if (tcp->connections[i].state == NACRE__TCP_OPEN) nacre_stream_processed(&tcp->connections[i].stream);
+}
+
+size_t nacre__tcp_max_message(const nacre_tcp *tcp, const nacre_address *peer)
+{
+    const nacre__connection *c = find(tcp, peer);
+    if (c == NULL || is_lost(c)) return BASE_MESSAGE;
+    /* Up to 65804 bytes a datagram is no shorter than its frame. */
+    return nacre_stream_get_peer(&c->stream).max_message;
 }
 
 void nacre__tcp_send(nacre_tcp *tcp, const nacre_outgoing *out, uint64_t now_ms)

@@ -91,6 +91,9 @@ void nacre__tcp_processed(nacre_tcp *tcp);
 void nacre__tcp_send(nacre_tcp *tcp, const nacre_outgoing *out, uint64_t now_ms);
 void nacre__tcp_flush(nacre_tcp *tcp, uint64_t now_ms);
 
+/* The largest message that the peer takes, in datagram form; before it has said so, or without a connection, the RFC's base. */
+size_t nacre__tcp_max_message(const nacre_tcp *tcp, const nacre_address *peer);
+
 bool nacre__tcp_next_unreachable(nacre_tcp *tcp, nacre_address *peer);
 uint64_t nacre__tcp_deadline(const nacre_tcp *tcp);
 void nacre__tcp_expire(nacre_tcp *tcp, uint64_t now_ms);

@@ -137,7 +137,7 @@ over_tcp() {
     "$nacre" serve --tcp --bind 127.0.0.1:0 --context server >listening &
     server=$!
     for i in {1..100}; do
-        [ "$(wc -l <listening)" = 2 ] && break
+        [ "$(cat listening 2>/dev/null | wc -l)" = 2 ] && break
         sleep 0.05
     done
     timeout 20 python3 relay.py "$(sed -n 's,^listening coap+tcp://,,p' listening)" tcp.pcap >relayed &

@@ -3,6 +3,7 @@
 #include <nacre/nacre.h>
 
 #include "io/address.h"
+#include "io/tcp_internal.h"
 #include "support.h"
 
 #include <errno.h>
@@ -365,7 +366,19 @@ static void larger_than_the_peer_takes(void **state)
     nacre_bytes first = raw_read(fd, 5 + 10, client);
     assert_int_equal(first.len, 15);
     run_for(client, NULL, 20);
+    nacre_message plain = { .type = NACRE_NON, .code = NACRE_GET };
+    nacre_endpoint *ep = nacre_loop_endpoint(client->loop);
+    address.flags = NACRE_ADDRESS_RELIABLE;
+    assert_err(nacre_endpoint_request(ep, &client->exchange, &address, NULL, &plain, NULL), NACRE_ERR_TOO_LONG);
+    /* Or it says so when the request has been made, and is not on its way yet. */
+    raw_send(fd, "20e1210c");
+    run_for(client, NULL, 20);
     ask(client, address, NULL);
+    raw_send(fd, "20e12109");
+    nacre_outgoing out = { .room = test_room(1280) };
+    assert_int_equal(nacre_endpoint_transmit_many(ep, &out, 1, nacre_clock_ms()), 1);
+    run_for(client, NULL, 20);
+    nacre__tcp_send(client->tcp, &out, nacre_clock_ms());
     run(client, NULL, 1);
     assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
     assert_int_equal(client->code, NACRE_TOO_LARGE);
