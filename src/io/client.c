@@ -444,7 +444,8 @@ static nacre_err exchange_message(nacre_client *client, const target *to, nacre_
     forget_body(client);
     if (client->options.on_message != NULL)
         client->options.on_message(client->options.user, true, to->ctx != NULL, plain);
-    const nacre_transfer_options how = bodies_of(client, plain, source, sink);
+    nacre_transfer_options how = bodies_of(client, plain, source, sink);
+    how.request.via_proxy = client->proxy != NULL;
     nacre_err err = NACRE_OK;
     /* A connection that was closed since the last request is noticed before this one goes out on it. */
     if (nacre_address_is_reliable(&to->peer)) err = nacre_loop_step(client->loop, 0, why);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* proxy ADDRESS: a CoAP forward proxy (RFC 7252 5.7). It passes on what it cannot read: OSCORE goes through it end to end, and
+ * is never cached, for nothing is.
+ *
+ * Requests come with Proxy-Uri, or with Proxy-Scheme, Uri-Host and Uri-Port. One endpoint does both sides; it gives each side
+ * message IDs and tokens of its own. Blocks pass one by one, as their two ends want them. Observe is taken off: who wants to
+ * observe through this proxy gets the present state. Names are looked up while everything else waits. */
+#include <nacre/nacre.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_HOPS = 64, MAX_TEXT = 1100, MAX_OPTIONS = 1400, HOP_LIMIT_REACHED = NACRE_CODE(5, 8), DEFAULT_HOPS = 16 };
+
+/* A request on its way: who waits for its answer. */
+typedef struct hop {
+    bool used;
+    nacre_exchange asked;
+} hop;
+
+static hop hops[MAX_HOPS];
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stopped = 1;
+}
+
+/* ---- What a proxy makes of options ------------------------------------------------------------------------------------- */
+
+/* RFC 7252 5.4.2: bit 1 says that only who understands an option may pass it on. */
+static bool is_unsafe(uint16_t number)
+{
+    return number & 2;
+}
+
+static bool is_understood(uint16_t number)
+{
+    static const uint16_t numbers[] = { NACRE_OPT_URI_HOST,     NACRE_OPT_OBSERVE,    NACRE_OPT_URI_PORT,
+                                        NACRE_OPT_URI_PATH,     NACRE_OPT_MAX_AGE,    NACRE_OPT_URI_QUERY,
+                                        NACRE_OPT_BLOCK1,       NACRE_OPT_BLOCK2,     NACRE_OPT_PROXY_URI,
+                                        NACRE_OPT_PROXY_SCHEME, NACRE_OPT_NO_RESPONSE };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (numbers[i] == number) return true;
+    return false;
+}
+
+static bool has_unknown_unsafe(nacre_bytes options)
+{
+    nacre_option option;
+    for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &option);)
+        if (is_unsafe(option.number) && !is_understood(option.number)) return true;
+    return false;
+}
+
+static bool has(nacre_bytes options, uint16_t number)
+{
+    return !nacre_is_absent(nacre_option_find(options, number));
+}
+
+/* ---- Where a request is to go ------------------------------------------------------------------------------------------ */
+
+/* RFC 7252 6.5: the URI that the options stand for, without path and query. */
+static bool write_origin(char text[MAX_TEXT], nacre_bytes options)
+{
+    uint64_t port = 5683;
+    nacre_bytes scheme = nacre_option_find(options, NACRE_OPT_PROXY_SCHEME);
+    nacre_bytes host = nacre_option_find(options, NACRE_OPT_URI_HOST);
+    nacre_bytes port_option = nacre_option_find(options, NACRE_OPT_URI_PORT);
+    if (host.len == 0 || (!nacre_is_absent(port_option) && !nacre_option_uint(port_option, &port))) return false;
+    bool is_bare_v6 = host.ptr[0] != '[' && memchr(host.ptr, ':', host.len) != NULL; /* some clients leave [] out */
+    int len =
+        snprintf(text, MAX_TEXT, "%.*s://%s%.*s%s:%u", (int)scheme.len, (const char *)scheme.ptr, is_bare_v6 ? "[" : "",
+                 (int)host.len, (const char *)host.ptr, is_bare_v6 ? "]" : "", (unsigned)port);
+    return port <= 65535 && len > 0 && len < MAX_TEXT;
+}
+
+/* 0, or the code of what is wrong. `text` is the URI's room. */
+static uint8_t find_target(nacre_uri *uri, char text[MAX_TEXT], nacre_bytes options)
+{
+    nacre_bytes proxy_uri = nacre_option_find(options, NACRE_OPT_PROXY_URI);
+    bool has_uri_options = has(options, NACRE_OPT_URI_HOST) || has(options, NACRE_OPT_URI_PORT) ||
+                           has(options, NACRE_OPT_URI_PATH) || has(options, NACRE_OPT_URI_QUERY);
+    if (nacre_is_absent(proxy_uri) && !has(options, NACRE_OPT_PROXY_SCHEME)) return NACRE_NOT_FOUND;
+    if (!nacre_is_absent(proxy_uri)) {
+        if (has_uri_options || proxy_uri.len >= MAX_TEXT) return NACRE_BAD_OPTION; /* RFC 7252 5.10.2 */
+        memcpy(text, proxy_uri.ptr, proxy_uri.len);
+        text[proxy_uri.len] = '\0';
+    } else if (!write_origin(text, options)) {
+        return NACRE_BAD_REQUEST;
+    }
+    nacre_err err = nacre_uri_parse(uri, nacre_bytes_of((const uint8_t *)text, strlen(text)));
+    if (err == NACRE_ERR_UNSUPPORTED) return NACRE_PROXYING_NOT_SUPPORTED;
+    return err == NACRE_OK ? 0 : NACRE_BAD_REQUEST;
+}
+
+static uint8_t find_address(nacre_address *address, const nacre_uri *uri)
+{
+    char host[300];
+    bool is_v6 = uri->host_is_ip && memchr(uri->host.ptr, ':', uri->host.len) != NULL;
+    if (uri->host.len > 255) return NACRE_BAD_REQUEST;
+    snprintf(host, sizeof host, is_v6 ? "[%.*s]:%u" : "%.*s:%u", (int)uri->host.len, (const char *)uri->host.ptr,
+             (unsigned)uri->port);
+    return nacre_address_resolve(address, host, uri->port, NULL) == NACRE_OK ? 0 : NACRE_BAD_GATEWAY;
+}
+
+/* ---- Passing on -------------------------------------------------------------------------------------------------------- */
+
+/* RFC 8768 3: one hop less, and an end to circles. */
+static uint8_t add_hop_limit(nacre_options *o, nacre_bytes options)
+{
+    uint64_t hops_left = DEFAULT_HOPS + 1;
+    nacre_bytes option = nacre_option_find(options, NACRE_OPT_HOP_LIMIT);
+    if (!nacre_is_absent(option) && (option.len != 1 || !nacre_option_uint(option, &hops_left) || hops_left == 0))
+        return NACRE_BAD_REQUEST;
+    if (hops_left == 1) return HOP_LIMIT_REACHED;
+    nacre_options_add_uint(o, NACRE_OPT_HOP_LIMIT, hops_left - 1);
+    return 0;
+}
+
+/* Everything but what was for us; the host stays when it is a name (RFC 7252 6.4). */
+static void copy_options(nacre_options *o, nacre_bytes options, bool keep_host)
+{
+    nacre_option option;
+    for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &option);) {
+        uint16_t n = option.number;
+        if (n == NACRE_OPT_PROXY_URI || n == NACRE_OPT_PROXY_SCHEME || n == NACRE_OPT_URI_PORT ||
+            n == NACRE_OPT_HOP_LIMIT || n == NACRE_OPT_OBSERVE || (n == NACRE_OPT_URI_HOST && !keep_host))
+            continue;
+        nacre_options_add(o, n, option.value);
+    }
+}
+
+static hop *free_hop(void)
+{
+    for (int i = 0; i < MAX_HOPS; i++)
+        if (!hops[i].used) return &hops[i];
+    return NULL;
+}
+
+/* 0: it is on its way. */
+static uint8_t pass_on(nacre_endpoint *ep, const nacre_event *event)
+{
+    char text[MAX_TEXT];
+    uint8_t room[MAX_OPTIONS];
+    nacre_uri uri;
+    nacre_options o;
+    nacre_address address;
+    nacre_exchange exchange;
+    nacre_bytes options = event->message.options;
+    if (has_unknown_unsafe(options)) return NACRE_BAD_OPTION; /* RFC 7252 5.7.1 */
+    uint8_t code = find_target(&uri, text, options);
+    if (code == 0) code = find_address(&address, &uri);
+    if (code != 0) return code;
+
+    nacre_options_init(&o, NACRE_ROOM(room));
+    code = add_hop_limit(&o, options);
+    if (code != 0) return code;
+    copy_options(&o, options, !uri.host_is_ip);
+    if (has(options, NACRE_OPT_PROXY_URI)) {
+        uri.port = 5683; /* no Uri-Port: the request goes to that very port */
+        if (nacre_uri_options(&o, &uri) != NACRE_OK) return NACRE_BAD_REQUEST;
+    }
+    nacre_message onward = { .type = NACRE_CON, .code = event->message.code, .payload = event->message.payload };
+    if (nacre_options_finish(&o, &onward.options) != NACRE_OK) return NACRE_TOO_LARGE;
+
+    hop *h = free_hop();
+    if (h == NULL || nacre_endpoint_later(ep, event->exchange) != NACRE_OK) return NACRE_UNAVAILABLE;
+    nacre_err err = nacre_endpoint_request(ep, &exchange, &address, NULL, &onward, h);
+    if (err != NACRE_OK) return err == NACRE_ERR_TOO_LONG ? NACRE_TOO_LARGE : NACRE_UNAVAILABLE;
+    *h = (hop){ .used = true, .asked = event->exchange };
+    return 0;
+}
+
+/* ---- And back ---------------------------------------------------------------------------------------------------------- */
+
+static void answer(nacre_endpoint *ep, nacre_exchange exchange, uint8_t code)
+{
+    const nacre_message plain = { .code = code };
+    if (nacre_endpoint_respond(ep, exchange, &plain) != NACRE_OK) nacre_endpoint_ignore(ep, exchange);
+}
+
+static void pass_back(nacre_endpoint *ep, const hop *h, const nacre_message *message)
+{
+    uint8_t room[MAX_OPTIONS];
+    nacre_options o;
+    nacre_message back = { .code = message->code, .payload = message->payload };
+    nacre_options_init(&o, NACRE_ROOM(room));
+    copy_options(&o, message->options, true);
+    if (has_unknown_unsafe(message->options) || nacre_options_finish(&o, &back.options) != NACRE_OK ||
+        nacre_endpoint_respond(ep, h->asked, &back) != NACRE_OK)
+        answer(ep, h->asked, NACRE_BAD_GATEWAY);
+}
+
+static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
+{
+    hop *h = event->user;
+    (void)user;
+    if (event->kind == NACRE_EVENT_REQUEST) {
+        uint8_t code = pass_on(ep, event);
+        if (code != 0) answer(ep, event->exchange, code);
+        return;
+    }
+    if (event->kind != NACRE_EVENT_RESPONSE && event->kind != NACRE_EVENT_FAILED) return;
+    if (event->kind == NACRE_EVENT_RESPONSE || event->err == NACRE_ERR_CRITICAL_OPTION)
+        pass_back(ep, h, &event->message); /* what is critical is for its client to understand */
+    else answer(ep, h->asked, event->err == NACRE_ERR_RESET ? NACRE_BAD_GATEWAY : NACRE_GATEWAY_TIMEOUT);
+    h->used = false;
+}
+
+/* ---- Running ----------------------------------------------------------------------------------------------------------- */
+
+static int run(nacre_udp *udp, const nacre_endpoint_config *config, nacre_detail *why)
+{
+    char text[72];
+    nacre_loop *loop;
+    if (nacre_loop_open(&loop, udp, config, on_event, NULL, why) != NACRE_OK) return 1;
+    nacre_address local = nacre_udp_local(udp);
+    nacre_address_text(&local, text);
+    printf("listening coap://%s\n", text);
+    fflush(stdout);
+    nacre_err err = NACRE_OK;
+    while (err == NACRE_OK && !stopped) err = nacre_loop_step(loop, 200, why);
+    nacre_loop_close(loop);
+    return err != NACRE_OK;
+}
+
+int main(int argc, char **argv)
+{
+    nacre_detail why = { { 0 } };
+    nacre_address local;
+    nacre_udp *udp;
+    /* `num_pushes`: requests that are answered later, which all are. */
+    nacre_endpoint_config config = { .num_requests = MAX_HOPS, .num_pushes = MAX_HOPS, .opaque_oscore = true };
+    if (argc != 2) return fprintf(stderr, "usage: proxy ADDRESS\n"), 2;
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    if (nacre_openssl_open(&config.crypto) != NACRE_OK) return fprintf(stderr, "proxy: OpenSSL refuses\n"), 1;
+    int result = 1;
+    if (nacre_address_resolve(&local, argv[1], 5683, &why) == NACRE_OK &&
+        nacre_udp_open(&udp, &local, &why) == NACRE_OK) {
+        result = run(udp, &config, &why);
+        nacre_udp_close(udp);
+    }
+    nacre_openssl_close(&config.crypto);
+    if (result != 0) fprintf(stderr, "proxy: %s\n", why.text);
+    return result;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* proxy_example_test: the forward proxy of examples/, between a client and a server: what passes, what does not, and whom the
+ * client believes. */
+#include "scratch.h"
+#include "served.h"
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { HOP_LIMIT_REACHED = NACRE_CODE(5, 8) };
+
+typedef struct fixture {
+    char *dir, client[300], server[300];
+    served s, proxy;
+} fixture;
+
+/* Which options came through, and how well they are protected. */
+static void what_came(void *user, const nacre_request *request, nacre_response *response)
+{
+    char text[200];
+    uint64_t hops = 0;
+    nacre_option option;
+    (void)user;
+    (void)nacre_option_uint(nacre_option_find(request->message->options, NACRE_OPT_HOP_LIMIT), &hops);
+    (void)snprintf(text, sizeof text, "%s %u:", request->context != NULL ? "protected" : "plain", (unsigned)hops);
+    for (nacre_option_iter it = nacre_option_begin(request->message->options); nacre_option_next(&it, &option);)
+        if (option.number != NACRE_OPT_HOP_LIMIT)
+            (void)snprintf(text + strlen(text), sizeof text - strlen(text), " %u", (unsigned)option.number);
+    nacre_response_text(response, NACRE_CONTENT, text);
+}
+
+static void fill(nacre_server *server, void *user)
+{
+    fixture *f = user;
+    const nacre_resource resource = { .path = "/x", .handler = what_came, .flags = NACRE_RESOURCE_PLAIN };
+    if (nacre_server_add_context(server, f->server, NULL) != NACRE_OK ||
+        nacre_server_add_resource(server, &resource) != NACRE_OK)
+        exit(3);
+}
+
+static int set_up(void **state)
+{
+    char program[sizeof NACRE_TOOL + 20], address[] = "[::1]:0";
+    char *argv[] = { program, address, NULL };
+    fixture *f = test_alloc(sizeof *f);
+    (void)snprintf(program, sizeof program, "%.*sexamples/proxy", (int)(strrchr(NACRE_TOOL, '/') + 1 - NACRE_TOOL),
+                   NACRE_TOOL);
+    memset(f, 0, sizeof *f);
+    f->dir = scratch_make();
+    (void)snprintf(f->client, sizeof f->client, "%s/client", f->dir);
+    (void)snprintf(f->server, sizeof f->server, "%s/server", f->dir);
+    assert_int_equal(nacre_directory_generate(f->client, f->server, NULL, NULL), NACRE_OK);
+    f->s = served_start("[::1]:0", fill, f);
+    f->proxy = served_program(argv);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    served_end();
+    scratch_remove(f->dir);
+    return test_release(state);
+}
+
+/* "CODE PAYLOAD", or an error's name and the code that came with it. */
+static const char *ask(const fixture *f, bool is_protected, bool proxy_uri, const char *uri, uint16_t option,
+                       nacre_bytes value)
+{
+    static char text[300];
+    char buf[5];
+    uint8_t room[64];
+    nacre_client *client;
+    nacre_reply reply = { 0 };
+    nacre_options o;
+    nacre_detail why = { "" };
+    const nacre_client_options options = { .context_dir = is_protected ? f->client : NULL,
+                                           .proxy = f->proxy.origin,
+                                           .proxy_uri = proxy_uri };
+    nacre_options_init(&o, NACRE_ROOM(room));
+    if (option != 0) nacre_options_add(&o, option, value);
+    assert_int_equal(nacre_client_open(&client, &options, &why), NACRE_OK);
+    nacre_err err = nacre_client_request(client, &reply, NACRE_GET, uri, &o, NACRE_ABSENT, &why);
+    if (err == NACRE_OK) {
+        assert_int_equal(reply.is_protected, is_protected);
+        (void)snprintf(text, sizeof text, "%s %.*s", nacre_code_name(reply.code, buf), (int)reply.payload.len,
+                       (const char *)reply.payload.ptr);
+    } else {
+        (void)snprintf(text, sizeof text, "%s %s", nacre_err_name(err), nacre_code_name(reply.code, buf));
+    }
+    assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+    return text;
+}
+
+static const char *ask_plainly(const fixture *f, const char *path, uint16_t option, nacre_bytes value)
+{
+    return ask(f, false, false, served_uri(&f->s, path), option, value);
+}
+
+/* RFC 7252 5.7, 5.10.2: nothing of the proxy's own options is left at the server, and Uri-Host goes as it is an address. RFC
+ * 8768 3: Hop-Limit is added. */
+static void both_forms_pass(void **state)
+{
+    const fixture *f = *state;
+    for (int form = 0; form < 2; form++) {
+        const char *uri = served_uri(&f->s, "/x?q");
+        assert_string_equal(ask(f, true, form, uri, 0, NACRE_ABSENT), "2.05 Content protected 16: 11 15");
+        assert_string_equal(ask(f, false, form, uri, 0, NACRE_ABSENT), "2.05 Content plain 16: 11 15");
+    }
+    assert_string_equal(ask_plainly(f, "/nowhere", 0, NACRE_ABSENT), "4.04 Not Found no such resource");
+}
+
+static void hops_are_counted(void **state)
+{
+    const fixture *f = *state;
+    char expected[40], buf[5];
+    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x02")), "2.05 Content plain 1: 11");
+    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\xff")), "2.05 Content plain 254: 11");
+    (void)snprintf(expected, sizeof expected, "%s ", nacre_code_name(HOP_LIMIT_REACHED, buf));
+    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x01")), expected);
+    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("")), "4.00 Bad Request ");
+    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x01\x01")), "4.00 Bad Request ");
+}
+
+/* RFC 7252 5.7.1: unsafe options that it does not know stop at the proxy; others pass, critical ones too. */
+static void unknown_options(void **state)
+{
+    const fixture *f = *state;
+    enum { UNSAFE = 65002, SAFE = 65000, SAFE_CRITICAL = 65001 };
+    assert_string_equal(ask_plainly(f, "/x", UNSAFE, NACRE_STR("u")), "4.02 Bad Option ");
+    assert_string_equal(ask_plainly(f, "/x", SAFE, NACRE_STR("s")), "2.05 Content plain 16: 11 65000");
+    assert_string_equal(ask_plainly(f, "/x", SAFE_CRITICAL, NACRE_STR("c")),
+                        "4.02 Bad Option critical option not understood"); /* the server says that */
+    /* Inside of what is protected the proxy sees none of them. */
+    assert_string_equal(ask(f, true, false, served_uri(&f->s, "/x"), 65000, NACRE_STR("s")),
+                        "2.05 Content protected 16: 11 65000");
+}
+
+/* What it cannot do it says in clear; for a protected request that is a hint and no answer. */
+static void errors_of_its_own(void **state)
+{
+    const fixture *f = *state;
+    static const struct {
+        const char *uri, *plain, *protected;
+    } rows[] = {
+        { "coap://[::1]:9/x", "5.04 Gateway Timeout ", "NACRE_ERR_UNAUTHENTICATED 5.04 Gateway Timeout" },
+        { "http://[::1]:9/x", "5.05 Proxying Not Supported ", "NACRE_ERR_UNAUTHENTICATED 5.05 Proxying Not Supported" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_string_equal(ask(f, false, i & 1, rows[i].uri, 0, NACRE_ABSENT), rows[i].plain);
+        assert_string_equal(ask(f, true, i & 1, rows[i].uri, 0, NACRE_ABSENT), rows[i].protected);
+    }
+    char itself[120];
+    (void)snprintf(itself, sizeof itself, "%s/x", f->proxy.origin);
+    assert_string_equal(ask(f, false, false, itself, 0, NACRE_ABSENT), "4.04 Not Found "); /* it has no resources */
+}
+
+int main(void)
+{
+#define PROXIED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        PROXIED(both_forms_pass),
+        PROXIED(hops_are_counted),
+        PROXIED(unknown_options),
+        PROXIED(errors_of_its_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
