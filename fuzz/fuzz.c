@@ -213,7 +213,7 @@ fuzz_sealed fuzz_seal(const nacre_context *maker, nacre_bytes maker_id, nacre_by
                       uint8_t code, nacre_bytes token)
 {
     uint8_t nonce[NACRE_MAX_NONCE], aad[NACRE_MAX_AAD];
-    nacre__nonce(nonce, maker->aead, maker->common_iv, maker_id, piv);
+    nacre__nonce(nonce, maker->aead, maker->common_iv, maker_id, nacre__partial_iv_number(piv));
     size_t aad_len = nacre__aad(aad, maker->aead->cose, request_kid, request_piv);
     nacre_room sealed = fuzz_room(plaintext.len + maker->aead->tag_len);
     nacre_aead_job job = { .aead = maker->aead,

@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t flags = fuzz_u8(&in);
     fuzz_pair pair = fuzz_contexts(flags & ID_CONTEXT ? 3 : 1);
     nacre_request_id id;
-    nacre__request_id_make(&id, &pair.client, nacre_context_sender_id(&pair.client), NACRE_STR("\x14"), 0); /* C.7 */
+    nacre__request_id_make(&id, &pair.client, pair.client.sender_id, pair.client.sender_id_len, 0x14, 0); /* C.7 */
     if (flags & RAW) raw(&in, &pair.client, &id);
     else sealed(&in, flags, &pair, &id);
     fuzz_release();

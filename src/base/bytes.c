@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* bytes: comparing and wiping. */
 #include <nacre/base.h>
-#include <string.h>
+#include "base/copy.h"
 
 bool nacre_bytes_equal(nacre_bytes a, nacre_bytes b)
 {
@@ -10,8 +10,14 @@ bool nacre_bytes_equal(nacre_bytes a, nacre_bytes b)
 
 bool nacre_equal_ct(const uint8_t *a, const uint8_t *b, size_t len)
 {
-    uint8_t differ = 0;
-    for (size_t i = 0; i < len; i++) differ |= (uint8_t)(a[i] ^ b[i]);
+    uint64_t differ = 0;
+    for (; len >= 8; len -= 8, a += 8, b += 8) {
+        uint64_t x, y;
+        NACRE__COPY_FIXED(&x, a, 8);
+        NACRE__COPY_FIXED(&y, b, 8);
+        differ |= x ^ y;
+    }
+    for (size_t i = 0; i < len; i++) differ |= (uint64_t)(a[i] ^ b[i]);
     return differ == 0;
 }
 

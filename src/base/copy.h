@@ -14,10 +14,24 @@
 #define NACRE__COPY_FIXED(to, from, size) ((void)memcpy((to), (from), (size)))
 #endif
 
+/* What a message passes through many times, in headers: inline; where size counts more, calls of what one file has. */
+#if defined(__OPTIMIZE_SIZE__)
+#define NACRE__CODEC
+#else
+#define NACRE__CODEC static inline
+#endif
+
 #if defined(__GNUC__)
 #define NACRE__NOT_INLINE __attribute__((noinline))
 #else
 #define NACRE__NOT_INLINE
+#endif
+
+/* Asks for memory that will be needed soon; anything may stand there, and nothing happens to it. */
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
+#define NACRE__PREFETCH(ptr) __builtin_prefetch(ptr)
+#else
+#define NACRE__PREFETCH(ptr) ((void)(ptr))
 #endif
 
 /* As memmove; `from` may be NULL when `len` is 0. */

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* message: a datagram as a view, and back (RFC 7252 3; tokens RFC 8974 2.1). */
 #define NACRE__CODEC_IS_HERE
-#include "coap/option_codec.h"
-#include "base/reader.h"
 #include "coap/message.h"
+#include "base/reader.h"
 
 const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32_t *seen)
 {
     uint32_t number = 0, all = 0;
     nacre_bytes value;
     while (at != end && *at != NACRE__PAYLOAD_MARKER) {
-        at = nacre__option_read(at, end, &number, &value);
-        if (at == NULL) return NULL;
+        uint32_t delta = *at >> 4, len = *at & 15u;
+        if (delta < 13 && len < 13 && number < 256) { /* nearly all; and no sum comes near to any limit */
+            if ((size_t)(end - at) <= len) return NULL;
+            number += delta;
+            at += 1 + len;
+        } else {
+            at = nacre__option_read(at, end, &number, &value);
+            if (at == NULL) return NULL;
+        }
         all |= NACRE__SEEN(number);
     }
     *seen = all;
@@ -59,17 +65,6 @@ nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram)
     if (r.bad || !nacre__body_parse(body, &out.options, &out.payload, &seen)) return NACRE_ERR_MALFORMED;
     *m = out;
     return NACRE_OK;
-}
-
-uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code)
-{
-    *out++ = (uint8_t)(0x40u | (unsigned)m->type << 4 | nacre__option_nibble((uint32_t)m->token.len));
-    *out++ = code;
-    *out++ = (uint8_t)(m->mid >> 8);
-    *out++ = (uint8_t)m->mid;
-    out = nacre__option_field_write(out, (uint32_t)m->token.len);
-    nacre__move(out, m->token.ptr, m->token.len); /* protect may write onto its input */
-    return out + m->token.len;
 }
 
 size_t nacre_message_size(const nacre_message *m)

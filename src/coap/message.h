@@ -27,7 +27,24 @@ static inline size_t nacre__header_size(const nacre_message *m)
     return 4 + nacre__option_field_size((uint32_t)m->token.len) + m->token.len;
 }
 
+#if defined(__OPTIMIZE_SIZE__)
 uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code);
+#endif
+
+#if !defined(__OPTIMIZE_SIZE__) || defined(NACRE__CODEC_IS_HERE)
+
+NACRE__CODEC uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code)
+{
+    *out++ = (uint8_t)(0x40u | (unsigned)m->type << 4 | nacre__option_nibble((uint32_t)m->token.len));
+    *out++ = code;
+    *out++ = (uint8_t)(m->mid >> 8);
+    *out++ = (uint8_t)m->mid;
+    out = nacre__option_field_write(out, (uint32_t)m->token.len);
+    nacre__move(out, m->token.ptr, m->token.len); /* protect may write onto its input */
+    return out + m->token.len;
+}
+
+#endif
 
 /* Whether bytes lie, in part or whole, in a room. */
 static inline bool nacre__overlaps(nacre_bytes b, nacre_room room)

@@ -18,10 +18,7 @@
 enum { NACRE__PAYLOAD_MARKER = 0xff, NACRE__OPTION_VALUE_MAX = 65535 + 269 };
 
 /* Inline, for a message passes through them many times; where size counts more (-Os), calls of what message.c has. */
-#if !defined(__OPTIMIZE_SIZE__)
-#define NACRE__CODEC static inline
-#else
-#define NACRE__CODEC
+#if defined(__OPTIMIZE_SIZE__)
 bool nacre__option_field(const uint8_t **at, const uint8_t *end, unsigned nibble, uint32_t *out);
 const uint8_t *nacre__option_read(const uint8_t *at, const uint8_t *end, uint32_t *number, nacre_bytes *value);
 size_t nacre__option_field_size(uint32_t value);

@@ -9,11 +9,18 @@
  * The bits are a ring: number n has bit n mod (64 * words), so that moving up clears what enters and shifts nothing. */
 #include <nacre/context.h>
 
-/* A ring is a power of two words, so that a number finds its byte by a mask. Within the ring only bytes are looked at, so
- * that a small machine needs no wide arithmetic and the order of bytes in a word does not matter. */
-static size_t ring_words(uint16_t size)
+/* What the ring is made of: whole words; or bytes where size counts more, so that a small machine needs no wide shifts. */
+#if defined(__OPTIMIZE_SIZE__)
+typedef uint8_t cell;
+#else
+typedef uint64_t cell;
+#endif
+enum { CELL = 8 * sizeof(cell) };
+
+/* A ring is a power of two words, so that a number finds its place by a mask. */
+static uint32_t ring_words(uint16_t size)
 {
-    size_t words = 1;
+    uint32_t words = 1;
     while (words * 64 < size) words *= 2;
     return words;
 }
@@ -23,38 +30,37 @@ size_t nacre_replay_words(uint16_t size)
     return size <= 64 ? 0 : ring_words(size);
 }
 
-static uint8_t *byte_of(const nacre_replay *w, uint64_t seq)
+static uint32_t ring_bits(const nacre_replay *w)
 {
-    size_t mask = w->words == NULL ? 7 : ring_words(w->size) * 8 - 1;
-    const void *ring = w->words == NULL ? &w->bits : w->words;
-    return (uint8_t *)(uintptr_t)ring + ((uint32_t)seq >> 3 & mask); /* who writes has a window that is not const */
+    return w->words == NULL ? 64 : 64 * ring_words(w->size);
 }
 
-static uint8_t bit_of(uint64_t seq)
+static cell *cell_of(const nacre_replay *w, uint32_t seq)
 {
-    return (uint8_t)(1u << ((uint32_t)seq & 7));
+    const void *ring = w->words == NULL ? &w->bits : w->words;
+    return (cell *)(uintptr_t)ring + (seq & (ring_bits(w) - 1)) / CELL; /* who writes has a window that is not const */
 }
 
 static bool bit_at(const nacre_replay *w, uint64_t seq)
 {
-    return (*byte_of(w, seq) & bit_of(seq)) != 0;
+    return *cell_of(w, (uint32_t)seq) >> (seq % CELL) & 1;
 }
 
 static void set_bit(nacre_replay *w, uint64_t seq)
 {
-    *byte_of(w, seq) |= bit_of(seq);
+    *cell_of(w, (uint32_t)seq) |= (cell)((cell)1 << (seq % CELL));
 }
 
-/* Clears the bits of `count` numbers from `seq` on, or of all. */
+/* Clears the bits of `count` numbers from `seq` on; more than the ring has is all of it. */
 static void clear_bits(nacre_replay *w, uint64_t seq, uint64_t count)
 {
-    uint32_t at = (uint32_t)seq, left = count < NACRE_REPLAY_MAX ? (uint32_t)count : NACRE_REPLAY_MAX;
+    uint32_t at = (uint32_t)seq, left = count < ring_bits(w) ? (uint32_t)count : ring_bits(w);
     while (left > 0) {
-        bool whole = (at & 7) == 0 && left >= 8;
-        uint8_t *byte = byte_of(w, at);
-        *byte = whole ? 0 : (uint8_t)(*byte & ~bit_of(at));
-        at += whole ? 8 : 1;
-        left -= whole ? 8 : 1;
+        uint32_t first = at % CELL, n = CELL - first < left ? CELL - first : left;
+        cell mask = (cell)((cell)((cell) ~(cell)0 >> (CELL - n)) << first);
+        *cell_of(w, at) &= (cell)~mask;
+        at += n;
+        left -= n;
     }
 }
 
@@ -85,16 +91,21 @@ void nacre_replay_set_fresh(nacre_replay *w, uint64_t seq)
     w->known = true;
 }
 
-nacre_err nacre_replay_check(const nacre_replay *w, uint64_t seq)
+static nacre_err check(const nacre_replay *w, uint64_t seq)
 {
     if (!w->known) return NACRE_ERR_REPLAY_ECHO;
     if (seq > NACRE_SEQ_MAX || seq < w->index) return NACRE_ERR_REPLAY;
     return seq - w->index >= w->size || !bit_at(w, seq) ? NACRE_OK : NACRE_ERR_REPLAY;
 }
 
+nacre_err nacre_replay_check(const nacre_replay *w, uint64_t seq)
+{
+    return check(w, seq);
+}
+
 nacre_err nacre_replay_accept(nacre_replay *w, uint64_t seq)
 {
-    nacre_err err = nacre_replay_check(w, seq);
+    nacre_err err = check(w, seq);
     if (err != NACRE_OK) return err;
     if (seq - w->index >= w->size) {
         uint64_t index = seq - w->size + 1;

@@ -23,14 +23,19 @@ static inline void nacre__sequence_take(nacre_context *ctx)
     ctx->next++;
 }
 
-/* A number as Partial IV: big-endian without leading zeros, zero is one byte (RFC 8613 5). Gives its length, 1 to 5. */
+/* A number as Partial IV: big-endian without leading zeros, zero is one byte (RFC 8613 5). Gives its length, 1 to 5; what is
+ * behind it becomes zero. */
 static inline uint8_t nacre__partial_iv(uint8_t out[5], uint64_t seq)
 {
-    uint32_t low = (uint32_t)seq;
-    uint8_t high = (uint8_t)(seq >> 32);
-    uint8_t len = high != 0 ? 5 : low >> 24 != 0 ? 4 : low >> 16 != 0 ? 3 : low >> 8 != 0 ? 2 : 1, at = len;
-    if (at == 5) out[0] = high, at = 4, out++;
-    for (; at > 0; low >>= 8) out[--at] = (uint8_t)low;
+    uint32_t low = (uint32_t)seq, high = (uint32_t)(seq >> 32);
+    uint8_t len = high != 0 ? 5 : low >> 24 != 0 ? 4 : low >> 16 != 0 ? 3 : low >> 8 != 0 ? 2 : 1;
+    uint64_t left = seq << 8 * (5 - len);
+    out[4] = (uint8_t)left;
+    uint32_t first = (uint32_t)(left >> 8);
+    out[0] = (uint8_t)(first >> 24);
+    out[1] = (uint8_t)(first >> 16);
+    out[2] = (uint8_t)(first >> 8);
+    out[3] = (uint8_t)first;
     return len;
 }
 

@@ -7,7 +7,7 @@
 
 enum { BSTR = 0x40, UINT8_FOLLOWS = 0x18, OSCORE_VERSION = 1 };
 
-size_t nacre__aad(uint8_t out[NACRE_MAX_AAD], int cose_alg, nacre_bytes request_kid, nacre_bytes request_piv)
+size_t nacre__aad_of(uint8_t out[NACRE_MAX_AAD], int cose_alg, const nacre_request_id *request)
 {
     static const uint8_t fixed[] = { 0x83, 0x68,           'E',  'n',          'c', 'r', 'y', 'p', 't', '0', BSTR, BSTR,
                                      0x85, OSCORE_VERSION, 0x81, UINT8_FOLLOWS };
@@ -15,10 +15,12 @@ size_t nacre__aad(uint8_t out[NACRE_MAX_AAD], int cose_alg, nacre_bytes request_
     uint8_t *array = out + 12,
             *at = out + (cose_alg < UINT8_FOLLOWS ? 15 : 16); /* numbers of the table are below 256 */
     *at++ = (uint8_t)cose_alg;
-    *at++ = (uint8_t)(BSTR | request_kid.len);
-    at = nacre__put(at, request_kid.ptr, request_kid.len);
-    *at++ = (uint8_t)(BSTR | request_piv.len);
-    at = nacre__put(at, request_piv.ptr, request_piv.len);
+    *at++ = (uint8_t)(BSTR | request->kid_len);
+    NACRE__COPY_FIXED(at, request->kid, sizeof request->kid); /* as many as there can be; what follows comes over it */
+    at += request->kid_len;
+    *at++ = (uint8_t)(BSTR | request->partial_iv_len);
+    NACRE__COPY_FIXED(at, request->partial_iv, sizeof request->partial_iv);
+    at += request->partial_iv_len;
     *at++ = BSTR;
     array[-1] = (uint8_t)(BSTR | (at - array));
     return (size_t)(at - out);

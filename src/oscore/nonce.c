@@ -3,18 +3,14 @@
 #include "oscore/nonce.h"
 #include "base/copy.h"
 
-static void xor_before(uint8_t *end, nacre_bytes bytes)
-{
-    uint8_t *at = end - bytes.len;
-    for (size_t i = 0; i < bytes.len; i++) at[i] ^= bytes.ptr[i];
-}
-
 void nacre__nonce(uint8_t nonce[NACRE_MAX_NONCE], const nacre_aead *aead, const uint8_t *common_iv, nacre_bytes id_piv,
-                  nacre_bytes partial_iv)
+                  uint64_t seq)
 {
-    uint8_t *end = nonce + aead->nonce_len;
     NACRE__COPY_FIXED(nonce, common_iv, NACRE_MAX_NONCE);
+    uint8_t *piv = nonce + aead->nonce_len - 5, *id = piv - id_piv.len;
     nonce[0] ^= (uint8_t)id_piv.len;
-    xor_before(end - 5, id_piv);
-    xor_before(end, partial_iv);
+    for (size_t i = 0; i < id_piv.len; i++) id[i] ^= id_piv.ptr[i];
+    piv[0] ^= (uint8_t)(seq >> 32);
+    uint32_t low = (uint32_t)seq;
+    for (size_t i = 4; i > 0; i--, low >>= 8) piv[i] ^= (uint8_t)low;
 }

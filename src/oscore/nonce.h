@@ -12,8 +12,9 @@
 
 #include <nacre/crypto.h>
 
-/* `common_iv` has room for NACRE_MAX_NONCE bytes, of which nonce_len count. `id_piv` is at most nonce_len - 6 bytes, `partial_iv` at most 5: the callers have checked. */
+/* `common_iv` has room for NACRE_MAX_NONCE bytes, of which nonce_len count. `id_piv` is at most nonce_len - 6 bytes: the
+ * callers have checked. `seq` is the Partial IV's number. */
 void nacre__nonce(uint8_t nonce[NACRE_MAX_NONCE], const nacre_aead *aead, const uint8_t *common_iv, nacre_bytes id_piv,
-                  nacre_bytes partial_iv);
+                  uint64_t seq);
 
 #endif

@@ -10,11 +10,11 @@
  *    | s (if any) | kid context (if any) | kid (if any) ... |
  *    +------------+----------------------+------------------+
  */
+#include "coap/message.h"
+#define NACRE__CODEC_IS_HERE
 #include "oscore/option.h"
-#include "base/copy.h"
-#include "coap/option_codec.h"
 
-enum { FLAG_RESERVED = 0xe0, FLAG_KID_CONTEXT = 0x10, FLAG_KID = 0x08, MASK_PARTIAL_IV = 0x07, MAX_PARTIAL_IV = 5 };
+enum { FLAG_RESERVED = 0xe0, MASK_PARTIAL_IV = 0x07, MAX_PARTIAL_IV = 5 };
 
 nacre_err nacre_oscore_option_read(nacre_oscore_option *opt, nacre_bytes value)
 {
@@ -31,41 +31,16 @@ nacre_err nacre_oscore_option_read(nacre_oscore_option *opt, nacre_bytes value)
     if (n > 0) o.partial_iv = nacre_bytes_of(at, n);
     at += n;
     left -= n;
-    if (flags & FLAG_KID_CONTEXT) {
+    if (flags & NACRE__FLAG_KID_CONTEXT) {
         if (left == 0 || left - 1 < at[0]) return NACRE_ERR_DECODE;
         o.kid_context = nacre_bytes_of(at + 1, at[0]);
         left -= 1u + at[0];
         at += 1u + at[0];
     }
-    if (flags & FLAG_KID) o.kid = nacre_bytes_of(at, left);
+    if (flags & NACRE__FLAG_KID) o.kid = nacre_bytes_of(at, left);
     else if (left > 0) return NACRE_ERR_DECODE;
     *opt = o;
     return NACRE_OK;
-}
-
-static bool is_empty(const nacre_oscore_option *opt)
-{
-    return nacre_is_absent(opt->partial_iv) && nacre_is_absent(opt->kid) && nacre_is_absent(opt->kid_context);
-}
-
-size_t nacre__oscore_option_size(const nacre_oscore_option *opt)
-{
-    if (is_empty(opt)) return 0;
-    return 1 + opt->partial_iv.len + (nacre_is_absent(opt->kid_context) ? 0 : 1) + opt->kid_context.len + opt->kid.len;
-}
-
-uint8_t *nacre__oscore_option_put(uint8_t *at, const nacre_oscore_option *opt)
-{
-    if (is_empty(opt)) return at;
-    bool has_context = !nacre_is_absent(opt->kid_context);
-    *at++ = (uint8_t)(opt->partial_iv.len | (nacre_is_absent(opt->kid) ? 0u : FLAG_KID) |
-                      (has_context ? FLAG_KID_CONTEXT : 0u));
-    at = nacre__put(at, opt->partial_iv.ptr, opt->partial_iv.len);
-    if (has_context) {
-        *at++ = (uint8_t)opt->kid_context.len;
-        at = nacre__put(at, opt->kid_context.ptr, opt->kid_context.len);
-    }
-    return nacre__put(at, opt->kid.ptr, opt->kid.len);
 }
 
 nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_room room)
@@ -96,13 +71,9 @@ nacre_err nacre__outer_read(nacre_oscore_option *opt, bool *others_stay, const n
         found = value;
     }
     if (nacre_is_absent(found)) return NACRE_ERR_NOT_PROTECTED;
-    nacre_oscore_option read;
-    nacre_err err = nacre_oscore_option_read(&read, found);
-    if (err != NACRE_OK) return err;
     if (message->payload.len == 0) return NACRE_ERR_DECODE; /* RFC 8613 2: malformed without a payload */
-    *opt = read;
     *others_stay = stay;
-    return NACRE_OK;
+    return nacre_oscore_option_read(opt, found);
 }
 
 nacre_err nacre_verify_start(nacre_oscore_option *opt, const nacre_message *message)

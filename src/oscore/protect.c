@@ -92,31 +92,31 @@ static bool may_share(const nacre_message *m, const nacre__split *split, nacre_r
 }
 
 /* RFC 8613 8.1 steps 2 and 3, 8.3 steps 2 and 3. `id` is the request's identity, whose kid and Partial IV the AAD has;
- * `piv` is a new one, or absent to answer with the request's nonce. */
+ * `seq` is the number of a new one, if there is one. */
 static nacre_err make_nonce_and_aad(protection *p, const nacre_context *ctx, const nacre_crypto *crypto,
-                                    const nacre_request_id *id, nacre_bytes piv)
+                                    const nacre_request_id *id, bool new_piv, uint64_t seq)
 {
-    nacre_bytes kid = nacre__request_kid(id), request_piv = nacre__request_piv(id);
-    size_t aad_len = nacre__aad(p->aad, ctx->aead->cose, kid, request_piv);
+    size_t aad_len = nacre__aad_of(p->aad, ctx->aead->cose, id);
     if (crypto->ops->max_aad != 0 && aad_len > crypto->ops->max_aad) return NACRE_ERR_UNSUPPORTED;
     p->job.aad = nacre_bytes_of(p->aad, aad_len);
     p->job.nonce = p->nonce;
-    if (nacre_is_absent(piv)) nacre__nonce(p->nonce, ctx->aead, ctx->common_iv, kid, request_piv);
-    else /* the ID is that of whoever made the Partial IV */
-        nacre__nonce(p->nonce, ctx->aead, ctx->common_iv, own_id(ctx), piv);
+    /* The ID is that of whoever made the Partial IV. */
+    nacre__nonce(p->nonce, ctx->aead, ctx->common_iv, new_piv ? own_id(ctx) : nacre__request_kid(id),
+                 new_piv ? seq : nacre__request_seq(id));
     return NACRE_OK;
 }
 
 static nacre_err begin_split(protection *p, const task *t)
 {
     nacre_context *ctx = t->ctx;
-    uint8_t piv_bytes[5];
     nacre__split split;
     uint64_t seq = 0;
     nacre_err err = choose_option(&split.oscore, ctx, t->is_request, t->how);
     if (err == NACRE_OK && t->new_piv) err = nacre__sequence_next(ctx, &seq);
     if (err != NACRE_OK) return err;
-    split.oscore.partial_iv = t->new_piv ? nacre_bytes_of(piv_bytes, nacre__partial_iv(piv_bytes, seq)) : NACRE_ABSENT;
+    /* A request's identity; a response needs but its Partial IV. */
+    nacre__request_id_make(&p->own, ctx, ctx->sender_id, ctx->sender_id_len, seq, 0);
+    split.oscore.partial_iv = t->new_piv ? nacre__request_piv(&p->own) : NACRE_ABSENT;
     split.options = t->plain->options;
     split.is_request = t->is_request;
     split.all_inner = t->all_inner;
@@ -129,8 +129,7 @@ static nacre_err begin_split(protection *p, const task *t)
     if (!may_share(t->plain, &split, t->room)) return NACRE_ERR_BAD_ARGUMENT;
 
     p->is_request = t->is_request;
-    if (t->is_request) nacre__request_id_make(&p->own, ctx, split.oscore.kid, split.oscore.partial_iv, 0);
-    err = make_nonce_and_aad(p, ctx, t->crypto, t->is_request ? &p->own : t->id, split.oscore.partial_iv);
+    err = make_nonce_and_aad(p, ctx, t->crypto, t->is_request ? &p->own : t->id, t->new_piv, seq);
     if (err != NACRE_OK) return err;
 
     if (t->new_piv) nacre__sequence_take(ctx);
@@ -253,6 +252,7 @@ nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nac
     return err != NACRE_OK ? err : nacre_protect_response(ctx, crypto, id, out, room, &plain, &how);
 }
 
+enum { AHEAD = 4 };
 static void protect_burst(const nacre_crypto *crypto, nacre_protect_item *items, size_t num)
 {
     protection work[NACRE_BURST];
@@ -260,6 +260,11 @@ static void protect_burst(const nacre_crypto *crypto, nacre_protect_item *items,
     size_t num_jobs = 0;
     for (size_t i = 0; i < num; i++) {
         nacre_protect_item *item = &items[i];
+        if (i + AHEAD < num) {
+            NACRE__PREFETCH(items[i + AHEAD].context);
+            NACRE__PREFETCH((const uint8_t *)items[i + AHEAD].context + 64);
+            NACRE__PREFETCH(items[i + AHEAD].room.ptr);
+        }
         task t = { item->context, crypto, item->id, item->room, item->plain, item->options, false, false, false };
         item->err = choose(&t);
         if (item->err == NACRE_OK) item->err = begin(&work[i], &t);

@@ -97,30 +97,19 @@ static nacre_err walk(nacre__split *s, list *outer, list *inner)
     return nacre_option_bad(&it) ? NACRE_ERR_BAD_ARGUMENT : NACRE_OK;
 }
 
-nacre_err nacre__split_measure(nacre__split *s)
+nacre_err nacre__split_measure_both(nacre__split *s)
 {
     list outer = { NULL, 0, 0 }, inner = { NULL, 0, 0 };
-    nacre_err err = NACRE_OK;
-    s->oscore_len = nacre__oscore_option_size(&s->oscore);
-    s->has_observe = false;
-    if (s->all_inner) {
-        s->inner_len = s->options.len;
-        s->outer_len = nacre__option_size(NACRE_OPT_OSCORE, s->oscore_len);
-        return NACRE_OK;
-    }
-    err = walk(s, &outer, &inner);
+    nacre_err err = walk(s, &outer, &inner);
     s->outer_len = outer.len;
     s->inner_len = inner.len;
     return err;
 }
 
-void nacre__split_write(nacre__split *s, uint8_t *outer, uint8_t *inner)
+void nacre__split_write_both(nacre__split *s, uint8_t *outer, uint8_t *inner)
 {
     list out = { outer, 0, 0 }, in = { inner, 0, 0 };
-    if (s->all_inner) {
-        nacre__move(inner, s->options.ptr, s->options.len);
-        add_oscore(&out, s);
-    } else (void)walk(s, &out, &in); /* measured before: it cannot fail */
+    (void)walk(s, &out, &in); /* measured before: it cannot fail */
 }
 
 /* RFC 8613 8.2 step 1, 8.4 step 1: what is class E is not taken from outside. */

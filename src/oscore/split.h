@@ -4,6 +4,8 @@
 #define NACRE_OSCORE_SPLIT_H
 
 #include <nacre/oscore.h>
+#include "coap/option_codec.h"
+#include "oscore/option.h"
 
 /* What splitting a message will give, in bytes. */
 typedef struct nacre__split {
@@ -20,13 +22,34 @@ typedef struct nacre__split {
  * they may be malformed, too. */
 bool nacre__all_inner(nacre_bytes options);
 
+/* Where options go to both sides. */
+nacre_err nacre__split_measure_both(nacre__split *split);
+void nacre__split_write_both(nacre__split *split, uint8_t *outer, uint8_t *inner);
+
 /* Measures split->options with split->oscore, split->is_request and split->all_inner, which is what nacre__all_inner says;
  * sets the rest.
  * NACRE_OK; NACRE_ERR_NESTED, NACRE_ERR_BAD_ARGUMENT (not well-formed). */
-nacre_err nacre__split_measure(nacre__split *split);
+static inline nacre_err nacre__split_measure(nacre__split *split)
+{
+    split->oscore_len = nacre__oscore_option_size(&split->oscore);
+    split->has_observe = false;
+    if (!split->all_inner) return nacre__split_measure_both(split);
+    split->inner_len = split->options.len;
+    split->outer_len = nacre__option_size(NACRE_OPT_OSCORE, split->oscore_len);
+    return NACRE_OK;
+}
 
 /* Writes outer_len bytes at `outer` and inner_len bytes at `inner`. */
-void nacre__split_write(nacre__split *split, uint8_t *outer, uint8_t *inner);
+static inline void nacre__split_write(nacre__split *split, uint8_t *outer, uint8_t *inner)
+{
+    if (!split->all_inner) {
+        nacre__split_write_both(split, outer, inner);
+        return;
+    }
+    nacre__move(inner, split->options.ptr, split->options.len);
+    outer = nacre__option_head_write(outer, NACRE_OPT_OSCORE, split->oscore_len);
+    nacre__oscore_option_put(outer, &split->oscore);
+}
 
 /* Whether an outer option keeps its meaning after decryption: class U only (RFC 8613 8.2 step 1, 8.4 step 1). */
 bool nacre__stays_outer(uint16_t number);

@@ -53,7 +53,7 @@ static nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_
     size_t offset = u->offset, len = outer->payload.len - ctx->aead->tag_len;
     if (len > ctx->aead->max_len) return NACRE_ERR_PROTECTION_INVALID; /* nobody can have sealed that */
     if (room.cap < offset || room.cap - offset < len) return NACRE_ERR_NO_ROOM;
-    size_t aad_len = nacre__aad(u->aad, ctx->aead->cose, nacre__request_kid(id), nacre__request_piv(id));
+    size_t aad_len = nacre__aad_of(u->aad, ctx->aead->cose, id);
     if (crypto->ops->max_aad != 0 && aad_len > crypto->ops->max_aad) return NACRE_ERR_UNSUPPORTED;
     u->job.aead = ctx->aead;
     u->job.key = ctx->recipient_key;
@@ -154,8 +154,8 @@ static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const 
     u->has_piv = true;
     err = look(ctx, u->seq);
     if (err != NACRE_OK) return err;
-    nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, option.kid, option.partial_iv);
-    nacre__request_id_make(&u->own, ctx, option.kid, option.partial_iv, NACRE__MAY_USE_NONCE);
+    nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, option.kid, u->seq);
+    nacre__request_id_make(&u->own, ctx, ctx->recipient_id, ctx->recipient_id_len, u->seq, NACRE__MAY_USE_NONCE);
     return prepare(u, ctx, crypto, room, outer, &u->own);
 }
 
@@ -207,8 +207,8 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
     const uint8_t *request_iv = how->request_common_iv != NULL ? how->request_common_iv : ctx->common_iv;
     if (u->has_piv)
         nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, nacre_bytes_of(ctx->recipient_id, ctx->recipient_id_len),
-                     option.partial_iv);
-    else nacre__nonce(u->nonce, ctx->aead, request_iv, nacre__request_kid(id), nacre__request_piv(id));
+                     u->seq);
+    else nacre__nonce(u->nonce, ctx->aead, request_iv, nacre__request_kid(id), nacre__request_seq(id));
     return prepare(u, ctx, crypto, room, outer, id);
 }
 
@@ -262,12 +262,19 @@ static nacre_err end_item(unprotection *u, nacre_unprotect_item *item)
     return end_request(u, item->context, item->id, &item->plain, item->room, item->outer);
 }
 
+enum { AHEAD = 4 };
 static void unprotect_burst(const nacre_crypto *crypto, nacre_unprotect_item *items, size_t num)
 {
     unprotection work[NACRE_BURST];
     nacre_aead_job *jobs[NACRE_BURST];
     size_t num_jobs = 0;
     for (size_t i = 0; i < num; i++) {
+        if (i + AHEAD < num) {
+            NACRE__PREFETCH(items[i + AHEAD].context);
+            NACRE__PREFETCH((const uint8_t *)items[i + AHEAD].context + 64);
+            NACRE__PREFETCH(items[i + AHEAD].outer);
+            NACRE__PREFETCH(items[i + AHEAD].outer->options.ptr);
+        }
         items[i].err = begin_item(&work[i], crypto, &items[i]);
         if (items[i].err == NACRE_OK) jobs[num_jobs++] = &work[i].job;
     }

@@ -3,6 +3,7 @@
  * what went in. */
 #include "support.h"
 
+#include <context/sequence.h>
 #include <oscore/aad.h>
 #include <oscore/nonce.h>
 #include <stdlib.h>
@@ -50,7 +51,8 @@ static nacre_bytes sealed(nacre_context *sender, nacre_bytes request_kid, nacre_
 {
     uint8_t nonce[NACRE_MAX_NONCE], aad[NACRE_MAX_AAD], option[64];
     nacre_bytes value, ciphertext = test_fill(0, plaintext.len + 8);
-    nacre__nonce(nonce, sender->aead, sender->common_iv, nacre_context_sender_id(sender), piv);
+    nacre__nonce(nonce, sender->aead, sender->common_iv, nacre_context_sender_id(sender),
+                 nacre__partial_iv_number(piv));
     nacre_aead_job job = { sender->aead,
                            sender->sender_key,
                            nonce,

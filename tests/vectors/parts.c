@@ -3,6 +3,7 @@
 #include "vectors.h"
 
 #include <context/derive.h>
+#include <context/sequence.h>
 #include <oscore/aad.h>
 #include <oscore/nonce.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ nacre_bytes vec_nonce(vec_run *run, int alg, nacre_bytes common_iv, nacre_bytes 
     uint8_t *iv = vec_alloc(run, NACRE_MAX_NONCE); /* as a context holds it: of the longest nonce's size */
     memset(iv, 0, NACRE_MAX_NONCE);
     memcpy(iv, common_iv.ptr, common_iv.len);
-    nacre__nonce(nonce, aead, iv, id_piv, partial_iv);
+    nacre__nonce(nonce, aead, iv, id_piv, nacre__partial_iv_number(partial_iv));
     return nacre_bytes_of(nonce, aead->nonce_len);
 }
 
