@@ -334,6 +334,7 @@ typedef struct provider {
 
 static const provider providers[] = {
     { "openssl", nacre_openssl_open, nacre_openssl_close, 1.25 },
+    { "ipsec_mb", nacre_ipsec_mb_open, nacre_ipsec_mb_close, 1.5 },
 };
 
 static void one_by_one(bench *b, const provider *p, const nacre_crypto *crypto)

@@ -38,6 +38,11 @@ clang_runtime_package() {
     echo "libclang-rt-${version:-14}-dev"
 }
 
+# A faster provider of cryptography, and not needed: asked for only where a package is at hand.
+ipsec_mb_or_not_for_here() {
+    [ "$(uname -m)" != x86_64 ] || ! has apt-get || echo '#include <intel-ipsec-mb.h>' | ${CC:-cc} -E - >/dev/null 2>&1
+}
+
 packages=() names=()
 need() {
     local package name=$2
@@ -51,6 +56,7 @@ look() {
     need cmake 'CMake 3.20 or newer' has cmake
     need pkg-config 'pkg-config (or pkgconf)' has pkg-config
     need libssl-dev 'OpenSSL 3.0 or newer, with headers' library 'libcrypto >= 3.0'
+    need libipsec-mb-dev 'Intel IPsec-MB 1.3 or newer, with headers' ipsec_mb_or_not_for_here
     need libyajl-dev 'yajl 2.1 or newer, with headers' library 'yajl >= 2.1'
     [ "$purpose" = build ] && return
     need libcmocka-dev 'cmocka 1.1 or newer, with headers' library 'cmocka >= 1.1'

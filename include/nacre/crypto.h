@@ -135,6 +135,23 @@ NACRE_MUST_USE nacre_err nacre_hkdf(const nacre_crypto *crypto, nacre_hash hash,
 NACRE_MUST_USE nacre_err nacre_openssl_open(nacre_crypto *crypto);
 void nacre_openssl_close(nacre_crypto *crypto);
 
+/* The provider over Intel's IPsec Multi-Buffer library, for x86-64: bursts in which it does many messages side by side,
+ * with results the same as OpenSSL's. It is there where nacre was built with that library. Its prepared keys are
+ * schedules in the room that the caller gives: with AES-CCM 176 or 240 bytes each, with AES-GCM above a kilobyte. An
+ * instance belongs to one thread; close it with nacre_ipsec_mb_close. Contexts keep nothing of it, so that any instance
+ * of this provider will do for their messages.
+ * NACRE_OK
+ * NACRE_ERR_UNSUPPORTED  not built in, or not for this processor, which needs AES instructions: open another provider
+ * NACRE_ERR_NO_MEMORY, NACRE_ERR_CRYPTO (from OpenSSL, which does HMAC and what is longer than the library takes) */
+NACRE_MUST_USE nacre_err nacre_ipsec_mb_open(nacre_crypto *crypto);
+void nacre_ipsec_mb_close(nacre_crypto *crypto);
+
+/* nacre_provider_open opens the fastest provider that was built and that this processor can run; crypto->ops->name tells
+ * which. Close it with nacre_provider_close.
+ * NACRE_OK, or as nacre_openssl_open */
+NACRE_MUST_USE nacre_err nacre_provider_open(nacre_crypto *crypto);
+void nacre_provider_close(nacre_crypto *crypto);
+
 #ifdef __cplusplus
 }
 #endif

@@ -41,7 +41,7 @@ run 0 --help
 says out 'nacre SUBCOMMAND'
 run 0 help
 run 0 --version
-grep -qE '^nacre [0-9]+\.[0-9]+\.[0-9]+ \(openssl' out || fail "version: $(cat out)"
+grep -qE '^nacre [0-9]+\.[0-9]+\.[0-9]+ \((openssl|ipsec_mb)\)$' out || fail "version: $(cat out)"
 run 2 frobnicate
 says err 'unknown subcommand "frobnicate"'
 run 2 help frobnicate

@@ -78,14 +78,18 @@ static int usage(FILE *to)
 {
     fputs("usage: vectors [--provider NAME] FILE...\n"
           "Runs test vector files; the last line says how many cases passed, failed and were skipped.\n"
-          "  --provider NAME  the cryptography to use: openssl (the default)\n",
+          "  --provider NAME  the cryptography to use: openssl (the default), ipsec_mb\n"
+          "                   (where it was built in and the processor can run it), or best\n",
           to);
     return to == stdout ? 0 : 2;
 }
 
 static nacre_err open_provider(nacre_crypto *crypto, const char *name)
 {
-    return strcmp(name, "openssl") == 0 ? nacre_openssl_open(crypto) : NACRE_ERR_UNSUPPORTED;
+    if (strcmp(name, "openssl") == 0) return nacre_openssl_open(crypto);
+    if (strcmp(name, "ipsec_mb") == 0) return nacre_ipsec_mb_open(crypto);
+    if (strcmp(name, "best") == 0) return nacre_provider_open(crypto);
+    return NACRE_ERR_UNSUPPORTED;
 }
 
 /* arguments moves *first to the first file; false for options that are not understood. */
@@ -119,7 +123,7 @@ int main(int argc, char **argv)
     }
     vec_run run = { .crypto = &crypto };
     for (int i = first; i < argc; i++) run_file(&run, argv[i]);
-    nacre_openssl_close(&crypto);
+    nacre_provider_close(&crypto);
     printf("%zu passed, %zu failed, %zu skipped\n", run.passed, run.failed, run.skipped);
     return run.failed || !run.passed;
 }

@@ -47,10 +47,10 @@ static int help(void)
 static int version(void)
 {
     nacre_crypto crypto;
-    nacre_err err = nacre_openssl_open(&crypto);
+    nacre_err err = nacre_provider_open(&crypto);
     if (err != NACRE_OK) return tool_fail("--version", err, "%s", nacre_err_text(err));
     printf("nacre %s (%s)\n", nacre_version(), crypto.ops->name);
-    nacre_openssl_close(&crypto);
+    nacre_provider_close(&crypto);
     return tool_flush("--version");
 }
 

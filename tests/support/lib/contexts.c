@@ -4,19 +4,27 @@
 #include "support.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static nacre_crypto crypto;
 
 static void close_crypto(void)
 {
     test_release(NULL);
-    nacre_openssl_close(&crypto);
+    nacre_provider_close(&crypto);
+}
+
+/* OpenSSL, or what NACRE_TEST_PROVIDER names, so that each test of the core can run over each provider. */
+static nacre_err open_crypto(void)
+{
+    const char *name = getenv("NACRE_TEST_PROVIDER");
+    return name != NULL && strcmp(name, "ipsec_mb") == 0 ? nacre_ipsec_mb_open(&crypto) : nacre_openssl_open(&crypto);
 }
 
 const nacre_crypto *test_crypto(void)
 {
     if (!crypto.ops) {
-        assert_ok(nacre_openssl_open(&crypto));
+        assert_ok(open_crypto());
         assert_int_equal(atexit(close_crypto), 0);
     }
     return &crypto;
