@@ -238,12 +238,14 @@ static nacre_err open_loaded(nacre_directory **out, const nacre__folder *folder,
     nacre_err err = nacre__directory_check_state(info, folder, why);
     if (err == NACRE_OK) err = nacre__directory_check_place(info, folder, why);
     if (err == NACRE_OK) err = choose_chunks(info, options, folder->path, why);
-    if (err == NACRE_OK) err = make(out, folder->path, crypto, info, why);
-    if (err != NACRE_OK) return err;
-    (*out)->is_seed = info->layout == NACRE_LAYOUT_SEED;
-    (*out)->fresh = !info->has_state;
-    (*out)->rest = *rest;
+    nacre_directory *dir = NULL;
+    if (err == NACRE_OK) err = make(&dir, folder->path, crypto, info, why);
+    if (dir == NULL) return err;
+    dir->is_seed = info->layout == NACRE_LAYOUT_SEED;
+    dir->fresh = !info->has_state;
+    dir->rest = *rest;
     *rest = (nacre__json_doc){ NULL, NULL };
+    *out = dir;
     return NACRE_OK;
 }
 
@@ -280,7 +282,7 @@ nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, con
     /* Locked before it is read: what another process is about to write must not be missed. */
     err = nacre__lock_take(&lock_fd, &folder, why);
     if (err == NACRE_OK) err = open_folder(&dir, &folder, options, crypto, why);
-    if (err != NACRE_OK) {
+    if (dir == NULL) {
         if (lock_fd >= 0) close(lock_fd);
         nacre__folder_close(&folder);
         return err;

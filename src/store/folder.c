@@ -34,7 +34,7 @@ nacre_err nacre__folder_sync(const nacre__folder *folder, nacre_detail *why)
 
 nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why)
 {
-    nacre__folder parent;
+    nacre__folder parent = { -1, NULL };
     char *copy = strdup(path);
     if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
     nacre_err err = nacre__folder_open(&parent, dirname(copy), why);

@@ -331,9 +331,9 @@ static nacre_err try_text(struct fixture *f, size_t file, nacre_bytes text, cons
     return try_damage(f, &d);
 }
 
-static void test_whole_files(void **state)
+static void damage_whole_files(struct fixture *f)
 {
-    struct fixture *f = *state;
+    f->same = 0;
     for (size_t i = 0; i < COUNT(names); i++) {
         nacre_bytes text = nacre_bytes_of((const uint8_t *)f->texts[i], strlen(f->texts[i]));
         nacre_bytes twice = test_join(text, text);
@@ -356,6 +356,14 @@ static void test_whole_files(void **state)
         assert_err(try_text(f, i, NACRE_STR("[]"), "an array"), NACRE_ERR_BAD_CONTEXT);
         assert_err(try_text(f, i, NACRE_STR("null"), "null"), NACRE_ERR_BAD_CONTEXT);
     }
+}
+
+static void test_whole_files(void **state)
+{
+    struct fixture *f = *state;
+    damage_whole_files(f);
+    set_texts(f, NACRE_ROLE_SERVER, OLDER_KNOWN);
+    damage_whole_files(f);
 }
 
 /* Each refused one beside an accepted one that differs in what is named. */
@@ -422,19 +430,27 @@ static void test_sequence_rows(void **state)
 static void test_huge_numbers(void **state)
 {
     static const struct {
+        nacre_role role;
         size_t file;
         const char *before, *behind;
         bool may_be_large;
     } places[] = {
-        { 2, "{\"next-to-send\": ", ", \"received\": \"unknown\"}", true },
-        { 2, "{\"next-to-send\": 1370, \"received\": {\"index\": ", ", \"bitfield\": 0}}", false },
-        { 2, "{\"next-to-send\": 1370, \"received\": {\"index\": 240, \"bitfield\": ", "}}", false },
-        { 1, "{\"sender-id_hex\": \"01\", \"recipient-id_ascii\": \"c\", \"window\": ", "}", false },
-        { 1, "{\"sender-id_hex\": \"01\", \"recipient-id_ascii\": \"c\", \"algorithm\": ", "}", false },
+        { NACRE_ROLE_NONE, 2, "{\"next-to-send\": ", ", \"received\": \"unknown\"}", true },
+        { NACRE_ROLE_NONE, 2, "{\"next-to-send\": 1370, \"received\": {\"index\": ", ", \"bitfield\": 0}}", false },
+        { NACRE_ROLE_NONE, 2, "{\"next-to-send\": 1370, \"received\": {\"index\": 240, \"bitfield\": ", "}}", false },
+        { NACRE_ROLE_NONE, 1, "{\"sender-id_hex\": \"01\", \"recipient-id_ascii\": \"c\", \"window\": ", "}", false },
+        { NACRE_ROLE_NONE, 1, "{\"sender-id_hex\": \"01\", \"recipient-id_ascii\": \"c\", \"algorithm\": ", "}",
+          false },
+        { NACRE_ROLE_NONE, 1,
+          "{\"sender-id_hex\": \"01\", \"recipient-id_ascii\": \"c\", \"sequence-chunk-limit\": ", "}", false },
+        { NACRE_ROLE_SERVER, 2, "{\"used\": {\"01\": ", "}, \"seen\": {\"63\": [1099511627775]}}", true },
+        { NACRE_ROLE_SERVER, 2, "{\"used\": {\"01\": 1370}, \"seen\": {\"63\": [", "]}}", false },
+        { NACRE_ROLE_SERVER, 2, "{\"used\": {\"01\": 1370}, \"seen\": {\"63\": [239, ", "]}}", false },
     };
     static const size_t lengths[] = { 13, 14, 15, 18, 19, 20, 21, 38, 39, 40, 308, 309, 310, 400, 5000, 65000 };
     struct fixture *f = *state;
-    for (size_t i = 0; i < COUNT(places); i++)
+    for (size_t i = 0; i < COUNT(places); i++) {
+        set_texts(f, places[i].role, places[i].role == NACRE_ROLE_NONE ? KNOWN : OLDER_KNOWN);
         for (size_t l = 0; l < COUNT(lengths); l++) {
             nacre_bytes before = nacre_bytes_of((const uint8_t *)places[i].before, strlen(places[i].before));
             nacre_bytes behind = nacre_bytes_of((const uint8_t *)places[i].behind, strlen(places[i].behind));
@@ -442,6 +458,7 @@ static void test_huge_numbers(void **state)
             nacre_err err = try_text(f, places[i].file, text, "a huge number");
             if (!places[i].may_be_large) assert_err(err, NACRE_ERR_BAD_CONTEXT);
         }
+    }
 }
 
 #define ROW(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
