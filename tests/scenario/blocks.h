@@ -7,7 +7,7 @@
 #include "world.h"
 
 /* A Block option's value and one, so that 0 is "not there". */
-#define BLOCK(num, more, szx) ((int64_t)((num) << 4 | (more) << 3 | (szx)) + 1)
+#define BLOCK(num, more, szx) ((int64_t)(num)*16 + ((more) ? 8 : 0) + (szx) + 1)
 enum { NO_BLOCK = 0 };
 
 /* What a block-wise message may have; 0 and NULL leave an option out. */
