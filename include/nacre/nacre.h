@@ -8,6 +8,7 @@
 #include <nacre/crypto.h>
 #include <nacre/context.h>
 #include <nacre/oscore.h>
+#include <nacre/pack.h>
 #include <nacre/rederive.h>
 #include <nacre/store.h>
 #include <nacre/credentials.h>

@@ -14,6 +14,7 @@
 #include "store/context_page.h"
 #include "store/directory_read.h"
 #include "store/fail.h"
+#include "store/pack_move.h"
 #include "store/random.h"
 #include "store/seed_sequence.h"
 #include "store/sequence_file.h"
@@ -281,6 +282,7 @@ nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, con
     if (err != NACRE_OK) return err;
     /* Locked before it is read: what another process is about to write must not be missed. */
     err = nacre__lock_take(&lock_fd, &folder, why);
+    if (err == NACRE_OK) err = nacre__moved_check(&folder, why);
     if (err == NACRE_OK) err = open_folder(&dir, &folder, options, crypto, why);
     if (dir == NULL) {
         if (lock_fd >= 0) close(lock_fd);

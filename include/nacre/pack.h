@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* pack: many contexts in one file, with one lock: for fleets, where a directory each stops being sensible. Hosted, as
+ * store.h.
+ *
+ * The life of a pack: nacre_pack_create makes an empty file. nacre_pack_open locks it, reads all of it and prepares every
+ * context. nacre_pack_add takes contexts in, nacre_pack_move_in takes them out of their directories; nacre_pack_remove ends
+ * one for good. nacre_pack_table is ready for an endpoint. nacre_pack_close writes the true states, and frees.
+ *
+ * What is durable when. As with directories: numbers are written as used before they are (RFC 8613 B.1.1; chunks of 10
+ * doubling to 10000), and a replay window as unknown before the first request moves it (B.1.2). After a crash each context
+ * goes on above what it may have used, and asks for an Echo where its window was in use. Nothing half-written is believed:
+ * state is kept twice, in pages with checksums that are written in turn, never the one that holds the last durable state.
+ * When a page was damaged while it was written (or later), its contexts skip 65536 numbers and their windows count as
+ * unknown. A file that is damaged in any other way is refused as a whole, and not changed. (docs/pack.md draws the file.)
+ *
+ * What cannot be seen: a copy of the file, or an old one put back, as long as nobody has it open here. Both use numbers
+ * twice. Move a pack while it is closed, and never keep a second one.
+ *
+ * The file is mode 0600 and holds secrets and derived keys, so that opening derives nothing. Keys are in memory as long as
+ * the pack is open; master secrets and salts are not, they are only read from the file and wiped.
+ *
+ * A pack belongs to one thread at a time, and to the process that opened it: after a fork the child finds its contexts wiped
+ * (on Linux), and whatever would be written is NACRE_ERR_LOCKED. Close it there all the same.
+ *
+ * Cost. A context takes sizeof(nacre_context) + 8 bytes, its keys as nacre_context_key_room says (and what the provider
+ * allocates for them itself: OpenSSL does), its ID Context and a window above 64 (the largest of each in its segment), and 11
+ * to 22 bytes of the table, once that was asked for; in the file some 110 bytes and twice 24. Opening reads the file once and
+ * prepares two keys per context. docs/pack.md has figures for a million. */
+#ifndef NACRE_PACK_H
+#define NACRE_PACK_H
+
+#include <nacre/base.h>
+#include <nacre/context.h>
+#include <nacre/crypto.h>
+#include <nacre/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { NACRE_PACK_MAX = 1 << 24 }; /* places in one pack, removed contexts' too */
+
+typedef struct nacre_pack nacre_pack;
+
+/* nacre_pack_create makes an empty pack, durably, mode 0600.
+ * NACRE_OK; NACRE_ERR_FILE (it exists already, or cannot be made; nothing is left behind); NACRE_ERR_CRYPTO (the system gives
+ * no random bytes); NACRE_ERR_NO_MEMORY */
+NACRE_MUST_USE nacre_err nacre_pack_create(const char *path, nacre_detail *why);
+
+/* nacre_pack_open locks the file, reads it and prepares the keys with `crypto`, whose instance must outlive the pack.
+ * NACRE_OK               `*pack` is open; close it with nacre_pack_close
+ * NACRE_ERR_BAD_CONTEXT  it is no pack, or damaged, or cut short; `why` says where, what was found and what is allowed
+ * NACRE_ERR_UNSUPPORTED  a version of the format, or an algorithm, that is not known here
+ * NACRE_ERR_LOCKED       another process has it open (waited one second), or this one
+ * NACRE_ERR_FILE         no such file, no permission, an I/O error
+ * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY
+ * On failure the file has not changed. (What a write that was cut short left behind is put right only when all else holds,
+ * and NACRE_ERR_FILE is returned when that fails.) */
+NACRE_MUST_USE nacre_err nacre_pack_open(nacre_pack **pack, const char *path, const nacre_crypto *crypto,
+                                         nacre_detail *why);
+
+/* nacre_pack_close writes the true states (numbers used, replay windows) with one sync, unlocks, wipes the keys and frees.
+ * It frees also when it fails (NACRE_ERR_FILE): then the pessimistic states in the file stand, which is safe. NULL is
+ * allowed. */
+nacre_err nacre_pack_close(nacre_pack *pack, nacre_detail *why);
+
+/* ---- What is in it ----
+ * Contexts have places, counted from 0 in the order in which they were added; a place is never used again. */
+size_t nacre_pack_num(const nacre_pack *pack);                           /* places, empty and removed ones too */
+nacre_context *nacre_pack_context_at(nacre_pack *pack, size_t place);    /* NULL: nothing is there */
+bool nacre_pack_holds(const nacre_pack *pack, const nacre_context *ctx); /* whether `ctx` is one of this pack's */
+
+/* nacre_pack_table gives the table of all contexts, for an endpoint. It is made at the first call, kept up to date by
+ * nacre_pack_add and nacre_pack_remove, and lives as long as the pack.
+ * NACRE_OK; NACRE_ERR_NO_MEMORY; NACRE_ERR_UNSUPPORTED: more than eight contexts that one request could mean (one
+ * Recipient ID, and one ID Context or none); an endpoint tries no more. (And the table knows Recipient IDs only: give each
+ * context one of its own, where you can, for looking one up takes as long as there are contexts with its Recipient ID.) */
+NACRE_MUST_USE nacre_err nacre_pack_table(nacre_pack *pack, nacre_table **table, nacre_detail *why);
+
+/* ---- Durable before use: one by one ----
+ * The store of one context of this pack, for whoever serves contexts one at a time: each call costs one sync. */
+nacre_store nacre_pack_store(nacre_pack *pack, nacre_context *ctx);
+
+/* ---- Durable before use: many at once ----
+ * A server asks for what its contexts need as they need it, and then commits: that costs one sync, however many asked. */
+
+/* nacre_pack_ask takes down what `ctx` needs (nacre_context_needs); nothing is written yet.
+ * NACRE_OK           it needs nothing
+ * NACRE_ERR_NOT_YET  the next commit confirms it
+ * NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, NACRE_ERR_LOCKED (after a fork): nothing will be confirmed */
+NACRE_MUST_USE nacre_err nacre_pack_ask(nacre_pack *pack, nacre_context *ctx, nacre_detail *why);
+
+/* Called once for each ask, in their order: NACRE_OK, and the context was confirmed; or why not. It may call nothing of this
+ * pack but nacre_pack_ask. */
+typedef void (*nacre_pack_on_commit)(void *user, nacre_context *ctx, nacre_err err);
+
+/* nacre_pack_commit makes all that was asked for durable, with one sync, confirms it to the contexts and tells
+ * `on_commit` (which may be NULL). With nothing asked it does nothing.
+ * NACRE_OK; NACRE_ERR_FILE, NACRE_ERR_LOCKED: nothing was confirmed, the contexts stay blocked as they were and may ask
+ * again */
+NACRE_MUST_USE nacre_err nacre_pack_commit(nacre_pack *pack, nacre_pack_on_commit on_commit, void *user,
+                                           nacre_detail *why);
+
+/* ---- Taking in, taking out ----
+ * What is added is described as a directory is (nacre_directory_info): parameters, secret and salt, and state (next_to_send
+ * and window; layout, role and has_state are not read). A window of 0 means 32. New keys: next_to_send is 0, and
+ * window_known is true. */
+
+/* Gives the context number `index` of those to be added; called once for each, in order. `info` is all zero before, and
+ * wiped afterwards. An error ends the adding and is returned. */
+typedef nacre_err (*nacre_pack_source)(void *user, nacre_directory_info *info, size_t index, nacre_detail *why);
+
+/* nacre_pack_add adds `num` contexts and makes them durable; they can be used at once. `num_added` (may be NULL) tells how
+ * many of them, from the first on, are in when it returns; all but with an error. (After a failed write and a crash some more
+ * may be there. Adding them again says so.) Contexts that are in the pack keep their addresses.
+ * NACRE_OK
+ * NACRE_ERR_BAD_CONTEXT  one cannot be, or its Sender ID, keys and ID Context are those of one that is, or was, in the pack:
+ *                        the two would use the same nonces; `why` names it
+ * NACRE_ERR_TOO_LONG     more than NACRE_PACK_MAX places
+ * NACRE_ERR_UNSUPPORTED, NACRE_ERR_CRYPTO, NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, NACRE_ERR_LOCKED (after a fork), and what
+ * `source` returns */
+NACRE_MUST_USE nacre_err nacre_pack_add(nacre_pack *pack, size_t *num_added, size_t num, nacre_pack_source source,
+                                        void *user, nacre_detail *why);
+
+/* nacre_pack_remove ends a context durably: it is out of the table, its keys are wiped, and its secret is overwritten in the
+ * file. Its memory stays, all zero. Take it out of other tables, and forget what an endpoint has going on with it, before.
+ * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (none of this pack's); NACRE_ERR_FILE, NACRE_ERR_LOCKED, NACRE_ERR_NO_MEMORY: it is still
+ * there (or is gone after a restart); ask again. NACRE_ERR_FILE with NULL from nacre_pack_context_at: it is gone, but its
+ * secret could not be overwritten, which the next opening will do */
+NACRE_MUST_USE nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *why);
+
+/* nacre_pack_move_in moves a directory's context, with its present state, into the pack. The directory must not be open. It
+ * is useless afterwards, for nacre (which refuses to open it and says why) as for others: its numbers are used up and its
+ * window is unknown. When it is interrupted, the directory is not usable either; the same call finishes the move.
+ * `role` as in nacre_directory_open_as.
+ * NACRE_OK               it is in the pack
+ * NACRE_ERR_BAD_CONTEXT  the directory cannot be read, or was moved to another pack, or the pack has (or had) this context
+ * others as nacre_directory_open and nacre_pack_add */
+NACRE_MUST_USE nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why);
+
+/* ---- Looking at it ----
+ * nacre_pack_read tells what a file says, without locking it and without changing it, context by context, in the order of
+ * their places. `visit` is called with what is there; an error that it returns ends the reading. `reveal` fills in secret
+ * and salt; they are wiped afterwards. Errors as nacre_pack_open, but for the lock. */
+typedef nacre_err (*nacre_pack_visit)(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre_pack_read(const char *path, bool reveal, nacre_pack_visit visit, void *user,
+                                         nacre_detail *why);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

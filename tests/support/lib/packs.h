@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* packs: contexts to put into packs, and packs in scratch folders. */
+#ifndef TEST_PACKS_H
+#define TEST_PACKS_H
+
+#include "support.h"
+
+/* Context number `index` of a fleet: Sender ID 01, Recipient ID made of the number, a secret of its own; new keys. */
+void pack_describe(nacre_directory_info *info, size_t index);
+/* The same as a source for nacre_pack_add; `user` points to a size_t, the number of the first one. */
+nacre_err pack_source(void *user, nacre_directory_info *info, size_t index, nacre_detail *why);
+/* The other side of it, volatile; lives until test_release. */
+nacre_context *pack_peer(const nacre_directory_info *info);
+
+/* A pack with contexts 0 to num - 1, created and closed. */
+void pack_make(const char *path, size_t num);
+nacre_pack *pack_open(const char *path); /* must succeed */
+void pack_close(nacre_pack *pack);       /* must succeed */
+
+/* One request of `peer` to `ctx`, served from `store` as needed. NACRE_OK: accepted, and answered; then, when given, `echo` says
+ * whether that took an Echo. */
+nacre_err pack_ask_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store, bool *echo);
+/* `ctx` sends a request; gives its number, and the peer must understand it. */
+uint64_t pack_send_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store);
+
+/* Whole files. */
+nacre_bytes pack_file(const char *path); /* lives until test_release */
+void pack_put_file(const char *path, nacre_bytes bytes);
+
+#endif
