@@ -111,15 +111,25 @@ static nacre_err take_run(adding *a)
 
 /* ---- Places ---- */
 
-nacre_err nacre__extent_put(nacre_pack *pack, const nacre__extent *extent, nacre_detail *why)
+/* Writes a copy of the extent, and syncs. */
+static nacre_err put_extent(const nacre_pack *pack, unsigned side, const nacre__extent *extent, nacre_detail *why)
 {
     uint8_t page[NACRE__PACK_PAGE];
-    nacre__extent next = *extent;
-    uint64_t number = 2u - pack->extent_side; /* the copy that does not count */
-    next.generation = pack->extent.generation + 1;
-    nacre__extent_write(page, &next, &pack->id, number);
+    uint64_t number = 1u + side;
+    nacre__extent_write(page, extent, &pack->id, number);
     nacre_err err = nacre__pack_put(&pack->file, page, number * NACRE__PACK_PAGE, sizeof page, why);
-    if (err == NACRE_OK) err = nacre__pack_sync(&pack->file, why);
+    return err == NACRE_OK ? nacre__pack_sync(&pack->file, why) : err;
+}
+
+nacre_err nacre__extent_put(nacre_pack *pack, const nacre__extent *extent, nacre_detail *why)
+{
+    nacre__extent next = *extent;
+    nacre_err err = NACRE_OK;
+    /* What was read may have been lost by a sync that failed; see make_sure in pack_state.c. */
+    if (!pack->extent_sure) err = put_extent(pack, pack->extent_side, &pack->extent, why);
+    pack->extent_sure = pack->extent_sure || err == NACRE_OK;
+    next.generation = pack->extent.generation + 1;
+    if (err == NACRE_OK) err = put_extent(pack, 1u - pack->extent_side, &next, why);
     if (err != NACRE_OK) return err;
     pack->extent = next;
     pack->extent_side = !pack->extent_side;
@@ -141,7 +151,10 @@ static nacre_err write_segment(const nacre__segment *s, nacre_detail *why)
             nacre__page_seal(page, &pack->id, number);
             err = nacre__pack_put(&pack->file, page, number * NACRE__PACK_PAGE, sizeof page, why);
         }
-    for (uint32_t p = 0; p < nacre__cell_pages(&s->shape); p++) s->pages[p].generation = 1;
+    for (uint32_t p = 0; p < nacre__cell_pages(&s->shape); p++) {
+        s->pages[p].generation = 1;
+        s->pages[p].sure = true;
+    }
     return err == NACRE_OK ? nacre__pack_sync(&pack->file, why) : err;
 }
 
@@ -274,11 +287,15 @@ static nacre_err write_records(const adding *a, const nacre__segment *s, uint32_
 static nacre_err write_cells(const adding *a, nacre__segment *s, uint32_t first, const draft *drafts, uint32_t num)
 {
     nacre_err err = NACRE_OK;
-    for (uint32_t i = 0; err == NACRE_OK && i < num; i++) {
-        uint8_t *at = nacre__state_cell(s, first + i, &err, a->why);
-        if (at != NULL) nacre__cell_write(at, s->shape.cell_size, &drafts[i].cell);
+    /* Into both copies: were one lost later, the other may be a step behind, but must not say that nothing is here. */
+    for (int copy = 0; copy < 2; copy++) {
+        for (uint32_t i = 0; err == NACRE_OK && i < num; i++) {
+            uint8_t *at = nacre__state_cell(s, first + i, &err, a->why);
+            if (at != NULL) nacre__cell_write(at, s->shape.cell_size, &drafts[i].cell);
+        }
+        if (err == NACRE_OK) err = nacre__state_flush(s->pack, a->why);
     }
-    return err == NACRE_OK ? nacre__state_flush(s->pack, a->why) : err;
+    return err;
 }
 
 static nacre_err put_run(const adding *a, size_t from, uint32_t num)

@@ -35,6 +35,7 @@ typedef struct nacre__pack_page { /* of states */
     uint64_t generation;          /* of the copy that is durable */
     uint8_t *image;               /* what is to be written over the other copy; NULL: nothing */
     uint8_t side;                 /* which copy is durable */
+    bool sure;                    /* this process wrote that copy and synced it */
 } nacre__pack_page;
 
 /* A segment as it was read: records hold secrets. */
@@ -106,6 +107,7 @@ struct nacre_pack {
     nacre__pack_id id;
     nacre__extent extent;
     unsigned extent_side;
+    bool extent_sure;
     nacre__segment **segments;
     size_t num_segments, cap_segments;
     nacre__segment *unsure; /* a segment that is written, but its extent may not be durable */

@@ -49,20 +49,24 @@ nacre_err nacre__segment_erase(nacre__segment *s, nacre_detail *why)
     return err == NACRE_OK ? nacre__pack_sync(&s->pack->file, why) : err;
 }
 
-/* Durable, or as it was. */
+/* Durable in both copies, or as it was. */
 static nacre_err mark_removed(nacre__packed *packed, nacre_detail *why)
 {
     static const nacre__cell removed = { .use = NACRE__REMOVED, .next = NACRE_SEQ_MAX + 1 };
     uint8_t before[NACRE__CELL_MAX];
     nacre__segment *s = packed->segment;
     nacre_err err = NACRE_OK;
-    uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
-    if (at == NULL) return err;
-    memcpy(before, at, s->shape.cell_size);
-    nacre__cell_write(at, s->shape.cell_size, &removed);
-    err = nacre__state_flush(s->pack, why);
-    if (err != NACRE_OK) memcpy(at, before, s->shape.cell_size); /* the page is written anew by the next flush */
-    return err;
+    for (int copy = 0; copy < 2; copy++) {
+        uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
+        if (at == NULL) return err;
+        if (copy == 0) memcpy(before, at, s->shape.cell_size);
+        nacre__cell_write(at, s->shape.cell_size, &removed);
+        err = nacre__state_flush(s->pack, why);
+        if (err == NACRE_OK) continue;
+        memcpy(at, before, s->shape.cell_size); /* the page is written anew by the next flush */
+        return err;
+    }
+    return NACRE_OK;
 }
 
 nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)

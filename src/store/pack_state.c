@@ -60,10 +60,31 @@ uint8_t *nacre__state_cell(nacre__segment *s, uint32_t place, nacre_err *err, na
     return s->pages[p].image + NACRE__PACK_CELLS_AT + (size_t)(place % per_page) * s->shape.cell_size;
 }
 
-nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why)
+/* The copy that counts was read, but is it durable? A sync that failed may have lost it: then it can be read for a while,
+ * and no later sync helps. So before its other copy is written over for the first time, it is written again. */
+static nacre_err make_sure(nacre_pack *pack, nacre_detail *why)
 {
-    nacre_err err = nacre__pack_check_owner(pack, why);
-    if (pack->num_dirty == 0) return err;
+    uint8_t page[NACRE__PACK_PAGE];
+    bool any = false;
+    nacre_err err = NACRE_OK;
+    for (size_t i = 0; err == NACRE_OK && i < pack->num_dirty; i++) {
+        const nacre__dirty *d = &pack->dirty[i];
+        const nacre__pack_page *p = &d->segment->pages[d->page];
+        if (p->sure) continue;
+        any = true;
+        uint64_t at = copy_page(d->segment, d->page, p->side) * NACRE__PACK_PAGE;
+        err = get_page(page, d->segment, d->page, why);
+        if (err == NACRE_OK) err = nacre__pack_put(&pack->file, page, at, sizeof page, why);
+    }
+    if (err == NACRE_OK && any) err = nacre__pack_sync(&pack->file, why);
+    for (size_t i = 0; err == NACRE_OK && i < pack->num_dirty; i++)
+        pack->dirty[i].segment->pages[pack->dirty[i].page].sure = true;
+    return err;
+}
+
+static nacre_err write_images(nacre_pack *pack, nacre_detail *why)
+{
+    nacre_err err = NACRE_OK;
     for (size_t i = 0; err == NACRE_OK && i < pack->num_dirty; i++) {
         const nacre__dirty *d = &pack->dirty[i];
         nacre__pack_page *page = &d->segment->pages[d->page];
@@ -72,7 +93,15 @@ nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why)
         nacre__page_seal(page->image, &pack->id, number);
         err = nacre__pack_put(&pack->file, page->image, number * NACRE__PACK_PAGE, NACRE__PACK_PAGE, why);
     }
-    if (err == NACRE_OK) err = nacre__pack_sync(&pack->file, why);
+    return err == NACRE_OK ? nacre__pack_sync(&pack->file, why) : err;
+}
+
+nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why)
+{
+    nacre_err err = nacre__pack_check_owner(pack, why);
+    if (err != NACRE_OK || pack->num_dirty == 0) return err;
+    err = make_sure(pack, why);
+    if (err == NACRE_OK) err = write_images(pack, why);
     if (err != NACRE_OK) return err;
     for (size_t i = 0; i < pack->num_dirty; i++) {
         nacre__pack_page *page = &pack->dirty[i].segment->pages[pack->dirty[i].page];

@@ -69,6 +69,8 @@ void pack_close(nacre_pack *pack)
     if (nacre_pack_close(pack, &why) != NACRE_OK) fail_msg("%s", why.text);
 }
 
+void (*pack_on_number)(const nacre_context *ctx, uint64_t number);
+
 enum { MAX_DATAGRAM = 1024 };
 
 static nacre_message request(nacre_bytes options)
@@ -88,7 +90,7 @@ static nacre_err receive(nacre_context *ctx, const nacre_store *store, nacre_byt
     uint8_t buffer[MAX_DATAGRAM];
     nacre_message outer = test_parse(datagram), plain;
     nacre_err err = NACRE_ERR_NOT_YET;
-    for (int attempt = 0; attempt < 2 && err == NACRE_ERR_NOT_YET; attempt++) {
+    for (int attempt = 0; attempt < 3 && err == NACRE_ERR_NOT_YET; attempt++) {
         err = nacre_unprotect_request(ctx, test_crypto(), id, &plain, NACRE_ROOM(buffer), &outer);
         if (err == NACRE_ERR_NOT_YET) serve(store, ctx);
     }
@@ -104,8 +106,13 @@ static nacre_err challenge(nacre_context *peer, nacre_context *ctx, const nacre_
     nacre_bytes out;
     nacre_message m = test_parse(datagram), plain;
     m.type = NACRE_ACK;
-    serve(store, ctx);
-    nacre_err err = nacre_protect_echo(ctx, test_crypto(), at_ctx, &out, NACRE_ROOM(buffer), &m);
+    nacre_err err = NACRE_ERR_NOT_YET;
+    for (int attempt = 0; attempt < 2 && err == NACRE_ERR_NOT_YET; attempt++) {
+        serve(store, ctx);
+        uint64_t number = nacre_context_next_seq(ctx);
+        err = nacre_protect_echo(ctx, test_crypto(), at_ctx, &out, NACRE_ROOM(buffer), &m);
+        if (err == NACRE_OK && pack_on_number != NULL) pack_on_number(ctx, number);
+    }
     if (err != NACRE_OK) return err;
     nacre_message outer = test_parse(out);
     assert_ok(nacre_unprotect_response(peer, test_crypto(), at_peer, &plain, NULL, NACRE_ROOM(plaintext), &outer));
@@ -116,15 +123,30 @@ static nacre_err challenge(nacre_context *peer, nacre_context *ctx, const nacre_
     return NACRE_OK;
 }
 
+static uint8_t last[MAX_DATAGRAM];
+static size_t last_len;
+
+nacre_bytes pack_last_request(void)
+{
+    return nacre_bytes_of(last, last_len);
+}
+
+nacre_err pack_replay(nacre_context *ctx, const nacre_store *store, nacre_bytes datagram)
+{
+    nacre_request_id id;
+    return receive(ctx, store, datagram, &id);
+}
+
 nacre_err pack_ask_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store, bool *echo)
 {
-    uint8_t buffer[MAX_DATAGRAM], room[32];
+    uint8_t room[32];
     nacre_bytes options = NACRE_ABSENT, datagram;
     nacre_request_id at_peer, at_ctx;
     nacre_err err = NACRE_OK;
     for (int attempt = 0; attempt < 2; attempt++) {
         nacre_message m = request(options);
-        assert_ok(nacre_protect_request(peer, test_crypto(), &at_peer, &datagram, NACRE_ROOM(buffer), &m, NULL));
+        assert_ok(nacre_protect_request(peer, test_crypto(), &at_peer, &datagram, NACRE_ROOM(last), &m, NULL));
+        last_len = datagram.len;
         err = receive(ctx, store, datagram, &at_ctx);
         if (echo != NULL) *echo = attempt > 0;
         if (err != NACRE_ERR_REPLAY_ECHO) return err;
@@ -134,17 +156,35 @@ nacre_err pack_ask_one(nacre_context *peer, nacre_context *ctx, const nacre_stor
     return NACRE_ERR_REPLAY_ECHO;
 }
 
+static nacre_err send_to(nacre_bytes *out, nacre_context *ctx, const nacre_store *store, nacre_room room)
+{
+    nacre_request_id id;
+    nacre_message m = request(NACRE_ABSENT);
+    nacre_err err = NACRE_ERR_NOT_YET;
+    for (int attempt = 0; attempt < 2 && err == NACRE_ERR_NOT_YET; attempt++) {
+        serve(store, ctx);
+        uint64_t number = nacre_context_next_seq(ctx);
+        err = nacre_protect_request(ctx, test_crypto(), &id, out, room, &m, NULL);
+        if (err == NACRE_OK && pack_on_number != NULL) pack_on_number(ctx, number);
+    }
+    return err;
+}
+
+nacre_err pack_try_to_send(nacre_context *ctx, const nacre_store *store)
+{
+    uint8_t buffer[MAX_DATAGRAM];
+    nacre_bytes out;
+    return send_to(&out, ctx, store, NACRE_ROOM(buffer));
+}
+
 uint64_t pack_send_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store)
 {
     uint8_t buffer[MAX_DATAGRAM];
-    nacre_request_id id, at_peer;
+    nacre_request_id at_peer;
     nacre_bytes out;
-    nacre_message m = request(NACRE_ABSENT);
-    serve(store, ctx);
-    uint64_t number = nacre_context_next_seq(ctx);
-    assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_ROOM(buffer), &m, NULL));
+    assert_ok(send_to(&out, ctx, store, NACRE_ROOM(buffer)));
     assert_ok(receive(peer, NULL, out, &at_peer));
-    return number;
+    return nacre_context_next_seq(ctx) - 1;
 }
 
 nacre_bytes pack_file(const char *path)

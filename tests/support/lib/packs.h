@@ -17,9 +17,16 @@ void pack_make(const char *path, size_t num);
 nacre_pack *pack_open(const char *path); /* must succeed */
 void pack_close(nacre_pack *pack);       /* must succeed */
 
-/* One request of `peer` to `ctx`, served from `store` as needed. NACRE_OK: accepted, and answered; then, when given, `echo` says
- * whether that took an Echo. */
+/* Told of each number that a context of a pack puts on the wire below; NULL: nobody is. */
+extern void (*pack_on_number)(const nacre_context *ctx, uint64_t number);
+
+/* One request of `peer` to `ctx`, served from `store` as needed. NACRE_OK: accepted; then, when given, `echo` says whether
+ * that took an Echo. */
 nacre_err pack_ask_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store, bool *echo);
+nacre_bytes pack_last_request(void); /* its datagram, until the next one */
+nacre_err pack_replay(nacre_context *ctx, const nacre_store *store, nacre_bytes datagram);
+/* `ctx` sends a request, if it can. */
+nacre_err pack_try_to_send(nacre_context *ctx, const nacre_store *store);
 /* `ctx` sends a request; gives its number, and the peer must understand it. */
 uint64_t pack_send_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store);
 
