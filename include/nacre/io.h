@@ -39,6 +39,9 @@ typedef struct nacre_udp nacre_udp;
  * chooses). Sending never fails: what cannot go is lost, or reported to the endpoint as unreachable.
  * NACRE_ERR_ADDRESS names address and reason; NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_detail *why);
+/* nacre_udp_open_beside opens one more socket at the address of `first`, for another thread: the system spreads peers over
+ * all of them, and keeps a peer with one (SO_REUSEPORT). NACRE_ERR_UNSUPPORTED where it does not do that. */
+NACRE_MUST_USE nacre_err nacre_udp_open_beside(nacre_udp **udp, const nacre_udp *first, nacre_detail *why);
 void nacre_udp_close(nacre_udp *udp);
 /* nacre_udp_use_runs: datagrams of one peer and one length are taken from the system, and given to it, many in one piece
  * where they come so (Linux: UDP_GRO, UDP_SEGMENT). For servers and gateways with much traffic between few addresses;
@@ -176,6 +179,12 @@ typedef struct nacre_server nacre_server;
 
 /* nacre_server_open binds to `bind` ("[::1]:5683", "127.0.0.1:0"; NULL: port 5683 on every address). */
 NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why);
+/* nacre_server_open_workers: the same, served by that many threads (1 to 64), one of them the caller of nacre_server_run. Each
+ * has its socket, its endpoint and a provider of its own; they share contexts and resources, so that handlers and what they
+ * point to must bear being called by several threads at once. Contexts and resources are added before nacre_server_run.
+ * Connections, and nacre_server_watch_fd, are the first thread's. Observers: up to 1024 for each thread. */
+NACRE_MUST_USE nacre_err nacre_server_open_workers(nacre_server **server, const char *bind, unsigned num_workers,
+                                                   nacre_detail *why);
 /* nacre_server_listen_tcp serves over connections too (coap+tcp, RFC 8323), at `bind` as above, up to 64 at a time.
  * NACRE_OK; NACRE_ERR_ADDRESS; NACRE_ERR_BAD_ARGUMENT when it does so already; NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why);
@@ -200,7 +209,7 @@ void nacre_server_set_role(nacre_server *server, nacre_role role);
  * NACRE_ERR_BAD_ARGUMENT (a path without a leading '/', or there already). */
 NACRE_MUST_USE nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource);
 /* nacre_server_changed tells the observers of `path` (NACRE_RESOURCE_OBSERVABLE): nacre_site_changed. Up to 1024 observe at
- * a time. Call it from a handler or from nacre_server_watch_fd's callback. */
+ * a time. Call it from a handler or from nacre_server_watch_fd's callback; with several workers, from any thread. */
 void nacre_server_changed(nacre_server *server, const char *path);
 /* nacre_server_watch_fd: nacre_server_run calls `on_readable` whenever `fd`, one for a server, is readable. -1: none. */
 void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(void *user), void *user);

@@ -48,6 +48,7 @@ struct nacre_loop {
     struct pollfd *fds; /* the socket, wake_fd, extra_fd, and the connections' */
     bool tcp_has_more;  /* not all that has come over connections was taken */
     nacre__stores stores;
+    nacre_lock lock; /* of contexts that other loops have too */
     nacre_detail store_failure;
     int wake_fd, extra_fd;
     void (*on_extra)(void *user);
@@ -102,6 +103,7 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     nacre_loop *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
     made->udp = udp;
+    made->lock = config->lock;
     made->wake_fd = made->extra_fd = -1;
     made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
     made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
@@ -227,23 +229,37 @@ static void set_waiting(nacre_loop *loop, nacre__store_entry *entry, bool waitin
     else loop->stores.num_waiting--;
 }
 
+static void take(const nacre_loop *loop, nacre_context *ctx)
+{
+    if (loop->lock.take != NULL) loop->lock.take(loop->lock.self, &ctx, 1);
+}
+
+static void give(const nacre_loop *loop, nacre_context *ctx)
+{
+    if (loop->lock.take != NULL) loop->lock.give(loop->lock.self, &ctx, 1);
+}
+
 /* The endpoint hears NACRE_OK only once the store has said that it is durable: persist before use. */
 static void persist(nacre_loop *loop, nacre_context *ctx)
 {
     nacre__store_entry *entry = nacre__stores_find(&loop->stores, ctx);
     nacre_detail why = { { 0 } };
     nacre_err err = NACRE_ERR_FILE;
+    take(loop, ctx);
     if (entry == NULL) (void)nacre__store_fail(&why, err, "no store was added for a context that needs one");
     else err = nacre_store_serve(&entry->store, ctx, &why);
+    give(loop, ctx);
     if (entry != NULL) set_waiting(loop, entry, err == NACRE_ERR_NOT_YET);
     if (err == NACRE_ERR_NOT_YET) return;
     if (err != NACRE_OK) loop->store_failure = why;
     nacre_endpoint_confirmed(loop->ep, ctx, err);
 }
 
-static bool needs_nothing(const nacre_context *ctx)
+static bool needs_nothing(const nacre_loop *loop, nacre_context *ctx)
 {
+    take(loop, ctx);
     nacre_needs needs = nacre_context_needs(ctx);
+    give(loop, ctx);
     return needs.reserve == 0 && !needs.window_lost;
 }
 
@@ -252,7 +268,7 @@ static void look_at_waiting(nacre_loop *loop)
 {
     for (size_t i = 0; i < loop->stores.cap && loop->stores.num_waiting > 0; i++) {
         nacre__store_entry *entry = &loop->stores.entries[i];
-        if (entry->ctx == NULL || !entry->waiting || !needs_nothing(entry->ctx)) continue;
+        if (entry->ctx == NULL || !entry->waiting || !needs_nothing(loop, entry->ctx)) continue;
         set_waiting(loop, entry, false);
         nacre_endpoint_confirmed(loop->ep, entry->ctx, NACRE_OK);
     }

@@ -3,112 +3,95 @@
 #include "endpoint/endpoint_internal.h" /* NACRE__MAX_CANDIDATES */
 #include "io/address.h"
 #include "io/keyring.h"
+#include "io/locks.h"
 #include "io/loop_internal.h"
+#include "io/worker.h"
 #include "store/fail.h"
 
 #include <nacre/remote.h>
 
-#include <errno.h>
-#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-    COAP_PORT = 5683,   /* RFC 7252 6.1 */
-    NUM_ANSWERS = 4096, /* remembered for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
-    BURST = 64,
-    NUM_OBSERVERS = 1024,
-    NUM_BODIES = 16,    /* put together, or kept for their later blocks, */
-    MAX_BODY = 1048576, /* of so many bytes each: memory that is touched only where it is needed */
+    COAP_PORT = 5683, /* RFC 7252 6.1 */
     FIRST_SLOTS = 16,
+    MAX_WORKERS = 64,
 };
 
 struct nacre_server {
     nacre_role role; /* of directories to come */
-    nacre_crypto crypto;
-    nacre_udp *udp;
-    nacre_tcp *tcp; /* NULL: no connections */
-    nacre_loop *loop;
+    nacre__worker *workers;
+    size_t num_workers;
+    nacre__locks *locks; /* NULL with one worker */
+    nacre_tcp *tcp;      /* of the first worker; NULL: no connections */
     nacre__keyring ring;
-    nacre_table table; /* the endpoint borrows this very struct; its slots grow under it */
+    nacre_table table; /* the endpoints borrow this very struct; its slots grow under it */
     nacre_context **slots;
-    nacre_site *site;
-    void *site_memory;
     nacre_resource *resources;
     size_t num_resources;
-    int stop_read, stop_write; /* a pipe: writing to it is all that a signal handler has to do */
 };
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
-static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
+static nacre__worker *first_of(const nacre_server *server)
 {
-    nacre_server *server = user;
-    (void)transfer;
-    nacre_err err = nacre_site_answer(server->site, event);
-    (void)err; /* the site has answered or ignored the exchange in any case, and there is nobody to tell */
+    return &server->workers[0];
 }
 
-static nacre_err make_site(nacre_server *server)
-{
-    const nacre_site_config config = { .transfer = nacre_loop_transfer(server->loop) };
-    const size_t size = nacre_site_size(&config);
-    server->site_memory = malloc(size);
-    if (server->site_memory == NULL) return NACRE_ERR_NO_MEMORY;
-    return nacre_site_init(&server->site, server->site_memory, size, &config);
-}
-
-static bool make_stop_pipe(nacre_server *server)
-{
-    int ends[2];
-    if (pipe(ends) != 0) return false;
-    server->stop_read = ends[0];
-    server->stop_write = ends[1];
-    for (int i = 0; i < 2; i++)
-        if (fcntl(ends[i], F_SETFD, FD_CLOEXEC) != 0 || fcntl(ends[i], F_SETFL, O_NONBLOCK) != 0) return false;
-    return true;
-}
-
-static nacre_err open_udp(nacre_server *server, const char *bind, nacre_detail *why)
+/* The first socket is alone on its port, so that nobody else's server is there; the others join it. */
+static nacre_err open_udp(const nacre_server *server, nacre_udp **udp, const char *bind, nacre_detail *why)
 {
     nacre_address local;
+    if (server->num_workers > 0) return nacre_udp_open_beside(udp, first_of(server)->udp, why);
     nacre_err err = nacre_address_resolve(&local, bind != NULL ? bind : "[::]", COAP_PORT, why);
-    if (err == NACRE_OK) err = nacre_udp_open(&server->udp, &local, why);
-    if (err == NACRE_OK) (void)nacre_udp_use_runs(server->udp); /* without, it serves the same, with more calls */
+    return err != NACRE_OK ? err : nacre_udp_open(udp, &local, why);
+}
+
+static nacre_err add_worker(nacre_server *server, const char *bind, nacre_detail *why)
+{
+    nacre_udp *udp;
+    nacre_err err = open_udp(server, &udp, bind, why);
+    if (err != NACRE_OK) return err;
+    err = nacre__worker_open(&server->workers[server->num_workers], udp, &server->table, server->locks, why);
+    if (err == NACRE_OK) server->num_workers++;
     return err;
 }
 
-static nacre_err set_up(nacre_server *server, const char *bind, nacre_detail *why)
+static nacre_err make_locks(nacre_server *server)
 {
-    if (!make_stop_pipe(server))
-        return nacre__store_fail(why, NACRE_ERR_FILE, "cannot make a pipe: %s", strerror(errno));
-    server->slots = calloc(FIRST_SLOTS, sizeof *server->slots);
-    if (server->slots == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
-    nacre_err err = nacre_table_init(&server->table, server->slots, FIRST_SLOTS);
-    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make a table of contexts: %s", nacre_err_text(err));
-    err = nacre_openssl_open(&server->crypto);
-    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot use OpenSSL: %s", nacre_err_text(err));
-    err = open_udp(server, bind, why);
-    if (err != NACRE_OK) return err;
-    nacre_endpoint_config config = {
-        .num_answers = NUM_ANSWERS, .burst = BURST, .num_observers = NUM_OBSERVERS, .contexts = &server->table
-    };
-    config.crypto = server->crypto;
-    const nacre_transfer_config transfer = { .num_bodies = NUM_BODIES, .max_body = MAX_BODY };
-    err = nacre_loop_open_transfer(&server->loop, server->udp, &config, &transfer, on_event, server, why);
-    if (err != NACRE_OK) return err;
-    nacre__loop_set_wake(server->loop, server->stop_read);
-    err = make_site(server);
-    return err == NACRE_OK ? err : nacre__store_fail(why, err, "cannot make a site: %s", nacre_err_text(err));
+    server->locks = malloc(sizeof *server->locks);
+    if (server->locks == NULL) return NACRE_ERR_NO_MEMORY;
+    const nacre_err err = nacre__locks_init(server->locks);
+    if (err == NACRE_OK) return err;
+    free(server->locks);
+    server->locks = NULL;
+    return err;
 }
 
-nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why)
+static nacre_err set_up(nacre_server *server, const char *bind, unsigned num_workers, nacre_detail *why)
+{
+    if (num_workers < 1 || num_workers > MAX_WORKERS)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%u workers: 1 to %d of them", num_workers,
+                                 (int)MAX_WORKERS);
+    server->slots = calloc(FIRST_SLOTS, sizeof *server->slots);
+    server->workers = calloc(num_workers, sizeof *server->workers);
+    nacre_err err = server->slots == NULL || server->workers == NULL ? NACRE_ERR_NO_MEMORY : NACRE_OK;
+    if (err == NACRE_OK && num_workers > 1) err = make_locks(server);
+    if (err != NACRE_OK) return nacre__store_fail(why, err, "out of memory for a server");
+    err = nacre_table_init(&server->table, server->slots, FIRST_SLOTS);
+    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make a table of contexts: %s", nacre_err_text(err));
+    for (unsigned i = 0; err == NACRE_OK && i < num_workers; i++) err = add_worker(server, bind, why);
+    return err;
+}
+
+nacre_err nacre_server_open_workers(nacre_server **server, const char *bind, unsigned num_workers, nacre_detail *why)
 {
     nacre_server *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
-    made->stop_read = made->stop_write = -1;
-    nacre_err err = set_up(made, bind, why);
+    nacre_err err = set_up(made, bind, num_workers, why);
     if (err != NACRE_OK) {
         (void)nacre_server_close(made, NULL);
         return err;
@@ -117,17 +100,22 @@ nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detai
     return NACRE_OK;
 }
 
+nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why)
+{
+    return nacre_server_open_workers(server, bind, 1, why);
+}
+
 nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
 {
     if (server == NULL) return NACRE_OK;
-    nacre_loop_close(server->loop); /* first: its endpoint borrows the contexts */
+    /* Loops first, for their endpoints borrow the contexts; providers last, for the contexts' keys are theirs. */
+    for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close_loop(&server->workers[i]);
     nacre_err err = nacre__keyring_close(&server->ring, why);
     nacre_tcp_close(server->tcp);
-    nacre_udp_close(server->udp);
-    if (server->crypto.ops != NULL) nacre_openssl_close(&server->crypto);
-    if (server->stop_read >= 0) (void)close(server->stop_read);
-    if (server->stop_write >= 0) (void)close(server->stop_write);
-    free(server->site_memory);
+    for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close(&server->workers[i]);
+    if (server->locks != NULL) nacre__locks_destroy(server->locks);
+    free(server->locks);
+    free(server->workers);
     free(server->slots);
     free(server->resources);
     free(server);
@@ -142,7 +130,7 @@ nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_
     if (server->tcp == NULL) {
         err = nacre_tcp_open(&server->tcp, &(nacre_tcp_config){ .stream = { .block_wise = true } }, why);
         if (err != NACRE_OK) return err;
-        err = nacre_loop_add_tcp(server->loop, server->tcp);
+        err = nacre_loop_add_tcp(first_of(server)->loop, server->tcp);
         if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot take connections: %s", nacre_err_text(err));
     }
     return nacre_tcp_listen(server->tcp, &local, why);
@@ -203,14 +191,14 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
 {
     nacre_context *ctx;
     bool is_new;
-    nacre_err err =
-        nacre__keyring_use(&server->ring, &ctx, &is_new, credential, server->role, &server->crypto, server->loop, why);
+    nacre_err err = nacre__keyring_use(&server->ring, &ctx, &is_new, credential, server->role,
+                                       &first_of(server)->crypto, first_of(server)->loop, why);
     if (err != NACRE_OK || !is_new) return err;
     bool crowded = is_crowded(server, ctx);
     err = crowded ? NACRE_ERR_UNSUPPORTED : add_to_table(server, ctx);
     if (err == NACRE_OK) return NACRE_OK;
     const char *name = credential->directory != NULL ? credential->directory : credential->name;
-    nacre__keyring_drop(&server->ring, server->loop);
+    nacre__keyring_drop(&server->ring, first_of(server)->loop);
     if (crowded)
         return nacre__store_fail(
             why, err,
@@ -257,7 +245,7 @@ nacre_remote nacre_server_remote(const nacre_server *server, const nacre_request
 {
     return (nacre_remote){ .context = request->context,
                            .address = *request->peer,
-                           .local = nacre_udp_local(server->udp),
+                           .local = nacre_udp_local(first_of(server)->udp),
                            .claims = nacre_server_claims(server, request->context) };
 }
 
@@ -272,47 +260,114 @@ nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *
     if (resources == NULL) return NACRE_ERR_NO_MEMORY;
     resources[server->num_resources++] = *resource;
     server->resources = resources;
-    nacre_site_set_resources(server->site, resources, server->num_resources);
+    for (size_t i = 0; i < server->num_workers; i++)
+        nacre_site_set_resources(server->workers[i].site, resources, server->num_resources);
     return NACRE_OK;
 }
 
 void nacre_server_changed(nacre_server *server, const char *path)
 {
-    nacre_site_changed(server->site, path);
+    if (server->num_workers == 1) nacre_site_changed(first_of(server)->site, path);
+    for (size_t i = 0; server->num_workers > 1 && i < server->num_workers; i++)
+        nacre__worker_tell(&server->workers[i], path);
 }
 
 void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(void *user), void *user)
 {
-    nacre__loop_set_extra(server->loop, fd, on_readable, user);
+    nacre__loop_set_extra(first_of(server)->loop, fd, on_readable, user);
 }
 
 nacre_address nacre_server_local(const nacre_server *server)
 {
-    return nacre_udp_local(server->udp);
+    return nacre_udp_local(first_of(server)->udp);
 }
 
 void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user)
 {
-    nacre_loop_watch(server->loop, on_datagram, user);
+    for (size_t i = 0; i < server->num_workers; i++) nacre_loop_watch(server->workers[i].loop, on_datagram, user);
 }
 
 /* ---- Running ---------------------------------------------------------------------------------------------------------- */
 
+/* Every worker serves the stores of all contexts: whoever needs a number first asks. */
+static nacre_err share_stores(nacre_server *server)
+{
+    nacre_err err = NACRE_OK;
+    for (size_t w = 1; w < server->num_workers; w++)
+        for (size_t i = 0; err == NACRE_OK && i < server->ring.num; i++) {
+            const nacre__key *key = &server->ring.keys[i];
+            if (key->dir != NULL)
+                err = nacre_loop_add_store(server->workers[w].loop, key->ctx, nacre_directory_store(key->dir));
+        }
+    return err;
+}
+
+/* One of the threads beside the first. */
+typedef struct helper {
+    nacre_server *server;
+    nacre__worker *worker;
+    pthread_t thread;
+    nacre_err err;
+    nacre_detail why;
+} helper;
+
+static void *help(void *arg)
+{
+    helper *h = arg;
+    h->err = nacre__worker_run(h->worker, &h->why);
+    if (h->err != NACRE_OK) nacre_server_stop(h->server); /* one is not to be missing without a word */
+    return NULL;
+}
+
+static nacre_err run_first(nacre_server *server, nacre_detail *why)
+{
+    return nacre__worker_run(first_of(server), why);
+}
+
+/* Threads inherit the mask, so that signals come to the thread that the program knows. */
+static int start(helper *h)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(&h->thread, NULL, help, h);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+static nacre_err run_all(nacre_server *server, helper *helpers, nacre_detail *why)
+{
+    size_t num = 0;
+    int error = 0;
+    for (; num + 1 < server->num_workers && error == 0; num += error == 0) {
+        helpers[num] = (helper){ .server = server, .worker = &server->workers[num + 1] };
+        error = start(&helpers[num]);
+    }
+    nacre_err err = error == 0
+                        ? run_first(server, why)
+                        : nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "cannot start a thread: %s", strerror(error));
+    for (size_t i = 0; i < num; i++) nacre__worker_stop(helpers[i].worker);
+    for (size_t i = 0; i < num; i++) {
+        (void)pthread_join(helpers[i].thread, NULL);
+        if (err != NACRE_OK || helpers[i].err == NACRE_OK) continue;
+        err = helpers[i].err;
+        if (why != NULL) *why = helpers[i].why;
+    }
+    return err;
+}
+
 nacre_err nacre_server_run(nacre_server *server, nacre_detail *why)
 {
-    uint8_t drain[16];
-    do {
-        nacre_err err = nacre_loop_step(server->loop, UINT32_MAX, why);
-        if (err != NACRE_OK) return err;
-    } while (!nacre__loop_woken(server->loop));
-    while (read(server->stop_read, drain, sizeof drain) > 0) {}
-    return NACRE_OK;
+    if (server->num_workers == 1) return run_first(server, why);
+    nacre_err err = share_stores(server);
+    helper *helpers = calloc(server->num_workers - 1, sizeof *helpers);
+    if (err == NACRE_OK && helpers != NULL) err = run_all(server, helpers, why);
+    else err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the server's threads");
+    free(helpers);
+    return err;
 }
 
 void nacre_server_stop(nacre_server *server)
 {
-    int error = errno; /* a signal handler must leave it alone */
-    ssize_t written = write(server->stop_write, "", 1);
-    (void)written; /* a full pipe says stop already */
-    errno = error;
+    nacre__worker_stop(first_of(server));
 }

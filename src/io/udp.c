@@ -18,6 +18,16 @@ static bool turn_on(int fd, int level, int option)
     return setsockopt(fd, level, option, &on, sizeof on) == 0;
 }
 
+static bool share_port(const nacre_udp *udp)
+{
+#ifdef __linux__ /* elsewhere the option has other meanings: the last one gets all */
+    return turn_on(udp->fd, SOL_SOCKET, SO_REUSEPORT);
+#else
+    (void)udp;
+    return false;
+#endif
+}
+
 static bool make_socket(nacre_udp *udp, bool ipv6)
 {
     udp->ipv6 = ipv6;
@@ -53,7 +63,7 @@ static bool bind_to(nacre_udp *udp, const nacre_address *local)
            nacre__address_from(&udp->local, (const struct sockaddr *)&name, len);
 }
 
-static bool open_socket(nacre_udp *udp, const nacre_address *local)
+static bool open_socket(nacre_udp *udp, const nacre_address *local, bool is_beside)
 {
     bool ipv6 = local->len == 0 || nacre__address_is_ipv6(local);
     bool dual = ipv6 && nacre__address_is_wildcard(local); /* no address at all is a wildcard too */
@@ -62,13 +72,12 @@ static bool open_socket(nacre_udp *udp, const nacre_address *local)
         dual = false; /* a system without IPv6 */
         if (!make_socket(udp, false)) return false;
     }
+    if (is_beside && !share_port(udp)) return false;
     return set_options(udp, dual) && bind_to(udp, local);
 }
 
-nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_detail *why)
+static nacre_err open_at(nacre_udp **udp, const nacre_address *local, bool is_beside, nacre_detail *why)
 {
-    static const nacre_address any;
-    if (local == NULL) local = &any;
     nacre_udp *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
     made->fd = -1;
@@ -84,7 +93,7 @@ nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_deta
         }
     }
 #endif
-    if (!open_socket(made, local)) {
+    if (!open_socket(made, local, is_beside)) {
         int error = errno;
         char text[72];
         nacre_address_text(local, text);
@@ -94,6 +103,21 @@ nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_deta
     }
     *udp = made;
     return NACRE_OK;
+}
+
+nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_detail *why)
+{
+    static const nacre_address any;
+    return open_at(udp, local != NULL ? local : &any, false, why);
+}
+
+/* The first one got the port for itself; only from then on others may join it. */
+nacre_err nacre_udp_open_beside(nacre_udp **udp, const nacre_udp *first, nacre_detail *why)
+{
+    if (!share_port(first))
+        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
+                                 "this system does not spread a port's datagrams over sockets");
+    return open_at(udp, &first->local, true, why);
 }
 
 void nacre_udp_close(nacre_udp *udp)

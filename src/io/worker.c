@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* worker: one thread of a server, from its socket to its site. */
+#include "io/worker.h"
+#include "io/loop_internal.h"
+#include "store/fail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    NUM_ANSWERS = 4096, /* remembered for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
+    BURST = 64,
+    NUM_OBSERVERS = 1024,
+    NUM_BODIES = 16,    /* put together, or kept for their later blocks, */
+    MAX_BODY = 1048576, /* of so many bytes each: memory that is touched only where it is needed */
+};
+
+/* ---- Life ------------------------------------------------------------------------------------------------------------- */
+
+static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
+{
+    nacre__worker *worker = user;
+    (void)transfer;
+    nacre_err err = nacre_site_answer(worker->site, event);
+    (void)err; /* the site has answered or ignored the exchange in any case, and there is nobody to tell */
+}
+
+static nacre_err make_site(nacre__worker *worker)
+{
+    const nacre_site_config config = { .transfer = nacre_loop_transfer(worker->loop) };
+    const size_t size = nacre_site_size(&config);
+    worker->site_memory = malloc(size);
+    if (worker->site_memory == NULL) return NACRE_ERR_NO_MEMORY;
+    return nacre_site_init(&worker->site, worker->site_memory, size, &config);
+}
+
+static bool make_pipe(nacre__worker *worker)
+{
+    int ends[2];
+    if (pipe(ends) != 0) return false;
+    worker->wake_read = ends[0];
+    worker->wake_write = ends[1];
+    for (int i = 0; i < 2; i++)
+        if (fcntl(ends[i], F_SETFD, FD_CLOEXEC) != 0 || fcntl(ends[i], F_SETFL, O_NONBLOCK) != 0) return false;
+    return true;
+}
+
+static void take(void *self, nacre_context *const *contexts, size_t num)
+{
+    nacre__locks_take(self, contexts, num);
+}
+
+static void give(void *self, nacre_context *const *contexts, size_t num)
+{
+    nacre__locks_give(self, contexts, num);
+}
+
+static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacre__locks *locks, nacre_detail *why)
+{
+    if (!make_pipe(worker)) return nacre__store_fail(why, NACRE_ERR_FILE, "cannot make a pipe: %s", strerror(errno));
+    nacre_err err = nacre_provider_open(&worker->crypto);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
+    (void)nacre_udp_use_runs(worker->udp); /* without, it serves the same, with more calls */
+    nacre_endpoint_config config = {
+        .num_answers = NUM_ANSWERS, .burst = BURST, .num_observers = NUM_OBSERVERS, .contexts = contexts
+    };
+    config.crypto = worker->crypto;
+    if (locks != NULL) config.lock = (nacre_lock){ take, give, locks };
+    const nacre_transfer_config transfer = { .num_bodies = NUM_BODIES, .max_body = MAX_BODY };
+    err = nacre_loop_open_transfer(&worker->loop, worker->udp, &config, &transfer, on_event, worker, why);
+    if (err != NACRE_OK) return err;
+    nacre__loop_set_wake(worker->loop, worker->wake_read);
+    err = make_site(worker);
+    return err == NACRE_OK ? err : nacre__store_fail(why, err, "cannot make a site: %s", nacre_err_text(err));
+}
+
+nacre_err nacre__worker_open(nacre__worker *worker, nacre_udp *udp, const nacre_table *contexts, nacre__locks *locks,
+                             nacre_detail *why)
+{
+    *worker = (nacre__worker){ .udp = udp, .wake_read = -1, .wake_write = -1 };
+    if (pthread_mutex_init(&worker->lock, NULL) != 0) {
+        nacre_udp_close(udp);
+        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
+    }
+    const nacre_err err = set_up(worker, contexts, locks, why);
+    if (err != NACRE_OK) nacre__worker_close(worker);
+    return err;
+}
+
+static nacre__change *take_changes(nacre__worker *worker)
+{
+    (void)pthread_mutex_lock(&worker->lock);
+    nacre__change *changes = worker->changes;
+    worker->changes = NULL;
+    (void)pthread_mutex_unlock(&worker->lock);
+    return changes;
+}
+
+static void free_changes(nacre__change *changes)
+{
+    for (nacre__change *next; changes != NULL; changes = next) {
+        next = changes->next;
+        free(changes);
+    }
+}
+
+void nacre__worker_close_loop(nacre__worker *worker)
+{
+    nacre_loop_close(worker->loop);
+    worker->loop = NULL;
+}
+
+void nacre__worker_close(nacre__worker *worker)
+{
+    nacre__worker_close_loop(worker);
+    nacre_udp_close(worker->udp);
+    if (worker->crypto.ops != NULL) nacre_provider_close(&worker->crypto);
+    if (worker->wake_read >= 0) (void)close(worker->wake_read);
+    if (worker->wake_write >= 0) (void)close(worker->wake_write);
+    free(worker->site_memory);
+    free_changes(take_changes(worker));
+    (void)pthread_mutex_destroy(&worker->lock);
+}
+
+/* ---- Running ---------------------------------------------------------------------------------------------------------- */
+
+/* Does what it was woken for; false: stop. */
+static bool go_on(nacre__worker *worker)
+{
+    char bytes[64];
+    while (read(worker->wake_read, bytes, sizeof bytes) > 0) {}
+    nacre__change *changes = take_changes(worker);
+    for (nacre__change *c = changes; c != NULL; c = c->next) nacre_site_changed(worker->site, c->path);
+    free_changes(changes);
+    return !atomic_exchange(&worker->is_stopped, false);
+}
+
+nacre_err nacre__worker_run(nacre__worker *worker, nacre_detail *why)
+{
+    do {
+        const nacre_err err = nacre_loop_step(worker->loop, UINT32_MAX, why);
+        if (err != NACRE_OK) return err;
+    } while (!nacre__loop_woken(worker->loop) || go_on(worker));
+    return NACRE_OK;
+}
+
+static void wake(const nacre__worker *worker)
+{
+    int error = errno; /* a signal handler must leave it alone */
+    ssize_t written = write(worker->wake_write, "", 1);
+    (void)written; /* a full pipe wakes already */
+    errno = error;
+}
+
+void nacre__worker_stop(nacre__worker *worker)
+{
+    atomic_store(&worker->is_stopped, true);
+    wake(worker);
+}
+
+/* Without memory a change is not told; its observers hear of the next one, or ask again when Max-Age has passed. */
+void nacre__worker_tell(nacre__worker *worker, const char *path)
+{
+    const size_t size = strlen(path) + 1;
+    nacre__change *change = malloc(sizeof *change + size);
+    if (change == NULL) return;
+    memcpy(change->path, path, size);
+    (void)pthread_mutex_lock(&worker->lock);
+    bool known = false;
+    for (const nacre__change *c = worker->changes; c != NULL && !known; c = c->next) known = strcmp(c->path, path) == 0;
+    change->next = worker->changes;
+    if (!known) worker->changes = change;
+    (void)pthread_mutex_unlock(&worker->lock);
+    if (known) free(change);
+    else wake(worker);
+}
