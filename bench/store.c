@@ -216,7 +216,7 @@ struct counted {
 
 static nacre_err count(struct counted *c, nacre_err err)
 {
-    struct stat st;
+    struct stat st = { .st_size = 0 };
     char path[PATH + 64];
     snprintf(path, sizeof path, "%s/sequence.json", c->path);
     bench_check(err == NACRE_OK && stat(path, &st) == 0, "writing the state");
@@ -247,7 +247,7 @@ static void count_a_million(bench *b, const nacre_crypto *crypto)
 {
     static const char label[] = "written for a million requests";
     static const nacre_store_ops ops = { counted_reserve, counted_window_lost, counted_save };
-    nacre_directory *dirs[2];
+    nacre_directory *dirs[2] = { NULL, NULL };
     uint8_t room[128];
     if (!bench_wanted(b, label)) return;
     make_places(dirs, 0, crypto);
