@@ -204,13 +204,14 @@ static int serve(nacre_server *server, const args *a, serve_root *root)
         { .path = "/hello", .handler = serve_hello, .link = &text },
         { .path = "/time", .handler = serve_time, .link = &text },
         { .path = "/echo", .handler = serve_echo },
-        { .path = "/store", .handler = serve_store, .user = &value },
+        { .path = "/store", .handler = serve_store, .user = &value, .flags = NACRE_RESOURCE_OBSERVABLE },
         { .path = "/",
-          .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN,
+          .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN | NACRE_RESOURCE_OBSERVABLE,
           .handler = serve_files,
           .user = root,
           .on_upload = serve_files_upload },
     };
+    value.server = server;
     nacre_err err = add_contexts(server, a, &why);
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     err = add_resources(server, resources, sizeof resources / sizeof resources[0], a->verbose);
@@ -230,8 +231,10 @@ static int open_and_serve(const args *a, serve_root *root)
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     handle_signals(server);
     if (a->tcp) err = nacre_server_listen_tcp(server, a->bind, &why);
+    if (root->fd >= 0) root->watches = serve_watches_open(server);
     int result = err == NACRE_OK ? serve(server, a, root) : tool_fail("serve", err, "%s", why.text);
     running = NULL;
+    serve_watches_close(root->watches);
     err = nacre_server_close(server, &why);
     if (err != NACRE_OK && result == TOOL_OK) result = tool_fail("serve", err, "%s", why.text);
     return result;

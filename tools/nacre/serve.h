@@ -9,6 +9,7 @@ enum { SERVE_MAX_BODY = 1024 * 1024 };
 
 /* What the demo's /store keeps. */
 typedef struct serve_value {
+    nacre_server *server; /* hears of changes */
     bool is_set;
     nacre_bytes format; /* Content-Format's value, in format_bytes; absent: none */
     uint8_t format_bytes[2];
@@ -23,8 +24,13 @@ void serve_store(void *user, const nacre_request *request, nacre_response *respo
 void serve_value_forget(serve_value *value);
 
 /* Regular files below a directory: never above it, never through a symbolic link, never a name that starts with a dot. */
+typedef struct serve_watches serve_watches;
+serve_watches *serve_watches_open(nacre_server *server); /* NULL: none to be had */
+void serve_watches_close(serve_watches *watches);
+
 typedef struct serve_root {
-    int fd; /* of the directory; -1 serves nothing */
+    serve_watches *watches; /* NULL: nobody hears of changes */
+    int fd;                 /* of the directory; -1 serves nothing */
     bool is_writable;
     nacre_crypto crypto; /* for entity tags */
 } serve_root;

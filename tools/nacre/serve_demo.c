@@ -77,7 +77,7 @@ void serve_value_forget(serve_value *value)
 {
     if (value->bytes != NULL) nacre_wipe(value->bytes, value->len);
     free(value->bytes);
-    *value = (serve_value){ 0 };
+    *value = (serve_value){ .server = value->server };
 }
 
 static void put(serve_value *value, const nacre_message *message, nacre_response *response)
@@ -119,9 +119,13 @@ void serve_store(void *user, const nacre_request *request, nacre_response *respo
     }
     switch (message->code) {
     case NACRE_GET: get(value, request, response); break;
-    case NACRE_PUT: put(value, message, response); break;
+    case NACRE_PUT:
+        put(value, message, response);
+        nacre_server_changed(value->server, "/store");
+        break;
     case NACRE_DELETE:
         serve_value_forget(value);
+        nacre_server_changed(value->server, "/store");
         response->code = NACRE_DELETED;
         break;
     default: nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only GET, PUT and DELETE");

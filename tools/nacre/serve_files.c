@@ -240,16 +240,21 @@ static void append(text *t, const char *bytes, size_t len)
     t->len += len;
 }
 
-/* A name as part of a URI's path (RFC 3986 3.3). */
-static void append_segment(text *t, const char *name)
+void serve_escape(char segment[3 * 256], const char *name)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:@";
     static const char hex[] = "0123456789ABCDEF";
-    for (const char *c = name; *c != '\0'; c++) {
-        const char escaped[3] = { '%', hex[(uint8_t)*c >> 4], hex[(uint8_t)*c & 15] };
-        if (strchr(plain, *c) != NULL) append(t, c, 1);
-        else append(t, escaped, 3);
+    size_t at = 0;
+    for (const char *c = name; *c != '\0' && at + 4 < 3 * 256; c++) {
+        if (strchr(plain, *c) != NULL) {
+            segment[at++] = *c;
+            continue;
+        }
+        segment[at++] = '%';
+        segment[at++] = hex[(uint8_t)*c >> 4];
+        segment[at++] = hex[(uint8_t)*c & 15];
     }
+    segment[at] = '\0';
 }
 
 /* What open_step would open. */
@@ -266,7 +271,7 @@ static bool is_served(int dir, const char *name, struct stat *st)
 /* As a line with the name, or as a link (RFC 6690). */
 static void append_entry(text *t, const char *path, const char *name, const struct stat *st, unsigned format)
 {
-    char attributes[64] = "";
+    char attributes[64] = "", segment[3 * 256];
     const bool is_dir = S_ISDIR(st->st_mode);
     if (format == FORMAT_TEXT) {
         for (const char *c = name; *c != '\0'; c++)
@@ -282,7 +287,8 @@ static void append_entry(text *t, const char *path, const char *name, const stru
     append(t, t->len > 0 ? ",<" : "<", t->len > 0 ? 2 : 1);
     append(t, path, strlen(path));
     if (path[strlen(path) - 1] != '/') append(t, "/", 1);
-    append_segment(t, name);
+    serve_escape(segment, name);
+    append(t, segment, strlen(segment));
     append(t, attributes, strlen(attributes));
 }
 
@@ -339,11 +345,29 @@ void serve_not_there(nacre_response *response)
                         mine ? "cannot open that now" : "no such resource");
 }
 
+/* Who observes wants to hear of changes in the directory that it looks at, or that its file is in. */
+static void watch(const serve_root *root, const nacre_request *request, int fd, bool is_dir)
+{
+    uint64_t value;
+    char path[SERVE_MAX_PATH + 1], name[256];
+    const nacre_bytes observe = nacre_option_find(request->message->options, NACRE_OPT_OBSERVE);
+    if (nacre_is_absent(observe) || !nacre_option_uint(observe, &value) || value != 0 || request->is_notification)
+        return;
+    const int parent = is_dir ? -1 : serve_walk_to_parent(root->fd, request->message->options, name);
+    if ((!is_dir && parent < 0) || strlen(request->path) > SERVE_MAX_PATH) return;
+    memcpy(path, request->path, strlen(request->path) + 1);
+    char *end = strrchr(path, '/');
+    if (!is_dir || end[1] == '\0') *end = '\0'; /* "/dir/" is "/dir" */
+    serve_watches_add(root->watches, is_dir ? fd : parent, path);
+    if (parent >= 0) (void)close(parent);
+}
+
 static void get(serve_root *root, const nacre_request *request, nacre_response *response)
 {
     struct stat st;
     char last[256];
     const int fd = serve_walk(root->fd, request->message->options, &st, last);
+    if (fd >= 0) watch(root, request, fd, S_ISDIR(st.st_mode));
     if (fd < 0) {
         serve_not_there(response);
     } else if (S_ISDIR(st.st_mode)) {

@@ -7,7 +7,7 @@
 
 #include <sys/stat.h>
 
-enum { SERVE_ETAG_LEN = 8 };
+enum { SERVE_ETAG_LEN = 8, SERVE_MAX_PATH = 1024 };
 
 /* A name that may be served: no '/', no NUL, no leading dot, not empty. */
 bool serve_name(char name[256], nacre_bytes segment);
@@ -21,6 +21,12 @@ int serve_walk_to_parent(int root, nacre_bytes options, char name[256]);
 
 /* The entity tag of a file: of its identity, size and times. */
 void serve_etag(const serve_root *root, uint8_t etag[SERVE_ETAG_LEN], const struct stat *st);
+
+/* A name as part of a URI's path (RFC 3986 3.3), as nacre_path_text writes it. */
+void serve_escape(char segment[3 * 256], const char *name);
+
+/* serve_watches_add: from now on observers hear of changes in `dir`, which is served under `path` ("" for the root). */
+void serve_watches_add(serve_watches *watches, int dir, const char *path);
 
 /* PUT and DELETE. */
 void serve_put(serve_root *root, const nacre_request *request, nacre_response *response);

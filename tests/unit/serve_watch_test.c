@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* serve_watch: who observes a file or a directory of nacre serve --root hears of changes, whoever makes them. The server is
+ * the tool, in a process of its own. */
+#include <nacre/nacre.h>
+
+#include "scratch.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+typedef struct watcher {
+    nacre_exchange exchange;
+    uint8_t room[8192];
+    unsigned notifications;
+    bool ended;
+    uint8_t code;
+    char first;
+    size_t len;
+} watcher;
+
+typedef struct fixture {
+    char *dir;
+    pid_t pid;
+    nacre_address server;
+    nacre_crypto crypto;
+    nacre_udp *udp;
+    nacre_loop *loop;
+    nacre_directory *context;
+} fixture;
+
+static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
+{
+    watcher *w = event->user;
+    (void)user;
+    (void)transfer;
+    assert_int_equal(event->err, NACRE_OK);
+    if (event->kind == NACRE_EVENT_NOTIFICATION) w->notifications++;
+    else w->ended = true;
+    w->code = event->message.code;
+    w->len = event->message.payload.len;
+    w->first = w->len > 0 ? (char)event->message.payload.ptr[0] : '\0';
+}
+
+static pid_t start_server(const char *dir, char line[128])
+{
+    int ends[2];
+    if (pipe(ends) != 0) return -1;
+    const pid_t pid = fork();
+    if (pid == 0) {
+        (void)dup2(ends[1], STDOUT_FILENO);
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        if (chdir(dir) != 0) _exit(9);
+        execl(NACRE_TOOL, NACRE_TOOL, "serve", "--bind", "[::1]:0", "--context", "server", "--root", "root", NULL);
+        _exit(9);
+    }
+    (void)close(ends[1]);
+    size_t len = 0;
+    while (len < 127 && read(ends[0], line + len, 1) == 1 && line[len] != '\n') len++;
+    line[len] = '\0';
+    (void)close(ends[0]);
+    return pid;
+}
+
+static int set_up(void **state)
+{
+    static const nacre_address any;
+    fixture *f = calloc(1, sizeof *f);
+    char client[256], server[256], line[128];
+    nacre_generate_options generate = { 0 };
+    nacre_detail why;
+    f->dir = scratch_make();
+    (void)snprintf(client, sizeof client, "%s/client", f->dir);
+    (void)snprintf(server, sizeof server, "%s/server", f->dir);
+    if (nacre_directory_generate(client, server, &generate, &why) != NACRE_OK) return -1;
+    scratch_mkdir(f->dir, "root");
+    scratch_mkdir(f->dir, "root/sub");
+    scratch_write(f->dir, "root/file", "old");
+    scratch_write(f->dir, "root/sub/a b", "old");
+    f->pid = start_server(f->dir, line);
+    if (strncmp(line, "listening coap://", 17) != 0) return -1;
+    if (nacre_address_resolve(&f->server, line + 17, 5683, &why) != NACRE_OK) return -1;
+    if (nacre_openssl_open(&f->crypto) != NACRE_OK || nacre_udp_open(&f->udp, &any, &why) != NACRE_OK) return -1;
+    const nacre_endpoint_config config = { .crypto = f->crypto, .nstart = UINT16_MAX };
+    const nacre_transfer_config transfer = { 0 };
+    if (nacre_loop_open_transfer(&f->loop, f->udp, &config, &transfer, on_event, f, &why) != NACRE_OK) return -1;
+    if (nacre_directory_open(&f->context, client, &f->crypto, &why) != NACRE_OK) return -1;
+    *state = f;
+    return nacre_loop_add_store(f->loop, nacre_directory_context(f->context), nacre_directory_store(f->context));
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    int status = -1;
+    nacre_loop_close(f->loop);
+    (void)nacre_directory_close(f->context, NULL);
+    nacre_udp_close(f->udp);
+    nacre_openssl_close(&f->crypto);
+    (void)kill(f->pid, SIGTERM);
+    (void)waitpid(f->pid, &status, 0);
+    scratch_remove(f->dir);
+    free(f);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
+static void step(const fixture *f, uint32_t wait_ms)
+{
+    nacre_detail why;
+    if (nacre_loop_step(f->loop, wait_ms, &why) != NACRE_OK) fail_msg("%s", why.text);
+}
+
+/* Until that many notifications have come. More than one may come of one change: making a file is one, closing it another. */
+static void wait_for(const fixture *f, const watcher *w, unsigned num)
+{
+    const uint64_t end = nacre_clock_ms() + 10000;
+    while (w->notifications < num && !w->ended && nacre_clock_ms() < end) step(f, 100);
+    if (w->notifications < num) fail_msg("%u notifications, not %u", w->notifications, num);
+}
+
+static void quiet(const fixture *f)
+{
+    const uint64_t end = nacre_clock_ms() + 300;
+    while (nacre_clock_ms() < end) step(f, 50);
+}
+
+static void observe(const fixture *f, watcher *w, const char *segment, const char *name)
+{
+    uint8_t room[64];
+    nacre_options o;
+    nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
+    memset(w, 0, sizeof *w);
+    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
+    nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)segment, strlen(segment)));
+    if (name != NULL) nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)name, strlen(name)));
+    assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
+    const nacre_transfer_options options = { .room = NACRE_ROOM(w->room) };
+    assert_int_equal(nacre_transfer_request(nacre_loop_transfer(f->loop), &w->exchange, &f->server,
+                                            nacre_directory_context(f->context), &get, &options, w),
+                     NACRE_OK);
+    wait_for(f, w, 1);
+}
+
+static void files_and_directories(void **state)
+{
+    static watcher file, other, list, list_with_slash;
+    static char large[3000];
+    const fixture *f = *state;
+    observe(f, &file, "file", NULL);
+    observe(f, &other, "sub", "a b");
+    observe(f, &list, "sub", NULL);
+    observe(f, &list_with_slash, "sub", "");
+    assert_int_equal(file.first, 'o');
+    assert_int_equal(list.len, list_with_slash.len);
+
+    scratch_write(f->dir, "root/file", "new");
+    while (file.first != 'n') wait_for(f, &file, file.notifications + 1);
+    quiet(f);
+    assert_int_equal(other.notifications, 1);
+    assert_int_equal(list.notifications, 1);
+
+    memset(large, 'L', sizeof large - 1); /* several blocks */
+    scratch_write(f->dir, "root/sub/a b", large);
+    while (other.first != 'L' || other.len != sizeof large - 1) wait_for(f, &other, other.notifications + 1);
+    quiet(f);
+    const unsigned before = file.notifications, list_before = list.notifications;
+    const size_t len = list.len;
+
+    scratch_write(f->dir, "root/sub/more", "x");
+    wait_for(f, &list, list_before + 1);
+    while (list.len <= len) wait_for(f, &list, list.notifications + 1);
+    while (list_with_slash.len <= len) wait_for(f, &list_with_slash, list_with_slash.notifications + 1);
+    assert_int_equal(file.notifications, before);
+
+    scratch_unlink(f->dir, "root/file"); /* the observation ends with the file */
+    while (!file.ended) step(f, 100);
+    assert_int_equal(file.code, NACRE_NOT_FOUND);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(files_and_directories, set_up, tear_down) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+/* well_known: the list of resources, its filters, and its blocks (RFC 6690, RFC 8613 9). */
+#include "../scenario/world.h"
+#include <nacre/site.h>
+
+static void nothing(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user, (void)request;
+    response->code = NACRE_CONTENT;
+}
+
+static void text(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)request;
+    nacre_response_text(response, NACRE_CONTENT, user);
+}
+
+static const nacre_link temperature = { .rt = "temperature-c outdoor", .iface = "sensor", .ct = "0", .sz = 20 };
+static const nacre_link humidity = { .rt = "humidity", .iface = "sensor core.s", .ct = "0 60", .title = "How wet" };
+static const nacre_link spoilt = { .title = "a \"quoted\" one", .rt = "back\\slash" };
+static const nacre_resource few[] = {
+    { .path = "/t", .handler = nothing, .link = &temperature, .flags = NACRE_RESOURCE_OBSERVABLE },
+    { .path = "/h", .handler = nothing, .link = &humidity, .flags = NACRE_RESOURCE_PLAIN },
+    { .path = "/hidden", .handler = nothing, .flags = NACRE_RESOURCE_HIDDEN },
+    { .path = "/s", .handler = nothing, .link = &spoilt, .flags = NACRE_RESOURCE_SUBTREE },
+};
+#define T "</t>;rt=\"temperature-c outdoor\";if=\"sensor\";ct=0;sz=20;obs;osc"
+#define H "</h>;rt=\"humidity\";if=\"sensor core.s\";title=\"How wet\";ct=\"0 60\""
+#define S "</s>;osc"
+
+typedef struct asked {
+    pair p;
+    nacre_site *site;
+    void *site_memory;
+    nacre_event end;
+    bool ended;
+    unsigned requests;
+    size_t longest; /* payload of a datagram from the server */
+    uint8_t body[20000];
+} asked;
+
+static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
+{
+    asked *a = user;
+    (void)now;
+    if (p == &a->p.server) {
+        a->requests++;
+        assert_int_equal(nacre_site_answer(a->site, event), NACRE_OK);
+        return;
+    }
+    a->end = *event;
+    a->ended = true;
+}
+
+static void open_site(asked *a, const nacre_resource *resources, size_t num)
+{
+    const nacre_endpoint_config config = { .num_observers = 4 };
+    memset(a, 0, sizeof *a);
+    pair_open(&a->p, &config, &(pairing){ 0 });
+    party_add_transfer(&a->p.client, NULL);
+    party_add_transfer(&a->p.server, NULL);
+    const nacre_site_config site = { .transfer = a->p.server.transfer };
+    a->site_memory = malloc(nacre_site_size(&site));
+    assert_int_equal(nacre_site_init(&a->site, a->site_memory, nacre_site_size(&site), &site), NACRE_OK);
+    nacre_site_set_resources(a->site, resources, num);
+}
+
+static void close_site(asked *a)
+{
+    pair_close(&a->p);
+    free(a->site_memory);
+}
+
+/* The whole answer; NULL query: none. */
+static nacre_message ask(asked *a, bool is_protected, const char *path, const char *const *queries, int accept)
+{
+    static wire w;
+    uint8_t room[128];
+    nacre_options o;
+    nacre_exchange exchange;
+    nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
+    nacre_options_init(&o, NACRE_ROOM(room));
+    for (size_t at = 0, len; path[at] == '/'; at += 1 + len) {
+        len = strcspn(path + at + 1, "/");
+        nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path + at + 1, len));
+    }
+    for (; queries != NULL && *queries != NULL; queries++)
+        nacre_options_add(&o, NACRE_OPT_URI_QUERY, nacre_bytes_of((const uint8_t *)*queries, strlen(*queries)));
+    if (accept >= 0) nacre_options_add_uint(&o, NACRE_OPT_ACCEPT, (uint64_t)accept);
+    assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
+    const nacre_transfer_options options = { .room = NACRE_ROOM(a->body) };
+    a->ended = false;
+    assert_int_equal(nacre_transfer_request(a->p.client.transfer, &exchange, &a->p.server.address,
+                                            is_protected ? a->p.ours : NULL, &get, &options, NULL),
+                     NACRE_OK);
+    w = (wire){ .parties = { &a->p.client, &a->p.server }, .num_parties = 2, .on_event = on_event, .user = a };
+    while (!a->ended) assert_true(wire_step(&w));
+    wire_close(&w);
+    assert_int_equal(a->end.kind, NACRE_EVENT_RESPONSE);
+    return a->end.message;
+}
+
+static nacre_message list(asked *a, bool is_protected, const char *query)
+{
+    const char *const queries[] = { query, NULL };
+    return ask(a, is_protected, "/.well-known/core", queries, -1);
+}
+
+static void attributes(void **state)
+{
+    (void)state;
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        asked a;
+        open_site(&a, few, 4);
+        const nacre_message answer = list(&a, is_protected, NULL);
+        assert_int_equal(answer.code, NACRE_CONTENT);
+        assert_payload(answer, T "," H "," S);
+        close_site(&a);
+    }
+}
+
+/* RFC 6690 4.1 */
+static void filters(void **state)
+{
+    (void)state;
+    const struct {
+        const char *query, *links;
+    } rows[] = {
+        { "rt=humidity", H },
+        { "rt=humidit", "" },
+        { "rt=humidity*", H },
+        { "rt=hum*", H },
+        { "rt=outdoor", T },
+        { "rt=temperature-c outdoor", "" }, /* one of them, not the list */
+        { "rt=*", T "," H "," S },
+        { "if=sensor", T "," H },
+        { "if=core.s", H },
+        { "if=core.*", H },
+        { "ct=0", T "," H },
+        { "ct=60", H },
+        { "ct=6*", H },
+        { "title=How wet", H },
+        { "title=How", "" },
+        { "title=How*", H },
+        { "sz=20", T },
+        { "sz=2*", T },
+        { "sz=2", "" },
+        { "href=/t", T },
+        { "href=/h*", H },
+        { "href=/hidden", "" },
+        { "href=/*", T "," H "," S },
+        { "href=", "" },
+        { "href=*", T "," H "," S },
+        { "obs", T },
+        { "osc", T "," S },
+        { "os", "" },
+        { "unknown=1", "" },
+        { "RT=humidity", "" },
+        { "=", "" },
+        { "", "" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        asked a;
+        open_site(&a, few, 4);
+        const nacre_message answer = list(&a, true, rows[i].query);
+        const char *links = rows[i].links;
+        if (answer.code != NACRE_CONTENT || answer.payload.len != strlen(links) ||
+            (answer.payload.len > 0 && memcmp(answer.payload.ptr, links, answer.payload.len) != 0))
+            fail_msg("%s: %.*s", rows[i].query, (int)answer.payload.len, (const char *)answer.payload.ptr);
+        close_site(&a);
+    }
+    asked a;
+    open_site(&a, few, 4);
+    const char *const both[] = { "if=sensor", "ct=60", NULL };
+    assert_payload(ask(&a, true, "/.well-known/core", both, -1), H);
+    close_site(&a);
+}
+
+static void accept(void **state)
+{
+    (void)state;
+    const struct {
+        int format;
+        uint8_t code;
+    } rows[] = { { 40, NACRE_CONTENT }, { 0, NACRE_NOT_ACCEPTABLE }, { 60, NACRE_NOT_ACCEPTABLE } };
+    for (size_t i = 0; i < 3; i++) {
+        asked a;
+        open_site(&a, few, 4);
+        assert_int_equal(ask(&a, true, "/.well-known/core", NULL, rows[i].format).code, rows[i].code);
+        close_site(&a);
+    }
+}
+
+/* The site's own resource of that name comes first, a subtree above it does not; no resources, no links. */
+static void of_its_own(void **state)
+{
+    (void)state;
+    static char root[] = "root", exact[] = "exact";
+    const nacre_resource own[] = {
+        { .path = "/", .handler = text, .user = root, .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN },
+        { .path = "/.well-known/core", .handler = text, .user = exact },
+    };
+    for (size_t num = 0; num <= 2; num++) {
+        asked a;
+        open_site(&a, own, num);
+        assert_payload(list(&a, true, NULL), num == 2 ? "exact" : "");
+        close_site(&a);
+    }
+}
+
+/* A list of any length comes in blocks; to strangers in small ones (RFC 9175 2.6). */
+static void long_lists(void **state)
+{
+    (void)state;
+    enum { NUM = 1000 };
+    static char names[NUM][16], whole[NUM * 16];
+    static nacre_resource many[NUM];
+    size_t len = 0;
+    for (int i = 0; i < NUM; i++) {
+        snprintf(names[i], sizeof names[i], "/r%03d", i);
+        many[i] = (nacre_resource){ .path = names[i], .handler = nothing };
+        len += (size_t)snprintf(whole + len, sizeof whole - len, "%s</r%03d>;osc", i > 0 ? "," : "", i);
+    }
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        static asked a;
+        open_site(&a, many, NUM);
+        assert_payload(list(&a, is_protected, NULL), whole);
+        const size_t block = is_protected ? 1024 : 64;
+        assert_in_range(a.requests, (len + block - 1) / block,
+                        (len + block - 1) / block + 1); /* an Echo may come first */
+        close_site(&a);
+    }
+}
+
+/* ---- Observing ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct watched {
+    pair p;
+    nacre_site *site;
+    char value[1500];
+    unsigned notifications, ends, asked, told;
+    size_t last_len;
+    char last;
+    uint8_t code;
+} watched;
+
+static void show(void *user, const nacre_request *request, nacre_response *response)
+{
+    const watched *v = user;
+    ((watched *)user)->asked++;
+    ((watched *)user)->told += request->is_notification;
+    response->code = v->value[0] == 'x' ? NACRE_NOT_FOUND : NACRE_CONTENT;
+    response->payload = nacre_bytes_of((const uint8_t *)v->value, strlen(v->value));
+}
+
+static void on_watched(void *user, party *p, const nacre_event *event, uint64_t now)
+{
+    watched *v = user;
+    (void)now;
+    if (p == &v->p.server) {
+        assert_int_equal(nacre_site_answer(v->site, event), NACRE_OK);
+        return;
+    }
+    v->notifications += event->kind == NACRE_EVENT_NOTIFICATION;
+    v->ends += event->kind == NACRE_EVENT_RESPONSE;
+    v->last_len = event->message.payload.len;
+    v->last = v->last_len > 0 ? (char)event->message.payload.ptr[0] : '\0';
+    v->code = event->message.code;
+    for (size_t i = 0; i < v->last_len; i++) assert_int_equal(event->message.payload.ptr[i], v->last);
+}
+
+static void run(wire *w)
+{
+    const uint64_t until = w->now + 3000;
+    while (w->now < until && wire_step(w)) {}
+}
+
+static void set_value(watched *v, char c, size_t len)
+{
+    memset(v->value, c, len);
+    v->value[len] = '\0';
+}
+
+/* RFC 7641: the path that was asked for, each of its observers, and nobody else; bodies of several blocks too. */
+static void observers_of_a_path(void **state)
+{
+    static wire w;
+    static watched v;
+    (void)state;
+    const nacre_endpoint_config config = { .num_observers = 2, .nstart = UINT16_MAX, .no_reregister = true };
+    memset(&v, 0, sizeof v);
+    set_value(&v, 'a', 5);
+    const nacre_resource resources[] = {
+        { .path = "/v", .handler = show, .user = &v, .flags = NACRE_RESOURCE_OBSERVABLE | NACRE_RESOURCE_SUBTREE },
+        { .path = "/not", .handler = show, .user = &v },
+    };
+    pair_open(&v.p, &config, &(pairing){ 0 });
+    party_add_transfer(&v.p.client, NULL);
+    party_add_transfer(&v.p.server, NULL);
+    const nacre_site_config site = { .transfer = v.p.server.transfer };
+    void *memory = malloc(nacre_site_size(&site));
+    assert_int_equal(nacre_site_init(&v.site, memory, nacre_site_size(&site), &site), NACRE_OK);
+    nacre_site_set_resources(v.site, resources, 2);
+    w = (wire){ .parties = { &v.p.client, &v.p.server }, .num_parties = 2, .on_event = on_watched, .user = &v };
+
+    uint8_t room[32], body[2000], body2[2000];
+    nacre_exchange exchange[3];
+    const char *const paths[] = { "v", "not", "v" };
+    for (int i = 0; i < 3; i++) {
+        nacre_options o;
+        nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
+        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
+        nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)paths[i], strlen(paths[i])));
+        if (i == 2) nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("deep"));
+        assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
+        const nacre_transfer_options options = { .room = i == 0 ? NACRE_ROOM(body) : NACRE_ROOM(body2) };
+        assert_int_equal(nacre_transfer_request(v.p.client.transfer, &exchange[i], &v.p.server.address, v.p.ours, &get,
+                                                &options, NULL),
+                         NACRE_OK);
+        run(&w);
+    }
+    assert_int_equal(v.notifications, 2);
+    assert_int_equal(v.ends, 1); /* what cannot be observed answers once */
+
+    set_value(&v, 'b', 1400);
+    nacre_site_changed(v.site, "/v");
+    run(&w);
+    assert_int_equal(v.notifications, 3); /* not the one below it */
+    assert_int_equal(v.told, 1);
+    assert_int_equal(v.last, 'b');
+    assert_int_equal(v.last_len, 1400);
+    nacre_site_changed(v.site, "/v/deep");
+    run(&w);
+    assert_int_equal(v.notifications, 4);
+    nacre_site_changed(v.site, "/not");
+    nacre_site_changed(v.site, "/nothing");
+    run(&w);
+    assert_int_equal(v.notifications, 4);
+
+    assert_int_equal(nacre_transfer_unobserve(v.p.client.transfer, exchange[0]), NACRE_OK);
+    run(&w);
+    assert_int_equal(v.ends, 2);
+    nacre_site_changed(v.site, "/v");
+    run(&w);
+    assert_int_equal(v.notifications, 4);
+    set_value(&v, 'x', 3); /* an error ends it */
+    nacre_site_changed(v.site, "/v/deep");
+    run(&w);
+    assert_int_equal(v.ends, 3);
+    assert_int_equal(v.code, NACRE_NOT_FOUND);
+    const unsigned asked_so_far = v.asked;
+    nacre_site_changed(v.site, "/v/deep");
+    run(&w);
+    assert_int_equal(v.asked, asked_so_far);
+    wire_close(&w);
+    pair_close(&v.p);
+    free(memory);
+}
+
+/* ---- Later ---------------------------------------------------------------------------------------------------------------- */
+
+static nacre_exchange held;
+
+static void hold(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user;
+    held = request->exchange;
+    response->later = true;
+}
+
+static void answers_later(void **state)
+{
+    static wire w;
+    static asked a;
+    (void)state;
+    const nacre_resource resources[] = { { .path = "/l", .handler = hold } };
+    open_site(&a, resources, 1);
+    uint8_t room[8], big[1100] = { 7 };
+    nacre_options o;
+    nacre_exchange exchange;
+    nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
+    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("l"));
+    assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
+    const nacre_transfer_options options = { .room = NACRE_ROOM(a.body) };
+    assert_int_equal(
+        nacre_transfer_request(a.p.client.transfer, &exchange, &a.p.server.address, a.p.ours, &get, &options, NULL),
+        NACRE_OK);
+    w = (wire){ .parties = { &a.p.client, &a.p.server }, .num_parties = 2, .on_event = on_event, .user = &a };
+    while (w.now < 5000 && wire_step(&w)) {}
+    assert_false(a.ended);
+    const nacre_message answer = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(big) };
+    assert_int_equal(nacre_transfer_respond(nacre_site_transfer(a.site), held, &answer, NULL), NACRE_OK);
+    while (!a.ended) assert_true(wire_step(&w));
+    assert_int_equal(a.end.kind, NACRE_EVENT_RESPONSE);
+    assert_int_equal(a.end.message.payload.len, 1100);
+    wire_close(&w);
+    close_site(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attributes),    cmocka_unit_test(filters),    cmocka_unit_test(accept),
+        cmocka_unit_test(of_its_own),    cmocka_unit_test(long_lists), cmocka_unit_test(observers_of_a_path),
+        cmocka_unit_test(answers_later),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
