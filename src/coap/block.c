@@ -12,9 +12,9 @@ bool nacre__block_read(nacre__block *block, nacre_bytes value)
 
 bool nacre__block_szx(uint8_t *szx, size_t size)
 {
-    for (uint8_t i = 0; i <= NACRE__MAX_SZX; i++) {
-        if (nacre__block_size(i) != size) continue;
-        *szx = i;
+    for (unsigned i = 0; i <= NACRE__MAX_SZX; i++) {
+        if (nacre__block_size((uint8_t)i) != size) continue;
+        *szx = (uint8_t)i;
         return true;
     }
     return false;

@@ -260,8 +260,9 @@ static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
         p->etag = NACRE_ARRAY(etag);
     }
     nacre__body *kept = p->offset == 0 ? keep(t, p) : NULL;
-    if (kept == NULL && !is_safe(p->asked->event.message.code)) return NACRE_ERR_TOO_LONG;
-    err = send_fitting(t, p, szx);
+    err = NACRE_ERR_TOO_LONG;
+    if (kept != NULL || is_safe(p->asked->event.message.code)) err = send_fitting(t, p, szx);
+    p->etag = NACRE_ABSENT;
     if (kept != NULL && (err != NACRE_OK || !p->more)) nacre__body_release(t, kept);
     return err;
 }

@@ -77,6 +77,8 @@ static int set_up(void **state)
     char client[256], server[256], line[128];
     nacre_generate_options generate = { 0 };
     nacre_detail why;
+    if (f == NULL) return -1;
+    *state = f;
     f->dir = scratch_make();
     (void)snprintf(client, sizeof client, "%s/client", f->dir);
     (void)snprintf(server, sizeof server, "%s/server", f->dir);
@@ -93,7 +95,6 @@ static int set_up(void **state)
     const nacre_transfer_config transfer = { 0 };
     if (nacre_loop_open_transfer(&f->loop, f->udp, &config, &transfer, on_event, f, &why) != NACRE_OK) return -1;
     if (nacre_directory_open(&f->context, client, &f->crypto, &why) != NACRE_OK) return -1;
-    *state = f;
     return nacre_loop_add_store(f->loop, nacre_directory_context(f->context), nacre_directory_store(f->context));
 }
 

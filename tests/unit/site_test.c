@@ -68,7 +68,7 @@ static size_t sizes[2] = { 1024, 1025 };
 static char secret[] = "secret", everybody[] = "everybody", root[] = "root", deeper[] = "deeper", exact[] = "exact";
 #define R(path_, handler_, user_, flags_)                                                                              \
     {                                                                                                                  \
-        .path = path_, .handler = handler_, .user = user_, .flags = flags_                                             \
+        .path = (path_), .handler = (handler_), .user = (user_), .flags = (flags_)                                     \
     }
 static const nacre_resource resources[] = {
     R("/secret", say, secret, 0),

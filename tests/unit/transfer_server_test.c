@@ -81,7 +81,7 @@ static void respond(fixture *f, const nacre_event *event, const said *s)
 }
 
 #define UP(num, more, szx, tag_)                                                                                       \
-    SAID(.code = NACRE_PUT, .path = "x", .tag = tag_, .block1 = BLOCK(num, more, szx),                                 \
+    SAID(.code = NACRE_PUT, .path = "x", .tag = (tag_), .block1 = BLOCK(num, more, szx),                               \
          .payload = pattern((size_t)(num) << ((szx) + 4), (more) ? (size_t)16 << (szx) : 7))
 
 static void expect_block1(const fixture *f, int64_t block)
@@ -406,7 +406,7 @@ static void uploads_in_pieces(void **state)
 
 /* ---- Block2 ------------------------------------------------------------------------------------------------------------ */
 
-#define GET(block_) SAID(.code = NACRE_GET, .path = "x", .block2 = block_)
+#define GET(block_) SAID(.code = NACRE_GET, .path = "x", .block2 = (block_))
 
 /* Kept, and cut: the application is asked once. */
 static void answers_are_cut(void **state)
