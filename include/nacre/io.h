@@ -171,6 +171,26 @@ NACRE_MUST_USE nacre_err nacre_client_request_pieces(nacre_client *client, nacre
                                                      const nacre_source *source, const nacre_sink *sink,
                                                      nacre_detail *why);
 
+/* What to do with notifications. */
+typedef struct nacre_observing {
+    bool (*on_notification)(void *user, const nacre_reply *reply); /* `reply` lives until it returns; false: enough */
+    void *user;
+    uint32_t duration_ms; /* from the first notification on; 0: as long as it lasts */
+} nacre_observing;
+
+/* nacre_client_observe asks for a resource's state, by GET or FETCH, and for each change of it (RFC 7641): the present state is
+ * the first notification. The client registers again by itself when nothing was heard for too long. It returns when the
+ * observation has ended: because on_notification said so, after duration_ms, by nacre_client_stop, or because the other side
+ * ended it or does not let itself be observed.
+ * NACRE_OK: `reply` is the answer that ended it, whatever its code; when we ended it, in order or without an answer to that, its
+ * code is 0. Otherwise as nacre_client_request, whose timeout_ms counts until the first notification. */
+NACRE_MUST_USE nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
+                                              const nacre_options *options, nacre_bytes payload,
+                                              const nacre_observing *observing, nacre_detail *why);
+
+/* nacre_client_stop ends an observation that goes on, soon; a signal handler, or on_notification, may call it. */
+void nacre_client_stop(nacre_client *client);
+
 /* nacre_client_close writes the contexts' state back; NACRE_ERR_FILE when that failed (everything is freed all the same). */
 nacre_err nacre_client_close(nacre_client *client, nacre_detail *why);
 

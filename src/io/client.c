@@ -8,6 +8,7 @@
 
 #include <nacre/remote.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@ enum {
     MAX_BODY = 16 * 1024 * 1024, /* unless the options say otherwise */
     FIRST_BODY = 4096,           /* what is taken at first for an answer in pieces */
     MAX_OPTIONS = 1280,
+    STOP_MS = 250,    /* how soon nacre_client_stop is noticed at the latest */
+    LEAVE_MS = 5000,  /* how long the answer to the end of an observation is waited for */
     COAP_PORT = 5683, /* the scheme's default, for which nacre_uri_options leaves Uri-Port out */
 };
 
@@ -30,16 +33,20 @@ struct nacre_client {
     nacre_tcp *tcp;
     nacre_loop *loop;
     nacre__keyring ring;
-    nacre_exchange exchange;  /* in flight, */
-    const nacre_context *ctx; /* protected with this, */
-    nacre_address peer;       /* to there */
-    nacre_source source;      /* where its body comes from, when that is not the message */
-    nacre_sink sink;          /* where the answer's goes; no function: to `body` */
-    nacre_bytes payload;      /* the body that read_payload reads */
-    bool in_pieces;           /* a body is read or written by the application */
-    bool done;                /* it has ended, */
-    nacre_err result;         /* so, */
-    nacre_reply reply;        /* with this, in `room` … */
+    nacre_exchange exchange;          /* in flight, */
+    const nacre_context *ctx;         /* protected with this, */
+    nacre_address peer;               /* to there */
+    nacre_source source;              /* where its body comes from, when that is not the message */
+    nacre_sink sink;                  /* where the answer's goes; no function: to `body` */
+    nacre_bytes payload;              /* the body that read_payload reads */
+    const nacre_observing *observing; /* NULL: one answer is asked for */
+    enum { WAITING, OBSERVING, LEAVING } stage;
+    uint64_t stage_ms; /* since when */
+    volatile sig_atomic_t stopped;
+    bool in_pieces;    /* a body is read or written by the application */
+    bool done;         /* it has ended, */
+    nacre_err result;  /* so, */
+    nacre_reply reply; /* with this, in `room` … */
     uint8_t room[MAX_MESSAGE];
     uint8_t *body; /* … and here, when its body was collected */
     size_t body_len, body_cap;
@@ -166,6 +173,35 @@ static void keep_reply(nacre_client *client, const nacre_message *message, bool 
         client->options.on_message(client->options.user, false, is_protected, &shown);
 }
 
+static void enter(nacre_client *client, int stage)
+{
+    client->stage = stage;
+    client->stage_ms = nacre_clock_ms();
+}
+
+/* Ends an observation in order: the answer to that ends the exchange. */
+static void leave(nacre_client *client)
+{
+    nacre_transfer *transfer = nacre_loop_transfer(client->loop);
+    enter(client, LEAVING);
+    if (nacre_transfer_unobserve(transfer, client->exchange) == NACRE_OK) return;
+    nacre_transfer_cancel(transfer, client->exchange);
+    client->done = true;
+    client->result = NACRE_OK;
+}
+
+static void notified(nacre_client *client, const nacre_event *event)
+{
+    bool is_protected = event->context != NULL;
+    /* One that could not be fetched whole is followed by others. RFC 8613 8.4: without protection it is none. */
+    if (client->stage == LEAVING || event->err != NACRE_OK || is_protected != (client->ctx != NULL)) return;
+    if (client->stage == WAITING) enter(client, OBSERVING);
+    keep_reply(client, &event->message, is_protected);
+    bool go_on = client->observing->on_notification(client->observing->user, &client->reply);
+    forget_body(client);
+    if (!go_on) leave(client);
+}
+
 static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
 {
     nacre_client *client = user;
@@ -174,6 +210,10 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
         return;
     }
     if (client->done || event->exchange != client->exchange) return;
+    if (event->kind == NACRE_EVENT_NOTIFICATION && client->observing != NULL) {
+        notified(client, event);
+        return;
+    }
     bool is_answer = event->kind == NACRE_EVENT_RESPONSE || event->kind == NACRE_EVENT_NOTIFICATION;
     bool is_protected = is_answer && event->context != NULL;
     client->done = true;
@@ -434,6 +474,37 @@ static nacre_err wait_for_end(nacre_client *client, nacre_detail *why)
     return client->result;
 }
 
+/* What is to be done by now, and how long there is to wait for it. False: it is over. */
+static bool observe_on(nacre_client *client, uint32_t *wait_ms)
+{
+    const uint64_t passed = nacre_clock_ms() - client->stage_ms;
+    uint64_t limit = client->stage == WAITING     ? client->options.timeout_ms
+                     : client->stage == OBSERVING ? client->observing->duration_ms
+                                                  : (uint32_t)LEAVE_MS;
+    *wait_ms = STOP_MS; /* a signal that comes just before we wait is seen then */
+    if (limit != 0 && limit - passed < STOP_MS && passed < limit) *wait_ms = (uint32_t)(limit - passed);
+    if (client->stage == OBSERVING && (client->stopped || (limit != 0 && passed >= limit))) leave(client);
+    else if (client->stopped && client->stage == WAITING) return false;
+    else if (limit != 0 && passed >= limit) return false;
+    return true;
+}
+
+static nacre_err wait_observing(nacre_client *client, nacre_detail *why)
+{
+    uint32_t wait_ms;
+    while (!client->done) {
+        nacre_err err = NACRE_OK;
+        bool over = !observe_on(client, &wait_ms);
+        if (!over && !client->done) err = nacre_loop_step(client->loop, wait_ms, why);
+        if (!over && err == NACRE_OK) continue;
+        nacre_transfer_cancel(nacre_loop_transfer(client->loop), client->exchange);
+        if (err != NACRE_OK) return err;
+        client->done = true;
+        client->result = client->stage == LEAVING || client->stopped ? NACRE_OK : NACRE_ERR_TIMEOUT;
+    }
+    return client->stage == LEAVING ? NACRE_OK : client->result; /* who left does not need an answer to that */
+}
+
 static nacre_err exchange_message(nacre_client *client, const target *to, nacre_message *plain,
                                   const nacre_source *source, const nacre_sink *sink, nacre_detail *why)
 {
@@ -441,6 +512,7 @@ static nacre_err exchange_message(nacre_client *client, const target *to, nacre_
     client->ctx = to->ctx;
     client->peer = to->peer;
     client->reply = (nacre_reply){ 0 };
+    enter(client, WAITING);
     forget_body(client);
     if (client->options.on_message != NULL)
         client->options.on_message(client->options.user, true, to->ctx != NULL, plain);
@@ -452,7 +524,9 @@ static nacre_err exchange_message(nacre_client *client, const target *to, nacre_
     if (err != NACRE_OK) return err;
     err = nacre_transfer_request(nacre_loop_transfer(client->loop), &client->exchange, &to->peer, to->ctx, plain, &how,
                                  client);
-    if (err == NACRE_OK) err = wait_for_end(client, why);
+    if (err == NACRE_OK && client->observing != NULL) err = wait_observing(client, why);
+    else if (err == NACRE_OK) err = wait_for_end(client, why);
+    if (client->observing != NULL && (client->stage == LEAVING || client->stopped)) client->reply = (nacre_reply){ 0 };
     return err == NACRE_ERR_ADDRESS ? err : explain(client, to, err, why);
 }
 
@@ -488,4 +562,33 @@ nacre_err nacre_client_request_pieces(nacre_client *client, nacre_reply *reply, 
 {
     nacre_message plain = { .code = method };
     return request(client, reply, &plain, uri, options, source, sink, why);
+}
+
+nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
+                               const nacre_options *options, nacre_bytes payload, const nacre_observing *observing,
+                               nacre_detail *why)
+{
+    uint8_t room[MAX_OPTIONS];
+    nacre_options with_observe;
+    nacre_bytes given = NACRE_ABSENT;
+    nacre_message plain = { .code = method, .payload = payload };
+    nacre_err err = options != NULL ? nacre_options_finish(options, &given) : NACRE_OK;
+    if (err != NACRE_OK || (method != NACRE_GET && method != NACRE_FETCH))
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "only GET and FETCH observe, with options that fit");
+    nacre_options_init(&with_observe, NACRE_ROOM(room));
+    nacre_option_iter it = nacre_option_begin(given);
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        nacre_options_add(&with_observe, option.number, option.value);
+    nacre_options_add_uint(&with_observe, NACRE_OPT_OBSERVE, 0);
+    client->observing = observing;
+    client->stopped = 0;
+    err = request(client, reply, &plain, uri, &with_observe, NULL, NULL, why);
+    client->observing = NULL;
+    nacre_wipe(room, sizeof room);
+    return err;
+}
+
+void nacre_client_stop(nacre_client *client)
+{
+    client->stopped = 1;
 }

@@ -23,6 +23,7 @@ static const struct {
     { "post", tool_request, "URI", "hand a payload to a resource" },
     { "delete", tool_request, "URI", "remove a resource" },
     { "fetch", tool_request, "URI", "ask for a part of a resource" },
+    { "observe", tool_request, "URI", "ask for a resource, and for each change of it" },
     { "serve", tool_serve, "", "serve files and demo resources" },
     { "protect", tool_protect, "--context DIR [HEX]", "protect the bytes of one request" },
     { "unprotect", tool_unprotect, "--context DIR [HEX]", "verify and decrypt the bytes of one request" },

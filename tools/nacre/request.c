@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre get, put, post, delete, fetch: one request, its answer's payload on stdout or in a file, everything else on
+/* nacre get, put, post, delete, fetch, observe: one request, its answer's payload on stdout or in a file, everything else on
  * stderr. */
+#include "observe.h"
 #include "request_body.h"
 #include "tool.h"
 
@@ -19,6 +20,8 @@ typedef struct args {
     uint8_t method;
     nacre_client_options client;
     bool help, verbose;
+    bool observes;
+    observe_args observe;
     int content_format, accept; /* NO_NUMBER: not given */
     const char *payload;        /* as given; NULL: none */
     const char *payload_file, *output;
@@ -29,14 +32,32 @@ typedef struct args {
 static const struct {
     const char *command;
     uint8_t method;
-} methods[] = { { "get", NACRE_GET },
-                { "put", NACRE_PUT },
-                { "post", NACRE_POST },
-                { "delete", NACRE_DELETE },
-                { "fetch", NACRE_FETCH } };
+} methods[] = { { "get", NACRE_GET },       { "put", NACRE_PUT },     { "post", NACRE_POST },
+                { "delete", NACRE_DELETE }, { "fetch", NACRE_FETCH }, { "observe", NACRE_GET } };
+
+static int print_observe_help(void)
+{
+    printf("Usage: nacre observe URI [--context DIR | --credentials FILE] [--role ROLE] [OPTIONS]\n"
+           "\n"
+           "Prints a resource's payload, and again each time that it has changed, with a newline behind each.\n"
+           "Ends in order on SIGINT.\n"
+           "\n"
+           "  --count N             end after N lines\n"
+           "  --duration S          end after S seconds\n"
+           "  --context DIR, --credentials FILE, --role ROLE, --accept N, -b, --block-size N, --proxy URI,\n"
+           "  --proxy-uri, --non, -v, --verbose: as for 'nacre get'\n"
+           "  --timeout S           wait S seconds for the first line at most (default: CoAP's timers)\n"
+           "  -h, --help            this text\n"
+           "\n"
+           "Exit codes: 0 ended by --count, --duration, a signal, or a server that does not let itself be\n"
+           "observed (one line, then); 1 the server ended it with an error, 2 usage, 3 no answer, 4 security\n"
+           "failure, 5 local failure.\n");
+    return TOOL_OK;
+}
 
 static int print_help(const char *command)
 {
+    if (strcmp(command, "observe") == 0) return print_observe_help();
     printf("Usage: nacre %s URI [--context DIR | --credentials FILE] [--role ROLE] [OPTIONS]\n"
            "\n"
            "Sends one CoAP request and writes the payload of its answer to stdout. Without a context\n"
@@ -101,7 +122,9 @@ enum {
     OPT_FORMAT,
     OPT_ACCEPT,
     OPT_NON,
-    OPT_TIMEOUT
+    OPT_TIMEOUT,
+    OPT_COUNT,
+    OPT_DURATION
 };
 
 static const struct option long_options[] = { { "context", required_argument, NULL, OPT_CONTEXT },
@@ -117,6 +140,8 @@ static const struct option long_options[] = { { "context", required_argument, NU
                                               { "proxy-uri", no_argument, NULL, OPT_PROXY_URI },
                                               { "non", no_argument, NULL, OPT_NON },
                                               { "timeout", required_argument, NULL, OPT_TIMEOUT },
+                                              { "count", required_argument, NULL, OPT_COUNT },
+                                              { "duration", required_argument, NULL, OPT_DURATION },
                                               { "verbose", no_argument, NULL, 'v' },
                                               { "help", no_argument, NULL, 'h' },
                                               { NULL, 0, NULL, 0 } };
@@ -132,6 +157,7 @@ static bool read_block_size(uint16_t *out, const char *text)
 /* One option; TOOL_OK, or the exit code of what is wrong with it. */
 static int take_option(args *a, int option, const char *given)
 {
+    int number;
     switch (option) {
     case OPT_CONTEXT: a->client.context_dir = optarg; break;
     case OPT_CREDENTIALS: a->client.credentials_file = optarg; break;
@@ -160,6 +186,15 @@ static int take_option(args *a, int option, const char *given)
         if (!read_timeout(&a->client.timeout_ms, optarg))
             return tool_usage(a->command, "--timeout %s: not a number of seconds from 0.001 to 86400", optarg);
         break;
+    case OPT_COUNT:
+        if (!read_number(&number, optarg) || number == 0)
+            return tool_usage(a->command, "--count %s: not a number from 1 to 65535", optarg);
+        a->observe.count = (uint32_t)number;
+        break;
+    case OPT_DURATION:
+        if (!read_timeout(&a->observe.duration_ms, optarg))
+            return tool_usage(a->command, "--duration %s: not a number of seconds from 0.001 to 86400", optarg);
+        break;
     case ':': return tool_usage(a->command, "%s needs a value", given);
     default:
         if (optopt > 0 && optopt < 256) return tool_usage(a->command, "unknown option -%c", optopt);
@@ -185,6 +220,11 @@ static int parse(args *a, int argc, char **argv)
     if (a->client.proxy_uri && a->client.proxy == NULL) return tool_usage(a->command, "--proxy-uri needs --proxy URI");
     if (a->payload != NULL && a->payload_file != NULL)
         return tool_usage(a->command, "--payload and --payload-file: give one of them");
+    if (!a->observes && (a->observe.count != 0 || a->observe.duration_ms != 0))
+        return tool_usage(a->command, "--count and --duration are for 'nacre observe'");
+    if (a->observes &&
+        (a->payload != NULL || a->payload_file != NULL || a->output != NULL || a->content_format != NO_NUMBER))
+        return tool_usage(a->command, "observe sends no payload, and writes to stdout only");
     a->uri = argv[optind];
     return TOOL_OK;
 }
@@ -284,15 +324,39 @@ static int report_failure(const char *command, nacre_err err, const nacre_reply 
 
 /* ---- All together ----------------------------------------------------------------------------------------------------- */
 
+static void add_options(const args *a, nacre_options *o)
+{
+    if (a->content_format != NO_NUMBER)
+        nacre_options_add_uint(o, NACRE_OPT_CONTENT_FORMAT, (uint64_t)a->content_format);
+    if (a->accept != NO_NUMBER) nacre_options_add_uint(o, NACRE_OPT_ACCEPT, (uint64_t)a->accept);
+}
+
+static int observe(const args *a, nacre_client *client, request_output *output)
+{
+    uint8_t room[16];
+    bool output_failed = false;
+    nacre_options o;
+    nacre_reply reply = { 0 };
+    nacre_detail why = { { 0 } };
+    nacre_options_init(&o, NACRE_ROOM(room));
+    add_options(a, &o);
+    const nacre_err err = observe_run(&a->observe, client, &reply, a->uri, &o, &output_failed, &why);
+    if (output_failed) return tool_fail(a->command, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
+    if (err != NACRE_OK) return report_failure(a->command, err, &reply, &why);
+    if (reply.code == NACRE_EMPTY) return TOOL_OK;
+    if (reply.code >> 5 != 2) return report(a->command, &reply, output);
+    if (!observe_print(&reply))
+        return tool_fail(a->command, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
+    return TOOL_OK; /* the last state, or the only one that there is to have */
+}
+
 static nacre_err send_request(const args *a, nacre_client *client, nacre_reply *reply, request_payload *payload,
                               const nacre_sink *sink, nacre_detail *why)
 {
     uint8_t room[16];
     nacre_options o;
     nacre_options_init(&o, NACRE_ROOM(room));
-    if (a->content_format != NO_NUMBER)
-        nacre_options_add_uint(&o, NACRE_OPT_CONTENT_FORMAT, (uint64_t)a->content_format);
-    if (a->accept != NO_NUMBER) nacre_options_add_uint(&o, NACRE_OPT_ACCEPT, (uint64_t)a->accept);
+    add_options(a, &o);
     if (payload->source.read == NULL && sink == NULL)
         return nacre_client_request(client, reply, a->method, a->uri, &o, payload->bytes, why);
     const nacre_source source = request_payload_source(payload);
@@ -315,7 +379,7 @@ static int open_and_exchange(const args *a, request_payload *payload, request_ou
     nacre_detail why = { { 0 } };
     nacre_err err = nacre_client_open(&client, &a->client, &why);
     if (err != NACRE_OK) return tool_fail(a->command, err, "%s", why.text);
-    int result = exchange(a, client, payload, output);
+    int result = a->observes ? observe(a, client, output) : exchange(a, client, payload, output);
     err = nacre_client_close(client, &why);
     if (err != NACRE_OK && result == TOOL_OK) result = tool_fail(a->command, err, "%s", why.text);
     return result;
@@ -348,6 +412,7 @@ int tool_request(int argc, char **argv)
     args a = { .command = argv[0], .content_format = NO_NUMBER, .accept = NO_NUMBER };
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(methods[i].command, argv[0]) == 0) a.method = methods[i].method;
+    a.observes = strcmp(argv[0], "observe") == 0;
     (void)signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error to report, and the context is closed in order */
     int result = parse(&a, argc, argv);
     if (result != TOOL_OK) return result;

@@ -13,7 +13,7 @@ int tool_keygen(int argc, char **argv);
 int tool_show(int argc, char **argv);
 int tool_protect(int argc, char **argv);
 int tool_unprotect(int argc, char **argv);
-int tool_request(int argc, char **argv); /* get put post delete fetch */
+int tool_request(int argc, char **argv); /* get put post delete fetch observe */
 int tool_serve(int argc, char **argv);
 int tool_plugtest_server(int argc, char **argv);
 int tool_plugtest_client(int argc, char **argv);

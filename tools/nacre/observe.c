@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* nacre observe: a resource's state, and each change of it, one line each. */
+#include "observe.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+typedef struct printing {
+    const observe_args *args;
+    uint32_t num;
+    bool failed;
+} printing;
+
+static nacre_client *volatile observing; /* for the signal handler */
+
+static void on_signal(int number)
+{
+    (void)number;
+    if (observing != NULL) nacre_client_stop(observing);
+}
+
+bool observe_print(const nacre_reply *reply)
+{
+    size_t len = reply->payload.len;
+    bool ok = len == 0 || fwrite(reply->payload.ptr, 1, len, stdout) == len;
+    return ok && putchar('\n') != EOF && fflush(stdout) == 0;
+}
+
+static bool print(void *user, const nacre_reply *reply)
+{
+    printing *p = user;
+    p->failed = !observe_print(reply);
+    p->num++;
+    return !p->failed && (p->args->count == 0 || p->num < p->args->count);
+}
+
+nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_reply *reply, const char *uri,
+                      const nacre_options *options, bool *output_failed, nacre_detail *why)
+{
+    printing p = { .args = args };
+    const nacre_observing how = { print, &p, args->duration_ms };
+    struct sigaction action = { .sa_handler = on_signal };
+    observing = client;
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    nacre_err err = nacre_client_observe(client, reply, NACRE_GET, uri, options, NACRE_ABSENT, &how, why);
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
+    observing = NULL;
+    *output_failed = p.failed;
+    return err;
+}
