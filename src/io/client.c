@@ -23,6 +23,8 @@ enum {
     COAP_PORT = 5683, /* the scheme's default, for which nacre_uri_options leaves Uri-Port out */
 };
 
+typedef enum stage { WAITING, OBSERVING, LEAVING } stage; /* of an observation */
+
 struct nacre_client {
     nacre_client_options options; /* its strings are not used after open: */
     char *context_dir, *proxy;
@@ -40,7 +42,7 @@ struct nacre_client {
     nacre_sink sink;                  /* where the answer's goes; no function: to `body` */
     nacre_bytes payload;              /* the body that read_payload reads */
     const nacre_observing *observing; /* NULL: one answer is asked for */
-    enum { WAITING, OBSERVING, LEAVING } stage;
+    stage stage;
     uint64_t stage_ms; /* since when */
     volatile sig_atomic_t stopped;
     bool in_pieces;    /* a body is read or written by the application */
@@ -173,9 +175,9 @@ static void keep_reply(nacre_client *client, const nacre_message *message, bool 
         client->options.on_message(client->options.user, false, is_protected, &shown);
 }
 
-static void enter(nacre_client *client, int stage)
+static void enter(nacre_client *client, stage next)
 {
-    client->stage = stage;
+    client->stage = next;
     client->stage_ms = nacre_clock_ms();
 }
 

@@ -322,7 +322,8 @@ static plugtest_verdict replay(plugtest_client *client)
 {
     request r;
     plugtest_context again;
-    if (hello_a(client) != PLUGTEST_PASSED || hello_a(client) != PLUGTEST_PASSED) return PLUGTEST_FAILED;
+    for (int i = 0; i < 2; i++)
+        if (hello_a(client) != PLUGTEST_PASSED) return PLUGTEST_FAILED;
     nacre_err err = plugtest_derive(&again, 'a', &client->crypto.crypto, NACRE_ABSENT,
                                     nacre_context_next_seq(client->a.context) - 1);
     if (err != NACRE_OK) return fail(client, "%s", nacre_err_text(err));
