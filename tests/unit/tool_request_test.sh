@@ -138,6 +138,9 @@ printf 'Hello World!' | cmp -s - out || fail "get -v: $(cat out)"
 says err 'request, protected:'
 says err 'Uri-Path: "hello"'
 says err 'answer, protected:'
+grep -qE '^  > CON GET +\| CON POST, MID ' err || fail "get -v shows no outer request: $(cat err)"
+grep -qE '^  >   Uri-Path: "hello" +\|   OSCORE: 09' err || fail "get -v shows no OSCORE option: $(cat err)"
+grep -qE '^  < ACK 2.05 Content, .* \| ACK 2.04 Changed, ' err || fail "get -v shows no outer answer: $(cat err)"
 says err '2.05 Content'
 grep -qE '^> [0-9]+ bytes to \[::1\]:[0-9]+  [0-9a-f]+$' err || fail "get -v shows no datagram: $(cat err)"
 grep -qE '^< [0-9]+ bytes from \[::1\]:[0-9]+  [0-9a-f]+$' err || fail "get -v shows no datagram: $(cat err)"

@@ -3,6 +3,7 @@
  * stderr. */
 #include "observe.h"
 #include "request_body.h"
+#include "request_show.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -229,26 +230,6 @@ static int parse(args *a, int argc, char **argv)
     return TOOL_OK;
 }
 
-/* ---- What -v shows ---------------------------------------------------------------------------------------------------- */
-
-static void show_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes)
-{
-    char text[72];
-    (void)user;
-    nacre_address_text(peer, text);
-    fprintf(stderr, "%c %zu bytes %s %s%s  ", outgoing ? '>' : '<', bytes.len, outgoing ? "to" : "from", text,
-            nacre_address_is_reliable(peer) ? " over TCP" : "");
-    tool_print_hex(stderr, bytes);
-    fputc('\n', stderr);
-}
-
-static void show_message(void *user, bool outgoing, bool is_protected, const nacre_message *plain)
-{
-    (void)user;
-    fprintf(stderr, "%s, %s:\n", outgoing ? "request" : "answer", is_protected ? "protected" : "not protected");
-    tool_print_message(stderr, outgoing ? "  > " : "  < ", plain);
-}
-
 /* ---- The answer ------------------------------------------------------------------------------------------------------- */
 
 /* The length of the UTF-8 character at the start (RFC 3629), 0 for none, and for one that steers a terminal: control
@@ -389,12 +370,14 @@ static int run(args *a)
 {
     request_payload payload;
     request_output output;
+    request_show show = { 0 };
     int result = request_payload_open(&payload, a->command, a->payload, a->payload_file);
     if (result != TOOL_OK) return result;
     a->client.max_body = REQUEST_MAX_BODY;
     if (a->verbose) {
-        a->client.on_datagram = show_datagram;
-        a->client.on_message = show_message;
+        a->client.on_datagram = request_show_datagram;
+        a->client.on_message = request_show_message;
+        a->client.user = &show;
     } else if (isatty(STDERR_FILENO)) {
         a->client.on_progress = request_progress;
     }
@@ -404,6 +387,7 @@ static int run(args *a)
         request_output_close(&output);
     }
     request_payload_close(&payload);
+    request_show_end(&show);
     return result;
 }
 
