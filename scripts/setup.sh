@@ -43,6 +43,11 @@ ipsec_mb_or_not_for_here() {
     [ "$(uname -m)" != x86_64 ] || ! has apt-get || echo '#include <intel-ipsec-mb.h>' | ${CC:-cc} -E - >/dev/null 2>&1
 }
 
+libcoap_tools() {
+    { has coap-client-openssl || has coap-client-notls || has coap-client; } &&
+        { has coap-server-openssl || has coap-server-notls || has coap-server; }
+}
+
 packages=() names=()
 need() {
     local package name=$2
@@ -64,6 +69,7 @@ look() {
     need 'python3-venv python3-pip' 'Python 3 with its venv module and pip' python_venv_and_pip
     [ "$purpose" = interop ] && return
     need tshark 'tshark' has tshark
+    need libcoap3-bin "libcoap's coap-client and coap-server" libcoap_tools
     need gcc 'gcc' has gcc
     need clang 'clang' has clang
     need clang-format 'clang-format' has clang-format

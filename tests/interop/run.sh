@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# nacre against aiocoap: puts aiocoap into .venv (kept between runs), then runs each suite that stands beside this file.
+# nacre against tshark, libcoap and aiocoap: puts aiocoap into .venv (kept between runs), then runs each suite that stands beside this file.
 #
 #     tests/interop/run.sh [BUILD_DIR]
 #
@@ -64,6 +64,7 @@ grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || skip "this m
 venv_is_good || make_venv
 code=0
 tests/interop/tshark.sh "$build" || code=1
+tests/interop/libcoap.sh "$build" || code=1
 for suite in directories block_wise interop tcp plugtest proxy observe; do
     [ -e "tests/interop/$suite.py" ] || continue
     timeout --kill-after=10 300 "$venv/bin/python" -B "tests/interop/$suite.py" "$build" || code=$?
