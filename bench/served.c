@@ -303,7 +303,7 @@ int main(int argc, char **argv)
     nacre_crypto crypto;
     batch room = { bench_alloc((size_t)MOST_REQUESTS * MAX_REQUEST),
                    bench_alloc(MOST_REQUESTS * sizeof(load_request)) };
-    must(nacre_openssl_open(&crypto), "OpenSSL");
+    must(nacre_provider_open(&crypto), "provider");
     make_pairs(&crypto, NUM_FLOWS);
     pin(1);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

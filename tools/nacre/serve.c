@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ typedef struct args {
     const char **contexts; /* argc places */
     size_t num_contexts;
     nacre_role role;
+    unsigned workers;
     bool help, verbose, tcp, writable;
 } args;
 
@@ -39,12 +41,13 @@ static int print_help(void)
            "  --root DIR            serve the files in DIR: no symbolic links, no names that start\n"
            "                        with a dot, no directory that holds a security context\n"
            "  --writable            take PUT and DELETE for files below --root\n"
+           "  --workers N           serve UDP with N threads (1 to 64; default: 1)\n"
            "  -v, --verbose         show requests on stderr\n"
            "  -h, --help            this text\n");
     return TOOL_OK;
 }
 
-enum { OPT_BIND = 256, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_TCP, OPT_WRITABLE };
+enum { OPT_BIND = 256, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_TCP, OPT_WRITABLE, OPT_WORKERS };
 
 static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
                                               { "context", required_argument, NULL, OPT_CONTEXT },
@@ -53,9 +56,21 @@ static const struct option long_options[] = { { "bind", required_argument, NULL,
                                               { "root", required_argument, NULL, OPT_ROOT },
                                               { "tcp", no_argument, NULL, OPT_TCP },
                                               { "writable", no_argument, NULL, OPT_WRITABLE },
+                                              { "workers", required_argument, NULL, OPT_WORKERS },
                                               { "verbose", no_argument, NULL, 'v' },
                                               { "help", no_argument, NULL, 'h' },
                                               { NULL, 0, NULL, 0 } };
+
+static int take_workers(unsigned *workers, const char *text)
+{
+    char *end;
+    errno = 0;
+    const long value = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < 1 || value > 64)
+        return tool_usage("serve", "--workers %s: give a number from 1 to 64", text);
+    *workers = (unsigned)value;
+    return TOOL_OK;
+}
 
 static int take_option(args *a, int option, const char *given)
 {
@@ -67,6 +82,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_ROOT: a->root = optarg; break;
     case OPT_TCP: a->tcp = true; break;
     case OPT_WRITABLE: a->writable = true; break;
+    case OPT_WORKERS: return take_workers(&a->workers, optarg);
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
     case ':': return tool_usage("serve", "%s needs a value", given);
@@ -106,7 +122,10 @@ typedef struct told {
     void *user;
     nacre_upload_handler on_upload;
     const nacre_link *link;
+    bool
+        is_shared; /* with something behind it that only one thread may touch at a time: `lock` is held until it has answered */
     bool verbose;
+    pthread_mutex_t lock;
 } told;
 
 static void tell(const nacre_request *request, uint8_t code)
@@ -121,17 +140,38 @@ static void tell(const nacre_request *request, uint8_t code)
             nacre_code_name(request->message->code, method), request->path, nacre_code_name(code, answer));
 }
 
+/* What this thread holds from the handler of a shared resource until its answer is on the way, which may point into what the
+ * handler keeps. */
+static _Thread_local struct {
+    pthread_mutex_t *lock;
+    void (*done)(void *user); /* the handler's own */
+} holding;
+
+static void let_go(void *user)
+{
+    if (holding.done != NULL) holding.done(user);
+    (void)pthread_mutex_unlock(holding.lock);
+}
+
 static void handle(void *user, const nacre_request *request, nacre_response *response)
 {
-    const told *resource = user;
+    told *resource = user;
+    if (resource->is_shared) (void)pthread_mutex_lock(&resource->lock);
     resource->handler(resource->user, request, response);
+    if (resource->is_shared) {
+        holding.lock = &resource->lock;
+        holding.done = response->done;
+        response->done = let_go;
+    }
     if (resource->verbose) tell(request, response->code);
 }
 
 static void handle_upload(void *user, const nacre_request *request, nacre_upload *upload)
 {
-    const told *resource = user;
+    told *resource = user;
+    (void)pthread_mutex_lock(&resource->lock);
     resource->on_upload(resource->user, request, upload);
+    (void)pthread_mutex_unlock(&resource->lock);
     if (resource->verbose && upload->code != 0) tell(request, upload->code);
 }
 
@@ -139,6 +179,7 @@ static nacre_err add_resources(nacre_server *server, told *resources, size_t num
 {
     for (size_t i = 0; i < num; i++) {
         resources[i].verbose = verbose;
+        (void)pthread_mutex_init(&resources[i].lock, NULL);
         nacre_resource resource = { .path = resources[i].path,
                                     .handler = handle,
                                     .user = &resources[i],
@@ -204,12 +245,17 @@ static int serve(nacre_server *server, const args *a, serve_root *root)
         { .path = "/hello", .handler = serve_hello, .link = &text },
         { .path = "/time", .handler = serve_time, .link = &text },
         { .path = "/echo", .handler = serve_echo },
-        { .path = "/store", .handler = serve_store, .user = &value, .flags = NACRE_RESOURCE_OBSERVABLE },
+        { .path = "/store",
+          .handler = serve_store,
+          .user = &value,
+          .flags = NACRE_RESOURCE_OBSERVABLE,
+          .is_shared = true },
         { .path = "/",
           .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN | NACRE_RESOURCE_OBSERVABLE,
           .handler = serve_files,
           .user = root,
-          .on_upload = serve_files_upload },
+          .on_upload = serve_files_upload,
+          .is_shared = true },
     };
     value.server = server;
     nacre_err err = add_contexts(server, a, &why);
@@ -227,7 +273,7 @@ static int open_and_serve(const args *a, serve_root *root)
 {
     nacre_detail why = { { 0 } };
     nacre_server *server;
-    nacre_err err = nacre_server_open(&server, a->bind, &why);
+    nacre_err err = nacre_server_open_workers(&server, a->bind, a->workers, &why);
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     handle_signals(server);
     if (a->tcp) err = nacre_server_listen_tcp(server, a->bind, &why);
@@ -263,7 +309,7 @@ static int run(const args *a)
 
 int tool_serve(int argc, char **argv)
 {
-    args a = { .contexts = calloc((size_t)argc, sizeof(char *)) };
+    args a = { .workers = 1, .contexts = calloc((size_t)argc, sizeof(char *)) };
     if (a.contexts == NULL) return tool_fail("serve", NACRE_ERR_NO_MEMORY, "out of memory");
     int result = parse(&a, argc, argv);
     if (result == TOOL_OK) result = a.help ? print_help() : run(&a);

@@ -5,6 +5,7 @@
  * What happens in it is told for the name that it happened to, and for the directory's own list. */
 #include "serve_files.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ enum { NUM_WATCHES = 256 };
 struct serve_watches {
     int fd;
     nacre_server *server;
+    pthread_mutex_t lock; /* of `dirs`: requests come to any thread, events to the first */
     struct {
         int wd; /* 0: free */
         char *path;
@@ -29,6 +31,7 @@ void serve_watches_close(serve_watches *watches)
     if (watches == NULL) return;
     for (int i = 0; i < NUM_WATCHES; i++) free(watches->dirs[i].path);
     if (watches->fd >= 0) (void)close(watches->fd);
+    (void)pthread_mutex_destroy(&watches->lock);
     free(watches);
 }
 
@@ -70,6 +73,7 @@ static void on_readable(void *user)
 {
     serve_watches *watches = user;
     _Alignas(struct inotify_event) char buffer[8192];
+    (void)pthread_mutex_lock(&watches->lock);
     for (ssize_t len; (len = read(watches->fd, buffer, sizeof buffer)) > 0;) {
         for (ssize_t at = 0; at < len;) {
             const struct inotify_event *event = (const struct inotify_event *)(const void *)(buffer + at);
@@ -77,6 +81,7 @@ static void on_readable(void *user)
             at += (ssize_t)(sizeof *event + event->len);
         }
     }
+    (void)pthread_mutex_unlock(&watches->lock);
 }
 
 serve_watches *serve_watches_open(nacre_server *server)
@@ -84,6 +89,7 @@ serve_watches *serve_watches_open(nacre_server *server)
     serve_watches *watches = calloc(1, sizeof *watches);
     if (watches == NULL) return NULL;
     watches->server = server;
+    (void)pthread_mutex_init(&watches->lock, NULL);
     watches->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watches->fd < 0) {
         serve_watches_close(watches);
@@ -95,11 +101,10 @@ serve_watches *serve_watches_open(nacre_server *server)
 
 /* ---- Directories ------------------------------------------------------------------------------------------------------ */
 
-void serve_watches_add(serve_watches *watches, int dir, const char *path)
+static void add(serve_watches *watches, int dir, const char *path)
 {
     char name[64];
     int place = -1;
-    if (watches == NULL || strlen(path) > SERVE_MAX_PATH) return;
     (void)snprintf(name, sizeof name, "/proc/self/fd/%d", dir); /* the very directory that was walked to */
     const int wd = inotify_add_watch(watches->fd, name, IN_CLOSE_WRITE | IN_CREATE | IN_MOVE | IN_DELETE | IN_ONLYDIR);
     if (wd <= 0) return;
@@ -111,4 +116,12 @@ void serve_watches_add(serve_watches *watches, int dir, const char *path)
     if (copy == NULL) return; /* served all the same, without notifications */
     watches->dirs[place].wd = wd;
     watches->dirs[place].path = copy;
+}
+
+void serve_watches_add(serve_watches *watches, int dir, const char *path)
+{
+    if (watches == NULL || strlen(path) > SERVE_MAX_PATH) return;
+    (void)pthread_mutex_lock(&watches->lock);
+    add(watches, dir, path);
+    (void)pthread_mutex_unlock(&watches->lock);
 }

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tool_workers_test: nacre serve --workers, asked by several clients at once: values, files and uploads come out whole, and it
+# ends in order. Arguments: build directory, source directory.
+set -u
+nacre=$(cd "$1" && pwd)/nacre
+work=$(mktemp -d)
+server=
+finish() {
+    [ -n "$server" ] && kill "$server" 2>/dev/null
+    wait
+    rm -rf "$work"
+}
+trap finish EXIT
+cd "$work" || exit 1
+failures=0
+
+fail() {
+    echo "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+for bad in 0 65 -1 x 2x ''; do
+    timeout 10 "$nacre" serve --context nowhere --workers "$bad" >out 2>err </dev/null
+    [ $? = 2 ] || fail "--workers '$bad' is not refused: $(cat err)"
+done
+
+mkdir root
+for i in 1 2 3 4; do
+    "$nacre" keygen --id-context "0$i" client$i server$i >/dev/null || fail "keygen $i"
+    head -c $((i * 3000)) /dev/urandom >"root/file$i"
+    head -c $((i * 2500)) /dev/urandom >"up$i"
+done
+"$nacre" serve --workers 3 --bind '127.0.0.1:0' --root root --writable \
+    --context server1 --context server2 --context server3 --context server4 >server.out 2>server.err </dev/null &
+server=$!
+for _ in $(seq 200); do
+    url=$(sed -n 's,^listening ,,p' server.out 2>/dev/null)
+    [ -n "$url" ] && break
+    sleep 0.1
+done
+[ -n "$url" ] || { fail "the server is not ready: $(cat server.err)"; exit 1; }
+
+# One client: every request comes from a socket of its own, so from another address, to any of the threads.
+client() {
+    local i=$1 round
+    for round in 1 2 3 4; do
+        timeout 30 "$nacre" get --context client$i "$url/hello" >hello$i 2>>err$i || echo "hello $round" >>bad$i
+        timeout 30 "$nacre" put --context client$i --payload "value of $i" "$url/store" >/dev/null 2>>err$i || echo put >>bad$i
+        timeout 30 "$nacre" get --context client$i "$url/store" >store$i 2>>err$i || echo store >>bad$i
+        grep -q '^value of [1-4]$' store$i || echo "the store has $(cat store$i)" >>bad$i
+        timeout 30 "$nacre" get --context client$i "$url/file$i" --output file$i 2>>err$i || echo "file $round" >>bad$i
+        cmp -s file$i root/file$i || echo "another file" >>bad$i
+        timeout 30 "$nacre" put --context client$i --payload-file up$i "$url/up$i" 2>>err$i || echo "upload $round" >>bad$i
+    done
+    cmp -s up$i root/up$i || echo "another upload" >>bad$i
+}
+pids=()
+for i in 1 2 3 4; do
+    client $i &
+    pids+=($!)
+done
+for pid in "${pids[@]}"; do wait "$pid"; done
+for i in 1 2 3 4; do [ ! -e bad$i ] || fail "client $i: $(cat bad$i err$i)"; done
+kill "$server"
+wait "$server"
+code=$?
+server=
+[ $code = 0 ] || fail "the server ended with $code: $(cat server.err)"
+[ -s server.err ] && fail "the server says: $(cat server.err)"
+for i in 1 2 3 4; do "$nacre" check server$i >out 2>&1 || fail "server$i: $(cat out)"; done
+echo "$failures failures"
+[ $failures = 0 ]
