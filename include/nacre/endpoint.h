@@ -90,11 +90,13 @@ typedef struct nacre_endpoint_config {
                                        (RFC 8613 B.1.2), over all contexts; above that, silence. 0 means 128 */
     uint16_t context_challenges_per_second; /* … and for each context; 0 means 4 */
     bool no_amplification_limit; /* send any length to addresses that have not: only where senders cannot be forged */
-    bool
-        opaque_oscore; /* carry OSCORE options like any other and look into nothing: for proxies, which pass on what they
-                              cannot read, and for playing a server that does not know OSCORE. `contexts` is not used;
-                              plain messages, and their answers, may then have the option */
-    uint16_t nstart;   /* RFC 7252 4.7: own requests, CON or NON, that may be on their way to one peer and neither
+    /* carry OSCORE options like any other and look into nothing: for proxies, which pass on what they cannot read, and for
+     * playing a server that does not know OSCORE. `contexts` is not used; plain messages, and their answers, may then have
+     * the option */
+    bool opaque_oscore;
+    uint16_t
+        num_offers; /* RFC 8613 B.2 (nacre/renewal.h): R2 values given out and not used yet, over all peers; 0 means 16 */
+    uint16_t nstart;        /* RFC 7252 4.7: own requests, CON or NON, that may be on their way to one peer and neither
                               acknowledged nor answered; others wait in order. A NON counts for ack_timeout_ms at most.
                               0 means 1; UINT16_MAX: no limit. Reliable peers have none */
     bool no_reregister;     /* observations are not registered again when their Max-Age has passed */
@@ -162,6 +164,8 @@ typedef enum nacre_event_kind {
                                 never shown to be there), or what protecting or its store failed of */
     NACRE_EVENT_NOTIFICATION,  /* a representation for a request of ours with Observe 0, the first one too; the exchange
                                 goes on. In order: older ones than the last are not shown */
+    NACRE_EVENT_RENEWED,       /* RFC 8613 B.2 (nacre/renewal.h): `context` is new, agreed with `peer`; `user` is the
+                                renewal's. What was in flight under the one before it has ended */
     NACRE_EVENT_PONG,          /* the peer answered nacre_endpoint_ping; the exchange has ended */
 } nacre_event_kind;
 
@@ -193,16 +197,21 @@ NACRE_MUST_USE nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchan
                                                 nacre_context *context, const nacre_message *plain, void *user);
 
 /* More about a request; all zero is nacre_endpoint_request. */
+typedef struct nacre_renewal nacre_renewal;
 typedef struct nacre_request_options {
-    bool
-        via_proxy; /* `peer` is a proxy: the errors that proxies make by themselves (4.04, 4.13, 5.02, 5.04, 5.05) end a
-                       protected exchange with NACRE_ERR_UNAUTHENTICATED too, not with NACRE_ERR_NOT_PROTECTED */
-    uint32_t timeout_ms; /* until the answer, or the first notification, counted from the next transmit_many, waiting
-                            for a store or for other requests included: then FAILED, NACRE_ERR_TIMEOUT. 0: the
-                            configured timing decides */
+    /* `peer` is a proxy: the errors that proxies make by themselves (4.04, 4.13, 5.02, 5.04, 5.05) end a protected exchange
+     * with NACRE_ERR_UNAUTHENTICATED too, not with NACRE_ERR_NOT_PROTECTED */
+    bool via_proxy;
+    /* until the answer, or the first notification, counted from the next transmit_many, waiting for a store or for other
+     * requests included: then FAILED, NACRE_ERR_TIMEOUT. 0: the configured timing decides */
+    uint32_t timeout_ms;
+    /* the request is protected with the context that this renewal has, or brings about (nacre/renewal.h); `context` is NULL
+     * then. That it is too long may show later: FAILED, NACRE_ERR_TOO_LONG */
+    nacre_renewal *renewal;
 } nacre_request_options;
 
-/* nacre_endpoint_request_with is nacre_endpoint_request with options (NULL: none), and returns the same. */
+/* nacre_endpoint_request_with is nacre_endpoint_request with options (NULL: none), and returns the same;
+ * NACRE_ERR_BAD_ARGUMENT also for a renewal that is not added to this endpoint, does not ask, or comes with a context. */
 NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchange,
                                                      const nacre_address *peer, nacre_context *context,
                                                      const nacre_message *plain, void *user,

@@ -14,7 +14,7 @@ static nacre_room room_of(const nacre_endpoint *ep, const nacre__entry *entry)
 }
 
 /* RFC 7252 5.2.1: the answer to a CON goes into its ACK. 5.2.3: the one to a NON is a NON with a MID of its own. */
-static void set_header(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer, nacre_bytes token)
+void nacre__answer_header(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer, nacre_bytes token)
 {
     answer->type = entry->type == NACRE_CON ? NACRE_ACK : NACRE_NON;
     answer->mid = entry->type == NACRE_CON ? entry->mid : nacre__new_mid(ep, &entry->peer);
@@ -50,6 +50,13 @@ static void finish(nacre_endpoint *ep, nacre__entry *entry, size_t answer_len, b
     entry->answer_len = answer_len;
     nacre__dedup_done(ep, entry, cheap || nacre_address_is_reliable(&entry->peer)); /* who never repeats is forgotten */
     transmit(ep, entry);
+}
+
+/* The entry's bytes are an answer that somebody else has made of a request that may be a replay. */
+void nacre__answer_written(nacre_endpoint *ep, nacre__entry *entry, size_t answer_len)
+{
+    leave_rooms(ep, entry);
+    finish(ep, entry, answer_len, true);
 }
 
 /* What the request was answered with begins no observation (RFC 7641 4.1). */
@@ -135,7 +142,7 @@ void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err
         nacre__dedup_release(ep, entry); /* a duplicate would be refused again, so there is nothing to remember */
         return;
     }
-    set_header(ep, entry, &answer, token);
+    nacre__answer_header(ep, entry, &answer, token);
     if (nacre_message_write(&answer, &out, room_of(ep, entry)) != NACRE_OK) {
         /* RFC 8974 2.2.2: a token that nearly fills it all goes back with the code alone, which fits: it came like that */
         answer.options = answer.payload = NACRE_ABSENT;
@@ -201,7 +208,7 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
         nacre__dedup_release(ep, entry);
         return;
     }
-    set_header(ep, entry, &header, token);
+    nacre__answer_header(ep, entry, &header, token);
     nacre__take(ep, entry->context);
     nacre_err err =
         nacre_protect_echo(entry->context, &ep->config.crypto, &entry->id, &out, room_of(ep, entry), &header);
@@ -373,7 +380,7 @@ static bool may_be_said(const nacre_endpoint *ep, const nacre_message *plain)
 static nacre_err answer_at_once(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer)
 {
     nacre_bytes out;
-    set_header(ep, entry, answer, entry->message.token);
+    nacre__answer_header(ep, entry, answer, entry->message.token);
     const nacre_err err = write_answer(ep, entry, &out, answer);
     if (err == NACRE_ERR_NOT_YET) {
         if (nacre_protect_size(entry->context, answer, NULL) > nacre__max_message_to(ep, &entry->peer))

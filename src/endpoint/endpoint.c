@@ -41,6 +41,7 @@ static bool config_defaults(nacre_endpoint_config *config)
     default_u16(&config->observer_bytes, 256);
     default_u16(&config->num_peers, 256);
     default_u16(&config->nstart, 1); /* RFC 7252 4.7 */
+    default_u16(&config->num_offers, 16);
     default_u32(&config->reregister_ms, 3600000);
     default_u16(&config->challenges_per_second, 128);
     default_u16(&config->context_challenges_per_second, 4);
@@ -111,6 +112,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->token_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
     ep->mid_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
     ep->reach = cut(&c, ep->num_reach, sizeof(nacre__reach));
+    ep->offers = cut(&c, config->num_offers, sizeof(nacre_rederive_offer));
     ep->paces = cut(&c, NACRE__PACES, sizeof(uint64_t));
     bytes->slots = cut(&c, config->num_requests, 2 * config->max_message);
     bytes->entries = cut(&c, config->num_answers, config->max_message);
@@ -194,6 +196,7 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     ep->hash_start = nacre__random(ep);
     ep->hash_factor = nacre__random(ep) | 1; /* odd: multiplying loses nothing */
     nacre__mids_init(ep);
+    nacre_rederive_server_init(&ep->rederive, ep->offers, ep->config.num_offers);
     ep->config.random.fill(ep->config.random.self, ep->echo_key, sizeof ep->echo_key);
     init_pools(ep, &bytes);
     *out = ep;
@@ -202,7 +205,9 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
 
 void nacre_endpoint_wipe(nacre_endpoint *ep)
 {
-    if (ep != NULL) nacre_wipe(ep, ep->size);
+    if (ep == NULL) return;
+    nacre__renewals_wipe(ep);
+    nacre_wipe(ep, ep->size);
 }
 
 const nacre_endpoint_config *nacre_endpoint_get_config(const nacre_endpoint *ep)
@@ -384,6 +389,7 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
 {
     nacre__ref ref;
     if (next_ask(ep, event) || nacre__observers_gone_event(ep, event)) return true;
+    if (nacre__renewal_event(ep, event)) return true;
     if (nacre__observation_next_note(ep, event)) return true; /* before the end of its exchange */
     if (!nacre__queue_pop(&ep->events, &ref)) return nacre__observers_notify_event(ep, event);
     if (ref.kind == NACRE__OF_ENTRY) entry_event(ep, &ep->entries[ref.index], event);

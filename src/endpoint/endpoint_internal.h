@@ -33,6 +33,7 @@
 #define NACRE_ENDPOINT_INTERNAL_H
 
 #include <nacre/endpoint.h>
+#include <nacre/renewal.h>
 
 enum {
     NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
@@ -40,6 +41,7 @@ enum {
     NACRE__HEADER_LEN = 4,
     NACRE__MID_BUCKETS = 256,
     NACRE__PACES = 256,
+    NACRE__RENEWAL_BUCKETS = 64,
 };
 #define NACRE__NONE  UINT32_MAX
 #define NACRE__NEVER UINT64_MAX
@@ -75,6 +77,7 @@ typedef struct nacre__slot {
     uint32_t generation;
     nacre_address peer;
     nacre_context *context; /* NULL: goes in clear */
+    nacre_renewal *renewal; /* brings the context; NULL: it is given */
     void *user;
     nacre_request_id id;   /* of the last protect */
     uint8_t *plain, *sent; /* max_message bytes each. `sent` is what goes out again: never protect twice for that */
@@ -294,6 +297,8 @@ typedef struct nacre__item {
     nacre_exchange exchange; /* the slot's: it may be another's by the time of delivery */
     bool is_old;             /* verified as an answer to the registration before the last */
     /* while contexts are tried: */
+    nacre_renewal *renewal; /* the last one tried */
+    bool renewals_end;      /* there are no more */
     nacre_oscore_option option;
     size_t cursor; /* in the table */
     uint8_t tried;
@@ -362,8 +367,13 @@ struct nacre_endpoint {
     nacre__reach *reach;
     uint32_t num_reach; /* a power of two */
     uint8_t echo_key[32];
-    uint64_t pace;   /* us: of the Echo challenges of all contexts … */
-    uint64_t *paces; /* … and of each, NACRE__PACES of them */
+    nacre_renewal *renewals[NACRE__RENEWAL_BUCKETS];
+    nacre_renewal *renewed; /* of which there is news */
+    nacre_rederive_server rederive;
+    nacre_rederive_offer *offers;
+    uint64_t renewal_pace; /* us: of first requests of RFC 8613 B.2 */
+    uint64_t pace;         /* us: of the Echo challenges of all contexts … */
+    uint64_t *paces;       /* … and of each, NACRE__PACES of them */
 
     nacre__queue events, transmit;
 };
@@ -419,6 +429,8 @@ uint32_t nacre__entry_index(const nacre_endpoint *ep, const nacre__entry *entry)
 
 /* answers.c: what becomes of requests of others. */
 void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item);
+void nacre__answer_header(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer, nacre_bytes token);
+void nacre__answer_written(nacre_endpoint *ep, nacre__entry *entry, size_t answer_len);
 void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err, nacre_bytes token);
 void nacre__answer_empty(nacre_endpoint *ep, nacre__entry *entry);
 void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry);
@@ -479,6 +491,7 @@ void nacre__slot_fail(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, cons
 void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
 void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot);
+void nacre__slot_again(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_resume(nacre_endpoint *ep, nacre__slot *slot);
 nacre__slot *nacre__slot_of(nacre_endpoint *ep, nacre_exchange exchange);
 nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void *user);
@@ -498,6 +511,22 @@ void nacre__echo_heard(nacre_endpoint *ep, const nacre__item *item);
 bool nacre__echo_wanted(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer);
 nacre_err nacre__echo_ask(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer);
 bool nacre__pace_allows(nacre_endpoint *ep, const nacre_context *context);
+bool nacre__pace_takes(uint64_t *place, uint64_t now_ms, uint32_t per_second);
+
+/* renewal_client.c, renewal_server.c, renewal.c: RFC 8613 B.2. */
+bool nacre__renewal_may_ask(const nacre_endpoint *ep, const nacre_renewal *r, const nacre_context *context);
+nacre_context *nacre__renewal_no_context(nacre_renewal *r);
+bool nacre__renewal_choose(nacre_endpoint *ep, nacre__slot *slot);
+const nacre_protect_options *nacre__renewal_how(const nacre__slot *slot, nacre_protect_options *room);
+bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item);
+bool nacre__renewal_verified(nacre_endpoint *ep, nacre__slot *slot);
+void nacre__renewal_left(nacre_endpoint *ep, const nacre__slot *slot);
+nacre_context *nacre__renewal_next_context(nacre_endpoint *ep, nacre__item *item);
+bool nacre__renewal_is_past(const nacre__item *item);
+void nacre__renewal_proved(nacre_endpoint *ep, const nacre__item *item);
+bool nacre__renewal_takes(nacre_endpoint *ep, nacre__entry *entry, nacre__item *item);
+bool nacre__renewal_event(nacre_endpoint *ep, nacre_event *event);
+void nacre__renewals_wipe(nacre_endpoint *ep);
 
 /* observing.c */
 void nacre__observation_init(nacre__slot *slot, const nacre_message *plain);

@@ -26,9 +26,23 @@ static uint64_t *place_of(const nacre_endpoint *ep, const nacre_context *context
     return &ep->paces[h * ep->hash_factor >> 32 & (NACRE__PACES - 1)];
 }
 
+static uint64_t us_of(uint64_t now_ms)
+{
+    return now_ms > UINT64_MAX / 2000 ? UINT64_MAX / 2 : now_ms * 1000;
+}
+
+/* One more at `place`, of so many in a second, if it may be. */
+bool nacre__pace_takes(uint64_t *place, uint64_t now_ms, uint32_t per_second)
+{
+    const uint64_t now_us = us_of(now_ms);
+    if (!may(*place, now_us)) return false;
+    take(place, now_us, per_second);
+    return true;
+}
+
 bool nacre__pace_allows(nacre_endpoint *ep, const nacre_context *context)
 {
-    const uint64_t now_us = ep->now_ms > UINT64_MAX / 2000 ? UINT64_MAX / 2 : ep->now_ms * 1000;
+    const uint64_t now_us = us_of(ep->now_ms);
     uint64_t *place = place_of(ep, context);
     if (!may(ep->pace, now_us) || !may(*place, now_us)) return false;
     take(&ep->pace, now_us, ep->config.challenges_per_second);

@@ -126,7 +126,7 @@ static void open_response(const nacre_endpoint *ep, nacre__item *item)
 
 /* The next context to try, NULL for none. RFC 8613 8.2 step 2: each that the kid may mean, in turn. An answer has one
  * context, but an observation may have two identities. */
-static nacre_context *next_context(const nacre_endpoint *ep, nacre__item *item)
+static nacre_context *next_context(nacre_endpoint *ep, nacre__item *item)
 {
     if (item->kind == NACRE__ITEM_RESPONSE) {
         const nacre__slot *slot = &ep->slots[item->index];
@@ -136,8 +136,11 @@ static nacre_context *next_context(const nacre_endpoint *ep, nacre__item *item)
         item->is_old = id == &slot->observation.old;
         return slot->context;
     }
-    if (ep->config.contexts == NULL || item->tried == NACRE__MAX_CANDIDATES) return NULL;
-    return nacre_table_find(ep->config.contexts, item->option.kid, item->option.kid_context, &item->cursor);
+    if (item->tried == NACRE__MAX_CANDIDATES) return NULL;
+    nacre_context *context = NULL;
+    if (ep->config.contexts != NULL)
+        context = nacre_table_find(ep->config.contexts, item->option.kid, item->option.kid_context, &item->cursor);
+    return context != NULL ? context : nacre__renewal_next_context(ep, item);
 }
 
 /* Prepares the jobs of one round; gives how many. */
@@ -250,11 +253,20 @@ static void deliver_response(nacre_endpoint *ep, const nacre__item *item, uint64
     }
 }
 
-static void deliver_one(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)
+static void deliver_request(nacre_endpoint *ep, nacre__item *item)
+{
+    nacre__entry *entry = &ep->entries[item->index];
+    if (nacre__renewal_is_past(item)) item->err = NACRE_ERR_NO_CONTEXT;
+    nacre__renewal_proved(ep, item);
+    if (nacre__renewal_takes(ep, entry, item)) return;
+    nacre__answer_settle(ep, entry, item);
+}
+
+static void deliver_one(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
 {
     switch (item->kind) {
     case NACRE__ITEM_EMPTY: deliver_empty(ep, item, now_ms); break;
-    case NACRE__ITEM_REQUEST: nacre__answer_settle(ep, &ep->entries[item->index], item); break;
+    case NACRE__ITEM_REQUEST: deliver_request(ep, item); break;
     case NACRE__ITEM_RESPONSE: deliver_response(ep, item, now_ms); break;
     case NACRE__ITEM_DONE: break;
     }

@@ -50,6 +50,7 @@ static void stop(nacre_endpoint *ep, nacre__slot *slot)
 /* It has come to its end: the next may go in its place, and nobody limits its time any more. */
 static void leave(nacre_endpoint *ep, nacre__slot *slot, nacre__slot_state state)
 {
+    nacre__renewal_left(ep, slot);
     nacre__nstart_leave(ep, slot);
     if (slot->limit != 0 && !slot->limited) ep->num_unlimited--;
     slot->limit = 0;
@@ -64,6 +65,7 @@ void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot)
     leave(ep, slot, NACRE__SLOT_FREE);
     slot->exchange = 0;
     slot->context = NULL;
+    slot->renewal = NULL;
     slot->user = NULL;
 }
 
@@ -72,6 +74,14 @@ void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot)
     slot->state = NACRE__SLOT_QUEUED;
     slot->in_transmit = true;
     nacre__queue_push(&ep->transmit, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
+}
+
+/* The same request once more, under a new token. */
+void nacre__slot_again(nacre_endpoint *ep, nacre__slot *slot)
+{
+    slot->doubt = NACRE_OK;
+    stop(ep, slot);
+    nacre__slot_queue(ep, slot);
 }
 
 /* HELD no more. */
@@ -170,6 +180,7 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchan
     if (options == NULL) options = &none;
     nacre_err err = check(plain, context == NULL && ep->config.opaque_oscore);
     if (err != NACRE_OK) return err;
+    if (!nacre__renewal_may_ask(ep, options->renewal, context)) return NACRE_ERR_BAD_ARGUMENT;
     if (size_on_the_way(context, plain) + nacre__observation_extra(plain) > nacre__max_message_to(ep, peer))
         return NACRE_ERR_TOO_LONG;
     nacre__slot *slot = nacre__slot_new(ep, peer, user);
@@ -179,7 +190,8 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchan
         slot->exchange = 0;
         return err;
     }
-    slot->context = context;
+    slot->renewal = options->renewal;
+    slot->context = slot->renewal != NULL ? nacre__renewal_no_context(slot->renewal) : context;
     slot->via_proxy = options->via_proxy;
     slot->limit = options->timeout_ms;
     if (slot->limit != 0) ep->num_unlimited++;
@@ -351,9 +363,12 @@ static bool repeat_with_echo(nacre_endpoint *ep, nacre__slot *slot, const nacre_
     if (slot->context == NULL && ep->config.opaque_oscore) return false; /* a proxy's client is the one to answer it */
     if (nacre__slot_set_option(ep, slot, NACRE_OPT_ECHO, echo) != NACRE_OK) return false;
     slot->repeated = true;
+    if (!slot->observation.begun) {
+        nacre__slot_again(ep, slot);
+        return true;
+    }
     slot->doubt = NACRE_OK;
-    if (slot->observation.begun) nacre__slot_pause(ep, slot);
-    else stop(ep, slot);
+    nacre__slot_pause(ep, slot);
     nacre__slot_queue(ep, slot);
     return true;
 }
@@ -377,6 +392,7 @@ static void verified_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__
     /* RFC 8613 8.4.2: a notification for who did not ask for any */
     if (nacre__has_option(item->plain.options, NACRE_OPT_OBSERVE) && !request_has(slot, NACRE_OPT_OBSERVE))
         dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
+    else if (!nacre__renewal_verified(ep, slot)) dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else answered(ep, slot, item, &item->plain, now_ms);
 }
 
@@ -401,5 +417,6 @@ void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__it
     if (!has_oscore || (slot->context == NULL && ep->config.opaque_oscore)) plain_answer(ep, slot, item, now_ms);
     else if (slot->context == NULL) dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else if (item->err == NACRE_OK) verified_answer(ep, slot, item, now_ms);
+    else if (nacre__renewal_answer(ep, slot, item)) return;
     else dropped(ep, slot, item, item->err, now_ms);
 }

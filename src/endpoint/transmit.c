@@ -45,10 +45,12 @@ static nacre_err write_request(nacre_endpoint *ep, nacre__slot *slot, nacre_byte
 {
     if (slot->context == NULL) return nacre_message_write(plain, out, room);
     nacre_request_id id;
+    nacre_protect_options how;
     nacre__take(ep, slot->context);
-    const nacre_err err = nacre_protect_request(slot->context, &ep->config.crypto, &id, out, room, plain, NULL);
+    const nacre_err err =
+        nacre_protect_request(slot->context, &ep->config.crypto, &id, out, room, plain, nacre__renewal_how(slot, &how));
     nacre__give(ep, slot->context);
-    if (err != NACRE_OK) return err;
+    if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
     nacre__observation_sent(slot);
     slot->id = id;
     nacre__ask_store_early(ep, slot->context);
@@ -61,7 +63,7 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
 {
     uint64_t token = ep->tokens[nacre__slot_index(ep, slot)]; /* RFC 7641 3.3.1, 3.6: an observation keeps it */
     nacre_message plain;
-    if (!nacre__nstart_enter(ep, slot, now_ms)) return false;
+    if (!nacre__nstart_enter(ep, slot, now_ms) || !nacre__renewal_choose(ep, slot)) return false;
     if (token == 0) token = new_token(ep);
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
     plain.mid = nacre__new_mid(ep, &slot->peer);

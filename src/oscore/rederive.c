@@ -145,17 +145,31 @@ nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option)
     return NACRE_REDERIVE_NONE;
 }
 
-/* A free place, or the oldest: a flood of requests #1, which only holders of the secret and replays of theirs can make,
- * costs others a second try and no memory. */
-static nacre_rederive_offer *place(nacre_rederive_server *server)
+static void keep_older(const nacre_rederive_server *server, nacre_rederive_offer **oldest, nacre_rederive_offer *o)
 {
-    nacre_rederive_offer *oldest = &server->offers[0];
+    if (*oldest == NULL || server->clock - o->age > server->clock - (*oldest)->age) *oldest = o;
+}
+
+/* A free place, or the oldest. A flood of requests #1, which only holders of the secret and replays of theirs can make,
+ * costs no memory; and of many places one peer has a quarter at most, so that others are not pushed out. */
+static nacre_rederive_offer *place(const nacre_rederive_server *server, const nacre_context_params *material)
+{
+    nacre_rederive_offer *oldest = NULL, *own = NULL, *free = NULL;
+    const size_t limit = server->num_offers >= 8 ? server->num_offers / 4 : (server->num_offers + 1) / 2;
+    size_t num_own = 0;
     for (size_t i = 0; i < server->num_offers; i++) {
         nacre_rederive_offer *o = &server->offers[i];
-        if (o->material == NULL) return o;
-        if (server->clock - o->age > server->clock - oldest->age) oldest = o;
+        if (o->material == NULL) {
+            free = o;
+            continue;
+        }
+        keep_older(server, &oldest, o);
+        if (o->material != material) continue;
+        keep_older(server, &own, o);
+        num_own++;
     }
-    return oldest;
+    if (num_own >= limit) return own;
+    return free != NULL ? free : oldest;
 }
 
 static nacre_err answer_1(nacre_rederived *spare, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
@@ -198,7 +212,7 @@ nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived
     nacre_context_wipe(&spare->context);
     if (err != NACRE_OK) return err;
 
-    nacre_rederive_offer *offer = place(server);
+    nacre_rederive_offer *offer = place(server, material);
     offer->material = material;
     memcpy(offer->r2, r2, N);
     offer->age = server->clock++;

@@ -231,6 +231,29 @@ static void two_clients_at_once_and_a_full_pool(void **unused)
     assert_err(accept(&server, &for_a, second_a), NACRE_ERR_NO_CONTEXT);
 }
 
+/* Request #1 of one client, captured and sent again and again, fills a quarter of many places; an offer to another stands. */
+static void a_flood_leaves_the_offers_of_others(void **unused)
+{
+    (void)unused;
+    for (size_t num = 2; num <= 16; num += 7) {
+        nacre_rederive_offer offers[16];
+        nacre_rederive_server server;
+        nacre_rederive_server_init(&server, offers, num);
+        party a = a_party(TEST_CLIENT), b = a_party(TEST_CLIENT), for_a = a_party(TEST_SERVER),
+              for_b = a_party(TEST_SERVER);
+        static const uint8_t other_secret[16] = { 9 };
+        b.material.master_secret.bytes = for_b.material.master_secret.bytes = NACRE_ARRAY(other_secret);
+        nacre_bytes to_a = NACRE_ABSENT, more = NACRE_ABSENT, captured = first_request(&b);
+        assert_ok(offer(&server, &for_a, first_request(&a), twos, false, &to_a));
+        for (int i = 0; i < 100; i++) assert_ok(offer(&server, &for_b, captured, fours, false, &more));
+        assert_ok(take_answer(&a, to_a, threes));
+        assert_ok(accept(&server, &for_a, second_request(&a)));
+        size_t num_b = 0;
+        for (size_t i = 0; i < num; i++) num_b += offers[i].material == &for_b.material;
+        assert_int_equal(num_b, num >= 8 ? num / 4 : (num + 1) / 2);
+    }
+}
+
 /* The server has lost its state: an ordinary request serves as #1, its ID Context as ID1. */
 static void started_by_the_server(void **unused)
 {
@@ -341,6 +364,7 @@ int main(void)
         TEST(a_forged_second_request_leaves_the_offer),
         TEST(a_forged_first_request_makes_no_offer),
         TEST(two_clients_at_once_and_a_full_pool),
+        TEST(a_flood_leaves_the_offers_of_others),
         TEST(started_by_the_server),
         TEST(an_identity_does_not_outlive_its_keys),
         TEST(a_forged_second_request_leaves_the_context),

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* renewal: fresh contexts with a peer, agreed over an endpoint by RFC 8613 B.2 (nacre/rederive.h has the drawing and the
+ * steps; this carries them out). For devices that lose their sequence numbers or replay windows and have good randomness;
+ * both sides need it, and the same secret.
+ *
+ *     nacre_renewal r = { .material = …, .own.key_room = …, .spare.key_room = …, .asks = true };
+ *     nacre_endpoint_add_renewal(ep, &r)
+ *     nacre_endpoint_request_with(ep, …, NULL, …, &(nacre_request_options){ .renewal = &r })
+ *     NACRE_EVENT_RENEWED    there is a context now; the request that brought it about goes on to its answer
+ *     nacre_endpoint_remove_renewal(ep, &r)
+ *
+ * Whose context. A renewal has one place for the context in use, which the procedure fills: the context's address is the
+ * same ever after, its keys are not. It is the endpoint's: not in the table, found by its Recipient ID nonetheless, never
+ * persistent, wiped by nacre_endpoint_remove_renewal, shared with nobody. A context from before, `first`, stays the caller's: when RENEWED
+ * comes it is not used any more; take it out of the table, call nacre_endpoint_context_gone, wipe it.
+ *
+ * What ends. When new keys take the place of old ones, all that was in flight under the old ones ends as by
+ * nacre_endpoint_context_gone: our requests with NACRE_ERR_NO_CONTEXT, observers too; requests of others that are not
+ * answered get 4.01. Whoever sent them cannot read an answer with the old keys any more, or has lost them.
+ *
+ * Asking (client). A request with `renewal` goes out under the context in use. When there is none it is request #1, and
+ * request #2 after that, with the endpoint's own randomness; other requests with this renewal wait until an answer to #2 has
+ * verified. When the request fails, so has the procedure, and the next one begins it anew. When the peer has lost its state
+ * it starts the procedure in answer to an ordinary request under `first` (ID Context of at most 8 bytes); the endpoint
+ * follows. Under a context that came out of this procedure that is not possible (its ID Context is too long): such a peer
+ * answers without protection, NACRE_ERR_UNAUTHENTICATED, which proves nothing; whoever believes it calls
+ * nacre_endpoint_renew.
+ *
+ * Answering (server). Request #1 is answered with a protected 4.01 and a fresh R2, at a bounded pace and out of a bounded
+ * pool (nacre_endpoint_config: challenges_per_second, context_challenges_per_second, num_offers), and is not delivered;
+ * request #2 is, under the new context. While there is no context in use, an ordinary request serves as #1. Messages may be
+ * lost, doubled and reordered: R2 serves once, and what comes late finds nothing. */
+#ifndef NACRE_RENEWAL_H
+#define NACRE_RENEWAL_H
+
+#include <nacre/base.h>
+#include <nacre/endpoint.h>
+#include <nacre/rederive.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All zero but for what is set. It must stay where it is while it is added. */
+struct nacre_renewal {
+    nacre_context_params
+        material; /* algorithm, secret, salt, IDs; what it points to is borrowed. Its ID Context, of at most
+                                      8 bytes, is that of ordinary requests that serve as #1 */
+    nacre_rederived own, spare; /* set their key rooms, as nacre_context_key_room says; the rest is private */
+    nacre_context *first;       /* the context with this peer from before; NULL: there is none, or it is lost */
+    bool asks, answers;         /* which sides of the procedure the endpoint takes */
+    void *user;                 /* comes with NACRE_EVENT_RENEWED */
+
+    nacre_endpoint *endpoint; /* private from here on */
+    struct nacre_renewal *next, *next_news;
+    nacre_context *current; /* `first`, or in `own`; NULL: none */
+    nacre_rederive_client client;
+    nacre_exchange leader; /* the request that carries the procedure; 0: it is not under way */
+    uint64_t pace;
+    nacre_address peer;
+    bool has_news;
+};
+
+/* nacre_endpoint_add_renewal: the endpoint carries out the procedure with this peer from now on.
+ * NACRE_OK                as said above
+ * NACRE_ERR_BAD_ARGUMENT  added already; neither side to take; an ID Context above 8 bytes; material that
+ *                         nacre_context_init refuses, or misaligned key rooms
+ * NACRE_ERR_NO_ROOM       key rooms too small
+ * NACRE_ERR_UNSUPPORTED, NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY  as nacre_context_init */
+NACRE_MUST_USE nacre_err nacre_endpoint_add_renewal(nacre_endpoint *ep, nacre_renewal *renewal);
+
+/* nacre_endpoint_remove_renewal ends what is in flight with it, as said above, and wipes its contexts, but not `first`. One
+ * that was not added changes nothing. */
+void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *renewal);
+
+/* nacre_renewal_context: the context in use with this peer; NULL while there is none. */
+nacre_context *nacre_renewal_context(const nacre_renewal *renewal);
+
+/* nacre_endpoint_renew: the context in use is not trusted any more, say because its peer has forgotten it: what is in flight
+ * ends, and the next request begins the procedure. Nothing happens while it is under way. */
+void nacre_endpoint_renew(nacre_endpoint *ep, nacre_renewal *renewal);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* renewal: the peers with which RFC 8613 B.2 may be carried out, and what both sides of it share: how a renewal's context is
+ * found, how new keys take the place of old ones, and the news of it. */
+#include "renewal.h"
+
+/* ---- Which there are ----------------------------------------------------------------------------------------------- */
+
+/* By Recipient ID, which is what a request names. */
+static nacre_renewal **bucket_of(nacre_endpoint *ep, nacre_bytes kid)
+{
+    static const nacre_address nobody;
+    const uint64_t hash = nacre__hash(ep, &nobody, kid);
+    return &ep->renewals[(hash ^ hash >> 32) % NACRE__RENEWAL_BUCKETS];
+}
+
+nacre_renewal *nacre__renewal_next(nacre_endpoint *ep, nacre_renewal *before, nacre_bytes kid)
+{
+    nacre_renewal *r = before != NULL ? before->next : *bucket_of(ep, kid);
+    while (r != NULL && !nacre_bytes_equal(r->material.recipient_id, kid)) r = r->next;
+    return r;
+}
+
+/* What the procedure will need of the material, tried out. */
+static nacre_err try_out(nacre_renewal *r, const nacre_crypto *crypto)
+{
+    static const uint8_t r1[NACRE_REDERIVE_NONCE];
+    nacre_rederive_client client;
+    nacre_err err = nacre_rederive_begin(&client, &r->own, crypto, &r->material, r1);
+    if (err == NACRE_OK) err = nacre_rederive_begin(&client, &r->spare, crypto, &r->material, r1);
+    nacre_context_wipe(&r->own.context);
+    nacre_context_wipe(&r->spare.context);
+    return err;
+}
+
+nacre_err nacre_endpoint_add_renewal(nacre_endpoint *ep, nacre_renewal *r)
+{
+    if (r->endpoint != NULL || !(r->asks || r->answers)) return NACRE_ERR_BAD_ARGUMENT;
+    if (r->material.id_context.len > NACRE_REDERIVE_NONCE) return NACRE_ERR_BAD_ARGUMENT;
+    const nacre_err err = try_out(r, &ep->config.crypto);
+    if (err != NACRE_OK) return err;
+    nacre_renewal **bucket = bucket_of(ep, r->material.recipient_id);
+    r->endpoint = ep;
+    r->current = r->first;
+    r->leader = 0;
+    r->pace = 0;
+    r->has_news = false;
+    r->next = *bucket;
+    *bucket = r;
+    return NACRE_OK;
+}
+
+nacre_context *nacre_renewal_context(const nacre_renewal *r)
+{
+    return r->current;
+}
+
+/* ---- Taking the place of old keys ---------------------------------------------------------------------------------- */
+
+/* What is in flight under the context in use ends. */
+void nacre__renewal_retire(nacre_endpoint *ep, nacre_renewal *r)
+{
+    if (r->current != NULL) nacre_endpoint_context_gone(ep, r->current);
+    r->current = NULL;
+}
+
+static void forget_news(nacre_endpoint *ep, nacre_renewal *r)
+{
+    for (nacre_renewal **link = &ep->renewed; *link != NULL; link = &(*link)->next_news) {
+        if (*link != r) continue;
+        *link = r->next_news;
+        break;
+    }
+    r->has_news = false;
+}
+
+/* The context in `own` is the one in use from now on. */
+void nacre__renewal_established(nacre_endpoint *ep, nacre_renewal *r, const nacre_address *peer)
+{
+    r->current = &r->own.context;
+    r->peer = *peer;
+    if (r->has_news) return;
+    r->has_news = true;
+    r->next_news = ep->renewed;
+    ep->renewed = r;
+}
+
+bool nacre__renewal_event(nacre_endpoint *ep, nacre_event *event)
+{
+    nacre_renewal *r = ep->renewed;
+    if (r == NULL) return false;
+    forget_news(ep, r);
+    *event = (nacre_event){ .kind = NACRE_EVENT_RENEWED, .context = &r->own.context, .peer = r->peer, .user = r->user };
+    return true;
+}
+
+/* ---- Ending -------------------------------------------------------------------------------------------------------- */
+
+static void forget_offers(nacre_endpoint *ep, const nacre_renewal *r)
+{
+    for (uint32_t i = 0; i < ep->config.num_offers; i++)
+        if (ep->offers[i].material == &r->material) nacre_wipe(&ep->offers[i], sizeof ep->offers[i]);
+}
+
+void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
+{
+    if (r->endpoint != ep) return;
+    r->asks = false; /* nobody takes the lead while they end */
+    nacre__renewal_retire(ep, r);
+    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+        nacre__slot *slot = &ep->slots[i];
+        if (slot->renewal != r) continue;
+        if (slot->state != NACRE__SLOT_FREE) nacre__slot_fail(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
+        slot->renewal = NULL;
+    }
+    forget_offers(ep, r);
+    forget_news(ep, r);
+    for (nacre_renewal **link = bucket_of(ep, r->material.recipient_id); *link != NULL; link = &(*link)->next) {
+        if (*link != r) continue;
+        *link = r->next;
+        break;
+    }
+    nacre_context_wipe(&r->own.context);
+    nacre_context_wipe(&r->spare.context);
+    nacre_wipe(&r->client, sizeof r->client);
+    r->endpoint = NULL;
+}
+
+/* The endpoint ends, and they with it. */
+void nacre__renewals_wipe(nacre_endpoint *ep)
+{
+    for (size_t i = 0; i < NACRE__RENEWAL_BUCKETS; i++)
+        while (ep->renewals[i] != NULL) nacre_endpoint_remove_renewal(ep, ep->renewals[i]);
+}
+
+void nacre_endpoint_renew(nacre_endpoint *ep, nacre_renewal *r)
+{
+    if (r->endpoint != ep || r->leader != 0) return;
+    nacre__renewal_retire(ep, r);
+    nacre_context_wipe(&r->own.context);
+}

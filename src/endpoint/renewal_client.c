@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* renewal_client: the side of RFC 8613 B.2 that asks.
+ *
+ * One request leads: it is request #1 and, once response #1 has verified, request #2. The others with the same renewal wait
+ * until an answer to #2 has verified. However the leader ends before that, the procedure has failed and left nothing; the
+ * first that goes next leads anew.
+ *
+ * A slot with a renewal always has a context, for one without is sent in clear. Until it is chosen, at each transmission,
+ * that is the spare one, which holds no keys and protects nothing. */
+#include "renewal.h"
+
+static bool leads(const nacre__slot *slot)
+{
+    return slot->renewal != NULL && slot->renewal->leader != 0 && slot->renewal->leader == slot->exchange;
+}
+
+/* Whether a request may be made with the renewal; then the slot is its own. */
+bool nacre__renewal_may_ask(const nacre_endpoint *ep, const nacre_renewal *r, const nacre_context *context)
+{
+    return r == NULL || (r->endpoint == ep && r->asks && context == NULL);
+}
+
+nacre_context *nacre__renewal_no_context(nacre_renewal *r)
+{
+    return &r->spare.context;
+}
+
+static void begin(nacre_endpoint *ep, nacre__slot *slot, nacre_err *err)
+{
+    nacre_renewal *r = slot->renewal;
+    uint8_t r1[NACRE_REDERIVE_NONCE];
+    ep->config.random.fill(ep->config.random.self, r1, sizeof r1);
+    *err = nacre_rederive_begin(&r->client, &r->own, &ep->config.crypto, &r->material, r1);
+    if (*err != NACRE_OK) return;
+    r->leader = slot->exchange;
+    slot->context = &r->own.context;
+}
+
+/* The slot is to be transmitted: chooses its context. False: it waits, or has failed. */
+bool nacre__renewal_choose(nacre_endpoint *ep, nacre__slot *slot)
+{
+    nacre_renewal *r = slot->renewal;
+    nacre_err err = NACRE_OK;
+    if (r == NULL || leads(slot)) return true;
+    slot->context = &r->spare.context;
+    if (r->leader != 0) {
+        nacre__nstart_leave(ep, slot);
+        slot->state = NACRE__SLOT_WAITING;
+        return false;
+    }
+    if (r->current != NULL) slot->context = r->current;
+    else begin(ep, slot, &err);
+    if (err != NACRE_OK) nacre__slot_fail(ep, slot, err, NULL);
+    return err == NACRE_OK;
+}
+
+/* How it is to be protected. RFC 8613 B.2: kid contexts of their own for #1 and #2, and none afterwards: both know it. */
+const nacre_protect_options *nacre__renewal_how(const nacre__slot *slot, nacre_protect_options *room)
+{
+    if (slot->renewal == NULL || slot->context == slot->renewal->first) return NULL;
+    *room = (nacre_protect_options){ .kid_context_choice = NACRE_KID_CONTEXT_NEVER };
+    if (leads(slot)) *room = nacre_rederive_options(&slot->renewal->client);
+    return room;
+}
+
+/* ---- Answers ------------------------------------------------------------------------------------------------------- */
+
+/* The server has started the procedure in answer to an ordinary request. */
+static nacre_err follow(nacre__slot *slot, nacre_rederive_client *client)
+{
+    nacre_renewal *r = slot->renewal;
+    if (r->leader != 0 || r->current == NULL || slot->context != r->first || r->current != r->first)
+        return NACRE_ERR_BAD_ARGUMENT;
+    return nacre_rederive_follow(client, &r->material, r->first);
+}
+
+/* An answer that did not verify: true when it is response #1, and the request goes on as #2. */
+bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item)
+{
+    nacre_renewal *r = slot->renewal;
+    nacre_oscore_option option;
+    if (r == NULL || nacre_verify_start(&option, &item->outer) != NACRE_OK ||
+        nacre_rederive_recognise(&option) != NACRE_REDERIVE_REQUEST_1)
+        return false;
+    const bool is_leader = leads(slot);
+    nacre_rederive_client client = r->client;
+    if (!is_leader && follow(slot, &client) != NACRE_OK) return false;
+    uint8_t r3[NACRE_REDERIVE_NONCE];
+    const nacre_room room = { ep->rooms + (size_t)(item - ep->items) * ep->config.max_message, ep->config.max_message };
+    ep->config.random.fill(ep->config.random.self, r3, sizeof r3);
+    if (nacre_rederive_answer(&client, &r->own, &r->spare, &ep->config.crypto, &slot->id, room, &item->outer, r3) !=
+        NACRE_OK)
+        return false;
+    r->client = client;
+    r->leader = slot->exchange;
+    slot->context = &r->own.context;
+    slot->observation =
+        (nacre__observation){ .wanted = slot->observation.wanted, .leaving = slot->observation.leaving };
+    if (!is_leader) nacre__renewal_retire(ep, r); /* who says so has its keys, and has forgotten all but these */
+    nacre__slot_again(ep, slot);
+    return true;
+}
+
+/* An answer that verified. False: it is none, for nobody answers under context 1. */
+bool nacre__renewal_verified(nacre_endpoint *ep, nacre__slot *slot)
+{
+    nacre_renewal *r = slot->renewal;
+    if (!leads(slot)) return true;
+    if (r->client.waiting) return false;
+    nacre__renewal_established(ep, r, &slot->peer);
+    nacre__renewal_left(ep, slot);
+    return true;
+}
+
+static void resume_others(nacre_endpoint *ep, const nacre_renewal *r)
+{
+    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+        nacre__slot *slot = &ep->slots[i];
+        if (slot->renewal == r && slot->state == NACRE__SLOT_WAITING && slot->context == &r->spare.context)
+            nacre__slot_queue(ep, slot);
+    }
+}
+
+/* The slot leads no more: the procedure is done, or has failed. */
+void nacre__renewal_left(nacre_endpoint *ep, const nacre__slot *slot)
+{
+    nacre_renewal *r = slot->renewal;
+    if (!leads(slot)) return;
+    r->leader = 0;
+    nacre_wipe(&r->client, sizeof r->client);
+    if (r->current == NULL) nacre_context_wipe(&r->own.context);
+    resume_others(ep, r);
+}
+
+/* The peer's own procedure has come to its end first: ours is given up. What only went out as request #1 was not acted on,
+ * and goes again under the new context. */
+void nacre__renewal_yield(nacre_endpoint *ep, nacre_renewal *r)
+{
+    nacre__slot *leader = r->leader != 0 ? nacre__slot_of(ep, r->leader) : NULL;
+    if (leader == NULL) return;
+    const bool was_waiting = r->client.waiting;
+    r->leader = 0;
+    nacre_wipe(&r->client, sizeof r->client);
+    if (was_waiting) nacre__slot_again(ep, leader);
+    else nacre__slot_fail(ep, leader, NACRE_ERR_NO_CONTEXT, NULL);
+    resume_others(ep, r);
+}

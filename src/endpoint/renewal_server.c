@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* renewal_server: the side of RFC 8613 B.2 that answers.
+ *
+ * A request that no context verified may be request #1 or #2 of a peer for which there is a renewal. #1 costs key derivations
+ * before anything is known of its sender, so there is a pace for each peer and one over all; what is above it is dropped as
+ * if it had not come, and a retransmission tries again. #2 names an R2 of ours, which nobody can guess. */
+#include "oscore/unprotect.h"
+#include "renewal.h"
+
+#include <string.h>
+
+/* ---- Finding ------------------------------------------------------------------------------------------------------- */
+
+/* Whether the place holds the context in use, or, with our request #2 on its way, the one that will be. */
+static bool is_in_use(const nacre_renewal *r)
+{
+    return r->leader != 0 ? !r->client.waiting : r->current == &r->own.context;
+}
+
+static bool fits(const nacre_renewal *r, const nacre_oscore_option *option)
+{
+    return is_in_use(r) && (nacre_is_absent(option->kid_context) ||
+                            nacre_bytes_equal(option->kid_context, nacre_context_id_context(&r->own.context)));
+}
+
+/* The next context that came out of a renewal and that the request may mean; NULL when there is none. */
+nacre_context *nacre__renewal_next_context(nacre_endpoint *ep, nacre__item *item)
+{
+    if (item->renewals_end) return NULL;
+    do {
+        item->renewal = nacre__renewal_next(ep, item->renewal, item->option.kid);
+    } while (item->renewal != NULL && !fits(item->renewal, &item->option));
+    item->renewals_end = item->renewal == NULL;
+    return item->renewal != NULL ? &item->renewal->own.context : NULL;
+}
+
+/* A request that verified under a renewal's context: if our request #2 is still unanswered, the peer has taken it all the
+ * same, for it brought the keys. */
+void nacre__renewal_proved(nacre_endpoint *ep, const nacre__item *item)
+{
+    nacre_renewal *r = item->renewal;
+    if (item->err != NACRE_OK || r == NULL || item->context != &r->own.context || r->leader == 0) return;
+    const nacre__slot *leader = nacre__slot_of(ep, r->leader);
+    nacre__renewal_established(ep, r, &item->datagram->peer);
+    nacre__renewal_left(ep, leader);
+}
+
+/* A burst may hold requests of the old keys behind the one that brought new ones, in the same place. */
+bool nacre__renewal_is_past(const nacre__item *item)
+{
+    return item->err == NACRE_OK && item->context != NULL &&
+           !nacre_equal_ct(item->id.keys, item->context->common_iv, sizeof item->id.keys);
+}
+
+/* ---- One request --------------------------------------------------------------------------------------------------- */
+
+typedef struct attempt {
+    nacre_endpoint *ep;
+    nacre__entry *entry;
+    nacre__item *item;
+    nacre_renewal *r;
+    nacre_room room; /* for what is decrypted */
+} attempt;
+
+static bool pace_allows(nacre_endpoint *ep, nacre_renewal *r)
+{
+    return nacre__pace_takes(&r->pace, ep->now_ms, ep->config.context_challenges_per_second) &&
+           nacre__pace_takes(&ep->renewal_pace, ep->now_ms, ep->config.challenges_per_second);
+}
+
+/* Request #2 once more, or another request before its answer was seen: the context that it names is in use. */
+static nacre_err take_wrapped(const attempt *a)
+{
+    static const nacre__unprotect_how wrapped = { .any_kid_context = true };
+    nacre__item *item = a->item;
+    item->err = nacre__unprotect_request(&a->r->own.context, &a->ep->config.crypto, &item->id, &item->plain, a->room,
+                                         &item->outer, &wrapped);
+    item->context = &a->r->own.context;
+    item->renewal = a->r;
+    nacre__renewal_proved(a->ep, item);
+    return item->err;
+}
+
+static bool names_current(const attempt *a)
+{
+    const nacre_bytes field = a->item->option.kid_context;
+    return is_in_use(a->r) && nacre_bytes_equal(nacre_bytes_of(field.ptr + 1, field.len - 1),
+                                                nacre_context_id_context(&a->r->own.context));
+}
+
+/* Both sides lead at once: the one with the smaller Sender ID gives way to the other's request #2, or both would wait for
+ * ever. */
+static bool gives_way(const nacre_renewal *r)
+{
+    const nacre_bytes ours = r->material.sender_id, theirs = r->material.recipient_id;
+    if (ours.len != theirs.len) return ours.len < theirs.len;
+    return ours.len > 0 && memcmp(ours.ptr, theirs.ptr, ours.len) < 0;
+}
+
+static nacre_err accept_2(const attempt *a)
+{
+    nacre_endpoint *ep = a->ep;
+    nacre_renewal *r = a->r;
+    if (names_current(a)) return take_wrapped(a);
+    if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
+    nacre__seals_flush(ep); /* nothing may still want the keys that go */
+    const nacre_err err = nacre_rederive_accept(&ep->rederive, &r->own, &r->spare, &ep->config.crypto, &r->material,
+                                                &a->item->id, &a->item->plain, a->room, &a->item->outer);
+    if (err != NACRE_OK) return err;
+    nacre__renewal_retire(ep, r);
+    nacre__renewal_established(ep, r, &a->entry->peer);
+    nacre__renewal_yield(ep, r);
+    return NACRE_OK;
+}
+
+/* Answers #1; NACRE_ERR_REPLAY_ECHO says that this is done. */
+static nacre_err answer_1(const attempt *a, bool ordinary)
+{
+    nacre_endpoint *ep = a->ep;
+    uint8_t r2[NACRE_REDERIVE_NONCE];
+    nacre_message header = { .code = NACRE_UNAUTHORIZED };
+    nacre_bytes out;
+    nacre__answer_header(ep, a->entry, &header, a->item->outer.token);
+    ep->config.random.fill(ep->config.random.self, r2, sizeof r2);
+    const nacre_err err = nacre_rederive_offer_r2(
+        &ep->rederive, &a->r->spare, &ep->config.crypto, &a->r->material, ordinary, &out,
+        (nacre_room){ a->entry->bytes, ep->config.max_message }, a->room, &a->item->outer, &header, r2);
+    if (err != NACRE_OK) return err;
+    nacre__answer_written(ep, a->entry, out.len);
+    return NACRE_ERR_REPLAY_ECHO;
+}
+
+/* Whether it may be protected with the context that was there before the procedure, and is lost. */
+static bool may_be_ordinary(const attempt *a)
+{
+    const nacre_bytes field = a->item->option.kid_context;
+    return a->r->current == NULL && (nacre_is_absent(field) || nacre_bytes_equal(field, a->r->material.id_context));
+}
+
+/* NACRE_ERR_BUSY: not now. */
+static nacre_err try_one(const attempt *a, nacre_rederive_step step)
+{
+    nacre_renewal *r = a->r;
+    if (!r->answers) return NACRE_ERR_NO_CONTEXT;
+    if (step == NACRE_REDERIVE_REQUEST_2) return accept_2(a);
+    if (step == NACRE_REDERIVE_NONE && !may_be_ordinary(a)) return NACRE_ERR_NO_CONTEXT;
+    if (!pace_allows(a->ep, r)) return NACRE_ERR_BUSY;
+    const nacre_err err = answer_1(a, step == NACRE_REDERIVE_NONE);
+    /* it may well be that of a context that was lost */
+    return step == NACRE_REDERIVE_NONE && err == NACRE_ERR_PROTECTION_INVALID ? NACRE_ERR_NO_CONTEXT : err;
+}
+
+static bool may_be_another(nacre_err err)
+{
+    return err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_PROTECTION_INVALID || err == NACRE_ERR_BUSY;
+}
+
+/* A request that no context verified. True: it is dealt with. Otherwise `item` says what it has come to. */
+bool nacre__renewal_takes(nacre_endpoint *ep, nacre__entry *entry, nacre__item *item)
+{
+    if (item->err != NACRE_ERR_NO_CONTEXT && item->err != NACRE_ERR_PROTECTION_INVALID && item->err != NACRE_ERR_REPLAY)
+        return false;
+    attempt a = { ep, entry, item, NULL, { ep->rooms + (size_t)(item - ep->items) * ep->config.max_message, 0 } };
+    a.room.cap = ep->config.max_message;
+    const nacre_rederive_step step = nacre_rederive_recognise(&item->option);
+    nacre_err err = NACRE_ERR_NO_CONTEXT;
+    bool is_busy = false;
+    for (int tried = 0; may_be_another(err) && tried < NACRE__MAX_CANDIDATES; tried++) {
+        a.r = nacre__renewal_next(ep, a.r, item->option.kid);
+        if (a.r == NULL) break;
+        err = try_one(&a, step);
+        is_busy = is_busy || err == NACRE_ERR_BUSY;
+        if (err != NACRE_ERR_NO_CONTEXT && err != NACRE_ERR_BUSY) item->err = err;
+        item->context = &a.r->own.context;
+    }
+    if (err == NACRE_ERR_REPLAY_ECHO) return true;
+    if (is_busy && may_be_another(err)) {
+        ep->stats.dropped++;
+        nacre__dedup_release(ep, entry);
+        return true;
+    }
+    return false;
+}

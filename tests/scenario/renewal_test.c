@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* renewal: two clients and a server that agree on new keys again and again (RFC 8613 B.2), over a wire that loses, doubles,
+ * delays and reorders, while each of them forgets the keys it had now and then. Whatever the weather (B24):
+ *  - each request ends in exactly one event, and is handled at most once;
+ *  - an answer is the one to this very request, under a context that the renewal has;
+ *  - forgetting is got over: most requests are answered, and the last of all is;
+ *  - in the end no endpoint holds anything that wants time. */
+#include "renewed.h"
+
+enum { MAX_RECORDS = 600 };
+
+typedef struct record {
+    unsigned events, handled, client;
+} record;
+
+typedef struct stage {
+    wire wire;
+    party client[2], server;
+    renewed ours[2], theirs[2];
+    record records[MAX_RECORDS];
+    unsigned started, answered, news[2];
+} stage;
+
+static unsigned serial_of(nacre_bytes payload)
+{
+    unsigned serial = 0;
+    for (size_t i = 0; i < payload.len; i++) serial = serial * 10 + (payload.ptr[i] - '0');
+    return serial;
+}
+
+static void on_server(stage *s, const nacre_event *event)
+{
+    if (event->kind == NACRE_EVENT_RENEWED) {
+        s->news[0]++;
+        return;
+    }
+    assert_int_equal(event->kind, NACRE_EVENT_REQUEST);
+    const unsigned serial = serial_of(event->message.payload);
+    assert_true(serial < s->started);
+    record *r = &s->records[serial];
+    assert_ptr_equal(event->context, nacre_renewal_context(&s->theirs[r->client].renewal));
+    assert_int_equal(++r->handled, 1);
+    const nacre_message answer = { .code = NACRE_CONTENT, .payload = event->message.payload };
+    assert_int_equal(nacre_endpoint_respond(s->server.ep, event->exchange, &answer), NACRE_OK);
+}
+
+static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
+{
+    stage *s = user;
+    (void)now;
+    if (p == &s->server) {
+        on_server(s, event);
+        return;
+    }
+    const unsigned who = p == &s->client[1];
+    if (event->kind == NACRE_EVENT_RENEWED) {
+        assert_ptr_equal(event->user, &s->ours[who]);
+        s->news[1]++;
+        return;
+    }
+    record *r = event->user;
+    assert_int_equal(++r->events, 1);
+    if (event->kind == NACRE_EVENT_RESPONSE) {
+        assert_ptr_equal(event->context, nacre_renewal_context(&s->ours[who].renewal));
+        assert_int_equal(serial_of(event->message.payload), (unsigned)(r - s->records));
+        assert_int_equal(r->handled, 1);
+        s->answered++;
+        return;
+    }
+    assert_int_equal(event->kind, NACRE_EVENT_FAILED);
+    if (event->err == NACRE_ERR_UNAUTHENTICATED)
+        nacre_endpoint_renew(p->ep, &s->ours[who].renewal); /* it believes that */
+    else assert_true(event->err == NACRE_ERR_TIMEOUT || event->err == NACRE_ERR_NO_CONTEXT);
+}
+
+static void start_one(stage *s, unsigned who, uint8_t type)
+{
+    char text[12];
+    nacre_exchange exchange;
+    record *r = &s->records[s->started];
+    *r = (record){ .client = who };
+    snprintf(text, sizeof text, "%u", s->started);
+    const nacre_message put = { .type = type,
+                                .code = NACRE_PUT,
+                                .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
+    if (nacre_endpoint_request_with(s->client[who].ep, &exchange, &s->server.address, NULL, &put, r,
+                                    &(nacre_request_options){ .renewal = &s->ours[who].renewal }) == NACRE_OK)
+        s->started++;
+}
+
+static void open_stage(stage *s, weather sky, uint64_t seed)
+{
+    party_open(&s->server, "server", seed * 3,
+               &(nacre_endpoint_config){ .num_answers = 2048, .context_challenges_per_second = 100 });
+    for (uint64_t i = 0; i < 2; i++) {
+        party_open(&s->client[i], i == 0 ? "client a" : "client b", seed * 3 + 1 + i,
+                   &(nacre_endpoint_config){ .nstart = (uint16_t)(i == 0 ? 1 : UINT16_MAX) });
+        make_renewal(&s->ours[i], &s->client[i], (uint8_t)i, i == 0 ? "a" : "b", "s", true, false);
+        make_renewal(&s->theirs[i], &s->server, (uint8_t)i, "s", i == 0 ? "a" : "b", false, true);
+        assert_int_equal(nacre_endpoint_add_renewal(s->client[i].ep, &s->ours[i].renewal), NACRE_OK);
+        assert_int_equal(nacre_endpoint_add_renewal(s->server.ep, &s->theirs[i].renewal), NACRE_OK);
+        s->wire.parties[i] = &s->client[i];
+    }
+    s->wire.parties[2] = &s->server;
+    s->wire.num_parties = 3;
+    s->wire.weather = sky;
+    s->wire.chance.state = seed;
+    s->wire.on_event = on_event;
+    s->wire.user = s;
+}
+
+static void play(const char *name, weather sky, unsigned least_answered, uint64_t seed)
+{
+    stage *s = calloc(1, sizeof *s);
+    chance *c = &s->wire.chance;
+    open_stage(s, sky, seed);
+    for (int step = 0; step < 250; step++) {
+        const unsigned who = draw(c) % 2;
+        if (percent(c, 5)) nacre_endpoint_renew(s->client[who].ep, &s->ours[who].renewal);
+        if (percent(c, 3)) nacre_endpoint_renew(s->server.ep, &s->theirs[who].renewal);
+        start_one(s, who, percent(c, 20) ? NACRE_NON : NACRE_CON);
+        for (uint64_t until = s->wire.now + draw(c) % 3000; s->wire.now < until && wire_step(&s->wire);) continue;
+    }
+    while (wire_step(&s->wire)) continue;
+    for (unsigned i = 0; i < s->started; i++) assert_int_equal(s->records[i].events, 1);
+    print_message("  %-22s seed %llu: %u of %u answered, new keys %u and %u times\n", name, (unsigned long long)seed,
+                  s->answered, s->started, s->news[0], s->news[1]);
+    assert_true(s->answered * 100 >= least_answered * s->started);
+    s->wire.weather = (weather){ 0, 0, 0, 1, 5 };
+    for (unsigned who = 0; who < 2;
+         who++) { /* in good weather the first may find that the server forgot; not the second */
+        for (int i = 0; i < 2; i++) {
+            const unsigned before = s->answered;
+            start_one(s, who, NACRE_CON);
+            while (wire_step(&s->wire)) continue;
+            if (i == 1) assert_int_equal(s->answered, before + 1);
+        }
+    }
+    for (int i = 0; i < 3; i++) expect_quiet(s->wire.parties[i], s->wire.now);
+    wire_close(&s->wire);
+    for (int i = 0; i < 2; i++) {
+        drop_renewal(&s->ours[i], &s->client[i]);
+        drop_renewal(&s->theirs[i], &s->server);
+    }
+    for (int i = 0; i < 3; i++) party_close(s->wire.parties[i]);
+    free(s);
+}
+
+static void weathers(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        play("calm", (weather){ 0, 0, 0, 1, 5 }, 90, seed);
+        play("doubled and reordered", (weather){ 0, 50, 0, 1, 900 }, 75, seed);
+        play("rain", (weather){ 10, 10, 0, 5, 300 }, 75, seed);
+        play("storm", (weather){ 30, 30, 0, 5, 1500 }, 40, seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(weathers) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

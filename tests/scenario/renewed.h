@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* renewed: parties that agree on fresh contexts by RFC 8613 B.2. */
+#ifndef NACRE_TESTS_RENEWED_H
+#define NACRE_TESTS_RENEWED_H
+
+#include "world.h"
+
+#include <nacre/renewal.h>
+
+typedef struct renewed {
+    nacre_renewal renewal;
+    uint8_t secret[16];
+    char ids[2][4];
+    void *keys[2];
+} renewed;
+
+static inline void make_renewal(renewed *r, party *p, uint8_t secret, const char *us, const char *them, bool asks,
+                                bool answers)
+{
+    memset(r, 0, sizeof *r);
+    memset(r->secret, secret, sizeof r->secret);
+    snprintf(r->ids[0], sizeof r->ids[0], "%s", us);
+    snprintf(r->ids[1], sizeof r->ids[1], "%s", them);
+    size_t size, align;
+    assert_int_equal(nacre_context_key_room(&p->crypto, 0, &size, &align), NACRE_OK);
+    for (int i = 0; i < 2; i++) r->keys[i] = malloc(size);
+    r->renewal.material.master_secret = (nacre_secret){ NACRE_ARRAY(r->secret), 0 };
+    r->renewal.material.sender_id = nacre_bytes_of((const uint8_t *)r->ids[0], strlen(us));
+    r->renewal.material.recipient_id = nacre_bytes_of((const uint8_t *)r->ids[1], strlen(them));
+    r->renewal.own.key_room = (nacre_room){ r->keys[0], size };
+    r->renewal.spare.key_room = (nacre_room){ r->keys[1], size };
+    r->renewal.asks = asks;
+    r->renewal.answers = answers;
+    r->renewal.user = r;
+}
+
+static inline void drop_renewal(renewed *r, party *p)
+{
+    nacre_endpoint_remove_renewal(p->ep, &r->renewal);
+    for (int i = 0; i < 2; i++) free(r->keys[i]);
+}
+
+typedef struct renewed_pair {
+    party client, server;
+    renewed ours, theirs;
+} renewed_pair;
+
+static inline void open_renewed(renewed_pair *p, const nacre_endpoint_config *config)
+{
+    party_open(&p->client, "client", 1, config);
+    party_open(&p->server, "server", 2, config);
+    make_renewal(&p->ours, &p->client, 5, "c", "s", true, false);
+    make_renewal(&p->theirs, &p->server, 5, "s", "c", false, true);
+    assert_int_equal(nacre_endpoint_add_renewal(p->client.ep, &p->ours.renewal), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_renewal(p->server.ep, &p->theirs.renewal), NACRE_OK);
+}
+
+static inline void close_renewed(renewed_pair *p)
+{
+    drop_renewal(&p->ours, &p->client);
+    drop_renewal(&p->theirs, &p->server);
+    party_close(&p->client);
+    party_close(&p->server);
+}
+
+static inline nacre_exchange ask_renewed(party *from, const party *to, renewed *r, uint8_t type)
+{
+    const nacre_message get = get_request(type);
+    nacre_exchange exchange = 0;
+    assert_int_equal(nacre_endpoint_request_with(from->ep, &exchange, &to->address, NULL, &get, NULL,
+                                                 &(nacre_request_options){ .renewal = &r->renewal }),
+                     NACRE_OK);
+    return exchange;
+}
+
+/* The datagram that `from` has to send. */
+static inline datagram next_of(party *from, uint64_t now)
+{
+    datagram d;
+    assert_true(party_take(from, &d, now));
+    return d;
+}
+
+static inline void expect_renewed(party *p, const renewed *r)
+{
+    const nacre_event event = expect_event(p, NACRE_EVENT_RENEWED);
+    assert_ptr_equal(event.user, r);
+    assert_ptr_equal(event.context, nacre_renewal_context(&r->renewal));
+    assert_int_equal(nacre_context_id_context(event.context).len, 16);
+}
+
+/* The client has asked: the four messages, of which it keeps copies, up to both sides' news. */
+static inline void renew_over(renewed_pair *p, datagram m[4], uint64_t now)
+{
+    for (int i = 0; i < 4; i++) {
+        party *from = i % 2 == 0 ? &p->client : &p->server, *to = i % 2 == 0 ? &p->server : &p->client;
+        m[i] = next_of(from, now);
+        party_give(to, from, &m[i], now);
+        if (i < 2) continue;
+        expect_renewed(to, i == 2 ? &p->theirs : &p->ours);
+        if (i == 2) respond_text(to, expect_event(to, NACRE_EVENT_REQUEST).exchange, "new");
+        else assert_payload(expect_event(to, NACRE_EVENT_RESPONSE).message, "new");
+    }
+}
+
+#endif

@@ -1,0 +1,722 @@
+/* SPDX-License-Identifier: MIT */
+/* endpoint_rederive: RFC 8613 B.2 carried out by two endpoints, with each of its four messages lost, doubled, copied under
+ * another MID and late, two clients at once, and a peer that forgot (REGRESSIONS B24). */
+#include "../scenario/renewed.h"
+
+/* What the option of a protected datagram says. */
+static nacre_oscore_option option_of(const datagram *d)
+{
+    nacre_oscore_option option;
+    const nacre_message m = datagram_message(d);
+    assert_int_equal(nacre_verify_start(&option, &m), NACRE_OK);
+    return option;
+}
+
+/* The same message under another MID: what a copy looks like that the memory of duplicates does not know. */
+static datagram under_another_mid(const datagram *d)
+{
+    datagram copy = *d;
+    copy.bytes[2] ^= 0x55;
+    return copy;
+}
+
+static void serve(renewed_pair *p, const char *text)
+{
+    const nacre_event request = expect_event(&p->server, NACRE_EVENT_REQUEST);
+    assert_ptr_equal(request.context, nacre_renewal_context(&p->theirs.renewal));
+    respond_text(&p->server, request.exchange, text);
+}
+
+static void expect_answer(renewed_pair *p, const char *text)
+{
+    const nacre_event response = expect_event(&p->client, NACRE_EVENT_RESPONSE);
+    assert_ptr_equal(response.context, nacre_renewal_context(&p->ours.renewal));
+    assert_payload(response.message, text);
+}
+
+/* An exchange under the context in use: it names no kid context. */
+static void ordinary_exchange(renewed_pair *p, const char *text, uint64_t now)
+{
+    (void)ask_renewed(&p->client, &p->server, &p->ours, NACRE_CON);
+    datagram d = next_of(&p->client, now);
+    assert_true(nacre_is_absent(option_of(&d).kid_context));
+    party_give(&p->server, &p->client, &d, now);
+    serve(p, text);
+    d = next_of(&p->server, now);
+    party_give(&p->client, &p->server, &d, now);
+    expect_answer(p, text);
+    expect_quiet(&p->client, now);
+    expect_quiet(&p->server, now);
+}
+
+/* RFC 8613 B.2: the four messages, what each looks like, and what both sides are told. */
+static void the_four_messages(void **state)
+{
+    (void)state;
+    for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
+        renewed_pair p;
+        open_renewed(&p, NULL);
+        assert_null(nacre_renewal_context(&p.ours.renewal));
+        (void)ask_renewed(&p.client, &p.server, &p.ours, type);
+        datagram d = next_of(&p.client, 0);
+        assert_int_equal(nacre_rederive_recognise(&(nacre_oscore_option){ .kid_context = option_of(&d).kid_context }),
+                         NACRE_REDERIVE_REQUEST_1);
+        party_give(&p.server, &p.client, &d, 0);
+        d = next_of(&p.server, 0);
+        expect_quiet(&p.server, 0); /* request #1 is not delivered */
+        assert_int_equal(option_of(&d).kid_context.len, 9);
+        assert_int_equal(datagram_message(&d).type, type == NACRE_CON ? NACRE_ACK : NACRE_NON);
+        party_give(&p.client, &p.server, &d, 0);
+        d = next_of(&p.client, 0);
+        expect_quiet(&p.client, 0);
+        assert_int_equal(datagram_message(&d).type, type);
+        assert_int_equal(nacre_rederive_recognise(&(nacre_oscore_option){ .kid_context = option_of(&d).kid_context }),
+                         NACRE_REDERIVE_REQUEST_2);
+        assert_null(nacre_renewal_context(&p.ours.renewal)); /* not before it is answered */
+        party_give(&p.server, &p.client, &d, 0);
+        expect_renewed(&p.server, &p.theirs);
+        serve(&p, "new");
+        d = next_of(&p.server, 0);
+        assert_true(nacre_is_absent(option_of(&d).kid_context));
+        party_give(&p.client, &p.server, &d, 0);
+        expect_renewed(&p.client, &p.ours);
+        expect_answer(&p, "new");
+        ordinary_exchange(&p, "once more", 1);
+        assert_int_equal(nacre_context_next_seq(nacre_renewal_context(&p.ours.renewal)), 2);
+        close_renewed(&p);
+    }
+}
+
+typedef enum fate { LOST, DOUBLED, COPIED, FATES } fate;
+
+/* Each of the four messages lost, doubled, or copied under another MID: the request is handled once, and answered. */
+static void each_message_meets_each_fate(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 4; which++) {
+        for (fate what = LOST; what < FATES; what++) {
+            renewed_pair p;
+            open_renewed(&p, NULL);
+            uint64_t now = 0;
+            unsigned handled = 0, answered = 0, told[2] = { 0 };
+            int sent = 0;
+            (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+            for (int step = 0; step < 40; step++) {
+                party *from = step % 2 == 0 ? &p.client : &p.server, *to = step % 2 == 0 ? &p.server : &p.client;
+                datagram d;
+                bool any = false;
+                while (party_take(from, &d, now)) {
+                    any = true;
+                    const bool is_it = datagram_message(&d).code != NACRE_EMPTY && sent++ == which;
+                    if (is_it && what == LOST) continue;
+                    datagram copy = what == COPIED ? under_another_mid(&d) : d;
+                    for (int n = 0; n < (is_it ? 2 : 1); n++) {
+                        party_give(to, from, n == 0 ? &d : &copy, now);
+                        for (nacre_event event; nacre_endpoint_next_event(to->ep, &event);) {
+                            if (event.kind == NACRE_EVENT_RENEWED) told[to == &p.client]++;
+                            else if (event.kind == NACRE_EVENT_RESPONSE) answered++;
+                            else if (event.kind == NACRE_EVENT_REQUEST) handled++;
+                            else fail_msg("message %d, fate %d: %s", which, what, nacre_err_name(event.err));
+                            if (event.kind == NACRE_EVENT_REQUEST) respond_text(to, event.exchange, "answer");
+                        }
+                    }
+                }
+                if (any || step % 2 == 0) continue;
+                now = nacre_endpoint_deadline(p.client.ep);
+                if (now == UINT64_MAX) break;
+                nacre_endpoint_expire(p.client.ep, now);
+            }
+            assert_int_equal(handled, 1);
+            assert_int_equal(answered, 1);
+            assert_int_equal(told[0], 1);
+            assert_int_equal(told[1], 1);
+            ordinary_exchange(&p, "after all that", now == UINT64_MAX ? 0 : now);
+            close_renewed(&p);
+        }
+    }
+}
+
+/* Every message once more when all is over: nothing comes of it. */
+static void late_messages(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    datagram m[4], out;
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    renew_over(&p, m, 0);
+    const uint64_t seq = nacre_context_next_seq(nacre_renewal_context(&p.theirs.renewal));
+    for (int i = 0; i < 4; i++) {
+        const datagram late = under_another_mid(&m[i]);
+        party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &late, 10);
+    }
+    nacre_event event;
+    assert_false(nacre_endpoint_next_event(p.server.ep, &event));
+    assert_false(nacre_endpoint_next_event(p.client.ep, &event));
+    assert_true(party_take(&p.server, &out, 10)); /* #1: another offer, which nobody takes */
+    assert_int_equal(option_of(&out).kid_context.len, 9);
+    assert_true(party_take(&p.server, &out, 10)); /* #2 */
+    assert_payload(datagram_message(&out), "Replay detected");
+    expect_quiet(&p.server, 10);
+    expect_quiet(&p.client, 10);
+    assert_true(nacre_context_next_seq(nacre_renewal_context(&p.theirs.renewal)) == seq);
+    ordinary_exchange(&p, "as ever", 20);
+    close_renewed(&p);
+}
+
+/* Two answers to request #1 are on their way, for it was copied: the first one counts, and request #2 of it. */
+static void two_offers(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 2; which++) {
+        renewed_pair p;
+        open_renewed(&p, NULL);
+        datagram offers[2];
+        (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_NON);
+        const datagram first = next_of(&p.client, 0), copy = under_another_mid(&first);
+        party_give(&p.server, &p.client, &first, 0);
+        offers[0] = next_of(&p.server, 0);
+        party_give(&p.server, &p.client, &copy, 0);
+        offers[1] = next_of(&p.server, 0);
+        party_give(&p.client, &p.server, &offers[which], 0);
+        party_give(&p.client, &p.server, &offers[1 - which], 0);
+        const datagram second = next_of(&p.client, 0);
+        expect_quiet(&p.client, 0);
+        party_give(&p.server, &p.client, &second, 0);
+        expect_renewed(&p.server, &p.theirs);
+        serve(&p, "one of them");
+        close_renewed(&p);
+    }
+}
+
+/* Requests that come while the procedure is under way wait for its end, in order; none is sent in clear (B21). */
+static void others_wait(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    datagram m[4];
+    nacre_exchange exchanges[3];
+    for (int i = 0; i < 3; i++) exchanges[i] = ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    renew_over(&p, m, 0);
+    for (int i = 1; i < 3; i++) {
+        datagram d = next_of(&p.client, 0);
+        assert_true(nacre_is_absent(option_of(&d).kid_context));
+        party_give(&p.server, &p.client, &d, 0);
+        serve(&p, "waited");
+        d = next_of(&p.server, 0);
+        party_give(&p.client, &p.server, &d, 0);
+        assert_int_equal(expect_event(&p.client, NACRE_EVENT_RESPONSE).exchange, exchanges[i]);
+    }
+    expect_quiet(&p.client, 0);
+    close_renewed(&p);
+}
+
+/* The leader ends before the procedure has: the next one leads, from the start, with an R1 of its own. */
+static void the_leader_ends(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 4; row++) {
+        renewed_pair p;
+        open_renewed(&p, NULL);
+        datagram d, m[4];
+        const nacre_exchange leader = ask_renewed(&p.client, &p.server, &p.ours, NACRE_NON);
+        (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+        const datagram first = next_of(&p.client, 0);
+        expect_quiet(&p.client, 0);
+        if (row >= 2) { /* as far as request #2 */
+            party_give(&p.server, &p.client, &first, 0);
+            d = next_of(&p.server, 0);
+            party_give(&p.client, &p.server, &d, 0);
+            d = next_of(&p.client, 0);
+        }
+        if (row % 2 == 0) {
+            nacre_endpoint_cancel(p.client.ep, leader);
+        } else {
+            nacre_endpoint_expire(p.client.ep, 93000);
+            expect_failed(&p.client, NACRE_ERR_TIMEOUT);
+        }
+        assert_null(nacre_renewal_context(&p.ours.renewal));
+        renew_over(&p, m, 93000);
+        assert_false(nacre_bytes_equal(option_of(&first).kid_context, option_of(&m[0]).kid_context));
+        expect_quiet(&p.client, 93000);
+        close_renewed(&p);
+    }
+}
+
+/* What does not verify as response #1 changes nothing; what comes without protection ends the request, and proves nothing. */
+static void what_is_no_response_1(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    datagram d, bad;
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    d = next_of(&p.client, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    const datagram good = next_of(&p.server, 0);
+    bad = good;
+    bad.bytes[bad.len - 1] ^= 1;
+    party_give(&p.client, &p.server, &bad, 0);
+    expect_quiet(&p.client, 0);
+    party_give(&p.client, &p.server, &good, 0);
+    d = next_of(&p.client, 0);
+    assert_int_equal(option_of(&d).kid_context.len, 17);
+    const nacre_message m = datagram_message(&d);
+    datagram_write(&bad, &(nacre_message){ NACRE_ACK, NACRE_UNAUTHORIZED, m.mid, m.token, { 0 }, { 0 } });
+    party_give(&p.client, &p.server, &bad, 0);
+    expect_failed(&p.client, NACRE_ERR_UNAUTHENTICATED);
+    assert_null(nacre_renewal_context(&p.ours.renewal));
+    close_renewed(&p);
+}
+
+/* Forged requests #1 and #2, and a peer that does not answer: refused like any other. */
+static void forged_requests(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    datagram d, bad, out;
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    d = next_of(&p.client, 0);
+    bad = d;
+    bad.bytes[bad.len - 1] ^= 1;
+    party_give(&p.server, &p.client, &bad, 0);
+    out = next_of(&p.server, 0);
+    assert_payload(datagram_message(&out), "Decryption failed");
+    party_give(&p.server, &p.client, &d, 0);
+    out = next_of(&p.server, 0);
+    party_give(&p.client, &p.server, &out, 0);
+    d = next_of(&p.client, 0);
+    for (int row = 0; row < 2; row++) {
+        bad = under_another_mid(&d);
+        if (row == 0) bad.bytes[bad.len - 1] ^= 1; /* the tag */
+        else bad.bytes[4 + 8 + 6] ^= 1;            /* R2 */
+        party_give(&p.server, &p.client, &bad, 0);
+        nacre_event event;
+        assert_false(nacre_endpoint_next_event(p.server.ep, &event));
+        out = next_of(&p.server, 0);
+        assert_payload(datagram_message(&out), row == 0 ? "Decryption failed" : "Security context not found");
+    }
+    party_give(&p.server, &p.client, &d, 0); /* the offer stands */
+    expect_renewed(&p.server, &p.theirs);
+    serve(&p, "real");
+    close_renewed(&p);
+
+    open_renewed(&p, NULL);
+    p.theirs.renewal.answers = false;
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    d = next_of(&p.client, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    out = next_of(&p.server, 0);
+    assert_payload(datagram_message(&out), "Security context not found");
+    close_renewed(&p);
+}
+
+/* RFC 8613 B.2.2: requests #1 cost so much and no more: above the pace there is silence, and later they are answered. */
+static void a_bounded_pace(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, &(nacre_endpoint_config){ .context_challenges_per_second = 2 });
+    datagram out;
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    const datagram first = next_of(&p.client, 0);
+    unsigned answered = 0;
+    for (int i = 1; i < 100; i++) {
+        datagram copy = first;
+        copy.bytes[3] ^= (uint8_t)i;
+        party_give(&p.server, &p.client, &copy, 0);
+        answered += party_take(&p.server, &out, 0);
+    }
+    assert_in_range(answered, 8, 10);
+    party_give(&p.server, &p.client, &first, 5000);
+    assert_true(party_take(&p.server, &out, 5000));
+    close_renewed(&p);
+}
+
+/* Two clients at once, each of their messages between those of the other (B24). */
+static void two_clients_at_once(void **state)
+{
+    (void)state;
+    renewed_pair a;
+    party other;
+    renewed ours, theirs;
+    open_renewed(&a, NULL);
+    party_open(&other, "other", 7, NULL);
+    make_renewal(&ours, &other, 9, "d", "s", true, false);
+    make_renewal(&theirs, &a.server, 9, "s", "d", false, true);
+    assert_int_equal(nacre_endpoint_add_renewal(other.ep, &ours.renewal), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_renewal(a.server.ep, &theirs.renewal), NACRE_OK);
+    party *clients[2] = { &a.client, &other };
+    renewed *at_client[2] = { &a.ours, &ours }, *at_server[2] = { &a.theirs, &theirs };
+    datagram d[2];
+    for (int i = 0; i < 2; i++) (void)ask_renewed(clients[i], &a.server, at_client[i], NACRE_CON);
+    for (int message = 0; message < 4; message++) {
+        for (int i = 0; i < 2; i++) d[i] = next_of(message % 2 == 0 ? clients[i] : &a.server, 0);
+        for (int i = 0; i < 2; i++) {
+            party *to = message % 2 == 0 ? &a.server : clients[i];
+            party_give(to, message % 2 == 0 ? clients[i] : &a.server, &d[i], 0);
+            if (message == 2) {
+                expect_renewed(to, at_server[i]);
+                respond_text(to, expect_event(to, NACRE_EVENT_REQUEST).exchange, i == 0 ? "first" : "second");
+            } else if (message == 3) {
+                expect_renewed(to, at_client[i]);
+                assert_payload(expect_event(to, NACRE_EVENT_RESPONSE).message, i == 0 ? "first" : "second");
+            }
+        }
+    }
+    for (int i = 0; i < 2; i++) expect_quiet(clients[i], 0);
+    expect_quiet(&a.server, 0);
+    drop_renewal(&ours, &other);
+    drop_renewal(&theirs, &a.server);
+    party_close(&other);
+    close_renewed(&a);
+}
+
+/* ---- What was there before ----------------------------------------------------------------------------------------- */
+
+/* The client begins anew while the server still has a context: what is in flight under that ends on both sides. */
+static void new_keys_end_the_old(void **state)
+{
+    (void)state;
+    static const uint8_t observe[] = { 0x60 };
+    renewed_pair p;
+    open_renewed(&p, &(nacre_endpoint_config){ .num_observers = 2 });
+    datagram d, m[4];
+    nacre_exchange exchange, observer;
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    renew_over(&p, m, 0);
+    const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(observe) };
+    assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
+                                                 &(nacre_request_options){ .renewal = &p.ours.renewal }),
+                     NACRE_OK);
+    d = next_of(&p.client, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    const nacre_exchange watched = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
+    assert_int_equal(nacre_endpoint_observe(p.server.ep, watched, NULL, &observer), NACRE_OK);
+    respond_text(&p.server, watched, "state");
+    d = next_of(&p.server, 0);
+    party_give(&p.client, &p.server, &d, 0);
+    (void)expect_event(&p.client, NACRE_EVENT_NOTIFICATION);
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    d = next_of(&p.client, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    const nacre_exchange unanswered = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
+    assert_int_equal(nacre_endpoint_later(p.server.ep, unanswered), NACRE_OK);
+
+    nacre_endpoint_renew(p.client.ep, &p.ours.renewal);
+    assert_null(nacre_renewal_context(&p.ours.renewal));
+    for (int i = 0; i < 2; i++) expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    for (int i = 0; i < 3; i++) {
+        d = next_of(i % 2 == 0 ? &p.client : &p.server, 0);
+        party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &d, 0);
+    }
+    const nacre_event gone = expect_event(&p.server, NACRE_EVENT_OBSERVER_GONE);
+    assert_int_equal(gone.err, NACRE_ERR_NO_CONTEXT);
+    expect_renewed(&p.server, &p.theirs);
+    const nacre_message answer = { .code = NACRE_CONTENT };
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, unanswered, &answer), NACRE_ERR_STALE);
+    respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "new");
+    d = next_of(&p.server, 0);
+    assert_int_equal(datagram_message(&d).code, NACRE_UNAUTHORIZED); /* to the one that was not answered */
+    party_give(&p.client, &p.server, &d, 0);
+    d = next_of(&p.server, 0);
+    party_give(&p.client, &p.server, &d, 0);
+    expect_renewed(&p.client, &p.ours);
+    assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "new");
+    close_renewed(&p);
+}
+
+/* In one burst: request #2, and behind it one that was made with the keys before. It must not be answered with the new ones. */
+static void old_keys_in_the_same_burst(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    datagram m[4], d[2], out;
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    renew_over(&p, m, 0);
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    d[1] = next_of(&p.client, 0); /* under the old keys, and delayed */
+    nacre_endpoint_renew(p.client.ep, &p.ours.renewal);
+    expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    for (int i = 0; i < 2; i++) {
+        d[0] = next_of(i == 0 ? &p.client : &p.server, 0);
+        party_give(i == 0 ? &p.server : &p.client, i == 0 ? &p.client : &p.server, &d[0], 0);
+    }
+    d[0] = next_of(&p.client, 0);
+    party_take_back(&p.server);
+    nacre_datagram burst[2];
+    for (int i = 0; i < 2; i++)
+        burst[i] = (nacre_datagram){ p.client.address, party_lend(&p.server, nacre_bytes_of(d[i].bytes, d[i].len)) };
+    assert_int_equal(nacre_endpoint_receive_many(p.server.ep, burst, 2, 0), 2);
+    expect_renewed(&p.server, &p.theirs);
+    respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "new");
+    nacre_event event;
+    assert_false(nacre_endpoint_next_event(p.server.ep, &event));
+    out = next_of(&p.server, 0);
+    assert_payload(datagram_message(&out), "Security context not found");
+    close_renewed(&p);
+}
+
+/* A pair of ordinary contexts from before, of the same material. The client keeps its own. */
+static nacre_context *context_from_before(party *p, bool is_server)
+{
+    return party_context(p, &(pairing){ .secret = 5 }, is_server);
+}
+
+/* The server has forgotten its context: an ordinary request serves as #1, and the client follows. What it had in flight
+ * beside it ends; what was not sent yet goes out under the new context. */
+static void the_server_forgot(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    nacre_context *first = context_from_before(&p.client, false);
+    drop_renewal(&p.ours, &p.client);
+    make_renewal(&p.ours, &p.client, 5, "c", "s", true, false);
+    p.ours.renewal.first = first;
+    assert_int_equal(nacre_endpoint_add_renewal(p.client.ep, &p.ours.renewal), NACRE_OK);
+    assert_ptr_equal(nacre_renewal_context(&p.ours.renewal), first);
+    datagram d;
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    const datagram lead = next_of(&p.client, 0), beside = next_of(&p.client, 0);
+    party_give(&p.server, &p.client, &lead, 0);
+    const datagram offer = next_of(&p.server, 0);
+    expect_quiet(&p.server, 0); /* it is not acted on */
+    party_give(&p.server, &p.client, &beside, 0);
+    const datagram other_offer = next_of(&p.server, 0);
+    party_give(&p.client, &p.server, &offer, 0);
+    expect_failed(&p.client, NACRE_ERR_NO_CONTEXT); /* the one beside */
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    party_give(&p.client, &p.server, &other_offer, 0);
+    d = next_of(&p.client, 0);
+    expect_quiet(&p.client, 0);
+    assert_int_equal(option_of(&d).kid_context.len, 17);
+    party_give(&p.server, &p.client, &d, 0);
+    expect_renewed(&p.server, &p.theirs);
+    serve(&p, "welcome back");
+    d = next_of(&p.server, 0);
+    party_give(&p.client, &p.server, &d, 0);
+    expect_renewed(&p.client, &p.ours);
+    expect_answer(&p, "welcome back");
+    assert_ptr_not_equal(nacre_renewal_context(&p.ours.renewal), first);
+    d = next_of(&p.client, 0); /* the one that waited */
+    assert_true(nacre_is_absent(option_of(&d).kid_context));
+    close_renewed(&p);
+}
+
+/* A server that has its context answers with it, and starts nothing; request #1 of a client that has lost it does. The
+ * context from before is then the caller's to end. */
+static void the_server_remembers(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    nacre_context *client_side = context_from_before(&p.client, false), *first = context_from_before(&p.server, true);
+    drop_renewal(&p.theirs, &p.server);
+    make_renewal(&p.theirs, &p.server, 5, "s", "c", false, true);
+    p.theirs.renewal.first = first;
+    assert_int_equal(nacre_endpoint_add_renewal(p.server.ep, &p.theirs.renewal), NACRE_OK);
+    datagram d, m[4];
+    (void)start(&p.client, &p.server, client_side, NACRE_CON);
+    d = next_of(&p.client, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
+    assert_ptr_equal(request.context, first);
+    respond_text(&p.server, request.exchange, "as ever");
+    d = next_of(&p.server, 0);
+    party_give(&p.client, &p.server, &d, 0);
+    (void)expect_event(&p.client, NACRE_EVENT_RESPONSE);
+    nacre_endpoint_context_gone(p.client.ep, client_side);
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    renew_over(&p, m, 0);
+    nacre_table_remove(&p.server.table, first);
+    nacre_endpoint_context_gone(p.server.ep, first);
+    expect_quiet(&p.server, 0);
+    ordinary_exchange(&p, "since then", 0);
+    close_renewed(&p);
+}
+
+/* The server lost the context that came out of the procedure. It says so without protection, which proves nothing and
+ * changes nothing, until somebody decides to believe it. */
+static void forgotten_once_more(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    datagram d, m[4];
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    renew_over(&p, m, 0);
+    drop_renewal(&p.theirs, &p.server);
+    make_renewal(&p.theirs, &p.server, 5, "s", "c", false, true);
+    assert_int_equal(nacre_endpoint_add_renewal(p.server.ep, &p.theirs.renewal), NACRE_OK);
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    d = next_of(&p.client, 0);
+    party_give(&p.server, &p.client, &d, 0);
+    d = next_of(&p.server, 0);
+    assert_payload(datagram_message(&d), "Security context not found");
+    party_give(&p.client, &p.server, &d, 0);
+    expect_failed(&p.client, NACRE_ERR_UNAUTHENTICATED);
+    assert_non_null(nacre_renewal_context(&p.ours.renewal));
+    nacre_endpoint_renew(p.client.ep, &p.ours.renewal);
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    renew_over(&p, m, 0);
+    close_renewed(&p);
+}
+
+/* Both have lost all and ask at once: the side with the smaller Sender ID gives way, and both requests are answered. */
+static void both_sides_at_once(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    p.ours.renewal.answers = p.theirs.renewal.asks = true;
+    datagram d[2];
+    party *sides[2] = { &p.client, &p.server };
+    unsigned handled[2] = { 0 }, answered[2] = { 0 };
+    uint64_t now = 0;
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)ask_renewed(&p.server, &p.client, &p.theirs, NACRE_CON);
+    for (int round = 0; round < 30 && answered[0] + answered[1] < 2; round++) {
+        bool has[2];
+        for (int i = 0; i < 2; i++) has[i] = party_take(sides[i], &d[i], now);
+        for (int i = 0; i < 2; i++) {
+            if (!has[i]) continue;
+            party_give(sides[1 - i], sides[i], &d[i], now);
+            for (nacre_event event; nacre_endpoint_next_event(sides[1 - i]->ep, &event);) {
+                if (event.kind == NACRE_EVENT_REQUEST) {
+                    handled[1 - i]++;
+                    respond_text(sides[1 - i], event.exchange, "x");
+                } else if (event.kind == NACRE_EVENT_RESPONSE) {
+                    answered[1 - i]++;
+                } else {
+                    assert_true(event.kind == NACRE_EVENT_RENEWED ||
+                                (event.kind == NACRE_EVENT_FAILED && event.err == NACRE_ERR_NO_CONTEXT));
+                    if (event.kind == NACRE_EVENT_FAILED) /* it had gone out as #2: its user asks again */
+                        (void)ask_renewed(sides[1 - i], sides[i], 1 - i == 0 ? &p.ours : &p.theirs, NACRE_CON);
+                }
+            }
+        }
+        if (has[0] || has[1]) continue;
+        const uint64_t a = nacre_endpoint_deadline(p.client.ep), b = nacre_endpoint_deadline(p.server.ep);
+        now = a < b ? a : b;
+        for (int i = 0; i < 2; i++) nacre_endpoint_expire(sides[i]->ep, now);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(answered[i], 1);
+        assert_int_equal(handled[i], 1);
+    }
+    assert_true(nacre_bytes_equal(nacre_context_id_context(nacre_renewal_context(&p.ours.renewal)),
+                                  nacre_context_id_context(nacre_renewal_context(&p.theirs.renewal))));
+    assert_true(now < 30000);
+    close_renewed(&p);
+}
+
+/* ---- Adding, removing ---------------------------------------------------------------------------------------------- */
+
+static void what_may_be_added(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    renewed r;
+    open_renewed(&p, NULL);
+    nacre_exchange exchange;
+    const nacre_message get = get_request(NACRE_CON);
+    for (int row = 0; row < 7; row++) {
+        static const uint8_t nine[9];
+        make_renewal(&r, &p.client, 1, "x", row == 4 ? "x" : "y", true, true);
+        nacre_err expected = NACRE_ERR_BAD_ARGUMENT;
+        const size_t room = r.renewal.own.key_room.cap;
+        if (row == 1) r.renewal.asks = r.renewal.answers = false;
+        if (row == 2) r.renewal.material.id_context = NACRE_ARRAY(nine);
+        if (row == 3) r.renewal.spare.key_room.cap = 0;
+        if (row == 3) expected = NACRE_ERR_NO_ROOM;
+        if (row == 5) r.renewal.material.cose_aead = 999;
+        if (row == 5) expected = NACRE_ERR_UNSUPPORTED;
+        if (row == 0 || row == 6) expected = NACRE_OK;
+        if (row == 6) r.renewal.material.id_context = nacre_bytes_of(nine, 8);
+        assert_string_equal(nacre_err_name(nacre_endpoint_add_renewal(p.client.ep, &r.renewal)),
+                            nacre_err_name(expected));
+        if (expected == NACRE_OK)
+            assert_int_equal(nacre_endpoint_add_renewal(p.client.ep, &r.renewal), NACRE_ERR_BAD_ARGUMENT);
+        else
+            assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
+                                                         &(nacre_request_options){ .renewal = &r.renewal }),
+                             NACRE_ERR_BAD_ARGUMENT);
+        r.renewal.spare.key_room.cap = room;
+        drop_renewal(&r, &p.client);
+    }
+    nacre_context *ctx = party_context(&p.client, &(pairing){ .secret = 7 }, false);
+    assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, ctx, &get, NULL,
+                                                 &(nacre_request_options){ .renewal = &p.ours.renewal }),
+                     NACRE_ERR_BAD_ARGUMENT);
+    assert_int_equal(nacre_endpoint_request_with(p.server.ep, &exchange, &p.client.address, NULL, &get, NULL,
+                                                 &(nacre_request_options){ .renewal = &p.theirs.renewal }),
+                     NACRE_ERR_BAD_ARGUMENT); /* it only answers */
+    close_renewed(&p);
+}
+
+/* Removing ends what is in flight, on either side and at each step, and nothing comes of what arrives later. */
+static void removing(void **state)
+{
+    (void)state;
+    for (int step = 0; step < 4; step++) {
+        renewed_pair p;
+        open_renewed(&p, NULL);
+        datagram d;
+        nacre_event event;
+        for (int i = 0; i < 3; i++) (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+        for (int i = 0; i < step; i++) {
+            d = next_of(i % 2 == 0 ? &p.client : &p.server, 0);
+            party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &d, 0);
+        }
+        nacre_endpoint_remove_renewal(p.client.ep, &p.ours.renewal);
+        nacre_endpoint_remove_renewal(p.client.ep, &p.ours.renewal); /* once is enough */
+        for (int i = 0; i < 3; i++) expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
+        assert_null(nacre_renewal_context(&p.ours.renewal));
+        nacre_endpoint_remove_renewal(p.server.ep, &p.theirs.renewal);
+        assert_null(nacre_renewal_context(&p.theirs.renewal));
+        assert_false(nacre_endpoint_next_event(p.server.ep, &event));
+        while (party_take(&p.server, &d, 0)) party_give(&p.client, &p.server, &d, 0);
+        expect_quiet(&p.client, 0);
+        close_renewed(&p);
+    }
+}
+
+/* The endpoint goes first: the contexts are wiped with it. */
+static void the_endpoint_goes(void **state)
+{
+    (void)state;
+    renewed_pair p;
+    open_renewed(&p, NULL);
+    datagram m[4];
+    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    renew_over(&p, m, 0);
+    party_close(&p.client);
+    assert_null(p.ours.renewal.own.context.aead);
+    for (int i = 0; i < 2; i++) free(p.ours.keys[i]);
+    drop_renewal(&p.theirs, &p.server);
+    party_close(&p.server);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_four_messages),     cmocka_unit_test(each_message_meets_each_fate),
+        cmocka_unit_test(late_messages),         cmocka_unit_test(two_offers),
+        cmocka_unit_test(others_wait),           cmocka_unit_test(the_leader_ends),
+        cmocka_unit_test(what_is_no_response_1), cmocka_unit_test(forged_requests),
+        cmocka_unit_test(a_bounded_pace),        cmocka_unit_test(two_clients_at_once),
+        cmocka_unit_test(new_keys_end_the_old),  cmocka_unit_test(old_keys_in_the_same_burst),
+        cmocka_unit_test(the_server_forgot),     cmocka_unit_test(the_server_remembers),
+        cmocka_unit_test(forgotten_once_more),   cmocka_unit_test(both_sides_at_once),
+        cmocka_unit_test(what_may_be_added),     cmocka_unit_test(removing),
+        cmocka_unit_test(the_endpoint_goes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
