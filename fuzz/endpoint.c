@@ -6,17 +6,26 @@
  *   - an answer is delivered as protected only when the peer made it, for that exchange, and once; one without protection
  *     never answers a protected request;
  *   - what goes out protected, and only that, says what is secret; no number is used for two datagrams;
+ *   - a notification is shown only to who observes, and one that is protected only when the peer made it for that
+ *     observation;
  *   - time that is due is done with: no deadline stands in the past. */
 #include "fuzz.h"
 
-enum { MAX_MESSAGE = 256, MAX_MADE = 64, MAX_SENT = 64, NUM_OWN = 4, MARK_LEN = 4 };
+enum { MAX_MESSAGE = 256, MAX_MADE = 64, MAX_SENT = 64, MAX_HEARD = 16, NUM_OWN = 4, MARK_LEN = 4 };
 
 typedef struct own_request {
     nacre_exchange exchange; /* 0: free */
-    bool protected;
+    bool protected, observes, is_ping;
     bool answered; /* the peer has made an answer */
     uint32_t answer_mark;
 } own_request;
+
+/* A request of ours that the peer has taken, and goes on to answer. */
+typedef struct heard {
+    nacre_request_id id;
+    nacre_bytes token;
+    uint32_t mark;
+} heard;
 
 typedef struct world {
     fuzz_pair pair; /* server: the endpoint's; client: the peer's */
@@ -31,6 +40,9 @@ typedef struct world {
     nacre_bytes sent[MAX_SENT]; /* the endpoint's */
     size_t num_sent;
     own_request own[NUM_OWN];
+    heard heard[MAX_HEARD];
+    size_t num_heard;
+    bool reliable; /* one of the addresses is a connection */
     nacre_event pending;
     bool has_pending;
 } world;
@@ -46,9 +58,10 @@ static void draw(void *self, uint8_t *out, size_t len)
     }
 }
 
-static nacre_address address(uint8_t which)
+static nacre_address address(const world *w, uint8_t which)
 {
-    return (nacre_address){ .len = 2, .bytes = { 'p', (uint8_t)(which & 3) } };
+    const bool reliable = w->reliable && (which & 3) == 3;
+    return (nacre_address){ .len = 2, .flags = reliable ? NACRE_ADDRESS_RELIABLE : 0, .bytes = { 'p', which & 3 } };
 }
 
 /* A payload that is secret and says which message it is. */
@@ -90,7 +103,15 @@ static void on_request(world *w, const nacre_event *e)
 static void on_end(world *w, const nacre_event *e)
 {
     own_request *own = own_of(w, e->exchange);
-    if (e->kind == NACRE_EVENT_RESPONSE) {
+    if (e->kind == NACRE_EVENT_NOTIFICATION) {
+        CHECK(own->observes && (e->context != NULL) == own->protected);
+        if (own->protected) CHECK(own->answered && mark_of(e->message.payload) == own->answer_mark);
+        return;
+    }
+    CHECK((e->kind == NACRE_EVENT_PONG) == (own->is_ping && e->err == NACRE_OK));
+    if (e->kind == NACRE_EVENT_PONG) {
+        CHECK(e->context == NULL);
+    } else if (e->kind == NACRE_EVENT_RESPONSE) {
         CHECK((e->context != NULL) == own->protected);
         if (own->protected) CHECK(own->answered && mark_of(e->message.payload) == own->answer_mark);
     } else {
@@ -143,7 +164,7 @@ static void transmit(world *w)
 
 static void receive(world *w, uint8_t from, nacre_bytes datagram)
 {
-    const nacre_datagram in = { address(from), fuzz_copy(datagram) };
+    const nacre_datagram in = { address(w, from), fuzz_copy(datagram) };
     pull(w);
     w->has_pending = false;
     CHECK(nacre_endpoint_receive_many(w->ep, &in, 1, w->now) == 1);
@@ -199,11 +220,34 @@ static void peer_answer(world *w, fuzz_input *in)
                               .mid = kind & 1 ? outer.mid : kind,
                               .token = outer.token,
                               .payload = marked(mark) };
+    static const uint8_t observe[] = { 0x60 };
+    if (kind & 8) answer.options = NACRE_ARRAY(observe);
     const nacre_protect_options how = { .nonce = kind & 4 ? NACRE_NONCE_NEW : NACRE_NONCE_AUTO };
     CHECK(nacre_protect_response(&w->pair.client, fuzz_crypto(), &id, &out, fuzz_room(MAX_MESSAGE), &answer, &how) ==
           NACRE_OK);
+    if (w->num_heard < MAX_HEARD)
+        w->heard[w->num_heard++] = (heard){ nacre_request_id_dup(&id), fuzz_copy(outer.token), mark };
     keep(w, out);
     receive(w, from, out);
+}
+
+/* The peer notifies us of what we asked, whether we observe or not, in time or late. */
+static void peer_notify(world *w, fuzz_input *in)
+{
+    static const uint8_t observe[] = { 0x60 }, aged[] = { 0x60, 0x81, 1 }; /* Max-Age 1 */
+    uint8_t which = fuzz_u8(in), from = fuzz_u8(in), kind = fuzz_u8(in);
+    if (w->num_heard == 0) return;
+    heard *h = &w->heard[which % w->num_heard];
+    nacre_bytes out;
+    nacre_message m = { .type = kind & 1, .code = NACRE_CONTENT, .mid = kind, .token = h->token };
+    m.payload = marked(h->mark);
+    if (kind & 2) m.options = kind & 4 ? NACRE_ARRAY(aged) : NACRE_ARRAY(observe);
+    if (kind & 8) m.code = NACRE_SERVER_ERROR;
+    const nacre_protect_options how = { .nonce = NACRE_NONCE_NEW };
+    CHECK(nacre_protect_response(&w->pair.client, fuzz_crypto(), &h->id, &out, fuzz_room(MAX_MESSAGE), &m, &how) ==
+          NACRE_OK);
+    keep(w, out);
+    if (kind & 16) receive(w, from, out);
 }
 
 /* Anybody answers one of our requests without protection, with its own token. */
@@ -230,21 +274,53 @@ static void again(world *w, fuzz_input *in, bool spoil)
     receive(w, from, datagram);
 }
 
-static void ask(world *w, fuzz_input *in)
+static own_request *free_own(world *w)
 {
-    uint8_t to = fuzz_u8(in), kind = fuzz_u8(in);
     own_request *own = NULL;
     for (size_t i = 0; i < NUM_OWN; i++)
         if (w->own[i].exchange == 0) own = &w->own[i];
+    return own;
+}
+
+static void ping(world *w, fuzz_input *in)
+{
+    const nacre_address peer = address(w, fuzz_u8(in));
+    own_request *own = free_own(w);
+    nacre_exchange exchange = 0;
+    if (own == NULL) return;
+    nacre_err err = nacre_endpoint_ping(w->ep, &exchange, &peer, NULL);
+    CHECK(err == NACRE_OK || err == NACRE_ERR_BUSY || err == NACRE_ERR_UNSUPPORTED);
+    if (err == NACRE_OK) *own = (own_request){ .exchange = exchange, .is_ping = true };
+}
+
+static void unobserve(world *w, fuzz_input *in)
+{
+    own_request *own = &w->own[fuzz_u8(in) % NUM_OWN];
+    if (own->exchange == 0) return;
+    nacre_err err = nacre_endpoint_unobserve(w->ep, own->exchange);
+    CHECK(own->observes ? err == NACRE_OK || err == NACRE_ERR_STALE
+                        : err == NACRE_ERR_BAD_ARGUMENT || err == NACRE_ERR_STALE);
+}
+
+static void ask(world *w, fuzz_input *in)
+{
+    static const uint8_t observe[] = { 0x60 };
+    uint8_t to = fuzz_u8(in), kind = fuzz_u8(in);
+    own_request *own = free_own(w);
     if (own == NULL) return;
     uint32_t mark = w->next_own_mark++;
     bool is_protected = kind & 2;
     nacre_message m = { .type = kind & 1, .code = NACRE_GET, .payload = is_protected ? marked(mark) : NACRE_ABSENT };
     nacre_exchange exchange = 0;
-    const nacre_address peer = address(to);
-    nacre_err err = nacre_endpoint_request(w->ep, &exchange, &peer, is_protected ? &w->pair.server : NULL, &m, NULL);
+    const nacre_address peer = address(w, to);
+    const nacre_request_options options = { .via_proxy = kind & 8, .timeout_ms = kind & 16 ? 500 : 0 };
+    if (kind & 4) m.options = NACRE_ARRAY(observe);
+    nacre_err err =
+        nacre_endpoint_request_with(w->ep, &exchange, &peer, is_protected ? &w->pair.server : NULL, &m, NULL, &options);
     CHECK(err == NACRE_OK || err == NACRE_ERR_BUSY);
-    if (err == NACRE_OK) *own = (own_request){ exchange, is_protected, false, mark };
+    if (err == NACRE_OK)
+        *own =
+            (own_request){ .exchange = exchange, .protected = is_protected, .observes = kind & 4, .answer_mark = mark };
 }
 
 static void cancel(world *w, fuzz_input *in)
@@ -282,9 +358,16 @@ static void pass_time(world *w, fuzz_input *in)
     CHECK(nacre_endpoint_deadline(w->ep) > w->now);
 }
 
+static void lose_connection(world *w)
+{
+    const nacre_address peer = address(w, 3);
+    nacre_endpoint_unreachable(w->ep, &peer);
+    pull(w);
+}
+
 static void step(world *w, fuzz_input *in)
 {
-    switch (fuzz_u8(in) % 12) {
+    switch (fuzz_u8(in) % 16) {
     case 0: receive(w, fuzz_u8(in), fuzz_take(in, fuzz_u8(in))); break;
     case 1: peer_request(w, in, false); break;
     case 2: peer_request(w, in, true); break;
@@ -296,6 +379,10 @@ static void step(world *w, fuzz_input *in)
     case 8: cancel(w, in); break;
     case 9: answer(w, in); break;
     case 10: pass_time(w, in); break;
+    case 11: peer_notify(w, in); break;
+    case 12: unobserve(w, in); break;
+    case 13: ping(w, in); break;
+    case 14: lose_connection(w); break;
     default: transmit(w); break;
     }
 }
@@ -304,6 +391,7 @@ static void open(world *w, uint8_t flags)
 {
     memset(w, 0, sizeof *w);
     w->pair = fuzz_contexts(1);
+    w->reliable = flags & 4;
     if (flags & 1) CHECK(nacre_context_set_replay(&w->pair.server, false, 0, NULL, 0) == NACRE_OK);
     CHECK(nacre_table_init(&w->table, w->slots, 4) == NACRE_OK);
     CHECK(nacre_table_add(&w->table, &w->pair.server) == NACRE_OK);
@@ -311,6 +399,7 @@ static void open(world *w, uint8_t flags)
                                            .num_requests = 2,
                                            .num_answers = 3,
                                            .burst = 4,
+                                           .nstart = flags & 2 ? UINT16_MAX : 1,
                                            .contexts = &w->table,
                                            .crypto = *fuzz_crypto(),
                                            .random = { draw, w } };

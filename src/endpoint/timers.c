@@ -16,12 +16,17 @@ void nacre__timer_set(nacre_endpoint *ep, nacre__slot *slot, uint64_t due_ms)
     ep->due[nacre__slot_index(ep, slot)] = due_ms < slot->give_up ? due_ms : slot->give_up;
 }
 
-/* The next time to send what was acknowledged, in case that it was not the peer who said so; then the end of patience. */
-static void set_late(nacre_endpoint *ep, nacre__slot *slot)
+static uint64_t late_due(const nacre_endpoint *ep, const nacre__slot *slot)
 {
     const uint32_t all = ep->config.timing.answer_timeout_ms;
-    const uint32_t left = slot->late == 2 ? all - all / 4 : slot->late == 1 ? all / 2 : 0;
-    nacre__timer_set(ep, slot, slot->answer_due - left);
+    return slot->answer_due - (slot->late == 2 ? all - all / 4 : slot->late == 1 ? all / 2 : 0);
+}
+
+/* The next time to send what was acknowledged, in case that it was not the peer who said so; then the end of patience. */
+static void set_late(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
+{
+    while (slot->late > 0 && late_due(ep, slot) <= now_ms) slot->late--; /* the clock has made a leap */
+    nacre__timer_set(ep, slot, late_due(ep, slot));
 }
 
 /* A datagram of the slot has just gone out. */
@@ -29,7 +34,7 @@ void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
     uint64_t wait = ep->config.timing.answer_timeout_ms;
     if (slot->state == NACRE__SLOT_ACKED) {
-        set_late(ep, slot);
+        set_late(ep, slot, now_ms);
         return;
     }
     if (slot->type == NACRE_CON) {
@@ -44,7 +49,7 @@ void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 void nacre__timer_answer(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
     slot->answer_due = nacre__after(now_ms, ep->config.timing.answer_timeout_ms);
-    set_late(ep, slot);
+    set_late(ep, slot, now_ms);
 }
 
 /* Requests that came since the last transmission: their users' patience begins now. */

@@ -133,6 +133,13 @@ static void a_guessed_ack_does_not_silence(void **state)
     party_give(&p.client, &p.server, &back, 50000);
     assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "here");
     expect_quiet(&p.client, 50000);
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    ack = empty_message(NACRE_ACK, sent_request(&p, &first, 100000).mid);
+    party_give(&p.client, &p.server, &ack, 100000);
+    nacre_endpoint_expire(p.client.ep, 160000); /* both are due: one is enough */
+    assert_true(party_take(&p.client, &d, 160000));
+    expect_quiet(&p.client, 160000);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 193000);
     pair_close(&p);
 }
 
