@@ -62,6 +62,19 @@ static void copy(uint8_t to[NACRE_MAX_ID], nacre_bytes from)
     if (from.len > 0) memcpy(to, from.ptr, from.len);
 }
 
+/* RFC 8613 3.2.1. What is there when it fails is known by its pointer. */
+static nacre_err derive(nacre_context *ctx, nacre__source *source, void *sender_key, void *recipient_key)
+{
+    nacre_err err = nacre__source_extract(source);
+    if (err == NACRE_OK) err = nacre__derive_common_iv(source, ctx->common_iv);
+    if (err == NACRE_OK) err = nacre__derive_key(source, source->params->sender_id, NACRE_SEAL, sender_key);
+    if (err != NACRE_OK) return err;
+    ctx->sender_key = sender_key;
+    err = nacre__derive_key(source, source->params->recipient_id, NACRE_OPEN, recipient_key);
+    if (err == NACRE_OK) ctx->recipient_key = recipient_key;
+    return err;
+}
+
 nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
                              nacre_room keys)
 {
@@ -76,7 +89,10 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
     /* RFC 8613 3.2.2: numbers start at 0 and nothing was seen, unless the caller knows better. */
     err = nacre_replay_init(&ctx->replay, params->window == 0 ? NACRE_REPLAY_DEFAULT : params->window,
                             params->window_words);
-    if (err != NACRE_OK) goto done;
+    if (err != NACRE_OK) {
+        nacre_wipe(ctx, sizeof *ctx);
+        return err;
+    }
 
     ctx->ops = crypto->ops;
     ctx->aead = aead;
@@ -94,15 +110,9 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
     if (!nacre_is_absent(params->echo)) memcpy(ctx->echo, params->echo.ptr, NACRE_ECHO_LEN);
     ctx->has_echo = !nacre_is_absent(params->echo);
 
-    nacre__source source = { crypto, aead, params };
-    err = nacre__derive_common_iv(&source, ctx->common_iv);
-    if (err == NACRE_OK) err = nacre__derive_key(&source, params->sender_id, NACRE_SEAL, keys.ptr);
-    if (err != NACRE_OK) goto done;
-    ctx->sender_key = keys.ptr;
-    err = nacre__derive_key(&source, params->recipient_id, NACRE_OPEN, keys.ptr + stride);
-    if (err != NACRE_OK) goto done;
-    ctx->recipient_key = keys.ptr + stride;
-done:
+    nacre__source source = { .crypto = crypto, .aead = aead, .params = params };
+    err = derive(ctx, &source, keys.ptr, keys.ptr + stride);
+    nacre__source_wipe(&source);
     if (err != NACRE_OK) nacre_context_wipe(ctx);
     return err;
 }

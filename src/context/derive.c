@@ -2,6 +2,7 @@
 /* derive: the three derivations of RFC 8613 3.2.1, through the provider where it keeps secrets to itself. */
 #include "context/derive.h"
 #include "base/cbor_write.h"
+#include "crypto/hkdf.h"
 
 size_t nacre__info(uint8_t out[NACRE_MAX_INFO], nacre_bytes id, nacre_bytes id_context, int cose_alg, const char *type,
                    size_t length)
@@ -18,6 +19,18 @@ size_t nacre__info(uint8_t out[NACRE_MAX_INFO], nacre_bytes id, nacre_bytes id_c
     return (size_t)(at - out);
 }
 
+nacre_err nacre__source_extract(nacre__source *s)
+{
+    const nacre_context_params *p = s->params;
+    if (s->crypto->ops->derive != NULL) return NACRE_OK;
+    return nacre__hkdf_extract(s->crypto, p->hash, p->master_secret.bytes, p->master_salt, s->prk);
+}
+
+void nacre__source_wipe(nacre__source *s)
+{
+    nacre_wipe(s, sizeof *s);
+}
+
 static nacre_derivation derivation(const nacre__source *s, nacre_bytes info)
 {
     nacre_derivation d = { s->params->hash, s->params->master_secret, s->params->master_salt, info };
@@ -28,7 +41,7 @@ static nacre_err derive_bytes(const nacre__source *s, nacre_bytes info, uint8_t 
 {
     nacre_derivation d = derivation(s, info);
     if (s->crypto->ops->derive != NULL) return s->crypto->ops->derive(s->crypto, &d, out, len);
-    return nacre_hkdf(s->crypto, d.hash, d.secret.bytes, d.salt, d.info, out, len);
+    return nacre__hkdf_expand(s->crypto, d.hash, s->prk, d.info, out, len);
 }
 
 nacre_err nacre__derive_key(const nacre__source *s, nacre_bytes id, nacre_direction direction, void *key)

@@ -11,12 +11,18 @@ enum { NACRE_MAX_ID_CONTEXT = 255, NACRE_MAX_INFO = 1 + (1 + NACRE_MAX_ID) + (2 
 size_t nacre__info(uint8_t out[NACRE_MAX_INFO], nacre_bytes id, nacre_bytes id_context, int cose_alg, const char *type,
                    size_t length);
 
-/* What is derived from: the parameters with the AEAD looked up. */
+/* What is derived from: the parameters with the AEAD looked up, and what HKDF has extracted from the secret, once for all
+ * three values; not where the provider keeps secrets to itself. */
 typedef struct nacre__source {
     const nacre_crypto *crypto;
     const nacre_aead *aead;
     const nacre_context_params *params;
+    uint8_t prk[NACRE_MAX_HASH];
 } nacre__source;
+
+/* Begins; what follows succeeds or not, nacre__source_wipe ends it. */
+nacre_err nacre__source_extract(nacre__source *source);
+void nacre__source_wipe(nacre__source *source);
 
 nacre_err nacre__derive_key(const nacre__source *source, nacre_bytes id, nacre_direction direction, void *key);
 nacre_err nacre__derive_common_iv(const nacre__source *source, uint8_t *common_iv);

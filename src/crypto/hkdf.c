@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /* hkdf: extract and expand (RFC 5869) over a provider's HMAC. */
-#include <nacre/crypto.h>
+#include "crypto/hkdf.h"
 #include <string.h>
 
-nacre_err nacre_hkdf(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes secret, nacre_bytes salt,
-                     nacre_bytes info, uint8_t *out, size_t len)
+/* RFC 5869 2.2: without a salt the key is HashLen zeros, which HMAC makes of an empty key too (RFC 2104 2). */
+nacre_err nacre__hkdf_extract(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes secret, nacre_bytes salt,
+                              uint8_t prk[NACRE_MAX_HASH])
 {
-    uint8_t prk[NACRE_MAX_HASH], block[NACRE_MAX_HASH];
-    size_t hash_len = nacre_hash_len(hash), done = 0;
-    if (len > 255 * hash_len) { /* RFC 5869 2.3; a hash that the table lacks has length 0 */
-        nacre_wipe(out, len);
-        return hash_len == 0 ? NACRE_ERR_UNSUPPORTED : NACRE_ERR_TOO_LONG;
-    }
+    if (nacre_hash_len(hash) == 0) return NACRE_ERR_UNSUPPORTED;
+    return crypto->ops->hmac(crypto, hash, salt, &secret, 1, prk);
+}
 
-    /* RFC 5869 2.2: without a salt the key is HashLen zeros, which HMAC makes of an empty key too (RFC 2104 2). */
-    nacre_err err = crypto->ops->hmac(crypto, hash, salt, &secret, 1, prk);
+nacre_err nacre__hkdf_expand(const nacre_crypto *crypto, nacre_hash hash, const uint8_t *prk, nacre_bytes info,
+                             uint8_t *out, size_t len)
+{
+    uint8_t block[NACRE_MAX_HASH];
+    size_t hash_len = nacre_hash_len(hash), done = 0;
+    nacre_err err = len > 255 * hash_len ? NACRE_ERR_TOO_LONG : NACRE_OK; /* RFC 5869 2.3 */
     for (uint8_t counter = 1; err == NACRE_OK && done < len; counter++) {
         nacre_bytes parts[3] = { { block, counter == 1 ? 0 : hash_len }, info, { &counter, 1 } };
         err = crypto->ops->hmac(crypto, hash, nacre_bytes_of(prk, hash_len), parts, 3, block);
@@ -23,7 +25,18 @@ nacre_err nacre_hkdf(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes se
         done += n;
     }
     if (err != NACRE_OK) nacre_wipe(out, len);
-    nacre_wipe(prk, sizeof prk);
     nacre_wipe(block, sizeof block);
+    return err;
+}
+
+nacre_err nacre_hkdf(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes secret, nacre_bytes salt,
+                     nacre_bytes info, uint8_t *out, size_t len)
+{
+    uint8_t prk[NACRE_MAX_HASH];
+    nacre_err err = nacre_hash_len(hash) > 0 && len > 255 * nacre_hash_len(hash) ? NACRE_ERR_TOO_LONG : NACRE_OK;
+    if (err == NACRE_OK) err = nacre__hkdf_extract(crypto, hash, secret, salt, prk);
+    if (err == NACRE_OK) err = nacre__hkdf_expand(crypto, hash, prk, info, out, len);
+    else nacre_wipe(out, len);
+    nacre_wipe(prk, sizeof prk);
     return err;
 }
