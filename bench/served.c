@@ -107,7 +107,7 @@ static void serve_nacre(int port_pipe, bool runs, const nacre_crypto *crypto, si
     nacre_table table;
     size_t num_slots = 16;
     while (num_slots < 2 * num_pairs) num_slots *= 2;
-    nacre_context **slots = bench_alloc(num_slots * sizeof *slots);
+    nacre_table_slot *slots = bench_alloc(num_slots * sizeof *slots);
     must(nacre_table_init(&table, slots, num_slots), "table");
     for (size_t i = 0; i < num_pairs; i++) must(nacre_table_add(&table, &pairs[i].server), "table");
     must(nacre_address_resolve(&local, "127.0.0.1:0", 0, &why), "address");

@@ -66,7 +66,8 @@ struct side {
     nacre_udp *udp;
     nacre_loop *loop;
     nacre_table table;
-    nacre_context *slots[4], *ctx, in_memory;
+    nacre_table_slot slots[4];
+    nacre_context *ctx, in_memory;
     uint8_t *keys;
 };
 

@@ -31,7 +31,7 @@ typedef struct world {
     fuzz_pair pair; /* server: the endpoint's; client: the peer's */
     nacre_endpoint *ep;
     nacre_table table;
-    nacre_context *slots[4];
+    nacre_table_slot slots[4];
     uint64_t now, random;
     uint32_t next_mark, next_own_mark;
     bool requests_made[MAX_MADE], requests_seen[MAX_MADE]; /* by mark */

@@ -184,15 +184,20 @@ NACRE_MUST_USE nacre_err nacre_context_set_replay(nacre_context *ctx, bool known
 /* ---- Finding a context (RFC 8613 3.3, 8.2 step 2) -----------------------------------------------------------------
  * An open-addressing table over slots that the caller gives. Several contexts may have one Recipient ID: the search
  * yields each, and the caller tries them in turn. */
+typedef struct nacre_table_slot { /* private */
+    nacre_context *context;
+    uint32_t hash; /* of its Recipient ID, so that other contexts need not be read */
+} nacre_table_slot;
+
 typedef struct nacre_table {
-    nacre_context **slots; /* private */
-    size_t num_slots;      /* a power of two */
+    nacre_table_slot *slots; /* private */
+    size_t num_slots;        /* a power of two */
     size_t num_contexts;
 } nacre_table;
 
-/* nacre_table_init takes `num_slots` pointers: a power of two, at least a third more than contexts to come.
+/* nacre_table_init takes `num_slots` slots, the caller's memory: a power of two, at least a third more than contexts to come.
  * NACRE_OK, NACRE_ERR_BAD_ARGUMENT */
-NACRE_MUST_USE nacre_err nacre_table_init(nacre_table *table, nacre_context **slots, size_t num_slots);
+NACRE_MUST_USE nacre_err nacre_table_init(nacre_table *table, nacre_table_slot *slots, size_t num_slots);
 
 /* nacre_table_add: NACRE_OK; NACRE_ERR_NO_ROOM (fuller than three quarters); NACRE_ERR_BAD_ARGUMENT (it is in already).
  * The table borrows the context. */
@@ -205,6 +210,16 @@ void nacre_table_remove(nacre_table *table, const nacre_context *ctx);
  * the ID Context; absent, any will do (RFC 8613 5.1: a kid context may be left out). An absent kid finds nothing. Start with *cursor = 0, call until
  * NULL. */
 nacre_context *nacre_table_find(const nacre_table *table, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor);
+
+/* nacre_table_find_many is nacre_table_find for each of many queries: the same contexts, with memory fetched for all at once
+ * instead of one after the other, and that of their keys too. With many contexts most of a search is waiting for memory.
+ * Start with each cursor 0; further calls go on in each query. */
+typedef struct nacre_table_query {
+    nacre_bytes kid, kid_context;
+    size_t cursor;
+    nacre_context *context; /* set; NULL: none, or no more */
+} nacre_table_query;
+void nacre_table_find_many(const nacre_table *table, nacre_table_query *queries, size_t num);
 
 #ifdef __cplusplus
 }

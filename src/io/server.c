@@ -29,7 +29,7 @@ struct nacre_server {
     nacre_tcp *tcp;      /* of the first worker; NULL: no connections */
     nacre__keyring ring;
     nacre_table table; /* the endpoints borrow this very struct; its slots grow under it */
-    nacre_context **slots;
+    nacre_table_slot *slots;
     nacre_resource *resources;
     size_t num_resources;
 };
@@ -149,7 +149,7 @@ static nacre_err grow_table(nacre_server *server)
 {
     nacre_table larger;
     size_t num_slots = server->table.num_slots * 2;
-    nacre_context **slots = calloc(num_slots, sizeof *slots);
+    nacre_table_slot *slots = calloc(num_slots, sizeof *slots);
     if (slots == NULL) return NACRE_ERR_NO_MEMORY;
     nacre_err err = nacre_table_init(&larger, slots, num_slots);
     for (size_t i = 0; err == NACRE_OK && i < server->ring.num; i++)

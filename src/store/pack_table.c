@@ -32,21 +32,21 @@ static nacre_err make(nacre_pack *pack, size_t num, nacre_detail *why)
 {
     size_t num_slots = MIN_SLOTS;
     while (num > num_slots / 4 * 3) num_slots *= 2;
-    uint8_t *slots = nacre__pack_memory(num_slots * sizeof(nacre_context *));
+    uint8_t *slots = nacre__pack_memory(num_slots * sizeof(nacre_table_slot));
     if (slots == NULL) return nacre__pack_no_memory(pack, why);
     nacre_table table;
-    nacre_err err = nacre_table_init(&table, (nacre_context **)(void *)slots, num_slots);
+    nacre_err err = nacre_table_init(&table, (nacre_table_slot *)(void *)slots, num_slots);
     for (size_t i = 0; err == NACRE_OK && i < nacre_pack_num(pack); i++) {
         nacre_context *ctx = nacre_pack_context_at(pack, i);
         if (ctx != NULL) err = add(&table, pack, i, ctx, why);
     }
     if (err != NACRE_OK) {
-        nacre__pack_memory_free(slots, num_slots * sizeof(nacre_context *));
+        nacre__pack_memory_free(slots, num_slots * sizeof(nacre_table_slot));
         return err;
     }
     nacre__pack_memory_free(pack->slots, pack->slots_size);
     pack->slots = slots;
-    pack->slots_size = num_slots * sizeof(nacre_context *);
+    pack->slots_size = num_slots * sizeof(nacre_table_slot);
     pack->table = table; /* an endpoint borrows this very struct */
     pack->has_table = true;
     return NACRE_OK;

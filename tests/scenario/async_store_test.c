@@ -145,7 +145,8 @@ typedef struct side {
     nacre_udp *udp;
     nacre_loop *loop;
     nacre_table table;
-    nacre_context *slots[4], *context;
+    nacre_table_slot slots[4];
+    nacre_context *context;
     slow_store *store;
     int events, requests, too_early;
     uint64_t highest; /* number that was sent, plus one */

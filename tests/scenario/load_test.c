@@ -93,7 +93,7 @@ static void answer(void *user, nacre_endpoint *ep, const nacre_event *event)
 static void serve(int port_pipe)
 {
     static side server;
-    static nacre_context *slots[CONTEXTS * 2];
+    static nacre_table_slot slots[CONTEXTS * 2];
     nacre_table table;
     nacre_udp *udp;
     nacre_loop *loop;

@@ -56,7 +56,7 @@ typedef struct party {
     nacre_crypto crypto;
     nacre_address address;
     nacre_table table;
-    nacre_context *table_slots[64];
+    nacre_table_slot table_slots[64];
     nacre_context contexts[PARTY_CONTEXTS];
     void *keys[PARTY_CONTEXTS];
     uint64_t words[PARTY_CONTEXTS][NACRE_REPLAY_MAX / 64];

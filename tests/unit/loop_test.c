@@ -52,7 +52,7 @@ typedef struct side {
     nacre_udp *udp;
     nacre_loop *loop;
     nacre_table table;
-    nacre_context *slots[4];
+    nacre_table_slot slots[4];
     nacre_exchange exchange;
     int events, requests, restarts; /* restarts: how often a failed request is made again */
     nacre_event_kind kind;

@@ -2,6 +2,9 @@
 /* table of the context room: finding a context by kid and kid context (RFC 8613 3.3, 5.1, 8.2 step 2). */
 #include "support.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 enum { MAX = 64 };
 
 static nacre_context *context(const char *recipient_id, const char *id_context)
@@ -16,7 +19,7 @@ static nacre_context *context(const char *recipient_id, const char *id_context)
 static nacre_table *table_of(size_t num_slots)
 {
     nacre_table *table = test_alloc(sizeof *table);
-    assert_ok(nacre_table_init(table, test_alloc(num_slots * sizeof(nacre_context *)), num_slots));
+    assert_ok(nacre_table_init(table, test_alloc(num_slots * sizeof(nacre_table_slot)), num_slots));
     return table;
 }
 
@@ -44,7 +47,7 @@ static void test_init_refuses(void **state)
 {
     (void)state;
     nacre_table table;
-    nacre_context *slots[16];
+    nacre_table_slot slots[16];
     assert_err(nacre_table_init(&table, slots, 0), NACRE_ERR_BAD_ARGUMENT);
     assert_err(nacre_table_init(&table, slots, 3), NACRE_ERR_BAD_ARGUMENT);
     assert_err(nacre_table_init(&table, slots, 12), NACRE_ERR_BAD_ARGUMENT);
@@ -153,6 +156,70 @@ static void test_random_additions_and_removals(void **state)
     }
 }
 
+/* Many queries at once find what single searches find, in the same order, also when each goes on by its cursor; among
+ * them kids that nobody has, absent ones and ones too long. */
+static void test_many_at_once(void **state)
+{
+    (void)state;
+    enum { NUM = 40, QUERIES = 75 };
+    static const char *const kids[] = { "", "01", "02", "0102", "ff00ff", "01020304050607", "03", "0102030405060708" };
+    static const char *const id_contexts[] = { NULL, "", "cc", "dd" };
+    nacre_table *table = table_of(64);
+    for (size_t i = 0; i < NUM; i++) assert_ok(nacre_table_add(table, context(kids[i % 6], id_contexts[i / 6 % 3])));
+    uint64_t random = 9;
+    for (int round = 0; round < 50; round++) {
+        nacre_table_query queries[QUERIES];
+        size_t cursors[QUERIES] = { 0 }, num = test_random(&random) % (QUERIES + 1), some = 1, seen = 0;
+        for (size_t i = 0; i < num; i++) {
+            const char *kid = kids[test_random(&random) % COUNT(kids)];
+            nacre_bytes kid_context = test_hex(id_contexts[test_random(&random) % COUNT(id_contexts)]);
+            queries[i] = (nacre_table_query){ i % 9 == 8 ? NACRE_ABSENT : test_hex(kid), kid_context, 0, NULL };
+        }
+        while (some > 0) {
+            some = 0;
+            nacre_table_find_many(table, queries, num);
+            for (size_t i = 0; i < num; i++) {
+                assert_ptr_equal(queries[i].context,
+                                 nacre_table_find(table, queries[i].kid, queries[i].kid_context, &cursors[i]));
+                some += queries[i].context != NULL;
+            }
+            seen += some;
+        }
+        assert_true(num < 20 || seen > num / 2);
+    }
+}
+
+/* A kid that nobody has is not found without a look at any context: they may as well not be readable. */
+static void test_unknown_kids_read_no_context(void **state)
+{
+    (void)state;
+    enum { NUM = 3000, SLOTS = 4096 };
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (NUM * sizeof(nacre_context) + page - 1) / page * page;
+    nacre_context *all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(all, MAP_FAILED);
+    nacre_table *table = table_of(SLOTS);
+    nacre_context *one = context("000000", NULL);
+    for (size_t i = 0; i < NUM; i++) {
+        all[i] = *one;
+        all[i].recipient_id[0] = (uint8_t)(i >> 8), all[i].recipient_id[1] = (uint8_t)i;
+        assert_ok(nacre_table_add(table, &all[i]));
+    }
+    assert_int_equal(mprotect(all, size, PROT_NONE), 0);
+    for (uint32_t i = 0; i < 100000; i++) {
+        uint8_t kid[4] = { 1, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i };
+        size_t cursor = 0;
+        assert_null(nacre_table_find(table, NACRE_ARRAY(kid), NACRE_ABSENT, &cursor));
+        nacre_table_query query = { NACRE_ARRAY(kid), NACRE_ABSENT, 0, one };
+        nacre_table_find_many(table, &query, 1);
+        assert_null(query.context);
+    }
+    assert_int_equal(mprotect(all, size, PROT_READ), 0);
+    uint8_t known[3] = { 1, 2, 0 };
+    size_t cursor = 0;
+    assert_ptr_equal(nacre_table_find(table, NACRE_ARRAY(known), NACRE_ABSENT, &cursor), &all[0x102]);
+    assert_int_equal(munmap(all, size), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,6 +228,8 @@ int main(void)
         TEST(test_several_contexts_of_one_kid_and_no_kid_context),
         TEST(test_full_and_twice),
         TEST(test_random_additions_and_removals),
+        TEST(test_many_at_once),
+        TEST(test_unknown_kids_read_no_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

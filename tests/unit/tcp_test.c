@@ -21,7 +21,7 @@ typedef struct side {
     nacre_tcp *tcp;
     nacre_loop *loop;
     nacre_table table;
-    nacre_context *slots[4];
+    nacre_table_slot slots[4];
     nacre_exchange exchange;
     size_t answer_len; /* of what it answers with */
     bool keeps_quiet;  /* it answers nothing */

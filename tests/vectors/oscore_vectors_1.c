@@ -312,7 +312,7 @@ static void check_codes(vec_run *run, yajl_val entry, const struct kind *kind, n
 /* dispatch_err is what a server comes to, which picks the context first: verify_start, the table, unprotect. */
 static nacre_err dispatch_err(vec_run *run, vec_context *server, const nacre_message *outer, nacre_err unprotect)
 {
-    nacre_context *slots[2];
+    nacre_table_slot slots[2];
     nacre_table table;
     nacre_oscore_option opt;
     size_t cursor = 0;

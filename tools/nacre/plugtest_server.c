@@ -28,7 +28,7 @@ typedef struct server {
     nacre_loop *loop;
     plugtest_context b, d;
     nacre_table table;
-    nacre_context *slots[NUM_SLOTS];
+    nacre_table_slot slots[NUM_SLOTS];
     plugtest_reply reply;
     observer observers[NUM_OBSERVERS];
 } server;

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* lookup: finding the context of a request, with 1 to 1,000,000 contexts: kids that are known and kids that nobody has, one by
+ * one and 32 at once; then the request itself, found and decrypted. The baseline is the memory: one read at an unknown place of
+ * as many contexts, one after the other, since no table finds anything without that. And what a context takes, in bytes. */
+#include "bench.h"
+#include <nacre/nacre.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BURST = 32, MAX_QUERIES = 4096, FIRST_SEQ = 70000 };
+
+static nacre_crypto crypto;
+
+/* All contexts of one size of the population, each with its keys behind it. */
+typedef struct crowd {
+    size_t num, stride, keys_at;
+    uint8_t *memory;
+    nacre_table table;
+    nacre_table_slot *slots;
+    uint32_t next[MAX_QUERIES]; /* whom to look for */
+    uint64_t random;
+    bool known;
+    /* Requests that were protected for next[]. */
+    nacre_message outer[MAX_QUERIES];
+    uint8_t (*datagrams)[64];
+} crowd;
+
+static nacre_context *context_at(const crowd *c, size_t i)
+{
+    return (nacre_context *)(void *)(c->memory + i * c->stride);
+}
+
+/* Kids of four bytes: what counts up, and what nobody has. */
+static void kid_of(uint8_t kid[4], uint32_t i, bool known)
+{
+    kid[0] = known ? 0x10 : 0x77;
+    kid[1] = (uint8_t)(i >> 16);
+    kid[2] = (uint8_t)(i >> 8);
+    kid[3] = (uint8_t)i;
+}
+
+static void make_context(nacre_context *ctx, nacre_room keys, nacre_bytes own, nacre_bytes peer)
+{
+    uint8_t secret[16] = { 7 };
+    nacre_context_params params = {
+        .master_secret.bytes = NACRE_ARRAY(secret), .sender_id = own, .recipient_id = peer, .next_seq = FIRST_SEQ
+    };
+    bench_check(nacre_context_init(ctx, &crypto, &params, keys) == NACRE_OK, "no context");
+}
+
+/* One context is derived, and the others are copies under other IDs: that is not how contexts are made, but in memory they
+ * lie as if they had been. Only with keys that are plain memory. */
+static void open_crowd(crowd *c, size_t num)
+{
+    size_t size, align, num_slots = 2;
+    bench_check(nacre_context_key_room(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
+    memset(c, 0, sizeof *c);
+    c->num = num;
+    c->keys_at = (sizeof(nacre_context) + align - 1) / align * align;
+    c->stride = (c->keys_at + size + align - 1) / align * align;
+    c->memory = bench_alloc(num * c->stride);
+    c->datagrams = bench_alloc(sizeof(uint8_t[MAX_QUERIES][64]));
+    while (num > num_slots / 4 * 3) num_slots *= 2;
+    c->slots = bench_alloc(num_slots * sizeof *c->slots);
+    bench_check(nacre_table_init(&c->table, c->slots, num_slots) == NACRE_OK, "no table");
+    uint8_t kid[4];
+    kid_of(kid, 0, true);
+    make_context(context_at(c, 0), (nacre_room){ c->memory + c->keys_at, size }, NACRE_STR("s"), NACRE_ARRAY(kid));
+    for (size_t i = 0; i < num; i++) {
+        nacre_context *ctx = context_at(c, i);
+        if (i > 0) memcpy(ctx, c->memory, c->stride);
+        kid_of(ctx->recipient_id, (uint32_t)i, true);
+        ctx->sender_key = (uint8_t *)ctx + c->keys_at;
+        ctx->recipient_key = (uint8_t *)ctx->sender_key + size / 2;
+        bench_check(nacre_table_add(&c->table, ctx) == NACRE_OK, "table full");
+    }
+}
+
+static void close_crowd(crowd *c)
+{
+    free(c->memory);
+    free(c->slots);
+    free(c->datagrams);
+}
+
+/* ---- Cases ---- */
+
+static void choose(crowd *c, size_t n, bool known)
+{
+    c->known = known;
+    for (size_t i = 0; i < n; i++) c->next[i] = (uint32_t)(bench_random(&c->random) % c->num);
+}
+
+static void choose_known(void *arg, size_t n)
+{
+    choose(arg, n, true);
+}
+
+static void choose_unknown(void *arg, size_t n)
+{
+    choose(arg, n, false);
+}
+
+/* Each place depends on what was read at the one before, so that reads cannot overlap, as little as searches can whose result
+ * decides what is done next. */
+static void run_reads(void *arg, size_t n)
+{
+    crowd *c = arg;
+    size_t last = 0;
+    for (size_t i = 0; i < n; i++) {
+        const volatile uint8_t *at = c->memory + ((c->next[i] + last) % c->num) * c->stride;
+        last = at[sizeof(nacre_context) - 1] & 1u;
+    }
+}
+
+static void run_find(void *arg, size_t n)
+{
+    crowd *c = arg;
+    size_t last = 0, found = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint8_t kid[4];
+        size_t cursor = 0;
+        kid_of(kid, (uint32_t)((c->next[i] + last) % c->num), c->known);
+        const nacre_context *ctx = nacre_table_find(&c->table, NACRE_ARRAY(kid), NACRE_ABSENT, &cursor);
+        found += ctx != NULL;
+        last = ctx != NULL && ctx->recipient_id_len == 1; /* never, but it has to be looked at */
+    }
+    bench_check(found == (c->known ? n : 0), "a search went wrong");
+}
+
+static void run_find_many(void *arg, size_t n)
+{
+    crowd *c = arg;
+    size_t found = 0;
+    for (size_t from = 0; from + BURST <= n; from += BURST) {
+        nacre_table_query queries[BURST];
+        uint8_t kids[BURST][4];
+        for (size_t i = 0; i < BURST; i++) {
+            kid_of(kids[i], c->next[from + i], c->known);
+            queries[i] = (nacre_table_query){ NACRE_ARRAY(kids[i]), NACRE_ABSENT, 0, NULL };
+        }
+        nacre_table_find_many(&c->table, queries, BURST);
+        for (size_t i = 0; i < BURST; i++)
+            found += queries[i].context != NULL && queries[i].context->recipient_id_len == 4;
+    }
+    bench_check(found == (c->known ? n : 0), "a search went wrong");
+}
+
+/* A request from each, as its client would have made it: its own kid, and the key that all of them have here. */
+static void make_requests(void *arg, size_t n)
+{
+    crowd *c = arg;
+    static nacre_context client;
+    static nacre_room keys;
+    static uint64_t seq;
+    static uint8_t payload[16];
+    uint8_t kid[4];
+    kid_of(kid, 0, true);
+    if (keys.ptr == NULL) {
+        size_t size, align;
+        bench_check(nacre_context_key_room(&crypto, 0, &size, &align) == NACRE_OK, "no keys");
+        keys = (nacre_room){ bench_alloc(size), size };
+        make_context(&client, keys, NACRE_ARRAY(kid), NACRE_STR("s"));
+        seq = client.next;
+    }
+    choose(c, n, true);
+    nacre_message plain = { .type = NACRE_NON, .code = NACRE_POST, .payload = NACRE_ARRAY(payload) };
+    for (size_t i = 0; i < n; i++) {
+        nacre_request_id id;
+        nacre_bytes sent;
+        kid_of(client.sender_id, c->next[i], true);
+        client.next = seq++;
+        bench_check(nacre_protect_request(&client, &crypto, &id, &sent, (nacre_room){ c->datagrams[i], 64 }, &plain,
+                                          NULL) == NACRE_OK,
+                    "protect");
+        bench_check(nacre_message_parse(&c->outer[i], sent) == NACRE_OK, "parse");
+    }
+}
+
+static void run_requests(void *arg, size_t n)
+{
+    crowd *c = arg;
+    bool ok = true;
+    for (size_t i = 0; i < n; i++) {
+        nacre_oscore_option option;
+        nacre_message plain;
+        nacre_request_id id;
+        uint8_t room[64];
+        size_t cursor = 0;
+        ok = ok && nacre_verify_start(&option, &c->outer[i]) == NACRE_OK;
+        nacre_context *ctx = nacre_table_find(&c->table, option.kid, option.kid_context, &cursor);
+        ok = ok && ctx != NULL &&
+             nacre_unprotect_request(ctx, &crypto, &id, &plain, NACRE_ROOM(room), &c->outer[i]) == NACRE_OK;
+    }
+    bench_check(ok, "unprotect");
+}
+
+static void run_request_bursts(void *arg, size_t n)
+{
+    crowd *c = arg;
+    bool ok = true;
+    for (size_t from = 0; from + BURST <= n; from += BURST) {
+        nacre_table_query queries[BURST];
+        nacre_unprotect_item items[BURST];
+        nacre_request_id ids[BURST];
+        uint8_t rooms[BURST][64];
+        for (size_t i = 0; i < BURST; i++) {
+            nacre_oscore_option option;
+            ok = ok && nacre_verify_start(&option, &c->outer[from + i]) == NACRE_OK;
+            queries[i] = (nacre_table_query){ option.kid, option.kid_context, 0, NULL };
+        }
+        nacre_table_find_many(&c->table, queries, BURST);
+        for (size_t i = 0; i < BURST; i++) {
+            bench_check(queries[i].context != NULL, "unknown");
+            items[i].context = queries[i].context;
+            items[i].id = &ids[i];
+            items[i].room = (nacre_room){ rooms[i], sizeof rooms[i] };
+            items[i].outer = &c->outer[from + i];
+            items[i].is_response = false;
+        }
+        nacre_unprotect_many(&crypto, items, BURST);
+        for (size_t i = 0; i < BURST; i++) ok = ok && items[i].err == NACRE_OK;
+    }
+    bench_check(ok, "unprotect");
+}
+
+static void measure(bench *b, size_t num)
+{
+    static crowd c;
+    char label[64];
+    snprintf(label, sizeof label, "%zu context%s", num, num == 1 ? "" : "s");
+    if (!bench_wanted(b, label)) return;
+    open_crowd(&c, num);
+    const bench_case cases[] = {
+        { "one read of memory", choose_known, run_reads, &c, MAX_QUERIES, 0, false, 0, false },
+        { "known kid", choose_known, run_find, &c, MAX_QUERIES, 0, false, 0, false },
+        { "unknown kid", choose_unknown, run_find, &c, MAX_QUERIES, 0, false, 0, false },
+        { "known kids, 32 at once", choose_known, run_find_many, &c, MAX_QUERIES, BURST, false, 0, false },
+        { "unknown kids, 32 at once", choose_unknown, run_find_many, &c, MAX_QUERIES, BURST, false, 0, false },
+        { "request found and opened", make_requests, run_requests, &c, MAX_QUERIES, 0, false, 0, false },
+        { "requests, 32 at once", make_requests, run_request_bursts, &c, MAX_QUERIES, BURST, false, 0, false },
+    };
+    bench_compare(b, label, cases, sizeof cases / sizeof cases[0]);
+    bench_value(b, label, "memory for each",
+                (double)(num * c.stride + c.table.num_slots * sizeof *c.slots) / (double)num, "B", num == 1 ? 0 : 448);
+    close_crowd(&c);
+}
+
+int main(int argc, char **argv)
+{
+    bench *b = bench_start(argc, argv, "lookup", "finding contexts by kid, with AES-CCM-16-64-128 keys prepared");
+    if (nacre_ipsec_mb_open(&crypto) != NACRE_OK) {
+        fputs("bench: lookup needs keys in plain memory, so the provider ipsec_mb, which is not here\n", stderr);
+        return bench_finish(b);
+    }
+    static const size_t nums[] = { 1, 64, 1000, 10000, 100000, 1000000 };
+    for (size_t i = 0; i < sizeof nums / sizeof nums[0]; i++) measure(b, nums[i]);
+    nacre_ipsec_mb_close(&crypto);
+    return bench_finish(b);
+}
