@@ -64,6 +64,7 @@ grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || skip "this m
 venv_is_good || make_venv
 code=0
 tests/interop/tshark.sh "$build" || code=1
+tests/interop/tshark_kinds.sh "$build" || code=1
 tests/interop/libcoap.sh "$build" || code=1
 for suite in directories block_wise interop tcp plugtest proxy observe; do
     [ -e "tests/interop/$suite.py" ] || continue
