@@ -143,6 +143,27 @@ static void a_guessed_ack_does_not_silence(void **state)
     pair_close(&p);
 }
 
+/* The machine slept: what is overdue is sent once, not once for each time that was missed, and no deadline is left behind. */
+static void after_a_long_sleep(void **state)
+{
+    (void)state;
+    const uint64_t wakes[] = { 23350, 46599, 46600, 93099, 93100 }, next[] = { 46600, 46600, 93100, 93100, UINT64_MAX };
+    for (size_t i = 0; i < sizeof wakes / sizeof *wakes; i++) {
+        pair p;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        datagram first, d;
+        (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+        datagram ack = empty_message(NACRE_ACK, sent_request(&p, &first, 0).mid);
+        party_give(&p.client, &p.server, &ack, 100);
+        nacre_endpoint_expire(p.client.ep, wakes[i]);
+        assert_int_equal(party_take(&p.client, &d, wakes[i]), i < 4);
+        assert_false(party_take(&p.client, &d, wakes[i]));
+        assert_true(nacre_endpoint_deadline(p.client.ep) == next[i]);
+        if (i == 4) expect_failed(&p.client, NACRE_ERR_TIMEOUT);
+        pair_close(&p);
+    }
+}
+
 /* The ACK may come while the retransmission stands in the queue. */
 static void ack_stops_a_queued_retransmission(void **state)
 {
@@ -251,6 +272,7 @@ int main(void)
         cmocka_unit_test(end_of_time),
         cmocka_unit_test(empty_ack),
         cmocka_unit_test(a_guessed_ack_does_not_silence),
+        cmocka_unit_test(after_a_long_sleep),
         cmocka_unit_test(ack_stops_a_queued_retransmission),
         cmocka_unit_test(reset),
         cmocka_unit_test(unreachable),
