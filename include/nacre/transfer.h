@@ -37,6 +37,7 @@ enum {
 
 /* A body that is read where it is wanted. `read` puts the bytes from `offset` on into `room` and sets `len`, which may be
  * below room.cap only where the body ends. It may be asked for one place more than once, and gives the same bytes then.
+ * Where the size is not known it may be asked for a place behind the end, which peers name as they like: `len` is 0 there.
  * What it returns other than NACRE_OK ends the exchange with that error. */
 typedef struct nacre_source {
     nacre_err (*read)(void *user, uint64_t offset, nacre_room room, size_t *len); /* NULL: no source */

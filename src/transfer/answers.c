@@ -132,11 +132,16 @@ static bool has_etag(const nacre_message *plain)
     return !nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_ETAG));
 }
 
+static const nacre_message no_such_block = { .code = NACRE_BAD_REQUEST,
+                                             .payload = NACRE_STR("there is no such block") };
+
 static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
 {
     nacre_message message = { .code = p->plain->code };
     nacre_err err = read_part(t, p, nacre__block_size(szx), &message.payload);
     if (err != NACRE_OK) return err;
+    if (p->offset > 0 && message.payload.len == 0) /* behind the end of a source whose size is not known */
+        return nacre_endpoint_respond(t->ep, p->asked->event.exchange, &no_such_block);
     const uint64_t num = p->offset >> (szx + 4);
     const bool countable = num <= NACRE__MAX_BLOCK_NUM && !(p->more && num == NACRE__MAX_BLOCK_NUM);
     if (!countable) return NACRE_ERR_BLOCKS;
@@ -275,10 +280,7 @@ static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__asked *asked,
     p.size = p.source.read != NULL ? p.source.size : plain->payload.len;
     p.offset = asked->has_block2 ? nacre__block_offset(asked->block2) : 0;
     p.with_size = p.offset == 0 && p.size != NACRE_SIZE_UNKNOWN; /* RFC 7959 4 */
-    if (p.offset > 0 && p.offset >= p.size) {
-        const nacre_message none = { .code = NACRE_BAD_REQUEST, .payload = NACRE_STR("there is no such block") };
-        return respond_error(t, asked, &none, szx);
-    }
+    if (p.offset > 0 && p.offset >= p.size) return respond_error(t, asked, &no_such_block, szx);
     return p.source.read != NULL ? send_fitting(t, &p, szx) : respond_payload(t, &p, szx);
 }
 

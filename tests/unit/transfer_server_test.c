@@ -572,7 +572,12 @@ static void answers_from_a_source(void **state)
             assert_int_equal(option_of(&f.got, NACRE_OPT_SIZE2), is_known[k] && i == 0 ? 2500 : -1);
             assert_pattern(f.got.payload, 1024 * i, i < 2 ? 1024 : 452);
         }
-        nacre_event event = reaches(&f, 0, &GET(NO_BLOCK));
+        nacre_event event = reaches(&f, 0, &GET(BLOCK(3, 0, 6))); /* there is no such block, known or not */
+        const nacre_message behind = said_message(&SAID(.code = NACRE_CONTENT, .etag = "e"));
+        assert_int_equal(nacre_transfer_respond(f.server.transfer, event.exchange, &behind, &how), NACRE_OK);
+        gets(&f);
+        assert_int_equal(f.got.code, NACRE_BAD_REQUEST);
+        event = reaches(&f, 0, &GET(NO_BLOCK));
         const nacre_message without = { .code = NACRE_CONTENT };
         assert_int_equal(nacre_transfer_respond(f.server.transfer, event.exchange, &without, &how),
                          NACRE_ERR_BAD_ARGUMENT); /* blocks without an ETag */
