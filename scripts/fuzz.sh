@@ -42,6 +42,7 @@ share=$((seconds / ((${#targets[@]} + 1) / 2)))
 max_len() {
     case $1 in
     json | credentials | directory) echo 4096 ;;
+    pack) echo 32768 ;;
     oscore_option) echo 600 ;;
     *) echo 1500 ;;
     esac

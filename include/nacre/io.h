@@ -11,6 +11,7 @@
 #include <nacre/endpoint.h>
 #include <nacre/credentials.h>
 #include <nacre/site.h>
+#include <nacre/pack.h>
 #include <nacre/store.h>
 #include <nacre/stream.h>
 #include <nacre/transfer.h>
@@ -110,6 +111,10 @@ void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *use
 /* nacre_loop_add_store: this store serves that context. NACRE_OK, NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store store);
 void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx);
+
+/* nacre_loop_add_pack: the contexts of this pack are served by it, with one sync for all that ask at once. The loop borrows
+ * it. NACRE_OK, NACRE_ERR_NO_MEMORY. */
+NACRE_MUST_USE nacre_err nacre_loop_add_pack(nacre_loop *loop, nacre_pack *pack);
 
 /* nacre_loop_step waits until something is to be done, at most `max_wait_ms`, and does it. NACRE_OK; NACRE_ERR_ADDRESS when
  * the socket failed for good. A store's failure goes to the exchanges that waited, its text to nacre_loop_store_failure. */
@@ -222,6 +227,8 @@ NACRE_MUST_USE nacre_err nacre_server_use_credentials(nacre_server *server, cons
  * by NULL. From credentials it is the entry's name (":client1"); from nacre_server_add_context the path, as it was given.
  * A context may have several. NULL when the request was not protected. They live as long as the server. */
 const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context);
+/* nacre_server_add_pack takes all contexts of a pack. Errors as nacre_pack_open and nacre_pack_table. */
+NACRE_MUST_USE nacre_err nacre_server_add_pack(nacre_server *server, const char *pack, nacre_detail *why);
 /* nacre_server_set_role: directories that are added from now on are opened in this role (nacre_directory_open_as); without
  * it, in none. */
 void nacre_server_set_role(nacre_server *server, nacre_role role);

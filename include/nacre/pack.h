@@ -19,8 +19,10 @@
  * The file is mode 0600 and holds secrets and derived keys, so that opening derives nothing. Keys are in memory as long as
  * the pack is open; master secrets and salts are not, they are only read from the file and wiped.
  *
- * A pack belongs to one thread at a time, and to the process that opened it: after a fork the child finds its contexts wiped
- * (on Linux), and whatever would be written is NACRE_ERR_LOCKED. Close it there all the same.
+ * A pack belongs to one thread at a time; but the stores of its contexts (nacre_pack_store) may be used by several, each
+ * context under its lock, while nothing else is done with the pack. And it belongs to the process that opened it: after a
+ * fork the child finds its contexts wiped (on Linux), and whatever would be written is NACRE_ERR_LOCKED. Close it there all
+ * the same.
  *
  * Cost. A context takes sizeof(nacre_context) + 8 bytes, its keys as nacre_context_key_room says (and what the provider
  * allocates for them itself: OpenSSL does), its ID Context and a window above 64 (the largest of each in its segment), and 11
@@ -133,8 +135,9 @@ NACRE_MUST_USE nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx,
  * is useless afterwards, for nacre (which refuses to open it and says why) as for others: its numbers are used up and its
  * window is unknown. When it is interrupted, the directory is not usable either; the same call finishes the move.
  * `role` as in nacre_directory_open_as.
- * NACRE_OK               it is in the pack
+ * NACRE_OK               it is in the pack, now or already
  * NACRE_ERR_BAD_CONTEXT  the directory cannot be read, or was moved to another pack, or the pack has (or had) this context
+ *                        from elsewhere
  * others as nacre_directory_open and nacre_pack_add */
 NACRE_MUST_USE nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why);
 

@@ -48,6 +48,8 @@ struct nacre_loop {
     struct pollfd *fds; /* the socket, wake_fd, extra_fd, and the connections' */
     bool tcp_has_more;  /* not all that has come over connections was taken */
     nacre__stores stores;
+    nacre_pack **packs;
+    size_t num_packs;
     nacre_lock lock; /* of contexts that other loops have too */
     nacre_detail store_failure;
     int wake_fd, extra_fd;
@@ -158,6 +160,7 @@ void nacre_loop_close(nacre_loop *loop)
     free(loop->out);
     free(loop->fds);
     nacre__stores_free(&loop->stores);
+    free(loop->packs);
     free(loop);
 }
 
@@ -185,6 +188,15 @@ void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *use
 {
     loop->on_datagram = on_datagram;
     loop->datagram_user = user;
+}
+
+nacre_err nacre_loop_add_pack(nacre_loop *loop, nacre_pack *pack)
+{
+    nacre_pack **packs = realloc(loop->packs, (loop->num_packs + 1) * sizeof(nacre_pack *));
+    if (packs == NULL) return NACRE_ERR_NO_MEMORY;
+    loop->packs = packs;
+    loop->packs[loop->num_packs++] = pack;
+    return NACRE_OK;
 }
 
 nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store store)
@@ -239,12 +251,54 @@ static void give(const nacre_loop *loop, nacre_context *ctx)
     if (loop->lock.take != NULL) loop->lock.give(loop->lock.self, &ctx, 1);
 }
 
+static nacre_pack *pack_of(const nacre_loop *loop, const nacre_context *ctx)
+{
+    for (size_t i = 0; i < loop->num_packs; i++)
+        if (nacre_pack_holds(loop->packs[i], ctx)) return loop->packs[i];
+    return NULL;
+}
+
+/* What the contexts of packs ask for is taken down while the events are taken, and committed behind the last of them. Where
+ * other loops have the pack too, each context is served by itself. */
+static void persist_in_pack(nacre_loop *loop, nacre_pack *pack, nacre_context *ctx)
+{
+    nacre_detail why = { { 0 } };
+    nacre_err err;
+    if (loop->lock.take != NULL) {
+        const nacre_store store = nacre_pack_store(pack, ctx);
+        take(loop, ctx);
+        err = nacre_store_serve(&store, ctx, &why);
+        give(loop, ctx);
+    } else err = nacre_pack_ask(pack, ctx, &why);
+    if (err == NACRE_ERR_NOT_YET) return;
+    if (err != NACRE_OK) loop->store_failure = why;
+    nacre_endpoint_confirmed(loop->ep, ctx, err);
+}
+
+static void on_pack_commit(void *user, nacre_context *ctx, nacre_err err)
+{
+    const nacre_loop *loop = user;
+    nacre_endpoint_confirmed(loop->ep, ctx, err);
+}
+
+static void commit_packs(nacre_loop *loop)
+{
+    nacre_detail why = { { 0 } };
+    for (size_t i = 0; i < loop->num_packs && loop->lock.take == NULL; i++)
+        if (nacre_pack_commit(loop->packs[i], on_pack_commit, loop, &why) != NACRE_OK) loop->store_failure = why;
+}
+
 /* The endpoint hears NACRE_OK only once the store has said that it is durable: persist before use. */
 static void persist(nacre_loop *loop, nacre_context *ctx)
 {
     nacre__store_entry *entry = nacre__stores_find(&loop->stores, ctx);
     nacre_detail why = { { 0 } };
     nacre_err err = NACRE_ERR_FILE;
+    nacre_pack *pack = entry == NULL ? pack_of(loop, ctx) : NULL;
+    if (pack != NULL) {
+        persist_in_pack(loop, pack, ctx);
+        return;
+    }
     take(loop, ctx);
     if (entry == NULL) (void)nacre__store_fail(&why, err, "no store was added for a context that needs one");
     else err = nacre_store_serve(&entry->store, ctx, &why);
@@ -319,6 +373,7 @@ static bool take_events(nacre_loop *loop)
         else if (loop->transfer != NULL) loop->on_transfer_event(loop->user, loop->transfer, &event);
         else loop->on_event(loop->user, loop->ep, &event);
     }
+    commit_packs(loop);
     return any || (loop->transfer != NULL && nacre__transfer_queued(loop->transfer)); /* of what there was no event */
 }
 

@@ -28,6 +28,8 @@ struct nacre_server {
     nacre__locks *locks; /* NULL with one worker */
     nacre_tcp *tcp;      /* of the first worker; NULL: no connections */
     nacre__keyring ring;
+    nacre_pack **packs;
+    size_t num_packs;
     nacre_table table; /* the endpoints borrow this very struct; its slots grow under it */
     nacre_table_slot *slots;
     nacre_resource *resources;
@@ -111,6 +113,11 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     /* Loops first, for their endpoints borrow the contexts; providers last, for the contexts' keys are theirs. */
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close_loop(&server->workers[i]);
     nacre_err err = nacre__keyring_close(&server->ring, why);
+    for (size_t i = 0; i < server->num_packs; i++) {
+        nacre_err closed = nacre_pack_close(server->packs[i], err == NACRE_OK ? why : NULL);
+        if (err == NACRE_OK) err = closed;
+    }
+    free(server->packs);
     nacre_tcp_close(server->tcp);
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close(&server->workers[i]);
     if (server->locks != NULL) nacre__locks_destroy(server->locks);
@@ -144,16 +151,17 @@ nacre_address nacre_server_local_tcp(const nacre_server *server)
 
 /* ---- Who may ask ------------------------------------------------------------------------------------------------------ */
 
-/* A table of twice the size, with all contexts of the keyring. */
-static nacre_err grow_table(nacre_server *server)
+/* A table with room for `num` more contexts, and with all that are in. */
+static nacre_err grow_table(nacre_server *server, size_t num)
 {
     nacre_table larger;
     size_t num_slots = server->table.num_slots * 2;
+    while (server->table.num_contexts + num > num_slots / 4 * 3) num_slots *= 2;
     nacre_table_slot *slots = calloc(num_slots, sizeof *slots);
     if (slots == NULL) return NACRE_ERR_NO_MEMORY;
     nacre_err err = nacre_table_init(&larger, slots, num_slots);
-    for (size_t i = 0; err == NACRE_OK && i < server->ring.num; i++)
-        err = nacre_table_add(&larger, server->ring.keys[i].ctx);
+    for (size_t i = 0; err == NACRE_OK && i < server->table.num_slots; i++)
+        if (server->slots[i].context != NULL) err = nacre_table_add(&larger, server->slots[i].context);
     if (err != NACRE_OK) {
         free(slots);
         return err;
@@ -164,11 +172,12 @@ static nacre_err grow_table(nacre_server *server)
     return NACRE_OK;
 }
 
-/* `ctx` is the keyring's latest. */
 static nacre_err add_to_table(nacre_server *server, nacre_context *ctx)
 {
     nacre_err err = nacre_table_add(&server->table, ctx);
-    return err == NACRE_ERR_NO_ROOM ? grow_table(server) : err;
+    if (err != NACRE_ERR_NO_ROOM) return err;
+    err = grow_table(server, 1);
+    return err == NACRE_OK ? nacre_table_add(&server->table, ctx) : err;
 }
 
 /* An endpoint tries a few contexts for one request and no more, so that what lies behind them would never answer. A
@@ -214,6 +223,50 @@ nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir
                                           .name = context_dir,
                                           .directory = context_dir };
     return add_credential(server, &credential, why);
+}
+
+static void take_out(nacre_server *server, nacre_pack *pack)
+{
+    for (size_t i = 0; i < nacre_pack_num(pack); i++) {
+        const nacre_context *ctx = nacre_pack_context_at(pack, i);
+        if (ctx != NULL) nacre_table_remove(&server->table, ctx);
+    }
+}
+
+static nacre_err put_in(nacre_server *server, nacre_pack *pack, const char *path, nacre_detail *why)
+{
+    nacre_err err = grow_table(server, nacre_pack_num(pack));
+    for (size_t i = 0; err == NACRE_OK && i < nacre_pack_num(pack); i++) {
+        nacre_context *ctx = nacre_pack_context_at(pack, i);
+        if (ctx == NULL) continue;
+        if (is_crowded(server, ctx))
+            return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
+                                     "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to "
+                                     "try for each request; it needs a Recipient ID of its own",
+                                     path, i, NACRE__MAX_CANDIDATES + 1);
+        err = nacre_table_add(&server->table, ctx);
+    }
+    if (err == NACRE_OK) err = nacre_loop_add_pack(first_of(server)->loop, pack);
+    if (err == NACRE_OK) return NACRE_OK;
+    return nacre__store_fail(why, err, "%s: cannot add its contexts: %s", path, nacre_err_text(err));
+}
+
+nacre_err nacre_server_add_pack(nacre_server *server, const char *path, nacre_detail *why)
+{
+    nacre_pack *pack;
+    nacre_pack **packs = realloc(server->packs, (server->num_packs + 1) * sizeof(nacre_pack *));
+    if (packs == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the pack '%s'", path);
+    server->packs = packs;
+    nacre_err err = nacre_pack_open(&pack, path, &first_of(server)->crypto, why);
+    if (err != NACRE_OK) return err;
+    err = put_in(server, pack, path, why);
+    if (err == NACRE_OK) {
+        server->packs[server->num_packs++] = pack;
+        return NACRE_OK;
+    }
+    take_out(server, pack);
+    (void)nacre_pack_close(pack, NULL); /* nothing was done with it, so nothing is lost */
+    return err;
 }
 
 nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credentials *credentials, nacre_detail *why)
@@ -299,6 +352,9 @@ static nacre_err share_stores(nacre_server *server)
             if (key->dir != NULL)
                 err = nacre_loop_add_store(server->workers[w].loop, key->ctx, nacre_directory_store(key->dir));
         }
+    for (size_t w = 1; w < server->num_workers; w++)
+        for (size_t i = 0; err == NACRE_OK && i < server->num_packs; i++)
+            err = nacre_loop_add_pack(server->workers[w].loop, server->packs[i]);
     return err;
 }
 

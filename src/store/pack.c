@@ -45,6 +45,7 @@ static void release(nacre_pack *pack)
     free(pack->asked);
     free(pack->gone);
     free(pack->path);
+    (void)pthread_mutex_destroy(&pack->stores_lock);
     free(pack);
 }
 
@@ -94,6 +95,10 @@ nacre_err nacre_pack_open(nacre_pack **pack, const char *path, const nacre_crypt
     p->owner = getpid();
     p->crypto = crypto;
     nacre__pack_lend(p);
+    if (pthread_mutex_init(&p->stores_lock, NULL) != 0) {
+        free(p);
+        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+    }
     p->path = strdup(path);
     nacre_err err = p->path != NULL ? nacre__pack_file_open(&p->file, p->path, true, why)
                                     : nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);

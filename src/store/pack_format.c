@@ -184,6 +184,11 @@ static size_t parts(const nacre__record *r, nacre_bytes out[8])
     return len;
 }
 
+void nacre__record_seal(uint8_t *to, size_t size, const nacre__pack_id *id, uint32_t segment, uint32_t place)
+{
+    put(to + size - 8, sum(id, place_of(segment, place), to, size - 8), 8);
+}
+
 size_t nacre__record_size(const nacre__record *record)
 {
     nacre_bytes all[8];
@@ -210,7 +215,7 @@ void nacre__record_write(uint8_t *to, size_t size, const nacre__record *record, 
         if (all[i].len > 0) memcpy(at, all[i].ptr, all[i].len);
         at += all[i].len;
     }
-    put(to + size - 8, sum(id, place_of(segment, place), to, size - 8), 8);
+    nacre__record_seal(to, size, id, segment, place);
 }
 
 static nacre_bytes take(const uint8_t **at, size_t len)

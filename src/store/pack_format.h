@@ -60,6 +60,8 @@ typedef struct nacre__record {
 size_t nacre__record_size(const nacre__record *record); /* bytes in the file, a multiple of 8 */
 void nacre__record_write(uint8_t *to, size_t size, const nacre__record *record, const nacre__pack_id *id,
                          uint32_t segment, uint32_t place);
+/* Writes a record's checksum; nacre__record_write has. */
+void nacre__record_seal(uint8_t *to, size_t size, const nacre__pack_id *id, uint32_t segment, uint32_t place);
 /* nacre__record_read: the record's bytes are views of `from`. Otherwise `problem` says what is wrong, in a few words. */
 bool nacre__record_read(nacre__record *record, const char **problem, const uint8_t *from, size_t size,
                         const nacre__pack_id *id, uint32_t segment, uint32_t place);

@@ -5,6 +5,7 @@
 
 #include "store/pack_format.h"
 
+#include <pthread.h>
 #include <sys/types.h>
 
 /* ---- The file: pack_file.c ---- */
@@ -110,7 +111,8 @@ struct nacre_pack {
     bool extent_sure;
     nacre__segment **segments;
     size_t num_segments, cap_segments;
-    nacre__segment *unsure; /* a segment that is written, but its extent may not be durable */
+    nacre__segment *unsure;      /* a segment that is written, but its extent may not be durable */
+    pthread_mutex_t stores_lock; /* over what nacre_pack_store's calls change */
     nacre__dirty *dirty;
     size_t num_dirty, cap_dirty;
     uint64_t *gone; /* nonce marks of contexts that were removed */

@@ -126,27 +126,6 @@ static nacre_err disarm(move *m)
     return err;
 }
 
-/* An interrupted move: `info` gets what it had come to, or the move begins again. */
-static nacre_err resume(move *m, const moved *found)
-{
-    char identity[2 * NACRE__PACK_IDENTITY + 1];
-    nacre_hex_encode(identity, nacre_bytes_of(m->pack->id.bytes, sizeof m->pack->id.bytes));
-    if (strcmp(identity, found->pack) != 0)
-        return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
-                                 "%s: its move into another pack was interrupted (moved.json says which); finish that",
-                                 m->folder.path);
-    nacre_err err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
-    if (err != NACRE_OK) return err;
-    if (m->info.next_to_send > NACRE_SEQ_MAX) {
-        m->info.next_to_send = found->next_to_send;
-        m->info.window_known = false; /* RFC 8613 B.1.2 */
-        return NACRE_OK;
-    }
-    if (unlinkat(m->folder.fd, "moved.json", 0) != 0)
-        return nacre__store_fail(m->why, NACRE_ERR_FILE, "%s/moved.json: cannot remove", m->folder.path);
-    return disarm(m);
-}
-
 /* Whether the pack has this context: from an attempt that was interrupted after step 3; or has, or had, one that has the
  * same nonces. */
 static nacre_err look(bool *has_it, bool *had_it, const move *m)
@@ -168,6 +147,14 @@ static nacre_err look(bool *has_it, bool *had_it, const move *m)
     return NACRE_OK;
 }
 
+static nacre_err refuse(const move *m)
+{
+    return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
+                             "%s: the pack has, or had, a context with its Sender ID and keys: both would use the same "
+                             "nonces",
+                             m->folder.path);
+}
+
 /* Before anything is changed: the pack must be able to take it. */
 static nacre_err start(move *m)
 {
@@ -175,25 +162,44 @@ static nacre_err start(move *m)
     nacre_err err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
     if (err == NACRE_OK) err = look(&has_it, &had_it, m);
     if (err != NACRE_OK) return err;
-    if (has_it || had_it)
-        return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
-                                 "%s: the pack has, or had, a context with its Sender ID and keys: both would use the "
-                                 "same nonces",
-                                 m->folder.path);
-    return disarm(m);
+    return has_it || had_it ? refuse(m) : disarm(m);
 }
 
-/* Steps 1 and 2, or what was done of them. */
-static nacre_err take(move *m, bool *resumed)
+/* An interrupted move: `info` gets what it had come to, or the move begins again. `in` is set when the pack has it. */
+static nacre_err resume(move *m, const moved *found, bool *in)
 {
-    moved found;
-    nacre_err err = read_moved(&found, &m->folder, m->why);
-    if (err != NACRE_OK) return err;
-    *resumed = found.found;
-    if (!found.found) return start(m);
-    if (found.completed) return nacre__moved_check(&m->folder, m->why);
-    err = nacre__lock_probe(&m->folder, m->why);
-    return err == NACRE_OK ? resume(m, &found) : err;
+    bool had_it;
+    nacre_err err = nacre__lock_probe(&m->folder, m->why);
+    if (err == NACRE_OK) err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
+    if (err == NACRE_OK) err = look(in, &had_it, m);
+    if (err != NACRE_OK || *in || found->completed) return err;
+    if (had_it) return refuse(m);
+    if (m->info.next_to_send > NACRE_SEQ_MAX) {
+        m->info.next_to_send = found->next_to_send;
+        m->info.window_known = false; /* RFC 8613 B.1.2 */
+        return NACRE_OK;
+    }
+    if (unlinkat(m->folder.fd, "moved.json", 0) != 0)
+        return nacre__store_fail(m->why, NACRE_ERR_FILE, "%s/moved.json: cannot remove", m->folder.path);
+    return start(m);
+}
+
+/* Steps 1 and 2, or what is left to do of them. */
+static nacre_err take(move *m, const moved *found, bool *in)
+{
+    char identity[2 * NACRE__PACK_IDENTITY + 1];
+    *in = false;
+    if (!found->found) return start(m);
+    nacre_hex_encode(identity, nacre_bytes_of(m->pack->id.bytes, sizeof m->pack->id.bytes));
+    if (strcmp(identity, found->pack) == 0) {
+        nacre_err err = resume(m, found, in);
+        if (err != NACRE_OK || *in || !found->completed) return err;
+    }
+    return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
+                             found->completed ? "%s: was moved into another pack, or removed from this one (moved.json)"
+                                              : "%s: its move into another pack was interrupted (moved.json says "
+                                                "which); finish that",
+                             m->folder.path);
 }
 
 static nacre_err give_one(void *user, nacre_directory_info *info, size_t index, nacre_detail *why)
@@ -205,25 +211,20 @@ static nacre_err give_one(void *user, nacre_directory_info *info, size_t index, 
     return NACRE_OK;
 }
 
-/* Steps 3 and 4. */
-static nacre_err finish(move *m, bool resumed)
-{
-    bool has_it = false, had_it;
-    nacre_err err = resumed ? look(&has_it, &had_it, m) : NACRE_OK;
-    if (err == NACRE_OK && !has_it) err = nacre_pack_add(m->pack, NULL, 1, give_one, m, m->why);
-    return err == NACRE_OK ? write_moved(m->pack, &m->folder, NACRE_SEQ_MAX + 1, true, m->why) : err;
-}
-
 nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why)
 {
     move m = { .pack = pack, .role = role, .why = why };
-    bool resumed;
+    moved found;
+    bool in = false;
     nacre_err err = nacre__pack_check_owner(pack, why);
     if (err != NACRE_OK) return err;
     err = nacre__folder_open(&m.folder, dir, why);
     if (err != NACRE_OK) return err;
-    err = take(&m, &resumed);
-    if (err == NACRE_OK) err = finish(&m, resumed);
+    err = read_moved(&found, &m.folder, why);
+    if (err == NACRE_OK) err = take(&m, &found, &in);
+    /* Steps 3 and 4 */
+    if (err == NACRE_OK && !in) err = nacre_pack_add(pack, NULL, 1, give_one, &m, why);
+    if (err == NACRE_OK && !found.completed) err = write_moved(pack, &m.folder, NACRE_SEQ_MAX + 1, true, why);
     nacre__folder_close(&m.folder);
     nacre_wipe(&m.info, sizeof m.info);
     return err;

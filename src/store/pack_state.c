@@ -236,22 +236,40 @@ static nacre_err check(const nacre__packed *packed, nacre_detail *why)
         "the pack of this context was opened before a fork, or is another one; open it after forking");
 }
 
+static nacre_err note_and_flush(nacre__packed *packed, uint64_t ceiling, bool window_lost, nacre_detail *why)
+{
+    nacre_err err = check(packed, why);
+    if (err != NACRE_OK) return err;
+    nacre_pack *pack = packed->segment->pack;
+    (void)pthread_mutex_lock(&pack->stores_lock);
+    err = note(packed, ceiling, window_lost, why);
+    if (err == NACRE_OK) err = nacre__state_flush(pack, why);
+    (void)pthread_mutex_unlock(&pack->stores_lock);
+    return err;
+}
+
 /* RFC 8613 B.1.1 */
 static nacre_err store_reserve(void *self, uint64_t ceiling, nacre_detail *why)
 {
-    nacre__packed *packed = self;
-    nacre_err err = check(packed, why);
-    if (err == NACRE_OK) err = note(packed, ceiling, false, why);
-    return err == NACRE_OK ? nacre__state_flush(packed->segment->pack, why) : err;
+    return note_and_flush(self, ceiling, false, why);
 }
 
 /* RFC 8613 B.1.2 */
 static nacre_err store_window_lost(void *self, nacre_detail *why)
 {
-    nacre__packed *packed = self;
-    nacre_err err = check(packed, why);
-    if (err == NACRE_OK) err = note(packed, 0, true, why);
-    return err == NACRE_OK ? nacre__state_flush(packed->segment->pack, why) : err;
+    return note_and_flush(self, 0, true, why);
+}
+
+static nacre_err save_one(nacre__packed *packed, const nacre_context *ctx, nacre_detail *why)
+{
+    nacre__segment *s = packed->segment;
+    nacre__cell cell = cell_of(ctx);
+    nacre_err err = NACRE_OK;
+    nacre__state_forget(s->pack, ctx); /* what was asked for before is not confirmed behind it */
+    uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
+    if (at == NULL) return err;
+    nacre__cell_write(at, s->shape.cell_size, &cell);
+    return nacre__state_flush(s->pack, why);
 }
 
 static nacre_err store_save(void *self, const nacre_context *ctx, nacre_detail *why)
@@ -259,13 +277,11 @@ static nacre_err store_save(void *self, const nacre_context *ctx, nacre_detail *
     nacre__packed *packed = self;
     nacre_err err = check(packed, why);
     if (err != NACRE_OK) return err;
-    nacre__segment *s = packed->segment;
-    nacre__cell cell = cell_of(ctx);
-    nacre__state_forget(s->pack, ctx); /* what was asked for before is not confirmed behind it */
-    uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
-    if (at == NULL) return err;
-    nacre__cell_write(at, s->shape.cell_size, &cell);
-    return nacre__state_flush(s->pack, why);
+    nacre_pack *pack = packed->segment->pack;
+    (void)pthread_mutex_lock(&pack->stores_lock);
+    err = save_one(packed, ctx, why);
+    (void)pthread_mutex_unlock(&pack->stores_lock);
+    return err;
 }
 
 nacre_store nacre_pack_store(nacre_pack *pack, nacre_context *ctx)

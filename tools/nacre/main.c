@@ -18,6 +18,7 @@ static const struct {
     { "adopt", tool_adopt, "DIR", "use a context directory that was moved or put back" },
     { "export", tool_export, "DIR --for PROGRAM", "print a context as another program reads it" },
     { "import", tool_import, "FILE DIR", "make a context directory from libcoap's configuration" },
+    { "pack", tool_pack, "FILE DIR...", "move contexts into one file" },
     { "get", tool_request, "URI", "ask for a resource" },
     { "put", tool_request, "URI", "store a payload under a resource" },
     { "post", tool_request, "URI", "hand a payload to a resource" },

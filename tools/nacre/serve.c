@@ -16,6 +16,7 @@ typedef struct args {
     const char *bind, *credentials, *root;
     const char **contexts; /* argc places */
     size_t num_contexts;
+    const char *pack;
     nacre_role role;
     unsigned workers;
     bool help, verbose, tcp, writable;
@@ -25,8 +26,8 @@ typedef struct args {
 
 static int print_help(void)
 {
-    printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE) [--role ROLE]\n"
-           "                   [--root DIR] [-v]\n"
+    printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE)\n"
+           "                   [--pack FILE] [--role ROLE] [--root DIR] [-v]\n"
            "\n"
            "Serves protected resources until it is interrupted: /hello, /time, /echo, /store, and files.\n"
            "Prints 'listening coap://ADDRESS' on stdout when it is ready.\n"
@@ -37,6 +38,7 @@ static int print_help(void)
            "  --context DIR         take requests of whoever has the other side of this context;\n"
            "                        may be given several times\n"
            "  --credentials FILE    the same, for every context that FILE names\n"
+           "  --pack FILE           the same, for every context in a pack (nacre pack)\n"
            "  --role ROLE           client or server: which side directories of the older layout are to be\n"
            "  --root DIR            serve the files in DIR: no symbolic links, no names that start\n"
            "                        with a dot, no directory that holds a security context\n"
@@ -47,10 +49,11 @@ static int print_help(void)
     return TOOL_OK;
 }
 
-enum { OPT_BIND = 256, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_TCP, OPT_WRITABLE, OPT_WORKERS };
+enum { OPT_BIND = 256, OPT_PACK, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_TCP, OPT_WRITABLE, OPT_WORKERS };
 
 static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
                                               { "context", required_argument, NULL, OPT_CONTEXT },
+                                              { "pack", required_argument, NULL, OPT_PACK },
                                               { "role", required_argument, NULL, OPT_ROLE },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
                                               { "root", required_argument, NULL, OPT_ROOT },
@@ -77,6 +80,7 @@ static int take_option(args *a, int option, const char *given)
     switch (option) {
     case OPT_BIND: a->bind = optarg; break;
     case OPT_CONTEXT: a->contexts[a->num_contexts++] = optarg; break;
+    case OPT_PACK: a->pack = optarg; break;
     case OPT_CREDENTIALS: a->credentials = optarg; break;
     case OPT_ROLE: return tool_role("serve", &a->role, optarg);
     case OPT_ROOT: a->root = optarg; break;
@@ -107,8 +111,9 @@ static int parse(args *a, int argc, char **argv)
     if (a->credentials != NULL && a->num_contexts > 0)
         return tool_usage("serve", "--context and --credentials: give one of them");
     if (a->writable && a->root == NULL) return tool_usage("serve", "--writable needs --root DIR");
-    if (a->credentials == NULL && a->num_contexts == 0)
-        return tool_usage("serve", "give --context DIR or --credentials FILE: without one nobody could ask");
+    if (a->credentials == NULL && a->num_contexts == 0 && a->pack == NULL)
+        return tool_usage("serve",
+                          "give --context DIR, --credentials FILE or --pack FILE: without one nobody could ask");
     return TOOL_OK;
 }
 
@@ -219,6 +224,7 @@ static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail 
     if (a->credentials != NULL) err = nacre_server_add_credentials(server, a->credentials, why);
     for (size_t i = 0; err == NACRE_OK && i < a->num_contexts; i++)
         err = nacre_server_add_context(server, a->contexts[i], why);
+    if (err == NACRE_OK && a->pack != NULL) err = nacre_server_add_pack(server, a->pack, why);
     return err;
 }
 

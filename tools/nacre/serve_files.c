@@ -42,6 +42,13 @@ bool serve_holds_context(int dir)
     return false;
 }
 
+/* A pack holds secrets, whatever its name. */
+static bool is_pack(int fd)
+{
+    char magic[8];
+    return pread(fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic && memcmp(magic, "NACREPCK", 8) == 0;
+}
+
 /* Opens a regular file or a directory in `at`; looks before it opens, for opening a device may do things. */
 static int open_step(int at, const char *name, struct stat *st)
 {
@@ -52,7 +59,9 @@ static int open_step(int at, const char *name, struct stat *st)
     }
     int fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return -1;
-    if (fstat(fd, st) == 0 && (S_ISREG(st->st_mode) || (S_ISDIR(st->st_mode) && !serve_holds_context(fd)))) return fd;
+    bool looked = fstat(fd, st) == 0;
+    if (looked && S_ISREG(st->st_mode) && !is_pack(fd)) return fd;
+    if (looked && S_ISDIR(st->st_mode) && !serve_holds_context(fd)) return fd;
     (void)close(fd);
     errno = ENOENT;
     return -1;

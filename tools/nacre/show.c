@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <yajl/yajl_gen.h>
 
 #include "store/decimal.h"
@@ -21,7 +22,7 @@ struct view {
 static int help(void)
 {
     printf(
-        "Usage: nacre show [--json] [--reveal] [--role ROLE] DIR\n"
+        "Usage: nacre show [--json] [--reveal] [--role ROLE] DIR|PACK\n"
         "Show what a context directory holds: its parameters, the next sequence number and the replay window, as they\n"
         "are stored. A program that has the directory open has written numbers ahead, and the window as unknown.\n\n"
         "  --json     as JSON, with the names of the files\n"
@@ -235,5 +236,7 @@ int tool_show(int argc, char **argv)
     }
     if (argc - optind != 1) return tool_usage("show", "one directory is expected, found %d", argc - optind);
     v.path = argv[optind];
+    struct stat st;
+    if (stat(v.path, &st) == 0 && S_ISREG(st.st_mode)) return tool_show_pack(v.path, v.reveal, json);
     return show(&v, json);
 }

@@ -20,12 +20,16 @@ int tool_plugtest_client(int argc, char **argv);
 
 int tool_convert(int argc, char **argv);
 int tool_adopt(int argc, char **argv);
+int tool_pack(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_export(int argc, char **argv);
 int tool_import(int argc, char **argv);
 
 /* tool_role reads the value of --role. TOOL_OK, or TOOL_USAGE with a line on stderr. */
 int tool_role(const char *subcommand, nacre_role *role, const char *text);
+
+/* What nacre show prints of a pack. */
+int tool_show_pack(const char *path, bool reveal, bool json);
 
 /* tool_fail prints "nacre SUBCOMMAND: TEXT" as one line on stderr (control characters in TEXT replaced by '?') and gives
  * the exit code of `err`. */

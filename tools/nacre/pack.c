@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* pack: context directories moved into one file; and what nacre show says of such a file. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/decimal.h"
+#include "tool.h"
+
+static int help(void)
+{
+    printf("Usage: nacre pack FILE DIR... [--role ROLE]\n"
+           "Move the contexts of directories into FILE, which is made when it is not there, and may be used with\n"
+           "'nacre serve --pack FILE'. Their state goes along. The directories are of no use afterwards, and can be\n"
+           "removed. When it was interrupted, the same command goes on.\n\n"
+           "Never keep a copy of FILE, and never put an old one back: sequence numbers would be used twice.\n\n"
+           "  --role ROLE   client or server: which side directories of the older layout are to be\n"
+           "  --help        this text\n");
+    return tool_flush("pack");
+}
+
+/* ---- Moving in ---- */
+
+static int move_all(nacre_pack *pack, const char *const *dirs, int num, nacre_role role)
+{
+    nacre_detail why = { { 0 } };
+    for (int i = 0; i < num; i++) {
+        nacre_err err = nacre_pack_move_in(pack, dirs[i], role, &why);
+        if (err != NACRE_OK) return tool_fail("pack", err, "%s", why.text);
+        printf("%s: moved\n", dirs[i]);
+    }
+    return TOOL_OK;
+}
+
+static int open_and_move(const char *path, const char *const *dirs, int num, nacre_role role,
+                         const nacre_crypto *crypto)
+{
+    nacre_detail why = { { 0 } };
+    nacre_pack *pack;
+    struct stat st;
+    nacre_err err = NACRE_OK;
+    if (stat(path, &st) != 0 && errno == ENOENT) err = nacre_pack_create(path, &why);
+    if (err == NACRE_OK) err = nacre_pack_open(&pack, path, crypto, &why);
+    if (err != NACRE_OK) return tool_fail("pack", err, "%s", why.text);
+    int code = move_all(pack, dirs, num, role);
+    err = nacre_pack_close(pack, &why);
+    if (err != NACRE_OK && code == TOOL_OK) code = tool_fail("pack", err, "%s", why.text);
+    return code == TOOL_OK ? tool_flush("pack") : code;
+}
+
+int tool_pack(int argc, char **argv)
+{
+    static const struct option long_options[] = {
+        { "role", required_argument, NULL, 'R' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    nacre_role role = NACRE_ROLE_NONE;
+    nacre_crypto crypto;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
+        switch (c) {
+        case 'h': return help();
+        case 'R':
+            if (tool_role("pack", &role, optarg) != TOOL_OK) return TOOL_USAGE;
+            break;
+        case ':': return tool_usage("pack", "%s needs a value", argv[optind - 1]);
+        default: return tool_usage("pack", "unknown option %s", argv[optind - 1]);
+        }
+    }
+    if (argc - optind < 2) return tool_usage("pack", "a file and at least one directory are expected");
+    nacre_err err = nacre_openssl_open(&crypto);
+    if (err != NACRE_OK) return tool_fail("pack", err, "%s", nacre_err_text(err));
+    int code = open_and_move(argv[optind], (const char *const *)argv + optind + 1, argc - optind - 1, role, &crypto);
+    nacre_openssl_close(&crypto);
+    return code;
+}
+
+/* ---- Showing ---- */
+
+struct view {
+    bool reveal, json;
+    size_t num;
+};
+
+static void print_member(const char *name, const uint8_t *ptr, size_t len)
+{
+    printf(", \"%s_hex\": \"", name);
+    tool_print_hex(stdout, nacre_bytes_of(ptr, len));
+    printf("\"");
+}
+
+static void print_json(const struct view *v, size_t place, const nacre_directory_info *info)
+{
+    char bits[NACRE__DECIMAL_MAX_TEXT];
+    printf("%s\n  {\"place\": %zu, \"algorithm\": \"%s\", \"kdf-hashfun\": \"%s\", \"window\": %u",
+           v->num > 0 ? "," : "", place, info->aead->name, nacre_hash_name(info->hash), (unsigned)info->window);
+    print_member("sender-id", info->sender_id, info->sender_id_len);
+    print_member("recipient-id", info->recipient_id, info->recipient_id_len);
+    if (info->has_id_context) print_member("id-context", info->id_context, info->id_context_len);
+    nacre__decimal_from_bits(bits, info->window_bits, sizeof info->window_bits);
+    printf(", \"next-to-send\": %" PRIu64 ", \"received\": ", info->next_to_send);
+    if (info->window_known) printf("{\"index\": %" PRIu64 ", \"bitfield\": %s}", info->window_index, bits);
+    else printf("\"unknown\"");
+    if (v->reveal) {
+        print_member("secret", info->secret, info->secret_len);
+        print_member("salt", info->salt, info->salt_len);
+    }
+    printf("}");
+}
+
+static void print_bytes(const char *label, const uint8_t *ptr, size_t len)
+{
+    printf(", %s ", label);
+    if (len == 0) printf("(empty)");
+    tool_print_hex(stdout, nacre_bytes_of(ptr, len));
+}
+
+static void print_line(const struct view *v, size_t place, const nacre_directory_info *info)
+{
+    printf("%zu: %s, %s, window %u", place, info->aead->name, nacre_hash_name(info->hash), (unsigned)info->window);
+    print_bytes("sender id", info->sender_id, info->sender_id_len);
+    print_bytes("recipient id", info->recipient_id, info->recipient_id_len);
+    if (info->has_id_context) print_bytes("id context", info->id_context, info->id_context_len);
+    if (info->next_to_send > NACRE_SEQ_MAX) printf(", no number is left");
+    else printf(", next to send %" PRIu64, info->next_to_send);
+    if (!info->window_known) printf(", received unknown");
+    else printf(", received from %" PRIu64, info->window_index);
+    if (v->reveal) {
+        print_bytes("secret", info->secret, info->secret_len);
+        print_bytes("salt", info->salt, info->salt_len);
+    }
+    printf("\n");
+}
+
+static nacre_err show_one(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+{
+    struct view *v = user;
+    (void)why;
+    if (v->json) print_json(v, place, info);
+    else print_line(v, place, info);
+    v->num++;
+    return NACRE_OK;
+}
+
+int tool_show_pack(const char *path, bool reveal, bool json)
+{
+    nacre_detail why;
+    struct view v = { reveal, json, 0 };
+    if (json) printf("[");
+    nacre_err err = nacre_pack_read(path, reveal, show_one, &v, &why);
+    if (json) printf("\n]\n");
+    if (err != NACRE_OK) return tool_fail("show", err, "%s", why.text);
+    return tool_flush("show");
+}
