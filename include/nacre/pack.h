@@ -26,7 +26,7 @@
  *
  * Cost. A context takes sizeof(nacre_context) + 8 bytes, its keys as nacre_context_key_room says (and what the provider
  * allocates for them itself: OpenSSL does), its ID Context and a window above 64 (the largest of each in its segment), and 11
- * to 22 bytes of the table, once that was asked for; in the file some 110 bytes and twice 24. Opening reads the file once and
+ * to 22 bytes of the table, once that was asked for; in the file some 104 bytes and twice 24. Opening reads the file once and
  * prepares two keys per context. docs/pack.md has figures for a million. */
 #ifndef NACRE_PACK_H
 #define NACRE_PACK_H

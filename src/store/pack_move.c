@@ -158,7 +158,7 @@ static nacre_err refuse(const move *m)
 /* Before anything is changed: the pack must be able to take it. */
 static nacre_err start(move *m)
 {
-    bool has_it, had_it;
+    bool has_it = false, had_it = false;
     nacre_err err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
     if (err == NACRE_OK) err = look(&has_it, &had_it, m);
     if (err != NACRE_OK) return err;
@@ -168,7 +168,7 @@ static nacre_err start(move *m)
 /* An interrupted move: `info` gets what it had come to, or the move begins again. `in` is set when the pack has it. */
 static nacre_err resume(move *m, const moved *found, bool *in)
 {
-    bool had_it;
+    bool had_it = false;
     nacre_err err = nacre__lock_probe(&m->folder, m->why);
     if (err == NACRE_OK) err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
     if (err == NACRE_OK) err = look(in, &had_it, m);
