@@ -54,7 +54,8 @@ mkdir root
 head -c 1000 fleet.pack >root/a-pack
 head -c 1000 fleet.pack | tail -c 999 >root/no-pack
 start() {
-    "$nacre" serve --bind 127.0.0.1:0 --pack fleet.pack --root root >listening 2>errors &
+    : >listening # what an earlier server said
+    "$nacre" serve --bind 127.0.0.1:0 --pack fleet.pack --root root --writable >listening 2>errors &
     server=$!
     for _ in $(seq 100); do
         grep -q listening listening && break
@@ -75,6 +76,10 @@ for ending in TERM KILL TERM; do
     done
     timeout 20 "$nacre" get "$uri/no-pack" --context client1 >out || fail 'a file is not served'
     refused 1 '4.04' "$nacre" get "$uri/a-pack" --context client1 # it would hold secrets
+    refused 1 '4.0' "$nacre" put "$uri/a-pack" --payload x --context client1
+    refused 1 '4.04' "$nacre" delete "$uri/a-pack" --context client1
+    [ "$(stat -c %s root/a-pack)" = 1000 ] || fail 'a pack was written over'
+    timeout 20 "$nacre" put "$uri/new" --payload x --context client1 >out || fail 'a file is not written'
     refused 5 'open already' "$nacre" pack fleet.pack client1
     refused 5 'open already' "$nacre" serve --bind 127.0.0.1:0 --pack fleet.pack
     stop "$ending"

@@ -49,6 +49,14 @@ static bool is_pack(int fd)
     return pread(fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic && memcmp(magic, "NACREPCK", 8) == 0;
 }
 
+bool serve_is_pack(int dir, const char *name)
+{
+    const int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const bool found = fd >= 0 && is_pack(fd);
+    if (fd >= 0) (void)close(fd);
+    return found;
+}
+
 /* Opens a regular file or a directory in `at`; looks before it opens, for opening a device may do things. */
 static int open_step(int at, const char *name, struct stat *st)
 {

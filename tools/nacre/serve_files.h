@@ -12,6 +12,9 @@ enum { SERVE_ETAG_LEN = 8, SERVE_MAX_PATH = 1024 };
 /* A name that may be served: no '/', no NUL, no leading dot, not empty. */
 bool serve_name(char name[256], nacre_bytes segment);
 
+/* Whether a file is a pack, whose secrets are not served, and which nobody writes over. */
+bool serve_is_pack(int dir, const char *name);
+
 /* What the Uri-Path options lead to, or -1 with errno. A last empty segment ("/dir/") is left out. `last` becomes the last
  * name, "" for the root itself. */
 int serve_walk(int root, nacre_bytes options, struct stat *st, char last[256]);

@@ -57,7 +57,7 @@ static incoming *begin(const serve_root *root, nacre_bytes options)
     if (in == NULL) return NULL;
     *in = (incoming){ .dir = -1, .fd = -1 };
     in->dir = serve_walk_to_parent(root->fd, options, in->name);
-    const bool allowed = in->dir >= 0 && may_be_made(in->name);
+    const bool allowed = in->dir >= 0 && may_be_made(in->name) && !serve_is_pack(in->dir, in->name);
     if (allowed && make_temporary(in)) return in;
     const int error = in->dir >= 0 && !allowed ? EPERM : errno;
     give_up(in);
@@ -204,7 +204,8 @@ void serve_delete(serve_root *root, const nacre_request *request, nacre_response
         return;
     }
     const present there = look(dir, name, &st);
-    if (may_change(root, request, response, there, &st)) {
+    if (serve_is_pack(dir, name)) serve_not_there(response);
+    else if (may_change(root, request, response, there, &st)) {
         const bool gone = there == PRESENT_NONE || (unlinkat(dir, name, 0) == 0 && fsync(dir) == 0);
         /* RFC 7252 5.8.4: also when there was none */
         if (gone) response->code = NACRE_DELETED;
