@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_server_test: a server with its contexts in a pack, of one thread and of several, and many clients at once, over restarts.
+ * To be run under ThreadSanitizer too. */
+#include <nacre/nacre.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "packs.h"
+#include "scratch.h"
+
+enum { CLIENTS = 6, REQUESTS = 40, NUM = 500 };
+
+static char *scratch, path[4096];
+
+static void hello(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user, (void)request;
+    nacre_response_text(response, NACRE_CONTENT, "hello");
+}
+
+static const nacre_resource resource = { .path = "/hello", .handler = hello };
+
+static void *run(void *arg)
+{
+    nacre_detail why = { "" };
+    if (nacre_server_run(arg, &why) != NACRE_OK) (void)fprintf(stderr, "pack_server_test: %s\n", why.text);
+    return NULL;
+}
+
+typedef struct asker {
+    pthread_t thread;
+    char dir[4096], uri[128];
+    unsigned answered;
+    nacre_detail why;
+} asker;
+
+static void *ask(void *arg)
+{
+    asker *a = arg;
+    nacre_client *client;
+    nacre_client_options options = { .context_dir = a->dir };
+    if (nacre_client_open(&client, &options, &a->why) != NACRE_OK) return NULL;
+    for (int i = 0; i < REQUESTS; i++) {
+        nacre_reply reply;
+        if (nacre_client_request(client, &reply, NACRE_GET, a->uri, NULL, NACRE_ABSENT, &a->why) != NACRE_OK) break;
+        a->answered += reply.code == NACRE_CONTENT && reply.is_protected;
+    }
+    (void)nacre_client_close(client, NULL);
+    return NULL;
+}
+
+static asker askers[CLIENTS];
+
+static void make_clients(void)
+{
+    for (size_t i = 0; i < CLIENTS; i++) {
+        nacre_directory_info info, other;
+        pack_describe(&other, i * (NUM - 1) / (CLIENTS - 1));
+        info = other;
+        memcpy(info.sender_id, other.recipient_id, sizeof info.sender_id);
+        memcpy(info.recipient_id, other.sender_id, sizeof info.recipient_id);
+        info.sender_id_len = other.recipient_id_len;
+        info.recipient_id_len = other.sender_id_len;
+        (void)snprintf(askers[i].dir, sizeof askers[i].dir, "%s/client%zu", scratch, i);
+        assert_ok(nacre_directory_create(askers[i].dir, &info, NULL));
+    }
+}
+
+static void serve_once(unsigned num_workers)
+{
+    nacre_server *server;
+    nacre_detail why = { "" };
+    char local[72];
+    pthread_t thread;
+    assert_ok(nacre_server_open_workers(&server, "127.0.0.1:0", num_workers, &why));
+    if (nacre_server_add_pack(server, path, &why) != NACRE_OK) fail_msg("%s", why.text);
+    assert_err(nacre_server_add_pack(server, path, &why), NACRE_ERR_LOCKED);
+    assert_ok(nacre_server_add_resource(server, &resource));
+    const nacre_address address = nacre_server_local(server);
+    nacre_address_text(&address, local);
+    assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        askers[i].answered = 0;
+        (void)snprintf(askers[i].uri, sizeof askers[i].uri, "coap://%s/hello", local);
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
+    }
+    for (size_t i = 0; i < CLIENTS; i++) {
+        assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
+        if (askers[i].answered != REQUESTS)
+            fail_msg("client %zu: %u answers: %s", i, askers[i].answered, askers[i].why.text);
+    }
+    nacre_server_stop(server);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_ok(nacre_server_close(server, &why));
+}
+
+/* After a clean end all windows are known, and say what was asked. */
+static nacre_err look(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+{
+    const unsigned *servings = user;
+    (void)why;
+    assert_true(info->window_known);
+    for (size_t i = 0; i < CLIENTS; i++)
+        if (place == i * (NUM - 1) / (CLIENTS - 1)) assert_true(info->window_index + 32 >= REQUESTS * *servings);
+    return NACRE_OK;
+}
+
+static void test_many_clients(void **state)
+{
+    (void)state;
+    static const unsigned workers[] = { 1, 3, 1 };
+    scratch = scratch_make();
+    strcpy(path, scratch_path(scratch, "fleet.pack"));
+    pack_make(path, NUM);
+    make_clients();
+    for (unsigned i = 0; i < COUNT(workers); i++) {
+        unsigned servings = i + 1;
+        serve_once(workers[i]);
+        assert_ok(nacre_pack_read(path, false, look, &servings, NULL));
+    }
+    scratch_remove(scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { TEST(test_many_clients) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
