@@ -29,7 +29,7 @@ typedef struct side {
     nacre_crypto crypto;
     nacre_context context;
     nacre_table table;
-    nacre_context *slots[4];
+    nacre_table_slot slots[4];
     _Alignas(64) uint8_t keys[8192];
     nacre_stream stream;
     uint8_t in[4096], out[65536], rooms[2][MAX_MESSAGE];
