@@ -70,15 +70,15 @@ def resolve(target):
     return places.get(target) if isinstance(target, str) else target
 
 
-def reach(entries):
-    found, todo = set(), [places[e] for e in entries]
+def reach(entries, without=()):
+    found, todo = {places[e] for e in without}, [places[e] for e in entries]
     while todo:
         at = todo.pop()
         if at is None or at in found or at not in sections:
             continue
         found.add(at)
         todo += [resolve(t) for t in links.get(at, ())]
-    return found
+    return found - {places[e] for e in without}
 
 
 def total(found, kind):
@@ -107,6 +107,7 @@ for path in glob.glob(work + "/*.su"):
 
 everything = {at for at in sections if not sections[at][0].startswith(".ARM")}
 line("text: parse, protect, unprotect", total(reach(MESSAGES), "text"), 8192)
+line("... with NACRE_NO_PROXY_URI", total(reach(MESSAGES, ["nacre__proxy_uri_split"]), "text"), 8192)
 line("... with contexts, sequence numbers, Echo, making options", total(reach(DEVICE), "text"))
 line("text of every function of the core", total(everything, "text"))
 line("data", total(everything, "data"), 0)
@@ -114,6 +115,9 @@ line("bss", total(everything, "bss"), 0)
 for entry in PROTECT:
     depth, way = deepest(places[entry], frames)
     line("stack of " + entry, depth, 512)
+    other, _ = deepest(places[entry], frames, (places["nacre__proxy_uri_split"],))
+    if other != depth:
+        line("... with NACRE_NO_PROXY_URI", other, 512)
     if verbose:
         print("    " + " > ".join(str(n) for n in way))
 read(work + "/sizeof.o")

@@ -90,7 +90,8 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
  * NACRE_ERR_TOO_LONG            more plaintext than the algorithm takes, or a kid context above 255 bytes
  * NACRE_ERR_BAD_ARGUMENT        `plain` is no request, its options are not well-formed, or `crypto` is of another
  *                               provider than the context's keys
- * NACRE_ERR_UNSUPPORTED         the AAD is longer than the provider takes
+ * NACRE_ERR_UNSUPPORTED         the AAD is longer than the provider takes; or a Proxy-Uri option, in a core that was compiled
+ *                               with NACRE_NO_PROXY_URI, which spares a small device 2.5 KB of text
  * NACRE_ERR_BAD_URI             a Proxy-Uri option that is no URI (it is split, RFC 8613 4.1.3.3); twice, or beside
  *                               Uri-Path or Uri-Query, it is NACRE_ERR_BAD_ARGUMENT (RFC 7252 5.10.2)
  * NACRE_ERR_CRYPTO              the library failed

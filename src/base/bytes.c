@@ -10,14 +10,16 @@ bool nacre_bytes_equal(nacre_bytes a, nacre_bytes b)
 
 bool nacre_equal_ct(const uint8_t *a, const uint8_t *b, size_t len)
 {
-    uint64_t differ = 0;
-    for (; len >= 8; len -= 8, a += 8, b += 8) {
-        uint64_t x, y;
-        NACRE__COPY_FIXED(&x, a, 8);
-        NACRE__COPY_FIXED(&y, b, 8);
+    size_t differ = 0;
+#if !defined(__OPTIMIZE_SIZE__)
+    for (; len >= sizeof differ; len -= sizeof differ, a += sizeof differ, b += sizeof differ) {
+        size_t x, y;
+        NACRE__COPY_FIXED(&x, a, sizeof x);
+        NACRE__COPY_FIXED(&y, b, sizeof y);
         differ |= x ^ y;
     }
-    for (size_t i = 0; i < len; i++) differ |= (uint64_t)(a[i] ^ b[i]);
+#endif
+    for (size_t i = 0; i < len; i++) differ |= (size_t)(a[i] ^ b[i]);
     return differ == 0;
 }
 

@@ -55,6 +55,9 @@ static void set_bit(nacre_replay *w, uint64_t seq)
 static void clear_bits(nacre_replay *w, uint64_t seq, uint64_t count)
 {
     uint32_t at = (uint32_t)seq, left = count < ring_bits(w) ? (uint32_t)count : ring_bits(w);
+#if defined(__OPTIMIZE_SIZE__)
+    for (; left > 0; left--, at++) *cell_of(w, at) &= (cell) ~(1u << at % CELL);
+#endif
     while (left > 0) {
         uint32_t first = at % CELL, n = CELL - first < left ? CELL - first : left;
         cell mask = (cell)((cell)((cell) ~(cell)0 >> (CELL - n)) << first);

@@ -5,6 +5,22 @@
 #include "coap/option_codec.h"
 #include "coap/uri.h"
 
+#ifdef NACRE_NO_PROXY_URI
+
+size_t nacre__proxy_uri_extra(const nacre_message *plain)
+{
+    (void)plain;
+    return 0;
+}
+
+nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_room *room)
+{
+    (void)room; /* a path that goes out in clear would be worse than a refusal */
+    return nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_PROXY_URI)) ? NACRE_OK : NACRE_ERR_UNSUPPORTED;
+}
+
+#else
+
 /* A Proxy-Uri splits into itself, shortened, and at most one option for every two of its characters; in a list of its own
  * each takes a header of at most 3 bytes and its decoded text. */
 static size_t split_bound(nacre_bytes uri)
@@ -66,3 +82,5 @@ nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_room *room)
     room->cap -= need;
     return NACRE_OK;
 }
+
+#endif

@@ -204,11 +204,10 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
     u->has_piv = !nacre_is_absent(option.partial_iv);
     u->seq = u->has_piv ? nacre__partial_iv_number(option.partial_iv) : 0;
     /* RFC 8613 8.4 step 4, 5.2: the request's nonce, or the server's Partial IV with the server's ID. */
-    const uint8_t *request_iv = how->request_common_iv != NULL ? how->request_common_iv : ctx->common_iv;
-    if (u->has_piv)
-        nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, nacre_bytes_of(ctx->recipient_id, ctx->recipient_id_len),
-                     u->seq);
-    else nacre__nonce(u->nonce, ctx->aead, request_iv, nacre__request_kid(id), nacre__request_seq(id));
+    bool others = !u->has_piv && how->request_common_iv != NULL;
+    nacre__nonce(u->nonce, ctx->aead, others ? how->request_common_iv : ctx->common_iv,
+                 u->has_piv ? nacre_bytes_of(ctx->recipient_id, ctx->recipient_id_len) : nacre__request_kid(id),
+                 u->has_piv ? u->seq : nacre__request_seq(id));
     return prepare(u, ctx, crypto, room, outer, id);
 }
 
