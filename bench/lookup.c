@@ -188,7 +188,7 @@ static void run_requests(void *arg, size_t n)
         nacre_request_id id;
         uint8_t room[64];
         size_t cursor = 0;
-        ok = ok && nacre_verify_start(&option, &c->outer[i]) == NACRE_OK;
+        bench_check(nacre_verify_start(&option, &c->outer[i]) == NACRE_OK, "option");
         nacre_context *ctx = nacre_table_find(&c->table, option.kid, option.kid_context, &cursor);
         ok = ok && ctx != NULL &&
              nacre_unprotect_request(ctx, &crypto, &id, &plain, NACRE_ROOM(room), &c->outer[i]) == NACRE_OK;
@@ -207,7 +207,7 @@ static void run_request_bursts(void *arg, size_t n)
         uint8_t rooms[BURST][64];
         for (size_t i = 0; i < BURST; i++) {
             nacre_oscore_option option;
-            ok = ok && nacre_verify_start(&option, &c->outer[from + i]) == NACRE_OK;
+            bench_check(nacre_verify_start(&option, &c->outer[from + i]) == NACRE_OK, "option");
             queries[i] = (nacre_table_query){ option.kid, option.kid_context, 0, NULL };
         }
         nacre_table_find_many(&c->table, queries, BURST);
