@@ -288,10 +288,20 @@ void nacre_transfer_cancel(nacre_transfer *t, nacre_exchange exchange)
     own->state = NACRE__OWN_ENDED;
 }
 
+/* The answer had no Observe, and what is under way are its blocks: it ends by itself, as nobody asked for more. */
+static bool is_left_already(const nacre__own *own)
+{
+    uint64_t observe = 1;
+    const nacre_bytes option = nacre_option_find(nacre_bytes_of(own->options, own->options_len), NACRE_OPT_OBSERVE);
+    return own->state == NACRE__OWN_FETCHING && own->observation == 0 && !nacre_is_absent(option) &&
+           nacre_option_uint(option, &observe) && observe == 0;
+}
+
 nacre_err nacre_transfer_unobserve(nacre_transfer *t, nacre_exchange exchange)
 {
     nacre__own *own = find(t, exchange);
     if (own == NULL) return NACRE_ERR_STALE;
+    if (is_left_already(own)) return NACRE_OK;
     const nacre_exchange registration = own->observation != 0 ? own->observation : own->current;
     const nacre_err err = nacre_endpoint_unobserve(t->ep, registration);
     if (err != NACRE_OK || own->observation == 0) return err;

@@ -74,7 +74,7 @@ static inline nacre_address address_named(const char *name)
     return a;
 }
 
-/* `config` may be NULL; its contexts, crypto and random are the party's. */
+/* `config` may be NULL; its contexts, crypto and random are the party's, but for operations of a wrapped provider. */
 static inline void party_open(party *p, const char *name, uint64_t seed, const nacre_endpoint_config *config)
 {
     nacre_endpoint_config c = { 0 };
@@ -83,6 +83,7 @@ static inline void party_open(party *p, const char *name, uint64_t seed, const n
     p->chance.state = seed;
     p->address = address_named(name);
     assert_int_equal(nacre_openssl_open(&p->crypto), NACRE_OK);
+    if (c.crypto.ops != NULL) p->crypto.ops = c.crypto.ops;
     assert_int_equal(nacre_table_init(&p->table, p->table_slots, 64), NACRE_OK);
     c.contexts = &p->table;
     c.crypto = p->crypto;
@@ -455,6 +456,7 @@ static inline void log_datagram(nonce_log *log, uint8_t who, uint8_t other, nacr
 typedef struct weather {
     unsigned loss, doubling, spoiling; /* percent */
     uint64_t min_delay, max_delay;     /* ms: apart enough, and datagrams overtake each other */
+    unsigned cutting;                  /* percent: only the beginning arrives */
 } weather;
 
 typedef struct flying {
@@ -495,6 +497,8 @@ static inline void wire_fly(wire *w, party *from, party *to, nacre_bytes bytes)
     f->at = w->now + w->weather.min_delay + draw(&w->chance) % (w->weather.max_delay - w->weather.min_delay + 1);
     f->bytes = malloc(bytes.len == 0 ? 1 : bytes.len);
     memcpy(f->bytes, bytes.ptr, bytes.len);
+    if (bytes.len > 0 && w->weather.cutting > 0 && percent(&w->chance, w->weather.cutting))
+        f->len = (size_t)(draw(&w->chance) % bytes.len);
     if (bytes.len > 0 && percent(&w->chance, w->weather.spoiling))
         f->bytes[draw(&w->chance) % bytes.len] ^= (uint8_t)(1 << draw(&w->chance) % 8);
 }

@@ -595,6 +595,26 @@ static void notifications_in_blocks(void **state)
     end(&f);
 }
 
+/* The server does not let itself be observed, and its answer is long: leaving while it is fetched leaves nothing. */
+static void leaving_what_is_not_observed(void **state)
+{
+    (void)state;
+    for (int observes = 0; observes < 2; observes++) {
+        fixture f;
+        begin(&f, NULL);
+        const said get = SAID(.code = NACRE_GET, .path = "x", .observe = observes == 1);
+        assert_int_equal(request_with(&f, &get, (nacre_transfer_options){ 0 }), NACRE_OK);
+        arrives(&f);
+        answer_and_next(
+            &f, &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024)));
+        assert_int_equal(nacre_transfer_unobserve(f.p.client.transfer, f.exchange),
+                         observes ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
+        answer(&f, &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 100)));
+        assert_pattern(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.payload, 0, 1124);
+        end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -616,6 +636,7 @@ int main(void)
         cmocka_unit_test(waits_for_a_place),
         cmocka_unit_test(a_block_that_is_lost),
         cmocka_unit_test(notifications_in_blocks),
+        cmocka_unit_test(leaving_what_is_not_observed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

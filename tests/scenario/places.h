@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* places: whether every place of every pool has come back to a party at rest: what leaks in an endpoint or a transfer is
+ * places, for they have no other memory. */
+#ifndef NACRE_TESTS_PLACES_H
+#define NACRE_TESTS_PLACES_H
+
+#include "world.h"
+
+#include "endpoint/endpoint_internal.h"
+#include "transfer/transfer_internal.h"
+
+/* Observers are somebody's wish, and stay; everything else has its end. */
+static inline void assert_places_are_back(const party *p)
+{
+    const nacre_endpoint *ep = p->ep;
+    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+        assert_int_equal(ep->slots[i].state, NACRE__SLOT_FREE);
+        assert_true(ep->tokens[i] == 0);
+        assert_true(ep->due[i] == NACRE__NEVER);
+    }
+    for (uint32_t i = 0; i < ep->config.num_answers; i++)
+        assert_true(ep->entries[i].state == NACRE__ENTRY_FREE || ep->entries[i].state == NACRE__ENTRY_ANSWERED);
+    for (uint32_t i = 0; i < ep->max_parked; i++) assert_true(ep->parked[i].entry == NACRE__NONE);
+    assert_true(ep->open.first == NACRE__NONE);
+    assert_int_equal(ep->num_held, 0);
+    assert_int_equal(ep->num_unlimited, 0);
+    assert_int_equal(ep->num_asks, 0);
+    assert_int_equal(ep->num_controls, 0);
+    assert_int_equal(ep->num_seals, 0);
+    assert_int_equal(ep->events.num, 0);
+    assert_int_equal(ep->transmit.num, 0);
+    assert_int_equal(ep->num_push_timers, 0);
+    assert_int_equal(ep->num_free_pushes, ep->config.num_pushes);
+    const nacre_transfer *t = p->transfer;
+    if (t == NULL) return;
+    for (uint32_t i = 0; i < t->config.num_requests; i++)
+        assert_true(t->own[i].state == NACRE__OWN_FREE || t->own[i].state == NACRE__OWN_ENDED);
+    assert_int_equal(t->num_waiting, 0);
+    assert_int_equal(t->num_later, 0);
+    assert_int_equal(t->num_bodies_used, 0);
+}
+
+#endif

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* A client and a server with a transfer each, and a forward proxy of two endpoints' sides in between, on a network that loses,
+ * doubles, delays, reorders, spoils and cuts, on a virtual clock: thousands of short runs that seeds decide. Requests of
+ * every sort, large bodies, observations, answers given later; straight or through the proxy, protected or not. Whatever
+ * the weather:
+ *  - each exchange ends in exactly one outcome, and a protected answer is the one to this request;
+ *  - no key and nonce are used twice;
+ *  - in the end every place of every pool has come back, in all three.
+ *
+ * 2,000 runs; NACRE_SCENARIO_RUNS asks for another number, NACRE_SCENARIO_SEED for another beginning. */
+#include "places.h"
+#include "seal_log.h"
+
+enum { JOBS = 6, MAX_BODY = 2600, HOPS = 24, LATER = 8, NUM_OBSERVERS = 8, PATIENCE = 400, ROOM = 3000 };
+
+typedef struct job {
+    nacre_exchange exchange;
+    uint8_t code;
+    bool is_protected, observes, ended;
+    unsigned notified;
+    size_t len; /* of its body: what a GET asks for, what the others send */
+    uint8_t room[ROOM];
+} job;
+
+typedef struct hop {
+    bool used;
+    nacre_exchange asked;
+} hop;
+
+typedef struct stage {
+    uint64_t seed;
+    wire wire;
+    party client, proxy, server;
+    nacre_context *ours;
+    job jobs[JOBS];
+    hop hops[HOPS];
+    nacre_exchange later[LATER], observers[NUM_OBSERVERS];
+    size_t num_later;
+    chance chance;
+    bool spoils;
+} stage;
+
+static uint8_t body[MAX_BODY];
+static unsigned long answered, failed, notified, cancelled, relayed, observed;
+
+#define THAT(s, condition)                                                                                             \
+    do {                                                                                                               \
+        if (!(condition)) fail_msg("seed %llu: %s", (unsigned long long)(s)->seed, #condition);                        \
+    } while (0)
+
+/* ---- The server ---------------------------------------------------------------------------------------------------- */
+
+/* The path says how long the body is that a GET wants; the others get a digest of what they sent. */
+static void give_answer(stage *s, nacre_exchange exchange, const nacre_message *request)
+{
+    uint8_t digest[8];
+    nacre_message answer = { .code = NACRE_CHANGED, .payload = NACRE_ARRAY(digest) };
+    const nacre_bytes path = nacre_option_find(request->options, NACRE_OPT_URI_PATH);
+    const uint64_t hash = plain_hash(request->payload);
+    memcpy(digest, &hash, sizeof digest);
+    if (request->code == NACRE_GET) {
+        const size_t len = path.len == 2 ? (size_t)path.ptr[0] << 8 | path.ptr[1] : 0;
+        answer = (nacre_message){ .code = NACRE_CONTENT, .payload = { body, len < MAX_BODY ? len : MAX_BODY } };
+    }
+    if (nacre_transfer_respond(s->server.transfer, exchange, &answer, NULL) != NACRE_OK)
+        nacre_transfer_ignore(s->server.transfer, exchange);
+}
+
+static void answer_later(stage *s)
+{
+    static const nacre_message answer = { .code = NACRE_CONTENT, .payload = { body, 30 } };
+    if (s->num_later == 0) return;
+    const nacre_exchange exchange = s->later[--s->num_later];
+    if (nacre_transfer_respond(s->server.transfer, exchange, &answer, NULL) != NACRE_OK)
+        nacre_transfer_ignore(s->server.transfer, exchange);
+}
+
+static void register_observer(stage *s, const nacre_event *event)
+{
+    for (size_t i = 0; i < NUM_OBSERVERS; i++) {
+        if (s->observers[i] != 0) continue;
+        if (nacre_endpoint_observe(s->server.ep, event->exchange, NULL, &s->observers[i]) == NACRE_OK) observed++;
+        return;
+    }
+}
+
+static void on_server(stage *s, const nacre_event *event)
+{
+    if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
+        for (size_t i = 0; i < NUM_OBSERVERS; i++)
+            if (s->observers[i] == event->exchange) s->observers[i] = 0;
+        return;
+    }
+    THAT(s, event->kind == NACRE_EVENT_REQUEST || event->kind == NACRE_EVENT_NOTIFY);
+    if (event->kind == NACRE_EVENT_REQUEST) register_observer(s, event);
+    if (event->message.code == NACRE_FETCH && s->num_later < LATER && percent(&s->chance, 50) &&
+        nacre_transfer_later(s->server.transfer, event->exchange) == NACRE_OK)
+        s->later[s->num_later++] = event->exchange;
+    else give_answer(s, event->exchange, &event->message);
+}
+
+/* ---- The proxy ------------------------------------------------------------------------------------------------------ */
+
+static void proxy_says(stage *s, nacre_exchange exchange, const nacre_message *answer)
+{
+    const nacre_message bad = { .code = NACRE_BAD_GATEWAY };
+    if (nacre_endpoint_respond(s->proxy.ep, exchange, answer) != NACRE_OK &&
+        nacre_endpoint_respond(s->proxy.ep, exchange, &bad) != NACRE_OK)
+        nacre_endpoint_ignore(s->proxy.ep, exchange);
+}
+
+/* RFC 7252 5.7.2: what was for the proxy comes off; Observe too, for this one observes nothing. */
+static nacre_bytes passed_options(nacre_bytes options, nacre_room room)
+{
+    nacre_options o;
+    nacre_option option;
+    nacre_bytes out;
+    nacre_options_init(&o, room);
+    for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &option);)
+        if (option.number != NACRE_OPT_PROXY_SCHEME && option.number != NACRE_OPT_URI_HOST &&
+            option.number != NACRE_OPT_OBSERVE)
+            nacre_options_add(&o, option.number, option.value);
+    return nacre_options_finish(&o, &out) == NACRE_OK ? out : NACRE_ABSENT;
+}
+
+static void pass_on(stage *s, const nacre_event *event)
+{
+    uint8_t room[MAX_DATAGRAM];
+    nacre_message onward = { .type = NACRE_CON, .code = event->message.code, .payload = event->message.payload };
+    const nacre_message refusal = { .code = NACRE_PROXYING_NOT_SUPPORTED }, busy = { .code = NACRE_UNAVAILABLE };
+    const nacre_bytes options = event->message.options;
+    hop *h = NULL;
+    for (size_t i = 0; i < HOPS; i++)
+        if (!s->hops[i].used) h = &s->hops[i];
+    if (!nacre_bytes_equal(nacre_option_find(options, NACRE_OPT_URI_HOST), NACRE_STR("server"))) {
+        proxy_says(s, event->exchange, &refusal);
+    } else if (h == NULL || nacre_endpoint_later(s->proxy.ep, event->exchange) != NACRE_OK) {
+        proxy_says(s, event->exchange, &busy);
+    } else {
+        nacre_exchange exchange;
+        onward.options = passed_options(options, NACRE_ROOM(room));
+        if (nacre_endpoint_request(s->proxy.ep, &exchange, &s->server.address, NULL, &onward, h) != NACRE_OK) {
+            proxy_says(s, event->exchange, &busy);
+            return;
+        }
+        *h = (hop){ true, event->exchange };
+        relayed++;
+    }
+}
+
+static void on_proxy(stage *s, const nacre_event *event)
+{
+    uint8_t room[MAX_DATAGRAM];
+    if (event->kind == NACRE_EVENT_REQUEST) {
+        pass_on(s, event);
+        return;
+    }
+    hop *h = event->user;
+    THAT(s, event->kind == NACRE_EVENT_RESPONSE || event->kind == NACRE_EVENT_FAILED);
+    THAT(s, h->used);
+    nacre_message back = { .code = NACRE_GATEWAY_TIMEOUT };
+    if (event->kind == NACRE_EVENT_RESPONSE) {
+        back = (nacre_message){ .code = event->message.code, .payload = event->message.payload };
+        back.options = passed_options(event->message.options, NACRE_ROOM(room));
+    }
+    proxy_says(s, h->asked, &back);
+    h->used = false;
+}
+
+/* ---- The client ----------------------------------------------------------------------------------------------------- */
+
+static void check_answer(const stage *s, const job *j, const nacre_message *message)
+{
+    uint64_t hash = plain_hash(nacre_bytes_of(body, j->len));
+    if (j->code == NACRE_FETCH || message->code >> 5 != 2) return; /* those are answered later, by something else */
+    if (j->code == NACRE_GET) {
+        THAT(s, message->payload.len == j->len);
+        THAT(s, j->len == 0 || memcmp(message->payload.ptr, body, j->len) == 0);
+        return;
+    }
+    if (j->len == 0) hash = plain_hash(NACRE_ABSENT);
+    THAT(s, message->payload.len == sizeof hash && memcmp(message->payload.ptr, &hash, sizeof hash) == 0);
+}
+
+static void on_client(stage *s, const nacre_event *event)
+{
+    job *j = event->user;
+    if (event->kind == NACRE_EVENT_REQUEST) { /* an answer whose code was spoilt */
+        THAT(s, s->spoils && event->context == NULL);
+        nacre_transfer_ignore(s->client.transfer, event->exchange);
+        return;
+    }
+    THAT(s, j->exchange == event->exchange);
+    THAT(s, !j->ended);
+    if (event->kind == NACRE_EVENT_NOTIFICATION) {
+        THAT(s, j->observes);
+        if (event->err == NACRE_OK && j->is_protected) check_answer(s, j, &event->message);
+        j->notified++;
+        notified++;
+        return;
+    }
+    THAT(s, event->kind == NACRE_EVENT_RESPONSE || event->kind == NACRE_EVENT_FAILED);
+    j->ended = true;
+    if (event->kind == NACRE_EVENT_FAILED) {
+        failed++;
+        return;
+    }
+    answered++;
+    THAT(s, (event->context != NULL) == j->is_protected);
+    if (j->is_protected || !s->spoils) check_answer(s, j, &event->message);
+}
+
+static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
+{
+    stage *s = user;
+    (void)now;
+    if (p == &s->server) on_server(s, event);
+    else if (p == &s->proxy) on_proxy(s, event);
+    else on_client(s, event);
+}
+
+static void start_job(stage *s, job *j)
+{
+    static const uint8_t codes[] = { NACRE_GET, NACRE_GET, NACRE_PUT, NACRE_POST, NACRE_FETCH };
+    chance *c = &s->chance;
+    const bool by_proxy = percent(c, 50);
+    uint8_t options[64];
+    nacre_options o;
+    *j = (job){ .code = codes[draw(c) % 5], .is_protected = percent(c, 70) };
+    j->observes = j->code == NACRE_GET && percent(c, 40);
+    j->len = percent(c, 60) ? draw(c) % 60 : draw(c) % MAX_BODY;
+    const uint8_t path[2] = { (uint8_t)(j->len >> 8), (uint8_t)j->len };
+    nacre_message m = { .type = percent(c, 85) ? NACRE_CON : NACRE_NON, .code = j->code };
+    nacre_options_init(&o, NACRE_ROOM(options));
+    if (by_proxy) nacre_options_add(&o, NACRE_OPT_URI_HOST, NACRE_STR("server"));
+    if (j->observes) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
+    nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_ARRAY(path));
+    if (by_proxy) nacre_options_add(&o, NACRE_OPT_PROXY_SCHEME, NACRE_STR("coap"));
+    assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
+    if (j->code != NACRE_GET && j->len > 0) m.payload = nacre_bytes_of(body, j->len);
+    const nacre_transfer_options how = { .request.via_proxy = by_proxy,
+                                         .request.timeout_ms = percent(c, 10) ? 3000 : 0,
+                                         .room = NACRE_ROOM(j->room),
+                                         .block_size = percent(c, 30) ? 256 : 0 };
+    assert_int_equal(nacre_transfer_request(s->client.transfer, &j->exchange,
+                                            by_proxy ? &s->proxy.address : &s->server.address,
+                                            j->is_protected ? s->ours : NULL, &m, &how, j),
+                     NACRE_OK);
+}
+
+/* ---- A run ---------------------------------------------------------------------------------------------------------- */
+
+static void open_all(stage *s)
+{
+    const nacre_crypto_ops *ops = seal_log_begin();
+    const uint16_t nstart = percent(&s->chance, 50) ? 1 : UINT16_MAX;
+    const nacre_endpoint_config config = { .crypto.ops = ops,
+                                           .num_observers = NUM_OBSERVERS,
+                                           .num_requests = 2 * JOBS,
+                                           .nstart = nstart,
+                                           .num_pushes = LATER,
+                                           .max_message = percent(&s->chance, 50) ? 1280 : 600 };
+    const nacre_endpoint_config carrier = { .opaque_oscore = true, .num_requests = HOPS, .num_pushes = HOPS };
+    const pairing how = { .secret = (uint8_t)s->seed, .server_lost = percent(&s->chance, 30) };
+    party_open(&s->client, "client", 3 * s->seed, &config);
+    party_open(&s->proxy, "proxy", 3 * s->seed + 1, &carrier);
+    party_open(&s->server, "server", 3 * s->seed + 2, &config);
+    s->ours = party_context(&s->client, &how, false);
+    (void)party_context(&s->server, &how, true);
+    party_add_transfer(&s->client, NULL);
+    party_add_transfer(&s->server, NULL);
+    s->wire.parties[0] = &s->client;
+    s->wire.parties[1] = &s->proxy;
+    s->wire.parties[2] = &s->server;
+    s->wire.num_parties = 3;
+    s->wire.chance.state = s->seed;
+    s->wire.on_event = on_event;
+    s->wire.user = s;
+    s->wire.weather = (weather){ .loss = (unsigned)(draw(&s->chance) % 25),
+                                 .doubling = (unsigned)(draw(&s->chance) % 25),
+                                 .spoiling = percent(&s->chance, 30) ? 4 : 0,
+                                 .cutting = percent(&s->chance, 30) ? 4 : 0,
+                                 .min_delay = 1,
+                                 .max_delay = 1 + draw(&s->chance) % 1500 };
+    s->spoils = s->wire.weather.spoiling > 0 || s->wire.weather.cutting > 0;
+}
+
+static void give_up_observing(stage *s, const job *j)
+{
+    if (!j->observes || j->ended) return;
+    const nacre_err err = nacre_transfer_unobserve(s->client.transfer, j->exchange);
+    THAT(s, err == NACRE_OK || err == NACRE_ERR_STALE); /* its end may be on its way */
+}
+
+/* One thing that somebody does besides answering. */
+static void do_something(stage *s)
+{
+    const size_t what = (size_t)(draw(&s->chance) % 10);
+    job *j = &s->jobs[draw(&s->chance) % JOBS];
+    if (what < 3) answer_later(s);
+    else if (what < 6) {
+        const nacre_exchange observer = s->observers[draw(&s->chance) % NUM_OBSERVERS];
+        if (observer != 0) nacre_endpoint_changed(s->server.ep, observer);
+    } else if (what < 8 && j->notified > 1) {
+        give_up_observing(s, j);
+    } else if (what == 8 && !j->ended && percent(&s->chance, 5)) {
+        nacre_event event; /* its end may be on its way */
+        while (nacre_transfer_next_event(s->client.transfer, &event)) on_client(s, &event);
+        if (j->ended) return;
+        nacre_transfer_cancel(s->client.transfer, j->exchange);
+        j->ended = true;
+        cancelled++;
+    }
+}
+
+static bool is_over(const stage *s)
+{
+    for (int i = 0; i < JOBS; i++)
+        if (!s->jobs[i].ended) return false;
+    return true;
+}
+
+static void one_run(uint64_t seed)
+{
+    static stage s;
+    memset(&s, 0, sizeof s);
+    s.seed = seed;
+    s.chance.state = seed * 31;
+    open_all(&s);
+    for (int i = 0; i < JOBS; i++) start_job(&s, &s.jobs[i]);
+    for (int steps = 0; !is_over(&s); steps++) {
+        do_something(&s);
+        for (int i = 0; i < JOBS && steps > PATIENCE; i++) give_up_observing(&s, &s.jobs[i]); /* it was enough */
+        if (!wire_step(&s.wire) && s.num_later == 0 && !is_over(&s))
+            fail_msg("seed %llu: nothing goes on", (unsigned long long)seed);
+        THAT(&s, steps < 100000);
+    }
+    while (s.num_later > 0) answer_later(&s);
+    while (wire_step(&s.wire)) /* what is in the air, and what waits for a late duplicate */
+        while (s.num_later > 0) answer_later(&s);
+    expect_quiet(&s.client, s.wire.now);
+    assert_places_are_back(&s.client);
+    assert_places_are_back(&s.proxy);
+    assert_places_are_back(&s.server);
+    for (size_t i = 0; i < HOPS; i++) THAT(&s, !s.hops[i].used);
+    wire_close(&s.wire);
+    party_close(&s.client);
+    party_close(&s.proxy);
+    party_close(&s.server);
+}
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text != NULL ? strtoull(text, NULL, 10) : otherwise;
+}
+
+static void thousands_of_runs(void **state)
+{
+    const uint64_t runs = number_from("NACRE_SCENARIO_RUNS", 2000), first = number_from("NACRE_SCENARIO_SEED", 1);
+    (void)state;
+    for (size_t i = 0; i < sizeof body; i++) body[i] = (uint8_t)(i * 31 + (i >> 8));
+    for (uint64_t seed = first; seed < first + runs; seed++) one_run(seed);
+    print_message(
+        "%lu answered, %lu failed, %lu cancelled; %lu notifications of %lu observers; %lu through the proxy\n",
+        answered, failed, cancelled, notified, observed, relayed);
+    assert_int_equal(answered + failed + cancelled, runs * JOBS);
+    if (runs < 100) return; /* else: the runs must not pass by doing nothing */
+    assert_true(answered > runs * JOBS / 2 && failed > 0 && cancelled > 0);
+    assert_true(notified > runs / 4 && relayed > runs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(thousands_of_runs) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
