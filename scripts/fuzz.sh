@@ -32,7 +32,7 @@ env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build "$build" --target fuzz --p
 targets=()
 for source in fuzz/*.c; do
     name=$(basename "$source" .c)
-    [ "$name" = fuzz ] || targets+=("$name")
+    [ "$name" = fuzz ] || [ "$name" = whole ] || targets+=("$name")
 done
 found=$(mktemp -d "${TMPDIR:-/tmp}/nacre-fuzz.XXXXXX")
 share=$((seconds / ((${#targets[@]} + 1) / 2)))
@@ -44,7 +44,16 @@ max_len() {
     json | credentials | directory) echo 4096 ;;
     pack) echo 32768 ;;
     oscore_option) echo 600 ;;
+    whole_*) echo 1000 ;;
     *) echo 1500 ;;
+    esac
+}
+
+# Programs of steps are worth little when they are short: no slow growth for them.
+growth() {
+    case $1 in
+    whole_*) echo -len_control=0 ;;
+    *) echo -len_control=100 ;;
     esac
 }
 
@@ -52,7 +61,7 @@ max_len() {
 run() {
     local name=$1 code=0
     mkdir -p "$found/$name"
-    "$build/fuzz/$name" -max_total_time="$share" -rss_limit_mb=1024 -timeout=10 -max_len="$(max_len "$name")" \
+    "$build/fuzz/$name" -max_total_time="$share" -rss_limit_mb=1024 -timeout=10 -max_len="$(max_len "$name")" "$(growth "$name")" \
         -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$found/$name-" "$found/$name" "fuzz/corpus/$name" \
         >"$found/$name.log" 2>&1 || code=$?
     echo "$code" >"$found/$name.code"

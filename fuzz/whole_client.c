@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* whole_client: the whole endpoint as the side that asks; see whole.c. */
+#include "whole.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    whole_run(data, size, WHOLE_CLIENT);
+    return 0;
+}
