@@ -86,9 +86,10 @@ typedef struct part {
     nacre_source source;
     uint64_t size, offset;
     nacre_bytes etag; /* to be added; absent: the options have one, or none is needed */
-    bool with_size;   /* Size2 */
-    bool more;        /* set: blocks follow this one */
-    size_t len;       /* set */
+    uint8_t etag_room[NACRE__ETAG_LEN];
+    bool with_size; /* Size2 */
+    bool more;      /* set: blocks follow this one */
+    size_t len;     /* set */
 } part;
 
 static nacre_err read_part(nacre_transfer *t, part *p, size_t size, nacre_bytes *piece)
@@ -255,14 +256,13 @@ static nacre_err respond_error(nacre_transfer *t, const nacre__asked *asked, con
 /* One message if it can be, else several, whose ETag is made here and whose bytes are kept. */
 static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
 {
-    uint8_t etag[NACRE__ETAG_LEN];
     nacre_err err = NACRE_ERR_TOO_LONG;
     if (p->offset == 0 && p->size <= nacre__block_size(szx)) err = send_part(t, p, szx);
     if (err != NACRE_ERR_TOO_LONG) return err;
     if (!has_etag(p->plain)) {
-        err = make_etag(t, etag, p->plain);
+        err = make_etag(t, p->etag_room, p->plain);
         if (err != NACRE_OK) return err;
-        p->etag = NACRE_ARRAY(etag);
+        p->etag = NACRE_ARRAY(p->etag_room);
     }
     nacre__body *kept = p->offset == 0 ? keep(t, p) : NULL;
     err = NACRE_ERR_TOO_LONG;
