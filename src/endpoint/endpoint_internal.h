@@ -483,11 +483,15 @@ void nacre__observer_ignore(nacre_endpoint *ep, nacre_exchange exchange);
 nacre_err nacre__observer_later(nacre_endpoint *ep, nacre_exchange exchange);
 void nacre__observers_close_delivered(nacre_endpoint *ep);
 
-/* requests.c: our own requests. */
+/* requests.c, responses.c: our own requests. */
+static inline bool nacre__slot_waits(const nacre__slot *slot) /* for an answer */
+{
+    return slot->state == NACRE__SLOT_SENT || slot->state == NACRE__SLOT_ACKED;
+}
 nacre__slot *nacre__slot_by_token(nacre_endpoint *ep, const nacre_address *peer, nacre_bytes token);
 nacre__slot *nacre__slot_by_mid(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid);
 uint32_t nacre__slot_index(const nacre_endpoint *ep, const nacre__slot *slot);
-void nacre__slot_fail(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, const nacre_message *message);
+void nacre__slot_end(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, const nacre_message *message);
 void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
 void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot);

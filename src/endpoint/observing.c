@@ -93,11 +93,6 @@ static bool is_next_plain(nacre__observation *o, const nacre__item *item, uint64
 
 /* ---- Notifications ------------------------------------------------------------------------------------------------- */
 
-static bool waits_for_answer(const nacre__slot *slot)
-{
-    return slot->state == NACRE__SLOT_SENT || slot->state == NACRE__SLOT_ACKED;
-}
-
 static bool is_notification(const nacre_message *answer)
 {
     return answer->code >> 5 == 2 && nacre__has_option(answer->options, NACRE_OPT_OBSERVE); /* RFC 7641 4.2 */
@@ -108,7 +103,7 @@ static bool is_notification(const nacre_message *answer)
 bool nacre__observation_ignores(const nacre__slot *slot, const nacre__item *item)
 {
     if (!slot->observation.leaving) return false;
-    if (!waits_for_answer(slot)) return true;
+    if (!nacre__slot_waits(slot)) return true;
     if (slot->context != NULL) return item->is_old;
     return item->outer.type != NACRE_ACK && nacre__has_option(item->outer.options, NACRE_OPT_OBSERVE);
 }
@@ -148,7 +143,7 @@ bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre
         return true;
     }
     o->begun = true;
-    if (waits_for_answer(slot) && !o->changing) settle(ep, slot, now_ms);
+    if (nacre__slot_waits(slot) && !o->changing) settle(ep, slot, now_ms);
     if (slot->state == NACRE__SLOT_OBSERVING) watch(ep, slot, answer, now_ms);
     ep->notes[ep->num_notes++] = (nacre__note){ slot->exchange, nacre__slot_index(ep, slot), *answer };
     ep->stats.notifications++;
@@ -210,7 +205,7 @@ void nacre__observation_renew(nacre_endpoint *ep, nacre__slot *slot)
     static const uint8_t nothing;
     if (!nacre_address_is_reliable(&slot->peer)) slot->type = NACRE_CON;
     const nacre_err err = send_anew(ep, slot, nacre_bytes_of(&nothing, 0));
-    if (err != NACRE_OK) nacre__slot_fail(ep, slot, err, NULL);
+    if (err != NACRE_OK) nacre__slot_end(ep, slot, err, NULL);
 }
 
 /* RFC 7641 3.6, RFC 8613 4.1.3.5.1 */

@@ -8,7 +8,7 @@ static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
         nacre__slot *slot = &ep->slots[i];
         if (slot->state != NACRE__SLOT_FREE && slot->state != NACRE__SLOT_ENDED &&
             nacre_address_equal(&slot->peer, peer))
-            nacre__slot_fail(ep, slot, NACRE_ERR_UNREACHABLE, NULL);
+            nacre__slot_end(ep, slot, NACRE_ERR_UNREACHABLE, NULL);
     }
 }
 

@@ -109,7 +109,7 @@ void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
     for (uint32_t i = 0; i < ep->config.num_requests; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (slot->renewal != r) continue;
-        if (slot->state != NACRE__SLOT_FREE) nacre__slot_fail(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
+        if (slot->state != NACRE__SLOT_FREE) nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
         slot->renewal = NULL;
     }
     forget_offers(ep, r);

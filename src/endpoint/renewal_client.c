@@ -50,7 +50,7 @@ bool nacre__renewal_choose(nacre_endpoint *ep, nacre__slot *slot)
     }
     if (r->current != NULL) slot->context = r->current;
     else begin(ep, slot, &err);
-    if (err != NACRE_OK) nacre__slot_fail(ep, slot, err, NULL);
+    if (err != NACRE_OK) nacre__slot_end(ep, slot, err, NULL);
     return err == NACRE_OK;
 }
 
@@ -142,6 +142,6 @@ void nacre__renewal_yield(nacre_endpoint *ep, nacre_renewal *r)
     r->leader = 0;
     nacre_wipe(&r->client, sizeof r->client);
     if (was_waiting) nacre__slot_again(ep, leader);
-    else nacre__slot_fail(ep, leader, NACRE_ERR_NO_CONTEXT, NULL);
+    else nacre__slot_end(ep, leader, NACRE_ERR_NO_CONTEXT, NULL);
     resume_others(ep, r);
 }

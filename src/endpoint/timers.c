@@ -78,7 +78,7 @@ static void give_up(nacre_endpoint *ep, nacre__slot *slot)
     /* what came and could not be trusted is what its user wants to know */
     nacre_err err =
         slot->doubt == NACRE_OK || slot->doubt == NACRE_ERR_RESET ? slot->doubt : NACRE_ERR_PROTECTION_INVALID;
-    nacre__slot_fail(ep, slot, err == NACRE_OK ? NACRE_ERR_TIMEOUT : err, NULL);
+    nacre__slot_end(ep, slot, err == NACRE_OK ? NACRE_ERR_TIMEOUT : err, NULL);
 }
 
 static void send_again(nacre_endpoint *ep, nacre__slot *slot)

@@ -77,7 +77,7 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
         return false;
     }
     if (err != NACRE_OK) {
-        nacre__slot_fail(ep, slot, err, NULL);
+        nacre__slot_end(ep, slot, err, NULL);
         return false;
     }
     out->peer = slot->peer;

@@ -76,7 +76,7 @@ void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_
         nacre__slot *slot = &ep->slots[i];
         if (!slot_waits(slot, context)) continue;
         if (err == NACRE_OK) nacre__slot_queue(ep, slot);
-        else nacre__slot_fail(ep, slot, err, NULL);
+        else nacre__slot_end(ep, slot, err, NULL);
     }
     for (uint32_t i = ep->open.first, next; i != NACRE__NONE; i = next) {
         nacre__entry *entry = &ep->entries[i];
@@ -95,7 +95,7 @@ void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context)
     for (uint32_t i = 0; i < ep->config.num_requests; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (slot->state != NACRE__SLOT_FREE && slot->context == context)
-            nacre__slot_fail(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
+            nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
     }
     for (uint32_t i = ep->open.first, next; i != NACRE__NONE; i = next) {
         nacre__entry *entry = &ep->entries[i];

@@ -7,7 +7,7 @@
 /* RFC 8613 D.5.3, 8.4 step 2: what an answer without protection leads to. */
 typedef enum outcome { GOES_ON, ANSWERED, UNAUTHENTICATED, NOT_PROTECTED } outcome;
 
-/* Plain answers to a protected request, in each way they can come (the table in src/endpoint/requests.c; B20). */
+/* Plain answers to a protected request, in each way they can come (the table in src/endpoint/responses.c; B20). */
 static void plain_answers_to_protected(void **state)
 {
     (void)state;

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* responses: what comes back to our requests, and which of it ends an exchange. An answer belongs to the slot whose token it
+ * carries:
+ *
+ *     request    answer                                  exchange
+ *     protected  verifies                                ends: RESPONSE (or is repeated once, 4.01 with Echo)
+ *     protected  does not verify                         goes on; a timeout later says PROTECTION_INVALID
+ *     protected  plain 4.00 4.01 4.02 4.05 5.03          ends: FAILED, UNAUTHENTICATED, with what came
+ *     protected  plain, from a proxy also 4.04 4.13      the same
+ *                5.02 5.04 5.05
+ *     protected  plain, any other                        ends: FAILED, NOT_PROTECTED, with what came
+ *     plain      plain                                   ends: RESPONSE (or is repeated once, 4.01 with Echo)
+ *     plain      with an OSCORE option                   goes on; a timeout later says PROTECTION_INVALID
+ *
+ * What becomes of an observation is in observing.c.
+ *
+ * A RST ends a plain exchange. For a protected one it is a doubt, no more: it has nothing but our MID to show, which
+ * somebody far off can guess in 65536 tries; the request goes on, and RESET is what is said when nothing better came. Nor
+ * does an empty ACK, which has no more to show, silence a protected request for good: it ends the retransmissions of
+ * RFC 7252 4.2, but the same datagram goes out twice more, after a quarter and after half of the time that the answer has. A
+ * peer that has acknowledged takes these for the duplicates that they are. */
+#include "endpoint_internal.h"
+
+/* The peer has the request: no more retransmissions, and the answer has its own time (RFC 7252 5.2.2). */
+void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
+{
+    if (slot->state != NACRE__SLOT_SENT || slot->type != NACRE_CON) return;
+    if (slot->is_ping) { /* a RST is what RFC 7252 4.3 asks for, but this too shows that somebody is there */
+        nacre__slot_end(ep, slot, NACRE_OK, NULL);
+        return;
+    }
+    nacre__slot_pause(ep, slot);
+    nacre__nstart_leave(ep, slot);
+    slot->state = NACRE__SLOT_ACKED;
+    slot->late = slot->context != NULL ? 2 : 0;
+    nacre__timer_answer(ep, slot, now_ms);
+}
+
+void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot)
+{
+    if (slot->is_ping) nacre__slot_end(ep, slot, NACRE_OK, NULL);
+    else if (slot->context == NULL) nacre__slot_end(ep, slot, NACRE_ERR_RESET, NULL);
+    else if (slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_RESET;
+}
+
+/* What is no answer leaves the exchange as it is (RFC 8613 8.4 step 8), but for the ACK that carried it. */
+static void dropped(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, nacre_err err, uint64_t now_ms)
+{
+    ep->stats.unprotect_failures++;
+    if (!nacre__slot_waits(slot)) return;
+    slot->doubt = err;
+    if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
+}
+
+/* What servers say that cannot or will not unprotect: a hint that nobody vouches for (RFC 8613 8.2, D.5.3). 4.05 comes
+ * from those that see a POST where OSCORE is not known. */
+static bool is_plain_refusal(const nacre__slot *slot, uint8_t code)
+{
+    if (code == NACRE_BAD_REQUEST || code == NACRE_UNAUTHORIZED || code == NACRE_BAD_OPTION ||
+        code == NACRE_METHOD_NOT_ALLOWED || code == NACRE_UNAVAILABLE)
+        return true;
+    return slot->via_proxy && (code == NACRE_NOT_FOUND || code == NACRE_TOO_LARGE || code == NACRE_BAD_GATEWAY ||
+                               code == NACRE_GATEWAY_TIMEOUT || code == NACRE_PROXYING_NOT_SUPPORTED);
+}
+
+/* RFC 7252 5.4.1: an answer with a critical option that is not understood is no answer to act on. */
+static nacre_err verdict_on(const nacre_message *answer)
+{
+    nacre_option_iter it = nacre_option_begin(answer->options);
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        if (nacre_option_is_critical(option.number) && nacre_option_lookup(option.number)->name == NULL)
+            return NACRE_ERR_CRITICAL_OPTION;
+    return NACRE_OK;
+}
+
+static bool request_has(const nacre__slot *slot, uint16_t number)
+{
+    nacre_message plain;
+    if (nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len)) != NACRE_OK) return false;
+    return nacre__has_option(plain.options, number);
+}
+
+/* RFC 8613 B.1.2, RFC 9175 2.3: a 4.01 with Echo asks for the same request again, with the value. Done once. To a protected
+ * request it must have verified. */
+static bool repeat_with_echo(nacre_endpoint *ep, nacre__slot *slot, const nacre_message *answer)
+{
+    if (answer->code != NACRE_UNAUTHORIZED) return false;
+    const nacre_bytes echo = nacre_option_find(answer->options, NACRE_OPT_ECHO);
+    if (echo.len < 1 || echo.len > 40) return false;
+    if (slot->repeated)
+        return !nacre__slot_waits(slot) && slot->state != NACRE__SLOT_OBSERVING; /* doubled, before it goes again */
+    if (slot->context == NULL && ep->config.opaque_oscore) return false; /* a proxy's client is the one to answer it */
+    if (nacre__slot_set_option(ep, slot, NACRE_OPT_ECHO, echo) != NACRE_OK) return false;
+    slot->repeated = true;
+    if (!slot->observation.begun) {
+        nacre__slot_again(ep, slot);
+        return true;
+    }
+    slot->doubt = NACRE_OK;
+    nacre__slot_pause(ep, slot);
+    nacre__slot_queue(ep, slot);
+    return true;
+}
+
+static void answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, const nacre_message *answer,
+                     uint64_t now_ms)
+{
+    const nacre_err verdict = verdict_on(answer);
+    if (nacre__observation_ignores(slot, item)) {
+        ep->stats.dropped++;
+        return;
+    }
+    if (repeat_with_echo(ep, slot, answer)) return;
+    if (verdict == NACRE_OK && nacre__observation_takes(ep, slot, item, answer, now_ms)) return;
+    ep->stats.responses++;
+    nacre__slot_end(ep, slot, verdict, answer);
+}
+
+static void verified_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+{
+    /* RFC 8613 8.4.2: a notification for who did not ask for any */
+    if (nacre__has_option(item->plain.options, NACRE_OPT_OBSERVE) && !request_has(slot, NACRE_OPT_OBSERVE))
+        dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
+    else if (!nacre__renewal_verified(ep, slot)) dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
+    else answered(ep, slot, item, &item->plain, now_ms);
+}
+
+static void plain_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+{
+    const nacre_message *answer = &item->outer;
+    if (slot->context == NULL) {
+        answered(ep, slot, item, answer, now_ms);
+    } else if (!nacre__slot_waits(slot)) {
+        /* RFC 8613 8.4.2: no notification, and no end of the observation either */
+        dropped(ep, slot, item, NACRE_ERR_NOT_PROTECTED, now_ms);
+    } else { /* RFC 8613 8.4 step 2, and section 2: without protection it is no answer */
+        const bool is_refusal = is_plain_refusal(slot, answer->code);
+        nacre__slot_end(ep, slot, is_refusal ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED, answer);
+    }
+}
+
+/* An answer with the slot's token; `item` says what verifying came to. */
+void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+{
+    const bool has_oscore = nacre__has_option(item->outer.options, NACRE_OPT_OSCORE);
+    if (!has_oscore || (slot->context == NULL && ep->config.opaque_oscore)) plain_answer(ep, slot, item, now_ms);
+    else if (slot->context == NULL) dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
+    else if (item->err == NACRE_OK) verified_answer(ep, slot, item, now_ms);
+    else if (nacre__renewal_answer(ep, slot, item)) return;
+    else dropped(ep, slot, item, item->err, now_ms);
+}
