@@ -308,5 +308,7 @@ int main(int argc, char **argv)
     pin(1);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (bench_wanted(b, rows[i].label)) measure(b, &rows[i], &crypto, &room);
+    free(room.bytes);
+    free(room.requests);
     return bench_finish(b);
 }
