@@ -27,7 +27,7 @@ static raw open_raw(bool is_protected, nacre_endpoint_config config)
 /* One question, and an answer of that many bytes: what came of it. */
 static nacre_message asked(raw *r, uint8_t type, nacre_bytes options, size_t len, uint64_t now)
 {
-    datagram d;
+    static datagram d; /* the message that is given back looks into it */
     respond(raw_requested(r, type, NACRE_GET, options, now).exchange, len);
     (void)raw_take(r, &d, now);
     return raw_read(r, &d);
