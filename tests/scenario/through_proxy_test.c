@@ -279,10 +279,10 @@ static void open_all(stage *s)
     s->wire.weather = (weather){ .loss = (unsigned)(draw(&s->chance) % 25),
                                  .doubling = (unsigned)(draw(&s->chance) % 25),
                                  .spoiling = percent(&s->chance, 30) ? 4 : 0,
-                                 .cutting = percent(&s->chance, 30) ? 4 : 0,
                                  .min_delay = 1,
                                  .max_delay = 1 + draw(&s->chance) % 1500 };
-    s->spoils = s->wire.weather.spoiling > 0 || s->wire.weather.cutting > 0;
+    s->wire.cutting = percent(&s->chance, 30) ? 4 : 0;
+    s->spoils = s->wire.weather.spoiling > 0 || s->wire.cutting > 0;
 }
 
 static void give_up_observing(stage *s, const job *j)

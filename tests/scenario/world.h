@@ -456,7 +456,6 @@ static inline void log_datagram(nonce_log *log, uint8_t who, uint8_t other, nacr
 typedef struct weather {
     unsigned loss, doubling, spoiling; /* percent */
     uint64_t min_delay, max_delay;     /* ms: apart enough, and datagrams overtake each other */
-    unsigned cutting;                  /* percent: only the beginning arrives */
 } weather;
 
 typedef struct flying {
@@ -472,6 +471,7 @@ typedef struct wire {
     party *parties[WIRE_PARTIES];
     size_t num_parties;
     weather weather;
+    unsigned cutting; /* percent: only the beginning of a datagram arrives */
     chance chance;
     flying air[WIRE_MAX];
     size_t num_air;
@@ -497,7 +497,7 @@ static inline void wire_fly(wire *w, party *from, party *to, nacre_bytes bytes)
     f->at = w->now + w->weather.min_delay + draw(&w->chance) % (w->weather.max_delay - w->weather.min_delay + 1);
     f->bytes = malloc(bytes.len == 0 ? 1 : bytes.len);
     memcpy(f->bytes, bytes.ptr, bytes.len);
-    if (bytes.len > 0 && w->weather.cutting > 0 && percent(&w->chance, w->weather.cutting))
+    if (bytes.len > 0 && w->cutting > 0 && percent(&w->chance, w->cutting))
         f->len = (size_t)(draw(&w->chance) % bytes.len);
     if (bytes.len > 0 && percent(&w->chance, w->weather.spoiling))
         f->bytes[draw(&w->chance) % bytes.len] ^= (uint8_t)(1 << draw(&w->chance) % 8);
