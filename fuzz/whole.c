@@ -39,7 +39,7 @@ typedef struct world {
     nacre_context ctx, peer;  /* ours, and the other end */
     bool gone;                /* ours is wiped */
     nacre_table table;
-    nacre_context *slots[4];
+    nacre_table_slot slots[4];
     uint64_t now, random;
     uint16_t mid;
     fuzz_input *in;
