@@ -9,6 +9,13 @@
  *     nacre_endpoint_transmit_many  what to send; until it gives 0. It may queue events: look once more
  *     nacre_endpoint_deadline       when to call nacre_endpoint_expire at the latest
  *
+ * A proxy may cut protected messages that it cannot read into outer blocks (RFC 8613 4.1.3.4.2). The endpoint puts them
+ * together before OSCORE sees them, on both sides, up to max_unfragmented bytes, and cuts answers for proxies that ask for it;
+ * the application sees nothing of that. An answer to us that would be longer is discarded: FAILED, NACRE_ERR_TOO_LONG, when
+ * its time is over. Own requests are never cut outside (large bodies have inner blocks: nacre/transfer.h), nor are
+ * notifications; what a proxy cuts of notifications is put together only where it answers a registration, and the
+ * observation then goes on by registering again whenever Max-Age has passed.
+ *
  * All of it lives in one block of memory from the caller, cut into pools by the configuration; nothing is allocated
  * later. Time is milliseconds of any clock that never goes back. One endpoint belongs to one thread. */
 #ifndef NACRE_ENDPOINT_H
@@ -102,6 +109,10 @@ typedef struct nacre_endpoint_config {
     bool no_reregister;     /* observations are not registered again when their Max-Age has passed */
     uint32_t reregister_ms; /* a protected observation is registered again at the latest after this time, however often
                                it is notified, for its freshness (RFC 8613 7.3); 0 means one hour */
+    uint16_t num_outer;     /* protected messages at a time that a proxy cut into blocks, or wants in blocks; two times
+                              (max_message + max_unfragmented) bytes each; 0 means 4; UINT16_MAX: none are put together */
+    uint32_t max_unfragmented; /* RFC 8613's MAX_UNFRAGMENTED_SIZE: the longest payload in bytes that is put together
+                                  from outer blocks, at most 2^20; 0 means 4096 */
     nacre_timing timing;
     const nacre_table *contexts; /* whom requests may come from; NULL: protected requests get 4.01. Borrowed; may grow
                                     and shrink between calls */

@@ -98,6 +98,15 @@ void nacre__answer_empty(nacre_endpoint *ep, nacre__entry *entry)
     finish(ep, entry, write_ack(ep, entry), was_heard && entry->context == NULL);
 }
 
+/* A short answer of our own, or a block of one that is kept. Its options and payload lie outside the entry. */
+void nacre__answer_unprotected(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer, nacre_bytes token)
+{
+    nacre_bytes out;
+    nacre__answer_header(ep, entry, answer, token);
+    if (nacre_message_write(answer, &out, room_of(ep, entry)) != NACRE_OK) out.len = 0;
+    nacre__answer_written(ep, entry, out.len);
+}
+
 /* ---- Refusing ------------------------------------------------------------------------------------------------------ */
 
 static bool has_diagnostic(nacre_err err)
@@ -285,7 +294,10 @@ void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__
         entry->id = item->id;
         challenge(ep, entry, item->outer.token);
         break;
-    case NACRE_ERR_NOT_YET: park(ep, entry, item); break;
+    case NACRE_ERR_NOT_YET:
+        if (item->place != NULL) nacre__outer_put_off(ep, entry, item);
+        else park(ep, entry, item);
+        break;
     default: count_refusal(ep, item->err); nacre__answer_refuse(ep, entry, item->err, item->outer.token);
     }
 }
@@ -362,7 +374,8 @@ nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange)
 /* Into the entry's bytes, protected when the request was (RFC 8613 8.3). */
 static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes *out, const nacre_message *answer)
 {
-    const nacre_room room = { entry->bytes, nacre__max_message_to(ep, &entry->peer) };
+    const size_t max = nacre__max_message_to(ep, &entry->peer), extra = nacre__outer_extra(&entry->wish);
+    const nacre_room room = { entry->bytes, max > extra ? max - extra : 0 };
     if (entry->context == NULL) return nacre_message_write(answer, out, room);
     /* RFC 8613 8.3 step 1: the context that verified the request */
     return nacre__seal(ep, entry->context, &entry->id, out, room, answer, &entry->answer_len);

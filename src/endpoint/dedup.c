@@ -191,6 +191,7 @@ nacre__entry *nacre__dedup_add(nacre_endpoint *ep, const nacre_datagram *datagra
     entry->mid = outer->mid;
     entry->type = outer->type;
     entry->echo = false;
+    entry->wish = (nacre__outer_wish){ 0 };
     entry->acked = false;
     entry->answer_len = 0;
     entry->exchange = nacre__new_exchange(ep, &entry->generation, true, self);

@@ -6,7 +6,10 @@
 
 /* ---- Configuration and memory ------------------------------------------------------------------------------------- */
 
-enum { MAX_OBSERVERS = 1 << 20 }; /* so that a good part of an exchange number tells the times apart */
+enum {
+    MAX_OBSERVERS = 1 << 20,    /* so that a good part of an exchange number tells the times apart */
+    MAX_UNFRAGMENTED = 1 << 20, /* more than any block number of 16 bytes needs would be no limit */
+};
 
 static void default_u32(uint32_t *field, uint32_t value)
 {
@@ -45,7 +48,11 @@ static bool config_defaults(nacre_endpoint_config *config)
     default_u32(&config->reregister_ms, 3600000);
     default_u16(&config->challenges_per_second, 128);
     default_u16(&config->context_challenges_per_second, 4);
+    default_u16(&config->num_outer, 4);
+    if (config->num_outer == UINT16_MAX || config->opaque_oscore) config->num_outer = 0;
+    default_u32(&config->max_unfragmented, 4096);
     timing_defaults(&config->timing);
+    if (config->max_unfragmented > MAX_UNFRAGMENTED) return false;
     return config->max_message >= 64 && config->max_message <= 65535 && config->num_observers <= MAX_OBSERVERS;
 }
 
@@ -80,7 +87,7 @@ static uint32_t num_buckets_for(uint32_t num)
 }
 
 typedef struct bytes_of_pools {
-    uint8_t *slots, *entries, *parked, *pushes, *observers;
+    uint8_t *slots, *entries, *parked, *pushes, *observers, *outer;
 } bytes_of_pools;
 
 /* Sets the pools of `ep` (whose config and maxima are set) to their places behind it. */
@@ -113,6 +120,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->mid_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
     ep->reach = cut(&c, ep->num_reach, sizeof(nacre__reach));
     ep->offers = cut(&c, config->num_offers, sizeof(nacre_rederive_offer));
+    ep->outer = cut(&c, config->num_outer, sizeof(nacre__outer));
     ep->paces = cut(&c, NACRE__PACES, sizeof(uint64_t));
     bytes->slots = cut(&c, config->num_requests, 2 * config->max_message);
     bytes->entries = cut(&c, config->num_answers, config->max_message);
@@ -120,6 +128,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     bytes->parked = cut(&c, ep->max_parked, 2 * config->max_message);
     bytes->pushes = cut(&c, config->num_pushes, config->max_message);
     bytes->observers = cut(&c, ep->max_observers, config->observer_bytes);
+    bytes->outer = cut(&c, config->num_outer, 2 * (config->max_message + config->max_unfragmented));
     ep->scratch = cut(&c, 1, config->max_message);
     ep->options = cut(&c, 1, config->max_message);
     return c.at;
@@ -166,6 +175,7 @@ static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
     for (uint32_t i = 0; i < ep->config.num_requests; i++) {
         ep->slots[i].plain = bytes->slots + 2 * max * i;
         ep->slots[i].sent = ep->slots[i].plain + max;
+        ep->slots[i].outer = NACRE__NONE;
         ep->due[i] = NACRE__NEVER;
     }
     for (uint32_t i = 0; i < ep->config.num_answers; i++) ep->entries[i].bytes = bytes->entries + max * i;
@@ -174,6 +184,11 @@ static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
     for (uint32_t i = 0; i < ep->config.num_pushes; i++) ep->pushes[i].bytes = bytes->pushes + max * i;
     for (uint32_t i = 0; i < ep->max_observers; i++)
         ep->observers[i].bytes = bytes->observers + (size_t)ep->config.observer_bytes * i;
+    for (uint32_t i = 0; i < ep->config.num_outer; i++) {
+        ep->outer[i].head = bytes->outer + 2 * (max + ep->config.max_unfragmented) * i;
+        ep->outer[i].body = ep->outer[i].head + max;
+        ep->outer[i].plain = ep->outer[i].body + ep->config.max_unfragmented;
+    }
     nacre__dedup_init(ep);
     nacre__pushes_init(ep);
     nacre__observers_init(ep);

@@ -4,8 +4,9 @@
  * One block of memory from the caller, cut by endpoint.c:
  *
  *     nacre_endpoint | slots | tokens | due | entries | buckets | asks | controls | items | notes | queues |
- *     pushes | observers | slot bytes (2 x max_message each) | entry bytes (max_message each) | burst rooms | parked rooms |
- *     push bytes (max_message each) | observer bytes (observer_bytes each) | scratch | options
+ *     pushes | observers | outer | slot bytes (2 x max_message each) | entry bytes (max_message each) | burst rooms |
+ *     parked rooms | push bytes (max_message each) | observer bytes (observer_bytes each) |
+ *     outer bytes (2 x (max_message + max_unfragmented) each) | scratch | options
  *
  * A *slot* is one request of ours:
  *
@@ -28,12 +29,14 @@
  * What an entry went through shows in the list that it is on: free, open (NEW to WAITING), cheap or done (ANSWERED).
  *
  * A *push* is one message that we send into an exchange of others of our own accord: pushes.c. An *observer* is one
- * registration that notifications follow: observers.c. */
+ * registration that notifications follow: observers.c. An *outer* place holds blocks of a protected message:
+ * outer_blocks.c. */
 #ifndef NACRE_ENDPOINT_INTERNAL_H
 #define NACRE_ENDPOINT_INTERNAL_H
 
 #include <nacre/endpoint.h>
 #include <nacre/renewal.h>
+#include "coap/block.h"
 
 enum {
     NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
@@ -90,19 +93,30 @@ typedef struct nacre__slot {
     bool repeated;    /* an Echo was answered already */
     bool is_ping;
     bool via_proxy;
-    bool outstanding;    /* counts for NSTART */
-    bool limited;        /* `limit` has been turned into `give_up` */
-    uint8_t late;        /* ACKED: times that it is still sent, for the ACK may be a lie */
-    uint32_t limit;      /* ms that its user wants to wait; 0: no limit */
-    uint64_t give_up;    /* ms: … until then; NEVER */
-    uint64_t sent_at;    /* ms */
-    uint64_t turn;       /* place in the order of all requests */
-    uint64_t answer_due; /* ms: ACKED: when the answer has its time used up */
+    bool outstanding;        /* counts for NSTART */
+    bool limited;            /* `limit` has been turned into `give_up` */
+    uint8_t late;            /* ACKED: times that it is still sent, for the ACK may be a lie */
+    uint32_t limit;          /* ms that its user wants to wait; 0: no limit */
+    uint64_t give_up;        /* ms: … until then; NEVER */
+    uint64_t sent_at;        /* ms */
+    uint64_t turn;           /* place in the order of all requests */
+    uint64_t answer_due;     /* ms: ACKED: when the answer has its time used up */
+    uint32_t outer;          /* its answer comes in blocks: the place where they are put together, or NONE … */
+    uint32_t next_block;     /* … the Block2 value to ask for … */
+    uint64_t give_up_before; /* … and what give_up was */
     nacre__observation observation;
     nacre_err doubt; /* why an answer was dropped, or NACRE_OK */
     nacre_err err;   /* ENDED: how */
     nacre_message message;
 } nacre__slot;
+
+/* What a request of others said of outer blocks, for its answer (outer_answers.c). */
+typedef struct nacre__outer_wish {
+    uint64_t key;    /* a hash of its sender and OSCORE option */
+    uint32_t block1; /* the value to say again */
+    bool has_block1, has_block2, sized;
+    uint8_t szx; /* of Block2; `sized`: as it is used */
+} nacre__outer_wish;
 
 typedef enum nacre__entry_state {
     NACRE__ENTRY_FREE = 0,
@@ -139,6 +153,7 @@ typedef struct nacre__entry {
     uint32_t observer; /* until it is answered: the observer that it registered, or NONE */
     nacre_context *context;
     nacre_request_id id;
+    nacre__outer_wish wish;
     nacre_message message; /* READY, DELIVERED: plain, and with the request's token */
     uint8_t *bytes;        /* max_message: the answer; while WAITING, the plain one */
     size_t answer_len;     /* 0: no answer */
@@ -228,6 +243,7 @@ typedef struct nacre__push {
     nacre__push_mid mids[2]; /* of the message, and of the empty CON that asks whether somebody is there */
     uint8_t type, retransmissions;
     bool in_transmit, shown;
+    nacre__outer_wish wish;
 } nacre__push;
 
 /* Somebody who wants to hear what becomes of a resource.
@@ -278,12 +294,39 @@ typedef struct nacre__reach {
     uint64_t when;      /* ms */
 } nacre__reach;
 
+/* A protected message that came, or goes, in outer blocks.
+ *
+ *     FREE -> JOINING -> TAKEN -> FREE     a request of others; TAKEN: it is whole, and looked at until the next burst
+ *     FREE -> FETCHING -> TAKEN -> FREE    an answer to us
+ *     FREE -> CUT -> FREE                  an answer of ours that is asked for block by block */
+typedef enum nacre__outer_state {
+    NACRE__OUTER_FREE = 0,
+    NACRE__OUTER_JOINING,
+    NACRE__OUTER_FETCHING,
+    NACRE__OUTER_CUT,
+    NACRE__OUTER_TAKEN,
+} nacre__outer_state;
+typedef struct nacre__outer {
+    nacre__outer_state state;
+    nacre_address peer;
+    uint64_t key;
+    uint64_t touched; /* ms */
+    uint8_t *head;    /* max_message: the options of the first block, or of the answer */
+    uint8_t *body;    /* max_unfragmented: the ciphertext */
+    uint8_t *plain;   /* both together: the plaintext */
+    size_t head_len, body_len;
+    size_t before; /* JOINING, TAKEN: body_len without the last block */
+    bool given;    /* CUT: to its end; kept in case that it is asked for again, and nobody else wants the place */
+    uint8_t code;
+} nacre__outer;
+
 /* One datagram on its way through receive_many. */
 typedef enum nacre__item_kind {
     NACRE__ITEM_DONE,
     NACRE__ITEM_EMPTY,
     NACRE__ITEM_REQUEST,
     NACRE__ITEM_RESPONSE,
+    NACRE__ITEM_BLOCK, /* a part of an answer to us */
 } nacre__item_kind;
 typedef struct nacre__item {
     nacre__item_kind kind;
@@ -296,6 +339,7 @@ typedef struct nacre__item {
     uint32_t index;          /* of the slot or the entry */
     nacre_exchange exchange; /* the slot's: it may be another's by the time of delivery */
     bool is_old;             /* verified as an answer to the registration before the last */
+    nacre__outer *place;     /* it was put together there; NULL: it came whole */
     /* while contexts are tried: */
     nacre_renewal *renewal; /* the last one tried */
     bool renewals_end;      /* there are no more */
@@ -372,6 +416,7 @@ struct nacre_endpoint {
     nacre_rederive_server rederive;
     nacre_rederive_offer *offers;
     uint64_t renewal_pace; /* us: of first requests of RFC 8613 B.2 */
+    nacre__outer *outer;   /* num_outer */
     uint64_t pace;         /* us: of the Echo challenges of all contexts … */
     uint64_t *paces;       /* … and of each, NACRE__PACES of them */
 
@@ -439,6 +484,37 @@ void nacre__answer_resume(nacre_endpoint *ep, nacre__entry *entry);
 void nacre__answer_close_delivered(nacre_endpoint *ep);
 nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange);
 void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry);
+
+void nacre__answer_unprotected(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer, nacre_bytes token);
+
+/* receive.c */
+nacre_room nacre__item_room(const nacre_endpoint *ep, const nacre__item *item);
+
+/* outer_blocks.c: places for protected messages in blocks. */
+void nacre__outer_begin(nacre_endpoint *ep);
+void nacre__outer_peer_gone(nacre_endpoint *ep, const nacre_address *peer);
+nacre__outer *nacre__outer_find(nacre_endpoint *ep, nacre__outer_state state, const nacre_address *peer, uint64_t key);
+nacre__outer *nacre__outer_take(nacre_endpoint *ep, nacre__outer_state state, const nacre_address *peer, uint64_t key);
+void nacre__outer_drop(nacre__outer *place);
+bool nacre__outer_add(const nacre_endpoint *ep, nacre__outer *place, nacre_bytes piece);
+nacre_room nacre__outer_room(const nacre_endpoint *ep, const nacre__outer *place);
+void nacre__outer_copy_options(nacre_options *o, nacre_bytes options);
+
+/* outer_requests.c, outer_answers.c: of others. */
+bool nacre__outer_request(nacre_endpoint *ep, nacre__entry *entry, nacre__item *item);
+void nacre__outer_put_back(nacre__outer *place);
+void nacre__outer_put_off(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item);
+size_t nacre__outer_extra(const nacre__outer_wish *wish);
+bool nacre__outer_write(nacre_endpoint *ep, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
+                        nacre_outgoing *out);
+void nacre__outer_serve(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item, nacre__block asked);
+
+/* outer_fetch.c: of answers to us. */
+nacre__item_kind nacre__outer_sort(nacre_endpoint *ep, nacre__slot *slot, nacre__item *item);
+void nacre__outer_block(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
+void nacre__outer_forget(nacre_endpoint *ep, nacre__slot *slot);
+nacre_err nacre__outer_write_next(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *out, nacre_room room,
+                                  uint16_t mid, nacre_bytes token);
 
 /* later.c: answers that the application gives in its own time. */
 void nacre__later_acknowledge(nacre_endpoint *ep, nacre__entry *entry);

@@ -59,6 +59,7 @@ nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_messa
     answer->type = entry->type;
     answer->token = nacre_bytes_of(ep->scratch, token.len);
     push->allowance = nacre__allowance(entry->datagram_len);
+    push->wish = entry->wish;
     const nacre_err err = nacre__push_send(ep, push, entry->context, &entry->id, answer);
     if (err != NACRE_OK) {
         if (token.len > 0) memcpy(push->bytes, ep->scratch, token.len);

@@ -135,6 +135,7 @@ nacre__push *nacre__push_take(nacre_endpoint *ep)
     push->len = push->spent = 0;
     push->retransmissions = 0;
     push->shown = false;
+    push->wish = (nacre__outer_wish){ 0 };
     push->allowance = nacre__allowance(0);
     return push;
 }
@@ -187,7 +188,8 @@ static void write_done(nacre_endpoint *ep, nacre__push *push, size_t len, uint16
 static nacre_err write_answer(nacre_endpoint *ep, nacre__push *push, nacre_context *context, nacre_request_id *id,
                               nacre_bytes *out, const nacre_message *answer)
 {
-    const nacre_room room = { push->bytes, nacre__max_message_to(ep, &push->peer) };
+    const size_t max = nacre__max_message_to(ep, &push->peer), extra = nacre__outer_extra(&push->wish);
+    const nacre_room room = { push->bytes, max > extra ? max - extra : 0 };
     if (context == NULL) return nacre_message_write(answer, out, room);
     return nacre__seal(ep, context, id, out, room, answer, &push->len);
 }
@@ -287,6 +289,14 @@ static void write_probe(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *o
     if (nacre_message_write(&ping, &out->bytes, out->room) != NACRE_OK) out->bytes.len = 0;
 }
 
+/* RFC 7252 4.2: the same bytes each time. */
+static void write_push(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out)
+{
+    if (nacre__outer_write(ep, &push->peer, &push->wish, nacre_bytes_of(push->bytes, push->len), out)) return;
+    memcpy(out->room.ptr, push->bytes, push->len);
+    out->bytes = nacre_bytes_of(out->room.ptr, push->len);
+}
+
 /* False: nothing to send after all. */
 bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out, uint64_t now_ms)
 {
@@ -302,8 +312,7 @@ bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing 
     if (is_probe) {
         write_probe(ep, push, out);
     } else {
-        memcpy(out->room.ptr, push->bytes, push->len); /* RFC 7252 4.2: the same bytes */
-        out->bytes = nacre_bytes_of(out->room.ptr, push->len);
+        write_push(ep, push, out);
     }
     push->spent += out->bytes.len;
     if (!is_probe && push->type == NACRE_NON) end(ep, push, NACRE_OK);

@@ -37,7 +37,7 @@ static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
         return;
     }
     item->index = nacre__entry_index(ep, entry);
-    item->kind = NACRE__ITEM_REQUEST;
+    if (nacre__outer_request(ep, entry, item)) item->kind = NACRE__ITEM_REQUEST;
 }
 
 /* A separate answer as CON: it gets its ACK whatever OSCORE says of it (RFC 8613 8.4, RFC 7252 4.2), and the ACK is kept,
@@ -76,7 +76,7 @@ static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms
     if (is_con) acknowledge_answer(ep, item, hash, now_ms);
     item->index = nacre__slot_index(ep, slot);
     item->exchange = slot->exchange;
-    item->kind = NACRE__ITEM_RESPONSE;
+    item->kind = nacre__outer_sort(ep, slot, item);
 }
 
 static void sort_one(nacre_endpoint *ep, nacre__item *item, const nacre_datagram *datagram, uint64_t now_ms)
@@ -143,6 +143,13 @@ static nacre_context *next_context(nacre_endpoint *ep, nacre__item *item)
     return context != NULL ? context : nacre__renewal_next_context(ep, item);
 }
 
+/* Where its plaintext goes. */
+nacre_room nacre__item_room(const nacre_endpoint *ep, const nacre__item *item)
+{
+    if (item->place != NULL) return nacre__outer_room(ep, item->place);
+    return (nacre_room){ ep->rooms + (size_t)(item - ep->items) * ep->config.max_message, ep->config.max_message };
+}
+
 /* Prepares the jobs of one round; gives how many. */
 static size_t prepare_round(nacre_endpoint *ep, size_t num)
 {
@@ -159,7 +166,7 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
         ep->jobs[num_jobs++] = (nacre_unprotect_item){
             .context = context,
             .id = &item->id,
-            .room = { ep->rooms + i * ep->config.max_message, ep->config.max_message },
+            .room = nacre__item_room(ep, item),
             .outer = &item->outer,
             .is_response = item->kind == NACRE__ITEM_RESPONSE,
         };
@@ -247,7 +254,8 @@ static void deliver_response(nacre_endpoint *ep, const nacre__item *item, uint64
     nacre__slot *slot = nacre__slot_by_token(ep, &item->datagram->peer, item->outer.token);
     if (slot != NULL && slot->exchange == item->exchange) {
         nacre__reached(ep, &item->datagram->peer); /* who has our token has our message */
-        nacre__slot_answered(ep, slot, item, now_ms);
+        if (item->kind == NACRE__ITEM_BLOCK) nacre__outer_block(ep, slot, item, now_ms);
+        else nacre__slot_answered(ep, slot, item, now_ms);
     } else {
         ep->stats.dropped++;
     }
@@ -258,8 +266,8 @@ static void deliver_request(nacre_endpoint *ep, nacre__item *item)
     nacre__entry *entry = &ep->entries[item->index];
     if (nacre__renewal_is_past(item)) item->err = NACRE_ERR_NO_CONTEXT;
     nacre__renewal_proved(ep, item);
-    if (nacre__renewal_takes(ep, entry, item)) return;
-    nacre__answer_settle(ep, entry, item);
+    if (!nacre__renewal_takes(ep, entry, item)) nacre__answer_settle(ep, entry, item);
+    if (item->place != NULL && entry->state == NACRE__ENTRY_FREE) nacre__outer_put_back(item->place);
 }
 
 static void deliver_one(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
@@ -267,7 +275,8 @@ static void deliver_one(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
     switch (item->kind) {
     case NACRE__ITEM_EMPTY: deliver_empty(ep, item, now_ms); break;
     case NACRE__ITEM_REQUEST: deliver_request(ep, item); break;
-    case NACRE__ITEM_RESPONSE: deliver_response(ep, item, now_ms); break;
+    case NACRE__ITEM_RESPONSE:
+    case NACRE__ITEM_BLOCK: deliver_response(ep, item, now_ms); break;
     case NACRE__ITEM_DONE: break;
     }
 }
@@ -279,6 +288,7 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
     nacre__seals_flush(ep); /* places of answers may be taken below */
     nacre__answer_close_delivered(ep);
     nacre__observers_close_delivered(ep);
+    nacre__outer_begin(ep);
     ep->num_notes = ep->first_note = 0;
     if (num > ep->config.burst) num = ep->config.burst;
     for (size_t i = 0; i < num; i++) sort_one(ep, &ep->items[i], &datagrams[i], now_ms);

@@ -86,7 +86,7 @@ bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__i
     nacre_rederive_client client = r->client;
     if (!is_leader && follow(slot, &client) != NACRE_OK) return false;
     uint8_t r3[NACRE_REDERIVE_NONCE];
-    const nacre_room room = { ep->rooms + (size_t)(item - ep->items) * ep->config.max_message, ep->config.max_message };
+    const nacre_room room = nacre__item_room(ep, item);
     ep->config.random.fill(ep->config.random.self, r3, sizeof r3);
     if (nacre_rederive_answer(&client, &r->own, &r->spare, &ep->config.crypto, &slot->id, room, &item->outer, r3) !=
         NACRE_OK)

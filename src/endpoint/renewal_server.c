@@ -160,8 +160,7 @@ bool nacre__renewal_takes(nacre_endpoint *ep, nacre__entry *entry, nacre__item *
 {
     if (item->err != NACRE_ERR_NO_CONTEXT && item->err != NACRE_ERR_PROTECTION_INVALID && item->err != NACRE_ERR_REPLAY)
         return false;
-    attempt a = { ep, entry, item, NULL, { ep->rooms + (size_t)(item - ep->items) * ep->config.max_message, 0 } };
-    a.room.cap = ep->config.max_message;
+    attempt a = { ep, entry, item, NULL, nacre__item_room(ep, item) };
     const nacre_rederive_step step = nacre_rederive_recognise(&item->option);
     nacre_err err = NACRE_ERR_NO_CONTEXT;
     bool is_busy = false;

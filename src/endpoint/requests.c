@@ -34,6 +34,7 @@ static void leave(nacre_endpoint *ep, nacre__slot *slot, nacre__slot_state state
 {
     nacre__renewal_left(ep, slot);
     nacre__nstart_leave(ep, slot);
+    nacre__outer_forget(ep, slot);
     if (slot->limit != 0 && !slot->limited) ep->num_unlimited--;
     slot->limit = 0;
     slot->limited = false;
@@ -62,6 +63,7 @@ void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot)
 void nacre__slot_again(nacre_endpoint *ep, nacre__slot *slot)
 {
     slot->doubt = NACRE_OK;
+    nacre__outer_forget(ep, slot);
     stop(ep, slot);
     nacre__slot_queue(ep, slot);
 }
@@ -133,7 +135,8 @@ nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t
     if (err != NACRE_OK) return err;
     if (size_on_the_way(slot->context, &plain) > nacre__max_message_to(ep, &slot->peer)) return NACRE_ERR_TOO_LONG;
 
-    nacre_bytes out; /* into the other bytes: what was sent before is not sent again */
+    nacre__outer_forget(ep, slot); /* an answer to what was sent before is not wanted any more */
+    nacre_bytes out;               /* into the other bytes: what was sent before is not sent again */
     err = nacre_message_write(&plain, &out, (nacre_room){ slot->sent, ep->config.max_message });
     if (err != NACRE_OK) return err;
     uint8_t *old = slot->plain;
@@ -155,6 +158,7 @@ nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void
         .peer = *peer,
         .user = user,
         .give_up = NACRE__NEVER,
+        .outer = NACRE__NONE,
         .turn = ep->next_turn++,
     };
     slot->exchange = nacre__new_exchange(ep, &slot->generation, NACRE__OF_SLOT, nacre__slot_index(ep, slot));

@@ -59,6 +59,7 @@ static bool is_plain_refusal(const nacre__slot *slot, uint8_t code)
     if (code == NACRE_BAD_REQUEST || code == NACRE_UNAUTHORIZED || code == NACRE_BAD_OPTION ||
         code == NACRE_METHOD_NOT_ALLOWED || code == NACRE_UNAVAILABLE)
         return true;
+    if (slot->outer != NACRE__NONE && code == NACRE_INCOMPLETE) return true; /* the rest of its blocks is lost */
     return slot->via_proxy && (code == NACRE_NOT_FOUND || code == NACRE_TOO_LARGE || code == NACRE_BAD_GATEWAY ||
                                code == NACRE_GATEWAY_TIMEOUT || code == NACRE_PROXYING_NOT_SUPPORTED);
 }

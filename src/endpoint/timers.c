@@ -76,8 +76,8 @@ uint64_t nacre_endpoint_deadline(const nacre_endpoint *ep)
 static void give_up(nacre_endpoint *ep, nacre__slot *slot)
 {
     /* what came and could not be trusted is what its user wants to know */
-    nacre_err err =
-        slot->doubt == NACRE_OK || slot->doubt == NACRE_ERR_RESET ? slot->doubt : NACRE_ERR_PROTECTION_INVALID;
+    const bool says_it = slot->doubt == NACRE_OK || slot->doubt == NACRE_ERR_RESET || slot->doubt == NACRE_ERR_TOO_LONG;
+    const nacre_err err = says_it ? slot->doubt : NACRE_ERR_PROTECTION_INVALID;
     nacre__slot_end(ep, slot, err == NACRE_OK ? NACRE_ERR_TIMEOUT : err, NULL);
 }
 

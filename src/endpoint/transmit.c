@@ -63,13 +63,15 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
 {
     uint64_t token = ep->tokens[nacre__slot_index(ep, slot)]; /* RFC 7641 3.3.1, 3.6: an observation keeps it */
     nacre_message plain;
-    if (!nacre__nstart_enter(ep, slot, now_ms) || !nacre__renewal_choose(ep, slot)) return false;
+    const bool is_next = slot->outer != NACRE__NONE; /* the question for the next block of an answer */
+    if (!nacre__nstart_enter(ep, slot, now_ms) || (!is_next && !nacre__renewal_choose(ep, slot))) return false;
     if (token == 0) token = new_token(ep);
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
     plain.mid = nacre__new_mid(ep, &slot->peer);
     if (!slot->is_ping) plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
     const nacre_room room = { out->room.ptr, ep->config.max_message }; /* what is sent must fit the slot's bytes too */
-    if (err == NACRE_OK) err = write_request(ep, slot, &out->bytes, room, &plain);
+    if (err == NACRE_OK && is_next) err = nacre__outer_write_next(ep, slot, &out->bytes, room, plain.mid, plain.token);
+    else if (err == NACRE_OK) err = write_request(ep, slot, &out->bytes, room, &plain);
     if (err == NACRE_ERR_NOT_YET) {
         nacre__nstart_leave(ep, slot);
         slot->state = NACRE__SLOT_WAITING;
@@ -83,7 +85,7 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     out->peer = slot->peer;
     slot->mid = plain.mid;
     ep->tokens[nacre__slot_index(ep, slot)] = token;
-    if (slot->type == NACRE_CON) memcpy(slot->sent, out->bytes.ptr, out->bytes.len);
+    if (slot->type == NACRE_CON || slot->context != NULL) memcpy(slot->sent, out->bytes.ptr, out->bytes.len);
     slot->sent_len = out->bytes.len;
     slot->state = NACRE__SLOT_SENT;
     slot->retransmissions = 0;
@@ -101,17 +103,19 @@ static bool transmit_slot(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing 
     return true;
 }
 
-static bool transmit_entry(nacre__entry *entry, nacre_outgoing *out)
+static bool transmit_entry(nacre_endpoint *ep, nacre__entry *entry, nacre_outgoing *out)
 {
+    const nacre_bytes answer = nacre_bytes_of(entry->bytes, entry->answer_len);
     entry->in_transmit = false;
     if (entry->answer_len == 0) return false; /* its cipher failed */
-    copy_out(out, &entry->peer, entry->bytes, entry->answer_len);
+    if (!nacre__outer_write(ep, &entry->peer, &entry->wish, answer, out))
+        copy_out(out, &entry->peer, entry->bytes, entry->answer_len);
     return true;
 }
 
 static bool transmit_one(nacre_endpoint *ep, nacre__ref ref, nacre_outgoing *out, uint64_t now_ms)
 {
-    if (ref.kind == NACRE__OF_ENTRY) return transmit_entry(&ep->entries[ref.index], out);
+    if (ref.kind == NACRE__OF_ENTRY) return transmit_entry(ep, &ep->entries[ref.index], out);
     if (ref.kind == NACRE__OF_PUSH) return nacre__push_transmit(ep, &ep->pushes[ref.index], out, now_ms);
     return transmit_slot(ep, &ep->slots[ref.index], out, now_ms);
 }

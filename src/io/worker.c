@@ -14,6 +14,7 @@ enum {
     NUM_ANSWERS = 4096, /* remembered for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
     BURST = 64,
     NUM_OBSERVERS = 1024,
+    NUM_OUTER = 16,     /* protected messages in blocks of a proxy */
     NUM_BODIES = 16,    /* put together, or kept for their later blocks, */
     MAX_BODY = 1048576, /* of so many bytes each: memory that is touched only where it is needed */
 };
@@ -65,9 +66,11 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     if (err != NACRE_OK)
         return nacre__store_fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
     (void)nacre_udp_use_runs(worker->udp); /* without, it serves the same, with more calls */
-    nacre_endpoint_config config = {
-        .num_answers = NUM_ANSWERS, .burst = BURST, .num_observers = NUM_OBSERVERS, .contexts = contexts
-    };
+    nacre_endpoint_config config = { .num_answers = NUM_ANSWERS,
+                                     .burst = BURST,
+                                     .num_observers = NUM_OBSERVERS,
+                                     .num_outer = NUM_OUTER,
+                                     .contexts = contexts };
     config.crypto = worker->crypto;
     if (locks != NULL) config.lock = (nacre_lock){ take, give, locks };
     const nacre_transfer_config transfer = { .num_bodies = NUM_BODIES, .max_body = MAX_BODY };

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* outer_answers: what the options of outer blocks make of an answer (RFC 8613 4.1.3.4.2, RFC 7959 2.4, 2.5).
+ *
+ * It is protected first, and cut then: the blocks are parts of one ciphertext. What they need is written when the answer is
+ * transmitted, around the bytes that are kept for duplicates. When a request wants blocks smaller than that (Block2), the
+ * first goes out, and the whole is kept in a place where later blocks are cut from, without a question to OSCORE or the
+ * application. Notifications go whole. */
+#include "coap/block.h"
+#include "endpoint_internal.h"
+
+#include <string.h>
+
+enum { SMALL_SZX = 2 }; /* 64 bytes: with everything around them less than what any address may get */
+
+/* What Block1 takes in an answer, so that it fits with it. */
+size_t nacre__outer_extra(const nacre__outer_wish *wish)
+{
+    enum { HEAD = 2, MOST = 3 };
+    return wish->has_block1 ? HEAD + MOST : 0;
+}
+
+/* RFC 9175 2.4: an address that has not shown itself gets no more than small blocks, or what is allowed as it is. */
+static uint8_t largest_for(const nacre_endpoint *ep, const nacre_address *peer, uint8_t szx)
+{
+    return szx <= SMALL_SZX || nacre__is_reached(ep, peer) ? szx : SMALL_SZX;
+}
+
+/* `m` with Block options, and with `block` and its part of the payload when that is not NULL. */
+static bool write_with(nacre_endpoint *ep, nacre_bytes *out, nacre_room room, const nacre_message *m,
+                       const nacre__outer_wish *wish, const nacre__block *block)
+{
+    nacre_message part = *m;
+    nacre_options o;
+    nacre_options_init(&o, (nacre_room){ ep->options, ep->config.max_message });
+    nacre_option_iter it = nacre_option_begin(m->options);
+    for (nacre_option option; nacre_option_next(&it, &option);) nacre_options_add(&o, option.number, option.value);
+    if (block != NULL) {
+        const size_t offset = (size_t)nacre__block_offset(*block), size = nacre__block_size(block->szx);
+        const size_t left = m->payload.len - offset;
+        nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, nacre__block_value(*block));
+        part.payload = nacre_bytes_of(m->payload.ptr + offset, left < size ? left : size);
+    }
+    if (wish != NULL && wish->has_block1) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, wish->block1);
+    return nacre_options_finish(&o, &part.options) == NACRE_OK && nacre_message_write(&part, out, room) == NACRE_OK;
+}
+
+static bool keep(nacre_endpoint *ep, const nacre_address *peer, const nacre_message *m, uint64_t key)
+{
+    nacre__outer *place = nacre__outer_find(ep, NACRE__OUTER_CUT, peer, key);
+    if (place == NULL) place = nacre__outer_take(ep, NACRE__OUTER_CUT, peer, key);
+    if (place == NULL) return false;
+    place->body_len = 0; /* of a transmission before, or of another answer: two challenges for Echo are two answers */
+    if (!nacre__outer_add(ep, place, m->payload)) {
+        nacre__outer_drop(place);
+        return false;
+    }
+    place->code = m->code;
+    place->head_len = m->options.len;
+    memcpy(place->head, m->options.ptr, m->options.len);
+    return true;
+}
+
+/* Writes the answer `bytes` to `out` as its request wanted it; false when it goes as it is: nothing was wanted, or it is not
+ * protected, or there is no place to keep it in. */
+bool nacre__outer_write(nacre_endpoint *ep, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
+                        nacre_outgoing *out)
+{
+    nacre_message m;
+    if (!wish->has_block1 && !wish->has_block2) return false;
+    const nacre_room room = { out->room.ptr, nacre__max_message_to(ep, peer) };
+    out->peer = *peer;
+    if (nacre_message_parse(&m, bytes) != NACRE_OK || !nacre__has_option(m.options, NACRE_OPT_OSCORE)) return false;
+    if (!wish->sized) wish->szx = largest_for(ep, peer, wish->szx); /* once: a retransmission has the same bytes */
+    wish->sized = true;
+    if (wish->has_block2 && m.payload.len > nacre__block_size(wish->szx) && keep(ep, peer, &m, wish->key)) {
+        nacre__block first = { 0, true, wish->szx };
+        for (; !write_with(ep, &out->bytes, room, &m, wish, &first); first.szx--)
+            if (first.szx == 0) return false;
+        return true;
+    }
+    return wish->has_block1 && write_with(ep, &out->bytes, room, &m, wish, NULL);
+}
+
+/* A later block of an answer that is kept. */
+void nacre__outer_serve(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item, nacre__block asked)
+{
+    const nacre_address *peer = &item->datagram->peer;
+    nacre__outer *place = nacre__outer_find(ep, NACRE__OUTER_CUT, peer, entry->wish.key);
+    const uint64_t offset = nacre__block_offset(asked);
+    nacre_message answer = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: it is not there any more; begin again */
+    if (place == NULL || offset >= place->body_len) {
+        if (place != NULL) answer.code = NACRE_BAD_REQUEST;
+        nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
+        return;
+    }
+    const uint8_t szx = largest_for(ep, peer, asked.szx);
+    const nacre__block block = { .num = (uint32_t)(offset >> (szx + 4)),
+                                 .more = place->body_len - offset > nacre__block_size(szx),
+                                 .szx = szx };
+    nacre_bytes out;
+    if (!block.more) place->given = true;
+    answer = (nacre_message){ .code = place->code,
+                              .options = nacre_bytes_of(place->head, place->head_len),
+                              .payload = nacre_bytes_of(place->body, place->body_len) };
+    if (write_with(ep, &out, (nacre_room){ ep->scratch, nacre__max_message_to(ep, peer) }, &answer, NULL, &block) &&
+        nacre_message_parse(&answer, out) == NACRE_OK) {
+        nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
+        return;
+    }
+    answer = (nacre_message){ .code = NACRE_INCOMPLETE };
+    nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
+}

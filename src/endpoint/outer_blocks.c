@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* outer_blocks: the bounded memory of OSCORE messages that a proxy cut, or that it wants cut (RFC 8613 4.1.3.4.2, 12.7).
+ *
+ * A proxy cannot read a protected message, but it may send it in blocks (RFC 7959). Nobody vouches for such a block: only
+ * the whole verifies. So what is kept of blocks is kept for strangers, and there is an end to it: so many places, of
+ * max_unfragmented bytes each, for a while; and nobody needs more than his share to keep others out:
+ *
+ *  - One peer has at most half of the places; a newcomer of its own takes the one that it did not use for longest.
+ *  - When all are taken, an answer that was given to its end gives way, then the one unused for longest, those of addresses
+ *    that have not shown themselves first; so who forges addresses pushes out what was forged, once there is such.
+ *  - What we fetch ourselves never gives way: it ends with its exchange.
+ *
+ * Who loses a place hears 4.08 and sends the blocks again. */
+#include "endpoint_internal.h"
+
+#include <string.h>
+
+void nacre__outer_drop(nacre__outer *place)
+{
+    place->state = NACRE__OUTER_FREE;
+    place->body_len = place->head_len = 0;
+    place->given = false;
+}
+
+/* A new burst begins: nobody looks at what the last one put together. */
+void nacre__outer_begin(nacre_endpoint *ep)
+{
+    for (uint32_t i = 0; i < ep->config.num_outer; i++)
+        if (ep->outer[i].state == NACRE__OUTER_TAKEN) nacre__outer_drop(&ep->outer[i]);
+}
+
+void nacre__outer_peer_gone(nacre_endpoint *ep, const nacre_address *peer)
+{
+    for (uint32_t i = 0; i < ep->config.num_outer; i++)
+        if (ep->outer[i].state != NACRE__OUTER_TAKEN && nacre_address_equal(&ep->outer[i].peer, peer))
+            nacre__outer_drop(&ep->outer[i]);
+}
+
+static bool may_give_way(const nacre__outer *place)
+{
+    return place->state == NACRE__OUTER_JOINING || place->state == NACRE__OUTER_CUT;
+}
+
+static bool outlived(const nacre_endpoint *ep, const nacre__outer *place)
+{
+    return ep->now_ms >= nacre__after(place->touched, ep->config.timing.exchange_lifetime_ms);
+}
+
+/* NULL when there is none. */
+nacre__outer *nacre__outer_find(nacre_endpoint *ep, nacre__outer_state state, const nacre_address *peer, uint64_t key)
+{
+    for (uint32_t i = 0; i < ep->config.num_outer; i++) {
+        nacre__outer *place = &ep->outer[i];
+        if (place->state != state || place->key != key || !nacre_address_equal(&place->peer, peer)) continue;
+        if (outlived(ep, place)) {
+            nacre__outer_drop(place);
+            return NULL;
+        }
+        place->touched = ep->now_ms;
+        return place;
+    }
+    return NULL;
+}
+
+/* Whether `a` is to go rather than `b`. */
+static bool goes_first(const nacre_endpoint *ep, const nacre__outer *a, const nacre__outer *b)
+{
+    const bool a_known = nacre__is_reached(ep, &a->peer), b_known = nacre__is_reached(ep, &b->peer);
+    if (a->given != b->given) return a->given;
+    return a_known != b_known ? !a_known : a->touched < b->touched;
+}
+
+/* Of `peer`'s, or of all when that is NULL: what gives way first. */
+static nacre__outer *first_to_go(nacre_endpoint *ep, const nacre_address *peer)
+{
+    nacre__outer *first = NULL;
+    for (uint32_t i = 0; i < ep->config.num_outer; i++) {
+        nacre__outer *place = &ep->outer[i];
+        if (!may_give_way(place) || (peer != NULL && !nacre_address_equal(&place->peer, peer))) continue;
+        if (first == NULL || goes_first(ep, place, first)) first = place;
+    }
+    return first;
+}
+
+/* A place for `peer`; NULL when none can be had now. */
+nacre__outer *nacre__outer_take(nacre_endpoint *ep, nacre__outer_state state, const nacre_address *peer, uint64_t key)
+{
+    const uint32_t share = (ep->config.num_outer + 1U) / 2;
+    nacre__outer *place = NULL;
+    uint32_t num_own = 0;
+    for (uint32_t i = 0; i < ep->config.num_outer; i++) {
+        nacre__outer *other = &ep->outer[i];
+        if (may_give_way(other) && outlived(ep, other)) nacre__outer_drop(other);
+        if (other->state == NACRE__OUTER_FREE) place = other;
+        else if (nacre_address_equal(&other->peer, peer)) num_own++;
+    }
+    if (num_own >= share) place = first_to_go(ep, peer);
+    else if (place == NULL) place = first_to_go(ep, NULL);
+    if (place == NULL) return NULL;
+    nacre__outer_drop(place);
+    place->state = state;
+    place->peer = *peer;
+    place->key = key;
+    place->touched = ep->now_ms;
+    return place;
+}
+
+/* False: that is more than is put together. */
+bool nacre__outer_add(const nacre_endpoint *ep, nacre__outer *place, nacre_bytes piece)
+{
+    if (piece.len > ep->config.max_unfragmented - place->body_len) return false;
+    if (piece.len > 0) memcpy(place->body + place->body_len, piece.ptr, piece.len);
+    place->body_len += piece.len;
+    return true;
+}
+
+/* Room for the plaintext of what was put together. */
+nacre_room nacre__outer_room(const nacre_endpoint *ep, const nacre__outer *place)
+{
+    return (nacre_room){ place->plain, ep->config.max_message + ep->config.max_unfragmented };
+}
+
+/* Copies what `options` has, but for the blocks and what belongs to them. */
+void nacre__outer_copy_options(nacre_options *o, nacre_bytes options)
+{
+    nacre_option_iter it = nacre_option_begin(options);
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        if (option.number != NACRE_OPT_BLOCK1 && option.number != NACRE_OPT_BLOCK2 &&
+            option.number != NACRE_OPT_SIZE1 && option.number != NACRE_OPT_SIZE2 &&
+            option.number != NACRE_OPT_REQUEST_TAG && option.number != NACRE_OPT_OBSERVE)
+            nacre_options_add(o, option.number, option.value);
+}
