@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* proxy ADDRESS: a CoAP forward proxy (RFC 7252 5.7). It passes on what it cannot read: OSCORE goes through it end to end, and
- * is never cached, for nothing is.
+/* proxy [--block-size N] ADDRESS: a CoAP forward proxy (RFC 7252 5.7). It passes on what it cannot read: OSCORE goes through
+ * it end to end, and is never cached, for nothing is.
  *
  * Requests come with Proxy-Uri, or with Proxy-Scheme, Uri-Host and Uri-Port. One endpoint does both sides; it gives each side
- * message IDs and tokens of its own. Blocks pass one by one, as their two ends want them. Observe is taken off: who wants to
+ * message IDs and tokens of its own. Blocks pass one by one, as their two ends want them; with --block-size (16 to 1024) it
+ * puts each body together and sends it on in blocks of that size, as a proxy does whose two sides take messages of different
+ * sizes. Of an OSCORE message these are outer blocks (RFC 8613 4.1.3.4.2): it cuts what it cannot read. Observe is taken off: who wants to
  * observe through this proxy gets the present state. Names are looked up while everything else waits. */
 #include <nacre/nacre.h>
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HOPS = 64, MAX_TEXT = 1100, MAX_OPTIONS = 1400, HOP_LIMIT_REACHED = NACRE_CODE(5, 8), DEFAULT_HOPS = 16 };
+enum {
+    MAX_HOPS = 64,
+    MAX_TEXT = 1100,
+    MAX_OPTIONS = 1400,
+    MAX_BODY = 16384,
+    HOP_LIMIT_REACHED = NACRE_CODE(5, 8),
+    DEFAULT_HOPS = 16
+};
 
 /* A request on its way: who waits for its answer. */
 typedef struct hop {
     bool used;
     nacre_exchange asked;
+    uint8_t request[MAX_BODY], answer[MAX_BODY]; /* with --block-size */
 } hop;
 
 static hop hops[MAX_HOPS];
+static uint16_t block_size; /* 0: blocks pass as they are */
 static volatile sig_atomic_t stopped;
 
 static void on_signal(int number)
@@ -120,6 +132,13 @@ static uint8_t add_hop_limit(nacre_options *o, nacre_bytes options)
     return 0;
 }
 
+/* RFC 9175 3.4, RFC 7959 2.2: between us and one side, when we make the blocks. */
+static bool is_of_blocks(uint16_t n)
+{
+    return n == NACRE_OPT_BLOCK1 || n == NACRE_OPT_BLOCK2 || n == NACRE_OPT_SIZE1 || n == NACRE_OPT_SIZE2 ||
+           n == NACRE_OPT_REQUEST_TAG;
+}
+
 /* Everything but what was for us; the host stays when it is a name (RFC 7252 6.4). */
 static void copy_options(nacre_options *o, nacre_bytes options, bool keep_host)
 {
@@ -127,7 +146,8 @@ static void copy_options(nacre_options *o, nacre_bytes options, bool keep_host)
     for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &option);) {
         uint16_t n = option.number;
         if (n == NACRE_OPT_PROXY_URI || n == NACRE_OPT_PROXY_SCHEME || n == NACRE_OPT_URI_PORT ||
-            n == NACRE_OPT_HOP_LIMIT || n == NACRE_OPT_OBSERVE || (n == NACRE_OPT_URI_HOST && !keep_host))
+            n == NACRE_OPT_HOP_LIMIT || n == NACRE_OPT_OBSERVE || (n == NACRE_OPT_URI_HOST && !keep_host) ||
+            (block_size != 0 && is_of_blocks(n)))
             continue;
         nacre_options_add(o, n, option.value);
     }
@@ -140,15 +160,52 @@ static hop *free_hop(void)
     return NULL;
 }
 
+/* The same four words for messages as they are, and for bodies that are put together and cut. */
+typedef struct carrier {
+    nacre_endpoint *ep;
+    nacre_transfer *transfer; /* NULL: as they are */
+} carrier;
+
+static nacre_err later(const carrier *c, nacre_exchange exchange)
+{
+    return c->transfer == NULL ? nacre_endpoint_later(c->ep, exchange) : nacre_transfer_later(c->transfer, exchange);
+}
+
+static void ignore(const carrier *c, nacre_exchange exchange)
+{
+    if (c->transfer == NULL) nacre_endpoint_ignore(c->ep, exchange);
+    else nacre_transfer_ignore(c->transfer, exchange);
+}
+
+static nacre_err respond(const carrier *c, nacre_exchange exchange, const nacre_message *message)
+{
+    const nacre_answer_options how = { .block_size = block_size };
+    return c->transfer == NULL ? nacre_endpoint_respond(c->ep, exchange, message)
+                               : nacre_transfer_respond(c->transfer, exchange, message, &how);
+}
+
+/* The transfer holds on to both bodies until the answer is there. */
+static nacre_err request(const carrier *c, const nacre_address *address, nacre_message *message, hop *h)
+{
+    nacre_exchange exchange;
+    const nacre_transfer_options how = { .room = { h->answer, sizeof h->answer }, .block_size = block_size };
+    if (c->transfer == NULL) return nacre_endpoint_request(c->ep, &exchange, address, NULL, message, h);
+    if (message->payload.len > sizeof h->request) return NACRE_ERR_TOO_LONG;
+    if (message->payload.len > 0) {
+        memcpy(h->request, message->payload.ptr, message->payload.len);
+        message->payload.ptr = h->request;
+    }
+    return nacre_transfer_request(c->transfer, &exchange, address, NULL, message, &how, h);
+}
+
 /* 0: it is on its way. */
-static uint8_t pass_on(nacre_endpoint *ep, const nacre_event *event)
+static uint8_t pass_on(const carrier *c, const nacre_event *event)
 {
     char text[MAX_TEXT];
     uint8_t room[MAX_OPTIONS];
     nacre_uri uri;
     nacre_options o;
     nacre_address address;
-    nacre_exchange exchange;
     nacre_bytes options = event->message.options;
     if (has_unknown_unsafe(options)) return NACRE_BAD_OPTION; /* RFC 7252 5.7.1 */
     uint8_t code = find_target(&uri, text, options);
@@ -167,22 +224,23 @@ static uint8_t pass_on(nacre_endpoint *ep, const nacre_event *event)
     if (nacre_options_finish(&o, &onward.options) != NACRE_OK) return NACRE_TOO_LARGE;
 
     hop *h = free_hop();
-    if (h == NULL || nacre_endpoint_later(ep, event->exchange) != NACRE_OK) return NACRE_UNAVAILABLE;
-    nacre_err err = nacre_endpoint_request(ep, &exchange, &address, NULL, &onward, h);
+    if (h == NULL || later(c, event->exchange) != NACRE_OK) return NACRE_UNAVAILABLE;
+    nacre_err err = request(c, &address, &onward, h);
     if (err != NACRE_OK) return err == NACRE_ERR_TOO_LONG ? NACRE_TOO_LARGE : NACRE_UNAVAILABLE;
-    *h = (hop){ .used = true, .asked = event->exchange };
+    h->used = true;
+    h->asked = event->exchange;
     return 0;
 }
 
 /* ---- And back ---------------------------------------------------------------------------------------------------------- */
 
-static void answer(nacre_endpoint *ep, nacre_exchange exchange, uint8_t code)
+static void answer(const carrier *c, nacre_exchange exchange, uint8_t code)
 {
     const nacre_message plain = { .code = code };
-    if (nacre_endpoint_respond(ep, exchange, &plain) != NACRE_OK) nacre_endpoint_ignore(ep, exchange);
+    if (respond(c, exchange, &plain) != NACRE_OK) ignore(c, exchange);
 }
 
-static void pass_back(nacre_endpoint *ep, const hop *h, const nacre_message *message)
+static void pass_back(const carrier *c, const hop *h, const nacre_message *message)
 {
     uint8_t room[MAX_OPTIONS];
     nacre_options o;
@@ -190,33 +248,62 @@ static void pass_back(nacre_endpoint *ep, const hop *h, const nacre_message *mes
     nacre_options_init(&o, NACRE_ROOM(room));
     copy_options(&o, message->options, true);
     if (has_unknown_unsafe(message->options) || nacre_options_finish(&o, &back.options) != NACRE_OK ||
-        nacre_endpoint_respond(ep, h->asked, &back) != NACRE_OK)
-        answer(ep, h->asked, NACRE_BAD_GATEWAY);
+        respond(c, h->asked, &back) != NACRE_OK)
+        answer(c, h->asked, NACRE_BAD_GATEWAY);
 }
 
-static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
+/* What a server does wrong, and not that it does nothing. */
+static bool is_bad(nacre_err err)
+{
+    return err == NACRE_ERR_RESET || err == NACRE_ERR_BLOCKS || err == NACRE_ERR_BODY_CHANGED ||
+           err == NACRE_ERR_TOO_LONG;
+}
+
+static void handle(const carrier *c, const nacre_event *event)
 {
     hop *h = event->user;
-    (void)user;
     if (event->kind == NACRE_EVENT_REQUEST) {
-        uint8_t code = pass_on(ep, event);
-        if (code != 0) answer(ep, event->exchange, code);
+        uint8_t code = pass_on(c, event);
+        if (code != 0) answer(c, event->exchange, code);
         return;
     }
     if (event->kind != NACRE_EVENT_RESPONSE && event->kind != NACRE_EVENT_FAILED) return;
     if (event->kind == NACRE_EVENT_RESPONSE || event->err == NACRE_ERR_CRITICAL_OPTION)
-        pass_back(ep, h, &event->message); /* what is critical is for its client to understand */
-    else answer(ep, h->asked, event->err == NACRE_ERR_RESET ? NACRE_BAD_GATEWAY : NACRE_GATEWAY_TIMEOUT);
+        pass_back(c, h, &event->message); /* what is critical is for its client to understand */
+    else answer(c, h->asked, is_bad(event->err) ? NACRE_BAD_GATEWAY : NACRE_GATEWAY_TIMEOUT);
     h->used = false;
 }
 
+static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
+{
+    const carrier c = { .ep = ep };
+    (void)user;
+    handle(&c, event);
+}
+
+static void on_transfer_event(void *user, nacre_transfer *transfer, const nacre_event *event)
+{
+    const carrier c = { .ep = nacre_transfer_endpoint(transfer), .transfer = transfer };
+    (void)user;
+    handle(&c, event);
+}
+
 /* ---- Running ----------------------------------------------------------------------------------------------------------- */
+
+static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config, nacre_detail *why)
+{
+    const nacre_transfer_config bodies = {
+        .block_size = block_size, .num_bodies = MAX_HOPS, .bodies_per_peer = MAX_HOPS, .max_body = MAX_BODY
+    };
+    if (block_size == 0) return nacre_loop_open(loop, udp, config, on_event, NULL, why);
+    return nacre_loop_open_transfer(loop, udp, config, &bodies, on_transfer_event, NULL, why);
+}
 
 static int run(nacre_udp *udp, const nacre_endpoint_config *config, nacre_detail *why)
 {
     char text[72];
     nacre_loop *loop;
-    if (nacre_loop_open(&loop, udp, config, on_event, NULL, why) != NACRE_OK) return 1;
+    if (open_loop(&loop, udp, config, why) != NACRE_OK) return 1;
     nacre_address local = nacre_udp_local(udp);
     nacre_address_text(&local, text);
     printf("listening coap://%s\n", text);
@@ -227,6 +314,15 @@ static int run(nacre_udp *udp, const nacre_endpoint_config *config, nacre_detail
     return err != NACRE_OK;
 }
 
+/* A power of two from 16 to 1024. */
+static bool read_block_size(const char *text)
+{
+    char *end;
+    long value = strtol(text, &end, 10);
+    block_size = value >= 16 && value <= 1024 && (value & (value - 1)) == 0 && *end == '\0' ? (uint16_t)value : 0;
+    return block_size != 0;
+}
+
 int main(int argc, char **argv)
 {
     nacre_detail why = { { 0 } };
@@ -234,12 +330,13 @@ int main(int argc, char **argv)
     nacre_udp *udp;
     /* `num_pushes`: requests that are answered later, which all are. */
     nacre_endpoint_config config = { .num_requests = MAX_HOPS, .num_pushes = MAX_HOPS, .opaque_oscore = true };
-    if (argc != 2) return fprintf(stderr, "usage: proxy ADDRESS\n"), 2;
+    bool well_said = argc == 2 || (argc == 4 && strcmp(argv[1], "--block-size") == 0 && read_block_size(argv[2]));
+    if (!well_said) return fprintf(stderr, "usage: proxy [--block-size 16|32|64|128|256|512|1024] ADDRESS\n"), 2;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     if (nacre_openssl_open(&config.crypto) != NACRE_OK) return fprintf(stderr, "proxy: OpenSSL refuses\n"), 1;
     int result = 1;
-    if (nacre_address_resolve(&local, argv[1], 5683, &why) == NACRE_OK &&
+    if (nacre_address_resolve(&local, argv[argc - 1], 5683, &why) == NACRE_OK &&
         nacre_udp_open(&udp, &local, &why) == NACRE_OK) {
         result = run(udp, &config, &why);
         nacre_udp_close(udp);

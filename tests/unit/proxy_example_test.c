@@ -12,7 +12,7 @@ enum { HOP_LIMIT_REACHED = NACRE_CODE(5, 8) };
 
 typedef struct fixture {
     char *dir, client[300], server[300];
-    served s, proxy;
+    served s, proxy, cutting; /* cutting: another proxy, with --block-size */
 } fixture;
 
 /* Which options came through, and how well they are protected. */
@@ -30,19 +30,30 @@ static void what_came(void *user, const nacre_request *request, nacre_response *
     nacre_response_text(response, NACRE_CONTENT, text);
 }
 
+/* What came comes back. */
+static void echo(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user;
+    response->code = NACRE_CHANGED;
+    response->payload = request->message->payload;
+}
+
 static void fill(nacre_server *server, void *user)
 {
     fixture *f = user;
     const nacre_resource resource = { .path = "/x", .handler = what_came, .flags = NACRE_RESOURCE_PLAIN };
+    const nacre_resource echoing = { .path = "/echo", .handler = echo, .flags = NACRE_RESOURCE_PLAIN };
     if (nacre_server_add_context(server, f->server, NULL) != NACRE_OK ||
-        nacre_server_add_resource(server, &resource) != NACRE_OK)
+        nacre_server_add_resource(server, &resource) != NACRE_OK ||
+        nacre_server_add_resource(server, &echoing) != NACRE_OK)
         exit(3);
 }
 
 static int set_up(void **state)
 {
     char program[sizeof NACRE_TOOL + 20], address[] = "[::1]:0";
-    char *argv[] = { program, address, NULL };
+    char option[] = "--block-size", size[] = "64";
+    char *argv[] = { program, address, NULL }, *cutting[] = { program, option, size, address, NULL };
     fixture *f = test_alloc(sizeof *f);
     (void)snprintf(program, sizeof program, "%.*sexamples/proxy", (int)(strrchr(NACRE_TOOL, '/') + 1 - NACRE_TOOL),
                    NACRE_TOOL);
@@ -53,6 +64,7 @@ static int set_up(void **state)
     assert_int_equal(nacre_directory_generate(f->client, f->server, NULL, NULL), NACRE_OK);
     f->s = served_start("[::1]:0", fill, f);
     f->proxy = served_program(argv);
+    f->cutting = served_program(cutting);
     *state = f;
     return 0;
 }
@@ -157,14 +169,40 @@ static void errors_of_its_own(void **state)
     assert_string_equal(ask(f, false, false, itself, 0, NACRE_ABSENT), "4.04 Not Found "); /* it has no resources */
 }
 
+/* RFC 8613 4.1.3.4.2: bodies come through a proxy that cuts whatever it carries into blocks of 64 bytes; those of OSCORE it
+ * cannot read, and those above 1024 bytes have inner blocks at the same time. */
+static void bodies_are_cut(void **state)
+{
+    const fixture *f = *state;
+    static const size_t lens[] = { 0, 40, 64, 65, 500, 1024, 5000 };
+    static uint8_t body[5000];
+    nacre_detail why = { "" };
+    for (size_t i = 0; i < sizeof body; i++) body[i] = (uint8_t)(i * 7 + i / 251);
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        nacre_client *client;
+        const nacre_client_options options = { .context_dir = is_protected ? f->client : NULL,
+                                               .proxy = f->cutting.origin };
+        assert_int_equal(nacre_client_open(&client, &options, &why), NACRE_OK);
+        for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
+            nacre_reply reply = { 0 };
+            const nacre_err err = nacre_client_request(client, &reply, NACRE_POST, served_uri(&f->s, "/echo"), NULL,
+                                                       nacre_bytes_of(body, lens[i]), &why);
+            if (err != NACRE_OK) fail_msg("%zu bytes: %s", lens[i], why.text);
+            assert_int_equal(reply.is_protected, is_protected);
+            assert_int_equal(reply.code, NACRE_CHANGED);
+            assert_int_equal(reply.payload.len, lens[i]);
+            if (lens[i] > 0) assert_memory_equal(reply.payload.ptr, body, lens[i]);
+        }
+        assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+    }
+}
+
 int main(void)
 {
 #define PROXIED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        PROXIED(both_forms_pass),
-        PROXIED(hops_are_counted),
-        PROXIED(unknown_options),
-        PROXIED(errors_of_its_own),
+        PROXIED(both_forms_pass),   PROXIED(hops_are_counted), PROXIED(unknown_options),
+        PROXIED(errors_of_its_own), PROXIED(bodies_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
