@@ -135,16 +135,21 @@ static void pull(world *w)
     }
 }
 
+static bool is_part(const nacre_message *m)
+{
+    return !nacre_is_absent(nacre_option_find(m->options, NACRE_OPT_BLOCK2));
+}
+
 static void check_sent(world *w, nacre_bytes datagram)
 {
     nacre_message m, other;
     nacre_oscore_option a, b;
     CHECK(nacre_message_parse(&m, datagram) == NACRE_OK && datagram.len <= MAX_MESSAGE);
     CHECK(!fuzz_contains(datagram, secret));
-    if (nacre_verify_start(&a, &m) != NACRE_OK || nacre_is_absent(a.partial_iv)) return;
+    if (nacre_verify_start(&a, &m) != NACRE_OK || nacre_is_absent(a.partial_iv) || is_part(&m)) return;
     for (size_t i = 0; i < w->num_sent; i++) {
         CHECK(nacre_message_parse(&other, w->sent[i]) == NACRE_OK);
-        if (nacre_verify_start(&b, &other) != NACRE_OK || nacre_is_absent(b.partial_iv)) continue;
+        if (nacre_verify_start(&b, &other) != NACRE_OK || nacre_is_absent(b.partial_iv) || is_part(&other)) continue;
         if (fuzz_same(a.partial_iv, b.partial_iv)) CHECK(fuzz_same(datagram, w->sent[i]));
     }
 }
@@ -274,6 +279,47 @@ static void again(world *w, fuzz_input *in, bool spoil)
     receive(w, from, datagram);
 }
 
+/* Somebody cuts what the peer made: one outer block of it (RFC 8613 4.1.3.4.2), under the token of one of our requests where
+ * it is an answer. Whatever is joined of such, what is delivered must be what the peer made. */
+static void outer_block(world *w, fuzz_input *in)
+{
+    uint8_t which = fuzz_u8(in), from = fuzz_u8(in), num = fuzz_u8(in), kind = fuzz_u8(in), asked = fuzz_u8(in);
+    uint8_t memory[MAX_MESSAGE];
+    nacre_message m, sent;
+    nacre_options o;
+    nacre_option option;
+    nacre_bytes out;
+    if (w->num_made == 0) return;
+    CHECK(nacre_message_parse(&m, w->made[which % w->num_made]) == NACRE_OK);
+    const uint8_t szx = kind & 1;
+    const size_t size = (size_t)16 << szx, offset = (num & 15) * size;
+    const bool is_request = nacre_code_is_request(m.code), later = kind & 2;
+    nacre_options_init(&o, NACRE_ROOM(memory));
+    for (nacre_option_iter it = nacre_option_begin(m.options); nacre_option_next(&it, &option);)
+        nacre_options_add(&o, option.number, option.value);
+    const bool more = m.payload.len > offset + size || (kind & 4);
+    const uint32_t value = (uint32_t)(num & 15) << 4 | (more ? 8U : 0U) | szx;
+    if (is_request && !later) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, value);
+    if (!is_request || later || (kind & 8))
+        nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, is_request ? asked & 0x71 : value);
+    if (kind & 16) nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, nacre_bytes_of(&kind, 1));
+    CHECK(nacre_options_finish(&o, &m.options) == NACRE_OK);
+    if (is_request && later) {
+        if (kind & 32) m.payload = NACRE_ABSENT;
+    } else if (offset < m.payload.len) {
+        m.payload.ptr += offset;
+        m.payload.len = m.payload.len - offset < size ? m.payload.len - offset : size;
+    }
+    m.mid = fuzz_u8(in);
+    if (!is_request && w->num_sent > 0) {
+        CHECK(nacre_message_parse(&sent, w->sent[asked % w->num_sent]) == NACRE_OK);
+        m.token = sent.token;
+        m.type = kind & 32 ? NACRE_ACK : NACRE_NON;
+        if (kind & 32) m.mid = sent.mid;
+    }
+    if (nacre_message_write(&m, &out, fuzz_room(MAX_MESSAGE)) == NACRE_OK) receive(w, from, out);
+}
+
 static own_request *free_own(world *w)
 {
     own_request *own = NULL;
@@ -367,7 +413,12 @@ static void lose_connection(world *w)
 
 static void step(world *w, fuzz_input *in)
 {
-    switch (fuzz_u8(in) % 16) {
+    const uint8_t what = fuzz_u8(in);
+    if (what >= 240) {
+        outer_block(w, in);
+        return;
+    }
+    switch (what % 16) {
     case 0: receive(w, fuzz_u8(in), fuzz_take(in, fuzz_u8(in))); break;
     case 1: peer_request(w, in, false); break;
     case 2: peer_request(w, in, true); break;
@@ -400,6 +451,8 @@ static void open(world *w, uint8_t flags)
                                            .num_answers = 3,
                                            .burst = 4,
                                            .nstart = flags & 2 ? UINT16_MAX : 1,
+                                           .num_outer = 2,
+                                           .max_unfragmented = 128,
                                            .contexts = &w->table,
                                            .crypto = *fuzz_crypto(),
                                            .random = { draw, w } };
