@@ -177,11 +177,11 @@ static void weathers(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        play("calm", (weather){ 0, 0, 0, 1, 5, 0 }, 0, seed);
-        play("calm, one at a time", (weather){ 0, 0, 0, 1, 5, 0 }, 1, seed);
-        play("doubled and reordered", (weather){ 0, 50, 0, 1, 900, 0 }, 0, seed);
-        play("rain", (weather){ 10, 10, 0, 5, 300, 0 }, 0, seed);
-        play("storm", (weather){ 30, 30, 0, 5, 1500, 0 }, 1, seed);
+        play("calm", (weather){ 0, 0, 0, 1, 5 }, 0, seed);
+        play("calm, one at a time", (weather){ 0, 0, 0, 1, 5 }, 1, seed);
+        play("doubled and reordered", (weather){ 0, 50, 0, 1, 900 }, 0, seed);
+        play("rain", (weather){ 10, 10, 0, 5, 300 }, 0, seed);
+        play("storm", (weather){ 30, 30, 0, 5, 1500 }, 1, seed);
     }
 }
 

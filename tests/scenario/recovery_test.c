@@ -193,7 +193,7 @@ static void lives(void **state)
     (void)state;
     stage *s = calloc(1, sizeof *s);
     unsigned clean_ends = 0, known_starts = 0;
-    s->wire.weather = (weather){ 10, 20, 0, 5, 600, 0 };
+    s->wire.weather = (weather){ 10, 20, 0, 5, 600 };
     s->wire.chance.state = 77;
     s->wire.on_event = on_event;
     s->wire.user = s;
