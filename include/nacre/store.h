@@ -187,16 +187,24 @@ NACRE_MUST_USE nacre_err nacre_directory_adopt(const char *path, nacre_role role
                                                nacre_detail *why);
 
 /* nacre_directory_generate makes a fresh pair of directories (mode 0700, files 0600) for the two sides of a new context:
- * random secret (16 bytes for 128-bit keys, 32 for longer ones) and 8-byte salt, Sender ID 00 for the client and 01 for
- * the server, crossed. When it returns, both are complete and durable, or neither is there. (A power loss before that may
- * leave one of them, or a part that cannot be opened: remove what is there.)
+ * random secret (16 bytes for 128-bit keys, 32 for longer ones) and 8-byte salt, Sender IDs as given or random, crossed.
+ * When it returns, both are complete and durable, or neither is there. (A power loss before that may leave one of them, or
+ * a part that cannot be opened: remove what is there.) nacre_directory_read tells the IDs.
+ *
+ * A Sender ID has up to the algorithm's nonce length - 6 bytes, 7 for most (RFC 8613 3.3). A random one has two bytes for
+ * the client and one for the server, or one each where no more are allowed. One server tells its clients apart by theirs:
+ * random ones are seldom the same (of 300 clients, two in every other case), and then both contexts are tried, up to eight.
+ * Who hands IDs out gives each client its own.
  * NACRE_OK
  * NACRE_ERR_FILE         one exists already, or cannot be made; nothing is left behind
- * NACRE_ERR_BAD_ARGUMENT an algorithm that is not in the table, an ID Context above 255 bytes, one path given twice
+ * NACRE_ERR_BAD_ARGUMENT an algorithm that is not in the table, an ID Context above 255 bytes, a Sender ID that is too
+ *                        long, the same one for both, one path given twice; `why` says which
  * NACRE_ERR_CRYPTO       the system gives no random bytes; NACRE_ERR_NO_MEMORY */
 typedef struct nacre_generate_options {
     const nacre_aead *aead; /* NULL: AES-CCM-16-64-128 */
     nacre_bytes id_context; /* absent: none */
+    nacre_bytes client_id;  /* their Sender IDs, at most one of them empty; absent: random */
+    nacre_bytes server_id;
 } nacre_generate_options;
 NACRE_MUST_USE nacre_err nacre_directory_generate(const char *client_path, const char *server_path,
                                                   const nacre_generate_options *options, nacre_detail *why);

@@ -143,7 +143,7 @@ typedef struct fixture {
 
 static void make_pair(const fixture *f, const char *client, const char *server)
 {
-    nacre_generate_options options = { 0 };
+    const nacre_generate_options options = { .client_id = NACRE_STR("\x00"), .server_id = NACRE_STR("\x01") };
     nacre_detail why = { { 0 } };
     char a[300], b[300];
     (void)snprintf(a, sizeof a, "%s/%s", f->dir, client);
@@ -394,7 +394,9 @@ static void make_numbered(const fixture *f, int number, bool has_id_context)
     nacre_detail why = { { 0 } };
     uint8_t id = (uint8_t)number;
     char client[300], server[300];
-    nacre_generate_options options = { .id_context = has_id_context ? nacre_bytes_of(&id, 1) : NACRE_ABSENT };
+    const nacre_generate_options options = { .id_context = has_id_context ? nacre_bytes_of(&id, 1) : NACRE_ABSENT,
+                                             .client_id = NACRE_STR("\x00"),
+                                             .server_id = NACRE_STR("\x01") };
     (void)snprintf(client, sizeof client, "%s/c%d", f->dir, number);
     (void)snprintf(server, sizeof server, "%s/s%d", f->dir, number);
     if (nacre_directory_generate(client, server, &options, &why) != NACRE_OK) fail_msg("%s", why.text);

@@ -19,7 +19,8 @@ static void a_pair_talks(void **state)
     snprintf(b, sizeof b, "%s/b/", f->dir);
     const nacre_aead *aead;
     for (size_t i = 0; (aead = nacre_aead_at(i)) != NULL; i++) {
-        nacre_generate_options options = { aead, i % 2 == 0 ? NACRE_ABSENT : NACRE_STR("context") };
+        nacre_generate_options options = { .aead = aead,
+                                           .id_context = i % 2 == 0 ? NACRE_ABSENT : NACRE_STR("context") };
         nacre_detail why = { "" };
         if (nacre_directory_generate(a, b, &options, &why) != NACRE_OK) fail_msg("%s", why.text);
         nacre_directory_info info;
@@ -29,8 +30,8 @@ static void a_pair_talks(void **state)
         assert_int_equal(info.salt_len, 8);
         assert_int_equal(info.has_id_context, i % 2 != 0);
         assert_int_equal(info.id_context_len, i % 2 == 0 ? 0 : 7);
-        assert_true(info.sender_id_len == 1 && info.sender_id[0] == 0);
-        assert_true(info.recipient_id_len == 1 && info.recipient_id[0] == 1);
+        assert_int_equal(info.sender_id_len, aead->nonce_len == 7 ? 1 : 2);
+        assert_int_equal(info.recipient_id_len, 1);
 
         nacre_directory *client = open_ok(f, a), *server = open_ok(f, b);
         uint8_t room[64];
@@ -75,6 +76,125 @@ static void pairs_differ(void **state)
     assert_memory_equal(one.secret, two.secret, 16);
     assert_memory_equal(one.salt, two.salt, 8);
 }
+
+/* ---- Sender IDs ---- */
+
+static void remove_pair(const char *a, const char *b)
+{
+    static const char *const files[] = { "secret.json", "settings.json", "sequence.json" };
+    for (size_t i = 0; i < 3; i++) {
+        scratch_unlink(a, files[i]);
+        scratch_unlink(b, files[i]);
+    }
+    assert_int_equal(rmdir(a), 0);
+    assert_int_equal(rmdir(b), 0);
+}
+
+static nacre_bytes sender(const nacre_directory_info *info)
+{
+    return nacre_bytes_of(info->sender_id, info->sender_id_len);
+}
+
+static nacre_bytes recipient(const nacre_directory_info *info)
+{
+    return nacre_bytes_of(info->recipient_id, info->recipient_id_len);
+}
+
+/* Makes a pair, looks whether its IDs are crossed, and takes it away; the client's side is in `info`. */
+static void generate_and_read(const struct fixture *f, const nacre_generate_options *options,
+                              nacre_directory_info *info)
+{
+    char a[4200], b[4200];
+    nacre_detail why = { "" };
+    nacre_directory_info other;
+    snprintf(a, sizeof a, "%s/a", f->dir);
+    snprintf(b, sizeof b, "%s/b", f->dir);
+    if (nacre_directory_generate(a, b, options, &why) != NACRE_OK) fail_msg("%s", why.text);
+    assert_int_equal(nacre_directory_read(info, a, false, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_read(&other, b, false, NULL), NACRE_OK);
+    assert_true(nacre_bytes_equal(sender(info), recipient(&other)));
+    assert_true(nacre_bytes_equal(recipient(info), sender(&other)));
+    remove_pair(a, b);
+}
+
+/* RFC 8613 3.3: whatever comes by chance, the two IDs of a context differ, and those of two contexts seldom are the same. */
+static void random_ids(void **state)
+{
+    enum { TIMES = 32 };
+    const struct fixture *f = *state;
+    const nacre_aead *small = nacre_aead_by_number(12);
+    uint16_t seen[TIMES];
+    size_t same = 0;
+    for (size_t i = 0; i < TIMES; i++) {
+        nacre_directory_info info;
+        generate_and_read(f, NULL, &info);
+        assert_int_equal(info.sender_id_len, 2);
+        assert_int_equal(info.recipient_id_len, 1);
+        seen[i] = (uint16_t)(info.sender_id[0] << 8 | info.sender_id[1]);
+        for (size_t j = 0; j < i; j++) same += seen[j] == seen[i];
+
+        const nacre_generate_options one_byte = { .aead = small };
+        generate_and_read(f, &one_byte, &info);
+        assert_int_equal(info.sender_id_len, 1);
+        assert_int_equal(info.recipient_id_len, 1);
+        assert_int_not_equal(info.sender_id[0], info.recipient_id[0]);
+    }
+    assert_true(same < 4); /* four pairs of 496 by chance: once in 10^8 runs */
+}
+
+static void ids_that_are_given(void **state)
+{
+    static const struct {
+        int32_t aead;
+        nacre_bytes client, server;
+        const char *refused; /* NULL: it is made */
+    } rows[] = {
+        { 10, { (const uint8_t *)"\x01\x02\x03\x04\x05\x06\x07", 7 }, { (const uint8_t *)"\x01", 1 }, NULL },
+        { 10,
+          { (const uint8_t *)"\x01\x02\x03\x04\x05\x06\x07\x08", 8 },
+          { (const uint8_t *)"\x01", 1 },
+          "Sender ID of the client has 8 bytes, AES-CCM-16-64-128 allows 7" },
+        { 10, { (const uint8_t *)"", 0 }, { (const uint8_t *)"\x00", 1 }, NULL },
+        { 10, { (const uint8_t *)"\x00", 1 }, { (const uint8_t *)"", 0 }, NULL },
+        { 10, { (const uint8_t *)"", 0 }, { (const uint8_t *)"", 0 }, "the same Sender ID" },
+        { 10, { (const uint8_t *)"ab", 2 }, { (const uint8_t *)"ac", 2 }, NULL },
+        { 10, { (const uint8_t *)"ab", 2 }, { (const uint8_t *)"ab", 2 }, "the same Sender ID" },
+        { 10, { (const uint8_t *)"a", 1 }, { NULL, 0 }, NULL },
+        { 10, { NULL, 0 }, { (const uint8_t *)"ab", 2 }, NULL },
+        { 12, { NULL, 0 }, { (const uint8_t *)"a", 1 }, NULL },
+        { 12,
+          { NULL, 0 },
+          { (const uint8_t *)"ab", 2 },
+          "Sender ID of the server has 2 bytes, AES-CCM-64-64-128 allows 1" },
+        { 1, { (const uint8_t *)"abcdef", 6 }, { NULL, 0 }, NULL }, /* A128GCM: a nonce of 12 */
+        { 1, { (const uint8_t *)"abcdefg", 7 }, { NULL, 0 }, "Sender ID of the client has 7 bytes, A128GCM allows 6" },
+    };
+    const struct fixture *f = *state;
+    char a[4200], b[4200];
+    snprintf(a, sizeof a, "%s/a", f->dir);
+    snprintf(b, sizeof b, "%s/b", f->dir);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const nacre_generate_options options = { .aead = nacre_aead_by_number(rows[i].aead),
+                                                 .client_id = rows[i].client,
+                                                 .server_id = rows[i].server };
+        nacre_detail why = { "" };
+        nacre_directory_info info;
+        if (rows[i].refused != NULL) {
+            assert_int_equal(nacre_directory_generate(a, b, &options, &why), NACRE_ERR_BAD_ARGUMENT);
+            if (strstr(why.text, rows[i].refused) == NULL) fail_msg("row %zu: %s", i, why.text);
+            assert_false(scratch_exists(f->dir, "a"));
+            assert_false(scratch_exists(f->dir, "b"));
+            continue;
+        }
+        generate_and_read(f, &options, &info);
+        if (!nacre_is_absent(rows[i].client)) assert_true(nacre_bytes_equal(sender(&info), rows[i].client));
+        else assert_int_equal(info.sender_id_len, rows[i].aead == 12 ? 1 : 2);
+        if (!nacre_is_absent(rows[i].server)) assert_true(nacre_bytes_equal(recipient(&info), rows[i].server));
+        else assert_int_equal(info.recipient_id_len, 1);
+    }
+}
+
+/* ---- Both or none ---- */
 
 static void a_pair_is_both_or_none(void **state)
 {
@@ -122,10 +242,10 @@ static void a_pair_replaces_nothing(void **state)
     assert_false(scratch_exists(f->dir, "a"));
 
     nacre_aead stranger = *nacre_aead_by_number(10);
-    nacre_generate_options options = { &stranger, NACRE_ABSENT };
+    nacre_generate_options options = { .aead = &stranger };
     assert_int_equal(nacre_directory_generate(a, f->server, &options, &why), NACRE_ERR_BAD_ARGUMENT);
     uint8_t long_id[256] = { 0 };
-    options = (nacre_generate_options){ NULL, NACRE_ARRAY(long_id) };
+    options = (nacre_generate_options){ .id_context = NACRE_ARRAY(long_id) };
     assert_int_equal(nacre_directory_generate(a, scratch_path(f->dir, "b"), &options, &why), NACRE_ERR_BAD_ARGUMENT);
     options.id_context.len = 255;
     assert_int_equal(nacre_directory_generate(a, scratch_path(f->dir, "b"), &options, &why), NACRE_OK);
@@ -135,10 +255,8 @@ static void a_pair_replaces_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_pair_talks),
-        TEST(pairs_differ),
-        TEST(a_pair_is_both_or_none),
-        TEST(a_pair_replaces_nothing),
+        TEST(a_pair_talks),       TEST(pairs_differ),           TEST(random_ids),
+        TEST(ids_that_are_given), TEST(a_pair_is_both_or_none), TEST(a_pair_replaces_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

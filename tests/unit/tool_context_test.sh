@@ -60,8 +60,20 @@ says err '--context needs a value'
 
 # ---- keygen
 run 0 keygen client server
-says out 'client: for the client, Sender ID 00'
-says out 'server: for the server, Sender ID 01'
+grep -Eq '^client: for the client, Sender ID [0-9a-f]{4}, Recipient ID [0-9a-f]{2}, ' out || fail "keygen says $(cat out)"
+ids=$(sed -n 's/^client: .* Sender ID \([^,]*\), Recipient ID \([^,]*\),.*/\2, Recipient ID \1/p' out)
+says out "server: for the server, Sender ID $ids, "
+run 0 keygen client2 server2
+grep -q "Sender ID $ids" out && fail 'two contexts have the same IDs'
+rm -r client2 server2
+run 0 keygen --client-id '' --server-id 0A0b0c0d0e0f10 client2 server2
+says out 'client2: for the client, Sender ID (empty), Recipient ID 0a0b0c0d0e0f10, AES-CCM-16-64-128'
+says out 'server2: for the server, Sender ID 0a0b0c0d0e0f10, Recipient ID (empty), AES-CCM-16-64-128'
+rm -r client2 server2
+run 0 keygen --client-id c1 client2 server2
+says out 'server2: for the server, Sender ID '
+says out ', Recipient ID c1, '
+rm -r client2 server2
 cp -r client copy # to be compared
 run 5 keygen client other
 says err 'client'
@@ -75,6 +87,14 @@ run 2 keygen one two three
 run 2 keygen --alg nonsense one two
 says err 'AES-CCM-16-64-128'
 run 2 keygen --id-context 0 one two
+run 2 keygen --client-id 0 one two
+says err '--client-id: pairs of hex digits'
+run 2 keygen --server-id 0001020304050607 one two
+says err '--server-id: at most 7 bytes'
+run 2 keygen --server-id 0001 --alg AES-CCM-64-64-128 one two
+says err 'the Sender ID of the server has 2 bytes, AES-CCM-64-64-128 allows 1'
+run 2 keygen --client-id 0a --server-id 0A one two
+says err 'the same Sender ID'
 run 2 keygen --id-context "$(printf '00%.0s' {1..256})" one two
 [ ! -e one ] && [ ! -e two ] || fail 'keygen made a directory in spite of its arguments'
 run 0 keygen --alg A128GCM --id-context 0a0b g1 g2

@@ -24,7 +24,7 @@ refused() {
 }
 
 for i in 1 2 3; do
-    "$nacre" keygen --id-context "0$i" "client$i" "server$i"
+    "$nacre" keygen --client-id 00 --server-id 01 --id-context "0$i" "client$i" "server$i"
 done
 "$nacre" protect --context client1 4001000100 >/dev/null # so that it has a state
 

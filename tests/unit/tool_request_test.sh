@@ -75,9 +75,9 @@ stop() {
     unset 'servers[-1]'
 }
 
-"$nacre" keygen client server >/dev/null || fail keygen
-"$nacre" keygen client2 server2 >/dev/null || fail keygen
-"$nacre" keygen stranger nobody >/dev/null || fail keygen
+"$nacre" keygen --client-id 00 --server-id 01 client server >/dev/null || fail keygen
+"$nacre" keygen --client-id 00 --server-id 01 client2 server2 >/dev/null || fail keygen
+"$nacre" keygen --client-id 00 --server-id 01 stranger nobody >/dev/null || fail keygen
 mkdir -p root/sub root/.hidden
 printf 'a file\n' >root/a.txt
 printf '{}' >root/b.json
@@ -259,7 +259,7 @@ says err "holds a security context"
 run 5 serve --bind 127.0.0.1:0 --context server2 --root nowhere
 run 5 serve --bind 127.0.0.1:0 --credentials nowhere.json
 stop INT
-"$nacre" keygen unasked unasked-server >/dev/null || fail keygen
+"$nacre" keygen --client-id 00 --server-id 01 unasked unasked-server >/dev/null || fail keygen
 serve fresh --bind 127.0.0.1:0 --context unasked-server
 run 4 get "$url/hello" --context stranger
 says err 'not authenticated'

@@ -8,7 +8,7 @@
 
 static int help(void)
 {
-    printf("Usage: nacre keygen [--alg NAME] [--id-context HEX] CLIENT_DIR SERVER_DIR\n"
+    printf("Usage: nacre keygen [OPTION ...] CLIENT_DIR SERVER_DIR\n"
            "Make a fresh pair of context directories, one for each side, with a new random secret. Give one to the "
            "client\n"
            "and one to the server; never copy a directory once it was used.\n\n"
@@ -16,6 +16,8 @@ static int help(void)
     const nacre_aead *aead;
     for (size_t i = 0; (aead = nacre_aead_at(i)) != NULL; i++) printf("                       %s\n", aead->name);
     printf("  --id-context HEX   an ID Context, up to 255 bytes\n"
+           "  --client-id HEX    the client's Sender ID, random without this; \"\" is the empty one\n"
+           "  --server-id HEX    the server's\n"
            "  --help             this text\n");
     return tool_flush("keygen");
 }
@@ -30,12 +32,31 @@ static int usage_algorithm(const char *name)
     return tool_usage("keygen", "--alg: unknown algorithm \"%.40s\"; it is one of%s", name, names);
 }
 
-static int read_id_context(nacre_generate_options *options, nacre_room room, const char *hex)
+static int read_hex(const char *option, nacre_bytes *out, nacre_room room, const char *hex)
 {
-    nacre_err err = nacre_hex_decode(&options->id_context, room, hex, strlen(hex));
-    if (err == NACRE_ERR_NO_ROOM) return tool_usage("keygen", "--id-context: at most %zu bytes are allowed", room.cap);
-    if (err != NACRE_OK) return tool_usage("keygen", "--id-context: pairs of hex digits are expected");
+    nacre_err err = nacre_hex_decode(out, room, hex, strlen(hex));
+    if (err == NACRE_ERR_NO_ROOM) return tool_usage("keygen", "%s: at most %zu bytes are allowed", option, room.cap);
+    if (err != NACRE_OK) return tool_usage("keygen", "%s: pairs of hex digits are expected", option);
     return TOOL_OK;
+}
+
+static void print_id(const char *label, const uint8_t *id, size_t len)
+{
+    printf(", %s ", label);
+    if (len == 0) printf("(empty)");
+    tool_print_hex(stdout, nacre_bytes_of(id, len));
+}
+
+static nacre_err print_side(const char *path, const char *side, nacre_detail *why)
+{
+    nacre_directory_info info;
+    nacre_err err = nacre_directory_read(&info, path, false, why);
+    if (err != NACRE_OK) return err;
+    printf("%s: for the %s", path, side);
+    print_id("Sender ID", info.sender_id, info.sender_id_len);
+    print_id("Recipient ID", info.recipient_id, info.recipient_id_len);
+    printf(", %s\n", info.aead->name);
+    return NACRE_OK;
 }
 
 static int generate(const char *client, const char *server, const nacre_generate_options *options)
@@ -43,9 +64,9 @@ static int generate(const char *client, const char *server, const nacre_generate
     nacre_detail why;
     nacre_err err = nacre_directory_generate(client, server, options, &why);
     if (err != NACRE_OK) return tool_fail("keygen", err, "%s", why.text);
-    const char *name = options->aead != NULL ? options->aead->name : "AES-CCM-16-64-128";
-    printf("%s: for the client, Sender ID 00, Recipient ID 01, %s\n", client, name);
-    printf("%s: for the server, Sender ID 01, Recipient ID 00, %s\n", server, name);
+    err = print_side(client, "client", &why);
+    if (err == NACRE_OK) err = print_side(server, "server", &why);
+    if (err != NACRE_OK) return tool_fail("keygen", err, "%s", why.text);
     return tool_flush("keygen");
 }
 
@@ -54,11 +75,13 @@ int tool_keygen(int argc, char **argv)
     static const struct option long_options[] = {
         { "alg", required_argument, NULL, 'a' },
         { "id-context", required_argument, NULL, 'i' },
+        { "client-id", required_argument, NULL, 'c' },
+        { "server-id", required_argument, NULL, 's' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    nacre_generate_options options = { NULL, NACRE_ABSENT };
-    uint8_t id_context[255];
+    nacre_generate_options options = { .aead = NULL };
+    uint8_t id_context[255], client_id[NACRE_MAX_ID], server_id[NACRE_MAX_ID];
     int code = TOOL_OK;
     opterr = 0;
     for (int c; code == TOOL_OK && (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
@@ -68,7 +91,9 @@ int tool_keygen(int argc, char **argv)
             options.aead = nacre_aead_by_name(optarg);
             if (options.aead == NULL) code = usage_algorithm(optarg);
             break;
-        case 'i': code = read_id_context(&options, NACRE_ROOM(id_context), optarg); break;
+        case 'i': code = read_hex("--id-context", &options.id_context, NACRE_ROOM(id_context), optarg); break;
+        case 'c': code = read_hex("--client-id", &options.client_id, NACRE_ROOM(client_id), optarg); break;
+        case 's': code = read_hex("--server-id", &options.server_id, NACRE_ROOM(server_id), optarg); break;
         case ':': code = tool_usage("keygen", "%s needs a value", argv[optind - 1]); break;
         default: code = tool_usage("keygen", "unknown option %s", argv[optind - 1]); break;
         }
