@@ -213,7 +213,7 @@ static bool means_no_runs(int error)
 
 static int send_burst(nacre_udp *udp, const nacre_outgoing *out, size_t num)
 {
-    size_t lengths[NACRE__UDP_BURST], messages = 0, datagrams = 0;
+    size_t lengths[NACRE__UDP_BURST] = { 0 }, messages = 0, datagrams = 0;
     if (num > NACRE__UDP_BURST) num = NACRE__UDP_BURST;
     while (datagrams < num) {
         lengths[messages] = run_length(udp, &out[datagrams], num - datagrams);

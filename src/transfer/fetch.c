@@ -144,7 +144,8 @@ bool nacre__fetch_take(nacre_transfer *t, nacre__own *own, nacre_event *event)
     bool has_block;
     nacre__block block = { 0 };
     if (event->message.code >> 5 != 2) {
-        if (!fetching || event->message.code != NACRE_INCOMPLETE || own->restarted)
+        /* RFC 7959 2.9.2: begun again once, but never what would be carried out twice by that */
+        if (!fetching || event->message.code != NACRE_INCOMPLETE || own->restarted || !is_safe(own->code))
             return deliver_one(t, own, event, false);
         own->restarted = true;
         return nacre__own_restart(t, own, event);

@@ -195,6 +195,27 @@ static void incomplete_begins_anew_once(void **state)
     end(&f);
 }
 
+/* The later blocks of an answer are lost: what is safe is asked for once more, what is not is not carried out twice. */
+static void an_answer_lost_half_way(void **state)
+{
+    (void)state;
+    const said first = SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024));
+    fixture f;
+    begin(&f, NULL);
+    ask(&f, NACRE_GET, 0, 0);
+    answer_and_next(&f, &first);
+    answer_and_next(&f, &SAID(.code = NACRE_INCOMPLETE));
+    asked_for(&f, NO_BLOCK, NO_BLOCK, 0, 0); /* from the start */
+    answer_and_next(&f, &first);
+    answer(&f, &SAID(.code = NACRE_INCOMPLETE));
+    assert_int_equal(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.code, NACRE_INCOMPLETE);
+    ask(&f, NACRE_POST, 0, 0);
+    answer_and_next(&f, &first);
+    answer(&f, &SAID(.code = NACRE_INCOMPLETE));
+    assert_int_equal(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.code, NACRE_INCOMPLETE);
+    end(&f);
+}
+
 static void answers_that_do_not_fit_the_block(void **state)
 {
     (void)state;
@@ -623,6 +644,7 @@ int main(void)
         cmocka_unit_test(sizes_go_down),
         cmocka_unit_test(too_large_with_a_size),
         cmocka_unit_test(incomplete_begins_anew_once),
+        cmocka_unit_test(an_answer_lost_half_way),
         cmocka_unit_test(answers_that_do_not_fit_the_block),
         cmocka_unit_test(blocks_fit_the_datagram),
         cmocka_unit_test(blocks_come_down),
