@@ -310,5 +310,6 @@ int main(int argc, char **argv)
         if (bench_wanted(b, rows[i].label)) measure(b, &rows[i], &crypto, &room);
     free(room.bytes);
     free(room.requests);
+    nacre_provider_close(&crypto);
     return bench_finish(b);
 }
