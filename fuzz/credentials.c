@@ -25,13 +25,23 @@ static void look_up(const nacre_credentials *c, const char *uri)
     CHECK(nacre_credentials_find(c, &again, uri, NULL) == NACRE_OK && again.name == found.name);
 }
 
-/* An entry set by hand is found by its own name, unless that is no URI that a pattern could be. */
-static void set_by_hand(nacre_credentials *c, const char *uri)
+/* An entry set by hand for a URI wins, or a longer pattern does that had won before; where there was none, it wins. What
+ * holds '%' or a newline may be a pattern that fits nothing. */
+static void check_winner(const nacre_credentials *c, const char *uri, nacre_err before, const nacre_credential *old)
 {
     nacre_credential found;
+    nacre_err err = nacre_credentials_find(c, &found, uri, NULL);
+    if (err == NACRE_OK && found.kind == NACRE_CREDENTIAL_DIRECTORY && strcmp(found.directory, "by-hand") == 0) return;
+    CHECK(before != NACRE_ERR_NO_CREDENTIALS && err == before);
+    if (err == NACRE_OK) CHECK(found.kind == old->kind && strcmp(found.name, old->name) == 0);
+}
+
+static void set_by_hand(nacre_credentials *c, const char *uri)
+{
+    nacre_credential old;
+    nacre_err before = nacre_credentials_find(c, &old, uri, NULL);
     if (nacre_credentials_set_directory(c, uri, "by-hand", NACRE_ROLE_NONE, NULL) != NACRE_OK) return;
-    if (strncmp(uri, "coap://h/", 9) == 0 && strpbrk(uri, "%\n") == NULL)
-        CHECK(nacre_credentials_find(c, &found, uri, NULL) == NACRE_OK && strcmp(found.directory, "by-hand") == 0);
+    if (strncmp(uri, "coap://h/", 9) == 0 && strpbrk(uri, "%\n") == NULL) check_winner(c, uri, before, &old);
     nacre_credentials_remove(c, uri);
 }
 
