@@ -65,6 +65,7 @@ look() {
     need libyajl-dev 'yajl 2.1 or newer, with headers' library 'yajl >= 2.1'
     [ "$purpose" = build ] && return
     need libcmocka-dev 'cmocka 1.1 or newer, with headers' library 'cmocka >= 1.1'
+    need python3 'Python 3' has python3
     [ "$purpose" = test ] && return
     need 'python3-venv python3-pip' 'Python 3 with its venv module and pip' python_venv_and_pip
     [ "$purpose" = interop ] && return

@@ -273,9 +273,8 @@ run 0 get "$url/hello" --context client2
 stop TERM
 
 # ---- A peer that says odd things, without protection
-if command -v python3 >/dev/null; then
-    # answers every request with one code and one rest (options, payload), given in hex
-    cat >odd.py <<'PYTHON'
+# answers every request with one code and one rest (options, payload), given in hex
+cat >odd.py <<'PYTHON'
 import socket, sys
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("127.0.0.1", 0))
@@ -285,57 +284,56 @@ while True:
     token = request[4:4 + (request[0] & 15)]
     s.sendto(bytes([0x60 | len(token)]) + bytes.fromhex(sys.argv[1]) + request[2:4] + token + bytes.fromhex(sys.argv[2]), peer)
 PYTHON
-    # odd CODE REST: starts such a peer
-    odd() {
-        rm -f port
-        python3 odd.py "$1" "$2" >port &
-        pid=$!
-        servers+=("$pid")
-        for _ in $(seq 100); do
-            [ -s port ] && break
-            sleep 0.05
-        done
-        url=coap://127.0.0.1:$(cat port)
-    }
-    gone() {
-        kill "$pid"
-        wait "$pid" 2>/dev/null
-        unset 'servers[-1]'
-    }
-    escape=ff1b5b324a0a610d62c29b33316dff00e280ae # ESC [2J, newline, CR, C1, invalid UTF-8, NUL, right-to-left override
-    odd 84 $escape
-    run 1 get "$url/x"
-    says err 'nacre get: 4.04 Not Found: ?[2J?a?b??31m?????'
-    gone
-    odd 84 ff67c3bc6e # valid UTF-8 stays
-    run 1 get "$url/x"
-    says err 'nacre get: 4.04 Not Found: gün'
-    gone
-    odd 80 $escape
-    run 4 get "$url/x" --context client
-    says err 'not authenticated'
-    says err '4.00 Bad Request'
-    gone
-    odd 45 ff6c6965 # "lie"
-    run 4 get "$url/x" --context client
-    says err '2.05 Content'
-    lacks err lie
-    run 0 get "$url/x" # without a context it is a good answer
-    answers lie
-    gone
-    odd 84 c13cff0102 # Content-Format 60 of a diagnostic that is none
-    run 1 get "$url/x"
-    says err '2 bytes of Content-Format 60'
-    gone
-    odd 45 d10a0eff6162 # Block2, more to come
-    run 5 get "$url/x" # two bytes are no block
-    says err 'blocks that do not make a body'
-    gone
-    odd 45 d10a06ff6162 # Block2, the last one
-    run 0 get "$url/x"
-    answers ab
-    gone
-fi
+# odd CODE REST: starts such a peer
+odd() {
+    rm -f port
+    python3 odd.py "$1" "$2" >port &
+    pid=$!
+    servers+=("$pid")
+    for _ in $(seq 100); do
+        [ -s port ] && break
+        sleep 0.05
+    done
+    url=coap://127.0.0.1:$(cat port)
+}
+gone() {
+    kill "$pid"
+    wait "$pid" 2>/dev/null
+    unset 'servers[-1]'
+}
+escape=ff1b5b324a0a610d62c29b33316dff00e280ae # ESC [2J, newline, CR, C1, invalid UTF-8, NUL, right-to-left override
+odd 84 $escape
+run 1 get "$url/x"
+says err 'nacre get: 4.04 Not Found: ?[2J?a?b??31m?????'
+gone
+odd 84 ff67c3bc6e # valid UTF-8 stays
+run 1 get "$url/x"
+says err 'nacre get: 4.04 Not Found: gün'
+gone
+odd 80 $escape
+run 4 get "$url/x" --context client
+says err 'not authenticated'
+says err '4.00 Bad Request'
+gone
+odd 45 ff6c6965 # "lie"
+run 4 get "$url/x" --context client
+says err '2.05 Content'
+lacks err lie
+run 0 get "$url/x" # without a context it is a good answer
+answers lie
+gone
+odd 84 c13cff0102 # Content-Format 60 of a diagnostic that is none
+run 1 get "$url/x"
+says err '2 bytes of Content-Format 60'
+gone
+odd 45 d10a0eff6162 # Block2, more to come
+run 5 get "$url/x" # two bytes are no block
+says err 'blocks that do not make a body'
+gone
+odd 45 d10a06ff6162 # Block2, the last one
+run 0 get "$url/x"
+answers ab
+gone
 
 [ $failures = 0 ] || echo "$failures failures" >&2
 exit $((failures > 0))
