@@ -62,6 +62,13 @@ static inline bool nacre_code_is_response(uint8_t code)
     return code >= 0x40 && code < 0xc0;
 }
 
+/* nacre_code_is_safe says whether a method only asks, so that the same request may be carried out once more and change
+ * nothing: GET and FETCH (RFC 7252 5.1, RFC 8132 2). */
+static inline bool nacre_code_is_safe(uint8_t code)
+{
+    return code == NACRE_GET || code == NACRE_FETCH;
+}
+
 /* nacre_code_name gives "GET", "2.05 Content" and so on; for a code without a name the digits ("4.29") in `buf`, which
  * must have room for 5 characters. */
 const char *nacre_code_name(uint8_t code, char buf[5]);

@@ -413,11 +413,6 @@ static bool is_unwanted(const nacre__entry *entry, uint8_t code)
     return entry->observer == NACRE__NONE && (entry->unwanted >> ((code >> 5) - 1)) % 2 == 1;
 }
 
-static bool is_safe(uint8_t method) /* RFC 7252 5.1, RFC 8132 1.1 */
-{
-    return method == NACRE_GET || method == NACRE_FETCH;
-}
-
 /* RFC 9175 2.4: this is too much for an address that has not shown itself, and the request must not be carried out again. It
  * goes as a push, which asks first whether somebody is there; where none is to spare, the code has to do. */
 static nacre_err answer_apart(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer)
@@ -450,13 +445,13 @@ static nacre_err answer_entry(nacre_endpoint *ep, nacre__entry *entry, const nac
     nacre_err err = NACRE_OK;
     const uint32_t observer = entry->observer;
     const bool is_too_much = !entry->acked && nacre__echo_wanted(ep, entry, plain);
-    if (is_too_much && is_safe(entry->method)) err = nacre__echo_ask(ep, entry, &answer);
+    if (is_too_much && nacre_code_is_safe(entry->method)) err = nacre__echo_ask(ep, entry, &answer);
     const bool is_success = answer.code >> 5 == 2;
     if (err == NACRE_OK && observer != NACRE__NONE && is_success)
         err = nacre__observe_add(ep, &ep->observers[observer], &answer);
     if (err != NACRE_OK) return err;
     if (!is_success) entry->observer = NACRE__NONE; /* RFC 7641 4.1: it does not begin with this */
-    err = send_answer(ep, entry, &answer, is_too_much && !is_safe(entry->method));
+    err = send_answer(ep, entry, &answer, is_too_much && !nacre_code_is_safe(entry->method));
     if (observer == NACRE__NONE || is_success) return err;
     if (err == NACRE_OK) nacre__observer_end(ep, &ep->observers[observer], NACRE_OK);
     else entry->observer = observer;

@@ -55,11 +55,6 @@ nacre_err nacre_transfer_later(nacre_transfer *t, nacre_exchange exchange)
     return NACRE_OK;
 }
 
-static bool is_safe(uint8_t code)
-{
-    return code == NACRE_GET || code == NACRE_FETCH;
-}
-
 /* ---- Short answers of our own -------------------------------------------------------------------------------------- */
 
 /* A code, a text, Block1 when the request had one, and Size1 unless it is 0. */
@@ -266,7 +261,7 @@ static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
     }
     nacre__body *kept = p->offset == 0 ? keep(t, p) : NULL;
     err = NACRE_ERR_TOO_LONG;
-    if (kept != NULL || is_safe(p->asked->event.message.code)) err = send_fitting(t, p, szx);
+    if (kept != NULL || nacre_code_is_safe(p->asked->event.message.code)) err = send_fitting(t, p, szx);
     p->etag = NACRE_ABSENT;
     if (kept != NULL && (err != NACRE_OK || !p->more)) nacre__body_release(t, kept);
     return err;

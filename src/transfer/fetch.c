@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-static bool is_safe(uint8_t code)
-{
-    return code == NACRE_GET || code == NACRE_FETCH;
-}
-
 /* RFC 8132 2.1: the payload of a FETCH says what is asked for, in every block. Other bodies went already (RFC 7959 3.3). */
 static nacre_err question(nacre_transfer *t, const nacre__own *own, nacre_bytes *payload)
 {
@@ -85,7 +80,7 @@ static bool fits(const nacre__own *own, nacre__block block, size_t len)
 
 static bool changed(nacre_transfer *t, nacre__own *own, nacre_event *event)
 {
-    if (own->restarted || !is_safe(own->code)) return nacre__own_fail(t, own, event, NACRE_ERR_BODY_CHANGED);
+    if (own->restarted || !nacre_code_is_safe(own->code)) return nacre__own_fail(t, own, event, NACRE_ERR_BODY_CHANGED);
     own->restarted = true;
     return nacre__own_restart(t, own, event);
 }
@@ -145,7 +140,7 @@ bool nacre__fetch_take(nacre_transfer *t, nacre__own *own, nacre_event *event)
     nacre__block block = { 0 };
     if (event->message.code >> 5 != 2) {
         /* RFC 7959 2.9.2: begun again once, but never what would be carried out twice by that */
-        if (!fetching || event->message.code != NACRE_INCOMPLETE || own->restarted || !is_safe(own->code))
+        if (!fetching || event->message.code != NACRE_INCOMPLETE || own->restarted || !nacre_code_is_safe(own->code))
             return deliver_one(t, own, event, false);
         own->restarted = true;
         return nacre__own_restart(t, own, event);

@@ -238,11 +238,6 @@ static bool find_blocks(nacre__asked *asked, nacre_bytes options)
     return true;
 }
 
-static bool is_safe(uint8_t code)
-{
-    return code == NACRE_GET || code == NACRE_FETCH;
-}
-
 /* An answer to what cannot go on. */
 static bool refuse(nacre_transfer *t, const nacre__asked *asked, uint8_t code, const char *text)
 {
@@ -254,7 +249,7 @@ static bool refuse(nacre_transfer *t, const nacre__asked *asked, uint8_t code, c
 static bool take_later_block(nacre_transfer *t, const nacre__asked *asked)
 {
     if (nacre__answer_kept(t, asked)) return false;
-    if (is_safe(asked->event.message.code)) return true;
+    if (nacre_code_is_safe(asked->event.message.code)) return true;
     /* RFC 7959 2.9.2: to do it again would be another operation */
     return refuse(t, asked, NACRE_INCOMPLETE, "that answer is not kept any more");
 }

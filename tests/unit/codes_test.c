@@ -8,6 +8,8 @@ static void test_requests_and_responses(void **state)
     for (int code = 0; code < 256; code++) {
         assert_int_equal(nacre_code_is_request((uint8_t)code), code >= 0x01 && code <= 0x1f);
         assert_int_equal(nacre_code_is_response((uint8_t)code), code >= 0x40 && code <= 0xbf);
+        /* RFC 7252 5.1, RFC 8132 2 */
+        assert_int_equal(nacre_code_is_safe((uint8_t)code), code == 0x01 || code == 0x05);
     }
 }
 
