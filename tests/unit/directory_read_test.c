@@ -250,6 +250,60 @@ static void secrets_of_256_bytes_are_the_longest(void **state)
     assert_null(strstr(why.text, "abab"));
 }
 
+/* B3: booleans, numbers, hex and names that grow past every size that is expected of them. Up to `longest` bytes are taken; a
+ * row of 0 begins one byte too long. */
+static void b3_values_longer_than_any_that_is_expected(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *file, *before, *unit, *after; /* the unit is there as often as it takes */
+        size_t longest;
+    } rows[] = {
+        { "settings.json", "{" IDS ", \"sequence-required\": ", "false", "}", 5 },
+        { "settings.json", "{" IDS ", \"sequence-required\": false", "e", "}", 0 },
+        { "settings.json", "{" IDS ", \"window\": ", "9", "}", 3 },
+        { "settings.json", "{" IDS ", \"window\": 1", "0", "}", 3 },
+        { "settings.json", "{" IDS ", \"algorithm\": 1", "0", "}", 1 },
+        { "settings.json", "{" IDS ", \"algorithm\": \"A128GCM", "M", "\"}", 0 },
+        { "settings.json", "{" IDS ", \"kdf-hashfun\": \"sha256", "6", "\"}", 0 },
+        { "settings.json", "{\"recipient-id_hex\": \"01\", \"sender-id_hex\": \"", "00", "\"}", 14 },
+        { "settings.json", "{" IDS ", \"id-context_hex\": \"", "00", "\"}",
+          2 * sizeof((nacre_directory_info *)NULL)->id_context },
+        { "secret.json", "{\"salt_hex\": \"", "ff", "\", \"secret_hex\": \"00\"}", 512 },
+        { "sequence.json", "{\"received\": \"unknown\", \"next-to-send\": ", "1", "}", 20 },
+        { "sequence.json", "{\"received\": \"unknown", "n", "\", \"next-to-send\": 1}", 0 },
+        { "sequence.json", "{\"next-to-send\": 1, \"received\": {\"index\": 0, \"bitfield\": ", "1", "}}", 10 },
+    };
+    static char text[6000];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *const kept = scratch_read(f->client, rows[i].file);
+        const size_t unit_len = strlen(rows[i].unit);
+        const size_t from = rows[i].longest > unit_len ? rows[i].longest - unit_len : unit_len;
+        bool was_taken = rows[i].longest == 0;
+        for (size_t len = from; len <= 5000; len += len < from + 20 * unit_len ? unit_len : len) {
+            nacre_directory_info info;
+            nacre_detail why = { "" };
+            size_t at = (size_t)snprintf(text, sizeof text, "%s", rows[i].before);
+            for (size_t n = 0; n < len; n += unit_len) at += (size_t)snprintf(text + at, 8, "%s", rows[i].unit);
+            (void)snprintf(text + at, sizeof text - at, "%s", rows[i].after);
+            scratch_write(f->client, rows[i].file, text);
+            const nacre_err err = nacre_directory_read(&info, f->client, true, &why);
+            if (err != (len <= rows[i].longest ? NACRE_OK : NACRE_ERR_BAD_CONTEXT))
+                fail_msg("row %zu, %zu bytes: %s: %s", i, len, nacre_err_name(err), why.text);
+            was_taken = was_taken || err == NACRE_OK;
+            if (err == NACRE_OK) continue;
+            assert_non_null(strstr(why.text, rows[i].file));
+            nacre_directory *dir = NULL;
+            assert_int_equal(nacre_directory_open(&dir, f->client, &f->crypto, NULL), NACRE_ERR_BAD_CONTEXT);
+        }
+        assert_true(was_taken);
+        if (kept != NULL) scratch_write(f->client, rows[i].file, kept);
+        else scratch_unlink(f->client, rows[i].file);
+        free(kept);
+        close_ok(open_ok(f, f->client)); /* what was there before is good still */
+    }
+}
+
 static void files_that_cannot_be_read(void **state)
 {
     struct fixture *f = *state;
@@ -420,6 +474,7 @@ int main(void)
         TEST(secrets_show_only_when_asked_for),
         TEST(both_names_of_the_secret_file),
         TEST(secrets_of_256_bytes_are_the_longest),
+        TEST(b3_values_longer_than_any_that_is_expected),
         TEST(files_that_cannot_be_read),
         TEST(states_are_taken_or_refused),
         TEST(a_state_cut_off_anywhere_is_refused),

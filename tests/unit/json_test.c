@@ -202,6 +202,39 @@ static void long_tokens_fit(void **state)
     }
 }
 
+/* B3: a word longer than the one that it begins with is refused at every length, and nothing reads past either; in buffers of
+ * exact size. Numbers of any length are taken, and kept to the last digit. */
+static void b3_words_and_numbers_of_every_length(void **state)
+{
+    (void)state;
+    enum { LONGEST = 300 };
+    static const char *const words[] = { "true", "false", "null" };
+    char text[LONGEST];
+    nacre__json_doc doc;
+    for (size_t w = 0; w < 3; w++) {
+        const size_t len = strlen(words[w]);
+        for (size_t i = 0; i < LONGEST; i++) text[i] = words[w][i % len]; /* falsefalsefa... */
+        for (size_t n = 1; n < LONGEST; n++) {
+            assert_int_equal(parse_bytes(&doc, text, n, NULL), n == len ? NACRE_OK : NACRE_ERR_BAD_CONTEXT);
+            nacre__json_free(&doc);
+        }
+        memset(text + len, words[w][len - 1], LONGEST - len); /* falseeeee... */
+        for (size_t n = len; n < LONGEST; n++) {
+            assert_int_equal(parse_bytes(&doc, text, n, NULL), n == len ? NACRE_OK : NACRE_ERR_BAD_CONTEXT);
+            nacre__json_free(&doc);
+        }
+    }
+    memset(text, '9', sizeof text);
+    for (size_t n = 1; n < LONGEST; n++) {
+        assert_int_equal(parse_bytes(&doc, text, n, NULL), NACRE_OK);
+        assert_int_equal(doc.root->type, NACRE__JSON_NUMBER);
+        assert_int_equal(doc.root->len, n);
+        assert_memory_equal(doc.root->text, text, n);
+        assert_int_equal(doc.root->text[n], '\0');
+        nacre__json_free(&doc);
+    }
+}
+
 static void many_members_are_quick(void **state)
 {
     (void)state;
@@ -236,13 +269,10 @@ static void secrets_stay_out_of_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_and_refuses),
-        cmocka_unit_test(a_nul_byte_is_refused),
-        cmocka_unit_test(the_tree_says_it_all),
-        cmocka_unit_test(any_text_gets_an_answer),
-        cmocka_unit_test(long_tokens_fit),
-        cmocka_unit_test(many_members_are_quick),
-        cmocka_unit_test(secrets_stay_out_of_errors),
+        cmocka_unit_test(takes_and_refuses),      cmocka_unit_test(a_nul_byte_is_refused),
+        cmocka_unit_test(the_tree_says_it_all),   cmocka_unit_test(any_text_gets_an_answer),
+        cmocka_unit_test(long_tokens_fit),        cmocka_unit_test(b3_words_and_numbers_of_every_length),
+        cmocka_unit_test(many_members_are_quick), cmocka_unit_test(secrets_stay_out_of_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,8 +123,9 @@ says out 'received             unknown'
 run 2 import --next-to-send -1 conf e3
 run 2 import --next-to-send 1099511627777 conf e3
 run 5 import nowhere e3
-printf '# a comment\r\n\r\n master_secret , ascii , "Correct Horse" \r\nsender_id,ascii,client\r\nrecipient_id,ascii,"server"\r\n%s' \
-    'aead_alg,text,"AES-CCM-16-64-128"
+# B2: DOS line ends, a long line, no line end at the last
+printf '# a comment\r\n\r\n#%060000d\r\n master_secret , ascii , "Correct Horse" \r\nsender_id,ascii,client\r\nrecipient_id,ascii,"server"\r\n%s' \
+    0 'aead_alg,text,"AES-CCM-16-64-128"
 hkdf_alg,text,direct+HKDF-SHA-512
 replay_window,integer,16
 rfc8613_b_1_2,bool,true
@@ -167,10 +168,33 @@ refused 'rfc8613_b_2,bool,true' '"rfc8613_b_2" is true'
 refused 'rfc8613_b_2,bool,yes' 'true or false'
 refused 'break_recipient_key,bool,true' '"break_recipient_key" is true'
 refused "complex_recipient,config,'" '"complex_recipient" is not read'
+refused 'master_secre,hex,"00"' '"master_secre" is no keyword' # B1: one letter less, one more
+refused 'master_secrett,hex,"00"' '"master_secrett" is no keyword'
+refused ',hex,"00"' '"" is no keyword'
+refused 'master_secret,he,"00"' 'must be of encoding hex or ascii'
+refused 'master_secret,hexx,"00"' 'must be of encoding hex or ascii'
 refused 'colour,text,blue' '"colour" is no keyword'
 refused 'master' 'KEYWORD,ENCODING,VALUE is expected'
 refused 'aead_alg,integer' 'KEYWORD,ENCODING,VALUE is expected'
 grep -q 'bad.conf: line 8' err || fail "no line: $(cat err)"
+# B3: words, numbers, hex and keywords longer than any that is expected
+longer() { # TEXT TIMES
+    printf "$1%.0s" $(seq "$2")
+}
+for times in 1 7 250 5000; do
+    refused "rfc8613_b_1_2,bool,false$(longer e $times)" 'true or false'
+    refused "rfc8613_b_1_2,bool,true$(longer true $times)" 'true or false'
+    refused "rfc8613_b_1_2,bool$(longer l $times),false" 'must be of encoding bool'
+    refused "rfc8613_b_1_2$(longer 2 $times),bool,false" 'is no keyword'
+    refused "replay_window,integer,1024$(longer 0 $times)" 'from 1 to 1024'
+    refused "aead_alg,integer,10$(longer 0 $times)" '"aead_alg" is no algorithm'
+    refused "aead_alg,text,AES-CCM-16-64-128$(longer 8 $times)" '"aead_alg" is no algorithm'
+    refused "hkdf_alg,integer,-10$(longer 0 $times)" '"hkdf_alg" must be -10'
+    refused "sender_id,hex,\"00112233445566$(longer 00 $times)\"" '"sender_id" is longer than the 7 bytes'
+    refused "master_secret,hex,\"$(longer 00 256)$(longer 00 $times)\"" 'longer than the 256 bytes'
+done
+run 0 import text.conf t2 # with a bool, a number, hex and names of the right length
+
 for keyword in master_secret sender_id recipient_id; do
     grep -v "^$keyword," conf >bad.conf
     run 5 import bad.conf bad
@@ -181,7 +205,7 @@ run 5 import bad.conf bad
 says err 'line 9: "recipient_id" is there twice: a context directory has one peer'
 { cat conf; printf 'ssn_freq,integer,1\0\n'; } >bad.conf
 run 5 import bad.conf bad
-says err 'a NUL byte'
+says err 'a NUL byte' # B2
 head -c 70000 /dev/zero | tr '\0' '#' >bad.conf
 run 5 import bad.conf bad
 says err 'longer than the 65536 bytes'
