@@ -2,38 +2,7 @@
 # SPDX-License-Identifier: MIT
 # tool_context_test: keygen, show, protect and unprotect, as people and scripts call them. Arguments: build directory,
 # source directory.
-set -u
-nacre=$(cd "$1" && pwd)/nacre
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-    echo "FAILED: $*" >&2
-    failures=$((failures + 1))
-}
-
-# run EXIT_CODE ARGUMENT...: what nacre prints goes to out and err
-run() {
-    local wanted=$1
-    shift
-    "$nacre" "$@" >out 2>err </dev/null
-    local code=$?
-    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
-    if [ "$wanted" != 0 ]; then
-        [ -s err ] || fail "nacre $* failed without a word"
-        [ ! -s out ] || fail "nacre $* failed and printed: $(cat out)"
-    fi
-}
-
-says() { # FILE TEXT
-    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
-}
-
-lacks() { # FILE TEXT
-    if grep -qF -- "$2" "$1"; then fail "$1 has '$2'"; fi
-}
+. "$2/tests/support/lib/tool.sh" || exit 1
 
 # ---- The whole, and every level's help
 run 2
@@ -224,5 +193,4 @@ if command -v flock >/dev/null; then
     wait $holder 2>/dev/null
 fi
 
-[ $failures = 0 ] || exit 1
-echo "all as it should be"
+finish

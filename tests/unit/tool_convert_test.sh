@@ -2,35 +2,8 @@
 # SPDX-License-Identifier: MIT
 # tool_convert_test: the older layout on the command line: --role, convert, check. Arguments: build directory, source
 # directory.
-set -u
-nacre=$(cd "$1" && pwd)/nacre
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
+. "$2/tests/support/lib/tool.sh" || exit 1
 umask 077
-failures=0
-
-fail() {
-    echo "FAILED: $*" >&2
-    failures=$((failures + 1))
-}
-
-run() { # EXIT_CODE ARGUMENT...
-    local wanted=$1
-    shift
-    "$nacre" "$@" >out 2>err </dev/null
-    local code=$?
-    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
-    [ "$wanted" = 0 ] || [ -s err ] || fail "nacre $* failed without a word"
-}
-
-says() { # FILE TEXT
-    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
-}
-
-lacks() { # FILE TEXT
-    if grep -qF -- "$2" "$1"; then fail "$1 has '$2': $(cat "$1")"; fi
-}
 
 for subcommand in convert check; do
     run 0 $subcommand --help
@@ -82,19 +55,13 @@ mkdir a b
 for d in a b; do
     cp old/secret.json old/settings.json $d
 done
-"$nacre" serve --bind 127.0.0.1:0 --context b --role server >listening &
-server=$!
-for _ in {1..100}; do
-    [ -s listening ] && break
-    sleep 0.05
-done
-run 0 get --context a --role client "$(sed 's/^listening //' listening)/hello"
+start serve server --bind 127.0.0.1:0 --context b --role server
+run 0 get --context a --role client "$url/hello"
 says out 'Hello World!'
 run 0 check b
-says out "b/lock: process $server uses this directory"
+says out "b/lock: process $pid uses this directory"
 says out 'b: ok'
-kill $server
-wait $server 2>/dev/null
+stop TERM
 run 0 check b
 lacks out 'lock'
 run 0 show --role server b
@@ -258,5 +225,4 @@ run 0 show --json c
 says out '"sequence-chunk-limit": 5'
 run 0 protect --context c $plain
 
-[ $failures = 0 ] || exit 1
-echo "all as it should be"
+finish

@@ -2,33 +2,7 @@
 # SPDX-License-Identifier: MIT
 # tool_export_test: export for other programs, import of libcoap's configuration. Arguments: build directory, source
 # directory.
-set -u
-nacre=$(cd "$1" && pwd)/nacre
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-    echo "FAILED: $*" >&2
-    failures=$((failures + 1))
-}
-
-run() { # EXIT_CODE ARGUMENT...
-    local wanted=$1
-    shift
-    "$nacre" "$@" >out 2>err </dev/null
-    local code=$?
-    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
-    if [ "$wanted" != 0 ]; then
-        [ -s err ] || fail "nacre $* failed without a word"
-        [ ! -s out ] || fail "nacre $* failed and printed: $(cat out)"
-    fi
-}
-
-says() { # FILE TEXT
-    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
-}
+. "$2/tests/support/lib/tool.sh" || exit 1
 
 for subcommand in export import; do
     run 0 $subcommand --help
@@ -217,5 +191,4 @@ if grep -q 0f1x err; then fail "a secret in an error: $(cat err)"; fi
 run 0 export e --reveal --for libcoap
 diff out conf || fail 'import and export differ'
 
-[ $failures = 0 ] || exit 1
-echo "all as it should be"
+finish

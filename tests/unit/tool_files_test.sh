@@ -2,78 +2,7 @@
 # SPDX-License-Identifier: MIT
 # tool_files_test: files below --root and large bodies, with nacre serve, get, put and delete over loopback. Arguments: build
 # directory, source directory.
-set -u
-nacre=$(cd "$1" && pwd)/nacre
-work=$(mktemp -d)
-servers=()
-finish() {
-    for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null; done
-    wait
-    rm -rf "$work"
-}
-trap finish EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-    echo "FAILED: $*" >&2
-    failures=$((failures + 1))
-}
-
-says() { # FILE TEXT
-    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
-}
-
-lacks() { # FILE TEXT
-    if grep -qF -- "$2" "$1"; then fail "$1 has '$2'"; fi
-}
-
-# run EXIT_CODE ARGUMENT...: what nacre prints goes to out and err. A failure prints one line (a usage error may add where
-# to read more), nothing to stdout, and no control character.
-run() {
-    local wanted=$1 lines
-    shift
-    timeout 30 "$nacre" "$@" >out 2>err </dev/null
-    local code=$?
-    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
-    [ "$wanted" != 0 ] || return
-    [ ! -s out ] || fail "nacre $* failed and printed: $(cat out)"
-    lines=$(wc -l <err)
-    [ "$lines" = 1 ] || fail "nacre $* says $lines lines: $(cat err)"
-    says err "nacre $1: "
-    if LC_ALL=C tr -d '\n' <err | LC_ALL=C grep -q '[[:cntrl:]]'; then fail "nacre $*: control characters in err"; fi
-}
-
-# answers TEXT: the payload on stdout, and not a byte more
-answers() {
-    printf '%s' "$1" >expected
-    cmp -s out expected || fail "answer '$(cat out)' is not '$1'"
-    [ ! -s err ] || fail "a good answer came with: $(cat err)"
-}
-
-# serve NAME ARGUMENT...: starts a server, waits until it listens, and sets pid and url
-serve() {
-    local name=$1
-    shift
-    "$nacre" serve "$@" >"$name.out" 2>"$name.err" </dev/null &
-    pid=$!
-    servers+=("$pid")
-    for _ in $(seq 100); do
-        [ -s "$name.out" ] && break
-        sleep 0.05
-    done
-    url=$(sed -n 's/^listening //p' "$name.out")
-    [ -n "$url" ] || fail "serve $* does not listen: $(cat "$name.err")"
-}
-
-# stop SIGNAL: the last server ends in order
-stop() {
-    kill -"$1" "$pid"
-    wait "$pid"
-    local code=$?
-    [ $code = 0 ] || fail "serve ended by $1 with $code"
-    unset 'servers[-1]'
-}
+. "$2/tests/support/lib/tool.sh" || exit 1
 
 "$nacre" keygen client server >/dev/null || fail keygen
 mkdir -p root/sub
@@ -82,7 +11,7 @@ ln -s /etc root/etc
 printf 'x' >outside
 head -c 1048576 /dev/urandom >mib
 head -c 5000000 /dev/urandom >larger
-serve one --bind '[::1]:0' --context server --root root --writable
+start serve one --bind '[::1]:0' --context server --root root --writable
 
 # ---- Large bodies, both ways, whole and as files
 run 0 put "$url/store" --payload-file mib --context client
@@ -161,7 +90,7 @@ run 0 delete "$url/sub/new" --context client # RFC 7252 5.8.4
 stop TERM
 
 # ---- Without --writable it is as if nothing could be written
-serve two --bind '[::1]:0' --context server --root root
+start serve two --bind '[::1]:0' --context server --root root
 for arguments in "put $url/file --payload x" "put $url/file --payload-file mib" "put $url/new --payload x" \
     "delete $url/file"; do
     # shellcheck disable=SC2086
@@ -173,5 +102,4 @@ run 2 serve --context server --writable
 says err '--root'
 stop TERM
 
-[ $failures = 0 ] || echo "$failures failures" >&2
-exit $((failures > 0))
+finish

@@ -2,61 +2,38 @@
 # SPDX-License-Identifier: MIT
 # tool_observe_test: nacre observe, with the observable resources of nacre plugtest-server, which change every two seconds: each
 # way that it ends. Arguments: build directory, source directory.
-set -u
-nacre=$(cd "$1" && pwd)/nacre
-work=$(mktemp -d)
-servers=()
-finish() {
-    for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null; done
-    wait
-    rm -rf "$work"
-}
-trap finish EXIT
-cd "$work" || exit 1
-failures=0
+. "$2/tests/support/lib/tool.sh" || exit 1
 
-fail() {
-    echo "FAILED: $*" >&2
-    failures=$((failures + 1))
-}
-
-"$nacre" plugtest-server --bind '[::1]:0' --state state >server.out 2>server.err </dev/null &
-servers+=($!)
-for _ in $(seq 100); do
-    url=$(sed -n 's,^listening ,,p' server.out 2>/dev/null)
-    [ -n "$url" ] && break
-    sleep 0.1
-done
-[ -n "$url" ] || { fail "the server is not ready"; exit 1; }
+start plugtest-server server --bind '[::1]:0' --state state
 "$nacre" plugtest-client --state state "${url#coap://}" 0 >out || fail "no contexts: $(cat out)"
 
-# expect NAME EXIT_CODE LINES ARGUMENT...: what the run in NAME.out and NAME.err came to
-expect() { # NAME EXIT_CODE TEXT
+# expect NAME EXIT_CODE TEXT: what the run in NAME.out and NAME.err came to
+expect() {
     printf "$3" >expected
     [ "$(cat "$1.code")" = "$2" ] || fail "$1 ended with $(cat "$1.code"), not $2: $(cat "$1.err")"
     cmp -s "$1.out" expected || fail "$1 printed '$(cat "$1.out")'"
 }
-run() { # NAME ARGUMENT...
+observe() { # NAME ARGUMENT...
     local name=$1
     shift
     timeout 30 "$nacre" "$@" >"$name.out" 2>"$name.err" </dev/null
     echo $? >"$name.code"
 }
 
-run end observe --context state/a "$url/oscore/observe1"
+observe end observe --context state/a "$url/oscore/observe1"
 expect end 1 'one\ntwo\n'
 grep -q '5.00' end.err || fail "the error is not told: $(cat end.err)"
-run count observe --context state/a --count 2 "$url/oscore/observe2"
+observe count observe --context state/a --count 2 "$url/oscore/observe2"
 expect count 0 'one\ntwo\n'
-run one observe --context state/a --count 1 "$url/oscore/observe2"
+observe one observe --context state/a --count 1 "$url/oscore/observe2"
 expect one 0 'one\n'
-run duration observe --context state/a --duration 1 "$url/oscore/observe2"
+observe duration observe --context state/a --duration 1 "$url/oscore/observe2"
 expect duration 0 'one\n'
-run fixed observe --context state/a "$url/oscore/hello/1"
+observe fixed observe --context state/a "$url/oscore/hello/1"
 expect fixed 0 'Hello World!\n'
-run missing observe --context state/a "$url/nowhere"
+observe missing observe --context state/a "$url/nowhere"
 expect missing 1 ''
-run clear observe "$url/oscore/observe2"
+observe clear observe "$url/oscore/observe2"
 expect clear 1 ''
 grep -q '4.01' clear.err || fail "a plain registration: $(cat clear.err)"
 
@@ -80,13 +57,13 @@ code=${PIPESTATUS[0]}
 
 for wrong in '--count 0' '--count x' '--duration 0' '--payload x' '--output x' '--content-format 0'; do
     # shellcheck disable=SC2086
-    run wrong observe $wrong "$url/x"
+    observe wrong observe $wrong "$url/x"
     expect wrong 2 ''
     [ "$(wc -l <wrong.err)" = 1 ] || fail "observe $wrong: $(cat wrong.err)"
 done
-run wrong get --count 1 "$url/x"
+observe wrong get --count 1 "$url/x"
 expect wrong 2 ''
-run help observe --help
+observe help observe --help
 grep -q -- --duration help.out || fail "no help"
 
-[ "$failures" = 0 ]
+finish

@@ -2,39 +2,7 @@
 # SPDX-License-Identifier: MIT
 # tool_plugtest_test: nacre plugtest-server and plugtest-client against each other: every test, state kept and lost, and what
 # people get wrong. Arguments: build directory, source directory.
-set -u
-nacre=$(cd "$1" && pwd)/nacre
-work=$(mktemp -d)
-servers=()
-finish() {
-    for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null; done
-    wait
-    rm -rf "$work"
-}
-trap finish EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-    echo "FAILED: $*" >&2
-    failures=$((failures + 1))
-}
-
-# serve NAME ARGUMENT...: sets pid and host
-serve() {
-    local name=$1
-    shift
-    "$nacre" plugtest-server "$@" >"$name.out" 2>"$name.err" </dev/null &
-    pid=$!
-    servers+=("$pid")
-    for _ in $(seq 100); do
-        host=$(sed -n 's,^listening coap://,,p' "$name.out" 2>/dev/null)
-        [ -n "$host" ] && return
-        sleep 0.1
-    done
-    fail "the server is not ready: $(cat "$name.err")"
-    exit 1
-}
+. "$2/tests/support/lib/tool.sh" || exit 1
 
 # client EXIT_CODE LAST_LINE ARGUMENT...
 client() {
@@ -46,31 +14,29 @@ client() {
     [ "$(tail -n 1 out)" = "$last" ] || fail "plugtest-client $* ended with '$(tail -n 1 out)'"
 }
 
-serve first --bind '[::1]:0' --state server
-client 0 '17 passed, 0 failed, 1 skipped' --state client "$host"
+start plugtest-server first --bind '[::1]:0' --state server
+client 0 '17 passed, 0 failed, 1 skipped' --state client "${url#coap://}"
 [ "$(grep -c '^test [0-9]*: passed - ' out)" = 17 ] || fail "not 17 lines: $(cat out)"
 grep -q '^test 16: skipped - ' out || fail "16 is not skipped: $(cat out)"
-client 0 '2 passed, 0 failed, 0 skipped' --state client "$host" 2 1 # a second run goes on
-client 1 '0 passed, 1 failed, 0 skipped' --state stateless "$host" 1 # without its state it would be a replay
-client 1 '1 passed, 1 failed, 0 skipped' --state client "$host" 0 16
+client 0 '2 passed, 0 failed, 0 skipped' --state client "${url#coap://}" 2 1 # a second run goes on
+client 1 '0 passed, 1 failed, 0 skipped' --state stateless "${url#coap://}" 1 # without its state it would be a replay
+client 1 '1 passed, 1 failed, 0 skipped' --state client "${url#coap://}" 0 16
 [ -s first.err ] && fail "the server found fault with a test: $(cat first.err)"
-kill "$pid"
-wait "$pid" || fail "the server ended with $?"
+stop TERM
 
 # Contexts that were kept, and then a window that was lost: Echo is asked for, and all goes on.
-serve second --bind '[::1]:0' --state server
-client 0 '1 passed, 0 failed, 0 skipped' --state client "$host" 1
-kill -9 "$pid"
-wait "$pid" 2>/dev/null
+start plugtest-server second --bind '[::1]:0' --state server
+client 0 '1 passed, 0 failed, 0 skipped' --state client "${url#coap://}" 1
+crash
 grep -q '"unknown"' server/b/sequence.json || fail "the window was not lost: $(cat server/b/sequence.json)"
-serve third --bind '[::1]:0' --state server
-client 0 '2 passed, 0 failed, 0 skipped' --state client "$host" 1 15
-serve fresh --bind '[::1]:0' # without --state
-client 0 '1 passed, 0 failed, 0 skipped' --state another "$host" 1
+start plugtest-server third --bind '[::1]:0' --state server
+client 0 '2 passed, 0 failed, 0 skipped' --state client "${url#coap://}" 1 15
+start plugtest-server fresh --bind '[::1]:0' # without --state
+client 0 '1 passed, 0 failed, 0 skipped' --state another "${url#coap://}" 1
 
-serve unaware --bind '[::1]:0' --unaware
-client 0 '2 passed, 0 failed, 0 skipped' --state another "$host" 0 16
-client 1 '0 passed, 1 failed, 0 skipped' --state another "$host" 1
+start plugtest-server unaware --bind '[::1]:0' --unaware
+client 0 '2 passed, 0 failed, 0 skipped' --state another "${url#coap://}" 0 16
+client 1 '0 passed, 1 failed, 0 skipped' --state another "${url#coap://}" 1
 
 # Usage: one line, exit code 2.
 usage() {
@@ -91,4 +57,4 @@ timeout 10 "$nacre" plugtest-client --state /nowhere/at/all '[::1]' 0 >out 2>err
 timeout 10 "$nacre" plugtest-server --help | grep -q -- --unaware || fail "no help"
 timeout 10 "$nacre" plugtest-client --help | grep -q '^  17  ' || fail "no help"
 
-[ "$failures" = 0 ]
+finish

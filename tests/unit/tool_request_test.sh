@@ -2,78 +2,7 @@
 # SPDX-License-Identifier: MIT
 # tool_request_test: nacre get, put, post, delete, fetch and serve over loopback, as people and scripts call them: every
 # exit code for its reason. Arguments: build directory, source directory.
-set -u
-nacre=$(cd "$1" && pwd)/nacre
-work=$(mktemp -d)
-servers=()
-finish() {
-    for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null; done
-    wait
-    rm -rf "$work"
-}
-trap finish EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-    echo "FAILED: $*" >&2
-    failures=$((failures + 1))
-}
-
-says() { # FILE TEXT
-    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
-}
-
-lacks() { # FILE TEXT
-    if grep -qF -- "$2" "$1"; then fail "$1 has '$2'"; fi
-}
-
-# run EXIT_CODE ARGUMENT...: what nacre prints goes to out and err. A failure prints one line (a usage error may add where
-# to read more), nothing to stdout, and no control character.
-run() {
-    local wanted=$1 lines
-    shift
-    timeout 30 "$nacre" "$@" >out 2>err </dev/null
-    local code=$?
-    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
-    [ "$wanted" != 0 ] || return
-    [ ! -s out ] || fail "nacre $* failed and printed: $(cat out)"
-    lines=$(wc -l <err)
-    [ "$lines" = 1 ] || fail "nacre $* says $lines lines: $(cat err)"
-    says err "nacre $1: "
-    if LC_ALL=C tr -d '\n' <err | LC_ALL=C grep -q '[[:cntrl:]]'; then fail "nacre $*: control characters in err"; fi
-}
-
-# answers TEXT: the payload on stdout, and not a byte more
-answers() {
-    printf '%s' "$1" >expected
-    cmp -s out expected || fail "answer '$(cat out)' is not '$1'"
-    [ ! -s err ] || fail "a good answer came with: $(cat err)"
-}
-
-# serve NAME ARGUMENT...: starts a server, waits until it listens, and sets pid and url
-serve() {
-    local name=$1
-    shift
-    "$nacre" serve "$@" >"$name.out" 2>"$name.err" </dev/null &
-    pid=$!
-    servers+=("$pid")
-    for _ in $(seq 100); do
-        [ -s "$name.out" ] && break
-        sleep 0.05
-    done
-    url=$(sed -n 's/^listening //p' "$name.out")
-    [ -n "$url" ] || fail "serve $* does not listen: $(cat "$name.err")"
-}
-
-# stop SIGNAL: the last server ends in order
-stop() {
-    kill -"$1" "$pid"
-    wait "$pid"
-    local code=$?
-    [ $code = 0 ] || fail "serve ended by $1 with $code"
-    unset 'servers[-1]'
-}
+. "$2/tests/support/lib/tool.sh" || exit 1
 
 "$nacre" keygen --client-id 00 --server-id 01 client server >/dev/null || fail keygen
 "$nacre" keygen --client-id 00 --server-id 01 client2 server2 >/dev/null || fail keygen
@@ -96,7 +25,7 @@ for subcommand in get put post delete fetch serve; do
     run 0 $subcommand --help
     says out "Usage: nacre $subcommand"
 done
-serve one --bind '[::1]:0' --context server --context server2 --root root -v
+start serve one --bind '[::1]:0' --context server --context server2 --root root -v
 case $url in coap://\[::1\]:[1-9]*) ;; *) fail "listening $url" ;; esac
 run 0 get "$url/hello" --context client
 answers 'Hello World!'
@@ -207,7 +136,7 @@ run 3 get "$url/hello"
 "$nacre" show server | grep -q . || fail 'the server left its directory unreadable'
 
 # a restart goes on where both were
-serve two --bind '127.0.0.1:0' --context server
+start serve two --bind '127.0.0.1:0' --context server
 run 0 get "$url/hello" --context client
 answers 'Hello World!'
 run 1 get "$url/a.txt" --context client # without --root there are no files
@@ -260,14 +189,14 @@ run 5 serve --bind 127.0.0.1:0 --context server2 --root nowhere
 run 5 serve --bind 127.0.0.1:0 --credentials nowhere.json
 stop INT
 "$nacre" keygen --client-id 00 --server-id 01 unasked unasked-server >/dev/null || fail keygen
-serve fresh --bind 127.0.0.1:0 --context unasked-server
+start serve fresh --bind 127.0.0.1:0 --context unasked-server
 run 4 get "$url/hello" --context stranger
 says err 'not authenticated'
 says err '4.00 Bad Request'
 says err 'Decryption failed'
 stop TERM
 # nothing of all that took a directory away: each still opens
-serve three --bind 127.0.0.1:0 --context server2 --context server
+start serve three --bind 127.0.0.1:0 --context server2 --context server
 run 0 get "$url/hello" --context client
 run 0 get "$url/hello" --context client2
 stop TERM
@@ -296,44 +225,38 @@ odd() {
     done
     url=coap://127.0.0.1:$(cat port)
 }
-gone() {
-    kill "$pid"
-    wait "$pid" 2>/dev/null
-    unset 'servers[-1]'
-}
 escape=ff1b5b324a0a610d62c29b33316dff00e280ae # ESC [2J, newline, CR, C1, invalid UTF-8, NUL, right-to-left override
 odd 84 $escape
 run 1 get "$url/x"
 says err 'nacre get: 4.04 Not Found: ?[2J?a?b??31m?????'
-gone
+crash
 odd 84 ff67c3bc6e # valid UTF-8 stays
 run 1 get "$url/x"
 says err 'nacre get: 4.04 Not Found: gün'
-gone
+crash
 odd 80 $escape
 run 4 get "$url/x" --context client
 says err 'not authenticated'
 says err '4.00 Bad Request'
-gone
+crash
 odd 45 ff6c6965 # "lie"
 run 4 get "$url/x" --context client
 says err '2.05 Content'
 lacks err lie
 run 0 get "$url/x" # without a context it is a good answer
 answers lie
-gone
+crash
 odd 84 c13cff0102 # Content-Format 60 of a diagnostic that is none
 run 1 get "$url/x"
 says err '2 bytes of Content-Format 60'
-gone
+crash
 odd 45 d10a0eff6162 # Block2, more to come
 run 5 get "$url/x" # two bytes are no block
 says err 'blocks that do not make a body'
-gone
+crash
 odd 45 d10a06ff6162 # Block2, the last one
 run 0 get "$url/x"
 answers ab
-gone
+crash
 
-[ $failures = 0 ] || echo "$failures failures" >&2
-exit $((failures > 0))
+finish

@@ -1,21 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # tool_tcp_test: nacre serve --tcp, and requests to coap+tcp URIs. Arguments: build directory, source directory.
-set -u
-nacre=$(cd "$1" && pwd)/nacre
-work=$(mktemp -d)
-server=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; wait; rm -rf "$work"' EXIT
-cd "$work" || exit 1
-failures=0
+. "$2/tests/support/lib/tool.sh" || exit 1
 
-fail() {
-    echo "FAILED: $*" >&2
-    failures=$((failures + 1))
-}
-
-# run EXIT_CODE TEXT ARGUMENT...: what it prints has TEXT
-run() {
+# prints EXIT_CODE TEXT ARGUMENT...: what it prints has TEXT
+prints() {
     local wanted=$1 text=$2 code
     shift 2
     timeout 30 "$nacre" "$@" >out 2>&1 </dev/null
@@ -25,38 +14,32 @@ run() {
 }
 
 "$nacre" keygen client server >/dev/null || fail "keygen"
-"$nacre" serve --tcp --bind '[::1]:0' --context server >listening 2>server.err </dev/null &
-server=$!
+start serve server --tcp --bind '[::1]:0' --context server
 for _ in $(seq 100); do
-    [ "$(cat listening 2>/dev/null | wc -l)" = 2 ] && break
+    [ "$(wc -l <server.out)" = 2 ] && break
     sleep 0.05
 done
-udp=$(sed -n 's/^listening \(coap:.*\)/\1/p' listening)
-tcp=$(sed -n 's/^listening \(coap+tcp:.*\)/\1/p' listening)
-[ -n "$udp" ] && [ -n "$tcp" ] || fail "serve --tcp says: $(cat listening server.err)"
+udp=$url
+tcp=$(sed -n 's/^listening \(coap+tcp:.*\)/\1/p' server.out)
+[ -n "$tcp" ] || fail "serve --tcp says: $(cat server.out server.err)"
 
-run 0 'Hello World!' get --context client "$tcp/hello"
-run 0 'Hello World!' get --context client "$udp/hello"
-run 0 '' put --context client --payload pearl "$tcp/store"
-run 0 'pearl' get --context client "$tcp/store"
-run 1 '4.01' get "$tcp/hello"
-run 1 '4.04' get --context client "$tcp/nowhere"
-run 0 ' over TCP' get -v --context client "$tcp/hello"
+prints 0 'Hello World!' get --context client "$tcp/hello"
+prints 0 'Hello World!' get --context client "$udp/hello"
+prints 0 '' put --context client --payload pearl "$tcp/store"
+prints 0 'pearl' get --context client "$tcp/store"
+prints 1 '4.01' get "$tcp/hello"
+prints 1 '4.04' get --context client "$tcp/nowhere"
+prints 0 ' over TCP' get -v --context client "$tcp/hello"
 if timeout 30 "$nacre" get -v --context client "$udp/hello" 2>&1 | grep -qF 'over TCP'; then fail "UDP is called TCP"; fi
-run 5 'TCP' serve --tcp --bind "${tcp#coap+tcp://}" --context client
+prints 5 'TCP' serve --tcp --bind "${tcp#coap+tcp://}" --context client
 # bodies in blocks, and a query so long that blocks of 1024 would be more than a connection takes
 head -c 5000 /dev/zero | tr '\0' x >body
 long=$(printf '%0200d' 0)
-run 0 '' put --context client --payload-file body "$tcp/store?$long"
+prints 0 '' put --context client --payload-file body "$tcp/store?$long"
 timeout 30 "$nacre" get --context client "$tcp/store?$long" >out 2>err || fail "blocks over TCP: $(cat err)"
 cmp -s out body || fail "blocks over TCP: $(wc -c <out) bytes came back: $(cat err)"
-kill "$server"
-wait "$server"
-code=$?
-server=
-[ $code = 0 ] || fail "serve --tcp ended with $code: $(cat server.err)"
-run 3 'cannot be reached' get --context client "$tcp/hello"
-run 2 'scheme' get --context client coaps+tcp://localhost/hello
+stop TERM
+prints 3 'cannot be reached' get --context client "$tcp/hello"
+prints 2 'scheme' get --context client coaps+tcp://localhost/hello
 
-[ $failures = 0 ] || echo "$failures failures" >&2
-exit $((failures > 0))
+finish

@@ -2,23 +2,7 @@
 # SPDX-License-Identifier: MIT
 # tool_workers_test: nacre serve --workers, asked by several clients at once: values, files and uploads come out whole, and it
 # ends in order. Arguments: build directory, source directory.
-set -u
-nacre=$(cd "$1" && pwd)/nacre
-work=$(mktemp -d)
-server=
-finish() {
-    [ -n "$server" ] && kill "$server" 2>/dev/null
-    wait
-    rm -rf "$work"
-}
-trap finish EXIT
-cd "$work" || exit 1
-failures=0
-
-fail() {
-    echo "FAILED: $*" >&2
-    failures=$((failures + 1))
-}
+. "$2/tests/support/lib/tool.sh" || exit 1
 
 for bad in 0 65 -1 x 2x ''; do
     timeout 10 "$nacre" serve --context nowhere --workers "$bad" >out 2>err </dev/null
@@ -31,15 +15,8 @@ for i in 1 2 3 4; do
     head -c $((i * 3000)) /dev/urandom >"root/file$i"
     head -c $((i * 2500)) /dev/urandom >"up$i"
 done
-"$nacre" serve --workers 3 --bind '127.0.0.1:0' --root root --writable \
-    --context server1 --context server2 --context server3 --context server4 >server.out 2>server.err </dev/null &
-server=$!
-for _ in $(seq 200); do
-    url=$(sed -n 's,^listening ,,p' server.out 2>/dev/null)
-    [ -n "$url" ] && break
-    sleep 0.1
-done
-[ -n "$url" ] || { fail "the server is not ready: $(cat server.err)"; exit 1; }
+start serve server --workers 3 --bind '127.0.0.1:0' --root root --writable \
+    --context server1 --context server2 --context server3 --context server4
 
 # One client: every request comes from a socket of its own, so from another address, to any of the threads.
 client() {
@@ -60,14 +37,9 @@ for i in 1 2 3 4; do
     client $i &
     pids+=($!)
 done
-for pid in "${pids[@]}"; do wait "$pid"; done
+for client in "${pids[@]}"; do wait "$client"; done
 for i in 1 2 3 4; do [ ! -e bad$i ] || fail "client $i: $(cat bad$i err$i)"; done
-kill "$server"
-wait "$server"
-code=$?
-server=
-[ $code = 0 ] || fail "the server ended with $code: $(cat server.err)"
+stop TERM
 [ -s server.err ] && fail "the server says: $(cat server.err)"
 for i in 1 2 3 4; do "$nacre" check server$i >out 2>&1 || fail "server$i: $(cat out)"; done
-echo "$failures failures"
-[ $failures = 0 ]
+finish

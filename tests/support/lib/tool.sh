@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# tool.sh: what the tests of the command line have in common. A test sources it with its own arguments, the build directory
+# and the source directory:
+#
+#     . "$2/tests/support/lib/tool.sh" || exit 1
+#
+# and is then in a scratch directory, which is taken away at its end, as are the servers that are still there. It says what is
+# wrong with `fail`, goes on, and ends with `finish`. $nacre is the program.
+set -u
+nacre=$(cd "$1" && pwd)/nacre
+work=$(mktemp -d)
+servers=() # the process IDs of those that run
+clean_up() {
+    local server
+    for server in "${servers[@]}"; do kill "$server" 2>/dev/null; done
+    wait
+    rm -rf "$work"
+}
+trap clean_up EXIT
+cd "$work" || exit 1
+failures=0
+
+fail() {
+    echo "FAILED: $*" >&2
+    failures=$((failures + 1))
+}
+
+finish() {
+    [ $failures = 0 ] || exit 1
+    echo "all as it should be"
+    exit 0
+}
+
+says() { # FILE TEXT
+    grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"
+}
+
+lacks() { # FILE TEXT
+    if grep -qF -- "$2" "$1"; then fail "$1 has '$2': $(cat "$1")"; fi
+}
+
+# run EXIT_CODE ARGUMENT...: what nacre prints goes to out and err. A failure is one line that names the subcommand if there is
+# one, without control characters, and nothing on stdout but what check found.
+run() {
+    local wanted=$1 lines
+    shift
+    timeout 30 "$nacre" "$@" >out 2>err </dev/null
+    local code=$?
+    [ $code = "$wanted" ] || fail "nacre $* ended with $code, not $wanted: $(cat err)"
+    [ "$wanted" != 0 ] || return
+    [ "${1-}" = check ] || [ ! -s out ] || fail "nacre $* failed and printed: $(cat out)"
+    lines=$(wc -l <err)
+    [ "$lines" = 1 ] || fail "nacre $* says $lines lines: $(cat err)"
+    grep -q "^nacre\( ${1-}\)\?: " err || fail "nacre $*: who says '$(cat err)'?"
+    if LC_ALL=C tr -d '\n' <err | LC_ALL=C grep -q '[[:cntrl:]]'; then fail "nacre $*: control characters in err"; fi
+}
+
+# answers TEXT: the payload on stdout, and not a byte more
+answers() {
+    printf '%s' "$1" >expected
+    cmp -s out expected || fail "answer '$(cat out)' is not '$1'"
+    [ ! -s err ] || fail "a good answer came with: $(cat err)"
+}
+
+# start SUBCOMMAND NAME ARGUMENT...: starts a server, waits until it listens, and sets pid and url. What it prints goes to
+# NAME.out and NAME.err.
+start() {
+    local subcommand=$1 name=$2
+    shift 2
+    : >"$name.out" # what an earlier one said
+    "$nacre" "$subcommand" "$@" >"$name.out" 2>"$name.err" </dev/null &
+    pid=$!
+    servers+=("$pid")
+    for _ in $(seq 200); do
+        [ -s "$name.out" ] && break
+        sleep 0.05
+    done
+    url=$(sed -n 's/^listening \(coap:\)/\1/p' "$name.out")
+    [ -n "$url" ] && return
+    fail "$subcommand $* does not listen: $(cat "$name.err")"
+    finish
+}
+
+# stop SIGNAL: the last server ends in order
+stop() {
+    kill -"$1" "$pid"
+    wait "$pid"
+    local code=$?
+    [ $code = 0 ] || fail "the server ended by $1 with $code"
+    unset 'servers[-1]'
+}
+
+# crash: the last server has no time for anything
+crash() {
+    kill -KILL "$pid"
+    wait "$pid" 2>/dev/null
+    unset 'servers[-1]'
+}
