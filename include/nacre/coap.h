@@ -186,7 +186,8 @@ nacre_bytes nacre_option_find(nacre_bytes options, uint16_t number);
 bool nacre_option_uint(nacre_bytes value, uint64_t *out);
 
 /* Writing options, in any order: options with a number already passed are put in their place, equal numbers stay in
- * the order of the calls. A value must not lie in the list's own room: insertion moves what is there. The error sticks and is asked for once, at the end. */
+ * the order of the calls. A value must not lie in the list's own room: insertion moves what is there. The error sticks and
+ * is asked for once, at the end. */
 typedef struct nacre_options {
     nacre_room room; /* private */
     size_t len;

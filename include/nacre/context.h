@@ -60,7 +60,7 @@ NACRE_MUST_USE nacre_err nacre_replay_accept(nacre_replay *w, uint64_t seq);
  * number index + i. `bitfield` has (size + 7) / 8 bytes. False when uninitialised: nothing is written. */
 bool nacre_replay_export(const nacre_replay *w, uint64_t *index, uint8_t *bitfield);
 
-/* nacre_replay_import is the reverse, on an initialised window.
+/* nacre_replay_import is the reverse, on an initialised window; `bitfield` has `len` bytes, as many as there are.
  * NACRE_OK, NACRE_ERR_BAD_ARGUMENT (a bit at or above size, an index above NACRE_SEQ_MAX + 1); `w` unchanged then */
 NACRE_MUST_USE nacre_err nacre_replay_import(nacre_replay *w, uint64_t index, const uint8_t *bitfield, size_t len);
 
@@ -207,8 +207,8 @@ NACRE_MUST_USE nacre_err nacre_table_add(nacre_table *table, nacre_context *ctx)
 void nacre_table_remove(nacre_table *table, const nacre_context *ctx);
 
 /* nacre_table_find yields the contexts whose Recipient ID is `kid` and that `kid_context` allows: present, it must be
- * the ID Context; absent, any will do (RFC 8613 5.1: a kid context may be left out). An absent kid finds nothing. Start with *cursor = 0, call until
- * NULL. */
+ * the ID Context; absent, any will do (RFC 8613 5.1: a kid context may be left out). An absent kid finds nothing. Start with
+ * *cursor = 0, call until NULL; the table must not change in between. */
 nacre_context *nacre_table_find(const nacre_table *table, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor);
 
 /* nacre_table_find_many is nacre_table_find for each of many queries: the same contexts, with memory fetched for all at once

@@ -261,9 +261,10 @@ void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);
  * answer has more than 136 bytes and three times the request's, a 4.01 with Echo for a GET or FETCH, which will then come
  * again with the value, and for other methods a message of its own, when an empty CON has been answered (RFC 9175 2.4; with
  * half of num_pushes in use the code without options and payload).
- * NACRE_OK (also in these cases, and when the answer waits for the store); NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no response code, options
- * not well-formed or with an OSCORE option among them); NACRE_ERR_TOO_LONG; NACRE_ERR_CONTEXT_UNAVAILABLE, _CRYPTO,
- * _UNSUPPORTED from protecting. On failure the exchange stays open: answer with something shorter, or ignore it. */
+ * NACRE_OK (also in these cases, and when the answer waits for the store); NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no
+ * response code, options not well-formed or with an OSCORE option among them); NACRE_ERR_TOO_LONG;
+ * NACRE_ERR_CONTEXT_UNAVAILABLE, _CRYPTO, _UNSUPPORTED from protecting. On failure the exchange stays open: answer with
+ * something shorter, or ignore it. */
 NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange,
                                                 const nacre_message *plain);
 
@@ -272,8 +273,9 @@ void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_later keeps a REQUEST or NOTIFY open beyond the next receive_many: nacre_endpoint_respond and _ignore
  * take the same number at any time from now on, and one of them must be called, for the exchange holds one of num_pushes
- * and one of num_answers until then: let there be more of the latter. The event's message goes as ever: copy what you need of it. A CON request gets its empty ACK when there is
- * no answer after later_ack_ms; the answer is then a CON of its own, sent again until it is acknowledged (RFC 7252 5.2.2).
+ * and one of num_answers until then: let there be more of the latter. The event's message goes as ever: copy what you need
+ * of it. A CON request gets its empty ACK when there is no answer after later_ack_ms; the answer is then a CON of its own,
+ * sent again until it is acknowledged (RFC 7252 5.2.2).
  * NACRE_OK; NACRE_ERR_BUSY (all num_pushes are in use: answer now, with 5.03 if need be); NACRE_ERR_STALE */
 NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange);
 

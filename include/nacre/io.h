@@ -38,43 +38,45 @@ typedef struct nacre_udp nacre_udp;
 /* nacre_udp_open binds to `local` (length 0 or NULL: any port, dual stack; "[::]" is dual stack too). Bound to a wildcard,
  * answers leave from the address that was asked, and what came by multicast is dropped (Linux; elsewhere the system
  * chooses). Sending never fails: what cannot go is lost, or reported to the endpoint as unreachable.
- * NACRE_ERR_ADDRESS names address and reason; NACRE_ERR_NO_MEMORY. */
+ * NACRE_OK: close it with nacre_udp_close; NACRE_ERR_ADDRESS (`why` names address and reason); NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_detail *why);
 /* nacre_udp_open_beside opens one more socket at the address of `first`, for another thread: the system spreads peers over
- * all of them, and keeps a peer with one (SO_REUSEPORT). NACRE_ERR_UNSUPPORTED where it does not do that. */
+ * all of them, and keeps a peer with one (SO_REUSEPORT). As nacre_udp_open; NACRE_ERR_UNSUPPORTED where the system does not
+ * do that. */
 NACRE_MUST_USE nacre_err nacre_udp_open_beside(nacre_udp **udp, const nacre_udp *first, nacre_detail *why);
-void nacre_udp_close(nacre_udp *udp);
+void nacre_udp_close(nacre_udp *udp); /* NULL is allowed */
 /* nacre_udp_use_runs: datagrams of one peer and one length are taken from the system, and given to it, many in one piece
  * where they come so (Linux: UDP_GRO, UDP_SEGMENT). For servers and gateways with much traffic between few addresses;
  * costs up to 2 MiB. False where the system has no such thing, or no memory: all works on, one by one. */
 bool nacre_udp_use_runs(nacre_udp *udp);
-int nacre_udp_fd(const nacre_udp *udp); /* for poll */
-nacre_address nacre_udp_local(const nacre_udp *udp);
+int nacre_udp_fd(const nacre_udp *udp);              /* for poll */
+nacre_address nacre_udp_local(const nacre_udp *udp); /* with the port that the system chose */
 
 /* ---- TCP (RFC 8323) --------------------------------------------------------------------------------------------------- */
 
 typedef struct nacre_tcp_config {
-    uint16_t
-        num_connections; /* at a time, both ways together; 0 means 64. When all are in use, a further one is closed at
-                                    once, and the one that has been quiet for the longest is asked to go */
-    size_t input_bytes;  /* kept of what a peer has sent, per connection; 0 means 8192 */
-    size_t output_bytes; /* kept for a peer that reads slowly, per connection; 0 means 32768. A peer whose requests
-                                    cannot be answered for want of it is not served until it reads; one that does not read
-                                    what comes by itself (notifications, late answers) loses its connection */
+    /* at a time, both ways together; 0 means 64. When all are in use, a further one is closed at once, and the one that has
+     * been quiet for the longest is asked to go */
+    uint16_t num_connections;
+    size_t input_bytes; /* kept of what a peer has sent, per connection; 0 means 8192 */
+    /* kept for a peer that reads slowly, per connection; 0 means 32768. A peer whose requests cannot be answered for want of
+     * it is not served until it reads; one that does not read what comes by itself (notifications, late answers) loses its
+     * connection */
+    size_t output_bytes;
     uint32_t connect_timeout_ms; /* 0 means 10000 */
     nacre_stream_config stream;  /* its ping_after_ms: 0 means 120000 here, UINT32_MAX never */
 } nacre_tcp_config;
 
-/* The connections of one endpoint. A peer's address has the flag NACRE_ADDRESS_RELIABLE. A request to such an address goes over
- * the connection that there is, whoever opened it, and else over a new one; what others ask is answered where it was asked.
- * A peer's Release is followed, its Hold-Off too; an alternative address that it names is not. */
+/* The connections of one endpoint. A peer's address has the flag NACRE_ADDRESS_RELIABLE. A request to such an address goes
+ * over the connection that there is, whoever opened it, and else over a new one; what others ask is answered where it was
+ * asked. A peer's Release is followed, its Hold-Off too; an alternative address that it names is not. */
 typedef struct nacre_tcp nacre_tcp;
 /* NACRE_OK; NACRE_ERR_BAD_ARGUMENT (config->stream, as nacre_stream_init); NACRE_ERR_NO_MEMORY. `config` may be NULL. */
 NACRE_MUST_USE nacre_err nacre_tcp_open(nacre_tcp **tcp, const nacre_tcp_config *config, nacre_detail *why);
 /* nacre_tcp_listen takes connections at `local` ("[::]" is dual stack). NACRE_OK; NACRE_ERR_ADDRESS names address and reason;
  * NACRE_ERR_BAD_ARGUMENT when it listens already. */
 NACRE_MUST_USE nacre_err nacre_tcp_listen(nacre_tcp *tcp, const nacre_address *local, nacre_detail *why);
-/* nacre_tcp_close releases and closes all connections, without waiting for anybody. Close the loop first. */
+/* nacre_tcp_close releases and closes all connections, without waiting for anybody. Close the loop first. NULL is allowed. */
 void nacre_tcp_close(nacre_tcp *tcp);
 nacre_address nacre_tcp_local(const nacre_tcp *tcp); /* length 0 when it does not listen */
 size_t nacre_tcp_num_connections(const nacre_tcp *tcp);
@@ -84,28 +86,33 @@ size_t nacre_tcp_num_connections(const nacre_tcp *tcp);
 /* Called for every event of the endpoint but PERSIST, which the loop serves from the stores added to it. */
 typedef void (*nacre_on_event)(void *user, nacre_endpoint *ep, const nacre_event *event);
 
-/* Called with every datagram that crosses the socket, and every message of a connection in its datagram form, for -v and tests. */
+/* Called with every datagram that crosses the socket, and every message of a connection in its datagram form: for looking
+ * on. `bytes` live until it returns. */
 typedef void (*nacre_on_datagram)(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes);
 
 typedef struct nacre_loop nacre_loop;
-/* nacre_loop_open takes over neither `udp` nor what `config` borrows. config->random may be empty: the system's. */
+/* nacre_loop_open makes an endpoint, and drives it. It takes over neither `udp` nor what `config` borrows: close the loop
+ * before them. config->random may be empty: the system's.
+ * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (`config`, as nacre_endpoint_init); NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_loop_open(nacre_loop **loop, nacre_udp *udp, const nacre_endpoint_config *config,
                                          nacre_on_event on_event, void *user, nacre_detail *why);
 /* nacre_loop_open_transfer: the same with a transfer on top of the endpoint; events come from the transfer. `transfer`'s
- * endpoint is set by the loop. */
+ * endpoint is set by the loop. NACRE_ERR_BAD_ARGUMENT also as nacre_transfer_init. */
 typedef void (*nacre_on_transfer_event)(void *user, nacre_transfer *transfer, const nacre_event *event);
 NACRE_MUST_USE nacre_err nacre_loop_open_transfer(nacre_loop **loop, nacre_udp *udp,
                                                   const nacre_endpoint_config *config,
                                                   const nacre_transfer_config *transfer,
                                                   nacre_on_transfer_event on_event, void *user, nacre_detail *why);
 nacre_transfer *nacre_loop_transfer(nacre_loop *loop); /* NULL without one */
-void nacre_loop_close(nacre_loop *loop);
+void nacre_loop_close(nacre_loop *loop);               /* NULL is allowed */
 nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop);
 
 /* nacre_loop_add_tcp: the endpoint speaks to reliable addresses over these connections, beside the socket. `tcp` is borrowed
  * until the loop is closed. Without it, nobody with such an address can be reached.
  * NACRE_OK; NACRE_ERR_NO_MEMORY; NACRE_ERR_BAD_ARGUMENT (the loop has one; or its max_message is below the connections') */
 NACRE_MUST_USE nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp);
+
+/* nacre_loop_watch: `on_datagram` looks on from now on, in place of who did before; NULL: nobody. */
 void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user);
 
 /* nacre_loop_add_store: this store serves that context. NACRE_OK, NACRE_ERR_NO_MEMORY. */
@@ -130,7 +137,8 @@ typedef struct nacre_client_options {
     const nacre_credentials *credentials; /* … or this map, borrowed. Without any of the three: plain requests */
     nacre_role role;                      /* for directories of the older layout; see nacre_directory_open_as */
     /* Send everything to this forward proxy, "coap://HOST[:PORT]", "coap+tcp://…" or "HOST[:PORT]"; NULL: to the URI's own
-     * host. URIs may then have any scheme that the proxy speaks. With a context the proxy sees where a request goes, and no more. */
+     * host. URIs may then have any scheme that the proxy speaks. With a context the proxy sees where a request goes, and no
+     * more. */
     const char *proxy;
     bool proxy_uri;      /* tell it by one Proxy-Uri option; otherwise by Proxy-Scheme, Uri-Host and Uri-Port */
     bool non;            /* send NON instead of CON; over connections there is no difference */
@@ -151,6 +159,13 @@ typedef struct nacre_reply {
     nacre_bytes options, payload; /* live until the next request on this client, or its close */
 } nacre_reply;
 
+/* nacre_client_open copies the options (NULL: plain requests, and the defaults) and the strings in them; a map of credentials
+ * stays borrowed until the client is closed. A context directory is not looked at before a request needs it.
+ * NACRE_OK                   close it with nacre_client_close
+ * NACRE_ERR_BAD_ARGUMENT     more than one of context_dir, credentials_file and credentials; a block_size that is none
+ * NACRE_ERR_FILE, NACRE_ERR_BAD_CREDENTIALS  the credentials file, as nacre_credentials_load
+ * NACRE_ERR_ADDRESS          the system gives no UDP socket
+ * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_client_options *options,
                                            nacre_detail *why);
 
@@ -187,8 +202,8 @@ typedef struct nacre_observing {
  * the first notification. The client registers again by itself when nothing was heard for too long. It returns when the
  * observation has ended: because on_notification said so, after duration_ms, by nacre_client_stop, or because the other side
  * ended it or does not let itself be observed.
- * NACRE_OK: `reply` is the answer that ended it, whatever its code; when we ended it, in order or without an answer to that, its
- * code is 0. Otherwise as nacre_client_request, whose timeout_ms counts until the first notification. */
+ * NACRE_OK: `reply` is the answer that ended it, whatever its code; when we ended it, in order or without an answer to that,
+ * its code is 0. Otherwise as nacre_client_request, whose timeout_ms counts until the first notification. */
 NACRE_MUST_USE nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
                                               const nacre_options *options, nacre_bytes payload,
                                               const nacre_observing *observing, nacre_detail *why);
@@ -196,18 +211,23 @@ NACRE_MUST_USE nacre_err nacre_client_observe(nacre_client *client, nacre_reply 
 /* nacre_client_stop ends an observation that goes on, soon; a signal handler, or on_notification, may call it. */
 void nacre_client_stop(nacre_client *client);
 
-/* nacre_client_close writes the contexts' state back; NACRE_ERR_FILE when that failed (everything is freed all the same). */
+/* nacre_client_close writes the contexts' state back; NACRE_ERR_FILE when that failed (everything is freed all the same).
+ * NULL is allowed. */
 nacre_err nacre_client_close(nacre_client *client, nacre_detail *why);
 
 /* ---- A server in ten lines ------------------------------------------------------------------------------------------- */
 typedef struct nacre_server nacre_server;
 
-/* nacre_server_open binds to `bind` ("[::1]:5683", "127.0.0.1:0"; NULL: port 5683 on every address). */
+/* nacre_server_open binds to `bind` ("[::1]:5683", "127.0.0.1:0"; NULL: port 5683 on every address).
+ * NACRE_OK: close it with nacre_server_close; NACRE_ERR_ADDRESS (`why` names address and reason); NACRE_ERR_FILE (the system
+ * gives no more descriptors); NACRE_ERR_CRYPTO; NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detail *why);
 /* nacre_server_open_workers: the same, served by that many threads (1 to 64), one of them the caller of nacre_server_run. Each
  * has its socket, its endpoint and a provider of its own; they share contexts and resources, so that handlers and what they
  * point to must bear being called by several threads at once. Contexts and resources are added before nacre_server_run.
- * Connections, and nacre_server_watch_fd, are the first thread's. Observers: up to 1024 for each thread. */
+ * Connections, and nacre_server_watch_fd, are the first thread's. Observers: up to 1024 for each thread.
+ * Also NACRE_ERR_BAD_ARGUMENT (a number of threads that is not allowed); NACRE_ERR_UNSUPPORTED (more than one, and a system
+ * that does not spread a port's datagrams over sockets) */
 NACRE_MUST_USE nacre_err nacre_server_open_workers(nacre_server **server, const char *bind, unsigned num_workers,
                                                    nacre_detail *why);
 /* nacre_server_listen_tcp serves over connections too (coap+tcp, RFC 8323), at `bind` as above, up to 64 at a time.
@@ -217,6 +237,8 @@ NACRE_MUST_USE nacre_err nacre_server_listen_tcp(nacre_server *server, const cha
  * NACRE_ERR_UNSUPPORTED for the ninth context that has the same Recipient ID and the same ID Context or none: a request
  * could mean each of them, and only eight are tried. A directory that is in already changes nothing. */
 NACRE_MUST_USE nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why);
+/* nacre_server_add_credentials does so with each directory of a credentials file. Errors as nacre_credentials_load and
+ * nacre_server_add_context: what stands before the one at fault is in then. */
 NACRE_MUST_USE nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file,
                                                       nacre_detail *why);
 /* The same with a map that the program has; it is not needed afterwards, but the contexts that it made and put in are: as
@@ -242,13 +264,16 @@ void nacre_server_changed(nacre_server *server, const char *path);
 void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(void *user), void *user);
 nacre_address nacre_server_local(const nacre_server *server);
 nacre_address nacre_server_local_tcp(const nacre_server *server); /* length 0 without */
+/* nacre_server_watch: as nacre_loop_watch; with several workers it is called by each of their threads. */
 void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user);
 
-/* nacre_server_run serves until nacre_server_stop is called, which a signal handler may do. */
+/* nacre_server_run serves until nacre_server_stop is called, which a signal handler may do; a stop that comes first is not
+ * lost. It may be called again.
+ * NACRE_OK: it was stopped; NACRE_ERR_ADDRESS (the socket failed for good); NACRE_ERR_NO_MEMORY (no threads) */
 NACRE_MUST_USE nacre_err nacre_server_run(nacre_server *server, nacre_detail *why);
 void nacre_server_stop(nacre_server *server);
 
-/* nacre_server_close writes the contexts' state back, as nacre_client_close. */
+/* nacre_server_close writes the contexts' state back, as nacre_client_close. Not while it runs. NULL is allowed. */
 nacre_err nacre_server_close(nacre_server *server, nacre_detail *why);
 
 #ifdef __cplusplus

@@ -93,6 +93,7 @@ typedef struct nacre_rederive_server {
     size_t num_offers;
     uint32_t clock;
 } nacre_rederive_server;
+/* nacre_rederive_server_init: no offers yet; the places are borrowed as long as `server` is used. */
 void nacre_rederive_server_init(nacre_rederive_server *server, nacre_rederive_offer *offers, size_t num_offers);
 
 /* Whether a message's kid context has the form of R1 (8 bytes, wrapped) or R2 | R3 (16 bytes, wrapped). A server looks for
@@ -108,9 +109,10 @@ nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option);
  * value `r2` (both contexts live in `spare` for that long). The request itself is not acted on. `header` gives the answer's
  * type, MID and token. With `ordinary` an ordinary request serves as #1, made with the ID Context of `material`: the server
  * has lost its state, and starts the procedure.
- * NACRE_OK   send `out`
- * errors     as nacre_unprotect_request and nacre_protect_response, with no offer made; NACRE_ERR_BAD_ARGUMENT for an id_1
- *            */
+ * NACRE_OK                send `out`
+ * NACRE_ERR_BAD_ARGUMENT  `ordinary`, and the ID Context of `material` is longer than 8 bytes; or there is no place for offers
+ * NACRE_ERR_NO_CONTEXT    the kid context has not the form of R1
+ * others                  as nacre_context_init, nacre_unprotect_request and nacre_protect_response; no offer was made */
 NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived *spare,
                                                  const nacre_crypto *crypto, const nacre_context_params *material,
                                                  bool ordinary, nacre_bytes *out, nacre_room room, nacre_room scratch,

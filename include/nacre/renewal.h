@@ -11,8 +11,8 @@
  *
  * Whose context. A renewal has one place for the context in use, which the procedure fills: the context's address is the
  * same ever after, its keys are not. It is the endpoint's: not in the table, found by its Recipient ID nonetheless, never
- * persistent, wiped by nacre_endpoint_remove_renewal, shared with nobody. A context from before, `first`, stays the caller's: when RENEWED
- * comes it is not used any more; take it out of the table, call nacre_endpoint_context_gone, wipe it.
+ * persistent, wiped by nacre_endpoint_remove_renewal, shared with nobody. A context from before, `first`, stays the
+ * caller's: when RENEWED comes it is not used any more; take it out of the table, call nacre_endpoint_context_gone, wipe it.
  *
  * What ends. When new keys take the place of old ones, all that was in flight under the old ones ends as by
  * nacre_endpoint_context_gone: our requests with NACRE_ERR_NO_CONTEXT, observers too; requests of others that are not
@@ -43,9 +43,9 @@ extern "C" {
 
 /* All zero but for what is set. It must stay where it is while it is added. */
 struct nacre_renewal {
-    nacre_context_params
-        material; /* algorithm, secret, salt, IDs; what it points to is borrowed. Its ID Context, of at most
-                                      8 bytes, is that of ordinary requests that serve as #1 */
+    /* algorithm, secret, salt, IDs; what it points to is borrowed. Its ID Context, of at most 8 bytes, is that of ordinary
+     * requests that serve as #1 */
+    nacre_context_params material;
     nacre_rederived own, spare; /* set their key rooms, as nacre_context_key_room says; the rest is private */
     nacre_context *first;       /* the context with this peer from before; NULL: there is none, or it is lost */
     bool asks, answers;         /* which sides of the procedure the endpoint takes */

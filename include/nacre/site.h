@@ -2,9 +2,9 @@
 /* site: resources by path, and who may ask for them. A site stands on a transfer and answers its requests.
  *
  * A resource is OSCORE-only unless it says otherwise: a plain request for it gets 4.01. A handler answers now (it fills the
- * response), later, or gives a source that is read piece by piece; large bodies in either direction are the transfer's business.
- * The site borrows the array of resources and may be given another one at any time; its own memory is one block from the
- * caller. */
+ * response), later, or gives a source that is read piece by piece; large bodies in either direction are the transfer's
+ * business. The site borrows the array of resources and may be given another one at any time; its own memory is one block
+ * from the caller. */
 #ifndef NACRE_SITE_H
 #define NACRE_SITE_H
 
@@ -35,14 +35,15 @@ typedef struct nacre_response {
     nacre_options options;
     nacre_bytes payload; /* must live until the handler's caller has sent it: static, or in `room`. Any size */
     nacre_room room;     /* for payloads made on the fly: 1024 bytes */
-    nacre_source
-        source; /* in place of `payload`: read before the handler's caller returns. Wants an ETag option when it is
-                            longer than a block; the handler is called again for each block (nacre_answer_options) */
+    /* in place of `payload`: read before the handler's caller returns. Wants an ETag option when it is longer than a block;
+     * the handler is called again for each block (nacre_answer_options) */
+    nacre_source source;
     void (*done)(void *user); /* called with the source's user when the source is not read any more; may be NULL */
     uint16_t block_size;      /* at most so many bytes in a block; 0: the transfer's */
 } nacre_response;
 
-/* nacre_response_text: code, Content-Format 0 as the only option, and a payload copied into the response's room (cut off at its end). */
+/* nacre_response_text: code, Content-Format 0 as the only option, and a payload copied into the response's room (cut off at
+ * its end). */
 void nacre_response_text(nacre_response *response, uint8_t code, const char *text);
 
 typedef void (*nacre_handler)(void *user, const nacre_request *request, nacre_response *response);
@@ -80,9 +81,11 @@ typedef struct nacre_site_config {
     nacre_transfer *transfer; /* borrowed; its on_upload is the site's */
 } nacre_site_config;
 
+/* nacre_site_size tells how many bytes of memory a site takes. The memory must be aligned as malloc aligns. */
 size_t nacre_site_size(const nacre_site_config *config);
 /* nacre_site_init: NACRE_OK; NACRE_ERR_NO_ROOM; NACRE_ERR_BAD_ARGUMENT (no transfer, no or misaligned memory). */
 NACRE_MUST_USE nacre_err nacre_site_init(nacre_site **site, void *memory, size_t size, const nacre_site_config *config);
+/* nacre_site_set_resources: these are served from now on; the array is borrowed until another one is given. */
 void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources, size_t num_resources);
 nacre_transfer *nacre_site_transfer(const nacre_site *site);
 
@@ -91,19 +94,19 @@ nacre_transfer *nacre_site_transfer(const nacre_site *site);
  * As many observers as the endpoint has (num_observers) are kept; beyond them clients get an answer and no more. */
 void nacre_site_changed(nacre_site *site, const char *path);
 
-/* nacre_site_answer takes an event of the transfer, REQUEST, NOTIFY or OBSERVER_GONE, and answers it: the resource with that path, or the
- * longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, 4.01 for a plain
- * request to an OSCORE-only resource, 5.05 for proxying. The handler decides on methods, and sees If-Match, Accept and the
- * like. For /.well-known/core see below, unless there is a resource of that path.
+/* nacre_site_answer takes an event of the transfer, REQUEST, NOTIFY or OBSERVER_GONE, and answers it: the resource with that
+ * path, or the longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, 4.01
+ * for a plain request to an OSCORE-only resource, 5.05 for proxying. The handler decides on methods, and sees If-Match,
+ * Accept and the like. For /.well-known/core see below, unless there is a resource of that path.
  * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (another event, or a handler's code that is no response);
  * NACRE_ERR_NO_ROOM (a handler's options); else as nacre_transfer_respond. Whatever a handler does wrong is answered with
  * 5.00: the exchange is answered or ignored in any case.
  *
- * /.well-known/core lists what is not hidden in link format (RFC 6690), with `osc` on OSCORE-only links (RFC 8613 9), `obs` on observable ones (RFC 7641 6), and
- * the attributes of nacre_link; queries filter it (RFC 6690 4.1): href, rt, if, ct, title and sz, with `*` at the end for
- * any continuation, several of them all at once. It comes in blocks when it is long. A plain request gets the same list,
- * for `osc` is there to tell who cannot ask yet, but in blocks of 64 bytes: what an unknown address can have sent to
- * another one stays below RFC 9175 2.6's bound. */
+ * /.well-known/core lists what is not hidden in link format (RFC 6690), with `osc` on OSCORE-only links (RFC 8613 9), `obs`
+ * on observable ones (RFC 7641 6), and the attributes of nacre_link; queries filter it (RFC 6690 4.1): href, rt, if, ct,
+ * title and sz, with `*` at the end for any continuation, several of them all at once. It comes in blocks when it is long. A
+ * plain request gets the same list, for `osc` is there to tell who cannot ask yet, but in blocks of 64 bytes: what an
+ * unknown address can have sent to another one stays below RFC 9175 2.6's bound. */
 NACRE_MUST_USE nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event);
 
 #ifdef __cplusplus

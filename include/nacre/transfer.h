@@ -67,8 +67,8 @@ typedef struct nacre_transfer_config {
     uint16_t bodies_per_peer; /* … of one security context, and of all plain senders together; 0 means a quarter of
                                  num_bodies, at least 1 */
     size_t max_body; /* bytes of a body that is held whole; 0 means 8192. Takes num_bodies times as much memory */
-    uint32_t
-        body_timeout_ms; /* a body is forgotten when nothing came for it so long; 0 means 93000 (MAX_TRANSMIT_WAIT) */
+    /* a body is forgotten when nothing came for it so long; 0 means 93000 (MAX_TRANSMIT_WAIT, RFC 7252 4.8.2) */
+    uint32_t body_timeout_ms;
 } nacre_transfer_config;
 
 /* nacre_transfer_size tells how many bytes of memory a transfer of that configuration takes (0: not possible). The memory
@@ -118,21 +118,21 @@ typedef struct nacre_transfer_options {
     nacre_request_options request; /* of each block's exchange: its timeout_ms is for one block */
     nacre_source source;           /* in place of the payload */
     nacre_room room; /* for the answer's body when it comes in blocks; borrowed until the exchange has ended */
-    nacre_sink
-        sink; /* in place of `room`. Gets bodies of answers 2.xx, also of one message; others stay in the message */
-    uint16_t
-        block_size; /* at most so many bytes in a block, 16 to 1024, both ways: larger ones are not asked for (early
-                            Block2, RFC 7959 2.4). 0: the configuration's, and not said before the peer says so */
+    /* in place of `room`. Gets bodies of answers 2.xx, also of one message; others stay in the message */
+    nacre_sink sink;
+    /* at most so many bytes in a block, 16 to 1024, both ways: larger ones are not asked for (early Block2, RFC 7959 2.4).
+     * 0: the configuration's, and not said before the peer says so */
+    uint16_t block_size;
 } nacre_transfer_options;
 
-/* nacre_transfer_request is nacre_endpoint_request for bodies of any size. Payload, source, room
- * and sink are borrowed until the exchange has ended; the options are copied. A body in blocks carries
- * a fresh Request-Tag, never given twice (RFC 9175 3.5.1), and Size1 where its size is known. The peer may ask for smaller
+/* nacre_transfer_request is nacre_endpoint_request for bodies of any size. Payload, source, room and sink are borrowed until
+ * the exchange has ended; the options are copied. A body in blocks carries a fresh Request-Tag, never given twice
+ * (RFC 9175 3.5.1), and Size1 where its size is known. The peer may ask for smaller
  * blocks at any time, also by 4.13; on 4.08 all is sent once more from its start. An answer in blocks is fetched, and a
  * safe request (GET, FETCH) is made once more when its ETag changes on the way.
  * Results as nacre_endpoint_request's; NACRE_ERR_TOO_LONG also for a body above 2^20 blocks; NACRE_ERR_BAD_ARGUMENT also
- * for a block size that is none, for Observe with a payload of several blocks, for options with Block1, Block2 or Request-Tag among them, and for payload and source at
- * once. */
+ * for a block size that is none, for Observe with a payload of several blocks, for options with Block1, Block2 or
+ * Request-Tag among them, and for payload and source at once. */
 NACRE_MUST_USE nacre_err nacre_transfer_request(nacre_transfer *transfer, nacre_exchange *exchange,
                                                 const nacre_address *peer, nacre_context *context,
                                                 const nacre_message *plain, const nacre_transfer_options *options,
@@ -148,10 +148,10 @@ NACRE_MUST_USE nacre_err nacre_transfer_unobserve(nacre_transfer *transfer, nacr
 
 /* How an answer travels; NULL, and all zero: its body is the message's payload. */
 typedef struct nacre_answer_options {
-    nacre_source
-        source; /* in place of the payload: read during the call only. Each later block asks the application again by
-                            a REQUEST event, so nothing is kept, and the body may have any size. A body of several blocks
-                            needs an ETag option that no other content of this resource ever had (RFC 9175 3.8) */
+    /* in place of the payload: read during the call only. Each later block asks the application again by a REQUEST event, so
+     * nothing is kept, and the body may have any size. A body of several blocks needs an ETag option that no other content of
+     * this resource ever had (RFC 9175 3.8) */
+    nacre_source source;
     uint16_t block_size; /* at most so many bytes in a block; 0: the configuration's */
 } nacre_answer_options;
 
@@ -164,6 +164,8 @@ typedef struct nacre_answer_options {
  * without an ETag, and for payload and source at once; and what a source returned. */
 NACRE_MUST_USE nacre_err nacre_transfer_respond(nacre_transfer *transfer, nacre_exchange exchange,
                                                 const nacre_message *plain, const nacre_answer_options *options);
+
+/* nacre_transfer_ignore is nacre_endpoint_ignore; what was kept of the request's body is forgotten. */
 void nacre_transfer_ignore(nacre_transfer *transfer, nacre_exchange exchange);
 
 /* nacre_transfer_later is nacre_endpoint_later: nacre_transfer_respond or _ignore take the number at any time from now on.
