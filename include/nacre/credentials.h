@@ -16,8 +16,9 @@
  * Patterns. A pattern covers a whole URI with its query, '*' in it any run of characters, '/' too; nothing else is
  * special. The longest pattern that fits wins, of equally long ones the first. The URI is looked at as RFC 7252 6.5 writes
  * it: "coap://h" is "coap://h/", scheme and host in lower case, nothing percent-encoded that need not be. When no pattern
- * fits that, they are tried again without regard to case in scheme and host, and with the scheme's default port left out
- * or put in. The spelling of IPv6 addresses is not normalised.
+ * fits that, or none but one that is plain, they are tried again without regard to case in scheme and host, to how an
+ * address is spelled ("[::1]", "[0::1]"; "127.0.0.1", "127.1", "[::ffff:127.0.0.1]"), to a dot behind a name and zeros
+ * before a port, and with the scheme's default port left out or put in. What a name stands for is not looked up: "localhost" is not "127.0.0.1" here.
  *
  * Aliases. A value ":name" stands for the entry of that name, over any number of steps.
  *
@@ -90,6 +91,7 @@ void nacre_credentials_remove(nacre_credentials *credentials, const char *name);
  * NACRE_ERR_NO_CREDENTIALS  no entry covers it: do not send
  * NACRE_ERR_UNSUPPORTED     its entry is for another security layer: do not send
  * NACRE_ERR_BAD_CREDENTIALS its entry is an alias that leads nowhere or round in a circle (maps built by hand): do not send
+ * NACRE_ERR_BAD_URI         "." and ".." in its path: what it leads to is another URI's; resolve it first
  * NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_credentials_find(const nacre_credentials *credentials, nacre_credential *found,
                                                 const char *uri, nacre_detail *why);

@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "store/fail.h"
+#include "store/uri_host.h"
 #include "store/uri_match.h"
 
 typedef struct entry {
     nacre__entry_setting is;    /* its slices point into `text`, with a NUL behind each */
-    const char *pattern;        /* as matched: with a '/' behind a bare authority */
+    const char *pattern;        /* as matched: with a '/' behind a bare authority, */
+    const char *plain_host;     /* and with its host in the one spelling */
     const struct entry *target; /* behind all aliases; NULL: it leads nowhere */
     size_t order;
     enum { NEW, BEING_FOLLOWED, KNOWN } state;
@@ -90,7 +92,8 @@ static const char *put_pattern(char *at, const char *name)
 static entry *make_entry(const nacre__entry_setting *setting)
 {
     size_t target_len = setting->folder.len + setting->target.len;
-    entry *e = calloc(1, sizeof *e + 2 * setting->name.len + target_len + 4);
+    const size_t pattern_len = setting->name.len + 2; /* its '/' and NUL included */
+    entry *e = calloc(1, sizeof *e + setting->name.len + target_len + 2 * pattern_len + NACRE__URI_HOST_MORE + 2);
     if (e == NULL) return NULL;
     char *at = e->text;
     e->is = *setting;
@@ -102,6 +105,8 @@ static entry *make_entry(const nacre__entry_setting *setting)
     e->is.target.len = target_len;
     e->is.folder = NACRE_ABSENT;
     e->pattern = put_pattern(at, name_of(e));
+    e->plain_host = at + pattern_len;
+    nacre__uri_host_plain(at + pattern_len, e->pattern);
     return e;
 }
 
@@ -319,31 +324,55 @@ static const entry *find_exact(const nacre_credentials *c, const char *uri)
     return NULL;
 }
 
-static const entry *find_lenient(const nacre_credentials *c, const char *uri)
+/* `plain_host` is the same URI, its host in the one spelling. */
+static const entry *find_lenient(const nacre_credentials *c, const char *uri, const char *plain_host)
 {
-    nacre__uri_view view = nacre__uri_view_of(uri);
-    for (size_t i = 0; i < c->num_patterns; i++)
-        if (nacre__uri_matches(c->by_length[i]->pattern, &view)) return c->by_length[i];
+    nacre__uri_view view = nacre__uri_view_of(uri), plain = nacre__uri_view_of(plain_host);
+    for (size_t i = 0; i < c->num_patterns; i++) {
+        const entry *e = c->by_length[i];
+        if (nacre__uri_matches(e->pattern, &view) || nacre__uri_matches(e->pattern, &plain) ||
+            nacre__uri_matches(e->plain_host, &plain))
+            return e;
+    }
     return NULL;
 }
 
 /* Exactly as written first. Where that finds nothing, or nothing but leave to go in clear, another spelling of the same
  * URI has its say: it must not be a way around protection. */
-static const entry *find_pattern(const nacre_credentials *c, const char *uri)
+static const entry *find_pattern(const nacre_credentials *c, const char *uri, const char *plain_host)
 {
     const entry *exact = find_exact(c, uri);
     if (exact != NULL && !is_plain(exact)) return exact;
-    return find_lenient(c, uri);
+    return find_lenient(c, uri, plain_host);
+}
+
+/* RFC 3986 5.2.4: "/a/../b" may become "/b" on its way, which another entry is for. `uri` is canonical: "%2E" is a dot. */
+static bool has_dot_segment(const char *uri)
+{
+    const char *at = strstr(uri, "://"), *end = uri + strcspn(uri, "?#");
+    for (at = at != NULL ? at + 3 : end; at < end; at++) {
+        const char *segment = at + 1;
+        size_t dots = *at == '/' ? strspn(segment, ".") : 0;
+        if ((dots == 1 || dots == 2) && (segment + dots == end || segment[dots] == '/')) return true;
+    }
+    return false;
 }
 
 nacre_err nacre_credentials_find(const nacre_credentials *credentials, nacre_credential *found, const char *uri,
                                  nacre_detail *why)
 {
-    char *canonical = malloc(strlen(uri) + 2);
+    const size_t size = strlen(uri) + 2;
+    char *canonical = malloc(2 * size + NACRE__URI_HOST_MORE);
     if (canonical == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%.120s'", uri);
     nacre__uri_canonical(canonical, uri);
-    const entry *e = find_pattern(credentials, canonical);
+    nacre__uri_host_plain(canonical + size, canonical);
+    const bool has_dots = has_dot_segment(canonical);
+    const entry *e = find_pattern(credentials, canonical, canonical + size);
     free(canonical);
+    if (has_dots)
+        return nacre__store_fail(
+            why, NACRE_ERR_BAD_URI,
+            "'%.200s' has dot segments, so that it does not say which entry it is for; resolve them", uri);
     if (e == NULL)
         return nacre__store_fail(why, NACRE_ERR_NO_CREDENTIALS, "the credentials have no entry for '%.200s'", uri);
     if (e->target == NULL)

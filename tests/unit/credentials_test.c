@@ -310,6 +310,94 @@ static void what_is_not_understood_is_refused(void **state)
     }
 }
 
+/* What a dot segment leads to is another path, with another entry. */
+static void dot_segments_are_no_way_round(void **state)
+{
+    const char *dir = *state;
+    nacre_credentials *c =
+        load(dir, "{\"coap://h/secret*\": {\"oscore\": {\"basedir\": \"d\"}}, \"coap:*\": {\"plain\": {}}}");
+    static const struct {
+        const char *uri, *finds;
+    } rows[] = {
+        { "coap://h/secret", "d" },
+        { "coap://h/a/../secret", "BAD_URI" },
+        { "coap://h/a/%2e%2E/secret", "BAD_URI" },
+        { "coap://h/./secret", "BAD_URI" },
+        { "coap://h/a/..", "BAD_URI" },
+        { "coap://h/a/.?q", "BAD_URI" },
+        { "coap://h/a/.../secret", "plain" },
+        { "coap://h/a/..b/secret", "plain" },
+        { "coap://h/a/.well-known", "plain" },
+        { "coap://h/a?q=/../secret", "plain" },
+        { "coap://h.", "plain" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *found = find(c, dir, rows[i].uri);
+        if (strstr(found, rows[i].finds) == NULL) fail_msg("%s: found %s, not %s", rows[i].uri, found, rows[i].finds);
+    }
+    nacre_credentials_free(c);
+}
+
+/* Each is protected as it is written, and must not go out in clear because it is written otherwise. */
+static void no_spelling_of_a_host_evades_its_entry(void **state)
+{
+    const char *dir = *state;
+    nacre_credentials *c = load(dir, "{\"coap://[::1]*\": {\"oscore\": {\"basedir\": \"six\"}},\n"
+                                     " \"coap://[2001:DB8:0:0::5]:6000/*\": {\"oscore\": {\"basedir\": \"port\"}},\n"
+                                     " \"coap://127.0.0.1/*\": {\"oscore\": {\"basedir\": \"four\"}},\n"
+                                     " \"coap://0x7f.2/*\": {\"oscore\": {\"basedir\": \"odd\"}},\n"
+                                     " \"coap://[fe80::7%251]/*\": {\"oscore\": {\"basedir\": \"link\"}},\n"
+                                     " \"coap://host/*\": {\"oscore\": {\"basedir\": \"name\"}},\n"
+                                     " \"coap://*.name/*\": {\"oscore\": {\"basedir\": \"star\"}},\n"
+                                     " \"coap://dot.:6000/*\": {\"oscore\": {\"basedir\": \"dot\"}},\n"
+                                     " \"coap://[::9]/open*\": {\"plain\": {}},\n"
+                                     " \"coap://[::9]/*\": {\"oscore\": {\"basedir\": \"part\"}},\n"
+                                     " \"coap:*\": {\"plain\": {}}}");
+    static const struct {
+        const char *uri, *finds;
+    } rows[] = {
+        { "coap://[::1]/x", "six" },
+        { "coap://[0:0:0:0:0:0:0:1]/x", "six" },
+        { "coap://[0::0001]:05683/x", "six" },
+        { "coap://[::0.0.0.1]/x", "six" },
+        { "coap://[::1%251]/x", "six" }, /* a scope says nothing there */
+        { "coap://[::1%25lo]/x", "six" },
+        { "coap://[0::2]/x", "plain" },
+        { "coap://[2001:db8::5]:6000/x", "port" },
+        { "coap://[2001:db8::0:5]:06000/x", "port" },
+        { "coap://[2001:db8::5]:6001/x", "plain" },
+        { "coap://127.0.0.1/x", "four" },
+        { "coap://127.1/x", "four" },
+        { "coap://127.0.1:5683/x", "four" },
+        { "coap://0177.0.0.01/x", "four" },
+        { "coap://0x7f000001/x", "four" },
+        { "coap://0X7F.1/x", "four" },
+        { "coap://2130706433/x", "four" },
+        { "coap://127.0.0.%31/x", "four" },
+        { "coap://[::ffff:127.0.0.1]/x", "four" },
+        { "coap://[::FFFF:7f00:1]:/x", "four" },
+        { "coap://127.3/x", "plain" },
+        { "coap://127.0.0.2/x", "odd" },
+        { "coap://[fe80::7%251]/x", "link" },
+        { "coap://[FE80:0::7%25lo]/x", "link" },
+        { "coap://[fe80::7%252]/x", "plain" },
+        { "coap://[fe80::7]/x", "plain" },
+        { "coap://host./x", "name" },
+        { "coap://HOST.:5683/x", "name" },
+        { "coap://host../x", "plain" }, /* no name at all */
+        { "coap://a.name./x", "star" },
+        { "coap://dot:06000/x", "dot" },
+        { "coap://dot:60000/x", "plain" },
+        { "coap://[0::9]/open", "plain" }, /* both ways of looking at it say so */
+        { "coap://[0::9]/x", "part" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *found = find(c, dir, rows[i].uri);
+        if (strcmp(found, rows[i].finds) != 0) fail_msg("%s: found %s, not %s", rows[i].uri, found, rows[i].finds);
+    }
+    nacre_credentials_free(c);
+}
+
 static void files_that_cannot_be_read(void **state)
 {
     const char *dir = *state;
@@ -504,6 +592,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(aliases_lead_to_their_entry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(directories_are_relative_to_the_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_understood_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dot_segments_are_no_way_round, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(no_spelling_of_a_host_evades_its_entry, set_up, tear_down),
         cmocka_unit_test_setup_teardown(files_that_cannot_be_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_exact_reading_comes_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(plain_must_be_said, set_up, tear_down),
