@@ -134,7 +134,8 @@ typedef struct nacre_client nacre_client;
 typedef struct nacre_client_options {
     const char *context_dir;              /* protect every request with this directory's context, … */
     const char *credentials_file;         /* … or with the one that this file names for the URI, … */
-    const nacre_credentials *credentials; /* … or this map, borrowed. Without any of the three: plain requests */
+    const nacre_credentials *credentials; /* … or this map, borrowed; its own contexts must be made with
+                                             nacre_openssl_open. Without any of the three: plain requests */
     nacre_role role;                      /* for directories of the older layout; see nacre_directory_open_as */
     /* Send everything to this forward proxy, "coap://HOST[:PORT]", "coap+tcp://…" or "HOST[:PORT]"; NULL: to the URI's own
      * host. URIs may then have any scheme that the proxy speaks. With a context the proxy sees where a request goes, and no
@@ -242,7 +243,8 @@ NACRE_MUST_USE nacre_err nacre_server_add_context(nacre_server *server, const ch
 NACRE_MUST_USE nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file,
                                                       nacre_detail *why);
 /* The same with a map that the program has; it is not needed afterwards, but the contexts that it made and put in are: as
- * long as the server is open. */
+ * long as the server is open. They must be made with the provider of nacre_provider_open (else NACRE_ERR_UNSUPPORTED). With
+ * several workers each thread may call their stores, for one context one at a time. */
 NACRE_MUST_USE nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credentials *credentials,
                                                       nacre_detail *why);
 /* nacre_server_claims tells a handler who asked: the names under which request->context was added, the last of them followed

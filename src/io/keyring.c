@@ -82,13 +82,13 @@ static void close_key(nacre__key *key, nacre_err *first, nacre_detail *why)
 }
 
 /* The key is made whole before it is kept. */
-static nacre_err keep(nacre__keyring *ring, nacre__key *key, nacre_store store, const nacre_credential *credential,
-                      nacre_loop *loop, nacre_detail *why)
+static nacre_err keep(nacre__keyring *ring, nacre__key *key, const nacre_credential *credential, nacre_loop *loop,
+                      nacre_detail *why)
 {
     nacre_err err = add_claim(key, credential->name, why), ignored = NACRE_OK;
     if (err == NACRE_OK && !make_place(ring))
         err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
-    if (err == NACRE_OK && store.ops != NULL && nacre_loop_add_store(loop, key->ctx, store) != NACRE_OK)
+    if (err == NACRE_OK && key->store.ops != NULL && nacre_loop_add_store(loop, key->ctx, key->store) != NACRE_OK)
         err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
     if (err == NACRE_OK) ring->keys[ring->num++] = *key;
     else close_key(key, &ignored, NULL);
@@ -111,7 +111,22 @@ static nacre_err use_directory(nacre__keyring *ring, nacre__key **known, const n
     nacre_err err = nacre_directory_open_as(&made.dir, path, role, crypto, why);
     if (err != NACRE_OK) return err;
     made.ctx = nacre_directory_context(made.dir);
-    return keep(ring, &made, nacre_directory_store(made.dir), credential, loop, why);
+    made.store = nacre_directory_store(made.dir);
+    return keep(ring, &made, credential, loop, why);
+}
+
+/* Its keys mean something to the provider that prepared them, and nothing to another. */
+static nacre_err use_context(nacre__keyring *ring, nacre__key **known, const nacre_credential *credential,
+                             const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why)
+{
+    const nacre_context *ctx = credential->context;
+    *known = find_context(ring, ctx);
+    if (*known != NULL) return NACRE_OK;
+    if (ctx->ops != crypto->ops)
+        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED, "%s: its keys were prepared with %s, and %s is used here",
+                                 credential->name, ctx->ops != NULL ? ctx->ops->name : "nothing", crypto->ops->name);
+    nacre__key made = { .ctx = credential->context, .store = credential->store };
+    return keep(ring, &made, credential, loop, why);
 }
 
 nacre_err nacre__keyring_use(nacre__keyring *ring, nacre_context **ctx, bool *is_new,
@@ -121,12 +136,9 @@ nacre_err nacre__keyring_use(nacre__keyring *ring, nacre_context **ctx, bool *is
     nacre__key *known = NULL;
     nacre_err err = NACRE_OK;
     if (credential->role != NACRE_ROLE_NONE) role = credential->role;
-    if (credential->kind == NACRE_CREDENTIAL_DIRECTORY) {
+    if (credential->kind == NACRE_CREDENTIAL_DIRECTORY)
         err = use_directory(ring, &known, credential, role, crypto, loop, why);
-    } else if ((known = find_context(ring, credential->context)) == NULL) {
-        nacre__key made = { .ctx = credential->context };
-        err = keep(ring, &made, credential->store, credential, loop, why);
-    }
+    else err = use_context(ring, &known, credential, crypto, loop, why);
     if (err == NACRE_OK && known != NULL) err = add_claim(known, credential->name, why);
     if (err != NACRE_OK) return err;
     if (is_new != NULL) *is_new = known == NULL;

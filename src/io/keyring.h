@@ -10,6 +10,7 @@
 
 typedef struct nacre__key {
     nacre_context *ctx;
+    nacre_store store;    /* `ops` NULL: none */
     nacre_directory *dir; /* that it lies in; NULL: the program's */
     char **claims;        /* num_claims names, and a NULL behind them */
     size_t num_claims;
@@ -24,7 +25,8 @@ typedef struct nacre__keyring {
 
 /* nacre__keyring_use finds or takes in what a credential says (never a plain one): it opens the directory, in its role or else
  * in `role`, and adds the store to the loop. credential->name becomes a claim. `is_new` (may be NULL) tells which.
- * Errors as nacre_directory_open_as, NACRE_ERR_LOCKED when it is open in another role; nothing is kept then. */
+ * Errors as nacre_directory_open_as, NACRE_ERR_LOCKED when it is open in another role, NACRE_ERR_UNSUPPORTED for a
+ * context of another provider; nothing is kept then. */
 NACRE_MUST_USE nacre_err nacre__keyring_use(nacre__keyring *ring, nacre_context **ctx, bool *is_new,
                                             const nacre_credential *credential, nacre_role role,
                                             const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why);

@@ -349,8 +349,7 @@ static nacre_err share_stores(nacre_server *server)
     for (size_t w = 1; w < server->num_workers; w++)
         for (size_t i = 0; err == NACRE_OK && i < server->ring.num; i++) {
             const nacre__key *key = &server->ring.keys[i];
-            if (key->dir != NULL)
-                err = nacre_loop_add_store(server->workers[w].loop, key->ctx, nacre_directory_store(key->dir));
+            if (key->store.ops != NULL) err = nacre_loop_add_store(server->workers[w].loop, key->ctx, key->store);
         }
     for (size_t w = 1; w < server->num_workers; w++)
         for (size_t i = 0; err == NACRE_OK && i < server->num_packs; i++)

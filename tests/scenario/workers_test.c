@@ -229,6 +229,98 @@ static void one_context_many_threads(void **state)
     scratch_remove(scratch);
 }
 
+/* ---- Contexts of the program ------------------------------------------------------------------------------------------ */
+
+/* Twelve contexts that the program opened, one for each socket: whichever thread gets a context's first request has to ask
+ * its store, for the window is given up before that is accepted (RFC 8613 B.1.2). */
+static void stores_of_the_program(void **state)
+{
+    nacre_detail why = { { 0 } };
+    nacre_directory *clients[SOCKETS], *servers[SOCKETS];
+    nacre_credentials *credentials;
+    nacre_crypto crypto;
+    pthread_t thread;
+    asker a;
+    (void)state;
+    char *scratch = scratch_make();
+    assert_ok(nacre_provider_open(&crypto)); /* a server's */
+    assert_ok(nacre_credentials_new(&credentials));
+    assert_ok(nacre_server_open_workers(&server, "127.0.0.1:0", WORKERS, &why));
+    for (int i = 0; i < SOCKETS; i++) {
+        char client[4200], served[4200], name[16];
+        const uint8_t id = (uint8_t)i;
+        (void)snprintf(client, sizeof client, "%s/client%d", scratch, i);
+        (void)snprintf(served, sizeof served, "%s/server%d", scratch, i);
+        (void)snprintf(name, sizeof name, ":%d", i);
+        const nacre_generate_options options = { .client_id = { &id, 1 }, .server_id = NACRE_STR("server") };
+        assert_ok(nacre_directory_generate(client, served, &options, &why));
+        assert_ok(nacre_directory_open(&clients[i], client, test_crypto(), &why));
+        assert_ok(nacre_directory_open(&servers[i], served, &crypto, &why));
+        assert_ok(nacre_credentials_set_context(credentials, name, nacre_directory_context(servers[i]),
+                                                nacre_directory_store(servers[i]), &why));
+    }
+    assert_ok(nacre_server_use_credentials(server, credentials, &why));
+    nacre_credentials_free(credentials);
+    for (size_t i = 0; i < COUNT(resources); i++) assert_ok(nacre_server_add_resource(server, &resources[i]));
+    open_sockets(&a, server);
+    assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
+    wait_until_served(&a);
+    for (int i = 0; i < SOCKETS; i++) {
+        uint8_t room[64], sent[MAX_DATAGRAM], back[MAX_DATAGRAM], plain_room[MAX_DATAGRAM];
+        size_t len;
+        nacre_request_id id;
+        nacre_message outer, plain;
+        a.ctx = nacre_directory_context(clients[i]);
+        a.store = nacre_directory_store(clients[i]);
+        const nacre_message m = path_request(NACRE_GET, "count", NACRE_STR("tok"), 2, room, -1);
+        send_request(&a, i, &m, &id, sent, &len);
+        assert_true(receive(a.fd[i], back, &outer));
+        assert_ok(nacre_unprotect_response(a.ctx, test_crypto(), &id, &plain, NULL, NACRE_ROOM(plain_room), &outer));
+        assert_int_equal(plain.code, NACRE_CONTENT);
+    }
+    nacre_server_stop(server);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_ok(nacre_server_close(server, &why));
+    for (int i = 0; i < SOCKETS; i++) {
+        assert_ok(nacre_directory_close(clients[i], &why));
+        assert_ok(nacre_directory_close(servers[i], &why));
+        (void)close(a.fd[i]);
+    }
+    nacre_provider_close(&crypto);
+    scratch_remove(scratch);
+}
+
+/* Keys that another provider prepared would verify nothing, and every request would go unanswered. */
+static void contexts_of_another_provider(void **state)
+{
+    nacre_detail why = { { 0 } };
+    nacre_crypto crypto;
+    nacre_server *s;
+    (void)state;
+    char *scratch = scratch_make(), client[4200], served[4200];
+    (void)snprintf(client, sizeof client, "%s/client", scratch);
+    (void)snprintf(served, sizeof served, "%s/server", scratch);
+    assert_ok(nacre_directory_generate(client, served, NULL, &why));
+    assert_ok(nacre_provider_open(&crypto));
+    const nacre_crypto_ops ops = *crypto.ops;
+    const nacre_crypto other = { &ops, crypto.instance }, *const rows[] = { &other, &crypto };
+    assert_ok(nacre_server_open(&s, "127.0.0.1:0", &why));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_directory *dir;
+        nacre_credentials *credentials;
+        assert_ok(nacre_directory_open(&dir, served, rows[i], &why));
+        assert_ok(nacre_credentials_new(&credentials));
+        assert_ok(nacre_credentials_set_context(credentials, ":it", nacre_directory_context(dir),
+                                                nacre_directory_store(dir), &why));
+        assert_err(nacre_server_use_credentials(s, credentials, &why), i == 0 ? NACRE_ERR_UNSUPPORTED : NACRE_OK);
+        if (i == 1) assert_ok(nacre_server_close(s, &why));
+        nacre_credentials_free(credentials);
+        assert_ok(nacre_directory_close(dir, &why));
+    }
+    nacre_provider_close(&crypto);
+    scratch_remove(scratch);
+}
+
 /* ---- What can go wrong ------------------------------------------------------------------------------------------------ */
 
 static void numbers_of_workers(void **state)
@@ -290,6 +382,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(one_context_many_threads, test_release),
+        cmocka_unit_test_teardown(stores_of_the_program, test_release),
+        cmocka_unit_test(contexts_of_another_provider),
         cmocka_unit_test(numbers_of_workers),
         cmocka_unit_test(the_port_is_its_own),
         cmocka_unit_test(stopped_and_run_again),
