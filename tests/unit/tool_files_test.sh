@@ -40,6 +40,23 @@ run 0 get "$url/file" --context client -o kept
 [ "$(cat kept)" = old ] || fail 'the output was not replaced'
 run 5 get "$url/file" --context client -o none/kept
 says err none/kept
+# who is ended on the way leaves what was there, and nothing else
+kill -STOP "$pid"
+for signal in INT TERM HUP; do
+    env --default-signal="$signal" "$nacre" get "$url/larger" --context client -o kept >out 2>err </dev/null &
+    getting=$!
+    for _ in $(seq 100); do
+        [ -z "$(find . -maxdepth 1 -name 'kept.*')" ] || break
+        sleep 0.05
+    done
+    [ -n "$(find . -maxdepth 1 -name 'kept.*')" ] || fail "nothing was begun before SIG$signal"
+    kill "-$signal" $getting
+    wait $getting
+    [ $? -gt 128 ] || fail "SIG$signal did not end it"
+    [ -z "$(find . -maxdepth 1 -name 'kept.*')" ] || fail "SIG$signal left temporary output"
+    [ "$(cat kept)" = old ] || fail "SIG$signal changed the output"
+done
+kill -CONT "$pid"
 run 5 put "$url/file" --payload-file none --context client
 run 5 put "$url/file" --payload-file root --context client
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,10 +48,14 @@ nacre_source request_payload_source(request_payload *payload)
 static bool read_more(request_payload *payload, bool *more)
 {
     if (payload->bytes.len == payload->cap) {
-        payload->cap = payload->cap == 0 ? 4096 : payload->cap * 2;
-        uint8_t *larger = realloc(payload->memory, payload->cap);
+        const size_t cap = payload->cap == 0 ? 4096 : payload->cap * 2;
+        uint8_t *larger = malloc(cap); /* not realloc: what it leaves behind is not wiped */
         if (larger == NULL) return false;
+        if (payload->memory != NULL) memcpy(larger, payload->memory, payload->cap);
+        if (payload->memory != NULL) nacre_wipe(payload->memory, payload->cap);
+        free(payload->memory);
         payload->memory = larger;
+        payload->cap = cap;
     }
     const ssize_t n = read(payload->fd, payload->memory + payload->bytes.len, payload->cap - payload->bytes.len);
     if (n < 0 && errno != EINTR) return false;
@@ -115,6 +120,28 @@ static int fail_output(const request_output *output)
     return tool_fail(output->command, NACRE_ERR_FILE, "cannot write '%s': %s", output->path, strerror(errno));
 }
 
+static const char *volatile unfinished; /* for the signal handler: what is not to be left behind */
+
+static void on_signal(int number)
+{
+    if (unfinished != NULL) (void)unlink(unfinished);
+    (void)signal(number, SIG_DFL);
+    (void)raise(number); /* as soon as this returns */
+}
+
+/* Who ends us finds nothing half-written. What is ignored, by nohup say, stays so. */
+static void tidy_up_on_signals(const char *temporary)
+{
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+    unfinished = temporary;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        struct sigaction before;
+        const struct sigaction action = { .sa_handler = temporary != NULL ? on_signal : SIG_DFL };
+        if (sigaction(numbers[i], NULL, &before) != 0 || before.sa_handler == SIG_IGN) continue;
+        (void)sigaction(numbers[i], &action, NULL);
+    }
+}
+
 int request_output_open(request_output *output, const char *command, const char *path)
 {
     struct stat st;
@@ -131,6 +158,7 @@ int request_output_open(request_output *output, const char *command, const char 
         return fail_output(output);
     }
     output->fd = mkstemp(output->temporary);
+    if (output->fd >= 0) tidy_up_on_signals(output->temporary);
     if (output->fd >= 0) return TOOL_OK;
     output->temporary[0] = '\0';
     return fail_output(output);
@@ -154,7 +182,8 @@ nacre_err request_output_write(void *user, uint64_t offset, nacre_bytes piece, u
     return NACRE_OK;
 }
 
-/* All is there: as the file, with the permissions that a new file has, or those of the one that it replaces. */
+/* All is there: as the file, with the permissions that a new file has, or those of the one that it replaces. Durable first: a
+ * power cut leaves the old file or the new one, and what a full disk or a server of files refuses late is an error here. */
 int request_output_keep(request_output *output)
 {
     struct stat st;
@@ -162,7 +191,9 @@ int request_output_keep(request_output *output)
     const mode_t mask = umask(0);
     (void)umask(mask);
     const mode_t mode = stat(output->path, &st) == 0 ? st.st_mode & 0777 : 0666 & ~mask;
-    if (fchmod(output->fd, mode) != 0 || rename(output->temporary, output->path) != 0) return fail_output(output);
+    if (fchmod(output->fd, mode) != 0 || fsync(output->fd) != 0 || rename(output->temporary, output->path) != 0)
+        return fail_output(output);
+    tidy_up_on_signals(NULL);
     output->temporary[0] = '\0';
     return TOOL_OK;
 }
@@ -170,7 +201,10 @@ int request_output_keep(request_output *output)
 void request_output_close(request_output *output)
 {
     if (output->fd >= 0) (void)close(output->fd);
-    if (output->temporary[0] != '\0') (void)unlink(output->temporary);
+    if (output->temporary[0] != '\0') {
+        (void)unlink(output->temporary);
+        tidy_up_on_signals(NULL);
+    }
     output->fd = -1;
 }
 
