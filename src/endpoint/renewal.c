@@ -56,13 +56,6 @@ nacre_context *nacre_renewal_context(const nacre_renewal *r)
 
 /* ---- Taking the place of old keys ---------------------------------------------------------------------------------- */
 
-/* What is in flight under the context in use ends. */
-void nacre__renewal_retire(nacre_endpoint *ep, nacre_renewal *r)
-{
-    if (r->current != NULL) nacre_endpoint_context_gone(ep, r->current);
-    r->current = NULL;
-}
-
 static void forget_news(nacre_endpoint *ep, nacre_renewal *r)
 {
     for (nacre_renewal **link = &ep->renewed; *link != NULL; link = &(*link)->next_news) {
@@ -71,6 +64,14 @@ static void forget_news(nacre_endpoint *ep, nacre_renewal *r)
         break;
     }
     r->has_news = false;
+}
+
+/* What is in flight under the context in use ends, and so does the news of it. */
+void nacre__renewal_retire(nacre_endpoint *ep, nacre_renewal *r)
+{
+    forget_news(ep, r);
+    if (r->current != NULL) nacre_endpoint_context_gone(ep, r->current);
+    r->current = NULL;
 }
 
 /* The context in `own` is the one in use from now on. */
@@ -104,7 +105,8 @@ static void forget_offers(nacre_endpoint *ep, const nacre_renewal *r)
 void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
 {
     if (r->endpoint != ep) return;
-    r->asks = false; /* nobody takes the lead while they end */
+    const bool asks = r->asks; /* the caller's, who may add it again */
+    r->asks = false;           /* nobody takes the lead while they end */
     nacre__renewal_retire(ep, r);
     for (uint32_t i = 0; i < ep->config.num_requests; i++) {
         nacre__slot *slot = &ep->slots[i];
@@ -113,7 +115,6 @@ void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
         slot->renewal = NULL;
     }
     forget_offers(ep, r);
-    forget_news(ep, r);
     for (nacre_renewal **link = bucket_of(ep, r->material.recipient_id); *link != NULL; link = &(*link)->next) {
         if (*link != r) continue;
         *link = r->next;
@@ -122,6 +123,7 @@ void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
     nacre_context_wipe(&r->own.context);
     nacre_context_wipe(&r->spare.context);
     nacre_wipe(&r->client, sizeof r->client);
+    r->asks = asks;
     r->endpoint = NULL;
 }
 

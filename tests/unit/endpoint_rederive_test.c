@@ -684,6 +684,41 @@ static void removing(void **state)
         assert_false(nacre_endpoint_next_event(p.server.ep, &event));
         while (party_take(&p.server, &d, 0)) party_give(&p.client, &p.server, &d, 0);
         expect_quiet(&p.client, 0);
+        if (step == 2) { /* it may be added again, and is what it was */
+            assert_int_equal(nacre_endpoint_add_renewal(p.client.ep, &p.ours.renewal), NACRE_OK);
+            assert_int_equal(nacre_endpoint_add_renewal(p.server.ep, &p.theirs.renewal), NACRE_OK);
+            datagram m[4];
+            (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+            renew_over(&p, m, 0);
+        }
+        close_renewed(&p);
+    }
+}
+
+/* Keys that are gone before anybody heard of them are no news: the event would show a context without any. */
+static void news_that_is_old(void **state)
+{
+    (void)state;
+    for (int renews = 0; renews < 2; renews++) {
+        renewed_pair p;
+        open_renewed(&p, NULL);
+        datagram d;
+        (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+        for (int i = 0; i < 4; i++) {
+            d = next_of(i % 2 == 0 ? &p.client : &p.server, 0);
+            party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &d, 0);
+            if (i != 2) continue;
+            expect_renewed(&p.server, &p.theirs);
+            respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "new");
+        }
+        if (renews) {
+            nacre_endpoint_renew(p.client.ep, &p.ours.renewal);
+            expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
+        } else {
+            expect_renewed(&p.client, &p.ours);
+            assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "new");
+        }
+        expect_quiet(&p.client, 0);
         close_renewed(&p);
     }
 }
@@ -716,7 +751,7 @@ int main(void)
         cmocka_unit_test(the_server_forgot),     cmocka_unit_test(the_server_remembers),
         cmocka_unit_test(forgotten_once_more),   cmocka_unit_test(both_sides_at_once),
         cmocka_unit_test(what_may_be_added),     cmocka_unit_test(removing),
-        cmocka_unit_test(the_endpoint_goes),
+        cmocka_unit_test(news_that_is_old),      cmocka_unit_test(the_endpoint_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
