@@ -4,10 +4,13 @@
  * too, is authenticated; everybody else says anything. What must hold:
  *
  *   - each exchange of ours ends in one event, and nothing comes after it; so does each observer, and each upload;
- *   - no key and nonce are used twice (the provider is wrapped and remembers);
+ *   - no key and nonce are used twice (the provider is wrapped and remembers), those of B.2 included;
  *   - time that is due is done with: no deadline stands in the past;
  *   - when it is over, every place of every pool has come back. */
 #include "whole.h"
+
+#include "nonces.h"
+#include "renewing.h"
 
 #include "endpoint/endpoint_internal.h"
 #include "transfer/transfer_internal.h"
@@ -25,11 +28,6 @@ typedef struct open_request {
     nacre_exchange exchange;
     bool later;
 } open_request;
-
-typedef struct nonce_used {
-    const void *key;
-    uint8_t nonce[NACRE_MAX_NONCE];
-} nonce_used;
 
 typedef struct world {
     nacre_endpoint *ep;
@@ -49,43 +47,16 @@ typedef struct world {
     own own[NUM_OWN];
     open_request open[NUM_OPEN];
     nacre_exchange observers[NUM_OBSERVERS];
-    size_t num_uploads;    /* under way */
-    uint8_t policy;        /* of the site's handlers, and of sources and sinks */
-    unsigned broken_seals; /* so many ciphers fail, one in two */
-    nonce_used *nonces;
-    size_t num_nonces, cap_nonces;
+    size_t num_uploads; /* under way */
+    uint8_t policy;     /* of the site's handlers, and of sources and sinks */
+    bool renews;
+    renewing renewing; /* with the other side of B.2, if `renews` */
 } world;
 
 static world w;
 static uint8_t big[BIG];
 
-/* ---- The provider ----------------------------------------------------------------------------------------------------- */
-
-static nacre_crypto_ops ops;
-
-static void remember(const nacre_aead_job *job)
-{
-    nonce_used used = { .key = job->key };
-    memcpy(used.nonce, job->nonce, job->aead->nonce_len);
-    for (size_t i = 0; i < w.num_nonces; i++)
-        CHECK(w.nonces[i].key != used.key || memcmp(w.nonces[i].nonce, used.nonce, sizeof used.nonce) != 0);
-    if (w.num_nonces == w.cap_nonces) {
-        w.cap_nonces = w.cap_nonces == 0 ? 256 : 2 * w.cap_nonces;
-        w.nonces = realloc(w.nonces, w.cap_nonces * sizeof *w.nonces);
-        CHECK(w.nonces != NULL);
-    }
-    w.nonces[w.num_nonces++] = used;
-}
-
-static void seal_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs)
-{
-    (void)crypto;
-    fuzz_crypto()->ops->seal_many(fuzz_crypto(), jobs, num_jobs);
-    for (size_t i = 0; i < num_jobs; i++) {
-        remember(jobs[i]);
-        if (w.broken_seals > 0 && w.broken_seals-- % 2 == 0) jobs[i]->ok = false;
-    }
-}
+/* ---- Chance ------------------------------------------------------------------------------------------------------------ */
 
 static void draw(void *self, uint8_t *out, size_t len)
 {
@@ -207,6 +178,12 @@ static void on_site_upload(void *user, const nacre_request *request, nacre_uploa
     on_upload(upload);
 }
 
+static void ignore(nacre_exchange exchange)
+{
+    if (w.transfer != NULL) nacre_transfer_ignore(w.transfer, exchange);
+    else nacre_endpoint_ignore(w.ep, exchange);
+}
+
 /* A handler that answers later may have been told no (all pushes are in use), which it does not hear. */
 static bool is_over(nacre_exchange exchange)
 {
@@ -216,8 +193,11 @@ static bool is_over(nacre_exchange exchange)
 
 static void keep_open(nacre_exchange exchange, bool later)
 {
-    for (size_t i = 0; i < NUM_OPEN; i++)
-        if (w.open[i].later && is_over(w.open[i].exchange)) w.open[i] = (open_request){ 0 };
+    for (size_t i = 0; i < NUM_OPEN; i++) {
+        if (!w.open[i].later || !is_over(w.open[i].exchange)) continue;
+        ignore(w.open[i].exchange); /* whose end it did not hear of */
+        w.open[i] = (open_request){ 0 };
+    }
     for (size_t i = 0; i < NUM_OPEN; i++) {
         if (w.open[i].exchange != 0) continue;
         w.open[i] = (open_request){ exchange, later };
@@ -272,6 +252,9 @@ static void on_event(const nacre_event *e)
     own *mine;
     switch (e->kind) {
     case NACRE_EVENT_PERSIST: CHECK(!w.gone && e->context == &w.ctx); return;
+    case NACRE_EVENT_RENEWED:
+        CHECK(w.renews && e->user == &w.renewing.ours && e->context == nacre_renewal_context(&w.renewing.ours));
+        return;
     case NACRE_EVENT_REQUEST:
     case NACRE_EVENT_NOTIFY:
     case NACRE_EVENT_OBSERVER_GONE:
@@ -444,12 +427,6 @@ static void observe(nacre_exchange exchange)
     }
 }
 
-static void ignore(nacre_exchange exchange)
-{
-    if (w.transfer != NULL) nacre_transfer_ignore(w.transfer, exchange);
-    else nacre_endpoint_ignore(w.ep, exchange);
-}
-
 static void we_answer(void)
 {
     static const uint8_t codes[] = { NACRE_CONTENT, NACRE_CONTENT, NACRE_CONTENT, NACRE_CHANGED, NACRE_NOT_FOUND, 0 };
@@ -514,12 +491,14 @@ static void we_ask(void)
     for (size_t i = 0; i < NUM_OWN; i++)
         if (w.own[i].exchange == 0) mine = &w.own[i];
     if (mine == NULL) return;
-    nacre_context *context = kind & 8 || w.gone ? NULL : &w.ctx;
+    const bool renews = w.renews && to & 64;
+    nacre_context *context = kind & 8 || w.gone || renews ? NULL : &w.ctx;
     const nacre_address peer = address(to);
     nacre_message m = { .type = kind & 4 ? NACRE_NON : NACRE_CON, .code = codes[fuzz_u8(w.in) % sizeof codes] };
     m.options = options(true, observe_of(kind));
     m.payload = kind & 128 ? nacre_bytes_of(big, BIG) : payload();
     nacre_transfer_options how = { .request = { .via_proxy = to & 4, .timeout_ms = to & 8 ? 5000 : 0 } };
+    if (renews) how.request.renewal = &w.renewing.ours;
     if (kind & 16) how.source = (nacre_source){ read_source, NULL, to & 16 ? BIG : NACRE_SIZE_UNKNOWN };
     if (kind & 32) how.sink = (nacre_sink){ write_sink, NULL };
     if (kind & 64) how.room = NACRE_ROOM(mine->room);
@@ -572,6 +551,61 @@ static void ping_or_lose(void)
             w.own[i].observes = false;
         }
         return;
+    }
+}
+
+/* ---- RFC 8613 B.2 ------------------------------------------------------------------------------------------------------ */
+
+static void other_hears(void)
+{
+    const uint8_t which = fuzz_u8(w.in);
+    if (w.num_sent == 0) return;
+    const size_t at = which & 128 ? w.num_sent - 1 : which % w.num_sent;
+    nacre_address us = address(w.sent_to[at]);
+    us.bytes[0] = 'u';
+    renewing_hears(&w.renewing, &us, w.sent[at], w.in, w.now);
+}
+
+/* Bit 1 of `how`: what it says is lost, and may come later. */
+static void other_says(uint8_t how)
+{
+    nacre_address us;
+    nacre_bytes datagram;
+    for (int i = 0; i < 3 && renewing_says(&w.renewing, &us, &datagram, w.now); i++)
+        made(us.bytes[1], datagram, !(how & 1));
+}
+
+static void renew_or_forget(uint8_t how)
+{
+    if (how & 1) {
+        nacre_endpoint_renew(w.ep, &w.renewing.ours);
+    } else {
+        nacre_endpoint_remove_renewal(w.ep, &w.renewing.ours);
+        CHECK(nacre_endpoint_add_renewal(w.ep, &w.renewing.ours) == NACRE_OK);
+    }
+    pull();
+}
+
+static void renewal_step(void)
+{
+    const uint8_t what = fuzz_u8(w.in);
+    nacre_address us = address(what >> 4);
+    us.bytes[0] = 'u';
+    switch (what & 15) {
+    case 0: renew_or_forget(what >> 4); break;
+    case 1: renewing_loses(&w.renewing, what >> 4); break;
+    case 2:
+    case 3: renewing_asks(&w.renewing, &us, w.in); break;
+    case 4:
+    case 5:
+    case 6:
+    case 7: other_hears(); break;
+    case 8:
+    case 9: other_says(what >> 4); break;
+    default: /* one round trip */
+        transmit(SIZE_MAX);
+        other_hears();
+        other_says(what >> 4);
     }
 }
 
@@ -659,14 +693,12 @@ static void make_site(void)
 }
 
 /* bits of `flags`: 1 a transfer; 2 a site on it; 4 a store; 8 the window is not known; 16 NSTART of 1; 32 no limit for
- * strangers; 64 observations are not registered again; 128 carry OSCORE without looking into it */
+ * strangers; 64 observations are not registered again; 128 a peer for B.2, or with 8 carry OSCORE without looking into it */
 static void begin(uint8_t flags)
 {
     memset(&w, 0, sizeof w);
     for (size_t i = 0; i < BIG; i++) big[i] = (uint8_t)(i * 7);
-    ops = *fuzz_crypto()->ops;
-    ops.seal_many = seal_many;
-    w.crypto = (nacre_crypto){ &ops, fuzz_crypto()->instance };
+    w.crypto = nonces_begin();
     make_context(&w.ctx, &w.crypto, false, flags & 4);
     make_context(&w.peer, fuzz_crypto(), true, false);
     if (flags & 8) CHECK(nacre_context_set_replay(&w.ctx, false, 0, NULL, 0) == NACRE_OK);
@@ -690,6 +722,8 @@ static void begin(uint8_t flags)
     size_t size = nacre_endpoint_size(&config);
     CHECK(size > 0);
     CHECK(nacre_endpoint_init(&w.ep, fuzz_alloc(size), size, &config) == NACRE_OK);
+    w.renews = (flags & 128) && !(flags & 8);
+    if (w.renews) renewing_begin(&w.renewing, w.ep, &w.crypto, config.random, MAX_MESSAGE);
     if (!(flags & 3)) return;
     const nacre_transfer_config transfer = {
         .endpoint = w.ep, .num_bodies = NUM_BODIES, .bodies_per_peer = 2, .max_body = 600
@@ -726,7 +760,7 @@ static void places_have_come_back(void)
 /* Nobody says anything any more, the store works, all that waits for the application is turned down. */
 static void end(void)
 {
-    w.broken_seals = 0;
+    nonces_break(0);
     w.policy = 0;
     for (int round = 0; round < 40; round++) {
         for (size_t i = 0; i < NUM_OPEN; i++) {
@@ -760,7 +794,12 @@ static void step(whole_role role)
         { 0, 1, 1, 1, 1, 2, 3, 5, 5, 5, 6, 10, 11, 12, 13, 14 },
         { 0, 7, 7, 7, 8, 2, 3, 4, 4, 4, 4, 10, 11, 9, 13, 14 },
     };
-    switch (sides[role][fuzz_u8(w.in) & 15]) {
+    const uint8_t which = fuzz_u8(w.in);
+    if (w.renews && which & 16) {
+        renewal_step();
+        return;
+    }
+    switch (sides[role][which & 15]) {
     case 0: anything(); break;
     case 1: peer_asks(); break;
     case 2: again(); break;
@@ -775,7 +814,7 @@ static void step(whole_role role)
     case 11: pass_time(); break;
     case 12: w.policy = fuzz_u8(w.in); break;
     case 13: serve_store(fuzz_u8(w.in)); break;
-    default: w.broken_seals = fuzz_u8(w.in) & 3; context_goes();
+    default: nonces_break(fuzz_u8(w.in) & 3); context_goes();
     }
 }
 
@@ -789,8 +828,9 @@ void whole_run(const uint8_t *data, size_t size, whole_role role)
     end();
     nacre_transfer_wipe(w.transfer);
     nacre_endpoint_wipe(w.ep);
+    if (w.renews) renewing_end(&w.renewing);
     if (!w.gone) nacre_context_wipe(&w.ctx);
     nacre_context_wipe(&w.peer);
-    free(w.nonces);
+    nonces_end();
     fuzz_release();
 }

@@ -32,7 +32,8 @@ env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build "$build" --target fuzz --p
 targets=()
 for source in fuzz/*.c; do
     name=$(basename "$source" .c)
-    [ "$name" = fuzz ] || [ "$name" = whole ] || targets+=("$name")
+    case $name in fuzz | whole | nonces | renewing) continue ;; esac # what targets share
+    targets+=("$name")
 done
 found=$(mktemp -d "${TMPDIR:-/tmp}/nacre-fuzz.XXXXXX")
 share=$((seconds / ((${#targets[@]} + 1) / 2)))
