@@ -9,9 +9,12 @@
  *     nacre_transfer_receive_many, nacre_transfer_next_event, nacre_transfer_transmit_many, nacre_transfer_deadline,
  *     nacre_transfer_expire
  *
- * and the application uses nacre_transfer_request, _cancel, _respond, _ignore, _later and _context_gone in place of the
- * endpoint's functions of those names. Everything else (nacre_endpoint_observe, _changed, _confirmed, …) goes to the
- * endpoint, with the exchange numbers of the transfer's events.
+ * and the application uses nacre_transfer_request, _cancel, _respond, _ignore, _later, _context_gone and _remove_renewal in
+ * place of the endpoint's functions of those names. Everything else (nacre_endpoint_observe, _changed, _confirmed, _ping, …)
+ * goes to the endpoint, with the exchange numbers of the transfer's events.
+ *
+ * Sources, sinks, `done` and the callback of nacre_transfer_on_upload are called in the middle of things: they must not call
+ * functions of the transfer or of its endpoint. Take a note, and act on it behind the call.
  *
  * What fits one message looks on the wire as it does without a transfer, and costs a look at its options. All state lives
  * in one block of memory from the caller, cut into pools by the configuration; nothing is allocated later. */
@@ -174,6 +177,10 @@ NACRE_MUST_USE nacre_err nacre_transfer_later(nacre_transfer *transfer, nacre_ex
 
 /* nacre_transfer_context_gone: as nacre_endpoint_context_gone, which it calls; bodies of that context are forgotten. */
 void nacre_transfer_context_gone(nacre_transfer *transfer, nacre_context *context);
+
+/* nacre_transfer_remove_renewal: as nacre_endpoint_remove_renewal (nacre/renewal.h), which it calls; what waited for a place
+ * with it ends with NACRE_ERR_NO_CONTEXT too. */
+void nacre_transfer_remove_renewal(nacre_transfer *transfer, nacre_renewal *renewal);
 
 /* What becomes of a body in blocks is asked at its first block, before anything is kept. The callback may set: */
 typedef struct nacre_upload {

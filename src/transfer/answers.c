@@ -37,10 +37,26 @@ static uint64_t question_of(const nacre_transfer *t, const nacre__asked *asked)
     return asked->is_later ? asked->question : nacre__body_hash(t, asked->event.message.payload);
 }
 
+/* Its NOTIFY cannot be answered any more, and nobody is told so but by this. */
+void nacre__answer_observer_gone(nacre_transfer *t, nacre_exchange observer)
+{
+    nacre__asked *asked = find_asked(t, observer);
+    if (asked != NULL) forget(t, asked);
+}
+
+/* Those whose exchange has ended at the endpoint (an observer that was dropped, a context or a connection that went), and
+ * whose end the application has not looked for. */
+static void forget_stale(nacre_transfer *t)
+{
+    for (uint32_t i = t->num_later; i-- > 0;)
+        if (nacre_endpoint_later(t->ep, t->later[i].event.exchange) == NACRE_ERR_STALE) forget(t, &t->later[i]);
+}
+
 nacre_err nacre_transfer_later(nacre_transfer *t, nacre_exchange exchange)
 {
     nacre__asked *asked = find_asked(t, exchange);
     if (asked == NULL || asked->is_later) return NACRE_ERR_STALE;
+    if (t->num_later == t->max_later) forget_stale(t);
     if (t->num_later == t->max_later) return NACRE_ERR_BUSY;
     const nacre_err err = nacre_endpoint_later(t->ep, exchange);
     if (err != NACRE_OK) return err;

@@ -183,7 +183,7 @@ bool nacre__own_resume(nacre_transfer *t, nacre_event *event)
     for (uint32_t i = 0; i < t->config.num_requests && t->num_waiting > 0; i++) {
         nacre__own *own = &t->own[i];
         if (!own->waiting) continue;
-        const nacre_err err = nacre__own_send(t, own);
+        const nacre_err err = own->is_lost ? NACRE_ERR_NO_CONTEXT : nacre__own_send(t, own);
         if (err == NACRE_ERR_BUSY) return false;
         set_waiting(t, own, false);
         if (err == NACRE_OK) continue;
@@ -191,6 +191,17 @@ bool nacre__own_resume(nacre_transfer *t, nacre_event *event)
         return nacre__own_fail(t, own, event, err);
     }
     return false;
+}
+
+/* A context, or with NULL a renewal, is about to go. What is under way with it the endpoint ends; what waits for a place has
+ * nothing there, and must not be sent any more. */
+void nacre__own_lose(nacre_transfer *t, const nacre_context *context, const nacre_renewal *renewal)
+{
+    for (uint32_t i = 0; i < t->config.num_requests; i++) {
+        nacre__own *own = &t->own[i];
+        if (own->waiting && (context != NULL ? own->context == context : own->how.renewal == renewal))
+            own->is_lost = true;
+    }
 }
 
 /* All of it once more, as a body of its own; of a notification, its representation, but not the registration. */
@@ -288,13 +299,32 @@ void nacre_transfer_cancel(nacre_transfer *t, nacre_exchange exchange)
     own->state = NACRE__OWN_ENDED;
 }
 
-/* The answer had no Observe, and what is under way are its blocks: it ends by itself, as nobody asked for more. */
-static bool is_left_already(const nacre__own *own)
+static bool asks_to_observe(const nacre__own *own)
 {
     uint64_t observe = 1;
     const nacre_bytes option = nacre_option_find(nacre_bytes_of(own->options, own->options_len), NACRE_OPT_OBSERVE);
-    return own->state == NACRE__OWN_FETCHING && own->observation == 0 && !nacre_is_absent(option) &&
-           nacre_option_uint(option, &observe) && observe == 0;
+    return !nacre_is_absent(option) && nacre_option_uint(option, &observe) && observe == 0;
+}
+
+/* The answer had no Observe, and what is under way are its blocks: it ends by itself, as nobody asked for more. */
+static bool is_left_already(const nacre__own *own)
+{
+    return own->state == NACRE__OWN_FETCHING && own->observation == 0 && asks_to_observe(own);
+}
+
+/* It is to be made anew, and waits for a place: nobody observes yet, and nobody will. */
+static nacre_err leave_before_it_goes(nacre_transfer *t, nacre__own *own)
+{
+    nacre_bytes out;
+    nacre_options o;
+    if (!asks_to_observe(own)) return NACRE_ERR_BAD_ARGUMENT;
+    nacre_options_init(&o, (nacre_room){ t->options, t->max_message });
+    nacre__copy_options(&o, nacre_bytes_of(own->options, own->options_len), NACRE_OPT_OBSERVE);
+    const nacre_err err = nacre_options_finish(&o, &out);
+    if (err != NACRE_OK) return err; /* cannot be: they are fewer than there were */
+    memcpy(own->options, out.ptr, out.len);
+    own->options_len = out.len;
+    return NACRE_OK;
 }
 
 nacre_err nacre_transfer_unobserve(nacre_transfer *t, nacre_exchange exchange)
@@ -302,6 +332,7 @@ nacre_err nacre_transfer_unobserve(nacre_transfer *t, nacre_exchange exchange)
     nacre__own *own = find(t, exchange);
     if (own == NULL) return NACRE_ERR_STALE;
     if (is_left_already(own)) return NACRE_OK;
+    if (own->waiting && own->observation == 0) return leave_before_it_goes(t, own);
     const nacre_exchange registration = own->observation != 0 ? own->observation : own->current;
     const nacre_err err = nacre_endpoint_unobserve(t->ep, registration);
     if (err != NACRE_OK || own->observation == 0) return err;
@@ -381,9 +412,17 @@ static void end_observation(nacre_transfer *t, nacre__own *own)
     own->received = 0;
 }
 
+/* Whose exchange it is; NULL: of a request or a ping that was given to the endpoint past the transfer. */
+static nacre__own *own_of(const nacre_transfer *t, const nacre_event *event)
+{
+    const uintptr_t at = (uintptr_t)event->user, first = (uintptr_t)t->own;
+    return at >= first && at - first < t->config.num_requests * sizeof *t->own ? event->user : NULL;
+}
+
 bool nacre__own_event(nacre_transfer *t, nacre_event *event)
 {
-    nacre__own *own = event->user;
+    nacre__own *own = own_of(t, event);
+    if (own == NULL) return true;
     if (event->kind == NACRE_EVENT_NOTIFICATION) return take_notification(t, own, event);
     if (own->observation != 0 && own->observation == event->exchange) end_observation(t, own);
     own->current = 0;

@@ -2,6 +2,8 @@
 /* transfer: one block of memory cut into pools, the driver's side, and which part of the room an event belongs to. */
 #include "transfer_internal.h"
 
+#include <nacre/renewal.h>
+
 #include <string.h>
 
 /* ---- Configuration and memory ------------------------------------------------------------------------------------- */
@@ -152,9 +154,10 @@ uint64_t nacre__transfer_random(nacre_transfer *t)
 /* The views of what was asked end here, and with them bodies that the application looked at. */
 static void forget_asked(nacre_transfer *t)
 {
-    for (uint32_t i = 0; i < t->num_asked; i++)
-        if (t->asked[i].body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[t->asked[i].body]);
-    t->num_asked = 0;
+    while (t->num_asked > 0) {
+        const uint32_t body = t->asked[--t->num_asked].body;
+        if (body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[body]);
+    }
 }
 
 size_t nacre_transfer_receive_many(nacre_transfer *t, const nacre_datagram *datagrams, size_t num, uint64_t now_ms)
@@ -194,13 +197,26 @@ void nacre_transfer_expire(nacre_transfer *t, uint64_t now_ms)
 }
 
 /* What the application looks at now goes when it has answered, as ever. */
-void nacre_transfer_context_gone(nacre_transfer *t, nacre_context *context)
+static void forget_bodies(nacre_transfer *t, const nacre_context *context)
 {
     for (size_t i = 0; i < t->config.num_bodies; i++) {
         nacre__body *body = &t->bodies[i];
         if (body->key.context == context && body->kind != NACRE__BODY_DELIVERED) nacre__body_release(t, body);
     }
+}
+
+void nacre_transfer_context_gone(nacre_transfer *t, nacre_context *context)
+{
+    forget_bodies(t, context);
+    nacre__own_lose(t, context, NULL);
     nacre_endpoint_context_gone(t->ep, context);
+}
+
+void nacre_transfer_remove_renewal(nacre_transfer *t, nacre_renewal *renewal)
+{
+    forget_bodies(t, &renewal->own.context);
+    nacre__own_lose(t, NULL, renewal);
+    nacre_endpoint_remove_renewal(t->ep, renewal);
 }
 
 /* ---- Options ------------------------------------------------------------------------------------------------------- */
@@ -291,6 +307,7 @@ bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)
         case NACRE_EVENT_NOTIFICATION:
             if (nacre__own_event(t, event)) return true;
             break;
+        case NACRE_EVENT_OBSERVER_GONE: nacre__answer_observer_gone(t, event->exchange); return true;
         default: return true;
         }
     }

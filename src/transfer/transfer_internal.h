@@ -41,6 +41,7 @@ typedef struct nacre__own {
     nacre_exchange observation; /* the endpoint's, of a registration that was notified; 0: none */
     bool notified;              /* the body that is fetched is a notification's */
     bool waiting;               /* the next message waits for a place at the endpoint */
+    bool is_lost;               /* … and what would protect it has gone */
     nacre_request_options how;
     uint32_t generation;
     nacre_address peer;
@@ -165,6 +166,7 @@ bool nacre__own_fail(nacre_transfer *t, nacre__own *own, nacre_event *event, nac
 bool nacre__own_end(nacre_transfer *t, nacre__own *own, nacre_event *event);
 bool nacre__own_restart(nacre_transfer *t, nacre__own *own, nacre_event *event);
 nacre_err nacre__own_send(nacre_transfer *t, nacre__own *own);
+void nacre__own_lose(nacre_transfer *t, const nacre_context *context, const nacre_renewal *renewal);
 nacre_err nacre__own_hand_over(nacre_transfer *t, nacre__own *own, const nacre_message *message);
 bool nacre__own_sent(nacre_transfer *t, nacre__own *own, nacre_event *event, nacre_err err);
 bool nacre__fetch_take(nacre_transfer *t, nacre__own *own, nacre_event *event);
@@ -185,5 +187,6 @@ bool nacre__upload_take(nacre_transfer *t, nacre__asked *asked, nacre_event *eve
 /* answers.c: what goes back. */
 void nacre__answer_code(nacre_transfer *t, const nacre__asked *asked, uint8_t code, const char *text, uint64_t size1);
 bool nacre__answer_kept(nacre_transfer *t, const nacre__asked *asked);
+void nacre__answer_observer_gone(nacre_transfer *t, nacre_exchange observer);
 
 #endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/* transfer: what ends while it is in the middle of something: contexts and renewals with requests that wait for a place,
+ * registrations that are given up before they go, observers with an answer that was put off; and what is not its own. */
+#include "../scenario/blocks.h"
+#include "../scenario/renewed.h"
+#include "transfer/transfer_internal.h"
+
+/* ---- A client whose observations hold all places of its endpoint --------------------------------------------------------- */
+
+typedef struct fixture {
+    pair p;
+    nacre_context *other; /* a second context of the client's */
+    renewed ours, theirs;
+    nacre_exchange exchanges[2], observers[2];
+    uint8_t room[4096];
+} fixture;
+
+static void open(fixture *f)
+{
+    const nacre_endpoint_config config = {
+        .num_requests = 2, .num_observers = 2, .no_amplification_limit = true, .no_reregister = true
+    };
+    const pairing second = { .client_id = "c2", .server_id = "s2", .secret = 9 };
+    memset(f, 0, sizeof *f);
+    pair_open(&f->p, &config, &(pairing){ 0 });
+    f->other = party_context(&f->p.client, &second, false);
+    (void)party_context(&f->p.server, &second, true);
+    make_renewal(&f->ours, &f->p.client, 5, "cr", "sr", true, false);
+    make_renewal(&f->theirs, &f->p.server, 5, "sr", "cr", false, true);
+    assert_int_equal(nacre_endpoint_add_renewal(f->p.client.ep, &f->ours.renewal), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_renewal(f->p.server.ep, &f->theirs.renewal), NACRE_OK);
+    party_add_transfer(&f->p.client, NULL);
+}
+
+static void close(fixture *f)
+{
+    drop_renewal(&f->ours, &f->p.client);
+    drop_renewal(&f->theirs, &f->p.server);
+    pair_close(&f->p);
+}
+
+/* All that either has to say goes to the other; the server's REQUEST, if there is one, is given. */
+static nacre_event talk(fixture *f)
+{
+    nacre_event event, request = { .exchange = 0 };
+    for (bool any = true; any;) {
+        datagram d;
+        any = false;
+        while (party_take(&f->p.client, &d, 0)) {
+            party_give(&f->p.server, &f->p.client, &d, 0);
+            while (party_next_event(&f->p.server, &event))
+                if (event.kind == NACRE_EVENT_REQUEST) request = event;
+            any = true;
+            if (request.exchange != 0) return request;
+        }
+        while (party_take(&f->p.server, &d, 0)) {
+            party_give(&f->p.client, &f->p.server, &d, 0);
+            any = true;
+        }
+    }
+    return request;
+}
+
+static void answer(fixture *f, nacre_exchange exchange, const said *s)
+{
+    const nacre_message m = said_message(s);
+    assert_int_equal(nacre_endpoint_respond(f->p.server.ep, exchange, &m), NACRE_OK);
+    (void)talk(f);
+}
+
+/* An observation, registered and notified once. */
+static void observe(fixture *f, int which, nacre_context *context, nacre_renewal *renewal)
+{
+    const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
+    const nacre_transfer_options how = { .request = { .renewal = renewal }, .room = NACRE_ROOM(f->room) };
+    assert_int_equal(nacre_transfer_request(f->p.client.transfer, &f->exchanges[which], &f->p.server.address, context,
+                                            &get, &how, NULL),
+                     NACRE_OK);
+    const nacre_event request = talk(f);
+    assert_int_not_equal(request.exchange, 0);
+    assert_int_equal(nacre_endpoint_observe(f->p.server.ep, request.exchange, NULL, &f->observers[which]), NACRE_OK);
+    answer(f, request.exchange, &SAID(.code = NACRE_CONTENT, .etag = "1", .payload = pattern(0, 5)));
+    if (renewal != NULL) (void)expect_event(&f->p.client, NACRE_EVENT_RENEWED);
+    assert_pattern(expect_event(&f->p.client, NACRE_EVENT_NOTIFICATION).message.payload, 0, 5);
+}
+
+/* A notification in blocks, whose second one cannot be asked for: the observations have all places. */
+static void notify_in_blocks(fixture *f, int which)
+{
+    nacre_event event;
+    nacre_endpoint_changed(f->p.server.ep, f->observers[which]);
+    event = expect_event(&f->p.server, NACRE_EVENT_NOTIFY);
+    answer(f, event.exchange,
+           &SAID(.code = NACRE_CONTENT, .etag = "2", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024)));
+    assert_false(party_next_event(&f->p.client, &event));
+    assert_int_equal(f->p.client.transfer->num_waiting, 1);
+}
+
+/* What would protect the next block goes while it waits; then a place is free. It must not go out with keys that are gone,
+ * nor be looked at in memory that may be gone: it ends, and what observes with it. */
+static void what_waits_is_lost(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 3; row++) { /* the context goes; the renewal; nothing */
+        fixture f;
+        datagram d;
+        nacre_event event;
+        open(&f);
+        observe(&f, 0, row == 1 ? NULL : f.p.ours, row == 1 ? &f.ours.renewal : NULL);
+        observe(&f, 1, f.other, NULL);
+        notify_in_blocks(&f, 0);
+        if (row == 0) {
+            nacre_table_remove(&f.p.client.table, f.p.ours);
+            nacre_transfer_context_gone(f.p.client.transfer, f.p.ours);
+            nacre_context_wipe(f.p.ours);
+        } else if (row == 1) {
+            nacre_transfer_remove_renewal(f.p.client.transfer, &f.ours.renewal);
+            memset(&f.ours.renewal, 0x55, sizeof f.ours.renewal); /* as memory that is somebody else's */
+        }
+        nacre_transfer_cancel(f.p.client.transfer, f.exchanges[1]);
+        if (row < 2) {
+            event = expect_event(&f.p.client, NACRE_EVENT_NOTIFICATION); /* the one that was being fetched */
+            assert_int_equal(event.err, NACRE_ERR_NO_CONTEXT);
+            assert_int_equal(event.exchange, f.exchanges[0]);
+            expect_failed(&f.p.client, NACRE_ERR_NO_CONTEXT);
+            expect_quiet(&f.p.client, 0);
+            if (row == 1) memset(&f.ours.renewal, 0, sizeof f.ours.renewal);
+        } else {
+            assert_false(party_next_event(&f.p.client, &event));
+            assert_true(party_take(&f.p.client, &d, 0)); /* it goes on */
+        }
+        assert_int_equal(f.p.client.transfer->num_waiting, 0);
+        close(&f);
+    }
+}
+
+/* ---- Leaving ------------------------------------------------------------------------------------------------------------- */
+
+/* The answer was no notification, its blocks did not belong together, and when all was to be made anew somebody else had the
+ * place: there is no registration, and there will be none. */
+static void leaving_before_it_goes(void **state)
+{
+    (void)state;
+    for (int leaves = 0; leaves < 2; leaves++) {
+        fixture f;
+        nacre_event event;
+        nacre_exchange taken[2];
+        open(&f);
+        const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
+        const nacre_transfer_options how = { .room = NACRE_ROOM(f.room) };
+        nacre_transfer *t = f.p.client.transfer;
+        assert_int_equal(nacre_transfer_request(t, &f.exchanges[0], &f.p.server.address, f.p.ours, &get, &how, NULL),
+                         NACRE_OK);
+        answer(&f, talk(&f).exchange,
+               &SAID(.code = NACRE_CONTENT, .etag = "1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024)));
+        assert_false(party_next_event(&f.p.client, &event));
+        const nacre_message second = said_message(
+            &SAID(.code = NACRE_CONTENT, .etag = "2", .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 3)));
+        assert_int_equal(nacre_endpoint_respond(f.p.server.ep, talk(&f).exchange, &second), NACRE_OK);
+        carry(&f.p.server, &f.p.client, 0);
+        assert_true(nacre_endpoint_next_event(f.p.client.ep, &event)); /* behind the transfer's back */
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(nacre_endpoint_ping(f.p.client.ep, &taken[i], &f.p.server.address, NULL), NACRE_OK);
+        assert_false(nacre__own_event(t, &event));
+        assert_int_equal(t->num_waiting, 1);
+        if (leaves) {
+            assert_int_equal(nacre_transfer_unobserve(t, f.exchanges[0]), NACRE_OK);
+            assert_int_equal(nacre_transfer_unobserve(t, f.exchanges[0] + 1), NACRE_ERR_STALE);
+        }
+        for (int i = 0; i < 2; i++) nacre_endpoint_cancel(f.p.client.ep, taken[i]);
+        assert_false(party_next_event(&f.p.client, &event));
+        const nacre_event request = talk(&f);
+        assert_int_equal(option_of(&request.message, NACRE_OPT_OBSERVE), leaves ? -1 : 0);
+        answer(&f, request.exchange, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 7)));
+        assert_pattern(expect_event(&f.p.client, NACRE_EVENT_RESPONSE).message.payload, 0, 7);
+        close(&f);
+    }
+}
+
+/* ---- Not its own ----------------------------------------------------------------------------------------------------------- */
+
+/* A ping is the endpoint's, and so is what becomes of it. */
+static void pings_pass(void **state)
+{
+    (void)state;
+    for (int there = 0; there < 2; there++) {
+        fixture f;
+        datagram d;
+        nacre_event event;
+        nacre_exchange ping;
+        int user;
+        open(&f);
+        assert_int_equal(nacre_endpoint_ping(f.p.client.ep, &ping, &f.p.server.address, &user), NACRE_OK);
+        assert_true(party_take(&f.p.client, &d, 0));
+        if (there) {
+            party_give(&f.p.server, &f.p.client, &d, 0);
+            carry(&f.p.server, &f.p.client, 0);
+        } else {
+            nacre_endpoint_unreachable(f.p.client.ep, &f.p.server.address);
+        }
+        event = expect_event(&f.p.client, there ? NACRE_EVENT_PONG : NACRE_EVENT_FAILED);
+        assert_int_equal(event.err, there ? NACRE_OK : NACRE_ERR_UNREACHABLE);
+        assert_int_equal(event.exchange, ping);
+        assert_ptr_equal(event.user, &user);
+        close(&f);
+    }
+}
+
+/* ---- Answers that were put off ----------------------------------------------------------------------------------------------- */
+
+/* The observer goes before it was answered: nobody says so but OBSERVER_GONE, or the program that dropped it, and nothing is
+ * left of the question. */
+static void put_off_for_nobody(void **state)
+{
+    (void)state;
+    enum { PUSHES = 2 };
+    for (int drops = 0; drops < 2; drops++) {
+        pair p;
+        datagram d;
+        nacre_event event;
+        pair_open(&p,
+                  &(nacre_endpoint_config){ .num_observers = 1, .num_pushes = PUSHES, .no_amplification_limit = true },
+                  &(pairing){ 0 });
+        party_add_transfer(&p.server, NULL);
+        const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
+        const nacre_message content = said_message(&SAID(.code = NACRE_CONTENT));
+        for (int i = 0; i < 3 * PUSHES; i++) {
+            nacre_exchange exchange, observer;
+            assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL),
+                             NACRE_OK);
+            carry(&p.client, &p.server, 0);
+            event = expect_event(&p.server, NACRE_EVENT_REQUEST);
+            assert_int_equal(nacre_endpoint_observe(p.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+            assert_int_equal(nacre_transfer_respond(p.server.transfer, event.exchange, &content, NULL), NACRE_OK);
+            carry(&p.server, &p.client, 0);
+            (void)expect_event(&p.client, NACRE_EVENT_NOTIFICATION);
+            nacre_endpoint_changed(p.server.ep, observer);
+            event = expect_event(&p.server, NACRE_EVENT_NOTIFY);
+            assert_int_equal(nacre_transfer_later(p.server.transfer, event.exchange), NACRE_OK);
+            if (drops) {
+                nacre_endpoint_drop_observer(p.server.ep, observer);
+            } else {
+                assert_int_equal(nacre_endpoint_unobserve(p.client.ep, exchange), NACRE_OK);
+                carry(&p.client, &p.server, 0);
+                nacre_transfer_ignore(p.server.transfer, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange);
+                (void)expect_event(&p.server, NACRE_EVENT_OBSERVER_GONE);
+            }
+            nacre_endpoint_cancel(p.client.ep, exchange);
+            assert_int_equal(nacre_transfer_respond(p.server.transfer, observer, &content, NULL), NACRE_ERR_STALE);
+            while (party_take(&p.server, &d, 0)) {}
+        }
+        assert_true(p.server.transfer->num_later <= (drops ? PUSHES : 0));
+        pair_close(&p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_waits_is_lost),
+        cmocka_unit_test(leaving_before_it_goes),
+        cmocka_unit_test(pings_pass),
+        cmocka_unit_test(put_off_for_nobody),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
