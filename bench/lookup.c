@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* lookup: finding the context of a request, with 1 to 1,000,000 contexts: kids that are known and kids that nobody has, one by
- * one and 32 at once; then the request itself, found and decrypted. The baseline is the memory: one read at an unknown place of
+ * one and 32 at once; then the request itself, found and decrypted. The same with one kid for all, where the ID Contexts tell
+ * them apart. The baseline is the memory: one read at an unknown place of
  * as many contexts, one after the other, since no table finds anything without that. And what a context takes, in bytes. */
 #include "bench.h"
 #include <nacre/nacre.h>
@@ -15,7 +16,9 @@ static nacre_crypto crypto;
 /* All contexts of one size of the population, each with its keys behind it. */
 typedef struct crowd {
     size_t num, stride, keys_at;
+    bool one_kid; /* all have the same, and an ID Context each */
     uint8_t *memory;
+    uint8_t (*id_contexts)[4];
     nacre_table table;
     nacre_table_slot *slots;
     uint32_t next[MAX_QUERIES]; /* whom to look for */
@@ -31,13 +34,23 @@ static nacre_context *context_at(const crowd *c, size_t i)
     return (nacre_context *)(void *)(c->memory + i * c->stride);
 }
 
-/* Kids of four bytes: what counts up, and what nobody has. */
+/* Kids, or ID Contexts, of four bytes: what counts up, and what nobody has. */
 static void kid_of(uint8_t kid[4], uint32_t i, bool known)
 {
     kid[0] = known ? 0x10 : 0x77;
     kid[1] = (uint8_t)(i >> 16);
     kid[2] = (uint8_t)(i >> 8);
     kid[3] = (uint8_t)i;
+}
+
+/* What a request says to be found by: its own kid; or the kid of all, and its own kid context. */
+static void ask_for(nacre_table_query *q, const crowd *c, uint8_t bytes[4], uint32_t i)
+{
+    static const uint8_t kid_of_all[4] = { 0x10 };
+    kid_of(bytes, i, c->known);
+    q->kid = nacre_bytes_of(c->one_kid ? kid_of_all : bytes, 4);
+    q->kid_context = nacre_bytes_of(c->one_kid ? bytes : NULL, c->one_kid ? 4 : 0);
+    q->cursor = 0;
 }
 
 static void make_context(nacre_context *ctx, nacre_room keys, nacre_bytes own, nacre_bytes peer)
@@ -51,17 +64,18 @@ static void make_context(nacre_context *ctx, nacre_room keys, nacre_bytes own, n
 
 /* One context is derived, and the others are copies under other IDs: that is not how contexts are made, but in memory they
  * lie as if they had been. Only with keys that are plain memory. */
-static void open_crowd(crowd *c, size_t num)
+static void open_crowd(crowd *c, size_t num, bool one_kid)
 {
-    size_t size, align, num_slots = 2;
+    size_t size, align, num_slots = nacre_table_num_slots(num);
     bench_check(nacre_context_key_room(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
     memset(c, 0, sizeof *c);
     c->num = num;
+    c->one_kid = one_kid;
     c->keys_at = (sizeof(nacre_context) + align - 1) / align * align;
     c->stride = (c->keys_at + size + align - 1) / align * align;
     c->memory = bench_alloc(num * c->stride);
     c->datagrams = bench_alloc(sizeof(uint8_t[MAX_QUERIES][64]));
-    while (num > num_slots / 4 * 3) num_slots *= 2;
+    c->id_contexts = bench_alloc(num * sizeof *c->id_contexts);
     c->slots = bench_alloc(num_slots * sizeof *c->slots);
     bench_check(nacre_table_init(&c->table, c->slots, num_slots) == NACRE_OK, "no table");
     uint8_t kid[4];
@@ -70,7 +84,8 @@ static void open_crowd(crowd *c, size_t num)
     for (size_t i = 0; i < num; i++) {
         nacre_context *ctx = context_at(c, i);
         if (i > 0) memcpy(ctx, c->memory, c->stride);
-        kid_of(ctx->recipient_id, (uint32_t)i, true);
+        kid_of(one_kid ? c->id_contexts[i] : ctx->recipient_id, (uint32_t)i, true);
+        if (one_kid) ctx->id_context = NACRE_ARRAY(c->id_contexts[i]);
         ctx->sender_key = (uint8_t *)ctx + c->keys_at;
         ctx->recipient_key = (uint8_t *)ctx->sender_key + size / 2;
         bench_check(nacre_table_add(&c->table, ctx) == NACRE_OK, "table full");
@@ -80,6 +95,7 @@ static void open_crowd(crowd *c, size_t num)
 static void close_crowd(crowd *c)
 {
     free(c->memory);
+    free(c->id_contexts);
     free(c->slots);
     free(c->datagrams);
 }
@@ -119,10 +135,10 @@ static void run_find(void *arg, size_t n)
     crowd *c = arg;
     size_t last = 0, found = 0;
     for (size_t i = 0; i < n; i++) {
-        uint8_t kid[4];
-        size_t cursor = 0;
-        kid_of(kid, (uint32_t)((c->next[i] + last) % c->num), c->known);
-        const nacre_context *ctx = nacre_table_find(&c->table, NACRE_ARRAY(kid), NACRE_ABSENT, &cursor);
+        uint8_t bytes[4];
+        nacre_table_query q;
+        ask_for(&q, c, bytes, (uint32_t)((c->next[i] + last) % c->num));
+        const nacre_context *ctx = nacre_table_find(&c->table, q.kid, q.kid_context, &q.cursor);
         found += ctx != NULL;
         last = ctx != NULL && ctx->recipient_id_len == 1; /* never, but it has to be looked at */
     }
@@ -135,11 +151,8 @@ static void run_find_many(void *arg, size_t n)
     size_t found = 0;
     for (size_t from = 0; from + BURST <= n; from += BURST) {
         nacre_table_query queries[BURST];
-        uint8_t kids[BURST][4];
-        for (size_t i = 0; i < BURST; i++) {
-            kid_of(kids[i], c->next[from + i], c->known);
-            queries[i] = (nacre_table_query){ NACRE_ARRAY(kids[i]), NACRE_ABSENT, 0, NULL };
-        }
+        uint8_t bytes[BURST][4];
+        for (size_t i = 0; i < BURST; i++) ask_for(&queries[i], c, bytes[i], c->next[from + i]);
         nacre_table_find_many(&c->table, queries, BURST);
         for (size_t i = 0; i < BURST; i++)
             found += queries[i].context != NULL && queries[i].context->recipient_id_len == 4;
@@ -169,7 +182,10 @@ static void make_requests(void *arg, size_t n)
     for (size_t i = 0; i < n; i++) {
         nacre_request_id id;
         nacre_bytes sent;
-        kid_of(client.sender_id, c->next[i], true);
+        nacre_table_query q;
+        ask_for(&q, c, kid, c->next[i]);
+        memcpy(client.sender_id, q.kid.ptr, q.kid.len);
+        client.id_context = q.kid_context;
         client.next = seq++;
         bench_check(nacre_protect_request(&client, &crypto, &id, &sent, (nacre_room){ c->datagrams[i], 64 }, &plain,
                                           NULL) == NACRE_OK,
@@ -225,13 +241,13 @@ static void run_request_bursts(void *arg, size_t n)
     bench_check(ok, "unprotect");
 }
 
-static void measure(bench *b, size_t num)
+static void measure(bench *b, size_t num, bool one_kid)
 {
     static crowd c;
     char label[64];
-    snprintf(label, sizeof label, "%zu context%s", num, num == 1 ? "" : "s");
+    snprintf(label, sizeof label, one_kid ? "one kid, %zu ID Context%s" : "%zu context%s", num, num == 1 ? "" : "s");
     if (!bench_wanted(b, label)) return;
-    open_crowd(&c, num);
+    open_crowd(&c, num, one_kid);
     const bench_case cases[] = {
         { "one read of memory", choose_known, run_reads, &c, MAX_QUERIES, 0, false, 0, false },
         { "known kid", choose_known, run_find, &c, MAX_QUERIES, 0, false, 0, false },
@@ -255,7 +271,9 @@ int main(int argc, char **argv)
         return bench_finish(b);
     }
     static const size_t nums[] = { 1, 64, 1000, 10000, 100000, 1000000 };
-    for (size_t i = 0; i < sizeof nums / sizeof nums[0]; i++) measure(b, nums[i]);
+    for (size_t i = 0; i < sizeof nums / sizeof nums[0]; i++) measure(b, nums[i], false);
+    measure(b, 10000, true);
+    measure(b, 1000000, true);
     nacre_ipsec_mb_close(&crypto);
     return bench_finish(b);
 }

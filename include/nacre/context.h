@@ -183,32 +183,44 @@ NACRE_MUST_USE nacre_err nacre_context_set_replay(nacre_context *ctx, bool known
 
 /* ---- Finding a context (RFC 8613 3.3, 8.2 step 2) -----------------------------------------------------------------
  * An open-addressing table over slots that the caller gives. Several contexts may have one Recipient ID: the search
- * yields each, and the caller tries them in turn. */
+ * yields each, and the caller tries them in turn.
+ *
+ * Adding, removing, the first context that a search yields, and a search that finds none take the same time however many
+ * contexts there are, and however many of them share a Recipient ID. What grows: a search that is gone on with yields what
+ * it has to yield one by one, so without a kid context all that share the kid, which is for the caller to bound (the
+ * endpoint tries 8); and contexts with the same Recipient ID and the same ID Context, or both without one, are told apart
+ * by nothing, so that adding one looks at all of them. */
+enum { NACRE_TABLE_MAX_SLOTS = (1 << 26) - 1 };
+
 typedef struct nacre_table_slot { /* private */
     nacre_context *context;
-    uint32_t hash; /* of its Recipient ID, so that other contexts need not be read */
+    uint64_t next : 26, previous : 26; /* slots of others with the same Recipient ID */
+    uint64_t tag : 12;                 /* of a hash, so that other contexts need not be read */
 } nacre_table_slot;
 
 typedef struct nacre_table {
     nacre_table_slot *slots; /* private */
-    size_t num_slots;        /* a power of two */
+    size_t num_slots;
     size_t num_contexts;
 } nacre_table;
 
-/* nacre_table_init takes `num_slots` slots, the caller's memory: a power of two, at least a third more than contexts to come.
+/* nacre_table_num_slots tells how many slots are enough for so many contexts: a third more than those. */
+size_t nacre_table_num_slots(size_t num_contexts);
+
+/* nacre_table_init takes `num_slots` slots, the caller's memory: any number from 2 to NACRE_TABLE_MAX_SLOTS.
  * NACRE_OK, NACRE_ERR_BAD_ARGUMENT */
 NACRE_MUST_USE nacre_err nacre_table_init(nacre_table *table, nacre_table_slot *slots, size_t num_slots);
 
 /* nacre_table_add: NACRE_OK; NACRE_ERR_NO_ROOM (fuller than three quarters); NACRE_ERR_BAD_ARGUMENT (it is in already).
- * The table borrows the context. */
+ * The table borrows the context until it is removed, and its ID Context too: wipe or change neither before. */
 NACRE_MUST_USE nacre_err nacre_table_add(nacre_table *table, nacre_context *ctx);
 
 /* nacre_table_remove takes a context out; one that is not in changes nothing. */
 void nacre_table_remove(nacre_table *table, const nacre_context *ctx);
 
 /* nacre_table_find yields the contexts whose Recipient ID is `kid` and that `kid_context` allows: present, it must be
- * the ID Context; absent, any will do (RFC 8613 5.1: a kid context may be left out). An absent kid finds nothing. Start with
- * *cursor = 0, call until NULL; the table must not change in between. */
+ * the ID Context; absent, any will do (RFC 8613 5.1: a kid context may be left out), first those without one. An absent kid
+ * finds nothing. Start with *cursor = 0, call until NULL; the table must not change in between. */
 nacre_context *nacre_table_find(const nacre_table *table, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor);
 
 /* nacre_table_find_many is nacre_table_find for each of many queries: the same contexts, with memory fetched for all at once

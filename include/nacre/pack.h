@@ -75,8 +75,7 @@ bool nacre_pack_holds(const nacre_pack *pack, const nacre_context *ctx); /* whet
 /* nacre_pack_table gives the table of all contexts, for an endpoint. It is made at the first call, kept up to date by
  * nacre_pack_add and nacre_pack_remove, and lives as long as the pack.
  * NACRE_OK; NACRE_ERR_NO_MEMORY; NACRE_ERR_UNSUPPORTED: more than eight contexts that one request could mean (one
- * Recipient ID, and one ID Context or none); an endpoint tries no more. (And the table knows Recipient IDs only: give each
- * context one of its own, where you can, for looking one up takes as long as there are contexts with its Recipient ID.) */
+ * Recipient ID, and one ID Context or none); an endpoint tries no more. */
 NACRE_MUST_USE nacre_err nacre_pack_table(nacre_pack *pack, nacre_table **table, nacre_detail *why);
 
 /* ---- Durable before use: one by one ----

@@ -1,30 +1,156 @@
 /* SPDX-License-Identifier: MIT */
-/* table: contexts by Recipient ID, open addressing with linear probing; taking one out closes the gap behind it. Each slot
- * has the hash of its context's ID beside the pointer, so that contexts are read only where all 32 bits agree: a search
- * that finds nothing reads a cache line or two of slots, and no context, however many there are. */
+/* table: contexts by Recipient ID and ID Context, open addressing with linear probing; taking one out closes the gap behind
+ * it. A request names a kid, and may leave out its kid context (RFC 8613 5.1), so contexts are found both ways:
+ *
+ *     home of the kid alone:           those without an ID Context, and one of the others, the head of
+ *                                        |
+ *     homes of kid and ID Context:     a list of those that share the kid:  head <-> member <-> member ...
+ *
+ * So with a kid context one looks at the head, and then where kid and kid context lead; without one, at the kid's home and
+ * along the list. Each slot has some bits of its hash, its tag, beside the pointer, so that contexts are read only where the
+ * tags agree: a search that finds nothing reads a cache line or two of slots and hardly ever a context, however many there
+ * are. */
 #include <nacre/context.h>
 #include "base/copy.h"
 
-enum { AT_ONCE = 32 };
+enum { AT_ONCE = 32, NONE = NACRE_TABLE_MAX_SLOTS /* where a link leads nowhere */ };
+
+#define LINK_BITS ((uint64_t)NONE) /* of the fields that hold one */
+
+/* ---- Hashes: the upper 32 bits make the home, the next lower ones the tag ---- */
+
+static uint64_t mix(uint64_t v)
+{
+    return (v ^ v >> 29) * UINT64_C(0x9e3779b97f4a7c15); /* the golden ratio: IDs that count up spread evenly */
+}
 
 /* Of IDs of at most seven bytes; no context has a longer one. */
-static uint32_t hash_of(const uint8_t *id, size_t len)
+static uint64_t hash_of_kid(const uint8_t *id, size_t len)
 {
     uint64_t v = len;
     for (size_t i = 0; i < len; i++) v = v << 8 | id[i];
-    v = (v ^ v >> 29) * UINT64_C(0x9e3779b97f4a7c15); /* the golden ratio: IDs that count up spread evenly */
-    return (uint32_t)(v >> 32);
+    return mix(v);
 }
 
-static uint32_t hash_of_context(const nacre_context *ctx)
+/* Of both, from the hash of the kid. */
+static uint64_t hash_of_both(uint64_t of_kid, nacre_bytes id_context)
 {
-    return hash_of(ctx->recipient_id, ctx->recipient_id_len);
+    uint64_t hash = mix(of_kid + id_context.len + 1), v = 0;
+    if (id_context.len < 8) {
+        for (size_t i = 0; i < id_context.len; i++) v = v << 8 | id_context.ptr[i];
+    } else {
+        for (size_t i = 0; i < id_context.len - 8; i += 8) {
+            NACRE__COPY_FIXED(&v, id_context.ptr + i, 8);
+            hash = mix(hash ^ v);
+        }
+        NACRE__COPY_FIXED(&v, id_context.ptr + id_context.len - 8, 8);
+    }
+    return mix(mix(hash ^ v));
+}
+
+static uint64_t hash_of_recipient(const nacre_context *ctx)
+{
+    return hash_of_kid(ctx->recipient_id, ctx->recipient_id_len);
+}
+
+/* ---- Slots ---- */
+
+/* The slot `i` steps behind a hash's home. */
+static size_t place(const nacre_table *t, uint64_t hash, size_t i)
+{
+    size_t at = (size_t)((hash >> 32) * t->num_slots >> 32) + i;
+    return at < t->num_slots ? at : at - t->num_slots;
+}
+
+static size_t after(const nacre_table *t, size_t at)
+{
+    return at + 1 < t->num_slots ? at + 1 : 0;
+}
+
+static size_t distance(const nacre_table *t, size_t from, size_t to)
+{
+    return to >= from ? to - from : to + t->num_slots - from;
+}
+
+static unsigned tag_of(uint64_t hash)
+{
+    return hash >> 20 & 0xfff;
+}
+
+/* How far from home the next slot with that tag is, from `from` on; num_slots at the end. */
+static size_t probe(const nacre_table *t, uint64_t hash, size_t from)
+{
+    size_t at = from < t->num_slots ? place(t, hash, from) : 0;
+    unsigned tag = tag_of(hash);
+    for (size_t i = from; i < t->num_slots; i++, at = after(t, at)) {
+        if (t->slots[at].context == NULL) break;
+        if (t->slots[at].tag == tag) return i;
+    }
+    return t->num_slots;
+}
+
+/* In a list, and not its head: then its home is that of both. */
+static bool is_member(const nacre_table_slot *slot)
+{
+    return slot->previous != NONE;
+}
+
+static bool has_kid(const nacre_table_slot *slot, nacre_bytes kid)
+{
+    return nacre__same_id(kid, slot->context->recipient_id, slot->context->recipient_id_len);
+}
+
+static bool has_id_context(const nacre_table_slot *slot)
+{
+    return !nacre_is_absent(slot->context->id_context);
+}
+
+/* The slot of the head of the kid's list; NONE without one. No slot with that tag comes before `first`. */
+static size_t find_head(const nacre_table *t, uint64_t hash, nacre_bytes kid, size_t first)
+{
+    for (size_t i = first; (i = probe(t, hash, i)) < t->num_slots; i++) {
+        const nacre_table_slot *slot = &t->slots[place(t, hash, i)];
+        if (!is_member(slot) && has_id_context(slot) && has_kid(slot, kid)) return place(t, hash, i);
+    }
+    return NONE;
+}
+
+/* The slot of a context, where a hash leads to it; NONE otherwise. */
+static size_t find_place(const nacre_table *t, uint64_t hash, const nacre_context *ctx)
+{
+    for (size_t i = 0; (i = probe(t, hash, i)) < t->num_slots; i++)
+        if (t->slots[place(t, hash, i)].context == ctx) return place(t, hash, i);
+    return NONE;
+}
+
+static size_t place_of(const nacre_table *t, const nacre_context *ctx)
+{
+    uint64_t hash = hash_of_recipient(ctx);
+    size_t at = find_place(t, hash, ctx);
+    if (at != NONE || nacre_is_absent(ctx->id_context)) return at;
+    return find_place(t, hash_of_both(hash, ctx->id_context), ctx);
+}
+
+/* ---- Changing ---- */
+
+/* What the neighbours of a slot in its list, if it is in one, say of where it is. */
+static void link_neighbours(nacre_table *t, const nacre_table_slot *slot, size_t next, size_t previous)
+{
+    if (slot->next != NONE) t->slots[slot->next].previous = previous & LINK_BITS;
+    if (slot->previous != NONE) t->slots[slot->previous].next = next & LINK_BITS;
+}
+
+static const nacre_table_slot empty = { .context = NULL, .next = NONE, .previous = NONE };
+
+size_t nacre_table_num_slots(size_t num_contexts)
+{
+    return num_contexts + num_contexts / 3 + 2;
 }
 
 nacre_err nacre_table_init(nacre_table *t, nacre_table_slot *slots, size_t num_slots)
 {
-    if (slots == NULL || num_slots < 2 || (num_slots & (num_slots - 1)) != 0) return NACRE_ERR_BAD_ARGUMENT;
-    for (size_t i = 0; i < num_slots; i++) slots[i] = (nacre_table_slot){ NULL, 0 };
+    if (slots == NULL || num_slots < 2 || num_slots > NACRE_TABLE_MAX_SLOTS) return NACRE_ERR_BAD_ARGUMENT;
+    for (size_t i = 0; i < num_slots; i++) slots[i] = empty;
     t->slots = slots;
     t->num_slots = num_slots;
     t->num_contexts = 0;
@@ -33,64 +159,118 @@ nacre_err nacre_table_init(nacre_table *t, nacre_table_slot *slots, size_t num_s
 
 nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
 {
-    size_t mask = t->num_slots - 1;
-    uint32_t hash = hash_of_context(ctx);
-    size_t at = hash & mask;
-    for (; t->slots[at].context != NULL; at = (at + 1) & mask)
-        if (t->slots[at].context == ctx) return NACRE_ERR_BAD_ARGUMENT;
+    if (place_of(t, ctx) != NONE) return NACRE_ERR_BAD_ARGUMENT;
     if (t->num_contexts >= t->num_slots - (t->num_slots + 3) / 4) return NACRE_ERR_NO_ROOM;
-    t->slots[at] = (nacre_table_slot){ ctx, hash };
+    uint64_t hash = hash_of_recipient(ctx);
+    size_t head = nacre_is_absent(ctx->id_context) ? NONE : find_head(t, hash, nacre_context_recipient_id(ctx), 0);
+    if (head != NONE) hash = hash_of_both(hash, ctx->id_context);
+    size_t at = place(t, hash, 0);
+    while (t->slots[at].context != NULL) at = after(t, at);
+    nacre_table_slot *slot = &t->slots[at];
+    *slot = empty;
+    slot->context = ctx;
+    slot->tag = tag_of(hash) & 0xfff;
+    if (head != NONE) {
+        slot->next = t->slots[head].next;
+        slot->previous = head & LINK_BITS;
+        link_neighbours(t, slot, at, at);
+    }
     t->num_contexts++;
     return NACRE_OK;
 }
 
-void nacre_table_remove(nacre_table *t, const nacre_context *ctx)
+static size_t home_of(const nacre_table *t, const nacre_table_slot *slot)
 {
-    size_t mask = t->num_slots - 1, at = hash_of_context(ctx) & mask;
-    while (t->slots[at].context != NULL && t->slots[at].context != ctx) at = (at + 1) & mask;
-    if (t->slots[at].context == NULL) return;
-    for (size_t next = (at + 1) & mask; t->slots[next].context != NULL; next = (next + 1) & mask) {
-        size_t home = t->slots[next].hash & mask;
-        if (((next - home) & mask) < ((next - at) & mask))
+    uint64_t hash = hash_of_recipient(slot->context);
+    return place(t, is_member(slot) ? hash_of_both(hash, slot->context->id_context) : hash, 0);
+}
+
+/* Empties a slot, and moves up what is behind it. */
+static void close_gap(nacre_table *t, size_t at)
+{
+    for (size_t next = after(t, at); t->slots[next].context != NULL; next = after(t, next)) {
+        if (distance(t, home_of(t, &t->slots[next]), next) < distance(t, at, next))
             continue; /* the gap lies before its home: it may not move there */
         t->slots[at] = t->slots[next];
+        link_neighbours(t, &t->slots[at], at, at);
         at = next;
     }
-    t->slots[at] = (nacre_table_slot){ NULL, 0 };
+    t->slots[at] = empty;
+}
+
+void nacre_table_remove(nacre_table *t, const nacre_context *ctx)
+{
+    size_t at = place_of(t, ctx);
+    if (at == NONE) return;
+    if (!is_member(&t->slots[at]) && t->slots[at].next != NONE) { /* the next one in the list becomes its head */
+        size_t next = t->slots[at].next;
+        t->slots[at].context = t->slots[next].context;
+        at = next;
+    }
+    link_neighbours(t, &t->slots[at], t->slots[at].next, t->slots[at].previous);
+    close_gap(t, at);
     t->num_contexts--;
 }
 
-static bool fits(const nacre_context *ctx, nacre_bytes kid, nacre_bytes kid_context)
+/* ---- Finding ---- */
+
+/* Where a search begins: the hash of the kid, and how far from home the first slot with its tag may be. */
+typedef struct start {
+    uint64_t hash;
+    size_t first;
+} start;
+
+/* With any ID Context or none. The cursor is how far from home to go on, or num_slots + 1 + a slot of the list. */
+static nacre_context *find_any(const nacre_table *t, start s, nacre_bytes kid, size_t *cursor)
 {
-    if (!nacre__same_id(kid, ctx->recipient_id, ctx->recipient_id_len)) return false;
-    if (nacre_is_absent(kid_context)) return true;
-    return !nacre_is_absent(ctx->id_context) && nacre_bytes_equal(ctx->id_context, kid_context);
+    size_t next = NONE, from = *cursor;
+    if (from <= t->num_slots) {
+        for (size_t i = from > s.first ? from : s.first; (i = probe(t, s.hash, i)) < t->num_slots; i++) {
+            const nacre_table_slot *slot = &t->slots[place(t, s.hash, i)];
+            if (is_member(slot) || !has_kid(slot, kid)) continue;
+            if (!has_id_context(slot)) {
+                *cursor = i + 1;
+                return slot->context;
+            }
+            next = place(t, s.hash, i);
+        }
+        if (from > 0) next = find_head(t, s.hash, kid, s.first); /* it may have been passed before */
+    } else {
+        next = from - t->num_slots - 1;
+    }
+    if (next >= t->num_slots) {
+        *cursor = SIZE_MAX;
+        return NULL;
+    }
+    *cursor = t->slots[next].next == NONE ? SIZE_MAX : t->num_slots + 1 + t->slots[next].next;
+    return t->slots[next].context;
 }
 
-/* The slot, counted from home on, of the next context with that hash; num_slots at the end. */
-static size_t probe(const nacre_table *t, uint32_t hash, size_t from)
+/* With that ID Context. The cursor is 0, or how far from their home to go on, and 1. */
+static nacre_context *find_that(const nacre_table *t, start s, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
 {
-    size_t mask = t->num_slots - 1;
-    for (size_t i = from; i < t->num_slots; i++) {
-        const nacre_table_slot *slot = &t->slots[(hash + i) & mask];
-        if (slot->context == NULL) break;
-        if (slot->hash == hash) return i;
+    if (*cursor == 0) {
+        size_t head = find_head(t, s.hash, kid, s.first);
+        *cursor = head == NONE || t->slots[head].next == NONE ? SIZE_MAX : 1;
+        if (head != NONE && nacre_bytes_equal(t->slots[head].context->id_context, kid_context))
+            return t->slots[head].context;
     }
-    return t->num_slots;
-}
-
-static nacre_context *find(const nacre_table *t, uint32_t hash, nacre_bytes kid, nacre_bytes kid_context,
-                           size_t *cursor)
-{
-    size_t mask = t->num_slots - 1;
-    for (size_t i = *cursor; (i = probe(t, hash, i)) < t->num_slots; i++) {
-        nacre_context *ctx = t->slots[(hash + i) & mask].context;
-        if (!fits(ctx, kid, kid_context)) continue;
-        *cursor = i + 1;
-        return ctx;
+    if (*cursor > t->num_slots) return NULL;
+    uint64_t hash = hash_of_both(s.hash, kid_context);
+    for (size_t i = *cursor - 1; (i = probe(t, hash, i)) < t->num_slots; i++) {
+        const nacre_table_slot *slot = &t->slots[place(t, hash, i)];
+        if (!is_member(slot) || !has_kid(slot, kid)) continue;
+        if (!nacre_bytes_equal(slot->context->id_context, kid_context)) continue;
+        *cursor = i + 2;
+        return slot->context;
     }
-    *cursor = t->num_slots;
+    *cursor = SIZE_MAX;
     return NULL;
+}
+
+static nacre_context *find(const nacre_table *t, start s, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
+{
+    return nacre_is_absent(kid_context) ? find_any(t, s, kid, cursor) : find_that(t, s, kid, kid_context, cursor);
 }
 
 static bool may_be_there(nacre_bytes kid)
@@ -100,32 +280,57 @@ static bool may_be_there(nacre_bytes kid)
 
 nacre_context *nacre_table_find(const nacre_table *t, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
 {
-    return may_be_there(kid) ? find(t, hash_of(kid.ptr, kid.len), kid, kid_context, cursor) : NULL;
+    if (!may_be_there(kid)) return NULL;
+    const start s = { hash_of_kid(kid.ptr, kid.len), 0 };
+    return find(t, s, kid, kid_context, cursor);
 }
 
-/* In three goes through all: the slots are asked for; then the contexts; then the keys, while the IDs are compared. By the
- * time that something is read, it is on its way since the go before. */
+/* ---- Many at once ---- */
+
+static void fetch_slots(const nacre_table *t, uint64_t hash)
+{
+    const nacre_table_slot *slot = &t->slots[place(t, hash, 0)];
+    NACRE__PREFETCH(slot);
+    NACRE__PREFETCH(slot + 3); /* on the same line, or the next */
+}
+
+/* The context that a hash leads to, most likely; NULL where there is none. `first` is how far from home its slot is. */
+static const nacre_context *fetch_context(const nacre_table *t, uint64_t hash, size_t *first)
+{
+    *first = probe(t, hash, 0);
+    if (*first == t->num_slots) return NULL;
+    const nacre_context *ctx = t->slots[place(t, hash, *first)].context;
+    for (size_t at = 0; at < sizeof *ctx; at += 64) NACRE__PREFETCH((const uint8_t *)ctx + at);
+    return ctx;
+}
+
+/* In goes through all: the slots are asked for; then the contexts; then ID Contexts; then the keys, while the IDs are
+ * compared. By the time that something is read, it is on its way since the go before. */
 static void find_at_once(const nacre_table *t, nacre_table_query *queries, size_t num)
 {
-    uint32_t hashes[AT_ONCE];
+    start starts[AT_ONCE];
+    uint64_t both[AT_ONCE];
+    const nacre_context *likely[AT_ONCE];
     for (size_t i = 0; i < num; i++) {
-        hashes[i] = may_be_there(queries[i].kid) ? hash_of(queries[i].kid.ptr, queries[i].kid.len) : 0;
-        NACRE__PREFETCH(&t->slots[(hashes[i] + queries[i].cursor) & (t->num_slots - 1)]);
+        nacre_bytes kid = queries[i].kid, kid_context = queries[i].kid_context;
+        starts[i].hash = both[i] = may_be_there(kid) ? hash_of_kid(kid.ptr, kid.len) : 0;
+        fetch_slots(t, starts[i].hash);
+        if (nacre_is_absent(kid_context)) continue;
+        both[i] = hash_of_both(both[i], kid_context);
+        fetch_slots(t, both[i]);
     }
     for (size_t i = 0; i < num; i++) {
-        if (!may_be_there(queries[i].kid)) continue;
-        size_t at = probe(t, hashes[i], queries[i].cursor);
-        if (at >= t->num_slots) {
-            queries[i].cursor = at;
-            continue;
-        }
-        queries[i].cursor = at;
-        const uint8_t *ctx = (const uint8_t *)t->slots[(hashes[i] + at) & (t->num_slots - 1)].context;
-        for (size_t line = 0; line < sizeof(nacre_context); line += 64) NACRE__PREFETCH(ctx + line);
+        size_t unused;
+        likely[i] = fetch_context(t, starts[i].hash, &starts[i].first);
+        if (nacre_is_absent(queries[i].kid_context)) continue;
+        const nacre_context *member = fetch_context(t, both[i], &unused);
+        if (member != NULL) likely[i] = member;
     }
+    for (size_t i = 0; i < num; i++)
+        if (likely[i] != NULL && !nacre_is_absent(queries[i].kid_context)) NACRE__PREFETCH(likely[i]->id_context.ptr);
     for (size_t i = 0; i < num; i++) {
         nacre_table_query *q = &queries[i];
-        q->context = may_be_there(q->kid) ? find(t, hashes[i], q->kid, q->kid_context, &q->cursor) : NULL;
+        q->context = may_be_there(q->kid) ? find(t, starts[i], q->kid, q->kid_context, &q->cursor) : NULL;
         if (q->context == NULL || q->context->recipient_key == NULL) continue;
         for (size_t line = 0; line < 192; line += 64) /* enough for a key schedule of AES-128 */
             NACRE__PREFETCH((const uint8_t *)q->context->recipient_key + line);

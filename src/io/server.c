@@ -155,8 +155,8 @@ nacre_address nacre_server_local_tcp(const nacre_server *server)
 static nacre_err grow_table(nacre_server *server, size_t num)
 {
     nacre_table larger;
-    size_t num_slots = server->table.num_slots * 2;
-    while (server->table.num_contexts + num > num_slots / 4 * 3) num_slots *= 2;
+    size_t num_slots = nacre_table_num_slots(server->table.num_contexts + num);
+    if (num_slots < 2 * server->table.num_slots) num_slots = 2 * server->table.num_slots;
     nacre_table_slot *slots = calloc(num_slots, sizeof *slots);
     if (slots == NULL) return NACRE_ERR_NO_MEMORY;
     nacre_err err = nacre_table_init(&larger, slots, num_slots);
@@ -187,8 +187,8 @@ static bool is_crowded(const nacre_server *server, const nacre_context *ctx)
     nacre_bytes kid = nacre_context_recipient_id(ctx), kid_context = nacre_context_id_context(ctx);
     size_t cursor = 0;
     int num = 0;
-    while (nacre_table_find(&server->table, kid, kid_context, &cursor) != NULL) num++;
-    return num >= NACRE__MAX_CANDIDATES;
+    while (num < NACRE__MAX_CANDIDATES && nacre_table_find(&server->table, kid, kid_context, &cursor) != NULL) num++;
+    return num == NACRE__MAX_CANDIDATES;
 }
 
 void nacre_server_set_role(nacre_server *server, nacre_role role)

@@ -6,7 +6,7 @@
 
 enum {
     MAX_CANDIDATES = 8, /* as many contexts an endpoint tries for one request */
-    MIN_SLOTS = 64,
+    MIN_CONTEXTS = 48,
 };
 
 static nacre_err add(nacre_table *table, const nacre_pack *pack, size_t place, nacre_context *ctx, nacre_detail *why)
@@ -30,8 +30,7 @@ static nacre_err add(nacre_table *table, const nacre_pack *pack, size_t place, n
 /* A table for `num` contexts, with all that are there now. */
 static nacre_err make(nacre_pack *pack, size_t num, nacre_detail *why)
 {
-    size_t num_slots = MIN_SLOTS;
-    while (num > num_slots / 4 * 3) num_slots *= 2;
+    size_t num_slots = num < MIN_CONTEXTS ? nacre_table_num_slots(MIN_CONTEXTS) : nacre_table_num_slots(num);
     uint8_t *slots = nacre__pack_memory(num_slots * sizeof(nacre_table_slot));
     if (slots == NULL) return nacre__pack_no_memory(pack, why);
     nacre_table table;
@@ -64,8 +63,9 @@ nacre_err nacre__pack_table_add(nacre_pack *pack, size_t place, nacre_context *c
     return add(&pack->table, pack, place, ctx, why);
 }
 
+/* With room for a quarter more, so that contexts that come one by one do not have it made anew each time. */
 nacre_err nacre__pack_table_make_room(nacre_pack *pack, size_t num_more, nacre_detail *why)
 {
     if (!pack->has_table || pack->table.num_contexts + num_more <= pack->table.num_slots / 4 * 3) return NACRE_OK;
-    return make(pack, pack->table.num_contexts + num_more, why);
+    return make(pack, pack->table.num_contexts + pack->table.num_contexts / 4 + num_more, why);
 }

@@ -2,6 +2,8 @@
 /* table of the context room: finding a context by kid and kid context (RFC 8613 3.3, 5.1, 8.2 step 2). */
 #include "support.h"
 
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -49,9 +51,11 @@ static void test_init_refuses(void **state)
     nacre_table table;
     nacre_table_slot slots[16];
     assert_err(nacre_table_init(&table, slots, 0), NACRE_ERR_BAD_ARGUMENT);
-    assert_err(nacre_table_init(&table, slots, 3), NACRE_ERR_BAD_ARGUMENT);
-    assert_err(nacre_table_init(&table, slots, 12), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_table_init(&table, slots, 1), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_table_init(&table, slots, (size_t)NACRE_TABLE_MAX_SLOTS + 1), NACRE_ERR_BAD_ARGUMENT);
     assert_err(nacre_table_init(&table, NULL, 16), NACRE_ERR_BAD_ARGUMENT);
+    assert_ok(nacre_table_init(&table, slots, 2));
+    assert_ok(nacre_table_init(&table, slots, 3));
     assert_ok(nacre_table_init(&table, slots, 16));
     nacre_context *found[MAX];
     assert_int_equal(find_all(&table, "", NULL, found), 0);
@@ -71,6 +75,7 @@ static void test_kid_and_kid_context(void **state)
     for (size_t k = 0; k < COUNT(kids); k++) {
         size_t num = find_all(table, kids[k], NULL, found);
         assert_int_equal(num, COUNT(id_contexts));
+        assert_ptr_equal(found[0], all[k][0]);
         for (size_t c = 0; c < COUNT(id_contexts); c++) assert_true(is_in(found, num, all[k][c]));
         for (size_t c = 1; c < COUNT(id_contexts); c++) {
             num = find_all(table, kids[k], id_contexts[c], found);
@@ -96,10 +101,25 @@ static void test_several_contexts_of_one_kid_and_no_kid_context(void **state)
     assert_int_equal(find_all(table, "07", "", found), 0);
 }
 
+static void test_slots_are_enough(void **state)
+{
+    (void)state;
+    static const uint8_t id_contexts[60][2];
+    for (size_t num = 0; num < COUNT(id_contexts); num++) {
+        nacre_table *table = table_of(nacre_table_num_slots(num));
+        for (size_t i = 0; i < num; i++) {
+            nacre_context *ctx = context("07", NULL);
+            ctx->id_context = nacre_bytes_of(id_contexts[i], i % 3);
+            assert_ok(nacre_table_add(table, ctx));
+        }
+        assert_in_range(nacre_table_num_slots(num), num, num + num / 3 + 2);
+    }
+}
+
 static void test_full_and_twice(void **state)
 {
     (void)state;
-    for (size_t slots = 4; slots <= 64; slots *= 2) {
+    for (size_t slots = 4; slots <= 68; slots += slots < 12 ? 1 : 7) {
         nacre_table *table = table_of(slots);
         nacre_context *first = context("00", NULL), *found[MAX];
         assert_ok(nacre_table_add(table, first));
@@ -112,7 +132,7 @@ static void test_full_and_twice(void **state)
             if (!err) num++;
         }
         assert_err(err, NACRE_ERR_NO_ROOM);
-        assert_int_equal(num, slots / 4 * 3);                    /* three quarters full */
+        assert_int_equal(num, slots - (slots + 3) / 4);          /* three quarters full */
         assert_int_equal(find_all(table, "fe", NULL, found), 0); /* a search still ends */
         nacre_table_remove(table, first);
         assert_ok(nacre_table_add(table, first));
@@ -120,18 +140,39 @@ static void test_full_and_twice(void **state)
     }
 }
 
-/* Additions and removals in random order, with many contexts on few kids: always exactly those that are in are found. */
-static void test_random_additions_and_removals(void **state)
+/* What is tried first: a context that has no ID Context, for a request without kid context may well mean it. Whichever came
+ * first, and also when the one by which the others are found is taken out. */
+static void test_those_without_an_id_context_come_first(void **state)
 {
     (void)state;
-    enum { NUM = 48, KIDS = 6 };
-    static const char *const kids[KIDS] = { "", "01", "02", "0102", "ff00ff", "01020304050607" };
-    static const char *const id_contexts[] = { NULL, "", "cc" };
-    nacre_table *table = table_of(64);
+    static const char *const id_contexts[] = { "aa", NULL, "bb", "", NULL, "cc", "dd" };
+    nacre_table *table = table_of(11);
+    nacre_context *all[COUNT(id_contexts)], *found[MAX];
+    for (size_t i = 0; i < COUNT(all); i++) assert_ok(nacre_table_add(table, all[i] = context("07", id_contexts[i])));
+    for (size_t out = 0; out < COUNT(all); out++) {
+        nacre_table_remove(table, all[out]);
+        size_t num = find_all(table, "07", NULL, found), num_without = 0;
+        assert_int_equal(num, COUNT(all) - 1);
+        for (size_t i = 0; i < COUNT(all); i++) assert_int_equal(is_in(found, num, all[i]), i != out);
+        while (num_without < num && nacre_is_absent(nacre_context_id_context(found[num_without]))) num_without++;
+        assert_int_equal(num_without, id_contexts[out] == NULL ? 1 : 2);
+        assert_int_equal(find_all(table, "07", id_contexts[out], found), id_contexts[out] == NULL ? num : 0);
+        assert_ok(nacre_table_add(table, all[out]));
+    }
+}
+
+/* Additions and removals in random order, with many contexts on few kids: always exactly those that are in are found, in
+ * tables of any size. */
+static void random_additions_and_removals(size_t num_slots)
+{
+    enum { NUM = 48, KIDS = 4 };
+    static const char *const kids[KIDS] = { "", "01", "02", "01020304050607" };
+    static const char *const id_contexts[] = { NULL, "", "cc", "0102030405060708", "0102030405060709aa", "c1", "c2" };
+    nacre_table *table = table_of(num_slots);
     nacre_context *all[NUM], *found[MAX];
     bool in[NUM] = { false };
-    for (size_t i = 0; i < NUM; i++) all[i] = context(kids[i % KIDS], id_contexts[i / KIDS % 3]);
-    uint64_t random = 3;
+    for (size_t i = 0; i < NUM; i++) all[i] = context(kids[i % KIDS], id_contexts[i / KIDS % COUNT(id_contexts)]);
+    uint64_t random = num_slots;
     for (int step = 0; step < 3000; step++) {
         size_t i = test_random(&random) % NUM;
         if (in[i]) {
@@ -140,6 +181,7 @@ static void test_random_additions_and_removals(void **state)
             nacre_table_remove(table, all[i]); /* not in any more: changes nothing */
         } else {
             assert_ok(nacre_table_add(table, all[i]));
+            assert_err(nacre_table_add(table, all[i]), NACRE_ERR_BAD_ARGUMENT);
             in[i] = true;
         }
         if (step % 10) continue;
@@ -147,13 +189,19 @@ static void test_random_additions_and_removals(void **state)
             for (size_t c = 0; c < COUNT(id_contexts); c++) {
                 size_t num = find_all(table, kids[k], id_contexts[c], found), expected = 0;
                 for (size_t j = 0; j < NUM; j++) {
-                    bool fits = in[j] && j % KIDS == k && (c == 0 || j / KIDS % 3 == c);
+                    bool fits = in[j] && j % KIDS == k && (c == 0 || j / KIDS % COUNT(id_contexts) == c);
                     expected += fits;
                     assert_int_equal(is_in(found, num, all[j]), fits);
                 }
                 assert_int_equal(num, expected);
             }
     }
+}
+
+static void test_random_additions_and_removals(void **state)
+{
+    (void)state;
+    for (size_t num_slots = 64; num_slots <= 80; num_slots += 5) random_additions_and_removals(num_slots);
 }
 
 /* Many queries at once find what single searches find, in the same order, also when each goes on by its cursor; among
@@ -163,9 +211,9 @@ static void test_many_at_once(void **state)
     (void)state;
     enum { NUM = 40, QUERIES = 75 };
     static const char *const kids[] = { "", "01", "02", "0102", "ff00ff", "01020304050607", "03", "0102030405060708" };
-    static const char *const id_contexts[] = { NULL, "", "cc", "dd" };
-    nacre_table *table = table_of(64);
-    for (size_t i = 0; i < NUM; i++) assert_ok(nacre_table_add(table, context(kids[i % 6], id_contexts[i / 6 % 3])));
+    static const char *const id_contexts[] = { NULL, "", "cc", "dd", "ee", "ff" };
+    nacre_table *table = table_of(60);
+    for (size_t i = 0; i < NUM; i++) assert_ok(nacre_table_add(table, context(kids[i % 6], id_contexts[i / 6 % 5])));
     uint64_t random = 9;
     for (int round = 0; round < 50; round++) {
         nacre_table_query queries[QUERIES];
@@ -189,35 +237,141 @@ static void test_many_at_once(void **state)
     }
 }
 
-/* A kid that nobody has is not found without a look at any context: they may as well not be readable. */
+/* ---- How many contexts are read: none of them may be, but that each read is counted and allowed ---- */
+
+static uint8_t *pages; /* a context on each */
+static size_t page_size, num_pages;
+static volatile size_t num_read;
+
+static void on_read(int signal_number, siginfo_t *info, void *machine)
+{
+    (void)signal_number;
+    (void)machine;
+    size_t page = (size_t)((uint8_t *)info->si_addr - pages) / page_size;
+    if (page >= num_pages || mprotect(pages + page * page_size, page_size, PROT_READ) != 0) abort();
+    num_read++;
+}
+
+static void watch_reads(bool on)
+{
+    struct sigaction action = { .sa_sigaction = on_read, .sa_flags = SA_SIGINFO };
+    if (!on) action = (struct sigaction){ .sa_handler = SIG_DFL };
+    assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0);
+    assert_int_equal(mprotect(pages, num_pages * page_size, on ? PROT_NONE : PROT_READ | PROT_WRITE), 0);
+}
+
+/* Contexts that are copies of one but for their IDs; one each for a page. */
+static nacre_context *context_on_page(size_t i)
+{
+    return (nacre_context *)(void *)(pages + i * page_size);
+}
+
+static void open_pages(size_t num)
+{
+    const nacre_context *one = context("00", NULL);
+    page_size = (size_t)sysconf(_SC_PAGESIZE);
+    num_pages = num;
+    pages = mmap(NULL, num * page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    for (size_t i = 0; i < num; i++) *context_on_page(i) = *one;
+}
+
+static void close_pages(void)
+{
+    assert_int_equal(munmap(pages, num_pages * page_size), 0);
+}
+
+static void put_number(uint8_t *to, size_t len, size_t number)
+{
+    for (size_t i = len; i > 0; i--, number >>= 8) to[i - 1] = (uint8_t)number;
+}
+
+/* Looks for a number of kids or kid contexts; gives how many contexts were read. */
+static size_t reads_of(const nacre_table *table, size_t num, bool by_context, size_t first,
+                       nacre_context *const *wanted)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < num; i++) {
+        uint8_t kid[3] = { 9, 9, 9 }, kid_context[9] = { 0 };
+        nacre_table_query query = { .kid = NACRE_ARRAY(kid) };
+        if (by_context) query.kid_context = NACRE_ARRAY(kid_context);
+        put_number(by_context ? kid_context : kid, by_context ? 9 : 3, first + i);
+        watch_reads(true);
+        num_read = 0;
+        size_t cursor = 0;
+        const nacre_context *found = nacre_table_find(table, query.kid, query.kid_context, &cursor);
+        sum += num_read;
+        nacre_table_find_many(table, &query, 1);
+        watch_reads(false);
+        assert_ptr_equal(found, wanted != NULL ? wanted[i] : NULL);
+        assert_ptr_equal(query.context, found);
+    }
+    return sum;
+}
+
+/* A kid that nobody has is not found without a look at any context, but where tags agree by chance. */
 static void test_unknown_kids_read_no_context(void **state)
 {
     (void)state;
-    enum { NUM = 3000, SLOTS = 4096 };
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (NUM * sizeof(nacre_context) + page - 1) / page * page;
-    nacre_context *all = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(all, MAP_FAILED);
-    nacre_table *table = table_of(SLOTS);
-    nacre_context *one = context("000000", NULL);
+    enum { NUM = 1500, QUERIES = 5000 };
+    nacre_table *table = table_of(2000);
+    nacre_context *all[NUM];
+    open_pages(NUM);
     for (size_t i = 0; i < NUM; i++) {
-        all[i] = *one;
-        all[i].recipient_id[0] = (uint8_t)(i >> 8), all[i].recipient_id[1] = (uint8_t)i;
-        assert_ok(nacre_table_add(table, &all[i]));
+        all[i] = context_on_page(i);
+        all[i]->recipient_id_len = 3;
+        put_number(all[i]->recipient_id, 3, 7000 + i);
+        assert_ok(nacre_table_add(table, all[i]));
     }
-    assert_int_equal(mprotect(all, size, PROT_NONE), 0);
-    for (uint32_t i = 0; i < 100000; i++) {
-        uint8_t kid[4] = { 1, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i };
-        size_t cursor = 0;
-        assert_null(nacre_table_find(table, NACRE_ARRAY(kid), NACRE_ABSENT, &cursor));
-        nacre_table_query query = { NACRE_ARRAY(kid), NACRE_ABSENT, 0, one };
-        nacre_table_find_many(table, &query, 1);
-        assert_null(query.context);
+    assert_in_range(reads_of(table, NUM, false, 7000, all), NUM, NUM + NUM / 100);
+    assert_in_range(reads_of(table, QUERIES, false, 7000 + NUM, NULL), 0, QUERIES / 100);
+    close_pages();
+}
+
+/* Many contexts with one kid: none is looked for among the others, neither when it is found, nor when it is not, nor when it
+ * is added or taken out. (RFC 8613 3.3: the ID Context tells them apart.) */
+static void test_one_kid_and_many_id_contexts(void **state)
+{
+    (void)state;
+    enum { NUM = 1500 };
+    static uint8_t id_contexts[NUM][9];
+    nacre_table *table = table_of(2000);
+    nacre_context *all[NUM];
+    size_t sum = 0;
+    open_pages(NUM);
+    for (size_t i = 0; i < NUM; i++) {
+        all[i] = context_on_page(i);
+        all[i]->recipient_id_len = 3;
+        memset(all[i]->recipient_id, 9, 3);
+        put_number(id_contexts[i], 9, 7000 + i);
+        all[i]->id_context = NACRE_ARRAY(id_contexts[i]);
     }
-    assert_int_equal(mprotect(all, size, PROT_READ), 0);
-    uint8_t known[3] = { 1, 2, 0 };
-    size_t cursor = 0;
-    assert_ptr_equal(nacre_table_find(table, NACRE_ARRAY(known), NACRE_ABSENT, &cursor), &all[0x102]);
-    assert_int_equal(munmap(all, size), 0);
+    for (size_t i = 0; i < NUM; i++) {
+        watch_reads(true);
+        num_read = 0;
+        nacre_err err = nacre_table_add(table, all[i]);
+        sum += num_read;
+        watch_reads(false);
+        assert_ok(err);
+    }
+    assert_in_range(sum, NUM, 2 * NUM + NUM / 50); /* itself, and the one by which the others are found */
+    assert_in_range(reads_of(table, NUM, true, 7000, all), NUM, 2 * NUM + NUM / 50);
+    assert_in_range(reads_of(table, NUM, true, 7000 + NUM, NULL), NUM, NUM + NUM / 50);
+    sum = 0;
+    for (size_t i = 0; i < NUM; i++) {
+        watch_reads(true);
+        num_read = 0;
+        nacre_table_remove(table, all[i * 7 % NUM]);
+        sum += num_read;
+        watch_reads(false);
+        size_t cursor = 0, num = 0;
+        while (i % 100 == 0 && nacre_table_find(table, nacre_context_recipient_id(all[0]), NACRE_ABSENT, &cursor))
+            num++;
+        assert_int_equal(num, i % 100 == 0 ? NUM - i - 1 : 0);
+    }
+    assert_in_range(sum, NUM, 8 * NUM); /* and those behind it that move up */
+    assert_int_equal(table->num_contexts, 0);
+    close_pages();
 }
 
 int main(void)
@@ -226,10 +380,13 @@ int main(void)
         TEST(test_init_refuses),
         TEST(test_kid_and_kid_context),
         TEST(test_several_contexts_of_one_kid_and_no_kid_context),
+        TEST(test_those_without_an_id_context_come_first),
+        TEST(test_slots_are_enough),
         TEST(test_full_and_twice),
         TEST(test_random_additions_and_removals),
         TEST(test_many_at_once),
         TEST(test_unknown_kids_read_no_context),
+        TEST(test_one_kid_and_many_id_contexts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
