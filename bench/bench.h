@@ -16,7 +16,8 @@
  *         return bench_finish(b);
  *     }
  *
- * Each program takes --json FILE, --rounds N, --quick, --only TEXT and --once TEXT; see bench_start. */
+ * Each program takes --json FILE, --rounds N, --quick, --only TEXT and --once TEXT; see bench_start. `nacre bench` runs the
+ * cases of protect.c on the same frame. */
 #ifndef NACRE_BENCH_H
 #define NACRE_BENCH_H
 
@@ -25,6 +26,16 @@
 #include <stdint.h>
 
 typedef struct bench bench;
+
+/* What one case took, or one number: what a line of the table and an entry of the JSON say. */
+typedef struct bench_result {
+    char label[96], name[64], unit[32];
+    size_t rounds;
+    double value, low, high, best;                   /* ns for one operation, or the value itself */
+    double ratio, ratio_low, ratio_high, ratio_best; /* to the baseline; 0: it is the baseline, or a value */
+    double goal;
+    bool goal_is_floor;
+} bench_result;
 
 /* One thing to measure. `run` does `n` operations and is what the clock sees; `prepare`, which may be NULL, makes what they
  * need before it starts. */
@@ -53,6 +64,18 @@ typedef struct bench_case {
  * Ends the program on --help (0) and on arguments not understood (2). */
 bench *bench_start(int argc, char **argv, const char *name, const char *title);
 
+/* bench_open is the same for a program that reads its arguments itself. */
+typedef struct bench_config {
+    const char *name, *title;
+    size_t rounds;   /* at most; 0: 101, and with `seconds` what fits */
+    double slice_ns; /* how long one case runs in one round; 0: a quarter of a millisecond */
+    double seconds;  /* on the wall, for each comparison; at least three rounds are run. 0: no limit */
+    /* Gets each comparison's results, and each value, in place of lines on stdout. */
+    void (*show)(void *user, const bench_result *results, size_t num);
+    void *user;
+} bench_config;
+bench *bench_open(const bench_config *config);
+
 /* bench_compare measures the cases of one label side by side and prints their lines. cases[0] is the baseline. */
 void bench_compare(bench *b, const char *label, const bench_case *cases, size_t num_cases);
 
@@ -62,10 +85,16 @@ bool bench_wanted(const bench *b, const char *label);
 /* bench_value notes a number that needs no clock: bytes per context, say. `goal` 0: none. */
 void bench_value(bench *b, const char *label, const char *name, double value, const char *unit, double goal);
 
-/* bench_finish writes the JSON file; gives main's result: 0, or 1 when the file could not be written. */
+/* bench_write_json writes all results to `file`, a FILE. */
+void bench_write_json(const bench *b, void *file);
+
+/* bench_finish writes the JSON file; gives main's result: 0, or 5 when the file could not be written. */
 int bench_finish(bench *b);
 
-/* bench_check ends the program with one line when `ok` is false: a benchmark of something that fails measures nothing. */
+/* bench_processor writes the processor's name, where the system says. */
+void bench_processor(char *out, size_t size);
+
+/* bench_check ends the program with one line and exit code 5 when `ok` is false: a benchmark of something that fails measures nothing. */
 void bench_check(bool ok, const char *what);
 
 /* bench_alloc gives zeroed memory on a boundary of 64 bytes, or ends the program. It is given back with free. */

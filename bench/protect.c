@@ -2,7 +2,7 @@
 /* protect: what OSCORE costs beside its cipher. The baseline is the same provider's AEAD over as many bytes of plaintext and
  * AAD, with its key prepared and a new nonce for each message: what somebody would pay who did without OSCORE and called
  * the library with care. One by one with one pair of contexts; in bursts with 64, so that keys differ. */
-#include "bench.h"
+#include "protect.h"
 #include "oscore/aad.h"
 #include <nacre/nacre.h>
 #include <stdio.h>
@@ -410,18 +410,22 @@ static void in_bursts(bench *b, const provider *p, const nacre_crypto *crypto)
     close_stage(&s);
 }
 
-int main(int argc, char **argv)
+nacre_err protect_compare(bench *b, const char *name)
 {
-    bench *b = bench_start(argc, argv, "protect", "protect and unprotect, AES-CCM-16-64-128, against the bare cipher");
     for (size_t i = 0; i < sizeof providers / sizeof providers[0]; i++) {
         nacre_crypto crypto;
-        if (providers[i].open(&crypto) != NACRE_OK) {
-            fprintf(stderr, "bench: no provider %s on this machine\n", providers[i].name);
-            continue;
-        }
+        if (strcmp(name, providers[i].name) != 0) continue;
+        nacre_err err = providers[i].open(&crypto);
+        if (err != NACRE_OK) return err;
         one_by_one(b, &providers[i], &crypto);
         in_bursts(b, &providers[i], &crypto);
         providers[i].close(&crypto);
+        return NACRE_OK;
     }
-    return bench_finish(b);
+    return NACRE_ERR_BAD_ARGUMENT;
+}
+
+const char *protect_provider(size_t i)
+{
+    return i < sizeof providers / sizeof providers[0] ? providers[i].name : NULL;
 }

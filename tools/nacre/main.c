@@ -28,6 +28,7 @@ static const struct {
     { "serve", tool_serve, "", "serve files and demo resources" },
     { "protect", tool_protect, "--context DIR [HEX]", "protect the bytes of one request" },
     { "unprotect", tool_unprotect, "--context DIR [HEX]", "verify and decrypt the bytes of one request" },
+    { "bench", tool_bench, "", "measure what protection costs on this machine" },
     { "plugtest-server", tool_plugtest_server, "", "the public OSCORE interop tests, server side" },
     { "plugtest-client", tool_plugtest_client, "--state DIR HOST [N...]", "the same, client side" },
 };

@@ -24,6 +24,7 @@ int tool_pack(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_export(int argc, char **argv);
 int tool_import(int argc, char **argv);
+int tool_bench(int argc, char **argv);
 
 /* tool_role reads the value of --role. TOOL_OK, or TOOL_USAGE with a line on stderr. */
 int tool_role(const char *subcommand, nacre_role *role, const char *text);
