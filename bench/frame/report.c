@@ -31,13 +31,13 @@ static bool missed(const bench_result *r)
 static void print(bench *b, const bench_result *r)
 {
     if (!b->heading_done) {
-        printf("%s: %s\n%-64s %9s %8s  %6s  %-14s %6s\n", b->config.name, b->config.title, "", "median", "spread",
+        printf("%s: %s\n%-80s %9s %8s  %6s  %-14s %6s\n", b->config.name, b->config.title, "", "median", "spread",
                "ratio", "middle half", "best");
         b->heading_done = true;
     }
     char what[sizeof r->label + sizeof r->name + 2];
     snprintf(what, sizeof what, "%s: %s", r->label, r->name);
-    printf("%-64s %9.1f %-2s", what, r->value, r->unit);
+    printf("%-80s %9.1f %-2s", what, r->value, r->unit);
     if (r->low > 0) printf(" %3.0f %%", 100 * (r->high - r->low) / r->value);
     if (r->ratio > 0) printf("  %6.3f  %.3f to %.3f %6.3f", r->ratio, r->ratio_low, r->ratio_high, r->ratio_best);
     if (r->goal > 0) printf("  goal %s %g: %s", r->goal_is_floor ? ">=" : "<=", r->goal, missed(r) ? "missed" : "met");

@@ -45,13 +45,17 @@ static void die(const char *what)
     exit(1);
 }
 
-static int connected_socket(uint16_t port)
+static int connected_socket(const load_config *c)
 {
-    const struct sockaddr_in to = { .sin_family = AF_INET,
-                                    .sin_port = htons(port),
-                                    .sin_addr = { htonl(INADDR_LOOPBACK) } };
-    const int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) die("load: socket");
+    const struct sockaddr_in four = { .sin_family = AF_INET,
+                                      .sin_port = htons(c->port),
+                                      .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    const struct sockaddr_in6 six = { .sin6_family = AF_INET6,
+                                      .sin6_port = htons(c->port),
+                                      .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    const struct sockaddr *to = c->ipv6 ? (const struct sockaddr *)&six : (const struct sockaddr *)&four;
+    const int fd = socket(c->ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, to, c->ipv6 ? sizeof six : sizeof four) != 0) die("load: socket");
     return fd;
 }
 
@@ -66,7 +70,7 @@ load *load_open(const load_config *config)
     if (l->fds == NULL || l->rooms == NULL || l->epoll < 0) die("load");
     for (size_t i = 0; i < config->flows; i++) {
         struct epoll_event event = { .events = EPOLLIN, .data = { .u64 = i } };
-        l->fds[i] = connected_socket(config->port);
+        l->fds[i] = connected_socket(config);
         if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->fds[i], &event) != 0) die("load: epoll");
     }
     int on = 1;
@@ -152,7 +156,7 @@ static void take(load *l, const uint8_t *bytes, size_t len)
     uint32_t index;
     const bool shaped = len >= 8 && (bytes[0] & 0x4f) == 0x44; /* version 1, a token of four bytes */
     if (shaped) memcpy(&index, bytes + 4, sizeof index);
-    if (!shaped || (l->config.coap && bytes[1] >> 5 < 2) || (index = ntohl(index)) >= l->next || l->answered[index]) {
+    if (!shaped || (l->config.coap && bytes[1] >> 5 != 2) || (index = ntohl(index)) >= l->next || l->answered[index]) {
         l->result.strange++;
         return;
     }

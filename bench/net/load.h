@@ -17,11 +17,12 @@ typedef struct load_request {
 } load_request;
 
 typedef struct load_config {
-    uint16_t port;      /* of the server, on 127.0.0.1 */
+    uint16_t port;      /* of the server, on 127.0.0.1 … */
+    bool ipv6;          /* … or on ::1 */
     size_t flows;       /* sockets; request i goes through socket i % flows */
     size_t outstanding; /* requests */
     bool runs;          /* UDP_GRO and UDP_SEGMENT, on one flow */
-    bool coap;          /* answers are CoAP answers, and no others count */
+    bool coap;          /* answers are CoAP answers of class 2, and no others count */
 } load_config;
 
 typedef struct load load;

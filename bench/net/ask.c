@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* ask: load as a case of the frame. See ask.h. */
+#include "ask.h"
+
+#include <stdio.h>
+
+enum { WINDOWS = 100 }; /* in one go: so many times the requests that are outstanding */
+
+ask ask_open(process server, const load_config *how, batch *room, const batch_kind *kind)
+{
+    return (
+        ask){ .server = server, .load = load_open(how), .outstanding = how->outstanding, .batch = room, .kind = *kind };
+}
+
+void ask_close(ask *a)
+{
+    load_close(a->load);
+}
+
+static void prepare(void *arg, size_t n)
+{
+    ask *a = arg;
+    if (a->make != NULL) a->make(a, n);
+    else batch_fill(a->batch, n, &a->kind);
+}
+
+static void run(void *arg, size_t n)
+{
+    ask *a = arg;
+    const double before = process_seconds(a->server);
+    const load_result result = load_run(a->load, a->batch->requests, n, NULL, NULL);
+    a->seconds += process_seconds(a->server) - before;
+    a->requests += n;
+    a->resent += result.resent;
+}
+
+bench_case ask_case(const char *name, ask *a, double goal)
+{
+    const size_t step = WINDOWS * a->outstanding;
+    return (bench_case){
+        .name = name,
+        .prepare = prepare,
+        .run = run,
+        .arg = a,
+        .max_n = BATCH_MOST / step * step,
+        .step = step,
+        .wall_clock = true,
+        .goal = goal,
+    };
+}
+
+void ask_report(bench *b, const char *label, const bench_case *cases, size_t num)
+{
+    char name[64];
+    for (size_t i = 0; i < num; i++) {
+        const ask *a = cases[i].arg;
+        if (a->requests == 0) continue;
+        (void)snprintf(name, sizeof name, "%s: server's cores", cases[i].name);
+        bench_value(b, label, name, 1e9 * a->seconds / (double)a->requests, "ns per request", 0);
+        (void)snprintf(name, sizeof name, "%s: sent again", cases[i].name);
+        if (a->resent > 0) bench_value(b, label, name, (double)a->resent, "requests", 0);
+    }
+}

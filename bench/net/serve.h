@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* serve: the servers that are measured, each to be started by process_fork: bare echoes, one endpoint on one socket, and the
+ * server of several threads that `nacre serve --workers` is. */
+#ifndef NACRE_BENCH_SERVE_H
+#define NACRE_BENCH_SERVE_H
+
+#include "net/pairs.h"
+#include "net/process.h"
+
+typedef enum serve_kind {
+    SERVE_ECHO_ONE,   /* recvfrom, sendto */
+    SERVE_ECHO_BURST, /* recvmmsg, sendmmsg */
+    SERVE_ECHO_RUNS,  /* UDP_GRO, UDP_SEGMENT */
+    SERVE_BURST,      /* nacre: recvmmsg, sendmmsg */
+    SERVE_RUNS,       /* nacre: and UDP_GRO, UDP_SEGMENT */
+    SERVE_WORKERS,    /* nacre: a server with threads, its contexts in a pack */
+} serve_kind;
+
+typedef struct serve_config {
+    serve_kind kind;
+    const nacre_crypto *crypto;
+    const nacre_table *contexts; /* may be NULL; not for workers */
+    /* Called in the server's process before anything else: pages that a process has from its parent are shared until they are
+     * written to, and each first write would cost what no server pays. May be NULL */
+    void (*begin)(const void *of);
+    const void *of;
+    const char *path; /* the resource's: "/a" */
+    unsigned num_workers;
+    size_t num_pairs; /* of SERVE_WORKERS: made anew, with the keys of pairs_open */
+} serve_config;
+
+/* serve_start; the resource at `path` answers GET, protected or not, with 2.05 and sixteen bytes. */
+process serve_start(const serve_config *config);
+
+/* serve_table makes a table of the servers' sides, to be freed with serve_table_close. */
+void serve_table(nacre_table *table, pair *pairs, size_t num);
+void serve_table_close(nacre_table *table);
+
+#endif
