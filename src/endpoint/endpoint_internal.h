@@ -344,7 +344,8 @@ typedef struct nacre__item {
     nacre_renewal *renewal; /* the last one tried */
     bool renewals_end;      /* there are no more */
     nacre_oscore_option option;
-    size_t cursor; /* in the table */
+    size_t cursor;       /* in the table, */
+    nacre_context *next; /* and what was found there */
     uint8_t tried;
     bool open;
     bool recovers; /* the context that it was tried with last does not know its replay window */

@@ -124,6 +124,34 @@ static void open_response(const nacre_endpoint *ep, nacre__item *item)
     item->open = slot->context != NULL && nacre__has_option(item->outer.options, NACRE_OPT_OSCORE);
 }
 
+/* The next context to try is looked for for many requests at once: with many contexts, most of a search is waiting for
+ * memory. */
+static void search(const nacre_endpoint *ep, nacre__item *const *items, nacre_table_query *queries, size_t num)
+{
+    if (ep->config.contexts != NULL) nacre_table_find_many(ep->config.contexts, queries, num);
+    for (size_t i = 0; i < num; i++) {
+        items[i]->next = queries[i].context;
+        items[i]->cursor = queries[i].cursor;
+    }
+}
+
+static void search_all(nacre_endpoint *ep, size_t num)
+{
+    nacre__item *items[NACRE_BURST];
+    nacre_table_query queries[NACRE_BURST];
+    size_t n = 0;
+    for (size_t i = 0; i < num; i++) {
+        nacre__item *item = &ep->items[i];
+        if (!item->open || item->kind != NACRE__ITEM_REQUEST || item->tried == NACRE__MAX_CANDIDATES) continue;
+        items[n] = item;
+        queries[n++] = (nacre_table_query){ item->option.kid, item->option.kid_context, item->cursor, NULL };
+        if (n < NACRE_BURST) continue;
+        search(ep, items, queries, n);
+        n = 0;
+    }
+    search(ep, items, queries, n);
+}
+
 /* The next context to try, NULL for none. RFC 8613 8.2 step 2: each that the kid may mean, in turn. An answer has one
  * context, but an observation may have two identities. */
 static nacre_context *next_context(nacre_endpoint *ep, nacre__item *item)
@@ -137,10 +165,7 @@ static nacre_context *next_context(nacre_endpoint *ep, nacre__item *item)
         return slot->context;
     }
     if (item->tried == NACRE__MAX_CANDIDATES) return NULL;
-    nacre_context *context = NULL;
-    if (ep->config.contexts != NULL)
-        context = nacre_table_find(ep->config.contexts, item->option.kid, item->option.kid_context, &item->cursor);
-    return context != NULL ? context : nacre__renewal_next_context(ep, item);
+    return item->next != NULL ? item->next : nacre__renewal_next_context(ep, item);
 }
 
 /* Where its plaintext goes. */
@@ -154,6 +179,7 @@ nacre_room nacre__item_room(const nacre_endpoint *ep, const nacre__item *item)
 static size_t prepare_round(nacre_endpoint *ep, size_t num)
 {
     size_t num_jobs = 0;
+    search_all(ep, num);
     for (size_t i = 0; i < num; i++) {
         nacre__item *item = &ep->items[i];
         if (!item->open) continue;

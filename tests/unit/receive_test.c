@@ -112,13 +112,45 @@ static void small_room(void **state)
     pair_close(&p);
 }
 
+/* RFC 8613 8.2 step 2: more requests at once than are looked for at once, each of which several contexts may mean, and one
+ * that nobody has. Each gets its own. */
+static void burst_with_one_kid(void **state)
+{
+    (void)state;
+    enum { CONTEXTS = 8, REQUESTS = NACRE_BURST + 9 };
+    static datagram d[REQUESTS];
+    static nacre_datagram burst[REQUESTS];
+    const nacre_endpoint_config config = { .num_requests = REQUESTS, .burst = REQUESTS };
+    nacre_context *ours[CONTEXTS], *theirs[CONTEXTS];
+    party client, server;
+    party_open(&client, "client", 1, &config);
+    party_open(&server, "server", 2, &config);
+    for (uint8_t i = 0; i < CONTEXTS; i++) {
+        const pairing how = { .secret = i };
+        ours[i] = party_context(&client, &how, false);
+        theirs[i] = party_context(&server, &how, true);
+    }
+    nacre_context *stranger = party_context(&client, &(pairing){ .client_id = "x" }, false);
+    for (size_t i = 0; i < REQUESTS; i++) {
+        (void)start(&client, &server, i == 5 ? stranger : ours[i % CONTEXTS], NACRE_CON);
+        assert_true(party_take(&client, &d[i], 0));
+        burst[i] = (nacre_datagram){ client.address, { d[i].bytes, d[i].len } };
+    }
+    assert_int_equal(party_receive(&server, burst, REQUESTS, 0), REQUESTS);
+    for (size_t i = 0; i < REQUESTS; i++)
+        if (i != 5) assert_ptr_equal(expect_event(&server, NACRE_EVENT_REQUEST).context, theirs[i % CONTEXTS]);
+    const nacre_endpoint_stats stats = nacre_endpoint_get_stats(server.ep);
+    assert_int_equal(stats.requests, REQUESTS - 1);
+    assert_int_equal(stats.no_context, 1);
+    party_close(&client);
+    party_close(&server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rejected_messages),
-        cmocka_unit_test(too_large_datagram),
-        cmocka_unit_test(burst_is_bounded),
-        cmocka_unit_test(small_room),
+        cmocka_unit_test(rejected_messages), cmocka_unit_test(too_large_datagram), cmocka_unit_test(burst_is_bounded),
+        cmocka_unit_test(small_room),        cmocka_unit_test(burst_with_one_kid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
