@@ -188,7 +188,6 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
         if (!item->open) continue;
         item->tried++;
         item->context = context;
-        item->recovers = !nacre_context_replay(context)->known;
         ep->jobs[num_jobs++] = (nacre_unprotect_item){
             .context = context,
             .id = &item->id,
@@ -233,11 +232,13 @@ static void take_verdict(nacre__item *item, const nacre_unprotect_item *job)
     item->info = job->info;
 }
 
-static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs)
+static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs, size_t num)
 {
     const nacre_lock *lock = &ep->config.lock;
     for (size_t i = 0; lock->take != NULL && i < num_jobs; i++) ep->locked[i] = ep->jobs[i].context;
     if (lock->take != NULL) lock->take(lock->self, ep->locked, num_jobs);
+    for (size_t i = 0; i < num; i++)
+        if (ep->items[i].open) ep->items[i].recovers = !nacre_context_replay(ep->items[i].context)->known;
     nacre_unprotect_many(&ep->config.crypto, ep->jobs, num_jobs);
     if (lock->take != NULL) lock->give(lock->self, ep->locked, num_jobs);
 }
@@ -249,7 +250,7 @@ static void unprotect_all(nacre_endpoint *ep, size_t num)
         if (ep->items[i].kind == NACRE__ITEM_RESPONSE) open_response(ep, &ep->items[i]);
     }
     for (size_t num_jobs; (num_jobs = prepare_round(ep, num)) > 0;) {
-        unprotect_jobs(ep, num_jobs);
+        unprotect_jobs(ep, num_jobs, num);
         for (size_t i = 0, job = 0; i < num; i++)
             if (ep->items[i].open) take_verdict(&ep->items[i], &ep->jobs[job++]);
     }
