@@ -284,8 +284,9 @@ void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__
         entry->context = item->context;
         entry->id = item->id; /* moved: the item is not looked at again */
         entry->message = item->plain;
+        entry->seen = nacre__options_seen(item->plain.options);
         entry->state = NACRE__ENTRY_READY;
-        nacre__echo_heard(ep, item);
+        if (entry->seen & NACRE__SEEN(NACRE_OPT_ECHO)) nacre__echo_heard(ep, item);
         nacre__queue_push(&ep->events, true, nacre__entry_index(ep, entry));
         ep->stats.requests++;
         break;
@@ -381,12 +382,19 @@ static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_byt
     return nacre__seal(ep, entry->context, &entry->id, out, room, answer, &entry->answer_len);
 }
 
+static bool may_have_these(const nacre_endpoint *ep, nacre_bytes options)
+{
+    uint32_t seen;
+    if (options.len == 0) return true;
+    const uint8_t *end = options.ptr + options.len;
+    if (nacre__options_scan(options.ptr, end, &seen) != end) return false; /* not well-formed */
+    return ep->config.opaque_oscore || (seen & NACRE__SEEN(NACRE_OPT_OSCORE)) == 0 ||
+           !nacre__has_option(options, NACRE_OPT_OSCORE);
+}
+
 static bool may_be_said(const nacre_endpoint *ep, const nacre_message *plain)
 {
-    nacre_option_iter it = nacre_option_begin(plain->options);
-    for (nacre_option option; nacre_option_next(&it, &option);)
-        if (option.number == NACRE_OPT_OSCORE && !ep->config.opaque_oscore) return false;
-    return !nacre_option_bad(&it) && nacre__is_response_class(plain->code);
+    return may_have_these(ep, plain->options) && nacre__is_response_class(plain->code);
 }
 
 /* In the ACK of a CON, or as a NON: from the entry's own bytes. */

@@ -378,8 +378,9 @@ static void entry_event(nacre_endpoint *ep, nacre__entry *entry, nacre_event *ev
 {
     entry->state = NACRE__ENTRY_DELIVERED;
     entry->method = entry->message.code;
-    entry->unwanted = unwanted_by(&entry->message);
-    nacre__observer_cancel(ep, entry); /* now, not when it arrived: the registration may have come in the same burst */
+    entry->unwanted = entry->seen & NACRE__SEEN(NACRE_OPT_NO_RESPONSE) ? unwanted_by(&entry->message) : 0;
+    /* now, not when it arrived: the registration may have come in the same burst */
+    if (entry->seen & NACRE__SEEN(NACRE_OPT_OBSERVE)) nacre__observer_cancel(ep, entry);
     *event = (nacre_event){
         .kind = NACRE_EVENT_REQUEST,
         .exchange = entry->exchange,

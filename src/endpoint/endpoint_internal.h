@@ -37,6 +37,7 @@
 #include <nacre/endpoint.h>
 #include <nacre/renewal.h>
 #include "coap/block.h"
+#include "coap/message.h"
 
 enum {
     NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
@@ -154,6 +155,7 @@ typedef struct nacre__entry {
     nacre_context *context;
     nacre_request_id id;
     nacre__outer_wish wish;
+    uint32_t seen;         /* READY: what options `message` may have: nacre__options_scan */
     nacre_message message; /* READY, DELIVERED: plain, and with the request's token */
     uint8_t *bytes;        /* max_message: the answer; while WAITING, the plain one */
     size_t answer_len;     /* 0: no answer */
@@ -332,6 +334,7 @@ typedef struct nacre__item {
     nacre__item_kind kind;
     const nacre_datagram *datagram;
     nacre_message outer, plain;
+    uint32_t seen; /* what options `outer` may have: nacre__options_scan */
     nacre_request_id id;
     nacre_response_info info;
     nacre_context *context;

@@ -25,7 +25,12 @@ static uint64_t hash_tag(const nacre_endpoint *ep, const nacre_address *peer, ui
     return nacre__hash(ep, peer, nacre_bytes_of(bytes, 8 + tag.len)) | 1;
 }
 
-/* One walk; nearly always there is nothing but the OSCORE option. */
+/* Nearly always there is nothing but the OSCORE option. */
+static bool may_have_blocks(uint32_t seen)
+{
+    return (seen & (NACRE__SEEN(NACRE_OPT_BLOCK1) | NACRE__SEEN(NACRE_OPT_BLOCK2))) != 0;
+}
+
 static bool read_options(const nacre_endpoint *ep, const nacre__item *item, outer_options *o)
 {
     nacre_option_iter it = nacre_option_begin(item->outer.options);
@@ -133,7 +138,7 @@ bool nacre__outer_request(nacre_endpoint *ep, nacre__entry *entry, nacre__item *
     nacre__outer_wish *wish = &entry->wish;
     outer_options o;
     nacre__block block1 = { 0 }, block2 = { 0 };
-    if (ep->config.opaque_oscore || !read_options(ep, item, &o)) return true;
+    if (ep->config.opaque_oscore || !may_have_blocks(item->seen) || !read_options(ep, item, &o)) return true;
     const bool has_block1 = !nacre_is_absent(o.block1), has_block2 = !nacre_is_absent(o.block2);
     if ((has_block1 && !nacre__block_read(&block1, o.block1)) || (has_block2 && !nacre__block_read(&block2, o.block2)))
         return say(ep, entry, item, NACRE_BAD_REQUEST, 0, 0);

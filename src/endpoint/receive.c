@@ -24,6 +24,7 @@ static void reject_malformed(nacre_endpoint *ep, const nacre_datagram *datagram)
 static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
 {
     if (item->outer.type > NACRE_NON) return; /* RFC 7252 4.2: ACK and RST carry no requests */
+    item->seen = nacre__options_seen(item->outer.options);
     const uint64_t hash = nacre__dedup_hash(ep, item->datagram);
     const bool may_repeat = !nacre_address_is_reliable(&item->datagram->peer);
     nacre__entry *known = may_repeat ? nacre__dedup_find(ep, item->datagram, item->outer.mid, hash, now_ms) : NULL;
@@ -103,7 +104,8 @@ static void sort_one(nacre_endpoint *ep, nacre__item *item, const nacre_datagram
 
 static void open_request(const nacre_endpoint *ep, nacre__item *item)
 {
-    if (ep->config.opaque_oscore) {
+    const bool may_be_protected = (item->seen & NACRE__SEEN(NACRE_OPT_OSCORE)) != 0;
+    if (ep->config.opaque_oscore || !may_be_protected) {
         item->plain = item->outer;
         return;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* transfer: one block of memory cut into pools, the driver's side, and which part of the room an event belongs to. */
 #include "transfer_internal.h"
+#include "coap/message.h"
 
 #include <nacre/renewal.h>
 
@@ -238,9 +239,11 @@ void nacre__copy_options(nacre_options *o, nacre_bytes options, uint16_t but)
 
 /* ---- Requests of others -------------------------------------------------------------------------------------------- */
 
-/* One walk for both; most messages have neither, and are through with it. */
+/* Most messages have neither. */
 static bool find_blocks(nacre__asked *asked, nacre_bytes options)
 {
+    const uint32_t seen = nacre__options_seen(options);
+    if ((seen & (NACRE__SEEN(NACRE_OPT_BLOCK1) | NACRE__SEEN(NACRE_OPT_BLOCK2))) == 0) return true;
     nacre_option_iter it = nacre_option_begin(options);
     for (nacre_option option; nacre_option_next(&it, &option) && option.number <= NACRE_OPT_BLOCK1;) {
         if (option.number == NACRE_OPT_BLOCK2) {
