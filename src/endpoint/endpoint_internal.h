@@ -371,8 +371,9 @@ struct nacre_endpoint {
     uint64_t now_ms;                   /* as last told */
 
     nacre__slot *slots;
-    uint64_t *tokens; /* of slots that wait for an answer; 0 otherwise */
-    uint64_t *due;    /* of slots; NEVER without a timer */
+    uint64_t *tokens;    /* of slots that wait for an answer; 0 otherwise */
+    uint32_t num_tokens; /* that are not 0 */
+    uint64_t *due;       /* of slots; NEVER without a timer */
     uint32_t next_slot;
     uint64_t next_turn;
     uint32_t num_held;
@@ -571,6 +572,7 @@ static inline bool nacre__slot_waits(const nacre__slot *slot) /* for an answer *
 nacre__slot *nacre__slot_by_token(nacre_endpoint *ep, const nacre_address *peer, nacre_bytes token);
 nacre__slot *nacre__slot_by_mid(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid);
 uint32_t nacre__slot_index(const nacre_endpoint *ep, const nacre__slot *slot);
+void nacre__slot_set_token(nacre_endpoint *ep, const nacre__slot *slot, uint64_t token);
 void nacre__slot_end(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, const nacre_message *message);
 void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);

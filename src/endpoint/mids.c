@@ -14,7 +14,7 @@ void nacre__mids_init(nacre_endpoint *ep)
 
 static bool in_flight(const nacre_endpoint *ep, uint16_t mid)
 {
-    for (uint32_t i = 0; i < ep->config.num_requests; i++)
+    for (uint32_t i = 0; ep->num_tokens > 0 && i < ep->config.num_requests; i++)
         if (ep->tokens[i] != 0 && ep->slots[i].mid == mid)
             return true; /* observations too: their answers may be late */
     return false;

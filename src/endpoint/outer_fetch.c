@@ -99,7 +99,7 @@ static void ask_for_next(nacre_endpoint *ep, nacre__slot *slot, const nacre__out
     slot->next_block = nacre__block_value((nacre__block){ (uint32_t)(place->body_len >> (szx + 4)), false, szx });
     slot->doubt = NACRE_OK;
     nacre__slot_pause(ep, slot);
-    ep->tokens[nacre__slot_index(ep, slot)] = 0;
+    nacre__slot_set_token(ep, slot, 0);
     nacre__slot_queue(ep, slot);
 }
 

@@ -14,6 +14,14 @@ uint32_t nacre__slot_index(const nacre_endpoint *ep, const nacre__slot *slot)
     return (uint32_t)(slot - ep->slots);
 }
 
+void nacre__slot_set_token(nacre_endpoint *ep, const nacre__slot *slot, uint64_t token)
+{
+    uint64_t *held = &ep->tokens[nacre__slot_index(ep, slot)];
+    if (*held == 0 && token != 0) ep->num_tokens++;
+    if (*held != 0 && token == 0) ep->num_tokens--;
+    *held = token;
+}
+
 /* Off its way, whatever it was on. Its token stays: an observation goes on to be notified under it. */
 void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot)
 {
@@ -26,7 +34,7 @@ void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot)
 static void stop(nacre_endpoint *ep, nacre__slot *slot)
 {
     nacre__slot_pause(ep, slot);
-    ep->tokens[nacre__slot_index(ep, slot)] = 0;
+    nacre__slot_set_token(ep, slot, 0);
 }
 
 /* It has come to its end: the next may go in its place, and nobody limits its time any more. */

@@ -84,7 +84,7 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     }
     out->peer = slot->peer;
     slot->mid = plain.mid;
-    ep->tokens[nacre__slot_index(ep, slot)] = token;
+    nacre__slot_set_token(ep, slot, token);
     if (slot->type == NACRE_CON || slot->context != NULL) memcpy(slot->sent, out->bytes.ptr, out->bytes.len);
     slot->sent_len = out->bytes.len;
     slot->state = NACRE__SLOT_SENT;
