@@ -22,16 +22,30 @@ static uint64_t stir(const nacre_endpoint *ep, uint64_t h, uint64_t word)
     return h ^ h >> 32;
 }
 
-static uint64_t stir_bytes(const nacre_endpoint *ep, uint64_t h, const uint8_t *p, size_t len)
+static uint64_t word_at(const uint8_t *p)
 {
     uint64_t word;
-    for (; len >= sizeof word; p += sizeof word, len -= sizeof word) {
-        memcpy(&word, p, sizeof word);
-        h = stir(ep, h, word);
-    }
-    word = len; /* fewer than 8 bytes are left, so their number has room beside them */
-    for (size_t i = 0; i < len; i++) word |= (uint64_t)p[i] << (8 + 8 * i);
-    return stir(ep, h, word);
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* All of fewer than 8 bytes; some of them twice. */
+static uint64_t short_word(const uint8_t *p, size_t len)
+{
+    uint32_t first, last;
+    if (len < sizeof first) return len == 0 ? 0 : p[0] | (uint64_t)p[len / 2] << 8 | (uint64_t)p[len - 1] << 16;
+    memcpy(&first, p, sizeof first);
+    memcpy(&last, p + len - sizeof last, sizeof last);
+    return first | (uint64_t)last << 32;
+}
+
+/* Each byte counts; the last word begins among those of the one before it. What has another length may give the same words:
+ * so the length is stirred in too, by the caller. */
+static uint64_t stir_bytes(const nacre_endpoint *ep, uint64_t h, const uint8_t *p, size_t len)
+{
+    if (len < sizeof h) return stir(ep, h, short_word(p, len));
+    for (size_t i = 0; i + sizeof h < len; i += sizeof h) h = stir(ep, h, word_at(p + i));
+    return stir(ep, h, word_at(p + len - sizeof h));
 }
 
 uint64_t nacre__dedup_hash(const nacre_endpoint *ep, const nacre_datagram *datagram)
@@ -39,7 +53,7 @@ uint64_t nacre__dedup_hash(const nacre_endpoint *ep, const nacre_datagram *datag
     const size_t address_len = datagram->peer.len <= sizeof datagram->peer.bytes ? datagram->peer.len : 0;
     uint64_t h = stir_bytes(ep, ep->hash_start, datagram->peer.bytes, address_len);
     h = stir_bytes(ep, h, datagram->bytes.ptr, datagram->bytes.len);
-    return stir(ep, h, datagram->bytes.len);
+    return stir(ep, h, datagram->bytes.len); /* addresses are compared */
 }
 
 uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes)
@@ -49,11 +63,6 @@ uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_
 }
 
 /* ---- Lists and buckets --------------------------------------------------------------------------------------------- */
-
-uint32_t nacre__entry_index(const nacre_endpoint *ep, const nacre__entry *entry)
-{
-    return (uint32_t)(entry - ep->entries);
-}
 
 static nacre__list *list_of(nacre_endpoint *ep, const nacre__entry *entry)
 {
@@ -128,7 +137,8 @@ static bool can_go(const nacre_endpoint *ep, const nacre__entry *entry, uint64_t
     return (entry->state == NACRE__ENTRY_PARKED || entry->state == NACRE__ENTRY_WAITING) && outlived(ep, entry, now_ms);
 }
 
-void nacre__dedup_release(nacre_endpoint *ep, nacre__entry *entry)
+/* Nothing knows of it any more but the list that it stands in. */
+static void forget(nacre_endpoint *ep, nacre__entry *entry)
 {
     if (entry->in_transmit) nacre__queue_remove(&ep->transmit, true, nacre__entry_index(ep, entry));
     if (entry->state == NACRE__ENTRY_READY) nacre__queue_remove(&ep->events, true, nacre__entry_index(ep, entry));
@@ -140,6 +150,11 @@ void nacre__dedup_release(nacre_endpoint *ep, nacre__entry *entry)
     entry->exchange = 0;
     entry->context = NULL;
     unchain(ep, entry);
+}
+
+void nacre__dedup_release(nacre_endpoint *ep, nacre__entry *entry)
+{
+    forget(ep, entry);
     change_state(ep, entry, NACRE__ENTRY_FREE, false);
 }
 
@@ -165,16 +180,15 @@ static nacre__entry *first_that_can_go(nacre_endpoint *ep, const nacre__list *li
     return NULL;
 }
 
+/* It stands in the list that it stood in. */
 static nacre__entry *free_entry(nacre_endpoint *ep, uint64_t now_ms)
 {
-    if (ep->free.first == NACRE__NONE) {
-        nacre__entry *entry = first_that_can_go(ep, &ep->cheap, now_ms);
-        if (entry == NULL) entry = first_that_can_go(ep, &ep->done, now_ms);
-        if (entry == NULL) entry = first_that_can_go(ep, &ep->open, now_ms);
-        if (entry == NULL) return NULL;
-        nacre__dedup_release(ep, entry);
-    }
-    return &ep->entries[ep->free.first];
+    if (ep->free.first != NACRE__NONE) return &ep->entries[ep->free.first];
+    nacre__entry *entry = first_that_can_go(ep, &ep->cheap, now_ms);
+    if (entry == NULL) entry = first_that_can_go(ep, &ep->done, now_ms);
+    if (entry == NULL) entry = first_that_can_go(ep, &ep->open, now_ms);
+    if (entry != NULL) forget(ep, entry);
+    return entry;
 }
 
 /* Remembers a message as NEW; NULL when every entry is in use. */

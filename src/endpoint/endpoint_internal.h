@@ -475,7 +475,10 @@ nacre__entry *nacre__dedup_add(nacre_endpoint *ep, const nacre_datagram *datagra
                                uint64_t hash, uint64_t now_ms);
 void nacre__dedup_done(nacre_endpoint *ep, nacre__entry *entry, bool cheap);
 void nacre__dedup_release(nacre_endpoint *ep, nacre__entry *entry);
-uint32_t nacre__entry_index(const nacre_endpoint *ep, const nacre__entry *entry);
+static inline uint32_t nacre__entry_index(const nacre_endpoint *ep, const nacre__entry *entry)
+{
+    return (uint32_t)(entry - ep->entries);
+}
 
 /* answers.c: what becomes of requests of others. */
 void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item);

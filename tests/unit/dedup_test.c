@@ -2,6 +2,8 @@
 /* dedup: duplicates before OSCORE, the bounded memory of them, and what servers answer to what does not verify. */
 #include "../scenario/world.h"
 
+#include "endpoint/endpoint_internal.h"
+
 static void duplicate_con_gets_the_same_bytes(void **state)
 {
     (void)state;
@@ -492,6 +494,32 @@ static void several_contexts_with_one_kid(void **state)
     pair_close(&p);
 }
 
+/* Datagrams of one length that differ in one bit, wherever it is, have different hashes; so have those of which one is the
+ * beginning of the other; and the same one has the same. */
+static void each_bit_counts(void **state)
+{
+    (void)state;
+    enum { LONGEST = 40 };
+    const nacre_address peer = address_named("client");
+    uint8_t bytes[LONGEST] = { 0 };
+    uint64_t before = 0;
+    party p;
+    party_open(&p, "server", 1, NULL);
+    for (size_t len = 0; len <= LONGEST; len++) {
+        const nacre_bytes all = nacre_bytes_of(bytes, len);
+        const uint64_t hash = nacre__hash(p.ep, &peer, all);
+        assert_true(hash == nacre__hash(p.ep, &peer, all));
+        assert_true(len == 0 || hash != before);
+        before = hash;
+        for (size_t bit = 0; bit < 8 * len; bit++) {
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            assert_true(nacre__hash(p.ep, &peer, all) != hash);
+            bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+    }
+    party_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -511,6 +539,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(no_contexts_at_all),
         cmocka_unit_test(several_contexts_with_one_kid),
+        cmocka_unit_test(each_bit_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
