@@ -17,7 +17,7 @@ bool nacre__connection_begin(nacre__connection *c, const nacre_tcp_config *confi
     uint8_t *memory = malloc(in_size + out_size);
     if (memory == NULL) return false;
     nacre_room in = { memory, in_size }, out = { memory + in_size, out_size };
-    *c = (nacre__connection){ .fd = fd, .peer = *peer, .memory = memory, .memory_size = in_size + out_size };
+    *c = (nacre__connection){ .fd = fd, .peer = *peer, .memory = memory };
     if (nacre_stream_init(&c->stream, in, out, &config->stream, now_ms) != NACRE_OK) { /* tcp.c has checked them */
         free(memory);
         *c = (nacre__connection){ .fd = -1 };
@@ -34,10 +34,9 @@ static void close_socket(nacre__connection *c)
     if (c->fd >= 0) (void)close(c->fd);
     c->fd = -1;
     c->state = NACRE__TCP_GONE;
-    if (c->memory != NULL) nacre_wipe(c->memory, c->memory_size);
+    nacre_stream_wipe(&c->stream);
     free(c->memory);
     c->memory = NULL;
-    nacre_wipe(&c->stream, sizeof c->stream);
 }
 
 void nacre__connection_free(nacre__connection *c)

@@ -35,8 +35,7 @@ typedef struct nacre__connection {
     bool is_known; /* the endpoint may have exchanges with it, and has not been told that it is lost */
     nacre_address peer;
     nacre_stream stream;
-    uint8_t *memory; /* of the stream: input, output */
-    size_t memory_size;
+    uint8_t *memory;   /* of the stream: input, output */
     uint64_t deadline; /* CONNECTING, LINGERING */
 } nacre__connection;
 

@@ -77,8 +77,7 @@ typedef struct nacre__udp_runs {
 
 struct nacre_udp {
     int fd;
-    bool ipv6;     /* an IPv6 socket: IPv4 goes as mapped addresses */
-    bool wildcard; /* bound to all addresses on a chosen port: `sources` says from where to answer */
+    bool ipv6; /* an IPv6 socket: IPv4 goes as mapped addresses */
     const nacre__udp_ops *ops;
     nacre__sources *sources; /* NULL when not needed */
     nacre__udp_runs *runs;   /* NULL when not asked for */

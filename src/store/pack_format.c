@@ -49,7 +49,7 @@ void nacre__page_seal(uint8_t *page, const nacre__pack_id *id, uint64_t page_num
     put(page + NACRE__PACK_SUM_AT, sum(id, page_number, page, NACRE__PACK_SUM_AT), 8);
 }
 
-bool nacre__page_holds(const uint8_t *page, const char *magic, const nacre__pack_id *id, uint64_t page_number)
+static bool page_holds(const uint8_t *page, const char *magic, const nacre__pack_id *id, uint64_t page_number)
 {
     return memcmp(page, magic, 8) == 0 &&
            get(page + NACRE__PACK_SUM_AT, 8) == sum(id, page_number, page, NACRE__PACK_SUM_AT);
@@ -83,7 +83,7 @@ nacre_err nacre__head_read(nacre__pack_id *id, const uint8_t *page, const char *
     if (memcmp(page, "NACREPCK", 8) != 0)
         return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head: is not a pack: it does not begin with NACREPCK",
                                  path);
-    if (!nacre__page_holds(page, "NACREPCK", &nobody, 0))
+    if (!page_holds(page, "NACREPCK", &nobody, 0))
         return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head: is damaged: its checksum does not hold", path);
     uint64_t version = get(page + 8, 4), page_size = get(page + 12, 4);
     if (version != NACRE__PACK_VERSION)
@@ -112,7 +112,7 @@ void nacre__extent_write(uint8_t *page, const nacre__extent *extent, const nacre
 
 bool nacre__extent_read(nacre__extent *extent, const uint8_t *page, const nacre__pack_id *id, uint64_t page_number)
 {
-    if (!nacre__page_holds(page, "NACREEXT", id, page_number)) return false;
+    if (!page_holds(page, "NACREEXT", id, page_number)) return false;
     nacre__extent read = { get(page + 8, 8), get(page + 16, 8), get(page + 24, 8), (uint32_t)get(page + 32, 4) };
     *extent = read;
     return read.num_places <= NACRE_PACK_MAX && read.num_segments <= NACRE__SEGMENTS_MAX &&
@@ -133,7 +133,7 @@ void nacre__shape_write(uint8_t *page, const nacre__shape *shape, const nacre__p
 
 bool nacre__shape_read(nacre__shape *shape, const uint8_t *page, const nacre__pack_id *id, uint64_t page_number)
 {
-    if (!nacre__page_holds(page, "NACRESEG", id, page_number)) return false;
+    if (!page_holds(page, "NACRESEG", id, page_number)) return false;
     nacre__shape read = { (uint32_t)get(page + 8, 4), (uint32_t)get(page + 12, 4), (uint32_t)get(page + 16, 4),
                           (uint32_t)get(page + 20, 4) };
     *shape = read;
@@ -326,8 +326,7 @@ void nacre__states_frame(uint8_t *page, uint64_t generation, uint32_t segment, u
 bool nacre__states_hold(uint64_t *generation, const uint8_t *page, const nacre__pack_id *id, uint64_t page_number,
                         uint32_t segment, uint32_t number)
 {
-    if (!nacre__page_holds(page, "NACRECEL", id, page_number) || get(page + 16, 4) != segment ||
-        get(page + 20, 4) != number)
+    if (!page_holds(page, "NACRECEL", id, page_number) || get(page + 16, 4) != segment || get(page + 20, 4) != number)
         return false;
     *generation = get(page + 8, 8);
     return true;

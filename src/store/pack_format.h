@@ -26,7 +26,6 @@ bool nacre__is_blank(const uint8_t *bytes, size_t len); /* zeros only */
 
 /* ---- Pages ---- */
 void nacre__page_seal(uint8_t *page, const nacre__pack_id *id, uint64_t page_number); /* writes the checksum */
-bool nacre__page_holds(const uint8_t *page, const char *magic, const nacre__pack_id *id, uint64_t page_number);
 
 /* nacre__head_read: NACRE_OK; NACRE_ERR_BAD_CONTEXT, NACRE_ERR_UNSUPPORTED with the text of `why`. */
 void nacre__head_write(uint8_t *page, const nacre__pack_id *id);

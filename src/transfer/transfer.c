@@ -99,6 +99,16 @@ static void init_pools(nacre_transfer *t, uint8_t *own_bytes, uint8_t *body_byte
     }
 }
 
+static uint64_t random_number(nacre_transfer *t)
+{
+    const nacre_random *random = &nacre_endpoint_get_config(t->ep)->random;
+    uint8_t bytes[8];
+    uint64_t value;
+    random->fill(random->self, bytes, sizeof bytes);
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
 nacre_err nacre_transfer_init(nacre_transfer **out, void *memory, size_t size, const nacre_transfer_config *config)
 {
     nacre_transfer planned;
@@ -113,9 +123,9 @@ nacre_err nacre_transfer_init(nacre_transfer **out, void *memory, size_t size, c
     memset(t->own, 0, t->config.num_requests * sizeof *t->own);
     memset(t->bodies, 0, t->config.num_bodies * sizeof *t->bodies);
     init_pools(t, own_bytes, body_bytes);
-    t->hash_start = nacre__transfer_random(t);
-    t->hash_factor = nacre__transfer_random(t) | 1;
-    t->next_tag = nacre__transfer_random(t);
+    t->hash_start = random_number(t);
+    t->hash_factor = random_number(t) | 1;
+    t->next_tag = random_number(t);
     const nacre_random *random = &nacre_endpoint_get_config(t->ep)->random;
     random->fill(random->self, t->etag_key, sizeof t->etag_key);
     *out = t;
@@ -138,16 +148,6 @@ void nacre_transfer_on_upload(nacre_transfer *t, nacre_on_upload on_upload, void
 {
     t->on_upload = on_upload;
     t->on_upload_user = user;
-}
-
-uint64_t nacre__transfer_random(nacre_transfer *t)
-{
-    const nacre_random *random = &nacre_endpoint_get_config(t->ep)->random;
-    uint8_t bytes[8];
-    uint64_t value;
-    random->fill(random->self, bytes, sizeof bytes);
-    memcpy(&value, bytes, sizeof value);
-    return value;
 }
 
 /* ---- The driver's side -------------------------------------------------------------------------------------------- */

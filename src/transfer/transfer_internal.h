@@ -150,7 +150,6 @@ struct nacre_transfer {
 };
 
 /* transfer.c */
-uint64_t nacre__transfer_random(nacre_transfer *t);
 bool nacre__transfer_queued(const nacre_transfer *t);
 
 /* A Block option with `number`, and whether it is there; false: it is there and malformed. */

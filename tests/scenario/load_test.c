@@ -23,7 +23,6 @@ enum {
     OPEN = 64,
     LOSS_PERCENT = 2, /* of requests, and of answers */
     RETRY_MS = 4,
-    KEY_ROOM = 4096,
     MAX_DATAGRAM = 256,
 };
 

@@ -14,7 +14,7 @@ typedef struct stage {
     uint64_t now;
     datagram seen[MAX_SEEN];
     bool to_server[MAX_SEEN];
-    size_t num_seen, num_carried;
+    size_t num_seen;
     nacre_exchange exchange, observer;
     unsigned ends, heard_after_end;
     bool left;
