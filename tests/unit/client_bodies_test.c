@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* client_bodies: large bodies between the client and the server over loopback, whole and in pieces. The server runs in a
- * child process. */
-#include <nacre/nacre.h>
+/* client_bodies: large bodies between the client and the server over loopback, whole and in pieces. */
+#include "pair.h"
+#include "support.h"
 
-#include "scratch.h"
-
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <cmocka.h>
 
 enum { MIB = 1024 * 1024 };
 
@@ -24,14 +15,6 @@ static uint8_t byte_at(uint64_t offset)
 }
 
 /* ---- The server ------------------------------------------------------------------------------------------------------- */
-
-static nacre_server *serving; /* in the child only */
-
-static void on_signal(int number)
-{
-    (void)number;
-    nacre_server_stop(serving);
-}
 
 static void echo(void *user, const nacre_request *request, nacre_response *response)
 {
@@ -90,7 +73,12 @@ static void count(void *user, const nacre_request *request, nacre_response *resp
     nacre_response_text(response, NACRE_CHANGED, text);
 }
 
-static void serve(const char *dir, int ready)
+typedef struct fixture {
+    pair pair;
+    served s;
+} fixture;
+
+static void fill(nacre_server *server, void *user)
 {
     static counted counter;
     const nacre_resource resources[] = {
@@ -98,50 +86,18 @@ static void serve(const char *dir, int ready)
         { .path = "/pattern", .handler = pattern },
         { .path = "/count", .handler = count, .user = &counter, .on_upload = on_upload }
     };
-    nacre_detail why = { { 0 } };
-    char text[72];
-    struct sigaction action = { .sa_handler = on_signal };
-    if (nacre_server_open(&serving, "[::1]:0", &why) != NACRE_OK) exit(2);
-    (void)sigaction(SIGTERM, &action, NULL);
-    if (nacre_server_add_context(serving, dir, &why) != NACRE_OK) exit(3);
-    for (size_t i = 0; i < 3; i++)
-        if (nacre_server_add_resource(serving, &resources[i]) != NACRE_OK) exit(4);
-    const nacre_address local = nacre_server_local(serving);
-    nacre_address_text(&local, text);
-    if (write(ready, text, sizeof text) != sizeof text) exit(5);
-    (void)close(ready);
-    const nacre_err err = nacre_server_run(serving, &why), closing = nacre_server_close(serving, &why);
-    exit(err == NACRE_OK && closing == NACRE_OK ? 0 : 6);
+    const fixture *f = user;
+    if (nacre_server_add_context(server, f->pair.server, NULL) != NACRE_OK) exit(3);
+    for (size_t i = 0; i < COUNT(resources); i++)
+        if (nacre_server_add_resource(server, &resources[i]) != NACRE_OK) exit(4);
 }
-
-/* ---- The client ------------------------------------------------------------------------------------------------------- */
-
-typedef struct fixture {
-    char *dir;
-    pid_t pid;
-    char origin[96], client[256];
-} fixture;
 
 static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    nacre_generate_options options = { 0 };
-    nacre_detail why;
-    char server[256], text[72];
-    int ends[2];
-    f->dir = scratch_make();
-    (void)snprintf(f->client, sizeof f->client, "%s/client", f->dir);
-    (void)snprintf(server, sizeof server, "%s/server", f->dir);
-    if (nacre_directory_generate(f->client, server, &options, &why) != NACRE_OK || pipe(ends) != 0) return -1;
-    f->pid = fork();
-    if (f->pid == 0) {
-        (void)close(ends[0]);
-        serve(server, ends[1]);
-    }
-    (void)close(ends[1]);
-    if (read(ends[0], text, sizeof text) != sizeof text) return -1;
-    (void)close(ends[0]);
-    (void)snprintf(f->origin, sizeof f->origin, "coap://%s", text);
+    if (f == NULL) return -1;
+    pair_make(&f->pair);
+    f->s = served_start("[::1]:0", fill, f);
     *state = f;
     return 0;
 }
@@ -149,29 +105,24 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     fixture *f = *state;
-    int status;
-    (void)kill(f->pid, SIGTERM);
-    (void)waitpid(f->pid, &status, 0);
-    scratch_remove(f->dir);
+    served_stop(&f->s);
+    pair_remove(&f->pair);
     free(f);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+    return 0;
 }
+
+/* ---- The client ------------------------------------------------------------------------------------------------------- */
 
 static nacre_client *open_client(const fixture *f, nacre_client_options options)
 {
-    nacre_client *client;
-    nacre_detail why;
-    options.context_dir = f->client;
+    options.context_dir = f->pair.client;
     options.timeout_ms = 60000;
-    if (nacre_client_open(&client, &options, &why) != NACRE_OK) fail_msg("%s", why.text);
-    return client;
+    return pair_open(&options);
 }
 
 static const char *uri(const fixture *f, const char *path)
 {
-    static char text[256];
-    (void)snprintf(text, sizeof text, "%s%s", f->origin, path);
-    return text;
+    return served_uri(&f->s, path);
 }
 
 static void expect_pattern(nacre_bytes got, size_t len)
@@ -196,7 +147,7 @@ static void whole_both_ways(void **state)
         assert_int_equal(reply.code, NACRE_CHANGED);
         assert_true(reply.is_protected);
         expect_pattern(reply.payload, MIB);
-        assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+        pair_close(client);
     }
 }
 
@@ -214,7 +165,7 @@ static void answers_by_offset(void **state)
         assert_int_equal(reply.code, NACRE_CONTENT);
         expect_pattern(reply.payload, sizes[i]);
     }
-    assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+    pair_close(client);
 }
 
 /* Both ends in pieces, of a size that is not told at the start. */
@@ -246,7 +197,7 @@ static void pieces_both_ways(void **state)
     assert_int_equal(c.len, 2500000);
     assert_int_equal(c.right, 2500000);
     assert_int_equal(reply.payload.len, 0);
-    assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+    pair_close(client);
 }
 
 static nacre_err refuse_to_read(void *user, uint64_t offset, nacre_room room, size_t *len)
@@ -284,7 +235,7 @@ static void pieces_that_fail(void **state)
         nacre_client_request(client, &reply, NACRE_GET, uri(*state, "/pattern?4000"), NULL, NACRE_ABSENT, &why),
         NACRE_OK);
     expect_pattern(reply.payload, 4000);
-    assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+    pair_close(client);
 }
 
 int main(void)

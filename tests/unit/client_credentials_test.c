@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* client_credentials_test: what a client that was given credentials sends, and that without an entry nothing leaves it
  * (REGRESSIONS B21: no context found, and the request went out in clear). */
-#include "scratch.h"
-#include "served.h"
+#include "pair.h"
 #include "support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 typedef struct fixture {
-    char *dir, client[300], server[300];
+    pair pair;
     served s;
     unsigned datagrams, in_clear; /* that left */
 } fixture;
@@ -25,7 +24,7 @@ static void fill(nacre_server *server, void *user)
     fixture *f = user;
     const nacre_resource resource = { .path = "/x", .handler = open_to_all, .flags = NACRE_RESOURCE_PLAIN };
     const nacre_resource other = { .path = "/y", .handler = open_to_all, .flags = NACRE_RESOURCE_PLAIN };
-    if (nacre_server_add_context(server, f->server, NULL) != NACRE_OK ||
+    if (nacre_server_add_context(server, f->pair.server, NULL) != NACRE_OK ||
         nacre_server_add_resource(server, &resource) != NACRE_OK ||
         nacre_server_add_resource(server, &other) != NACRE_OK)
         exit(3);
@@ -35,10 +34,7 @@ static int set_up(void **state)
 {
     fixture *f = test_alloc(sizeof *f);
     memset(f, 0, sizeof *f);
-    f->dir = scratch_make();
-    (void)snprintf(f->client, sizeof f->client, "%s/client", f->dir);
-    (void)snprintf(f->server, sizeof f->server, "%s/server", f->dir);
-    assert_int_equal(nacre_directory_generate(f->client, f->server, NULL, NULL), NACRE_OK);
+    pair_make(&f->pair);
     f->s = served_start("[::1]:0", fill, f);
     *state = f;
     return 0;
@@ -47,8 +43,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     fixture *f = *state;
-    served_end();
-    scratch_remove(f->dir);
+    pair_remove(&f->pair);
     return test_release(state);
 }
 
@@ -99,7 +94,7 @@ static nacre_credentials *map_of(const fixture *f, const char *path, const char 
 static void without_an_entry_nothing_is_sent(void **state)
 {
     fixture *f = *state;
-    nacre_credentials *c = map_of(f, "/x", f->client);
+    nacre_credentials *c = map_of(f, "/x", f->pair.client);
     assert_string_equal(ask(f, c, "/x"), "protected");
     assert_int_equal(f->datagrams, 1);
     assert_int_equal(f->in_clear, 0);
@@ -144,7 +139,7 @@ static void a_context_of_the_programs_own(void **state)
     nacre_credentials *c;
     nacre_directory *dir;
     nacre_detail why = { "" };
-    if (nacre_directory_open(&dir, f->client, test_crypto(), &why) != NACRE_OK) fail_msg("%s", why.text);
+    if (nacre_directory_open(&dir, f->pair.client, test_crypto(), &why) != NACRE_OK) fail_msg("%s", why.text);
     assert_int_equal(nacre_credentials_new(&c), NACRE_OK);
     assert_int_equal(nacre_credentials_set_alias(c, "coap://[::1]*", ":mine", NULL), NACRE_OK);
     assert_int_equal(

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* proxy_example_test: the forward proxy of examples/, between a client and a server: what passes, what does not, and whom the
  * client believes. */
-#include "scratch.h"
-#include "served.h"
+#include "pair.h"
 #include "support.h"
 
 #include <stdio.h>
@@ -11,7 +10,7 @@
 enum { HOP_LIMIT_REACHED = NACRE_CODE(5, 8) };
 
 typedef struct fixture {
-    char *dir, client[300], server[300];
+    pair pair;
     served s, proxy, cutting; /* cutting: another proxy, with --block-size */
 } fixture;
 
@@ -43,7 +42,7 @@ static void fill(nacre_server *server, void *user)
     fixture *f = user;
     const nacre_resource resource = { .path = "/x", .handler = what_came, .flags = NACRE_RESOURCE_PLAIN };
     const nacre_resource echoing = { .path = "/echo", .handler = echo, .flags = NACRE_RESOURCE_PLAIN };
-    if (nacre_server_add_context(server, f->server, NULL) != NACRE_OK ||
+    if (nacre_server_add_context(server, f->pair.server, NULL) != NACRE_OK ||
         nacre_server_add_resource(server, &resource) != NACRE_OK ||
         nacre_server_add_resource(server, &echoing) != NACRE_OK)
         exit(3);
@@ -58,10 +57,7 @@ static int set_up(void **state)
     (void)snprintf(program, sizeof program, "%.*sexamples/proxy", (int)(strrchr(NACRE_TOOL, '/') + 1 - NACRE_TOOL),
                    NACRE_TOOL);
     memset(f, 0, sizeof *f);
-    f->dir = scratch_make();
-    (void)snprintf(f->client, sizeof f->client, "%s/client", f->dir);
-    (void)snprintf(f->server, sizeof f->server, "%s/server", f->dir);
-    assert_int_equal(nacre_directory_generate(f->client, f->server, NULL, NULL), NACRE_OK);
+    pair_make(&f->pair);
     f->s = served_start("[::1]:0", fill, f);
     f->proxy = served_program(argv);
     f->cutting = served_program(cutting);
@@ -72,8 +68,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     fixture *f = *state;
-    served_end();
-    scratch_remove(f->dir);
+    pair_remove(&f->pair);
     return test_release(state);
 }
 
@@ -88,7 +83,7 @@ static const char *ask(const fixture *f, bool is_protected, bool proxy_uri, cons
     nacre_reply reply = { 0 };
     nacre_options o;
     nacre_detail why = { "" };
-    const nacre_client_options options = { .context_dir = is_protected ? f->client : NULL,
+    const nacre_client_options options = { .context_dir = is_protected ? f->pair.client : NULL,
                                            .proxy = f->proxy.origin,
                                            .proxy_uri = proxy_uri };
     nacre_options_init(&o, NACRE_ROOM(room));
@@ -180,7 +175,7 @@ static void bodies_are_cut(void **state)
     for (size_t i = 0; i < sizeof body; i++) body[i] = (uint8_t)(i * 7 + i / 251);
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         nacre_client *client;
-        const nacre_client_options options = { .context_dir = is_protected ? f->client : NULL,
+        const nacre_client_options options = { .context_dir = is_protected ? f->pair.client : NULL,
                                                .proxy = f->cutting.origin };
         assert_int_equal(nacre_client_open(&client, &options, &why), NACRE_OK);
         for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {

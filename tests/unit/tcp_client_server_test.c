@@ -1,33 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp_client_server_test: nacre_client and nacre_server over connections, with context directories. The server runs in a child
- * process, as client_server_test has it over datagrams. */
-#include <nacre/nacre.h>
-
-#include "scratch.h"
+/* tcp_client_server_test: nacre_client and nacre_server over connections, with context directories, as client_server_test has
+ * them over datagrams. */
+#include "pair.h"
 #include "support.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-typedef struct fixture {
-    char *dir;
-    char client[256], server[256];
-    pid_t pid; /* of the server; 0: none */
-    char udp[96], tcp[96];
-} fixture;
-
-/* ---- The server ------------------------------------------------------------------------------------------------------- */
-
-static nacre_server *serving; /* in the child only */
-
-static void on_signal(int number)
-{
-    (void)number;
-    nacre_server_stop(serving);
-}
+#include <string.h>
 
 static void hello(void *user, const nacre_request *request, nacre_response *response)
 {
@@ -35,69 +14,39 @@ static void hello(void *user, const nacre_request *request, nacre_response *resp
     nacre_response_text(response, NACRE_CONTENT, nacre_address_is_reliable(request->peer) ? "by TCP" : "by UDP");
 }
 
-static void serve(const fixture *f, const char *bind, int ready)
+typedef struct fixture {
+    pair pair;
+    const char *bind; /* for connections */
+    served s;
+    char udp[104], tcp[104]; /* URIs of /hello */
+} fixture;
+
+static void fill(nacre_server *server, void *user)
 {
-    struct sigaction action = { .sa_handler = on_signal };
+    const fixture *f = user;
+    const nacre_resource resource = { .path = "/hello", .handler = hello };
     nacre_detail why = { { 0 } };
-    char texts[2][72];
-    nacre_resource resource = { .path = "/hello", .handler = hello };
-    nacre_err err = nacre_server_open(&serving, "[::1]:0", &why);
-    if (err == NACRE_OK) (void)sigaction(SIGTERM, &action, NULL);
-    if (err == NACRE_OK) err = nacre_server_listen_tcp(serving, bind, &why);
-    if (err == NACRE_OK) err = nacre_server_add_context(serving, f->server, &why);
-    if (err == NACRE_OK) err = nacre_server_add_resource(serving, &resource);
-    if (err != NACRE_OK) {
-        fprintf(stderr, "server: %s\n", why.text);
-        exit(2);
-    }
-    nacre_address udp = nacre_server_local(serving), tcp = nacre_server_local_tcp(serving);
-    nacre_address_text(&udp, texts[0]);
-    nacre_address_text(&tcp, texts[1]);
-    if (write(ready, texts, sizeof texts) != sizeof texts) exit(4);
-    (void)close(ready);
-    err = nacre_server_run(serving, &why);
-    nacre_err closing = nacre_server_close(serving, &why);
-    exit(err == NACRE_OK && closing == NACRE_OK ? 0 : 5);
+    nacre_err err = nacre_server_listen_tcp(server, f->bind, &why);
+    if (err == NACRE_OK) err = nacre_server_add_context(server, f->pair.server, &why);
+    if (err == NACRE_OK) err = nacre_server_add_resource(server, &resource);
+    if (err == NACRE_OK) return;
+    fprintf(stderr, "server: %s\n", why.text);
+    exit(2);
 }
 
 static void start(fixture *f, const char *bind)
 {
-    int ends[2];
-    char texts[2][72];
-    assert_int_equal(pipe(ends), 0);
-    f->pid = fork();
-    assert_true(f->pid >= 0);
-    if (f->pid == 0) {
-        (void)close(ends[0]);
-        serve(f, bind, ends[1]);
-    }
-    (void)close(ends[1]);
-    ssize_t len = read(ends[0], texts, sizeof texts);
-    (void)close(ends[0]);
-    if (len != sizeof texts) fail_msg("the server did not start");
-    (void)snprintf(f->udp, sizeof f->udp, "coap://%s/hello", texts[0]);
-    (void)snprintf(f->tcp, sizeof f->tcp, "coap+tcp://%s/hello", texts[1]);
-}
-
-static void stop(fixture *f)
-{
-    int status;
-    assert_int_equal(kill(f->pid, SIGTERM), 0);
-    assert_int_equal(waitpid(f->pid, &status, 0), f->pid);
-    f->pid = 0;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail_msg("the server ended with status %#x", (unsigned)status);
+    f->bind = bind;
+    f->s = served_start("[::1]:0", fill, f);
+    (void)snprintf(f->udp, sizeof f->udp, "%s/hello", f->s.origin);
+    (void)snprintf(f->tcp, sizeof f->tcp, "%s/hello", f->s.tcp);
 }
 
 static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    nacre_generate_options options = { 0 };
-    nacre_detail why = { { 0 } };
     if (f == NULL) return -1;
-    f->dir = scratch_make();
-    (void)snprintf(f->client, sizeof f->client, "%s/client", f->dir);
-    (void)snprintf(f->server, sizeof f->server, "%s/server", f->dir);
-    if (nacre_directory_generate(f->client, f->server, &options, &why) != NACRE_OK) return -1;
+    pair_make(&f->pair);
     *state = f;
     return 0;
 }
@@ -105,34 +54,15 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     fixture *f = *state;
-    if (f->pid != 0) {
-        (void)kill(f->pid, SIGKILL);
-        (void)waitpid(f->pid, NULL, 0);
-    }
-    scratch_remove(f->dir);
+    pair_remove(&f->pair);
     free(f);
     return 0;
 }
 
-/* ---- The client --------------------------------------------------------------------------------------------------------- */
-
 static nacre_client *open_client(const fixture *f)
 {
-    nacre_client *client;
-    nacre_detail why = { { 0 } };
-    nacre_client_options options = { .context_dir = f != NULL ? f->client : NULL, .timeout_ms = 5000 };
-    if (nacre_client_open(&client, &options, &why) != NACRE_OK) fail_msg("%s", why.text);
-    return client;
-}
-
-static void expect(nacre_client *client, const char *at, const char *text)
-{
-    nacre_reply reply;
-    nacre_detail why = { { 0 } };
-    nacre_err err = nacre_client_request(client, &reply, NACRE_GET, at, NULL, NACRE_ABSENT, &why);
-    if (err != NACRE_OK) fail_msg("%s: %s: %s", at, nacre_err_name(err), why.text);
-    assert_true(reply.is_protected);
-    assert_bytes(reply.payload, nacre_bytes_of((const uint8_t *)text, strlen(text)));
+    const nacre_client_options options = { .context_dir = f != NULL ? f->pair.client : NULL, .timeout_ms = 5000 };
+    return pair_open(&options);
 }
 
 static void both_ways_by_turns(void **state)
@@ -146,11 +76,11 @@ static void both_ways_by_turns(void **state)
         (void)snprintf(tcp, sizeof tcp, "coap+tcp://%s%s", i == 0 ? "[::1]" : "127.0.0.1", port);
         nacre_client *client = open_client(f);
         for (int j = 0; j < 3; j++) {
-            expect(client, tcp, "by TCP");
-            expect(client, f->udp, "by UDP");
+            pair_expect(client, tcp, "by TCP");
+            pair_expect(client, f->udp, "by UDP");
         }
-        assert_int_equal(nacre_client_close(client, NULL), NACRE_OK);
-        stop(f);
+        pair_close(client);
+        served_stop(&f->s);
     }
 }
 
@@ -163,8 +93,8 @@ static void a_plain_request_is_refused(void **state)
     nacre_detail why;
     assert_ok(nacre_client_request(client, &reply, NACRE_GET, f->tcp, NULL, NACRE_ABSENT, &why));
     assert_int_equal(reply.code, NACRE_UNAUTHORIZED);
-    assert_int_equal(nacre_client_close(client, NULL), NACRE_OK);
-    stop(f);
+    pair_close(client);
+    served_stop(&f->s);
 }
 
 /* The connection of the last request has gone with the server; the next request makes another one. */
@@ -177,15 +107,15 @@ static void the_server_goes_and_comes_back(void **state)
     start(f, "[::1]:0");
     (void)snprintf(bind, sizeof bind, "[::1]%.*s", (int)strcspn(strrchr(f->tcp, ':'), "/"), strrchr(f->tcp, ':'));
     nacre_client *client = open_client(f);
-    expect(client, f->tcp, "by TCP");
-    stop(f);
+    pair_expect(client, f->tcp, "by TCP");
+    served_stop(&f->s);
     nacre_err err = nacre_client_request(client, &reply, NACRE_GET, f->tcp, NULL, NACRE_ABSENT, &why);
     assert_err(err, NACRE_ERR_UNREACHABLE);
     assert_true(strlen(why.text) > 10);
     start(f, bind);
-    expect(client, f->tcp, "by TCP");
-    assert_int_equal(nacre_client_close(client, NULL), NACRE_OK);
-    stop(f);
+    pair_expect(client, f->tcp, "by TCP");
+    pair_close(client);
+    served_stop(&f->s);
 }
 
 static void what_cannot_be_bound(void **state)

@@ -47,7 +47,10 @@ static void serve(const char *bind, void (*fill)(nacre_server *, void *), void *
     }
     (void)sigaction(SIGTERM, &action, NULL);
     fill(serving, user);
-    nacre_address local = nacre_server_local(serving);
+    nacre_address local = nacre_server_local_tcp(serving);
+    nacre_address_text(&local, text);
+    if (local.len != 0) dprintf(ready, "connections %s ", text);
+    local = nacre_server_local(serving);
     nacre_address_text(&local, text);
     dprintf(ready, "serving %s\n", text);
     (void)close(ready);
@@ -59,7 +62,7 @@ static void serve(const char *bind, void (*fill)(nacre_server *, void *), void *
 /* Waits for the line that says where it serves. */
 static served ready_child(pid_t pid, int from)
 {
-    char line[200] = "", *at;
+    char line[200] = "", tcp[72], *at;
     size_t len = 0;
     served s = { .pid = pid };
     remember(pid);
@@ -72,6 +75,7 @@ static served ready_child(pid_t pid, int from)
     at = strncmp(at + 1, "coap://", 7) == 0 ? at + 8 : at + 1;
     (void)snprintf(s.hostinfo, sizeof s.hostinfo, "%.71s", at);
     (void)snprintf(s.origin, sizeof s.origin, "coap://%s", s.hostinfo);
+    if (sscanf(line, "connections %71s", tcp) == 1) (void)snprintf(s.tcp, sizeof s.tcp, "coap+tcp://%s", tcp);
     return s;
 }
 
@@ -114,6 +118,14 @@ void served_stop(const served *s)
     assert_int_equal(kill(s->pid, SIGTERM), 0);
     assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail_msg("a server ended with status %#x", (unsigned)status);
+}
+
+void served_crash(const served *s)
+{
+    int status;
+    forget(s->pid);
+    assert_int_equal(kill(s->pid, SIGKILL), 0);
+    assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
 }
 
 void served_end(void)

@@ -11,6 +11,7 @@ typedef struct served {
     pid_t pid;
     char hostinfo[72]; /* "[::1]:12345" */
     char origin[96];   /* "coap://[::1]:12345" */
+    char tcp[96];      /* "coap+tcp://[::1]:12346", of a server that takes connections too; else "" */
 } served;
 
 /* served_start runs a server bound to `bind` ("[::1]:0"): `fill` adds contexts and resources to it, in the child. */
@@ -18,6 +19,9 @@ served served_start(const char *bind, void (*fill)(nacre_server *server, void *u
 
 /* served_stop ends it in order, and fails the test when it did not end well. */
 void served_stop(const served *s);
+
+/* served_crash kills it. */
+void served_crash(const served *s);
 
 /* served_end ends the one that a failed test left behind: for tear-downs. */
 void served_end(void);

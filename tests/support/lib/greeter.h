@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* greeter: a server in a child process (served.h) with three resources: /hello, /who, which says by Recipient ID who asked and
+ * how long the payload was, and /open, which says the same to plain requests too. */
+#ifndef NACRE_TEST_GREETER_H
+#define NACRE_TEST_GREETER_H
+
+#include "served.h"
+
+/* greeter_start has the contexts of these directories; a NULL ends them. */
+served greeter_start(const char *bind, const char *const *dirs);
+served greeter_start_one(const char *bind, const char *dir);
+
+/* The handler of /hello: "Hello World!" */
+void greeter_hello(void *user, const nacre_request *request, nacre_response *response);
+
+#endif
