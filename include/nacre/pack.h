@@ -13,8 +13,10 @@
  * When a page was damaged while it was written (or later), its contexts skip 65536 numbers and their windows count as
  * unknown. A file that is damaged in any other way is refused as a whole, and not changed. (docs/pack.md draws the file.)
  *
- * What cannot be seen: a copy of the file, or an old one put back, as long as nobody has it open here. Both use numbers
- * twice. Move a pack while it is closed, and never keep a second one.
+ * A pack that is used names the very file that it is in. A copy of it, also one put back from a backup, and one that was
+ * moved to another file system, is refused then; nacre_pack_adopt says that it is right. On ext4, XFS, Btrfs, F2FS and tmpfs
+ * only; and what cannot be seen: copies of a pack that was never used, an old one written over the file in place ("cp
+ * backup fleet.pack"), images and snapshots of a whole file system. All of them use numbers twice. Never keep a second one.
  *
  * The file is mode 0600 and holds secrets and derived keys, so that opening derives nothing. Keys are in memory as long as
  * the pack is open; master secrets and salts are not, they are only read from the file and wiped.
@@ -51,7 +53,8 @@ NACRE_MUST_USE nacre_err nacre_pack_create(const char *path, nacre_detail *why);
 
 /* nacre_pack_open locks the file, reads it and prepares the keys with `crypto`, whose instance must outlive the pack.
  * NACRE_OK               `*pack` is open; close it with nacre_pack_close
- * NACRE_ERR_BAD_CONTEXT  it is no pack, or damaged, or cut short; `why` says where, what was found and what is allowed
+ * NACRE_ERR_BAD_CONTEXT  it is no pack, or damaged, or cut short, or a copy; `why` says where, what was found and what is
+ *                        allowed
  * NACRE_ERR_UNSUPPORTED  a version of the format, or an algorithm, that is not known here
  * NACRE_ERR_LOCKED       another process has it open (waited one second), or this one
  * NACRE_ERR_FILE         no such file, no permission, an I/O error
@@ -65,6 +68,11 @@ NACRE_MUST_USE nacre_err nacre_pack_open(nacre_pack **pack, const char *path, co
  * It frees also when it fails (NACRE_ERR_FILE): then the pessimistic states in the file stand, which is safe. NULL is
  * allowed. */
 nacre_err nacre_pack_close(nacre_pack *pack, nacre_detail *why);
+
+/* nacre_pack_adopt says that a pack may be used where it is, after it was moved, or put back with nothing using it in between:
+ * each context goes on 65536 numbers above its state, and its replay window becomes unknown (B.1.2). When in doubt, make new
+ * keys. Errors as nacre_pack_open; interrupted, it is still refused. */
+NACRE_MUST_USE nacre_err nacre_pack_adopt(const char *path, const nacre_crypto *crypto, nacre_detail *why);
 
 /* ---- What is in it ----
  * Contexts have places, counted from 0 in the order in which they were added; a place is never used again. */
@@ -143,7 +151,7 @@ NACRE_MUST_USE nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, n
 /* ---- Looking at it ----
  * nacre_pack_read tells what a file says, without locking it and without changing it, context by context, in the order of
  * their places. `visit` is called with what is there; an error that it returns ends the reading. `reveal` fills in secret
- * and salt; they are wiped afterwards. Errors as nacre_pack_open, but for the lock. */
+ * and salt; they are wiped afterwards. `elsewhere` is set in a copy. Errors as nacre_pack_open, but for the lock. */
 typedef nacre_err (*nacre_pack_visit)(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre_pack_read(const char *path, bool reveal, nacre_pack_visit visit, void *user,
                                          nacre_detail *why);

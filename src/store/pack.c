@@ -34,7 +34,7 @@ nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why)
 }
 
 /* Everything but the states: nothing is written here. */
-static void release(nacre_pack *pack)
+void nacre__pack_release(nacre_pack *pack)
 {
     for (size_t i = 0; i < pack->num_segments; i++) nacre__segment_free(pack->segments[i]);
     nacre__segment_free(pack->unsure);
@@ -74,7 +74,7 @@ static nacre_err settle(nacre_pack *pack, const nacre__pack_map *map, bool erase
     return err;
 }
 
-static nacre_err load(nacre_pack *pack, nacre_detail *why)
+static nacre_err load(nacre_pack *pack, bool anywhere, nacre_detail *why)
 {
     nacre__pack_map map;
     bool erase = false;
@@ -83,11 +83,13 @@ static nacre_err load(nacre_pack *pack, nacre_detail *why)
     pack->id = map.id;
     pack->extent = map.extent;
     pack->extent_side = map.side;
-    err = load_all(pack, &map, &erase, why);
+    err = anywhere ? NACRE_OK : nacre__pack_check_place(pack, why);
+    if (err == NACRE_OK) err = load_all(pack, &map, &erase, why);
     return err == NACRE_OK ? settle(pack, &map, erase, why) : err;
 }
 
-nacre_err nacre_pack_open(nacre_pack **pack, const char *path, const nacre_crypto *crypto, nacre_detail *why)
+nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere, const nacre_crypto *crypto,
+                           nacre_detail *why)
 {
     nacre_pack *p = calloc(1, sizeof *p);
     if (p == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
@@ -102,17 +104,22 @@ nacre_err nacre_pack_open(nacre_pack **pack, const char *path, const nacre_crypt
     p->path = strdup(path);
     nacre_err err = p->path != NULL ? nacre__pack_file_open(&p->file, p->path, true, why)
                                     : nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
-    if (err == NACRE_OK) err = load(p, why);
-    if (err != NACRE_OK) release(p);
+    if (err == NACRE_OK) err = load(p, anywhere, why);
+    if (err != NACRE_OK) nacre__pack_release(p);
     else *pack = p;
     return err;
+}
+
+nacre_err nacre_pack_open(nacre_pack **pack, const char *path, const nacre_crypto *crypto, nacre_detail *why)
+{
+    return nacre__pack_open(pack, path, false, crypto, why);
 }
 
 nacre_err nacre_pack_close(nacre_pack *pack, nacre_detail *why)
 {
     if (pack == NULL) return NACRE_OK;
     nacre_err err = nacre__state_save_all(pack, why);
-    release(pack);
+    nacre__pack_release(pack);
     return err;
 }
 

@@ -166,9 +166,10 @@ static nacre_err adopt(nacre_pack *pack, nacre_detail *why)
     if (s == NULL) return NACRE_OK;
     if (!nacre__pack_grow(&pack->segments, pack->num_segments, &pack->cap_segments, sizeof(nacre__segment *)))
         return nacre__pack_no_memory(pack, why);
-    nacre__extent extent = { .num_pages = s->first_page + nacre__segment_pages(&s->shape),
-                             .num_places = s->first_place + s->shape.num_places,
-                             .num_segments = s->shape.number + 1 };
+    nacre__extent extent = pack->extent;
+    extent.num_pages = s->first_page + nacre__segment_pages(&s->shape);
+    extent.num_places = s->first_place + s->shape.num_places;
+    extent.num_segments = s->shape.number + 1;
     nacre_err err = nacre__extent_put(pack, &extent, why);
     if (err != NACRE_OK) return err;
     pack->segments[pack->num_segments++] = s;

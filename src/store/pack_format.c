@@ -100,6 +100,8 @@ nacre_err nacre__head_read(nacre__pack_id *id, const uint8_t *page, const char *
 
 /* ---- Extent ---- */
 
+enum { BORN_AT = 40 };
+
 void nacre__extent_write(uint8_t *page, const nacre__extent *extent, const nacre__pack_id *id, uint64_t page_number)
 {
     start(page, "NACREEXT");
@@ -107,16 +109,19 @@ void nacre__extent_write(uint8_t *page, const nacre__extent *extent, const nacre
     put(page + 16, extent->num_pages, 8);
     put(page + 24, extent->num_places, 8);
     put(page + 32, extent->num_segments, 4);
+    memcpy(page + BORN_AT, extent->born, NACRE__BORN_TEXT);
     nacre__page_seal(page, id, page_number);
 }
 
 bool nacre__extent_read(nacre__extent *extent, const uint8_t *page, const nacre__pack_id *id, uint64_t page_number)
 {
     if (!page_holds(page, "NACREEXT", id, page_number)) return false;
-    nacre__extent read = { get(page + 8, 8), get(page + 16, 8), get(page + 24, 8), (uint32_t)get(page + 32, 4) };
+    nacre__extent read = { get(page + 8, 8), get(page + 16, 8), get(page + 24, 8), (uint32_t)get(page + 32, 4), "" };
+    memcpy(read.born, page + BORN_AT, NACRE__BORN_TEXT);
     *extent = read;
-    return read.num_places <= NACRE_PACK_MAX && read.num_segments <= NACRE__SEGMENTS_MAX &&
-           read.num_pages >= NACRE__PACK_FIRST_SEGMENT && read.num_pages < UINT64_C(1) << 40;
+    return read.born[NACRE__BORN_TEXT - 1] == '\0' && read.num_places <= NACRE_PACK_MAX &&
+           read.num_segments <= NACRE__SEGMENTS_MAX && read.num_pages >= NACRE__PACK_FIRST_SEGMENT &&
+           read.num_pages < UINT64_C(1) << 40;
 }
 
 /* ---- Segments ---- */

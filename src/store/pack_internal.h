@@ -53,6 +53,8 @@ NACRE_MUST_USE nacre_err nacre__segment_read(nacre__segment_data *data, const na
                                              const nacre__pack_map *map, uint32_t number, uint64_t first_page,
                                              nacre_detail *why);
 void nacre__segment_data_free(nacre__segment_data *data);
+/* nacre__page_make_pessimistic: a page of states may be some steps behind. False: it says what cannot be. */
+bool nacre__page_make_pessimistic(uint8_t *image, const nacre__shape *shape);
 /* What is at a place: use NACRE__IN_USE has a record, NACRE__REMOVED has one when `has_record`. */
 typedef struct nacre__place {
     nacre__cell cell;
@@ -109,6 +111,7 @@ struct nacre_pack {
     nacre__extent extent;
     unsigned extent_side;
     bool extent_sure;
+    bool is_used, is_claimed; /* a context was used; the file says that it is the one: pack_place.c */
     nacre__segment **segments;
     size_t num_segments, cap_segments;
     nacre__segment *unsure;      /* a segment that is written, but its extent may not be durable */
@@ -163,7 +166,18 @@ NACRE_MUST_USE nacre_err nacre__state_dirty(nacre__segment *segment, uint32_t pa
 /* nacre__state_flush writes all dirty pages and syncs once. On failure they stay dirty. */
 NACRE_MUST_USE nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_save_all(nacre_pack *pack, nacre_detail *why);
-void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx); /* what was asked for it */
+NACRE_MUST_USE nacre_err nacre__state_give_up(nacre_pack *pack, nacre_detail *why); /* as if all states were behind */
+void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx);               /* what was asked for it */
+
+/* ---- Which file this is: pack_place.c ----
+ * nacre__pack_check_place: NACRE_OK; NACRE_ERR_BAD_CONTEXT for a copy. nacre__pack_claim writes down durably that the pack is
+ * used in this very file. */
+NACRE_MUST_USE nacre_err nacre__pack_check_place(const nacre_pack *pack, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_claim(nacre_pack *pack, nacre_detail *why);
+/* As nacre_pack_open and _close; `anywhere`: a copy too. Without saving. */
+NACRE_MUST_USE nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere,
+                                          const nacre_crypto *crypto, nacre_detail *why);
+void nacre__pack_release(nacre_pack *pack);
 
 /* ---- Places: pack_add.c, pack_remove.c ---- */
 NACRE_MUST_USE nacre_err nacre__extent_put(nacre_pack *pack, const nacre__extent *extent, nacre_detail *why);

@@ -88,7 +88,7 @@ uint64_t nacre__record_at(const nacre__shape *shape, uint64_t first_page, uint32
 }
 
 /* The copy that holds may be some steps behind the one that does not. */
-static bool make_pessimistic(uint8_t *image, const nacre__shape *shape)
+bool nacre__page_make_pessimistic(uint8_t *image, const nacre__shape *shape)
 {
     for (uint32_t i = 0; i < nacre__cells_per_page(shape); i++) {
         nacre__cell cell;
@@ -123,7 +123,7 @@ static nacre_err choose_copy(nacre__segment_data *d, const nacre__pack_file *fil
     page->image = malloc(NACRE__PACK_PAGE);
     if (page->image == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", file->path);
     memcpy(page->image, copies[page->side], NACRE__PACK_PAGE);
-    if (make_pessimistic(page->image, &d->shape)) return NACRE_OK;
+    if (nacre__page_make_pessimistic(page->image, &d->shape)) return NACRE_OK;
     return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: segment %u, page %u of states: says what cannot be",
                              file->path, (unsigned)d->shape.number, (unsigned)p);
 }

@@ -12,7 +12,7 @@ static size_t copy(uint8_t *to, nacre_bytes from)
     return from.len;
 }
 
-static void describe(nacre_directory_info *info, const nacre__place *place, bool reveal)
+static void describe(nacre_directory_info *info, const nacre__place *place, bool elsewhere, bool reveal)
 {
     const nacre__record *r = &place->record;
     memset(info, 0, sizeof *info);
@@ -28,6 +28,7 @@ static void describe(nacre_directory_info *info, const nacre__place *place, bool
     info->window_index = place->cell.index;
     if (place->cell.known) memcpy(info->window_bits, place->cell.bits, sizeof info->window_bits);
     info->has_state = true;
+    info->elsewhere = elsewhere;
     if (!reveal) return;
     info->secret_len = copy(info->secret, r->secret);
     info->salt_len = copy(info->salt, r->salt);
@@ -36,7 +37,7 @@ static void describe(nacre_directory_info *info, const nacre__place *place, bool
 typedef struct reading {
     nacre__pack_file file;
     nacre__pack_map map;
-    bool reveal;
+    bool reveal, elsewhere;
     nacre_pack_visit visit;
     void *user;
     nacre_detail *why;
@@ -50,7 +51,7 @@ static nacre_err visit_segment(const reading *r, const nacre__segment_data *data
     for (uint32_t i = 0; err == NACRE_OK && i < data->shape.num_places; i++) {
         err = nacre__segment_place(&place, data, &r->file, &r->map.id, i, first_place, r->why);
         if (err != NACRE_OK || place.cell.use != NACRE__IN_USE) continue;
-        describe(&info, &place, r->reveal);
+        describe(&info, &place, r->elsewhere, r->reveal);
         err = r->visit(r->user, first_place + i, &info, r->why);
         nacre_wipe(&info, sizeof info);
     }
@@ -84,6 +85,9 @@ nacre_err nacre_pack_read(const char *path, bool reveal, nacre_pack_visit visit,
     err = NACRE_ERR_BAD_CONTEXT;
     for (int attempt = 0; attempt < ATTEMPTS && err == NACRE_ERR_BAD_CONTEXT; attempt++)
         err = nacre__pack_map_read(&r.map, &r.file, why);
+    char born[NACRE__BORN_TEXT];
+    nacre__born_of(born, r.file.fd);
+    r.elsewhere = err == NACRE_OK && r.map.extent.born[0] != '\0' && strcmp(r.map.extent.born, born) != 0;
     if (err == NACRE_OK) err = visit_all(&r);
     nacre__pack_file_close(&r.file);
     return err;

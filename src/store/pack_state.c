@@ -100,7 +100,8 @@ nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why)
 {
     nacre_err err = nacre__pack_check_owner(pack, why);
     if (err != NACRE_OK || pack->num_dirty == 0) return err;
-    err = make_sure(pack, why);
+    if (pack->is_used && !pack->is_claimed) err = nacre__pack_claim(pack, why);
+    if (err == NACRE_OK) err = make_sure(pack, why);
     if (err == NACRE_OK) err = write_images(pack, why);
     if (err != NACRE_OK) return err;
     for (size_t i = 0; i < pack->num_dirty; i++) {
@@ -133,6 +134,7 @@ static nacre_err note(nacre__packed *packed, uint64_t ceiling, bool window_lost,
     if (ceiling > cell.next) cell.next = ceiling;
     if (window_lost) cell.known = false;
     nacre__cell_write(at, s->shape.cell_size, &cell);
+    s->pack->is_used = true;
     return NACRE_OK;
 }
 
@@ -210,9 +212,27 @@ static nacre_err save_page(nacre__segment *s, uint32_t p, nacre_detail *why)
         if (!nacre__cell_read(&stored, page + NACRE__PACK_CELLS_AT + (size_t)i * size, size)) continue;
         if (nacre__cell_equal(&stored, &cell)) continue;
         uint8_t *at = nacre__state_cell(s, p * per_page + i, &err, why);
-        if (at != NULL) nacre__cell_write(at, size, &cell);
+        if (at == NULL) continue;
+        nacre__cell_write(at, size, &cell);
+        s->pack->is_used = true;
     }
     return err;
+}
+
+nacre_err nacre__state_give_up(nacre_pack *pack, nacre_detail *why)
+{
+    nacre_err err = nacre__pack_check_owner(pack, why);
+    for (size_t i = 0; err == NACRE_OK && i < pack->num_segments; i++) {
+        nacre__segment *s = pack->segments[i];
+        for (uint32_t p = 0; err == NACRE_OK && p < nacre__cell_pages(&s->shape); p++) {
+            err = nacre__state_dirty(s, p, why);
+            if (err == NACRE_OK && !nacre__page_make_pessimistic(s->pages[p].image, &s->shape))
+                err = nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
+                                        "%s: segment %u, page %u of states: says what cannot be", pack->path,
+                                        (unsigned)s->shape.number, (unsigned)p);
+        }
+    }
+    return err == NACRE_OK ? nacre__state_flush(pack, why) : err;
 }
 
 nacre_err nacre__state_save_all(nacre_pack *pack, nacre_detail *why)
@@ -269,6 +289,7 @@ static nacre_err save_one(nacre__packed *packed, const nacre_context *ctx, nacre
     uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
     if (at == NULL) return err;
     nacre__cell_write(at, s->shape.cell_size, &cell);
+    s->pack->is_used = true;
     return nacre__state_flush(s->pack, why);
 }
 
