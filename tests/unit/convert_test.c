@@ -1,82 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* convert_test: a directory into the other layout and back, refusals that change nothing, and a crash or a failing write
  * at each step: what is left opens with its true state. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <errno.h>
-#include <nacre/nacre.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "scratch.h"
-
-/* ---- fsync and renameat of this program's own, which fail or end the process at the n-th call ---- */
-
-static struct {
-    unsigned calls, fail_at, exit_at; /* 0: never */
-    bool exit_after;
-} points;
-
-static bool point(void)
-{
-    points.calls++;
-    if (points.calls == points.exit_at && !points.exit_after) _exit(9);
-    if (points.calls != points.fail_at) return true;
-    errno = EIO;
-    return false;
-}
-
-static long behind(long result)
-{
-    if (points.calls == points.exit_at && points.exit_after) _exit(9);
-    return result;
-}
-
-int fsync(int fd)
-{
-    return point() ? (int)behind(syscall(SYS_fsync, fd)) : -1;
-}
-
-int renameat(int from_fd, const char *from, int to_fd, const char *to)
-{
-    return point() ? (int)behind(syscall(SYS_renameat2, from_fd, from, to_fd, to, 0)) : -1;
-}
-
-struct fixture {
-    char *root, *dir;
-    nacre_crypto crypto;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    f->root = scratch_make();
-    scratch_mkdir(f->root, "d");
-    f->dir = strdup(scratch_path(f->root, "d"));
-    assert_int_equal(nacre_openssl_open(&f->crypto), NACRE_OK);
-    memset(&points, 0, sizeof points);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    nacre_openssl_close(&f->crypto);
-    scratch_remove(f->root);
-    free(f->dir);
-    free(f);
-    return 0;
-}
+#include "lone.h"
+#include "write_points.h"
 
 #define SECRET "{\"secret_hex\": \"0102030405060708090a0b0c0d0e0f10\", \"salt_hex\": \"9e7c\"}"
 #define NEWEST "{\"sender-id_hex\": \"61\", \"recipient-id_ascii\": \"b\", \"comment\": [1, null, {\"x\": \"\\\"\"}]}"
@@ -320,7 +252,6 @@ static void the_secret_gets_its_newest_name(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(there_and_back),
         TEST(roles_cross_the_ids),

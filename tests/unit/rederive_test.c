@@ -42,6 +42,14 @@ static party a_party(test_end end)
     return p;
 }
 
+/* A server with that many places for offers. */
+static nacre_rederive_server a_server(size_t num)
+{
+    nacre_rederive_server server;
+    nacre_rederive_server_init(&server, test_alloc(num * sizeof(nacre_rederive_offer)), num);
+    return server;
+}
+
 static nacre_bytes request(party *c, const char *header)
 {
     nacre_message plain = test_message(header); /* GET coap://…/oscore/hello/1, with MID and token */
@@ -91,9 +99,7 @@ static const char response_1_with_piv[] = "614400017b 9c110009482222222222222222
 static void the_bytes_are_as_computed(void **unused)
 {
     (void)unused;
-    nacre_rederive_offer offers[2];
-    nacre_rederive_server server;
-    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    nacre_rederive_server server = a_server(2);
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
 
     nacre_bytes request_1 = first_request(&c);
@@ -148,9 +154,7 @@ static void forged_and_foreign_answers_change_nothing(void **unused)
 static void requests_doubled_late_and_lost(void **unused)
 {
     (void)unused;
-    nacre_rederive_offer offers[4];
-    nacre_rederive_server server;
-    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    nacre_rederive_server server = a_server(4);
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
     nacre_bytes request_1 = first_request(&c), lost = NACRE_ABSENT, late = NACRE_ABSENT;
     assert_ok(offer(&server, &s, request_1, twos, false, &lost)); /* response #1 lost: the client sends again */
@@ -175,9 +179,7 @@ static void requests_doubled_late_and_lost(void **unused)
 static void a_forged_second_request_leaves_the_offer(void **unused)
 {
     (void)unused;
-    nacre_rederive_offer offers[1];
-    nacre_rederive_server server;
-    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    nacre_rederive_server server = a_server(1);
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
     nacre_bytes answer = NACRE_ABSENT;
     assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));
@@ -194,24 +196,20 @@ static void a_forged_second_request_leaves_the_offer(void **unused)
 static void a_forged_first_request_makes_no_offer(void **unused)
 {
     (void)unused;
-    nacre_rederive_offer offers[1];
-    nacre_rederive_server server;
-    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    nacre_rederive_server server = a_server(1);
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
     nacre_bytes good = first_request(&c), bad = test_copy(good), answer = NACRE_ABSENT;
     ((uint8_t *)(uintptr_t)bad.ptr)[bad.len - 1] ^= 1;
     assert_err(offer(&server, &s, bad, twos, false, &answer), NACRE_ERR_PROTECTION_INVALID);
-    assert_true(nacre_is_absent(answer) && offers[0].material == NULL);
+    assert_true(nacre_is_absent(answer) && server.offers[0].material == NULL);
     assert_ok(offer(&server, &s, good, twos, false, &answer));
-    assert_true(offers[0].material == &s.material);
+    assert_true(server.offers[0].material == &s.material);
 }
 
 static void two_clients_at_once_and_a_full_pool(void **unused)
 {
     (void)unused;
-    nacre_rederive_offer offers[2];
-    nacre_rederive_server server;
-    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    nacre_rederive_server server = a_server(2);
     party a = a_party(TEST_CLIENT), b = a_party(TEST_CLIENT), for_a = a_party(TEST_SERVER),
           for_b = a_party(TEST_SERVER);
     static const uint8_t other_secret[16] = { 9 };
@@ -236,9 +234,7 @@ static void a_flood_leaves_the_offers_of_others(void **unused)
 {
     (void)unused;
     for (size_t num = 2; num <= 16; num += 7) {
-        nacre_rederive_offer offers[16];
-        nacre_rederive_server server;
-        nacre_rederive_server_init(&server, offers, num);
+        nacre_rederive_server server = a_server(num);
         party a = a_party(TEST_CLIENT), b = a_party(TEST_CLIENT), for_a = a_party(TEST_SERVER),
               for_b = a_party(TEST_SERVER);
         static const uint8_t other_secret[16] = { 9 };
@@ -249,7 +245,7 @@ static void a_flood_leaves_the_offers_of_others(void **unused)
         assert_ok(take_answer(&a, to_a, threes));
         assert_ok(accept(&server, &for_a, second_request(&a)));
         size_t num_b = 0;
-        for (size_t i = 0; i < num; i++) num_b += offers[i].material == &for_b.material;
+        for (size_t i = 0; i < num; i++) num_b += server.offers[i].material == &for_b.material;
         assert_int_equal(num_b, num >= 8 ? num / 4 : (num + 1) / 2);
     }
 }
@@ -259,9 +255,7 @@ static void started_by_the_server(void **unused)
 {
     (void)unused;
     for (int vector = 1; vector <= 3; vector += 2) { /* without and with an ID Context */
-        nacre_rederive_offer offers[1];
-        nacre_rederive_server server;
-        nacre_rederive_server_init(&server, offers, COUNT(offers));
+        nacre_rederive_server server = a_server(1);
         party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
         c.material = test_params(vector, TEST_CLIENT);
         s.material = test_params(vector, TEST_SERVER);
@@ -290,9 +284,7 @@ static void started_by_the_server(void **unused)
 static void an_identity_does_not_outlive_its_keys(void **unused)
 {
     (void)unused;
-    nacre_rederive_offer offers[2];
-    nacre_rederive_server server;
-    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    nacre_rederive_server server = a_server(2);
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
     nacre_bytes answer = NACRE_ABSENT;
     assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));
@@ -315,9 +307,7 @@ static void an_identity_does_not_outlive_its_keys(void **unused)
 static void a_forged_second_request_leaves_the_context(void **unused)
 {
     (void)unused;
-    nacre_rederive_offer offers[2];
-    nacre_rederive_server server;
-    nacre_rederive_server_init(&server, offers, COUNT(offers));
+    nacre_rederive_server server = a_server(2);
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
     nacre_bytes answer = NACRE_ABSENT;
     assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));

@@ -1,48 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* seed_layout_test: directories of the older layout: which keys make one, roles, and a state that both sides may share. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <nacre/nacre.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "scratch.h"
+#include "lone.h"
 
 #define KEYS "\"secret_hex\": \"0102030405060708090a0b0c0d0e0f10\""
 #define IDS  "\"client-sender-id_hex\": \"\", \"server-sender-id_hex\": \"01\""
 #define CCM  "\"algorithm\": \"AES-CCM-16-64-128\""
-
-struct fixture {
-    char *root, *dir;
-    nacre_crypto crypto;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    f->root = scratch_make();
-    scratch_mkdir(f->root, "d");
-    f->dir = strdup(scratch_path(f->root, "d"));
-    assert_int_equal(nacre_openssl_open(&f->crypto), NACRE_OK);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    nacre_openssl_close(&f->crypto);
-    scratch_remove(f->root);
-    free(f->dir);
-    free(f);
-    return 0;
-}
 
 static nacre_directory *open_as(struct fixture *f, nacre_role role)
 {
@@ -401,7 +367,6 @@ static void damaged_states_are_read_safely(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(keys_and_roles_are_taken_or_refused),
         TEST(roles_cross_the_ids_and_defaults_differ),

@@ -182,26 +182,27 @@ static plugtest_verdict post(plugtest_client *client)
     return expect_answer(client, client->a.context, &r, &e);
 }
 
-static plugtest_verdict put_match(plugtest_client *client)
+/* PUT under a condition. */
+static plugtest_verdict put(plugtest_client *client, uint16_t condition, nacre_bytes value, nacre_bytes text,
+                            uint8_t code)
 {
     request r;
-    const expected e = { NACRE_CHANGED, NACRE_STR(""), "" };
+    const expected e = { code, NACRE_STR(""), "" };
     make(&r, NACRE_PUT, "/oscore/hello/7");
     nacre_options_add_uint(&r.options, NACRE_OPT_CONTENT_FORMAT, 0);
-    nacre_options_add(&r.options, NACRE_OPT_IF_MATCH, NACRE_STR("\x7b"));
-    r.message.payload = NACRE_STR("\x7a");
+    nacre_options_add(&r.options, condition, value);
+    r.message.payload = text;
     return expect_answer(client, client->a.context, &r, &e);
+}
+
+static plugtest_verdict put_match(plugtest_client *client)
+{
+    return put(client, NACRE_OPT_IF_MATCH, NACRE_STR("\x7b"), NACRE_STR("\x7a"), NACRE_CHANGED);
 }
 
 static plugtest_verdict put_none_match(plugtest_client *client)
 {
-    request r;
-    const expected e = { NACRE_PRECONDITION_FAILED, NACRE_STR(""), "" };
-    make(&r, NACRE_PUT, "/oscore/hello/7");
-    nacre_options_add_uint(&r.options, NACRE_OPT_CONTENT_FORMAT, 0);
-    nacre_options_add(&r.options, NACRE_OPT_IF_NONE_MATCH, NACRE_STR(""));
-    r.message.payload = NACRE_STR("\x8a");
-    return expect_answer(client, client->a.context, &r, &e);
+    return put(client, NACRE_OPT_IF_NONE_MATCH, NACRE_STR(""), NACRE_STR("\x8a"), NACRE_PRECONDITION_FAILED);
 }
 
 static plugtest_verdict remove_it(plugtest_client *client)
