@@ -61,7 +61,36 @@ for ending in "stop TERM" crash "stop TERM"; do
 done
 "$nacre" show fleet.pack | grep -q unknown && fail "a window is unknown after a clean end"
 
+"$nacre" check fleet.pack >out || fail "check: $(cat out)"
+grep -qx 'fleet.pack: ok' out || fail "check says: $(cat out)"
+[ "$("$nacre" check --json fleet.pack)" = '[{"path": "fleet.pack", "ok": true, "errors": [], "warnings": [], "notes": []}]' ] ||
+    fail "check --json: $("$nacre" check --json fleet.pack)"
+chmod 644 fleet.pack
+"$nacre" check fleet.pack | grep -q 'fleet.pack: holds secrets, and has mode 644.*(warning)' || fail 'check: mode'
+chmod 600 fleet.pack
+
+# a copy: only where the file system tells one file from another
+cp fleet.pack copy.pack
+if "$nacre" check copy.pack >out 2>err; then
+    echo "tool_pack_test: copies cannot be told here"
+else
+    grep -q 'copy.pack: was copied' out || fail "check of a copy: $(cat out)"
+    run 5 serve --bind 127.0.0.1:0 --pack copy.pack
+    says err 'nacre adopt'
+    run 5 pack copy.pack client1
+    says err 'nacre adopt'
+    "$nacre" show copy.pack >out || fail 'a copy is not shown'
+    run 2 adopt --next-to-send 5 copy.pack
+    says err 'for directories'
+    "$nacre" adopt copy.pack | grep -q '65536 numbers higher' || fail 'adopt'
+    "$nacre" show copy.pack | grep -q 'next to send 655[0-9]*, received unknown' || fail "$("$nacre" show copy.pack)"
+    "$nacre" check copy.pack >out || fail "check of an adopted one: $(cat out)"
+    grep -q '3 of 3 replay windows are unknown.*(note)' out || fail "check of an adopted one: $(cat out)"
+fi
 head -c 20000 fleet.pack >short.pack
+run 5 check short.pack
+says out 'short.pack'
+says out 'cut short'
 run 5 show short.pack
 says err 'cut short'
 run 5 serve --bind 127.0.0.1:0 --pack short.pack

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* adopt: a context directory that was moved, put back, or has lost its state. */
+/* adopt: a context directory or a pack that was moved, put back, or has lost its state. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "store/decimal.h"
 #include "tool.h"
@@ -11,12 +12,15 @@ static int help(void)
 {
     printf(
         "Usage: nacre adopt [--next-to-send N] [--role ROLE] DIR\n"
-        "Say that a context directory may be used where it is now. A directory that was used is refused when it was\n"
+        "       nacre adopt PACK\n"
+        "Say that a context directory or a pack may be used where it is now. One that was used is refused when it was\n"
         "copied to another place or put back from a backup, for sequence numbers may have been used since, and a "
         "number\n"
         "used twice breaks the encryption. Adopt it only when it was moved, and nothing has used it in between; or "
         "when\n"
-        "you know a number that was never reached. When in doubt, make new keys (nacre keygen).\n\n"
+        "you know a number that was never reached. When in doubt, make new keys (nacre keygen). Contexts of a pack go "
+        "on\n"
+        "65536 numbers higher.\n\n"
         "  --next-to-send N   no number from N on was used; needed when sequence.json is lost\n"
         "  --role ROLE        client or server: which side a directory of the older layout is to be\n"
         "  --help             this text\n");
@@ -33,6 +37,25 @@ static int adopt(const char *path, nacre_role role, uint64_t next_to_send)
     printf("%s: goes on with sequence number %llu; the next request received is asked for an Echo\n", path,
            (unsigned long long)info.next_to_send);
     return tool_flush("adopt");
+}
+
+static int adopt_pack(const char *path)
+{
+    nacre_detail why;
+    nacre_crypto crypto;
+    nacre_err err = nacre_openssl_open(&crypto);
+    if (err != NACRE_OK) return tool_fail("adopt", err, "%s", nacre_err_text(err));
+    err = nacre_pack_adopt(path, &crypto, &why);
+    nacre_openssl_close(&crypto);
+    if (err != NACRE_OK) return tool_fail("adopt", err, "%s", why.text);
+    printf("%s: its contexts go on 65536 numbers higher; the next request to each is asked for an Echo\n", path);
+    return tool_flush("adopt");
+}
+
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 int tool_adopt(int argc, char **argv)
@@ -61,6 +84,9 @@ int tool_adopt(int argc, char **argv)
         default: return tool_usage("adopt", "unknown option %s", argv[optind - 1]);
         }
     }
-    if (argc - optind != 1) return tool_usage("adopt", "one directory is expected, found %d", argc - optind);
-    return adopt(argv[optind], role, next_to_send);
+    if (argc - optind != 1) return tool_usage("adopt", "one directory or pack is expected, found %d", argc - optind);
+    if (!is_file(argv[optind])) return adopt(argv[optind], role, next_to_send);
+    if (role != NACRE_ROLE_NONE || next_to_send != 0)
+        return tool_usage("adopt", "--role and --next-to-send are for directories; %s is a file", argv[optind]);
+    return adopt_pack(argv[optind]);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* check: what is wrong, or may be, with context directories. It changes nothing and takes no lock. */
+/* check: what is wrong, or may be, with context directories and packs. It changes nothing and takes no lock. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -34,8 +34,9 @@ struct check {
 
 static int help(void)
 {
-    printf("Usage: nacre check [--json] [--role ROLE] DIR...\n"
-           "Look for what is wrong with context directories: files that cannot be read or understood, keys that mean\n"
+    printf("Usage: nacre check [--json] [--role ROLE] DIR|PACK...\n"
+           "Look for what is wrong with context directories and packs: files that cannot be read or understood, keys "
+           "that mean\n"
            "nothing, secrets that others can read or that are short, a window that is not known, files that a crash "
            "left,\n"
            "a state that is missing, was copied or put back. Nothing is changed. A copy of a directory that was never "
@@ -255,6 +256,46 @@ static void check_open(struct check *c)
     nacre_wipe(&info, sizeof info);
 }
 
+/* ---- Packs ---- */
+
+struct counted {
+    size_t num, elsewhere, unknown, used_up;
+};
+
+static nacre_err count(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+{
+    struct counted *counted = user;
+    (void)place, (void)why;
+    counted->num++;
+    counted->elsewhere += info->elsewhere;
+    counted->unknown += !info->window_known;
+    counted->used_up += info->next_to_send > NACRE_SEQ_MAX;
+    return NACRE_OK;
+}
+
+static void check_pack(struct check *c, const struct stat *st)
+{
+    struct counted counted = { 0 };
+    nacre_detail why;
+    if ((st->st_mode & 077) != 0)
+        find(c, WARNING, NULL, "holds secrets, and has mode %03o; nobody else should read it (chmod 600)",
+             (unsigned)st->st_mode & 0777);
+    if (nacre_pack_read(c->path, false, count, &counted, &why) != NACRE_OK) {
+        add(c, ERROR, why.text);
+        return;
+    }
+    if (counted.elsewhere > 0)
+        find(c, ERROR, NULL,
+             "was copied, moved or put back: this is not the file that it was used in, and numbers may have been used "
+             "since; if none was, say so by nacre adopt");
+    if (counted.used_up > 0)
+        find(c, WARNING, NULL, "%zu of %zu contexts have no sequence number left: they need new keys", counted.used_up,
+             counted.num);
+    if (counted.unknown > 0)
+        find(c, NOTE, NULL, "%zu of %zu replay windows are unknown: in use, or not closed cleanly", counted.unknown,
+             counted.num);
+}
+
 static void print_json(struct check *c)
 {
     nacre__text path = { NULL, 0, 0, false };
@@ -272,7 +313,9 @@ static bool check(const char *path, nacre_role role, bool json)
 {
     struct check c = { .path = path, .role = role, .json = json };
     nacre_detail why;
-    if (nacre__folder_open(&c.folder, path, &why) != NACRE_OK) add(&c, ERROR, why.text);
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) check_pack(&c, &st);
+    else if (nacre__folder_open(&c.folder, path, &why) != NACRE_OK) add(&c, ERROR, why.text);
     else {
         check_open(&c);
         nacre__folder_close(&c.folder);
@@ -320,6 +363,6 @@ int tool_check(int argc, char **argv)
         default: return tool_usage("check", "unknown option %s", argv[optind - 1]);
         }
     }
-    if (optind == argc) return tool_usage("check", "give one directory or more");
+    if (optind == argc) return tool_usage("check", "give one directory or pack, or more");
     return check_all(argc - optind, argv + optind, role, json);
 }
