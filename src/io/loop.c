@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* loop: drives one endpoint over one socket, and connections beside it: datagrams in, events out, stores served, datagrams out, timers.
+/* loop: drives one endpoint over one socket, and connections beside it: datagrams in, events out, stores served (persist.c),
+ * datagrams out, timers.
  *
  * All work is done by `settle`, which goes round until the endpoint has neither events nor datagrams. Around it a step
  * waits for the socket or the next deadline. */
 #include "io/loop_internal.h"
-#include "io/stores.h"
+#include "io/persist.h"
 #include "io/tcp_internal.h"
 #include "store/fail.h"
 #include "transfer/transfer_internal.h"
@@ -47,11 +48,7 @@ struct nacre_loop {
     nacre_tcp *tcp;     /* NULL: none */
     struct pollfd *fds; /* the socket, wake_fd, extra_fd, and the connections' */
     bool tcp_has_more;  /* not all that has come over connections was taken */
-    nacre__stores stores;
-    nacre_pack **packs;
-    size_t num_packs;
-    nacre_lock lock; /* of contexts that other loops have too */
-    nacre_detail store_failure;
+    nacre__persist persist;
     int wake_fd, extra_fd;
     void (*on_extra)(void *user);
     void *extra_user;
@@ -105,7 +102,7 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     nacre_loop *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
     made->udp = udp;
-    made->lock = config->lock;
+    made->persist.lock = config->lock;
     made->wake_fd = made->extra_fd = -1;
     made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
     made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
@@ -159,8 +156,7 @@ void nacre_loop_close(nacre_loop *loop)
     free(loop->in);
     free(loop->out);
     free(loop->fds);
-    nacre__stores_free(&loop->stores);
-    free(loop->packs);
+    nacre__persist_free(&loop->persist);
     free(loop);
 }
 
@@ -192,26 +188,22 @@ void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *use
 
 nacre_err nacre_loop_add_pack(nacre_loop *loop, nacre_pack *pack)
 {
-    nacre_pack **packs = realloc(loop->packs, (loop->num_packs + 1) * sizeof(nacre_pack *));
-    if (packs == NULL) return NACRE_ERR_NO_MEMORY;
-    loop->packs = packs;
-    loop->packs[loop->num_packs++] = pack;
-    return NACRE_OK;
+    return nacre__persist_add_pack(&loop->persist, pack);
 }
 
 nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store store)
 {
-    return nacre__stores_put(&loop->stores, ctx, store);
+    return nacre__stores_put(&loop->persist.stores, ctx, store);
 }
 
 void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx)
 {
-    nacre__stores_remove(&loop->stores, ctx);
+    nacre__stores_remove(&loop->persist.stores, ctx);
 }
 
 const char *nacre_loop_store_failure(const nacre_loop *loop)
 {
-    return loop->store_failure.text;
+    return loop->persist.failure.text;
 }
 
 void nacre__loop_set_wake(nacre_loop *loop, int fd)
@@ -229,103 +221,6 @@ void nacre__loop_set_extra(nacre_loop *loop, int fd, void (*on_readable)(void *u
     loop->extra_fd = fd;
     loop->on_extra = on_readable;
     loop->extra_user = user;
-}
-
-/* ---- Stores ----------------------------------------------------------------------------------------------------------- */
-
-static void set_waiting(nacre_loop *loop, nacre__store_entry *entry, bool waiting)
-{
-    if (entry->waiting == waiting) return;
-    entry->waiting = waiting;
-    if (waiting) loop->stores.num_waiting++;
-    else loop->stores.num_waiting--;
-}
-
-static void take(const nacre_loop *loop, nacre_context *ctx)
-{
-    if (loop->lock.take != NULL) loop->lock.take(loop->lock.self, &ctx, 1);
-}
-
-static void give(const nacre_loop *loop, nacre_context *ctx)
-{
-    if (loop->lock.take != NULL) loop->lock.give(loop->lock.self, &ctx, 1);
-}
-
-static nacre_pack *pack_of(const nacre_loop *loop, const nacre_context *ctx)
-{
-    for (size_t i = 0; i < loop->num_packs; i++)
-        if (nacre_pack_holds(loop->packs[i], ctx)) return loop->packs[i];
-    return NULL;
-}
-
-/* What the contexts of packs ask for is taken down while the events are taken, and committed behind the last of them. Where
- * other loops have the pack too, each context is served by itself. */
-static void persist_in_pack(nacre_loop *loop, nacre_pack *pack, nacre_context *ctx)
-{
-    nacre_detail why = { { 0 } };
-    nacre_err err;
-    if (loop->lock.take != NULL) {
-        const nacre_store store = nacre_pack_store(pack, ctx);
-        take(loop, ctx);
-        err = nacre_store_serve(&store, ctx, &why);
-        give(loop, ctx);
-    } else err = nacre_pack_ask(pack, ctx, &why);
-    if (err == NACRE_ERR_NOT_YET) return;
-    if (err != NACRE_OK) loop->store_failure = why;
-    nacre_endpoint_confirmed(loop->ep, ctx, err);
-}
-
-static void on_pack_commit(void *user, nacre_context *ctx, nacre_err err)
-{
-    const nacre_loop *loop = user;
-    nacre_endpoint_confirmed(loop->ep, ctx, err);
-}
-
-static void commit_packs(nacre_loop *loop)
-{
-    nacre_detail why = { { 0 } };
-    for (size_t i = 0; i < loop->num_packs && loop->lock.take == NULL; i++)
-        if (nacre_pack_commit(loop->packs[i], on_pack_commit, loop, &why) != NACRE_OK) loop->store_failure = why;
-}
-
-/* The endpoint hears NACRE_OK only once the store has said that it is durable: persist before use. */
-static void persist(nacre_loop *loop, nacre_context *ctx)
-{
-    nacre__store_entry *entry = nacre__stores_find(&loop->stores, ctx);
-    nacre_detail why = { { 0 } };
-    nacre_err err = NACRE_ERR_FILE;
-    nacre_pack *pack = entry == NULL ? pack_of(loop, ctx) : NULL;
-    if (pack != NULL) {
-        persist_in_pack(loop, pack, ctx);
-        return;
-    }
-    take(loop, ctx);
-    if (entry == NULL) (void)nacre__store_fail(&why, err, "no store was added for a context that needs one");
-    else err = nacre_store_serve(&entry->store, ctx, &why);
-    give(loop, ctx);
-    if (entry != NULL) set_waiting(loop, entry, err == NACRE_ERR_NOT_YET);
-    if (err == NACRE_ERR_NOT_YET) return;
-    if (err != NACRE_OK) loop->store_failure = why;
-    nacre_endpoint_confirmed(loop->ep, ctx, err);
-}
-
-static bool needs_nothing(const nacre_loop *loop, nacre_context *ctx)
-{
-    take(loop, ctx);
-    nacre_needs needs = nacre_context_needs(ctx);
-    give(loop, ctx);
-    return needs.reserve == 0 && !needs.window_lost;
-}
-
-/* Stores that confirm later do so behind our back: look which have. */
-static void look_at_waiting(nacre_loop *loop)
-{
-    for (size_t i = 0; i < loop->stores.cap && loop->stores.num_waiting > 0; i++) {
-        nacre__store_entry *entry = &loop->stores.entries[i];
-        if (entry->ctx == NULL || !entry->waiting || !needs_nothing(loop, entry->ctx)) continue;
-        set_waiting(loop, entry, false);
-        nacre_endpoint_confirmed(loop->ep, entry->ctx, NACRE_OK);
-    }
 }
 
 /* ---- Endpoint or transfer ---------------------------------------------------------------------------------------------- */
@@ -369,11 +264,11 @@ static bool take_events(nacre_loop *loop)
     bool any = false;
     while (next_event(loop, &event)) {
         any = true;
-        if (event.kind == NACRE_EVENT_PERSIST) persist(loop, event.context);
+        if (event.kind == NACRE_EVENT_PERSIST) nacre__persist_serve(&loop->persist, loop->ep, event.context);
         else if (loop->transfer != NULL) loop->on_transfer_event(loop->user, loop->transfer, &event);
         else loop->on_event(loop->user, loop->ep, &event);
     }
-    commit_packs(loop);
+    nacre__persist_commit(&loop->persist, loop->ep);
     return any || (loop->transfer != NULL && nacre__transfer_queued(loop->transfer)); /* of what there was no event */
 }
 
@@ -475,7 +370,7 @@ static int wait_ms(const nacre_loop *loop, uint32_t max_wait_ms)
     if (tcp_deadline < deadline) deadline = tcp_deadline;
     if (loop->unsettled || loop->tcp_has_more || deadline <= now) return 0;
     if (deadline - now < wait) wait = deadline - now;
-    if (loop->stores.num_waiting > 0 && wait > ASYNC_STORE_MS) wait = ASYNC_STORE_MS;
+    if (loop->persist.stores.num_waiting > 0 && wait > ASYNC_STORE_MS) wait = ASYNC_STORE_MS;
     return wait < 0x7fffffff ? (int)wait : 0x7fffffff;
 }
 
@@ -491,7 +386,7 @@ static nfds_t prepare(nacre_loop *loop)
 nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
 {
     struct pollfd *fds = loop->fds;
-    if (loop->stores.num_waiting > 0) look_at_waiting(loop);
+    nacre__persist_look(&loop->persist, loop->ep);
     bool worked = settle(loop);
     bool pending = nacre__udp_pending(loop->udp);
     bool busy = loop->busy_steps > 0 && loop->busy_steps % MAX_BUSY_STEPS != 0;
