@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* client_explain: what a client says to people when a request fails. */
+#include "io/client_internal.h"
+#include "store/fail.h"
+
+nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why)
+{
+    const char *peer = to->peer_text, *dir = to->ctx_name != NULL ? to->ctx_name : "";
+    const char *store = nacre_loop_store_failure(client->loop);
+    switch (err) {
+    case NACRE_OK: return err;
+    case NACRE_ERR_BAD_URI:
+        return nacre__store_fail(why, err, "'%s' cannot go into a protected request; look at its path and query",
+                                 to->text);
+    case NACRE_ERR_TIMEOUT:
+        return nacre__store_fail(why, err, "no answer from %s; is a CoAP server running there%s?", peer,
+                                 to->ctx != NULL ? ", and does it have the other side of this context" : "");
+    case NACRE_ERR_UNREACHABLE:
+        return nacre__store_fail(why, err, "%s cannot be reached: nothing listens there, or there is no way to it",
+                                 peer);
+    case NACRE_ERR_RESET:
+        return nacre__store_fail(why, err, "%s rejected the message (RST): it does not take this kind of request",
+                                 peer);
+    case NACRE_ERR_UNAUTHENTICATED: {
+        char buf[5];
+        return nacre__store_fail(why, err, "%s answered %s without protection, so nobody vouches for it", peer,
+                                 nacre_code_name(client->reply.code, buf));
+    }
+    case NACRE_ERR_NOT_PROTECTED: {
+        char buf[5];
+        return nacre__store_fail(why, err,
+                                 "%s answered %s without protection, which is no answer to a protected request", peer,
+                                 nacre_code_name(client->reply.code, buf));
+    }
+    case NACRE_ERR_PROTECTION_INVALID:
+        return nacre__store_fail(why, err, "no answer from %s that verifies: has it the other side of '%s'?", peer,
+                                 dir);
+    case NACRE_ERR_CONTEXT_UNAVAILABLE:
+        return nacre__store_fail(why, err, "the sequence numbers of '%s' are used up; make a new context", dir);
+    case NACRE_ERR_TOO_LONG:
+        if (client->done) /* it was sent */
+            return nacre__store_fail(why, err, "the answer from %s is longer than the %zu bytes that are taken", peer,
+                                     client->options.max_body);
+        return nacre__store_fail(why, err,
+                                 "the request to %s is longer than %d bytes when protected; shorten its options", peer,
+                                 (int)NACRE__CLIENT_MESSAGE);
+    case NACRE_ERR_BODY_CHANGED:
+        return nacre__store_fail(why, err, "what %s serves there changes faster than it can be fetched; try again",
+                                 peer);
+    case NACRE_ERR_BLOCKS:
+        return nacre__store_fail(why, err, "%s sends blocks that do not make a body (RFC 7959)", peer);
+    case NACRE_ERR_NESTED:
+    case NACRE_ERR_BAD_ARGUMENT:
+        return nacre__store_fail(
+            why, err, "this request cannot be sent to %s: a method from GET to iPATCH, and no OSCORE option", peer);
+    case NACRE_ERR_FILE:
+        if (client->in_pieces && client->done)
+            return nacre__store_fail(why, err,
+                                     "the transfer with %s was given up: its body could not be read or written", peer);
+        if (store[0] != '\0') return nacre__store_fail(why, err, "%s", store);
+        return nacre__store_fail(why, err, "the state in '%s' cannot be written, so nothing was sent", dir);
+    default: return nacre__store_fail(why, err, "the request to %s failed: %s", peer, nacre_err_text(err));
+    }
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* client_internal: what the files of the client share. */
+#ifndef NACRE_IO_CLIENT_INTERNAL_H
+#define NACRE_IO_CLIENT_INTERNAL_H
+
+#include "io/keyring.h"
+
+#include <nacre/io.h>
+
+#include <signal.h>
+
+enum { NACRE__CLIENT_MESSAGE = 1280 }; /* bytes */
+
+typedef enum nacre__stage { NACRE__WAITING, NACRE__OBSERVING, NACRE__LEAVING } nacre__stage; /* of an observation */
+
+struct nacre_client {
+    nacre_client_options options; /* its strings are not used after open: */
+    char *context_dir, *proxy;
+    nacre_credentials *own_credentials; /* loaded here */
+    const nacre_credentials *credentials;
+    nacre_crypto crypto;
+    nacre_udp *udp;
+    nacre_tcp *tcp;
+    nacre_loop *loop;
+    nacre__keyring ring;
+    nacre_exchange exchange;          /* in flight, */
+    const nacre_context *ctx;         /* protected with this, */
+    nacre_address peer;               /* to there */
+    nacre_source source;              /* where its body comes from, when that is not the message */
+    nacre_sink sink;                  /* where the answer's goes; no function: to `body` */
+    nacre_bytes payload;              /* the body that read_payload reads */
+    const nacre_observing *observing; /* NULL: one answer is asked for */
+    nacre__stage stage;
+    uint64_t stage_ms; /* since when */
+    volatile sig_atomic_t stopped;
+    bool in_pieces;    /* a body is read or written by the application */
+    bool done;         /* it has ended, */
+    nacre_err result;  /* so, */
+    nacre_reply reply; /* with this, in `room` … */
+    uint8_t room[NACRE__CLIENT_MESSAGE];
+    uint8_t *body; /* … and here, when its body was collected */
+    size_t body_len, body_cap;
+};
+
+/* Where one request goes, and with what. */
+typedef struct nacre__target {
+    const char *text; /* the URI */
+    nacre_uri uri;
+    char host[256]; /* as the resolver takes it */
+    char peer_text[96];
+    nacre_address peer;
+    nacre_context *ctx;   /* NULL: plain */
+    const char *ctx_name; /* where it comes from */
+} nacre__target;
+
+/* ---- client_target.c: errors as nacre_client_request tells them, with `why` ---- */
+nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, const char *text, nacre_detail *why);
+
+/* The context for this URI (RFC 8613 8.1 step 1); NULL when the request is to be plain. Fails closed: credentials that do not
+ * fit send nothing. */
+nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_detail *why);
+nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why);
+
+/* The URI's options and `more` (may be NULL), in the room of `o`. */
+nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, nacre_options *o,
+                                const nacre__target *to, const nacre_options *more, nacre_detail *why);
+
+/* ---- client_bodies.c ---- */
+
+/* Prepares how the bodies of one request travel. Where nobody looks on, a payload needs no source. */
+nacre_transfer_options nacre__client_bodies(nacre_client *client, nacre_message *plain, const nacre_source *source,
+                                            const nacre_sink *sink);
+
+/* Wipes what was collected of an answer. */
+void nacre__client_forget_body(nacre_client *client);
+
+/* ---- client_explain.c ---- */
+
+/* What happened to a request, for people, where the library's text alone would leave them alone. Gives `err`. */
+nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* client_target: where a request goes, and with which context and options. */
+#include "coap/uri.h"
+#include "io/address.h"
+#include "io/client_internal.h"
+#include "io/proxied.h"
+#include "store/fail.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { COAP_PORT = 5683 }; /* the scheme's default, for which nacre_uri_options leaves Uri-Port out */
+
+nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, const char *text, nacre_detail *why)
+{
+    nacre_bytes bytes = nacre_bytes_of((const uint8_t *)text, strlen(text));
+    /* A proxy may speak what we do not. */
+    nacre_err err = client->proxy != NULL ? nacre__uri_parse_any(&to->uri, bytes) : nacre_uri_parse(&to->uri, bytes);
+    to->text = text;
+    if (err == NACRE_ERR_UNSUPPORTED)
+        return nacre__store_fail(
+            why, err, "'%s' has a scheme that nacre does not speak: write coap:// or coap+tcp://HOST[:PORT]/PATH",
+            text);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, err, "'%s' is no CoAP URI: write coap://HOST[:PORT]/PATH[?QUERY]", text);
+    return NACRE_OK;
+}
+
+/* RFC 8613 8.1 step 1 */
+nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_detail *why)
+{
+    nacre_credential credential = { .kind = NACRE_CREDENTIAL_DIRECTORY,
+                                    .name = client->context_dir,
+                                    .directory = client->context_dir };
+    to->ctx = NULL;
+    if (client->credentials != NULL) {
+        nacre_err err = nacre_credentials_find(client->credentials, &credential, to->text, why);
+        if (err == NACRE_ERR_NO_CREDENTIALS)
+            return nacre__store_fail(why, err, "the credentials have no entry for '%s', so nothing was sent; add one",
+                                     to->text);
+        if (err != NACRE_OK) return err;
+        if (credential.kind == NACRE_CREDENTIAL_PLAIN) return NACRE_OK;
+    } else if (client->context_dir == NULL) {
+        return NACRE_OK;
+    }
+    to->ctx_name = credential.directory != NULL ? credential.directory : credential.name;
+    return nacre__keyring_use(&client->ring, &to->ctx, NULL, &credential, client->options.role, &client->crypto,
+                              client->loop, why);
+}
+
+/* The host's name as the resolver takes it: the literal, or Uri-Host, which is decoded already. */
+nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why)
+{
+    if (client->proxy != NULL) {
+        char text[72];
+        nacre_err proxy_err = nacre__proxy_resolve(&to->peer, client->proxy, why);
+        if (proxy_err != NACRE_OK) return proxy_err;
+        nacre_address_text(&to->peer, text);
+        (void)snprintf(to->peer_text, sizeof to->peer_text, "the proxy %s", text);
+        return NACRE_OK;
+    }
+    nacre_bytes host = to->uri.host_is_ip ? to->uri.host : nacre_option_find(options, NACRE_OPT_URI_HOST);
+    if (host.len == 0 || host.len >= sizeof to->host || memchr(host.ptr, '\0', host.len) != NULL)
+        return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
+    memcpy(to->host, host.ptr, host.len);
+    to->host[host.len] = '\0';
+    nacre_err err = nacre__resolve(&to->peer, to->host, to->uri.port, why);
+    if (to->uri.is_tcp) to->peer.flags = NACRE_ADDRESS_RELIABLE;
+    if (err == NACRE_OK) nacre_address_text(&to->peer, to->peer_text);
+    return err;
+}
+
+nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, nacre_options *o,
+                                const nacre__target *to, const nacre_options *more, nacre_detail *why)
+{
+    nacre_bytes given = NACRE_ABSENT;
+    nacre_uri uri = to->uri;
+    uri.port = COAP_PORT; /* RFC 7252 6.4 step 7: no Uri-Port, for the request goes to the URI's very port */
+    nacre_err err = client->proxy != NULL ? nacre__proxied_options(o, &to->uri, to->text, client->options.proxy_uri)
+                                          : nacre_uri_options(o, &uri);
+    if (err != NACRE_OK)
+        return nacre__store_fail(
+            why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each, and no dot segments",
+            to->text);
+    if (more != NULL) err = nacre_options_finish(more, &given);
+    nacre_option_iter it = nacre_option_begin(given);
+    for (nacre_option option; err == NACRE_OK && nacre_option_next(&it, &option);)
+        nacre_options_add(o, option.number, option.value);
+    if (err == NACRE_OK) err = nacre_options_finish(o, made);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, NACRE_ERR_TOO_LONG,
+                                 "the options for '%s' are longer than a message; shorten them", to->text);
+    return NACRE_OK;
+}
