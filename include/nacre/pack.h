@@ -3,8 +3,8 @@
  * store.h.
  *
  * The life of a pack: nacre_pack_create makes an empty file. nacre_pack_open locks it, reads all of it and prepares every
- * context. nacre_pack_add takes contexts in, nacre_pack_move_in takes them out of their directories; nacre_pack_remove ends
- * one for good. nacre_pack_table is ready for an endpoint. nacre_pack_close writes the true states, and frees.
+ * context. nacre_pack_add takes contexts in, nacre_pack_move_in takes them out of their directories, and
+ * nacre_pack_move_out puts one into a directory again; nacre_pack_remove ends one for good. nacre_pack_table is ready for an endpoint. nacre_pack_close writes the true states, and frees.
  *
  * What is durable when. As with directories: numbers are written as used before they are (RFC 8613 B.1.1; chunks of 10
  * doubling to 10000), and a replay window as unknown before the first request moves it (B.1.2). After a crash each context
@@ -147,6 +147,18 @@ NACRE_MUST_USE nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx,
  *                        from elsewhere
  * others as nacre_directory_open and nacre_pack_add */
 NACRE_MUST_USE nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why);
+
+/* nacre_pack_move_out moves the context at a place, with its present state, into a new directory `dir` (as
+ * nacre_directory_create makes them, which can be carried to where it is used), and ends it in the pack for good: it can go
+ * into another pack, and not into this one again. As with nacre_pack_remove, nothing may be going on with it. When it is
+ * interrupted, or fails half-way, its keys are in the pack or in a hidden directory beside `dir`, never usable in both; the
+ * same call finishes the move.
+ * NACRE_OK
+ * NACRE_ERR_BAD_ARGUMENT  nothing is at that place, or `dir` is no name
+ * NACRE_ERR_FILE          `dir` is there already, or cannot be made, or the pack cannot be written
+ * NACRE_ERR_BAD_CONTEXT   its record is damaged, or another move was interrupted there
+ * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY, NACRE_ERR_LOCKED (after a fork) */
+NACRE_MUST_USE nacre_err nacre_pack_move_out(nacre_pack *pack, size_t place, const char *dir, nacre_detail *why);
 
 /* ---- Looking at it ----
  * nacre_pack_read tells what a file says, without locking it and without changing it, context by context, in the order of

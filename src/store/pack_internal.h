@@ -167,6 +167,7 @@ NACRE_MUST_USE nacre_err nacre__state_dirty(nacre__segment *segment, uint32_t pa
 NACRE_MUST_USE nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_save_all(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_give_up(nacre_pack *pack, nacre_detail *why); /* as if all states were behind */
+nacre__cell nacre__cell_of(const nacre_context *ctx);                               /* its true state */
 void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx);               /* what was asked for it */
 
 /* ---- Which file this is: pack_place.c ----
@@ -181,7 +182,13 @@ void nacre__pack_release(nacre_pack *pack);
 
 /* ---- Places: pack_add.c, pack_remove.c ---- */
 NACRE_MUST_USE nacre_err nacre__extent_put(nacre_pack *pack, const nacre__extent *extent, nacre_detail *why);
+/* nacre__pack_knows: whether the pack has a context, or has or had one with the same nonces. `path` is for errors. */
+NACRE_MUST_USE nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack,
+                                           const nacre_directory_info *info, const char *path, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__segment_erase(nacre__segment *segment, nacre_detail *why);
+
+/* What is at a place, in the words of a directory: pack_read.c. `reveal`: with secret and salt. */
+void nacre__place_describe(nacre_directory_info *info, const nacre__place *place, bool elsewhere, bool reveal);
 
 /* The table, when it was asked for: pack_table.c. */
 NACRE_MUST_USE nacre_err nacre__pack_table_make_room(nacre_pack *pack, size_t num_more, nacre_detail *why);

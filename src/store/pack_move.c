@@ -128,23 +128,29 @@ static nacre_err disarm(move *m)
 
 /* Whether the pack has this context: from an attempt that was interrupted after step 3; or has, or had, one that has the
  * same nonces. */
-static nacre_err look(bool *has_it, bool *had_it, const move *m)
+nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack, const nacre_directory_info *info,
+                            const char *path, nacre_detail *why)
 {
     nacre__derived derived;
     nacre__record record;
-    nacre_err err = nacre__record_of(&record, &derived, m->pack->crypto, &m->info);
+    nacre_err err = nacre__record_of(&record, &derived, pack->crypto, info);
     if (err != NACRE_OK)
-        return nacre__store_fail(m->why, err, "%s: cannot derive its keys: %s", m->folder.path, nacre_err_text(err));
+        return nacre__store_fail(why, err, "%s: cannot derive its keys: %s", path, nacre_err_text(err));
     uint64_t mark = nacre__nonce_mark(record.aead, record.sender_id, record.common_iv);
     nacre_wipe(&derived, sizeof derived);
     *has_it = *had_it = false;
-    for (size_t i = 0; i < m->pack->num_gone; i++) *had_it = *had_it || m->pack->gone[i] == mark;
-    for (size_t i = 0; !*has_it && i < nacre_pack_num(m->pack); i++) {
-        const nacre_context *ctx = nacre_pack_context_at(m->pack, i);
+    for (size_t i = 0; i < pack->num_gone; i++) *had_it = *had_it || pack->gone[i] == mark;
+    for (size_t i = 0; !*has_it && i < nacre_pack_num(pack); i++) {
+        const nacre_context *ctx = nacre_pack_context_at(pack, i);
         *has_it = ctx != NULL && mark == nacre__nonce_mark(nacre_context_aead(ctx), nacre_context_sender_id(ctx),
                                                            nacre_context_common_iv(ctx));
     }
     return NACRE_OK;
+}
+
+static nacre_err look(bool *has_it, bool *had_it, const move *m)
+{
+    return nacre__pack_knows(has_it, had_it, m->pack, &m->info, m->folder.path, m->why);
 }
 
 static nacre_err refuse(const move *m)

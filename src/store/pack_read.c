@@ -12,7 +12,7 @@ static size_t copy(uint8_t *to, nacre_bytes from)
     return from.len;
 }
 
-static void describe(nacre_directory_info *info, const nacre__place *place, bool elsewhere, bool reveal)
+void nacre__place_describe(nacre_directory_info *info, const nacre__place *place, bool elsewhere, bool reveal)
 {
     const nacre__record *r = &place->record;
     memset(info, 0, sizeof *info);
@@ -51,7 +51,7 @@ static nacre_err visit_segment(const reading *r, const nacre__segment_data *data
     for (uint32_t i = 0; err == NACRE_OK && i < data->shape.num_places; i++) {
         err = nacre__segment_place(&place, data, &r->file, &r->map.id, i, first_place, r->why);
         if (err != NACRE_OK || place.cell.use != NACRE__IN_USE) continue;
-        describe(&info, &place, r->elsewhere, r->reveal);
+        nacre__place_describe(&info, &place, r->elsewhere, r->reveal);
         err = r->visit(r->user, first_place + i, &info, r->why);
         nacre_wipe(&info, sizeof info);
     }

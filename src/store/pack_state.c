@@ -187,7 +187,7 @@ void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx)
 
 /* ---- The true state ---- */
 
-static nacre__cell cell_of(const nacre_context *ctx)
+nacre__cell nacre__cell_of(const nacre_context *ctx)
 {
     nacre__cell cell = { .use = NACRE__IN_USE, .next = nacre_context_next_seq(ctx) };
     cell.known = nacre_replay_export(nacre_context_replay(ctx), &cell.index, cell.bits);
@@ -208,7 +208,7 @@ static nacre_err save_page(nacre__segment *s, uint32_t p, nacre_detail *why)
     for (uint32_t i = 0; err == NACRE_OK && i < per_page; i++) {
         nacre__cell stored, cell;
         if (!is_there(s, p * per_page + i)) continue;
-        cell = cell_of(&s->contexts[p * per_page + i].ctx);
+        cell = nacre__cell_of(&s->contexts[p * per_page + i].ctx);
         if (!nacre__cell_read(&stored, page + NACRE__PACK_CELLS_AT + (size_t)i * size, size)) continue;
         if (nacre__cell_equal(&stored, &cell)) continue;
         uint8_t *at = nacre__state_cell(s, p * per_page + i, &err, why);
@@ -283,7 +283,7 @@ static nacre_err store_window_lost(void *self, nacre_detail *why)
 static nacre_err save_one(nacre__packed *packed, const nacre_context *ctx, nacre_detail *why)
 {
     nacre__segment *s = packed->segment;
-    nacre__cell cell = cell_of(ctx);
+    nacre__cell cell = nacre__cell_of(ctx);
     nacre_err err = NACRE_OK;
     nacre__state_forget(s->pack, ctx); /* what was asked for before is not confirmed behind it */
     uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
