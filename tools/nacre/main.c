@@ -19,6 +19,7 @@ static const struct {
     { "export", tool_export, "DIR --for PROGRAM", "print a context as another program reads it" },
     { "import", tool_import, "FILE DIR", "make a context directory from libcoap's configuration" },
     { "pack", tool_pack, "FILE DIR...", "move contexts into one file" },
+    { "unpack", tool_unpack, "PACK PLACE DIR", "move a context out of such a file" },
     { "get", tool_request, "URI", "ask for a resource" },
     { "put", tool_request, "URI", "store a payload under a resource" },
     { "post", tool_request, "URI", "hand a payload to a resource" },

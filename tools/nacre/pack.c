@@ -12,13 +12,17 @@
 
 static int help(void)
 {
-    printf("Usage: nacre pack FILE DIR... [--role ROLE]\n"
-           "Move the contexts of directories into FILE, which is made when it is not there, and may be used with\n"
-           "'nacre serve --pack FILE'. Their state goes along. The directories are of no use afterwards, and can be\n"
-           "removed. When it was interrupted, the same command goes on.\n\n"
-           "Never keep a copy of FILE, and never put an old one back: sequence numbers would be used twice.\n\n"
-           "  --role ROLE   client or server: which side directories of the older layout are to be\n"
-           "  --help        this text\n");
+    printf(
+        "Usage: nacre pack FILE DIR... [--role ROLE]\n"
+        "Move the contexts of directories into FILE, which is made when it is not there, and may be used with\n"
+        "'nacre serve --pack FILE'. Their state goes along. The directories are of no use afterwards, and can be\n"
+        "removed. When it was interrupted, the same command goes on.\n\n"
+        "Never keep a copy of FILE, and never put an old one back: sequence numbers would be used twice. 'nacre show'\n"
+        "shows what is in it, 'nacre unpack' takes a context out again, and 'nacre adopt' lets a moved one be used. "
+        "It\n"
+        "does not get smaller.\n\n"
+        "  --role ROLE   client or server: which side directories of the older layout are to be\n"
+        "  --help        this text\n");
     return tool_flush("pack");
 }
 

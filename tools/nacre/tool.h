@@ -21,6 +21,7 @@ int tool_plugtest_client(int argc, char **argv);
 int tool_convert(int argc, char **argv);
 int tool_adopt(int argc, char **argv);
 int tool_pack(int argc, char **argv);
+int tool_unpack(int argc, char **argv);
 int tool_check(int argc, char **argv);
 int tool_export(int argc, char **argv);
 int tool_import(int argc, char **argv);
