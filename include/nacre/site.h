@@ -91,7 +91,8 @@ nacre_transfer *nacre_site_transfer(const nacre_site *site);
 
 /* nacre_site_changed: what is served under `path` ("/a/b", as in a request) is not what it was: each of its observers is
  * told, by its handler being asked again with `is_notification`. A handler that answers with an error ends its observation.
- * As many observers as the endpoint has (num_observers) are kept; beyond them clients get an answer and no more. */
+ * As many observers as the endpoint has (num_observers, observers_per_peer) are kept; beyond them clients get an answer and no
+ * more. So does who asks for a later block (Block2), or asks in several (Block1). */
 void nacre_site_changed(nacre_site *site, const char *path);
 
 /* nacre_site_answer takes an event of the transfer, REQUEST, NOTIFY or OBSERVER_GONE, and answers it: the resource with that

@@ -13,9 +13,12 @@ enum { FORMAT_TEXT = 0 };
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------- */
 
+/* One more than observers, as the endpoint has: when all are taken, one may be registered anew, or another may have to give
+ * way, and who ends keeps its place until its event is pulled. */
 static uint32_t num_watchers(const nacre_site_config *config)
 {
-    return nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->num_observers;
+    const uint32_t num = nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->num_observers;
+    return num > 0 ? num + 1 : 0;
 }
 
 size_t nacre_site_size(const nacre_site_config *config)
@@ -192,13 +195,24 @@ static void on_upload(void *user, const nacre_event *event, nacre_upload *upload
 
 /* ---- The answer ---------------------------------------------------------------------------------------------------- */
 
-/* RFC 7641 4.1: a GET or FETCH with Observe 0. */
+/* The number of the block that the message is about. */
+static uint64_t block_of(const nacre_message *message, uint16_t number)
+{
+    uint64_t value = 0;
+    const nacre_bytes option = nacre_option_find(message->options, number);
+    return nacre_is_absent(option) || !nacre_option_uint(option, &value) ? 0 : value >> 4;
+}
+
+/* RFC 7641 4.1: a GET or FETCH with Observe 0. RFC 7959 2.6: of a later block nobody is told, nor can it be asked anew what was
+ * asked in several blocks, of which the last one is all that the endpoint has. */
 static bool wants_to_watch(const nacre_event *event, const target *to)
 {
     uint64_t value;
     if (event->kind != NACRE_EVENT_REQUEST || to->resource == NULL) return false;
     if (!(to->resource->flags & NACRE_RESOURCE_OBSERVABLE)) return false;
     if (event->message.code != NACRE_GET && event->message.code != NACRE_FETCH) return false;
+    if (block_of(&event->message, NACRE_OPT_BLOCK1) > 0 || block_of(&event->message, NACRE_OPT_BLOCK2) > 0)
+        return false;
     const nacre_bytes observe = nacre_option_find(event->message.options, NACRE_OPT_OBSERVE);
     return !nacre_is_absent(observe) && nacre_option_uint(observe, &value) && value == 0;
 }

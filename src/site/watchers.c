@@ -36,8 +36,9 @@ void nacre__watch(nacre_site *site, const nacre_event *event, const char *path)
 
 void nacre__watcher_gone(nacre_site *site, const nacre_event *event)
 {
+    const uintptr_t at = (uintptr_t)event->user, first = (uintptr_t)site->watchers;
+    if (at < first || at - first >= site->num_watchers * sizeof *site->watchers) return; /* not one of the site's */
     nacre__watcher *watcher = event->user;
-    (void)site;
     if (watcher->observer == event->exchange) watcher->observer = 0;
 }
 
