@@ -90,9 +90,11 @@ typedef struct nacre_endpoint_config {
     uint16_t burst;        /* datagrams taken by one receive_many; 0 means 32 */
     uint16_t num_pushes;   /* separate answers and notifications that are held or on their way, max_message bytes each;
                               0 means 16 */
-    uint32_t num_observers;         /* clients that observe a resource, at most 2^20; 0 means none */
-    uint16_t observer_bytes;        /* for each, the largest registration that is kept, plain; 0 means 256 */
-    uint16_t num_peers;             /* addresses remembered as having shown themselves; 0 means 256 */
+    uint32_t num_observers;      /* clients that observe a resource, at most 2^20; 0 means none */
+    uint32_t observers_per_peer; /* … of one security context, or of one address where nothing is protected; 0 means a
+                                       quarter of num_observers, at least 16 */
+    uint16_t observer_bytes;     /* for each, the largest registration that is kept, plain; 0 means 256 */
+    uint16_t num_peers;          /* addresses remembered as having shown themselves; 0 means 256 */
     uint16_t challenges_per_second; /* requests answered with an Echo challenge because a replay window is not known
                                        (RFC 8613 B.1.2), over all contexts; above that, silence. 0 means 128 */
     uint16_t context_challenges_per_second; /* … and for each context; 0 means 4 */
@@ -292,8 +294,8 @@ NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange
  * nacre_endpoint_observe takes a delivered request, before it is answered, as a registration; one of the same client under
  * the same token (protected: with the same context and the same options too) ends and gets its OBSERVER_GONE.
  * NACRE_OK                `observer` is set, `user` comes back in its events; now answer the request
- * NACRE_ERR_BUSY          num_observers are there: answer without observing. A plain one whose address has never shown itself
- *                         gives way before that
+ * NACRE_ERR_BUSY          num_observers are there, or observers_per_peer of this peer: answer without observing. A plain one
+ *                         whose address has never shown itself gives way to the former
  * NACRE_ERR_TOO_LONG      the request is longer than observer_bytes: answer without observing
  * NACRE_ERR_BAD_ARGUMENT  the request has no Observe 0, is no GET or FETCH, or is taken already
  * NACRE_ERR_STALE         no such request, or nacre_endpoint_later came first */

@@ -260,7 +260,7 @@ void nacre_server_set_role(nacre_server *server, nacre_role role);
  * NACRE_ERR_BAD_ARGUMENT (a path without a leading '/', or there already). */
 NACRE_MUST_USE nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource);
 /* nacre_server_changed tells the observers of `path` (NACRE_RESOURCE_OBSERVABLE): nacre_site_changed. Up to 1024 observe at
- * a time. Call it from a handler or from nacre_server_watch_fd's callback; with several workers, from any thread. */
+ * a time, 256 of one client. Call it from a handler or from nacre_server_watch_fd's callback; with several workers, from any thread. */
 void nacre_server_changed(nacre_server *server, const char *path);
 /* nacre_server_watch_fd: nacre_server_run calls `on_readable` whenever `fd`, one for a server, is readable. -1: none. */
 void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(void *user), void *user);

@@ -42,6 +42,7 @@ static bool config_defaults(nacre_endpoint_config *config)
     default_u16(&config->burst, 32);
     default_u16(&config->num_pushes, 16);
     default_u16(&config->observer_bytes, 256);
+    default_u32(&config->observers_per_peer, config->num_observers / 4 > 16 ? config->num_observers / 4 : 16);
     default_u16(&config->num_peers, 256);
     default_u16(&config->nstart, 1); /* RFC 7252 4.7 */
     default_u16(&config->num_offers, 16);
@@ -118,6 +119,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->observers = cut(&c, ep->max_observers, sizeof(nacre__observer));
     ep->token_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
     ep->mid_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
+    ep->observer_counts = cut(&c, ep->num_observer_counts, sizeof(uint32_t));
     ep->reach = cut(&c, ep->num_reach, sizeof(nacre__reach));
     ep->offers = cut(&c, config->num_offers, sizeof(nacre_rederive_offer));
     ep->outer = cut(&c, config->num_outer, sizeof(nacre__outer));
@@ -149,6 +151,9 @@ static void set_maxima(nacre_endpoint *ep)
     ep->num_push_buckets = num_buckets_for(config->num_pushes);
     ep->max_observers = config->num_observers > 0 ? config->num_observers + 1 : 0;
     ep->num_observer_buckets = num_buckets_for(config->num_observers);
+    ep->num_observer_counts = config->observers_per_peer < config->num_observers ? ep->num_observer_buckets : 0;
+    if (ep->num_observer_counts > 0 && ep->num_observer_counts < NACRE__OBSERVER_COUNTS)
+        ep->num_observer_counts = NACRE__OBSERVER_COUNTS;
     ep->num_reach = nacre__reach_places(config->num_peers);
     ep->max_asks = all;
     ep->events.cap = ep->transmit.cap = all;

@@ -46,6 +46,7 @@ enum {
     NACRE__MID_BUCKETS = 256,
     NACRE__PACES = 256,
     NACRE__RENEWAL_BUCKETS = 64,
+    NACRE__OBSERVER_COUNTS = 256, /* at least, where they are shared out */
 };
 #define NACRE__NONE  UINT32_MAX
 #define NACRE__NEVER UINT64_MAX
@@ -410,7 +411,8 @@ struct nacre_endpoint {
     nacre__observer *observers;
     nacre__list observer_lists[NACRE__OBSERVER_STATES];
     uint32_t *token_buckets, *mid_buckets;
-    uint32_t num_observer_buckets;
+    uint32_t *observer_counts; /* by who it is: how many they have; those that fall together share */
+    uint32_t num_observer_buckets, num_observer_counts; /* powers of two; of the latter 0: nothing is shared out */
     uint32_t max_observers, num_observing; /* places, one more than config.num_observers; those that have not ended */
 
     nacre__reach *reach;

@@ -95,6 +95,30 @@ void nacre__observer_set_mid(nacre_endpoint *ep, nacre__observer *o, uint16_t mi
     *bucket = nacre__observer_index(ep, o);
 }
 
+/* ---- Shares ----------------------------------------------------------------------------------------------------------
+ * One peer must not have all places. A peer is a security context: its keys are what it cannot have more of. Without them it
+ * is an address. */
+
+static uint32_t *count_of(const nacre_endpoint *ep, const nacre_context *context, const nacre_address *peer)
+{
+    static const nacre_address nobody;
+    const nacre_bytes pointer = { (const uint8_t *)&context, sizeof context };
+    const uint64_t hash = context != NULL ? nacre__hash(ep, &nobody, pointer) : nacre__hash(ep, peer, NACRE_ABSENT);
+    return &ep->observer_counts[(hash ^ hash >> 32) & (ep->num_observer_counts - 1)];
+}
+
+static void count(const nacre_endpoint *ep, const nacre__observer *o, bool one_more)
+{
+    if (ep->num_observer_counts == 0) return;
+    uint32_t *num = count_of(ep, o->context, &o->peer);
+    *num = one_more ? *num + 1 : *num - 1;
+}
+
+static bool has_its_share(const nacre_endpoint *ep, const nacre__entry *entry)
+{
+    return ep->num_observer_counts > 0 && *count_of(ep, entry->context, &entry->peer) >= ep->config.observers_per_peer;
+}
+
 /* ---- The same client, the same registration ------------------------------------------------------------------------ */
 
 /* RFC 7641 3.6, RFC 7252 5.6: what does not tell one registration from another. */
@@ -159,6 +183,7 @@ void nacre__observer_end(nacre_endpoint *ep, nacre__observer *o, nacre_err err)
     o->push = o->entry = NACRE__NONE;
     unchain_token(ep, o);
     unchain_mid(ep, o);
+    count(ep, o, false);
     nacre_wipe(o->bytes, o->len);
     o->context = NULL;
     o->err = err;
@@ -240,6 +265,7 @@ static void keep(nacre_endpoint *ep, nacre__observer *o, nacre__entry *entry)
     *bucket = nacre__observer_index(ep, o);
     entry->observer = nacre__observer_index(ep, o);
     o->entry = nacre__entry_index(ep, entry);
+    count(ep, o, true);
 }
 
 nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, void *user, nacre_exchange *observer)
@@ -251,6 +277,7 @@ nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, vo
     /* RFC 7641 4.1: a second registration of one client under one token takes the place of the first */
     nacre__observer *old = find(ep, entry);
     if (old != NULL) nacre__observer_end(ep, old, NACRE_ERR_STALE);
+    if (has_its_share(ep, entry)) return NACRE_ERR_BUSY;
     nacre__observer *o = place(ep);
     if (o == NULL) return NACRE_ERR_BUSY;
     keep(ep, o, entry);

@@ -391,6 +391,49 @@ static void two_under_one_token(void **state)
     }
 }
 
+/* One peer's share is its own: who has used it up is answered without Observe, and the places of others stay free for them.
+ * What has ended, or was registered anew, counts once at most. */
+static void a_share_for_each(void **state)
+{
+    (void)state;
+    enum { SHARE = 3 };
+    for (int is_protected = 0; is_protected < 2; is_protected++) {
+        nacre_context *ctx;
+        raw r = open_with(&ctx, is_protected,
+                          (nacre_endpoint_config){ .num_observers = 8, .observers_per_peer = SHARE, .num_pushes = 8 });
+        static const uint8_t tokens[SHARE + 1] = { 1, 2, 3, 4 };
+        nacre_exchange observers[SHARE], none = 0;
+        datagram d;
+        for (int round = 0; round < 3; round++) {
+            for (int i = 0; i < SHARE; i++) {
+                r.token = nacre_bytes_of(&tokens[i], 1);
+                const nacre_exchange before = observers[i];
+                observers[i] = observed_as(&r, &d, NACRE_CON, "x", "one", 0);
+                if (round == 1) expect_gone(before, NACRE_ERR_STALE, &r); /* the same once more */
+            }
+            r.token = nacre_bytes_of(&tokens[SHARE], 1);
+            nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
+            assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &none), NACRE_ERR_BUSY);
+            respond_text(&world.server, event.exchange, "no");
+            (void)raw_take(&r, &d, 0);
+            assert_true(nacre_is_absent(nacre_option_find(raw_read(&r, &d).options, NACRE_OPT_OBSERVE)));
+            if (round == 1) /* each end gives its place back */
+                for (int i = 0; i < SHARE; i++) nacre_endpoint_drop_observer(world.server.ep, observers[i]);
+        }
+        raw other = r; /* the same address with other keys, or another address */
+        const pairing second = { .client_id = "c2", .server_id = "s2", .secret = 3 };
+        if (is_protected) {
+            other.ctx = party_context(&world.client, &second, false);
+            (void)party_context(&world.server, &second, true);
+        } else {
+            other.address = address_named("another");
+        }
+        (void)observed(&other, NACRE_CON);
+        assert_int_equal(none, 0);
+        pair_close(&world);
+    }
+}
+
 /* What is no registration, and what does not fit. */
 static void not_taken(void **state)
 {
@@ -649,6 +692,7 @@ int main(void)
         cmocka_unit_test(cancelled_in_one_burst),
         cmocka_unit_test(registered_anew),
         cmocka_unit_test(two_under_one_token),
+        cmocka_unit_test(a_share_for_each),
         cmocka_unit_test(not_taken),
         cmocka_unit_test(not_begun),
         cmocka_unit_test(begun_later),
