@@ -580,7 +580,8 @@ static void renew_or_forget(uint8_t how)
     if (how & 1) {
         nacre_endpoint_renew(w.ep, &w.renewing.ours);
     } else {
-        nacre_endpoint_remove_renewal(w.ep, &w.renewing.ours);
+        if (w.transfer != NULL) nacre_transfer_remove_renewal(w.transfer, &w.renewing.ours);
+        else nacre_endpoint_remove_renewal(w.ep, &w.renewing.ours);
         CHECK(nacre_endpoint_add_renewal(w.ep, &w.renewing.ours) == NACRE_OK);
     }
     pull();
@@ -692,7 +693,8 @@ static void make_site(void)
     nacre_site_set_resources(w.site, resources, sizeof resources / sizeof resources[0]);
 }
 
-/* bits of `flags`: 1 a transfer; 2 a site on it; 4 a store; 8 the window is not known; 16 NSTART of 1; 32 no limit for
+/* bits of `flags`: 1 a transfer; 2 a site on it; 4 a store; 8 the window is not known; 16 NSTART of 1, and two observers
+ * for each; 32 no limit for
  * strangers; 64 observations are not registered again; 128 a peer for B.2, or with 8 carry OSCORE without looking into it */
 static void begin(uint8_t flags)
 {
@@ -710,6 +712,7 @@ static void begin(uint8_t flags)
                                            .burst = 2,
                                            .num_pushes = NUM_PUSHES,
                                            .num_observers = NUM_OBSERVERS,
+                                           .observers_per_peer = flags & 16 ? 2 : 0,
                                            .observer_bytes = 80,
                                            .num_peers = 2,
                                            .no_amplification_limit = flags & 32,
@@ -750,6 +753,7 @@ static void places_have_come_back(void)
     CHECK(ep->num_asks == 0 && ep->num_controls == 0 && ep->num_seals == 0);
     CHECK(ep->events.num == 0 && ep->transmit.num == 0 && ep->first_note == ep->num_notes);
     CHECK(ep->num_observing == 0);
+    for (uint32_t i = 0; i < ep->num_observer_counts; i++) CHECK(ep->observer_counts[i] == 0);
     const nacre_transfer *t = w.transfer;
     if (t == NULL) return;
     CHECK(t->num_waiting == 0 && t->num_later == 0 && t->num_bodies_used == 0);
