@@ -633,6 +633,7 @@ void nacre__stray_answer(nacre_endpoint *ep, const nacre__item *item);
 
 /* nstart.c: how many requests of ours are on their way to one peer. */
 bool nacre__nstart_enter(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
+void nacre__nstart_let_go(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__nstart_leave(nacre_endpoint *ep, nacre__slot *slot);
 
 /* reliable.c: a connection has gone. */

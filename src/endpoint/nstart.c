@@ -46,6 +46,14 @@ static void hold(nacre_endpoint *ep, nacre__slot *slot, uint64_t look_again_ms)
     nacre__timer_set(ep, slot, look_again_ms);
 }
 
+/* HELD no more, if it was; it is to be queued. */
+void nacre__nstart_let_go(nacre_endpoint *ep, nacre__slot *slot)
+{
+    if (slot->state != NACRE__SLOT_HELD) return;
+    slot->state = NACRE__SLOT_QUEUED;
+    ep->num_held--;
+}
+
 /* Whether the slot may be transmitted now; otherwise it is HELD from here on. */
 bool nacre__nstart_enter(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {

@@ -72,6 +72,7 @@ void nacre__slot_again(nacre_endpoint *ep, nacre__slot *slot)
 {
     slot->doubt = NACRE_OK;
     nacre__outer_forget(ep, slot);
+    nacre__nstart_let_go(ep, slot);
     stop(ep, slot);
     nacre__slot_queue(ep, slot);
 }
@@ -79,7 +80,7 @@ void nacre__slot_again(nacre_endpoint *ep, nacre__slot *slot)
 /* HELD no more. */
 void nacre__slot_resume(nacre_endpoint *ep, nacre__slot *slot)
 {
-    ep->num_held--;
+    nacre__nstart_let_go(ep, slot);
     nacre__timer_set(ep, slot, NACRE__NEVER);
     nacre__slot_queue(ep, slot);
 }

@@ -98,6 +98,7 @@ static bool repeat_with_echo(nacre_endpoint *ep, nacre__slot *slot, const nacre_
         return true;
     }
     slot->doubt = NACRE_OK;
+    nacre__nstart_let_go(ep, slot);
     nacre__slot_pause(ep, slot);
     nacre__slot_queue(ep, slot);
     return true;

@@ -2,6 +2,7 @@
 /* observing: the observations of a client against a server made by hand out of the core, so that it can do what no server
  * should: notify out of order, twice, late, forged, and without protection. */
 #include "../scenario/world.h"
+#include "endpoint/endpoint_internal.h"
 
 /* The server: what it holds of one registration. */
 typedef struct observed {
@@ -551,6 +552,36 @@ static void renewal_in_trouble(void **state)
     pair_close(&o.p);
 }
 
+/* A registration that waits for its turn behind another request (RFC 7252 4.7) is asked for an Echo on behalf of the one before
+ * it: it goes on waiting, with the value, and is counted once. */
+static void echo_while_it_waits(void **state)
+{
+    (void)state;
+    observed o;
+    datagram d;
+    observe_one(&o, &(nacre_endpoint_config){ .nstart = 1 }, false, 0);
+    const uint64_t now = nacre_endpoint_deadline(o.p.client.ep);
+    const nacre_exchange other = start(&o.p.client, &o.p.server, NULL, NACRE_CON);
+    assert_true(party_take(&o.p.client, &d, now));
+    nacre_endpoint_expire(o.p.client.ep, now);
+    expect_nothing(&o, now);
+    assert_int_equal(o.p.client.ep->num_held, 1);
+    hear(&o,
+         say(&o,
+             (saying){
+                 .type = NON, .code = NACRE_UNAUTHORIZED, .echo = "12345678", .no_observe = true, .new_piv = true }),
+         now);
+    expect_nothing(&o, now);
+    assert_int_equal(o.p.client.ep->num_held, 1);
+    nacre_endpoint_cancel(o.p.client.ep, other);
+    take(&o, now);
+    assert_true(o.has_echo);
+    assert_int_equal(o.p.client.ep->num_held, 0);
+    hear(&o, say(&o, (saying){ .text = "fresh" }), now);
+    expect_notified(&o, "fresh");
+    pair_close(&o.p);
+}
+
 /* RFC 7641 3.6, RFC 8613 4.1.3.5.1: Observe 1 under the same token; what was on its way is ignored but acknowledged; the
  * answer is the end. */
 static void unobserving(void **state)
@@ -669,6 +700,7 @@ int main(void)
         cmocka_unit_test(freshness),
         cmocka_unit_test(the_change_over),
         cmocka_unit_test(renewal_in_trouble),
+        cmocka_unit_test(echo_while_it_waits),
         cmocka_unit_test(unobserving),
         cmocka_unit_test(unobserving_early),
         cmocka_unit_test(cancelling),
