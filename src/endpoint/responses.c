@@ -123,6 +123,8 @@ static void verified_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__
     /* RFC 8613 8.4.2: a notification for who did not ask for any */
     if (nacre__has_option(item->plain.options, NACRE_OPT_OBSERVE) && !request_has(slot, NACRE_OPT_OBSERVE))
         dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
+    else if (item->is_old && !slot->observation.changing)
+        ep->stats.dropped++; /* the new one was answered in this burst */
     else if (!nacre__renewal_verified(ep, slot)) dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else answered(ep, slot, item, &item->plain, now_ms);
 }

@@ -552,6 +552,49 @@ static void renewal_in_trouble(void **state)
     pair_close(&o.p);
 }
 
+/* What answers the registration before comes behind the answer to the new one, in one burst or in two: it is older than what is
+ * known, whatever its Partial IV, and nothing ends by it. The other way round both count. */
+static void behind_the_change_over(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 8; row++) {
+        const bool is_error = row & 1, in_one_burst = row & 2, in_order = row & 4;
+        observed o;
+        observe_one(&o, NULL, false, 0);
+        const uint64_t now = renew(&o);
+        datagram old = say(&o, (saying){ .type = NON,
+                                         .text = "old",
+                                         .code = is_error ? NACRE_NOT_FOUND : 0,
+                                         .no_observe = is_error,
+                                         .new_piv = true,
+                                         .older = true });
+        datagram new = say(&o, (saying){ .text = "new" });
+        datagram *d[] = { in_order ? &old : &new, in_order ? &new : &old };
+        if (in_one_burst) {
+            nacre_datagram in[2];
+            party_take_back(&o.p.client);
+            for (int i = 0; i < 2; i++)
+                in[i] = (nacre_datagram){ o.p.server.address,
+                                          party_lend(&o.p.client, nacre_bytes_of(d[i]->bytes, d[i]->len)) };
+            assert_int_equal(party_receive(&o.p.client, in, 2, now), 2);
+        } else {
+            hear(&o, *d[0], now);
+            if (in_order && !is_error) expect_notified(&o, "old");
+            if (!(in_order && is_error) && !in_order) expect_notified(&o, "new");
+            if (!(in_order && is_error)) hear(&o, *d[1], now);
+        }
+        if (in_order && is_error) {
+            assert_int_equal(expect_event(&o.p.client, NACRE_EVENT_RESPONSE).message.code, NACRE_NOT_FOUND);
+        } else {
+            if (in_order && in_one_burst) expect_notified(&o, "old");
+            if (in_order || in_one_burst) expect_notified(&o, "new");
+            nacre_event event;
+            assert_false(nacre_endpoint_next_event(o.p.client.ep, &event));
+        }
+        pair_close(&o.p);
+    }
+}
+
 /* A registration that waits for its turn behind another request (RFC 7252 4.7) is asked for an Echo on behalf of the one before
  * it: it goes on waiting, with the value, and is counted once. */
 static void echo_while_it_waits(void **state)
@@ -701,6 +744,7 @@ int main(void)
         cmocka_unit_test(the_change_over),
         cmocka_unit_test(renewal_in_trouble),
         cmocka_unit_test(echo_while_it_waits),
+        cmocka_unit_test(behind_the_change_over),
         cmocka_unit_test(unobserving),
         cmocka_unit_test(unobserving_early),
         cmocka_unit_test(cancelling),
