@@ -278,7 +278,8 @@ void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
  * and one of num_answers until then: let there be more of the latter. The event's message goes as ever: copy what you need
  * of it. A CON request gets its empty ACK when there is no answer after later_ack_ms; the answer is then a CON of its own,
  * sent again until it is acknowledged (RFC 7252 5.2.2).
- * NACRE_OK; NACRE_ERR_BUSY (all num_pushes are in use: answer now, with 5.03 if need be); NACRE_ERR_STALE */
+ * NACRE_OK; NACRE_ERR_BUSY (all num_pushes are in use, or half of them for a plain request whose sender's address has not
+ * shown itself: answer now, with 5.03 if need be); NACRE_ERR_STALE */
 NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* ---- Observing, the side that is observed (RFC 7641, RFC 8613 4.1.3.5) -----------------------------------------------

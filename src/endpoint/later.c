@@ -29,6 +29,8 @@ nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange)
     nacre__entry *entry = nacre__answer_entry(ep, exchange);
     if (entry == NULL) return NACRE_ERR_STALE;
     if (entry->state == NACRE__ENTRY_LATER) return NACRE_OK;
+    const bool may_be_forged = entry->context == NULL && !nacre__is_reached(ep, &entry->peer);
+    if (may_be_forged && !nacre__push_is_to_spare(ep)) return NACRE_ERR_BUSY;
     const nacre_err err = nacre__later_hold(ep, entry);
     if (err == NACRE_OK && entry->type == NACRE_CON)
         nacre__push_set_due(ep, &ep->pushes[entry->push], nacre__after(ep->now_ms, ep->config.timing.later_ack_ms));

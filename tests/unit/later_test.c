@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* later: answers that the application gives in its own time, and how they travel. */
 #include "../scenario/raw.h"
+#include "endpoint/endpoint_internal.h"
 
 static pair world;
 
@@ -173,6 +174,34 @@ static void bounded(void **state)
     pair_close(&world);
 }
 
+/* Who sends plain requests in others' names gets half of the places at most; the rest is for those that somebody vouches for,
+ * and for addresses that have shown themselves. */
+static void forged_ones_get_half(void **state)
+{
+    (void)state;
+    enum { PUSHES = 4 };
+    raw r = open_raw(true, &(nacre_endpoint_config){ .num_pushes = PUSHES });
+    nacre_endpoint *ep = world.server.ep;
+    datagram d;
+    raw forged = r, shown = r;
+    forged.ctx = shown.ctx = NULL;
+    forged.address = address_named("victim");
+    shown.address = address_named("shown");
+    for (int i = 0; i < PUSHES; i++) {
+        const nacre_exchange e = raw_requested(&forged, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange;
+        assert_int_equal(nacre_endpoint_later(ep, e), i < PUSHES / 2 ? NACRE_OK : NACRE_ERR_BUSY);
+        if (i >= PUSHES / 2) respond(e, "sorry"); /* BUSY left it as it was */
+        if (i >= PUSHES / 2) (void)raw_take(&forged, &d, 0);
+    }
+    assert_int_equal(nacre_endpoint_later(ep, raw_requested(&r, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange),
+                     NACRE_OK);
+    nacre_exchange e = raw_requested(&shown, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange;
+    assert_int_equal(nacre_endpoint_later(ep, e), NACRE_ERR_BUSY);
+    nacre__reached(ep, &shown.address);
+    assert_int_equal(nacre_endpoint_later(ep, e), NACRE_OK);
+    pair_close(&world);
+}
+
 /* A context that goes before the ACK: the refusal has the request's token (RFC 8613 8.2 step 2). */
 static void context_goes_early(void **state)
 {
@@ -297,6 +326,7 @@ int main(void)
         cmocka_unit_test(to_a_non),
         cmocka_unit_test(given_up),
         cmocka_unit_test(bounded),
+        cmocka_unit_test(forged_ones_get_half),
         cmocka_unit_test(context_goes_early),
         cmocka_unit_test(too_long_then_short),
         cmocka_unit_test(waits_for_store),
