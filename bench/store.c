@@ -247,7 +247,7 @@ static nacre_err counted_save(void *self, const nacre_context *ctx, nacre_detail
 static void count_a_million(bench *b, const nacre_crypto *crypto)
 {
     static const char label[] = "written for a million requests";
-    static const nacre_store_ops ops = { counted_reserve, counted_window_lost, counted_save };
+    static const nacre_store_ops ops = { counted_reserve, counted_window_lost, counted_save, NULL };
     nacre_directory *dirs[2] = { NULL, NULL };
     uint8_t room[128];
     if (!bench_wanted(b, label)) return;

@@ -21,6 +21,15 @@ typedef struct nacre_detail {
 } nacre_detail;
 
 /* ---- The interface ------------------------------------------------------------------------------------------------ */
+
+/* What a store holds of one context. New keys: all 0, and window_known true. */
+typedef struct nacre_stored {
+    uint64_t next_seq; /* numbers below may have been used */
+    bool window_known;
+    uint64_t window_index;
+    uint8_t window_bits[NACRE_REPLAY_MAX / 8]; /* bit i of byte i/8: index + i was seen */
+} nacre_stored;
+
 typedef struct nacre_store_ops {
     /* Make durable that numbers below `ceiling` may be used. NACRE_OK: it is, now. NACRE_ERR_NOT_YET: it will be; the store
      * calls nacre_context_confirm_reserved itself, later, from the context's thread; when it fails later,
@@ -32,6 +41,8 @@ typedef struct nacre_store_ops {
      * was reserved before; so calls take effect in the order in which they were made, and what was asked for before a save
      * is not confirmed behind it. NACRE_ERR_NOT_YET: it will be; nothing is to be confirmed. */
     nacre_err (*save)(void *self, const nacre_context *ctx, nacre_detail *why);
+    /* Give what is durable now. `state` is all zero before. NULL: who makes the context knows already. */
+    nacre_err (*load)(void *self, nacre_stored *state, nacre_detail *why);
 } nacre_store_ops;
 typedef struct nacre_store {
     const nacre_store_ops *ops;
@@ -49,6 +60,12 @@ NACRE_MUST_USE nacre_err nacre_store_serve(const nacre_store *store, nacre_conte
  * this succeeds or not.
  * NACRE_OK, or what the store answers: then what it held before may stand, which is safe */
 NACRE_MUST_USE nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_detail *why);
+
+/* nacre_store_load tells what the store holds. A context begins with it: next_seq of nacre_context_params, with `persistent`,
+ * and behind nacre_context_init nacre_context_set_replay with the window. (Those of directories and packs have it already.)
+ * NACRE_OK; NACRE_ERR_UNSUPPORTED (it has no `load`); NACRE_ERR_BAD_CONTEXT (it gave what cannot be: never begin with less); or
+ * what the store answers. On failure `state` is untouched. */
+NACRE_MUST_USE nacre_err nacre_store_load(const nacre_store *store, nacre_stored *state, nacre_detail *why);
 
 /* ---- In memory -------------------------------------------------------------------------------------------------------
  * nacre_memory fills the interface without any storage: for keys that die with the process, and for tests. All zero is

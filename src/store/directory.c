@@ -93,9 +93,24 @@ static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_deta
     return write_state(dir, &state, why);
 }
 
+/* What is known to be there: after a write that failed half-way, perhaps less. */
+static nacre_err directory_load(void *self, nacre_stored *state, nacre_detail *why)
+{
+    const nacre_directory *dir = self;
+    if (dir->uncertain)
+        return nacre__store_fail(why, NACRE_ERR_FILE,
+                                 "%s/sequence.json: a write failed, and what it says is not certain", dir->path);
+    state->next_seq = dir->stored.next_to_send;
+    state->window_known = dir->stored.window_known;
+    if (!state->window_known) return NACRE_OK;
+    state->window_index = dir->stored.window_index;
+    memcpy(state->window_bits, dir->stored.window_bits, sizeof state->window_bits);
+    return NACRE_OK;
+}
+
 nacre_store nacre_directory_store(nacre_directory *dir)
 {
-    static const nacre_store_ops ops = { directory_reserve, directory_window_lost, directory_save };
+    static const nacre_store_ops ops = { directory_reserve, directory_window_lost, directory_save, directory_load };
     return (nacre_store){ &ops, dir };
 }
 

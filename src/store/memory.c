@@ -43,8 +43,21 @@ static nacre_err memory_save(void *self, const nacre_context *ctx, nacre_detail 
     return NACRE_OK;
 }
 
+static nacre_err memory_load(void *self, nacre_stored *state, nacre_detail *why)
+{
+    const nacre_memory *memory = self;
+    nacre_err err = answer(memory, why);
+    if (err != NACRE_OK) return err;
+    state->next_seq = memory->next_seq;
+    state->window_known = !memory->window_lost;
+    if (memory->window_lost) return NACRE_OK;
+    state->window_index = memory->window_index;
+    memcpy(state->window_bits, memory->window_bits, sizeof state->window_bits);
+    return NACRE_OK;
+}
+
 nacre_store nacre_memory_store(nacre_memory *memory)
 {
-    static const nacre_store_ops ops = { memory_reserve, memory_window_lost, memory_save };
+    static const nacre_store_ops ops = { memory_reserve, memory_window_lost, memory_save, memory_load };
     return (nacre_store){ &ops, memory };
 }

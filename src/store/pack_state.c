@@ -305,8 +305,40 @@ static nacre_err store_save(void *self, const nacre_context *ctx, nacre_detail *
     return err;
 }
 
+static nacre_err load_one(const nacre__packed *packed, nacre_stored *state, nacre_detail *why)
+{
+    uint8_t page[NACRE__PACK_PAGE];
+    nacre__cell cell;
+    const nacre__segment *s = packed->segment;
+    const uint32_t place = (uint32_t)(packed - s->contexts), per_page = nacre__cells_per_page(&s->shape);
+    nacre_err err = get_page(page, s, place / per_page, why);
+    if (err != NACRE_OK) return err;
+    const uint8_t *at = page + NACRE__PACK_CELLS_AT + (size_t)(place % per_page) * s->shape.cell_size;
+    if (!nacre__cell_read(&cell, at, s->shape.cell_size) || cell.use != NACRE__IN_USE)
+        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: is not in use", s->pack->path,
+                                 s->first_place + place);
+    state->next_seq = cell.next;
+    state->window_known = cell.known;
+    if (!cell.known) return NACRE_OK;
+    state->window_index = cell.index;
+    memcpy(state->window_bits, cell.bits, sizeof state->window_bits);
+    return NACRE_OK;
+}
+
+static nacre_err store_load(void *self, nacre_stored *state, nacre_detail *why)
+{
+    const nacre__packed *packed = self;
+    nacre_err err = check(packed, why);
+    if (err != NACRE_OK) return err;
+    nacre_pack *pack = packed->segment->pack;
+    (void)pthread_mutex_lock(&pack->stores_lock);
+    err = load_one(packed, state, why);
+    (void)pthread_mutex_unlock(&pack->stores_lock);
+    return err;
+}
+
 nacre_store nacre_pack_store(nacre_pack *pack, nacre_context *ctx)
 {
-    static const nacre_store_ops ops = { store_reserve, store_window_lost, store_save };
+    static const nacre_store_ops ops = { store_reserve, store_window_lost, store_save, store_load };
     return (nacre_store){ &ops, nacre__pack_find(pack, ctx) };
 }

@@ -2,6 +2,8 @@
 /* store: bring together what a context needs and the store that can give it. */
 #include <nacre/store.h>
 
+#include "store/fail.h"
+
 /* The graver of two outcomes: a failure outweighs a wait, a wait outweighs success; of two failures the first. */
 static nacre_err graver(nacre_err first, nacre_err second)
 {
@@ -34,4 +36,17 @@ nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_d
     /* First, for a save that fails half-way may have written what it says. */
     nacre_context_before_save(ctx);
     return store->ops->save(store->self, ctx, why);
+}
+
+nacre_err nacre_store_load(const nacre_store *store, nacre_stored *state, nacre_detail *why)
+{
+    nacre_stored read = { .next_seq = 0 };
+    if (store->ops->load == NULL)
+        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED, "this store does not tell what it holds");
+    nacre_err err = store->ops->load(store->self, &read, why);
+    if (err != NACRE_OK) return err;
+    if (read.next_seq > NACRE_SEQ_MAX + 1 || (read.window_known && read.window_index > NACRE_SEQ_MAX + 1))
+        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "the store holds numbers above 2^40");
+    *state = read;
+    return NACRE_OK;
 }

@@ -103,7 +103,7 @@ static nacre_err slow_save(void *self, const nacre_context *ctx, nacre_detail *w
     return put_job(s, SAVE);
 }
 
-static const nacre_store_ops slow_ops = { slow_reserve, slow_window_lost, slow_save };
+static const nacre_store_ops slow_ops = { slow_reserve, slow_window_lost, slow_save, NULL };
 
 static slow_store *start_store(const char *path)
 {

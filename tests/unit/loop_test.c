@@ -40,7 +40,7 @@ static nacre_err save(void *self, const nacre_context *ctx, nacre_detail *why)
     return NACRE_OK;
 }
 
-static const nacre_store_ops fake_ops = { reserve, window_lost, save };
+static const nacre_store_ops fake_ops = { reserve, window_lost, save, NULL };
 
 /* ---- Two loops -------------------------------------------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@ struct side {
     nacre_memory memory;
     nacre_store store;
     void *keys;
+    size_t keys_size;
 };
 
 struct fixture {
@@ -22,12 +23,34 @@ struct fixture {
     struct side client, server;
 };
 
+/* As after a restart: the context begins with what the store holds. */
+static void restart(struct fixture *f, struct side *side, nacre_bytes sender_id, nacre_bytes recipient_id)
+{
+    nacre_stored stored;
+    assert_int_equal(nacre_store_load(&side->store, &stored, NULL), NACRE_OK);
+    nacre_context_wipe(&side->ctx);
+    nacre_context_params params = {
+        .master_secret = { .bytes = NACRE_STR("sixteen bytes ..") },
+        .sender_id = sender_id,
+        .recipient_id = recipient_id,
+        .next_seq = stored.next_seq,
+        .persistent = true,
+        .echo = NACRE_STR("8 bytes."),
+    };
+    assert_int_equal(nacre_context_init(&side->ctx, &f->crypto, &params, (nacre_room){ side->keys, side->keys_size }),
+                     NACRE_OK);
+    assert_int_equal(nacre_context_set_replay(&side->ctx, stored.window_known, stored.window_index, stored.window_bits,
+                                              NACRE_REPLAY_DEFAULT / 8),
+                     NACRE_OK);
+}
+
 static void make_side(struct fixture *f, struct side *side, nacre_bytes sender_id, nacre_bytes recipient_id)
 {
     size_t size = 0, align = 0;
     assert_int_equal(nacre_context_key_room(&f->crypto, NACRE_AES_CCM_16_64_128, &size, &align), NACRE_OK);
     side->keys = aligned_alloc(align, (size + align - 1) / align * align);
     assert_non_null(side->keys);
+    side->keys_size = size;
     nacre_context_params params = {
         .master_secret = { .bytes = NACRE_STR("sixteen bytes ..") },
         .sender_id = sender_id,
@@ -180,7 +203,7 @@ static void the_graver_answer_counts(void **state)
         { NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, NACRE_ERR_FILE, "lost" },
         { NACRE_ERR_NO_MEMORY, NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, "lost" },
     };
-    static const nacre_store_ops ops = { differ_reserve, differ_lost, NULL };
+    static const nacre_store_ops ops = { differ_reserve, differ_lost, NULL, NULL };
     const nacre_store store = { &ops, NULL };
     uint8_t room[64];
     nacre_bytes out;
@@ -274,9 +297,84 @@ static void a_failed_save_confirms_nothing_either(void **state)
     assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
 }
 
+/* A crash goes on above what was reserved and does not know its window; a clean end goes on where it was. */
+static void what_is_stored_is_loaded(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t rooms[2][64];
+    nacre_bytes out[2];
+    const nacre_bytes c = NACRE_STR("c"), s = NACRE_STR("s");
+    restart(f, &f->client, c, s); /* nothing is stored yet: new keys */
+    restart(f, &f->server, s, c);
+    assert_int_equal(nacre_context_next_seq(&f->client.ctx), 0);
+    assert_true(nacre_context_replay(&f->server.ctx)->known);
+    assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+    assert_int_equal(protect(f, &out[0], NACRE_ROOM(rooms[0])), NACRE_OK);
+    assert_int_equal(unprotect(f, out[0]), NACRE_ERR_NOT_YET);
+    assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
+    assert_int_equal(unprotect(f, out[0]), NACRE_OK);
+    for (int clean = 1; clean >= 0; clean--) {
+        if (clean) assert_int_equal(nacre_store_save(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+        if (clean) assert_int_equal(nacre_store_save(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
+        restart(f, &f->client, c, s);
+        restart(f, &f->server, s, c);
+        assert_int_equal(nacre_context_next_seq(&f->client.ctx), clean ? 1 : 11);
+        assert_int_equal(nacre_context_replay(&f->server.ctx)->known, clean);
+        assert_int_equal(unprotect(f, out[0]), clean ? NACRE_ERR_REPLAY : NACRE_ERR_REPLAY_ECHO);
+        assert_int_equal(protect(f, &out[1], NACRE_ROOM(rooms[1])), NACRE_ERR_NOT_YET);
+        assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
+        assert_int_equal(protect(f, &out[1], NACRE_ROOM(rooms[1])), NACRE_OK);
+        (void)nacre_store_serve(&f->server.store, &f->server.ctx, NULL);
+        if (clean && unprotect(f, out[1]) == NACRE_ERR_NOT_YET) {
+            assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
+            assert_int_equal(unprotect(f, out[1]), NACRE_OK);
+        }
+    }
+}
+
+static nacre_stored given;
+
+static nacre_err give(void *self, nacre_stored *state, nacre_detail *why)
+{
+    (void)self, (void)why;
+    *state = given;
+    return NACRE_OK;
+}
+
+static void what_cannot_be_is_not_loaded(void **state)
+{
+    (void)state;
+    static const struct {
+        nacre_stored given;
+        nacre_err err;
+    } rows[] = {
+        { { .next_seq = NACRE_SEQ_MAX + 1 }, NACRE_OK },
+        { { .next_seq = NACRE_SEQ_MAX + 2 }, NACRE_ERR_BAD_CONTEXT },
+        { { .window_known = true, .window_index = NACRE_SEQ_MAX + 1 }, NACRE_OK },
+        { { .window_known = true, .window_index = NACRE_SEQ_MAX + 2 }, NACRE_ERR_BAD_CONTEXT },
+        { { .window_known = false, .window_index = NACRE_SEQ_MAX + 2 }, NACRE_OK },
+    };
+    static const nacre_store_ops gives = { NULL, NULL, NULL, give }, gives_not = { NULL, NULL, NULL, NULL };
+    const nacre_store store = { &gives, NULL }, without = { &gives_not, NULL };
+    nacre_stored got = { .next_seq = 77 };
+    nacre_detail why = { "" };
+    assert_int_equal(nacre_store_load(&without, &got, &why), NACRE_ERR_UNSUPPORTED);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        got.next_seq = 77;
+        given = rows[i].given;
+        assert_int_equal(nacre_store_load(&store, &got, &why), rows[i].err);
+        assert_int_equal(got.next_seq, rows[i].err == NACRE_OK ? given.next_seq : 77);
+    }
+    nacre_memory memory = { .answer = NACRE_ERR_FILE };
+    const nacre_store failing = nacre_memory_store(&memory);
+    assert_int_equal(nacre_store_load(&failing, &got, &why), NACRE_ERR_FILE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(what_is_stored_is_loaded),
+        TEST(what_cannot_be_is_not_loaded),
         TEST(reserved_numbers_are_confirmed),
         TEST(a_refusal_is_passed_on),
         TEST(a_later_confirmation_is_waited_for),

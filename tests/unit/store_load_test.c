@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* What stores say that they hold, step by step: of a directory and of a context of a pack. */
+#include <nacre/pack.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "packs.h"
+#include "scratch.h"
+
+static void expect(const nacre_store *store, uint64_t next_seq, bool window_known, uint8_t seen)
+{
+    nacre_stored got;
+    nacre_detail why = { "" };
+    if (nacre_store_load(store, &got, &why) != NACRE_OK) fail_msg("%s", why.text);
+    assert_int_equal(got.next_seq, next_seq);
+    assert_int_equal(got.window_known, window_known);
+    assert_int_equal(got.window_index, 0);
+    for (size_t i = 0; i < sizeof got.window_bits; i++) assert_int_equal(got.window_bits[i], i == 0 ? seen : 0);
+}
+
+static void check(nacre_context *ctx, const nacre_store *store, nacre_context *peer)
+{
+    expect(store, 0, true, 0);
+    assert_int_equal(pack_send_one(peer, ctx, store), 0);
+    expect(store, 10, true, 0);
+    assert_ok(pack_ask_one(peer, ctx, store, NULL));
+    expect(store, 10, false, 0);
+    assert_ok(nacre_store_save(store, ctx, NULL));
+    expect(store, 1, true, 1);
+    assert_int_equal(pack_send_one(peer, ctx, store), 1);
+    nacre_stored got = { .next_seq = 77 };
+    pid_t child = fork(); /* which finds the context wiped */
+    if (child == 0) {
+        nacre_err err = nacre_store_load(store, &got, NULL);
+        _exit(err == NACRE_OK || err == NACRE_ERR_LOCKED ? 0 : 1);
+    }
+    int status = 1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void test_a_directory(void **state)
+{
+    (void)state;
+    char *scratch = scratch_make();
+    const char *path = scratch_path(scratch, "device");
+    nacre_directory *dir;
+    nacre_directory_info info;
+    pack_describe(&info, 1);
+    assert_ok(nacre_directory_create(path, &info, NULL));
+    assert_ok(nacre_directory_open(&dir, path, test_crypto(), NULL));
+    const nacre_store store = nacre_directory_store(dir);
+    check(nacre_directory_context(dir), &store, pack_peer(&info));
+    assert_ok(nacre_directory_close(dir, NULL));
+    scratch_remove(scratch);
+}
+
+static void test_a_pack(void **state)
+{
+    (void)state;
+    char *scratch = scratch_make();
+    const char *path = scratch_path(scratch, "fleet.pack");
+    nacre_directory_info info;
+    pack_make(path, 3);
+    nacre_pack *pack = pack_open(path);
+    pack_describe(&info, 1);
+    nacre_context *ctx = nacre_pack_context_at(pack, 1);
+    const nacre_store store = nacre_pack_store(pack, ctx);
+    check(ctx, &store, pack_peer(&info));
+    pack_close(pack);
+    scratch_remove(scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_a_directory, test_release),
+        cmocka_unit_test_teardown(test_a_pack, test_release),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
