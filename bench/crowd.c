@@ -50,8 +50,7 @@ static void make_crowd(const void *of)
         nacre_context *ctx = (nacre_context *)(void *)(memory + i * stride);
         if (i > 0) memcpy(ctx, memory, stride);
         pair_id(ctx->recipient_id, i);
-        ctx->sender_key = (uint8_t *)ctx + keys_at;
-        ctx->recipient_key = (uint8_t *)ctx->sender_key + size / 2;
+        ctx->keys = (uint8_t *)ctx + keys_at;
         bench_check(nacre_table_add(&table, ctx) == NACRE_OK, "table full");
     }
 }

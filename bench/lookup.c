@@ -85,9 +85,9 @@ static void open_crowd(crowd *c, size_t num, bool one_kid)
         nacre_context *ctx = context_at(c, i);
         if (i > 0) memcpy(ctx, c->memory, c->stride);
         kid_of(one_kid ? c->id_contexts[i] : ctx->recipient_id, (uint32_t)i, true);
-        if (one_kid) ctx->id_context = NACRE_ARRAY(c->id_contexts[i]);
-        ctx->sender_key = (uint8_t *)ctx + c->keys_at;
-        ctx->recipient_key = (uint8_t *)ctx->sender_key + size / 2;
+        ctx->id_context = one_kid ? c->id_contexts[i] : NULL;
+        ctx->id_context_len = one_kid ? 4 : 0;
+        ctx->keys = (uint8_t *)ctx + c->keys_at;
         bench_check(nacre_table_add(&c->table, ctx) == NACRE_OK, "table full");
     }
 }
@@ -185,7 +185,8 @@ static void make_requests(void *arg, size_t n)
         nacre_table_query q;
         ask_for(&q, c, kid, c->next[i]);
         memcpy(client.sender_id, q.kid.ptr, q.kid.len);
-        client.id_context = q.kid_context;
+        client.id_context = q.kid_context.ptr;
+        client.id_context_len = (uint8_t)q.kid_context.len;
         client.next = seq++;
         bench_check(nacre_protect_request(&client, &crypto, &id, &sent, (nacre_room){ c->datagrams[i], 64 }, &plain,
                                           NULL) == NACRE_OK,

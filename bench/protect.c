@@ -3,6 +3,7 @@
  * AAD, with its key prepared and a new nonce for each message: what somebody would pay who did without OSCORE and called
  * the library with care. One by one with one pair of contexts; in bursts with 64, so that keys differ. */
 #include "protect.h"
+#include "context/fields.h"
 #include "oscore/aad.h"
 #include <nacre/nacre.h>
 #include <stdio.h>
@@ -260,7 +261,7 @@ static void set_up_bare(bare *b, const stage *s, operation what, size_t burst)
         const nacre_context *ctx = from_client ? &of->client : &of->server;
         nacre_aead_job *job = &b->jobs[i];
         job->aead = aead;
-        job->key = b->direction == NACRE_SEAL ? ctx->sender_key : ctx->recipient_key;
+        job->key = b->direction == NACRE_SEAL ? nacre__sender_key(ctx) : nacre__recipient_key(ctx);
         job->nonce = b->nonces[i];
         job->aad = nacre_bytes_of(b->aad, aad_len);
         job->in = b->direction == NACRE_SEAL ? b->plaintext : s->slots[i].datagram;
@@ -281,7 +282,7 @@ static void prepare_bare(void *arg, size_t n)
         next_nonce(b, i);
         memcpy(nonce, b->nonces[i], sizeof nonce);
         job.nonce = nonce;
-        job.key = b->what == UNPROTECT_REQUEST ? of->client.sender_key : of->server.sender_key;
+        job.key = b->what == UNPROTECT_REQUEST ? of->client.keys : of->server.keys;
         job.in = b->plaintext;
         job.in_len -= job.aead->tag_len;
         job.out = b->on->slots[i].datagram;

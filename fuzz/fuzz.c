@@ -217,7 +217,7 @@ fuzz_sealed fuzz_seal(const nacre_context *maker, nacre_bytes maker_id, nacre_by
     size_t aad_len = nacre__aad(aad, maker->aead->cose, request_kid, request_piv);
     nacre_room sealed = fuzz_room(plaintext.len + maker->aead->tag_len);
     nacre_aead_job job = { .aead = maker->aead,
-                           .key = maker->sender_key,
+                           .key = maker->keys,
                            .nonce = nonce,
                            .aad = nacre_bytes_of(aad, aad_len),
                            .in = plaintext.ptr,

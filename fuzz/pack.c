@@ -4,6 +4,7 @@
  * odd. Its next two bytes cut the file short. What opens says only what can be, and says the same when it was closed. */
 #include "fuzz.h"
 
+#include "context/fields.h"
 #include "store/pack_format.h"
 
 enum { NUM = 2, PAGES = 7, LEN = PAGES * NACRE__PACK_PAGE, SEGMENT = 3, RECORDS = 4 };
@@ -94,7 +95,7 @@ static said check_open(nacre_pack *pack)
         s.there++;
         s.next += nacre_context_next_seq(ctx);
         s.known = s.known || nacre_context_replay(ctx)->known;
-        s.index += nacre_context_replay(ctx)->index;
+        s.index += nacre__replay_index(nacre_context_replay(ctx));
     }
     CHECK(nacre_pack_table(pack, &table, NULL) == NACRE_OK && table->num_contexts == s.there);
     return s;

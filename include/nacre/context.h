@@ -25,11 +25,14 @@ extern "C" {
 enum { NACRE_REPLAY_DEFAULT = 32, NACRE_REPLAY_MAX = 1024 };
 
 typedef struct nacre_replay {
-    uint64_t index;  /* private: the lowest number tracked */
-    uint64_t bits;   /* the bitmap of windows up to 64; number n has bit n mod 64 */
-    uint64_t *words; /* larger windows: the caller's memory; NULL otherwise */
-    uint16_t size;
-    bool known; /* false: uninitialised, nothing is accepted before Echo says what is fresh (RFC 8613 B.1.2) */
+    uint32_t index_low; /* private: the lowest number tracked, its lower bits … */
+    uint16_t index_high;
+    uint16_t size : 15;
+    uint16_t known : 1; /* 0: uninitialised, nothing is accepted before Echo says what is fresh (RFC 8613 B.1.2) */
+    union {
+        uint64_t bits;   /* the bitmap of windows up to 64; number n has bit n mod 64 */
+        uint64_t *words; /* larger windows: the caller's memory */
+    };
 } nacre_replay;
 
 /* nacre_replay_words tells how many uint64_t a window of that size needs from the caller: 0 up to 64. */
@@ -73,19 +76,20 @@ NACRE_MUST_USE nacre_err nacre_replay_import_seen(nacre_replay *w, const int64_t
 /* ---- Security context (RFC 8613 3.1) ------------------------------------------------------------------------------ */
 enum { NACRE_ECHO_LEN = 8 };
 
-typedef struct nacre_context {
-    const nacre_aead *aead; /* private; see the queries below */
+typedef struct nacre_context { /* 112 bytes, for there may be a million of them */
+    const nacre_aead *aead;    /* private; see the queries below */
     const nacre_crypto_ops *ops;
-    void *sender_key, *recipient_key;
-    nacre_bytes id_context; /* the caller's memory */
-    uint64_t next;          /* the next sender sequence number to use */
-    uint64_t confirmed;     /* numbers below are durable as possibly used */
+    void *keys;                /* the sender key, and key_stride bytes behind it the recipient key; NULL: none */
+    const uint8_t *id_context; /* the caller's memory */
     nacre_replay replay;
+    uint64_t next;                       /* the next sender sequence number to use */
+    uint32_t in_hand;                    /* persistent: so many from `next` on are durable as possibly used */
+    uint32_t sealed;                     /* messages protected with the sender key, saturating */
     uint32_t failed;                     /* decryptions whose tag did not match, saturating */
-    uint32_t sealed;                     /* messages protected with sender_key, saturating */
     uint32_t chunk : 14, max_chunk : 14; /* how many numbers to ask for next, and at most */
-    bool has_echo : 1, persistent : 1, window_on_disk : 1, window_lost_wanted : 1;
-    uint8_t sender_id_len : 4, recipient_id_len : 4;
+    uint32_t has_echo : 1, persistent : 1, window_on_disk : 1, window_lost_wanted : 1;
+    uint16_t key_stride;
+    uint8_t id_context_len, sender_id_len : 4, recipient_id_len : 4;
     uint8_t sender_id[NACRE_MAX_ID], recipient_id[NACRE_MAX_ID];
     uint8_t common_iv[NACRE_MAX_NONCE];
     uint8_t echo[NACRE_ECHO_LEN];
@@ -109,14 +113,14 @@ typedef struct nacre_context_params {
 } nacre_context_params;
 
 /* nacre_context_key_room tells the room that a context's two prepared keys take with this provider.
- * NACRE_OK, NACRE_ERR_UNSUPPORTED (the table or the provider does not have the algorithm) */
+ * NACRE_OK, NACRE_ERR_UNSUPPORTED (the table or the provider does not have the algorithm, or one key takes 64 KiB) */
 NACRE_MUST_USE nacre_err nacre_context_key_room(const nacre_crypto *crypto, int cose_aead, size_t *size, size_t *align);
 
 /* nacre_context_init derives Sender Key, Recipient Key and Common IV (RFC 8613 3.2) and prepares the keys in `keys`,
  * which must be as large and as aligned as nacre_context_key_room says and live as long as the context. `params` is
  * not needed afterwards (but what its id_context and window_words point to is).
  * NACRE_OK                `ctx` is ready; end it with nacre_context_wipe
- * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider
+ * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider (nacre_context_key_room)
  * NACRE_ERR_BAD_ARGUMENT  an ID too long for the nonce, IDs equal, ID Context above 255 bytes, window 0 … 1024 missed,
  *                         next_seq above NACRE_SEQ_MAX + 1, first_chunk above max_chunk, a chunk above 10000, echo not 8
  *                         bytes, key room missing or misaligned

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* context: one security context, from its parameters to its wiping (RFC 8613 3.1, 3.2). */
 #include "context/derive.h"
+#include "context/fields.h"
 #include "context/sequence.h"
 #include <string.h>
 
@@ -16,7 +17,7 @@ static bool key_stride(const nacre_crypto *crypto, const nacre_aead *aead, size_
     size_t size;
     if (aead == NULL || !crypto->ops->key_layout(aead, &size, align)) return false;
     *stride = round_up(size, *align);
-    return true;
+    return *stride <= UINT16_MAX;
 }
 
 static const nacre_aead *aead_of(int cose)
@@ -62,16 +63,22 @@ static void copy(uint8_t to[NACRE_MAX_ID], nacre_bytes from)
     if (from.len > 0) memcpy(to, from.ptr, from.len);
 }
 
-/* RFC 8613 3.2.1. What is there when it fails is known by its pointer. */
-static nacre_err derive(nacre_context *ctx, nacre__source *source, void *sender_key, void *recipient_key)
+static void release(const nacre_context *ctx, void *key)
+{
+    size_t size, align;
+    if (ctx->ops->key_layout(ctx->aead, &size, &align)) ctx->ops->key_release(ctx->aead, key, size);
+}
+
+/* RFC 8613 3.2.1. ctx->keys says whether they are there: both or none. */
+static nacre_err derive(nacre_context *ctx, nacre__source *source, uint8_t *keys)
 {
     nacre_err err = nacre__source_extract(source);
     if (err == NACRE_OK) err = nacre__derive_common_iv(source, ctx->common_iv);
-    if (err == NACRE_OK) err = nacre__derive_key(source, source->params->sender_id, NACRE_SEAL, sender_key);
+    if (err == NACRE_OK) err = nacre__derive_key(source, source->params->sender_id, NACRE_SEAL, keys);
     if (err != NACRE_OK) return err;
-    ctx->sender_key = sender_key;
-    err = nacre__derive_key(source, source->params->recipient_id, NACRE_OPEN, recipient_key);
-    if (err == NACRE_OK) ctx->recipient_key = recipient_key;
+    err = nacre__derive_key(source, source->params->recipient_id, NACRE_OPEN, keys + ctx->key_stride);
+    if (err == NACRE_OK) ctx->keys = keys;
+    else release(ctx, keys);
     return err;
 }
 
@@ -100,18 +107,19 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
     copy(ctx->recipient_id, params->recipient_id);
     ctx->sender_id_len = params->sender_id.len & 15; /* at most 7 */
     ctx->recipient_id_len = params->recipient_id.len & 15;
-    ctx->id_context = params->id_context;
-    ctx->next = ctx->confirmed = params->next_seq;
+    ctx->id_context = params->id_context.ptr;
+    ctx->id_context_len = params->id_context.len & 255;
+    ctx->key_stride = stride & 0xffffu;
+    ctx->next = params->next_seq;
     ctx->persistent = params->persistent;
-    ctx->window_on_disk =
-        params->persistent; /* as long as nobody says otherwise, a crash would bring this window back */
+    ctx->window_on_disk = params->persistent; /* unless somebody says otherwise, a crash would bring this window back */
     ctx->chunk = (uint32_t)first_chunk(params) & NACRE__CHUNK_BITS;
     ctx->max_chunk = (uint32_t)max_chunk(params) & NACRE__CHUNK_BITS;
     if (!nacre_is_absent(params->echo)) memcpy(ctx->echo, params->echo.ptr, NACRE_ECHO_LEN);
     ctx->has_echo = !nacre_is_absent(params->echo);
 
     nacre__source source = { .crypto = crypto, .aead = aead, .params = params };
-    err = derive(ctx, &source, keys.ptr, keys.ptr + stride);
+    err = derive(ctx, &source, keys.ptr);
     nacre__source_wipe(&source);
     if (err != NACRE_OK) nacre_context_wipe(ctx);
     return err;
@@ -119,10 +127,9 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
 
 void nacre_context_wipe(nacre_context *ctx)
 {
-    size_t size, align;
-    if (ctx->ops != NULL && ctx->ops->key_layout(ctx->aead, &size, &align)) {
-        if (ctx->sender_key != NULL) ctx->ops->key_release(ctx->aead, ctx->sender_key, size);
-        if (ctx->recipient_key != NULL) ctx->ops->key_release(ctx->aead, ctx->recipient_key, size);
+    if (ctx->keys != NULL) {
+        release(ctx, nacre__sender_key(ctx));
+        release(ctx, nacre__recipient_key(ctx));
     }
     nacre_wipe(ctx, sizeof *ctx);
 }
@@ -147,7 +154,7 @@ nacre_bytes nacre_context_recipient_id(const nacre_context *ctx)
 
 nacre_bytes nacre_context_id_context(const nacre_context *ctx)
 {
-    return ctx->id_context;
+    return nacre__id_context(ctx);
 }
 
 nacre_bytes nacre_context_common_iv(const nacre_context *ctx)

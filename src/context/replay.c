@@ -7,7 +7,7 @@
  *    seen  |  one bit each: seen or fresh  |  fresh
  *
  * The bits are a ring: number n has bit n mod (64 * words), so that moving up clears what enters and shifts nothing. */
-#include <nacre/context.h>
+#include "context/fields.h"
 
 /* What the ring is made of: whole words; or bytes where size counts more, so that a small machine needs no wide shifts. */
 #if defined(__OPTIMIZE_SIZE__)
@@ -32,12 +32,12 @@ size_t nacre_replay_words(uint16_t size)
 
 static uint32_t ring_bits(const nacre_replay *w)
 {
-    return w->words == NULL ? 64 : 64 * ring_words(w->size);
+    return w->size <= 64 ? 64 : 64 * ring_words((uint16_t)w->size);
 }
 
 static cell *cell_of(const nacre_replay *w, uint32_t seq)
 {
-    const void *ring = w->words == NULL ? &w->bits : w->words;
+    const void *ring = w->size <= 64 ? &w->bits : w->words;
     return (cell *)(uintptr_t)ring + (seq & (ring_bits(w) - 1)) / CELL; /* who writes has a window that is not const */
 }
 
@@ -67,12 +67,18 @@ static void clear_bits(nacre_replay *w, uint64_t seq, uint64_t count)
     }
 }
 
+static void set_index(nacre_replay *w, uint64_t index)
+{
+    w->index_low = (uint32_t)index;
+    w->index_high = (uint16_t)(index >> 32); /* at most 2^40 */
+}
+
 nacre_err nacre_replay_init(nacre_replay *w, uint16_t size, uint64_t *words)
 {
     if (size == 0 || size > NACRE_REPLAY_MAX || (size > 64 && words == NULL)) return NACRE_ERR_BAD_ARGUMENT;
-    w->size = size;
-    w->words = size > 64 ? words : NULL;
-    w->index = 0;
+    w->size = size & 0x7fffu;
+    if (size > 64) w->words = words;
+    set_index(w, 0);
     clear_bits(w, 0, UINT64_MAX);
     w->known = true;
     return NACRE_OK;
@@ -82,23 +88,24 @@ nacre_err nacre_replay_init(nacre_replay *w, uint16_t size, uint64_t *words)
 void nacre_replay_forget(nacre_replay *w)
 {
     w->known = false;
-    w->index = 0;
+    set_index(w, 0);
     clear_bits(w, 0, UINT64_MAX);
 }
 
 void nacre_replay_set_fresh(nacre_replay *w, uint64_t seq)
 {
     clear_bits(w, 0, UINT64_MAX);
-    w->index = seq;
+    set_index(w, seq);
     set_bit(w, seq);
     w->known = true;
 }
 
 static nacre_err check(const nacre_replay *w, uint64_t seq)
 {
+    uint64_t index = nacre__replay_index(w);
     if (!w->known) return NACRE_ERR_REPLAY_ECHO;
-    if (seq > NACRE_SEQ_MAX || seq < w->index) return NACRE_ERR_REPLAY;
-    return seq - w->index >= w->size || !bit_at(w, seq) ? NACRE_OK : NACRE_ERR_REPLAY;
+    if (seq > NACRE_SEQ_MAX || seq < index) return NACRE_ERR_REPLAY;
+    return seq - index >= w->size || !bit_at(w, seq) ? NACRE_OK : NACRE_ERR_REPLAY;
 }
 
 nacre_err nacre_replay_check(const nacre_replay *w, uint64_t seq)
@@ -110,10 +117,11 @@ nacre_err nacre_replay_accept(nacre_replay *w, uint64_t seq)
 {
     nacre_err err = check(w, seq);
     if (err != NACRE_OK) return err;
-    if (seq - w->index >= w->size) {
+    uint64_t before = nacre__replay_index(w);
+    if (seq - before >= w->size) {
         uint64_t index = seq - w->size + 1;
-        clear_bits(w, w->index + w->size, index - w->index);
-        w->index = index;
+        clear_bits(w, before + w->size, index - before);
+        set_index(w, index);
     }
     set_bit(w, seq);
     return NACRE_OK;
@@ -122,10 +130,10 @@ nacre_err nacre_replay_accept(nacre_replay *w, uint64_t seq)
 bool nacre_replay_export(const nacre_replay *w, uint64_t *index, uint8_t *bitfield)
 {
     if (!w->known) return false;
-    *index = w->index;
+    *index = nacre__replay_index(w);
     for (size_t i = 0; i < ((size_t)w->size + 7) / 8; i++) bitfield[i] = 0;
     for (uint16_t i = 0; i < w->size; i++)
-        if (bit_at(w, w->index + i)) bitfield[i / 8] |= (uint8_t)(1u << (i % 8));
+        if (bit_at(w, *index + i)) bitfield[i / 8] |= (uint8_t)(1u << (i % 8));
     return true;
 }
 
@@ -135,7 +143,7 @@ nacre_err nacre_replay_import(nacre_replay *w, uint64_t index, const uint8_t *bi
     for (size_t i = w->size; i < len * 8; i++)
         if (bitfield[i / 8] >> (i % 8) & 1) return NACRE_ERR_BAD_ARGUMENT;
     clear_bits(w, 0, UINT64_MAX);
-    w->index = index;
+    set_index(w, index);
     w->known = true;
     for (size_t i = 0; i < w->size && i < len * 8; i++)
         if (bitfield[i / 8] >> (i % 8) & 1) set_bit(w, index + i);
@@ -151,7 +159,7 @@ nacre_err nacre_replay_import_seen(nacre_replay *w, const int64_t *seen, size_t 
     uint64_t end = num_seen == 0 ? 0 : (uint64_t)(seen[num_seen - 1] + 1);
     if (end > index + w->size) index = end - w->size;
     clear_bits(w, 0, UINT64_MAX);
-    w->index = index;
+    set_index(w, index);
     w->known = true;
     for (size_t i = 0; i < num_seen; i++)
         if (seen[i] >= (int64_t)index) set_bit(w, (uint64_t)seen[i]);

@@ -6,11 +6,11 @@
 nacre_needs nacre_context_needs(const nacre_context *ctx)
 {
     nacre_needs needs = { 0, ctx->window_lost_wanted, false };
-    if (!ctx->persistent || ctx->confirmed > NACRE_SEQ_MAX) return needs;
-    needs.blocked = ctx->next >= ctx->confirmed;
-    uint64_t base = needs.blocked ? ctx->next : ctx->confirmed;
-    if (base - ctx->next <= ctx->chunk / 8u) {
-        uint64_t ceiling = base + ctx->chunk;
+    uint64_t confirmed = ctx->next + ctx->in_hand;
+    if (!ctx->persistent || confirmed > NACRE_SEQ_MAX) return needs;
+    needs.blocked = ctx->in_hand == 0;
+    if (ctx->in_hand <= ctx->chunk / 8u) {
+        uint64_t ceiling = confirmed + ctx->chunk;
         needs.reserve = ceiling > NACRE_SEQ_MAX + 1 ? NACRE_SEQ_MAX + 1 : ceiling;
     }
     return needs;
@@ -18,8 +18,11 @@ nacre_needs nacre_context_needs(const nacre_context *ctx)
 
 void nacre_context_confirm_reserved(nacre_context *ctx, uint64_t ceiling)
 {
-    if (ceiling <= ctx->confirmed) return;
-    ctx->confirmed = ceiling > NACRE_SEQ_MAX + 1 ? NACRE_SEQ_MAX + 1 : ceiling;
+    if (ceiling > NACRE_SEQ_MAX + 1) ceiling = NACRE_SEQ_MAX + 1;
+    if (ceiling <= ctx->next + ctx->in_hand) return;
+    uint64_t in_hand = ceiling - ctx->next;
+    ctx->in_hand =
+        in_hand > UINT32_MAX ? UINT32_MAX : (uint32_t)in_hand; /* of four thousand million, the rest is lost */
     uint32_t twice = 2 * (uint32_t)ctx->chunk;
     ctx->chunk = (twice > ctx->max_chunk ? ctx->max_chunk : twice) & NACRE__CHUNK_BITS;
 }
@@ -34,7 +37,7 @@ void nacre_context_before_save(nacre_context *ctx)
 {
     if (!ctx->persistent) return;
     /* RFC 8613 B.1.1: what is saved says that numbers from `next` on were not used. */
-    ctx->confirmed = ctx->next;
+    ctx->in_hand = 0;
     /* RFC 8613 B.1.2: and that what the window does not hold was not seen. */
     if (ctx->replay.known) ctx->window_on_disk = true;
     ctx->window_lost_wanted = false;

@@ -13,7 +13,7 @@ enum { NACRE__CHUNK_MAX = 10000 };
 static inline nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t *seq)
 {
     if (ctx->next > NACRE_SEQ_MAX) return NACRE_ERR_CONTEXT_UNAVAILABLE; /* RFC 8613 7.2.1, 12.6 */
-    if (ctx->persistent && ctx->next >= ctx->confirmed) return NACRE_ERR_NOT_YET;
+    if (ctx->persistent && ctx->in_hand == 0) return NACRE_ERR_NOT_YET;
     *seq = ctx->next;
     return NACRE_OK;
 }
@@ -21,6 +21,7 @@ static inline nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t 
 static inline void nacre__sequence_take(nacre_context *ctx)
 {
     ctx->next++;
+    ctx->in_hand -= ctx->persistent;
 }
 
 /* A number as Partial IV: big-endian without leading zeros, zero is one byte (RFC 8613 5). Gives its length, 1 to 5; what is

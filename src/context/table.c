@@ -12,6 +12,7 @@
  * are. */
 #include <nacre/context.h>
 #include "base/copy.h"
+#include "context/fields.h"
 
 enum { AT_ONCE = 32, NONE = NACRE_TABLE_MAX_SLOTS /* where a link leads nowhere */ };
 
@@ -102,7 +103,7 @@ static bool has_kid(const nacre_table_slot *slot, nacre_bytes kid)
 
 static bool has_id_context(const nacre_table_slot *slot)
 {
-    return !nacre_is_absent(slot->context->id_context);
+    return slot->context->id_context != NULL;
 }
 
 /* The slot of the head of the kid's list; NONE without one. No slot with that tag comes before `first`. */
@@ -127,8 +128,8 @@ static size_t place_of(const nacre_table *t, const nacre_context *ctx)
 {
     uint64_t hash = hash_of_recipient(ctx);
     size_t at = find_place(t, hash, ctx);
-    if (at != NONE || nacre_is_absent(ctx->id_context)) return at;
-    return find_place(t, hash_of_both(hash, ctx->id_context), ctx);
+    if (at != NONE || ctx->id_context == NULL) return at;
+    return find_place(t, hash_of_both(hash, nacre__id_context(ctx)), ctx);
 }
 
 /* ---- Changing ---- */
@@ -162,8 +163,8 @@ nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
     if (place_of(t, ctx) != NONE) return NACRE_ERR_BAD_ARGUMENT;
     if (t->num_contexts >= t->num_slots - (t->num_slots + 3) / 4) return NACRE_ERR_NO_ROOM;
     uint64_t hash = hash_of_recipient(ctx);
-    size_t head = nacre_is_absent(ctx->id_context) ? NONE : find_head(t, hash, nacre_context_recipient_id(ctx), 0);
-    if (head != NONE) hash = hash_of_both(hash, ctx->id_context);
+    size_t head = ctx->id_context == NULL ? NONE : find_head(t, hash, nacre_context_recipient_id(ctx), 0);
+    if (head != NONE) hash = hash_of_both(hash, nacre__id_context(ctx));
     size_t at = place(t, hash, 0);
     while (t->slots[at].context != NULL) at = after(t, at);
     nacre_table_slot *slot = &t->slots[at];
@@ -182,7 +183,7 @@ nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
 static size_t home_of(const nacre_table *t, const nacre_table_slot *slot)
 {
     uint64_t hash = hash_of_recipient(slot->context);
-    return place(t, is_member(slot) ? hash_of_both(hash, slot->context->id_context) : hash, 0);
+    return place(t, is_member(slot) ? hash_of_both(hash, nacre__id_context(slot->context)) : hash, 0);
 }
 
 /* Empties a slot, and moves up what is behind it. */
@@ -252,7 +253,7 @@ static nacre_context *find_that(const nacre_table *t, start s, nacre_bytes kid, 
     if (*cursor == 0) {
         size_t head = find_head(t, s.hash, kid, s.first);
         *cursor = head == NONE || t->slots[head].next == NONE ? SIZE_MAX : 1;
-        if (head != NONE && nacre_bytes_equal(t->slots[head].context->id_context, kid_context))
+        if (head != NONE && nacre_bytes_equal(nacre__id_context(t->slots[head].context), kid_context))
             return t->slots[head].context;
     }
     if (*cursor > t->num_slots) return NULL;
@@ -260,7 +261,7 @@ static nacre_context *find_that(const nacre_table *t, start s, nacre_bytes kid, 
     for (size_t i = *cursor - 1; (i = probe(t, hash, i)) < t->num_slots; i++) {
         const nacre_table_slot *slot = &t->slots[place(t, hash, i)];
         if (!is_member(slot) || !has_kid(slot, kid)) continue;
-        if (!nacre_bytes_equal(slot->context->id_context, kid_context)) continue;
+        if (!nacre_bytes_equal(nacre__id_context(slot->context), kid_context)) continue;
         *cursor = i + 2;
         return slot->context;
     }
@@ -327,13 +328,13 @@ static void find_at_once(const nacre_table *t, nacre_table_query *queries, size_
         if (member != NULL) likely[i] = member;
     }
     for (size_t i = 0; i < num; i++)
-        if (likely[i] != NULL && !nacre_is_absent(queries[i].kid_context)) NACRE__PREFETCH(likely[i]->id_context.ptr);
+        if (likely[i] != NULL && !nacre_is_absent(queries[i].kid_context)) NACRE__PREFETCH(likely[i]->id_context);
     for (size_t i = 0; i < num; i++) {
         nacre_table_query *q = &queries[i];
         q->context = may_be_there(q->kid) ? find(t, starts[i], q->kid, q->kid_context, &q->cursor) : NULL;
-        if (q->context == NULL || q->context->recipient_key == NULL) continue;
+        if (q->context == NULL || q->context->keys == NULL) continue;
         for (size_t line = 0; line < 192; line += 64) /* enough for a key schedule of AES-128 */
-            NACRE__PREFETCH((const uint8_t *)q->context->recipient_key + line);
+            NACRE__PREFETCH((const uint8_t *)nacre__recipient_key(q->context) + line);
     }
 }
 

@@ -11,6 +11,7 @@
 #include <nacre/oscore.h>
 #include "coap/message.h"
 #include "coap/option_codec.h"
+#include "context/fields.h"
 #include "context/sequence.h"
 #include "oscore/aad.h"
 #include "oscore/nonce.h"
@@ -46,7 +47,7 @@ static nacre_err choose_option(nacre_oscore_option *o, const nacre_context *ctx,
     o->kid = is_request || how->send_kid ? own_id(ctx) : NACRE_ABSENT;
     o->kid_context = NACRE_ABSENT;
     if (how->kid_context_choice == NACRE_KID_CONTEXT_GIVEN) o->kid_context = how->kid_context;
-    else if (how->kid_context_choice == NACRE_KID_CONTEXT_AUTO && is_request) o->kid_context = ctx->id_context;
+    else if (how->kid_context_choice == NACRE_KID_CONTEXT_AUTO && is_request) o->kid_context = nacre__id_context(ctx);
     return o->kid_context.len > 255 ? NACRE_ERR_TOO_LONG : NACRE_OK;
 }
 
@@ -137,7 +138,7 @@ static nacre_err begin_split(protection *p, const task *t)
     if (ctx->sealed != UINT32_MAX) ctx->sealed++;
     p->used = (nacre_room){ t->room.ptr, size };
     p->job.aead = ctx->aead;
-    p->job.key = ctx->sender_key;
+    p->job.key = nacre__sender_key(ctx);
     p->job.in = p->job.out = write_message(t->room.ptr, &split, t->plain);
     p->job.in_len = plaintext_len;
     p->job.ok = false;

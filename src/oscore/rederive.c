@@ -38,7 +38,7 @@ static void take_over(nacre_rederived *to, nacre_rederived *from)
     nacre_rederived held = *to;
     *to = *from;
     *from = held;
-    to->context.id_context.ptr = to->id_context;
+    to->context.id_context = to->id_context;
     nacre_context_wipe(&from->context);
     nacre_wipe(&held, sizeof held);
 }

@@ -6,6 +6,7 @@
  * rule, it stays where it is and the plain message's options and payload are slices of it. */
 #include <nacre/oscore.h>
 #include "coap/message.h"
+#include "context/fields.h"
 #include "context/sequence.h"
 #include "oscore/aad.h"
 #include "oscore/nonce.h"
@@ -17,7 +18,7 @@
 /* RFC 8613 8.2 step 2, 8.4 step 2: what a message names must be this context's. */
 static bool names_context(const nacre_context *ctx, const nacre_oscore_option *o, const nacre__unprotect_how *how)
 {
-    nacre_bytes id_context = ctx->id_context;
+    nacre_bytes id_context = nacre__id_context(ctx);
     if (!nacre_is_absent(o->kid) && !nacre__same_id(o->kid, ctx->recipient_id, ctx->recipient_id_len)) return false;
     if (nacre_is_absent(o->kid_context) || how->any_kid_context) return true;
     return !nacre_is_absent(id_context) && nacre_bytes_equal(o->kid_context, id_context);
@@ -56,7 +57,7 @@ static nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_
     size_t aad_len = nacre__aad_of(u->aad, ctx->aead->cose, id);
     if (crypto->ops->max_aad != 0 && aad_len > crypto->ops->max_aad) return NACRE_ERR_UNSUPPORTED;
     u->job.aead = ctx->aead;
-    u->job.key = ctx->recipient_key;
+    u->job.key = nacre__recipient_key(ctx);
     u->job.nonce = u->nonce;
     u->job.aad = nacre_bytes_of(u->aad, aad_len);
     u->job.in = outer->payload.ptr;

@@ -106,7 +106,8 @@ typedef struct move {
 static nacre_err exhaust(nacre_directory *dir, nacre_detail *why)
 {
     nacre_context *ctx = nacre_directory_context(dir);
-    ctx->next = ctx->confirmed = NACRE_SEQ_MAX + 1;
+    ctx->next = NACRE_SEQ_MAX + 1;
+    ctx->in_hand = 0;
     nacre_err err = nacre_context_set_replay(ctx, false, 0, NULL, 0);
     nacre_err closed = nacre_directory_close(dir, why);
     return err == NACRE_OK ? closed : err;

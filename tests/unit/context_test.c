@@ -268,6 +268,35 @@ static void test_failure_of_each_provider_call(void **state)
     free(room);
 }
 
+static size_t huge;
+
+static bool huge_layout(const nacre_aead *aead, size_t *size, size_t *align)
+{
+    bool known = test_crypto()->ops->key_layout(aead, size, align);
+    *size = huge;
+    return known;
+}
+
+/* A context notes in 16 bits where its second key is. */
+static void test_the_largest_keys(void **state)
+{
+    (void)state;
+    nacre_crypto_ops ops = *test_crypto()->ops;
+    nacre_crypto with_huge = { &ops, test_crypto()->instance };
+    ops.key_layout = huge_layout;
+    const nacre_context_params params = test_params(1, TEST_CLIENT);
+    for (huge = 65536 - 16; huge <= 65536; huge += 16) {
+        size_t size, align;
+        nacre_context ctx;
+        const nacre_err expected = huge < 65536 ? NACRE_OK : NACRE_ERR_UNSUPPORTED;
+        const nacre_room keys = { aligned_alloc(16, 2 * huge), 2 * huge };
+        assert_err(nacre_context_key_room(&with_huge, 10, &size, &align), expected);
+        assert_err(nacre_context_init(&ctx, &with_huge, &params, keys), expected);
+        nacre_context_wipe(&ctx);
+        free(keys.ptr);
+    }
+}
+
 static void test_set_replay(void **state)
 {
     (void)state;
@@ -293,6 +322,7 @@ int main(void)
         TEST(test_longest_ids_of_every_algorithm),
         TEST(test_key_room),
         TEST(test_failure_of_each_provider_call),
+        TEST(test_the_largest_keys),
         TEST(test_set_replay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

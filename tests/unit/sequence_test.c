@@ -118,6 +118,35 @@ static void test_not_yet_until_confirmed(void **state)
     assert_int_equal(seq, 7);
 }
 
+/* A ceiling that is very far away is kept as one that is less far, never as one that is farther; and asked for again. */
+static void test_a_ceiling_far_away(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t next, ceiling, kept;
+    } rows[] = {
+        { 5, 5 + (UINT64_C(1) << 32) - 2, 5 + (UINT64_C(1) << 32) - 2 },
+        { 5, 5 + (UINT64_C(1) << 32) - 1, 5 + (UINT64_C(1) << 32) - 1 },
+        { 5, 5 + (UINT64_C(1) << 32), 5 + (UINT64_C(1) << 32) - 1 },
+        { 5, NACRE_SEQ_MAX, 5 + (UINT64_C(1) << 32) - 1 },
+        { NACRE_SEQ_MAX - 5, UINT64_MAX, NACRE_SEQ_MAX + 1 },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_context_params params = test_params(1, TEST_CLIENT);
+        params.persistent = true;
+        params.next_seq = rows[i].next;
+        nacre_context *ctx = test_context(&params);
+        nacre_context_confirm_reserved(ctx, rows[i].ceiling);
+        nacre_needs needs = nacre_context_needs(ctx);
+        assert_true(!needs.blocked && needs.reserve == 0);
+        nacre_context_confirm_reserved(ctx, rows[i].kept); /* it has that already */
+        assert_true(ctx->next + ctx->in_hand == rows[i].kept);
+        ctx->next += ctx->in_hand; /* all used */
+        ctx->in_hand = 0;
+        assert_int_equal(nacre_context_needs(ctx).blocked, rows[i].kept <= NACRE_SEQ_MAX);
+    }
+}
+
 /* A store that writes whenever it is asked never blocks the context, and is asked ever less often. */
 static void test_asking_early(void **state)
 {
@@ -173,7 +202,8 @@ static void test_chunks_are_limited(void **state)
         params.max_chunk = rows[i].max;
         nacre_context *ctx = test_context(&params);
         for (size_t k = 0; k < COUNT(rows[i].asked); k++) {
-            ctx->next = ctx->confirmed; /* all used */
+            ctx->next += ctx->in_hand; /* all used */
+            ctx->in_hand = 0;
             assert_true(nacre_context_needs(ctx).reserve == ctx->next + rows[i].asked[k]);
             nacre_context_confirm_reserved(ctx, nacre_context_needs(ctx).reserve);
         }
@@ -294,6 +324,7 @@ int main(void)
         TEST(test_the_last_number_is_used_once),
         TEST(test_used_up_from_the_start),
         TEST(test_not_yet_until_confirmed),
+        TEST(test_a_ceiling_far_away),
         TEST(test_asking_early),
         TEST(test_chunks_are_limited),
         TEST(test_a_save_takes_the_confirmations_back),

@@ -109,7 +109,8 @@ static void test_slots_are_enough(void **state)
         nacre_table *table = table_of(nacre_table_num_slots(num));
         for (size_t i = 0; i < num; i++) {
             nacre_context *ctx = context("07", NULL);
-            ctx->id_context = nacre_bytes_of(id_contexts[i], i % 3);
+            ctx->id_context = id_contexts[i];
+            ctx->id_context_len = (uint8_t)(i % 3);
             assert_ok(nacre_table_add(table, ctx));
         }
         assert_in_range(nacre_table_num_slots(num), num, num + num / 3 + 2);
@@ -344,7 +345,8 @@ static void test_one_kid_and_many_id_contexts(void **state)
         all[i]->recipient_id_len = 3;
         memset(all[i]->recipient_id, 9, 3);
         put_number(id_contexts[i], 9, 7000 + i);
-        all[i]->id_context = NACRE_ARRAY(id_contexts[i]);
+        all[i]->id_context = id_contexts[i];
+        all[i]->id_context_len = 9;
     }
     for (size_t i = 0; i < NUM; i++) {
         watch_reads(true);

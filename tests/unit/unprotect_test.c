@@ -54,7 +54,7 @@ static nacre_bytes sealed(nacre_context *sender, nacre_bytes request_kid, nacre_
     nacre__nonce(nonce, sender->aead, sender->common_iv, nacre_context_sender_id(sender),
                  nacre__partial_iv_number(piv));
     nacre_aead_job job = { sender->aead,
-                           sender->sender_key,
+                           sender->keys,
                            nonce,
                            { aad, 0 },
                            plaintext.ptr,
