@@ -67,6 +67,7 @@ static nacre_err load_all(nacre_pack *pack, const nacre__pack_map *map, bool *er
 static nacre_err settle(nacre_pack *pack, const nacre__pack_map *map, bool erase, nacre_detail *why)
 {
     nacre_err err = nacre__pack_sync(&pack->file, why);
+    pack->extent_sure = map->damaged; /* as a page of states is (pack_internal.h) */
     if (err == NACRE_OK && map->damaged) err = nacre__extent_put(pack, &map->extent, why);
     if (err == NACRE_OK) err = nacre__state_flush(pack, why);
     for (size_t i = 0; erase && err == NACRE_OK && i < pack->num_segments; i++)

@@ -32,11 +32,13 @@ typedef struct nacre__pack_map {
 } nacre__pack_map;
 NACRE_MUST_USE nacre_err nacre__pack_map_read(nacre__pack_map *map, const nacre__pack_file *file, nacre_detail *why);
 
-typedef struct nacre__pack_page { /* of states */
-    uint64_t generation;          /* of the copy that is durable */
-    uint8_t *image;               /* what is to be written over the other copy; NULL: nothing */
-    uint8_t side;                 /* which copy is durable */
-    bool sure;                    /* this process wrote that copy and synced it */
+/* A page of states, in two copies. The durable one is `sure` when this process wrote and synced it, or when it alone holds:
+ * then it came from the disk, since no cache shows what a cut left, and a cut while it is written again could take it too. */
+typedef struct nacre__pack_page {
+    uint64_t generation; /* of the copy that is durable */
+    uint8_t *image;      /* what is to be written over the other copy; NULL: nothing */
+    uint8_t side;        /* which copy is durable */
+    bool sure;           /* that copy need not be written again first */
 } nacre__pack_page;
 
 /* A segment as it was read: records hold secrets. */

@@ -120,6 +120,7 @@ static nacre_err choose_copy(nacre__segment_data *d, const nacre__pack_file *fil
     page->side = !holds[0] || (holds[1] && generations[1] > generations[0]);
     page->generation = generations[page->side];
     if (holds[0] && holds[1]) return NACRE_OK;
+    page->sure = true;
     page->image = malloc(NACRE__PACK_PAGE);
     if (page->image == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", file->path);
     memcpy(page->image, copies[page->side], NACRE__PACK_PAGE);

@@ -512,7 +512,7 @@ static void test_life_after_life(void **state)
     (void)state;
     static call_disk d;
     static uint8_t bytes[CALL_MAX_FILE];
-    for (uint64_t first = 1; first <= (SLOW ? 6 : 60); first++) {
+    for (uint64_t first = 1; first <= (SLOW ? 6 : 200); first++) {
         uint64_t seed = first;
         put_fresh();
         nacre_bytes base = fresh;
