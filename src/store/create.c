@@ -116,9 +116,20 @@ void nacre__directory_take_away(const char *path)
     if (rmdir(path) == 0) (void)!nacre__folder_sync_parent(path, NULL);
 }
 
+/* What cannot even be written down. All else is refused by reading it. */
+static bool can_be_written(const nacre_directory_info *i)
+{
+    return i->aead != NULL && nacre_hash_len(i->hash) != 0 && i->secret_len <= sizeof i->secret &&
+           i->salt_len <= sizeof i->salt && i->id_context_len <= sizeof i->id_context &&
+           i->sender_id_len <= sizeof i->sender_id && i->recipient_id_len <= sizeof i->recipient_id;
+}
+
 nacre_err nacre_directory_create(const char *path, const nacre_directory_info *info, nacre_detail *why)
 {
     nacre__folder folder;
+    if (!can_be_written(info))
+        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
+                                 "%s: an algorithm, hash, secret, salt or ID is missing or too long", path);
     if (mkdir(path, 0700) != 0) return cannot_make(path, why);
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err == NACRE_OK) {

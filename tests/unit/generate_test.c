@@ -252,11 +252,75 @@ static void a_pair_replaces_nothing(void **state)
     close_ok(open_ok(f, a));
 }
 
+/* ---- From a description ---- */
+
+static void spoil_algorithm(nacre_directory_info *i)
+{
+    i->aead = NULL;
+}
+static void spoil_hash(nacre_directory_info *i)
+{
+    i->hash = (nacre_hash)99;
+}
+static void spoil_secret(nacre_directory_info *i)
+{
+    i->secret_len = sizeof i->secret + 1;
+}
+static void spoil_salt(nacre_directory_info *i)
+{
+    i->salt_len = SIZE_MAX;
+}
+static void spoil_id_context(nacre_directory_info *i)
+{
+    i->id_context_len = sizeof i->id_context + 1;
+}
+static void spoil_sender_id(nacre_directory_info *i)
+{
+    i->sender_id_len = sizeof i->sender_id + 1;
+}
+static void spoil_recipient_id(nacre_directory_info *i)
+{
+    i->recipient_id_len = sizeof i->recipient_id + 1;
+}
+static void spoil_ids(nacre_directory_info *i)
+{
+    i->recipient_id_len = i->sender_id_len = 0;
+}
+static void spoil_nothing(nacre_directory_info *i)
+{
+    (void)i;
+}
+
+static void what_cannot_be_is_not_made(void **state)
+{
+    const struct fixture *f = *state;
+    static void (*const spoilers[])(nacre_directory_info *) = { spoil_algorithm,    spoil_hash,       spoil_secret,
+                                                                spoil_salt,         spoil_id_context, spoil_sender_id,
+                                                                spoil_recipient_id, spoil_ids,        spoil_nothing };
+    const size_t num = sizeof spoilers / sizeof spoilers[0];
+    const char *path = scratch_path(f->dir, "made");
+    for (size_t i = 0; i < num; i++) {
+        nacre_directory_info info;
+        nacre_detail why = { "" };
+        assert_int_equal(nacre_directory_read(&info, f->client, true, NULL), NACRE_OK);
+        spoilers[i](&info);
+        nacre_err err = nacre_directory_create(path, &info, &why);
+        assert_int_equal(err, i + 1 < num ? NACRE_ERR_BAD_CONTEXT : NACRE_OK);
+        assert_int_equal(access(path, F_OK) == 0, err == NACRE_OK);
+        assert_true(err == NACRE_OK || strstr(why.text, path) != NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_pair_talks),       TEST(pairs_differ),           TEST(random_ids),
-        TEST(ids_that_are_given), TEST(a_pair_is_both_or_none), TEST(a_pair_replaces_nothing),
+        TEST(a_pair_talks),
+        TEST(pairs_differ),
+        TEST(random_ids),
+        TEST(ids_that_are_given),
+        TEST(a_pair_is_both_or_none),
+        TEST(a_pair_replaces_nothing),
+        TEST(what_cannot_be_is_not_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
