@@ -238,19 +238,19 @@ static size_t fitting(const adding *a, size_t from)
 
 /* ---- Into their places ---- */
 
+/* The pages of the cells may have been written or not; they are written anew before these places are used again. Where a page
+ * cannot even be read for that, nothing is added any more: its cells may say "in use" with the states of these contexts. */
 static void take_back(nacre__segment *s, uint32_t first, uint32_t num)
 {
     static const nacre__cell empty;
     for (uint32_t i = first; i < first + num; i++) {
         nacre_context *ctx = &s->contexts[i].ctx;
-        uint32_t per_page = nacre__cells_per_page(&s->shape);
-        uint8_t *image = s->pages[i / per_page].image;
+        nacre_err err = NACRE_OK;
+        uint8_t *at = nacre__state_cell(s, i, &err, NULL);
         if (s->pack->has_table && nacre_context_aead(ctx) != NULL) nacre_table_remove(&s->pack->table, ctx);
         nacre_context_wipe(ctx);
-        /* The page may have been written or not; it is written anew before this place is used again. */
-        if (image != NULL)
-            nacre__cell_write(image + NACRE__PACK_CELLS_AT + (size_t)(i % per_page) * s->shape.cell_size,
-                              s->shape.cell_size, &empty);
+        if (at != NULL) nacre__cell_write(at, s->shape.cell_size, &empty);
+        else s->pack->adds_no_more = true;
     }
     s->num_taken = first;
 }
@@ -353,6 +353,9 @@ nacre_err nacre_pack_add(nacre_pack *pack, size_t *num_added, size_t num, nacre_
     if (num_added != NULL) *num_added = 0;
     nacre_err err = nacre__pack_check_owner(pack, why);
     if (err != NACRE_OK || num == 0) return err;
+    if (pack->adds_no_more)
+        return refuse(&a, 0, NACRE_ERR_FILE,
+                      "what an earlier attempt left is not known; close the pack and open it again");
     if (num > NACRE_PACK_MAX) return refuse(&a, 0, NACRE_ERR_TOO_LONG, "a pack has no places for as many");
     a.drafts = calloc(num_drafts, sizeof *a.drafts);
     err = a.drafts != NULL && collect_marks(&a) ? add_all(&a, &added) : nacre__pack_no_memory(pack, why);

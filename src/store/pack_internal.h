@@ -116,6 +116,7 @@ struct nacre_pack {
     bool is_used, is_claimed; /* a context was used; the file says that it is the one: pack_place.c */
     nacre__segment **segments;
     size_t num_segments, cap_segments;
+    bool adds_no_more;           /* places that are free here may be taken in the file */
     nacre__segment *unsure;      /* a segment that is written, but its extent may not be durable */
     pthread_mutex_t stores_lock; /* over what nacre_pack_store's calls change */
     nacre__dirty *dirty;
