@@ -56,7 +56,7 @@ nacre_address nacre_udp_local(const nacre_udp *udp); /* with the port that the s
 
 typedef struct nacre_tcp_config {
     /* at a time, both ways together; 0 means 64. When all are in use, a further one is closed at once, and the one that has
-     * been quiet for the longest is asked to go */
+     * been quiet for the longest is asked to go. One host (IPv4 address, IPv6 /64) gets in up to three quarters of them */
     uint16_t num_connections;
     size_t input_bytes; /* kept of what a peer has sent, per connection; 0 means 8192 */
     /* kept for a peer that reads slowly, per connection; 0 means 32768. A peer whose requests cannot be answered for want of

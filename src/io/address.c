@@ -71,6 +71,12 @@ bool nacre__address_is_multicast(const nacre_address *address)
     return is_v4(address) && address->bytes[AT_HOST] >> 4 == 14;                 /* 224.0.0.0/4 */
 }
 
+bool nacre__address_same_host(const nacre_address *a, const nacre_address *b)
+{
+    if (a->len != b->len || a->bytes[0] != b->bytes[0]) return false;
+    return memcmp(a->bytes + AT_HOST, b->bytes + AT_HOST, is_v4(a) ? 4 : 8) == 0;
+}
+
 void nacre__address_any_v4(nacre_address *address)
 {
     if (!nacre__address_is_ipv6(address) || !nacre__address_is_wildcard(address)) return;

@@ -33,6 +33,9 @@ bool nacre__address_is_wildcard(const nacre_address *address); /* 0.0.0.0, ::, o
 
 bool nacre__address_is_multicast(const nacre_address *address);
 
+/* nacre__address_same_host: of one host, as far as that can be told: one IPv4 address, or the first half of an IPv6 address. */
+bool nacre__address_same_host(const nacre_address *a, const nacre_address *b);
+
 /* nacre__address_any_v4 makes :: with a port 0.0.0.0 with that port, and leaves others alone. */
 void nacre__address_any_v4(nacre_address *address);
 

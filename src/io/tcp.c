@@ -186,23 +186,29 @@ static nacre__connection *find(const nacre_tcp *tcp, const nacre_address *peer)
     return NULL;
 }
 
-/* A free place. When there is none, the connection that has been silent for the longest is asked to go, and the place is free
- * only when it has gone. */
-static nacre__connection *find_place(nacre_tcp *tcp, uint64_t now_ms)
+/* The connection that has been silent for the longest is asked to go; of that host, when one is given. Its place is free only
+ * when it has gone. */
+static void release_quietest(nacre_tcp *tcp, const nacre_address *host, uint64_t now_ms)
 {
     nacre__connection *longest = NULL;
     for (size_t i = 0; i < tcp->config.num_connections; i++) {
         nacre__connection *c = &tcp->connections[i];
-        if (c->state == NACRE__TCP_FREE) return c;
         if (c->state != NACRE__TCP_OPEN || nacre_stream_is_closing(&c->stream)) continue;
+        if (host != NULL && !nacre__address_same_host(&c->peer, host)) continue;
         uint64_t since = nacre_stream_quiet_since(&c->stream);
         if (since > now_ms || now_ms - since < QUIET_MS) continue;
         if (longest == NULL || since < nacre_stream_quiet_since(&longest->stream)) longest = c;
     }
-    if (longest != NULL) {
-        nacre_err err = nacre_stream_release(&longest->stream, NACRE_ABSENT, 0, now_ms);
-        (void)err; /* without room for it, its own deadlines end it */
-    }
+    if (longest == NULL) return;
+    nacre_err err = nacre_stream_release(&longest->stream, NACRE_ABSENT, 0, now_ms);
+    (void)err; /* without room for it, its own deadlines end it */
+}
+
+static nacre__connection *find_place(nacre_tcp *tcp, uint64_t now_ms)
+{
+    for (size_t i = 0; i < tcp->config.num_connections; i++)
+        if (tcp->connections[i].state == NACRE__TCP_FREE) return &tcp->connections[i];
+    release_quietest(tcp, NULL, now_ms);
     return NULL;
 }
 
@@ -225,6 +231,17 @@ static bool is_held_off(const nacre_tcp *tcp, const nacre_address *peer, uint64_
     return false;
 }
 
+/* No host keeps all others out, by connections that it never finishes a message on, say: the last quarter of the places is for
+ * others. */
+static bool has_its_share(const nacre_tcp *tcp, const nacre_address *peer)
+{
+    size_t num = 0;
+    for (size_t i = 0; i < tcp->config.num_connections; i++)
+        num +=
+            tcp->connections[i].state != NACRE__TCP_FREE && nacre__address_same_host(&tcp->connections[i].peer, peer);
+    return num >= tcp->config.num_connections - (size_t)tcp->config.num_connections / 4;
+}
+
 /* ---- Coming in and going out -------------------------------------------------------------------------------------------- */
 
 static void take_in(nacre_tcp *tcp, int fd, const struct sockaddr *name, socklen_t len, uint64_t now_ms)
@@ -233,7 +250,8 @@ static void take_in(nacre_tcp *tcp, int fd, const struct sockaddr *name, socklen
     nacre__connection *c = NULL;
     if (nacre__address_from(&peer, name, len)) {
         peer.flags = NACRE_ADDRESS_RELIABLE;
-        if (find(tcp, &peer) == NULL) c = find_place(tcp, now_ms);
+        if (has_its_share(tcp, &peer)) release_quietest(tcp, &peer, now_ms);
+        else if (find(tcp, &peer) == NULL) c = find_place(tcp, now_ms);
     }
     if (c == NULL || !set_up_connection(fd) || !nacre__connection_begin(c, &tcp->config, fd, &peer, true, now_ms)) {
         (void)close(fd);

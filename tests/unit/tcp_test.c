@@ -7,6 +7,7 @@
 #include "support.h"
 
 #include <errno.h>
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -506,6 +507,59 @@ static void a_bounded_number(void **state)
     close_side(server);
 }
 
+static int raw_connect_from(const side *s, const char *from)
+{
+    struct sockaddr_in here = { .sin_family = AF_INET };
+    struct sockaddr_storage name;
+    nacre_address local = nacre_tcp_local(s->tcp);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(inet_pton(AF_INET, from, &here.sin_addr), 1);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&here, sizeof here), 0);
+    socklen_t len = nacre__address_to(&name, &local, false);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&name, len), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    return fd;
+}
+
+/* Half a message on each of its connections, which so are never quiet: the last quarter of the places is for other hosts. */
+static void one_host_leaves_room_for_others(void **state)
+{
+    (void)state;
+    nacre_tcp_config config = { .num_connections = 4 };
+    nacre_address any;
+    side *server = open_side(&config, NULL);
+    assert_ok(nacre_address_resolve(&any, "127.0.0.1:0", 0, NULL));
+    assert_ok(nacre_tcp_listen(server->tcp, &any, NULL));
+    int greedy[3];
+    for (size_t i = 0; i < COUNT(greedy); i++) {
+        greedy[i] = raw_connect_from(server, "127.0.0.1");
+        raw_send(greedy[i], i == 0 ? "00e1" : "00e1 40");
+        raw_expect(greedy[i], CSM, server);
+    }
+    run_for(server, NULL, 1100);
+    int fourth = raw_connect_from(server, "127.0.0.1");
+    raw_expect_end(fourth, server);
+    raw_expect(greedy[0], "00e4", server); /* its own quiet one is asked to make place for it, */
+    (void)close(greedy[0]);
+    (void)close(fourth);
+    run_for(server, NULL, 20);
+    fourth = raw_connect_from(server, "127.0.0.1"); /* and has */
+    raw_send(fourth, "00e1 40");
+    raw_expect(fourth, CSM, server);
+    int fifth = raw_connect_from(server, "127.0.0.1");
+    raw_expect_end(fifth, server);
+    int other = raw_connect_from(server, "127.0.0.2");
+    raw_send(other, "00e1");
+    raw_expect(other, CSM, server);
+    assert_int_equal(nacre_tcp_num_connections(server->tcp), 4);
+    for (size_t i = 1; i < COUNT(greedy); i++) (void)close(greedy[i]);
+    (void)close(fourth);
+    (void)close(fifth);
+    (void)close(other);
+    close_side(server);
+}
+
 static void silence(void **state)
 {
     (void)state;
@@ -574,6 +628,7 @@ int main(void)
         TEST(a_burst_is_answered),
         TEST(slow_readers_are_dropped),
         TEST(a_bounded_number),
+        TEST(one_host_leaves_room_for_others),
         TEST(silence),
         TEST(arguments),
     };
