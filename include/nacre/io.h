@@ -173,7 +173,8 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
 /* nacre_client_request sends one request to a coap or coap+tcp URI and waits for its answer. A connection stays open for the
  * next request. `options` (may be NULL) are added to those that the URI gives; `payload` may be absent. Bodies have any size
  * (nacre/transfer.h), the answer's up to max_body. Context directories are opened, and locked, when a request first needs
- * them. Looking up a name is the system's business, and its time is not part of timeout_ms.
+ * them. Looking up a name is the system's business, and its time is not part of timeout_ms. Where it has several addresses,
+ * and one cannot be reached, the next one is asked; but by POST and PATCH only the first, and one that is silent is waited for.
  * NACRE_OK: `reply` is the peer's answer, whatever its code. NACRE_ERR_NO_CREDENTIALS: credentials were given and have
  * nothing for this URI; nothing was sent. NACRE_ERR_UNSUPPORTED, NACRE_ERR_BAD_CREDENTIALS: what they have cannot be used
  * (nacre_credentials_find); nothing was sent. NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _UNAUTHENTICATED (`reply` is then what

@@ -136,7 +136,17 @@ void nacre_address_text(const nacre_address *address, char text[72])
 
 /* ---- From text ----------------------------------------------------------------------------------------------------- */
 
-nacre_err nacre__resolve(nacre_address *address, const char *host, uint16_t port, nacre_detail *why)
+static void add_new(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num, const struct addrinfo *at)
+{
+    nacre_address found;
+    if (*num == NACRE__MAX_ADDRESSES || !nacre__address_from(&found, at->ai_addr, at->ai_addrlen)) return;
+    for (size_t i = 0; i < *num; i++)
+        if (nacre_address_equal(&addresses[i], &found)) return;
+    addresses[(*num)++] = found;
+}
+
+nacre_err nacre__resolve_all(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num, const char *host,
+                             uint16_t port, nacre_detail *why)
 {
     struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV };
     struct addrinfo *found = NULL;
@@ -146,13 +156,21 @@ nacre_err nacre__resolve(nacre_address *address, const char *host, uint16_t port
     if (err != 0)
         return nacre__store_fail(why, NACRE_ERR_ADDRESS, "cannot find the host '%s': %s; check the name", host,
                                  gai_strerror(err));
-    bool usable = false;
-    for (const struct addrinfo *at = found; at != NULL && !usable; at = at->ai_next)
-        usable = nacre__address_from(address, at->ai_addr, at->ai_addrlen);
+    *num = 0;
+    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) add_new(addresses, num, at);
     freeaddrinfo(found);
-    if (!usable)
+    if (*num == 0)
         return nacre__store_fail(why, NACRE_ERR_ADDRESS, "the host '%s' has neither an IPv4 nor an IPv6 address", host);
     return NACRE_OK;
+}
+
+nacre_err nacre__resolve(nacre_address *address, const char *host, uint16_t port, nacre_detail *why)
+{
+    nacre_address all[NACRE__MAX_ADDRESSES];
+    size_t num = 0;
+    nacre_err err = nacre__resolve_all(all, &num, host, port, why);
+    if (err == NACRE_OK) *address = all[0];
+    return err;
 }
 
 /* A port in decimal: 1 to 5 digits, at most 65535. */

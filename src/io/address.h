@@ -39,7 +39,11 @@ bool nacre__address_same_host(const nacre_address *a, const nacre_address *b);
 /* nacre__address_any_v4 makes :: with a port 0.0.0.0 with that port, and leaves others alone. */
 void nacre__address_any_v4(nacre_address *address);
 
-/* nacre__resolve is nacre_address_resolve with host and port taken apart. */
+/* nacre__resolve is nacre_address_resolve with host and port taken apart. nacre__resolve_all gives as many addresses as there
+ * are, up to NACRE__MAX_ADDRESSES, each once and in the resolver's order; at least one. */
+enum { NACRE__MAX_ADDRESSES = 8 };
 NACRE_MUST_USE nacre_err nacre__resolve(nacre_address *address, const char *host, uint16_t port, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__resolve_all(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num,
+                                            const char *host, uint16_t port, nacre_detail *why);
 
 #endif

@@ -256,6 +256,25 @@ static nacre_err exchange_message(nacre_client *client, const nacre__target *to,
     return err == NACRE_ERR_ADDRESS ? err : nacre__client_explain(client, to, err, why);
 }
 
+/* What is carried out twice does no more than what is carried out once (RFC 7252 5.1, RFC 8132 2): for nobody vouches for the
+ * report that an address cannot be reached. */
+static bool is_idempotent(uint8_t method)
+{
+    return method != NACRE_POST && method != NACRE_PATCH;
+}
+
+/* A host with several addresses is asked at the next one when there is nobody at the first ("localhost" is ::1, too). */
+static nacre_err exchange_anywhere(nacre_client *client, nacre__target *to, const nacre_message *plain,
+                                   const nacre_source *source, const nacre_sink *sink, nacre_detail *why)
+{
+    for (size_t at = 0;;) {
+        nacre_message copy = *plain;
+        const nacre_err err = exchange_message(client, to, &copy, source, sink, why);
+        if (err != NACRE_ERR_UNREACHABLE || ++at >= to->num_others || !is_idempotent(plain->code)) return err;
+        nacre__target_take(to, at);
+    }
+}
+
 static nacre_err request(nacre_client *client, nacre_reply *reply, nacre_message *plain, const char *uri,
                          const nacre_options *options, const nacre_source *source, const nacre_sink *sink,
                          nacre_detail *why)
@@ -270,7 +289,7 @@ static nacre_err request(nacre_client *client, nacre_reply *reply, nacre_message
     if (err == NACRE_OK)
         err = nacre__target_context(client, &to, why); /* before the resolver: no name leaves without it */
     if (err == NACRE_OK) err = nacre__target_peer(client, &to, plain->options, why);
-    if (err == NACRE_OK) err = exchange_message(client, &to, plain, source, sink, why);
+    if (err == NACRE_OK) err = exchange_anywhere(client, &to, plain, source, sink, why);
     if (err == NACRE_OK || err == NACRE_ERR_UNAUTHENTICATED) *reply = client->reply;
     nacre_wipe(option_room, sizeof option_room); /* they may travel encrypted, so they are not for others to find */
     return err;

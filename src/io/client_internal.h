@@ -3,6 +3,7 @@
 #ifndef NACRE_IO_CLIENT_INTERNAL_H
 #define NACRE_IO_CLIENT_INTERNAL_H
 
+#include "io/address.h"
 #include "io/keyring.h"
 
 #include <nacre/io.h>
@@ -49,6 +50,8 @@ typedef struct nacre__target {
     char host[256]; /* as the resolver takes it */
     char peer_text[96];
     nacre_address peer;
+    nacre_address others[NACRE__MAX_ADDRESSES]; /* all that the host has, `peer` the first of them; none with a proxy */
+    size_t num_others;
     nacre_context *ctx;   /* NULL: plain */
     const char *ctx_name; /* where it comes from */
 } nacre__target;
@@ -60,6 +63,7 @@ nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, con
  * fit send nothing. */
 nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_detail *why);
 nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why);
+void nacre__target_take(nacre__target *to, size_t at); /* `peer` becomes the address at that place of the host's */
 
 /* The URI's options and `more` (may be NULL), in the room of `o`. */
 nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, nacre_options *o,

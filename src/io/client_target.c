@@ -48,6 +48,13 @@ nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_d
                               client->loop, why);
 }
 
+void nacre__target_take(nacre__target *to, size_t at)
+{
+    to->peer = to->others[at];
+    if (to->uri.is_tcp) to->peer.flags = NACRE_ADDRESS_RELIABLE;
+    nacre_address_text(&to->peer, to->peer_text);
+}
+
 /* The host's name as the resolver takes it: the literal, or Uri-Host, which is decoded already. */
 nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why)
 {
@@ -64,9 +71,8 @@ nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacr
         return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
     memcpy(to->host, host.ptr, host.len);
     to->host[host.len] = '\0';
-    nacre_err err = nacre__resolve(&to->peer, to->host, to->uri.port, why);
-    if (to->uri.is_tcp) to->peer.flags = NACRE_ADDRESS_RELIABLE;
-    if (err == NACRE_OK) nacre_address_text(&to->peer, to->peer_text);
+    nacre_err err = nacre__resolve_all(to->others, &to->num_others, to->host, to->uri.port, why);
+    if (err == NACRE_OK) nacre__target_take(to, 0);
     return err;
 }
 

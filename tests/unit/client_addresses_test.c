@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* client_addresses_test: hosts with several addresses, at the first of which there is nobody. The resolver is this program's. */
+#include "served.h"
+#include "support.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const *addresses; /* what the host has, up to NULL */
+
+int getaddrinfo(const char *restrict host, const char *restrict service, const struct addrinfo *restrict hints,
+                struct addrinfo **restrict found)
+{
+    static struct sockaddr_storage names[8];
+    static struct addrinfo list[8];
+    size_t num = 0;
+    const char *one[2] = { host, NULL };
+    (void)hints;
+    memset(list, 0, sizeof list);
+    for (const char *const *at = strcmp(host, "many.test") == 0 ? addresses : one; at != NULL && *at != NULL; at++) {
+        struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(service, NULL, 10)) };
+        struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = in.sin_port };
+        if (inet_pton(AF_INET, *at, &in.sin_addr) == 1) memcpy(&names[num], &in, sizeof in);
+        else if (inet_pton(AF_INET6, *at, &in6.sin6_addr) == 1) memcpy(&names[num], &in6, sizeof in6);
+        else return EAI_NONAME;
+        list[num].ai_addr = (struct sockaddr *)&names[num];
+        list[num].ai_addrlen = names[num].ss_family == AF_INET ? sizeof in : sizeof in6;
+        if (num > 0) list[num - 1].ai_next = &list[num];
+        num++;
+    }
+    *found = list;
+    return num > 0 ? 0 : EAI_NONAME;
+}
+
+void freeaddrinfo(struct addrinfo *found)
+{
+    (void)found;
+}
+
+static void hello(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user;
+    nacre_response_text(response, NACRE_CONTENT, request->message->payload.len > 0 ? "taken" : "hello");
+}
+
+static void fill(nacre_server *server, void *user)
+{
+    static const nacre_resource resource = { .path = "/hello", .handler = hello, .flags = NACRE_RESOURCE_PLAIN };
+    (void)user;
+    if (nacre_server_add_resource(server, &resource) != NACRE_OK ||
+        nacre_server_listen_tcp(server, "127.0.0.1:0", NULL) != NACRE_OK)
+        _Exit(1);
+}
+
+static void the_next_one_is_asked(void **state)
+{
+    static const struct {
+        const char *addresses[4];
+        uint8_t method;
+        nacre_err err;
+    } rows[] = {
+        { { "127.0.0.1" }, NACRE_GET, NACRE_OK },
+        { { "::1", "127.0.0.1" }, NACRE_GET, NACRE_OK },
+        { { "::1", "::1", "127.0.0.2", "127.0.0.1" }, NACRE_GET, NACRE_OK },
+        { { "::1", "127.0.0.1" }, NACRE_PUT, NACRE_OK },
+        { { "127.0.0.2", "127.0.0.1" }, NACRE_FETCH, NACRE_OK },
+        { { "127.0.0.1", "::1" }, NACRE_POST, NACRE_OK },
+        { { "::1", "127.0.0.1" }, NACRE_POST, NACRE_ERR_UNREACHABLE }, /* perhaps it was carried out */
+        { { "::1", "127.0.0.1" }, NACRE_PATCH, NACRE_ERR_UNREACHABLE },
+        { { "::1", "127.0.0.2" }, NACRE_GET, NACRE_ERR_UNREACHABLE },
+    };
+    (void)state;
+    const served server = served_start("127.0.0.1:0", fill, NULL);
+    char uri[96];
+    (void)snprintf(uri, sizeof uri, "coap://many.test%s/hello", strrchr(server.hostinfo, ':'));
+    const nacre_client_options options = { .timeout_ms = 5000 };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_client *client;
+        nacre_reply reply = { 0 };
+        nacre_detail why = { { 0 } };
+        const bool body = rows[i].method != NACRE_GET;
+        const char *list[COUNT(rows->addresses) + 1] = { NULL };
+        memcpy(list, rows[i].addresses, sizeof rows[i].addresses);
+        addresses = list;
+        assert_ok(nacre_client_open(&client, &options, &why));
+        nacre_err err = nacre_client_request(client, &reply, rows[i].method, uri, NULL,
+                                             body ? NACRE_STR("some") : NACRE_ABSENT, &why);
+        if (err != rows[i].err) fail_msg("row %zu: %s: %s", i, nacre_err_name(err), why.text);
+        if (err == NACRE_OK) assert_bytes(reply.payload, body ? NACRE_STR("taken") : NACRE_STR("hello"));
+        assert_ok(nacre_client_close(client, &why));
+    }
+    served_stop(&server);
+}
+
+static int tear_down(void **state)
+{
+    served_end();
+    return test_release(state);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(the_next_one_is_asked, tear_down) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
