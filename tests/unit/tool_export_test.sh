@@ -148,6 +148,8 @@ refused ',hex,"00"' '"" is no keyword'
 refused 'master_secret,he,"00"' 'must be of encoding hex or ascii'
 refused 'master_secret,hexx,"00"' 'must be of encoding hex or ascii'
 refused 'colour,text,blue' '"colour" is no keyword'
+refused '0102030405060708090a0b0c0d0e0f10,hex,master_secret' '"..." is no keyword' # columns mixed up: perhaps a key
+refused 'Correct Horse,ascii,master_secret' '"..." is no keyword'
 refused 'master' 'KEYWORD,ENCODING,VALUE is expected'
 refused 'aead_alg,integer' 'KEYWORD,ENCODING,VALUE is expected'
 grep -q 'bad.conf: line 8' err || fail "no line: $(cat err)"

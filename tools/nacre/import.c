@@ -201,6 +201,15 @@ static int read_known(struct import *m, enum keyword k, char *encoding, char *va
     return read_value(m, k, encoding, value);
 }
 
+/* Not shown when it might be a key: columns get mixed up. */
+static int unknown_keyword(const struct import *m, const char *keyword)
+{
+    const size_t len = strlen(keyword);
+    const bool is_word = len <= 24 && strspn(keyword, "abcdefghijklmnopqrstuvwxyz_0123456789") == len;
+    const bool shown = is_word && (len == 0 || strspn(keyword, "0123456789abcdef") < len);
+    return bad(m, shown ? keyword : "...", "is no keyword that is known here");
+}
+
 static int read_line(struct import *m, char *line)
 {
     char *keyword = trim(line);
@@ -216,7 +225,7 @@ static int read_line(struct import *m, char *line)
         if (strcmp(keyword, keywords[k].name) == 0) return read_known(m, k, trim(encoding), trim(value));
     if (strncmp(keyword, "complex_", 8) == 0)
         return bad(m, keyword, "is not read; write its sender_id or recipient_id as a line of its own");
-    return bad(m, keyword, "is no keyword that is known here");
+    return unknown_keyword(m, keyword);
 }
 
 /* ---- The file ---- */
