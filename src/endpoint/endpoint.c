@@ -120,6 +120,8 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->token_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
     ep->mid_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
     ep->observer_counts = cut(&c, ep->num_observer_counts, sizeof(uint32_t));
+    ep->stalled = cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
+    ep->num_con_notes = cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
     ep->reach = cut(&c, ep->num_reach, sizeof(nacre__reach));
     ep->offers = cut(&c, config->num_offers, sizeof(nacre_rederive_offer));
     ep->outer = cut(&c, config->num_outer, sizeof(nacre__outer));

@@ -46,6 +46,7 @@ enum {
     NACRE__MID_BUCKETS = 256,
     NACRE__PACES = 256,
     NACRE__RENEWAL_BUCKETS = 64,
+    NACRE__STALLS = 64,
     NACRE__OBSERVER_COUNTS = 256, /* at least, where they are shared out */
 };
 #define NACRE__NONE  UINT32_MAX
@@ -246,6 +247,7 @@ typedef struct nacre__push {
     nacre__push_mid mids[2]; /* of the message, and of the empty CON that asks whether somebody is there */
     uint8_t type, retransmissions;
     bool in_transmit, shown;
+    bool is_con_note; /* a notification that is, or will be, CON: counted for its peer */
     nacre__outer_wish wish;
 } nacre__push;
 
@@ -254,6 +256,7 @@ typedef struct nacre__push {
  *     FREE -> REGISTERING -> IDLE -> PENDING -> DELIVERED -> BUSY -> IDLE or PENDING
  *     REGISTERING  its request is not answered yet        PENDING    changed; waits for a push
  *     DELIVERED    the application has the NOTIFY event   BUSY       its push is under way
+ * and from PENDING, for a while, STALLED: it would be one CON too many on the way to its peer (RFC 7252 4.7);
  * and from each of them GONE, until its event is pulled. FRESH and CHANGED are IDLE and PENDING of a plain registration
  * whose address has not shown itself: anybody may have sent it in anybody's name, so it stands behind the rest. */
 typedef enum nacre__observer_state {
@@ -263,6 +266,7 @@ typedef enum nacre__observer_state {
     NACRE__OBSERVER_IDLE,
     NACRE__OBSERVER_CHANGED,
     NACRE__OBSERVER_PENDING,
+    NACRE__OBSERVER_STALLED,
     NACRE__OBSERVER_DELIVERED,
     NACRE__OBSERVER_BUSY,
     NACRE__OBSERVER_GONE,
@@ -411,6 +415,8 @@ struct nacre_endpoint {
     nacre__observer *observers;
     nacre__list observer_lists[NACRE__OBSERVER_STATES];
     uint32_t *token_buckets, *mid_buckets;
+    nacre__list *stalled;      /* NACRE__STALLS lists of observers, by peer … */
+    uint32_t *num_con_notes;   /* … and how many CON notifications are under way to those peers */
     uint32_t *observer_counts; /* by who it is: how many they have; those that fall together share */
     uint32_t num_observer_buckets, num_observer_counts; /* powers of two; of the latter 0: nothing is shared out */
     uint32_t max_observers, num_observing; /* places, one more than config.num_observers; those that have not ended */
@@ -536,6 +542,7 @@ nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_messa
 void nacre__pushes_init(nacre_endpoint *ep);
 nacre__push *nacre__push_take(nacre_endpoint *ep);
 bool nacre__push_is_to_spare(const nacre_endpoint *ep);
+void nacre__push_set_con_note(nacre_endpoint *ep, nacre__push *push, bool is_con_note);
 void nacre__push_drop(nacre_endpoint *ep, nacre__push *push);
 uint32_t nacre__push_index(const nacre_endpoint *ep, const nacre__push *push);
 void nacre__push_set_due(nacre_endpoint *ep, nacre__push *push, uint64_t due);
@@ -550,6 +557,8 @@ void nacre__pushes_expire(nacre_endpoint *ep, uint64_t now_ms);
 
 /* observers.c, notify.c: who hears what becomes of a resource. */
 void nacre__observers_init(nacre_endpoint *ep);
+uint32_t nacre__stall_of(const nacre_endpoint *ep, const nacre_address *peer);
+void nacre__observers_go_on(nacre_endpoint *ep, const nacre_address *peer);
 void nacre__observer_set(nacre_endpoint *ep, nacre__observer *observer, nacre__observer_state state);
 nacre__observer *nacre__observer_of(nacre_endpoint *ep, nacre_exchange exchange);
 uint32_t nacre__observer_index(const nacre_endpoint *ep, const nacre__observer *observer);

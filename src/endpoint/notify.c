@@ -52,6 +52,50 @@ void nacre__observer_settled(nacre_endpoint *ep, nacre__observer *o, nacre_err e
     rest(ep, o);
 }
 
+/* RFC 7641 4.5: a CON now and then shows whether somebody still listens; RFC 7641 7: and before an address has shown
+ * itself, each is one, for else they would go to whomever a forger named. */
+static bool is_con_due(const nacre_endpoint *ep, const nacre__observer *o, bool is_final)
+{
+    if (nacre_address_is_reliable(&o->peer)) return false; /* RFC 8323 7.1: nothing is acknowledged there */
+    return is_final || !o->shown || ep->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
+           (o->con && o->since_con >= EVERY - 1);
+}
+
+/* ---- One CON at a time -----------------------------------------------------------------------------------------------
+ * RFC 7252 4.7: as many as NSTART on the way to one peer. It keeps the path free, and the pushes too: whoever is gone, and has a
+ * hundred observations, holds one of them until that has been given up, and not all. */
+
+static bool is_one_too_many(const nacre_endpoint *ep, const nacre__observer *o)
+{
+    uint32_t num = 0;
+    if (ep->config.nstart == UINT16_MAX || !is_con_due(ep, o, false)) return false;
+    if (ep->num_con_notes[nacre__stall_of(ep, &o->peer)] < ep->config.nstart) return false;
+    for (uint32_t i = 0; i < ep->config.num_pushes; i++)
+        num += ep->pushes[i].is_con_note && nacre_address_equal(&ep->pushes[i].peer, &o->peer);
+    return num >= ep->config.nstart;
+}
+
+/* There is one less on its way to `peer`. */
+void nacre__observers_go_on(nacre_endpoint *ep, const nacre_address *peer)
+{
+    for (uint32_t i = ep->stalled[nacre__stall_of(ep, peer)].first, next; i != NACRE__NONE; i = next) {
+        next = ep->observers[i].next;
+        if (nacre_address_equal(&ep->observers[i].peer, peer)) rest(ep, &ep->observers[i]);
+    }
+}
+
+/* Who is to be asked for next; NONE: nobody. */
+static uint32_t next_to_tell(nacre_endpoint *ep)
+{
+    for (;;) {
+        uint32_t first = ep->observer_lists[NACRE__OBSERVER_PENDING].first;
+        if (first == NACRE__NONE && nacre__push_is_to_spare(ep))
+            first = ep->observer_lists[NACRE__OBSERVER_CHANGED].first;
+        if (first == NACRE__NONE || !is_one_too_many(ep, &ep->observers[first])) return first;
+        nacre__observer_set(ep, &ep->observers[first], NACRE__OBSERVER_STALLED);
+    }
+}
+
 /* ---- Events -------------------------------------------------------------------------------------------------------- */
 
 static nacre_event event_of(const nacre__observer *o, nacre_event_kind kind)
@@ -74,14 +118,15 @@ bool nacre__observers_gone_event(nacre_endpoint *ep, nacre_event *event)
 
 bool nacre__observers_notify_event(nacre_endpoint *ep, nacre_event *event)
 {
-    uint32_t first = ep->observer_lists[NACRE__OBSERVER_PENDING].first;
-    if (first == NACRE__NONE && nacre__push_is_to_spare(ep)) first = ep->observer_lists[NACRE__OBSERVER_CHANGED].first;
+    if (ep->num_free_pushes == 0) return false;
+    const uint32_t first = next_to_tell(ep);
     if (first == NACRE__NONE) return false;
     nacre__observer *o = &ep->observers[first];
     nacre__push *push = nacre__push_take(ep);
     if (push == NULL) return false;
     push->peer = o->peer;
     push->observer = first;
+    nacre__push_set_con_note(ep, push, is_con_due(ep, o, false));
     o->push = nacre__push_index(ep, push);
     o->changed = false;
     nacre__observer_set(ep, o, NACRE__OBSERVER_DELIVERED);
@@ -112,6 +157,7 @@ nacre_err nacre__observer_later(nacre_endpoint *ep, nacre_exchange exchange)
 {
     nacre__observer *o = asked(ep, exchange);
     if (o == NULL) return NACRE_ERR_STALE;
+    nacre__push_set_con_note(ep, &ep->pushes[o->push], false); /* nobody waits for what may take long */
     nacre__observer_set(ep, o, NACRE__OBSERVER_BUSY);
     return NACRE_OK;
 }
@@ -157,15 +203,6 @@ nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *o, nacre_messa
     return NACRE_OK;
 }
 
-/* RFC 7641 4.5: a CON now and then shows whether somebody still listens; RFC 7641 7: and before an address has shown
- * itself, each is one, for else they would go to whomever a forger named. */
-static bool is_con_due(const nacre_endpoint *ep, const nacre__observer *o, bool is_final)
-{
-    if (nacre_address_is_reliable(&o->peer)) return false; /* RFC 8323 7.1: nothing is acknowledged there */
-    return is_final || !o->shown || ep->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
-           (o->con && o->since_con >= EVERY - 1);
-}
-
 static void count(const nacre_endpoint *ep, nacre__observer *o, uint8_t type)
 {
     if (type == NACRE_CON) o->last_con = ep->now_ms;
@@ -189,6 +226,7 @@ nacre_err nacre__observer_respond(nacre_endpoint *ep, nacre_exchange exchange, c
     answer.type = is_con_due(ep, o, is_final) ? NACRE_CON : NACRE_NON;
     err = nacre__push_send(ep, push, o->context, &id, &answer);
     if (err != NACRE_OK) return err;
+    nacre__push_set_con_note(ep, push, answer.type == NACRE_CON);
     count(ep, o, answer.type);
     nacre__observer_set(ep, o, NACRE__OBSERVER_BUSY);
     nacre__observer_set_mid(ep, o, answer.mid);

@@ -16,16 +16,29 @@ uint32_t nacre__observer_index(const nacre_endpoint *ep, const nacre__observer *
 
 /* ---- Lists --------------------------------------------------------------------------------------------------------- */
 
+/* Of the peers that share a place among the stalled ones. */
+uint32_t nacre__stall_of(const nacre_endpoint *ep, const nacre_address *peer)
+{
+    const uint64_t hash = nacre__hash(ep, peer, NACRE_ABSENT);
+    return (uint32_t)(hash ^ hash >> 32) % NACRE__STALLS;
+}
+
+static nacre__list *list_of(nacre_endpoint *ep, const nacre__observer *o)
+{
+    if (o->state == NACRE__OBSERVER_STALLED) return &ep->stalled[nacre__stall_of(ep, &o->peer)];
+    return &ep->observer_lists[o->state];
+}
+
 static void list_remove(nacre_endpoint *ep, nacre__observer *o)
 {
-    nacre__list *list = &ep->observer_lists[o->state];
+    nacre__list *list = list_of(ep, o);
     *(o->prev == NACRE__NONE ? &list->first : &ep->observers[o->prev].next) = o->next;
     *(o->next == NACRE__NONE ? &list->last : &ep->observers[o->next].prev) = o->prev;
 }
 
 static void list_append(nacre_endpoint *ep, nacre__observer *o)
 {
-    nacre__list *list = &ep->observer_lists[o->state];
+    nacre__list *list = list_of(ep, o);
     const uint32_t self = nacre__observer_index(ep, o);
     o->prev = list->last;
     o->next = NACRE__NONE;
@@ -45,6 +58,8 @@ void nacre__observers_init(nacre_endpoint *ep)
 {
     for (size_t i = 0; i < NACRE__OBSERVER_STATES; i++)
         ep->observer_lists[i] = (nacre__list){ NACRE__NONE, NACRE__NONE };
+    for (size_t i = 0; ep->max_observers > 0 && i < NACRE__STALLS; i++)
+        ep->stalled[i] = (nacre__list){ NACRE__NONE, NACRE__NONE };
     for (uint32_t i = 0; i < ep->num_observer_buckets; i++) ep->token_buckets[i] = ep->mid_buckets[i] = NACRE__NONE;
     for (uint32_t i = 0; i < ep->max_observers; i++) {
         ep->observers[i].entry = ep->observers[i].push = NACRE__NONE;

@@ -146,10 +146,21 @@ bool nacre__push_is_to_spare(const nacre_endpoint *ep)
     return ep->num_free_pushes > ep->config.num_pushes / 2U;
 }
 
+/* Whether it is a CON notification, which others to the same peer have to wait for. */
+void nacre__push_set_con_note(nacre_endpoint *ep, nacre__push *push, bool is_con_note)
+{
+    if (push->is_con_note == is_con_note) return;
+    uint32_t *num = &ep->num_con_notes[nacre__stall_of(ep, &push->peer)];
+    push->is_con_note = is_con_note;
+    *num = is_con_note ? *num + 1 : *num - 1;
+    if (!is_con_note) nacre__observers_go_on(ep, &push->peer);
+}
+
 /* Ends it without a word to anybody. */
 void nacre__push_drop(nacre_endpoint *ep, nacre__push *push)
 {
     if (push->in_transmit) nacre__seals_flush(ep); /* its cipher may still want its bytes */
+    nacre__push_set_con_note(ep, push, false);
     unchain_mid(ep, push, MESSAGE);
     unchain_mid(ep, push, PROBE);
     nacre__push_set_due(ep, push, NACRE__NEVER);
