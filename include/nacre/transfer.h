@@ -62,7 +62,10 @@ typedef struct nacre_transfer nacre_transfer;
 
 typedef struct nacre_transfer_config {
     nacre_endpoint *endpoint; /* borrowed; initialised, and not used by anybody else */
-    uint16_t num_requests;    /* own requests in flight; 0 means as many as the endpoint has */
+    uint16_t
+        num_requests;    /* own requests in flight; 0 means as many as the endpoint has. An observation holds one of the
+                              endpoint's places as long as it lasts, and the later blocks of a notification want another:
+                              let it have more places than there are observations, or they wait for one */
     uint16_t block_size; /* the largest block sent or taken, 16 to 1024; 0 means 1024. Blocks are made smaller where a
                                  peer wants that, and where a protected one would not fit the endpoint's max_message */
     /* Bodies of others: requests that are being put together, and answers whose later blocks are still to be fetched. */
