@@ -49,7 +49,7 @@ NACRE_MUST_USE nacre_err nacre_verify_start(nacre_oscore_option *opt, const nacr
  * ends it. nacre_request_id_dup gives a copy without the right. */
 typedef struct nacre_request_id {
     const nacre_context *context; /* private: whose right to the nonce it is; compared, never followed */
-    uint8_t keys[7]; /* … and of which keys, by their Common IV: a context's place may hold others later */
+    uint8_t keys[8]; /* … and of which keys, by their Common IV: a context's place may hold others later */
     uint8_t kid[NACRE_MAX_ID];
     uint8_t partial_iv[5];
     uint8_t kid_len, partial_iv_len;

@@ -21,6 +21,13 @@
 #define NACRE__CODEC static inline
 #endif
 
+/* For what is used twice on the message path: larger and faster; where size counts more, as the compiler thinks fit. */
+#if defined(__OPTIMIZE_SIZE__)
+#define NACRE__INLINE
+#else
+#define NACRE__INLINE inline
+#endif
+
 #if defined(__GNUC__)
 #define NACRE__NOT_INLINE __attribute__((noinline))
 #else
@@ -61,6 +68,20 @@ static inline void nacre__move(uint8_t *to, const uint8_t *from, size_t len)
     }
 #endif
     if (len > 0) memmove(to, from, len);
+}
+
+/* A number of four bytes, big-endian. */
+static inline uint32_t nacre__get_u32(const uint8_t *from)
+{
+    return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
+}
+
+static inline void nacre__put_u32(uint8_t *to, uint32_t number)
+{
+    to[0] = (uint8_t)(number >> 24);
+    to[1] = (uint8_t)(number >> 16);
+    to[2] = (uint8_t)(number >> 8);
+    to[3] = (uint8_t)number;
 }
 
 /* A few bytes, into where nothing of `from` lies: IDs and Partial IVs. Gives where they end. */

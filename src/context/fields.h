@@ -4,6 +4,7 @@
 #define NACRE_CONTEXT_FIELDS_H
 
 #include <nacre/context.h>
+#include "base/copy.h"
 
 static inline void *nacre__sender_key(const nacre_context *ctx)
 {
@@ -13,6 +14,12 @@ static inline void *nacre__sender_key(const nacre_context *ctx)
 static inline void *nacre__recipient_key(const nacre_context *ctx)
 {
     return (uint8_t *)ctx->keys + ctx->key_stride;
+}
+
+/* Asks for the memory of a prepared key: as much as a key schedule of AES-128 takes. */
+static inline void nacre__fetch_key(const void *key)
+{
+    for (size_t line = 0; line < 192; line += 64) NACRE__PREFETCH((const uint8_t *)key + line);
 }
 
 static inline uint64_t nacre__replay_index(const nacre_replay *w)

@@ -7,6 +7,7 @@
  *    seen  |  one bit each: seen or fresh  |  fresh
  *
  * The bits are a ring: number n has bit n mod (64 * words), so that moving up clears what enters and shifts nothing. */
+#include "base/copy.h"
 #include "context/fields.h"
 
 /* What the ring is made of: whole words; or bytes where size counts more, so that a small machine needs no wide shifts. */
@@ -30,15 +31,12 @@ size_t nacre_replay_words(uint16_t size)
     return size <= 64 ? 0 : ring_words(size);
 }
 
-static uint32_t ring_bits(const nacre_replay *w)
-{
-    return w->size <= 64 ? 64 : 64 * ring_words((uint16_t)w->size);
-}
-
 static cell *cell_of(const nacre_replay *w, uint32_t seq)
 {
-    const void *ring = w->size <= 64 ? &w->bits : w->words;
-    return (cell *)(uintptr_t)ring + (seq & (ring_bits(w) - 1)) / CELL; /* who writes has a window that is not const */
+    bool inside = w->size <= 64;
+    const void *ring = inside ? &w->bits : w->words;
+    uint32_t bits = inside ? 64 : 64 * ring_words(w->size);
+    return (cell *)(uintptr_t)ring + (seq & (bits - 1)) / CELL; /* who writes has a window that is not const */
 }
 
 static bool bit_at(const nacre_replay *w, uint64_t seq)
@@ -51,10 +49,11 @@ static void set_bit(nacre_replay *w, uint64_t seq)
     *cell_of(w, (uint32_t)seq) |= (cell)((cell)1 << (seq % CELL));
 }
 
-/* Clears the bits of `count` numbers from `seq` on; more than the ring has is all of it. */
-static void clear_bits(nacre_replay *w, uint64_t seq, uint64_t count)
+/* Clears the bits of `count` numbers from `seq` on, in cells; more than the ring has is all of it. */
+NACRE__NOT_INLINE static void clear_cells(nacre_replay *w, uint64_t seq, uint64_t count)
 {
-    uint32_t at = (uint32_t)seq, left = count < ring_bits(w) ? (uint32_t)count : ring_bits(w);
+    uint32_t bits = w->size <= 64 ? 64 : 64 * ring_words(w->size);
+    uint32_t at = (uint32_t)seq, left = count < bits ? (uint32_t)count : bits;
 #if defined(__OPTIMIZE_SIZE__)
     for (; left > 0; left--, at++) *cell_of(w, at) &= (cell) ~(1u << at % CELL);
 #endif
@@ -65,6 +64,17 @@ static void clear_bits(nacre_replay *w, uint64_t seq, uint64_t count)
         at += n;
         left -= n;
     }
+}
+
+/* The same. Where there is but one cell, which is the rule, a mask turned to its place does it. */
+static NACRE__INLINE void clear_bits(nacre_replay *w, uint64_t seq, uint64_t count)
+{
+    if (CELL < 64 || w->size > 64) {
+        clear_cells(w, seq, count);
+        return;
+    }
+    uint64_t mask = count < 64 ? (UINT64_C(1) << count) - 1 : UINT64_MAX;
+    w->bits &= ~(mask << seq % 64 | mask >> (0 - seq) % 64);
 }
 
 static void set_index(nacre_replay *w, uint64_t index)

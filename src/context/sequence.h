@@ -4,6 +4,7 @@
 #define NACRE_CONTEXT_SEQUENCE_H
 
 #include <nacre/context.h>
+#include "base/copy.h"
 
 #define NACRE__CHUNK_BITS UINT32_C(0x3fff) /* of the fields that hold one */
 enum { NACRE__CHUNK_MAX = 10000 };
@@ -28,16 +29,16 @@ static inline void nacre__sequence_take(nacre_context *ctx)
  * behind it becomes zero. */
 static inline uint8_t nacre__partial_iv(uint8_t out[5], uint64_t seq)
 {
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
+    unsigned len = (71u - (unsigned)__builtin_clzll(seq | 1)) / 8;
+#else
     uint32_t low = (uint32_t)seq, high = (uint32_t)(seq >> 32);
-    uint8_t len = high != 0 ? 5 : low >> 24 != 0 ? 4 : low >> 16 != 0 ? 3 : low >> 8 != 0 ? 2 : 1;
+    unsigned len = high != 0 ? 5 : low >> 24 != 0 ? 4 : low >> 16 != 0 ? 3 : low >> 8 != 0 ? 2 : 1;
+#endif
     uint64_t left = seq << 8 * (5 - len);
+    nacre__put_u32(out, (uint32_t)(left >> 8));
     out[4] = (uint8_t)left;
-    uint32_t first = (uint32_t)(left >> 8);
-    out[0] = (uint8_t)(first >> 24);
-    out[1] = (uint8_t)(first >> 16);
-    out[2] = (uint8_t)(first >> 8);
-    out[3] = (uint8_t)first;
-    return len;
+    return (uint8_t)len;
 }
 
 static inline uint64_t nacre__partial_iv_number(nacre_bytes partial_iv)

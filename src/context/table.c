@@ -333,8 +333,7 @@ static void find_at_once(const nacre_table *t, nacre_table_query *queries, size_
         nacre_table_query *q = &queries[i];
         q->context = may_be_there(q->kid) ? find(t, starts[i], q->kid, q->kid_context, &q->cursor) : NULL;
         if (q->context == NULL || q->context->keys == NULL) continue;
-        for (size_t line = 0; line < 192; line += 64) /* enough for a key schedule of AES-128 */
-            NACRE__PREFETCH((const uint8_t *)nacre__recipient_key(q->context) + line);
+        nacre__fetch_key(nacre__recipient_key(q->context));
     }
 }
 

@@ -11,6 +11,5 @@ void nacre__nonce(uint8_t nonce[NACRE_MAX_NONCE], const nacre_aead *aead, const 
     nonce[0] ^= (uint8_t)id_piv.len;
     for (size_t i = 0; i < id_piv.len; i++) id[i] ^= id_piv.ptr[i];
     piv[0] ^= (uint8_t)(seq >> 32);
-    uint32_t low = (uint32_t)seq;
-    for (size_t i = 4; i > 0; i--, low >>= 8) piv[i] ^= (uint8_t)low;
+    nacre__put_u32(piv + 1, nacre__get_u32(piv + 1) ^ (uint32_t)seq);
 }

@@ -55,9 +55,22 @@ nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes 
     return NACRE_OK;
 }
 
+/* Whether there is nothing but an OSCORE option of few bytes, which is the rule: one byte says it. Only to be faster. */
+static bool is_alone(nacre_bytes options)
+{
+#if defined(__OPTIMIZE_SIZE__)
+    return false;
+#endif
+    return options.ptr[0] >> 4 == NACRE_OPT_OSCORE && options.len <= 13 && (options.ptr[0] & 15u) + 1 == options.len;
+}
+
 nacre_err nacre__outer_read(nacre_oscore_option *opt, bool *others_stay, const nacre_message *message)
 {
     if (message->options.len == 0) return NACRE_ERR_NOT_PROTECTED; /* and its pointer may be NULL */
+    if (is_alone(message->options) && message->payload.len > 0) {
+        *others_stay = false;
+        return nacre_oscore_option_read(opt, nacre_bytes_of(message->options.ptr + 1, message->options.len - 1));
+    }
     const uint8_t *at = message->options.ptr, *end = at + message->options.len;
     nacre_bytes value = NACRE_ABSENT, found = NACRE_ABSENT;
     uint32_t number = 0;

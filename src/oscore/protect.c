@@ -115,9 +115,11 @@ static nacre_err begin_split(protection *p, const task *t)
     nacre_err err = choose_option(&split.oscore, ctx, t->is_request, t->how);
     if (err == NACRE_OK && t->new_piv) err = nacre__sequence_next(ctx, &seq);
     if (err != NACRE_OK) return err;
-    /* A request's identity; a response needs but its Partial IV. */
-    nacre__request_id_make(&p->own, ctx, ctx->sender_id, ctx->sender_id_len, seq, 0);
-    split.oscore.partial_iv = t->new_piv ? nacre__request_piv(&p->own) : NACRE_ABSENT;
+    split.oscore.partial_iv = NACRE_ABSENT;
+    if (t->new_piv) { /* a request's identity; a response needs but its Partial IV */
+        nacre__request_id_make(&p->own, ctx, ctx->sender_id, ctx->sender_id_len, seq, 0);
+        split.oscore.partial_iv = nacre__request_piv(&p->own);
+    }
     split.options = t->plain->options;
     split.is_request = t->is_request;
     split.all_inner = t->all_inner;
@@ -269,7 +271,9 @@ static void protect_burst(const nacre_crypto *crypto, nacre_protect_item *items,
         task t = { item->context, crypto, item->id, item->room, item->plain, item->options, false, false, false };
         item->err = choose(&t);
         if (item->err == NACRE_OK) item->err = begin(&work[i], &t);
-        if (item->err == NACRE_OK) jobs[num_jobs++] = &work[i].job;
+        if (item->err != NACRE_OK) continue;
+        jobs[num_jobs++] = &work[i].job;
+        nacre__fetch_key(work[i].job.key);
     }
     if (num_jobs > 0) crypto->ops->seal_many(crypto, jobs, num_jobs);
     for (size_t i = 0; i < num; i++)

@@ -15,7 +15,7 @@ static inline void nacre__request_id_make(nacre_request_id *id, const nacre_cont
                                           const uint8_t kid[NACRE_MAX_ID], uint8_t kid_len, uint64_t seq, uint8_t flags)
 {
     id->context = ctx;
-    NACRE__COPY_FIXED(id->keys, ctx->common_iv, sizeof id->keys); /* the shortest Common IV has 7 bytes */
+    NACRE__COPY_FIXED(id->keys, ctx->common_iv, sizeof id->keys); /* the shortest has 7 bytes, and a zero */
     NACRE__COPY_FIXED(id->kid, kid, sizeof id->kid);
     id->partial_iv_len = nacre__partial_iv(id->partial_iv, seq);
     id->kid_len = kid_len;

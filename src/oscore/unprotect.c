@@ -46,8 +46,8 @@ static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const 
 }
 
 /* RFC 8613 8.2 steps 4 to 6, 8.4 steps 3 to 5, up to the cipher. The payload is the ciphertext: RFC 8613 6.2. */
-static nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_room room,
-                         const nacre_message *outer, const nacre_request_id *id)
+static NACRE__INLINE nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto,
+                                       nacre_room room, const nacre_message *outer, const nacre_request_id *id)
 {
     if (crypto->ops != ctx->ops) return NACRE_ERR_BAD_ARGUMENT;
     if (outer->payload.len < ctx->aead->tag_len + 1u) return NACRE_ERR_PROTECTION_INVALID; /* no room for a code */
@@ -276,7 +276,9 @@ static void unprotect_burst(const nacre_crypto *crypto, nacre_unprotect_item *it
             NACRE__PREFETCH(items[i + AHEAD].outer->options.ptr);
         }
         items[i].err = begin_item(&work[i], crypto, &items[i]);
-        if (items[i].err == NACRE_OK) jobs[num_jobs++] = &work[i].job;
+        if (items[i].err != NACRE_OK) continue;
+        jobs[num_jobs++] = &work[i].job;
+        nacre__fetch_key(work[i].job.key);
     }
     if (num_jobs > 0) crypto->ops->open_many(crypto, jobs, num_jobs);
     /* In order, so that of two equal Partial IVs in one burst the second is a replay (RFC 8613 7.4). */
