@@ -119,6 +119,16 @@ static void by_openssl(const ipsec_mb_instance *instance, nacre_direction direct
 
 /* ---- Bursts ---- */
 
+static const struct {
+    IMB_CIPHER_MODE cipher;
+    IMB_HASH_ALG mac;
+    bool mac_of_plaintext; /* so it comes first when sealing, and last when opening */
+} modes[] = {
+    [CCM_FAMILY] = { IMB_CIPHER_CCM, IMB_AUTH_AES_CCM, true },
+    [GCM_FAMILY] = { IMB_CIPHER_GCM, IMB_AUTH_AES_GMAC, false },
+    [CHACHA_FAMILY] = { IMB_CIPHER_CHACHA20_POLY1305, IMB_AUTH_CHACHA20_POLY1305, false },
+};
+
 static void fill(IMB_JOB *to, nacre_aead_job *job, nacre_direction direction, uint8_t *tag)
 {
     const nacre_aead *aead = job->aead;
@@ -135,25 +145,21 @@ static void fill(IMB_JOB *to, nacre_aead_job *job, nacre_direction direction, ui
     to->auth_tag_output_len_in_bytes = aead->tag_len;
     to->cipher_direction = direction == NACRE_SEAL ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT;
     to->user_data = job;
-    switch (family_of(aead)) {
-    case CCM_FAMILY: /* the MAC is of the plaintext: first when sealing, last when opening */
-        to->cipher_mode = IMB_CIPHER_CCM;
-        to->hash_alg = IMB_AUTH_AES_CCM;
-        to->chain_order = direction == NACRE_SEAL ? IMB_ORDER_HASH_CIPHER : IMB_ORDER_CIPHER_HASH;
+    family kind = family_of(aead);
+    bool mac_first = modes[kind].mac_of_plaintext == (direction == NACRE_SEAL);
+    to->cipher_mode = modes[kind].cipher;
+    to->hash_alg = modes[kind].mac;
+    to->chain_order = mac_first ? IMB_ORDER_HASH_CIPHER : IMB_ORDER_CIPHER_HASH;
+    switch (kind) {
+    case CCM_FAMILY:
         to->u.CCM.aad = job->aad.ptr;
         to->u.CCM.aad_len_in_bytes = job->aad.len;
         break;
     case GCM_FAMILY:
-        to->cipher_mode = IMB_CIPHER_GCM;
-        to->hash_alg = IMB_AUTH_AES_GMAC;
-        to->chain_order = direction == NACRE_SEAL ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
         to->u.GCM.aad = job->aad.ptr;
         to->u.GCM.aad_len_in_bytes = job->aad.len;
         break;
     case CHACHA_FAMILY:
-        to->cipher_mode = IMB_CIPHER_CHACHA20_POLY1305;
-        to->hash_alg = IMB_AUTH_CHACHA20_POLY1305;
-        to->chain_order = direction == NACRE_SEAL ? IMB_ORDER_CIPHER_HASH : IMB_ORDER_HASH_CIPHER;
         to->u.CHACHA20_POLY1305.aad = job->aad.ptr;
         to->u.CHACHA20_POLY1305.aad_len_in_bytes = job->aad.len;
         break;
@@ -234,14 +240,11 @@ static void open_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, s
 
 static const nacre_crypto_ops ops = {
     .name = "ipsec_mb",
-    .max_aad = 0,
     .keys_are_shareable = true,
     .key_layout = key_layout,
     .key_init = key_init,
     .key_release = key_release,
     .hmac = hmac,
-    .derive = NULL,
-    .key_derive = NULL,
     .seal_many = seal_many,
     .open_many = open_many,
 };

@@ -166,14 +166,11 @@ static void open_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, s
 
 static const nacre_crypto_ops ops = {
     .name = "openssl",
-    .max_aad = 0,
     .keys_are_shareable = false,
     .key_layout = key_layout,
     .key_init = key_init,
     .key_release = key_release,
     .hmac = hmac,
-    .derive = NULL,
-    .key_derive = NULL,
     .seal_many = seal_many,
     .open_many = open_many,
 };
