@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# A Python with the aiocoap that nacre is checked against and measured beside: its path on stdout, below .venv of this
+# directory, which is made where it is not there and kept.
+#
+#     scripts/aiocoap.sh
+#
+# Exit: 0 it is there; 77 PyPI is not reachable, or Python is older than 3.10; 1 installing failed otherwise.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=$PWD/.venv
+requirements=tests/interop/requirements.txt
+
+# True when the venv holds exactly what is pinned, with all that OSCORE needs: otherwise aiocoap would send in clear.
+venv_is_good() {
+    [ -x "$venv/bin/python" ] && "$venv/bin/python" - "$requirements" 2>/dev/null <<'PYTHON'
+import re, sys
+from importlib.metadata import version
+from aiocoap import defaults
+pin = re.search(r"^aiocoap\[oscore\]==(\S+)$", open(sys.argv[1]).read(), re.M).group(1)
+sys.exit(version("aiocoap") != pin or bool(defaults.oscore_missing_modules()))
+PYTHON
+}
+
+make_venv() {
+    local log
+    log=$(mktemp)
+    echo "aiocoap: putting $(grep -v '^#' "$requirements") into .venv/" >&2
+    rm -rf "$venv"
+    if ! { python3 -m venv "$venv" && timeout 300 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --retries 1 --timeout 20 -r "$requirements"; } >"$log" 2>&1 || ! venv_is_good; then
+        rm -rf "$venv"
+        # Only a registry out of reach is a reason to do without; anything else is a failure to be looked at.
+        if ! scripts/pypi-reachable.sh; then
+            rm -f "$log"
+            exit 77
+        fi
+        cat "$log" >&2
+        rm -f "$log"
+        exit 1
+    fi
+    rm -f "$log"
+}
+
+venv_is_good || make_venv
+echo "$venv/bin/python"
