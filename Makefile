@@ -28,7 +28,7 @@ interop: all
 	@tests/interop/run.sh $(BUILD)
 
 bench: all
-	@scripts/bench.sh $(BUILD) $(BENCH)
+	@scripts/bench.sh $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(BUILD) $(BENCH)
 
 fuzz:
 	@scripts/fuzz.sh $(or $(SECONDS_IN_ALL),300)
@@ -54,7 +54,8 @@ help:
 	@echo "make demo     a protected exchange over loopback, and what an eavesdropper and a replayer get"
 	@echo "make test     build and run every test"
 	@echo "make interop  nacre against aiocoap, both ways (needs Python and PyPI)"
-	@echo "make bench    what it costs, as ratios to the bare cipher; tables, and JSON in $(BUILD)/bench/ (BENCH=names)"
+	@echo "make bench    what it costs, as ratios to the bare cipher; tables, and JSON in $(BUILD)/bench/ (BENCH=names,"
+	@echo "              QUICK=1: only that it works, ROUNDS=n instead of 101)"
 	@echo "make fuzz     every fuzz target, 300 seconds in all (SECONDS_IN_ALL=n); needs clang"
 	@echo "make docs     docs/rfc8613.md anew, from the marks in code and tests"
 	@echo "make format   clang-format over all C files;  make lint: check the format, and clang-tidy"

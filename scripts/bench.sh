@@ -2,17 +2,35 @@
 # SPDX-License-Identifier: MIT
 # Runs the programs of bench/ one after the other: tables here, JSON in BUILD_DIR/bench/NAME.json.
 #
-#     scripts/bench.sh [BUILD_DIR [NAME…]]
+#     scripts/bench.sh [--quick | --rounds N] [BUILD_DIR [NAME…]]
 #
-# Nothing here passes or fails by a time; the exit code tells only whether the programs ran.
+#     --quick      few and short rounds: that everything works, not how fast; minutes less
+#     --rounds N   rounds for each comparison, 1 to 1000, in place of 101 (docs/performance.md says what a round is)
+#
+# `peers` also needs libcoap's server (Debian: libcoap3-bin) and a Python with aiocoap, which is put into .venv when
+# NACRE_AIOCOAP_PYTHON names none; what is not there is left out. Nothing here passes or fails by a time; the exit code tells
+# only whether the programs ran.
 set -euo pipefail
+usage() {
+    echo "usage: scripts/bench.sh [--quick | --rounds N] [BUILD_DIR [NAME...]]" >&2
+    exit 2
+}
+options=()
+while [[ ${1:-} = -* ]]; do
+    case $1 in
+    --quick) options+=(--quick) && shift ;;
+    --rounds) [ $# -ge 2 ] || usage && options+=(--rounds "$2") && shift 2 ;;
+    *) usage ;;
+    esac
+done
 build=${1:-build}
 shift || true
 if [ ! -d "$build/bench" ]; then
     echo "bench: $build/bench is not there: run 'make' first" >&2
     exit 2
 fi
-NACRE_COMMIT=$(git -C "$(dirname "$0")/.." describe --always --dirty 2>/dev/null || echo unknown)
+source_dir=$(cd "$(dirname "$0")/.." && pwd)
+NACRE_COMMIT=$(git -C "$source_dir" describe --always --dirty 2>/dev/null || echo unknown)
 export NACRE_COMMIT
 programs=()
 if [ $# -gt 0 ]; then
@@ -23,7 +41,10 @@ else
 fi
 failed=0
 for program in "${programs[@]}"; do
-    "$program" --json "$program.json" || failed=1
+    if [ "${program##*/}" = peers ] && [ -z "${NACRE_AIOCOAP_PYTHON:-}" ]; then
+        "$source_dir/scripts/aiocoap.sh" >/dev/null || true # peers says what it cannot find
+    fi
+    "$program" "${options[@]}" --json "$program.json" || failed=1
     echo
 done
 echo "results: $build/bench/*.json"

@@ -3,6 +3,7 @@
 #include "serve.h"
 #include "bench.h"
 #include "net/echo.h"
+#include "net/place.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -103,20 +104,17 @@ static nacre_err describe(void *user, nacre_directory_info *info, size_t index, 
 /* The file has no name any more once the server has it open. */
 static void add_pack(nacre_server *server, const serve_config *c)
 {
-    char place[256], path[300];
+    char place[PLACE_PATH], path[PLACE_PATH + 8];
     nacre_detail why = { "" };
     nacre_pack *pack;
-    const char *base = getenv("NACRE_BENCH_DIR");
-    (void)snprintf(place, sizeof place, "%s/nacre-bench-XXXXXX", base != NULL ? base : ".");
-    bench_check(mkdtemp(place) != NULL, "a directory for the contexts (NACRE_BENCH_DIR)");
+    place_make(place);
     (void)snprintf(path, sizeof path, "%s/pack", place);
     must(nacre_pack_create(path, &why), why.text);
     must(nacre_pack_open(&pack, path, c->crypto, &why), why.text);
     must(nacre_pack_add(pack, NULL, c->num_pairs, describe, NULL, &why), why.text);
     must(nacre_pack_close(pack, &why), why.text);
     must(nacre_server_add_pack(server, path, &why), why.text);
-    (void)unlink(path);
-    (void)rmdir(place);
+    place_remove(place);
 }
 
 static void serve_workers(const void *arg, int ready)

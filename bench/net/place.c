@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* place: see place.h. */
+#include "place.h"
+#include "bench.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void place_make(char path[PLACE_PATH])
+{
+    const char *base = getenv("NACRE_BENCH_DIR");
+    const int len = snprintf(path, PLACE_PATH - 64, "%s/nacre-bench-XXXXXX", base != NULL ? base : ".");
+    bench_check(len < PLACE_PATH - 64 && mkdtemp(path) != NULL, "a directory for contexts (NACRE_BENCH_DIR)");
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st, (void)type, (void)where;
+    (void)remove(path);
+    return 0;
+}
+
+void place_remove(const char *path)
+{
+    (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
