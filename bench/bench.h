@@ -82,6 +82,16 @@ void bench_compare(bench *b, const char *label, const bench_case *cases, size_t 
 /* bench_wanted tells whether bench_compare would run anything for that label: to save a costly set-up. */
 bool bench_wanted(const bench *b, const char *label);
 
+/* bench_limit ends each comparison's rounds after so many seconds on the wall, at least three being run: for operations that
+ * take a second and more. */
+void bench_limit(bench *b, double seconds);
+
+/* bench_is_quick tells whether --quick was given: to measure something smaller. */
+bool bench_is_quick(const bench *b);
+
+/* bench_find gives the result of a case that was measured, or NULL; until the next comparison. */
+const bench_result *bench_find(const bench *b, const char *label, const char *name);
+
 /* bench_value notes a number that needs no clock: bytes per context, say. `goal` 0: none. */
 void bench_value(bench *b, const char *label, const char *name, double value, const char *unit, double goal);
 
@@ -95,7 +105,11 @@ int bench_finish(bench *b);
 void bench_processor(char *out, size_t size);
 
 /* bench_check ends the program with one line and exit code 5 when `ok` is false: a benchmark of something that fails measures nothing. */
-void bench_check(bool ok, const char *what);
+_Noreturn void bench_fail(const char *what);
+static inline void bench_check(bool ok, const char *what)
+{
+    if (!ok) bench_fail(what);
+}
 
 /* bench_alloc gives zeroed memory on a boundary of 64 bytes, or ends the program. It is given back with free. */
 void *bench_alloc(size_t size);

@@ -33,7 +33,7 @@ bench *bench_start(int argc, char **argv, const char *name, const char *title)
     for (int i = 1; i < argc && ok; i++) {
         int left = argc - 1 - i;
         if (strcmp(argv[i], "--help") == 0) exit(usage(stdout, argv[0]));
-        else if (strcmp(argv[i], "--quick") == 0) b->config.rounds = 3, b->config.slice_ns = 5e4;
+        else if (strcmp(argv[i], "--quick") == 0) b->quick = true;
         else if (strcmp(argv[i], "--list") == 0) b->list = true;
         else if (strcmp(argv[i], "--json") == 0 && left >= 1) b->json = argv[++i];
         else if (strcmp(argv[i], "--only") == 0 && left >= 1) b->only = argv[++i];
@@ -44,6 +44,7 @@ bench *bench_start(int argc, char **argv, const char *name, const char *title)
             ok = number(argv[++i], SIZE_MAX, &b->once_n);
         } else ok = false;
     }
+    if (b->quick) b->config.rounds = 3, b->config.slice_ns = 5e4;
     if (!ok) exit(usage(stderr, argv[0]));
     return b;
 }

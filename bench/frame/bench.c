@@ -21,9 +21,8 @@ bench *bench_open(const bench_config *config)
 
 /* ---- Help for programs ---- */
 
-void bench_check(bool ok, const char *what)
+void bench_fail(const char *what)
 {
-    if (ok) return;
     fprintf(stderr, "bench: %s\n", what);
     exit(5);
 }
@@ -189,6 +188,23 @@ void bench_value(bench *b, const char *label, const char *name, double value, co
     r->value = value;
     r->goal = goal;
     bench__show(b, r, 1);
+}
+
+void bench_limit(bench *b, double seconds)
+{
+    b->config.seconds = seconds;
+}
+
+bool bench_is_quick(const bench *b)
+{
+    return b->quick;
+}
+
+const bench_result *bench_find(const bench *b, const char *label, const char *name)
+{
+    for (size_t i = b->num_results; i-- > 0;)
+        if (strcmp(b->results[i].label, label) == 0 && strcmp(b->results[i].name, name) == 0) return &b->results[i];
+    return NULL;
 }
 
 static bool write_file(const bench *b)

@@ -11,7 +11,7 @@ struct bench {
     bench_config config;
     const char *json, *only, *once;
     size_t once_n;
-    bool list, heading_done;
+    bool list, quick, heading_done;
     bench_result *results;
     size_t num_results, cap_results;
 };
