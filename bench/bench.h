@@ -95,6 +95,9 @@ const bench_result *bench_find(const bench *b, const char *label, const char *na
 /* bench_value notes a number that needs no clock: bytes per context, say. `goal` 0: none. */
 void bench_value(bench *b, const char *label, const char *name, double value, const char *unit, double goal);
 
+/* bench_value_against notes one with its ratio to another one. */
+void bench_value_against(bench *b, const char *label, const char *name, double value, const char *unit, double other);
+
 /* bench_write_json writes all results to `file`, a FILE. */
 void bench_write_json(const bench *b, void *file);
 

@@ -125,6 +125,7 @@ static void measure(bench *b, const row *r, serve_config config, batch *room, pa
                                   .runs = s->client_runs,
                                   .coap = s->kind > SERVE_ECHO_RUNS };
         asks[num] = ask_open(servers[num], &how, room, &kind);
+        if (s->kind == SERVE_WORKERS) ask_warm(&asks[num], r->flows);
         cases[num] = ask_case(s->name, &asks[num], s->goal);
     }
     bench_compare(b, r->label, cases, num);

@@ -211,7 +211,7 @@ static int open_echo(uint16_t port)
     return fd;
 }
 
-static void report(bench *b, const char *label, const bench_case *c)
+static void report(bench *b, const char *label, const bench_case *c, const way *echo)
 {
     char text[64];
     const way *w = c->arg;
@@ -221,7 +221,8 @@ static void report(bench *b, const char *label, const bench_case *c)
     (void)snprintf(text, sizeof text, "%s: rate", c->name);
     bench_value(b, label, text, rate, "MB/s", 0);
     (void)snprintf(text, sizeof text, "%s: server's core", c->name);
-    bench_value(b, label, text, 1e9 * w->seconds / (double)w->blocks, "ns per block", 0);
+    bench_value_against(b, label, text, 1e9 * w->seconds / (double)w->blocks, "ns",
+                        w == echo ? 0 : 1e9 * echo->seconds / (double)echo->blocks);
 }
 
 static void compare(bench *b, const char *method, const way *echo, const way *down_or_up, pair *pairs)
@@ -238,7 +239,7 @@ static void compare(bench *b, const char *method, const way *echo, const way *do
     (void)snprintf(label, sizeof label, "%s, %zu MiB", method, all * BLOCK / 1048576);
     if (!bench_wanted(b, label)) return;
     bench_compare(b, label, cases, 3);
-    for (size_t i = 0; i < 3; i++) report(b, label, &cases[i]);
+    for (size_t i = 0; i < 3; i++) report(b, label, &cases[i], &ways[0]);
 }
 
 int main(int argc, char **argv)

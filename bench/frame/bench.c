@@ -190,6 +190,15 @@ void bench_value(bench *b, const char *label, const char *name, double value, co
     bench__show(b, r, 1);
 }
 
+void bench_value_against(bench *b, const char *label, const char *name, double value, const char *unit, double other)
+{
+    if (b->list || b->once != NULL || !bench_wanted(b, label)) return;
+    bench_result *r = bench__add(b, label, name, unit);
+    r->value = value;
+    r->ratio = other > 0 ? value / other : 0;
+    bench__show(b, r, 1);
+}
+
 void bench_limit(bench *b, double seconds)
 {
     b->config.seconds = seconds;

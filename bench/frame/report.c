@@ -37,9 +37,12 @@ static void print(bench *b, const bench_result *r)
     }
     char what[sizeof r->label + sizeof r->name + 2];
     snprintf(what, sizeof what, "%s: %s", r->label, r->name);
-    printf("%-80s %9.1f %-2s", what, r->value, r->unit);
-    if (r->low > 0) printf(" %3.0f %%", 100 * (r->high - r->low) / r->value);
-    if (r->ratio > 0) printf("  %6.3f  %.3f to %.3f %6.3f", r->ratio, r->ratio_low, r->ratio_high, r->ratio_best);
+    printf("%-80s %9.1f ", what, r->value);
+    if (r->low > 0) printf("%-2s %3.0f %%", r->unit, 100 * (r->high - r->low) / r->value);
+    else if (r->ratio > 0) printf("%-8.8s", r->unit);
+    else printf("%s", r->unit);
+    if (r->ratio > 0) printf("  %6.3f", r->ratio);
+    if (r->ratio_low > 0) printf("  %.3f to %.3f %6.3f", r->ratio_low, r->ratio_high, r->ratio_best);
     if (r->goal > 0) printf("  goal %s %g: %s", r->goal_is_floor ? ">=" : "<=", r->goal, missed(r) ? "missed" : "met");
     putchar('\n');
     fflush(stdout);
@@ -91,9 +94,10 @@ static void put_result(FILE *f, const bench_result *r)
     if (r->low > 0)
         fprintf(f, ", \"rounds\": %zu, \"low\": %.3f, \"high\": %.3f, \"best\": %.3f", r->rounds, r->low, r->high,
                 r->best);
-    if (r->ratio > 0)
-        fprintf(f, ", \"ratio\": %.4f, \"ratio_low\": %.4f, \"ratio_high\": %.4f, \"ratio_best\": %.4f", r->ratio,
-                r->ratio_low, r->ratio_high, r->ratio_best);
+    if (r->ratio > 0) fprintf(f, ", \"ratio\": %.4f", r->ratio);
+    if (r->ratio_low > 0)
+        fprintf(f, ", \"ratio_low\": %.4f, \"ratio_high\": %.4f, \"ratio_best\": %.4f", r->ratio_low, r->ratio_high,
+                r->ratio_best);
     if (r->goal > 0)
         fprintf(f, ", \"goal\": %g, \"goal_is\": \"%s\", \"met\": %s", r->goal,
                 r->goal_is_floor ? "at least" : "at most", missed(r) ? "false" : "true");

@@ -34,6 +34,14 @@ static void run(void *arg, size_t n)
     a->resent += result.resent;
 }
 
+void ask_warm(ask *a, size_t num)
+{
+    prepare(a, num);
+    run(a, num);
+    a->seconds = 0;
+    a->requests = a->resent = 0;
+}
+
 bench_case ask_case(const char *name, ask *a, double goal)
 {
     const size_t step = WINDOWS * a->outstanding;
@@ -52,11 +60,14 @@ bench_case ask_case(const char *name, ask *a, double goal)
 void ask_report(bench *b, const char *label, const bench_case *cases, size_t num)
 {
     char name[64];
+    double first = 0;
     for (size_t i = 0; i < num; i++) {
         const ask *a = cases[i].arg;
         if (a->requests == 0) continue;
+        const double ns = 1e9 * a->seconds / (double)a->requests;
         (void)snprintf(name, sizeof name, "%s: server's cores", cases[i].name);
-        bench_value(b, label, name, 1e9 * a->seconds / (double)a->requests, "ns per request", 0);
+        bench_value_against(b, label, name, ns, "ns", first);
+        if (i == 0) first = ns;
         (void)snprintf(name, sizeof name, "%s: sent again", cases[i].name);
         if (a->resent > 0) bench_value(b, label, name, (double)a->resent, "requests", 0);
     }

@@ -23,10 +23,15 @@ typedef struct ask {
 ask ask_open(process server, const load_config *how, batch *room, const batch_kind *kind);
 void ask_close(ask *a);
 
+/* ask_warm asks `num` times and counts nothing: for servers that do something once for each context, such as telling a file
+ * that its replay window is in use. */
+void ask_warm(ask *a, size_t num);
+
 /* ask_case: the clock on the wall, and so many requests in one go that one wake-up more or less does not matter. */
 bench_case ask_case(const char *name, ask *a, double goal);
 
-/* ask_report notes what the servers' cores spent on each request, and what had to be sent again. */
+/* ask_report notes what the servers' cores spent on each request, with its ratio to the first case, and what had to be sent
+ * again. */
 void ask_report(bench *b, const char *label, const bench_case *cases, size_t num);
 
 #endif
