@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test interop bench fuzz docs format lint install clean help setup configured
+.PHONY: all demo test interop bench plots fuzz docs format lint install clean help setup configured
 
 all: setup configured
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build $(BUILD) --parallel $(JOBS)
@@ -29,6 +29,9 @@ interop: all
 
 bench: all
 	@scripts/bench.sh $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(BUILD) $(BENCH)
+
+plots:
+	@scripts/plots.sh $(BUILD)
 
 fuzz:
 	@scripts/fuzz.sh $(or $(SECONDS_IN_ALL),300)
@@ -56,6 +59,7 @@ help:
 	@echo "make interop  nacre against aiocoap, both ways (needs Python and PyPI)"
 	@echo "make bench    what it costs, as ratios to the bare cipher; tables, and JSON in $(BUILD)/bench/ (BENCH=names,"
 	@echo "              QUICK=1: only that it works, ROUNDS=n instead of 101)"
+	@echo "make plots    docs/plots/ anew, from what make bench left (needs gnuplot)"
 	@echo "make fuzz     every fuzz target, 300 seconds in all (SECONDS_IN_ALL=n); needs clang"
 	@echo "make docs     docs/rfc8613.md anew, from the marks in code and tests"
 	@echo "make format   clang-format over all C files;  make lint: check the format, and clang-tidy"

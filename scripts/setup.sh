@@ -71,6 +71,7 @@ look() {
     [ "$purpose" = interop ] && return
     need tshark 'tshark' has tshark
     need libcoap3-bin "libcoap's coap-client and coap-server" libcoap_tools
+    need gnuplot-nox 'gnuplot' has gnuplot
     need gcc 'gcc' has gcc
     need clang 'clang' has clang
     need clang-format 'clang-format' has clang-format
