@@ -316,17 +316,23 @@ void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t ty
 
 /* ---- Queues ------------------------------------------------------------------------------------------------------- */
 
+/* The place `n` behind the head, n <= cap. Without a division, which takes as long as twenty other steps. */
+static uint32_t place_in(const nacre__queue *queue, uint32_t n)
+{
+    const uint32_t at = queue->head + n;
+    return at < queue->cap ? at : at - queue->cap;
+}
+
 void nacre__queue_push(nacre__queue *queue, uint8_t kind, uint32_t index)
 {
-    const uint32_t at = (queue->head + queue->num++) % queue->cap;
-    queue->refs[at] = (nacre__ref){ kind, index };
+    queue->refs[place_in(queue, queue->num++)] = (nacre__ref){ kind, index };
 }
 
 bool nacre__queue_pop(nacre__queue *queue, nacre__ref *ref)
 {
     if (queue->num == 0) return false;
     *ref = queue->refs[queue->head];
-    queue->head = (queue->head + 1) % queue->cap;
+    queue->head = place_in(queue, 1);
     queue->num--;
     return true;
 }
@@ -335,9 +341,9 @@ void nacre__queue_remove(nacre__queue *queue, uint8_t kind, uint32_t index)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < queue->num; i++) {
-        const nacre__ref ref = queue->refs[(queue->head + i) % queue->cap];
+        const nacre__ref ref = queue->refs[place_in(queue, i)];
         if (ref.kind == kind && ref.index == index) continue;
-        queue->refs[(queue->head + kept++) % queue->cap] = ref;
+        queue->refs[place_in(queue, kept++)] = ref;
     }
     queue->num = kept;
 }
@@ -402,7 +408,7 @@ bool nacre__events_view_messages(const nacre_endpoint *ep)
 {
     if (ep->first_note < ep->num_notes) return true;
     for (uint32_t i = 0; i < ep->events.num; i++) {
-        const nacre__ref ref = ep->events.refs[(ep->events.head + i) % ep->events.cap];
+        const nacre__ref ref = ep->events.refs[place_in(&ep->events, i)];
         if (ref.kind == NACRE__OF_ENTRY || ep->slots[ref.index].message.code != NACRE_EMPTY) return true;
     }
     return false;

@@ -48,7 +48,7 @@ void nacre__renewal_proved(nacre_endpoint *ep, const nacre__item *item)
 /* A burst may hold requests of the old keys behind the one that brought new ones, in the same place. */
 bool nacre__renewal_is_past(const nacre__item *item)
 {
-    return item->err == NACRE_OK && item->context != NULL &&
+    return item->renewal != NULL && item->err == NACRE_OK && item->context != NULL &&
            !nacre_equal_ct(item->id.keys, item->context->common_iv, sizeof item->id.keys);
 }
 

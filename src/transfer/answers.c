@@ -23,8 +23,8 @@ static nacre__asked *find_asked(nacre_transfer *t, nacre_exchange exchange)
 static void forget(nacre_transfer *t, nacre__asked *asked)
 {
     if (asked->body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[asked->body]);
-    if (asked->is_later) *asked = t->later[--t->num_later];
-    else *asked = t->asked[--t->num_asked];
+    const nacre__asked *last = asked->is_later ? &t->later[--t->num_later] : &t->asked[--t->num_asked];
+    if (asked != last) *asked = *last;
 }
 
 static nacre__body_key key_of(const nacre_transfer *t, const nacre__asked *asked)
