@@ -394,13 +394,13 @@ static void entry_event(nacre_endpoint *ep, nacre__entry *entry, nacre_event *ev
     entry->unwanted = entry->seen & NACRE__SEEN(NACRE_OPT_NO_RESPONSE) ? unwanted_by(&entry->message) : 0;
     /* now, not when it arrived: the registration may have come in the same burst */
     if (entry->seen & NACRE__SEEN(NACRE_OPT_OBSERVE)) nacre__observer_cancel(ep, entry);
-    *event = (nacre_event){
-        .kind = NACRE_EVENT_REQUEST,
-        .exchange = entry->exchange,
-        .context = entry->context,
-        .peer = entry->peer,
-        .message = entry->message,
-    };
+    event->kind = NACRE_EVENT_REQUEST; /* one by one: clearing it first would take longer than all of this */
+    event->err = NACRE_OK;
+    event->exchange = entry->exchange;
+    event->context = entry->context;
+    event->peer = entry->peer;
+    event->message = entry->message;
+    event->user = NULL;
 }
 
 /* True while a queued event's message points into memory that the next burst would overwrite. */

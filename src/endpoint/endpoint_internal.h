@@ -329,7 +329,7 @@ typedef struct nacre__outer {
 
 /* One datagram on its way through receive_many. */
 typedef enum nacre__item_kind {
-    NACRE__ITEM_DONE,
+    NACRE__ITEM_DONE, /* 0, for items begin all zero */
     NACRE__ITEM_EMPTY,
     NACRE__ITEM_REQUEST,
     NACRE__ITEM_RESPONSE,

@@ -116,11 +116,14 @@ static refusal check_critical(nacre_bytes options)
 /* How well a resource fits a path: 0 not at all, more for a longer match, most for the path itself. */
 static size_t fit(const nacre_resource *resource, const char *path)
 {
-    size_t len = strlen(resource->path);
-    if (strcmp(resource->path, path) == 0) return SIZE_MAX;
+    const char *own = resource->path;
+    size_t len = 0;
+    while (own[len] != '\0' && own[len] == path[len]) len++;
+    if (own[len] != '\0') return 0;
+    if (path[len] == '\0') return SIZE_MAX;
     if (!(resource->flags & NACRE_RESOURCE_SUBTREE)) return 0;
-    if (len > 0 && resource->path[len - 1] == '/') len--; /* "/" and "/files/" stand for what is below them */
-    return strncmp(resource->path, path, len) == 0 && path[len] == '/' ? len + 1 : 0;
+    if (len > 0 && own[len - 1] == '/') return len; /* "/" and "/files/" stand for what is below them */
+    return path[len] == '/' ? len + 1 : 0;
 }
 
 static const nacre_resource *find(const nacre_resource *resources, size_t num_resources, const char *path)
@@ -219,7 +222,9 @@ static bool wants_to_watch(const nacre_event *event, const target *to)
 
 static nacre_err hand_over(const nacre_site *site, const nacre_event *event, const nacre_response *response)
 {
-    nacre_message plain = { .code = response->code, .payload = response->payload };
+    nacre_message plain = { .code = response->code };
+    plain.payload.ptr = response->payload.ptr; /* one by one, as they were just written */
+    plain.payload.len = response->payload.len;
     const nacre_answer_options how = { .source = response->source, .block_size = response->block_size };
     const nacre_err err = nacre_options_finish(&response->options, &plain.options);
     if (err != NACRE_OK) return err;
@@ -245,6 +250,19 @@ static nacre_err send(nacre_site *site, const nacre_event *event, const target *
     return err;
 }
 
+/* As the header says that it starts; all of its fields, one by one: clearing it first takes longer. */
+static void begin_response(nacre_response *response, nacre_room room, nacre_room options)
+{
+    response->later = false;
+    response->code = NACRE_SERVER_ERROR;
+    nacre_options_init(&response->options, options);
+    response->payload = NACRE_ABSENT;
+    response->room = room;
+    response->source = (nacre_source){ 0 };
+    response->done = NULL;
+    response->block_size = 0;
+}
+
 nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event)
 {
     uint8_t room[MAX_ROOM], options[MAX_OPTIONS];
@@ -255,8 +273,8 @@ nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event)
         return NACRE_OK;
     }
     if (event->kind != NACRE_EVENT_REQUEST && event->kind != NACRE_EVENT_NOTIFY) return NACRE_ERR_BAD_ARGUMENT;
-    nacre_response response = { .code = NACRE_SERVER_ERROR, .room = NACRE_ROOM(room) };
-    nacre_options_init(&response.options, NACRE_ROOM(options));
+    nacre_response response;
+    begin_response(&response, NACRE_ROOM(room), NACRE_ROOM(options));
     look_up(site, event, &to);
     nacre_request request = request_of(site, event, &to);
     request.is_notification = event->kind == NACRE_EVENT_NOTIFY;

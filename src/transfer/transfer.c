@@ -273,11 +273,26 @@ static bool take_later_block(nacre_transfer *t, const nacre__asked *asked)
     return refuse(t, asked, NACRE_INCOMPLETE, "that answer is not kept any more");
 }
 
+/* Part by part, as the event was just written: read whole, it would have to wait for its parts. */
+static void begin_asked(nacre__asked *asked, const nacre_event *event)
+{
+    asked->event.kind = event->kind;
+    asked->event.err = event->err;
+    asked->event.exchange = event->exchange;
+    asked->event.context = event->context;
+    asked->event.peer = event->peer;
+    asked->event.message = event->message;
+    asked->event.user = event->user;
+    asked->has_block1 = asked->has_block2 = asked->is_later = false;
+    asked->block1 = asked->block2 = (nacre__block){ 0 };
+    asked->body = NACRE__NO_BODY; /* key and question: when it is answered later */
+}
+
 /* False: it was answered here. */
 static bool take_request(nacre_transfer *t, nacre_event *event)
 {
     nacre__asked *asked = &t->asked[t->num_asked];
-    *asked = (nacre__asked){ .event = *event, .body = NACRE__NO_BODY };
+    begin_asked(asked, event);
     if (event->kind == NACRE_EVENT_REQUEST) event->user = NULL;
     const bool well_formed = find_blocks(asked, event->message.options);
     if (!well_formed || (asked->has_block1 && asked->has_block2 && asked->block2.num > 0)) {
