@@ -249,14 +249,14 @@ nacre_err nacre_path_text(nacre_bytes options, char *buf, size_t cap)
         len++;
         for (size_t i = 0; i < opt.value.len; i++) {
             uint8_t c = opt.value.ptr[i];
-            char text[3] = { (char)c, digits[c >> 4], digits[c & 15] };
-            size_t n = 1;
-            if (!is_plain(c) && c != ':' && c != '@') {
-                text[0] = '%';
-                n = 3;
+            if (is_plain(c) || c == ':' || c == '@') {
+                if (len + 1 < cap) buf[len] = (char)c;
+                len++;
+                continue;
             }
-            if (n < cap && len < cap - n) memcpy(buf + len, text, n);
-            len += n;
+            const char text[3] = { '%', digits[c >> 4], digits[c & 15] };
+            if (cap > 3 && len < cap - 3) memcpy(buf + len, text, 3);
+            len += 3;
         }
     }
     if (len == 0) {

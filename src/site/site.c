@@ -158,7 +158,7 @@ static void look_up(const nacre_site *site, const nacre_event *event, target *to
         return;
     }
     const nacre_resource *resource = find(site->resources, site->num_resources, to->path);
-    const bool is_list = strcmp(to->path, "/.well-known/core") == 0;
+    const bool is_list = to->path[1] == '.' && strcmp(to->path, "/.well-known/core") == 0;
     if (is_list && (resource == NULL || strcmp(resource->path, to->path) != 0)) {
         if (event->message.code != NACRE_GET) to->why = (refusal){ NACRE_METHOD_NOT_ALLOWED, "only GET here" };
     } else if (resource == NULL) {
