@@ -72,7 +72,7 @@ void nacre_credentials_free(nacre_credentials *credentials); /* NULL is allowed 
 
 /* These set the entry of a pattern or ":name", in place of one that was there (it then counts as the newest). `name` and
  * paths are copied; a context and what its store points to are borrowed as long as anybody uses the map, or a client or
- * server that was given it. Directories are relative to the working directory.
+ * server that was given it; make it with nacre_provider_open, as they do. Directories are relative to the working directory.
  * NACRE_OK; NACRE_ERR_BAD_CREDENTIALS (an empty name or path, an alias to what does not begin with ':', a pattern whose
  * percent-encoding no URI has here); NACRE_ERR_NO_MEMORY. On failure the map is as before. */
 NACRE_MUST_USE nacre_err nacre_credentials_set_directory(nacre_credentials *credentials, const char *name,

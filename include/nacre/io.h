@@ -132,11 +132,11 @@ const char *nacre_loop_store_failure(const nacre_loop *loop); /* the last one's 
 typedef struct nacre_client nacre_client;
 
 typedef struct nacre_client_options {
-    const char *context_dir;              /* protect every request with this directory's context, … */
-    const char *credentials_file;         /* … or with the one that this file names for the URI, … */
-    const nacre_credentials *credentials; /* … or this map, borrowed; its own contexts must be made with
-                                             nacre_openssl_open. Without any of the three: plain requests */
-    nacre_role role;                      /* for directories of the older layout; see nacre_directory_open_as */
+    const char *context_dir;      /* protect every request with this directory's context, … */
+    const char *credentials_file; /* … or with the one that this file names for the URI, … */
+    const nacre_credentials
+        *credentials; /* … or this map, borrowed (see below). Without any of the three: plain requests */
+    nacre_role role;  /* for directories of the older layout; see nacre_directory_open_as */
     /* Send everything to this forward proxy, "coap://HOST[:PORT]", "coap+tcp://…" or "HOST[:PORT]"; NULL: to the URI's own
      * host. URIs may then have any scheme that the proxy speaks. With a context the proxy sees where a request goes, and no
      * more. */
@@ -161,7 +161,8 @@ typedef struct nacre_reply {
 } nacre_reply;
 
 /* nacre_client_open copies the options (NULL: plain requests, and the defaults) and the strings in them; a map of credentials
- * stays borrowed until the client is closed. A context directory is not looked at before a request needs it.
+ * stays borrowed until the client is closed. Its own contexts are made with one provider: that of nacre_provider_open, or that
+ * of nacre_openssl_open, if one of them is in the map already. A context directory is not looked at before a request needs it.
  * NACRE_OK                   close it with nacre_client_close
  * NACRE_ERR_BAD_ARGUMENT     more than one of context_dir, credentials_file and credentials; a block_size that is none
  * NACRE_ERR_FILE, NACRE_ERR_BAD_CREDENTIALS  the credentials file, as nacre_credentials_load

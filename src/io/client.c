@@ -119,8 +119,9 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
         client->credentials = client->own_credentials;
     }
     if (err != NACRE_OK) return err;
-    err = nacre_openssl_open(&client->crypto);
-    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot use OpenSSL: %s", nacre_err_text(err));
+    err = nacre__keyring_provider(&client->crypto, client->credentials);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
     err = nacre_udp_open(&client->udp, &any, why);
     if (err != NACRE_OK) return err;
     const nacre_tcp_config tcp = { .stream = { .max_message = NACRE__CLIENT_MESSAGE, .block_wise = true } };
@@ -160,7 +161,7 @@ nacre_err nacre_client_close(nacre_client *client, nacre_detail *why)
     nacre_err err = nacre__keyring_close(&client->ring, why);
     nacre_tcp_close(client->tcp);
     nacre_udp_close(client->udp);
-    if (client->crypto.ops != NULL) nacre_openssl_close(&client->crypto);
+    if (client->crypto.ops != NULL) nacre_provider_close(&client->crypto);
     nacre_credentials_free(client->own_credentials);
     free(client->context_dir);
     free(client->proxy);

@@ -129,6 +129,19 @@ static nacre_err use_context(nacre__keyring *ring, nacre__key **known, const nac
     return keep(ring, &made, credential, loop, why);
 }
 
+nacre_err nacre__keyring_provider(nacre_crypto *crypto, const nacre_credentials *credentials)
+{
+    size_t cursor = 0;
+    nacre_credential entry;
+    const nacre_err err = nacre_provider_open(crypto);
+    while (err == NACRE_OK && credentials != NULL && nacre_credentials_next(credentials, &entry, &cursor)) {
+        if (entry.kind != NACRE_CREDENTIAL_CONTEXT || entry.context->ops == crypto->ops) continue;
+        nacre_provider_close(crypto);
+        return nacre_openssl_open(crypto);
+    }
+    return err;
+}
+
 nacre_err nacre__keyring_use(nacre__keyring *ring, nacre_context **ctx, bool *is_new,
                              const nacre_credential *credential, nacre_role role, const nacre_crypto *crypto,
                              nacre_loop *loop, nacre_detail *why)

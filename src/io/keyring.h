@@ -23,6 +23,11 @@ typedef struct nacre__keyring {
     size_t num, cap;
 } nacre__keyring;
 
+/* nacre__keyring_provider opens a provider for the contexts of a map (may be NULL): the fastest, or OpenSSL where the program
+ * has put contexts in that were not made with that one. Close it with nacre_provider_close. NACRE_OK, or as
+ * nacre_openssl_open. */
+NACRE_MUST_USE nacre_err nacre__keyring_provider(nacre_crypto *crypto, const nacre_credentials *credentials);
+
 /* nacre__keyring_use finds or takes in what a credential says (never a plain one): it opens the directory, in its role or else
  * in `role`, and adds the store to the loop. credential->name becomes a claim. `is_new` (may be NULL) tells which.
  * Errors as nacre_directory_open_as, NACRE_ERR_LOCKED when it is open in another role, NACRE_ERR_UNSUPPORTED for a

@@ -252,6 +252,30 @@ static void servers_see_who_asks(void **state)
     served_stop(&s);
 }
 
+/* What nacre_provider_open gives, as a server's contexts have it. */
+static void clients_take_the_fastest_provider(void **state)
+{
+    fixture *f = *state;
+    char dir[300];
+    nacre_client *client;
+    nacre_reply reply;
+    nacre_crypto fastest;
+    nacre_detail why = { "" };
+    scratch_write(f->dir, "s.json", "{\":client0\": {\"oscore\": {\"basedir\": \"server0\"}}}");
+    (void)snprintf(f->file, sizeof f->file, "%s/s.json", f->dir);
+    (void)snprintf(dir, sizeof dir, "%s/client0", f->dir);
+    served s = served_start("[::1]:0", fill, f);
+    assert_int_equal(nacre_provider_open(&fastest), NACRE_OK);
+    assert_int_equal(nacre_client_open(&client, &(nacre_client_options){ .context_dir = dir }, &why), NACRE_OK);
+    if (nacre_client_request(client, &reply, NACRE_GET, served_uri(&s, "/who"), NULL, NACRE_ABSENT, &why) != NACRE_OK)
+        fail_msg("%s", why.text);
+    assert_true(reply.is_protected);
+    assert_string_equal(nacre_client_remote(client).context->ops->name, fastest.ops->name);
+    assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
+    nacre_provider_close(&fastest);
+    served_stop(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +285,7 @@ int main(void)
         cmocka_unit_test(multicast),
         TEST(blockwise_keys),
         cmocka_unit_test_setup_teardown(servers_see_who_asks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(clients_take_the_fastest_provider, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
