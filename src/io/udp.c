@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { RECEIVE_BUFFER = 2 * 1024 * 1024 }; /* bytes, as the system counts: some thousands of small datagrams */
+
 /* ---- Opening ---------------------------------------------------------------------------------------------------------- */
 
 static bool turn_on(int fd, int level, int option)
@@ -35,9 +37,21 @@ static bool make_socket(nacre_udp *udp, bool ipv6)
     return udp->fd >= 0 && fcntl(udp->fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(udp->fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
+/* What comes while the loop is busy with something else, a disk's sync say, has to wait; by default Linux keeps 277 small
+ * datagrams. The system may give less than we ask for (Linux: net.core.rmem_max), or nothing. */
+static void ask_for_room(const nacre_udp *udp)
+{
+    int bytes = 0;
+    const int wanted = RECEIVE_BUFFER;
+    socklen_t len = sizeof bytes;
+    if (getsockopt(udp->fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) == 0 && bytes < wanted)
+        (void)setsockopt(udp->fd, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted);
+}
+
 static bool set_options(nacre_udp *udp, bool dual)
 {
     int off = 0;
+    ask_for_room(udp);
     if (dual && setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) return false;
 #ifdef __linux__
     /* Reports of ICMP errors: without them, dead peers are found by timers only, so a refusal here is no failure. */

@@ -258,6 +258,37 @@ static void runs_that_cannot_be_sent_go_one_by_one(void **state)
 }
 #endif
 
+static int receive_buffer(int fd)
+{
+    int bytes = 0;
+    socklen_t len = sizeof bytes;
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len), 0);
+    return bytes;
+}
+
+/* As much waits in the socket as the system allows: a server that looks elsewhere for a while loses nothing. */
+static void many_datagrams_wait(void **state)
+{
+    (void)state;
+    enum { MANY = 1000 };
+    const int wanted = 2 * 1024 * 1024, bare = socket(AF_INET, SOCK_DGRAM, 0);
+    const int by_default = receive_buffer(bare);
+    assert_int_equal(setsockopt(bare, SOL_SOCKET, SO_RCVBUF, &wanted, sizeof wanted), 0);
+    nacre_udp *a = open_at("127.0.0.1:0"), *b = open_at("127.0.0.1:0");
+    const nacre_address to = nacre_udp_local(b);
+    static box in;
+    size_t got = 0;
+    const int expected = by_default < wanted ? receive_buffer(bare) : by_default;
+    assert_int_equal(receive_buffer(nacre_udp_fd(b)), expected);
+    for (int i = 0; i < MANY; i++) send_text(a, &to, "a small one");
+    while (receive(b, &in, 100) > 0) got += in.num;
+    if (expected >= wanted) assert_int_equal(got, MANY);
+    else print_message("  %zu of %d: this system gives %d bytes to a socket\n", got, (int)MANY, expected);
+    nacre_udp_close(a);
+    nacre_udp_close(b);
+    (void)close(bare);
+}
+
 static void empty_datagrams_are_datagrams(void **state)
 {
     (void)state;
@@ -499,6 +530,7 @@ int main(void)
 #endif
         cmocka_unit_test(longer_datagrams_are_dropped),
         cmocka_unit_test(bursts_keep_their_order),
+        cmocka_unit_test(many_datagrams_wait),
         cmocka_unit_test(empty_datagrams_are_datagrams),
         cmocka_unit_test(errors_do_not_hide_datagrams),
         cmocka_unit_test(errors_do_not_cost_the_next_datagram),
