@@ -29,13 +29,19 @@
 extern "C" {
 #endif
 
-enum { NACRE_REDERIVE_NONCE = 8, NACRE_REDERIVE_ID = 2 * NACRE_REDERIVE_NONCE };
+/* What we make has NACRE_REDERIVE_NONCE bytes, and as a server so have R1 and R3 that we take. As a client we take an R2 of 1 to
+ * NACRE_REDERIVE_MAX_R2 bytes, for some servers put a MAC into it (RFC 8613 B.2). */
+enum {
+    NACRE_REDERIVE_NONCE = 8,
+    NACRE_REDERIVE_MAX_R2 = 32,
+    NACRE_REDERIVE_MAX_ID = NACRE_REDERIVE_MAX_R2 + NACRE_REDERIVE_NONCE
+};
 
 /* A context with the memory that it needs for an ID Context of its own. `key_room` is as nacre_context_key_room says. All
  * zero but for the key room before its first use; wipe `context` when it ends. */
 typedef struct nacre_rederived {
     nacre_context context;
-    uint8_t id_context[NACRE_REDERIVE_ID];
+    uint8_t id_context[NACRE_REDERIVE_MAX_ID];
     nacre_room key_room;
 } nacre_rederived;
 
@@ -44,8 +50,8 @@ typedef struct nacre_rederive_client {
     const nacre_context_params *material; /* private; borrowed until the end */
     uint8_t id_1[NACRE_REDERIVE_NONCE];   /* R1, or the ID Context of an ordinary request #1 */
     uint8_t id_1_len;
-    uint8_t common_iv[NACRE_MAX_NONCE];   /* of context 1 */
-    uint8_t field[1 + NACRE_REDERIVE_ID]; /* the kid context field to send */
+    uint8_t common_iv[NACRE_MAX_NONCE];       /* of context 1 */
+    uint8_t field[2 + NACRE_REDERIVE_MAX_ID]; /* the kid context field to send */
     uint8_t field_len;
     bool waiting; /* for response #1 */
 } nacre_rederive_client;
@@ -56,8 +62,8 @@ NACRE_MUST_USE nacre_err nacre_rederive_begin(nacre_rederive_client *client, nac
                                               const nacre_crypto *crypto, const nacre_context_params *material,
                                               const uint8_t r1[NACRE_REDERIVE_NONCE]);
 
-/* nacre_rederive_follow is for a request of an ordinary context, `first`, that was answered by a response with a kid context
- * (nacre_rederive_recognise says REQUEST_1): the server has lost its state and started the procedure.
+/* nacre_rederive_follow is for a request of an ordinary context, `first`, that was answered by a response with a kid context:
+ * the server may have lost its state and started the procedure, which nacre_rederive_answer tells.
  * NACRE_OK                 go on with nacre_rederive_answer; `own` may be empty there
  * NACRE_ERR_BAD_ARGUMENT   first's ID Context is longer than 8 bytes, which this procedure does not take */
 NACRE_MUST_USE nacre_err nacre_rederive_follow(nacre_rederive_client *client, const nacre_context_params *material,

@@ -79,8 +79,7 @@ bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__i
 {
     nacre_renewal *r = slot->renewal;
     nacre_oscore_option option;
-    if (r == NULL || nacre_verify_start(&option, &item->outer) != NACRE_OK ||
-        nacre_rederive_recognise(&option) != NACRE_REDERIVE_REQUEST_1)
+    if (r == NULL || nacre_verify_start(&option, &item->outer) != NACRE_OK || nacre_is_absent(option.kid_context))
         return false;
     const bool is_leader = leads(slot);
     nacre_rederive_client client = r->client;

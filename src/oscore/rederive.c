@@ -4,7 +4,7 @@
 #include "oscore/unprotect.h"
 #include <string.h>
 
-enum { N = NACRE_REDERIVE_NONCE, CBOR_BYTES = 0x40 };
+enum { N = NACRE_REDERIVE_NONCE, OURS = 2 * N, CBOR_BYTES = 0x40, ONE_BYTE_LEN = 0x18 };
 
 /* ---- What both sides do ---- */
 
@@ -43,22 +43,36 @@ static void take_over(nacre_rederived *to, nacre_rederived *from)
     nacre_wipe(&held, sizeof held);
 }
 
-/* The bytes inside the kid context field, which is a CBOR byte string of exactly `len` bytes; absent otherwise. */
-static nacre_bytes unwrap(nacre_bytes field, size_t len)
+/* The bytes inside the kid context field, which is a CBOR byte string in its shortest form (RFC 8949 4.2.1); absent
+ * otherwise. */
+static nacre_bytes unwrap(nacre_bytes field)
 {
-    if (field.len != len + 1 || field.ptr[0] != (CBOR_BYTES | len)) return NACRE_ABSENT;
-    return nacre_bytes_of(field.ptr + 1, len);
+    const size_t head = field.len > ONE_BYTE_LEN ? 2 : 1;
+    if (field.len < head) return NACRE_ABSENT;
+    const size_t len = field.len - head;
+    const bool fits = head == 1
+                          ? field.ptr[0] == (CBOR_BYTES | len)
+                          : field.ptr[0] == (CBOR_BYTES | ONE_BYTE_LEN) && field.ptr[1] == len && len >= ONE_BYTE_LEN;
+    return fits && len > 0 ? nacre_bytes_of(field.ptr + head, len) : NACRE_ABSENT;
+}
+
+static nacre_bytes unwrap_of(nacre_bytes field, size_t len)
+{
+    const nacre_bytes inside = unwrap(field);
+    return inside.len == len ? inside : NACRE_ABSENT;
 }
 
 static const nacre__unprotect_how wrapped = { .any_kid_context = true };
 
 /* ---- Client ---- */
 
-static void set_field(nacre_rederive_client *client, const uint8_t *id, uint8_t len)
+static void set_field(nacre_rederive_client *client, const uint8_t *id, size_t len)
 {
-    client->field[0] = (uint8_t)(CBOR_BYTES | len);
-    memcpy(client->field + 1, id, len);
-    client->field_len = (uint8_t)(len + 1);
+    uint8_t *at = client->field;
+    *at++ = (uint8_t)(CBOR_BYTES | (len < ONE_BYTE_LEN ? len : ONE_BYTE_LEN));
+    if (len >= ONE_BYTE_LEN) *at++ = (uint8_t)len;
+    memcpy(at, id, len);
+    client->field_len = (uint8_t)(at + len - client->field);
 }
 
 static void wait_for_answer(nacre_rederive_client *client, const nacre_context_params *material,
@@ -106,8 +120,8 @@ nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *
     if (!client->waiting) return NACRE_ERR_BAD_ARGUMENT;
     nacre_err err = nacre_verify_start(&option, outer);
     if (err != NACRE_OK) return err;
-    nacre_bytes r2 = unwrap(option.kid_context, N);
-    if (nacre_is_absent(r2)) return NACRE_ERR_NO_CONTEXT;
+    nacre_bytes r2 = unwrap(option.kid_context); /* RFC 8613 B.2: how long it is, is the server's choice */
+    if (nacre_is_absent(r2) || r2.len > NACRE_REDERIVE_MAX_R2) return NACRE_ERR_NO_CONTEXT;
 
     nacre_message plain;
     nacre__unprotect_how how = { true, client->common_iv };
@@ -123,7 +137,7 @@ nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *
         return err;
     }
     take_over(own, spare);
-    set_field(client, own->id_context, NACRE_REDERIVE_ID);
+    set_field(client, own->id_context, r2.len + N);
     client->waiting = false;
     return NACRE_OK;
 }
@@ -140,8 +154,8 @@ void nacre_rederive_server_init(nacre_rederive_server *server, nacre_rederive_of
 
 nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option)
 {
-    if (!nacre_is_absent(unwrap(option->kid_context, N))) return NACRE_REDERIVE_REQUEST_1;
-    if (!nacre_is_absent(unwrap(option->kid_context, NACRE_REDERIVE_ID))) return NACRE_REDERIVE_REQUEST_2;
+    if (!nacre_is_absent(unwrap_of(option->kid_context, N))) return NACRE_REDERIVE_REQUEST_1;
+    if (!nacre_is_absent(unwrap_of(option->kid_context, OURS))) return NACRE_REDERIVE_REQUEST_2;
     return NACRE_REDERIVE_NONE;
 }
 
@@ -198,7 +212,7 @@ nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived
     nacre_request_id id;
     nacre_err err = nacre_verify_start(&option, outer);
     if (err != NACRE_OK) return err;
-    nacre_bytes id_1 = ordinary ? material->id_context : unwrap(option.kid_context, N);
+    nacre_bytes id_1 = ordinary ? material->id_context : unwrap_of(option.kid_context, N);
     if (id_1.len > N || server->num_offers == 0) return NACRE_ERR_BAD_ARGUMENT;
     if (nacre_is_absent(id_1) && !ordinary) return NACRE_ERR_NO_CONTEXT;
 
@@ -235,7 +249,7 @@ nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *
     nacre_oscore_option option;
     nacre_err err = nacre_verify_start(&option, outer);
     if (err != NACRE_OK) return err;
-    nacre_bytes r2_r3 = unwrap(option.kid_context, NACRE_REDERIVE_ID);
+    nacre_bytes r2_r3 = unwrap_of(option.kid_context, OURS);
     nacre_rederive_offer *offer = nacre_is_absent(r2_r3) ? NULL : offered(server, material, r2_r3.ptr);
     if (offer == NULL) return NACRE_ERR_NO_CONTEXT;
 

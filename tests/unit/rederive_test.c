@@ -2,6 +2,7 @@
 /* rederive: both roles of RFC 8613 B.2, against computed bytes, and with each of the four messages lost, doubled and late.
  * REGRESSIONS B24: duplicates, and two clients at once. */
 #include "blocks.h"
+#include "oscore/request_id.h"
 #include "support.h"
 
 enum { N = NACRE_REDERIVE_NONCE };
@@ -125,6 +126,87 @@ static void an_answer_without_partial_iv_has_the_requests_literal_nonce(void **u
     party c = a_party(TEST_CLIENT);
     first_request(&c);
     assert_ok(take_answer(&c, test_hex(response_1), threes));
+}
+
+/* The kid context field for an ID: a CBOR byte string in its shortest form. */
+static nacre_bytes wrapped(nacre_bytes id)
+{
+    const uint8_t head[2] = { (uint8_t)(id.len < 24 ? 0x40 + id.len : 0x58), (uint8_t)id.len };
+    return test_join(nacre_bytes_of(head, id.len < 24 ? 1 : 2), id);
+}
+
+/* Response #1 of a server that makes an R2 of its own kind, and answers with a Partial IV. */
+static nacre_bytes others_answer(nacre_bytes r2, nacre_bytes field)
+{
+    nacre_context_params params = test_params(1, TEST_SERVER);
+    params.id_context = test_join(r2, NACRE_ARRAY(ones));
+    nacre_context *second = test_context(&params);
+    const nacre_protect_options how = { .kid_context_choice = NACRE_KID_CONTEXT_GIVEN,
+                                        .kid_context = field,
+                                        .nonce = NACRE_NONCE_NEW };
+    const nacre_message answer = test_message("618100017b");
+    nacre_request_id id;
+    nacre__request_id_make(&id, second, second->recipient_id, second->recipient_id_len, 0, 0);
+    return test_protect_response(second, &id, &answer, &how);
+}
+
+/* RFC 8613 B.2: R2 is the server's, a MAC may be in it. */
+static void an_r2_of_another_length(void **unused)
+{
+    (void)unused;
+    static const struct {
+        size_t len;
+        nacre_err err;
+    } rows[] = {
+        { 0, NACRE_ERR_NO_CONTEXT },
+        { 1, NACRE_OK },
+        { 8, NACRE_OK },
+        { 15, NACRE_OK },
+        { 16, NACRE_OK },
+        { 23, NACRE_OK },
+        { 24, NACRE_OK },
+        { NACRE_REDERIVE_MAX_R2, NACRE_OK },
+        { NACRE_REDERIVE_MAX_R2 + 1, NACRE_ERR_NO_CONTEXT },
+    };
+    static const uint8_t r2[NACRE_REDERIVE_MAX_R2 + 1] = { 1, 2, 3 };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const nacre_bytes id = nacre_bytes_of(r2, rows[i].len), id_3 = test_join(id, NACRE_ARRAY(threes));
+        party c = a_party(TEST_CLIENT);
+        first_request(&c);
+        assert_err(take_answer(&c, others_answer(id, wrapped(id)), threes), rows[i].err);
+        if (rows[i].err != NACRE_OK) continue;
+        nacre_context_params params = test_params(1, TEST_CLIENT);
+        params.id_context = id_3;
+        assert_bytes(nacre_context_common_iv(&c.own->context), nacre_context_common_iv(test_context(&params)));
+        assert_bytes(nacre_context_id_context(&c.own->context), id_3);
+        nacre_oscore_option option;
+        nacre_message outer = test_parse(second_request(&c));
+        assert_ok(nacre_verify_start(&option, &outer));
+        assert_bytes(option.kid_context, wrapped(id_3));
+    }
+}
+
+/* What the kid context says must be exactly one byte string: the row that is one passes. */
+static void an_r2_that_is_wrapped_badly(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *field;
+        nacre_err err;
+    } rows[] = {
+        { "442a2a2a2a", NACRE_OK },
+        { "452a2a2a2a", NACRE_ERR_NO_CONTEXT },   /* too little */
+        { "432a2a2a2a", NACRE_ERR_NO_CONTEXT },   /* too much */
+        { "642a2a2a2a", NACRE_ERR_NO_CONTEXT },   /* a text string */
+        { "58042a2a2a2a", NACRE_ERR_NO_CONTEXT }, /* not the shortest form */
+        { "2a2a2a2a", NACRE_ERR_NO_CONTEXT },     /* raw */
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        party c = a_party(TEST_CLIENT);
+        first_request(&c);
+        const nacre_bytes answer = others_answer(test_hex("2a2a2a2a"), test_hex(rows[i].field));
+        assert_err(take_answer(&c, answer, threes), rows[i].err);
+    }
 }
 
 static void forged_and_foreign_answers_change_nothing(void **unused)
@@ -349,6 +431,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_bytes_are_as_computed),
         TEST(an_answer_without_partial_iv_has_the_requests_literal_nonce),
+        TEST(an_r2_of_another_length),
+        TEST(an_r2_that_is_wrapped_badly),
         TEST(forged_and_foreign_answers_change_nothing),
         TEST(requests_doubled_late_and_lost),
         TEST(a_forged_second_request_leaves_the_offer),
