@@ -195,10 +195,9 @@ static nacre_err answer_1(nacre_rederived *spare, const nacre_crypto *crypto, na
     nacre_message plain = {
         .type = header->type, .code = NACRE_UNAUTHORIZED, .mid = header->mid, .token = header->token
     };
-    /* With a Partial IV of its own: the nonce of request #1 belongs to another context. */
     nacre_protect_options how = { .kid_context_choice = NACRE_KID_CONTEXT_GIVEN,
                                   .kid_context = NACRE_ARRAY(field),
-                                  .nonce = NACRE_NONCE_NEW };
+                                  .nonce = NACRE_NONCE_REQUEST };
     return nacre_protect_response(&spare->context, crypto, id, out, room, &plain, &how);
 }
 
@@ -219,8 +218,15 @@ nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived
     err = derive_with(spare, crypto, material, id_1);
     if (err == NACRE_OK) err = nacre__unprotect_request(&spare->context, crypto, &id, &plain, scratch, outer, &wrapped);
     if (err == NACRE_OK) {
+        uint8_t common_iv[NACRE_MAX_NONCE];
         nacre_wipe(scratch.ptr, scratch.cap);
+        memcpy(common_iv, spare->context.common_iv, sizeof common_iv);
         err = derive(spare, crypto, material, nacre_bytes_of(r2, N), id_1);
+        /* Response #1 has the nonce of request #1, byte for byte, with the Common IV of context 1: so other implementations
+         * have it, and not all of them look at a Partial IV here. The key is new with each R2, and seals this one
+         * message. */
+        if (err == NACRE_OK) memcpy(spare->context.common_iv, common_iv, sizeof common_iv);
+        nacre_wipe(common_iv, sizeof common_iv);
     }
     if (err == NACRE_OK) err = answer_1(spare, crypto, &id, out, room, header, r2);
     nacre_context_wipe(&spare->context);

@@ -514,17 +514,17 @@ static bool b2_client_goes(vec_run *run, const b2 *b, b2_end *client, const char
     return !run->bad;
 }
 
-/* Request #1 offers R2, with a response that has a Partial IV: a server of nacre sends no other. */
+/* Request #1 offers R2, with a response that has the nonce of request #1: a server of nacre sends no other. */
 static bool b2_server_offers(vec_run *run, const b2 *b, b2_end *server, nacre_rederive_server *state)
 {
     b2_step request, answer;
     nacre_bytes out;
-    if (!b2_step_of(run, b, "request_1", &request) || !b2_step_of(run, b, "response_1_with_piv", &answer) ||
+    if (!b2_step_of(run, b, "request_1", &request) || !b2_step_of(run, b, "response_1", &answer) ||
         !vec_same_err(run, "offer_r2", NACRE_OK,
                       nacre_rederive_offer_r2(state, &server->spare, run->crypto, &server->material, false, &out,
                                               b2_room(run), b2_room(run), &request.outer, &answer.outer, b->r2.ptr)))
         return false;
-    vec_same_bytes(run, "response_1_with_piv", answer.datagram, out);
+    vec_same_bytes(run, "response_1", answer.datagram, out);
     vec_same_number(run, "code of response #1", NACRE_UNAUTHORIZED, answer.plain.code);
     return !run->bad;
 }
