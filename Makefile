@@ -56,7 +56,7 @@ help:
 	@echo "make          build everything into $(BUILD)/: $(BUILD)/nacre, the libraries, the tests"
 	@echo "make demo     a protected exchange over loopback, and what an eavesdropper and a replayer get"
 	@echo "make test     build and run every test"
-	@echo "make interop  nacre against aiocoap, both ways (needs Python and PyPI)"
+	@echo "make interop  nacre against aiocoap and Californium, both ways (needs Python and PyPI; a JDK and Maven Central)"
 	@echo "make bench    what it costs, as ratios to the bare cipher; tables, and JSON in $(BUILD)/bench/ (BENCH=names,"
 	@echo "              QUICK=1: only that it works, ROUNDS=n instead of 101)"
 	@echo "make plots    docs/plots/ anew, from what make bench left (needs gnuplot)"

@@ -47,6 +47,10 @@ libcoap_tools() {
     { has coap-client-openssl || has coap-client-notls || has coap-client; } &&
         { has coap-server-openssl || has coap-server-notls || has coap-server; }
 }
+jdk() {
+    local version
+    has java && version=$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p') && [ "${version:-0}" -ge 11 ]
+}
 
 packages=() names=()
 need() {
@@ -72,6 +76,8 @@ look() {
     need tshark 'tshark' has tshark
     need libcoap3-bin "libcoap's coap-client and coap-server" libcoap_tools
     need gnuplot-nox 'gnuplot' has gnuplot
+    need default-jdk-headless 'a JDK, version 11 or newer' jdk
+    need curl 'curl' has curl
     need gcc 'gcc' has gcc
     need clang 'clang' has clang
     need clang-format 'clang-format' has clang-format

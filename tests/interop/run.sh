@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# nacre against tshark, libcoap and aiocoap: puts aiocoap into .venv (kept between runs), then runs each suite that stands beside this file.
+# nacre against Californium, tshark, libcoap and aiocoap: puts aiocoap into .venv (kept between runs), and runs each suite that
+# stands beside this file.
 #
 #     tests/interop/run.sh [BUILD_DIR]
 #
-# Where PyPI is not reachable, or IPv6 is missing, it is skipped: it says so, and exits 0. NACRE_REQUIRE_INTEROP=1 turns
-# that into a failure.
+# Where PyPI is not reachable, or IPv6 is missing, what needs that is skipped: it says so, and that is no failure unless
+# NACRE_REQUIRE_INTEROP=1. Californium has its own needs, and NACRE_REQUIRE_CALIFORNIUM.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${1:-build}
+code=0
 
 skip() {
     if [ "${NACRE_REQUIRE_INTEROP:-0}" = 1 ]; then
@@ -18,17 +20,18 @@ skip() {
     fi
     echo "SKIPPED: $1"
     echo "0 passed, 0 failed, 1 skipped"
-    exit 0
+    exit $code
 }
 
 for program in "$build/nacre" "$build/tests/relay"; do
     [ -x "$program" ] || { echo "interop: $program is not there: run 'make' first" >&2; exit 2; }
 done
+tests/interop/californium.sh "$build" || code=1
 # ::1 by name: IPv6 may be compiled in and switched off.
 grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || skip "this machine has no IPv6 loopback address"
-code=0
-python=$(scripts/aiocoap.sh) || code=$?
-case $code in
+made=0
+python=$(scripts/aiocoap.sh) || made=$?
+case $made in
 0) ;;
 77) skip 'pip cannot fetch aiocoap: PyPI is not reachable from here, or Python is older than 3.10' ;;
 *)
