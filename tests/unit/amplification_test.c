@@ -48,6 +48,38 @@ static nacre_bytes echo_of(nacre_message challenge)
     return out;
 }
 
+/* Whoever is at a context without its lock sees that its window is not known, which is not so. */
+static bool window_is_known;
+
+static void take(void *self, nacre_context *const *contexts, size_t num)
+{
+    (void)self;
+    if (num > 0) contexts[0]->replay.known = window_is_known;
+}
+
+static void give(void *self, nacre_context *const *contexts, size_t num)
+{
+    (void)self;
+    if (num == 0) return;
+    window_is_known = contexts[0]->replay.known;
+    contexts[0]->replay.known = false;
+}
+
+/* Contexts of several threads: whether an Echo value was one that a window waited for is asked under the lock. */
+static void under_the_lock(void **state)
+{
+    (void)state;
+    static const uint8_t echo[] = { 0xd8, 252 - 13, 1, 2, 3, 4, 5, 6, 7, 8 };
+    raw r = open_raw(true, (nacre_endpoint_config){ .lock = { take, give, NULL } });
+    window_is_known = true;
+    give(NULL, &world.theirs, 1);
+    assert_int_equal(asked(&r, NACRE_CON, NACRE_ARRAY(echo), 20, 0).code, NACRE_CONTENT);
+    assert_true(window_is_known);
+    assert_int_equal(asked(&r, NACRE_CON, NACRE_ABSENT, 400, 0).code,
+                     NACRE_UNAUTHORIZED); /* anybody's Echo is not ours */
+    pair_close(&world);
+}
+
 /* RFC 9175 2.4 item 3, 2.6: 136 bytes go, and 137 do not; the sizes are of whole datagrams. Protected, an answer counts
  * with the largest Partial IV that it may have. */
 static void the_edge(void **state)
@@ -415,6 +447,7 @@ static void parked_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(under_the_lock),
         cmocka_unit_test(the_edge),
         cmocka_unit_test(three_times),
         cmocka_unit_test(echoed),
