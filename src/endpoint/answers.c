@@ -447,19 +447,29 @@ static nacre_err send_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_mess
     return entry->acked ? nacre__later_send(ep, entry, answer) : answer_at_once(ep, entry, answer);
 }
 
+/* An answer that is too much for its address: whether it waits for an empty CON to be answered, and is not asked for anew. */
+static bool goes_apart(const nacre_endpoint *ep, const nacre__entry *entry)
+{
+    if (!nacre_code_is_safe(entry->method)) return true;
+    return entry->context != NULL && entry->observer == NACRE__NONE && nacre__push_is_to_spare(ep) &&
+           nacre__reach_was_asked(ep, &entry->peer);
+}
+
 static nacre_err answer_entry(nacre_endpoint *ep, nacre__entry *entry, const nacre_message *plain)
 {
     nacre_message answer = *plain;
     nacre_err err = NACRE_OK;
     const uint32_t observer = entry->observer;
     const bool is_too_much = !entry->acked && nacre__echo_wanted(ep, entry, plain);
-    if (is_too_much && nacre_code_is_safe(entry->method)) err = nacre__echo_ask(ep, entry, &answer);
+    const bool is_apart = is_too_much && goes_apart(ep, entry);
+    if (is_too_much && !is_apart) err = nacre__echo_ask(ep, entry, &answer);
+    if (is_too_much && !is_apart && entry->context != NULL) nacre__reach_asked(ep, &entry->peer);
     const bool is_success = answer.code >> 5 == 2;
     if (err == NACRE_OK && observer != NACRE__NONE && is_success)
         err = nacre__observe_add(ep, &ep->observers[observer], &answer);
     if (err != NACRE_OK) return err;
     if (!is_success) entry->observer = NACRE__NONE; /* RFC 7641 4.1: it does not begin with this */
-    err = send_answer(ep, entry, &answer, is_too_much && !nacre_code_is_safe(entry->method));
+    err = send_answer(ep, entry, &answer, is_apart);
     if (observer == NACRE__NONE || is_success) return err;
     if (err == NACRE_OK) nacre__observer_end(ep, &ep->observers[observer], NACRE_OK);
     else entry->observer = observer;

@@ -8,7 +8,10 @@
  *
  * Who asks for something safe is asked to repeat it with the value. A request that changed something is not to be carried
  * out twice, so its answer waits for an empty CON to be answered (pushes.c) instead; and where no push is free, it is cut
- * down to its code. */
+ * down to its code.
+ *
+ * Not everybody knows Echo. Who holds a context, was asked, and asks again without a value gets the answer in that other way
+ * too, if a push is to spare. */
 #include "endpoint_internal.h"
 
 #include <string.h>
@@ -45,6 +48,7 @@ void nacre__echo_heard(nacre_endpoint *ep, const nacre__item *item)
     const nacre_bytes echo = nacre_option_find(item->plain.options, NACRE_OPT_ECHO);
     if (nacre_is_absent(echo) || nacre__is_reached(ep, peer)) return;
     if (item->recovers || is_ours(ep, peer, echo)) nacre__reached(ep, peer);
+    else nacre__reach_answered(ep, peer);
 }
 
 /* Whether `answer` is more than an address gets that has not shown itself. */

@@ -299,6 +299,7 @@ typedef struct nacre__observer {
 typedef struct nacre__reach {
     nacre_address peer; /* of length 0: a free place */
     uint64_t when;      /* ms */
+    bool only_asked;    /* it has not shown itself, but was asked for Echo */
 } nacre__reach;
 
 /* A protected message that came, or goes, in outer blocks.
@@ -604,6 +605,9 @@ void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot);
 uint32_t nacre__reach_places(uint16_t num_peers);
 bool nacre__is_reached(const nacre_endpoint *ep, const nacre_address *peer);
 void nacre__reached(nacre_endpoint *ep, const nacre_address *peer);
+void nacre__reach_asked(nacre_endpoint *ep, const nacre_address *peer);
+void nacre__reach_answered(nacre_endpoint *ep, const nacre_address *peer);
+bool nacre__reach_was_asked(const nacre_endpoint *ep, const nacre_address *peer);
 size_t nacre__allowance(size_t received);
 
 /* echo.c, pace.c: asking for an Echo, and how often. */

@@ -335,6 +335,97 @@ static void without_limit(void **state)
     }
 }
 
+/* Whether the answer to one more GET waits for an empty CON to be answered, and then comes; or Echo is asked for. */
+static bool goes_apart(raw *r, nacre_bytes options, uint64_t now)
+{
+    datagram d;
+    respond(raw_requested(r, NACRE_CON, NACRE_GET, options, now).exchange, 1000);
+    const nacre_message first = raw_take(r, &d, now);
+    if (first.code != NACRE_EMPTY) {
+        (void)echo_of(raw_read(r, &d));
+        return false;
+    }
+    assert_int_equal(first.type, NACRE_ACK);
+    const nacre_message probe = raw_take(r, &d, now);
+    assert_int_equal(d.len, 4);
+    raw_empty(r, NACRE_RST, probe.mid, now);
+    const nacre_message answer = raw_take(r, &d, now);
+    assert_int_equal(raw_read(r, &d).payload.len, 1000);
+    raw_empty(r, NACRE_ACK, answer.mid, now);
+    return true;
+}
+
+/* RFC 9175 2.4: a client that knows no Echo asks again without; it gets its answer all the same if it holds a context. */
+static void knows_no_echo(void **state)
+{
+    (void)state;
+    enum { NOTHING_ELSE, IN_CLEAR, ELSEWHERE, LATE, ECHO_OF_ANOTHER, OBSERVING, NUM };
+    for (int row = NOTHING_ELSE; row < NUM; row++) {
+        raw r = open_raw(row != IN_CLEAR, (nacre_endpoint_config){ 0 });
+        const nacre_bytes echo = echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0));
+        uint64_t now = 1000;
+        if (row == ELSEWHERE) r.address = address_named("somewhere else");
+        if (row == LATE) now = 247000;
+        if (row == ECHO_OF_ANOTHER) {
+            ((uint8_t *)(uintptr_t)echo.ptr)[echo.len - 1] ^= 1;
+            (void)echo_of(asked(&r, NACRE_CON, echo, 500, now));
+            assert_true(goes_apart(&r, NACRE_ABSENT, now)); /* asked, and again nothing came */
+            pair_close(&world);
+            continue;
+        }
+        if (row == OBSERVING) {
+            nacre_exchange observer;
+            datagram d;
+            const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), now);
+            assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+            respond(event.exchange, 500);
+            (void)raw_take(&r, &d, now);
+            (void)echo_of(raw_read(&r, &d));
+            (void)expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE);
+        } else assert_int_equal(goes_apart(&r, NACRE_ABSENT, now), row == NOTHING_ELSE);
+        pair_close(&world);
+    }
+}
+
+/* Who was asked takes no place from who has shown themselves, and no push that is not to spare. */
+static void asked_strangers(void **state)
+{
+    (void)state;
+    enum { PLACES = 4, STRANGERS = 50 };
+    static const char *const names[PLACES] = { "a", "b", "c", "d" };
+    raw r = open_raw(true, (nacre_endpoint_config){ .num_peers = PLACES, .num_pushes = 2 });
+    for (int i = 0; i < PLACES; i++) {
+        const uint64_t now = (uint64_t)i * 100;
+        if (i == PLACES - 1) { /* has the last place, and leaves it */
+            r.address = address_named("a stranger");
+            (void)echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, now - 50));
+        }
+        r.address = address_named(names[i]);
+        const nacre_bytes echo = echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, now));
+        assert_int_equal(asked(&r, NACRE_CON, echo, 500, now).code, NACRE_CONTENT);
+    }
+    for (int i = 0; i < STRANGERS; i++) {
+        char name[16];
+        (void)snprintf(name, sizeof name, "s%d", i);
+        r.address = address_named(name);
+        for (int again = 0; again < 2; again++) (void)echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 1000));
+    }
+    for (int i = 0; i < PLACES; i++) {
+        r.address = address_named(names[i]);
+        assert_int_equal(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 2000).code, NACRE_CONTENT);
+    }
+    pair_close(&world);
+
+    r = open_raw(true, (nacre_endpoint_config){ .num_pushes = 2 });
+    datagram d;
+    (void)echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0));
+    respond(raw_requested(&r, NACRE_CON, NACRE_POST, NACRE_ABSENT, 0).exchange, 1000); /* holds one of two */
+    raw_expect_empty(&r, NACRE_ACK, r.mid, 0);
+    assert_int_equal(raw_take(&r, &d, 0).code, NACRE_EMPTY);
+    assert_false(goes_apart(&r, NACRE_ABSENT, 0));
+    pair_close(&world);
+}
+
 /* What is remembered is bounded: ten thousand addresses show themselves, and who came last is still known. */
 static void bounded(void **state)
 {
@@ -459,6 +550,8 @@ int main(void)
         cmocka_unit_test(retransmissions_count),
         cmocka_unit_test(observing),
         cmocka_unit_test(without_limit),
+        cmocka_unit_test(knows_no_echo),
+        cmocka_unit_test(asked_strangers),
         cmocka_unit_test(bounded),
         cmocka_unit_test(challenges_are_paced),
         cmocka_unit_test(challenges_are_paced_over_all),
