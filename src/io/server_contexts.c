@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* server_contexts: who may ask: context directories, credentials and packs, all in one table. */
+#include "endpoint/endpoint_internal.h" /* NACRE__MAX_CANDIDATES */
+#include "io/server_internal.h"
+#include "store/fail.h"
+
+#include <nacre/remote.h>
+
+#include <stdlib.h>
+
+/* A table with room for `num` more contexts, and with all that are in. */
+static nacre_err grow_table(nacre_server *server, size_t num)
+{
+    nacre_table larger;
+    size_t num_slots = nacre_table_num_slots(server->table.num_contexts + num);
+    if (num_slots < 2 * server->table.num_slots) num_slots = 2 * server->table.num_slots;
+    nacre_table_slot *slots = calloc(num_slots, sizeof *slots);
+    if (slots == NULL) return NACRE_ERR_NO_MEMORY;
+    nacre_err err = nacre_table_init(&larger, slots, num_slots);
+    for (size_t i = 0; err == NACRE_OK && i < server->table.num_slots; i++)
+        if (server->slots[i].context != NULL) err = nacre_table_add(&larger, server->slots[i].context);
+    if (err != NACRE_OK) {
+        free(slots);
+        return err;
+    }
+    server->table = larger;
+    free(server->slots);
+    server->slots = slots;
+    return NACRE_OK;
+}
+
+static nacre_err add_to_table(nacre_server *server, nacre_context *ctx)
+{
+    nacre_err err = nacre_table_add(&server->table, ctx);
+    if (err != NACRE_ERR_NO_ROOM) return err;
+    err = grow_table(server, 1);
+    return err == NACRE_OK ? nacre_table_add(&server->table, ctx) : err;
+}
+
+/* An endpoint tries a few contexts for one request and no more, so that what lies behind them would never answer. A
+ * request that names no ID Context may mean any context with its kid (RFC 8613 5.1). */
+static bool is_crowded(const nacre_server *server, const nacre_context *ctx)
+{
+    nacre_bytes kid = nacre_context_recipient_id(ctx), kid_context = nacre_context_id_context(ctx);
+    size_t cursor = 0;
+    int num = 0;
+    while (num < NACRE__MAX_CANDIDATES && nacre_table_find(&server->table, kid, kid_context, &cursor) != NULL) num++;
+    return num == NACRE__MAX_CANDIDATES;
+}
+
+void nacre_server_set_role(nacre_server *server, nacre_role role)
+{
+    server->role = role;
+}
+
+static nacre_err add_credential(nacre_server *server, const nacre_credential *credential, nacre_detail *why)
+{
+    nacre_context *ctx;
+    bool is_new;
+    nacre_err err = nacre__keyring_use(&server->ring, &ctx, &is_new, credential, server->role,
+                                       &nacre__server_first(server)->crypto, nacre__server_first(server)->loop, why);
+    if (err != NACRE_OK || !is_new) return err;
+    bool crowded = is_crowded(server, ctx);
+    err = crowded ? NACRE_ERR_UNSUPPORTED : add_to_table(server, ctx);
+    if (err == NACRE_OK) return NACRE_OK;
+    const char *name = credential->directory != NULL ? credential->directory : credential->name;
+    nacre__keyring_drop(&server->ring, nacre__server_first(server)->loop);
+    if (crowded)
+        return nacre__store_fail(
+            why, err,
+            "'%s' would be context number %d with one Recipient ID and ID Context, too many to try for "
+            "each request; make it with an ID Context of its own",
+            name, NACRE__MAX_CANDIDATES + 1);
+    return nacre__store_fail(why, err, "cannot add the context of '%s': %s", name, nacre_err_text(err));
+}
+
+nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why)
+{
+    const nacre_credential credential = { .kind = NACRE_CREDENTIAL_DIRECTORY,
+                                          .name = context_dir,
+                                          .directory = context_dir };
+    return add_credential(server, &credential, why);
+}
+
+static void take_out(nacre_server *server, nacre_pack *pack)
+{
+    for (size_t i = 0; i < nacre_pack_num(pack); i++) {
+        const nacre_context *ctx = nacre_pack_context_at(pack, i);
+        if (ctx != NULL) nacre_table_remove(&server->table, ctx);
+    }
+}
+
+static nacre_err put_in(nacre_server *server, nacre_pack *pack, const char *path, nacre_detail *why)
+{
+    nacre_err err = grow_table(server, nacre_pack_num(pack));
+    for (size_t i = 0; err == NACRE_OK && i < nacre_pack_num(pack); i++) {
+        nacre_context *ctx = nacre_pack_context_at(pack, i);
+        if (ctx == NULL) continue;
+        if (is_crowded(server, ctx))
+            return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
+                                     "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to "
+                                     "try for each request; it needs a Recipient ID of its own",
+                                     path, i, NACRE__MAX_CANDIDATES + 1);
+        err = nacre_table_add(&server->table, ctx);
+    }
+    if (err == NACRE_OK) err = nacre_loop_add_pack(nacre__server_first(server)->loop, pack);
+    if (err == NACRE_OK) return NACRE_OK;
+    return nacre__store_fail(why, err, "%s: cannot add its contexts: %s", path, nacre_err_text(err));
+}
+
+nacre_err nacre_server_add_pack(nacre_server *server, const char *path, nacre_detail *why)
+{
+    nacre_pack *pack;
+    nacre_pack **packs = realloc(server->packs, (server->num_packs + 1) * sizeof(nacre_pack *));
+    if (packs == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the pack '%s'", path);
+    server->packs = packs;
+    nacre_err err = nacre_pack_open(&pack, path, &nacre__server_first(server)->crypto, why);
+    if (err != NACRE_OK) return err;
+    err = put_in(server, pack, path, why);
+    if (err == NACRE_OK) {
+        server->packs[server->num_packs++] = pack;
+        return NACRE_OK;
+    }
+    take_out(server, pack);
+    (void)nacre_pack_close(pack, NULL); /* nothing was done with it, so nothing is lost */
+    return err;
+}
+
+nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credentials *credentials, nacre_detail *why)
+{
+    nacre_err err = NACRE_OK;
+    nacre_credential credential;
+    size_t cursor = 0;
+    while (err == NACRE_OK && nacre_credentials_next(credentials, &credential, &cursor))
+        err = add_credential(server, &credential, why);
+    return err;
+}
+
+nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file, nacre_detail *why)
+{
+    nacre_credentials *credentials;
+    nacre_err err = nacre_credentials_load(&credentials, credentials_file, why);
+    if (err != NACRE_OK) return err;
+    err = nacre_server_use_credentials(server, credentials, why);
+    nacre_credentials_free(credentials);
+    return err;
+}
+
+const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context)
+{
+    return context != NULL ? nacre__keyring_claims(&server->ring, context) : NULL;
+}
+
+nacre_remote nacre_server_remote(const nacre_server *server, const nacre_request *request)
+{
+    return (nacre_remote){ .context = request->context,
+                           .address = *request->peer,
+                           .local = nacre_udp_local(nacre__server_first(server)->udp),
+                           .claims = nacre_server_claims(server, request->context) };
+}

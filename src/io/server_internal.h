@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* server_internal: what the files of the server share. */
+#ifndef NACRE_IO_SERVER_INTERNAL_H
+#define NACRE_IO_SERVER_INTERNAL_H
+
+#include "io/keyring.h"
+#include "io/locks.h"
+#include "io/worker.h"
+
+#include <nacre/io.h>
+
+struct nacre_server {
+    nacre_role role; /* of directories to come */
+    nacre__worker *workers;
+    size_t num_workers;
+    nacre__locks *locks; /* NULL with one worker */
+    nacre_tcp *tcp;      /* of the first worker; NULL: no connections */
+    nacre__keyring ring;
+    nacre_pack **packs;
+    size_t num_packs;
+    nacre_table table; /* the endpoints borrow this very struct; its slots grow under it */
+    nacre_table_slot *slots;
+    nacre_resource *resources;
+    size_t num_resources;
+};
+
+static inline nacre__worker *nacre__server_first(const nacre_server *server)
+{
+    return &server->workers[0];
+}
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* server_run: a server's threads, from nacre_server_run until somebody stops it. */
+#include "io/server_internal.h"
+#include "store/fail.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Every worker serves the stores of all contexts: whoever needs a number first asks. */
+static nacre_err share_stores(nacre_server *server)
+{
+    nacre_err err = NACRE_OK;
+    for (size_t w = 1; w < server->num_workers; w++)
+        for (size_t i = 0; err == NACRE_OK && i < server->ring.num; i++) {
+            const nacre__key *key = &server->ring.keys[i];
+            if (key->store.ops != NULL) err = nacre_loop_add_store(server->workers[w].loop, key->ctx, key->store);
+        }
+    for (size_t w = 1; w < server->num_workers; w++)
+        for (size_t i = 0; err == NACRE_OK && i < server->num_packs; i++)
+            err = nacre_loop_add_pack(server->workers[w].loop, server->packs[i]);
+    return err;
+}
+
+/* One of the threads beside the first. */
+typedef struct helper {
+    nacre_server *server;
+    nacre__worker *worker;
+    pthread_t thread;
+    nacre_err err;
+    nacre_detail why;
+} helper;
+
+static void *help(void *arg)
+{
+    helper *h = arg;
+    h->err = nacre__worker_run(h->worker, &h->why);
+    if (h->err != NACRE_OK) nacre_server_stop(h->server); /* one is not to be missing without a word */
+    return NULL;
+}
+
+static nacre_err run_first(nacre_server *server, nacre_detail *why)
+{
+    return nacre__worker_run(nacre__server_first(server), why);
+}
+
+/* Threads inherit the mask, so that signals come to the thread that the program knows. */
+static int start(helper *h)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int error = pthread_create(&h->thread, NULL, help, h);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
+static nacre_err run_all(nacre_server *server, helper *helpers, nacre_detail *why)
+{
+    size_t num = 0;
+    int error = 0;
+    for (; num + 1 < server->num_workers && error == 0; num += error == 0) {
+        helpers[num] = (helper){ .server = server, .worker = &server->workers[num + 1] };
+        error = start(&helpers[num]);
+    }
+    nacre_err err = error == 0
+                        ? run_first(server, why)
+                        : nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "cannot start a thread: %s", strerror(error));
+    for (size_t i = 0; i < num; i++) nacre__worker_stop(helpers[i].worker);
+    for (size_t i = 0; i < num; i++) {
+        (void)pthread_join(helpers[i].thread, NULL);
+        if (err != NACRE_OK || helpers[i].err == NACRE_OK) continue;
+        err = helpers[i].err;
+        if (why != NULL) *why = helpers[i].why;
+    }
+    return err;
+}
+
+nacre_err nacre_server_run(nacre_server *server, nacre_detail *why)
+{
+    if (server->num_workers == 1) return run_first(server, why);
+    nacre_err err = share_stores(server);
+    helper *helpers = calloc(server->num_workers - 1, sizeof *helpers);
+    if (err == NACRE_OK && helpers != NULL) err = run_all(server, helpers, why);
+    else err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the server's threads");
+    free(helpers);
+    return err;
+}
+
+void nacre_server_stop(nacre_server *server)
+{
+    nacre__worker_stop(nacre__server_first(server));
+}
