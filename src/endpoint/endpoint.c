@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* endpoint: one block of memory cut into pools by the configuration, and the events that are pulled from it. */
 #include "endpoint_internal.h"
+#include "base/cutter.h"
 
 #include <string.h>
 
@@ -57,29 +58,6 @@ static bool config_defaults(nacre_endpoint_config *config)
     return config->max_message >= 64 && config->max_message <= 65535 && config->num_observers <= MAX_OBSERVERS;
 }
 
-/* The cutting of the block: once with no block, to learn its size, once for good. The sum never wraps: it sticks at
- * SIZE_MAX. */
-typedef struct cutter {
-    uint8_t *base;
-    size_t at;
-} cutter;
-
-static void *cut(cutter *c, size_t num, size_t size)
-{
-    const size_t align = _Alignof(max_align_t);
-    if (c->at > SIZE_MAX - align) {
-        c->at = SIZE_MAX;
-        return NULL;
-    }
-    size_t start = (c->at + align - 1) / align * align;
-    if (num > (SIZE_MAX - start) / size) {
-        c->at = SIZE_MAX;
-        return NULL;
-    }
-    c->at = start + num * size;
-    return c->base == NULL ? NULL : c->base + start;
-}
-
 static uint32_t num_buckets_for(uint32_t num)
 {
     uint32_t n = 4;
@@ -96,45 +74,45 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
 {
     const nacre_endpoint_config *config = &ep->config;
     const size_t all = (size_t)config->num_requests + config->num_answers + config->num_pushes;
-    cutter c = { base, 0 };
-    (void)cut(&c, 1, sizeof(nacre_endpoint));
-    ep->slots = cut(&c, config->num_requests, sizeof(nacre__slot));
-    ep->tokens = cut(&c, config->num_requests, sizeof(uint64_t));
-    ep->due = cut(&c, config->num_requests, sizeof(uint64_t));
-    ep->entries = cut(&c, config->num_answers, sizeof(nacre__entry));
-    ep->buckets = cut(&c, ep->num_buckets, sizeof(uint32_t));
-    ep->asks = cut(&c, ep->max_asks, sizeof(nacre__ask));
-    ep->controls = cut(&c, ep->max_controls, sizeof(nacre__control));
-    ep->items = cut(&c, config->burst, sizeof(nacre__item));
-    ep->locked = cut(&c, config->burst, sizeof(nacre_context *));
-    ep->seals = cut(&c, NACRE_BURST, sizeof(nacre__seal_job));
-    ep->jobs = cut(&c, config->burst, sizeof(nacre_unprotect_item));
-    ep->notes = cut(&c, config->burst, sizeof(nacre__note));
-    ep->events.refs = cut(&c, all, sizeof(nacre__ref));
-    ep->transmit.refs = cut(&c, all, sizeof(nacre__ref));
-    ep->parked = cut(&c, ep->max_parked, sizeof(nacre__parked));
-    ep->pushes = cut(&c, config->num_pushes, sizeof(nacre__push));
-    ep->push_timers = cut(&c, config->num_pushes, sizeof(uint32_t));
-    ep->push_buckets = cut(&c, ep->num_push_buckets, sizeof(uint32_t));
-    ep->observers = cut(&c, ep->max_observers, sizeof(nacre__observer));
-    ep->token_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
-    ep->mid_buckets = cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
-    ep->observer_counts = cut(&c, ep->num_observer_counts, sizeof(uint32_t));
-    ep->stalled = cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
-    ep->num_con_notes = cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
-    ep->reach = cut(&c, ep->num_reach, sizeof(nacre__reach));
-    ep->offers = cut(&c, config->num_offers, sizeof(nacre_rederive_offer));
-    ep->outer = cut(&c, config->num_outer, sizeof(nacre__outer));
-    ep->paces = cut(&c, NACRE__PACES, sizeof(uint64_t));
-    bytes->slots = cut(&c, config->num_requests, 2 * config->max_message);
-    bytes->entries = cut(&c, config->num_answers, config->max_message);
-    ep->rooms = cut(&c, config->burst, config->max_message);
-    bytes->parked = cut(&c, ep->max_parked, 2 * config->max_message);
-    bytes->pushes = cut(&c, config->num_pushes, config->max_message);
-    bytes->observers = cut(&c, ep->max_observers, config->observer_bytes);
-    bytes->outer = cut(&c, config->num_outer, 2 * (config->max_message + config->max_unfragmented));
-    ep->scratch = cut(&c, 1, config->max_message);
-    ep->options = cut(&c, 1, config->max_message);
+    nacre__cutter c = { base, 0 };
+    (void)nacre__cut(&c, 1, sizeof(nacre_endpoint));
+    ep->slots = nacre__cut(&c, config->num_requests, sizeof(nacre__slot));
+    ep->tokens = nacre__cut(&c, config->num_requests, sizeof(uint64_t));
+    ep->due = nacre__cut(&c, config->num_requests, sizeof(uint64_t));
+    ep->entries = nacre__cut(&c, config->num_answers, sizeof(nacre__entry));
+    ep->buckets = nacre__cut(&c, ep->num_buckets, sizeof(uint32_t));
+    ep->asks = nacre__cut(&c, ep->max_asks, sizeof(nacre__ask));
+    ep->controls = nacre__cut(&c, ep->max_controls, sizeof(nacre__control));
+    ep->items = nacre__cut(&c, config->burst, sizeof(nacre__item));
+    ep->locked = nacre__cut(&c, config->burst, sizeof(nacre_context *));
+    ep->seals = nacre__cut(&c, NACRE_BURST, sizeof(nacre__seal_job));
+    ep->jobs = nacre__cut(&c, config->burst, sizeof(nacre_unprotect_item));
+    ep->notes = nacre__cut(&c, config->burst, sizeof(nacre__note));
+    ep->events.refs = nacre__cut(&c, all, sizeof(nacre__ref));
+    ep->transmit.refs = nacre__cut(&c, all, sizeof(nacre__ref));
+    ep->parked = nacre__cut(&c, ep->max_parked, sizeof(nacre__parked));
+    ep->pushes = nacre__cut(&c, config->num_pushes, sizeof(nacre__push));
+    ep->push_timers = nacre__cut(&c, config->num_pushes, sizeof(uint32_t));
+    ep->push_buckets = nacre__cut(&c, ep->num_push_buckets, sizeof(uint32_t));
+    ep->observers = nacre__cut(&c, ep->max_observers, sizeof(nacre__observer));
+    ep->token_buckets = nacre__cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
+    ep->mid_buckets = nacre__cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
+    ep->observer_counts = nacre__cut(&c, ep->num_observer_counts, sizeof(uint32_t));
+    ep->stalled = nacre__cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
+    ep->num_con_notes = nacre__cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
+    ep->reach = nacre__cut(&c, ep->num_reach, sizeof(nacre__reach));
+    ep->offers = nacre__cut(&c, config->num_offers, sizeof(nacre_rederive_offer));
+    ep->outer = nacre__cut(&c, config->num_outer, sizeof(nacre__outer));
+    ep->paces = nacre__cut(&c, NACRE__PACES, sizeof(uint64_t));
+    bytes->slots = nacre__cut(&c, config->num_requests, 2 * config->max_message);
+    bytes->entries = nacre__cut(&c, config->num_answers, config->max_message);
+    ep->rooms = nacre__cut(&c, config->burst, config->max_message);
+    bytes->parked = nacre__cut(&c, ep->max_parked, 2 * config->max_message);
+    bytes->pushes = nacre__cut(&c, config->num_pushes, config->max_message);
+    bytes->observers = nacre__cut(&c, ep->max_observers, config->observer_bytes);
+    bytes->outer = nacre__cut(&c, config->num_outer, 2 * (config->max_message + config->max_unfragmented));
+    ep->scratch = nacre__cut(&c, 1, config->max_message);
+    ep->options = nacre__cut(&c, 1, config->max_message);
     return c.at;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* transfer: one block of memory cut into pools, the driver's side, and which part of the room an event belongs to. */
 #include "transfer_internal.h"
+#include "base/cutter.h"
 #include "coap/message.h"
 
 #include <nacre/renewal.h>
@@ -22,28 +23,6 @@ static bool config_defaults(nacre_transfer_config *config, uint8_t *max_szx)
     return nacre__block_szx(max_szx, config->block_size);
 }
 
-/* As the endpoint's: once with no block, to learn its size, once for good. */
-typedef struct cutter {
-    uint8_t *base;
-    size_t at;
-} cutter;
-
-static void *cut(cutter *c, size_t num, size_t size)
-{
-    const size_t align = _Alignof(max_align_t);
-    if (c->at > SIZE_MAX - align) {
-        c->at = SIZE_MAX;
-        return NULL;
-    }
-    const size_t start = (c->at + align - 1) / align * align;
-    if (size != 0 && num > (SIZE_MAX - start) / size) {
-        c->at = SIZE_MAX;
-        return NULL;
-    }
-    c->at = start + num * size;
-    return c->base == NULL ? NULL : c->base + start;
-}
-
 static size_t body_room(const nacre_transfer *t)
 {
     const size_t max = SIZE_MAX - t->max_message;
@@ -53,16 +32,16 @@ static size_t body_room(const nacre_transfer *t)
 static size_t cut_all(nacre_transfer *t, uint8_t *base, uint8_t **own_bytes, uint8_t **body_bytes)
 {
     const nacre_transfer_config *config = &t->config;
-    cutter c = { base, 0 };
-    (void)cut(&c, 1, sizeof(nacre_transfer));
-    t->own = cut(&c, config->num_requests, sizeof(nacre__own));
-    t->asked = cut(&c, t->max_asked + 1, sizeof(nacre__asked));
-    t->later = cut(&c, t->max_later, sizeof(nacre__asked));
-    t->bodies = cut(&c, config->num_bodies, sizeof(nacre__body));
-    *own_bytes = cut(&c, config->num_requests, 2 * t->max_message);
-    *body_bytes = cut(&c, config->num_bodies, body_room(t));
-    t->options = cut(&c, 1, t->max_message);
-    t->piece = cut(&c, 1, NACRE_MAX_BLOCK + 1);
+    nacre__cutter c = { base, 0 };
+    (void)nacre__cut(&c, 1, sizeof(nacre_transfer));
+    t->own = nacre__cut(&c, config->num_requests, sizeof(nacre__own));
+    t->asked = nacre__cut(&c, t->max_asked + 1, sizeof(nacre__asked));
+    t->later = nacre__cut(&c, t->max_later, sizeof(nacre__asked));
+    t->bodies = nacre__cut(&c, config->num_bodies, sizeof(nacre__body));
+    *own_bytes = nacre__cut(&c, config->num_requests, 2 * t->max_message);
+    *body_bytes = nacre__cut(&c, config->num_bodies, body_room(t));
+    t->options = nacre__cut(&c, 1, t->max_message);
+    t->piece = nacre__cut(&c, 1, NACRE_MAX_BLOCK + 1);
     return c.at;
 }
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* cutter: one block of memory, cut into pools: once without a block, to learn its size, once for good. The sum never wraps: it
+ * sticks at SIZE_MAX. */
+#ifndef NACRE_BASE_CUTTER_H
+#define NACRE_BASE_CUTTER_H
+
+#include <nacre/base.h>
+
+typedef struct nacre__cutter {
+    uint8_t *base; /* NULL: only the size is wanted; else aligned as malloc aligns */
+    size_t at;
+} nacre__cutter;
+
+/* The place of `num` things of `size` bytes, aligned as malloc aligns; NULL while only the size is wanted. */
+static inline void *nacre__cut(nacre__cutter *c, size_t num, size_t size)
+{
+    const size_t align = _Alignof(max_align_t);
+    if (c->at > SIZE_MAX - align) {
+        c->at = SIZE_MAX;
+        return NULL;
+    }
+    const size_t start = (c->at + align - 1) / align * align;
+    if (size != 0 && num > (SIZE_MAX - start) / size) {
+        c->at = SIZE_MAX;
+        return NULL;
+    }
+    c->at = start + num * size;
+    return c->base == NULL ? NULL : c->base + start;
+}
+
+#endif
