@@ -19,7 +19,6 @@ typedef struct nacre__sequence {
 } nacre__sequence;
 
 /* Whether they say the same of numbers and window. */
-
 bool nacre__sequence_equal(const nacre__sequence *a, const nacre__sequence *b);
 
 /* Whether it is the state of new keys: nothing sent, nothing seen. */

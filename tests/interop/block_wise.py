@@ -15,7 +15,7 @@ import sys
 import aiocoap
 from aiocoap import defaults
 
-from interop import HERE, STEP_SECONDS, Pair, Suite, free_port
+from interop import HERE, STEP_SECONDS, Pair, conduct, free_port
 
 MIB = 1024 * 1024
 SIZES = [1023, 1024, 1025, 2048, 5000, MIB]
@@ -102,19 +102,15 @@ def aiocoap_asks_nacre(suite):
     suite.stop(process)
 
 
-def main():
-    if defaults.oscore_missing_modules():
-        sys.exit("block_wise: OSCORE needs modules that are not there")
-    suite = Suite(os.path.abspath(sys.argv[1]))
+def run(suite):
     for part in (nacre_asks_aiocoap, aiocoap_asks_nacre):
         try:
             part(suite)
         except Exception as error:
             suite.check(part.__name__, False, "%s: %s" % (type(error).__name__, error))
-    suite.end()
-    print("%d passed, %d failed, 0 skipped" % (suite.passed, suite.failed))
-    sys.exit(1 if suite.failed else 0)
 
 
 if __name__ == "__main__":
-    main()
+    if defaults.oscore_missing_modules():
+        sys.exit("block_wise: OSCORE needs modules that are not there")
+    conduct(run)

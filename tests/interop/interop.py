@@ -272,18 +272,15 @@ def attempt(suite, scenario, *args):
         suite.end()
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("interop: out of time"))
+def conduct(run):
+    """A suite as a program: `run` has it, its processes and files are gone at the end, and the exit code says how it went."""
+    name = os.path.basename(sys.argv[0]).rsplit(".", 1)[0]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("%s: out of time" % name))
     suite = Suite(os.path.abspath(sys.argv[1]))
     try:
-        attempt(suite, control)
-        first = attempt(suite, exchange, "aiocoap", "nacre")
-        second = attempt(suite, exchange, "nacre", "aiocoap")
-        if first:
-            attempt(suite, swapped, first, "nacre", "aiocoap")
-        if second:
-            attempt(suite, swapped, second, "aiocoap", "nacre")
-        attempt(suite, algorithms)
+        run(suite)
+    except Exception as error:
+        suite.check("%s runs to its end" % name, False, "%s: %s" % (type(error).__name__, error))
     finally:
         suite.end()
         shutil.rmtree(suite.work, ignore_errors=True)
@@ -291,5 +288,16 @@ def main():
     sys.exit(1 if suite.failed else 0)
 
 
+def run(suite):
+    attempt(suite, control)
+    first = attempt(suite, exchange, "aiocoap", "nacre")
+    second = attempt(suite, exchange, "nacre", "aiocoap")
+    if first:
+        attempt(suite, swapped, first, "nacre", "aiocoap")
+    if second:
+        attempt(suite, swapped, second, "aiocoap", "nacre")
+    attempt(suite, algorithms)
+
+
 if __name__ == "__main__":
-    main()
+    conduct(run)

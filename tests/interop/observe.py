@@ -6,12 +6,11 @@
 One line for each check, and at the end "N passed, M failed, K skipped"; exit 1 when something failed."""
 import os
 import shutil
-import signal
 import subprocess
 import sys
 
 import wire
-from interop import HERE, STEP_SECONDS, Suite, free_port
+from interop import HERE, STEP_SECONDS, conduct, free_port
 from plugtest import fresh_contexts
 
 OBSERVE, FETCH = 6, 5
@@ -59,19 +58,5 @@ def run(suite):
     suite.check("no number was used twice", not reused, "\n".join(reused))
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("observe: out of time"))
-    suite = Suite(os.path.abspath(sys.argv[1]))
-    try:
-        run(suite)
-    except Exception as error:
-        suite.check("nacre observes aiocoap to the end", False, error)
-    finally:
-        suite.end()
-        shutil.rmtree(suite.work, ignore_errors=True)
-    print("%d passed, %d failed, 0 skipped" % (suite.passed, suite.failed))
-    sys.exit(1 if suite.failed else 0)
-
-
 if __name__ == "__main__":
-    main()
+    conduct(run)

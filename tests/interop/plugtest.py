@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 
-from interop import HERE, STEP_SECONDS, Suite, free_port
+from interop import HERE, STEP_SECONDS, conduct, free_port
 
 CLIENT_SECONDS = 120
 UNAWARE = 16
@@ -99,23 +99,15 @@ class Plugtest:
         self.suite.stop(process)
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("plugtest: out of time"))
-    suite = Suite(os.path.abspath(sys.argv[1]))
-    try:
-        for client, server in (("nacre", "nacre"), ("aiocoap", "nacre"), ("nacre", "aiocoap")):
-            try:
-                Plugtest(suite).both(client, server)
-            except Exception as error:
-                suite.check("plugtests, %s client, %s server, run to their end" % (client, server), False, error)
-            finally:
-                suite.end()
-    finally:
-        suite.end()
-        shutil.rmtree(suite.work, ignore_errors=True)
-    print("%d passed, %d failed, 0 skipped" % (suite.passed, suite.failed))
-    sys.exit(1 if suite.failed else 0)
+def run(suite):
+    for client, server in (("nacre", "nacre"), ("aiocoap", "nacre"), ("nacre", "aiocoap")):
+        try:
+            Plugtest(suite).both(client, server)
+        except Exception as error:
+            suite.check("plugtests, %s client, %s server, run to their end" % (client, server), False, error)
+        finally:
+            suite.end()
 
 
 if __name__ == "__main__":
-    main()
+    conduct(run)

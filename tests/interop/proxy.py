@@ -5,13 +5,11 @@
 
 One line for each check, and at the end "N passed, M failed, K skipped"; exit 1 when something failed."""
 import os
-import shutil
-import signal
 import subprocess
 import sys
 
 import wire
-from interop import HERE, STEP_SECONDS, Pair, Suite, check_wire, free_port
+from interop import HERE, STEP_SECONDS, Pair, check_wire, conduct, free_port
 
 HELLO, STORE, STORED = "/hello", "/store", "a pearl, layer by layer"
 
@@ -118,34 +116,26 @@ def errors(suite):
     suite.stop(proxy)
 
 
-def main():
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("proxy: out of time"))
-    suite = Suite(os.path.abspath(sys.argv[1]))
+def run(suite):
     suite.build = os.path.abspath(sys.argv[1])
-    try:
-        errors(suite)
-        for ends in (("nacre", "aiocoap", "nacre"), ("nacre", "nacre", "nacre"), ("aiocoap", "nacre", "nacre"),
-                     ("nacre", "aiocoap", "aiocoap"), ("nacre", "nacre", "aiocoap")):  # fmt: skip
-            try:
-                through(suite, *ends)
-            except Exception as error:
-                suite.check("%s client, %s proxy, %s server, run to their end" % ends, False, error)
-            finally:
-                suite.end()
-        for ways in (("nacre", "nacre", "--block-size", "64"), ("aiocoap", "nacre", "--block-size", "64"),
-                     ("aiocoap", "nacre"), ("aiocoap", "aiocoap")):  # fmt: skip
-            try:
-                joined(suite, *ways)
-            except Exception as error:
-                suite.check("%s: outer blocks, run to their end" % (ways,), False, error)
-            finally:
-                suite.end()
-    finally:
-        suite.end()
-        shutil.rmtree(suite.work, ignore_errors=True)
-    print("%d passed, %d failed, 0 skipped" % (suite.passed, suite.failed))
-    sys.exit(1 if suite.failed else 0)
+    errors(suite)
+    for ends in (("nacre", "aiocoap", "nacre"), ("nacre", "nacre", "nacre"), ("aiocoap", "nacre", "nacre"),
+                 ("nacre", "aiocoap", "aiocoap"), ("nacre", "nacre", "aiocoap")):  # fmt: skip
+        try:
+            through(suite, *ends)
+        except Exception as error:
+            suite.check("%s client, %s proxy, %s server, run to their end" % ends, False, error)
+        finally:
+            suite.end()
+    for ways in (("nacre", "nacre", "--block-size", "64"), ("aiocoap", "nacre", "--block-size", "64"),
+                 ("aiocoap", "nacre"), ("aiocoap", "aiocoap")):  # fmt: skip
+        try:
+            joined(suite, *ways)
+        except Exception as error:
+            suite.check("%s: outer blocks, run to their end" % (ways,), False, error)
+        finally:
+            suite.end()
 
 
 if __name__ == "__main__":
-    main()
+    conduct(run)

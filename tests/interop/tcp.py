@@ -6,9 +6,7 @@ of nacre's: its settings, a Ping, an Abort.
 
 Lines and exit code as interop.py, whose parts it uses."""
 import os
-import shutil
 import socket
-import subprocess
 import sys
 
 import aiocoap
@@ -129,18 +127,11 @@ def signals(suite):
     suite.stop(process)
 
 
-def main():
-    suite = interop.Suite(os.path.abspath(sys.argv[1]))
-    try:
-        interop.attempt(suite, exchange, "aiocoap", "nacre")
-        interop.attempt(suite, exchange, "nacre", "aiocoap")
-        interop.attempt(suite, signals)
-    finally:
-        suite.end()
-        shutil.rmtree(suite.work, ignore_errors=True)
-    print("%d passed, %d failed, 0 skipped" % (suite.passed, suite.failed))
-    sys.exit(1 if suite.failed else 0)
+def run(suite):
+    interop.attempt(suite, exchange, "aiocoap", "nacre")
+    interop.attempt(suite, exchange, "nacre", "aiocoap")
+    interop.attempt(suite, signals)
 
 
 if __name__ == "__main__":
-    main()
+    interop.conduct(run)
