@@ -112,8 +112,9 @@ void nacre__split_write_both(nacre__split *s, uint8_t *outer, uint8_t *inner)
     (void)walk(s, &out, &in); /* measured before: it cannot fail */
 }
 
-/* RFC 8613 8.2 step 1, 8.4 step 1: what is class E is not taken from outside. */
-bool nacre__stays_outer(uint16_t number)
+/* Whether an outer option keeps its meaning after decryption: class U only, for what is class E is not taken from outside
+ * (RFC 8613 8.2 step 1, 8.4 step 1). */
+static bool stays_outer(uint16_t number)
 {
     return number != NACRE_OPT_OSCORE && nacre__only_outer(number); /* step 7: the OSCORE option itself is removed */
 }
@@ -139,7 +140,7 @@ static void next(cursor *c, bool only_kept)
         const uint8_t *end = c->at == c->end ? NULL : nacre__option_read(c->at, c->end, &c->number, &c->value);
         c->any = end != NULL;
         c->at = end;
-    } while (c->any && only_kept && !nacre__stays_outer((uint16_t)c->number));
+    } while (c->any && only_kept && !stays_outer((uint16_t)c->number));
 }
 
 size_t nacre__merge(uint8_t *out, nacre_bytes inner, nacre_bytes outer)

@@ -51,9 +51,6 @@ static inline void nacre__split_write(nacre__split *split, uint8_t *outer, uint8
     nacre__oscore_option_put(outer, &split->oscore);
 }
 
-/* Whether an outer option keeps its meaning after decryption: class U only (RFC 8613 8.2 step 1, 8.4 step 1). */
-bool nacre__stays_outer(uint16_t number);
-
 /* Merges inner options and the outer ones that stay in number order at `out`; gives the length. `inner` may lie behind
  * `out` in the same room, by at least outer.len bytes: writing never overtakes reading, because each delta of the
  * merged list is at most the delta that the option had in its own. An outer option whose number is there inside is left
