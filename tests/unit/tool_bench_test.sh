@@ -1,26 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# nacre bench: its table and its JSON, and what it refuses. How fast anything is, is not asked. Arguments: the build
-# directory, the source directory.
-set -euo pipefail
-nacre=$1/nacre
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-cd "$scratch"
+# tool_bench_test: nacre bench: its table and its JSON, and what it refuses. How fast anything is, is not asked. Arguments: build
+# directory, source directory.
+. "$2/tests/support/lib/tool.sh" || exit 1
 
-fail() {
-    echo "tool_bench_test: $*" >&2
-    exit 1
-}
 # refused TEXT OPTION…: exit code 2 and one line that has TEXT in it.
 refused() {
-    local text=$1 got=0
+    local text=$1
     shift
-    "$nacre" bench "$@" >out 2>err || got=$?
-    [ "$got" = 2 ] || fail "$*: exit code $got: $(cat err)"
-    [ ! -s out ] || fail "$*: says $(cat out) on stdout"
-    [ "$(wc -l <err)" = 1 ] || fail "$*: not one line: $(cat err)"
-    grep -q -- "$text" err || fail "$*: says $(cat err), not $text"
+    run 2 bench "$@"
+    says err "$text"
 }
 
 refused 'unknown option --fast' --fast
@@ -28,11 +17,11 @@ refused '--seconds needs a value' --seconds
 for seconds in 0 -1 3601 1.5 1s '' ten; do refused 'give a number from 1 to 3600' --seconds "$seconds"; done
 for provider in mbedtls open OpenSSL ''; do refused 'give openssl or ipsec_mb' --provider "$provider"; done
 refused 'takes options only' ten
-"$nacre" bench --help >out
-grep -q -- '--seconds N' out || fail "--help says: $(cat out)"
+run 0 bench --help
+says out '--seconds N'
 
 # The table: for each payload and each burst a row of four numbers, each with its ratio.
-"$nacre" bench --seconds 1 --provider openssl >out
+run 0 bench --seconds 1 --provider openssl
 grep -q '^nacre .* (openssl) on .*AES-CCM-16-64-128' out || fail "the first line is $(head -1 out)"
 number='  *[1-9][0-9]* ns  *[0-9][0-9]*\.[0-9][0-9] x'
 for row in '0 B' '16 B' '64 B' '256 B' '1024 B' 'burst of 1' 'burst of 2' 'burst of 4' 'burst of 8' 'burst of 16' \
@@ -59,16 +48,15 @@ for label, cases in by_label.items():
 PYTHON
 }
 default=$("$nacre" --version | sed -n 's/.*(\(.*\))$/\1/p')
-"$nacre" bench --seconds 1 --json >out
+run 0 bench --seconds 1 --json
 check_json "$default"
-"$nacre" bench --json --provider openssl --seconds 1 >out
+run 0 bench --json --provider openssl --seconds 1
 check_json openssl
 if [ "$default" != ipsec_mb ]; then # then it is not here, which is no usage error
-    code=0
-    "$nacre" bench --provider ipsec_mb >out 2>err || code=$?
-    [ "$code" = 5 ] && grep -q 'cannot use ipsec_mb' err || fail "without ipsec_mb: exit code $code, $(cat err)"
+    run 5 bench --provider ipsec_mb
+    says err 'cannot use ipsec_mb'
 fi
-code=0
-"$nacre" bench --seconds 1 >/dev/full 2>err || code=$?
-[ "$code" = 5 ] || fail "a full disk: exit code $code"
-echo "tool_bench_test: ok"
+"$nacre" bench --seconds 1 >/dev/full 2>err
+code=$?
+[ $code = 5 ] || fail "a full disk: exit code $code"
+finish
