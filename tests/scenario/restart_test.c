@@ -101,12 +101,8 @@ static void settle(struct side *s)
 
 static void on_the_wire(struct side *s, nacre_bytes datagram)
 {
-    nacre_oscore_option option;
-    uint64_t number = 0;
-    nacre_message m = test_parse(datagram);
-    assert_ok(nacre_verify_start(&option, &m));
-    if (nacre_is_absent(option.partial_iv)) return;
-    for (size_t i = 0; i < option.partial_iv.len; i++) number = number << 8 | option.partial_iv.ptr[i];
+    uint64_t number;
+    if (!test_number(&number, datagram)) return;
     assert_true(number < MAX_NUMBERS);
     assert_false(s->used[number]); /* no nonce twice */
     s->used[number] = true;

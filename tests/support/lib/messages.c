@@ -50,3 +50,14 @@ nacre_message test_response(uint8_t code, nacre_bytes options, nacre_bytes paylo
     nacre_message m = { NACRE_ACK, code, 0x1234, test_hex("0a0b0c0d"), options, payload };
     return m;
 }
+
+bool test_number(uint64_t *number, nacre_bytes datagram)
+{
+    nacre_oscore_option option;
+    const nacre_message m = test_parse(datagram);
+    assert_ok(nacre_verify_start(&option, &m));
+    if (nacre_is_absent(option.partial_iv)) return false;
+    *number = 0;
+    for (size_t i = 0; i < option.partial_iv.len; i++) *number = *number << 8 | option.partial_iv.ptr[i];
+    return true;
+}

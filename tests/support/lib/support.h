@@ -41,6 +41,8 @@ void test_err_equal(const char *row, nacre_err got, nacre_err expected, const ch
 nacre_message test_message(const char *hex);
 nacre_message test_parse(nacre_bytes datagram);
 nacre_bytes test_datagram(const nacre_message *m);
+/* The sequence number that a protected datagram carries; false when it carries none. */
+bool test_number(uint64_t *number, nacre_bytes datagram);
 /* test_options encodes options given as (number, hex) pairs, ended by number 0; equal numbers in order, any order else. */
 nacre_bytes test_options(int number, ...);
 nacre_message test_request(uint8_t code, nacre_bytes options, nacre_bytes payload);
