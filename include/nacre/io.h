@@ -120,7 +120,7 @@ NACRE_MUST_USE nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *c
 void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx);
 
 /* nacre_loop_add_pack: the contexts of this pack are served by it, with one sync for all that ask at once. The loop borrows
- * it. NACRE_OK, NACRE_ERR_NO_MEMORY. */
+ * it; one that it has already changes nothing. NACRE_OK, NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_loop_add_pack(nacre_loop *loop, nacre_pack *pack);
 
 /* nacre_loop_step waits until something is to be done, at most `max_wait_ms`, and does it. NACRE_OK; NACRE_ERR_ADDRESS when

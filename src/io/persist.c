@@ -7,6 +7,8 @@
 
 nacre_err nacre__persist_add_pack(nacre__persist *p, nacre_pack *pack)
 {
+    for (size_t i = 0; i < p->num_packs; i++)
+        if (p->packs[i] == pack) return NACRE_OK;
     nacre_pack **packs = realloc(p->packs, (p->num_packs + 1) * sizeof(nacre_pack *));
     if (packs == NULL) return NACRE_ERR_NO_MEMORY;
     p->packs = packs;

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every worker serves the stores of all contexts: whoever needs a number first asks. */
+/* Every worker serves the stores of all contexts: whoever needs a number first asks. At each run, for contexts may have come
+ * since the last; what a loop has already, it has once. */
 static nacre_err share_stores(nacre_server *server)
 {
     nacre_err err = NACRE_OK;

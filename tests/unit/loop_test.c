@@ -3,6 +3,7 @@
  * requests that fail at once; and the table of stores. Two loops in one process talk over loopback. */
 #include <nacre/nacre.h>
 
+#include "io/persist.h"
 #include "io/stores.h"
 #include "support.h"
 
@@ -345,6 +346,20 @@ static void stores_are_found_by_context(void **state)
     nacre__stores_free(&table);
 }
 
+/* A server adds its packs at each run; each is there once, and another beside it. */
+static void a_pack_is_added_once(void **state)
+{
+    (void)state;
+    int one, other; /* only their addresses count */
+    nacre__persist p = { 0 };
+    for (int run = 0; run < 3; run++)
+        assert_int_equal(nacre__persist_add_pack(&p, (nacre_pack *)(void *)&one), NACRE_OK);
+    assert_int_equal(p.num_packs, 1);
+    assert_int_equal(nacre__persist_add_pack(&p, (nacre_pack *)(void *)&other), NACRE_OK);
+    assert_int_equal(p.num_packs, 2);
+    nacre__persist_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +373,7 @@ int main(void)
         TEST(timers_run),
         TEST(configurations_that_cannot_be),
         TEST(stores_are_found_by_context),
+        cmocka_unit_test(a_pack_is_added_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
