@@ -240,7 +240,7 @@ static void the_server_crashes_and_comes_back(void **state)
 {
     const pair *p = *state;
     pair_seen seen = { 0 };
-    nacre_client_options options = { .context_dir = p->client, .timing = pair_quick, .user = &seen };
+    nacre_client_options options = { .context_dir = p->client, .user = &seen };
     options.on_datagram = pair_see_datagram;
     nacre_client *client = pair_open(&options);
     served s = greeter_start_one("[::1]:0", p->server);
