@@ -182,8 +182,7 @@ static void credentials_choose_the_context(void **state)
         s.origin, s.origin, p->client, strrchr(p->client, '/') + 1);
     scratch_write(p->dir, "credentials.json", text);
     pair_seen seen = { 0 };
-    nacre_client_options options = { .credentials_file = scratch_path(p->dir, "credentials.json"),
-                                     .timing = pair_quick };
+    nacre_client_options options = { .credentials_file = scratch_path(p->dir, "credentials.json") };
     options.on_datagram = pair_see_datagram;
     options.user = &seen;
     nacre_client *client = pair_open(&options);
