@@ -38,6 +38,21 @@ says err '4.04'
 [ "$(cat kept)" = before ] || fail 'an error replaced the output'
 run 0 get "$url/file" --context client -o kept
 [ "$(cat kept)" = old ] || fail 'the output was not replaced'
+
+# a link stays one, and what the shell has opened is written to. Not the system's own /dev/stdout: what replaces it by a file,
+# as root, does so for everybody.
+printf 'before' >behind
+ln -s behind link
+ln -s /proc/self/fd/1 stdout
+run 0 get "$url/file" --context client -o link
+[ -L link ] && [ "$(cat behind)" = old ] || fail 'a link was replaced, not the file behind it'
+run 0 get "$url/file" --context client -o stdout
+answers 'old'
+printf 'before ' >named
+timeout 30 "$nacre" get "$url/file" --context client -o stdout >>named 2>err || fail "to stdout by name: $(cat err)"
+[ "$(cat named)" = 'before old' ] || fail 'what stdout was opened as was replaced'
+[ "$(timeout 30 "$nacre" get "$url/file" --context client -o stdout | cat)" = old ] || fail 'into a pipe by name'
+[ -L stdout ] || fail 'the name of stdout is no link any more'
 run 5 get "$url/file" --context client -o none/kept
 says err none/kept
 # who is ended on the way leaves what was there, and nothing else

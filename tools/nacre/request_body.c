@@ -142,21 +142,41 @@ static void tidy_up_on_signals(const char *temporary)
     }
 }
 
+/* The open standard output, by the name of /dev/stdout or its own: what the shell has opened is not to be replaced. */
+static bool is_stdout(const struct stat *st)
+{
+    struct stat out;
+    return fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == st->st_dev && out.st_ino == st->st_ino;
+}
+
+/* Whose place it takes, and its name until then: beside what a link leads to, since a link is not to be replaced by a file. */
+static bool name_files(request_output *output, bool is_there)
+{
+    char *real = is_there ? realpath(output->path, NULL) : NULL;
+    if (is_there && real == NULL) return false;
+    const char *target = is_there ? real : output->path;
+    const size_t len = strlen(target);
+    const bool fits = len + sizeof ".XXXXXX" <= sizeof output->temporary;
+    if (fits) {
+        (void)snprintf(output->target, sizeof output->target, "%s", target);
+        (void)snprintf(output->temporary, sizeof output->temporary, "%.*s.XXXXXX", (int)len, target);
+    } else errno = ENAMETOOLONG;
+    free(real);
+    return fits;
+}
+
 int request_output_open(request_output *output, const char *command, const char *path)
 {
     struct stat st;
     *output = (request_output){ .command = command, .path = path, .fd = -1 };
     if (path == NULL) return TOOL_OK;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) { /* a pipe, a device: nothing to replace */
-        output->fd = open(path, O_WRONLY | O_CLOEXEC);
+    const bool is_there = stat(path, &st) == 0;
+    if (is_there && (is_stdout(&st) || !S_ISREG(st.st_mode))) { /* a pipe, a device: nothing to replace */
+        output->fd = is_stdout(&st) ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
+                                    : open(path, O_WRONLY | O_CLOEXEC);
         return output->fd >= 0 ? TOOL_OK : fail_output(output);
     }
-    const int len = snprintf(output->temporary, sizeof output->temporary, "%s.XXXXXX", path);
-    if (len < 0 || (size_t)len >= sizeof output->temporary) {
-        output->temporary[0] = '\0';
-        errno = ENAMETOOLONG;
-        return fail_output(output);
-    }
+    if (!name_files(output, is_there)) return fail_output(output);
     output->fd = mkstemp(output->temporary);
     if (output->fd >= 0) tidy_up_on_signals(output->temporary);
     if (output->fd >= 0) return TOOL_OK;
@@ -190,8 +210,8 @@ int request_output_keep(request_output *output)
     if (output->temporary[0] == '\0') return TOOL_OK;
     const mode_t mask = umask(0);
     (void)umask(mask);
-    const mode_t mode = stat(output->path, &st) == 0 ? st.st_mode & 0777 : 0666 & ~mask;
-    if (fchmod(output->fd, mode) != 0 || fsync(output->fd) != 0 || rename(output->temporary, output->path) != 0)
+    const mode_t mode = stat(output->target, &st) == 0 ? st.st_mode & 0777 : 0666 & ~mask;
+    if (fchmod(output->fd, mode) != 0 || fsync(output->fd) != 0 || rename(output->temporary, output->target) != 0)
         return fail_output(output);
     tidy_up_on_signals(NULL);
     output->temporary[0] = '\0';

@@ -27,6 +27,7 @@ nacre_source request_payload_source(request_payload *payload); /* of bytes in me
 typedef struct request_output {
     const char *command, *path; /* path NULL: no file */
     char temporary[4096];       /* "": written in place */
+    char target[4096];          /* what it is to replace: behind all links, which stay */
     int fd;
 } request_output;
 int request_output_open(request_output *output, const char *command, const char *path);
