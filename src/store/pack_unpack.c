@@ -134,7 +134,13 @@ static nacre_err look_at_hidden(const moving *m, bool *left_alone)
                                  m->hidden);
     if (has_it) nacre__directory_take_away(m->hidden);
     *left_alone = !has_it;
-    return NACRE_OK;
+    if (has_it || nacre_pack_context_at(m->pack, m->place) == NULL) return NACRE_OK;
+    /* Places are not used again: what is there is not what lies under the hidden name. */
+    return nacre__store_fail(
+        m->why, NACRE_ERR_BAD_CONTEXT,
+        "%s: is in the way: another context of this pack on its way out; finish that first, by the "
+        "place that it had",
+        m->hidden);
 }
 
 nacre_err nacre_pack_move_out(nacre_pack *pack, size_t place, const char *dir, nacre_detail *why)

@@ -125,6 +125,10 @@ static void test_interrupted(void **state)
         if (step < 2) pack_put_file(path, before);            /* the pack has it still, */
         if (step == 0) scratch_unlink(hidden, "secret.json"); /* and the directory is half-made */
         pack = pack_open(path);
+        if (step == 2) { /* another one does not get its name, nor takes its place */
+            assert_err(nacre_pack_move_out(pack, AT + 1, dir, &why), NACRE_ERR_BAD_CONTEXT);
+            assert_true(exists(hidden) && !exists(dir) && nacre_pack_context_at(pack, AT + 1) != NULL);
+        }
         nacre_err err = nacre_pack_move_out(pack, AT, dir, &why);
         if (step == 3) assert_err(err, NACRE_ERR_FILE); /* it was done */
         else if (err != NACRE_OK) fail_msg("step %d: %s", step, why.text);
