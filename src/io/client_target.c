@@ -55,7 +55,20 @@ void nacre__target_take(nacre__target *to, size_t at)
     nacre_address_text(&to->peer, to->peer_text);
 }
 
-/* The host's name as the resolver takes it: the literal, or Uri-Host, which is decoded already. */
+/* The literal, or Uri-Host, which is decoded already. A literal has one '%' at most, that of a scope, which a URI writes as
+ * "%25" (RFC 6874 2): the credentials read it so, too, and the request must not go to another interface than they say. */
+static bool put_host(char out[256], nacre_bytes host, bool is_literal)
+{
+    if (host.len == 0 || host.len >= 256 || memchr(host.ptr, '\0', host.len) != NULL) return false;
+    memcpy(out, host.ptr, host.len);
+    out[host.len] = '\0';
+    char *scope = is_literal ? strchr(out, '%') : NULL;
+    if (scope == NULL) return true;
+    if (strncmp(scope, "%25", 3) != 0 || scope[3] == '\0' || strchr(scope + 1, '%') != NULL) return false;
+    memmove(scope + 1, scope + 3, strlen(scope + 3) + 1);
+    return true;
+}
+
 nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why)
 {
     if (client->proxy != NULL) {
@@ -67,10 +80,8 @@ nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacr
         return NACRE_OK;
     }
     nacre_bytes host = to->uri.host_is_ip ? to->uri.host : nacre_option_find(options, NACRE_OPT_URI_HOST);
-    if (host.len == 0 || host.len >= sizeof to->host || memchr(host.ptr, '\0', host.len) != NULL)
+    if (!put_host(to->host, host, to->uri.host_is_ip))
         return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
-    memcpy(to->host, host.ptr, host.len);
-    to->host[host.len] = '\0';
     nacre_err err = nacre__resolve_all(to->others, &to->num_others, to->host, to->uri.port, why);
     if (err == NACRE_OK) nacre__target_take(to, 0);
     return err;

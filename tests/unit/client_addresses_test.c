@@ -11,6 +11,7 @@
 #include <string.h>
 
 static const char *const *addresses; /* what the host has, up to NULL */
+static char asked[64];               /* for which host it was asked */
 
 int getaddrinfo(const char *restrict host, const char *restrict service, const struct addrinfo *restrict hints,
                 struct addrinfo **restrict found)
@@ -20,6 +21,7 @@ int getaddrinfo(const char *restrict host, const char *restrict service, const s
     size_t num = 0;
     const char *one[2] = { host, NULL };
     (void)hints;
+    (void)snprintf(asked, sizeof asked, "%s", host);
     memset(list, 0, sizeof list);
     for (const char *const *at = strcmp(host, "many.test") == 0 ? addresses : one; at != NULL && *at != NULL; at++) {
         struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(service, NULL, 10)) };
@@ -102,8 +104,38 @@ static int tear_down(void **state)
     return test_release(state);
 }
 
+/* RFC 6874 2: the '%' of a scope is "%25". Here it resolves to nothing. */
+static void a_scope_is_what_stands_behind_25(void **state)
+{
+    static const struct {
+        const char *uri, *asked; /* "": the resolver is not asked */
+        nacre_err err;
+    } rows[] = {
+        { "coap://[fe80::1%25lo]/x", "fe80::1%lo", NACRE_ERR_ADDRESS },
+        { "coap://[fe80::1%251]/x", "fe80::1%1", NACRE_ERR_ADDRESS },
+        { "coap://[fe80::1%2525]/x", "fe80::1%25", NACRE_ERR_ADDRESS },
+        { "coap://[fe80::1%25]/x", "", NACRE_ERR_BAD_URI },
+        { "coap://[fe80::1%11]/x", "", NACRE_ERR_BAD_URI },
+        { "coap://[fe80::1%25l%6f]/x", "", NACRE_ERR_BAD_URI },
+        { "coap://[fe80%3a:1]/x", "", NACRE_ERR_BAD_URI },
+    };
+    (void)state;
+    nacre_client *client;
+    nacre_detail why = { { 0 } };
+    assert_ok(nacre_client_open(&client, NULL, &why));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_reply reply;
+        asked[0] = '\0';
+        const nacre_err err = nacre_client_request(client, &reply, NACRE_GET, rows[i].uri, NULL, NACRE_ABSENT, &why);
+        assert_err_row(rows[i].uri, err, rows[i].err);
+        assert_string_equal(asked, rows[i].asked);
+    }
+    assert_ok(nacre_client_close(client, &why));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(the_next_one_is_asked, tear_down) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(the_next_one_is_asked, tear_down),
+                                        cmocka_unit_test_teardown(a_scope_is_what_stands_behind_25, tear_down) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
