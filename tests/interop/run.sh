@@ -6,7 +6,7 @@
 #     tests/interop/run.sh [BUILD_DIR]
 #
 # Where PyPI is not reachable, or IPv6 is missing, what needs that is skipped: it says so, and that is no failure unless
-# NACRE_REQUIRE_INTEROP=1. Californium has its own needs, and NACRE_REQUIRE_CALIFORNIUM.
+# NACRE_REQUIRE_INTEROP=1. The others have their own needs, and NACRE_REQUIRE_CALIFORNIUM, _TSHARK and _LIBCOAP.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${1:-build}
@@ -27,6 +27,9 @@ for program in "$build/nacre" "$build/tests/relay"; do
     [ -x "$program" ] || { echo "interop: $program is not there: run 'make' first" >&2; exit 2; }
 done
 tests/interop/californium.sh "$build" || code=1
+tests/interop/tshark.sh "$build" || code=1
+tests/interop/tshark_kinds.sh "$build" || code=1
+tests/interop/libcoap.sh "$build" || code=1
 # ::1 by name: IPv6 may be compiled in and switched off.
 grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || skip "this machine has no IPv6 loopback address"
 made=0
@@ -40,9 +43,6 @@ case $made in
     exit 1
     ;;
 esac
-tests/interop/tshark.sh "$build" || code=1
-tests/interop/tshark_kinds.sh "$build" || code=1
-tests/interop/libcoap.sh "$build" || code=1
 for suite in directories block_wise interop tcp plugtest proxy observe; do
     [ -e "tests/interop/$suite.py" ] || continue
     timeout --kill-after=10 300 "$python" -B "tests/interop/$suite.py" "$build" || code=$?
