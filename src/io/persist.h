@@ -4,6 +4,7 @@
 #define NACRE_IO_PERSIST_H
 
 #include "io/stores.h"
+#include "store/pack_share.h"
 
 #include <nacre/endpoint.h>
 #include <nacre/pack.h>
@@ -13,7 +14,9 @@ typedef struct nacre__persist {
     nacre__stores stores;
     nacre_pack **packs; /* borrowed */
     size_t num_packs;
-    nacre_lock lock;      /* of contexts that other loops have too */
+    nacre_lock lock;          /* of contexts that other loops have too, */
+    nacre__pack_wish *wishes; /* and what those of packs ask for, until the commit */
+    size_t num_wishes, cap_wishes;
     nacre_detail failure; /* the text of the last one */
 } nacre__persist;
 

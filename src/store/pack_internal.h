@@ -125,6 +125,7 @@ struct nacre_pack {
     size_t num_gone, cap_gone;
     nacre__asked *asked;
     size_t num_asked, cap_asked;
+    uint64_t num_saves; /* states that were written as they are, which may be less than what was asked for */
     bool has_table;
     nacre_table table;
     uint8_t *slots; /* its memory, wiped in a fork's child too */
@@ -170,8 +171,12 @@ NACRE_MUST_USE nacre_err nacre__state_dirty(nacre__segment *segment, uint32_t pa
 NACRE_MUST_USE nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_save_all(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_give_up(nacre_pack *pack, nacre_detail *why); /* as if all states were behind */
-nacre__cell nacre__cell_of(const nacre_context *ctx);                               /* its true state */
-void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx);               /* what was asked for it */
+/* nacre__state_note takes down in the image that numbers below `ceiling` may be used (0: nothing about numbers), and that the
+ * window is lost. */
+NACRE_MUST_USE nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceiling, bool window_lost,
+                                           nacre_detail *why);
+nacre__cell nacre__cell_of(const nacre_context *ctx);                 /* its true state */
+void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx); /* what was asked for it */
 
 /* ---- Which file this is: pack_place.c ----
  * nacre__pack_check_place: NACRE_OK; NACRE_ERR_BAD_CONTEXT for a copy. nacre__pack_claim writes down durably that the pack is

@@ -117,8 +117,7 @@ nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why)
 
 /* ---- What contexts ask for ---- */
 
-/* In the image: numbers below `ceiling` may be used (0: nothing about numbers), and the window is lost. */
-static nacre_err note(nacre__packed *packed, uint64_t ceiling, bool window_lost, nacre_detail *why)
+nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceiling, bool window_lost, nacre_detail *why)
 {
     nacre__segment *s = packed->segment;
     nacre__cell cell;
@@ -150,7 +149,7 @@ nacre_err nacre_pack_ask(nacre_pack *pack, nacre_context *ctx, nacre_detail *why
     if (needs.reserve == 0 && !needs.window_lost) return NACRE_OK;
     if (!nacre__pack_grow(&pack->asked, pack->num_asked, &pack->cap_asked, sizeof *pack->asked))
         return nacre__pack_no_memory(pack, why);
-    err = note(packed, needs.reserve, needs.window_lost, why);
+    err = nacre__state_note(packed, needs.reserve, needs.window_lost, why);
     if (err != NACRE_OK) return err;
     pack->asked[pack->num_asked++] = (nacre__asked){ ctx, needs.reserve, needs.window_lost };
     return NACRE_ERR_NOT_YET;
@@ -262,7 +261,7 @@ static nacre_err note_and_flush(nacre__packed *packed, uint64_t ceiling, bool wi
     if (err != NACRE_OK) return err;
     nacre_pack *pack = packed->segment->pack;
     (void)pthread_mutex_lock(&pack->stores_lock);
-    err = note(packed, ceiling, window_lost, why);
+    err = nacre__state_note(packed, ceiling, window_lost, why);
     if (err == NACRE_OK) err = nacre__state_flush(pack, why);
     (void)pthread_mutex_unlock(&pack->stores_lock);
     return err;
@@ -286,6 +285,7 @@ static nacre_err save_one(nacre__packed *packed, const nacre_context *ctx, nacre
     nacre__cell cell = nacre__cell_of(ctx);
     nacre_err err = NACRE_OK;
     nacre__state_forget(s->pack, ctx); /* what was asked for before is not confirmed behind it */
+    s->pack->num_saves++;
     uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
     if (at == NULL) return err;
     nacre__cell_write(at, s->shape.cell_size, &cell);

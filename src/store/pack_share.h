@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_share: nacre_pack_ask and nacre_pack_commit for several threads with one pack, each with a list of its own.
+ *
+ * Every call but nacre__pack_share_flush is made under the lock of that context. */
+#ifndef NACRE_STORE_PACK_SHARE_H
+#define NACRE_STORE_PACK_SHARE_H
+
+#include <nacre/pack.h>
+
+/* What a context asked of its pack. */
+typedef struct nacre__pack_wish {
+    nacre_pack *pack;
+    nacre_context *ctx;
+    nacre_needs needs;
+    uint64_t num_saves; /* of the pack, when it was asked for */
+} nacre__pack_wish;
+
+/* As nacre_pack_ask; with NACRE_ERR_NOT_YET, `wish` is what to confirm after a flush. */
+NACRE_MUST_USE nacre_err nacre__pack_share_ask(nacre__pack_wish *wish, nacre_pack *pack, nacre_context *ctx,
+                                               nacre_detail *why);
+
+/* nacre__pack_share_flush makes all that anybody asked for durable, with one sync at most. It waits for another thread that is
+ * doing so. As nacre_pack_commit. */
+NACRE_MUST_USE nacre_err nacre__pack_share_flush(nacre_pack *pack, nacre_detail *why);
+
+/* nacre__pack_share_confirm tells the context, after a flush that succeeded. A state that was saved in between says less than
+ * what was asked for; then that is made durable again, by itself. */
+NACRE_MUST_USE nacre_err nacre__pack_share_confirm(const nacre__pack_wish *wish, nacre_detail *why);
+
+#endif

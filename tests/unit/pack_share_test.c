@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_share_test: one pack behind several loops: what their contexts ask for costs one sync for all that ask at once, and is
+ * confirmed only when it is durable. To be run under ThreadSanitizer too. */
+#include "io/locks.h"
+#include "io/persist.h"
+#include "packs.h"
+#include "scratch.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { NUM = 200, THREADS = 3 };
+
+static atomic_uint num_syncs;
+static atomic_bool disk_fails;
+
+/* In place of the C library's. */
+int fdatasync(int fd)
+{
+    (void)fd;
+    (void)atomic_fetch_add(&num_syncs, 1);
+    return atomic_load(&disk_fails) ? -1 : 0;
+}
+
+static char *scratch;
+static nacre_pack *pack;
+static nacre__locks locks;
+
+static void take(void *self, nacre_context *const *contexts, size_t num)
+{
+    nacre__locks_take(self, contexts, num);
+}
+
+static void give(void *self, nacre_context *const *contexts, size_t num)
+{
+    nacre__locks_give(self, contexts, num);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    if (access("/dev/shm", W_OK | X_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
+    scratch = scratch_make();
+    pack_make(scratch_path(scratch, "fleet.pack"), NUM);
+    pack = pack_open(scratch_path(scratch, "fleet.pack"));
+    return nacre__locks_init(&locks);
+}
+
+static int tear_down(void **state)
+{
+    pack_close(pack);
+    nacre__locks_destroy(&locks);
+    scratch_remove(scratch);
+    return test_release(state);
+}
+
+/* What a loop has. */
+typedef struct looped {
+    nacre_crypto crypto;
+    void *memory;
+    nacre_endpoint *ep;
+    nacre__persist persist;
+} looped;
+
+static void fill(void *self, uint8_t *out, size_t len)
+{
+    (void)self;
+    memset(out, 7, len);
+}
+
+static looped open_loop(void)
+{
+    looped made = { .persist = { .lock = { take, give, &locks } } };
+    assert_ok(nacre_openssl_open(&made.crypto));
+    const nacre_endpoint_config config = { .crypto = made.crypto, .random = { fill, NULL } };
+    const size_t size = nacre_endpoint_size(&config);
+    made.memory = malloc(size);
+    assert_ok(nacre_endpoint_init(&made.ep, made.memory, size, &config));
+    assert_ok(nacre__persist_add_pack(&made.persist, pack));
+    return made;
+}
+
+static void close_loop(looped *l)
+{
+    nacre__persist_free(&l->persist);
+    nacre_endpoint_wipe(l->ep);
+    free(l->memory);
+    nacre_openssl_close(&l->crypto);
+}
+
+static void ask_all(looped *l)
+{
+    for (size_t i = 0; i < NUM; i++) nacre__persist_serve(&l->persist, l->ep, nacre_pack_context_at(pack, i));
+    nacre__persist_commit(&l->persist, l->ep);
+}
+
+/* Whether it may send, and then that the file says so. */
+static bool may_send(size_t place)
+{
+    nacre_context *ctx = nacre_pack_context_at(pack, place);
+    const nacre_store store = nacre_pack_store(pack, ctx);
+    nacre_stored stored;
+    assert_ok(nacre_store_load(&store, &stored, NULL));
+    assert_true(stored.next_seq >= ctx->next + ctx->in_hand);
+    return !nacre_context_needs(ctx).blocked;
+}
+
+static void test_one_sync_for_all_that_ask_at_once(void **state)
+{
+    (void)state;
+    looped l = open_loop();
+    num_syncs = 0;
+    ask_all(&l);
+    assert_in_range(num_syncs, 1, 8); /* the first use of a pack takes some more than one */
+    for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
+    num_syncs = 0;
+    ask_all(&l); /* they need nothing */
+    assert_int_equal(num_syncs, 0);
+    for (size_t i = 0; i < NUM; i++) nacre_pack_context_at(pack, i)->in_hand = 0; /* as if they had been spent */
+    for (size_t i = 0; i < NUM; i++) nacre_pack_context_at(pack, i)->next += 10;
+    ask_all(&l);
+    assert_int_equal(num_syncs, 1);
+    for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
+    close_loop(&l);
+}
+
+static void test_nothing_is_confirmed_that_is_not_durable(void **state)
+{
+    (void)state;
+    looped l = open_loop(), other = open_loop();
+    disk_fails = true;
+    ask_all(&l);
+    assert_true(strstr(l.persist.failure.text, "fdatasync") != NULL);
+    for (size_t i = 0; i < NUM; i++) assert_false(may_send(i));
+    nacre__persist_commit(&l.persist, l.ep); /* nobody asks any more */
+    disk_fails = false;
+    ask_all(&other); /* and what failed is written again */
+    for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
+    close_loop(&l);
+    close_loop(&other);
+}
+
+/* Another thread saves a state after what was asked for was taken down: the file says less then. */
+static void test_saved_in_between(void **state)
+{
+    (void)state;
+    for (size_t flushed_first = 0; flushed_first < 2; flushed_first++) {
+        nacre__pack_wish wish;
+        nacre_context *ctx = nacre_pack_context_at(pack, flushed_first);
+        const nacre_store store = nacre_pack_store(pack, ctx);
+        assert_err(nacre__pack_share_ask(&wish, pack, ctx, NULL), NACRE_ERR_NOT_YET);
+        if (flushed_first) assert_ok(nacre__pack_share_flush(pack, NULL));
+        assert_ok(nacre_store_save(&store, ctx, NULL));
+        if (!flushed_first) assert_ok(nacre__pack_share_flush(pack, NULL));
+        assert_ok(nacre__pack_share_confirm(&wish, NULL));
+        assert_true(may_send(flushed_first));
+    }
+}
+
+static atomic_uint num_spent;
+
+/* Each spends what is confirmed, and asks again. */
+static void *ask_on(void *arg)
+{
+    looped *l = arg;
+    for (int round = 0; round < 30; round++) {
+        ask_all(l);
+        for (size_t i = 0; i < NUM; i++) {
+            nacre_context *ctx = nacre_pack_context_at(pack, i);
+            take(&locks, &ctx, 1);
+            if (ctx->in_hand > 0) {
+                ctx->in_hand--;
+                ctx->next++;
+                (void)atomic_fetch_add(&num_spent, 1);
+            }
+            give(&locks, &ctx, 1);
+        }
+    }
+    return NULL;
+}
+
+static void test_several_threads(void **state)
+{
+    (void)state;
+    looped loops[THREADS];
+    pthread_t threads[THREADS];
+    for (size_t i = 0; i < THREADS; i++) loops[i] = open_loop();
+    for (size_t i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, ask_on, &loops[i]), 0);
+    for (size_t i = 0; i < THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (size_t i = 0; i < THREADS; i++) assert_string_equal(loops[i].persist.failure.text, "");
+    for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
+    uint64_t sum = 0;
+    for (size_t i = 0; i < NUM; i++) sum += nacre_pack_context_at(pack, i)->next;
+    assert_true(sum == num_spent && sum > 30 * NUM);
+    for (size_t i = 0; i < THREADS; i++) close_loop(&loops[i]);
+}
+
+#define ROW(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(test_one_sync_for_all_that_ask_at_once),
+        ROW(test_nothing_is_confirmed_that_is_not_durable),
+        ROW(test_saved_in_between),
+        ROW(test_several_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
