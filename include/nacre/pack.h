@@ -151,8 +151,8 @@ NACRE_MUST_USE nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, n
 /* nacre_pack_move_out moves the context at a place, with its present state, into a new directory `dir` (as
  * nacre_directory_create makes them, which can be carried to where it is used), and ends it in the pack for good: it can go
  * into another pack, and not into this one again. As with nacre_pack_remove, nothing may be going on with it. When it is
- * interrupted, or fails half-way, its keys are in the pack or in a hidden directory beside `dir`, never usable in both; the
- * same call finishes the move.
+ * interrupted, or fails half-way, its keys are in the pack or in a hidden directory beside `dir`, or in both: then the pack's
+ * count. Never open or carry away what has the hidden name; the same call, with the same place, finishes the move.
  * NACRE_OK
  * NACRE_ERR_BAD_ARGUMENT  nothing is at that place, or `dir` is no name
  * NACRE_ERR_FILE          `dir` is there already, or cannot be made, or the pack cannot be written
