@@ -11,6 +11,7 @@
  * nobody vouched for its message, so that forged traffic pushes out what was forged. What went is not forgotten where it
  * matters: a protected request is caught by its replay window. */
 #include "endpoint_internal.h"
+#include "base/stir.h"
 
 #include <string.h>
 
@@ -18,8 +19,7 @@
 
 static uint64_t stir(const nacre_endpoint *ep, uint64_t h, uint64_t word)
 {
-    h = (h ^ word) * ep->hash_factor; /* odd factor, then a shift that can be undone: no two words give one h */
-    return h ^ h >> 32;
+    return nacre__stir(h, word, ep->hash_factor);
 }
 
 static uint64_t word_at(const uint8_t *p)

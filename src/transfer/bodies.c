@@ -6,6 +6,7 @@
  * one is taken from who holds at least two more than the newcomer, or from plain senders when the newcomer is protected:
  * so nobody loses a body to somebody who holds as many, and a newcomer with none gets one wherever somebody has two. */
 #include "transfer_internal.h"
+#include "base/stir.h"
 
 #include <string.h>
 
@@ -15,8 +16,7 @@
  * are compared as they are, so a collision would harm its maker alone. */
 static uint64_t stir(const nacre_transfer *t, uint64_t h, uint64_t word)
 {
-    h = (h ^ word) * t->hash_factor;
-    return h ^ h >> 32;
+    return nacre__stir(h, word, t->hash_factor);
 }
 
 static uint64_t stir_bytes(const nacre_transfer *t, uint64_t h, nacre_bytes bytes)

@@ -520,6 +520,34 @@ static void each_bit_counts(void **state)
     party_close(&p);
 }
 
+/* Who knows nothing of the hash's secrets cannot undo a change by another: not by one that fits whatever the factor is, as
+ * the highest bit of a word goes through every odd one unchanged. */
+static void no_change_undoes_another(void **state)
+{
+    (void)state;
+    enum { WORDS = 5, SHIFTS = 64 };
+    const nacre_address peer = address_named("client");
+    uint8_t bytes[8 * WORDS];
+    party p;
+    party_open(&p, "server", 1, NULL);
+    memset(bytes, 0x5a, sizeof bytes);
+    const uint64_t hash = nacre__hash(p.ep, &peer, NACRE_ARRAY(bytes));
+    for (size_t i = 0; i + 1 < WORDS; i++) {
+        for (size_t shift = 1; shift < SHIFTS; shift++) {
+            const uint64_t first = UINT64_C(1) << 63, second = first | first >> shift;
+            uint8_t changed[sizeof bytes];
+            uint64_t word[2];
+            memcpy(changed, bytes, sizeof bytes);
+            memcpy(word, changed + 8 * i, sizeof word);
+            word[0] ^= first;
+            word[1] ^= second;
+            memcpy(changed + 8 * i, word, sizeof word);
+            assert_true(nacre__hash(p.ep, &peer, NACRE_ARRAY(changed)) != hash);
+        }
+    }
+    party_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -540,6 +568,7 @@ int main(void)
         cmocka_unit_test(no_contexts_at_all),
         cmocka_unit_test(several_contexts_with_one_kid),
         cmocka_unit_test(each_bit_counts),
+        cmocka_unit_test(no_change_undoes_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
