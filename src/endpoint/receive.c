@@ -235,6 +235,18 @@ static void take_verdict(nacre__item *item, const nacre_unprotect_item *job)
     if (job->is_response) item->info = job->info;
 }
 
+/* Of those that came while a window was not known, the first that was taken brought the Echo value; what others brought
+ * nobody has looked at. */
+static void only_one_recovers(nacre_endpoint *ep, size_t num)
+{
+    for (size_t i = 0, job = 0; i < num; i++) {
+        const nacre__item *item = &ep->items[i];
+        if (!item->open || ep->jobs[job++].err != NACRE_OK || !item->recovers) continue;
+        for (size_t k = i + 1; k < num; k++)
+            if (ep->items[k].context == item->context) ep->items[k].recovers = false;
+    }
+}
+
 static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs, size_t num)
 {
     const nacre_lock *lock = &ep->config.lock;
@@ -243,6 +255,7 @@ static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs, size_t num)
     for (size_t i = 0; i < num; i++)
         if (ep->items[i].open) ep->items[i].recovers = !nacre_context_replay(ep->items[i].context)->known;
     nacre_unprotect_many(&ep->config.crypto, ep->jobs, num_jobs);
+    only_one_recovers(ep, num);
     if (lock->take != NULL) lock->give(lock->self, ep->locked, num_jobs);
 }
 

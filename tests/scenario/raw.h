@@ -52,8 +52,8 @@ static inline void raw_give(raw *r, const datagram *d, uint64_t now)
     assert_int_equal(nacre_endpoint_receive_many(r->server->ep, &in, 1, now), 1);
 }
 
-/* A request under the next MID; what went is left in `d`. */
-static inline void raw_request(raw *r, datagram *d, uint8_t type, uint8_t code, nacre_bytes options, uint64_t now)
+/* A request under the next MID, written into `d`. */
+static inline void raw_write(raw *r, datagram *d, uint8_t type, uint8_t code, nacre_bytes options)
 {
     const nacre_message m = { .type = type, .code = code, .mid = ++r->mid, .token = r->token, .options = options };
     nacre_bytes out;
@@ -62,6 +62,12 @@ static inline void raw_request(raw *r, datagram *d, uint8_t type, uint8_t code, 
         assert_int_equal(nacre_protect_request(r->ctx, &r->crypto, &r->id, &out, NACRE_ROOM(d->bytes), &m, NULL),
                          NACRE_OK);
     d->len = out.len;
+}
+
+/* The same, and it goes. */
+static inline void raw_request(raw *r, datagram *d, uint8_t type, uint8_t code, nacre_bytes options, uint64_t now)
+{
+    raw_write(r, d, type, code, options);
     raw_give(r, d, now);
 }
 

@@ -177,6 +177,43 @@ static void one_echo_for_both(void **state)
     pair_close(&world);
 }
 
+/* Nor does it for what comes in the same burst, with a value that is not this one. */
+static void one_echo_in_a_burst(void **state)
+{
+    (void)state;
+    for (size_t burst = 1; burst <= 2; burst++) {
+        pair_open(&world, NULL, &(pairing){ .server_lost = true });
+        raw r = raw_open(&world, world.ours);
+        datagram d[2];
+        raw_request(&r, &d[0], NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+        (void)raw_take(&r, &d[0], 0);
+        const nacre_bytes echo = echo_of(raw_read(&r, &d[0]));
+        const nacre_address from[] = { r.address, address_named("victim") };
+        nacre_request_id ids[2];
+        for (size_t i = 0; i < 2; i++) {
+            ((uint8_t *)(uintptr_t)echo.ptr)[echo.len - 1] ^= (uint8_t)i; /* the second one is wrong */
+            raw_write(&r, &d[i], NACRE_CON, NACRE_GET, echo);
+            ids[i] = nacre_request_id_dup(&r.id);
+        }
+        for (size_t i = 0; i < 2; i += burst) {
+            nacre_datagram in[2];
+            party_take_back(r.server);
+            for (size_t k = 0; k < burst; k++)
+                in[k] = (nacre_datagram){ from[i + k],
+                                          party_lend(r.server, nacre_bytes_of(d[i + k].bytes, d[i + k].len)) };
+            assert_int_equal(nacre_endpoint_receive_many(r.server->ep, in, burst, 10), burst);
+            for (size_t k = i; k < i + burst; k++) {
+                datagram answer;
+                r.address = from[k];
+                respond(expect_event(&world.server, NACRE_EVENT_REQUEST).exchange, 1000);
+                (void)raw_take(&r, &answer, 10);
+                assert_int_equal(raw_read_as(&r, &ids[k], &answer).code, k == 0 ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
+            }
+        }
+        pair_close(&world);
+    }
+}
+
 /* Who acknowledges a CON of ours, or answers us, is there. */
 static void shown_otherwise(void **state)
 {
@@ -544,6 +581,7 @@ int main(void)
         cmocka_unit_test(echoed),
         cmocka_unit_test(echoed_wrongly),
         cmocka_unit_test(one_echo_for_both),
+        cmocka_unit_test(one_echo_in_a_burst),
         cmocka_unit_test(shown_otherwise),
         cmocka_unit_test(not_carried_out_twice),
         cmocka_unit_test(nobody_there),
