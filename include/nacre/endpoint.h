@@ -266,7 +266,8 @@ void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);
  * answer has more than 136 bytes and three times the request's, a 4.01 with Echo for a GET or FETCH, which will then come
  * again with the value, and for other methods a message of its own, when an empty CON has been answered (RFC 9175 2.4; with
  * half of num_pushes in use the code without options and payload). A protected GET or FETCH that comes again without a value
- * is answered in that way too, but for registrations: its client knows no Echo.
+ * is answered in that way too, but for registrations: its client knows no Echo. What answers an empty CON speaks CoAP there,
+ * which is not to say that it asked: who has a context's keys and forges addresses can have such a one sent answers.
  * NACRE_OK (also in these cases, and when the answer waits for the store); NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no
  * response code, options not well-formed or with an OSCORE option among them); NACRE_ERR_TOO_LONG;
  * NACRE_ERR_CONTEXT_UNAVAILABLE, _CRYPTO, _UNSUPPORTED from protecting. On failure the exchange stays open: answer with

@@ -83,14 +83,15 @@ bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__i
         return false;
     const bool is_leader = leads(slot);
     nacre_rederive_client client = r->client;
-    if (!is_leader && follow(slot, &client) != NACRE_OK) return false;
     uint8_t r3[NACRE_REDERIVE_NONCE];
     const nacre_room room = nacre__item_room(ep, item);
+    nacre_err err = is_leader ? NACRE_OK : follow(slot, &client);
     ep->config.random.fill(ep->config.random.self, r3, sizeof r3);
-    if (nacre_rederive_answer(&client, &r->own, &r->spare, &ep->config.crypto, &slot->id, room, &item->outer, r3) !=
-        NACRE_OK)
-        return false;
-    r->client = client;
+    if (err == NACRE_OK)
+        err = nacre_rederive_answer(&client, &r->own, &r->spare, &ep->config.crypto, &slot->id, room, &item->outer, r3);
+    if (err == NACRE_OK) r->client = client;
+    nacre_wipe(&client, sizeof client);
+    if (err != NACRE_OK) return false;
     r->leader = slot->exchange;
     slot->context = &r->own.context;
     slot->observation =
