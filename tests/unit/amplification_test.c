@@ -199,8 +199,8 @@ static void one_echo_in_a_burst(void **state)
             nacre_datagram in[2];
             party_take_back(r.server);
             for (size_t k = 0; k < burst; k++)
-                in[k] = (nacre_datagram){ from[i + k],
-                                          party_lend(r.server, nacre_bytes_of(d[i + k].bytes, d[i + k].len)) };
+                in[k] =
+                    (nacre_datagram){ from[i + k], party_lend(r.server, nacre_bytes_of(d[i + k].bytes, d[i + k].len)) };
             assert_int_equal(nacre_endpoint_receive_many(r.server->ep, in, burst, 10), burst);
             for (size_t k = i; k < i + burst; k++) {
                 datagram answer;
@@ -575,26 +575,16 @@ static void parked_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(under_the_lock),
-        cmocka_unit_test(the_edge),
-        cmocka_unit_test(three_times),
-        cmocka_unit_test(echoed),
-        cmocka_unit_test(echoed_wrongly),
-        cmocka_unit_test(one_echo_for_both),
-        cmocka_unit_test(one_echo_in_a_burst),
-        cmocka_unit_test(shown_otherwise),
-        cmocka_unit_test(not_carried_out_twice),
-        cmocka_unit_test(nobody_there),
-        cmocka_unit_test(retransmissions_count),
-        cmocka_unit_test(observing),
-        cmocka_unit_test(without_limit),
-        cmocka_unit_test(knows_no_echo),
-        cmocka_unit_test(asked_strangers),
-        cmocka_unit_test(bounded),
-        cmocka_unit_test(challenges_are_paced),
-        cmocka_unit_test(challenges_are_paced_over_all),
-        cmocka_unit_test(silence_is_forgotten),
-        cmocka_unit_test(parked_once),
+        cmocka_unit_test(under_the_lock),        cmocka_unit_test(the_edge),
+        cmocka_unit_test(three_times),           cmocka_unit_test(echoed),
+        cmocka_unit_test(echoed_wrongly),        cmocka_unit_test(one_echo_for_both),
+        cmocka_unit_test(one_echo_in_a_burst),   cmocka_unit_test(shown_otherwise),
+        cmocka_unit_test(not_carried_out_twice), cmocka_unit_test(nobody_there),
+        cmocka_unit_test(retransmissions_count), cmocka_unit_test(observing),
+        cmocka_unit_test(without_limit),         cmocka_unit_test(knows_no_echo),
+        cmocka_unit_test(asked_strangers),       cmocka_unit_test(bounded),
+        cmocka_unit_test(challenges_are_paced),  cmocka_unit_test(challenges_are_paced_over_all),
+        cmocka_unit_test(silence_is_forgotten),  cmocka_unit_test(parked_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
