@@ -83,7 +83,7 @@ static void sealed(fuzz_input *in, uint8_t flags, const nacre_context *client, n
         ((uint8_t *)(uintptr_t)s.datagram.ptr)[s.datagram.len - 1 - seq % s.message.payload.len] ^= 1;
         expected = NACRE_ERR_PROTECTION_INVALID;
     }
-    bool names = !(flags & OTHER_KID) && (!(flags & KID_CONTEXT) || !nacre_is_absent(server->id_context));
+    bool names = !(flags & OTHER_KID) && (!(flags & KID_CONTEXT) || !nacre_is_absent(nacre_context_id_context(server)));
     if (!names) expected = NACRE_ERR_NO_CONTEXT;
     if (!nacre_is_absent(nacre_option_find(outer, NACRE_OPT_OSCORE))) expected = NACRE_ERR_DECODE; /* twice */
     bool was_known = server->replay.known;

@@ -68,7 +68,8 @@ static void sealed(fuzz_input *in, uint8_t flags, fuzz_pair *pair, const nacre_r
     nacre_err expected = readable(&inner, plaintext) ? NACRE_OK : NACRE_ERR_PROTECTION_INVALID;
     if (flags & SPOIL) ((uint8_t *)(uintptr_t)s.datagram.ptr)[s.datagram.len - 1 - seq % s.message.payload.len] ^= 1;
     if (flags & (SPOIL | OTHER_REQUEST)) expected = NACRE_ERR_PROTECTION_INVALID;
-    if ((flags & KID_CONTEXT) && nacre_is_absent(pair->client.id_context)) expected = NACRE_ERR_NO_CONTEXT;
+    if ((flags & KID_CONTEXT) && nacre_is_absent(nacre_context_id_context(&pair->client)))
+        expected = NACRE_ERR_NO_CONTEXT;
     if (!nacre_is_absent(nacre_option_find(outer, NACRE_OPT_OSCORE))) expected = NACRE_ERR_DECODE; /* twice */
     nacre_err err = unprotect(&pair->client, id, &plain, &info, &s.message, s.datagram);
     CHECK(err == expected);
