@@ -52,6 +52,8 @@ nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_room *room)
     if (nacre__overlaps(plain->token, *room) || nacre__overlaps(plain->options, *room) ||
         nacre__overlaps(plain->payload, *room))
         return NACRE_ERR_BAD_ARGUMENT;
+    if (!nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_OSCORE)))
+        return NACRE_ERR_NESTED; /* RFC 8613 4.1.3.7; no room would be enough */
     nacre_uri uri;
     nacre_err err = nacre__uri_parse_any(&uri, text);
     if (err != NACRE_OK) return err;

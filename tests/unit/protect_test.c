@@ -276,13 +276,17 @@ static void refused(const char *name, nacre_message m, const nacre_protect_optio
 {
     nacre_context *ctx = test_context_of(1, TEST_CLIENT);
     const nacre_context *before = test_snapshot(ctx);
-    nacre_room room = test_room(70000);
-    nacre_bytes out = NACRE_STR("unchanged");
-    nacre_request_id id;
-    assert_err_row(name, nacre_protect_request(ctx, crypto, &id, &out, room, &m, options), expected);
-    if (!expected) return;
-    assert_true(test_same(before, ctx) && test_room_is_clean(room));
-    assert_bytes(out, NACRE_STR("unchanged"));
+    const size_t sizes[] = { nacre_protect_size(ctx, &m, options),
+                             70000 }; /* of the former, 0 is the reason's to tell */
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        nacre_room room = test_room(sizes[i]);
+        nacre_bytes out = NACRE_STR("unchanged");
+        nacre_request_id id;
+        assert_err_row(name, nacre_protect_request(ctx, crypto, &id, &out, room, &m, options), expected);
+        if (!expected) continue;
+        assert_true(test_same(before, ctx) && test_room_is_clean(room));
+        assert_bytes(out, NACRE_STR("unchanged"));
+    }
 }
 
 static void test_messages_refused(void **state)
@@ -303,6 +307,8 @@ static void test_messages_refused(void **state)
         { "OSCORE option", "90", NACRE_ERR_NESTED }, /* RFC 8613 4.1.3.7 */
         { "OSCORE option behind others", "3161 60", NACRE_ERR_NESTED },
         { "OSCORE option between others", "3161 620914 23747631", NACRE_ERR_NESTED },
+        { "OSCORE option before Proxy-Uri", "90 d80d636f61703a2f2f68", NACRE_ERR_NESTED },
+        { "option 8 before Proxy-Uri", "80 d80e636f61703a2f2f68", NACRE_OK },
         { "option 8", "80", NACRE_OK },
         { "option 10", "a0", NACRE_OK },
         { "Proxy-Uri that is none", "d21663 3a", NACRE_ERR_BAD_URI },
