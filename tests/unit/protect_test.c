@@ -372,8 +372,8 @@ static void test_b25_proxy_uri(void **state)
         for (nacre_option_iter it = nacre_option_begin(back.options); nacre_option_next(&it, &opt);) {
             if (opt.number != NACRE_OPT_URI_PATH) continue;
             const char *segment = rows[i].path[segments++];
-            assert_non_null(segment);
-            assert_bytes_row(rows[i].uri, opt.value, nacre_bytes_of((const uint8_t *)segment, strlen(segment)));
+            if (segment == NULL) fail_msg("%s: more segments than it has", rows[i].uri);
+            else assert_bytes_row(rows[i].uri, opt.value, nacre_bytes_of((const uint8_t *)segment, strlen(segment)));
         }
         assert_true(segments == 3 || !rows[i].path[segments]);
         nacre_bytes query = nacre_option_find(back.options, NACRE_OPT_URI_QUERY);
