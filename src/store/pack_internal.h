@@ -171,6 +171,10 @@ NACRE_MUST_USE nacre_err nacre__state_dirty(nacre__segment *segment, uint32_t pa
 NACRE_MUST_USE nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_save_all(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_give_up(nacre_pack *pack, nacre_detail *why); /* as if all states were behind */
+/* nacre__state_asker: a context of this pack that needs something, `needs`; NULL otherwise, with `err` NACRE_OK when it needs
+ * nothing, and others as nacre_pack_ask. */
+nacre__packed *nacre__state_asker(nacre_needs *needs, nacre_pack *pack, nacre_context *ctx, nacre_err *err,
+                                  nacre_detail *why);
 /* nacre__state_note takes down in the image that numbers below `ceiling` may be used (0: nothing about numbers), and that the
  * window is lost. */
 NACRE_MUST_USE nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceiling, bool window_lost,

@@ -3,18 +3,14 @@
  * tells, for both are done under the context's lock. */
 #include "store/pack_share.h"
 
-#include "store/fail.h"
 #include "store/pack_internal.h"
 
 nacre_err nacre__pack_share_ask(nacre__pack_wish *wish, nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
 {
-    nacre_err err = nacre__pack_check_owner(pack, why);
-    if (err != NACRE_OK) return err;
-    nacre__packed *packed = nacre__pack_find(pack, ctx);
-    if (packed == NULL)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
-    *wish = (nacre__pack_wish){ .pack = pack, .ctx = ctx, .needs = nacre_context_needs(ctx) };
-    if (wish->needs.reserve == 0 && !wish->needs.window_lost) return NACRE_OK;
+    nacre_err err;
+    *wish = (nacre__pack_wish){ .pack = pack, .ctx = ctx };
+    nacre__packed *packed = nacre__state_asker(&wish->needs, pack, ctx, &err, why);
+    if (packed == NULL) return err;
     (void)pthread_mutex_lock(&pack->stores_lock);
     wish->num_saves = pack->num_saves;
     err = nacre__state_note(packed, wish->needs.reserve, wish->needs.window_lost, why);

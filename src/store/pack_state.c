@@ -137,16 +137,27 @@ nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceiling, bool window
     return NACRE_OK;
 }
 
+nacre__packed *nacre__state_asker(nacre_needs *needs, nacre_pack *pack, nacre_context *ctx, nacre_err *err,
+                                  nacre_detail *why)
+{
+    *err = nacre__pack_check_owner(pack, why);
+    if (*err != NACRE_OK) return NULL;
+    nacre__packed *packed = nacre__pack_find(pack, ctx);
+    if (packed == NULL) {
+        *err = nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
+        return NULL;
+    }
+    *needs = nacre_context_needs(ctx);
+    return needs->reserve == 0 && !needs->window_lost ? NULL : packed;
+}
+
 /* RFC 8613 B.1.1, B.1.2 */
 nacre_err nacre_pack_ask(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
 {
-    nacre_err err = nacre__pack_check_owner(pack, why);
-    if (err != NACRE_OK) return err;
-    nacre__packed *packed = nacre__pack_find(pack, ctx);
-    if (packed == NULL)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
-    nacre_needs needs = nacre_context_needs(ctx);
-    if (needs.reserve == 0 && !needs.window_lost) return NACRE_OK;
+    nacre_needs needs;
+    nacre_err err;
+    nacre__packed *packed = nacre__state_asker(&needs, pack, ctx, &err, why);
+    if (packed == NULL) return err;
     if (!nacre__pack_grow(&pack->asked, pack->num_asked, &pack->cap_asked, sizeof *pack->asked))
         return nacre__pack_no_memory(pack, why);
     err = nacre__state_note(packed, needs.reserve, needs.window_lost, why);
