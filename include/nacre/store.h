@@ -84,7 +84,7 @@ nacre_store nacre_memory_store(nacre_memory *memory);
 
 /* ---- A directory, aiocoap's layout ----------------------------------------------------------------------------------
  * DIR/secret.json (also secrets.json) and DIR/settings.json hold the input material, DIR/sequence.json the state, DIR/lock
- * is locked while the directory is open. State is replaced as a whole: temporary file, fsync, rename, fsync of DIR. So the
+ * is locked while the directory is open, and so is DIR itself. State is replaced as a whole: temporary file, fsync, rename, fsync of DIR. So the
  * user must be able to make files in DIR and to replace sequence.json; secrets and settings are only read, and may be
  * another user's (in a directory with the sticky bit, where nobody replaces the files of others).
  *

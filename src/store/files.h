@@ -67,9 +67,13 @@ void nacre__file_abandon(nacre__new_file *file);
 /* nacre__file_sweep removes temporary files of `name` that a crash left behind. Only under the folder's lock. */
 void nacre__file_sweep(const nacre__folder *folder, const char *name);
 
-/* nacre__lock_take locks folder/lock, waiting for one second. The lock ends when `fd` is closed; the file stays.
+/* nacre__lock_take locks folder/lock and, where the file system can, the folder itself, waiting for one second. The locks
+ * end when `fd` and the folder are closed; the file stays. `fd` is open for writing too, unless the file is another user's.
  * NACRE_OK, NACRE_ERR_LOCKED (names the holder where the system tells it), NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__lock_take(int *fd, const nacre__folder *folder, nacre_detail *why);
+
+/* nacre__lock_is_ours: the name still leads to the locked file. Otherwise another program may have locked another one. */
+bool nacre__lock_is_ours(int fd, const nacre__folder *folder);
 
 /* nacre__lock_probe looks whether it is free, without waiting, and without making the file. Returns as nacre__lock_take. */
 NACRE_MUST_USE nacre_err nacre__lock_probe(const nacre__folder *folder, nacre_detail *why);

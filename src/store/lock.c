@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* lock: one process at a time on a context directory, for two would use the same nonces.
+/* lock: one process at a time on a context directory, because two would use the same nonces.
  *
- * aiocoap locks the same file in the same way (flock), but removes it when it ends. So the file that we wait for may not
- * be the one under that name any more when we get it: then its lock excludes nobody, and we start again. */
+ * Two locks are taken, both by flock: the file `lock`, which aiocoap locks too, and the directory itself. Removing the
+ * file ends the first one for every later opener, but not the second. aiocoap removes the file when it ends, so the file
+ * that was waited for may not be the one under that name any more: then its lock excludes no one, and the attempt starts
+ * again. */
 #include "store/files.h"
 
 #include <errno.h>
@@ -20,7 +22,7 @@
 
 enum { WAIT_MS = 1000, STEP_MS = 20 };
 
-typedef enum attempt { TAKEN, HELD, REPLACED, FAILED } attempt;
+typedef enum attempt { TAKEN, HELD, DIRECTORY_HELD, REPLACED, FAILED } attempt;
 
 static int64_t now_ms(void)
 {
@@ -35,11 +37,31 @@ static void pause_ms(long ms)
     nanosleep(&duration, NULL);
 }
 
-static bool is_still_there(const nacre__folder *folder, int fd)
+bool nacre__lock_is_ours(int fd, const nacre__folder *folder)
 {
     struct stat locked, named;
     if (fstat(fd, &locked) != 0 || fstatat(folder->fd, "lock", &named, AT_SYMLINK_NOFOLLOW) != 0) return false;
     return locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
+}
+
+/* NFS and some FUSE file systems lock no directories, or none that is open for reading only. There the file alone
+ * protects. */
+static bool locks_no_directories(int reason)
+{
+    return reason == EBADF || reason == EINVAL || reason == EISDIR || reason == ENOLCK || reason == ENOSYS ||
+           reason == EOPNOTSUPP || reason == ENOTSUP;
+}
+
+static attempt lock_file(const nacre__folder *folder, int fd)
+{
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK || errno == EINTR ? HELD : FAILED;
+    return nacre__lock_is_ours(fd, folder) ? TAKEN : REPLACED;
+}
+
+static attempt lock_directory(const nacre__folder *folder, int operation)
+{
+    if (flock(folder->fd, operation | LOCK_NB) == 0 || locks_no_directories(errno)) return TAKEN;
+    return errno == EWOULDBLOCK || errno == EINTR ? DIRECTORY_HELD : FAILED;
 }
 
 static attempt attempt_once(int *fd, const nacre__folder *folder)
@@ -51,9 +73,8 @@ static attempt attempt_once(int *fd, const nacre__folder *folder)
         if (opened < 0) errno = EACCES; /* also when there is none: it could not be made */
     }
     if (opened < 0) return FAILED;
-    attempt result = TAKEN;
-    if (flock(opened, LOCK_EX | LOCK_NB) != 0) result = errno == EWOULDBLOCK || errno == EINTR ? HELD : FAILED;
-    else if (!is_still_there(folder, opened)) result = REPLACED;
+    attempt result = lock_file(folder, opened);
+    if (result == TAKEN) result = lock_directory(folder, LOCK_EX);
     if (result == TAKEN) {
         *fd = opened;
         return TAKEN;
@@ -64,14 +85,13 @@ static attempt attempt_once(int *fd, const nacre__folder *folder)
     return result;
 }
 
-/* The process that holds a flock on folder/lock, or 0 where /proc/locks does not tell it (another PID namespace, a file
+/* The process that holds a flock on that file, or 0 where /proc/locks does not tell it (another PID namespace, a file
  * system that shows other device numbers there). */
-static long holder(const nacre__folder *folder)
+static long holder(const struct stat *st)
 {
-    struct stat st;
     char line[256];
     long found = 0;
-    FILE *locks = fstatat(folder->fd, "lock", &st, 0) == 0 ? fopen("/proc/locks", "re") : NULL;
+    FILE *locks = fopen("/proc/locks", "re");
     if (locks == NULL) return 0;
     while (found == 0 && fgets(line, sizeof line, locks) != NULL) {
         long pid = 0;
@@ -79,24 +99,33 @@ static long holder(const nacre__folder *folder)
         uintmax_t inode = 0;
         /* "1: FLOCK  ADVISORY  WRITE 4711 fe:01:131 0 EOF"; a waiter has "->" behind the colon. */
         if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %ld %x:%x:%ju", &pid, &dev_major, &dev_minor, &inode) == 4 &&
-            inode == st.st_ino && dev_major == major(st.st_dev) && dev_minor == minor(st.st_dev))
+            inode == st->st_ino && dev_major == major(st->st_dev) && dev_minor == minor(st->st_dev))
             found = pid;
     }
     fclose(locks);
     return found > 0 ? found : 0;
 }
 
-static nacre_err held(const nacre__folder *folder, nacre_detail *why)
+/* `which` is what is locked by another: "/lock", or "" for the directory itself. */
+static nacre_err held(const nacre__folder *folder, const char *which, nacre_detail *why)
 {
-    long pid = holder(folder);
+    struct stat st;
+    bool known = which[0] != '\0' ? fstatat(folder->fd, which + 1, &st, 0) == 0 : fstat(folder->fd, &st) == 0;
+    long pid = known ? holder(&st) : 0;
     if (pid == (long)getpid())
-        return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s/lock: this process has the directory open already",
-                                 folder->path);
+        return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s%s: this process has the directory open already",
+                                 folder->path, which);
     if (pid > 0)
-        return nacre__store_fail(why, NACRE_ERR_LOCKED,
-                                 "%s/lock: process %ld uses this directory; end it, or use another", folder->path, pid);
-    return nacre__store_fail(why, NACRE_ERR_LOCKED,
-                             "%s/lock: another process uses this directory; end it, or use another", folder->path);
+        return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s%s: process %ld uses this directory; end it, or use another",
+                                 folder->path, which, pid);
+    return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s%s: another process uses this directory; end it, or use another",
+                             folder->path, which);
+}
+
+static nacre_err cannot_lock(const nacre__folder *folder, nacre_detail *why)
+{
+    return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot lock: %s%s", folder->path, strerror(errno),
+                             nacre__store_advice(errno));
 }
 
 nacre_err nacre__lock_take(int *fd, const nacre__folder *folder, nacre_detail *why)
@@ -105,15 +134,13 @@ nacre_err nacre__lock_take(int *fd, const nacre__folder *folder, nacre_detail *w
     for (;;) {
         attempt result = attempt_once(fd, folder);
         if (result == TAKEN) return NACRE_OK;
-        if (result == FAILED)
-            return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot lock: %s%s", folder->path, strerror(errno),
-                                     nacre__store_advice(errno));
-        if (now_ms() >= end) return held(folder, why);
-        if (result == HELD) pause_ms(STEP_MS);
+        if (result == FAILED) return cannot_lock(folder, why);
+        if (now_ms() >= end) return held(folder, result == DIRECTORY_HELD ? "" : "/lock", why);
+        if (result != REPLACED) pause_ms(STEP_MS);
     }
 }
 
-nacre_err nacre__lock_probe(const nacre__folder *folder, nacre_detail *why)
+static nacre_err probe_file(const nacre__folder *folder, nacre_detail *why)
 {
     int fd = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) return NACRE_OK;
@@ -121,5 +148,16 @@ nacre_err nacre__lock_probe(const nacre__folder *folder, nacre_detail *why)
         return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot open: %s", folder->path, strerror(errno));
     bool is_free = flock(fd, LOCK_SH | LOCK_NB) == 0;
     close(fd);
-    return is_free ? NACRE_OK : held(folder, why);
+    return is_free ? NACRE_OK : held(folder, "/lock", why);
+}
+
+nacre_err nacre__lock_probe(const nacre__folder *folder, nacre_detail *why)
+{
+    nacre_err err = probe_file(folder, why);
+    if (err != NACRE_OK) return err;
+    switch (lock_directory(folder, LOCK_SH)) {
+    case TAKEN: (void)flock(folder->fd, LOCK_UN); return NACRE_OK;
+    case FAILED: return cannot_lock(folder, why);
+    default: return held(folder, "", why);
+    }
 }

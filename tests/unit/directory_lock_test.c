@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* directory_lock_test: one process at a time: the lock that aiocoap takes too, and forks. */
 #include "directories.h"
+#include "store/files.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -16,9 +19,15 @@
  * anew. */
 static const char *removed_before_flock;
 static bool made_anew;
+static int directory_locks_fail_with; /* errno, or 0 */
 
 int flock(int fd, int operation)
 {
+    struct stat st;
+    if (directory_locks_fail_with != 0 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        errno = directory_locks_fail_with;
+        return -1;
+    }
     if (removed_before_flock != NULL) unlink(removed_before_flock);
     if (removed_before_flock != NULL && made_anew) close(open(removed_before_flock, O_CREAT | O_WRONLY, 0600));
     removed_before_flock = NULL;
@@ -107,6 +116,49 @@ static void a_removed_lock_file_does_not_count(void **state)
     close_ok(dir);
 }
 
+/* Removing `lock` of a directory that is open lets no second one in: the directory itself is locked as well. */
+static void removing_the_lock_file_lets_nobody_in(void **state)
+{
+    struct fixture *f = *state;
+    nacre_detail why = { "" };
+    nacre__folder folder;
+    int fd = -1;
+    nacre_directory *dir = open_ok(f, f->client), *second = NULL;
+    assert_int_equal(nacre__folder_open(&folder, f->client, &why), NACRE_OK);
+    assert_int_equal(unlink(scratch_path(f->client, "lock")), 0);
+    assert_int_equal(nacre_directory_open(&second, f->client, &f->crypto, &why), NACRE_ERR_LOCKED);
+    assert_non_null(strstr(why.text, "client: this process has the directory open already"));
+    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 5, &why), NACRE_ERR_LOCKED);
+    assert_int_equal(nacre_directory_convert(f->client, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, &why), NACRE_ERR_LOCKED);
+    assert_int_equal(unlink(scratch_path(f->client, "lock")), 0); /* each of them made it anew */
+    assert_int_equal(nacre__lock_probe(&folder, &why), NACRE_ERR_LOCKED);
+    (void)nacre_directory_close(dir, NULL);
+    assert_int_equal(nacre__lock_probe(&folder, &why), NACRE_OK);
+    assert_int_equal(nacre__lock_take(&fd, &folder, &why), NACRE_OK); /* the probe has given its lock back */
+    close(fd);
+    nacre__folder_close(&folder);
+    close_ok(open_ok(f, f->client));
+}
+
+/* Some file systems lock no directories. The file alone protects there. */
+static void a_file_system_without_directory_locks_will_do(void **state)
+{
+    struct fixture *f = *state;
+    static const int reasons[] = { EBADF, EINVAL, ENOLCK, ENOSYS, EOPNOTSUPP };
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        nacre_directory *second = NULL;
+        directory_locks_fail_with = reasons[i];
+        nacre_directory *dir = open_ok(f, f->client);
+        assert_int_equal(nacre_directory_open(&second, f->client, &f->crypto, NULL), NACRE_ERR_LOCKED);
+        close_ok(dir);
+    }
+    nacre_directory *dir = NULL;
+    directory_locks_fail_with = EIO;
+    assert_int_equal(nacre_directory_open(&dir, f->client, &f->crypto, NULL), NACRE_ERR_FILE);
+    directory_locks_fail_with = 0;
+    close_ok(open_ok(f, f->client));
+}
+
 static void a_link_is_no_lock(void **state)
 {
     struct fixture *f = *state;
@@ -146,6 +198,8 @@ int main(void)
         TEST(another_process_is_named),
         TEST(a_short_holder_is_waited_for),
         TEST(a_removed_lock_file_does_not_count),
+        TEST(removing_the_lock_file_lets_nobody_in),
+        TEST(a_file_system_without_directory_locks_will_do),
         TEST(a_link_is_no_lock),
         TEST(a_forked_child_writes_nothing),
     };
