@@ -130,6 +130,7 @@ static void make_context(struct pair *p, struct side *s, nacre_bytes sender, nac
                                     .sender_id = sender,
                                     .recipient_id = recipient,
                                     .persistent = true,
+                                    .never_used = true,
                                     .first_chunk = CHUNK };
     bench_check(nacre_context_init(s->ctx, p->crypto, &params, (nacre_room){ s->keys, KEYS }) == NACRE_OK, "a context");
 }

@@ -667,6 +667,7 @@ static void make_context(nacre_context *ctx, const nacre_crypto *crypto, bool is
                                           .sender_id = NACRE_ARRAY(ids[is_peer]),
                                           .recipient_id = NACRE_ARRAY(ids[!is_peer]),
                                           .persistent = persistent,
+                                          .never_used = true,
                                           .first_chunk = persistent ? 2 : 0,
                                           .max_chunk = persistent ? 4 : 0,
                                           .echo = NACRE_ARRAY(fuzz_echo) };

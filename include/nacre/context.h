@@ -2,10 +2,27 @@
 /* context: the security context of RFC 8613 3: keys and IDs, sender sequence numbers, the replay window; and the table
  * in which a server finds the context for a message.
  *
- * The life of a context: nacre_context_init derives it from a master secret. Without more, it is volatile: its
- * numbers start where the parameters say and nobody is asked to store anything, which is right only for keys that die
- * with the process. With `persistent` set, a store stands behind it: the context says by nacre_context_needs what must
- * be durable before it goes on, the store makes it so and confirms. nacre_context_wipe ends it. */
+ * The life of a context: nacre_context_init derives it from a master secret; nacre_context_wipe ends it. Two kinds:
+ *
+ *              | volatile (the default)                 | persistent
+ *  keys        | made in this process, and end with it  | the same ones again after each start
+ *  numbers     | from next_seq on, stored nowhere       | from next_seq on, each confirmed by a store before its use
+ *  window      | known and empty: every number is fresh | unknown, unless `never_used` or nacre_context_set_replay says
+ *              |                                        | otherwise
+ *
+ * A volatile context made a second time from the same secret and IDs uses its numbers again, which breaks the encryption,
+ * and accepts old requests again: nothing here can see that. So volatile keys are fresh ones: agreed on in this run
+ * (RFC 8613 B.2 gives such), or of a test.
+ *
+ * A persistent context says by nacre_context_needs what must be durable before it goes on; the store makes it so and
+ * confirms. The order of calls, at the first start and after every reboot alike:
+ *   1. nacre_store_load            what the store holds: next_seq and the replay window
+ *   2. nacre_context_init          with `persistent`, and that next_seq. The window is unknown now
+ *   3. nacre_context_set_replay    with the window that was loaded, known or not. Left out, the window stays unknown, and
+ *                                  a server asks for Echo before it accepts anything (RFC 8613 B.1.2)
+ *   4. nacre_table_add, or the first request
+ *   5. nacre_store_serve           whenever nacre_context_needs names something (the endpoint asks by an event)
+ *   6. nacre_store_save, nacre_context_wipe   at a clean end */
 #ifndef NACRE_CONTEXT_H
 #define NACRE_CONTEXT_H
 
@@ -106,9 +123,11 @@ typedef struct nacre_context_params {
     uint64_t *window_words;              /* nacre_replay_words(window) elements, or NULL up to 64 */
     uint64_t next_seq;                   /* the first sender sequence number to use, 0 for new keys */
     bool persistent;                     /* a store confirms numbers before they are used (RFC 8613 B.1.1) */
-    uint16_t first_chunk;                /* persistent: how many numbers to ask for first; 0 means 10 … */
-    uint16_t max_chunk;                  /* … which doubles up to that many; 0 means 10000, which is the most */
-    nacre_bytes echo; /* 8 random bytes: on a server, lets an uninitialised window recover, once (B.1.2);
+    bool never_used;      /* these keys have not been used before, by this or another process: next_seq is
+                                            0, and the window starts known and empty, of a persistent context too */
+    uint16_t first_chunk; /* persistent: how many numbers to ask for first; 0 means 10 … */
+    uint16_t max_chunk;   /* … which doubles up to that many; 0 means 10000, which is the most */
+    nacre_bytes echo;     /* 8 random bytes: on a server, lets an uninitialised window recover, once (B.1.2);
                                     absent: it stays uninitialised, and every request is REPLAY */
 } nacre_context_params;
 
@@ -122,7 +141,7 @@ NACRE_MUST_USE nacre_err nacre_context_key_room(const nacre_crypto *crypto, int 
  * NACRE_OK                `ctx` is ready; end it with nacre_context_wipe
  * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider (nacre_context_key_room)
  * NACRE_ERR_BAD_ARGUMENT  an ID too long for the nonce, IDs equal, ID Context above 255 bytes, window 0 … 1024 missed,
- *                         next_seq above NACRE_SEQ_MAX + 1, first_chunk above max_chunk, a chunk above 10000, echo not 8
+ *                         next_seq above NACRE_SEQ_MAX + 1, or above 0 with never_used, first_chunk above max_chunk, a chunk above 10000, echo not 8
  *                         bytes, key room missing or misaligned
  * NACRE_ERR_NO_ROOM       `keys` too small
  * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY  from the provider
@@ -178,9 +197,10 @@ void nacre_context_confirm_window_lost(nacre_context *ctx);
  * before is about to be written over. nacre_store_save does this. */
 void nacre_context_before_save(nacre_context *ctx);
 
-/* nacre_context_set_replay, for a store that loads: the window as persisted; `known` false means uninitialised, and
- * `bitfield` is not read. As long as the store is taken to hold a known window (from the start, and until it is said to be
- * unknown here or lost by nacre_context_confirm_window_lost), the first verified request waits for window_lost.
+/* nacre_context_set_replay gives the window as persisted, after nacre_context_init and before the first request; `known`
+ * false means that the store holds none: it is uninitialised, and `bitfield` is not read. Otherwise the store is taken to
+ * hold a known window, from nacre_context_init on, and until nacre_context_confirm_window_lost says that it is gone: so long
+ * the first request that would be accepted waits for window_lost (NACRE_ERR_NOT_YET).
  * NACRE_OK, or as nacre_replay_import with the context unchanged */
 NACRE_MUST_USE nacre_err nacre_context_set_replay(nacre_context *ctx, bool known, uint64_t index,
                                                   const uint8_t *bitfield, size_t len);

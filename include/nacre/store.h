@@ -62,14 +62,15 @@ NACRE_MUST_USE nacre_err nacre_store_serve(const nacre_store *store, nacre_conte
 NACRE_MUST_USE nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_detail *why);
 
 /* nacre_store_load tells what the store holds. A context begins with it: next_seq of nacre_context_params, with `persistent`,
- * and behind nacre_context_init nacre_context_set_replay with the window. (Those of directories and packs have it already.)
+ * and after nacre_context_init nacre_context_set_replay with the window, or it stays unknown (context.h gives the order of
+ * calls). Those of directories and packs have it already.
  * NACRE_OK; NACRE_ERR_UNSUPPORTED (it has no `load`); NACRE_ERR_BAD_CONTEXT (it gave what cannot be: never begin with less); or
  * what the store answers. On failure `state` is untouched. */
 NACRE_MUST_USE nacre_err nacre_store_load(const nacre_store *store, nacre_stored *state, nacre_detail *why);
 
 /* ---- In memory -------------------------------------------------------------------------------------------------------
  * nacre_memory fills the interface without any storage: for keys that die with the process, and for tests. All zero is
- * ready to use, and it holds nothing to release. It remembers what it was asked; `answer` makes it fail, or answer
+ * ready to use, stands for keys that were never used (nacre_stored), and holds nothing to release. It remembers what it was asked; `answer` makes it fail, or answer
  * NACRE_ERR_NOT_YET: then the caller confirms to the context when it likes. */
 typedef struct nacre_memory {
     nacre_err answer; /* what every call returns; anything but NACRE_OK leaves the "durable" part below unchanged */

@@ -52,7 +52,7 @@ static nacre_err check(const nacre_context_params *p, const nacre_aead *aead)
     if (p->sender_id.len > max_id || p->recipient_id.len > max_id) return NACRE_ERR_BAD_ARGUMENT;
     if (nacre_bytes_equal(p->sender_id, p->recipient_id)) return NACRE_ERR_BAD_ARGUMENT; /* RFC 8613 3.3 */
     if (p->id_context.len > NACRE_MAX_ID_CONTEXT) return NACRE_ERR_BAD_ARGUMENT;
-    if (p->next_seq > NACRE_SEQ_MAX + 1) return NACRE_ERR_BAD_ARGUMENT;
+    if (p->next_seq > (p->never_used ? 0 : NACRE_SEQ_MAX + 1)) return NACRE_ERR_BAD_ARGUMENT;
     if (p->max_chunk > NACRE__CHUNK_MAX || p->first_chunk > max_chunk(p)) return NACRE_ERR_BAD_ARGUMENT;
     if (!nacre_is_absent(p->echo) && p->echo.len != NACRE_ECHO_LEN) return NACRE_ERR_BAD_ARGUMENT;
     return NACRE_OK;
@@ -93,13 +93,15 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
     if (err != NACRE_OK) return err;
     if (keys.ptr == NULL || (uintptr_t)keys.ptr % align != 0) return NACRE_ERR_BAD_ARGUMENT;
     if (keys.cap < 2 * stride) return NACRE_ERR_NO_ROOM;
-    /* RFC 8613 3.2.2: numbers start at 0 and nothing was seen, unless the caller knows better. */
     err = nacre_replay_init(&ctx->replay, params->window == 0 ? NACRE_REPLAY_DEFAULT : params->window,
                             params->window_words);
     if (err != NACRE_OK) {
         nacre_wipe(ctx, sizeof *ctx);
         return err;
     }
+    /* RFC 8613 3.2.2: of new keys nothing was seen. Of keys that outlive the process, what was seen is not known, whatever
+     * number is the next one to send: a server that answers with the nonces of requests sends none (RFC 8613 7.5). */
+    if (params->persistent && !params->never_used) nacre_replay_forget(&ctx->replay);
 
     ctx->ops = crypto->ops;
     ctx->aead = aead;
@@ -112,7 +114,7 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
     ctx->key_stride = stride & 0xffffu;
     ctx->next = params->next_seq;
     ctx->persistent = params->persistent;
-    ctx->window_on_disk = params->persistent; /* unless somebody says otherwise, a crash would bring this window back */
+    ctx->window_on_disk = params->persistent; /* until the store says otherwise, it may give back an older one */
     ctx->chunk = (uint32_t)first_chunk(params) & NACRE__CHUNK_BITS;
     ctx->max_chunk = (uint32_t)max_chunk(params) & NACRE__CHUNK_BITS;
     if (!nacre_is_absent(params->echo)) memcpy(ctx->echo, params->echo.ptr, NACRE_ECHO_LEN);
@@ -136,7 +138,11 @@ void nacre_context_wipe(nacre_context *ctx)
 
 nacre_err nacre_context_set_replay(nacre_context *ctx, bool known, uint64_t index, const uint8_t *bitfield, size_t len)
 {
-    if (known) return nacre_replay_import(&ctx->replay, index, bitfield, len);
+    if (known) {
+        nacre_err err = nacre_replay_import(&ctx->replay, index, bitfield, len);
+        if (err == NACRE_OK) ctx->window_on_disk = ctx->persistent;
+        return err;
+    }
     nacre_replay_forget(&ctx->replay);
     nacre_context_confirm_window_lost(ctx); /* the store holds no window that could come back */
     return NACRE_OK;

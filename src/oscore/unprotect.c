@@ -114,6 +114,13 @@ static void deliver(const unprotection *u, nacre_message *plain, const inner *in
 
 /* ---- Requests ---- */
 
+/* RFC 8613 B.1.2: the window that the store holds is about to become untrue. */
+static nacre_err wait_for_store(nacre_context *ctx)
+{
+    ctx->window_lost_wanted = true;
+    return NACRE_ERR_NOT_YET;
+}
+
 /* What a verified request does to the window. Where Echo has to say whether it is fresh, or has just said it, nobody may
  * answer with its nonce: its Partial IV was not looked up in a window (RFC 8613 B.1.2). */
 static nacre_err accept(unprotection *u, nacre_context *ctx, nacre_bytes options)
@@ -121,14 +128,13 @@ static nacre_err accept(unprotection *u, nacre_context *ctx, nacre_bytes options
     if (ctx->replay.known) {
         if (!ctx->window_on_disk) return nacre_replay_accept(&ctx->replay, u->seq);
         nacre_err err = nacre_replay_check(&ctx->replay, u->seq);
-        if (err != NACRE_OK) return err;
-        ctx->window_lost_wanted = true; /* RFC 8613 B.1.2: what the store holds is about to become untrue */
-        return NACRE_ERR_NOT_YET;
+        return err == NACRE_OK ? wait_for_store(ctx) : err;
     }
     u->own.flags = 0;
     nacre_bytes echo = nacre_option_find(options, NACRE_OPT_ECHO);
     if (echo.len != NACRE_ECHO_LEN || !nacre_equal_ct(echo.ptr, ctx->echo, NACRE_ECHO_LEN))
         return NACRE_ERR_REPLAY_ECHO;
+    if (ctx->window_on_disk) return wait_for_store(ctx);
     nacre_replay_set_fresh(&ctx->replay, u->seq); /* RFC 8613 B.1.2: its Partial IV is the lower edge from now on */
     nacre_wipe(ctx->echo, sizeof ctx->echo); /* good for one recovery: a copy of this request never recovers anything */
     ctx->has_echo = false;

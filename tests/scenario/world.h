@@ -201,6 +201,7 @@ static inline nacre_context *party_context(party *p, const pairing *how, bool is
         .window = is_server ? how->window : 0,
         .window_words = p->words[p->num_contexts],
         .next_seq = how->next_seq[is_server],
+        .never_used = how->next_seq[is_server] == 0,
         .echo = how->no_echo ? NACRE_ABSENT : NACRE_ARRAY(echo),
     };
     size_t size, align;

@@ -67,6 +67,7 @@ static void b10_replays_in_bursts(void **state)
             params = test_params(vector, TEST_SERVER);
             if (combination & 2) params.echo = test_hex("0102030405060708");
             params.persistent = combination & 4;
+            params.never_used = true;
             params.window = combination & 8 ? 1000 : 0;
             params.window_words = words;
             nacre_context *server = test_context(&params);

@@ -56,10 +56,10 @@ static void make_side(struct fixture *f, struct side *side, nacre_bytes sender_i
         .sender_id = sender_id,
         .recipient_id = recipient_id,
         .persistent = true,
+        .never_used = true,
         .echo = NACRE_STR("8 bytes."),
     };
     assert_int_equal(nacre_context_init(&side->ctx, &f->crypto, &params, (nacre_room){ side->keys, size }), NACRE_OK);
-    side->ctx.window_on_disk = true;
     side->store = nacre_memory_store(&side->memory);
 }
 

@@ -351,6 +351,7 @@ static void test_b10_replay_under_every_option_combination(void **state)
         params = test_params(combination & 1 ? 3 : 1, TEST_SERVER);
         if (combination & 2) params.echo = test_hex("0102030405060708");
         params.persistent = combination & 4;
+        params.never_used = true;
         params.window = combination & 8 ? 1000 : 0;
         params.window_words = words;
         nacre_context *server = test_context(&params);
