@@ -316,9 +316,20 @@ void nacre_endpoint_changed(nacre_endpoint *ep, nacre_exchange observer);
  * NOTIFY with an error instead. */
 void nacre_endpoint_drop_observer(nacre_endpoint *ep, nacre_exchange observer);
 
-/* nacre_endpoint_confirmed: the store served what a PERSIST event asked for; what waited goes on. With `err` not
- * NACRE_OK the store failed: our requests that wait on the context end with it, requests of others get a plain 5.03 when
- * they are CON, and silence when NON. */
+/* nacre_endpoint_confirmed: the store served what a PERSIST event asked for; what waited goes on. With `err` not NACRE_OK the
+ * store failed. What the context can do with what is durable goes on all the same; the rest ends:
+ *
+ *     what waits on the context                       while the store fails
+ *     own request                                     FAILED with `err`
+ *     request that was not accepted (its window is    5.03 in clear when it was CON, silence when NON; its nonce stays
+ *     still held by the store)                        unused, for the same request may be accepted later
+ *     accepted request                                does not wait: it is answered with its own nonce
+ *     answer to a request that came with Echo, which  a Partial IV that is in hand; without one 5.03 in clear, or
+ *     gives no right to its nonce                     silence to a NON and after the empty ACK of a separate response
+ *     notification                                    dropped; the observer stays, and has its NOTIFY event with its next
+ *                                                     change, or when the store of its context confirms something
+ *
+ * Nothing has to be opened anew: the next message that needs the store asks again. */
 void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err);
 
 /* nacre_endpoint_context_gone: a context is about to be wiped (take it out of the table first); its exchanges end with

@@ -292,6 +292,7 @@ typedef struct nacre__observer {
     uint16_t mid;         /* of the last notification */
     uint8_t since_con;
     bool con, has_mid, changed, shown;
+    bool missed;   /* a notification was dropped because the store failed */
     nacre_err err; /* GONE: why */
 } nacre__observer;
 
@@ -420,6 +421,7 @@ struct nacre_endpoint {
     uint32_t *num_con_notes;   /* … and how many CON notifications are under way to those peers */
     uint32_t *observer_counts; /* by who it is: how many they have; those that fall together share */
     uint32_t num_observer_buckets, num_observer_counts; /* powers of two; of the latter 0: nothing is shared out */
+    bool any_missed;                                    /* perhaps an observer has `missed` set */
     uint32_t max_observers, num_observing; /* places, one more than config.num_observers; those that have not ended */
 
     nacre__reach *reach;
@@ -551,7 +553,7 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
                            nacre_message *answer);
 bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out, uint64_t now_ms);
 bool nacre__push_settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, bool is_reset);
-void nacre__pushes_confirmed(nacre_endpoint *ep, const nacre_context *context, nacre_err err);
+void nacre__pushes_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err);
 bool nacre__pushes_wait(const nacre_endpoint *ep, const nacre_context *context);
 uint64_t nacre__pushes_deadline(const nacre_endpoint *ep);
 void nacre__pushes_expire(nacre_endpoint *ep, uint64_t now_ms);
@@ -572,6 +574,8 @@ void nacre__observers_gone(nacre_endpoint *ep, const nacre_context *context, con
 nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *observer, nacre_message *answer);
 void nacre__observer_begun(nacre_endpoint *ep, nacre__observer *observer, nacre__push *push);
 void nacre__observer_settled(nacre_endpoint *ep, nacre__observer *observer, nacre_err err);
+void nacre__observer_missed(nacre_endpoint *ep, nacre__observer *observer);
+void nacre__observers_catch_up(nacre_endpoint *ep, const nacre_context *context);
 bool nacre__observers_gone_event(nacre_endpoint *ep, nacre_event *event);
 bool nacre__observers_notify_event(nacre_endpoint *ep, nacre_event *event);
 nacre_err nacre__observer_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain);
@@ -654,6 +658,7 @@ void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer);
 
 /* waiting.c: contexts that wait for their store. */
 void nacre__ask_store(nacre_endpoint *ep, nacre_context *context);
+bool nacre__has_number(nacre_endpoint *ep, nacre_context *context);
 void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context);
 
 /* timers.c */

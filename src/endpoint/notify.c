@@ -52,6 +52,31 @@ void nacre__observer_settled(nacre_endpoint *ep, nacre__observer *o, nacre_err e
     rest(ep, o);
 }
 
+/* Its notification could not be protected, for the store failed: the next change is tried again, and the present state as
+ * soon as the store has confirmed something. */
+void nacre__observer_missed(nacre_endpoint *ep, nacre__observer *o)
+{
+    o->missed = ep->any_missed = true;
+    rest(ep, o);
+}
+
+/* The store of `context` works. */
+void nacre__observers_catch_up(nacre_endpoint *ep, const nacre_context *context)
+{
+    if (!ep->any_missed) return;
+    ep->any_missed = false;
+    for (uint32_t i = 0; i < ep->max_observers; i++) {
+        nacre__observer *o = &ep->observers[i];
+        if (!o->missed) continue;
+        if (o->context != context) {
+            ep->any_missed = true;
+            continue;
+        }
+        o->missed = false;
+        nacre_endpoint_changed(ep, o->exchange);
+    }
+}
+
 /* RFC 7641 4.5: a CON now and then shows whether somebody still listens; RFC 7641 7: and before an address has shown
  * itself, each is one, for else they would go to whomever a forger named. */
 static bool is_con_due(const nacre_endpoint *ep, const nacre__observer *o, bool is_final)

@@ -201,6 +201,7 @@ void nacre__observer_end(nacre_endpoint *ep, nacre__observer *o, nacre_err err)
     count(ep, o, false);
     nacre_wipe(o->bytes, o->len);
     o->context = NULL;
+    o->missed = false;
     o->err = err;
     ep->num_observing--;
     nacre__observer_set(ep, o, NACRE__OBSERVER_GONE);

@@ -267,14 +267,28 @@ bool nacre__pushes_wait(const nacre_endpoint *ep, const nacre_context *context)
     return false;
 }
 
-/* The store has answered, or the context goes: with `err` not NACRE_OK what waits ends with it, for it cannot be said. */
-void nacre__pushes_confirmed(nacre_endpoint *ep, const nacre_context *context, nacre_err err)
+/* The store failed: a separate response is dropped, and so is a notification, whose observer stays (RFC 7641 4.2: it is to
+ * see the state in the end). Neither has the right to its request's nonce, or it would not wait. */
+static void not_stored(nacre_endpoint *ep, nacre__push *push, nacre_err err)
+{
+    const uint32_t observer = push->observer;
+    if (observer == NACRE__NONE || !ep->observers[observer].has_mid) { /* no notification: the answer to a request */
+        end(ep, push, err);
+        return;
+    }
+    nacre__push_drop(ep, push);
+    nacre__observer_missed(ep, &ep->observers[observer]);
+}
+
+/* The store has answered, or the context goes: what waits goes on, or ends. */
+void nacre__pushes_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err)
 {
     for (uint32_t i = 0; i < ep->config.num_pushes; i++) {
         nacre__push *push = &ep->pushes[i];
         if (push->state != NACRE__PUSH_WAITING || push->context != context) continue;
-        if (err == NACRE_OK) resume(ep, push);
-        else end(ep, push, err);
+        if (err == NACRE_ERR_NO_CONTEXT) end(ep, push, err);
+        else if (err == NACRE_OK || nacre__has_number(ep, context)) resume(ep, push);
+        else not_stored(ep, push, err);
     }
 }
 

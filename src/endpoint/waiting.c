@@ -69,23 +69,50 @@ void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context)
     nacre__ask_store(ep, context);
 }
 
+/* Whether what waits for the store can go on although the store failed: a store may fail in one of the two that a context
+ * needs, and several endpoints may ask for one context. Decided by what is durable now, never by what was asked. */
+bool nacre__has_number(nacre_endpoint *ep, nacre_context *context)
+{
+    nacre__take(ep, context);
+    const nacre_needs needs = nacre_context_needs(context);
+    nacre__give(ep, context);
+    return !needs.blocked;
+}
+
+static bool has_durable_window(nacre_endpoint *ep, nacre_context *context)
+{
+    nacre__take(ep, context);
+    const nacre_needs needs = nacre_context_needs(context);
+    nacre__give(ep, context);
+    return !needs.window_lost;
+}
+
+/* A request that waits was not accepted: it is refused in clear, and its nonce stays unused, for the same request may be
+ * accepted later (RFC 8613 B.1.2). An answer that waits has no right to its request's nonce, or it would not wait. */
+static bool entry_goes_on(nacre_endpoint *ep, const nacre__entry *entry)
+{
+    return entry->state == NACRE__ENTRY_PARKED ? has_durable_window(ep, entry->context)
+                                               : nacre__has_number(ep, entry->context);
+}
+
 void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err)
 {
     close_ask(ep, context);
     for (uint32_t i = 0; i < ep->config.num_requests; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (!slot_waits(slot, context)) continue;
-        if (err == NACRE_OK) nacre__slot_queue(ep, slot);
+        if (err == NACRE_OK || nacre__has_number(ep, context)) nacre__slot_queue(ep, slot);
         else nacre__slot_end(ep, slot, err, NULL);
     }
     for (uint32_t i = ep->open.first, next; i != NACRE__NONE; i = next) {
         nacre__entry *entry = &ep->entries[i];
         next = entry->next; /* resuming may move it to another list */
         if (!entry_waits(entry, context)) continue;
-        if (err == NACRE_OK) nacre__answer_resume(ep, entry);
+        if (err == NACRE_OK || entry_goes_on(ep, entry)) nacre__answer_resume(ep, entry);
         else nacre__answer_withdraw(ep, entry, NACRE_ERR_NOT_YET);
     }
     nacre__pushes_confirmed(ep, context, err);
+    if (err == NACRE_OK) nacre__observers_catch_up(ep, context);
 }
 
 void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context)

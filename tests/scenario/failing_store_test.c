@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* failing_store: what a server and a client may do while a store fails (RFC 8613 B.1). A request that was not accepted is
+ * refused in clear and its nonce stays unused; one that was accepted is served, for its own nonce needs no store; what needs a
+ * Partial IV goes out with one that is in hand, and else not at all. */
+#include "raw.h"
+#include "seal_log.h"
+
+static pair world;
+
+static void open_world(const pairing *how)
+{
+    pair_open(&world, &(nacre_endpoint_config){ .crypto.ops = seal_log_begin(), .num_observers = 1 }, how);
+}
+
+static bool has_oscore(const datagram *d)
+{
+    return !nacre_is_absent(nacre_option_find(datagram_message(d).options, NACRE_OPT_OSCORE));
+}
+
+static void fails(void)
+{
+    nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_ERR_FILE);
+}
+
+static void works(void)
+{
+    serve_store(world.theirs);
+    nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_OK);
+}
+
+/* The same request, captured, in a datagram of its own. */
+static void give_again(raw *r, const datagram *request, uint16_t mid)
+{
+    datagram again = *request;
+    again.bytes[2] = (uint8_t)(mid >> 8);
+    again.bytes[3] = (uint8_t)mid;
+    raw_give(r, &again, 0);
+}
+
+/* Nothing but questions to the store, which fails. */
+static void expect_quiet_but_for_the_store(void)
+{
+    datagram d;
+    for (nacre_event e; nacre_endpoint_next_event(world.server.ep, &e);) {
+        assert_int_equal(e.kind, NACRE_EVENT_PERSIST);
+        fails();
+    }
+    assert_false(party_take(&world.server, &d, 100));
+}
+
+static void expect_clear_unavailable(raw *r)
+{
+    datagram d;
+    assert_int_equal(raw_take(r, &d, 0).code, NACRE_UNAVAILABLE);
+    assert_false(has_oscore(&d));
+}
+
+/* Its number may be accepted later, and is then answered with its nonce, once: the log of seals sees a second time. */
+static void a_request_that_was_not_accepted_is_refused_in_clear_and_its_nonce_is_kept(void **state)
+{
+    (void)state;
+    for (int numbers = 0; numbers < 2; numbers++) { /* a number in hand is not spent on what may be a replay either */
+        open_world(&(pairing){ .server_persistent = true, .server_stored = true });
+        if (numbers) nacre_context_confirm_reserved(world.theirs, 10);
+        raw r = raw_open(&world, world.ours);
+        datagram request, d;
+        raw_request(&r, &request, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+        for (uint16_t i = 0; i < 20; i++) {
+            (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
+            fails();
+            expect_clear_unavailable(&r);
+            expect_quiet(&world.server, 0);
+            assert_int_equal(seals.num, 1); /* the request itself */
+            give_again(&r, &request, (uint16_t)(0x2000 + i));
+        }
+        (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
+        works();
+        respond_text(&world.server, expect_event(&world.server, NACRE_EVENT_REQUEST).exchange, "accepted now");
+        (void)raw_take(&r, &d, 0);
+        assert_payload(raw_read(&r, &d), "accepted now");
+        assert_false(r.info.has_partial_iv); /* the request's nonce */
+        give_again(&r, &request, 0x3000);
+        assert_int_equal(raw_take(&r, &d, 0).code, NACRE_UNAUTHORIZED); /* and now it is a replay */
+        pair_close(&world);
+    }
+}
+
+/* The store gave up its window durably and failed afterwards, say with the numbers: the request can be accepted, and its
+ * nonce is there for the answer. Beside it the window that is still on disk. */
+static void a_request_whose_window_is_durably_given_up_is_served(void **state)
+{
+    (void)state;
+    for (int durable = 0; durable < 2; durable++) {
+        open_world(&(pairing){ .server_persistent = true, .server_stored = true });
+        raw r = raw_open(&world, world.ours);
+        datagram d;
+        raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+        (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
+        if (durable) nacre_context_confirm_window_lost(world.theirs);
+        fails();
+        if (durable) {
+            respond_text(&world.server, expect_event(&world.server, NACRE_EVENT_REQUEST).exchange, "served");
+            (void)raw_take(&r, &d, 0);
+            assert_payload(raw_read(&r, &d), "served");
+            assert_false(r.info.has_partial_iv);
+        } else {
+            expect_clear_unavailable(&r);
+        }
+        expect_quiet_but_for_the_store();
+        pair_close(&world);
+    }
+}
+
+/* A window given up before, and a store that fails since: each new request is accepted, executed once, and answered. */
+static void requests_are_served_with_their_own_nonces_while_the_store_fails(void **state)
+{
+    (void)state;
+    open_world(&(pairing){ .server_persistent = true });
+    nacre_context_confirm_window_lost(world.theirs);
+    raw r = raw_open(&world, world.ours);
+    for (int i = 0; i < 40; i++) {
+        datagram request, d;
+        raw_request(&r, &request, i % 2 ? NACRE_CON : NACRE_NON, NACRE_POST, NACRE_ABSENT, 0);
+        const nacre_event event = expect_event(&world.server, NACRE_EVENT_REQUEST);
+        fails(); /* between delivery and answer */
+        respond_text(&world.server, event.exchange, "yes");
+        (void)raw_take(&r, &d, 0);
+        assert_payload(raw_read(&r, &d), "yes");
+        assert_false(r.info.has_partial_iv);
+        give_again(&r, &request, (uint16_t)(0x4000 + i));
+        if (i % 2) assert_int_equal(raw_take(&r, &d, 0).code, NACRE_UNAUTHORIZED);
+        expect_quiet_but_for_the_store();
+    }
+    assert_int_equal(nacre_context_next_seq(world.theirs), 0);
+    pair_close(&world);
+}
+
+/* A server whose request came with Echo, which gives no right to its nonce, and whose numbers are spent. */
+static nacre_event recovered_request(raw *r)
+{
+    datagram d;
+    uint8_t room[16];
+    nacre_options options;
+    nacre_bytes with_echo;
+    open_world(&(pairing){ .server_lost = true, .server_persistent = true, .first_chunk = 1 });
+    nacre_context_confirm_reserved(world.theirs, 1);
+    *r = raw_open(&world, world.ours);
+    raw_request(r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
+    (void)raw_take(r, &d, 0);
+    const nacre_message challenge = raw_read(r, &d);
+    assert_int_equal(challenge.code, NACRE_UNAUTHORIZED);
+    nacre_options_init(&options, NACRE_ROOM(room));
+    nacre_options_add(&options, NACRE_OPT_ECHO, nacre_option_find(challenge.options, NACRE_OPT_ECHO));
+    assert_int_equal(nacre_options_finish(&options, &with_echo), NACRE_OK);
+    (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
+    return raw_requested(r, NACRE_CON, NACRE_GET, with_echo, 0);
+}
+
+static void a_recovered_request_is_answered_with_a_number_in_hand_or_in_clear(void **state)
+{
+    (void)state;
+    for (int in_hand = 0; in_hand < 2; in_hand++) {
+        raw r;
+        datagram d;
+        respond_text(&world.server, recovered_request(&r).exchange, "with a number");
+        expect_quiet(&world.server, 0);
+        if (in_hand) nacre_context_confirm_reserved(world.theirs, 2);
+        fails();
+        if (in_hand) {
+            (void)raw_take(&r, &d, 0);
+            assert_payload(raw_read(&r, &d), "with a number");
+            assert_true(r.info.has_partial_iv && r.info.partial_iv == 1);
+        } else {
+            expect_clear_unavailable(&r);
+        }
+        expect_quiet_but_for_the_store();
+        pair_close(&world);
+    }
+}
+
+/* Two answers and one number: the second is refused, not sent with the same one. */
+static void one_number_answers_one_request(void **state)
+{
+    (void)state;
+    raw r;
+    datagram d;
+    const nacre_event first = recovered_request(&r);
+    const nacre_request_id first_id = r.id;
+    respond_text(&world.server, first.exchange, "first");
+    const nacre_exchange observer = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, NULL, -1), 0).exchange;
+    nacre_exchange number;
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, observer, NULL, &number), NACRE_OK);
+    respond_text(&world.server, observer, "registered"); /* with the request's nonce */
+    (void)raw_take(&r, &d, 0);
+    assert_payload(raw_read(&r, &d), "registered");
+    nacre_endpoint_changed(world.server.ep, number);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, number);
+    respond_text(&world.server, number, "notified"); /* waits beside the first answer */
+    nacre_context_confirm_reserved(world.theirs, 2);
+    fails();
+    (void)raw_take(&r, &d, 0);
+    assert_payload(raw_read_as(&r, &first_id, &d), "first");
+    (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
+    expect_quiet(&world.server, 0); /* the notification waits on */
+    fails();
+    expect_quiet(&world.server, 0);
+    works();
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, number);
+    pair_close(&world);
+}
+
+/* A separate response after its ACK: nothing is said in clear, and a number in hand lets it go. */
+static void a_separate_response_is_protected_or_not_sent(void **state)
+{
+    (void)state;
+    for (int in_hand = 0; in_hand < 2; in_hand++) {
+        raw r;
+        datagram d;
+        const nacre_exchange exchange = recovered_request(&r).exchange;
+        assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+        nacre_endpoint_expire(world.server.ep, 100);
+        raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
+        respond_text(&world.server, exchange, "later");
+        if (in_hand) nacre_context_confirm_reserved(world.theirs, 2);
+        fails();
+        if (in_hand) {
+            (void)raw_take(&r, &d, 100);
+            assert_payload(raw_read(&r, &d), "later");
+        }
+        expect_quiet_but_for_the_store();
+        pair_close(&world);
+    }
+}
+
+/* The client's side: a request goes out with a number in hand, or ends with the store's error. */
+static void a_client_uses_the_numbers_in_hand(void **state)
+{
+    (void)state;
+    for (int in_hand = 0; in_hand < 2; in_hand++) {
+        open_world(&(pairing){ .client_persistent = true });
+        datagram d;
+        (void)start(&world.client, &world.server, world.ours, NACRE_CON);
+        assert_false(party_take(&world.client, &d, 0));
+        (void)expect_event(&world.client, NACRE_EVENT_PERSIST);
+        if (in_hand) nacre_context_confirm_reserved(world.ours, 1);
+        nacre_endpoint_confirmed(world.client.ep, world.ours, NACRE_ERR_FILE);
+        assert_int_equal(party_take(&world.client, &d, 0), in_hand);
+        if (!in_hand) expect_failed(&world.client, NACRE_ERR_FILE);
+        pair_close(&world);
+    }
+}
+
+/* Fails, works, fails …: no number is lost by it, none comes twice, and each round works again without a restart. */
+static void a_store_that_flaps_costs_no_numbers(void **state)
+{
+    (void)state;
+    open_world(&(pairing){ .client_persistent = true, .first_chunk = 1 });
+    unsigned sent = 0, failed = 0;
+    for (int round = 0; round < 60; round++) {
+        datagram d;
+        const nacre_exchange exchange = start(&world.client, &world.server, world.ours, NACRE_NON);
+        for (nacre_event event; !party_take(&world.client, &d, 0);) {
+            if (!nacre_endpoint_next_event(world.client.ep, &event)) break;
+            if (event.kind == NACRE_EVENT_FAILED) failed++;
+            if (event.kind != NACRE_EVENT_PERSIST) break;
+            if (round % 2) serve_store(world.ours);
+            nacre_endpoint_confirmed(world.client.ep, world.ours, round % 2 ? NACRE_OK : NACRE_ERR_FILE);
+        }
+        sent = (unsigned)nacre_context_next_seq(world.ours);
+        nacre_endpoint_cancel(world.client.ep, exchange);
+    }
+    assert_int_equal(sent, seals.num);
+    assert_true(sent >= 30 && failed >= 1 && sent + failed == 60);
+    pair_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_that_was_not_accepted_is_refused_in_clear_and_its_nonce_is_kept),
+        cmocka_unit_test(a_request_whose_window_is_durably_given_up_is_served),
+        cmocka_unit_test(requests_are_served_with_their_own_nonces_while_the_store_fails),
+        cmocka_unit_test(a_recovered_request_is_answered_with_a_number_in_hand_or_in_clear),
+        cmocka_unit_test(one_number_answers_one_request),
+        cmocka_unit_test(a_separate_response_is_protected_or_not_sent),
+        cmocka_unit_test(a_client_uses_the_numbers_in_hand),
+        cmocka_unit_test(a_store_that_flaps_costs_no_numbers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
