@@ -98,8 +98,9 @@ void nacre_wipe(void *ptr, size_t len);
     X(ADDRESS, -405, 0, 5, "Address or port not usable")                                                               \
     X(NO_CREDENTIALS, -406, 0, 4, "No credentials for this URI")                                                       \
     X(BAD_CREDENTIALS, -407, 0, 5, "Credentials file not understood")                                                  \
-    X(TIMEOUT, -501, 0, 3, "No answer")                         /* RFC 7252 4.2 */                                     \
-    X(RESET, -502, 0, 3, "The peer rejected the message (RST)") /* RFC 7252 4.2 */                                     \
+    X(DUPLICATE_CONTEXT, -408, 0, 5, "Another context has the same keys") /* RFC 8613 3.3 */                           \
+    X(TIMEOUT, -501, 0, 3, "No answer")                                   /* RFC 7252 4.2 */                           \
+    X(RESET, -502, 0, 3, "The peer rejected the message (RST)")           /* RFC 7252 4.2 */                           \
     X(UNREACHABLE, -503, 0, 3, "The peer cannot be reached")                                                           \
     X(UNAUTHENTICATED, -504, 0, 4, "The peer answered without protection") /* RFC 8613 8.4 */                          \
     X(ANONYMOUS_HOST, -505, 0, 5, "No address known to name this host")                                                \

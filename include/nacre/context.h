@@ -162,6 +162,23 @@ const nacre_replay *nacre_context_replay(const nacre_context *ctx);
 uint64_t nacre_context_next_seq(const nacre_context *ctx);
 uint32_t nacre_context_failed_decryptions(const nacre_context *ctx);
 
+/* RFC 8613 3.3: (Master Secret, Master Salt, ID Context, Sender ID) is unique. Two contexts with one Sender Key count its
+ * numbers twice, so that two messages share key and nonce, and their plaintexts can be computed; two with one Recipient Key
+ * have two replay windows, and each accepts what the other has seen. It is not the path, the name or the address of a context
+ * that tells them apart, but the keys alone:
+ * nacre_context_same_sender_key     whether both protect with one key: equal secret, salt, ID Context, algorithm, hash and
+ *                                   Sender ID. Never use both, at whatever time
+ * nacre_context_same_recipient_key  whether both verify with one key; likewise, with the Recipient ID
+ * A context is the same as itself, and one without keys (all zero, wiped) the same as none. The two sides of one context in
+ * one process are neither: what is the Sender Key of one is the Recipient Key of the other. The answer is taken from algorithm,
+ * IDs and Common IV, which is derived from the same input as the keys (compared in constant time), so it needs no keys and is
+ * the same with any provider; that two unlike contexts are taken for the same has a chance of 2^-56 with the shortest nonces.
+ *
+ * Tables, servers, clients and packs ask this about each context that they are given. Whoever keeps contexts elsewhere
+ * (nacre_endpoint_request takes any) asks it before the first one is used. */
+bool nacre_context_same_sender_key(const nacre_context *a, const nacre_context *b);
+bool nacre_context_same_recipient_key(const nacre_context *a, const nacre_context *b);
+
 /* How much the keys have been used, beside what draft-ietf-core-oscore-key-limits advises: after that many messages, or
  * that many forgeries, new keys are due. Only reported: nothing stops, or a forger could stop it.
  * `protected_messages` counts this object's life, and numbers used before it (a response may have no number of its own,
@@ -235,7 +252,13 @@ size_t nacre_table_num_slots(size_t num_contexts);
  * NACRE_OK, NACRE_ERR_BAD_ARGUMENT */
 NACRE_MUST_USE nacre_err nacre_table_init(nacre_table *table, nacre_table_slot *slots, size_t num_slots);
 
-/* nacre_table_add: NACRE_OK; NACRE_ERR_NO_ROOM (fuller than three quarters); NACRE_ERR_BAD_ARGUMENT (it is in already).
+/* nacre_table_add puts a context in.
+ * NACRE_OK
+ * NACRE_ERR_NO_ROOM            fuller than three quarters: give it more slots
+ * NACRE_ERR_BAD_ARGUMENT       it is in already
+ * NACRE_ERR_DUPLICATE_CONTEXT  one with the same Recipient Key is in: what one of the two has seen, the other would accept
+ *                              again. Use the one that is in
+ * On failure the table is unchanged. Equal Sender Keys are not looked for: nacre_context_same_sender_key tells.
  * The table borrows the context until it is removed, and its ID Context too: wipe or change neither before. */
 NACRE_MUST_USE nacre_err nacre_table_add(nacre_table *table, nacre_context *ctx);
 

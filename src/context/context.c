@@ -178,6 +178,24 @@ const nacre_replay *nacre_context_replay(const nacre_context *ctx)
     return &ctx->replay;
 }
 
+/* Common IV and keys come from one secret, salt, hash and algorithm (RFC 8613 3.2.1), so that where the IVs are equal, equal
+ * IDs make equal keys. It is not public, as the IDs are. */
+static bool same_source(const nacre_context *a, const nacre_context *b)
+{
+    return a->aead != NULL && a->aead == b->aead && nacre_equal_ct(a->common_iv, b->common_iv, a->aead->nonce_len) &&
+           nacre_bytes_equal(nacre__id_context(a), nacre__id_context(b));
+}
+
+bool nacre_context_same_sender_key(const nacre_context *a, const nacre_context *b)
+{
+    return nacre_bytes_equal(nacre_context_sender_id(a), nacre_context_sender_id(b)) && same_source(a, b);
+}
+
+bool nacre_context_same_recipient_key(const nacre_context *a, const nacre_context *b)
+{
+    return nacre_bytes_equal(nacre_context_recipient_id(a), nacre_context_recipient_id(b)) && same_source(a, b);
+}
+
 uint64_t nacre_context_next_seq(const nacre_context *ctx)
 {
     return ctx->next;

@@ -158,9 +158,22 @@ nacre_err nacre_table_init(nacre_table *t, nacre_table_slot *slots, size_t num_s
     return NACRE_OK;
 }
 
+/* Equal keys have equal IDs, so that only those are looked at that one request can mean (RFC 8613 3.3). */
+static bool has_recipient_key(const nacre_table *t, const nacre_context *ctx)
+{
+    const nacre_bytes kid = nacre_context_recipient_id(ctx), kid_context = nacre__id_context(ctx);
+    size_t cursor = 0;
+    for (const nacre_context *other; (other = nacre_table_find(t, kid, kid_context, &cursor)) != NULL;) {
+        if (ctx->id_context == NULL && other->id_context != NULL) break; /* those without one come first */
+        if (nacre_context_same_recipient_key(ctx, other)) return true;
+    }
+    return false;
+}
+
 nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
 {
     if (place_of(t, ctx) != NONE) return NACRE_ERR_BAD_ARGUMENT;
+    if (has_recipient_key(t, ctx)) return NACRE_ERR_DUPLICATE_CONTEXT;
     if (t->num_contexts >= t->num_slots - (t->num_slots + 3) / 4) return NACRE_ERR_NO_ROOM;
     uint64_t hash = hash_of_recipient(ctx);
     size_t head = ctx->id_context == NULL ? NONE : find_head(t, hash, nacre_context_recipient_id(ctx), 0);

@@ -311,6 +311,103 @@ static void test_set_replay(void **state)
     assert_err(nacre_replay_check(nacre_context_replay(ctx), 101), NACRE_ERR_REPLAY_ECHO);
 }
 
+/* ---- Which contexts have one key: two counters, or two windows, under it ---- */
+
+typedef struct twin {
+    const char *what;
+    bool same_sender, same_recipient;
+    nacre_context_params params;
+} twin;
+
+/* Each row differs from the first context in the one thing that it names. */
+static size_t twins(twin rows[16])
+{
+    const nacre_context_params first = test_params(3, TEST_CLIENT);
+    size_t num = 0;
+    rows[num++] = (twin){ "nothing", true, true, first };
+    rows[num] = (twin){ "window and next number", true, true, first };
+    rows[num].params.window = 64;
+    rows[num++].params.next_seq = 5;
+    rows[num] = (twin){ "salt, by zeros that HMAC puts there too", true, true, first };
+    rows[num++].params.master_salt = test_hex("9e7ca922237863400000");
+    rows[num] = (twin){ "Recipient ID", true, false, first };
+    rows[num++].params.recipient_id = test_hex("02");
+    rows[num] = (twin){ "Sender ID", false, true, first };
+    rows[num++].params.sender_id = test_hex("02");
+    rows[num++] = (twin){ "side", false, false, test_params(3, TEST_SERVER) };
+    rows[num] = (twin){ "secret", false, false, first };
+    rows[num++].params.master_secret.bytes = test_hex("0102030405060708090a0b0c0d0e0f11");
+    rows[num] = (twin){ "salt", false, false, first };
+    rows[num++].params.master_salt = NACRE_ABSENT;
+    rows[num] = (twin){ "ID Context", false, false, first };
+    rows[num++].params.id_context = test_hex("37cbf3210017a2d4");
+    rows[num] = (twin){ "ID Context, absent", false, false, first };
+    rows[num++].params.id_context = NACRE_ABSENT;
+    rows[num] = (twin){ "ID Context, empty", false, false, first };
+    rows[num++].params.id_context = test_hex("");
+    rows[num] = (twin){ "algorithm", false, false, first };
+    rows[num++].params.cose_aead = 30; /* AES-CCM-16-128-128 */
+    rows[num] = (twin){ "hash", false, false, first };
+    rows[num++].params.hash = NACRE_SHA512;
+    return num;
+}
+
+/* RFC 8613 3.3: no two counters under one Sender Key, no two windows under one Recipient Key: the keys say it. */
+static void one_key_in_two_contexts_is_seen(void **state)
+{
+    (void)state;
+    twin rows[16];
+    const size_t num = twins(rows);
+    const nacre_context *first = test_context_of(3, TEST_CLIENT);
+    for (size_t i = 0; i < num; i++) {
+        const nacre_context *other = test_context(&rows[i].params);
+        if (nacre_context_same_sender_key(first, other) != rows[i].same_sender ||
+            nacre_context_same_sender_key(other, first) != rows[i].same_sender)
+            fail_msg("%s: Sender Key", rows[i].what);
+        if (nacre_context_same_recipient_key(first, other) != rows[i].same_recipient ||
+            nacre_context_same_recipient_key(other, first) != rows[i].same_recipient)
+            fail_msg("%s: Recipient Key", rows[i].what);
+    }
+}
+
+/* A salt that is longer than a block of the hash, and its hash, are one key of HMAC: the same keys come out of both. */
+static void one_key_from_two_spellings_of_a_salt_is_seen(void **state)
+{
+    (void)state;
+    nacre_context_params long_salt = test_params(1, TEST_CLIENT), hashed = long_salt;
+    long_salt.master_salt = test_fill(0x61, 65); /* its SHA-256 */
+    hashed.master_salt = test_hex("635361c48bb9eab14198e76ea8ab7f1a41685d6ad62aa9146d301d4f17eb0ae0");
+    assert_true(nacre_context_same_sender_key(test_context(&long_salt), test_context(&hashed)));
+}
+
+/* The shortest nonces have 7 bytes, and IDs of one: nothing else may be needed. */
+static void contexts_of_every_algorithm_are_told_apart(void **state)
+{
+    (void)state;
+    const nacre_aead *aead;
+    for (size_t i = 0; (aead = nacre_aead_at(i)) != NULL; i++) {
+        nacre_context_params one = test_params(1, TEST_CLIENT), other = one;
+        one.cose_aead = other.cose_aead = aead->cose;
+        other.master_salt = test_hex("00");
+        assert_true(nacre_context_same_sender_key(test_context(&one), test_context(&one)));
+        assert_true(nacre_context_same_recipient_key(test_context(&one), test_context(&one)));
+        assert_false(nacre_context_same_sender_key(test_context(&one), test_context(&other)));
+        assert_false(nacre_context_same_recipient_key(test_context(&one), test_context(&other)));
+    }
+}
+
+static void a_context_without_keys_is_the_same_as_none(void **state)
+{
+    (void)state;
+    const nacre_context none = { .aead = NULL }, *ctx = test_context_of(1, TEST_CLIENT);
+    assert_true(nacre_context_same_sender_key(ctx, ctx));
+    assert_true(nacre_context_same_recipient_key(ctx, ctx));
+    assert_false(nacre_context_same_sender_key(&none, &none));
+    assert_false(nacre_context_same_recipient_key(&none, &none));
+    assert_false(nacre_context_same_sender_key(&none, ctx));
+    assert_false(nacre_context_same_recipient_key(ctx, &none));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +421,10 @@ int main(void)
         TEST(test_failure_of_each_provider_call),
         TEST(test_the_largest_keys),
         TEST(test_set_replay),
+        TEST(one_key_in_two_contexts_is_seen),
+        TEST(one_key_from_two_spellings_of_a_salt_is_seen),
+        TEST(contexts_of_every_algorithm_are_told_apart),
+        TEST(a_context_without_keys_is_the_same_as_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,7 +164,8 @@ static void a_store_in_between(void **state)
     (void)state;
     bench b;
     open_bench(&b, 1);
-    nacre_context *slow = party_context(&b.p.client, &(pairing){ .client_id = "x", .client_persistent = true }, false);
+    const pairing how = { .client_id = "x", .secret = 1, .client_persistent = true };
+    nacre_context *slow = party_context(&b.p.client, &how, false);
     ask(&b, 0, &b.p.server, slow, NACRE_CON);
     for (unsigned i = 1; i < 4; i++) ask(&b, i, &b.p.server, NULL, NACRE_CON);
     expect_sent(&b, "1", 0);

@@ -130,7 +130,7 @@ static void burst_with_one_kid(void **state)
         ours[i] = party_context(&client, &how, false);
         theirs[i] = party_context(&server, &how, true);
     }
-    nacre_context *stranger = party_context(&client, &(pairing){ .client_id = "x" }, false);
+    nacre_context *stranger = party_context(&client, &(pairing){ .client_id = "x", .secret = 99 }, false);
     for (size_t i = 0; i < REQUESTS; i++) {
         (void)start(&client, &server, i == 5 ? stranger : ours[i % CONTEXTS], NACRE_CON);
         assert_true(party_take(&client, &d[i], 0));

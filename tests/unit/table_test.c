@@ -9,9 +9,15 @@
 
 enum { MAX = 64 };
 
+/* Each with keys of its own. */
 static nacre_context *context(const char *recipient_id, const char *id_context)
 {
+    static uint64_t num;
     nacre_context_params params = test_params(1, TEST_SERVER);
+    uint8_t *salt = test_alloc(sizeof num);
+    num++;
+    memcpy(salt, &num, sizeof num);
+    params.master_salt = nacre_bytes_of(salt, sizeof num);
     params.sender_id = test_hex("ffffffffffffff");
     params.recipient_id = test_hex(recipient_id);
     params.id_context = test_hex(id_context);
@@ -376,6 +382,69 @@ static void test_one_kid_and_many_id_contexts(void **state)
     close_pages();
 }
 
+/* ---- One Recipient Key, two windows ---- */
+
+static nacre_context *with(nacre_context_params params, const char *sender_id, const char *recipient_id,
+                           const char *id_context)
+{
+    params.sender_id = test_hex(sender_id);
+    params.recipient_id = test_hex(recipient_id);
+    params.id_context = test_hex(id_context);
+    return test_context(&params);
+}
+
+/* RFC 8613 3.3: what one window has seen, a second one under the same Recipient Key would accept again. */
+static void a_second_window_under_one_recipient_key_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what, *sender_id, *recipient_id, *id_context;
+        bool other_secret;
+        nacre_err err;
+    } rows[] = {
+        { "the same", "01", "07", NULL, false, NACRE_ERR_DUPLICATE_CONTEXT },
+        { "another Sender ID", "02", "07", NULL, false, NACRE_ERR_DUPLICATE_CONTEXT },
+        { "another Recipient ID", "01", "08", NULL, false, NACRE_OK },
+        { "the other side", "07", "01", NULL, false, NACRE_OK },
+        { "another secret", "01", "07", NULL, true, NACRE_OK },
+        { "an empty ID Context", "01", "07", "", false, NACRE_OK },
+        { "an ID Context", "01", "07", "aa", false, NACRE_OK },
+        { "it once more", "01", "07", "aa", false, NACRE_ERR_DUPLICATE_CONTEXT },
+        { "a second ID Context", "01", "07", "bb", false, NACRE_OK },
+        { "it once more", "02", "07", "bb", false, NACRE_ERR_DUPLICATE_CONTEXT },
+        { "an ID Context of another secret", "01", "07", "bb", true, NACRE_OK },
+        { "the first once more", "01", "07", NULL, false, NACRE_ERR_DUPLICATE_CONTEXT },
+    };
+    nacre_table *table = table_of(32);
+    nacre_context_params params = test_params(1, TEST_SERVER), other = params;
+    other.master_secret.bytes = test_hex("0102030405060708090a0b0c0d0e0f11");
+    size_t num = 1;
+    assert_ok(nacre_table_add(table, with(params, "01", "07", NULL)));
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        nacre_context *ctx =
+            with(rows[i].other_secret ? other : params, rows[i].sender_id, rows[i].recipient_id, rows[i].id_context);
+        assert_err_row(rows[i].what, nacre_table_add(table, ctx), rows[i].err);
+        num += rows[i].err == NACRE_OK;
+        assert_int_equal(table->num_contexts, num);
+    }
+}
+
+/* A refused context is not in, and the other one still is; when that was taken out, it is taken. */
+static void a_table_that_refused_is_as_it_was(void **state)
+{
+    (void)state;
+    nacre_table *table = table_of(8);
+    const nacre_context_params params = test_params(1, TEST_SERVER);
+    nacre_context *first = test_context(&params), *twin = test_context(&params), *found[MAX];
+    assert_ok(nacre_table_add(table, first));
+    assert_err(nacre_table_add(table, twin), NACRE_ERR_DUPLICATE_CONTEXT);
+    nacre_table_remove(table, twin);
+    assert_int_equal(find_all(table, "", NULL, found), 1);
+    assert_ptr_equal(found[0], first);
+    nacre_table_remove(table, first);
+    assert_ok(nacre_table_add(table, twin));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -386,6 +455,8 @@ int main(void)
         TEST(test_slots_are_enough),
         TEST(test_full_and_twice),
         TEST(test_random_additions_and_removals),
+        TEST(a_second_window_under_one_recipient_key_is_refused),
+        TEST(a_table_that_refused_is_as_it_was),
         TEST(test_many_at_once),
         TEST(test_unknown_kids_read_no_context),
         TEST(test_one_kid_and_many_id_contexts),

@@ -76,8 +76,8 @@ static void many_contexts_ask(void **state)
     nacre_context *ctx[8];
     for (int i = 0; i < 8; i++) {
         const char id[2] = { (char)('0' + i), 0 };
-        ctx[i] =
-            party_context(&client, &(pairing){ .client_id = id, .client_persistent = true, .first_chunk = 1 }, false);
+        const pairing how = { .client_id = id, .secret = (uint8_t)i, .client_persistent = true, .first_chunk = 1 };
+        ctx[i] = party_context(&client, &how, false);
         nacre_context_confirm_reserved(ctx[i], 1);
     }
     datagram d;
@@ -111,8 +111,8 @@ static void early_questions_give_way(void **state)
     nacre_context *ctx[4];
     for (int i = 0; i < 4; i++) {
         const char id[2] = { (char)('0' + i), 0 };
-        ctx[i] =
-            party_context(&client, &(pairing){ .client_id = id, .client_persistent = true, .first_chunk = 1 }, false);
+        const pairing how = { .client_id = id, .secret = (uint8_t)i, .client_persistent = true, .first_chunk = 1 };
+        ctx[i] = party_context(&client, &how, false);
         if (i == 1 || i == 2) nacre_context_confirm_reserved(ctx[i], 1);
     }
     datagram d;
