@@ -105,7 +105,8 @@ NACRE_MUST_USE nacre_err nacre_protect_request(nacre_context *ctx, const nacre_c
 /* nacre_protect_response protects an answer to the request `id` (RFC 8613 8.3): the code becomes 2.04, or 2.05 with
  * Observe. May spend a sequence number, and then returns as nacre_protect_request does; also
  * NACRE_ERR_NONCE_USED   NACRE_NONCE_REQUEST was asked for, and the right is gone or never was there
- * NACRE_ERR_BAD_ARGUMENT also when `plain` is no response */
+ * NACRE_ERR_BAD_ARGUMENT also when `plain` is no response, or the kid of `id` is longer than this context's nonce allows:
+ *                        it is of a request of another context */
 NACRE_MUST_USE nacre_err nacre_protect_response(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
                                                 nacre_bytes *out, nacre_room room, const nacre_message *plain,
                                                 const nacre_protect_options *options);
@@ -157,7 +158,8 @@ NACRE_MUST_USE nacre_err nacre_notification_accept(nacre_notification_order *ord
  * NACRE_OK                     `plain` (and `info`) set
  * NACRE_ERR_NOT_PROTECTED      no OSCORE option: at best a hint that nobody vouches for
  * NACRE_ERR_DECODE, NACRE_ERR_NO_CONTEXT (it names another kid or kid context), NACRE_ERR_PROTECTION_INVALID: drop it
- * NACRE_ERR_NO_ROOM, NACRE_ERR_BAD_ARGUMENT as above */
+ * NACRE_ERR_NO_ROOM, NACRE_ERR_BAD_ARGUMENT as above; the latter also when the kid of `id` is longer than this context's
+ *                              nonce allows: it is of a request of another context */
 NACRE_MUST_USE nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypto,
                                                   const nacre_request_id *id, nacre_message *plain,
                                                   nacre_response_info *info, nacre_room room,

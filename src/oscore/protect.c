@@ -191,6 +191,7 @@ static nacre_err choose(task *t)
     t->is_request = nacre_code_is_request(t->plain->code);
     if (t->is_request) return NACRE_OK;
     if (!nacre_code_is_response(t->plain->code)) return NACRE_ERR_BAD_ARGUMENT;
+    if (!nacre__request_kid_fits(t->id, t->ctx->aead)) return NACRE_ERR_BAD_ARGUMENT; /* a request of another context */
     /* RFC 8613 8.3, 8.3.1: what comes after the first answer, notifications as well, has a Partial IV of its own. */
     bool may_reuse = nacre__may_use_nonce(t->id, t->ctx);
     if (t->how->nonce == NACRE_NONCE_REQUEST && !may_reuse) return NACRE_ERR_NONCE_USED;

@@ -37,6 +37,12 @@ static inline nacre_bytes nacre__request_piv(const nacre_request_id *id)
     return nacre_bytes_of(id->partial_iv, id->partial_iv_len);
 }
 
+/* Whether the kid is one that a context with this algorithm can have: a longer one does not fit into its nonce (RFC 8613 5.2). */
+static inline bool nacre__request_kid_fits(const nacre_request_id *id, const nacre_aead *aead)
+{
+    return id->kid_len + 6u <= aead->nonce_len;
+}
+
 /* Whether `ctx` may answer with the request's own nonce (RFC 8613 8.3, D.4): once, and only the context that verified the
  * request, whose peer made that nonce, with the keys that it had then. */
 bool nacre__may_use_nonce(const nacre_request_id *id, const nacre_context *ctx);

@@ -208,6 +208,7 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
     nacre_err err = read_outer(u, &option, outer);
     if (err != NACRE_OK) return err;
     if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
+    if (!nacre__request_kid_fits(id, ctx->aead)) return NACRE_ERR_BAD_ARGUMENT; /* a request of another context */
     u->has_piv = !nacre_is_absent(option.partial_iv);
     u->seq = u->has_piv ? nacre__partial_iv_number(option.partial_iv) : 0;
     /* RFC 8613 8.4 step 4, 5.2: the request's nonce, or the server's Partial IV with the server's ID. */
