@@ -35,6 +35,7 @@ typedef struct unprotection {
     uint64_t seq;         /* of the message's Partial IV */
     size_t offset;        /* where in the room the plaintext begins: behind what merging needs, or at its start */
     bool has_piv;
+    bool was_looked_up; /* a request's Partial IV, in the window, and was fresh */
 } unprotection;
 
 static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const nacre_message *outer)
@@ -78,11 +79,9 @@ static size_t plaintext_len(const unprotection *u)
     return u->job.in_len - u->job.aead->tag_len;
 }
 
-static nacre_err tag_did_not_match(const unprotection *u, nacre_context *ctx)
+static void count_failure(nacre_context *ctx)
 {
-    nacre_wipe(u->job.out, plaintext_len(u));
     if (ctx->failed != UINT32_MAX) ctx->failed++;
-    return NACRE_ERR_PROTECTION_INVALID;
 }
 
 /* Takes the plaintext apart (RFC 8613 5.3), options not yet merged. */
@@ -161,17 +160,27 @@ static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const 
     u->has_piv = true;
     err = look(ctx, u->seq);
     if (err != NACRE_OK) return err;
+    u->was_looked_up = true;
     nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, option.kid, u->seq);
     nacre__request_id_make(&u->own, ctx, ctx->recipient_id, ctx->recipient_id_len, u->seq, NACRE__MAY_USE_NONCE);
     return prepare(u, ctx, crypto, room, outer, &u->own);
 }
 
+/* What did not verify, or is no request. In a burst another message may have used up its Partial IV since it was looked
+ * up: one by one, that is said before the tag is looked at, and no failed decryption. */
+NACRE__NOT_INLINE static nacre_err refuse_request(const unprotection *u, nacre_context *ctx)
+{
+    nacre_err err = look(ctx, u->seq);
+    if (err != NACRE_OK) return err;
+    if (!u->job.ok) count_failure(ctx);
+    return NACRE_ERR_PROTECTION_INVALID;
+}
+
 static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_id *id, nacre_message *plain,
                              nacre_room room, const nacre_message *outer)
 {
-    if (!u->job.ok) return tag_did_not_match(u, ctx);
     inner in;
-    nacre_err err = parse(u, &in, true) ? accept(u, ctx, in.options) : NACRE_ERR_PROTECTION_INVALID;
+    nacre_err err = u->job.ok && parse(u, &in, true) ? accept(u, ctx, in.options) : refuse_request(u, ctx);
     if (err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO) *id = u->own;
     if (err != NACRE_OK) {
         nacre_wipe(u->job.out, plaintext_len(u));
@@ -222,9 +231,9 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
 static nacre_err end_response(const unprotection *u, nacre_context *ctx, nacre_message *plain,
                               nacre_response_info *info, nacre_room room, const nacre_message *outer)
 {
-    if (!u->job.ok) return tag_did_not_match(u, ctx);
     inner in;
-    if (!parse(u, &in, false)) {
+    if (!u->job.ok) count_failure(ctx);
+    if (!u->job.ok || !parse(u, &in, false)) {
         nacre_wipe(u->job.out, plaintext_len(u));
         return NACRE_ERR_PROTECTION_INVALID;
     }
@@ -258,13 +267,20 @@ nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypt
 
 static nacre_err begin_item(unprotection *u, const nacre_crypto *crypto, const nacre_unprotect_item *item)
 {
+    u->was_looked_up = false;
     if (item->is_response)
         return begin_response(u, item->context, crypto, item->id, item->room, item->outer, &ordinary);
     return begin_request(u, item->context, crypto, item->room, item->outer, &ordinary);
 }
 
+/* `item->err` says how it began. What failed after its Partial IV was looked up may be a replay by now, as it would be one
+ * by one. */
 static nacre_err end_item(unprotection *u, nacre_unprotect_item *item)
 {
+    if (item->err != NACRE_OK) {
+        nacre_err now = u->was_looked_up ? look(item->context, u->seq) : NACRE_OK;
+        return now != NACRE_OK ? now : item->err;
+    }
     if (item->is_response) return end_response(u, item->context, &item->plain, &item->info, item->room, item->outer);
     return end_request(u, item->context, item->id, &item->plain, item->room, item->outer);
 }
@@ -289,8 +305,7 @@ static void unprotect_burst(const nacre_crypto *crypto, nacre_unprotect_item *it
     }
     if (num_jobs > 0) crypto->ops->open_many(crypto, jobs, num_jobs);
     /* In order, so that of two equal Partial IVs in one burst the second is a replay (RFC 8613 7.4). */
-    for (size_t i = 0; i < num; i++)
-        if (items[i].err == NACRE_OK) items[i].err = end_item(&work[i], &items[i]);
+    for (size_t i = 0; i < num; i++) items[i].err = end_item(&work[i], &items[i]);
 }
 
 void nacre_unprotect_many(const nacre_crypto *crypto, nacre_unprotect_item *items, size_t num)
