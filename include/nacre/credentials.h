@@ -22,6 +22,10 @@
  *
  * Aliases. A value ":name" stands for the entry of that name, over any number of steps.
  *
+ * One key, one context. Two entries for two servers may not hold contexts with one Sender Key (the same secret, salt, ID Context
+ * and Sender ID): each would count its own numbers. A client compares all entries before its first protected request, and again
+ * when the map has changed; a server, as it takes them in. Both refuse with NACRE_ERR_DUPLICATE_CONTEXT and name the two.
+ *
  * Plain. Only an entry of this kind lets a request go in clear, and only when both ways of looking at the URI say so. */
 #ifndef NACRE_CREDENTIALS_H
 #define NACRE_CREDENTIALS_H

@@ -207,6 +207,8 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event);
  * NACRE_ERR_BUSY          num_requests are in flight: try after one has ended
  * NACRE_ERR_TOO_LONG      does not fit max_message, or what the peer takes, when protected
  * NACRE_ERR_BAD_ARGUMENT  no request code, type ACK or RST, options not well-formed or with an OSCORE option among them
+ * The endpoint does not compare contexts with each other: no two of the caller's may have one Sender Key, or one Recipient Key
+ * (RFC 8613 3.3; nacre_context_same_sender_key and nacre_context_same_recipient_key tell).
  * What protecting fails of later (NACRE_ERR_CONTEXT_UNAVAILABLE …) comes as FAILED. A request that waits for its store has
  * no timeout: nacre_endpoint_confirmed ends the wait. */
 NACRE_MUST_USE nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,

@@ -178,7 +178,8 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
  * and one cannot be reached, the next one is asked; but by POST and PATCH only the first, and one that is silent is waited for.
  * NACRE_OK: `reply` is the peer's answer, whatever its code. NACRE_ERR_NO_CREDENTIALS: credentials were given and have
  * nothing for this URI; nothing was sent. NACRE_ERR_UNSUPPORTED, NACRE_ERR_BAD_CREDENTIALS: what they have cannot be used
- * (nacre_credentials_find); nothing was sent. NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _UNAUTHENTICATED (`reply` is then what
+ * (nacre_credentials_find); nothing was sent. NACRE_ERR_DUPLICATE_CONTEXT: two entries of the credentials, whichever, have one
+ * Sender Key or one Recipient Key (nacre_context_same_sender_key); `why` names both, and nothing was sent. NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _UNAUTHENTICATED (`reply` is then what
  * came, and nobody vouches for it), _NOT_PROTECTED (what came without protection cannot even be an error),
  * _PROTECTION_INVALID (no answer that verifies), _BODY_CHANGED, _BLOCKS, _BAD_URI, _ADDRESS, _TOO_LONG (the options, or an
  * answer above max_body), _CONTEXT_UNAVAILABLE, _FILE, … with `why`.
@@ -238,10 +239,13 @@ NACRE_MUST_USE nacre_err nacre_server_open_workers(nacre_server **server, const 
 NACRE_MUST_USE nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why);
 /* Clients are who holds the other side of a context directory that was added. Errors as nacre_directory_open; also
  * NACRE_ERR_UNSUPPORTED for the ninth context that has the same Recipient ID and the same ID Context or none: a request
- * could mean each of them, and only eight are tried. A directory that is in already changes nothing. */
+ * could mean each of them, and only eight are tried; and
+ * NACRE_ERR_DUPLICATE_CONTEXT when one that the server has, from wherever (directory, credentials, pack), has the same Sender
+ * Key or the same Recipient Key (RFC 8613 3.3, nacre_context_same_sender_key): `why` names both. On failure the server is as it
+ * was. A directory that is in already, by whatever path, changes nothing. */
 NACRE_MUST_USE nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why);
 /* nacre_server_add_credentials does so with each directory of a credentials file. Errors as nacre_credentials_load and
- * nacre_server_add_context: what stands before the one at fault is in then. */
+ * nacre_server_add_context: then none of them is in, and no name of theirs. */
 NACRE_MUST_USE nacre_err nacre_server_add_credentials(nacre_server *server, const char *credentials_file,
                                                       nacre_detail *why);
 /* The same with a map that the program has; it is not needed afterwards, but the contexts that it made and put in are: as
@@ -253,7 +257,8 @@ NACRE_MUST_USE nacre_err nacre_server_use_credentials(nacre_server *server, cons
  * by NULL. From credentials it is the entry's name (":client1"); from nacre_server_add_context the path, as it was given.
  * A context may have several. NULL when the request was not protected. They live as long as the server. */
 const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context);
-/* nacre_server_add_pack takes all contexts of a pack. Errors as nacre_pack_open and nacre_pack_table. */
+/* nacre_server_add_pack takes all contexts of a pack, or none. Errors as nacre_pack_open, nacre_pack_table and
+ * nacre_server_add_context. */
 NACRE_MUST_USE nacre_err nacre_server_add_pack(nacre_server *server, const char *pack, nacre_detail *why);
 /* nacre_server_set_role: directories that are added from now on are opened in this role (nacre_directory_open_as); without
  * it, in none. */

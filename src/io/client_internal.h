@@ -19,6 +19,7 @@ struct nacre_client {
     char *context_dir, *proxy;
     nacre_credentials *own_credentials; /* loaded here */
     const nacre_credentials *credentials;
+    uint64_t compared; /* the map's version that nacre__client_compare found no fault with; 0: none */
     nacre_crypto crypto;
     nacre_udp *udp;
     nacre_tcp *tcp;
@@ -68,6 +69,12 @@ void nacre__target_take(nacre__target *to, size_t at); /* `peer` becomes the add
 /* The URI's options and `more` (may be NULL), in the room of `o`. */
 nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, nacre_options *o,
                                 const nacre__target *to, const nacre_options *more, nacre_detail *why);
+
+/* ---- client_twins.c ---- */
+
+/* nacre__client_compare: NACRE_OK; NACRE_ERR_DUPLICATE_CONTEXT when two entries of the map are contexts with one Sender Key or
+ * one Recipient Key: `why` names both; NACRE_ERR_NO_MEMORY, NACRE_ERR_CRYPTO. */
+NACRE_MUST_USE nacre_err nacre__client_compare(nacre_client *client, nacre_detail *why);
 
 /* ---- client_bodies.c ---- */
 

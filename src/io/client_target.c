@@ -40,6 +40,8 @@ nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_d
                                      to->text);
         if (err != NACRE_OK) return err;
         if (credential.kind == NACRE_CREDENTIAL_PLAIN) return NACRE_OK;
+        err = nacre__client_compare(client, why);
+        if (err != NACRE_OK) return err;
     } else if (client->context_dir == NULL) {
         return NACRE_OK;
     }

@@ -2,14 +2,17 @@
 /* keyring: the contexts that a client or a server uses. A directory is locked while it is open, also against ourselves, so two
  * names of one directory must lead to one entry. */
 #include "io/keyring.h"
+#include "context/key_mark.h"
 #include "store/fail.h"
+#include "store/twins.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static nacre__key *find_context(const nacre__keyring *ring, const nacre_context *ctx)
+nacre__key *nacre__keyring_find(const nacre__keyring *ring, const nacre_context *ctx)
 {
     for (size_t i = 0; i < ring->num; i++)
         if (ring->keys[i].ctx == ctx) return &ring->keys[i];
@@ -56,8 +59,55 @@ static nacre_err add_claim(nacre__key *key, const char *name, nacre_detail *why)
 
 const char *const *nacre__keyring_claims(const nacre__keyring *ring, const nacre_context *ctx)
 {
-    const nacre__key *key = find_context(ring, ctx);
+    const nacre__key *key = nacre__keyring_find(ring, ctx);
     return key != NULL ? (const char *const *)key->claims : NULL;
+}
+
+/* ---- One key, one context (RFC 8613 3.3) ------------------------------------------------------------------------------ */
+
+void nacre__credential_label(char label[NACRE__LABEL], const char *claim, const char *path)
+{
+    if (path == NULL || strcmp(claim, path) == 0) (void)snprintf(label, NACRE__LABEL, "%s", claim);
+    else (void)snprintf(label, NACRE__LABEL, "%s (%s)", path, claim);
+}
+
+void nacre__key_label(char label[NACRE__LABEL], const nacre__key *key)
+{
+    nacre__credential_label(label, key->num_claims > 0 ? key->claims[0] : "",
+                            key->dir != NULL ? nacre_directory_path(key->dir) : NULL);
+}
+
+uint64_t nacre__keyring_mark(nacre__keyring *ring, const nacre_context *ctx, nacre_direction direction)
+{
+    const nacre_random random = nacre_entropy();
+    while (ring->factor == 0) {
+        random.fill(random.self, (uint8_t *)&ring->factor, sizeof ring->factor);
+        ring->factor |= 1;
+    }
+    return nacre__key_mark(ctx, direction, ring->factor);
+}
+
+static const nacre__key *find_twin(const nacre__keyring *ring, const nacre__key *made, nacre_direction direction)
+{
+    for (size_t i = 0; i < ring->num; i++)
+        if (ring->keys[i].marks[direction] == made->marks[direction]) return &ring->keys[i];
+    return NULL;
+}
+
+static nacre_err check_twins(nacre__keyring *ring, nacre__key *made, const nacre_credential *credential,
+                             nacre_detail *why)
+{
+    static const nacre_direction both[] = { NACRE_SEAL, NACRE_OPEN };
+    char name[NACRE__LABEL], other[NACRE__LABEL];
+    for (size_t i = 0; i < 2; i++) made->marks[both[i]] = nacre__keyring_mark(ring, made->ctx, both[i]);
+    for (size_t i = 0; i < 2; i++) {
+        const nacre__key *twin = find_twin(ring, made, both[i]);
+        if (twin == NULL) continue;
+        nacre__credential_label(name, credential->name, credential->directory);
+        nacre__key_label(other, twin);
+        return nacre__twins_fail(why, both[i], name, other);
+    }
+    return NACRE_OK;
 }
 
 /* ---- Taking in ------------------------------------------------------------------------------------------------------ */
@@ -85,7 +135,8 @@ static void close_key(nacre__key *key, nacre_err *first, nacre_detail *why)
 static nacre_err keep(nacre__keyring *ring, nacre__key *key, const nacre_credential *credential, nacre_loop *loop,
                       nacre_detail *why)
 {
-    nacre_err err = add_claim(key, credential->name, why), ignored = NACRE_OK;
+    nacre_err err = check_twins(ring, key, credential, why), ignored = NACRE_OK;
+    if (err == NACRE_OK) err = add_claim(key, credential->name, why);
     if (err == NACRE_OK && !make_place(ring))
         err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
     if (err == NACRE_OK && key->store.ops != NULL && nacre_loop_add_store(loop, key->ctx, key->store) != NACRE_OK)
@@ -120,7 +171,7 @@ static nacre_err use_context(nacre__keyring *ring, nacre__key **known, const nac
                              const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why)
 {
     const nacre_context *ctx = credential->context;
-    *known = find_context(ring, ctx);
+    *known = nacre__keyring_find(ring, ctx);
     if (*known != NULL) return NACRE_OK;
     if (ctx->ops != crypto->ops)
         return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED, "%s: its keys were prepared with %s, and %s is used here",
@@ -165,6 +216,22 @@ void nacre__keyring_drop(nacre__keyring *ring, nacre_loop *loop)
     nacre__key *key = &ring->keys[--ring->num];
     nacre_loop_remove_store(loop, key->ctx);
     close_key(key, &ignored, NULL);
+}
+
+void nacre__keyring_settle(nacre__keyring *ring)
+{
+    ring->settled = ring->num;
+    for (size_t i = 0; i < ring->num; i++) ring->keys[i].settled_claims = ring->keys[i].num_claims;
+}
+
+void nacre__keyring_undo(nacre__keyring *ring, nacre_loop *loop)
+{
+    while (ring->num > ring->settled) nacre__keyring_drop(ring, loop);
+    for (size_t i = 0; i < ring->num; i++) {
+        nacre__key *key = &ring->keys[i];
+        while (key->num_claims > key->settled_claims) free(key->claims[--key->num_claims]);
+        key->claims[key->num_claims] = NULL;
+    }
 }
 
 nacre_err nacre__keyring_close(nacre__keyring *ring, nacre_detail *why)

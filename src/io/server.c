@@ -96,6 +96,7 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     free(server->locks);
     free(server->workers);
     free(server->slots);
+    nacre__key_marks_free(&server->senders);
     free(server->resources);
     free(server);
     return err;

@@ -3,9 +3,12 @@
 #include "endpoint/endpoint_internal.h" /* NACRE__MAX_CANDIDATES */
 #include "io/server_internal.h"
 #include "store/fail.h"
+#include "store/pack_share.h"
+#include "store/twins.h"
 
 #include <nacre/remote.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A table with room for `num` more contexts, and with all that are in. */
@@ -37,6 +40,70 @@ static nacre_err add_to_table(nacre_server *server, nacre_context *ctx)
     return err == NACRE_OK ? nacre_table_add(&server->table, ctx) : err;
 }
 
+/* ---- One key, one context (RFC 8613 3.3) --------------------------------------------------------------------------------
+ * Two contexts with one Sender Key would answer with the same nonces; two with one Recipient Key would each carry out what
+ * the other has seen. Where they come from does not matter. The table knows about Recipient Keys; `senders` is for the others. */
+
+static uint64_t sender_mark(nacre_server *server, const nacre_context *ctx)
+{
+    return nacre__keyring_mark(&server->ring, ctx, NACRE_SEAL);
+}
+
+/* A look at all of them: only for what is refused, and, with a chance of 2^-64, for a mark that is another key's. */
+static const nacre_context *find_twin(const nacre_server *server, const nacre_context *ctx, nacre_direction direction)
+{
+    for (size_t i = 0; i < server->table.num_slots; i++) {
+        const nacre_context *other = server->slots[i].context;
+        if (other == NULL || other == ctx) continue;
+        if (direction == NACRE_SEAL ? nacre_context_same_sender_key(ctx, other)
+                                    : nacre_context_same_recipient_key(ctx, other))
+            return other;
+    }
+    return NULL;
+}
+
+/* Errors as nacre_table_add; nothing has changed then. With NACRE_ERR_DUPLICATE_CONTEXT, `shared` says which key. */
+static nacre_err let_in(nacre_server *server, nacre_context *ctx, nacre_direction *shared)
+{
+    const uint64_t mark = sender_mark(server, ctx);
+    *shared = NACRE_SEAL;
+    if (nacre__key_marks_has(&server->senders, mark) && find_twin(server, ctx, NACRE_SEAL) != NULL)
+        return NACRE_ERR_DUPLICATE_CONTEXT;
+    *shared = NACRE_OPEN;
+    nacre_err err = nacre__key_marks_reserve(&server->senders, 1);
+    if (err == NACRE_OK) err = add_to_table(server, ctx);
+    if (err == NACRE_OK) nacre__key_marks_put(&server->senders, mark);
+    return err;
+}
+
+static void let_out(nacre_server *server, const nacre_context *ctx)
+{
+    nacre_table_remove(&server->table, ctx);
+    nacre__key_marks_remove(&server->senders, sender_mark(server, ctx));
+}
+
+/* `pack`, which may be NULL, is one that is not the server's yet. */
+static void label_of(char label[NACRE__LABEL], const nacre_server *server, const nacre_pack *pack,
+                     const nacre_context *ctx)
+{
+    const nacre__key *key = nacre__keyring_find(&server->ring, ctx);
+    (void)snprintf(label, NACRE__LABEL, "another context");
+    if (key != NULL) nacre__key_label(label, key);
+    if (pack != NULL) nacre__pack_label(label, NACRE__LABEL, pack, ctx);
+    for (size_t i = 0; i < server->num_packs; i++) nacre__pack_label(label, NACRE__LABEL, server->packs[i], ctx);
+}
+
+static nacre_err refuse_twin(const nacre_server *server, const nacre_pack *pack, const nacre_context *ctx,
+                             nacre_direction shared, nacre_detail *why)
+{
+    char name[NACRE__LABEL], other[NACRE__LABEL];
+    label_of(name, server, pack, ctx);
+    label_of(other, server, pack, find_twin(server, ctx, shared));
+    return nacre__twins_fail(why, shared, name, other);
+}
+
+/* ---- Directories and credentials ---------------------------------------------------------------------------------------- */
+
 /* An endpoint tries a few contexts for one request and no more, so that what lies behind them would never answer. A
  * request that names no ID Context may mean any context with its kid (RFC 8613 5.1). */
 static bool is_crowded(const nacre_server *server, const nacre_context *ctx)
@@ -60,11 +127,14 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
     nacre_err err = nacre__keyring_use(&server->ring, &ctx, &is_new, credential, server->role,
                                        &nacre__server_first(server)->crypto, nacre__server_first(server)->loop, why);
     if (err != NACRE_OK || !is_new) return err;
+    nacre_direction shared;
     bool crowded = is_crowded(server, ctx);
-    err = crowded ? NACRE_ERR_UNSUPPORTED : add_to_table(server, ctx);
+    err = crowded ? NACRE_ERR_UNSUPPORTED : let_in(server, ctx, &shared);
     if (err == NACRE_OK) return NACRE_OK;
+    if (err == NACRE_ERR_DUPLICATE_CONTEXT) (void)refuse_twin(server, NULL, ctx, shared, why);
     const char *name = credential->directory != NULL ? credential->directory : credential->name;
     nacre__keyring_drop(&server->ring, nacre__server_first(server)->loop);
+    if (err == NACRE_ERR_DUPLICATE_CONTEXT) return err;
     if (crowded)
         return nacre__store_fail(
             why, err,
@@ -72,6 +142,13 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
             "each request; make it with an ID Context of its own",
             name, NACRE__MAX_CANDIDATES + 1);
     return nacre__store_fail(why, err, "cannot add the context of '%s': %s", name, nacre_err_text(err));
+}
+
+/* All that came since nacre__keyring_settle goes again. */
+static void undo(nacre_server *server)
+{
+    for (size_t i = server->ring.settled; i < server->ring.num; i++) let_out(server, server->ring.keys[i].ctx);
+    nacre__keyring_undo(&server->ring, nacre__server_first(server)->loop);
 }
 
 nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why)
@@ -82,26 +159,34 @@ nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir
     return add_credential(server, &credential, why);
 }
 
-static void take_out(nacre_server *server, nacre_pack *pack)
+/* ---- Packs ------------------------------------------------------------------------------------------------------------- */
+
+static void take_out(nacre_server *server, nacre_pack *pack, size_t num_places)
 {
-    for (size_t i = 0; i < nacre_pack_num(pack); i++) {
+    for (size_t i = 0; i < num_places; i++) {
         const nacre_context *ctx = nacre_pack_context_at(pack, i);
-        if (ctx != NULL) nacre_table_remove(&server->table, ctx);
+        if (ctx != NULL) let_out(server, ctx);
     }
 }
 
-static nacre_err put_in(nacre_server *server, nacre_pack *pack, const char *path, nacre_detail *why)
+/* `num_in`: the contexts of so many places were let in, also when it fails. */
+static nacre_err put_in(nacre_server *server, nacre_pack *pack, size_t *num_in, const char *path, nacre_detail *why)
 {
+    nacre_direction shared;
     nacre_err err = grow_table(server, nacre_pack_num(pack));
-    for (size_t i = 0; err == NACRE_OK && i < nacre_pack_num(pack); i++) {
+    if (err == NACRE_OK) err = nacre__key_marks_reserve(&server->senders, nacre_pack_num(pack));
+    for (size_t i = *num_in = 0; err == NACRE_OK && i < nacre_pack_num(pack); i++) {
         nacre_context *ctx = nacre_pack_context_at(pack, i);
+        *num_in = i;
         if (ctx == NULL) continue;
         if (is_crowded(server, ctx))
             return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
                                      "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to "
                                      "try for each request; it needs a Recipient ID of its own",
                                      path, i, NACRE__MAX_CANDIDATES + 1);
-        err = nacre_table_add(&server->table, ctx);
+        err = let_in(server, ctx, &shared);
+        if (err == NACRE_ERR_DUPLICATE_CONTEXT) return refuse_twin(server, pack, ctx, shared, why);
+        *num_in += err == NACRE_OK;
     }
     if (err == NACRE_OK) err = nacre_loop_add_pack(nacre__server_first(server)->loop, pack);
     if (err == NACRE_OK) return NACRE_OK;
@@ -116,12 +201,13 @@ nacre_err nacre_server_add_pack(nacre_server *server, const char *path, nacre_de
     server->packs = packs;
     nacre_err err = nacre_pack_open(&pack, path, &nacre__server_first(server)->crypto, why);
     if (err != NACRE_OK) return err;
-    err = put_in(server, pack, path, why);
+    size_t num_in;
+    err = put_in(server, pack, &num_in, path, why);
     if (err == NACRE_OK) {
         server->packs[server->num_packs++] = pack;
         return NACRE_OK;
     }
-    take_out(server, pack);
+    take_out(server, pack, num_in);
     (void)nacre_pack_close(pack, NULL); /* nothing was done with it, so nothing is lost */
     return err;
 }
@@ -131,8 +217,10 @@ nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credent
     nacre_err err = NACRE_OK;
     nacre_credential credential;
     size_t cursor = 0;
+    nacre__keyring_settle(&server->ring);
     while (err == NACRE_OK && nacre_credentials_next(credentials, &credential, &cursor))
         err = add_credential(server, &credential, why);
+    if (err != NACRE_OK) undo(server);
     return err;
 }
 

@@ -3,6 +3,7 @@
 #ifndef NACRE_IO_SERVER_INTERNAL_H
 #define NACRE_IO_SERVER_INTERNAL_H
 
+#include "io/key_marks.h"
 #include "io/keyring.h"
 #include "io/locks.h"
 #include "io/worker.h"
@@ -16,6 +17,7 @@ struct nacre_server {
     nacre__locks *locks; /* NULL with one worker */
     nacre_tcp *tcp;      /* of the first worker; NULL: no connections */
     nacre__keyring ring;
+    nacre__key_marks senders; /* the Sender Keys of all contexts in the table */
     nacre_pack **packs;
     size_t num_packs;
     nacre_table table; /* the endpoints borrow this very struct; its slots grow under it */

@@ -29,6 +29,7 @@ struct nacre_credentials {
     size_t num, cap;
     entry **by_name, **by_length; /* `num`, and `num_patterns` */
     size_t num_patterns;
+    uint64_t version;
 };
 
 static const char *name_of(const entry *e)
@@ -189,6 +190,7 @@ static void follow(const nacre_credentials *c, entry *start)
 void nacre__credentials_index(nacre_credentials *credentials)
 {
     nacre_credentials *c = credentials;
+    c->version++;
     c->num_patterns = 0;
     for (size_t i = 0; i < c->num; i++) {
         entry *e = c->by_name[i] = c->entries[i];
@@ -386,6 +388,11 @@ nacre_err nacre_credentials_find(const nacre_credentials *credentials, nacre_cre
                                  name_of(e->target), uri, target_of(e->target));
     *found = credential_of(e->target);
     return NACRE_OK;
+}
+
+uint64_t nacre__credentials_version(const nacre_credentials *credentials)
+{
+    return credentials->version + 1;
 }
 
 bool nacre_credentials_next(const nacre_credentials *credentials, nacre_credential *found, size_t *cursor)

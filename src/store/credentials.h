@@ -41,4 +41,7 @@ typedef struct nacre__alias_fault {
 } nacre__alias_fault;
 bool nacre__credentials_first_fault(const nacre_credentials *credentials, nacre__alias_fault *fault);
 
+/* nacre__credentials_version is another number after each change of the map; never 0. */
+uint64_t nacre__credentials_version(const nacre_credentials *credentials);
+
 #endif

@@ -3,6 +3,8 @@
  * tells, for both are done under the context's lock. */
 #include "store/pack_share.h"
 
+#include <stdio.h>
+
 #include "store/pack_internal.h"
 
 nacre_err nacre__pack_share_ask(nacre__pack_wish *wish, nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
@@ -16,6 +18,14 @@ nacre_err nacre__pack_share_ask(nacre__pack_wish *wish, nacre_pack *pack, nacre_
     err = nacre__state_note(packed, wish->needs.reserve, wish->needs.window_lost, why);
     (void)pthread_mutex_unlock(&pack->stores_lock);
     return err == NACRE_OK ? NACRE_ERR_NOT_YET : err;
+}
+
+void nacre__pack_label(char *label, size_t size, const nacre_pack *pack, const nacre_context *ctx)
+{
+    const nacre__packed *packed = nacre__pack_find(pack, ctx);
+    if (packed == NULL) return;
+    const size_t place = packed->segment->first_place + (size_t)(packed - packed->segment->contexts);
+    (void)snprintf(label, size, "%s, context %zu", pack->path, place);
 }
 
 /* When nothing is left to write, another thread's flush has made it durable: what failed would be there still. */

@@ -15,6 +15,9 @@ typedef struct nacre__pack_wish {
     uint64_t num_saves; /* of the pack, when it was asked for */
 } nacre__pack_wish;
 
+/* nacre__pack_label writes "PATH, context PLACE" for a context of this pack; for others it changes nothing. */
+void nacre__pack_label(char *label, size_t size, const nacre_pack *pack, const nacre_context *ctx);
+
 /* As nacre_pack_ask; with NACRE_ERR_NOT_YET, `wish` is what to confirm after a flush. */
 NACRE_MUST_USE nacre_err nacre__pack_share_ask(nacre__pack_wish *wish, nacre_pack *pack, nacre_context *ctx,
                                                nacre_detail *why);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* key_marks_test: the set of marks in which a server looks for a second counter under one Sender Key, and the marks. */
+#include "context/key_mark.h"
+#include "io/key_marks.h"
+#include "support.h"
+
+/* Additions and removals in random order, of few marks, so that runs form and many are in twice: against a plain count. */
+static void the_set_holds_what_was_put_in(void **state)
+{
+    enum { MARKS = 60, STEPS = 20000 };
+    (void)state;
+    nacre__key_marks set = { 0 };
+    uint64_t marks[MARKS], random = 1;
+    unsigned in[MARKS] = { 0 }, num = 0;
+    for (size_t i = 0; i < MARKS; i++)
+        marks[i] = i % 3 == 0 ? (test_random(&random) | 1) : UINT64_C(0xfffffff000000000) + i; /* with one home */
+    for (int step = 0; step < STEPS; step++) {
+        const size_t at = test_random(&random) % MARKS;
+        if (test_random(&random) % 2 == 0) {
+            assert_ok(nacre__key_marks_reserve(&set, 1));
+            nacre__key_marks_put(&set, marks[at]);
+            in[at]++, num++;
+        } else {
+            nacre__key_marks_remove(&set, marks[at]); /* one that is not in changes nothing */
+            num -= in[at] > 0;
+            in[at] -= in[at] > 0;
+        }
+        assert_int_equal(set.num, num);
+        for (size_t i = 0; i < MARKS; i++) assert_int_equal(nacre__key_marks_has(&set, marks[i]), in[i] > 0);
+    }
+    nacre__key_marks_free(&set);
+    assert_false(nacre__key_marks_has(&set, marks[0]));
+}
+
+static void a_mark_is_of_one_key_and_one_factor(void **state)
+{
+    (void)state;
+    const nacre_context *client = test_context_of(1, TEST_CLIENT), *server = test_context_of(1, TEST_SERVER);
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    params.next_seq = 9;
+    const nacre_context *copy = test_context(&params);
+    assert_int_equal(nacre__key_mark(client, NACRE_SEAL, 5), nacre__key_mark(copy, NACRE_SEAL, 5));
+    assert_int_equal(nacre__key_mark(client, NACRE_OPEN, 5), nacre__key_mark(copy, NACRE_OPEN, 5));
+    assert_true(nacre__key_mark(client, NACRE_SEAL, 5) != nacre__key_mark(client, NACRE_OPEN, 5));
+    assert_true(nacre__key_mark(client, NACRE_SEAL, 5) != nacre__key_mark(server, NACRE_OPEN, 5));
+    assert_true(nacre__key_mark(client, NACRE_SEAL, 5) != nacre__key_mark(client, NACRE_SEAL, 7));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { TEST(the_set_holds_what_was_put_in),
+                                        TEST(a_mark_is_of_one_key_and_one_factor) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
