@@ -103,8 +103,6 @@ typedef struct nacre_endpoint_config {
      * playing a server that does not know OSCORE. `contexts` is not used; plain messages, and their answers, may then have
      * the option */
     bool opaque_oscore;
-    uint16_t
-        num_offers; /* RFC 8613 B.2 (nacre/renewal.h): R2 values given out and not used yet, over all peers; 0 means 16 */
     uint16_t nstart;        /* RFC 7252 4.7: own requests, CON or NON, that may be on their way to one peer and neither
                               acknowledged nor answered; others wait in order. A NON counts for ack_timeout_ms at most;
                               PROBING_RATE is not counted, so who goes on sending NON to a peer that never answers

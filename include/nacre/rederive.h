@@ -8,15 +8,15 @@
  *       |  4.01, context 2 = derive(R2 | R1)          |     kid context: R2
  *       |<--------------------------------------------|
  *       |  request #2, context 3 = derive(R2 | R3)    |     kid context: R2 | R3
- *       |-------------------------------------------->|     R2 is consumed here
+ *       |-------------------------------------------->|     each R2 offered so far is void from here on
  *       |  answer, context 3                          |
  *       |<--------------------------------------------|
  *
  * Contexts 1 and 2 live only as long as this takes. Context 3 is volatile: after a boot it is made anew. In the kid context
- * field the IDs travel wrapped as a CBOR byte string; in the derivation they are raw. Nothing here keeps keys or allocates:
- * contexts and their key room are the caller's, R1, R2 and R3 too: 8 bytes each from a good random source, new for each
- * call. `material` gives algorithm, secret, salt and IDs; its id_context counts only where an ordinary request serves as
- * #1, its sequence numbers and window memory never.
+ * field the IDs travel wrapped as a CBOR byte string; in the derivation they are raw. Nothing here allocates: contexts and
+ * their key room are the caller's; so are R1, R3 and S2, from a good random source, new for each call. `material` gives
+ * algorithm, secret, salt and IDs; its id_context counts only where an ordinary request serves as #1, its sequence numbers
+ * and window memory never.
  */
 #ifndef NACRE_REDERIVE_H
 #define NACRE_REDERIVE_H
@@ -29,10 +29,13 @@
 extern "C" {
 #endif
 
-/* What we make has NACRE_REDERIVE_NONCE bytes, and as a server so have R1 and R3 that we take. As a client we take an R2 of 1 to
- * NACRE_REDERIVE_MAX_R2 bytes, for some servers put a MAC into it (RFC 8613 B.2). */
+/* R1 and R3 have NACRE_REDERIVE_NONCE bytes, and so must those of a peer. An R2 made here has NACRE_REDERIVE_R2 bytes; a
+ * client takes one of 1 to NACRE_REDERIVE_MAX_R2, because its form is the server's choice (RFC 8613 B.2). */
 enum {
     NACRE_REDERIVE_NONCE = 8,
+    NACRE_REDERIVE_S2 = 7,
+    NACRE_REDERIVE_R2 = 16,
+    NACRE_REDERIVE_KEY = 32,
     NACRE_REDERIVE_MAX_R2 = 32,
     NACRE_REDERIVE_MAX_ID = NACRE_REDERIVE_MAX_R2 + NACRE_REDERIVE_NONCE
 };
@@ -86,23 +89,39 @@ NACRE_MUST_USE nacre_err nacre_rederive_answer(nacre_rederive_client *client, na
                                                const nacre_request_id *request_1, nacre_room room,
                                                const nacre_message *outer, const uint8_t r3[NACRE_REDERIVE_NONCE]);
 
-/* ---- Server ---- */
-
-/* R2 values handed out and not yet used, in places that the caller gives: the oldest gives way. */
-typedef struct nacre_rederive_offer {
-    const nacre_context_params *material; /* private; NULL: free */
-    uint8_t r2[NACRE_REDERIVE_NONCE];
-    uint32_t age;
-} nacre_rederive_offer;
+/* ---- Server ----
+ *
+ * An offer is an R2 in a response #1. It is kept nowhere: R2 is made of S2, which is random, and a MAC over S2, the time and
+ * a generation, so that the server recognises it (RFC 8613 B.2). Any number of requests #1, captured ones too, take the
+ * place of no other offer.
+ *
+ *     an offer                                                         stands, until …
+ *     of this server object (its key is made at each start)            the object is wiped or initialised anew
+ *     in time                                                          lifetime_ms have passed; of 1 s and more, up to
+ *                                                                      1 % earlier
+ *     of this generation                                               nacre_rederive_accept has taken a request #2, or
+ *                                                                      nacre_rederive_void_offers was called
+ *
+ * A copy of the process's memory (fork, an image of a virtual machine) copies the key: two processes would then accept the
+ * same request #2, and answer it differently under the same key and nonce. Initialise the server anew in the copy, before it
+ * is used. */
 typedef struct nacre_rederive_server {
-    nacre_rederive_offer *offers; /* private */
-    size_t num_offers;
-    uint32_t clock;
+    uint8_t key[NACRE_REDERIVE_KEY]; /* private */
+    uint64_t generation;
+    uint32_t lifetime_ms; /* 0: makes no offers, and accepts none */
 } nacre_rederive_server;
-/* nacre_rederive_server_init: no offers yet; the places are borrowed as long as `server` is used. */
-void nacre_rederive_server_init(nacre_rederive_server *server, nacre_rederive_offer *offers, size_t num_offers);
 
-/* Whether a message's kid context has the form of R1 (8 bytes, wrapped) or R2 | R3 (16 bytes, wrapped). A server looks for
+/* nacre_rederive_server_init: one for each peer. `key` comes from a good random source, new at each start: never stored,
+ * never shared. `lifetime_ms` is how long an offer stands; EXCHANGE_LIFETIME (RFC 7252 4.8.2, 247 s) is enough for each
+ * message to be retransmitted and late. Wipe the object with nacre_wipe when it ends. */
+void nacre_rederive_server_init(nacre_rederive_server *server, const uint8_t key[NACRE_REDERIVE_KEY],
+                                uint32_t lifetime_ms);
+
+/* nacre_rederive_void_offers: the offers so far are void. For a device that is client of the same peer too: call it when an
+ * answer to its own request #2 has verified, because a request #2 of the peer from before would end the new context. */
+void nacre_rederive_void_offers(nacre_rederive_server *server);
+
+/* Whether a message's kid context has the form of R1 (8 bytes, wrapped) or R2 | R3 (24 bytes, wrapped). A server looks for
  * an ordinary context first, and for input material with that kid then. */
 typedef enum nacre_rederive_step {
     NACRE_REDERIVE_NONE = 0,
@@ -111,31 +130,33 @@ typedef enum nacre_rederive_step {
 } nacre_rederive_step;
 nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option);
 
-/* nacre_rederive_offer_r2 takes request #1, verifies it with context 1 and makes response #1 with context 2 and the fresh
- * value `r2` (both contexts live in `spare` for that long). The request itself is not acted on. `header` gives the answer's
- * type, MID and token. With `ordinary` an ordinary request serves as #1, made with the ID Context of `material`: the server
+/* nacre_rederive_offer_r2 takes request #1, verifies it with context 1 and makes response #1 with context 2 and an R2 made of
+ * `s2` (both contexts live in `spare` for that long). The request itself is not acted on, and `server` does not change.
+ * `header` gives the answer's type, MID and token. `now_ms` is of a clock that never goes back, the same one as for
+ * nacre_rederive_accept. With `ordinary` an ordinary request serves as #1, made with the ID Context of `material`: the server
  * has lost its state, and starts the procedure.
  * NACRE_OK                send `out`
- * NACRE_ERR_BAD_ARGUMENT  `ordinary`, and the ID Context of `material` is longer than 8 bytes; or there is no place for offers
+ * NACRE_ERR_BAD_ARGUMENT  `ordinary`, and the ID Context of `material` is longer than 8 bytes; or `server` is not initialised
  * NACRE_ERR_NO_CONTEXT    the kid context has not the form of R1
  * others                  as nacre_context_init, nacre_unprotect_request and nacre_protect_response; no offer was made */
-NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived *spare,
+NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_rederived *spare,
                                                  const nacre_crypto *crypto, const nacre_context_params *material,
                                                  bool ordinary, nacre_bytes *out, nacre_room room, nacre_room scratch,
                                                  const nacre_message *outer, const nacre_message *header,
-                                                 const uint8_t r2[NACRE_REDERIVE_NONCE]);
+                                                 const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms);
 
-/* nacre_rederive_accept takes request #2: its R2 must be one that was offered for this material; context 3 is made in
- * `spare` and the request verified with it. Then it takes the place of what `own` held, the offer is consumed, and a copy of
- * the request fails (RFC 8613 B.2).
+/* nacre_rederive_accept takes request #2: its R2 must be an offer of `server` that stands at `now_ms`; context 3 is made in
+ * `spare` and the request verified with it. Then it takes the place of what `own` held, and all offers to this peer are void:
+ * a copy of the request fails (RFC 8613 B.2), and so does any other request #2 from before.
  * NACRE_OK             `own`, `id`, `plain` are set: deliver it, answer with own->context, and use that from now on. The
  *                      contexts that came before it end now
- * NACRE_ERR_NO_CONTEXT no such offer: 4.01
+ * NACRE_ERR_NO_CONTEXT no such offer, or it does not stand any more: 4.01, and nothing has changed
  * others               as nacre_unprotect_request; `own` is as it was, `spare` wiped, and the offer stands */
 NACRE_MUST_USE nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own,
                                                nacre_rederived *spare, const nacre_crypto *crypto,
                                                const nacre_context_params *material, nacre_request_id *id,
-                                               nacre_message *plain, nacre_room room, const nacre_message *outer);
+                                               nacre_message *plain, nacre_room room, const nacre_message *outer,
+                                               uint64_t now_ms);
 
 #ifdef __cplusplus
 }

@@ -26,10 +26,20 @@
  * answers without protection, NACRE_ERR_UNAUTHENTICATED, which proves nothing; whoever believes it calls
  * nacre_endpoint_renew.
  *
- * Answering (server). Request #1 is answered with a protected 4.01 and a fresh R2, at a bounded pace and out of a bounded
- * pool (nacre_endpoint_config: challenges_per_second, context_challenges_per_second, num_offers), and is not delivered;
- * request #2 is, under the new context. While there is no context in use, an ordinary request serves as #1. Messages may be
- * lost, doubled and reordered: R2 serves once, and what comes late finds nothing. */
+ * Answering (server). Request #1 is answered with a protected 4.01 and a fresh R2, and is not delivered; request #2 is, under
+ * the new context. While there is no context in use, an ordinary request serves as #1. Messages may be lost, doubled and
+ * reordered. An R2 stands for timing.exchange_lifetime_ms, or up to 1 % less, and until an agreement with the peer has been
+ * reached, on either side: a request #2 that comes later is answered by a plain 4.01, is not delivered, and ends nothing.
+ * Offers take no memory, so that none pushes another out.
+ *
+ * Rate. Requests #1 cost key derivations. Each peer may send context_challenges_per_second of them, all peers together
+ * challenges_per_second; above its own rate a peer draws on a second rate of challenges_per_second for all. What exceeds
+ * these is dropped, and a retransmission tries again. Captured requests #1 are answered within these rates, to whoever sent
+ * them; they change nothing, and cost the peer nothing below about challenges_per_second in all.
+ *
+ * Copies of memory. A renewal belongs to one process: after fork, or in a second machine started from the same image, remove
+ * it and add it again before anything is received. Otherwise both copies accept the same request #2, and use one key and
+ * nonce for two answers. */
 #ifndef NACRE_RENEWAL_H
 #define NACRE_RENEWAL_H
 
@@ -55,6 +65,7 @@ struct nacre_renewal {
     struct nacre_renewal *next, *next_news;
     nacre_context *current; /* `first`, or in `own`; NULL: none */
     nacre_rederive_client client;
+    nacre_rederive_server offers;
     nacre_exchange leader; /* the request that carries the procedure; 0: it is not under way */
     uint64_t pace;
     nacre_address peer;

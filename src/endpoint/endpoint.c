@@ -46,7 +46,6 @@ static bool config_defaults(nacre_endpoint_config *config)
     default_u32(&config->observers_per_peer, config->num_observers / 4 > 16 ? config->num_observers / 4 : 16);
     default_u16(&config->num_peers, 256);
     default_u16(&config->nstart, 1); /* RFC 7252 4.7 */
-    default_u16(&config->num_offers, 16);
     default_u32(&config->reregister_ms, 3600000);
     default_u16(&config->challenges_per_second, 128);
     default_u16(&config->context_challenges_per_second, 4);
@@ -101,7 +100,6 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->stalled = nacre__cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
     ep->num_con_notes = nacre__cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
     ep->reach = nacre__cut(&c, ep->num_reach, sizeof(nacre__reach));
-    ep->offers = nacre__cut(&c, config->num_offers, sizeof(nacre_rederive_offer));
     ep->outer = nacre__cut(&c, config->num_outer, sizeof(nacre__outer));
     ep->paces = nacre__cut(&c, NACRE__PACES, sizeof(uint64_t));
     bytes->slots = nacre__cut(&c, config->num_requests, 2 * config->max_message);
@@ -196,7 +194,6 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     ep->hash_start = nacre__random(ep);
     ep->hash_factor = nacre__random(ep) | 1; /* odd: multiplying loses nothing */
     nacre__mids_init(ep);
-    nacre_rederive_server_init(&ep->rederive, ep->offers, ep->config.num_offers);
     ep->config.random.fill(ep->config.random.self, ep->echo_key, sizeof ep->echo_key);
     init_pools(ep, &bytes);
     *out = ep;

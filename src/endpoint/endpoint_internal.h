@@ -428,13 +428,12 @@ struct nacre_endpoint {
     uint32_t num_reach; /* a power of two */
     uint8_t echo_key[32];
     nacre_renewal *renewals[NACRE__RENEWAL_BUCKETS];
-    nacre_renewal *renewed; /* of which there is news */
-    nacre_rederive_server rederive;
-    nacre_rederive_offer *offers;
-    uint64_t renewal_pace; /* us: of first requests of RFC 8613 B.2 */
-    nacre__outer *outer;   /* num_outer */
-    uint64_t pace;         /* us: of the Echo challenges of all contexts … */
-    uint64_t *paces;       /* … and of each, NACRE__PACES of them */
+    nacre_renewal *renewed;  /* of which there is news */
+    uint64_t renewal_pace;   /* us: of first requests of RFC 8613 B.2, within the rate of their peer … */
+    uint64_t renewal_excess; /* … and above it */
+    nacre__outer *outer;     /* num_outer */
+    uint64_t pace;           /* us: of the Echo challenges of all contexts … */
+    uint64_t *paces;         /* … and of each, NACRE__PACES of them */
 
     nacre__queue events, transmit;
 };

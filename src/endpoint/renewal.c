@@ -32,6 +32,15 @@ static nacre_err try_out(nacre_renewal *r, const nacre_crypto *crypto)
     return err;
 }
 
+/* The key with which its R2 are recognised: of this endpoint and this time only. */
+static void begin_offers(nacre_endpoint *ep, nacre_renewal *r)
+{
+    uint8_t key[NACRE_REDERIVE_KEY];
+    ep->config.random.fill(ep->config.random.self, key, sizeof key);
+    nacre_rederive_server_init(&r->offers, key, ep->config.timing.exchange_lifetime_ms);
+    nacre_wipe(key, sizeof key);
+}
+
 nacre_err nacre_endpoint_add_renewal(nacre_endpoint *ep, nacre_renewal *r)
 {
     if (r->endpoint != NULL || !(r->asks || r->answers)) return NACRE_ERR_BAD_ARGUMENT;
@@ -39,6 +48,7 @@ nacre_err nacre_endpoint_add_renewal(nacre_endpoint *ep, nacre_renewal *r)
     const nacre_err err = try_out(r, &ep->config.crypto);
     if (err != NACRE_OK) return err;
     nacre_renewal **bucket = bucket_of(ep, r->material.recipient_id);
+    begin_offers(ep, r);
     r->endpoint = ep;
     r->current = r->first;
     r->leader = 0;
@@ -74,9 +84,10 @@ void nacre__renewal_retire(nacre_endpoint *ep, nacre_renewal *r)
     r->current = NULL;
 }
 
-/* The context in `own` is the one in use from now on. */
+/* The context in `own` is the one in use from now on. No request #2 from before, of either side, may end it. */
 void nacre__renewal_established(nacre_endpoint *ep, nacre_renewal *r, const nacre_address *peer)
 {
+    nacre_rederive_void_offers(&r->offers);
     r->current = &r->own.context;
     r->peer = *peer;
     if (r->has_news) return;
@@ -96,12 +107,6 @@ bool nacre__renewal_event(nacre_endpoint *ep, nacre_event *event)
 
 /* ---- Ending -------------------------------------------------------------------------------------------------------- */
 
-static void forget_offers(nacre_endpoint *ep, const nacre_renewal *r)
-{
-    for (uint32_t i = 0; i < ep->config.num_offers; i++)
-        if (ep->offers[i].material == &r->material) nacre_wipe(&ep->offers[i], sizeof ep->offers[i]);
-}
-
 void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
 {
     if (r->endpoint != ep) return;
@@ -114,7 +119,7 @@ void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
         if (slot->state != NACRE__SLOT_FREE) nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
         slot->renewal = NULL;
     }
-    forget_offers(ep, r);
+    nacre_wipe(&r->offers, sizeof r->offers);
     for (nacre_renewal **link = bucket_of(ep, r->material.recipient_id); *link != NULL; link = &(*link)->next) {
         if (*link != r) continue;
         *link = r->next;

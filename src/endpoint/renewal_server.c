@@ -2,8 +2,9 @@
 /* renewal_server: the side of RFC 8613 B.2 that answers.
  *
  * A request that no context verified may be request #1 or #2 of a peer for which there is a renewal. #1 costs key derivations
- * before anything is known of its sender, so there is a pace for each peer and one over all; what is above it is dropped as
- * if it had not come, and a retransmission tries again. #2 names an R2 of ours, which nobody can guess. */
+ * before anything is known of its sender, so its rate is limited: each peer has a share, and what is above the share comes
+ * out of one rate for all, so that captured requests #1 of a peer neither silence that peer nor take the share of others. The
+ * rest is dropped, and a retransmission tries again. #2 costs one HMAC until its R2 is recognised. */
 #include "oscore/unprotect.h"
 #include "renewal.h"
 
@@ -64,8 +65,10 @@ typedef struct attempt {
 
 static bool pace_allows(nacre_endpoint *ep, nacre_renewal *r)
 {
-    return nacre__pace_takes(&r->pace, ep->now_ms, ep->config.context_challenges_per_second) &&
-           nacre__pace_takes(&ep->renewal_pace, ep->now_ms, ep->config.challenges_per_second);
+    const uint32_t of_peer = ep->config.context_challenges_per_second, of_all = ep->config.challenges_per_second;
+    const bool in_share =
+        nacre__pace_takes(&r->pace, ep->now_ms, of_peer) && nacre__pace_takes(&ep->renewal_pace, ep->now_ms, of_all);
+    return in_share || nacre__pace_takes(&ep->renewal_excess, ep->now_ms, of_all);
 }
 
 /* Request #2 once more, or another request before its answer was seen: the context that it names is in use. */
@@ -83,8 +86,9 @@ static nacre_err take_wrapped(const attempt *a)
 
 static bool names_current(const attempt *a)
 {
-    const nacre_bytes field = a->item->option.kid_context;
-    return is_in_use(a->r) && nacre_bytes_equal(nacre_bytes_of(field.ptr + 1, field.len - 1),
+    const nacre_bytes field = a->item->option.kid_context; /* its last bytes are R2 | R3: nacre_rederive_recognise */
+    const size_t len = NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE;
+    return is_in_use(a->r) && nacre_bytes_equal(nacre_bytes_of(field.ptr + field.len - len, len),
                                                 nacre_context_id_context(&a->r->own.context));
 }
 
@@ -104,8 +108,8 @@ static nacre_err accept_2(const attempt *a)
     if (names_current(a)) return take_wrapped(a);
     if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
     nacre__seals_flush(ep); /* nothing may still want the keys that go */
-    const nacre_err err = nacre_rederive_accept(&ep->rederive, &r->own, &r->spare, &ep->config.crypto, &r->material,
-                                                &a->item->id, &a->item->plain, a->room, &a->item->outer);
+    const nacre_err err = nacre_rederive_accept(&r->offers, &r->own, &r->spare, &ep->config.crypto, &r->material,
+                                                &a->item->id, &a->item->plain, a->room, &a->item->outer, ep->now_ms);
     if (err != NACRE_OK) return err;
     nacre__renewal_retire(ep, r);
     nacre__renewal_established(ep, r, &a->entry->peer);
@@ -117,14 +121,14 @@ static nacre_err accept_2(const attempt *a)
 static nacre_err answer_1(const attempt *a, bool ordinary)
 {
     nacre_endpoint *ep = a->ep;
-    uint8_t r2[NACRE_REDERIVE_NONCE];
+    uint8_t s2[NACRE_REDERIVE_S2];
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
     nacre__answer_header(ep, a->entry, &header, a->item->outer.token);
-    ep->config.random.fill(ep->config.random.self, r2, sizeof r2);
+    ep->config.random.fill(ep->config.random.self, s2, sizeof s2);
     const nacre_err err = nacre_rederive_offer_r2(
-        &ep->rederive, &a->r->spare, &ep->config.crypto, &a->r->material, ordinary, &out,
-        (nacre_room){ a->entry->bytes, ep->config.max_message }, a->room, &a->item->outer, &header, r2);
+        &a->r->offers, &a->r->spare, &ep->config.crypto, &a->r->material, ordinary, &out,
+        (nacre_room){ a->entry->bytes, ep->config.max_message }, a->room, &a->item->outer, &header, s2, ep->now_ms);
     if (err != NACRE_OK) return err;
     nacre__answer_written(ep, a->entry, out.len);
     return NACRE_ERR_REPLAY_ECHO;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* rederive: the two exchanges of RFC 8613 B.2, client and server. See rederive.h for the drawing. */
-#include <nacre/rederive.h>
+#include "oscore/offer.h"
 #include "oscore/unprotect.h"
 #include <string.h>
 
-enum { N = NACRE_REDERIVE_NONCE, OURS = 2 * N, CBOR_BYTES = 0x40, ONE_BYTE_LEN = 0x18 };
+enum { N = NACRE_REDERIVE_NONCE, R2_R3 = NACRE_REDERIVE_R2 + N, CBOR_BYTES = 0x40, ONE_BYTE_LEN = 0x18 };
 
 /* ---- What both sides do ---- */
 
@@ -62,17 +62,23 @@ static nacre_bytes unwrap_of(nacre_bytes field, size_t len)
     return inside.len == len ? inside : NACRE_ABSENT;
 }
 
+/* The other way: gives the field's length. */
+static size_t wrap(uint8_t *field, const uint8_t *id, size_t len)
+{
+    uint8_t *at = field;
+    *at++ = (uint8_t)(CBOR_BYTES | (len < ONE_BYTE_LEN ? len : ONE_BYTE_LEN));
+    if (len >= ONE_BYTE_LEN) *at++ = (uint8_t)len;
+    memcpy(at, id, len);
+    return (size_t)(at - field) + len;
+}
+
 static const nacre__unprotect_how wrapped = { .any_kid_context = true };
 
 /* ---- Client ---- */
 
 static void set_field(nacre_rederive_client *client, const uint8_t *id, size_t len)
 {
-    uint8_t *at = client->field;
-    *at++ = (uint8_t)(CBOR_BYTES | (len < ONE_BYTE_LEN ? len : ONE_BYTE_LEN));
-    if (len >= ONE_BYTE_LEN) *at++ = (uint8_t)len;
-    memcpy(at, id, len);
-    client->field_len = (uint8_t)(at + len - client->field);
+    client->field_len = (uint8_t)wrap(client->field, id, len);
 }
 
 static void wait_for_answer(nacre_rederive_client *client, const nacre_context_params *material,
@@ -144,67 +150,43 @@ nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *
 
 /* ---- Server ---- */
 
-void nacre_rederive_server_init(nacre_rederive_server *server, nacre_rederive_offer *offers, size_t num_offers)
+void nacre_rederive_server_init(nacre_rederive_server *server, const uint8_t key[NACRE_REDERIVE_KEY],
+                                uint32_t lifetime_ms)
 {
-    memset(offers, 0, num_offers * sizeof *offers);
-    server->offers = offers;
-    server->num_offers = num_offers;
-    server->clock = 0;
+    memcpy(server->key, key, NACRE_REDERIVE_KEY);
+    server->generation = 0;
+    server->lifetime_ms = lifetime_ms;
+}
+
+void nacre_rederive_void_offers(nacre_rederive_server *server)
+{
+    server->generation++;
 }
 
 nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option)
 {
     if (!nacre_is_absent(unwrap_of(option->kid_context, N))) return NACRE_REDERIVE_REQUEST_1;
-    if (!nacre_is_absent(unwrap_of(option->kid_context, OURS))) return NACRE_REDERIVE_REQUEST_2;
+    if (!nacre_is_absent(unwrap_of(option->kid_context, R2_R3))) return NACRE_REDERIVE_REQUEST_2;
     return NACRE_REDERIVE_NONE;
 }
 
-static void keep_older(const nacre_rederive_server *server, nacre_rederive_offer **oldest, nacre_rederive_offer *o)
+static nacre_err write_answer_1(nacre_rederived *spare, const nacre_crypto *crypto, nacre_request_id *id,
+                                nacre_bytes *out, nacre_room room, const nacre_message *header, nacre_bytes r2)
 {
-    if (*oldest == NULL || server->clock - o->age > server->clock - (*oldest)->age) *oldest = o;
-}
-
-/* A free place, or the oldest. A flood of requests #1, which only holders of the secret and replays of theirs can make,
- * costs no memory; and of many places one peer has a quarter at most, so that others are not pushed out. */
-static nacre_rederive_offer *place(const nacre_rederive_server *server, const nacre_context_params *material)
-{
-    nacre_rederive_offer *oldest = NULL, *own = NULL, *free = NULL;
-    const size_t limit = server->num_offers >= 8 ? server->num_offers / 4 : (server->num_offers + 1) / 2;
-    size_t num_own = 0;
-    for (size_t i = 0; i < server->num_offers; i++) {
-        nacre_rederive_offer *o = &server->offers[i];
-        if (o->material == NULL) {
-            free = o;
-            continue;
-        }
-        keep_older(server, &oldest, o);
-        if (o->material != material) continue;
-        keep_older(server, &own, o);
-        num_own++;
-    }
-    if (num_own >= limit) return own;
-    return free != NULL ? free : oldest;
-}
-
-static nacre_err answer_1(nacre_rederived *spare, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
-                          nacre_room room, const nacre_message *header, const uint8_t *r2)
-{
-    uint8_t field[1 + N];
-    field[0] = CBOR_BYTES | N;
-    memcpy(field + 1, r2, N);
+    uint8_t field[2 + NACRE_REDERIVE_MAX_R2];
     nacre_message plain = {
         .type = header->type, .code = NACRE_UNAUTHORIZED, .mid = header->mid, .token = header->token
     };
     nacre_protect_options how = { .kid_context_choice = NACRE_KID_CONTEXT_GIVEN,
-                                  .kid_context = NACRE_ARRAY(field),
+                                  .kid_context = { field, wrap(field, r2.ptr, r2.len) },
                                   .nonce = NACRE_NONCE_REQUEST };
     return nacre_protect_response(&spare->context, crypto, id, out, room, &plain, &how);
 }
 
-nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived *spare, const nacre_crypto *crypto,
-                                  const nacre_context_params *material, bool ordinary, nacre_bytes *out,
-                                  nacre_room room, nacre_room scratch, const nacre_message *outer,
-                                  const nacre_message *header, const uint8_t r2[N])
+nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *crypto,
+                                   const nacre_context_params *material, bool ordinary, nacre_bytes *out,
+                                   nacre_room room, nacre_room scratch, const nacre_message *outer,
+                                   const nacre_message *header, nacre_bytes r2)
 {
     nacre_oscore_option option;
     nacre_message plain;
@@ -212,7 +194,7 @@ nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived
     nacre_err err = nacre_verify_start(&option, outer);
     if (err != NACRE_OK) return err;
     nacre_bytes id_1 = ordinary ? material->id_context : unwrap_of(option.kid_context, N);
-    if (id_1.len > N || server->num_offers == 0) return NACRE_ERR_BAD_ARGUMENT;
+    if (id_1.len > N) return NACRE_ERR_BAD_ARGUMENT;
     if (nacre_is_absent(id_1) && !ordinary) return NACRE_ERR_NO_CONTEXT;
 
     err = derive_with(spare, crypto, material, id_1);
@@ -221,46 +203,36 @@ nacre_err nacre_rederive_offer_r2(nacre_rederive_server *server, nacre_rederived
         uint8_t common_iv[NACRE_MAX_NONCE];
         nacre_wipe(scratch.ptr, scratch.cap);
         memcpy(common_iv, spare->context.common_iv, sizeof common_iv);
-        err = derive(spare, crypto, material, nacre_bytes_of(r2, N), id_1);
+        err = derive(spare, crypto, material, r2, id_1);
         /* Response #1 has the nonce of request #1, byte for byte, with the Common IV of context 1: so other implementations
          * have it, and not all of them look at a Partial IV here. The key is new with each R2, and seals this one
          * message. */
         if (err == NACRE_OK) memcpy(spare->context.common_iv, common_iv, sizeof common_iv);
         nacre_wipe(common_iv, sizeof common_iv);
     }
-    if (err == NACRE_OK) err = answer_1(spare, crypto, &id, out, room, header, r2);
+    if (err == NACRE_OK) err = write_answer_1(spare, crypto, &id, out, room, header, r2);
     nacre_context_wipe(&spare->context);
-    if (err != NACRE_OK) return err;
-
-    nacre_rederive_offer *offer = place(server, material);
-    offer->material = material;
-    memcpy(offer->r2, r2, N);
-    offer->age = server->clock++;
-    return NACRE_OK;
+    return err;
 }
 
-static nacre_rederive_offer *offered(const nacre_rederive_server *server, const nacre_context_params *material,
-                                     const uint8_t *r2)
+nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_rederived *spare,
+                                  const nacre_crypto *crypto, const nacre_context_params *material, bool ordinary,
+                                  nacre_bytes *out, nacre_room room, nacre_room scratch, const nacre_message *outer,
+                                  const nacre_message *header, const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms)
 {
-    for (size_t i = 0; i < server->num_offers; i++)
-        if (server->offers[i].material == material && nacre_equal_ct(server->offers[i].r2, r2, N))
-            return &server->offers[i];
-    return NULL;
+    uint8_t r2[NACRE_REDERIVE_R2];
+    const nacre_err err = nacre__offer_make(server, crypto, r2, s2, now_ms);
+    if (err != NACRE_OK) return err;
+    return nacre__rederive_answer_1(spare, crypto, material, ordinary, out, room, scratch, outer, header,
+                                    NACRE_ARRAY(r2));
 }
 
-nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own, nacre_rederived *spare,
-                                const nacre_crypto *crypto, const nacre_context_params *material, nacre_request_id *id,
-                                nacre_message *plain, nacre_room room, const nacre_message *outer)
+nacre_err nacre__rederive_take_2(nacre_rederived *own, nacre_rederived *spare, const nacre_crypto *crypto,
+                                 const nacre_context_params *material, nacre_request_id *id, nacre_message *plain,
+                                 nacre_room room, const nacre_message *outer, nacre_bytes r2_r3)
 {
-    nacre_oscore_option option;
-    nacre_err err = nacre_verify_start(&option, outer);
-    if (err != NACRE_OK) return err;
-    nacre_bytes r2_r3 = unwrap_of(option.kid_context, OURS);
-    nacre_rederive_offer *offer = nacre_is_absent(r2_r3) ? NULL : offered(server, material, r2_r3.ptr);
-    if (offer == NULL) return NACRE_ERR_NO_CONTEXT;
-
     nacre_request_id verified;
-    err = derive(spare, crypto, material, r2_r3, NACRE_ABSENT);
+    nacre_err err = derive(spare, crypto, material, r2_r3, NACRE_ABSENT);
     if (err == NACRE_OK)
         err = nacre__unprotect_request(&spare->context, crypto, &verified, plain, room, outer, &wrapped);
     if (err != NACRE_OK) {
@@ -270,6 +242,20 @@ nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *
     take_over(own, spare);
     verified.context = &own->context; /* the right to the nonce moves with the keys */
     *id = verified;
-    nacre_wipe(offer, sizeof *offer); /* a copy of this request must find nothing */
     return NACRE_OK;
+}
+
+nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own, nacre_rederived *spare,
+                                const nacre_crypto *crypto, const nacre_context_params *material, nacre_request_id *id,
+                                nacre_message *plain, nacre_room room, const nacre_message *outer, uint64_t now_ms)
+{
+    nacre_oscore_option option;
+    nacre_err err = nacre_verify_start(&option, outer);
+    if (err != NACRE_OK) return err;
+    const nacre_bytes r2_r3 = unwrap_of(option.kid_context, R2_R3);
+    if (nacre_is_absent(r2_r3)) return NACRE_ERR_NO_CONTEXT;
+    err = nacre__offer_check(server, crypto, r2_r3.ptr, now_ms);
+    if (err == NACRE_OK) err = nacre__rederive_take_2(own, spare, crypto, material, id, plain, room, outer, r2_r3);
+    if (err == NACRE_OK) nacre_rederive_void_offers(server); /* a copy of this request must find nothing */
+    return err;
 }

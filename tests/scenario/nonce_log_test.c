@@ -3,124 +3,18 @@
  * two peers who are client and server to each other on one pair of contexts: requests, answers with the request's nonce and
  * with numbers of their own, notifications, bursts, calls that fail, stores that lose confirmations, crashes, recovery by
  * Echo, re-derived contexts, and numbers that run out. */
+#include "key_log.h"
 #include "support.h"
 
 #include <stdlib.h>
 
-/* ---- The log ---- */
-enum { SLOTS = 1 << 20, MAX_KEYS = 20000, MAX_ROOMS = 64 };
-
-typedef struct seal_entry {
-    uint32_t key; /* 1 + its place in `keys`; 0: free */
-    uint8_t nonce[NACRE_MAX_NONCE];
-    uint64_t content;
-} seal_entry;
-
-typedef struct known_key {
-    uint8_t bytes[NACRE_MAX_KEY];
-    uint8_t len;
-} known_key;
-
-/* A key is its bytes: after a restart the same key lies in another room, or another in the same. */
-static struct seal_log {
-    seal_entry *entries;
-    known_key *keys;
-    uint32_t num_keys;
-    struct {
-        const void *room;
-        uint32_t key;
-    } rooms[MAX_ROOMS];
-    size_t num_rooms;
-    size_t sealed, repeated, repeated_with_another_content, unknown_keys;
-} seals;
-
-static const nacre_crypto_ops *real;
-
-static void log_clear(void)
-{
-    free(seals.entries);
-    free(seals.keys);
-    memset(&seals, 0, sizeof seals);
-    seals.entries = calloc(SLOTS, sizeof *seals.entries);
-    seals.keys = calloc(MAX_KEYS, sizeof *seals.keys);
-    assert_true(seals.entries != NULL && seals.keys != NULL);
-}
-
-static uint64_t mix(uint64_t hash, const uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++) hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-    return (hash ^ hash >> 29) * UINT64_C(0xbf58476d1ce4e5b9) + len;
-}
-
-static uint32_t key_number(const uint8_t *bytes, uint8_t len)
-{
-    uint32_t at = 0;
-    while (at < seals.num_keys && (seals.keys[at].len != len || memcmp(seals.keys[at].bytes, bytes, len) != 0)) at++;
-    if (at < seals.num_keys) return at + 1;
-    assert_true(at < MAX_KEYS);
-    memcpy(seals.keys[at].bytes, bytes, len);
-    seals.keys[at].len = len;
-    return ++seals.num_keys;
-}
-
-static nacre_err logged_key_init(const nacre_crypto *crypto, const nacre_aead *aead, nacre_direction direction,
-                                 void *key, const uint8_t *bytes)
-{
-    nacre_err err = real->key_init(crypto, aead, direction, key, bytes);
-    if (err != NACRE_OK || direction != NACRE_SEAL) return err;
-    assert_true(seals.num_rooms < MAX_ROOMS);
-    seals.rooms[seals.num_rooms].room = key;
-    seals.rooms[seals.num_rooms++].key = key_number(bytes, aead->key_len);
-    return NACRE_OK;
-}
-
-static void logged_key_release(const nacre_aead *aead, void *key, size_t size)
-{
-    for (size_t i = 0; i < seals.num_rooms; i++)
-        if (seals.rooms[i].room == key) seals.rooms[i--] = seals.rooms[--seals.num_rooms];
-    real->key_release(aead, key, size);
-}
-
-static void log_seal(const nacre_aead_job *job)
-{
-    seal_entry e = { 0 };
-    for (size_t i = 0; i < seals.num_rooms; i++)
-        if (seals.rooms[i].room == job->key) e.key = seals.rooms[i].key;
-    if (e.key == 0) seals.unknown_keys++;
-    memcpy(e.nonce, job->nonce, job->aead->nonce_len);
-    e.content = mix(mix(UINT64_C(0xcbf29ce484222325), job->aad.ptr, job->aad.len), job->in, job->in_len);
-    size_t at = (size_t)mix(e.key, e.nonce, sizeof e.nonce) % SLOTS;
-    assert_true(++seals.sealed < SLOTS / 4 * 3);
-    for (; seals.entries[at].key != 0; at = (at + 1) % SLOTS) {
-        const seal_entry *old = &seals.entries[at];
-        if (old->key != e.key || memcmp(old->nonce, e.nonce, sizeof e.nonce) != 0) continue;
-        seals.repeated++;
-        if (old->content != e.content) seals.repeated_with_another_content++;
-        return;
-    }
-    seals.entries[at] = e;
-}
-
-static void logged_seal_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs)
-{
-    for (size_t i = 0; i < num_jobs; i++) log_seal(jobs[i]); /* before: the cipher works in place */
-    real->seal_many(crypto, jobs, num_jobs);
-}
-
-static nacre_crypto_ops logged_ops;
-
 static nacre_crypto logged(void)
 {
-    real = test_crypto()->ops;
-    logged_ops = *real;
-    logged_ops.key_init = logged_key_init;
-    logged_ops.key_release = logged_key_release;
-    logged_ops.seal_many = logged_seal_many;
-    return (nacre_crypto){ &logged_ops, test_crypto()->instance };
+    return (nacre_crypto){ key_log_ops(test_crypto()->ops), test_crypto()->instance };
 }
 
 /* ---- Two peers ---- */
-enum { MAX_EXCHANGES = 24, MAX_RECORDS = 12, ROOM = 256, NUM_PLACES = 3, KEY_ROOM = 256, MAX_OFFERS = 3 };
+enum { MAX_EXCHANGES = 24, MAX_RECORDS = 12, ROOM = 256, NUM_PLACES = 3, KEY_ROOM = 256, OFFERS_MS = 247000 };
 
 typedef struct peer {
     nacre_context_params params;
@@ -134,7 +28,6 @@ typedef struct peer {
     _Alignas(64) uint8_t place_keys[NUM_PLACES][KEY_ROOM];
     size_t live;
     nacre_rederive_server server;
-    nacre_rederive_offer offers[MAX_OFFERS];
 } peer;
 
 typedef struct exchange {
@@ -276,7 +169,9 @@ static void world_open(world *w, uint64_t seed, const nacre_crypto *crypto, uint
         p->durable = next_seq;
         p->window_known = true;
         for (size_t i = 0; i < NUM_PLACES; i++) p->places[i].key_room = NACRE_ROOM(p->place_keys[i]);
-        nacre_rederive_server_init(&p->server, p->offers, MAX_OFFERS);
+        uint8_t key[NACRE_REDERIVE_KEY];
+        random_fill(w, key, sizeof key);
+        nacre_rederive_server_init(&p->server, key, OFFERS_MS);
         boot(w, p);
     }
 }
@@ -584,7 +479,7 @@ static void do_rederive(world *w)
     peer *c = &w->peers[client], *s = &w->peers[server];
     nacre_rederived *own = &c->places[(c->live + 1) % NUM_PLACES], *spare = &c->places[(c->live + 2) % NUM_PLACES];
     nacre_rederived *at_server = &s->places[s->live], *spare_server = &s->places[(s->live + 1) % NUM_PLACES];
-    uint8_t r1[8], r2[8], r3[8], room_1[ROOM], room_2[ROOM], room_3[ROOM], scratch[ROOM];
+    uint8_t r1[8], s2[NACRE_REDERIVE_S2], r3[8], room_1[ROOM], room_2[ROOM], room_3[ROOM], scratch[ROOM];
     nacre_rederive_client state;
     nacre_request_id id_1, id_2, id_at_server;
     nacre_bytes request, response = NACRE_ABSENT;
@@ -607,9 +502,9 @@ static void do_rederive(world *w)
     assert_ok(nacre_message_parse(&outer, request));
     header = outer;
     for (size_t i = 1 + pick(w, 3); i > 0; i--) { /* request #1 doubled: each copy gets an R2 of its own */
-        random_fill(w, r2, 8);
+        random_fill(w, s2, sizeof s2);
         assert_ok(nacre_rederive_offer_r2(&s->server, spare_server, &w->crypto, &s->params, ordinary, &response,
-                                          NACRE_ROOM(room_2), NACRE_ROOM(scratch), &outer, &header, r2));
+                                          NACRE_ROOM(room_2), NACRE_ROOM(scratch), &outer, &header, s2, 0));
     }
     if (pick(w, 6) == 0) return; /* response #1 lost, and the client gives up */
     assert_ok(nacre_message_parse(&outer, response));
@@ -623,7 +518,7 @@ static void do_rederive(world *w)
     assert_ok(nacre_message_parse(&outer, request));
     for (size_t copies = 0; copies < 2; copies++)
         assert_err(nacre_rederive_accept(&s->server, at_server, spare_server, &w->crypto, &s->params, &id_at_server,
-                                         &plain, NACRE_ROOM(scratch), &outer),
+                                         &plain, NACRE_ROOM(scratch), &outer, 0),
                    copies == 0 ? NACRE_OK : NACRE_ERR_NO_CONTEXT);
     /* The contexts before end here, at the server in the same place as the new one. Who held identities of old requests may
      * still answer them: nobody can read it, but it must not take a nonce of the new keys. */
@@ -658,7 +553,7 @@ static void no_key_sees_a_nonce_twice(void **state)
     enum { WORLDS = 64, STEPS = 1800, END = 400 };
     nacre_crypto crypto = logged();
     static world w;
-    log_clear();
+    key_log_clear();
     memset(&done, 0, sizeof done);
     for (uint64_t seed = 1; seed <= WORLDS; seed++) {
         bool at_the_end = seed % 4 == 0; /* few numbers are left, and the others come from re-derivation */
@@ -683,7 +578,7 @@ static void no_key_sees_a_nonce_twice(void **state)
     assert_true(done.crashes > 500 && done.clean_restarts > 300 && done.rederivations > 200);
     assert_true(done.nonce_used > 1000 && done.no_room > 1000 && done.nested > 1000);
     assert_true(done.not_yet > 500 && done.lost_confirmations > 500 && done.used_up > 500);
-    log_clear();
+    key_log_clear();
 }
 
 /* ---- The log itself: it must see what it is there for ---- */
@@ -703,7 +598,7 @@ static void the_log_sees_a_repeated_nonce(void **state)
     _Alignas(64) uint8_t rooms[3][KEY_ROOM];
     size_t size = 0, align = 0;
     assert_true(crypto.ops->key_layout(aead, &size, &align));
-    log_clear();
+    key_log_clear();
     assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[0], one));
     assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[1], two));
     assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[2], one));
@@ -728,7 +623,7 @@ static void the_log_sees_a_repeated_nonce(void **state)
     assert_int_equal(seals.repeated_with_another_content, 4);
     for (size_t i = 0; i < 3; i++) crypto.ops->key_release(aead, rooms[i], size);
     assert_int_equal(seals.num_rooms, 0);
-    log_clear();
+    key_log_clear();
 }
 
 /* And with contexts: a store that confirms what it did not keep is found out after the next crash. */
@@ -737,7 +632,7 @@ static void the_log_sees_a_store_that_lies(void **state)
     (void)state;
     nacre_crypto crypto = logged();
     static world w;
-    log_clear();
+    key_log_clear();
     for (int lies = 0; lies <= 1; lies++) {
         world_open(&w, 99, &crypto, 0);
         peer *p = &w.peers[0];
@@ -752,16 +647,14 @@ static void the_log_sees_a_store_that_lies(void **state)
         }
         world_close(&w);
         assert_int_equal(seals.repeated > 0, lies);
-        log_clear();
+        key_log_clear();
     }
 }
 
 static int free_log(void **state)
 {
     (void)state;
-    free(seals.entries);
-    free(seals.keys);
-    memset(&seals, 0, sizeof seals);
+    key_log_free();
     return 0;
 }
 

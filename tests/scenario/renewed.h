@@ -86,7 +86,7 @@ static inline void expect_renewed(party *p, const renewed *r)
     const nacre_event event = expect_event(p, NACRE_EVENT_RENEWED);
     assert_ptr_equal(event.user, r);
     assert_ptr_equal(event.context, nacre_renewal_context(&r->renewal));
-    assert_int_equal(nacre_context_id_context(event.context).len, 16);
+    assert_int_equal(nacre_context_id_context(event.context).len, NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE);
 }
 
 /* The client has asked: the four messages, of which it keeps copies, up to both sides' news. */

@@ -269,7 +269,6 @@ typedef struct procedure {
     side *c, *s;
     nacre_rederive_client client;
     nacre_rederive_server server;
-    nacre_rederive_offer offers[4];
     nacre_request_id id_1, id_2, at_server;
     uint8_t next_random;
     nacre_bytes sent[MESSAGES];
@@ -285,7 +284,7 @@ static nacre_err receive_1(procedure *p)
 {
     nacre_message outer = test_parse(p->sent[0]);
     return nacre_rederive_offer_r2(&p->server, &p->s->spare, test_crypto(), &p->s->material, false, &p->sent[1],
-                                   test_room(64), test_room(64), &outer, &outer, nonce_of(p));
+                                   test_room(64), test_room(64), &outer, &outer, nonce_of(p), 0);
 }
 
 static nacre_err receive_2(procedure *p, nacre_bytes datagram)
@@ -304,7 +303,7 @@ static nacre_err receive_3(procedure *p)
 {
     nacre_message outer = test_parse(p->sent[2]), plain;
     nacre_err err = nacre_rederive_accept(&p->server, &p->s->own, &p->s->spare, test_crypto(), &p->s->material,
-                                          &p->at_server, &plain, test_room(64), &outer);
+                                          &p->at_server, &plain, test_room(64), &outer, 0);
     if (err != NACRE_OK) return err;
     nacre_message answer = test_response(NACRE_CHANGED, NACRE_ABSENT, test_hex("02"));
     p->sent[3] = test_protect_response(&p->s->own.context, &p->at_server, &answer, NULL);
@@ -320,7 +319,7 @@ static nacre_err receive_4(procedure *p)
 static void run_procedure(procedure *p, const fate *fates)
 {
     nacre_message get = test_request(NACRE_GET, NACRE_ABSENT, NACRE_ABSENT);
-    nacre_rederive_server_init(&p->server, p->offers, COUNT(p->offers));
+    nacre_rederive_server_init(&p->server, test_fill(9, NACRE_REDERIVE_KEY).ptr, 247000);
     assert_ok(nacre_rederive_begin(&p->client, &p->c->own, test_crypto(), &p->c->material, nonce_of(p)));
     nacre_protect_options how = nacre_rederive_options(&p->client);
     assert_ok(

@@ -2,6 +2,7 @@
 /* derived: computed vectors: nonce edges, every AEAD, and the flows of Observe, Echo, B.2, Proxy-Uri and inner block-wise.
  * Messages come without their plain form: it is put together from plaintext and outer options. */
 #include "vectors.h"
+#include "oscore/offer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -514,30 +515,31 @@ static bool b2_client_goes(vec_run *run, const b2 *b, b2_end *client, const char
     return !run->bad;
 }
 
-/* Request #1 offers R2, with a response that has the nonce of request #1: a server of nacre sends no other. */
-static bool b2_server_offers(vec_run *run, const b2 *b, b2_end *server, nacre_rederive_server *state)
+/* Request #1 is answered with the R2 of the vector, which is not one of nacre's making, in a response that has the nonce of
+ * request #1: a server of nacre sends no other. */
+static bool b2_server_offers(vec_run *run, const b2 *b, b2_end *server)
 {
     b2_step request, answer;
     nacre_bytes out;
     if (!b2_step_of(run, b, "request_1", &request) || !b2_step_of(run, b, "response_1", &answer) ||
-        !vec_same_err(run, "offer_r2", NACRE_OK,
-                      nacre_rederive_offer_r2(state, &server->spare, run->crypto, &server->material, false, &out,
-                                              b2_room(run), b2_room(run), &request.outer, &answer.outer, b->r2.ptr)))
+        !vec_same_err(run, "answer_1", NACRE_OK,
+                      nacre__rederive_answer_1(&server->spare, run->crypto, &server->material, false, &out,
+                                               b2_room(run), b2_room(run), &request.outer, &answer.outer, b->r2)))
         return false;
     vec_same_bytes(run, "response_1", answer.datagram, out);
     vec_same_number(run, "code of response #1", NACRE_UNAUTHORIZED, answer.plain.code);
     return !run->bad;
 }
 
-static bool b2_server_accepts(vec_run *run, const b2 *b, b2_end *server, nacre_rederive_server *state)
+static bool b2_server_accepts(vec_run *run, const b2 *b, b2_end *server)
 {
     b2_step request, answer;
     nacre_message plain;
     nacre_bytes out;
     if (!b2_step_of(run, b, "request_2", &request) || !b2_step_of(run, b, "response_2", &answer) ||
-        !vec_same_err(run, "accept", NACRE_OK,
-                      nacre_rederive_accept(state, &server->own, &server->spare, run->crypto, &server->material,
-                                            &server->id, &plain, b2_room(run), &request.outer)))
+        !vec_same_err(run, "take_2", NACRE_OK,
+                      nacre__rederive_take_2(&server->own, &server->spare, run->crypto, &server->material, &server->id,
+                                             &plain, b2_room(run), &request.outer, joined(run, b->r2, b->r3))))
         return false;
     b2_check_own(run, b, server, THIRD);
     vec_same_bytes(run, "request_2 unprotected", request.plain_datagram, vec_write(run, &plain));
@@ -564,11 +566,8 @@ static void b2_client(vec_run *run, const b2 *b, const char *answer)
 static void b2_server(vec_run *run, const b2 *b)
 {
     b2_end server = { 0 };
-    nacre_rederive_offer offers[2];
-    nacre_rederive_server state;
-    nacre_rederive_server_init(&state, offers, sizeof offers / sizeof *offers);
-    if (b2_end_open(run, &server, vec_swapped(b->contexts[FIRST].client)) && b2_server_offers(run, b, &server, &state))
-        (void)b2_server_accepts(run, b, &server, &state);
+    if (b2_end_open(run, &server, vec_swapped(b->contexts[FIRST].client)) && b2_server_offers(run, b, &server))
+        (void)b2_server_accepts(run, b, &server);
     b2_end_close(&server);
 }
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* offer: the R2 that a server of RFC 8613 B.2 hands out, and recognises again without having kept it. */
+#ifndef NACRE_OSCORE_OFFER_H
+#define NACRE_OSCORE_OFFER_H
+
+#include <nacre/rederive.h>
+
+/* NACRE_OK: `r2` is set. NACRE_ERR_BAD_ARGUMENT: the server is not initialised. Others: as the provider's hmac. */
+nacre_err nacre__offer_make(const nacre_rederive_server *server, const nacre_crypto *crypto,
+                            uint8_t r2[NACRE_REDERIVE_R2], const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms);
+
+/* NACRE_OK: this server made it, for this generation, and its time has not passed. NACRE_ERR_NO_CONTEXT: it did not, or
+ * the time has. Others: as the provider's hmac. */
+nacre_err nacre__offer_check(const nacre_rederive_server *server, const nacre_crypto *crypto,
+                             const uint8_t r2[NACRE_REDERIVE_R2], uint64_t now_ms);
+
+/* ---- The two answers, with any R2 (rederive.c) ---- */
+
+/* Verifies request #1 and makes response #1, which names `r2`. As nacre_rederive_offer_r2. */
+nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *crypto,
+                                   const nacre_context_params *material, bool ordinary, nacre_bytes *out,
+                                   nacre_room room, nacre_room scratch, const nacre_message *outer,
+                                   const nacre_message *header, nacre_bytes r2);
+
+/* Verifies request #2, whose kid context is `r2_r3`, and puts context 3 into `own`. As nacre_rederive_accept. */
+nacre_err nacre__rederive_take_2(nacre_rederived *own, nacre_rederived *spare, const nacre_crypto *crypto,
+                                 const nacre_context_params *material, nacre_request_id *id, nacre_message *plain,
+                                 nacre_room room, const nacre_message *outer, nacre_bytes r2_r3);
+
+#endif

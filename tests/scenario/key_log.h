@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* key_log: a provider that writes down every seal by the bytes of its key, and its nonce, and counts those that come again.
+ * Unlike seal_log.h it knows a key that was derived a second time. */
+#ifndef NACRE_TESTS_KEY_LOG_H
+#define NACRE_TESTS_KEY_LOG_H
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <nacre/crypto.h>
+
+enum { LOG_SLOTS = 1 << 20, MAX_KEYS = 20000, MAX_ROOMS = 64 };
+
+typedef struct seal_entry {
+    uint32_t key; /* 1 + its place in `keys`; 0: free */
+    uint8_t nonce[NACRE_MAX_NONCE];
+    uint64_t content;
+} seal_entry;
+
+typedef struct known_key {
+    uint8_t bytes[NACRE_MAX_KEY];
+    uint8_t len;
+} known_key;
+
+/* A key is its bytes: after a restart the same key lies in another room, or another in the same. */
+static struct key_log {
+    seal_entry *entries;
+    known_key *keys;
+    uint32_t num_keys;
+    struct {
+        const void *room;
+        uint32_t key;
+    } rooms[MAX_ROOMS];
+    size_t num_rooms;
+    size_t sealed, repeated, repeated_with_another_content, unknown_keys;
+} seals;
+
+static const nacre_crypto_ops *real;
+
+static inline void key_log_free(void)
+{
+    free(seals.entries);
+    free(seals.keys);
+    memset(&seals, 0, sizeof seals);
+}
+
+static inline void key_log_clear(void)
+{
+    key_log_free();
+    seals.entries = calloc(LOG_SLOTS, sizeof *seals.entries);
+    seals.keys = calloc(MAX_KEYS, sizeof *seals.keys);
+    assert_true(seals.entries != NULL && seals.keys != NULL);
+}
+
+static inline uint64_t key_log_mix(uint64_t hash, const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return (hash ^ hash >> 29) * UINT64_C(0xbf58476d1ce4e5b9) + len;
+}
+
+static inline uint32_t key_number(const uint8_t *bytes, uint8_t len)
+{
+    uint32_t at = 0;
+    while (at < seals.num_keys && (seals.keys[at].len != len || memcmp(seals.keys[at].bytes, bytes, len) != 0)) at++;
+    if (at < seals.num_keys) return at + 1;
+    assert_true(at < MAX_KEYS);
+    memcpy(seals.keys[at].bytes, bytes, len);
+    seals.keys[at].len = len;
+    return ++seals.num_keys;
+}
+
+static inline nacre_err logged_key_init(const nacre_crypto *crypto, const nacre_aead *aead, nacre_direction direction,
+                                        void *key, const uint8_t *bytes)
+{
+    nacre_err err = real->key_init(crypto, aead, direction, key, bytes);
+    if (err != NACRE_OK || direction != NACRE_SEAL) return err;
+    assert_true(seals.num_rooms < MAX_ROOMS);
+    seals.rooms[seals.num_rooms].room = key;
+    seals.rooms[seals.num_rooms++].key = key_number(bytes, aead->key_len);
+    return NACRE_OK;
+}
+
+static inline void logged_key_release(const nacre_aead *aead, void *key, size_t size)
+{
+    for (size_t i = 0; i < seals.num_rooms; i++)
+        if (seals.rooms[i].room == key) seals.rooms[i--] = seals.rooms[--seals.num_rooms];
+    real->key_release(aead, key, size);
+}
+
+static inline void log_seal(const nacre_aead_job *job)
+{
+    seal_entry e = { 0 };
+    for (size_t i = 0; i < seals.num_rooms; i++)
+        if (seals.rooms[i].room == job->key) e.key = seals.rooms[i].key;
+    if (e.key == 0) seals.unknown_keys++;
+    memcpy(e.nonce, job->nonce, job->aead->nonce_len);
+    e.content =
+        key_log_mix(key_log_mix(UINT64_C(0xcbf29ce484222325), job->aad.ptr, job->aad.len), job->in, job->in_len);
+    size_t at = (size_t)key_log_mix(e.key, e.nonce, sizeof e.nonce) % LOG_SLOTS;
+    assert_true(++seals.sealed < LOG_SLOTS / 4 * 3);
+    for (; seals.entries[at].key != 0; at = (at + 1) % LOG_SLOTS) {
+        const seal_entry *old = &seals.entries[at];
+        if (old->key != e.key || memcmp(old->nonce, e.nonce, sizeof e.nonce) != 0) continue;
+        seals.repeated++;
+        if (old->content != e.content) seals.repeated_with_another_content++;
+        return;
+    }
+    seals.entries[at] = e;
+}
+
+static inline void logged_seal_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs)
+{
+    for (size_t i = 0; i < num_jobs; i++) log_seal(jobs[i]); /* before: the cipher works in place */
+    real->seal_many(crypto, jobs, num_jobs);
+}
+
+/* The operations of `ops`, each seal of which is written down. */
+static inline const nacre_crypto_ops *key_log_ops(const nacre_crypto_ops *ops)
+{
+    static nacre_crypto_ops logged;
+    real = ops;
+    logged = *ops;
+    logged.key_init = logged_key_init;
+    logged.key_release = logged_key_release;
+    logged.seal_many = logged_seal_many;
+    return &logged;
+}
+
+#endif
