@@ -103,7 +103,7 @@ typedef struct nacre_context { /* 112 bytes, for there may be a million of them 
     uint32_t in_hand;                    /* persistent: so many from `next` on are durable as possibly used */
     uint32_t sealed;                     /* messages protected with the sender key, saturating */
     uint32_t failed;                     /* decryptions whose tag did not match, saturating */
-    uint32_t chunk : 14, max_chunk : 14; /* how many numbers to ask for next, and at most */
+    uint32_t chunk : 14, max_chunk : 14; /* how many numbers to ask for next, and at most; 0: stopped */
     uint32_t has_echo : 1, persistent : 1, window_on_disk : 1, window_lost_wanted : 1;
     uint16_t key_stride;
     uint8_t id_context_len, sender_id_len : 4, recipient_id_len : 4;
@@ -151,6 +151,17 @@ NACRE_MUST_USE nacre_err nacre_context_init(nacre_context *ctx, const nacre_cryp
 
 /* nacre_context_wipe releases and wipes keys and state. An all-zero context may be wiped, and wiped again. */
 void nacre_context_wipe(nacre_context *ctx);
+
+/* nacre_context_stop ends the use of a context for good: for a store whose state another program has taken over, so that the
+ * numbers and the window in memory are not this context's alone any more. It stays where it is, and a table, an endpoint or
+ * a server may go on holding it, until nacre_context_wipe.
+ *   protect          NACRE_ERR_CONTEXT_UNAVAILABLE, numbers in hand and the nonces of requests included
+ *   a request        NACRE_ERR_REPLAY; the Echo value is wiped
+ *   a response       is verified as before
+ *   needs, confirm   it needs nothing, and what is confirmed later changes nothing
+ * nacre_context_is_stopped: it was stopped, and not wiped since. */
+void nacre_context_stop(nacre_context *ctx);
+bool nacre_context_is_stopped(const nacre_context *ctx);
 
 /* Queries. */
 nacre_bytes nacre_context_sender_id(const nacre_context *ctx);

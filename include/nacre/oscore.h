@@ -84,7 +84,7 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
  * again for a retransmission; never protect twice for that.
  * NACRE_OK                      `id` and `out` (the start of `room`) are set
  * NACRE_ERR_NOT_YET             the store must confirm numbers first (nacre_context_needs): try again afterwards
- * NACRE_ERR_CONTEXT_UNAVAILABLE numbers are used up: new keys are needed
+ * NACRE_ERR_CONTEXT_UNAVAILABLE numbers are used up: new keys are needed; or the context was stopped (nacre_context_stop)
  * NACRE_ERR_NO_ROOM             `room` too small: nacre_protect_size
  * NACRE_ERR_NESTED              `plain` has an OSCORE option
  * NACRE_ERR_TOO_LONG            more plaintext than the algorithm takes, or a kid context above 255 bytes

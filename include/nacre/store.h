@@ -138,12 +138,21 @@ NACRE_MUST_USE nacre_err nacre_directory_open_with(nacre_directory **dir, const 
                                                    nacre_detail *why);
 
 /* The context, and the store behind it. Both live until the directory is closed. */
+/* While it is open, the state must stay as it is: before each write the lock file and sequence.json are compared with what is
+ * held open. When another program removed or replaced DIR/lock, or removed, replaced or edited DIR/sequence.json, then
+ *   that write and every later one  NACRE_ERR_LOCKED with the same text, nacre_directory_close among them
+ *   the files                       stay as the other program left them
+ *   the context                     is stopped (nacre_context_stop): numbers in hand are dropped
+ *   the caller                      ends the other program, closes this directory, and opens it again
+ * A directory that is moved while it is open goes on under its new name; one that is removed takes no more writes
+ * (NACRE_ERR_FILE). Between the comparison and the rename that follows it at once, only the two locks protect. */
 nacre_context *nacre_directory_context(nacre_directory *dir);
 nacre_store nacre_directory_store(nacre_directory *dir);
 const char *nacre_directory_path(const nacre_directory *dir);
 
 /* nacre_directory_close writes the true state (numbers used, replay window), unlocks, wipes the keys and frees. It frees
- * also when it fails (NACRE_ERR_FILE): then the pessimistic state on disk stands, which is safe. NULL is allowed. */
+ * also when it fails: NACRE_ERR_FILE, and the pessimistic state on disk stands, which is safe; or NACRE_ERR_LOCKED, the state
+ * is another program's by now. NULL is allowed. */
 nacre_err nacre_directory_close(nacre_directory *dir, nacre_detail *why);
 
 /* What a directory says, without locking it and without keeping keys. */

@@ -32,4 +32,9 @@ static inline nacre_bytes nacre__id_context(const nacre_context *ctx)
     return nacre_bytes_of(ctx->id_context, ctx->id_context_len);
 }
 
+static inline bool nacre__is_stopped(const nacre_context *ctx)
+{
+    return ctx->persistent && ctx->max_chunk == 0;
+}
+
 #endif

@@ -2,12 +2,13 @@
 /* sequence: numbers are used only below a ceiling that the store has confirmed as durable (RFC 8613 B.1.1). The ceiling is
  * asked for in chunks that double up to a limit, and early: with an eighth of a chunk still in hand. */
 #include "context/sequence.h"
+#include "context/fields.h"
 
 nacre_needs nacre_context_needs(const nacre_context *ctx)
 {
     nacre_needs needs = { 0, ctx->window_lost_wanted, false };
     uint64_t confirmed = ctx->next + ctx->in_hand;
-    if (!ctx->persistent || confirmed > NACRE_SEQ_MAX) return needs;
+    if (!ctx->persistent || confirmed > NACRE_SEQ_MAX || nacre__is_stopped(ctx)) return needs;
     needs.blocked = ctx->in_hand == 0;
     if (ctx->in_hand <= ctx->chunk / 8u) {
         uint64_t ceiling = confirmed + ctx->chunk;
@@ -19,7 +20,7 @@ nacre_needs nacre_context_needs(const nacre_context *ctx)
 void nacre_context_confirm_reserved(nacre_context *ctx, uint64_t ceiling)
 {
     if (ceiling > NACRE_SEQ_MAX + 1) ceiling = NACRE_SEQ_MAX + 1;
-    if (ceiling <= ctx->next + ctx->in_hand) return;
+    if (ceiling <= ctx->next + ctx->in_hand || nacre__is_stopped(ctx)) return;
     uint64_t in_hand = ceiling - ctx->next;
     ctx->in_hand =
         in_hand > UINT32_MAX ? UINT32_MAX : (uint32_t)in_hand; /* of four thousand million, the rest is lost */
@@ -31,6 +32,22 @@ void nacre_context_confirm_window_lost(nacre_context *ctx)
 {
     ctx->window_on_disk = false;
     ctx->window_lost_wanted = false;
+}
+
+void nacre_context_stop(nacre_context *ctx)
+{
+    ctx->persistent = true;
+    ctx->chunk = ctx->max_chunk = 0;
+    ctx->in_hand = 0;
+    ctx->window_lost_wanted = false;
+    ctx->has_echo = false;
+    nacre_wipe(ctx->echo, sizeof ctx->echo);
+    if (ctx->replay.size != 0) nacre_replay_forget(&ctx->replay); /* 0: wiped, without any window */
+}
+
+bool nacre_context_is_stopped(const nacre_context *ctx)
+{
+    return nacre__is_stopped(ctx);
 }
 
 void nacre_context_before_save(nacre_context *ctx)

@@ -163,6 +163,7 @@ NACRE__NOT_INLINE static nacre_err begin_after_proxy_uri(protection *p, const ta
 static nacre_err begin(protection *p, task *t)
 {
     if (t->crypto->ops != t->ctx->ops || !nacre__header_ok(t->plain)) return NACRE_ERR_BAD_ARGUMENT;
+    if (nacre__is_stopped(t->ctx)) return NACRE_ERR_CONTEXT_UNAVAILABLE;
     t->all_inner = nacre__all_inner(t->plain->options);
     return t->all_inner || !t->is_request ? begin_split(p, t) : begin_after_proxy_uri(p, t);
 }

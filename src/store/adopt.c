@@ -52,12 +52,12 @@ static nacre_err adopt_locked(const nacre__folder *folder, nacre_role role, uint
 nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next_to_send, nacre_detail *why)
 {
     nacre__folder folder;
-    int lock_fd = -1;
+    nacre__guard guard = NACRE__GUARD_NONE;
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err != NACRE_OK) return err;
-    err = nacre__lock_take(&lock_fd, &folder, why);
+    err = nacre__lock_take(&folder, &guard, why);
     if (err == NACRE_OK) err = adopt_locked(&folder, role, next_to_send, why);
-    if (lock_fd >= 0) close(lock_fd);
+    nacre__guard_release(&guard);
     nacre__folder_close(&folder);
     return err;
 }

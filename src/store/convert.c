@@ -317,15 +317,15 @@ static nacre_err convert_locked(struct conversion *c)
 nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role role, nacre_detail *why)
 {
     nacre__folder folder;
-    int lock_fd = -1;
+    nacre__guard guard = NACRE__GUARD_NONE;
     if (to != NACRE_LAYOUT_NEWEST && to != NACRE_LAYOUT_SEED)
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "there is no such layout");
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err != NACRE_OK) return err;
     struct conversion c = { .folder = &folder, .to = to, .role = role, .why = why };
-    err = nacre__lock_take(&lock_fd, &folder, why);
+    err = nacre__lock_take(&folder, &guard, why);
     if (err == NACRE_OK) err = convert_locked(&c);
-    if (lock_fd >= 0) close(lock_fd);
+    nacre__guard_release(&guard);
     nacre__folder_close(&folder);
     return err;
 }

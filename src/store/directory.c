@@ -24,12 +24,14 @@ enum { MAX_CHUNK = 10000 };
 struct nacre_directory {
     nacre_context *ctx; /* in a page that a fork's child finds wiped */
     nacre__folder folder;
-    int lock_fd;
+    nacre__guard guard;
     pid_t owner;            /* the process that opened it: a fork's child must not write */
     nacre__sequence stored; /* what sequence.json says, as far as we know */
     bool is_seed, fresh;    /* of the older layout; and without a sequence.json when it was opened */
     nacre__json_doc rest;   /* older layout: sequence.json as it was, for the entries of others */
     bool uncertain;         /* a write failed half-way: it may say something newer, but nothing untrue */
+    uint64_t floor;         /* numbers below were used, or may have been before it was opened: no state may say less */
+    nacre_detail lost;      /* why nothing is written any more; "" as long as the state is ours */
     char *path;
     size_t size; /* of this whole allocation, the prepared keys at its end included */
     size_t keys_at, keys_size;
@@ -47,18 +49,45 @@ static nacre_err check_owner(const nacre_directory *dir, nacre_detail *why)
                              dir->path, (long)dir->owner);
 }
 
+/* Once the state was found to be another program's, everything that would write fails with what was found. */
+static nacre_err check_ours(const nacre_directory *dir, nacre_detail *why)
+{
+    return dir->lost.text[0] == '\0' ? NACRE_OK : nacre__store_fail(why, NACRE_ERR_LOCKED, "%s", dir->lost.text);
+}
+
+/* For good: another program may use the numbers in hand, and accept what the window has not seen. */
+static void stop(nacre_directory *dir, const nacre_detail *why)
+{
+    dir->lost = *why;
+    nacre_context_stop(dir->ctx);
+}
+
+static nacre_err put_state(nacre_directory *dir, const nacre__sequence *state, bool *uncertain, nacre_detail *why)
+{
+    if (state->next_to_send < dir->floor)
+        return nacre__store_fail(
+            why, NACRE_ERR_LOCKED,
+            "%s/sequence.json: the next number to send would go down from %llu to %llu, so nothing "
+            "is written any more and this context is stopped",
+            dir->path, (unsigned long long)dir->floor, (unsigned long long)state->next_to_send);
+    if (!dir->is_seed) return nacre__sequence_write(&dir->folder, state, true, uncertain, why);
+    const nacre__seed_form form = { nacre_context_sender_id(dir->ctx), nacre_context_recipient_id(dir->ctx), dir->fresh,
+                                    dir->rest.root, true };
+    return nacre__seed_write(&dir->folder, state, &form, uncertain, why);
+}
+
 static nacre_err write_state(nacre_directory *dir, const nacre__sequence *state, nacre_detail *why)
 {
     bool uncertain = false;
+    nacre_detail reason = { "" };
     nacre_err err = check_owner(dir, why);
+    if (err == NACRE_OK) err = check_ours(dir, why);
     if (err != NACRE_OK) return err;
-    if (dir->is_seed) {
-        const nacre__seed_form form = { nacre_context_sender_id(dir->ctx), nacre_context_recipient_id(dir->ctx),
-                                        dir->fresh, dir->rest.root, true };
-        err = nacre__seed_write(&dir->folder, state, &form, &uncertain, why);
-    } else err = nacre__sequence_write(&dir->folder, state, true, &uncertain, why);
+    err = put_state(dir, state, &uncertain, &reason);
     if (err == NACRE_OK) dir->stored = *state;
     dir->uncertain = err != NACRE_OK && (dir->uncertain || uncertain);
+    if (err == NACRE_ERR_LOCKED) stop(dir, &reason);
+    if (err != NACRE_OK && why != NULL) *why = reason;
     return err;
 }
 
@@ -67,7 +96,7 @@ static nacre_err directory_reserve(void *self, uint64_t ceiling, nacre_detail *w
 {
     nacre_directory *dir = self;
     nacre__sequence state = dir->stored;
-    if (ceiling <= state.next_to_send && !dir->uncertain) return NACRE_OK;
+    if (ceiling <= state.next_to_send && !dir->uncertain) return check_ours(dir, why);
     if (ceiling < state.next_to_send) ceiling = state.next_to_send;
     state.next_to_send = ceiling;
     return write_state(dir, &state, why);
@@ -78,7 +107,7 @@ static nacre_err directory_window_lost(void *self, nacre_detail *why)
 {
     nacre_directory *dir = self;
     nacre__sequence state = dir->stored;
-    if (!state.window_known && !dir->uncertain) return NACRE_OK;
+    if (!state.window_known && !dir->uncertain) return check_ours(dir, why);
     state.window_known = false;
     return write_state(dir, &state, why);
 }
@@ -89,14 +118,18 @@ static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_deta
     nacre_context_before_save(dir->ctx); /* whoever calls this: the context must not go on with what is written over */
     nacre__sequence state = { .next_to_send = nacre_context_next_seq(ctx) };
     state.window_known = nacre_replay_export(nacre_context_replay(ctx), &state.window_index, state.window_bits);
-    if (nacre__sequence_equal(&state, &dir->stored) && !dir->uncertain) return NACRE_OK;
-    return write_state(dir, &state, why);
+    if (nacre__sequence_equal(&state, &dir->stored) && !dir->uncertain) return check_ours(dir, why);
+    nacre_err err = write_state(dir, &state, why);
+    if (err == NACRE_OK) dir->floor = state.next_to_send;
+    return err;
 }
 
 /* What is known to be there: after a write that failed half-way, perhaps less. */
 static nacre_err directory_load(void *self, nacre_stored *state, nacre_detail *why)
 {
     const nacre_directory *dir = self;
+    nacre_err err = check_ours(dir, why);
+    if (err != NACRE_OK) return err;
     if (dir->uncertain)
         return nacre__store_fail(why, NACRE_ERR_FILE,
                                  "%s/sequence.json: a write failed, and what it says is not certain", dir->path);
@@ -148,7 +181,8 @@ static nacre_directory *allocate(size_t keys_size, size_t keys_align)
     dir->size = size;
     dir->keys_at = keys_at;
     dir->keys_size = keys_size;
-    dir->folder.fd = dir->lock_fd = -1;
+    dir->folder.fd = -1;
+    dir->guard = NACRE__GUARD_NONE;
     dir->ctx = nacre__context_page();
     if (dir->ctx == NULL) {
         free(dir);
@@ -162,8 +196,8 @@ static void release(nacre_directory *dir)
 {
     nacre__context_page_free(dir->ctx);
     nacre__json_free(&dir->rest);
+    nacre__guard_release(&dir->guard);
     nacre__folder_close(&dir->folder);
-    if (dir->lock_fd >= 0) close(dir->lock_fd);
     free(dir->path);
     nacre_wipe(dir, dir->size);
     free(dir);
@@ -214,6 +248,7 @@ static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const 
 static nacre_err restore(nacre_directory *dir, const nacre_directory_info *info, nacre_detail *why)
 {
     dir->stored = nacre__sequence_of(info);
+    dir->floor = info->next_to_send;
     nacre_err err = nacre_context_set_replay(dir->ctx, info->window_known, info->window_index, info->window_bits,
                                              ((size_t)info->window + 7) / 8);
     if (err == NACRE_OK) return NACRE_OK;
@@ -292,20 +327,20 @@ nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, con
 {
     nacre_directory *dir = NULL;
     nacre__folder folder;
-    int lock_fd = -1;
+    nacre__guard guard = NACRE__GUARD_NONE;
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err != NACRE_OK) return err;
     /* Locked before it is read: what another process is about to write must not be missed. */
-    err = nacre__lock_take(&lock_fd, &folder, why);
+    err = nacre__lock_take(&folder, &guard, why);
     if (err == NACRE_OK) err = nacre__moved_check(&folder, why);
     if (err == NACRE_OK) err = open_folder(&dir, &folder, options, crypto, why);
     if (dir == NULL) {
-        if (lock_fd >= 0) close(lock_fd);
+        nacre__guard_release(&guard);
         nacre__folder_close(&folder);
         return err;
     }
-    dir->folder = (nacre__folder){ folder.fd, dir->path };
-    dir->lock_fd = lock_fd;
+    dir->guard = guard;
+    dir->folder = (nacre__folder){ folder.fd, dir->path, &dir->guard };
     sweep(&dir->folder);
     *out = dir;
     return NACRE_OK;

@@ -57,17 +57,55 @@ static nacre_err read_open(nacre__file *file, int fd, const nacre__folder *folde
     return err;
 }
 
+/* Through a link, what is read is the target; what is replaced later is the link. */
+static bool is_replaced(const char *name)
+{
+    return strcmp(name, "sequence.json") == 0 || strcmp(name, "moved.json") == 0;
+}
+
+static nacre_err cannot_open(const nacre__folder *folder, const char *name, nacre_detail *why)
+{
+    struct stat st;
+    int reason = errno;
+    if (is_replaced(name) && fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
+                                 "%s/%s: is a symbolic link; it would be replaced, and its target would keep the old "
+                                 "numbers: put the file itself there",
+                                 folder->path, name);
+    errno = reason;
+    return fail(folder, name, why);
+}
+
+/* The guard compares with this file and these bytes before anything is written. */
+static nacre_err tell_guard(const nacre__folder *folder, int fd, const nacre__file *file, nacre_detail *why)
+{
+    uint8_t *bytes = malloc(file->len + 1);
+    if (bytes == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    memcpy(bytes, file->ptr, file->len);
+    nacre__guard_set(folder->guard, fd, bytes, file->len);
+    return NACRE_OK;
+}
+
 nacre_err nacre__file_read_born(nacre__file *file, char born[NACRE__BORN_TEXT], bool *found,
                                 const nacre__folder *folder, const char *name, size_t max, nacre_detail *why)
 {
+    const bool is_guarded = folder->guard != NULL && strcmp(name, "sequence.json") == 0;
     *file = (nacre__file){ .ptr = NULL };
     born[0] = '\0';
     /* Without O_NONBLOCK a FIFO of that name would hang us before it is recognised. */
-    int fd = openat(folder->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd =
+        openat(folder->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (is_replaced(name) ? O_NOFOLLOW : 0));
     *found = fd >= 0 || errno != ENOENT;
-    if (fd < 0) return *found ? fail(folder, name, why) : NACRE_OK;
+    if (fd < 0 && *found) return cannot_open(folder, name, why);
+    if (fd < 0 && is_guarded) nacre__guard_set(folder->guard, -1, NULL, 0);
+    if (fd < 0) return NACRE_OK;
     nacre_err err = read_open(file, fd, folder, name, max, why);
     nacre__born_of(born, fd);
+    if (err == NACRE_OK && is_guarded) {
+        err = tell_guard(folder, fd, file, why);
+        if (err == NACRE_OK) return NACRE_OK;
+        nacre__file_free(file);
+    }
     close(fd);
     return err;
 }

@@ -7,10 +7,12 @@
 #include <nacre/store.h>
 
 #include "store/born.h"
+#include "store/guard.h"
 
 typedef struct nacre__folder {
     int fd;
-    const char *path; /* for error texts */
+    const char *path;    /* for error texts */
+    nacre__guard *guard; /* borrowed; what is held while the folder is locked. NULL: it is not */
 } nacre__folder;
 
 /* nacre__folder_open: NACRE_OK, NACRE_ERR_FILE. `path` is borrowed. nacre__folder_close takes a closed one (fd -1). */
@@ -30,8 +32,10 @@ typedef struct nacre__file {
 } nacre__file;
 
 /* nacre__file_read reads a regular file of at most `max` bytes. `found` says whether it exists: when not, that is no
- * error and `file` is empty.
- * NACRE_OK, NACRE_ERR_FILE (too large, no permission, not a regular file, I/O), NACRE_ERR_NO_MEMORY */
+ * error and `file` is empty. A file that nacre replaces by its name, as sequence.json, must not be a symbolic link: the
+ * target would keep what it said. What the folder's guard needs to know of sequence.json is told to it.
+ * NACRE_OK, NACRE_ERR_FILE (too large, no permission, not a regular file, I/O), NACRE_ERR_BAD_CONTEXT (a link that must be
+ * none), NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre__file_read(nacre__file *file, bool *found, const nacre__folder *folder, const char *name,
                                           size_t max, nacre_detail *why);
 /* The same, and which file it is (born.h). */
@@ -43,7 +47,8 @@ void nacre__file_free(nacre__file *file);
 /* nacre__file_replace makes `name` hold `text`, durably, or leaves it as it was: a temporary file (".NAME-" and six
  * characters, mode 0600), fsync, rename, fsync of the folder.
  * NACRE_OK         it is durable
- * NACRE_ERR_FILE   it is not. `uncertain` says that the rename was done and only its durability failed: after a power
+ * NACRE_ERR_LOCKED the folder's guard says that it is not ours to write any more: nothing has changed
+ * NACRE_ERR_FILE   it is not durable. `uncertain` says that the rename was done and only its durability failed: after a power
  *                  loss either text may be there. Otherwise the old file stands, and the temporary one is removed */
 NACRE_MUST_USE nacre_err nacre__file_replace(const nacre__folder *folder, const char *name, const char *text,
                                              bool *uncertain, nacre_detail *why);
@@ -67,13 +72,11 @@ void nacre__file_abandon(nacre__new_file *file);
 /* nacre__file_sweep removes temporary files of `name` that a crash left behind. Only under the folder's lock. */
 void nacre__file_sweep(const nacre__folder *folder, const char *name);
 
-/* nacre__lock_take locks folder/lock and, where the file system can, the folder itself, waiting for one second. The locks
- * end when `fd` and the folder are closed; the file stays. `fd` is open for writing too, unless the file is another user's.
+/* nacre__lock_take locks folder/lock and, where the file system can, the folder itself, waiting for one second, and sets
+ * `guard` over the folder. The locks end when the guard is released and the folder is closed; the file stays. It is open
+ * for writing too (guard->lock_fd), unless it is another user's.
  * NACRE_OK, NACRE_ERR_LOCKED (names the holder where the system tells it), NACRE_ERR_FILE */
-NACRE_MUST_USE nacre_err nacre__lock_take(int *fd, const nacre__folder *folder, nacre_detail *why);
-
-/* nacre__lock_is_ours: the name still leads to the locked file. Otherwise another program may have locked another one. */
-bool nacre__lock_is_ours(int fd, const nacre__folder *folder);
+NACRE_MUST_USE nacre_err nacre__lock_take(nacre__folder *folder, nacre__guard *guard, nacre_detail *why);
 
 /* nacre__lock_probe looks whether it is free, without waiting, and without making the file. Returns as nacre__lock_take. */
 NACRE_MUST_USE nacre_err nacre__lock_probe(const nacre__folder *folder, nacre_detail *why);

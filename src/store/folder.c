@@ -15,7 +15,7 @@ nacre_err nacre__folder_open(nacre__folder *folder, const char *path, nacre_deta
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot open directory: %s", path, strerror(errno));
-    *folder = (nacre__folder){ fd, path };
+    *folder = (nacre__folder){ .fd = fd, .path = path };
     return NACRE_OK;
 }
 
@@ -34,7 +34,7 @@ nacre_err nacre__folder_sync(const nacre__folder *folder, nacre_detail *why)
 
 nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why)
 {
-    nacre__folder parent = { -1, NULL };
+    nacre__folder parent = { .fd = -1 };
     char *copy = strdup(path);
     if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
     nacre_err err = nacre__folder_open(&parent, dirname(copy), why);

@@ -37,7 +37,7 @@ static void pause_ms(long ms)
     nanosleep(&duration, NULL);
 }
 
-bool nacre__lock_is_ours(int fd, const nacre__folder *folder)
+static bool is_still_there(int fd, const nacre__folder *folder)
 {
     struct stat locked, named;
     if (fstat(fd, &locked) != 0 || fstatat(folder->fd, "lock", &named, AT_SYMLINK_NOFOLLOW) != 0) return false;
@@ -55,7 +55,7 @@ static bool locks_no_directories(int reason)
 static attempt lock_file(const nacre__folder *folder, int fd)
 {
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK || errno == EINTR ? HELD : FAILED;
-    return nacre__lock_is_ours(fd, folder) ? TAKEN : REPLACED;
+    return is_still_there(fd, folder) ? TAKEN : REPLACED;
 }
 
 static attempt lock_directory(const nacre__folder *folder, int operation)
@@ -128,11 +128,12 @@ static nacre_err cannot_lock(const nacre__folder *folder, nacre_detail *why)
                              nacre__store_advice(errno));
 }
 
-nacre_err nacre__lock_take(int *fd, const nacre__folder *folder, nacre_detail *why)
+nacre_err nacre__lock_take(nacre__folder *folder, nacre__guard *guard, nacre_detail *why)
 {
     int64_t end = now_ms() + WAIT_MS;
     for (;;) {
-        attempt result = attempt_once(fd, folder);
+        attempt result = attempt_once(&guard->lock_fd, folder);
+        if (result == TAKEN) folder->guard = guard;
         if (result == TAKEN) return NACRE_OK;
         if (result == FAILED) return cannot_lock(folder, why);
         if (now_ms() >= end) return held(folder, result == DIRECTORY_HELD ? "" : "/lock", why);

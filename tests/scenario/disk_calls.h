@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -286,6 +287,41 @@ int close(int fd)
     long result = syscall(SYS_close, fd); /* a descriptor is gone even when close says that it failed */
     if (failed) errno = reason;
     return failed ? -1 : (int)leave(result, fails);
+}
+
+/* What is only looked at changes nothing on the disk, but can fail like the rest. */
+ssize_t pread(int fd, void *buffer, size_t len, off_t at)
+{
+    bool fails;
+    if (node_of(fd) == NOT_OURS) return syscall(SYS_pread64, fd, buffer, len, at);
+    if (!enter(&fails)) return -1;
+    return leave(syscall(SYS_pread64, fd, buffer, len, at), fails);
+}
+
+int fstat(int fd, struct stat *st)
+{
+    bool fails;
+    if (node_of(fd) == NOT_OURS) return (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+    if (!enter(&fails)) return -1;
+    return (int)leave(syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH), fails);
+}
+
+int fstatat(int at, const char *restrict path, struct stat *restrict st, int flags)
+{
+    int dir;
+    bool fails;
+    char name[DISK_MAX_NAME];
+    if (!resolve(at, path, &dir, name)) return (int)syscall(SYS_newfstatat, at, path, st, flags);
+    if (!enter(&fails)) return -1;
+    return (int)leave(syscall(SYS_newfstatat, at, path, st, flags), fails);
+}
+
+int flock(int fd, int operation)
+{
+    bool fails;
+    if (node_of(fd) == NOT_OURS) return (int)syscall(SYS_flock, fd, operation);
+    if (!enter(&fails)) return -1;
+    return (int)leave(syscall(SYS_flock, fd, operation), fails);
 }
 
 int fsync(int fd)

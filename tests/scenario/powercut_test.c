@@ -110,7 +110,7 @@ static void fail_at(unsigned at, fault_kind kind, int error)
     run(places.root, short_run, COUNT(short_run));
     counted.faults += calls.fault.hit;
     if (kind != FAULT_STICKY) assert_int_equal(wire.failed, 0);
-    size_t apart = SLOW ? 13 : 7, from = at % apart;
+    size_t apart = SLOW ? 26 : 14, from = at % apart;
     const char *wrong = cut_everywhere(places.fresh, from, apart, 1, DISK_HONEST);
     if (wrong == NULL) return;
     snprintf(text, sizeof text, "call %u fails (kind %d) with %s, then %s", at, (int)kind, strerror(error), wrong);

@@ -122,7 +122,7 @@ static void removing_the_lock_file_lets_nobody_in(void **state)
     struct fixture *f = *state;
     nacre_detail why = { "" };
     nacre__folder folder;
-    int fd = -1;
+    nacre__guard guard = NACRE__GUARD_NONE;
     nacre_directory *dir = open_ok(f, f->client), *second = NULL;
     assert_int_equal(nacre__folder_open(&folder, f->client, &why), NACRE_OK);
     assert_int_equal(unlink(scratch_path(f->client, "lock")), 0);
@@ -134,8 +134,8 @@ static void removing_the_lock_file_lets_nobody_in(void **state)
     assert_int_equal(nacre__lock_probe(&folder, &why), NACRE_ERR_LOCKED);
     (void)nacre_directory_close(dir, NULL);
     assert_int_equal(nacre__lock_probe(&folder, &why), NACRE_OK);
-    assert_int_equal(nacre__lock_take(&fd, &folder, &why), NACRE_OK); /* the probe has given its lock back */
-    close(fd);
+    assert_int_equal(nacre__lock_take(&folder, &guard, &why), NACRE_OK); /* the probe has given its lock back */
+    nacre__guard_release(&guard);
     nacre__folder_close(&folder);
     close_ok(open_ok(f, f->client));
 }

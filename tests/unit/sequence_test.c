@@ -317,6 +317,48 @@ static void test_partial_ivs_of_every_length(void **state)
     }
 }
 
+/* A stopped context protects nothing, with numbers in hand and a request's nonce to answer with, and accepts no request; one
+ * that goes on does. What it asked others before, it still reads the answer to. */
+static void test_a_stopped_context_goes_on_with_nothing(void **state)
+{
+    (void)state;
+    for (int stopped = 0; stopped <= 1; stopped++) {
+        nacre_context_params params = test_params(1, TEST_SERVER);
+        params.persistent = params.never_used = true;
+        params.echo = NACRE_STR("12345678");
+        nacre_context *client = test_context_of(1, TEST_CLIENT), *server = test_context(&params);
+        nacre_message m = get(), reply = { .type = NACRE_ACK, .code = NACRE_CONTENT };
+        nacre_request_id at_client, at_server, asked, other;
+        nacre_context_confirm_reserved(server, nacre_context_needs(server).reserve);
+        nacre_context_confirm_window_lost(server);
+        (void)test_unprotect_request(server, &at_server, test_protect_request(client, &at_client, &m));
+        nacre_bytes question = test_protect_request(server, &asked, &m),
+                    next = test_protect_request(client, &other, &m);
+        (void)test_unprotect_request(client, &other, question);
+        nacre_bytes answer = test_protect_response(client, &other, &reply, NULL);
+        if (stopped) nacre_context_stop(server);
+        assert_int_equal(nacre_context_is_stopped(server), stopped);
+        nacre_context_confirm_reserved(server, 1000);
+        nacre_context_confirm_window_lost(server);
+        nacre_needs needs = nacre_context_needs(server);
+        if (stopped) assert_true(needs.reserve == 0 && !needs.blocked && !needs.window_lost);
+        nacre_bytes out;
+        nacre_message plain;
+        const nacre_err wanted = stopped ? NACRE_ERR_CONTEXT_UNAVAILABLE : NACRE_OK;
+        const nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST };
+        assert_err(nacre_protect_response(server, test_crypto(), &at_server, &out, test_room(100), &reply, &reuse),
+                   wanted);
+        assert_err(nacre_protect_request(server, test_crypto(), &other, &out, test_room(100), &m, NULL), wanted);
+        (void)test_unprotect_response(server, &asked, NULL, answer);
+        nacre_message outer = test_parse(next);
+        assert_err(nacre_unprotect_request(server, test_crypto(), &other, &plain, test_room(100), &outer),
+                   stopped ? NACRE_ERR_REPLAY : NACRE_OK);
+    }
+    nacre_context wiped = { 0 };
+    nacre_context_stop(&wiped);
+    assert_true(nacre_context_is_stopped(&wiped));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +369,7 @@ int main(void)
         TEST(test_a_ceiling_far_away),
         TEST(test_asking_early),
         TEST(test_chunks_are_limited),
+        TEST(test_a_stopped_context_goes_on_with_nothing),
         TEST(test_a_save_takes_the_confirmations_back),
         TEST(test_reserving_at_the_end),
         TEST(test_partial_ivs_of_every_length),
