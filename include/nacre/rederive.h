@@ -17,6 +17,10 @@
  * their key room are the caller's; so are R1, R3 and S2, from a good random source, new for each call. `material` gives
  * algorithm, secret, salt and IDs; its id_context counts only where an ordinary request serves as #1, its sequence numbers
  * and window memory never.
+ *
+ * After response #2 both sides use context 3. Requests should go on naming it, by its ID Context R2 | R3, raw, in the kid
+ * context, as nacre_protect_request does unless it is told otherwise: a server that also keeps an older context under the
+ * same kid may look at that one only when no kid context comes.
  */
 #ifndef NACRE_REDERIVE_H
 #define NACRE_REDERIVE_H

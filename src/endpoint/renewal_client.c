@@ -54,12 +54,12 @@ bool nacre__renewal_choose(nacre_endpoint *ep, nacre__slot *slot)
     return err == NACRE_OK;
 }
 
-/* How it is to be protected. RFC 8613 B.2: kid contexts of their own for #1 and #2, and none afterwards: both know it. */
+/* How it is to be protected. RFC 8613 B.2: kid contexts of their own for #1 and #2. Afterwards the ID Context, as ever: a
+ * server that still has an older context under this kid would otherwise take that one. */
 const nacre_protect_options *nacre__renewal_how(const nacre__slot *slot, nacre_protect_options *room)
 {
-    if (slot->renewal == NULL || slot->context == slot->renewal->first) return NULL;
-    *room = (nacre_protect_options){ .kid_context_choice = NACRE_KID_CONTEXT_NEVER };
-    if (leads(slot)) *room = nacre_rederive_options(&slot->renewal->client);
+    if (!leads(slot)) return NULL;
+    *room = nacre_rederive_options(&slot->renewal->client);
     return room;
 }
 
