@@ -89,6 +89,10 @@ nacre_store nacre_memory_store(nacre_memory *memory);
  * user must be able to make files in DIR and to replace sequence.json; secrets and settings are only read, and may be
  * another user's (in a directory with the sticky bit, where nobody replaces the files of others).
  *
+ * secret.json, secrets.json and settings.json may be symbolic links, as Kubernetes mounts them: they are read, and never
+ * written; nacre_directory_convert, which would have to, refuses. sequence.json must be the file itself, or its target would
+ * keep the old numbers: NACRE_ERR_BAD_CONTEXT, wherever it is read. DIR may be a link; it is followed once.
+ *
  * A file is at most 64 KiB, a secret or salt at most 256 bytes. A directory belongs to the process that opened it: after
  * a fork the child's context is wiped (on Linux), so that it protects and unprotects nothing, and whatever would be written
  * is NACRE_ERR_LOCKED. Close it there all the same, for the lock is held as long as one of the two has it.
@@ -198,8 +202,9 @@ NACRE_MUST_USE nacre_err nacre_directory_create(const char *path, const nacre_di
  * other side's state is not taken along. A power loss at any moment leaves a directory that can be opened in one of the
  * two layouts, with its true state.
  * NACRE_OK               it is of that layout, now or already
- * NACRE_ERR_BAD_CONTEXT  it cannot be read; its IDs are in two files; or, to the older layout: its replay window is
- *                        unknown, which that form cannot say to the programs of its time
+ * NACRE_ERR_BAD_CONTEXT  it cannot be read; its IDs are in two files; what would be rewritten or renamed is a symbolic link;
+ *                        or, to the older layout: its replay window is unknown, which that form cannot say to the
+ *                        programs of its time
  * NACRE_ERR_UNSUPPORTED  to the older layout: a hash other than SHA-256
  * NACRE_ERR_BAD_ARGUMENT no role;  NACRE_ERR_LOCKED;  NACRE_ERR_FILE;  NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role role, nacre_detail *why);

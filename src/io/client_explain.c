@@ -3,10 +3,21 @@
 #include "io/client_internal.h"
 #include "store/fail.h"
 
+/* The state of a context that was stopped is another program's by now; its store tells since when, and why. */
+static bool explain_stopped(const nacre_client *client, const nacre__target *to, nacre_detail *why)
+{
+    nacre_stored ignored;
+    const nacre__key *key = to->ctx != NULL ? nacre__keyring_find(&client->ring, to->ctx) : NULL;
+    return key != NULL && key->store.ops != NULL && nacre_context_is_stopped(to->ctx) &&
+           nacre_store_load(&key->store, &ignored, why) == NACRE_ERR_LOCKED;
+}
+
 nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why)
 {
     const char *peer = to->peer_text, *dir = to->ctx_name != NULL ? to->ctx_name : "";
     const char *store = nacre_loop_store_failure(client->loop);
+    if (err == NACRE_ERR_LOCKED || err == NACRE_ERR_CONTEXT_UNAVAILABLE)
+        if (explain_stopped(client, to, why)) return NACRE_ERR_LOCKED;
     switch (err) {
     case NACRE_OK: return err;
     case NACRE_ERR_BAD_URI:

@@ -236,6 +236,24 @@ static bool is_there(const struct conversion *c, const char *name)
     return fstatat(c->folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Replaced or removed by its name, a link would be gone and its target as it was (Kubernetes mounts secrets as links). */
+static nacre_err check_link(const struct conversion *c, const char *name)
+{
+    struct stat st;
+    if (fstatat(c->folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode)) return NACRE_OK;
+    return nacre__store_fail(
+        c->why, NACRE_ERR_BAD_CONTEXT,
+        "%s/%s: is a symbolic link, which is read and never written, and would have to change; put "
+        "the file itself there first",
+        c->folder->path, name);
+}
+
+static nacre_err check_links(const struct conversion *c)
+{
+    nacre_err err = check_link(c, "secrets.json"); /* it becomes secret.json */
+    return err == NACRE_OK && c->ids_file != NULL ? check_link(c, c->ids_file) : err;
+}
+
 static nacre_err cannot_rename(const struct conversion *c)
 {
     return nacre__store_fail(c->why, NACRE_ERR_FILE, "%s/secrets.json: cannot rename to secret.json: %s%s",
@@ -288,6 +306,8 @@ static nacre_err convert_loaded(struct conversion *c)
     if (err == NACRE_OK) err = nacre__directory_check_place(&c->info, c->folder, c->why);
     if (err == NACRE_OK) err = look(c);
     if (err == NACRE_OK) err = check(c);
+    if (err == NACRE_OK) err = check_links(c);
+    if (err == NACRE_OK) err = nacre__guard_check(c->folder, c->why);
     if (err == NACRE_OK) err = rename_secrets(c);
     if (err == NACRE_OK) err = write_both_forms(c);
     if (err == NACRE_OK) err = rewrite_ids(c);

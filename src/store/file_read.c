@@ -63,11 +63,16 @@ static bool is_replaced(const char *name)
     return strcmp(name, "sequence.json") == 0 || strcmp(name, "moved.json") == 0;
 }
 
-static nacre_err cannot_open(const nacre__folder *folder, const char *name, nacre_detail *why)
+static bool is_link(const nacre__folder *folder, const char *name)
 {
     struct stat st;
+    return fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+}
+
+static nacre_err cannot_open(const nacre__folder *folder, const char *name, nacre_detail *why)
+{
     int reason = errno;
-    if (is_replaced(name) && fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+    if (is_replaced(name) && is_link(folder, name))
         return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
                                  "%s/%s: is a symbolic link; it would be replaced, and its target would keep the old "
                                  "numbers: put the file itself there",
@@ -95,7 +100,8 @@ nacre_err nacre__file_read_born(nacre__file *file, char born[NACRE__BORN_TEXT], 
     /* Without O_NONBLOCK a FIFO of that name would hang us before it is recognised. */
     int fd =
         openat(folder->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (is_replaced(name) ? O_NOFOLLOW : 0));
-    *found = fd >= 0 || errno != ENOENT;
+    /* A link that leads nowhere is no absent file: what it should hold is lost, for now. */
+    *found = fd >= 0 || errno != ENOENT || is_link(folder, name);
     if (fd < 0 && *found) return cannot_open(folder, name, why);
     if (fd < 0 && is_guarded) nacre__guard_set(folder->guard, -1, NULL, 0);
     if (fd < 0) return NACRE_OK;

@@ -82,7 +82,7 @@ static void find(struct check *c, enum level level, const char *file, const char
 static void check_mode(struct check *c, const char *file, bool secret)
 {
     struct stat st;
-    if (fstatat(c->folder.fd, file, &st, 0) != 0) return;
+    if (fstatat(c->folder.fd, file, &st, 0) != 0) return; /* of a link, what it leads to */
     if (secret && (st.st_mode & 077) != 0)
         find(c, WARNING, file, "holds the secret, and has mode %03o; nobody else should read it (chmod 600)",
              (unsigned)st.st_mode & 0777);
