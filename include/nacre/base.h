@@ -34,14 +34,34 @@ typedef struct nacre_room {
     size_t cap;
 } nacre_room;
 
-#define NACRE_ABSENT ((nacre_bytes){ NULL, 0 })
+/* A value of a type, before braces or parentheses: C has compound literals and casts for it, C++ writes the type alone. */
+#ifdef __cplusplus
+#define NACRE_VALUE(type)         type
+#define NACRE_BYTES_OF_STR(chars) reinterpret_cast<const uint8_t *>(chars)
+#else
+#define NACRE_VALUE(type)         (type)
+#define NACRE_BYTES_OF_STR(chars) (const uint8_t *)(chars)
+#endif
+
+#define NACRE_ABSENT (NACRE_VALUE(nacre_bytes){ NULL, 0 })
 
 /* NACRE_STR makes the bytes of a string literal, without its NUL. */
-#define NACRE_STR(literal) ((nacre_bytes){ (const uint8_t *)("" literal), sizeof(literal) - 1 })
+#define NACRE_STR(literal) (NACRE_VALUE(nacre_bytes) NACRE_STR_INIT(literal))
 
 /* NACRE_ARRAY makes the bytes, or the room, of a whole uint8_t array. */
-#define NACRE_ARRAY(a) ((nacre_bytes){ (a), sizeof(a) })
-#define NACRE_ROOM(a)  ((nacre_room){ (a), sizeof(a) })
+#define NACRE_ARRAY(a) (NACRE_VALUE(nacre_bytes) NACRE_ARRAY_INIT(a))
+#define NACRE_ROOM(a)  (NACRE_VALUE(nacre_room) NACRE_ARRAY_INIT(a))
+
+/* The same as initializers: for objects of static storage duration, whose initializers ISO C wants without a compound
+ * literal. NACRE_ARRAY_INIT is for bytes and for a room. */
+#define NACRE_STR_INIT(literal)                                                                                        \
+    {                                                                                                                  \
+        NACRE_BYTES_OF_STR("" literal), sizeof(literal) - 1                                                            \
+    }
+#define NACRE_ARRAY_INIT(a)                                                                                            \
+    {                                                                                                                  \
+        (a), sizeof(a)                                                                                                 \
+    }
 
 static inline nacre_bytes nacre_bytes_of(const uint8_t *ptr, size_t len)
 {

@@ -17,7 +17,7 @@ extern "C" {
 enum { NACRE_CON = 0, NACRE_NON = 1, NACRE_ACK = 2, NACRE_RST = 3 };
 
 /* Codes, class in the upper three bits (RFC 7252 5.8, 5.9, 12.1; RFC 8132; RFC 7959). */
-#define NACRE_CODE(class_, detail) ((uint8_t)(((class_) << 5) | (detail)))
+#define NACRE_CODE(class_, detail) (NACRE_VALUE(uint8_t)(((class_) << 5) | (detail)))
 enum {
     NACRE_EMPTY = NACRE_CODE(0, 0),
     NACRE_GET = NACRE_CODE(0, 1),

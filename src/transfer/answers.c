@@ -145,7 +145,7 @@ static bool has_etag(const nacre_message *plain)
 }
 
 static const nacre_message no_such_block = { .code = NACRE_BAD_REQUEST,
-                                             .payload = NACRE_STR("there is no such block") };
+                                             .payload = NACRE_STR_INIT("there is no such block") };
 
 static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
 {
