@@ -196,7 +196,7 @@ static void run_way(void *arg, size_t n)
     way *w = arg;
     const double before = process_seconds(w->server);
     if (w->by == NULL) echo_many(w->echo, n);
-    for (size_t done = 0; w->by != NULL && done < n; done += num_blocks) move_once(w->by, w);
+    for (uint64_t done = 0; w->by != NULL && done < n; done += num_blocks) move_once(w->by, w);
     w->seconds += process_seconds(w->server) - before;
     w->blocks += n;
 }

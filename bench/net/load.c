@@ -95,7 +95,7 @@ static void send_run(const load *l, size_t first, size_t num)
     struct iovec slices[BURST];
     _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))] = { 0 };
     struct msghdr message = {
-        .msg_iov = slices, .msg_iovlen = num, .msg_control = control, .msg_controllen = sizeof control
+        .msg_iov = slices, .msg_iovlen = (uint16_t)num, .msg_control = control, .msg_controllen = sizeof control
     };
     struct cmsghdr *c = CMSG_FIRSTHDR(&message);
     const uint16_t size = l->requests[first].len;
@@ -176,11 +176,11 @@ static void receive_run(load *l, int fd)
     const ssize_t len = recvmsg(fd, &message, MSG_DONTWAIT);
     if (len < 0) return;
     size_t size = (size_t)len;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c != NULL; c = CMSG_NXTHDR(&message, c)) {
-        int value = 0;
-        if (c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO) memcpy(&value, CMSG_DATA(c), sizeof value);
-        if (value > 0) size = (size_t)value;
-    }
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&message); /* no other control message was asked for */
+    int value = 0;
+    if (c != NULL && c->cmsg_level == IPPROTO_UDP && c->cmsg_type == UDP_GRO)
+        memcpy(&value, CMSG_DATA(c), sizeof value);
+    if (value > 0) size = (size_t)value;
     for (size_t at = 0; at < (size_t)len; at += size)
         take(l, l->rooms + at, (size_t)len - at < size ? (size_t)len - at : size);
 }

@@ -63,7 +63,7 @@ static nacre_err key_init(const nacre_crypto *crypto, const nacre_aead *aead, na
 {
     const ipsec_mb_instance *instance = crypto->instance;
     IMB_MGR *mgr = instance->mgr;
-    DECLARE_ALIGNED(uint8_t unused[16 * 15], 16); /* CCM and GCM never run AES backwards */
+    _Alignas(16) uint8_t unused[16 * 15]; /* CCM and GCM never run AES backwards */
     (void)direction;
     if (nacre_aead_by_number(aead->cose) != aead) return NACRE_ERR_UNSUPPORTED; /* no row of the table */
     switch (family_of(aead)) {

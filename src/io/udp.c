@@ -14,11 +14,13 @@ enum { RECEIVE_BUFFER = 2 * 1024 * 1024 }; /* bytes, as the system counts: some 
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------------- */
 
+#ifdef __linux__
 static bool turn_on(int fd, int level, int option)
 {
     int on = 1;
     return setsockopt(fd, level, option, &on, sizeof on) == 0;
 }
+#endif
 
 static bool share_port(const nacre_udp *udp)
 {

@@ -6,8 +6,10 @@
 #include "io/udp_internal.h"
 
 #include <errno.h>
-#include <linux/errqueue.h>
 #include <string.h>
+#include <time.h> /* struct timespec, which the kernel's header takes for granted */
+
+#include <linux/errqueue.h>
 
 #ifndef UDP_SEGMENT /* since Linux 4.18; the C library's headers may be older than the kernel */
 #define UDP_SEGMENT 103
@@ -54,10 +56,19 @@ static void take_control(came *it, const struct cmsghdr *c)
     }
 }
 
+/* The macro of some C libraries (musl) mixes signs. */
+static struct cmsghdr *next_control(struct msghdr *message, struct cmsghdr *c)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+    return CMSG_NXTHDR(message, c);
+#pragma GCC diagnostic pop
+}
+
 static came read_control(struct msghdr *message)
 {
     came it = { 0 };
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) take_control(&it, c);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = next_control(message, c)) take_control(&it, c);
     return it;
 }
 
@@ -66,12 +77,12 @@ static void add_control(struct msghdr *message, nacre__udp_control *control, int
                         size_t len)
 {
     _Alignas(struct cmsghdr) uint8_t one[CMSG_SPACE(sizeof(struct in6_pktinfo))] = { 0 };
-    struct cmsghdr head = { .cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type };
+    struct cmsghdr head = { .cmsg_len = (uint32_t)CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type };
     memcpy(one, &head, sizeof head);
     memcpy(CMSG_DATA((struct cmsghdr *)(void *)one), data, len);
     memcpy(control->bytes + message->msg_controllen, one, CMSG_SPACE(len));
     message->msg_control = control->bytes;
-    message->msg_controllen += CMSG_SPACE(len);
+    message->msg_controllen += (uint32_t)CMSG_SPACE(len); /* size_t or socklen_t */
 }
 
 static void send_from(struct msghdr *message, nacre__udp_control *control, const struct in6_addr *local, bool ipv6)
@@ -193,7 +204,7 @@ static bool prepare_send(nacre_udp *udp, size_t i, size_t slice, const nacre_out
     if (name_len == 0) return false;
     *m = (struct msghdr){ .msg_name = &udp->names[i], .msg_namelen = name_len };
     m->msg_iov = &udp->slices[slice];
-    m->msg_iovlen = num;
+    m->msg_iovlen = (uint16_t)num; /* size_t or int */
     for (size_t k = 0; k < num; k++) {
         udp->slices[slice + k].iov_base = (void *)(uintptr_t)out[k].bytes.ptr; /* the system only reads it */
         udp->slices[slice + k].iov_len = out[k].bytes.len;
@@ -246,7 +257,7 @@ static bool use_runs(nacre_udp *udp)
 /* One report from the error queue: msg_name is where the datagram went that could not arrive. */
 static void take_report(nacre_udp *udp, struct msghdr *message)
 {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = next_control(message, c)) {
         bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
         bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
         struct sock_extended_err report;

@@ -8,9 +8,20 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#if defined __linux__ && defined STATX_BTIME
+#ifdef __linux__
 #include <linux/magic.h>
 #include <sys/vfs.h>
+
+#ifndef STATX_BTIME /* a C library without statx, as musl before 1.2.5 */
+#include <linux/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int statx(int at, const char *path, int flags, unsigned mask, struct statx *st)
+{
+    return (int)syscall(SYS_statx, at, path, flags, mask, st);
+}
+#endif
 
 enum { MAGIC_XFS = 0x58465342 };
 

@@ -196,11 +196,11 @@ static nacre_err make_segment(adding *a, size_t from)
     nacre_pack *pack = a->pack;
     nacre__shape shape = { .number = (uint32_t)pack->num_segments };
     nacre__rooms rooms = { 0, 0, 0 };
-    size_t to_come = a->num - a->at - from, quarter = pack->extent.num_places / 4;
+    size_t to_come = a->num - a->at - from, quarter = (size_t)(pack->extent.num_places / 4);
     size_t places = to_come > quarter ? to_come : quarter; /* so that adding one by one makes few segments */
     if (places < FEW) places = FEW;
     if (places > NACRE__SEGMENT_MAX) places = NACRE__SEGMENT_MAX;
-    if (places > NACRE_PACK_MAX - pack->extent.num_places) places = NACRE_PACK_MAX - (size_t)pack->extent.num_places;
+    if (places > NACRE_PACK_MAX - pack->extent.num_places) places = (size_t)(NACRE_PACK_MAX - pack->extent.num_places);
     if (places == 0 || pack->num_segments >= NACRE__SEGMENTS_MAX)
         return refuse(a, a->at + from, NACRE_ERR_TOO_LONG, "the pack has no places left");
     nacre_err err = needs_of(&shape, &rooms, a, from, a->num_drafts);

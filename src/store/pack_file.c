@@ -79,6 +79,8 @@ void nacre__pack_file_close(nacre__pack_file *file)
     file->fd = -1;
 }
 
+_Static_assert(sizeof(off_t) >= 8, "offsets of a pack need _FILE_OFFSET_BITS=64");
+
 nacre_err nacre__pack_file_size(uint64_t *size, const nacre__pack_file *file, nacre_detail *why)
 {
     struct stat st;

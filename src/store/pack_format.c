@@ -255,8 +255,8 @@ bool nacre__record_read(nacre__record *record, const char **problem, const uint8
     if (r.aead == NULL) return false;
     r.removed = (flags & IS_REMOVED) != 0;
     size_t key_len = r.removed ? 0 : r.aead->key_len;
-    size_t len =
-        (size_t)from[7] + from[8] + from[9] + get(from + 10, 2) + get(from + 12, 2) + r.aead->nonce_len + 2 * key_len;
+    const size_t secret_len = (size_t)get(from + 10, 2), salt_len = (size_t)get(from + 12, 2);
+    const size_t len = (size_t)from[7] + from[8] + from[9] + secret_len + salt_len + r.aead->nonce_len + 2 * key_len;
     *problem = "its lengths do not fit";
     if (flags > 3 || len > size - RECORD_BYTES_AT - 8) return false;
     const uint8_t *at = from + RECORD_BYTES_AT;
@@ -264,8 +264,8 @@ bool nacre__record_read(nacre__record *record, const char **problem, const uint8
     r.recipient_id = take(&at, from[8]);
     r.id_context = take(&at, from[9]);
     if ((flags & HAS_ID_CONTEXT) == 0) r.id_context = NACRE_ABSENT;
-    r.secret = take(&at, get(from + 10, 2));
-    r.salt = take(&at, get(from + 12, 2));
+    r.secret = take(&at, secret_len);
+    r.salt = take(&at, salt_len);
     r.common_iv = take(&at, r.aead->nonce_len);
     r.sender_key = take(&at, key_len);
     r.recipient_key = take(&at, key_len);

@@ -145,14 +145,19 @@ static nacre_err read_shape(nacre__segment_data *d, const nacre__pack_file *file
         (unsigned)number, (unsigned long long)nacre__segment_pages(&d->shape), (unsigned long long)left);
 }
 
+/* Room for so many pages; NULL when there is none, or a 32-bit machine cannot count its bytes. */
+static uint8_t *room_of(size_t *len, uint64_t pages)
+{
+    *len = (size_t)bytes_of(pages);
+    return *len == bytes_of(pages) ? malloc(*len) : NULL;
+}
+
 static nacre_err read_body(nacre__segment_data *d, const nacre__pack_file *file, const nacre__pack_map *map,
                            nacre_detail *why)
 {
     uint32_t cell_pages = nacre__cell_pages(&d->shape);
-    d->records_len = bytes_of(nacre__record_pages(&d->shape));
-    d->states_len = bytes_of(2 * (uint64_t)cell_pages);
-    d->records = malloc(d->records_len);
-    d->states = malloc(d->states_len);
+    d->records = room_of(&d->records_len, nacre__record_pages(&d->shape));
+    d->states = room_of(&d->states_len, 2 * (uint64_t)cell_pages);
     d->pages = calloc(cell_pages, sizeof *d->pages);
     if (d->records == NULL || d->states == NULL || d->pages == NULL)
         return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", file->path);

@@ -61,7 +61,7 @@ static void noise(void **state)
     chance c = { 5 };
     pair_open(&s.p, &(nacre_endpoint_config){ .max_message = 256, .num_answers = 8, .burst = 2 }, &(pairing){ 0 });
     for (int i = 0; i < 30000; i++) {
-        datagram d = { .len = draw(&c) % 260 };
+        datagram d = { .len = (size_t)(draw(&c) % 260) };
         chance_fill(&c, d.bytes, d.len);
         if (i % 2 && d.len > 0) d.bytes[0] = (uint8_t)(0x40 | (d.bytes[0] & 0x38)); /* more of it gets far */
         if (i % 4 == 3 && d.len > 1) d.bytes[1] = (uint8_t)(draw(&c) % 8);

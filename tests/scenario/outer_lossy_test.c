@@ -164,7 +164,7 @@ static void start_job(run *r, chance *c, int index)
     nacre_options o;
     nacre_exchange exchange;
     job *j = &r->jobs[index];
-    j->len = draw(c) % (percent(c, 50) ? 1000 : MAX_BODY);
+    j->len = (size_t)(draw(c) % (percent(c, 50) ? 1000 : MAX_BODY));
     j->code = percent(c, 50) ? NACRE_GET : NACRE_POST;
     chance_fill(c, bodies[index], j->len);
     bodies[index][0] = (uint8_t)index;

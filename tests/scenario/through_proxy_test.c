@@ -228,7 +228,7 @@ static void start_job(stage *s, job *j)
     nacre_options o;
     *j = (job){ .code = codes[draw(c) % 5], .is_protected = percent(c, 70) };
     j->observes = j->code == NACRE_GET && percent(c, 40);
-    j->len = percent(c, 60) ? draw(c) % 60 : draw(c) % MAX_BODY;
+    j->len = (size_t)(percent(c, 60) ? draw(c) % 60 : draw(c) % MAX_BODY);
     const uint8_t path[2] = { (uint8_t)(j->len >> 8), (uint8_t)j->len };
     nacre_message m = { .type = percent(c, 85) ? NACRE_CON : NACRE_NON, .code = j->code };
     nacre_options_init(&o, NACRE_ROOM(options));

@@ -86,7 +86,7 @@ static void start_job(pair *p, run *r, chance *c, int index)
     nacre_options o;
     nacre_exchange exchange;
     job *j = &r->jobs[index];
-    j->len = draw(c) % (percent(c, 50) ? 1100 : MAX_BODY);
+    j->len = (size_t)(draw(c) % (percent(c, 50) ? 1100 : MAX_BODY));
     j->code = codes[draw(c) % 3];
     fill(c, index, j->len);
     nacre_message m = { .type = percent(c, 90) ? NACRE_CON : NACRE_NON, .code = j->code };

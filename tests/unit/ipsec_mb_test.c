@@ -139,10 +139,10 @@ static void bursts_of_everything(void **state)
     for (size_t i = 0; i < KEYS; i++) keys[i] = keys_of(nacre_aead_at(i % num_aeads), &random);
     for (size_t round = 0; round < 300; round++) {
         message m[200];
-        size_t num = 1 + test_random(&random) % (round % 3 == 0 ? 200 : 40);
+        size_t num = (size_t)(1 + test_random(&random) % (round % 3 == 0 ? 200 : 40));
         for (size_t i = 0; i < num; i++)
-            m[i] = some_message(&keys[test_random(&random) % KEYS], &random, test_random(&random) % 90,
-                                test_random(&random) % 70); /* some above what the library takes for CCM */
+            m[i] = some_message(&keys[test_random(&random) % KEYS], &random, (size_t)(test_random(&random) % 90),
+                                (size_t)(test_random(&random) % 70)); /* some above what the library takes for CCM */
         through(m, num, &random);
         (void)test_release(NULL);
     }

@@ -16,8 +16,8 @@ static void *count(void *arg)
     for (int round = 0; round < ROUNDS; round++) {
         nacre_context *burst[MOST];
         size_t which[MOST];
-        const size_t num = test_random(&seed) % (MOST + 1); /* none at all is a burst too */
-        for (size_t i = 0; i < num; i++) burst[i] = &contexts[which[i] = test_random(&seed) % CONTEXTS];
+        const size_t num = (size_t)(test_random(&seed) % (MOST + 1)); /* none at all is a burst too */
+        for (size_t i = 0; i < num; i++) burst[i] = &contexts[which[i] = (size_t)(test_random(&seed) % CONTEXTS)];
         nacre__locks_take(&locks, burst, num);
         for (size_t i = 0; i < num; i++) counters[which[i]]++;
         nacre__locks_give(&locks, burst, num);
@@ -42,7 +42,7 @@ static void bursts_of_several_threads(void **state)
     for (size_t t = 0; t < THREADS; t++) {
         uint64_t seed = 1000 + t;
         for (int round = 0; round < ROUNDS; round++) {
-            const size_t num = test_random(&seed) % (MOST + 1);
+            const size_t num = (size_t)(test_random(&seed) % (MOST + 1));
             for (size_t i = 0; i < num; i++) expected[test_random(&seed) % CONTEXTS]++;
         }
     }

@@ -321,12 +321,13 @@ static void one_key_for_many_messages(void **state)
     for (size_t a = 0; (aead = nacre_aead_at(a)) != NULL; a++) {
         keys k = keys_of(aead, a + 100);
         for (int i = 0; i < 1500; i++) {
-            nacre_bytes plain = random_bytes(&random, test_random(&random) % 60), aad = random_bytes(&random, 21);
+            nacre_bytes plain = random_bytes(&random, (size_t)(test_random(&random) % 60)),
+                        aad = random_bytes(&random, 21);
             nacre_bytes nonce = random_bytes(&random, aead->nonce_len);
             nacre_room sealed = test_room(plain.len + aead->tag_len), out = test_room(plain.len);
             nacre_aead_job job = job_of(&k, NACRE_SEAL, nonce.ptr, aad, plain.ptr, plain.len, sealed.ptr);
             assert_true(nacre_seal(test_crypto(), &job));
-            size_t broken = test_random(&random) % sealed.cap;
+            size_t broken = (size_t)(test_random(&random) % sealed.cap);
             bool forge = test_random(&random) % 3 == 0;
             if (forge) sealed.ptr[broken] ^= 0x10;
             job = job_of(&k, NACRE_OPEN, nonce.ptr, aad, sealed.ptr, sealed.cap, out.ptr);

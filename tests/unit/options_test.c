@@ -88,7 +88,7 @@ static void test_any_order_gives_the_sorted_list(void **state)
         while (m.num < num) {
             uint16_t number = random_number(&random);
             uint64_t r = test_random(&random);
-            nacre_bytes value = test_fill((uint8_t)r, (r >> 8) % 5 ? (r >> 16) % 20 : 255 + (r >> 16) % 20);
+            nacre_bytes value = test_fill((uint8_t)r, (size_t)((r >> 8) % 5 ? (r >> 16) % 20 : 255 + (r >> 16) % 20));
             nacre_options_add(&o, number, value);
             model_add(&m, number, value);
         }

@@ -306,8 +306,9 @@ static void test_many_ask_and_one_commit_serves_them(void **state)
     pack_close(crashed);
     num_syncs = 0;
     assert_ok(nacre_pack_commit(pack, on_commit, &told, NULL));
-    /* The first time: what was read of pages and extent is made sure of before, and both copies of the extent say where. */
-    assert_int_equal(num_syncs, 5);
+    /* The first time: what was read of pages and extent is made sure of before, and both copies of the extent say where,
+     * if files have a time of birth. */
+    assert_int_equal(num_syncs, ONE_FS != 0 ? 5 : 2);
     assert_int_equal(told.num, MANY / 3);
     assert_ok(told.err);
     crashed = open_as_after_a_crash();

@@ -181,7 +181,7 @@ static void random_additions_and_removals(size_t num_slots)
     for (size_t i = 0; i < NUM; i++) all[i] = context(kids[i % KIDS], id_contexts[i / KIDS % COUNT(id_contexts)]);
     uint64_t random = num_slots;
     for (int step = 0; step < 3000; step++) {
-        size_t i = test_random(&random) % NUM;
+        size_t i = (size_t)(test_random(&random) % NUM);
         if (in[i]) {
             nacre_table_remove(table, all[i]);
             in[i] = false;
@@ -224,7 +224,7 @@ static void test_many_at_once(void **state)
     uint64_t random = 9;
     for (int round = 0; round < 50; round++) {
         nacre_table_query queries[QUERIES];
-        size_t cursors[QUERIES] = { 0 }, num = test_random(&random) % (QUERIES + 1), some = 1, seen = 0;
+        size_t cursors[QUERIES] = { 0 }, num = (size_t)(test_random(&random) % (QUERIES + 1)), some = 1, seen = 0;
         for (size_t i = 0; i < num; i++) {
             const char *kid = kids[test_random(&random) % COUNT(kids)];
             nacre_bytes kid_context = test_hex(id_contexts[test_random(&random) % COUNT(id_contexts)]);

@@ -318,6 +318,7 @@ static nacre_address dead_port(const char *host)
     return address;
 }
 
+#ifdef __linux__
 static bool wait_unreachable(nacre_udp *udp, nacre_address *peer)
 {
     struct pollfd fd = { .fd = nacre_udp_fd(udp), .events = POLLIN };
@@ -329,7 +330,6 @@ static bool wait_unreachable(nacre_udp *udp, nacre_address *peer)
     return false;
 }
 
-#ifdef __linux__
 /* One dead peer is named, and the living one beside it hears everything. */
 static void icmp_names_the_dead_peer(void **state)
 {

@@ -89,10 +89,10 @@ static nacre_bytes random_options(uint64_t *random, bool observe)
     nacre_options o;
     nacre_bytes out;
     nacre_options_init(&o, test_room(20000));
-    size_t num = test_random(random) % 40;
+    size_t num = (size_t)(test_random(random) % 40);
     for (size_t i = 0; i < num; i++) {
         uint64_t r = test_random(random);
-        size_t len = r & 7 ? (r >> 8) % 16 : 250 + (r >> 8) % 40;
+        size_t len = (size_t)(r & 7 ? (r >> 8) % 16 : 250 + (r >> 8) % 40);
         nacre_options_add(&o, numbers[(r >> 32) % COUNT(numbers)], test_fill((uint8_t)(r >> 3), len));
     }
     if (observe && test_random(random) % 3 == 0) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, test_random(random) % 2);
@@ -113,9 +113,9 @@ static void test_b18_random_messages_round_trip(void **state)
         int vector = 1 + (int)(test_random(&random) % 3);
         test_exchange x = test_exchange_of(vector);
         nacre_message m = test_request((uint8_t)(1 + test_random(&random) % 7), random_options(&random, true),
-                                       test_fill(0xff, test_random(&random) % 40));
+                                       test_fill(0xff, (size_t)(test_random(&random) % 40)));
         m.type = (uint8_t)(test_random(&random) % 2);
-        m.token = test_fill(7, test_random(&random) % 9);
+        m.token = test_fill(7, (size_t)(test_random(&random) % 9));
         nacre_request_id at_client, at_server;
         assert_same_message(
             test_unprotect_request(x.server, &at_server, test_protect_request(x.client, &at_client, &m)), m);

@@ -11,7 +11,6 @@
  * look the same. Files that are put here are replaced as a whole, and cannot. */
 #include "serve_files.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -309,11 +308,6 @@ static void append_entry(text *t, const char *path, const char *name, const stru
     append(t, attributes, strlen(attributes));
 }
 
-static int not_hidden(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
 static void free_list(void *user)
 {
     free(user);
@@ -321,15 +315,12 @@ static void free_list(void *user)
 
 static bool list_directory(text *list, int fd, const char *path, unsigned format)
 {
-    struct dirent **entries;
+    serve_names names;
     struct stat st;
-    const int num = scandirat(fd, ".", &entries, not_hidden, alphasort);
-    if (num < 0) return false;
-    for (int i = 0; i < num; i++) {
-        if (is_served(fd, entries[i]->d_name, &st)) append_entry(list, path, entries[i]->d_name, &st, format);
-        free(entries[i]);
-    }
-    free(entries);
+    if (!serve_names_read(&names, fd)) return false;
+    for (size_t i = 0; i < names.num; i++)
+        if (is_served(fd, names.name[i], &st)) append_entry(list, path, names.name[i], &st, format);
+    serve_names_free(&names);
     return !list->failed;
 }
 

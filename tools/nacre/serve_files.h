@@ -28,6 +28,15 @@ void serve_etag(const serve_root *root, uint8_t etag[SERVE_ETAG_LEN], const stru
 /* A name as part of a URI's path (RFC 3986 3.3), as nacre_path_text writes it. */
 void serve_escape(char segment[3 * 256], const char *name);
 
+/* The names in a directory that do not begin with a dot, sorted by their bytes; false with errno when it cannot be read.
+ * serve_names_free takes them back. */
+typedef struct serve_names {
+    char **name;
+    size_t num;
+} serve_names;
+bool serve_names_read(serve_names *names, int dir);
+void serve_names_free(serve_names *names);
+
 /* serve_watches_add: from now on observers hear of changes in `dir`, which is served under `path` ("" for the root). */
 void serve_watches_add(serve_watches *watches, int dir, const char *path);
 
