@@ -82,7 +82,8 @@ bool nacre_pack_holds(const nacre_pack *pack, const nacre_context *ctx); /* whet
 
 /* nacre_pack_table gives the table of all contexts, for an endpoint. It is made at the first call, kept up to date by
  * nacre_pack_add and nacre_pack_remove, and lives as long as the pack.
- * NACRE_OK; NACRE_ERR_NO_MEMORY; NACRE_ERR_UNSUPPORTED: more than eight contexts that one request could mean (one
+ * NACRE_OK; NACRE_ERR_NO_MEMORY; NACRE_ERR_DUPLICATE_CONTEXT: two with one Recipient Key, which nacre_pack_add refuses but
+ * earlier versions took; NACRE_ERR_UNSUPPORTED: more than eight contexts that one request could mean (one
  * Recipient ID, and one ID Context or none); an endpoint tries no more. */
 NACRE_MUST_USE nacre_err nacre_pack_table(nacre_pack *pack, nacre_table **table, nacre_detail *why);
 
@@ -123,8 +124,8 @@ typedef nacre_err (*nacre_pack_source)(void *user, nacre_directory_info *info, s
  * many of them, from the first on, are in when it returns; all but with an error. (After a failed write and a crash some more
  * may be there. Adding them again says so.) Contexts that are in the pack keep their addresses.
  * NACRE_OK
- * NACRE_ERR_BAD_CONTEXT  one cannot be, or its Sender ID, keys and ID Context are those of one that is, or was, in the pack:
- *                        the two would use the same nonces; `why` names it
+ * NACRE_ERR_BAD_CONTEXT  one cannot be, or its Sender Key or its Recipient Key is that of one that is, or was, in the pack: the
+ *                        two would use the same nonces, or accept the same messages (RFC 8613 3.3); `why` names it
  * NACRE_ERR_TOO_LONG     more than NACRE_PACK_MAX places
  * NACRE_ERR_UNSUPPORTED, NACRE_ERR_CRYPTO, NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, NACRE_ERR_LOCKED (after a fork), and what
  * `source` returns */

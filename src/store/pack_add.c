@@ -27,12 +27,12 @@ typedef struct adding {
     size_t num, at; /* contexts to come in all; the first one of the present run */
     draft *drafts;  /* RUN of them, or fewer when fewer are to come */
     size_t num_drafts;
-    uint64_t *marks; /* nonce marks of all that are, were or will be in: open addressing, 0 is free */
+    uint64_t *marks; /* nonce and window marks of all that are, were or will be in: open addressing, 0 is free */
     size_t num_marks;
     nacre_detail *why;
 } adding;
 
-/* ---- No nonce twice ---- */
+/* ---- No nonce twice, and no message accepted twice ---- */
 
 static bool put_mark(adding *a, uint64_t mark)
 {
@@ -46,7 +46,7 @@ static bool put_mark(adding *a, uint64_t mark)
 static bool collect_marks(adding *a)
 {
     nacre_pack *pack = a->pack;
-    size_t places = nacre_pack_num(pack), needed = places + pack->num_gone + a->num;
+    size_t places = nacre_pack_num(pack), needed = 2 * places + pack->num_gone + 2 * a->num;
     for (a->num_marks = 64; a->num_marks / 2 < needed;) a->num_marks *= 2;
     a->marks = calloc(a->num_marks, sizeof *a->marks);
     if (a->marks == NULL) return false;
@@ -54,8 +54,10 @@ static bool collect_marks(adding *a)
     for (size_t i = 0; i < places; i++) {
         const nacre_context *ctx = nacre_pack_context_at(pack, i);
         if (ctx == NULL) continue;
-        (void)put_mark(
-            a, nacre__nonce_mark(nacre_context_aead(ctx), nacre_context_sender_id(ctx), nacre_context_common_iv(ctx)));
+        const nacre_aead *aead = nacre_context_aead(ctx);
+        const nacre_bytes iv = nacre_context_common_iv(ctx);
+        (void)put_mark(a, nacre__nonce_mark(aead, nacre_context_sender_id(ctx), iv));
+        (void)put_mark(a, nacre__window_mark(aead, nacre_context_recipient_id(ctx), iv));
     }
     return true;
 }
@@ -91,6 +93,11 @@ static nacre_err take_one(adding *a, draft *d, size_t index)
     if (!put_mark(a, nacre__nonce_mark(d->record.aead, d->record.sender_id, d->record.common_iv)))
         return refuse(a, index, NACRE_ERR_BAD_CONTEXT,
                       "the pack has, or had, a context with its Sender ID and keys: both would use the same nonces");
+    if (!put_mark(a, nacre__window_mark(d->record.aead, d->record.recipient_id, d->record.common_iv)))
+        return refuse(
+            a, index, NACRE_ERR_BAD_CONTEXT,
+            "the pack has, or had, a context with its Recipient ID and keys: each would accept what the other "
+            "has seen");
     d->cell = (nacre__cell){ .use = NACRE__IN_USE, .known = d->info.window_known, .next = d->info.next_to_send };
     if (!d->cell.known) return NACRE_OK;
     d->cell.index = d->info.window_index;

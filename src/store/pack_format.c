@@ -275,15 +275,26 @@ bool nacre__record_read(nacre__record *record, const char **problem, const uint8
     return true;
 }
 
-uint64_t nacre__nonce_mark(const nacre_aead *aead, nacre_bytes sender_id, nacre_bytes common_iv)
+static uint64_t mark_of(const nacre_aead *aead, nacre_bytes id, nacre_bytes common_iv, nacre_direction direction)
 {
     uint8_t bytes[32] = { 0 };
-    bytes[0] = (uint8_t)sender_id.len;
-    if (sender_id.len > 0) memcpy(bytes + 1, sender_id.ptr, sender_id.len);
+    bytes[0] = (uint8_t)id.len;
+    if (id.len > 0) memcpy(bytes + 1, id.ptr, id.len);
     memcpy(bytes + 8, common_iv.ptr, common_iv.len);
     put(bytes + 24, (uint16_t)aead->cose, 2);
+    bytes[26] = direction == NACRE_OPEN;
     uint64_t mark = sum(&nobody, 0, bytes, sizeof bytes);
     return mark != 0 ? mark : 1;
+}
+
+uint64_t nacre__nonce_mark(const nacre_aead *aead, nacre_bytes sender_id, nacre_bytes common_iv)
+{
+    return mark_of(aead, sender_id, common_iv, NACRE_SEAL);
+}
+
+uint64_t nacre__window_mark(const nacre_aead *aead, nacre_bytes recipient_id, nacre_bytes common_iv)
+{
+    return mark_of(aead, recipient_id, common_iv, NACRE_OPEN);
 }
 
 /* ---- Cells ---- */

@@ -72,6 +72,8 @@ bool nacre__record_read(nacre__record *record, const char **problem, const uint8
 const char *nacre__record_problem(const nacre__record *record);
 /* Two contexts with the same Sender ID and Common IV have the same nonces: a number for the pair, never 0. */
 uint64_t nacre__nonce_mark(const nacre_aead *aead, nacre_bytes sender_id, nacre_bytes common_iv);
+/* The same of its Recipient Key: equal ones have two replay windows for the same messages. */
+uint64_t nacre__window_mark(const nacre_aead *aead, nacre_bytes recipient_id, nacre_bytes common_iv);
 
 /* ---- Cells ---- */
 typedef enum nacre__use { NACRE__EMPTY = 0, NACRE__IN_USE = 1, NACRE__REMOVED = 2 } nacre__use;

@@ -121,7 +121,7 @@ struct nacre_pack {
     pthread_mutex_t stores_lock; /* over what nacre_pack_store's calls change */
     nacre__dirty *dirty;
     size_t num_dirty, cap_dirty;
-    uint64_t *gone; /* nonce marks of contexts that were removed */
+    uint64_t *gone; /* nonce and window marks of contexts that were removed: two each */
     size_t num_gone, cap_gone;
     nacre__asked *asked;
     size_t num_asked, cap_asked;
@@ -194,7 +194,8 @@ void nacre__pack_release(nacre_pack *pack);
 
 /* ---- Places: pack_add.c, pack_remove.c ---- */
 NACRE_MUST_USE nacre_err nacre__extent_put(nacre_pack *pack, const nacre__extent *extent, nacre_detail *why);
-/* nacre__pack_knows: whether the pack has a context, or has or had one with the same nonces. `path` is for errors. */
+/* nacre__pack_knows: whether the pack has a context, or has or had one with the same nonces or the
+ * same Recipient Key. `path` is for errors. */
 NACRE_MUST_USE nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack,
                                            const nacre_directory_info *info, const char *path, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__segment_erase(nacre__segment *segment, nacre_detail *why);

@@ -179,9 +179,10 @@ nacre__packed *nacre__pack_find(const nacre_pack *pack, const nacre_context *ctx
 
 nacre_err nacre__pack_note_gone(nacre_pack *pack, const nacre__record *record, nacre_detail *why)
 {
-    if (!nacre__pack_grow(&pack->gone, pack->num_gone, &pack->cap_gone, sizeof *pack->gone))
+    if (!nacre__pack_grow(&pack->gone, pack->num_gone + 1, &pack->cap_gone, sizeof *pack->gone))
         return nacre__pack_no_memory(pack, why);
     pack->gone[pack->num_gone++] = nacre__nonce_mark(record->aead, record->sender_id, record->common_iv);
+    pack->gone[pack->num_gone++] = nacre__window_mark(record->aead, record->recipient_id, record->common_iv);
     return NACRE_OK;
 }
 

@@ -128,7 +128,7 @@ static nacre_err disarm(move *m)
 }
 
 /* Whether the pack has this context: from an attempt that was interrupted after step 3; or has, or had, one that has the
- * same nonces. */
+ * same nonces, or the same Recipient Key. */
 nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack, const nacre_directory_info *info,
                             const char *path, nacre_detail *why)
 {
@@ -137,14 +137,18 @@ nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack, const 
     nacre_err err = nacre__record_of(&record, &derived, pack->crypto, info);
     if (err != NACRE_OK)
         return nacre__store_fail(why, err, "%s: cannot derive its keys: %s", path, nacre_err_text(err));
-    uint64_t mark = nacre__nonce_mark(record.aead, record.sender_id, record.common_iv);
+    const uint64_t nonces = nacre__nonce_mark(record.aead, record.sender_id, record.common_iv);
+    const uint64_t window = nacre__window_mark(record.aead, record.recipient_id, record.common_iv);
     nacre_wipe(&derived, sizeof derived);
     *has_it = *had_it = false;
-    for (size_t i = 0; i < pack->num_gone; i++) *had_it = *had_it || pack->gone[i] == mark;
+    for (size_t i = 0; i < pack->num_gone; i++) *had_it = *had_it || pack->gone[i] == nonces || pack->gone[i] == window;
     for (size_t i = 0; !*has_it && i < nacre_pack_num(pack); i++) {
         const nacre_context *ctx = nacre_pack_context_at(pack, i);
-        *has_it = ctx != NULL && mark == nacre__nonce_mark(nacre_context_aead(ctx), nacre_context_sender_id(ctx),
-                                                           nacre_context_common_iv(ctx));
+        if (ctx == NULL) continue;
+        const nacre_aead *aead = nacre_context_aead(ctx);
+        const nacre_bytes iv = nacre_context_common_iv(ctx);
+        *has_it = nonces == nacre__nonce_mark(aead, nacre_context_sender_id(ctx), iv);
+        *had_it = *had_it || window == nacre__window_mark(aead, nacre_context_recipient_id(ctx), iv);
     }
     return NACRE_OK;
 }
@@ -157,8 +161,8 @@ static nacre_err look(bool *has_it, bool *had_it, const move *m)
 static nacre_err refuse(const move *m)
 {
     return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
-                             "%s: the pack has, or had, a context with its Sender ID and keys: both would use the same "
-                             "nonces",
+                             "%s: the pack has, or had, a context with its keys: both would use the same nonces, or "
+                             "accept the same messages",
                              m->folder.path);
 }
 

@@ -78,12 +78,13 @@ nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
     nacre__record record = { .aead = nacre_context_aead(ctx),
                              .sender_id = nacre_context_sender_id(ctx),
+                             .recipient_id = nacre_context_recipient_id(ctx),
                              .common_iv = nacre_context_common_iv(ctx) };
     err = nacre__pack_note_gone(pack, &record, why);
     if (err != NACRE_OK) return err;
     err = mark_removed(packed, why);
     if (err != NACRE_OK) {
-        pack->num_gone--;
+        pack->num_gone -= 2;
         return err;
     }
     if (pack->has_table) nacre_table_remove(&pack->table, ctx);

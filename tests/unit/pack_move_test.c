@@ -199,11 +199,36 @@ static void test_interrupted_anywhere(void **state)
     pack_close(pack);
 }
 
+/* One that the pack must not take is told before anything has changed in it: the directory is as good as before. */
+static void a_directory_with_a_key_of_the_pack_stays_usable(void **state)
+{
+    (void)state;
+    nacre_detail why = { "" };
+    nacre_directory *opened;
+    nacre_pack *pack = pack_open(path);
+    const char *twin = scratch_path(scratch, "twin");
+    for (int own = 0; own < 2; own++) {
+        pack_describe(&info, 1);
+        if (own) info.recipient_id[3] = 9; /* the same Sender Key */
+        else info.sender_id[0] = 9;        /* the same Recipient Key */
+        assert_ok(nacre_directory_create(twin, &info, NULL));
+        assert_err(nacre_pack_move_in(pack, twin, NACRE_ROLE_NONE, &why), NACRE_ERR_BAD_CONTEXT);
+        assert_false(scratch_exists(twin, "moved.json"));
+        assert_ok(nacre_directory_open(&opened, twin, test_crypto(), &why));
+        assert_int_equal(nacre_context_next_seq(nacre_directory_context(opened)), 0);
+        assert_ok(nacre_directory_close(opened, &why));
+        twin = scratch_path(scratch, "second");
+    }
+    assert_int_equal(nacre_pack_num(pack), 2);
+    pack_close(pack);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_the_state_goes_along),    ROW(test_the_older_layout),     ROW(test_a_directory_in_use_stays),
-        ROW(test_a_context_that_is_there), ROW(test_interrupted_anywhere),
+        ROW(test_the_state_goes_along),     ROW(test_the_older_layout),
+        ROW(test_a_directory_in_use_stays), ROW(test_a_context_that_is_there),
+        ROW(test_interrupted_anywhere),     ROW(a_directory_with_a_key_of_the_pack_stays_usable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -356,6 +356,38 @@ static void test_no_context_twice(void **state)
     pack_close(pack);
 }
 
+/* RFC 8613 3.3: two Sender IDs before one peer would be two windows for its messages; so would one that comes for one that was
+ * removed. The other side of a context shares no key with it. */
+static void a_second_window_under_one_recipient_key_is_no_part_of_a_pack(void **state)
+{
+    (void)state;
+    nacre_detail why = { "" };
+    nacre_directory_info info, side;
+    pack_make(path, 3);
+    nacre_pack *pack = pack_open(path);
+    pack_describe(&info, 1);
+    info.sender_id[0] = 9;
+    assert_err(nacre_pack_add(pack, NULL, 1, give, &info, &why), NACRE_ERR_BAD_CONTEXT);
+    assert_non_null(strstr(why.text, "Recipient ID"));
+    pack_describe(&info, 1);
+    side = info;
+    memcpy(side.sender_id, info.recipient_id, sizeof side.sender_id);
+    memcpy(side.recipient_id, info.sender_id, sizeof side.recipient_id);
+    side.sender_id_len = info.recipient_id_len;
+    side.recipient_id_len = info.sender_id_len;
+    assert_ok(nacre_pack_add(pack, NULL, 1, give, &side, &why));
+    assert_ok(nacre_pack_remove(pack, nacre_pack_context_at(pack, 1), &why));
+    info.sender_id[0] = 9;
+    for (int opened = 0; opened < 2; opened++) {
+        assert_err(nacre_pack_add(pack, NULL, 1, give, &info, &why), NACRE_ERR_BAD_CONTEXT);
+        pack_close(pack);
+        pack = pack_open(path);
+    }
+    info.secret[15] ^= 1; /* other keys */
+    assert_ok(nacre_pack_add(pack, NULL, 1, give, &info, &why));
+    pack_close(pack);
+}
+
 static void test_what_cannot_be_is_refused(void **state)
 {
     (void)state;
@@ -596,6 +628,7 @@ int main(void)
         ROW(test_state_given_with_a_context),
         ROW(test_many_ask_and_one_commit_serves_them),
         ROW(test_no_context_twice),
+        ROW(a_second_window_under_one_recipient_key_is_no_part_of_a_pack),
         ROW(test_what_cannot_be_is_refused),
         ROW(test_removed_is_gone_for_good),
         ROW(test_the_table),
