@@ -179,6 +179,9 @@ done
 { cat conf; echo 'recipient_id,hex,"05"'; } >bad.conf
 run 5 import bad.conf bad
 says err 'line 9: "recipient_id" is there twice: a context directory has one peer'
+# RFC 8613 3.3: directories for each recipient, all with one sender, would use the same nonces
+says err 'give each peer a master_secret or an id_context of its own'
+lacks err 'make a file for each'
 { cat conf; printf 'ssn_freq,integer,1\0\n'; } >bad.conf
 run 5 import bad.conf bad
 says err 'a NUL byte' # B2

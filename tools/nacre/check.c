@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check_twins.h"
 #include "store/data.h"
 #include "store/directory_read.h"
 #include "store/fail.h"
@@ -39,9 +40,13 @@ static int help(void)
            "that mean\n"
            "nothing, secrets that others can read or that are short, a window that is not known, files that a crash "
            "left,\n"
-           "a state that is missing, was copied or put back. Nothing is changed. A copy of a directory that was never "
-           "used,\n"
-           "and an image of a whole file system, cannot be told from the original.\n\n"
+           "a state that is missing, was copied or put back. All that are given are compared with each other: two that "
+           "have\n"
+           "the same Sender Key or Recipient Key, such as a directory and a copy of it, must not both be used. Nothing "
+           "is\n"
+           "changed. A copy of a directory that was never used, alone, and an image of a whole file system cannot be "
+           "told\n"
+           "from the original.\n\n"
            "  --json        as JSON: one object for each directory\n"
            "  --role ROLE   client or server: which side a directory of the older layout is to be (default: either)\n"
            "  --help        this text\n\n"
@@ -296,6 +301,21 @@ static void check_pack(struct check *c, const struct stat *st)
              counted.num);
 }
 
+/* ---- All together ---- */
+
+enum { MOST_TWINS = 8 }; /* of a pack beside its copy, so many are told one by one */
+
+static void check_keys(struct check *c, const tool_twins *twins, int number)
+{
+    size_t cursor = 0, num = 0;
+    bool is_certain;
+    nacre_detail text;
+    for (; tool_twins_next(twins, number, &cursor, &is_certain, &text); num++)
+        if (num < MOST_TWINS) add(c, is_certain ? ERROR : WARNING, text.text);
+    if (num > MOST_TWINS)
+        find(c, ERROR, NULL, "%zu more of its contexts share a key with another one", num - MOST_TWINS);
+}
+
 static void print_json(struct check *c)
 {
     nacre__text path = { NULL, 0, 0, false };
@@ -308,8 +328,8 @@ static void print_json(struct check *c)
     nacre__text_free(&path);
 }
 
-/* Whether it has no errors. */
-static bool check(const char *path, nacre_role role, bool json)
+/* Whether it has no errors. `number` is the path's among all. */
+static bool check(const char *path, nacre_role role, bool json, const tool_twins *twins, int number)
 {
     struct check c = { .path = path, .role = role, .json = json };
     nacre_detail why;
@@ -320,6 +340,7 @@ static bool check(const char *path, nacre_role role, bool json)
         check_open(&c);
         nacre__folder_close(&c.folder);
     }
+    check_keys(&c, twins, number);
     if (json) print_json(&c);
     else if (c.num[ERROR] == 0) printf("%s: ok\n", path);
     for (size_t i = 0; i < NUM_LEVELS; i++) nacre__text_free(&c.lists[i]);
@@ -329,11 +350,15 @@ static bool check(const char *path, nacre_role role, bool json)
 static int check_all(int num, char **paths, nacre_role role, bool json)
 {
     int bad = 0;
+    tool_twins twins;
+    nacre_err err = tool_twins_collect(&twins, num, paths, role);
+    if (err != NACRE_OK) return tool_fail("check", err, "cannot compare the contexts: %s", nacre_err_text(err));
     if (json) printf("[");
     for (int i = 0; i < num; i++) {
         if (json && i > 0) printf(",\n ");
-        bad += !check(paths[i], role, json);
+        bad += !check(paths[i], role, json, &twins, i);
     }
+    tool_twins_free(&twins);
     if (json) printf("]\n");
     int code = tool_flush("check");
     if (code != TOOL_OK || bad == 0) return code;

@@ -194,7 +194,9 @@ static bool unquote(char **value)
 static int read_known(struct import *m, enum keyword k, char *encoding, char *value)
 {
     if (m->given[k] != 0 && k == RECIPIENT_ID)
-        return bad(m, keywords[k].name, "is there twice: a context directory has one peer; make a file for each");
+        return bad(m, keywords[k].name,
+                   "is there twice: a context directory has one peer, and several with one sender_id and secret would "
+                   "use the same nonces; give each peer a master_secret or an id_context of its own (RFC 8613 3.3)");
     if (m->given[k] != 0) return bad(m, keywords[k].name, "is there twice; leave one");
     m->given[k] = m->line;
     if (!unquote(&value)) return bad(m, keywords[k].name, "has a quotation mark that is not closed");

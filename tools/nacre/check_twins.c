@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* check_twins: which context of which path has a key in common with another one. */
+#include "check_twins.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "store/directory_read.h"
+#include "store/files.h"
+
+/* An owner is the number of a path, and below that a place in its pack, or one of these. */
+enum { PLACE_BITS = 32 };
+#define DIRECTORY UINT32_C(0xffffffff)
+#define AS_CLIENT UINT32_C(0xfffffffe) /* of the older layout, when no role was given */
+#define AS_SERVER UINT32_C(0xfffffffd)
+
+static uint64_t owner_of(int path, uint32_t place)
+{
+    return (uint64_t)(unsigned)path << PLACE_BITS | place;
+}
+
+static uint32_t place_of(uint64_t owner)
+{
+    return (uint32_t)owner;
+}
+
+/* ---- Collecting ---- */
+
+typedef struct collecting {
+    nacre__twins twins;
+    nacre_crypto crypto;
+    nacre_role role;
+    int path;
+} collecting;
+
+static nacre_err add_place(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+{
+    collecting *c = user;
+    (void)why;
+    return nacre__twins_add_info(&c->twins, &c->crypto, info, owner_of(c->path, (uint32_t)place));
+}
+
+static bool is_older(const char *path)
+{
+    nacre__folder folder;
+    nacre_layout layout = NACRE_LAYOUT_NEWEST;
+    if (nacre__folder_open(&folder, path, NULL) != NACRE_OK) return false;
+    nacre_err err = nacre__directory_layout(&layout, &folder, NULL);
+    nacre__folder_close(&folder);
+    return err == NACRE_OK && layout == NACRE_LAYOUT_SEED;
+}
+
+static nacre_err add_directory(collecting *c, const char *path)
+{
+    if (c->role != NACRE_ROLE_NONE || !is_older(path))
+        return nacre__twins_add_directory(&c->twins, &c->crypto, path, c->role, owner_of(c->path, DIRECTORY));
+    nacre_err err =
+        nacre__twins_add_directory(&c->twins, &c->crypto, path, NACRE_ROLE_CLIENT, owner_of(c->path, AS_CLIENT));
+    if (err != NACRE_OK) return err;
+    return nacre__twins_add_directory(&c->twins, &c->crypto, path, NACRE_ROLE_SERVER, owner_of(c->path, AS_SERVER));
+}
+
+/* A pack that is damaged half-way gives what comes before that. */
+static nacre_err add_path(collecting *c, const char *path, const struct stat *st)
+{
+    if (!S_ISREG(st->st_mode)) return add_directory(c, path);
+    nacre_err err = nacre_pack_read(path, true, add_place, c, NULL);
+    return err == NACRE_ERR_NO_MEMORY ? err : NACRE_OK;
+}
+
+/* What is there by an earlier path already is one, and no twin. */
+static bool is_known(const struct stat *all, int num)
+{
+    for (int i = 0; i < num; i++)
+        if (all[i].st_ino == all[num].st_ino && all[i].st_dev == all[num].st_dev) return true;
+    return false;
+}
+
+static nacre_err add_all(collecting *c, int num, char *const *paths)
+{
+    struct stat *all = calloc((size_t)num, sizeof *all);
+    nacre_err err = all != NULL ? NACRE_OK : NACRE_ERR_NO_MEMORY;
+    for (c->path = 0; err == NACRE_OK && c->path < num; c->path++)
+        if (stat(paths[c->path], &all[c->path]) == 0 && !is_known(all, c->path))
+            err = add_path(c, paths[c->path], &all[c->path]);
+    free(all);
+    return err;
+}
+
+nacre_err tool_twins_collect(tool_twins *twins, int num, char *const *paths, nacre_role role)
+{
+    collecting c = { .role = role };
+    *twins = (tool_twins){ .paths = paths };
+    nacre_err err = nacre_openssl_open(&c.crypto);
+    if (err != NACRE_OK) return err;
+    err = nacre__twins_init(&c.twins);
+    if (err == NACRE_OK) err = add_all(&c, num, paths);
+    if (err == NACRE_OK) err = nacre__twins_find(&c.twins, &twins->found, &twins->num_found);
+    nacre__twins_free(&c.twins);
+    nacre_openssl_close(&c.crypto);
+    return err;
+}
+
+void tool_twins_free(tool_twins *twins)
+{
+    free(twins->found);
+    *twins = (tool_twins){ .num_found = 0 };
+}
+
+/* ---- Telling ---- */
+
+static bool is_certain_of(uint64_t owner)
+{
+    return place_of(owner) != AS_CLIENT && place_of(owner) != AS_SERVER;
+}
+
+static void name(char *to, size_t size, const tool_twins *twins, uint64_t owner)
+{
+    const char *path = twins->paths[owner >> PLACE_BITS];
+    const uint32_t place = place_of(owner);
+    if (place == DIRECTORY) (void)snprintf(to, size, "%s", path);
+    else if (is_certain_of(owner)) (void)snprintf(to, size, "%s, context %u", path, (unsigned)place);
+    else (void)snprintf(to, size, "%s as the %s", path, place == AS_CLIENT ? "client" : "server");
+}
+
+bool tool_twins_next(const tool_twins *twins, int path, size_t *cursor, bool *is_certain, nacre_detail *text)
+{
+    char first[200], other[200];
+    while (*cursor < twins->num_found && twins->found[*cursor].owner >> PLACE_BITS < (unsigned)path) ++*cursor;
+    if (*cursor == twins->num_found || twins->found[*cursor].owner >> PLACE_BITS != (unsigned)path) return false;
+    const nacre__twin *twin = &twins->found[(*cursor)++];
+    name(first, sizeof first, twins, twin->owner);
+    name(other, sizeof other, twins, twin->other);
+    *is_certain = is_certain_of(twin->owner) && is_certain_of(twin->other);
+    (void)nacre__twins_fail(text, twin->direction, first, other);
+    return true;
+}
