@@ -123,6 +123,45 @@ void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx);
  * it; one that it has already changes nothing. NACRE_OK, NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_loop_add_pack(nacre_loop *loop, nacre_pack *pack);
 
+/* ---- Stores that fail ----
+ * A store that fails (a full disk, a directory that is not ours any more) stops what needs it and nothing else: accepted
+ * requests are answered with their own nonces, and numbers in hand are used (nacre_endpoint_confirmed has the table). The loop
+ * tries stores that fail again every five seconds, so that it ends by itself, without a restart and without a request. */
+typedef enum nacre_store_state {
+    NACRE_STORE_FAILS = 1,   /* the store of `context` fails, and did not before */
+    NACRE_STORE_STILL_FAILS, /* it was tried again in vain: one such report in five seconds, over all contexts */
+    NACRE_STORE_WORKS,       /* the store of `context` works again */
+} nacre_store_state;
+typedef struct nacre_store_report {
+    nacre_store_state state;
+    const nacre_context *context;
+    const char *const
+        *claims;        /* its names (nacre_server_claims); NULL: it has none, as those of packs and of a bare loop */
+    nacre_err err;      /* the store's; NACRE_OK when it works */
+    const char *text;   /* one line, as nacre_detail: what, where, what to do; "" when it works */
+    size_t num_failing; /* contexts whose store fails now */
+    uint64_t num_failures; /* calls of stores that failed, since the start */
+} nacre_store_report;
+/* Called by the thread whose loop asked the store; with several workers by any of them, one at a time. `report` and what it
+ * points to live until it returns. A store that flaps is reported each time: who writes a log limits its lines (num_failing
+ * says how many contexts a line stands for). It may ask for claims and for the health, and call nothing else of the loop,
+ * the client or the server that reports. */
+typedef void (*nacre_on_store)(void *user, const nacre_store_report *report);
+typedef struct nacre_store_health {
+    uint64_t num_failures; /* as in the report; a context that goes is not failing any more */
+    size_t num_failing;
+} nacre_store_health;
+
+/* nacre_loop_on_store: `on_store` is told from now on; NULL: nobody. nacre_loop_store_health may be called by any thread. */
+void nacre_loop_on_store(nacre_loop *loop, nacre_on_store on_store, void *user);
+nacre_store_health nacre_loop_store_health(const nacre_loop *loop);
+
+/* nacre_loop_store_failed is for stores that take their time: one that said NACRE_ERR_NOT_YET could not do it after all. `err` is
+ * neither NACRE_OK nor NACRE_ERR_NOT_YET; `text`, one line, is copied (NULL: the error's). What waits for the store ends within
+ * some 20 ms. Any thread may call it, with no lock of the context held, while the loop is open. nacre_endpoint_confirmed, from
+ * the loop's thread, does so at once and is reported as well, without a text. */
+void nacre_loop_store_failed(nacre_loop *loop, nacre_context *ctx, nacre_err err, const char *text);
+
 /* nacre_loop_step waits until something is to be done, at most `max_wait_ms`, and does it. NACRE_OK; NACRE_ERR_ADDRESS when
  * the socket failed for good. A store's failure goes to the exchanges that waited, its text to nacre_loop_store_failure. */
 NACRE_MUST_USE nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why);
@@ -151,6 +190,7 @@ typedef struct nacre_client_options {
     void (*on_message)(void *user, bool outgoing, bool is_protected, const nacre_message *plain); /* may be NULL */
     /* How far a body is that takes several blocks: bytes done, and in all (0: not known). May be NULL */
     void (*on_progress)(void *user, bool outgoing, uint64_t done, uint64_t total);
+    nacre_on_store on_store; /* may be NULL; called while a request or an observation goes on */
     void *user;
 } nacre_client_options;
 
@@ -215,6 +255,8 @@ NACRE_MUST_USE nacre_err nacre_client_observe(nacre_client *client, nacre_reply 
 /* nacre_client_stop ends an observation that goes on, soon; a signal handler, or on_notification, may call it. */
 void nacre_client_stop(nacre_client *client);
 
+nacre_store_health nacre_client_store_health(const nacre_client *client);
+
 /* nacre_client_close writes the contexts' state back; NACRE_ERR_FILE when that failed (everything is freed all the same).
  * NULL is allowed. */
 nacre_err nacre_client_close(nacre_client *client, nacre_detail *why);
@@ -275,6 +317,13 @@ nacre_address nacre_server_local(const nacre_server *server);
 nacre_address nacre_server_local_tcp(const nacre_server *server); /* length 0 without */
 /* nacre_server_watch: as nacre_loop_watch; with several workers it is called by each of their threads. */
 void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user);
+
+/* nacre_server_on_store: as nacre_loop_on_store, for all threads; call it before nacre_server_run. nacre_server_store_health may be
+ * called by any thread, at any time. */
+void nacre_server_on_store(nacre_server *server, nacre_on_store on_store, void *user);
+nacre_store_health nacre_server_store_health(const nacre_server *server);
+/* nacre_server_store_failed: as nacre_loop_store_failed, for each thread that waits for this store. */
+void nacre_server_store_failed(nacre_server *server, nacre_context *ctx, nacre_err err, const char *text);
 
 /* nacre_server_run serves until nacre_server_stop is called, which a signal handler may do; a stop that comes first is not
  * lost. It may be called again.

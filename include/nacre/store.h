@@ -33,7 +33,8 @@ typedef struct nacre_stored {
 typedef struct nacre_store_ops {
     /* Make durable that numbers below `ceiling` may be used. NACRE_OK: it is, now. NACRE_ERR_NOT_YET: it will be; the store
      * calls nacre_context_confirm_reserved itself, later, from the context's thread; when it fails later,
-     * nacre_endpoint_confirmed with its error ends what waits. Anything else: it is not. */
+     * nacre_endpoint_confirmed with its error, nacre_loop_store_failed or nacre_server_store_failed ends what waits. Anything
+     * else: it is not. */
     nacre_err (*reserve)(void *self, uint64_t ceiling, nacre_detail *why);
     /* Make durable that the replay window is unknown. Returns alike (nacre_context_confirm_window_lost). */
     nacre_err (*window_lost)(void *self, nacre_detail *why);

@@ -393,6 +393,8 @@ struct nacre_endpoint {
 
     nacre__ask *asks;
     uint32_t num_asks, max_asks;
+    void (*on_confirmed)(void *self, nacre_context *context, nacre_err err); /* nacre__endpoint_on_confirmed; or NULL */
+    void *on_confirmed_self;
     nacre__control *controls;
     uint32_t num_controls, first_control, max_controls;
     nacre__item *items;
@@ -658,6 +660,10 @@ void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer);
 /* waiting.c: contexts that wait for their store. */
 void nacre__ask_store(nacre_endpoint *ep, nacre_context *context);
 bool nacre__has_number(nacre_endpoint *ep, nacre_context *context);
+/* `on_confirmed` hears of each nacre_endpoint_confirmed, and of contexts that go (NACRE_ERR_NO_CONTEXT), before the endpoint acts
+ * on it: the driver learns what stores told the endpoint themselves. */
+void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
+                                  void *self);
 void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context);
 
 /* timers.c */

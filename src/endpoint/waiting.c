@@ -95,8 +95,21 @@ static bool entry_goes_on(nacre_endpoint *ep, const nacre__entry *entry)
                                                : nacre__has_number(ep, entry->context);
 }
 
+void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
+                                  void *self)
+{
+    ep->on_confirmed = on_confirmed;
+    ep->on_confirmed_self = self;
+}
+
+static void tell_driver(const nacre_endpoint *ep, nacre_context *context, nacre_err err)
+{
+    if (ep->on_confirmed != NULL) ep->on_confirmed(ep->on_confirmed_self, context, err);
+}
+
 void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err)
 {
+    tell_driver(ep, context, err);
     close_ask(ep, context);
     for (uint32_t i = 0; i < ep->config.num_requests; i++) {
         nacre__slot *slot = &ep->slots[i];
@@ -118,6 +131,7 @@ void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_
 void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context)
 {
     nacre__seals_flush(ep); /* with its key */
+    tell_driver(ep, context, NACRE_ERR_NO_CONTEXT);
     close_ask(ep, context);
     for (uint32_t i = 0; i < ep->config.num_requests; i++) {
         nacre__slot *slot = &ep->slots[i];

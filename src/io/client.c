@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* client: one request at a time over a loop, for programs that want ten lines. Where it goes is found in client_target.c. */
 #include "io/client_internal.h"
+#include "io/loop_internal.h"
 #include "store/fail.h"
 
 #include <nacre/remote.h>
@@ -97,6 +98,12 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
+static const char *const *claims_of(void *self, const nacre_context *ctx)
+{
+    const nacre_client *client = self;
+    return nacre__keyring_claims(&client->ring, ctx);
+}
+
 static nacre_err set_up(nacre_client *client, const nacre_client_options *options, nacre_detail *why)
 {
     static const nacre_address any;
@@ -137,6 +144,8 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     err = nacre_loop_add_tcp(client->loop, client->tcp);
     if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make connections: %s", nacre_err_text(err));
     nacre_loop_watch(client->loop, options->on_datagram, options->user);
+    nacre__loop_name_contexts(client->loop, claims_of, client);
+    nacre_loop_on_store(client->loop, options->on_store, options->user);
     return err;
 }
 
@@ -169,6 +178,11 @@ nacre_err nacre_client_close(nacre_client *client, nacre_detail *why)
     nacre_wipe(client, sizeof *client); /* the last answer's plaintext */
     free(client);
     return err;
+}
+
+nacre_store_health nacre_client_store_health(const nacre_client *client)
+{
+    return nacre_loop_store_health(client->loop);
 }
 
 nacre_remote nacre_client_remote(const nacre_client *client)

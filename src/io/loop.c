@@ -4,6 +4,7 @@
  *
  * All work is done by `settle`, which goes round until the endpoint has neither events nor datagrams. Around it a step
  * waits for the socket or the next deadline. */
+#include "endpoint/endpoint_internal.h" /* nacre__endpoint_on_confirmed */
 #include "io/loop_internal.h"
 #include "io/persist.h"
 #include "io/tcp_internal.h"
@@ -49,6 +50,7 @@ struct nacre_loop {
     struct pollfd *fds; /* the socket, wake_fd, extra_fd, and the connections' */
     bool tcp_has_more;  /* not all that has come over connections was taken */
     nacre__persist persist;
+    nacre__store_health own_health;
     int wake_fd, extra_fd;
     void (*on_extra)(void *user);
     void *extra_user;
@@ -101,8 +103,13 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     if (with_random.random.fill == NULL) with_random.random = nacre_entropy();
     nacre_loop *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
+    if (nacre__store_health_init(&made->own_health) != NACRE_OK) {
+        free(made);
+        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
+    }
     made->udp = udp;
     made->persist.lock = config->lock;
+    made->persist.health = &made->own_health;
     made->wake_fd = made->extra_fd = -1;
     made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
     made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
@@ -113,6 +120,7 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
         nacre_loop_close(made);
         return nacre__store_fail(why, err, "cannot make an endpoint: %s", nacre_err_text(err));
     }
+    nacre__endpoint_on_confirmed(made->ep, nacre__persist_on_confirmed, &made->persist);
     *loop = made;
     return NACRE_OK;
 }
@@ -157,6 +165,7 @@ void nacre_loop_close(nacre_loop *loop)
     free(loop->out);
     free(loop->fds);
     nacre__persist_free(&loop->persist);
+    nacre__store_health_free(&loop->own_health);
     free(loop);
 }
 
@@ -198,7 +207,34 @@ nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store
 
 void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx)
 {
-    nacre__stores_remove(&loop->persist.stores, ctx);
+    nacre__persist_forget(&loop->persist, ctx);
+}
+
+void nacre_loop_store_failed(nacre_loop *loop, nacre_context *ctx, nacre_err err, const char *text)
+{
+    nacre__persist_failed_later(&loop->persist, ctx, err, text);
+}
+
+void nacre_loop_on_store(nacre_loop *loop, nacre_on_store on_store, void *user)
+{
+    nacre__store_health_watch(loop->persist.health, on_store, user);
+}
+
+nacre_store_health nacre_loop_store_health(const nacre_loop *loop)
+{
+    return nacre__store_health_get(loop->persist.health);
+}
+
+void nacre__loop_name_contexts(nacre_loop *loop, const char *const *(*claims)(void *self, const nacre_context *ctx),
+                               void *self)
+{
+    loop->own_health.claims = claims;
+    loop->own_health.claims_self = self;
+}
+
+void nacre__loop_share_health(nacre_loop *loop, nacre__store_health *health)
+{
+    loop->persist.health = health;
 }
 
 const char *nacre_loop_store_failure(const nacre_loop *loop)
@@ -367,7 +403,9 @@ static int wait_ms(const nacre_loop *loop, uint32_t max_wait_ms)
 {
     uint64_t now = nacre_clock_ms(), deadline = deadline_of(loop), wait = max_wait_ms;
     uint64_t tcp_deadline = loop->tcp != NULL ? nacre__tcp_deadline(loop->tcp) : UINT64_MAX;
+    const uint64_t retry = nacre__persist_deadline(&loop->persist);
     if (tcp_deadline < deadline) deadline = tcp_deadline;
+    if (retry < deadline) deadline = retry;
     if (loop->unsettled || loop->tcp_has_more || deadline <= now) return 0;
     if (deadline - now < wait) wait = deadline - now;
     if (loop->persist.stores.num_waiting > 0 && wait > ASYNC_STORE_MS) wait = ASYNC_STORE_MS;
@@ -387,6 +425,7 @@ nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *
 {
     struct pollfd *fds = loop->fds;
     nacre__persist_look(&loop->persist, loop->ep);
+    nacre__persist_retry(&loop->persist, loop->ep, nacre_clock_ms());
     bool worked = settle(loop);
     bool pending = nacre__udp_pending(loop->udp);
     bool busy = loop->busy_steps > 0 && loop->busy_steps % MAX_BUSY_STEPS != 0;

@@ -72,18 +72,116 @@ static nacre_err ask_shared(nacre__persist *p, nacre_pack *pack, nacre_context *
     return err;
 }
 
+/* ---- What came of it ------------------------------------------------------------------------------------------------- */
+
+enum { RETRY_MS = 5000, RETRY_AT_ONCE = 16 };
+
+static void note(nacre__persist *p, nacre_context *ctx, nacre_err err, const nacre_detail *why)
+{
+    if (err == NACRE_OK) {
+        /* what stopped one store, a full disk say, may have stopped others */
+        if (nacre__store_worked(p->health, ctx)) p->retry_at = 0;
+        return;
+    }
+    p->failure = *why;
+    p->retry_at = nacre_clock_ms() + RETRY_MS;
+    p->retry_failed = true;
+    nacre__store_failed(p->health, ctx, p, err, why);
+}
+
+static void tell_endpoint(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, nacre_err err)
+{
+    p->telling = true;
+    nacre_endpoint_confirmed(ep, ctx, err);
+    p->telling = false;
+}
+
+/* What came of it. No context's lock is held. */
+static void tell(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, nacre_err err, const nacre_detail *why)
+{
+    note(p, ctx, err, why);
+    tell_endpoint(p, ep, ctx, err);
+}
+
+void nacre__persist_failed_later(nacre__persist *p, nacre_context *ctx, nacre_err err, const char *text)
+{
+    nacre_detail why = { { 0 } };
+    (void)nacre__store_fail(&why, err, "%s", text != NULL ? text : "");
+    nacre__store_failed_later(p->health, ctx, p, err, &why);
+}
+
+void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx)
+{
+    nacre__stores_remove(&p->stores, ctx);
+    nacre__store_forget(p->health, ctx);
+}
+
+void nacre__persist_on_confirmed(void *self, nacre_context *ctx, nacre_err err)
+{
+    nacre__persist *p = self;
+    nacre_detail why = { { 0 } };
+    if (p->telling) return;
+    if (err == NACRE_ERR_NO_CONTEXT) {
+        nacre__store_forget(p->health, ctx);
+        return;
+    }
+    nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
+    if (entry != NULL) set_waiting(p, entry, false);
+    if (err != NACRE_OK) (void)nacre__store_fail(&why, err, "the store of a context failed: %s", nacre_err_text(err));
+    note(p, ctx, err, &why);
+}
+
+uint64_t nacre__persist_deadline(const nacre__persist *p)
+{
+    return p->health != NULL && atomic_load(&p->health->num_failing) > 0 ? p->retry_at : UINT64_MAX;
+}
+
+static bool has_store(const nacre__persist *p, const nacre_context *ctx, bool *waits)
+{
+    const nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
+    *waits = entry != NULL && entry->waiting;
+    return entry != NULL || pack_of(p, ctx) != NULL;
+}
+
+void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms)
+{
+    if (nacre__persist_deadline(p) > now_ms) return;
+    const bool is_rest = p->retry_from > 0;
+    p->retry_at = now_ms + RETRY_MS;
+    p->retry_failed = false;
+    for (int i = 0; i < RETRY_AT_ONCE && !p->retry_failed; i++) {
+        bool waits;
+        nacre_context *ctx = nacre__store_next_failing(p->health, p, &p->retry_from);
+        if (ctx == NULL) {
+            p->retry_from = 0;
+            if (is_rest) p->retry_at = now_ms; /* from the start on; what worked has moved others there */
+            return;
+        }
+        if (!has_store(p, ctx, &waits)) nacre__store_forget(p->health, ctx);
+        else if (!waits) nacre__persist_serve(p, ep, ctx);
+    }
+}
+
+/* ---- Packs again ------------------------------------------------------------------------------------------------------ */
+
 static void serve_from_pack(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pack, nacre_context *ctx)
 {
     nacre_detail why = { { 0 } };
     const nacre_err err = p->lock.take != NULL ? ask_shared(p, pack, ctx, &why) : nacre_pack_ask(pack, ctx, &why);
-    if (err == NACRE_ERR_NOT_YET) return;
-    if (err != NACRE_OK) p->failure = why;
-    nacre_endpoint_confirmed(ep, ctx, err);
+    if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
 }
+
+/* A commit on its way. */
+typedef struct commit {
+    nacre__persist *p;
+    nacre_endpoint *ep;
+    nacre_detail why; /* set before the callbacks */
+} commit;
 
 static void on_pack_commit(void *user, nacre_context *ctx, nacre_err err)
 {
-    nacre_endpoint_confirmed(user, ctx, err);
+    const commit *c = user;
+    tell(c->p, c->ep, ctx, err, &c->why);
 }
 
 /* No context's lock is held while the disk writes: the other loops go on. */
@@ -94,7 +192,6 @@ static void commit_shared(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pac
     for (size_t i = 0; i < p->num_wishes && !any; i++) any = p->wishes[i].pack == pack;
     if (!any) return;
     const nacre_err flushed = nacre__pack_share_flush(pack, &why);
-    if (flushed != NACRE_OK) p->failure = why;
     for (size_t i = 0; i < p->num_wishes; i++) {
         const nacre__pack_wish *wish = &p->wishes[i];
         if (wish->pack != pack) continue;
@@ -103,17 +200,16 @@ static void commit_shared(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pac
             take(p, wish->ctx);
             err = nacre__pack_share_confirm(wish, &why);
             give(p, wish->ctx);
-            if (err != NACRE_OK) p->failure = why;
         }
-        nacre_endpoint_confirmed(ep, wish->ctx, err);
+        tell(p, ep, wish->ctx, err, &why);
     }
 }
 
 void nacre__persist_commit(nacre__persist *p, nacre_endpoint *ep)
 {
-    nacre_detail why = { { 0 } };
+    commit c = { .p = p, .ep = ep };
     for (size_t i = 0; i < p->num_packs && p->lock.take == NULL; i++)
-        if (nacre_pack_commit(p->packs[i], on_pack_commit, ep, &why) != NACRE_OK) p->failure = why;
+        if (nacre_pack_commit(p->packs[i], on_pack_commit, &c, &c.why) != NACRE_OK) p->failure = c.why;
     for (size_t i = 0; i < p->num_packs && p->num_wishes > 0; i++) commit_shared(p, ep, p->packs[i]);
     p->num_wishes = 0;
 }
@@ -131,14 +227,13 @@ void nacre__persist_serve(nacre__persist *p, nacre_endpoint *ep, nacre_context *
         serve_from_pack(p, ep, pack, ctx);
         return;
     }
+    if (entry != NULL) entry->num_late = nacre__store_num_late(p->health);
     take(p, ctx);
     if (entry == NULL) (void)nacre__store_fail(&why, err, "no store was added for a context that needs one");
     else err = nacre_store_serve(&entry->store, ctx, &why);
     give(p, ctx);
     if (entry != NULL) set_waiting(p, entry, err == NACRE_ERR_NOT_YET);
-    if (err == NACRE_ERR_NOT_YET) return;
-    if (err != NACRE_OK) p->failure = why;
-    nacre_endpoint_confirmed(ep, ctx, err);
+    if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
 }
 
 static bool needs_nothing(const nacre__persist *p, nacre_context *ctx)
@@ -149,12 +244,26 @@ static bool needs_nothing(const nacre__persist *p, nacre_context *ctx)
     return needs.reserve == 0 && !needs.window_lost;
 }
 
+/* A failure that came later is reported already. */
+static void end_wait(nacre__persist *p, nacre_endpoint *ep, nacre__store_entry *entry, nacre_err err)
+{
+    nacre_context *ctx = entry->ctx;
+    set_waiting(p, entry, false);
+    if (err == NACRE_OK) {
+        note(p, ctx, err, NULL);
+    } else {
+        nacre__store_found_by(p->health, ctx, p);
+        p->retry_at = nacre_clock_ms() + RETRY_MS;
+    }
+    tell_endpoint(p, ep, ctx, err);
+}
+
 void nacre__persist_look(nacre__persist *p, nacre_endpoint *ep)
 {
     for (size_t i = 0; i < p->stores.cap && p->stores.num_waiting > 0; i++) {
         nacre__store_entry *entry = &p->stores.entries[i];
-        if (entry->ctx == NULL || !entry->waiting || !needs_nothing(p, entry->ctx)) continue;
-        set_waiting(p, entry, false);
-        nacre_endpoint_confirmed(ep, entry->ctx, NACRE_OK);
+        if (entry->ctx == NULL || !entry->waiting) continue;
+        const nacre_err err = nacre__store_failed_since(p->health, entry->ctx, entry->num_late);
+        if (err != NACRE_OK || needs_nothing(p, entry->ctx)) end_wait(p, ep, entry, err);
     }
 }

@@ -30,8 +30,9 @@ static nacre_err add_worker(nacre_server *server, const char *bind, nacre_detail
     nacre_err err = open_udp(server, &udp, bind, why);
     if (err != NACRE_OK) return err;
     err = nacre__worker_open(&server->workers[server->num_workers], udp, &server->table, server->locks, why);
-    if (err == NACRE_OK) server->num_workers++;
-    return err;
+    if (err != NACRE_OK) return err;
+    nacre__loop_share_health(server->workers[server->num_workers++].loop, &server->health);
+    return NACRE_OK;
 }
 
 static nacre_err make_locks(nacre_server *server)
@@ -45,6 +46,21 @@ static nacre_err make_locks(nacre_server *server)
     return err;
 }
 
+static const char *const *claims_of(void *self, const nacre_context *ctx)
+{
+    return nacre_server_claims(self, ctx);
+}
+
+static nacre_err make_health(nacre_server *server)
+{
+    const nacre_err err = nacre__store_health_init(&server->health);
+    if (err != NACRE_OK) return err;
+    server->health.claims = claims_of;
+    server->health.claims_self = server;
+    server->has_health = true;
+    return NACRE_OK;
+}
+
 static nacre_err set_up(nacre_server *server, const char *bind, unsigned num_workers, nacre_detail *why)
 {
     if (num_workers < 1 || num_workers > MAX_WORKERS)
@@ -53,6 +69,7 @@ static nacre_err set_up(nacre_server *server, const char *bind, unsigned num_wor
     server->slots = calloc(FIRST_SLOTS, sizeof *server->slots);
     server->workers = calloc(num_workers, sizeof *server->workers);
     nacre_err err = server->slots == NULL || server->workers == NULL ? NACRE_ERR_NO_MEMORY : NACRE_OK;
+    if (err == NACRE_OK) err = make_health(server);
     if (err == NACRE_OK && num_workers > 1) err = make_locks(server);
     if (err != NACRE_OK) return nacre__store_fail(why, err, "out of memory for a server");
     err = nacre_table_init(&server->table, server->slots, FIRST_SLOTS);
@@ -94,6 +111,7 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close(&server->workers[i]);
     if (server->locks != NULL) nacre__locks_destroy(server->locks);
     free(server->locks);
+    if (server->has_health) nacre__store_health_free(&server->health);
     free(server->workers);
     free(server->slots);
     nacre__key_marks_free(&server->senders);
@@ -158,4 +176,19 @@ nacre_address nacre_server_local(const nacre_server *server)
 void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user)
 {
     for (size_t i = 0; i < server->num_workers; i++) nacre_loop_watch(server->workers[i].loop, on_datagram, user);
+}
+
+void nacre_server_on_store(nacre_server *server, nacre_on_store on_store, void *user)
+{
+    nacre__store_health_watch(&server->health, on_store, user);
+}
+
+void nacre_server_store_failed(nacre_server *server, nacre_context *ctx, nacre_err err, const char *text)
+{
+    nacre_loop_store_failed(nacre__server_first(server)->loop, ctx, err, text);
+}
+
+nacre_store_health nacre_server_store_health(const nacre_server *server)
+{
+    return nacre__store_health_get(&server->health);
 }

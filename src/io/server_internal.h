@@ -6,6 +6,7 @@
 #include "io/key_marks.h"
 #include "io/keyring.h"
 #include "io/locks.h"
+#include "io/store_health.h"
 #include "io/worker.h"
 
 #include <nacre/io.h>
@@ -17,7 +18,9 @@ struct nacre_server {
     nacre__locks *locks; /* NULL with one worker */
     nacre_tcp *tcp;      /* of the first worker; NULL: no connections */
     nacre__keyring ring;
-    nacre__key_marks senders; /* the Sender Keys of all contexts in the table */
+    nacre__key_marks senders;   /* the Sender Keys of all contexts in the table */
+    nacre__store_health health; /* of all workers' loops */
+    bool has_health;
     nacre_pack **packs;
     size_t num_packs;
     nacre_table table; /* the endpoints borrow this very struct; its slots grow under it */

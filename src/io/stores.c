@@ -43,7 +43,7 @@ nacre_err nacre__stores_put(nacre__stores *stores, nacre_context *ctx, nacre_sto
         nacre_err err = grow(stores);
         if (err != NACRE_OK) return err;
     }
-    stores->entries[place(stores, ctx)] = (nacre__store_entry){ ctx, store, false };
+    stores->entries[place(stores, ctx)] = (nacre__store_entry){ .ctx = ctx, .store = store };
     stores->num++;
     return NACRE_OK;
 }

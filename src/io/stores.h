@@ -8,7 +8,8 @@
 typedef struct nacre__store_entry {
     nacre_context *ctx; /* NULL: free */
     nacre_store store;
-    bool waiting; /* the store said NACRE_ERR_NOT_YET, and the endpoint is to hear when it has confirmed */
+    bool waiting;      /* the store said NACRE_ERR_NOT_YET, and the endpoint is to hear when it has confirmed */
+    uint64_t num_late; /* nacre__store_num_late when it was asked */
 } nacre__store_entry;
 typedef struct nacre__stores {
     nacre__store_entry *entries;

@@ -166,7 +166,10 @@ static nacre_err set_up(plugtest_client *client, const args *a, nacre_detail *wh
     config.timing = (nacre_timing){ .max_retransmit = 3, .answer_timeout_ms = 5000 };
     config.crypto = client->crypto.crypto;
     err = nacre_loop_open(&client->loop, client->udp, &config, on_event, client, why);
-    if (err == NACRE_OK) err = add_context(client, &client->a, 'a', a->state, why);
+    if (err != NACRE_OK) return err;
+    client->lines.subcommand = name;
+    nacre_loop_on_store(client->loop, store_lines_tell, &client->lines);
+    err = add_context(client, &client->a, 'a', a->state, why);
     return err == NACRE_OK ? add_context(client, &client->c, 'c', a->state, why) : err;
 }
 

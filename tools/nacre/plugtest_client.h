@@ -4,6 +4,7 @@
 #define NACRE_TOOL_PLUGTEST_CLIENT_H
 
 #include "plugtest.h"
+#include "store_lines.h"
 
 /* What came of a request, or of waiting for the next notification. */
 typedef struct plugtest_outcome {
@@ -23,6 +24,7 @@ typedef struct plugtest_client {
     nacre_exchange exchange; /* in flight; 0: none */
     bool arrived;            /* `outcome` is new */
     plugtest_outcome outcome;
+    store_lines lines;
     char remark[300]; /* what a test has to say beside its verdict */
 } plugtest_client;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre plugtest-server: the server of the public OSCORE interop tests, with contexts B and D. */
 #include "plugtest_server.h"
+#include "store_lines.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -31,6 +32,7 @@ typedef struct server {
     nacre_table_slot slots[NUM_SLOTS];
     plugtest_reply reply;
     observer observers[NUM_OBSERVERS];
+    store_lines lines;
 } server;
 
 /* ---- Command line --------------------------------------------------------------------------------------------------- */
@@ -183,6 +185,8 @@ static nacre_err set_up(server *s, nacre_detail *why)
     config.crypto = s->crypto;
     err = nacre_loop_open(&s->loop, s->udp, &config, on_event, s, why);
     if (err != NACRE_OK || s->unaware) return err;
+    s->lines.subcommand = name;
+    nacre_loop_on_store(s->loop, store_lines_tell, &s->lines);
     err = add_context(s, &s->b, 'b', why);
     return err == NACRE_OK ? add_context(s, &s->d, 'd', why) : err;
 }

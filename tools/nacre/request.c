@@ -4,6 +4,7 @@
 #include "observe.h"
 #include "request_body.h"
 #include "request_show.h"
+#include "store_lines.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -354,15 +355,29 @@ static int exchange(const args *a, nacre_client *client, request_payload *payloa
     return err == NACRE_OK ? report(a->command, &reply, output) : report_failure(a->command, err, &reply, &why);
 }
 
+/* One request ends with one line: that of a store is printed when there is no other. An observation lasts. */
+static store_lines lines; /* `user` of the client's callbacks is for -v */
+
+static void on_store(void *user, const nacre_store_report *report)
+{
+    (void)user;
+    store_lines_tell(&lines, report);
+}
+
 static int open_and_exchange(const args *a, request_payload *payload, request_output *output)
 {
     nacre_client *client;
     nacre_detail why = { { 0 } };
-    nacre_err err = nacre_client_open(&client, &a->client, &why);
+    nacre_client_options options = a->client;
+    lines = (store_lines){ .subcommand = a->command, .keeps = !a->observes };
+    options.on_store = on_store;
+    nacre_err err = nacre_client_open(&client, &options, &why);
     if (err != NACRE_OK) return tool_fail(a->command, err, "%s", why.text);
     int result = a->observes ? observe(a, client, output) : exchange(a, client, payload, output);
     err = nacre_client_close(client, &why);
-    if (err != NACRE_OK && result == TOOL_OK) result = tool_fail(a->command, err, "%s", why.text);
+    if (err != NACRE_OK && result == TOOL_OK) return tool_fail(a->command, err, "%s", why.text);
+    if (lines.kept.text[0] != '\0' && result != TOOL_LOCAL)
+        (void)tool_fail(a->command, NACRE_ERR_FILE, "the store of 1 context fails: %s", lines.kept.text);
     return result;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre serve: demo resources and a directory's files, for whoever holds the other side of a context. */
 #include "serve.h"
+#include "store_lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -279,8 +280,10 @@ static int open_and_serve(const args *a, serve_root *root)
 {
     nacre_detail why = { { 0 } };
     nacre_server *server;
+    store_lines lines = { .subcommand = "serve" };
     nacre_err err = nacre_server_open_workers(&server, a->bind, a->workers, &why);
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
+    nacre_server_on_store(server, store_lines_tell, &lines);
     handle_signals(server);
     if (a->tcp) err = nacre_server_listen_tcp(server, a->bind, &why);
     if (root->fd >= 0) root->watches = serve_watches_open(server);
