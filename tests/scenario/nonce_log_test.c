@@ -20,7 +20,9 @@ typedef struct peer {
     nacre_context_params params;
     nacre_context ordinary; /* persistent */
     _Alignas(64) uint8_t ordinary_keys[KEY_ROOM];
-    uint64_t durable; /* what the disk says: numbers below may have been used */
+    uint64_t durable;  /* what the disk says: numbers below may have been used */
+    nacre_needs asked; /* of a store that takes its time */
+    bool is_asked;
     bool window_known;
     uint64_t window_index;
     uint8_t window_bits[4], echo[NACRE_ECHO_LEN];
@@ -59,7 +61,8 @@ typedef struct world {
 /* What happened in all runs: a run that does nothing proves nothing. */
 static struct {
     size_t requests, replays, challenges, recoveries, answers, answers_with_request_nonce, notifications, nonce_used,
-        no_room, nested, not_yet, used_up, crashes, clean_restarts, lost_confirmations, rederivations, burst_items;
+        no_room, nested, not_yet, used_up, crashes, clean_restarts, lost_confirmations, half_failures,
+        late_confirmations, saves, executed, rederivations, burst_items;
 } done;
 
 static size_t pick(world *w, size_t below)
@@ -90,20 +93,45 @@ static void boot(world *w, peer *p)
     if (p->window_known) p->ordinary.window_on_disk = true;
 }
 
-/* The store does what is asked for: wholly, or without its confirmation arriving, or not at all. */
+/* The store does what is asked for: wholly, or half of it and fails, or without its confirmation arriving, or it fails and has
+ * perhaps written all the same, or not at all. What is asked may take its time: it is done and confirmed steps later. */
 static void serve_store(world *w, peer *p)
 {
-    nacre_needs needs = nacre_context_needs(&p->ordinary);
-    size_t fate = pick(w, 10);
+    const bool later = p->is_asked;
+    const nacre_needs needs = later ? p->asked : nacre_context_needs(&p->ordinary);
+    const size_t fate = pick(w, 14);
     if (fate == 0) return;
-    if (needs.reserve != 0) p->durable = needs.reserve;
-    if (needs.window_lost) p->window_known = false;
-    if (fate == 1) {
+    if (fate == 1 && !later) {
+        p->asked = needs;
+        p->is_asked = true;
+        return;
+    }
+    p->is_asked = false;
+    const bool reserves = needs.reserve != 0 && fate != 3, gives_up = needs.window_lost && fate != 4;
+    done.half_failures += (fate == 3 || fate == 4) && (reserves || gives_up);
+    if (reserves && needs.reserve > p->durable) p->durable = needs.reserve;
+    if (gives_up) p->window_known = false;
+    if (fate == 2) {
         done.lost_confirmations += needs.reserve != 0 || needs.window_lost;
         return;
     }
-    if (needs.reserve != 0) nacre_context_confirm_reserved(&p->ordinary, needs.reserve);
-    if (needs.window_lost) nacre_context_confirm_window_lost(&p->ordinary);
+    done.late_confirmations += later;
+    if (reserves) nacre_context_confirm_reserved(&p->ordinary, needs.reserve);
+    if (gives_up) nacre_context_confirm_window_lost(&p->ordinary);
+}
+
+/* A save in the middle of use, which fails now and then, and has written then or not: what it says must not be used on either
+ * way. What was asked for before is not confirmed behind it. */
+static void save(world *w, peer *p)
+{
+    const size_t fate = pick(w, 3);
+    p->is_asked = false;
+    nacre_context_before_save(&p->ordinary);
+    if (fate != 0) {
+        p->durable = nacre_context_next_seq(&p->ordinary);
+        p->window_known = nacre_replay_export(nacre_context_replay(&p->ordinary), &p->window_index, p->window_bits);
+    }
+    done.saves++;
 }
 
 static void forget_exchanges(world *w, int side, bool all)
@@ -136,6 +164,7 @@ static void restart(world *w, int side, bool crash)
         p->window_known = nacre_replay_export(nacre_context_replay(&p->ordinary), &p->window_index, p->window_bits);
         done.clean_restarts++;
     }
+    p->is_asked = false; /* what was on its way is gone */
     nacre_context_wipe(&p->ordinary);
     boot(w, p);
 }
@@ -293,6 +322,19 @@ static void answer(world *w, exchange *x)
     check_answer(w, x, out, by_copy || how.nonce == NACRE_NONCE_NEW);
 }
 
+/* Each request is executed once, over all lives and keys: requests are told apart by their ciphertext and option. */
+static uint64_t executed[1 << 19];
+
+static void execute(const nacre_message *outer)
+{
+    const uint64_t hash =
+        key_log_mix(key_log_mix(1, outer->options.ptr, outer->options.len), outer->payload.ptr, outer->payload.len) | 1;
+    size_t at = (size_t)(hash >> 20) % COUNT(executed);
+    for (; executed[at] != 0; at = (at + 1) % COUNT(executed)) assert_true(executed[at] != hash);
+    executed[at] = hash;
+    assert_true(++done.executed < COUNT(executed) / 4 * 3);
+}
+
 static void challenge(world *w, const record *r, nacre_request_id *at_server, const nacre_message *outer);
 
 /* A request reaches the server, for the first time or again. */
@@ -309,6 +351,7 @@ static nacre_err deliver(world *w, const record *r, bool may_recover)
         serve_store(w, &w->peers[!r->client]);
     }
     done.replays += err == NACRE_ERR_REPLAY;
+    if (err == NACRE_OK) execute(&outer);
     if (err == NACRE_OK) (void)keep_exchange(w, r->client, &r->at_client, &id, r->observes);
     if (err == NACRE_ERR_REPLAY_ECHO && may_recover) challenge(w, r, &id, &outer);
     return err;
@@ -432,6 +475,7 @@ static void do_burst(world *w)
     nacre_unprotect_many(&w->crypto, in, sent);
     for (size_t i = 0; i < sent; i++) {
         if (in[i].err != NACRE_OK) continue;
+        execute(&outer[i]);
         at_server[got] = at_server[i];
         of[got++] = of[i];
     }
@@ -544,6 +588,7 @@ static void step(world *w)
     else if (w->num_exchanges > 0) answer(w, &w->exchanges[pick(w, w->num_exchanges)]);
     for (int side = 0; side < 2; side++)
         if (pick(w, 3) == 0) serve_store(w, &w->peers[side]);
+    if (r >= 990) save(w, &w->peers[pick(w, 2)]);
 }
 
 /* Clean ends keep identities alive while their context is opened anew in the same place. */
@@ -555,6 +600,7 @@ static void no_key_sees_a_nonce_twice(void **state)
     static world w;
     key_log_clear();
     memset(&done, 0, sizeof done);
+    memset(executed, 0, sizeof executed);
     for (uint64_t seed = 1; seed <= WORLDS; seed++) {
         bool at_the_end = seed % 4 == 0; /* few numbers are left, and the others come from re-derivation */
         world_open(&w, seed, &crypto, at_the_end ? NACRE_SEQ_MAX - END : 0);
@@ -565,10 +611,11 @@ static void no_key_sees_a_nonce_twice(void **state)
     print_message("%zu sealed with %u keys: %zu requests, %zu answers (%zu with the request's nonce), %zu in bursts, "
                   "%zu replays, %zu challenges, %zu recoveries, %zu notifications, %zu crashes, %zu clean restarts, "
                   "%zu re-derivations, "
-                  "%zu lost confirmations, %zu used up\n",
+                  "%zu lost confirmations, %zu late ones, %zu half failures, %zu saves, %zu executed, %zu used up\n",
                   seals.sealed, (unsigned)seals.num_keys, done.requests, done.answers, done.answers_with_request_nonce,
                   done.burst_items, done.replays, done.challenges, done.recoveries, done.notifications, done.crashes,
-                  done.clean_restarts, done.rederivations, done.lost_confirmations, done.used_up);
+                  done.clean_restarts, done.rederivations, done.lost_confirmations, done.late_confirmations,
+                  done.half_failures, done.saves, done.executed, done.used_up);
     assert_int_equal(seals.unknown_keys, 0);
     assert_int_equal(seals.repeated_with_another_content, 0);
     assert_int_equal(seals.repeated, 0);
@@ -578,6 +625,7 @@ static void no_key_sees_a_nonce_twice(void **state)
     assert_true(done.crashes > 500 && done.clean_restarts > 300 && done.rederivations > 200);
     assert_true(done.nonce_used > 1000 && done.no_room > 1000 && done.nested > 1000);
     assert_true(done.not_yet > 500 && done.lost_confirmations > 500 && done.used_up > 500);
+    assert_true(done.half_failures > 200 && done.late_confirmations > 200 && done.saves > 500 && done.executed > 50000);
     key_log_clear();
 }
 

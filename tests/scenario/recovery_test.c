@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* recovery: two ends whose contexts live in stores that are slow, and fail now and then, over a wire that loses; and both
+/* recovery: two ends whose contexts live in stores that are at once or slow, fail now and then, wholly or by half, and are saved
+ * in the middle, over a wire that loses and whose requests are captured and sent again, in this life or a later one; and both
  * ends lose their power again and again (RFC 8613 B.1). Whatever happens:
  *  - no key and nonce go with two different datagrams, over all lives of both ends (the log is not cleared);
  *  - a handler runs at most once per request, over all lives of the server;
  *  - each request that its client lived to see the end of ended in one event. */
 #include "world.h"
 
-enum { LIVES = 60, PER_LIFE = 40 };
+enum { LIVES = 60, PER_LIFE = 40, CAPTURED = 24 };
 
 /* What survives a power cut: what the store was told and has confirmed. */
 typedef struct durable {
@@ -35,7 +36,8 @@ typedef struct stage {
     question questions[16];
     size_t num_questions;
     record records[LIVES * PER_LIFE];
-    unsigned started, answered, store_failures, life;
+    unsigned started, answered, store_failures, half_failures, saves, replayed, life;
+    datagram captured[CAPTURED];
     nonce_log log;
 } stage;
 
@@ -52,6 +54,23 @@ static void on_request(stage *s, const nacre_event *event)
     assert_int_equal(nacre_endpoint_respond(s->server.ep, event->exchange, &answer), NACRE_OK);
 }
 
+/* The disk first, then the word to the context: in between the power may go. */
+static void do_what_was_asked(stage *s, const question *q)
+{
+    durable *disk = q->who == &s->client ? &s->client_disk : &s->server_disk;
+    const nacre_needs needs = nacre_context_needs(q->ctx);
+    const bool fails = percent(&s->wire.chance, 15);
+    const bool reserves = needs.reserve != 0 && (!fails || percent(&s->wire.chance, 25));
+    const bool gives_up = needs.window_lost && (!fails || percent(&s->wire.chance, 25));
+    s->store_failures += fails;
+    s->half_failures += fails && (reserves || gives_up);
+    if (reserves) disk->ceiling = needs.reserve;
+    if (gives_up) disk->window_known = false;
+    if (reserves) nacre_context_confirm_reserved(q->ctx, needs.reserve);
+    if (gives_up) nacre_context_confirm_window_lost(q->ctx);
+    nacre_endpoint_confirmed(q->who->ep, q->ctx, fails ? NACRE_ERR_FILE : NACRE_OK);
+}
+
 static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
 {
     stage *s = user;
@@ -59,7 +78,9 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
         for (size_t i = 0; i < s->num_questions; i++)
             assert_ptr_not_equal(s->questions[i].ctx, event->context); /* asked once until confirmed */
         assert_true(s->num_questions < 16);
-        s->questions[s->num_questions++] = (question){ p, event->context, now + draw(&s->wire.chance) % 3000 };
+        const question q = { p, event->context, now + draw(&s->wire.chance) % 3000 };
+        if (percent(&s->wire.chance, 30)) do_what_was_asked(s, &q);
+        else s->questions[s->num_questions++] = q;
     } else if (event->kind == NACRE_EVENT_REQUEST) {
         on_request(s, event);
     } else {
@@ -73,20 +94,33 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     }
 }
 
-/* The disk first, then the word to the context: in between the power may go. */
-static void do_what_was_asked(stage *s, const question *q)
+/* What the disk says is true when the save has succeeded, and as before when it has not; either way the context asks anew. */
+static void save(stage *s, bool is_server)
 {
-    durable *disk = q->who == &s->client ? &s->client_disk : &s->server_disk;
-    const nacre_needs needs = nacre_context_needs(q->ctx);
-    if (percent(&s->wire.chance, 10)) {
-        s->store_failures++;
-        nacre_endpoint_confirmed(q->who->ep, q->ctx, NACRE_ERR_FILE);
-        return;
+    durable *disk = is_server ? &s->server_disk : &s->client_disk;
+    nacre_context *ctx = is_server ? s->theirs : s->ours;
+    nacre_context_before_save(ctx);
+    s->saves++;
+    if (percent(&s->wire.chance, 30)) return;
+    disk->ceiling = nacre_context_next_seq(ctx);
+    if (is_server)
+        disk->window_known = nacre_replay_export(nacre_context_replay(ctx), &disk->window_index, disk->window_bits);
+}
+
+/* A request in the air is captured, and one that was captured is sent again under another MID. */
+static void capture_and_replay(stage *s)
+{
+    datagram *d = &s->captured[draw(&s->wire.chance) % CAPTURED];
+    if (s->wire.num_air > 0 && percent(&s->wire.chance, 20)) {
+        const flying *f = &s->wire.air[draw(&s->wire.chance) % s->wire.num_air];
+        if (f->to != &s->server || f->len > sizeof d->bytes) return;
+        d->len = f->len;
+        memcpy(d->bytes, f->bytes, f->len);
+    } else if (d->len > 4 && percent(&s->wire.chance, 20)) {
+        d->bytes[3]++;
+        s->replayed++;
+        wire_fly(&s->wire, &s->client, &s->server, nacre_bytes_of(d->bytes, d->len));
     }
-    if (needs.reserve != 0) disk->ceiling = needs.reserve;
-    if (needs.window_lost) disk->window_known = false;
-    serve_store(q->ctx);
-    nacre_endpoint_confirmed(q->who->ep, q->ctx, NACRE_OK);
 }
 
 static bool serve_questions(stage *s)
@@ -179,6 +213,8 @@ static bool live(stage *s, uint64_t power_goes_at)
     unsigned begun = 0;
     for (bool more = true; more;) {
         while (begun < PER_LIFE && start_one(s)) begun++;
+        if (begun < PER_LIFE) capture_and_replay(s);
+        if (percent(&s->wire.chance, 1)) save(s, percent(&s->wire.chance, 50));
         more = wire_step(&s->wire);
         if (!more) wait_for_store(s);
         if (s->wire.now >= power_goes_at) return false;
@@ -206,11 +242,13 @@ static void lives(void **state)
         end_life(s, clean);
         clean_ends += clean;
     }
-    print_message("  %u started, %u answered, %u store failures, %u clean ends, %u nonces, %llu s\n", s->started,
-                  s->answered, s->store_failures, clean_ends, (unsigned)s->log.num,
-                  (unsigned long long)(s->wire.now / 1000));
+    print_message(
+        "  %u started, %u answered, %u store failures, %u of them by half, %u saves, %u replayed, %u clean ends, "
+        "%u nonces, %llu s\n",
+        s->started, s->answered, s->store_failures, s->half_failures, s->saves, s->replayed, clean_ends,
+        (unsigned)s->log.num, (unsigned long long)(s->wire.now / 1000));
     assert_true(s->answered * 4 >= s->started); /* the run must not pass by doing nothing */
-    assert_true(s->store_failures > 20);
+    assert_true(s->store_failures > 20 && s->half_failures > 5 && s->saves > 20 && s->replayed > 200);
     assert_true(clean_ends >= LIVES / 3 && known_starts > 5);
     wire_close(&s->wire);
     free(s);
