@@ -148,7 +148,7 @@ static void a_store_brings_the_window_back(void **state)
     (void)state;
     nacre_context *client = test_context_of(1, TEST_CLIENT);
     nacre_bytes old = request_of(client, NULL);
-    nacre_memory memory = { NACRE_OK };
+    nacre_memory memory = { .answer = NACRE_OK };
     nacre_store store = nacre_memory_store(&memory);
     static const nacre_err verdicts[] = { NACRE_OK, NACRE_ERR_REPLAY_ECHO, NACRE_ERR_REPLAY_ECHO };
     for (size_t i = 0; i < COUNT(verdicts); i++) {
