@@ -35,7 +35,7 @@ typedef struct nacre_response {
     nacre_options options;
     nacre_bytes payload; /* must live until the handler's caller has sent it: static, or in `room`. Any size */
     nacre_room room;     /* for payloads made on the fly: 1024 bytes */
-    /* in place of `payload`: read before the handler's caller returns. Wants an ETag option when it is longer than a block;
+    /* in place of `payload`: read before the handler's caller returns. Wants an ETag option when it is longer than 1024 bytes;
      * the handler is called again for each block (nacre_answer_options) */
     nacre_source source;
     void (*done)(void *user); /* called with the source's user when the source is not read any more; may be NULL */
@@ -105,7 +105,7 @@ void nacre_site_changed(nacre_site *site, const char *path);
  *
  * /.well-known/core lists what is not hidden in link format (RFC 6690), with `osc` on OSCORE-only links (RFC 8613 9), `obs`
  * on observable ones (RFC 7641 6), and the attributes of nacre_link; queries filter it (RFC 6690 4.1): href, rt, if, ct,
- * title and sz, with `*` at the end for any continuation, several of them all at once. It comes in blocks when it is long. A
+ * title and sz, with `*` at the end for any continuation, several of them all at once; an empty query filters nothing. It comes in blocks when it is long. A
  * plain request gets the same list, for `osc` is there to tell who cannot ask yet, but in blocks of 64 bytes: what an
  * unknown address can have sent to another one stays below RFC 9175 2.6's bound. */
 NACRE_MUST_USE nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event);

@@ -155,8 +155,8 @@ NACRE_MUST_USE nacre_err nacre_transfer_unobserve(nacre_transfer *transfer, nacr
 /* How an answer travels; NULL, and all zero: its body is the message's payload. */
 typedef struct nacre_answer_options {
     /* in place of the payload: read during the call only. Each later block asks the application again by a REQUEST event, so
-     * nothing is kept, and the body may have any size. A body of several blocks needs an ETag option that no other content of
-     * this resource ever had (RFC 9175 3.8) */
+     * nothing is kept, and the body may have any size. A body above NACRE_MAX_BLOCK bytes needs an ETag option that no other
+     * content of this resource ever had (RFC 9175 3.8); a shorter one gets one when the peer asks for smaller blocks */
     nacre_source source;
     uint16_t block_size; /* at most so many bytes in a block; 0: the configuration's */
 } nacre_answer_options;
@@ -167,7 +167,7 @@ typedef struct nacre_answer_options {
  * an HMAC of it under a key of this transfer. Answers to requests with Block options carry theirs.
  * Results as nacre_endpoint_respond's; NACRE_ERR_TOO_LONG also for a body above 2^20 blocks, and for one that would have to
  * be kept (of another method than GET and FETCH) and cannot; NACRE_ERR_BAD_ARGUMENT also for a source of several blocks
- * without an ETag, and for payload and source at once; and what a source returned. */
+ * and more than NACRE_MAX_BLOCK bytes without an ETag, and for payload and source at once; and what a source returned. */
 NACRE_MUST_USE nacre_err nacre_transfer_respond(nacre_transfer *transfer, nacre_exchange exchange,
                                                 const nacre_message *plain, const nacre_answer_options *options);
 

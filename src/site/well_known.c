@@ -98,7 +98,7 @@ static void put_link(window *w, const nacre_resource *resource)
 }
 
 /* ---- Filters -------------------------------------------------------------------------------------------------------------
- * RFC 6690 4.1: NAME=VALUE, where a `*` at the end of VALUE stands for anything. */
+ * RFC 6690 4.1: NAME=VALUE, where a `*` at the end of VALUE stands for anything. An empty query filters nothing. */
 
 static bool fits(const char *text, size_t len, nacre_bytes pattern)
 {
@@ -149,7 +149,8 @@ static bool is_listed(const nacre_resource *resource, nacre_bytes options)
     if (resource->flags & NACRE_RESOURCE_HIDDEN) return false;
     nacre_option_iter it = nacre_option_begin(options);
     for (nacre_option option; nacre_option_next(&it, &option);)
-        if (option.number == NACRE_OPT_URI_QUERY && !passes(resource, option.value)) return false;
+        if (option.number == NACRE_OPT_URI_QUERY && option.value.len > 0 && !passes(resource, option.value))
+            return false;
     return true;
 }
 
@@ -193,6 +194,7 @@ void nacre__well_known(const nacre_site *site, nacre__listing *listing, const na
     response->code = NACRE_CONTENT;
     nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_LINKS);
     if (event->context == NULL) response->block_size = PLAIN_BLOCK;
-    if (all.at > PLAIN_BLOCK) nacre_options_add(&response->options, NACRE_OPT_ETAG, NACRE_ARRAY(etag));
+    nacre_options_add(&response->options, NACRE_OPT_ETAG,
+                      NACRE_ARRAY(etag)); /* any length may be asked for in blocks */
     response->source = (nacre_source){ read_list, listing, all.at };
 }

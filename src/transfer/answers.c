@@ -283,12 +283,39 @@ static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
     return err;
 }
 
+/* A short source without an ETag is read whole, and goes as a payload does: whether it takes several blocks is the peer's
+ * choice, and they have an ETag then. What is longer is left to its own ETag. */
+static nacre_err read_short(nacre_transfer *t, part *p, nacre_message *whole)
+{
+    size_t len = 0;
+    const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
+    if (has_etag(p->plain) || (is_known && p->size > NACRE_MAX_BLOCK)) return NACRE_OK;
+    const size_t wanted = is_known ? (size_t)p->size : NACRE_MAX_BLOCK + 1;
+    if (wanted > 0) {
+        const nacre_err err = p->source.read(p->source.user, 0, (nacre_room){ t->piece, wanted }, &len);
+        if (err != NACRE_OK) return err;
+    }
+    if (len > wanted) return NACRE_ERR_BAD_ARGUMENT;
+    if (len > NACRE_MAX_BLOCK) return NACRE_OK;
+    *whole = *p->plain;
+    whole->payload = nacre_bytes_of(t->piece, len);
+    p->plain = whole;
+    p->source.read = NULL;
+    p->size = len;
+    return NACRE_OK;
+}
+
 static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__asked *asked, const nacre_message *plain,
                                    const nacre_answer_options *options, uint8_t szx)
 {
     part p = { .plain = plain, .asked = asked, .source = options->source };
+    nacre_message whole;
     if (plain->code >> 5 != 2) return respond_error(t, asked, plain, szx);
     p.size = p.source.read != NULL ? p.source.size : plain->payload.len;
+    if (p.source.read != NULL) {
+        const nacre_err err = read_short(t, &p, &whole);
+        if (err != NACRE_OK) return err;
+    }
     p.offset = asked->has_block2 ? nacre__block_offset(asked->block2) : 0;
     p.with_size = p.offset == 0 && p.size != NACRE_SIZE_UNKNOWN; /* RFC 7959 4 */
     if (p.offset > 0 && p.offset >= p.size) return respond_error(t, asked, &no_such_block, szx);

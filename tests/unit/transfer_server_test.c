@@ -593,6 +593,40 @@ static void answers_from_a_source(void **state)
     }
 }
 
+/* A short source without an ETag, in blocks that the client chose: 16 bytes, and as many as there are. They have one ETag, which
+ * is that of the same body given whole. */
+static void short_sources_in_small_blocks(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 0, 1, 16, 17, 60, 1024 };
+    for (int is_known = 0; is_known < 2; is_known++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            for (uint8_t szx = 0; szx < 7; szx++) {
+                fixture f;
+                begin(&f);
+                size_t size = sizes[i];
+                const uint32_t block = UINT32_C(16) << szx, last = size == 0 ? 0 : ((uint32_t)size - 1) / block;
+                const nacre_answer_options how = { .source = { read_pattern, &size,
+                                                               is_known ? size : NACRE_SIZE_UNKNOWN } };
+                const nacre_message plain = { .code = NACRE_CONTENT };
+                nacre_event event = reaches(&f, 0, &GET(BLOCK(0, 0, szx)));
+                assert_int_equal(nacre_transfer_respond(f.server.transfer, event.exchange, &plain, &how), NACRE_OK);
+                gets(&f);
+                assert_int_equal(f.got.code, NACRE_CONTENT);
+                assert_int_equal(option_of(&f.got, NACRE_OPT_BLOCK2) + 1, BLOCK(0, last > 0, szx));
+                assert_pattern(f.got.payload, 0, last > 0 ? block : size);
+                const int64_t etag = option_of(&f.got, NACRE_OPT_ETAG);
+                assert_true((etag != -1) == (last > 0));
+                if (last > 0) assert_int_equal(settled(&f, 0, &GET(BLOCK(last, 0, szx))), NACRE_CONTENT);
+                assert_pattern(f.got.payload, (size_t)last * block, size - (size_t)last * block);
+                assert_true(option_of(&f.got, NACRE_OPT_ETAG) == etag);
+                event = reaches(&f, 1, &GET(BLOCK(0, 0, szx)));
+                respond(&f, &event, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, size)));
+                assert_true(option_of(&f.got, NACRE_OPT_ETAG) == etag);
+                end(&f);
+            }
+}
+
 /* The answer to a body in blocks, in blocks, later. */
 static void later(void **state)
 {
@@ -657,6 +691,7 @@ int main(void)
         cmocka_unit_test(asked_again),
         cmocka_unit_test(fetches_with_other_payloads),
         cmocka_unit_test(answers_from_a_source),
+        cmocka_unit_test(short_sources_in_small_blocks),
         cmocka_unit_test(later),
         cmocka_unit_test(not_answered),
     };

@@ -37,6 +37,8 @@ typedef struct asked {
     unsigned requests;
     size_t longest; /* payload of a datagram from the server */
     uint8_t body[20000];
+    uint8_t etag[8]; /* of the answer */
+    size_t etag_len;
 } asked;
 
 static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
@@ -50,6 +52,9 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     }
     a->end = *event;
     a->ended = true;
+    const nacre_bytes etag = nacre_option_find(event->message.options, NACRE_OPT_ETAG);
+    a->etag_len = etag.len;
+    if (etag.len > 0) memcpy(a->etag, etag.ptr, etag.len < 8 ? etag.len : 8);
 }
 
 static void open_site(asked *a, const nacre_resource *resources, size_t num)
@@ -71,6 +76,8 @@ static void close_site(asked *a)
     free(a->site_memory);
 }
 
+static uint16_t block_size; /* asked for; 0: none */
+
 /* The whole answer; NULL query: none. */
 static nacre_message ask(asked *a, bool is_protected, const char *path, const char *const *queries, int accept)
 {
@@ -88,7 +95,7 @@ static nacre_message ask(asked *a, bool is_protected, const char *path, const ch
         nacre_options_add(&o, NACRE_OPT_URI_QUERY, nacre_bytes_of((const uint8_t *)*queries, strlen(*queries)));
     if (accept >= 0) nacre_options_add_uint(&o, NACRE_OPT_ACCEPT, (uint64_t)accept);
     assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
-    const nacre_transfer_options options = { .room = NACRE_ROOM(a->body) };
+    const nacre_transfer_options options = { .room = NACRE_ROOM(a->body), .block_size = block_size };
     a->ended = false;
     assert_int_equal(nacre_transfer_request(a->p.client.transfer, &exchange, &a->p.server.address,
                                             is_protected ? a->p.ours : NULL, &get, &options, NULL),
@@ -157,7 +164,7 @@ static void filters(void **state)
         { "unknown=1", "" },
         { "RT=humidity", "" },
         { "=", "" },
-        { "", "" },
+        { "", T "," H "," S }, /* "?" and nothing behind it */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         asked a;
@@ -173,6 +180,8 @@ static void filters(void **state)
     open_site(&a, few, 4);
     const char *const both[] = { "if=sensor", "ct=60", NULL };
     assert_payload(ask(&a, true, "/.well-known/core", both, -1), H);
+    const char *const with_empty[] = { "if=sensor", "", "ct=60", NULL };
+    assert_payload(ask(&a, true, "/.well-known/core", with_empty, -1), H);
     close_site(&a);
 }
 
@@ -230,6 +239,33 @@ static void long_lists(void **state)
                         (len + block - 1) / block + 1); /* an Echo may come first */
         close_site(&a);
     }
+}
+
+/* A list that is shorter than a block of ours, in blocks that the client chose: whole, and with the ETag that it has in one. */
+static void short_lists_in_small_blocks(void **state)
+{
+    (void)state;
+    static const uint16_t sizes[] = { 0, 16, 32, 64, 128, 1024 };
+    static const struct {
+        const char *query, *links;
+    } rows[] = { { NULL, T "," H "," S }, { "osc", T "," S }, { "href=/s", S }, { "href=/x", "" } };
+    for (int is_protected = 0; is_protected < 2; is_protected++)
+        for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+            asked a;
+            uint8_t etag[8] = { 0 };
+            open_site(&a, few, 4);
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+                block_size = sizes[i];
+                const nacre_message answer = list(&a, is_protected, rows[r].query);
+                assert_int_equal(answer.code, NACRE_CONTENT);
+                assert_payload(answer, rows[r].links);
+                assert_int_equal(a.etag_len, sizeof etag);
+                if (i == 0) memcpy(etag, a.etag, sizeof etag);
+                assert_memory_equal(a.etag, etag, sizeof etag);
+            }
+            block_size = 0;
+            close_site(&a);
+        }
 }
 
 /* ---- Observing ------------------------------------------------------------------------------------------------------------ */
@@ -402,9 +438,10 @@ static void answers_later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attributes),    cmocka_unit_test(filters),    cmocka_unit_test(accept),
-        cmocka_unit_test(of_its_own),    cmocka_unit_test(long_lists), cmocka_unit_test(observers_of_a_path),
-        cmocka_unit_test(answers_later),
+        cmocka_unit_test(attributes),    cmocka_unit_test(filters),
+        cmocka_unit_test(accept),        cmocka_unit_test(of_its_own),
+        cmocka_unit_test(long_lists),    cmocka_unit_test(observers_of_a_path),
+        cmocka_unit_test(answers_later), cmocka_unit_test(short_lists_in_small_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
