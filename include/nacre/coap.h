@@ -185,6 +185,11 @@ nacre_bytes nacre_option_find(nacre_bytes options, uint16_t number);
  * are taken. False for more than 8 bytes. */
 bool nacre_option_uint(nacre_bytes value, uint64_t *out);
 
+/* nacre_conditions_hold says whether a request's If-Match and If-None-Match options, if it has any, are fulfilled by the present
+ * state of its target: whether that exists, and its ETag (absent or empty: it has none, and only an empty If-Match fits).
+ * False: do not carry the request out, whatever its method; answer 4.12 (RFC 7252 5.10.8). */
+bool nacre_conditions_hold(nacre_bytes options, bool exists, nacre_bytes etag);
+
 /* Writing options, in any order: options with a number already passed are put in their place, equal numbers stay in
  * the order of the calls. A value must not lie in the list's own room: insertion moves what is there. The error sticks and
  * is asked for once, at the end. */

@@ -56,6 +56,8 @@ enum {
     NACRE_RESOURCE_SUBTREE = 2,    /* also every path below this one */
     NACRE_RESOURCE_HIDDEN = 4,     /* not in /.well-known/core */
     NACRE_RESOURCE_OBSERVABLE = 8, /* GET and FETCH with Observe register; nacre_site_changed notifies (RFC 7641) */
+    NACRE_RESOURCE_CONDITIONAL =
+        16, /* the handler, and on_upload, look at If-Match and If-None-Match before anything changes */
 };
 
 /* What /.well-known/core says of a resource (RFC 6690 3, RFC 7252 7.2.1); NULL, and 0, leave an attribute out. Texts stand
@@ -97,8 +99,15 @@ void nacre_site_changed(nacre_site *site, const char *path);
 
 /* nacre_site_answer takes an event of the transfer, REQUEST, NOTIFY or OBSERVER_GONE, and answers it: the resource with that
  * path, or the longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, 4.01
- * for a plain request to an OSCORE-only resource, 5.05 for proxying. The handler decides on methods, and sees If-Match,
- * Accept and the like. For /.well-known/core see below, unless there is a resource of that path.
+ * for a plain request to an OSCORE-only resource, 5.05 for proxying. The handler decides on methods, and sees Accept and
+ * the like. For /.well-known/core see below, unless there is a resource of that path.
+ *
+ * If-Match and If-None-Match are honoured or refused, for every method (RFC 7252 5.10.8):
+ *   GET, FETCH                           the handler is called; what it answers, 2.xx, becomes 4.12 unless its ETag option
+ *                                        fulfils the condition. An answer that comes later cannot be compared: 4.12
+ *   others, NACRE_RESOURCE_CONDITIONAL   the handler decides, by nacre_conditions_hold, before it does anything
+ *   others                               4.12, and the handler is not called
+ *
  * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (another event, or a handler's code that is no response);
  * NACRE_ERR_NO_ROOM (a handler's options); else as nacre_transfer_respond. Whatever a handler does wrong is answered with
  * 5.00: the exchange is answered or ignored in any case.

@@ -98,12 +98,16 @@ typedef struct refusal {
     const char *text;
 } refusal;
 
-static refusal check_critical(nacre_bytes options)
+static const refusal unfulfilled = { NACRE_PRECONDITION_FAILED, "the condition is not fulfilled" };
+
+static refusal check_critical(nacre_bytes options, bool *has_conditions)
 {
     uint16_t last = 0;
     nacre_option_iter it = nacre_option_begin(options);
     for (nacre_option option; nacre_option_next(&it, &option); last = option.number) {
         if (!nacre_option_is_critical(option.number)) continue;
+        *has_conditions =
+            *has_conditions || option.number == NACRE_OPT_IF_MATCH || option.number == NACRE_OPT_IF_NONE_MATCH;
         if (is_proxying(option.number)) return (refusal){ NACRE_PROXYING_NOT_SUPPORTED, "this is no proxy" };
         if (!is_understood(&option, option.number == last))
             return (refusal){ NACRE_BAD_OPTION, "critical option not understood" };
@@ -146,12 +150,14 @@ typedef struct target {
     char path[MAX_PATH];
     const nacre_resource *resource; /* NULL: /.well-known/core, or a refusal */
     refusal why;
+    bool has_conditions; /* If-Match or If-None-Match */
 } target;
 
 static void look_up(const nacre_site *site, const nacre_event *event, target *to)
 {
     to->resource = NULL;
-    to->why = check_critical(event->message.options);
+    to->has_conditions = false;
+    to->why = check_critical(event->message.options, &to->has_conditions);
     if (to->why.code != 0) return;
     if (nacre_path_text(event->message.options, to->path, sizeof to->path) != NACRE_OK) {
         to->why = (refusal){ NACRE_NOT_FOUND, "no such resource" };
@@ -165,6 +171,9 @@ static void look_up(const nacre_site *site, const nacre_event *event, target *to
         to->why = (refusal){ NACRE_NOT_FOUND, "no such resource" };
     } else if (event->context == NULL && !(resource->flags & NACRE_RESOURCE_PLAIN)) {
         to->why = (refusal){ NACRE_UNAUTHORIZED, "this resource is served over OSCORE only" };
+    } else if (to->has_conditions && !nacre_code_is_safe(event->message.code) &&
+               !(resource->flags & NACRE_RESOURCE_CONDITIONAL)) {
+        to->why = unfulfilled; /* nothing here can tell whether it is, and then it is too late */
     } else {
         to->resource = resource;
     }
@@ -218,6 +227,21 @@ static bool wants_to_watch(const nacre_event *event, const target *to)
         return false;
     const nacre_bytes observe = nacre_option_find(event->message.options, NACRE_OPT_OBSERVE);
     return !nacre_is_absent(observe) && nacre_option_uint(observe, &value) && value == 0;
+}
+
+/* RFC 7252 5.10.8, of a request that only asks: the answer is there, and says by its ETag what it is an answer about. */
+static void check_conditions(const nacre_event *event, const target *to, nacre_response *response)
+{
+    nacre_bytes options;
+    if (!to->has_conditions || to->why.code != 0 || !nacre_code_is_safe(event->message.code)) return;
+    if (!response->later) {
+        if (response->code >> 5 != 2 || nacre_options_finish(&response->options, &options) != NACRE_OK) return;
+        const nacre_bytes etag = nacre_option_find(options, NACRE_OPT_ETAG);
+        if (nacre_conditions_hold(event->message.options, true, etag)) return;
+    }
+    response->later = false;
+    response->source.read = NULL;
+    nacre_response_text(response, unfulfilled.code, unfulfilled.text);
 }
 
 static nacre_err hand_over(const nacre_site *site, const nacre_event *event, const nacre_response *response)
@@ -282,5 +306,6 @@ nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event)
     if (to.why.code != 0) nacre_response_text(&response, to.why.code, to.why.text);
     else if (to.resource == NULL) nacre__well_known(site, &listing, event, &response);
     else to.resource->handler(to.resource->user, &request, &response);
+    check_conditions(event, &to, &response);
     return send(site, event, &to, &response);
 }

@@ -70,6 +70,15 @@ static void hello(const asked *a, plugtest_reply *reply)
     plugtest_reply_text(reply, "Hello World!");
 }
 
+/* RFC 7252 5.10.8: nothing here changes by a request, so the answer can be made first; its ETag is that of what it is about. */
+static void check_conditions(const asked *a, plugtest_reply *reply)
+{
+    nacre_bytes options = NACRE_ABSENT;
+    if (reply->code >> 5 != 2 || nacre_options_finish(&reply->options, &options) != NACRE_OK) return;
+    if (nacre_conditions_hold(a->request->options, true, nacre_option_find(options, NACRE_OPT_ETAG))) return;
+    plugtest_reply_init(reply, NACRE_PRECONDITION_FAILED);
+}
+
 static void hello_2(const asked *a, plugtest_reply *reply)
 {
     expect(a, NACRE_OPT_URI_QUERY, NACRE_STR("first=1"), "test 3 asks with first=1");
@@ -255,6 +264,7 @@ void plugtest_answer(const plugtest_view *view, const nacre_message *request, bo
         if (!is_protected && !resources[i].plain) reply->code = NACRE_UNAUTHORIZED; /* test 17 */
         else if (request->code != resources[i].method) reply->code = NACRE_METHOD_NOT_ALLOWED;
         else resources[i].answer(&a, reply);
+        if (resources[i].answer != hello_7) check_conditions(&a, reply);
         return;
     }
 }

@@ -255,10 +255,11 @@ static int serve(nacre_server *server, const args *a, serve_root *root)
         { .path = "/store",
           .handler = serve_store,
           .user = &value,
-          .flags = NACRE_RESOURCE_OBSERVABLE,
+          .flags = NACRE_RESOURCE_OBSERVABLE | NACRE_RESOURCE_CONDITIONAL,
           .is_shared = true },
         { .path = "/",
-          .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN | NACRE_RESOURCE_OBSERVABLE,
+          .flags =
+              NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN | NACRE_RESOURCE_OBSERVABLE | NACRE_RESOURCE_CONDITIONAL,
           .handler = serve_files,
           .user = root,
           .on_upload = serve_files_upload,

@@ -59,20 +59,6 @@ void serve_echo(void *user, const nacre_request *request, nacre_response *respon
 
 /* ---- /store ----------------------------------------------------------------------------------------------------------- */
 
-/* If-Match and If-None-Match (RFC 7252 5.10.8): the value has no ETag, so only the empty If-Match can fit. */
-static bool preconditions_hold(const serve_value *value, nacre_bytes options)
-{
-    nacre_option_iter it = nacre_option_begin(options);
-    bool asked = false, matches = false;
-    for (nacre_option option; nacre_option_next(&it, &option);) {
-        if (option.number == NACRE_OPT_IF_NONE_MATCH && value->is_set) return false;
-        if (option.number != NACRE_OPT_IF_MATCH) continue;
-        asked = true;
-        matches = matches || (option.value.len == 0 && value->is_set);
-    }
-    return !asked || matches;
-}
-
 void serve_value_forget(serve_value *value)
 {
     if (value->bytes != NULL) nacre_wipe(value->bytes, value->len);
@@ -113,7 +99,7 @@ void serve_store(void *user, const nacre_request *request, nacre_response *respo
 {
     serve_value *value = user;
     const nacre_message *message = request->message;
-    if (!preconditions_hold(value, message->options)) {
+    if (!nacre_conditions_hold(message->options, value->is_set, NACRE_ABSENT)) { /* RFC 7252 5.10.8 */
         nacre_response_text(response, NACRE_PRECONDITION_FAILED, "the value is not as the request expects");
         return;
     }
