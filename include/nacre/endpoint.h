@@ -16,6 +16,10 @@
  * notifications; what a proxy cuts of notifications is put together only where it answers a registration, and the
  * observation then goes on by registering again whenever Max-Age has passed.
  *
+ * Of the options of a message, plain or inner, elective ones of a length that their number does not have, and surplus ones of
+ * a number that comes once, are dropped before the application sees them (RFC 7252 5.4.3, 5.4.5; not with opaque_oscore).
+ * Critical ones stay in requests, for the application or its site to refuse with 4.02.
+ *
  * All of it lives in one block of memory from the caller, cut into pools by the configuration; nothing is allocated
  * later. Time is milliseconds of any clock that never goes back. One endpoint belongs to one thread. */
 #ifndef NACRE_ENDPOINT_H
@@ -162,7 +166,8 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_FAILED,   /* our request ended without an answer: `err` says why; the exchange has ended. With
                                 NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 5.03) and NACRE_ERR_NOT_PROTECTED (any
                                 other code) `message` is what came without protection: a hint, no more. With
-                                NACRE_ERR_CRITICAL_OPTION it is the answer that has an option nacre does not know.
+                                NACRE_ERR_CRITICAL_OPTION it is the answer that has an option nacre does not know
+                                (in a NON, which is ignored, the exchange goes on: RFC 7252 5.4.1).
                                 NACRE_ERR_PROTECTION_INVALID is a timeout, and answers had come that did not verify;
                                 NACRE_ERR_RESET of a protected request one at which a RST had come, which anybody can
                                 send (of a plain one it is the RST itself, RFC 7252 4.2) */

@@ -98,7 +98,8 @@ nacre_transfer *nacre_site_transfer(const nacre_site *site);
 void nacre_site_changed(nacre_site *site, const char *path);
 
 /* nacre_site_answer takes an event of the transfer, REQUEST, NOTIFY or OBSERVER_GONE, and answers it: the resource with that
- * path, or the longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, 4.01
+ * path, or the longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, or of a
+ * length or number of times that it cannot have (a NON is ignored then: RFC 7252 5.4.1), 4.01
  * for a plain request to an OSCORE-only resource, 5.05 for proxying. The handler decides on methods, and sees Accept and
  * the like. For /.well-known/core see below, unless there is a resource of that path.
  *

@@ -13,14 +13,6 @@
  * `seen` is not set. */
 const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32_t *seen);
 
-/* The same for a list that is known to be well-formed. */
-static inline uint32_t nacre__options_seen(nacre_bytes options)
-{
-    uint32_t seen = 0;
-    if (options.len > 0) (void)nacre__options_scan(options.ptr, options.ptr + options.len, &seen);
-    return seen;
-}
-
 /* Splits options and payload; false when not well-formed. `body.ptr` is never NULL. */
 bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payload, uint32_t *seen);
 

@@ -38,6 +38,7 @@
 #include <nacre/renewal.h>
 #include "coap/block.h"
 #include "coap/message.h"
+#include "coap/option_check.h"
 
 enum {
     NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
@@ -347,6 +348,7 @@ typedef struct nacre__item {
     nacre_context *context;
     nacre_err err;
     uint32_t index;          /* of the slot or the entry */
+    uint32_t ack;            /* an answer: 1 + the entry that holds its ACK; 0: none does */
     nacre_exchange exchange; /* the slot's: it may be another's by the time of delivery */
     bool is_old;             /* verified as an answer to the registration before the last */
     nacre__outer *place;     /* it was put together there; NULL: it came whole */
@@ -509,6 +511,7 @@ void nacre__answer_unprotected(nacre_endpoint *ep, nacre__entry *entry, nacre_me
 
 /* receive.c */
 nacre_room nacre__item_room(const nacre_endpoint *ep, const nacre__item *item);
+void nacre__item_drop_options(const nacre_endpoint *ep, const nacre__item *item, nacre_message *message, uint32_t seen);
 
 /* outer_blocks.c: places for protected messages in blocks. */
 void nacre__outer_begin(nacre_endpoint *ep);

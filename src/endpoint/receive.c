@@ -45,11 +45,15 @@ static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
 
 /* A separate answer as CON: it gets its ACK whatever OSCORE says of it (RFC 8613 8.4, RFC 7252 4.2), and the ACK is kept,
  * for duplicates may come when the exchange has long ended. */
-static void acknowledge_answer(nacre_endpoint *ep, const nacre__item *item, uint64_t hash, uint64_t now_ms)
+static void acknowledge_answer(nacre_endpoint *ep, nacre__item *item, uint64_t hash, uint64_t now_ms)
 {
     nacre__entry *entry = nacre__dedup_add(ep, item->datagram, &item->outer, hash, now_ms);
-    if (entry != NULL) nacre__answer_empty(ep, entry);
-    else nacre__send_empty(ep, &item->datagram->peer, NACRE_ACK, item->outer.mid);
+    if (entry == NULL) {
+        nacre__send_empty(ep, &item->datagram->peer, NACRE_ACK, item->outer.mid);
+        return;
+    }
+    nacre__answer_empty(ep, entry);
+    item->ack = nacre__entry_index(ep, entry) + 1;
 }
 
 static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
@@ -179,6 +183,17 @@ nacre_room nacre__item_room(const nacre_endpoint *ep, const nacre__item *item)
     return (nacre_room){ ep->rooms + (size_t)(item - ep->items) * ep->config.max_message, ep->config.max_message };
 }
 
+/* RFC 7252 5.4.3, 5.4.5: drops the elective options that do not count. What was decrypted stands in memory of ours; a plain
+ * message goes on in the item's room. A proxy that carries OSCORE unread leaves messages as they are. */
+void nacre__item_drop_options(const nacre_endpoint *ep, const nacre__item *item, nacre_message *message, uint32_t seen)
+{
+    if ((seen & NACRE__SEEN_UNCOUNTED) == 0 || ep->config.opaque_oscore) return;
+    const nacre_bytes options = message->options;
+    const bool is_ours = message != &item->outer && item->context != NULL;
+    uint8_t *to = is_ours ? (uint8_t *)(uintptr_t)options.ptr : nacre__item_room(ep, item).ptr;
+    message->options = nacre_bytes_of(to, nacre__options_drop(to, options));
+}
+
 /* Prepares the jobs of one round; gives how many. */
 static size_t prepare_round(nacre_endpoint *ep, size_t num)
 {
@@ -292,11 +307,14 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
 }
 
 /* A datagram before this one in the burst may have ended the exchange, or repeated the request under a new token. */
-static void deliver_response(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)
+static void deliver_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
 {
+    const bool is_verified = item->context != NULL && item->err == NACRE_OK;
     nacre__slot *slot = nacre__slot_by_token(ep, &item->datagram->peer, item->outer.token);
     if (slot != NULL && slot->exchange == item->exchange) {
         nacre__reached(ep, &item->datagram->peer); /* who has our token has our message */
+        if (is_verified) nacre__item_drop_options(ep, item, &item->plain, nacre__options_seen(item->plain.options));
+        else nacre__item_drop_options(ep, item, &item->outer, nacre__options_seen(item->outer.options));
         if (item->kind == NACRE__ITEM_BLOCK) nacre__outer_block(ep, slot, item, now_ms);
         else nacre__slot_answered(ep, slot, item, now_ms);
     } else {

@@ -64,14 +64,28 @@ static bool is_plain_refusal(const nacre__slot *slot, uint8_t code)
                                code == NACRE_GATEWAY_TIMEOUT || code == NACRE_PROXYING_NOT_SUPPORTED);
 }
 
-/* RFC 7252 5.4.1: an answer with a critical option that is not understood is no answer to act on. */
-static nacre_err verdict_on(const nacre_message *answer)
+static bool is_understood(const nacre_message *answer)
 {
+    uint16_t last = 0;
     nacre_option_iter it = nacre_option_begin(answer->options);
-    for (nacre_option option; nacre_option_next(&it, &option);)
-        if (nacre_option_is_critical(option.number) && nacre_option_lookup(option.number)->name == NULL)
-            return NACRE_ERR_CRITICAL_OPTION;
-    return NACRE_OK;
+    for (nacre_option option; nacre_option_next(&it, &option); last = option.number)
+        if (nacre__option_is_foreign(&option, option.number == last)) return false;
+    return true;
+}
+
+/* RFC 7252 5.4.1: an answer with a critical option that is not understood is rejected: a NON is ignored, and the exchange goes
+ * on; a CON gets a RST in place of its ACK, and what it answers ends, as with a piggybacked one. */
+static void reject(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, const nacre_message *answer)
+{
+    enum { ACK_TO_RST = (NACRE_ACK ^ NACRE_RST) << 4 };
+    if (item->outer.type == NACRE_NON && !nacre_address_is_reliable(&slot->peer)) {
+        ep->stats.dropped++;
+        if (nacre__slot_waits(slot)) slot->doubt = NACRE_ERR_CRITICAL_OPTION;
+        return;
+    }
+    if (item->ack != 0) ep->entries[item->ack - 1].bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
+    ep->stats.responses++;
+    nacre__slot_end(ep, slot, NACRE_ERR_CRITICAL_OPTION, answer);
 }
 
 static bool request_has(const nacre__slot *slot, uint16_t number)
@@ -107,15 +121,18 @@ static bool repeat_with_echo(nacre_endpoint *ep, nacre__slot *slot, const nacre_
 static void answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, const nacre_message *answer,
                      uint64_t now_ms)
 {
-    const nacre_err verdict = verdict_on(answer);
     if (nacre__observation_ignores(slot, item)) {
         ep->stats.dropped++;
         return;
     }
+    if (!is_understood(answer)) {
+        reject(ep, slot, item, answer);
+        return;
+    }
     if (repeat_with_echo(ep, slot, answer)) return;
-    if (verdict == NACRE_OK && nacre__observation_takes(ep, slot, item, answer, now_ms)) return;
+    if (nacre__observation_takes(ep, slot, item, answer, now_ms)) return;
     ep->stats.responses++;
-    nacre__slot_end(ep, slot, verdict, answer);
+    nacre__slot_end(ep, slot, NACRE_OK, answer);
 }
 
 static void verified_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)

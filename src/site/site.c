@@ -5,6 +5,7 @@
  * protection, then the handler. Every refusal goes back the way the request came: protected when that was. A large body is
  * looked at in the same order at its first block, so that nobody sends what will be refused. */
 #include "site_internal.h"
+#include "coap/option_check.h"
 
 #include <string.h>
 
@@ -87,10 +88,7 @@ static bool is_known_but_not_served(uint16_t number)
 /* RFC 7252 5.4.1, 5.4.3, 5.4.5: unknown, of a wrong length, or repeated against the rule are all "not understood". */
 static bool is_understood(const nacre_option *option, bool repeated)
 {
-    const nacre_option_info *info = nacre_option_lookup(option->number);
-    if (info->name == NULL || is_known_but_not_served(option->number)) return false;
-    if (option->value.len < info->min_len || option->value.len > info->max_len) return false;
-    return !repeated || (info->flags & NACRE_REPEATABLE) != 0;
+    return !nacre__option_is_foreign(option, repeated) && !is_known_but_not_served(option->number);
 }
 
 typedef struct refusal {
@@ -300,6 +298,11 @@ nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event)
     nacre_response response;
     begin_response(&response, NACRE_ROOM(room), NACRE_ROOM(options));
     look_up(site, event, &to);
+    if (to.why.code == NACRE_BAD_OPTION && event->message.type == NACRE_NON &&
+        !nacre_address_is_reliable(&event->peer)) {
+        nacre_transfer_ignore(site->transfer, event->exchange); /* RFC 7252 5.4.1 */
+        return NACRE_OK;
+    }
     nacre_request request = request_of(site, event, &to);
     request.is_notification = event->kind == NACRE_EVENT_NOTIFY;
     request.upload = request.is_notification ? NULL : event->user;

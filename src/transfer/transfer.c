@@ -218,6 +218,16 @@ void nacre__copy_options(nacre_options *o, nacre_bytes options, uint16_t but)
 
 /* ---- Requests of others -------------------------------------------------------------------------------------------- */
 
+/* RFC 7252 5.4.3, 5.4.5: as an unknown critical option, which Block1 and Block2 are. */
+static bool is_foreign(nacre_bytes options, uint16_t number)
+{
+    uint16_t last = 0;
+    nacre_option_iter it = nacre_option_begin(options);
+    for (nacre_option option; nacre_option_next(&it, &option); last = option.number)
+        if (option.number == number && nacre__option_is_foreign(&option, last == number)) return true;
+    return false;
+}
+
 /* Most messages have neither. */
 static bool find_blocks(nacre__asked *asked, nacre_bytes options)
 {
@@ -275,8 +285,14 @@ static bool take_request(nacre_transfer *t, nacre_event *event)
     if (event->kind == NACRE_EVENT_REQUEST) event->user = NULL;
     const bool well_formed = find_blocks(asked, event->message.options);
     if (!well_formed || (asked->has_block1 && asked->has_block2 && asked->block2.num > 0)) {
+        const nacre_bytes options = event->message.options;
+        const bool foreign = is_foreign(options, NACRE_OPT_BLOCK1) || is_foreign(options, NACRE_OPT_BLOCK2);
         asked->has_block1 = asked->has_block2 = false;
-        return refuse(t, asked, NACRE_BAD_REQUEST, "Block options that cannot be");
+        if (foreign && event->message.type == NACRE_NON && !nacre_address_is_reliable(&event->peer)) {
+            nacre_endpoint_ignore(t->ep, event->exchange); /* RFC 7252 5.4.1 */
+            return false;
+        }
+        return refuse(t, asked, foreign ? NACRE_BAD_OPTION : NACRE_BAD_REQUEST, "Block options that cannot be");
     }
     if (asked->has_block1 && (asked->block1.num > 0 || asked->block1.more) && !nacre__upload_take(t, asked, event))
         return false;

@@ -19,6 +19,7 @@
 #define NACRE_TRANSFER_INTERNAL_H
 
 #include "coap/block.h"
+#include "coap/option_check.h"
 
 #include <nacre/transfer.h>
 

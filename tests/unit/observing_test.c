@@ -387,8 +387,8 @@ static void reset_after_the_answer(void **state)
     pair_close(&o.p);
 }
 
-/* A critical option that nobody knows, verified: the observation cannot be understood, and ends (RFC 7252 5.4.1). An elective
- * one does no harm. The context goes: what was not pulled goes with it. Nobody answers. */
+/* A critical option that is unknown, verified (RFC 7252 5.4.1): as NON it is ignored, as CON it gets a RST and the observation
+ * ends. An elective one does no harm. The context goes: what was not pulled goes with it. Nobody answers. */
 static void ends_of_another_kind(void **state)
 {
     (void)state;
@@ -397,6 +397,9 @@ static void ends_of_another_kind(void **state)
     hear(&o, say(&o, (saying){ .type = NON, .text = "x", .option = 2000, .new_piv = true }), 10);
     expect_notified(&o, "x");
     hear(&o, say(&o, (saying){ .type = NON, .text = "x", .option = 2001, .new_piv = true }), 10);
+    expect_nothing(&o, 10);
+    hear(&o, say(&o, (saying){ .type = CON, .text = "x", .option = 2001, .new_piv = true }), 10);
+    expect_empty(&o, NACRE_RST, (uint16_t)(o.next_mid - 1), 10);
     expect_failed(&o.p.client, NACRE_ERR_CRITICAL_OPTION);
     expect_nothing(&o, 10);
     pair_close(&o.p);
