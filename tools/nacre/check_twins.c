@@ -11,14 +11,14 @@
 #include "store/files.h"
 
 /* An owner is the number of a path, and below that a place in its pack, or one of these. */
-enum { PLACE_BITS = 32 };
+#define PLACES    UINT64_C(0x100000000)
 #define DIRECTORY UINT32_C(0xffffffff)
 #define AS_CLIENT UINT32_C(0xfffffffe) /* of the older layout, when no role was given */
 #define AS_SERVER UINT32_C(0xfffffffd)
 
 static uint64_t owner_of(int path, uint32_t place)
 {
-    return (uint64_t)(unsigned)path << PLACE_BITS | place;
+    return (unsigned)path * PLACES + place;
 }
 
 static uint32_t place_of(uint64_t owner)
@@ -118,7 +118,7 @@ static bool is_certain_of(uint64_t owner)
 
 static void name(char *to, size_t size, const tool_twins *twins, uint64_t owner)
 {
-    const char *path = twins->paths[owner >> PLACE_BITS];
+    const char *path = twins->paths[owner / PLACES];
     const uint32_t place = place_of(owner);
     if (place == DIRECTORY) (void)snprintf(to, size, "%s", path);
     else if (is_certain_of(owner)) (void)snprintf(to, size, "%s, context %u", path, (unsigned)place);
@@ -128,8 +128,8 @@ static void name(char *to, size_t size, const tool_twins *twins, uint64_t owner)
 bool tool_twins_next(const tool_twins *twins, int path, size_t *cursor, bool *is_certain, nacre_detail *text)
 {
     char first[200], other[200];
-    while (*cursor < twins->num_found && twins->found[*cursor].owner >> PLACE_BITS < (unsigned)path) ++*cursor;
-    if (*cursor == twins->num_found || twins->found[*cursor].owner >> PLACE_BITS != (unsigned)path) return false;
+    while (*cursor < twins->num_found && twins->found[*cursor].owner / PLACES < (unsigned)path) ++*cursor;
+    if (*cursor == twins->num_found || twins->found[*cursor].owner / PLACES != (unsigned)path) return false;
     const nacre__twin *twin = &twins->found[(*cursor)++];
     name(first, sizeof first, twins, twin->owner);
     name(other, sizeof other, twins, twin->other);

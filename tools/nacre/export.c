@@ -27,9 +27,10 @@ static int help(void)
            "  --for libcoap     a configuration file, for coap-client -E and coap-server -E\n"
            "  --for aiocoap     a settings.json that holds everything\n"
            "  --reveal          needed: it prints keys\n"
+           "                    (both: DIR must not be used any more, or two would count the same numbers)\n"
            "  --used            libcoap and aiocoap: also when the context was used. The other program must then go on "
            "from\n"
-           "                    the number that is told on standard error, and DIR must not be used any more\n"
+           "                    the number that is told on standard error\n"
            "  --role ROLE       client or server: which side a directory of the older layout is to be\n"
            "  --help            this text\n");
     return tool_flush("export");
@@ -108,8 +109,11 @@ static int check_unused(const struct export *e, const char *what)
     return TOOL_OK;
 }
 
+/* From here on there are two counters for one Sender Key (RFC 8613 3.3). */
 static void tell_number(const struct export *e)
 {
+    fprintf(stderr, "nacre export: from now on use these keys with the other program only, and not %s any more\n",
+            e->path);
     if (e->info.next_to_send > 0)
         fprintf(stderr, "nacre export: go on with sender sequence number %" PRIu64 ", not below\n",
                 e->info.next_to_send);
