@@ -15,7 +15,8 @@
  *
  * Patterns. A pattern covers a whole URI with its query, '*' in it any run of characters, '/' too; nothing else is
  * special. The longest pattern that fits wins, of equally long ones the first. The URI is looked at as RFC 7252 6.5 writes
- * it: "coap://h" is "coap://h/", scheme and host in lower case, nothing percent-encoded that need not be. When no pattern
+ * it: "coap://h" is "coap://h/", scheme and host in lower case, nothing percent-encoded that need not be; so is the percent-encoding of a pattern,
+ * but that %2A can not be said. When no pattern
  * fits that, or none but one that is plain, they are tried again without regard to case in scheme and host, to how an
  * address is spelled ("[::1]", "[0::1]"; "127.0.0.1", "127.1", "[::ffff:127.0.0.1]"), to a dot behind a name and zeros
  * before a port, and with the scheme's default port left out or put in. What a name stands for is not looked up: "localhost" is not "127.0.0.1" here.
@@ -77,8 +78,8 @@ void nacre_credentials_free(nacre_credentials *credentials); /* NULL is allowed 
 /* These set the entry of a pattern or ":name", in place of one that was there (it then counts as the newest). `name` and
  * paths are copied; a context and what its store points to are borrowed as long as anybody uses the map, or a client or
  * server that was given it; make it with nacre_provider_open, as they do. Directories are relative to the working directory.
- * NACRE_OK; NACRE_ERR_BAD_CREDENTIALS (an empty name or path, an alias to what does not begin with ':', a pattern whose
- * percent-encoding no URI has here); NACRE_ERR_NO_MEMORY. On failure the map is as before. */
+ * NACRE_OK; NACRE_ERR_BAD_CREDENTIALS (an empty name or path, an alias to what does not begin with ':', a pattern with
+ * a percent sign that encodes nothing, or with %2A); NACRE_ERR_NO_MEMORY. On failure the map is as before. */
 NACRE_MUST_USE nacre_err nacre_credentials_set_directory(nacre_credentials *credentials, const char *name,
                                                          const char *directory, nacre_role role, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre_credentials_set_context(nacre_credentials *credentials, const char *name,

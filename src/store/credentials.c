@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "store/fail.h"
 #include "store/uri_host.h"
@@ -94,7 +95,7 @@ static entry *make_entry(const nacre__entry_setting *setting)
 {
     size_t target_len = setting->folder.len + setting->target.len;
     const size_t pattern_len = setting->name.len + 2; /* its '/' and NUL included */
-    entry *e = calloc(1, sizeof *e + setting->name.len + target_len + 2 * pattern_len + NACRE__URI_HOST_MORE + 2);
+    entry *e = calloc(1, sizeof *e + setting->name.len + target_len + 3 * pattern_len + NACRE__URI_HOST_MORE + 2);
     if (e == NULL) return NULL;
     char *at = e->text;
     e->is = *setting;
@@ -105,9 +106,10 @@ static entry *make_entry(const nacre__entry_setting *setting)
     at++;
     e->is.target.len = target_len;
     e->is.folder = NACRE_ABSENT;
-    e->pattern = put_pattern(at, name_of(e));
-    e->plain_host = at + pattern_len;
-    nacre__uri_host_plain(at + pattern_len, e->pattern);
+    nacre__uri_pattern_canonical(at, name_of(e));
+    e->pattern = put_pattern(at + pattern_len, at);
+    e->plain_host = at + 2 * pattern_len;
+    nacre__uri_host_plain(at + 2 * pattern_len, e->pattern);
     return e;
 }
 
@@ -121,7 +123,7 @@ static bool grow(entry ***list, size_t cap)
 
 bool nacre__credentials_name_is_usable(const char *name)
 {
-    return name[0] == ':' || nacre__uri_pattern_is_canonical(name);
+    return name[0] == ':' || nacre__uri_pattern_is_usable(name);
 }
 
 nacre_err nacre__credentials_append(nacre_credentials *credentials, const nacre__entry_setting *setting)
@@ -339,13 +341,32 @@ static const entry *find_lenient(const nacre_credentials *c, const char *uri, co
     return NULL;
 }
 
+static bool same_but_for_spelling(const char *a, const char *b)
+{
+    const nacre__uri_view x = nacre__uri_view_of(a), y = nacre__uri_view_of(b);
+    return x.start.len == y.start.len &&
+           strncasecmp((const char *)x.start.ptr, (const char *)y.start.ptr, x.start.len) == 0 &&
+           nacre_bytes_equal(x.port, y.port) && nacre_bytes_equal(x.rest, y.rest);
+}
+
+/* Of two patterns that are one but for their spelling, the one that protects. */
+static const entry *protected_twin(const nacre_credentials *c, const entry *plain)
+{
+    for (size_t i = 0; i < c->num_patterns; i++) {
+        const entry *e = c->by_length[i];
+        if (!is_plain(e) && same_but_for_spelling(e->plain_host, plain->plain_host)) return e;
+    }
+    return plain;
+}
+
 /* Exactly as written first. Where that finds nothing, or nothing but leave to go in clear, another spelling of the same
  * URI has its say: it must not be a way around protection. */
 static const entry *find_pattern(const nacre_credentials *c, const char *uri, const char *plain_host)
 {
     const entry *exact = find_exact(c, uri);
     if (exact != NULL && !is_plain(exact)) return exact;
-    return find_lenient(c, uri, plain_host);
+    const entry *e = find_lenient(c, uri, plain_host);
+    return e != NULL && is_plain(e) ? protected_twin(c, e) : e;
 }
 
 /* RFC 3986 5.2.4: "/a/../b" may become "/b" on its way, which another entry is for. `uri` is canonical: "%2E" is a dot. */

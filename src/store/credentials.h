@@ -24,7 +24,8 @@ typedef struct nacre__entry_setting {
 
 /* Whether an entry can be called that; and what is wrong with it otherwise. */
 bool nacre__credentials_name_is_usable(const char *name);
-#define NACRE__CREDENTIALS_BAD_NAME "percent-encodes what no URI has encoded there; write the character itself"
+#define NACRE__CREDENTIALS_BAD_NAME                                                                                    \
+    "has a percent sign without two hex digits, or %2A, which no pattern can say; write a * for any characters"
 
 /* nacre__credentials_append adds an entry whose name is known to be new. It is found only after nacre__credentials_index.
  * NACRE_OK, NACRE_ERR_NO_MEMORY */

@@ -74,10 +74,11 @@ static const char *put_host(char **out, const char *host)
     return end;
 }
 
-/* ":05684" without its zeros. */
+/* ":05684" without its zeros, ":" not at all. */
 static const char *put_port(char **out, const char *port)
 {
     size_t len = *port == ':' ? strspn(port + 1, digits) : 0;
+    if (*port == ':' && strchr("/?", port[1]) != NULL) return port + 1; /* an empty one is none (RFC 3986 3.2.3) */
     if (len == 0 || port[1 + len] == '*') return port;
     *(*out)++ = ':';
     size_t zeros = strspn(port + 1, "0");

@@ -124,18 +124,40 @@ void nacre__uri_canonical(char *out, const char *uri)
     *out = '\0';
 }
 
-/* Which part a place in a pattern is of cannot be told behind a '*', so that it need only be right in one. */
-bool nacre__uri_pattern_is_canonical(const char *pattern)
+bool nacre__uri_pattern_is_usable(const char *pattern)
 {
-    for (; *pattern != '\0'; pattern++) {
-        bool right = *pattern != '%';
-        for (int in = AUTHORITY; !right && in <= QUERY; in++) {
-            char made[3] = { 0 }, *out = made;
-            right = put_canonical(&out, pattern, (part)in) == 3 && memcmp(made, pattern, 3) == 0;
-        }
-        if (!right) return false;
-    }
+    for (; *pattern != '\0'; pattern++)
+        if (*pattern == '%' && (encoded_at(pattern) < 0 || encoded_at(pattern) == '*')) return false;
     return true;
+}
+
+/* As put_canonical, where the part is not known: what is literal in each. Otherwise only the digits' case is changed. */
+static size_t put_in_any_part(char **out, const char *text)
+{
+    const int c = encoded_at(text);
+    bool literal = true;
+    for (int in = AUTHORITY; in <= QUERY; in++) literal = literal && is_literal((char)c, (part)in);
+    if (c < 0 || literal) {
+        *(*out)++ = c < 0 ? *text : (char)c;
+        return c < 0 ? 1 : 3;
+    }
+    for (size_t i = 0; i < 3; i++) *(*out)++ = text[i] >= 'a' && text[i] <= 'f' ? (char)(text[i] - 'a' + 'A') : text[i];
+    return 3;
+}
+
+/* Only what is percent-encoded is rewritten: the rest of a pattern is how it says what it covers. */
+void nacre__uri_pattern_canonical(char *out, const char *pattern)
+{
+    const char *authority = authority_of(pattern);
+    bool is_known = authority != NULL;
+    part in = AUTHORITY;
+    while (*pattern != '\0') {
+        if (*pattern == '*') is_known = false;
+        if (pattern >= authority && strchr("/?", *pattern) != NULL && in != QUERY) in = *pattern == '?' ? QUERY : PATH;
+        if (*pattern != '%') *out++ = *pattern++;
+        else pattern += is_known ? put_canonical(&out, pattern, in) : put_in_any_part(&out, pattern);
+    }
+    *out = '\0';
 }
 
 /* ---- Looking at one ------------------------------------------------------------------------------------------------ */

@@ -10,8 +10,12 @@
  * strlen(uri) + 2 characters. What has no authority is only copied. */
 void nacre__uri_canonical(char *out, const char *uri);
 
-/* Whether the percent-encoding in a pattern can be that of a canonical URI: otherwise it would never fit one. */
-bool nacre__uri_pattern_is_canonical(const char *pattern);
+/* Whether the percent-encoding in a pattern is one, and not of '*', which would be taken for a wildcard. */
+bool nacre__uri_pattern_is_usable(const char *pattern);
+
+/* nacre__uri_pattern_canonical writes a usable pattern with the percent-encoding of a canonical URI. After a '*' the part that a
+ * character is in is not known, and one whose encoding depends on it stays as it is. `out` has room for strlen(pattern) + 1. */
+void nacre__uri_pattern_canonical(char *out, const char *pattern);
 
 /* A URI in pieces, so that it can be looked at with and without its default port, and with the '/' that an empty path
  * stands for, without being copied. Letters in `start` compare without regard to case, unless exactness is asked for. */

@@ -192,6 +192,41 @@ sed 's/0f10"/0f1x"/' conf >bad.conf
 run 5 import bad.conf bad
 if grep -q 0f1x err; then fail "a secret in an error: $(cat err)"; fi
 
+# an empty ID Context means none in such a file, and what libcoap cannot say is not written
+for empty in '""' ''; do
+    { grep -v '^id_context,' conf; printf 'id_context,hex,%s\n' "$empty"; } >empty.conf
+    rm -rf none
+    run 0 import empty.conf none
+    run 0 show --json none
+    if grep -q id-context out; then fail "an empty id_context became one: $(cat out)"; fi
+    run 0 export none --reveal --for libcoap
+    if grep -q id_context out; then fail "an ID Context came out: $(cat out)"; fi
+done
+mkdir empty
+sed 's/"id-context_hex": "37cb"/"id-context_hex": ""/' d/settings.json >empty/settings.json
+run 2 export empty --reveal --for libcoap
+says err 'the ID Context is present and empty; libcoap takes that for none'
+run 0 export empty --reveal --for aiocoap
+
+# DOS line ends are read and a byte order mark is refused, here and in our own files
+mkdir dos_dir
+sed 's/$/\r/' conf >dos.conf
+sed 's/$/\r/' d/settings.json >dos_dir/settings.json
+run 0 import dos.conf dos
+for dir in dos dos_dir; do
+    run 0 export $dir --reveal --for libcoap
+    diff out conf || fail "DOS line ends changed what was read: $dir"
+done
+for file in dos.conf dos_dir/settings.json; do
+    { printf '\357\273\277'; cat $file; } >marked
+    mv marked $file
+done
+run 5 import dos.conf marked
+says err 'dos.conf: line 1: starts with a byte order mark; save it as UTF-8 without one'
+[ ! -e marked ] || fail 'import of a marked file left a directory'
+run 5 show dos_dir
+says err 'starts with a byte order mark; save it as UTF-8 without one'
+
 # both ways: what comes in goes out
 run 0 export e --reveal --for libcoap
 says err 'and not e any more' # RFC 8613 3.3: or two would count the same numbers

@@ -138,6 +138,10 @@ static int for_libcoap(const struct export *e)
     if (info->window > LIBCOAP_MAX_WINDOW)
         return tool_fail("export", NACRE_ERR_UNSUPPORTED, "%s: \"window\" is %u; libcoap has windows from 1 to %d",
                          e->path, (unsigned)info->window, (int)LIBCOAP_MAX_WINDOW);
+    if (info->has_id_context && info->id_context_len == 0)
+        return tool_fail("export", NACRE_ERR_UNSUPPORTED,
+                         "%s: the ID Context is present and empty; libcoap takes that for none, which gives other keys",
+                         e->path);
     libcoap_bytes("master_secret", info->secret, info->secret_len);
     if (info->salt_len > 0) libcoap_bytes("master_salt", info->salt, info->salt_len);
     if (info->has_id_context) libcoap_bytes("id_context", info->id_context, info->id_context_len);

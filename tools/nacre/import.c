@@ -137,9 +137,11 @@ static int read_bytes_of(struct import *m, enum keyword k, const char *encoding,
     case MASTER_SALT: return read_bytes(m, k, encoding, value, NACRE_ROOM(i->salt), &i->salt_len);
     case SENDER_ID: return read_bytes(m, k, encoding, value, NACRE_ROOM(i->sender_id), &i->sender_id_len);
     case RECIPIENT_ID: return read_bytes(m, k, encoding, value, NACRE_ROOM(i->recipient_id), &i->recipient_id_len);
-    default: i->has_id_context = true;
+    default: break;
     }
-    return read_bytes(m, k, encoding, value, NACRE_ROOM(i->id_context), &i->id_context_len);
+    int code = read_bytes(m, k, encoding, value, NACRE_ROOM(i->id_context), &i->id_context_len);
+    i->has_id_context = i->id_context_len > 0; /* libcoap takes an empty one for none */
+    return code;
 }
 
 static int read_switch(const struct import *m, enum keyword k, const char *encoding, const char *value)
@@ -234,6 +236,9 @@ static int read_line(struct import *m, char *line)
 
 static int read_lines(struct import *m, char *text, size_t len)
 {
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) /* as in JSON files */
+        return tool_fail("import", NACRE_ERR_BAD_CONTEXT,
+                         "%s: line 1: starts with a byte order mark; save it as UTF-8 without one", m->file);
     for (size_t at = 0; at < len;) {
         char *end = memchr(text + at, '\n', len - at);
         size_t line_len = end != NULL ? (size_t)(end - text) - at : len - at;
