@@ -6,28 +6,44 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test interop bench plots fuzz docs format lint install clean help setup configured
+.PHONY: all demo test interop bench plots fuzz docs format lint install clean help setup-build setup-test configured
 
-all: setup configured
-	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build $(BUILD) --parallel $(JOBS)
+# $(call build,TARGETS): what these need and no more. The compiler's lines go to $(BUILD)/build.log, or to the terminal with
+# V=1; its warnings and errors are always seen.
+define build
+@echo "building into $(BUILD)/ ..."
+@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build $(BUILD) --parallel $(JOBS) $(addprefix --target ,$(1)) \
+	$(if $(V),,>$(BUILD)/build.log)
+endef
 
-setup:
+all: setup-build configured
+	$(call build,nacre nacre-static nacre-core nacre-tool vectors)
+
+setup-build:
+	@scripts/setup.sh build
+
+setup-test:
 	@scripts/setup.sh test
 
-configured: | setup
-	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) -DCMAKE_INSTALL_PREFIX=$(PREFIX) --log-level=WARNING
+configured: | setup-build
+	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=$(BUILD_TYPE) -DCMAKE_INSTALL_PREFIX=$(PREFIX) --log-level=WARNING >/dev/null
 
-demo: all
+demo: setup-build configured
+	$(call build,nacre-tool relay)
 	@scripts/demo.sh $(BUILD)
 
-test: all
+test: setup-test configured
+	@cmake -S . -B $(BUILD) -DNACRE_TESTS=ON --log-level=WARNING >/dev/null
+	$(call build,all)
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS)
 
-interop: all
+interop: setup-build configured
 	@scripts/setup.sh interop
+	$(call build,nacre-tool support-programs example-programs)
 	@tests/interop/run.sh $(BUILD)
 
-bench: all
+bench: setup-build configured
+	$(call build,nacre-tool bench-programs)
 	@scripts/bench.sh $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(BUILD) $(BENCH)
 
 plots:
@@ -42,18 +58,19 @@ docs:
 format:
 	@scripts/lint.sh format --fix
 
-lint: configured
+lint: setup-test configured
 	@scripts/lint.sh format
 	@scripts/lint.sh tidy $(BUILD)
 
 install: all
-	@cmake --install $(BUILD)
+	@cmake --install $(BUILD) >/dev/null
+	@echo "installed into $(DESTDIR)$(PREFIX)"
 
 clean:
 	@rm -rf $(BUILD)
 
 help:
-	@echo "make          build everything into $(BUILD)/: $(BUILD)/nacre, the libraries, the tests"
+	@echo "make          build $(BUILD)/nacre, the libraries and $(BUILD)/tests/vectors"
 	@echo "make demo     a protected exchange over loopback, and what an eavesdropper and a replayer get"
 	@echo "make test     build and run every test"
 	@echo "make interop  nacre against aiocoap and Californium, both ways (needs Python and PyPI; a JDK and Maven Central)"
@@ -63,7 +80,7 @@ help:
 	@echo "make fuzz     every fuzz target, 300 seconds in all (SECONDS_IN_ALL=n); needs clang"
 	@echo "make docs     docs/rfc8613.md anew, from the marks in code and tests"
 	@echo "make format   clang-format over all C files;  make lint: check the format, and clang-tidy"
-	@echo "make install  into PREFIX (now $(PREFIX); DESTDIR is honoured)"
+	@echo "make install  into PREFIX (now $(PREFIX); DESTDIR is honoured); then, as root, ldconfig"
 	@echo "make clean    remove $(BUILD)/"
 	@echo "Missing packages are named and then installed (Debian); NACRE_NO_INSTALL=1 only names them."
-	@echo "Variables: BUILD=dir BUILD_TYPE=Debug JOBS=n PREFIX=dir"
+	@echo "Variables: BUILD=dir BUILD_TYPE=Debug JOBS=n PREFIX=dir V=1 (the compiler's lines)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# A protected exchange over loopback, seen from all sides: the client, the wire, both states over a restart, and somebody
-# who replays. Everything that it says is checked; the exit code is not 0 when something is otherwise.
+# A protected exchange over loopback, seen from all sides: the client, the wire, both states over a restart, and a replay.
+# Everything that it says is checked; the exit code is not 0 when something is otherwise.
 #
 #     scripts/demo.sh [BUILD_DIR]
 set -euo pipefail
@@ -23,6 +23,7 @@ trap 'exit 130' INT TERM
 
 if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'; else bold='' dim='' green='' red='' plain=''; fi
 say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+explain() { printf '  %s\n' "$@"; }
 run() { printf '%s  $ %s%s\n' "$dim" "$*" "$plain"; }
 good() { printf '  %s✓%s %s\n' "$green" "$plain" "$*"; }
 die() {
@@ -80,8 +81,12 @@ grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || loopback=127
 say '1. Two directories: the two sides of one fresh security context'
 run 'nacre keygen client server'
 "$nacre" keygen "$room/client" "$room/server" | sed "s|$room/||" | indent
+explain 'IDs: each request names the Sender ID of its client, by which the server finds the keys;' \
+    'the Sender ID of one side is the Recipient ID of the other.'
 
 say '2. A protected request, as the client sees it'
+explain 'Inner: what the application says, readable by the two ends only.' \
+    'Outer: what crosses the wire, a POST or 2.04 that carries the inner message encrypted, and an OSCORE option.'
 start_both
 get
 [ -s "$room/answer" ] || die 'the answer is empty'
@@ -97,11 +102,13 @@ done
 stop_both
 
 say '4. Both sides restarted: numbers and replay window go on'
+explain 'Numbers: each request takes the next sequence number, stored before it is used and never used twice;' \
+    'the server remembers in a replay window which ones it has accepted.'
 state client && state server
 sent=$(number client next-to-send) seen=$(number server bitfield)
 start_both
 get
-say '5. Somebody sends the first request once more, in a new message'
+say '5. The first request is recorded, and sent once more in a new message'
 # A new message ID, so that it is no retransmission, which would just get its answer again.
 replayed=${first:0:4}$(printf '%04x' $((0x${first:4:4} ^ 0x5a5a)))${first:8}
 run "send $replayed"
@@ -120,3 +127,8 @@ state client && state server
 good "the client used number $sent, and none twice"
 [ "$seen" -eq 1 ] && [ "$(number server bitfield)" -eq 3 ] || die "the server's replay window did not go on from $seen"
 good 'the server remembers both requests, and not the replay'
+
+say 'Next: the same by hand'
+explain "$build/nacre keygen phone lamp" "$build/nacre serve --context lamp --bind '$loopback:5683' &" \
+    "$build/nacre get --context phone -v coap://$loopback/hello" \
+    'README.md goes on from there; make help lists what else there is.'

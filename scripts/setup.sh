@@ -38,9 +38,12 @@ clang_runtime_package() {
     echo "libclang-rt-${version:-14}-dev"
 }
 
-# A faster provider of cryptography, and not needed: asked for only where a package is at hand.
+# A faster provider of cryptography, which nothing needs: installed with what is missing, where there is a package of it.
+# Only CI, which is to test it, misses it.
 ipsec_mb_or_not_for_here() {
-    [ "$(uname -m)" != x86_64 ] || ! has apt-get || echo '#include <intel-ipsec-mb.h>' | ${CC:-cc} -E - >/dev/null 2>&1
+    [ "$purpose" != ci ] && [ ${#packages[@]} -eq 0 ] && return
+    [ "$(uname -m)" != x86_64 ] || ! apt-cache show libipsec-mb-dev >/dev/null 2>&1 ||
+        echo '#include <intel-ipsec-mb.h>' | ${CC:-cc} -E - >/dev/null 2>&1
 }
 
 libcoap_tools() {
@@ -52,6 +55,10 @@ jdk() {
     has java && version=$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p') && [ "${version:-0}" -ge 11 ]
 }
 
+i386_compiler() {
+    [ "$(uname -m)" != x86_64 ] || echo '#include <stdio.h>' | i686-linux-gnu-gcc -x c -fsyntax-only - 2>/dev/null
+}
+
 packages=() names=()
 need() {
     local package name=$2
@@ -61,11 +68,14 @@ need() {
 }
 look() {
     packages=() names=()
+    look_for_needs
+    need libipsec-mb-dev 'Intel IPsec-MB 1.3 or newer, with headers' ipsec_mb_or_not_for_here
+}
+look_for_needs() {
     need build-essential 'a C compiler with its headers, and make' c_compiler
     need cmake 'CMake 3.20 or newer' has cmake
     need pkg-config 'pkg-config (or pkgconf)' has pkg-config
     need libssl-dev 'OpenSSL 3.0 or newer, with headers' library 'libcrypto >= 3.0'
-    need libipsec-mb-dev 'Intel IPsec-MB 1.3 or newer, with headers' ipsec_mb_or_not_for_here
     need libyajl-dev 'yajl 2.1 or newer, with headers' library 'yajl >= 2.1'
     [ "$purpose" = build ] && return
     need libcmocka-dev 'cmocka 1.1 or newer, with headers' library 'cmocka >= 1.1'
@@ -83,6 +93,10 @@ look() {
     need clang-format 'clang-format' has clang-format
     need clang-tidy 'clang-tidy' has clang-tidy
     need "$(clang_runtime_package)" "clang's sanitizer runtime" clang_runtime
+    need 'gcc-i686-linux-gnu libc6-dev-i386-cross' 'a cross compiler for i386' i386_compiler
+    need musl-tools 'musl with musl-gcc' has musl-gcc
+    need dpkg-dev 'dpkg-source' has dpkg-source
+    need g++ 'g++' has g++
 }
 
 case $purpose in
@@ -101,16 +115,16 @@ if ! has apt-get; then
     printf '  %s\n' "${names[@]}" >&2
     exit 2
 fi
-echo "setup: missing for '$purpose': ${packages[*]}"
-[ "${NACRE_NO_INSTALL:-0}" = 1 ] && exit 2
 as_root=()
-if [ "$(id -u)" -ne 0 ]; then
-    if ! has sudo; then
-        echo "setup: not root and no sudo: have root run 'apt-get install ${packages[*]}'" >&2
-        exit 2
-    fi
-    as_root=(sudo)
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+if [ "${NACRE_NO_INSTALL:-0}" = 1 ]; then
+    echo "setup: missing for '$purpose': ${packages[*]}"
+    exit 2
+elif [ ${#as_root[@]} -ne 0 ] && ! has sudo; then
+    echo "setup: packages are missing, and only root can install them: apt-get install ${packages[*]}" >&2
+    exit 2
 fi
+echo "setup: missing for '$purpose': ${packages[*]}"
 apt() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"
 }
