@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Runs the compiled examples in DIR: server and client with each other over loopback, the two tiny ones with each other, and the
+# proxy until it is ended. NACRE is the tool, which makes their contexts.
+#
+#     scripts/run-examples.sh DIR NACRE
+set -euo pipefail
+dir=$(cd "$1" && pwd) nacre=$(realpath "$2")
+room=$(mktemp -d)
+pid=''
+cleanup() {
+    [ -z "$pid" ] || kill "$pid" 2>/dev/null || true
+    rm -rf "$room"
+}
+trap cleanup EXIT
+cd "$room"
+fail() {
+    echo "run-examples: $*" >&2
+    exit 1
+}
+loopback='[::1]'
+grep -qs '^00000000000000000000000000000001 ' /proc/net/if_inet6 || loopback=127.0.0.1
+
+# start PROGRAM ARGUMENT…: it listens now, or its port was taken.
+start() {
+    "$@" 2>"$room/err" &
+    pid=$!
+    sleep 0.3
+    kill -0 "$pid" 2>/dev/null || { pid=''; return 1; }
+}
+stop() {
+    kill "$pid"
+    wait "$pid" || [ "$1" = by-signal ] || fail "a server did not end cleanly: $(cat "$room/err")"
+    pid=''
+}
+free_port() {
+    for _ in 1 2 3 4 5; do
+        port=$((20000 + RANDOM % 12000))
+        if start "$@" "$loopback:$port"; then return; fi
+    done
+    fail "$1 does not start: $(cat "$room/err")"
+}
+answers() {
+    local said
+    said=$(timeout 20 "$@" 2>&1) || fail "$1: $said"
+    [[ $said = *'Hello World!'* ]] || fail "$1 said: $said"
+}
+
+"$nacre" keygen phone lamp >/dev/null
+free_port "$dir/server" lamp
+answers "$dir/client" phone "coap://$loopback:$port/hello"
+stop cleanly
+free_port "$dir/proxy"
+stop cleanly
+# These two have their address in the source: port 5683 of IPv6 loopback, which may be in use for a while.
+if [ "$loopback" = '[::1]' ]; then
+    started=no
+    for _ in $(seq 20); do
+        if start "$dir/tiny_server"; then
+            started=yes
+            break
+        fi
+    done
+    [ "$started" = yes ] || fail "tiny_server does not start: $(cat "$room/err")"
+    answers "$dir/tiny_client"
+    stop by-signal
+fi
