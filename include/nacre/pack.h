@@ -18,6 +18,12 @@
  * only; and what cannot be seen: copies of a pack that was never used, an old one written over the file in place ("cp
  * backup fleet.pack"), images and snapshots of a whole file system. All of them use numbers twice. Never keep a second one.
  *
+ * While it is open, its path must lead to it, and no other program may write to it: before each write that is looked at, and so
+ * is each page of states that is about to be replaced. When the file was moved, removed or replaced, or such a page written
+ * over, that write and every later one is NACRE_ERR_LOCKED with the same text, nacre_pack_close among them; nothing is
+ * written, and the contexts are stopped (nacre_context_stop): all at once, or, where only nacre_pack_store is used, each at
+ * its next need. End the other program, close the pack and open it again.
+ *
  * The file is mode 0600 and holds secrets and derived keys, so that opening derives nothing. Keys are in memory as long as
  * the pack is open; master secrets and salts are not, they are only read from the file and wiped.
  *
@@ -65,8 +71,8 @@ NACRE_MUST_USE nacre_err nacre_pack_open(nacre_pack **pack, const char *path, co
                                          nacre_detail *why);
 
 /* nacre_pack_close writes the true states (numbers used, replay windows) with one sync, unlocks, wipes the keys and frees.
- * It frees also when it fails (NACRE_ERR_FILE): then the pessimistic states in the file stand, which is safe. NULL is
- * allowed. */
+ * It frees also when it fails: NACRE_ERR_FILE, and the pessimistic states in the file stand, which is safe; or
+ * NACRE_ERR_LOCKED, the file is another program's by now. NULL is allowed. */
 nacre_err nacre_pack_close(nacre_pack *pack, nacre_detail *why);
 
 /* nacre_pack_adopt says that a pack may be used where it is, after it was moved, or put back with nothing using it in between:

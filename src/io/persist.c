@@ -184,6 +184,18 @@ static void on_pack_commit(void *user, nacre_context *ctx, nacre_err err)
     tell(c->p, c->ep, ctx, err, &c->why);
 }
 
+/* Another program has the pack's file by now. */
+static void stop_all(const nacre__persist *p, nacre_pack *pack)
+{
+    for (size_t i = 0; i < nacre_pack_num(pack); i++) {
+        nacre_context *ctx = nacre_pack_context_at(pack, i);
+        if (ctx == NULL) continue;
+        take(p, ctx);
+        nacre_context_stop(ctx);
+        give(p, ctx);
+    }
+}
+
 /* No context's lock is held while the disk writes: the other loops go on. */
 static void commit_shared(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pack)
 {
@@ -192,6 +204,7 @@ static void commit_shared(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pac
     for (size_t i = 0; i < p->num_wishes && !any; i++) any = p->wishes[i].pack == pack;
     if (!any) return;
     const nacre_err flushed = nacre__pack_share_flush(pack, &why);
+    if (nacre__pack_share_is_lost(pack)) stop_all(p, pack);
     for (size_t i = 0; i < p->num_wishes; i++) {
         const nacre__pack_wish *wish = &p->wishes[i];
         if (wish->pack != pack) continue;

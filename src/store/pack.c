@@ -28,7 +28,7 @@ nacre_err nacre__pack_no_memory(const nacre_pack *pack, nacre_detail *why)
 /* After a fork there would be two contexts that count from the same number, and two writers of one file. */
 nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why)
 {
-    if (pack->owner == getpid()) return NACRE_OK;
+    if (pack->owner == getpid()) return nacre__pack_check_lost(pack, why);
     return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s: opened by process %ld before a fork; open it after forking",
                              pack->path, (long)pack->owner);
 }
@@ -94,7 +94,7 @@ nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere, c
 {
     nacre_pack *p = calloc(1, sizeof *p);
     if (p == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
-    p->file.fd = -1;
+    p->file.fd = p->file.folder_fd = -1;
     p->owner = getpid();
     p->crypto = crypto;
     nacre__pack_lend(p);

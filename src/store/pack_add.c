@@ -358,7 +358,7 @@ nacre_err nacre_pack_add(nacre_pack *pack, size_t *num_added, size_t num, nacre_
     adding a = { .pack = pack, .source = source, .user = user, .num = num, .why = why };
     size_t num_drafts = num < RUN ? num : RUN, added = 0;
     if (num_added != NULL) *num_added = 0;
-    nacre_err err = nacre__pack_check_owner(pack, why);
+    nacre_err err = nacre__pack_check_alone(pack, why);
     if (err != NACRE_OK || num == 0) return err;
     if (pack->adds_no_more)
         return refuse(&a, 0, NACRE_ERR_FILE,
@@ -370,5 +370,6 @@ nacre_err nacre_pack_add(nacre_pack *pack, size_t *num_added, size_t num, nacre_
     free(a.drafts);
     free(a.marks);
     if (num_added != NULL) *num_added = added;
+    nacre__pack_stop_all_if_lost(pack);
     return err;
 }

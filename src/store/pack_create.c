@@ -55,7 +55,7 @@ nacre_err nacre_pack_create(const char *path, nacre_detail *why)
     nacre__pack_id id;
     if (!nacre__store_random(id.bytes, sizeof id.bytes))
         return nacre__store_fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", path);
-    nacre__pack_file file = { open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), path };
+    nacre__pack_file file = { open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), path, -1 };
     if (file.fd < 0)
         return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the pack: %s", path, strerror(errno));
     nacre_err err = write_all(&file, &id, why);

@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -60,15 +62,29 @@ static nacre_err open_locked(nacre__pack_file *file, nacre_detail *why)
             return nacre__store_fail(why, NACRE_ERR_LOCKED,
                                      "%s: is open already, by this or another process; end that, or use another pack",
                                      file->path);
-        nacre__pack_file_close(file);
+        close(file->fd);
+        file->fd = -1;
         if (!locked) nanosleep(&step, NULL);
     }
 }
 
+/* Only to find the name again, so that it need not be readable. */
+static nacre_err open_folder(nacre__pack_file *file, nacre_detail *why)
+{
+    char *copy = strdup(file->path);
+    if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    file->folder_fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int reason = errno;
+    free(copy);
+    errno = reason;
+    return file->folder_fd >= 0 ? NACRE_OK : fail(file, "open the pack", why);
+}
+
 nacre_err nacre__pack_file_open(nacre__pack_file *file, const char *path, bool lock, nacre_detail *why)
 {
-    *file = (nacre__pack_file){ -1, path };
-    nacre_err err = lock ? open_locked(file, why) : open_once(file, false, why);
+    *file = (nacre__pack_file){ -1, path, -1 };
+    nacre_err err = lock ? open_folder(file, why) : NACRE_OK;
+    if (err == NACRE_OK) err = lock ? open_locked(file, why) : open_once(file, false, why);
     if (err != NACRE_OK) nacre__pack_file_close(file);
     return err;
 }
@@ -76,7 +92,8 @@ nacre_err nacre__pack_file_open(nacre__pack_file *file, const char *path, bool l
 void nacre__pack_file_close(nacre__pack_file *file)
 {
     if (file->fd >= 0) close(file->fd);
-    file->fd = -1;
+    if (file->folder_fd >= 0) close(file->folder_fd);
+    file->fd = file->folder_fd = -1;
 }
 
 _Static_assert(sizeof(off_t) >= 8, "offsets of a pack need _FILE_OFFSET_BITS=64");

@@ -6,12 +6,14 @@
 #include "store/pack_format.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 /* ---- The file: pack_file.c ---- */
 typedef struct nacre__pack_file {
     int fd; /* -1: none */
     const char *path;
+    int folder_fd; /* of a locked one: where its name is, whatever the working directory becomes; -1: none */
 } nacre__pack_file;
 /* nacre__pack_file_open: NACRE_OK; NACRE_ERR_FILE; NACRE_ERR_LOCKED when it is to be locked. `file->path` is `path`. */
 NACRE_MUST_USE nacre_err nacre__pack_file_open(nacre__pack_file *file, const char *path, bool lock, nacre_detail *why);
@@ -113,6 +115,9 @@ struct nacre_pack {
     nacre__extent extent;
     unsigned extent_side;
     bool extent_sure;
+    nacre_detail lost; /* why nothing is written any more; set before `is_lost`, and then never again */
+    atomic_bool is_lost;
+    bool all_stopped;         /* since it was lost */
     bool is_used, is_claimed; /* a context was used; the file says that it is the one: pack_place.c */
     nacre__segment **segments;
     size_t num_segments, cap_segments;
@@ -138,6 +143,7 @@ bool nacre__pack_grow(void *array, size_t num, size_t *cap, size_t size);
 /* Memory of zeros that a fork's child finds wiped; NULL without. */
 void *nacre__pack_memory(size_t size);
 void nacre__pack_memory_free(void *memory, size_t size);
+/* nacre__pack_check_owner: NACRE_OK; NACRE_ERR_LOCKED in a fork's child, or when the pack was lost. */
 NACRE_MUST_USE nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_no_memory(const nacre_pack *pack, nacre_detail *why);
 
@@ -181,6 +187,18 @@ NACRE_MUST_USE nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceili
                                            nacre_detail *why);
 nacre__cell nacre__cell_of(const nacre_context *ctx);                 /* its true state */
 void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx); /* what was asked for it */
+
+/* ---- Whether the file is still ours: pack_guard.c ----
+ * nacre__pack_check_file: the name still leads to the file that is open. NACRE_OK; NACRE_ERR_LOCKED, and the pack is lost;
+ * NACRE_ERR_FILE when it cannot be looked at. nacre__pack_lose: another program was seen to have changed it; returns
+ * NACRE_ERR_LOCKED. nacre__pack_check_lost: NACRE_OK or NACRE_ERR_LOCKED. nacre__pack_stop_all_if_lost stops its contexts: not while other threads
+ * use them. nacre__pack_check_alone does all of it, for calls during which the whole pack is the caller's. */
+NACRE_MUST_USE nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_lose(nacre_pack *pack, const char *what, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_check_lost(const nacre_pack *pack, nacre_detail *why);
+void nacre__pack_stop_all_if_lost(nacre_pack *pack);
+void nacre__pack_stop_if_lost(nacre__packed *packed); /* one of them */
+NACRE_MUST_USE nacre_err nacre__pack_check_alone(nacre_pack *pack, nacre_detail *why);
 
 /* ---- Which file this is: pack_place.c ----
  * nacre__pack_check_place: NACRE_OK; NACRE_ERR_BAD_CONTEXT for a copy. nacre__pack_claim writes down durably that the pack is

@@ -227,7 +227,7 @@ nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role,
     move m = { .pack = pack, .role = role, .why = why };
     moved found;
     bool in = false;
-    nacre_err err = nacre__pack_check_owner(pack, why);
+    nacre_err err = nacre__pack_check_alone(pack, why);
     if (err != NACRE_OK) return err;
     err = nacre__folder_open(&m.folder, dir, why);
     if (err != NACRE_OK) return err;

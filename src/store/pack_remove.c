@@ -71,7 +71,7 @@ static nacre_err mark_removed(nacre__packed *packed, nacre_detail *why)
 
 nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
 {
-    nacre_err err = nacre__pack_check_owner(pack, why);
+    nacre_err err = nacre__pack_check_alone(pack, why);
     if (err != NACRE_OK) return err;
     nacre__packed *packed = nacre__pack_find(pack, ctx);
     if (packed == NULL || nacre_context_aead(ctx) == NULL)
@@ -84,6 +84,7 @@ nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *
     if (err != NACRE_OK) return err;
     err = mark_removed(packed, why);
     if (err != NACRE_OK) {
+        nacre__pack_stop_all_if_lost(pack);
         pack->num_gone -= 2;
         return err;
     }

@@ -37,6 +37,11 @@ nacre_err nacre__pack_share_flush(nacre_pack *pack, nacre_detail *why)
     return err;
 }
 
+bool nacre__pack_share_is_lost(const nacre_pack *pack)
+{
+    return nacre__pack_check_lost(pack, NULL) != NACRE_OK;
+}
+
 /* RFC 8613 B.1.1, B.1.2 */
 nacre_err nacre__pack_share_confirm(const nacre__pack_wish *wish, nacre_detail *why)
 {

@@ -26,6 +26,9 @@ NACRE_MUST_USE nacre_err nacre__pack_share_ask(nacre__pack_wish *wish, nacre_pac
  * doing so. As nacre_pack_commit. */
 NACRE_MUST_USE nacre_err nacre__pack_share_flush(nacre_pack *pack, nacre_detail *why);
 
+/* nacre__pack_share_is_lost: another program has changed or replaced the file; nothing is written any more. */
+bool nacre__pack_share_is_lost(const nacre_pack *pack);
+
 /* nacre__pack_share_confirm tells the context, after a flush that succeeded. A state that was saved in between says less than
  * what was asked for; then that is made durable again, by itself. */
 NACRE_MUST_USE nacre_err nacre__pack_share_confirm(const nacre__pack_wish *wish, nacre_detail *why);

@@ -26,11 +26,11 @@ static nacre_err get_page(uint8_t *to, const nacre__segment *s, uint32_t p, nacr
     const nacre__pack_page *page = &s->pages[p];
     uint64_t generation = 0, number = copy_page(s, p, page->side);
     nacre_err err = nacre__pack_get(&s->pack->file, to, number * NACRE__PACK_PAGE, NACRE__PACK_PAGE, why);
+    if (err == NACRE_ERR_BAD_CONTEXT) return nacre__pack_lose(s->pack, "cut short", why);
     if (err != NACRE_OK) return err;
     if (nacre__states_hold(&generation, to, &s->pack->id, number, s->shape.number, p) && generation == page->generation)
         return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: segment %u, page %u of states: was changed by somebody else",
-                             s->pack->path, (unsigned)s->shape.number, (unsigned)p);
+    return nacre__pack_lose(s->pack, "written over", why);
 }
 
 nacre_err nacre__state_dirty(nacre__segment *s, uint32_t p, nacre_detail *why)
@@ -60,8 +60,9 @@ uint8_t *nacre__state_cell(nacre__segment *s, uint32_t place, nacre_err *err, na
     return s->pages[p].image + NACRE__PACK_CELLS_AT + (size_t)(place % per_page) * s->shape.cell_size;
 }
 
-/* The copy that counts was read, but is it durable? A sync that failed may have lost it: then it can be read for a while,
- * and no later sync helps. So before its other copy is written over for the first time, it is written again. */
+/* The copy that counts must be the one that was read or written last, or another program has written here. And is it
+ * durable? A sync that failed may have lost it: then it can be read for a while, and no later sync helps. So before its other
+ * copy is written over for the first time, it is written again. */
 static nacre_err make_sure(nacre_pack *pack, nacre_detail *why)
 {
     uint8_t page[NACRE__PACK_PAGE];
@@ -70,11 +71,11 @@ static nacre_err make_sure(nacre_pack *pack, nacre_detail *why)
     for (size_t i = 0; err == NACRE_OK && i < pack->num_dirty; i++) {
         const nacre__dirty *d = &pack->dirty[i];
         const nacre__pack_page *p = &d->segment->pages[d->page];
-        if (p->sure) continue;
-        any = true;
         uint64_t at = copy_page(d->segment, d->page, p->side) * NACRE__PACK_PAGE;
         err = get_page(page, d->segment, d->page, why);
-        if (err == NACRE_OK) err = nacre__pack_put(&pack->file, page, at, sizeof page, why);
+        if (p->sure || err != NACRE_OK) continue;
+        any = true;
+        err = nacre__pack_put(&pack->file, page, at, sizeof page, why);
     }
     if (err == NACRE_OK && any) err = nacre__pack_sync(&pack->file, why);
     for (size_t i = 0; err == NACRE_OK && i < pack->num_dirty; i++)
@@ -100,8 +101,9 @@ nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why)
 {
     nacre_err err = nacre__pack_check_owner(pack, why);
     if (err != NACRE_OK || pack->num_dirty == 0) return err;
-    if (pack->is_used && !pack->is_claimed) err = nacre__pack_claim(pack, why);
+    err = nacre__pack_check_file(pack, why);
     if (err == NACRE_OK) err = make_sure(pack, why);
+    if (err == NACRE_OK && pack->is_used && !pack->is_claimed) err = nacre__pack_claim(pack, why);
     if (err == NACRE_OK) err = write_images(pack, why);
     if (err != NACRE_OK) return err;
     for (size_t i = 0; i < pack->num_dirty; i++) {
@@ -140,9 +142,10 @@ nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceiling, bool window
 nacre__packed *nacre__state_asker(nacre_needs *needs, nacre_pack *pack, nacre_context *ctx, nacre_err *err,
                                   nacre_detail *why)
 {
-    *err = nacre__pack_check_owner(pack, why);
-    if (*err != NACRE_OK) return NULL;
     nacre__packed *packed = nacre__pack_find(pack, ctx);
+    *err = nacre__pack_check_owner(pack, why);
+    if (*err != NACRE_OK && packed != NULL) nacre__pack_stop_if_lost(packed);
+    if (*err != NACRE_OK) return NULL;
     if (packed == NULL) {
         *err = nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
         return NULL;
@@ -161,6 +164,7 @@ nacre_err nacre_pack_ask(nacre_pack *pack, nacre_context *ctx, nacre_detail *why
     if (!nacre__pack_grow(&pack->asked, pack->num_asked, &pack->cap_asked, sizeof *pack->asked))
         return nacre__pack_no_memory(pack, why);
     err = nacre__state_note(packed, needs.reserve, needs.window_lost, why);
+    nacre__pack_stop_all_if_lost(pack);
     if (err != NACRE_OK) return err;
     pack->asked[pack->num_asked++] = (nacre__asked){ ctx, needs.reserve, needs.window_lost };
     return NACRE_ERR_NOT_YET;
@@ -170,6 +174,7 @@ nacre_err nacre_pack_commit(nacre_pack *pack, nacre_pack_on_commit on_commit, vo
 {
     if (pack->num_asked == 0) return NACRE_OK;
     nacre_err err = nacre__state_flush(pack, why);
+    nacre__pack_stop_all_if_lost(pack);
     /* The callback may ask again: that is for the next commit. */
     nacre__asked *asked = pack->asked;
     size_t num = pack->num_asked, cap = pack->cap_asked;
@@ -258,9 +263,12 @@ nacre_err nacre__state_save_all(nacre_pack *pack, nacre_detail *why)
 
 /* ---- One by one ---- */
 
-static nacre_err check(const nacre__packed *packed, nacre_detail *why)
+static nacre_err check(nacre__packed *packed, nacre_detail *why)
 {
-    if (packed != NULL && packed->segment != NULL) return nacre__pack_check_owner(packed->segment->pack, why);
+    if (packed != NULL && packed->segment != NULL) {
+        nacre__pack_stop_if_lost(packed);
+        return nacre__pack_check_owner(packed->segment->pack, why);
+    }
     return nacre__store_fail(
         why, NACRE_ERR_LOCKED,
         "the pack of this context was opened before a fork, or is another one; open it after forking");
@@ -275,6 +283,7 @@ static nacre_err note_and_flush(nacre__packed *packed, uint64_t ceiling, bool wi
     err = nacre__state_note(packed, ceiling, window_lost, why);
     if (err == NACRE_OK) err = nacre__state_flush(pack, why);
     (void)pthread_mutex_unlock(&pack->stores_lock);
+    nacre__pack_stop_if_lost(packed);
     return err;
 }
 
@@ -313,6 +322,7 @@ static nacre_err store_save(void *self, const nacre_context *ctx, nacre_detail *
     (void)pthread_mutex_lock(&pack->stores_lock);
     err = save_one(packed, ctx, why);
     (void)pthread_mutex_unlock(&pack->stores_lock);
+    nacre__pack_stop_if_lost(packed);
     return err;
 }
 
@@ -338,7 +348,7 @@ static nacre_err load_one(const nacre__packed *packed, nacre_stored *state, nacr
 
 static nacre_err store_load(void *self, nacre_stored *state, nacre_detail *why)
 {
-    const nacre__packed *packed = self;
+    nacre__packed *packed = self;
     nacre_err err = check(packed, why);
     if (err != NACRE_OK) return err;
     nacre_pack *pack = packed->segment->pack;

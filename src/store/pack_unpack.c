@@ -147,7 +147,7 @@ nacre_err nacre_pack_move_out(nacre_pack *pack, size_t place, const char *dir, n
 {
     moving m = { .pack = pack, .place = place, .dir = dir, .why = why };
     bool left_alone = false;
-    nacre_err err = nacre__pack_check_owner(pack, why);
+    nacre_err err = nacre__pack_check_alone(pack, why);
     if (err == NACRE_OK) err = name_hidden(&m);
     if (err != NACRE_OK) return err;
     if (is_there(dir))
