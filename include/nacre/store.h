@@ -101,11 +101,34 @@ nacre_store nacre_memory_store(nacre_memory *memory);
  * Without sequence.json a directory counts as new: aiocoap's rule. With "sequence-required": true in its settings, as all
  * have that are made or converted here, it is refused instead, for a lost state would use numbers twice.
  *
- * A state in use names the file that it was written to. A directory that was copied while it was in use, or a state that
- * was put back from a backup, is refused then; nacre_directory_adopt says that it is right. On ext4, XFS, Btrfs, F2FS and
- * tmpfs only; and what cannot be seen at all: copies of a directory that was never used, images and snapshots of a whole
- * file system or machine, and states last written by other programs, or by hand without the "nacre" member. */
+ * A state in use names the file that it was written to, and DIR/lock counts the writes: in place, so that a snapshot made of
+ * hard links shares the count. A directory that was copied while it was in use, or a state or snapshot that was put
+ * back, is refused then; nacre_directory_adopt says that it is right. How much of that is noticed depends on the file
+ * system: see nacre_mark. Nowhere noticed: copies of a directory that was never used, images and snapshots of a whole file
+ * system or machine (but for Btrfs subvolumes), and a state last written by another program, or by hand without the
+ * "nacre" member. */
 typedef struct nacre_directory nacre_directory;
+
+/* What is noticed of copies where a directory or a pack lies. Anything but the first is a weakness that an operator should
+ * know of; nothing is refused for it.
+ * NACRE_MARK_FULL           copies, snapshots and old states put back are refused: ext4, XFS, Btrfs (its snapshots as
+ *                           well), F2FS, tmpfs, overlayfs above one of these
+ * NACRE_MARK_NO_BIRTH       inode numbers only: NFS, ext4 with inodes of 128 bytes. A backup that is put back as a whole may
+ *                           get the numbers of the files that it replaces
+ * NACRE_MARK_NO_GENERATION  DIR/lock is another user's or read-only: a snapshot of hard links may not be told
+ * NACRE_MARK_NONE           FAT, FUSE and others, and systems other than Linux: only an old sequence.json beside a newer
+ *                           DIR/lock is told */
+typedef enum nacre_mark {
+    NACRE_MARK_FULL = 0,
+    NACRE_MARK_NO_BIRTH = 1,
+    NACRE_MARK_NO_GENERATION = 2,
+    NACRE_MARK_NONE = 3,
+} nacre_mark;
+
+/* nacre_mark_at looks at a directory, or at a pack; NACRE_MARK_NONE when it cannot. nacre_mark_text says in one line what
+ * goes unnoticed; NULL for NACRE_MARK_FULL. */
+nacre_mark nacre_mark_at(const char *path);
+const char *nacre_mark_text(nacre_mark mark);
 
 /* nacre_directory_open locks the directory, reads it and derives its context with `crypto`, whose instance must outlive
  * it.
@@ -179,6 +202,8 @@ typedef struct nacre_directory_info {
     bool has_state;                            /* sequence.json exists */
     bool sequence_required;                    /* "sequence-required": without it the directory is not opened */
     bool elsewhere;                            /* sequence.json is a copy, or an old one put back; see above */
+    uint64_t generation;                       /* of the state: how often it was written; 0: it does not say */
+    nacre_mark mark;                           /* what is noticed here */
     uint16_t first_chunk, max_chunk;           /* as in nacre_directory_options; 0: not said */
     uint8_t secret[256], salt[256];            /* set only when asked for: wipe them */
     size_t secret_len, salt_len;
@@ -211,11 +236,16 @@ NACRE_MUST_USE nacre_err nacre_directory_create(const char *path, const nacre_di
 NACRE_MUST_USE nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role role, nacre_detail *why);
 
 /* nacre_directory_adopt says that a directory may be used where it is, and with the state that it has: after it was moved, or
- * put back from a backup, with nothing using it in between; or after its state was lost. Numbers go on from `next_to_send`
- * or from the state, whichever is higher, and the replay window becomes unknown (B.1.2). `role` as in
- * nacre_directory_open_as. A number too low breaks the encryption: when in doubt, make new keys.
- * NACRE_OK, and errors as nacre_directory_open; NACRE_ERR_BAD_ARGUMENT: no state, and next_to_send 0 or above
- * NACRE_SEQ_MAX + 1 */
+ * put back from a backup, with nothing using it in between; or after its state was lost. The replay window becomes unknown
+ * (B.1.2). `role` as in nacre_directory_open_as. A number too low breaks the encryption: when in doubt, make new keys.
+ *
+ * next_to_send 0: the state may be old, and how old is not known; so numbers go on NACRE_ADOPT_SKIP above it, which a year
+ * at 136 messages a second does not reach. Partial IVs have five bytes from then on, where they had one to four; and 256
+ * adoptions use all numbers up. Otherwise numbers go on from next_to_send exactly.
+ * NACRE_OK, and errors as nacre_directory_open;
+ * NACRE_ERR_BAD_ARGUMENT  nothing has changed: next_to_send is below that of the state, or above NACRE_SEQ_MAX + 1; or it is
+ *                         0, and there is no state, or less than NACRE_ADOPT_SKIP is left: make new keys */
+#define NACRE_ADOPT_SKIP (UINT64_C(1) << 32)
 NACRE_MUST_USE nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next_to_send,
                                                nacre_detail *why);
 

@@ -10,21 +10,22 @@
 #include "store/seed_sequence.h"
 
 static nacre_err write_state(const nacre__folder *folder, const nacre_directory_info *info, const nacre__json *rest,
-                             const nacre__sequence *state, nacre_detail *why)
+                             int lock_fd, const nacre__sequence *state, nacre_detail *why)
 {
     bool uncertain;
-    if (info->layout == NACRE_LAYOUT_NEWEST) return nacre__sequence_write(folder, state, true, &uncertain, why);
+    nacre__generation_writer writer = { .fd = lock_fd, .number = info->generation };
+    if (info->layout == NACRE_LAYOUT_NEWEST) return nacre__sequence_write_next(folder, state, &writer, &uncertain, why);
     const nacre__seed_form form = { .sender_id = nacre_bytes_of(info->sender_id, info->sender_id_len),
                                     .recipient_id = nacre_bytes_of(info->recipient_id, info->recipient_id_len),
                                     .rest = rest,
-                                    .in_use = true };
+                                    .writer = &writer };
     return nacre__seed_write(folder, state, &form, &uncertain, why);
 }
 
 static nacre_err adopt_loaded(const nacre__folder *folder, const nacre_directory_info *info, const nacre__json *rest,
-                              uint64_t next_to_send, nacre_detail *why)
+                              int lock_fd, uint64_t next_to_send, nacre_detail *why)
 {
-    nacre__sequence state = { .next_to_send = info->next_to_send };
+    nacre__sequence state = { .next_to_send = next_to_send };
     if (!info->has_state && next_to_send == 0)
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
                                  "%s/sequence.json: is missing; say below which number all may have been used "
@@ -33,17 +34,28 @@ static nacre_err adopt_loaded(const nacre__folder *folder, const nacre_directory
     if (next_to_send > NACRE_SEQ_MAX + 1)
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: the next number to send is above 2^40",
                                  folder->path);
-    if (state.next_to_send < next_to_send) state.next_to_send = next_to_send;
-    return write_state(folder, info, rest, &state, why);
+    if (next_to_send != 0 && next_to_send < info->next_to_send)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
+                                 "%s: the next number to send is %llu at least, as sequence.json says", folder->path,
+                                 (unsigned long long)info->next_to_send);
+    if (next_to_send == 0 && info->next_to_send > NACRE_SEQ_MAX - NACRE_ADOPT_SKIP)
+        return nacre__store_fail(
+            why, NACRE_ERR_BAD_ARGUMENT,
+            "%s: too few numbers are left to skip 2^32; make new keys (nacre keygen), or say below "
+            "which number all may have been used (--next-to-send)",
+            folder->path);
+    if (next_to_send == 0) state.next_to_send = info->next_to_send + NACRE_ADOPT_SKIP;
+    return write_state(folder, info, rest, lock_fd, &state, why);
 }
 
-static nacre_err adopt_locked(const nacre__folder *folder, nacre_role role, uint64_t next_to_send, nacre_detail *why)
+static nacre_err adopt_locked(const nacre__folder *folder, nacre_role role, int lock_fd, uint64_t next_to_send,
+                              nacre_detail *why)
 {
     nacre_directory_info info;
     nacre__json_doc rest;
     nacre_err err = nacre__directory_load(&info, &rest, folder, role, why);
     if (err != NACRE_OK) return err;
-    err = adopt_loaded(folder, &info, rest.root, next_to_send, why);
+    err = adopt_loaded(folder, &info, rest.root, lock_fd, next_to_send, why);
     nacre__json_free(&rest);
     nacre_wipe(&info, sizeof info);
     return err;
@@ -56,7 +68,7 @@ nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err != NACRE_OK) return err;
     err = nacre__lock_take(&folder, &guard, why);
-    if (err == NACRE_OK) err = adopt_locked(&folder, role, next_to_send, why);
+    if (err == NACRE_OK) err = adopt_locked(&folder, role, guard.lock_fd, next_to_send, why);
     nacre__guard_release(&guard);
     nacre__folder_close(&folder);
     return err;

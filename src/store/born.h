@@ -1,23 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* born: which file this is, in a way that no copy shares.
+/* born: which file this is, in a way that copies do not share.
  *
  * A state that was copied away, or put back from a backup, says that numbers are free which may have been used since. So
- * sequence.json of a context in use names the very file that it was written to, by inode number and time of birth, which
- * no program can give to another file: a copy is told from the original, and so is an old state put back. Images and
- * snapshots of a whole file system keep both, and cannot be told.
+ * sequence.json of a context in use names the very file that it was written to, and its directory, by inode number and time of birth, which
+ * no program can give to another file: a copy is told from the original, and so is an old state put back. What the text has
+ * depends on the file system:
  *
- * Asked only of file systems that keep the time of birth on disk and leave it alone: ext4, XFS, Btrfs, F2FS, tmpfs. */
+ *     INODE-SECONDS-NANOSECONDS        ext4, XFS, F2FS, tmpfs
+ *     INODE-SECONDS-NANOSECONDS-FSID   Btrfs: its snapshots share inode numbers and times of birth, but not the f_fsid of
+ *                                      their subvolume. On other file systems f_fsid may come from the device's number.
+ *     0-SECONDS-NANOSECONDS            overlayfs: the time of birth is the upper file's; inode numbers may change
+ *     INODE                            these and NFS, where the system tells no time of birth; freed numbers come again
+ *     nothing                          all others, where inode numbers do not last (FAT), or are not known to
+ *
+ * Images and snapshots of a whole file system keep all of it, and cannot be told. */
 #ifndef NACRE_STORE_BORN_H
 #define NACRE_STORE_BORN_H
 
-#include "store/json.h"
+#include <stdbool.h>
 
 enum { NACRE__BORN_TEXT = 48 };
 
-/* nacre__born_of describes the open file; "" where that is not known. */
+/* nacre__born_of describes the open file; "" where nothing is known. */
 void nacre__born_of(char born[NACRE__BORN_TEXT], int fd);
 
-/* nacre__born_elsewhere tells whether a state that was read from the file `born` was written to another one. */
-bool nacre__born_elsewhere(const nacre__json *root, const char *born);
+/* nacre__born_is tells whether the file `born` is the one that is named: all parts of `named` agree. `born` may have more,
+ * which was not known yet when `named` was written. "" names no file, and fits every one. */
+bool nacre__born_is(const char *born, const char *named);
+
+/* nacre__born_touched tells whether a file was linked, renamed or changed more than some seconds after its birth: its ctime.
+ * False where that is not known. */
+bool nacre__born_touched(int folder_fd, const char *name);
+
+/* What the text says. */
+typedef enum nacre__born_kind { NACRE__BORN_NOTHING, NACRE__BORN_INODE, NACRE__BORN_TIME } nacre__born_kind;
+nacre__born_kind nacre__born_kind_of(const char *born);
 
 #endif

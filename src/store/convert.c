@@ -30,6 +30,7 @@ struct conversion {
     const char *ids_file; /* which file holds the IDs */
     bool has_algorithm, numbered_elsewhere, has_required;
     nacre_detail *why;
+    nacre__generation_writer writer;
 };
 
 /* ---- The keys of the IDs ---- */
@@ -167,44 +168,44 @@ static nacre_err rewrite_ids(const struct conversion *c)
 /* ---- The state ---- */
 
 /* Of the other side we know nothing when we come from the newest layout: not even that it was never used. */
-static nacre__seed_form form_of(const struct conversion *c)
+static nacre__seed_form form_of(struct conversion *c)
 {
     const nacre__sequence state = nacre__sequence_of(&c->info);
     return (nacre__seed_form){ .sender_id = nacre_bytes_of(c->info.sender_id, c->info.sender_id_len),
                                .recipient_id = nacre_bytes_of(c->info.recipient_id, c->info.recipient_id_len),
                                .fresh = c->to == NACRE_LAYOUT_NEWEST && !c->info.has_state,
                                .rest = c->rest.root,
-                               .in_use = !nacre__sequence_is_new(&state) };
+                               .writer = nacre__sequence_is_new(&state) ? NULL : &c->writer };
 }
 
-static nacre_err write_both_forms(const struct conversion *c)
+static nacre_err write_both_forms(struct conversion *c)
 {
     char members[NACRE__SEQUENCE_MAX_TEXT];
     bool uncertain;
-    nacre__new_file file;
+    nacre__new_state file;
     nacre__text text = { NULL, 0, 0, false };
     const nacre__sequence state = nacre__sequence_of(&c->info);
     const nacre__seed_form form = form_of(c);
-    nacre_err err = nacre__file_begin(&file, c->folder, "sequence.json", c->why);
+    nacre_err err = nacre__state_begin(&file, form.writer, c->folder, c->why);
     if (err != NACRE_OK) return err;
     nacre__sequence_members(members, &state);
     nacre__text_put(&text, "{%s, ", members);
-    nacre__seed_put(&text, &state, &form, form.in_use ? file.born : "");
+    nacre__seed_put(&text, &state, &form, file.mark);
     nacre__text_put(&text, "}\n");
     err = check_text(c, "sequence.json", &text);
-    if (err == NACRE_OK) err = nacre__file_commit(&file, text.ptr, &uncertain, c->why);
-    else nacre__file_abandon(&file);
+    if (err == NACRE_OK) err = nacre__state_commit(&file, text.ptr, &uncertain, c->why);
+    else nacre__file_abandon(&file.file);
     nacre__text_free(&text);
     return err;
 }
 
-static nacre_err write_new_form(const struct conversion *c)
+static nacre_err write_new_form(struct conversion *c)
 {
     bool uncertain;
     const nacre__sequence state = nacre__sequence_of(&c->info);
     const nacre__seed_form form = form_of(c);
     if (c->to == NACRE_LAYOUT_SEED) return nacre__seed_write(c->folder, &state, &form, &uncertain, c->why);
-    return nacre__sequence_write(c->folder, &state, form.in_use, &uncertain, c->why);
+    return nacre__sequence_write_next(c->folder, &state, form.writer, &uncertain, c->why);
 }
 
 /* ---- All together ---- */
@@ -326,6 +327,7 @@ static nacre_err convert_locked(struct conversion *c)
     nacre_role read_as = from == NACRE_LAYOUT_SEED ? c->role : NACRE_ROLE_NONE;
     err = nacre__directory_load(&c->info, &c->rest, c->folder, read_as, c->why);
     if (err != NACRE_OK) return err;
+    c->writer.number = c->info.generation;
     err = convert_loaded(c);
     nacre__json_free(&c->rest);
     nacre_wipe(&c->info, sizeof c->info);
@@ -344,6 +346,7 @@ nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role 
     if (err != NACRE_OK) return err;
     struct conversion c = { .folder = &folder, .to = to, .role = role, .why = why };
     err = nacre__lock_take(&folder, &guard, why);
+    c.writer.fd = guard.lock_fd;
     if (err == NACRE_OK) err = convert_locked(&c);
     nacre__guard_release(&guard);
     nacre__folder_close(&folder);

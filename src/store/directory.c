@@ -25,13 +25,14 @@ struct nacre_directory {
     nacre_context *ctx; /* in a page that a fork's child finds wiped */
     nacre__folder folder;
     nacre__guard guard;
-    pid_t owner;            /* the process that opened it: a fork's child must not write */
-    nacre__sequence stored; /* what sequence.json says, as far as we know */
-    bool is_seed, fresh;    /* of the older layout; and without a sequence.json when it was opened */
-    nacre__json_doc rest;   /* older layout: sequence.json as it was, for the entries of others */
-    bool uncertain;         /* a write failed half-way: it may say something newer, but nothing untrue */
-    uint64_t floor;         /* numbers below were used, or may have been before it was opened: no state may say less */
-    nacre_detail lost;      /* why nothing is written any more; "" as long as the state is ours */
+    pid_t owner;                         /* the process that opened it: a fork's child must not write */
+    nacre__sequence stored;              /* what sequence.json says, as far as we know */
+    bool is_seed, fresh;                 /* of the older layout; and without a sequence.json when it was opened */
+    nacre__json_doc rest;                /* older layout: sequence.json as it was, for the entries of others */
+    nacre__generation_writer generation; /* which one is the last written here */
+    bool uncertain;                      /* a write failed half-way: it may say something newer, but nothing untrue */
+    uint64_t floor;    /* numbers below were used, or may have been before it was opened: no state may say less */
+    nacre_detail lost; /* why nothing is written any more; "" as long as the state is ours */
     char *path;
     size_t size; /* of this whole allocation, the prepared keys at its end included */
     size_t keys_at, keys_size;
@@ -70,9 +71,9 @@ static nacre_err put_state(nacre_directory *dir, const nacre__sequence *state, b
             "%s/sequence.json: the next number to send would go down from %llu to %llu, so nothing "
             "is written any more and this context is stopped",
             dir->path, (unsigned long long)dir->floor, (unsigned long long)state->next_to_send);
-    if (!dir->is_seed) return nacre__sequence_write(&dir->folder, state, true, uncertain, why);
+    if (!dir->is_seed) return nacre__sequence_write_next(&dir->folder, state, &dir->generation, uncertain, why);
     const nacre__seed_form form = { nacre_context_sender_id(dir->ctx), nacre_context_recipient_id(dir->ctx), dir->fresh,
-                                    dir->rest.root, true };
+                                    dir->rest.root, &dir->generation };
     return nacre__seed_write(&dir->folder, state, &form, uncertain, why);
 }
 
@@ -282,32 +283,35 @@ static nacre_err make(nacre_directory **out, const char *path, const nacre_crypt
 }
 
 /* Makes the directory of what was read; `rest` goes over to it. */
-static nacre_err open_loaded(nacre_directory **out, const nacre__folder *folder, nacre_directory_info *info,
-                             nacre__json_doc *rest, const nacre_directory_options *options, const nacre_crypto *crypto,
-                             nacre_detail *why)
+static nacre_err open_loaded(nacre_directory **out, const nacre__folder *folder, int lock_fd,
+                             nacre_directory_info *info, nacre__json_doc *rest, const nacre_directory_options *options,
+                             const nacre_crypto *crypto, nacre_detail *why)
 {
+    nacre__generation_writer generation;
     nacre_err err = nacre__directory_check_state(info, folder, why);
     if (err == NACRE_OK) err = nacre__directory_check_place(info, folder, why);
     if (err == NACRE_OK) err = choose_chunks(info, options, folder->path, why);
+    if (err == NACRE_OK) err = nacre__generation_open(&generation, folder, lock_fd, info->generation, why);
     nacre_directory *dir = NULL;
     if (err == NACRE_OK) err = make(&dir, folder->path, crypto, info, why);
     if (dir == NULL) return err;
     dir->is_seed = info->layout == NACRE_LAYOUT_SEED;
     dir->fresh = !info->has_state;
+    dir->generation = generation;
     dir->rest = *rest;
     *rest = (nacre__json_doc){ NULL, NULL };
     *out = dir;
     return NACRE_OK;
 }
 
-static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder, const nacre_directory_options *options,
-                             const nacre_crypto *crypto, nacre_detail *why)
+static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder, int lock_fd,
+                             const nacre_directory_options *options, const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre_directory_info info;
     nacre__json_doc rest;
     nacre_err err = nacre__directory_load(&info, &rest, folder, options->role, why);
     if (err != NACRE_OK) return err;
-    err = open_loaded(out, folder, &info, &rest, options, crypto, why);
+    err = open_loaded(out, folder, lock_fd, &info, &rest, options, crypto, why);
     nacre__json_free(&rest);
     nacre_wipe(&info, sizeof info);
     return err;
@@ -333,7 +337,7 @@ nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, con
     /* Locked before it is read: what another process is about to write must not be missed. */
     err = nacre__lock_take(&folder, &guard, why);
     if (err == NACRE_OK) err = nacre__moved_check(&folder, why);
-    if (err == NACRE_OK) err = open_folder(&dir, &folder, options, crypto, why);
+    if (err == NACRE_OK) err = open_folder(&dir, &folder, guard.lock_fd, options, crypto, why);
     if (dir == NULL) {
         nacre__guard_release(&guard);
         nacre__folder_close(&folder);

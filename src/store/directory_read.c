@@ -287,6 +287,7 @@ static nacre_err read_state(nacre_directory_info *info, nacre__json_doc *rest, c
     info->window_index = state.window_index;
     memcpy(info->window_bits, state.window_bits, sizeof info->window_bits);
     info->elsewhere = state.elsewhere;
+    info->generation = state.generation;
     return NACRE_OK;
 }
 
@@ -300,6 +301,7 @@ nacre_err nacre__directory_load(nacre_directory_info *info, nacre__json_doc *res
     if (err == NACRE_OK) err = read_data(&r);
     nacre__data_free(&r.data);
     if (err == NACRE_OK) err = read_state(info, rest, folder, why);
+    info->mark = nacre__directory_mark(folder);
     if (err != NACRE_OK) nacre_wipe(info, sizeof *info);
     return err;
 }

@@ -21,6 +21,9 @@ NACRE_MUST_USE nacre_err nacre__directory_check_state(const nacre_directory_info
 NACRE_MUST_USE nacre_err nacre__directory_check_place(const nacre_directory_info *info, const nacre__folder *folder,
                                                       nacre_detail *why);
 
+/* What is noticed of copies there. */
+nacre_mark nacre__directory_mark(const nacre__folder *folder);
+
 /* nacre__directory_layout tells which layout the keys of the IDs make it. NACRE_OK; as nacre_directory_read. */
 NACRE_MUST_USE nacre_err nacre__directory_layout(nacre_layout *layout, const nacre__folder *folder, nacre_detail *why);
 

@@ -12,7 +12,7 @@ nacre_err nacre__pack_check_place(const nacre_pack *pack, nacre_detail *why)
 {
     char born[NACRE__BORN_TEXT];
     nacre__born_of(born, pack->file.fd);
-    if (pack->extent.born[0] == '\0' || strcmp(pack->extent.born, born) == 0) return NACRE_OK;
+    if (nacre__born_is(born, pack->extent.born)) return NACRE_OK;
     return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
                              "%s: was copied, moved or put back: this is not the file that it was used in, and numbers "
                              "may have been used since; if none was, say so by nacre adopt",

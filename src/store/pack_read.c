@@ -87,7 +87,7 @@ nacre_err nacre_pack_read(const char *path, bool reveal, nacre_pack_visit visit,
         err = nacre__pack_map_read(&r.map, &r.file, why);
     char born[NACRE__BORN_TEXT];
     nacre__born_of(born, r.file.fd);
-    r.elsewhere = err == NACRE_OK && r.map.extent.born[0] != '\0' && strcmp(r.map.extent.born, born) != 0;
+    r.elsewhere = err == NACRE_OK && !nacre__born_is(born, r.map.extent.born);
     if (err == NACRE_OK) err = visit_all(&r);
     nacre__pack_file_close(&r.file);
     return err;

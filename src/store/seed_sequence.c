@@ -193,14 +193,14 @@ static nacre_err read_root(struct reading *r, nacre__sequence *s, const nacre__j
     return err == NACRE_OK ? read_state(r, s) : err;
 }
 
-static nacre_err read_text(struct reading *r, nacre__sequence *s, nacre__json_doc *rest, nacre_bytes text,
-                           const char *born)
+static nacre_err read_text(struct reading *r, nacre__sequence *s, nacre__json_doc *rest, const nacre__state_text *text)
 {
     char shown[256];
     snprintf(shown, sizeof shown, "%s/sequence.json", r->folder->path);
-    nacre_err err = nacre__json_parse(rest, text, shown, NACRE_ERR_BAD_CONTEXT, r->why);
+    nacre_err err =
+        nacre__json_parse(rest, nacre_bytes_of(text->file.ptr, text->file.len), shown, NACRE_ERR_BAD_CONTEXT, r->why);
     if (err == NACRE_OK) err = read_root(r, s, rest->root);
-    if (err == NACRE_OK) s->elsewhere = nacre__born_elsewhere(rest->root, born);
+    if (err == NACRE_OK) s->elsewhere = nacre__state_is_elsewhere(text, rest->root, &s->generation);
     if (err != NACRE_OK) nacre__json_free(rest);
     return err;
 }
@@ -212,14 +212,14 @@ nacre_err nacre__seed_read(nacre__sequence *sequence, nacre__json_doc *rest, boo
         .folder = folder, .why = why, .sender_id = sender_id, .recipient_id = recipient_id, .window = window
     };
     nacre__sequence read = { .window_known = false };
-    nacre__file file;
-    char born[NACRE__BORN_TEXT];
+    nacre__state_text text;
     *rest = (nacre__json_doc){ NULL, NULL };
-    nacre_err err = nacre__file_read_born(&file, born, found, folder, "sequence.json", MAX_SIZE, why);
+    nacre_err err = nacre__state_text_read(&text, folder, MAX_SIZE, why);
     if (err != NACRE_OK) return err;
-    if (*found) err = read_text(&r, &read, rest, nacre_bytes_of(file.ptr, file.len), born);
+    *found = text.found;
+    if (*found) err = read_text(&r, &read, rest, &text);
     else read.window_known = true;
-    nacre__file_free(&file);
+    nacre__file_free(&text.file);
     if (err == NACRE_OK) *sequence = read;
     return err;
 }
@@ -286,25 +286,25 @@ static void put_received(nacre__text *text, const nacre__sequence *s, const nacr
     nacre__text_put(text, "}");
 }
 
-static void put_ours(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form, const char *born)
+static void put_ours(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form, const char *mark)
 {
     const nacre__json *ours = form->rest != NULL ? nacre__json_member(form->rest, "nacre") : NULL;
     const nacre__json *received = ours != NULL ? nacre__json_member(ours, "received") : NULL;
     const nacre__json *unused = ours != NULL ? nacre__json_member(ours, "unused") : NULL;
-    bool has_born = born[0] != '\0';
+    bool has_mark = mark[0] != '\0';
     bool has_received = !s->window_known || has_others(received, form->recipient_id);
     bool has_unused = form->fresh || has_others(unused, form->sender_id);
-    if (!has_born && !has_received && !has_unused) return;
+    if (!has_mark && !has_received && !has_unused) return;
     nacre__text_put(text, ", \"nacre\": {");
-    if (has_born) nacre__text_put(text, "\"born\": \"%s\"", born);
-    if (has_born && (has_received || has_unused)) nacre__text_put(text, ", ");
+    if (has_mark) nacre__text_put(text, "\"born\": \"%s\"", mark);
+    if (has_mark && (has_received || has_unused)) nacre__text_put(text, ", ");
     if (has_received) put_received(text, s, received, form->recipient_id);
     if (has_received && has_unused) nacre__text_put(text, ", ");
     if (has_unused) put_unused(text, form, unused);
     nacre__text_put(text, "}");
 }
 
-void nacre__seed_put(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form, const char *born)
+void nacre__seed_put(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form, const char *mark)
 {
     char sender[MAX_HEX], recipient[MAX_HEX];
     nacre_hex_encode(sender, form->sender_id);
@@ -315,14 +315,14 @@ void nacre__seed_put(nacre__text *text, const nacre__sequence *s, const nacre__s
     put_seen(text, s);
     put_others(text, form->rest != NULL ? nacre__json_member(form->rest, "seen") : NULL, form->recipient_id, false);
     nacre__text_put(text, "}");
-    put_ours(text, s, form, born);
+    put_ours(text, s, form, mark);
 }
 
-static nacre_err commit(nacre__new_file *file, const nacre__text *text, bool *uncertain, nacre_detail *why)
+static nacre_err commit(nacre__new_state *state, const nacre__text *text, bool *uncertain, nacre_detail *why)
 {
-    const char *path = file->folder->path;
-    if (!text->failed && text->len <= MAX_SIZE) return nacre__file_commit(file, text->ptr, uncertain, why);
-    nacre__file_abandon(file);
+    const char *path = state->file.folder->path;
+    if (!text->failed && text->len <= MAX_SIZE) return nacre__state_commit(state, text->ptr, uncertain, why);
+    nacre__file_abandon(&state->file);
     if (text->failed) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s/sequence.json: out of memory", path);
     return nacre__store_fail(why, NACRE_ERR_FILE,
                              "%s/sequence.json: would have %zu bytes, more than can be read again; the entries of "
@@ -334,14 +334,14 @@ nacre_err nacre__seed_write(const nacre__folder *folder, const nacre__sequence *
                             bool *uncertain, nacre_detail *why)
 {
     nacre__text text = { NULL, 0, 0, false };
-    nacre__new_file file;
+    nacre__new_state state;
     *uncertain = false;
-    nacre_err err = nacre__file_begin(&file, folder, "sequence.json", why);
+    nacre_err err = nacre__state_begin(&state, form->writer, folder, why);
     if (err != NACRE_OK) return err;
     nacre__text_put(&text, "{");
-    nacre__seed_put(&text, sequence, form, form->in_use ? file.born : "");
+    nacre__seed_put(&text, sequence, form, state.mark);
     nacre__text_put(&text, "}\n");
-    err = commit(&file, &text, uncertain, why);
+    err = commit(&state, &text, uncertain, why);
     nacre__text_free(&text);
     return err;
 }

@@ -11,7 +11,7 @@
  * A window that is unknown is also listed as [1099511627775], the last number there is: who only reads "seen" accepts
  * nothing at all. Read back, that list alone means unknown, too. "unused" names sides that have no entries because they
  * were never used; without it a missing entry is an error, for a program of that time keeps its own side's entries only,
- * and the numbers of the other side are lost with them. "born" names the file that it was written to (born.h). */
+ * and the numbers of the other side are lost with them. "born": see state_file.h. */
 #ifndef NACRE_STORE_SEED_SEQUENCE_H
 #define NACRE_STORE_SEED_SEQUENCE_H
 
@@ -22,9 +22,9 @@
 /* Whose state it is, and what stands beside it. */
 typedef struct nacre__seed_form {
     nacre_bytes sender_id, recipient_id;
-    bool fresh;              /* there was no file: neither side was ever used */
-    const nacre__json *rest; /* the file as it was read, for the entries of others; NULL: none */
-    bool in_use;             /* as in nacre__sequence_write */
+    bool fresh;                       /* there was no file: neither side was ever used */
+    const nacre__json *rest;          /* the file as it was read, for the entries of others; NULL: none */
+    nacre__generation_writer *writer; /* as in nacre__sequence_write */
 } nacre__seed_form;
 
 /* nacre__seed_read is nacre__sequence_read for this layout. `rest` is the whole file, to be freed by the caller; all zero
@@ -33,12 +33,12 @@ NACRE_MUST_USE nacre_err nacre__seed_read(nacre__sequence *sequence, nacre__json
                                           const nacre__folder *folder, nacre_bytes sender_id, nacre_bytes recipient_id,
                                           uint16_t window, nacre_detail *why);
 
-/* nacre__seed_put appends the members "used", "seen" and, where there is a need, "nacre". `born` is the file that they will
- * be in; "" leaves it out. */
+/* nacre__seed_put appends the members "used", "seen" and, where there is a need, "nacre". `mark` is that of the
+ * nacre__new_state that they are for; "" leaves it out. */
 void nacre__seed_put(nacre__text *text, const nacre__sequence *sequence, const nacre__seed_form *form,
-                     const char *born);
+                     const char *mark);
 
-/* nacre__seed_write returns as nacre__file_replace. */
+/* nacre__seed_write returns as nacre__sequence_write. */
 NACRE_MUST_USE nacre_err nacre__seed_write(const nacre__folder *folder, const nacre__sequence *sequence,
                                            const nacre__seed_form *form, bool *uncertain, nacre_detail *why);
 

@@ -97,16 +97,16 @@ static nacre_err read_root(const struct reading *r, nacre__sequence *s, const na
     return err == NACRE_OK ? read_received(r, s, root, window) : err;
 }
 
-static nacre_err read_text(const struct reading *r, nacre__sequence *s, nacre_bytes text, const char *born,
-                           uint16_t window)
+static nacre_err read_text(const struct reading *r, nacre__sequence *s, const nacre__state_text *text, uint16_t window)
 {
     char shown[256];
     nacre__json_doc doc;
     snprintf(shown, sizeof shown, "%s/sequence.json", r->folder->path);
-    nacre_err err = nacre__json_parse(&doc, text, shown, NACRE_ERR_BAD_CONTEXT, r->why);
+    nacre_err err =
+        nacre__json_parse(&doc, nacre_bytes_of(text->file.ptr, text->file.len), shown, NACRE_ERR_BAD_CONTEXT, r->why);
     if (err != NACRE_OK) return err;
     err = read_root(r, s, doc.root, window);
-    s->elsewhere = nacre__born_elsewhere(doc.root, born);
+    s->elsewhere = nacre__state_is_elsewhere(text, doc.root, &s->generation);
     nacre__json_free(&doc);
     return err;
 }
@@ -116,13 +116,13 @@ nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nac
 {
     const struct reading r = { folder, why };
     nacre__sequence read = { .window_known = false };
-    nacre__file file;
-    char born[NACRE__BORN_TEXT];
-    nacre_err err = nacre__file_read_born(&file, born, found, folder, "sequence.json", MAX_SIZE, why);
+    nacre__state_text text;
+    nacre_err err = nacre__state_text_read(&text, folder, MAX_SIZE, why);
     if (err != NACRE_OK) return err;
-    if (*found) err = read_text(&r, &read, nacre_bytes_of(file.ptr, file.len), born, window);
+    *found = text.found;
+    if (*found) err = read_text(&r, &read, &text, window);
     else read.window_known = true;
-    nacre__file_free(&file);
+    nacre__file_free(&text.file);
     if (err == NACRE_OK) *sequence = read;
     return err;
 }
@@ -140,19 +140,26 @@ void nacre__sequence_members(char text[NACRE__SEQUENCE_MAX_TEXT], const nacre__s
                  sequence->next_to_send);
 }
 
+nacre_err nacre__sequence_write_next(const nacre__folder *folder, const nacre__sequence *sequence,
+                                     nacre__generation_writer *writer, bool *uncertain, nacre_detail *why)
+{
+    char members[NACRE__SEQUENCE_MAX_TEXT], text[NACRE__SEQUENCE_MAX_TEXT + NACRE__MARK_TEXT + 40];
+    nacre__new_state state;
+    *uncertain = false;
+    nacre_err err = nacre__state_begin(&state, writer, folder, why);
+    if (err != NACRE_OK) return err;
+    nacre__sequence_members(members, sequence);
+    if (state.mark[0] != '\0')
+        snprintf(text, sizeof text, "{%s, \"nacre\": {\"born\": \"%s\"}}\n", members, state.mark);
+    else snprintf(text, sizeof text, "{%s}\n", members);
+    return nacre__state_commit(&state, text, uncertain, why);
+}
+
 nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence, bool in_use,
                                 bool *uncertain, nacre_detail *why)
 {
-    char members[NACRE__SEQUENCE_MAX_TEXT], text[NACRE__SEQUENCE_MAX_TEXT + NACRE__BORN_TEXT + 40];
-    nacre__new_file file;
-    *uncertain = false;
-    nacre_err err = nacre__file_begin(&file, folder, "sequence.json", why);
-    if (err != NACRE_OK) return err;
-    nacre__sequence_members(members, sequence);
-    if (in_use && file.born[0] != '\0')
-        snprintf(text, sizeof text, "{%s, \"nacre\": {\"born\": \"%s\"}}\n", members, file.born);
-    else snprintf(text, sizeof text, "{%s}\n", members);
-    return nacre__file_commit(&file, text, uncertain, why);
+    nacre__generation_writer writer = { .fd = -1 };
+    return nacre__sequence_write_next(folder, sequence, in_use ? &writer : NULL, uncertain, why);
 }
 
 bool nacre__sequence_equal(const nacre__sequence *a, const nacre__sequence *b)

@@ -3,19 +3,20 @@
  *
  *     {"next-to-send": N, "received": {"index": I, "bitfield": B}}     or     "received": "unknown"
  *
- * Numbers below N may have been used; bit i of B says that I + i was seen. Of a context in use it also names the file that
- * it was written to (born.h), in a member that other programs pass over: "nacre": {"born": "…"}. */
+ * Numbers below N may have been used; bit i of B says that I + i was seen. Of a context in use it also names its file and
+ * generation (state_file.h). */
 #ifndef NACRE_STORE_SEQUENCE_FILE_H
 #define NACRE_STORE_SEQUENCE_FILE_H
 
-#include "store/files.h"
+#include "store/state_file.h"
 
 typedef struct nacre__sequence {
     uint64_t next_to_send; /* at most NACRE_SEQ_MAX + 1: all numbers are used */
     bool window_known;
     uint64_t window_index;
     uint8_t window_bits[NACRE_REPLAY_MAX / 8];
-    bool elsewhere; /* read from another file than it was written to: a copy, or an old one put back */
+    bool elsewhere;      /* read: it is a copy, or an old one put back */
+    uint64_t generation; /* read: which one it says it is; 0: not said */
 } nacre__sequence;
 
 /* Whether they say the same of numbers and window. */
@@ -37,8 +38,14 @@ NACRE_MUST_USE nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *f
 enum { NACRE__SEQUENCE_MAX_TEXT = 512 };
 void nacre__sequence_members(char text[NACRE__SEQUENCE_MAX_TEXT], const nacre__sequence *sequence);
 
-/* nacre__sequence_write returns as nacre__file_replace. `in_use` has it name the file: from then on it must not be copied,
- * while a directory that was only made may still be carried to where it is used. */
+/* nacre__sequence_write_next returns as nacre__file_replace and nacre__generation_next. With a `writer` the state names its
+ * file and generation: from then on it must not be copied. Without, as in a directory that was only made, it may still be
+ * carried to where it is used. */
+NACRE_MUST_USE nacre_err nacre__sequence_write_next(const nacre__folder *folder, const nacre__sequence *sequence,
+                                                    nacre__generation_writer *writer, bool *uncertain,
+                                                    nacre_detail *why);
+
+/* The same without a generation; `in_use`: it names its file. */
 NACRE_MUST_USE nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence,
                                                bool in_use, bool *uncertain, nacre_detail *why);
 

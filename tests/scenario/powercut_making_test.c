@@ -108,7 +108,7 @@ static void test_adopting(void **state)
     for (nacre_role first = NACRE_ROLE_NONE; first <= NACRE_ROLE_SERVER; first += NACRE_ROLE_SERVER) {
         disk *base = used_and_closed(first);
         either_layout = false;
-        assert_ok(adopt(base, 0, FAULT_NONE, 0, 0));
+        assert_ok(adopt(base, 1000, FAULT_NONE, 0, 0));
         unsigned num_calls = calls.calls;
         nothing_wrong(cut_everywhere(base, 0, 1, 16, DISK_HONEST));
         for (unsigned at = 1; at <= num_calls; at++)

@@ -188,12 +188,36 @@ static void an_old_state_put_back_is_refused(void **state)
         assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 100, NULL), NACRE_OK);
         scratch_expect(f->client, "sequence.json", STATE("100", UNKNOWN));
     }
-    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 50, NULL), NACRE_OK); /* never lower */
-    scratch_expect(f->client, "sequence.json", STATE("100", UNKNOWN));
-    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 0, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 99, NULL), NACRE_ERR_BAD_ARGUMENT);
+    scratch_expect(f->client, "sequence.json", STATE("100", UNKNOWN)); /* never lower */
+    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 100, NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("100", UNKNOWN));
     use(f, f->client, NACRE_ROLE_NONE, false);
     free(backup);
+}
+
+/* How old a state is that was put back, it does not say: by default all numbers that may have been used since are skipped. */
+static void an_adopted_state_goes_on_far_ahead(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *before, *after; /* NULL: refused */
+    } rows[] = {
+        { STATE("0", EMPTY), STATE("4294967296", UNKNOWN) },
+        { STATE("5", EMPTY), STATE("4294967301", UNKNOWN) },
+        { STATE("1095216660479", EMPTY), STATE("1099511627775", UNKNOWN) }, /* the last number there is */
+        { STATE("1095216660480", EMPTY), NULL },
+        { STATE("1099511627776", EMPTY), NULL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        nacre_detail why = { "" };
+        scratch_write(f->client, "sequence.json", rows[i].before);
+        nacre_err err = nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 0, &why);
+        if (err != (rows[i].after != NULL ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT)) fail_msg("row %zu: %s", i, why.text);
+        scratch_expect(f->client, "sequence.json", rows[i].after != NULL ? rows[i].after : rows[i].before);
+        if (rows[i].after == NULL) assert_non_null(strstr(why.text, "make new keys"));
+        else close_ok(open_ok(f, f->client));
+    }
 }
 
 /* A fresh pair is carried to where it is used; and other programs' states say nothing of their file. */
@@ -333,6 +357,7 @@ int main(void)
         TEST(what_is_made_here_requires_its_state),
         TEST(a_copy_in_use_is_refused),
         TEST(an_old_state_put_back_is_refused),
+        TEST(an_adopted_state_goes_on_far_ahead),
         TEST(what_is_not_in_use_may_be_copied),
         TEST(the_older_layout_is_guarded_as_well),
         TEST(the_new_members_are_taken_or_refused),

@@ -18,10 +18,15 @@ static int help(void)
         "number\n"
         "used twice breaks the encryption. Adopt it only when it was moved, and nothing has used it in between; or "
         "when\n"
-        "you know a number that was never reached. When in doubt, make new keys (nacre keygen). Contexts of a pack go "
+        "you know a number that was never reached. When in doubt, make new keys (nacre keygen). How old a state is "
+        "that "
+        "was\n"
+        "put back is not known, so 2^32 numbers are skipped (Partial IVs have 5 bytes from then on). Contexts of a "
+        "pack go "
         "on\n"
         "65536 numbers higher.\n\n"
-        "  --next-to-send N   no number from N on was used; needed when sequence.json is lost\n"
+        "  --next-to-send N   go on with exactly N, for no number from N on was used; needed when sequence.json is "
+        "lost\n"
         "  --role ROLE        client or server: which side a directory of the older layout is to be\n"
         "  --help             this text\n");
     return tool_flush("adopt");

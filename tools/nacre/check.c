@@ -29,6 +29,7 @@ struct check {
     bool json;
     nacre__folder folder;
     bool in_use;
+    nacre_mark mark;
     unsigned num[NUM_LEVELS];
     nacre__text lists[NUM_LEVELS]; /* for JSON: the strings, with commas between */
 };
@@ -244,6 +245,13 @@ static void check_twins(struct check *c)
         find(c, NOTE, "secrets.json", "is read beside secret.json; aiocoap reads secret.json only");
 }
 
+/* Where copies are not noticed, "ok" would promise too much. */
+static void check_mark(struct check *c, nacre_mark mark)
+{
+    c->mark = mark;
+    if (nacre_mark_text(mark) != NULL) find(c, WARNING, NULL, "%s", nacre_mark_text(mark));
+}
+
 static void check_open(struct check *c)
 {
     nacre_directory_info info;
@@ -258,6 +266,7 @@ static void check_open(struct check *c)
         return;
     }
     check_info(c, &info);
+    check_mark(c, info.mark);
     nacre_wipe(&info, sizeof info);
 }
 
@@ -293,6 +302,7 @@ static void check_pack(struct check *c, const struct stat *st)
         find(c, ERROR, NULL,
              "was copied, moved or put back: this is not the file that it was used in, and numbers may have been used "
              "since; if none was, say so by nacre adopt");
+    check_mark(c, nacre_mark_at(c->path));
     if (counted.used_up > 0)
         find(c, WARNING, NULL, "%zu of %zu contexts have no sequence number left: they need new keys", counted.used_up,
              counted.num);
@@ -342,7 +352,7 @@ static bool check(const char *path, nacre_role role, bool json, const tool_twins
     }
     check_keys(&c, twins, number);
     if (json) print_json(&c);
-    else if (c.num[ERROR] == 0) printf("%s: ok\n", path);
+    else if (c.num[ERROR] == 0 && c.mark == NACRE_MARK_FULL) printf("%s: ok\n", path);
     for (size_t i = 0; i < NUM_LEVELS; i++) nacre__text_free(&c.lists[i]);
     return c.num[ERROR] == 0;
 }

@@ -229,6 +229,26 @@ static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail 
     return err;
 }
 
+/* Once, where a copy of what is served would go unnoticed. */
+static void tell_mark(const char *path)
+{
+    const char *text = nacre_mark_text(nacre_mark_at(path));
+    if (text != NULL) fprintf(stderr, "nacre serve: %s: %s\n", path, text);
+}
+
+static void tell_marks(const args *a)
+{
+    size_t cursor = 0;
+    nacre_credential entry;
+    nacre_credentials *credentials = NULL;
+    for (size_t i = 0; i < a->num_contexts; i++) tell_mark(a->contexts[i]);
+    if (a->pack != NULL) tell_mark(a->pack);
+    if (a->credentials == NULL || nacre_credentials_load(&credentials, a->credentials, NULL) != NACRE_OK) return;
+    while (nacre_credentials_next(credentials, &entry, &cursor))
+        if (entry.kind == NACRE_CREDENTIAL_DIRECTORY) tell_mark(entry.directory);
+    nacre_credentials_free(credentials);
+}
+
 /* One line for each way in. */
 static int announce(const nacre_server *server)
 {
@@ -270,6 +290,7 @@ static int serve(nacre_server *server, const args *a, serve_root *root)
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     err = add_resources(server, resources, sizeof resources / sizeof resources[0], a->verbose);
     if (err != NACRE_OK) return tool_fail("serve", err, "cannot add the resources: %s", nacre_err_text(err));
+    tell_marks(a);
     int result = announce(server);
     if (result != TOOL_OK) return result;
     err = nacre_server_run(server, &why);

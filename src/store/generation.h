@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* generation: counts the writes of sequence.json, in DIR/lock, which is written in place: a snapshot made of hard links
+ * (cp -al, rsync --link-dest) shares its inode and sees the count grow, while its sequence.json stays what it was.
+ *
+ * Order of a write: sequence.json with N + 1 is durable, then DIR/lock with N + 1, then the write is confirmed. DIR/lock may
+ * have lost its count for good reasons: the lock library of aiocoap empties the file at each attempt to lock it, and removes
+ * it when it unlocks; and a lock that seems left behind is removed by hand. What an opener may find:
+ *
+ *     sequence.json names | DIR/lock has       | verdict
+ *     no generation       | anything           | accepted: another program's state, or not used yet
+ *     N                   | N                  | accepted
+ *     N                   | less than N        | accepted: power was cut between the two; brought to N before it is used
+ *     N                   | more than N        | refused: a newer state was written
+ *     N                   | none, or damaged   | accepted while sequence.json is as it was written, and N is written again;
+ *                         |                    | refused once it was linked, renamed or changed since (its ctime)
+ *
+ * and sequence.json names its own file and its directory as well (state_file.h): both must agree in all rows. What remains: a
+ * state that another program wrote says nothing; and where DIR/lock is another user's or read-only there is no count.
+ *
+ * Two records of 64 bytes are written in turn, each with a checksum: a torn write leaves the one before. */
+#ifndef NACRE_STORE_GENERATION_H
+#define NACRE_STORE_GENERATION_H
+
+#include "store/files.h"
+
+/* Which number the writer of a directory has come to. `open`: only this writer has written since, so that a number above
+ * is another writer's. `fd` is that of the lock, or -1. */
+typedef struct nacre__generation_writer {
+    int fd;
+    uint64_t number;
+    bool open;
+} nacre__generation_writer;
+
+/* nacre__generation_read gives the number in DIR/lock; 0: none, or it cannot be read. NACRE_OK; NACRE_ERR_FILE: I/O. */
+NACRE_MUST_USE nacre_err nacre__generation_read(uint64_t *number, const nacre__folder *folder, nacre_detail *why);
+
+/* nacre__generation_open begins: DIR/lock gets what the state names when it has less.
+ * NACRE_OK, also where it cannot be written; NACRE_ERR_FILE: I/O */
+NACRE_MUST_USE nacre_err nacre__generation_open(nacre__generation_writer *writer, const nacre__folder *folder,
+                                                int lock_fd, uint64_t state_number, nacre_detail *why);
+
+/* nacre__generation_next gives the number that the next state names; 0 where DIR/lock cannot be written.
+ * NACRE_OK; NACRE_ERR_LOCKED: another writer; NACRE_ERR_FILE: I/O */
+NACRE_MUST_USE nacre_err nacre__generation_next(uint64_t *number, nacre__generation_writer *writer,
+                                                const nacre__folder *folder, nacre_detail *why);
+
+/* nacre__generation_put writes that number, durably; none when it is 0. NACRE_OK, NACRE_ERR_FILE */
+NACRE_MUST_USE nacre_err nacre__generation_put(const nacre__generation_writer *writer, uint64_t number,
+                                               const nacre__folder *folder, nacre_detail *why);
+
+/* Whether this user can write DIR/lock, or make it. */
+bool nacre__generation_is_writable(const nacre__folder *folder);
+
+#endif
