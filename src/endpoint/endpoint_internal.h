@@ -45,6 +45,7 @@ enum {
     NACRE__TOKEN_LEN = 8,
     NACRE__HEADER_LEN = 4,
     NACRE__MID_BUCKETS = 256,
+    NACRE__MID_OFFSETS = 3,
     NACRE__PACES = 256,
     NACRE__RENEWAL_BUCKETS = 64,
     NACRE__STALLS = 64,
@@ -376,7 +377,8 @@ struct nacre_endpoint {
     nacre_endpoint_stats stats;
     uint64_t hash_start, hash_factor;  /* random: nobody outside can aim at a bucket */
     uint8_t index_bits[3];             /* of an exchange number, by kind */
-    uint16_t mids[NACRE__MID_BUCKETS]; /* the next message ID for the peers of each bucket */
+    uint16_t mids[NACRE__MID_BUCKETS]; /* the count of message IDs of each bucket of peers … */
+    uint16_t mid_offsets[NACRE__MID_OFFSETS][NACRE__MID_BUCKETS]; /* … and what makes a peer's own numbers of it */
     uint64_t now_ms;                   /* as last told */
 
     nacre__slot *slots;

@@ -1,15 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* mids: message IDs. Whoever can guess one can acknowledge or reject a message in another's name (RFC 7252 11.4), so what one
- * peer sees must not tell what others will see.
+/* mids: message IDs. A guessed one acknowledges or rejects a message in another's name (RFC 7252 11.4), so what one peer sees
+ * must not tell what others will see.
  *
- * Peers are spread over buckets by a hash that nobody outside can compute, and each bucket counts from a random start of its
- * own. Peers that share a bucket, one pair in NACRE__MID_BUCKETS, share its numbers: that is what bounded memory costs. The
- * count keeps a number from coming back to a peer within its 65536 messages, as RFC 7252 4.4 wants it. */
+ * Peers are spread over buckets by a hash that cannot be computed outside, and each bucket counts from a random start. A peer
+ * sees the count plus an offset of its own: the XOR of random words that other parts of the hash choose. So two peers of one
+ * bucket share a count, which bounds the memory, and see unrelated numbers; that one's number moves by more than one tells it
+ * that others are served, and not with which numbers. The count keeps a number from coming back to a peer within its 65536
+ * messages, as RFC 7252 4.4 wants it. */
 #include "endpoint_internal.h"
 
 void nacre__mids_init(nacre_endpoint *ep)
 {
     ep->config.random.fill(ep->config.random.self, (uint8_t *)ep->mids, sizeof ep->mids);
+    ep->config.random.fill(ep->config.random.self, (uint8_t *)ep->mid_offsets, sizeof ep->mid_offsets);
+}
+
+static uint16_t offset_for(const nacre_endpoint *ep, uint64_t hash)
+{
+    uint16_t offset = 0;
+    for (uint32_t i = 0; i < NACRE__MID_OFFSETS; i++)
+        offset ^= ep->mid_offsets[i][hash >> (40 + 8 * i) & (NACRE__MID_BUCKETS - 1)];
+    return offset;
 }
 
 static bool in_flight(const nacre_endpoint *ep, uint16_t mid)
@@ -20,12 +31,14 @@ static bool in_flight(const nacre_endpoint *ep, uint16_t mid)
     return false;
 }
 
-/* RFC 7252 4.4. Whoever sends a peer more than 65536 messages in an exchange lifetime comes round; a number that is in
- * flight is passed over. */
+/* RFC 7252 4.4. More than 65536 messages to one peer in an exchange lifetime come round; a number that is in flight is
+ * passed over. */
 uint16_t nacre__new_mid(nacre_endpoint *ep, const nacre_address *peer)
 {
     const uint64_t hash = nacre__hash(ep, peer, NACRE_ABSENT);
+    const uint16_t offset = offset_for(ep, hash);
     uint16_t *next = &ep->mids[(hash ^ hash >> 32) % NACRE__MID_BUCKETS];
-    for (uint32_t tries = 0; tries < ep->config.num_requests && in_flight(ep, *next); tries++) (*next)++;
-    return (*next)++;
+    for (uint32_t tries = 0; tries < ep->config.num_requests && in_flight(ep, (uint16_t)(*next + offset)); tries++)
+        (*next)++;
+    return (uint16_t)((*next)++ + offset);
 }

@@ -377,6 +377,7 @@ typedef struct nonce_row {
 typedef struct token_row {
     bool used, again; /* again: the token has served before, as an observation's does */
     uint64_t token, piv, before;
+    uint16_t mid, mid_before; /* of these requests: an answer in an ACK has the one of its own */
 } token_row;
 enum { LOG_ROWS = 1 << 18 };
 typedef struct nonce_log {
@@ -442,13 +443,15 @@ static inline void log_datagram(nonce_log *log, uint8_t who, uint8_t other, nacr
         const uint64_t piv = number_of(option.partial_iv);
         token_row *row = log_token(log, token);
         if (nacre_code_is_request(m.code) && !(row->used && row->piv == piv))
-            *row = (token_row){ true, row->used, token, piv, row->piv };
+            *row = (token_row){ true, row->used, token, piv, row->piv, m.mid, row->mid };
         log_nonce(log, who, who, piv, hash);
     } else {
         const token_row *row = log_token(log, token);
         assert_true(row->used);
         if (row->again && log_has(log, who, other, row->before, hash)) return; /* the answer to the one before, again */
-        log_nonce(log, who, other, row->piv, hash); /* with the nonce of the request, made by the other side */
+        const bool is_before = row->again && m.type == NACRE_ACK && m.mid == row->mid_before && m.mid != row->mid;
+        log_nonce(log, who, other, is_before ? row->before : row->piv,
+                  hash); /* with the nonce of the request, made by the other side */
     }
 }
 

@@ -40,6 +40,35 @@ static void each_peer_counts_by_itself(void **state)
     party_close(&p);
 }
 
+/* RFC 7252 11.4: what one peer sees does not tell the numbers of another, not even where both share a count. */
+static void one_peers_numbers_do_not_tell_anothers(void **state)
+{
+    (void)state;
+    enum { PEERS = 400 };
+    party p;
+    party_open(&p, "us", 7, NULL);
+    unsigned sharing = 0, near = 0;
+    nacre_address peers[PEERS];
+    uint16_t before[PEERS];
+    for (int i = 0; i < PEERS; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p%d", i);
+        peers[i] = address_named(name);
+    }
+    for (int i = 0; i < PEERS; i++) { /* those that share a count with the first one move it */
+        const uint16_t first = mid_for(&p, &peers[0]);
+        before[i] = mid_for(&p, &peers[i]);
+        const uint16_t moved = (uint16_t)(mid_for(&p, &peers[0]) - first);
+        if (i == 0 || moved != 2) continue;
+        sharing++;
+        near += (uint16_t)(before[i] - first + 256) < 512;
+    }
+    print_message("  %u peers share the first one's count, %u have numbers near its own\n", sharing, near);
+    assert_true(sharing > 0);
+    assert_int_equal(near, 0);
+    party_close(&p);
+}
+
 /* RFC 7252 4.4: a number does not come back before 65536 others, and not while it is in flight. */
 static void no_number_twice(void **state)
 {
@@ -69,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_peer_counts_by_itself),
+        cmocka_unit_test(one_peers_numbers_do_not_tell_anothers),
         cmocka_unit_test(no_number_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
