@@ -98,11 +98,11 @@ typedef struct nacre_endpoint_config {
     uint32_t observers_per_peer; /* … of one security context, or of one address where nothing is protected; 0 means a
                                        quarter of num_observers, at least 16 */
     uint16_t observer_bytes;     /* for each, the largest registration that is kept, plain; 0 means 256 */
-    uint16_t num_peers;          /* addresses remembered as having shown themselves; 0 means 256 */
+    uint16_t num_peers;          /* validated addresses that are remembered; 0 means 256 */
     uint16_t challenges_per_second; /* requests answered with an Echo challenge because a replay window is not known
                                        (RFC 8613 B.1.2), over all contexts; above that, silence. 0 means 128 */
     uint16_t context_challenges_per_second; /* … and for each context; 0 means 4 */
-    bool no_amplification_limit; /* send any length to addresses that have not: only where senders cannot be forged */
+    bool no_amplification_limit;            /* send any length to any address: only where senders cannot be forged */
     /* carry OSCORE options like any other and look into nothing: for proxies, which pass on what they cannot read, and for
      * playing a server that does not know OSCORE. `contexts` is not used; plain messages, and their answers, may then have
      * the option */
@@ -180,7 +180,7 @@ typedef enum nacre_event_kind {
                                 client, or the last answer said so, or its request was not answered), NACRE_ERR_STALE
                                 (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
                                 _NO_CONTEXT (nacre_endpoint_context_gone), _UNREACHABLE, _BUSY (it gave way: plain, and
-                                never shown to be there), or what protecting or its store failed of */
+                                never confirmed), or what protecting or its store failed of */
     NACRE_EVENT_NOTIFICATION,  /* a representation for a request of ours with Observe 0, the first one too; the exchange
                                 goes on. In order: older ones than the last are not shown */
     NACRE_EVENT_RENEWED,       /* RFC 8613 B.2 (nacre/renewal.h): `context` is new, agreed with `peer`; `user` is the
@@ -205,7 +205,9 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event);
 /* nacre_endpoint_request starts an exchange. From `plain` it takes type (CON or NON), code, options and payload; token
  * and MID are the endpoint's. With `context` the request is protected, when it is transmitted; without, it goes in clear.
  * The context is borrowed until the exchange ends. It ends with one event: RESPONSE or FAILED. An answer 4.01 with Echo
- * that is protected is answered once by repeating the request with the Echo value (RFC 8613 B.1.2).
+ * that is protected is answered once by repeating the request with the Echo value (RFC 8613 B.1.2). An Echo value in any other
+ * response goes with the next request to that address in that context, or in clear when it came so, unless that has one
+ * (RFC 9175 2.3): once, within exchange_lifetime_ms; 16 are kept, the newest.
  * NACRE_OK                `exchange` is set
  * NACRE_ERR_BUSY          num_requests are in flight: try after one has ended
  * NACRE_ERR_TOO_LONG      does not fit max_message, or what the peer takes, when protected
@@ -267,18 +269,27 @@ void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_respond answers a request: code, options and payload from `plain`. The answer is protected when the
  * request was, piggybacked when that was a CON, and kept for duplicates. Three things may become of it instead: nothing,
- * when the request's No-Response names its class (RFC 7967); and where the sender's address has not shown itself and the
- * answer has more than 136 bytes and three times the request's, a 4.01 with Echo for a GET or FETCH, which will then come
- * again with the value, and for other methods a message of its own, when an empty CON has been answered (RFC 9175 2.4; with
- * half of num_pushes in use the code without options and payload). A protected GET or FETCH that comes again without a value
- * is answered in that way too, but for registrations: its client knows no Echo. What answers an empty CON speaks CoAP there,
- * which is not to say that it asked: who has a context's keys and forges addresses can have such a one sent answers.
+ * when the request's No-Response names its class (RFC 7967); and to an address that is not validated, where the answer has more
+ * than 136 bytes and three times the request's (RFC 9175 2.4): a 4.01 with Echo for a 2.xx to a GET or FETCH, which may come
+ * again with the value; for other methods, which must not be repeated, and for errors the code alone. Ask
+ * nacre_endpoint_fits first, and cut what does not fit, as a transfer does. All transmissions of a separate answer count
+ * together: where the next would be too much, none is sent any more.
+ * An address is validated for exchange_lifetime_ms by an Echo value of ours, or by a response with a token of ours. A message
+ * ID proves nothing: 65,536 small datagrams guess it. A block that says that others follow (Block2) offers an Echo value to an
+ * address that is not validated, where that fits too; so the request for the next block may validate it.
  * NACRE_OK (also in these cases, and when the answer waits for the store); NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT (no
  * response code, options not well-formed or with an OSCORE option among them); NACRE_ERR_TOO_LONG;
  * NACRE_ERR_CONTEXT_UNAVAILABLE, _CRYPTO, _UNSUPPORTED from protecting. On failure the exchange stays open: answer with
  * something shorter, or ignore it. */
 NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange,
                                                 const nacre_message *plain);
+
+/* nacre_endpoint_fits tells, before nacre_endpoint_respond, whether that would send `plain` as it is to this exchange: false
+ * where the address is not validated and `plain` is more than it may get. Something shorter is then better: a block of it
+ * (Block2), as a transfer cuts it (nacre/transfer.h); an answer 2.xx whose Block2 says that others follow counts with the Echo
+ * value that is offered in it. True also for a GET or FETCH in a security context whose peer has sent an Echo before: it will be
+ * asked for one; and for exchanges that have ended. */
+bool nacre_endpoint_fits(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain);
 
 /* nacre_endpoint_ignore ends a request that is not to be answered; a CON gets an empty ACK. */
 void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
@@ -288,8 +299,8 @@ void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
  * and one of num_answers until then: let there be more of the latter. The event's message goes as ever: copy what you need
  * of it. A CON request gets its empty ACK when there is no answer after later_ack_ms; the answer is then a CON of its own,
  * sent again until it is acknowledged (RFC 7252 5.2.2).
- * NACRE_OK; NACRE_ERR_BUSY (all num_pushes are in use, or half of them for a plain request whose sender's address has not
- * shown itself: answer now, with 5.03 if need be); NACRE_ERR_STALE */
+ * NACRE_OK; NACRE_ERR_BUSY (all num_pushes are in use, or half of them for a plain request whose sender's address is not
+ * validated: answer now, with 5.03 if need be); NACRE_ERR_STALE */
 NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* ---- Observing, the side that is observed (RFC 7641, RFC 8613 4.1.3.5) -----------------------------------------------
@@ -297,8 +308,14 @@ NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange
  * The endpoint then adds Observe to the 2.xx answer of that request, whatever the answer has of it, and to each
  * notification. Each NOTIFY event is one chance to say the present state; changes in between are not queued. An answer that
  * is not 2.xx ends the observation: the client hears it, and OBSERVER_GONE follows, as for any other end. Notifications are
- * CON until the client's address has shown itself, then every sixteenth and the first after a day (for a registration that
- * was NON the latter only), and the last; else NON. One is under way at a time for each observer. How often changes are
+ * CON until one is acknowledged or the client's address is validated, then every sixteenth and the first after a day (for a
+ * registration that was NON the latter only), and the last; else NON. To an address that is not validated each has no more
+ * bytes than the answer to the registration: nacre_endpoint_fits; what is longer goes as 4.01 with Echo, and ends the
+ * observation until the client registers with the value. A RST ends a plain observation. A protected one it only puts to the
+ * test: one NOTIFY event comes and is answered as CON, whose time-out ends it, or a RST while at most four RST that matched
+ * nothing came from there in exchange_lifetime_ms (with five, any sender can bring it about that the time-out alone counts).
+ * A guessed ACK ends the retransmissions of a CON; a notification that was lost is then made up for by the next, or by the
+ * next registration. One is under way at a time for each observer. How often changes are
  * worth telling is the application's to decide (RFC 7641 4.5.1). A client that sends Observe 1 is taken off before its
  * request is delivered; answer that as any other. No-Response of a registration is not heeded.
  *
@@ -306,7 +323,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange
  * the same token (protected: with the same context and the same options too) ends and gets its OBSERVER_GONE.
  * NACRE_OK                `observer` is set, `user` comes back in its events; now answer the request
  * NACRE_ERR_BUSY          num_observers are there, or observers_per_peer of this peer: answer without observing. A plain one
- *                         whose address has never shown itself gives way to the former
+ *                         that was never confirmed (no CON acknowledged, address not validated) gives way to the former
  * NACRE_ERR_TOO_LONG      the request is longer than observer_bytes: answer without observing
  * NACRE_ERR_BAD_ARGUMENT  the request has no Observe 0, is no GET or FETCH, or is taken already
  * NACRE_ERR_STALE         no such request, or nacre_endpoint_later came first */

@@ -134,7 +134,8 @@ typedef struct nacre_transfer_options {
 /* nacre_transfer_request is nacre_endpoint_request for bodies of any size. Payload, source, room and sink are borrowed until
  * the exchange has ended; the options are copied. A body in blocks carries a fresh Request-Tag, never given twice
  * (RFC 9175 3.5.1), and Size1 where its size is known. The peer may ask for smaller
- * blocks at any time, also by 4.13; on 4.08 all is sent once more from its start. An answer in blocks is fetched, and a
+ * blocks at any time, also by 4.13; on 4.08 all is sent once more from its start. Where the first block of an answer is small and
+ * offers an Echo value, the later ones are asked for in growing sizes. An answer in blocks is fetched, and a
  * safe request (GET, FETCH) is made once more when its ETag changes on the way.
  * Results as nacre_endpoint_request's; NACRE_ERR_TOO_LONG also for a body above 2^20 blocks; NACRE_ERR_BAD_ARGUMENT also
  * for a block size that is none, for Observe with a payload of several blocks, for options with Block1, Block2 or
@@ -165,6 +166,10 @@ typedef struct nacre_answer_options {
  * body_timeout_ms at most and sent block by block; when it is longer than max_body or no place is free, nothing is kept,
  * and the application is asked again for each later block of a GET or FETCH. Without an ETag option such a body gets one:
  * an HMAC of it under a key of this transfer. Answers to requests with Block options carry theirs.
+ * To an address that is not validated the blocks are as small as nacre_endpoint_fits wants them, whether the client asked for
+ * blocks or not, and errors' texts are cut: the client goes on block by block, each within its own allowance. Only where not
+ * even 16 bytes fit beside the options, or nothing can be kept for a request that is not safe, the endpoint answers as it says
+ * there (4.01 with Echo, or the code alone).
  * Results as nacre_endpoint_respond's; NACRE_ERR_TOO_LONG also for a body above 2^20 blocks, and for one that would have to
  * be kept (of another method than GET and FETCH) and cannot; NACRE_ERR_BAD_ARGUMENT also for a source of several blocks
  * and more than NACRE_MAX_BLOCK bytes without an ETag, and for payload and source at once; and what a source returned. */

@@ -422,38 +422,11 @@ static bool is_unwanted(const nacre__entry *entry, uint8_t code)
     return entry->observer == NACRE__NONE && (entry->unwanted >> ((code >> 5) - 1)) % 2 == 1;
 }
 
-/* RFC 9175 2.4: this is too much for an address that has not shown itself, and the request must not be carried out again. It
- * goes as a push, which asks first whether somebody is there; where none is to spare, the code has to do. */
-static nacre_err answer_apart(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer)
+/* RFC 9175 2.4: in the place of an answer that is too much for its address, one that is not. */
+static nacre_err make_short(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer)
 {
-    const nacre_message request = entry->message;
-    const bool was_held = entry->push != NACRE__NONE;
-    if (!was_held && (!nacre__push_is_to_spare(ep) || nacre__later_hold(ep, entry) != NACRE_OK)) {
-        *answer = (nacre_message){ .code = answer->code };
-        return answer_at_once(ep, entry, answer);
-    }
-    const nacre_err err = nacre__later_send(ep, entry, answer);
-    if (err == NACRE_OK && entry->type == NACRE_CON) nacre__send_empty(ep, &entry->peer, NACRE_ACK, entry->mid);
-    if (err == NACRE_OK || was_held) return err;
-    nacre__later_end(ep, entry);
-    entry->message = request;
-    entry->state = NACRE__ENTRY_DELIVERED;
-    return err;
-}
-
-/* Whichever way it has to go. */
-static nacre_err send_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer, bool is_apart)
-{
-    if (is_apart) return answer_apart(ep, entry, answer);
-    return entry->acked ? nacre__later_send(ep, entry, answer) : answer_at_once(ep, entry, answer);
-}
-
-/* An answer that is too much for its address: whether it waits for an empty CON to be answered, and is not asked for anew. */
-static bool goes_apart(const nacre_endpoint *ep, const nacre__entry *entry)
-{
-    if (!nacre_code_is_safe(entry->method)) return true;
-    return entry->context != NULL && entry->observer == NACRE__NONE && nacre__push_is_to_spare(ep) &&
-           nacre__reach_was_asked(ep, &entry->peer);
+    const bool may_repeat = nacre_code_is_safe(entry->method) && answer->code >> 5 == 2;
+    return may_repeat ? nacre__echo_ask(ep, &entry->peer, answer) : nacre__answer_bare(ep, answer);
 }
 
 static nacre_err answer_entry(nacre_endpoint *ep, nacre__entry *entry, const nacre_message *plain)
@@ -461,16 +434,17 @@ static nacre_err answer_entry(nacre_endpoint *ep, nacre__entry *entry, const nac
     nacre_message answer = *plain;
     nacre_err err = NACRE_OK;
     const uint32_t observer = entry->observer;
-    const bool is_too_much = !entry->acked && nacre__echo_wanted(ep, entry, plain);
-    const bool is_apart = is_too_much && goes_apart(ep, entry);
-    if (is_too_much && !is_apart) err = nacre__echo_ask(ep, entry, &answer);
-    if (is_too_much && !is_apart && entry->context != NULL) nacre__reach_asked(ep, &entry->peer);
+    uint8_t value[NACRE__ECHO_LEN];
+    nacre_bytes echo = NACRE_ABSENT;
+    if (nacre__entry_exceeds(ep, entry, plain, 0)) err = make_short(ep, entry, &answer);
+    else if (nacre__entry_offers(ep, entry, plain)) echo = nacre__echo_for(ep, &entry->peer, value);
     const bool is_success = answer.code >> 5 == 2;
     if (err == NACRE_OK && observer != NACRE__NONE && is_success)
-        err = nacre__observe_add(ep, &ep->observers[observer], &answer);
+        err = nacre__observe_add(ep, &ep->observers[observer], &answer, echo);
+    else if (err == NACRE_OK && !nacre_is_absent(echo)) err = nacre__echo_add(ep, &answer, echo);
     if (err != NACRE_OK) return err;
     if (!is_success) entry->observer = NACRE__NONE; /* RFC 7641 4.1: it does not begin with this */
-    err = send_answer(ep, entry, &answer, is_apart);
+    err = entry->acked ? nacre__later_send(ep, entry, &answer) : answer_at_once(ep, entry, &answer);
     if (observer == NACRE__NONE || is_success) return err;
     if (err == NACRE_OK) nacre__observer_end(ep, &ep->observers[observer], NACRE_OK);
     else entry->observer = observer;

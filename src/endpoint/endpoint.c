@@ -366,6 +366,8 @@ static void entry_event(nacre_endpoint *ep, nacre__entry *entry, nacre_event *ev
 {
     entry->state = NACRE__ENTRY_DELIVERED;
     entry->method = entry->message.code;
+    entry->has_echo =
+        (entry->seen & NACRE__SEEN(NACRE_OPT_ECHO)) != 0 && nacre__has_option(entry->message.options, NACRE_OPT_ECHO);
     entry->unwanted = entry->seen & NACRE__SEEN(NACRE_OPT_NO_RESPONSE) ? unwanted_by(&entry->message) : 0;
     /* now, not when it arrived: the registration may have come in the same burst */
     if (entry->seen & NACRE__SEEN(NACRE_OPT_OBSERVE)) nacre__observer_cancel(ep, entry);

@@ -43,9 +43,13 @@
 enum {
     NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
     NACRE__TOKEN_LEN = 8,
+    NACRE__ECHO_LEN = 8,  /* of ours */
+    NACRE__MAX_ECHO = 40, /* RFC 9175 2.2.1 */
+    NACRE__KEPT_ECHOS = 16,
     NACRE__HEADER_LEN = 4,
     NACRE__MID_BUCKETS = 256,
     NACRE__MID_OFFSETS = 3,
+    NACRE__RESET_COUNTS = 256,
     NACRE__PACES = 256,
     NACRE__RENEWAL_BUCKETS = 64,
     NACRE__STALLS = 64,
@@ -151,6 +155,7 @@ typedef struct nacre__entry {
     bool cheap;        /* ANSWERED: nobody vouched for the message */
     bool echo;         /* WAITING: the answer is the Echo challenge */
     bool acked;        /* LATER: the empty ACK has gone, or none is due any more */
+    bool has_echo;     /* DELIVERED, LATER: the request has an Echo option */
     uint8_t method;    /* DELIVERED, LATER: of the request … */
     uint8_t unwanted;  /* … and what its No-Response option names */
     uint32_t parked;   /* the parked room it holds, or NONE */
@@ -225,13 +230,6 @@ typedef enum nacre__push_state {
     NACRE__PUSH_CUT,
 } nacre__push_state;
 
-/* A message ID under which a push may be acknowledged. */
-typedef struct nacre__push_mid {
-    uint32_t chain; /* next one in its bucket */
-    uint16_t mid;
-    bool in_use;
-} nacre__push_mid;
-
 typedef struct nacre__push {
     nacre__push_state state;
     uint32_t next;    /* FREE: the next free one */
@@ -244,11 +242,14 @@ typedef struct nacre__push {
     uint32_t observer;      /* whom it notifies, or NONE */
     uint8_t *bytes;         /* max_message: what goes out again; HELD, the token; WAITING, the plain answer */
     size_t len;
-    size_t allowance, spent; /* bytes for an address that has not shown itself, and how many went there */
+    size_t allowance, spent; /* bytes for an address that is not validated, and how many went there */
     uint64_t timeout;        /* ms until the next retransmission */
-    nacre__push_mid mids[2]; /* of the message, and of the empty CON that asks whether somebody is there */
+    uint32_t mid_chain;      /* next one in its bucket */
+    uint16_t mid;            /* under which it may be acknowledged */
     uint8_t type, retransmissions;
-    bool in_transmit, shown;
+    bool in_transmit, has_mid;
+    bool is_validated; /* its address: the allowance does not count */
+    bool is_protected;
     bool is_con_note; /* a notification that is, or will be, CON: counted for its peer */
     nacre__outer_wish wish;
 } nacre__push;
@@ -260,7 +261,7 @@ typedef struct nacre__push {
  *     DELIVERED    the application has the NOTIFY event   BUSY       its push is under way
  * and from PENDING, for a while, STALLED: it would be one CON too many on the way to its peer (RFC 7252 4.7);
  * and from each of them GONE, until its event is pulled. FRESH and CHANGED are IDLE and PENDING of a plain registration
- * whose address has not shown itself: anybody may have sent it in anybody's name, so it stands behind the rest. */
+ * that is not confirmed: its sender's address may be forged, so it comes after the rest. */
 typedef enum nacre__observer_state {
     NACRE__OBSERVER_FREE = 0,
     NACRE__OBSERVER_REGISTERING,
@@ -293,17 +294,29 @@ typedef struct nacre__observer {
     uint32_t number;      /* the last value of Observe */
     uint16_t mid;         /* of the last notification */
     uint8_t since_con;
-    bool con, has_mid, changed, shown;
-    bool missed;   /* a notification was dropped because the store failed */
-    nacre_err err; /* GONE: why */
+    bool con, has_mid, changed;
+    bool is_confirmed;   /* validated, or a CON notification was acknowledged: NON may follow (RFC 7641 7) */
+    bool is_validated;   /* its address was validated at some time of the observation: no limit of bytes */
+    bool is_checked;     /* a RST came for a protected one: the next notification is a CON, and decides */
+    bool missed;         /* a notification was dropped because the store failed */
+    uint64_t next_check; /* ms: not checked again before */
+    nacre_err err;       /* GONE: why */
 } nacre__observer;
 
-/* An address that has shown itself, and when. */
+/* A validated address, and since when. */
 typedef struct nacre__reach {
     nacre_address peer; /* of length 0: a free place */
     uint64_t when;      /* ms */
-    bool only_asked;    /* it has not shown itself, but was asked for Echo */
 } nacre__reach;
+
+/* An Echo value of a server, for the next request to it. */
+typedef struct nacre__kept_echo {
+    nacre_address peer;
+    nacre_context *context; /* NULL: in clear */
+    uint64_t when;          /* ms */
+    uint8_t len;            /* 0: free */
+    uint8_t value[NACRE__MAX_ECHO];
+} nacre__kept_echo;
 
 /* A protected message that came, or goes, in outer blocks.
  *
@@ -379,7 +392,8 @@ struct nacre_endpoint {
     uint8_t index_bits[3];             /* of an exchange number, by kind */
     uint16_t mids[NACRE__MID_BUCKETS]; /* the count of message IDs of each bucket of peers … */
     uint16_t mid_offsets[NACRE__MID_OFFSETS][NACRE__MID_BUCKETS]; /* … and what makes a peer's own numbers of it */
-    uint64_t now_ms;                   /* as last told */
+    uint64_t resets[NACRE__RESET_COUNTS]; /* ms: of RST that matched nothing, by peer: resets.c */
+    uint64_t now_ms;                      /* as last told */
 
     nacre__slot *slots;
     uint64_t *tokens;    /* of slots that wait for an answer; 0 otherwise */
@@ -433,6 +447,7 @@ struct nacre_endpoint {
     nacre__reach *reach;
     uint32_t num_reach; /* a power of two */
     uint8_t echo_key[32];
+    nacre__kept_echo kept_echos[NACRE__KEPT_ECHOS];
     nacre_renewal *renewals[NACRE__RENEWAL_BUCKETS];
     nacre_renewal *renewed;  /* of which there is news */
     uint64_t renewal_pace;   /* us: of first requests of RFC 8613 B.2, within the rate of their peer … */
@@ -575,9 +590,15 @@ void nacre__observer_free(nacre_endpoint *ep, nacre__observer *observer);
 void nacre__observer_end(nacre_endpoint *ep, nacre__observer *observer, nacre_err err);
 void nacre__observer_cancel(nacre_endpoint *ep, const nacre__entry *entry);
 bool nacre__observer_reset(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid);
+void nacre__observer_check(nacre_endpoint *ep, nacre__observer *observer);
+static inline void nacre__observer_confirmed(nacre__observer *observer) /* a CON to it was acknowledged */
+{
+    observer->is_confirmed = true;
+    observer->is_checked = false;
+}
 void nacre__observer_set_mid(nacre_endpoint *ep, nacre__observer *observer, uint16_t mid);
 void nacre__observers_gone(nacre_endpoint *ep, const nacre_context *context, const nacre_address *peer, nacre_err err);
-nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *observer, nacre_message *answer);
+nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *observer, nacre_message *answer, nacre_bytes echo);
 void nacre__observer_begun(nacre_endpoint *ep, nacre__observer *observer, nacre__push *push);
 void nacre__observer_settled(nacre_endpoint *ep, nacre__observer *observer, nacre_err err);
 void nacre__observer_missed(nacre_endpoint *ep, nacre__observer *observer);
@@ -611,19 +632,35 @@ void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
 void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot);
 
-/* reach.c: addresses that have shown themselves. */
+/* reach.c: validated addresses. allowance.c: what the others get. */
 uint32_t nacre__reach_places(uint16_t num_peers);
 bool nacre__is_reached(const nacre_endpoint *ep, const nacre_address *peer);
 void nacre__reached(nacre_endpoint *ep, const nacre_address *peer);
-void nacre__reach_asked(nacre_endpoint *ep, const nacre_address *peer);
-void nacre__reach_answered(nacre_endpoint *ep, const nacre_address *peer);
-bool nacre__reach_was_asked(const nacre_endpoint *ep, const nacre_address *peer);
 size_t nacre__allowance(size_t received);
+bool nacre__entry_exceeds(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer,
+                          size_t extra);
+bool nacre__observer_exceeds(const nacre_endpoint *ep, const nacre__observer *o, const nacre_message *answer,
+                             size_t extra);
+bool nacre__is_slice(const nacre_message *answer);
+bool nacre__entry_offers(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer);
+bool nacre__observer_offers(const nacre_endpoint *ep, const nacre__observer *o, const nacre_message *answer);
+nacre_err nacre__answer_bare(nacre_endpoint *ep, nacre_message *answer);
 
-/* echo.c, pace.c: asking for an Echo, and how often. */
+/* resets.c: how much a RST is worth. */
+void nacre__reset_unmatched(nacre_endpoint *ep, const nacre_address *peer);
+bool nacre__reset_is_believed(nacre_endpoint *ep, const nacre_address *peer);
+
+/* echo.c: asking for an Echo. */
 void nacre__echo_heard(nacre_endpoint *ep, const nacre__item *item);
-bool nacre__echo_wanted(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer);
-nacre_err nacre__echo_ask(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer);
+nacre_err nacre__echo_ask(nacre_endpoint *ep, const nacre_address *peer, nacre_message *answer);
+nacre_bytes nacre__echo_for(const nacre_endpoint *ep, const nacre_address *peer, uint8_t value[NACRE__ECHO_LEN]);
+nacre_err nacre__echo_add(nacre_endpoint *ep, nacre_message *answer, nacre_bytes echo);
+/* kept_echo.c: Echo values of servers. */
+void nacre__echo_keep(nacre_endpoint *ep, const nacre__slot *slot, const nacre_message *answer);
+void nacre__echo_bring(nacre_endpoint *ep, nacre__slot *slot);
+void nacre__echo_forget(nacre_endpoint *ep, const nacre_context *context, const nacre_address *peer);
+
+/* pace.c: how often. */
 bool nacre__pace_allows(nacre_endpoint *ep, const nacre_context *context);
 bool nacre__pace_takes(uint64_t *place, uint64_t now_ms, uint32_t per_second);
 

@@ -61,6 +61,7 @@ nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_messa
     answer->type = entry->type;
     answer->token = nacre_bytes_of(ep->scratch, token.len);
     push->allowance = nacre__allowance(entry->datagram_len);
+    push->spent = entry->acked ? NACRE__HEADER_LEN : 0; /* the ACK */
     push->wish = entry->wish;
     const nacre_err err = nacre__push_send(ep, push, entry->context, &entry->id, answer);
     if (err != NACRE_OK) {

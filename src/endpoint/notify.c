@@ -12,7 +12,7 @@ enum { EVERY = 16 }; /* notifications, of which the last is a CON */
 /* Between notifications: where it belongs. */
 static void rest(nacre_endpoint *ep, nacre__observer *o)
 {
-    const bool is_known = o->shown || o->context != NULL;
+    const bool is_known = o->is_confirmed || o->context != NULL;
     o->push = NACRE__NONE;
     if (o->changed) nacre__observer_set(ep, o, is_known ? NACRE__OBSERVER_PENDING : NACRE__OBSERVER_CHANGED);
     else nacre__observer_set(ep, o, is_known ? NACRE__OBSERVER_IDLE : NACRE__OBSERVER_FRESH);
@@ -24,6 +24,21 @@ void nacre_endpoint_changed(nacre_endpoint *ep, nacre_exchange observer)
     if (o == NULL) return;
     o->changed = true;
     if (o->state == NACRE__OBSERVER_IDLE || o->state == NACRE__OBSERVER_FRESH) rest(ep, o);
+}
+
+/* RFC 7641 4.5: a RST names the last notification to a protected observer; what follows is a CON, and the present state if
+ * there is nothing else to tell. RST that are guessed bring about one in a quarter of the exchange lifetime at most. */
+void nacre__observer_check(nacre_endpoint *ep, nacre__observer *o)
+{
+    if (o->is_checked || ep->now_ms < o->next_check) return;
+    o->is_checked = true;
+    o->next_check = nacre__after(ep->now_ms, ep->config.timing.exchange_lifetime_ms / 4);
+    nacre_endpoint_changed(ep, o->exchange);
+}
+
+static void validate(const nacre_endpoint *ep, nacre__observer *o)
+{
+    if (!o->is_validated && nacre__is_reached(ep, &o->peer)) o->is_validated = o->is_confirmed = true;
 }
 
 /* Its request has been answered with 2.xx. `push` carries that answer; NULL when it goes the usual way. */
@@ -48,7 +63,7 @@ void nacre__observer_settled(nacre_endpoint *ep, nacre__observer *o, nacre_err e
         nacre__observer_end(ep, o, err);
         return;
     }
-    o->shown = o->shown || nacre__is_reached(ep, &o->peer);
+    validate(ep, o);
     rest(ep, o);
 }
 
@@ -77,12 +92,12 @@ void nacre__observers_catch_up(nacre_endpoint *ep, const nacre_context *context)
     }
 }
 
-/* RFC 7641 4.5: a CON now and then shows whether somebody still listens; RFC 7641 7: and before an address has shown
- * itself, each is one, for else they would go to whomever a forger named. */
+/* RFC 7641 4.5: a CON now and then shows whether the client still listens; RFC 7641 7: and until one is acknowledged, each is
+ * one, for the registration's sender may be forged. */
 static bool is_con_due(const nacre_endpoint *ep, const nacre__observer *o, bool is_final)
 {
     if (nacre_address_is_reliable(&o->peer)) return false; /* RFC 8323 7.1: nothing is acknowledged there */
-    return is_final || !o->shown || ep->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
+    return is_final || o->is_checked || !o->is_confirmed || ep->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
            (o->con && o->since_con >= EVERY - 1);
 }
 
@@ -205,7 +220,7 @@ static uint32_t next_number(const nacre__observer *o, uint64_t now_ms)
 
 /* Puts Observe into `answer`, in the place of any that it has: its options are then in the endpoint's memory. Protected,
  * the value stays outside, and inside it becomes empty (RFC 8613 4.1.3.5.2). */
-nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *o, nacre_message *answer)
+nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *o, nacre_message *answer, nacre_bytes echo)
 {
     nacre_options options;
     nacre_bytes out;
@@ -222,6 +237,7 @@ nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *o, nacre_messa
         nacre_options_add(&options, option.number, option.value);
     }
     if (!added) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, o->number);
+    if (!nacre_is_absent(echo)) nacre_options_add(&options, NACRE_OPT_ECHO, echo);
     const nacre_err err = nacre_options_finish(&options, &out);
     if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
     answer->options = out;
@@ -235,20 +251,34 @@ static void count(const nacre_endpoint *ep, nacre__observer *o, uint8_t type)
     else if (o->since_con < EVERY) o->since_con++;
 }
 
-/* RFC 7641 4.2: the present state; or an error, or whatever else is not 2.xx, and that is the last they hear. */
+static bool is_success(const nacre_message *answer)
+{
+    return answer->code >> 5 == 2;
+}
+
+/* RFC 7641 4.2: the present state; or whatever is not 2.xx, which ends the observation: an error, or 4.01 with Echo for what is
+ * too much for an address that is not validated. */
 nacre_err nacre__observer_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
 {
     nacre__observer *o = asked(ep, exchange);
     if (o == NULL) return NACRE_ERR_STALE;
     nacre__push *push = &ep->pushes[o->push];
-    const bool is_final = plain->code >> 5 != 2;
     nacre_message answer = *plain, kept;
+    uint8_t value[NACRE__ECHO_LEN];
+    nacre_bytes echo = NACRE_ABSENT;
     nacre_request_id id = nacre_request_id_dup(&o->id); /* RFC 8613 8.3.1: each has a Partial IV of its own */
     nacre_err err = nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len));
-    if (err == NACRE_OK && !is_final) err = nacre__observe_add(ep, o, &answer);
+    if (err == NACRE_OK && nacre__observer_exceeds(ep, o, plain, 0))
+        err = is_success(plain) ? nacre__echo_ask(ep, &o->peer, &answer) : nacre__answer_bare(ep, &answer);
+    else if (nacre__observer_offers(ep, o, plain)) echo = nacre__echo_for(ep, &o->peer, value);
+    const bool is_final = !is_success(&answer);
+    if (err == NACRE_OK && !is_final) err = nacre__observe_add(ep, o, &answer, echo);
     if (err != NACRE_OK) return err;
     answer.token = kept.token;
     answer.type = is_con_due(ep, o, is_final) ? NACRE_CON : NACRE_NON;
+    validate(ep, o);
+    push->is_validated = o->is_validated;
+    push->allowance = nacre__allowance(o->len);
     err = nacre__push_send(ep, push, o->context, &id, &answer);
     if (err != NACRE_OK) return err;
     nacre__push_set_con_note(ep, push, answer.type == NACRE_CON);

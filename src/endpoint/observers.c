@@ -98,7 +98,7 @@ static void unchain_mid(nacre_endpoint *ep, nacre__observer *o)
     o->has_mid = false;
 }
 
-/* The last notification goes, or went, under that MID: a RST that names it ends the observation. */
+/* The last notification goes, or went, under that MID: a RST may name it. */
 void nacre__observer_set_mid(nacre_endpoint *ep, nacre__observer *o, uint16_t mid)
 {
     unchain_mid(ep, o);
@@ -217,14 +217,16 @@ void nacre__observer_cancel(nacre_endpoint *ep, const nacre__entry *entry)
     if (o != NULL) nacre__observer_end(ep, o, NACRE_OK);
 }
 
-/* RFC 7641 3.6, 4.2: a notification that nobody waits for is rejected, and so the observer goes. */
+/* RFC 7641 3.6, 4.2: a notification that is rejected ends a plain observation. A protected one it ends no more than any
+ * other message that is not protected: it makes the next notification a CON, whose fate decides. */
 bool nacre__observer_reset(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid)
 {
     const uint64_t hash = hash_of_mid(ep, peer, mid);
     for (uint32_t i = *bucket_in(ep, ep->mid_buckets, hash); i != NACRE__NONE; i = ep->observers[i].mid_chain) {
         nacre__observer *o = &ep->observers[i];
         if (o->mid != mid || o->mid_hash != hash || !nacre_address_equal(&o->peer, peer)) continue;
-        nacre__observer_end(ep, o, NACRE_ERR_RESET);
+        if (o->context != NULL) nacre__observer_check(ep, o);
+        else nacre__observer_end(ep, o, NACRE_ERR_RESET);
         return true;
     }
     return false;
@@ -251,7 +253,7 @@ static bool asks_to_observe(const nacre_message *request)
            nacre_option_uint(option, &value) && value == 0;
 }
 
-/* A place, if need be that of the oldest plain one whose address never answered: registrations with a forged sender cannot
+/* A place, if need be that of the oldest plain one that is not confirmed: registrations with a forged sender cannot
  * hold all places for ever. There is one place more than observers, for an ended one keeps its own until its event is pulled. */
 static nacre__observer *place(nacre_endpoint *ep)
 {
@@ -302,8 +304,9 @@ nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, vo
     o->last_con = ep->now_ms;
     o->since_con = 0;
     o->con = entry->type == NACRE_CON;
-    o->shown = nacre__is_reached(ep, &o->peer);
-    o->changed = false;
+    o->is_validated = o->is_confirmed = nacre__is_reached(ep, &o->peer);
+    o->changed = o->is_checked = false;
+    o->next_check = 0;
     ep->num_observing++;
     o->exchange = nacre__new_exchange(ep, &o->generation, NACRE__OF_OBSERVER, nacre__observer_index(ep, o));
     nacre__observer_set(ep, o, NACRE__OBSERVER_REGISTERING);

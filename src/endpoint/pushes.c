@@ -3,13 +3,11 @@
  * once, retransmitted as the same bytes until they are acknowledged (RFC 7252 4.2, RFC 8613 8.3), and never more of them
  * than the pool has places.
  *
- * Toward an address that has not shown itself, a push may spend so many bytes and no more; then an empty CON of four bytes
- * goes in its place. Whoever is there answers that with RST (RFC 7252 4.3), and the message follows (RFC 9175 2.4). */
+ * To an address that is not validated all transmissions of a message together have its allowance, and no more; where the next
+ * would be too much, the timers run on without it (RFC 9175 2.4). */
 #include "endpoint_internal.h"
 
 #include <string.h>
-
-enum { MESSAGE = 0, PROBE = 1 }; /* which of a push's two MIDs */
 
 uint32_t nacre__push_index(const nacre_endpoint *ep, const nacre__push *push)
 {
@@ -70,35 +68,37 @@ static uint32_t *bucket_of(nacre_endpoint *ep, const nacre_address *peer, uint16
     return &ep->push_buckets[(hash ^ hash >> 32) & (ep->num_push_buckets - 1)];
 }
 
-/* Finds `mid` among those that wait for `peer`: twice the push's index, and which of the two it is; or NONE. */
+/* Finds the push that waits for `peer` under `mid`: its index, or NONE. */
 static uint32_t find_mid(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid)
 {
-    for (uint32_t i = *bucket_of(ep, peer, mid); i != NACRE__NONE; i = ep->pushes[i / 2].mids[i % 2].chain)
-        if (ep->pushes[i / 2].mids[i % 2].mid == mid && nacre_address_equal(&ep->pushes[i / 2].peer, peer)) return i;
+    for (uint32_t i = *bucket_of(ep, peer, mid); i != NACRE__NONE; i = ep->pushes[i].mid_chain)
+        if (ep->pushes[i].mid == mid && nacre_address_equal(&ep->pushes[i].peer, peer)) return i;
     return NACRE__NONE;
 }
 
-static void chain_mid(nacre_endpoint *ep, nacre__push *push, uint32_t which, uint16_t mid)
+static void chain_mid(nacre_endpoint *ep, nacre__push *push, uint16_t mid)
 {
     uint32_t *bucket = bucket_of(ep, &push->peer, mid);
-    push->mids[which] = (nacre__push_mid){ .chain = *bucket, .mid = mid, .in_use = true };
-    *bucket = 2 * nacre__push_index(ep, push) + which;
+    push->mid_chain = *bucket;
+    push->mid = mid;
+    push->has_mid = true;
+    *bucket = nacre__push_index(ep, push);
 }
 
-static void unchain_mid(nacre_endpoint *ep, nacre__push *push, uint32_t which)
+static void unchain_mid(nacre_endpoint *ep, nacre__push *push)
 {
-    if (!push->mids[which].in_use) return;
-    const uint32_t self = 2 * nacre__push_index(ep, push) + which;
-    uint32_t *link = bucket_of(ep, &push->peer, push->mids[which].mid);
-    while (*link != self) link = &ep->pushes[*link / 2].mids[*link % 2].chain;
-    *link = push->mids[which].chain;
-    push->mids[which].in_use = false;
+    if (!push->has_mid) return;
+    const uint32_t self = nacre__push_index(ep, push);
+    uint32_t *link = bucket_of(ep, &push->peer, push->mid);
+    while (*link != self) link = &ep->pushes[*link].mid_chain;
+    *link = push->mid_chain;
+    push->has_mid = false;
 }
 
 static uint16_t new_mid(nacre_endpoint *ep, const nacre_address *peer)
 {
     uint16_t mid = nacre__new_mid(ep, peer);
-    for (uint32_t tries = 0; tries < 2U * ep->config.num_pushes && find_mid(ep, peer, mid) != NACRE__NONE; tries++)
+    for (uint32_t tries = 0; tries < ep->config.num_pushes && find_mid(ep, peer, mid) != NACRE__NONE; tries++)
         mid = nacre__new_mid(ep, peer);
     return mid;
 }
@@ -134,7 +134,7 @@ nacre__push *nacre__push_take(nacre_endpoint *ep)
     push->entry = push->observer = NACRE__NONE;
     push->len = push->spent = 0;
     push->retransmissions = 0;
-    push->shown = false;
+    push->is_validated = push->is_protected = false;
     push->wish = (nacre__outer_wish){ 0 };
     push->allowance = nacre__allowance(0);
     return push;
@@ -161,8 +161,7 @@ void nacre__push_drop(nacre_endpoint *ep, nacre__push *push)
 {
     if (push->in_transmit) nacre__seals_flush(ep); /* its cipher may still want its bytes */
     nacre__push_set_con_note(ep, push, false);
-    unchain_mid(ep, push, MESSAGE);
-    unchain_mid(ep, push, PROBE);
+    unchain_mid(ep, push);
     nacre__push_set_due(ep, push, NACRE__NEVER);
     if (push->state == NACRE__PUSH_WAITING) nacre_wipe(push->bytes, push->len); /* a plain answer */
     push->context = NULL;
@@ -192,7 +191,7 @@ static void write_done(nacre_endpoint *ep, nacre__push *push, size_t len, uint16
     push->len = len;
     push->context = NULL;
     push->state = NACRE__PUSH_QUEUED;
-    chain_mid(ep, push, MESSAGE, mid);
+    chain_mid(ep, push, mid);
     enqueue(ep, push);
 }
 
@@ -233,6 +232,8 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
         return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
     }
     push->type = answer->type;
+    push->is_protected = context != NULL;
+    if (nacre__is_reached(ep, &push->peer)) push->is_validated = true; /* it was judged as such: nacre__entry_exceeds */
     push->entry = NACRE__NONE;
     return NACRE_OK;
 }
@@ -296,8 +297,8 @@ void nacre__pushes_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_e
 
 static bool within_allowance(nacre_endpoint *ep, nacre__push *push)
 {
-    if (!push->shown) push->shown = nacre__is_reached(ep, &push->peer);
-    return push->shown || push->spent + push->len <= push->allowance;
+    if (!push->is_validated) push->is_validated = nacre__is_reached(ep, &push->peer);
+    return push->is_validated || push->spent + push->len <= push->allowance;
 }
 
 static void start_timer(nacre_endpoint *ep, nacre__push *push, uint64_t now_ms)
@@ -305,13 +306,6 @@ static void start_timer(nacre_endpoint *ep, nacre__push *push, uint64_t now_ms)
     if (push->retransmissions == 0) push->timeout = nacre__first_wait(ep);
     else if (push->timeout <= UINT64_MAX / 4) push->timeout *= 2;
     nacre__push_set_due(ep, push, nacre__after(now_ms, push->timeout));
-}
-
-static void write_probe(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out)
-{
-    if (!push->mids[PROBE].in_use) chain_mid(ep, push, PROBE, new_mid(ep, &push->peer));
-    const nacre_message ping = { .type = NACRE_CON, .code = NACRE_EMPTY, .mid = push->mids[PROBE].mid };
-    if (nacre_message_write(&ping, &out->bytes, out->room) != NACRE_OK) out->bytes.len = 0;
 }
 
 /* RFC 7252 4.2: the same bytes each time. */
@@ -330,17 +324,14 @@ bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing 
         give_back(ep, push);
         return false;
     }
-    const bool is_probe = !within_allowance(ep, push);
+    const bool goes = within_allowance(ep, push);
     out->peer = push->peer;
-    if (push->state == NACRE__PUSH_SENT) ep->stats.retransmitted++;
+    out->bytes.len = 0;
+    if (goes && push->state == NACRE__PUSH_SENT) ep->stats.retransmitted++;
     push->state = NACRE__PUSH_SENT;
-    if (is_probe) {
-        write_probe(ep, push, out);
-    } else {
-        write_push(ep, push, out);
-    }
+    if (goes) write_push(ep, push, out);
     push->spent += out->bytes.len;
-    if (!is_probe && push->type == NACRE_NON) end(ep, push, NACRE_OK);
+    if (push->type == NACRE_NON) end(ep, push, NACRE_OK);
     else start_timer(ep, push, now_ms);
     return out->bytes.len > 0;
 }
@@ -350,20 +341,12 @@ bool nacre__push_settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t 
 {
     const uint32_t found = find_mid(ep, peer, mid);
     if (found == NACRE__NONE) return is_reset && nacre__observer_reset(ep, peer, mid);
-    nacre__push *push = &ep->pushes[found / 2];
+    nacre__push *push = &ep->pushes[found];
     if (push->state != NACRE__PUSH_SENT) return false; /* it has not gone out yet */
-    nacre__reached(ep, peer);
-    if (found % 2 == MESSAGE) {
-        /* RFC 7641 4.5: a notification that is reset ends the observation; RFC 7252 4.2: a separate answer is not wanted */
-        end(ep, push, is_reset ? NACRE_ERR_RESET : NACRE_OK);
-        return true;
-    }
-    unchain_mid(ep, push, PROBE);
-    nacre__push_set_due(ep, push, NACRE__NEVER);
-    push->shown = true;
-    push->retransmissions = 0;
-    push->state = NACRE__PUSH_QUEUED;
-    if (!push->in_transmit) enqueue(ep, push);
+    if (is_reset && push->is_protected && !nacre__reset_is_believed(ep, peer)) return true; /* its time-out ends it */
+    if (!is_reset && push->observer != NACRE__NONE) nacre__observer_confirmed(&ep->observers[push->observer]);
+    /* RFC 7641 4.5: a notification that is reset ends the observation; RFC 7252 4.2: a separate answer is not wanted */
+    end(ep, push, is_reset ? NACRE_ERR_RESET : NACRE_OK);
     return true;
 }
 

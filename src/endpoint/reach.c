@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* reach: which addresses have shown that what is sent there arrives (RFC 9175 2.4, RFC 7252 11.3).
+/* reach: validated addresses (RFC 9175 2.4, RFC 7252 11.3).
  *
- * A datagram's sender can be forged, and a server that answers at length then floods a third party. So an address gets
- * little until something has come back from it that only who received our message could send: an ACK or a RST with the MID
- * of a CON of ours, an answer with a token of ours, an Echo value of ours.
+ * A datagram's source can be forged, and a server that answers at length then floods a third party. An address is validated
+ * by what only the receiver of our message can know and chance cannot hit: an Echo value of ours, or a response with a token
+ * of ours, which has 64 random bits. An ACK or a RST shows a message ID, which 65,536 small datagrams are sure to guess; so
+ * neither validates anything.
  *
  * What is remembered is bounded: sets of four, of which the one longest silent gives way; and for a while only, for
  * addresses change hands. */
@@ -34,15 +35,14 @@ bool nacre__is_reached(const nacre_endpoint *ep, const nacre_address *peer)
     if (ep->config.no_amplification_limit || nacre_address_is_reliable(peer)) return true;
     const nacre__reach *set = set_of(ep, peer);
     for (size_t i = 0; i < WAYS; i++)
-        if (!set[i].only_asked && is_current(ep, &set[i]) && nacre_address_equal(&set[i].peer, peer)) return true;
+        if (is_current(ep, &set[i]) && nacre_address_equal(&set[i].peer, peer)) return true;
     return false;
 }
 
-/* Which of two places is to give way: a free one, then one that has shown nothing, then the one longest silent. */
+/* A free place before one in use, then the one longest silent. */
 static bool gives_way_before(const nacre__reach *a, const nacre__reach *b)
 {
     if (a->peer.len == 0 || b->peer.len == 0) return a->peer.len < b->peer.len;
-    if (a->only_asked != b->only_asked) return a->only_asked;
     return a->when < b->when;
 }
 
@@ -57,38 +57,8 @@ static nacre__reach *place_for(const nacre_endpoint *ep, const nacre_address *pe
     return place;
 }
 
-/* `peer` has just shown itself. */
+/* `peer` is validated from now on. */
 void nacre__reached(nacre_endpoint *ep, const nacre_address *peer)
 {
     *place_for(ep, peer) = (nacre__reach){ .peer = *peer, .when = ep->now_ms };
-}
-
-/* `peer` was asked for an Echo value. That takes no place from one that has shown itself. */
-void nacre__reach_asked(nacre_endpoint *ep, const nacre_address *peer)
-{
-    nacre__reach *place = place_for(ep, peer);
-    if (place->only_asked || !is_current(ep, place))
-        *place = (nacre__reach){ .peer = *peer, .when = ep->now_ms, .only_asked = true };
-}
-
-/* It has answered that, if wrongly: so it knows how to. */
-void nacre__reach_answered(nacre_endpoint *ep, const nacre_address *peer)
-{
-    nacre__reach *place = place_for(ep, peer);
-    if (place->only_asked && nacre_address_equal(&place->peer, peer)) *place = (nacre__reach){ .peer.len = 0 };
-}
-
-/* Whether it was asked, and has sent no Echo since. */
-bool nacre__reach_was_asked(const nacre_endpoint *ep, const nacre_address *peer)
-{
-    const nacre__reach *place = place_for(ep, peer);
-    return place->only_asked && is_current(ep, place) && nacre_address_equal(&place->peer, peer);
-}
-
-/* RFC 9175 2.4 item 3, RFC 7252 11.3: what an answer to so many bytes may take: three times as many, and in any case
- * what a small answer takes. */
-size_t nacre__allowance(size_t received)
-{
-    enum { SAFE = 136, FACTOR = 3 };
-    return received > SAFE / FACTOR ? received * FACTOR : SAFE;
 }

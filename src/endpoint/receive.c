@@ -298,10 +298,10 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
     }
     nacre__slot *slot = nacre__slot_by_mid(ep, peer, item->outer.mid);
     if (slot == NULL) {
-        (void)nacre__push_settle(ep, peer, item->outer.mid, item->outer.type == NACRE_RST);
+        const bool is_reset = item->outer.type == NACRE_RST;
+        if (!nacre__push_settle(ep, peer, item->outer.mid, is_reset) && is_reset) nacre__reset_unmatched(ep, peer);
         return;
     }
-    nacre__reached(ep, peer);
     if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
     else nacre__slot_reset(ep, slot);
 }
@@ -312,7 +312,7 @@ static void deliver_response(nacre_endpoint *ep, nacre__item *item, uint64_t now
     const bool is_verified = item->context != NULL && item->err == NACRE_OK;
     nacre__slot *slot = nacre__slot_by_token(ep, &item->datagram->peer, item->outer.token);
     if (slot != NULL && slot->exchange == item->exchange) {
-        nacre__reached(ep, &item->datagram->peer); /* who has our token has our message */
+        nacre__reached(ep, &item->datagram->peer); /* its token has 64 random bits */
         if (is_verified) nacre__item_drop_options(ep, item, &item->plain, nacre__options_seen(item->plain.options));
         else nacre__item_drop_options(ep, item, &item->outer, nacre__options_seen(item->outer.options));
         if (item->kind == NACRE__ITEM_BLOCK) nacre__outer_block(ep, slot, item, now_ms);

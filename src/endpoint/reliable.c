@@ -33,4 +33,5 @@ void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer)
     nacre__observers_gone(ep, NULL, peer, NACRE_ERR_UNREACHABLE); /* before what is on its way to them */
     end_answers(ep, peer);
     nacre__outer_peer_gone(ep, peer);
+    nacre__echo_forget(ep, NULL, peer);
 }

@@ -101,7 +101,7 @@ static bool repeat_with_echo(nacre_endpoint *ep, nacre__slot *slot, const nacre_
 {
     if (answer->code != NACRE_UNAUTHORIZED) return false;
     const nacre_bytes echo = nacre_option_find(answer->options, NACRE_OPT_ECHO);
-    if (echo.len < 1 || echo.len > 40) return false;
+    if (echo.len < 1 || echo.len > NACRE__MAX_ECHO) return false;
     if (slot->repeated)
         return !nacre__slot_waits(slot) && slot->state != NACRE__SLOT_OBSERVING; /* doubled, before it goes again */
     if (slot->context == NULL && ep->config.opaque_oscore) return false; /* a proxy's client is the one to answer it */
@@ -130,6 +130,7 @@ static void answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *i
         return;
     }
     if (repeat_with_echo(ep, slot, answer)) return;
+    nacre__echo_keep(ep, slot, answer);
     if (nacre__observation_takes(ep, slot, item, answer, now_ms)) return;
     ep->stats.responses++;
     nacre__slot_end(ep, slot, NACRE_OK, answer);

@@ -66,6 +66,7 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     const bool is_next = slot->outer != NACRE__NONE; /* the question for the next block of an answer */
     if (!nacre__nstart_enter(ep, slot, now_ms) || (!is_next && !nacre__renewal_choose(ep, slot))) return false;
     if (token == 0) token = new_token(ep);
+    if (!is_next) nacre__echo_bring(ep, slot);
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
     plain.mid = nacre__new_mid(ep, &slot->peer);
     if (!slot->is_ping) plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);

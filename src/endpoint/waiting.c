@@ -133,6 +133,7 @@ void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context)
     nacre__seals_flush(ep); /* with its key */
     tell_driver(ep, context, NACRE_ERR_NO_CONTEXT);
     close_ask(ep, context);
+    nacre__echo_forget(ep, context, NULL);
     for (uint32_t i = 0; i < ep->config.num_requests; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (slot->state != NACRE__SLOT_FREE && slot->context == context)

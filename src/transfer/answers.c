@@ -100,7 +100,6 @@ typedef struct part {
     uint8_t etag_room[NACRE__ETAG_LEN];
     bool with_size; /* Size2 */
     bool more;      /* set: blocks follow this one */
-    size_t len;     /* set */
 } part;
 
 static nacre_err read_part(nacre_transfer *t, part *p, size_t size, nacre_bytes *piece)
@@ -147,6 +146,14 @@ static bool has_etag(const nacre_message *plain)
 static const nacre_message no_such_block = { .code = NACRE_BAD_REQUEST,
                                              .payload = NACRE_STR_INIT("there is no such block") };
 
+/* As it is, or what the endpoint makes of it where that is more than an address may get that is not validated; NACRE_ERR_TOO_LONG
+ * in that case when something `smaller` could be sent. */
+static nacre_err respond(nacre_transfer *t, const nacre__asked *asked, const nacre_message *message, bool smaller)
+{
+    if (smaller && !nacre_endpoint_fits(t->ep, asked->event.exchange, message)) return NACRE_ERR_TOO_LONG;
+    return nacre_endpoint_respond(t->ep, asked->event.exchange, message);
+}
+
 static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
 {
     nacre_message message = { .code = p->plain->code };
@@ -160,11 +167,10 @@ static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
     if ((p->more || p->offset > 0) && nacre_is_absent(p->etag) && !has_etag(p->plain)) return NACRE_ERR_BAD_ARGUMENT;
     err = part_options(t, p, szx, &message.options);
     if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
-    p->len = message.payload.len;
-    return nacre_endpoint_respond(t->ep, p->asked->event.exchange, &message);
+    return respond(t, p->asked, &message, message.payload.len > NACRE__MIN_BLOCK);
 }
 
-/* Blocks become smaller until a protected one fits (RFC 8613 4.1.3.4.1). */
+/* Blocks become smaller until a protected one fits (RFC 8613 4.1.3.4.1), and until its address may get it (RFC 7252 11.3). */
 static nacre_err send_fitting(nacre_transfer *t, part *p, uint8_t szx)
 {
     nacre_err err = NACRE_ERR_TOO_LONG;
@@ -257,11 +263,15 @@ static uint8_t smallest(const nacre_transfer *t, const nacre__asked *asked, uint
 static nacre_err respond_error(nacre_transfer *t, const nacre__asked *asked, const nacre_message *plain, uint8_t szx)
 {
     nacre_message cut = *plain;
-    if (cut.payload.len > nacre__block_size(szx)) cut.payload.len = nacre__block_size(szx);
     nacre__asked without = *asked;
     without.has_block2 = false;
-    part p = { .plain = &cut, .asked = &without, .size = cut.payload.len };
-    return send_part(t, &p, NACRE__MAX_SZX);
+    nacre_err err = NACRE_ERR_TOO_LONG;
+    for (int i = szx; err == NACRE_ERR_TOO_LONG && i >= 0; i--) {
+        if (cut.payload.len > nacre__block_size((uint8_t)i)) cut.payload.len = nacre__block_size((uint8_t)i);
+        part p = { .plain = &cut, .asked = &without, .size = cut.payload.len };
+        err = send_part(t, &p, NACRE__MAX_SZX);
+    }
+    return err;
 }
 
 /* One message if it can be, else several, whose ETag is made here and whose bytes are kept. */
@@ -278,18 +288,22 @@ static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
     nacre__body *kept = p->offset == 0 ? keep(t, p) : NULL;
     err = NACRE_ERR_TOO_LONG;
     if (kept != NULL || nacre_code_is_safe(p->asked->event.message.code)) err = send_fitting(t, p, szx);
+    else if (p->offset == 0 && p->size <= nacre__block_size(szx)) /* one message, were its address validated */
+        err = respond(t, p->asked, p->plain, false);
     p->etag = NACRE_ABSENT;
     if (kept != NULL && (err != NACRE_OK || !p->more)) nacre__body_release(t, kept);
     return err;
 }
 
-/* A short source without an ETag is read whole, and goes as a payload does: whether it takes several blocks is the peer's
- * choice, and they have an ETag then. What is longer is left to its own ETag. */
+/* A short source without an ETag is read whole, and goes as a payload does: whether it takes several blocks is the choice of the
+ * peer and of what its address may get, and they have an ETag then. So is one for a request that is not safe, which is not asked
+ * for again. What is longer is left to its own ETag. */
 static nacre_err read_short(nacre_transfer *t, part *p, nacre_message *whole)
 {
     size_t len = 0;
     const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
-    if (has_etag(p->plain) || (is_known && p->size > NACRE_MAX_BLOCK)) return NACRE_OK;
+    const bool may_ask_again = has_etag(p->plain) && nacre_code_is_safe(p->asked->event.message.code);
+    if (may_ask_again || (is_known && p->size > NACRE_MAX_BLOCK)) return NACRE_OK;
     const size_t wanted = is_known ? (size_t)p->size : NACRE_MAX_BLOCK + 1;
     if (wanted > 0) {
         const nacre_err err = p->source.read(p->source.user, 0, (nacre_room){ t->piece, wanted }, &len);
@@ -338,7 +352,7 @@ nacre_err nacre_transfer_respond(nacre_transfer *t, nacre_exchange exchange, con
     szx = smallest(t, asked, szx);
     if (!asked->has_block1 && !asked->has_block2 && options->source.read == NULL &&
         plain->payload.len <= nacre__block_size(szx))
-        err = nacre_endpoint_respond(t->ep, exchange, plain);
+        err = respond(t, asked, plain, plain->payload.len > NACRE__MIN_BLOCK);
     if (err == NACRE_ERR_TOO_LONG) err = respond_in_blocks(t, asked, plain, options, szx);
     if (err == NACRE_OK || err == NACRE_ERR_STALE) forget(t, asked);
     return err;

@@ -113,6 +113,19 @@ static bool deliver_one(nacre_transfer *t, nacre__own *own, nacre_event *event, 
     return nacre__own_end(t, own, event);
 }
 
+/* The size to ask for next. RFC 9175 2.3, RFC 7252 11.3: where the first block is small and offers an Echo value, the server does
+ * not know our address, which the next request brings; from then on each is as large as its place allows, as long as the server
+ * goes along. */
+static uint8_t next_szx(nacre__own *own, const nacre_event *event, nacre__block block)
+{
+    uint8_t szx = block.szx < own->max_szx ? block.szx : own->max_szx;
+    if (block.num == 0 && !nacre_is_absent(nacre_option_find(event->message.options, NACRE_OPT_ECHO)))
+        own->grows = true;
+    else if (block.szx < own->answer_szx) own->grows = false;
+    while (own->grows && szx < own->max_szx && own->received % nacre__block_size(szx + 1U) == 0) szx++;
+    return szx;
+}
+
 static bool take_block(nacre_transfer *t, nacre__own *own, nacre_event *event, nacre__block block)
 {
     const nacre_bytes piece = event->message.payload;
@@ -126,7 +139,7 @@ static bool take_block(nacre_transfer *t, nacre__own *own, nacre_event *event, n
     if (err != NACRE_OK) return nacre__own_fail(t, own, event, err);
     own->state = NACRE__OWN_FETCHING;
     own->received += piece.len;
-    own->answer_szx = block.szx < own->max_szx ? block.szx : own->max_szx;
+    own->answer_szx = next_szx(own, event, block);
     if (!block.more) return deliver(t, own, event);
     if (block.num == NACRE__MAX_BLOCK_NUM || own->received >> (own->answer_szx + 4) > NACRE__MAX_BLOCK_NUM)
         return nacre__own_fail(t, own, event, NACRE_ERR_TOO_LONG);

@@ -25,7 +25,7 @@
 
 #define NACRE__NO_BODY UINT32_MAX
 
-enum { NACRE__ETAG_LEN = 8, NACRE__TAG_LEN = 8 };
+enum { NACRE__ETAG_LEN = 8, NACRE__TAG_LEN = 8, NACRE__MIN_BLOCK = 16 };
 
 typedef enum nacre__own_state {
     NACRE__OWN_FREE = 0,
@@ -70,7 +70,8 @@ typedef struct nacre__own {
     nacre_room room;
     nacre_sink sink;
     uint64_t received, total;
-    uint8_t answer_szx; /* the largest that may still come */
+    uint8_t answer_szx; /* the largest that may still come … */
+    bool grows;         /* … and the next one is as large as its place allows */
     uint8_t answer_code;
     uint8_t etag[NACRE__ETAG_LEN];
     uint8_t etag_len; /* 0: none */

@@ -60,11 +60,7 @@ static void observers(void **state)
             (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
             respond_text(&world.server, observer, "two");
             datagram d;
-            nacre_message m = raw_take(&r, &d, 100);
-            if (d.len == 4) { /* it is long for an address that has not shown itself */
-                raw_empty(&r, NACRE_RST, m.mid, 100);
-                m = raw_take(&r, &d, 100);
-            }
+            const nacre_message m = raw_take(&r, &d, 100); /* no more than three times the registration */
             assert_true(nacre_bytes_equal(m.token, r.token));
             assert_payload(raw_read(&r, &d), "two");
         }

@@ -220,12 +220,14 @@ static void final_answer(void **state)
     }
 }
 
-/* RFC 7641 3.6, 4.5: the other ends. Each row has a twin beside it that leaves the observation alone. */
+/* RFC 7641 3.6, 4.5: the other ends. Each row has a twin beside it that leaves the observation alone. A RST to a protected NON
+ * brings a CON about, and one to that ends it. */
 static void rejected(void **state)
 {
     (void)state;
-    for (int by_con = 0; by_con < 2; by_con++) {
-        raw r = open_raw(true);
+    for (int row = 0; row < 4; row++) {
+        const bool by_con = row % 2 == 1, is_protected = row < 2;
+        raw r = open_raw(is_protected);
         datagram d;
         const nacre_exchange observer = observed(&r, NACRE_CON);
         nacre_message m = notified(&r, observer, &d, "two", 0);
@@ -241,6 +243,13 @@ static void rejected(void **state)
         r.address = ours;
         expect_quiet(&world.server, 0);
         raw_empty(&r, NACRE_RST, m.mid, 0);
+        if (is_protected && !by_con) {
+            assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, observer);
+            respond_text(&world.server, observer, "three");
+            m = raw_take(&r, &d, 0);
+            assert_int_equal(m.type, NACRE_CON);
+            raw_empty(&r, NACRE_RST, m.mid, 0);
+        }
         expect_gone(observer, NACRE_ERR_RESET, &r);
         raw_empty(&r, NACRE_RST, m.mid, 0); /* its duplicate */
         expect_quiet(&world.server, 0);
