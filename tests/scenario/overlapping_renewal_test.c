@@ -176,7 +176,7 @@ static void replay(stage *s)
 static void forget_now_and_then(stage *s)
 {
     chance *c = &s->wire.chance;
-    const size_t client = draw(c) % CLIENTS;
+    const size_t client = (size_t)(draw(c) % CLIENTS);
     if (percent(c, 8)) nacre_endpoint_renew(s->parties[client].ep, &s->ours[client].renewal);
     if (percent(c, 5)) nacre_endpoint_renew(s->parties[SERVER].ep, &s->theirs[peer_of(client)].renewal);
     if (percent(c, 3)) { /* a restart, as far as B.2 goes */
@@ -230,7 +230,7 @@ static void play(stage *s)
 {
     chance *c = &s->wire.chance;
     for (int step = 0; step < 120; step++) {
-        const size_t client = draw(c) % CLIENTS;
+        const size_t client = (size_t)(draw(c) % CLIENTS);
         forget_now_and_then(s);
         ask(s, client, client == 2 && percent(c, 40), percent(c, 30) ? NACRE_NON : NACRE_CON);
         for (uint64_t until = s->wire.now + draw(c) % 4000; s->wire.now < until && heard_step(s);)

@@ -48,7 +48,7 @@ static nacre_bytes request_of(nacre_context *client, uint64_t number, size_t for
     nacre_request_id id;
     client->next = number;
     nacre_bytes options = form == 1 ? test_options(252, ECHO_VALUE, 0) : NACRE_ABSENT;
-    nacre_message plain = test_request(NACRE_PUT, options, test_fill((uint8_t)number, 1 + number % 3));
+    nacre_message plain = test_request(NACRE_PUT, options, test_fill((uint8_t)number, (size_t)(1 + number % 3)));
     nacre_bytes datagram = test_protect_request(client, &id, &plain);
     if (form != 2) return datagram;
     client->next = number;

@@ -15,7 +15,7 @@ static void the_set_holds_what_was_put_in(void **state)
     for (size_t i = 0; i < MARKS; i++)
         marks[i] = i % 3 == 0 ? (test_random(&random) | 1) : UINT64_C(0xfffffff000000000) + i; /* with one home */
     for (int step = 0; step < STEPS; step++) {
-        const size_t at = test_random(&random) % MARKS;
+        const size_t at = (size_t)(test_random(&random) % MARKS);
         if (test_random(&random) % 2 == 0) {
             assert_ok(nacre__key_marks_reserve(&set, 1));
             nacre__key_marks_put(&set, marks[at]);

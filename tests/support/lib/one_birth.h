@@ -33,6 +33,8 @@ int fstatfs(int fd, struct statfs *fs)
     fs->f_type = ONE_FS;
     return 0;
 }
+#else
+enum { ONE_FS = 0 };
 #endif
 
 #endif
