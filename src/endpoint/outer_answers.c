@@ -19,7 +19,7 @@ size_t nacre__outer_extra(const nacre__outer_wish *wish)
     return wish->has_block1 ? HEAD + MOST : 0;
 }
 
-/* RFC 9175 2.4: an address that has not shown itself gets no more than small blocks, or what is allowed as it is. */
+/* RFC 9175 2.4: an address that is not validated gets no more than small blocks, or what is allowed as it is. */
 static uint8_t largest_for(const nacre_endpoint *ep, const nacre_address *peer, uint8_t szx)
 {
     return szx <= SMALL_SZX || nacre__is_reached(ep, peer) ? szx : SMALL_SZX;
