@@ -49,7 +49,7 @@ static bool is_still_there(int fd, const nacre__folder *folder)
 static bool locks_no_directories(int reason)
 {
     return reason == EBADF || reason == EINVAL || reason == EISDIR || reason == ENOLCK || reason == ENOSYS ||
-           reason == EOPNOTSUPP || reason == ENOTSUP;
+           reason == EOPNOTSUPP;
 }
 
 static attempt lock_file(const nacre__folder *folder, int fd)
