@@ -107,6 +107,9 @@ nacre_err nacre__generation_open(nacre__generation_writer *writer, const nacre__
     *writer = (nacre__generation_writer){ .fd = lock_fd, .open = true };
     if (!is_writable(lock_fd)) return NACRE_OK;
     nacre_err err = read_records(&found, lock_fd, folder, why);
+    if (err != NACRE_OK) return err;
+    /* A state that was renamed may still be undone by a power cut, and must not be less than the count then. */
+    if (found < state_number) err = nacre__folder_sync(folder, why);
     if (err == NACRE_OK && found < state_number) err = put_record(lock_fd, state_number, folder, why);
     writer->number = found < state_number ? state_number : found;
     return err;

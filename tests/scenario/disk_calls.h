@@ -268,6 +268,24 @@ ssize_t write(int fd, const void *bytes, size_t len)
     return leave(put, fails);
 }
 
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    bool fails;
+    disk_op op = { .kind = DISK_WRITE, .node = node_of(fd), .at = (size_t)at };
+    if (op.node == NOT_OURS) return syscall(SYS_pwrite64, fd, bytes, len, at);
+    if (!enter(&fails)) return -1;
+    if (calls.fault.kind == FAULT_SHORT && calls.calls == calls.fault.at) {
+        calls.fault.hit = true;
+        len = (len + 1) / 2;
+    }
+    long put = syscall(SYS_pwrite64, fd, bytes, len, at);
+    calls_require(put >= 0 && put + at <= DISK_MAX_FILE, "calls: pwrite");
+    op.len = (size_t)put;
+    memcpy(op.bytes, bytes, op.len);
+    write_down(&op);
+    return leave(put, fails);
+}
+
 int ftruncate(int fd, off_t len)
 {
     bool fails;

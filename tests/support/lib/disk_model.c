@@ -12,6 +12,8 @@
 
 struct node {
     bool is_folder;
+    bool in_place; /* since the last sync, it was only written where it had bytes: from, to */
+    size_t from, to;
     size_t len, durable_len;
     uint8_t bytes[DISK_MAX_FILE], durable[DISK_MAX_FILE];
 };
@@ -103,6 +105,21 @@ static void sync_file(struct node *n)
 {
     memcpy(n->durable, n->bytes, n->len);
     n->durable_len = n->len;
+    n->in_place = false;
+}
+
+static void write_at(struct node *n, const disk_op *op)
+{
+    size_t end = op->at + op->len;
+    require(end <= DISK_MAX_FILE, "disk model: file");
+    bool synced = n->len == n->durable_len && memcmp(n->bytes, n->durable, n->len) == 0;
+    bool first = synced && !n->in_place;
+    n->in_place = end <= n->durable_len && (synced || n->in_place);
+    n->from = first || op->at < n->from ? op->at : n->from;
+    n->to = first || end > n->to ? end : n->to;
+    if (op->at > n->len) memset(n->bytes + n->len, 0, op->at - n->len);
+    memcpy(n->bytes + op->at, op->bytes, op->len);
+    if (end > n->len) n->len = end;
 }
 
 static void rename_to(disk *d, const disk_op *op, bool at_once)
@@ -125,10 +142,16 @@ void disk_apply(disk *d, const disk_op *op, unsigned lies)
         require(n != NULL && n->len + op->len <= DISK_MAX_FILE, "disk model: file");
         memcpy(n->bytes + n->len, op->bytes, op->len);
         n->len += op->len;
+        n->in_place = false;
+        break;
+    case DISK_WRITE:
+        require(n != NULL, "disk model: write");
+        write_at(n, op);
         break;
     case DISK_TRUNCATE:
         require(n != NULL && op->len <= n->len, "disk model: truncate");
         n->len = op->len;
+        n->in_place = false;
         break;
     case DISK_SYNC:
         require(n != NULL, "disk model: sync");
@@ -262,12 +285,34 @@ static void empty_folder(const char *path)
 
 enum content { CURRENT, DURABLE, EMPTY, PART, ZEROS, NUM_CONTENTS };
 
+enum torn { ALL, NONE, HEAD, TAIL, RUBBISH, NUM_TORN };
+
+/* Written in place: the old content and the new one, mixed. */
+static void put_torn(const struct node *n, disk_choice *choice, const char *path)
+{
+    uint8_t bytes[DISK_MAX_FILE];
+    memcpy(bytes, n->durable, n->durable_len);
+    enum torn torn = (enum torn)choose(choice, NUM_TORN);
+    size_t len = n->to - n->from;
+    size_t cut = choice->random ? (size_t)(next_random(&choice->seed) % len) : len / 2;
+    if (torn == ALL) memcpy(bytes + n->from, n->bytes + n->from, len);
+    if (torn == HEAD) memcpy(bytes + n->from, n->bytes + n->from, cut);
+    if (torn == TAIL) memcpy(bytes + n->from + cut, n->bytes + n->from + cut, len - cut);
+    if (torn == RUBBISH) memset(bytes + n->from, 0xa5, len);
+    FILE *file = fopen(path, "wb");
+    require(file != NULL && fwrite(bytes, 1, n->durable_len, file) == n->durable_len && fclose(file) == 0, path);
+}
+
 static void put_file(const struct node *n, disk_choice *choice, const char *path)
 {
     static const uint8_t zeros[DISK_MAX_FILE];
     bool synced = n->len == n->durable_len && memcmp(n->bytes, n->durable, n->len) == 0;
     const uint8_t *bytes = n->bytes;
     size_t len = n->len;
+    if (!synced && n->in_place) {
+        put_torn(n, choice, path);
+        return;
+    }
     switch ((enum content)choose(choice, synced ? 1 : NUM_CONTENTS)) {
     case CURRENT: break;
     case DURABLE: bytes = n->durable, len = n->durable_len; break;

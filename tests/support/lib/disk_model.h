@@ -4,7 +4,8 @@
  * File-system calls are written down as disk_ops and applied to a disk. A disk knows for each name what it stood for since
  * its folder was last synced, and for each file what it held when it was last synced and what it holds now. After a power
  * cut, each name may stand for any of these, each on its own: unsynced creations, renames and removals may be undone in any
- * order. A file that was not synced may hold its old content, the new one, nothing, a part of the new one, or zeros. */
+ * order. A file that was not synced may hold its old content, the new one, nothing, a part of the new one, or zeros; one
+ * that was only written in place, since, has each byte from the old content or the new one, or rubbish where it was written. */
 #ifndef TEST_DISK_MODEL_H
 #define TEST_DISK_MODEL_H
 
@@ -18,6 +19,7 @@ typedef enum disk_op_kind {
     DISK_CREATE,   /* an empty file `name` in `dir` */
     DISK_MKDIR,    /* a folder `name` in `dir` */
     DISK_APPEND,   /* `bytes` to `node` */
+    DISK_WRITE,    /* `bytes` in `node` at `at`, which may be beyond its end: zeros fill the gap */
     DISK_TRUNCATE, /* `node` to `len` bytes, not more than it has */
     DISK_SYNC,     /* `node`, a file or a folder */
     DISK_LINK,     /* `name` in `dir` also as `to_name` in `to_dir` */
@@ -30,7 +32,7 @@ typedef struct disk_op {
     int dir, to_dir, node;
     char name[DISK_MAX_NAME], to_name[DISK_MAX_NAME];
     uint8_t bytes[DISK_MAX_FILE];
-    size_t len;
+    size_t len, at;
 } disk_op;
 
 /* A disk that lies, to show that a test would notice; flags. */
