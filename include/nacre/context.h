@@ -14,6 +14,11 @@
  * and accepts old requests again: nothing here can see that. So volatile keys are fresh ones: agreed on in this run
  * (RFC 8613 B.2 gives such), or of a test.
  *
+ * Fork. A child of fork has a copy of every context in the program's own memory, and would use the same numbers as its
+ * parent. The library wipes those of directories and packs in the child, no others: make contexts after fork, or wipe each
+ * (nacre_context_wipe) in a handler of pthread_atfork for the child, or put them in memory with MADV_WIPEONFORK, which
+ * makes them all zero. That holds for nacre_memory, too, and for nacre_renewal and nacre_rederive_server (their headers).
+ *
  * A persistent context says by nacre_context_needs what must be durable before it goes on; the store makes it so and
  * confirms. The order of calls, at the first start and after every reboot alike:
  *   1. nacre_store_load            what the store holds: next_seq and the replay window

@@ -29,8 +29,8 @@
  *
  * A pack belongs to one thread at a time; but the stores of its contexts (nacre_pack_store) may be used by several, each
  * context under its lock, while nothing else is done with the pack. And it belongs to the process that opened it: after a
- * fork the child finds its contexts wiped (on Linux), and whatever would be written is NACRE_ERR_LOCKED. Close it there all
- * the same.
+ * fork the child finds its contexts wiped, as those of a directory (store.h), and whatever would be written is
+ * NACRE_ERR_LOCKED. Close it there all the same.
  *
  * Cost. A context takes sizeof(nacre_context) + 8 bytes, its keys as nacre_context_key_room says (and what the provider
  * allocates for them itself: OpenSSL does), its ID Context and a window above 64 (the largest of each in its segment), and 11

@@ -95,8 +95,10 @@ nacre_store nacre_memory_store(nacre_memory *memory);
  * keep the old numbers: NACRE_ERR_BAD_CONTEXT, wherever it is read. DIR may be a link; it is followed once.
  *
  * A file is at most 64 KiB, a secret or salt at most 256 bytes. A directory belongs to the process that opened it: after
- * a fork the child's context is wiped (on Linux), so that it protects and unprotects nothing, and whatever would be written
- * is NACRE_ERR_LOCKED. Close it there all the same, for the lock is held as long as one of the two has it.
+ * a fork the child's context is wiped, so that it protects and unprotects nothing, and whatever would be written is
+ * NACRE_ERR_LOCKED. Close it there all the same, for the lock is held as long as one of the two has it. The kernel wipes
+ * (Linux from 4.14 on), or else a pthread_atfork handler, which _Fork and a raw clone do not call; where there is neither,
+ * opening is NACRE_ERR_NO_MEMORY. Contexts in the program's own memory are not wiped: see context.h.
  *
  * Without sequence.json a directory counts as new: aiocoap's rule. With "sequence-required": true in its settings, as all
  * have that are made or converted here, it is refused instead, for a lost state would use numbers twice.

@@ -11,13 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/context_page.h"
 #include "store/directory_read.h"
 #include "store/fail.h"
 #include "store/pack_move.h"
 #include "store/random.h"
 #include "store/seed_sequence.h"
 #include "store/sequence_file.h"
+#include "store/wipe_on_fork.h"
 
 enum { MAX_CHUNK = 10000 };
 
@@ -184,7 +184,7 @@ static nacre_directory *allocate(size_t keys_size, size_t keys_align)
     dir->keys_size = keys_size;
     dir->folder.fd = -1;
     dir->guard = NACRE__GUARD_NONE;
-    dir->ctx = nacre__context_page();
+    dir->ctx = nacre__wipe_on_fork_map(sizeof *dir->ctx);
     if (dir->ctx == NULL) {
         free(dir);
         return NULL;
@@ -195,7 +195,8 @@ static nacre_directory *allocate(size_t keys_size, size_t keys_align)
 /* Everything but the state: nothing is written here. */
 static void release(nacre_directory *dir)
 {
-    nacre__context_page_free(dir->ctx);
+    nacre_context_wipe(dir->ctx);
+    nacre__wipe_on_fork_unmap(dir->ctx, sizeof *dir->ctx);
     nacre__json_free(&dir->rest);
     nacre__guard_release(&dir->guard);
     nacre__folder_close(&dir->folder);

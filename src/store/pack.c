@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "store/fail.h"
+#include "store/wipe_on_fork.h"
 
 bool nacre__pack_grow(void *array, size_t num, size_t *cap, size_t size)
 {
@@ -38,7 +39,7 @@ void nacre__pack_release(nacre_pack *pack)
 {
     for (size_t i = 0; i < pack->num_segments; i++) nacre__segment_free(pack->segments[i]);
     nacre__segment_free(pack->unsure);
-    nacre__pack_memory_free(pack->slots, pack->slots_size);
+    nacre__wipe_on_fork_unmap(pack->slots, pack->slots_size);
     nacre__pack_file_close(&pack->file);
     free(pack->segments);
     free(pack->dirty);

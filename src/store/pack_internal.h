@@ -140,9 +140,6 @@ struct nacre_pack {
 void nacre__pack_lend(nacre_pack *pack); /* sets `lending` */
 /* nacre__pack_grow makes room for one more element; false without memory. `array` points to the pointer. */
 bool nacre__pack_grow(void *array, size_t num, size_t *cap, size_t size);
-/* Memory of zeros that a fork's child finds wiped; NULL without. */
-void *nacre__pack_memory(size_t size);
-void nacre__pack_memory_free(void *memory, size_t size);
 /* nacre__pack_check_owner: NACRE_OK; NACRE_ERR_LOCKED in a fork's child, or when the pack was lost. */
 NACRE_MUST_USE nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_no_memory(const nacre_pack *pack, nacre_detail *why);

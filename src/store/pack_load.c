@@ -7,28 +7,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "store/fail.h"
 #include "store/random.h"
+#include "store/wipe_on_fork.h"
 
 /* ---- Memory ---- */
-
-void *nacre__pack_memory(size_t size)
-{
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return NULL;
-#ifdef MADV_WIPEONFORK
-    (void)madvise(memory, size, MADV_WIPEONFORK);
-#endif
-    return memory;
-}
-
-void nacre__pack_memory_free(void *memory, size_t size)
-{
-    if (memory != NULL) (void)munmap(memory, size);
-}
 
 static size_t round_up(size_t size, size_t align)
 {
@@ -63,7 +47,7 @@ nacre__segment *nacre__segment_new(nacre_pack *pack, const nacre__shape *shape, 
     size_t contexts = round_up(shape->num_places * sizeof(nacre__packed), CACHE_LINE);
     size_t keys = round_up(shape->num_places * rooms->key, CACHE_LINE), words = shape->num_places * rooms->words;
     s->memory_size = contexts + keys + words + shape->num_places * rooms->id; /* below 65536 times some KiB */
-    s->memory = nacre__pack_memory(s->memory_size);
+    s->memory = nacre__wipe_on_fork_map(s->memory_size);
     s->pages = calloc(nacre__cell_pages(shape), sizeof *s->pages);
     s->contexts = (nacre__packed *)(void *)s->memory;
     if (s->memory == NULL || s->pages == NULL) {
@@ -80,7 +64,7 @@ void nacre__segment_free(nacre__segment *s)
 {
     if (s == NULL) return;
     for (uint32_t i = 0; s->memory != NULL && i < s->num_taken; i++) nacre_context_wipe(&s->contexts[i].ctx);
-    nacre__pack_memory_free(s->memory, s->memory_size);
+    nacre__wipe_on_fork_unmap(s->memory, s->memory_size);
     for (uint32_t p = 0; s->pages != NULL && p < nacre__cell_pages(&s->shape); p++) free(s->pages[p].image);
     free(s->pages);
     free(s);

@@ -3,6 +3,7 @@
 #include "store/pack_internal.h"
 
 #include "store/fail.h"
+#include "store/wipe_on_fork.h"
 
 enum {
     MAX_CANDIDATES = 8, /* as many contexts an endpoint tries for one request */
@@ -31,7 +32,7 @@ static nacre_err add(nacre_table *table, const nacre_pack *pack, size_t place, n
 static nacre_err make(nacre_pack *pack, size_t num, nacre_detail *why)
 {
     size_t num_slots = num < MIN_CONTEXTS ? nacre_table_num_slots(MIN_CONTEXTS) : nacre_table_num_slots(num);
-    uint8_t *slots = nacre__pack_memory(num_slots * sizeof(nacre_table_slot));
+    uint8_t *slots = nacre__wipe_on_fork_map(num_slots * sizeof(nacre_table_slot));
     if (slots == NULL) return nacre__pack_no_memory(pack, why);
     nacre_table table;
     nacre_err err = nacre_table_init(&table, (nacre_table_slot *)(void *)slots, num_slots);
@@ -40,10 +41,10 @@ static nacre_err make(nacre_pack *pack, size_t num, nacre_detail *why)
         if (ctx != NULL) err = add(&table, pack, i, ctx, why);
     }
     if (err != NACRE_OK) {
-        nacre__pack_memory_free(slots, num_slots * sizeof(nacre_table_slot));
+        nacre__wipe_on_fork_unmap(slots, num_slots * sizeof(nacre_table_slot));
         return err;
     }
-    nacre__pack_memory_free(pack->slots, pack->slots_size);
+    nacre__wipe_on_fork_unmap(pack->slots, pack->slots_size);
     pack->slots = slots;
     pack->slots_size = num_slots * sizeof(nacre_table_slot);
     pack->table = table; /* an endpoint borrows this very struct */

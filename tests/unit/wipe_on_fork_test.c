@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* wipe_on_fork_test: a child of fork uses no context of its parent, whether or not the kernel wipes memory. This program's
+ * madvise stands in place of the C library's. */
+#include <nacre/pack.h>
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "packs.h"
+#include "scratch.h"
+
+typedef enum advice { REAL, REFUSED, IGNORED } advice;
+static advice kernel;
+
+int madvise(void *at, size_t size, int what)
+{
+    if (kernel == IGNORED) return 0; /* as an emulator that knows no advice does */
+    if (kernel == REAL) return (int)syscall(SYS_madvise, at, size, what);
+    errno = EINVAL; /* as Linux before 4.14 does */
+    return -1;
+}
+
+/* The numbers that the parent has in hand must not be used by the child. */
+static bool can_protect(nacre_context *ctx)
+{
+    uint8_t room[128];
+    nacre_bytes out;
+    nacre_request_id id;
+    const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
+    return nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_ROOM(room), &get, NULL) == NACRE_OK;
+}
+
+static void expect_wiped_in_child(nacre_context *ctx)
+{
+    assert_true(can_protect(ctx));
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) _exit(can_protect(ctx) ? 1 : nacre_context_aead(ctx) != NULL ? 2 : 0);
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_true(can_protect(ctx)); /* the parent goes on */
+}
+
+static void directory(void)
+{
+    char *scratch = scratch_make();
+    nacre_directory *dir[2];
+    nacre_directory_info info;
+    for (size_t i = 0; i < 2; i++) {
+        pack_describe(&info, i);
+        const char *path = scratch_path(scratch, i == 0 ? "device" : "another");
+        assert_ok(nacre_directory_create(path, &info, NULL));
+        assert_ok(nacre_directory_open(&dir[i], path, test_crypto(), NULL));
+        const nacre_store store = nacre_directory_store(dir[i]);
+        assert_ok(nacre_store_serve(&store, nacre_directory_context(dir[i]), NULL));
+    }
+    expect_wiped_in_child(nacre_directory_context(dir[0]));
+    expect_wiped_in_child(nacre_directory_context(dir[1]));
+    assert_ok(nacre_directory_close(dir[0], NULL)); /* the other one stays protected */
+    expect_wiped_in_child(nacre_directory_context(dir[1]));
+    assert_ok(nacre_directory_close(dir[1], NULL));
+    scratch_remove(scratch);
+}
+
+static void pack(void)
+{
+    char *scratch = scratch_make();
+    const char *path = scratch_path(scratch, "pack");
+    pack_make(path, 2);
+    nacre_pack *p = pack_open(path);
+    for (size_t i = 0; i < 2; i++) {
+        nacre_context *ctx = nacre_pack_context_at(p, i);
+        const nacre_store store = nacre_pack_store(p, ctx);
+        assert_ok(nacre_store_serve(&store, ctx, NULL));
+        expect_wiped_in_child(ctx);
+    }
+    pack_close(p);
+    scratch_remove(scratch);
+}
+
+/* The positive row: here the kernel wipes, or its place is taken. */
+static void a_child_uses_no_context_where_the_kernel_decides(void **state)
+{
+    (void)state;
+    kernel = REAL;
+    directory();
+    pack();
+}
+
+/* Linux before 4.14, and other systems. */
+static void a_child_uses_no_context_where_the_kernel_refuses_to_wipe(void **state)
+{
+    (void)state;
+    kernel = REFUSED;
+    directory();
+    pack();
+}
+
+/* qemu-user before 8.0. */
+static void a_child_uses_no_context_where_advice_is_accepted_and_ignored(void **state)
+{
+    (void)state;
+    kernel = IGNORED;
+    directory();
+    pack();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_child_uses_no_context_where_the_kernel_decides),
+        TEST(a_child_uses_no_context_where_the_kernel_refuses_to_wipe),
+        TEST(a_child_uses_no_context_where_advice_is_accepted_and_ignored),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
