@@ -63,9 +63,13 @@ directories
 mkdir root
 echo text >root/a.txt
 start serve serve --bind '[::1]:0' --context s1 --root root
+rm -f out # what an earlier one said
 "$nacre" observe "$url/a.txt" --context c1 --duration 2 >out 2>err </dev/null &
 client=$!
-for _ in $(seq 100); do [ -s out ] && break; sleep 0.05; done
+for _ in $(seq 100); do
+    [ -s out ] && break
+    sleep 0.05
+done
 rm c1/lock
 wait $client
 [ $? = 5 ] || fail 'observe did not end with 5'
