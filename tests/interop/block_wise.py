@@ -95,7 +95,7 @@ async def aiocoap_requests(suite, pair, base, root):
 def aiocoap_asks_nacre(suite):
     pair, root = Pair(suite), suite.path("root")
     os.mkdir(root)
-    command = [suite.nacre, "serve", "--bind", "[::1]:0", "--context", pair.server, "--root", root, "--writable"]
+    command = [suite.nacre, "serve", "--bind", "[::1]:0", "--context", pair.server, "--root", root, "--writable", "--demo"]
     process, base = suite.start(command, "listening ")
     asyncio.run(aiocoap_requests(suite, pair, base, root))
     gc.collect()

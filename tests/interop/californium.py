@@ -412,8 +412,8 @@ def californium_asks(suite):
     varied = list(pairs)
     for name in ("main", "writer", "refused", "wrong key"):
         pairs[name] = Pair(suite, False)
-    command = [suite.nacre, "serve", "--bind", "127.0.0.1:0", "--root", suite.path("root"), "--writable"]
-    root = command[-2]
+    command = [suite.nacre, "serve", "--bind", "127.0.0.1:0", "--writable", "--demo", "--root", suite.path("root")]
+    root = command[-1]
     os.mkdir(root)
     pairs["wrong key"].change_secret()
     for pair in pairs.values():

@@ -11,7 +11,7 @@ ln -s /etc root/etc
 printf 'x' >outside
 head -c 1048576 /dev/urandom >mib
 head -c 5000000 /dev/urandom >larger
-start serve one --bind '[::1]:0' --context server --root root --writable
+start serve one --bind '[::1]:0' --context server --root root --demo --writable
 
 # ---- Large bodies, both ways, whole and as files
 run 0 put "$url/store" --payload-file mib --context client

@@ -40,7 +40,7 @@ mkdir root
 head -c 1000 fleet.pack >root/a-pack
 head -c 1000 fleet.pack | tail -c 999 >root/no-pack
 for ending in "stop TERM" crash "stop TERM"; do
-    start serve server --bind 127.0.0.1:0 --pack fleet.pack --root root --writable
+    start serve server --bind 127.0.0.1:0 --pack fleet.pack --root root --demo --writable
     for i in 1 2 3 2; do
         run 0 get "$url/hello" --context "client$i"
     done

@@ -25,7 +25,7 @@ for subcommand in get put post delete fetch serve; do
     run 0 $subcommand --help
     says out "Usage: nacre $subcommand"
 done
-start serve one --bind '[::1]:0' --context server --context server2 --root root -v
+start serve one --bind '[::1]:0' --context server --context server2 --root root --demo -v
 case $url in coap://\[::1\]:[1-9]*) ;; *) fail "listening $url" ;; esac
 run 0 get "$url/hello" --context client
 answers 'Hello World!'

@@ -15,7 +15,7 @@ for i in 1 2 3 4; do
     head -c $((i * 3000)) /dev/urandom >"root/file$i"
     head -c $((i * 2500)) /dev/urandom >"up$i"
 done
-start serve server --workers 3 --bind '127.0.0.1:0' --root root --writable \
+start serve server --workers 3 --bind '127.0.0.1:0' --root root --demo --writable \
     --context server1 --context server2 --context server3 --context server4
 
 # One client: every request comes from a socket of its own, so from another address, to any of the threads.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre serve: demo resources and a directory's files, for whoever holds the other side of a context. */
+/* nacre serve: demo resources or a directory's files, for the peer of each context. */
 #include "serve.h"
 #include "store_lines.h"
 
@@ -20,7 +20,7 @@ typedef struct args {
     const char *pack;
     nacre_role role;
     unsigned workers;
-    bool help, verbose, tcp, writable;
+    bool help, verbose, tcp, writable, demo;
 } args;
 
 /* ---- Command line ----------------------------------------------------------------------------------------------------- */
@@ -28,9 +28,10 @@ typedef struct args {
 static int print_help(void)
 {
     printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE)\n"
-           "                   [--pack FILE] [--role ROLE] [--root DIR] [-v]\n"
+           "                   [--pack FILE] [--role ROLE] [--root DIR] [--demo] [-v]\n"
            "\n"
-           "Serves protected resources until it is interrupted: /hello, /time, /echo, /store, and files.\n"
+           "Serves protected resources until it is interrupted: the files of --root, or else the demo\n"
+           "resources /hello, /time, /echo and /store.\n"
            "Prints 'listening coap://ADDRESS' on stdout when it is ready.\n"
            "\n"
            "  --bind ADDRESS        HOST, HOST:PORT or [IPV6]:PORT; port 0 takes a free one\n"
@@ -43,6 +44,7 @@ static int print_help(void)
            "  --role ROLE           client or server: which side directories of the older layout are to be\n"
            "  --root DIR            serve the files in DIR: no symbolic links, no names that start\n"
            "                        with a dot, no directory that holds a security context\n"
+           "  --demo                serve the demo resources beside --root too; they hide files of those names\n"
            "  --writable            take PUT and DELETE for files below --root\n"
            "  --workers N           serve UDP with N threads (1 to 64; default: 1)\n"
            "  -v, --verbose         show requests on stderr\n"
@@ -50,13 +52,25 @@ static int print_help(void)
     return TOOL_OK;
 }
 
-enum { OPT_BIND = 256, OPT_PACK, OPT_ROLE, OPT_CONTEXT, OPT_CREDENTIALS, OPT_ROOT, OPT_TCP, OPT_WRITABLE, OPT_WORKERS };
+enum {
+    OPT_BIND = 256,
+    OPT_PACK,
+    OPT_ROLE,
+    OPT_CONTEXT,
+    OPT_CREDENTIALS,
+    OPT_DEMO,
+    OPT_ROOT,
+    OPT_TCP,
+    OPT_WRITABLE,
+    OPT_WORKERS
+};
 
 static const struct option long_options[] = { { "bind", required_argument, NULL, OPT_BIND },
                                               { "context", required_argument, NULL, OPT_CONTEXT },
                                               { "pack", required_argument, NULL, OPT_PACK },
                                               { "role", required_argument, NULL, OPT_ROLE },
                                               { "credentials", required_argument, NULL, OPT_CREDENTIALS },
+                                              { "demo", no_argument, NULL, OPT_DEMO },
                                               { "root", required_argument, NULL, OPT_ROOT },
                                               { "tcp", no_argument, NULL, OPT_TCP },
                                               { "writable", no_argument, NULL, OPT_WRITABLE },
@@ -84,6 +98,7 @@ static int take_option(args *a, int option, const char *given)
     case OPT_PACK: a->pack = optarg; break;
     case OPT_CREDENTIALS: a->credentials = optarg; break;
     case OPT_ROLE: return tool_role("serve", &a->role, optarg);
+    case OPT_DEMO: a->demo = true; break;
     case OPT_ROOT: a->root = optarg; break;
     case OPT_TCP: a->tcp = true; break;
     case OPT_WRITABLE: a->writable = true; break;
@@ -263,12 +278,27 @@ static int announce(const nacre_server *server)
     return TOOL_OK;
 }
 
+/* The files of --root, or nothing: 4.04. With a root they are in /.well-known/core, as the list that "/" is. */
+static told files_of(serve_root *root)
+{
+    static const nacre_link list = { .ct = "40" };
+    return (told){ .path = "/",
+                   .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_OBSERVABLE | NACRE_RESOURCE_CONDITIONAL |
+                            (root->fd < 0 ? NACRE_RESOURCE_HIDDEN : 0),
+                   .handler = serve_files,
+                   .user = root,
+                   .on_upload = serve_files_upload,
+                   .link = &list,
+                   .is_shared = true };
+}
+
 static int serve(nacre_server *server, const args *a, serve_root *root)
 {
     nacre_detail why = { { 0 } };
     serve_value value = { 0 };
     static const nacre_link text = { .ct = "0" };
     told resources[] = {
+        files_of(root), /* alone, unless the demo is asked for */
         { .path = "/hello", .handler = serve_hello, .link = &text },
         { .path = "/time", .handler = serve_time, .link = &text },
         { .path = "/echo", .handler = serve_echo },
@@ -277,18 +307,12 @@ static int serve(nacre_server *server, const args *a, serve_root *root)
           .user = &value,
           .flags = NACRE_RESOURCE_OBSERVABLE | NACRE_RESOURCE_CONDITIONAL,
           .is_shared = true },
-        { .path = "/",
-          .flags =
-              NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN | NACRE_RESOURCE_OBSERVABLE | NACRE_RESOURCE_CONDITIONAL,
-          .handler = serve_files,
-          .user = root,
-          .on_upload = serve_files_upload,
-          .is_shared = true },
     };
+    const size_t num = root->has_demo ? sizeof resources / sizeof resources[0] : 1;
     value.server = server;
     nacre_err err = add_contexts(server, a, &why);
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
-    err = add_resources(server, resources, sizeof resources / sizeof resources[0], a->verbose);
+    err = add_resources(server, resources, num, a->verbose);
     if (err != NACRE_OK) return tool_fail("serve", err, "cannot add the resources: %s", nacre_err_text(err));
     tell_marks(a);
     int result = announce(server);
@@ -330,7 +354,7 @@ static int open_root(serve_root *root, const args *a)
 
 static int run(const args *a)
 {
-    serve_root root = { .fd = -1, .is_writable = a->writable };
+    serve_root root = { .fd = -1, .is_writable = a->writable, .has_demo = a->demo || a->root == NULL };
     int result = a->root != NULL ? open_root(&root, a) : TOOL_OK;
     if (result == TOOL_OK) result = open_and_serve(a, &root);
     if (root.crypto.ops != NULL) nacre_openssl_close(&root.crypto);

@@ -22,6 +22,7 @@ void serve_time(void *user, const nacre_request *request, nacre_response *respon
 void serve_echo(void *user, const nacre_request *request, nacre_response *response);
 void serve_store(void *user, const nacre_request *request, nacre_response *response); /* user: a serve_value */
 void serve_value_forget(serve_value *value);
+bool serve_is_demo(const char *name); /* whether a demo resource has this name */
 
 /* Regular files below a directory: never above it, never through a symbolic link, never a name that starts with a dot. */
 typedef struct serve_watches serve_watches;
@@ -32,6 +33,7 @@ typedef struct serve_root {
     serve_watches *watches; /* NULL: nobody hears of changes */
     int fd;                 /* of the directory; -1 serves nothing */
     bool is_writable;
+    bool has_demo;       /* the demo resources are served too, and hide files of their names */
     nacre_crypto crypto; /* for entity tags */
 } serve_root;
 

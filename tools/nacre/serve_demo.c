@@ -57,6 +57,14 @@ void serve_echo(void *user, const nacre_request *request, nacre_response *respon
                      request->message->payload);
 }
 
+bool serve_is_demo(const char *name)
+{
+    static const char *const names[] = { "hello", "time", "echo", "store" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
 /* ---- /store ----------------------------------------------------------------------------------------------------------- */
 
 void serve_value_forget(serve_value *value)

@@ -313,18 +313,25 @@ static void free_list(void *user)
     free(user);
 }
 
-static bool list_directory(text *list, int fd, const char *path, unsigned format)
+/* A demo resource hides the file of its name: it is not listed as that file. */
+static bool is_hidden(const serve_root *root, const char *path, const char *name)
+{
+    return root->has_demo && strcmp(path, "/") == 0 && serve_is_demo(name);
+}
+
+static bool list_directory(text *list, const serve_root *root, int fd, const char *path, unsigned format)
 {
     serve_names names;
     struct stat st;
     if (!serve_names_read(&names, fd)) return false;
     for (size_t i = 0; i < names.num; i++)
-        if (is_served(fd, names.name[i], &st)) append_entry(list, path, names.name[i], &st, format);
+        if (!is_hidden(root, path, names.name[i]) && is_served(fd, names.name[i], &st))
+            append_entry(list, path, names.name[i], &st, format);
     serve_names_free(&names);
     return !list->failed;
 }
 
-static void answer_directory(int fd, const nacre_request *request, nacre_response *response)
+static void answer_directory(const serve_root *root, int fd, const nacre_request *request, nacre_response *response)
 {
     uint64_t wanted = FORMAT_LINKS;
     text list = { 0 };
@@ -332,7 +339,7 @@ static void answer_directory(int fd, const nacre_request *request, nacre_respons
     const nacre_bytes accept = nacre_option_find(request->message->options, NACRE_OPT_ACCEPT);
     const unsigned format = !nacre_is_absent(accept) && wanted == FORMAT_TEXT ? FORMAT_TEXT : FORMAT_LINKS;
     if (!serve_accepts(request, response, format)) return;
-    if (!list_directory(&list, fd, request->path, format)) {
+    if (!list_directory(&list, root, fd, request->path, format)) {
         free(list.bytes);
         nacre_response_text(response, NACRE_SERVER_ERROR, "cannot read that directory");
         return;
@@ -379,7 +386,7 @@ static void get(serve_root *root, const nacre_request *request, nacre_response *
     if (fd < 0) {
         serve_not_there(response);
     } else if (S_ISDIR(st.st_mode)) {
-        answer_directory(fd, request, response);
+        answer_directory(root, fd, request, response);
         (void)close(fd);
     } else {
         answer_file(root, fd, &st, last, request, response);
