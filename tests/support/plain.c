@@ -4,7 +4,7 @@
  *
  *     plain serve ADDRESS
  *         serves over UDP and TCP, and prints "listening coap://ADDRESS" and "listening coap+tcp://ADDRESS" when it is ready:
- *         /hello a word; /body bytes of any number, PUT replaces them, who observes hears of it; /closed for holders of a
+ *         /hello a word; /made answers POST with a Location-Path; /body bytes of any number, PUT replaces them, who observes hears of it; /closed for holders of a
  *         context, whom there are none of. Until it is interrupted.
  *     plain observe URI NUM
  *         observes, prints NUM representations, each with a line end, and cancels; exit 1 when they do not come in a minute. */
@@ -36,6 +36,16 @@ static void hello(void *user, const nacre_request *request, nacre_response *resp
     (void)user;
     if (request->message->code == NACRE_GET) nacre_response_text(response, NACRE_CONTENT, "Hello World!");
     else nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only GET");
+}
+
+/* POST makes "a/b" below, and says so. */
+static void made(void *user, const nacre_request *request, nacre_response *response)
+{
+    (void)user;
+    response->code = request->message->code == NACRE_POST ? NACRE_CREATED : NACRE_METHOD_NOT_ALLOWED;
+    if (response->code != NACRE_CREATED) return;
+    nacre_options_add(&response->options, NACRE_OPT_LOCATION_PATH, NACRE_STR("made"));
+    nacre_options_add(&response->options, NACRE_OPT_LOCATION_PATH, NACRE_STR("a/b"));
 }
 
 static nacre_err take_piece(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
@@ -78,6 +88,7 @@ static nacre_err add_resources(void)
 {
     static const nacre_resource resources[] = {
         { .path = "/hello", .handler = hello, .flags = NACRE_RESOURCE_PLAIN },
+        { .path = "/made", .handler = made, .flags = NACRE_RESOURCE_PLAIN },
         { .path = "/body",
           .handler = handle_body,
           .user = &body, /* what went in pieces is told by its sink's user */

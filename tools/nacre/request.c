@@ -284,6 +284,22 @@ static int write_payload(const char *command, nacre_bytes payload)
     return ok ? TOOL_OK : tool_fail(command, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
 }
 
+/* Where what was made is: on stderr, for stdout has the payload (RFC 7252 5.8.2). */
+static void tell_location(const char *command, const nacre_reply *reply)
+{
+    char path[1024];
+    uint8_t room[1024];
+    nacre_options as_uri;
+    nacre_bytes options;
+    nacre_options_init(&as_uri, NACRE_ROOM(room));
+    nacre_option_iter it = nacre_option_begin(reply->options);
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        if (option.number == NACRE_OPT_LOCATION_PATH) nacre_options_add(&as_uri, NACRE_OPT_URI_PATH, option.value);
+    if (nacre_options_finish(&as_uri, &options) != NACRE_OK || options.len == 0) return;
+    if (nacre_path_text(options, path, sizeof path) == NACRE_OK)
+        fprintf(stderr, "nacre %s: created %s\n", command, path);
+}
+
 static int report(const char *command, const nacre_reply *reply, request_output *output)
 {
     char text[MAX_DIAGNOSTIC], buf[5];
@@ -292,6 +308,7 @@ static int report(const char *command, const nacre_reply *reply, request_output 
         (void)tool_fail(command, NACRE_OK, "%s%s", nacre_code_name(reply->code, buf), text);
         return TOOL_PEER_ERROR;
     }
+    if (reply->code == NACRE_CREATED) tell_location(command, reply);
     return output->path != NULL ? request_output_keep(output) : write_payload(command, reply->payload);
 }
 

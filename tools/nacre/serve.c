@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre serve: demo resources or a directory's files, for the peer of each context. */
-#include "serve.h"
+#include "serve_files.h"
 #include "store_lines.h"
 
 #include <errno.h>
@@ -348,13 +348,18 @@ static int open_root(serve_root *root, const args *a)
         return tool_fail("serve", NACRE_ERR_FILE, "cannot open the directory '%s': %s", a->root, strerror(errno));
     if (serve_holds_context(root->fd))
         return tool_usage("serve", "--root %s holds a security context, whose secret would be served", a->root);
+    if (root->is_writable) serve_sweep(root->fd);
     const nacre_err err = nacre_openssl_open(&root->crypto);
     return err == NACRE_OK ? TOOL_OK : tool_fail("serve", err, "cannot use OpenSSL: %s", nacre_err_text(err));
 }
 
 static int run(const args *a)
 {
-    serve_root root = { .fd = -1, .is_writable = a->writable, .has_demo = a->demo || a->root == NULL };
+    serve_root root = { .fd = -1,
+                        .is_writable = a->writable,
+                        .has_demo = a->demo || a->root == NULL,
+                        .credentials = a->credentials,
+                        .pack = a->pack };
     int result = a->root != NULL ? open_root(&root, a) : TOOL_OK;
     if (result == TOOL_OK) result = open_and_serve(a, &root);
     if (root.crypto.ops != NULL) nacre_openssl_close(&root.crypto);

@@ -33,8 +33,9 @@ typedef struct serve_root {
     serve_watches *watches; /* NULL: nobody hears of changes */
     int fd;                 /* of the directory; -1 serves nothing */
     bool is_writable;
-    bool has_demo;       /* the demo resources are served too, and hide files of their names */
-    nacre_crypto crypto; /* for entity tags */
+    const char *credentials, *pack; /* files in use, which are not served; NULL: none */
+    bool has_demo;                  /* the demo resources are served too, and hide files of their names */
+    nacre_crypto crypto;            /* for entity tags */
 } serve_root;
 
 /* Whether a directory holds a security context: it has a file by one of the names that contexts are kept in. */

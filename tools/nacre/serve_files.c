@@ -3,8 +3,8 @@
  *
  * A path is walked segment by segment from the directory's descriptor, each step with O_NOFOLLOW, so that no name, and
  * nobody who moves things about meanwhile, leads out of it. A segment is a name or nothing: no '/', no NUL, no leading dot.
- * What is refused looks like what is not there; so does a directory that holds a security context, for whoever may read its
- * secret is everybody in it.
+ * What is refused looks like what is not there: a directory that holds a security context, and what is private
+ * (serve_private.c).
  *
  * A file is opened anew for each of its blocks. That they are of one file is in its entity tag, which is made of device,
  * inode, size and both times: two writes in place that leave the size as it is, within one tick of the file system's clock,
@@ -41,24 +41,11 @@ bool serve_holds_context(int dir)
     return false;
 }
 
-/* A pack holds secrets, whatever its name. */
-static bool is_pack(int fd)
-{
-    char magic[8];
-    return pread(fd, magic, sizeof magic, 0) == (ssize_t)sizeof magic && memcmp(magic, "NACREPCK", 8) == 0;
-}
-
-bool serve_is_pack(int dir, const char *name)
-{
-    const int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    const bool found = fd >= 0 && is_pack(fd);
-    if (fd >= 0) (void)close(fd);
-    return found;
-}
-
 /* Opens a regular file or a directory in `at`; looks before it opens, for opening a device may do things. */
-static int open_step(int at, const char *name, struct stat *st)
+static int open_step(const serve_root *root, int at, const char *name, struct stat *st)
 {
+    errno = ENOENT;
+    if (serve_is_private_name(root, name)) return -1;
     if (fstatat(at, name, st, AT_SYMLINK_NOFOLLOW) != 0) return -1;
     if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) {
         errno = ENOENT;
@@ -67,7 +54,7 @@ static int open_step(int at, const char *name, struct stat *st)
     int fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return -1;
     bool looked = fstat(fd, st) == 0;
-    if (looked && S_ISREG(st->st_mode) && !is_pack(fd)) return fd;
+    if (looked && S_ISREG(st->st_mode) && !serve_is_private(root, fd, st)) return fd;
     if (looked && S_ISDIR(st->st_mode) && !serve_holds_context(fd)) return fd;
     (void)close(fd);
     errno = ENOENT;
@@ -83,10 +70,10 @@ static int number_of_segments(nacre_bytes options)
 }
 
 /* The first `num` segments. */
-static int walk(int root, nacre_bytes options, int num, struct stat *st, char last[256])
+static int walk(const serve_root *root, nacre_bytes options, int num, struct stat *st, char last[256])
 {
     nacre_option_iter it = nacre_option_begin(options);
-    int at = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int at = openat(root->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool ended = false;
     last[0] = '\0';
     if (at < 0 || fstat(at, st) != 0) ended = true;
@@ -99,7 +86,7 @@ static int walk(int root, nacre_bytes options, int num, struct stat *st, char la
             ended = true; /* nothing may follow */
             continue;
         }
-        if (!ended && S_ISDIR(st->st_mode) && serve_name(last, option.value)) next = open_step(at, last, st);
+        if (!ended && S_ISDIR(st->st_mode) && serve_name(last, option.value)) next = open_step(root, at, last, st);
         int error = errno;
         (void)close(at);
         errno = error;
@@ -108,12 +95,12 @@ static int walk(int root, nacre_bytes options, int num, struct stat *st, char la
     return at;
 }
 
-int serve_walk(int root, nacre_bytes options, struct stat *st, char last[256])
+int serve_walk(const serve_root *root, nacre_bytes options, struct stat *st, char last[256])
 {
     return walk(root, options, number_of_segments(options), st, last);
 }
 
-int serve_walk_to_parent(int root, nacre_bytes options, char name[256])
+int serve_walk_to_parent(const serve_root *root, nacre_bytes options, char name[256])
 {
     struct stat st;
     const int num = number_of_segments(options);
@@ -156,7 +143,7 @@ static bool has_etag(nacre_bytes options, const uint8_t etag[SERVE_ETAG_LEN])
 
 /* ---- Answers ---------------------------------------------------------------------------------------------------------- */
 
-static unsigned format_of(const char *name)
+unsigned serve_format_of(const char *name)
 {
     static const struct {
         const char *end;
@@ -211,7 +198,7 @@ static void answer_file(serve_root *root, int fd, const struct stat *st, const c
                         nacre_response *response)
 {
     uint8_t etag[SERVE_ETAG_LEN];
-    const unsigned format = format_of(name);
+    const unsigned format = serve_format_of(name);
     open_file *file = malloc(sizeof *file);
     if (file == NULL || !serve_accepts(request, response, format)) {
         free(file);
@@ -274,12 +261,10 @@ void serve_escape(char segment[3 * 256], const char *name)
 }
 
 /* What open_step would open. */
-static bool is_served(int dir, const char *name, struct stat *st)
+static bool is_served(const serve_root *root, int dir, const char *name, struct stat *st)
 {
-    if (name[0] == '.' || fstatat(dir, name, st, AT_SYMLINK_NOFOLLOW) != 0) return false;
-    if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) return false;
-    if (!S_ISDIR(st->st_mode)) return true;
-    const int fd = open_step(dir, name, st);
+    if (name[0] == '.') return false;
+    const int fd = open_step(root, dir, name, st);
     if (fd >= 0) (void)close(fd);
     return fd >= 0;
 }
@@ -298,7 +283,7 @@ static void append_entry(text *t, const char *path, const char *name, const stru
     }
     if (is_dir) (void)snprintf(attributes, sizeof attributes, "/>;ct=%d;osc", FORMAT_LINKS);
     else
-        (void)snprintf(attributes, sizeof attributes, ">;ct=%u;sz=%" PRIu64 ";osc", format_of(name),
+        (void)snprintf(attributes, sizeof attributes, ">;ct=%u;sz=%" PRIu64 ";osc", serve_format_of(name),
                        (uint64_t)st->st_size);
     append(t, t->len > 0 ? ",<" : "<", t->len > 0 ? 2 : 1);
     append(t, path, strlen(path));
@@ -325,7 +310,7 @@ static bool list_directory(text *list, const serve_root *root, int fd, const cha
     struct stat st;
     if (!serve_names_read(&names, fd)) return false;
     for (size_t i = 0; i < names.num; i++)
-        if (!is_hidden(root, path, names.name[i]) && is_served(fd, names.name[i], &st))
+        if (!is_hidden(root, path, names.name[i]) && is_served(root, fd, names.name[i], &st))
             append_entry(list, path, names.name[i], &st, format);
     serve_names_free(&names);
     return !list->failed;
@@ -368,7 +353,7 @@ static void watch(const serve_root *root, const nacre_request *request, int fd, 
     const nacre_bytes observe = nacre_option_find(request->message->options, NACRE_OPT_OBSERVE);
     if (nacre_is_absent(observe) || !nacre_option_uint(observe, &value) || value != 0 || request->is_notification)
         return;
-    const int parent = is_dir ? -1 : serve_walk_to_parent(root->fd, request->message->options, name);
+    const int parent = is_dir ? -1 : serve_walk_to_parent(root, request->message->options, name);
     if ((!is_dir && parent < 0) || strlen(request->path) > SERVE_MAX_PATH) return;
     memcpy(path, request->path, strlen(request->path) + 1);
     char *end = strrchr(path, '/');
@@ -381,7 +366,7 @@ static void get(serve_root *root, const nacre_request *request, nacre_response *
 {
     struct stat st;
     char last[256];
-    const int fd = serve_walk(root->fd, request->message->options, &st, last);
+    const int fd = serve_walk(root, request->message->options, &st, last);
     if (fd >= 0) watch(root, request, fd, S_ISDIR(st.st_mode));
     if (fd < 0) {
         serve_not_there(response);

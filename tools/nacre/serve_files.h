@@ -12,15 +12,25 @@ enum { SERVE_ETAG_LEN = 8, SERVE_MAX_PATH = 1024 };
 /* A name that may be served: no '/', no NUL, no leading dot, not empty. */
 bool serve_name(char name[256], nacre_bytes segment);
 
-/* Whether a file is a pack, whose secrets are not served, and which nobody writes over. */
-bool serve_is_pack(int dir, const char *name);
+/* What is never served, listed or written, for the keys in it (serve_private.c): by its name, as an open file, and as the
+ * regular file of that name in a directory. */
+bool serve_is_private_name(const serve_root *root, const char *name);
+bool serve_is_private(const serve_root *root, int fd, const struct stat *st);
+bool serve_is_private_file(const serve_root *root, int dir, const char *name);
+
+/* Temporary files have this and 16 hex digits as their name. serve_sweep removes those that no process writes any more. */
+#define SERVE_TEMPORARY ".nacre-"
+void serve_sweep(int root);
 
 /* What the Uri-Path options lead to, or -1 with errno. A last empty segment ("/dir/") is left out. `last` becomes the last
  * name, "" for the root itself. */
-int serve_walk(int root, nacre_bytes options, struct stat *st, char last[256]);
+int serve_walk(const serve_root *root, nacre_bytes options, struct stat *st, char last[256]);
 
 /* The directory that the Uri-Path options but the last lead to, and the last one as `name`; -1 with errno. */
-int serve_walk_to_parent(int root, nacre_bytes options, char name[256]);
+int serve_walk_to_parent(const serve_root *root, nacre_bytes options, char name[256]);
+
+/* The Content-Format of a file: what the ending of its name says. */
+unsigned serve_format_of(const char *name);
 
 /* The entity tag of a file: of its identity, size and times. */
 void serve_etag(const serve_root *root, uint8_t etag[SERVE_ETAG_LEN], const struct stat *st);

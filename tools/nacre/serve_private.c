@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* serve_private: which files are never served, listed or written, because keys are in them or would be.
+ *
+ * By name, in whatever case: those that context directories keep, with whatever stands before or after them, so that copies
+ * and what editors leave are included; and that of the credentials or the pack in use, with whatever follows. By content: packs,
+ * and JSON with a secret of a context, so that neither another name nor a hard link makes one public. By identity: the
+ * credentials and the pack in use. */
+#include "serve_files.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LOOK = 4096 }; /* bytes of a file that are looked at */
+
+/* ---- By name ---------------------------------------------------------------------------------------------------------- */
+
+static void to_lower(char lower[256], const char *name)
+{
+    size_t len = 0;
+    for (; name[len] != '\0' && len < 255; len++) lower[len] = (char)tolower((unsigned char)name[len]);
+    lower[len] = '\0';
+}
+
+static bool begins(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* "secret.json", "secrets.json.bak", "secret-old.json", "Copy of secret.json", "#secret.json#", "sequence.json~", "lock". */
+static bool is_context_name(const char *name)
+{
+    const char *secret = strstr(name, "secret");
+    const char *start = name[0] == '#' ? name + 1 : name;
+    return (secret != NULL && strstr(secret, ".json") != NULL) || begins(start, "settings.json") ||
+           begins(start, "sequence.json") || strcmp(name, "lock") == 0;
+}
+
+static bool is_derived(const char *name, const char *path)
+{
+    char used[256];
+    if (path == NULL) return false;
+    const char *slash = strrchr(path, '/');
+    to_lower(used, slash != NULL ? slash + 1 : path);
+    return used[0] != '\0' && begins(name[0] == '#' ? name + 1 : name, used);
+}
+
+bool serve_is_private_name(const serve_root *root, const char *name)
+{
+    char lower[256];
+    to_lower(lower, name);
+    return is_context_name(lower) || is_derived(lower, root->credentials) || is_derived(lower, root->pack);
+}
+
+/* ---- By identity and content ------------------------------------------------------------------------------------------ */
+
+static bool is_same_file(const char *path, const struct stat *st)
+{
+    struct stat used;
+    return path != NULL && stat(path, &used) == 0 && used.st_dev == st->st_dev && used.st_ino == st->st_ino;
+}
+
+static bool has(const char *text, size_t len, const char *word)
+{
+    const size_t word_len = strlen(word);
+    for (size_t i = 0; i + word_len <= len; i++)
+        if (memcmp(text + i, word, word_len) == 0) return true;
+    return false;
+}
+
+bool serve_is_private(const serve_root *root, int fd, const struct stat *st)
+{
+    char text[LOOK];
+    size_t at = 0;
+    if (is_same_file(root->credentials, st) || is_same_file(root->pack, st)) return true;
+    const ssize_t got = pread(fd, text, sizeof text, 0);
+    const size_t len = got > 0 ? (size_t)got : 0;
+    if (len >= 8 && memcmp(text, "NACREPCK", 8) == 0) return true;
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) at = 3; /* a byte order mark */
+    while (at < len && isspace((unsigned char)text[at])) at++;
+    return at < len && text[at] == '{' && (has(text, len, "\"secret_hex\"") || has(text, len, "\"secret_ascii\""));
+}
+
+bool serve_is_private_file(const serve_root *root, int dir, const char *name)
+{
+    struct stat st;
+    const int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    const bool found = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && serve_is_private(root, fd, &st);
+    if (fd >= 0) (void)close(fd);
+    return found;
+}
