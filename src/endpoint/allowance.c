@@ -34,6 +34,13 @@ static size_t bare_size(const nacre_message *answer, nacre_bytes token)
     return token.len + answer->options.len + answer->payload.len + MOST_AROUND;
 }
 
+/* One that is too long for any address is refused as such. The bound is a low one: what is called too long here is not held
+ * back, so it must be certain that it is not sent. */
+static bool is_too_long(const nacre_endpoint *ep, const nacre_message *answer, nacre_bytes token)
+{
+    return NACRE__HEADER_LEN + token.len + answer->payload.len > ep->config.max_message;
+}
+
 /* Whether `answer` and `extra` bytes are more than the sender of the request may get. */
 bool nacre__entry_exceeds(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer,
                           size_t extra)
@@ -44,7 +51,7 @@ bool nacre__entry_exceeds(const nacre_endpoint *ep, const nacre__entry *entry, c
     if (bare_size(answer, token) + extra <= allowance || nacre__is_reached(ep, &entry->peer)) return false;
     size_t size = size_of(entry->context, answer, token) + nacre__outer_extra(&entry->wish) + extra;
     if (entry->observer != NACRE__NONE) size += OBSERVE;
-    return size > allowance && size - extra <= ep->config.max_message; /* one that is too long in any case is refused */
+    return size > allowance && !is_too_long(ep, answer, token);
 }
 
 /* … than an observer may get at once. */
@@ -57,7 +64,7 @@ bool nacre__observer_exceeds(const nacre_endpoint *ep, const nacre__observer *o,
     if (bare_size(answer, kept.token) + extra <= allowance || o->is_validated || nacre__is_reached(ep, &o->peer))
         return false;
     const size_t size = size_of(o->context, answer, kept.token) + OBSERVE + extra;
-    return size > allowance && size - extra <= ep->config.max_message;
+    return size > allowance && !is_too_long(ep, answer, kept.token);
 }
 
 /* ---- Slices ----------------------------------------------------------------------------------------------------------

@@ -298,7 +298,7 @@ void nacre__pushes_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_e
 static bool within_allowance(nacre_endpoint *ep, nacre__push *push)
 {
     if (!push->is_validated) push->is_validated = nacre__is_reached(ep, &push->peer);
-    return push->is_validated || push->spent + push->len <= push->allowance;
+    return push->is_validated || push->spent + push->len + nacre__outer_extra(&push->wish) <= push->allowance;
 }
 
 static void start_timer(nacre_endpoint *ep, nacre__push *push, uint64_t now_ms)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* reach, echo, pace: how much goes to an address that has not shown itself, how it shows itself, and what captured
  * requests can bring about (RFC 9175 2.4, 2.6; RFC 8613 B.1.2). */
-#include "../scenario/raw.h"
+#include "../scenario/outer.h"
 
 static pair world;
 
@@ -120,6 +120,53 @@ static void three_times(void **state)
         const size_t came = d.len;
         assert_int_equal(raw_take(&r, &d, 0).code, over ? NACRE_UNAUTHORIZED : NACRE_CONTENT);
         if (!over) assert_int_equal(d.len, 3 * came);
+        pair_close(&world);
+    }
+}
+
+/* What may just be sent or may not, for the bounds of its length say different things, is held back all the same. */
+static void longest_answer_is_held_back(void **state)
+{
+    (void)state;
+    static const nacre_endpoint_config config = { .max_message = 400, .num_observers = 4 };
+    for (int row = 0; row < 4; row++)
+        for (size_t len = 340; len <= 400; len++) {
+            const bool is_protected = row % 2 == 1, observes = row / 2 == 1;
+            raw r = open_raw(is_protected, config);
+            const nacre_bytes options = observes ? raw_options(0, NULL, -1) : NACRE_ABSENT;
+            const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, options, 0).exchange;
+            const nacre_message answer = body_of(len);
+            nacre_exchange observer;
+            datagram d;
+            if (observes)
+                assert_int_equal(nacre_endpoint_observe(world.server.ep, exchange, NULL, &observer), NACRE_OK);
+            if (nacre_endpoint_respond(world.server.ep, exchange, &answer) == NACRE_OK) {
+                (void)raw_take(&r, &d, 0);
+                assert_true(d.len <= 136);
+            }
+            pair_close(&world);
+        }
+}
+
+/* A proxy's Block1 comes back in the answer, and its bytes count in each transmission. */
+static void outer_block_counts_in_retransmissions(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len < 100; len++) {
+        raw r = open_raw(true, (nacre_endpoint_config){ 0 });
+        datagram whole, d;
+        raw_write(&r, &whole, NACRE_CON, NACRE_GET, NACRE_ABSENT);
+        const nacre_message m = datagram_message(&whole);
+        raw_give_block(&r, &m, &(outer_block){ .szx = 6 }, 0);
+        const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
+        assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+        size_t sent = 0;
+        for (uint64_t now = 100; now < 200000; now += 1000) {
+            nacre_endpoint_expire(world.server.ep, now);
+            for (; party_take(&world.server, &d, now); sent += d.len)
+                if (sent == 0) respond(exchange, len);
+        }
+        assert_in_range(sent, 1, 136);
         pair_close(&world);
     }
 }
@@ -475,6 +522,8 @@ int main(void)
         cmocka_unit_test(under_the_lock),
         cmocka_unit_test(the_edge),
         cmocka_unit_test(three_times),
+        cmocka_unit_test(longest_answer_is_held_back),
+        cmocka_unit_test(outer_block_counts_in_retransmissions),
         cmocka_unit_test(echoed),
         cmocka_unit_test(echoed_wrongly),
         cmocka_unit_test(one_echo_for_both),

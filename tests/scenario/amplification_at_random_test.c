@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/* RFC 7252 11.3, RFC 9175 2.4 item 3: addresses that never show themselves ask for anything in any way, and the account of
+ * each datagram is kept: what goes out for it, all answers, acknowledgements and retransmissions together, is at most 136
+ * bytes or three times its own length; and so is each notification, counted with its retransmissions. A peer that is
+ * validated shares the contexts and the pools. */
+#include "raw.h"
+
+enum {
+    FORGED = 3,
+    HONEST = FORGED,
+    PEERS,
+    CONTEXTS = 2,
+    MOST_ASKED = 600,
+    MOST_NOTES = 64,
+    OPEN = 32,
+    MOST_TOKEN = 30
+};
+
+typedef struct note {
+    uint16_t mid;
+    size_t spent;
+} note;
+
+/* All requests of one peer under one token. */
+typedef struct asked {
+    size_t who, len, allowance, credit, spent;
+    uint16_t mid;
+    bool observes;
+    uint8_t token[MOST_TOKEN];
+    size_t token_len;
+    note notes[MOST_NOTES];
+    size_t num_notes;
+    datagram sent;
+} asked;
+
+static struct {
+    pair pair;
+    party *server;
+    nacre_context *ours[CONTEXTS];
+    nacre_address peers[PEERS];
+    asked asked[MOST_ASKED];
+    size_t num_asked;
+    struct {
+        nacre_exchange exchange;
+        bool is_later;
+    } open[OPEN];
+    size_t num_open;
+    nacre_exchange observers[OPEN];
+    size_t num_observers;
+    uint16_t heard[PEERS][OPEN]; /* message IDs of the server */
+    uint8_t echo[16];            /* the last that the honest peer saw */
+    size_t echo_len;
+    uint16_t mid;
+    chance chance;
+    uint64_t now;
+    size_t checked, notified, again, outer, validated;
+    bool with_transfer;
+    unsigned long long seed;
+} w;
+
+static size_t pick(size_t num)
+{
+    return (size_t)(draw(&w.chance) % num);
+}
+
+static bool may(unsigned p)
+{
+    return percent(&w.chance, p);
+}
+
+/* ---- The account --------------------------------------------------------------------------------------------------- */
+
+static size_t allowance_of(size_t len)
+{
+    return 3 * len > 136 ? 3 * len : 136;
+}
+
+/* The request with that token and message ID, or else the last with that token. */
+static asked *find(size_t who, const nacre_message *m)
+{
+    asked *last = NULL;
+    for (size_t i = w.num_asked; i-- > 0;) {
+        asked *a = &w.asked[i];
+        if (a->who != who) continue;
+        const bool has_token = nacre_bytes_equal(m->token, nacre_bytes_of(a->token, a->token_len));
+        if (a->mid == m->mid && (has_token || m->code == NACRE_EMPTY)) return a;
+        if (last == NULL && has_token && m->code != NACRE_EMPTY) last = a;
+    }
+    return last;
+}
+
+static const asked *last_of(const asked *any)
+{
+    const nacre_message m = { .code = NACRE_GET, .token = { any->token, any->token_len } };
+    return find(any->who, &m);
+}
+
+static size_t *account_of(asked *a, const nacre_message *m, size_t *limit)
+{
+    *limit = a->credit;
+    if (!a->observes || m->mid == a->mid) return &a->spent;
+    *limit = a->allowance;
+    for (size_t i = 0; i < a->num_notes; i++)
+        if (a->notes[i].mid == m->mid) return &a->notes[i].spent;
+    note *n = &a->notes[a->num_notes++ % MOST_NOTES];
+    *n = (note){ m->mid, 0 };
+    if (a->num_notes > MOST_NOTES) a->num_notes = MOST_NOTES;
+    w.notified++;
+    return &n->spent;
+}
+
+static void check(size_t who, const datagram *d)
+{
+    size_t limit;
+    const nacre_message m = datagram_message(d);
+    w.heard[who][pick(OPEN)] = m.mid;
+    if (who == HONEST) {
+        if (d->len > 3 * sizeof w.asked[0].sent.bytes / 4) w.validated++;
+        return;
+    }
+    asked *a = find(who, &m);
+    if (a == NULL) fail_msg("nothing asked for %u.%02u", m.code >> 5, m.code & 31u);
+    size_t *spent = account_of(a, &m, &limit);
+    if (*spent > 0) w.again++;
+    *spent += d->len;
+    w.checked++;
+    if (*spent > limit)
+        fail_msg("seed %llu: %zu bytes of %zu for one of %zu: code %u.%02u type %u protected %d", w.seed, *spent, limit,
+                 a->len, m.code >> 5, m.code & 31u, m.type,
+                 !nacre_is_absent(nacre_option_find(m.options, NACRE_OPT_OSCORE)));
+}
+
+static void keep_echo(const datagram *d)
+{
+    const nacre_message m = datagram_message(d);
+    const nacre_bytes echo = nacre_option_find(m.options, NACRE_OPT_ECHO);
+    if (nacre_is_absent(echo) || echo.len > sizeof w.echo) return;
+    memcpy(w.echo, echo.ptr, echo.len);
+    w.echo_len = echo.len;
+}
+
+static void drain(void)
+{
+    for (datagram d; party_take(w.server, &d, w.now);) {
+        size_t who = 0;
+        while (!nacre_address_equal(&w.peers[who], &d.peer)) assert_true(++who < PEERS);
+        check(who, &d);
+        if (who == HONEST) keep_echo(&d);
+    }
+}
+
+/* ---- The application ----------------------------------------------------------------------------------------------- */
+
+static nacre_message any_answer(void)
+{
+    static const uint8_t codes[] = { NACRE_CONTENT,   NACRE_CONTENT, NACRE_CONTENT,     NACRE_CHANGED,
+                                     NACRE_NOT_FOUND, NACRE_VALID,   NACRE_UNAVAILABLE, NACRE_TOO_LARGE };
+    static uint8_t memory[256], body[1200];
+    nacre_options o;
+    nacre_message m = { .code = codes[pick(sizeof codes)] };
+    nacre_options_init(&o, NACRE_ROOM(memory));
+    if (may(40)) nacre_options_add(&o, NACRE_OPT_ETAG, nacre_bytes_of(body, 1 + pick(8)));
+    if (may(10)) nacre_options_add(&o, NACRE_OPT_LOCATION_PATH, nacre_bytes_of(body, pick(120)));
+    if (may(30)) nacre_options_add_uint(&o, NACRE_OPT_CONTENT_FORMAT, pick(70000));
+    if (may(20)) nacre_options_add_uint(&o, NACRE_OPT_MAX_AGE, draw(&w.chance) & 0xffffffff);
+    assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
+    m.payload = nacre_bytes_of(body, may(50) ? pick(160) : pick(sizeof body));
+    return m;
+}
+
+static nacre_err say(nacre_exchange exchange, const nacre_message *m)
+{
+    return w.with_transfer ? nacre_transfer_respond(w.server->transfer, exchange, m, NULL)
+                           : nacre_endpoint_respond(w.server->ep, exchange, m);
+}
+
+static void respond(nacre_exchange exchange)
+{
+    const nacre_message m = any_answer();
+    const nacre_err err = say(exchange, &m);
+    if (err == NACRE_OK || err == NACRE_ERR_STALE) return;
+    const nacre_message sorry = { .code = NACRE_SERVER_ERROR };
+    (void)say(exchange, &sorry);
+}
+
+static nacre_err later(nacre_exchange exchange)
+{
+    return w.with_transfer ? nacre_transfer_later(w.server->transfer, exchange)
+                           : nacre_endpoint_later(w.server->ep, exchange);
+}
+
+static void decide(nacre_exchange exchange)
+{
+    if (may(30) && w.num_open < OPEN && later(exchange) == NACRE_OK) {
+        w.open[w.num_open++].exchange = exchange;
+        return;
+    }
+    if (may(3)) nacre_endpoint_ignore(w.server->ep, exchange);
+    else respond(exchange);
+}
+
+static void events(void)
+{
+    for (nacre_event event; party_next_event(w.server, &event);) {
+        nacre_exchange observer;
+        switch (event.kind) {
+        case NACRE_EVENT_PERSIST:
+            if (may(80)) serve_store(event.context);
+            nacre_endpoint_confirmed(w.server->ep, event.context, may(90) ? NACRE_OK : NACRE_ERR_FILE);
+            break;
+        case NACRE_EVENT_REQUEST:
+            if (may(90) && w.num_observers < OPEN &&
+                nacre_endpoint_observe(w.server->ep, event.exchange, NULL, &observer) == NACRE_OK)
+                w.observers[w.num_observers++] = observer;
+            decide(event.exchange);
+            break;
+        case NACRE_EVENT_NOTIFY: decide(event.exchange); break;
+        case NACRE_EVENT_OBSERVER_GONE:
+            for (size_t i = 0; i < w.num_observers; i++)
+                if (w.observers[i] == event.exchange) w.observers[i] = w.observers[--w.num_observers];
+            break;
+        default: break;
+        }
+        drain();
+    }
+}
+
+/* ---- The network --------------------------------------------------------------------------------------------------- */
+
+static void give(size_t who, const datagram *d)
+{
+    party_take_back(w.server);
+    const nacre_datagram in = { w.peers[who], party_lend(w.server, nacre_bytes_of(d->bytes, d->len)) };
+    while (party_receive(w.server, &in, 1, w.now) == 0) events();
+    drain();
+    events();
+    drain();
+}
+
+static asked *new_asked(size_t who, uint16_t mid)
+{
+    if (w.num_asked == MOST_ASKED) return NULL;
+    asked *a = &w.asked[w.num_asked++];
+    memset(a, 0, sizeof *a);
+    a->who = who;
+    a->mid = mid;
+    a->token_len = may(90) ? 4 + pick(5) : 4 + pick(MOST_TOKEN - 3);
+    chance_fill(&w.chance, a->token, a->token_len);
+    return a;
+}
+
+static void pay(asked *a, size_t len)
+{
+    a->len = len;
+    a->credit += allowance_of(len);
+    if (allowance_of(len) > a->allowance) a->allowance = allowance_of(len);
+}
+
+static uint32_t any_block(bool is_first)
+{
+    return (uint32_t)((is_first ? 0 : pick(6)) << 4 | pick(7));
+}
+
+static nacre_bytes any_options(asked *a, uint8_t code)
+{
+    static uint8_t memory[400], path[200];
+    nacre_options o;
+    nacre_bytes out = NACRE_ABSENT;
+    const bool observable = code == NACRE_GET || code == NACRE_FETCH;
+    nacre_options_init(&o, NACRE_ROOM(memory));
+    if (observable && (a->observes || may(30))) {
+        nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, a->observes && may(60));
+        a->observes = true;
+    }
+    nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of(path, may(70) ? pick(12) : pick(sizeof path)));
+    if (may(20)) nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, any_block(may(50)));
+    if (code == NACRE_PUT && may(30))
+        nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, any_block(may(60)) | (may(60) ? 8 : 0));
+    if (a->who == HONEST && w.echo_len > 0 && may(70)) {
+        nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(w.echo, w.echo_len));
+    } else if (may(10)) nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(path, 8));
+    if (may(5)) nacre_options_add_uint(&o, NACRE_OPT_NO_RESPONSE, 2);
+    assert_int_equal(nacre_options_finish(&o, &out), NACRE_OK);
+    return out;
+}
+
+/* What a proxy adds: blocks of a protected message. */
+static void add_outer(nacre_message *m, nacre_options *o)
+{
+    nacre_option option;
+    static const uint16_t first[] = { NACRE_OPT_BLOCK2, NACRE_OPT_BLOCK1 };
+    const bool has[] = { may(60), may(60) };
+    nacre_option_iter it = nacre_option_begin(m->options);
+    while (nacre_option_next(&it, &option)) nacre_options_add(o, option.number, option.value);
+    for (size_t i = 0; i < 2; i++)
+        if (has[i])
+            nacre_options_add_uint(o, first[i], i == 0 ? any_block(may(70)) : pick(7)); /* Block1 0/0/szx: the whole */
+    assert_int_equal(nacre_options_finish(o, &m->options), NACRE_OK);
+    w.outer++;
+}
+
+static void write_request(asked *a, uint8_t type, uint8_t code)
+{
+    static uint8_t body[400], memory[500];
+    nacre_bytes out = NACRE_ABSENT;
+    nacre_message m = { .type = type, .code = code, .mid = a->mid, .token = { a->token, a->token_len } };
+    m.options = any_options(a, code);
+    if (code != NACRE_GET) m.payload = nacre_bytes_of(body, may(60) ? pick(40) : pick(sizeof body));
+    if (may(50)) {
+        datagram_write(&a->sent, &m);
+        return;
+    }
+    nacre_request_id id;
+    assert_int_equal(nacre_protect_request(w.ours[pick(CONTEXTS)], &w.pair.client.crypto, &id, &out,
+                                           NACRE_ROOM(a->sent.bytes), &m, NULL),
+                     NACRE_OK);
+    a->sent.len = out.len;
+    if (!may(40)) return;
+    nacre_options o;
+    datagram whole = a->sent;
+    nacre_options_init(&o, NACRE_ROOM(memory));
+    m = datagram_message(&whole);
+    add_outer(&m, &o);
+    datagram_write(&a->sent, &m);
+}
+
+static void ask(void)
+{
+    static const uint8_t codes[] = { NACRE_GET, NACRE_GET, NACRE_FETCH, NACRE_PUT };
+    const size_t who = pick(PEERS);
+    asked *a = NULL;
+    for (size_t i = 0; i < w.num_asked && may(30); i++) { /* one that observes, under its token */
+        asked *other = &w.asked[pick(w.num_asked)];
+        if (other->observes && other->who == who) a = other;
+    }
+    const asked *before = a == NULL ? NULL : last_of(a);
+    a = new_asked(who, ++w.mid);
+    if (a == NULL) return;
+    if (before != NULL) { /* with the account of what is still to come */
+        *a = *before;
+        a->mid = w.mid;
+        a->spent = a->credit = 0;
+        a->observes = true;
+    }
+    write_request(a, may(75) ? NACRE_CON : NACRE_NON, codes[pick(sizeof codes)]);
+    if (a->sent.len > 5 && may(5))
+        a->sent.bytes[may(50) ? 1 : a->sent.len - 1 - pick(a->sent.len - 5)] ^= (uint8_t)(1 << pick(8));
+    if (may(3)) a->sent.len = pick(a->sent.len) + 1;
+    nacre_message m;
+    if (nacre_message_parse(&m, nacre_bytes_of(a->sent.bytes, a->sent.len)) == NACRE_OK) {
+        a->mid = m.mid;
+        a->token_len = m.token.len < sizeof a->token ? m.token.len : sizeof a->token;
+        memcpy(a->token, m.token.ptr, a->token_len);
+    } else if (a->sent.len >= 4) a->mid = (uint16_t)(a->sent.bytes[2] << 8 | a->sent.bytes[3]);
+    pay(a, a->sent.len);
+    give(who, &a->sent);
+}
+
+static void ask_again(void)
+{
+    if (w.num_asked == 0) return;
+    const size_t from = w.num_asked > 20 && may(80) ? w.num_asked - 20 : 0;
+    asked *a = &w.asked[from + pick(w.num_asked - from)];
+    if (a->sent.len == 0) return;
+    pay(a, a->sent.len);
+    give(a->who, &a->sent);
+}
+
+/* A protected request of another comes from here. */
+static void capture(void)
+{
+    if (w.num_asked == 0) return;
+    const asked *old = &w.asked[pick(w.num_asked)];
+    const size_t who = pick(PEERS);
+    if (old->who == who || old->sent.len == 0 || w.num_asked == MOST_ASKED) return;
+    const nacre_message m = { .code = NACRE_GET, .mid = old->mid, .token = { old->token, old->token_len } };
+    asked *a = find(who, &m);
+    if (a == NULL || a->mid != old->mid) {
+        const asked *before = a;
+        a = &w.asked[w.num_asked++];
+        *a = before != NULL ? *before : *old;
+        a->sent = old->sent;
+        a->mid = old->mid;
+        a->observes = old->observes || before != NULL;
+        a->who = who;
+        a->spent = a->credit = 0;
+        if (before == NULL) a->num_notes = 0;
+    }
+    pay(a, a->sent.len);
+    give(who, &a->sent);
+}
+
+static void send_empty(void)
+{
+    const size_t who = pick(PEERS);
+    const uint8_t type = (uint8_t)pick(4);
+    const uint16_t mid = may(80) ? w.heard[who][pick(OPEN)] : (uint16_t)draw(&w.chance);
+    if (type > NACRE_NON) {
+        const datagram d = empty_message(type, mid);
+        give(who, &d);
+        return;
+    }
+    asked *a = new_asked(who, ++w.mid);
+    if (a == NULL) return;
+    a->sent = empty_message(type, a->mid);
+    pay(a, a->sent.len);
+    give(who, &a->sent);
+}
+
+static void stray_answer(void)
+{
+    asked *a = new_asked(pick(PEERS), ++w.mid);
+    if (a == NULL) return;
+    datagram_write(&a->sent, &(nacre_message){ .type = (uint8_t)pick(2),
+                                               .code = NACRE_CONTENT,
+                                               .mid = a->mid,
+                                               .token = { a->token, a->token_len } });
+    pay(a, a->sent.len);
+    give(a->who, &a->sent);
+}
+
+static void let_time_pass(void)
+{
+    static const uint32_t steps[] = { 1, 100, 1000, 3000, 10000, 100000 };
+    w.now += pick(steps[pick(6)]) + 1;
+    party_expire(w.server, w.now);
+    drain();
+    events();
+    drain();
+}
+
+static void answer_later(void)
+{
+    if (w.num_open == 0) return;
+    const size_t at = pick(w.num_open);
+    const nacre_exchange exchange = w.open[at].exchange;
+    w.open[at] = w.open[--w.num_open];
+    respond(exchange);
+    drain();
+}
+
+static void change(void)
+{
+    for (size_t i = 0; i < w.num_observers; i++)
+        if (may(50)) nacre_endpoint_changed(w.server->ep, w.observers[i]);
+    events();
+    drain();
+}
+
+/* ---- The run ------------------------------------------------------------------------------------------------------- */
+
+static void open_world(uint64_t seed)
+{
+    static const char *const names[PEERS] = { "a", "b", "c", "honest" };
+    static const char *const ids[CONTEXTS] = { "c", "d" };
+    const bool with_transfer = seed % 2 == 1;
+    const size_t checked = w.checked, notified = w.notified, again = w.again, outer = w.outer, validated = w.validated;
+    memset(&w, 0, sizeof w);
+    w.checked = checked, w.notified = notified, w.again = again, w.outer = outer, w.validated = validated;
+    w.chance.state = w.seed = seed;
+    const nacre_endpoint_config config = {
+        .num_observers = 8, .num_pushes = may(50) ? 4 : 16, .num_answers = may(50) ? 8 : 64, .max_message = 1280
+    };
+    const pairing how = { .server_persistent = may(50), .server_lost = may(30), .first_chunk = 4 };
+    pair_open(&w.pair, &config, &how);
+    w.server = &w.pair.server;
+    w.with_transfer = with_transfer;
+    w.ours[0] = w.pair.ours;
+    pairing other = { .client_id = ids[1], .secret = 7 };
+    w.ours[1] = party_context(&w.pair.client, &other, false);
+    (void)party_context(w.server, &other, true);
+    if (with_transfer) party_add_transfer(w.server, NULL);
+    for (size_t i = 0; i < PEERS; i++) w.peers[i] = address_named(names[i]);
+}
+
+static void step(void)
+{
+    const size_t what = pick(100);
+    if (what < 40) ask();
+    else if (what < 50) ask_again();
+    else if (what < 54) capture();
+    else if (what < 66) send_empty();
+    else if (what < 68) stray_answer();
+    else if (what < 80) let_time_pass();
+    else if (what < 90) answer_later();
+    else change();
+}
+
+static void each_datagram_has_its_account(void **state)
+{
+    (void)state;
+    const char *seeds = getenv("AMPLIFICATION_SEEDS");
+    const uint64_t num = seeds != NULL ? strtoull(seeds, NULL, 10) : 100;
+    for (uint64_t seed = 1; seed <= num; seed++) {
+        open_world(seed);
+        for (int i = 0; i < 1500; i++) step();
+        pair_close(&w.pair);
+    }
+    assert_true(w.checked > 100 * num && w.notified > 10 * num && w.again > 10 * num && w.outer > 10 * num);
+    assert_true(w.validated > num);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_datagram_has_its_account),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
