@@ -309,7 +309,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange
  * notification. Each NOTIFY event is one chance to say the present state; changes in between are not queued. An answer that
  * is not 2.xx ends the observation: the client hears it, and OBSERVER_GONE follows, as for any other end. Notifications are
  * CON until one is acknowledged or the client's address is validated, then every sixteenth and the first after a day (for a
- * registration that was NON the latter only), and the last; else NON. To an address that is not validated each has no more
+ * registration that was NON, protected or from a validated address, the latter only), and the last; else NON. To an address that is not validated each has no more
  * bytes than the answer to the registration: nacre_endpoint_fits; what is longer goes as 4.01 with Echo, and ends the
  * observation until the client registers with the value. A RST ends a plain observation. A protected one it only puts to the
  * test: one NOTIFY event comes and is answered as CON, whose time-out ends it, or a RST while at most four RST that matched

@@ -81,10 +81,13 @@ void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry)
     nacre__dedup_done(ep, entry, entry->context == NULL);
 }
 
-/* A duplicate came (RFC 7252 4.5): a CON gets the same answer again, if there is one yet; a NON is dropped. */
+/* A duplicate came (RFC 7252 4.5): a CON gets the same answer again, if there is one yet; a NON is dropped. So is what asks for
+ * more than its address may get any more (RFC 9175 2.4): it may have changed hands since. */
 void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry)
 {
     ep->stats.duplicates++;
+    const size_t size = entry->answer_len + nacre__outer_extra(&entry->wish);
+    if (size > nacre__allowance(entry->datagram_len) && !nacre__is_reached(ep, &entry->peer)) return;
     if (entry->state == NACRE__ENTRY_LATER && entry->type == NACRE_CON) nacre__later_acknowledge(ep, entry);
     if (entry->state == NACRE__ENTRY_ANSWERED && entry->type == NACRE_CON) transmit(ep, entry);
 }

@@ -92,13 +92,19 @@ void nacre__observers_catch_up(nacre_endpoint *ep, const nacre_context *context)
     }
 }
 
+static bool may_be_forged(const nacre__observer *o)
+{
+    return o->context == NULL && !o->is_validated;
+}
+
 /* RFC 7641 4.5: a CON now and then shows whether the client still listens; RFC 7641 7: and until one is acknowledged, each is
- * one, for the registration's sender may be forged. */
+ * one, for the registration's sender may be forged. An ACK may be guessed too: of a plain registration whose address is not
+ * validated every sixteenth is a CON, however the client registered, and each wants another guess. */
 static bool is_con_due(const nacre_endpoint *ep, const nacre__observer *o, bool is_final)
 {
     if (nacre_address_is_reliable(&o->peer)) return false; /* RFC 8323 7.1: nothing is acknowledged there */
     return is_final || o->is_checked || !o->is_confirmed || ep->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
-           (o->con && o->since_con >= EVERY - 1);
+           ((o->con || may_be_forged(o)) && o->since_con >= EVERY - 1);
 }
 
 /* ---- One CON at a time -----------------------------------------------------------------------------------------------

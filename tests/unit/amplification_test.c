@@ -148,6 +148,55 @@ static void longest_answer_is_held_back(void **state)
         }
 }
 
+/* A guessed ACK does not open the way for a day of notifications: the sixteenth asks for another one, unless the registration
+ * is protected or its address validated. */
+static void unvalidated_observer_is_asked_again(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 3; row++) {
+        const bool is_protected = row == 1, is_validated = row == 2;
+        raw r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
+        nacre_exchange observer;
+        if (is_validated) (void)asked(&r, NACRE_CON, echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0)), 20, 0);
+        const nacre_event event = raw_requested(&r, NACRE_NON, NACRE_GET, raw_options(0, NULL, -1), 0);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+        respond(event.exchange, 10);
+        datagram d;
+        (void)raw_take(&r, &d, 0);
+        for (int i = 0; i < 50; i++) {
+            nacre_endpoint_changed(world.server.ep, observer);
+            (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+            respond(observer, 10);
+            const nacre_message m = raw_take(&r, &d, 1000);
+            const bool is_con = is_validated ? false : is_protected ? i == 0 : i % 16 == 0;
+            assert_int_equal(m.type, is_con ? NACRE_CON : NACRE_NON);
+            if (is_con) raw_empty(&r, NACRE_ACK, m.mid, 1000);
+        }
+        pair_close(&world);
+    }
+}
+
+/* A duplicate gets what its address may get now: what it got when it was validated only as long as that lasts. */
+static void duplicate_gets_no_more_than_its_address_may(void **state)
+{
+    (void)state;
+    for (size_t len = 20; len <= 500; len += 480)
+        for (uint64_t now = 246000; now <= 248000; now += 2000) {
+            raw r = open_raw(true, (nacre_endpoint_config){ 0 });
+            datagram d, first, again;
+            assert_int_equal(asked(&r, NACRE_CON, echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0)), 500, 0).code,
+                             NACRE_CONTENT);
+            raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 200000);
+            respond(expect_event(&world.server, NACRE_EVENT_REQUEST).exchange, len);
+            (void)raw_take(&r, &first, 200000);
+            raw_give(&r, &d, now);
+            const bool came = party_take(&world.server, &again, now);
+            assert_int_equal(came, len == 20 || now < 247000);
+            if (came) assert_true(datagram_same(&first, &again));
+            pair_close(&world);
+        }
+}
+
 /* A proxy's Block1 comes back in the answer, and its bytes count in each transmission. */
 static void outer_block_counts_in_retransmissions(void **state)
 {
@@ -524,6 +573,8 @@ int main(void)
         cmocka_unit_test(three_times),
         cmocka_unit_test(longest_answer_is_held_back),
         cmocka_unit_test(outer_block_counts_in_retransmissions),
+        cmocka_unit_test(unvalidated_observer_is_asked_again),
+        cmocka_unit_test(duplicate_gets_no_more_than_its_address_may),
         cmocka_unit_test(echoed),
         cmocka_unit_test(echoed_wrongly),
         cmocka_unit_test(one_echo_for_both),
