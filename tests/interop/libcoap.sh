@@ -8,6 +8,7 @@
 # No OSCORE: Debian 12's libcoap 4.3.1 has none. Where the tools or python3 are missing it is skipped: it says so, and exits
 # 0; with CI or NACRE_REQUIRE_LIBCOAP set, 1.
 set -u
+. "$(dirname "$0")/../support/lib/unknown_command.sh" || exit 1
 build=$(cd "${1:-build}" && pwd)
 nacre=$build/nacre plain=$build/tests/plain
 

@@ -6,6 +6,7 @@
 #
 # Where tshark or python3 is missing it is skipped: it says so, and exits 0; with CI or NACRE_REQUIRE_TSHARK set, 1.
 set -u
+. "$(dirname "$0")/../support/lib/unknown_command.sh" || exit 1
 build=$(cd "${1:-build}" && pwd)
 nacre=$build/nacre
 for program in tshark python3; do

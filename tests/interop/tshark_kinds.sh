@@ -8,6 +8,7 @@
 # What tshark 4.0 does not know stands in a list with its reason (judge.py below). Where tshark or python3 is missing it is
 # skipped: it says so, and exits 0; with CI or NACRE_REQUIRE_TSHARK set, 1.
 set -u
+. "$(dirname "$0")/../support/lib/unknown_command.sh" || exit 1
 build=$(cd "${1:-build}" && pwd)
 for program in tshark python3; do
     if ! command -v $program >/dev/null; then

@@ -70,18 +70,25 @@ chmod 644 fleet.pack
 chmod 600 fleet.pack
 
 # out of the pack again, and the client goes on with it
-refused 2 'found 2 arguments' "$nacre" unpack fleet.pack 1
-refused 2 'a place is a number' "$nacre" unpack fleet.pack 1x out1
-refused 2 'there is no context 99' "$nacre" unpack fleet.pack 99 out1
-refused 2 'there is no context 18446744073709551615' "$nacre" unpack fleet.pack 18446744073709551615 out1
-refused 5 'is there already' "$nacre" unpack fleet.pack 1 root
+run 2 unpack fleet.pack 1
+says err 'found 2 arguments'
+run 2 unpack fleet.pack 1x out1
+says err 'a place is a number'
+run 2 unpack fleet.pack 99 out1
+says err 'there is no context 99'
+run 2 unpack fleet.pack 18446744073709551615 out1
+says err 'there is no context 18446744073709551615'
+run 5 unpack fleet.pack 1 root
+says err 'is there already'
 "$nacre" show fleet.pack | sed -n 's/^1: .*id context 02, next to send \([0-9]*\),.*/\1/p' >number
 "$nacre" unpack fleet.pack 1 out1 | grep -qx 'out1: context 1 of fleet.pack' || fail unpack
 [ "$("$nacre" show out1 | sed -n 's/^next to send *\([0-9]*\).*/\1/p')" = "$(cat number)" ] || fail "$("$nacre" show out1)"
 [ "$(stat -c %a out1 out1/secret.json | xargs)" = '700 600' ] || fail 'modes of what was unpacked'
 "$nacre" show fleet.pack | grep -q '^1:' && fail 'it is still in the pack'
-refused 2 'there is no context 1' "$nacre" unpack fleet.pack 1 out2
-refused 5 'has, or had' "$nacre" pack fleet.pack out1
+run 2 unpack fleet.pack 1 out2
+says err 'there is no context 1'
+run 5 pack fleet.pack out1
+says err 'has, or had'
 "$nacre" protect --context client2 4001000100 | xargs "$nacre" unprotect --context out1 >out || fail 'what was unpacked'
 
 # a copy: only where the file system tells one file from another

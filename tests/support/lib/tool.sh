@@ -6,8 +6,9 @@
 #     . "$2/tests/support/lib/tool.sh" || exit 1
 #
 # and is then in a scratch directory, which is taken away at its end, as are the servers that are still there. It says what is
-# wrong with `fail`, goes on, and ends with `finish`. $nacre is the program.
+# wrong with `fail`, goes on, and ends with `finish`; a command that does not exist ends it at once. $nacre is the program.
 set -u
+. "$2/tests/support/lib/unknown_command.sh" || exit 1
 nacre=$(cd "$1" && pwd)/nacre
 work=$(mktemp -d)
 servers=() # the process IDs of those that run
