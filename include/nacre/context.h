@@ -146,9 +146,9 @@ NACRE_MUST_USE nacre_err nacre_context_key_room(const nacre_crypto *crypto, int 
  * not needed afterwards (but what its id_context and window_words point to is).
  * NACRE_OK                `ctx` is ready; end it with nacre_context_wipe
  * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider (nacre_context_key_room)
- * NACRE_ERR_BAD_ARGUMENT  an ID too long for the nonce, IDs equal, ID Context above 255 bytes, window 0 … 1024 missed,
- *                         next_seq above NACRE_SEQ_MAX + 1, or above 0 with never_used, first_chunk above max_chunk, a chunk above 10000, echo not 8
- *                         bytes, key room missing or misaligned
+ * NACRE_ERR_BAD_ARGUMENT  an ID too long for the nonce, IDs equal, an ID Context above 255 bytes, a window above 1024 or
+ *                         without its words, next_seq above NACRE_SEQ_MAX + 1 (with never_used: above 0), first_chunk above
+ *                         max_chunk, a chunk above 10000, echo neither absent nor 8 bytes, key room missing or misaligned
  * NACRE_ERR_NO_ROOM       `keys` too small
  * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY  from the provider
  * On failure `ctx` is all zero and nothing is left to release. */
@@ -189,10 +189,10 @@ uint32_t nacre_context_failed_decryptions(const nacre_context *ctx);
  * A context is the same as itself, and one without keys (all zero, wiped) the same as none. The two sides of one context in
  * one process are neither: what is the Sender Key of one is the Recipient Key of the other. The answer is taken from algorithm,
  * IDs and Common IV, which is derived from the same input as the keys (compared in constant time), so it needs no keys and is
- * the same with any provider; that two unlike contexts are taken for the same has a chance of 2^-56 with the shortest nonces.
+ * the same with any provider. With the shortest nonces two different contexts compare equal with a probability of 2^-56.
  *
- * Tables, servers, clients and packs ask this about each context that they are given. Whoever keeps contexts elsewhere
- * (nacre_endpoint_request takes any) asks it before the first one is used. */
+ * Tables, servers, clients and packs ask this about each context that they are given. A program that keeps contexts elsewhere
+ * (nacre_endpoint_request takes any) asks before it uses one. */
 bool nacre_context_same_sender_key(const nacre_context *a, const nacre_context *b);
 bool nacre_context_same_recipient_key(const nacre_context *a, const nacre_context *b);
 

@@ -15,17 +15,18 @@
  *
  * Patterns. A pattern covers a whole URI with its query, '*' in it any run of characters, '/' too; nothing else is
  * special. The longest pattern that fits wins, of equally long ones the first. The URI is looked at as RFC 7252 6.5 writes
- * it: "coap://h" is "coap://h/", scheme and host in lower case, nothing percent-encoded that need not be; so is the percent-encoding of a pattern,
- * but that %2A can not be said. When no pattern
- * fits that, or none but one that is plain, they are tried again without regard to case in scheme and host, to how an
- * address is spelled ("[::1]", "[0::1]"; "127.0.0.1", "127.1", "[::ffff:127.0.0.1]"), to a dot behind a name and zeros
- * before a port, and with the scheme's default port left out or put in. What a name stands for is not looked up: "localhost" is not "127.0.0.1" here.
+ * it: "coap://h" is "coap://h/", scheme and host in lower case, nothing percent-encoded that need not be; so is the
+ * percent-encoding of a pattern, but that %2A can not be said. When no pattern fits that, or none but one that is plain,
+ * they are tried again without regard to case in scheme and host, to how an address is spelled ("[::1]", "[0::1]";
+ * "127.0.0.1", "127.1", "[::ffff:127.0.0.1]"), to a dot behind a name and zeros before a port, and with the scheme's
+ * default port left out or put in. What a name stands for is not looked up: "localhost" is not "127.0.0.1" here.
  *
  * Aliases. A value ":name" stands for the entry of that name, over any number of steps.
  *
- * One key, one context. Two entries for two servers may not hold contexts with one Sender Key (the same secret, salt, ID Context
- * and Sender ID): each would count its own numbers. A client compares all entries before its first protected request, and again
- * when the map has changed; a server, as it takes them in. Both refuse with NACRE_ERR_DUPLICATE_CONTEXT and name the two.
+ * One key, one context. Two entries for two servers may not hold contexts with one Sender Key (the same secret, salt,
+ * ID Context and Sender ID): each would count its own numbers. A client compares all entries before its first protected
+ * request, and again when the map has changed; a server, as it takes them in. Both refuse with
+ * NACRE_ERR_DUPLICATE_CONTEXT and name the two.
  *
  * Plain. Only an entry of this kind lets a request go in clear, and only when both ways of looking at the URI say so. */
 #ifndef NACRE_CREDENTIALS_H

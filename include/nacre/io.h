@@ -156,10 +156,10 @@ typedef struct nacre_store_health {
 void nacre_loop_on_store(nacre_loop *loop, nacre_on_store on_store, void *user);
 nacre_store_health nacre_loop_store_health(const nacre_loop *loop);
 
-/* nacre_loop_store_failed is for stores that take their time: one that said NACRE_ERR_NOT_YET could not do it after all. `err` is
- * neither NACRE_OK nor NACRE_ERR_NOT_YET; `text`, one line, is copied (NULL: the error's). What waits for the store ends within
- * some 20 ms. Any thread may call it, with no lock of the context held, while the loop is open. nacre_endpoint_confirmed, from
- * the loop's thread, does so at once and is reported as well, without a text. */
+/* nacre_loop_store_failed is for stores that take their time: one that said NACRE_ERR_NOT_YET could not do it after
+ * all. `err` is neither NACRE_OK nor NACRE_ERR_NOT_YET; `text`, one line, is copied (NULL: the error's). What waits for
+ * the store ends within some 20 ms. Any thread may call it, with no lock of the context held, while the loop is open.
+ * nacre_endpoint_confirmed, from the loop's thread, does so at once and is reported as well, without a text. */
 void nacre_loop_store_failed(nacre_loop *loop, nacre_context *ctx, nacre_err err, const char *text);
 
 /* nacre_loop_step waits until something is to be done, at most `max_wait_ms`, and does it. NACRE_OK; NACRE_ERR_ADDRESS when
@@ -216,14 +216,17 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
  * (nacre/transfer.h), the answer's up to max_body. Context directories are opened, and locked, when a request first needs
  * them. Looking up a name is the system's business, and its time is not part of timeout_ms. Where it has several addresses,
  * and one cannot be reached, the next one is asked; but by POST and PATCH only the first, and one that is silent is waited for.
- * NACRE_OK: `reply` is the peer's answer, whatever its code. NACRE_ERR_NO_CREDENTIALS: credentials were given and have
- * nothing for this URI; nothing was sent. NACRE_ERR_UNSUPPORTED, NACRE_ERR_BAD_CREDENTIALS: what they have cannot be used
- * (nacre_credentials_find); nothing was sent. NACRE_ERR_DUPLICATE_CONTEXT: two entries of the credentials, whichever, have one
- * Sender Key or one Recipient Key (nacre_context_same_sender_key); `why` names both, and nothing was sent. NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _UNAUTHENTICATED (`reply` is then what
- * came, and nobody vouches for it), _NOT_PROTECTED (what came without protection cannot even be an error),
- * _PROTECTION_INVALID (no answer that verifies), _BODY_CHANGED, _BLOCKS, _BAD_URI, _ADDRESS, _TOO_LONG (the options, or an
- * answer above max_body), _CONTEXT_UNAVAILABLE, _FILE, … with `why`.
- * `reply` is untouched but where this says otherwise. */
+ * NACRE_OK                     `reply` is the peer's answer, whatever its code
+ * NACRE_ERR_NO_CREDENTIALS     nothing was sent: the credentials have no entry for this URI
+ * NACRE_ERR_UNSUPPORTED, NACRE_ERR_BAD_CREDENTIALS  nothing was sent: the entry cannot be used (nacre_credentials_find)
+ * NACRE_ERR_DUPLICATE_CONTEXT  nothing was sent: two entries of the credentials, for this URI or not, have one Sender Key or
+ *                              one Recipient Key (nacre_context_same_sender_key); `why` names both
+ * NACRE_ERR_UNAUTHENTICATED    `reply` is what came without protection, and cannot be verified
+ * NACRE_ERR_NOT_PROTECTED      what came without protection cannot even be an error
+ * NACRE_ERR_PROTECTION_INVALID no answer that verifies
+ * NACRE_ERR_TOO_LONG           the options, or an answer above max_body
+ * NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _BODY_CHANGED, _BLOCKS, _BAD_URI, _ADDRESS, _CONTEXT_UNAVAILABLE, _FILE, …
+ * All errors come with `why`; `reply` is untouched but where this says otherwise. */
 NACRE_MUST_USE nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
                                               const nacre_options *options, nacre_bytes payload, nacre_detail *why);
 
@@ -309,7 +312,8 @@ void nacre_server_set_role(nacre_server *server, nacre_role role);
  * NACRE_ERR_BAD_ARGUMENT (a path without a leading '/', or there already). */
 NACRE_MUST_USE nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource);
 /* nacre_server_changed tells the observers of `path` (NACRE_RESOURCE_OBSERVABLE): nacre_site_changed. Up to 1024 observe at
- * a time, 256 of one client. Call it from a handler or from nacre_server_watch_fd's callback; with several workers, from any thread. */
+ * a time, 256 of one client. Call it from a handler or from nacre_server_watch_fd's callback; with several workers,
+ * from any thread. */
 void nacre_server_changed(nacre_server *server, const char *path);
 /* nacre_server_watch_fd: nacre_server_run calls `on_readable` whenever `fd`, one for a server, is readable. -1: none. */
 void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(void *user), void *user);
@@ -318,8 +322,8 @@ nacre_address nacre_server_local_tcp(const nacre_server *server); /* length 0 wi
 /* nacre_server_watch: as nacre_loop_watch; with several workers it is called by each of their threads. */
 void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user);
 
-/* nacre_server_on_store: as nacre_loop_on_store, for all threads; call it before nacre_server_run. nacre_server_store_health may be
- * called by any thread, at any time. */
+/* nacre_server_on_store: as nacre_loop_on_store, for all threads; call it before nacre_server_run.
+ * nacre_server_store_health may be called by any thread, at any time. */
 void nacre_server_on_store(nacre_server *server, nacre_on_store on_store, void *user);
 nacre_store_health nacre_server_store_health(const nacre_server *server);
 /* nacre_server_store_failed: as nacre_loop_store_failed, for each thread that waits for this store. */

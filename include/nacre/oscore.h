@@ -168,8 +168,9 @@ NACRE_MUST_USE nacre_err nacre_unprotect_response(nacre_context *ctx, const nacr
 /* ---- Bursts ----------------------------------------------------------------------------------------------------------
  * The same, for many messages at once, so that a provider can run many ciphers side by side. Results are those of the
  * single calls in the order of the items; items may share a context, and of two requests with one Partial IV in a burst
- * the second is a replay once the first is accepted, and is not counted as a failed decryption, whatever became of its tag. Two items must not share a request identity or room. The calls work in pieces of NACRE_BURST
- * items and take about 250 bytes of stack for each item of a piece. */
+ * the second is a replay once the first is accepted, and is not counted as a failed decryption, whatever became of its
+ * tag. Two items must not share a request identity or room. The calls work in pieces of NACRE_BURST items and take about
+ * 250 bytes of stack for each item of a piece. */
 enum { NACRE_BURST = 32 };
 
 typedef struct nacre_protect_item {

@@ -4,7 +4,8 @@
  *
  * The life of a pack: nacre_pack_create makes an empty file. nacre_pack_open locks it, reads all of it and prepares every
  * context. nacre_pack_add takes contexts in, nacre_pack_move_in takes them out of their directories, and
- * nacre_pack_move_out puts one into a directory again; nacre_pack_remove ends one for good. nacre_pack_table is ready for an endpoint. nacre_pack_close writes the true states, and frees.
+ * nacre_pack_move_out puts one into a directory again; nacre_pack_remove ends one for good. nacre_pack_table is ready
+ * for an endpoint. nacre_pack_close writes the true states, and frees.
  *
  * What is durable when. As with directories: numbers are written as used before they are (RFC 8613 B.1.1; chunks of 10
  * doubling to 10000), and a replay window as unknown before the first request moves it (B.1.2). After a crash each context

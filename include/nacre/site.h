@@ -115,9 +115,9 @@ void nacre_site_changed(nacre_site *site, const char *path);
  *
  * /.well-known/core lists what is not hidden in link format (RFC 6690), with `osc` on OSCORE-only links (RFC 8613 9), `obs`
  * on observable ones (RFC 7641 6), and the attributes of nacre_link; queries filter it (RFC 6690 4.1): href, rt, if, ct,
- * title and sz, with `*` at the end for any continuation, several of them all at once; an empty query filters nothing. It comes in blocks when it is long. A
- * plain request gets the same list, for `osc` is there to tell who cannot ask yet, but in blocks of 64 bytes: what an
- * unknown address can have sent to another one stays below RFC 9175 2.6's bound. */
+ * title and sz, with `*` at the end for any continuation, several of them all at once; an empty query filters nothing.
+ * It comes in blocks when it is long. A plain request gets the same list, for `osc` is there to tell who cannot ask yet,
+ * but in blocks of 64 bytes: what an unknown address can have sent to another one stays below RFC 9175 2.6's bound. */
 NACRE_MUST_USE nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event);
 
 #ifdef __cplusplus

@@ -71,8 +71,8 @@ NACRE_MUST_USE nacre_err nacre_store_load(const nacre_store *store, nacre_stored
 
 /* ---- In memory -------------------------------------------------------------------------------------------------------
  * nacre_memory fills the interface without any storage: for keys that die with the process, and for tests. All zero is
- * ready to use, stands for keys that were never used (nacre_stored), and holds nothing to release. It remembers what it was asked; `answer` makes it fail, or answer
- * NACRE_ERR_NOT_YET: then the caller confirms to the context when it likes. */
+ * ready to use, stands for keys that were never used (nacre_stored), and holds nothing to release. It remembers what it was
+ * asked; `answer` makes it fail, or answer NACRE_ERR_NOT_YET: then the caller confirms to the context when it likes. */
 typedef struct nacre_memory {
     nacre_err answer; /* what every call returns; anything but NACRE_OK leaves the "durable" part below unchanged */
     unsigned num_reserve, num_window_lost, num_save; /* calls, failed ones too */
@@ -86,9 +86,9 @@ nacre_store nacre_memory_store(nacre_memory *memory);
 
 /* ---- A directory, aiocoap's layout ----------------------------------------------------------------------------------
  * DIR/secret.json (also secrets.json) and DIR/settings.json hold the input material, DIR/sequence.json the state, DIR/lock
- * is locked while the directory is open, and so is DIR itself. State is replaced as a whole: temporary file, fsync, rename, fsync of DIR. So the
- * user must be able to make files in DIR and to replace sequence.json; secrets and settings are only read, and may be
- * another user's (in a directory with the sticky bit, where nobody replaces the files of others).
+ * is locked while the directory is open, and so is DIR itself. State is replaced as a whole: temporary file, fsync, rename,
+ * fsync of DIR. So the user must be able to make files in DIR and to replace sequence.json; secrets and settings are only
+ * read, and may be another user's (in a directory with the sticky bit, where users cannot replace each other's files).
  *
  * secret.json, secrets.json and settings.json may be symbolic links, as Kubernetes mounts them: they are read, and never
  * written; nacre_directory_convert, which would have to, refuses. sequence.json must be the file itself, or its target would
@@ -167,9 +167,9 @@ NACRE_MUST_USE nacre_err nacre_directory_open_with(nacre_directory **dir, const 
                                                    const nacre_directory_options *options, const nacre_crypto *crypto,
                                                    nacre_detail *why);
 
-/* The context, and the store behind it. Both live until the directory is closed. */
-/* While it is open, the state must stay as it is: before each write the lock file and sequence.json are compared with what is
- * held open. When another program removed or replaced DIR/lock, or removed, replaced or edited DIR/sequence.json, then
+/* The context of an open directory, and its store. Both live until the directory is closed. While it is open, no other
+ * program may change its state: before each write DIR/lock and DIR/sequence.json are compared with what is held open. When
+ * DIR/lock was removed or replaced, or DIR/sequence.json was removed, replaced or edited, then
  *   that write and every later one  NACRE_ERR_LOCKED with the same text, nacre_directory_close among them
  *   the files                       stay as the other program left them
  *   the context                     is stopped (nacre_context_stop): numbers in hand are dropped

@@ -2,9 +2,10 @@
 /* allowance: what an address gets that is not validated (RFC 9175 2.4 item 3, RFC 7252 11.3).
  *
  * The answer to a request may have three times its bytes, and 136 in any case, all its transmissions together; each
- * notification may have as much as the answer to its registration. What is longer is not sent: the transfer cuts a slice of it that fits (Block2), and where none is
- * cut or none fits, a safe request gets 4.01 with Echo and comes again with the value; any other, and any error, gets its code
- * alone, for a request that was carried out must not be repeated. */
+ * notification may have as much as the answer to its registration. What is longer is not sent: the transfer cuts a
+ * slice of it that fits (Block2), and where none is cut or none fits, a safe request gets 4.01 with Echo and comes again
+ * with the value; any other, and any error, gets its code alone, for a request that was carried out must not be
+ * repeated. */
 #include "coap/block.h"
 #include "endpoint_internal.h"
 

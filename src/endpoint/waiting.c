@@ -2,7 +2,8 @@
 /* waiting: contexts whose store must make something durable first, and what waits for them (RFC 8613 B.1).
  *
  * Each such context is asked for by one PERSIST event, and not again until nacre_endpoint_confirmed. The pool has a place
- * for every slot, every entry and every push, so whatever waits has its question in it; questions ahead of time use what is left. */
+ * for every slot, every entry and every push, so whatever waits has its question in it; questions ahead of time use
+ * what is left. */
 #include "endpoint_internal.h"
 
 static bool slot_waits(const nacre__slot *slot, const nacre_context *context)

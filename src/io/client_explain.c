@@ -34,7 +34,7 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
                                  peer);
     case NACRE_ERR_UNAUTHENTICATED: {
         char buf[5];
-        return nacre__store_fail(why, err, "%s answered %s without protection, so nobody vouches for it", peer,
+        return nacre__store_fail(why, err, "%s answered %s without protection, so it cannot be verified", peer,
                                  nacre_code_name(client->reply.code, buf));
     }
     case NACRE_ERR_NOT_PROTECTED: {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* client_twins: a client's credentials compared with each other (RFC 8613 3.3). Directories are opened one at a time, by whichever
- * request needs them: two runs of a program could each open another one of two that have one Sender Key, and count the same
- * numbers. So all of a map are compared before the first one is used, and again when it has changed. */
+/* client_twins: a client's credentials compared with each other (RFC 8613 3.3). Directories are opened one at a time,
+ * by whichever request needs them: two runs of a program could each open another one of two that have one Sender Key,
+ * and count the same numbers. So all of a map are compared before the first one is used, and again when it has
+ * changed. */
 #include "io/client_internal.h"
 #include "store/credentials.h"
 #include "store/fail.h"

@@ -5,8 +5,8 @@
 
 #include <nacre/io.h>
 
-/* nacre__proxy_resolve finds the proxy: "coap://HOST[:PORT]", "coap+tcp://HOST[:PORT]" or "HOST[:PORT]". NACRE_OK; NACRE_ERR_BAD_URI (a path, or another
- * scheme); NACRE_ERR_ADDRESS. */
+/* nacre__proxy_resolve finds the proxy: "coap://HOST[:PORT]", "coap+tcp://HOST[:PORT]" or "HOST[:PORT]". NACRE_OK;
+ * NACRE_ERR_BAD_URI (a path, or another scheme); NACRE_ERR_ADDRESS. */
 NACRE_MUST_USE nacre_err nacre__proxy_resolve(nacre_address *address, const char *proxy, nacre_detail *why);
 
 /* nacre__proxied_options adds what says where the request is to go in the end: `text`, taken apart in `uri`, as one Proxy-Uri

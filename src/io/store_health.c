@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* store_health: a hash table of contexts, with linear probing. What works is not in it, so that a store that works costs one
- * look at a counter. */
+/* store_health: a hash table of contexts, with linear probing. It holds only contexts whose stores fail, so that a
+ * store that works costs one read of a counter. */
 #include "io/store_health.h"
 
 #include <stdlib.h>
@@ -51,9 +51,9 @@ static size_t place(const nacre__store_health *h, const nacre_context *ctx)
 
 static bool grow(nacre__store_health *h)
 {
-    nacre__ailing *old = h->entries;
+    nacre__failing_store *old = h->entries;
     const size_t old_cap = h->cap, cap = old_cap != 0 ? 2 * old_cap : 8;
-    nacre__ailing *larger = calloc(cap, sizeof *larger);
+    nacre__failing_store *larger = calloc(cap, sizeof *larger);
     if (larger == NULL) return false;
     h->entries = larger;
     h->cap = cap;
@@ -63,13 +63,14 @@ static bool grow(nacre__store_health *h)
     return true;
 }
 
-/* True when it was not in. Without memory it is taken for known: counted, and not told. */
+/* True when `ctx` was not in the table. False also without memory: then its failure is counted, but not reported as a
+ * new one. */
 static bool add(nacre__store_health *h, nacre_context *ctx, const void *finder)
 {
     const size_t num = atomic_load(&h->num_failing);
     if (h->cap > 0 && h->entries[place(h, ctx)].ctx == ctx) return false;
     if (num + 1 > h->cap / 4 * 3 && !grow(h)) return false;
-    h->entries[place(h, ctx)] = (nacre__ailing){ .ctx = ctx, .finder = finder };
+    h->entries[place(h, ctx)] = (nacre__failing_store){ .ctx = ctx, .finder = finder };
     atomic_store(&h->num_failing, num + 1);
     return true;
 }
@@ -86,7 +87,7 @@ static bool take_out(nacre__store_health *h, const nacre_context *ctx)
         h->entries[gap] = h->entries[at];
         gap = at;
     }
-    h->entries[gap] = (nacre__ailing){ .ctx = NULL };
+    h->entries[gap] = (nacre__failing_store){ .ctx = NULL };
     atomic_fetch_sub(&h->num_failing, 1);
     return true;
 }
@@ -143,7 +144,7 @@ void nacre__store_failed_later(nacre__store_health *h, nacre_context *ctx, const
     (void)pthread_mutex_lock(&h->lock);
     note_failure(h, ctx, finder, err, why);
     h->num_late++;
-    nacre__ailing *entry = h->cap > 0 ? &h->entries[place(h, ctx)] : NULL;
+    nacre__failing_store *entry = h->cap > 0 ? &h->entries[place(h, ctx)] : NULL;
     if (entry != NULL && entry->ctx != NULL) {
         entry->late = h->num_late;
         entry->err = err;
@@ -164,7 +165,7 @@ nacre_err nacre__store_failed_since(nacre__store_health *h, const nacre_context 
 {
     if (h == NULL || atomic_load(&h->num_failing) == 0) return NACRE_OK;
     (void)pthread_mutex_lock(&h->lock);
-    const nacre__ailing *entry = &h->entries[place(h, ctx)];
+    const nacre__failing_store *entry = &h->entries[place(h, ctx)];
     const nacre_err err = entry->ctx != NULL && entry->late > num_late ? entry->err : NACRE_OK;
     (void)pthread_mutex_unlock(&h->lock);
     return err;
@@ -173,7 +174,7 @@ nacre_err nacre__store_failed_since(nacre__store_health *h, const nacre_context 
 void nacre__store_found_by(nacre__store_health *h, const nacre_context *ctx, const void *finder)
 {
     (void)pthread_mutex_lock(&h->lock);
-    nacre__ailing *entry = h->cap > 0 ? &h->entries[place(h, ctx)] : NULL;
+    nacre__failing_store *entry = h->cap > 0 ? &h->entries[place(h, ctx)] : NULL;
     if (entry != NULL && entry->ctx != NULL) entry->finder = finder;
     (void)pthread_mutex_unlock(&h->lock);
 }

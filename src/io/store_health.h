@@ -9,17 +9,17 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* A context whose store fails, and the loop that found it so, which tries again. */
-typedef struct nacre__ailing {
+/* A context whose store fails, and the loop that noticed it and tries again. */
+typedef struct nacre__failing_store {
     nacre_context *ctx; /* NULL: free */
     const void *finder;
-    uint64_t late; /* number of the failure that came after the store had said NACRE_ERR_NOT_YET; 0: none */
-    nacre_err err; /* of that */
-} nacre__ailing;
+    uint64_t late; /* num_late when it last failed after having said NACRE_ERR_NOT_YET; 0: it has not */
+    nacre_err err; /* of that failure */
+} nacre__failing_store;
 
 typedef struct nacre__store_health {
     pthread_mutex_t lock; /* of all below but the counters, and while `on_store` runs: one report at a time */
-    nacre__ailing *entries;
+    nacre__failing_store *entries;
     size_t cap; /* 0 or a power of two, at most three quarters are used */
     atomic_size_t num_failing;
     atomic_uint_least64_t num_failures;
@@ -37,7 +37,8 @@ void nacre__store_health_free(nacre__store_health *h);
 void nacre__store_health_watch(nacre__store_health *h, nacre_on_store on_store, void *user);
 nacre_store_health nacre__store_health_get(const nacre__store_health *h);
 
-/* `h` may be NULL below: nothing is noted. The store of `ctx` failed, and worked; no context's lock may be held. `_worked` is true when it failed before. */
+/* The store of `ctx` failed, or worked; `_worked` is true when it failed before. With `h` NULL nothing happens. The
+ * caller holds no context's lock. */
 void nacre__store_failed(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
                          const nacre_detail *why);
 bool nacre__store_worked(nacre__store_health *h, nacre_context *ctx);
@@ -52,7 +53,7 @@ nacre_err nacre__store_failed_since(nacre__store_health *h, const nacre_context 
 /* `finder` tries it again from now on. */
 void nacre__store_found_by(nacre__store_health *h, const nacre_context *ctx, const void *finder);
 
-/* The context goes: it is not told of, and not looked into. */
+/* The context is removed: no report, and `ctx` is not read. */
 void nacre__store_forget(nacre__store_health *h, const nacre_context *ctx);
 
 /* The next context that `finder` found, from place *at on; NULL after the last. */

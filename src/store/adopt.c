@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* adopt: a state that was copied, put back or lost is written anew where it is, because its owner says that it is right. What
- * was received since then nobody knows, so the replay window becomes unknown (RFC 8613 B.1.2). */
+ * was received since then is not known, so the replay window becomes unknown (RFC 8613 B.1.2). */
 #include <nacre/store.h>
 
 #include <unistd.h>
@@ -28,7 +28,7 @@ static nacre_err adopt_loaded(const nacre__folder *folder, const nacre_directory
     nacre__sequence state = { .next_to_send = next_to_send };
     if (!info->has_state && next_to_send == 0)
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "%s/sequence.json: is missing; say below which number all may have been used "
+                                 "%s/sequence.json: is missing; give the first number that was never used "
                                  "(--next-to-send)",
                                  folder->path);
     if (next_to_send > NACRE_SEQ_MAX + 1)
@@ -36,14 +36,13 @@ static nacre_err adopt_loaded(const nacre__folder *folder, const nacre_directory
                                  folder->path);
     if (next_to_send != 0 && next_to_send < info->next_to_send)
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "%s: the next number to send is %llu at least, as sequence.json says", folder->path,
-                                 (unsigned long long)info->next_to_send);
+                                 "%s: the next number to send must be at least %llu, the one in sequence.json",
+                                 folder->path, (unsigned long long)info->next_to_send);
     if (next_to_send == 0 && info->next_to_send > NACRE_SEQ_MAX - NACRE_ADOPT_SKIP)
-        return nacre__store_fail(
-            why, NACRE_ERR_BAD_ARGUMENT,
-            "%s: too few numbers are left to skip 2^32; make new keys (nacre keygen), or say below "
-            "which number all may have been used (--next-to-send)",
-            folder->path);
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
+                                 "%s: too few numbers are left to skip 2^32; make new keys (nacre keygen), or give the "
+                                 "first number that was never used (--next-to-send)",
+                                 folder->path);
     if (next_to_send == 0) state.next_to_send = info->next_to_send + NACRE_ADOPT_SKIP;
     return write_state(folder, info, rest, lock_fd, &state, why);
 }

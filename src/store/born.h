@@ -2,9 +2,9 @@
 /* born: which file this is, in a way that copies do not share.
  *
  * A state that was copied away, or put back from a backup, says that numbers are free which may have been used since. So
- * sequence.json of a context in use names the very file that it was written to, and its directory, by inode number and time of birth, which
- * no program can give to another file: a copy is told from the original, and so is an old state put back. What the text has
- * depends on the file system:
+ * sequence.json of a context in use names the very file that it was written to, and its directory, by inode number and
+ * time of birth, which no program can give to another file: a copy is told from the original, and so is an old state put
+ * back. What the text has depends on the file system:
  *
  *     INODE-SECONDS-NANOSECONDS        ext4, XFS, F2FS, tmpfs
  *     INODE-SECONDS-NANOSECONDS-FSID   Btrfs: its snapshots share inode numbers and times of birth, but not the f_fsid of

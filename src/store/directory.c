@@ -30,7 +30,7 @@ struct nacre_directory {
     bool is_seed, fresh;                 /* of the older layout; and without a sequence.json when it was opened */
     nacre__json_doc rest;                /* older layout: sequence.json as it was, for the entries of others */
     nacre__generation_writer generation; /* which one is the last written here */
-    bool uncertain;                      /* a write failed half-way: it may say something newer, but nothing untrue */
+    bool uncertain;    /* a write failed half-way: the file may say something newer, but nothing untrue */
     uint64_t floor;    /* numbers below were used, or may have been before it was opened: no state may say less */
     nacre_detail lost; /* why nothing is written any more; "" as long as the state is ours */
     char *path;
@@ -50,7 +50,7 @@ static nacre_err check_owner(const nacre_directory *dir, nacre_detail *why)
                              dir->path, (long)dir->owner);
 }
 
-/* Once the state was found to be another program's, everything that would write fails with what was found. */
+/* After another program's change of the state was noticed, every write fails with the text of that. */
 static nacre_err check_ours(const nacre_directory *dir, nacre_detail *why)
 {
     return dir->lost.text[0] == '\0' ? NACRE_OK : nacre__store_fail(why, NACRE_ERR_LOCKED, "%s", dir->lost.text);
@@ -116,7 +116,7 @@ static nacre_err directory_window_lost(void *self, nacre_detail *why)
 static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_detail *why)
 {
     nacre_directory *dir = self;
-    nacre_context_before_save(dir->ctx); /* whoever calls this: the context must not go on with what is written over */
+    nacre_context_before_save(dir->ctx); /* here too, for callers that do not use nacre_store_save */
     nacre__sequence state = { .next_to_send = nacre_context_next_seq(ctx) };
     state.window_known = nacre_replay_export(nacre_context_replay(ctx), &state.window_index, state.window_bits);
     if (nacre__sequence_equal(&state, &dir->stored) && !dir->uncertain) return check_ours(dir, why);
@@ -192,7 +192,7 @@ static nacre_directory *allocate(size_t keys_size, size_t keys_align)
     return dir;
 }
 
-/* Everything but the state: nothing is written here. */
+/* Frees everything, and writes nothing. */
 static void release(nacre_directory *dir)
 {
     nacre_context_wipe(dir->ctx);
@@ -205,7 +205,7 @@ static void release(nacre_directory *dir)
     free(dir);
 }
 
-/* What the caller says counts more than the settings. `info` has the result. */
+/* Options override the settings; `info` gets the result. */
 static nacre_err choose_chunks(nacre_directory_info *info, const nacre_directory_options *options, const char *path,
                                nacre_detail *why)
 {
@@ -238,7 +238,7 @@ static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const 
         .persistent = true,
         .first_chunk = info->first_chunk,
         .max_chunk = info->max_chunk,
-        .echo = NACRE_ARRAY(echo), /* whichever side this is: a context may take requests in either role */
+        .echo = NACRE_ARRAY(echo), /* on a client too: a context may receive requests in either role */
     };
     nacre_err err =
         nacre_context_init(dir->ctx, crypto, &params, (nacre_room){ (uint8_t *)dir + dir->keys_at, dir->keys_size });
@@ -318,7 +318,7 @@ static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder,
     return err;
 }
 
-/* What a crash left behind, a secret among it perhaps. */
+/* Removes temporary files that a crash left, which may hold a secret. */
 static void sweep(const nacre__folder *folder)
 {
     nacre__file_sweep(folder, "sequence.json");
@@ -335,7 +335,7 @@ nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, con
     nacre__guard guard = NACRE__GUARD_NONE;
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err != NACRE_OK) return err;
-    /* Locked before it is read: what another process is about to write must not be missed. */
+    /* Locked before it is read, so that no other process writes in between. */
     err = nacre__lock_take(&folder, &guard, why);
     if (err == NACRE_OK) err = nacre__moved_check(&folder, why);
     if (err == NACRE_OK) err = open_folder(&dir, &folder, guard.lock_fd, options, crypto, why);

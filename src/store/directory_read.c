@@ -322,8 +322,8 @@ nacre_err nacre__directory_check_place(const nacre_directory_info *info, const n
     return nacre__store_fail(
         why, NACRE_ERR_BAD_CONTEXT,
         "%s/sequence.json: was copied, edited or put back: this is not the file that the state was "
-        "written to, and numbers may have been used since; make new keys (nacre keygen), or, if "
-        "none was, say so by nacre adopt",
+        "written to, and numbers may have been used since; make new keys (nacre keygen), or "
+        "run nacre adopt if none was used",
         folder->path);
 }
 

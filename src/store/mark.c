@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mark: what is noticed of copies where a directory or a pack lies. */
+/* mark: which copies of a directory or pack are noticed on its file system. */
 #include <nacre/store.h>
 
 #include <fcntl.h>
@@ -53,8 +53,8 @@ const char *nacre_mark_text(nacre_mark mark)
     case NACRE_MARK_NO_GENERATION:
         return "lock is another user's or read-only: a snapshot made of hard links that is put back may not be noticed";
     default:
-        return "this file system does not tell one file from another for good: a copy, or a backup that is put back as "
-               "a "
-               "whole, is not noticed";
+        return "this file system gives a file no lasting identity: a copy, or a backup that is put back as a whole, is "
+               "not "
+               "noticed";
     }
 }

@@ -188,8 +188,9 @@ void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx); /* what wa
 /* ---- Whether the file is still ours: pack_guard.c ----
  * nacre__pack_check_file: the name still leads to the file that is open. NACRE_OK; NACRE_ERR_LOCKED, and the pack is lost;
  * NACRE_ERR_FILE when it cannot be looked at. nacre__pack_lose: another program was seen to have changed it; returns
- * NACRE_ERR_LOCKED. nacre__pack_check_lost: NACRE_OK or NACRE_ERR_LOCKED. nacre__pack_stop_all_if_lost stops its contexts: not while other threads
- * use them. nacre__pack_check_alone does all of it, for calls during which the whole pack is the caller's. */
+ * NACRE_ERR_LOCKED. nacre__pack_check_lost: NACRE_OK or NACRE_ERR_LOCKED. nacre__pack_stop_all_if_lost stops its
+ * contexts: not while other threads use them. nacre__pack_check_alone does all of it, for calls during which the whole
+ * pack is the caller's. */
 NACRE_MUST_USE nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_lose(nacre_pack *pack, const char *what, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_check_lost(const nacre_pack *pack, nacre_detail *why);

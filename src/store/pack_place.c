@@ -15,7 +15,7 @@ nacre_err nacre__pack_check_place(const nacre_pack *pack, nacre_detail *why)
     if (nacre__born_is(born, pack->extent.born)) return NACRE_OK;
     return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
                              "%s: was copied, moved or put back: this is not the file that it was used in, and numbers "
-                             "may have been used since; if none was, say so by nacre adopt",
+                             "may have been used since; run nacre adopt if none was used",
                              pack->path);
 }
 

@@ -35,8 +35,8 @@ uint64_t nacre__body_hash(const nacre_transfer *t, nacre_bytes bytes)
     return stir_bytes(t, t->hash_start, bytes);
 }
 
-/* RFC 7252 5.4.6: NoCacheKey, but for critical options, which every block has or none. Block options are what differs between the blocks, and a notification is fetched without
- * Observe (RFC 7959 2.4, 3.4). */
+/* RFC 7252 5.4.6: NoCacheKey, but for critical options, which every block has or none. Block options are what differs
+ * between the blocks, and a notification is fetched without Observe (RFC 7959 2.4, 3.4). */
 static bool is_in_key(uint16_t number)
 {
     if (number == NACRE_OPT_BLOCK1 || number == NACRE_OPT_BLOCK2 || number == NACRE_OPT_OBSERVE) return false;

@@ -13,8 +13,9 @@
  *            (once more from the start)
  *
  * and has one exchange of the endpoint at a time; an observation has a second one beside it, from its first notification
- * on: OBSERVING, and FETCHING for the blocks of a notification. What was *asked* is a request event that the application has and has not
- * answered. A *body* is a request of others that is put together, or an answer whose later blocks are to be fetched. */
+ * on: OBSERVING, and FETCHING for the blocks of a notification. What was *asked* is a request event that the
+ * application has and has not answered. A *body* is a request of others that is put together, or an answer whose later
+ * blocks are to be fetched. */
 #ifndef NACRE_TRANSFER_INTERNAL_H
 #define NACRE_TRANSFER_INTERNAL_H
 

@@ -34,7 +34,7 @@ says err 'moved into a pack'
 run 5 pack other.pack server1
 says err 'was moved into another pack'
 run 2 serve --bind 127.0.0.1:0
-says err 'without one nobody'
+says err 'without one no client could ask'
 
 mkdir root
 head -c 1000 fleet.pack >root/a-pack

@@ -214,14 +214,14 @@ static void check_info(struct check *c, const nacre_directory_info *info)
     if (info->elsewhere)
         find(c, ERROR, "sequence.json",
              "was copied, edited or put back: this is not the file that the state was written to, and numbers may have "
-             "been used since; make new keys, or, if none was, say so by nacre adopt");
+             "been used since; make new keys (nacre keygen), or run nacre adopt if none was used");
     if (!info->sequence_required && info->has_state)
         find(c, NOTE, NULL,
              "should sequence.json be lost, numbers would be used again; \"sequence-required\": true in settings.json "
              "refuses that");
     if (!info->window_known && !c->in_use)
         find(c, WARNING, "sequence.json",
-             "the replay window is unknown: not closed cleanly; the next request is asked for an Echo");
+             "the replay window is unknown, as after a crash or nacre adopt: the next request is asked for an Echo");
 }
 
 /* An older directory without a role is fine when one of its sides is. */
@@ -301,14 +301,14 @@ static void check_pack(struct check *c, const struct stat *st)
     if (counted.elsewhere > 0)
         find(c, ERROR, NULL,
              "was copied, moved or put back: this is not the file that it was used in, and numbers may have been used "
-             "since; if none was, say so by nacre adopt");
+             "since; run nacre adopt if none was used");
     check_mark(c, nacre_mark_at(c->path));
     if (counted.used_up > 0)
         find(c, WARNING, NULL, "%zu of %zu contexts have no sequence number left: they need new keys", counted.used_up,
              counted.num);
     if (counted.unknown > 0)
-        find(c, NOTE, NULL, "%zu of %zu replay windows are unknown: in use, or not closed cleanly", counted.unknown,
-             counted.num);
+        find(c, NOTE, NULL, "%zu of %zu replay windows are unknown: in use, adopted, or not closed cleanly",
+             counted.unknown, counted.num);
 }
 
 /* ---- All together ---- */

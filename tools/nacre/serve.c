@@ -129,7 +129,7 @@ static int parse(args *a, int argc, char **argv)
     if (a->writable && a->root == NULL) return tool_usage("serve", "--writable needs --root DIR");
     if (a->credentials == NULL && a->num_contexts == 0 && a->pack == NULL)
         return tool_usage("serve",
-                          "give --context DIR, --credentials FILE or --pack FILE: without one nobody could ask");
+                          "give --context DIR, --credentials FILE or --pack FILE: without one no client could ask");
     return TOOL_OK;
 }
 
