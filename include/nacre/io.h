@@ -112,7 +112,7 @@ nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop);
  * NACRE_OK; NACRE_ERR_NO_MEMORY; NACRE_ERR_BAD_ARGUMENT (the loop has one; or its max_message is below the connections') */
 NACRE_MUST_USE nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp);
 
-/* nacre_loop_watch: `on_datagram` looks on from now on, in place of who did before; NULL: nobody. */
+/* nacre_loop_watch: sets the packet tap; NULL removes it. */
 void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user);
 
 /* nacre_loop_add_store: this store serves that context. NACRE_OK, NACRE_ERR_NO_MEMORY. */
@@ -136,23 +136,23 @@ typedef struct nacre_store_report {
     nacre_store_state state;
     const nacre_context *context;
     const char *const
-        *claims;        /* its names (nacre_server_claims); NULL: it has none, as those of packs and of a bare loop */
+        *claims;        /* its names (nacre_server_claims); NULL: none, as for contexts of packs and of a bare loop */
     nacre_err err;      /* the store's; NACRE_OK when it works */
     const char *text;   /* one line, as nacre_detail: what, where, what to do; "" when it works */
     size_t num_failing; /* contexts whose store fails now */
     uint64_t num_failures; /* calls of stores that failed, since the start */
 } nacre_store_report;
 /* Called by the thread whose loop asked the store; with several workers by any of them, one at a time. `report` and what it
- * points to live until it returns. A store that flaps is reported each time: who writes a log limits its lines (num_failing
- * says how many contexts a line stands for). It may ask for claims and for the health, and call nothing else of the loop,
- * the client or the server that reports. */
+ * points to live until it returns. A store that flaps is reported each time: a program that logs must limit its lines
+ * (num_failing says how many contexts a line stands for). The callback may ask for claims and for the health, and calls nothing
+ * else of the loop, the client or the server that reports. */
 typedef void (*nacre_on_store)(void *user, const nacre_store_report *report);
 typedef struct nacre_store_health {
     uint64_t num_failures; /* as in the report; a context that goes is not failing any more */
     size_t num_failing;
 } nacre_store_health;
 
-/* nacre_loop_on_store: `on_store` is told from now on; NULL: nobody. nacre_loop_store_health may be called by any thread. */
+/* nacre_loop_on_store sets the callback for these reports; NULL removes it. nacre_loop_store_health may be called by any thread. */
 void nacre_loop_on_store(nacre_loop *loop, nacre_on_store on_store, void *user);
 nacre_store_health nacre_loop_store_health(const nacre_loop *loop);
 

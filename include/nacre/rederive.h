@@ -96,8 +96,8 @@ NACRE_MUST_USE nacre_err nacre_rederive_answer(nacre_rederive_client *client, na
 /* ---- Server ----
  *
  * An offer is an R2 in a response #1. It is kept nowhere: R2 is made of S2, which is random, and a MAC over S2, the time and
- * a generation, so that the server recognises it (RFC 8613 B.2). Any number of requests #1, captured ones too, take the
- * place of no other offer.
+ * a generation, so that the server recognises it (RFC 8613 B.2). However many requests #1 arrive, captured
+ * ones too, no offer displaces another.
  *
  *     an offer                                                         stands, until …
  *     of this server object (its key is made at each start)            the object is wiped or initialised anew

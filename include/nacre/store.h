@@ -42,7 +42,7 @@ typedef struct nacre_store_ops {
      * was reserved before; so calls take effect in the order in which they were made, and what was asked for before a save
      * is not confirmed behind it. NACRE_ERR_NOT_YET: it will be; nothing is to be confirmed. */
     nacre_err (*save)(void *self, const nacre_context *ctx, nacre_detail *why);
-    /* Give what is durable now. `state` is all zero before. NULL: who makes the context knows already. */
+    /* Give what is durable now. `state` is all zero before. NULL: the store cannot tell (nacre_store_load fails). */
     nacre_err (*load)(void *self, nacre_stored *state, nacre_detail *why);
 } nacre_store_ops;
 typedef struct nacre_store {
