@@ -18,7 +18,7 @@ library() {
     pkg-config --exists "$1" 2>/dev/null
 }
 c_compiler() {
-    has make && echo '#include <stdio.h>' | ${CC:-cc} -x c -fsyntax-only - 2>/dev/null
+    has make && ${CC:-cc} -x c -fsyntax-only - <<<'#include <stdio.h>' 2>/dev/null
 }
 python_venv_and_pip() {
     python3 -c 'import venv, ensurepip, importlib.util as u, sys; sys.exit(u.find_spec("pip") is None)' 2>/dev/null
@@ -43,7 +43,7 @@ clang_runtime_package() {
 ipsec_mb_or_not_for_here() {
     [ "$purpose" != ci ] && [ ${#packages[@]} -eq 0 ] && return
     [ "$(uname -m)" != x86_64 ] || ! apt-cache show libipsec-mb-dev >/dev/null 2>&1 ||
-        echo '#include <intel-ipsec-mb.h>' | ${CC:-cc} -E - >/dev/null 2>&1
+        ${CC:-cc} -E - <<<'#include <intel-ipsec-mb.h>' >/dev/null 2>&1
 }
 
 libcoap_tools() {
@@ -56,7 +56,7 @@ jdk() {
 }
 
 i386_compiler() {
-    [ "$(uname -m)" != x86_64 ] || echo '#include <stdio.h>' | i686-linux-gnu-gcc -x c -fsyntax-only - 2>/dev/null
+    [ "$(uname -m)" != x86_64 ] || i686-linux-gnu-gcc -x c -fsyntax-only - <<<'#include <stdio.h>' 2>/dev/null
 }
 
 packages=() names=()

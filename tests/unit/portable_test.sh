@@ -9,7 +9,7 @@ cd "$source_dir"
 sources=(src/io/*.c src/store/*.c src/crypto/*.c src/site/*.c src/endpoint/*.c src/transfer/*.c tools/nacre/*.c examples/*.c)
 for compiler in "${CC:-cc}"; do
     for with in '' -DNACRE_IPSEC_MB; do
-        if [ -n "$with" ] && ! echo '#include <intel-ipsec-mb.h>' | "$compiler" -E - >/dev/null 2>&1; then continue; fi
+        if [ -n "$with" ] && ! "$compiler" -E - <<<'#include <intel-ipsec-mb.h>' >/dev/null 2>&1; then continue; fi
         # shellcheck disable=SC2046,SC2086 — the flags are words
         "$compiler" -std=c11 -U__linux__ -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DNACRE_VERSION='"x"' $with -Wall -Wextra \
             -Wconversion -Wshadow -Werror -Iinclude -Isrc -Ibench -Ibench/frame $(pkg-config --cflags libcrypto yajl) \
