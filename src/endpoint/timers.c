@@ -110,6 +110,7 @@ static void due(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 
 void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms)
 {
+    if (now_ms == NACRE__NEVER) now_ms--; /* what has no time is never due */
     ep->now_ms = now_ms;
     for (uint32_t i = 0; i < ep->config.num_requests; i++)
         if (ep->due[i] <= now_ms) due(ep, &ep->slots[i], now_ms);

@@ -81,6 +81,19 @@ static void end_of_time(void **state)
     pair_close(&p);
 }
 
+/* At its very end nothing is due that has no time. */
+static void what_has_no_time_is_never_due(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    assert_true(nacre_endpoint_deadline(p.client.ep) == UINT64_MAX);
+    nacre_endpoint_expire(p.client.ep, UINT64_MAX);
+    expect_quiet(&p.client, UINT64_MAX);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == UINT64_MAX);
+    pair_close(&p);
+}
+
 static void empty_ack(void **state)
 {
     (void)state;
@@ -270,6 +283,7 @@ int main(void)
         cmocka_unit_test(retransmissions),
         cmocka_unit_test(timing_is_configured),
         cmocka_unit_test(end_of_time),
+        cmocka_unit_test(what_has_no_time_is_never_due),
         cmocka_unit_test(empty_ack),
         cmocka_unit_test(a_guessed_ack_does_not_silence),
         cmocka_unit_test(after_a_long_sleep),
