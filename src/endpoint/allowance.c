@@ -50,7 +50,7 @@ bool nacre__entry_exceeds(const nacre_endpoint *ep, const nacre__entry *entry, c
     size_t allowance = nacre__allowance(entry->datagram_len);
     if (entry->acked) allowance -= NACRE__HEADER_LEN; /* the ACK went there */
     if (bare_size(answer, token) + extra <= allowance || nacre__is_reached(ep, &entry->peer)) return false;
-    size_t size = size_of(entry->context, answer, token) + nacre__outer_extra(&entry->wish) + extra;
+    size_t size = size_of(entry->context, answer, token) + nacre__outer_most(&entry->wish) + extra;
     if (entry->observer != NACRE__NONE) size += OBSERVE;
     return size > allowance && !is_too_long(ep, answer, token);
 }

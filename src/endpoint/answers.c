@@ -86,7 +86,7 @@ void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry)
 void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry)
 {
     ep->stats.duplicates++;
-    const size_t size = entry->answer_len + nacre__outer_extra(&entry->wish);
+    const size_t size = entry->answer_len + nacre__outer_most(&entry->wish);
     if (size > nacre__allowance(entry->datagram_len) && !nacre__is_reached(ep, &entry->peer)) return;
     if (entry->state == NACRE__ENTRY_LATER && entry->type == NACRE_CON) nacre__later_acknowledge(ep, entry);
     if (entry->state == NACRE__ENTRY_ANSWERED && entry->type == NACRE_CON) transmit(ep, entry);

@@ -545,6 +545,7 @@ bool nacre__outer_request(nacre_endpoint *ep, nacre__entry *entry, nacre__item *
 void nacre__outer_put_back(nacre__outer *place);
 void nacre__outer_put_off(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item);
 size_t nacre__outer_extra(const nacre__outer_wish *wish);
+size_t nacre__outer_most(const nacre__outer_wish *wish);
 bool nacre__outer_write(nacre_endpoint *ep, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
                         nacre_outgoing *out);
 void nacre__outer_serve(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item, nacre__block asked);

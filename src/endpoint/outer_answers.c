@@ -19,6 +19,13 @@ size_t nacre__outer_extra(const nacre__outer_wish *wish)
     return wish->has_block1 ? HEAD + MOST : 0;
 }
 
+/* … and what Block2 takes beside it, which cuts off one byte at least: all that may go out beside the answer's own bytes. */
+size_t nacre__outer_most(const nacre__outer_wish *wish)
+{
+    enum { HEAD = 2, FIRST = 1 };
+    return nacre__outer_extra(wish) + (wish->has_block2 ? HEAD + FIRST - 1 : 0);
+}
+
 /* RFC 9175 2.4: an address that is not validated gets no more than small blocks, or what is allowed as it is. */
 static uint8_t largest_for(const nacre_endpoint *ep, const nacre_address *peer, uint8_t szx)
 {

@@ -295,10 +295,11 @@ void nacre__pushes_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_e
 
 /* ---- On the way ---------------------------------------------------------------------------------------------------- */
 
-static bool within_allowance(nacre_endpoint *ep, nacre__push *push)
+/* Whether its allowance counts no more. */
+static bool is_validated(const nacre_endpoint *ep, nacre__push *push)
 {
     if (!push->is_validated) push->is_validated = nacre__is_reached(ep, &push->peer);
-    return push->is_validated || push->spent + push->len + nacre__outer_extra(&push->wish) <= push->allowance;
+    return push->is_validated;
 }
 
 static void start_timer(nacre_endpoint *ep, nacre__push *push, uint64_t now_ms)
@@ -308,12 +309,16 @@ static void start_timer(nacre_endpoint *ep, nacre__push *push, uint64_t now_ms)
     nacre__push_set_due(ep, push, nacre__after(now_ms, push->timeout));
 }
 
-/* RFC 7252 4.2: the same bytes each time. */
+/* RFC 7252 4.2: the same bytes each time, or none when they are more than what is left of its allowance. */
 static void write_push(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out)
 {
-    if (nacre__outer_write(ep, &push->peer, &push->wish, nacre_bytes_of(push->bytes, push->len), out)) return;
-    memcpy(out->room.ptr, push->bytes, push->len);
-    out->bytes = nacre_bytes_of(out->room.ptr, push->len);
+    out->bytes.len = 0;
+    if (!nacre__outer_write(ep, &push->peer, &push->wish, nacre_bytes_of(push->bytes, push->len), out)) {
+        memcpy(out->room.ptr, push->bytes, push->len);
+        out->bytes = nacre_bytes_of(out->room.ptr, push->len);
+    }
+    if (!is_validated(ep, push) && push->spent + out->bytes.len > push->allowance) out->bytes.len = 0;
+    push->spent += out->bytes.len;
 }
 
 /* False: nothing to send after all. */
@@ -324,13 +329,10 @@ bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing 
         give_back(ep, push);
         return false;
     }
-    const bool goes = within_allowance(ep, push);
     out->peer = push->peer;
-    out->bytes.len = 0;
-    if (goes && push->state == NACRE__PUSH_SENT) ep->stats.retransmitted++;
+    write_push(ep, push, out);
+    if (out->bytes.len > 0 && push->state == NACRE__PUSH_SENT) ep->stats.retransmitted++;
     push->state = NACRE__PUSH_SENT;
-    if (goes) write_push(ep, push, out);
-    push->spent += out->bytes.len;
     if (push->type == NACRE_NON) end(ep, push, NACRE_OK);
     else start_timer(ep, push, now_ms);
     return out->bytes.len > 0;
