@@ -289,14 +289,16 @@ static nacre_err open_loaded(nacre_directory **out, const nacre__folder *folder,
                              const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre__generation_writer generation;
+    const bool is_seed = info->layout == NACRE_LAYOUT_SEED;
+    const nacre__generation count = { info->generation, is_seed ? 0 : info->next_to_send };
     nacre_err err = nacre__directory_check_state(info, folder, why);
     if (err == NACRE_OK) err = nacre__directory_check_place(info, folder, why);
     if (err == NACRE_OK) err = choose_chunks(info, options, folder->path, why);
-    if (err == NACRE_OK) err = nacre__generation_open(&generation, folder, lock_fd, info->generation, why);
+    if (err == NACRE_OK) err = nacre__generation_open(&generation, folder, lock_fd, count, why);
     nacre_directory *dir = NULL;
     if (err == NACRE_OK) err = make(&dir, folder->path, crypto, info, why);
     if (dir == NULL) return err;
-    dir->is_seed = info->layout == NACRE_LAYOUT_SEED;
+    dir->is_seed = is_seed;
     dir->fresh = !info->has_state;
     dir->generation = generation;
     dir->rest = *rest;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* generation: see generation.h. A record is one line of text, filled with spaces: the number in 20 digits, and a checksum in
- * 16 hex digits. */
+/* generation: see generation.h. A record is one line of text, filled with spaces: the number in 20 digits, the next
+ * number to send in 13, and a checksum in 16 hex digits. */
 #include "store/generation.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "store/fail.h"
 
-enum { RECORD = 64, NUM_RECORDS = 2, DIGITS = 20 };
+enum { RECORD = 64, NUM_RECORDS = 2, DIGITS = 20, NEXT_DIGITS = 13 };
 
 static nacre_err fail(const nacre__folder *folder, const char *what, nacre_detail *why)
 {
@@ -30,29 +30,30 @@ static uint64_t checksum(const char *text) /* FNV-1a */
     return sum;
 }
 
-static void render(char record[RECORD + 1], uint64_t number)
+static void render(char record[RECORD + 1], nacre__generation count)
 {
-    char digits[DIGITS + 1], line[RECORD];
-    snprintf(digits, sizeof digits, "%0*" PRIu64, DIGITS, number);
+    char digits[2 * DIGITS + 2], line[2 * RECORD];
+    snprintf(digits, sizeof digits, "%0*" PRIu64 " %0*" PRIu64, DIGITS, count.number, NEXT_DIGITS, count.next_to_send);
     snprintf(line, sizeof line, "generation %s %016" PRIx64, digits, checksum(digits));
-    snprintf(record, RECORD + 1, "%-*s\n", RECORD - 1, line);
+    snprintf(record, RECORD + 1, "%-*.*s\n", RECORD - 1, RECORD - 1, line);
 }
 
 /* 0 when it is not exactly what would be written. */
-static uint64_t parse(const char *record)
+static nacre__generation parse(const char *record)
 {
     static const char name[] = "generation ";
-    char rendered[RECORD + 1], digits[DIGITS + 1] = "";
+    char rendered[RECORD + 1], digits[DIGITS + 1] = "", next[NEXT_DIGITS + 1] = "";
     memcpy(digits, record + strlen(name), DIGITS);
-    uint64_t number = strtoull(digits, NULL, 10);
-    render(rendered, number);
-    return memcmp(record, rendered, RECORD) == 0 ? number : 0;
+    memcpy(next, record + strlen(name) + DIGITS + 1, NEXT_DIGITS);
+    const nacre__generation count = { strtoull(digits, NULL, 10), strtoull(next, NULL, 10) };
+    render(rendered, count);
+    return memcmp(record, rendered, RECORD) == 0 ? count : (nacre__generation){ 0, 0 };
 }
 
-static nacre_err read_records(uint64_t *number, int fd, const nacre__folder *folder, nacre_detail *why)
+static nacre_err read_records(nacre__generation *count, int fd, const nacre__folder *folder, nacre_detail *why)
 {
     char text[NUM_RECORDS * RECORD] = "";
-    *number = 0;
+    *count = (nacre__generation){ 0, 0 };
     for (size_t len = 0; len < sizeof text;) {
         ssize_t got = pread(fd, text + len, sizeof text - len, (off_t)len);
         if (got == 0) break;
@@ -61,17 +62,17 @@ static nacre_err read_records(uint64_t *number, int fd, const nacre__folder *fol
         len += (size_t)got;
     }
     for (size_t i = 0; i < NUM_RECORDS; i++) {
-        uint64_t found = parse(text + i * RECORD);
-        if (found > *number) *number = found;
+        const nacre__generation found = parse(text + i * RECORD);
+        if (found.number > count->number) *count = found;
     }
     return NACRE_OK;
 }
 
-static nacre_err put_record(int fd, uint64_t number, const nacre__folder *folder, nacre_detail *why)
+static nacre_err put_record(int fd, nacre__generation count, const nacre__folder *folder, nacre_detail *why)
 {
     char record[RECORD + 1];
-    render(record, number);
-    off_t at = (off_t)(number % NUM_RECORDS) * RECORD;
+    render(record, count);
+    off_t at = (off_t)(count.number % NUM_RECORDS) * RECORD;
     for (size_t len = 0; len < RECORD;) {
         ssize_t put = pwrite(fd, record + len, RECORD - len, at + (off_t)len);
         if (put < 0 && errno == EINTR) continue;
@@ -89,46 +90,46 @@ static bool is_writable(int fd)
 
 /* ---- The count ---- */
 
-nacre_err nacre__generation_read(uint64_t *number, const nacre__folder *folder, nacre_detail *why)
+nacre_err nacre__generation_read(nacre__generation *count, const nacre__folder *folder, nacre_detail *why)
 {
-    *number = 0;
+    *count = (nacre__generation){ 0, 0 };
     int fd = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && (errno == ENOENT || errno == EACCES || errno == ELOOP)) return NACRE_OK;
     if (fd < 0) return fail(folder, "open", why);
-    nacre_err err = read_records(number, fd, folder, why);
+    nacre_err err = read_records(count, fd, folder, why);
     close(fd);
     return err;
 }
 
 nacre_err nacre__generation_open(nacre__generation_writer *writer, const nacre__folder *folder, int lock_fd,
-                                 uint64_t state_number, nacre_detail *why)
+                                 nacre__generation state, nacre_detail *why)
 {
-    uint64_t found = 0;
+    nacre__generation found;
     *writer = (nacre__generation_writer){ .fd = lock_fd, .open = true };
     if (!is_writable(lock_fd)) return NACRE_OK;
     nacre_err err = read_records(&found, lock_fd, folder, why);
     if (err != NACRE_OK) return err;
     /* A state that was renamed may still be undone by a power cut, and must not be less than the count then. */
-    if (found < state_number) err = nacre__folder_sync(folder, why);
-    if (err == NACRE_OK && found < state_number) err = put_record(lock_fd, state_number, folder, why);
-    writer->number = found < state_number ? state_number : found;
+    if (found.number < state.number) err = nacre__folder_sync(folder, why);
+    if (err == NACRE_OK && found.number < state.number) err = put_record(lock_fd, state, folder, why);
+    writer->number = found.number < state.number ? state.number : found.number;
     return err;
 }
 
 nacre_err nacre__generation_next(uint64_t *number, nacre__generation_writer *writer, const nacre__folder *folder,
                                  nacre_detail *why)
 {
-    uint64_t found = 0;
+    nacre__generation found;
     *number = 0;
     if (!is_writable(writer->fd)) return NACRE_OK;
     nacre_err err = read_records(&found, writer->fd, folder, why);
     if (err != NACRE_OK) return err;
-    if (writer->open && found > writer->number)
+    if (writer->open && found.number > writer->number)
         return nacre__store_fail(why, NACRE_ERR_LOCKED,
                                  "%s/lock: another program has used this context since, here or in a snapshot that "
                                  "shares this file; end both, and make new keys (nacre keygen)",
                                  folder->path);
-    if (writer->number < found) writer->number = found;
+    if (writer->number < found.number) writer->number = found.number;
     *number = ++writer->number;
     return NACRE_OK;
 }
@@ -136,7 +137,8 @@ nacre_err nacre__generation_next(uint64_t *number, nacre__generation_writer *wri
 nacre_err nacre__generation_put(const nacre__generation_writer *writer, uint64_t number, const nacre__folder *folder,
                                 nacre_detail *why)
 {
-    return number > 0 ? put_record(writer->fd, number, folder, why) : NACRE_OK;
+    const nacre__generation count = { number, writer->next_to_send };
+    return number > 0 ? put_record(writer->fd, count, folder, why) : NACRE_OK;
 }
 
 bool nacre__generation_is_writable(const nacre__folder *folder)

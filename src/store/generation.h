@@ -7,12 +7,13 @@
  * it when it unlocks; and a lock that seems left behind is removed by hand. What an opener may find:
  *
  *     sequence.json names | DIR/lock has       | verdict
- *     no generation       | anything           | accepted: another program's state, or not used yet
- *     N                   | N                  | accepted
- *     N                   | less than N        | accepted: power was cut between the two; brought to N before it is used
+ *     no generation       | anything           | accepted: another program's state, or not used yet; refused when the
+ *                         |                    | next number to send is below that of DIR/lock, or all is as new
+ *     N                   | N                  | accepted; refused when the next number to send is below that of DIR/lock
  *     N                   | more than N        | refused: a newer state was written
- *     N                   | none, or damaged   | accepted while sequence.json is as it was written, and N is written again;
- *                         |                    | refused once it was linked, renamed or changed since (its ctime)
+ *     N                   | less than N, none, | accepted while sequence.json is as it was written: power was cut between
+ *                         | or damaged         | the two, and N is written before it is used; refused once it was linked,
+ *                         |                    | renamed or changed since (its ctime)
  *
  * and sequence.json names its own file and its directory as well (state_file.h): both must agree in all rows. What remains: a
  * state that another program wrote says nothing; and where DIR/lock is another user's or read-only there is no count.
@@ -23,21 +24,27 @@
 
 #include "store/files.h"
 
+/* What a record says; of the older layout, which counts for two sides in one file, `next_to_send` is 0. 0, 0: no record. */
+typedef struct nacre__generation {
+    uint64_t number, next_to_send;
+} nacre__generation;
+
 /* Which number the writer of a directory has come to. `open`: only this writer has written since, so that a number above
- * is another writer's. `fd` is that of the lock, or -1. */
+ * is another writer's. `fd` is that of the lock, or -1. `next_to_send`: what the state to be written says. */
 typedef struct nacre__generation_writer {
     int fd;
-    uint64_t number;
+    uint64_t number, next_to_send;
     bool open;
 } nacre__generation_writer;
 
-/* nacre__generation_read gives the number in DIR/lock; 0: none, or it cannot be read. NACRE_OK; NACRE_ERR_FILE: I/O. */
-NACRE_MUST_USE nacre_err nacre__generation_read(uint64_t *number, const nacre__folder *folder, nacre_detail *why);
+/* nacre__generation_read gives what DIR/lock says; 0: none, or it cannot be read. NACRE_OK; NACRE_ERR_FILE: I/O. */
+NACRE_MUST_USE nacre_err nacre__generation_read(nacre__generation *count, const nacre__folder *folder,
+                                                nacre_detail *why);
 
 /* nacre__generation_open begins: DIR/lock gets what the state names when it has less.
  * NACRE_OK, also where it cannot be written; NACRE_ERR_FILE: I/O */
 NACRE_MUST_USE nacre_err nacre__generation_open(nacre__generation_writer *writer, const nacre__folder *folder,
-                                                int lock_fd, uint64_t state_number, nacre_detail *why);
+                                                int lock_fd, nacre__generation state, nacre_detail *why);
 
 /* nacre__generation_next gives the number that the next state names; 0 where DIR/lock cannot be written.
  * NACRE_OK; NACRE_ERR_LOCKED: another writer; NACRE_ERR_FILE: I/O */

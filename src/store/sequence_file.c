@@ -97,6 +97,13 @@ static nacre_err read_root(const struct reading *r, nacre__sequence *s, const na
     return err == NACRE_OK ? read_received(r, s, root, window) : err;
 }
 
+/* DIR/lock has seen a later state than this one: that of an unused directory, or of another program, was put back. */
+static bool is_behind(const nacre__sequence *s, const nacre__generation *count)
+{
+    if (count->number == 0 || count->number < s->generation) return false;
+    return s->next_to_send < count->next_to_send || (s->generation == 0 && nacre__sequence_is_new(s));
+}
+
 static nacre_err read_text(const struct reading *r, nacre__sequence *s, const nacre__state_text *text, uint16_t window)
 {
     char shown[256];
@@ -106,7 +113,7 @@ static nacre_err read_text(const struct reading *r, nacre__sequence *s, const na
         nacre__json_parse(&doc, nacre_bytes_of(text->file.ptr, text->file.len), shown, NACRE_ERR_BAD_CONTEXT, r->why);
     if (err != NACRE_OK) return err;
     err = read_root(r, s, doc.root, window);
-    s->elsewhere = nacre__state_is_elsewhere(text, doc.root, &s->generation);
+    s->elsewhere = nacre__state_is_elsewhere(text, doc.root, &s->generation) || is_behind(s, &text->count);
     nacre__json_free(&doc);
     return err;
 }
@@ -146,6 +153,7 @@ nacre_err nacre__sequence_write_next(const nacre__folder *folder, const nacre__s
     char members[NACRE__SEQUENCE_MAX_TEXT], text[NACRE__SEQUENCE_MAX_TEXT + NACRE__MARK_TEXT + 40];
     nacre__new_state state;
     *uncertain = false;
+    if (writer != NULL) writer->next_to_send = sequence->next_to_send;
     nacre_err err = nacre__state_begin(&state, writer, folder, why);
     if (err != NACRE_OK) return err;
     nacre__sequence_members(members, sequence);

@@ -13,7 +13,7 @@
 nacre_err nacre__state_text_read(nacre__state_text *text, const nacre__folder *folder, size_t max, nacre_detail *why)
 {
     *text = (nacre__state_text){ .found = false };
-    nacre_err err = nacre__generation_read(&text->generation, folder, why);
+    nacre_err err = nacre__generation_read(&text->count, folder, why);
     if (err == NACRE_OK)
         err = nacre__file_read_born(&text->file, text->born, &text->found, folder, "sequence.json", max, why);
     nacre__born_of(text->place, folder->fd);
@@ -48,8 +48,8 @@ static bool parse(mark *m, const nacre__json *said)
 static bool is_outdated(const nacre__state_text *text, uint64_t generation)
 {
     if (generation == 0) return false;
-    if (text->generation == 0) return text->touched && nacre__born_kind_of(text->born) == NACRE__BORN_TIME;
-    return text->generation > generation;
+    if (text->count.number < generation) return text->touched && nacre__born_kind_of(text->born) == NACRE__BORN_TIME;
+    return text->count.number > generation;
 }
 
 bool nacre__state_is_elsewhere(const nacre__state_text *text, const nacre__json *root, uint64_t *generation)

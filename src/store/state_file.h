@@ -20,8 +20,8 @@ typedef struct nacre__state_text {
     nacre__file file;
     bool found;
     char born[NACRE__BORN_TEXT], place[NACRE__BORN_TEXT]; /* the file, and the directory */
-    uint64_t generation; /* of DIR/lock, before sequence.json was read: without the lock a writer may be at work */
-    bool touched;        /* linked, renamed or changed after it was written */
+    nacre__generation count; /* of DIR/lock, before sequence.json was read: without the lock a writer may be at work */
+    bool touched;            /* linked, renamed or changed after it was written */
 } nacre__state_text;
 
 /* nacre__state_text_read: errors as nacre__file_read. Free `file`. */

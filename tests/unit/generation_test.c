@@ -207,6 +207,73 @@ static void the_count_is_judged_row_by_row(void **state)
     free(old);
 }
 
+/* Point 4: a backup made right after nacre keygen names no file; the count says that it was used since. */
+static void an_unused_state_put_back_over_a_used_one_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char *unused = scratch_read(f->client, "sequence.json");
+    if (unused == NULL) unused = strdup("{\"next-to-send\": 0, \"received\": {\"index\": 0, \"bitfield\": 0}}\n");
+    need_births(f);
+    scratch_write(f->client, "sequence.json", unused);
+    expect(f, f->client, true);
+    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 0, NULL), NACRE_OK);
+    expect(f, f->client, false);
+    scratch_write(f->server, "sequence.json", unused); /* never used: nothing is counted there */
+    expect(f, f->server, false);
+    free(unused);
+}
+
+static void write_as_another_program(const char *path, unsigned next)
+{
+    char text[120];
+    snprintf(text, sizeof text, "{\"next-to-send\": %u, \"received\": \"unknown\"}", next);
+    scratch_write(path, "sequence.json", text);
+}
+
+/* Point 4: a state of another program, which names nothing, goes on above the count or is an old one. */
+static void another_programs_state_goes_on_where_the_count_is(void **state)
+{
+    struct fixture *f = *state;
+    need_births(f);
+    const struct {
+        unsigned next;
+        bool refused;
+    } rows[] = { { 0, true }, { 99, true }, { 100, false }, { 101, false } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        write_as_another_program(f->client, 99);
+        scratch_unlink(f->client, "lock");
+        use_here(f, f->client); /* from 99 to 100 */
+        write_as_another_program(f->client, rows[i].next);
+        expect(f, f->client, rows[i].refused);
+    }
+}
+
+/* Point 4: the count begins anew once another program has removed DIR/lock, and may be less than an old state names, or
+ * the same. */
+static void an_old_state_is_refused_when_the_count_began_anew(void **state)
+{
+    struct fixture *f = *state;
+    need_births(f);
+    use_here(f, f->client);
+    assert_int_equal(link(scratch_path(f->client, "sequence.json"), scratch_path(f->dir, "old")), 0);
+    char *old = strdup(scratch_path(f->dir, "old"));
+    const unsigned long named = newest(f->client);
+    write_as_another_program(f->client, 50);
+    scratch_unlink(f->client, "lock");
+    do {
+        use_here(f, f->client);
+        const unsigned long count = newest(f->client);
+        scratch_unlink(f->client, "sequence.json");
+        assert_int_equal(link(old, scratch_path(f->client, "sequence.json")), 0);
+        seen.later = 3600;
+        expect(f, f->client, true);
+        seen.later = 0;
+        scratch_unlink(f->client, "sequence.json");
+        write_as_another_program(f->client, 60 + (unsigned)count); /* as a program that leaves DIR/lock */
+    } while (newest(f->client) < named + 2);
+    free(old);
+}
+
 /* A write of the count that power cut short leaves the one before: two records, in turn. */
 static void a_torn_count_is_the_one_before(void **state)
 {
@@ -296,6 +363,9 @@ int main(void)
         ROW(a_snapshot_of_hard_links_put_back_is_refused),
         ROW(a_snapshot_without_a_later_write_is_a_copy_all_the_same),
         ROW(the_count_is_judged_row_by_row),
+        ROW(an_unused_state_put_back_over_a_used_one_is_refused),
+        ROW(another_programs_state_goes_on_where_the_count_is),
+        ROW(an_old_state_is_refused_when_the_count_began_anew),
         ROW(a_torn_count_is_the_one_before),
         ROW(what_a_file_system_does_not_tell_is_said),
         ROW(a_subvolume_snapshot_is_another_place),
