@@ -7,6 +7,7 @@
 
 #include "store/directory_read.h"
 #include "store/fail.h"
+#include "store/pack_move.h"
 #include "store/seed_sequence.h"
 
 static nacre_err write_state(const nacre__folder *folder, const nacre_directory_info *info, const nacre__json *rest,
@@ -67,6 +68,7 @@ nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err != NACRE_OK) return err;
     err = nacre__lock_take(&folder, &guard, why);
+    if (err == NACRE_OK) err = nacre__moved_check(&folder, why);
     if (err == NACRE_OK) err = adopt_locked(&folder, role, guard.lock_fd, next_to_send, why);
     nacre__guard_release(&guard);
     nacre__folder_close(&folder);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "store/fail.h"
@@ -94,8 +95,13 @@ nacre_err nacre__generation_read(nacre__generation *count, const nacre__folder *
 {
     *count = (nacre__generation){ 0, 0 };
     int fd = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 && (errno == ENOENT || errno == EACCES || errno == ELOOP)) return NACRE_OK;
+    if (fd < 0 && (errno == ENOENT || errno == EACCES || errno == ELOOP || errno == ENXIO)) return NACRE_OK;
     if (fd < 0) return fail(folder, "open", why);
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) { /* refused by what locks it */
+        close(fd);
+        return NACRE_OK;
+    }
     nacre_err err = read_records(count, fd, folder, why);
     close(fd);
     return err;

@@ -54,6 +54,12 @@ static bool locks_no_directories(int reason)
 
 static attempt lock_file(const nacre__folder *folder, int fd)
 {
+    struct stat st;
+    if (fstat(fd, &st) != 0) return FAILED;
+    if (!S_ISREG(st.st_mode)) {
+        errno = EISDIR;
+        return FAILED;
+    }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK || errno == EINTR ? HELD : FAILED;
     return is_still_there(fd, folder) ? TAKEN : REPLACED;
 }
@@ -124,6 +130,10 @@ static nacre_err held(const nacre__folder *folder, const char *which, nacre_deta
 
 static nacre_err cannot_lock(const nacre__folder *folder, nacre_detail *why)
 {
+    if (errno == EISDIR || errno == ELOOP || errno == ENXIO) /* also a link, a FIFO, a socket */
+        return nacre__store_fail(why, NACRE_ERR_FILE,
+                                 "%s/lock: is not a regular file; remove it while no program uses the directory",
+                                 folder->path);
     return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot lock: %s%s", folder->path, strerror(errno),
                              nacre__store_advice(errno));
 }
@@ -145,10 +155,15 @@ static nacre_err probe_file(const nacre__folder *folder, nacre_detail *why)
 {
     int fd = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) return NACRE_OK;
+    if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return cannot_lock(folder, why);
     if (fd < 0)
         return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot open: %s", folder->path, strerror(errno));
-    bool is_free = flock(fd, LOCK_SH | LOCK_NB) == 0;
+    struct stat st;
+    const bool is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    const bool is_free = is_file && flock(fd, LOCK_SH | LOCK_NB) == 0;
     close(fd);
+    if (!is_file) errno = EISDIR;
+    if (!is_file) return cannot_lock(folder, why);
     return is_free ? NACRE_OK : held(folder, "/lock", why);
 }
 

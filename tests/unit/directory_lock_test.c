@@ -159,12 +159,33 @@ static void a_file_system_without_directory_locks_will_do(void **state)
     close_ok(open_ok(f, f->client));
 }
 
-static void a_link_is_no_lock(void **state)
+static void expect_no_lock(struct fixture *f)
+{
+    nacre_directory *dir = NULL;
+    nacre_detail why = { "" };
+    nacre__folder folder;
+    assert_int_equal(nacre_directory_open(&dir, f->client, &f->crypto, &why), NACRE_ERR_FILE);
+    assert_non_null(strstr(why.text, "lock: is not a regular file; remove it"));
+    assert_int_equal(nacre__folder_open(&folder, f->client, NULL), NACRE_OK);
+    assert_int_equal(nacre__lock_probe(&folder, &why), NACRE_ERR_FILE);
+    assert_non_null(strstr(why.text, "lock: is not a regular file; remove it"));
+    nacre__folder_close(&folder);
+}
+
+/* The error says what to do, and that helps. */
+static void what_is_no_file_is_no_lock(void **state)
 {
     struct fixture *f = *state;
-    nacre_directory *dir = NULL;
     assert_int_equal(symlink("/dev/null", scratch_path(f->client, "lock")), 0);
-    assert_int_equal(nacre_directory_open(&dir, f->client, &f->crypto, NULL), NACRE_ERR_FILE);
+    expect_no_lock(f);
+    assert_int_equal(unlink(scratch_path(f->client, "lock")), 0);
+    assert_int_equal(mkfifo(scratch_path(f->client, "lock"), 0600), 0);
+    expect_no_lock(f);
+    assert_int_equal(unlink(scratch_path(f->client, "lock")), 0);
+    scratch_mkdir(f->client, "lock");
+    expect_no_lock(f);
+    assert_int_equal(rmdir(scratch_path(f->client, "lock")), 0);
+    close_ok(open_ok(f, f->client));
 }
 
 /* After a fork, the child must neither reserve numbers nor write an older truth over the parent's newer one. */
@@ -200,7 +221,7 @@ int main(void)
         TEST(a_removed_lock_file_does_not_count),
         TEST(removing_the_lock_file_lets_nobody_in),
         TEST(a_file_system_without_directory_locks_will_do),
-        TEST(a_link_is_no_lock),
+        TEST(what_is_no_file_is_no_lock),
         TEST(a_forked_child_writes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
