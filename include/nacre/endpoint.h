@@ -165,7 +165,10 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_RESPONSE, /* the answer to our request; the exchange has ended */
     NACRE_EVENT_FAILED,   /* our request ended without an answer: `err` says why; the exchange has ended. With
                                 NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 5.03) and NACRE_ERR_NOT_PROTECTED (any
-                                other code) `message` is what came without protection: a hint, no more. With
+                                other code) `message` is what came without protection: a hint, no more. It ends a
+                                request that was transmitted once and not acknowledged; otherwise the exchange goes on,
+                                for a peer without deduplication may refuse a copy and answer the request, and the last
+                                hint comes at the timeout: its code, and up to 62 bytes of its diagnostic payload. With
                                 NACRE_ERR_CRITICAL_OPTION it is the answer that has an option nacre does not know
                                 (in a NON, which is ignored, the exchange goes on: RFC 7252 5.4.1).
                                 NACRE_ERR_PROTECTION_INVALID is a timeout, and answers had come that did not verify;
@@ -263,6 +266,10 @@ NACRE_MUST_USE nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exch
  * NACRE_OK; NACRE_ERR_BUSY; NACRE_ERR_UNSUPPORTED (a reliable peer: its stream has a ping of its own) */
 NACRE_MUST_USE nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,
                                              void *user);
+
+/* nacre_endpoint_give_up ends an exchange of ours as if its time were up: FAILED, with what came and was not trusted, if
+ * anything did. A number that is not an open exchange of ours is ignored. */
+void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_cancel ends an exchange of ours without an event; a late answer gets RST or is dropped. */
 void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);

@@ -145,6 +145,9 @@ NACRE_MUST_USE nacre_err nacre_transfer_request(nacre_transfer *transfer, nacre_
                                                 const nacre_message *plain, const nacre_transfer_options *options,
                                                 void *user);
 
+/* nacre_transfer_give_up is nacre_endpoint_give_up of the message that is under way; without one it does nothing. */
+void nacre_transfer_give_up(nacre_transfer *transfer, nacre_exchange exchange);
+
 /* nacre_transfer_cancel ends an exchange of ours without an event. */
 void nacre_transfer_cancel(nacre_transfer *transfer, nacre_exchange exchange);
 

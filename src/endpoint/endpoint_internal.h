@@ -54,6 +54,7 @@ enum {
     NACRE__RENEWAL_BUCKETS = 64,
     NACRE__STALLS = 64,
     NACRE__OBSERVER_COUNTS = 256, /* at least, where they are shared out */
+    NACRE__MAX_HINT = 62,         /* bytes */
 };
 #define NACRE__NONE  UINT32_MAX
 #define NACRE__NEVER UINT64_MAX
@@ -82,6 +83,13 @@ typedef struct nacre__observation {
     uint64_t registered_at;         /* ms: the last first answer to a registration */
 } nacre__observation;
 
+/* The last unprotected answer to a protected request that has to wait; it counts while `doubt` is UNAUTHENTICATED or
+ * NOT_PROTECTED. */
+typedef struct nacre__hint {
+    uint8_t code, len;
+    uint8_t text[NACRE__MAX_HINT]; /* the diagnostic payload, cut */
+} nacre__hint;
+
 /* One request of ours. Its token and its timer are in dense arrays of the endpoint, for they are searched. */
 typedef struct nacre__slot {
     nacre__slot_state state;
@@ -104,18 +112,18 @@ typedef struct nacre__slot {
     bool via_proxy;
     bool outstanding;        /* counts for NSTART */
     bool limited;            /* `limit` has been turned into `give_up` */
-    uint8_t late;            /* ACKED: times that it is still sent, for the ACK may be a lie */
+    bool hints_wait;         /* an unprotected answer is kept as a hint: acknowledged, or sent more than once */
     uint32_t limit;          /* ms that its user wants to wait; 0: no limit */
     uint64_t give_up;        /* ms: … until then; NEVER */
     uint64_t sent_at;        /* ms */
     uint64_t turn;           /* place in the order of all requests */
-    uint64_t answer_due;     /* ms: ACKED: when the answer has its time used up */
     uint32_t outer;          /* its answer comes in blocks: the place where they are put together, or NONE … */
     uint32_t next_block;     /* … the Block2 value to ask for … */
     uint64_t give_up_before; /* … and what give_up was */
     nacre__observation observation;
     nacre_err doubt; /* why an answer was dropped, or NACRE_OK */
-    nacre_err err;   /* ENDED: how */
+    nacre__hint hint;
+    nacre_err err; /* ENDED: how */
     nacre_message message;
 } nacre__slot;
 
@@ -626,6 +634,7 @@ void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t no
 void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_again(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_resume(nacre_endpoint *ep, nacre__slot *slot);
+void nacre__slot_give_up(nacre_endpoint *ep, nacre__slot *slot);
 nacre__slot *nacre__slot_of(nacre_endpoint *ep, nacre_exchange exchange);
 nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void *user);
 nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t number, nacre_bytes value);

@@ -111,7 +111,7 @@ void nacre__outer_block(nacre_endpoint *ep, nacre__slot *slot, const nacre__item
     const nacre_bytes value = nacre_option_find(item->outer.options, NACRE_OPT_BLOCK2);
     if (!waits(slot) || !nacre__block_read(&block, value) || !fits(place, &item->outer, block)) {
         ep->stats.dropped++;
-        if (waits(slot) && slot->doubt != NACRE_ERR_TOO_LONG) slot->doubt = NACRE_ERR_PROTECTION_INVALID;
+        if (waits(slot) && slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_PROTECTION_INVALID;
         return;
     }
     if (place == NULL && slot->doubt != NACRE_ERR_TOO_LONG) place = begin(ep, slot, item, now_ms);

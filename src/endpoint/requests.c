@@ -240,6 +240,12 @@ void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange)
     nacre__slot_release(ep, slot);
 }
 
+void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange exchange)
+{
+    nacre__slot *slot = nacre__slot_of(ep, exchange);
+    if (slot != NULL && slot->state != NACRE__SLOT_ENDED) nacre__slot_give_up(ep, slot);
+}
+
 void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer)
 {
     if (nacre_address_is_reliable(peer)) {

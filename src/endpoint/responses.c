@@ -5,21 +5,26 @@
  *     request    answer                                  exchange
  *     protected  verifies                                ends: RESPONSE (or is repeated once, 4.01 with Echo)
  *     protected  does not verify                         goes on; a timeout later says PROTECTION_INVALID
- *     protected  plain 4.00 4.01 4.02 4.05 5.03          ends: FAILED, UNAUTHENTICATED, with what came
+ *     protected  plain 4.00 4.01 4.02 4.05 5.03          ends: FAILED, UNAUTHENTICATED, with what came; or waits
  *     protected  plain, from a proxy also 4.04 4.13      the same
  *                5.02 5.04 5.05
- *     protected  plain, any other                        ends: FAILED, NOT_PROTECTED, with what came
+ *     protected  plain, any other                        ends: FAILED, NOT_PROTECTED, with what came; or waits
  *     plain      plain                                   ends: RESPONSE (or is repeated once, 4.01 with Echo)
  *     plain      with an OSCORE option                   goes on; a timeout later says PROTECTION_INVALID
  *
  * What becomes of an observation is in observing.c.
  *
- * A RST ends a plain exchange. For a protected one it is a doubt, no more: it has nothing but our MID to show, which
- * somebody far off can guess in 65536 tries; the request goes on, and RESET is what is said when nothing better came. Nor
- * does an empty ACK, which has no more to show, silence a protected request for good: it ends the retransmissions of
- * RFC 7252 4.2, but the same datagram goes out twice more, after a quarter and after half of the time that the answer has. A
- * peer that has acknowledged takes these for the duplicates that they are. */
+ * Plain answers wait when the request was acknowledged or was transmitted more than once: a peer without deduplication
+ * takes a copy for a replay and says so in clear, while the real answer is on its way. The last one is kept as a hint, and
+ * is told when the time is up and nothing has verified.
+ *
+ * A RST ends a plain exchange. A protected one goes on, because a RST carries nothing but our MID, which an attacker off the
+ * path can guess in 65536 tries; RESET is what is said when nothing better came. An empty ACK carries no more, and ends the
+ * retransmissions (RFC 7252 4.2): a forged one costs the retransmissions of that exchange, which then ends by its time;
+ * message IDs that cannot be predicted (mids.c) are what stands against it. */
 #include "endpoint_internal.h"
+
+#include <string.h>
 
 /* The peer has the request: no more retransmissions, and the answer has its own time (RFC 7252 5.2.2). */
 void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
@@ -32,7 +37,7 @@ void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t no
     nacre__slot_pause(ep, slot);
     nacre__nstart_leave(ep, slot);
     slot->state = NACRE__SLOT_ACKED;
-    slot->late = slot->context != NULL ? 2 : 0;
+    slot->hints_wait = true;
     nacre__timer_answer(ep, slot, now_ms);
 }
 
@@ -43,12 +48,17 @@ void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot)
     else if (slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_RESET;
 }
 
+static bool has_hint(const nacre__slot *slot)
+{
+    return slot->doubt == NACRE_ERR_UNAUTHENTICATED || slot->doubt == NACRE_ERR_NOT_PROTECTED;
+}
+
 /* What is no answer leaves the exchange as it is (RFC 8613 8.4 step 8), but for the ACK that carried it. */
 static void dropped(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, nacre_err err, uint64_t now_ms)
 {
     ep->stats.unprotect_failures++;
     if (!nacre__slot_waits(slot)) return;
-    slot->doubt = err;
+    if (!has_hint(slot)) slot->doubt = err;
     if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
 }
 
@@ -147,6 +157,20 @@ static void verified_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__
     else answered(ep, slot, item, &item->plain, now_ms);
 }
 
+/* RFC 8613 8.4 step 2, and section 2: without protection it is no answer. It is kept for the end of the exchange; a payload
+ * with a Content-Format is no diagnostic text (RFC 7252 5.5.2). */
+static void keep_hint(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, nacre_err err, uint64_t now_ms)
+{
+    const nacre_message *m = &item->outer;
+    const bool is_text = m->payload.len > 0 && !nacre__has_option(m->options, NACRE_OPT_CONTENT_FORMAT);
+    ep->stats.unprotect_failures++;
+    if (slot->doubt != NACRE_ERR_TOO_LONG) slot->doubt = err;
+    slot->hint.code = m->code;
+    slot->hint.len = !is_text ? 0 : (uint8_t)(m->payload.len < NACRE__MAX_HINT ? m->payload.len : NACRE__MAX_HINT);
+    if (slot->hint.len > 0) memcpy(slot->hint.text, m->payload.ptr, slot->hint.len);
+    if (m->type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
+}
+
 static void plain_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
 {
     const nacre_message *answer = &item->outer;
@@ -155,9 +179,11 @@ static void plain_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__ite
     } else if (!nacre__slot_waits(slot)) {
         /* RFC 8613 8.4.2: no notification, and no end of the observation either */
         dropped(ep, slot, item, NACRE_ERR_NOT_PROTECTED, now_ms);
-    } else { /* RFC 8613 8.4 step 2, and section 2: without protection it is no answer */
-        const bool is_refusal = is_plain_refusal(slot, answer->code);
-        nacre__slot_end(ep, slot, is_refusal ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED, answer);
+    } else {
+        const nacre_err err =
+            is_plain_refusal(slot, answer->code) ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED;
+        if (slot->hints_wait) keep_hint(ep, slot, item, err, now_ms);
+        else nacre__slot_end(ep, slot, err, answer);
     }
 }
 

@@ -16,27 +16,10 @@ void nacre__timer_set(nacre_endpoint *ep, nacre__slot *slot, uint64_t due_ms)
     ep->due[nacre__slot_index(ep, slot)] = due_ms < slot->give_up ? due_ms : slot->give_up;
 }
 
-static uint64_t late_due(const nacre_endpoint *ep, const nacre__slot *slot)
-{
-    const uint32_t all = ep->config.timing.answer_timeout_ms;
-    return slot->answer_due - (slot->late == 2 ? all - all / 4 : slot->late == 1 ? all / 2 : 0);
-}
-
-/* The next time to send what was acknowledged, in case that it was not the peer who said so; then the end of patience. */
-static void set_late(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
-{
-    while (slot->late > 0 && late_due(ep, slot) <= now_ms) slot->late--; /* the clock has made a leap */
-    nacre__timer_set(ep, slot, late_due(ep, slot));
-}
-
 /* A datagram of the slot has just gone out. */
 void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
     uint64_t wait = ep->config.timing.answer_timeout_ms;
-    if (slot->state == NACRE__SLOT_ACKED) {
-        set_late(ep, slot, now_ms);
-        return;
-    }
     if (slot->type == NACRE_CON) {
         if (slot->retransmissions == 0) slot->timeout = nacre__first_wait(ep);
         else if (slot->timeout <= UINT64_MAX / 4) slot->timeout *= 2;
@@ -45,11 +28,10 @@ void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
     nacre__timer_set(ep, slot, nacre__after(now_ms, wait));
 }
 
-/* It was acknowledged. */
+/* It was acknowledged: nothing is sent again (RFC 7252 4.2), the answer has its own time. */
 void nacre__timer_answer(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
-    slot->answer_due = nacre__after(now_ms, ep->config.timing.answer_timeout_ms);
-    set_late(ep, slot, now_ms);
+    nacre__timer_set(ep, slot, nacre__after(now_ms, ep->config.timing.answer_timeout_ms));
 }
 
 /* Requests that came since the last transmission: their users' patience begins now. */
@@ -73,12 +55,25 @@ uint64_t nacre_endpoint_deadline(const nacre_endpoint *ep)
     return earliest;
 }
 
-static void give_up(nacre_endpoint *ep, nacre__slot *slot)
+/* The error to tell when the time is up: what came and could not be trusted is what its user wants to know. */
+static nacre_err last_word(nacre_err doubt)
 {
-    /* what came and could not be trusted is what its user wants to know */
-    const bool says_it = slot->doubt == NACRE_OK || slot->doubt == NACRE_ERR_RESET || slot->doubt == NACRE_ERR_TOO_LONG;
-    const nacre_err err = says_it ? slot->doubt : NACRE_ERR_PROTECTION_INVALID;
-    nacre__slot_end(ep, slot, err == NACRE_OK ? NACRE_ERR_TIMEOUT : err, NULL);
+    switch (doubt) {
+    case NACRE_OK: return NACRE_ERR_TIMEOUT;
+    case NACRE_ERR_RESET:
+    case NACRE_ERR_TOO_LONG:
+    case NACRE_ERR_UNAUTHENTICATED:
+    case NACRE_ERR_NOT_PROTECTED: return doubt;
+    default: return NACRE_ERR_PROTECTION_INVALID;
+    }
+}
+
+void nacre__slot_give_up(nacre_endpoint *ep, nacre__slot *slot)
+{
+    const nacre_err err = last_word(slot->doubt);
+    const bool has_hint = err == NACRE_ERR_UNAUTHENTICATED || err == NACRE_ERR_NOT_PROTECTED;
+    const nacre_message hint = { .code = slot->hint.code, .payload = { slot->hint.text, slot->hint.len } };
+    nacre__slot_end(ep, slot, err, has_hint ? &hint : NULL);
 }
 
 static void send_again(nacre_endpoint *ep, nacre__slot *slot)
@@ -91,20 +86,17 @@ static void send_again(nacre_endpoint *ep, nacre__slot *slot)
 static void due(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
     if (slot->give_up <= now_ms) {
-        give_up(ep, slot);
+        nacre__slot_give_up(ep, slot);
     } else if (slot->state == NACRE__SLOT_HELD) {
         nacre__slot_resume(ep, slot);
     } else if (slot->state == NACRE__SLOT_OBSERVING) {
         nacre__observation_renew(ep, slot);
-    } else if (slot->state == NACRE__SLOT_ACKED && slot->late > 0 && now_ms < slot->answer_due) {
-        slot->late--;
-        send_again(ep, slot);
     } else if (slot->state == NACRE__SLOT_SENT && slot->type == NACRE_CON &&
                slot->retransmissions < ep->config.timing.max_retransmit) {
         slot->retransmissions++;
         send_again(ep, slot);
     } else {
-        give_up(ep, slot);
+        nacre__slot_give_up(ep, slot);
     }
 }
 

@@ -85,6 +85,8 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     }
     out->peer = slot->peer;
     slot->mid = plain.mid;
+    /* under the token of a message that was repeated with Echo, an answer may still be to that one */
+    if (ep->tokens[nacre__slot_index(ep, slot)] == 0 || !slot->repeated) slot->hints_wait = false;
     nacre__slot_set_token(ep, slot, token);
     if (slot->type == NACRE_CON || slot->context != NULL) memcpy(slot->sent, out->bytes.ptr, out->bytes.len);
     slot->sent_len = out->bytes.len;
@@ -99,6 +101,7 @@ static bool transmit_slot(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing 
     slot->in_transmit = false;
     if (slot->state == NACRE__SLOT_QUEUED) return transmit_new(ep, slot, out, now_ms);
     copy_out(out, &slot->peer, slot->sent, slot->sent_len); /* RFC 7252 4.2: the same bytes */
+    slot->hints_wait = true;
     nacre__timer_start(ep, slot, now_ms);
     ep->stats.retransmitted++;
     return true;

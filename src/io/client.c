@@ -196,15 +196,26 @@ nacre_remote nacre_client_remote(const nacre_client *client)
 
 /* ---- The exchange ----------------------------------------------------------------------------------------------------- */
 
+/* The user's limit is over: what came without protection is told as at the end of CoAP's own time. */
+static nacre_err out_of_time(nacre_client *client, nacre_detail *why)
+{
+    nacre_transfer *transfer = nacre_loop_transfer(client->loop);
+    nacre_transfer_give_up(transfer, client->exchange);
+    const nacre_err err = nacre_loop_step(client->loop, 0, why);
+    if (!client->done) nacre_transfer_cancel(transfer, client->exchange);
+    const bool is_told = client->done && (client->result == NACRE_OK || client->result == NACRE_ERR_UNAUTHENTICATED ||
+                                          client->result == NACRE_ERR_NOT_PROTECTED);
+    client->done = true;
+    if (err != NACRE_OK) return err;
+    return is_told ? client->result : NACRE_ERR_TIMEOUT;
+}
+
 static nacre_err wait_for_end(nacre_client *client, nacre_detail *why)
 {
     uint64_t start = nacre_clock_ms(), limit = client->options.timeout_ms;
     while (!client->done) {
         uint64_t passed = nacre_clock_ms() - start;
-        if (limit != 0 && passed >= limit) {
-            nacre_transfer_cancel(nacre_loop_transfer(client->loop), client->exchange);
-            return NACRE_ERR_TIMEOUT;
-        }
+        if (limit != 0 && passed >= limit) return out_of_time(client, why);
         nacre_err err = nacre_loop_step(client->loop, limit != 0 ? (uint32_t)(limit - passed) : UINT32_MAX, why);
         if (err != NACRE_OK) {
             nacre_transfer_cancel(nacre_loop_transfer(client->loop), client->exchange);
@@ -237,10 +248,11 @@ static nacre_err wait_observing(nacre_client *client, nacre_detail *why)
         bool over = !observe_on(client, &wait_ms);
         if (!over && !client->done) err = nacre_loop_step(client->loop, wait_ms, why);
         if (!over && err == NACRE_OK) continue;
+        if (err == NACRE_OK && client->stage == NACRE__WAITING && !client->stopped) return out_of_time(client, why);
         nacre_transfer_cancel(nacre_loop_transfer(client->loop), client->exchange);
         if (err != NACRE_OK) return err;
         client->done = true;
-        client->result = client->stage == NACRE__LEAVING || client->stopped ? NACRE_OK : NACRE_ERR_TIMEOUT;
+        client->result = NACRE_OK;
     }
     return client->stage == NACRE__LEAVING ? NACRE_OK : client->result; /* who left does not need an answer to that */
 }

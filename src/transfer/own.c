@@ -290,6 +290,12 @@ static nacre__own *find(nacre_transfer *t, nacre_exchange exchange)
     return own->exchange == exchange && is_open(own) ? own : NULL;
 }
 
+void nacre_transfer_give_up(nacre_transfer *t, nacre_exchange exchange)
+{
+    const nacre__own *own = find(t, exchange);
+    if (own != NULL && own->current != 0) nacre_endpoint_give_up(t->ep, own->current);
+}
+
 void nacre_transfer_cancel(nacre_transfer *t, nacre_exchange exchange)
 {
     nacre__own *own = find(t, exchange);

@@ -48,6 +48,142 @@ static void plain_answers_to_protected(void **state)
     pair_close(&p);
 }
 
+/* What a request went through before a plain answer came to it. */
+typedef enum before { SENT_ONCE, ACKNOWLEDGED, SENT_TWICE, SENT_TWICE_AND_ACKNOWLEDGED, NON_SENT, NUM_BEFORE } before;
+
+/* Starts one, and gives the message that went out. */
+static nacre_message request_after(pair *p, datagram *d, before what)
+{
+    datagram copy;
+    (void)start(&p->client, &p->server, p->ours, what == NON_SENT ? NACRE_NON : NACRE_CON);
+    const nacre_message sent = sent_request(p, d, 0);
+    if (what == SENT_TWICE || what == SENT_TWICE_AND_ACKNOWLEDGED) {
+        nacre_endpoint_expire(p->client.ep, 3000);
+        assert_true(party_take(&p->client, &copy, 3000));
+        assert_true(datagram_same(&copy, d));
+    }
+    if (what == ACKNOWLEDGED || what == SENT_TWICE_AND_ACKNOWLEDGED) {
+        datagram ack = empty_message(NACRE_ACK, sent.mid);
+        party_give(&p->client, &p->server, &ack, 3000);
+    }
+    return sent;
+}
+
+static void give_plain(pair *p, const nacre_message *sent, uint8_t type, uint8_t code, const char *text, uint64_t now)
+{
+    datagram d, ack;
+    const uint16_t mid = type == NACRE_ACK ? sent->mid : (uint16_t)(draw(&p->server.chance) | 1);
+    datagram_write(&d, &(nacre_message){
+                           .type = type,
+                           .code = code,
+                           .mid = mid,
+                           .token = sent->token,
+                           .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)),
+                       });
+    party_give(&p->client, &p->server, &d, now);
+    if (type == NACRE_CON) assert_true(party_take(&p->client, &ack, now));
+}
+
+/* An unprotected answer ends a request that was transmitted once and not acknowledged; any other goes on, and the answer that
+ * verifies is its end. */
+static void unprotected_error_does_not_end_an_acknowledged_or_repeated_request(void **state)
+{
+    (void)state;
+    const uint8_t codes[] = { NACRE_UNAUTHORIZED, NACRE_BAD_REQUEST, NACRE_BAD_OPTION, NACRE_METHOD_NOT_ALLOWED,
+                              NACRE_UNAVAILABLE,  NACRE_NOT_FOUND,   NACRE_CONTENT };
+    for (int what = SENT_ONCE; what < NUM_BEFORE; what++) {
+        for (uint8_t type = NACRE_CON; type <= NACRE_ACK; type++) {
+            for (size_t i = 0; i < sizeof codes; i++) {
+                pair p;
+                datagram d, back;
+                pair_open(&p, NULL, &(pairing){ 0 });
+                const nacre_message sent = request_after(&p, &d, (before)what);
+                give_plain(&p, &sent, type, codes[i], "Replay detected", 4000);
+                if (what == SENT_ONCE || what == NON_SENT) {
+                    expect_failed(&p.client, i < 5 ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED);
+                } else {
+                    expect_quiet(&p.client, 4000);
+                    served(&p, &d, &back, "here", 5000);
+                    party_give(&p.client, &p.server, &back, 5000);
+                    assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "here");
+                }
+                expect_quiet(&p.client, 5000);
+                pair_close(&p);
+            }
+        }
+    }
+}
+
+/* Without an answer that verifies, the last unprotected one is told when the time is up, whatever else came that did not
+ * verify; a long diagnostic payload is cut. */
+static void unprotected_error_is_told_when_the_time_is_up(void **state)
+{
+    (void)state;
+    char longer[101] = { 0 };
+    memset(longer, 'x', 100);
+    for (int row = 0; row < 6; row++) {
+        pair p;
+        datagram d, again;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        const nacre_message sent = request_after(&p, &d, row < 3 ? ACKNOWLEDGED : SENT_TWICE);
+        give_plain(&p, &sent, NACRE_NON, NACRE_BAD_OPTION, "no", 4000);
+        give_plain(&p, &sent, NACRE_NON, row % 3 == 1 ? NACRE_CONTENT : NACRE_UNAUTHORIZED,
+                   row % 3 == 2 ? longer : "me", 4100);
+        datagram rst = empty_message(NACRE_RST, sent.mid);
+        party_give(&p.client, &p.server, &rst, 4200);
+        uint64_t due;
+        while ((due = nacre_endpoint_deadline(p.client.ep)) != UINT64_MAX) {
+            assert_true(due >= 4200);
+            nacre_endpoint_expire(p.client.ep, due);
+            assert_true(row >= 3 || !party_take(&p.client, &again, due));
+            while (party_take(&p.client, &again, due)) continue;
+        }
+        const nacre_event event = expect_event(&p.client, NACRE_EVENT_FAILED);
+        assert_int_equal(event.err, row % 3 == 1 ? NACRE_ERR_NOT_PROTECTED : NACRE_ERR_UNAUTHENTICATED);
+        assert_int_equal(event.message.code, row % 3 == 1 ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
+        if (row % 3 == 2) assert_int_equal(event.message.payload.len, 62);
+        else assert_payload(event.message, "me");
+        pair_close(&p);
+    }
+}
+
+/* A plain error in the ACK of a copy acknowledges it: it is not sent a third time. */
+static void unprotected_error_in_an_ack_ends_the_retransmissions(void **state)
+{
+    (void)state;
+    for (uint8_t type = NACRE_NON; type <= NACRE_ACK; type++) {
+        pair p;
+        datagram d, again;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        const nacre_message sent = request_after(&p, &d, SENT_TWICE);
+        give_plain(&p, &sent, type, NACRE_UNAUTHORIZED, "", 4000);
+        nacre_endpoint_expire(p.client.ep, 30000);
+        assert_int_equal(party_take(&p.client, &again, 30000), type != NACRE_ACK);
+        pair_close(&p);
+    }
+}
+
+/* nacre_endpoint_give_up says at once what the time would say. */
+static void giving_up_tells_the_hint(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 2; row++) {
+        pair p;
+        datagram d;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        const nacre_exchange exchange = start(&p.client, &p.server, p.ours, NACRE_CON);
+        const nacre_message sent = sent_request(&p, &d, 0);
+        datagram ack = empty_message(NACRE_ACK, sent.mid);
+        party_give(&p.client, &p.server, &ack, 0);
+        if (row == 1) give_plain(&p, &sent, NACRE_CON, NACRE_UNAUTHORIZED, "", 10);
+        nacre_endpoint_give_up(p.client.ep, exchange);
+        expect_failed(&p.client, row == 1 ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_TIMEOUT);
+        nacre_endpoint_give_up(p.client.ep, exchange); /* it has ended */
+        expect_quiet(&p.client, 10);
+        pair_close(&p);
+    }
+}
+
 /* A proxy makes errors of its own, which it cannot protect: with via_proxy they are hints, otherwise no answers. What only
  * a server can say stays what it was. */
 static void plain_errors_of_proxies(void **state)
@@ -153,7 +289,7 @@ static void spoilt_answer(void **state)
     back.bytes[back.len - 1] ^= 1;
     party_give(&p.client, &p.server, &back, 50);
     expect_quiet(&p.client, 50);
-    assert_true(nacre_endpoint_deadline(p.client.ep) == 50 + 23250); /* acknowledged */
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 50 + 93000); /* acknowledged */
     nacre_endpoint_expire(p.client.ep, 93050);
     expect_failed(&p.client, NACRE_ERR_PROTECTION_INVALID);
     assert_int_equal(nacre_endpoint_get_stats(p.client.ep).unprotect_failures, 1);
@@ -510,6 +646,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_answers_to_protected),
+        cmocka_unit_test(unprotected_error_does_not_end_an_acknowledged_or_repeated_request),
+        cmocka_unit_test(unprotected_error_is_told_when_the_time_is_up),
+        cmocka_unit_test(unprotected_error_in_an_ack_ends_the_retransmissions),
+        cmocka_unit_test(giving_up_tells_the_hint),
         cmocka_unit_test(plain_errors_of_proxies),
         cmocka_unit_test(plain_answers_to_plain),
         cmocka_unit_test(answers_that_match_nothing),

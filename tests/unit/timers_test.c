@@ -119,48 +119,41 @@ static void empty_ack(void **state)
     pair_close(&p);
 }
 
-/* Somebody far off guessed the MID, and said ACK for the peer, as often as he likes: the protected request still goes out
- * twice more, in the same bytes, and the peer still answers. */
-static void a_guessed_ack_does_not_silence(void **state)
+/* An acknowledged CON is not sent again (RFC 7252 4.2), plain or protected, before or after it was retransmitted, whenever
+ * the clock is looked at; one that was not acknowledged is. */
+static void acknowledged_request_is_never_sent_again(void **state)
 {
     (void)state;
-    pair p;
-    pair_open(&p, NULL, &(pairing){ 0 });
-    datagram first, d, back;
-    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
-    const nacre_message sent = sent_request(&p, &first, 0);
-    datagram ack = empty_message(NACRE_ACK, sent.mid);
-    party_give(&p.client, &p.server, &ack, 100);
-    assert_true(nacre_endpoint_deadline(p.client.ep) == 100 + 23250);
-    nacre_endpoint_expire(p.client.ep, 100 + 23250);
-    party_give(&p.client, &p.server, &ack, 100 + 23250); /* while it stands in the queue */
-    assert_true(party_take(&p.client, &d, 100 + 23250));
-    assert_true(datagram_same(&d, &first));
-    party_give(&p.client, &p.server, &ack, 30000);
-    assert_true(nacre_endpoint_deadline(p.client.ep) == 100 + 46500);
-    nacre_endpoint_expire(p.client.ep, 100 + 46500);
-    assert_true(party_take(&p.client, &d, 100 + 46500));
-    assert_true(datagram_same(&d, &first));
-    assert_true(nacre_endpoint_deadline(p.client.ep) == 93100);
-    served(&p, &d, &back, "here", 50000);
-    party_give(&p.client, &p.server, &back, 50000);
-    assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "here");
-    expect_quiet(&p.client, 50000);
-    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
-    ack = empty_message(NACRE_ACK, sent_request(&p, &first, 100000).mid);
-    party_give(&p.client, &p.server, &ack, 100000);
-    nacre_endpoint_expire(p.client.ep, 160000); /* both are due: one is enough */
-    assert_true(party_take(&p.client, &d, 160000));
-    expect_quiet(&p.client, 160000);
-    assert_true(nacre_endpoint_deadline(p.client.ep) == 193000);
-    pair_close(&p);
+    for (int row = 0; row < 8; row++) {
+        const bool is_protected = row & 1, is_resent = row & 2, is_acked = row & 4;
+        pair p;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        datagram first, d;
+        (void)start(&p.client, &p.server, is_protected ? p.ours : NULL, NACRE_CON);
+        datagram ack = empty_message(NACRE_ACK, sent_request(&p, &first, 0).mid);
+        uint64_t now = 100;
+        if (is_resent) {
+            nacre_endpoint_expire(p.client.ep, now = 3000);
+            assert_true(party_take(&p.client, &d, now));
+        }
+        if (is_acked) party_give(&p.client, &p.server, &ack, now);
+        for (const uint64_t end = now + 93000; now < end; now += 250) {
+            nacre_endpoint_expire(p.client.ep, now);
+            if (party_take(&p.client, &d, now)) break;
+        }
+        assert_int_equal(party_take(&p.client, &d, now), false);
+        assert_int_equal(now == (is_resent ? 96000 : 93100), is_acked);
+        nacre_endpoint_expire(p.client.ep, now);
+        if (is_acked) expect_failed(&p.client, NACRE_ERR_TIMEOUT);
+        pair_close(&p);
+    }
 }
 
-/* The machine slept: what is overdue is sent once, not once for each time that was missed, and no deadline is left behind. */
-static void after_a_long_sleep(void **state)
+/* The machine slept: nothing that was acknowledged is sent when it wakes, and no deadline is left behind. */
+static void acknowledged_request_is_not_sent_after_a_sleep(void **state)
 {
     (void)state;
-    const uint64_t wakes[] = { 23350, 46599, 46600, 93099, 93100 }, next[] = { 46600, 46600, 93100, 93100, UINT64_MAX };
+    const uint64_t wakes[] = { 23350, 46600, 93099, 93100, 1000000 };
     for (size_t i = 0; i < sizeof wakes / sizeof *wakes; i++) {
         pair p;
         pair_open(&p, NULL, &(pairing){ 0 });
@@ -169,12 +162,30 @@ static void after_a_long_sleep(void **state)
         datagram ack = empty_message(NACRE_ACK, sent_request(&p, &first, 0).mid);
         party_give(&p.client, &p.server, &ack, 100);
         nacre_endpoint_expire(p.client.ep, wakes[i]);
-        assert_int_equal(party_take(&p.client, &d, wakes[i]), i < 4);
         assert_false(party_take(&p.client, &d, wakes[i]));
-        assert_true(nacre_endpoint_deadline(p.client.ep) == next[i]);
-        if (i == 4) expect_failed(&p.client, NACRE_ERR_TIMEOUT);
+        assert_true(nacre_endpoint_deadline(p.client.ep) == (i < 3 ? 93100 : UINT64_MAX));
+        if (i >= 3) expect_failed(&p.client, NACRE_ERR_TIMEOUT);
         pair_close(&p);
     }
+}
+
+/* A RST after the ACK is as unauthenticated as before it: it sends nothing again, and is told at the end. */
+static void reset_after_the_ack_sends_nothing_again(void **state)
+{
+    (void)state;
+    pair p;
+    pair_open(&p, NULL, &(pairing){ 0 });
+    datagram first, d;
+    (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+    const uint16_t mid = sent_request(&p, &first, 0).mid;
+    datagram ack = empty_message(NACRE_ACK, mid), rst = empty_message(NACRE_RST, mid);
+    party_give(&p.client, &p.server, &ack, 100);
+    party_give(&p.client, &p.server, &rst, 200);
+    nacre_endpoint_expire(p.client.ep, 50000);
+    assert_false(party_take(&p.client, &d, 50000));
+    nacre_endpoint_expire(p.client.ep, 93100);
+    expect_failed(&p.client, NACRE_ERR_RESET);
+    pair_close(&p);
 }
 
 /* The ACK may come while the retransmission stands in the queue. */
@@ -190,7 +201,7 @@ static void ack_stops_a_queued_retransmission(void **state)
     datagram ack = empty_message(NACRE_ACK, sent.mid);
     party_give(&p.client, &p.server, &ack, 3000);
     expect_quiet(&p.client, 3000);
-    assert_true(nacre_endpoint_deadline(p.client.ep) == 3000 + 23250);
+    assert_true(nacre_endpoint_deadline(p.client.ep) == 3000 + 93000);
     pair_close(&p);
 }
 
@@ -285,8 +296,9 @@ int main(void)
         cmocka_unit_test(end_of_time),
         cmocka_unit_test(what_has_no_time_is_never_due),
         cmocka_unit_test(empty_ack),
-        cmocka_unit_test(a_guessed_ack_does_not_silence),
-        cmocka_unit_test(after_a_long_sleep),
+        cmocka_unit_test(acknowledged_request_is_never_sent_again),
+        cmocka_unit_test(acknowledged_request_is_not_sent_after_a_sleep),
+        cmocka_unit_test(reset_after_the_ack_sends_nothing_again),
         cmocka_unit_test(ack_stops_a_queued_retransmission),
         cmocka_unit_test(reset),
         cmocka_unit_test(unreachable),
