@@ -70,6 +70,13 @@ typedef enum nacre__slot_state {
     NACRE__SLOT_ENDED,
 } nacre__slot_state;
 
+/* Plain: how the answer to the newest registration may still come, once a message that may have been it was taken. */
+typedef enum nacre__answer_due {
+    NACRE__DUE_NOT = 0,
+    NACRE__DUE_IN_ACK,   /* in the ACK of the registration */
+    NACRE__DUE_SEPARATE, /* that ACK was empty: in a message of its own */
+} nacre__answer_due;
+
 /* What a request with Observe 0 has beyond others. */
 typedef struct nacre__observation {
     bool wanted;                    /* Observe 0 was asked for */
@@ -80,7 +87,10 @@ typedef struct nacre__observation {
     nacre_notification_order order; /* protected */
     uint32_t value;                 /* plain: the last Observe value … */
     uint64_t value_at;              /* … and when it came, ms */
-    uint64_t registered_at;         /* ms: the last first answer to a registration */
+    nacre__answer_due due;
+    uint32_t before;         /* plain: `value` when the newest registration went out */
+    uint64_t registered_at;  /* ms: the last first answer to a registration */
+    uint64_t next_challenge; /* ms: the earliest registration that the next Echo challenge leads to */
 } nacre__observation;
 
 /* The last unprotected answer to a protected request that has to wait; it counts while `doubt` is UNAUTHENTICATED or
@@ -694,6 +704,8 @@ void nacre__observation_init(nacre__slot *slot, const nacre_message *plain);
 size_t nacre__observation_extra(const nacre_message *plain);
 const nacre_request_id *nacre__observation_id(const nacre__slot *slot, const nacre__item *item);
 void nacre__observation_sent(nacre__slot *slot);
+void nacre__observation_plain(nacre__slot *slot);
+void nacre__observation_acknowledged(nacre__slot *slot);
 bool nacre__observation_ignores(const nacre__slot *slot, const nacre__item *item);
 bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item,
                               const nacre_message *answer, uint64_t now_ms);

@@ -10,10 +10,12 @@
  * One nacre_request_id binds all notifications of a registration; their order is that of their Partial IVs. While a new
  * registration, or Observe 1, is on its way there are two: the server may answer to either. The old one counts until an
  * answer to the new one has verified, and what comes for it afterwards does not verify. After Observe 1 it is ignored
- * from the start. The order goes on from one registration to the next, for the server's numbers do; only the right to come
- * without a Partial IV begins anew with each, because each request has a nonce of its own.
+ * from the start. The first answer to a registration starts the order anew: it is bound to that request, so that it is the
+ * present state whatever its Partial IV.
  *
- * Where nothing is protected the Observe values decide (RFC 7641 3.4), and a connection's order (RFC 8323 7.1). */
+ * Where nothing is protected the Observe values decide (RFC 7641 3.4), and a connection's order (RFC 8323 7.1). The answer
+ * to our newest registration is the present state there too, and the order starts again with it: its value is the same when
+ * nothing has changed, and lower when the server was restarted. */
 #include "endpoint_internal.h"
 
 static uint64_t uint_of(nacre_bytes value)
@@ -43,6 +45,13 @@ size_t nacre__observation_extra(const nacre_message *plain)
 
 /* ---- Identities ---------------------------------------------------------------------------------------------------- */
 
+/* A plain registration goes out. */
+void nacre__observation_plain(nacre__slot *slot)
+{
+    slot->observation.due = NACRE__DUE_IN_ACK;
+    slot->observation.before = slot->observation.value;
+}
+
 /* The request is about to go out as `id`. */
 void nacre__observation_sent(nacre__slot *slot)
 {
@@ -64,31 +73,62 @@ const nacre_request_id *nacre__observation_id(const nacre__slot *slot, const nac
 
 /* ---- Order --------------------------------------------------------------------------------------------------------- */
 
-/* RFC 8613 7.4.1 */
+/* RFC 8613 7.4.1: the first answer to a registration gives the notification number. */
 static bool is_next_protected(nacre__observation *o, const nacre__item *item)
 {
     nacre_notification_order order = o->order;
     const bool is_first = o->changing && !item->is_old;
-    if (is_first) order.any = false;
+    if (is_first) order = (nacre_notification_order){ 0 };
     if (nacre_notification_accept(&order, &item->info) != NACRE_OK) return false;
     o->order = order;
     if (is_first) o->changing = false;
     return true;
 }
 
-/* RFC 7641 3.4: newer, or so late that the numbers have gone round. */
-static bool is_next_plain(nacre__observation *o, const nacre__item *item, uint64_t now_ms)
+static bool is_ahead(uint32_t value, uint32_t of)
 {
+    const uint32_t ahead = (value - of) & 0xffffff;
+    return ahead > 0 && ahead < UINT32_C(1) << 23;
+}
+
+/* Whether the message is the answer to our newest registration though its value is not newer: the same when nothing has
+ * changed, or one before that which was known when the registration went out. One between that and a notification that came
+ * in the meantime is overtaken. A message of its own is known for the answer after an empty ACK; before it, an older one is a
+ * notification that is late. */
+static bool is_present_state(const nacre__slot *slot, const nacre__item *item, uint32_t value)
+{
+    const nacre__observation *o = &slot->observation;
+    const bool in_ack = item->outer.type == NACRE_ACK;
+    if (!nacre__slot_waits(slot) && o->due != (in_ack ? NACRE__DUE_IN_ACK : NACRE__DUE_SEPARATE)) return false;
+    if (value == o->value) return true;
+    if (slot->state == NACRE__SLOT_SENT && !in_ack) return false;
+    return value != o->before && !is_ahead(value, o->before);
+}
+
+/* RFC 7641 3.4: newer, or so late that the numbers have gone round; the order starts again with the answer to our newest
+ * registration. RFC 8323 7.1: over a connection the value says nothing. */
+static bool is_next_plain(nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+{
+    nacre__observation *o = &slot->observation;
     const nacre_bytes bytes = nacre_option_find(item->outer.options, NACRE_OPT_OBSERVE);
     if (bytes.len > 3) return false;
-    const uint32_t v1 = o->value, v2 = (uint32_t)uint_of(bytes);
-    const bool is_newer = (v1 < v2 && v2 - v1 < UINT32_C(1) << 23) || (v1 > v2 && v1 - v2 > UINT32_C(1) << 23) ||
-                          now_ms > nacre__after(o->value_at, 128000);
-    /* RFC 8323 7.1: over a connection the value says nothing */
-    if (o->begun && !is_newer && !nacre_address_is_reliable(&item->datagram->peer)) return false;
-    o->value = v2;
+    const uint32_t value = (uint32_t)uint_of(bytes);
+    const bool is_newer = is_ahead(value, o->value) || now_ms > nacre__after(o->value_at, 128000);
+    if (o->begun && !is_newer && !is_present_state(slot, item, value) &&
+        !nacre_address_is_reliable(&item->datagram->peer))
+        return false;
+    /* before any ACK it may be a notification that crossed the registration: the answer may follow */
+    const bool may_cross = is_newer && slot->state == NACRE__SLOT_SENT && item->outer.type != NACRE_ACK;
+    if (!may_cross) o->due = NACRE__DUE_NOT;
+    o->value = value;
     o->value_at = now_ms;
     return true;
+}
+
+/* An empty ACK after a message that was taken in place of the answer. */
+void nacre__observation_acknowledged(nacre__slot *slot)
+{
+    if (slot->observation.due == NACRE__DUE_IN_ACK) slot->observation.due = NACRE__DUE_SEPARATE;
 }
 
 /* ---- Notifications ------------------------------------------------------------------------------------------------- */
@@ -138,7 +178,7 @@ bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre
 {
     nacre__observation *o = &slot->observation;
     if (!o->wanted || o->leaving || !is_notification(answer)) return false;
-    if (slot->context != NULL ? !is_next_protected(o, item) : !is_next_plain(o, item, now_ms)) {
+    if (slot->context != NULL ? !is_next_protected(o, item) : !is_next_plain(slot, item, now_ms)) {
         ep->stats.dropped++;
         return true;
     }

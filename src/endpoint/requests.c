@@ -272,11 +272,17 @@ nacre__slot *nacre__slot_by_token(nacre_endpoint *ep, const nacre_address *peer,
     return NULL;
 }
 
-/* Only of those that wait for an answer: an observation's MID is free for others once it is registered. */
+static bool knows_its_mid(const nacre__slot *slot)
+{
+    if (nacre__slot_waits(slot)) return true;
+    return slot->state == NACRE__SLOT_OBSERVING && slot->context == NULL && slot->observation.due == NACRE__DUE_IN_ACK;
+}
+
+/* Only of those that wait for an answer, or may still get its ACK. */
 nacre__slot *nacre__slot_by_mid(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid)
 {
     for (uint32_t i = 0; i < ep->config.num_requests; i++)
-        if (ep->tokens[i] != 0 && ep->slots[i].mid == mid && nacre__slot_waits(&ep->slots[i]) &&
+        if (ep->tokens[i] != 0 && ep->slots[i].mid == mid && knows_its_mid(&ep->slots[i]) &&
             nacre_address_equal(&ep->slots[i].peer, peer))
             return &ep->slots[i];
     return NULL;

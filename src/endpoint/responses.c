@@ -29,6 +29,7 @@
 /* The peer has the request: no more retransmissions, and the answer has its own time (RFC 7252 5.2.2). */
 void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
+    if (slot->state == NACRE__SLOT_OBSERVING) nacre__observation_acknowledged(slot);
     if (slot->state != NACRE__SLOT_SENT || slot->type != NACRE_CON) return;
     if (slot->is_ping) { /* a RST is what RFC 7252 4.3 asks for, but this too shows that somebody is there */
         nacre__slot_end(ep, slot, NACRE_OK, NULL);
@@ -43,6 +44,7 @@ void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t no
 
 void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot)
 {
+    if (!nacre__slot_waits(slot)) return;
     if (slot->is_ping) nacre__slot_end(ep, slot, NACRE_OK, NULL);
     else if (slot->context == NULL) nacre__slot_end(ep, slot, NACRE_ERR_RESET, NULL);
     else if (slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_RESET;

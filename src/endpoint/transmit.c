@@ -85,6 +85,7 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     }
     out->peer = slot->peer;
     slot->mid = plain.mid;
+    if (slot->context == NULL) nacre__observation_plain(slot);
     /* under the token of a message that was repeated with Echo, an answer may still be to that one */
     if (ep->tokens[nacre__slot_index(ep, slot)] == 0 || !slot->repeated) slot->hints_wait = false;
     nacre__slot_set_token(ep, slot, token);

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* observing_order: the answer to our own newest registration is the present state; the order of notifications (RFC 7641 3.4)
+ * starts again there. */
+#include "../scenario/registration.h"
+
+enum { V = 1000 }; /* the value of the last notification before the registration is renewed */
+
+/* A plain observation that was told V, and has just registered again. */
+static uint64_t open_renewed(observed *o)
+{
+    register_one(o, NULL, true, 0);
+    hear(o, say(o, (saying){ .text = "before", .observe = V, .max_age = 10 }), 0);
+    expect_notified(o, "before");
+    return renew(o);
+}
+
+static void hear_and_acknowledge(observed *o, saying s, const char *told, uint64_t now)
+{
+    hear(o, say(o, s), now);
+    if (told != NULL) expect_notified(o, told);
+    if (s.type == CON) expect_empty(o, NACRE_ACK, (uint16_t)(o->next_mid - 1), now);
+    expect_nothing(o, now);
+}
+
+static void acknowledge(observed *o, uint64_t now)
+{
+    datagram ack = empty_message(NACRE_ACK, o->mid);
+    hear(o, ack, now);
+}
+
+/* Nothing is sent again until the next registration is due, and that is answered, too. */
+static void expect_registered(observed *o, uint64_t now)
+{
+    assert_in_range(nacre_endpoint_deadline(o->p.client.ep), now + 65000, now + 75001);
+    const uint64_t next = renew(o);
+    hear_and_acknowledge(o, (saying){ .text = "again", .observe = 1 }, "again", next);
+}
+
+/* Piggybacked, separate after an empty ACK, and separate without one; CON and NON; the value is the same, lower, or higher.
+ * Without any ACK a lower one may as well be a notification that is late: the registration goes on. */
+static void answer_to_a_new_registration_is_the_present_state(void **state)
+{
+    (void)state;
+    const uint32_t values[] = { V, V - 1, 0, 1, V + 1, (V + (1 << 23)) & 0xffffff, 0xffffff };
+    const uint8_t types[] = { 0, CON, NON };
+    for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
+        for (size_t t = 0; t < 3; t++) {
+            for (int acked = 0; acked < (types[t] != 0 ? 2 : 1); acked++) {
+                observed o;
+                const uint64_t now = open_renewed(&o);
+                if (acked) acknowledge(&o, now);
+                const bool is_late = types[t] != 0 && !acked && values[v] != V && values[v] != V + 1;
+                hear_and_acknowledge(&o, (saying){ .type = types[t], .text = "now", .observe = values[v] },
+                                     is_late ? NULL : "now", now);
+                if (is_late) hear_and_acknowledge(&o, (saying){ .text = "now", .observe = V }, "now", now);
+                expect_registered(&o, now);
+                pair_close(&o.p);
+            }
+        }
+    }
+}
+
+/* After it the order holds as ever, from its value on: later notifications are told, one from before it that is older is not. */
+static void order_starts_again_with_the_answer(void **state)
+{
+    (void)state;
+    const struct {
+        uint32_t answer, next;
+        bool is_told;
+    } rows[] = {
+        { V, V + 1, true }, { V, V, false },         { V, V - 1, false }, { 5, 6, true },         { 5, 5, false },
+        { 5, 4, false },    { V + 2, V + 1, false }, { V + 2, V, false }, { V + 2, V + 3, true },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        for (int how = 0; how < 3; how++) { /* piggybacked; separate; separate after an empty ACK */
+            observed o;
+            if (how == 1 && rows[i].answer < V) continue;
+            const uint64_t now = open_renewed(&o);
+            if (how == 2) acknowledge(&o, now);
+            hear_and_acknowledge(&o, (saying){ .type = how == 0 ? 0 : CON, .text = "now", .observe = rows[i].answer },
+                                 "now", now);
+            hear_and_acknowledge(&o, (saying){ .type = NON, .text = "next", .observe = rows[i].next },
+                                 rows[i].is_told ? "next" : NULL, now + 10);
+            pair_close(&o.p);
+        }
+    }
+}
+
+/* An ACK that the network doubles is the present state once. */
+static void doubled_answer_is_told_once(void **state)
+{
+    (void)state;
+    observed o;
+    const uint64_t now = open_renewed(&o);
+    datagram answer = say(&o, (saying){ .text = "now", .observe = 5 });
+    hear(&o, answer, now);
+    expect_notified(&o, "now");
+    hear_and_acknowledge(&o, (saying){ .type = NON, .text = "newer", .observe = 6 }, "newer", now);
+    hear(&o, answer, now);
+    expect_nothing(&o, now);
+    pair_close(&o.p);
+}
+
+/* A notification crosses the registration, and the answer comes after it: in the ACK, or by itself after an empty one; what is
+ * older than the notification and no answer is not told. */
+static void answer_counts_after_a_notification_that_crossed(void **state)
+{
+    (void)state;
+    const uint32_t answers[] = { V + 1, V + 2, V, 3 };
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        for (int row = 0; row < 6; row++) {
+            const bool is_con = row & 1;
+            const int how = row / 2;
+            observed o;
+            const uint64_t now = open_renewed(&o);
+            hear_and_acknowledge(&o, (saying){ .type = is_con ? CON : NON, .text = "crossed", .observe = V + 1 },
+                                 "crossed", now);
+            hear_and_acknowledge(&o, (saying){ .type = NON, .text = "old", .observe = V }, NULL, now);
+            if (how == 1) acknowledge(&o, now);
+            const bool is_told = answers[i] == V + 2 || (how < 2 && answers[i] != V); /* V is overtaken */
+            hear_and_acknowledge(&o, (saying){ .type = how == 0 ? 0 : NON, .text = "now", .observe = answers[i] },
+                                 is_told ? "now" : NULL, now);
+            if (is_told)
+                hear_and_acknowledge(&o, (saying){ .type = NON, .text = "old", .observe = answers[i] }, NULL, now);
+            expect_registered(&o, now);
+            pair_close(&o.p);
+        }
+    }
+}
+
+/* A RST to a registration that was taken as answered ends nothing. */
+static void reset_after_a_notification_that_crossed(void **state)
+{
+    (void)state;
+    observed o;
+    const uint64_t now = open_renewed(&o);
+    hear_and_acknowledge(&o, (saying){ .type = NON, .text = "crossed", .observe = V + 1 }, "crossed", now);
+    datagram rst = empty_message(NACRE_RST, o.mid);
+    hear(&o, rst, now);
+    expect_nothing(&o, now);
+    pair_close(&o.p);
+}
+
+/* RFC 8613 7.4.1: a protected answer to a new registration is bound to it, and gives the notification number anew; within one
+ * registration a lower number is old. */
+static void protected_answer_gives_the_notification_number_anew(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 3; row++) { /* the request's nonce; a higher number; a lower one */
+        observed o;
+        observe_one(&o, NULL, false, 0);
+        o.p.theirs->next = 50;
+        hear(&o, say(&o, (saying){ .type = NON, .text = "fifty", .new_piv = true }), 0);
+        expect_notified(&o, "fifty");
+        const uint64_t now = renew(&o);
+        if (row == 2) o.p.theirs->next = 20;
+        datagram answer = say(&o, (saying){ .text = "now", .new_piv = row > 0 });
+        datagram late = say(&o, (saying){ .type = NON, .text = "late", .new_piv = true });
+        datagram later = say(&o, (saying){ .type = NON, .text = "later", .new_piv = true });
+        hear(&o, answer, now);
+        expect_notified(&o, "now");
+        hear(&o, later, now);
+        expect_notified(&o, "later");
+        hear(&o, late, now);
+        hear(&o, answer, now);
+        expect_nothing(&o, now);
+        pair_close(&o.p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answer_to_a_new_registration_is_the_present_state),
+        cmocka_unit_test(order_starts_again_with_the_answer),
+        cmocka_unit_test(doubled_answer_is_told_once),
+        cmocka_unit_test(answer_counts_after_a_notification_that_crossed),
+        cmocka_unit_test(reset_after_a_notification_that_crossed),
+        cmocka_unit_test(protected_answer_gives_the_notification_number_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
