@@ -253,6 +253,9 @@ NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_e
  *    the same token and a new Partial IV, as a CON (config: no_reregister, reregister_ms). Notifications of the old
  *    registration are taken until the first answer to the new one has verified, and not any more after that. A registration
  *    that is not answered ends the exchange: FAILED.
+ *  - A verified 4.01 with Echo to any request says that its server was restarted and has lost its observers (RFC 8613 B.1.2):
+ *    observations in that context, and plain ones at that address, are registered again at once, at most once in 30 seconds
+ *    for this reason (config: no_reregister).
  *  - It ends by nacre_endpoint_unobserve, or by nacre_endpoint_cancel: then the next notification gets RST. */
 
 /* nacre_endpoint_unobserve ends an observation in order: the request goes out again with Observe 1 and the same token. The

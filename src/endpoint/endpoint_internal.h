@@ -55,6 +55,7 @@ enum {
     NACRE__STALLS = 64,
     NACRE__OBSERVER_COUNTS = 256, /* at least, where they are shared out */
     NACRE__MAX_HINT = 62,         /* bytes */
+    NACRE__CHALLENGE_MS = 30000,  /* between two registrations of one observation that Echo challenges lead to */
 };
 #define NACRE__NONE  UINT32_MAX
 #define NACRE__NEVER UINT64_MAX
@@ -706,6 +707,7 @@ const nacre_request_id *nacre__observation_id(const nacre__slot *slot, const nac
 void nacre__observation_sent(nacre__slot *slot);
 void nacre__observation_plain(nacre__slot *slot);
 void nacre__observation_acknowledged(nacre__slot *slot);
+void nacre__observations_challenged(nacre_endpoint *ep, const nacre__slot *asked, uint64_t now_ms);
 bool nacre__observation_ignores(const nacre__slot *slot, const nacre__item *item);
 bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item,
                               const nacre_message *answer, uint64_t now_ms);

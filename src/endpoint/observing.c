@@ -248,6 +248,28 @@ void nacre__observation_renew(nacre_endpoint *ep, nacre__slot *slot)
     if (err != NACRE_OK) nacre__slot_end(ep, slot, err, NULL);
 }
 
+/* One context is one server, wherever it is reached; a plain observation is known by its address, unless that is a proxy's. */
+static bool is_same_server(const nacre__slot *a, const nacre__slot *b)
+{
+    if (a->context == b->context) return true;
+    return b->context == NULL && !a->via_proxy && !b->via_proxy && nacre_address_equal(&a->peer, &b->peer);
+}
+
+/* RFC 8613 B.1.2: a server that asks for an Echo has lost its replay window, and with it, most likely, its observers. They
+ * register again now. A challenge may have another reason, and may come often: once in NACRE__CHALLENGE_MS each. */
+void nacre__observations_challenged(nacre_endpoint *ep, const nacre__slot *asked, uint64_t now_ms)
+{
+    for (uint32_t i = 0; i < ep->config.num_requests && !ep->config.no_reregister; i++) {
+        nacre__slot *slot = &ep->slots[i];
+        uint64_t *next = &slot->observation.next_challenge;
+        if (slot == asked || slot->state != NACRE__SLOT_OBSERVING || !is_same_server(asked, slot)) continue;
+        const uint64_t due = *next > now_ms ? *next : now_ms;
+        if (ep->due[i] <= due) continue;
+        nacre__timer_set(ep, slot, due);
+        *next = nacre__after(due, NACRE__CHALLENGE_MS);
+    }
+}
+
 /* RFC 7641 3.6, RFC 8613 4.1.3.5.1 */
 nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange exchange)
 {

@@ -109,14 +109,15 @@ static bool request_has(const nacre__slot *slot, uint16_t number)
 
 /* RFC 8613 B.1.2, RFC 9175 2.3: a 4.01 with Echo asks for the same request again, with the value. Done once. To a protected
  * request it must have verified. */
-static bool repeat_with_echo(nacre_endpoint *ep, nacre__slot *slot, const nacre_message *answer)
+static bool repeat_with_echo(nacre_endpoint *ep, nacre__slot *slot, const nacre_message *answer, uint64_t now_ms)
 {
     if (answer->code != NACRE_UNAUTHORIZED) return false;
     const nacre_bytes echo = nacre_option_find(answer->options, NACRE_OPT_ECHO);
     if (echo.len < 1 || echo.len > NACRE__MAX_ECHO) return false;
     if (slot->repeated)
         return !nacre__slot_waits(slot) && slot->state != NACRE__SLOT_OBSERVING; /* doubled, before it goes again */
-    if (slot->context == NULL && ep->config.opaque_oscore) return false; /* a proxy's client is the one to answer it */
+    if (slot->context != NULL) nacre__observations_challenged(ep, slot, now_ms);
+    else if (ep->config.opaque_oscore) return false; /* a proxy's client is the one to answer it */
     if (nacre__slot_set_option(ep, slot, NACRE_OPT_ECHO, echo) != NACRE_OK) return false;
     slot->repeated = true;
     if (!slot->observation.begun) {
@@ -141,7 +142,7 @@ static void answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *i
         reject(ep, slot, item, answer);
         return;
     }
-    if (repeat_with_echo(ep, slot, answer)) return;
+    if (repeat_with_echo(ep, slot, answer, now_ms)) return;
     nacre__echo_keep(ep, slot, answer);
     if (nacre__observation_takes(ep, slot, item, answer, now_ms)) return;
     ep->stats.responses++;
