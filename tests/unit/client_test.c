@@ -6,8 +6,12 @@
 
 #include "io/address.h"
 
+#include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- What does not work ----------------------------------------------------------------------------------------------- */
 
@@ -55,6 +59,52 @@ static void nobody_answers(void **state)
         pair_close(client);
     }
     nacre_udp_close(silent);
+}
+
+/* Acknowledges one request, and then refuses it in clear, as a server without the context does. */
+static void *acknowledge_and_refuse(void *user)
+{
+    uint8_t in[1500], ack[4] = { 0x60 }, refusal[13] = { 0x58, NACRE_UNAUTHORIZED, 1, 2 };
+    struct sockaddr_storage from;
+    socklen_t len = sizeof from;
+    const int fd = *(const int *)user;
+    if (recvfrom(fd, in, sizeof in, 0, (struct sockaddr *)&from, &len) < 12) return NULL;
+    memcpy(ack + 2, in + 2, 2);
+    memcpy(refusal + 4, in + 4, 8);
+    refusal[12] = 0xff; /* without a payload it is malformed, and dropped */
+    (void)sendto(fd, ack, sizeof ack, 0, (const struct sockaddr *)&from, len);
+    (void)sendto(fd, refusal, sizeof refusal, 0, (const struct sockaddr *)&from, len);
+    (void)sendto(fd, refusal, sizeof refusal - 1, 0, (const struct sockaddr *)&from, len);
+    return NULL;
+}
+
+/* The refusal does not end the request, which was acknowledged; it is told at the end of CoAP's time, and of the user's. */
+static void refusal_in_clear_is_told_when_the_time_is_up(void **state)
+{
+    const pair *p = *state;
+    for (int limited = 0; limited < 2; limited++) {
+        pthread_t server;
+        char at[96];
+        struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+        socklen_t len = sizeof address;
+        int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+        assert_int_equal(bind(fd, (const struct sockaddr *)&address, len), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+        (void)snprintf(at, sizeof at, "coap://[::1]:%u/hello", (unsigned)ntohs(address.sin6_port));
+        assert_int_equal(pthread_create(&server, NULL, acknowledge_and_refuse, &fd), 0);
+        nacre_client_options options = { .context_dir = p->client };
+        if (limited) options.timeout_ms = 400;
+        else options.timing = (nacre_timing){ .answer_timeout_ms = 400 };
+        nacre_client *client = pair_open(&options);
+        nacre_reply reply = { 0 };
+        const uint64_t start = nacre_clock_ms();
+        pair_expect_error(client, at, NACRE_ERR_UNAUTHENTICATED, &reply);
+        assert_true(nacre_clock_ms() - start >= 400);
+        assert_int_equal(reply.code, NACRE_UNAUTHORIZED);
+        pair_close(client);
+        assert_int_equal(pthread_join(server, NULL), 0);
+        (void)close(fd);
+    }
 }
 
 static void the_wrong_context(void **state)
@@ -205,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_DIRECTORY(nobody_listens),
         IN_A_DIRECTORY(nobody_answers),
+        IN_A_DIRECTORY(refusal_in_clear_is_told_when_the_time_is_up),
         IN_A_DIRECTORY(the_wrong_context),
         IN_A_DIRECTORY(garbage_disturbs_nobody),
         IN_A_DIRECTORY(what_people_get_wrong),
