@@ -243,10 +243,15 @@ typedef struct nacre_observing {
     bool (*on_notification)(void *user, const nacre_reply *reply); /* `reply` lives until it returns; false: enough */
     void *user;
     uint32_t duration_ms; /* from the first notification on; 0: as long as it lasts */
+    /* the server is away: a registration is tried again until it is back; and once more when it is. May be NULL */
+    void (*on_away)(void *user, bool is_away);
 } nacre_observing;
 
 /* nacre_client_observe asks for a resource's state, by GET or FETCH, and for each change of it (RFC 7641): the present state is
- * the first notification. The client registers again by itself when nothing was heard for too long. It returns when the
+ * the first notification. The client registers again by itself when nothing was heard for too long. A server that is away then
+ * (it cannot be reached, a connection is refused or lost, nothing answers) is waited for: the client registers anew after 0.5
+ * to 1 second, and after each failure twice as long, up to 60; at the address that it had, the name is not looked up again. A
+ * first registration that cannot be delivered fails at once. It returns when the
  * observation has ended: because on_notification said so, after duration_ms, by nacre_client_stop, or because the other side
  * ended it or does not let itself be observed.
  * NACRE_OK: `reply` is the answer that ended it, whatever its code; when we ended it, in order or without an answer to that,

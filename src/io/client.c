@@ -64,6 +64,7 @@ static void notified(nacre_client *client, const nacre_event *event)
     /* One that could not be fetched whole is followed by others. RFC 8613 8.4: without protection it is none. */
     if (client->stage == NACRE__LEAVING || event->err != NACRE_OK || is_protected != (client->ctx != NULL)) return;
     if (client->stage == NACRE__WAITING) enter(client, NACRE__OBSERVING);
+    nacre__client_back(client);
     keep_reply(client, &event->message, is_protected);
     bool go_on = client->observing->on_notification(client->observing->user, &client->reply);
     nacre__client_forget_body(client);
@@ -243,9 +244,10 @@ static bool observe_on(nacre_client *client, uint32_t *wait_ms)
 static nacre_err wait_observing(nacre_client *client, nacre_detail *why)
 {
     uint32_t wait_ms;
-    while (!client->done) {
+    while (!client->done || nacre__client_away(client)) {
         nacre_err err = NACRE_OK;
         bool over = !observe_on(client, &wait_ms);
+        if (!over && !client->done) nacre__client_try_again(client);
         if (!over && !client->done) err = nacre_loop_step(client->loop, wait_ms, why);
         if (!over && err == NACRE_OK) continue;
         if (err == NACRE_OK && client->stage == NACRE__WAITING && !client->stopped) return out_of_time(client, why);
@@ -268,14 +270,18 @@ static nacre_err exchange_message(nacre_client *client, const nacre__target *to,
     nacre__client_forget_body(client);
     if (client->options.on_message != NULL)
         client->options.on_message(client->options.user, true, to->ctx != NULL, plain);
-    nacre_transfer_options how = nacre__client_bodies(client, plain, source, sink);
-    how.request.via_proxy = client->proxy != NULL;
+    client->to = to;
+    client->plain = plain;
+    client->attempts = 0;
+    client->again_ms = 0;
+    client->how = nacre__client_bodies(client, plain, source, sink);
+    client->how.request.via_proxy = client->proxy != NULL;
     nacre_err err = NACRE_OK;
     /* A connection that was closed since the last request is noticed before this one goes out on it. */
     if (nacre_address_is_reliable(&to->peer)) err = nacre_loop_step(client->loop, 0, why);
     if (err != NACRE_OK) return err;
-    err = nacre_transfer_request(nacre_loop_transfer(client->loop), &client->exchange, &to->peer, to->ctx, plain, &how,
-                                 client);
+    err = nacre_transfer_request(nacre_loop_transfer(client->loop), &client->exchange, &to->peer, to->ctx, plain,
+                                 &client->how, client);
     if (err == NACRE_OK && client->observing != NULL) err = wait_observing(client, why);
     else if (err == NACRE_OK) err = wait_for_end(client, why);
     if (client->observing != NULL && (client->stage == NACRE__LEAVING || client->stopped))

@@ -14,6 +14,19 @@ enum { NACRE__CLIENT_MESSAGE = 1280 }; /* bytes */
 
 typedef enum nacre__stage { NACRE__WAITING, NACRE__OBSERVING, NACRE__LEAVING } nacre__stage; /* of an observation */
 
+/* Where one request goes, and with what. */
+typedef struct nacre__target {
+    const char *text; /* the URI */
+    nacre_uri uri;
+    char host[256]; /* as the resolver takes it */
+    char peer_text[96];
+    nacre_address peer;
+    nacre_address others[NACRE__MAX_ADDRESSES]; /* all that the host has, `peer` the first of them; none with a proxy */
+    size_t num_others;
+    nacre_context *ctx;   /* NULL: plain */
+    const char *ctx_name; /* where it comes from */
+} nacre__target;
+
 struct nacre_client {
     nacre_client_options options; /* its strings are not used after open: */
     char *context_dir, *proxy;
@@ -33,7 +46,12 @@ struct nacre_client {
     nacre_bytes payload;              /* the body that read_payload reads */
     const nacre_observing *observing; /* NULL: one answer is asked for */
     nacre__stage stage;
-    uint64_t stage_ms; /* since when */
+    uint64_t stage_ms;          /* since when */
+    uint32_t attempts;          /* to register again since its server was last heard of; 0: the server is there */
+    uint64_t again_ms;          /* the time of the next one; 0: none is to be made */
+    const nacre__target *to;    /* what it is made of … */
+    const nacre_message *plain; /* … */
+    nacre_transfer_options how; /* … while the call lasts */
     volatile sig_atomic_t stopped;
     bool in_pieces;    /* a body is read or written by the application */
     bool done;         /* it has ended, */
@@ -43,19 +61,6 @@ struct nacre_client {
     uint8_t *body; /* … and here, when its body was collected */
     size_t body_len, body_cap;
 };
-
-/* Where one request goes, and with what. */
-typedef struct nacre__target {
-    const char *text; /* the URI */
-    nacre_uri uri;
-    char host[256]; /* as the resolver takes it */
-    char peer_text[96];
-    nacre_address peer;
-    nacre_address others[NACRE__MAX_ADDRESSES]; /* all that the host has, `peer` the first of them; none with a proxy */
-    size_t num_others;
-    nacre_context *ctx;   /* NULL: plain */
-    const char *ctx_name; /* where it comes from */
-} nacre__target;
 
 /* ---- client_target.c: errors as nacre_client_request tells them, with `why` ---- */
 nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, const char *text, nacre_detail *why);
@@ -84,6 +89,13 @@ nacre_transfer_options nacre__client_bodies(nacre_client *client, nacre_message 
 
 /* Wipes what was collected of an answer. */
 void nacre__client_forget_body(nacre_client *client);
+
+/* ---- client_away.c: of an observation ---- */
+
+/* It has failed: true when that was its server's absence, and it goes on: nacre__client_try_again when there is time. */
+bool nacre__client_away(nacre_client *client);
+void nacre__client_try_again(nacre_client *client);
+void nacre__client_back(nacre_client *client); /* a notification has come */
 
 /* ---- client_explain.c ---- */
 

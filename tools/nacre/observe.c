@@ -34,11 +34,18 @@ static bool print(void *user, const nacre_reply *reply)
     return !p->failed && (p->args->count == 0 || p->num < p->args->count);
 }
 
+static void tell_away(void *user, bool is_away)
+{
+    (void)user;
+    (void)tool_fail("observe", NACRE_OK, "%s",
+                    is_away ? "the server is away; waiting until it is back" : "the server is back");
+}
+
 nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_reply *reply, const char *uri,
                       const nacre_options *options, bool *output_failed, nacre_detail *why)
 {
     printing p = { .args = args };
-    const nacre_observing how = { print, &p, args->duration_ms };
+    const nacre_observing how = { print, &p, args->duration_ms, tell_away };
     struct sigaction action = { .sa_handler = on_signal };
     observing = client;
     (void)sigemptyset(&action.sa_mask);

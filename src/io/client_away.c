@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* client_away: an observation outlives its server's absence.
+ *
+ *     registered --- a registration cannot be delivered, or is not answered; the connection is lost ---> waiting
+ *     waiting --- a pause has passed ---> registering anew --- the same ---> waiting, the next pause is twice as long
+ *     registering anew --- a notification ---> registered
+ *
+ * What an attacker can forge here, an ICMP error or the end of a connection, leads to a registration. */
+#include "io/client_internal.h"
+#include "io/loop_internal.h"
+
+enum { FIRST_PAUSE_MS = 1000, LAST_PAUSE_MS = 60000 };
+
+static void tell(const nacre_client *client, bool is_away)
+{
+    if (client->observing->on_away != NULL) client->observing->on_away(client->observing->user, is_away);
+}
+
+/* Half of the pause is random, so that the observers of a server do not all come at once. */
+static uint64_t pause_ms(uint32_t attempts)
+{
+    const nacre_random random = nacre_entropy();
+    const uint64_t doubled = (uint64_t)FIRST_PAUSE_MS << (attempts < 6 ? attempts : 6);
+    const uint64_t pause = doubled < LAST_PAUSE_MS ? doubled : LAST_PAUSE_MS;
+    uint16_t part;
+    random.fill(random.self, (uint8_t *)&part, sizeof part);
+    return pause / 2 + part % (pause / 2 + 1);
+}
+
+bool nacre__client_away(nacre_client *client)
+{
+    const bool is_absent = client->result == NACRE_ERR_UNREACHABLE || client->result == NACRE_ERR_TIMEOUT;
+    if (client->stage != NACRE__OBSERVING || !is_absent) return false;
+    if (client->attempts == 0) tell(client, true);
+    client->again_ms = nacre_clock_ms() + pause_ms(client->attempts);
+    client->attempts++;
+    client->exchange = 0;
+    client->done = false;
+    nacre__client_forget_body(client);
+    return true;
+}
+
+void nacre__client_try_again(nacre_client *client)
+{
+    if (client->again_ms == 0 || nacre_clock_ms() < client->again_ms) return;
+    client->again_ms = 0;
+    const nacre_err err = nacre_transfer_request(nacre_loop_transfer(client->loop), &client->exchange, &client->peer,
+                                                 client->to->ctx, client->plain, &client->how, client);
+    if (err == NACRE_OK) return;
+    client->done = true;
+    client->result = err;
+}
+
+void nacre__client_back(nacre_client *client)
+{
+    if (client->attempts == 0) return;
+    client->attempts = 0;
+    tell(client, false);
+}
