@@ -52,7 +52,7 @@ static void note_ack(scene *s, const nacre_outgoing *out)
     if ((out->bytes.ptr[0] >> 4 & 3) != NACRE_CON) return;
     uint8_t *ack = s->ack_bytes[s->num_acks];
     memcpy(ack, (const uint8_t[]){ 0x60, 0, out->bytes.ptr[2], out->bytes.ptr[3] }, 4);
-    s->acks[s->num_acks++] = (nacre_datagram){ out->peer, nacre_bytes_of(ack, 4) };
+    s->acks[s->num_acks++] = (nacre_datagram){ .peer = out->peer, .bytes = nacre_bytes_of(ack, 4) };
 }
 
 /* Hands out what there is to send; how many datagrams. */

@@ -169,7 +169,7 @@ static void transmit(world *w)
 
 static void receive(world *w, uint8_t from, nacre_bytes datagram)
 {
-    const nacre_datagram in = { address(w, from), fuzz_copy(datagram) };
+    const nacre_datagram in = { .peer = address(w, from), .bytes = fuzz_copy(datagram) };
     pull(w);
     w->has_pending = false;
     CHECK(nacre_endpoint_receive_many(w->ep, &in, 1, w->now) == 1);

@@ -63,7 +63,7 @@ static void pull(renewing *r, uint8_t how)
 
 void renewing_hears(renewing *r, const nacre_address *us, nacre_bytes datagram, fuzz_input *in, uint64_t now)
 {
-    const nacre_datagram d = { *us, fuzz_copy(datagram) };
+    const nacre_datagram d = { .peer = *us, .bytes = fuzz_copy(datagram) };
     nacre_endpoint_expire(r->other, now);
     pull(r, 0);
     CHECK(nacre_endpoint_receive_many(r->other, &d, 1, now) == 1);

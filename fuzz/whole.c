@@ -268,10 +268,12 @@ static void on_event(const nacre_event *e)
             keep_open(e->exchange, false);
         }
         return;
+    case NACRE_EVENT_OVERSIZED: CHECK(e->oversized > MAX_MESSAGE && e->context == NULL); break;
     default: break;
     }
     mine = own_of(e->exchange);
     CHECK(e->user == mine);
+    if (e->kind == NACRE_EVENT_OVERSIZED) return;
     if (e->kind == NACRE_EVENT_NOTIFICATION) {
         CHECK(mine->observes);
         return;
@@ -308,7 +310,11 @@ static void transmit(size_t most)
 
 static void receive(uint8_t from, nacre_bytes datagram)
 {
-    const nacre_datagram in = { address(from), fuzz_copy(datagram) };
+    nacre_datagram in = { .peer = address(from), .bytes = fuzz_copy(datagram) };
+    if (datagram.len > MAX_MESSAGE && w.random & 1) { /* as a driver with a small buffer gives it */
+        in.bytes = fuzz_copy(nacre_bytes_of(datagram.ptr, MAX_MESSAGE));
+        in.full_len = datagram.len;
+    }
     pull();
     for (size_t i = 0; i < NUM_OPEN; i++)
         if (!w.open[i].later) w.open[i].exchange = 0;
@@ -347,7 +353,7 @@ static void peer_asks(void)
                         .token = NACRE_ARRAY(token) };
     m.options = options(true, observe_of(kind));
     m.payload = payload();
-    if (m.payload.len > 160) m.payload.len = 160;
+    if (m.payload.len > 320) m.payload.len = 320; /* longer than MAX_MESSAGE, too */
     nacre_err err = kind & 8 ? nacre_message_write(&m, &out, fuzz_room(2000))
                              : nacre_protect_request(&w.peer, fuzz_crypto(), &id, &out, fuzz_room(2000), &m, NULL);
     if (err == NACRE_OK) made(from, out, !(kind & 16));
@@ -403,7 +409,7 @@ static void peer_answers(void)
     const int observe = kind & 1 ? fuzz_u8(w.in) : -1;
     m.options = options(false, observe);
     m.payload = payload();
-    if (m.payload.len > 160) m.payload.len = 160;
+    if (m.payload.len > 320) m.payload.len = 320;                           /* longer than MAX_MESSAGE, too */
     CHECK(nacre_context_set_replay(&w.peer, true, 0, NULL, 0) == NACRE_OK); /* it is asked as often as it answers */
     if (!(kind & 8) &&
         nacre_unprotect_request(&w.peer, fuzz_crypto(), &id, &plain, fuzz_room(sent.len), &outer) == NACRE_OK) {

@@ -125,7 +125,8 @@ void nacre_wipe(void *ptr, size_t len);
     X(UNAUTHENTICATED, -504, 0, 4, "The peer answered without protection") /* RFC 8613 8.4 */                          \
     X(ANONYMOUS_HOST, -505, 0, 5, "No address known to name this host")                                                \
     X(BODY_CHANGED, -510, 0, 5, "The body changed while it was fetched") /* RFC 7959 2.4 */                            \
-    X(BLOCKS, -511, 0, 5, "The peer's blocks do not make a body")        /* RFC 7959 2.3 */
+    X(BLOCKS, -511, 0, 5, "The peer's blocks do not make a body")        /* RFC 7959 2.3 */                            \
+    X(OVERSIZED, -512, 0, 1, "The peer's message is longer than this endpoint takes")
 
 typedef enum nacre_err {
     NACRE_OK = 0,

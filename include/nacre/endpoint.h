@@ -146,16 +146,31 @@ void nacre_endpoint_wipe(nacre_endpoint *ep);
  * ended one is recognised (NACRE_ERR_STALE). 0 is never an exchange. */
 typedef uint32_t nacre_exchange;
 
+/* A datagram that was longer than the driver's buffer is given too: `bytes` is its start, `full_len` the length that it had, or
+ * any length above bytes.len where the system only says that it was cut. 64 bytes are enough for its header and token. */
 typedef struct nacre_datagram {
     nacre_address peer;
     nacre_bytes bytes;
+    size_t full_len; /* at most bytes.len (0, say): `bytes` is all of it */
 } nacre_datagram;
 
 /* nacre_endpoint_receive_many takes up to `burst` datagrams (returns how many) that arrived at `now_ms`: it parses,
  * recognises duplicates before OSCORE (RFC 7252 4.5), finds contexts, decrypts, and queues events. Call it only when
  * next_event has said false: while an event with a message waits to be pulled it takes nothing and returns 0, and
  * requests that were pulled but not answered count as ignored from here on. Malformed datagrams are dropped or answered
- * with RST, unprotected answers to protected requests never end an exchange as an answer. */
+ * with RST, unprotected answers to protected requests never end an exchange as an answer.
+ *
+ * A datagram that is cut, or longer than max_message, is oversized; what it is shows in its header and token:
+ *
+ *     oversized        what is sent                                    what becomes of the exchange
+ *     request          4.13 with Size1, the payload that fits          none begins; at most challenges_per_second
+ *                      (RFC 7959 4), and a smaller Block1 where it     are answered, others are dropped
+ *                      has a larger one (2.9.3)
+ *     response to a    ACK to a CON                                    plain: FAILED, NACRE_ERR_OVERSIZED
+ *     request of ours                                                  protected: an OVERSIZED event; it goes on, for
+ *                                                                      nothing of it can be verified, and a timeout is
+ *                                                                      then NACRE_ERR_OVERSIZED
+ *     anything else    RST to a CON                                    */
 size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms);
 
 typedef enum nacre_event_kind {
@@ -164,7 +179,7 @@ typedef enum nacre_event_kind {
                                 nacre_endpoint_later before that */
     NACRE_EVENT_RESPONSE, /* the answer to our request; the exchange has ended */
     NACRE_EVENT_FAILED,   /* our request ended without an answer: `err` says why; the exchange has ended. With
-                                NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 5.03) and NACRE_ERR_NOT_PROTECTED (any
+                                NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 4.13, 5.03) and NACRE_ERR_NOT_PROTECTED (any
                                 other code) `message` is what came without protection: a hint, no more. It ends a
                                 request that was transmitted once and not acknowledged; otherwise the exchange goes on,
                                 for a peer without deduplication may refuse a copy and answer the request, and the last
@@ -189,6 +204,9 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_RENEWED,       /* RFC 8613 B.2 (nacre/renewal.h): `context` is new, agreed with `peer`; `user` is the
                                 renewal's. What was in flight under the one before it has ended */
     NACRE_EVENT_PONG,          /* the peer answered nacre_endpoint_ping; the exchange has ended */
+    NACRE_EVENT_OVERSIZED, /* a datagram with the token of a protected request of ours had `oversized` bytes, more than
+                                max_message: a hint, which anybody on the path may have sent. The exchange goes on. Ask in
+                                blocks, or in smaller ones (RFC 7959), or make max_message larger */
 } nacre_event_kind;
 
 typedef struct nacre_event {
@@ -200,6 +218,8 @@ typedef struct nacre_event {
     nacre_address peer;
     nacre_message message; /* plain; valid until the next receive_many; of NOTIFY as long as the observer is there */
     void *user;            /* as given to nacre_endpoint_request or nacre_endpoint_observe */
+    size_t oversized; /* OVERSIZED, and FAILED with NACRE_ERR_OVERSIZED: bytes of the response, more than max_message;
+                              not set otherwise */
 } nacre_event;
 
 /* nacre_endpoint_next_event: false when there is none. */
@@ -225,7 +245,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchan
 /* More about a request; all zero is nacre_endpoint_request. */
 typedef struct nacre_renewal nacre_renewal;
 typedef struct nacre_request_options {
-    /* `peer` is a proxy: the errors that proxies make by themselves (4.04, 4.13, 5.02, 5.04, 5.05) end a protected exchange
+    /* `peer` is a proxy: the errors that proxies make by themselves (4.04, 5.02, 5.04, 5.05) end a protected exchange
      * with NACRE_ERR_UNAUTHENTICATED too, not with NACRE_ERR_NOT_PROTECTED */
     bool via_proxy;
     /* until the answer, or the first notification, counted from the next transmit_many, waiting for a store or for other
@@ -393,7 +413,7 @@ void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms);
 /* Counters, since init. */
 typedef struct nacre_endpoint_stats {
     uint64_t received, malformed, duplicates, replays, unprotect_failures, no_context, requests, responses,
-        retransmitted, sent, dropped, notifications;
+        retransmitted, sent, dropped, notifications, oversized;
 } nacre_endpoint_stats;
 nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep);
 

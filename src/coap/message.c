@@ -47,22 +47,46 @@ static size_t token_len(nacre__reader *r, unsigned tkl) /* RFC 8974 2.1 */
     return tkl;
 }
 
-nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram)
+/* Header and token; `body` is what follows them. */
+static inline bool parse_head(nacre_message *m, nacre_bytes *body, nacre_bytes datagram)
 {
     nacre__reader r = nacre__reader_of(datagram);
     nacre_bytes head = nacre__read(&r, 4);
-    if (r.bad || head.ptr[0] >> 6 != 1) return NACRE_ERR_MALFORMED;
-
-    nacre_message out;
-    out.type = head.ptr[0] >> 4 & 3;
-    out.code = head.ptr[1];
-    out.mid = (uint16_t)(head.ptr[2] << 8 | head.ptr[3]);
-    if (out.code == NACRE_EMPTY && datagram.len != 4) return NACRE_ERR_MALFORMED; /* RFC 7252 4.1 */
+    if (r.bad || head.ptr[0] >> 6 != 1) return false;
+    m->type = head.ptr[0] >> 4 & 3;
+    m->code = head.ptr[1];
+    m->mid = (uint16_t)(head.ptr[2] << 8 | head.ptr[3]);
+    if (m->code == NACRE_EMPTY && datagram.len != 4) return false; /* RFC 7252 4.1 */
     size_t len = token_len(&r, head.ptr[0] & 15u);
-    out.token = nacre__read(&r, len);
-    nacre_bytes body = nacre__read(&r, nacre__left(&r));
+    m->token = nacre__read(&r, len);
+    *body = nacre__read(&r, nacre__left(&r));
+    return !r.bad;
+}
+
+nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram)
+{
+    nacre_message out;
+    nacre_bytes body;
     uint32_t seen;
-    if (r.bad || !nacre__body_parse(body, &out.options, &out.payload, &seen)) return NACRE_ERR_MALFORMED;
+    if (!parse_head(&out, &body, datagram) || !nacre__body_parse(body, &out.options, &out.payload, &seen))
+        return NACRE_ERR_MALFORMED;
+    *m = out;
+    return NACRE_OK;
+}
+
+nacre_err nacre__message_parse_start(nacre_message *m, nacre_bytes start)
+{
+    nacre_message out;
+    nacre_bytes body, value;
+    if (!parse_head(&out, &body, start) || out.code == NACRE_EMPTY) return NACRE_ERR_MALFORMED;
+    const uint8_t *at = body.ptr, *end = body.ptr + body.len, *next = at;
+    for (uint32_t number = 0; next != NULL && next != end && *next != NACRE__PAYLOAD_MARKER;) {
+        next = nacre__option_read(next, end, &number, &value);
+        if (next != NULL) at = next;
+    }
+    out.options = nacre_bytes_of(body.ptr, (size_t)(at - body.ptr));
+    const bool has_payload = next != NULL && next != end;
+    out.payload = has_payload ? nacre_bytes_of(next + 1, (size_t)(end - next) - 1) : NACRE_ABSENT;
     *m = out;
     return NACRE_OK;
 }

@@ -312,7 +312,7 @@ void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__
 static void resume_request(nacre_endpoint *ep, nacre__entry *entry)
 {
     const nacre__parked *parked = &ep->parked[entry->parked];
-    const nacre_datagram datagram = { entry->peer, { parked->bytes, parked->len } };
+    const nacre_datagram datagram = { .peer = entry->peer, .bytes = { parked->bytes, parked->len } };
     nacre__item item = { .kind = NACRE__ITEM_REQUEST, .datagram = &datagram, .context = entry->context };
     item.err = nacre_message_parse(&item.outer, datagram.bytes);
     const nacre_room room = { parked->bytes + ep->config.max_message, ep->config.max_message };

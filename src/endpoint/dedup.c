@@ -58,7 +58,7 @@ uint64_t nacre__dedup_hash(const nacre_endpoint *ep, const nacre_datagram *datag
 
 uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes)
 {
-    const nacre_datagram datagram = { *peer, bytes };
+    const nacre_datagram datagram = { .peer = *peer, .bytes = bytes };
     return nacre__dedup_hash(ep, &datagram);
 }
 

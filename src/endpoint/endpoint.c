@@ -349,6 +349,7 @@ static void slot_event(nacre_endpoint *ep, nacre__slot *slot, nacre_event *event
         .peer = slot->peer,
         .message = slot->message,
         .user = slot->user,
+        .oversized = slot->err == NACRE_ERR_OVERSIZED ? slot->oversized : 0,
     };
     nacre__slot_release(ep, slot);
 }

@@ -132,9 +132,10 @@ typedef struct nacre__slot {
     uint32_t next_block;     /* … the Block2 value to ask for … */
     uint64_t give_up_before; /* … and what give_up was */
     nacre__observation observation;
-    nacre_err doubt; /* why an answer was dropped, or NACRE_OK */
+    nacre_err doubt;  /* why an answer was dropped, or NACRE_OK */
     nacre__hint hint;
-    nacre_err err; /* ENDED: how */
+    size_t oversized; /* bytes of the last response that was longer than max_message */
+    nacre_err err;    /* ENDED: how */
     nacre_message message;
 } nacre__slot;
 
@@ -220,10 +221,11 @@ typedef struct nacre__control {
     uint8_t type;
 } nacre__control;
 
-/* A notification of this burst, to be pulled. */
+/* A notification of this burst, or an OVERSIZED event, to be pulled. */
 typedef struct nacre__note {
     nacre_exchange exchange;
     uint32_t slot;
+    size_t oversized; /* 0: a notification */
     nacre_message message;
 } nacre__note;
 
@@ -369,11 +371,13 @@ typedef enum nacre__item_kind {
     NACRE__ITEM_EMPTY,
     NACRE__ITEM_REQUEST,
     NACRE__ITEM_RESPONSE,
-    NACRE__ITEM_BLOCK, /* a part of an answer to us */
+    NACRE__ITEM_BLOCK,     /* a part of an answer to us */
+    NACRE__ITEM_OVERSIZED, /* the start of an answer to us */
 } nacre__item_kind;
 typedef struct nacre__item {
     nacre__item_kind kind;
     const nacre_datagram *datagram;
+    size_t oversized; /* its full length, when it is longer than max_message or cut: `outer` is its start; or 0 */
     nacre_message outer, plain;
     uint32_t seen; /* what options `outer` may have: nacre__options_scan */
     nacre_request_id id;
@@ -474,6 +478,7 @@ struct nacre_endpoint {
     nacre__outer *outer;     /* num_outer */
     uint64_t pace;           /* us: of the Echo challenges of all contexts … */
     uint64_t *paces;         /* … and of each, NACRE__PACES of them */
+    uint64_t oversized_pace; /* us: of 4.13 to oversized requests */
 
     nacre__queue events, transmit;
 };
@@ -544,6 +549,15 @@ nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange);
 void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry);
 
 void nacre__answer_unprotected(nacre_endpoint *ep, nacre__entry *entry, nacre_message *answer, nacre_bytes token);
+
+/* oversized.c: datagrams that are cut, or longer than max_message. */
+static inline size_t nacre__oversized(const nacre_endpoint *ep, const nacre_datagram *d) /* its length, or 0 */
+{
+    const size_t len = d->bytes.len;
+    if (d->full_len > len) return d->full_len;
+    return len > ep->config.max_message ? len : 0;
+}
+void nacre__oversized_request(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item);
 
 /* receive.c */
 nacre_room nacre__item_room(const nacre_endpoint *ep, const nacre__item *item);
@@ -651,6 +665,7 @@ nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void
 nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t number, nacre_bytes value);
 void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
+void nacre__slot_oversized(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
 void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot);
 
 /* reach.c: validated addresses. allowance.c: what the others get. */

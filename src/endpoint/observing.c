@@ -185,7 +185,8 @@ bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre
     o->begun = true;
     if (nacre__slot_waits(slot) && !o->changing) settle(ep, slot, now_ms);
     if (slot->state == NACRE__SLOT_OBSERVING) watch(ep, slot, answer, now_ms);
-    ep->notes[ep->num_notes++] = (nacre__note){ slot->exchange, nacre__slot_index(ep, slot), *answer };
+    ep->notes[ep->num_notes++] =
+        (nacre__note){ .exchange = slot->exchange, .slot = nacre__slot_index(ep, slot), .message = *answer };
     ep->stats.notifications++;
     return true;
 }
@@ -199,12 +200,13 @@ bool nacre__observation_next_note(nacre_endpoint *ep, nacre_event *event)
         const bool lost_context = slot->state == NACRE__SLOT_ENDED && slot->err == NACRE_ERR_NO_CONTEXT;
         if (slot->exchange != note->exchange || slot->observation.leaving || lost_context) continue;
         *event = (nacre_event){
-            .kind = NACRE_EVENT_NOTIFICATION,
+            .kind = note->oversized != 0 ? NACRE_EVENT_OVERSIZED : NACRE_EVENT_NOTIFICATION,
             .exchange = slot->exchange,
-            .context = slot->context,
+            .context = note->oversized != 0 ? NULL : slot->context,
             .peer = slot->peer,
             .message = note->message,
             .user = slot->user,
+            .oversized = note->oversized,
         };
         return true;
     }

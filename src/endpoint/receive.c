@@ -40,7 +40,8 @@ static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
         return;
     }
     item->index = nacre__entry_index(ep, entry);
-    if (nacre__outer_request(ep, entry, item)) item->kind = NACRE__ITEM_REQUEST;
+    if (item->oversized != 0) nacre__oversized_request(ep, entry, item);
+    else if (nacre__outer_request(ep, entry, item)) item->kind = NACRE__ITEM_REQUEST;
 }
 
 /* A separate answer as CON: it gets its ACK whatever OSCORE says of it (RFC 8613 8.4, RFC 7252 4.2), and the ACK is kept,
@@ -83,18 +84,21 @@ static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms
     if (is_con) acknowledge_answer(ep, item, hash, now_ms);
     item->index = nacre__slot_index(ep, slot);
     item->exchange = slot->exchange;
-    item->kind = nacre__outer_sort(ep, slot, item);
+    item->kind = item->oversized != 0 ? NACRE__ITEM_OVERSIZED : nacre__outer_sort(ep, slot, item);
+}
+
+static nacre_err parse(nacre__item *item, nacre_bytes bytes)
+{
+    return item->oversized == 0 ? nacre_message_parse(&item->outer, bytes)
+                                : nacre__message_parse_start(&item->outer, bytes);
 }
 
 static void sort_one(nacre_endpoint *ep, nacre__item *item, const nacre_datagram *datagram, uint64_t now_ms)
 {
     item->datagram = datagram;
     ep->stats.received++;
-    if (datagram->bytes.len > ep->config.max_message) {
-        ep->stats.dropped++;
-        return;
-    }
-    if (nacre_message_parse(&item->outer, datagram->bytes) != NACRE_OK) {
+    item->oversized = nacre__oversized(ep, datagram);
+    if (parse(item, datagram->bytes) != NACRE_OK) {
         reject_malformed(ep, datagram);
         return;
     }
@@ -316,6 +320,7 @@ static void deliver_response(nacre_endpoint *ep, nacre__item *item, uint64_t now
         if (is_verified) nacre__item_drop_options(ep, item, &item->plain, nacre__options_seen(item->plain.options));
         else nacre__item_drop_options(ep, item, &item->outer, nacre__options_seen(item->outer.options));
         if (item->kind == NACRE__ITEM_BLOCK) nacre__outer_block(ep, slot, item, now_ms);
+        else if (item->kind == NACRE__ITEM_OVERSIZED) nacre__slot_oversized(ep, slot, item, now_ms);
         else nacre__slot_answered(ep, slot, item, now_ms);
     } else {
         ep->stats.dropped++;
@@ -337,7 +342,8 @@ static void deliver_one(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
     case NACRE__ITEM_EMPTY: deliver_empty(ep, item, now_ms); break;
     case NACRE__ITEM_REQUEST: deliver_request(ep, item); break;
     case NACRE__ITEM_RESPONSE:
-    case NACRE__ITEM_BLOCK: deliver_response(ep, item, now_ms); break;
+    case NACRE__ITEM_BLOCK:
+    case NACRE__ITEM_OVERSIZED: deliver_response(ep, item, now_ms); break;
     case NACRE__ITEM_DONE: break;
     }
 }

@@ -5,11 +5,13 @@
  *     request    answer                                  exchange
  *     protected  verifies                                ends: RESPONSE (or is repeated once, 4.01 with Echo)
  *     protected  does not verify                         goes on; a timeout later says PROTECTION_INVALID
- *     protected  plain 4.00 4.01 4.02 4.05 5.03          ends: FAILED, UNAUTHENTICATED, with what came; or waits
- *     protected  plain, from a proxy also 4.04 4.13      the same
- *                5.02 5.04 5.05
+ *     protected  plain 4.00 4.01 4.02 4.05 4.13 5.03     ends: FAILED, UNAUTHENTICATED, with what came; or waits
+ *     protected  plain, from a proxy also 4.04 5.02      the same
+ *                5.04 5.05
  *     protected  plain, any other                        ends: FAILED, NOT_PROTECTED, with what came; or waits
+ *     protected  oversized: cut, nothing to verify       goes on, with an OVERSIZED event; a timeout later says OVERSIZED
  *     plain      plain                                   ends: RESPONSE (or is repeated once, 4.01 with Echo)
+ *     plain      oversized                               ends: FAILED, OVERSIZED
  *     plain      with an OSCORE option                   goes on; a timeout later says PROTECTION_INVALID
  *
  * What becomes of an observation is in observing.c.
@@ -69,11 +71,11 @@ static void dropped(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *it
 static bool is_plain_refusal(const nacre__slot *slot, uint8_t code)
 {
     if (code == NACRE_BAD_REQUEST || code == NACRE_UNAUTHORIZED || code == NACRE_BAD_OPTION ||
-        code == NACRE_METHOD_NOT_ALLOWED || code == NACRE_UNAVAILABLE)
-        return true;
+        code == NACRE_METHOD_NOT_ALLOWED || code == NACRE_TOO_LARGE || code == NACRE_UNAVAILABLE)
+        return true; /* 4.13: of what the server's buffer has the start of only */
     if (slot->outer != NACRE__NONE && code == NACRE_INCOMPLETE) return true; /* the rest of its blocks is lost */
-    return slot->via_proxy && (code == NACRE_NOT_FOUND || code == NACRE_TOO_LARGE || code == NACRE_BAD_GATEWAY ||
-                               code == NACRE_GATEWAY_TIMEOUT || code == NACRE_PROXYING_NOT_SUPPORTED);
+    return slot->via_proxy && (code == NACRE_NOT_FOUND || code == NACRE_BAD_GATEWAY || code == NACRE_GATEWAY_TIMEOUT ||
+                               code == NACRE_PROXYING_NOT_SUPPORTED);
 }
 
 static bool is_understood(const nacre_message *answer)
@@ -199,4 +201,23 @@ void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__it
     else if (item->err == NACRE_OK) verified_answer(ep, slot, item, now_ms);
     else if (nacre__renewal_answer(ep, slot, item)) return;
     else dropped(ep, slot, item, item->err, now_ms);
+}
+
+/* The start of an answer with the slot's token that is longer than max_message. Nothing of it can be verified. */
+void nacre__slot_oversized(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+{
+    const bool is_protected = slot->context != NULL || slot->renewal != NULL;
+    if (nacre__observation_ignores(slot, item)) {
+        ep->stats.dropped++;
+        return;
+    }
+    ep->stats.oversized++;
+    slot->oversized = item->oversized;
+    if (!is_protected) {
+        nacre__slot_end(ep, slot, NACRE_ERR_OVERSIZED, NULL);
+        return;
+    }
+    ep->notes[ep->num_notes++] =
+        (nacre__note){ .exchange = slot->exchange, .slot = item->index, .oversized = item->oversized };
+    dropped(ep, slot, item, NACRE_ERR_OVERSIZED, now_ms);
 }

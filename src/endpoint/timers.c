@@ -62,6 +62,7 @@ static nacre_err last_word(nacre_err doubt)
     case NACRE_OK: return NACRE_ERR_TIMEOUT;
     case NACRE_ERR_RESET:
     case NACRE_ERR_TOO_LONG:
+    case NACRE_ERR_OVERSIZED:
     case NACRE_ERR_UNAUTHENTICATED:
     case NACRE_ERR_NOT_PROTECTED: return doubt;
     default: return NACRE_ERR_PROTECTION_INVALID;

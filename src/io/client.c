@@ -79,6 +79,8 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
         return;
     }
     if (client->done || event->exchange != client->exchange) return;
+    if (event->kind == NACRE_EVENT_OVERSIZED || event->err == NACRE_ERR_OVERSIZED) client->oversized = event->oversized;
+    if (event->kind == NACRE_EVENT_OVERSIZED) return; /* a hint: the response may still come */
     if (event->kind == NACRE_EVENT_NOTIFICATION && client->observing != NULL) {
         notified(client, event);
         return;
@@ -263,6 +265,7 @@ static nacre_err exchange_message(nacre_client *client, const nacre__target *to,
                                   const nacre_source *source, const nacre_sink *sink, nacre_detail *why)
 {
     client->done = false;
+    client->oversized = 0;
     client->ctx = to->ctx;
     client->peer = to->peer;
     client->reply = (nacre_reply){ 0 };
@@ -286,6 +289,7 @@ static nacre_err exchange_message(nacre_client *client, const nacre__target *to,
     else if (err == NACRE_OK) err = wait_for_end(client, why);
     if (client->observing != NULL && (client->stage == NACRE__LEAVING || client->stopped))
         client->reply = (nacre_reply){ 0 };
+    if (err == NACRE_ERR_TIMEOUT && client->oversized != 0) err = NACRE_ERR_OVERSIZED;
     return err == NACRE_ERR_ADDRESS ? err : nacre__client_explain(client, to, err, why);
 }
 

@@ -12,6 +12,22 @@ static bool explain_stopped(const nacre_client *client, const nacre__target *to,
            nacre_store_load(&key->store, &ignored, why) == NACRE_ERR_LOCKED;
 }
 
+/* RFC 8613 8.2, RFC 7959 4: what the server takes, as far as it says so. */
+static nacre_err explain_unauthenticated(const nacre_client *client, const char *peer, nacre_detail *why)
+{
+    char buf[5];
+    uint64_t size = 0;
+    const nacre_err err = NACRE_ERR_UNAUTHENTICATED;
+    const nacre_bytes size1 = nacre_option_find(client->reply.options, NACRE_OPT_SIZE1);
+    const char *code = nacre_code_name(client->reply.code, buf);
+    if (client->reply.code == NACRE_TOO_LARGE && size1.len > 0 && nacre_option_uint(size1, &size))
+        return nacre__store_fail(why, err,
+                                 "%s answered %s without protection, so it is not verified: the server takes at most "
+                                 "%llu bytes a message; send smaller blocks",
+                                 peer, code, (unsigned long long)size);
+    return nacre__store_fail(why, err, "%s answered %s without protection, so it cannot be verified", peer, code);
+}
+
 nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why)
 {
     const char *peer = to->peer_text, *dir = to->ctx_name != NULL ? to->ctx_name : "";
@@ -32,11 +48,13 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
     case NACRE_ERR_RESET:
         return nacre__store_fail(why, err, "%s rejected the message (RST): it does not take this kind of request",
                                  peer);
-    case NACRE_ERR_UNAUTHENTICATED: {
-        char buf[5];
-        return nacre__store_fail(why, err, "%s answered %s without protection, so it cannot be verified", peer,
-                                 nacre_code_name(client->reply.code, buf));
-    }
+    case NACRE_ERR_UNAUTHENTICATED: return explain_unauthenticated(client, peer, why);
+    case NACRE_ERR_OVERSIZED:
+        return nacre__store_fail(why, err,
+                                 "the answer from %s has %zu bytes%s, this endpoint takes %d: ask in blocks "
+                                 "(a block size of 512 or less)",
+                                 peer, client->oversized, to->ctx != NULL ? " (not verified)" : "",
+                                 (int)NACRE__CLIENT_MESSAGE);
     case NACRE_ERR_NOT_PROTECTED: {
         char buf[5];
         return nacre__store_fail(why, err,

@@ -55,6 +55,7 @@ struct nacre_client {
     volatile sig_atomic_t stopped;
     bool in_pieces;    /* a body is read or written by the application */
     bool done;         /* it has ended, */
+    size_t oversized;  /* bytes of a response that was longer than NACRE__CLIENT_MESSAGE; 0: none */
     nacre_err result;  /* so, */
     nacre_reply reply; /* with this, in `room` … */
     uint8_t room[NACRE__CLIENT_MESSAGE];

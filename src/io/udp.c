@@ -213,7 +213,15 @@ void nacre__udp_fetch_errors(nacre_udp *udp)
     if (udp->ops->fetch_errors != NULL) udp->ops->fetch_errors(udp);
 }
 
-/* Entries without a peer (too long, not for us) are taken out. */
+nacre_datagram nacre__udp_datagram(const struct iovec *slice, size_t len, bool is_cut)
+{
+    const size_t cap = slice->iov_len, here = len < cap ? len : cap;
+    nacre_datagram d = { .bytes = { slice->iov_base, here } };
+    if (is_cut) d.full_len = len > cap ? len : cap + 1;
+    return d;
+}
+
+/* Entries without a peer (not for us, or of no known family) are taken out. */
 static size_t keep_whole(nacre_datagram *in, size_t num)
 {
     size_t kept = 0;

@@ -19,8 +19,8 @@ enum {
     NACRE__UDP_UNREACHABLE = 16, /* reports kept until they are fetched; what is above falls to the timers */
 };
 
-/* Where received datagrams go: `num` rooms of `stride` bytes, one behind the other. Longer datagrams are dropped. (Those of
- * a run stay in the run's own memory.) */
+/* Where received datagrams go: `num` rooms of `stride` bytes, one after the other. Longer datagrams are cut, and say so
+ * (full_len). (Those of a run stay in the run's own memory, and are cut alike.) */
 typedef struct nacre__udp_rooms {
     uint8_t *memory;
     size_t stride, num;
@@ -97,6 +97,10 @@ struct nacre_udp {
  * NACRE_OK with *num set, 0 included; NACRE_ERR_ADDRESS when the socket is broken for good. */
 NACRE_MUST_USE nacre_err nacre__udp_receive(nacre_udp *udp, nacre_datagram *in, size_t *num,
                                             const nacre__udp_rooms *rooms);
+
+/* nacre__udp_datagram: what came into a slice, the peer still to be set. Of a datagram that is cut, `len` may be its full length
+ * or, where the system does not tell, the slice's; full_len is then one more, which means "longer". */
+nacre_datagram nacre__udp_datagram(const struct iovec *slice, size_t len, bool is_cut);
 
 /* nacre__udp_pending: datagrams have come that poll does not tell of. */
 bool nacre__udp_pending(const nacre_udp *udp);

@@ -116,7 +116,7 @@ static nacre_address sender_of(nacre_udp *udp, size_t i, const came *it)
 {
     const struct msghdr *m = &udp->messages[i].msg_hdr;
     nacre_address peer = { 0 };
-    if ((m->msg_flags & MSG_TRUNC) || (udp->sources != NULL && !it->to_us)) return peer;
+    if (udp->sources != NULL && !it->to_us) return peer;
     if (nacre__address_from(&peer, m->msg_name, m->msg_namelen) && udp->sources != NULL)
         nacre__sources_note(udp->sources, &peer, &it->local);
     return peer;
@@ -133,8 +133,9 @@ static int receive_runs(nacre_udp *udp)
     for (size_t i = 0; i < runs->num; i++) {
         const came it = read_control(&udp->messages[i].msg_hdr);
         const size_t len = udp->messages[i].msg_len;
-        runs->run[i] =
-            (nacre__udp_run){ sender_of(udp, i, &it), udp->slices[i].iov_base, len, it.size ? it.size : len };
+        runs->run[i] = (nacre__udp_run){ .at = udp->slices[i].iov_base, .left = len, .size = it.size ? it.size : len };
+        /* a run is never cut: its memory has room for the largest IP packet */
+        if ((udp->messages[i].msg_hdr.msg_flags & MSG_TRUNC) == 0) runs->run[i].peer = sender_of(udp, i, &it);
     }
     return got;
 }
@@ -146,9 +147,7 @@ static int cut_runs(nacre__udp_runs *runs, nacre_datagram *in, size_t num, size_
     while (n < num && runs->next < runs->num) {
         nacre__udp_run *run = &runs->run[runs->next];
         const size_t len = run->left < run->size ? run->left : run->size;
-        in[n] = (nacre_datagram){ .bytes = { run->at, len } };
-        if (len <= longest) in[n].peer = run->peer;
-        n++;
+        in[n++] = (nacre_datagram){ run->peer, { run->at, len < longest ? len : longest }, len };
         run->at += len;
         run->left -= len;
         if (run->left == 0) runs->next++;
@@ -164,11 +163,13 @@ static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *r
         return cut_runs(udp->runs, in, num, rooms->stride);
     }
     for (size_t i = 0; i < num; i++) prepare_receive(udp, i, rooms->memory + i * rooms->stride, rooms->stride);
-    const int got = recvmmsg(udp->fd, udp->messages, (unsigned)num, MSG_DONTWAIT, NULL);
+    const int got = recvmmsg(udp->fd, udp->messages, (unsigned)num, MSG_DONTWAIT | MSG_TRUNC, NULL); /* true lengths */
     for (size_t i = 0; got > 0 && i < (size_t)got; i++) {
         came it = { 0 };
         if (udp->sources != NULL) it = read_control(&udp->messages[i].msg_hdr);
-        in[i] = (nacre_datagram){ sender_of(udp, i, &it), { udp->slices[i].iov_base, udp->messages[i].msg_len } };
+        in[i] = nacre__udp_datagram(&udp->slices[i], udp->messages[i].msg_len,
+                                    (udp->messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0);
+        in[i].peer = sender_of(udp, i, &it);
     }
     return got;
 }

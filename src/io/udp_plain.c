@@ -6,6 +6,12 @@
 
 #include <errno.h>
 
+#ifdef __linux__
+enum { TRUE_LENGTH = MSG_TRUNC }; /* of a datagram that was cut too */
+#else
+enum { TRUE_LENGTH = 0 };
+#endif
+
 static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *rooms)
 {
     int num = 0;
@@ -13,11 +19,10 @@ static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *r
         struct sockaddr_storage name;
         struct iovec slice = { rooms->memory + (size_t)num * rooms->stride, rooms->stride };
         struct msghdr message = { .msg_name = &name, .msg_namelen = sizeof name, .msg_iov = &slice, .msg_iovlen = 1 };
-        ssize_t len = recvmsg(udp->fd, &message, 0);
+        ssize_t len = recvmsg(udp->fd, &message, TRUE_LENGTH);
         if (len < 0) return num > 0 ? num : -1;
-        in[num] = (nacre_datagram){ .bytes = { slice.iov_base, (size_t)len } };
-        if ((message.msg_flags & MSG_TRUNC) == 0)
-            (void)nacre__address_from(&in[num].peer, (const struct sockaddr *)&name, message.msg_namelen);
+        in[num] = nacre__udp_datagram(&slice, (size_t)len, (message.msg_flags & MSG_TRUNC) != 0);
+        (void)nacre__address_from(&in[num].peer, (const struct sockaddr *)&name, message.msg_namelen);
         num++;
     }
     return num;

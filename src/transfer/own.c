@@ -429,6 +429,11 @@ bool nacre__own_event(nacre_transfer *t, nacre_event *event)
 {
     nacre__own *own = own_of(t, event);
     if (own == NULL) return true;
+    if (event->kind == NACRE_EVENT_OVERSIZED) { /* what is under way goes on */
+        event->exchange = own->exchange;
+        event->user = own->user;
+        return true;
+    }
     if (event->kind == NACRE_EVENT_NOTIFICATION) return take_notification(t, own, event);
     if (own->observation != 0 && own->observation == event->exchange) end_observation(t, own);
     own->current = 0;

@@ -318,6 +318,7 @@ bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)
         case NACRE_EVENT_RESPONSE:
         case NACRE_EVENT_FAILED:
         case NACRE_EVENT_NOTIFICATION:
+        case NACRE_EVENT_OVERSIZED:
             if (nacre__own_event(t, event)) return true;
             break;
         case NACRE_EVENT_OBSERVER_GONE: nacre__answer_observer_gone(t, event->exchange); return true;

@@ -230,7 +230,7 @@ static void events(void)
 static void give(size_t who, const datagram *d)
 {
     party_take_back(w.server);
-    const nacre_datagram in = { w.peers[who], party_lend(w.server, nacre_bytes_of(d->bytes, d->len)) };
+    const nacre_datagram in = { .peer = w.peers[who], .bytes = party_lend(w.server, nacre_bytes_of(d->bytes, d->len)) };
     while (party_receive(w.server, &in, 1, w.now) == 0) events();
     drain();
     events();

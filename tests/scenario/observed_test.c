@@ -395,8 +395,8 @@ static void deliver(void)
             continue;
         }
         party_take_back(&w.server);
-        const nacre_datagram in = { w.clients[m.client].address,
-                                    party_lend(&w.server, nacre_bytes_of(m.bytes, m.len)) };
+        const nacre_datagram in = { .peer = w.clients[m.client].address,
+                                    .bytes = party_lend(&w.server, nacre_bytes_of(m.bytes, m.len)) };
         assert_int_equal(nacre_endpoint_receive_many(w.server.ep, &in, 1, w.now), 1);
         settle_server();
     }

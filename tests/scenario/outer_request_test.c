@@ -408,7 +408,8 @@ static void one_burst(void **state)
     raw_write_block(&r, &blocks[1], &a, &(outer_block){ .num = 1, .szx = SZX });
     raw_write_block(&r, &blocks[2], &b, &(outer_block){ .num = 0, .szx = SZX });
     for (size_t i = 0; i < 3; i++)
-        in[i] = (nacre_datagram){ r.address, party_lend(&p.server, nacre_bytes_of(blocks[i].bytes, blocks[i].len)) };
+        in[i] = (nacre_datagram){ .peer = r.address,
+                                  .bytes = party_lend(&p.server, nacre_bytes_of(blocks[i].bytes, blocks[i].len)) };
     assert_int_equal(nacre_endpoint_receive_many(p.server.ep, in, 3, 0), 3);
     const nacre_event event = expect_event(&p.server, NACRE_EVENT_REQUEST);
     assert_int_equal(event.message.payload.len, 100);

@@ -48,7 +48,7 @@ static inline nacre_bytes raw_options(int observe, const char *path, int no_resp
 static inline void raw_give(raw *r, const datagram *d, uint64_t now)
 {
     party_take_back(r->server);
-    const nacre_datagram in = { r->address, party_lend(r->server, nacre_bytes_of(d->bytes, d->len)) };
+    const nacre_datagram in = { .peer = r->address, .bytes = party_lend(r->server, nacre_bytes_of(d->bytes, d->len)) };
     assert_int_equal(nacre_endpoint_receive_many(r->server->ep, &in, 1, now), 1);
 }
 

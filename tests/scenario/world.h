@@ -243,7 +243,7 @@ static inline bool party_take(party *p, datagram *d, uint64_t now)
 static inline void party_give(party *p, const party *from, const datagram *d, uint64_t now)
 {
     party_take_back(p);
-    const nacre_datagram in = { from->address, party_lend(p, nacre_bytes_of(d->bytes, d->len)) };
+    const nacre_datagram in = { .peer = from->address, .bytes = party_lend(p, nacre_bytes_of(d->bytes, d->len)) };
     assert_int_equal(party_receive(p, &in, 1, now), 1);
 }
 
@@ -566,8 +566,8 @@ static inline void wire_deliver(wire *w, party *p)
         size_t num = 0;
         party_take_back(p);
         for (; num < 16 && wire_land(w, p, &landed); num++) {
-            burst[num] =
-                (nacre_datagram){ landed.from->address, party_lend(p, nacre_bytes_of(landed.bytes, landed.len)) };
+            burst[num] = (nacre_datagram){ .peer = landed.from->address,
+                                           .bytes = party_lend(p, nacre_bytes_of(landed.bytes, landed.len)) };
             free(landed.bytes);
         }
         if (num == 0) return;

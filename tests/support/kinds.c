@@ -164,7 +164,7 @@ static void give(side *from, side *to, nacre_bytes bytes)
 {
     take(to);
     memcpy(to->held_bytes, bytes.ptr, bytes.len);
-    to->held = (nacre_datagram){ address_of(from), nacre_bytes_of(to->held_bytes, bytes.len) };
+    to->held = (nacre_datagram){ .peer = address_of(from), .bytes = nacre_bytes_of(to->held_bytes, bytes.len) };
     MUST(nacre_transfer_receive_many(to->transfer, &to->held, 1, now) == 1);
     take(to);
 }

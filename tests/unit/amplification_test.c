@@ -300,8 +300,8 @@ static void one_echo_in_a_burst(void **state)
             nacre_datagram in[2];
             party_take_back(r.server);
             for (size_t k = 0; k < burst; k++)
-                in[k] =
-                    (nacre_datagram){ from[i + k], party_lend(r.server, nacre_bytes_of(d[i + k].bytes, d[i + k].len)) };
+                in[k] = (nacre_datagram){ .peer = from[i + k],
+                                          .bytes = party_lend(r.server, nacre_bytes_of(d[i + k].bytes, d[i + k].len)) };
             assert_int_equal(nacre_endpoint_receive_many(r.server->ep, in, burst, 10), burst);
             for (size_t k = i; k < i + burst; k++) {
                 datagram answer;

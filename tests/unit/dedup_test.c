@@ -54,9 +54,9 @@ static void duplicate_before_the_answer(void **state)
     datagram d, back;
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     (void)sent_request(&p, &d, 0);
-    const nacre_datagram burst[3] = { { p.client.address, { d.bytes, d.len } },
-                                      { p.client.address, { d.bytes, d.len } },
-                                      { p.client.address, { d.bytes, d.len } } };
+    const nacre_datagram burst[3] = { { .peer = p.client.address, .bytes = { d.bytes, d.len } },
+                                      { .peer = p.client.address, .bytes = { d.bytes, d.len } },
+                                      { .peer = p.client.address, .bytes = { d.bytes, d.len } } };
     assert_int_equal(nacre_endpoint_receive_many(p.server.ep, burst, 3, 0), 3);
     const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
     expect_quiet(&p.server, 0);
@@ -211,7 +211,7 @@ static void all_in_use(void **state)
     nacre_datagram burst[3];
     for (uint16_t i = 0; i < 3; i++) {
         d[i] = plain_request(NACRE_CON, i, "x");
-        burst[i] = (nacre_datagram){ p.client.address, { d[i].bytes, d[i].len } };
+        burst[i] = (nacre_datagram){ .peer = p.client.address, .bytes = { d[i].bytes, d[i].len } };
     }
     assert_int_equal(nacre_endpoint_receive_many(p.server.ep, burst, 3, 0), 3);
     for (int i = 0; i < 2; i++) respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "x");
@@ -290,7 +290,7 @@ static void thousands(void **state)
             nacre_outgoing out = { .room = NACRE_ROOM(room) };
             snprintf(text, sizeof text, "%u", (unsigned)i);
             const datagram d = plain_request(NACRE_CON, (uint16_t)(i % 16), text); /* 16 MIDs for all of them */
-            const nacre_datagram in = { p.client.address, { d.bytes, d.len } };
+            const nacre_datagram in = { .peer = p.client.address, .bytes = { d.bytes, d.len } };
             assert_int_equal(nacre_endpoint_receive_many(p.server.ep, &in, 1, 0), 1);
             assert_int_equal(nacre_endpoint_next_event(p.server.ep, &event), pass == 0);
             const nacre_message answer = { .code = NACRE_CONTENT, .payload = event.message.payload };
@@ -446,7 +446,7 @@ static void no_contexts_at_all(void **state)
     void *memory = malloc(size);
     nacre_endpoint *ep;
     assert_int_equal(nacre_endpoint_init(&ep, memory, size, &config), NACRE_OK);
-    const nacre_datagram in = { alone.address, { d.bytes, d.len } };
+    const nacre_datagram in = { .peer = alone.address, .bytes = { d.bytes, d.len } };
     assert_int_equal(nacre_endpoint_receive_many(ep, &in, 1, 0), 1);
     nacre_outgoing out = { .room = NACRE_ROOM(back.bytes) };
     assert_int_equal(nacre_endpoint_transmit_many(ep, &out, 1, 0), 1);

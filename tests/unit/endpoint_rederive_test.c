@@ -462,7 +462,8 @@ static void old_keys_in_the_same_burst(void **state)
     party_take_back(&p.server);
     nacre_datagram burst[2];
     for (int i = 0; i < 2; i++)
-        burst[i] = (nacre_datagram){ p.client.address, party_lend(&p.server, nacre_bytes_of(d[i].bytes, d[i].len)) };
+        burst[i] = (nacre_datagram){ .peer = p.client.address,
+                                     .bytes = party_lend(&p.server, nacre_bytes_of(d[i].bytes, d[i].len)) };
     assert_int_equal(nacre_endpoint_receive_many(p.server.ep, burst, 2, 0), 2);
     expect_renewed(&p.server, &p.theirs);
     respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "new");

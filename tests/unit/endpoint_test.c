@@ -281,7 +281,7 @@ static void unanswered_is_ignored(void **state)
     assert_true(party_take(&p.client, &d, 0));
     assert_true(party_take(&p.client, &e, 0));
     party_give(&p.server, &p.client, &d, 0);
-    const nacre_datagram next = { p.client.address, { e.bytes, e.len } };
+    const nacre_datagram next = { .peer = p.client.address, .bytes = { e.bytes, e.len } };
     assert_int_equal(nacre_endpoint_receive_many(p.server.ep, &next, 1, 0), 0); /* the event is not pulled yet */
     const nacre_event first = expect_event(&p.server, NACRE_EVENT_REQUEST);
     party_give(&p.server, &p.client, &e, 0);

@@ -79,7 +79,8 @@ static void a_burst(void **state)
     }
     party_take_back(&o.p.client);
     for (unsigned i = 0; i < 4; i++)
-        in[i] = (nacre_datagram){ o.p.server.address, party_lend(&o.p.client, nacre_bytes_of(d[i].bytes, d[i].len)) };
+        in[i] = (nacre_datagram){ .peer = o.p.server.address,
+                                  .bytes = party_lend(&o.p.client, nacre_bytes_of(d[i].bytes, d[i].len)) };
     assert_int_equal(nacre_endpoint_receive_many(o.p.client.ep, in, 4, 5), 4);
     expect_notified(&o, "a");
     assert_int_equal(nacre_endpoint_receive_many(o.p.client.ep, in, 4, 5), 0); /* they view the burst */
@@ -405,8 +406,8 @@ static void behind_the_change_over(void **state)
             nacre_datagram in[2];
             party_take_back(&o.p.client);
             for (int i = 0; i < 2; i++)
-                in[i] = (nacre_datagram){ o.p.server.address,
-                                          party_lend(&o.p.client, nacre_bytes_of(d[i]->bytes, d[i]->len)) };
+                in[i] = (nacre_datagram){ .peer = o.p.server.address,
+                                          .bytes = party_lend(&o.p.client, nacre_bytes_of(d[i]->bytes, d[i]->len)) };
             assert_int_equal(party_receive(&o.p.client, in, 2, now), 2);
         } else {
             hear(&o, *d[0], now);

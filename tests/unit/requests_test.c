@@ -17,10 +17,11 @@ static void plain_answers_to_protected(void **state)
     } rows[] = {
         { NACRE_BAD_REQUEST, UNAUTHENTICATED }, { NACRE_UNAUTHORIZED, UNAUTHENTICATED },
         { NACRE_BAD_OPTION, UNAUTHENTICATED },  { NACRE_METHOD_NOT_ALLOWED, UNAUTHENTICATED },
-        { NACRE_UNAVAILABLE, UNAUTHENTICATED }, { NACRE_CONTENT, NOT_PROTECTED },
-        { NACRE_CREATED, NOT_PROTECTED },       { NACRE_CHANGED, NOT_PROTECTED },
-        { NACRE_NOT_FOUND, NOT_PROTECTED },     { NACRE_SERVER_ERROR, NOT_PROTECTED },
-        { NACRE_FORBIDDEN, NOT_PROTECTED },     { NACRE_BAD_GATEWAY, NOT_PROTECTED },
+        { NACRE_UNAVAILABLE, UNAUTHENTICATED }, { NACRE_TOO_LARGE, UNAUTHENTICATED },
+        { NACRE_CONTENT, NOT_PROTECTED },       { NACRE_CREATED, NOT_PROTECTED },
+        { NACRE_CHANGED, NOT_PROTECTED },       { NACRE_NOT_FOUND, NOT_PROTECTED },
+        { NACRE_SERVER_ERROR, NOT_PROTECTED },  { NACRE_FORBIDDEN, NOT_PROTECTED },
+        { NACRE_BAD_GATEWAY, NOT_PROTECTED },
     };
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
@@ -193,9 +194,13 @@ static void plain_errors_of_proxies(void **state)
         uint8_t code;
         bool is_proxys;
     } rows[] = {
-        { NACRE_NOT_FOUND, true },       { NACRE_TOO_LARGE, true },  { NACRE_BAD_GATEWAY, true },
-        { NACRE_GATEWAY_TIMEOUT, true }, { NACRE_CONTENT, false },   { NACRE_PROXYING_NOT_SUPPORTED, true },
-        { NACRE_SERVER_ERROR, false },   { NACRE_FORBIDDEN, false },
+        { NACRE_NOT_FOUND, true },
+        { NACRE_BAD_GATEWAY, true },
+        { NACRE_GATEWAY_TIMEOUT, true },
+        { NACRE_CONTENT, false },
+        { NACRE_PROXYING_NOT_SUPPORTED, true },
+        { NACRE_SERVER_ERROR, false },
+        { NACRE_FORBIDDEN, false },
     };
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });

@@ -72,7 +72,7 @@ static void bring(seals *s, size_t num)
     for (size_t i = 0; i < num; i++) {
         (void)start(&s->p.client, &s->p.server, s->p.ours, NACRE_CON);
         assert_true(party_take(&s->p.client, &d[i], 0));
-        in[i] = (nacre_datagram){ s->p.client.address, { d[i].bytes, d[i].len } };
+        in[i] = (nacre_datagram){ .peer = s->p.client.address, .bytes = { d[i].bytes, d[i].len } };
     }
     assert_int_equal(party_receive(&s->p.server, in, num, 0), num);
     for (size_t i = 0; i < num; i++) s->exchanges[i] = expect_event(&s->p.server, NACRE_EVENT_REQUEST).exchange;

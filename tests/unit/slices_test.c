@@ -48,7 +48,7 @@ static void answer(const nacre_event *event, uint8_t code, size_t len, body_kind
 static void give(raw *r, const datagram *d, uint64_t now)
 {
     party_take_back(r->server);
-    const nacre_datagram in = { r->address, party_lend(r->server, nacre_bytes_of(d->bytes, d->len)) };
+    const nacre_datagram in = { .peer = r->address, .bytes = party_lend(r->server, nacre_bytes_of(d->bytes, d->len)) };
     assert_int_equal(party_receive(r->server, &in, 1, now), 1);
 }
 

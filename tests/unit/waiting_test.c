@@ -295,7 +295,8 @@ static void burst_waits_for_store(void **state)
         (void)start(&p.client, &p.server, p.ours, NACRE_CON);
         (void)sent_request(&p, &d[i], 0);
     }
-    for (int i = 0; i < 4; i++) burst[i] = (nacre_datagram){ p.client.address, { d[i].bytes, d[i].len } };
+    for (int i = 0; i < 4; i++)
+        burst[i] = (nacre_datagram){ .peer = p.client.address, .bytes = { d[i].bytes, d[i].len } };
     assert_int_equal(nacre_endpoint_receive_many(p.server.ep, burst, 4, 0), 4);
     party_give(&p.server, &p.client, &d[4], 0); /* no place to wait in: as if it had not come */
     (void)expect_event(&p.server, NACRE_EVENT_PERSIST);

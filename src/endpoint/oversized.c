@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* oversized: requests of which the driver's buffer, or max_message, has room for the start only. Answers are in responses.c. */
+#include "endpoint_internal.h"
+
+/* How many bytes of payload fit behind the same options: as many as there are up to max_message. Where the options were cut, it
+ * is not known, and a block's size stands for it. */
+static size_t payload_taken(const nacre_endpoint *ep, const nacre__item *item)
+{
+    enum { HEADROOM = 64 };
+    const size_t max = ep->config.max_message;
+    if (nacre_is_absent(item->outer.payload)) return max > HEADROOM ? max - HEADROOM : 0;
+    const size_t at = (size_t)(item->outer.payload.ptr - item->datagram->bytes.ptr);
+    return max > at ? max - at : 0;
+}
+
+static uint8_t szx_for(size_t len)
+{
+    uint8_t szx = 0;
+    while (szx < NACRE__MAX_SZX && nacre__block_size(szx + 1) <= len) szx++;
+    return szx;
+}
+
+/* RFC 7959 2.9.3: a smaller SZX in a Block1 with the number of the request's is a hint to ask in blocks of that size. A request
+ * without Block1 gets none: 4.13 alone is then the hint to try blocks. */
+static void add_block1(nacre_options *o, const nacre__item *item, size_t taken)
+{
+    nacre__block block;
+    const nacre_bytes value = nacre_option_find(item->outer.options, NACRE_OPT_BLOCK1);
+    if (nacre_is_absent(value) || !nacre__block_read(&block, value) || szx_for(taken) >= block.szx) return;
+    block.szx = szx_for(taken);
+    nacre_options_add_uint(o, NACRE_OPT_BLOCK1, nacre__block_value(block));
+}
+
+/* RFC 7252 5.9.2.9, RFC 7959 4: 4.13 with Size1, to a NON too, for it is much shorter than what it answers. */
+void nacre__oversized_request(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item)
+{
+    uint8_t room[24];
+    nacre_options o;
+    nacre_message answer = { .code = NACRE_TOO_LARGE };
+    const size_t taken = payload_taken(ep, item);
+    ep->stats.oversized++;
+    if (!nacre__pace_takes(&ep->oversized_pace, ep->now_ms, ep->config.challenges_per_second)) {
+        ep->stats.dropped++;
+        nacre__dedup_release(ep, entry);
+        return;
+    }
+    nacre_options_init(&o, NACRE_ROOM(room));
+    add_block1(&o, item, taken);
+    nacre_options_add_uint(&o, NACRE_OPT_SIZE1, taken);
+    if (nacre_options_finish(&o, &answer.options) != NACRE_OK) answer.options = NACRE_ABSENT;
+    answer.token = item->outer.token;
+    if (nacre_message_size(&answer) > ep->config.max_message) answer.options = NACRE_ABSENT;
+    if (nacre_message_size(&answer) > ep->config.max_message) { /* a token of its own length: RFC 8974 2.2.2 */
+        if (entry->type == NACRE_CON) nacre__send_empty(ep, &entry->peer, NACRE_RST, entry->mid);
+        nacre__dedup_release(ep, entry);
+        return;
+    }
+    nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
+}

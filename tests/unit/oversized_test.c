@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* oversized_test: datagrams of which the driver has the start only, and those longer than max_message: each CON is answered,
+ * acknowledged or rejected, and the user of a request hears both lengths. */
+#include "../scenario/raw.h"
+#include "coap/block.h"
+
+enum { SMALL = 128 };
+static const nacre_endpoint_config small = { .max_message = SMALL };
+
+enum { WHOLE = 1280, LONG = 1300 };
+
+/* As a driver with a buffer of `cap` bytes gives it; 0: the whole datagram. One of WHOLE bytes is the start of one of LONG. */
+static void give_cut(party *p, const nacre_address *from, const datagram *d, size_t cap, uint64_t now)
+{
+    const size_t len = cap != 0 && cap < d->len ? cap : d->len;
+    party_take_back(p);
+    nacre_datagram in = { .peer = *from, .bytes = party_lend(p, nacre_bytes_of(d->bytes, len)) };
+    if (cap != 0) in.full_len = d->len == WHOLE ? LONG : d->len;
+    assert_int_equal(nacre_endpoint_receive_many(p->ep, &in, 1, now), 1);
+}
+
+static uint8_t filler[WHOLE];
+
+static datagram message_of(nacre_message m, size_t len)
+{
+    datagram d;
+    m.payload = nacre_bytes_of(filler, 1);
+    m.payload.len = len - nacre_message_size(&m) + 1;
+    datagram_write(&d, &m);
+    assert_int_equal(d.len, len);
+    return d;
+}
+
+static uint64_t size1_of(const nacre_message *m)
+{
+    uint64_t size = 0;
+    const nacre_bytes value = nacre_option_find(m->options, NACRE_OPT_SIZE1);
+    assert_false(nacre_is_absent(value));
+    assert_true(nacre_option_uint(value, &size));
+    return size;
+}
+
+/* Plain and OSCORE, CON and NON, whole and cut: 4.13 with the payload that fits; one byte less than too much is delivered. */
+static void oversized_request_gets_4_13_with_size1(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 8; row++) {
+        const bool is_con = row & 1, is_protected = row & 2, is_cut = row & 4;
+        pair p;
+        pair_open(&p, &small, &(pairing){ 0 });
+        nacre_message m = { .type = is_con ? NACRE_CON : NACRE_NON, .code = NACRE_POST, .mid = 0x1234 };
+        static const uint8_t token[] = { 1, 2, 3 }, oscore[] = { 0x91, 0x09, 0x01, 'c' };
+        m.token = NACRE_ARRAY(token);
+        if (is_protected) m.options = NACRE_ARRAY(oscore);
+        const datagram d = message_of(m, SMALL + 1);
+        datagram back;
+        give_cut(&p.server, &p.client.address, &d, is_cut ? SMALL : 0, 0);
+        assert_true(party_take(&p.server, &back, 0));
+        const nacre_message answer = datagram_message(&back);
+        assert_int_equal(answer.type, is_con ? NACRE_ACK : NACRE_NON);
+        assert_int_equal(answer.code, NACRE_TOO_LARGE);
+        assert_true(nacre_bytes_equal(answer.token, m.token));
+        if (is_con) assert_int_equal(answer.mid, m.mid);
+        assert_int_equal(size1_of(&answer), SMALL - 4 - 3 - m.options.len - 1);
+        assert_true(back.len < 16);
+        expect_quiet(&p.server, 0);
+        assert_int_equal(nacre_endpoint_get_stats(p.server.ep).oversized, 1);
+
+        give_cut(&p.server, &p.client.address, &d, is_cut ? SMALL : 0, 1); /* a duplicate */
+        assert_int_equal(party_take(&p.server, &back, 1), is_con);
+        if (is_con) assert_int_equal(datagram_message(&back).code, NACRE_TOO_LARGE);
+
+        m.mid++;
+        const datagram fits = message_of(m, SMALL);
+        if (!is_protected) {
+            nacre_event event;
+            give_cut(&p.server, &p.client.address, &fits, 0, 2);
+            assert_true(party_next_event(&p.server, &event));
+            assert_int_equal(event.kind, NACRE_EVENT_REQUEST);
+        }
+        pair_close(&p);
+    }
+}
+
+/* RFC 7959 2.9.3: a block that is too large is answered with a Block1 that fits. */
+static void oversized_block_is_asked_for_in_smaller_ones(void **state)
+{
+    (void)state;
+    pair p;
+    datagram back;
+    uint8_t room[16];
+    nacre_options o;
+    nacre_message m = { .type = NACRE_CON, .code = NACRE_PUT, .mid = 7 };
+    pair_open(&p, &small, &(pairing){ 0 });
+    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value((nacre__block){ 0, true, 6 }));
+    assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
+    const datagram d = message_of(m, 1040);
+    give_cut(&p.server, &p.client.address, &d, SMALL, 0);
+    assert_true(party_take(&p.server, &back, 0));
+    const nacre_message answer = datagram_message(&back);
+    nacre__block block;
+    assert_int_equal(answer.code, NACRE_TOO_LARGE);
+    assert_true(nacre__block_read(&block, nacre_option_find(answer.options, NACRE_OPT_BLOCK1)));
+    assert_int_equal(block.szx, 2); /* 64 bytes */
+    pair_close(&p);
+}
+
+/* What cannot be understood, and answers that were not asked for: RST to a CON, silence to a NON. */
+static void oversized_datagram_of_no_exchange_is_rejected(void **state)
+{
+    (void)state;
+    static const uint8_t heads[][4] = {
+        { 0x40, 0x00, 1, 1 }, /* empty, with something after it */
+        { 0x40, 0x45, 1, 1 }, /* an answer */
+        { 0x40, 0xe1, 1, 1 }, /* signaling */
+        { 0x4f, 0x01, 1, 1 }, /* a reserved token length */
+    };
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        for (int is_con = 0; is_con < 2; is_con++) {
+            party p;
+            datagram d = { .len = WHOLE }, back;
+            party_open(&p, "p", 1, NULL);
+            memcpy(d.bytes, heads[i], 4);
+            if (!is_con) d.bytes[0] |= 0x10;
+            give_cut(&p, &p.address, &d, WHOLE, 0);
+            assert_int_equal(party_take(&p, &back, 0), is_con);
+            if (is_con) assert_int_equal(datagram_message(&back).type, NACRE_RST);
+            expect_quiet(&p, 0);
+            party_close(&p);
+        }
+    }
+}
+
+/* A flood of them is answered at the pace of other unverified requests. */
+static void flood_of_oversized_requests_is_answered_at_a_pace(void **state)
+{
+    (void)state;
+    party p;
+    unsigned answers = 0;
+    party_open(&p, "p", 1, &(nacre_endpoint_config){ .max_message = SMALL, .challenges_per_second = 1 });
+    for (uint16_t mid = 0; mid < 50; mid++) {
+        datagram back;
+        const datagram d = message_of((nacre_message){ .type = NACRE_CON, .code = NACRE_GET, .mid = mid }, WHOLE);
+        give_cut(&p, &p.address, &d, SMALL, 0);
+        while (party_take(&p, &back, 0)) answers++;
+    }
+    assert_in_range(answers, 1, 6);
+    party_close(&p);
+}
+
+static datagram oversized_answer(const nacre_message *sent, uint8_t type)
+{
+    const nacre_message m = {
+        .type = type, .code = NACRE_CONTENT, .mid = type == NACRE_ACK ? sent->mid : 0x4321, .token = sent->token
+    };
+    return message_of(m, WHOLE);
+}
+
+static const uint8_t answer_types[] = { NACRE_ACK, NACRE_CON, NACRE_NON };
+
+static void expect_acknowledged(party *p, uint8_t type, uint64_t now)
+{
+    datagram ack;
+    assert_int_equal(party_take(p, &ack, now), type == NACRE_CON);
+    if (type == NACRE_CON) assert_int_equal(datagram_message(&ack).type, NACRE_ACK);
+}
+
+/* A plain request ends, with both lengths. */
+static void oversized_answer_ends_a_plain_request(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof answer_types; i++) {
+        pair p;
+        datagram d;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        (void)start(&p.client, &p.server, NULL, NACRE_CON);
+        const nacre_message sent = sent_request(&p, &d, 0);
+        const datagram back = oversized_answer(&sent, answer_types[i]);
+        give_cut(&p.client, &p.server.address, &back, WHOLE, 0);
+        const nacre_event event = expect_event(&p.client, NACRE_EVENT_FAILED);
+        assert_int_equal(event.err, NACRE_ERR_OVERSIZED);
+        assert_int_equal(event.oversized, LONG);
+        expect_acknowledged(&p.client, answer_types[i], 0);
+        expect_quiet(&p.client, 0);
+        pair_close(&p);
+    }
+}
+
+/* A protected one hears of it and goes on: the answer that verifies comes later, or the timeout says why. */
+static void oversized_datagram_never_ends_a_protected_request(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof answer_types; i++) {
+        for (int is_answered = 0; is_answered < 2; is_answered++) {
+            pair p;
+            datagram d, answer;
+            pair_open(&p, NULL, &(pairing){ 0 });
+            (void)start(&p.client, &p.server, p.ours, NACRE_CON);
+            const nacre_message sent = sent_request(&p, &d, 0);
+            const datagram back = oversized_answer(&sent, answer_types[i]);
+            give_cut(&p.client, &p.server.address, &back, WHOLE, 0);
+            nacre_event event = expect_event(&p.client, NACRE_EVENT_OVERSIZED);
+            assert_int_equal(event.oversized, LONG);
+            assert_null(event.context);
+            expect_acknowledged(&p.client, answer_types[i], 0);
+            expect_quiet(&p.client, 0);
+            if (is_answered) {
+                served(&p, &d, &answer, "yes", 1);
+                party_give(&p.client, &p.server, &answer, 1);
+                event = expect_event(&p.client, NACRE_EVENT_RESPONSE);
+                assert_payload(event.message, "yes");
+                assert_ptr_equal(event.context, p.ours);
+            } else {
+                for (uint64_t now = 0; (now = party_deadline(&p.client)) != UINT64_MAX;) {
+                    party_expire(&p.client, now);
+                    while (party_take(&p.client, &d, now)) {}
+                }
+                event = expect_event(&p.client, NACRE_EVENT_FAILED);
+                assert_int_equal(event.err, NACRE_ERR_OVERSIZED);
+                assert_int_equal(event.oversized, LONG);
+            }
+            pair_close(&p);
+        }
+    }
+}
+
+/* An answer under another token, or from another address, is of no exchange. */
+static void oversized_answer_of_another_is_not_taken(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 2; row++) {
+        pair p;
+        datagram d, back;
+        pair_open(&p, NULL, &(pairing){ 0 });
+        (void)start(&p.client, &p.server, NULL, NACRE_CON);
+        const nacre_message sent = sent_request(&p, &d, 0);
+        datagram forged = oversized_answer(&sent, NACRE_CON);
+        if (row == 0) forged.bytes[5] ^= 1;
+        give_cut(&p.client, row == 0 ? &p.server.address : &p.client.address, &forged, WHOLE, 0);
+        assert_true(party_take(&p.client, &back, 0));
+        assert_int_equal(datagram_message(&back).type, NACRE_RST);
+        expect_quiet(&p.client, 0);
+        pair_close(&p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(oversized_request_gets_4_13_with_size1),
+        cmocka_unit_test(oversized_block_is_asked_for_in_smaller_ones),
+        cmocka_unit_test(oversized_datagram_of_no_exchange_is_rejected),
+        cmocka_unit_test(flood_of_oversized_requests_is_answered_at_a_pace),
+        cmocka_unit_test(oversized_answer_ends_a_plain_request),
+        cmocka_unit_test(oversized_datagram_never_ends_a_protected_request),
+        cmocka_unit_test(oversized_answer_of_another_is_not_taken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
