@@ -227,9 +227,9 @@ typedef struct nacre_uri {
 NACRE_MUST_USE nacre_err nacre_uri_parse(nacre_uri *uri, nacre_bytes text);
 
 /* nacre_uri_options adds Uri-Host (unless the host is an IP address; lower-cased, decoded), Uri-Port (only when it is
- * not the scheme's default), Uri-Path and Uri-Query to `o`, decoded (RFC 7252 6.4). Dot segments are not removed: a
- * path with "." or ".." segments is refused.
- * NACRE_OK; NACRE_ERR_BAD_URI for a segment above 255 bytes after decoding or a dot segment; room errors stick in `o`. */
+ * not the scheme's default), Uri-Path and Uri-Query to `o`, decoded (RFC 7252 6.4). Dot segments, percent-encoded
+ * ones too, are resolved first (RFC 3986 5.2.4), as nacre_credentials_find does.
+ * NACRE_OK; NACRE_ERR_BAD_URI for a segment above 255 bytes after decoding; room errors stick in `o`. */
 NACRE_MUST_USE nacre_err nacre_uri_options(nacre_options *o, const nacre_uri *uri);
 
 /* nacre_path_text writes the Uri-Path options of a request as "/a/b" into `buf` as a string (percent-encoding what is

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uri: a coap URI taken apart, turned into options, and a request's path turned back (RFC 7252 6.1, 6.4, 6.5; RFC 3986). */
 #include "coap/uri.h"
+#include "base/dot_segments.h"
 #include "coap/option_codec.h"
 #include <string.h>
 
@@ -195,11 +196,9 @@ static uint8_t decode_next(const uint8_t **at)
 static nacre_err add_text(nacre_options *o, uint16_t number, nacre_bytes text, bool lower)
 {
     const uint8_t *at = text.ptr, *end = text.ptr + text.len;
-    size_t len = 0, dots = 0;
-    for (; at < end; len++) dots += decode_next(&at) == '.';
+    size_t len = 0;
+    for (; at < end; len++) (void)decode_next(&at);
     if (len > OPTION_TEXT_MAX) return NACRE_ERR_BAD_URI;
-    if (number == NACRE_OPT_URI_PATH && (len == 1 || len == 2) && dots == len)
-        return NACRE_ERR_BAD_URI; /* RFC 7252 5.10.1 */
     uint8_t *value = nacre__options_reserve(o, number, len);
     if (value == NULL) return NACRE_OK; /* the list says so */
     at = text.ptr;
@@ -220,11 +219,23 @@ static nacre_err add_parts(nacre_options *o, uint16_t number, nacre_bytes text, 
     }
 }
 
+/* RFC 7252 6.4 steps 1 and 8: one option for each segment that is left of the path, and none for "/". */
+static nacre_err add_path(nacre_options *o, nacre_bytes path)
+{
+    nacre_bytes rest = path.len > 1 ? nacre_bytes_of(path.ptr + 1, path.len - 1) : NACRE_ABSENT, segment, next;
+    bool more = nacre__segment_next(&rest, &segment);
+    for (bool is_first = true; more; is_first = false, segment = next) {
+        more = nacre__segment_next(&rest, &next);
+        if (is_first && !more && segment.len == 0) return NACRE_OK;
+        const nacre_err err = add_text(o, NACRE_OPT_URI_PATH, segment, false);
+        if (err != NACRE_OK) return err;
+    }
+    return NACRE_OK;
+}
+
 nacre_err nacre__uri_path_and_query(nacre_options *o, const nacre_uri *uri)
 {
-    nacre_err err = NACRE_OK;
-    if (uri->path.len > 1)
-        err = add_parts(o, NACRE_OPT_URI_PATH, nacre_bytes_of(uri->path.ptr + 1, uri->path.len - 1), "/");
+    nacre_err err = add_path(o, uri->path);
     if (err == NACRE_OK && !nacre_is_absent(uri->query)) err = add_parts(o, NACRE_OPT_URI_QUERY, uri->query, "&");
     return err;
 }

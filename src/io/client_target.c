@@ -71,6 +71,26 @@ static bool put_host(char out[256], nacre_bytes host, bool is_literal)
     return true;
 }
 
+/* RFC 7252 8: responses to a group come from other addresses, and here they are matched by address. RFC 8613 1: OSCORE is between
+ * two. */
+static nacre_err check_is_one_host(const nacre__target *to, nacre_detail *why)
+{
+    static const uint8_t broadcast[] = { 255, 255, 255, 255 };
+    for (size_t i = 0; i < to->num_others; i++) {
+        const nacre_address *a = &to->others[i];
+        if (nacre__address_is_wildcard(a))
+            return nacre__store_fail(why, NACRE_ERR_BAD_URI,
+                                     "'%s' names no host: 0.0.0.0 and [::] stand for any address; write one", to->text);
+        const bool is_broadcast = a->len == NACRE__ADDRESS_V4_LEN && memcmp(a->bytes + 3, broadcast, 4) == 0;
+        if (!is_broadcast && !nacre__address_is_multicast(a)) continue;
+        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
+                                 "'%s' is for a group, and nothing was sent: %s; ask one host", to->text,
+                                 to->ctx != NULL ? "OSCORE protects between two (for groups there is Group OSCORE)"
+                                                 : "requests go to one host at a time");
+    }
+    return NACRE_OK;
+}
+
 nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why)
 {
     if (client->proxy != NULL) {
@@ -85,6 +105,7 @@ nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacr
     if (!put_host(to->host, host, to->uri.host_is_ip))
         return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
     nacre_err err = nacre__resolve_all(to->others, &to->num_others, to->host, to->uri.port, why);
+    if (err == NACRE_OK) err = check_is_one_host(to, why);
     if (err == NACRE_OK) nacre__target_take(to, 0);
     return err;
 }
@@ -98,9 +119,8 @@ nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, n
     nacre_err err = client->proxy != NULL ? nacre__proxied_options(o, &to->uri, to->text, client->options.proxy_uri)
                                           : nacre_uri_options(o, &uri);
     if (err != NACRE_OK)
-        return nacre__store_fail(
-            why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each, and no dot segments",
-            to->text);
+        return nacre__store_fail(why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each",
+                                 to->text);
     if (more != NULL) err = nacre_options_finish(more, &given);
     nacre_option_iter it = nacre_option_begin(given);
     for (nacre_option option; err == NACRE_OK && nacre_option_next(&it, &option);)

@@ -369,18 +369,6 @@ static const entry *find_pattern(const nacre_credentials *c, const char *uri, co
     return e != NULL && is_plain(e) ? protected_twin(c, e) : e;
 }
 
-/* RFC 3986 5.2.4: "/a/../b" may become "/b" on its way, which another entry is for. `uri` is canonical: "%2E" is a dot. */
-static bool has_dot_segment(const char *uri)
-{
-    const char *at = strstr(uri, "://"), *end = uri + strcspn(uri, "?#");
-    for (at = at != NULL ? at + 3 : end; at < end; at++) {
-        const char *segment = at + 1;
-        size_t dots = *at == '/' ? strspn(segment, ".") : 0;
-        if ((dots == 1 || dots == 2) && (segment + dots == end || segment[dots] == '/')) return true;
-    }
-    return false;
-}
-
 nacre_err nacre_credentials_find(const nacre_credentials *credentials, nacre_credential *found, const char *uri,
                                  nacre_detail *why)
 {
@@ -389,13 +377,8 @@ nacre_err nacre_credentials_find(const nacre_credentials *credentials, nacre_cre
     if (canonical == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%.120s'", uri);
     nacre__uri_canonical(canonical, uri);
     nacre__uri_host_plain(canonical + size, canonical);
-    const bool has_dots = has_dot_segment(canonical);
     const entry *e = find_pattern(credentials, canonical, canonical + size);
     free(canonical);
-    if (has_dots)
-        return nacre__store_fail(
-            why, NACRE_ERR_BAD_URI,
-            "'%.200s' has dot segments, so that it does not say which entry it is for; resolve them", uri);
     if (e == NULL)
         return nacre__store_fail(why, NACRE_ERR_NO_CREDENTIALS, "the credentials have no entry for '%.200s'", uri);
     if (e->target == NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* uri_match: wildcards over a URI. */
 #include "store/uri_match.h"
+#include "base/dot_segments.h"
 
 #include <string.h>
 
@@ -106,6 +107,19 @@ static const char *authority_of(const char *uri)
     return separator != NULL && separator == uri + strcspn(uri, ":/?#") ? separator + 3 : NULL;
 }
 
+/* RFC 3986 5.2.4, in place: what is left of the path is never longer. Gives its end. */
+static char *resolve_dots(char *path, char *end)
+{
+    char *out = path + 1;
+    nacre_bytes rest = nacre_bytes_of((const uint8_t *)out, (size_t)(end - out)), segment;
+    for (bool is_first = true; nacre__segment_next(&rest, &segment); is_first = false) {
+        if (!is_first) *out++ = '/';
+        memmove(out, segment.ptr, segment.len);
+        out += segment.len;
+    }
+    return out;
+}
+
 void nacre__uri_canonical(char *out, const char *uri)
 {
     const char *authority = authority_of(uri);
@@ -114,13 +128,13 @@ void nacre__uri_canonical(char *out, const char *uri)
         return;
     }
     const char *end = authority + strcspn(authority, "/?#");
-    part in = PATH;
     while (uri < end) uri += put_canonical(&out, uri, AUTHORITY);
+    char *path = out;
     if (*uri != '/') *out++ = '/';
-    while (*uri != '\0') {
-        if (*uri == '?') in = QUERY;
-        uri += put_canonical(&out, uri, in);
-    }
+    end = uri + strcspn(uri, "?#");
+    while (uri < end) uri += put_canonical(&out, uri, PATH);
+    out = resolve_dots(path, out);
+    while (*uri != '\0') uri += put_canonical(&out, uri, QUERY);
     *out = '\0';
 }
 

@@ -6,7 +6,7 @@
 #include <nacre/base.h>
 
 /* nacre__uri_canonical writes a URI as RFC 7252 6.5 composes it: scheme and host in lower case, no percent-encoding where
- * none is needed and upper-case digits where it is, a '/' for an empty path. The port stays as it is. `out` has room for
+ * none is needed and upper-case digits where it is, a '/' for an empty path, dot segments resolved (RFC 3986 5.2.4). The port stays as it is. `out` has room for
  * strlen(uri) + 2 characters. What has no authority is only copied. */
 void nacre__uri_canonical(char *out, const char *uri);
 

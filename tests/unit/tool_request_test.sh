@@ -95,7 +95,17 @@ for path in none link etc/passwd pipe .dot .hidden/x sub/none a.txt/ a.txt/x sub
     run 1 get "$url/$path" --context client
     says err '4.04 Not Found'
 done
-for path in ../outside.txt %2e%2e/outside.txt sub/../a.txt; do run 2 get "$url/$path" --context client; done
+for path in ../outside.txt %2e%2e/outside.txt sub/../../outside.txt; do # what is left: /outside.txt, and nothing above the root
+    run 1 get "$url/$path" --context client
+    says err '4.04 Not Found'
+done
+for path in sub/../a.txt ./a.txt sub/%2e%2E/a.txt; do run 0 get "$url/$path" --context client; done
+for host in 0.0.0.0 '[::]' 224.0.1.187 '[ff02::fd%25lo]'; do # refused before anything is sent, plain and protected
+    run 2 get "coap://$host/a.txt" --non
+    run 2 get "coap://$host/a.txt" --context client
+done
+says err 'OSCORE'
+
 
 # ---- 1: the peer answered with an error
 run 1 get "$url/echo" --context client
