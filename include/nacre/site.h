@@ -40,6 +40,11 @@ typedef struct nacre_response {
     nacre_source source;
     void (*done)(void *user); /* called with the source's user when the source is not read any more; may be NULL */
     uint16_t block_size;      /* at most so many bytes in a block; 0: the transfer's */
+    bool not_observable;      /* true: the answer carries no Observe, because changes could not be told */
+    /* called once with `observation` when the observation that this answer begins has ended, or when it begins none, in the
+     * middle of things: it must not call functions of the site. May be NULL. Not called for what a site still has at its end */
+    void (*unobserved)(void *observation);
+    void *observation;
 } nacre_response;
 
 /* nacre_response_text: code, Content-Format 0 as the only option, and a payload copied into the response's room (cut off at

@@ -262,7 +262,10 @@ static void refuse(nacre_site *site, const nacre_event *event, uint8_t code)
 
 static nacre_err send(nacre_site *site, const nacre_event *event, const target *to, const nacre_response *response)
 {
-    if (wants_to_watch(event, to) && (response->later || response->code >> 5 == 2)) nacre__watch(site, event, to->path);
+    const bool is_watched = wants_to_watch(event, to) && !response->not_observable &&
+                            (response->later || response->code >> 5 == 2) &&
+                            nacre__watch(site, event, to->path, response);
+    if (!is_watched && response->unobserved != NULL) response->unobserved(response->observation);
     const nacre_err err =
         response->later ? nacre_transfer_later(site->transfer, event->exchange) : hand_over(site, event, response);
     if (response->done != NULL) response->done(response->source.user);
@@ -283,6 +286,8 @@ static void begin_response(nacre_response *response, nacre_room room, nacre_room
     response->source = (nacre_source){ 0 };
     response->done = NULL;
     response->block_size = 0;
+    response->not_observable = false;
+    response->unobserved = NULL;
 }
 
 nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event)

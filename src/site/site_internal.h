@@ -7,8 +7,10 @@
 
 /* Somebody who observes a path. */
 typedef struct nacre__watcher {
-    nacre_exchange observer; /* 0: free */
-    uint64_t path;           /* its hash: two paths that share one cost a notification too many */
+    nacre_exchange observer;               /* 0: free */
+    uint64_t path;                         /* its hash: two paths that share one cost a notification too many */
+    void (*unobserved)(void *observation); /* the response's */
+    void *observation;
 } nacre__watcher;
 
 struct nacre_site {
@@ -21,7 +23,7 @@ struct nacre_site {
 };
 
 /* watchers.c: who observes what. nacre__watch registers a delivered request; nacre__watcher_gone takes the event's. */
-void nacre__watch(nacre_site *site, const nacre_event *event, const char *path);
+bool nacre__watch(nacre_site *site, const nacre_event *event, const char *path, const nacre_response *response);
 void nacre__watcher_gone(nacre_site *site, const nacre_event *event);
 
 /* well_known.c: /.well-known/core. `listing` lives until the answer is sent. */

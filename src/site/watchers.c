@@ -23,15 +23,18 @@ static nacre__watcher *free_place(nacre_site *site)
     return NULL;
 }
 
-/* Where it cannot be done, the request is answered all the same, without Observe (RFC 7641 4.1). */
-void nacre__watch(nacre_site *site, const nacre_event *event, const char *path)
+/* False: it cannot be done, and the request is answered all the same, without Observe (RFC 7641 4.1). */
+bool nacre__watch(nacre_site *site, const nacre_event *event, const char *path, const nacre_response *response)
 {
     nacre_endpoint *ep = nacre_transfer_endpoint(site->transfer);
     nacre__watcher *watcher = free_place(site);
     nacre_exchange observer;
-    if (watcher == NULL || nacre_endpoint_observe(ep, event->exchange, watcher, &observer) != NACRE_OK) return;
+    if (watcher == NULL || nacre_endpoint_observe(ep, event->exchange, watcher, &observer) != NACRE_OK) return false;
     watcher->observer = observer;
     watcher->path = hash_of(path);
+    watcher->unobserved = response->unobserved;
+    watcher->observation = response->observation;
+    return true;
 }
 
 void nacre__watcher_gone(nacre_site *site, const nacre_event *event)
@@ -39,7 +42,10 @@ void nacre__watcher_gone(nacre_site *site, const nacre_event *event)
     const uintptr_t at = (uintptr_t)event->user, first = (uintptr_t)site->watchers;
     if (at < first || at - first >= site->num_watchers * sizeof *site->watchers) return; /* not one of the site's */
     nacre__watcher *watcher = event->user;
-    if (watcher->observer == event->exchange) watcher->observer = 0;
+    if (watcher->observer != event->exchange) return;
+    watcher->observer = 0;
+    if (watcher->unobserved != NULL) watcher->unobserved(watcher->observation);
+    watcher->unobserved = NULL;
 }
 
 void nacre_site_changed(nacre_site *site, const char *path)

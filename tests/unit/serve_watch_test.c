@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -133,7 +136,7 @@ static void quiet(const fixture *f)
     while (nacre_clock_ms() < end) step(f, 50);
 }
 
-static void observe(const fixture *f, watcher *w, const char *segment, const char *name)
+static void start_observing(const fixture *f, watcher *w, const char *segment, const char *name)
 {
     uint8_t room[64];
     nacre_options o;
@@ -148,6 +151,11 @@ static void observe(const fixture *f, watcher *w, const char *segment, const cha
     assert_int_equal(nacre_transfer_request(nacre_loop_transfer(f->loop), &w->exchange, &f->server,
                                             nacre_directory_context(f->context), &get, &options, w),
                      NACRE_OK);
+}
+
+static void observe(const fixture *f, watcher *w, const char *segment, const char *name)
+{
+    start_observing(f, w, segment, name);
     wait_for(f, w, 1);
 }
 
@@ -187,8 +195,146 @@ static void files_and_directories(void **state)
     assert_int_equal(file.code, NACRE_NOT_FOUND);
 }
 
+/* How many directories the server watches. */
+static unsigned num_watches(const fixture *f)
+{
+    char name[300], line[256];
+    unsigned num = 0;
+    (void)snprintf(name, sizeof name, "/proc/%d/fdinfo", (int)f->pid);
+    DIR *dir = opendir(name);
+    assert_non_null(dir);
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        (void)snprintf(name, sizeof name, "/proc/%d/fdinfo/%.32s", (int)f->pid, entry->d_name);
+        FILE *file = fopen(name, "r");
+        while (file != NULL && fgets(line, sizeof line, file) != NULL) num += strncmp(line, "inotify wd:", 11) == 0;
+        if (file != NULL) (void)fclose(file);
+    }
+    (void)closedir(dir);
+    return num;
+}
+
+static void leave(const fixture *f, const watcher *w)
+{
+    assert_int_equal(nacre_transfer_unobserve(nacre_loop_transfer(f->loop), w->exchange), NACRE_OK);
+    const uint64_t end = nacre_clock_ms() + 10000;
+    while (!w->ended && nacre_clock_ms() < end) step(f, 50);
+    assert_true(w->ended);
+}
+
+static void writes_to_an_open_file_truncation_and_modes_are_told(void **state)
+{
+    static watcher file;
+    const fixture *f = *state;
+    observe(f, &file, "file", NULL);
+    FILE *open = fopen(scratch_path(f->dir, "root/file"), "r+");
+    assert_non_null(open);
+    assert_true(fputs("kept open", open) >= 0 && fflush(open) == 0);
+    while (file.len != 9) wait_for(f, &file, file.notifications + 1);
+    assert_int_equal(ftruncate(fileno(open), 4), 0);
+    while (file.len != 4) wait_for(f, &file, file.notifications + 1);
+    quiet(f);
+    const unsigned before = file.notifications;
+    assert_int_equal(chmod(scratch_path(f->dir, "root/file"), 0600), 0);
+    wait_for(f, &file, before + 1);
+    (void)fclose(open);
+}
+
+static void a_renamed_parent_is_told_to_all_below_it(void **state)
+{
+    static watcher file, list;
+    const fixture *f = *state;
+    char from[300];
+    observe(f, &file, "sub", "a b");
+    observe(f, &list, "sub", NULL);
+    (void)snprintf(from, sizeof from, "%s", scratch_path(f->dir, "root/sub"));
+    assert_int_equal(rename(from, scratch_path(f->dir, "root/gone")), 0);
+    while (!file.ended || !list.ended) step(f, 100);
+    assert_int_equal(file.code, NACRE_NOT_FOUND);
+    assert_int_equal(list.code, NACRE_NOT_FOUND);
+}
+
+static void a_directory_in_the_place_of_another_is_watched(void **state)
+{
+    static watcher file;
+    const fixture *f = *state;
+    char from[300], to[300];
+    scratch_mkdir(f->dir, "root/new");
+    scratch_write(f->dir, "root/new/a b", "2 new");
+    observe(f, &file, "sub", "a b");
+    (void)snprintf(from, sizeof from, "%s", scratch_path(f->dir, "root/sub"));
+    (void)snprintf(to, sizeof to, "%s", scratch_path(f->dir, "root/new"));
+    assert_int_equal(renameat2(AT_FDCWD, to, AT_FDCWD, from, RENAME_EXCHANGE), 0);
+    while (file.first != '2') wait_for(f, &file, file.notifications + 1);
+    quiet(f);
+    scratch_write(f->dir, "root/sub/a b", "3 newer");
+    while (file.first != '3') wait_for(f, &file, file.notifications + 1);
+}
+
+static void watches_are_given_back_and_observers_of_many_directories_are_told(void **state)
+{
+    static watcher each, last;
+    const fixture *f = *state;
+    char name[32], path[64];
+    for (unsigned i = 0; i < 300; i++) {
+        (void)snprintf(name, sizeof name, "d%u", i);
+        (void)snprintf(path, sizeof path, "root/%s", name);
+        scratch_mkdir(f->dir, path);
+        observe(f, &each, name, NULL);
+        leave(f, &each);
+    }
+    assert_in_range(num_watches(f), 0, 2);
+    observe(f, &last, "d299", NULL);
+    assert_int_equal(num_watches(f), 2); /* the directory and the root */
+    scratch_write(f->dir, "root/d299/x", "x");
+    while (last.len == 0) wait_for(f, &last, last.notifications + 1);
+    leave(f, &last);
+    quiet(f);
+    assert_int_equal(num_watches(f), 0);
+}
+
+static void a_file_that_is_written_all_the_time_does_not_flood(void **state)
+{
+    static watcher file;
+    const fixture *f = *state;
+    observe(f, &file, "file", NULL);
+    FILE *open = fopen(scratch_path(f->dir, "root/file"), "r+");
+    assert_non_null(open);
+    const uint64_t begin = nacre_clock_ms();
+    for (unsigned i = 0; nacre_clock_ms() < begin + 1000; i++) {
+        assert_true(fprintf(open, "%06u", i) > 0 && fflush(open) == 0 && fseek(open, 0, SEEK_SET) == 0);
+        if (i % 64 == 0) step(f, 0);
+    }
+    assert_true(fputs("zzzzzz", open) >= 0 && fflush(open) == 0);
+    while (file.first != 'z') wait_for(f, &file, file.notifications + 1); /* the last state, always */
+    assert_false(file.ended);
+    assert_in_range(file.notifications, 3, 10 + (nacre_clock_ms() - begin) / 50);
+    (void)fclose(open);
+}
+
+static void a_file_with_two_names_is_served_without_observe(void **state)
+{
+    static watcher file;
+    const fixture *f = *state;
+    char from[300];
+    (void)snprintf(from, sizeof from, "%s", scratch_path(f->dir, "root/file"));
+    assert_int_equal(link(from, scratch_path(f->dir, "root/sub/other")), 0);
+    start_observing(f, &file, "file", NULL);
+    while (!file.ended) step(f, 100);
+    assert_int_equal(file.code, NACRE_CONTENT);
+    assert_int_equal(file.notifications, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(files_and_directories, set_up, tear_down) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(files_and_directories, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(writes_to_an_open_file_truncation_and_modes_are_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_renamed_parent_is_told_to_all_below_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_directory_in_the_place_of_another_is_watched, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(watches_are_given_back_and_observers_of_many_directories_are_told, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_is_written_all_the_time_does_not_flood, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_with_two_names_is_served_without_observe, set_up, tear_down),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

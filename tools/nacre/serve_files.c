@@ -100,6 +100,12 @@ int serve_walk(const serve_root *root, nacre_bytes options, struct stat *st, cha
     return walk(root, options, number_of_segments(options), st, last);
 }
 
+int serve_walk_some(const serve_root *root, nacre_bytes options, int num, struct stat *st)
+{
+    char last[256];
+    return walk(root, options, num, st, last);
+}
+
 int serve_walk_to_parent(const serve_root *root, nacre_bytes options, char name[256])
 {
     struct stat st;
@@ -161,7 +167,11 @@ unsigned serve_format_of(const char *name)
 typedef struct open_file {
     int fd;
     struct stat st;
+    size_t num_first;
+    uint8_t first[NACRE_MAX_BLOCK]; /* its first bytes, read while it did not change */
 } open_file;
+
+enum { TRIES = 16 }; /* for a file that is written meanwhile */
 
 static bool is_unchanged(const open_file *file)
 {
@@ -174,6 +184,11 @@ static nacre_err read_file(void *user, uint64_t offset, nacre_room room, size_t 
 {
     const open_file *file = user;
     size_t got = 0;
+    if (offset == 0 && room.cap <= file->num_first) {
+        memcpy(room.ptr, file->first, room.cap);
+        *len = room.cap;
+        return NACRE_OK;
+    }
     while (got < room.cap) {
         const ssize_t n = pread(file->fd, room.ptr + got, room.cap - got, (off_t)(offset + got));
         if (n < 0 && errno == EINTR) continue;
@@ -184,6 +199,21 @@ static nacre_err read_file(void *user, uint64_t offset, nacre_room room, size_t 
     if (!is_unchanged(file)) return NACRE_ERR_FILE; /* the entity tag is not that of these bytes */
     *len = got;
     return NACRE_OK;
+}
+
+/* Bytes, size and entity tag of one moment, for the first block, which a notification has; the later ones tell by the tag. */
+static void read_first(open_file *file)
+{
+    const nacre_room room = NACRE_ROOM(file->first);
+    for (int i = 0; i < TRIES; i++) {
+        const ssize_t n = pread(file->fd, room.ptr, room.cap, 0);
+        const bool unchanged = is_unchanged(file);
+        if (n >= 0 && unchanged) {
+            file->num_first = (size_t)n;
+            return;
+        }
+        if (fstat(file->fd, &file->st) != 0) return;
+    }
 }
 
 static void close_file(void *user)
@@ -205,8 +235,9 @@ static void answer_file(serve_root *root, int fd, const struct stat *st, const c
         (void)close(fd);
         return;
     }
-    *file = (open_file){ fd, *st };
-    serve_etag(root, etag, st);
+    *file = (open_file){ .fd = fd, .st = *st };
+    read_first(file);
+    serve_etag(root, etag, &file->st);
     nacre_options_add(&response->options, NACRE_OPT_ETAG, NACRE_ARRAY(etag));
     response->source.user = file;
     response->done = close_file;
@@ -217,7 +248,7 @@ static void answer_file(serve_root *root, int fd, const struct stat *st, const c
     response->code = NACRE_CONTENT;
     nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, format);
     response->source.read = read_file;
-    response->source.size = (uint64_t)st->st_size;
+    response->source.size = (uint64_t)file->st.st_size;
 }
 
 /* ---- Directories ------------------------------------------------------------------------------------------------------ */
@@ -345,29 +376,47 @@ void serve_not_there(nacre_response *response)
                         mine ? "cannot open that now" : "no such resource");
 }
 
-/* Who observes wants to hear of changes in the directory that it looks at, or that its file is in. */
-static void watch(const serve_root *root, const nacre_request *request, int fd, bool is_dir)
+static bool wants_to_observe(const nacre_request *request)
 {
     uint64_t value;
-    char path[SERVE_MAX_PATH + 1], name[256];
     const nacre_bytes observe = nacre_option_find(request->message->options, NACRE_OPT_OBSERVE);
-    if (nacre_is_absent(observe) || !nacre_option_uint(observe, &value) || value != 0 || request->is_notification)
-        return;
-    const int parent = is_dir ? -1 : serve_walk_to_parent(root, request->message->options, name);
-    if ((!is_dir && parent < 0) || strlen(request->path) > SERVE_MAX_PATH) return;
-    memcpy(path, request->path, strlen(request->path) + 1);
-    char *end = strrchr(path, '/');
-    if (!is_dir || end[1] == '\0') *end = '\0'; /* "/dir/" is "/dir" */
-    serve_watches_add(root->watches, is_dir ? fd : parent, path);
-    if (parent >= 0) (void)close(parent);
+    return !nacre_is_absent(observe) && nacre_option_uint(observe, &value) && value == 0;
+}
+
+/* Before anything is read, so that no change falls in between. False: a notification that cannot be watched any more. A file
+ * with several names may be written by one of another directory. */
+static bool watch(serve_root *root, const nacre_request *request, nacre_response *response)
+{
+    struct stat st;
+    char last[256];
+    if (!request->is_notification && !wants_to_observe(request)) return true;
+    const int fd = serve_walk(root, request->message->options, &st, last);
+    if (fd < 0) return true; /* the answer is an error */
+    (void)close(fd);
+    const bool is_dir = S_ISDIR(st.st_mode), has_slash = is_dir && request->path[strlen(request->path) - 1] == '/';
+    const int num = number_of_segments(request->message->options);
+    serve_watch *w = NULL;
+    if (is_dir || st.st_nlink == 1)
+        w = serve_watch_begin(root->watches, root, request, num > 0 && (has_slash || !is_dir) ? num - 1 : num,
+                              is_dir ? "" : last);
+    response->not_observable = w == NULL;
+    if (w != NULL && request->is_notification) serve_watch_end(w); /* the observation has one of its own */
+    else if (w != NULL) {
+        response->unobserved = serve_watch_end;
+        response->observation = w;
+    }
+    return w != NULL || !request->is_notification;
 }
 
 static void get(serve_root *root, const nacre_request *request, nacre_response *response)
 {
     struct stat st;
     char last[256];
+    if (!watch(root, request, response)) {
+        nacre_response_text(response, NACRE_UNAVAILABLE, "changes cannot be told any more");
+        return;
+    }
     const int fd = serve_walk(root, request->message->options, &st, last);
-    if (fd >= 0) watch(root, request, fd, S_ISDIR(st.st_mode));
     if (fd < 0) {
         serve_not_there(response);
     } else if (S_ISDIR(st.st_mode)) {

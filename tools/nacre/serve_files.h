@@ -26,6 +26,9 @@ void serve_sweep(int root);
  * name, "" for the root itself. */
 int serve_walk(const serve_root *root, nacre_bytes options, struct stat *st, char last[256]);
 
+/* The same for the first `num` segments. */
+int serve_walk_some(const serve_root *root, nacre_bytes options, int num, struct stat *st);
+
 /* The directory that the Uri-Path options but the last lead to, and the last one as `name`; -1 with errno. */
 int serve_walk_to_parent(const serve_root *root, nacre_bytes options, char name[256]);
 
@@ -47,8 +50,13 @@ typedef struct serve_names {
 bool serve_names_read(serve_names *names, int dir);
 void serve_names_free(serve_names *names);
 
-/* serve_watches_add: from now on observers hear of changes in `dir`, which is served under `path` ("" for the root). */
-void serve_watches_add(serve_watches *watches, int dir, const char *path);
+/* serve_watch_begin: from now on, until serve_watch_end, the observers of the request's path are told of changes of `name` in the
+ * directory that the first `num` segments lead to, or of its list ("" as name). NULL: it cannot be watched. It also watches
+ * what has that path now in place of what had it before. */
+typedef struct serve_watch serve_watch;
+serve_watch *serve_watch_begin(serve_watches *watches, const serve_root *root, const nacre_request *request, int num,
+                               const char *name);
+void serve_watch_end(void *watch);
 
 /* PUT and DELETE. */
 void serve_put(serve_root *root, const nacre_request *request, nacre_response *response);

@@ -1,87 +1,274 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_watch: observers of files and directories hear of changes, whoever makes them (inotify).
+/* serve_watch: observers of files and directories are told of changes, whatever program makes them (inotify).
  *
- * A directory is watched when somebody first observes it, or a file in it, and from then on; NUM_WATCHES of them at most.
- * What happens in it is told for the name that it happened to, and for the directory's own list. */
+ * One watch for each observation, which holds the directory that its file is in, or that it lists; a directory holds its parent,
+ * up to the root, so that the renaming of any of them is told. All are given back with the last observation. What cannot be
+ * watched, because the system has no more watches, is served without Observe.
+ *
+ * Events are read at most every INTERVAL_MS; those that come meanwhile are merged: a file that is written all the time is told
+ * ten times a second, and its last state always. A notification watches its path anew before it reads, since another directory
+ * may have that name by then. */
 #include "serve_files.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { NUM_WATCHES = 256 };
+enum { INTERVAL_MS = 100 };
+
+enum {
+    CHANGES = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_MOVE | IN_DELETE | IN_MOVE_SELF | IN_DELETE_SELF,
+    DIRECTORY_MOVES = IN_CREATE | IN_MOVE | IN_DELETE | IN_ATTRIB,
+    DIRECTORY_GOES = IN_MOVE_SELF | IN_DELETE_SELF | IN_IGNORED | IN_UNMOUNT,
+};
+
+/* A directory under a path: "" or "/a/b", as requests have it. */
+typedef struct directory {
+    struct directory *next, *parent;
+    int wd; /* 0: not watched */
+    unsigned uses;
+    char path[];
+} directory;
+
+struct serve_watch {
+    struct serve_watch *next;
+    serve_watches *watches;
+    directory *dir;
+    bool is_dirty;
+    char name[256]; /* of the file; "": the directory's list */
+    char path[];    /* as it was asked for */
+};
 
 struct serve_watches {
-    int fd;
+    int notify, timer, both; /* inotify, a timerfd, and an epoll over them */
+    bool is_pausing;
     nacre_server *server;
-    pthread_mutex_t lock; /* of `dirs`: requests come to any thread, events to the first */
-    struct {
-        int wd; /* 0: free */
-        char *path;
-    } dirs[NUM_WATCHES];
+    pthread_mutex_t lock; /* requests come to any thread, events to the first */
+    directory *dirs;
+    serve_watch *all;
 };
+
+/* ---- Directories ------------------------------------------------------------------------------------------------------ */
+
+static void unwatch(serve_watches *watches, directory *dir)
+{
+    const int wd = dir->wd;
+    dir->wd = 0;
+    if (wd == 0) return;
+    for (const directory *d = watches->dirs; d != NULL; d = d->next)
+        if (d->wd == wd) return; /* one directory under two paths (a bind mount) has one watch */
+    (void)inotify_rm_watch(watches->notify, wd);
+}
+
+static void let_go(serve_watches *watches, directory *dir)
+{
+    while (dir != NULL && --dir->uses == 0) {
+        directory *parent = dir->parent, **at = &watches->dirs;
+        while (*at != dir) at = &(*at)->next;
+        *at = dir->next;
+        unwatch(watches, dir);
+        free(dir);
+        dir = parent;
+    }
+}
+
+/* Taken once; its parent is taken by it, or given back. */
+static directory *take(serve_watches *watches, directory *parent, const char *path, size_t len)
+{
+    for (directory *d = watches->dirs; d != NULL; d = d->next) {
+        if (strncmp(d->path, path, len) != 0 || d->path[len] != '\0') continue;
+        d->uses++;
+        if (parent != NULL) let_go(watches, parent);
+        return d;
+    }
+    directory *made = calloc(1, sizeof *made + len + 1);
+    if (made == NULL) {
+        if (parent != NULL) let_go(watches, parent);
+        return NULL;
+    }
+    memcpy(made->path, path, len);
+    made->uses = 1;
+    made->parent = parent;
+    made->next = watches->dirs;
+    watches->dirs = made;
+    return made;
+}
+
+/* The very directory that was walked to, which may be another one than before. */
+static bool watch_directory(serve_watches *watches, directory *dir, int fd)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    const int wd = inotify_add_watch(watches->notify, name, (uint32_t)CHANGES | IN_ONLYDIR);
+    if (wd <= 0) return false;
+    if (dir->wd != wd) unwatch(watches, dir);
+    dir->wd = wd;
+    return true;
+}
+
+/* The length of the first `num` segments of a path. */
+static size_t prefix_len(const char *path, int num)
+{
+    size_t len = 0;
+    while (num-- > 0 && path[len] == '/') len += 1 + strcspn(path + len + 1, "/");
+    return len;
+}
+
+/* The directory that the first `num` segments lead to, watched with all above it. NULL: it cannot be. */
+static directory *watch_down_to(serve_watches *watches, const serve_root *root, const nacre_request *request, int num)
+{
+    directory *dir = NULL;
+    for (int i = 0; i <= num; i++) {
+        struct stat st;
+        const int fd = serve_walk_some(root, request->message->options, i, &st);
+        directory *next = take(watches, dir, request->path, prefix_len(request->path, i));
+        const bool ok = next != NULL && fd >= 0 && S_ISDIR(st.st_mode) && watch_directory(watches, next, fd);
+        if (fd >= 0) (void)close(fd);
+        if (!ok && next != NULL) let_go(watches, next);
+        if (!ok) return NULL;
+        dir = next;
+    }
+    return dir;
+}
+
+/* ---- Observations ----------------------------------------------------------------------------------------------------- */
+
+serve_watch *serve_watch_begin(serve_watches *watches, const serve_root *root, const nacre_request *request, int num,
+                               const char *name)
+{
+    const size_t len = strlen(request->path) + 1;
+    if (watches == NULL) return NULL;
+    serve_watch *w = calloc(1, sizeof *w + len);
+    if (w == NULL) return NULL;
+    memcpy(w->path, request->path, len);
+    (void)snprintf(w->name, sizeof w->name, "%s", name);
+    w->watches = watches;
+    (void)pthread_mutex_lock(&watches->lock);
+    w->dir = watch_down_to(watches, root, request, num);
+    if (w->dir != NULL) {
+        w->next = watches->all;
+        watches->all = w;
+    }
+    (void)pthread_mutex_unlock(&watches->lock);
+    if (w->dir != NULL) return w;
+    free(w);
+    return NULL;
+}
+
+void serve_watch_end(void *watch)
+{
+    serve_watch *w = watch, **at = &w->watches->all;
+    (void)pthread_mutex_lock(&w->watches->lock);
+    while (*at != w) at = &(*at)->next;
+    *at = w->next;
+    let_go(w->watches, w->dir);
+    (void)pthread_mutex_unlock(&w->watches->lock);
+    free(w);
+}
+
+/* ---- Events ----------------------------------------------------------------------------------------------------------- */
+
+/* Whether `path` is `above` + "/" + `segment`, or below it; without a segment: `above` or below it. */
+static bool is_below(const char *path, const char *above, const char *segment)
+{
+    const size_t len = strlen(above), segment_len = strlen(segment);
+    if (strncmp(path, above, len) != 0) return false;
+    path += len;
+    if (segment_len == 0) return *path == '\0' || *path == '/';
+    if (*path++ != '/' || strncmp(path, segment, segment_len) != 0) return false;
+    return path[segment_len] == '\0' || path[segment_len] == '/';
+}
+
+static void mark_below(serve_watches *watches, const directory *dir, const char *segment)
+{
+    for (serve_watch *w = watches->all; w != NULL; w = w->next)
+        w->is_dirty = w->is_dirty || is_below(w->dir->path, dir->path, segment);
+}
+
+/* `name` is "" for the directory itself. */
+static void mark(serve_watches *watches, const directory *dir, uint32_t mask, const char *name)
+{
+    char segment[3 * 256];
+    serve_escape(segment, name);
+    if ((mask & DIRECTORY_GOES) != 0 || serve_is_private_name(&(serve_root){ 0 }, name)) mark_below(watches, dir, "");
+    else if ((mask & IN_ISDIR) != 0 && (mask & DIRECTORY_MOVES) != 0) mark_below(watches, dir, segment);
+    for (serve_watch *w = watches->all; w != NULL; w = w->next)
+        if (w->dir == dir && (name[0] == '\0' || w->name[0] == '\0' || strcmp(name, w->name) == 0)) w->is_dirty = true;
+}
+
+static void take_event(serve_watches *watches, const struct inotify_event *event)
+{
+    const char *name = event->len > 0 ? event->name : "";
+    if ((event->mask & IN_Q_OVERFLOW) != 0)
+        for (serve_watch *w = watches->all; w != NULL; w = w->next) w->is_dirty = true;
+    if (name[0] == '.') return; /* never served */
+    for (directory *d = watches->dirs; d != NULL; d = d->next) {
+        if (d->wd != event->wd || d->wd == 0) continue;
+        mark(watches, d, event->mask, name);
+        if ((event->mask & IN_IGNORED) != 0) d->wd = 0;
+    }
+}
+
+static bool read_events(serve_watches *watches)
+{
+    bool had_events = false;
+    _Alignas(struct inotify_event) char buffer[8192];
+    for (ssize_t len; (len = read(watches->notify, buffer, sizeof buffer)) > 0;) {
+        had_events = true;
+        for (ssize_t at = 0; at < len;) {
+            const struct inotify_event *event = (const struct inotify_event *)(const void *)(buffer + at);
+            take_event(watches, event);
+            at += (ssize_t)(sizeof *event + event->len);
+        }
+    }
+    return had_events;
+}
+
+static void tell(serve_watches *watches)
+{
+    for (serve_watch *w = watches->all; w != NULL; w = w->next) {
+        if (w->is_dirty) nacre_server_changed(watches->server, w->path);
+        w->is_dirty = false;
+    }
+}
+
+static void listen_to(const serve_watches *watches, int operation, int fd, uint32_t events)
+{
+    struct epoll_event event = { .events = events };
+    (void)epoll_ctl(watches->both, operation, fd, &event);
+}
+
+static void on_readable(void *user)
+{
+    static const struct itimerspec pause = { .it_value = { .tv_nsec = INTERVAL_MS * 1000000L } };
+    serve_watches *watches = user;
+    uint64_t times;
+    if (read(watches->timer, &times, sizeof times) == (ssize_t)sizeof times) watches->is_pausing = false;
+    if (watches->is_pausing) return;
+    (void)pthread_mutex_lock(&watches->lock);
+    const bool had_events = read_events(watches);
+    tell(watches);
+    (void)pthread_mutex_unlock(&watches->lock);
+    watches->is_pausing = had_events && timerfd_settime(watches->timer, 0, &pause, NULL) == 0;
+    listen_to(watches, EPOLL_CTL_MOD, watches->notify, watches->is_pausing ? 0 : EPOLLIN);
+}
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
 void serve_watches_close(serve_watches *watches)
 {
     if (watches == NULL) return;
-    for (int i = 0; i < NUM_WATCHES; i++) free(watches->dirs[i].path);
-    if (watches->fd >= 0) (void)close(watches->fd);
+    while (watches->all != NULL) serve_watch_end(watches->all);
+    if (watches->notify >= 0) (void)close(watches->notify);
+    if (watches->timer >= 0) (void)close(watches->timer);
+    if (watches->both >= 0) (void)close(watches->both);
     (void)pthread_mutex_destroy(&watches->lock);
     free(watches);
-}
-
-/* ---- Events ----------------------------------------------------------------------------------------------------------- */
-
-/* "/dir" and "/dir/" are the same list. */
-static void tell_list(const serve_watches *watches, const char *dir)
-{
-    char path[SERVE_MAX_PATH + 2];
-    (void)snprintf(path, sizeof path, "%s/", dir);
-    nacre_server_changed(watches->server, path);
-    if (dir[0] != '\0') nacre_server_changed(watches->server, dir);
-}
-
-static void tell_name(const serve_watches *watches, const char *dir, const char *name)
-{
-    char segment[3 * 256], path[SERVE_MAX_PATH + sizeof segment + 2];
-    serve_escape(segment, name);
-    (void)snprintf(path, sizeof path, "%s/%s", dir, segment);
-    nacre_server_changed(watches->server, path);
-}
-
-static void take(serve_watches *watches, const struct inotify_event *event)
-{
-    const bool lost = (event->mask & IN_Q_OVERFLOW) != 0; /* what is told of lists is still right */
-    for (int i = 0; i < NUM_WATCHES; i++) {
-        if (watches->dirs[i].wd == 0 || (!lost && watches->dirs[i].wd != event->wd)) continue;
-        const char *dir = watches->dirs[i].path;
-        tell_list(watches, dir);
-        if (event->len > 0 && event->name[0] != '.') tell_name(watches, dir, event->name);
-        if ((event->mask & IN_IGNORED) == 0) continue; /* the directory went */
-        watches->dirs[i].wd = 0;
-        free(watches->dirs[i].path);
-        watches->dirs[i].path = NULL;
-    }
-}
-
-static void on_readable(void *user)
-{
-    serve_watches *watches = user;
-    _Alignas(struct inotify_event) char buffer[8192];
-    (void)pthread_mutex_lock(&watches->lock);
-    for (ssize_t len; (len = read(watches->fd, buffer, sizeof buffer)) > 0;) {
-        for (ssize_t at = 0; at < len;) {
-            const struct inotify_event *event = (const struct inotify_event *)(const void *)(buffer + at);
-            take(watches, event);
-            at += (ssize_t)(sizeof *event + event->len);
-        }
-    }
-    (void)pthread_mutex_unlock(&watches->lock);
 }
 
 serve_watches *serve_watches_open(nacre_server *server)
@@ -90,38 +277,15 @@ serve_watches *serve_watches_open(nacre_server *server)
     if (watches == NULL) return NULL;
     watches->server = server;
     (void)pthread_mutex_init(&watches->lock, NULL);
-    watches->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (watches->fd < 0) {
+    watches->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    watches->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    watches->both = epoll_create1(EPOLL_CLOEXEC);
+    if (watches->notify < 0 || watches->timer < 0 || watches->both < 0) {
         serve_watches_close(watches);
         return NULL;
     }
-    nacre_server_watch_fd(server, watches->fd, on_readable, watches);
+    listen_to(watches, EPOLL_CTL_ADD, watches->notify, EPOLLIN);
+    listen_to(watches, EPOLL_CTL_ADD, watches->timer, EPOLLIN);
+    nacre_server_watch_fd(server, watches->both, on_readable, watches);
     return watches;
-}
-
-/* ---- Directories ------------------------------------------------------------------------------------------------------ */
-
-static void add(serve_watches *watches, int dir, const char *path)
-{
-    char name[64];
-    int place = -1;
-    (void)snprintf(name, sizeof name, "/proc/self/fd/%d", dir); /* the very directory that was walked to */
-    const int wd = inotify_add_watch(watches->fd, name, IN_CLOSE_WRITE | IN_CREATE | IN_MOVE | IN_DELETE | IN_ONLYDIR);
-    if (wd <= 0) return;
-    for (int i = NUM_WATCHES - 1; i >= 0; i--) {
-        if (watches->dirs[i].wd == wd && strcmp(watches->dirs[i].path, path) == 0) return;
-        if (watches->dirs[i].wd == 0) place = i;
-    }
-    char *copy = place < 0 ? NULL : strdup(path);
-    if (copy == NULL) return; /* served all the same, without notifications */
-    watches->dirs[place].wd = wd;
-    watches->dirs[place].path = copy;
-}
-
-void serve_watches_add(serve_watches *watches, int dir, const char *path)
-{
-    if (watches == NULL || strlen(path) > SERVE_MAX_PATH) return;
-    (void)pthread_mutex_lock(&watches->lock);
-    add(watches, dir, path);
-    (void)pthread_mutex_unlock(&watches->lock);
 }
