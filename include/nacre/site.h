@@ -20,7 +20,7 @@ typedef struct nacre_request {
     const nacre_message *message; /* plain, with all its options, and the whole body unless it went in pieces */
     nacre_context *context;       /* who asked: the context that verified the request; NULL for a plain one */
     const nacre_address *peer;
-    const char *path; /* "/a/b" (nacre_path_text) */
+    const char *path; /* "/a/b" (nacre_path_text), of any length that a message has */
     nacre_site *site;
     nacre_exchange exchange; /* for answers that come later */
     void *upload;         /* the body went in pieces, to the sink with this user. NULL: it is the message's payload */

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { MAX_PATH = 1024, MAX_OPTIONS = 512, MAX_ROOM = 1024 };
+enum { MAX_OPTIONS = 512, MAX_ROOM = 1024 };
 enum { FORMAT_TEXT = 0 };
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------- */
@@ -22,10 +22,18 @@ static uint32_t num_watchers(const nacre_site_config *config)
     return num > 0 ? num + 1 : 0;
 }
 
+/* The longest path of any request: each byte of its Uri-Path options percent-encoded (RFC 7252 5.10.1 bounds a segment, and
+ * nothing but the message bounds their number). */
+static size_t path_size(const nacre_site_config *config)
+{
+    const nacre_endpoint_config *ep = nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer));
+    return 3 * (ep->max_message + ep->max_unfragmented) + 2;
+}
+
 size_t nacre_site_size(const nacre_site_config *config)
 {
     if (config->transfer == NULL) return 0;
-    return sizeof(nacre_site) + num_watchers(config) * sizeof(nacre__watcher);
+    return sizeof(nacre_site) + num_watchers(config) * sizeof(nacre__watcher) + path_size(config);
 }
 
 static void on_upload(void *user, const nacre_event *event, nacre_upload *upload);
@@ -40,6 +48,8 @@ nacre_err nacre_site_init(nacre_site **out, void *memory, size_t size, const nac
     site->transfer = config->transfer;
     site->watchers = (nacre__watcher *)(site + 1);
     site->num_watchers = num_watchers(config);
+    site->path = (char *)(site->watchers + site->num_watchers);
+    site->path_size = path_size(config);
     const nacre_random *random = &nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->random;
     random->fill(random->self, site->salt, sizeof site->salt);
     nacre_transfer_on_upload(config->transfer, on_upload, site);
@@ -145,19 +155,20 @@ static const nacre_resource *find(const nacre_resource *resources, size_t num_re
 
 /* What a request leads to: a resource, the list of them, or a refusal. */
 typedef struct target {
-    char path[MAX_PATH];
+    const char *path;               /* the site's, until the next request */
     const nacre_resource *resource; /* NULL: /.well-known/core, or a refusal */
     refusal why;
     bool has_conditions; /* If-Match or If-None-Match */
 } target;
 
-static void look_up(const nacre_site *site, const nacre_event *event, target *to)
+static void look_up(nacre_site *site, const nacre_event *event, target *to)
 {
     to->resource = NULL;
     to->has_conditions = false;
     to->why = check_critical(event->message.options, &to->has_conditions);
     if (to->why.code != 0) return;
-    if (nacre_path_text(event->message.options, to->path, sizeof to->path) != NACRE_OK) {
+    to->path = site->path;
+    if (nacre_path_text(event->message.options, site->path, site->path_size) != NACRE_OK) {
         to->why = (refusal){ NACRE_NOT_FOUND, "no such resource" };
         return;
     }

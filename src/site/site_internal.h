@@ -20,6 +20,8 @@ struct nacre_site {
     uint8_t salt[8]; /* of the list's ETags */
     nacre__watcher *watchers;
     uint32_t num_watchers, next_watcher;
+    char *path; /* of the request that is answered */
+    size_t path_size;
 };
 
 /* watchers.c: who observes what. nacre__watch registers a delivered request; nacre__watcher_gone takes the event's. */

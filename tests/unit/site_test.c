@@ -217,18 +217,25 @@ static void root_subtree(void **state)
     }
 }
 
-static void path_too_long(void **state)
+/* The message is the only limit: a segment has up to 255 bytes, and three characters for each when percent-encoded. */
+static void path_is_as_long_as_a_message_holds(void **state)
 {
+    static const uint8_t letters[] = { 'x', 0xe6 };
     (void)state;
-    asked a;
-    uint8_t room[1200];
-    char path[1102];
-    for (int i = 0; i < 1100; i++) path[i] = i % 220 == 0 ? '/' : 'x';
-    memcpy(path, "/tell/", 6);
-    path[1100] = 0;
-    ask_site(&a, true, NACRE_GET, path_options(room, sizeof room, path), NACRE_ABSENT, resources, NUM_RESOURCES);
-    assert_int_equal(a.answer.code, NACRE_NOT_FOUND);
-    pair_close(&a.p);
+    for (size_t l = 0; l < sizeof letters; l++) {
+        asked a;
+        uint8_t room[1200], segment[255];
+        nacre_options o;
+        nacre_bytes out;
+        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("tell"));
+        memset(segment, letters[l], sizeof segment);
+        for (int i = 0; i < 4; i++) nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_ARRAY(segment));
+        assert_int_equal(nacre_options_finish(&o, &out), NACRE_OK);
+        ask_site(&a, true, NACRE_GET, out, NACRE_ABSENT, resources, NUM_RESOURCES);
+        assert_int_equal(a.answer.code, NACRE_CONTENT);
+        pair_close(&a.p);
+    }
 }
 
 /* ---- Options ------------------------------------------------------------------------------------------------------- */
@@ -397,9 +404,15 @@ static void only_request_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths),      cmocka_unit_test(root_subtree), cmocka_unit_test(path_too_long),
-        cmocka_unit_test(options),    cmocka_unit_test(proxy_uri),    cmocka_unit_test(blocks),
-        cmocka_unit_test(body_sizes), cmocka_unit_test(handlers),     cmocka_unit_test(only_request_events),
+        cmocka_unit_test(paths),
+        cmocka_unit_test(root_subtree),
+        cmocka_unit_test(path_is_as_long_as_a_message_holds),
+        cmocka_unit_test(options),
+        cmocka_unit_test(proxy_uri),
+        cmocka_unit_test(blocks),
+        cmocka_unit_test(body_sizes),
+        cmocka_unit_test(handlers),
+        cmocka_unit_test(only_request_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

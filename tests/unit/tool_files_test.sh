@@ -121,6 +121,29 @@ run 0 delete "$url/sub/new" --context client # RFC 7252 5.8.4
     fail "left: $(find root)"
 stop TERM
 
+# ---- a_path_is_measured_in_bytes_of_its_segments: 255 each, as many as a message has; not percent-encoded
+long=$(printf '\u6587%.0s' $(seq 85)) # 255 bytes
+root2=$long/$long/$long
+encoded=$(printf '%s' "$root2" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g; s/%2f/\//g')
+mkdir -p "root/$long/$long"
+printf 'deep' >"root/$root2"
+for row in "serve one --writable" "serve one --writable --tcp"; do
+    # shellcheck disable=SC2086
+    start ${row/one/one --bind [::1]:0 --context server --root root}
+    run 0 get "$url/$encoded" --context client
+    answers 'deep'
+    run 0 put "$url/$encoded" --payload deeper --context client
+    [ "$(cat "root/$root2")" = deeper ] || fail 'a file below a long path'
+    printf 'deep' >"root/$root2"
+    timeout 30 "$nacre" observe "$url/$encoded" --context client --count 1 >out 2>err || fail "observe a long path: $(cat err)"
+    run 0 get "$url/${encoded%/*}" --accept 0 --context client
+    answers "$long
+"
+    run 2 get "$url/%61$encoded" --context client # 256 bytes
+    stop TERM
+done
+rm -r "root/$long"
+
 # ---- Without --writable it is as if nothing could be written
 start serve two --bind '[::1]:0' --context server --root root
 for arguments in "put $url/file --payload x" "put $url/file --payload-file mib" "put $url/new --payload x" \

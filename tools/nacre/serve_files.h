@@ -7,7 +7,7 @@
 
 #include <sys/stat.h>
 
-enum { SERVE_ETAG_LEN = 8, SERVE_MAX_PATH = 1024 };
+enum { SERVE_ETAG_LEN = 8 };
 
 /* A name that may be served: no '/', no NUL, no leading dot, not empty. */
 bool serve_name(char name[256], nacre_bytes segment);
