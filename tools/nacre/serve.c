@@ -349,6 +349,8 @@ static int open_root(serve_root *root, const args *a)
     if (serve_holds_context(root->fd))
         return tool_usage("serve", "--root %s holds a security context, whose secret would be served", a->root);
     if (root->is_writable) serve_sweep(root->fd);
+    root->lists = serve_lists_open();
+    if (root->lists == NULL) return tool_fail("serve", NACRE_ERR_NO_MEMORY, "out of memory");
     const nacre_err err = nacre_openssl_open(&root->crypto);
     return err == NACRE_OK ? TOOL_OK : tool_fail("serve", err, "cannot use OpenSSL: %s", nacre_err_text(err));
 }
@@ -362,6 +364,7 @@ static int run(const args *a)
                         .pack = a->pack };
     int result = a->root != NULL ? open_root(&root, a) : TOOL_OK;
     if (result == TOOL_OK) result = open_and_serve(a, &root);
+    serve_lists_close(root.lists);
     if (root.crypto.ops != NULL) nacre_openssl_close(&root.crypto);
     if (root.fd >= 0) (void)close(root.fd);
     return result;

@@ -26,10 +26,14 @@ bool serve_is_demo(const char *name); /* whether a demo resource has this name *
 
 /* Regular files below a directory: never above it, never through a symbolic link, never a name that starts with a dot. */
 typedef struct serve_watches serve_watches;
+typedef struct serve_lists serve_lists; /* directory lists on their way, in blocks */
+serve_lists *serve_lists_open(void);    /* NULL: no memory */
+void serve_lists_close(serve_lists *lists);
 serve_watches *serve_watches_open(nacre_server *server); /* NULL: none to be had */
 void serve_watches_close(serve_watches *watches);
 
 typedef struct serve_root {
+    serve_lists *lists;
     serve_watches *watches; /* NULL: nobody hears of changes */
     int fd;                 /* of the directory; -1 serves nothing */
     bool is_writable;

@@ -324,11 +324,6 @@ static void append_entry(text *t, const char *path, const char *name, const stru
     append(t, attributes, strlen(attributes));
 }
 
-static void free_list(void *user)
-{
-    free(user);
-}
-
 /* A demo resource hides the file of its name: it is not listed as that file. */
 static bool is_hidden(const serve_root *root, const char *path, const char *name)
 {
@@ -347,24 +342,79 @@ static bool list_directory(text *list, const serve_root *root, int fd, const cha
     return !list->failed;
 }
 
+/* RFC 9175 3.8: no other content has its tag. */
+static void tag_list(const serve_root *root, serve_list *list)
+{
+    uint8_t mac[NACRE_MAX_HASH] = { 0 };
+    const uint8_t format = (uint8_t)list->format;
+    const nacre_bytes parts[] = { { &format, 1 }, { (const uint8_t *)list->bytes, list->len } };
+    if (root->crypto.ops->hmac(&root->crypto, NACRE_SHA256, NACRE_STR("nacre serve list"), parts, 2, mac) != NACRE_OK)
+        memset(mac, 0, sizeof mac); /* no context works without it either */
+    memcpy(list->etag, mac, SERVE_ETAG_LEN);
+}
+
+/* As it is now. NULL: it cannot be read, or is too long. */
+static serve_list *make_list(const serve_root *root, int fd, const char *path, unsigned format)
+{
+    text t = { 0 };
+    serve_list *list = calloc(1, sizeof *list);
+    char *copy = strdup(path);
+    if (list != NULL && copy != NULL && list_directory(&t, root, fd, path, format) && serve_lists_fits(t.len)) {
+        *list = (serve_list){ .uses = 1, .format = format, .path = copy, .bytes = t.bytes, .len = t.len };
+        tag_list(root, list);
+        return list;
+    }
+    free(t.bytes);
+    free(copy);
+    free(list);
+    return NULL;
+}
+
+static nacre_err read_list(void *user, uint64_t offset, nacre_room room, size_t *len)
+{
+    const serve_list *list = user;
+    const size_t left = offset < list->len ? list->len - (size_t)offset : 0;
+    *len = left < room.cap ? left : room.cap;
+    if (*len > 0) memcpy(room.ptr, list->bytes + offset, *len);
+    return NACRE_OK;
+}
+
+/* The list that a later block is of, or a new one, which is kept when it has more blocks than this. */
+static serve_list *list_for(const serve_root *root, int fd, const nacre_request *request, unsigned format)
+{
+    uint64_t block = 0;
+    const nacre_bytes option = nacre_option_find(request->message->options, NACRE_OPT_BLOCK2);
+    const bool in_blocks = !nacre_is_absent(option) && nacre_option_uint(option, &block);
+    const uint64_t now = nacre_clock_ms();
+    serve_list *list = NULL;
+    if (in_blocks && block >> 4 != 0) list = serve_lists_find(root->lists, request, format, now);
+    if (list != NULL) return list;
+    list = make_list(root, fd, request->path, format);
+    const size_t size = in_blocks && (block & 7) < 6 ? (size_t)16 << (block & 7) : NACRE_MAX_BLOCK;
+    if (list == NULL || list->len <= size) return list;
+    return serve_lists_keep(root->lists, request, list, now);
+}
+
 static void answer_directory(const serve_root *root, int fd, const nacre_request *request, nacre_response *response)
 {
     uint64_t wanted = FORMAT_LINKS;
-    text list = { 0 };
-    (void)nacre_option_uint(nacre_option_find(request->message->options, NACRE_OPT_ACCEPT), &wanted);
     const nacre_bytes accept = nacre_option_find(request->message->options, NACRE_OPT_ACCEPT);
-    const unsigned format = !nacre_is_absent(accept) && wanted == FORMAT_TEXT ? FORMAT_TEXT : FORMAT_LINKS;
+    if (!nacre_is_absent(accept)) (void)nacre_option_uint(accept, &wanted);
+    const unsigned format = wanted == FORMAT_TEXT ? FORMAT_TEXT : FORMAT_LINKS;
     if (!serve_accepts(request, response, format)) return;
-    if (!list_directory(&list, root, fd, request->path, format)) {
-        free(list.bytes);
-        nacre_response_text(response, NACRE_SERVER_ERROR, "cannot read that directory");
+    serve_list *list = list_for(root, fd, request, format);
+    if (list == NULL) {
+        nacre_response_text(response, NACRE_SERVER_ERROR, "cannot read that directory, or its list is too long");
         return;
     }
-    response->code = NACRE_CONTENT;
+    response->source.user = list;
+    response->done = serve_list_release;
+    nacre_options_add(&response->options, NACRE_OPT_ETAG, NACRE_ARRAY(list->etag));
+    response->code = has_etag(request->message->options, list->etag) ? NACRE_VALID : NACRE_CONTENT;
+    if (response->code == NACRE_VALID) return; /* RFC 7252 5.10.6.2 */
     nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, format);
-    response->payload = nacre_bytes_of((const uint8_t *)list.bytes, list.len);
-    response->source.user = list.bytes;
-    response->done = free_list;
+    response->source.read = read_list;
+    response->source.size = list->len;
 }
 
 /* ---- Requests --------------------------------------------------------------------------------------------------------- */

@@ -58,6 +58,22 @@ serve_watch *serve_watch_begin(serve_watches *watches, const serve_root *root, c
                                const char *name);
 void serve_watch_end(void *watch);
 
+/* A directory's list. Each call that gives one gives it once more: serve_list_release takes it back. */
+typedef struct serve_list {
+    serve_lists *lists; /* that count its bytes, or NULL */
+    unsigned uses, format;
+    char *path, *bytes; /* malloc'd */
+    size_t len;
+    uint8_t etag[SERVE_ETAG_LEN];
+} serve_list;
+void serve_list_release(void *list);
+
+/* The list that the request asks for a later block of; NULL: none is kept. */
+serve_list *serve_lists_find(serve_lists *lists, const nacre_request *request, unsigned format, uint64_t now);
+/* Keeps a list, which serve_lists_fits, for the request's later blocks; gives it, or an equal one in its place. */
+serve_list *serve_lists_keep(serve_lists *lists, const nacre_request *request, serve_list *list, uint64_t now);
+bool serve_lists_fits(size_t len);
+
 /* PUT and DELETE. */
 void serve_put(serve_root *root, const nacre_request *request, nacre_response *response);
 void serve_delete(serve_root *root, const nacre_request *request, nacre_response *response);
