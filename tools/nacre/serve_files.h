@@ -66,7 +66,7 @@ typedef struct serve_list {
     size_t len;
     uint8_t etag[SERVE_ETAG_LEN];
 } serve_list;
-void serve_list_release(void *list);
+void serve_list_release(void *user); /* a serve_list */
 
 /* The list that the request asks for a later block of; NULL: none is kept. */
 serve_list *serve_lists_find(serve_lists *lists, const nacre_request *request, unsigned format, uint64_t now);

@@ -124,16 +124,17 @@ serve_list *serve_lists_keep(serve_lists *lists, const nacre_request *request, s
     entry *e = place(lists, request, list);
     serve_list *known = same(lists, list);
     if (known != NULL) {
-        known->uses++;
+        known->uses += 2; /* the entry's and the caller's */
         serve_list_release(list);
-        list = known;
+        drop(e);
+        *e = (entry){ known, request->context, *request->peer, now };
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): counted twice above */
+        return known;
     }
     drop(e);
-    if (list->lists == NULL) {
-        make_room(lists, list->len, now);
-        list->lists = lists;
-        lists->bytes += list->len;
-    }
+    make_room(lists, list->len, now);
+    list->lists = lists;
+    lists->bytes += list->len;
     list->uses++;
     *e = (entry){ list, request->context, *request->peer, now };
     return list;

@@ -69,8 +69,8 @@ static void let_go(serve_watches *watches, directory *dir)
 {
     while (dir != NULL && --dir->uses == 0) {
         directory *parent = dir->parent, **at = &watches->dirs;
-        while (*at != dir) at = &(*at)->next;
-        *at = dir->next;
+        while (*at != NULL && *at != dir) at = &(*at)->next;
+        if (*at != NULL) *at = dir->next;
         unwatch(watches, dir);
         free(dir);
         dir = parent;
@@ -164,8 +164,8 @@ void serve_watch_end(void *watch)
 {
     serve_watch *w = watch, **at = &w->watches->all;
     (void)pthread_mutex_lock(&w->watches->lock);
-    while (*at != w) at = &(*at)->next;
-    *at = w->next;
+    while (*at != NULL && *at != w) at = &(*at)->next;
+    if (*at != NULL) *at = w->next;
     let_go(w->watches, w->dir);
     (void)pthread_mutex_unlock(&w->watches->lock);
     free(w);
@@ -263,7 +263,11 @@ static void on_readable(void *user)
 void serve_watches_close(serve_watches *watches)
 {
     if (watches == NULL) return;
-    while (watches->all != NULL) serve_watch_end(watches->all);
+    for (serve_watch *w = watches->all, *next; w != NULL; w = next) {
+        next = w->next;
+        let_go(watches, w->dir);
+        free(w);
+    }
     if (watches->notify >= 0) (void)close(watches->notify);
     if (watches->timer >= 0) (void)close(watches->timer);
     if (watches->both >= 0) (void)close(watches->both);
