@@ -260,7 +260,8 @@ NACRE_MUST_USE nacre_err nacre_client_observe(nacre_client *client, nacre_reply 
                                               const nacre_options *options, nacre_bytes payload,
                                               const nacre_observing *observing, nacre_detail *why);
 
-/* nacre_client_stop ends an observation that goes on, soon; a signal handler, or on_notification, may call it. */
+/* nacre_client_stop ends what goes on, soon, or else the next request before it is sent: an observation in order, a request
+ * with NACRE_ERR_TIMEOUT. A signal handler, or on_notification, may call it. The lookup of a name is not cut short. */
 void nacre_client_stop(nacre_client *client);
 
 nacre_store_health nacre_client_store_health(const nacre_client *client);

@@ -219,7 +219,12 @@ static nacre_err wait_for_end(nacre_client *client, nacre_detail *why)
     while (!client->done) {
         uint64_t passed = nacre_clock_ms() - start;
         if (limit != 0 && passed >= limit) return out_of_time(client, why);
-        nacre_err err = nacre_loop_step(client->loop, limit != 0 ? (uint32_t)(limit - passed) : UINT32_MAX, why);
+        if (client->stopped) {
+            nacre_transfer_cancel(nacre_loop_transfer(client->loop), client->exchange);
+            return NACRE_ERR_TIMEOUT;
+        }
+        const uint64_t left = limit != 0 ? limit - passed : UINT64_MAX;
+        nacre_err err = nacre_loop_step(client->loop, left < STOP_MS ? (uint32_t)left : (uint32_t)STOP_MS, why);
         if (err != NACRE_OK) {
             nacre_transfer_cancel(nacre_loop_transfer(client->loop), client->exchange);
             return err;
@@ -326,7 +331,10 @@ static nacre_err request(nacre_client *client, nacre_reply *reply, nacre_message
     if (err == NACRE_OK)
         err = nacre__target_context(client, &to, why); /* before the resolver: no name leaves without it */
     if (err == NACRE_OK) err = nacre__target_peer(client, &to, plain->options, why);
+    if (err == NACRE_OK && client->stopped)
+        err = nacre__store_fail(why, NACRE_ERR_TIMEOUT, "stopped before the request to %s was sent", to.peer_text);
     if (err == NACRE_OK) err = exchange_anywhere(client, &to, plain, source, sink, why);
+    client->stopped = 0;
     if (err == NACRE_OK || err == NACRE_ERR_UNAUTHENTICATED) *reply = client->reply;
     nacre_wipe(option_room, sizeof option_room); /* they may travel encrypted, so they are not for others to find */
     return err;
@@ -364,7 +372,6 @@ nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t
         nacre_options_add(&with_observe, option.number, option.value);
     nacre_options_add_uint(&with_observe, NACRE_OPT_OBSERVE, 0);
     client->observing = observing;
-    client->stopped = 0;
     err = request(client, reply, &plain, uri, &with_observe, NULL, NULL, why);
     client->observing = NULL;
     nacre_wipe(room, sizeof room);

@@ -40,6 +40,7 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
         return nacre__store_fail(why, err, "'%s' cannot go into a protected request; look at its path and query",
                                  to->text);
     case NACRE_ERR_TIMEOUT:
+        if (client->stopped) return nacre__store_fail(why, err, "stopped before the answer from %s came", peer);
         return nacre__store_fail(why, err, "no answer from %s; is a CoAP server running there%s?", peer,
                                  to->ctx != NULL ? ", and does it have the other side of this context" : "");
     case NACRE_ERR_UNREACHABLE:

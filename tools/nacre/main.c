@@ -87,7 +87,8 @@ static int help_about(const char *name)
 int main(int argc, char **argv)
 {
     /* A reader that went away shows as a failed write, which has an exit code. */
-    signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* likewise a file that is longer than ulimit -f allows */
     if (argc < 2) {
         fprintf(stderr, "nacre: a subcommand is missing; try 'nacre --help'\n");
         return TOOL_USAGE;

@@ -2,7 +2,6 @@
 /* nacre observe: a resource's state, and each change of it, one line each. */
 #include "observe.h"
 
-#include <signal.h>
 #include <stdio.h>
 
 typedef struct printing {
@@ -10,14 +9,6 @@ typedef struct printing {
     uint32_t num;
     bool failed;
 } printing;
-
-static nacre_client *volatile observing; /* for the signal handler */
-
-static void on_signal(int number)
-{
-    (void)number;
-    if (observing != NULL) nacre_client_stop(observing);
-}
 
 bool observe_print(const nacre_reply *reply)
 {
@@ -46,15 +37,7 @@ nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_repl
 {
     printing p = { .args = args };
     const nacre_observing how = { print, &p, args->duration_ms, tell_away };
-    struct sigaction action = { .sa_handler = on_signal };
-    observing = client;
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
     nacre_err err = nacre_client_observe(client, reply, NACRE_GET, uri, options, NACRE_ABSENT, &how, why);
-    (void)signal(SIGINT, SIG_DFL);
-    (void)signal(SIGTERM, SIG_DFL);
-    observing = NULL;
     *output_failed = p.failed;
     return err;
 }

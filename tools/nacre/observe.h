@@ -13,8 +13,8 @@ typedef struct observe_args {
 /* One payload and a newline. False: stdout does not take it. */
 bool observe_print(const nacre_reply *reply);
 
-/* Prints the payload of each notification, each with a newline behind it, until count, duration, SIGINT or SIGTERM, or the end
- * of what is observed. As nacre_client_observe; `output_failed` says that stdout does not take it. */
+/* Prints the payload of each notification, each with a newline behind it, until count, duration, nacre_client_stop, or the
+ * end of what is observed. As nacre_client_observe; `output_failed` says that stdout does not take it. */
 nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_reply *reply, const char *uri,
                       const nacre_options *options, bool *output_failed, nacre_detail *why);
 

@@ -2,6 +2,7 @@
 /* one_message: the shell of protect and unprotect, which take a context directory and one message in hex. */
 #include <getopt.h>
 
+#include "signals.h"
 #include "tool.h"
 
 static int run_with_crypto(const char *name, const char *context, nacre_role role, const char *hex, tool_on_message run)
@@ -13,7 +14,9 @@ static int run_with_crypto(const char *name, const char *context, nacre_role rol
     if (code != TOOL_OK) return code;
     nacre_err err = nacre_openssl_open(&crypto);
     if (err != NACRE_OK) return tool_fail(name, err, "%s", nacre_err_text(err));
+    tool_signals_hold(); /* they wait until the context is closed */
     code = run(context, role, &crypto, datagram);
+    tool_signals_let();
     nacre_openssl_close(&crypto);
     nacre_wipe(room, sizeof room);
     return code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre plugtest-client: the client of the public OSCORE interop tests, with contexts A and C. */
 #include "plugtest_client.h"
+#include "signals.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -10,7 +11,7 @@
 
 static const char name[] = "plugtest-client";
 
-enum { COAP_PORT = 5683, UNAWARE_TEST = 16, NO_TEST_SAID = -1 };
+enum { COAP_PORT = 5683, UNAWARE_TEST = 16, NO_TEST_SAID = -1, STOP_MS = 250 };
 
 typedef struct args {
     const char *state, *host;
@@ -104,8 +105,11 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
 bool plugtest_wait(plugtest_client *client, uint32_t ms)
 {
     uint64_t start = nacre_clock_ms(), passed;
-    while (!client->arrived && (passed = nacre_clock_ms() - start) < ms)
-        if (nacre_loop_step(client->loop, ms - (uint32_t)passed, NULL) != NACRE_OK) return false;
+    while (!client->arrived && !tool_is_stopped() && (passed = nacre_clock_ms() - start) < ms) {
+        const uint32_t left =
+            ms - (uint32_t)passed; /* a signal that comes just before the wait is seen after STOP_MS */
+        if (nacre_loop_step(client->loop, left < STOP_MS ? left : (uint32_t)STOP_MS, NULL) != NACRE_OK) return false;
+    }
     bool arrived = client->arrived;
     client->arrived = false;
     return arrived;
@@ -188,6 +192,7 @@ static int run(plugtest_client *client, const args *a)
         client->remark[0] = '\0';
         plugtest_verdict verdict = plugtest_run(client, i);
         plugtest_end(client);
+        if (tool_is_stopped()) return TOOL_NO_ANSWER;
         printf("test %d: %s - %s%s%s\n", i, verdicts[verdict], plugtest_title(i), client->remark[0] != '\0' ? ": " : "",
                client->remark);
         (void)fflush(stdout);
@@ -217,8 +222,9 @@ int tool_plugtest_client(int argc, char **argv)
     int result = parse(&a, argc, argv);
     if (result != TOOL_OK) return result;
     if (a.help) return print_help();
+    tool_signals_catch(name, false);
     nacre_err err = set_up(&client, &a, &why);
     if (err != NACRE_OK) result = tool_fail(name, err, "%s", why.text[0] != '\0' ? why.text : nacre_err_text(err));
     else result = run(&client, &a);
-    return tear_down(&client, result);
+    return tool_signals_end(tear_down(&client, result));
 }

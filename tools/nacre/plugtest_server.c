@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre plugtest-server: the server of the public OSCORE interop tests, with contexts B and D. */
 #include "plugtest_server.h"
+#include "signals.h"
 #include "store_lines.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -191,34 +191,18 @@ static nacre_err set_up(server *s, nacre_detail *why)
     return err == NACRE_OK ? add_context(s, &s->d, 'd', why) : err;
 }
 
-static volatile sig_atomic_t stopped;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stopped = 1;
-}
-
-static void handle_signals(void)
-{
-    struct sigaction action = { .sa_handler = on_signal };
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-}
-
 static int serve(server *s)
 {
     char text[72];
     nacre_detail why = { { 0 } };
+    tool_signals_catch(name, true);
     nacre_err err = set_up(s, &why);
     if (err != NACRE_OK) return tool_fail(name, err, "%s", why.text[0] != '\0' ? why.text : nacre_err_text(err));
-    handle_signals();
     nacre_address local = nacre_udp_local(s->udp);
     nacre_address_text(&local, text);
     if (printf("listening coap://%s\n", text) < 0 || fflush(stdout) != 0)
         return tool_fail(name, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
-    while (!stopped) {
+    while (!tool_is_stopped()) {
         change_what_is_due(s);
         err = nacre_loop_step(s->loop, STEP_MS, &why);
         if (err != NACRE_OK) return tool_fail(name, err, "%s", why.text);

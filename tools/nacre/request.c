@@ -4,12 +4,12 @@
 #include "observe.h"
 #include "request_body.h"
 #include "request_show.h"
+#include "signals.h"
 #include "store_lines.h"
 #include "tool.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +42,8 @@ static int print_observe_help(void)
     printf("Usage: nacre observe URI [--context DIR | --credentials FILE] [--role ROLE] [OPTIONS]\n"
            "\n"
            "Prints a resource's payload, and again each time that it has changed, with a newline behind each.\n"
-           "Ends in order on SIGINT. A server that goes away meanwhile is waited for: stderr says so, and when it is\n"
-           "back.\n"
+           "Ends in order on SIGINT, SIGTERM, and SIGHUP from its terminal. A server that goes away meanwhile is waited\n"
+           "for: stderr says so, and when it is back.\n"
            "\n"
            "  --count N             end after N lines\n"
            "  --duration S          end after S seconds\n"
@@ -382,6 +382,13 @@ static void on_store(void *user, const nacre_store_report *report)
     store_lines_tell(&lines, report);
 }
 
+static nacre_client *current; /* for the signal handler */
+
+static void stop_client(void)
+{
+    nacre_client_stop(current);
+}
+
 static int open_and_exchange(const args *a, request_payload *payload, request_output *output)
 {
     nacre_client *client;
@@ -391,7 +398,10 @@ static int open_and_exchange(const args *a, request_payload *payload, request_ou
     options.on_store = on_store;
     nacre_err err = nacre_client_open(&client, &options, &why);
     if (err != NACRE_OK) return tool_fail(a->command, err, "%s", why.text);
+    current = client;
+    tool_signals_stop_with(stop_client);
     int result = a->observes ? observe(a, client, output) : exchange(a, client, payload, output);
+    tool_signals_stop_with(NULL);
     err = nacre_client_close(client, &why);
     if (err != NACRE_OK && result == TOOL_OK) return tool_fail(a->command, err, "%s", why.text);
     if (lines.kept.text[0] != '\0' && result != TOOL_LOCAL)
@@ -406,6 +416,7 @@ static int run(args *a)
     request_show show = { 0 };
     int result = request_payload_open(&payload, a->command, a->payload, a->payload_file);
     if (result != TOOL_OK) return result;
+    tool_signals_catch(a->command, a->observes); /* what waits for stdin holds nothing yet */
     a->client.max_body = REQUEST_MAX_BODY;
     if (a->verbose) {
         a->client.on_datagram = request_show_datagram;
@@ -430,8 +441,7 @@ int tool_request(int argc, char **argv)
     for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
         if (strcmp(methods[i].command, argv[0]) == 0) a.method = methods[i].method;
     a.observes = strcmp(argv[0], "observe") == 0;
-    (void)signal(SIGPIPE, SIG_IGN); /* a closed stdout is an error to report, and the context is closed in order */
     int result = parse(&a, argc, argv);
     if (result != TOOL_OK) return result;
-    return a.help ? print_help(a.command) : run(&a);
+    return a.help ? print_help(a.command) : tool_signals_end(run(&a));
 }

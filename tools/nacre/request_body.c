@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,28 +119,6 @@ static int fail_output(const request_output *output)
     return tool_fail(output->command, NACRE_ERR_FILE, "cannot write '%s': %s", output->path, strerror(errno));
 }
 
-static const char *volatile unfinished; /* for the signal handler: what is not to be left behind */
-
-static void on_signal(int number)
-{
-    if (unfinished != NULL) (void)unlink(unfinished);
-    (void)signal(number, SIG_DFL);
-    (void)raise(number); /* as soon as this returns */
-}
-
-/* Who ends us finds nothing half-written. What is ignored, by nohup say, stays so. */
-static void tidy_up_on_signals(const char *temporary)
-{
-    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-    unfinished = temporary;
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        struct sigaction before;
-        const struct sigaction action = { .sa_handler = temporary != NULL ? on_signal : SIG_DFL };
-        if (sigaction(numbers[i], NULL, &before) != 0 || before.sa_handler == SIG_IGN) continue;
-        (void)sigaction(numbers[i], &action, NULL);
-    }
-}
-
 /* The open standard output, by the name of /dev/stdout or its own: what the shell has opened is not to be replaced. */
 static bool is_stdout(const struct stat *st)
 {
@@ -178,7 +155,6 @@ int request_output_open(request_output *output, const char *command, const char 
     }
     if (!name_files(output, is_there)) return fail_output(output);
     output->fd = mkstemp(output->temporary);
-    if (output->fd >= 0) tidy_up_on_signals(output->temporary);
     if (output->fd >= 0) return TOOL_OK;
     output->temporary[0] = '\0';
     return fail_output(output);
@@ -213,7 +189,6 @@ int request_output_keep(request_output *output)
     const mode_t mode = stat(output->target, &st) == 0 ? st.st_mode & 0777 : 0666 & ~mask;
     if (fchmod(output->fd, mode) != 0 || fsync(output->fd) != 0 || rename(output->temporary, output->target) != 0)
         return fail_output(output);
-    tidy_up_on_signals(NULL);
     output->temporary[0] = '\0';
     return TOOL_OK;
 }
@@ -221,10 +196,7 @@ int request_output_keep(request_output *output)
 void request_output_close(request_output *output)
 {
     if (output->fd >= 0) (void)close(output->fd);
-    if (output->temporary[0] != '\0') {
-        (void)unlink(output->temporary);
-        tidy_up_on_signals(NULL);
-    }
+    if (output->temporary[0] != '\0') (void)unlink(output->temporary);
     output->fd = -1;
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre serve: demo resources or a directory's files, for the peer of each context. */
 #include "serve_files.h"
+#include "signals.h"
 #include "store_lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,22 +215,11 @@ static nacre_err add_resources(nacre_server *server, told *resources, size_t num
 
 /* ---- Running ---------------------------------------------------------------------------------------------------------- */
 
-static nacre_server *volatile running; /* for the signal handler */
+static nacre_server *running; /* for the signal handler */
 
-static void on_signal(int number)
+static void stop_server(void)
 {
-    (void)number;
-    if (running != NULL) nacre_server_stop(running);
-}
-
-static void handle_signals(nacre_server *server)
-{
-    struct sigaction action = { .sa_handler = on_signal };
-    running = server;
-    (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
+    nacre_server_stop(running);
 }
 
 static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail *why)
@@ -330,11 +319,13 @@ static int open_and_serve(const args *a, serve_root *root)
     nacre_err err = nacre_server_open_workers(&server, a->bind, a->workers, &why);
     if (err != NACRE_OK) return tool_fail("serve", err, "%s", why.text);
     nacre_server_on_store(server, store_lines_tell, &lines);
-    handle_signals(server);
+    running = server;
+    tool_signals_catch("serve", true);
+    tool_signals_stop_with(stop_server);
     if (a->tcp) err = nacre_server_listen_tcp(server, a->bind, &why);
     if (root->fd >= 0) root->watches = serve_watches_open(server);
     int result = err == NACRE_OK ? serve(server, a, root) : tool_fail("serve", err, "%s", why.text);
-    running = NULL;
+    tool_signals_stop_with(NULL);
     serve_watches_close(root->watches);
     err = nacre_server_close(server, &why);
     if (err != NACRE_OK && result == TOOL_OK) result = tool_fail("serve", err, "%s", why.text);
