@@ -3,6 +3,8 @@
 #include "io/client_internal.h"
 #include "store/fail.h"
 
+#include <string.h>
+
 /* The state of a context that was stopped is another program's by now; its store tells since when, and why. */
 static bool explain_stopped(const nacre_client *client, const nacre__target *to, nacre_detail *why)
 {
@@ -10,6 +12,28 @@ static bool explain_stopped(const nacre_client *client, const nacre__target *to,
     const nacre__key *key = to->ctx != NULL ? nacre__keyring_find(&client->ring, to->ctx) : NULL;
     return key != NULL && key->store.ops != NULL && nacre_context_is_stopped(to->ctx) &&
            nacre_store_load(&key->store, &ignored, why) == NACRE_ERR_LOCKED;
+}
+
+/* RFC 8613 8.2: what a server says when it refuses a protected request, and which side to look at if it is true. */
+static const char *hint(nacre_bytes diagnostic)
+{
+    static const struct {
+        const char *said, *hint;
+    } hints[] = {
+        { "Security context not found",
+          "; if it is the peer's, look at the peer: none of its contexts has as Recipient ID "
+          "the Sender ID of this one, and the same ID Context" },
+        { "Decryption failed",
+          "; if it is the peer's, compare both sides: secret, salt, algorithm or ID Context differ" },
+        { "Replay detected",
+          "; if it is the peer's, look at this side: its sequence numbers were used before, as after a "
+          "restored backup" },
+    };
+    for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++) {
+        const nacre_bytes said = nacre_bytes_of((const uint8_t *)hints[i].said, strlen(hints[i].said));
+        if (nacre_bytes_equal(diagnostic, said)) return hints[i].hint;
+    }
+    return "";
 }
 
 /* RFC 8613 8.2, RFC 7959 4: what the server takes, as far as it says so. */
@@ -25,7 +49,8 @@ static nacre_err explain_unauthenticated(const nacre_client *client, const char 
                                  "%s answered %s without protection, so it is not verified: the server takes at most "
                                  "%llu bytes a message; send smaller blocks",
                                  peer, code, (unsigned long long)size);
-    return nacre__store_fail(why, err, "%s answered %s without protection, so it cannot be verified", peer, code);
+    return nacre__store_fail(why, err, "%s answered %s without protection, so it cannot be verified%s", peer, code,
+                             hint(client->reply.payload));
 }
 
 nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why)

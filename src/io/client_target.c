@@ -4,6 +4,7 @@
 #include "io/address.h"
 #include "io/client_internal.h"
 #include "io/proxied.h"
+#include "io/uri_fault.h"
 #include "store/fail.h"
 
 #include <stdio.h>
@@ -22,7 +23,8 @@ nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, con
             why, err, "'%s' has a scheme that nacre does not speak: write coap:// or coap+tcp://HOST[:PORT]/PATH",
             text);
     if (err != NACRE_OK)
-        return nacre__store_fail(why, err, "'%s' is no CoAP URI: write coap://HOST[:PORT]/PATH[?QUERY]", text);
+        return nacre__store_fail(why, err, "'%s' is no CoAP URI: %s; write coap://HOST[:PORT]/PATH[?QUERY]", text,
+                                 nacre__uri_fault(text));
     return NACRE_OK;
 }
 

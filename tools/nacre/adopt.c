@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "store/decimal.h"
+#include "suggest.h"
 #include "tool.h"
 
 static int help(void)
@@ -86,7 +87,7 @@ int tool_adopt(int argc, char **argv)
             if (tool_role("adopt", &role, optarg) != TOOL_OK) return TOOL_USAGE;
             break;
         case ':': return tool_usage("adopt", "%s needs a value", argv[optind - 1]);
-        default: return tool_usage("adopt", "unknown option %s", argv[optind - 1]);
+        default: return tool_bad_option("adopt", argv[optind - 1], long_options);
         }
     }
     if (argc - optind != 1) return tool_usage("adopt", "one directory or pack is expected, found %d", argc - optind);

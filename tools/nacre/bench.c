@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "protect.h"
+#include "suggest.h"
 #include "tool.h"
 
 enum { DEFAULT_SECONDS = 10, MAX_SECONDS = 3600 };
@@ -150,7 +151,7 @@ int tool_bench(int argc, char **argv)
         case 's': code = take_seconds(&a, optarg); break;
         case 'j': a.json = true; break;
         case ':': return tool_usage("bench", "%s needs a value", argv[optind - 1]);
-        default: return tool_usage("bench", "unknown option %s", argv[optind - 1]);
+        default: return tool_bad_option("bench", argv[optind - 1], long_options);
         }
     }
     if (code == TOOL_OK && optind < argc) code = tool_usage("bench", "%s: bench takes options only", argv[optind]);

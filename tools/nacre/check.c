@@ -15,6 +15,7 @@
 #include "store/fail.h"
 #include "store/files.h"
 #include "store/text.h"
+#include "suggest.h"
 #include "tool.h"
 
 enum { MAX_SIZE = 64 * 1024, SHORT_SECRET = 16, SMALL_WINDOW = 8 };
@@ -395,7 +396,7 @@ int tool_check(int argc, char **argv)
             if (tool_role("check", &role, optarg) != TOOL_OK) return TOOL_USAGE;
             break;
         case ':': return tool_usage("check", "%s needs a value", argv[optind - 1]);
-        default: return tool_usage("check", "unknown option %s", argv[optind - 1]);
+        default: return tool_bad_option("check", argv[optind - 1], long_options);
         }
     }
     if (optind == argc) return tool_usage("check", "give one directory or pack, or more");

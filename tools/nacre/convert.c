@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "suggest.h"
 #include "tool.h"
 
 static int help(void)
@@ -57,7 +58,7 @@ int tool_convert(int argc, char **argv)
             if (tool_role("convert", &role, optarg) != TOOL_OK) return TOOL_USAGE;
             break;
         case ':': return tool_usage("convert", "%s needs a value", argv[optind - 1]);
-        default: return tool_usage("convert", "unknown option %s", argv[optind - 1]);
+        default: return tool_bad_option("convert", argv[optind - 1], long_options);
         }
     }
     if (argc - optind != 1) return tool_usage("convert", "one directory is expected, found %d", argc - optind);

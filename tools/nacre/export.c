@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "suggest.h"
 #include "tool.h"
 
 enum { LIBCOAP_MAX_WINDOW = 63, DIRECT_HKDF_SHA_256 = -10, DIRECT_HKDF_SHA_512 = -11 };
@@ -226,7 +227,7 @@ int tool_export(int argc, char **argv)
             if (tool_role("export", &e.role, optarg) != TOOL_OK) return TOOL_USAGE;
             break;
         case ':': return tool_usage("export", "%s needs a value", argv[optind - 1]);
-        default: return tool_usage("export", "unknown option %s", argv[optind - 1]);
+        default: return tool_bad_option("export", argv[optind - 1], long_options);
         }
     }
     if (argc - optind != 1) return tool_usage("export", "one directory is expected, found %d", argc - optind);

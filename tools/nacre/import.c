@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "store/decimal.h"
+#include "suggest.h"
 #include "tool.h"
 
 enum { MAX_SIZE = 64 * 1024 };
@@ -324,7 +325,7 @@ int tool_import(int argc, char **argv)
                 return tool_usage("import", "--next-to-send %s: not a number from 0 to 2^40", optarg);
             break;
         case ':': return tool_usage("import", "%s needs a value", argv[optind - 1]);
-        default: return tool_usage("import", "unknown option %s", argv[optind - 1]);
+        default: return tool_bad_option("import", argv[optind - 1], long_options);
         }
     }
     if (argc - optind != 2) return tool_usage("import", "FILE and DIR are expected, found %d arguments", argc - optind);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "suggest.h"
 #include "tool.h"
 
 static int help(void)
@@ -95,7 +96,7 @@ int tool_keygen(int argc, char **argv)
         case 'c': code = read_hex("--client-id", &options.client_id, NACRE_ROOM(client_id), optarg); break;
         case 's': code = read_hex("--server-id", &options.server_id, NACRE_ROOM(server_id), optarg); break;
         case ':': code = tool_usage("keygen", "%s needs a value", argv[optind - 1]); break;
-        default: code = tool_usage("keygen", "unknown option %s", argv[optind - 1]); break;
+        default: code = tool_bad_option("keygen", argv[optind - 1], long_options); break;
         }
     }
     if (code != TOOL_OK) return code;

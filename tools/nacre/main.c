@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "suggest.h"
 #include "tool.h"
 
 static const struct {
@@ -61,6 +62,10 @@ static int version(void)
 static int unknown(const char *name)
 {
     char list[256] = "";
+    const char *names[NUM_SUBCOMMANDS];
+    for (size_t i = 0; i < NUM_SUBCOMMANDS; i++) names[i] = subcommands[i].name;
+    const char *near = tool_nearest(name, names, NUM_SUBCOMMANDS);
+    if (near != NULL) return tool_usage(NULL, "unknown subcommand \"%.60s\": did you mean %s?", name, near);
     for (size_t i = 0; i < NUM_SUBCOMMANDS; i++) {
         size_t len = strlen(list);
         snprintf(list + len, sizeof list - len, " %s", subcommands[i].name);

@@ -33,11 +33,12 @@ static void tell_away(void *user, bool is_away)
 }
 
 nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_reply *reply, const char *uri,
-                      const nacre_options *options, bool *output_failed, nacre_detail *why)
+                      const nacre_options *options, uint32_t *num, bool *output_failed, nacre_detail *why)
 {
     printing p = { .args = args };
     const nacre_observing how = { print, &p, args->duration_ms, tell_away };
     nacre_err err = nacre_client_observe(client, reply, NACRE_GET, uri, options, NACRE_ABSENT, &how, why);
+    *num = p.num;
     *output_failed = p.failed;
     return err;
 }

@@ -14,8 +14,9 @@ typedef struct observe_args {
 bool observe_print(const nacre_reply *reply);
 
 /* Prints the payload of each notification, each with a newline behind it, until count, duration, nacre_client_stop, or the
- * end of what is observed. As nacre_client_observe; `output_failed` says that stdout does not take it. */
+ * end of what is observed. As nacre_client_observe; `num` tells how many were printed,
+ * `output_failed` that stdout does not take it. */
 nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_reply *reply, const char *uri,
-                      const nacre_options *options, bool *output_failed, nacre_detail *why);
+                      const nacre_options *options, uint32_t *num, bool *output_failed, nacre_detail *why);
 
 #endif

@@ -3,6 +3,7 @@
 #include <getopt.h>
 
 #include "signals.h"
+#include "suggest.h"
 #include "tool.h"
 
 static int run_with_crypto(const char *name, const char *context, nacre_role role, const char *hex, tool_on_message run)
@@ -41,7 +42,7 @@ int tool_one_message(const char *name, int argc, char **argv, int (*help)(void),
             if (tool_role(name, &role, optarg) != TOOL_OK) return TOOL_USAGE;
             break;
         case ':': return tool_usage(name, "%s needs a value", argv[optind - 1]);
-        default: return tool_usage(name, "unknown option %s", argv[optind - 1]);
+        default: return tool_bad_option(name, argv[optind - 1], long_options);
         }
     }
     if (context == NULL) return tool_usage(name, "--context DIR is missing");

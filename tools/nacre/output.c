@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "formats.h"
 #include "tool.h"
 
 enum { MAX_LINE = 1024 };
@@ -90,6 +91,14 @@ static void print_value(FILE *file, nacre_bytes value)
     fputc('"', file);
 }
 
+static void print_number(FILE *file, uint16_t option, uint64_t number)
+{
+    const bool is_format = option == NACRE_OPT_CONTENT_FORMAT || option == NACRE_OPT_ACCEPT;
+    const char *name = is_format ? tool_format_name(number) : NULL;
+    fprintf(file, "%" PRIu64, number);
+    if (name != NULL) fprintf(file, " (%s)", name);
+}
+
 static void print_option(FILE *file, const char *prefix, const nacre_option *option)
 {
     const nacre_option_info *info = nacre_option_lookup(option->number);
@@ -97,7 +106,7 @@ static void print_option(FILE *file, const char *prefix, const nacre_option *opt
     if (info->name != NULL) fprintf(file, "%s  %s: ", prefix, info->name);
     else fprintf(file, "%s  option %u: ", prefix, (unsigned)option->number);
     if ((info->flags & NACRE_FORMAT_UINT) != 0 && nacre_option_uint(option->value, &number))
-        fprintf(file, "%" PRIu64, number);
+        print_number(file, option->number, number);
     else if ((info->flags & NACRE_FORMAT_STRING) != 0) print_value(file, option->value);
     else if (option->value.len == 0) fprintf(file, "(empty)");
     else tool_print_hex(file, option->value);

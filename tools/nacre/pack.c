@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "store/decimal.h"
+#include "suggest.h"
 #include "tool.h"
 
 static int help(void)
@@ -46,10 +48,12 @@ static int open_and_move(const char *path, const char *const *dirs, int num, nac
     nacre_pack *pack;
     struct stat st;
     nacre_err err = NACRE_OK;
-    if (stat(path, &st) != 0 && errno == ENOENT) err = nacre_pack_create(path, &why);
+    const bool is_new = stat(path, &st) != 0 && errno == ENOENT;
+    if (is_new) err = nacre_pack_create(path, &why);
     if (err == NACRE_OK) err = nacre_pack_open(&pack, path, crypto, &why);
     if (err != NACRE_OK) return tool_fail("pack", err, "%s", why.text);
     int code = move_all(pack, dirs, num, role);
+    if (is_new && code != TOOL_OK && nacre_pack_num(pack) == 0) (void)unlink(path); /* locked, and nothing is in it */
     err = nacre_pack_close(pack, &why);
     if (err != NACRE_OK && code == TOOL_OK) code = tool_fail("pack", err, "%s", why.text);
     return code == TOOL_OK ? tool_flush("pack") : code;
@@ -72,7 +76,7 @@ int tool_pack(int argc, char **argv)
             if (tool_role("pack", &role, optarg) != TOOL_OK) return TOOL_USAGE;
             break;
         case ':': return tool_usage("pack", "%s needs a value", argv[optind - 1]);
-        default: return tool_usage("pack", "unknown option %s", argv[optind - 1]);
+        default: return tool_bad_option("pack", argv[optind - 1], long_options);
         }
     }
     if (argc - optind < 2) return tool_usage("pack", "a file and at least one directory are expected");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre plugtest-client: the client of the public OSCORE interop tests, with contexts A and C. */
 #include "plugtest_client.h"
+#include "suggest.h"
 #include "signals.h"
 
 #include <getopt.h>
@@ -59,8 +60,7 @@ static int parse(args *a, int argc, char **argv)
         if (option == 's') a->state = optarg;
         else if (option == 'h') a->help = true;
         else if (option == ':') return tool_usage(name, "%s needs a value", given);
-        else if (optopt > 0 && optopt < 256) return tool_usage(name, "unknown option -%c", optopt);
-        else return tool_usage(name, optopt != 0 ? "%s: this option takes no value" : "unknown option %s", given);
+        else return tool_bad_option(name, given, long_options);
         if (a->help) return TOOL_OK;
     }
     if (a->state == NULL) return tool_usage(name, "--state DIR is missing: where contexts A and C are kept");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre plugtest-server: the server of the public OSCORE interop tests, with contexts B and D. */
 #include "plugtest_server.h"
+#include "suggest.h"
 #include "signals.h"
 #include "store_lines.h"
 
@@ -73,9 +74,7 @@ static int parse(server *s, int argc, char **argv)
         case OPT_UNAWARE: s->unaware = true; break;
         case 'h': s->help = true; return TOOL_OK;
         case ':': return tool_usage(name, "%s needs a value", given);
-        default:
-            if (optopt > 0 && optopt < 256) return tool_usage(name, "unknown option -%c", optopt);
-            return tool_usage(name, optopt != 0 ? "%s: this option takes no value" : "unknown option %s", given);
+        default: return tool_bad_option(name, given, long_options);
         }
     }
     if (optind < argc) return tool_usage(name, "%s: plugtest-server takes options only", argv[optind]);

@@ -2,10 +2,12 @@
 /* nacre get, put, post, delete, fetch, observe: one request, its answer's payload on stdout or in a file, everything else on
  * stderr. */
 #include "observe.h"
+#include "formats.h"
 #include "request_body.h"
 #include "request_show.h"
 #include "signals.h"
 #include "store_lines.h"
+#include "suggest.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -47,7 +49,7 @@ static int print_observe_help(void)
            "\n"
            "  --count N             end after N lines\n"
            "  --duration S          end after S seconds\n"
-           "  --context DIR, --credentials FILE, --role ROLE, --accept N, -b, --block-size N, --proxy URI,\n"
+           "  --context DIR, --credentials FILE, --role ROLE, --accept F, -b, --block-size N, --proxy URI,\n"
            "  --proxy-uri, --non, -v, --verbose: as for 'nacre get'\n"
            "  --timeout S           wait S seconds for the first line at most (default: CoAP's timers)\n"
            "  -h, --help            this text\n"
@@ -75,8 +77,8 @@ static int print_help(const char *command)
            "  --payload-file FILE   the same as --payload @FILE\n"
            "  -o, --output FILE     write the answer's payload to FILE, which is replaced when all is there\n"
            "  -b, --block-size N    the largest block of a body, 16 to 1024 bytes (default: 1024)\n"
-           "  --content-format N    the payload's format, say 0 (text), 50 (JSON), 60 (CBOR)\n"
-           "  --accept N            ask for that format\n"
+           "  --content-format F    the payload's format: a number, a media type, or text, json, cbor, ...\n"
+           "  --accept F            ask for that format\n"
            "  --proxy URI           send the request to this forward proxy, coap://HOST[:PORT]; URI may then\n"
            "                        have any scheme that the proxy speaks\n"
            "  --proxy-uri           tell the proxy by Proxy-Uri, not by Proxy-Scheme and Uri-Host\n"
@@ -178,12 +180,12 @@ static int take_option(args *a, int option, const char *given)
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
     case OPT_FORMAT:
-        if (!read_number(&a->content_format, optarg))
-            return tool_usage(a->command, "--content-format %s: not a number from 0 to 65535", optarg);
+        if (!tool_format_read(&a->content_format, optarg))
+            return tool_usage(a->command, "--content-format %s: " TOOL_FORMAT_HELP, optarg);
         break;
     case OPT_ACCEPT:
-        if (!read_number(&a->accept, optarg))
-            return tool_usage(a->command, "--accept %s: not a number from 0 to 65535", optarg);
+        if (!tool_format_read(&a->accept, optarg))
+            return tool_usage(a->command, "--accept %s: " TOOL_FORMAT_HELP, optarg);
         break;
     case OPT_TIMEOUT:
         if (!read_timeout(&a->client.timeout_ms, optarg))
@@ -199,9 +201,7 @@ static int take_option(args *a, int option, const char *given)
             return tool_usage(a->command, "--duration %s: not a number of seconds from 0.001 to 86400", optarg);
         break;
     case ':': return tool_usage(a->command, "%s needs a value", given);
-    default:
-        if (optopt > 0 && optopt < 256) return tool_usage(a->command, "unknown option -%c", optopt);
-        return tool_usage(a->command, optopt != 0 ? "%s: this option takes no value" : "unknown option %s", given);
+    default: return tool_bad_option(a->command, given, long_options);
     }
     return TOOL_OK;
 }
@@ -262,7 +262,9 @@ static void diagnostic(char *out, size_t cap, const nacre_reply *reply)
     out[0] = '\0';
     if (left.len == 0) return;
     if (!nacre_is_absent(format) && nacre_option_uint(format, &number) && number != 0) {
-        (void)snprintf(out, cap, ": %zu bytes of Content-Format %u", left.len, (unsigned)number);
+        const char *name = tool_format_name(number);
+        (void)snprintf(out, cap, ": %zu bytes of Content-Format %u%s%s%s", left.len, (unsigned)number,
+                       name != NULL ? " (" : "", name != NULL ? name : "", name != NULL ? ")" : "");
         return;
     }
     memcpy(out, ": ", 2);
@@ -340,13 +342,17 @@ static int observe(const args *a, nacre_client *client, request_output *output)
     nacre_detail why = { { 0 } };
     nacre_options_init(&o, NACRE_ROOM(room));
     add_options(a, &o);
-    const nacre_err err = observe_run(&a->observe, client, &reply, a->uri, &o, &output_failed, &why);
+    uint32_t num = 0;
+    const nacre_err err = observe_run(&a->observe, client, &reply, a->uri, &o, &num, &output_failed, &why);
     if (output_failed) return tool_fail(a->command, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
     if (err != NACRE_OK) return report_failure(a->command, err, &reply, &why);
     if (reply.code == NACRE_EMPTY) return TOOL_OK;
     if (reply.code >> 5 != 2) return report(a->command, &reply, output);
     if (!observe_print(&reply))
         return tool_fail(a->command, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
+    if (num == 0)
+        (void)tool_fail(a->command, NACRE_OK,
+                        "not observable: the server tells no changes of '%s'; this is its present state", a->uri);
     return TOOL_OK; /* the last state, or the only one that there is to have */
 }
 

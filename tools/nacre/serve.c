@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre serve: demo resources or a directory's files, for the peer of each context. */
 #include "serve_files.h"
+#include "suggest.h"
 #include "signals.h"
 #include "store_lines.h"
 
@@ -106,9 +107,7 @@ static int take_option(args *a, int option, const char *given)
     case 'h': a->help = true; break;
     case 'v': a->verbose = true; break;
     case ':': return tool_usage("serve", "%s needs a value", given);
-    default:
-        if (optopt > 0 && optopt < 256) return tool_usage("serve", "unknown option -%c", optopt);
-        return tool_usage("serve", optopt != 0 ? "%s: this option takes no value" : "unknown option %s", given);
+    default: return tool_bad_option("serve", given, long_options);
     }
     return TOOL_OK;
 }

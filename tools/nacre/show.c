@@ -10,6 +10,7 @@
 
 #include "store/decimal.h"
 #include "store/json.h"
+#include "suggest.h"
 #include "tool.h"
 
 struct view {
@@ -232,7 +233,7 @@ int tool_show(int argc, char **argv)
             if (tool_role("show", &v.role, optarg) != TOOL_OK) return TOOL_USAGE;
             break;
         case ':': return tool_usage("show", "%s needs a value", argv[optind - 1]);
-        default: return tool_usage("show", "unknown option %s", argv[optind - 1]);
+        default: return tool_bad_option("show", argv[optind - 1], long_options);
         }
     }
     if (argc - optind != 1) return tool_usage("show", "one directory is expected, found %d", argc - optind);

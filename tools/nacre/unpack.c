@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "store/decimal.h"
+#include "suggest.h"
 #include "tool.h"
 
 static int help(void)
@@ -41,7 +42,7 @@ int tool_unpack(int argc, char **argv)
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, ":h", long_options, NULL)) != -1;) {
         if (c == 'h') return help();
-        return tool_usage("unpack", "unknown option %s", argv[optind - 1]);
+        return tool_bad_option("unpack", argv[optind - 1], long_options);
     }
     if (argc - optind != 3)
         return tool_usage("unpack", "PACK, PLACE and DIR are expected, found %d arguments", argc - optind);

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# tool_errors_test: error lines say what is wrong, where, and what to do; what failed leaves nothing behind. Arguments: build
+# directory, source directory.
+. "$2/tests/support/lib/tool.sh" || exit 1
+
+# ---- a mistyped subcommand or option: the nearest is suggested
+while read -r typed meant; do
+    run 2 "$typed"
+    says err "did you mean $meant?"
+done <<'.'
+sevre serve
+obsreve observe
+ge get
+plugtest-sever plugtest-server
+unprotct unprotect
+.
+run 2 frobnicate
+lacks err 'did you mean'
+says err 'it is one of keygen'
+while read -r name typed meant; do
+    run 2 "$name" "$typed"
+    says err "did you mean $meant?"
+done <<'.'
+get --contxt --context
+get --timout=3 --timeout
+get --pay --payload
+serve --wrokers --workers
+keygen --clientid --client-id
+show --jsno --json
+unpack --hlep --help
+protect --contexts --context
+bench --secnods=x --seconds
+plugtest-client --sate --state
+check --jason --json
+.
+run 2 get --frobnicate
+lacks err 'did you mean'
+run 2 get -x
+says err 'unknown option -x'
+
+# ---- a bad URI: which part
+while IFS='|' read -r uri part; do
+    run 2 get "$uri"
+    says err "$part"
+done <<'.'
+h/x|the scheme is missing
+coap:///x|the host is missing
+coap://h:99999/x|the port is not
+coap://h:x/|the port is not
+coap://[::1/x|no ']'
+coap://::1/x|needs brackets
+coap://u@h/x|user information
+coap://h/x#y|a fragment
+coap://h/%zz|a '%' is not followed
+coap://h/a b|the path has a character
+coap://h/a?b c|the query has a character
+.
+
+# ---- a failed pack leaves nothing behind; what was moved before stays
+"$nacre" keygen c s >/dev/null || fail keygen
+run 5 pack fleet nowhere
+[ ! -e fleet ] || fail 'a pack is left behind'
+"$nacre" pack fleet c nowhere >out 2>err && fail 'a pack of what is not there'
+[ -e fleet ] || fail 'a pack with a context is gone'
+run 5 pack fleet nowhere
+[ -e fleet ] || fail 'a pack that was there is gone'
+run 2 unpack fleet 7 out_dir
+[ ! -e out_dir ] || fail 'unpack left something behind'
+run 5 keygen new s
+[ ! -e new ] || fail 'keygen left something behind'
+echo '{}' >wrong.conf
+run 5 import wrong.conf imported
+[ ! -e imported ] || fail 'import left something behind'
+
+# ---- Content-Formats by name, read and shown
+"$nacre" keygen --client-id 0a --server-id 01 client server >/dev/null || fail keygen
+start serve serve --bind '[::1]:0' --context server
+for format in text text/plain plain 0; do
+    "$nacre" put "$url/store" --context client --payload x --content-format $format -v >out 2>err || fail "$format: $(cat err)"
+    says err 'Content-Format: 0 (text/plain)'
+done
+"$nacre" put "$url/store" --context client --payload '{}' --content-format json -v >out 2>err
+says err 'Content-Format: 50 (application/json)'
+run 2 put "$url/store" --payload x --content-format jsn
+says err 'nor a name such as'
+run 2 get "$url/store" --accept 65536
+
+# ---- observe of what does not change says so, and is no failure
+timeout 30 "$nacre" observe "$url/hello" --context client >out 2>err </dev/null || fail "observe: $(cat err)"
+says err 'not observable'
+says out 'Hello World!'
+timeout 30 "$nacre" observe "$url/store" --count 1 --context client >out 2>err </dev/null || fail "observe: $(cat err)"
+[ ! -s err ] || fail "observable: $(cat err)"
+
+# ---- an unprotected "Security context not found" says which side to look at
+"$nacre" keygen --client-id 0b --server-id 02 stranger its_server >/dev/null || fail keygen
+run 4 get "$url/hello" --context stranger --timeout 3
+says err 'Security context not found'
+says err 'look at the peer'
+stop TERM
+
+finish
