@@ -224,6 +224,8 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
  * NACRE_ERR_UNAUTHENTICATED    `reply` is what came without protection, and cannot be verified
  * NACRE_ERR_NOT_PROTECTED      what came without protection cannot even be an error
  * NACRE_ERR_PROTECTION_INVALID no answer that verifies
+ * NACRE_ERR_MALFORMED          over TCP: what the peer sends breaks RFC 8323
+ * NACRE_ERR_OVERSIZED          the answer is longer than this endpoint takes: ask in blocks
  * NACRE_ERR_TOO_LONG           the options, or an answer above max_body
  * NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _BODY_CHANGED, _BLOCKS, _BAD_URI, _ADDRESS, _CONTEXT_UNAVAILABLE, _FILE, …
  * All errors come with `why`; `reply` is untouched but where this says otherwise. */

@@ -2,6 +2,7 @@
 /* client: one request at a time over a loop, for programs that want ten lines. Where it goes is found in client_target.c. */
 #include "io/client_internal.h"
 #include "io/loop_internal.h"
+#include "io/tcp_internal.h"
 #include "store/fail.h"
 
 #include <nacre/remote.h>
@@ -288,6 +289,7 @@ static nacre_err exchange_message(nacre_client *client, const nacre__target *to,
     /* A connection that was closed since the last request is noticed before this one goes out on it. */
     if (nacre_address_is_reliable(&to->peer)) err = nacre_loop_step(client->loop, 0, why);
     if (err != NACRE_OK) return err;
+    nacre__tcp_forget_end(client->tcp);
     err = nacre_transfer_request(nacre_loop_transfer(client->loop), &client->exchange, &to->peer, to->ctx, plain,
                                  &client->how, client);
     if (err == NACRE_OK && client->observing != NULL) err = wait_observing(client, why);

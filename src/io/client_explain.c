@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* client_explain: what a client says to people when a request fails. */
 #include "io/client_internal.h"
+#include "io/tcp_internal.h"
 #include "store/fail.h"
 
 #include <string.h>
@@ -53,12 +54,39 @@ static nacre_err explain_unauthenticated(const nacre_client *client, const char 
                              hint(client->reply.payload));
 }
 
+/* A connection that ended while the answer was owed. What breaks RFC 8323 is the peer's fault: NACRE_ERR_MALFORMED. */
+static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_detail *why)
+{
+    const char *colon = end->text[0] != '\0' ? ": " : "";
+    switch (end->err) {
+    case NACRE_ERR_RESET:
+        return nacre__store_fail(why, NACRE_ERR_RESET, "%s aborted the connection%s%s", peer, colon, end->text);
+    case NACRE_ERR_TIMEOUT:
+        return nacre__store_fail(why, NACRE_ERR_TIMEOUT, "%s was too slow on this connection%s%s", peer, colon,
+                                 end->text);
+    case NACRE_ERR_UNREACHABLE:
+        return nacre__store_fail(why, NACRE_ERR_UNREACHABLE, "%s closed the connection before it answered%s%s", peer,
+                                 colon, end->text);
+    default:
+        return nacre__store_fail(
+            why, NACRE_ERR_MALFORMED,
+            "%s does not speak CoAP over TCP (RFC 8323)%s%s; is this the port of coap+tcp, not of TLS?", peer, colon,
+            end->text);
+    case NACRE_ERR_TOO_LONG:
+        return nacre__store_fail(why, NACRE_ERR_MALFORMED,
+                                 "%s sent a message that is longer than this side announced in its CSM%s%s", peer,
+                                 colon, end->text);
+    }
+}
+
 nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why)
 {
     const char *peer = to->peer_text, *dir = to->ctx_name != NULL ? to->ctx_name : "";
     const char *store = nacre_loop_store_failure(client->loop);
     if (err == NACRE_ERR_LOCKED || err == NACRE_ERR_CONTEXT_UNAVAILABLE)
         if (explain_stopped(client, to, why)) return NACRE_ERR_LOCKED;
+    const nacre__tcp_end *end = nacre__tcp_end_of(client->tcp, &to->peer);
+    if (err == NACRE_ERR_UNREACHABLE && end != NULL) return explain_end(end, peer, why);
     switch (err) {
     case NACRE_OK: return err;
     case NACRE_ERR_BAD_URI:

@@ -360,6 +360,27 @@ static void note_hold_off(nacre_tcp *tcp, const nacre_address *peer, uint32_t se
     tcp->next_hold_off = (tcp->next_hold_off + 1) % NACRE__TCP_HOLD_OFFS;
 }
 
+static void note_end(nacre_tcp *tcp, const nacre_address *peer, const nacre_stream_event *event)
+{
+    nacre__tcp_end *end = &tcp->end;
+    if (event->err == NACRE_OK) return;
+    *end = (nacre__tcp_end){ .peer = *peer, .err = event->err, .by_peer = event->by_peer };
+    for (size_t i = 0; i < event->bytes.len && i + 1 < sizeof end->text; i++) {
+        const uint8_t c = event->bytes.ptr[i];
+        end->text[i] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+    }
+}
+
+const nacre__tcp_end *nacre__tcp_end_of(const nacre_tcp *tcp, const nacre_address *peer)
+{
+    return tcp->end.peer.len != 0 && nacre_address_equal(&tcp->end.peer, peer) ? &tcp->end : NULL;
+}
+
+void nacre__tcp_forget_end(nacre_tcp *tcp)
+{
+    tcp->end = (nacre__tcp_end){ 0 };
+}
+
 /* The next message of one connection. Signals are dealt with on the way; an alternative address is not followed, for nobody
  * vouches for it. */
 static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, nacre_room room, uint64_t now_ms)
@@ -367,6 +388,7 @@ static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, 
     nacre_stream_event event;
     while (c->state == NACRE__TCP_OPEN && nacre_stream_next(&c->stream, &event, room, now_ms)) {
         if (event.kind == NACRE_STREAM_RELEASED) note_hold_off(tcp, &c->peer, event.hold_off_s, now_ms);
+        if (event.kind == NACRE_STREAM_ENDED) note_end(tcp, &c->peer, &event);
         if (event.kind != NACRE_STREAM_MESSAGE) continue;
         *in = (nacre_datagram){ .peer = c->peer, .bytes = event.bytes };
         return true;

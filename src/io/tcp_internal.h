@@ -49,6 +49,14 @@ typedef struct nacre__hold_off {
     uint64_t until;
 } nacre__hold_off;
 
+/* Why the last connection ended that did not end in good order. */
+typedef struct nacre__tcp_end {
+    nacre_address peer; /* len 0: none */
+    nacre_err err;      /* as NACRE_STREAM_ENDED has it */
+    bool by_peer;
+    char text[128]; /* for people: printable ASCII, other bytes are '?' */
+} nacre__tcp_end;
+
 struct nacre_tcp {
     nacre_tcp_config config; /* with the defaults filled in */
     int listener;            /* -1: none */
@@ -62,6 +70,7 @@ struct nacre_tcp {
     size_t num_unreachable;
     nacre__hold_off hold_offs[NACRE__TCP_HOLD_OFFS];
     size_t next_hold_off;
+    nacre__tcp_end end;
     uint8_t *scratch; /* max_message: events, bytes to throw away */
 };
 
@@ -74,6 +83,11 @@ void nacre__connection_flush(nacre__connection *c, uint64_t now_ms);
 uint64_t nacre__connection_deadline(const nacre__connection *c);
 void nacre__connection_expire(nacre__connection *c, uint64_t now_ms);
 void nacre__connection_free(nacre__connection *c); /* whatever its state */
+
+/* tcp.c, for the client: nacre__tcp_end_of tells why the connection to `peer` ended since nacre__tcp_forget_end; NULL: it did
+ * not, or in good order. */
+const nacre__tcp_end *nacre__tcp_end_of(const nacre_tcp *tcp, const nacre_address *peer);
+void nacre__tcp_forget_end(nacre_tcp *tcp);
 
 /* tcp.c, for the loop. */
 size_t nacre__tcp_max_fds(const nacre_tcp *tcp);
