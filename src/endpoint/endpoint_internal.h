@@ -132,7 +132,7 @@ typedef struct nacre__slot {
     uint32_t next_block;     /* … the Block2 value to ask for … */
     uint64_t give_up_before; /* … and what give_up was */
     nacre__observation observation;
-    nacre_err doubt;  /* why an answer was dropped, or NACRE_OK */
+    nacre_err doubt; /* why an answer was dropped, or NACRE_OK */
     nacre__hint hint;
     size_t oversized; /* bytes of the last response that was longer than max_message */
     nacre_err err;    /* ENDED: how */

@@ -41,22 +41,23 @@ static const struct {
 
 static int print_observe_help(void)
 {
-    printf("Usage: nacre observe URI [--context DIR | --credentials FILE] [--role ROLE] [OPTIONS]\n"
-           "\n"
-           "Prints a resource's payload, and again each time that it has changed, with a newline behind each.\n"
-           "Ends in order on SIGINT, SIGTERM, and SIGHUP from its terminal. A server that goes away meanwhile is waited\n"
-           "for: stderr says so, and when it is back.\n"
-           "\n"
-           "  --count N             end after N lines\n"
-           "  --duration S          end after S seconds\n"
-           "  --context DIR, --credentials FILE, --role ROLE, --accept F, -b, --block-size N, --proxy URI,\n"
-           "  --proxy-uri, --non, -v, --verbose: as for 'nacre get'\n"
-           "  --timeout S           wait S seconds for the first line at most (default: CoAP's timers)\n"
-           "  -h, --help            this text\n"
-           "\n"
-           "Exit codes: 0 ended by --count, --duration, a signal, or a server that does not let itself be\n"
-           "observed (one line, then); 1 the server ended it with an error, 2 usage, 3 no answer, 4 security\n"
-           "failure, 5 local failure.\n");
+    printf(
+        "Usage: nacre observe URI [--context DIR | --credentials FILE] [--role ROLE] [OPTIONS]\n"
+        "\n"
+        "Prints a resource's payload, and again each time that it has changed, with a newline behind each.\n"
+        "Ends in order on SIGINT, SIGTERM, and SIGHUP from its terminal. A server that goes away meanwhile is waited\n"
+        "for: stderr says so, and when it is back.\n"
+        "\n"
+        "  --count N             end after N lines\n"
+        "  --duration S          end after S seconds\n"
+        "  --context DIR, --credentials FILE, --role ROLE, --accept F, -b, --block-size N, --proxy URI,\n"
+        "  --proxy-uri, --non, -v, --verbose: as for 'nacre get'\n"
+        "  --timeout S           wait S seconds for the first line at most (default: CoAP's timers)\n"
+        "  -h, --help            this text\n"
+        "\n"
+        "Exit codes: 0 ended by --count, --duration, a signal, or a server that does not let itself be\n"
+        "observed (one line, then); 1 the server ended it with an error, 2 usage, 3 no answer, 4 security\n"
+        "failure, 5 local failure.\n");
     return TOOL_OK;
 }
 
