@@ -43,7 +43,7 @@ run 0 adopt copy
 says out 'goes on with sequence number 4294967297;'
 for number in 1 4294967296; do
     "$nacre" adopt --next-to-send $number copy >out 2>err && fail "adopt went down to $number"
-    says err 'the next number to send is 4294967297 at least'
+    says err 'the next number to send must be at least 4294967297'
 done
 run 0 adopt --next-to-send 4294967297 copy
 says out 'goes on with sequence number 4294967297;'
