@@ -5,6 +5,7 @@
  * that shows what protection costs. */
 #include "bench.h"
 #include "net/ask.h"
+#include "net/place.h"
 #include "net/serve.h"
 
 #include <string.h>
@@ -148,9 +149,14 @@ int main(int argc, char **argv)
     pair *pairs = pairs_open(&crypto, NUM_FLOWS);
     serve_table(&table, pairs, NUM_FLOWS);
     process_pin(PROCESS_CLIENT_CORE);
-    const serve_config config = { .crypto = &crypto, .contexts = &table, .path = "/a", .num_pairs = NUM_FLOWS };
+    char place[PLACE_PATH];
+    place_make(place);
+    const serve_config config = {
+        .crypto = &crypto, .contexts = &table, .path = "/a", .num_pairs = NUM_FLOWS, .place = place
+    };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (bench_wanted(b, rows[i].label)) measure(b, &rows[i], config, &room, pairs);
+    place_remove(place);
     serve_table_close(&table);
     pairs_close(pairs, NUM_FLOWS);
     batch_close(&room);

@@ -101,20 +101,17 @@ static nacre_err describe(void *user, nacre_directory_info *info, size_t index, 
     return NACRE_OK;
 }
 
-/* The file has no name any more once the server has it open. */
 static void add_pack(nacre_server *server, const serve_config *c)
 {
-    char place[PLACE_PATH], path[PLACE_PATH + 8];
+    char path[PLACE_PATH + 32];
     nacre_detail why = { "" };
     nacre_pack *pack;
-    place_make(place);
-    (void)snprintf(path, sizeof path, "%s/pack", place);
+    (void)snprintf(path, sizeof path, "%s/pack-%ld", c->place, (long)getpid());
     must(nacre_pack_create(path, &why), why.text);
     must(nacre_pack_open(&pack, path, c->crypto, &why), why.text);
     must(nacre_pack_add(pack, NULL, c->num_pairs, describe, NULL, &why), why.text);
     must(nacre_pack_close(pack, &why), why.text);
     must(nacre_server_add_pack(server, path, &why), why.text);
-    place_remove(place);
 }
 
 static void serve_workers(const void *arg, int ready)

@@ -26,7 +26,8 @@ typedef struct serve_config {
     const void *of;
     const char *path; /* the resource's: "/a" */
     unsigned num_workers;
-    size_t num_pairs; /* of SERVE_WORKERS: made anew, with the keys of pairs_open */
+    size_t num_pairs;  /* of SERVE_WORKERS: made anew, with the keys of pairs_open */
+    const char *place; /* of SERVE_WORKERS: a directory for its pack, which must stay while it serves */
 } serve_config;
 
 /* serve_start; the resource at `path` answers GET, protected or not, with 2.05 and sixteen bytes. */
