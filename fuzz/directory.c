@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* directory: the files of a context directory, as somebody may have left them: settings.json, sequence.json and secret.json,
- * set apart by bytes 0xff, which no JSON text has; what is missing is a good file, or none. What reads says only what can
- * be, opens, and is on disk again after it was closed. */
+/* directory: the files of a context directory in any state: settings.json, sequence.json, secret.json and lock, separated by
+ * bytes 0xff, which no JSON text has; what is missing is a good file, or none. What is read says only what can be, opens
+ * unless it is said to be another state than the last (a copy, or older than the count in lock), and is on disk again after
+ * it was closed. */
 #include "fuzz.h"
 
 static const nacre_bytes secret = { (const uint8_t *)"{\"secret_hex\": \"0102030405060708090a0b0c0d0e0f10\"}", 50 };
@@ -36,6 +37,15 @@ static bool seen(const nacre_directory_info *info, uint64_t seq)
     if (seq < info->window_index) return true;
     uint64_t bit = seq - info->window_index;
     return bit < info->window && (info->window_bits[bit / 8] >> bit % 8 & 1) != 0;
+}
+
+static void check_refused(void)
+{
+    nacre_directory *dir = NULL;
+    nacre_detail why = { "" };
+    CHECK(nacre_directory_open(&dir, fuzz_directory(), fuzz_crypto(), &why) == NACRE_ERR_BAD_CONTEXT);
+    CHECK(dir == NULL);
+    fuzz_check_detail(&why);
 }
 
 /* The context that opens has the numbers, and the window, that the files state. */
@@ -75,6 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else fuzz_remove_file("sequence.json");
     bool has_secret = in.at < in.end;
     fuzz_write_file("secret.json", has_secret ? part(&in) : secret);
+    if (in.at < in.end) fuzz_write_file("lock", part(&in));
+    else fuzz_remove_file("lock");
 
     nacre_directory_info info, before;
     nacre_detail why = { "" };
@@ -83,7 +95,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     nacre_err err = nacre_directory_read(&info, fuzz_directory(), false, &why);
     if (err == NACRE_OK) {
         check_info(&info);
-        check_open(&info);
+        if (info.elsewhere) check_refused();
+        else check_open(&info);
         check_after(&info);
     } else {
         CHECK(err == NACRE_ERR_BAD_CONTEXT);
