@@ -398,7 +398,7 @@ static void one_burst(void **state)
     pair p;
     raw r;
     datagram whole, blocks[3];
-    nacre_datagram in[3];
+    nacre_datagram in[3] = { { .full_len = 0 } };
     (void)state;
     open_pair(&p, &r, &(nacre_endpoint_config){ .num_outer = 1, .max_unfragmented = MAX });
     const nacre_message a = make(&r, &whole, 100);

@@ -561,7 +561,7 @@ static inline bool wire_land(wire *w, const party *p, flying *landed)
 static inline void wire_deliver(wire *w, party *p)
 {
     for (;;) {
-        nacre_datagram burst[16];
+        nacre_datagram burst[16] = { { .full_len = 0 } };
         flying landed;
         size_t num = 0;
         party_take_back(p);

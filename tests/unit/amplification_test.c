@@ -297,7 +297,7 @@ static void one_echo_in_a_burst(void **state)
             ids[i] = nacre_request_id_dup(&r.id);
         }
         for (size_t i = 0; i < 2; i += burst) {
-            nacre_datagram in[2];
+            nacre_datagram in[2] = { { .full_len = 0 } };
             party_take_back(r.server);
             for (size_t k = 0; k < burst; k++)
                 in[k] = (nacre_datagram){ .peer = from[i + k],

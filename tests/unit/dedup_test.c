@@ -208,7 +208,7 @@ static void all_in_use(void **state)
     pair p;
     pair_open(&p, &(nacre_endpoint_config){ .num_answers = 2 }, &(pairing){ 0 });
     datagram d[3];
-    nacre_datagram burst[3];
+    nacre_datagram burst[3] = { { .full_len = 0 } };
     for (uint16_t i = 0; i < 3; i++) {
         d[i] = plain_request(NACRE_CON, i, "x");
         burst[i] = (nacre_datagram){ .peer = p.client.address, .bytes = { d[i].bytes, d[i].len } };

@@ -460,7 +460,7 @@ static void old_keys_in_the_same_burst(void **state)
     }
     d[0] = next_of(&p.client, 0);
     party_take_back(&p.server);
-    nacre_datagram burst[2];
+    nacre_datagram burst[2] = { { .full_len = 0 } };
     for (int i = 0; i < 2; i++)
         burst[i] = (nacre_datagram){ .peer = p.client.address,
                                      .bytes = party_lend(&p.server, nacre_bytes_of(d[i].bytes, d[i].len)) };

@@ -332,7 +332,7 @@ static void cancelled_in_one_burst(void **state)
     (void)state;
     raw r = open_raw(true);
     uint8_t bytes[2][256];
-    nacre_datagram burst[2];
+    nacre_datagram burst[2] = { { .full_len = 0 } };
     nacre_request_id id;
     for (int i = 0; i < 2; i++) {
         const nacre_message m = {

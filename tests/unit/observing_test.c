@@ -70,7 +70,7 @@ static void a_burst(void **state)
     observed o;
     observe_one(&o, NULL, false, 0);
     datagram d[4];
-    nacre_datagram in[4];
+    nacre_datagram in[4] = { { .full_len = 0 } };
     for (unsigned i = 0; i < 4; i++) {
         d[i] = say(&o, (saying){ .type = NON,
                                  .text = (const char *[]){ "a", "b", "c", "d" }[i],
@@ -403,7 +403,7 @@ static void behind_the_change_over(void **state)
         datagram new = say(&o, (saying){ .text = "new" });
         datagram *d[] = { in_order ? &old : &new, in_order ? &new : &old };
         if (in_one_burst) {
-            nacre_datagram in[2];
+            nacre_datagram in[2] = { { .full_len = 0 } };
             party_take_back(&o.p.client);
             for (int i = 0; i < 2; i++)
                 in[i] = (nacre_datagram){ .peer = o.p.server.address,

@@ -82,7 +82,7 @@ static void burst_is_bounded(void **state)
     party p;
     party_open(&p, "p", 1, &(nacre_endpoint_config){ .burst = 3 });
     static const uint8_t ping[] = { 0x40, 0, 0, 1 };
-    nacre_datagram burst[5];
+    nacre_datagram burst[5] = { { .full_len = 0 } };
     for (int i = 0; i < 5; i++) burst[i] = (nacre_datagram){ .peer = p.address, .bytes = NACRE_ARRAY(ping) };
     assert_int_equal(nacre_endpoint_receive_many(p.ep, burst, 5, 0), 3);
     assert_int_equal(nacre_endpoint_receive_many(p.ep, burst, 0, 0), 0);

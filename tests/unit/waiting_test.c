@@ -290,7 +290,7 @@ static void burst_waits_for_store(void **state)
     pair p;
     pair_open(&p, &(nacre_endpoint_config){ .burst = 4, .num_answers = 8 }, &(pairing){ .server_stored = true });
     datagram d[6];
-    nacre_datagram burst[4];
+    nacre_datagram burst[4] = { { .full_len = 0 } };
     for (int i = 0; i < 6; i++) {
         (void)start(&p.client, &p.server, p.ours, NACRE_CON);
         (void)sent_request(&p, &d[i], 0);
