@@ -241,12 +241,14 @@ NACRE_MUST_USE nacre_err nacre_directory_convert(const char *path, nacre_layout 
  * put back from a backup, with nothing using it in between; or after its state was lost. The replay window becomes unknown
  * (B.1.2). `role` as in nacre_directory_open_as. A number too low breaks the encryption: when in doubt, make new keys.
  *
- * next_to_send 0: the state may be old, and how old is not known; so numbers go on NACRE_ADOPT_SKIP above it, which a year
- * at 136 messages a second does not reach. Partial IVs have five bytes from then on, where they had one to four; and 256
- * adoptions use all numbers up. Otherwise numbers go on from next_to_send exactly.
+ * next_to_send 0: the state may be old, and how old is not known; so numbers go on NACRE_ADOPT_SKIP above the highest that it or
+ * DIR/lock names, which a year at 136 messages a second does not reach, and up to as much again at random: one backup that is
+ * put back twice goes on at two places, which meet by chance only. Partial IVs have five bytes from then on, where they had
+ * one to four; and some 170 adoptions use all numbers up. Otherwise numbers go on from next_to_send exactly.
  * NACRE_OK, and errors as nacre_directory_open;
- * NACRE_ERR_BAD_ARGUMENT  nothing has changed: next_to_send is below that of the state, or above NACRE_SEQ_MAX + 1; or it is
- *                         0, and there is no state, or less than NACRE_ADOPT_SKIP is left: make new keys */
+ * NACRE_ERR_BAD_ARGUMENT  nothing has changed: next_to_send is below the highest that the state or DIR/lock names, or above
+ *                         NACRE_SEQ_MAX + 1; or it is 0, and there is no state, or less than NACRE_ADOPT_SKIP is left: make
+ *                         new keys */
 #define NACRE_ADOPT_SKIP (UINT64_C(1) << 32)
 NACRE_MUST_USE nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next_to_send,
                                                nacre_detail *why);

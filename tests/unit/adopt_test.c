@@ -185,15 +185,27 @@ static void an_old_state_put_back_is_refused(void **state)
         if (unlinked) scratch_unlink(f->client, "sequence.json");
         scratch_write(f->client, "sequence.json", backup);
         expect_refused(f, f->client, NACRE_ROLE_NONE, "copied, edited or put back");
-        assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 100, NULL), NACRE_OK);
-        scratch_expect(f->client, "sequence.json", STATE("100", UNKNOWN));
+        if (unlinked) /* 100 was used by now, which lock knows */
+            assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 100, NULL), NACRE_ERR_BAD_ARGUMENT);
+        const uint64_t next = unlinked ? 200 : 100;
+        assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, next, NULL), NACRE_OK);
+        scratch_expect(f->client, "sequence.json", unlinked ? STATE("200", UNKNOWN) : STATE("100", UNKNOWN));
     }
-    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 99, NULL), NACRE_ERR_BAD_ARGUMENT);
-    scratch_expect(f->client, "sequence.json", STATE("100", UNKNOWN)); /* never lower */
-    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 100, NULL), NACRE_OK);
-    scratch_expect(f->client, "sequence.json", STATE("100", UNKNOWN));
+    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 199, NULL), NACRE_ERR_BAD_ARGUMENT);
+    scratch_expect(f->client, "sequence.json", STATE("200", UNKNOWN)); /* never lower */
+    assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 200, NULL), NACRE_OK);
+    scratch_expect(f->client, "sequence.json", STATE("200", UNKNOWN));
     use(f, f->client, NACRE_ROLE_NONE, false);
     free(backup);
+}
+
+static uint64_t next_in(const char *dir)
+{
+    unsigned long long next;
+    char *text = scratch_read(dir, "sequence.json");
+    assert_int_equal(sscanf(text, "{\"next-to-send\": %llu, \"received\": \"unknown\"", &next), 1);
+    free(text);
+    return next;
 }
 
 /* How old a state is that was put back, it does not say: by default all numbers that may have been used since are skipped. */
@@ -201,22 +213,49 @@ static void an_adopted_state_goes_on_far_ahead(void **state)
 {
     struct fixture *f = *state;
     static const struct {
-        const char *before, *after; /* NULL: refused */
+        const char *before;
+        uint64_t least, most; /* 0: refused */
     } rows[] = {
-        { STATE("0", EMPTY), STATE("4294967296", UNKNOWN) },
-        { STATE("5", EMPTY), STATE("4294967301", UNKNOWN) },
-        { STATE("1095216660479", EMPTY), STATE("1099511627775", UNKNOWN) }, /* the last number there is */
-        { STATE("1095216660480", EMPTY), NULL },
-        { STATE("1099511627776", EMPTY), NULL },
+        { STATE("0", EMPTY), UINT64_C(1) << 32, (UINT64_C(1) << 33) - 1 },
+        { STATE("5", EMPTY), (UINT64_C(1) << 32) + 5, (UINT64_C(1) << 33) + 4 },
+        { STATE("1095216660479", EMPTY), 1099511627775, 1099511627775 }, /* the last number there is */
+        { STATE("1095216660480", EMPTY), 0, 0 },
+        { STATE("1099511627776", EMPTY), 0, 0 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         nacre_detail why = { "" };
+        (void)unlink(scratch_path(f->client, "lock"));
         scratch_write(f->client, "sequence.json", rows[i].before);
         nacre_err err = nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 0, &why);
-        if (err != (rows[i].after != NULL ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT)) fail_msg("row %zu: %s", i, why.text);
-        scratch_expect(f->client, "sequence.json", rows[i].after != NULL ? rows[i].after : rows[i].before);
-        if (rows[i].after == NULL) assert_non_null(strstr(why.text, "make new keys"));
-        else close_ok(open_ok(f, f->client));
+        if (err != (rows[i].most != 0 ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT)) fail_msg("row %zu: %s", i, why.text);
+        if (rows[i].most == 0) {
+            scratch_expect(f->client, "sequence.json", rows[i].before);
+            assert_non_null(strstr(why.text, "make new keys"));
+            continue;
+        }
+        assert_in_range(next_in(f->client), rows[i].least, rows[i].most);
+        close_ok(open_ok(f, f->client));
+    }
+}
+
+/* One backup put back twice: with lock beside it the second goes on above all that was used; without, elsewhere. */
+static void a_backup_adopted_twice_goes_on_at_other_numbers(void **state)
+{
+    struct fixture *f = *state;
+    for (int with_lock = 0; with_lock < 2; with_lock++) {
+        scratch_write(f->client, "sequence.json", STATE("5", EMPTY));
+        if (!with_lock) (void)unlink(scratch_path(f->client, "lock"));
+        assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 0, NULL), NACRE_OK);
+        const uint64_t first = next_in(f->client);
+        scratch_write(f->client, "sequence.json", STATE("5", EMPTY));
+        if (!with_lock) (void)unlink(scratch_path(f->client, "lock"));
+        if (with_lock)
+            assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, first - 1, NULL),
+                             NACRE_ERR_BAD_ARGUMENT);
+        assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 0, NULL), NACRE_OK);
+        const uint64_t second = next_in(f->client);
+        if (with_lock) assert_true(second >= first + NACRE_ADOPT_SKIP);
+        else assert_int_not_equal(second, first); /* but for a chance of 2^-32 */
     }
 }
 
@@ -358,6 +397,7 @@ int main(void)
         TEST(a_copy_in_use_is_refused),
         TEST(an_old_state_put_back_is_refused),
         TEST(an_adopted_state_goes_on_far_ahead),
+        TEST(a_backup_adopted_twice_goes_on_at_other_numbers),
         TEST(what_is_not_in_use_may_be_copied),
         TEST(the_older_layout_is_guarded_as_well),
         TEST(the_new_members_are_taken_or_refused),

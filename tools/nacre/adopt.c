@@ -22,7 +22,7 @@ static int help(void)
         "you know a number that was never reached. When in doubt, make new keys (nacre keygen). How old a state is "
         "that "
         "was\n"
-        "put back is not known, so 2^32 numbers are skipped (Partial IVs have 5 bytes from then on). Contexts of a "
+        "put back is not known, so at least 2^32 are skipped (Partial IVs have 5 bytes from then on). Contexts of a "
         "pack go "
         "on\n"
         "65536 numbers higher.\n\n"
