@@ -13,7 +13,7 @@
 #include "scratch.h"
 #include "support.h"
 
-enum { SLOTS = 1 << 16, SEEDS = 40, STEPS = 80, SNAPSHOTS = 4 };
+enum { SLOTS = 1 << 16, SEEDS = 20, STEPS = 80, SNAPSHOTS = 4 };
 
 typedef struct world {
     uint64_t sent[SLOTS]; /* number + 1, hashed; shared with the children that are killed */
