@@ -36,7 +36,7 @@ extern "C" {
 #endif
 
 /* Where a datagram comes from or goes to: opaque to the endpoint, compared byte by byte, flags included. The driver makes
- * it; for UDP it holds the socket address (nacre/io.h). */
+ * it; for UDP it holds the socket address (nacre/address.h). */
 enum {
     NACRE_ADDRESS_RELIABLE = 1, /* a connection that loses, repeats and reorders nothing: CoAP over TCP (RFC 8323) */
 };

@@ -17,7 +17,23 @@
 #include <nacre/stream.h>
 #include <nacre/transfer.h>
 #include <nacre/site.h>
-#include <nacre/io.h>
+#include <nacre/system.h>
+#include <nacre/address.h>
+#include <nacre/udp.h>
+#include <nacre/tcp.h>
+#include <nacre/loop.h>
+#include <nacre/client.h>
+#include <nacre/server.h>
 #include <nacre/remote.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+const char *nacre_version(void); /* "0.1.0" */
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,7 +10,8 @@
 #include <nacre/base.h>
 #include <nacre/context.h>
 #include <nacre/endpoint.h>
-#include <nacre/io.h>
+#include <nacre/client.h>
+#include <nacre/server.h>
 
 #ifdef __cplusplus
 extern "C" {

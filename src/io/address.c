@@ -3,7 +3,7 @@
 #include "io/address.h"
 #include "store/fail.h"
 
-#include <nacre/io.h>
+#include <nacre/address.h>
 
 #include <arpa/inet.h>
 #include <netdb.h>

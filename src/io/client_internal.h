@@ -6,7 +6,7 @@
 #include "io/address.h"
 #include "io/keyring.h"
 
-#include <nacre/io.h>
+#include <nacre/client.h>
 
 #include <signal.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* clock: milliseconds that never go back. */
-#include <nacre/io.h>
+#include <nacre/system.h>
 
 #include <time.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* entropy: randomness from the system. Message IDs, tokens and Echo values must not be guessed, so there is no fallback:
  * a process that cannot have any ends. */
-#include <nacre/io.h>
+#include <nacre/system.h>
 
 #include <errno.h>
 #include <stdlib.h>

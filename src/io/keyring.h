@@ -4,7 +4,8 @@
 #ifndef NACRE_IO_KEYRING_H
 #define NACRE_IO_KEYRING_H
 
-#include <nacre/io.h>
+#include <nacre/credentials.h>
+#include <nacre/loop.h>
 
 #include <sys/types.h>
 

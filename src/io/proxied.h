@@ -3,7 +3,7 @@
 #ifndef NACRE_IO_PROXIED_H
 #define NACRE_IO_PROXIED_H
 
-#include <nacre/io.h>
+#include <nacre/address.h>
 
 /* nacre__proxy_resolve finds the proxy: "coap://HOST[:PORT]", "coap+tcp://HOST[:PORT]" or "HOST[:PORT]". NACRE_OK;
  * NACRE_ERR_BAD_URI (a path, or another scheme); NACRE_ERR_ADDRESS. */

@@ -9,7 +9,7 @@
 #include "io/store_health.h"
 #include "io/worker.h"
 
-#include <nacre/io.h>
+#include <nacre/server.h>
 
 struct nacre_server {
     nacre_role role; /* of directories to come */

@@ -4,7 +4,7 @@
 #ifndef NACRE_IO_STORE_HEALTH_H
 #define NACRE_IO_STORE_HEALTH_H
 
-#include <nacre/io.h>
+#include <nacre/loop.h>
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -4,6 +4,8 @@
 #include "io/address.h"
 #include "store/fail.h"
 
+#include <nacre/system.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>

@@ -12,6 +12,8 @@
 
 #include "io/udp_internal.h"
 
+#include <nacre/tcp.h>
+
 #include <poll.h>
 
 enum {

@@ -8,7 +8,7 @@
 #ifndef NACRE_IO_UDP_INTERNAL_H
 #define NACRE_IO_UDP_INTERNAL_H
 
-#include <nacre/io.h>
+#include <nacre/udp.h>
 
 #include <netinet/in.h>
 #include <sys/socket.h>

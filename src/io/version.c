@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* version: which nacre this is. */
-#include <nacre/io.h>
+#include <nacre/nacre.h>
 
 const char *nacre_version(void)
 {

@@ -6,7 +6,8 @@
 
 #include "io/locks.h"
 
-#include <nacre/io.h>
+#include <nacre/loop.h>
+#include <nacre/site.h>
 
 #include <pthread.h>
 #include <stdatomic.h>

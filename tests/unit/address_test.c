@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* address_test: what people write as an address, and what comes back. Numeric addresses and localhost only: no resolver on
  * the network is asked. */
-#include <nacre/io.h>
+#include <nacre/address.h>
 
 #include "io/address.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* udp_test: datagrams over loopback, with the burst calls and with the plain ones. */
-#include <nacre/io.h>
+#include <nacre/loop.h>
+#include <nacre/udp.h>
 
 #include "io/address.h"
 #include "io/udp_internal.h"

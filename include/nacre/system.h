@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* system: the clock and the randomness of the operating system (POSIX). */
+#ifndef NACRE_SYSTEM_H
+#define NACRE_SYSTEM_H
+
+#include <nacre/base.h>
+#include <nacre/endpoint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+uint64_t nacre_clock_ms(void);    /* monotonic */
+nacre_random nacre_entropy(void); /* ends the process when the system has none */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
