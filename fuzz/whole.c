@@ -757,7 +757,8 @@ static void places_have_come_back(void)
     CHECK(ep->open.first == NACRE__NONE);
     for (uint32_t i = 0; i < ep->max_parked; i++) CHECK(ep->parked[i].entry == NACRE__NONE);
     CHECK(ep->num_free_pushes == ep->config.num_pushes && ep->num_push_timers == 0);
-    CHECK(ep->num_asks == 0 && ep->num_controls == 0 && ep->num_seals == 0);
+    CHECK(ep->persist_waits.num_requests == 0 && ep->persist_waits.num_waits == 0);
+    CHECK(ep->num_controls == 0 && ep->protect_batch.num == 0);
     CHECK(ep->events.num == 0 && ep->transmit.num == 0 && ep->first_note == ep->num_notes);
     CHECK(ep->num_observing == 0);
     for (uint32_t i = 0; i < ep->num_observer_counts; i++) CHECK(ep->observer_counts[i] == 0);

@@ -206,7 +206,7 @@ static nacre_err keep_plain(nacre_endpoint *ep, nacre__entry *entry, const nacre
     entry->echo = echo;
     entry->state = NACRE__ENTRY_WAITING;
     leave_rooms(ep, entry);
-    nacre__ask_store(ep, entry->context);
+    nacre__persist_join(&ep->persist_waits, entry->context, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
     return NACRE_OK;
 }
 
@@ -226,7 +226,7 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
         nacre_protect_echo(entry->context, &ep->config.crypto, &entry->id, &out, room_of(ep, entry), &header);
     nacre__give(ep, entry->context);
     if (err == NACRE_OK) {
-        nacre__ask_store_early(ep, entry->context);
+        nacre__persist_ask_early(&ep->persist_waits, entry->context);
         leave_rooms(ep, entry);
         finish(ep, entry, out.len, true);
         return;
@@ -263,13 +263,14 @@ static void park(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *ite
         ep->parked[i].partial_iv_len = (uint8_t)piv.len;
         memcpy(ep->parked[i].partial_iv, piv.ptr, piv.len);
     }
-    nacre__ask_store(ep, item->context);
     if (entry->parked == NACRE__NONE) {
+        nacre__persist_ask(&ep->persist_waits, item->context);
         ep->stats.dropped++;
         nacre__dedup_release(ep, entry);
         return;
     }
     entry->state = NACRE__ENTRY_PARKED;
+    nacre__persist_join(&ep->persist_waits, item->context, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
 }
 
 static void count_refusal(nacre_endpoint *ep, nacre_err err)
@@ -337,19 +338,29 @@ static void resume_answer(nacre_endpoint *ep, nacre__entry *entry)
         err = nacre_protect_response(entry->context, &ep->config.crypto, &entry->id, &out, room, &plain, NULL);
     nacre__give(ep, entry->context);
     if (err == NACRE_ERR_NOT_YET) {
-        nacre__ask_store(ep, entry->context);
+        nacre__persist_join(&ep->persist_waits, entry->context, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
     } else if (err != NACRE_OK) {
         nacre__answer_withdraw(ep, entry, err);
     } else {
-        nacre__ask_store_early(ep, entry->context);
+        nacre__persist_ask_early(&ep->persist_waits, entry->context);
         memcpy(entry->bytes, out.ptr, out.len);
         finish(ep, entry, out.len, false);
     }
 }
 
-void nacre__answer_resume(nacre_endpoint *ep, nacre__entry *entry)
+/* A request that waits was not accepted: it is refused in clear, and its nonce stays unused, for the same request may be
+ * accepted later (RFC 8613 B.1.2). An answer that waits has no right to its request's nonce, or it would not wait. */
+static bool goes_on(nacre_endpoint *ep, const nacre__entry *entry)
 {
-    if (entry->state == NACRE__ENTRY_PARKED) resume_request(ep, entry);
+    return entry->state == NACRE__ENTRY_PARKED ? nacre__has_durable_window(&ep->core, entry->context)
+                                               : nacre__has_number(&ep->core, entry->context);
+}
+
+/* The store has answered. */
+void nacre__answer_confirmed(nacre_endpoint *ep, nacre__entry *entry, nacre_err err)
+{
+    if (err != NACRE_OK && !goes_on(ep, entry)) nacre__answer_withdraw(ep, entry, NACRE_ERR_NOT_YET);
+    else if (entry->state == NACRE__ENTRY_PARKED) resume_request(ep, entry);
     else resume_answer(ep, entry);
 }
 
@@ -369,8 +380,8 @@ void nacre__answer_close_delivered(nacre_endpoint *ep)
 /* The request with that number, if it may be answered now. */
 nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    const uint32_t index = nacre__exchange_index(ep, exchange);
-    if (nacre__exchange_kind(exchange) != NACRE__OF_ENTRY || index >= ep->config.num_answers) return NULL;
+    const uint32_t index = nacre__exchange_index(&ep->numbers, NACRE__OF_ENTRY, exchange);
+    if (index >= ep->config.num_answers) return NULL;
     nacre__entry *entry = &ep->entries[index];
     const bool is_open = entry->state == NACRE__ENTRY_DELIVERED || entry->state == NACRE__ENTRY_LATER;
     return entry->exchange == exchange && is_open ? entry : NULL;
@@ -383,7 +394,8 @@ static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_byt
     const nacre_room room = { entry->bytes, max > extra ? max - extra : 0 };
     if (entry->context == NULL) return nacre_message_write(answer, out, room);
     /* RFC 8613 8.3 step 1: the context that verified the request */
-    return nacre__seal(ep, entry->context, &entry->id, out, room, answer, &entry->answer_len);
+    return nacre__protect_batch_add(&ep->protect_batch, entry->context, &entry->id, out, room, answer,
+                                    &entry->answer_len);
 }
 
 static bool may_have_these(const nacre_endpoint *ep, nacre_bytes options)

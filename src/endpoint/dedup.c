@@ -140,6 +140,7 @@ static bool can_go(const nacre_endpoint *ep, const nacre__entry *entry, uint64_t
 /* Nothing knows of it any more but the list that it stands in. */
 static void forget(nacre_endpoint *ep, nacre__entry *entry)
 {
+    nacre__persist_leave(&ep->persist_waits, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
     if (entry->in_transmit) nacre__queue_remove(&ep->transmit, true, nacre__entry_index(ep, entry));
     if (entry->state == NACRE__ENTRY_READY) nacre__queue_remove(&ep->events, true, nacre__entry_index(ep, entry));
     if (entry->parked != NACRE__NONE) ep->parked[entry->parked].entry = NACRE__NONE;
@@ -216,7 +217,7 @@ nacre__entry *nacre__dedup_add(nacre_endpoint *ep, const nacre_datagram *datagra
     entry->wish = (nacre__outer_wish){ 0 };
     entry->acked = false;
     entry->answer_len = 0;
-    entry->exchange = nacre__new_exchange(ep, &entry->generation, true, self);
+    entry->exchange = nacre__exchange_new(&ep->numbers, &entry->generation, true, self);
     change_state(ep, entry, NACRE__ENTRY_NEW, false);
     uint32_t *bucket = bucket_of(ep, hash);
     entry->chain = *bucket;
@@ -227,6 +228,7 @@ nacre__entry *nacre__dedup_add(nacre_endpoint *ep, const nacre_datagram *datagra
 /* Nothing more is to be done but to know it again. */
 void nacre__dedup_done(nacre_endpoint *ep, nacre__entry *entry, bool cheap)
 {
+    nacre__persist_leave(&ep->persist_waits, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
     entry->context = NULL;
     change_state(ep, entry, NACRE__ENTRY_ANSWERED, cheap);
 }

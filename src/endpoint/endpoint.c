@@ -57,13 +57,6 @@ static bool config_defaults(nacre_endpoint_config *config)
     return config->max_message >= 64 && config->max_message <= 65535 && config->num_observers <= MAX_OBSERVERS;
 }
 
-static uint32_t num_buckets_for(uint32_t num)
-{
-    uint32_t n = 4;
-    while (n < 2 * num) n *= 2;
-    return n;
-}
-
 typedef struct bytes_of_pools {
     uint8_t *slots, *entries, *parked, *pushes, *observers, *outer;
 } bytes_of_pools;
@@ -80,11 +73,11 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->due = nacre__cut(&c, config->num_requests, sizeof(uint64_t));
     ep->entries = nacre__cut(&c, config->num_answers, sizeof(nacre__entry));
     ep->buckets = nacre__cut(&c, ep->num_buckets, sizeof(uint32_t));
-    ep->asks = nacre__cut(&c, ep->max_asks, sizeof(nacre__ask));
+    nacre__persist_waits_cut(&ep->persist_waits, &c, (uint32_t)all);
     ep->controls = nacre__cut(&c, ep->max_controls, sizeof(nacre__control));
     ep->items = nacre__cut(&c, config->burst, sizeof(nacre__item));
     ep->locked = nacre__cut(&c, config->burst, sizeof(nacre_context *));
-    ep->seals = nacre__cut(&c, NACRE_BURST, sizeof(nacre__seal_job));
+    nacre__protect_batch_cut(&ep->protect_batch, &c);
     ep->jobs = nacre__cut(&c, config->burst, sizeof(nacre_unprotect_item));
     ep->notes = nacre__cut(&c, config->burst, sizeof(nacre__note));
     ep->events.refs = nacre__cut(&c, all, sizeof(nacre__ref));
@@ -114,32 +107,24 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     return c.at;
 }
 
-static uint8_t bits_for(uint32_t num)
-{
-    uint8_t bits = 1;
-    while (num > UINT32_C(1) << bits) bits++;
-    return bits;
-}
-
 static void set_maxima(nacre_endpoint *ep)
 {
     const nacre_endpoint_config *config = &ep->config;
     const uint32_t all = (uint32_t)config->num_requests + config->num_answers + config->num_pushes;
-    ep->num_buckets = num_buckets_for(config->num_answers);
-    ep->num_push_buckets = num_buckets_for(config->num_pushes);
+    ep->num_buckets = nacre__num_buckets_for(config->num_answers);
+    ep->num_push_buckets = nacre__num_buckets_for(config->num_pushes);
     ep->max_observers = config->num_observers > 0 ? config->num_observers + 1 : 0;
-    ep->num_observer_buckets = num_buckets_for(config->num_observers);
+    ep->num_observer_buckets = nacre__num_buckets_for(config->num_observers);
     ep->num_observer_counts = config->observers_per_peer < config->num_observers ? ep->num_observer_buckets : 0;
     if (ep->num_observer_counts > 0 && ep->num_observer_counts < NACRE__OBSERVER_COUNTS)
         ep->num_observer_counts = NACRE__OBSERVER_COUNTS;
     ep->num_reach = nacre__reach_places(config->num_peers);
-    ep->max_asks = all;
     ep->events.cap = ep->transmit.cap = all;
     ep->max_controls = 2 * (uint32_t)config->burst; /* each datagram asks for one at most */
     ep->max_parked = config->burst < config->num_answers ? config->burst : config->num_answers;
-    ep->index_bits[NACRE__OF_SLOT] = bits_for(config->num_requests);
-    ep->index_bits[NACRE__OF_ENTRY] = bits_for(config->num_answers);
-    ep->index_bits[NACRE__OF_OBSERVER] = bits_for(ep->max_observers);
+    ep->numbers.index_bits[NACRE__OF_SLOT] = nacre__index_bits_for(config->num_requests);
+    ep->numbers.index_bits[NACRE__OF_ENTRY] = nacre__index_bits_for(config->num_answers);
+    ep->numbers.index_bits[NACRE__OF_OBSERVER] = nacre__index_bits_for(ep->max_observers);
 }
 
 size_t nacre_endpoint_size(const nacre_endpoint_config *config)
@@ -191,6 +176,8 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     nacre_endpoint *ep = memory;
     *ep = plan;
     (void)cut_all(ep, memory, &bytes);
+    ep->persist_waits.core = ep->protect_batch.core = &ep->core;
+    ep->protect_batch.persist = &ep->persist_waits;
     ep->hash_start = nacre__random(ep);
     ep->hash_factor = nacre__random(ep) | 1; /* odd: multiplying loses nothing */
     nacre__mids_init(ep);
@@ -248,36 +235,6 @@ bool nacre__has_option(nacre_bytes options, uint16_t number)
     return !nacre_is_absent(nacre_option_find(options, number));
 }
 
-uint64_t nacre__random(nacre_endpoint *ep)
-{
-    uint8_t bytes[8];
-    uint64_t value;
-    ep->config.random.fill(ep->config.random.self, bytes, sizeof bytes);
-    memcpy(&value, bytes, sizeof value);
-    return value;
-}
-
-uint64_t nacre__after(uint64_t now, uint64_t ms)
-{
-    return now > NACRE__NEVER - 1 - ms ? NACRE__NEVER - 1 : now + ms;
-}
-
-/* Exchange numbers: generation | index | kind. A generation is never 0, so that no number is. */
-nacre_exchange nacre__new_exchange(const nacre_endpoint *ep, uint32_t *generation, uint8_t kind, uint32_t index)
-{
-    const uint32_t shift = ep->index_bits[kind] + 2U;
-    *generation = (*generation + 1) & (UINT32_MAX >> shift);
-    if (*generation == 0) *generation = 1;
-    return *generation << shift | index << 2 | kind;
-}
-
-uint32_t nacre__exchange_index(const nacre_endpoint *ep, nacre_exchange exchange)
-{
-    const uint8_t kind = nacre__exchange_kind(exchange);
-    if (kind > NACRE__OF_OBSERVER) return NACRE__NONE;
-    return exchange >> 2 & ((UINT32_C(1) << ep->index_bits[kind]) - 1);
-}
-
 /* Empty messages have a queue of their own; what does not fit is lost, as on the network. */
 void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid)
 {
@@ -289,51 +246,14 @@ void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t ty
     ep->controls[at] = (nacre__control){ .peer = *peer, .mid = mid, .type = type };
 }
 
-/* ---- Queues ------------------------------------------------------------------------------------------------------- */
-
-/* The place `n` behind the head, n <= cap. Without a division, which takes as long as twenty other steps. */
-static uint32_t place_in(const nacre__queue *queue, uint32_t n)
-{
-    const uint32_t at = queue->head + n;
-    return at < queue->cap ? at : at - queue->cap;
-}
-
-void nacre__queue_push(nacre__queue *queue, uint8_t kind, uint32_t index)
-{
-    queue->refs[place_in(queue, queue->num++)] = (nacre__ref){ kind, index };
-}
-
-bool nacre__queue_pop(nacre__queue *queue, nacre__ref *ref)
-{
-    if (queue->num == 0) return false;
-    *ref = queue->refs[queue->head];
-    queue->head = place_in(queue, 1);
-    queue->num--;
-    return true;
-}
-
-void nacre__queue_remove(nacre__queue *queue, uint8_t kind, uint32_t index)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < queue->num; i++) {
-        const nacre__ref ref = queue->refs[place_in(queue, i)];
-        if (ref.kind == kind && ref.index == index) continue;
-        queue->refs[place_in(queue, kept++)] = ref;
-    }
-    queue->num = kept;
-}
-
 /* ---- Events ------------------------------------------------------------------------------------------------------- */
 
-static bool next_ask(nacre_endpoint *ep, nacre_event *event)
+static bool persist_event(nacre_endpoint *ep, nacre_event *event)
 {
-    for (uint32_t i = 0; i < ep->num_asks; i++) {
-        if (!ep->asks[i].pending) continue;
-        ep->asks[i].pending = false;
-        *event = (nacre_event){ .kind = NACRE_EVENT_PERSIST, .context = ep->asks[i].context };
-        return true;
-    }
-    return false;
+    nacre_context *context = nacre__persist_event(&ep->persist_waits);
+    if (context == NULL) return false;
+    *event = (nacre_event){ .kind = NACRE_EVENT_PERSIST, .context = context };
+    return true;
 }
 
 /* RFC 8613 8.4 step 7, for answers. */
@@ -386,7 +306,7 @@ bool nacre__events_view_messages(const nacre_endpoint *ep)
 {
     if (ep->first_note < ep->num_notes) return true;
     for (uint32_t i = 0; i < ep->events.num; i++) {
-        const nacre__ref ref = ep->events.refs[place_in(&ep->events, i)];
+        const nacre__ref ref = nacre__queue_at(&ep->events, i);
         if (ref.kind == NACRE__OF_ENTRY || ep->slots[ref.index].message.code != NACRE_EMPTY) return true;
     }
     return false;
@@ -395,7 +315,7 @@ bool nacre__events_view_messages(const nacre_endpoint *ep)
 bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
 {
     nacre__ref ref;
-    if (next_ask(ep, event) || nacre__observers_gone_event(ep, event)) return true;
+    if (persist_event(ep, event) || nacre__observers_gone_event(ep, event)) return true;
     if (nacre__renewal_event(ep, event)) return true;
     if (nacre__observation_next_note(ep, event)) return true; /* before the end of its exchange */
     if (!nacre__queue_pop(&ep->events, &ref)) return nacre__observers_notify_event(ep, event);

@@ -39,6 +39,9 @@
 #include "coap/block.h"
 #include "coap/message.h"
 #include "coap/option_check.h"
+#include "endpoint/core/exchange_number.h"
+#include "endpoint/core/list.h"
+#include "endpoint/core/protect_batch.h"
 
 enum {
     NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
@@ -57,8 +60,6 @@ enum {
     NACRE__MAX_HINT = 62,         /* bytes */
     NACRE__CHALLENGE_MS = 30000,  /* between two registrations of one observation that Echo challenges lead to */
 };
-#define NACRE__NONE  UINT32_MAX
-#define NACRE__NEVER UINT64_MAX
 
 typedef enum nacre__slot_state {
     NACRE__SLOT_FREE = 0,
@@ -189,30 +190,6 @@ typedef struct nacre__entry {
     uint8_t *bytes;        /* max_message: the answer; while WAITING, the plain one */
     size_t answer_len;     /* 0: no answer */
 } nacre__entry;
-
-typedef struct nacre__list {
-    uint32_t first, last;
-} nacre__list;
-
-/* What an exchange number, or a place in a queue, is about. */
-enum { NACRE__OF_SLOT = 0, NACRE__OF_ENTRY = 1, NACRE__OF_OBSERVER = 2, NACRE__OF_PUSH = 3 };
-
-/* Slots, entries or pushes in the order of what happened; each is in a queue at most once, so that the sum of the pools
- * is all the room a queue needs. */
-typedef struct nacre__ref {
-    uint8_t kind;
-    uint32_t index;
-} nacre__ref;
-typedef struct nacre__queue {
-    nacre__ref *refs;
-    uint32_t cap, head, num;
-} nacre__queue;
-
-/* A context that asked for its store and was not confirmed yet. */
-typedef struct nacre__ask {
-    nacre_context *context;
-    bool pending; /* its event is still to be pulled */
-} nacre__ask;
 
 /* An empty message to send: ACK or RST. */
 typedef struct nacre__control {
@@ -400,23 +377,23 @@ typedef struct nacre__item {
     bool recovers; /* the context that it was tried with last does not know its replay window */
 } nacre__item;
 
-/* An answer that is written and waits for its cipher. */
-typedef struct nacre__seal_job {
-    nacre_protection protection;
-    nacre_context *context;
-    size_t *len; /* of the answer, where its owner keeps it */
-} nacre__seal_job;
-
 struct nacre_endpoint {
-    nacre_endpoint_config config; /* with the defaults filled in */
-    size_t size;                  /* of the whole block */
-    nacre_endpoint_stats stats;
+    union { /* two names for the same, while files move over to `core` */
+        nacre__core core;
+        struct {
+            nacre_endpoint_config config;
+            nacre_endpoint_stats stats;
+            uint64_t now_ms;
+        };
+    };
+    nacre__exchange_numbers numbers;
+    nacre__persist_waits persist_waits;
+    nacre__protect_batch protect_batch;
+    size_t size;                       /* of the whole block */
     uint64_t hash_start, hash_factor;  /* random: nobody outside can aim at a bucket */
-    uint8_t index_bits[3];             /* of an exchange number, by kind */
     uint16_t mids[NACRE__MID_BUCKETS]; /* the count of message IDs of each bucket of peers … */
     uint16_t mid_offsets[NACRE__MID_OFFSETS][NACRE__MID_BUCKETS]; /* … and what makes a peer's own numbers of it */
     uint64_t resets[NACRE__RESET_COUNTS]; /* ms: of RST that matched nothing, by peer: resets.c */
-    uint64_t now_ms;                      /* as last told */
 
     nacre__slot *slots;
     uint64_t *tokens;    /* of slots that wait for an answer; 0 otherwise */
@@ -432,16 +409,12 @@ struct nacre_endpoint {
     uint32_t *buckets;
     uint32_t num_buckets; /* a power of two */
 
-    nacre__ask *asks;
-    uint32_t num_asks, max_asks;
     void (*on_confirmed)(void *self, nacre_context *context, nacre_err err); /* nacre__endpoint_on_confirmed; or NULL */
     void *on_confirmed_self;
     nacre__control *controls;
     uint32_t num_controls, first_control, max_controls;
     nacre__item *items;
     nacre_context **locked; /* burst: of the jobs */
-    nacre__seal_job *seals; /* NACRE_BURST of them */
-    size_t num_seals;
     nacre_unprotect_item *jobs;
     nacre__note *notes;
     uint32_t num_notes, first_note;
@@ -484,37 +457,24 @@ struct nacre_endpoint {
 };
 
 /* endpoint.c */
-void nacre__queue_push(nacre__queue *queue, uint8_t kind, uint32_t index);
-bool nacre__queue_pop(nacre__queue *queue, nacre__ref *ref);
-void nacre__queue_remove(nacre__queue *queue, uint8_t kind, uint32_t index);
 bool nacre__events_view_messages(const nacre_endpoint *ep);
-uint64_t nacre__random(nacre_endpoint *ep);
-uint64_t nacre__after(uint64_t now, uint64_t ms);
-nacre_exchange nacre__new_exchange(const nacre_endpoint *ep, uint32_t *generation, uint8_t kind, uint32_t index);
-uint32_t nacre__exchange_index(const nacre_endpoint *ep, nacre_exchange exchange);
-static inline uint8_t nacre__exchange_kind(nacre_exchange exchange)
+static inline uint64_t nacre__random(nacre_endpoint *ep)
 {
-    return exchange & 3;
+    return nacre__core_random(&ep->core);
 }
 void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid);
 bool nacre__is_response_class(uint8_t code);
 size_t nacre__max_message_to(const nacre_endpoint *ep, const nacre_address *peer); /* at most max_message */
 bool nacre__has_option(nacre_bytes options, uint16_t number);
 
-/* Contexts that are shared with other threads are ours alone from take to give. */
 static inline void nacre__take(const nacre_endpoint *ep, nacre_context *context)
 {
-    if (ep->config.lock.take != NULL) ep->config.lock.take(ep->config.lock.self, &context, 1);
+    nacre__context_lock(&ep->core, context);
 }
 static inline void nacre__give(const nacre_endpoint *ep, nacre_context *context)
 {
-    if (ep->config.lock.take != NULL) ep->config.lock.give(ep->config.lock.self, &context, 1);
+    nacre__context_unlock(&ep->core, context);
 }
-
-/* seals.c: answers whose ciphers run together. */
-nacre_err nacre__seal(nacre_endpoint *ep, nacre_context *context, nacre_request_id *id, nacre_bytes *out,
-                      nacre_room room, const nacre_message *answer, size_t *len);
-void nacre__seals_flush(nacre_endpoint *ep);
 
 /* mids.c: message IDs. */
 void nacre__mids_init(nacre_endpoint *ep);
@@ -543,7 +503,7 @@ void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err
 void nacre__answer_empty(nacre_endpoint *ep, nacre__entry *entry);
 void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry);
 void nacre__answer_withdraw(nacre_endpoint *ep, nacre__entry *entry, nacre_err err);
-void nacre__answer_resume(nacre_endpoint *ep, nacre__entry *entry);
+void nacre__answer_confirmed(nacre_endpoint *ep, nacre__entry *entry, nacre_err err);
 void nacre__answer_close_delivered(nacre_endpoint *ep);
 nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange);
 void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry);
@@ -608,8 +568,7 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
                            nacre_message *answer);
 bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out, uint64_t now_ms);
 bool nacre__push_settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, bool is_reset);
-void nacre__pushes_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err);
-bool nacre__pushes_wait(const nacre_endpoint *ep, const nacre_context *context);
+void nacre__push_confirmed(nacre_endpoint *ep, nacre__push *push, nacre_err err);
 uint64_t nacre__pushes_deadline(const nacre_endpoint *ep);
 void nacre__pushes_expire(nacre_endpoint *ep, uint64_t now_ms);
 
@@ -738,14 +697,11 @@ void nacre__nstart_leave(nacre_endpoint *ep, nacre__slot *slot);
 /* reliable.c: a connection has gone. */
 void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer);
 
-/* waiting.c: contexts that wait for their store. */
-void nacre__ask_store(nacre_endpoint *ep, nacre_context *context);
-bool nacre__has_number(nacre_endpoint *ep, nacre_context *context);
+/* contexts.c */
 /* `on_confirmed` hears of each nacre_endpoint_confirmed, and of contexts that go (NACRE_ERR_NO_CONTEXT), before the endpoint acts
  * on it: the driver learns what stores told the endpoint themselves. */
 void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
                                   void *self);
-void nacre__ask_store_early(nacre_endpoint *ep, nacre_context *context);
 
 /* timers.c */
 uint64_t nacre__first_wait(nacre_endpoint *ep);

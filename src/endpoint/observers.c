@@ -308,7 +308,7 @@ nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, vo
     o->changed = o->is_checked = false;
     o->next_check = 0;
     ep->num_observing++;
-    o->exchange = nacre__new_exchange(ep, &o->generation, NACRE__OF_OBSERVER, nacre__observer_index(ep, o));
+    o->exchange = nacre__exchange_new(&ep->numbers, &o->generation, NACRE__OF_OBSERVER, nacre__observer_index(ep, o));
     nacre__observer_set(ep, o, NACRE__OBSERVER_REGISTERING);
     *observer = o->exchange;
     return NACRE_OK;
@@ -317,18 +317,18 @@ nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, vo
 /* The observer with that number; NULL when it has ended. */
 nacre__observer *nacre__observer_of(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    const uint32_t index = nacre__exchange_index(ep, exchange);
-    if (nacre__exchange_kind(exchange) != NACRE__OF_OBSERVER || index >= ep->max_observers) return NULL;
+    const uint32_t index = nacre__exchange_index(&ep->numbers, NACRE__OF_OBSERVER, exchange);
+    if (index >= ep->max_observers) return NULL;
     nacre__observer *o = &ep->observers[index];
     return o->exchange == exchange && o->state != NACRE__OBSERVER_GONE ? o : NULL;
 }
 
 void nacre_endpoint_drop_observer(nacre_endpoint *ep, nacre_exchange observer)
 {
-    const uint32_t index = nacre__exchange_index(ep, observer);
-    if (nacre__exchange_kind(observer) != NACRE__OF_OBSERVER || index >= ep->max_observers) return;
+    const uint32_t index = nacre__exchange_index(&ep->numbers, NACRE__OF_OBSERVER, observer);
+    if (index >= ep->max_observers) return;
     nacre__observer *o = &ep->observers[index];
-    if (observer == 0 || o->exchange != observer) return;
+    if (o->exchange != observer) return;
     if (o->state != NACRE__OBSERVER_GONE) nacre__observer_end(ep, o, NACRE_OK);
     nacre__observer_free(ep, o);
 }

@@ -167,7 +167,7 @@ void nacre__outer_put_back(nacre__outer *place)
 /* The store must be waited for before this can be accepted; the last block sent again finds it further on. */
 void nacre__outer_put_off(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item)
 {
-    nacre__ask_store(ep, item->context);
+    nacre__persist_ask(&ep->persist_waits, item->context);
     if (nacre_address_is_reliable(&entry->peer)) { /* which sends nothing again */
         nacre__answer_refuse(ep, entry, NACRE_ERR_NOT_YET, item->outer.token);
         return;

@@ -159,10 +159,11 @@ void nacre__push_set_con_note(nacre_endpoint *ep, nacre__push *push, bool is_con
 /* Ends it without a word to anybody. */
 void nacre__push_drop(nacre_endpoint *ep, nacre__push *push)
 {
-    if (push->in_transmit) nacre__seals_flush(ep); /* its cipher may still want its bytes */
+    if (push->in_transmit) nacre__protect_batch_flush(&ep->protect_batch); /* its cipher may still want its bytes */
     nacre__push_set_con_note(ep, push, false);
     unchain_mid(ep, push);
     nacre__push_set_due(ep, push, NACRE__NEVER);
+    nacre__persist_leave(&ep->persist_waits, NACRE__OF_PUSH, nacre__push_index(ep, push));
     if (push->state == NACRE__PUSH_WAITING) nacre_wipe(push->bytes, push->len); /* a plain answer */
     push->context = NULL;
     push->entry = push->observer = NACRE__NONE;
@@ -201,7 +202,7 @@ static nacre_err write_answer(nacre_endpoint *ep, nacre__push *push, nacre_conte
     const size_t max = nacre__max_message_to(ep, &push->peer), extra = nacre__outer_extra(&push->wish);
     const nacre_room room = { push->bytes, max > extra ? max - extra : 0 };
     if (context == NULL) return nacre_message_write(answer, out, room);
-    return nacre__seal(ep, context, id, out, room, answer, &push->len);
+    return nacre__protect_batch_add(&ep->protect_batch, context, id, out, room, answer, &push->len);
 }
 
 /* Sends `answer`, whose type and token are set and lie outside the push; its MID is set here. NACRE_OK also when the store
@@ -224,7 +225,7 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
         push->id = *id; /* moved: what is left has no right to the nonce */
         *id = nacre_request_id_dup(id);
         nacre__push_set_due(ep, push, NACRE__NEVER);
-        nacre__ask_store(ep, context);
+        nacre__persist_join(&ep->persist_waits, context, NACRE__OF_PUSH, nacre__push_index(ep, push));
     } else if (err == NACRE_OK) {
         nacre__push_set_due(ep, push, NACRE__NEVER);
         write_done(ep, push, out.len, answer->mid);
@@ -248,9 +249,9 @@ static void resume(nacre_endpoint *ep, nacre__push *push)
     if (err == NACRE_OK)
         err = nacre_protect_response(push->context, &ep->config.crypto, &push->id, &out, room, &plain, NULL);
     nacre__give(ep, push->context);
-    if (err == NACRE_OK) nacre__ask_store_early(ep, push->context);
+    if (err == NACRE_OK) nacre__persist_ask_early(&ep->persist_waits, push->context);
     if (err == NACRE_ERR_NOT_YET) {
-        nacre__ask_store(ep, push->context);
+        nacre__persist_join(&ep->persist_waits, push->context, NACRE__OF_PUSH, nacre__push_index(ep, push));
     } else if (err != NACRE_OK) {
         end(ep, push, err);
     } else {
@@ -259,13 +260,6 @@ static void resume(nacre_endpoint *ep, nacre__push *push)
         memcpy(push->bytes, out.ptr, out.len);
         write_done(ep, push, out.len, mid);
     }
-}
-
-bool nacre__pushes_wait(const nacre_endpoint *ep, const nacre_context *context)
-{
-    for (uint32_t i = 0; i < ep->config.num_pushes; i++)
-        if (ep->pushes[i].state == NACRE__PUSH_WAITING && ep->pushes[i].context == context) return true;
-    return false;
 }
 
 /* The store failed: a separate response is dropped, and so is a notification, whose observer stays (RFC 7641 4.2: it is to
@@ -281,16 +275,12 @@ static void not_stored(nacre_endpoint *ep, nacre__push *push, nacre_err err)
     nacre__observer_missed(ep, &ep->observers[observer]);
 }
 
-/* The store has answered, or the context goes: what waits goes on, or ends. */
-void nacre__pushes_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err)
+/* The store has answered, or the context is removed. */
+void nacre__push_confirmed(nacre_endpoint *ep, nacre__push *push, nacre_err err)
 {
-    for (uint32_t i = 0; i < ep->config.num_pushes; i++) {
-        nacre__push *push = &ep->pushes[i];
-        if (push->state != NACRE__PUSH_WAITING || push->context != context) continue;
-        if (err == NACRE_ERR_NO_CONTEXT) end(ep, push, err);
-        else if (err == NACRE_OK || nacre__has_number(ep, context)) resume(ep, push);
-        else not_stored(ep, push, err);
-    }
+    if (err == NACRE_ERR_NO_CONTEXT) end(ep, push, err);
+    else if (err == NACRE_OK || nacre__has_number(&ep->core, push->context)) resume(ep, push);
+    else not_stored(ep, push, err);
 }
 
 /* ---- On the way ---------------------------------------------------------------------------------------------------- */

@@ -352,7 +352,7 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
 {
     if (nacre__events_view_messages(ep)) return 0;
     ep->now_ms = now_ms;
-    nacre__seals_flush(ep); /* places of answers may be taken below */
+    nacre__protect_batch_flush(&ep->protect_batch); /* places of answers may be taken below */
     nacre__answer_close_delivered(ep);
     nacre__observers_close_delivered(ep);
     nacre__outer_begin(ep);

@@ -107,7 +107,7 @@ static nacre_err accept_2(const attempt *a)
     nacre_renewal *r = a->r;
     if (names_current(a)) return take_wrapped(a);
     if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
-    nacre__seals_flush(ep); /* nothing may still want the keys that go */
+    nacre__protect_batch_flush(&ep->protect_batch); /* nothing may still want the keys that go */
     const nacre_err err = nacre_rederive_accept(&r->offers, &r->own, &r->spare, &ep->config.crypto, &r->material,
                                                 &a->item->id, &a->item->plain, a->room, &a->item->outer, ep->now_ms);
     if (err != NACRE_OK) return err;

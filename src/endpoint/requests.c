@@ -28,6 +28,7 @@ void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot)
     const uint32_t index = nacre__slot_index(ep, slot);
     if (slot->in_transmit) nacre__queue_remove(&ep->transmit, NACRE__OF_SLOT, index);
     slot->in_transmit = false;
+    nacre__persist_leave(&ep->persist_waits, NACRE__OF_SLOT, index);
     nacre__timer_set(ep, slot, NACRE__NEVER);
 }
 
@@ -170,7 +171,7 @@ nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void
         .outer = NACRE__NONE,
         .turn = ep->next_turn++,
     };
-    slot->exchange = nacre__new_exchange(ep, &slot->generation, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
+    slot->exchange = nacre__exchange_new(&ep->numbers, &slot->generation, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
     return slot;
 }
 
@@ -226,9 +227,8 @@ nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *exchange, c
 
 nacre__slot *nacre__slot_of(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    const uint32_t index = nacre__exchange_index(ep, exchange);
-    if (exchange == 0 || nacre__exchange_kind(exchange) != NACRE__OF_SLOT || index >= ep->config.num_requests)
-        return NULL;
+    const uint32_t index = nacre__exchange_index(&ep->numbers, NACRE__OF_SLOT, exchange);
+    if (index >= ep->config.num_requests) return NULL;
     return ep->slots[index].exchange == exchange ? &ep->slots[index] : NULL;
 }
 

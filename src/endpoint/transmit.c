@@ -53,7 +53,7 @@ static nacre_err write_request(nacre_endpoint *ep, nacre__slot *slot, nacre_byte
     if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
     nacre__observation_sent(slot);
     slot->id = id;
-    nacre__ask_store_early(ep, slot->context);
+    nacre__persist_ask_early(&ep->persist_waits, slot->context);
     return NACRE_OK;
 }
 
@@ -76,7 +76,7 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     if (err == NACRE_ERR_NOT_YET) {
         nacre__nstart_leave(ep, slot);
         slot->state = NACRE__SLOT_WAITING;
-        nacre__ask_store(ep, slot->context);
+        nacre__persist_join(&ep->persist_waits, slot->context, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
         return false;
     }
     if (err != NACRE_OK) {
@@ -131,7 +131,7 @@ size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, siz
     nacre__ref ref;
     ep->now_ms = now_ms;
     nacre__timers_limit(ep, now_ms);
-    nacre__seals_flush(ep);
+    nacre__protect_batch_flush(&ep->protect_batch);
     while (n < num && out[n].room.ptr != NULL && out[n].room.cap >= ep->config.max_message) {
         if (transmit_control(ep, &out[n])) {
             n++;

@@ -24,9 +24,10 @@ static inline void assert_places_are_back(const party *p)
     assert_true(ep->open.first == NACRE__NONE);
     assert_int_equal(ep->num_held, 0);
     assert_int_equal(ep->num_unlimited, 0);
-    assert_int_equal(ep->num_asks, 0);
+    assert_int_equal(ep->persist_waits.num_requests, 0);
+    assert_int_equal(ep->persist_waits.num_waits, 0);
     assert_int_equal(ep->num_controls, 0);
-    assert_int_equal(ep->num_seals, 0);
+    assert_int_equal(ep->protect_batch.num, 0);
     assert_int_equal(ep->events.num, 0);
     assert_int_equal(ep->transmit.num, 0);
     assert_int_equal(ep->num_push_timers, 0);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* contexts: what follows when the store of a context has answered, and when a context is removed. */
+#include "endpoint_internal.h"
+
+void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
+                                  void *self)
+{
+    ep->on_confirmed = on_confirmed;
+    ep->on_confirmed_self = self;
+}
+
+static void tell_driver(const nacre_endpoint *ep, nacre_context *context, nacre_err err)
+{
+    if (ep->on_confirmed != NULL) ep->on_confirmed(ep->on_confirmed_self, context, err);
+}
+
+/* The store failed, if `err` says so: only what can go on with what is durable is resumed. */
+static void resume(nacre_endpoint *ep, nacre__ref waiter, nacre_context *context, nacre_err err)
+{
+    if (waiter.kind == NACRE__OF_ENTRY) {
+        nacre__answer_confirmed(ep, &ep->entries[waiter.index], err);
+    } else if (waiter.kind == NACRE__OF_PUSH) {
+        nacre__push_confirmed(ep, &ep->pushes[waiter.index], err);
+    } else if (err == NACRE_OK || nacre__has_number(&ep->core, context)) {
+        nacre__slot_queue(ep, &ep->slots[waiter.index]);
+    } else {
+        nacre__slot_end(ep, &ep->slots[waiter.index], err, NULL);
+    }
+}
+
+void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err)
+{
+    nacre__ref waiter;
+    tell_driver(ep, context, err);
+    nacre__persist_confirmed(&ep->persist_waits, context);
+    while (nacre__persist_next(&ep->persist_waits, &waiter)) resume(ep, waiter, context, err);
+    if (err == NACRE_OK) nacre__observers_catch_up(ep, context);
+}
+
+void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context)
+{
+    nacre__ref waiter;
+    nacre__protect_batch_flush(&ep->protect_batch); /* with its key */
+    tell_driver(ep, context, NACRE_ERR_NO_CONTEXT);
+    nacre__persist_confirmed(&ep->persist_waits, context);
+    nacre__echo_forget(ep, context, NULL);
+    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+        nacre__slot *slot = &ep->slots[i];
+        if (slot->state != NACRE__SLOT_FREE && slot->context == context)
+            nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
+    }
+    for (uint32_t i = ep->open.first, next; i != NACRE__NONE; i = next) {
+        nacre__entry *entry = &ep->entries[i];
+        next = entry->next;
+        if (entry->context == context) nacre__answer_withdraw(ep, entry, NACRE_ERR_NO_CONTEXT);
+    }
+    nacre__observers_gone(ep, context, NULL, NACRE_ERR_NO_CONTEXT);
+    while (nacre__persist_next(&ep->persist_waits, &waiter)) resume(ep, waiter, context, NACRE_ERR_NO_CONTEXT);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* core: what every layer of an endpoint reads: the configuration, the time as last told, statistics, randomness, and the lock
+ * around contexts that several threads share. */
+#ifndef NACRE_ENDPOINT_CORE_CORE_H
+#define NACRE_ENDPOINT_CORE_CORE_H
+
+#include <nacre/endpoint.h>
+
+#include <string.h>
+
+#define NACRE__NONE  UINT32_MAX /* no index */
+#define NACRE__NEVER UINT64_MAX /* no time */
+
+typedef struct nacre__core {
+    nacre_endpoint_config config; /* with the defaults filled in */
+    nacre_endpoint_stats stats;
+    uint64_t now_ms; /* as last told */
+} nacre__core;
+
+static inline uint64_t nacre__core_random(const nacre__core *core)
+{
+    uint8_t bytes[8];
+    uint64_t value;
+    core->config.random.fill(core->config.random.self, bytes, sizeof bytes);
+    memcpy(&value, bytes, sizeof value);
+    return value;
+}
+
+/* The sum, below NEVER. */
+static inline uint64_t nacre__after(uint64_t now, uint64_t ms)
+{
+    return now > NACRE__NEVER - 1 - ms ? NACRE__NEVER - 1 : now + ms;
+}
+
+/* A shared context belongs to this thread from lock to unlock. */
+static inline void nacre__context_lock(const nacre__core *core, nacre_context *context)
+{
+    if (core->config.lock.take != NULL) core->config.lock.take(core->config.lock.self, &context, 1);
+}
+
+static inline void nacre__context_unlock(const nacre__core *core, nacre_context *context)
+{
+    if (core->config.lock.take != NULL) core->config.lock.give(core->config.lock.self, &context, 1);
+}
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* exchange_number: the numbers by which an application names exchanges: generation | index | kind. A generation is never 0, so
+ * no number is. */
+#ifndef NACRE_ENDPOINT_CORE_EXCHANGE_NUMBER_H
+#define NACRE_ENDPOINT_CORE_EXCHANGE_NUMBER_H
+
+#include "endpoint/core/core.h"
+#include "endpoint/core/queue.h"
+
+typedef struct nacre__exchange_numbers {
+    uint8_t index_bits[3]; /* by kind */
+} nacre__exchange_numbers;
+
+/* The bits that the indices of a pool of `num` take. */
+static inline uint8_t nacre__index_bits_for(uint32_t num)
+{
+    uint8_t bits = 1;
+    while (num > UINT32_C(1) << bits) bits++;
+    return bits;
+}
+
+static inline uint8_t nacre__exchange_kind(nacre_exchange exchange)
+{
+    return exchange & 3;
+}
+
+/* The next number of the entry `index`, whose generation moves on. */
+static inline nacre_exchange nacre__exchange_new(const nacre__exchange_numbers *numbers, uint32_t *generation,
+                                                 uint8_t kind, uint32_t index)
+{
+    const uint32_t shift = numbers->index_bits[kind] + 2U;
+    *generation = (*generation + 1) & (UINT32_MAX >> shift);
+    if (*generation == 0) *generation = 1;
+    return *generation << shift | index << 2 | kind;
+}
+
+/* The index in `exchange`, which may be none of ours and lie outside the pool; NONE for another kind. */
+static inline uint32_t nacre__exchange_index(const nacre__exchange_numbers *numbers, uint8_t kind,
+                                             nacre_exchange exchange)
+{
+    if (exchange == 0 || nacre__exchange_kind(exchange) != kind) return NACRE__NONE;
+    return exchange >> 2 & ((UINT32_C(1) << numbers->index_bits[kind]) - 1);
+}
+
+#endif

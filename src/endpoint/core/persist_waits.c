@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include "endpoint/core/persist_waits.h"
+
+void nacre__persist_waits_cut(nacre__persist_waits *p, nacre__cutter *c, uint32_t max)
+{
+    p->max = max;
+    p->requests = nacre__cut(c, max, sizeof *p->requests);
+    p->waits = nacre__cut(c, max, sizeof *p->waits);
+}
+
+/* ---- Requests ------------------------------------------------------------------------------------------------------ */
+
+static bool has_waiter(const nacre__persist_waits *p, const nacre_context *context)
+{
+    for (uint32_t i = 0; i < p->num_waits; i++)
+        if (p->waits[i].context == context) return true;
+    return false;
+}
+
+/* Requests ahead of time have taken all places: the first of them gives way, and is made again when something waits. */
+static void make_place(nacre__persist_waits *p)
+{
+    for (uint32_t i = 0; i < p->num_requests; i++) {
+        if (has_waiter(p, p->requests[i].context)) continue;
+        p->requests[i] = p->requests[--p->num_requests];
+        return;
+    }
+}
+
+static bool is_asked_for(const nacre__persist_waits *p, const nacre_context *context)
+{
+    for (uint32_t i = 0; i < p->num_requests; i++)
+        if (p->requests[i].context == context) return true;
+    return false;
+}
+
+void nacre__persist_ask(nacre__persist_waits *p, nacre_context *context)
+{
+    if (is_asked_for(p, context)) return;
+    if (p->num_requests == p->max) make_place(p);
+    if (p->num_requests == p->max) return; /* cannot be: there are no more waiters than places */
+    p->requests[p->num_requests++] = (nacre__persist_request){ context, true };
+}
+
+void nacre__persist_ask_early(nacre__persist_waits *p, nacre_context *context)
+{
+    nacre__context_lock(p->core, context);
+    const nacre_needs needs = nacre_context_needs(context);
+    nacre__context_unlock(p->core, context);
+    if ((needs.reserve == 0 && !needs.window_lost) || p->num_requests == p->max) return;
+    nacre__persist_ask(p, context);
+}
+
+nacre_context *nacre__persist_event(nacre__persist_waits *p)
+{
+    for (uint32_t i = 0; i < p->num_requests; i++) {
+        if (!p->requests[i].pending) continue;
+        p->requests[i].pending = false;
+        return p->requests[i].context;
+    }
+    return NULL;
+}
+
+/* ---- Waiters ------------------------------------------------------------------------------------------------------- */
+
+void nacre__persist_join(nacre__persist_waits *p, nacre_context *context, uint8_t kind, uint32_t index)
+{
+    p->waits[p->num_waits++] = (nacre__persist_wait){ context, { kind, index }, false };
+    nacre__persist_ask(p, context);
+}
+
+static void remove_at(nacre__persist_waits *p, uint32_t at)
+{
+    p->num_waits--;
+    memmove(&p->waits[at], &p->waits[at + 1], (p->num_waits - at) * sizeof *p->waits);
+}
+
+void nacre__persist_leave(nacre__persist_waits *p, uint8_t kind, uint32_t index)
+{
+    for (uint32_t i = 0; i < p->num_waits; i++) {
+        if (p->waits[i].waiter.kind != kind || p->waits[i].waiter.index != index) continue;
+        remove_at(p, i);
+        return;
+    }
+}
+
+void nacre__persist_confirmed(nacre__persist_waits *p, const nacre_context *context)
+{
+    for (uint32_t i = 0; i < p->num_requests; i++) {
+        if (p->requests[i].context != context) continue;
+        p->requests[i] = p->requests[--p->num_requests];
+        break;
+    }
+    for (uint32_t i = 0; i < p->num_waits; i++)
+        if (p->waits[i].context == context) p->waits[i].released = true;
+}
+
+bool nacre__persist_next(nacre__persist_waits *p, nacre__ref *waiter)
+{
+    for (uint32_t i = 0; i < p->num_waits; i++) {
+        if (!p->waits[i].released) continue;
+        *waiter = p->waits[i].waiter;
+        remove_at(p, i);
+        return true;
+    }
+    return false;
+}
+
+/* ---- What is durable ----------------------------------------------------------------------------------------------- */
+
+bool nacre__has_number(const nacre__core *core, nacre_context *context)
+{
+    nacre__context_lock(core, context);
+    const nacre_needs needs = nacre_context_needs(context);
+    nacre__context_unlock(core, context);
+    return !needs.blocked;
+}
+
+bool nacre__has_durable_window(const nacre__core *core, nacre_context *context)
+{
+    nacre__context_lock(core, context);
+    const nacre_needs needs = nacre_context_needs(context);
+    nacre__context_unlock(core, context);
+    return !needs.window_lost;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "endpoint/core/protect_batch.h"
+#include "base/copy.h"
+
+void nacre__protect_batch_cut(nacre__protect_batch *batch, nacre__cutter *c)
+{
+    batch->jobs = nacre__cut(c, NACRE_BURST, sizeof *batch->jobs);
+}
+
+/* With many contexts the key is far away: it is prefetched now, and the cipher runs when the others have been written. */
+static void prefetch_key(const nacre_protection *protection)
+{
+    enum { LINE = 64, SCHEDULE = 192 }; /* enough for AES-128 */
+    for (size_t at = 0; at < SCHEDULE; at += LINE) NACRE__PREFETCH((const uint8_t *)protection->job.key + at);
+}
+
+nacre_err nacre__protect_batch_add(nacre__protect_batch *batch, nacre_context *context, nacre_request_id *id,
+                                   nacre_bytes *out, nacre_room room, const nacre_message *response, size_t *len)
+{
+    if (batch->num == NACRE_BURST) nacre__protect_batch_flush(batch);
+    nacre__protect_job *job = &batch->jobs[batch->num];
+    nacre__context_lock(batch->core, context);
+    /* RFC 8613 8.3, 8.3.1: with the request's nonce when the identity has the right to it, and that is once */
+    const nacre_err err =
+        nacre_protect_begin(context, &batch->core->config.crypto, &job->protection, id, out, room, response, NULL);
+    nacre__context_unlock(batch->core, context);
+    if (err != NACRE_OK) return err;
+    prefetch_key(&job->protection);
+    job->len = len;
+    job->context = context;
+    batch->num++;
+    nacre__persist_ask_early(batch->persist, context);
+    return NACRE_OK;
+}
+
+void nacre__protect_batch_flush(nacre__protect_batch *batch)
+{
+    nacre_protection *protections[NACRE_BURST];
+    nacre_context *contexts[NACRE_BURST];
+    bool ok[NACRE_BURST];
+    const size_t num = batch->num;
+    const nacre_endpoint_config *config = &batch->core->config;
+    const bool locked = config->lock.take != NULL && !config->crypto.ops->keys_are_shareable;
+    if (num == 0) return;
+    for (size_t i = 0; i < num; i++) {
+        protections[i] = &batch->jobs[i].protection;
+        contexts[i] = batch->jobs[i].context;
+    }
+    if (locked) config->lock.take(config->lock.self, contexts, num);
+    nacre_protect_finish(&config->crypto, protections, ok, num);
+    if (locked) config->lock.give(config->lock.self, contexts, num);
+    for (size_t i = 0; i < num; i++)
+        if (!ok[i]) *batch->jobs[i].len = 0;
+    batch->num = 0;
+}
