@@ -161,7 +161,9 @@ static void on_upload(nacre_upload *upload)
     uint64_t *at = calloc(1, sizeof *at);
     CHECK(at != NULL);
     w.num_uploads++;
-    *upload = (nacre_upload){ .sink = { write_sink, at }, .done = upload_is_over };
+    static const nacre_upload_error full = { NACRE_TOO_LARGE, "full" };
+    *upload =
+        (nacre_upload){ .sink = { write_sink, at }, .done = upload_is_over, .error = w.policy & 128 ? &full : NULL };
 }
 
 static void on_transfer_upload(void *user, const nacre_event *event, nacre_upload *upload)

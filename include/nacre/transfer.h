@@ -50,7 +50,7 @@ typedef struct nacre_source {
 
 /* Where the pieces of a body go, in order and without gaps. A piece at `offset` 0 starts the body: when pieces were there
  * before, they are void (the transfer began again). `total` is what the sender says it will be in all, 0 when it did not.
- * What `write` returns other than NACRE_OK ends the exchange with that error. */
+ * What `write` returns other than NACRE_OK ends the exchange with that error; of an upload see nacre_upload's `error`. */
 typedef struct nacre_sink {
     nacre_err (*write)(void *user, uint64_t offset, nacre_bytes piece, uint64_t total); /* NULL: no sink */
     void *user;
@@ -193,6 +193,12 @@ void nacre_transfer_context_gone(nacre_transfer *transfer, nacre_context *contex
  * with it ends with NACRE_ERR_NO_CONTEXT too. */
 void nacre_transfer_remove_renewal(nacre_transfer *transfer, nacre_renewal *renewal);
 
+/* Why an upload is not taken: a response code of class 4 or 5, and a diagnostic text, static; NULL: none. */
+typedef struct nacre_upload_error {
+    uint8_t code;
+    const char *text;
+} nacre_upload_error;
+
 /* What becomes of a body in blocks is asked at its first block, before anything is kept. The callback may set: */
 typedef struct nacre_upload {
     uint8_t code;             /* 0: take it. Else the refusal: a response code, and … */
@@ -202,6 +208,9 @@ typedef struct nacre_upload {
     void (*done)(void *user); /* called once with the sink's user when the upload is over: its request was answered or
                                  ignored, or it ended before that (a time-out, another one in its place, an error). May be
                                  NULL */
+    /* read when the sink's `write` fails, before `done`: the block that failed is answered with it, at once (RFC 7959 2.9), and
+     * the body is over. NULL, and a code 0: 5.00 */
+    const nacre_upload_error *error;
 } nacre_upload;
 
 /* nacre_transfer_on_upload sets that callback; `event` is the REQUEST of the first block (do not answer it). Without a

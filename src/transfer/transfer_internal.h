@@ -115,7 +115,8 @@ typedef struct nacre__body {
     /* an upload: */
     nacre_sink sink;
     void (*done)(void *user);
-    uint64_t total; /* as announced; 0: not */
+    const nacre_upload_error *error; /* the application's, for when the sink fails; NULL: none */
+    uint64_t total;                  /* as announced; 0: not */
     /* an answer: */
     uint8_t code;
     uint8_t *options;

@@ -67,6 +67,7 @@ static nacre__body *begin(nacre_transfer *t, const nacre__asked *asked, const na
     body->total = total;
     body->sink = upload.sink;
     body->done = upload.done;
+    body->error = upload.error;
     return body;
 }
 
@@ -91,6 +92,16 @@ static bool put(nacre__body *body, nacre_bytes piece)
     if (body->sink.write != NULL) return body->sink.write(body->sink.user, body->len, piece, body->total) == NACRE_OK;
     if (piece.len > 0) memcpy(body->bytes + body->len, piece.ptr, piece.len);
     return true;
+}
+
+/* RFC 7959 2.9: at the block that failed; a client need not send the rest for it. */
+static bool refuse_piece(nacre_transfer *t, const nacre__asked *asked, nacre__body *body)
+{
+    nacre_upload_error why = { 0, NULL };
+    if (body->error != NULL) why = *body->error; /* its owner may go with the body */
+    if (why.code == 0) why = (nacre_upload_error){ NACRE_SERVER_ERROR, "that cannot be kept" };
+    nacre__body_release(t, body);
+    return refuse(t, asked, why.code, why.text);
 }
 
 /* The application may look at it until it has answered, or the burst ends. */
@@ -125,10 +136,7 @@ bool nacre__upload_take(nacre_transfer *t, nacre__asked *asked, nacre_event *eve
         nacre__body_release(t, body);
         return refuse_size(t, asked, limit);
     }
-    if (!put(body, piece)) {
-        nacre__body_release(t, body);
-        return refuse(t, asked, NACRE_SERVER_ERROR, "that cannot be kept");
-    }
+    if (!put(body, piece)) return refuse_piece(t, asked, body);
     body->len += piece.len;
     body->touched = t->now;
     return asked->block1.more ? go_on(t, asked) : deliver(t, asked, event, body);

@@ -404,6 +404,40 @@ static void uploads_in_pieces(void **state)
     assert_int_equal(p.done, 5);
 }
 
+/* RFC 7959 2.9: with the sink's own code and text, at the block that failed, be it the first, one between, or the last; plain and
+ * protected. The body is free then: what follows it is no part of anything. */
+static void failing_sink_says_why_at_the_block_that_failed(void **state)
+{
+    (void)state;
+    for (int who = -1; who < 1; who++) {
+        for (uint32_t failing = 0; failing < 3; failing++) {
+            fixture f;
+            nacre_upload_error error = { 0 };
+            pieces p = { .say = { .error = &error } };
+            begin_with(&f, &(nacre_transfer_config){ .num_bodies = 2 });
+            nacre_transfer_on_upload(f.server.transfer, on_upload, &p);
+            for (uint32_t i = 0; i < failing; i++) {
+                assert_int_equal(settled(&f, who, &UP(i, 1, 6, "t")), NACRE_CONTINUE);
+            }
+            p.err = NACRE_ERR_FILE;
+            error = (nacre_upload_error){ NACRE_TOO_LARGE, "no space left" };
+            assert_int_equal(settled(&f, who, &UP(failing, failing < 2, 6, "t")), NACRE_TOO_LARGE);
+            assert_payload(f.got, "no space left");
+            assert_int_equal(option_of(&f.got, NACRE_OPT_BLOCK1) + 1, BLOCK(failing, failing < 2, 6));
+            assert_int_equal(p.done, 1);
+            p.err = NACRE_OK;
+            assert_int_equal(settled(&f, who, &UP(failing + 1, 1, 6, "t")), NACRE_INCOMPLETE);
+            error.code = 0; /* no reason */
+            assert_int_equal(settled(&f, who, &UP(0, 1, 6, "t")), NACRE_CONTINUE);
+            p.err = NACRE_ERR_FILE;
+            assert_int_equal(settled(&f, who, &UP(1, 1, 6, "t")), NACRE_SERVER_ERROR);
+            assert_payload(f.got, "that cannot be kept");
+            assert_int_equal(p.done, 2);
+            end(&f);
+        }
+    }
+}
+
 /* ---- Block2 ------------------------------------------------------------------------------------------------------------ */
 
 #define GET(block_) SAID(.code = NACRE_GET, .path = "x", .block2 = (block_))
@@ -685,6 +719,7 @@ int main(void)
         cmocka_unit_test(plain_senders_are_one),
         cmocka_unit_test(context_that_goes),
         cmocka_unit_test(uploads_in_pieces),
+        cmocka_unit_test(failing_sink_says_why_at_the_block_that_failed),
         cmocka_unit_test(answers_are_cut),
         cmocka_unit_test(answers_that_fit_stay_as_they_are),
         cmocka_unit_test(etags),
