@@ -100,6 +100,13 @@ if [ $NACRE_MOUNTS = own ] && mount -t tmpfs -o size=64k none root/small && prin
     says err '5.00'
     says err 'no space left'
     lacks err root
+    # … at the block that does not fit, and the rest is not sent for it
+    for subcommand in 'post small' 'put small/file'; do
+        "$nacre" "${subcommand% *}" "$url/${subcommand#* }" --payload-file large -v --context client >out 2>err && fail 'written'
+        says err '5.00 Internal Server Error: no space left'
+        blocks=$(grep -c '^> [0-9]* bytes to' err)
+        [ "$blocks" -ge 2 ] && [ "$blocks" -le 66 ] || fail "$blocks blocks were sent to a disk of 64 KiB"
+    done
     [ -z "$(ls -A root/small)" ] || fail "left on the full disk: $(ls -A root/small)"
     run 0 put "$url/small/file" --payload x --context client
     run 0 delete "$url/small/file" --context client

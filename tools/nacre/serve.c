@@ -46,7 +46,7 @@ static int print_help(void)
            "  --root DIR            serve the files in DIR: no symbolic links, no names that start\n"
            "                        with a dot, no directory that holds a security context\n"
            "  --demo                serve the demo resources beside --root too; they hide files of those names\n"
-           "  --writable            take PUT and DELETE for files below --root\n"
+           "  --writable            take PUT, POST and DELETE below --root\n"
            "  --workers N           serve UDP with N threads (1 to 64; default: 1)\n"
            "  -v, --verbose         show requests on stderr\n"
            "  -h, --help            this text\n");

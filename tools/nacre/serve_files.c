@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FORMAT_TEXT = 0, FORMAT_LINKS = 40, FORMAT_OCTETS = 42 };
+enum { FORMAT_TEXT = 0, FORMAT_LINKS = 40 };
 
 /* ---- Walking ---------------------------------------------------------------------------------------------------------- */
 
@@ -149,18 +149,26 @@ static bool has_etag(nacre_bytes options, const uint8_t etag[SERVE_ETAG_LEN])
 
 /* ---- Answers ---------------------------------------------------------------------------------------------------------- */
 
+static const struct {
+    const char *end;
+    unsigned format;
+} formats[] = { { ".txt", FORMAT_TEXT }, { ".wlnk", FORMAT_LINKS }, { ".xml", 41 }, { ".json", 50 }, { ".cbor", 60 } };
+
 unsigned serve_format_of(const char *name)
 {
-    static const struct {
-        const char *end;
-        unsigned format;
-    } formats[] = { { ".txt", FORMAT_TEXT }, { ".wlnk", 40 }, { ".xml", 41 }, { ".json", 50 }, { ".cbor", 60 } };
     size_t len = strlen(name);
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         size_t end = strlen(formats[i].end);
         if (len > end && strcmp(name + len - end, formats[i].end) == 0) return formats[i].format;
     }
-    return FORMAT_OCTETS;
+    return SERVE_FORMAT_OCTETS;
+}
+
+const char *serve_ending_of(uint64_t format)
+{
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
+        if (formats[i].format == format) return formats[i].end;
+    return format == SERVE_FORMAT_OCTETS ? "" : NULL;
 }
 
 /* A file while its answer is made. */
@@ -482,10 +490,10 @@ void serve_files(void *user, const nacre_request *request, nacre_response *respo
     serve_root *root = user;
     const uint8_t method = request->message->code;
     if (root->fd < 0) nacre_response_text(response, NACRE_NOT_FOUND, "no such resource");
-    else if (root->is_writable && method == NACRE_PUT) serve_put(root, request, response);
-    else if (root->is_writable && method == NACRE_DELETE) serve_delete(root, request, response);
+    else if (serve_writes(root, method) && method == NACRE_DELETE) serve_delete(root, request, response);
+    else if (serve_writes(root, method)) serve_write(root, request, response);
     else if (method == NACRE_GET) get(root, request, response);
     else
         nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED,
-                            root->is_writable ? "only GET, PUT and DELETE" : "only GET");
+                            root->is_writable ? "only GET, PUT, POST and DELETE" : "only GET");
 }

@@ -7,7 +7,7 @@
 
 #include <sys/stat.h>
 
-enum { SERVE_ETAG_LEN = 8 };
+enum { SERVE_ETAG_LEN = 8, SERVE_FORMAT_OCTETS = 42 };
 
 /* A name that may be served: no '/', no NUL, no leading dot, not empty. */
 bool serve_name(char name[256], nacre_bytes segment);
@@ -34,6 +34,8 @@ int serve_walk_to_parent(const serve_root *root, nacre_bytes options, char name[
 
 /* The Content-Format of a file: what the ending of its name says. */
 unsigned serve_format_of(const char *name);
+/* The ending of names that says it; "": no ending, NULL: none says it. */
+const char *serve_ending_of(uint64_t format);
 
 /* The entity tag of a file: of its identity, size and times. */
 void serve_etag(const serve_root *root, uint8_t etag[SERVE_ETAG_LEN], const struct stat *st);
@@ -74,9 +76,14 @@ serve_list *serve_lists_find(serve_lists *lists, const nacre_request *request, u
 serve_list *serve_lists_keep(serve_lists *lists, const nacre_request *request, serve_list *list, uint64_t now);
 bool serve_lists_fits(size_t len);
 
-/* PUT and DELETE. */
-void serve_put(serve_root *root, const nacre_request *request, nacre_response *response);
+/* PUT and POST, and DELETE; whether it is one of them, and may be. */
+bool serve_writes(const serve_root *root, uint8_t method);
+void serve_write(serve_root *root, const nacre_request *request, nacre_response *response);
 void serve_delete(serve_root *root, const nacre_request *request, nacre_response *response);
+
+/* POST: the directory, and the `name` of a new file in it; -1 with the refusal, or with code 0 and errno. serve_post_location says where it is. */
+int serve_post_begin(const serve_root *root, nacre_bytes options, char name[256], nacre_upload_error *why);
+void serve_post_location(nacre_options *out, nacre_bytes options, const char *name);
 
 /* Answers 4.04, or 5.00 when errno says that it is this machine's fault. */
 void serve_not_there(nacre_response *response);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_write: PUT and DELETE below --root, with --writable.
+/* serve_write: PUT, POST (serve_post.c) and DELETE below --root, with --writable.
  *
  * A file that is put is written beside its place under a name that is never served (it starts with a dot), made durable, and
  * renamed: who reads sees the old one or the new one, also after a power cut. Nothing is made that would not be served. */
@@ -16,7 +16,7 @@
 /* A file on its way to its place. */
 typedef struct incoming {
     int dir, fd;
-    int error; /* why it could not be written; 0: it could */
+    nacre_upload_error error; /* why it could not be written; code 0: it could */
     char temporary[48], name[256];
 } incoming;
 
@@ -59,11 +59,8 @@ static bool make_temporary(incoming *in)
     return false;
 }
 
-/* A refusal: a code, and a text that says no more of this machine than the reason. */
-typedef struct refusal {
-    uint8_t code;
-    const char *text;
-} refusal;
+/* A code, and a text that says no more of this machine than the reason. Code 0: none. */
+typedef nacre_upload_error refusal;
 
 static refusal refusal_of(int error)
 {
@@ -104,37 +101,21 @@ static bool is_allowed(const serve_root *root, int dir, const char *name)
     return !serve_is_private_name(root, name) && !serve_is_private_file(root, dir, name);
 }
 
-/* NULL with the refusal. */
-static incoming *begin(const serve_root *root, nacre_bytes options, refusal *why)
+/* Where the request's body is to go: the directory, and the name. */
+static bool find_place(const serve_root *root, const nacre_message *request, incoming *in, refusal *why)
 {
-    incoming *in = malloc(sizeof *in);
-    *why = refusal_of(ENOMEM);
-    if (in == NULL) return NULL;
-    *in = (incoming){ .dir = -1, .fd = -1 };
-    in->dir = serve_walk_to_parent(root, options, in->name);
+    if (request->code == NACRE_POST) {
+        in->dir = serve_post_begin(root, request->options, in->name, why);
+        if (in->dir < 0 && why->code == 0) *why = refusal_of(errno);
+        return in->dir >= 0;
+    }
+    in->dir = serve_walk_to_parent(root, request->options, in->name);
     if (in->dir < 0) *why = refusal_of(errno);
     else if (!is_allowed(root, in->dir, in->name)) *why = refusal_of(EPERM);
-    else if (!keeps_format(in->name, options))
+    else if (!keeps_format(in->name, request->options))
         *why = (refusal){ NACRE_UNSUPPORTED_FORMAT, "the name says another Content-Format, which is what is kept" };
-    else if (make_temporary(in)) return in;
-    else *why = refusal_of(errno);
-    give_up(in);
-    return NULL;
-}
-
-/* A failure is kept and told with the last block: the pieces that follow go nowhere. */
-static nacre_err write_piece(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
-{
-    incoming *in = user;
-    size_t done = 0;
-    (void)total;
-    while (in->error == 0 && done < piece.len) {
-        const ssize_t n = pwrite(in->fd, piece.ptr + done, piece.len - done, (off_t)(offset + done));
-        if (n > 0) done += (size_t)n;
-        else if (n == 0) in->error = EIO;
-        else if (errno != EINTR) in->error = errno;
-    }
-    return NACRE_OK;
+    else return true;
+    return false;
 }
 
 /* ---- Preconditions ---------------------------------------------------------------------------------------------------- */
@@ -147,101 +128,134 @@ static present look(int dir, const char *name, struct stat *st)
     return S_ISREG(st->st_mode) ? PRESENT_FILE : PRESENT_OTHER;
 }
 
-/* If-Match and If-None-Match (RFC 7252 5.10.8). */
-static bool preconditions_hold(const serve_root *root, nacre_bytes options, bool exists, const struct stat *st)
+/* If-Match and If-None-Match (RFC 7252 5.10.8), of the file; of the directory that is posted to. */
+static bool preconditions_hold(const serve_root *root, const nacre_message *request, present there,
+                               const struct stat *st)
 {
     uint8_t etag[SERVE_ETAG_LEN];
-    bool asked = false, matches = false;
-    if (exists) serve_etag(root, etag, st);
-    nacre_option_iter it = nacre_option_begin(options);
-    for (nacre_option option; nacre_option_next(&it, &option);) {
-        if (option.number == NACRE_OPT_IF_NONE_MATCH && exists) return false;
-        if (option.number != NACRE_OPT_IF_MATCH) continue;
-        asked = true;
-        if (!exists) continue;
-        matches = matches || option.value.len == 0 || nacre_bytes_equal(option.value, NACRE_ARRAY(etag));
-    }
-    return !asked || matches;
+    if (request->code == NACRE_POST) return nacre_conditions_hold(request->options, true, NACRE_ABSENT);
+    if (there == PRESENT_FILE) serve_etag(root, etag, st);
+    return nacre_conditions_hold(request->options, there == PRESENT_FILE,
+                                 there == PRESENT_FILE ? NACRE_ARRAY(etag) : NACRE_ABSENT);
 }
 
-/* Answers when something stands in the way. */
-static bool may_change(const serve_root *root, const nacre_request *request, nacre_response *response, present there,
-                       const struct stat *st)
+/* What is marked read-only stays as it is, for root too, whom no mode stops; renaming and unlinking ask only the directory. */
+static bool is_read_only(int dir, const char *name, present there, const struct stat *st)
 {
-    if (there == PRESENT_OTHER) {
-        nacre_response_text(response, NACRE_FORBIDDEN, "only files can be put and deleted");
-        return false;
+    struct stat above;
+    if (fstat(dir, &above) == 0 && (above.st_mode & 0222) == 0) return true;
+    if (there != PRESENT_FILE) return false;
+    return (st->st_mode & 0222) == 0 || (faccessat(dir, name, W_OK, AT_EACCESS) != 0 && errno != ENOENT);
+}
+
+/* What stands in the way of a change. */
+static refusal obstacle(const serve_root *root, const nacre_message *request, int dir, const char *name, present there,
+                        const struct stat *st)
+{
+    if (there == PRESENT_OTHER) return (refusal){ NACRE_FORBIDDEN, "only files can be put and deleted" };
+    if (!preconditions_hold(root, request, there, st))
+        return (refusal){ NACRE_PRECONDITION_FAILED, "the file is not as the request expects" };
+    if (request->code == NACRE_DELETE && there == PRESENT_NONE) return (refusal){ 0, NULL }; /* RFC 7252 5.8.4 */
+    return is_read_only(dir, name, there, st) ? refusal_of(EROFS) : (refusal){ 0, NULL };
+}
+
+/* ---- Writing ---------------------------------------------------------------------------------------------------------- */
+
+/* NULL with the refusal. */
+static incoming *begin(const serve_root *root, const nacre_message *request, refusal *why)
+{
+    struct stat st = { 0 };
+    incoming *in = malloc(sizeof *in);
+    *why = refusal_of(ENOMEM);
+    if (in == NULL) return NULL;
+    *in = (incoming){ .dir = -1, .fd = -1 };
+    if (find_place(root, request, in, why)) {
+        const present there = look(in->dir, in->name, &st);
+        *why = obstacle(root, request, in->dir, in->name, there, &st);
+        if (why->code == 0 && make_temporary(in)) return in;
+        if (why->code == 0) *why = refusal_of(errno);
     }
-    if (preconditions_hold(root, request->message->options, there == PRESENT_FILE, st)) return true;
-    nacre_response_text(response, NACRE_PRECONDITION_FAILED, "the file is not as the request expects");
-    return false;
+    give_up(in);
+    return NULL;
+}
+
+/* The rest of a body is not waited for when a piece of it cannot be kept. */
+static nacre_err write_piece(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
+{
+    incoming *in = user;
+    size_t done = 0;
+    (void)total;
+    while (done < piece.len) {
+        const ssize_t n = pwrite(in->fd, piece.ptr + done, piece.len - done, (off_t)(offset + done));
+        if (n > 0) done += (size_t)n;
+        else if (n == 0 || errno != EINTR) {
+            in->error = refusal_of(n == 0 ? EIO : errno);
+            return NACRE_ERR_FILE;
+        }
+    }
+    return NACRE_OK;
 }
 
 /* ---- Requests --------------------------------------------------------------------------------------------------------- */
 
+bool serve_writes(const serve_root *root, uint8_t method)
+{
+    return root->is_writable && (method == NACRE_PUT || method == NACRE_POST || method == NACRE_DELETE);
+}
+
 void serve_files_upload(void *user, const nacre_request *request, nacre_upload *upload)
 {
     const serve_root *root = user;
-    struct stat st = { 0 };
-    if (root->fd < 0 || !root->is_writable || request->message->code != NACRE_PUT) {
-        upload->code = root->fd < 0 ? NACRE_NOT_FOUND : NACRE_METHOD_NOT_ALLOWED;
-        return;
-    }
-    refusal why;
-    incoming *in = begin(root, request->message->options, &why);
-    if (in == NULL) {
+    const uint8_t method = request->message->code;
+    refusal why = { root->fd < 0 ? NACRE_NOT_FOUND : NACRE_METHOD_NOT_ALLOWED, NULL };
+    incoming *in = NULL;
+    if (root->fd >= 0 && serve_writes(root, method) && method != NACRE_DELETE) in = begin(root, request->message, &why);
+    if (in == NULL) { /* not after the last block only */
         upload->code = why.code;
         upload->text = why.text;
         return;
     }
     upload->sink = (nacre_sink){ write_piece, in };
+    upload->error = &in->error;
     upload->done = give_up;
-    if (!preconditions_hold(root, request->message->options, look(in->dir, in->name, &st) == PRESENT_FILE, &st)) {
-        upload->code = NACRE_PRECONDITION_FAILED; /* not after the last block only */
-        give_up(in);
-    }
 }
 
 /* Durable before it is told: the file, then its name. */
 static bool put_in_place(incoming *in)
 {
-    if (in->error != 0) errno = in->error;
-    if (in->error != 0 || fsync(in->fd) != 0 || renameat(in->dir, in->temporary, in->dir, in->name) != 0) return false;
+    if (fsync(in->fd) != 0 || renameat(in->dir, in->temporary, in->dir, in->name) != 0) return false;
     in->temporary[0] = '\0';
     return fsync(in->dir) == 0;
 }
 
-static void finish(const serve_root *root, incoming *in, const nacre_request *request, nacre_response *response)
+/* As it may have changed since its first block. */
+static refusal finish(const serve_root *root, incoming *in, const nacre_message *request, nacre_response *response)
 {
     struct stat st = { 0 };
     uint8_t etag[SERVE_ETAG_LEN];
     const present there = look(in->dir, in->name, &st);
-    if (!may_change(root, request, response, there, &st)) return;
+    const refusal why = obstacle(root, request, in->dir, in->name, there, &st);
+    if (why.code != 0) return why;
     const bool keeps_mode = there != PRESENT_FILE || fchmod(in->fd, st.st_mode & 0777) == 0;
-    if (!keeps_mode || !put_in_place(in) || fstat(in->fd, &st) != 0) {
-        const refusal why = refusal_of(errno);
-        nacre_response_text(response, why.code, why.text);
-        return;
-    }
+    if (!keeps_mode || !put_in_place(in) || fstat(in->fd, &st) != 0) return refusal_of(errno);
     serve_etag(root, etag, &st);
     response->code = there == PRESENT_FILE ? NACRE_CHANGED : NACRE_CREATED;
     nacre_options_add(&response->options, NACRE_OPT_ETAG, NACRE_ARRAY(etag));
+    if (request->code == NACRE_POST) serve_post_location(&response->options, request->options, in->name);
+    return (refusal){ 0, NULL };
 }
 
-void serve_put(serve_root *root, const nacre_request *request, nacre_response *response)
+void serve_write(serve_root *root, const nacre_request *request, nacre_response *response)
 {
-    incoming *in = request->upload;
-    if (in == NULL) { /* of one message */
-        refusal why;
-        in = begin(root, request->message->options, &why);
-        if (in == NULL) {
-            nacre_response_text(response, why.code, why.text);
-            return;
-        }
-        (void)write_piece(in, 0, request->message->payload, 0);
+    refusal why = { 0, NULL };
+    const bool is_one_message = request->upload == NULL;
+    incoming *in = is_one_message ? begin(root, request->message, &why) : request->upload;
+    if (in != NULL) {
+        if (is_one_message && write_piece(in, 0, request->message->payload, 0) != NACRE_OK) why = in->error;
+        else why = finish(root, in, request->message, response);
     }
-    finish(root, in, request, response);
-    if (request->upload == NULL) give_up(in); /* what is in its place stays there */
+    if (why.code != 0) nacre_response_text(response, why.code, why.text);
+    if (is_one_message && in != NULL) give_up(in); /* what is in its place stays there */
 }
 
 void serve_delete(serve_root *root, const nacre_request *request, nacre_response *response)
@@ -253,17 +267,16 @@ void serve_delete(serve_root *root, const nacre_request *request, nacre_response
         serve_not_there(response);
         return;
     }
-    const present there = look(dir, name, &st);
-    errno = ENOENT;
-    if (serve_is_private_name(root, name) || serve_is_private_file(root, dir, name)) serve_not_there(response);
-    else if (may_change(root, request, response, there, &st)) {
-        const bool gone = there == PRESENT_NONE || (unlinkat(dir, name, 0) == 0 && fsync(dir) == 0);
-        /* RFC 7252 5.8.4: also when there was none */
-        if (gone) response->code = NACRE_DELETED;
-        else {
-            const refusal why = refusal_of(errno);
-            nacre_response_text(response, why.code, why.text);
-        }
+    if (!is_allowed(root, dir, name)) {
+        nacre_response_text(response, NACRE_NOT_FOUND, "no such resource");
+        (void)close(dir);
+        return;
     }
+    const present there = look(dir, name, &st);
+    refusal why = obstacle(root, request->message, dir, name, there, &st);
+    if (why.code == 0 && there == PRESENT_FILE && (unlinkat(dir, name, 0) != 0 || fsync(dir) != 0))
+        why = refusal_of(errno);
+    if (why.code == 0) response->code = NACRE_DELETED;
+    else nacre_response_text(response, why.code, why.text);
     (void)close(dir);
 }
