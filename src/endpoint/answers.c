@@ -291,7 +291,7 @@ void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__
         entry->seen = item->context == NULL ? item->seen : nacre__options_seen(item->plain.options);
         entry->state = NACRE__ENTRY_READY;
         nacre__item_drop_options(ep, item, &entry->message, entry->seen);
-        if (entry->seen & NACRE__SEEN(NACRE_OPT_ECHO)) nacre__echo_heard(ep, item);
+        if ((entry->seen | item->seen) & NACRE__SEEN(NACRE_OPT_ECHO)) nacre__echo_heard(ep, item);
         nacre__queue_push(&ep->events, true, nacre__entry_index(ep, entry));
         ep->stats.requests++;
         break;

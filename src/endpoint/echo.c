@@ -39,14 +39,16 @@ void nacre__echo_heard(nacre_endpoint *ep, const nacre__item *item)
 {
     const nacre_address *peer = &item->datagram->peer;
     const nacre_bytes echo = nacre_option_find(item->plain.options, NACRE_OPT_ECHO);
-    if (nacre_is_absent(echo)) return;
-    if (item->context != NULL) {
+    const nacre_bytes outer =
+        nacre_option_find(item->outer.options, NACRE_OPT_ECHO); /* of what was given out in clear */
+    if (!nacre_is_absent(echo) && item->context != NULL) {
         nacre__take(ep, item->context);
         item->context->peer_sent_echo = true;
         nacre__give(ep, item->context);
     }
     if (nacre__is_reached(ep, peer)) return;
-    if (item->recovers || is_ours(ep, peer, echo)) nacre__reached(ep, peer);
+    if ((item->recovers && !nacre_is_absent(echo)) || is_ours(ep, peer, echo) || is_ours(ep, peer, outer))
+        nacre__reached(ep, peer);
 }
 
 /* The value for that address; absent when its cipher fails. */

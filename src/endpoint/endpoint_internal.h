@@ -652,7 +652,9 @@ nacre_bytes nacre__echo_for(const nacre_endpoint *ep, const nacre_address *peer,
 nacre_err nacre__echo_add(nacre_endpoint *ep, nacre_message *answer, nacre_bytes echo);
 /* kept_echo.c: Echo values of servers. */
 void nacre__echo_keep(nacre_endpoint *ep, const nacre__slot *slot, const nacre_message *answer);
+void nacre__echo_keep_outer(nacre_endpoint *ep, const nacre__slot *slot, const nacre_message *outer);
 void nacre__echo_bring(nacre_endpoint *ep, nacre__slot *slot);
+void nacre__echo_bring_outer(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *datagram, nacre_room room);
 void nacre__echo_forget(nacre_endpoint *ep, const nacre_context *context, const nacre_address *peer);
 
 /* pace.c: how often. */

@@ -154,6 +154,7 @@ static void answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *i
 static void verified_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
 {
     /* RFC 8613 8.4.2: a notification for who did not ask for any */
+    nacre__echo_keep_outer(ep, slot, &item->outer);
     if (nacre__has_option(item->plain.options, NACRE_OPT_OBSERVE) && !request_has(slot, NACRE_OPT_OBSERVE))
         dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else if (item->is_old && !slot->observation.changing)
@@ -181,7 +182,10 @@ static void plain_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__ite
     const nacre_message *answer = &item->outer;
     if (slot->context == NULL) {
         answered(ep, slot, item, answer, now_ms);
-    } else if (!nacre__slot_waits(slot)) {
+        return;
+    }
+    nacre__echo_keep_outer(ep, slot, answer);
+    if (!nacre__slot_waits(slot)) {
         /* RFC 8613 8.4.2: no notification, and no end of the observation either */
         dropped(ep, slot, item, NACRE_ERR_NOT_PROTECTED, now_ms);
     } else {

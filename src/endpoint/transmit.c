@@ -51,6 +51,7 @@ static nacre_err write_request(nacre_endpoint *ep, nacre__slot *slot, nacre_byte
         nacre_protect_request(slot->context, &ep->config.crypto, &id, out, room, plain, nacre__renewal_how(slot, &how));
     nacre__give(ep, slot->context);
     if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+    nacre__echo_bring_outer(ep, slot, out, room);
     nacre__observation_sent(slot);
     slot->id = id;
     nacre__persist_ask_early(&ep->persist_waits, slot->context);
