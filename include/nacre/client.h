@@ -94,13 +94,16 @@ typedef struct nacre_observing {
     uint32_t duration_ms; /* from the first notification on; 0: as long as it lasts */
     /* the server is away: a registration is tried again until it is back; and once more when it is. May be NULL */
     void (*on_away)(void *user, bool is_away);
+    /* a notification of `len` bytes came, more than the `max` that are taken, and was acknowledged: its state is not known
+     * (unauthenticated in a protected observation), and the observation goes on. Ask in smaller blocks. May be NULL */
+    void (*on_oversized)(void *user, size_t len, size_t max);
 } nacre_observing;
 
 /* nacre_client_observe asks for a resource's state, by GET or FETCH, and for each change of it (RFC 7641): the present state is
  * the first notification. The client registers again by itself when nothing was heard for too long. A server that is away then
- * (it cannot be reached, a connection is refused or lost, nothing answers) is waited for: the client registers anew after 0.5
- * to 1 second, and after each failure twice as long, up to 60; at the address that it had, the name is not looked up again. A
- * first registration that cannot be delivered fails at once. It returns when the
+ * (it cannot be reached, a connection is refused or lost, nothing answers, or nothing that verifies where the registration is
+ * protected) is waited for: the client registers anew after 0.5 to 1 second, and after each failure twice as long, up to 60; at
+ * the address that it had, the name is not looked up again. A first registration that cannot be delivered fails at once. It returns when the
  * observation has ended: because on_notification said so, after duration_ms, by nacre_client_stop, or because the other side
  * ended it or does not let itself be observed.
  * NACRE_OK: `reply` is the answer that ended it, whatever its code; when we ended it, in order or without an answer to that,

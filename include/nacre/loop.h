@@ -21,9 +21,11 @@ extern "C" {
 /* Called for every event of the endpoint but PERSIST, which the loop serves from the stores added to it. */
 typedef void (*nacre_on_event)(void *user, nacre_endpoint *ep, const nacre_event *event);
 
-/* Called with every datagram that crosses the socket, and every message of a connection in its datagram form: for looking
- * on. `bytes` live until it returns. */
-typedef void (*nacre_on_datagram)(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes);
+/* The packet tap: called with every datagram that crosses the socket, and every message of a connection in its datagram form.
+ * `bytes` live until it returns. `full_len` is bytes.len, or more when `bytes` are the start of a datagram that is longer than
+ * the receive buffer; where the system does not tell its length, one more. */
+typedef void (*nacre_on_datagram)(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes,
+                                  size_t full_len);
 
 typedef struct nacre_loop nacre_loop;
 /* nacre_loop_open makes an endpoint, and drives it. It takes over neither `udp` nor what `config` borrows: close the loop

@@ -688,6 +688,7 @@ bool nacre__observation_ignores(const nacre__slot *slot, const nacre__item *item
 bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item,
                               const nacre_message *answer, uint64_t now_ms);
 void nacre__observation_renew(nacre_endpoint *ep, nacre__slot *slot);
+bool nacre__observation_survives(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
 bool nacre__observation_next_note(nacre_endpoint *ep, nacre_event *event);
 void nacre__stray_answer(nacre_endpoint *ep, const nacre__item *item);
 

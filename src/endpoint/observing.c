@@ -191,6 +191,18 @@ bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre
     return true;
 }
 
+/* The start of a plain message, the rest of which there was no room for: true when it is a notification of an observation that
+ * has begun, which goes on: the next state may be shorter. Its value is not taken for the order, which is not the one that was
+ * told last. */
+bool nacre__observation_survives(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+{
+    const nacre__observation *o = &slot->observation;
+    if (!o->begun || o->leaving || !is_notification(&item->outer)) return false;
+    if (nacre__slot_waits(slot)) settle(ep, slot, now_ms);
+    watch(ep, slot, &item->outer, now_ms);
+    return true;
+}
+
 /* The next notification of this burst whose exchange is still what it was. */
 bool nacre__observation_next_note(nacre_endpoint *ep, nacre_event *event)
 {

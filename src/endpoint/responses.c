@@ -11,7 +11,8 @@
  *     protected  plain, any other                        ends: FAILED, NOT_PROTECTED, with what came; or waits
  *     protected  oversized: cut, nothing to verify       goes on, with an OVERSIZED event; a timeout later says OVERSIZED
  *     plain      plain                                   ends: RESPONSE (or is repeated once, 4.01 with Echo)
- *     plain      oversized                               ends: FAILED, OVERSIZED
+ *     plain      oversized                               ends: FAILED, OVERSIZED; a notification of an observation that
+ *                                                        has begun is told as OVERSIZED, and it goes on
  *     plain      with an OSCORE option                   goes on; a timeout later says PROTECTION_INVALID
  *
  * What becomes of an observation is in observing.c.
@@ -153,8 +154,8 @@ static void answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *i
 
 static void verified_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
 {
-    /* RFC 8613 8.4.2: a notification for who did not ask for any */
     nacre__echo_keep_outer(ep, slot, &item->outer);
+    /* RFC 8613 8.4.2: a notification for who did not ask for any */
     if (nacre__has_option(item->plain.options, NACRE_OPT_OBSERVE) && !request_has(slot, NACRE_OPT_OBSERVE))
         dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else if (item->is_old && !slot->observation.changing)
@@ -217,11 +218,11 @@ void nacre__slot_oversized(nacre_endpoint *ep, nacre__slot *slot, const nacre__i
     }
     ep->stats.oversized++;
     slot->oversized = item->oversized;
-    if (!is_protected) {
+    if (!is_protected && !nacre__observation_survives(ep, slot, item, now_ms)) {
         nacre__slot_end(ep, slot, NACRE_ERR_OVERSIZED, NULL);
         return;
     }
     ep->notes[ep->num_notes++] =
         (nacre__note){ .exchange = slot->exchange, .slot = item->index, .oversized = item->oversized };
-    dropped(ep, slot, item, NACRE_ERR_OVERSIZED, now_ms);
+    if (is_protected) dropped(ep, slot, item, NACRE_ERR_OVERSIZED, now_ms);
 }

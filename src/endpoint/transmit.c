@@ -71,7 +71,8 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
     plain.mid = nacre__new_mid(ep, &slot->peer);
     if (!slot->is_ping) plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
-    const nacre_room room = { out->room.ptr, ep->config.max_message }; /* what is sent must fit the slot's bytes too */
+    const nacre_room room = { out->room.ptr,
+                              nacre__max_message_to(ep, &slot->peer) }; /* it may be less than at the start */
     if (err == NACRE_OK && is_next) err = nacre__outer_write_next(ep, slot, &out->bytes, room, plain.mid, plain.token);
     else if (err == NACRE_OK) err = write_request(ep, slot, &out->bytes, room, &plain);
     if (err == NACRE_ERR_NOT_YET) {
@@ -87,8 +88,10 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     out->peer = slot->peer;
     slot->mid = plain.mid;
     if (slot->context == NULL) nacre__observation_plain(slot);
-    /* under the token of a message that was repeated with Echo, an answer may still be to that one */
-    if (ep->tokens[nacre__slot_index(ep, slot)] == 0 || !slot->repeated) slot->hints_wait = false;
+    /* a block of the answer or a notification has acknowledged the exchange; under the token of a message that was repeated
+     * with Echo, an answer may still be to that one */
+    if (is_next || slot->observation.begun) slot->hints_wait = true;
+    else if (ep->tokens[nacre__slot_index(ep, slot)] == 0 || !slot->repeated) slot->hints_wait = false;
     nacre__slot_set_token(ep, slot, token);
     if (slot->type == NACRE_CON || slot->context != NULL) memcpy(slot->sent, out->bytes.ptr, out->bytes.len);
     slot->sent_len = out->bytes.len;

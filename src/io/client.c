@@ -81,7 +81,11 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
     }
     if (client->done || event->exchange != client->exchange) return;
     if (event->kind == NACRE_EVENT_OVERSIZED || event->err == NACRE_ERR_OVERSIZED) client->oversized = event->oversized;
-    if (event->kind == NACRE_EVENT_OVERSIZED) return; /* a hint: the response may still come */
+    if (event->kind == NACRE_EVENT_OVERSIZED) { /* a hint: the response, or the next notification, may still come */
+        if (client->stage == NACRE__OBSERVING && client->observing->on_oversized != NULL)
+            client->observing->on_oversized(client->observing->user, event->oversized, NACRE__CLIENT_MESSAGE);
+        return;
+    }
     if (event->kind == NACRE_EVENT_NOTIFICATION && client->observing != NULL) {
         notified(client, event);
         return;

@@ -5,7 +5,9 @@
  *     waiting --- a pause has passed ---> registering anew --- the same ---> waiting, the next pause is twice as long
  *     registering anew --- a notification ---> registered
  *
- * What an attacker can forge here, an ICMP error or the end of a connection, leads to a registration. */
+ * To a protected registration, what does not verify is no answer: an unprotected error, as of a server that has not opened its
+ * contexts again, or a RST. What an attacker can forge here, these, an ICMP error or the end of a connection, leads to a
+ * registration. */
 #include "io/client_internal.h"
 #include "io/loop_internal.h"
 
@@ -27,10 +29,24 @@ static uint64_t pause_ms(uint32_t attempts)
     return pause / 2 + part % (pause / 2 + 1);
 }
 
+/* Whether a registration that ended so was not answered by its server, as far as can be known. */
+static bool is_absence(const nacre_client *client)
+{
+    switch (client->result) {
+    case NACRE_ERR_UNREACHABLE:
+    case NACRE_ERR_TIMEOUT: return true;
+    case NACRE_ERR_UNAUTHENTICATED:
+    case NACRE_ERR_NOT_PROTECTED:
+    case NACRE_ERR_PROTECTION_INVALID:
+    case NACRE_ERR_RESET:
+    case NACRE_ERR_OVERSIZED: return client->ctx != NULL;
+    default: return false;
+    }
+}
+
 bool nacre__client_away(nacre_client *client)
 {
-    const bool is_absent = client->result == NACRE_ERR_UNREACHABLE || client->result == NACRE_ERR_TIMEOUT;
-    if (client->stage != NACRE__OBSERVING || !is_absent) return false;
+    if (client->stage != NACRE__OBSERVING || !is_absence(client)) return false;
     if (client->attempts == 0) tell(client, true);
     client->again_ms = nacre_clock_ms() + pause_ms(client->attempts);
     client->attempts++;

@@ -319,7 +319,8 @@ static bool send_datagrams(nacre_loop *loop)
     size_t num = transmit_many(loop);
     if (loop->on_datagram != NULL)
         for (size_t i = 0; i < num; i++)
-            loop->on_datagram(loop->datagram_user, true, &loop->out[i].peer, loop->out[i].bytes);
+            loop->on_datagram(loop->datagram_user, true, &loop->out[i].peer, loop->out[i].bytes,
+                              loop->out[i].bytes.len);
     for (size_t at = 0; at < num;) {
         size_t run = 0; /* datagrams go out in bursts, messages of connections one by one */
         while (at + run < num && !nacre_address_is_reliable(&loop->out[at + run].peer)) run++;
@@ -361,9 +362,11 @@ static bool settle(nacre_loop *loop)
 /* The first `num` of loop->in. */
 static void deliver(nacre_loop *loop, size_t num)
 {
-    if (loop->on_datagram != NULL)
-        for (size_t i = 0; i < num; i++)
-            loop->on_datagram(loop->datagram_user, false, &loop->in[i].peer, loop->in[i].bytes);
+    for (size_t i = 0; loop->on_datagram != NULL && i < num; i++) {
+        const nacre_datagram *in = &loop->in[i];
+        const size_t full_len = in->full_len > in->bytes.len ? in->full_len : in->bytes.len;
+        loop->on_datagram(loop->datagram_user, false, &in->peer, in->bytes, full_len);
+    }
     for (size_t at = 0; at < num;) {
         (void)take_events(loop); /* settle may have run out of rounds, and no event may be left here */
         size_t taken = receive_many(loop, loop->in + at, num - at);

@@ -174,8 +174,9 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
 }
 
 /* RFC 8613 B.1.1: whatever leaves has a number that is durable as used. */
-static void on_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes)
+static void on_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
 {
+    (void)full_len;
     side *s = user;
     nacre_oscore_option option;
     nacre_message m;

@@ -84,7 +84,8 @@ typedef struct saying {
     bool new_piv;
     bool older; /* answers the request before the last */
     const char *echo;
-    uint16_t option; /* one more, empty */
+    uint16_t option;    /* one more, empty */
+    const char *block2; /* one byte; with an ETag */
 } saying;
 
 static inline datagram say(observed *o, saying s)
@@ -100,6 +101,10 @@ static inline datagram say(observed *o, saying s)
     if (s.max_age < 0) nacre_options_add(&options, NACRE_OPT_MAX_AGE, NACRE_STR(""));
     if (s.echo != NULL)
         nacre_options_add(&options, NACRE_OPT_ECHO, nacre_bytes_of((const uint8_t *)s.echo, strlen(s.echo)));
+    if (s.block2 != NULL) {
+        nacre_options_add(&options, NACRE_OPT_ETAG, NACRE_STR("v"));
+        nacre_options_add(&options, NACRE_OPT_BLOCK2, nacre_bytes_of((const uint8_t *)s.block2, 1));
+    }
     if (s.option != 0) nacre_options_add(&options, s.option, NACRE_STR(""));
     const uint8_t type = s.type == 0 ? NACRE_ACK : (uint8_t)(s.type - 1);
     nacre_message m = { .type = type,

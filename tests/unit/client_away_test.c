@@ -3,9 +3,15 @@
 #include "pair.h"
 #include "support.h"
 
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* What happens while one observation lasts. */
 typedef struct story {
@@ -16,6 +22,9 @@ typedef struct story {
     nacre_client *client;
     int notifications, aways, backs;
     uint64_t away_ms; /* when it was told first */
+    pid_t slow;       /* comes back so: */
+    int num_ignored;  /* requests that nothing answers, and … */
+    int num_refused; /* … then so many that are refused in clear, before the server is back at the same port; -1: for ever */
 } story;
 
 static void state_now(void *user, const nacre_request *request, nacre_response *response)
@@ -47,12 +56,59 @@ static void serve(story *t)
     (void)snprintf(t->tcp_at, sizeof t->tcp_at, "%.71s", t->s.tcp + strlen("coap+tcp://"));
 }
 
+/* In a child: what a port hears while its server is away, and as it comes back. */
+static void return_slowly(const story *t, nacre_server **server)
+{
+    nacre_detail why = { { 0 } };
+    uint8_t bytes[1280];
+    struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+    at.sin6_port = htons((uint16_t)strtoul(strrchr(t->udp_at, ':') + 1, NULL, 10));
+    const int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    if (bind(fd, (struct sockaddr *)&at, sizeof at) != 0) _exit(3);
+    for (int n = 0; t->num_ignored < 0 || n < t->num_ignored + t->num_refused;) {
+        struct sockaddr_storage from;
+        socklen_t len = sizeof from;
+        struct pollfd wait = { .fd = fd, .events = POLLIN };
+        (void)poll(&wait, 1, 1000);
+        const ssize_t got = recvfrom(fd, bytes, sizeof bytes, 0, (struct sockaddr *)&from, &len);
+        if (got < 12 || bytes[0] != 0x48) continue;
+        if (n++ < t->num_ignored || t->num_ignored < 0) continue;
+        bytes[0] = 0x68; /* in the ACK */
+        bytes[1] = NACRE_UNAUTHORIZED;
+        (void)sendto(fd, bytes, 12, 0, (struct sockaddr *)&from, len);
+    }
+    (void)close(fd);
+    if (nacre_server_open(server, t->udp_at, &why) != NACRE_OK) _exit(4);
+}
+
+static nacre_server *returned;
+
+static void stop_returned(int number)
+{
+    (void)number;
+    if (returned == NULL) _exit(0);
+    nacre_server_stop(returned);
+}
+
+static void come_back_slowly(story *t)
+{
+    t->slow = fork();
+    if (t->slow != 0) return;
+    nacre_detail why = { { 0 } };
+    struct sigaction action = { .sa_handler = stop_returned };
+    (void)sigaction(SIGTERM, &action, NULL);
+    return_slowly(t, &returned);
+    fill(returned, t);
+    _exit(nacre_server_run(returned, &why) == NACRE_OK && nacre_server_close(returned, &why) == NACRE_OK ? 0 : 5);
+}
+
 static bool on_notification(void *user, const nacre_reply *reply)
 {
     story *t = user;
     assert_true(reply->is_protected);
     t->notifications++;
     if (t->notifications == 1) served_crash(&t->s);
+    if (t->notifications == 1 && t->num_ignored + t->num_refused != 0) come_back_slowly(t);
     return t->notifications < 2;
 }
 
@@ -72,7 +128,7 @@ static void on_away(void *user, bool is_away)
 static nacre_err observe(story *t, uint32_t duration_ms, nacre_reply *reply, nacre_detail *why)
 {
     char uri[104];
-    const nacre_observing how = { on_notification, t, duration_ms, on_away };
+    const nacre_observing how = { on_notification, t, duration_ms, on_away, NULL };
     (void)snprintf(uri, sizeof uri, "%s/state", t->over_tcp ? t->s.tcp : t->s.origin);
     return nacre_client_observe(t->client, reply, NACRE_GET, uri, NULL, NACRE_ABSENT, &how, why);
 }
@@ -125,6 +181,44 @@ static void observation_of_an_absent_server_ends_by_the_users_limit(void **state
     }
 }
 
+static void end_slowly(story *t)
+{
+    int status = 0;
+    assert_int_equal(kill(t->slow, SIGTERM), 0);
+    assert_int_equal(waitpid(t->slow, &status, 0), t->slow);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    pair_close(t->client);
+}
+
+/* A registration that nothing answers, in all its transmissions and those of the attempts after it, and one that is refused in
+ * clear: a protected observation goes on, as there is no answer that verifies. */
+static void observation_outlives_silence_and_refusals_in_clear(void **state)
+{
+    static const struct {
+        int num_ignored, num_refused;
+    } rows[] = { { 7, 0 }, { 0, 3 }, { 4, 2 } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        story t = { .pair = *state, .num_ignored = rows[i].num_ignored, .num_refused = rows[i].num_refused };
+        tell(&t, 120000);
+        assert_int_equal(t.notifications, 2);
+        assert_int_equal(t.backs, 1);
+        end_slowly(&t);
+    }
+}
+
+/* Silence for ever: the user's own limit ends it, in order. */
+static void silent_server_is_waited_for_until_the_users_limit(void **state)
+{
+    story t = { .pair = *state, .num_ignored = -1 };
+    const uint64_t start = nacre_clock_ms();
+    tell(&t, 20000);
+    assert_in_range(nacre_clock_ms() - start, 20000, 30000);
+    assert_int_equal(t.notifications, 1);
+    assert_int_equal(t.backs, 0);
+    end_slowly(&t);
+}
+
 /* A first registration that cannot be delivered is an error at once. */
 static void first_registration_that_is_refused_fails_at_once(void **state)
 {
@@ -149,6 +243,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(observation_goes_on_when_the_server_is_back, pair_set_up, pair_tear_down),
         cmocka_unit_test_setup_teardown(observation_of_an_absent_server_ends_by_the_users_limit, pair_set_up,
                                         pair_tear_down),
+        cmocka_unit_test_setup_teardown(observation_outlives_silence_and_refusals_in_clear, pair_set_up,
+                                        pair_tear_down),
+        cmocka_unit_test_setup_teardown(silent_server_is_waited_for_until_the_users_limit, pair_set_up, pair_tear_down),
         cmocka_unit_test_setup_teardown(first_registration_that_is_refused_fails_at_once, pair_set_up, pair_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

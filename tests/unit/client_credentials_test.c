@@ -47,8 +47,9 @@ static int tear_down(void **state)
     return test_release(state);
 }
 
-static void see(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes)
+static void see(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
 {
+    (void)full_len;
     fixture *f = user;
     nacre_message message;
     (void)peer;

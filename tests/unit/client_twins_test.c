@@ -77,8 +77,9 @@ static void entry(fixture *f, const char *pattern, const char *directory)
     assert_ok(nacre_credentials_set_directory(f->map, whole, directory, NACRE_ROLE_NONE, NULL));
 }
 
-static void see(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes)
+static void see(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
 {
+    (void)full_len;
     fixture *f = user;
     (void)peer, (void)bytes;
     f->datagrams += outgoing;

@@ -83,8 +83,9 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
     }
 }
 
-static void count(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes)
+static void count(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
 {
+    (void)full_len;
     side *s = user;
     (void)peer;
     (void)bytes;

@@ -146,24 +146,100 @@ static void reset_after_a_notification_that_crossed(void **state)
 static void protected_answer_gives_the_notification_number_anew(void **state)
 {
     (void)state;
-    for (int row = 0; row < 3; row++) { /* the request's nonce; a higher number; a lower one */
+    const uint8_t types[] = { 0, CON, NON };
+    for (int row = 0; row < 3; row++) {     /* the request's nonce; a higher number; a lower one */
+        for (int how = 0; how < 6; how++) { /* piggybacked, separate; after an empty ACK, and without */
+            observed o;
+            const uint8_t type = types[how / 2];
+            if (how == 1) continue;
+            observe_one(&o, NULL, false, 0);
+            o.p.theirs->next = 50;
+            hear(&o, say(&o, (saying){ .type = NON, .text = "fifty", .new_piv = true }), 0);
+            expect_notified(&o, "fifty");
+            const uint64_t now = renew(&o);
+            if (how & 1) acknowledge(&o, now);
+            if (row == 2) o.p.theirs->next = 20;
+            datagram answer = say(&o, (saying){ .type = type, .text = "now", .new_piv = row > 0 });
+            datagram late = say(&o, (saying){ .type = NON, .text = "late", .new_piv = true });
+            datagram later = say(&o, (saying){ .type = NON, .text = "later", .new_piv = true });
+            hear(&o, answer, now);
+            expect_notified(&o, "now");
+            if (type == CON) expect_empty(&o, NACRE_ACK, (uint16_t)(o.next_mid - 3), now);
+            hear(&o, later, now);
+            expect_notified(&o, "later");
+            hear(&o, late, now);
+            hear(&o, answer, now);
+            if (type == CON) expect_empty(&o, NACRE_ACK, (uint16_t)(o.next_mid - 3), now); /* it comes twice */
+            expect_nothing(&o, now);
+            (void)renew(&o);
+            pair_close(&o.p);
+        }
+    }
+}
+
+/* The client asks for the second block, and gets it: it is told both. */
+static void fetch_second_block(observed *o, const char *told, uint64_t now)
+{
+    datagram d;
+    uint8_t room[MAX_DATAGRAM], token[8];
+    const nacre_request_id id = o->id;
+    nacre_event event;
+    assert_false(party_next_event(&o->p.client, &event));
+    nacre_message m = sent_request(&o->p, &d, now);
+    const nacre_message outer = m;
+    if (!o->plain)
+        assert_int_equal(
+            nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &o->id, &m, NACRE_ROOM(room), &outer), NACRE_OK);
+    assert_true(nacre_is_absent(nacre_option_find(m.options, NACRE_OPT_OBSERVE)));
+    assert_true(nacre_bytes_equal(nacre_option_find(m.options, NACRE_OPT_BLOCK2), NACRE_STR("\x10")));
+    memcpy(token, o->token, 8);
+    memcpy(o->token, m.token.ptr, 8);
+    o->mid = m.mid;
+    hear(o, say(o, (saying){ .text = "end", .no_observe = true, .block2 = "\x10" }), now);
+    expect_notified(o, told);
+    memcpy(o->token, token, 8);
+    o->id = id;
+}
+
+/* The answer of a server that was restarted, with a lower number, comes in blocks, and so do the notifications after it; plain
+ * and protected, piggybacked and separate. */
+static void blocks_follow_a_restarted_server(void **state)
+{
+    (void)state;
+    static const uint8_t observe[] = { 0x60 };
+    const uint8_t types[] = { 0, CON, NON };
+    for (int row = 0; row < 6; row++) {
         observed o;
-        observe_one(&o, NULL, false, 0);
+        uint8_t room[64];
+        nacre_message get = get_request(NACRE_CON);
+        get.options = NACRE_ARRAY(observe);
+        open_observed(&o, NULL, row & 1);
+        party_add_transfer(&o.p.client, NULL);
+        const nacre_transfer_options how = { .room = NACRE_ROOM(room) };
+        assert_int_equal(nacre_transfer_request(o.p.client.transfer, &o.exchange, &o.p.server.address,
+                                                o.plain ? NULL : o.p.ours, &get, &how, &o),
+                         NACRE_OK);
+        take(&o, 0);
         o.p.theirs->next = 50;
-        hear(&o, say(&o, (saying){ .type = NON, .text = "fifty", .new_piv = true }), 0);
-        expect_notified(&o, "fifty");
+        hear(&o, say(&o, (saying){ .text = "before", .observe = V, .new_piv = true }), 0);
+        expect_notified(&o, "before");
         const uint64_t now = renew(&o);
-        if (row == 2) o.p.theirs->next = 20;
-        datagram answer = say(&o, (saying){ .text = "now", .new_piv = row > 0 });
-        datagram late = say(&o, (saying){ .type = NON, .text = "late", .new_piv = true });
-        datagram later = say(&o, (saying){ .type = NON, .text = "later", .new_piv = true });
-        hear(&o, answer, now);
-        expect_notified(&o, "now");
-        hear(&o, later, now);
-        expect_notified(&o, "later");
-        hear(&o, late, now);
-        hear(&o, answer, now);
-        expect_nothing(&o, now);
+        o.p.theirs->next = 20;
+        const uint8_t type = types[row / 2];
+        if (type != 0) acknowledge(&o, now);
+        const saying first = {
+            .type = type, .text = "sixteen bytes, +", .observe = 5, .new_piv = true, .block2 = "\x08"
+        };
+        hear(&o, say(&o, first), now);
+        nacre_event event;
+        assert_false(party_next_event(&o.p.client, &event));
+        if (type == CON) expect_empty(&o, NACRE_ACK, (uint16_t)(o.next_mid - 1), now);
+        fetch_second_block(&o, "sixteen bytes, +end", now);
+        const saying next = {
+            .type = NON, .text = "sixteen others +", .observe = 6, .new_piv = true, .block2 = "\x08"
+        };
+        hear(&o, say(&o, next), now + 1);
+        fetch_second_block(&o, "sixteen others +end", now + 1);
         pair_close(&o.p);
     }
 }
@@ -177,6 +253,7 @@ int main(void)
         cmocka_unit_test(answer_counts_after_a_notification_that_crossed),
         cmocka_unit_test(reset_after_a_notification_that_crossed),
         cmocka_unit_test(protected_answer_gives_the_notification_number_anew),
+        cmocka_unit_test(blocks_follow_a_restarted_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,6 +132,44 @@ static void no_reregister_leaves_it_to_the_application(void **state)
     pair_close(&o.p);
 }
 
+/* A server on its return may say in clear that it has no such context: a protected observation goes on, and the answer to the
+ * same registration that verifies is told. Without one the hint is told when the time is up. */
+static void unprotected_error_does_not_end_a_registration_anew(void **state)
+{
+    (void)state;
+    static const uint8_t codes[] = { NACRE_UNAUTHORIZED, NACRE_BAD_OPTION, NACRE_UNAVAILABLE, NACRE_NOT_FOUND };
+    for (size_t i = 0; i < sizeof codes; i++)
+        for (uint8_t type = NACRE_CON; type <= NACRE_ACK; type++)
+            for (int is_answered = 0; is_answered < 2; is_answered++) {
+                observed o;
+                datagram d = { 0 };
+                nacre_event event;
+                observe_one(&o, NULL, false, 0);
+                const uint64_t now = renew(&o);
+                nacre_message m = { .type = type, .code = codes[i], .token = NACRE_ARRAY(o.token) };
+                m.mid = type == NACRE_ACK ? o.mid : 77;
+                datagram_write(&d, &m);
+                hear(&o, d, now);
+                if (type == NACRE_CON) expect_empty(&o, NACRE_ACK, 77, now);
+                expect_nothing(&o, now);
+                if (is_answered) {
+                    hear(&o, say(&o, (saying){ .type = NON, .text = "back" }), now + 1);
+                    expect_notified(&o, "back");
+                    (void)renew(&o);
+                } else {
+                    uint64_t due;
+                    while ((due = nacre_endpoint_deadline(o.p.client.ep)) != UINT64_MAX) {
+                        nacre_endpoint_expire(o.p.client.ep, due);
+                        while (party_take(&o.p.client, &d, due)) continue;
+                    }
+                    assert_true(party_next_event(&o.p.client, &event));
+                    assert_int_equal(event.kind, NACRE_EVENT_FAILED);
+                    assert_int_equal(event.message.code, codes[i]);
+                }
+                pair_close(&o.p);
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +178,7 @@ int main(void)
         cmocka_unit_test(observation_in_another_context_stays),
         cmocka_unit_test(frequent_challenges_register_at_a_bounded_pace),
         cmocka_unit_test(no_reregister_leaves_it_to_the_application),
+        cmocka_unit_test(unprotected_error_does_not_end_a_registration_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

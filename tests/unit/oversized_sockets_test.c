@@ -139,6 +139,218 @@ static void client_says_both_lengths_and_acknowledges(void **state)
     }
 }
 
+/* Whichever thread of a server gets it (SO_REUSEPORT), from sockets and so ports of their own. */
+static void each_worker_answers_4_13(void **state)
+{
+    const pair *p = *state;
+    for (size_t i = 0; i < 2; i++) {
+        char *const argv[] = { (char *)NACRE_TOOL, "serve",     "--workers",       "4", "--bind",
+                               (char *)hosts[i],   "--context", (char *)p->server, NULL };
+        served s = served_program(argv);
+        for (uint16_t n = 0; n < 32; n++) {
+            uint8_t room[LONG];
+            const nacre_message m = { .type = n & 1 ? NACRE_NON : NACRE_CON, .code = NACRE_PUT, .mid = n };
+            const nacre_message answer = ask(&s, i == 0, m, LONG, room);
+            assert_int_equal(answer.code, NACRE_TOO_LARGE);
+            assert_false(nacre_is_absent(nacre_option_find(answer.options, NACRE_OPT_SIZE1)));
+        }
+        served_stop(&s);
+    }
+}
+
+/* ---- A server made by hand ------------------------------------------------------------------------------------------- */
+
+typedef int (*script)(int fd);
+
+/* Plays it in a child over a socket of its own; the port. */
+static unsigned play(script what, pid_t *pid)
+{
+    struct sockaddr_storage name;
+    socklen_t len = loopback(&name, false, 0);
+    const int fd = socket(name.ss_family, SOCK_DGRAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+    *pid = fork();
+    if (*pid == 0) _exit(what(fd));
+    (void)close(fd);
+    return ntohs(((struct sockaddr_in *)&name)->sin_port);
+}
+
+static void expect_played(pid_t pid)
+{
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+typedef struct heard {
+    uint8_t bytes[LONG];
+    size_t len;
+    struct sockaddr_storage from;
+    socklen_t from_len;
+} heard;
+
+static bool hear(int fd, heard *h)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    h->from_len = sizeof h->from;
+    if (poll(&wait, 1, PATIENCE_MS) != 1) return false;
+    const ssize_t got = recvfrom(fd, h->bytes, sizeof h->bytes, 0, (struct sockaddr *)&h->from, &h->from_len);
+    h->len = got > 0 ? (size_t)got : 0;
+    return got >= 12;
+}
+
+/* Under the token of what was heard, which has 8 bytes; padded to `len`. */
+static bool say(int fd, const heard *h, uint8_t type, uint8_t code, nacre_bytes options, const char *text, size_t len)
+{
+    uint8_t bytes[LONG] = { (uint8_t)(0x48 | type << 4), code, type == NACRE_ACK ? h->bytes[2] : 0x77, h->bytes[3] };
+    size_t at = 12;
+    memcpy(bytes + 4, h->bytes + 4, 8);
+    if (options.len > 0) memcpy(bytes + at, options.ptr, options.len);
+    at += options.len;
+    if (text[0] != '\0') bytes[at++] = 0xff;
+    memcpy(bytes + at, text, strlen(text));
+    at += strlen(text);
+    if (at < len) at = len;
+    return sendto(fd, bytes, at, 0, (const struct sockaddr *)&h->from, h->from_len) == (ssize_t)at;
+}
+
+/* Registered; then one of 1300 bytes, which is to be acknowledged; then a short one, and the end. */
+static int notify_at_length(int fd)
+{
+    heard h, ack;
+    static const uint8_t one[] = { 0x61, 1 }, two[] = { 0x61, 2 }, three[] = { 0x61, 3 };
+    if (!hear(fd, &h) || !say(fd, &h, NACRE_ACK, NACRE_CONTENT, NACRE_ARRAY(one), "one", 0)) return 1;
+    if (!say(fd, &h, NACRE_CON, NACRE_CONTENT, NACRE_ARRAY(two), "long", LONG)) return 2;
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    ack.from_len = sizeof ack.from;
+    if (poll(&wait, 1, PATIENCE_MS) != 1) return 3;
+    if (recvfrom(fd, ack.bytes, LONG, 0, (struct sockaddr *)&ack.from, &ack.from_len) != 4) return 4;
+    if (ack.bytes[0] != 0x60 || ack.bytes[2] != 0x77) return 5;
+    if (!say(fd, &h, NACRE_NON, NACRE_CONTENT, NACRE_ARRAY(three), "three", 0)) return 6;
+    if (!hear(fd, &h)) return 7; /* Observe 1 */
+    return say(fd, &h, NACRE_ACK, NACRE_CONTENT, NACRE_ABSENT, "end", 0) ? 0 : 8;
+}
+
+typedef struct told {
+    size_t len, max;
+    int notifications;
+    char text[16];
+} told;
+
+static bool on_notification(void *user, const nacre_reply *reply)
+{
+    told *t = user;
+    (void)snprintf(t->text, sizeof t->text, "%.*s", (int)reply->payload.len, (const char *)reply->payload.ptr);
+    return ++t->notifications < 2;
+}
+
+static void on_oversized(void *user, size_t len, size_t max)
+{
+    told *t = user;
+    assert_int_equal(t->notifications, 1);
+    t->len = len;
+    t->max = max;
+}
+
+/* The user hears both lengths, and then of the next state. */
+static void client_goes_on_observing_after_1300_bytes(void **state)
+{
+    (void)state;
+    pid_t pid;
+    char uri[64];
+    told t = { 0 };
+    nacre_reply reply = { 0 };
+    nacre_detail why = { { 0 } };
+    (void)snprintf(uri, sizeof uri, "coap://127.0.0.1:%u/x", play(notify_at_length, &pid));
+    nacre_client *client = pair_open(&(nacre_client_options){ .timeout_ms = 5000 });
+    const nacre_observing how = { on_notification, &t, 5000, NULL, on_oversized };
+    const nacre_err err = nacre_client_observe(client, &reply, NACRE_GET, uri, NULL, NACRE_ABSENT, &how, &why);
+    if (err != NACRE_OK) fail_msg("%s", why.text);
+    pair_close(client);
+    expect_played(pid);
+    assert_int_equal(t.len, LONG);
+    assert_int_equal(t.max, 1280);
+    assert_string_equal(t.text, "three");
+}
+
+static int refuse_at_length(int fd)
+{
+    heard h;
+    static const uint8_t size1[] = { 0xd2, 60 - 13, 0x04, 0xb0 };
+    return hear(fd, &h) && say(fd, &h, NACRE_ACK, NACRE_TOO_LARGE, NACRE_ARRAY(size1), "", 0) ? 0 : 1;
+}
+
+/* RFC 7252 5.9.2.9: a hint, for nothing of it is verified; the number is the server's Size1. */
+static void unprotected_4_13_is_told_with_its_size(void **state)
+{
+    const pair *p = *state;
+    pid_t pid;
+    char uri[64], expected[200];
+    const unsigned port = play(refuse_at_length, &pid);
+    (void)snprintf(uri, sizeof uri, "coap://127.0.0.1:%u/x", port);
+    (void)snprintf(expected, sizeof expected,
+                   "127.0.0.1:%u answered 4.13 Request Entity Too Large without protection, so it is not verified: the "
+                   "server takes at most 1200 bytes a message; send smaller blocks",
+                   port);
+    nacre_client *client = pair_open_with(p->client);
+    nacre_reply reply = { 0 };
+    nacre_detail why = { { 0 } };
+    assert_int_equal(pair_get(client, &reply, uri, &why), NACRE_ERR_UNAUTHENTICATED);
+    assert_string_equal(why.text, expected);
+    assert_int_equal(reply.code, NACRE_TOO_LARGE);
+    assert_false(reply.is_protected);
+    pair_close(client);
+    expect_played(pid);
+}
+
+static int answer_in_the_ack(int fd)
+{
+    return answer_at_length(fd, NACRE_ACK);
+}
+
+typedef struct tapped {
+    size_t len, full_len;
+} tapped;
+
+static void tap(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
+{
+    (void)peer;
+    if (outgoing) assert_int_equal(full_len, bytes.len);
+    else *(tapped *)user = (tapped){ bytes.len, full_len };
+}
+
+/* The packet tap has the start of a datagram that was cut, and says so; `nacre get --verbose` too. */
+static void packet_tap_says_what_was_cut(void **state)
+{
+    (void)state;
+    pid_t pid;
+    tapped seen = { 0, 0 };
+    char command[600], line[6000] = "";
+    nacre_reply reply = { 0 };
+    nacre_detail why = { { 0 } };
+    (void)snprintf(command, sizeof command, "coap://127.0.0.1:%u/x", play(answer_in_the_ack, &pid));
+    nacre_client *client = pair_open(&(nacre_client_options){ .timeout_ms = 5000, .on_datagram = tap, .user = &seen });
+    assert_int_equal(pair_get(client, &reply, command, &why), NACRE_ERR_OVERSIZED);
+    pair_close(client);
+    expect_played(pid);
+    assert_int_equal(seen.len, 1280);
+    assert_int_equal(seen.full_len, LONG);
+
+    (void)snprintf(command, sizeof command, "%s get -v coap://127.0.0.1:%u/x 2>&1", NACRE_TOOL,
+                   play(answer_in_the_ack, &pid));
+    FILE *tool = popen(command, "r");
+    assert_non_null(tool);
+    bool is_said = false;
+    while (fgets(line, sizeof line, tool) != NULL)
+        is_said = is_said ||
+                  (strncmp(line, "< 1300 bytes from", 17) == 0 && strstr(line, "  cut to the first 1280: ") != NULL);
+    (void)pclose(tool);
+    expect_played(pid);
+    assert_true(is_said);
+}
+
 #define IN_A_DIRECTORY(test) cmocka_unit_test_setup_teardown(test, pair_set_up, pair_tear_down)
 
 int main(void)
@@ -146,6 +358,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_A_DIRECTORY(server_answers_4_13_to_1300_bytes),
         IN_A_DIRECTORY(client_says_both_lengths_and_acknowledges),
+        IN_A_DIRECTORY(each_worker_answers_4_13),
+        IN_A_DIRECTORY(client_goes_on_observing_after_1300_bytes),
+        IN_A_DIRECTORY(unprotected_4_13_is_told_with_its_size),
+        IN_A_DIRECTORY(packet_tap_says_what_was_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

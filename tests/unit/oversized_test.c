@@ -2,6 +2,7 @@
 /* oversized_test: datagrams of which the driver has the start only, and those longer than max_message: each CON is answered,
  * acknowledged or rejected, and the user of a request hears both lengths. */
 #include "../scenario/raw.h"
+#include "../scenario/registration.h"
 #include "coap/block.h"
 
 enum { SMALL = 128 };
@@ -245,6 +246,67 @@ static void oversized_answer_of_another_is_not_taken(void **state)
     }
 }
 
+static datagram oversized_notification(observed *o, uint8_t type, uint8_t code)
+{
+    static const uint8_t plain[] = { 0x61, 200 }, protected[] = { 0x60, 0x32, 0x01, 0xff }; /* Observe; and OSCORE */
+    nacre_message m = { .type = type, .code = code, .token = NACRE_ARRAY(o->token) };
+    m.mid = type == NACRE_ACK ? o->mid : o->next_mid++;
+    if (code == NACRE_CONTENT) m.options = o->plain ? NACRE_ARRAY(plain) : NACRE_ARRAY(protected);
+    return message_of(m, WHOLE);
+}
+
+static void expect_oversized(observed *o)
+{
+    const nacre_event event = expect_event(&o->p.client, NACRE_EVENT_OVERSIZED);
+    assert_int_equal(event.exchange, o->exchange);
+    assert_int_equal(event.oversized, LONG);
+    assert_null(event.context);
+}
+
+/* Within an observation, plain or protected, as CON or NON or as the answer to a registration anew: acknowledged, told, and
+ * the observation goes on: the next state is told, and the next registration made. */
+static void oversized_notification_leaves_the_observation(void **state)
+{
+    (void)state;
+    for (int row = 0; row < 12; row++) {
+        const bool is_plain = row & 1, is_renewed = row & 2;
+        const uint8_t type = answer_types[row / 4];
+        observed o;
+        if (type == NACRE_ACK && !is_renewed) continue;
+        observe_one(&o, NULL, is_plain, 0);
+        const uint64_t now = is_renewed ? renew(&o) : 1;
+        const datagram d = oversized_notification(&o, type, NACRE_CONTENT);
+        give_cut(&o.p.client, &o.p.server.address, &d, WHOLE, now);
+        expect_oversized(&o);
+        expect_acknowledged(&o.p.client, type, now);
+        expect_nothing(&o, now);
+        hear(&o, say(&o, (saying){ .type = NON, .text = "shorter", .observe = 11, .new_piv = !is_renewed }), now + 1);
+        expect_notified(&o, "shorter");
+        (void)renew(&o);
+        pair_close(&o.p);
+    }
+}
+
+/* Nor does one that only looks like one: forged, or an error's code, which ends a plain observation alone. */
+static void oversized_error_ends_a_plain_observation_only(void **state)
+{
+    (void)state;
+    for (int is_plain = 0; is_plain < 2; is_plain++) {
+        observed o;
+        observe_one(&o, NULL, is_plain, 0);
+        const datagram d = oversized_notification(&o, NACRE_CON, NACRE_NOT_FOUND);
+        give_cut(&o.p.client, &o.p.server.address, &d, WHOLE, 1);
+        if (is_plain) expect_failed(&o.p.client, NACRE_ERR_OVERSIZED);
+        else expect_oversized(&o);
+        expect_acknowledged(&o.p.client, NACRE_CON, 1);
+        if (!is_plain) {
+            hear(&o, say(&o, (saying){ .type = NON, .text = "shorter", .new_piv = true }), 2);
+            expect_notified(&o, "shorter");
+        }
+        pair_close(&o.p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +317,8 @@ int main(void)
         cmocka_unit_test(oversized_answer_ends_a_plain_request),
         cmocka_unit_test(oversized_datagram_never_ends_a_protected_request),
         cmocka_unit_test(oversized_answer_of_another_is_not_taken),
+        cmocka_unit_test(oversized_notification_leaves_the_observation),
+        cmocka_unit_test(oversized_error_ends_a_plain_observation_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

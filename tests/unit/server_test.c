@@ -99,8 +99,9 @@ typedef struct watched {
     unsigned received, sent;
 } watched;
 
-static void see(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes)
+static void see(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
 {
+    (void)full_len;
     watched *w = user;
     if (peer->len == 0 || bytes.len < 4) return;
     if (outgoing) w->sent++;

@@ -32,11 +32,20 @@ static void tell_away(void *user, bool is_away)
                     is_away ? "the server is away; waiting until it is back" : "the server is back");
 }
 
+static void tell_oversized(void *user, size_t len, size_t max)
+{
+    (void)user;
+    (void)tool_fail(
+        "observe", NACRE_OK,
+        "a notification of %zu bytes is not shown, this endpoint takes %zu; ask in blocks (--block-size 512)", len,
+        max);
+}
+
 nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_reply *reply, const char *uri,
                       const nacre_options *options, uint32_t *num, bool *output_failed, nacre_detail *why)
 {
     printing p = { .args = args };
-    const nacre_observing how = { print, &p, args->duration_ms, tell_away };
+    const nacre_observing how = { print, &p, args->duration_ms, tell_away, tell_oversized };
     nacre_err err = nacre_client_observe(client, reply, NACRE_GET, uri, options, NACRE_ABSENT, &how, why);
     *num = p.num;
     *output_failed = p.failed;

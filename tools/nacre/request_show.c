@@ -70,7 +70,7 @@ static void print_pair(const char *arrow, const char *inner, nacre_bytes datagra
     free(outer);
 }
 
-void request_show_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes)
+void request_show_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
 {
     request_show *show = user;
     char text[72];
@@ -80,8 +80,9 @@ void request_show_datagram(void *user, bool outgoing, const nacre_address *peer,
         show->request = NULL;
     }
     nacre_address_text(peer, text);
-    fprintf(stderr, "%c %zu bytes %s %s%s  ", outgoing ? '>' : '<', bytes.len, outgoing ? "to" : "from", text,
+    fprintf(stderr, "%c %zu bytes %s %s%s  ", outgoing ? '>' : '<', full_len, outgoing ? "to" : "from", text,
             nacre_address_is_reliable(peer) ? " over TCP" : "");
+    if (full_len > bytes.len) fprintf(stderr, "cut to the first %zu: ", bytes.len);
     tool_print_hex(stderr, bytes);
     fputc('\n', stderr);
     if (outgoing || bytes.len == 0) return;

@@ -12,7 +12,7 @@ typedef struct request_show {
     size_t answer_len;
 } request_show;
 
-void request_show_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes);
+void request_show_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len);
 void request_show_message(void *user, bool outgoing, bool is_protected, const nacre_message *plain);
 
 /* request_show_end shows what never went out, and frees. */

@@ -101,8 +101,9 @@ void pair_expect_error(nacre_client *client, const char *uri, nacre_err expected
     assert_true(nacre_clock_ms() - start < 5000);
 }
 
-void pair_see_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes)
+void pair_see_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
 {
+    (void)full_len;
     pair_seen *s = user;
     (void)peer;
     if (outgoing && s->sent == 0) s->first_type = bytes.ptr[0] >> 4 & 3;

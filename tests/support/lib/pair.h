@@ -49,7 +49,7 @@ typedef struct pair_seen {
     uint8_t last_code;
     bool has_accept, all_protected;
 } pair_seen;
-void pair_see_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes);
+void pair_see_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len);
 void pair_see_message(void *user, bool outgoing, bool is_protected, const nacre_message *plain);
 
 #endif
