@@ -291,6 +291,31 @@ static bool has_room_for_answers(const nacre_stream *s)
     return left >= NACRE__STREAM_ABORT_ROOM && (left - NACRE__STREAM_ABORT_ROOM) / each > s->unprocessed;
 }
 
+static char *put(char *at, const char *text)
+{
+    const size_t len = strlen(text);
+    memcpy(at, text, len + 1);
+    return at + len;
+}
+
+static char *put_uint(char *at, uint64_t n)
+{
+    char digits[21], *first = &digits[20];
+    *first = '\0';
+    do *--first = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    return put(at, first);
+}
+
+/* RFC 8323 5.3.1: both lengths, for the peer and for our own user. */
+static void fail_too_long(nacre_stream *s, size_t len)
+{
+    char text[96]; /* two numbers of up to 20 digits */
+    char *at = put_uint(put(text, "message of "), len);
+    (void)put_uint(put(at, " bytes, Max-Message-Size is "), nacre__stream_announced(s));
+    nacre__stream_fail(s, NACRE_ERR_TOO_LONG, 0, text);
+}
+
 bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_room room, uint64_t now_ms)
 {
     s->clock = now_ms;
@@ -302,8 +327,8 @@ bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_room ro
             break;
         }
         if (err != NACRE_OK) {
-            bool large = err == NACRE_ERR_TOO_LONG;
-            nacre__stream_fail(s, err, 0, large ? "message larger than announced" : "malformed message header");
+            if (err == NACRE_ERR_TOO_LONG) fail_too_long(s, frame.len);
+            else nacre__stream_fail(s, err, 0, "malformed message header");
             break;
         }
         nacre__stream_step step = take_frame(s, &frame, event, room, now_ms);

@@ -24,6 +24,13 @@ static uint64_t read_length(nacre__reader *r, unsigned len)
     }
 }
 
+static nacre_err too_long(nacre__frame *frame, size_t token_len, uint64_t body_len)
+{
+    const size_t most = SIZE_MAX / 2; /* on a 32-bit machine */
+    frame->len = nacre__frame_size(token_len, body_len < most ? (size_t)body_len : most);
+    return NACRE_ERR_TOO_LONG;
+}
+
 nacre_err nacre__frame_read(nacre__frame *frame, nacre_bytes in, size_t max_datagram)
 {
     nacre__reader r = nacre__reader_of(in);
@@ -32,12 +39,12 @@ nacre_err nacre__frame_read(nacre__frame *frame, nacre_bytes in, size_t max_data
     unsigned tkl = first & 15u;
     if (tkl == 15) return NACRE_ERR_MALFORMED; /* RFC 8974 2.1: reserved */
     uint64_t body_len = read_length(&r, first >> 4);
-    if (!r.bad && body_len > max_datagram) return NACRE_ERR_TOO_LONG;
+    if (!r.bad && body_len > max_datagram) return too_long(frame, tkl, body_len);
     f.code = nacre__read_u8(&r);
     size_t ext = tkl == 13 ? 1 : tkl == 14 ? 2 : 0;
     size_t token_len = ext == 0 ? tkl : (size_t)read_uint(&r, ext) + (ext == 1 ? FIRST_13 : FIRST_14);
     if (r.bad) return NACRE_ERR_NOT_YET;
-    if (DATAGRAM_HEADER + ext + token_len + body_len > max_datagram) return NACRE_ERR_TOO_LONG;
+    if (DATAGRAM_HEADER + ext + token_len + body_len > max_datagram) return too_long(frame, token_len, body_len);
     f.token = nacre__read(&r, token_len);
     f.body = nacre__read(&r, (size_t)body_len);
     if (r.bad) return NACRE_ERR_NOT_YET;

@@ -29,7 +29,7 @@ typedef struct nacre__frame {
  * NACRE_OK            `frame` is set; its slices point into `in`
  * NACRE_ERR_NOT_YET   it has not come whole
  * NACRE_ERR_MALFORMED TKL 15
- * NACRE_ERR_TOO_LONG  it will be longer than that; said as soon as its header has come */
+ * NACRE_ERR_TOO_LONG  it will be longer than that; said as soon as its header has come. frame->len is set */
 NACRE_MUST_USE nacre_err nacre__frame_read(nacre__frame *frame, nacre_bytes in, size_t max_datagram);
 
 /* nacre__frame_size is the size of a frame with that token and body. */

@@ -28,6 +28,7 @@ void nacre__stream_close_soon(nacre_stream *s, uint64_t now_ms);
 bool nacre__stream_write_frame(nacre_stream *s, uint8_t code, nacre_bytes token, nacre_bytes body);
 
 /* stream_signal.c */
+size_t nacre__stream_announced(const nacre_stream *s);
 void nacre__stream_write_csm(nacre_stream *s);
 void nacre__stream_write_abort(nacre_stream *s, uint16_t bad_csm_option, const char *text);
 nacre__stream_step nacre__stream_signal(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,

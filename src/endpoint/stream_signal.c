@@ -7,15 +7,20 @@
 
 /* ---- Ours --------------------------------------------------------------------------------------------------------------- */
 
+/* What the CSM says. In datagram form a message is at most two bytes longer. */
+size_t nacre__stream_announced(const nacre_stream *s)
+{
+    const size_t size = s->config.max_message - 2;
+    return s->config.block_wise && size > NACRE__STREAM_BASE_SIZE ? (size_t)NACRE__STREAM_BASE_SIZE : size;
+}
+
 /* RFC 8323 3.3, 5.3: the first message. Options at their base values are left out. */
 void nacre__stream_write_csm(nacre_stream *s)
 {
     uint8_t room[NACRE__STREAM_CSM_ROOM];
     nacre_options o;
     nacre_bytes options;
-    /* In datagram form a message is at most two bytes longer. */
-    size_t size = s->config.max_message - 2;
-    if (s->config.block_wise && size > NACRE__STREAM_BASE_SIZE) size = NACRE__STREAM_BASE_SIZE;
+    const size_t size = nacre__stream_announced(s);
     nacre_options_init(&o, NACRE_ROOM(room));
     if (size != NACRE__STREAM_BASE_SIZE) nacre_options_add_uint(&o, NACRE_CSM_MAX_MESSAGE_SIZE, size);
     if (s->config.block_wise) nacre_options_add(&o, NACRE_CSM_BLOCK_WISE_TRANSFER, NACRE_STR(""));

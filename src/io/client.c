@@ -12,7 +12,7 @@
 
 enum {
     MAX_BODY = 16 * 1024 * 1024, /* unless the options say otherwise */
-    MAX_OPTIONS = 1280,
+    MAX_OPTIONS = NACRE__CLIENT_OPTIONS,
     STOP_MS = 250,   /* how soon nacre_client_stop is noticed at the latest */
     LEAVE_MS = 5000, /* how long the answer to the end of an observation is waited for */
 };

@@ -79,6 +79,37 @@ static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_
     }
 }
 
+/* What the request takes as one message, or with the smallest block of its body: that at least, for options of blocks vary. */
+static size_t request_size(const nacre_client *client, const nacre__target *to, bool in_blocks)
+{
+    enum { SMALLEST = 16, BLOCK1 = 2, REQUEST_TAG = 10, OBSERVE = 2 };
+    static const uint8_t some[SMALLEST] = { 0 };
+    nacre_message m = *client->plain;
+    m.token = nacre_bytes_of(some, 8);
+    if (in_blocks) m.payload = NACRE_ARRAY(some);
+    const size_t size = to->ctx != NULL ? nacre_protect_size(to->ctx, &m, NULL) : nacre_message_size(&m);
+    return size + (in_blocks ? BLOCK1 + REQUEST_TAG : 0) + (client->observing != NULL ? OBSERVE : 0);
+}
+
+/* RFC 8323 5.3.1: over a connection the peer says what it takes; until it does, 1152 bytes. */
+static nacre_err explain_too_long(const nacre_client *client, const nacre__target *to, nacre_detail *why)
+{
+    const nacre_err err = NACRE_ERR_TOO_LONG;
+    const bool in_blocks = client->source.read != NULL || client->plain->payload.len > NACRE_MAX_BLOCK;
+    const bool over_tcp = nacre_address_is_reliable(&to->peer);
+    const size_t size = request_size(client, to, in_blocks);
+    size_t max = NACRE__CLIENT_MESSAGE;
+    if (over_tcp && nacre__tcp_max_message(client->tcp, &to->peer) < max)
+        max = nacre__tcp_max_message(client->tcp, &to->peer);
+    if (client->done && size <= max) /* it was sent */
+        return nacre__store_fail(why, err, "the answer from %s is longer than the %zu bytes that are taken",
+                                 to->peer_text, client->options.max_body);
+    return nacre__store_fail(why, err, "the request has %s%zu bytes%s, %s%s %zu: nothing was sent; shorten its options",
+                             in_blocks ? "at least " : "", size, to->ctx != NULL ? " when protected" : "",
+                             over_tcp ? to->peer_text : "a datagram may have",
+                             over_tcp ? " takes (Max-Message-Size)" : "", max);
+}
+
 nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why)
 {
     const char *peer = to->peer_text, *dir = to->ctx_name != NULL ? to->ctx_name : "";
@@ -120,13 +151,7 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
                                  dir);
     case NACRE_ERR_CONTEXT_UNAVAILABLE:
         return nacre__store_fail(why, err, "the sequence numbers of '%s' are used up; make a new context", dir);
-    case NACRE_ERR_TOO_LONG:
-        if (client->done) /* it was sent */
-            return nacre__store_fail(why, err, "the answer from %s is longer than the %zu bytes that are taken", peer,
-                                     client->options.max_body);
-        return nacre__store_fail(why, err,
-                                 "the request to %s is longer than %d bytes when protected; shorten its options", peer,
-                                 (int)NACRE__CLIENT_MESSAGE);
+    case NACRE_ERR_TOO_LONG: return explain_too_long(client, to, why);
     case NACRE_ERR_BODY_CHANGED:
         return nacre__store_fail(why, err, "what %s serves there changes faster than it can be fetched; try again",
                                  peer);

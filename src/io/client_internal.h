@@ -10,7 +10,10 @@
 
 #include <signal.h>
 
-enum { NACRE__CLIENT_MESSAGE = 1280 }; /* bytes */
+enum {
+    NACRE__CLIENT_MESSAGE = 1280, /* bytes */
+    NACRE__CLIENT_OPTIONS = 4096, /* of options that are still counted when they are too long for a message */
+};
 
 typedef enum nacre__stage { NACRE__WAITING, NACRE__OBSERVING, NACRE__LEAVING } nacre__stage; /* of an observation */
 

@@ -129,7 +129,10 @@ nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, n
         nacre_options_add(o, option.number, option.value);
     if (err == NACRE_OK) err = nacre_options_finish(o, made);
     if (err != NACRE_OK)
-        return nacre__store_fail(why, NACRE_ERR_TOO_LONG,
-                                 "the options for '%s' are longer than a message; shorten them", to->text);
+        return nacre__store_fail(
+            why, NACRE_ERR_TOO_LONG,
+            "the options of the request have more than %d bytes, a message may have %d: nothing was "
+            "sent; shorten them",
+            (int)NACRE__CLIENT_OPTIONS, (int)NACRE__CLIENT_MESSAGE);
     return NACRE_OK;
 }

@@ -453,6 +453,9 @@ void nacre__tcp_send(nacre_tcp *tcp, const nacre_outgoing *out, uint64_t now_ms)
     if (err == NACRE_OK) return;
     if (request) refuse(tcp, &out->peer, &m, err == NACRE_ERR_TOO_LONG ? NACRE_TOO_LARGE : NACRE_UNAVAILABLE);
     else if (err == NACRE_ERR_NO_ROOM) nacre_stream_abort(&c->stream, "answers are not read", now_ms);
+    else if (err ==
+             NACRE_ERR_TOO_LONG) /* it was announced less since the answer was made, and nothing can take its place */
+        nacre_stream_abort(&c->stream, "an answer is longer than your Max-Message-Size", now_ms);
 }
 
 void nacre__tcp_flush(nacre_tcp *tcp, uint64_t now_ms)

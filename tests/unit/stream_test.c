@@ -293,6 +293,35 @@ static void test_what_is_refused(void **state)
     }
 }
 
+/* RFC 8323 5.3.1, 5.6: the Abort, and our own user, say how long it was and what was announced. */
+static void test_too_long_is_told_with_both_lengths(void **state)
+{
+    (void)state;
+    static const struct {
+        nacre_stream_config config;
+        const char *hex, *text;
+    } rows[] = {
+        { { 0 }, "00e1 e00600 45", "message of 1809 bytes, Max-Message-Size is 1278" },
+        { { .block_wise = true }, "00e1 e00600 45", "message of 1809 bytes, Max-Message-Size is 1152" },
+        { { .max_message = 64 }, "00e1 d834 02", "message of 76 bytes, Max-Message-Size is 62" },
+        { { .max_message = 64 }, "00e1 f0ffffffff 02", "message of 4295033106 bytes, Max-Message-Size is 62" },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (i == 3 && SIZE_MAX <= UINT32_MAX) continue;
+        end *e = end_of(&rows[i].config);
+        nacre_stream_event event;
+        (void)end_written(e);
+        assert_true(end_give(e, test_hex(rows[i].hex)));
+        assert_true(end_next(e, &event));
+        assert_int_equal(event.kind, NACRE_STREAM_ENDED);
+        assert_err(event.err, NACRE_ERR_TOO_LONG);
+        const nacre_bytes text = nacre_bytes_of((const uint8_t *)rows[i].text, strlen(rows[i].text));
+        assert_bytes_row(rows[i].text, event.bytes, text);
+        assert_bytes_row(rows[i].text, end_written(e), abort_of("", text));
+        (void)test_release(NULL);
+    }
+}
+
 /* ---- What the peer announces -------------------------------------------------------------------------------------------- */
 
 static void test_settings(void **state)
@@ -402,6 +431,7 @@ int main(void)
         TEST(test_csm_comes_first),
         TEST(test_init_refuses),
         TEST(test_what_is_refused),
+        TEST(test_too_long_is_told_with_both_lengths),
         TEST(test_settings),
         TEST(test_what_the_peer_takes_is_respected),
         TEST(test_what_send_takes),

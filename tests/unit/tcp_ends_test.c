@@ -79,8 +79,8 @@ static void each_end_is_told_with_its_reason(void **state)
         { "closed before its CSM", "", 0, true, NACRE_ERR_UNREACHABLE, 3, "closed the connection before", -1 },
         { "closed in a message", BYTES(CSM "\x50\x45\xff"), true, NACRE_ERR_UNREACHABLE, 3,
           "closed the connection before", -1 },
-        { "too large", BYTES(CSM "\xf0\x00\xff\xff\xff\x45"), false, NACRE_ERR_MALFORMED, 4, "longer than this side",
-          -1 },
+        { "too large", BYTES(CSM "\xf0\x00\xff\xff\xff\x45"), false, NACRE_ERR_MALFORMED, 4,
+          "longer than this side announced in its CSM: message of 16843026 bytes, Max-Message-Size is 1152", -1 },
     };
     for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
         script *s = &scripts[i];
