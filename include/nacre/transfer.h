@@ -160,7 +160,8 @@ NACRE_MUST_USE nacre_err nacre_transfer_unobserve(nacre_transfer *transfer, nacr
 typedef struct nacre_answer_options {
     /* in place of the payload: read during the call only. Each later block asks the application again by a REQUEST event, so
      * nothing is kept, and the body may have any size. A body above NACRE_MAX_BLOCK bytes needs an ETag option that no other
-     * content of this resource ever had (RFC 9175 3.8); a shorter one gets one when the peer asks for smaller blocks */
+     * content of this resource ever had (RFC 9175 3.8); a shorter one gets one when the peer asks for smaller blocks. Another
+     * method than GET and FETCH is not asked again: a body up to max_body is read whole, and kept as a payload is */
     nacre_source source;
     uint16_t block_size; /* at most so many bytes in a block; 0: the configuration's */
 } nacre_answer_options;

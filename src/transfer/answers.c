@@ -98,8 +98,9 @@ typedef struct part {
     uint64_t size, offset;
     nacre_bytes etag; /* to be added; absent: the options have one, or none is needed */
     uint8_t etag_room[NACRE__ETAG_LEN];
-    bool with_size; /* Size2 */
-    bool more;      /* set: blocks follow this one */
+    bool with_size;    /* Size2 */
+    bool more;         /* set: blocks follow this one */
+    nacre__body *body; /* the payload is its bytes; NULL: not */
 } part;
 
 static nacre_err read_part(nacre_transfer *t, part *p, size_t size, nacre_bytes *piece)
@@ -208,6 +209,14 @@ bool nacre__answer_kept(nacre_transfer *t, const nacre__asked *asked)
     return true;
 }
 
+static nacre__body *new_body(nacre_transfer *t, const part *p)
+{
+    const nacre__body_key key = key_of(t, p->asked);
+    nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_ANSWER);
+    if (body != NULL) nacre__body_release(t, body);
+    return nacre__body_new(t, &key, NACRE__BODY_ANSWER);
+}
+
 /* A copy of the whole answer for the blocks to come. False: no place. */
 static nacre__body *keep(nacre_transfer *t, const part *p)
 {
@@ -215,10 +224,7 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
     nacre_bytes out;
     const nacre_bytes payload = p->plain->payload;
     if (payload.len > t->config.max_body) return NULL;
-    const nacre__body_key key = key_of(t, p->asked);
-    nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_ANSWER);
-    if (body != NULL) nacre__body_release(t, body);
-    body = nacre__body_new(t, &key, NACRE__BODY_ANSWER);
+    nacre__body *body = p->body != NULL ? p->body : new_body(t, p);
     if (body == NULL) return NULL;
     nacre_options_init(&o, (nacre_room){ body->options, t->max_message });
     nacre__copy_options(&o, p->plain->options, 0);
@@ -231,7 +237,7 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
     body->code = p->plain->code;
     body->asked = question_of(t, p->asked);
     body->len = payload.len;
-    memcpy(body->bytes, payload.ptr, payload.len);
+    if (payload.ptr != body->bytes) memcpy(body->bytes, payload.ptr, payload.len);
     return body;
 }
 
@@ -282,6 +288,7 @@ static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
     if (err != NACRE_ERR_TOO_LONG) return err;
     if (!has_etag(p->plain)) {
         err = make_etag(t, p->etag_room, p->plain);
+        if (err != NACRE_OK && p->body != NULL) nacre__body_release(t, p->body);
         if (err != NACRE_OK) return err;
         p->etag = NACRE_ARRAY(p->etag_room);
     }
@@ -319,18 +326,60 @@ static nacre_err read_short(nacre_transfer *t, part *p, nacre_message *whole)
     return NACRE_OK;
 }
 
+/* Reads up to max_body bytes, or finds that there are more: then *len is above it. */
+static nacre_err read_all(nacre_transfer *t, const part *p, uint8_t *to, size_t *len)
+{
+    const size_t max = t->config.max_body;
+    const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
+    size_t more = 0;
+    const size_t wanted = is_known ? (size_t)p->size : max;
+    nacre_err err = p->source.read(p->source.user, 0, (nacre_room){ to, wanted }, len);
+    if (err == NACRE_OK && *len > wanted) return NACRE_ERR_BAD_ARGUMENT;
+    if (err == NACRE_OK && !is_known && *len == max)
+        err = p->source.read(p->source.user, max, (nacre_room){ t->piece, 1 }, &more);
+    *len += more;
+    return err;
+}
+
+/* The application is not asked again for the blocks of an answer to a request that is not safe: a long source is read whole and
+ * kept. NACRE_ERR_TOO_LONG: it does not fit, or there is no place. */
+static nacre_err read_long(nacre_transfer *t, part *p, nacre_message *whole)
+{
+    const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
+    if (nacre_code_is_safe(p->asked->event.message.code) || p->offset > 0) return NACRE_OK;
+    if (is_known && p->size > t->config.max_body) return NACRE_ERR_TOO_LONG;
+    nacre__body *body = new_body(t, p);
+    if (body == NULL) return NACRE_ERR_TOO_LONG;
+    size_t len = 0;
+    const nacre_err err = read_all(t, p, body->bytes, &len);
+    const bool fits = len <= t->config.max_body;
+    body->len = fits ? len : t->config.max_body; /* to be wiped */
+    if (err != NACRE_OK || !fits) {
+        nacre__body_release(t, body);
+        return err != NACRE_OK ? err : NACRE_ERR_TOO_LONG;
+    }
+    *whole = *p->plain;
+    whole->payload = nacre_bytes_of(body->bytes, len);
+    p->plain = whole;
+    p->source.read = NULL;
+    p->size = len;
+    p->body = body;
+    return NACRE_OK;
+}
+
 static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__asked *asked, const nacre_message *plain,
                                    const nacre_answer_options *options, uint8_t szx)
 {
     part p = { .plain = plain, .asked = asked, .source = options->source };
     nacre_message whole;
     if (plain->code >> 5 != 2) return respond_error(t, asked, plain, szx);
+    p.offset = asked->has_block2 ? nacre__block_offset(asked->block2) : 0;
     p.size = p.source.read != NULL ? p.source.size : plain->payload.len;
     if (p.source.read != NULL) {
-        const nacre_err err = read_short(t, &p, &whole);
+        nacre_err err = read_short(t, &p, &whole);
+        if (err == NACRE_OK && p.source.read != NULL) err = read_long(t, &p, &whole);
         if (err != NACRE_OK) return err;
     }
-    p.offset = asked->has_block2 ? nacre__block_offset(asked->block2) : 0;
     p.with_size = p.offset == 0 && p.size != NACRE_SIZE_UNKNOWN; /* RFC 7959 4 */
     if (p.offset > 0 && p.offset >= p.size) return respond_error(t, asked, &no_such_block, szx);
     return p.source.read != NULL ? send_fitting(t, &p, szx) : respond_payload(t, &p, szx);
