@@ -155,6 +155,17 @@ NACRE_MUST_USE nacre_err nacre_context_key_room(const nacre_crypto *crypto, int 
 NACRE_MUST_USE nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto,
                                             const nacre_context_params *params, nacre_room keys);
 
+/* nacre_context_init_derived takes keys that were derived before, and kept: for stores that hold derived keys and not the
+ * master secret. Of `params` master_secret and master_salt are not read. The provider's key_init prepares the keys.
+ * NACRE_OK, and the errors of nacre_context_init; NACRE_ERR_BAD_ARGUMENT also for a key or a Common IV that is not as long as
+ * the algorithm's. */
+typedef struct nacre_derived_keys {
+    nacre_bytes sender_key, recipient_key, common_iv; /* not needed afterwards */
+} nacre_derived_keys;
+NACRE_MUST_USE nacre_err nacre_context_init_derived(nacre_context *ctx, const nacre_crypto *crypto,
+                                                    const nacre_context_params *params,
+                                                    const nacre_derived_keys *derived, nacre_room keys);
+
 /* nacre_context_wipe releases and wipes keys and state. An all-zero context may be wiped, and wiped again. */
 void nacre_context_wipe(nacre_context *ctx);
 

@@ -82,8 +82,21 @@ static nacre_err derive(nacre_context *ctx, nacre__source *source, uint8_t *keys
     return err;
 }
 
-nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
-                             nacre_room keys)
+static nacre_err take_derived(nacre_context *ctx, const nacre_crypto *crypto, const nacre_derived_keys *derived,
+                              uint8_t *keys)
+{
+    memcpy(ctx->common_iv, derived->common_iv.ptr, ctx->aead->nonce_len);
+    nacre_err err = crypto->ops->key_init(crypto, ctx->aead, NACRE_SEAL, keys, derived->sender_key.ptr);
+    if (err != NACRE_OK) return err;
+    err = crypto->ops->key_init(crypto, ctx->aead, NACRE_OPEN, keys + ctx->key_stride, derived->recipient_key.ptr);
+    if (err == NACRE_OK) ctx->keys = keys;
+    else release(ctx, keys);
+    return err;
+}
+
+/* All but the keys and the Common IV. */
+static nacre_err begin(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
+                       nacre_room keys)
 {
     memset(ctx, 0, sizeof *ctx);
     const nacre_aead *aead = aead_of(params->cose_aead);
@@ -119,10 +132,30 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
     ctx->max_chunk = (uint32_t)max_chunk(params) & NACRE__CHUNK_BITS;
     if (!nacre_is_absent(params->echo)) memcpy(ctx->echo, params->echo.ptr, NACRE_ECHO_LEN);
     ctx->has_echo = !nacre_is_absent(params->echo);
+    return NACRE_OK;
+}
 
-    nacre__source source = { .crypto = crypto, .aead = aead, .params = params };
+nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
+                             nacre_room keys)
+{
+    nacre_err err = begin(ctx, crypto, params, keys);
+    if (err != NACRE_OK) return err;
+    nacre__source source = { .crypto = crypto, .aead = ctx->aead, .params = params };
     err = derive(ctx, &source, keys.ptr);
     nacre__source_wipe(&source);
+    if (err != NACRE_OK) nacre_context_wipe(ctx);
+    return err;
+}
+
+nacre_err nacre_context_init_derived(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
+                                     const nacre_derived_keys *derived, nacre_room keys)
+{
+    nacre_err err = begin(ctx, crypto, params, keys);
+    if (err != NACRE_OK) return err;
+    const bool fits = derived->sender_key.len == ctx->aead->key_len &&
+                      derived->recipient_key.len == ctx->aead->key_len &&
+                      derived->common_iv.len == ctx->aead->nonce_len;
+    err = fits ? take_derived(ctx, crypto, derived, keys.ptr) : NACRE_ERR_BAD_ARGUMENT;
     if (err != NACRE_OK) nacre_context_wipe(ctx);
     return err;
 }

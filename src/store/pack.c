@@ -98,7 +98,6 @@ nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere, c
     p->file.fd = p->file.folder_fd = -1;
     p->owner = getpid();
     p->crypto = crypto;
-    nacre__pack_lend(p);
     if (pthread_mutex_init(&p->stores_lock, NULL) != 0) {
         free(p);
         return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);

@@ -110,7 +110,6 @@ struct nacre_pack {
     char *path;
     pid_t owner; /* the process that opened it: a fork's child must not write */
     const nacre_crypto *crypto;
-    nacre_crypto_ops lending; /* the provider's, but that what is derived comes from a record */
     nacre__pack_id id;
     nacre__extent extent;
     unsigned extent_side;
@@ -137,7 +136,6 @@ struct nacre_pack {
     size_t slots_size;
 };
 
-void nacre__pack_lend(nacre_pack *pack); /* sets `lending` */
 /* nacre__pack_grow makes room for one more element; false without memory. `array` points to the pointer. */
 bool nacre__pack_grow(void *array, size_t num, size_t *cap, size_t size);
 /* nacre__pack_check_owner: NACRE_OK; NACRE_ERR_LOCKED in a fork's child, or when the pack was lost. */

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_load: a segment in memory: its contexts with their keys, in one mapping.
- *
- * The keys of a record are prepared without deriving them: nacre_context_init is lent a provider that gives, where keys and
- * Common IV would be derived, what the record has; all else is the real one's. */
+/* pack_load: a segment in memory: its contexts with their keys, in one mapping. */
 #include "store/pack_internal.h"
 
 #include <stdlib.h>
@@ -72,45 +69,11 @@ void nacre__segment_free(nacre__segment *s)
 
 /* ---- One context ---- */
 
-typedef struct loan {
-    const nacre_crypto *crypto; /* the real one */
-    const nacre__record *record;
-} loan;
-
-/* Only the Common IV is derived as bytes. */
-static nacre_err lent_derive(const nacre_crypto *crypto, const nacre_derivation *d, uint8_t *out, size_t len)
-{
-    const loan *l = crypto->instance;
-    (void)d;
-    if (len != l->record->common_iv.len) return NACRE_ERR_BAD_ARGUMENT;
-    memcpy(out, l->record->common_iv.ptr, len);
-    return NACRE_OK;
-}
-
-static nacre_err lent_key(const nacre_crypto *crypto, const nacre_aead *aead, nacre_direction direction, void *key,
-                          const nacre_derivation *d)
-{
-    const loan *l = crypto->instance;
-    nacre_bytes bytes = direction == NACRE_SEAL ? l->record->sender_key : l->record->recipient_key;
-    (void)d;
-    if (bytes.len != aead->key_len) return NACRE_ERR_BAD_ARGUMENT;
-    return l->crypto->ops->key_init(l->crypto, aead, direction, key, bytes.ptr);
-}
-
-void nacre__pack_lend(nacre_pack *pack)
-{
-    pack->lending = *pack->crypto->ops;
-    pack->lending.derive = lent_derive;
-    pack->lending.key_derive = lent_key;
-}
-
 static nacre_err init(nacre__segment *s, uint32_t place, const nacre__record *record, const nacre__cell *cell,
                       const uint8_t *echo)
 {
     nacre__packed *packed = &s->contexts[place];
     const nacre_crypto *crypto = s->pack->crypto;
-    loan l = { crypto, record };
-    nacre_crypto lending = { &s->pack->lending, &l };
     nacre_bytes id_context = record->id_context;
     if (!nacre_is_absent(id_context)) {
         id_context.ptr = s->ids + place * s->id_room;
@@ -129,10 +92,10 @@ static nacre_err init(nacre__segment *s, uint32_t place, const nacre__record *re
         .persistent = true,
         .echo = nacre_bytes_of(echo, NACRE_ECHO_LEN), /* whichever side this is: it may take requests in either role */
     };
-    nacre_err err =
-        nacre_context_init(&packed->ctx, &lending, &params, (nacre_room){ s->keys + place * s->key_room, s->key_room });
+    const nacre_derived_keys derived = { record->sender_key, record->recipient_key, record->common_iv };
+    nacre_err err = nacre_context_init_derived(&packed->ctx, crypto, &params, &derived,
+                                               (nacre_room){ s->keys + place * s->key_room, s->key_room });
     if (err != NACRE_OK) return err;
-    packed->ctx.ops = crypto->ops; /* the keys are the real provider's, and are used with it from here on */
     packed->segment = s;
     err = nacre_context_set_replay(&packed->ctx, cell->known, cell->index, cell->bits, (record->window + 7u) / 8);
     if (err != NACRE_OK) nacre_context_wipe(&packed->ctx);

@@ -268,6 +268,88 @@ static void test_failure_of_each_provider_call(void **state)
     free(room);
 }
 
+/* RFC 8613 C.1.1: the keys of the client. */
+static nacre_derived_keys client_keys(void)
+{
+    return (nacre_derived_keys){ .sender_key = test_hex("f0910ed7295e6ad4b54fc793154302ff"),
+                                 .recipient_key = test_hex("ffb14e093c94c9cac9471648b4f98710"),
+                                 .common_iv = test_hex("4622d4dd6d944168eefb54987c") };
+}
+
+static void derived_keys_make_the_context_that_their_secret_makes(void **state)
+{
+    (void)state;
+    nacre_context_params params = test_params(1, TEST_CLIENT);
+    const nacre_derived_keys keys = client_keys();
+    params.master_secret.bytes = params.master_salt = NACRE_ABSENT;
+    params.next_seq = 77;
+    size_t size, align;
+    assert_ok(nacre_context_key_room(test_crypto(), 10, &size, &align));
+    uint8_t *room = aligned_alloc(align, size), protected_room[256], plain_room[256];
+    nacre_context ctx, *of_secret = test_context_of(1, TEST_CLIENT), *server = test_context_of(1, TEST_SERVER);
+    assert_ok(nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_room){ room, size }));
+    assert_int_equal(nacre_context_next_seq(&ctx), 77);
+    assert_true(nacre_context_same_sender_key(&ctx, of_secret) && nacre_context_same_recipient_key(&ctx, of_secret));
+    const nacre_message plain = { .code = NACRE_GET, .payload = NACRE_STR("here") };
+    nacre_request_id id, server_id;
+    nacre_bytes datagram;
+    nacre_message outer, inner;
+    assert_ok(nacre_protect_request(&ctx, test_crypto(), &id, &datagram, NACRE_ROOM(protected_room), &plain, NULL));
+    assert_ok(nacre_message_parse(&outer, datagram));
+    assert_ok(nacre_unprotect_request(server, test_crypto(), &server_id, &inner, NACRE_ROOM(plain_room), &outer));
+    assert_bytes(inner.payload, plain.payload);
+    nacre_context_wipe(&ctx);
+    free(room);
+}
+
+static void derived_keys_of_another_length_are_refused(void **state)
+{
+    (void)state;
+    const nacre_context_params params = test_params(1, TEST_CLIENT);
+    size_t size, align;
+    assert_ok(nacre_context_key_room(test_crypto(), 10, &size, &align));
+    uint8_t *room = aligned_alloc(align, size);
+    for (int row = 0; row <= 6; row++) {
+        nacre_derived_keys keys = client_keys();
+        nacre_bytes *const part[] = { &keys.sender_key, &keys.recipient_key, &keys.common_iv };
+        if (row > 0 && row <= 3) part[row - 1]->len--;
+        if (row > 3) *part[row - 4] = NACRE_ABSENT;
+        nacre_context ctx;
+        memset(&ctx, 0x77, sizeof ctx);
+        const nacre_err err =
+            nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_room){ room, size });
+        assert_err(err, row == 0 ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
+        if (row > 0) assert_true(all_zero(&ctx));
+        nacre_context_wipe(&ctx);
+    }
+    free(room);
+}
+
+static void a_provider_that_fails_leaves_no_derived_key(void **state)
+{
+    (void)state;
+    nacre_crypto_ops ops = *test_crypto()->ops;
+    nacre_crypto failing = { &ops, NULL };
+    ops.key_init = failing_key_init;
+    ops.key_release = counted_release;
+    const nacre_context_params params = test_params(1, TEST_CLIENT);
+    const nacre_derived_keys keys = client_keys();
+    size_t size, align;
+    assert_ok(nacre_context_key_room(&failing, 10, &size, &align));
+    uint8_t *room = aligned_alloc(align, size);
+    for (int calls = 0; calls <= 2; calls++) {
+        nacre_context ctx;
+        prepared = 0;
+        calls_left = calls;
+        const nacre_err err = nacre_context_init_derived(&ctx, &failing, &params, &keys, (nacre_room){ room, size });
+        assert_true(calls < 2 ? err != NACRE_OK && all_zero(&ctx) : err == NACRE_OK);
+        assert_int_equal(prepared, calls < 2 ? 0 : 2);
+        nacre_context_wipe(&ctx);
+    }
+    assert_int_equal(prepared, 0);
+    free(room);
+}
+
 static size_t huge;
 
 static bool huge_layout(const nacre_aead *aead, size_t *size, size_t *align)
@@ -419,6 +501,9 @@ int main(void)
         TEST(test_longest_ids_of_every_algorithm),
         TEST(test_key_room),
         TEST(test_failure_of_each_provider_call),
+        TEST(derived_keys_make_the_context_that_their_secret_makes),
+        TEST(derived_keys_of_another_length_are_refused),
+        TEST(a_provider_that_fails_leaves_no_derived_key),
         TEST(test_the_largest_keys),
         TEST(test_set_replay),
         TEST(one_key_in_two_contexts_is_seen),
