@@ -248,7 +248,11 @@ static nacre_err counted_save(void *self, const nacre_context *ctx, nacre_detail
 static void count_a_million(bench *b, const nacre_crypto *crypto)
 {
     static const char label[] = "written for a million requests";
-    static const nacre_store_ops ops = { counted_reserve, counted_window_lost, counted_save, NULL };
+    static const nacre_store_ops ops = { .size = sizeof ops,
+                                         .version = NACRE_STORE_OPS_VERSION,
+                                         .reserve = counted_reserve,
+                                         .window_lost = counted_window_lost,
+                                         .save = counted_save };
     nacre_directory *dirs[2] = { NULL, NULL };
     uint8_t room[128];
     if (!bench_wanted(b, label)) return;

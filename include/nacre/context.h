@@ -138,7 +138,8 @@ typedef struct nacre_context_params {
 } nacre_context_params;
 
 /* nacre_context_key_room tells the room that a context's two prepared keys take with this provider.
- * NACRE_OK, NACRE_ERR_UNSUPPORTED (the table or the provider does not have the algorithm, or one key takes 64 KiB) */
+ * NACRE_OK, NACRE_ERR_UNSUPPORTED (the table or the provider does not have the algorithm, one key takes 64 KiB, or the
+ * provider's table of functions is of another version) */
 NACRE_MUST_USE nacre_err nacre_context_key_room(const nacre_crypto *crypto, int cose_aead, size_t *size, size_t *align);
 
 /* nacre_context_init derives Sender Key, Recipient Key and Common IV (RFC 8613 3.2) and prepares the keys in `keys`,

@@ -77,7 +77,11 @@ typedef struct nacre_derivation {
 typedef struct nacre_crypto nacre_crypto;
 typedef enum nacre_direction { NACRE_SEAL, NACRE_OPEN } nacre_direction;
 
+enum { NACRE_CRYPTO_OPS_VERSION = 1 };
+
 typedef struct nacre_crypto_ops {
+    size_t size;      /* sizeof(nacre_crypto_ops), and … */
+    uint32_t version; /* … NACRE_CRYPTO_OPS_VERSION: CONVENTIONS.md, "Tables of functions" */
     const char *name; /* "openssl" */
     size_t max_aad;   /* the longest AAD in bytes; 0 for no limit */
     /* True when prepared keys are only read by seal and open, so that threads may use one key at once. False: whoever

@@ -135,7 +135,7 @@ typedef struct nacre_endpoint_config {
 size_t nacre_endpoint_size(const nacre_endpoint_config *config);
 
 /* nacre_endpoint_init: NACRE_OK; NACRE_ERR_NO_ROOM (memory too small); NACRE_ERR_BAD_ARGUMENT (a max_message below 64
- * or above 65535, no random, no crypto, no or misaligned memory). */
+ * or above 65535, no random, no crypto or one whose table is of another version, no or misaligned memory). */
 NACRE_MUST_USE nacre_err nacre_endpoint_init(nacre_endpoint **ep, void *memory, size_t size,
                                              const nacre_endpoint_config *config);
 

@@ -30,7 +30,12 @@ typedef struct nacre_stored {
     uint8_t window_bits[NACRE_REPLAY_MAX / 8]; /* bit i of byte i/8: index + i was seen */
 } nacre_stored;
 
+enum { NACRE_STORE_OPS_VERSION = 1 };
+
 typedef struct nacre_store_ops {
+    size_t size;      /* sizeof(nacre_store_ops), and … */
+    uint32_t version; /* … NACRE_STORE_OPS_VERSION: CONVENTIONS.md, "Tables of functions" */
+
     /* Make durable that numbers below `ceiling` may be used. NACRE_OK: it is, now. NACRE_ERR_NOT_YET: it will be; the store
      * calls nacre_context_confirm_reserved itself, later, from the context's thread; when it fails later,
      * nacre_endpoint_confirmed with its error, nacre_loop_store_failed or nacre_server_store_failed ends what waits. Anything
@@ -53,6 +58,7 @@ typedef struct nacre_store {
 /* nacre_store_serve does what `ctx` needs now and confirms it.
  * NACRE_OK          nothing is open any more
  * NACRE_ERR_NOT_YET the store will confirm later
+ * NACRE_ERR_BAD_ARGUMENT  its table is of another version, and is not called; also from save and load below
  * other             the store's error: the context stays blocked when it was, and nothing is reused */
 NACRE_MUST_USE nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_detail *why);
 

@@ -3,6 +3,7 @@
 #include "context/derive.h"
 #include "context/fields.h"
 #include "context/sequence.h"
+#include "crypto/ops.h"
 #include <string.h>
 
 enum { FIRST_CHUNK = 10 };
@@ -15,7 +16,8 @@ static size_t round_up(size_t n, size_t align)
 static bool key_stride(const nacre_crypto *crypto, const nacre_aead *aead, size_t *stride, size_t *align)
 {
     size_t size;
-    if (aead == NULL || !crypto->ops->key_layout(aead, &size, align)) return false;
+    if (aead == NULL || !nacre__crypto_ops_fit(crypto->ops)) return false;
+    if (!crypto->ops->key_layout(aead, &size, align)) return false;
     *stride = round_up(size, *align);
     return *stride <= UINT16_MAX;
 }

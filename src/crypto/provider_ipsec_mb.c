@@ -239,6 +239,8 @@ static void open_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, s
 }
 
 static const nacre_crypto_ops ops = {
+    .size = sizeof(nacre_crypto_ops),
+    .version = NACRE_CRYPTO_OPS_VERSION,
     .name = "ipsec_mb",
     .keys_are_shareable = true,
     .key_layout = key_layout,

@@ -165,6 +165,8 @@ static void open_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, s
 }
 
 static const nacre_crypto_ops ops = {
+    .size = sizeof(nacre_crypto_ops),
+    .version = NACRE_CRYPTO_OPS_VERSION,
     .name = "openssl",
     .keys_are_shareable = false,
     .key_layout = key_layout,

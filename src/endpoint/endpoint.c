@@ -2,6 +2,7 @@
 /* endpoint: one block of memory cut into pools by the configuration, and the events that are pulled from it. */
 #include "endpoint_internal.h"
 #include "base/cutter.h"
+#include "crypto/ops.h"
 
 #include <string.h>
 
@@ -165,8 +166,8 @@ static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
 nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, const nacre_endpoint_config *config)
 {
     nacre_endpoint plan = { .config = *config };
-    if (!config_defaults(&plan.config) || config->random.fill == NULL || config->crypto.ops == NULL || memory == NULL ||
-        (uintptr_t)memory % _Alignof(max_align_t) != 0)
+    if (!config_defaults(&plan.config) || config->random.fill == NULL || config->crypto.ops == NULL ||
+        !nacre__crypto_ops_fit(config->crypto.ops) || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
         return NACRE_ERR_BAD_ARGUMENT;
     set_maxima(&plan);
     bytes_of_pools bytes;

@@ -144,7 +144,12 @@ static nacre_err directory_load(void *self, nacre_stored *state, nacre_detail *w
 
 nacre_store nacre_directory_store(nacre_directory *dir)
 {
-    static const nacre_store_ops ops = { directory_reserve, directory_window_lost, directory_save, directory_load };
+    static const nacre_store_ops ops = { .size = sizeof ops,
+                                         .version = NACRE_STORE_OPS_VERSION,
+                                         .reserve = directory_reserve,
+                                         .window_lost = directory_window_lost,
+                                         .save = directory_save,
+                                         .load = directory_load };
     return (nacre_store){ &ops, dir };
 }
 

@@ -58,6 +58,11 @@ static nacre_err memory_load(void *self, nacre_stored *state, nacre_detail *why)
 
 nacre_store nacre_memory_store(nacre_memory *memory)
 {
-    static const nacre_store_ops ops = { memory_reserve, memory_window_lost, memory_save, memory_load };
+    static const nacre_store_ops ops = { .size = sizeof ops,
+                                         .version = NACRE_STORE_OPS_VERSION,
+                                         .reserve = memory_reserve,
+                                         .window_lost = memory_window_lost,
+                                         .save = memory_save,
+                                         .load = memory_load };
     return (nacre_store){ &ops, memory };
 }

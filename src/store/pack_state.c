@@ -360,6 +360,11 @@ static nacre_err store_load(void *self, nacre_stored *state, nacre_detail *why)
 
 nacre_store nacre_pack_store(nacre_pack *pack, nacre_context *ctx)
 {
-    static const nacre_store_ops ops = { store_reserve, store_window_lost, store_save, store_load };
+    static const nacre_store_ops ops = { .size = sizeof ops,
+                                         .version = NACRE_STORE_OPS_VERSION,
+                                         .reserve = store_reserve,
+                                         .window_lost = store_window_lost,
+                                         .save = store_save,
+                                         .load = store_load };
     return (nacre_store){ &ops, nacre__pack_find(pack, ctx) };
 }

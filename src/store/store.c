@@ -12,10 +12,21 @@ static nacre_err graver(nacre_err first, nacre_err second)
     return first;
 }
 
+static nacre_err check_ops(const nacre_store *store, nacre_detail *why)
+{
+    if (store->ops->version == NACRE_STORE_OPS_VERSION && store->ops->size >= sizeof *store->ops) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
+                             "the store's table of functions is of version %u, with %zu bytes; compile it anew for "
+                             "version %d, with %zu",
+                             store->ops->version, store->ops->size, (int)NACRE_STORE_OPS_VERSION, sizeof *store->ops);
+}
+
 nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_detail *why)
 {
     nacre_needs needs = nacre_context_needs(ctx);
     nacre_err lost = NACRE_OK, reserved = NACRE_OK;
+    const nacre_err err = check_ops(store, why);
+    if (err != NACRE_OK) return err;
 
     /* RFC 8613 B.1.2: the stored window is given up before the first request that it does not know is accepted. */
     if (needs.window_lost) {
@@ -33,6 +44,8 @@ nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_
 
 nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_detail *why)
 {
+    const nacre_err err = check_ops(store, why);
+    if (err != NACRE_OK) return err;
     /* First, for a save that fails half-way may have written what it says. */
     nacre_context_before_save(ctx);
     return store->ops->save(store->self, ctx, why);
@@ -41,9 +54,11 @@ nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_d
 nacre_err nacre_store_load(const nacre_store *store, nacre_stored *state, nacre_detail *why)
 {
     nacre_stored read = { .next_seq = 0 };
+    nacre_err err = check_ops(store, why);
+    if (err != NACRE_OK) return err;
     if (store->ops->load == NULL)
         return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED, "this store does not tell what it holds");
-    nacre_err err = store->ops->load(store->self, &read, why);
+    err = store->ops->load(store->self, &read, why);
     if (err != NACRE_OK) return err;
     if (read.next_seq > NACRE_SEQ_MAX + 1 || (read.window_known && read.window_index > NACRE_SEQ_MAX + 1))
         return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "the store holds numbers above 2^40");

@@ -103,7 +103,11 @@ static nacre_err slow_save(void *self, const nacre_context *ctx, nacre_detail *w
     return put_job(s, SAVE);
 }
 
-static const nacre_store_ops slow_ops = { slow_reserve, slow_window_lost, slow_save, NULL };
+static const nacre_store_ops slow_ops = { .size = sizeof slow_ops,
+                                          .version = NACRE_STORE_OPS_VERSION,
+                                          .reserve = slow_reserve,
+                                          .window_lost = slow_window_lost,
+                                          .save = slow_save };
 
 static slow_store *start_store(const char *path)
 {

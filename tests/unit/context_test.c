@@ -379,6 +379,24 @@ static void test_the_largest_keys(void **state)
     }
 }
 
+static void a_provider_whose_table_is_of_another_version_is_refused(void **state)
+{
+    (void)state;
+    const nacre_context_params params = test_params(1, TEST_CLIENT);
+    for (int row = 0; row <= 2; row++) {
+        nacre_crypto_ops ops = *test_crypto()->ops;
+        const nacre_crypto crypto = { &ops, test_crypto()->instance };
+        uint8_t room[1];
+        size_t size, align;
+        nacre_context ctx;
+        if (row == 1) ops.version++;
+        if (row == 2) ops.size--;
+        const nacre_err expected = row == 0 ? NACRE_OK : NACRE_ERR_UNSUPPORTED;
+        assert_err(nacre_context_key_room(&crypto, 10, &size, &align), expected);
+        if (row > 0) assert_err(nacre_context_init(&ctx, &crypto, &params, NACRE_ROOM(room)), NACRE_ERR_UNSUPPORTED);
+    }
+}
+
 static void test_set_replay(void **state)
 {
     (void)state;
@@ -505,6 +523,7 @@ int main(void)
         TEST(derived_keys_of_another_length_are_refused),
         TEST(a_provider_that_fails_leaves_no_derived_key),
         TEST(test_the_largest_keys),
+        TEST(a_provider_whose_table_is_of_another_version_is_refused),
         TEST(test_set_replay),
         TEST(one_key_in_two_contexts_is_seen),
         TEST(one_key_from_two_spellings_of_a_salt_is_seen),

@@ -41,7 +41,11 @@ static nacre_err save(void *self, const nacre_context *ctx, nacre_detail *why)
     return NACRE_OK;
 }
 
-static const nacre_store_ops fake_ops = { reserve, window_lost, save, NULL };
+static const nacre_store_ops fake_ops = { .size = sizeof fake_ops,
+                                          .version = NACRE_STORE_OPS_VERSION,
+                                          .reserve = reserve,
+                                          .window_lost = window_lost,
+                                          .save = save };
 
 /* ---- Two loops -------------------------------------------------------------------------------------------------------- */
 

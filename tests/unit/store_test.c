@@ -203,7 +203,9 @@ static void the_graver_answer_counts(void **state)
         { NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, NACRE_ERR_FILE, "lost" },
         { NACRE_ERR_NO_MEMORY, NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, "lost" },
     };
-    static const nacre_store_ops ops = { differ_reserve, differ_lost, NULL, NULL };
+    static const nacre_store_ops ops = {
+        .size = sizeof ops, .version = NACRE_STORE_OPS_VERSION, .reserve = differ_reserve, .window_lost = differ_lost
+    };
     const nacre_store store = { &ops, NULL };
     uint8_t room[64];
     nacre_bytes out;
@@ -353,7 +355,8 @@ static void what_cannot_be_is_not_loaded(void **state)
         { { .window_known = true, .window_index = NACRE_SEQ_MAX + 2 }, NACRE_ERR_BAD_CONTEXT },
         { { .window_known = false, .window_index = NACRE_SEQ_MAX + 2 }, NACRE_OK },
     };
-    static const nacre_store_ops gives = { NULL, NULL, NULL, give }, gives_not = { NULL, NULL, NULL, NULL };
+    static const nacre_store_ops gives = { .size = sizeof gives, .version = NACRE_STORE_OPS_VERSION, .load = give };
+    static const nacre_store_ops gives_not = { .size = sizeof gives_not, .version = NACRE_STORE_OPS_VERSION };
     const nacre_store store = { &gives, NULL }, without = { &gives_not, NULL };
     nacre_stored got = { .next_seq = 77 };
     nacre_detail why = { "" };
@@ -369,6 +372,57 @@ static void what_cannot_be_is_not_loaded(void **state)
     assert_int_equal(nacre_store_load(&failing, &got, &why), NACRE_ERR_FILE);
 }
 
+static nacre_err never(void)
+{
+    fail_msg("a function of a table of another version was called");
+    return NACRE_OK;
+}
+static nacre_err never_reserve(void *self, uint64_t ceiling, nacre_detail *why)
+{
+    (void)self, (void)ceiling, (void)why;
+    return never();
+}
+static nacre_err never_lost(void *self, nacre_detail *why)
+{
+    (void)self, (void)why;
+    return never();
+}
+static nacre_err never_save(void *self, const nacre_context *ctx, nacre_detail *why)
+{
+    (void)self, (void)ctx, (void)why;
+    return never();
+}
+static nacre_err never_load(void *self, nacre_stored *state, nacre_detail *why)
+{
+    (void)self, (void)state, (void)why;
+    return never();
+}
+
+/* An all-zero head, a later version, and a table that is too short. */
+static void a_table_of_another_version_is_not_called(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        size_t size;
+        uint32_t version;
+    } rows[] = { { 0, 0 },
+                 { sizeof(nacre_store_ops), NACRE_STORE_OPS_VERSION + 1 },
+                 { sizeof(nacre_store_ops) - 1, NACRE_STORE_OPS_VERSION } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const nacre_store_ops ops = {
+            rows[i].size, rows[i].version, never_reserve, never_lost, never_save, never_load
+        };
+        const nacre_store store = { &ops, NULL };
+        nacre_stored got = { .next_seq = 77 };
+        nacre_detail why = { "" };
+        assert_int_equal(nacre_store_serve(&store, &f->server.ctx, &why), NACRE_ERR_BAD_ARGUMENT);
+        assert_non_null(strstr(why.text, "version"));
+        assert_int_equal(nacre_store_save(&store, &f->server.ctx, &why), NACRE_ERR_BAD_ARGUMENT);
+        assert_int_equal(nacre_store_load(&store, &got, &why), NACRE_ERR_BAD_ARGUMENT);
+        assert_int_equal(got.next_seq, 77);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +436,7 @@ int main(void)
         TEST(saving_remembers_the_truth),
         TEST(a_save_in_between),
         TEST(a_failed_save_confirms_nothing_either),
+        TEST(a_table_of_another_version_is_not_called),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
