@@ -173,6 +173,7 @@ typedef struct nacre_datagram {
  *     anything else    RST to a CON                                    */
 size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms);
 
+/* Later versions add kinds: ignore those that you do not know. */
 typedef enum nacre_event_kind {
     NACRE_EVENT_REQUEST =
         1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many, or say

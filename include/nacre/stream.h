@@ -119,6 +119,7 @@ void nacre_stream_sent(nacre_stream *s, size_t len, uint64_t now_ms);
 bool nacre_stream_is_over(const nacre_stream *s);
 
 /* ---- Messages --------------------------------------------------------------------------------------------------------- */
+/* Later versions add kinds: ignore those that you do not know. */
 typedef enum nacre_stream_event_kind {
     NACRE_STREAM_MESSAGE = 1, /* `bytes` is a request or response in datagram form */
     NACRE_STREAM_PONG,     /* the answer to a Ping: `bytes` is its token; `custody`: all that was sent before the Ping

@@ -92,8 +92,14 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     plugtest_client *client = user;
     if (event->kind == NACRE_EVENT_REQUEST) nacre_endpoint_ignore(ep, event->exchange); /* we serve nothing */
-    if (event->exchange != client->exchange || event->kind == NACRE_EVENT_REQUEST) return;
-    if (event->kind == NACRE_EVENT_OVERSIZED) return; /* a hint: the exchange goes on */
+    if (event->exchange != client->exchange) return;
+    switch (event->kind) {
+    case NACRE_EVENT_RESPONSE:
+    case NACRE_EVENT_FAILED:
+    case NACRE_EVENT_NOTIFICATION:
+    case NACRE_EVENT_PONG: break;
+    default: return; /* hints: the exchange goes on */
+    }
     client->arrived = true;
     client->outcome.kind = event->kind;
     client->outcome.err = event->err;
