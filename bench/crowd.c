@@ -18,7 +18,7 @@ static nacre_crypto crypto;
 static nacre_table table; /* in the servers' processes, each with its own number of contexts */
 
 /* Context number `i` of either side, in `keys`; each has a secret of its own. */
-static void make_context(nacre_context *ctx, nacre_room keys, size_t i, bool is_client, uint64_t seq)
+static void make_context(nacre_context *ctx, nacre_buf keys, size_t i, bool is_client, uint64_t seq)
 {
     uint8_t secret[16], id[4];
     pair_secret(secret, i);
@@ -37,7 +37,7 @@ static void make_crowd(const void *of)
 {
     const size_t num = *(const size_t *)of;
     size_t size, align, num_slots = 16;
-    bench_check(nacre_context_key_room(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
+    bench_check(nacre_context_key_layout(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
     const size_t keys_at = (sizeof(nacre_context) + align - 1) / align * align;
     const size_t stride = (keys_at + size + align - 1) / align * align;
     uint8_t *memory = bench_alloc(num * stride); /* contexts, each with its keys behind it */
@@ -46,7 +46,7 @@ static void make_crowd(const void *of)
                 "no table");
     for (size_t i = 0; i < num; i++) {
         nacre_context *ctx = (nacre_context *)(void *)(memory + i * stride);
-        make_context(ctx, (nacre_room){ memory + i * stride + keys_at, size }, i, false, 0);
+        make_context(ctx, (nacre_buf){ memory + i * stride + keys_at, size }, i, false, 0);
         bench_check(nacre_table_add(&table, ctx) == NACRE_OK, "table full");
     }
 }
@@ -64,8 +64,8 @@ static void make_requests(const ask *a, size_t num)
     batch_kind kind = a->kind;
     kind.pairs = &one;
     kind.num_pairs = 1;
-    bench_check(nacre_context_key_room(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
-    const nacre_room keys = { bench_alloc(size), size };
+    bench_check(nacre_context_key_layout(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
+    const nacre_buf keys = { bench_alloc(size), size };
     batch_start(a->batch);
     for (size_t i = 0; i < num; i++) {
         make_context(&one.client, keys, (size_t)(bench_random(&chance) % *num_contexts), true, next_seq++);

@@ -9,7 +9,7 @@
 typedef struct place {
     nacre_crypto crypto;
     int cose_aead;
-    nacre_room keys;
+    nacre_buf keys;
     uint32_t count;
 } place;
 
@@ -54,8 +54,8 @@ static void measure(bench *b, const char *name, nacre_err (*open)(nacre_crypto *
         size_t size, align;
         char label[64];
         p.cose_aead = aeads[i];
-        bench_check(nacre_context_key_room(&p.crypto, p.cose_aead, &size, &align) == NACRE_OK, "no such algorithm");
-        p.keys = (nacre_room){ bench_alloc(size), size };
+        bench_check(nacre_context_key_layout(&p.crypto, p.cose_aead, &size, &align) == NACRE_OK, "no such algorithm");
+        p.keys = (nacre_buf){ bench_alloc(size), size };
         snprintf(label, sizeof label, "%s, %s", name, nacre_aead_by_number(p.cose_aead)->name);
         const bench_case cases[] = {
             { .name = "four times HMAC", .run = run_hmac, .arg = &p },

@@ -53,7 +53,7 @@ static void ask_for(nacre_table_query *q, const crowd *c, uint8_t bytes[4], uint
     q->cursor = 0;
 }
 
-static void make_context(nacre_context *ctx, nacre_room keys, nacre_bytes own, nacre_bytes peer)
+static void make_context(nacre_context *ctx, nacre_buf keys, nacre_bytes own, nacre_bytes peer)
 {
     uint8_t secret[16] = { 7 };
     nacre_context_params params = {
@@ -67,7 +67,7 @@ static void make_context(nacre_context *ctx, nacre_room keys, nacre_bytes own, n
 static void open_crowd(crowd *c, size_t num, bool one_kid)
 {
     size_t size, align, num_slots = nacre_table_num_slots(num);
-    bench_check(nacre_context_key_room(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
+    bench_check(nacre_context_key_layout(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
     memset(c, 0, sizeof *c);
     c->num = num;
     c->one_kid = one_kid;
@@ -80,7 +80,7 @@ static void open_crowd(crowd *c, size_t num, bool one_kid)
     bench_check(nacre_table_init(&c->table, c->slots, num_slots) == NACRE_OK, "no table");
     uint8_t kid[4];
     kid_of(kid, 0, true);
-    make_context(context_at(c, 0), (nacre_room){ c->memory + c->keys_at, size }, NACRE_STR("s"), NACRE_ARRAY(kid));
+    make_context(context_at(c, 0), (nacre_buf){ c->memory + c->keys_at, size }, NACRE_STR("s"), NACRE_ARRAY(kid));
     for (size_t i = 0; i < num; i++) {
         nacre_context *ctx = context_at(c, i);
         if (i > 0) memcpy(ctx, c->memory, c->stride);
@@ -165,15 +165,15 @@ static void make_requests(void *arg, size_t n)
 {
     crowd *c = arg;
     static nacre_context client;
-    static nacre_room keys;
+    static nacre_buf keys;
     static uint64_t seq;
     static uint8_t payload[16];
     uint8_t kid[4];
     kid_of(kid, 0, true);
     if (keys.ptr == NULL) {
         size_t size, align;
-        bench_check(nacre_context_key_room(&crypto, 0, &size, &align) == NACRE_OK, "no keys");
-        keys = (nacre_room){ bench_alloc(size), size };
+        bench_check(nacre_context_key_layout(&crypto, 0, &size, &align) == NACRE_OK, "no keys");
+        keys = (nacre_buf){ bench_alloc(size), size };
         make_context(&client, keys, NACRE_ARRAY(kid), NACRE_STR("s"));
         seq = client.next;
     }
@@ -188,7 +188,7 @@ static void make_requests(void *arg, size_t n)
         client.id_context = q.kid_context.ptr;
         client.id_context_len = (uint8_t)q.kid_context.len;
         client.next = seq++;
-        bench_check(nacre_protect_request(&client, &crypto, &id, &sent, (nacre_room){ c->datagrams[i], 64 }, &plain,
+        bench_check(nacre_protect_request(&client, &crypto, &id, &sent, (nacre_buf){ c->datagrams[i], 64 }, &plain,
                                           NULL) == NACRE_OK,
                     "protect");
         bench_check(nacre_message_parse(&c->outer[i], sent) == NACRE_OK, "parse");
@@ -208,7 +208,7 @@ static void run_requests(void *arg, size_t n)
         bench_check(nacre_verify_start(&option, &c->outer[i]) == NACRE_OK, "option");
         nacre_context *ctx = nacre_table_find(&c->table, option.kid, option.kid_context, &cursor);
         ok = ok && ctx != NULL &&
-             nacre_unprotect_request(ctx, &crypto, &id, &plain, NACRE_ROOM(room), &c->outer[i]) == NACRE_OK;
+             nacre_unprotect_request(ctx, &crypto, &id, &plain, NACRE_BUF(room), &c->outer[i]) == NACRE_OK;
     }
     bench_check(ok, "unprotect");
 }
@@ -232,7 +232,7 @@ static void run_request_bursts(void *arg, size_t n)
             bench_check(queries[i].context != NULL, "unknown");
             items[i].context = queries[i].context;
             items[i].id = &ids[i];
-            items[i].room = (nacre_room){ rooms[i], sizeof rooms[i] };
+            items[i].buf = (nacre_buf){ rooms[i], sizeof rooms[i] };
             items[i].outer = &c->outer[from + i];
             items[i].is_response = false;
         }

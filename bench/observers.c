@@ -59,7 +59,7 @@ static void note_ack(scene *s, const nacre_outgoing *out)
 static size_t transmit(scene *s)
 {
     nacre_outgoing out[BURST];
-    for (size_t i = 0; i < BURST; i++) out[i] = (nacre_outgoing){ .room = { s->rooms[i], ROOM } };
+    for (size_t i = 0; i < BURST; i++) out[i] = (nacre_outgoing){ .buf = { s->rooms[i], ROOM } };
     const size_t num = nacre_endpoint_transmit_many(s->ep, out, BURST, s->now_ms);
     s->num_acks = 0;
     for (size_t i = 0; i < num; i++) note_ack(s, &out[i]);
@@ -76,13 +76,13 @@ static void register_one(scene *s, size_t i, const nacre_crypto *crypto)
     pair_id(token, i);
     nacre_message get = { .type = NACRE_NON, .code = NACRE_GET, .mid = (uint16_t)i, .token = NACRE_ARRAY(token) };
     get.payload = NACRE_ABSENT;
-    nacre_options_init(&o, NACRE_ROOM(options));
+    nacre_options_init(&o, NACRE_BUF(options));
     nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("a"));
     bench_check(nacre_options_finish(&o, &get.options) == NACRE_OK, "options");
-    const nacre_err err = s->pairs == NULL ? nacre_message_write(&get, &in.bytes, NACRE_ROOM(room))
+    const nacre_err err = s->pairs == NULL ? nacre_message_write(&get, &in.bytes, NACRE_BUF(room))
                                            : nacre_protect_request(&s->pairs[i].client, crypto, &id, &in.bytes,
-                                                                   NACRE_ROOM(room), &get, NULL);
+                                                                   NACRE_BUF(room), &get, NULL);
     bench_check(err == NACRE_OK && nacre_endpoint_receive_many(s->ep, &in, 1, s->now_ms) == 1 &&
                     nacre_endpoint_next_event(s->ep, &event) && event.kind == NACRE_EVENT_REQUEST &&
                     nacre_endpoint_observe(s->ep, event.exchange, NULL, &s->observers[i]) == NACRE_OK,

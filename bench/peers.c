@@ -140,7 +140,7 @@ static void see(void *user, size_t index, const uint8_t *bytes, size_t len)
     nacre_message outer, plain;
     (void)index;
     if (nacre_message_parse(&outer, nacre_bytes_of(bytes, len)) == NACRE_OK &&
-        nacre_unprotect_response(&pairs[0].client, &crypto, &s->id, &plain, NULL, NACRE_ROOM(plaintext), &outer) ==
+        nacre_unprotect_response(&pairs[0].client, &crypto, &s->id, &plain, NULL, NACRE_BUF(plaintext), &outer) ==
             NACRE_OK)
         s->code = plain.code;
 }
@@ -155,10 +155,10 @@ static bool answers_content(const contest *c)
     nacre_bytes out;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .mid = 1, .token = NACRE_ARRAY(token) };
     get.payload = NACRE_ABSENT;
-    nacre_options_init(&options, NACRE_ROOM(path));
+    nacre_options_init(&options, NACRE_BUF(path));
     nacre_options_add(&options, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)c->path, strlen(c->path)));
     bench_check(nacre_options_finish(&options, &get.options) == NACRE_OK &&
-                    nacre_protect_request(&pairs[0].client, &crypto, &s.id, &out, NACRE_ROOM(datagram), &get, NULL) ==
+                    nacre_protect_request(&pairs[0].client, &crypto, &s.id, &out, NACRE_BUF(datagram), &get, NULL) ==
                         NACRE_OK,
                 "protect");
     const load_config how = { .port = c->peer.port, .ipv6 = c->ipv6, .flows = 1, .outstanding = 1, .coap = true };

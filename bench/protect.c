@@ -20,14 +20,14 @@ enum {
 
 typedef struct pair {
     nacre_context client, server;
-    nacre_room keys[2];
+    nacre_buf keys[2];
 } pair;
 
 /* One message on its way: everything that a call needs, and that the call before it left. */
 typedef struct slot {
     nacre_request_id at_client, at_server;
     nacre_message outer;
-    uint8_t *datagram, *room; /* ROOM bytes each */
+    uint8_t *datagram, *buf; /* ROOM bytes each */
     nacre_bytes sealed;
 } slot;
 
@@ -53,12 +53,12 @@ typedef struct work {
 
 /* ---- The stage ---- */
 
-static nacre_room room_of(size_t size)
+static nacre_buf room_of(size_t size)
 {
-    return (nacre_room){ bench_alloc(size), size };
+    return (nacre_buf){ bench_alloc(size), size };
 }
 
-static void make_context(const stage *s, nacre_context *ctx, nacre_room *keys, uint8_t own, uint8_t peer, uint8_t key)
+static void make_context(const stage *s, nacre_context *ctx, nacre_buf *keys, uint8_t own, uint8_t peer, uint8_t key)
 {
     uint8_t secret[16] = { 1, 2, 3, key };
     nacre_context_params params = { .master_secret.bytes = NACRE_ARRAY(secret),
@@ -66,7 +66,7 @@ static void make_context(const stage *s, nacre_context *ctx, nacre_room *keys, u
                                     .recipient_id = { &peer, 1 },
                                     .next_seq = FIRST_SEQ };
     size_t size, align;
-    bench_check(nacre_context_key_room(s->crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
+    bench_check(nacre_context_key_layout(s->crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
     *keys = room_of(size);
     bench_check(nacre_context_init(ctx, s->crypto, &params, *keys) == NACRE_OK, "no context");
 }
@@ -84,7 +84,7 @@ static void open_stage(stage *s, const nacre_crypto *crypto, size_t num_pairs)
     }
     for (size_t i = 0; i < MAX_MESSAGES; i++) {
         s->slots[i].datagram = bench_alloc(ROOM);
-        s->slots[i].room = bench_alloc(ROOM);
+        s->slots[i].buf = bench_alloc(ROOM);
     }
 }
 
@@ -98,7 +98,7 @@ static void close_stage(stage *s)
     }
     for (size_t i = 0; i < MAX_MESSAGES; i++) {
         free(s->slots[i].datagram);
-        free(s->slots[i].room);
+        free(s->slots[i].buf);
     }
     free(s->slots);
     free(s->pairs);
@@ -112,13 +112,13 @@ static void set_payload(stage *s, size_t len)
     nacre_options o;
     nacre_message m = { .type = NACRE_NON, .code = NACRE_POST, .mid = 7, .token = NACRE_ARRAY(token) };
     m.payload = nacre_bytes_of(s->payload, len);
-    nacre_options_init(&o, NACRE_ROOM(request_options));
+    nacre_options_init(&o, NACRE_BUF(request_options));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("sensors"));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("temp"));
     bench_check(nacre_options_finish(&o, &m.options) == NACRE_OK, "options");
     s->request = m;
     m.code = NACRE_CHANGED;
-    nacre_options_init(&o, NACRE_ROOM(response_options));
+    nacre_options_init(&o, NACRE_BUF(response_options));
     nacre_options_add_uint(&o, NACRE_OPT_CONTENT_FORMAT, 60);
     bench_check(nacre_options_finish(&o, &m.options) == NACRE_OK, "options");
     s->response = m;
@@ -135,7 +135,7 @@ static bool do_one(const stage *s, operation what, size_t i)
 {
     slot *at = &s->slots[i];
     pair *of = pair_of(s, i);
-    nacre_room datagram = { at->datagram, ROOM }, room = { at->room, ROOM };
+    nacre_buf datagram = { at->datagram, ROOM }, room = { at->buf, ROOM };
     nacre_message plain;
     switch (what) {
     case PROTECT_REQUEST:
@@ -184,7 +184,7 @@ static void protect_burst(const work *w, size_t from)
         pair *of = pair_of(w->on, from + i);
         items[i].context = is_request ? &of->client : &of->server;
         items[i].id = is_request ? &at->at_client : &at->at_server;
-        items[i].room = (nacre_room){ at->datagram, ROOM };
+        items[i].buf = (nacre_buf){ at->datagram, ROOM };
         items[i].plain = is_request ? &w->on->request : &w->on->response;
         items[i].options = NULL;
     }
@@ -204,7 +204,7 @@ static void unprotect_burst(const work *w, size_t from)
         pair *of = pair_of(w->on, from + i);
         items[i].context = is_request ? &of->server : &of->client;
         items[i].id = is_request ? &at->at_server : &at->at_client;
-        items[i].room = (nacre_room){ at->room, ROOM };
+        items[i].buf = (nacre_buf){ at->buf, ROOM };
         items[i].outer = &at->outer;
         items[i].is_response = !is_request;
     }
@@ -266,7 +266,7 @@ static void set_up_bare(bare *b, const stage *s, operation what, size_t burst)
         job->aad = nacre_bytes_of(b->aad, aad_len);
         job->in = b->direction == NACRE_SEAL ? b->plaintext : s->slots[i].datagram;
         job->in_len = len + (b->direction == NACRE_SEAL ? 0 : aead->tag_len);
-        job->out = b->direction == NACRE_SEAL ? s->slots[i].datagram : s->slots[i].room;
+        job->out = b->direction == NACRE_SEAL ? s->slots[i].datagram : s->slots[i].buf;
     }
 }
 

@@ -123,7 +123,7 @@ static void open_side(struct pair *p, struct side *s, nacre_store store)
 static void make_context(struct pair *p, struct side *s, nacre_bytes sender, nacre_bytes recipient)
 {
     size_t size = 0, align = 0;
-    bench_check(nacre_context_key_room(p->crypto, 0, &size, &align) == NACRE_OK && size <= KEYS, "room for keys");
+    bench_check(nacre_context_key_layout(p->crypto, 0, &size, &align) == NACRE_OK && size <= KEYS, "room for keys");
     s->keys = bench_alloc(KEYS);
     s->ctx = &s->in_memory;
     nacre_context_params params = { .master_secret = { .bytes = NACRE_STR("a secret of no importance") },
@@ -132,7 +132,7 @@ static void make_context(struct pair *p, struct side *s, nacre_bytes sender, nac
                                     .persistent = true,
                                     .never_used = true,
                                     .first_chunk = CHUNK };
-    bench_check(nacre_context_init(s->ctx, p->crypto, &params, (nacre_room){ s->keys, KEYS }) == NACRE_OK, "a context");
+    bench_check(nacre_context_init(s->ctx, p->crypto, &params, (nacre_buf){ s->keys, KEYS }) == NACRE_OK, "a context");
 }
 
 static void open_pair(struct pair *p, const nacre_crypto *crypto, bool in_directories)
@@ -266,7 +266,7 @@ static void count_a_million(bench *b, const nacre_crypto *crypto)
         nacre_bytes out;
         nacre_needs needs = nacre_context_needs(ctx);
         if (needs.reserve != 0) bench_check(nacre_store_serve(&store, ctx, NULL) == NACRE_OK, "the store");
-        bench_check(nacre_protect_request(ctx, crypto, &id, &out, NACRE_ROOM(room), &get, NULL) == NACRE_OK, "protect");
+        bench_check(nacre_protect_request(ctx, crypto, &id, &out, NACRE_BUF(room), &get, NULL) == NACRE_OK, "protect");
     }
     bench_check(nacre_store_save(&store, ctx, NULL) == NACRE_OK, "the save");
     bench_value(b, label, "replacements of sequence.json", (double)c.writes, "", 0);

@@ -33,7 +33,7 @@ static uint8_t byte_of(uint64_t offset)
     return (uint8_t)(offset / BLOCK * 7);
 }
 
-static nacre_err read_body(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_body(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const uint64_t size = num_blocks * BLOCK, left = offset < size ? size - offset : 0;
     (void)user;
@@ -168,7 +168,7 @@ static void move_once(client *c, const way *w)
     nacre_message request = { .type = NACRE_CON, .code = w->code };
     nacre_transfer_options how = { 0 };
     request.payload = NACRE_ABSENT;
-    nacre_options_init(&options, NACRE_ROOM(path));
+    nacre_options_init(&options, NACRE_BUF(path));
     nacre_options_add(&options, NACRE_OPT_URI_PATH, NACRE_STR("body"));
     must(nacre_options_finish(&options, &request.options), "options");
     if (w->code == NACRE_PUT) how.source = (nacre_source){ .read = read_body, .size = num_blocks * BLOCK };

@@ -188,7 +188,7 @@ static nacre_err respond(const carrier *c, nacre_exchange exchange, const nacre_
 static nacre_err request(const carrier *c, const nacre_address *address, nacre_message *message, hop *h)
 {
     nacre_exchange exchange;
-    const nacre_transfer_options how = { .room = { h->answer, sizeof h->answer }, .block_size = block_size };
+    const nacre_transfer_options how = { .buf = { h->answer, sizeof h->answer }, .block_size = block_size };
     if (c->transfer == NULL) return nacre_endpoint_request(c->ep, &exchange, address, NULL, message, h);
     if (message->payload.len > sizeof h->request) return NACRE_ERR_TOO_LONG;
     if (message->payload.len > 0) {
@@ -212,7 +212,7 @@ static uint8_t pass_on(const carrier *c, const nacre_event *event)
     if (code == 0) code = find_address(&address, &uri);
     if (code != 0) return code;
 
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     code = add_hop_limit(&o, options);
     if (code != 0) return code;
     copy_options(&o, options, !uri.host_is_ip);
@@ -245,7 +245,7 @@ static void pass_back(const carrier *c, const hop *h, const nacre_message *messa
     uint8_t room[MAX_OPTIONS];
     nacre_options o;
     nacre_message back = { .code = message->code, .payload = message->payload };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     copy_options(&o, message->options, true);
     if (has_unknown_unsafe(message->options) || nacre_options_finish(&o, &back.options) != NACRE_OK ||
         respond(c, h->asked, &back) != NACRE_OK)

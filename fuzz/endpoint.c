@@ -157,7 +157,7 @@ static void check_sent(world *w, nacre_bytes datagram)
 static void transmit(world *w)
 {
     for (;;) {
-        nacre_outgoing out = { .room = fuzz_room(MAX_MESSAGE) };
+        nacre_outgoing out = { .buf = fuzz_room(MAX_MESSAGE) };
         if (nacre_endpoint_transmit_many(w->ep, &out, 1, w->now) == 0) break;
         check_sent(w, out.bytes);
         if (w->num_sent < MAX_SENT) w->sent[w->num_sent++] = fuzz_copy(out.bytes);
@@ -193,7 +193,7 @@ static void peer_request(world *w, fuzz_input *in, bool lost)
     m.payload = marked(mark);
     uint8_t echo[NACRE_ECHO_LEN + 3]; /* the peer may have got the Echo value */
     nacre_options options;
-    nacre_options_init(&options, NACRE_ROOM(echo));
+    nacre_options_init(&options, NACRE_BUF(echo));
     if (kind & 2) nacre_options_add(&options, NACRE_OPT_ECHO, NACRE_ARRAY(fuzz_echo));
     CHECK(nacre_options_finish(&options, &m.options) == NACRE_OK);
     CHECK(nacre_protect_request(&w->pair.client, fuzz_crypto(), &id, &out, fuzz_room(MAX_MESSAGE), &m, NULL) ==
@@ -294,7 +294,7 @@ static void outer_block(world *w, fuzz_input *in)
     const uint8_t szx = kind & 1;
     const size_t size = (size_t)16 << szx, offset = (num & 15) * size;
     const bool is_request = nacre_code_is_request(m.code), later = kind & 2;
-    nacre_options_init(&o, NACRE_ROOM(memory));
+    nacre_options_init(&o, NACRE_BUF(memory));
     for (nacre_option_iter it = nacre_option_begin(m.options); nacre_option_next(&it, &option);)
         nacre_options_add(&o, option.number, option.value);
     const bool more = m.payload.len > offset + size || (kind & 4);

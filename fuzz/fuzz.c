@@ -43,14 +43,14 @@ void fuzz_release(void)
     while (kept.num > 0) free(kept.blocks[--kept.num]);
 }
 
-nacre_room fuzz_room(size_t cap)
+nacre_buf fuzz_room(size_t cap)
 {
-    nacre_room room = { fuzz_alloc(cap), cap };
+    nacre_buf room = { fuzz_alloc(cap), cap };
     memset(room.ptr, 0xa5, cap);
     return room;
 }
 
-bool fuzz_is_clean(nacre_room room)
+bool fuzz_is_clean(nacre_buf room)
 {
     for (size_t i = 0; i < room.cap; i++)
         if (room.ptr[i] != 0xa5 && room.ptr[i] != 0) return false;
@@ -177,8 +177,8 @@ static void make(nacre_context *ctx, int vector, bool is_server)
     if (is_server) params.sender_id = NACRE_ARRAY(server_id);
     else params.recipient_id = NACRE_ARRAY(server_id);
     size_t size, align;
-    CHECK(nacre_context_key_room(fuzz_crypto(), 0, &size, &align) == NACRE_OK);
-    nacre_room keys = { aligned_alloc(align, (size + align - 1) / align * align), size };
+    CHECK(nacre_context_key_layout(fuzz_crypto(), 0, &size, &align) == NACRE_OK);
+    nacre_buf keys = { aligned_alloc(align, (size + align - 1) / align * align), size };
     CHECK(keys.ptr != NULL);
     CHECK(nacre_context_init(ctx, fuzz_crypto(), &params, keys) == NACRE_OK);
 }
@@ -215,7 +215,7 @@ fuzz_sealed fuzz_seal(const nacre_context *maker, nacre_bytes maker_id, nacre_by
     uint8_t nonce[NACRE_MAX_NONCE], aad[NACRE_MAX_AAD];
     nacre__nonce(nonce, maker->aead, maker->common_iv, maker_id, nacre__partial_iv_number(piv));
     size_t aad_len = nacre__aad(aad, maker->aead->cose, request_kid, request_piv);
-    nacre_room sealed = fuzz_room(plaintext.len + maker->aead->tag_len);
+    nacre_buf sealed = fuzz_room(plaintext.len + maker->aead->tag_len);
     nacre_aead_job job = { .aead = maker->aead,
                            .key = maker->keys,
                            .nonce = nonce,

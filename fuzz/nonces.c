@@ -12,7 +12,7 @@ typedef struct used {
 static nacre_crypto_ops ops;
 static struct {
     struct {
-        const void *room;
+        const void *buf;
         uint8_t key[KEY];
     } rooms[MAX_ROOMS]; /* what each holds now */
     size_t num_rooms;
@@ -26,10 +26,10 @@ static nacre_err key_init(const nacre_crypto *crypto, const nacre_aead *aead, na
 {
     size_t at = 0;
     (void)crypto;
-    while (at < n.num_rooms && n.rooms[at].room != key) at++;
+    while (at < n.num_rooms && n.rooms[at].buf != key) at++;
     CHECK(at < MAX_ROOMS);
     if (at == n.num_rooms) n.num_rooms++;
-    n.rooms[at].room = key;
+    n.rooms[at].buf = key;
     memset(n.rooms[at].key, 0, KEY);
     memcpy(n.rooms[at].key, bytes, aead->key_len);
     return fuzz_crypto()->ops->key_init(fuzz_crypto(), aead, direction, key, bytes);
@@ -39,7 +39,7 @@ static void remember(const nacre_aead_job *job)
 {
     used now = { .key = { 0 } };
     size_t at = 0;
-    while (at < n.num_rooms && n.rooms[at].room != job->key) at++;
+    while (at < n.num_rooms && n.rooms[at].buf != job->key) at++;
     CHECK(at < n.num_rooms);
     memcpy(now.key, n.rooms[at].key, KEY);
     memcpy(now.nonce, job->nonce, job->aead->nonce_len);

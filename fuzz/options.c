@@ -75,7 +75,7 @@ static void build(fuzz_input *in)
     for (size_t i = 0; i < num && in->at < in->end; i++) add(in, &o, &m);
     nacre_err err = nacre_options_finish(&o, &out);
     if (model_size(&m) > cap) {
-        CHECK(err == NACRE_ERR_NO_ROOM && nacre_is_absent(out));
+        CHECK(err == NACRE_ERR_BUFFER_TOO_SMALL && nacre_is_absent(out));
     } else {
         CHECK(err == NACRE_OK && out.len == model_size(&m));
         check_equal(&m, out);

@@ -10,9 +10,9 @@ static void make_renewal(nacre_renewal *r, const nacre_crypto *crypto, bool is_o
     r->material.master_secret.bytes = NACRE_ARRAY(secret);
     r->material.sender_id = NACRE_ARRAY(ids[is_other]);
     r->material.recipient_id = NACRE_ARRAY(ids[!is_other]);
-    CHECK(nacre_context_key_room(crypto, 0, &size, &align) == NACRE_OK);
-    r->own.key_room = (nacre_room){ fuzz_alloc(size), size };
-    r->spare.key_room = (nacre_room){ fuzz_alloc(size), size };
+    CHECK(nacre_context_key_layout(crypto, 0, &size, &align) == NACRE_OK);
+    r->own.key_buf = (nacre_buf){ fuzz_alloc(size), size };
+    r->spare.key_buf = (nacre_buf){ fuzz_alloc(size), size };
     r->asks = r->answers = true;
     r->user = r;
 }
@@ -87,7 +87,7 @@ void renewing_asks(renewing *r, const nacre_address *us, fuzz_input *in)
 
 bool renewing_says(renewing *r, nacre_address *us, nacre_bytes *datagram, uint64_t now)
 {
-    nacre_outgoing out = { .room = fuzz_room(nacre_endpoint_get_config(r->other)->max_message) };
+    nacre_outgoing out = { .buf = fuzz_room(nacre_endpoint_get_config(r->other)->max_message) };
     nacre_endpoint_expire(r->other, now);
     const size_t num = nacre_endpoint_transmit_many(r->other, &out, 1, now);
     pull(r, 0);

@@ -70,7 +70,7 @@ static void request(fuzz_pair *pair, const nacre_message *plain)
     nacre_message back;
     const nacre_context before = pair->client;
     size_t size = nacre_protect_size(&pair->client, plain, NULL);
-    nacre_room room = fuzz_room(size);
+    nacre_buf room = fuzz_room(size);
     nacre_err err = nacre_protect_request(&pair->client, fuzz_crypto(), &at_client, &out, room, plain, NULL);
     if (err != NACRE_OK) {
         CHECK(may_fail(err, plain) && fuzz_unchanged(&before, &pair->client) && fuzz_is_clean(room));
@@ -98,7 +98,7 @@ static void response(fuzz_pair *pair, const nacre_message *plain, uint8_t flags)
                                   .send_kid = flags & SEND_KID };
     nacre_response_info info;
     size_t size = nacre_protect_size(&pair->server, plain, &how);
-    nacre_room room = fuzz_room(size);
+    nacre_buf room = fuzz_room(size);
     nacre_err err = nacre_protect_response(&pair->server, fuzz_crypto(), &at_server, &out, room, plain, &how);
     if (err != NACRE_OK) {
         CHECK(may_fail(err, plain) && fuzz_is_clean(room));

@@ -10,7 +10,7 @@ enum { MAX_MESSAGE = 300, PEER_MESSAGE = 1 << 16 };
 
 typedef struct state {
     nacre_stream stream, reader; /* the reader is the peer's end, for what we send */
-    nacre_room room, reader_room;
+    nacre_buf room, reader_room;
     uint64_t now;
     bool ended;
 } state;
@@ -20,7 +20,7 @@ static void read_output(state *s, nacre_bytes bytes)
 {
     nacre_stream_event event;
     while (bytes.len > 0) {
-        nacre_room room = nacre_stream_input(&s->reader);
+        nacre_buf room = nacre_stream_input(&s->reader);
         if (room.cap == 0) return; /* it has been released, or has had an Abort */
         size_t len = bytes.len < room.cap ? bytes.len : room.cap;
         memcpy(room.ptr, bytes.ptr, len);
@@ -50,9 +50,9 @@ static void take_output(state *s, size_t len)
 static void take_events(state *s, bool answer)
 {
     nacre_stream_event event;
-    while (nacre_stream_next(&s->stream, &event, s->room, s->now)) {
+    while (nacre_stream_next(&s->stream, &event, s->buf, s->now)) {
         CHECK(!s->ended);
-        CHECK(event.bytes.len <= s->room.cap);
+        CHECK(event.bytes.len <= s->buf.cap);
         if (event.kind == NACRE_STREAM_ENDED) {
             s->ended = true;
             CHECK(nacre_stream_is_closing(&s->stream) && nacre_stream_has_ended(&s->stream));
@@ -66,7 +66,7 @@ static void take_events(state *s, bool answer)
         CHECK(m.type == NACRE_NON && (nacre_code_is_request(m.code) || nacre_code_is_response(m.code)));
         if (!answer || !nacre_code_is_request(m.code)) continue;
         nacre_bytes out;
-        nacre_room room = fuzz_room(MAX_MESSAGE);
+        nacre_buf room = fuzz_room(MAX_MESSAGE);
         m.code = NACRE_CONTENT;
         m.options = m.payload = NACRE_ABSENT;
         CHECK(nacre_message_write(&m, &out, room) == NACRE_OK);
@@ -81,7 +81,7 @@ static void take_events(state *s, bool answer)
 static void bytes_arrive(state *s, fuzz_input *in)
 {
     nacre_bytes bytes = fuzz_take(in, fuzz_u8(in) % 64);
-    nacre_room room = nacre_stream_input(&s->stream);
+    nacre_buf room = nacre_stream_input(&s->stream);
     CHECK(!s->ended || room.cap == 0);
     size_t len = bytes.len < room.cap ? bytes.len : room.cap;
     if (len > 0) memcpy(room.ptr, bytes.ptr, len);
@@ -128,7 +128,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                          .idle_ms = flags & 8 ? 9000 : 0 };
     state *s = fuzz_alloc(sizeof *s);
     size_t more = flags & 16 ? 2000 : 0;
-    *s = (state){ .room = fuzz_room(MAX_MESSAGE), .reader_room = fuzz_room(PEER_MESSAGE) };
+    *s = (state){ .buf = fuzz_room(MAX_MESSAGE), .reader_room = fuzz_room(PEER_MESSAGE) };
     CHECK(nacre_stream_init(&s->stream, fuzz_room(nacre_stream_input_size(&config)),
                             fuzz_room(nacre_stream_output_size(&config) + more), &config, 0) == NACRE_OK);
     CHECK(nacre_stream_init(&s->reader, fuzz_room(nacre_stream_input_size(&peer)),

@@ -23,7 +23,7 @@ static nacre_err unprotect(nacre_context *server, nacre_message *plain, const na
     memset(plain, 0x5a, sizeof *plain);
     memcpy(&id_before, &id, sizeof id);
     memcpy(&plain_before, plain, sizeof *plain);
-    nacre_room room = fuzz_room(datagram.len);
+    nacre_buf room = fuzz_room(datagram.len);
     nacre_err err = nacre_unprotect_request(server, fuzz_crypto(), &id, plain, room, outer);
     if (err != NACRE_OK) CHECK(fuzz_is_clean(room));
     if (err != NACRE_OK) {

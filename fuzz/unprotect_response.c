@@ -24,7 +24,7 @@ static nacre_err unprotect(nacre_context *client, const nacre_request_id *id, na
     memset(info, 0x5a, sizeof *info);
     memcpy(&plain_before, plain, sizeof *plain);
     memcpy(&info_before, info, sizeof *info);
-    nacre_room room = fuzz_room(datagram.len);
+    nacre_buf room = fuzz_room(datagram.len);
     nacre_err err = nacre_unprotect_response(client, fuzz_crypto(), id, plain, info, room, outer);
     if (err != NACRE_OK) CHECK(fuzz_is_clean(room));
     CHECK(fuzz_unchanged(&before, client));

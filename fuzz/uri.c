@@ -30,7 +30,7 @@ static void path_again(nacre_bytes options, size_t text_len)
     CHECK(nacre_path_text(options, path, cap) == NACRE_OK && path[0] == '/');
     size_t len = strlen(path);
     char *tight = fuzz_alloc(len);
-    CHECK(nacre_path_text(options, tight, len) == NACRE_ERR_NO_ROOM && tight[0] == '\0');
+    CHECK(nacre_path_text(options, tight, len) == NACRE_ERR_BUFFER_TOO_SMALL && tight[0] == '\0');
 
     uint8_t *text = fuzz_alloc(head + len);
     memcpy(text, origin, head);

@@ -127,7 +127,7 @@ static nacre_bytes payload(void)
 
 /* ---- Sources, sinks and the site --------------------------------------------------------------------------------------- */
 
-static nacre_err read_source(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_source(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     (void)user;
     if (w.policy % 16 == 15 && offset > 0) return NACRE_ERR_FILE;
@@ -262,7 +262,7 @@ static void on_event(const nacre_event *e)
     case NACRE_EVENT_OBSERVER_GONE:
         if (w.site != NULL) {
             const nacre_err err = nacre_site_answer(w.site, e);
-            CHECK(err != NACRE_ERR_BAD_ARGUMENT && err != NACRE_ERR_NO_ROOM);
+            CHECK(err != NACRE_ERR_BAD_ARGUMENT && err != NACRE_ERR_BUFFER_TOO_SMALL);
         } else if (e->kind == NACRE_EVENT_OBSERVER_GONE) {
             forget_observer(e->exchange);
         } else {
@@ -297,7 +297,7 @@ static void pull(void)
 static void transmit(size_t most)
 {
     while (most-- > 0) {
-        nacre_outgoing out = { .room = fuzz_room(MAX_MESSAGE) };
+        nacre_outgoing out = { .buf = fuzz_room(MAX_MESSAGE) };
         nacre_message m;
         const size_t num = w.transfer != NULL ? nacre_transfer_transmit_many(w.transfer, &out, 1, w.now)
                                               : nacre_endpoint_transmit_many(w.ep, &out, 1, w.now);
@@ -509,7 +509,7 @@ static void we_ask(void)
     if (renews) how.request.renewal = &w.renewing.ours;
     if (kind & 16) how.source = (nacre_source){ read_source, NULL, to & 16 ? BIG : NACRE_SIZE_UNKNOWN };
     if (kind & 32) how.sink = (nacre_sink){ write_sink, NULL };
-    if (kind & 64) how.room = NACRE_ROOM(mine->room);
+    if (kind & 64) how.buf = NACRE_BUF(mine->buf);
     if (to & 32) how.block_size = 16;
     if (kind & 16) m.payload = NACRE_ABSENT;
     nacre_exchange exchange = 0;
@@ -680,9 +680,9 @@ static void make_context(nacre_context *ctx, const nacre_crypto *crypto, bool is
                                           .max_chunk = persistent ? 4 : 0,
                                           .echo = NACRE_ARRAY(fuzz_echo) };
     size_t size, align;
-    CHECK(nacre_context_key_room(crypto, 0, &size, &align) == NACRE_OK);
+    CHECK(nacre_context_key_layout(crypto, 0, &size, &align) == NACRE_OK);
     CHECK(align <= _Alignof(max_align_t));
-    CHECK(nacre_context_init(ctx, crypto, &params, (nacre_room){ fuzz_alloc(size), size }) == NACRE_OK);
+    CHECK(nacre_context_init(ctx, crypto, &params, (nacre_buf){ fuzz_alloc(size), size }) == NACRE_OK);
 }
 
 static void make_site(void)

@@ -21,7 +21,7 @@ void pair_secret(uint8_t secret[16], size_t number)
     pair_id(secret + 12, number);
 }
 
-static void open_side(nacre_context *ctx, nacre_room *keys, const nacre_crypto *crypto, nacre_bytes secret,
+static void open_side(nacre_context *ctx, nacre_buf *keys, const nacre_crypto *crypto, nacre_bytes secret,
                       nacre_bytes mine, nacre_bytes theirs)
 {
     size_t size, align;
@@ -32,8 +32,8 @@ static void open_side(nacre_context *ctx, nacre_room *keys, const nacre_crypto *
         .window = 64,
         .next_seq = FIRST_SEQ,
     };
-    bench_check(nacre_context_key_room(crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
-    *keys = (nacre_room){ bench_alloc(size), size };
+    bench_check(nacre_context_key_layout(crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
+    *keys = (nacre_buf){ bench_alloc(size), size };
     bench_check(nacre_context_init(ctx, crypto, &params, *keys) == NACRE_OK, "no context");
 }
 
@@ -89,13 +89,13 @@ void batch_add(batch *b, const batch_kind *kind)
     nacre_request_id id;
     nacre_bytes out;
     const size_t i = b->num++;
-    const nacre_room room = { b->bytes + i * BATCH_REQUEST, BATCH_REQUEST };
+    const nacre_buf room = { b->bytes + i * BATCH_REQUEST, BATCH_REQUEST };
     pair_id(token, i); /* as load.h wants it */
     nacre_message plain = {
         .type = kind->con ? NACRE_CON : NACRE_NON, .code = NACRE_GET, .mid = b->next_mid++, .token = NACRE_ARRAY(token)
     };
     plain.payload = NACRE_ABSENT;
-    nacre_options_init(&options, NACRE_ROOM(option_bytes));
+    nacre_options_init(&options, NACRE_BUF(option_bytes));
     nacre_options_add(&options, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)kind->path, strlen(kind->path)));
     bench_check(nacre_options_finish(&options, &plain.options) == NACRE_OK, "options");
     const nacre_err err = kind->pairs == NULL ? nacre_message_write(&plain, &out, room)

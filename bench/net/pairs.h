@@ -10,7 +10,7 @@
  * of its own. */
 typedef struct pair {
     nacre_context client, server;
-    nacre_room keys[2];
+    nacre_buf keys[2];
 } pair;
 
 #define PAIR_SERVER_ID "s"

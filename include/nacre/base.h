@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* base: bytes, room for bytes, errors, wiping. Every other room stands on this one.
  *
- * nacre_bytes is borrowed and readable, nacre_room is borrowed and to be filled. A nacre_bytes whose `ptr` is NULL
+ * nacre_bytes is borrowed and readable, nacre_buf is borrowed and to be filled. A nacre_bytes whose `ptr` is NULL
  * is *absent*; one with `len` 0 and any other `ptr` is *present and empty*. The two differ where the RFC says so
  * (ID Context, kid, kid context); everywhere else both count as empty. CONVENTIONS.md has the rules that hold for
  * every function: ownership, threads, failure. */
@@ -29,10 +29,10 @@ typedef struct nacre_bytes {
     size_t len;
 } nacre_bytes;
 
-typedef struct nacre_room {
+typedef struct nacre_buf {
     uint8_t *ptr;
     size_t cap;
-} nacre_room;
+} nacre_buf;
 
 /* A value of a type, before braces or parentheses: C has compound literals and casts for it, C++ writes the type alone. */
 #ifdef __cplusplus
@@ -50,7 +50,7 @@ typedef struct nacre_room {
 
 /* NACRE_ARRAY makes the bytes, or the room, of a whole uint8_t array. */
 #define NACRE_ARRAY(a) (NACRE_VALUE(nacre_bytes) NACRE_ARRAY_INIT(a))
-#define NACRE_ROOM(a)  (NACRE_VALUE(nacre_room) NACRE_ARRAY_INIT(a))
+#define NACRE_BUF(a)   (NACRE_VALUE(nacre_buf) NACRE_ARRAY_INIT(a))
 
 /* The same as initializers: for objects of static storage duration, whose initializers ISO C wants without a compound
  * literal. NACRE_ARRAY_INIT is for bytes and for a room. */
@@ -98,7 +98,7 @@ void nacre_wipe(void *ptr, size_t len);
     X(NOT_PROTECTED, -106, 0x81, 4, "Message has no OSCORE option")             /* RFC 8613 8.4 step 2 */              \
     X(MALFORMED, -107, 0x80, 4, "Malformed CoAP message")                       /* RFC 7252 3 */                       \
     X(CRITICAL_OPTION, -108, 0x82, 4, "Critical option not understood")         /* RFC 7252 5.4.1 */                   \
-    X(NO_ROOM, -201, 0xa0, 5, "Output room too small")                                                                 \
+    X(BUFFER_TOO_SMALL, -201, 0xa0, 5, "Output buffer too small")                                                      \
     X(BAD_ARGUMENT, -202, 0, 2, "Argument not allowed")                                                                \
     X(TOO_LONG, -203, 0x8d, 2, "Longer than allowed")                                                                  \
     X(UNSUPPORTED, -204, 0, 2, "Not supported")                                                                        \

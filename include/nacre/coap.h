@@ -152,10 +152,10 @@ typedef struct nacre_message {
 NACRE_MUST_USE nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram);
 
 /* nacre_message_write makes the datagram for `m` in `room`; `out` receives the bytes used, at the start of the room.
- * NACRE_OK, NACRE_ERR_NO_ROOM, NACRE_ERR_TOO_LONG (token above 65804 bytes), NACRE_ERR_BAD_ARGUMENT (type above 3);
+ * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_TOO_LONG (token above 65804 bytes), NACRE_ERR_BAD_ARGUMENT (type above 3);
  * nothing is set on failure. The options are copied as they are: they must be well-formed, as nacre_options leaves them.
  * `room` must not overlap what `m` points to. */
-NACRE_MUST_USE nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_room room);
+NACRE_MUST_USE nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_buf room);
 
 /* nacre_message_size is what nacre_message_write will need, in bytes. */
 size_t nacre_message_size(const nacre_message *m);
@@ -194,17 +194,17 @@ bool nacre_conditions_hold(nacre_bytes options, bool exists, nacre_bytes etag);
  * the order of the calls. A value must not lie in the list's own room: insertion moves what is there. The error sticks and
  * is asked for once, at the end. */
 typedef struct nacre_options {
-    nacre_room room; /* private */
+    nacre_buf buf; /* private */
     size_t len;
     uint16_t last;
     nacre_err err;
 } nacre_options;
-void nacre_options_init(nacre_options *o, nacre_room room);
+void nacre_options_init(nacre_options *o, nacre_buf room);
 void nacre_options_add(nacre_options *o, uint16_t number, nacre_bytes value);
 void nacre_options_add_uint(nacre_options *o, uint16_t number, uint64_t value);
 
 /* nacre_options_finish gives the encoded options, which live in the room given to nacre_options_init.
- * NACRE_OK, NACRE_ERR_NO_ROOM, NACRE_ERR_TOO_LONG (a value above 65804 bytes); `out` unchanged on failure. */
+ * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_TOO_LONG (a value above 65804 bytes); `out` unchanged on failure. */
 NACRE_MUST_USE nacre_err nacre_options_finish(const nacre_options *o, nacre_bytes *out);
 
 /* A URI, taken apart but not decoded: the slices point into the text (RFC 7252 6.4, RFC 3986). */
@@ -234,7 +234,7 @@ NACRE_MUST_USE nacre_err nacre_uri_options(nacre_options *o, const nacre_uri *ur
 
 /* nacre_path_text writes the Uri-Path options of a request as "/a/b" into `buf` as a string (percent-encoding what is
  * not an unreserved, sub-delim, ':' or '@' character; "/" when there is none).
- * NACRE_OK or NACRE_ERR_NO_ROOM (`buf` then holds ""). `cap` counts the NUL and is at least 1. */
+ * NACRE_OK or NACRE_ERR_BUFFER_TOO_SMALL (`buf` then holds ""). `cap` counts the NUL and is at least 1. */
 NACRE_MUST_USE nacre_err nacre_path_text(nacre_bytes options, char *buf, size_t cap);
 
 #ifdef __cplusplus

@@ -137,24 +137,25 @@ typedef struct nacre_context_params {
                                     absent: it stays uninitialised, and every request is REPLAY */
 } nacre_context_params;
 
-/* nacre_context_key_room tells the room that a context's two prepared keys take with this provider.
+/* nacre_context_key_layout tells the room that a context's two prepared keys take with this provider.
  * NACRE_OK, NACRE_ERR_UNSUPPORTED (the table or the provider does not have the algorithm, one key takes 64 KiB, or the
  * provider's table of functions is of another version) */
-NACRE_MUST_USE nacre_err nacre_context_key_room(const nacre_crypto *crypto, int cose_aead, size_t *size, size_t *align);
+NACRE_MUST_USE nacre_err nacre_context_key_layout(const nacre_crypto *crypto, int cose_aead, size_t *size,
+                                                  size_t *align);
 
 /* nacre_context_init derives Sender Key, Recipient Key and Common IV (RFC 8613 3.2) and prepares the keys in `keys`,
- * which must be as large and as aligned as nacre_context_key_room says and live as long as the context. `params` is
+ * which must be as large and as aligned as nacre_context_key_layout says and live as long as the context. `params` is
  * not needed afterwards (but what its id_context and window_words point to is).
  * NACRE_OK                `ctx` is ready; end it with nacre_context_wipe
- * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider (nacre_context_key_room)
+ * NACRE_ERR_UNSUPPORTED   algorithm or hash not in the table or not with this provider (nacre_context_key_layout)
  * NACRE_ERR_BAD_ARGUMENT  an ID too long for the nonce, IDs equal, an ID Context above 255 bytes, a window above 1024 or
  *                         without its words, next_seq above NACRE_SEQ_MAX + 1 (with never_used: above 0), first_chunk above
  *                         max_chunk, a chunk above 10000, echo neither absent nor 8 bytes, key room missing or misaligned
- * NACRE_ERR_NO_ROOM       `keys` too small
+ * NACRE_ERR_BUFFER_TOO_SMALL       `keys` too small
  * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY  from the provider
  * On failure `ctx` is all zero and nothing is left to release. */
 NACRE_MUST_USE nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto,
-                                            const nacre_context_params *params, nacre_room keys);
+                                            const nacre_context_params *params, nacre_buf keys);
 
 /* nacre_context_init_derived takes keys that were derived before, and kept: for stores that hold derived keys and not the
  * master secret. Of `params` master_secret and master_salt are not read. The provider's key_init prepares the keys.
@@ -165,7 +166,7 @@ typedef struct nacre_derived_keys {
 } nacre_derived_keys;
 NACRE_MUST_USE nacre_err nacre_context_init_derived(nacre_context *ctx, const nacre_crypto *crypto,
                                                     const nacre_context_params *params,
-                                                    const nacre_derived_keys *derived, nacre_room keys);
+                                                    const nacre_derived_keys *derived, nacre_buf keys);
 
 /* nacre_context_wipe releases and wipes keys and state. An all-zero context may be wiped, and wiped again. */
 void nacre_context_wipe(nacre_context *ctx);
@@ -283,7 +284,7 @@ NACRE_MUST_USE nacre_err nacre_table_init(nacre_table *table, nacre_table_slot *
 
 /* nacre_table_add puts a context in.
  * NACRE_OK
- * NACRE_ERR_NO_ROOM            fuller than three quarters: give it more slots
+ * NACRE_ERR_BUFFER_TOO_SMALL            fuller than three quarters: give it more slots
  * NACRE_ERR_BAD_ARGUMENT       it is in already
  * NACRE_ERR_DUPLICATE_CONTEXT  one with the same Recipient Key is in: what one of the two has seen, the other would accept
  *                              again. Use the one that is in

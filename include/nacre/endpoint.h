@@ -134,7 +134,7 @@ typedef struct nacre_endpoint_config {
  * memory must be aligned as malloc aligns. */
 size_t nacre_endpoint_size(const nacre_endpoint_config *config);
 
-/* nacre_endpoint_init: NACRE_OK; NACRE_ERR_NO_ROOM (memory too small); NACRE_ERR_BAD_ARGUMENT (a max_message below 64
+/* nacre_endpoint_init: NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL (memory too small); NACRE_ERR_BAD_ARGUMENT (a max_message below 64
  * or above 65535, no random, no crypto or one whose table is of another version, no or misaligned memory). */
 NACRE_MUST_USE nacre_err nacre_endpoint_init(nacre_endpoint **ep, void *memory, size_t size,
                                              const nacre_endpoint_config *config);
@@ -396,7 +396,7 @@ void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer);
 
 /* One datagram to send. The driver gives room; the endpoint sets peer and bytes (at the start of the room). */
 typedef struct nacre_outgoing {
-    nacre_room room; /* at least max_message bytes */
+    nacre_buf buf; /* at least max_message bytes */
     nacre_address peer;
     nacre_bytes bytes;
 } nacre_outgoing;

@@ -34,9 +34,9 @@ typedef struct nacre_oscore_option {
  * `value`. */
 NACRE_MUST_USE nacre_err nacre_oscore_option_read(nacre_oscore_option *opt, nacre_bytes value);
 
-/* nacre_oscore_option_write: NACRE_OK; NACRE_ERR_NO_ROOM; NACRE_ERR_BAD_ARGUMENT (Partial IV above 5 bytes or present and
+/* nacre_oscore_option_write: NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL; NACRE_ERR_BAD_ARGUMENT (Partial IV above 5 bytes or present and
  * empty, kid context above 255). */
-NACRE_MUST_USE nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_room room);
+NACRE_MUST_USE nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_buf room);
 
 /* nacre_verify_start reads the OSCORE option of a message, so that the caller can pick the context.
  * NACRE_OK                `opt` is set; its slices live as long as the message
@@ -85,7 +85,7 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
  * NACRE_OK                      `id` and `out` (the start of `room`) are set
  * NACRE_ERR_NOT_YET             the store must confirm numbers first (nacre_context_needs): try again afterwards
  * NACRE_ERR_CONTEXT_UNAVAILABLE numbers are used up: new keys are needed; or the context was stopped (nacre_context_stop)
- * NACRE_ERR_NO_ROOM             `room` too small: nacre_protect_size
+ * NACRE_ERR_BUFFER_TOO_SMALL             `room` too small: nacre_protect_size
  * NACRE_ERR_NESTED              `plain` has an OSCORE option
  * NACRE_ERR_TOO_LONG            more plaintext than the algorithm takes, or a kid context above 255 bytes
  * NACRE_ERR_BAD_ARGUMENT        `plain` is no request, its options are not well-formed, or `crypto` is of another
@@ -99,7 +99,7 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
  * leaves it, when none of its options stays outside. Anything else in the room, and any of it beside a Proxy-Uri, is
  * NACRE_ERR_BAD_ARGUMENT. On success the plain message is gone. */
 NACRE_MUST_USE nacre_err nacre_protect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                               nacre_bytes *out, nacre_room room, const nacre_message *plain,
+                                               nacre_bytes *out, nacre_buf room, const nacre_message *plain,
                                                const nacre_protect_options *options);
 
 /* nacre_protect_response protects an answer to the request `id` (RFC 8613 8.3): the code becomes 2.04, or 2.05 with
@@ -108,7 +108,7 @@ NACRE_MUST_USE nacre_err nacre_protect_request(nacre_context *ctx, const nacre_c
  * NACRE_ERR_BAD_ARGUMENT also when `plain` is no response, or the kid of `id` is longer than this context's nonce allows:
  *                        it is of a request of another context */
 NACRE_MUST_USE nacre_err nacre_protect_response(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                                nacre_bytes *out, nacre_room room, const nacre_message *plain,
+                                                nacre_bytes *out, nacre_buf room, const nacre_message *plain,
                                                 const nacre_protect_options *options);
 
 /* nacre_unprotect_request verifies and decrypts a request (RFC 8613 8.2) into `room`, which needs the size of the
@@ -125,15 +125,15 @@ NACRE_MUST_USE nacre_err nacre_protect_response(nacre_context *ctx, const nacre_
  * NACRE_ERR_PROTECTION_INVALID the tag does not match, or the plaintext is no request: 4.00
  * NACRE_ERR_NOT_YET            the tag verified, but the store must forget its window first (nacre_context_needs): try
  *                              the same bytes again afterwards
- * NACRE_ERR_NO_ROOM, NACRE_ERR_BAD_ARGUMENT (`crypto` of another provider) */
+ * NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_BAD_ARGUMENT (`crypto` of another provider) */
 NACRE_MUST_USE nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                                 nacre_message *plain, nacre_room room, const nacre_message *outer);
+                                                 nacre_message *plain, nacre_buf room, const nacre_message *outer);
 
 /* nacre_protect_echo makes the protected 4.01 with the context's Echo value that a request gets which returned
  * NACRE_ERR_REPLAY_ECHO (RFC 8613 B.1.2), with a new Partial IV. `header` gives type, MID and token; its code, options
  * and payload are ignored. Returns as nacre_protect_response; NACRE_ERR_BAD_ARGUMENT when the context has no Echo value. */
 NACRE_MUST_USE nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                            nacre_bytes *out, nacre_room room, const nacre_message *header);
+                                            nacre_bytes *out, nacre_buf room, const nacre_message *header);
 
 /* What a response says beside its message: its Partial IV, which orders notifications (RFC 8613 7.4.1). */
 typedef struct nacre_response_info {
@@ -158,11 +158,11 @@ NACRE_MUST_USE nacre_err nacre_notification_accept(nacre_notification_order *ord
  * NACRE_OK                     `plain` (and `info`) set
  * NACRE_ERR_NOT_PROTECTED      no OSCORE option: at best a hint that nobody vouches for
  * NACRE_ERR_DECODE, NACRE_ERR_NO_CONTEXT (it names another kid or kid context), NACRE_ERR_PROTECTION_INVALID: drop it
- * NACRE_ERR_NO_ROOM, NACRE_ERR_BAD_ARGUMENT as above; the latter also when the kid of `id` is longer than this context's
+ * NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_BAD_ARGUMENT as above; the latter also when the kid of `id` is longer than this context's
  *                              nonce allows: it is of a request of another context */
 NACRE_MUST_USE nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypto,
                                                   const nacre_request_id *id, nacre_message *plain,
-                                                  nacre_response_info *info, nacre_room room,
+                                                  nacre_response_info *info, nacre_buf room,
                                                   const nacre_message *outer);
 
 /* ---- Bursts ----------------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ enum { NACRE_BURST = 32 };
 typedef struct nacre_protect_item {
     nacre_context *context;
     nacre_request_id *id; /* request: set on NACRE_OK; response: of the request that it answers */
-    nacre_room room;
+    nacre_buf buf;
     const nacre_message *plain;           /* a request or a response */
     const nacre_protect_options *options; /* may be NULL */
     nacre_bytes out;                      /* set on NACRE_OK */
@@ -193,13 +193,13 @@ typedef struct nacre_protection {
     uint8_t aad[NACRE_MAX_AAD];
     nacre_request_id own;
     bool is_request;
-    nacre_room used;
+    nacre_buf used;
 } nacre_protection;
 
 /* nacre_protect_begin is the first step, for a request or a response: results, and what is spent, as with
  * nacre_protect_request and nacre_protect_response. On NACRE_OK `out` says where the message will stand. */
 NACRE_MUST_USE nacre_err nacre_protect_begin(nacre_context *ctx, const nacre_crypto *crypto, nacre_protection *p,
-                                             nacre_request_id *id, nacre_bytes *out, nacre_room room,
+                                             nacre_request_id *id, nacre_bytes *out, nacre_buf room,
                                              const nacre_message *plain, const nacre_protect_options *options);
 
 /* nacre_protect_finish is the second, for up to NACRE_BURST messages; `ok` says for each whether it stands in its room
@@ -209,7 +209,7 @@ void nacre_protect_finish(const nacre_crypto *crypto, nacre_protection *const *p
 typedef struct nacre_unprotect_item {
     nacre_context *context;
     nacre_request_id *id; /* request: set as nacre_unprotect_request sets it; response: of our request, only read */
-    nacre_room room;
+    nacre_buf buf;
     const nacre_message *outer;
     bool is_response;
     nacre_message plain;      /* set on NACRE_OK */

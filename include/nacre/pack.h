@@ -33,7 +33,7 @@
  * fork the child finds its contexts wiped, as those of a directory (store.h), and whatever would be written is
  * NACRE_ERR_LOCKED. Close it there all the same.
  *
- * Cost. A context takes sizeof(nacre_context) + 8 bytes, its keys as nacre_context_key_room says (and what the provider
+ * Cost. A context takes sizeof(nacre_context) + 8 bytes, its keys as nacre_context_key_layout says (and what the provider
  * allocates for them itself: OpenSSL does), its ID Context and a window above 64 (the largest of each in its segment), and 11
  * to 22 bytes of the table, once that was asked for; in the file some 104 bytes and twice 24. Opening reads the file once and
  * prepares two keys per context. docs/pack.md has figures for a million. */

@@ -44,12 +44,12 @@ enum {
     NACRE_REDERIVE_MAX_ID = NACRE_REDERIVE_MAX_R2 + NACRE_REDERIVE_NONCE
 };
 
-/* A context with the memory that it needs for an ID Context of its own. `key_room` is as nacre_context_key_room says. All
+/* A context with the memory that it needs for an ID Context of its own. `key_buf` is as nacre_context_key_layout says. All
  * zero but for the key room before its first use; wipe `context` when it ends. */
 typedef struct nacre_rederived {
     nacre_context context;
     uint8_t id_context[NACRE_REDERIVE_MAX_ID];
-    nacre_room key_room;
+    nacre_buf key_buf;
 } nacre_rederived;
 
 /* ---- Client ---- */
@@ -90,7 +90,7 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
  * nacre_unprotect_response; what it holds is wiped, for the answer is no more than a signal. */
 NACRE_MUST_USE nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *own,
                                                nacre_rederived *spare, const nacre_crypto *crypto,
-                                               const nacre_request_id *request_1, nacre_room room,
+                                               const nacre_request_id *request_1, nacre_buf room,
                                                const nacre_message *outer, const uint8_t r3[NACRE_REDERIVE_NONCE]);
 
 /* ---- Server ----
@@ -145,7 +145,7 @@ nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option);
  * others                  as nacre_context_init, nacre_unprotect_request and nacre_protect_response; no offer was made */
 NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_rederived *spare,
                                                  const nacre_crypto *crypto, const nacre_context_params *material,
-                                                 bool ordinary, nacre_bytes *out, nacre_room room, nacre_room scratch,
+                                                 bool ordinary, nacre_bytes *out, nacre_buf room, nacre_buf scratch,
                                                  const nacre_message *outer, const nacre_message *header,
                                                  const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms);
 
@@ -159,7 +159,7 @@ NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *se
 NACRE_MUST_USE nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own,
                                                nacre_rederived *spare, const nacre_crypto *crypto,
                                                const nacre_context_params *material, nacre_request_id *id,
-                                               nacre_message *plain, nacre_room room, const nacre_message *outer,
+                                               nacre_message *plain, nacre_buf room, const nacre_message *outer,
                                                uint64_t now_ms);
 
 #ifdef __cplusplus

@@ -3,7 +3,7 @@
  * steps; this carries them out). For devices that lose their sequence numbers or replay windows and have good randomness;
  * both sides need it, and the same secret.
  *
- *     nacre_renewal r = { .material = …, .own.key_room = …, .spare.key_room = …, .asks = true };
+ *     nacre_renewal r = { .material = …, .own.key_buf = …, .spare.key_buf = …, .asks = true };
  *     nacre_endpoint_add_renewal(ep, &r)
  *     nacre_endpoint_request_with(ep, …, NULL, …, &(nacre_request_options){ .renewal = &r })
  *     NACRE_EVENT_RENEWED    there is a context now; the request that brought it about goes on to its answer
@@ -60,7 +60,7 @@ struct nacre_renewal {
     /* algorithm, secret, salt, IDs; what it points to is borrowed. Its ID Context, of at most 8 bytes, is that of ordinary
      * requests that serve as #1 */
     nacre_context_params material;
-    nacre_rederived own, spare; /* set their key rooms, as nacre_context_key_room says; the rest is private */
+    nacre_rederived own, spare; /* set their key rooms, as nacre_context_key_layout says; the rest is private */
     nacre_context *first;       /* the context with this peer from before; NULL: there is none, or it is lost */
     bool asks, answers;         /* which sides of the procedure the endpoint takes */
     void *user;                 /* comes with NACRE_EVENT_RENEWED */
@@ -80,7 +80,7 @@ struct nacre_renewal {
  * NACRE_OK                as said above
  * NACRE_ERR_BAD_ARGUMENT  added already; neither side to take; an ID Context above 8 bytes; material that
  *                         nacre_context_init refuses, or misaligned key rooms
- * NACRE_ERR_NO_ROOM       key rooms too small
+ * NACRE_ERR_BUFFER_TOO_SMALL       key rooms too small
  * NACRE_ERR_UNSUPPORTED, NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY  as nacre_context_init */
 NACRE_MUST_USE nacre_err nacre_endpoint_add_renewal(nacre_endpoint *ep, nacre_renewal *renewal);
 

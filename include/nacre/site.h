@@ -34,7 +34,7 @@ typedef struct nacre_response {
     uint8_t code;
     nacre_options options;
     nacre_bytes payload; /* must live until the handler's caller has sent it: static, or in `room`. Any size */
-    nacre_room room;     /* for payloads made on the fly: 1024 bytes */
+    nacre_buf buf;       /* for payloads made on the fly: 1024 bytes */
     /* in place of `payload`: read before the handler's caller returns. Wants an ETag option when it is longer than 1024 bytes;
      * the handler is called again for each block (nacre_answer_options) */
     nacre_source source;
@@ -90,7 +90,7 @@ typedef struct nacre_site_config {
 
 /* nacre_site_size tells how many bytes of memory a site takes. The memory must be aligned as malloc aligns. */
 size_t nacre_site_size(const nacre_site_config *config);
-/* nacre_site_init: NACRE_OK; NACRE_ERR_NO_ROOM; NACRE_ERR_BAD_ARGUMENT (no transfer, no or misaligned memory). */
+/* nacre_site_init: NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL; NACRE_ERR_BAD_ARGUMENT (no transfer, no or misaligned memory). */
 NACRE_MUST_USE nacre_err nacre_site_init(nacre_site **site, void *memory, size_t size, const nacre_site_config *config);
 /* nacre_site_set_resources: these are served from now on; the array is borrowed until another one is given. */
 void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources, size_t num_resources);
@@ -115,7 +115,7 @@ void nacre_site_changed(nacre_site *site, const char *path);
  *   others                               4.12, and the handler is not called
  *
  * NACRE_OK; NACRE_ERR_BAD_ARGUMENT (another event, or a handler's code that is no response);
- * NACRE_ERR_NO_ROOM (a handler's options); else as nacre_transfer_respond. Whatever a handler does wrong is answered with
+ * NACRE_ERR_BUFFER_TOO_SMALL (a handler's options); else as nacre_transfer_respond. Whatever a handler does wrong is answered with
  * 5.00: the exchange is answered or ignored in any case.
  *
  * /.well-known/core lists what is not hidden in link format (RFC 6690), with `osc` on OSCORE-only links (RFC 8613 9), `obs`

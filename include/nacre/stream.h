@@ -73,7 +73,7 @@ typedef struct nacre_stream_peer {
 typedef struct nacre_stream {
     nacre_stream_config config; /* private, all of it */
     nacre_stream_peer peer;
-    nacre_room in, out;
+    nacre_buf in, out;
     size_t in_at, in_len, out_at, out_len;
     uint64_t clock, started, heard, talked, partial_since, output_since, closing_since, pinged;
     uint32_t owed, asked, unprocessed;
@@ -91,9 +91,9 @@ size_t nacre_stream_output_size(const nacre_stream_config *config);
 
 /* nacre_stream_init begins a connection, whoever opened it; its first message, the CSM, is in the output at once. Both rooms
  * are borrowed until the end, and must not overlap.
- * NACRE_OK; NACRE_ERR_NO_ROOM (a room is too small); NACRE_ERR_BAD_ARGUMENT (a max_message below 64 or above 2^24, a
+ * NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL (a room is too small); NACRE_ERR_BAD_ARGUMENT (a max_message below 64 or above 2^24, a
  * max_token of 1 to 7 or above 65804). */
-NACRE_MUST_USE nacre_err nacre_stream_init(nacre_stream *s, nacre_room input, nacre_room output,
+NACRE_MUST_USE nacre_err nacre_stream_init(nacre_stream *s, nacre_buf input, nacre_buf output,
                                            const nacre_stream_config *config, uint64_t now_ms);
 
 /* nacre_stream_wipe overwrites the stream and both rooms. */
@@ -103,7 +103,7 @@ void nacre_stream_wipe(nacre_stream *s);
 
 /* nacre_stream_input is where to read the next bytes to. Without room (cap 0) do not read: messages wait to be taken, or
  * the connection has ended. It is valid until the next call of any function but the queries. */
-nacre_room nacre_stream_input(nacre_stream *s);
+nacre_buf nacre_stream_input(nacre_stream *s);
 
 /* nacre_stream_received: `len` bytes were put at the start of that room. */
 void nacre_stream_received(nacre_stream *s, size_t len, uint64_t now_ms);
@@ -154,7 +154,7 @@ typedef struct nacre_stream_event {
 /* nacre_stream_next gives the next event; what it carries is written to `room`, of at least max_message bytes. False: there
  * is none now. That may be because the output has to be written first, or because a Ping with Custody waits for
  * nacre_stream_processed. */
-bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_room room, uint64_t now_ms);
+bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_buf room, uint64_t now_ms);
 
 /* nacre_stream_processed: all messages that came from _next so far have been worked on (RFC 8323 5.4.1). Until it is called,
  * room for an answer is kept for each of them. */
@@ -163,7 +163,7 @@ void nacre_stream_processed(nacre_stream *s);
 /* nacre_stream_send puts a message, given as a datagram, into the output. What only datagrams have (ACK, RST, empty messages)
  * is taken and not sent.
  * NACRE_OK              it is on its way
- * NACRE_ERR_NO_ROOM     the output is full: write, and try again
+ * NACRE_ERR_BUFFER_TOO_SMALL     the output is full: write, and try again
  * NACRE_ERR_TOO_LONG    larger than the peer takes, now; or its token is. Nothing was sent
  * NACRE_ERR_UNREACHABLE the connection has ended, or it is a request and the connection is about to end
  * NACRE_ERR_MALFORMED, NACRE_ERR_BAD_ARGUMENT  no datagram; neither request nor response */
@@ -172,12 +172,12 @@ NACRE_MUST_USE nacre_err nacre_stream_send(nacre_stream *s, nacre_bytes datagram
 /* ---- Signals ------------------------------------------------------------------------------------------------------------ */
 
 /* nacre_stream_ping asks for a sign of life; with `custody` one that comes when everything before it has been processed.
- * NACRE_OK; NACRE_ERR_NO_ROOM; NACRE_ERR_TOO_LONG (a token above 8 bytes); NACRE_ERR_UNREACHABLE. */
+ * NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL; NACRE_ERR_TOO_LONG (a token above 8 bytes); NACRE_ERR_UNREACHABLE. */
 NACRE_MUST_USE nacre_err nacre_stream_ping(nacre_stream *s, nacre_bytes token, bool custody, uint64_t now_ms);
 
 /* nacre_stream_release asks the peer to end the connection when it is ready; what is under way is still answered. `alternative`
  * ("host:port", up to 255 bytes) may be absent, `hold_off_s` 0 (up to 2^24 - 1). Once is enough: later calls do nothing.
- * NACRE_OK; NACRE_ERR_NO_ROOM; NACRE_ERR_TOO_LONG; NACRE_ERR_UNREACHABLE. */
+ * NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL; NACRE_ERR_TOO_LONG; NACRE_ERR_UNREACHABLE. */
 NACRE_MUST_USE nacre_err nacre_stream_release(nacre_stream *s, nacre_bytes alternative, uint32_t hold_off_s,
                                               uint64_t now_ms);
 

@@ -43,7 +43,7 @@ enum {
  * Where the size is not known it may be asked for a place behind the end, which peers name as they like: `len` is 0 there.
  * What it returns other than NACRE_OK ends the exchange with that error. */
 typedef struct nacre_source {
-    nacre_err (*read)(void *user, uint64_t offset, nacre_room room, size_t *len); /* NULL: no source */
+    nacre_err (*read)(void *user, uint64_t offset, nacre_buf room, size_t *len); /* NULL: no source */
     void *user;
     uint64_t size; /* of the body in bytes, or NACRE_SIZE_UNKNOWN */
 } nacre_source;
@@ -81,7 +81,7 @@ typedef struct nacre_transfer_config {
  * must be aligned as malloc aligns. */
 size_t nacre_transfer_size(const nacre_transfer_config *config);
 
-/* nacre_transfer_init: NACRE_OK; NACRE_ERR_NO_ROOM (memory too small); NACRE_ERR_BAD_ARGUMENT (no endpoint, a block size
+/* nacre_transfer_init: NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL (memory too small); NACRE_ERR_BAD_ARGUMENT (no endpoint, a block size
  * that is no power of two from 16 to 1024, no or misaligned memory). */
 NACRE_MUST_USE nacre_err nacre_transfer_init(nacre_transfer **transfer, void *memory, size_t size,
                                              const nacre_transfer_config *config);
@@ -123,7 +123,7 @@ bool nacre_transfer_next_event(nacre_transfer *transfer, nacre_event *event);
 typedef struct nacre_transfer_options {
     nacre_request_options request; /* of each block's exchange: its timeout_ms is for one block */
     nacre_source source;           /* in place of the payload */
-    nacre_room room; /* for the answer's body when it comes in blocks; borrowed until the exchange has ended */
+    nacre_buf buf; /* for the answer's body when it comes in blocks; borrowed until the exchange has ended */
     /* in place of `room`. Gets bodies of answers 2.xx, also of one message; others stay in the message */
     nacre_sink sink;
     /* at most so many bytes in a block, 16 to 1024, both ways: larger ones are not asked for (early Block2, RFC 7959 2.4).

@@ -96,12 +96,12 @@ size_t nacre_message_size(const nacre_message *m)
     return nacre__header_size(m) + m->options.len + (m->payload.len > 0 ? 1 + m->payload.len : 0);
 }
 
-nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_room room)
+nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_buf room)
 {
     if (m->token.len > NACRE__OPTION_VALUE_MAX) return NACRE_ERR_TOO_LONG;
     if (!nacre__header_ok(m)) return NACRE_ERR_BAD_ARGUMENT;
     size_t size = nacre_message_size(m);
-    if (size > room.cap) return NACRE_ERR_NO_ROOM;
+    if (size > room.cap) return NACRE_ERR_BUFFER_TOO_SMALL;
 
     uint8_t *at = nacre__header_write(room.ptr, m, m->code);
     if (m->options.len > 0) memcpy(at, m->options.ptr, m->options.len);

@@ -46,9 +46,9 @@ bool nacre_option_uint(nacre_bytes value, uint64_t *out)
     return true;
 }
 
-void nacre_options_init(nacre_options *o, nacre_room room)
+void nacre_options_init(nacre_options *o, nacre_buf room)
 {
-    o->room = room;
+    o->buf = room;
     o->len = 0;
     o->last = 0;
     o->err = NACRE_OK;
@@ -58,7 +58,7 @@ void nacre_options_init(nacre_options *o, nacre_room room)
  * header, becomes smaller then. Gives where the value goes; NULL when the list is bad, or has become it. */
 uint8_t *nacre__options_reserve(nacre_options *o, uint16_t number, size_t len)
 {
-    uint8_t *at = o->room.ptr, *end = o->room.ptr + o->len;
+    uint8_t *at = o->buf.ptr, *end = o->buf.ptr + o->len;
     uint32_t before = o->last, next_number = 0;
     size_t old_head = 0, new_head = 0;
     nacre_bytes next = { end, 0 };
@@ -75,8 +75,8 @@ uint8_t *nacre__options_reserve(nacre_options *o, uint16_t number, size_t len)
         new_head = nacre__option_size(next_number - number, next.len) - next.len;
     }
     size_t own = nacre__option_size(number - before, len);
-    if (own + new_head > o->room.cap - o->len + old_head) {
-        o->err = NACRE_ERR_NO_ROOM;
+    if (own + new_head > o->buf.cap - o->len + old_head) {
+        o->err = NACRE_ERR_BUFFER_TOO_SMALL;
         return NULL;
     }
     if (old_head > 0) memmove(at + own + new_head, next.ptr, (size_t)(end - next.ptr));
@@ -104,6 +104,6 @@ void nacre_options_add_uint(nacre_options *o, uint16_t number, uint64_t value)
 
 nacre_err nacre_options_finish(const nacre_options *o, nacre_bytes *out)
 {
-    if (o->err == NACRE_OK) *out = nacre_bytes_of(o->room.ptr, o->len);
+    if (o->err == NACRE_OK) *out = nacre_bytes_of(o->buf.ptr, o->len);
     return o->err;
 }

@@ -276,7 +276,7 @@ nacre_err nacre_path_text(nacre_bytes options, char *buf, size_t cap)
     }
     if (len >= cap) {
         buf[0] = '\0';
-        return NACRE_ERR_NO_ROOM;
+        return NACRE_ERR_BUFFER_TOO_SMALL;
     }
     buf[len] = '\0';
     return NACRE_OK;

@@ -27,7 +27,7 @@ static const nacre_aead *aead_of(int cose)
     return nacre_aead_by_number(cose == 0 ? NACRE_AES_CCM_16_64_128 : cose);
 }
 
-nacre_err nacre_context_key_room(const nacre_crypto *crypto, int cose_aead, size_t *size, size_t *align)
+nacre_err nacre_context_key_layout(const nacre_crypto *crypto, int cose_aead, size_t *size, size_t *align)
 {
     size_t stride, alignment;
     if (!key_stride(crypto, aead_of(cose_aead), &stride, &alignment)) return NACRE_ERR_UNSUPPORTED;
@@ -98,7 +98,7 @@ static nacre_err take_derived(nacre_context *ctx, const nacre_crypto *crypto, co
 
 /* All but the keys and the Common IV. */
 static nacre_err begin(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
-                       nacre_room keys)
+                       nacre_buf keys)
 {
     memset(ctx, 0, sizeof *ctx);
     const nacre_aead *aead = aead_of(params->cose_aead);
@@ -107,7 +107,7 @@ static nacre_err begin(nacre_context *ctx, const nacre_crypto *crypto, const nac
     nacre_err err = check(params, aead);
     if (err != NACRE_OK) return err;
     if (keys.ptr == NULL || (uintptr_t)keys.ptr % align != 0) return NACRE_ERR_BAD_ARGUMENT;
-    if (keys.cap < 2 * stride) return NACRE_ERR_NO_ROOM;
+    if (keys.cap < 2 * stride) return NACRE_ERR_BUFFER_TOO_SMALL;
     err = nacre_replay_init(&ctx->replay, params->window == 0 ? NACRE_REPLAY_DEFAULT : params->window,
                             params->window_words);
     if (err != NACRE_OK) {
@@ -138,7 +138,7 @@ static nacre_err begin(nacre_context *ctx, const nacre_crypto *crypto, const nac
 }
 
 nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
-                             nacre_room keys)
+                             nacre_buf keys)
 {
     nacre_err err = begin(ctx, crypto, params, keys);
     if (err != NACRE_OK) return err;
@@ -150,7 +150,7 @@ nacre_err nacre_context_init(nacre_context *ctx, const nacre_crypto *crypto, con
 }
 
 nacre_err nacre_context_init_derived(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
-                                     const nacre_derived_keys *derived, nacre_room keys)
+                                     const nacre_derived_keys *derived, nacre_buf keys)
 {
     nacre_err err = begin(ctx, crypto, params, keys);
     if (err != NACRE_OK) return err;

@@ -174,7 +174,7 @@ nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
 {
     if (place_of(t, ctx) != NONE) return NACRE_ERR_BAD_ARGUMENT;
     if (has_recipient_key(t, ctx)) return NACRE_ERR_DUPLICATE_CONTEXT;
-    if (t->num_contexts >= t->num_slots - (t->num_slots + 3) / 4) return NACRE_ERR_NO_ROOM;
+    if (t->num_contexts >= t->num_slots - (t->num_slots + 3) / 4) return NACRE_ERR_BUFFER_TOO_SMALL;
     uint64_t hash = hash_of_recipient(ctx);
     size_t head = ctx->id_context == NULL ? NONE : find_head(t, hash, nacre_context_recipient_id(ctx), 0);
     if (head != NONE) hash = hash_of_both(hash, nacre__id_context(ctx));

@@ -118,7 +118,7 @@ nacre_err nacre__answer_bare(nacre_endpoint *ep, nacre_message *answer)
     const nacre_bytes block1 = nacre_option_find(answer->options, NACRE_OPT_BLOCK1);
     nacre_options options;
     *answer = (nacre_message){ .code = answer->code };
-    nacre_options_init(&options, (nacre_room){ ep->options, ep->config.max_message });
+    nacre_options_init(&options, (nacre_buf){ ep->options, ep->config.max_message });
     if (!nacre_is_absent(block1)) nacre_options_add(&options, NACRE_OPT_BLOCK1, block1);
     return nacre_options_finish(&options, &answer->options);
 }

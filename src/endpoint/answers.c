@@ -8,9 +8,9 @@
 
 #include <string.h>
 
-static nacre_room room_of(const nacre_endpoint *ep, const nacre__entry *entry)
+static nacre_buf room_of(const nacre_endpoint *ep, const nacre__entry *entry)
 {
-    return (nacre_room){ entry->bytes, ep->config.max_message };
+    return (nacre_buf){ entry->bytes, ep->config.max_message };
 }
 
 /* RFC 7252 5.2.1: the answer to a CON goes into its ACK. 5.2.3: the one to a NON is a NON with a MID of its own. */
@@ -316,7 +316,7 @@ static void resume_request(nacre_endpoint *ep, nacre__entry *entry)
     const nacre_datagram datagram = { .peer = entry->peer, .bytes = { parked->bytes, parked->len } };
     nacre__item item = { .kind = NACRE__ITEM_REQUEST, .datagram = &datagram, .context = entry->context };
     item.err = nacre_message_parse(&item.outer, datagram.bytes);
-    const nacre_room room = { parked->bytes + ep->config.max_message, ep->config.max_message };
+    const nacre_buf room = { parked->bytes + ep->config.max_message, ep->config.max_message };
     nacre__take(ep, entry->context);
     if (item.err == NACRE_OK)
         item.err =
@@ -327,7 +327,7 @@ static void resume_request(nacre_endpoint *ep, nacre__entry *entry)
 
 static void resume_answer(nacre_endpoint *ep, nacre__entry *entry)
 {
-    const nacre_room room = { ep->scratch, ep->config.max_message };
+    const nacre_buf room = { ep->scratch, ep->config.max_message };
     nacre_message plain;
     nacre_bytes out;
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(entry->bytes, entry->answer_len));
@@ -391,7 +391,7 @@ nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange)
 static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes *out, const nacre_message *answer)
 {
     const size_t max = nacre__max_message_to(ep, &entry->peer), extra = nacre__outer_extra(&entry->wish);
-    const nacre_room room = { entry->bytes, max > extra ? max - extra : 0 };
+    const nacre_buf room = { entry->bytes, max > extra ? max - extra : 0 };
     if (entry->context == NULL) return nacre_message_write(answer, out, room);
     /* RFC 8613 8.3 step 1: the context that verified the request */
     return nacre__protect_batch_add(&ep->protect_batch, entry->context, &entry->id, out, room, answer,
@@ -424,7 +424,7 @@ static nacre_err answer_at_once(nacre_endpoint *ep, nacre__entry *entry, nacre_m
             return NACRE_ERR_TOO_LONG;
         return keep_plain(ep, entry, answer, false);
     }
-    if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+    if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
     leave_rooms(ep, entry);
     finish(ep, entry, out.len, entry->context == NULL);
     return NACRE_OK;

@@ -62,7 +62,7 @@ nacre_bytes nacre__echo_for(const nacre_endpoint *ep, const nacre_address *peer,
 nacre_err nacre__echo_add(nacre_endpoint *ep, nacre_message *answer, nacre_bytes echo)
 {
     nacre_options options;
-    nacre_options_init(&options, (nacre_room){ ep->options, ep->config.max_message });
+    nacre_options_init(&options, (nacre_buf){ ep->options, ep->config.max_message });
     nacre_option_iter it = nacre_option_begin(answer->options);
     for (nacre_option option; nacre_option_next(&it, &option);)
         nacre_options_add(&options, option.number, option.value);

@@ -172,7 +172,7 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     set_maxima(&plan);
     bytes_of_pools bytes;
     plan.size = cut_all(&plan, NULL, &bytes);
-    if (plan.size == SIZE_MAX || plan.size > size) return NACRE_ERR_NO_ROOM;
+    if (plan.size == SIZE_MAX || plan.size > size) return NACRE_ERR_BUFFER_TOO_SMALL;
     memset(memory, 0, plan.size);
     nacre_endpoint *ep = memory;
     *ep = plan;

@@ -520,7 +520,7 @@ static inline size_t nacre__oversized(const nacre_endpoint *ep, const nacre_data
 void nacre__oversized_request(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item);
 
 /* receive.c */
-nacre_room nacre__item_room(const nacre_endpoint *ep, const nacre__item *item);
+nacre_buf nacre__item_room(const nacre_endpoint *ep, const nacre__item *item);
 void nacre__item_drop_options(const nacre_endpoint *ep, const nacre__item *item, nacre_message *message, uint32_t seen);
 
 /* outer_blocks.c: places for protected messages in blocks. */
@@ -530,7 +530,7 @@ nacre__outer *nacre__outer_find(nacre_endpoint *ep, nacre__outer_state state, co
 nacre__outer *nacre__outer_take(nacre_endpoint *ep, nacre__outer_state state, const nacre_address *peer, uint64_t key);
 void nacre__outer_drop(nacre__outer *place);
 bool nacre__outer_add(const nacre_endpoint *ep, nacre__outer *place, nacre_bytes piece);
-nacre_room nacre__outer_room(const nacre_endpoint *ep, const nacre__outer *place);
+nacre_buf nacre__outer_room(const nacre_endpoint *ep, const nacre__outer *place);
 void nacre__outer_copy_options(nacre_options *o, nacre_bytes options);
 
 /* outer_requests.c, outer_answers.c: of others. */
@@ -547,7 +547,7 @@ void nacre__outer_serve(nacre_endpoint *ep, nacre__entry *entry, const nacre__it
 nacre__item_kind nacre__outer_sort(nacre_endpoint *ep, nacre__slot *slot, nacre__item *item);
 void nacre__outer_block(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
 void nacre__outer_forget(nacre_endpoint *ep, nacre__slot *slot);
-nacre_err nacre__outer_write_next(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *out, nacre_room room,
+nacre_err nacre__outer_write_next(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *out, nacre_buf room,
                                   uint16_t mid, nacre_bytes token);
 
 /* later.c: answers that the application gives in its own time. */
@@ -654,7 +654,7 @@ nacre_err nacre__echo_add(nacre_endpoint *ep, nacre_message *answer, nacre_bytes
 void nacre__echo_keep(nacre_endpoint *ep, const nacre__slot *slot, const nacre_message *answer);
 void nacre__echo_keep_outer(nacre_endpoint *ep, const nacre__slot *slot, const nacre_message *outer);
 void nacre__echo_bring(nacre_endpoint *ep, nacre__slot *slot);
-void nacre__echo_bring_outer(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *datagram, nacre_room room);
+void nacre__echo_bring_outer(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *datagram, nacre_buf room);
 void nacre__echo_forget(nacre_endpoint *ep, const nacre_context *context, const nacre_address *peer);
 
 /* pace.c: how often. */

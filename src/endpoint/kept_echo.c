@@ -85,18 +85,18 @@ void nacre__echo_bring(nacre_endpoint *ep, nacre__slot *slot)
 }
 
 /* `datagram`, at the start of `room`, with the value beside its outer options (class U: the AAD has none of them). */
-static nacre_err add_outside(nacre_endpoint *ep, nacre_bytes *datagram, nacre_room room, nacre_bytes echo)
+static nacre_err add_outside(nacre_endpoint *ep, nacre_bytes *datagram, nacre_buf room, nacre_bytes echo)
 {
     nacre_message m;
     memcpy(ep->scratch, datagram->ptr, datagram->len);
     nacre_err err = nacre_message_parse(&m, nacre_bytes_of(ep->scratch, datagram->len));
     if (err == NACRE_OK) err = nacre__echo_add(ep, &m, echo);
-    if (err == NACRE_OK && nacre_message_size(&m) > room.cap) err = NACRE_ERR_NO_ROOM;
+    if (err == NACRE_OK && nacre_message_size(&m) > room.cap) err = NACRE_ERR_BUFFER_TOO_SMALL;
     return err == NACRE_OK ? nacre_message_write(&m, datagram, room) : err;
 }
 
 /* The slot's protected request was written, and goes out: it brings outside what is kept in clear, if it has room. */
-void nacre__echo_bring_outer(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *datagram, nacre_room room)
+void nacre__echo_bring_outer(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *datagram, nacre_buf room)
 {
     if (!is_kept_for(ep, slot, NULL)) return;
     nacre__kept_echo *kept = find(ep, &slot->peer, NULL);

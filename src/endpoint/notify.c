@@ -230,7 +230,7 @@ nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *o, nacre_messa
 {
     nacre_options options;
     nacre_bytes out;
-    nacre_options_init(&options, (nacre_room){ ep->options, ep->config.max_message });
+    nacre_options_init(&options, (nacre_buf){ ep->options, ep->config.max_message });
     nacre_option_iter it = nacre_option_begin(answer->options);
     o->number = next_number(o, ep->now_ms);
     bool added = false;

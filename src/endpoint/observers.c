@@ -271,7 +271,7 @@ static nacre__observer *place(nacre_endpoint *ep)
 static void keep(nacre_endpoint *ep, nacre__observer *o, nacre__entry *entry)
 {
     nacre_bytes out = NACRE_ABSENT;
-    if (nacre_message_write(&entry->message, &out, (nacre_room){ o->bytes, ep->config.observer_bytes }) != NACRE_OK)
+    if (nacre_message_write(&entry->message, &out, (nacre_buf){ o->bytes, ep->config.observer_bytes }) != NACRE_OK)
         out.len = 0;
     o->len = out.len;
     o->peer = entry->peer;

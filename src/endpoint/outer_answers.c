@@ -33,12 +33,12 @@ static uint8_t largest_for(const nacre_endpoint *ep, const nacre_address *peer, 
 }
 
 /* `m` with Block options, and with `block` and its part of the payload when that is not NULL. */
-static bool write_with(nacre_endpoint *ep, nacre_bytes *out, nacre_room room, const nacre_message *m,
+static bool write_with(nacre_endpoint *ep, nacre_bytes *out, nacre_buf room, const nacre_message *m,
                        const nacre__outer_wish *wish, const nacre__block *block)
 {
     nacre_message part = *m;
     nacre_options o;
-    nacre_options_init(&o, (nacre_room){ ep->options, ep->config.max_message });
+    nacre_options_init(&o, (nacre_buf){ ep->options, ep->config.max_message });
     nacre_option_iter it = nacre_option_begin(m->options);
     for (nacre_option option; nacre_option_next(&it, &option);) nacre_options_add(&o, option.number, option.value);
     if (block != NULL) {
@@ -74,7 +74,7 @@ bool nacre__outer_write(nacre_endpoint *ep, const nacre_address *peer, nacre__ou
 {
     nacre_message m;
     if (!wish->has_block1 && !wish->has_block2) return false;
-    const nacre_room room = { out->room.ptr, nacre__max_message_to(ep, peer) };
+    const nacre_buf room = { out->buf.ptr, nacre__max_message_to(ep, peer) };
     out->peer = *peer;
     if (nacre_message_parse(&m, bytes) != NACRE_OK || !nacre__has_option(m.options, NACRE_OPT_OSCORE)) return false;
     if (!wish->sized) wish->szx = largest_for(ep, peer, wish->szx); /* once: a retransmission has the same bytes */
@@ -109,7 +109,7 @@ void nacre__outer_serve(nacre_endpoint *ep, nacre__entry *entry, const nacre__it
     answer = (nacre_message){ .code = place->code,
                               .options = nacre_bytes_of(place->head, place->head_len),
                               .payload = nacre_bytes_of(place->body, place->body_len) };
-    if (write_with(ep, &out, (nacre_room){ ep->scratch, nacre__max_message_to(ep, peer) }, &answer, NULL, &block) &&
+    if (write_with(ep, &out, (nacre_buf){ ep->scratch, nacre__max_message_to(ep, peer) }, &answer, NULL, &block) &&
         nacre_message_parse(&answer, out) == NACRE_OK) {
         nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
         return;

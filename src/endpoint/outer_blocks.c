@@ -115,9 +115,9 @@ bool nacre__outer_add(const nacre_endpoint *ep, nacre__outer *place, nacre_bytes
 }
 
 /* Room for the plaintext of what was put together. */
-nacre_room nacre__outer_room(const nacre_endpoint *ep, const nacre__outer *place)
+nacre_buf nacre__outer_room(const nacre_endpoint *ep, const nacre__outer *place)
 {
-    return (nacre_room){ place->plain, ep->config.max_message + ep->config.max_unfragmented };
+    return (nacre_buf){ place->plain, ep->config.max_message + ep->config.max_unfragmented };
 }
 
 /* Copies what `options` has, but for the blocks and what belongs to them. */

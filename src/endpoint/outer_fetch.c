@@ -130,14 +130,14 @@ void nacre__outer_block(nacre_endpoint *ep, nacre__slot *slot, const nacre__item
 }
 
 /* The question for the next block: what was asked for before, without what it carried. */
-nacre_err nacre__outer_write_next(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *out, nacre_room room,
+nacre_err nacre__outer_write_next(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *out, nacre_buf room,
                                   uint16_t mid, nacre_bytes token)
 {
     nacre_message m;
     nacre_options o;
     nacre_err err = nacre_message_parse(&m, nacre_bytes_of(slot->sent, slot->sent_len));
     if (err != NACRE_OK) return err;
-    nacre_options_init(&o, (nacre_room){ ep->options, ep->config.max_message });
+    nacre_options_init(&o, (nacre_buf){ ep->options, ep->config.max_message });
     nacre__outer_copy_options(&o, m.options);
     nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, slot->next_block);
     err = nacre_options_finish(&o, &m.options);

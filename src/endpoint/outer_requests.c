@@ -55,7 +55,7 @@ static bool say(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item
 {
     nacre_message answer = { .code = code };
     nacre_options o;
-    nacre_options_init(&o, (nacre_room){ ep->options, ep->config.max_message });
+    nacre_options_init(&o, (nacre_buf){ ep->options, ep->config.max_message });
     if (code == NACRE_CONTINUE || code == NACRE_INCOMPLETE) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, block1);
     if (size1 > 0) nacre_options_add_uint(&o, NACRE_OPT_SIZE1, size1);
     if (nacre_options_finish(&o, &answer.options) != NACRE_OK) answer.options = NACRE_ABSENT;

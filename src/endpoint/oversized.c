@@ -44,7 +44,7 @@ void nacre__oversized_request(nacre_endpoint *ep, nacre__entry *entry, const nac
         nacre__dedup_release(ep, entry);
         return;
     }
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     add_block1(&o, item, taken);
     nacre_options_add_uint(&o, NACRE_OPT_SIZE1, taken);
     if (nacre_options_finish(&o, &answer.options) != NACRE_OK) answer.options = NACRE_ABSENT;

@@ -10,7 +10,7 @@ nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *exchange, cons
     if (nacre_address_is_reliable(peer)) return NACRE_ERR_UNSUPPORTED;
     nacre__slot *slot = nacre__slot_new(ep, peer, user);
     if (slot == NULL) return NACRE_ERR_BUSY;
-    const nacre_err err = nacre_message_write(&empty, &out, (nacre_room){ slot->plain, ep->config.max_message });
+    const nacre_err err = nacre_message_write(&empty, &out, (nacre_buf){ slot->plain, ep->config.max_message });
     if (err != NACRE_OK) { /* cannot be: max_message is larger than a header */
         slot->exchange = 0;
         return err;

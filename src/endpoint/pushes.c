@@ -200,7 +200,7 @@ static nacre_err write_answer(nacre_endpoint *ep, nacre__push *push, nacre_conte
                               nacre_bytes *out, const nacre_message *answer)
 {
     const size_t max = nacre__max_message_to(ep, &push->peer), extra = nacre__outer_extra(&push->wish);
-    const nacre_room room = { push->bytes, max > extra ? max - extra : 0 };
+    const nacre_buf room = { push->bytes, max > extra ? max - extra : 0 };
     if (context == NULL) return nacre_message_write(answer, out, room);
     return nacre__protect_batch_add(&ep->protect_batch, context, id, out, room, answer, &push->len);
 }
@@ -217,8 +217,8 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
     nacre_err err = write_answer(ep, push, context, id, &out, answer);
     if (err == NACRE_ERR_NOT_YET) {
         if (nacre_protect_size(context, answer, NULL) > max) return NACRE_ERR_TOO_LONG;
-        err = nacre_message_write(answer, &out, (nacre_room){ push->bytes, ep->config.max_message });
-        if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+        err = nacre_message_write(answer, &out, (nacre_buf){ push->bytes, ep->config.max_message });
+        if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
         push->state = NACRE__PUSH_WAITING;
         push->len = out.len;
         push->context = context;
@@ -230,7 +230,7 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
         nacre__push_set_due(ep, push, NACRE__NEVER);
         write_done(ep, push, out.len, answer->mid);
     } else {
-        return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+        return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
     }
     push->type = answer->type;
     push->is_protected = context != NULL;
@@ -244,7 +244,7 @@ static void resume(nacre_endpoint *ep, nacre__push *push)
     nacre_message plain;
     nacre_bytes out;
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(push->bytes, push->len));
-    const nacre_room room = { ep->scratch, nacre__max_message_to(ep, &push->peer) };
+    const nacre_buf room = { ep->scratch, nacre__max_message_to(ep, &push->peer) };
     nacre__take(ep, push->context);
     if (err == NACRE_OK)
         err = nacre_protect_response(push->context, &ep->config.crypto, &push->id, &out, room, &plain, NULL);
@@ -304,8 +304,8 @@ static void write_push(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *ou
 {
     out->bytes.len = 0;
     if (!nacre__outer_write(ep, &push->peer, &push->wish, nacre_bytes_of(push->bytes, push->len), out)) {
-        memcpy(out->room.ptr, push->bytes, push->len);
-        out->bytes = nacre_bytes_of(out->room.ptr, push->len);
+        memcpy(out->buf.ptr, push->bytes, push->len);
+        out->bytes = nacre_bytes_of(out->buf.ptr, push->len);
     }
     if (!is_validated(ep, push) && push->spent + out->bytes.len > push->allowance) out->bytes.len = 0;
     push->spent += out->bytes.len;

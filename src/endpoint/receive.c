@@ -181,10 +181,10 @@ static nacre_context *next_context(nacre_endpoint *ep, nacre__item *item)
 }
 
 /* Where its plaintext goes. */
-nacre_room nacre__item_room(const nacre_endpoint *ep, const nacre__item *item)
+nacre_buf nacre__item_room(const nacre_endpoint *ep, const nacre__item *item)
 {
     if (item->place != NULL) return nacre__outer_room(ep, item->place);
-    return (nacre_room){ ep->rooms + (size_t)(item - ep->items) * ep->config.max_message, ep->config.max_message };
+    return (nacre_buf){ ep->rooms + (size_t)(item - ep->items) * ep->config.max_message, ep->config.max_message };
 }
 
 /* RFC 7252 5.4.3, 5.4.5: drops the elective options that do not count. What was decrypted stands in memory of ours; a plain
@@ -214,7 +214,7 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
         nacre_unprotect_item *job = &ep->jobs[num_jobs++]; /* its outputs are set where they are looked at */
         job->context = context;
         job->id = &item->id;
-        job->room = nacre__item_room(ep, item);
+        job->buf = nacre__item_room(ep, item);
         job->outer = &item->outer;
         job->is_response = item->kind == NACRE__ITEM_RESPONSE;
     }

@@ -84,7 +84,7 @@ bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__i
     const bool is_leader = leads(slot);
     nacre_rederive_client client = r->client;
     uint8_t r3[NACRE_REDERIVE_NONCE];
-    const nacre_room room = nacre__item_room(ep, item);
+    const nacre_buf room = nacre__item_room(ep, item);
     nacre_err err = is_leader ? NACRE_OK : follow(slot, &client);
     ep->config.random.fill(ep->config.random.self, r3, sizeof r3);
     if (err == NACRE_OK)

@@ -135,7 +135,7 @@ nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
     if (err != NACRE_OK) return err;
     nacre_options options;
-    nacre_options_init(&options, (nacre_room){ ep->scratch, ep->config.max_message });
+    nacre_options_init(&options, (nacre_buf){ ep->scratch, ep->config.max_message });
     nacre_option_iter it = nacre_option_begin(plain.options);
     for (nacre_option option; nacre_option_next(&it, &option);)
         if (option.number != number) nacre_options_add(&options, option.number, option.value);
@@ -147,7 +147,7 @@ nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t
 
     nacre__outer_forget(ep, slot); /* an answer to what was sent before is not wanted any more */
     nacre_bytes out;               /* into the other bytes: what was sent before is not sent again */
-    err = nacre_message_write(&plain, &out, (nacre_room){ slot->sent, ep->config.max_message });
+    err = nacre_message_write(&plain, &out, (nacre_buf){ slot->sent, ep->config.max_message });
     if (err != NACRE_OK) return err;
     uint8_t *old = slot->plain;
     slot->plain = slot->sent;
@@ -183,8 +183,8 @@ static nacre_err keep_plain(nacre_endpoint *ep, nacre__slot *slot, const nacre_m
     kept.mid = 0;
     /* RFC 8323 3.2: a connection knows neither CON nor NON */
     if (nacre_address_is_reliable(&slot->peer)) kept.type = NACRE_NON;
-    const nacre_err err = nacre_message_write(&kept, &out, (nacre_room){ slot->plain, ep->config.max_message });
-    if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+    const nacre_err err = nacre_message_write(&kept, &out, (nacre_buf){ slot->plain, ep->config.max_message });
+    if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
     slot->plain_len = out.len;
     slot->type = kept.type;
     return NACRE_OK;

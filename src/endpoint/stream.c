@@ -37,14 +37,15 @@ size_t nacre_stream_output_size(const nacre_stream_config *config)
     return with_defaults(config).max_message + FRAME_MORE + NACRE__STREAM_ABORT_ROOM + NACRE__STREAM_CSM_ROOM;
 }
 
-nacre_err nacre_stream_init(nacre_stream *s, nacre_room input, nacre_room output, const nacre_stream_config *config,
+nacre_err nacre_stream_init(nacre_stream *s, nacre_buf input, nacre_buf output, const nacre_stream_config *config,
                             uint64_t now_ms)
 {
     nacre_stream_config c = with_defaults(config);
     if (c.max_message < MIN_MESSAGE || c.max_message > MAX_MESSAGE || c.max_token < NACRE__STREAM_BASE_TOKEN ||
         c.max_token > NACRE__STREAM_MAX_TOKEN)
         return NACRE_ERR_BAD_ARGUMENT;
-    if (input.cap < nacre_stream_input_size(&c) || output.cap < nacre_stream_output_size(&c)) return NACRE_ERR_NO_ROOM;
+    if (input.cap < nacre_stream_input_size(&c) || output.cap < nacre_stream_output_size(&c))
+        return NACRE_ERR_BUFFER_TOO_SMALL;
     *s = (nacre_stream){
         .config = c, .in = input, .out = output, .clock = now_ms, .started = now_ms, .heard = now_ms, .talked = now_ms
     };
@@ -107,7 +108,7 @@ static void end_if_due(nacre_stream *s)
     else if (s->released_by_peer && s->asked == 0 && s->owed == 0) end_closing(s);
 }
 
-static bool tell_end(nacre_stream *s, nacre_stream_event *event, nacre_room room)
+static bool tell_end(nacre_stream *s, nacre_stream_event *event, nacre_buf room)
 {
     if (!s->has_ended || s->end_is_told) return false;
     s->end_is_told = true;
@@ -199,7 +200,7 @@ nacre_err nacre_stream_send(nacre_stream *s, nacre_bytes datagram, uint64_t now_
         return NACRE_ERR_TOO_LONG;
     if (request && m.token.len > s->peer.max_token) return NACRE_ERR_TOO_LONG;
     s->clock = now_ms;
-    if (!nacre__stream_write_frame(s, m.code, m.token, body)) return NACRE_ERR_NO_ROOM;
+    if (!nacre__stream_write_frame(s, m.code, m.token, body)) return NACRE_ERR_BUFFER_TOO_SMALL;
     s->talked = now_ms;
     if (request) s->asked++;
     else if (s->owed > 0) s->owed--;
@@ -208,12 +209,12 @@ nacre_err nacre_stream_send(nacre_stream *s, nacre_bytes datagram, uint64_t now_
 
 /* ---- Input ---------------------------------------------------------------------------------------------------------------- */
 
-nacre_room nacre_stream_input(nacre_stream *s)
+nacre_buf nacre_stream_input(nacre_stream *s)
 {
-    if (s->has_ended || s->no_more_input) return (nacre_room){ s->in.ptr, 0 };
+    if (s->has_ended || s->no_more_input) return (nacre_buf){ s->in.ptr, 0 };
     if (s->in_at > 0) memmove(s->in.ptr, s->in.ptr + s->in_at, s->in_len);
     s->in_at = 0;
-    return (nacre_room){ s->in.ptr + s->in_len, s->in.cap - s->in_len };
+    return (nacre_buf){ s->in.ptr + s->in_len, s->in.cap - s->in_len };
 }
 
 void nacre_stream_received(nacre_stream *s, size_t len, uint64_t now_ms)
@@ -238,7 +239,7 @@ static nacre_err look_at_frame(const nacre_stream *s, nacre__frame *frame)
 
 /* A request or response, in datagram form. */
 static nacre__stream_step take_message(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
-                                       nacre_room room, uint64_t now_ms)
+                                       nacre_buf room, uint64_t now_ms)
 {
     nacre_message m = { .type = NACRE_NON, .code = frame->code, .token = frame->token };
     nacre_bytes datagram;
@@ -266,7 +267,7 @@ static nacre__stream_step take_message(nacre_stream *s, const nacre__frame *fram
 }
 
 static nacre__stream_step take_frame(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
-                                     nacre_room room, uint64_t now_ms)
+                                     nacre_buf room, uint64_t now_ms)
 {
     if (frame->code == NACRE_EMPTY) { /* RFC 8323 3.4: always allowed, always ignored; RFC 7252 4.1: if it is empty */
         if (frame->token.len != 0 || frame->body.len != 0)
@@ -316,7 +317,7 @@ static void fail_too_long(nacre_stream *s, size_t len)
     nacre__stream_fail(s, NACRE_ERR_TOO_LONG, 0, text);
 }
 
-bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_room room, uint64_t now_ms)
+bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_buf room, uint64_t now_ms)
 {
     s->clock = now_ms;
     while (!s->has_ended && has_room_for_answers(s)) {

@@ -32,6 +32,6 @@ size_t nacre__stream_announced(const nacre_stream *s);
 void nacre__stream_write_csm(nacre_stream *s);
 void nacre__stream_write_abort(nacre_stream *s, uint16_t bad_csm_option, const char *text);
 nacre__stream_step nacre__stream_signal(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
-                                        nacre_room room, uint64_t now_ms);
+                                        nacre_buf room, uint64_t now_ms);
 
 #endif

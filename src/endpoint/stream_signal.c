@@ -21,7 +21,7 @@ void nacre__stream_write_csm(nacre_stream *s)
     nacre_options o;
     nacre_bytes options;
     const size_t size = nacre__stream_announced(s);
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     if (size != NACRE__STREAM_BASE_SIZE) nacre_options_add_uint(&o, NACRE_CSM_MAX_MESSAGE_SIZE, size);
     if (s->config.block_wise) nacre_options_add(&o, NACRE_CSM_BLOCK_WISE_TRANSFER, NACRE_STR(""));
     if (s->config.max_token > NACRE__STREAM_BASE_TOKEN)
@@ -36,7 +36,7 @@ void nacre__stream_write_abort(nacre_stream *s, uint16_t bad_csm_option, const c
     uint8_t body[NACRE__STREAM_ABORT_ROOM];
     nacre_options o;
     nacre_bytes options;
-    nacre_options_init(&o, (nacre_room){ body, 8 });
+    nacre_options_init(&o, (nacre_buf){ body, 8 });
     if (bad_csm_option != 0) nacre_options_add_uint(&o, NACRE_ABORT_BAD_CSM_OPTION, bad_csm_option);
     if (nacre_options_finish(&o, &options) != NACRE_OK) return; /* cannot be: one short option */
     size_t len = options.len, text_len = strlen(text);
@@ -56,7 +56,7 @@ nacre_err nacre_stream_ping(nacre_stream *s, nacre_bytes token, bool custody, ui
     if (token.len > NACRE__STREAM_BASE_TOKEN) return NACRE_ERR_TOO_LONG;
     static const uint8_t option[1] = { NACRE_PING_CUSTODY << 4 };
     if (!nacre__stream_write_frame(s, NACRE_SIGNAL_PING, token, nacre_bytes_of(option, custody ? 1 : 0)))
-        return NACRE_ERR_NO_ROOM;
+        return NACRE_ERR_BUFFER_TOO_SMALL;
     s->is_pinged = true;
     s->pinged = now_ms;
     return NACRE_OK;
@@ -72,12 +72,12 @@ nacre_err nacre_stream_release(nacre_stream *s, nacre_bytes alternative, uint32_
     if (s->has_ended) return NACRE_ERR_UNREACHABLE;
     if (s->released_by_us) return NACRE_OK;
     if (alternative.len > 255 || hold_off_s > 0xffffff) return NACRE_ERR_TOO_LONG;
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     if (alternative.len > 0) nacre_options_add(&o, NACRE_RELEASE_ALTERNATIVE_ADDRESS, alternative);
     if (hold_off_s != 0) nacre_options_add_uint(&o, NACRE_RELEASE_HOLD_OFF, hold_off_s);
     nacre_err err = nacre_options_finish(&o, &options);
     if (err != NACRE_OK) return err;
-    if (!nacre__stream_write_frame(s, NACRE_SIGNAL_RELEASE, NACRE_ABSENT, options)) return NACRE_ERR_NO_ROOM;
+    if (!nacre__stream_write_frame(s, NACRE_SIGNAL_RELEASE, NACRE_ABSENT, options)) return NACRE_ERR_BUFFER_TOO_SMALL;
     s->released_by_us = true;
     nacre__stream_close_soon(s, now_ms);
     return NACRE_OK;
@@ -168,7 +168,7 @@ static nacre__stream_step answer_ping(nacre_stream *s, const nacre__frame *frame
     return NACRE__STREAM_GO_ON;
 }
 
-static nacre_bytes copy(nacre_room room, size_t *used, nacre_bytes bytes)
+static nacre_bytes copy(nacre_buf room, size_t *used, nacre_bytes bytes)
 {
     uint8_t *at = room.ptr + *used;
     size_t len = bytes.len <= room.cap - *used ? bytes.len : 0; /* the room is larger than any frame */
@@ -178,7 +178,7 @@ static nacre_bytes copy(nacre_room room, size_t *used, nacre_bytes bytes)
 }
 
 nacre__stream_step nacre__stream_signal(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
-                                        nacre_room room, uint64_t now_ms)
+                                        nacre_buf room, uint64_t now_ms)
 {
     nacre_bytes options, payload;
     size_t used = 0;

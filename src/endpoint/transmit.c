@@ -6,9 +6,9 @@
 
 static void copy_out(nacre_outgoing *out, const nacre_address *peer, const uint8_t *bytes, size_t len)
 {
-    memcpy(out->room.ptr, bytes, len);
+    memcpy(out->buf.ptr, bytes, len);
     out->peer = *peer;
-    out->bytes = nacre_bytes_of(out->room.ptr, len);
+    out->bytes = nacre_bytes_of(out->buf.ptr, len);
 }
 
 static bool transmit_control(nacre_endpoint *ep, nacre_outgoing *out)
@@ -16,7 +16,7 @@ static bool transmit_control(nacre_endpoint *ep, nacre_outgoing *out)
     if (ep->num_controls == 0) return false;
     const nacre__control *control = &ep->controls[ep->first_control];
     const nacre_message message = { .type = control->type, .code = NACRE_EMPTY, .mid = control->mid };
-    if (nacre_message_write(&message, &out->bytes, out->room) != NACRE_OK) return false;
+    if (nacre_message_write(&message, &out->bytes, out->buf) != NACRE_OK) return false;
     out->peer = control->peer;
     ep->first_control = (ep->first_control + 1) % ep->max_controls;
     ep->num_controls--;
@@ -40,7 +40,7 @@ static uint64_t new_token(nacre_endpoint *ep)
     return token;
 }
 
-static nacre_err write_request(nacre_endpoint *ep, nacre__slot *slot, nacre_bytes *out, nacre_room room,
+static nacre_err write_request(nacre_endpoint *ep, nacre__slot *slot, nacre_bytes *out, nacre_buf room,
                                const nacre_message *plain)
 {
     if (slot->context == NULL) return nacre_message_write(plain, out, room);
@@ -50,7 +50,7 @@ static nacre_err write_request(nacre_endpoint *ep, nacre__slot *slot, nacre_byte
     const nacre_err err =
         nacre_protect_request(slot->context, &ep->config.crypto, &id, out, room, plain, nacre__renewal_how(slot, &how));
     nacre__give(ep, slot->context);
-    if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+    if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
     nacre__echo_bring_outer(ep, slot, out, room);
     nacre__observation_sent(slot);
     slot->id = id;
@@ -71,8 +71,8 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
     plain.mid = nacre__new_mid(ep, &slot->peer);
     if (!slot->is_ping) plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
-    const nacre_room room = { out->room.ptr,
-                              nacre__max_message_to(ep, &slot->peer) }; /* it may be less than at the start */
+    const nacre_buf room = { out->buf.ptr,
+                             nacre__max_message_to(ep, &slot->peer) }; /* it may be less than at the start */
     if (err == NACRE_OK && is_next) err = nacre__outer_write_next(ep, slot, &out->bytes, room, plain.mid, plain.token);
     else if (err == NACRE_OK) err = write_request(ep, slot, &out->bytes, room, &plain);
     if (err == NACRE_ERR_NOT_YET) {
@@ -136,7 +136,7 @@ size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, siz
     ep->now_ms = now_ms;
     nacre__timers_limit(ep, now_ms);
     nacre__protect_batch_flush(&ep->protect_batch);
-    while (n < num && out[n].room.ptr != NULL && out[n].room.cap >= ep->config.max_message) {
+    while (n < num && out[n].buf.ptr != NULL && out[n].buf.cap >= ep->config.max_message) {
         if (transmit_control(ep, &out[n])) {
             n++;
             continue;

@@ -21,8 +21,8 @@ enum {
 
 static nacre_bytes keep(nacre_client *client, size_t *used, nacre_bytes bytes)
 {
-    uint8_t *at = client->room + *used;
-    size_t len = bytes.len <= sizeof client->room - *used ? bytes.len : 0; /* a message is never larger than the room */
+    uint8_t *at = client->buf + *used;
+    size_t len = bytes.len <= sizeof client->buf - *used ? bytes.len : 0; /* a message is never larger than the room */
     if (len > 0) memcpy(at, bytes.ptr, len);
     *used += len;
     return nacre_bytes_of(at, len);
@@ -330,7 +330,7 @@ static nacre_err request(nacre_client *client, nacre_reply *reply, nacre_message
     nacre__target to = { 0 };
     uint8_t option_room[MAX_OPTIONS];
     nacre_options o;
-    nacre_options_init(&o, NACRE_ROOM(option_room));
+    nacre_options_init(&o, NACRE_BUF(option_room));
     plain->type = client->options.non ? NACRE_NON : NACRE_CON;
     nacre_err err = nacre__target_parse(client, &to, uri, why);
     if (err == NACRE_OK) err = nacre__target_options(client, &plain->options, &o, &to, options, why);
@@ -372,7 +372,7 @@ nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t
     nacre_err err = options != NULL ? nacre_options_finish(options, &given) : NACRE_OK;
     if (err != NACRE_OK || (method != NACRE_GET && method != NACRE_FETCH))
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "only GET and FETCH observe, with options that fit");
-    nacre_options_init(&with_observe, NACRE_ROOM(room));
+    nacre_options_init(&with_observe, NACRE_BUF(room));
     nacre_option_iter it = nacre_option_begin(given);
     for (nacre_option option; nacre_option_next(&it, &option);)
         nacre_options_add(&with_observe, option.number, option.value);

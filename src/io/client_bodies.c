@@ -36,7 +36,7 @@ static void tell_progress(const nacre_client *client, bool outgoing, uint64_t do
     if (client->options.on_progress != NULL) client->options.on_progress(client->options.user, outgoing, done, total);
 }
 
-static nacre_err read_source(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_source(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const nacre_client *client = user;
     if (offset > 0)
@@ -44,7 +44,7 @@ static nacre_err read_source(void *user, uint64_t offset, nacre_room room, size_
     return client->source.read(client->source.user, offset, room, len);
 }
 
-static nacre_err read_payload(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_payload(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const nacre_client *client = user;
     *len = client->payload.len - (size_t)offset < room.cap ? client->payload.len - (size_t)offset : room.cap;

@@ -61,7 +61,7 @@ struct nacre_client {
     size_t oversized;  /* bytes of a response that was longer than NACRE__CLIENT_MESSAGE; 0: none */
     nacre_err result;  /* so, */
     nacre_reply reply; /* with this, in `room` … */
-    uint8_t room[NACRE__CLIENT_MESSAGE];
+    uint8_t buf[NACRE__CLIENT_MESSAGE];
     uint8_t *body; /* … and here, when its body was collected */
     size_t body_len, body_cap;
 };

@@ -74,7 +74,7 @@ static nacre_err allocate(nacre_loop *loop, const nacre_endpoint_config *config)
     if (!loop->fds || !loop->ep_memory || !loop->in_memory || !loop->out_memory || !loop->in || !loop->out)
         return NACRE_ERR_NO_MEMORY;
     for (size_t i = 0; i < loop->burst; i++)
-        loop->out[i].room = (nacre_room){ loop->out_memory + i * loop->max_message, loop->max_message };
+        loop->out[i].buf = (nacre_buf){ loop->out_memory + i * loop->max_message, loop->max_message };
     return nacre_endpoint_init(&loop->ep, loop->ep_memory, loop->ep_size, config);
 }
 

@@ -35,7 +35,7 @@ static nacre_err grow_table(nacre_server *server, size_t num)
 static nacre_err add_to_table(nacre_server *server, nacre_context *ctx)
 {
     nacre_err err = nacre_table_add(&server->table, ctx);
-    if (err != NACRE_ERR_NO_ROOM) return err;
+    if (err != NACRE_ERR_BUFFER_TOO_SMALL) return err;
     err = grow_table(server, 1);
     return err == NACRE_OK ? nacre_table_add(&server->table, ctx) : err;
 }

@@ -315,7 +315,7 @@ size_t nacre__tcp_prepare(nacre_tcp *tcp, struct pollfd *fds, uint64_t now_ms)
 
 void nacre__tcp_ready(nacre_tcp *tcp, const struct pollfd *fds, size_t num, uint64_t now_ms)
 {
-    nacre_room scratch = { tcp->scratch, tcp->config.stream.max_message };
+    nacre_buf scratch = { tcp->scratch, tcp->config.stream.max_message };
     for (size_t i = 1; i < num; i++) nacre__connection_ready(&tcp->connections[i - 1], fds[i].revents, scratch, now_ms);
     if (fds[0].revents != 0) accept_all(tcp, now_ms); /* last: their places had no descriptor in `fds` */
 }
@@ -339,7 +339,7 @@ void nacre__tcp_expire(nacre_tcp *tcp, uint64_t now_ms)
 /* ---- Messages ----------------------------------------------------------------------------------------------------------- */
 
 /* An answer that the peer would have given, to a request of ours that it could not even get. */
-static nacre_bytes write_refusal(const nacre__refusal *refusal, nacre_room room)
+static nacre_bytes write_refusal(const nacre__refusal *refusal, nacre_buf room)
 {
     nacre_bytes out = NACRE_ABSENT;
     nacre_message m = { .type = NACRE_NON, .code = refusal->code };
@@ -385,7 +385,7 @@ void nacre__tcp_forget_end(nacre_tcp *tcp)
 
 /* The next message of one connection. Signals are dealt with on the way; an alternative address is not followed, for nobody
  * vouches for it. */
-static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, nacre_room room, uint64_t now_ms)
+static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, nacre_buf room, uint64_t now_ms)
 {
     nacre_stream_event event;
     while (c->state == NACRE__TCP_OPEN && nacre_stream_next(&c->stream, &event, room, now_ms)) {
@@ -403,13 +403,13 @@ size_t nacre__tcp_take(nacre_tcp *tcp, nacre_datagram *in, const nacre__udp_room
     size_t num = 0, all = tcp->config.num_connections;
     for (; num < rooms->num && tcp->num_refusals > 0; num++) {
         const nacre__refusal *refusal = &tcp->refusals[--tcp->num_refusals];
-        nacre_room room = { rooms->memory + num * rooms->stride, rooms->stride };
+        nacre_buf room = { rooms->memory + num * rooms->stride, rooms->stride };
         in[num] = (nacre_datagram){ .peer = refusal->peer, .bytes = write_refusal(refusal, room) };
     }
     size_t first = tcp->next; /* whoever filled the rooms goes last next time */
     for (size_t i = 0; i < all && num < rooms->num; i++) {
         size_t at = (first + i) % all;
-        nacre_room room = { rooms->memory + num * rooms->stride, rooms->stride };
+        nacre_buf room = { rooms->memory + num * rooms->stride, rooms->stride };
         while (num < rooms->num && take_from(tcp, &tcp->connections[at], &in[num], room, now_ms)) {
             num++;
             room.ptr = rooms->memory + num * rooms->stride;
@@ -446,13 +446,13 @@ void nacre__tcp_send(nacre_tcp *tcp, const nacre_outgoing *out, uint64_t now_ms)
     }
     if (is_lost(c)) return; /* the endpoint is about to hear of it */
     nacre_err err = nacre_stream_send(&c->stream, out->bytes, now_ms);
-    if (err == NACRE_ERR_NO_ROOM) {
+    if (err == NACRE_ERR_BUFFER_TOO_SMALL) {
         nacre__connection_flush(c, now_ms);
         if (c->state == NACRE__TCP_OPEN) err = nacre_stream_send(&c->stream, out->bytes, now_ms);
     }
     if (err == NACRE_OK) return;
     if (request) refuse(tcp, &out->peer, &m, err == NACRE_ERR_TOO_LONG ? NACRE_TOO_LARGE : NACRE_UNAVAILABLE);
-    else if (err == NACRE_ERR_NO_ROOM) nacre_stream_abort(&c->stream, "answers are not read", now_ms);
+    else if (err == NACRE_ERR_BUFFER_TOO_SMALL) nacre_stream_abort(&c->stream, "answers are not read", now_ms);
     else if (err ==
              NACRE_ERR_TOO_LONG) /* it was announced less since the answer was made, and nothing can take its place */
         nacre_stream_abort(&c->stream, "an answer is longer than your Max-Message-Size", now_ms);

@@ -16,7 +16,7 @@ bool nacre__connection_begin(nacre__connection *c, const nacre_tcp_config *confi
     size_t in_size = config->input_bytes, out_size = config->output_bytes;
     uint8_t *memory = malloc(in_size + out_size);
     if (memory == NULL) return false;
-    nacre_room in = { memory, in_size }, out = { memory + in_size, out_size };
+    nacre_buf in = { memory, in_size }, out = { memory + in_size, out_size };
     *c = (nacre__connection){ .fd = fd, .peer = *peer, .memory = memory };
     if (nacre_stream_init(&c->stream, in, out, &config->stream, now_ms) != NACRE_OK) { /* tcp.c has checked them */
         free(memory);
@@ -72,7 +72,7 @@ void nacre__connection_flush(nacre__connection *c, uint64_t now_ms)
 
 static void receive(nacre__connection *c, uint64_t now_ms)
 {
-    nacre_room room = nacre_stream_input(&c->stream);
+    nacre_buf room = nacre_stream_input(&c->stream);
     if (room.cap == 0) return;
     ssize_t got = recv(c->fd, room.ptr, room.cap, 0);
     if (got > 0) nacre_stream_received(&c->stream, (size_t)got, now_ms);
@@ -80,7 +80,7 @@ static void receive(nacre__connection *c, uint64_t now_ms)
     else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) close_socket(c);
 }
 
-static void throw_away(nacre__connection *c, nacre_room scratch)
+static void throw_away(nacre__connection *c, nacre_buf scratch)
 {
     ssize_t got = recv(c->fd, scratch.ptr, scratch.cap, 0);
     if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))) return;
@@ -110,7 +110,7 @@ short nacre__connection_events(nacre__connection *c)
     return events;
 }
 
-void nacre__connection_ready(nacre__connection *c, short events, nacre_room scratch, uint64_t now_ms)
+void nacre__connection_ready(nacre__connection *c, short events, nacre_buf scratch, uint64_t now_ms)
 {
     const short error = POLLERR | POLLHUP | POLLNVAL;
     if (events == 0) return;

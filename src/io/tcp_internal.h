@@ -80,7 +80,7 @@ struct nacre_tcp {
 NACRE_MUST_USE bool nacre__connection_begin(nacre__connection *c, const nacre_tcp_config *config, int fd,
                                             const nacre_address *peer, bool is_connected, uint64_t now_ms);
 short nacre__connection_events(nacre__connection *c); /* for poll; 0: nothing to wait for but errors */
-void nacre__connection_ready(nacre__connection *c, short events, nacre_room scratch, uint64_t now_ms);
+void nacre__connection_ready(nacre__connection *c, short events, nacre_buf scratch, uint64_t now_ms);
 void nacre__connection_flush(nacre__connection *c, uint64_t now_ms);
 uint64_t nacre__connection_deadline(const nacre__connection *c);
 void nacre__connection_expire(nacre__connection *c, uint64_t now_ms);

@@ -29,7 +29,7 @@ typedef struct task {
     nacre_context *ctx;
     const nacre_crypto *crypto;
     nacre_request_id *id; /* a response's: of the request */
-    nacre_room room;
+    nacre_buf buf;
     const nacre_message *plain;
     const nacre_protect_options *how;
     bool is_request, new_piv, all_inner;
@@ -82,7 +82,7 @@ static uint8_t *write_message(uint8_t *room, nacre__split *split, const nacre_me
 }
 
 /* Whether what the room may hold of the message is where write_message can move it from. */
-static bool may_share(const nacre_message *m, const nacre__split *split, nacre_room room)
+static bool may_share(const nacre_message *m, const nacre__split *split, nacre_buf room)
 {
     size_t header = nacre__header_size(m);
     if (!nacre__overlaps(m->token, room) && !nacre__overlaps(m->options, room)) return true;
@@ -128,8 +128,8 @@ static nacre_err begin_split(protection *p, const task *t)
     size_t plaintext_len = plaintext_size(&split, t->plain);
     size_t size = nacre__header_size(t->plain) + split.outer_len + 1 + plaintext_len + ctx->aead->tag_len;
     if (plaintext_len > ctx->aead->max_len) return NACRE_ERR_TOO_LONG;
-    if (size > t->room.cap) return NACRE_ERR_NO_ROOM;
-    if (!may_share(t->plain, &split, t->room)) return NACRE_ERR_BAD_ARGUMENT;
+    if (size > t->buf.cap) return NACRE_ERR_BUFFER_TOO_SMALL;
+    if (!may_share(t->plain, &split, t->buf)) return NACRE_ERR_BAD_ARGUMENT;
 
     p->is_request = t->is_request;
     err = make_nonce_and_aad(p, ctx, t->crypto, t->is_request ? &p->own : t->id, t->new_piv, seq);
@@ -138,10 +138,10 @@ static nacre_err begin_split(protection *p, const task *t)
     if (t->new_piv) nacre__sequence_take(ctx);
     else t->id->flags &= (uint8_t)~NACRE__MAY_USE_NONCE; /* RFC 8613 8.3: one request nonce, one response */
     if (ctx->sealed != UINT32_MAX) ctx->sealed++;
-    p->used = (nacre_room){ t->room.ptr, size };
+    p->used = (nacre_buf){ t->buf.ptr, size };
     p->job.aead = ctx->aead;
     p->job.key = nacre__sender_key(ctx);
-    p->job.in = p->job.out = write_message(t->room.ptr, &split, t->plain);
+    p->job.in = p->job.out = write_message(t->buf.ptr, &split, t->plain);
     p->job.in_len = plaintext_len;
     p->job.ok = false;
     return NACRE_OK;
@@ -154,9 +154,9 @@ NACRE__NOT_INLINE static nacre_err begin_after_proxy_uri(protection *p, const ta
     nacre_message plain = *t->plain;
     task now = *t;
     now.plain = &plain;
-    nacre_err err = nacre__proxy_uri_split(&plain, &now.room);
+    nacre_err err = nacre__proxy_uri_split(&plain, &now.buf);
     if (err == NACRE_OK) err = begin_split(p, &now);
-    nacre_wipe(t->room.ptr + now.room.cap, t->room.cap - now.room.cap); /* they have the path in clear */
+    nacre_wipe(t->buf.ptr + now.buf.cap, t->buf.cap - now.buf.cap); /* they have the path in clear */
     return err;
 }
 
@@ -211,18 +211,18 @@ static nacre_err protect(task *t, nacre_bytes *out)
 }
 
 nacre_err nacre_protect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
-                                nacre_room room, const nacre_message *plain, const nacre_protect_options *options)
+                                nacre_buf room, const nacre_message *plain, const nacre_protect_options *options)
 {
     if (!nacre_code_is_request(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
-    task t = { .ctx = ctx, .crypto = crypto, .id = id, .room = room, .plain = plain, .how = options };
+    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = room, .plain = plain, .how = options };
     return protect(&t, out);
 }
 
 nacre_err nacre_protect_response(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
-                                 nacre_room room, const nacre_message *plain, const nacre_protect_options *options)
+                                 nacre_buf room, const nacre_message *plain, const nacre_protect_options *options)
 {
     if (!nacre_code_is_response(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
-    task t = { .ctx = ctx, .crypto = crypto, .id = id, .room = room, .plain = plain, .how = options };
+    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = room, .plain = plain, .how = options };
     return protect(&t, out);
 }
 
@@ -241,12 +241,12 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
 }
 
 nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
-                             nacre_room room, const nacre_message *header)
+                             nacre_buf room, const nacre_message *header)
 {
     if (!ctx->has_echo) return NACRE_ERR_BAD_ARGUMENT;
     uint8_t bytes[NACRE_ECHO_LEN + 3];
     nacre_options options;
-    nacre_options_init(&options, NACRE_ROOM(bytes));
+    nacre_options_init(&options, NACRE_BUF(bytes));
     nacre_options_add(&options, NACRE_OPT_ECHO, NACRE_ARRAY(ctx->echo));
     nacre_message plain = {
         .type = header->type, .code = NACRE_UNAUTHORIZED, .mid = header->mid, .token = header->token
@@ -268,9 +268,9 @@ static void protect_burst(const nacre_crypto *crypto, nacre_protect_item *items,
         if (i + AHEAD < num) {
             NACRE__PREFETCH(items[i + AHEAD].context);
             NACRE__PREFETCH((const uint8_t *)items[i + AHEAD].context + 64);
-            NACRE__PREFETCH(items[i + AHEAD].room.ptr);
+            NACRE__PREFETCH(items[i + AHEAD].buf.ptr);
         }
-        task t = { item->context, crypto, item->id, item->room, item->plain, item->options, false, false, false };
+        task t = { item->context, crypto, item->id, item->buf, item->plain, item->options, false, false, false };
         item->err = choose(&t);
         if (item->err == NACRE_OK) item->err = begin(&work[i], &t);
         if (item->err != NACRE_OK) continue;
@@ -289,10 +289,10 @@ void nacre_protect_many(const nacre_crypto *crypto, nacre_protect_item *items, s
 }
 
 nacre_err nacre_protect_begin(nacre_context *ctx, const nacre_crypto *crypto, nacre_protection *p, nacre_request_id *id,
-                              nacre_bytes *out, nacre_room room, const nacre_message *plain,
+                              nacre_bytes *out, nacre_buf room, const nacre_message *plain,
                               const nacre_protect_options *options)
 {
-    task t = { .ctx = ctx, .crypto = crypto, .id = id, .room = room, .plain = plain, .how = options };
+    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = room, .plain = plain, .how = options };
     nacre_err err = choose(&t);
     if (err == NACRE_OK) err = begin(p, &t);
     if (err != NACRE_OK) return err;

@@ -20,7 +20,7 @@ static nacre_err derive_with(nacre_rederived *with, const nacre_crypto *crypto, 
     p.echo = NACRE_ABSENT;
     p.window_words = NULL;
     if (p.window > 64) p.window = 64; /* larger ones need memory that nobody gave */
-    return nacre_context_init(&with->context, crypto, &p, with->key_room);
+    return nacre_context_init(&with->context, crypto, &p, with->key_buf);
 }
 
 /* One whose ID Context is a | b, raw (RFC 8613 B.2). */
@@ -119,7 +119,7 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
 }
 
 nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *own, nacre_rederived *spare,
-                                const nacre_crypto *crypto, const nacre_request_id *request_1, nacre_room room,
+                                const nacre_crypto *crypto, const nacre_request_id *request_1, nacre_buf room,
                                 const nacre_message *outer, const uint8_t r3[N])
 {
     nacre_oscore_option option;
@@ -171,7 +171,7 @@ nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option)
 }
 
 static nacre_err write_answer_1(nacre_rederived *spare, const nacre_crypto *crypto, nacre_request_id *id,
-                                nacre_bytes *out, nacre_room room, const nacre_message *header, nacre_bytes r2)
+                                nacre_bytes *out, nacre_buf room, const nacre_message *header, nacre_bytes r2)
 {
     uint8_t field[2 + NACRE_REDERIVE_MAX_R2];
     nacre_message plain = {
@@ -185,7 +185,7 @@ static nacre_err write_answer_1(nacre_rederived *spare, const nacre_crypto *cryp
 
 nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *crypto,
                                    const nacre_context_params *material, bool ordinary, nacre_bytes *out,
-                                   nacre_room room, nacre_room scratch, const nacre_message *outer,
+                                   nacre_buf room, nacre_buf scratch, const nacre_message *outer,
                                    const nacre_message *header, nacre_bytes r2)
 {
     nacre_oscore_option option;
@@ -217,7 +217,7 @@ nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *c
 
 nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_rederived *spare,
                                   const nacre_crypto *crypto, const nacre_context_params *material, bool ordinary,
-                                  nacre_bytes *out, nacre_room room, nacre_room scratch, const nacre_message *outer,
+                                  nacre_bytes *out, nacre_buf room, nacre_buf scratch, const nacre_message *outer,
                                   const nacre_message *header, const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms)
 {
     uint8_t r2[NACRE_REDERIVE_R2];
@@ -229,7 +229,7 @@ nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_red
 
 nacre_err nacre__rederive_take_2(nacre_rederived *own, nacre_rederived *spare, const nacre_crypto *crypto,
                                  const nacre_context_params *material, nacre_request_id *id, nacre_message *plain,
-                                 nacre_room room, const nacre_message *outer, nacre_bytes r2_r3)
+                                 nacre_buf room, const nacre_message *outer, nacre_bytes r2_r3)
 {
     nacre_request_id verified;
     nacre_err err = derive(spare, crypto, material, r2_r3, NACRE_ABSENT);
@@ -247,7 +247,7 @@ nacre_err nacre__rederive_take_2(nacre_rederived *own, nacre_rederived *spare, c
 
 nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own, nacre_rederived *spare,
                                 const nacre_crypto *crypto, const nacre_context_params *material, nacre_request_id *id,
-                                nacre_message *plain, nacre_room room, const nacre_message *outer, uint64_t now_ms)
+                                nacre_message *plain, nacre_buf room, const nacre_message *outer, uint64_t now_ms)
 {
     nacre_oscore_option option;
     nacre_err err = nacre_verify_start(&option, outer);

@@ -48,13 +48,13 @@ static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const 
 
 /* RFC 8613 8.2 steps 4 to 6, 8.4 steps 3 to 5, up to the cipher. The payload is the ciphertext: RFC 8613 6.2. */
 static NACRE__INLINE nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto,
-                                       nacre_room room, const nacre_message *outer, const nacre_request_id *id)
+                                       nacre_buf room, const nacre_message *outer, const nacre_request_id *id)
 {
     if (crypto->ops != ctx->ops) return NACRE_ERR_BAD_ARGUMENT;
     if (outer->payload.len < ctx->aead->tag_len + 1u) return NACRE_ERR_PROTECTION_INVALID; /* no room for a code */
     size_t offset = u->offset, len = outer->payload.len - ctx->aead->tag_len;
     if (len > ctx->aead->max_len) return NACRE_ERR_PROTECTION_INVALID; /* nobody can have sealed that */
-    if (room.cap < offset || room.cap - offset < len) return NACRE_ERR_NO_ROOM;
+    if (room.cap < offset || room.cap - offset < len) return NACRE_ERR_BUFFER_TOO_SMALL;
     size_t aad_len = nacre__aad_of(u->aad, ctx->aead->cose, id);
     if (crypto->ops->max_aad != 0 && aad_len > crypto->ops->max_aad) return NACRE_ERR_UNSUPPORTED;
     u->job.aead = ctx->aead;
@@ -98,7 +98,7 @@ static bool parse(const unprotection *u, inner *in, bool want_request)
 }
 
 /* RFC 8613 8.2 step 7, 8.4 step 6: the outer options that stay join the inner ones. */
-static void deliver(const unprotection *u, nacre_message *plain, const inner *in, nacre_room room,
+static void deliver(const unprotection *u, nacre_message *plain, const inner *in, nacre_buf room,
                     const nacre_message *outer)
 {
     nacre_bytes options = in->options;
@@ -148,7 +148,7 @@ static nacre_err look(const nacre_context *ctx, uint64_t seq)
     return ctx->has_echo && seq <= NACRE_SEQ_MAX ? NACRE_OK : NACRE_ERR_REPLAY;
 }
 
-static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_room room,
+static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_buf room,
                                const nacre_message *outer, const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
@@ -177,7 +177,7 @@ NACRE__NOT_INLINE static nacre_err refuse_request(const unprotection *u, nacre_c
 }
 
 static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_id *id, nacre_message *plain,
-                             nacre_room room, const nacre_message *outer)
+                             nacre_buf room, const nacre_message *outer)
 {
     inner in;
     nacre_err err = u->job.ok && parse(u, &in, true) ? accept(u, ctx, in.options) : refuse_request(u, ctx);
@@ -191,7 +191,7 @@ static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_
 }
 
 nacre_err nacre__unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                   nacre_message *plain, nacre_room room, const nacre_message *outer,
+                                   nacre_message *plain, nacre_buf room, const nacre_message *outer,
                                    const nacre__unprotect_how *how)
 {
     unprotection u;
@@ -202,7 +202,7 @@ nacre_err nacre__unprotect_request(nacre_context *ctx, const nacre_crypto *crypt
 }
 
 nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                  nacre_message *plain, nacre_room room, const nacre_message *outer)
+                                  nacre_message *plain, nacre_buf room, const nacre_message *outer)
 {
     return nacre__unprotect_request(ctx, crypto, id, plain, room, outer, &ordinary);
 }
@@ -210,7 +210,7 @@ nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto
 /* ---- Responses ---- */
 
 static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto,
-                                const nacre_request_id *id, nacre_room room, const nacre_message *outer,
+                                const nacre_request_id *id, nacre_buf room, const nacre_message *outer,
                                 const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
@@ -229,7 +229,7 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
 }
 
 static nacre_err end_response(const unprotection *u, nacre_context *ctx, nacre_message *plain,
-                              nacre_response_info *info, nacre_room room, const nacre_message *outer)
+                              nacre_response_info *info, nacre_buf room, const nacre_message *outer)
 {
     inner in;
     if (!u->job.ok) count_failure(ctx);
@@ -246,7 +246,7 @@ static nacre_err end_response(const unprotection *u, nacre_context *ctx, nacre_m
 }
 
 nacre_err nacre__unprotect_response(nacre_context *ctx, const nacre_crypto *crypto, const nacre_request_id *id,
-                                    nacre_message *plain, nacre_response_info *info, nacre_room room,
+                                    nacre_message *plain, nacre_response_info *info, nacre_buf room,
                                     const nacre_message *outer, const nacre__unprotect_how *how)
 {
     unprotection u;
@@ -257,7 +257,7 @@ nacre_err nacre__unprotect_response(nacre_context *ctx, const nacre_crypto *cryp
 }
 
 nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypto, const nacre_request_id *id,
-                                   nacre_message *plain, nacre_response_info *info, nacre_room room,
+                                   nacre_message *plain, nacre_response_info *info, nacre_buf room,
                                    const nacre_message *outer)
 {
     return nacre__unprotect_response(ctx, crypto, id, plain, info, room, outer, &ordinary);
@@ -268,9 +268,8 @@ nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypt
 static nacre_err begin_item(unprotection *u, const nacre_crypto *crypto, const nacre_unprotect_item *item)
 {
     u->was_looked_up = false;
-    if (item->is_response)
-        return begin_response(u, item->context, crypto, item->id, item->room, item->outer, &ordinary);
-    return begin_request(u, item->context, crypto, item->room, item->outer, &ordinary);
+    if (item->is_response) return begin_response(u, item->context, crypto, item->id, item->buf, item->outer, &ordinary);
+    return begin_request(u, item->context, crypto, item->buf, item->outer, &ordinary);
 }
 
 /* `item->err` says how it began. What failed after its Partial IV was looked up may be a replay by now, as it would be one
@@ -281,8 +280,8 @@ static nacre_err end_item(unprotection *u, nacre_unprotect_item *item)
         nacre_err now = u->was_looked_up ? look(item->context, u->seq) : NACRE_OK;
         return now != NACRE_OK ? now : item->err;
     }
-    if (item->is_response) return end_response(u, item->context, &item->plain, &item->info, item->room, item->outer);
-    return end_request(u, item->context, item->id, &item->plain, item->room, item->outer);
+    if (item->is_response) return end_response(u, item->context, &item->plain, &item->info, item->buf, item->outer);
+    return end_request(u, item->context, item->id, &item->plain, item->buf, item->outer);
 }
 
 enum { AHEAD = 4 };

@@ -42,7 +42,7 @@ nacre_err nacre_site_init(nacre_site **out, void *memory, size_t size, const nac
 {
     if (config->transfer == NULL || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
         return NACRE_ERR_BAD_ARGUMENT;
-    if (size < nacre_site_size(config)) return NACRE_ERR_NO_ROOM;
+    if (size < nacre_site_size(config)) return NACRE_ERR_BUFFER_TOO_SMALL;
     nacre_site *site = memory;
     memset(site, 0, nacre_site_size(config));
     site->transfer = config->transfer;
@@ -71,11 +71,11 @@ void nacre_site_set_resources(nacre_site *site, const nacre_resource *resources,
 void nacre_response_text(nacre_response *response, uint8_t code, const char *text)
 {
     size_t len = strlen(text);
-    if (len > response->room.cap) len = response->room.cap;
-    memcpy(response->room.ptr, text, len);
+    if (len > response->buf.cap) len = response->buf.cap;
+    memcpy(response->buf.ptr, text, len);
     response->code = code;
-    response->payload = nacre_bytes_of(response->room.ptr, len);
-    nacre_options_init(&response->options, response->options.room); /* a second call replaces the first */
+    response->payload = nacre_bytes_of(response->buf.ptr, len);
+    nacre_options_init(&response->options, response->options.buf); /* a second call replaces the first */
     nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_TEXT);
 }
 
@@ -287,13 +287,13 @@ static nacre_err send(nacre_site *site, const nacre_event *event, const target *
 }
 
 /* As the header says that it starts; all of its fields, one by one: clearing it first takes longer. */
-static void begin_response(nacre_response *response, nacre_room room, nacre_room options)
+static void begin_response(nacre_response *response, nacre_buf room, nacre_buf options)
 {
     response->later = false;
     response->code = NACRE_SERVER_ERROR;
     nacre_options_init(&response->options, options);
     response->payload = NACRE_ABSENT;
-    response->room = room;
+    response->buf = room;
     response->source = (nacre_source){ 0 };
     response->done = NULL;
     response->block_size = 0;
@@ -312,7 +312,7 @@ nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event)
     }
     if (event->kind != NACRE_EVENT_REQUEST && event->kind != NACRE_EVENT_NOTIFY) return NACRE_ERR_BAD_ARGUMENT;
     nacre_response response;
-    begin_response(&response, NACRE_ROOM(room), NACRE_ROOM(options));
+    begin_response(&response, NACRE_BUF(room), NACRE_BUF(options));
     look_up(site, event, &to);
     if (to.why.code == NACRE_BAD_OPTION && event->message.type == NACRE_NON &&
         !nacre_address_is_reliable(&event->peer)) {

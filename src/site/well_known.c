@@ -12,7 +12,7 @@ enum { FORMAT_LINKS = 40, PLAIN_BLOCK = 64 };
 /* ---- Writing through a window ----------------------------------------------------------------------------------------- */
 
 typedef struct window {
-    nacre_room room;
+    nacre_buf buf;
     uint64_t from; /* the list's byte that goes to the start of the room */
     uint64_t at;   /* where the list is */
     size_t used;
@@ -24,7 +24,7 @@ static void put(window *w, const char *text, size_t len)
     for (size_t i = 0; i < len; i++, w->at++) {
         w->hash = (w->hash ^ (uint8_t)text[i]) * UINT64_C(0x9e3779b97f4a7c15);
         w->hash ^= w->hash >> 32;
-        if (w->at >= w->from && w->used < w->room.cap) w->room.ptr[w->used++] = (uint8_t)text[i];
+        if (w->at >= w->from && w->used < w->buf.cap) w->buf.ptr[w->used++] = (uint8_t)text[i];
     }
 }
 
@@ -163,9 +163,9 @@ static void write_list(window *w, const nacre__listing *listing)
         if (is_listed(&listing->site->resources[i], listing->options)) put_link(w, &listing->site->resources[i]);
 }
 
-static nacre_err read_list(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_list(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
-    window w = { .room = room, .from = offset };
+    window w = { .buf = room, .from = offset };
     write_list(&w, user);
     *len = w.used;
     return NACRE_OK;

@@ -246,7 +246,7 @@ static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const 
         .echo = NACRE_ARRAY(echo), /* on a client too: a context may receive requests in either role */
     };
     nacre_err err =
-        nacre_context_init(dir->ctx, crypto, &params, (nacre_room){ (uint8_t *)dir + dir->keys_at, dir->keys_size });
+        nacre_context_init(dir->ctx, crypto, &params, (nacre_buf){ (uint8_t *)dir + dir->keys_at, dir->keys_size });
     if (err == NACRE_OK) return NACRE_OK;
     return nacre__store_fail(why, err, "%s: cannot derive the keys of %s with %s: %s", dir->path, info->aead->name,
                              crypto->ops->name, nacre_err_text(err));
@@ -274,7 +274,7 @@ static nacre_err make(nacre_directory **out, const char *path, const nacre_crypt
                       const nacre_directory_info *info, nacre_detail *why)
 {
     size_t keys_size = 0, keys_align = 1;
-    nacre_err err = nacre_context_key_room(crypto, info->aead->cose, &keys_size, &keys_align);
+    nacre_err err = nacre_context_key_layout(crypto, info->aead->cose, &keys_size, &keys_align);
     if (err != NACRE_OK)
         return nacre__store_fail(why, err, "%s: the cryptography library (%s) does not have %s", path,
                                  crypto->ops->name, info->aead->name);

@@ -32,7 +32,7 @@ static nacre_err too_long(const struct reading *r, nacre__datum_number number, s
     return nacre__data_bad(&r->data, number, text);
 }
 
-static nacre_err read_ascii(const struct reading *r, nacre__datum_number number, nacre_room room, size_t *len)
+static nacre_err read_ascii(const struct reading *r, nacre__datum_number number, nacre_buf room, size_t *len)
 {
     const nacre__json *value = r->data.at[number].value;
     for (size_t i = 0; i < value->len; i++)
@@ -44,12 +44,12 @@ static nacre_err read_ascii(const struct reading *r, nacre__datum_number number,
     return NACRE_OK;
 }
 
-static nacre_err read_hex(const struct reading *r, nacre__datum_number number, nacre_room room, size_t *len)
+static nacre_err read_hex(const struct reading *r, nacre__datum_number number, nacre_buf room, size_t *len)
 {
     const nacre__json *value = r->data.at[number].value;
     nacre_bytes bytes = NACRE_ABSENT;
     nacre_err err = nacre_hex_decode(&bytes, room, value->text, value->len);
-    if (err == NACRE_ERR_NO_ROOM) return too_long(r, number, value->len / 2, room.cap);
+    if (err == NACRE_ERR_BUFFER_TOO_SMALL) return too_long(r, number, value->len / 2, room.cap);
     if (err != NACRE_OK)
         return nacre__data_bad_value(&r->data, number, "must be pairs of hex digits without separators");
     *len = bytes.len;
@@ -57,7 +57,7 @@ static nacre_err read_hex(const struct reading *r, nacre__datum_number number, n
 }
 
 /* A byte string; a missing one leaves `len` at 0. */
-static nacre_err read_bytes(const struct reading *r, nacre__datum_number number, nacre_room room, size_t *len)
+static nacre_err read_bytes(const struct reading *r, nacre__datum_number number, nacre_buf room, size_t *len)
 {
     const nacre__datum *d = &r->data.at[number];
     *len = 0;
@@ -172,7 +172,7 @@ static nacre_err read_chunks(const struct reading *r)
 static nacre_err read_id(const struct reading *r, nacre__datum_number number, uint8_t id[NACRE_MAX_ID], size_t *len)
 {
     /* RFC 8613 3.3: at most the nonce's length minus 6 */
-    nacre_room room = { id, (size_t)r->info->aead->nonce_len - 6 };
+    nacre_buf room = { id, (size_t)r->info->aead->nonce_len - 6 };
     if (r->data.at[number].value == NULL)
         return nacre__data_bad(&r->data, number, "is missing: add it with _hex or _ascii (\"\" is allowed)");
     return read_bytes(r, number, room, len);
@@ -200,8 +200,8 @@ static nacre_err read_secrets(const struct reading *r)
     if (r->data.at[NACRE__SECRET].value == NULL)
         return nacre__data_bad(&r->data, NACRE__SECRET,
                                "is missing: add \"secret_hex\" or \"secret_ascii\" to secret.json");
-    nacre_err err = read_bytes(r, NACRE__SECRET, NACRE_ROOM(info->secret), &info->secret_len);
-    if (err == NACRE_OK) err = read_bytes(r, NACRE__SALT, NACRE_ROOM(info->salt), &info->salt_len);
+    nacre_err err = read_bytes(r, NACRE__SECRET, NACRE_BUF(info->secret), &info->secret_len);
+    if (err == NACRE_OK) err = read_bytes(r, NACRE__SALT, NACRE_BUF(info->salt), &info->salt_len);
     if (err != NACRE_OK) return err;
     return info->secret_len > 0
                ? NACRE_OK
@@ -264,7 +264,7 @@ static nacre_err read_data(struct reading *r)
     if (err == NACRE_OK) err = read_sequence_required(r);
     if (err == NACRE_OK) err = read_chunks(r);
     if (err == NACRE_OK) err = read_ids(r);
-    if (err == NACRE_OK) err = read_bytes(r, NACRE__ID_CONTEXT, NACRE_ROOM(info->id_context), &info->id_context_len);
+    if (err == NACRE_OK) err = read_bytes(r, NACRE__ID_CONTEXT, NACRE_BUF(info->id_context), &info->id_context_len);
     if (err == NACRE_OK) err = read_secrets(r);
     info->has_id_context = r->data.at[NACRE__ID_CONTEXT].value != NULL;
     return err;

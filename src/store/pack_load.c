@@ -19,7 +19,7 @@ static size_t round_up(size_t size, size_t align)
 nacre_err nacre__rooms_add(nacre__rooms *rooms, const nacre_pack *pack, const nacre__record *record, nacre_detail *why)
 {
     size_t size = 0, align = 1;
-    nacre_err err = nacre_context_key_room(pack->crypto, record->aead->cose, &size, &align);
+    nacre_err err = nacre_context_key_layout(pack->crypto, record->aead->cose, &size, &align);
     if (err != NACRE_OK)
         return nacre__store_fail(why, err, "%s: the cryptography library (%s) does not have %s", pack->path,
                                  pack->crypto->ops->name, record->aead->name);
@@ -94,7 +94,7 @@ static nacre_err init(nacre__segment *s, uint32_t place, const nacre__record *re
     };
     const nacre_derived_keys derived = { record->sender_key, record->recipient_key, record->common_iv };
     nacre_err err = nacre_context_init_derived(&packed->ctx, crypto, &params, &derived,
-                                               (nacre_room){ s->keys + place * s->key_room, s->key_room });
+                                               (nacre_buf){ s->keys + place * s->key_room, s->key_room });
     if (err != NACRE_OK) return err;
     packed->segment = s;
     err = nacre_context_set_replay(&packed->ctx, cell->known, cell->index, cell->bits, (record->window + 7u) / 8);

@@ -40,7 +40,7 @@ static bool is_id(const char *hex, nacre_bytes id)
 {
     uint8_t room[NACRE_MAX_ID];
     nacre_bytes bytes = NACRE_ABSENT;
-    return nacre_hex_decode(&bytes, NACRE_ROOM(room), hex, strlen(hex)) == NACRE_OK && nacre_bytes_equal(bytes, id);
+    return nacre_hex_decode(&bytes, NACRE_BUF(room), hex, strlen(hex)) == NACRE_OK && nacre_bytes_equal(bytes, id);
 }
 
 /* The entry of an ID, upper or lower case; `entry` is NULL when there is none. */

@@ -78,7 +78,7 @@ void nacre__answer_code(nacre_transfer *t, const nacre__asked *asked, uint8_t co
 {
     nacre_message answer = { .code = code };
     nacre_options o;
-    nacre_options_init(&o, (nacre_room){ t->options, t->max_message });
+    nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
     if (asked->has_block1) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value(asked->block1));
     if (size1 != 0) nacre_options_add_uint(&o, NACRE_OPT_SIZE1, size1);
     if (text != NULL) answer.payload = nacre_bytes_of((const uint8_t *)text, strlen(text));
@@ -116,7 +116,7 @@ static nacre_err read_part(nacre_transfer *t, part *p, size_t size, nacre_bytes 
     if (p->size == NACRE_SIZE_UNKNOWN) wanted = size + 1;
     else if (p->size - p->offset < size) wanted = (size_t)(p->size - p->offset);
     nacre_err err = NACRE_OK;
-    if (wanted > 0) err = p->source.read(p->source.user, p->offset, (nacre_room){ t->piece, wanted }, &len);
+    if (wanted > 0) err = p->source.read(p->source.user, p->offset, (nacre_buf){ t->piece, wanted }, &len);
     if (err != NACRE_OK) return err;
     if (len > wanted) return NACRE_ERR_BAD_ARGUMENT;
     p->more = len == wanted && (p->size == NACRE_SIZE_UNKNOWN || p->offset + len < p->size);
@@ -130,7 +130,7 @@ static nacre_err part_options(nacre_transfer *t, const part *p, uint8_t szx, nac
     const bool in_blocks = p->asked->has_block2 || p->more || p->offset > 0;
     const nacre__block block = { (uint32_t)(p->offset >> (szx + 4)), p->more, szx };
     nacre_options o;
-    nacre_options_init(&o, (nacre_room){ t->options, t->max_message });
+    nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
     nacre__copy_options(&o, p->plain->options, 0);
     if (!nacre_is_absent(p->etag)) nacre_options_add(&o, NACRE_OPT_ETAG, p->etag);
     if (in_blocks) nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, nacre__block_value(block));
@@ -167,7 +167,7 @@ static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
     if (!countable) return NACRE_ERR_BLOCKS;
     if ((p->more || p->offset > 0) && nacre_is_absent(p->etag) && !has_etag(p->plain)) return NACRE_ERR_BAD_ARGUMENT;
     err = part_options(t, p, szx, &message.options);
-    if (err != NACRE_OK) return err == NACRE_ERR_NO_ROOM ? NACRE_ERR_TOO_LONG : err;
+    if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
     return respond(t, p->asked, &message, message.payload.len > NACRE__MIN_BLOCK);
 }
 
@@ -226,7 +226,7 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
     if (payload.len > t->config.max_body) return NULL;
     nacre__body *body = p->body != NULL ? p->body : new_body(t, p);
     if (body == NULL) return NULL;
-    nacre_options_init(&o, (nacre_room){ body->options, t->max_message });
+    nacre_options_init(&o, (nacre_buf){ body->options, t->max_message });
     nacre__copy_options(&o, p->plain->options, 0);
     if (!nacre_is_absent(p->etag)) nacre_options_add(&o, NACRE_OPT_ETAG, p->etag);
     if (nacre_options_finish(&o, &out) != NACRE_OK) {
@@ -313,7 +313,7 @@ static nacre_err read_short(nacre_transfer *t, part *p, nacre_message *whole)
     if (may_ask_again || (is_known && p->size > NACRE_MAX_BLOCK)) return NACRE_OK;
     const size_t wanted = is_known ? (size_t)p->size : NACRE_MAX_BLOCK + 1;
     if (wanted > 0) {
-        const nacre_err err = p->source.read(p->source.user, 0, (nacre_room){ t->piece, wanted }, &len);
+        const nacre_err err = p->source.read(p->source.user, 0, (nacre_buf){ t->piece, wanted }, &len);
         if (err != NACRE_OK) return err;
     }
     if (len > wanted) return NACRE_ERR_BAD_ARGUMENT;
@@ -333,10 +333,10 @@ static nacre_err read_all(nacre_transfer *t, const part *p, uint8_t *to, size_t 
     const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
     size_t more = 0;
     const size_t wanted = is_known ? (size_t)p->size : max;
-    nacre_err err = p->source.read(p->source.user, 0, (nacre_room){ to, wanted }, len);
+    nacre_err err = p->source.read(p->source.user, 0, (nacre_buf){ to, wanted }, len);
     if (err == NACRE_OK && *len > wanted) return NACRE_ERR_BAD_ARGUMENT;
     if (err == NACRE_OK && !is_known && *len == max)
-        err = p->source.read(p->source.user, max, (nacre_room){ t->piece, 1 }, &more);
+        err = p->source.read(p->source.user, max, (nacre_buf){ t->piece, 1 }, &more);
     *len += more;
     return err;
 }

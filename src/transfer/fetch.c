@@ -13,7 +13,7 @@ static nacre_err question(nacre_transfer *t, const nacre__own *own, nacre_bytes 
     size_t len = 0;
     *payload = own->payload;
     if (own->source.read == NULL || own->len == 0) return NACRE_OK;
-    const nacre_err err = own->source.read(own->source.user, 0, (nacre_room){ t->piece, own->len }, &len);
+    const nacre_err err = own->source.read(own->source.user, 0, (nacre_buf){ t->piece, own->len }, &len);
     *payload = nacre_bytes_of(t->piece, len);
     return err;
 }
@@ -23,7 +23,7 @@ nacre_err nacre__fetch_send(nacre_transfer *t, nacre__own *own)
     nacre_message message = { .type = own->type, .code = own->code };
     nacre_options o;
     const nacre__block block = { (uint32_t)(own->received >> (own->answer_szx + 4)), false, own->answer_szx };
-    nacre_options_init(&o, (nacre_room){ t->options, t->max_message });
+    nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
     nacre__copy_options(&o, nacre_bytes_of(own->options, own->options_len), NACRE_OPT_OBSERVE);
     nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, nacre__block_value(block));
     /* RFC 9175 3.4: the answer belongs to the body that went up with this tag */
@@ -40,8 +40,8 @@ nacre_err nacre__fetch_send(nacre_transfer *t, nacre__own *own)
 static nacre_err put(nacre__own *own, nacre_bytes piece)
 {
     if (own->sink.write != NULL) return own->sink.write(own->sink.user, own->received, piece, own->total);
-    if (own->received > own->room.cap || piece.len > own->room.cap - own->received) return NACRE_ERR_TOO_LONG;
-    if (piece.len > 0) memcpy(own->room.ptr + own->received, piece.ptr, piece.len);
+    if (own->received > own->buf.cap || piece.len > own->buf.cap - own->received) return NACRE_ERR_TOO_LONG;
+    if (piece.len > 0) memcpy(own->buf.ptr + own->received, piece.ptr, piece.len);
     return NACRE_OK;
 }
 
@@ -57,7 +57,7 @@ static bool keep_first(nacre_transfer *t, nacre__own *own, const nacre_message *
     own->etag_len = (uint8_t)etag.len;
     if (etag.len > 0) memcpy(own->etag, etag.ptr, etag.len);
     if (!nacre_option_uint(size, &own->total)) own->total = 0;
-    nacre_options_init(&o, (nacre_room){ own->first, t->max_message });
+    nacre_options_init(&o, (nacre_buf){ own->first, t->max_message });
     nacre__copy_options(&o, message->options, 0);
     if (nacre_options_finish(&o, &out) != NACRE_OK) return false;
     own->first_len = out.len;
@@ -93,7 +93,7 @@ static bool deliver(nacre_transfer *t, nacre__own *own, nacre_event *event)
     event->message.options = nacre_bytes_of(own->first, own->first_len);
     if (own->sink.write != NULL) event->message.payload = NACRE_ABSENT;
     else if (own->received > event->message.payload.len)
-        event->message.payload = nacre_bytes_of(own->room.ptr, (size_t)own->received);
+        event->message.payload = nacre_bytes_of(own->buf.ptr, (size_t)own->received);
     return nacre__own_end(t, own, event);
 }
 
@@ -133,8 +133,7 @@ static bool take_block(nacre_transfer *t, nacre__own *own, nacre_event *event, n
     if (own->received == 0 && !keep_first(t, own, &event->message))
         return nacre__own_fail(t, own, event, NACRE_ERR_BLOCKS);
     if (own->received > 0 && !same_body(own, &event->message)) return changed(t, own, event);
-    if (own->sink.write == NULL && own->total > own->room.cap)
-        return nacre__own_fail(t, own, event, NACRE_ERR_TOO_LONG);
+    if (own->sink.write == NULL && own->total > own->buf.cap) return nacre__own_fail(t, own, event, NACRE_ERR_TOO_LONG);
     const nacre_err err = put(own, piece);
     if (err != NACRE_OK) return nacre__own_fail(t, own, event, err);
     own->state = NACRE__OWN_FETCHING;

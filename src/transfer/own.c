@@ -102,7 +102,7 @@ static nacre_err read_piece(nacre_transfer *t, const nacre__own *own, size_t siz
     if (own->size == NACRE_SIZE_UNKNOWN) wanted = size + 1;
     else if (own->size - own->offset < size) wanted = (size_t)(own->size - own->offset);
     nacre_err err = NACRE_OK;
-    if (wanted > 0) err = own->source.read(own->source.user, own->offset, (nacre_room){ t->piece, wanted }, &len);
+    if (wanted > 0) err = own->source.read(own->source.user, own->offset, (nacre_buf){ t->piece, wanted }, &len);
     if (err != NACRE_OK) return err;
     if (len > wanted) return NACRE_ERR_BAD_ARGUMENT;
     const bool ended = len < wanted;
@@ -133,7 +133,7 @@ static nacre_err send_block(nacre_transfer *t, nacre__own *own, uint8_t szx)
     message.options = nacre_bytes_of(own->options, own->options_len);
     if (in_blocks || own->early) {
         nacre_options o;
-        nacre_options_init(&o, (nacre_room){ t->options, t->max_message });
+        nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
         nacre__copy_options(&o, message.options, 0);
         /* RFC 7959 2.4: small blocks of the answer, from the first on */
         if (own->early && !more) nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, own->max_szx);
@@ -248,7 +248,7 @@ static nacre_err set_up(nacre_transfer *t, nacre__own *own, const nacre_message 
     own->payload = plain->payload;
     own->source = options->source;
     own->size = options->source.read != NULL ? options->source.size : plain->payload.len;
-    own->room = options->room;
+    own->buf = options->buf;
     own->sink = options->sink;
     own->max_szx = szx < t->max_szx ? szx : t->max_szx;
     own->how = options->request;
@@ -324,7 +324,7 @@ static nacre_err leave_before_it_goes(nacre_transfer *t, nacre__own *own)
     nacre_bytes out;
     nacre_options o;
     if (!asks_to_observe(own)) return NACRE_ERR_BAD_ARGUMENT;
-    nacre_options_init(&o, (nacre_room){ t->options, t->max_message });
+    nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
     nacre__copy_options(&o, nacre_bytes_of(own->options, own->options_len), NACRE_OPT_OBSERVE);
     const nacre_err err = nacre_options_finish(&o, &out);
     if (err != NACRE_OK) return err; /* cannot be: they are fewer than there were */

@@ -95,7 +95,7 @@ nacre_err nacre_transfer_init(nacre_transfer **out, void *memory, size_t size, c
     if (!plan(&planned, config) || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
         return NACRE_ERR_BAD_ARGUMENT;
     planned.size = cut_all(&planned, NULL, &own_bytes, &body_bytes);
-    if (planned.size == SIZE_MAX || planned.size > size) return NACRE_ERR_NO_ROOM;
+    if (planned.size == SIZE_MAX || planned.size > size) return NACRE_ERR_BUFFER_TOO_SMALL;
     nacre_transfer *t = memory;
     *t = planned;
     (void)cut_all(t, memory, &own_bytes, &body_bytes);

@@ -68,7 +68,7 @@ typedef struct nacre__own {
     uint8_t tag[NACRE__TAG_LEN];
 
     /* the answer's body */
-    nacre_room room;
+    nacre_buf buf;
     nacre_sink sink;
     uint64_t received, total;
     uint8_t answer_szx; /* the largest that may still come … */

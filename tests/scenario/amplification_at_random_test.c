@@ -158,7 +158,7 @@ static nacre_message any_answer(void)
     static uint8_t memory[256], body[1200];
     nacre_options o;
     nacre_message m = { .code = codes[pick(sizeof codes)] };
-    nacre_options_init(&o, NACRE_ROOM(memory));
+    nacre_options_init(&o, NACRE_BUF(memory));
     if (may(40)) nacre_options_add(&o, NACRE_OPT_ETAG, nacre_bytes_of(body, 1 + pick(8)));
     if (may(10)) nacre_options_add(&o, NACRE_OPT_LOCATION_PATH, nacre_bytes_of(body, pick(120)));
     if (may(30)) nacre_options_add_uint(&o, NACRE_OPT_CONTENT_FORMAT, pick(70000));
@@ -267,7 +267,7 @@ static nacre_bytes any_options(asked *a, uint8_t code)
     nacre_options o;
     nacre_bytes out = NACRE_ABSENT;
     const bool observable = code == NACRE_GET || code == NACRE_FETCH;
-    nacre_options_init(&o, NACRE_ROOM(memory));
+    nacre_options_init(&o, NACRE_BUF(memory));
     if (observable && (a->observes || may(30))) {
         nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, a->observes && may(60));
         a->observes = true;
@@ -312,13 +312,13 @@ static void write_request(asked *a, uint8_t type, uint8_t code)
     }
     nacre_request_id id;
     assert_int_equal(nacre_protect_request(w.ours[pick(CONTEXTS)], &w.pair.client.crypto, &id, &out,
-                                           NACRE_ROOM(a->sent.bytes), &m, NULL),
+                                           NACRE_BUF(a->sent.bytes), &m, NULL),
                      NACRE_OK);
     a->sent.len = out.len;
     if (!may(40)) return;
     nacre_options o;
     datagram whole = a->sent;
-    nacre_options_init(&o, NACRE_ROOM(memory));
+    nacre_options_init(&o, NACRE_BUF(memory));
     m = datagram_message(&whole);
     add_outer(&m, &o);
     datagram_write(&a->sent, &m);

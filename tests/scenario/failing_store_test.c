@@ -149,7 +149,7 @@ static nacre_event recovered_request(raw *r)
     (void)raw_take(r, &d, 0);
     const nacre_message challenge = raw_read(r, &d);
     assert_int_equal(challenge.code, NACRE_UNAUTHORIZED);
-    nacre_options_init(&options, NACRE_ROOM(room));
+    nacre_options_init(&options, NACRE_BUF(room));
     nacre_options_add(&options, NACRE_OPT_ECHO, nacre_option_find(challenge.options, NACRE_OPT_ECHO));
     assert_int_equal(nacre_options_finish(&options, &with_echo), NACRE_OK);
     (void)expect_event(&world.server, NACRE_EVENT_PERSIST);

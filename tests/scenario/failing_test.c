@@ -54,7 +54,7 @@ static void store(party *p, nacre_context *ctx)
 
 /* ---- The story -------------------------------------------------------------------------------------------------------- */
 
-static nacre_err read_big(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_big(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     (void)user;
     *len = BIG - offset < room.cap ? (size_t)(BIG - offset) : room.cap;
@@ -70,7 +70,7 @@ static void answer(const nacre_event *event)
     const nacre_bytes path = nacre_option_find(event->message.options, NACRE_OPT_URI_PATH);
     const bool from_source = nacre_bytes_equal(path, NACRE_STR("s"));
     nacre_answer_options how = { 0 };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     if (from_source) nacre_options_add(&o, NACRE_OPT_ETAG, NACRE_STR("e"));
     if (from_source) how.source = (nacre_source){ read_big, NULL, BIG };
     if (nacre_bytes_equal(path, NACRE_STR("b"))) m.payload = NACRE_ARRAY(big);
@@ -144,12 +144,12 @@ static void ask(int which, uint8_t code, const char *path)
     uint8_t room[16];
     nacre_options o;
     nacre_message m = { .type = NACRE_CON, .code = code };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     if (path[0] == 'o') nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, 1));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     if (code == NACRE_PUT) m.payload = NACRE_ARRAY(big);
-    const nacre_transfer_options how = { .room = NACRE_ROOM(back) };
+    const nacre_transfer_options how = { .buf = NACRE_BUF(back) };
     assert_int_equal(nacre_transfer_request(w.pair.client.transfer, &w.asked[which], &w.pair.server.address,
                                             w.pair.ours, &m, &how, &w.ends[which]),
                      NACRE_OK);

@@ -32,7 +32,7 @@ static struct key_log {
     known_key *keys;
     uint32_t num_keys;
     struct {
-        const void *room;
+        const void *buf;
         uint32_t key;
     } rooms[MAX_ROOMS];
     size_t num_rooms;
@@ -79,7 +79,7 @@ static inline nacre_err logged_key_init(const nacre_crypto *crypto, const nacre_
     nacre_err err = real->key_init(crypto, aead, direction, key, bytes);
     if (err != NACRE_OK || direction != NACRE_SEAL) return err;
     assert_true(seals.num_rooms < MAX_ROOMS);
-    seals.rooms[seals.num_rooms].room = key;
+    seals.rooms[seals.num_rooms].buf = key;
     seals.rooms[seals.num_rooms++].key = key_number(bytes, aead->key_len);
     return NACRE_OK;
 }
@@ -87,7 +87,7 @@ static inline nacre_err logged_key_init(const nacre_crypto *crypto, const nacre_
 static inline void logged_key_release(const nacre_aead *aead, void *key, size_t size)
 {
     for (size_t i = 0; i < seals.num_rooms; i++)
-        if (seals.rooms[i].room == key) seals.rooms[i--] = seals.rooms[--seals.num_rooms];
+        if (seals.rooms[i].buf == key) seals.rooms[i--] = seals.rooms[--seals.num_rooms];
     real->key_release(aead, key, size);
 }
 
@@ -95,7 +95,7 @@ static inline void log_seal(const nacre_aead_job *job)
 {
     seal_entry e = { 0 };
     for (size_t i = 0; i < seals.num_rooms; i++)
-        if (seals.rooms[i].room == job->key) e.key = seals.rooms[i].key;
+        if (seals.rooms[i].buf == job->key) e.key = seals.rooms[i].key;
     if (e.key == 0) seals.unknown_keys++;
     memcpy(e.nonce, job->nonce, job->aead->nonce_len);
     e.content =

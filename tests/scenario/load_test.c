@@ -61,7 +61,7 @@ static void make_side(side *s, bool is_client)
         s->ids[i][0] = (uint8_t)i;
         s->ids[i][1] = (uint8_t)(i >> 8);
         size_t size, align;
-        assert_int_equal(nacre_context_key_room(test_crypto(), 0, &size, &align), NACRE_OK);
+        assert_int_equal(nacre_context_key_layout(test_crypto(), 0, &size, &align), NACRE_OK);
         const size_t room = (size + align - 1) / align * align;
         uint8_t *keys = aligned_alloc(align, room); /* lives as long as the process */
         assert_non_null(keys);
@@ -70,7 +70,7 @@ static void make_side(side *s, bool is_client)
             .sender_id = is_client ? NACRE_ARRAY(s->ids[i]) : NACRE_STR("s"),
             .recipient_id = is_client ? NACRE_STR("s") : NACRE_ARRAY(s->ids[i]),
         };
-        assert_int_equal(nacre_context_init(&s->contexts[i], test_crypto(), &params, (nacre_room){ keys, room }),
+        assert_int_equal(nacre_context_init(&s->contexts[i], test_crypto(), &params, (nacre_buf){ keys, room }),
                          NACRE_OK);
     }
 }
@@ -155,7 +155,7 @@ static void start(client *c, request *r)
         .payload = NACRE_ARRAY(payload),
     };
     assert_int_equal(nacre_protect_request(&c->side.contexts[r->number % CONTEXTS], test_crypto(), &r->id, &out,
-                                           NACRE_ROOM(r->bytes), &plain, NULL),
+                                           NACRE_BUF(r->bytes), &plain, NULL),
                      NACRE_OK);
     r->len = out.len;
     send_it(c, r);
@@ -189,7 +189,7 @@ static void take(client *c, const uint8_t *bytes, size_t len)
         return;
     }
     assert_int_equal(nacre_unprotect_response(&c->side.contexts[r->number % CONTEXTS], test_crypto(), &r->id, &plain,
-                                              NULL, NACRE_ROOM(room), &outer),
+                                              NULL, NACRE_BUF(room), &outer),
                      NACRE_OK);
     assert_int_equal(plain.code, NACRE_CHANGED);
     assert_int_equal(plain.payload.len, 16);

@@ -98,7 +98,7 @@ static void ask(unsigned i)
     nacre_message m = { .type = w.sort == NON ? NACRE_NON : NACRE_CON, .code = NACRE_FETCH };
     if (w.sort == OBSERVED) m.options = NACRE_ARRAY(observe);
     m.payload = w.sort == BLOCKS ? NACRE_ARRAY(big) : NACRE_STR("request");
-    const nacre_transfer_options how = { .room = NACRE_ROOM(back) };
+    const nacre_transfer_options how = { .buf = NACRE_BUF(back) };
     assert_int_equal(nacre_transfer_request(w.pair.client.transfer, &w.asked, &w.pair.server.address,
                                             i % 4 == 0 ? w.pair.ours : NULL, &m, &how, NULL),
                      NACRE_OK);

@@ -87,7 +87,7 @@ static void boot(world *w, peer *p)
     random_fill(w, p->echo, sizeof p->echo);
     params.next_seq = p->durable;
     params.echo = NACRE_ARRAY(p->echo);
-    assert_ok(nacre_context_init(&p->ordinary, &w->crypto, &params, NACRE_ROOM(p->ordinary_keys)));
+    assert_ok(nacre_context_init(&p->ordinary, &w->crypto, &params, NACRE_BUF(p->ordinary_keys)));
     assert_ok(nacre_context_set_replay(&p->ordinary, p->window_known, p->window_index, p->window_bits,
                                        sizeof p->window_bits));
     if (p->window_known) p->ordinary.window_on_disk = true;
@@ -184,7 +184,7 @@ static void world_open(world *w, uint64_t seed, const nacre_crypto *crypto, uint
     random_fill(w, w->secret, sizeof w->secret);
     int alg = algorithms[seed % COUNT(algorithms)];
     size_t size = 0, align = 0;
-    assert_ok(nacre_context_key_room(crypto, alg, &size, &align));
+    assert_ok(nacre_context_key_layout(crypto, alg, &size, &align));
     assert_true(size <= KEY_ROOM && align <= 64);
     for (int side = 0; side < 2; side++) {
         peer *p = &w->peers[side];
@@ -197,7 +197,7 @@ static void world_open(world *w, uint64_t seed, const nacre_crypto *crypto, uint
                                             .first_chunk = (uint16_t)(1 + pick(w, 20)) };
         p->durable = next_seq;
         p->window_known = true;
-        for (size_t i = 0; i < NUM_PLACES; i++) p->places[i].key_room = NACRE_ROOM(p->place_keys[i]);
+        for (size_t i = 0; i < NUM_PLACES; i++) p->places[i].key_buf = NACRE_BUF(p->place_keys[i]);
         uint8_t key[NACRE_REDERIVE_KEY];
         random_fill(w, key, sizeof key);
         nacre_rederive_server_init(&p->server, key, OFFERS_MS);
@@ -221,7 +221,7 @@ static void make(world *w, parcel *m, uint8_t code, bool observe, bool nested, c
 {
     static const uint8_t payload[8] = "payload";
     nacre_options o;
-    nacre_options_init(&o, NACRE_ROOM(m->options));
+    nacre_options_init(&o, NACRE_BUF(m->options));
     if (nacre_code_is_request(code)) nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("a"));
     if (nacre_code_is_request(code) && pick(w, 4) == 0) nacre_options_add(&o, NACRE_OPT_URI_HOST, NACRE_STR("h"));
     if (observe) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, nacre_code_is_request(code) ? 0 : pick(w, 3));
@@ -246,20 +246,20 @@ static uint8_t some_answer_code(world *w)
 
 /* One protect with what an application does around it: it fails for the caller's reasons now and then, and the right call
  * follows; a store that is waited for is asked, a few times. */
-static nacre_err protect(world *w, int side, nacre_request_id *id, nacre_bytes *out, nacre_room room, parcel *m,
+static nacre_err protect(world *w, int side, nacre_request_id *id, nacre_bytes *out, nacre_buf room, parcel *m,
                          const nacre_protect_options *how)
 {
     nacre_context *ctx = context_of(w, side);
     bool is_request = nacre_code_is_request(m->plain.code);
-    nacre_err (*call)(nacre_context *, const nacre_crypto *, nacre_request_id *, nacre_bytes *, nacre_room,
+    nacre_err (*call)(nacre_context *, const nacre_crypto *, nacre_request_id *, nacre_bytes *, nacre_buf,
                       const nacre_message *, const nacre_protect_options *) =
         is_request ? nacre_protect_request : nacre_protect_response;
     nacre_err err = NACRE_ERR_NOT_YET;
     if (pick(w, 12) == 0) {
-        nacre_room small = { room.ptr, pick(w, 12) };
+        nacre_buf small = { room.ptr, pick(w, 12) };
         err = call(ctx, &w->crypto, id, out, small, &m->plain, how);
         assert_int_not_equal(err, NACRE_OK);
-        done.no_room += err == NACRE_ERR_NO_ROOM;
+        done.no_room += err == NACRE_ERR_BUFFER_TOO_SMALL;
     }
     if (pick(w, 12) == 0) {
         parcel nested;
@@ -298,7 +298,7 @@ static void check_answer(world *w, const exchange *x, nacre_bytes datagram, bool
     assert_ok(nacre_message_parse(&outer, datagram));
     for (size_t i = 0; i < 1 + pick(w, 2); i++) /* retransmitted: the same bytes, not protected again */
         assert_ok(nacre_unprotect_response(context_of(w, x->client), &w->crypto, &x->at_client, &plain, &info,
-                                           NACRE_ROOM(bytes), &outer));
+                                           NACRE_BUF(bytes), &outer));
     if (must_have_piv) assert_true(info.has_partial_iv);
     done.answers_with_request_nonce += !info.has_partial_iv;
 }
@@ -314,7 +314,7 @@ static void answer(world *w, exchange *x)
     nacre_bytes out;
     parcel m;
     make(w, &m, some_answer_code(w), x->observes, false, NULL);
-    nacre_err err = protect(w, !x->client, by_copy ? &copy : &x->at_server, &out, NACRE_ROOM(bytes), &m, &how);
+    nacre_err err = protect(w, !x->client, by_copy ? &copy : &x->at_server, &out, NACRE_BUF(bytes), &m, &how);
     if (by_copy && how.nonce == NACRE_NONCE_REQUEST) assert_err(err, NACRE_ERR_NONCE_USED);
     if (err != NACRE_OK) return;
     done.answers++;
@@ -346,7 +346,7 @@ static nacre_err deliver(world *w, const record *r, bool may_recover)
     nacre_err err = NACRE_OK;
     assert_ok(nacre_message_parse(&outer, nacre_bytes_of(r->bytes, r->len)));
     for (int tries = 0; tries < 4; tries++) {
-        err = nacre_unprotect_request(context_of(w, !r->client), &w->crypto, &id, &plain, NACRE_ROOM(bytes), &outer);
+        err = nacre_unprotect_request(context_of(w, !r->client), &w->crypto, &id, &plain, NACRE_BUF(bytes), &outer);
         if (err != NACRE_ERR_NOT_YET) break;
         serve_store(w, &w->peers[!r->client]);
     }
@@ -363,7 +363,7 @@ static nacre_err send_request(world *w, int client, const uint8_t *echo, record 
     nacre_bytes out;
     *r = (record){ .client = client, .observes = pick(w, 4) == 0 };
     make(w, &m, some_request_code(w), r->observes, false, echo);
-    nacre_err err = protect(w, client, &r->at_client, &out, NACRE_ROOM(r->bytes), &m, NULL);
+    nacre_err err = protect(w, client, &r->at_client, &out, NACRE_BUF(r->bytes), &m, NULL);
     if (err != NACRE_OK) return err;
     r->len = out.len;
     done.requests++;
@@ -380,7 +380,7 @@ static void challenge(world *w, const record *r, nacre_request_id *at_server, co
     nacre_context *server = context_of(w, !r->client);
     nacre_err err = NACRE_ERR_NOT_YET;
     for (int tries = 0; tries < 4 && err == NACRE_ERR_NOT_YET; tries++) {
-        err = nacre_protect_echo(server, &w->crypto, at_server, &out, NACRE_ROOM(bytes), outer);
+        err = nacre_protect_echo(server, &w->crypto, at_server, &out, NACRE_BUF(bytes), outer);
         if (err == NACRE_ERR_NOT_YET) serve_store(w, &w->peers[!r->client]);
     }
     if (err != NACRE_OK) return;
@@ -391,7 +391,7 @@ static void challenge(world *w, const record *r, nacre_request_id *at_server, co
     if (pick(w, 4) == 0) return; /* lost */
     assert_ok(nacre_message_parse(&asked, out));
     assert_ok(nacre_unprotect_response(context_of(w, r->client), &w->crypto, &r->at_client, &plain, NULL,
-                                       NACRE_ROOM(room), &asked));
+                                       NACRE_BUF(room), &asked));
     nacre_bytes echo = nacre_option_find(plain.options, NACRE_OPT_ECHO);
     assert_int_equal(echo.len, sizeof value);
     memcpy(value, echo.ptr, sizeof value);
@@ -405,8 +405,7 @@ static void challenge(world *w, const record *r, nacre_request_id *at_server, co
     nacre_protect_options how = { .nonce = NACRE_NONCE_REQUEST };
     parcel m;
     make(w, &m, NACRE_CONTENT, false, false, NULL);
-    assert_int_equal(protect(w, !r->client, &first->at_server, &out, NACRE_ROOM(bytes), &m, &how),
-                     NACRE_ERR_NONCE_USED);
+    assert_int_equal(protect(w, !r->client, &first->at_server, &out, NACRE_BUF(bytes), &m, &how), NACRE_ERR_NONCE_USED);
 }
 
 static void do_request(world *w)
@@ -455,7 +454,7 @@ static void do_burst(world *w)
         make(w, &parcels[i], some_request_code(w), false, pick(w, 12) == 0, NULL);
         out[i] = (nacre_protect_item){ .context = context_of(w, client),
                                        .id = &at_client[i],
-                                       .room = { rooms[i], pick(w, 12) == 0 ? 10u : ROOM },
+                                       .buf = { rooms[i], pick(w, 12) == 0 ? 10u : ROOM },
                                        .plain = &parcels[i].plain };
     }
     nacre_protect_many(&w->crypto, out, num);
@@ -465,7 +464,7 @@ static void do_burst(world *w)
         of[sent] = i;
         in[sent] = (nacre_unprotect_item){ .context = context_of(w, !client),
                                            .id = &at_server[sent],
-                                           .room = NACRE_ROOM(plain_rooms[sent]),
+                                           .buf = NACRE_BUF(plain_rooms[sent]),
                                            .outer = &outer[sent] };
         sent++;
     }
@@ -487,7 +486,7 @@ static void do_burst(world *w)
             make(w, &parcels[num_answers], some_answer_code(w), false, false, NULL);
             *item = (nacre_protect_item){ .context = context_of(w, !client),
                                           .id = n == 1 ? &at_server[i] : &copies[num_answers],
-                                          .room = NACRE_ROOM(answer_rooms[num_answers]),
+                                          .buf = NACRE_BUF(answer_rooms[num_answers]),
                                           .plain = &parcels[num_answers].plain,
                                           .options = &how[num_answers] };
             in[num_answers].id = &at_client[of[i]];
@@ -501,7 +500,7 @@ static void do_burst(world *w)
         assert_ok(nacre_message_parse(&outer[sent], out[i].out));
         in[sent] = (nacre_unprotect_item){ .context = context_of(w, client),
                                            .id = in[i].id,
-                                           .room = NACRE_ROOM(plain_rooms[sent]),
+                                           .buf = NACRE_BUF(plain_rooms[sent]),
                                            .outer = &outer[sent],
                                            .is_response = true };
         sent++;
@@ -533,14 +532,14 @@ static void do_rederive(world *w)
     random_fill(w, r1, 8), random_fill(w, r3, 8);
     make(w, &m, NACRE_GET, false, false, NULL);
     if (ordinary) {
-        if (protect(w, client, &id_1, &request, NACRE_ROOM(room_1), &m, NULL) != NACRE_OK) return;
+        if (protect(w, client, &id_1, &request, NACRE_BUF(room_1), &m, NULL) != NACRE_OK) return;
         assert_ok(nacre_rederive_follow(&state, &c->params, &c->ordinary));
     } else {
         assert_ok(nacre_rederive_begin(&state, own, &w->crypto, &c->params, r1));
         for (size_t i = 1 + pick(w, 2); i > 0; i--) { /* the first one lost, and protected anew */
             nacre_protect_options how = nacre_rederive_options(&state);
             assert_ok(
-                nacre_protect_request(&own->context, &w->crypto, &id_1, &request, NACRE_ROOM(room_1), &m.plain, &how));
+                nacre_protect_request(&own->context, &w->crypto, &id_1, &request, NACRE_BUF(room_1), &m.plain, &how));
         }
     }
     assert_ok(nacre_message_parse(&outer, request));
@@ -548,21 +547,20 @@ static void do_rederive(world *w)
     for (size_t i = 1 + pick(w, 3); i > 0; i--) { /* request #1 doubled: each copy gets an R2 of its own */
         random_fill(w, s2, sizeof s2);
         assert_ok(nacre_rederive_offer_r2(&s->server, spare_server, &w->crypto, &s->params, ordinary, &response,
-                                          NACRE_ROOM(room_2), NACRE_ROOM(scratch), &outer, &header, s2, 0));
+                                          NACRE_BUF(room_2), NACRE_BUF(scratch), &outer, &header, s2, 0));
     }
     if (pick(w, 6) == 0) return; /* response #1 lost, and the client gives up */
     assert_ok(nacre_message_parse(&outer, response));
-    assert_ok(nacre_rederive_answer(&state, own, spare, &w->crypto, &id_1, NACRE_ROOM(scratch), &outer, r3));
+    assert_ok(nacre_rederive_answer(&state, own, spare, &w->crypto, &id_1, NACRE_BUF(scratch), &outer, r3));
     for (size_t i = 1 + pick(w, 2); i > 0; i--) {
         nacre_protect_options how = nacre_rederive_options(&state);
         make(w, &m, some_request_code(w), false, false, NULL);
-        assert_ok(
-            nacre_protect_request(&own->context, &w->crypto, &id_2, &request, NACRE_ROOM(room_3), &m.plain, &how));
+        assert_ok(nacre_protect_request(&own->context, &w->crypto, &id_2, &request, NACRE_BUF(room_3), &m.plain, &how));
     }
     assert_ok(nacre_message_parse(&outer, request));
     for (size_t copies = 0; copies < 2; copies++)
         assert_err(nacre_rederive_accept(&s->server, at_server, spare_server, &w->crypto, &s->params, &id_at_server,
-                                         &plain, NACRE_ROOM(scratch), &outer, 0),
+                                         &plain, NACRE_BUF(scratch), &outer, 0),
                    copies == 0 ? NACRE_OK : NACRE_ERR_NO_CONTEXT);
     /* The contexts before end here, at the server in the same place as the new one. Who held identities of old requests may
      * still answer them: nobody can read it, but it must not take a nonce of the new keys. */

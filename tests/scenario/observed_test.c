@@ -127,7 +127,7 @@ static size_t verify(int number, const thread *t, const nacre_message *outer, na
 {
     for (size_t i = 0; i < t->num_ids; i++)
         if (nacre_unprotect_response(w.clients[number].ours, &w.crypto.crypto, &t->ids[i % IDS], plain, info,
-                                     (nacre_room){ memory, MAX_DATAGRAM }, outer) == NACRE_OK)
+                                     (nacre_buf){ memory, MAX_DATAGRAM }, outer) == NACRE_OK)
             return i;
     fail_msg("client %d: an answer to none of its requests", number);
     return 0;
@@ -282,7 +282,7 @@ static void request(int number, int token, uint8_t code, int observe)
     const uint8_t path = (uint8_t)('0' + t->resource), token_bytes[] = { (uint8_t)number, (uint8_t)token };
     uint8_t memory[64];
     nacre_options options;
-    nacre_options_init(&options, NACRE_ROOM(memory));
+    nacre_options_init(&options, NACRE_BUF(memory));
     if (observe >= 0) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, (uint64_t)observe);
     nacre_options_add(&options, NACRE_OPT_URI_PATH, nacre_bytes_of(&path, 1));
     t->marks[t->num_ids] = 0;
@@ -298,7 +298,7 @@ static void request(int number, int token, uint8_t code, int observe)
     nacre_bytes out;
     assert_int_equal(nacre_options_finish(&options, &m.options), NACRE_OK);
     assert_int_equal(
-        nacre_protect_request(c->ours, &w.crypto.crypto, &t->ids[t->num_ids++], &out, NACRE_ROOM(t->bytes), &m, NULL),
+        nacre_protect_request(c->ours, &w.crypto.crypto, &t->ids[t->num_ids++], &out, NACRE_BUF(t->bytes), &m, NULL),
         NACRE_OK);
     t->len = out.len;
     t->waiting = true;

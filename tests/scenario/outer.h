@@ -27,7 +27,7 @@ static inline void raw_write_block(raw *r, datagram *d, const nacre_message *who
     nacre_options o;
     nacre_message m = *whole;
     nacre_option option;
-    nacre_options_init(&o, NACRE_ROOM(memory));
+    nacre_options_init(&o, NACRE_BUF(memory));
     for (nacre_option_iter it = nacre_option_begin(whole->options); nacre_option_next(&it, &option);)
         if (option.number != NACRE_OPT_BLOCK2) nacre_options_add(&o, option.number, option.value);
     if (!b->is_plain) {

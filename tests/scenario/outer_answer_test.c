@@ -53,7 +53,7 @@ static void write_piece(const cut *c, datagram *d, const piece *b)
     const nacre_message asked = datagram_message(&c->asked);
     const size_t size = (size_t)16 << b->szx, offset = b->num * size < m.payload.len ? b->num * size : 0;
     const bool more = b->more || (!b->end && m.payload.len - offset > size);
-    nacre_options_init(&o, NACRE_ROOM(memory));
+    nacre_options_init(&o, NACRE_BUF(memory));
     for (nacre_option_iter it = nacre_option_begin(m.options); nacre_option_next(&it, &option);)
         if (option.number == NACRE_OPT_OSCORE && b->oscore != NULL)
             nacre_options_add(&o, NACRE_OPT_OSCORE, nacre_bytes_of((const uint8_t *)b->oscore, strlen(b->oscore)));
@@ -437,7 +437,7 @@ static void plain_answers_pass(void **state)
     nacre_message m = sent_request(&p, &request, 0);
     m.type = NACRE_ACK;
     m.code = NACRE_CONTENT;
-    nacre_options_init(&o, NACRE_ROOM(memory));
+    nacre_options_init(&o, NACRE_BUF(memory));
     nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, 8);
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     m.payload = NACRE_STR("0123456789abcdef");

@@ -85,10 +85,10 @@ static bool carry_on(run *r, const nacre_event *event)
     if (h == NULL || event->message.payload.len > CARRIED) return false;
     memcpy(h->up, event->message.payload.ptr, event->message.payload.len);
     m.payload = nacre_bytes_of(h->up, event->message.payload.len);
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     copy_carried(&o, event->message.options);
     if (nacre_options_finish(&o, &m.options) != NACRE_OK) return false;
-    const nacre_transfer_options how = { .room = NACRE_ROOM(h->down), .block_size = r->block_size };
+    const nacre_transfer_options how = { .buf = NACRE_BUF(h->down), .block_size = r->block_size };
     if (nacre_transfer_later(r->proxy.transfer, event->exchange) != NACRE_OK) return false;
     if (nacre_transfer_request(r->proxy.transfer, &exchange, &r->p.server.address, NULL, &m, &how, h) != NACRE_OK)
         return false;
@@ -102,7 +102,7 @@ static void carry_back(run *r, const nacre_event *event)
     nacre_message m = { .code = NACRE_GATEWAY_TIMEOUT };
     uint8_t room[MAX_DATAGRAM];
     nacre_options o;
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     if (event->kind == NACRE_EVENT_RESPONSE) {
         copy_carried(&o, event->message.options);
         m = (nacre_message){ .code = event->message.code, .payload = event->message.payload };
@@ -169,11 +169,11 @@ static void start_job(run *r, chance *c, int index)
     chance_fill(c, bodies[index], j->len);
     bodies[index][0] = (uint8_t)index;
     nacre_message m = { .type = percent(c, 90) ? NACRE_CON : NACRE_NON, .code = j->code };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of(&name, 1));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     if (j->code == NACRE_POST) m.payload = nacre_bytes_of(bodies[index], j->len);
-    const nacre_transfer_options how = { .room = NACRE_ROOM(j->back), .request.via_proxy = true };
+    const nacre_transfer_options how = { .buf = NACRE_BUF(j->back), .request.via_proxy = true };
     assert_int_equal(nacre_transfer_request(r->p.client.transfer, &exchange, &r->proxy.address, r->p.ours, &m, &how, j),
                      NACRE_OK);
 }

@@ -21,7 +21,7 @@ static nacre_message make(raw *r, datagram *whole, size_t len)
 {
     const nacre_message m = { .code = NACRE_POST, .payload = nacre_bytes_of((const uint8_t *)text, len) };
     nacre_bytes out;
-    assert_int_equal(nacre_protect_request(r->ctx, &r->crypto, &r->id, &out, NACRE_ROOM(whole->bytes), &m, NULL),
+    assert_int_equal(nacre_protect_request(r->ctx, &r->crypto, &r->id, &out, NACRE_BUF(whole->bytes), &m, NULL),
                      NACRE_OK);
     whole->len = out.len;
     return datagram_message(whole);

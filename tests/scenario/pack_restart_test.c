@@ -46,7 +46,7 @@ static nacre_bytes request_number(nacre_context *peer, uint64_t number)
     nacre_request_id id;
     nacre_bytes out = NACRE_ABSENT;
     peer->next = number;
-    if (nacre_protect_request(peer, test_crypto(), &id, &out, NACRE_ROOM(buffer), &m, NULL) != NACRE_OK) _exit(7);
+    if (nacre_protect_request(peer, test_crypto(), &id, &out, NACRE_BUF(buffer), &m, NULL) != NACRE_OK) _exit(7);
     return out;
 }
 

@@ -130,7 +130,7 @@ static bool send_one(struct device *d)
     nacre_err err = NACRE_ERR_NOT_YET;
     for (int attempt = 0; attempt < 2 && err == NACRE_ERR_NOT_YET; attempt++) {
         settle(d->dir);
-        err = nacre_protect_request(nacre_directory_context(d->dir), test_crypto(), &id, &out, NACRE_ROOM(buffer), &m,
+        err = nacre_protect_request(nacre_directory_context(d->dir), test_crypto(), &id, &out, NACRE_BUF(buffer), &m,
                                     NULL);
     }
     if (err == NACRE_OK) on_the_wire(d, out);
@@ -144,7 +144,7 @@ static nacre_err receive(struct device *d, nacre_bytes datagram, nacre_request_i
     nacre_err err = NACRE_ERR_NOT_YET;
     for (int attempt = 0; attempt < 3 && err == NACRE_ERR_NOT_YET; attempt++) {
         if (attempt > 0) settle(d->dir);
-        err = nacre_unprotect_request(nacre_directory_context(d->dir), test_crypto(), id, &plain, NACRE_ROOM(buffer),
+        err = nacre_unprotect_request(nacre_directory_context(d->dir), test_crypto(), id, &plain, NACRE_BUF(buffer),
                                       &outer);
     }
     return err;
@@ -162,7 +162,7 @@ static bool answer(struct device *d, nacre_request_id *id, size_t number)
     nacre_err err = NACRE_ERR_NOT_YET;
     for (int attempt = 0; attempt < 2 && err == NACRE_ERR_NOT_YET; attempt++) {
         settle(d->dir);
-        err = nacre_protect_response(nacre_directory_context(d->dir), test_crypto(), id, &out, NACRE_ROOM(buffer), &m,
+        err = nacre_protect_response(nacre_directory_context(d->dir), test_crypto(), id, &out, NACRE_BUF(buffer), &m,
                                      &options);
     }
     if (err == NACRE_OK) on_the_wire(d, out);
@@ -171,7 +171,7 @@ static bool answer(struct device *d, nacre_request_id *id, size_t number)
 
 /* RFC 8613 B.1.2: the device's 4.01 with Echo; gives the option that the next request must have. */
 static bool challenge(struct device *d, nacre_context *asker, nacre_bytes request, nacre_request_id *at_device,
-                      const nacre_request_id *at_asker, nacre_room echo, nacre_bytes *echo_option)
+                      const nacre_request_id *at_asker, nacre_buf echo, nacre_bytes *echo_option)
 {
     uint8_t buffer[MAX_DATAGRAM], plaintext[MAX_DATAGRAM];
     nacre_bytes out;
@@ -181,12 +181,12 @@ static bool challenge(struct device *d, nacre_context *asker, nacre_bytes reques
     for (int attempt = 0; attempt < 2 && err == NACRE_ERR_NOT_YET; attempt++) {
         settle(d->dir);
         err =
-            nacre_protect_echo(nacre_directory_context(d->dir), test_crypto(), at_device, &out, NACRE_ROOM(buffer), &m);
+            nacre_protect_echo(nacre_directory_context(d->dir), test_crypto(), at_device, &out, NACRE_BUF(buffer), &m);
     }
     if (err != NACRE_OK) return false;
     on_the_wire(d, out);
     nacre_message outer = test_parse(out);
-    assert_ok(nacre_unprotect_response(asker, test_crypto(), at_asker, &plain, NULL, NACRE_ROOM(plaintext), &outer));
+    assert_ok(nacre_unprotect_response(asker, test_crypto(), at_asker, &plain, NULL, NACRE_BUF(plaintext), &outer));
     nacre_options o;
     nacre_options_init(&o, echo);
     nacre_options_add(&o, NACRE_OPT_ECHO, nacre_option_find(plain.options, NACRE_OPT_ECHO));
@@ -211,14 +211,14 @@ static bool ask(struct device *d, nacre_context *asker)
     nacre_request_id at_asker, at_device;
     for (int attempt = 0; attempt < 2; attempt++) {
         nacre_message m = get_request(options);
-        assert_ok(nacre_protect_request(asker, test_crypto(), &at_asker, &datagram, NACRE_ROOM(buffer), &m, NULL));
+        assert_ok(nacre_protect_request(asker, test_crypto(), &at_asker, &datagram, NACRE_BUF(buffer), &m, NULL));
         nacre_err err = receive(d, datagram, &at_device);
         if (err == NACRE_OK) {
             if (!d->examined) note_accepted(datagram);
             return answer(d, &at_device, (size_t)nacre_context_next_seq(asker));
         }
         if (err != NACRE_ERR_REPLAY_ECHO ||
-            !challenge(d, asker, datagram, &at_device, &at_asker, NACRE_ROOM(echo), &options))
+            !challenge(d, asker, datagram, &at_device, &at_asker, NACRE_BUF(echo), &options))
             return false;
     }
     return false;

@@ -150,11 +150,11 @@ static struct pair open_pair(const char *root)
         nacre_message m = get_request(NACRE_ABSENT), plain;
         struct device d = { .dir = server, .examined = true };
         settle(client);
-        assert_ok(nacre_protect_request(nacre_directory_context(client), test_crypto(), &id, &out, NACRE_ROOM(buffer),
+        assert_ok(nacre_protect_request(nacre_directory_context(client), test_crypto(), &id, &out, NACRE_BUF(buffer),
                                         &m, NULL));
         nacre_message outer = test_parse(out);
         assert_err(nacre_unprotect_request(nacre_directory_context(server), test_crypto(), &id, &plain,
-                                           NACRE_ROOM(plaintext), &outer),
+                                           NACRE_BUF(plaintext), &outer),
                    NACRE_ERR_NOT_YET);
         assert_ok(receive(&d, out, &id));
     }

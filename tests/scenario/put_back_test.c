@@ -61,7 +61,7 @@ static void send_some(nacre_directory *dir, unsigned num)
         nacre_bytes out;
         uint64_t number;
         if (nacre_store_serve(&store, ctx, NULL) != NACRE_OK) _exit(1);
-        if (nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_ROOM(buf), &request, NULL) != NACRE_OK) _exit(2);
+        if (nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_BUF(buf), &request, NULL) != NACRE_OK) _exit(2);
         if (test_number(&number, out)) on_the_wire(number);
     }
 }

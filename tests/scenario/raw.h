@@ -36,7 +36,7 @@ static inline nacre_bytes raw_options(int observe, const char *path, int no_resp
     static int at;
     nacre_options options;
     nacre_bytes out = NACRE_ABSENT;
-    nacre_options_init(&options, NACRE_ROOM(memory[at = (at + 1) % 4]));
+    nacre_options_init(&options, NACRE_BUF(memory[at = (at + 1) % 4]));
     if (observe >= 0) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, (uint64_t)observe);
     if (path != NULL)
         nacre_options_add(&options, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, strlen(path)));
@@ -57,9 +57,9 @@ static inline void raw_write(raw *r, datagram *d, uint8_t type, uint8_t code, na
 {
     const nacre_message m = { .type = type, .code = code, .mid = ++r->mid, .token = r->token, .options = options };
     nacre_bytes out;
-    if (r->ctx == NULL) assert_int_equal(nacre_message_write(&m, &out, NACRE_ROOM(d->bytes)), NACRE_OK);
+    if (r->ctx == NULL) assert_int_equal(nacre_message_write(&m, &out, NACRE_BUF(d->bytes)), NACRE_OK);
     else
-        assert_int_equal(nacre_protect_request(r->ctx, &r->crypto, &r->id, &out, NACRE_ROOM(d->bytes), &m, NULL),
+        assert_int_equal(nacre_protect_request(r->ctx, &r->crypto, &r->id, &out, NACRE_BUF(d->bytes), &m, NULL),
                          NACRE_OK);
     d->len = out.len;
 }
@@ -99,8 +99,7 @@ static inline nacre_message raw_read_as(raw *r, const nacre_request_id *id, cons
     nacre_message plain = outer;
     if (r->ctx != NULL)
         assert_int_equal(
-            nacre_unprotect_response(r->ctx, &r->crypto, id, &plain, &r->info, NACRE_ROOM(r->memory), &outer),
-            NACRE_OK);
+            nacre_unprotect_response(r->ctx, &r->crypto, id, &plain, &r->info, NACRE_BUF(r->memory), &outer), NACRE_OK);
     return plain;
 }
 

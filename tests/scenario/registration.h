@@ -42,7 +42,7 @@ static inline void take(observed *o, uint64_t now)
         assert_int_equal(outer.code, NACRE_FETCH); /* RFC 8613 4.2, 4.1.3.5: with Observe */
         assert_false(nacre_is_absent(nacre_option_find(outer.options, NACRE_OPT_OBSERVE)));
         assert_int_equal(
-            nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &o->id, &plain, NACRE_ROOM(room), &outer),
+            nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &o->id, &plain, NACRE_BUF(room), &outer),
             NACRE_OK);
     }
     const nacre_bytes observe = nacre_option_find(plain.options, NACRE_OPT_OBSERVE);
@@ -95,7 +95,7 @@ static inline datagram say(observed *o, saying s)
     uint8_t max_age[4] = { (uint8_t)((unsigned)s.max_age >> 24), (uint8_t)(s.max_age >> 16), (uint8_t)(s.max_age >> 8),
                            (uint8_t)s.max_age };
     nacre_options options;
-    nacre_options_init(&options, NACRE_ROOM(room));
+    nacre_options_init(&options, NACRE_BUF(room));
     if (!s.no_observe) nacre_options_add(&options, NACRE_OPT_OBSERVE, o->plain ? NACRE_ARRAY(observe) : NACRE_STR(""));
     if (s.max_age > 0) nacre_options_add(&options, NACRE_OPT_MAX_AGE, NACRE_ARRAY(max_age));
     if (s.max_age < 0) nacre_options_add(&options, NACRE_OPT_MAX_AGE, NACRE_STR(""));
@@ -120,7 +120,7 @@ static inline datagram say(observed *o, saying s)
     nacre_bytes out;
     const nacre_protect_options how = { .nonce = s.new_piv ? NACRE_NONCE_NEW : NACRE_NONCE_REQUEST };
     assert_int_equal(nacre_protect_response(o->p.theirs, &o->p.server.crypto, s.older ? &o->older : &o->id, &out,
-                                            NACRE_ROOM(d.bytes), &m, &how),
+                                            NACRE_BUF(d.bytes), &m, &how),
                      NACRE_OK);
     d.len = out.len;
     return d;

@@ -22,13 +22,13 @@ static inline void make_renewal(renewed *r, party *p, uint8_t secret, const char
     snprintf(r->ids[0], sizeof r->ids[0], "%s", us);
     snprintf(r->ids[1], sizeof r->ids[1], "%s", them);
     size_t size, align;
-    assert_int_equal(nacre_context_key_room(&p->crypto, 0, &size, &align), NACRE_OK);
+    assert_int_equal(nacre_context_key_layout(&p->crypto, 0, &size, &align), NACRE_OK);
     for (int i = 0; i < 2; i++) r->keys[i] = malloc(size);
     r->renewal.material.master_secret = (nacre_secret){ NACRE_ARRAY(r->secret), 0 };
     r->renewal.material.sender_id = nacre_bytes_of((const uint8_t *)r->ids[0], strlen(us));
     r->renewal.material.recipient_id = nacre_bytes_of((const uint8_t *)r->ids[1], strlen(them));
-    r->renewal.own.key_room = (nacre_room){ r->keys[0], size };
-    r->renewal.spare.key_room = (nacre_room){ r->keys[1], size };
+    r->renewal.own.key_buf = (nacre_buf){ r->keys[0], size };
+    r->renewal.spare.key_buf = (nacre_buf){ r->keys[1], size };
     r->renewal.asks = asks;
     r->renewal.answers = answers;
     r->renewal.user = r;

@@ -125,7 +125,7 @@ static void send_request(struct exchange *x, nacre_bytes options)
     nacre_message m = { NACRE_CON, NACRE_GET, 1, NACRE_ARRAY(token), options, NACRE_ABSENT };
     settle(x->from);
     assert_ok(nacre_protect_request(context_of(x->from), test_crypto(), &x->at_from, &x->datagram,
-                                    NACRE_ROOM(x->request), &m, NULL));
+                                    NACRE_BUF(x->request), &m, NULL));
     on_the_wire(x->from, x->datagram);
 }
 
@@ -133,10 +133,10 @@ static nacre_err offer(struct exchange *x)
 {
     nacre_message outer = test_parse(x->datagram), plain;
     nacre_err err =
-        nacre_unprotect_request(context_of(x->to), test_crypto(), &x->at_to, &plain, NACRE_ROOM(x->plain), &outer);
+        nacre_unprotect_request(context_of(x->to), test_crypto(), &x->at_to, &plain, NACRE_BUF(x->plain), &outer);
     if (err != NACRE_ERR_NOT_YET) return err;
     settle(x->to);
-    return nacre_unprotect_request(context_of(x->to), test_crypto(), &x->at_to, &plain, NACRE_ROOM(x->plain), &outer);
+    return nacre_unprotect_request(context_of(x->to), test_crypto(), &x->at_to, &plain, NACRE_BUF(x->plain), &outer);
 }
 
 static nacre_message take_answer(struct exchange *x, nacre_bytes answer)
@@ -144,7 +144,7 @@ static nacre_message take_answer(struct exchange *x, nacre_bytes answer)
     nacre_message outer = test_parse(answer), plain;
     on_the_wire(x->to, answer);
     assert_ok(nacre_unprotect_response(context_of(x->from), test_crypto(), &x->at_from, &plain, NULL,
-                                       NACRE_ROOM(x->plain), &outer));
+                                       NACRE_BUF(x->plain), &outer));
     return plain;
 }
 
@@ -156,7 +156,7 @@ static void send_answer(struct exchange *x, nacre_nonce_choice nonce)
     m = (nacre_message){ NACRE_ACK, NACRE_CONTENT, m.mid, m.token, NACRE_ABSENT, NACRE_STR("hello") };
     settle(x->to);
     assert_ok(
-        nacre_protect_response(context_of(x->to), test_crypto(), &x->at_to, &out, NACRE_ROOM(x->answer), &m, &options));
+        nacre_protect_response(context_of(x->to), test_crypto(), &x->at_to, &out, NACRE_BUF(x->answer), &m, &options));
     assert_bytes(take_answer(x, out).payload, NACRE_STR("hello"));
 }
 
@@ -167,11 +167,11 @@ static nacre_bytes be_challenged(struct exchange *x)
     nacre_message m = test_parse(x->datagram);
     m.type = NACRE_ACK;
     settle(x->to);
-    assert_ok(nacre_protect_echo(context_of(x->to), test_crypto(), &x->at_to, &out, NACRE_ROOM(x->answer), &m));
+    assert_ok(nacre_protect_echo(context_of(x->to), test_crypto(), &x->at_to, &out, NACRE_BUF(x->answer), &m));
     nacre_message asked = take_answer(x, out);
     assert_int_equal(asked.code, NACRE_UNAUTHORIZED);
     nacre_options o;
-    nacre_options_init(&o, NACRE_ROOM(x->echo));
+    nacre_options_init(&o, NACRE_BUF(x->echo));
     nacre_options_add(&o, NACRE_OPT_ECHO, nacre_option_find(asked.options, NACRE_OPT_ECHO));
     assert_ok(nacre_options_finish(&o, &options));
     x->to->challenges++;
@@ -380,7 +380,7 @@ static void send_on(struct side *s, int say, int wait_for)
         if (nacre_context_needs(context_of(s)).reserve != 0 &&
             nacre_store_serve(&store, context_of(s), &why) != NACRE_OK)
             _exit(1);
-        if (nacre_protect_request(context_of(s), test_crypto(), &id, &out, NACRE_ROOM(buffer), &m, NULL) != NACRE_OK)
+        if (nacre_protect_request(context_of(s), test_crypto(), &id, &out, NACRE_BUF(buffer), &m, NULL) != NACRE_OK)
             _exit(1);
         put_number(say, number);
     }

@@ -65,7 +65,7 @@ static void send_some(unsigned num)
             assert_true(taken && nacre_context_is_stopped(ctx));
             counted.stops++;
         }
-        nacre_err err = nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_ROOM(room), &request, NULL);
+        nacre_err err = nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_BUF(room), &request, NULL);
         if (nacre_context_is_stopped(ctx)) {
             assert_err(err, NACRE_ERR_CONTEXT_UNAVAILABLE);
             return;

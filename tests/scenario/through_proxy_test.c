@@ -19,7 +19,7 @@ typedef struct job {
     bool is_protected, observes, ended;
     unsigned notified;
     size_t len; /* of its body: what a GET asks for, what the others send */
-    uint8_t room[ROOM];
+    uint8_t buf[ROOM];
 } job;
 
 typedef struct hop {
@@ -110,7 +110,7 @@ static void proxy_says(stage *s, nacre_exchange exchange, const nacre_message *a
 }
 
 /* RFC 7252 5.7.2: what was for the proxy comes off; Observe too, for this one observes nothing. */
-static nacre_bytes passed_options(nacre_bytes options, nacre_room room)
+static nacre_bytes passed_options(nacre_bytes options, nacre_buf room)
 {
     nacre_options o;
     nacre_option option;
@@ -138,7 +138,7 @@ static void pass_on(stage *s, const nacre_event *event)
         proxy_says(s, event->exchange, &busy);
     } else {
         nacre_exchange exchange;
-        onward.options = passed_options(options, NACRE_ROOM(room));
+        onward.options = passed_options(options, NACRE_BUF(room));
         if (nacre_endpoint_request(s->proxy.ep, &exchange, &s->server.address, NULL, &onward, h) != NACRE_OK) {
             proxy_says(s, event->exchange, &busy);
             return;
@@ -161,7 +161,7 @@ static void on_proxy(stage *s, const nacre_event *event)
     nacre_message back = { .code = NACRE_GATEWAY_TIMEOUT };
     if (event->kind == NACRE_EVENT_RESPONSE) {
         back = (nacre_message){ .code = event->message.code, .payload = event->message.payload };
-        back.options = passed_options(event->message.options, NACRE_ROOM(room));
+        back.options = passed_options(event->message.options, NACRE_BUF(room));
     }
     proxy_says(s, h->asked, &back);
     h->used = false;
@@ -231,7 +231,7 @@ static void start_job(stage *s, job *j)
     j->len = (size_t)(percent(c, 60) ? draw(c) % 60 : draw(c) % MAX_BODY);
     const uint8_t path[2] = { (uint8_t)(j->len >> 8), (uint8_t)j->len };
     nacre_message m = { .type = percent(c, 85) ? NACRE_CON : NACRE_NON, .code = j->code };
-    nacre_options_init(&o, NACRE_ROOM(options));
+    nacre_options_init(&o, NACRE_BUF(options));
     if (by_proxy) nacre_options_add(&o, NACRE_OPT_URI_HOST, NACRE_STR("server"));
     if (j->observes) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_ARRAY(path));
@@ -240,7 +240,7 @@ static void start_job(stage *s, job *j)
     if (j->code != NACRE_GET && j->len > 0) m.payload = nacre_bytes_of(body, j->len);
     const nacre_transfer_options how = { .request.via_proxy = by_proxy,
                                          .request.timeout_ms = percent(c, 10) ? 3000 : 0,
-                                         .room = NACRE_ROOM(j->room),
+                                         .buf = NACRE_BUF(j->buf),
                                          .block_size = percent(c, 30) ? 256 : 0 };
     assert_int_equal(nacre_transfer_request(s->client.transfer, &j->exchange,
                                             by_proxy ? &s->proxy.address : &s->server.address,

@@ -90,11 +90,11 @@ static void start_job(pair *p, run *r, chance *c, int index)
     j->code = codes[draw(c) % 3];
     fill(c, index, j->len);
     nacre_message m = { .type = percent(c, 90) ? NACRE_CON : NACRE_NON, .code = j->code };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of(&name, 1));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     if (j->code != NACRE_GET) m.payload = nacre_bytes_of(bodies[index], j->len);
-    const nacre_transfer_options options = { .room = NACRE_ROOM(j->back), .block_size = blocks[draw(c) % 5] };
+    const nacre_transfer_options options = { .buf = NACRE_BUF(j->back), .block_size = blocks[draw(c) % 5] };
     assert_int_equal(
         nacre_transfer_request(p->client.transfer, &exchange, &p->server.address, p->ours, &m, &options, j), NACRE_OK);
 }

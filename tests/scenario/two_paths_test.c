@@ -53,8 +53,8 @@ static nacre_context *make_context(const world *w, const nacre_directory_info *i
         .sender_id = nacre_bytes_of(info->sender_id, info->sender_id_len),
         .recipient_id = nacre_bytes_of(info->recipient_id, info->recipient_id_len),
     };
-    assert_ok(nacre_context_key_room(crypto_of(w), 0, &size, &align));
-    nacre_room keys = { aligned_alloc(align, (size + align - 1) / align * align), size };
+    assert_ok(nacre_context_key_layout(crypto_of(w), 0, &size, &align));
+    nacre_buf keys = { aligned_alloc(align, (size + align - 1) / align * align), size };
     nacre_context *ctx = calloc(1, sizeof *ctx);
     assert_ok(nacre_context_init(ctx, crypto_of(w), &params, keys));
     test_keep(keys.ptr, free);
@@ -132,7 +132,7 @@ static void send(world *w, nacre_context *ctx)
     uint64_t number;
     const nacre_message plain = { .type = NACRE_CON, .code = NACRE_GET };
     serve(w, ctx);
-    assert_ok(nacre_protect_request(ctx, crypto_of(w), &id, &out, NACRE_ROOM(room), &plain, NULL));
+    assert_ok(nacre_protect_request(ctx, crypto_of(w), &id, &out, NACRE_BUF(room), &plain, NULL));
     assert_true(test_number(&number, out));
     assert_true(number < MAX_NUMBER);
     bool *sent = &w->sent[key_of(w, ctx)][number];

@@ -80,7 +80,7 @@ static nacre_message path_request(uint8_t code, const char *path, nacre_bytes to
 {
     nacre_options options;
     nacre_message m = { .type = NACRE_CON, .code = code, .mid = mid, .token = token };
-    nacre_options_init(&options, (nacre_room){ room, 64 });
+    nacre_options_init(&options, (nacre_buf){ room, 64 });
     if (observe >= 0) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, (uint64_t)observe);
     nacre_options_add(&options, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, strlen(path)));
     assert_ok(nacre_options_finish(&options, &m.options));
@@ -104,7 +104,7 @@ static void send_request(const asker *a, int socket, const nacre_message *plain,
     nacre_bytes out;
     nacre_detail why;
     assert_ok(nacre_store_serve(&a->store, a->ctx, &why));
-    assert_ok(nacre_protect_request(a->ctx, test_crypto(), id, &out, (nacre_room){ sent, MAX_DATAGRAM }, plain, NULL));
+    assert_ok(nacre_protect_request(a->ctx, test_crypto(), id, &out, (nacre_buf){ sent, MAX_DATAGRAM }, plain, NULL));
     *len = out.len;
     assert_int_equal(send(a->fd[socket], out.ptr, out.len, 0), out.len);
 }
@@ -124,7 +124,7 @@ static void a_round(const asker *a, uint16_t mid, unsigned *replays)
     for (int i = 0; i < SOCKETS; i++) {
         assert_true(receive(a->fd[i], back, &outer));
         nacre_err err =
-            nacre_unprotect_response(a->ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_ROOM(plain_room), &outer);
+            nacre_unprotect_response(a->ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_room), &outer);
         if (err == NACRE_OK && plain.code == NACRE_UNAUTHORIZED) continue; /* Echo, after a restart: not here */
         assert_err(err, NACRE_OK);
         assert_int_equal(plain.code, NACRE_CONTENT);
@@ -161,7 +161,7 @@ static void wait_until_served(const asker *a)
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .mid = 1 };
     nacre_bytes out;
     uint8_t room[16];
-    assert_ok(nacre_message_write(&get, &out, NACRE_ROOM(room)));
+    assert_ok(nacre_message_write(&get, &out, NACRE_BUF(room)));
     assert_int_equal(send(a->fd[0], out.ptr, out.len, 0), out.len);
     assert_true(receive(a->fd[0], back, &m)); /* 4.04, in clear */
 }
@@ -204,8 +204,7 @@ static void one_context_many_threads(void **state)
         const nacre_message m = path_request(NACRE_GET, "observed", NACRE_STR("obs"), 1000, room, 0);
         send_request(&a, i, &m, &ids[i], sent, &len);
         assert_true(receive(a.fd[i], back, &outer));
-        assert_ok(
-            nacre_unprotect_response(a.ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_ROOM(plain_room), &outer));
+        assert_ok(nacre_unprotect_response(a.ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_room), &outer));
         assert_non_null(nacre_option_find(plain.options, NACRE_OPT_OBSERVE).ptr);
     }
     const nacre_message change = path_request(NACRE_PUT, "observed", NACRE_STR("put"), 1001, room, -1);
@@ -215,7 +214,7 @@ static void one_context_many_threads(void **state)
             assert_true(receive(a.fd[i], back, &outer));
             if (outer.token.len != 3 || memcmp(outer.token.ptr, "obs", 3) != 0) continue; /* the answer to the PUT */
             assert_ok(
-                nacre_unprotect_response(a.ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_ROOM(plain_room), &outer));
+                nacre_unprotect_response(a.ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_room), &outer));
             assert_int_equal(plain.payload.len, 1);
             assert_int_equal(plain.payload.ptr[0], '1');
             told = true;
@@ -275,7 +274,7 @@ static void stores_of_the_program(void **state)
         const nacre_message m = path_request(NACRE_GET, "count", NACRE_STR("tok"), 2, room, -1);
         send_request(&a, i, &m, &id, sent, &len);
         assert_true(receive(a.fd[i], back, &outer));
-        assert_ok(nacre_unprotect_response(a.ctx, test_crypto(), &id, &plain, NULL, NACRE_ROOM(plain_room), &outer));
+        assert_ok(nacre_unprotect_response(a.ctx, test_crypto(), &id, &plain, NULL, NACRE_BUF(plain_room), &outer));
         assert_int_equal(plain.code, NACRE_CONTENT);
     }
     nacre_server_stop(server);

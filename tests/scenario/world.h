@@ -206,10 +206,10 @@ static inline nacre_context *party_context(party *p, const pairing *how, bool is
     };
     size_t size, align;
     assert_true(p->num_contexts < PARTY_CONTEXTS);
-    assert_int_equal(nacre_context_key_room(&p->crypto, 0, &size, &align), NACRE_OK);
+    assert_int_equal(nacre_context_key_layout(&p->crypto, 0, &size, &align), NACRE_OK);
     p->keys[p->num_contexts] = malloc(size);
     nacre_context *ctx = &p->contexts[p->num_contexts];
-    assert_int_equal(nacre_context_init(ctx, &p->crypto, &params, (nacre_room){ p->keys[p->num_contexts], size }),
+    assert_int_equal(nacre_context_init(ctx, &p->crypto, &params, (nacre_buf){ p->keys[p->num_contexts], size }),
                      NACRE_OK);
     p->num_contexts++;
     if (is_server && how->server_lost) assert_int_equal(nacre_context_set_replay(ctx, false, 0, NULL, 0), NACRE_OK);
@@ -231,7 +231,7 @@ typedef struct datagram {
 /* Takes one datagram out of the endpoint; false when it has none. */
 static inline bool party_take(party *p, datagram *d, uint64_t now)
 {
-    nacre_outgoing out = { .room = NACRE_ROOM(d->bytes) };
+    nacre_outgoing out = { .buf = NACRE_BUF(d->bytes) };
     if (party_transmit(p, &out, 1, now) == 0) return false;
     assert_ptr_equal(out.bytes.ptr, d->bytes);
     d->peer = out.peer;
@@ -257,7 +257,7 @@ static inline nacre_message datagram_message(const datagram *d)
 static inline void datagram_write(datagram *d, const nacre_message *m)
 {
     nacre_bytes out;
-    assert_int_equal(nacre_message_write(m, &out, NACRE_ROOM(d->bytes)), NACRE_OK);
+    assert_int_equal(nacre_message_write(m, &out, NACRE_BUF(d->bytes)), NACRE_OK);
     d->len = out.len;
 }
 
@@ -533,7 +533,7 @@ static inline void wire_settle(wire *w, party *p)
     static uint8_t rooms[8][MAX_DATAGRAM];
     for (bool busy = true; busy;) {
         nacre_outgoing out[8];
-        for (size_t i = 0; i < 8; i++) out[i] = (nacre_outgoing){ .room = NACRE_ROOM(rooms[i]) };
+        for (size_t i = 0; i < 8; i++) out[i] = (nacre_outgoing){ .buf = NACRE_BUF(rooms[i]) };
         const size_t n = party_transmit(p, out, 8, w->now);
         for (size_t i = 0; i < n; i++) wire_send(w, p, &out[i]);
         busy = n > 0;

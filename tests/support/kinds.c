@@ -83,7 +83,7 @@ static void open_side(side *s)
                                           .id_context = NACRE_ARRAY(id_context),
                                           .echo = is_server ? NACRE_ARRAY(echo) : NACRE_ABSENT };
     MUST(nacre_openssl_open(&s->crypto) == NACRE_OK);
-    MUST(nacre_context_init(&s->context, &s->crypto, &params, NACRE_ROOM(s->keys)) == NACRE_OK);
+    MUST(nacre_context_init(&s->context, &s->crypto, &params, NACRE_BUF(s->keys)) == NACRE_OK);
     MUST(nacre_table_init(&s->table, s->slots, 4) == NACRE_OK);
     MUST(nacre_table_add(&s->table, &s->context) == NACRE_OK);
     if (is_server) MUST(nacre_context_set_replay(&s->context, false, 0, NULL, 0) == NACRE_OK); /* it asks for an Echo */
@@ -119,7 +119,7 @@ static void answer(nacre_exchange exchange, const nacre_message *request)
     nacre_options o;
     nacre_message message = { .code = NACRE_CHANGED, .payload = NACRE_STR("done") };
     const nacre_bytes path = nacre_option_find(request->options, NACRE_OPT_URI_PATH);
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     if (request->code == NACRE_GET || request->code == NACRE_FETCH) {
         message.code = NACRE_CONTENT;
         nacre_options_add(&o, NACRE_OPT_ETAG, NACRE_STR("etag"));
@@ -176,12 +176,12 @@ static void cross(side *from, side *to)
     nacre_stream_event event;
     if (bytes.len == 0) return;
     show(from, bytes);
-    const nacre_room room = nacre_stream_input(&to->stream);
+    const nacre_buf room = nacre_stream_input(&to->stream);
     MUST(room.cap >= bytes.len);
     memcpy(room.ptr, bytes.ptr, bytes.len);
     nacre_stream_sent(&from->stream, bytes.len, now);
     nacre_stream_received(&to->stream, bytes.len, now);
-    while (nacre_stream_next(&to->stream, &event, NACRE_ROOM(to->rooms[0]), now)) {
+    while (nacre_stream_next(&to->stream, &event, NACRE_BUF(to->rooms[0]), now)) {
         if (event.kind == NACRE_STREAM_MESSAGE) give(from, to, event.bytes);
         nacre_stream_processed(&to->stream);
     }
@@ -189,7 +189,7 @@ static void cross(side *from, side *to)
 
 static bool transmit(side *from, side *to)
 {
-    nacre_outgoing out = { .room = NACRE_ROOM(from->rooms[1]) };
+    nacre_outgoing out = { .buf = NACRE_BUF(from->rooms[1]) };
     if (nacre_transfer_transmit_many(from->transfer, &out, 1, now) == 0) return false;
     if (over_tcp) {
         MUST(nacre_stream_send(&from->stream, out.bytes, now) == NACRE_OK);
@@ -238,7 +238,7 @@ static void ask_for(const ask *a, bool is_protected)
     nacre_message m = { .type = a->type, .code = a->code };
     const nacre_address peer = address_of(&server);
     kind = a->name;
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     if (a->every_option) {
         nacre_options_add(&o, NACRE_OPT_IF_MATCH, NACRE_STR("etag"));
         nacre_options_add(&o, NACRE_OPT_URI_HOST, NACRE_STR("pearl.example"));
@@ -261,7 +261,7 @@ static void ask_for(const ask *a, bool is_protected)
     if (a->no_response != 0) nacre_options_add_uint(&o, NACRE_OPT_NO_RESPONSE, (uint64_t)a->no_response);
     MUST(nacre_options_finish(&o, &m.options) == NACRE_OK);
     if (a->code != NACRE_GET && a->code != NACRE_DELETE) m.payload = a->is_big ? NACRE_ARRAY(big) : NACRE_STR("pearl");
-    const nacre_transfer_options how = { .room = NACRE_ROOM(back) };
+    const nacre_transfer_options how = { .buf = NACRE_BUF(back) };
     MUST(nacre_transfer_request(client.transfer, &asked, &peer, is_protected ? &client.context : NULL, &m, &how,
                                 NULL) == NACRE_OK);
     settle();
@@ -341,7 +341,7 @@ static void by_hand(const char *name, const nacre_message *m)
     uint8_t room[MAX_MESSAGE];
     nacre_bytes out;
     kind = name;
-    MUST(nacre_message_write(m, &out, NACRE_ROOM(room)) == NACRE_OK);
+    MUST(nacre_message_write(m, &out, NACRE_BUF(room)) == NACRE_OK);
     show(&client, out);
     give(&client, &server, out);
     settle();
@@ -404,8 +404,8 @@ static void connect(void)
     const nacre_stream_config config = { .block_wise = true };
     over_tcp = true;
     kind = "CSM";
-    MUST(nacre_stream_init(&client.stream, NACRE_ROOM(client.in), NACRE_ROOM(client.out), &config, now) == NACRE_OK);
-    MUST(nacre_stream_init(&server.stream, NACRE_ROOM(server.in), NACRE_ROOM(server.out), &config, now) == NACRE_OK);
+    MUST(nacre_stream_init(&client.stream, NACRE_BUF(client.in), NACRE_BUF(client.out), &config, now) == NACRE_OK);
+    MUST(nacre_stream_init(&server.stream, NACRE_BUF(server.in), NACRE_BUF(server.out), &config, now) == NACRE_OK);
     cross(&client, &server);
     cross(&server, &client);
 }

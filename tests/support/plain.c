@@ -151,12 +151,12 @@ static nacre_err register_at(nacre_loop *loop, watch *w, const nacre_uri *uri, c
     uint8_t options[MAX_URI];
     nacre_options o;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-    nacre_options_init(&o, NACRE_ROOM(options));
+    nacre_options_init(&o, NACRE_BUF(options));
     nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     nacre_err err = nacre_uri_options(&o, uri);
     if (err == NACRE_OK) err = nacre_options_finish(&o, &get.options);
     if (err != NACRE_OK) return err;
-    const nacre_transfer_options how = { .room = NACRE_ROOM(room) };
+    const nacre_transfer_options how = { .buf = NACRE_BUF(room) };
     return nacre_transfer_request(nacre_loop_transfer(loop), &w->exchange, peer, NULL, &get, &how, NULL);
 }
 

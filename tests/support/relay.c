@@ -243,7 +243,7 @@ static int send_main(const char *hex, const char *to_text)
 {
     static uint8_t datagram[MAX_DATAGRAM];
     nacre_bytes bytes;
-    if (nacre_hex_decode(&bytes, NACRE_ROOM(datagram), hex, strlen(hex)) != NACRE_OK)
+    if (nacre_hex_decode(&bytes, NACRE_BUF(datagram), hex, strlen(hex)) != NACRE_OK)
         die("not hex digit pairs", "--send");
     endpoint to = parse_endpoint(to_text);
     int fd = connected(&to);

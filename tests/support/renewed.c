@@ -62,12 +62,12 @@ static nacre_err make_renewal(side *s, char **words)
         !read_hex(&r->material.recipient_id, s->ids[1], MAX_ID, words[2]))
         return NACRE_ERR_BAD_ARGUMENT;
     r->material.master_secret = (nacre_secret){ secret, 0 };
-    nacre_err err = nacre_context_key_room(&s->crypto, 0, &size, &align);
+    nacre_err err = nacre_context_key_layout(&s->crypto, 0, &size, &align);
     if (err != NACRE_OK) return err;
     for (int i = 0; i < 2; i++)
         if ((s->keys[i] = aligned_alloc(align, (size + align - 1) / align * align)) == NULL) return NACRE_ERR_NO_MEMORY;
-    r->own.key_room = (nacre_room){ s->keys[0], size };
-    r->spare.key_room = (nacre_room){ s->keys[1], size };
+    r->own.key_buf = (nacre_buf){ s->keys[0], size };
+    r->spare.key_buf = (nacre_buf){ s->keys[1], size };
     return nacre_endpoint_add_renewal(nacre_loop_endpoint(s->loop), r);
 }
 
@@ -155,7 +155,7 @@ static nacre_err ask_once(side *s, const nacre_address *peer, const char *path, 
     nacre_exchange exchange;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
     const nacre_request_options how = { .renewal = &s->renewal, .timeout_ms = PATIENCE_MS };
-    nacre_options_init(&o, NACRE_ROOM(options));
+    nacre_options_init(&o, NACRE_BUF(options));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, strlen(path)));
     nacre_err err = nacre_options_finish(&o, &get.options);
     if (err == NACRE_OK)

@@ -20,7 +20,7 @@ static void use_here(struct fixture *f, const char *path, nacre_role role, bool 
     nacre_directory *dir = open_as(f, path, role);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(serve(dir, NULL), NACRE_OK);
-        assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
     }
     if (killed) _exit(9);
     close_ok(dir);

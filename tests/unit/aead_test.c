@@ -90,7 +90,7 @@ static nacre_aead_job job_of(const prepared *p, nacre_bytes nonce, nacre_bytes a
 
 static nacre_bytes seal(const prepared *p, nacre_bytes nonce, nacre_bytes aad, nacre_bytes in)
 {
-    nacre_room out = test_room(in.len + p->aead->tag_len);
+    nacre_buf out = test_room(in.len + p->aead->tag_len);
     nacre_aead_job job = job_of(p, nonce, aad, in, out.ptr);
     job.key = p->seal_key;
     assert_true(nacre_seal(test_crypto(), &job));
@@ -118,7 +118,7 @@ static void test_every_length_round_trips_and_in_place_is_a_copy(void **state)
             job.key = p.seal_key;
             assert_true(nacre_seal(test_crypto(), &job));
             assert_bytes(nacre_bytes_of(in_place, sealed.len), sealed);
-            nacre_room out = test_room(len);
+            nacre_buf out = test_room(len);
             job = job_of(&p, nonce, aad, sealed, out.ptr);
             assert_true(nacre_open(test_crypto(), &job));
             assert_bytes(nacre_bytes_of(out.ptr, len), plain);
@@ -136,7 +136,7 @@ static void test_every_length_round_trips_and_in_place_is_a_copy(void **state)
 static void assert_refused(const prepared *p, nacre_bytes nonce, nacre_bytes aad, nacre_bytes sealed)
 {
     size_t len = sealed.len < p->aead->tag_len ? 0 : sealed.len - p->aead->tag_len;
-    nacre_room out = test_room(len);
+    nacre_buf out = test_room(len);
     nacre_aead_job job = job_of(p, nonce, aad, sealed, out.ptr);
     assert_false(nacre_open(test_crypto(), &job));
     assert_true(test_room_is_clean(out)); /* the output room holds nothing of the plaintext */
@@ -159,7 +159,7 @@ static void test_every_flipped_bit_and_truncation_is_refused(void **state)
             }
         for (size_t len = 0; len < parts[2].len; len++)
             assert_refused(&p, parts[0], parts[1], test_copy(nacre_bytes_of(parts[2].ptr, len)));
-        nacre_room out = test_room(20);
+        nacre_buf out = test_room(20);
         nacre_aead_job job = job_of(&p, parts[0], parts[1], parts[2], out.ptr);
         assert_true(nacre_open(test_crypto(), &job));
         assert_bytes(nacre_bytes_of(out.ptr, 20), sequence(20));
@@ -174,7 +174,7 @@ static void test_a_burst_is_its_jobs(void **state)
     (void)state;
     prepared p[COUNT(rows)];
     nacre_aead_job jobs[COUNT(rows)], *list[COUNT(rows)];
-    nacre_room out[COUNT(rows)];
+    nacre_buf out[COUNT(rows)];
     for (size_t a = 0; a < COUNT(rows); a++) {
         p[a] = prepare(nacre_aead_at(a), sequence(rows[a].key_len).ptr);
         nacre_bytes nonce = sequence(rows[a].nonce_len), sealed = seal(&p[a], nonce, sequence(5), sequence(a));

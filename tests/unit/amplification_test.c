@@ -42,7 +42,7 @@ static nacre_bytes echo_of(nacre_message challenge)
     assert_int_equal(challenge.code, NACRE_UNAUTHORIZED);
     assert_int_equal(echo.len, 8);
     assert_int_equal(challenge.payload.len, 0);
-    nacre_options_init(&options, NACRE_ROOM(memory));
+    nacre_options_init(&options, NACRE_BUF(memory));
     nacre_options_add(&options, NACRE_OPT_ECHO, echo);
     assert_int_equal(nacre_options_finish(&options, &out), NACRE_OK);
     return out;

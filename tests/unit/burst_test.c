@@ -9,7 +9,7 @@ typedef struct twin {
     nacre_message plain;
     nacre_protect_options options;
     nacre_request_id id[2];
-    nacre_room room[2];
+    nacre_buf buf[2];
     nacre_bytes out[2];
     nacre_err err[2];
 } twin;
@@ -52,15 +52,15 @@ static void protecting_a_burst_is_protecting_one_by_one(void **unused)
             size_t which = pick(&state, 2), cap = pick(&state, 8) == 0 ? 20 : 120; /* 20: NO_ROOM */
             t->plain = some_request(&state);
             t->options.nonce = (nacre_nonce_choice)pick(&state, 3);
-            for (int side = 0; side < 2; side++) t->room[side] = test_room(cap);
+            for (int side = 0; side < 2; side++) t->buf[side] = test_room(cap);
             if (nacre_code_is_request(t->plain.code))
-                t->err[0] = nacre_protect_request(one[which], test_crypto(), &t->id[0], &t->out[0], t->room[0],
+                t->err[0] = nacre_protect_request(one[which], test_crypto(), &t->id[0], &t->out[0], t->buf[0],
                                                   &t->plain, &t->options);
             else
-                t->err[0] = nacre_protect_response(one[which], test_crypto(), &t->id[0], &t->out[0], t->room[0],
+                t->err[0] = nacre_protect_response(one[which], test_crypto(), &t->id[0], &t->out[0], t->buf[0],
                                                    &t->plain, &t->options);
             items[i] = (nacre_protect_item){
-                .context = many[which], .id = &t->id[1], .room = t->room[1], .plain = &t->plain, .options = &t->options
+                .context = many[which], .id = &t->id[1], .buf = t->buf[1], .plain = &t->plain, .options = &t->options
             };
         }
         nacre_protect_many(test_crypto(), items, num);
@@ -103,19 +103,19 @@ static void unprotecting_a_burst_is_unprotecting_one_by_one(void **unused)
                 if (fate == 1) ((uint8_t *)(uintptr_t)datagram.ptr)[datagram.len - 1] ^= 1;
                 outer[i] = fate == 2 ? plain : test_parse(datagram);
             }
-            for (int side = 0; side < 2; side++) t->room[side] = test_room(64);
+            for (int side = 0; side < 2; side++) t->buf[side] = test_room(64);
             nacre_message got;
-            t->err[0] = nacre_unprotect_request(one, test_crypto(), &t->id[0], &got, t->room[0], &outer[i]);
+            t->err[0] = nacre_unprotect_request(one, test_crypto(), &t->id[0], &got, t->buf[0], &outer[i]);
             if (t->err[0] == NACRE_OK) t->out[0] = test_datagram(&got);
             items[i] = (nacre_unprotect_item){
-                .context = many, .id = &t->id[1], .room = t->room[1], .outer = &outer[i], .is_response = false
+                .context = many, .id = &t->id[1], .buf = t->buf[1], .outer = &outer[i], .is_response = false
             };
         }
         nacre_unprotect_many(test_crypto(), items, num);
         for (size_t i = 0; i < num; i++) {
             assert_err(items[i].err, twins[i].err[0]);
             if (items[i].err == NACRE_OK) assert_bytes(test_datagram(&items[i].plain), twins[i].out[0]);
-            if (items[i].err != NACRE_OK) assert_true(test_room_is_clean(twins[i].room[1]));
+            if (items[i].err != NACRE_OK) assert_true(test_room_is_clean(twins[i].buf[1]));
             seen[items[i].err == NACRE_OK                       ? 0
                  : items[i].err == NACRE_ERR_REPLAY             ? 1
                  : items[i].err == NACRE_ERR_PROTECTION_INVALID ? 2
@@ -150,7 +150,7 @@ static void answers_in_a_burst_go_to_their_requests(void **unused)
     for (size_t i = 0; i < NUM; i++) {
         size_t of = i == 7 ? 8 : i; /* one is tried against another's request */
         items[i] = (nacre_unprotect_item){
-            .context = client, .id = &at_client[of], .room = test_room(32), .outer = &outer[i], .is_response = true
+            .context = client, .id = &at_client[of], .buf = test_room(32), .outer = &outer[i], .is_response = true
         };
     }
     nacre_unprotect_many(test_crypto(), items, NUM);

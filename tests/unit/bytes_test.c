@@ -43,7 +43,7 @@ static void test_wipe_clears_all_and_no_more(void **state)
     (void)state;
     nacre_wipe(NULL, 0);
     for (size_t len = 0; len <= 40; len++) {
-        nacre_room room = test_room(len + 2);
+        nacre_buf room = test_room(len + 2);
         nacre_wipe(room.ptr + 1, len);
         for (size_t i = 0; i < len; i++) assert_int_equal(room.ptr[1 + i], 0);
         assert_int_equal(room.ptr[0], 0xa5);

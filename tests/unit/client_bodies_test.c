@@ -23,7 +23,7 @@ static void echo(void *user, const nacre_request *request, nacre_response *respo
     response->payload = request->message->payload;
 }
 
-static nacre_err read_pattern(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_pattern(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     (void)user;
     for (size_t i = 0; i < room.cap; i++) room.ptr[i] = byte_at(offset + i);
@@ -169,7 +169,7 @@ static void answers_by_offset(void **state)
 }
 
 /* Both ends in pieces, of a size that is not told at the start. */
-static nacre_err read_some(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_some(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const uint64_t size = *(const uint64_t *)user;
     *len = size - offset < room.cap ? (size_t)(size - offset) : room.cap;
@@ -200,7 +200,7 @@ static void pieces_both_ways(void **state)
     pair_close(client);
 }
 
-static nacre_err refuse_to_read(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err refuse_to_read(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     (void)user, (void)room, (void)len;
     return offset < 5000 ? read_pattern(user, offset, room, len) : NACRE_ERR_FILE;

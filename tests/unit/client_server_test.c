@@ -82,7 +82,7 @@ static void options_and_watchers(void **state)
     nacre_client *client = pair_open(&options);
     uint8_t room[16];
     nacre_options more;
-    nacre_options_init(&more, NACRE_ROOM(room));
+    nacre_options_init(&more, NACRE_BUF(room));
     nacre_options_add_uint(&more, NACRE_OPT_ACCEPT, 0);
     nacre_reply reply;
     nacre_detail why;

@@ -107,9 +107,10 @@ static nacre_err init(const nacre_context_params *params)
     nacre_context ctx;
     size_t size, align;
     memset(&ctx, 0x77, sizeof ctx); /* what was there does not matter */
-    nacre_err err = nacre_context_key_room(test_crypto(), params->cose_aead, &size, &align);
-    if (err) assert_ok(nacre_context_key_room(test_crypto(), 10, &size, &align)); /* the algorithm is what is refused */
-    nacre_room keys = { aligned_alloc(align, size), size };
+    nacre_err err = nacre_context_key_layout(test_crypto(), params->cose_aead, &size, &align);
+    if (err)
+        assert_ok(nacre_context_key_layout(test_crypto(), 10, &size, &align)); /* the algorithm is what is refused */
+    nacre_buf keys = { aligned_alloc(align, size), size };
     err = nacre_context_init(&ctx, test_crypto(), params, keys);
     if (err) assert_true(all_zero(&ctx));
     nacre_context_wipe(&ctx);
@@ -184,27 +185,28 @@ static void test_key_room(void **state)
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
     size_t size = 0, align = 0;
-    assert_ok(nacre_context_key_room(test_crypto(), 0, &size, &align)); /* 0 means 10 */
+    assert_ok(nacre_context_key_layout(test_crypto(), 0, &size, &align)); /* 0 means 10 */
     assert_true(size > 0 && align > 0);
     uint8_t *room = aligned_alloc(64, (size + 128) / 64 * 64);
     nacre_context ctx;
-    assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_room){ NULL, size }), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ NULL, size }), NACRE_ERR_BAD_ARGUMENT);
     assert_true(all_zero(&ctx));
     if (align > 1)
-        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_room){ room + 1, size }),
+        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ room + 1, size }),
                    NACRE_ERR_BAD_ARGUMENT);
     for (size_t cap = 0; cap < size; cap++) {
-        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_room){ room, cap }), NACRE_ERR_NO_ROOM);
+        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ room, cap }),
+                   NACRE_ERR_BUFFER_TOO_SMALL);
         assert_true(all_zero(&ctx));
     }
-    assert_ok(nacre_context_init(&ctx, test_crypto(), &params, (nacre_room){ room, size }));
+    assert_ok(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ room, size }));
     nacre_context_wipe(&ctx);
     for (size_t i = 0; i < size; i++) assert_int_equal(room[i], 0); /* no prepared key stays */
     assert_true(all_zero(&ctx));
     nacre_context_wipe(&ctx); /* and again */
     free(room);
     size_t old_size = size, old_align = align;
-    assert_err(nacre_context_key_room(test_crypto(), 9, &size, &align), NACRE_ERR_UNSUPPORTED);
+    assert_err(nacre_context_key_layout(test_crypto(), 9, &size, &align), NACRE_ERR_UNSUPPORTED);
     assert_int_equal(size, old_size);
     assert_int_equal(align, old_align);
 }
@@ -246,7 +248,7 @@ static void test_failure_of_each_provider_call(void **state)
     ops.key_release = counted_release;
     nacre_context_params params = test_params(3, TEST_CLIENT);
     size_t size, align;
-    assert_ok(nacre_context_key_room(&failing, 10, &size, &align));
+    assert_ok(nacre_context_key_layout(&failing, 10, &size, &align));
     uint8_t *room = aligned_alloc(align, size);
     nacre_context ctx;
     nacre_err err = NACRE_ERR_CRYPTO;
@@ -255,7 +257,7 @@ static void test_failure_of_each_provider_call(void **state)
         memset(&ctx, 0x77, sizeof ctx);
         prepared = 0;
         calls_left = calls;
-        err = nacre_context_init(&ctx, &failing, &params, (nacre_room){ room, size });
+        err = nacre_context_init(&ctx, &failing, &params, (nacre_buf){ room, size });
         if (!err) break;
         assert_true(err == NACRE_ERR_CRYPTO || err == NACRE_ERR_NO_MEMORY);
         assert_true(all_zero(&ctx));
@@ -284,19 +286,19 @@ static void derived_keys_make_the_context_that_their_secret_makes(void **state)
     params.master_secret.bytes = params.master_salt = NACRE_ABSENT;
     params.next_seq = 77;
     size_t size, align;
-    assert_ok(nacre_context_key_room(test_crypto(), 10, &size, &align));
+    assert_ok(nacre_context_key_layout(test_crypto(), 10, &size, &align));
     uint8_t *room = aligned_alloc(align, size), protected_room[256], plain_room[256];
     nacre_context ctx, *of_secret = test_context_of(1, TEST_CLIENT), *server = test_context_of(1, TEST_SERVER);
-    assert_ok(nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_room){ room, size }));
+    assert_ok(nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_buf){ room, size }));
     assert_int_equal(nacre_context_next_seq(&ctx), 77);
     assert_true(nacre_context_same_sender_key(&ctx, of_secret) && nacre_context_same_recipient_key(&ctx, of_secret));
     const nacre_message plain = { .code = NACRE_GET, .payload = NACRE_STR("here") };
     nacre_request_id id, server_id;
     nacre_bytes datagram;
     nacre_message outer, inner;
-    assert_ok(nacre_protect_request(&ctx, test_crypto(), &id, &datagram, NACRE_ROOM(protected_room), &plain, NULL));
+    assert_ok(nacre_protect_request(&ctx, test_crypto(), &id, &datagram, NACRE_BUF(protected_room), &plain, NULL));
     assert_ok(nacre_message_parse(&outer, datagram));
-    assert_ok(nacre_unprotect_request(server, test_crypto(), &server_id, &inner, NACRE_ROOM(plain_room), &outer));
+    assert_ok(nacre_unprotect_request(server, test_crypto(), &server_id, &inner, NACRE_BUF(plain_room), &outer));
     assert_bytes(inner.payload, plain.payload);
     nacre_context_wipe(&ctx);
     free(room);
@@ -307,7 +309,7 @@ static void derived_keys_of_another_length_are_refused(void **state)
     (void)state;
     const nacre_context_params params = test_params(1, TEST_CLIENT);
     size_t size, align;
-    assert_ok(nacre_context_key_room(test_crypto(), 10, &size, &align));
+    assert_ok(nacre_context_key_layout(test_crypto(), 10, &size, &align));
     uint8_t *room = aligned_alloc(align, size);
     for (int row = 0; row <= 6; row++) {
         nacre_derived_keys keys = client_keys();
@@ -317,7 +319,7 @@ static void derived_keys_of_another_length_are_refused(void **state)
         nacre_context ctx;
         memset(&ctx, 0x77, sizeof ctx);
         const nacre_err err =
-            nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_room){ room, size });
+            nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_buf){ room, size });
         assert_err(err, row == 0 ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
         if (row > 0) assert_true(all_zero(&ctx));
         nacre_context_wipe(&ctx);
@@ -335,13 +337,13 @@ static void a_provider_that_fails_leaves_no_derived_key(void **state)
     const nacre_context_params params = test_params(1, TEST_CLIENT);
     const nacre_derived_keys keys = client_keys();
     size_t size, align;
-    assert_ok(nacre_context_key_room(&failing, 10, &size, &align));
+    assert_ok(nacre_context_key_layout(&failing, 10, &size, &align));
     uint8_t *room = aligned_alloc(align, size);
     for (int calls = 0; calls <= 2; calls++) {
         nacre_context ctx;
         prepared = 0;
         calls_left = calls;
-        const nacre_err err = nacre_context_init_derived(&ctx, &failing, &params, &keys, (nacre_room){ room, size });
+        const nacre_err err = nacre_context_init_derived(&ctx, &failing, &params, &keys, (nacre_buf){ room, size });
         assert_true(calls < 2 ? err != NACRE_OK && all_zero(&ctx) : err == NACRE_OK);
         assert_int_equal(prepared, calls < 2 ? 0 : 2);
         nacre_context_wipe(&ctx);
@@ -371,8 +373,8 @@ static void test_the_largest_keys(void **state)
         size_t size, align;
         nacre_context ctx;
         const nacre_err expected = huge < 65536 ? NACRE_OK : NACRE_ERR_UNSUPPORTED;
-        const nacre_room keys = { aligned_alloc(16, 2 * huge), 2 * huge };
-        assert_err(nacre_context_key_room(&with_huge, 10, &size, &align), expected);
+        const nacre_buf keys = { aligned_alloc(16, 2 * huge), 2 * huge };
+        assert_err(nacre_context_key_layout(&with_huge, 10, &size, &align), expected);
         assert_err(nacre_context_init(&ctx, &with_huge, &params, keys), expected);
         nacre_context_wipe(&ctx);
         free(keys.ptr);
@@ -392,8 +394,8 @@ static void a_provider_whose_table_is_of_another_version_is_refused(void **state
         if (row == 1) ops.version++;
         if (row == 2) ops.size--;
         const nacre_err expected = row == 0 ? NACRE_OK : NACRE_ERR_UNSUPPORTED;
-        assert_err(nacre_context_key_room(&crypto, 10, &size, &align), expected);
-        if (row > 0) assert_err(nacre_context_init(&ctx, &crypto, &params, NACRE_ROOM(room)), NACRE_ERR_UNSUPPORTED);
+        assert_err(nacre_context_key_layout(&crypto, 10, &size, &align), expected);
+        if (row > 0) assert_err(nacre_context_init(&ctx, &crypto, &params, NACRE_BUF(room)), NACRE_ERR_UNSUPPORTED);
     }
 }
 

@@ -287,7 +287,7 @@ static void thousands(void **state)
         for (uint32_t i = 0; i < NUM; i++) {
             char text[16];
             nacre_event event;
-            nacre_outgoing out = { .room = NACRE_ROOM(room) };
+            nacre_outgoing out = { .buf = NACRE_BUF(room) };
             snprintf(text, sizeof text, "%u", (unsigned)i);
             const datagram d = plain_request(NACRE_CON, (uint16_t)(i % 16), text); /* 16 MIDs for all of them */
             const nacre_datagram in = { .peer = p.client.address, .bytes = { d.bytes, d.len } };
@@ -354,7 +354,7 @@ static void spoil(datagram *d, spoiling how)
     case SHORT_PAYLOAD: m.payload.len = 8; break;
     }
     nacre_options o;
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     nacre_options_add(&o, NACRE_OPT_OSCORE, nacre_bytes_of(option, len));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     datagram_write(d, &m);
@@ -448,7 +448,7 @@ static void no_contexts_at_all(void **state)
     assert_int_equal(nacre_endpoint_init(&ep, memory, size, &config), NACRE_OK);
     const nacre_datagram in = { .peer = alone.address, .bytes = { d.bytes, d.len } };
     assert_int_equal(nacre_endpoint_receive_many(ep, &in, 1, 0), 1);
-    nacre_outgoing out = { .room = NACRE_ROOM(back.bytes) };
+    nacre_outgoing out = { .buf = NACRE_BUF(back.bytes) };
     assert_int_equal(nacre_endpoint_transmit_many(ep, &out, 1, 0), 1);
     back.len = out.bytes.len;
     assert_payload(datagram_message(&back), "Security context not found");

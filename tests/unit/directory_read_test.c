@@ -458,7 +458,7 @@ static void large_windows_are_exact(void **state)
     char wanted[700];
     snprintf(wanted, sizeof wanted, "{\"next-to-send\": 13, \"received\": %s}\n", received);
     scratch_expect(f->client, "sequence.json", wanted);
-    assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
     close_ok(dir);
     snprintf(wanted, sizeof wanted, "{\"next-to-send\": 4, \"received\": %s}\n", received);
     scratch_expect(f->client, "sequence.json", wanted);

@@ -36,11 +36,11 @@ static void the_state_is_pessimistic_in_between(void **state)
     uint8_t rooms[3][64];
     nacre_bytes requests[3];
 
-    assert_int_equal(protect(f, client, &requests[0], NACRE_ROOM(rooms[0])), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, client, &requests[0], NACRE_BUF(rooms[0])), NACRE_ERR_NOT_YET);
     assert_false(scratch_exists(f->client, "sequence.json"));
     assert_int_equal(serve(client, NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
-    for (size_t i = 0; i < 3; i++) assert_int_equal(protect(f, client, &requests[i], NACRE_ROOM(rooms[i])), NACRE_OK);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(protect(f, client, &requests[i], NACRE_BUF(rooms[i])), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
 
     assert_int_equal(unprotect(f, server, requests[0]), NACRE_ERR_NOT_YET);
@@ -75,7 +75,7 @@ static void an_unknown_window_stays_unknown(void **state)
     nacre_bytes request;
     nacre_directory *client = open_ok(f, f->client);
     assert_int_equal(serve(client, NULL), NACRE_OK);
-    assert_int_equal(protect(f, client, &request, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, client, &request, NACRE_BUF(room)), NACRE_OK);
     close_ok(client);
     scratch_write(f->server, "sequence.json", STATE("0", UNKNOWN));
     nacre_directory *server = open_ok(f, f->server);
@@ -94,12 +94,12 @@ static void numbers_end_where_they_end(void **state)
     scratch_write(f->client, "sequence.json", STATE("1099511627775", EMPTY));
     nacre_directory *dir = open_ok(f, f->client);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_ERR_CONTEXT_UNAVAILABLE);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_CONTEXT_UNAVAILABLE);
     close_ok(dir);
     scratch_expect(f->client, "sequence.json", STATE("1099511627776", EMPTY));
     dir = open_ok(f, f->client);
-    assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_ERR_CONTEXT_UNAVAILABLE);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_CONTEXT_UNAVAILABLE);
     close_ok(dir);
 }
 
@@ -138,13 +138,13 @@ static void a_failed_write_confirms_nothing(void **state)
         if (strstr(why.text, steps[step - 1]) == NULL || strstr(why.text, strerror(EIO)) == NULL)
             fail_msg("step %u: %s", step, why.text);
         assert_non_null(strstr(why.text, f->client));
-        assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
         assert_int_equal(scratch_count(f->client, ".sequence-"), 0);
         if (step < 3) assert_false(scratch_exists(f->client, "sequence.json"));
         points.fail_at = 0;
         assert_int_equal(serve(dir, &why), NACRE_OK);
         scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
-        assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
         close_ok(dir);
         scratch_expect(f->client, "sequence.json", STATE("1", EMPTY));
     }
@@ -157,7 +157,7 @@ static void a_failed_window_write_keeps_requests_waiting(void **state)
     nacre_bytes request;
     nacre_directory *client = open_ok(f, f->client), *server = open_ok(f, f->server);
     assert_int_equal(serve(client, NULL), NACRE_OK);
-    assert_int_equal(protect(f, client, &request, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, client, &request, NACRE_BUF(room)), NACRE_OK);
     assert_int_equal(serve(server, NULL), NACRE_OK); /* the numbers */
     for (unsigned step = 1; step <= 3; step++) {
         assert_int_equal(unprotect(f, server, request), NACRE_ERR_NOT_YET);
@@ -183,7 +183,7 @@ static void a_half_done_write_is_written_over(void **state)
     nacre_bytes request;
     nacre_directory *client = open_ok(f, f->client);
     assert_int_equal(serve(client, NULL), NACRE_OK);
-    assert_int_equal(protect(f, client, &request, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, client, &request, NACRE_BUF(room)), NACRE_OK);
     close_ok(client);
     scratch_write(f->server, "sequence.json", STATE("0", EMPTY));
     nacre_directory *server = open_ok(f, f->server);
@@ -207,7 +207,7 @@ static void a_failed_close_leaves_the_pessimistic_state(void **state)
         if (scratch_exists(f->client, "sequence.json")) scratch_unlink(f->client, "sequence.json");
         nacre_directory *dir = open_ok(f, f->client);
         assert_int_equal(serve(dir, &why), NACRE_OK);
-        assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
         points.calls = 0;
         points.fail_at = step;
         assert_int_equal(nacre_directory_close(dir, &why), NACRE_ERR_FILE);
@@ -275,7 +275,7 @@ static void errors_say_what_to_do(void **state)
             snprintf(wanted, sizeof wanted, ": %s%s", strerror(rows[i].error), rows[i].advice);
             if (strstr(why.text, wanted) == NULL || strstr(why.text, f->client) == NULL) fail_msg("%s", why.text);
             if (rows[i].advice[0] == '\0') assert_null(strchr(why.text, ';'));
-            assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+            assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
         }
     memset(&points, 0, sizeof points);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
@@ -292,17 +292,17 @@ static void a_save_in_between_says_the_truth(void **state)
     nacre_directory *client = open_ok(f, f->client), *server = open_ok(f, f->server);
     nacre_store client_store = nacre_directory_store(client), server_store = nacre_directory_store(server);
     assert_int_equal(serve(client, NULL), NACRE_OK);
-    assert_int_equal(protect(f, client, &requests[0], NACRE_ROOM(rooms[0])), NACRE_OK);
+    assert_int_equal(protect(f, client, &requests[0], NACRE_BUF(rooms[0])), NACRE_OK);
     /* by the function, and by the table: the context does not go on with what is written over */
     assert_int_equal(nacre_store_save(&client_store, nacre_directory_context(client), NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("1", EMPTY));
-    assert_int_equal(protect(f, client, &requests[1], NACRE_ROOM(rooms[1])), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, client, &requests[1], NACRE_BUF(rooms[1])), NACRE_ERR_NOT_YET);
     assert_int_equal(serve(client, NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("21", EMPTY));
-    assert_int_equal(protect(f, client, &requests[1], NACRE_ROOM(rooms[1])), NACRE_OK);
+    assert_int_equal(protect(f, client, &requests[1], NACRE_BUF(rooms[1])), NACRE_OK);
     assert_int_equal(client_store.ops->save(client_store.self, nacre_directory_context(client), NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("2", EMPTY));
-    assert_int_equal(protect(f, client, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, client, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
 
     assert_int_equal(accept_request(f, server, requests[0]), NACRE_OK);
     scratch_expect(f->server, "sequence.json", STATE("10", UNKNOWN));
@@ -326,7 +326,7 @@ static void a_half_done_save_is_written_over(void **state)
     nacre_directory *dir = open_ok(f, f->client);
     nacre_store store = nacre_directory_store(dir);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
     for (unsigned step = 1; step <= 3; step++) {
         points.calls = 0;
         points.fail_at = step;
@@ -334,11 +334,11 @@ static void a_half_done_save_is_written_over(void **state)
         points.fail_at = 0;
         if (step < 3) scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
         else scratch_expect(f->client, "sequence.json", STATE("1", EMPTY));
-        assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
     }
     assert_int_equal(serve(dir, NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("21", EMPTY));
-    assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
     close_ok(dir);
     scratch_expect(f->client, "sequence.json", STATE("2", EMPTY));
 }
@@ -358,7 +358,7 @@ static void use_numbers(struct fixture *f, int pipe_fd, unsigned exit_at, bool e
     for (int i = 0; i < 25; i++) {
         uint64_t number = nacre_context_next_seq(nacre_directory_context(dir));
         if (serve(dir, NULL) != NACRE_OK) _exit(2);
-        if (protect(f, dir, &out, NACRE_ROOM(room)) != NACRE_OK) _exit(3);
+        if (protect(f, dir, &out, NACRE_BUF(room)) != NACRE_OK) _exit(3);
         if (write(pipe_fd, &number, sizeof number) != (ssize_t)sizeof number) _exit(4);
     }
     if (nacre_directory_close(dir, NULL) != NACRE_OK) _exit(5);
@@ -423,7 +423,7 @@ static void no_request_is_accepted_twice(void **state)
     nacre_directory *client = open_ok(f, f->client);
     for (size_t i = 0; i < NUM; i++) {
         assert_int_equal(serve(client, NULL), NACRE_OK);
-        assert_int_equal(protect(f, client, &requests[i], NACRE_ROOM(rooms[i])), NACRE_OK);
+        assert_int_equal(protect(f, client, &requests[i], NACRE_BUF(rooms[i])), NACRE_OK);
     }
     close_ok(client);
     for (unsigned first = 1; first <= 12; first++) {

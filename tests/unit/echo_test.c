@@ -26,7 +26,7 @@ static nacre_bytes ask(nacre_context *server, nacre_bytes request, nacre_request
 {
     nacre_message outer = test_parse(request), plain, plain_before;
     memset(&plain, 0x77, sizeof plain), memcpy(&plain_before, &plain, sizeof plain);
-    nacre_room room = test_room(request.len);
+    nacre_buf room = test_room(request.len);
     const nacre_context *before = test_snapshot(server);
     assert_err(nacre_unprotect_request(server, test_crypto(), id, &plain, room, &outer), NACRE_ERR_REPLAY_ECHO);
     assert_true(test_same(before, server));
@@ -172,11 +172,11 @@ static void test_b15_extended_token(void **state)
         nacre_bytes out;
         size_t needed = 0;
         for (size_t cap = 0; !needed; cap++) { /* and the room for the answer: exactly, not one byte less */
-            nacre_room room = test_room(cap);
+            nacre_buf room = test_room(cap);
             nacre_err err = nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer);
             if (!err) needed = cap;
             else {
-                assert_err(err, NACRE_ERR_NO_ROOM);
+                assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
                 assert_int_equal(nacre_context_next_seq(server), 100);
                 assert_true(test_room_is_clean(room));
             }
@@ -231,7 +231,7 @@ static void test_no_echo_value_no_challenge(void **state)
     nacre_request_id at_client;
     nacre_message outer = test_parse(test_protect_request(client, &at_client, &m));
     const nacre_context *before = test_snapshot(server);
-    nacre_room room = test_room(100);
+    nacre_buf room = test_room(100);
     nacre_bytes out = NACRE_STR("unchanged");
     assert_err(nacre_protect_echo(server, test_crypto(), &at_client, &out, room, &outer), NACRE_ERR_BAD_ARGUMENT);
     assert_true(test_same(before, server) && test_room_is_untouched(room));
@@ -273,7 +273,7 @@ static void test_challenges_spend_numbers_like_all_others(void **state)
         nacre_message outer = test_parse(request);
         assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_room(request.len), &outer),
                    NACRE_ERR_REPLAY_ECHO);
-        nacre_room room = test_room(100);
+        nacre_buf room = test_room(100);
         if (persistent) {
             assert_err(nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer), NACRE_ERR_NOT_YET);
             nacre_context_confirm_reserved(server, 6);

@@ -643,11 +643,11 @@ static void what_may_be_added(void **state)
         static const uint8_t nine[9];
         make_renewal(&r, &p.client, 1, "x", row == 4 ? "x" : "y", true, true);
         nacre_err expected = NACRE_ERR_BAD_ARGUMENT;
-        const size_t room = r.renewal.own.key_room.cap;
+        const size_t room = r.renewal.own.key_buf.cap;
         if (row == 1) r.renewal.asks = r.renewal.answers = false;
         if (row == 2) r.renewal.material.id_context = NACRE_ARRAY(nine);
-        if (row == 3) r.renewal.spare.key_room.cap = 0;
-        if (row == 3) expected = NACRE_ERR_NO_ROOM;
+        if (row == 3) r.renewal.spare.key_buf.cap = 0;
+        if (row == 3) expected = NACRE_ERR_BUFFER_TOO_SMALL;
         if (row == 5) r.renewal.material.cose_aead = 999;
         if (row == 5) expected = NACRE_ERR_UNSUPPORTED;
         if (row == 0 || row == 6) expected = NACRE_OK;
@@ -660,7 +660,7 @@ static void what_may_be_added(void **state)
             assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
                                                          &(nacre_request_options){ .renewal = &r.renewal }),
                              NACRE_ERR_BAD_ARGUMENT);
-        r.renewal.spare.key_room.cap = room;
+        r.renewal.spare.key_buf.cap = room;
         drop_renewal(&r, &p.client);
     }
     nacre_context *ctx = party_context(&p.client, &(pairing){ .secret = 7 }, false);

@@ -21,7 +21,7 @@ static void size_and_init(void **state)
     assert_int_equal(nacre_endpoint_init(&ep, memory, size, &good), NACRE_OK);
     assert_non_null(ep);
     nacre_endpoint *untouched = NULL;
-    assert_int_equal(nacre_endpoint_init(&untouched, memory, size - 1, &good), NACRE_ERR_NO_ROOM);
+    assert_int_equal(nacre_endpoint_init(&untouched, memory, size - 1, &good), NACRE_ERR_BUFFER_TOO_SMALL);
     assert_int_equal(nacre_endpoint_init(&untouched, memory + 1, size, &good), NACRE_ERR_BAD_ARGUMENT);
     assert_int_equal(nacre_endpoint_init(&untouched, NULL, size, &good), NACRE_ERR_BAD_ARGUMENT);
     nacre_endpoint_config bad = good;

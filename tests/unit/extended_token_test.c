@@ -106,7 +106,7 @@ static void refused(void **state)
                                   .token = { long_token, token_lens[i] },
                                   .options = { garbage, 2 },
                                   .payload = { garbage + 3, 1 } };
-        assert_int_equal(nacre_message_write(&m, &out, NACRE_ROOM(bytes)), NACRE_OK);
+        assert_int_equal(nacre_message_write(&m, &out, NACRE_BUF(bytes)), NACRE_OK);
         assert_int_equal(out.len, 1280 + token_lens[i] - 1270);
         const nacre_datagram in = { .peer = r.address, .bytes = out };
         assert_int_equal(nacre_endpoint_receive_many(world.server.ep, &in, 1, 0), 1);

@@ -40,9 +40,7 @@ static nacre_err unprotect_one(nacre_context *ctx, const nacre_request_id *id, c
 
 static nacre_err unprotect_burst(nacre_context *ctx, nacre_request_id *id, const nacre_message *outer)
 {
-    nacre_unprotect_item item = {
-        .context = ctx, .id = id, .room = test_room(64), .outer = outer, .is_response = true
-    };
+    nacre_unprotect_item item = { .context = ctx, .id = id, .buf = test_room(64), .outer = outer, .is_response = true };
     nacre_unprotect_many(test_crypto(), &item, 1);
     return item.err;
 }
@@ -98,10 +96,10 @@ static void rederivation_refuses_it_too(void **state)
     material.cose_aead = SHORT_NONCE;
     material.sender_id = test_hex("63");
     material.recipient_id = test_hex("73");
-    assert_ok(nacre_context_key_room(test_crypto(), SHORT_NONCE, &size, &align));
+    assert_ok(nacre_context_key_layout(test_crypto(), SHORT_NONCE, &size, &align));
     for (size_t len = 1; len <= 2; len++) {
         nacre_rederive_client client;
-        nacre_rederived own = { .key_room = test_room(size) }, spare = { .key_room = test_room(size) };
+        nacre_rederived own = { .key_buf = test_room(size) }, spare = { .key_buf = test_room(size) };
         nacre_request_id id = identity(len, TEST_CLIENT);
         nacre_message outer = answer("10 09 48 0102030405060708");
         assert_ok(nacre_rederive_begin(&client, &own, test_crypto(), &material, r));

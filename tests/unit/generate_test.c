@@ -37,7 +37,7 @@ static void a_pair_talks(void **state)
         uint8_t room[64];
         nacre_bytes request;
         assert_int_equal(serve(client, NULL), NACRE_OK);
-        assert_int_equal(protect(f, client, &request, NACRE_ROOM(room)), NACRE_OK);
+        assert_int_equal(protect(f, client, &request, NACRE_BUF(room)), NACRE_OK);
         assert_int_equal(accept_request(f, server, request), NACRE_OK);
         close_ok(client);
         close_ok(server);

@@ -55,7 +55,7 @@ static void use_here(struct fixture *f, const char *path)
     nacre_bytes out;
     nacre_directory *dir = open_ok(f, path);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
     close_ok(dir);
 }
 
@@ -69,7 +69,7 @@ static void use_killed(struct fixture *f, const char *path)
     assert_true(child >= 0);
     if (child == 0) {
         nacre_directory *dir = open_ok(f, path);
-        bool done = serve(dir, NULL) == NACRE_OK && protect(f, dir, &out, NACRE_ROOM(room)) == NACRE_OK;
+        bool done = serve(dir, NULL) == NACRE_OK && protect(f, dir, &out, NACRE_BUF(room)) == NACRE_OK;
         _exit(done ? 9 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);

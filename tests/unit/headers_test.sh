@@ -41,12 +41,12 @@ cat >"$work/macros.inc" <<'C'
 static const uint8_t array[3] = { 1, 2, 3 };
 static uint8_t memory[5];
 static const nacre_bytes at_file_scope[] = { NACRE_STR_INIT("abc"), NACRE_ARRAY_INIT(array) };
-static const nacre_room room_at_file_scope = NACRE_ARRAY_INIT(memory);
+static const nacre_buf room_at_file_scope = NACRE_ARRAY_INIT(memory);
 static size_t len_of(nacre_bytes bytes)
 {
     return bytes.len;
 }
-static size_t cap_of(nacre_room room)
+static size_t cap_of(nacre_buf room)
 {
     return room.cap;
 }
@@ -67,7 +67,7 @@ static bool macros_hold(void)
     const uint8_t code = NACRE_CODE(4, 4);
     say("%d", checked());
     return SAME(len_of(NACRE_STR("abcd")), 4) && SAME(len_of(NACRE_ARRAY(array)), 3) &&
-           SAME(cap_of(NACRE_ROOM(memory)), 5) && nacre_is_absent(NACRE_ABSENT) && local.len == 3 &&
+           SAME(cap_of(NACRE_BUF(memory)), 5) && nacre_is_absent(NACRE_ABSENT) && local.len == 3 &&
            at_file_scope[0].len == 3 && at_file_scope[1].len == 3 && room_at_file_scope.cap == 5 &&
            code == NACRE_NOT_FOUND && NACRE_SEQ_MAX == 0xffffffffffU && NACRE_SIZE_UNKNOWN == ~UINT64_C(0) &&
            (0 NACRE_ERR_MAP(COUNT)) > 20 && NACRE_AES_CCM_16_64_128 == 10;

@@ -32,12 +32,12 @@ static void decodes_and_refuses(void **state)
         { "09 af", NACRE_ERR_BAD_HEX, { 0 }, 0 },
         { "0x09", NACRE_ERR_BAD_HEX, { 0 }, 0 },
         { "01020304", NACRE_OK, { 1, 2, 3, 4 }, 4 },
-        { "0102030405", NACRE_ERR_NO_ROOM, { 0 }, 0 },
+        { "0102030405", NACRE_ERR_BUFFER_TOO_SMALL, { 0 }, 0 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint8_t buf[4] = { 0xee, 0xee, 0xee, 0xee };
         nacre_bytes out = { (const uint8_t *)"untouched", 9 };
-        nacre_err err = nacre_hex_decode(&out, NACRE_ROOM(buf), rows[i].text, strlen(rows[i].text));
+        nacre_err err = nacre_hex_decode(&out, NACRE_BUF(buf), rows[i].text, strlen(rows[i].text));
         assert_int_equal(err, rows[i].err);
         if (err != NACRE_OK) { /* nothing changes on failure */
             assert_int_equal(out.len, 9);
@@ -56,10 +56,10 @@ static void only_the_given_length_is_read(void **state)
     uint8_t buf[2];
     nacre_bytes out;
     static const char text[4] = { '0', '1', '0', '2' }; /* no NUL behind it */
-    assert_int_equal(nacre_hex_decode(&out, NACRE_ROOM(buf), text, 4), NACRE_OK);
-    assert_int_equal(nacre_hex_decode(&out, NACRE_ROOM(buf), text, 2), NACRE_OK);
+    assert_int_equal(nacre_hex_decode(&out, NACRE_BUF(buf), text, 4), NACRE_OK);
+    assert_int_equal(nacre_hex_decode(&out, NACRE_BUF(buf), text, 2), NACRE_OK);
     assert_int_equal(out.len, 1);
-    assert_int_equal(nacre_hex_decode(&out, NACRE_ROOM(buf), "01\0", 4), NACRE_ERR_BAD_HEX);
+    assert_int_equal(nacre_hex_decode(&out, NACRE_BUF(buf), "01\0", 4), NACRE_ERR_BAD_HEX);
 }
 
 static void encodes_every_byte_and_back(void **state)
@@ -73,7 +73,7 @@ static void encodes_every_byte_and_back(void **state)
     assert_int_equal(strlen(text), 512);
     assert_memory_equal(text, "000102030405060708090a0b0c0d0e0f10", 34);
     assert_string_equal(text + 508, "feff");
-    assert_int_equal(nacre_hex_decode(&out, NACRE_ROOM(back), text, 512), NACRE_OK);
+    assert_int_equal(nacre_hex_decode(&out, NACRE_BUF(back), text, 512), NACRE_OK);
     assert_memory_equal(back, all, 256);
     nacre_hex_encode(text, NACRE_ABSENT);
     assert_string_equal(text, "");

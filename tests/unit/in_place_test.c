@@ -11,7 +11,7 @@ static nacre_bytes apart(const nacre_message *plain)
     return test_protect_request(test_context_of(3, TEST_CLIENT), &id, plain);
 }
 
-static nacre_err into(nacre_room room, const nacre_message *plain, nacre_bytes *out)
+static nacre_err into(nacre_buf room, const nacre_message *plain, nacre_bytes *out)
 {
     nacre_request_id id;
     return nacre_protect_request(test_context_of(3, TEST_CLIENT), test_crypto(), &id, out, room, plain, NULL);
@@ -28,7 +28,7 @@ static void a_payload_anywhere_in_the_room(void **unused)
             m.payload = nacre_bytes_of(payload, len);
             nacre_bytes expected = apart(&m), out = NACRE_ABSENT;
             size_t least = offset + len;
-            nacre_room room = test_room(least > expected.len ? least : expected.len);
+            nacre_buf room = test_room(least > expected.len ? least : expected.len);
             memcpy(room.ptr + offset, payload, len);
             m.payload = nacre_bytes_of(room.ptr + offset, len);
             assert_ok(into(room, &m, &out));
@@ -49,7 +49,7 @@ static void a_whole_message_at_the_start(void **unused)
         nacre_bytes datagram = test_hex(rows[i]), out = NACRE_ABSENT;
         nacre_message plain = test_parse(datagram);
         nacre_bytes expected = apart(&plain);
-        nacre_room room = test_room(expected.len);
+        nacre_buf room = test_room(expected.len);
         memcpy(room.ptr, datagram.ptr, datagram.len);
         nacre_message m;
         assert_ok(nacre_message_parse(&m, nacre_bytes_of(room.ptr, datagram.len)));
@@ -74,7 +74,7 @@ static void what_cannot_be_moved_is_refused(void **unused)
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         nacre_bytes datagram = test_hex(rows[i].datagram), out = NACRE_ABSENT;
-        nacre_room room = test_room(400);
+        nacre_buf room = test_room(400);
         memcpy(room.ptr + rows[i].at, datagram.ptr, datagram.len);
         nacre_message m, copy = test_parse(datagram);
         assert_ok(nacre_message_parse(&m, nacre_bytes_of(room.ptr + rows[i].at, datagram.len)));

@@ -181,7 +181,7 @@ static void long_messages(void **state)
             (void)test_release(NULL);
         }
         if (aead->max_len == 65535) {
-            nacre_room in = test_room(65536 + NACRE_MAX_TAG), out = test_room(65536 + NACRE_MAX_TAG);
+            nacre_buf in = test_room(65536 + NACRE_MAX_TAG), out = test_room(65536 + NACRE_MAX_TAG);
             uint8_t nonce[NACRE_MAX_NONCE] = { 0 };
             nacre_aead_job job = { aead, keys.mb[NACRE_SEAL], nonce, NACRE_ABSENT, in.ptr, 65536, out.ptr, true };
             assert_false(nacre_seal(&mb, &job));
@@ -228,8 +228,8 @@ static void contexts_and_instances(void **state)
     size_t size, align;
     nacre_context client;
     nacre_crypto second;
-    assert_ok(nacre_context_key_room(&mb, 0, &size, &align));
-    nacre_room keys = { aligned_alloc(align, size), size };
+    assert_ok(nacre_context_key_layout(&mb, 0, &size, &align));
+    nacre_buf keys = { aligned_alloc(align, size), size };
     assert_ok(nacre_context_init(&client, &mb, &params, keys));
     assert_ok(nacre_ipsec_mb_open(&second));
     nacre_context *server = test_context_of(1, TEST_SERVER);

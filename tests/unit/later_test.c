@@ -260,7 +260,7 @@ static void waits_for_store(void **state)
         uint8_t echo[16];
         nacre_options options;
         nacre_bytes with_echo;
-        nacre_options_init(&options, NACRE_ROOM(echo));
+        nacre_options_init(&options, NACRE_BUF(echo));
         nacre_options_add(&options, NACRE_OPT_ECHO, nacre_option_find(challenge.options, NACRE_OPT_ECHO));
         assert_int_equal(nacre_options_finish(&options, &with_echo), NACRE_OK);
         const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, with_echo, 0).exchange;

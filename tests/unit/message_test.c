@@ -130,7 +130,7 @@ static void test_round_trip_of_every_header(void **state)
                                 NACRE_ABSENT,  NACRE_ABSENT,  NACRE_ABSENT };
             uint8_t bytes[4];
             nacre_bytes out;
-            assert_ok(nacre_message_write(&m, &out, NACRE_ROOM(bytes)));
+            assert_ok(nacre_message_write(&m, &out, NACRE_BUF(bytes)));
             nacre_message back = test_parse(out);
             assert_int_equal(back.type, type);
             assert_int_equal(back.code, code);
@@ -144,9 +144,9 @@ static void test_write_needs_exactly_its_size(void **state)
     nacre_message m = test_request(NACRE_PUT, test_options(11, "747631", 60, "10", 0), test_hex("0102030405"));
     size_t size = nacre_message_size(&m);
     for (size_t cap = 0; cap <= size + 1; cap++) {
-        nacre_room room = test_room(cap);
+        nacre_buf room = test_room(cap);
         nacre_bytes out = NACRE_STR("unchanged"), before = out;
-        assert_err(nacre_message_write(&m, &out, room), cap < size ? NACRE_ERR_NO_ROOM : NACRE_OK);
+        assert_err(nacre_message_write(&m, &out, room), cap < size ? NACRE_ERR_BUFFER_TOO_SMALL : NACRE_OK);
         if (cap >= size) {
             assert_ptr_equal(out.ptr, room.ptr);
             assert_int_equal(out.len, size);
@@ -161,7 +161,7 @@ static void test_write_refuses_what_has_no_encoding(void **state)
 {
     (void)state;
     nacre_message good = test_request(NACRE_GET, NACRE_ABSENT, NACRE_ABSENT), m;
-    nacre_room room = test_room(70000);
+    nacre_buf room = test_room(70000);
     nacre_bytes out = NACRE_ABSENT;
     assert_ok(nacre_message_write(&good, &out, room));
     m = good, m.type = 4;

@@ -26,10 +26,10 @@ int main(void)
         nacre_options o;
         nacre_request_id id;
         nacre_bytes out;
-        nacre_options_init(&o, NACRE_ROOM(options));
+        nacre_options_init(&o, NACRE_BUF(options));
         nacre_options_add(&o, with ? NACRE_OPT_PROXY_URI : NACRE_OPT_URI_HOST, NACRE_STR("coap://h/secret"));
         if (nacre_options_finish(&o, &plain.options) != NACRE_OK) return 10;
-        nacre_err err = nacre_protect_request(&ctx, &crypto, &id, &out, NACRE_ROOM(room), &plain, 0);
+        nacre_err err = nacre_protect_request(&ctx, &crypto, &id, &out, NACRE_BUF(room), &plain, 0);
         if (err != (with ? NACRE_ERR_UNSUPPORTED : NACRE_OK)) return 11 + with;
         if (ctx.next != 1) return 13;
         for (size_t i = 0; with && i < sizeof room; i++)

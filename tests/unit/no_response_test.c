@@ -60,12 +60,12 @@ static void outside_it_is_ignored(void **state)
         };
         uint8_t memory[MAX_DATAGRAM], options_memory[256];
         nacre_bytes out;
-        assert_int_equal(nacre_protect_request(r.ctx, &r.crypto, &r.id, &out, NACRE_ROOM(memory), &plain, NULL),
+        assert_int_equal(nacre_protect_request(r.ctx, &r.crypto, &r.id, &out, NACRE_BUF(memory), &plain, NULL),
                          NACRE_OK);
         nacre_message outer;
         assert_int_equal(nacre_message_parse(&outer, out), NACRE_OK);
         nacre_options options;
-        nacre_options_init(&options, NACRE_ROOM(options_memory));
+        nacre_options_init(&options, NACRE_BUF(options_memory));
         nacre_options_add(&options, NACRE_OPT_OSCORE, nacre_option_find(outer.options, NACRE_OPT_OSCORE));
         if (outside) nacre_options_add_uint(&options, NACRE_OPT_NO_RESPONSE, 26);
         assert_int_equal(nacre_options_finish(&options, &outer.options), NACRE_OK);

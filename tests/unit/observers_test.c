@@ -339,7 +339,7 @@ static void cancelled_in_one_burst(void **state)
             .code = NACRE_GET, .mid = (uint16_t)(50 + i), .token = r.token, .options = raw_options(i, "x", -1)
         };
         burst[i].peer = r.address;
-        assert_int_equal(nacre_protect_request(r.ctx, &r.crypto, &id, &burst[i].bytes, NACRE_ROOM(bytes[i]), &m, NULL),
+        assert_int_equal(nacre_protect_request(r.ctx, &r.crypto, &id, &burst[i].bytes, NACRE_BUF(bytes[i]), &m, NULL),
                          NACRE_OK);
     }
     assert_int_equal(nacre_endpoint_receive_many(world.server.ep, burst, 2, 0), 2);

@@ -188,8 +188,8 @@ static void fetch_second_block(observed *o, const char *told, uint64_t now)
     nacre_message m = sent_request(&o->p, &d, now);
     const nacre_message outer = m;
     if (!o->plain)
-        assert_int_equal(
-            nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &o->id, &m, NACRE_ROOM(room), &outer), NACRE_OK);
+        assert_int_equal(nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &o->id, &m, NACRE_BUF(room), &outer),
+                         NACRE_OK);
     assert_true(nacre_is_absent(nacre_option_find(m.options, NACRE_OPT_OBSERVE)));
     assert_true(nacre_bytes_equal(nacre_option_find(m.options, NACRE_OPT_BLOCK2), NACRE_STR("\x10")));
     memcpy(token, o->token, 8);
@@ -215,7 +215,7 @@ static void blocks_follow_a_restarted_server(void **state)
         get.options = NACRE_ARRAY(observe);
         open_observed(&o, NULL, row & 1);
         party_add_transfer(&o.p.client, NULL);
-        const nacre_transfer_options how = { .room = NACRE_ROOM(room) };
+        const nacre_transfer_options how = { .buf = NACRE_BUF(room) };
         assert_int_equal(nacre_transfer_request(o.p.client.transfer, &o.exchange, &o.p.server.address,
                                                 o.plain ? NULL : o.p.ours, &get, &how, &o),
                          NACRE_OK);

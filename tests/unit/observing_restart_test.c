@@ -17,7 +17,7 @@ static void ask(observed *o, answer what, uint64_t now)
     static const uint8_t echo_option[] = { 0xd2, 239, '1', '2' };
     const nacre_exchange exchange = start(&o->p.client, &o->p.server, o->p.ours, NACRE_CON);
     const nacre_message outer = sent_request(&o->p, &d, now);
-    assert_int_equal(nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &id, &plain, NACRE_ROOM(room), &outer),
+    assert_int_equal(nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &id, &plain, NACRE_BUF(room), &outer),
                      NACRE_OK);
     nacre_message m = { .type = NACRE_ACK, .code = NACRE_UNAUTHORIZED, .mid = outer.mid, .token = outer.token };
     if (what != REFUSED) m.options = NACRE_ARRAY(echo_option);
@@ -27,7 +27,7 @@ static void ask(observed *o, answer what, uint64_t now)
     } else {
         const nacre_protect_options how = { .nonce = NACRE_NONCE_NEW };
         assert_int_equal(
-            nacre_protect_response(o->p.theirs, &o->p.server.crypto, &id, &out, NACRE_ROOM(back.bytes), &m, &how),
+            nacre_protect_response(o->p.theirs, &o->p.server.crypto, &id, &out, NACRE_BUF(back.bytes), &m, &how),
             NACRE_OK);
         back.len = out.len;
     }

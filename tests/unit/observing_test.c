@@ -108,7 +108,7 @@ static void what_is_no_registration(void **state)
         uint8_t room[8];
         nacre_options options;
         open_observed(&o, NULL, false);
-        nacre_options_init(&options, NACRE_ROOM(room));
+        nacre_options_init(&options, NACRE_BUF(room));
         nacre_options_add(&options, NACRE_OPT_OBSERVE,
                           nacre_bytes_of((const uint8_t *)rows[i].observe, strlen(rows[i].observe)));
         nacre_message request = { .type = NACRE_CON, .code = rows[i].code };

@@ -81,7 +81,7 @@ static void without_it_oscore_is_oscore(void **state)
     uint8_t room[16];
     nacre_options o;
     nacre_message plain = { .type = NACRE_CON, .code = NACRE_POST, .payload = NACRE_STR("x") };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     nacre_options_add(&o, NACRE_OPT_OSCORE, NACRE_STR("\x09\x01"));
     assert_int_equal(nacre_options_finish(&o, &plain.options), NACRE_OK);
     assert_int_equal(nacre_endpoint_request(middle.ep, &exchange, &p.server.address, NULL, &plain, NULL),

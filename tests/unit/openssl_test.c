@@ -185,7 +185,7 @@ typedef struct keys {
     size_t size;
 } keys;
 
-static void *key_room(const nacre_aead *aead, size_t *size)
+static void *key_buf(const nacre_aead *aead, size_t *size)
 {
     size_t align = 0;
     assert_true(test_crypto()->ops->key_layout(aead, size, &align));
@@ -198,8 +198,8 @@ static keys keys_of(const nacre_aead *aead, uint64_t seed)
 {
     keys k = { .aead = aead };
     for (size_t i = 0; i < aead->key_len; i++) k.bytes[i] = (uint8_t)test_random(&seed);
-    k.seal = key_room(aead, &k.size);
-    k.open = key_room(aead, &k.size);
+    k.seal = key_buf(aead, &k.size);
+    k.open = key_buf(aead, &k.size);
     assert_ok(test_crypto()->ops->key_init(test_crypto(), aead, NACRE_SEAL, k.seal, k.bytes));
     assert_ok(test_crypto()->ops->key_init(test_crypto(), aead, NACRE_OPEN, k.open, k.bytes));
     return k;
@@ -239,7 +239,7 @@ static void assert_no_openssl_error(void)
 /* Sealing and opening, out of place and in place, must give what was computed anew. */
 static void assert_agrees(const keys *k, const uint8_t *nonce, nacre_bytes aad, nacre_bytes plain, nacre_bytes sealed)
 {
-    nacre_room out = test_room(sealed.len), back = test_room(plain.len);
+    nacre_buf out = test_room(sealed.len), back = test_room(plain.len);
     nacre_aead_job job = job_of(k, NACRE_SEAL, nonce, aad, plain.ptr, plain.len, out.ptr);
     assert_true(nacre_seal(test_crypto(), &job));
     assert_bytes(nacre_bytes_of(out.ptr, out.cap), sealed);
@@ -284,7 +284,7 @@ static void published_values(void **state)
         const nacre_aead *aead = nacre_aead_by_number(rows[i].cose);
         keys k = { .aead = aead };
         memcpy(k.bytes, test_hex(rows[i].key).ptr, aead->key_len);
-        k.seal = key_room(aead, &k.size), k.open = key_room(aead, &k.size);
+        k.seal = key_buf(aead, &k.size), k.open = key_buf(aead, &k.size);
         assert_ok(test_crypto()->ops->key_init(test_crypto(), aead, NACRE_SEAL, k.seal, k.bytes));
         assert_ok(test_crypto()->ops->key_init(test_crypto(), aead, NACRE_OPEN, k.open, k.bytes));
         nacre_bytes aad = test_hex(rows[i].aad), plain = test_hex(rows[i].plain), sealed = test_hex(rows[i].sealed);
@@ -324,7 +324,7 @@ static void one_key_for_many_messages(void **state)
             nacre_bytes plain = random_bytes(&random, (size_t)(test_random(&random) % 60)),
                         aad = random_bytes(&random, 21);
             nacre_bytes nonce = random_bytes(&random, aead->nonce_len);
-            nacre_room sealed = test_room(plain.len + aead->tag_len), out = test_room(plain.len);
+            nacre_buf sealed = test_room(plain.len + aead->tag_len), out = test_room(plain.len);
             nacre_aead_job job = job_of(&k, NACRE_SEAL, nonce.ptr, aad, plain.ptr, plain.len, sealed.ptr);
             assert_true(nacre_seal(test_crypto(), &job));
             size_t broken = (size_t)(test_random(&random) % sealed.cap);
@@ -356,7 +356,7 @@ static void a_tag_mismatch_leaves_nothing(void **state)
             nacre_bytes nonce = random_bytes(&random, aead->nonce_len);
             nacre_bytes good = anew(aead, k.bytes, nonce.ptr, aad, plain), bad = test_copy(good);
             ((uint8_t *)(uintptr_t)bad.ptr)[len + len % aead->tag_len] ^= 0x80;
-            nacre_room out = test_room(len);
+            nacre_buf out = test_room(len);
             nacre_aead_job job = job_of(&k, NACRE_OPEN, nonce.ptr, aad, bad.ptr, bad.len, out.ptr);
             assert_false(nacre_open(test_crypto(), &job));
             assert_no_openssl_error();
@@ -373,7 +373,7 @@ static void a_tag_mismatch_leaves_nothing(void **state)
         }
         for (size_t len = 0; len < aead->tag_len; len++) { /* shorter than a tag */
             nacre_bytes in = random_bytes(&random, len), nonce = random_bytes(&random, aead->nonce_len);
-            nacre_room out = test_room(0);
+            nacre_buf out = test_room(0);
             nacre_aead_job job = job_of(&k, NACRE_OPEN, nonce.ptr, NACRE_ABSENT, in.ptr, in.len, out.ptr);
             assert_false(nacre_open(test_crypto(), &job));
         }
@@ -393,7 +393,7 @@ static void the_longest_message_and_one_more(void **state)
         if (aead->max_len != 65535) continue;
         keys k = keys_of(aead, a + 300);
         nacre_bytes nonce = test_fill(1, aead->nonce_len), plain = test_fill(2, 65536);
-        nacre_room sealed = test_room(65536 + 16), out = test_room(65536);
+        nacre_buf sealed = test_room(65536 + 16), out = test_room(65536);
         nacre_aead_job job = job_of(&k, NACRE_SEAL, nonce.ptr, nonce, plain.ptr, 65536, sealed.ptr);
         assert_false(nacre_seal(test_crypto(), &job));
         assert_true(test_room_is_clean(sealed));
@@ -421,7 +421,7 @@ static void a_mixed_burst(void **state)
     keys k[ALGORITHMS];
     nacre_aead_job jobs[NUM], *list[NUM];
     nacre_bytes plain[NUM], nonce[NUM], expected[NUM];
-    nacre_room out[NUM];
+    nacre_buf out[NUM];
     uint64_t random = 7;
     for (size_t a = 0; a < ALGORITHMS; a++) k[a] = keys_of(nacre_aead_at(a), a + 400);
     for (size_t i = 0; i < NUM; i++) {
@@ -439,7 +439,7 @@ static void a_mixed_burst(void **state)
         assert_true(jobs[i].ok);
         assert_bytes(nacre_bytes_of(out[i].ptr, out[i].cap), expected[i]);
         if (i % 4 == 1) out[i].ptr[i % out[i].cap] ^= 1;
-        nacre_room back = test_room(plain[i].len);
+        nacre_buf back = test_room(plain[i].len);
         jobs[i] = job_of(key, NACRE_OPEN, nonce[i].ptr, nonce[i], out[i].ptr, out[i].cap, back.ptr);
     }
     test_crypto()->ops->open_many(test_crypto(), list, NUM);
@@ -462,7 +462,7 @@ static void other_failures_queue_nothing(void **state)
     nacre_bytes part = NACRE_STR("part");
     nacre_aead other = *nacre_aead_by_number(10);
     size_t size = 0;
-    void *room = key_room(&other, &size);
+    void *room = key_buf(&other, &size);
     assert_err(ops->hmac(test_crypto(), (nacre_hash)3, part, &part, 1, mac), NACRE_ERR_UNSUPPORTED);
     assert_err(ops->key_init(test_crypto(), &other, NACRE_SEAL, room, key), NACRE_ERR_UNSUPPORTED);
     assert_ok(ops->hmac(test_crypto(), NACRE_SHA256, part, &part, 1, mac));

@@ -13,7 +13,7 @@ typedef struct listed {
     size_t len;
 } listed;
 
-static nacre_bytes encode(nacre_room room, const listed *list)
+static nacre_bytes encode(nacre_buf room, const listed *list)
 {
     static const uint8_t value[300] = { 0x2a, 1, 2, 3, 4 };
     nacre_options o;
@@ -27,7 +27,7 @@ static nacre_bytes encode(nacre_room room, const listed *list)
 static void same_options(nacre_bytes got, const listed *expected)
 {
     uint8_t room[ROOM];
-    const nacre_bytes bytes = encode(NACRE_ROOM(room), expected);
+    const nacre_bytes bytes = encode(NACRE_BUF(room), expected);
     assert_int_equal(got.len, bytes.len);
     if (got.len > 0) assert_memory_equal(got.ptr, bytes.ptr, got.len);
 }
@@ -57,7 +57,7 @@ static void elective_ones_are_dropped_in_place_and_apart(void **state)
     (void)state;
     for (size_t i = 0; i < NUM_ROWS; i++) {
         uint8_t room[1024], apart[1024];
-        const nacre_bytes sent = encode(NACRE_ROOM(room), rows[i].sent);
+        const nacre_bytes sent = encode(NACRE_BUF(room), rows[i].sent);
         uint32_t seen = 0;
         (void)nacre__options_scan(sent.ptr, sent.ptr + sent.len, &seen);
         const uint32_t all = nacre__options_seen(sent);
@@ -79,9 +79,9 @@ static void the_table_decides(void **state)
         for (size_t len = 0; len <= 300; len++) {
             const bool counts = len >= info->min_len && len <= info->max_len;
             const listed one[] = { { number, len }, { 0, 0 } }, two[] = { { number, len }, { number, len }, { 0, 0 } };
-            uint32_t seen = nacre__options_seen(encode(NACRE_ROOM(room), one));
+            uint32_t seen = nacre__options_seen(encode(NACRE_BUF(room), one));
             if (number != 32) assert_int_equal((seen & NACRE__SEEN_UNCOUNTED) == 0, counts);
-            seen = nacre__options_seen(encode(NACRE_ROOM(room), two));
+            seen = nacre__options_seen(encode(NACRE_BUF(room), two));
             if (number != 32)
                 assert_int_equal((seen & NACRE__SEEN_UNCOUNTED) == 0, counts && (info->flags & NACRE_REPEATABLE) != 0);
         }
@@ -98,7 +98,7 @@ static void requests_and_answers_lose_them(void **state)
             datagram d, back;
             nacre_exchange exchange;
             pair_open(&p, &(nacre_endpoint_config){ .no_amplification_limit = true }, &(pairing){ 0 });
-            const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_ROOM(room), rows[i].sent) };
+            const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_BUF(room), rows[i].sent) };
             assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address,
                                                     is_protected ? p.ours : NULL, &get, NULL),
                              NACRE_OK);
@@ -127,7 +127,7 @@ static void observe_of_four_bytes_is_none(void **state)
         datagram d;
         nacre_exchange exchange;
         pair_open(&p, &(nacre_endpoint_config){ .num_observers = 2 }, &(pairing){ 0 });
-        const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_ROOM(room), four) };
+        const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_BUF(room), four) };
         assert_int_equal(
             nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, is_protected ? p.ours : NULL, &get, NULL),
             NACRE_OK);
@@ -153,7 +153,7 @@ static void separate_answers_are_rejected(void **state)
             pair p;
             datagram d, back;
             pair_open(&p, NULL, &(pairing){ 0 });
-            const nacre_message bad = { .code = NACRE_CONTENT, .options = encode(NACRE_ROOM(room), foreign[i]) };
+            const nacre_message bad = { .code = NACRE_CONTENT, .options = encode(NACRE_BUF(room), foreign[i]) };
             (void)start(&p.client, &p.server, is_protected ? p.ours : NULL, NACRE_CON);
             (void)sent_request(&p, &d, 0);
             party_give(&p.server, &p.client, &d, 0);
@@ -187,7 +187,7 @@ static void non_answers_are_ignored(void **state)
         (void)start(&p.client, &p.server, NULL, NACRE_NON);
         const nacre_message sent = sent_request(&p, &d, 0);
         nacre_message answer = { .type = NACRE_NON, .code = NACRE_CONTENT, .mid = 7, .token = sent.token };
-        answer.options = encode(NACRE_ROOM(room), foreign[i]);
+        answer.options = encode(NACRE_BUF(room), foreign[i]);
         datagram_write(&back, &answer);
         party_give(&p.client, &p.server, &back, 0);
         expect_quiet(&p.client, 0);
@@ -230,7 +230,7 @@ static void requests_are_refused_or_ignored(void **state)
             const nacre_message get = { .type = non ? NACRE_NON : NACRE_CON,
                                         .code = NACRE_GET,
                                         .options =
-                                            encode(NACRE_ROOM(room), is_block ? blocks[i - NUM_FOREIGN] : foreign[i]) };
+                                            encode(NACRE_BUF(room), is_block ? blocks[i - NUM_FOREIGN] : foreign[i]) };
             assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL),
                              NACRE_OK);
             (void)sent_request(&p, &d, 0);

@@ -18,7 +18,7 @@ static void test_deltas_and_lengths_round_trip(void **state)
                           (edges[l] > 268  ? 2u
                            : edges[l] > 12 ? 1u
                                            : 0u);
-            nacre_room room = test_room(head + edges[l]);
+            nacre_buf room = test_room(head + edges[l]);
             nacre_options o;
             nacre_options_init(&o, room);
             nacre_options_add(&o, (uint16_t)edges[d], value);
@@ -81,7 +81,7 @@ static void test_any_order_gives_the_sorted_list(void **state)
     uint64_t random = 1;
     for (int round = 0; round < 300; round++) {
         model m = { .num = 0 };
-        nacre_room room = test_room(ROOM);
+        nacre_buf room = test_room(ROOM);
         nacre_options o;
         nacre_options_init(&o, room);
         size_t num = test_random(&random) % MODEL_MAX;
@@ -107,7 +107,7 @@ static void test_room_one_byte_short(void **state)
     size_t needed = 0;
     for (size_t cap = 0; cap == 0 || !needed; cap++) {
         nacre_options o;
-        nacre_room room = test_room(cap);
+        nacre_buf room = test_room(cap);
         nacre_options_init(&o, room);
         for (size_t i = 0; i < COUNT(numbers); i++)
             nacre_options_add(&o, numbers[i], test_fill((uint8_t)i, i == 4 ? 300 : 3 * i));
@@ -115,13 +115,13 @@ static void test_room_one_byte_short(void **state)
         nacre_err err = nacre_options_finish(&o, &out);
         if (!err) needed = cap;
         else {
-            assert_err(err, NACRE_ERR_NO_ROOM);
+            assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
             assert_bytes(out, NACRE_STR("unchanged"));
         }
     }
     model m = { .num = 0 };
     for (size_t i = 0; i < COUNT(numbers); i++) model_add(&m, numbers[i], test_fill((uint8_t)i, i == 4 ? 300 : 3 * i));
-    nacre_room room = test_room(needed);
+    nacre_buf room = test_room(needed);
     nacre_options o;
     nacre_options_init(&o, room);
     for (size_t i = 0; i < m.num; i++)

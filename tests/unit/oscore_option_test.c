@@ -62,14 +62,14 @@ static void test_b6_golden_table(void **state)
         assert_bytes_row(rows[i].name, opt.partial_iv, test_hex(rows[i].partial_iv));
         assert_bytes_row(rows[i].name, opt.kid_context, test_hex(rows[i].kid_context));
         assert_bytes_row(rows[i].name, opt.kid, test_hex(rows[i].kid));
-        nacre_room room = test_room(value.len);
+        nacre_buf room = test_room(value.len);
         nacre_bytes out;
         assert_err_row(rows[i].name, nacre_oscore_option_write(&opt, &out, room), NACRE_OK);
         assert_bytes_row(rows[i].name, out, value);
         for (size_t cap = 0; cap < value.len; cap++) {
             out = NACRE_STR("unchanged");
             room = test_room(cap);
-            assert_err_row(rows[i].name, nacre_oscore_option_write(&opt, &out, room), NACRE_ERR_NO_ROOM);
+            assert_err_row(rows[i].name, nacre_oscore_option_write(&opt, &out, room), NACRE_ERR_BUFFER_TOO_SMALL);
             assert_bytes(out, NACRE_STR("unchanged"));
             assert_true(test_room_is_untouched(room));
         }
@@ -89,7 +89,7 @@ static void test_reading_and_writing_are_inverse(void **state)
             nacre_bytes value = { bytes + skip, 3 - skip }, out;
             nacre_oscore_option opt;
             if (nacre_oscore_option_read(&opt, value)) continue;
-            assert_ok(nacre_oscore_option_write(&opt, &out, NACRE_ROOM(written)));
+            assert_ok(nacre_oscore_option_write(&opt, &out, NACRE_BUF(written)));
             assert_true(nacre_bytes_equal(out, value));
             good++;
         }
@@ -141,7 +141,7 @@ static void test_write_refuses(void **state)
         if (bad[i].partial_iv >= 0) opt.partial_iv = test_fill(1, (size_t)bad[i].partial_iv);
         if (bad[i].kid_context >= 0) opt.kid_context = test_fill(1, (size_t)bad[i].kid_context);
         nacre_bytes out = NACRE_STR("unchanged");
-        nacre_room room = test_room(1000);
+        nacre_buf room = test_room(1000);
         assert_err_row(bad[i].name, nacre_oscore_option_write(&opt, &out, room), bad[i].err);
         if (bad[i].err) {
             assert_bytes(out, NACRE_STR("unchanged"));

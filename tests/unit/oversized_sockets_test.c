@@ -41,7 +41,7 @@ static nacre_message ask(const served *s, bool ipv6, nacre_message m, size_t len
     const socklen_t name_len = loopback(&name, ipv6, port);
     m.payload = nacre_bytes_of(filler, 1);
     m.payload.len = len - nacre_message_size(&m) + 1;
-    assert_int_equal(nacre_message_write(&m, &bytes, NACRE_ROOM(out)), NACRE_OK);
+    assert_int_equal(nacre_message_write(&m, &bytes, NACRE_BUF(out)), NACRE_OK);
     const int fd = socket(name.ss_family, SOCK_DGRAM, 0);
     assert_int_equal(sendto(fd, bytes.ptr, bytes.len, 0, (struct sockaddr *)&name, name_len), (ssize_t)len);
     struct pollfd wait = { .fd = fd, .events = POLLIN };

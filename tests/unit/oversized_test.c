@@ -93,7 +93,7 @@ static void oversized_block_is_asked_for_in_smaller_ones(void **state)
     nacre_options o;
     nacre_message m = { .type = NACRE_CON, .code = NACRE_PUT, .mid = 7 };
     pair_open(&p, &small, &(pairing){ 0 });
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value((nacre__block){ 0, true, 6 }));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     const datagram d = message_of(m, 1040);

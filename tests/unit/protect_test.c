@@ -117,7 +117,7 @@ static void test_kid_and_kid_context(void **state)
         nacre_message m = plain_request();
         nacre_request_id id;
         nacre_bytes out;
-        nacre_room room = test_room(nacre_protect_size(x.client, &m, &options));
+        nacre_buf room = test_room(nacre_protect_size(x.client, &m, &options));
         assert_ok(nacre_protect_request(x.client, test_crypto(), &id, &out, room, &m, &options));
         nacre_oscore_option opt = option_of(out);
         assert_bytes_row(rows[i].name, opt.kid_context, test_hex(rows[i].expected));
@@ -164,7 +164,7 @@ static void test_b13_one_response_with_the_requests_nonce(void **state)
         nacre_context *ctx = i == 2 ? x.client : x.server;
         const nacre_context *before = test_snapshot(ctx);
         nacre_bytes out = NACRE_STR("unchanged");
-        nacre_room room = test_room(200);
+        nacre_buf room = test_room(200);
         assert_err_row(names[i], nacre_protect_response(ctx, test_crypto(), ids[i], &out, room, &m, &reuse),
                        NACRE_ERR_NONCE_USED);
         assert_true(test_same(before, ctx) && test_room_is_untouched(room));
@@ -214,7 +214,7 @@ static void test_room_of_every_size(void **state)
         for (size_t cap = 0; !needed; cap++) {
             assert_true(cap <= most);
             const nacre_context *before = test_snapshot(x.client);
-            nacre_room room = test_room(cap);
+            nacre_buf room = test_room(cap);
             nacre_bytes out = NACRE_STR("unchanged");
             nacre_request_id id;
             memset(&id, 0x77, sizeof id);
@@ -224,7 +224,7 @@ static void test_room_of_every_size(void **state)
                 assert_int_equal(out.len, cap);
                 continue;
             }
-            assert_err(err, NACRE_ERR_NO_ROOM);
+            assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
             assert_true(test_same(before, x.client) && test_room_is_clean(room));
             assert_bytes(out, NACRE_STR("unchanged"));
             for (size_t i = 0; i < sizeof id; i++) assert_int_equal(((uint8_t *)&id)[i], 0x77);
@@ -237,14 +237,14 @@ static void test_room_of_every_size(void **state)
                 assert_true(cap <= most);
                 const nacre_context *before = test_snapshot(x.server);
                 nacre_request_id id_before = x.at_server;
-                nacre_room room = test_room(cap);
+                nacre_buf room = test_room(cap);
                 nacre_bytes out = NACRE_STR("unchanged");
                 nacre_err err = nacre_protect_response(x.server, test_crypto(), &x.at_server, &out, room, &m, &options);
                 if (!err) {
                     needed = cap;
                     continue;
                 }
-                assert_err(err, NACRE_ERR_NO_ROOM);
+                assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
                 assert_true(test_same(before, x.server) && test_room_is_clean(room));
                 assert_memory_equal(&id_before, &x.at_server, sizeof id_before);
                 assert_bytes(out, NACRE_STR("unchanged"));
@@ -263,7 +263,7 @@ static void test_size_is_enough(void **state)
         nacre_context *ctx = test_context(&params);
         nacre_message m = test_request(NACRE_POST, plain_request().options, test_fill(1, len));
         nacre_protect_options options = { NACRE_KID_CONTEXT_GIVEN, test_fill(2, len % 256), NACRE_NONCE_AUTO, false };
-        nacre_room room = test_room(nacre_protect_size(ctx, &m, &options));
+        nacre_buf room = test_room(nacre_protect_size(ctx, &m, &options));
         nacre_request_id id;
         nacre_bytes out;
         assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, room, &m, &options));
@@ -279,7 +279,7 @@ static void refused(const char *name, nacre_message m, const nacre_protect_optio
     const size_t sizes[] = { nacre_protect_size(ctx, &m, options),
                              70000 }; /* of the former, 0 is the reason's to tell */
     for (size_t i = 0; i < COUNT(sizes); i++) {
-        nacre_room room = test_room(sizes[i]);
+        nacre_buf room = test_room(sizes[i]);
         nacre_bytes out = NACRE_STR("unchanged");
         nacre_request_id id;
         assert_err_row(name, nacre_protect_request(ctx, crypto, &id, &out, room, &m, options), expected);
@@ -397,7 +397,7 @@ static void test_proxy_uri_leaves_nothing_in_the_room(void **state)
     nacre_context *ctx = test_context(&params);
     nacre_request_id id;
     nacre_bytes out;
-    nacre_room room = test_room(nacre_protect_size(ctx, &m, NULL));
+    nacre_buf room = test_room(nacre_protect_size(ctx, &m, NULL));
     assert_err(nacre_protect_request(ctx, test_crypto(), &id, &out, room, &m, NULL), NACRE_ERR_NOT_YET);
     assert_true(test_room_is_clean(room));
     nacre_context_confirm_reserved(ctx, 10);
@@ -432,7 +432,7 @@ static void test_cipher_failure(void **state)
     nacre_message request = plain_request(), response = plain_response();
     nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST };
     x.client->ops = x.server->ops = &ops; /* as if this provider had prepared the keys */
-    nacre_room room = test_room(200);
+    nacre_buf room = test_room(200);
     nacre_bytes out = NACRE_STR("unchanged");
     nacre_request_id id;
     uint64_t seq = nacre_context_next_seq(x.client);
@@ -462,7 +462,7 @@ static void test_aad_above_the_providers_limit(void **state)
     size_t aad = sizeof "Encrypt0" - 1 + 4 + 8; /* RFC 8613 5.4, kid empty, Partial IV of one byte */
     const nacre_context *before = test_snapshot(ctx);
     ops.max_aad = aad - 1;
-    nacre_room room = test_room(200);
+    nacre_buf room = test_room(200);
     assert_err(nacre_protect_request(ctx, &limited, &id, &out, room, &m, NULL), NACRE_ERR_UNSUPPORTED);
     assert_true(test_same(before, ctx) && test_room_is_clean(room));
     ops.max_aad = aad;

@@ -86,7 +86,7 @@ static const char *ask(const fixture *f, bool is_protected, bool proxy_uri, cons
     const nacre_client_options options = { .context_dir = is_protected ? f->pair.client : NULL,
                                            .proxy = f->proxy.origin,
                                            .proxy_uri = proxy_uri };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     if (option != 0) nacre_options_add(&o, option, value);
     assert_int_equal(nacre_client_open(&client, &options, &why), NACRE_OK);
     nacre_err err = nacre_client_request(client, &reply, NACRE_GET, uri, &o, NACRE_ABSENT, &why);

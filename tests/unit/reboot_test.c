@@ -83,7 +83,7 @@ static void never_used_keys_start_at_number_0(void **state)
 {
     (void)state;
     size_t size, align;
-    assert_ok(nacre_context_key_room(test_crypto(), 0, &size, &align));
+    assert_ok(nacre_context_key_layout(test_crypto(), 0, &size, &align));
     for (int persistent = 0; persistent < 2; persistent++)
         for (uint64_t next_seq = 0; next_seq < 2; next_seq++) {
             nacre_context ctx;

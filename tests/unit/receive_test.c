@@ -102,11 +102,11 @@ static void small_room(void **state)
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
     uint8_t room[1280];
-    nacre_outgoing out = { .room = { room, 1279 } };
+    nacre_outgoing out = { .buf = { room, 1279 } };
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     assert_int_equal(nacre_endpoint_transmit_many(p.client.ep, &out, 1, 0), 0);
     assert_int_equal(nacre_context_next_seq(p.ours), 0);
-    out.room.cap = 1280;
+    out.buf.cap = 1280;
     assert_int_equal(nacre_endpoint_transmit_many(p.client.ep, &out, 1, 0), 1);
     assert_int_equal(nacre_context_next_seq(p.ours), 1);
     pair_close(&p);

@@ -21,10 +21,10 @@ static void wipe_rederived(void *what)
 static nacre_rederived *a_place(void)
 {
     size_t size, align;
-    assert_ok(nacre_context_key_room(test_crypto(), 0, &size, &align));
+    assert_ok(nacre_context_key_layout(test_crypto(), 0, &size, &align));
     nacre_rederived *place = test_alloc(sizeof *place);
     memset(place, 0, sizeof *place);
-    place->key_room = (nacre_room){ test_alloc(size), size };
+    place->key_buf = (nacre_buf){ test_alloc(size), size };
     return place;
 }
 
@@ -57,7 +57,7 @@ static nacre_bytes request(party *c, const char *header)
 {
     nacre_message plain = test_message(header); /* GET coap://…/oscore/hello/1, with MID and token */
     nacre_protect_options how = nacre_rederive_options(&c->client);
-    nacre_room room = test_room(128);
+    nacre_buf room = test_room(128);
     nacre_bytes out = NACRE_ABSENT;
     assert_ok(nacre_protect_request(&c->own->context, test_crypto(), &c->id, &out, room, &plain, &how));
     return out;

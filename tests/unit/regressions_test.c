@@ -81,7 +81,7 @@ static void b10_replays_in_bursts(void **state)
                 memset(items, 0, sizeof items);
                 for (size_t i = 0; i < COUNT(ids); i++)
                     items[i] = (nacre_unprotect_item){
-                        .context = server, .id = &ids[i], .room = test_room(datagram.len), .outer = &outer
+                        .context = server, .id = &ids[i], .buf = test_room(datagram.len), .outer = &outer
                     };
                 nacre_unprotect_many(test_crypto(), items, COUNT(ids));
                 for (size_t i = 0; i < COUNT(ids); i++)
@@ -223,12 +223,12 @@ static void a_forged_giant_does_not_spoil_the_key(void **state)
             nacre_message giant = test_request(NACRE_POST, test_options(9, "0905", 0), test_fill(1, len)), plain;
             nacre_request_id id;
             nacre_err err;
-            nacre_unprotect_item item = { .context = x.server, .id = &id, .room = test_room(len), .outer = &giant };
+            nacre_unprotect_item item = { .context = x.server, .id = &id, .buf = test_room(len), .outer = &giant };
             if (burst) nacre_unprotect_many(test_crypto(), &item, 1);
-            err = burst ? item.err : nacre_unprotect_request(x.server, test_crypto(), &id, &plain, item.room, &giant);
+            err = burst ? item.err : nacre_unprotect_request(x.server, test_crypto(), &id, &plain, item.buf, &giant);
             assert_err(err, NACRE_ERR_PROTECTION_INVALID);
             giant.code = NACRE_CHANGED, giant.options = test_options(9, "0105", 0);
-            err = nacre_unprotect_response(x.client, test_crypto(), &x.at_client, &plain, NULL, item.room, &giant);
+            err = nacre_unprotect_response(x.client, test_crypto(), &x.at_client, &plain, NULL, item.buf, &giant);
             assert_err(err, NACRE_ERR_PROTECTION_INVALID);
             round_trip(x.client, x.server, test_options(11, "61", 0), test_hex("01"));
             (void)test_release(NULL);
@@ -254,13 +254,13 @@ static void wipe_side(void *what)
 static side *side_of(test_end end)
 {
     size_t size = 0, align = 0;
-    assert_ok(nacre_context_key_room(test_crypto(), 0, &size, &align));
+    assert_ok(nacre_context_key_layout(test_crypto(), 0, &size, &align));
     uint8_t *keys[2] = { test_alloc(size), test_alloc(size) };
     side *s = test_alloc(sizeof *s);
     memset(s, 0, sizeof *s);
     s->material = test_params(1, end);
-    s->own.key_room = (nacre_room){ keys[0], size };
-    s->spare.key_room = (nacre_room){ keys[1], size };
+    s->own.key_buf = (nacre_buf){ keys[0], size };
+    s->spare.key_buf = (nacre_buf){ keys[1], size };
     test_keep(s, wipe_side);
     return s;
 }

@@ -404,7 +404,7 @@ static void critical_option_in_answer(void **state)
         datagram d, back;
         uint8_t room[8];
         nacre_options o;
-        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_init(&o, NACRE_BUF(room));
         nacre_options_add(&o, number, NACRE_ABSENT);
         nacre_message answer = { .code = NACRE_CONTENT };
         assert_int_equal(nacre_options_finish(&o, &answer.options), NACRE_OK);
@@ -545,11 +545,11 @@ static void echo_is_answered_once(void **state)
         uint8_t echo[41], room[64], request_room[16];
         memset(echo, 'e', sizeof echo);
         nacre_options o;
-        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_init(&o, NACRE_BUF(room));
         nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(echo, rows[row].len));
         nacre_message challenge = { .code = NACRE_UNAUTHORIZED };
         assert_int_equal(nacre_options_finish(&o, &challenge.options), NACRE_OK);
-        nacre_options_init(&o, NACRE_ROOM(request_room));
+        nacre_options_init(&o, NACRE_BUF(request_room));
         nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("x"));
         nacre_options_add(&o, NACRE_OPT_ECHO, NACRE_STR("old"));
         nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, NACRE_STR("t"));

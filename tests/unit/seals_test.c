@@ -248,7 +248,7 @@ static void window_is_looked_at_under_the_lock(void **state)
         nacre_exchange exchange;
         pair_open(&p, &(nacre_endpoint_config){ .lock = { recovered_elsewhere, given, &is_elsewhere } },
                   &(pairing){ .server_lost = true });
-        nacre_options_init(&options, NACRE_ROOM(bytes));
+        nacre_options_init(&options, NACRE_BUF(bytes));
         nacre_options_add(&options, NACRE_OPT_ECHO, NACRE_ARRAY(p.theirs->echo));
         assert_int_equal(nacre_options_finish(&options, &get.options), NACRE_OK);
         assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL),

@@ -16,7 +16,7 @@ static nacre_err try_protect(nacre_context *ctx, uint64_t *seq)
     nacre_message m = get();
     nacre_request_id id;
     nacre_bytes out = NACRE_STR("unchanged");
-    nacre_room room = test_room(nacre_protect_size(ctx, &m, NULL));
+    nacre_buf room = test_room(nacre_protect_size(ctx, &m, NULL));
     const nacre_context *before = test_snapshot(ctx);
     nacre_err err = nacre_protect_request(ctx, test_crypto(), &id, &out, room, &m, NULL);
     if (err) {
@@ -174,7 +174,7 @@ static void test_asking_early(void **state)
         assert_int_equal(nacre_context_next_seq(ctx), expected);
         nacre_request_id id;
         nacre_bytes out;
-        assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_ROOM(room), &m, NULL));
+        assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_BUF(room), &m, NULL));
         assert_true(expected < ceiling);
     }
     assert_true(asked >= 5 && asked < 40);
@@ -224,7 +224,8 @@ static void test_chunks_are_limited(void **state)
         nacre_context_params params = test_params(1, TEST_CLIENT);
         params.first_chunk = limits[i].first;
         params.max_chunk = limits[i].max;
-        assert_ok(nacre_context_key_room(test_crypto(), params.cose_aead == 0 ? 10 : params.cose_aead, &size, &align));
+        assert_ok(
+            nacre_context_key_layout(test_crypto(), params.cose_aead == 0 ? 10 : params.cose_aead, &size, &align));
         assert_err(nacre_context_init(&ctx, test_crypto(), &params, test_room(size)), limits[i].err);
         nacre_context_wipe(&ctx);
     }

@@ -21,7 +21,7 @@
 
 typedef struct watcher {
     nacre_exchange exchange;
-    uint8_t room[8192];
+    uint8_t buf[8192];
     unsigned notifications;
     bool ended;
     uint8_t code;
@@ -142,12 +142,12 @@ static void start_observing(const fixture *f, watcher *w, const char *segment, c
     nacre_options o;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
     memset(w, 0, sizeof *w);
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)segment, strlen(segment)));
     if (name != NULL) nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)name, strlen(name)));
     assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
-    const nacre_transfer_options options = { .room = NACRE_ROOM(w->room) };
+    const nacre_transfer_options options = { .buf = NACRE_BUF(w->buf) };
     assert_int_equal(nacre_transfer_request(nacre_loop_transfer(f->loop), &w->exchange, &f->server,
                                             nacre_directory_context(f->context), &get, &options, w),
                      NACRE_OK);

@@ -81,8 +81,8 @@ static nacre_err add_context(fixture *f, const char *name, const nacre_directory
         .recipient_id = nacre_bytes_of(kept->recipient_id, kept->recipient_id_len),
         .id_context = kept->has_id_context ? nacre_bytes_of(kept->id_context, kept->id_context_len) : NACRE_ABSENT,
     };
-    assert_ok(nacre_context_key_room(&f->crypto, params.cose_aead, &size, &align));
-    nacre_room keys = { aligned_alloc(align, (size + align - 1) / align * align), size };
+    assert_ok(nacre_context_key_layout(&f->crypto, params.cose_aead, &size, &align));
+    nacre_buf keys = { aligned_alloc(align, (size + align - 1) / align * align), size };
     nacre_context *ctx = calloc(1, sizeof *ctx);
     assert_ok(nacre_context_init(ctx, &f->crypto, &params, keys));
     test_keep(keys.ptr, free);

@@ -55,7 +55,7 @@ typedef struct condition {
     const char *value;
 } condition;
 
-static nacre_bytes encode(nacre_room room, const char *path, const condition *conditions, size_t num)
+static nacre_bytes encode(nacre_buf room, const char *path, const condition *conditions, size_t num)
 {
     nacre_options o;
     nacre_bytes out;
@@ -89,7 +89,7 @@ static uint8_t ask(uint8_t method, const char *path, const condition *conditions
     nacre_site_set_resources(site, resources, sizeof resources / sizeof *resources);
     const nacre_message request = { .type = NACRE_CON,
                                     .code = method,
-                                    .options = encode(NACRE_ROOM(room), path, conditions, num) };
+                                    .options = encode(NACRE_BUF(room), path, conditions, num) };
     assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &request, NULL),
                      NACRE_OK);
     assert_true(party_take(&p.client, &d, 0));

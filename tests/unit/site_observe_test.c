@@ -122,7 +122,7 @@ static void not_in_blocks(void **state)
         m.type = NACRE_CON, m.code = NACRE_FETCH, m.mid = ++f.r.mid, m.token = f.r.token;
         m.payload = pattern(0, 16);
         nacre_bytes out;
-        assert_int_equal(nacre_protect_request(f.r.ctx, &f.r.crypto, &f.r.id, &out, NACRE_ROOM(d.bytes), &m, NULL),
+        assert_int_equal(nacre_protect_request(f.r.ctx, &f.r.crypto, &f.r.id, &out, NACRE_BUF(d.bytes), &m, NULL),
                          NACRE_OK);
         d.len = out.len;
         raw_give(&f.r, &d, 0);

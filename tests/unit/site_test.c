@@ -147,7 +147,7 @@ static nacre_bytes path_options(uint8_t *room, size_t cap, const char *path)
 {
     nacre_options o;
     nacre_bytes out;
-    nacre_options_init(&o, (nacre_room){ room, cap });
+    nacre_options_init(&o, (nacre_buf){ room, cap });
     while (*path == '/') {
         const size_t len = strcspn(++path, "/");
         nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, len));
@@ -227,7 +227,7 @@ static void path_is_as_long_as_a_message_holds(void **state)
         uint8_t room[1200], segment[255];
         nacre_options o;
         nacre_bytes out;
-        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_init(&o, NACRE_BUF(room));
         nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("tell"));
         memset(segment, letters[l], sizeof segment);
         for (int i = 0; i < 4; i++) nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_ARRAY(segment));
@@ -278,7 +278,7 @@ static void options(void **state)
             uint8_t room[64], value[16] = { 0 };
             nacre_options o;
             nacre_bytes encoded;
-            nacre_options_init(&o, NACRE_ROOM(room));
+            nacre_options_init(&o, NACRE_BUF(room));
             nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("everybody"));
             for (int n = 0; n <= rows[i].twice; n++)
                 nacre_options_add(&o, rows[i].number, nacre_bytes_of(value, rows[i].len));
@@ -297,7 +297,7 @@ static void proxy_uri(void **state)
     uint8_t room[64];
     nacre_options o;
     nacre_bytes encoded;
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     nacre_options_add(&o, NACRE_OPT_PROXY_URI, NACRE_STR("coap://h/everybody"));
     assert_int_equal(nacre_options_finish(&o, &encoded), NACRE_OK);
     ask_site(&a, false, NACRE_GET, encoded, NACRE_ABSENT, resources, NUM_RESOURCES);
@@ -328,7 +328,7 @@ static void blocks(void **state)
         uint8_t room[64];
         nacre_options o;
         nacre_bytes encoded;
-        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_init(&o, NACRE_BUF(room));
         nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("echo"));
         nacre_options_add_uint(&o, rows[i].number, rows[i].value);
         assert_int_equal(nacre_options_finish(&o, &encoded), NACRE_OK);
@@ -369,7 +369,7 @@ static void handlers(void **state)
         { "/code", NACRE_SERVER_ERROR, NACRE_ERR_BAD_ARGUMENT },
         { "/1024", NACRE_CONTENT, NACRE_OK },
         { "/1025", NACRE_CONTENT, NACRE_OK },
-        { "/options", NACRE_SERVER_ERROR, NACRE_ERR_NO_ROOM },
+        { "/options", NACRE_SERVER_ERROR, NACRE_ERR_BUFFER_TOO_SMALL },
         { "/long", NACRE_CONTENT, NACRE_OK },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -26,7 +26,7 @@ static raw open_raw(bool is_protected, nacre_endpoint_config config)
     return raw_open(&world, is_protected ? world.ours : NULL);
 }
 
-static nacre_err read_body(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_body(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const size_t size = *(const size_t *)user;
     *len = offset >= size ? 0 : size - (size_t)offset < room.cap ? size - (size_t)offset : room.cap;
@@ -62,7 +62,7 @@ static nacre_bytes with(const nacre_bytes *options, int64_t block2, nacre_bytes 
     static uint8_t memory[300];
     nacre_options o;
     nacre_bytes out = NACRE_ABSENT;
-    nacre_options_init(&o, NACRE_ROOM(memory));
+    nacre_options_init(&o, NACRE_BUF(memory));
     nacre_option_iter it = nacre_option_begin(*options);
     for (nacre_option option; nacre_option_next(&it, &option);) nacre_options_add(&o, option.number, option.value);
     if (block2 >= 0) nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, (uint64_t)block2);
@@ -164,9 +164,9 @@ static void upload_is_answered_in_slices(void **state)
             m.options = i == 0 ? NACRE_ARRAY(first) : NACRE_ARRAY(last);
             m.payload = nacre_bytes_of(body, i == 0 ? 16 : 1);
             nacre_bytes bytes;
-            if (r.ctx == NULL) assert_int_equal(nacre_message_write(&m, &bytes, NACRE_ROOM(d.bytes)), NACRE_OK);
+            if (r.ctx == NULL) assert_int_equal(nacre_message_write(&m, &bytes, NACRE_BUF(d.bytes)), NACRE_OK);
             else
-                assert_int_equal(nacre_protect_request(r.ctx, &r.crypto, &r.id, &bytes, NACRE_ROOM(d.bytes), &m, NULL),
+                assert_int_equal(nacre_protect_request(r.ctx, &r.crypto, &r.id, &bytes, NACRE_BUF(d.bytes), &m, NULL),
                                  NACRE_OK);
             d.len = bytes.len;
             give(&r, &d, 0);

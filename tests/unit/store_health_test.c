@@ -311,10 +311,10 @@ static void make_contexts(both *b)
     static const uint8_t empty[NACRE_REPLAY_DEFAULT / 8];
     nacre_context_params params = test_params(1, TEST_SERVER);
     params.persistent = true;
-    assert_ok(nacre_context_init(&b->theirs, &b->crypto, &params, NACRE_ROOM(b->keys[0])));
+    assert_ok(nacre_context_init(&b->theirs, &b->crypto, &params, NACRE_BUF(b->keys[0])));
     assert_ok(nacre_context_set_replay(&b->theirs, true, 0, empty, sizeof empty));
     params = test_params(1, TEST_CLIENT);
-    assert_ok(nacre_context_init(&b->ours, &b->crypto, &params, NACRE_ROOM(b->keys[1])));
+    assert_ok(nacre_context_init(&b->ours, &b->crypto, &params, NACRE_BUF(b->keys[1])));
     b->names[0] = credentials_of(":alice", &b->theirs, (nacre_store){ &program_ops, NULL });
     b->names[1] = credentials_of("coap://*", &b->ours, (nacre_store){ NULL, NULL });
 }

@@ -37,7 +37,7 @@ static void restart(struct fixture *f, struct side *side, nacre_bytes sender_id,
         .persistent = true,
         .echo = NACRE_STR("8 bytes."),
     };
-    assert_int_equal(nacre_context_init(&side->ctx, &f->crypto, &params, (nacre_room){ side->keys, side->keys_size }),
+    assert_int_equal(nacre_context_init(&side->ctx, &f->crypto, &params, (nacre_buf){ side->keys, side->keys_size }),
                      NACRE_OK);
     assert_int_equal(nacre_context_set_replay(&side->ctx, stored.window_known, stored.window_index, stored.window_bits,
                                               NACRE_REPLAY_DEFAULT / 8),
@@ -47,7 +47,7 @@ static void restart(struct fixture *f, struct side *side, nacre_bytes sender_id,
 static void make_side(struct fixture *f, struct side *side, nacre_bytes sender_id, nacre_bytes recipient_id)
 {
     size_t size = 0, align = 0;
-    assert_int_equal(nacre_context_key_room(&f->crypto, NACRE_AES_CCM_16_64_128, &size, &align), NACRE_OK);
+    assert_int_equal(nacre_context_key_layout(&f->crypto, NACRE_AES_CCM_16_64_128, &size, &align), NACRE_OK);
     side->keys = aligned_alloc(align, (size + align - 1) / align * align);
     assert_non_null(side->keys);
     side->keys_size = size;
@@ -59,7 +59,7 @@ static void make_side(struct fixture *f, struct side *side, nacre_bytes sender_i
         .never_used = true,
         .echo = NACRE_STR("8 bytes."),
     };
-    assert_int_equal(nacre_context_init(&side->ctx, &f->crypto, &params, (nacre_room){ side->keys, size }), NACRE_OK);
+    assert_int_equal(nacre_context_init(&side->ctx, &f->crypto, &params, (nacre_buf){ side->keys, size }), NACRE_OK);
     side->store = nacre_memory_store(&side->memory);
 }
 
@@ -86,7 +86,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static nacre_err protect(struct fixture *f, nacre_bytes *out, nacre_room room)
+static nacre_err protect(struct fixture *f, nacre_bytes *out, nacre_buf room)
 {
     static const nacre_message get = { NACRE_CON, NACRE_GET, 1, { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
     nacre_request_id id;
@@ -99,7 +99,7 @@ static nacre_err unprotect(struct fixture *f, nacre_bytes datagram)
     nacre_message outer, plain;
     uint8_t room[128];
     assert_int_equal(nacre_message_parse(&outer, datagram), NACRE_OK);
-    return nacre_unprotect_request(&f->server.ctx, &f->crypto, &id, &plain, NACRE_ROOM(room), &outer);
+    return nacre_unprotect_request(&f->server.ctx, &f->crypto, &id, &plain, NACRE_BUF(room), &outer);
 }
 
 static void reserved_numbers_are_confirmed(void **state)
@@ -107,12 +107,12 @@ static void reserved_numbers_are_confirmed(void **state)
     struct fixture *f = *state;
     uint8_t room[64];
     nacre_bytes out;
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
     assert_int_equal(f->client.memory.num_reserve, 1);
     assert_int_equal(f->client.memory.num_window_lost, 0);
     assert_true(f->client.memory.next_seq == 10);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
     /* nothing is open: nothing is asked */
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
     assert_int_equal(f->client.memory.num_reserve, 1);
@@ -129,10 +129,10 @@ static void a_refusal_is_passed_on(void **state)
     assert_non_null(strstr(why.text, "NACRE_ERR_FILE"));
     assert_true(f->client.memory.asked == 10);
     assert_true(f->client.memory.next_seq == 0);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
     f->client.memory.answer = NACRE_OK;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, &why), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
 }
 
 static void a_later_confirmation_is_waited_for(void **state)
@@ -142,9 +142,9 @@ static void a_later_confirmation_is_waited_for(void **state)
     nacre_bytes out;
     f->client.memory.answer = NACRE_ERR_NOT_YET;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_ERR_NOT_YET);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
     nacre_context_confirm_reserved(&f->client.ctx, f->client.memory.asked);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
 }
 
 static void the_window_is_given_up_first(void **state)
@@ -153,7 +153,7 @@ static void the_window_is_given_up_first(void **state)
     uint8_t room[64];
     nacre_bytes out;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
 
     static const nacre_err answers[] = { NACRE_ERR_FILE, NACRE_ERR_NOT_YET };
     for (size_t i = 0; i < 2; i++) {
@@ -210,7 +210,7 @@ static void the_graver_answer_counts(void **state)
     uint8_t room[64];
     nacre_bytes out;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         nacre_detail why = { "" };
         tear_down(state); /* a fresh server each time: what was confirmed stays so */
@@ -230,7 +230,7 @@ static void saving_remembers_the_truth(void **state)
     uint8_t rooms[3][64];
     nacre_bytes out[3];
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    for (size_t i = 0; i < 3; i++) assert_int_equal(protect(f, &out[i], NACRE_ROOM(rooms[i])), NACRE_OK);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(protect(f, &out[i], NACRE_BUF(rooms[i])), NACRE_OK);
     assert_int_equal(unprotect(f, out[0]), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
     assert_int_equal(unprotect(f, out[0]), NACRE_OK);
@@ -260,13 +260,13 @@ static void a_save_in_between(void **state)
     uint8_t rooms[2][64];
     nacre_bytes requests[2];
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &requests[0], NACRE_ROOM(rooms[0])), NACRE_OK);
+    assert_int_equal(protect(f, &requests[0], NACRE_BUF(rooms[0])), NACRE_OK);
     assert_int_equal(nacre_store_save(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
     assert_true(f->client.memory.next_seq == 1);
-    assert_int_equal(protect(f, &requests[1], NACRE_ROOM(rooms[1])), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, &requests[1], NACRE_BUF(rooms[1])), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
     assert_true(f->client.memory.next_seq > 1);
-    assert_int_equal(protect(f, &requests[1], NACRE_ROOM(rooms[1])), NACRE_OK);
+    assert_int_equal(protect(f, &requests[1], NACRE_BUF(rooms[1])), NACRE_OK);
 
     assert_int_equal(unprotect(f, requests[0]), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
@@ -290,13 +290,13 @@ static void a_failed_save_confirms_nothing_either(void **state)
     nacre_bytes out;
     nacre_detail why = { "" };
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
     f->client.memory.answer = NACRE_ERR_FILE;
     assert_int_equal(nacre_store_save(&f->client.store, &f->client.ctx, &why), NACRE_ERR_FILE);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
     f->client.memory.answer = NACRE_OK;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_ROOM(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
 }
 
 /* A crash goes on above what was reserved and does not know its window; a clean end goes on where it was. */
@@ -311,7 +311,7 @@ static void what_is_stored_is_loaded(void **state)
     assert_int_equal(nacre_context_next_seq(&f->client.ctx), 0);
     assert_true(nacre_context_replay(&f->server.ctx)->known);
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out[0], NACRE_ROOM(rooms[0])), NACRE_OK);
+    assert_int_equal(protect(f, &out[0], NACRE_BUF(rooms[0])), NACRE_OK);
     assert_int_equal(unprotect(f, out[0]), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
     assert_int_equal(unprotect(f, out[0]), NACRE_OK);
@@ -323,9 +323,9 @@ static void what_is_stored_is_loaded(void **state)
         assert_int_equal(nacre_context_next_seq(&f->client.ctx), clean ? 1 : 11);
         assert_int_equal(nacre_context_replay(&f->server.ctx)->known, clean);
         assert_int_equal(unprotect(f, out[0]), clean ? NACRE_ERR_REPLAY : NACRE_ERR_REPLAY_ECHO);
-        assert_int_equal(protect(f, &out[1], NACRE_ROOM(rooms[1])), NACRE_ERR_NOT_YET);
+        assert_int_equal(protect(f, &out[1], NACRE_BUF(rooms[1])), NACRE_ERR_NOT_YET);
         assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-        assert_int_equal(protect(f, &out[1], NACRE_ROOM(rooms[1])), NACRE_OK);
+        assert_int_equal(protect(f, &out[1], NACRE_BUF(rooms[1])), NACRE_OK);
         if (!clean) continue;
         assert_int_equal(unprotect(f, out[1]), NACRE_ERR_NOT_YET);
         assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);

@@ -227,7 +227,7 @@ static void test_no_answers_no_questions(void **state)
     assert_ok(nacre_stream_send(&e->s, answer, e->now));
     nacre_stream_processed(&e->s);
     end_quiet(e);
-    assert_err(nacre_stream_send(&e->s, answer, e->now), NACRE_ERR_NO_ROOM);
+    assert_err(nacre_stream_send(&e->s, answer, e->now), NACRE_ERR_BUFFER_TOO_SMALL);
     nacre_stream_sent(&e->s, 1, e->now);
     end_quiet(e);
     (void)end_written(e);

@@ -178,12 +178,12 @@ static void test_init_refuses(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         nacre_stream s;
         const nacre_stream_config *c = &rows[i].config;
-        nacre_room in = test_room(nacre_stream_input_size(c)), out = test_room(nacre_stream_output_size(c));
+        nacre_buf in = test_room(nacre_stream_input_size(c)), out = test_room(nacre_stream_output_size(c));
         assert_err(nacre_stream_init(&s, in, out, c, 0), rows[i].err);
         if (rows[i].err != NACRE_OK) continue;
-        nacre_room less_in = { in.ptr, in.cap - 1 }, less_out = { out.ptr, out.cap - 1 };
-        assert_err(nacre_stream_init(&s, less_in, out, c, 0), NACRE_ERR_NO_ROOM);
-        assert_err(nacre_stream_init(&s, in, less_out, c, 0), NACRE_ERR_NO_ROOM);
+        nacre_buf less_in = { in.ptr, in.cap - 1 }, less_out = { out.ptr, out.cap - 1 };
+        assert_err(nacre_stream_init(&s, less_in, out, c, 0), NACRE_ERR_BUFFER_TOO_SMALL);
+        assert_err(nacre_stream_init(&s, in, less_out, c, 0), NACRE_ERR_BUFFER_TOO_SMALL);
         (void)test_release(NULL);
     }
 }

@@ -138,7 +138,7 @@ static void test_full_and_twice(void **state)
             err = nacre_table_add(table, context(id, NULL));
             if (!err) num++;
         }
-        assert_err(err, NACRE_ERR_NO_ROOM);
+        assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
         assert_int_equal(num, slots - (slots + 3) / 4);          /* three quarters full */
         assert_int_equal(find_all(table, "fe", NULL, found), 0); /* a search still ends */
         nacre_table_remove(table, first);

@@ -376,7 +376,7 @@ static void larger_than_the_peer_takes(void **state)
     run_for(client, NULL, 20);
     ask(client, address, NULL);
     raw_send(fd, "20e12109");
-    nacre_outgoing out = { .room = test_room(1280) };
+    nacre_outgoing out = { .buf = test_room(1280) };
     assert_int_equal(nacre_endpoint_transmit_many(ep, &out, 1, nacre_clock_ms()), 1);
     run_for(client, NULL, 20);
     nacre__tcp_send(client->tcp, &out, nacre_clock_ms());

@@ -8,7 +8,7 @@ typedef struct fixture {
     nacre_exchange exchange;
     nacre_message asked; /* what the server got last */
     nacre_exchange at_server;
-    uint8_t room[70000];
+    uint8_t buf[70000];
 } fixture;
 
 static void begin(fixture *f, const nacre_endpoint_config *config)
@@ -39,7 +39,7 @@ static void arrives(fixture *f)
 static nacre_err request_with(fixture *f, const said *s, nacre_transfer_options options)
 {
     const nacre_message plain = said_message(s);
-    if (options.room.ptr == NULL && options.sink.write == NULL) options.room = NACRE_ROOM(f->room);
+    if (options.buf.ptr == NULL && options.sink.write == NULL) options.buf = NACRE_BUF(f->buf);
     return nacre_transfer_request(f->p.client.transfer, &f->exchange, &f->p.server.address, f->p.ours, &plain, &options,
                                   f);
 }
@@ -416,7 +416,7 @@ static void answers_that_are_too_long(void **state)
     } rows[] = { { 1500, &first, false }, { 1499, &first, true }, { 1023, &unsaid, true }, { 0, &unsaid, true } };
     for (size_t i = 0; i < 4; i++) {
         begin(&f, NULL);
-        const nacre_transfer_options options = { .room = { f.room, rows[i].cap } };
+        const nacre_transfer_options options = { .buf = { f.buf, rows[i].cap } };
         assert_int_equal(request_with(&f, &get, options), NACRE_OK);
         arrives(&f);
         if (rows[i].at_once) {
@@ -460,7 +460,7 @@ static void numbers_end(void **state)
 
 /* ---- The application's side ---------------------------------------------------------------------------------------------- */
 
-static nacre_err read_zeros(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_zeros(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const uint64_t size = *(const uint64_t *)user;
     const uint64_t left = offset < size ? size - offset : 0;

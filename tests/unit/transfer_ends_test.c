@@ -12,7 +12,7 @@ typedef struct fixture {
     nacre_context *other; /* a second context of the client's */
     renewed ours, theirs;
     nacre_exchange exchanges[2], observers[2];
-    uint8_t room[4096];
+    uint8_t buf[4096];
 } fixture;
 
 static void open(fixture *f)
@@ -72,7 +72,7 @@ static void answer(fixture *f, nacre_exchange exchange, const said *s)
 static void observe(fixture *f, int which, nacre_context *context, nacre_renewal *renewal)
 {
     const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
-    const nacre_transfer_options how = { .request = { .renewal = renewal }, .room = NACRE_ROOM(f->room) };
+    const nacre_transfer_options how = { .request = { .renewal = renewal }, .buf = NACRE_BUF(f->buf) };
     assert_int_equal(nacre_transfer_request(f->p.client.transfer, &f->exchanges[which], &f->p.server.address, context,
                                             &get, &how, NULL),
                      NACRE_OK);
@@ -147,7 +147,7 @@ static void leaving_before_it_goes(void **state)
         nacre_exchange taken[2];
         open(&f);
         const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
-        const nacre_transfer_options how = { .room = NACRE_ROOM(f.room) };
+        const nacre_transfer_options how = { .buf = NACRE_BUF(f.buf) };
         nacre_transfer *t = f.p.client.transfer;
         assert_int_equal(nacre_transfer_request(t, &f.exchanges[0], &f.p.server.address, f.p.ours, &get, &how, NULL),
                          NACRE_OK);

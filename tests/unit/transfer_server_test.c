@@ -579,7 +579,7 @@ static void fetches_with_other_payloads(void **state)
     end(&f);
 }
 
-static nacre_err read_pattern(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_pattern(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const size_t size = *(const size_t *)user;
     const size_t left = offset < size ? size - (size_t)offset : 0;

@@ -33,7 +33,7 @@ static void one(pair *p, wire *w, outcome *o, bool is_protected, size_t len, uin
 {
     nacre_exchange exchange;
     const nacre_message post = { .type = NACRE_CON, .code = NACRE_POST, .payload = nacre_bytes_of(body, len) };
-    const nacre_transfer_options options = { .room = NACRE_ROOM(back), .block_size = block_size };
+    const nacre_transfer_options options = { .buf = NACRE_BUF(back), .block_size = block_size };
     *o = (outcome){ 0 };
     assert_int_equal(nacre_transfer_request(p->client.transfer, &exchange, &p->server.address,
                                             is_protected ? p->ours : NULL, &post, &options, o),

@@ -16,7 +16,7 @@ static void refuse_request(const char *name, nacre_context *ctx, nacre_bytes dat
     assert_err_row(name, nacre_message_parse(&outer, datagram), NACRE_OK);
     memset(&plain, 0x77, sizeof plain), memcpy(&plain_before, &plain, sizeof plain);
     memset(&id, 0x77, sizeof id), memcpy(&id_before, &id, sizeof id);
-    nacre_room room = test_room(datagram.len);
+    nacre_buf room = test_room(datagram.len);
     const nacre_context *before = test_snapshot(ctx);
     nacre_err err = nacre_unprotect_request(ctx, test_crypto(), &id, &plain, room, &outer);
     assert_err_row(name, err, expected);
@@ -34,7 +34,7 @@ static void refuse_response(const char *name, nacre_context *ctx, const nacre_re
     nacre_response_info info = { true, 77 };
     assert_err_row(name, nacre_message_parse(&outer, datagram), NACRE_OK);
     memset(&plain, 0x77, sizeof plain), memcpy(&plain_before, &plain, sizeof plain);
-    nacre_room room = test_room(datagram.len);
+    nacre_buf room = test_room(datagram.len);
     const nacre_context *before = test_snapshot(ctx);
     nacre_err err = nacre_unprotect_response(ctx, test_crypto(), id, &plain, &info, room, &outer);
     assert_err_row(name, err, expected);
@@ -63,7 +63,7 @@ static nacre_bytes sealed(nacre_context *sender, nacre_bytes request_kid, nacre_
                            false };
     job.aad.len = nacre__aad(aad, 10, request_kid, request_piv);
     assert_true(nacre_seal(test_crypto(), &job));
-    assert_ok(nacre_oscore_option_write(fields, &value, NACRE_ROOM(option)));
+    assert_ok(nacre_oscore_option_write(fields, &value, NACRE_BUF(option)));
     nacre_options o;
     nacre_message m = { NACRE_CON, code, 0x1234, test_hex("0a"), NACRE_ABSENT, ciphertext };
     nacre_options_init(&o, test_room(80));
@@ -223,7 +223,7 @@ static void test_every_flipped_bit(void **state)
                 nacre_request_id id;
                 if (nacre_message_parse(&outer, flipped)) continue;
                 const nacre_context *before = test_snapshot(receiver);
-                nacre_room room = test_room(flipped.len);
+                nacre_buf room = test_room(flipped.len);
                 nacre_err err =
                     is_response
                         ? nacre_unprotect_response(receiver, test_crypto(), &at_client, &plain, NULL, room, &outer)
@@ -260,14 +260,14 @@ static void test_every_truncation(void **state)
         nacre_bytes cut = test_copy(nacre_bytes_of(request.ptr, len < request.len ? len : 0));
         const nacre_context *before = test_snapshot(server);
         if (!nacre_message_parse(&outer, cut)) {
-            nacre_room room = test_room(cut.len);
+            nacre_buf room = test_room(cut.len);
             assert_int_not_equal(nacre_unprotect_request(server, test_crypto(), &id, &plain, room, &outer), NACRE_OK);
             assert_true(test_room_is_clean(room));
             assert_true(test_same(before, server) || test_same_but_failed(before, server, 1));
         }
         cut = test_copy(nacre_bytes_of(response.ptr, len < response.len ? len : 0));
         if (!nacre_message_parse(&outer, cut)) {
-            nacre_room room = test_room(cut.len);
+            nacre_buf room = test_room(cut.len);
             assert_int_not_equal(
                 nacre_unprotect_response(x.client, test_crypto(), &at_client, &plain, NULL, room, &outer), NACRE_OK);
             assert_true(test_room_is_clean(room));
@@ -392,7 +392,7 @@ static void test_not_yet_until_the_window_is_forgotten(void **state)
 
     nacre_message outer = test_parse(datagram), plain;
     for (int i = 0; i < 2; i++) {
-        nacre_room room = test_room(datagram.len);
+        nacre_buf room = test_room(datagram.len);
         memset(&id, 0x77, sizeof id);
         assert_err(nacre_unprotect_request(server, test_crypto(), &id, &plain, room, &outer), NACRE_ERR_NOT_YET);
         assert_true(test_room_is_clean(room));
@@ -461,7 +461,7 @@ static void test_b5_kids_of_every_length(void **state)
             nacre_bytes value;
             nacre_oscore_option fields = { test_hex("05"), is_kid ? NACRE_ABSENT : test_fill(1, len),
                                            is_kid ? test_fill(2, len) : test_hex("") };
-            assert_ok(nacre_oscore_option_write(&fields, &value, NACRE_ROOM(option)));
+            assert_ok(nacre_oscore_option_write(&fields, &value, NACRE_BUF(option)));
             nacre_options o;
             nacre_message m = test_request(NACRE_POST, NACRE_ABSENT, test_fill(9, 20));
             nacre_options_init(&o, test_room(600));
@@ -669,28 +669,28 @@ static void test_room_of_every_size(void **state)
     for (size_t cap = 0; cap <= request.len; cap++) {
         nacre_context *server = test_context_of(1, TEST_SERVER);
         const nacre_context *before = test_snapshot(server);
-        nacre_room room = test_room(cap);
+        nacre_buf room = test_room(cap);
         nacre_err err = nacre_unprotect_request(server, test_crypto(), &at_server, &plain, room, &outer);
         if (cap == request.len || !err) {
             assert_ok(err);
             assert_same_message(plain, m);
             continue;
         }
-        assert_err(err, NACRE_ERR_NO_ROOM);
+        assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
         assert_true(test_same(before, server) && test_room_is_untouched(room));
     }
     nacre_bytes response = test_protect_response(x.server, &x.at_server, &r, NULL);
     outer = test_parse(response);
     const nacre_context *before = test_snapshot(x.client);
     for (size_t cap = 0; cap <= response.len; cap++) {
-        nacre_room room = test_room(cap);
+        nacre_buf room = test_room(cap);
         nacre_err err = nacre_unprotect_response(x.client, test_crypto(), &x.at_client, &plain, NULL, room, &outer);
         if (cap == response.len || !err) {
             assert_ok(err);
             assert_same_message(plain, r);
             continue;
         }
-        assert_err(err, NACRE_ERR_NO_ROOM);
+        assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
         assert_true(test_same(before, x.client) && test_room_is_untouched(room));
     }
 }
@@ -707,7 +707,7 @@ static void test_another_provider(void **state)
     nacre_bytes response = test_protect_response(x.server, &x.at_server, &r, NULL);
     nacre_message outer = test_parse(request);
     const nacre_context *client = test_snapshot(x.client), *server = test_snapshot(x.server);
-    nacre_room room = test_room(request.len);
+    nacre_buf room = test_room(request.len);
     assert_err(nacre_unprotect_request(x.server, &other, &id, &plain, room, &outer), NACRE_ERR_BAD_ARGUMENT);
     outer = test_parse(response);
     assert_err(nacre_unprotect_response(x.client, &other, &x.at_client, &plain, NULL, room, &outer),

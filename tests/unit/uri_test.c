@@ -214,13 +214,13 @@ static void dot_segments_are_resolved_before_the_options(void **state)
         nacre_bytes got, want;
         (void)snprintf(text, sizeof text, "coap://h%s", rows[i].path);
         assert_err(nacre_uri_parse(&uri, nacre_bytes_of((const uint8_t *)text, strlen(text))), NACRE_OK);
-        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_init(&o, NACRE_BUF(room));
         assert_err(nacre_uri_options(&o, &uri), NACRE_OK);
         assert_err(nacre_options_finish(&o, &got), NACRE_OK);
         char plain[64];
         (void)snprintf(plain, sizeof plain, "coap://h%s", rows[i].resolved);
         assert_err(nacre_uri_parse(&uri, nacre_bytes_of((const uint8_t *)plain, strlen(plain))), NACRE_OK);
-        nacre_options_init(&e, NACRE_ROOM(expected));
+        nacre_options_init(&e, NACRE_BUF(expected));
         assert_err(nacre_uri_options(&e, &uri), NACRE_OK);
         assert_err(nacre_options_finish(&e, &want), NACRE_OK);
         if (!nacre_bytes_equal(got, want)) fail_msg("%s is not %s", rows[i].path, rows[i].resolved);
@@ -237,7 +237,7 @@ static void test_room_errors_stick(void **state)
     for (size_t cap = 0; cap <= 9; cap++) {
         nacre_options_init(&o, test_room(cap));
         assert_ok(nacre_uri_options(&o, &uri));
-        assert_err(nacre_options_finish(&o, &out), cap < 9 ? NACRE_ERR_NO_ROOM : NACRE_OK);
+        assert_err(nacre_options_finish(&o, &out), cap < 9 ? NACRE_ERR_BUFFER_TOO_SMALL : NACRE_OK);
     }
 }
 
@@ -264,7 +264,7 @@ static void test_path_text(void **state)
         for (size_t cap = 1; cap <= needed + 1; cap++) {
             char *buf = test_alloc(cap);
             assert_err_row(rows[i].text, nacre_path_text(options, buf, cap),
-                           cap < needed ? NACRE_ERR_NO_ROOM : NACRE_OK);
+                           cap < needed ? NACRE_ERR_BUFFER_TOO_SMALL : NACRE_OK);
             assert_string_equal(buf, cap < needed ? "" : rows[i].text);
         }
     }

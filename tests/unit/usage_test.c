@@ -26,7 +26,7 @@ static void forgeries_are_reported_and_stop_nothing(void **unused)
     nacre_bytes forged = test_copy(test_protect_request(client, &id, &plain));
     ((uint8_t *)(uintptr_t)forged.ptr)[forged.len - 1] ^= 1;
     nacre_message outer = test_parse(forged);
-    nacre_room room = test_room(64);
+    nacre_buf room = test_room(64);
     for (int i = 0; i < 1 << 14; i++) {
         assert_false(nacre_context_usage(server).due);
         assert_err(nacre_unprotect_request(server, test_crypto(), &id, &got, room, &outer),

@@ -86,7 +86,7 @@ static nacre_message ask(asked *a, bool is_protected, const char *path, const ch
     nacre_options o;
     nacre_exchange exchange;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     for (size_t at = 0, len; path[at] == '/'; at += 1 + len) {
         len = strcspn(path + at + 1, "/");
         nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path + at + 1, len));
@@ -95,7 +95,7 @@ static nacre_message ask(asked *a, bool is_protected, const char *path, const ch
         nacre_options_add(&o, NACRE_OPT_URI_QUERY, nacre_bytes_of((const uint8_t *)*queries, strlen(*queries)));
     if (accept >= 0) nacre_options_add_uint(&o, NACRE_OPT_ACCEPT, (uint64_t)accept);
     assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
-    const nacre_transfer_options options = { .room = NACRE_ROOM(a->body), .block_size = block_size };
+    const nacre_transfer_options options = { .buf = NACRE_BUF(a->body), .block_size = block_size };
     a->ended = false;
     assert_int_equal(nacre_transfer_request(a->p.client.transfer, &exchange, &a->p.server.address,
                                             is_protected ? a->p.ours : NULL, &get, &options, NULL),
@@ -345,12 +345,12 @@ static void observers_of_a_path(void **state)
     for (int i = 0; i < 3; i++) {
         nacre_options o;
         nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-        nacre_options_init(&o, NACRE_ROOM(room));
+        nacre_options_init(&o, NACRE_BUF(room));
         nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
         nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)paths[i], strlen(paths[i])));
         if (i == 2) nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("deep"));
         assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
-        const nacre_transfer_options options = { .room = i == 0 ? NACRE_ROOM(body) : NACRE_ROOM(body2) };
+        const nacre_transfer_options options = { .buf = i == 0 ? NACRE_BUF(body) : NACRE_BUF(body2) };
         assert_int_equal(nacre_transfer_request(v.p.client.transfer, &exchange[i], &v.p.server.address, v.p.ours, &get,
                                                 &options, NULL),
                          NACRE_OK);
@@ -416,10 +416,10 @@ static void answers_later(void **state)
     nacre_options o;
     nacre_exchange exchange;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("l"));
     assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
-    const nacre_transfer_options options = { .room = NACRE_ROOM(a.body) };
+    const nacre_transfer_options options = { .buf = NACRE_BUF(a.body) };
     assert_int_equal(
         nacre_transfer_request(a.p.client.transfer, &exchange, &a.p.server.address, a.p.ours, &get, &options, NULL),
         NACRE_OK);

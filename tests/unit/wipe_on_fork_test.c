@@ -30,7 +30,7 @@ static bool can_protect(nacre_context *ctx)
     nacre_bytes out;
     nacre_request_id id;
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-    return nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_ROOM(room), &get, NULL) == NACRE_OK;
+    return nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_BUF(room), &get, NULL) == NACRE_OK;
 }
 
 static void expect_wiped_in_child(nacre_context *ctx)

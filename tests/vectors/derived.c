@@ -100,7 +100,7 @@ static nacre_bytes plain_of(vec_run *run, const nacre_message *outer, nacre_byte
     memmove(fake + 4, plaintext.ptr + 1, plaintext.len - 1);
     if (!vec_parse(run, "plaintext", nacre_bytes_of(fake, 3 + plaintext.len), &inner)) return NACRE_ABSENT;
 
-    nacre_room room = { NULL, outer->options.len + inner.options.len + 16 };
+    nacre_buf room = { NULL, outer->options.len + inner.options.len + 16 };
     room.ptr = vec_alloc(run, room.cap);
     nacre_options o;
     nacre_options_init(&o, room);
@@ -284,7 +284,7 @@ static void check_proxy_uri(vec_run *run, yajl_val owner, const known_context *c
     check_message(run, request, c, false);
     nacre_bytes split = plain_of_step(run, request);
     if (run->bad || !vec_parse(run, "the split request", split, &m)) return;
-    nacre_room room = { NULL, m.options.len + strlen(text) + 8 };
+    nacre_buf room = { NULL, m.options.len + strlen(text) + 8 };
     room.ptr = vec_alloc(run, room.cap);
     nacre_options o;
     nacre_options_init(&o, room);
@@ -434,11 +434,11 @@ static bool b2_end_open(vec_run *run, b2_end *end, nacre_context_params material
     end->material = material;
     end->material.id_context = NACRE_ABSENT;
     if (!vec_same_err(run, "key room", NACRE_OK,
-                      nacre_context_key_room(run->crypto, material.cose_aead, &size, &align)))
+                      nacre_context_key_layout(run->crypto, material.cose_aead, &size, &align)))
         return false;
     for (size_t i = 0; i < 2; i++) end->keys[i] = aligned_alloc(align, (size + align - 1) / align * align);
-    end->own.key_room = (nacre_room){ end->keys[0], size };
-    end->spare.key_room = (nacre_room){ end->keys[1], size };
+    end->own.key_buf = (nacre_buf){ end->keys[0], size };
+    end->spare.key_buf = (nacre_buf){ end->keys[1], size };
     if (end->keys[0] != NULL && end->keys[1] != NULL) return true;
     vec_differs(run, "out of memory");
     return false;
@@ -467,10 +467,10 @@ static bool b2_step_of(vec_run *run, const b2 *b, const char *name, b2_step *ste
            vec_parse(run, "the plain message", step->plain_datagram, &step->plain);
 }
 
-static nacre_room b2_room(vec_run *run)
+static nacre_buf b2_room(vec_run *run)
 {
     enum { ENOUGH = 256 };
-    nacre_room room = { vec_alloc(run, ENOUGH), ENOUGH };
+    nacre_buf room = { vec_alloc(run, ENOUGH), ENOUGH };
     return room;
 }
 

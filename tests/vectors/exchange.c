@@ -11,11 +11,11 @@ bool vec_context_open(vec_run *run, vec_context *c, const nacre_context_params *
     memset(c, 0, sizeof *c);
     size_t size, align;
     if (!vec_same_err(run, "room for the keys", NACRE_OK,
-                      nacre_context_key_room(run->crypto, params->cose_aead, &size, &align)))
+                      nacre_context_key_layout(run->crypto, params->cose_aead, &size, &align)))
         return false;
     size_t cap = (size / align + 1) * align;
     c->keys = aligned_alloc(align, cap);
-    nacre_room room = { c->keys, cap };
+    nacre_buf room = { c->keys, cap };
     return vec_same_err(run, "making the context", NACRE_OK, nacre_context_init(&c->ctx, run->crypto, params, room));
 }
 
@@ -83,7 +83,7 @@ static void check_derivation(vec_run *run, const nacre_context_params *params, n
     uint8_t info[NACRE_MAX_INFO];
     size_t len = nacre__info(info, id, params->id_context, params->cose_aead, type, expected.len);
     if (!nacre_is_absent(expected_info)) vec_same_bytes(run, "info", expected_info, nacre_bytes_of(info, len));
-    nacre_room out = { vec_alloc(run, expected.len), expected.len };
+    nacre_buf out = { vec_alloc(run, expected.len), expected.len };
     if (vec_same_err(run, "HKDF", NACRE_OK,
                      nacre_hkdf(run->crypto, params->hash, params->master_secret.bytes, params->master_salt,
                                 nacre_bytes_of(info, len), out.ptr, out.cap)))
@@ -132,7 +132,7 @@ static void check_context_keys(vec_run *run, const nacre_context_params *params,
         nacre_request_id id;
         nacre_bytes out;
         nacre_bytes sent = probe(run, params, params->sender_id, expected->sender_key, expected->common_iv);
-        nacre_room room = { vec_alloc(run, 64), 64 };
+        nacre_buf room = { vec_alloc(run, 64), 64 };
         if (vec_same_err(run, "protecting with the Sender Key", NACRE_OK,
                          nacre_protect_request(&c.ctx, run->crypto, &id, &out, room, &get, &bare)))
             vec_same_bytes(run, "message under the Sender Key", sent, out);
@@ -170,7 +170,7 @@ bool vec_parse(vec_run *run, const char *what, nacre_bytes datagram, nacre_messa
 
 nacre_bytes vec_write(vec_run *run, const nacre_message *m)
 {
-    nacre_room room = { NULL, nacre_message_size(m) };
+    nacre_buf room = { NULL, nacre_message_size(m) };
     room.ptr = vec_alloc(run, room.cap);
     nacre_bytes out = NACRE_ABSENT;
     (void)vec_same_err(run, "writing a message", NACRE_OK, nacre_message_write(m, &out, room));
@@ -184,7 +184,7 @@ bool vec_is_observe(const nacre_option *opt)
 
 nacre_bytes vec_without(vec_run *run, const nacre_message *m, bool (*drop)(const nacre_option *opt))
 {
-    nacre_room room = { NULL, m->options.len + 8 }; /* a delta that spans a dropped option may take two bytes more */
+    nacre_buf room = { NULL, m->options.len + 8 }; /* a delta that spans a dropped option may take two bytes more */
     room.ptr = vec_alloc(run, room.cap);
     nacre_options kept;
     nacre_options_init(&kept, room);
@@ -197,9 +197,9 @@ nacre_bytes vec_without(vec_run *run, const nacre_message *m, bool (*drop)(const
     return vec_write(run, &copy);
 }
 
-static nacre_room room_of(vec_run *run, size_t len)
+static nacre_buf room_of(vec_run *run, size_t len)
 {
-    nacre_room room = { vec_alloc(run, len), len };
+    nacre_buf room = { vec_alloc(run, len), len };
     return room;
 }
 
@@ -208,7 +208,7 @@ static bool protect_request(vec_run *run, vec_context *c, nacre_request_id *id, 
 {
     nacre_message m;
     if (!vec_parse(run, "the plain request", plain, &m)) return false;
-    nacre_room room = room_of(run, nacre_protect_size(&c->ctx, &m, options));
+    nacre_buf room = room_of(run, nacre_protect_size(&c->ctx, &m, options));
     return vec_same_err(run, "protect_request", NACRE_OK,
                         nacre_protect_request(&c->ctx, run->crypto, id, out, room, &m, options));
 }
@@ -218,7 +218,7 @@ static bool protect_response(vec_run *run, vec_context *c, nacre_request_id *id,
 {
     nacre_message m;
     if (!vec_parse(run, "the plain response", plain, &m)) return false;
-    nacre_room room = room_of(run, nacre_protect_size(&c->ctx, &m, options));
+    nacre_buf room = room_of(run, nacre_protect_size(&c->ctx, &m, options));
     return vec_same_err(run, "protect_response", NACRE_OK,
                         nacre_protect_response(&c->ctx, run->crypto, id, out, room, &m, options));
 }
@@ -331,7 +331,7 @@ static bool first_half(vec_run *run, vec_context *client, vec_context *server, c
     nacre_request_id at_client, at_server;
     nacre_bytes out;
     nacre_message m, header;
-    nacre_room room = room_of(run, r->response1.len);
+    nacre_buf room = room_of(run, r->response1.len);
     if (!protect_request(run, client, &at_client, &out, NACRE_ARRAY(get), NULL) ||
         !vec_parse(run, "response1", r->response1, &header) ||
         !vec_same_err(run, "request1", NACRE_ERR_REPLAY_ECHO,

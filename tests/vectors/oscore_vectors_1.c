@@ -152,7 +152,7 @@ static nacre_bytes with_observe(vec_run *run, nacre_bytes plain, uint64_t outer)
 {
     nacre_message m;
     if (!vec_parse(run, "plain", plain, &m)) return plain;
-    nacre_room room = { NULL, m.options.len + 8 };
+    nacre_buf room = { NULL, m.options.len + 8 };
     room.ptr = vec_alloc(run, room.cap);
     nacre_options o;
     nacre_options_init(&o, room);
@@ -398,7 +398,7 @@ static void check_server_answer(vec_run *run, yajl_val entry, vec_context *serve
     nacre_bytes out;
     nacre_message m;
     if (!vec_same_err(run, "protect_echo", NACRE_OK,
-                      nacre_protect_echo(&server->ctx, run->crypto, id, &out, NACRE_ROOM(room), outer)) ||
+                      nacre_protect_echo(&server->ctx, run->crypto, id, &out, NACRE_BUF(room), outer)) ||
         !vec_parse(run, "the answer with Echo", out, &m))
         return;
     vec_same_bytes(run, "option of the answer", vec_hex(run, answer, "oscore"),
@@ -422,7 +422,7 @@ static void negative_request(vec_run *run, yajl_val root, yajl_val entry, const 
     if (open_receiver(run, entry, vec_swapped(client), &c, &known)) {
         nacre_context before;
         memcpy(&before, &c.ctx, sizeof before); /* padding too: it is compared */
-        nacre_room room = { vec_alloc(run, datagram.len), datagram.len };
+        nacre_buf room = { vec_alloc(run, datagram.len), datagram.len };
         nacre_err err = nacre_unprotect_request(&c.ctx, run->crypto, &id, &plain, room, &outer);
         if (!allows(kind, err)) vec_differs(run, "unexpected: %s", err ? nacre_err_name(err) : "accepted");
         if (err) check_unchanged(run, &before, &c.ctx);
@@ -451,7 +451,7 @@ static void negative_response(vec_run *run, yajl_val root, yajl_val entry, const
         open_receiver(run, entry, client, &c, &known)) {
         nacre_context before;
         memcpy(&before, &c.ctx, sizeof before); /* padding too: it is compared */
-        nacre_room room = { vec_alloc(run, datagram.len), datagram.len };
+        nacre_buf room = { vec_alloc(run, datagram.len), datagram.len };
         nacre_err err = nacre_unprotect_response(&c.ctx, run->crypto, &x.at_client, &plain, NULL, room, &outer);
         if (!allows(kind, err)) vec_differs(run, "unexpected: %s", err ? nacre_err_name(err) : "accepted");
         check_unchanged(run, &before, &c.ctx);

@@ -77,7 +77,7 @@ static int bad(const struct import *m, const char *keyword, const char *text)
     return tool_fail("import", NACRE_ERR_BAD_CONTEXT, "%s: line %zu: \"%.40s\" %s", m->file, m->line, keyword, text);
 }
 
-static int read_bytes(const struct import *m, enum keyword k, const char *encoding, const char *value, nacre_room room,
+static int read_bytes(const struct import *m, enum keyword k, const char *encoding, const char *value, nacre_buf room,
                       size_t *len)
 {
     nacre_bytes out = NACRE_ABSENT;
@@ -134,13 +134,13 @@ static int read_bytes_of(struct import *m, enum keyword k, const char *encoding,
 {
     nacre_directory_info *i = &m->info;
     switch (k) {
-    case MASTER_SECRET: return read_bytes(m, k, encoding, value, NACRE_ROOM(i->secret), &i->secret_len);
-    case MASTER_SALT: return read_bytes(m, k, encoding, value, NACRE_ROOM(i->salt), &i->salt_len);
-    case SENDER_ID: return read_bytes(m, k, encoding, value, NACRE_ROOM(i->sender_id), &i->sender_id_len);
-    case RECIPIENT_ID: return read_bytes(m, k, encoding, value, NACRE_ROOM(i->recipient_id), &i->recipient_id_len);
+    case MASTER_SECRET: return read_bytes(m, k, encoding, value, NACRE_BUF(i->secret), &i->secret_len);
+    case MASTER_SALT: return read_bytes(m, k, encoding, value, NACRE_BUF(i->salt), &i->salt_len);
+    case SENDER_ID: return read_bytes(m, k, encoding, value, NACRE_BUF(i->sender_id), &i->sender_id_len);
+    case RECIPIENT_ID: return read_bytes(m, k, encoding, value, NACRE_BUF(i->recipient_id), &i->recipient_id_len);
     default: break;
     }
-    int code = read_bytes(m, k, encoding, value, NACRE_ROOM(i->id_context), &i->id_context_len);
+    int code = read_bytes(m, k, encoding, value, NACRE_BUF(i->id_context), &i->id_context_len);
     i->has_id_context = i->id_context_len > 0; /* libcoap takes an empty one for none */
     return code;
 }

@@ -33,10 +33,11 @@ static int usage_algorithm(const char *name)
     return tool_usage("keygen", "--alg: unknown algorithm \"%.40s\"; it is one of%s", name, names);
 }
 
-static int read_hex(const char *option, nacre_bytes *out, nacre_room room, const char *hex)
+static int read_hex(const char *option, nacre_bytes *out, nacre_buf room, const char *hex)
 {
     nacre_err err = nacre_hex_decode(out, room, hex, strlen(hex));
-    if (err == NACRE_ERR_NO_ROOM) return tool_usage("keygen", "%s: at most %zu bytes are allowed", option, room.cap);
+    if (err == NACRE_ERR_BUFFER_TOO_SMALL)
+        return tool_usage("keygen", "%s: at most %zu bytes are allowed", option, room.cap);
     if (err != NACRE_OK) return tool_usage("keygen", "%s: pairs of hex digits are expected", option);
     return TOOL_OK;
 }
@@ -92,9 +93,9 @@ int tool_keygen(int argc, char **argv)
             options.aead = nacre_aead_by_name(optarg);
             if (options.aead == NULL) code = usage_algorithm(optarg);
             break;
-        case 'i': code = read_hex("--id-context", &options.id_context, NACRE_ROOM(id_context), optarg); break;
-        case 'c': code = read_hex("--client-id", &options.client_id, NACRE_ROOM(client_id), optarg); break;
-        case 's': code = read_hex("--server-id", &options.server_id, NACRE_ROOM(server_id), optarg); break;
+        case 'i': code = read_hex("--id-context", &options.id_context, NACRE_BUF(id_context), optarg); break;
+        case 'c': code = read_hex("--client-id", &options.client_id, NACRE_BUF(client_id), optarg); break;
+        case 's': code = read_hex("--server-id", &options.server_id, NACRE_BUF(server_id), optarg); break;
         case ':': code = tool_usage("keygen", "%s needs a value", argv[optind - 1]); break;
         default: code = tool_bad_option("keygen", argv[optind - 1], long_options); break;
         }

@@ -11,7 +11,7 @@ static int run_with_crypto(const char *name, const char *context, nacre_role rol
     static uint8_t room[TOOL_MAX_MESSAGE];
     nacre_crypto crypto;
     nacre_bytes datagram = NACRE_ABSENT;
-    int code = tool_read_hex(name, &datagram, NACRE_ROOM(room), hex);
+    int code = tool_read_hex(name, &datagram, NACRE_BUF(room), hex);
     if (code != TOOL_OK) return code;
     nacre_err err = nacre_openssl_open(&crypto);
     if (err != NACRE_OK) return tool_fail(name, err, "%s", nacre_err_text(err));

@@ -148,12 +148,12 @@ nacre_err plugtest_spend(plugtest_client *client, plugtest_context *context, uin
     const nacre_message request = { .code = NACRE_GET };
     *number = nacre_context_next_seq(context->context);
     nacre_err err =
-        nacre_protect_request(context->context, &client->crypto.crypto, &id, &out, NACRE_ROOM(room), &request, NULL);
+        nacre_protect_request(context->context, &client->crypto.crypto, &id, &out, NACRE_BUF(room), &request, NULL);
     if (err != NACRE_ERR_NOT_YET) return err;
     err = nacre_store_serve(&context->store, context->context, NULL);
     return err != NACRE_OK ? err
-                           : nacre_protect_request(context->context, &client->crypto.crypto, &id, &out,
-                                                   NACRE_ROOM(room), &request, NULL);
+                           : nacre_protect_request(context->context, &client->crypto.crypto, &id, &out, NACRE_BUF(room),
+                                                   &request, NULL);
 }
 
 /* ---- All of them ---------------------------------------------------------------------------------------------------- */

@@ -82,11 +82,11 @@ nacre_err plugtest_derive(plugtest_context *c, char letter, const nacre_crypto *
         .recipient_id = recipient_id_of(letter),
         .next_seq = next_seq,
     };
-    nacre_err err = nacre_context_key_room(crypto, CCM, &size, &align);
+    nacre_err err = nacre_context_key_layout(crypto, CCM, &size, &align);
     if (err != NACRE_OK) return err;
     c->keys = aligned_alloc(align, (size + align - 1) / align * align);
     if (c->keys == NULL) return NACRE_ERR_NO_MEMORY;
-    err = nacre_context_init(&c->made, crypto, &params, (nacre_room){ c->keys, size });
+    err = nacre_context_init(&c->made, crypto, &params, (nacre_buf){ c->keys, size });
     if (err == NACRE_OK) c->context = &c->made;
     else free(c->keys);
     return err;

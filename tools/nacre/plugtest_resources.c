@@ -19,7 +19,7 @@ void plugtest_reply_init(plugtest_reply *reply, uint8_t code)
 {
     reply->code = code;
     reply->payload = NACRE_ABSENT;
-    nacre_options_init(&reply->options, NACRE_ROOM(reply->option_room));
+    nacre_options_init(&reply->options, NACRE_BUF(reply->option_room));
 }
 
 void plugtest_reply_text(plugtest_reply *reply, const char *text)
@@ -160,10 +160,10 @@ static int print_context(char *to, size_t room, char letter, const nacre_context
 static void sequence_numbers(const asked *a, plugtest_reply *reply)
 {
     int len = 0;
-    reply->room[0] = '\0';
-    if (a->view->b != NULL) len = print_context(reply->room, sizeof reply->room / 2, 'B', a->view->b);
-    if (a->view->d != NULL) (void)print_context(reply->room + len, sizeof reply->room / 2, 'D', a->view->d);
-    plugtest_reply_text(reply, reply->room);
+    reply->buf[0] = '\0';
+    if (a->view->b != NULL) len = print_context(reply->buf, sizeof reply->buf / 2, 'B', a->view->b);
+    if (a->view->d != NULL) (void)print_context(reply->buf + len, sizeof reply->buf / 2, 'D', a->view->d);
+    plugtest_reply_text(reply, reply->buf);
 }
 
 /* ---- Bodies longer than a block (RFC 7959 2.4) ---------------------------------------------------------------------- */
@@ -191,10 +191,10 @@ static void large(const asked *a, plugtest_reply *reply)
 {
     static const char head[] = "This is a large resource\n", line[] = "0123456789";
     size_t len = sizeof head - 1;
-    memcpy(reply->room, head, len);
-    for (; len < PLUGTEST_LARGE; len += sizeof line - 1) memcpy(reply->room + len, line, sizeof line - 1);
+    memcpy(reply->buf, head, len);
+    for (; len < PLUGTEST_LARGE; len += sizeof line - 1) memcpy(reply->buf + len, line, sizeof line - 1);
     plugtest_reply_text(reply, "");
-    put_block(a, reply, nacre_bytes_of((const uint8_t *)reply->room, len));
+    put_block(a, reply, nacre_bytes_of((const uint8_t *)reply->buf, len));
 }
 
 static void links(const asked *a, plugtest_reply *reply);
@@ -228,11 +228,11 @@ static void links(const asked *a, plugtest_reply *reply)
 {
     size_t len = 0;
     for (size_t i = 1; i < NUM_RESOURCES; i++)
-        len += (size_t)snprintf(reply->room + len, sizeof reply->room - len, "%s<%s>%s", i > 1 ? "," : "",
+        len += (size_t)snprintf(reply->buf + len, sizeof reply->buf - len, "%s<%s>%s", i > 1 ? "," : "",
                                 resources[i].path, resources[i].plain ? "" : ";osc");
     plugtest_reply_init(reply, NACRE_CONTENT);
     nacre_options_add_uint(&reply->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_LINKS);
-    put_block(a, reply, nacre_bytes_of((const uint8_t *)reply->room, len));
+    put_block(a, reply, nacre_bytes_of((const uint8_t *)reply->buf, len));
 }
 
 /* RFC 7252 5.4.1: critical options that are not known here; OSCORE is one when it was carried to us unread (test 16). */

@@ -10,7 +10,7 @@ typedef struct plugtest_reply {
     nacre_options options; /* in `option_room` */
     nacre_bytes payload;   /* static, in `room`, or the request's */
     uint8_t option_room[64];
-    char room[1200];
+    char buf[1200];
 } plugtest_reply;
 
 /* What resources may look at beside the request. */

@@ -37,13 +37,13 @@ static void remark(plugtest_client *client, const char *text)
 typedef struct request {
     nacre_message message;
     nacre_options options;
-    uint8_t room[128];
+    uint8_t buf[128];
 } request;
 
 static void make(request *r, uint8_t method, const char *path)
 {
     *r = (request){ .message = { .type = NACRE_CON, .code = method } };
-    nacre_options_init(&r->options, NACRE_ROOM(r->room));
+    nacre_options_init(&r->options, NACRE_BUF(r->buf));
     while (*path == '/') {
         size_t len = strcspn(path + 1, "/");
         nacre_options_add(&r->options, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path + 1, len));

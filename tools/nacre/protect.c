@@ -19,7 +19,7 @@ static int help(void)
     return tool_flush("protect");
 }
 
-static int protect(nacre_bytes *out, nacre_room room, const nacre_crypto *crypto, nacre_directory *dir,
+static int protect(nacre_bytes *out, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
                    const nacre_message *plain)
 {
     nacre_detail why;
@@ -34,7 +34,7 @@ static int protect(nacre_bytes *out, nacre_room room, const nacre_crypto *crypto
                      nacre_err_text(err));
 }
 
-static int protect_and_close(nacre_bytes *out, nacre_room room, const nacre_crypto *crypto, nacre_directory *dir,
+static int protect_and_close(nacre_bytes *out, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
                              const nacre_message *plain)
 {
     nacre_detail why;
@@ -59,7 +59,7 @@ static int run(const char *context, nacre_role role, const nacre_crypto *crypto,
                          "on their own");
     err = nacre_directory_open_as(&dir, context, role, crypto, &why);
     if (err != NACRE_OK) return tool_fail("protect", err, "%s", why.text);
-    int code = protect_and_close(&out, NACRE_ROOM(room), crypto, dir, &plain);
+    int code = protect_and_close(&out, NACRE_BUF(room), crypto, dir, &plain);
     if (code != TOOL_OK) return code;
     tool_print_hex(stdout, out);
     printf("\n");

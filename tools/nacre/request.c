@@ -295,7 +295,7 @@ static void tell_location(const char *command, const nacre_reply *reply)
     uint8_t room[1024];
     nacre_options as_uri;
     nacre_bytes options;
-    nacre_options_init(&as_uri, NACRE_ROOM(room));
+    nacre_options_init(&as_uri, NACRE_BUF(room));
     nacre_option_iter it = nacre_option_begin(reply->options);
     for (nacre_option option; nacre_option_next(&it, &option);)
         if (option.number == NACRE_OPT_LOCATION_PATH) nacre_options_add(&as_uri, NACRE_OPT_URI_PATH, option.value);
@@ -341,7 +341,7 @@ static int observe(const args *a, nacre_client *client, request_output *output)
     nacre_options o;
     nacre_reply reply = { 0 };
     nacre_detail why = { { 0 } };
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     add_options(a, &o);
     uint32_t num = 0;
     const nacre_err err = observe_run(&a->observe, client, &reply, a->uri, &o, &num, &output_failed, &why);
@@ -362,7 +362,7 @@ static nacre_err send_request(const args *a, nacre_client *client, nacre_reply *
 {
     uint8_t room[16];
     nacre_options o;
-    nacre_options_init(&o, NACRE_ROOM(room));
+    nacre_options_init(&o, NACRE_BUF(room));
     add_options(a, &o);
     if (payload->source.read == NULL && sink == NULL)
         return nacre_client_request(client, reply, a->method, a->uri, &o, payload->bytes, why);

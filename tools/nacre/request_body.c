@@ -13,7 +13,7 @@
 
 /* ---- Payloads --------------------------------------------------------------------------------------------------------- */
 
-static nacre_err read_at(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_at(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const request_payload *payload = user;
     size_t got = 0;
@@ -28,7 +28,7 @@ static nacre_err read_at(void *user, uint64_t offset, nacre_room room, size_t *l
     return NACRE_OK;
 }
 
-static nacre_err read_memory(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_memory(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const request_payload *payload = user;
     const size_t left = payload->bytes.len - (size_t)offset;

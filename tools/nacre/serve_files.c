@@ -188,7 +188,7 @@ static bool is_unchanged(const open_file *file)
            now.st_mtim.tv_sec == file->st.st_mtim.tv_sec && now.st_mtim.tv_nsec == file->st.st_mtim.tv_nsec;
 }
 
-static nacre_err read_file(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_file(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const open_file *file = user;
     size_t got = 0;
@@ -212,7 +212,7 @@ static nacre_err read_file(void *user, uint64_t offset, nacre_room room, size_t 
 /* Bytes, size and entity tag of one moment, for the first block, which a notification has; the later ones tell by the tag. */
 static void read_first(open_file *file)
 {
-    const nacre_room room = NACRE_ROOM(file->first);
+    const nacre_buf room = NACRE_BUF(file->first);
     for (int i = 0; i < TRIES; i++) {
         const ssize_t n = pread(file->fd, room.ptr, room.cap, 0);
         const bool unchanged = is_unchanged(file);
@@ -378,7 +378,7 @@ static serve_list *make_list(const serve_root *root, int fd, const char *path, u
     return NULL;
 }
 
-static nacre_err read_list(void *user, uint64_t offset, nacre_room room, size_t *len)
+static nacre_err read_list(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
     const serve_list *list = user;
     const size_t left = offset < list->len ? list->len - (size_t)offset : 0;

@@ -46,7 +46,7 @@ int tool_flush(const char *subcommand);
 
 /* tool_read_hex turns a hex argument, or without one (NULL) the whole of stdin, into bytes; white space between digits is
  * allowed. TOOL_OK: `out` is the start of `room`. Otherwise the exit code, with a line on stderr. */
-int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_room room, const char *argument);
+int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_buf room, const char *argument);
 
 /* tool_print_hex writes bytes as lower-case hex, without a newline. */
 void tool_print_hex(void *file, nacre_bytes bytes);

@@ -31,14 +31,14 @@ static int explain(nacre_err err, const nacre_directory *dir)
     return tool_fail("unprotect", err, "%s: %s", path, nacre_err_text(err));
 }
 
-static nacre_err unprotect_once(nacre_message *plain, nacre_room room, const nacre_crypto *crypto, nacre_directory *dir,
+static nacre_err unprotect_once(nacre_message *plain, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
                                 const nacre_message *outer)
 {
     nacre_request_id id;
     return nacre_unprotect_request(nacre_directory_context(dir), crypto, &id, plain, room, outer);
 }
 
-static int unprotect(nacre_message *plain, nacre_room room, const nacre_crypto *crypto, nacre_directory *dir,
+static int unprotect(nacre_message *plain, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
                      const nacre_message *outer)
 {
     nacre_err err = unprotect_once(plain, room, crypto, dir, outer);
@@ -54,7 +54,7 @@ static int unprotect(nacre_message *plain, nacre_room room, const nacre_crypto *
 }
 
 /* The close writes the window with this request in it. Without that, nothing is shown. */
-static int unprotect_and_close(nacre_message *plain, nacre_room room, const nacre_crypto *crypto, nacre_directory *dir,
+static int unprotect_and_close(nacre_message *plain, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
                                const nacre_message *outer)
 {
     nacre_detail why;
@@ -68,7 +68,7 @@ static int print_plain(const nacre_message *plain)
 {
     static uint8_t room[2 * TOOL_MAX_MESSAGE];
     nacre_bytes bytes = NACRE_ABSENT;
-    nacre_err err = nacre_message_write(plain, &bytes, NACRE_ROOM(room));
+    nacre_err err = nacre_message_write(plain, &bytes, NACRE_BUF(room));
     if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", nacre_err_text(err));
     tool_print_hex(stdout, bytes);
     printf("\n");
@@ -89,7 +89,7 @@ static int run(const char *context, nacre_role role, const nacre_crypto *crypto,
                          "the message is not a request; an answer cannot be read without its request");
     err = nacre_directory_open_as(&dir, context, role, crypto, &why);
     if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", why.text);
-    int code = unprotect_and_close(&plain, NACRE_ROOM(room), crypto, dir, &outer);
+    int code = unprotect_and_close(&plain, NACRE_BUF(room), crypto, dir, &outer);
     if (code == TOOL_OK) code = print_plain(&plain);
     nacre_wipe(room, sizeof room);
     return code;

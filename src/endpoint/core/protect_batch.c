@@ -15,7 +15,7 @@ static void prefetch_key(const nacre_protection *protection)
 }
 
 nacre_err nacre__protect_batch_add(nacre__protect_batch *batch, nacre_context *context, nacre_request_id *id,
-                                   nacre_bytes *out, nacre_room room, const nacre_message *response, size_t *len)
+                                   nacre_bytes *out, nacre_buf room, const nacre_message *response, size_t *len)
 {
     if (batch->num == NACRE_BURST) nacre__protect_batch_flush(batch);
     nacre__protect_job *job = &batch->jobs[batch->num];

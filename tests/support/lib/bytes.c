@@ -57,21 +57,21 @@ nacre_bytes test_fill(uint8_t byte, size_t len)
 
 enum { UNTOUCHED = 0xa5 };
 
-nacre_room test_room(size_t cap)
+nacre_buf test_room(size_t cap)
 {
-    nacre_room room = { test_alloc(cap), cap };
+    nacre_buf room = { test_alloc(cap), cap };
     memset(room.ptr, UNTOUCHED, cap);
     return room;
 }
 
-bool test_room_is_untouched(nacre_room room)
+bool test_room_is_untouched(nacre_buf room)
 {
     for (size_t i = 0; i < room.cap; i++)
         if (room.ptr[i] != UNTOUCHED) return false;
     return true;
 }
 
-bool test_room_is_clean(nacre_room room)
+bool test_room_is_clean(nacre_buf room)
 {
     for (size_t i = 0; i < room.cap; i++)
         if (room.ptr[i] != UNTOUCHED && room.ptr[i] != 0) return false;

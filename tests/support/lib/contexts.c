@@ -51,8 +51,8 @@ static void wipe_context(void *ctx)
 nacre_context *test_context(const nacre_context_params *params)
 {
     size_t size, align;
-    assert_ok(nacre_context_key_room(test_crypto(), params->cose_aead, &size, &align));
-    nacre_room keys = { aligned_alloc(align, size), size };
+    assert_ok(nacre_context_key_layout(test_crypto(), params->cose_aead, &size, &align));
+    nacre_buf keys = { aligned_alloc(align, size), size };
     nacre_context *ctx = calloc(1, sizeof *ctx);
     assert_non_null(ctx);
     test_keep(keys.ptr, free);
@@ -89,7 +89,7 @@ bool test_same_but_failed(const nacre_context *before, const nacre_context *ctx,
 
 nacre_bytes test_protect_request(nacre_context *ctx, nacre_request_id *id, const nacre_message *plain)
 {
-    nacre_room room = test_room(nacre_protect_size(ctx, plain, NULL));
+    nacre_buf room = test_room(nacre_protect_size(ctx, plain, NULL));
     nacre_bytes out;
     assert_ok(nacre_protect_request(ctx, test_crypto(), id, &out, room, plain, NULL));
     assert_ptr_equal(out.ptr, room.ptr);
@@ -99,7 +99,7 @@ nacre_bytes test_protect_request(nacre_context *ctx, nacre_request_id *id, const
 nacre_bytes test_protect_response(nacre_context *ctx, nacre_request_id *id, const nacre_message *plain,
                                   const nacre_protect_options *options)
 {
-    nacre_room room = test_room(nacre_protect_size(ctx, plain, options));
+    nacre_buf room = test_room(nacre_protect_size(ctx, plain, options));
     nacre_bytes out;
     assert_ok(nacre_protect_response(ctx, test_crypto(), id, &out, room, plain, options));
     assert_ptr_equal(out.ptr, room.ptr);

@@ -16,7 +16,7 @@ nacre_message test_message(const char *hex)
 
 nacre_bytes test_datagram(const nacre_message *m)
 {
-    nacre_room room = test_room(nacre_message_size(m));
+    nacre_buf room = test_room(nacre_message_size(m));
     nacre_bytes out;
     assert_ok(nacre_message_write(m, &out, room));
     assert_int_equal(out.len, room.cap);
@@ -28,7 +28,7 @@ nacre_bytes test_options(int number, ...)
     enum { ROOM = 4096 };
     uint8_t *bytes = test_alloc(ROOM);
     nacre_options o;
-    nacre_options_init(&o, (nacre_room){ bytes, ROOM });
+    nacre_options_init(&o, (nacre_buf){ bytes, ROOM });
     va_list args;
     va_start(args, number);
     for (; number; number = va_arg(args, int))

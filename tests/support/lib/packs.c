@@ -91,7 +91,7 @@ static nacre_err receive(nacre_context *ctx, const nacre_store *store, nacre_byt
     nacre_message outer = test_parse(datagram), plain;
     nacre_err err = NACRE_ERR_NOT_YET;
     for (int attempt = 0; attempt < 3 && err == NACRE_ERR_NOT_YET; attempt++) {
-        err = nacre_unprotect_request(ctx, test_crypto(), id, &plain, NACRE_ROOM(buffer), &outer);
+        err = nacre_unprotect_request(ctx, test_crypto(), id, &plain, NACRE_BUF(buffer), &outer);
         if (err == NACRE_ERR_NOT_YET) serve(store, ctx);
     }
     return err;
@@ -99,7 +99,7 @@ static nacre_err receive(nacre_context *ctx, const nacre_store *store, nacre_byt
 
 /* RFC 8613 B.1.2: the 4.01 with Echo; gives the option that the next request must have. */
 static nacre_err challenge(nacre_context *peer, nacre_context *ctx, const nacre_store *store, nacre_bytes datagram,
-                           nacre_request_id *at_ctx, const nacre_request_id *at_peer, nacre_room room,
+                           nacre_request_id *at_ctx, const nacre_request_id *at_peer, nacre_buf room,
                            nacre_bytes *option)
 {
     uint8_t buffer[MAX_DATAGRAM], plaintext[MAX_DATAGRAM];
@@ -110,12 +110,12 @@ static nacre_err challenge(nacre_context *peer, nacre_context *ctx, const nacre_
     for (int attempt = 0; attempt < 2 && err == NACRE_ERR_NOT_YET; attempt++) {
         serve(store, ctx);
         uint64_t number = nacre_context_next_seq(ctx);
-        err = nacre_protect_echo(ctx, test_crypto(), at_ctx, &out, NACRE_ROOM(buffer), &m);
+        err = nacre_protect_echo(ctx, test_crypto(), at_ctx, &out, NACRE_BUF(buffer), &m);
         if (err == NACRE_OK && pack_on_number != NULL) pack_on_number(ctx, number);
     }
     if (err != NACRE_OK) return err;
     nacre_message outer = test_parse(out);
-    assert_ok(nacre_unprotect_response(peer, test_crypto(), at_peer, &plain, NULL, NACRE_ROOM(plaintext), &outer));
+    assert_ok(nacre_unprotect_response(peer, test_crypto(), at_peer, &plain, NULL, NACRE_BUF(plaintext), &outer));
     nacre_options o;
     nacre_options_init(&o, room);
     nacre_options_add(&o, NACRE_OPT_ECHO, nacre_option_find(plain.options, NACRE_OPT_ECHO));
@@ -145,18 +145,18 @@ nacre_err pack_ask_one(nacre_context *peer, nacre_context *ctx, const nacre_stor
     nacre_err err = NACRE_OK;
     for (int attempt = 0; attempt < 2; attempt++) {
         nacre_message m = request(options);
-        assert_ok(nacre_protect_request(peer, test_crypto(), &at_peer, &datagram, NACRE_ROOM(last), &m, NULL));
+        assert_ok(nacre_protect_request(peer, test_crypto(), &at_peer, &datagram, NACRE_BUF(last), &m, NULL));
         last_len = datagram.len;
         err = receive(ctx, store, datagram, &at_ctx);
         if (echo != NULL) *echo = attempt > 0;
         if (err != NACRE_ERR_REPLAY_ECHO) return err;
-        err = challenge(peer, ctx, store, datagram, &at_ctx, &at_peer, NACRE_ROOM(room), &options);
+        err = challenge(peer, ctx, store, datagram, &at_ctx, &at_peer, NACRE_BUF(room), &options);
         if (err != NACRE_OK) return err;
     }
     return NACRE_ERR_REPLAY_ECHO;
 }
 
-static nacre_err send_to(nacre_bytes *out, nacre_context *ctx, const nacre_store *store, nacre_room room)
+static nacre_err send_to(nacre_bytes *out, nacre_context *ctx, const nacre_store *store, nacre_buf room)
 {
     nacre_request_id id;
     nacre_message m = request(NACRE_ABSENT);
@@ -174,7 +174,7 @@ nacre_err pack_try_to_send(nacre_context *ctx, const nacre_store *store)
 {
     uint8_t buffer[MAX_DATAGRAM];
     nacre_bytes out;
-    return send_to(&out, ctx, store, NACRE_ROOM(buffer));
+    return send_to(&out, ctx, store, NACRE_BUF(buffer));
 }
 
 uint64_t pack_send_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store)
@@ -182,7 +182,7 @@ uint64_t pack_send_one(nacre_context *peer, nacre_context *ctx, const nacre_stor
     uint8_t buffer[MAX_DATAGRAM];
     nacre_request_id at_peer;
     nacre_bytes out;
-    assert_ok(send_to(&out, ctx, store, NACRE_ROOM(buffer)));
+    assert_ok(send_to(&out, ctx, store, NACRE_BUF(buffer)));
     assert_ok(receive(peer, NULL, out, &at_peer));
     return nacre_context_next_seq(ctx) - 1;
 }

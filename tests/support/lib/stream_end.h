@@ -7,7 +7,7 @@
 
 typedef struct end {
     nacre_stream s;
-    nacre_room room; /* for events */
+    nacre_buf buf; /* for events */
     uint64_t now;
 } end;
 
