@@ -99,7 +99,7 @@ static void open_scene(scene *s, const nacre_crypto *crypto, const nacre_table *
                                            .random = { fill, &chance },
                                            .num_observers = NUM_OBSERVERS,
                                            .observer_bytes = 32,
-                                           .num_pushes = BURST,
+                                           .num_transmissions = BURST,
                                            .burst = BURST };
     const size_t size = nacre_endpoint_size(&config);
     *s = (scene){ .memory = bench_alloc(size), .pairs = pairs, .now_ms = 1000 };

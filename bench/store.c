@@ -109,7 +109,7 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
 static void open_side(struct pair *p, struct side *s, nacre_store store)
 {
     nacre_address local;
-    nacre_endpoint_config config = { .num_requests = MAX_FLYING, .timing = { .exchange_lifetime_ms = 2000 } };
+    nacre_endpoint_config config = { .num_client_exchanges = MAX_FLYING, .timing = { .exchange_lifetime_ms = 2000 } };
     bench_check(nacre_address_resolve(&local, "[::1]:0", 0, NULL) == NACRE_OK, "an address");
     bench_check(nacre_udp_open(&s->udp, &local, NULL) == NACRE_OK, "a socket");
     bench_check(nacre_table_init(&s->table, s->slots, 4) == NACRE_OK, "a table");

@@ -81,7 +81,7 @@ static void take(void *user, const nacre_request *request, nacre_upload *upload)
 static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
 {
     (void)user, (void)transfer;
-    if (event->kind == NACRE_EVENT_REQUEST) must(nacre_site_answer(site, event), "answer");
+    if (event->kind == NACRE_EVENT_REQUEST) must(nacre_site_respond(site, event), "answer");
 }
 
 static void serve(const void *arg, int ready)

@@ -168,7 +168,8 @@ typedef struct carrier {
 
 static nacre_err later(const carrier *c, nacre_exchange exchange)
 {
-    return c->transfer == NULL ? nacre_endpoint_later(c->ep, exchange) : nacre_transfer_later(c->transfer, exchange);
+    return c->transfer == NULL ? nacre_endpoint_defer_response(c->ep, exchange)
+                               : nacre_transfer_defer_response(c->transfer, exchange);
 }
 
 static void ignore(const carrier *c, nacre_exchange exchange)
@@ -179,7 +180,7 @@ static void ignore(const carrier *c, nacre_exchange exchange)
 
 static nacre_err respond(const carrier *c, nacre_exchange exchange, const nacre_message *message)
 {
-    const nacre_answer_options how = { .block_size = block_size };
+    const nacre_response_options how = { .block_size = block_size };
     return c->transfer == NULL ? nacre_endpoint_respond(c->ep, exchange, message)
                                : nacre_transfer_respond(c->transfer, exchange, message, &how);
 }
@@ -328,8 +329,10 @@ int main(int argc, char **argv)
     nacre_detail why = { { 0 } };
     nacre_address local;
     nacre_udp *udp;
-    /* `num_pushes`: requests that are answered later, which all are. */
-    nacre_endpoint_config config = { .num_requests = MAX_HOPS, .num_pushes = MAX_HOPS, .opaque_oscore = true };
+    /* `num_transmissions`: requests that are answered later, which all are. */
+    nacre_endpoint_config config = { .num_client_exchanges = MAX_HOPS,
+                                     .num_transmissions = MAX_HOPS,
+                                     .opaque_oscore = true };
     bool well_said = argc == 2 || (argc == 4 && strcmp(argv[1], "--block-size") == 0 && read_block_size(argv[2]));
     if (!well_said) return fprintf(stderr, "usage: proxy [--block-size 16|32|64|128|256|512|1024] ADDRESS\n"), 2;
     signal(SIGINT, on_signal);

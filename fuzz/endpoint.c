@@ -447,8 +447,8 @@ static void open(world *w, uint8_t flags)
     CHECK(nacre_table_init(&w->table, w->slots, 4) == NACRE_OK);
     CHECK(nacre_table_add(&w->table, &w->pair.server) == NACRE_OK);
     const nacre_endpoint_config config = { .max_message = MAX_MESSAGE,
-                                           .num_requests = 2,
-                                           .num_answers = 3,
+                                           .num_client_exchanges = 2,
+                                           .num_server_exchanges = 3,
                                            .burst = 4,
                                            .nstart = flags & 2 ? UINT16_MAX : 1,
                                            .num_outer = 2,

@@ -23,10 +23,10 @@ void renewing_begin(renewing *r, nacre_endpoint *ours, const nacre_crypto *crypt
     make_renewal(&r->ours, crypto, false);
     make_renewal(&r->theirs, crypto, true);
     const nacre_endpoint_config config = { .max_message = max_message,
-                                           .num_requests = 2,
-                                           .num_answers = 4,
+                                           .num_client_exchanges = 2,
+                                           .num_server_exchanges = 4,
                                            .burst = 2,
-                                           .num_pushes = 2,
+                                           .num_transmissions = 2,
                                            .nstart = UINT16_MAX,
                                            .crypto = *crypto,
                                            .random = random };
@@ -48,7 +48,7 @@ static void answer(renewing *r, nacre_exchange exchange, uint8_t how)
 {
     const nacre_message m = { .code = how & 4 ? NACRE_NOT_FOUND : NACRE_CONTENT, .payload = NACRE_STR("hello") };
     if (how & 1) nacre_endpoint_ignore(r->other, exchange);
-    else if ((how & 2) && nacre_endpoint_later(r->other, exchange) == NACRE_OK) return;
+    else if ((how & 2) && nacre_endpoint_defer_response(r->other, exchange) == NACRE_OK) return;
     else CHECK(nacre_endpoint_respond(r->other, exchange, &m) == NACRE_OK);
 }
 

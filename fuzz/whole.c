@@ -218,7 +218,7 @@ static void handle(void *user, const nacre_request *request, nacre_response *res
     const bool is_later = user != NULL;
     response->code = w.policy & 1 ? NACRE_NOT_FOUND : NACRE_CONTENT;
     if (is_later && w.policy & 2) {
-        response->later = true;
+        response->deferred = true;
         keep_open(request->exchange, true);
         return;
     }
@@ -261,7 +261,7 @@ static void on_event(const nacre_event *e)
     case NACRE_EVENT_NOTIFY:
     case NACRE_EVENT_OBSERVER_GONE:
         if (w.site != NULL) {
-            const nacre_err err = nacre_site_answer(w.site, e);
+            const nacre_err err = nacre_site_respond(w.site, e);
             CHECK(err != NACRE_ERR_BAD_ARGUMENT && err != NACRE_ERR_BUFFER_TOO_SMALL);
         } else if (e->kind == NACRE_EVENT_OBSERVER_GONE) {
             forget_observer(e->exchange);
@@ -444,8 +444,8 @@ static void we_answer(void)
     if (o->exchange == 0) return;
     if (how & 1 && w.site == NULL) observe(o->exchange);
     if (how & 2) {
-        const nacre_err err = w.transfer != NULL ? nacre_transfer_later(w.transfer, o->exchange)
-                                                 : nacre_endpoint_later(w.ep, o->exchange);
+        const nacre_err err = w.transfer != NULL ? nacre_transfer_defer_response(w.transfer, o->exchange)
+                                                 : nacre_endpoint_defer_response(w.ep, o->exchange);
         if (err == NACRE_OK) o->later = true;
         return;
     }
@@ -461,7 +461,7 @@ static void we_answer(void)
     if (w.transfer == NULL) {
         err = nacre_endpoint_respond(w.ep, o->exchange, &m);
     } else {
-        nacre_answer_options answer = { .block_size = (uint16_t)(how & 16 ? 16 : 0) };
+        nacre_response_options answer = { .block_size = (uint16_t)(how & 16 ? 16 : 0) };
         if (how & 32) {
             answer.source = (nacre_source){ read_source, NULL, how & 64 ? BIG : NACRE_SIZE_UNKNOWN };
             m.payload = NACRE_ABSENT;
@@ -635,8 +635,8 @@ static void context_goes(void)
 {
     if (w.gone || fuzz_u8(w.in) != 'g') return;
     nacre_table_remove(&w.table, &w.ctx);
-    if (w.transfer != NULL) nacre_transfer_context_gone(w.transfer, &w.ctx);
-    else nacre_endpoint_context_gone(w.ep, &w.ctx);
+    if (w.transfer != NULL) nacre_transfer_remove_context(w.transfer, &w.ctx);
+    else nacre_endpoint_remove_context(w.ep, &w.ctx);
     nacre_context_wipe(&w.ctx);
     w.gone = true;
     pull();
@@ -716,10 +716,10 @@ static void begin(uint8_t flags)
     CHECK(nacre_table_init(&w.table, w.slots, 4) == NACRE_OK);
     CHECK(nacre_table_add(&w.table, &w.ctx) == NACRE_OK);
     const nacre_endpoint_config config = { .max_message = MAX_MESSAGE,
-                                           .num_requests = NUM_REQUESTS,
-                                           .num_answers = NUM_ANSWERS,
+                                           .num_client_exchanges = NUM_REQUESTS,
+                                           .num_server_exchanges = NUM_ANSWERS,
                                            .burst = 2,
-                                           .num_pushes = NUM_PUSHES,
+                                           .num_transmissions = NUM_PUSHES,
                                            .num_observers = NUM_OBSERVERS,
                                            .observers_per_peer = flags & 16 ? 2 : 0,
                                            .observer_bytes = 80,
@@ -749,17 +749,17 @@ static void begin(uint8_t flags)
 static void places_have_come_back(void)
 {
     const nacre_endpoint *ep = w.ep;
-    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         CHECK(ep->slots[i].state == NACRE__SLOT_FREE);
         CHECK(ep->tokens[i] == 0 && ep->due[i] == NACRE__NEVER);
     }
     CHECK(ep->num_held == 0 && ep->num_unlimited == 0);
-    for (uint32_t i = 0; i < ep->config.num_answers; i++)
+    for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++)
         CHECK(ep->entries[i].state == NACRE__ENTRY_FREE || ep->entries[i].state == NACRE__ENTRY_ANSWERED);
     CHECK(ep->open.first == NACRE__NONE);
     for (uint32_t i = 0; i < ep->max_parked; i++) CHECK(ep->parked[i].entry == NACRE__NONE);
-    CHECK(ep->num_free_pushes == ep->config.num_pushes && ep->num_push_timers == 0);
-    CHECK(ep->persist_waits.num_requests == 0 && ep->persist_waits.num_waits == 0);
+    CHECK(ep->num_free_pushes == ep->config.num_transmissions && ep->num_push_timers == 0);
+    CHECK(ep->persist_waits.num_client_exchanges == 0 && ep->persist_waits.num_waits == 0);
     CHECK(ep->num_controls == 0 && ep->protect_batch.num == 0);
     CHECK(ep->events.num == 0 && ep->transmit.num == 0 && ep->first_note == ep->num_notes);
     CHECK(ep->num_observing == 0);
@@ -767,7 +767,7 @@ static void places_have_come_back(void)
     const nacre_transfer *t = w.transfer;
     if (t == NULL) return;
     CHECK(t->num_waiting == 0 && t->num_later == 0 && t->num_bodies_used == 0);
-    for (uint32_t i = 0; i < t->config.num_requests; i++)
+    for (uint32_t i = 0; i < t->config.num_client_exchanges; i++)
         CHECK(t->own[i].state == NACRE__OWN_FREE || t->own[i].state == NACRE__OWN_ENDED);
 }
 

@@ -55,7 +55,7 @@ static nacre_site *site;
 static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
 {
     (void)user, (void)transfer;
-    if (event->kind == NACRE_EVENT_REQUEST) must(nacre_site_answer(site, event), "answer");
+    if (event->kind == NACRE_EVENT_REQUEST) must(nacre_site_respond(site, event), "answer");
 }
 
 static void serve_endpoint(const void *arg, int ready)
@@ -69,9 +69,9 @@ static void serve_endpoint(const void *arg, int ready)
     if (c->begin != NULL) c->begin(c->of);
     must(nacre_address_resolve(&local, "127.0.0.1:0", 0, &why), "address");
     must(nacre_udp_open(&udp, &local, &why), "socket");
-    if (c->kind == SERVE_RUNS) bench_check(nacre_udp_use_runs(udp), "the system has no runs of datagrams");
+    if (c->kind == SERVE_RUNS) bench_check(nacre_udp_use_gso(udp), "the system has no runs of datagrams");
     const nacre_endpoint_config config = {
-        .crypto = *c->crypto, .contexts = c->contexts, .num_answers = 256, .burst = 64, .max_message = 1280
+        .crypto = *c->crypto, .contexts = c->contexts, .num_server_exchanges = 256, .burst = 64, .max_message = 1280
     };
     const nacre_transfer_config transfer = { .num_bodies = 4 };
     must(nacre_loop_open_transfer(&loop, udp, &config, &transfer, on_event, NULL, &why), "loop");

@@ -88,7 +88,7 @@ NACRE_MUST_USE nacre_err nacre_client_request_pieces(nacre_client *client, nacre
                                                      nacre_detail *why);
 
 /* What to do with notifications. */
-typedef struct nacre_observing {
+typedef struct nacre_observe_options {
     bool (*on_notification)(void *user, const nacre_reply *reply); /* `reply` lives until it returns; false: enough */
     void *user;
     uint32_t duration_ms; /* from the first notification on; 0: as long as it lasts */
@@ -97,7 +97,7 @@ typedef struct nacre_observing {
     /* a notification of `len` bytes came, more than the `max` that are taken, and was acknowledged: its state is not known
      * (unauthenticated in a protected observation), and the observation goes on. Ask in smaller blocks. May be NULL */
     void (*on_oversized)(void *user, size_t len, size_t max);
-} nacre_observing;
+} nacre_observe_options;
 
 /* nacre_client_observe asks for a resource's state, by GET or FETCH, and for each change of it (RFC 7641): the present state is
  * the first notification. The client registers again by itself when nothing was heard for too long. A server that is away then
@@ -110,7 +110,7 @@ typedef struct nacre_observing {
  * its code is 0. Otherwise as nacre_client_request, whose timeout_ms counts until the first notification. */
 NACRE_MUST_USE nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
                                               const nacre_options *options, nacre_bytes payload,
-                                              const nacre_observing *observing, nacre_detail *why);
+                                              const nacre_observe_options *observing, nacre_detail *why);
 
 /* nacre_client_stop ends what goes on, soon, or else the next request before it is sent: an observation in order, a request
  * with NACRE_ERR_TIMEOUT. A signal handler, or on_notification, may call it. The lookup of a name is not cut short. */

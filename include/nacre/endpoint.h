@@ -63,17 +63,17 @@ typedef struct nacre_timing {
     uint32_t ack_timeout_ms;          /* 2000 */
     uint32_t ack_random_factor_milli; /* 1500: the first wait is 1 to 1.5 times ack_timeout_ms */
     uint8_t max_retransmit;           /* 4; 255 means none */
-    uint32_t answer_timeout_ms;       /* for an answer after the request was acknowledged, or to a NON: 93000 */
+    uint32_t response_timeout_ms;     /* for an answer after the request was acknowledged, or to a NON: 93000 */
     uint32_t exchange_lifetime_ms;    /* for how long duplicates are recognised: 247000 */
-    uint32_t later_ack_ms;            /* how long the answer to nacre_endpoint_later may still go into the ACK: 100 */
+    uint32_t ack_delay_ms; /* how long the answer to nacre_endpoint_defer_response may still go into the ACK: 100 */
 } nacre_timing;
 
 /* For contexts that several endpoints, each with its thread, share: `take` waits until these contexts are nobody else's,
  * `give` gives them back. A burst takes all of its contexts in one call, one of them perhaps twice, and takes no more before
  * it has given them back; so whoever takes them in one order everywhere runs into no deadlock. All NULL: not shared. */
 typedef struct nacre_lock {
-    void (*take)(void *self, nacre_context *const *contexts, size_t num);
-    void (*give)(void *self, nacre_context *const *contexts, size_t num);
+    void (*lock)(void *self, nacre_context *const *contexts, size_t num);
+    void (*unlock)(void *self, nacre_context *const *contexts, size_t num);
     void *self;
 } nacre_lock;
 
@@ -86,15 +86,17 @@ typedef struct nacre_limit {
 typedef struct nacre_endpoint nacre_endpoint;
 
 typedef struct nacre_endpoint_config {
-    size_t max_message;    /* the largest datagram, sent or received, in bytes; 0 means 1280 */
-    uint16_t num_requests; /* own requests in flight; 0 means 16 */
-    uint16_t num_answers;  /* requests of others remembered for duplicates, with their answers; 0 means 64. When all are
+    size_t max_message;            /* the largest datagram, sent or received, in bytes; 0 means 1280 */
+    uint16_t num_client_exchanges; /* own requests in flight; 0 means 16 */
+    uint16_t
+        num_server_exchanges; /* requests of others remembered for duplicates, with their answers; 0 means 64. When all are
                               in use the oldest answered one gives way, and a duplicate of it is then left to the
                               replay window */
-    uint16_t burst;        /* datagrams taken by one receive_many; 0 means 32 */
-    uint16_t num_pushes;   /* separate answers and notifications that are held or on their way, max_message bytes each;
+    uint16_t burst;           /* datagrams taken by one receive_many; 0 means 32 */
+    uint16_t
+        num_transmissions;  /* separate answers and notifications that are held or on their way, max_message bytes each;
                               0 means 16 */
-    uint32_t num_observers;      /* clients that observe a resource, at most 2^20; 0 means none */
+    uint32_t num_observers; /* clients that observe a resource, at most 2^20; 0 means none */
     uint32_t observers_per_peer; /* … of one security context, or of one address where nothing is protected; 0 means a
                                        quarter of num_observers, at least 16 */
     uint16_t observer_bytes;     /* for each, the largest registration that is kept, plain; 0 means 256 */
@@ -177,7 +179,7 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
 typedef enum nacre_event_kind {
     NACRE_EVENT_REQUEST =
         1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many, or say
-                                nacre_endpoint_later before that */
+                                nacre_endpoint_defer_response before that */
     NACRE_EVENT_RESPONSE, /* the answer to our request; the exchange has ended */
     NACRE_EVENT_FAILED,   /* our request ended without an answer: `err` says why; the exchange has ended. With
                                 NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 4.13, 5.03) and NACRE_ERR_NOT_PROTECTED (any
@@ -198,7 +200,7 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_OBSERVER_GONE, /* the observation has ended, and its number with it. `err`: NACRE_OK (cancelled by the
                                 client, or the last answer said so, or its request was not answered), NACRE_ERR_STALE
                                 (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
-                                _NO_CONTEXT (nacre_endpoint_context_gone), _UNREACHABLE, _BUSY (it gave way: plain, and
+                                _NO_CONTEXT (nacre_endpoint_remove_context), _UNREACHABLE, _BUSY (it gave way: plain, and
                                 never confirmed), or what protecting or its store failed of */
     NACRE_EVENT_NOTIFICATION,  /* a representation for a request of ours with Observe 0, the first one too; the exchange
                                 goes on. In order: older ones than the last are not shown */
@@ -233,7 +235,7 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event);
  * response goes with the next request to that address in that context, or in clear when it came so, unless that has one
  * (RFC 9175 2.3): once, within exchange_lifetime_ms; 16 are kept, the newest.
  * NACRE_OK                `exchange` is set
- * NACRE_ERR_BUSY          num_requests are in flight: try after one has ended
+ * NACRE_ERR_BUSY          num_client_exchanges are in flight: try after one has ended
  * NACRE_ERR_TOO_LONG      does not fit max_message, or what the peer takes, when protected
  * NACRE_ERR_BAD_ARGUMENT  no request code, type ACK or RST, options not well-formed or with an OSCORE option among them
  * The endpoint does not compare contexts with each other: no two of the caller's may have one Sender Key, or one Recipient Key
@@ -267,7 +269,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_e
 /* ---- Observing (RFC 7641, RFC 8613 4.1.3.5) -------------------------------------------------------------------------
  * A GET or FETCH with Observe 0 asks for an observation. Each answer 2.xx with Observe is a NOTIFICATION; an answer without
  * it, or with an error code, is a RESPONSE and ends the exchange, at once (a server that does not let itself be observed)
- * or later. The exchange keeps its place among num_requests until then.
+ * or later. The exchange keeps its place among num_client_exchanges until then.
  *  - Notifications are ordered by Partial IV, or, where nothing is protected, by RFC 7641 3.4. What does not verify, or
  *    comes without protection, neither ends the observation nor triggers anything. A CON gets its ACK in any case.
  *  - When Max-Age and 5 to 15 seconds more have passed without a notification, the endpoint registers again by itself, with
@@ -285,7 +287,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_e
  * NACRE_OK; NACRE_ERR_STALE (the exchange has ended); NACRE_ERR_BAD_ARGUMENT (it is no request with Observe 0) */
 NACRE_MUST_USE nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange exchange);
 
-/* nacre_endpoint_ping sends an empty CON (RFC 7252 4.3), which takes a place among num_requests: PONG when the peer rejects
+/* nacre_endpoint_ping sends an empty CON (RFC 7252 4.3), which takes a place among num_client_exchanges: PONG when the peer rejects
  * it, as it should, or acknowledges it; else FAILED. Nobody vouches for either.
  * NACRE_OK; NACRE_ERR_BUSY; NACRE_ERR_UNSUPPORTED (a reliable peer: its stream has a ping of its own) */
 NACRE_MUST_USE nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,
@@ -325,14 +327,14 @@ bool nacre_endpoint_fits(nacre_endpoint *ep, nacre_exchange exchange, const nacr
 /* nacre_endpoint_ignore ends a request that is not to be answered; a CON gets an empty ACK. */
 void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
 
-/* nacre_endpoint_later keeps a REQUEST or NOTIFY open beyond the next receive_many: nacre_endpoint_respond and _ignore
- * take the same number at any time from now on, and one of them must be called, for the exchange holds one of num_pushes
- * and one of num_answers until then: let there be more of the latter. The event's message goes as ever: copy what you need
- * of it. A CON request gets its empty ACK when there is no answer after later_ack_ms; the answer is then a CON of its own,
+/* nacre_endpoint_defer_response keeps a REQUEST or NOTIFY open beyond the next receive_many: nacre_endpoint_respond and _ignore
+ * take the same number at any time from now on, and one of them must be called, for the exchange holds one of num_transmissions
+ * and one of num_server_exchanges until then: let there be more of the latter. The event's message goes as ever: copy what you need
+ * of it. A CON request gets its empty ACK when there is no answer after ack_delay_ms; the answer is then a CON of its own,
  * sent again until it is acknowledged (RFC 7252 5.2.2).
- * NACRE_OK; NACRE_ERR_BUSY (all num_pushes are in use, or half of them for a plain request whose sender's address is not
+ * NACRE_OK; NACRE_ERR_BUSY (all num_transmissions are in use, or half of them for a plain request whose sender's address is not
  * validated: answer now, with 5.03 if need be); NACRE_ERR_STALE */
-NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange);
+NACRE_MUST_USE nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* ---- Observing, the side that is observed (RFC 7641, RFC 8613 4.1.3.5) -----------------------------------------------
  * A GET or FETCH with Observe 0 that the application takes as a registration becomes an observer with a number of its own.
@@ -357,7 +359,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange
  *                         that was never confirmed (no CON acknowledged, address not validated) gives way to the former
  * NACRE_ERR_TOO_LONG      the request is longer than observer_bytes: answer without observing
  * NACRE_ERR_BAD_ARGUMENT  the request has no Observe 0, is no GET or FETCH, or is taken already
- * NACRE_ERR_STALE         no such request, or nacre_endpoint_later came first */
+ * NACRE_ERR_STALE         no such request, or nacre_endpoint_defer_response came first */
 NACRE_MUST_USE nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, void *user,
                                                 nacre_exchange *observer);
 
@@ -385,9 +387,9 @@ void nacre_endpoint_drop_observer(nacre_endpoint *ep, nacre_exchange observer);
  * Nothing has to be opened anew: the next message that needs the store asks again. */
 void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_err err);
 
-/* nacre_endpoint_context_gone: a context is about to be wiped (take it out of the table first); its exchanges end with
+/* nacre_endpoint_remove_context: a context is about to be wiped (take it out of the table first); its exchanges end with
  * NACRE_ERR_NO_CONTEXT, and requests of others that are CON get the answer of that error. */
-void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context);
+void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context);
 
 /* nacre_endpoint_unreachable: the driver learned (ICMP) that nothing sent to `peer` arrives; requests to it that have
  * not been acknowledged end with NACRE_ERR_UNREACHABLE. Of a reliable peer it says that the connection is gone: all our

@@ -49,8 +49,8 @@ nacre_endpoint *nacre_loop_endpoint(nacre_loop *loop);
  * NACRE_OK; NACRE_ERR_NO_MEMORY; NACRE_ERR_BAD_ARGUMENT (the loop has one; or its max_message is below the connections') */
 NACRE_MUST_USE nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp);
 
-/* nacre_loop_watch: sets the packet tap; NULL removes it. */
-void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user);
+/* nacre_loop_tap: sets the packet tap; NULL removes it. */
+void nacre_loop_tap(nacre_loop *loop, nacre_on_datagram on_datagram, void *user);
 
 /* nacre_loop_add_store: this store serves that context. NACRE_OK, NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_loop_add_store(nacre_loop *loop, nacre_context *ctx, nacre_store store);

@@ -12,10 +12,10 @@
  * Whose context. A renewal has one place for the context in use, which the procedure fills: the context's address is the
  * same ever after, its keys are not. It is the endpoint's: not in the table, found by its Recipient ID nonetheless, never
  * persistent, wiped by nacre_endpoint_remove_renewal, shared with nobody. A context from before, `first`, stays the
- * caller's: when RENEWED comes it is not used any more; take it out of the table, call nacre_endpoint_context_gone, wipe it.
+ * caller's: when RENEWED comes it is not used any more; take it out of the table, call nacre_endpoint_remove_context, wipe it.
  *
  * What ends. When new keys take the place of old ones, all that was in flight under the old ones ends as by
- * nacre_endpoint_context_gone: our requests with NACRE_ERR_NO_CONTEXT, observers too; requests of others that are not
+ * nacre_endpoint_remove_context: our requests with NACRE_ERR_NO_CONTEXT, observers too; requests of others that are not
  * answered get 4.01. Whoever sent them cannot read an answer with the old keys any more, or has lost them.
  *
  * Asking (client). A request with `renewal` goes out under the context in use. When there is none it is request #1, and

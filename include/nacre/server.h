@@ -68,8 +68,8 @@ void nacre_server_changed(nacre_server *server, const char *path);
 void nacre_server_watch_fd(nacre_server *server, int fd, void (*on_readable)(void *user), void *user);
 nacre_address nacre_server_local(const nacre_server *server);
 nacre_address nacre_server_local_tcp(const nacre_server *server); /* length 0 without */
-/* nacre_server_watch: as nacre_loop_watch; with several workers it is called by each of their threads. */
-void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user);
+/* nacre_server_tap: as nacre_loop_tap; with several workers it is called by each of their threads. */
+void nacre_server_tap(nacre_server *server, nacre_on_datagram on_datagram, void *user);
 
 /* nacre_server_on_store: as nacre_loop_on_store, for all threads; call it before nacre_server_run.
  * nacre_server_store_health may be called by any thread, at any time. */

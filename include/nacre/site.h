@@ -28,15 +28,15 @@ typedef struct nacre_request {
 } nacre_request;
 
 /* A handler fills this; it starts as 5.00 without options and payload. With `later` set nothing is sent now: the request's
- * `exchange` is answered by nacre_transfer_respond at any time (nacre_transfer_later). */
+ * `exchange` is answered by nacre_transfer_respond at any time (nacre_transfer_defer_response). */
 typedef struct nacre_response {
-    bool later;
+    bool deferred;
     uint8_t code;
     nacre_options options;
     nacre_bytes payload; /* must live until the handler's caller has sent it: static, or in `room`. Any size */
     nacre_buf buf;       /* for payloads made on the fly: 1024 bytes */
     /* in place of `payload`: read before the handler's caller returns. Wants an ETag option when it is longer than 1024 bytes;
-     * the handler is called again for each block (nacre_answer_options) */
+     * the handler is called again for each block (nacre_response_options) */
     nacre_source source;
     void (*done)(void *user); /* called with the source's user when the source is not read any more; may be NULL */
     uint16_t block_size;      /* at most so many bytes in a block; 0: the transfer's */
@@ -102,7 +102,7 @@ nacre_transfer *nacre_site_transfer(const nacre_site *site);
  * more. So does who asks for a later block (Block2), or asks in several (Block1). */
 void nacre_site_changed(nacre_site *site, const char *path);
 
-/* nacre_site_answer takes an event of the transfer, REQUEST, NOTIFY or OBSERVER_GONE, and answers it: the resource with that
+/* nacre_site_respond takes an event of the transfer, REQUEST, NOTIFY or OBSERVER_GONE, and answers it: the resource with that
  * path, or the longest subtree above it; 4.04 when there is none, 4.02 for a critical option that nacre does not know, or of a
  * length or number of times that it cannot have (a NON is ignored then: RFC 7252 5.4.1), 4.01
  * for a plain request to an OSCORE-only resource, 5.05 for proxying. The handler decides on methods, and sees Accept and
@@ -123,7 +123,7 @@ void nacre_site_changed(nacre_site *site, const char *path);
  * title and sz, with `*` at the end for any continuation, several of them all at once; an empty query filters nothing.
  * It comes in blocks when it is long. A plain request gets the same list, for `osc` is there to tell who cannot ask yet,
  * but in blocks of 64 bytes: what an unknown address can have sent to another one stays below RFC 9175 2.6's bound. */
-NACRE_MUST_USE nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event);
+NACRE_MUST_USE nacre_err nacre_site_respond(nacre_site *site, const nacre_event *event);
 
 #ifdef __cplusplus
 }

@@ -153,7 +153,7 @@ NACRE_MUST_USE nacre_err nacre_directory_open(nacre_directory **dir, const char 
  * older one, which aiocoap had before 2020, names client-sender-id and server-sender-id (or client-id and server-id), so
  * that one directory can serve both sides; which one it is to be is told by a role. Both sides may keep their state in
  * it, one at a time. Its default algorithm is AES-CCM-64-64-128, its only hash SHA-256. */
-typedef enum nacre_layout { NACRE_LAYOUT_NEWEST = 0, NACRE_LAYOUT_SEED = 1 } nacre_layout;
+typedef enum nacre_layout { NACRE_LAYOUT_NEWEST = 0, NACRE_LAYOUT_LEGACY = 1 } nacre_layout;
 typedef enum nacre_role { NACRE_ROLE_NONE = 0, NACRE_ROLE_CLIENT = 1, NACRE_ROLE_SERVER = 2 } nacre_role;
 
 /* nacre_directory_open_as opens a directory in a role: needed for the older layout, refused for the newest

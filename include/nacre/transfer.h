@@ -63,7 +63,7 @@ typedef struct nacre_transfer nacre_transfer;
 typedef struct nacre_transfer_config {
     nacre_endpoint *endpoint; /* borrowed; initialised, and not used by anybody else */
     uint16_t
-        num_requests;    /* own requests in flight; 0 means as many as the endpoint has. An observation holds one of the
+        num_client_exchanges; /* own requests in flight; 0 means as many as the endpoint has. An observation holds one of the
                               endpoint's places as long as it lasts, and the later blocks of a notification want another:
                               let it have more places than there are observations, or they wait for one */
     uint16_t block_size; /* the largest block sent or taken, 16 to 1024; 0 means 1024. Blocks are made smaller where a
@@ -157,14 +157,14 @@ NACRE_MUST_USE nacre_err nacre_transfer_unobserve(nacre_transfer *transfer, nacr
 /* ---- Requests of others ---------------------------------------------------------------------------------------------- */
 
 /* How an answer travels; NULL, and all zero: its body is the message's payload. */
-typedef struct nacre_answer_options {
+typedef struct nacre_response_options {
     /* in place of the payload: read during the call only. Each later block asks the application again by a REQUEST event, so
      * nothing is kept, and the body may have any size. A body above NACRE_MAX_BLOCK bytes needs an ETag option that no other
      * content of this resource ever had (RFC 9175 3.8); a shorter one gets one when the peer asks for smaller blocks. Another
      * method than GET and FETCH is not asked again: a body up to max_body is read whole, and kept as a payload is */
     nacre_source source;
     uint16_t block_size; /* at most so many bytes in a block; 0: the configuration's */
-} nacre_answer_options;
+} nacre_response_options;
 
 /* nacre_transfer_respond is nacre_endpoint_respond for bodies of any size. A payload above one block is copied, kept for
  * body_timeout_ms at most and sent block by block; when it is longer than max_body or no place is free, nothing is kept,
@@ -178,17 +178,17 @@ typedef struct nacre_answer_options {
  * be kept (of another method than GET and FETCH) and cannot; NACRE_ERR_BAD_ARGUMENT also for a source of several blocks
  * and more than NACRE_MAX_BLOCK bytes without an ETag, and for payload and source at once; and what a source returned. */
 NACRE_MUST_USE nacre_err nacre_transfer_respond(nacre_transfer *transfer, nacre_exchange exchange,
-                                                const nacre_message *plain, const nacre_answer_options *options);
+                                                const nacre_message *plain, const nacre_response_options *options);
 
 /* nacre_transfer_ignore is nacre_endpoint_ignore; what was kept of the request's body is forgotten. */
 void nacre_transfer_ignore(nacre_transfer *transfer, nacre_exchange exchange);
 
-/* nacre_transfer_later is nacre_endpoint_later: nacre_transfer_respond or _ignore take the number at any time from now on.
+/* nacre_transfer_defer_response is nacre_endpoint_defer_response: nacre_transfer_respond or _ignore take the number at any time from now on.
  * A body that came in blocks stays where it is until then; the rest of the message goes as ever. */
-NACRE_MUST_USE nacre_err nacre_transfer_later(nacre_transfer *transfer, nacre_exchange exchange);
+NACRE_MUST_USE nacre_err nacre_transfer_defer_response(nacre_transfer *transfer, nacre_exchange exchange);
 
-/* nacre_transfer_context_gone: as nacre_endpoint_context_gone, which it calls; bodies of that context are forgotten. */
-void nacre_transfer_context_gone(nacre_transfer *transfer, nacre_context *context);
+/* nacre_transfer_remove_context: as nacre_endpoint_remove_context, which it calls; bodies of that context are forgotten. */
+void nacre_transfer_remove_context(nacre_transfer *transfer, nacre_context *context);
 
 /* nacre_transfer_remove_renewal: as nacre_endpoint_remove_renewal (nacre/renewal.h), which it calls; what waited for a place
  * with it ends with NACRE_ERR_NO_CONTEXT too. */

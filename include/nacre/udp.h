@@ -21,10 +21,10 @@ NACRE_MUST_USE nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *lo
  * do that. */
 NACRE_MUST_USE nacre_err nacre_udp_open_beside(nacre_udp **udp, const nacre_udp *first, nacre_detail *why);
 void nacre_udp_close(nacre_udp *udp); /* NULL is allowed */
-/* nacre_udp_use_runs: datagrams of one peer and one length are taken from the system, and given to it, many in one piece
+/* nacre_udp_use_gso: datagrams of one peer and one length are taken from the system, and given to it, many in one piece
  * where they come so (Linux: UDP_GRO, UDP_SEGMENT). For servers and gateways with much traffic between few addresses;
  * costs up to 2 MiB. False where the system has no such thing, or no memory: all works on, one by one. */
-bool nacre_udp_use_runs(nacre_udp *udp);
+bool nacre_udp_use_gso(nacre_udp *udp);
 int nacre_udp_fd(const nacre_udp *udp);              /* for poll */
 nacre_address nacre_udp_local(const nacre_udp *udp); /* with the port that the system chose */
 

@@ -381,7 +381,7 @@ void nacre__answer_close_delivered(nacre_endpoint *ep)
 nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange)
 {
     const uint32_t index = nacre__exchange_index(&ep->numbers, NACRE__OF_ENTRY, exchange);
-    if (index >= ep->config.num_answers) return NULL;
+    if (index >= ep->config.num_server_exchanges) return NULL;
     nacre__entry *entry = &ep->entries[index];
     const bool is_open = entry->state == NACRE__ENTRY_DELIVERED || entry->state == NACRE__ENTRY_LATER;
     return entry->exchange == exchange && is_open ? entry : NULL;

@@ -37,14 +37,14 @@ void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_
     if (err == NACRE_OK) nacre__observers_catch_up(ep, context);
 }
 
-void nacre_endpoint_context_gone(nacre_endpoint *ep, nacre_context *context)
+void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context)
 {
     nacre__ref waiter;
     nacre__protect_batch_flush(&ep->protect_batch); /* with its key */
     tell_driver(ep, context, NACRE_ERR_NO_CONTEXT);
     nacre__persist_confirmed(&ep->persist_waits, context);
     nacre__echo_forget(ep, context, NULL);
-    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (slot->state != NACRE__SLOT_FREE && slot->context == context)
             nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);

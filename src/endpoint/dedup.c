@@ -115,7 +115,7 @@ void nacre__dedup_init(nacre_endpoint *ep)
 {
     ep->free = ep->open = ep->cheap = ep->done = (nacre__list){ NACRE__NONE, NACRE__NONE };
     for (uint32_t i = 0; i < ep->num_buckets; i++) ep->buckets[i] = NACRE__NONE;
-    for (uint32_t i = 0; i < ep->config.num_answers; i++) {
+    for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++) {
         ep->entries[i].parked = ep->entries[i].push = ep->entries[i].observer = NACRE__NONE;
         list_insert(ep, &ep->free, &ep->entries[i], ep->free.last);
     }

@@ -31,18 +31,18 @@ static void timing_defaults(nacre_timing *t)
     if (t->ack_random_factor_milli < 1000) t->ack_random_factor_milli = 1000;
     if (t->max_retransmit == 0) t->max_retransmit = 4;
     else if (t->max_retransmit == 255) t->max_retransmit = 0;
-    default_u32(&t->answer_timeout_ms, 93000);
+    default_u32(&t->response_timeout_ms, 93000);
     default_u32(&t->exchange_lifetime_ms, 247000);
-    default_u32(&t->later_ack_ms, 100);
+    default_u32(&t->ack_delay_ms, 100);
 }
 
 static bool config_defaults(nacre_endpoint_config *config)
 {
     if (config->max_message == 0) config->max_message = 1280;
-    default_u16(&config->num_requests, 16);
-    default_u16(&config->num_answers, 64);
+    default_u16(&config->num_client_exchanges, 16);
+    default_u16(&config->num_server_exchanges, 64);
     default_u16(&config->burst, 32);
-    default_u16(&config->num_pushes, 16);
+    default_u16(&config->num_transmissions, 16);
     default_u16(&config->observer_bytes, 256);
     default_u32(&config->observers_per_peer, config->num_observers / 4 > 16 ? config->num_observers / 4 : 16);
     default_u16(&config->num_peers, 256);
@@ -66,13 +66,13 @@ typedef struct bytes_of_pools {
 static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
 {
     const nacre_endpoint_config *config = &ep->config;
-    const size_t all = (size_t)config->num_requests + config->num_answers + config->num_pushes;
+    const size_t all = (size_t)config->num_client_exchanges + config->num_server_exchanges + config->num_transmissions;
     nacre__cutter c = { base, 0 };
     (void)nacre__cut(&c, 1, sizeof(nacre_endpoint));
-    ep->slots = nacre__cut(&c, config->num_requests, sizeof(nacre__slot));
-    ep->tokens = nacre__cut(&c, config->num_requests, sizeof(uint64_t));
-    ep->due = nacre__cut(&c, config->num_requests, sizeof(uint64_t));
-    ep->entries = nacre__cut(&c, config->num_answers, sizeof(nacre__entry));
+    ep->slots = nacre__cut(&c, config->num_client_exchanges, sizeof(nacre__slot));
+    ep->tokens = nacre__cut(&c, config->num_client_exchanges, sizeof(uint64_t));
+    ep->due = nacre__cut(&c, config->num_client_exchanges, sizeof(uint64_t));
+    ep->entries = nacre__cut(&c, config->num_server_exchanges, sizeof(nacre__entry));
     ep->buckets = nacre__cut(&c, ep->num_buckets, sizeof(uint32_t));
     nacre__persist_waits_cut(&ep->persist_waits, &c, (uint32_t)all);
     ep->controls = nacre__cut(&c, ep->max_controls, sizeof(nacre__control));
@@ -84,8 +84,8 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->events.refs = nacre__cut(&c, all, sizeof(nacre__ref));
     ep->transmit.refs = nacre__cut(&c, all, sizeof(nacre__ref));
     ep->parked = nacre__cut(&c, ep->max_parked, sizeof(nacre__parked));
-    ep->pushes = nacre__cut(&c, config->num_pushes, sizeof(nacre__push));
-    ep->push_timers = nacre__cut(&c, config->num_pushes, sizeof(uint32_t));
+    ep->pushes = nacre__cut(&c, config->num_transmissions, sizeof(nacre__push));
+    ep->push_timers = nacre__cut(&c, config->num_transmissions, sizeof(uint32_t));
     ep->push_buckets = nacre__cut(&c, ep->num_push_buckets, sizeof(uint32_t));
     ep->observers = nacre__cut(&c, ep->max_observers, sizeof(nacre__observer));
     ep->token_buckets = nacre__cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
@@ -96,11 +96,11 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->reach = nacre__cut(&c, ep->num_reach, sizeof(nacre__reach));
     ep->outer = nacre__cut(&c, config->num_outer, sizeof(nacre__outer));
     ep->paces = nacre__cut(&c, NACRE__PACES, sizeof(uint64_t));
-    bytes->slots = nacre__cut(&c, config->num_requests, 2 * config->max_message);
-    bytes->entries = nacre__cut(&c, config->num_answers, config->max_message);
+    bytes->slots = nacre__cut(&c, config->num_client_exchanges, 2 * config->max_message);
+    bytes->entries = nacre__cut(&c, config->num_server_exchanges, config->max_message);
     ep->rooms = nacre__cut(&c, config->burst, config->max_message);
     bytes->parked = nacre__cut(&c, ep->max_parked, 2 * config->max_message);
-    bytes->pushes = nacre__cut(&c, config->num_pushes, config->max_message);
+    bytes->pushes = nacre__cut(&c, config->num_transmissions, config->max_message);
     bytes->observers = nacre__cut(&c, ep->max_observers, config->observer_bytes);
     bytes->outer = nacre__cut(&c, config->num_outer, 2 * (config->max_message + config->max_unfragmented));
     ep->scratch = nacre__cut(&c, 1, config->max_message);
@@ -111,9 +111,10 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
 static void set_maxima(nacre_endpoint *ep)
 {
     const nacre_endpoint_config *config = &ep->config;
-    const uint32_t all = (uint32_t)config->num_requests + config->num_answers + config->num_pushes;
-    ep->num_buckets = nacre__num_buckets_for(config->num_answers);
-    ep->num_push_buckets = nacre__num_buckets_for(config->num_pushes);
+    const uint32_t all =
+        (uint32_t)config->num_client_exchanges + config->num_server_exchanges + config->num_transmissions;
+    ep->num_buckets = nacre__num_buckets_for(config->num_server_exchanges);
+    ep->num_push_buckets = nacre__num_buckets_for(config->num_transmissions);
     ep->max_observers = config->num_observers > 0 ? config->num_observers + 1 : 0;
     ep->num_observer_buckets = nacre__num_buckets_for(config->num_observers);
     ep->num_observer_counts = config->observers_per_peer < config->num_observers ? ep->num_observer_buckets : 0;
@@ -122,9 +123,9 @@ static void set_maxima(nacre_endpoint *ep)
     ep->num_reach = nacre__reach_places(config->num_peers);
     ep->events.cap = ep->transmit.cap = all;
     ep->max_controls = 2 * (uint32_t)config->burst; /* each datagram asks for one at most */
-    ep->max_parked = config->burst < config->num_answers ? config->burst : config->num_answers;
-    ep->numbers.index_bits[NACRE__OF_SLOT] = nacre__index_bits_for(config->num_requests);
-    ep->numbers.index_bits[NACRE__OF_ENTRY] = nacre__index_bits_for(config->num_answers);
+    ep->max_parked = config->burst < config->num_server_exchanges ? config->burst : config->num_server_exchanges;
+    ep->numbers.index_bits[NACRE__OF_SLOT] = nacre__index_bits_for(config->num_client_exchanges);
+    ep->numbers.index_bits[NACRE__OF_ENTRY] = nacre__index_bits_for(config->num_server_exchanges);
     ep->numbers.index_bits[NACRE__OF_OBSERVER] = nacre__index_bits_for(ep->max_observers);
 }
 
@@ -141,16 +142,16 @@ size_t nacre_endpoint_size(const nacre_endpoint_config *config)
 static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
 {
     const size_t max = ep->config.max_message;
-    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         ep->slots[i].plain = bytes->slots + 2 * max * i;
         ep->slots[i].sent = ep->slots[i].plain + max;
         ep->slots[i].outer = NACRE__NONE;
         ep->due[i] = NACRE__NEVER;
     }
-    for (uint32_t i = 0; i < ep->config.num_answers; i++) ep->entries[i].bytes = bytes->entries + max * i;
+    for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++) ep->entries[i].bytes = bytes->entries + max * i;
     for (uint32_t i = 0; i < ep->max_parked; i++)
         ep->parked[i] = (nacre__parked){ .bytes = bytes->parked + 2 * max * i, .entry = NACRE__NONE };
-    for (uint32_t i = 0; i < ep->config.num_pushes; i++) ep->pushes[i].bytes = bytes->pushes + max * i;
+    for (uint32_t i = 0; i < ep->config.num_transmissions; i++) ep->pushes[i].bytes = bytes->pushes + max * i;
     for (uint32_t i = 0; i < ep->max_observers; i++)
         ep->observers[i].bytes = bytes->observers + (size_t)ep->config.observer_bytes * i;
     for (uint32_t i = 0; i < ep->config.num_outer; i++) {

@@ -23,7 +23,7 @@ nacre_err nacre__later_hold(nacre_endpoint *ep, nacre__entry *entry)
     return NACRE_OK;
 }
 
-nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange)
+nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange exchange)
 {
     if (nacre__exchange_kind(exchange) == NACRE__OF_OBSERVER) return nacre__observer_later(ep, exchange);
     nacre__entry *entry = nacre__answer_entry(ep, exchange);
@@ -33,7 +33,7 @@ nacre_err nacre_endpoint_later(nacre_endpoint *ep, nacre_exchange exchange)
     if (may_be_forged && !nacre__push_is_to_spare(ep)) return NACRE_ERR_BUSY;
     const nacre_err err = nacre__later_hold(ep, entry);
     if (err == NACRE_OK && entry->type == NACRE_CON)
-        nacre__push_set_due(ep, &ep->pushes[entry->push], nacre__after(ep->now_ms, ep->config.timing.later_ack_ms));
+        nacre__push_set_due(ep, &ep->pushes[entry->push], nacre__after(ep->now_ms, ep->config.timing.ack_delay_ms));
     return err;
 }
 

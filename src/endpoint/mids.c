@@ -25,7 +25,7 @@ static uint16_t offset_for(const nacre_endpoint *ep, uint64_t hash)
 
 static bool in_flight(const nacre_endpoint *ep, uint16_t mid)
 {
-    for (uint32_t i = 0; ep->num_tokens > 0 && i < ep->config.num_requests; i++)
+    for (uint32_t i = 0; ep->num_tokens > 0 && i < ep->config.num_client_exchanges; i++)
         if (ep->tokens[i] != 0 && ep->slots[i].mid == mid)
             return true; /* observations too: their answers may be late */
     return false;
@@ -38,7 +38,8 @@ uint16_t nacre__new_mid(nacre_endpoint *ep, const nacre_address *peer)
     const uint64_t hash = nacre__hash(ep, peer, NACRE_ABSENT);
     const uint16_t offset = offset_for(ep, hash);
     uint16_t *next = &ep->mids[(hash ^ hash >> 32) % NACRE__MID_BUCKETS];
-    for (uint32_t tries = 0; tries < ep->config.num_requests && in_flight(ep, (uint16_t)(*next + offset)); tries++)
+    for (uint32_t tries = 0; tries < ep->config.num_client_exchanges && in_flight(ep, (uint16_t)(*next + offset));
+         tries++)
         (*next)++;
     return (uint16_t)((*next)++ + offset);
 }

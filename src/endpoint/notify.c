@@ -116,7 +116,7 @@ static bool is_one_too_many(const nacre_endpoint *ep, const nacre__observer *o)
     uint32_t num = 0;
     if (ep->config.nstart == UINT16_MAX || !is_con_due(ep, o, false)) return false;
     if (ep->num_con_notes[nacre__stall_of(ep, &o->peer)] < ep->config.nstart) return false;
-    for (uint32_t i = 0; i < ep->config.num_pushes; i++)
+    for (uint32_t i = 0; i < ep->config.num_transmissions; i++)
         num += ep->pushes[i].is_con_note && nacre_address_equal(&ep->pushes[i].peer, &o->peer);
     return num >= ep->config.nstart;
 }

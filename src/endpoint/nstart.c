@@ -30,7 +30,7 @@ static bool wants_to_go(const nacre__slot *slot)
 static void wake_next(nacre_endpoint *ep, const nacre__slot *gone)
 {
     nacre__slot *first = NULL;
-    for (uint32_t i = 0; i < ep->config.num_requests && ep->num_held > 0; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges && ep->num_held > 0; i++) {
         nacre__slot *other = &ep->slots[i];
         if (other->state != NACRE__SLOT_HELD || other == gone || !nacre_address_equal(&other->peer, &gone->peer))
             continue;
@@ -60,7 +60,7 @@ bool nacre__nstart_enter(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
     uint64_t look_again_ms = NACRE__NEVER;
     uint32_t num = 0;
     if (slot->outstanding || !is_limited(ep, slot)) return true;
-    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         nacre__slot *other = &ep->slots[i];
         const bool is_ahead = wants_to_go(other) && other->turn < slot->turn;
         if (other == slot || !(other->outstanding || is_ahead) || !nacre_address_equal(&other->peer, &slot->peer))

@@ -273,7 +273,7 @@ static bool is_same_server(const nacre__slot *a, const nacre__slot *b)
  * register again now. A challenge may have another reason, and may come often: once in NACRE__CHALLENGE_MS each. */
 void nacre__observations_challenged(nacre_endpoint *ep, const nacre__slot *asked, uint64_t now_ms)
 {
-    for (uint32_t i = 0; i < ep->config.num_requests && !ep->config.no_reregister; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges && !ep->config.no_reregister; i++) {
         nacre__slot *slot = &ep->slots[i];
         uint64_t *next = &slot->observation.next_challenge;
         if (slot == asked || slot->state != NACRE__SLOT_OBSERVING || !is_same_server(asked, slot)) continue;

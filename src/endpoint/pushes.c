@@ -98,7 +98,7 @@ static void unchain_mid(nacre_endpoint *ep, nacre__push *push)
 static uint16_t new_mid(nacre_endpoint *ep, const nacre_address *peer)
 {
     uint16_t mid = nacre__new_mid(ep, peer);
-    for (uint32_t tries = 0; tries < ep->config.num_pushes && find_mid(ep, peer, mid) != NACRE__NONE; tries++)
+    for (uint32_t tries = 0; tries < ep->config.num_transmissions && find_mid(ep, peer, mid) != NACRE__NONE; tries++)
         mid = nacre__new_mid(ep, peer);
     return mid;
 }
@@ -117,7 +117,7 @@ void nacre__pushes_init(nacre_endpoint *ep)
 {
     for (uint32_t i = 0; i < ep->num_push_buckets; i++) ep->push_buckets[i] = NACRE__NONE;
     ep->free_push = NACRE__NONE;
-    for (uint32_t i = ep->config.num_pushes; i-- > 0;) {
+    for (uint32_t i = ep->config.num_transmissions; i-- > 0;) {
         ep->pushes[i].heap_at = ep->pushes[i].entry = ep->pushes[i].observer = NACRE__NONE;
         give_back(ep, &ep->pushes[i]);
     }
@@ -143,7 +143,7 @@ nacre__push *nacre__push_take(nacre_endpoint *ep)
 /* Whether there is one for something that a forger may be behind: of such, half of the pool is enough. */
 bool nacre__push_is_to_spare(const nacre_endpoint *ep)
 {
-    return ep->num_free_pushes > ep->config.num_pushes / 2U;
+    return ep->num_free_pushes > ep->config.num_transmissions / 2U;
 }
 
 /* Whether it is a CON notification, which others to the same peer have to wait for. */

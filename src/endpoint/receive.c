@@ -269,13 +269,13 @@ static void only_one_recovers(nacre_endpoint *ep, size_t num)
 static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs, size_t num)
 {
     const nacre_lock *lock = &ep->config.lock;
-    for (size_t i = 0; lock->take != NULL && i < num_jobs; i++) ep->locked[i] = ep->jobs[i].context;
-    if (lock->take != NULL) lock->take(lock->self, ep->locked, num_jobs);
+    for (size_t i = 0; lock->lock != NULL && i < num_jobs; i++) ep->locked[i] = ep->jobs[i].context;
+    if (lock->lock != NULL) lock->lock(lock->self, ep->locked, num_jobs);
     for (size_t i = 0; i < num; i++)
         if (ep->items[i].open) ep->items[i].recovers = !nacre_context_replay(ep->items[i].context)->known;
     nacre_unprotect_many(&ep->config.crypto, ep->jobs, num_jobs);
     only_one_recovers(ep, num);
-    if (lock->take != NULL) lock->give(lock->self, ep->locked, num_jobs);
+    if (lock->lock != NULL) lock->unlock(lock->self, ep->locked, num_jobs);
 }
 
 static void unprotect_all(nacre_endpoint *ep, size_t num)

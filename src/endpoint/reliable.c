@@ -4,7 +4,7 @@
 
 static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
 {
-    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (slot->state != NACRE__SLOT_FREE && slot->state != NACRE__SLOT_ENDED &&
             nacre_address_equal(&slot->peer, peer))
@@ -15,12 +15,12 @@ static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
 /* There is nobody to answer any more. */
 static void end_answers(nacre_endpoint *ep, const nacre_address *peer)
 {
-    for (uint32_t i = 0; i < ep->config.num_answers; i++) {
+    for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++) {
         nacre__entry *entry = &ep->entries[i];
         if (entry->state != NACRE__ENTRY_FREE && nacre_address_equal(&entry->peer, peer))
             nacre__dedup_release(ep, entry);
     }
-    for (uint32_t i = 0; i < ep->config.num_pushes; i++) {
+    for (uint32_t i = 0; i < ep->config.num_transmissions; i++) {
         nacre__push *push = &ep->pushes[i];
         const bool is_used = push->state != NACRE__PUSH_FREE && push->state != NACRE__PUSH_CUT;
         if (is_used && nacre_address_equal(&push->peer, peer)) nacre__push_drop(ep, push);

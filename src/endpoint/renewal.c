@@ -80,7 +80,7 @@ static void forget_news(nacre_endpoint *ep, nacre_renewal *r)
 void nacre__renewal_retire(nacre_endpoint *ep, nacre_renewal *r)
 {
     forget_news(ep, r);
-    if (r->current != NULL) nacre_endpoint_context_gone(ep, r->current);
+    if (r->current != NULL) nacre_endpoint_remove_context(ep, r->current);
     r->current = NULL;
 }
 
@@ -113,7 +113,7 @@ void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
     const bool asks = r->asks; /* the caller's, who may add it again */
     r->asks = false;           /* nobody takes the lead while they end */
     nacre__renewal_retire(ep, r);
-    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (slot->renewal != r) continue;
         if (slot->state != NACRE__SLOT_FREE) nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);

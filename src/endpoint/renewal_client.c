@@ -114,7 +114,7 @@ bool nacre__renewal_verified(nacre_endpoint *ep, nacre__slot *slot)
 
 static void resume_others(nacre_endpoint *ep, const nacre_renewal *r)
 {
-    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (slot->renewal == r && slot->state == NACRE__SLOT_WAITING && slot->context == &r->spare.context)
             nacre__slot_queue(ep, slot);

@@ -100,7 +100,7 @@ void nacre__slot_end(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, const
 
 static nacre__slot *free_slot(nacre_endpoint *ep)
 {
-    const uint32_t num = ep->config.num_requests;
+    const uint32_t num = ep->config.num_client_exchanges;
     for (uint32_t i = 0; i < num; i++) {
         nacre__slot *slot = &ep->slots[(ep->next_slot + i) % num];
         if (slot->state != NACRE__SLOT_FREE) continue;
@@ -228,7 +228,7 @@ nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *exchange, c
 nacre__slot *nacre__slot_of(nacre_endpoint *ep, nacre_exchange exchange)
 {
     const uint32_t index = nacre__exchange_index(&ep->numbers, NACRE__OF_SLOT, exchange);
-    if (index >= ep->config.num_requests) return NULL;
+    if (index >= ep->config.num_client_exchanges) return NULL;
     return ep->slots[index].exchange == exchange ? &ep->slots[index] : NULL;
 }
 
@@ -252,7 +252,7 @@ void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer)
         nacre__peer_gone(ep, peer);
         return;
     }
-    for (uint32_t i = 0; i < ep->config.num_requests; i++) {
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (slot->state == NACRE__SLOT_SENT && nacre_address_equal(&slot->peer, peer))
             nacre__slot_end(ep, slot, NACRE_ERR_UNREACHABLE, NULL);
@@ -267,7 +267,7 @@ nacre__slot *nacre__slot_by_token(nacre_endpoint *ep, const nacre_address *peer,
     if (token.len != sizeof value) return NULL;
     memcpy(&value, token.ptr, sizeof value);
     if (value == 0) return NULL;
-    for (uint32_t i = 0; i < ep->config.num_requests; i++)
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++)
         if (ep->tokens[i] == value && nacre_address_equal(&ep->slots[i].peer, peer)) return &ep->slots[i];
     return NULL;
 }
@@ -281,7 +281,7 @@ static bool knows_its_mid(const nacre__slot *slot)
 /* Only of those that wait for an answer, or may still get its ACK. */
 nacre__slot *nacre__slot_by_mid(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid)
 {
-    for (uint32_t i = 0; i < ep->config.num_requests; i++)
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++)
         if (ep->tokens[i] != 0 && ep->slots[i].mid == mid && knows_its_mid(&ep->slots[i]) &&
             nacre_address_equal(&ep->slots[i].peer, peer))
             return &ep->slots[i];

@@ -19,7 +19,7 @@ void nacre__timer_set(nacre_endpoint *ep, nacre__slot *slot, uint64_t due_ms)
 /* A datagram of the slot has just gone out. */
 void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
-    uint64_t wait = ep->config.timing.answer_timeout_ms;
+    uint64_t wait = ep->config.timing.response_timeout_ms;
     if (slot->type == NACRE_CON) {
         if (slot->retransmissions == 0) slot->timeout = nacre__first_wait(ep);
         else if (slot->timeout <= UINT64_MAX / 4) slot->timeout *= 2;
@@ -31,13 +31,13 @@ void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 /* It was acknowledged: nothing is sent again (RFC 7252 4.2), the answer has its own time. */
 void nacre__timer_answer(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
-    nacre__timer_set(ep, slot, nacre__after(now_ms, ep->config.timing.answer_timeout_ms));
+    nacre__timer_set(ep, slot, nacre__after(now_ms, ep->config.timing.response_timeout_ms));
 }
 
 /* Requests that came since the last transmission: their users' patience begins now. */
 void nacre__timers_limit(nacre_endpoint *ep, uint64_t now_ms)
 {
-    for (uint32_t i = 0; ep->num_unlimited > 0 && i < ep->config.num_requests; i++) {
+    for (uint32_t i = 0; ep->num_unlimited > 0 && i < ep->config.num_client_exchanges; i++) {
         nacre__slot *slot = &ep->slots[i];
         if (slot->limit == 0 || slot->limited) continue;
         slot->limited = true;
@@ -50,7 +50,7 @@ void nacre__timers_limit(nacre_endpoint *ep, uint64_t now_ms)
 uint64_t nacre_endpoint_deadline(const nacre_endpoint *ep)
 {
     uint64_t earliest = nacre__pushes_deadline(ep);
-    for (uint32_t i = 0; i < ep->config.num_requests; i++)
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++)
         if (ep->due[i] < earliest) earliest = ep->due[i];
     return earliest;
 }
@@ -105,7 +105,7 @@ void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms)
 {
     if (now_ms == NACRE__NEVER) now_ms--; /* what has no time is never due */
     ep->now_ms = now_ms;
-    for (uint32_t i = 0; i < ep->config.num_requests; i++)
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++)
         if (ep->due[i] <= now_ms) due(ep, &ep->slots[i], now_ms);
     nacre__pushes_expire(ep, now_ms);
 }

@@ -25,7 +25,7 @@ static bool transmit_control(nacre_endpoint *ep, nacre_outgoing *out)
 
 static bool token_in_use(const nacre_endpoint *ep, uint64_t token)
 {
-    for (uint32_t i = 0; i < ep->config.num_requests; i++)
+    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++)
         if (ep->tokens[i] == token) return true;
     return false;
 }

@@ -141,17 +141,19 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     if (err != NACRE_OK) return err;
     const nacre_tcp_config tcp = { .stream = { .max_message = NACRE__CLIENT_MESSAGE, .block_wise = true } };
     nacre_endpoint_config config = {
-        .max_message = NACRE__CLIENT_MESSAGE, .num_requests = 4, .num_answers = 4, .burst = 8
+        .max_message = NACRE__CLIENT_MESSAGE, .num_client_exchanges = 4, .num_server_exchanges = 4, .burst = 8
     };
     config.timing = options->timing;
     config.crypto = client->crypto;
-    const nacre_transfer_config transfer = { .num_requests = 1, .block_size = options->block_size, .max_body = 1 };
+    const nacre_transfer_config transfer = { .num_client_exchanges = 1,
+                                             .block_size = options->block_size,
+                                             .max_body = 1 };
     err = nacre_loop_open_transfer(&client->loop, client->udp, &config, &transfer, on_event, client, why);
     if (err == NACRE_OK) err = nacre_tcp_open(&client->tcp, &tcp, why);
     if (err != NACRE_OK) return err;
     err = nacre_loop_add_tcp(client->loop, client->tcp);
     if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make connections: %s", nacre_err_text(err));
-    nacre_loop_watch(client->loop, options->on_datagram, options->user);
+    nacre_loop_tap(client->loop, options->on_datagram, options->user);
     nacre__loop_name_contexts(client->loop, claims_of, client);
     nacre_loop_on_store(client->loop, options->on_store, options->user);
     return err;
@@ -362,8 +364,8 @@ nacre_err nacre_client_request_pieces(nacre_client *client, nacre_reply *reply, 
 }
 
 nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
-                               const nacre_options *options, nacre_bytes payload, const nacre_observing *observing,
-                               nacre_detail *why)
+                               const nacre_options *options, nacre_bytes payload,
+                               const nacre_observe_options *observing, nacre_detail *why)
 {
     uint8_t room[MAX_OPTIONS];
     nacre_options with_observe;

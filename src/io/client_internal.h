@@ -41,13 +41,13 @@ struct nacre_client {
     nacre_tcp *tcp;
     nacre_loop *loop;
     nacre__keyring ring;
-    nacre_exchange exchange;          /* in flight, */
-    const nacre_context *ctx;         /* protected with this, */
-    nacre_address peer;               /* to there */
-    nacre_source source;              /* where its body comes from, when that is not the message */
-    nacre_sink sink;                  /* where the answer's goes; no function: to `body` */
-    nacre_bytes payload;              /* the body that read_payload reads */
-    const nacre_observing *observing; /* NULL: one answer is asked for */
+    nacre_exchange exchange;                /* in flight, */
+    const nacre_context *ctx;               /* protected with this, */
+    nacre_address peer;                     /* to there */
+    nacre_source source;                    /* where its body comes from, when that is not the message */
+    nacre_sink sink;                        /* where the answer's goes; no function: to `body` */
+    nacre_bytes payload;                    /* the body that read_payload reads */
+    const nacre_observe_options *observing; /* NULL: one answer is asked for */
     nacre__stage stage;
     uint64_t stage_ms;          /* since when */
     uint32_t attempts;          /* to register again since its server was last heard of; 0: the server is there */

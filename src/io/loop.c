@@ -189,7 +189,7 @@ nacre_err nacre_loop_add_tcp(nacre_loop *loop, nacre_tcp *tcp)
     return NACRE_OK;
 }
 
-void nacre_loop_watch(nacre_loop *loop, nacre_on_datagram on_datagram, void *user)
+void nacre_loop_tap(nacre_loop *loop, nacre_on_datagram on_datagram, void *user)
 {
     loop->on_datagram = on_datagram;
     loop->datagram_user = user;

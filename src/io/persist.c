@@ -33,12 +33,12 @@ static void set_waiting(nacre__persist *p, nacre__store_entry *entry, bool waiti
 
 static void take(const nacre__persist *p, nacre_context *ctx)
 {
-    if (p->lock.take != NULL) p->lock.take(p->lock.self, &ctx, 1);
+    if (p->lock.lock != NULL) p->lock.lock(p->lock.self, &ctx, 1);
 }
 
 static void give(const nacre__persist *p, nacre_context *ctx)
 {
-    if (p->lock.take != NULL) p->lock.give(p->lock.self, &ctx, 1);
+    if (p->lock.lock != NULL) p->lock.unlock(p->lock.self, &ctx, 1);
 }
 
 static nacre_pack *pack_of(const nacre__persist *p, const nacre_context *ctx)
@@ -167,7 +167,7 @@ void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms
 static void serve_from_pack(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pack, nacre_context *ctx)
 {
     nacre_detail why = { { 0 } };
-    const nacre_err err = p->lock.take != NULL ? ask_shared(p, pack, ctx, &why) : nacre_pack_ask(pack, ctx, &why);
+    const nacre_err err = p->lock.lock != NULL ? ask_shared(p, pack, ctx, &why) : nacre_pack_ask(pack, ctx, &why);
     if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
 }
 
@@ -221,7 +221,7 @@ static void commit_shared(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pac
 void nacre__persist_commit(nacre__persist *p, nacre_endpoint *ep)
 {
     commit c = { .p = p, .ep = ep };
-    for (size_t i = 0; i < p->num_packs && p->lock.take == NULL; i++)
+    for (size_t i = 0; i < p->num_packs && p->lock.lock == NULL; i++)
         if (nacre_pack_commit(p->packs[i], on_pack_commit, &c, &c.why) != NACRE_OK) p->failure = c.why;
     for (size_t i = 0; i < p->num_packs && p->num_wishes > 0; i++) commit_shared(p, ep, p->packs[i]);
     p->num_wishes = 0;

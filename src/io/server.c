@@ -173,9 +173,9 @@ nacre_address nacre_server_local(const nacre_server *server)
     return nacre_udp_local(nacre__server_first(server)->udp);
 }
 
-void nacre_server_watch(nacre_server *server, nacre_on_datagram on_datagram, void *user)
+void nacre_server_tap(nacre_server *server, nacre_on_datagram on_datagram, void *user)
 {
-    for (size_t i = 0; i < server->num_workers; i++) nacre_loop_watch(server->workers[i].loop, on_datagram, user);
+    for (size_t i = 0; i < server->num_workers; i++) nacre_loop_tap(server->workers[i].loop, on_datagram, user);
 }
 
 void nacre_server_on_store(nacre_server *server, nacre_on_store on_store, void *user)

@@ -146,7 +146,7 @@ void nacre_udp_close(nacre_udp *udp)
     free(udp);
 }
 
-bool nacre_udp_use_runs(nacre_udp *udp)
+bool nacre_udp_use_gso(nacre_udp *udp)
 {
     if (udp->runs != NULL) return true;
     nacre__udp_runs *runs = calloc(1, sizeof *runs);

@@ -25,7 +25,7 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
 {
     nacre__worker *worker = user;
     (void)transfer;
-    nacre_err err = nacre_site_answer(worker->site, event);
+    nacre_err err = nacre_site_respond(worker->site, event);
     (void)err; /* the site has answered or ignored the exchange in any case, and there is nobody to tell */
 }
 
@@ -65,8 +65,8 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     nacre_err err = nacre_provider_open(&worker->crypto);
     if (err != NACRE_OK)
         return nacre__store_fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
-    (void)nacre_udp_use_runs(worker->udp); /* without, it serves the same, with more calls */
-    nacre_endpoint_config config = { .num_answers = NUM_ANSWERS,
+    (void)nacre_udp_use_gso(worker->udp); /* without, it serves the same, with more calls */
+    nacre_endpoint_config config = { .num_server_exchanges = NUM_ANSWERS,
                                      .burst = BURST,
                                      .num_observers = NUM_OBSERVERS,
                                      .num_outer = NUM_OUTER,

@@ -243,12 +243,12 @@ static void check_conditions(const nacre_event *event, const target *to, nacre_r
 {
     nacre_bytes options;
     if (!to->has_conditions || to->why.code != 0 || !nacre_code_is_safe(event->message.code)) return;
-    if (!response->later) {
+    if (!response->deferred) {
         if (response->code >> 5 != 2 || nacre_options_finish(&response->options, &options) != NACRE_OK) return;
         const nacre_bytes etag = nacre_option_find(options, NACRE_OPT_ETAG);
         if (nacre_conditions_hold(event->message.options, true, etag)) return;
     }
-    response->later = false;
+    response->deferred = false;
     response->source.read = NULL;
     nacre_response_text(response, unfulfilled.code, unfulfilled.text);
 }
@@ -258,7 +258,7 @@ static nacre_err hand_over(const nacre_site *site, const nacre_event *event, con
     nacre_message plain = { .code = response->code };
     plain.payload.ptr = response->payload.ptr; /* one by one, as they were just written */
     plain.payload.len = response->payload.len;
-    const nacre_answer_options how = { .source = response->source, .block_size = response->block_size };
+    const nacre_response_options how = { .source = response->source, .block_size = response->block_size };
     const nacre_err err = nacre_options_finish(&response->options, &plain.options);
     if (err != NACRE_OK) return err;
     return nacre_transfer_respond(site->transfer, event->exchange, &plain, &how);
@@ -274,11 +274,11 @@ static void refuse(nacre_site *site, const nacre_event *event, uint8_t code)
 static nacre_err send(nacre_site *site, const nacre_event *event, const target *to, const nacre_response *response)
 {
     const bool is_watched = wants_to_watch(event, to) && !response->not_observable &&
-                            (response->later || response->code >> 5 == 2) &&
+                            (response->deferred || response->code >> 5 == 2) &&
                             nacre__watch(site, event, to->path, response);
     if (!is_watched && response->unobserved != NULL) response->unobserved(response->observation);
-    const nacre_err err =
-        response->later ? nacre_transfer_later(site->transfer, event->exchange) : hand_over(site, event, response);
+    const nacre_err err = response->deferred ? nacre_transfer_defer_response(site->transfer, event->exchange)
+                                             : hand_over(site, event, response);
     if (response->done != NULL) response->done(response->source.user);
     /* what the handler made cannot be sent: say so, or at least end the exchange */
     if (err != NACRE_OK && err != NACRE_ERR_STALE)
@@ -289,7 +289,7 @@ static nacre_err send(nacre_site *site, const nacre_event *event, const target *
 /* As the header says that it starts; all of its fields, one by one: clearing it first takes longer. */
 static void begin_response(nacre_response *response, nacre_buf room, nacre_buf options)
 {
-    response->later = false;
+    response->deferred = false;
     response->code = NACRE_SERVER_ERROR;
     nacre_options_init(&response->options, options);
     response->payload = NACRE_ABSENT;
@@ -301,7 +301,7 @@ static void begin_response(nacre_response *response, nacre_buf room, nacre_buf o
     response->unobserved = NULL;
 }
 
-nacre_err nacre_site_answer(nacre_site *site, const nacre_event *event)
+nacre_err nacre_site_respond(nacre_site *site, const nacre_event *event)
 {
     uint8_t room[MAX_ROOM], options[MAX_OPTIONS];
     target to;

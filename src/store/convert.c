@@ -53,7 +53,7 @@ static const char *new_name(const struct conversion *c, const char *member, cons
 {
     for (size_t i = 0; i < 2; i++) {
         size_t other = c->role == NACRE_ROLE_SERVER ? 1 - i : i;
-        if (c->to == NACRE_LAYOUT_SEED) {
+        if (c->to == NACRE_LAYOUT_LEGACY) {
             if ((*suffix = suffix_of(member, newest_ids[i])) != NULL) return seed_ids[other];
             continue;
         }
@@ -204,7 +204,7 @@ static nacre_err write_new_form(struct conversion *c)
     bool uncertain;
     const nacre__sequence state = nacre__sequence_of(&c->info);
     const nacre__seed_form form = form_of(c);
-    if (c->to == NACRE_LAYOUT_SEED) return nacre__seed_write(c->folder, &state, &form, &uncertain, c->why);
+    if (c->to == NACRE_LAYOUT_LEGACY) return nacre__seed_write(c->folder, &state, &form, &uncertain, c->why);
     return nacre__sequence_write_next(c->folder, &state, form.writer, &uncertain, c->why);
 }
 
@@ -324,7 +324,7 @@ static nacre_err convert_locked(struct conversion *c)
     if (c->role != NACRE_ROLE_CLIENT && c->role != NACRE_ROLE_SERVER)
         return nacre__store_fail(c->why, NACRE_ERR_BAD_ARGUMENT,
                                  "%s: say which side it is: role client or server (--role)", c->folder->path);
-    nacre_role read_as = from == NACRE_LAYOUT_SEED ? c->role : NACRE_ROLE_NONE;
+    nacre_role read_as = from == NACRE_LAYOUT_LEGACY ? c->role : NACRE_ROLE_NONE;
     err = nacre__directory_load(&c->info, &c->rest, c->folder, read_as, c->why);
     if (err != NACRE_OK) return err;
     c->writer.number = c->info.generation;
@@ -340,7 +340,7 @@ nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role 
 {
     nacre__folder folder;
     nacre__guard guard = NACRE__GUARD_NONE;
-    if (to != NACRE_LAYOUT_NEWEST && to != NACRE_LAYOUT_SEED)
+    if (to != NACRE_LAYOUT_NEWEST && to != NACRE_LAYOUT_LEGACY)
         return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "there is no such layout");
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err != NACRE_OK) return err;

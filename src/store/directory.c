@@ -294,7 +294,7 @@ static nacre_err open_loaded(nacre_directory **out, const nacre__folder *folder,
                              const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre__generation_writer generation;
-    const bool is_seed = info->layout == NACRE_LAYOUT_SEED;
+    const bool is_seed = info->layout == NACRE_LAYOUT_LEGACY;
     const nacre__generation count = { info->generation, is_seed ? 0 : info->next_to_send };
     nacre_err err = nacre__directory_check_state(info, folder, why);
     if (err == NACRE_OK) err = nacre__directory_check_place(info, folder, why);

@@ -90,7 +90,7 @@ static nacre_err read_algorithm(const struct reading *r)
     uint64_t number = 0;
     if (d->value == NULL) {
         /* RFC 8613 3.2: the default; the older layout comes from the time of drafts, which had another. */
-        bool older = r->info->layout == NACRE_LAYOUT_SEED;
+        bool older = r->info->layout == NACRE_LAYOUT_LEGACY;
         r->info->aead = nacre_aead_by_number(older ? SEED_ALGORITHM : NACRE_AES_CCM_16_64_128);
         return NACRE_OK;
     }
@@ -111,7 +111,7 @@ static nacre_err read_hash(const struct reading *r)
     const nacre__datum *d = &r->data.at[NACRE__HASH];
     r->info->hash = NACRE_SHA256; /* RFC 8613 3.2: HKDF SHA-256 is the default */
     if (d->value == NULL) return NACRE_OK;
-    if (r->info->layout == NACRE_LAYOUT_SEED) {
+    if (r->info->layout == NACRE_LAYOUT_LEGACY) {
         if (d->form == NACRE__AS_IS && d->value->type == NACRE__JSON_STRING && strcmp(d->value->text, "sha256") == 0)
             return NACRE_OK;
         return nacre__data_bad_value(&r->data, NACRE__HASH,
@@ -188,7 +188,7 @@ static nacre_err read_ids(const struct reading *r)
     if (nacre_bytes_equal(nacre_bytes_of(info->sender_id, info->sender_id_len),
                           nacre_bytes_of(info->recipient_id, info->recipient_id_len)))
         return nacre__data_bad(&r->data, r->recipient_id,
-                               info->layout == NACRE_LAYOUT_SEED
+                               info->layout == NACRE_LAYOUT_LEGACY
                                    ? "is the same as the other side's; the two sides of a context need different IDs"
                                    : "is the same as the sender-id; the two sides of a context need different IDs");
     return NACRE_OK;
@@ -221,7 +221,7 @@ static nacre_err mixed(const struct reading *r, nacre__datum_number newer, nacre
 
 static nacre_err choose_older(struct reading *r)
 {
-    r->info->layout = NACRE_LAYOUT_SEED;
+    r->info->layout = NACRE_LAYOUT_LEGACY;
     r->info->role = r->role;
     r->sender_id = r->role == NACRE_ROLE_SERVER ? NACRE__SERVER_ID : NACRE__CLIENT_ID;
     r->recipient_id = r->role == NACRE_ROLE_SERVER ? NACRE__CLIENT_ID : NACRE__SERVER_ID;
@@ -278,7 +278,7 @@ static nacre_err read_state(nacre_directory_info *info, nacre__json_doc *rest, c
     nacre__sequence state;
     nacre_bytes sender = nacre_bytes_of(info->sender_id, info->sender_id_len);
     nacre_bytes recipient = nacre_bytes_of(info->recipient_id, info->recipient_id_len);
-    nacre_err err = info->layout == NACRE_LAYOUT_SEED
+    nacre_err err = info->layout == NACRE_LAYOUT_LEGACY
                         ? nacre__seed_read(&state, rest, &info->has_state, folder, sender, recipient, info->window, why)
                         : nacre__sequence_read(&state, &info->has_state, folder, info->window, why);
     if (err != NACRE_OK) return err;
@@ -335,7 +335,7 @@ nacre_err nacre__directory_layout(nacre_layout *layout, const nacre__folder *fol
     nacre_err err = nacre__data_read(&r.data);
     if (err == NACRE_OK) err = find_layout(&r, &newer, &older);
     nacre__data_free(&r.data);
-    if (err == NACRE_OK) *layout = older ? NACRE_LAYOUT_SEED : NACRE_LAYOUT_NEWEST;
+    if (err == NACRE_OK) *layout = older ? NACRE_LAYOUT_LEGACY : NACRE_LAYOUT_NEWEST;
     return err;
 }
 

@@ -49,16 +49,17 @@ void nacre__answer_observer_gone(nacre_transfer *t, nacre_exchange observer)
 static void forget_stale(nacre_transfer *t)
 {
     for (uint32_t i = t->num_later; i-- > 0;)
-        if (nacre_endpoint_later(t->ep, t->later[i].event.exchange) == NACRE_ERR_STALE) forget(t, &t->later[i]);
+        if (nacre_endpoint_defer_response(t->ep, t->later[i].event.exchange) == NACRE_ERR_STALE)
+            forget(t, &t->later[i]);
 }
 
-nacre_err nacre_transfer_later(nacre_transfer *t, nacre_exchange exchange)
+nacre_err nacre_transfer_defer_response(nacre_transfer *t, nacre_exchange exchange)
 {
     nacre__asked *asked = find_asked(t, exchange);
     if (asked == NULL || asked->is_later) return NACRE_ERR_STALE;
     if (t->num_later == t->max_later) forget_stale(t);
     if (t->num_later == t->max_later) return NACRE_ERR_BUSY;
-    const nacre_err err = nacre_endpoint_later(t->ep, exchange);
+    const nacre_err err = nacre_endpoint_defer_response(t->ep, exchange);
     if (err != NACRE_OK) return err;
     nacre__asked *later = &t->later[t->num_later++];
     *later = *asked;
@@ -368,7 +369,7 @@ static nacre_err read_long(nacre_transfer *t, part *p, nacre_message *whole)
 }
 
 static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__asked *asked, const nacre_message *plain,
-                                   const nacre_answer_options *options, uint8_t szx)
+                                   const nacre_response_options *options, uint8_t szx)
 {
     part p = { .plain = plain, .asked = asked, .source = options->source };
     nacre_message whole;
@@ -387,9 +388,9 @@ static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__asked *asked,
 
 /* What fits one message and has no Block options to answer goes as it is. */
 nacre_err nacre_transfer_respond(nacre_transfer *t, nacre_exchange exchange, const nacre_message *plain,
-                                 const nacre_answer_options *options)
+                                 const nacre_response_options *options)
 {
-    static const nacre_answer_options none;
+    static const nacre_response_options none;
     uint8_t szx = t->max_szx;
     if (options == NULL) options = &none;
     if (options->block_size != 0 && !nacre__block_szx(&szx, options->block_size)) return NACRE_ERR_BAD_ARGUMENT;

@@ -23,7 +23,7 @@ static bool is_open(const nacre__own *own)
 /* Round, so that what an ended one left is seen as long as possible. */
 static nacre__own *free_place(nacre_transfer *t)
 {
-    const uint32_t num = t->config.num_requests;
+    const uint32_t num = t->config.num_client_exchanges;
     for (uint32_t i = 0; i < num; i++) {
         nacre__own *own = &t->own[(t->next_own + i) % num];
         if (is_open(own)) continue;
@@ -180,7 +180,7 @@ bool nacre__own_sent(nacre_transfer *t, nacre__own *own, nacre_event *event, nac
 
 bool nacre__own_resume(nacre_transfer *t, nacre_event *event)
 {
-    for (uint32_t i = 0; i < t->config.num_requests && t->num_waiting > 0; i++) {
+    for (uint32_t i = 0; i < t->config.num_client_exchanges && t->num_waiting > 0; i++) {
         nacre__own *own = &t->own[i];
         if (!own->waiting) continue;
         const nacre_err err = own->is_lost ? NACRE_ERR_NO_CONTEXT : nacre__own_send(t, own);
@@ -197,7 +197,7 @@ bool nacre__own_resume(nacre_transfer *t, nacre_event *event)
  * nothing there, and must not be sent any more. */
 void nacre__own_lose(nacre_transfer *t, const nacre_context *context, const nacre_renewal *renewal)
 {
-    for (uint32_t i = 0; i < t->config.num_requests; i++) {
+    for (uint32_t i = 0; i < t->config.num_client_exchanges; i++) {
         nacre__own *own = &t->own[i];
         if (own->waiting && (context != NULL ? own->context == context : own->how.renewal == renewal))
             own->is_lost = true;
@@ -285,7 +285,7 @@ nacre_err nacre_transfer_request(nacre_transfer *t, nacre_exchange *exchange, co
 static nacre__own *find(nacre_transfer *t, nacre_exchange exchange)
 {
     const uint32_t index = exchange & ((UINT32_C(1) << t->index_bits) - 1);
-    if (exchange == 0 || index >= t->config.num_requests) return NULL;
+    if (exchange == 0 || index >= t->config.num_client_exchanges) return NULL;
     nacre__own *own = &t->own[index];
     return own->exchange == exchange && is_open(own) ? own : NULL;
 }
@@ -422,7 +422,7 @@ static void end_observation(nacre_transfer *t, nacre__own *own)
 static nacre__own *own_of(const nacre_transfer *t, const nacre_event *event)
 {
     const uintptr_t at = (uintptr_t)event->user, first = (uintptr_t)t->own;
-    return at >= first && at - first < t->config.num_requests * sizeof *t->own ? event->user : NULL;
+    return at >= first && at - first < t->config.num_client_exchanges * sizeof *t->own ? event->user : NULL;
 }
 
 bool nacre__own_event(nacre_transfer *t, nacre_event *event)

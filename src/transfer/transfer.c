@@ -13,7 +13,8 @@
 static bool config_defaults(nacre_transfer_config *config, uint8_t *max_szx)
 {
     if (config->endpoint == NULL) return false;
-    if (config->num_requests == 0) config->num_requests = nacre_endpoint_get_config(config->endpoint)->num_requests;
+    if (config->num_client_exchanges == 0)
+        config->num_client_exchanges = nacre_endpoint_get_config(config->endpoint)->num_client_exchanges;
     if (config->block_size == 0) config->block_size = NACRE_MAX_BLOCK;
     if (config->num_bodies == 0) config->num_bodies = 8;
     if (config->bodies_per_peer == 0) config->bodies_per_peer = config->num_bodies / 4;
@@ -34,11 +35,11 @@ static size_t cut_all(nacre_transfer *t, uint8_t *base, uint8_t **own_bytes, uin
     const nacre_transfer_config *config = &t->config;
     nacre__cutter c = { base, 0 };
     (void)nacre__cut(&c, 1, sizeof(nacre_transfer));
-    t->own = nacre__cut(&c, config->num_requests, sizeof(nacre__own));
+    t->own = nacre__cut(&c, config->num_client_exchanges, sizeof(nacre__own));
     t->asked = nacre__cut(&c, t->max_asked + 1, sizeof(nacre__asked));
     t->later = nacre__cut(&c, t->max_later, sizeof(nacre__asked));
     t->bodies = nacre__cut(&c, config->num_bodies, sizeof(nacre__body));
-    *own_bytes = nacre__cut(&c, config->num_requests, 2 * t->max_message);
+    *own_bytes = nacre__cut(&c, config->num_client_exchanges, 2 * t->max_message);
     *body_bytes = nacre__cut(&c, config->num_bodies, body_room(t));
     t->options = nacre__cut(&c, 1, t->max_message);
     t->piece = nacre__cut(&c, 1, NACRE_MAX_BLOCK + 1);
@@ -52,8 +53,8 @@ static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
     const nacre_endpoint_config *below = nacre_endpoint_get_config(t->ep);
     t->max_message = below->max_message;
     t->max_asked = 2 * (uint32_t)below->burst; /* those of a burst, and those that had waited for a store */
-    t->max_later = below->num_pushes;
-    for (t->index_bits = 1; t->config.num_requests > UINT32_C(1) << t->index_bits;) t->index_bits++;
+    t->max_later = below->num_transmissions;
+    for (t->index_bits = 1; t->config.num_client_exchanges > UINT32_C(1) << t->index_bits;) t->index_bits++;
     return true;
 }
 
@@ -68,7 +69,7 @@ size_t nacre_transfer_size(const nacre_transfer_config *config)
 
 static void init_pools(nacre_transfer *t, uint8_t *own_bytes, uint8_t *body_bytes)
 {
-    for (size_t i = 0; i < t->config.num_requests; i++) {
+    for (size_t i = 0; i < t->config.num_client_exchanges; i++) {
         t->own[i].options = own_bytes + 2 * t->max_message * i;
         t->own[i].first = t->own[i].options + t->max_message;
     }
@@ -99,7 +100,7 @@ nacre_err nacre_transfer_init(nacre_transfer **out, void *memory, size_t size, c
     nacre_transfer *t = memory;
     *t = planned;
     (void)cut_all(t, memory, &own_bytes, &body_bytes);
-    memset(t->own, 0, t->config.num_requests * sizeof *t->own);
+    memset(t->own, 0, t->config.num_client_exchanges * sizeof *t->own);
     memset(t->bodies, 0, t->config.num_bodies * sizeof *t->bodies);
     init_pools(t, own_bytes, body_bytes);
     t->hash_start = random_number(t);
@@ -185,11 +186,11 @@ static void forget_bodies(nacre_transfer *t, const nacre_context *context)
     }
 }
 
-void nacre_transfer_context_gone(nacre_transfer *t, nacre_context *context)
+void nacre_transfer_remove_context(nacre_transfer *t, nacre_context *context)
 {
     forget_bodies(t, context);
     nacre__own_lose(t, context, NULL);
-    nacre_endpoint_context_gone(t->ep, context);
+    nacre_endpoint_remove_context(t->ep, context);
 }
 
 void nacre_transfer_remove_renewal(nacre_transfer *t, nacre_renewal *renewal)

@@ -185,8 +185,8 @@ static void respond(nacre_exchange exchange)
 
 static nacre_err later(nacre_exchange exchange)
 {
-    return w.with_transfer ? nacre_transfer_later(w.server->transfer, exchange)
-                           : nacre_endpoint_later(w.server->ep, exchange);
+    return w.with_transfer ? nacre_transfer_defer_response(w.server->transfer, exchange)
+                           : nacre_endpoint_defer_response(w.server->ep, exchange);
 }
 
 static void decide(nacre_exchange exchange)
@@ -460,9 +460,10 @@ static void open_world(uint64_t seed)
     memset(&w, 0, sizeof w);
     w.checked = checked, w.notified = notified, w.again = again, w.outer = outer, w.validated = validated;
     w.chance.state = w.seed = seed;
-    const nacre_endpoint_config config = {
-        .num_observers = 8, .num_pushes = may(50) ? 4 : 16, .num_answers = may(50) ? 8 : 64, .max_message = 1280
-    };
+    const nacre_endpoint_config config = { .num_observers = 8,
+                                           .num_transmissions = may(50) ? 4 : 16,
+                                           .num_server_exchanges = may(50) ? 8 : 64,
+                                           .max_message = 1280 };
     const pairing how = { .server_persistent = may(50), .server_lost = may(30), .first_chunk = 4 };
     pair_open(&w.pair, &config, &how);
     w.server = &w.pair.server;

@@ -215,11 +215,13 @@ static side *open_side(const char *path, test_end end)
     assert_ok(nacre_udp_open(&s->udp, &local, NULL));
     assert_ok(nacre_table_init(&s->table, s->slots, 4));
     assert_ok(nacre_table_add(&s->table, s->context));
-    nacre_endpoint_config config = { .num_requests = 4, .num_answers = 8, .burst = 4, .timing = patient };
+    nacre_endpoint_config config = {
+        .num_client_exchanges = 4, .num_server_exchanges = 8, .burst = 4, .timing = patient
+    };
     config.contexts = &s->table;
     config.crypto = *test_crypto();
     assert_ok(nacre_loop_open(&s->loop, s->udp, &config, on_event, s, NULL));
-    nacre_loop_watch(s->loop, on_datagram, s);
+    nacre_loop_tap(s->loop, on_datagram, s);
     assert_ok(nacre_loop_add_store(s->loop, s->context, (nacre_store){ &slow_ops, s->store }));
     return s;
 }

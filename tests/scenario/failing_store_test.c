@@ -217,7 +217,7 @@ static void a_separate_response_is_protected_or_not_sent(void **state)
         raw r;
         datagram d;
         const nacre_exchange exchange = recovered_request(&r).exchange;
-        assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+        assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
         nacre_endpoint_expire(world.server.ep, 100);
         raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
         respond_text(&world.server, exchange, "later");

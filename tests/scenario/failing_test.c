@@ -69,7 +69,7 @@ static void answer(const nacre_event *event)
     nacre_message m = { .code = NACRE_CONTENT };
     const nacre_bytes path = nacre_option_find(event->message.options, NACRE_OPT_URI_PATH);
     const bool from_source = nacre_bytes_equal(path, NACRE_STR("s"));
-    nacre_answer_options how = { 0 };
+    nacre_response_options how = { 0 };
     nacre_options_init(&o, NACRE_BUF(room));
     if (from_source) nacre_options_add(&o, NACRE_OPT_ETAG, NACRE_STR("e"));
     if (from_source) how.source = (nacre_source){ read_big, NULL, BIG };
@@ -87,7 +87,7 @@ static void on_server(const nacre_event *event)
         return;
     }
     if (event->kind == NACRE_EVENT_REQUEST && nacre_bytes_equal(path, NACRE_STR("l"))) {
-        assert_int_equal(nacre_transfer_later(w.pair.server.transfer, event->exchange), NACRE_OK);
+        assert_int_equal(nacre_transfer_defer_response(w.pair.server.transfer, event->exchange), NACRE_OK);
         w.later = event->exchange;
         return;
     }
@@ -189,7 +189,7 @@ static bool one_telling(enum what what, unsigned long countdown)
     ops.seal_many = seal_or_fail;
     ops.open_many = open_or_fail;
     pair_open(
-        &w.pair, &(nacre_endpoint_config){ .crypto.ops = &ops, .num_observers = 1, .num_pushes = 2 },
+        &w.pair, &(nacre_endpoint_config){ .crypto.ops = &ops, .num_observers = 1, .num_transmissions = 2 },
         &(pairing){ .client_persistent = true, .server_persistent = true, .first_chunk = 1, .server_lost = true });
     party_add_transfer(&w.pair.client, NULL);
     party_add_transfer(&w.pair.server, NULL);

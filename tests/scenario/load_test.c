@@ -103,11 +103,13 @@ static void serve(int port_pipe)
     for (size_t i = 0; i < CONTEXTS; i++) assert_int_equal(nacre_table_add(&table, &server.contexts[i]), NACRE_OK);
     assert_int_equal(nacre_address_resolve(&local, "127.0.0.1:0", 0, &why), NACRE_OK);
     assert_int_equal(nacre_udp_open(&udp, &local, &why), NACRE_OK);
-    (void)nacre_udp_use_runs(udp);
+    (void)nacre_udp_use_gso(udp);
     /* As many answers are remembered as may come between a request and its retransmission. */
-    const nacre_endpoint_config config = {
-        .crypto = *test_crypto(), .contexts = &table, .num_answers = 65535, .max_message = MAX_DATAGRAM, .burst = 64
-    };
+    const nacre_endpoint_config config = { .crypto = *test_crypto(),
+                                           .contexts = &table,
+                                           .num_server_exchanges = 65535,
+                                           .max_message = MAX_DATAGRAM,
+                                           .burst = 64 };
     assert_int_equal(nacre_loop_open(&loop, udp, &config, answer, NULL, &why), NACRE_OK);
     struct sockaddr_in name;
     socklen_t len = sizeof name;

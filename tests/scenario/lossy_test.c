@@ -154,15 +154,15 @@ static void play(const run *r, uint64_t seed)
 static const run runs[] = {
     { "calm", { 0, 0, 0, 1, 5 }, { 0 }, 1500, 0, 0, 100, 0, 0 },
     { "calm, mixed", { 0, 0, 0, 1, 5 }, { 0 }, 1500, 30, 30, 100, 0, 0 },
-    { "doubled and reordered", { 0, 50, 0, 1, 400 }, { .num_answers = 4096 }, 1500, 30, 30, 99, 0, 0 },
-    { "rain", { 10, 10, 0, 5, 300 }, { .num_answers = 4096 }, 1500, 20, 0, 94, 0, 0 },
-    { "rain, window of 1024", { 10, 10, 0, 5, 300 }, { .num_answers = 4096 }, 1500, 20, 0, 99, 1024, 0 },
-    { "storm", { 35, 30, 0, 5, 2500 }, { .num_answers = 4096 }, 1000, 20, 20, 50, 0, 0 },
-    { "storm, memory of two", { 35, 30, 0, 5, 2500 }, { .num_answers = 2 }, 1000, 0, 20, 20, 0, 0 },
-    { "bursts of one", { 20, 20, 0, 5, 50 }, { .burst = 1, .num_answers = 4096 }, 1000, 20, 20, 60, 0, 0 },
-    { "rain, one at a time", { 10, 10, 0, 5, 300 }, { .num_answers = 4096 }, 1500, 20, 0, 99, 0, 1 },
-    { "storm, one at a time", { 35, 30, 0, 5, 2500 }, { .num_answers = 4096 }, 1000, 20, 20, 50, 0, 1 },
-    { "bits fall over", { 5, 10, 30, 5, 100 }, { .num_answers = 4096 }, 1500, 0, 20, 30, 0, 0 },
+    { "doubled and reordered", { 0, 50, 0, 1, 400 }, { .num_server_exchanges = 4096 }, 1500, 30, 30, 99, 0, 0 },
+    { "rain", { 10, 10, 0, 5, 300 }, { .num_server_exchanges = 4096 }, 1500, 20, 0, 94, 0, 0 },
+    { "rain, window of 1024", { 10, 10, 0, 5, 300 }, { .num_server_exchanges = 4096 }, 1500, 20, 0, 99, 1024, 0 },
+    { "storm", { 35, 30, 0, 5, 2500 }, { .num_server_exchanges = 4096 }, 1000, 20, 20, 50, 0, 0 },
+    { "storm, memory of two", { 35, 30, 0, 5, 2500 }, { .num_server_exchanges = 2 }, 1000, 0, 20, 20, 0, 0 },
+    { "bursts of one", { 20, 20, 0, 5, 50 }, { .burst = 1, .num_server_exchanges = 4096 }, 1000, 20, 20, 60, 0, 0 },
+    { "rain, one at a time", { 10, 10, 0, 5, 300 }, { .num_server_exchanges = 4096 }, 1500, 20, 0, 99, 0, 1 },
+    { "storm, one at a time", { 35, 30, 0, 5, 2500 }, { .num_server_exchanges = 4096 }, 1000, 20, 20, 50, 0, 1 },
+    { "bits fall over", { 5, 10, 30, 5, 100 }, { .num_server_exchanges = 4096 }, 1500, 0, 20, 30, 0, 0 },
 };
 
 static void weathers(void **state)

@@ -59,7 +59,8 @@ static void noise(void **state)
     (void)state;
     stage s = { 0 };
     chance c = { 5 };
-    pair_open(&s.p, &(nacre_endpoint_config){ .max_message = 256, .num_answers = 8, .burst = 2 }, &(pairing){ 0 });
+    pair_open(&s.p, &(nacre_endpoint_config){ .max_message = 256, .num_server_exchanges = 8, .burst = 2 },
+              &(pairing){ 0 });
     for (int i = 0; i < 30000; i++) {
         datagram d = { .len = (size_t)(draw(&c) % 260) };
         chance_fill(&c, d.bytes, d.len);
@@ -86,7 +87,8 @@ static void truncations_and_flips(void **state)
             datagram d, back;
             nacre_exchange exchange;
             pair_open(&s.p,
-                      &(nacre_endpoint_config){ .max_message = 128, .num_answers = 4, .num_requests = 2, .burst = 1 },
+                      &(nacre_endpoint_config){
+                          .max_message = 128, .num_server_exchanges = 4, .num_client_exchanges = 2, .burst = 1 },
                       &(pairing){ 0 });
             const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(path) };
             assert_int_equal(
@@ -133,7 +135,7 @@ static void shuffles(void **state)
     stage s = { 0 };
     chance c = { 9 };
     datagram pool[POOL], d;
-    pair_open(&s.p, &(nacre_endpoint_config){ .num_requests = 64 }, &(pairing){ 0 });
+    pair_open(&s.p, &(nacre_endpoint_config){ .num_client_exchanges = 64 }, &(pairing){ 0 });
     for (int i = 0; i < POOL; i += 2) {
         (void)start(&s.p.client, &s.p.server, s.p.ours, i % 4 ? NACRE_NON : NACRE_CON);
         (void)sent_request(&s.p, &pool[i], 0);

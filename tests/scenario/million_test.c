@@ -37,7 +37,7 @@ static void on_server(const nacre_event *event)
     nacre_message answer = { .code = NACRE_CONTENT, .payload = NACRE_STR("answer") };
     if (event->kind == NACRE_EVENT_OBSERVER_GONE) return;
     if (event->kind == NACRE_EVENT_REQUEST && w.sort == LATER) {
-        assert_int_equal(nacre_transfer_later(w.pair.server.transfer, event->exchange), NACRE_OK);
+        assert_int_equal(nacre_transfer_defer_response(w.pair.server.transfer, event->exchange), NACRE_OK);
         w.waiting = event->exchange;
         return;
     }
@@ -175,7 +175,8 @@ static void flat(void **state)
     size_t heap = 0;
     const char *text = getenv("NACRE_EXCHANGES");
     const unsigned long num = text != NULL ? strtoul(text, NULL, 10) : SANITIZED ? 100000 : 1000000;
-    pair_open(&w.pair, &(nacre_endpoint_config){ .num_observers = 2, .num_pushes = 2, .num_requests = 4 },
+    pair_open(&w.pair,
+              &(nacre_endpoint_config){ .num_observers = 2, .num_transmissions = 2, .num_client_exchanges = 4 },
               &(pairing){ .secret = 9 });
     party_add_transfer(&w.pair.client, NULL);
     party_add_transfer(&w.pair.server, NULL);

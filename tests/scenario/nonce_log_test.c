@@ -448,7 +448,7 @@ static void do_burst(world *w)
     nacre_unprotect_item in[MOST];
     nacre_protect_options how[MOST];
     int client = (int)pick(w, 2);
-    size_t num = 1 + pick(w, MOST), sent = 0, got = 0, num_answers = 0, of[MOST];
+    size_t num = 1 + pick(w, MOST), sent = 0, got = 0, num_server_exchanges = 0, of[MOST];
     memset(out, 0, sizeof out), memset(in, 0, sizeof in), memset(how, 0, sizeof how);
     for (size_t i = 0; i < num; i++) {
         make(w, &parcels[i], some_request_code(w), false, pick(w, 12) == 0, NULL);
@@ -478,24 +478,25 @@ static void do_burst(world *w)
         at_server[got] = at_server[i];
         of[got++] = of[i];
     }
-    for (size_t i = 0; i < got && num_answers < MOST; i++) { /* now and then two: the identity, and a copy of it */
-        for (size_t n = 1 + pick(w, 2); n > 0 && num_answers < MOST; n--, num_answers++) {
-            nacre_protect_item *item = &out[num_answers];
-            copies[num_answers] = nacre_request_id_dup(&at_server[i]);
-            how[num_answers].nonce = (nacre_nonce_choice)pick(w, 3);
-            make(w, &parcels[num_answers], some_answer_code(w), false, false, NULL);
+    for (size_t i = 0; i < got && num_server_exchanges < MOST;
+         i++) { /* now and then two: the identity, and a copy of it */
+        for (size_t n = 1 + pick(w, 2); n > 0 && num_server_exchanges < MOST; n--, num_server_exchanges++) {
+            nacre_protect_item *item = &out[num_server_exchanges];
+            copies[num_server_exchanges] = nacre_request_id_dup(&at_server[i]);
+            how[num_server_exchanges].nonce = (nacre_nonce_choice)pick(w, 3);
+            make(w, &parcels[num_server_exchanges], some_answer_code(w), false, false, NULL);
             *item = (nacre_protect_item){ .context = context_of(w, !client),
-                                          .id = n == 1 ? &at_server[i] : &copies[num_answers],
-                                          .buf = NACRE_BUF(answer_rooms[num_answers]),
-                                          .plain = &parcels[num_answers].plain,
-                                          .options = &how[num_answers] };
-            in[num_answers].id = &at_client[of[i]];
+                                          .id = n == 1 ? &at_server[i] : &copies[num_server_exchanges],
+                                          .buf = NACRE_BUF(answer_rooms[num_server_exchanges]),
+                                          .plain = &parcels[num_server_exchanges].plain,
+                                          .options = &how[num_server_exchanges] };
+            in[num_server_exchanges].id = &at_client[of[i]];
         }
     }
-    nacre_protect_many(&w->crypto, out, num_answers);
+    nacre_protect_many(&w->crypto, out, num_server_exchanges);
     serve_store(w, &w->peers[!client]);
     sent = 0;
-    for (size_t i = 0; i < num_answers; i++) {
+    for (size_t i = 0; i < num_server_exchanges; i++) {
         if (out[i].err != NACRE_OK) continue;
         assert_ok(nacre_message_parse(&outer[sent], out[i].out));
         in[sent] = (nacre_unprotect_item){ .context = context_of(w, client),

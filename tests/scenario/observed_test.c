@@ -200,7 +200,8 @@ static void on_request(const nacre_event *event)
             assert_int_equal(err, NACRE_ERR_BUSY);
         }
     }
-    if (percent(&w.chance, 30) && w.num_held < 64 && nacre_endpoint_later(w.server.ep, event->exchange) == NACRE_OK)
+    if (percent(&w.chance, 30) && w.num_held < 64 &&
+        nacre_endpoint_defer_response(w.server.ep, event->exchange) == NACRE_OK)
         w.held[w.num_held++] = (held){ event->exchange, w.now + draw(&w.chance) % 3000, resource };
     else say(event->exchange, resource, fails);
 }
@@ -217,7 +218,7 @@ static void on_event(const nacre_event *event)
             changed(r->resource); /* while it is being told */
             say(event->exchange, r->resource, false);
         } else if (percent(&w.chance, 5) && w.num_held < 64) {
-            assert_int_equal(nacre_endpoint_later(w.server.ep, event->exchange), NACRE_OK);
+            assert_int_equal(nacre_endpoint_defer_response(w.server.ep, event->exchange), NACRE_OK);
             w.held[w.num_held++] = (held){ event->exchange, w.now + draw(&w.chance) % 3000, r->resource };
         } else {
             say(event->exchange, r->resource, w.weather.loss > 0 && percent(&w.chance, 1));
@@ -425,7 +426,7 @@ static void open_world(uint64_t seed)
     w.chance.state = seed;
     w.weather = (weather){ .loss = 15, .doubling = 5, .min_delay = 5, .max_delay = 1500 };
     party_open(&w.server, "server", seed,
-               &(nacre_endpoint_config){ .num_observers = 700, .num_pushes = 24, .num_answers = 512 });
+               &(nacre_endpoint_config){ .num_observers = 700, .num_transmissions = 24, .num_server_exchanges = 512 });
     party_open(&w.crypto, "clients", seed + 1, NULL);
     for (int i = 0; i < CLIENTS; i++) {
         const char id[] = { (char)('A' + i), 0 };

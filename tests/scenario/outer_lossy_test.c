@@ -89,7 +89,7 @@ static bool carry_on(run *r, const nacre_event *event)
     copy_carried(&o, event->message.options);
     if (nacre_options_finish(&o, &m.options) != NACRE_OK) return false;
     const nacre_transfer_options how = { .buf = NACRE_BUF(h->down), .block_size = r->block_size };
-    if (nacre_transfer_later(r->proxy.transfer, event->exchange) != NACRE_OK) return false;
+    if (nacre_transfer_defer_response(r->proxy.transfer, event->exchange) != NACRE_OK) return false;
     if (nacre_transfer_request(r->proxy.transfer, &exchange, &r->p.server.address, NULL, &m, &how, h) != NACRE_OK)
         return false;
     h->asked = event->exchange;
@@ -108,7 +108,7 @@ static void carry_back(run *r, const nacre_event *event)
         m = (nacre_message){ .code = event->message.code, .payload = event->message.payload };
         assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     }
-    const nacre_answer_options how = { .block_size = r->block_size };
+    const nacre_response_options how = { .block_size = r->block_size };
     if (nacre_transfer_respond(r->proxy.transfer, h->asked, &m, &how) != NACRE_OK)
         nacre_transfer_ignore(r->proxy.transfer, h->asked);
     h->asked = 0;
@@ -202,8 +202,9 @@ static void one_run(uint64_t seed)
     memset(&r, 0, sizeof r);
     r.block_size = sizes[draw(&c) % 5];
     pair_open(&r.p, &(nacre_endpoint_config){ .nstart = 4, .num_outer = 8 }, &(pairing){ .secret = (uint8_t)seed });
-    party_open(&r.proxy, "proxy", seed + 7,
-               &(nacre_endpoint_config){ .opaque_oscore = true, .num_pushes = HOPS, .num_answers = 256 });
+    party_open(
+        &r.proxy, "proxy", seed + 7,
+        &(nacre_endpoint_config){ .opaque_oscore = true, .num_transmissions = HOPS, .num_server_exchanges = 256 });
     /* the server keeps its answers for long: what it forgets is asked for anew, and served twice */
     party_add_transfer(&r.p.client, NULL);
     party_add_transfer(&r.p.server,

@@ -544,7 +544,7 @@ static void later_answers_are_cut(void **state)
     open_pair(&p, &r, &config);
     nacre__reached(p.server.ep, &r.address);
     const nacre_event event = ask(&r, &request, 1, 0);
-    assert_int_equal(nacre_endpoint_later(p.server.ep, event.exchange), NACRE_OK);
+    assert_int_equal(nacre_endpoint_defer_response(p.server.ep, event.exchange), NACRE_OK);
     nacre_endpoint_expire(p.server.ep, 1000);
     raw_expect_empty(&r, NACRE_ACK, r.mid, 1000);
     respond_long(&p.server, event.exchange, 300);

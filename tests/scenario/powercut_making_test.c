@@ -42,7 +42,7 @@ static nacre_err convert(const disk *base, fault_kind kind, unsigned at, int err
     calls.fault.kind = kind;
     calls.fault.at = at;
     calls.fault.error = error;
-    nacre_err err = nacre_directory_convert(path, role == NACRE_ROLE_NONE ? NACRE_LAYOUT_SEED : NACRE_LAYOUT_NEWEST,
+    nacre_err err = nacre_directory_convert(path, role == NACRE_ROLE_NONE ? NACRE_LAYOUT_LEGACY : NACRE_LAYOUT_NEWEST,
                                             NACRE_ROLE_SERVER, &why);
     calls_end();
     counted.faults += calls.fault.hit;

@@ -158,7 +158,7 @@ static void begin_life(stage *s, unsigned life)
         .server_lost = !s->server_disk.window_known,
         .next_seq = { s->client_disk.ceiling, s->server_disk.ceiling },
     };
-    const nacre_endpoint_config config = { .num_answers = 256 };
+    const nacre_endpoint_config config = { .num_server_exchanges = 256 };
     s->life = life;
     party_open(&s->client, "client", 1000 + life, NULL);
     party_open(&s->server, "server", 2000 + life, &config);

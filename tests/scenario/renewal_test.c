@@ -91,7 +91,7 @@ static void start_one(stage *s, unsigned who, uint8_t type)
 static void open_stage(stage *s, weather sky, uint64_t seed)
 {
     party_open(&s->server, "server", seed * 3,
-               &(nacre_endpoint_config){ .num_answers = 2048, .context_challenges_per_second = 100 });
+               &(nacre_endpoint_config){ .num_server_exchanges = 2048, .context_challenges_per_second = 100 });
     for (uint64_t i = 0; i < 2; i++) {
         party_open(&s->client[i], i == 0 ? "client a" : "client b", seed * 3 + 1 + i,
                    &(nacre_endpoint_config){ .nstart = (uint16_t)(i == 0 ? 1 : UINT16_MAX) });

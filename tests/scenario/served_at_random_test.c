@@ -22,7 +22,7 @@ static struct {
     size_t num_sent;
     datagram requests[OPEN]; /* some of what went there */
     uint8_t from[OPEN];
-    size_t num_requests;
+    size_t num_client_exchanges;
     open_exchange open[OPEN];
     size_t num_open;
     nacre_exchange observers[OPEN];
@@ -84,7 +84,7 @@ static void send_something(void)
     if (who < CONTEXTS && w.gone[who]) return;
     r->token = nacre_bytes_of(&tokens[pick(3)], 1);
     r->address = address_named(pick(2) ? "near" : "far");
-    const size_t at = w.num_requests < OPEN ? w.num_requests++ : pick(OPEN);
+    const size_t at = w.num_client_exchanges < OPEN ? w.num_client_exchanges++ : pick(OPEN);
     w.from[at] = (uint8_t)who;
     raw_request(r, &w.requests[at], pick(2) ? NACRE_CON : NACRE_NON, codes[pick(4)],
                 raw_options((int)pick(4) - 1, paths[pick(3)], pick(8) == 0 ? 26 : -1), w.now);
@@ -99,7 +99,7 @@ static void answer_something(void)
     const nacre_exchange exchange = w.open[at].exchange;
     const nacre_message answer = { .code = codes[pick(5)],
                                    .payload = { body, pick(4) ? pick(40) : pick(sizeof body) } };
-    if (percent(&w.chance, 25) && nacre_endpoint_later(w.pair.server.ep, exchange) == NACRE_OK) {
+    if (percent(&w.chance, 25) && nacre_endpoint_defer_response(w.pair.server.ep, exchange) == NACRE_OK) {
         w.open[at].later = true;
         return;
     }
@@ -119,8 +119,8 @@ static void reply_something(void)
 
 static void repeat_something(void)
 {
-    if (w.num_requests == 0) return;
-    const size_t at = pick(w.num_requests);
+    if (w.num_client_exchanges == 0) return;
+    const size_t at = pick(w.num_client_exchanges);
     if (pick(2)) w.requests[at].bytes[3]++; /* another MID: a replay, or a new plain request */
     raw_give(&w.raws[w.from[at]], &w.requests[at], w.now);
 }
@@ -140,7 +140,7 @@ static void context_goes(void)
     if (w.gone[who] || !percent(&w.chance, 2)) return;
     w.gone[who] = true;
     nacre_table_remove(&w.pair.server.table, w.theirs[who]);
-    nacre_endpoint_context_gone(w.pair.server.ep, w.theirs[who]);
+    nacre_endpoint_remove_context(w.pair.server.ep, w.theirs[who]);
     nacre_context_wipe(w.theirs[who]);
 }
 
@@ -208,8 +208,9 @@ static void every_place_has_come_back(void)
     }
     nacre__reached(ep, &r->address); /* or it would get half of them */
     for (int i = 0; i < PUSHES + 1; i++)
-        assert_int_equal(nacre_endpoint_later(ep, raw_requested(r, NACRE_NON, NACRE_GET, NACRE_ABSENT, w.now).exchange),
-                         i < PUSHES ? NACRE_OK : NACRE_ERR_BUSY);
+        assert_int_equal(
+            nacre_endpoint_defer_response(ep, raw_requested(r, NACRE_NON, NACRE_GET, NACRE_ABSENT, w.now).exchange),
+            i < PUSHES ? NACRE_OK : NACRE_ERR_BUSY);
 }
 
 static void run(uint64_t seed)
@@ -217,8 +218,10 @@ static void run(uint64_t seed)
     memset(&w, 0, sizeof w);
     w.chance.state = seed;
     pair_open(&w.pair,
-              &(nacre_endpoint_config){
-                  .num_pushes = PUSHES, .num_observers = OBSERVERS, .num_answers = ANSWERS, .observer_bytes = 64 },
+              &(nacre_endpoint_config){ .num_transmissions = PUSHES,
+                                        .num_observers = OBSERVERS,
+                                        .num_server_exchanges = ANSWERS,
+                                        .observer_bytes = 64 },
               &(pairing){ .server_persistent = true, .first_chunk = 1 });
     w.ours[0] = w.pair.ours, w.theirs[0] = w.pair.theirs;
     const pairing how = { .client_id = "d", .secret = 1, .server_persistent = true, .server_lost = true };

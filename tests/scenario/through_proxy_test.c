@@ -94,7 +94,7 @@ static void on_server(stage *s, const nacre_event *event)
     THAT(s, event->kind == NACRE_EVENT_REQUEST || event->kind == NACRE_EVENT_NOTIFY);
     if (event->kind == NACRE_EVENT_REQUEST) register_observer(s, event);
     if (event->message.code == NACRE_FETCH && s->num_later < LATER && percent(&s->chance, 50) &&
-        nacre_transfer_later(s->server.transfer, event->exchange) == NACRE_OK)
+        nacre_transfer_defer_response(s->server.transfer, event->exchange) == NACRE_OK)
         s->later[s->num_later++] = event->exchange;
     else give_answer(s, event->exchange, &event->message);
 }
@@ -134,7 +134,7 @@ static void pass_on(stage *s, const nacre_event *event)
         if (!s->hops[i].used) h = &s->hops[i];
     if (!nacre_bytes_equal(nacre_option_find(options, NACRE_OPT_URI_HOST), NACRE_STR("server"))) {
         proxy_says(s, event->exchange, &refusal);
-    } else if (h == NULL || nacre_endpoint_later(s->proxy.ep, event->exchange) != NACRE_OK) {
+    } else if (h == NULL || nacre_endpoint_defer_response(s->proxy.ep, event->exchange) != NACRE_OK) {
         proxy_says(s, event->exchange, &busy);
     } else {
         nacre_exchange exchange;
@@ -256,11 +256,13 @@ static void open_all(stage *s)
     const uint16_t nstart = percent(&s->chance, 50) ? 1 : UINT16_MAX;
     const nacre_endpoint_config config = { .crypto.ops = ops,
                                            .num_observers = NUM_OBSERVERS,
-                                           .num_requests = 2 * JOBS,
+                                           .num_client_exchanges = 2 * JOBS,
                                            .nstart = nstart,
-                                           .num_pushes = LATER,
+                                           .num_transmissions = LATER,
                                            .max_message = percent(&s->chance, 50) ? 1280 : 600 };
-    const nacre_endpoint_config carrier = { .opaque_oscore = true, .num_requests = HOPS, .num_pushes = HOPS };
+    const nacre_endpoint_config carrier = { .opaque_oscore = true,
+                                            .num_client_exchanges = HOPS,
+                                            .num_transmissions = HOPS };
     const pairing how = { .secret = (uint8_t)s->seed, .server_lost = percent(&s->chance, 30) };
     party_open(&s->client, "client", 3 * s->seed, &config);
     party_open(&s->proxy, "proxy", 3 * s->seed + 1, &carrier);

@@ -140,7 +140,7 @@ static void answer(nacre_exchange exchange, const nacre_message *request)
 static void on_event(side *s, const nacre_event *event)
 {
     if (event->kind == NACRE_EVENT_REQUEST && server_is_late) {
-        MUST(nacre_transfer_later(s->transfer, event->exchange) == NACRE_OK);
+        MUST(nacre_transfer_defer_response(s->transfer, event->exchange) == NACRE_OK);
         answered_later = event->exchange;
     } else if (event->kind == NACRE_EVENT_REQUEST) {
         if (server_observes && nacre_endpoint_observe(s->ep, event->exchange, NULL, &observer) != NACRE_OK)

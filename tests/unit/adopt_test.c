@@ -120,14 +120,14 @@ static void what_is_made_here_requires_its_state(void **state)
     assert_int_equal(nacre_directory_read(&info, scratch_path(f->dir, "c"), false, NULL), NACRE_OK);
     assert_true(info.sequence_required && info.first_chunk == 7 && info.max_chunk == 70);
     /* a conversion adds it, once its state is there */
-    assert_int_equal(nacre_directory_convert(f->server, NACRE_LAYOUT_SEED, NACRE_ROLE_SERVER, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_convert(f->server, NACRE_LAYOUT_LEGACY, NACRE_ROLE_SERVER, NULL), NACRE_OK);
     assert_int_equal(nacre_directory_read_as(&info, f->server, NACRE_ROLE_SERVER, false, NULL), NACRE_OK);
     assert_true(info.sequence_required && info.has_state);
     assert_int_equal(nacre_directory_convert(f->server, NACRE_LAYOUT_NEWEST, NACRE_ROLE_SERVER, NULL), NACRE_OK);
     assert_int_equal(nacre_directory_read(&info, f->server, false, NULL), NACRE_OK);
     assert_true(info.sequence_required && info.has_state);
     scratch_unlink(f->server, "sequence.json");
-    assert_int_equal(nacre_directory_convert(f->server, NACRE_LAYOUT_SEED, NACRE_ROLE_SERVER, NULL),
+    assert_int_equal(nacre_directory_convert(f->server, NACRE_LAYOUT_LEGACY, NACRE_ROLE_SERVER, NULL),
                      NACRE_ERR_BAD_CONTEXT);
 }
 
@@ -171,7 +171,8 @@ static void a_copy_in_use_is_refused(void **state)
     nacre_directory_info info;
     assert_int_equal(nacre_directory_read(&info, other, false, NULL), NACRE_OK);
     assert_true(info.elsewhere);
-    assert_int_equal(nacre_directory_convert(other, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_ERR_BAD_CONTEXT);
+    assert_int_equal(nacre_directory_convert(other, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, NULL),
+                     NACRE_ERR_BAD_CONTEXT);
 }
 
 /* RFC 8613 7.2.1: an old state would use its numbers again. */

@@ -213,7 +213,7 @@ static void outer_block_counts_in_retransmissions(void **state)
         const size_t most = 3 * d.len > 136 ? 3 * d.len : 136;
         raw_give(&r, &d, 0);
         const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
-        assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+        assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
         size_t sent = 0;
         for (uint64_t now = 100; now < 200000; now += 1000) {
             nacre_endpoint_expire(world.server.ep, now);
@@ -325,7 +325,7 @@ static void message_id_validates_no_address(void **state)
         datagram d;
         if (row <= BY_RST) {
             const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-            assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+            assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
             nacre_endpoint_expire(world.server.ep, 100);
             raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
             respond(exchange, 1);
@@ -364,7 +364,7 @@ static void not_carried_out_twice(void **state)
                 static const uint8_t block1[] = { 0xd1, 27 - 13, 0x06 };
                 const nacre_exchange exchange = raw_requested(&r, type, NACRE_POST, NACRE_ABSENT, 0).exchange;
                 if (is_later) {
-                    assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+                    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
                     nacre_endpoint_expire(world.server.ep, 100);
                     if (type == NACRE_CON) raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
                 }
@@ -404,7 +404,7 @@ static void retransmissions_count(void **state)
                 nacre_endpoint_changed(world.server.ep, observer);
                 (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
             } else {
-                assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+                assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
                 nacre_endpoint_expire(world.server.ep, 100);
                 raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
             }

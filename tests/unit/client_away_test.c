@@ -128,7 +128,7 @@ static void on_away(void *user, bool is_away)
 static nacre_err observe(story *t, uint32_t duration_ms, nacre_reply *reply, nacre_detail *why)
 {
     char uri[104];
-    const nacre_observing how = { on_notification, t, duration_ms, on_away, NULL };
+    const nacre_observe_options how = { on_notification, t, duration_ms, on_away, NULL };
     (void)snprintf(uri, sizeof uri, "%s/state", t->over_tcp ? t->s.tcp : t->s.origin);
     return nacre_client_observe(t->client, reply, NACRE_GET, uri, NULL, NACRE_ABSENT, &how, why);
 }

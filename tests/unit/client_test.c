@@ -94,7 +94,7 @@ static void refusal_in_clear_is_told_when_the_time_is_up(void **state)
         assert_int_equal(pthread_create(&server, NULL, acknowledge_and_refuse, &fd), 0);
         nacre_client_options options = { .context_dir = p->client };
         if (limited) options.timeout_ms = 400;
-        else options.timing = (nacre_timing){ .answer_timeout_ms = 400 };
+        else options.timing = (nacre_timing){ .response_timeout_ms = 400 };
         nacre_client *client = pair_open(&options);
         nacre_reply reply = { 0 };
         const uint64_t start = nacre_clock_ms();

@@ -47,14 +47,14 @@ static void there_and_back(void **state)
     nacre_directory_info before, between, after;
     fill(f, NEWEST, newest_state);
     assert_int_equal(read_any(f, &before, NULL), NACRE_OK);
-    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
     scratch_expect(f->dir, "sequence.json", "{\"used\": {\"61\": 17}, \"seen\": {\"62\": [4, 5, 8]}}\n");
     scratch_expect(
         f->dir, "settings.json",
         "{\"client-sender-id_hex\": \"61\",\n \"server-sender-id_ascii\": \"b\",\n \"comment\": [1, null, {\"x\": "
         "\"\\\"\"}],\n \"algorithm\": \"AES-CCM-16-64-128\",\n \"sequence-required\": true}\n");
     assert_int_equal(read_any(f, &between, NULL), NACRE_OK);
-    assert_int_equal(between.layout, NACRE_LAYOUT_SEED);
+    assert_int_equal(between.layout, NACRE_LAYOUT_LEGACY);
     assert_true(same_state(&before, &between));
     /* The other side was never here, and what it did is not known. */
     assert_int_equal(nacre_directory_read_as(&after, f->dir, NACRE_ROLE_SERVER, false, NULL), NACRE_ERR_BAD_CONTEXT);
@@ -69,7 +69,7 @@ static void roles_cross_the_ids(void **state)
 {
     struct fixture *f = *state;
     fill(f, NEWEST, newest_state);
-    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_SERVER, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_LEGACY, NACRE_ROLE_SERVER, NULL), NACRE_OK);
     char *text = scratch_read(f->dir, "settings.json");
     assert_non_null(strstr(text, "\"server-sender-id_hex\": \"61\""));
     assert_non_null(strstr(text, "\"client-sender-id_ascii\": \"b\""));
@@ -94,18 +94,18 @@ static void refusals_change_nothing(void **state)
         nacre_err err;
         const char *says;
     } rows[] = {
-        { NEWEST, newest_state, NACRE_LAYOUT_SEED, NACRE_ROLE_NONE, NACRE_ERR_BAD_ARGUMENT, "say which side" },
+        { NEWEST, newest_state, NACRE_LAYOUT_LEGACY, NACRE_ROLE_NONE, NACRE_ERR_BAD_ARGUMENT, "say which side" },
         { SEED, seed_state, NACRE_LAYOUT_NEWEST, NACRE_ROLE_NONE, NACRE_ERR_BAD_ARGUMENT, "say which side" },
         { NEWEST, newest_state, (nacre_layout)7, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_ARGUMENT, "no such layout" },
-        { NEWEST, "{\"next-to-send\": 17, \"received\": \"unknown\"}", NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT,
+        { NEWEST, "{\"next-to-send\": 17, \"received\": \"unknown\"}", NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT,
           NACRE_ERR_BAD_CONTEXT, "the replay window is unknown" },
         { "{\"sender-id_hex\": \"61\", \"recipient-id_hex\": \"62\", \"kdf-hashfun\": \"sha512\"}", newest_state,
-          NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NACRE_ERR_UNSUPPORTED, "\"kdf-hashfun\" is \"sha512\"" },
-        { NEWEST, "{}", NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_CONTEXT, "no next-to-send" },
+          NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, NACRE_ERR_UNSUPPORTED, "\"kdf-hashfun\" is \"sha512\"" },
+        { NEWEST, "{}", NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_CONTEXT, "no next-to-send" },
         { SEED, newest_state, NACRE_LAYOUT_NEWEST, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_CONTEXT, "of the newest layout" },
-        { "{\"sender-id_hex\": \"61\", \"client-id_hex\": \"62\"}", newest_state, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT,
-          NACRE_ERR_BAD_CONTEXT, "of two layouts" },
-        { "{\"sender-id_hex\": \"61\"", newest_state, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_CONTEXT,
+        { "{\"sender-id_hex\": \"61\", \"client-id_hex\": \"62\"}", newest_state, NACRE_LAYOUT_LEGACY,
+          NACRE_ROLE_CLIENT, NACRE_ERR_BAD_CONTEXT, "of two layouts" },
+        { "{\"sender-id_hex\": \"61\"", newest_state, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_CONTEXT,
           "settings.json: line 1" },
         { NEWEST, "broken, but of that layout already", NACRE_LAYOUT_NEWEST, NACRE_ROLE_NONE, NACRE_OK, "" },
     };
@@ -123,14 +123,14 @@ static void refusals_change_nothing(void **state)
     scratch_write(f->dir, "settings.json", "{\"recipient-id_hex\": \"62\"}");
     scratch_write(f->dir, "sequence.json", newest_state);
     nacre_detail why = { "" };
-    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, &why),
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, &why),
                      NACRE_ERR_BAD_CONTEXT);
     assert_non_null(strstr(why.text, "one ID is in secret.json and one in settings.json"));
     scratch_expect(f->dir, "sequence.json", newest_state);
     scratch_unlink(f->dir, "settings.json");
     scratch_write(f->dir, "secret.json",
                   "{\"secret_hex\": \"00\", \"sender-id_hex\": \"61\", \"recipient-id_hex\": \"\"}");
-    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
 }
 
 static void an_open_directory_is_left_alone(void **state)
@@ -139,7 +139,7 @@ static void an_open_directory_is_left_alone(void **state)
     nacre_directory *dir = NULL;
     fill(f, NEWEST, newest_state);
     assert_int_equal(nacre_directory_open(&dir, f->dir, &f->crypto, NULL), NACRE_OK);
-    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_ERR_LOCKED);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, NULL), NACRE_ERR_LOCKED);
     assert_int_equal(nacre_directory_close(dir, NULL), NACRE_OK);
     scratch_expect(f->dir, "settings.json", NEWEST);
 }
@@ -150,7 +150,7 @@ static void secrets_get_the_name_that_all_read(void **state)
     fill(f, NEWEST, newest_state);
     scratch_unlink(f->dir, "secret.json");
     scratch_write(f->dir, "secrets.json", SECRET);
-    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
+    assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
     assert_false(scratch_exists(f->dir, "secrets.json"));
     scratch_expect(f->dir, "secret.json", SECRET);
 }
@@ -163,7 +163,7 @@ static void expect_true_state(struct fixture *f, const nacre_directory_info *bef
     if (read_any(f, &info, &why) != NACRE_OK) fail_msg("step %u: %s", step, why.text);
     if (!same_state(before, &info)) fail_msg("step %u: another state", step);
     /* and it can be used, and finished */
-    nacre_role role = info.layout == NACRE_LAYOUT_SEED ? NACRE_ROLE_CLIENT : NACRE_ROLE_NONE;
+    nacre_role role = info.layout == NACRE_LAYOUT_LEGACY ? NACRE_ROLE_CLIENT : NACRE_ROLE_NONE;
     assert_int_equal(nacre_directory_open_as(&dir, f->dir, role, &f->crypto, NULL), NACRE_OK);
     assert_int_equal(nacre_directory_close(dir, NULL), NACRE_OK);
 }
@@ -171,10 +171,10 @@ static void expect_true_state(struct fixture *f, const nacre_directory_info *bef
 static void every_step_may_be_the_last(void **state)
 {
     struct fixture *f = *state;
-    for (unsigned to = NACRE_LAYOUT_NEWEST; to <= NACRE_LAYOUT_SEED; to++) {
+    for (unsigned to = NACRE_LAYOUT_NEWEST; to <= NACRE_LAYOUT_LEGACY; to++) {
         nacre_directory_info before;
-        const char *settings = to == NACRE_LAYOUT_SEED ? NEWEST : SEED;
-        const char *sequence = to == NACRE_LAYOUT_SEED ? newest_state : seed_state;
+        const char *settings = to == NACRE_LAYOUT_LEGACY ? NEWEST : SEED;
+        const char *sequence = to == NACRE_LAYOUT_LEGACY ? newest_state : seed_state;
         unsigned steps = 0;
         for (unsigned step = 0; step <= 2 * steps; step++) { /* 0 counts the steps */
             int status = 0;

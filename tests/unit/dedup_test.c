@@ -34,7 +34,7 @@ static void duplicates_while_nothing_is_sent(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_answers = 1, .num_requests = 1 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 1, .num_client_exchanges = 1 }, &(pairing){ 0 });
     datagram d, back;
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     (void)sent_request(&p, &d, 0);
@@ -167,7 +167,7 @@ static void oldest_answered_gives_way(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_answers = 3 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 3 }, &(pairing){ 0 });
     datagram d[5];
     for (uint16_t i = 0; i < 5; i++) d[i] = plain_request(NACRE_CON, i, "x");
     for (int i = 0; i < 3; i++) assert_true(is_new(&p.server, &p.client, &d[i], 0));
@@ -185,7 +185,7 @@ static void replay_window_catches_the_rest(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_answers = 1 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 1 }, &(pairing){ 0 });
     datagram d[2], back;
     for (int i = 0; i < 2; i++) {
         (void)start(&p.client, &p.server, p.ours, NACRE_CON);
@@ -206,7 +206,7 @@ static void all_in_use(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_answers = 2 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 2 }, &(pairing){ 0 });
     datagram d[3];
     nacre_datagram burst[3] = { { .full_len = 0 } };
     for (uint16_t i = 0; i < 3; i++) {
@@ -233,7 +233,7 @@ static void waiting_for_ever(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_answers = 1 }, &(pairing){ .server_stored = true });
+    pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 1 }, &(pairing){ .server_stored = true });
     datagram d;
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     (void)sent_request(&p, &d, 0);
@@ -253,7 +253,7 @@ static void forged_traffic_goes_first(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_answers = 4 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 4 }, &(pairing){ 0 });
     datagram good[3], answers[3], forged, out;
     for (int i = 0; i < 3; i++) {
         (void)start(&p.client, &p.server, p.ours, NACRE_CON);
@@ -281,7 +281,7 @@ static void thousands(void **state)
     (void)state;
     enum { NUM = 5000 };
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_answers = NUM, .max_message = 64 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = NUM, .max_message = 64 }, &(pairing){ 0 });
     uint8_t room[64];
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < NUM; i++) {

@@ -129,7 +129,8 @@ static void removing_the_lock_file_lets_nobody_in(void **state)
     assert_int_equal(nacre_directory_open(&second, f->client, &f->crypto, &why), NACRE_ERR_LOCKED);
     assert_non_null(strstr(why.text, "client: this process has the directory open already"));
     assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 5, &why), NACRE_ERR_LOCKED);
-    assert_int_equal(nacre_directory_convert(f->client, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, &why), NACRE_ERR_LOCKED);
+    assert_int_equal(nacre_directory_convert(f->client, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, &why),
+                     NACRE_ERR_LOCKED);
     assert_int_equal(unlink(scratch_path(f->client, "lock")), 0); /* each of them made it anew */
     assert_int_equal(nacre__lock_probe(&folder, &why), NACRE_ERR_LOCKED);
     (void)nacre_directory_close(dir, NULL);

@@ -414,7 +414,7 @@ static void new_keys_end_the_old(void **state)
     d = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &d, 0);
     const nacre_exchange unanswered = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
-    assert_int_equal(nacre_endpoint_later(p.server.ep, unanswered), NACRE_OK);
+    assert_int_equal(nacre_endpoint_defer_response(p.server.ep, unanswered), NACRE_OK);
 
     nacre_endpoint_renew(p.client.ep, &p.ours.renewal);
     assert_null(nacre_renewal_context(&p.ours.renewal));
@@ -544,11 +544,11 @@ static void the_server_remembers(void **state)
     d = next_of(&p.server, 0);
     party_give(&p.client, &p.server, &d, 0);
     (void)expect_event(&p.client, NACRE_EVENT_RESPONSE);
-    nacre_endpoint_context_gone(p.client.ep, client_side);
+    nacre_endpoint_remove_context(p.client.ep, client_side);
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
     nacre_table_remove(&p.server.table, first);
-    nacre_endpoint_context_gone(p.server.ep, first);
+    nacre_endpoint_remove_context(p.server.ep, first);
     expect_quiet(&p.server, 0);
     ordinary_exchange(&p, "since then", 0);
     close_renewed(&p);

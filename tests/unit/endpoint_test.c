@@ -50,7 +50,7 @@ static void size_of_the_largest(void **state)
 {
     (void)state;
     const nacre_endpoint_config most = {
-        .max_message = 65535, .num_requests = 65535, .num_answers = 65535, .burst = 65535
+        .max_message = 65535, .num_client_exchanges = 65535, .num_server_exchanges = 65535, .burst = 65535
     };
     const size_t size = nacre_endpoint_size(&most);
     if (sizeof(size_t) > 4) assert_true(size > (size_t)65535 * 65535 * 6);
@@ -155,7 +155,9 @@ static void many_exchanges(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_requests = 1, .num_answers = 40000, .max_message = 64, .burst = 1 },
+    pair_open(&p,
+              &(nacre_endpoint_config){
+                  .num_client_exchanges = 1, .num_server_exchanges = 40000, .max_message = 64, .burst = 1 },
               &(pairing){ 0 });
     nacre_exchange last = 0;
     for (int i = 0; i < 100000; i++) {
@@ -176,7 +178,7 @@ static void busy_and_stale(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_requests = 3 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_client_exchanges = 3 }, &(pairing){ 0 });
     nacre_exchange e[3], other = 77;
     const nacre_message get = get_request(NACRE_CON);
     for (int i = 0; i < 3; i++) e[i] = start(&p.client, &p.server, p.ours, NACRE_CON);
@@ -243,7 +245,7 @@ static void old_number_in_a_new_place(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_answers = 1 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 1 }, &(pairing){ 0 });
     datagram d, back;
     const nacre_message answer = { .code = NACRE_CONTENT };
     (void)start(&p.client, &p.server, NULL, NACRE_CON);

@@ -31,7 +31,7 @@ static void every_length(void **state)
             raw r = open_raw(how & 1, lengths[i]);
             const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
             if (how & 2) {
-                assert_int_equal(nacre_endpoint_later(world.server.ep, event.exchange), NACRE_OK);
+                assert_int_equal(nacre_endpoint_defer_response(world.server.ep, event.exchange), NACRE_OK);
                 nacre_endpoint_expire(world.server.ep, 100);
                 raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
             }

@@ -79,7 +79,7 @@ static void value_goes_with_its_context(void **state)
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
     (void)asked(&p, &p.server.address, p.ours, NACRE_ARRAY(echo_option), 0);
-    nacre_endpoint_context_gone(p.client.ep, p.ours);
+    nacre_endpoint_remove_context(p.client.ep, p.ours);
     assert_true(nacre_is_absent(asked(&p, &p.server.address, p.ours, NACRE_ABSENT, 0)));
     pair_close(&p);
 }

@@ -27,8 +27,8 @@ static void separate(void **state)
         datagram request, answer, again;
         raw_request(&r, &request, NACRE_CON, NACRE_GET, raw_options(-1, "slow", -1), 0);
         const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
-        assert_int_equal(nacre_endpoint_later(ep, exchange), NACRE_OK);
-        assert_int_equal(nacre_endpoint_later(ep, exchange), NACRE_OK); /* said already */
+        assert_int_equal(nacre_endpoint_defer_response(ep, exchange), NACRE_OK);
+        assert_int_equal(nacre_endpoint_defer_response(ep, exchange), NACRE_OK); /* said already */
         assert_false(party_take(&world.server, &answer, 0));
         assert_true(nacre_endpoint_deadline(ep) == 100);
         nacre_endpoint_expire(ep, 99);
@@ -73,12 +73,12 @@ static void still_piggybacked(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
-        raw r = open_raw(is_protected, &(nacre_endpoint_config){ .num_pushes = 1 });
+        raw r = open_raw(is_protected, &(nacre_endpoint_config){ .num_transmissions = 1 });
         datagram request, answer, again;
         for (int i = 0; i < 3; i++) { /* the one push comes back each time */
             raw_request(&r, &request, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
             const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
-            assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+            assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
             raw_empty(&r, NACRE_ACK, 7, 50); /* another burst: the message's memory has gone */
             respond(exchange, "soon");
             const nacre_message sent = raw_take(&r, &answer, 60);
@@ -103,7 +103,7 @@ static void to_a_non(void **state)
     datagram request, answer;
     raw_request(&r, &request, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0);
     const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
-    assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
     assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
     raw_give(&r, &request, 1000);
     expect_quiet(&world.server, 1000);
@@ -119,12 +119,12 @@ static void given_up(void **state)
 {
     (void)state;
     for (int by_reset = 0; by_reset < 2; by_reset++) {
-        raw r = open_raw(true, &(nacre_endpoint_config){ .num_pushes = 1 });
+        raw r = open_raw(true, &(nacre_endpoint_config){ .num_transmissions = 1 });
         nacre_endpoint *ep = world.server.ep;
         datagram d;
         for (int round = 0; round < 2; round++) {
             const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-            assert_int_equal(nacre_endpoint_later(ep, exchange), NACRE_OK);
+            assert_int_equal(nacre_endpoint_defer_response(ep, exchange), NACRE_OK);
             nacre_endpoint_expire(ep, 100);
             raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
             respond(exchange, "x");
@@ -146,31 +146,32 @@ static void given_up(void **state)
 static void bounded(void **state)
 {
     (void)state;
-    raw r = open_raw(true, &(nacre_endpoint_config){ .num_pushes = 2 });
+    raw r = open_raw(true, &(nacre_endpoint_config){ .num_transmissions = 2 });
     nacre_endpoint *ep = world.server.ep;
     nacre_exchange e[3];
     datagram d;
     for (int i = 0; i < 3; i++) {
         e[i] = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-        assert_int_equal(nacre_endpoint_later(ep, e[i]), i < 2 ? NACRE_OK : NACRE_ERR_BUSY);
+        assert_int_equal(nacre_endpoint_defer_response(ep, e[i]), i < 2 ? NACRE_OK : NACRE_ERR_BUSY);
     }
     respond(e[2], "now"); /* BUSY left it as it was */
     assert_true(party_take(&world.server, &d, 0));
     nacre_endpoint_ignore(ep, e[0]);
     raw_expect_empty(&r, NACRE_ACK, (uint16_t)(r.mid - 2), 0);
-    assert_int_equal(nacre_endpoint_later(ep, e[0]), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_defer_response(ep, e[0]), NACRE_ERR_STALE);
     const nacre_exchange more = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-    assert_int_equal(nacre_endpoint_later(ep, more), NACRE_OK);
+    assert_int_equal(nacre_endpoint_defer_response(ep, more), NACRE_OK);
     nacre_endpoint_expire(ep, 100); /* both are acknowledged */
     assert_true(party_take(&world.server, &d, 100) && party_take(&world.server, &d, 100));
     nacre_endpoint_ignore(ep, e[1]);
     expect_quiet(&world.server, 100);
-    nacre_endpoint_context_gone(ep, world.theirs);
+    nacre_endpoint_remove_context(ep, world.theirs);
     expect_quiet(&world.server, 100);
     assert_int_equal(nacre_endpoint_respond(ep, more, &(nacre_message){ .code = NACRE_CONTENT }), NACRE_ERR_STALE);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(nacre_endpoint_later(ep, raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange),
-                         NACRE_OK);
+        assert_int_equal(
+            nacre_endpoint_defer_response(ep, raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange),
+            NACRE_OK);
     pair_close(&world);
 }
 
@@ -180,7 +181,7 @@ static void forged_ones_get_half(void **state)
 {
     (void)state;
     enum { PUSHES = 4 };
-    raw r = open_raw(true, &(nacre_endpoint_config){ .num_pushes = PUSHES });
+    raw r = open_raw(true, &(nacre_endpoint_config){ .num_transmissions = PUSHES });
     nacre_endpoint *ep = world.server.ep;
     datagram d;
     raw forged = r, shown = r;
@@ -189,16 +190,16 @@ static void forged_ones_get_half(void **state)
     shown.address = address_named("shown");
     for (int i = 0; i < PUSHES; i++) {
         const nacre_exchange e = raw_requested(&forged, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-        assert_int_equal(nacre_endpoint_later(ep, e), i < PUSHES / 2 ? NACRE_OK : NACRE_ERR_BUSY);
+        assert_int_equal(nacre_endpoint_defer_response(ep, e), i < PUSHES / 2 ? NACRE_OK : NACRE_ERR_BUSY);
         if (i >= PUSHES / 2) respond(e, "sorry"); /* BUSY left it as it was */
         if (i >= PUSHES / 2) (void)raw_take(&forged, &d, 0);
     }
-    assert_int_equal(nacre_endpoint_later(ep, raw_requested(&r, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange),
-                     NACRE_OK);
+    assert_int_equal(
+        nacre_endpoint_defer_response(ep, raw_requested(&r, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange), NACRE_OK);
     nacre_exchange e = raw_requested(&shown, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-    assert_int_equal(nacre_endpoint_later(ep, e), NACRE_ERR_BUSY);
+    assert_int_equal(nacre_endpoint_defer_response(ep, e), NACRE_ERR_BUSY);
     nacre__reached(ep, &shown.address);
-    assert_int_equal(nacre_endpoint_later(ep, e), NACRE_OK);
+    assert_int_equal(nacre_endpoint_defer_response(ep, e), NACRE_OK);
     pair_close(&world);
 }
 
@@ -209,8 +210,8 @@ static void context_goes_early(void **state)
     raw r = open_raw(true, NULL);
     datagram d;
     const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-    assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
-    nacre_endpoint_context_gone(world.server.ep, world.theirs);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
+    nacre_endpoint_remove_context(world.server.ep, world.theirs);
     const nacre_message m = raw_take(&r, &d, 0);
     assert_int_equal(m.code, NACRE_UNAUTHORIZED);
     assert_true(nacre_bytes_equal(m.token, r.token));
@@ -228,7 +229,7 @@ static void too_long_then_short(void **state)
             raw r = open_raw(is_protected, NULL);
             datagram d;
             const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-            assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+            assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
             nacre_endpoint_expire(world.server.ep, 100);
             if (acked) raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
             const nacre_message too_long = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(body) };
@@ -264,7 +265,7 @@ static void waits_for_store(void **state)
         nacre_options_add(&options, NACRE_OPT_ECHO, nacre_option_find(challenge.options, NACRE_OPT_ECHO));
         assert_int_equal(nacre_options_finish(&options, &with_echo), NACRE_OK);
         const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, with_echo, 0).exchange;
-        assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+        assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
         nacre_endpoint_expire(world.server.ep, 100);
         raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
         respond(exchange, "slowly");
@@ -299,7 +300,7 @@ static void parked_then_later(void **state)
         serve_store(theirs[i]);
         nacre_endpoint_confirmed(world.server.ep, theirs[i], NACRE_OK);
         const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
-        assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+        assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
     }
     pair_close(&world);
 }
@@ -312,9 +313,9 @@ static void not_asked_for(void **state)
     const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
     raw_empty(&r, NACRE_ACK, 7, 0);
     raw_expect_empty(&r, NACRE_ACK, r.mid, 0);
-    assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_ERR_STALE);
-    assert_int_equal(nacre_endpoint_later(world.server.ep, 0), NACRE_ERR_STALE);
-    assert_int_equal(nacre_endpoint_later(world.server.ep, UINT32_MAX), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, 0), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, UINT32_MAX), NACRE_ERR_STALE);
     pair_close(&world);
 }
 

@@ -52,7 +52,7 @@ static nacre_err adopt_it(struct fixture *f, nacre_detail *why)
 }
 static nacre_err convert_it(struct fixture *f, nacre_detail *why)
 {
-    return nacre_directory_convert(f->client, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, why);
+    return nacre_directory_convert(f->client, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, why);
 }
 static nacre_err pack_it(struct fixture *f, nacre_detail *why)
 {

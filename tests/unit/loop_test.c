@@ -50,7 +50,7 @@ static const nacre_store_ops fake_ops = { .size = sizeof fake_ops,
 /* ---- Two loops -------------------------------------------------------------------------------------------------------- */
 
 static const nacre_timing quick = {
-    .ack_timeout_ms = 200, .ack_random_factor_milli = 1000, .max_retransmit = 1, .answer_timeout_ms = 400
+    .ack_timeout_ms = 200, .ack_random_factor_milli = 1000, .max_retransmit = 1, .response_timeout_ms = 400
 };
 
 typedef struct side {
@@ -105,11 +105,13 @@ static side *open_side(nacre_context *served)
     assert_ok(nacre_udp_open(&s->udp, &local, NULL));
     assert_ok(nacre_table_init(&s->table, s->slots, 4));
     if (served != NULL) assert_ok(nacre_table_add(&s->table, served));
-    nacre_endpoint_config config = { .num_requests = 2, .num_answers = 4, .burst = 2, .timing = quick };
+    nacre_endpoint_config config = {
+        .num_client_exchanges = 2, .num_server_exchanges = 4, .burst = 2, .timing = quick
+    };
     config.contexts = &s->table;
     config.crypto = *test_crypto();
     assert_ok(nacre_loop_open(&s->loop, s->udp, &config, on_event, s, NULL));
-    nacre_loop_watch(s->loop, count, s);
+    nacre_loop_tap(s->loop, count, s);
     return s;
 }
 

@@ -82,11 +82,11 @@ static void later(void **state)
 {
     (void)state;
     for (int acked = 0; acked < 2; acked++) {
-        pair_open(&world, &(nacre_endpoint_config){ .num_pushes = 1 }, &(pairing){ 0 });
+        pair_open(&world, &(nacre_endpoint_config){ .num_transmissions = 1 }, &(pairing){ 0 });
         raw r = raw_open(&world, world.ours);
         for (int round = 0; round < 3; round++) {
             const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_POST, raw_options(-1, NULL, 26), 0);
-            assert_int_equal(nacre_endpoint_later(world.server.ep, event.exchange), NACRE_OK);
+            assert_int_equal(nacre_endpoint_defer_response(world.server.ep, event.exchange), NACRE_OK);
             if (acked) nacre_endpoint_expire(world.server.ep, 100);
             respond_text(&world.server, event.exchange, "x");
             raw_expect_empty(&r, NACRE_ACK, r.mid, 100);

@@ -20,7 +20,8 @@ static raw client(int i, bool is_protected)
 
 static void open(bool is_protected, uint16_t nstart)
 {
-    pair_open(&world, &(nacre_endpoint_config){ .nstart = nstart, .num_observers = OBSERVERS, .num_pushes = PUSHES },
+    pair_open(&world,
+              &(nacre_endpoint_config){ .nstart = nstart, .num_observers = OBSERVERS, .num_transmissions = PUSHES },
               &(pairing){ 0 });
     for (int i = 0; i < OBSERVERS; i++) {
         datagram d;
@@ -112,10 +113,10 @@ static void each_end_lets_the_next_go(void **state)
         }
         if (how == IGNORED) nacre_endpoint_ignore(ep, observers[0]);
         if (how == DROPPED) nacre_endpoint_drop_observer(ep, observers[0]);
-        if (how == LATER) assert_int_equal(nacre_endpoint_later(ep, observers[0]), NACRE_OK);
+        if (how == LATER) assert_int_equal(nacre_endpoint_defer_response(ep, observers[0]), NACRE_OK);
         if (how == BURST) raw_empty(&r, NACRE_ACK, 0x7777, 0); /* whatever comes: it was not answered */
         if (how == GONE) {
-            nacre_endpoint_context_gone(ep, world.theirs);
+            nacre_endpoint_remove_context(ep, world.theirs);
             for (int i = 0; i < OBSERVERS; i++) (void)expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE);
             expect_none();
             pair_close(&world);

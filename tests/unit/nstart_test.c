@@ -179,7 +179,7 @@ static void a_store_in_between(void **state)
     assert_int_equal(datagram_message(&d).code, NACRE_POST); /* 0, protected */
     nacre_endpoint_cancel(b.p.client.ep, b.exchanges[0]);
     expect_sent(&b, "2", 3);
-    nacre_endpoint_context_gone(b.p.client.ep, slow);
+    nacre_endpoint_remove_context(b.p.client.ep, slow);
     pair_close(&b.p);
 }
 
@@ -257,7 +257,7 @@ static void random_lives(void **state)
         const uint16_t nstart = (uint16_t)(1 + seed % 3);
         chance c = { seed };
         pair p;
-        pair_open(&p, &(nacre_endpoint_config){ .nstart = nstart, .num_requests = 12 }, &(pairing){ 0 });
+        pair_open(&p, &(nacre_endpoint_config){ .nstart = nstart, .num_client_exchanges = 12 }, &(pairing){ 0 });
         enum { STEPS = 600 };
         struct {
             nacre_exchange exchange;

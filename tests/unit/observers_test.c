@@ -52,7 +52,7 @@ static void expect_gone(nacre_exchange observer, nacre_err err, void *user)
     assert_int_equal(event.exchange, observer);
     assert_string_equal(nacre_err_name(event.err), nacre_err_name(err));
     assert_ptr_equal(event.user, user);
-    assert_int_equal(nacre_endpoint_later(world.server.ep, observer), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, observer), NACRE_ERR_STALE);
     nacre_endpoint_changed(world.server.ep, observer); /* a number that has ended changes nothing */
     nacre_event none;
     assert_false(nacre_endpoint_next_event(world.server.ep, &none));
@@ -408,8 +408,9 @@ static void a_share_for_each(void **state)
     enum { SHARE = 3 };
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         nacre_context *ctx;
-        raw r = open_with(&ctx, is_protected,
-                          (nacre_endpoint_config){ .num_observers = 8, .observers_per_peer = SHARE, .num_pushes = 8 });
+        raw r = open_with(
+            &ctx, is_protected,
+            (nacre_endpoint_config){ .num_observers = 8, .observers_per_peer = SHARE, .num_transmissions = 8 });
         static const uint8_t tokens[SHARE + 1] = { 1, 2, 3, 4 };
         nacre_exchange observers[SHARE], none = 0;
         datagram d;
@@ -528,7 +529,7 @@ static void begun_later(void **state)
         nacre_exchange observer;
         const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
         assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &observer), NACRE_OK);
-        assert_int_equal(nacre_endpoint_later(world.server.ep, event.exchange), NACRE_OK);
+        assert_int_equal(nacre_endpoint_defer_response(world.server.ep, event.exchange), NACRE_OK);
         nacre_endpoint_expire(world.server.ep, 100);
         raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
         nacre_endpoint_changed(world.server.ep, observer);
@@ -556,7 +557,7 @@ static void notify_answered_otherwise(void **state)
     (void)state;
     nacre_context *ctx;
     static uint8_t body[1300];
-    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_pushes = 1 });
+    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_transmissions = 1 });
     nacre_endpoint *ep = world.server.ep;
     datagram d;
     const nacre_exchange observer = observed(&r, NACRE_CON);
@@ -569,7 +570,7 @@ static void notify_answered_otherwise(void **state)
         assert_int_equal(nacre_endpoint_respond(ep, observer, &no_answer), NACRE_ERR_BAD_ARGUMENT);
         if (i == 0) nacre_endpoint_ignore(ep, observer);
         if (i == 1) raw_empty(&r, NACRE_ACK, 1, 0);
-        if (i == 2) assert_int_equal(nacre_endpoint_later(ep, observer), NACRE_OK);
+        if (i == 2) assert_int_equal(nacre_endpoint_defer_response(ep, observer), NACRE_OK);
         if (i == 2) raw_empty(&r, NACRE_ACK, 1, 0);
         expect_quiet(&world.server, 0);
         assert_int_equal(nacre_endpoint_respond(ep, observer, &no_answer), NACRE_ERR_BAD_ARGUMENT);
@@ -620,7 +621,7 @@ static void forged_ones_stand_behind(void **state)
 {
     (void)state;
     nacre_context *ctx;
-    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_observers = 30, .num_pushes = 4 });
+    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_observers = 30, .num_transmissions = 4 });
     raw forged = raw_open(&world, NULL);
     forged.mid = 0x3000;
     datagram d;
@@ -654,7 +655,7 @@ static void context_goes(void **state)
     const nacre_exchange clear = observed(&plain, NACRE_CON), observer = observed(&r, NACRE_CON);
     nacre_endpoint_changed(world.server.ep, observer);
     (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-    nacre_endpoint_context_gone(world.server.ep, world.theirs);
+    nacre_endpoint_remove_context(world.server.ep, world.theirs);
     assert_int_equal(nacre_endpoint_respond(world.server.ep, observer, &(nacre_message){ .code = NACRE_CONTENT }),
                      NACRE_ERR_STALE);
     expect_gone(observer, NACRE_ERR_NO_CONTEXT, &r);

@@ -251,7 +251,7 @@ static void ends_of_another_kind(void **state)
 
     observe_one(&o, NULL, false, 0);
     hear(&o, say(&o, (saying){ .type = NON, .text = "late", .new_piv = true }), 10);
-    nacre_endpoint_context_gone(o.p.client.ep, o.p.ours); /* before the event was pulled */
+    nacre_endpoint_remove_context(o.p.client.ep, o.p.ours); /* before the event was pulled */
     expect_failed(&o.p.client, NACRE_ERR_NO_CONTEXT);
     expect_nothing(&o, 10);
     pair_close(&o.p);

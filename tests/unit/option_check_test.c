@@ -158,7 +158,7 @@ static void separate_answers_are_rejected(void **state)
             (void)sent_request(&p, &d, 0);
             party_give(&p.server, &p.client, &d, 0);
             const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
-            assert_int_equal(nacre_endpoint_later(p.server.ep, request.exchange), NACRE_OK);
+            assert_int_equal(nacre_endpoint_defer_response(p.server.ep, request.exchange), NACRE_OK);
             nacre_endpoint_expire(p.server.ep, 100); /* the empty ACK */
             while (party_take(&p.server, &back, 100)) party_give(&p.client, &p.server, &back, 100);
             assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &bad), NACRE_OK);
@@ -235,7 +235,7 @@ static void requests_are_refused_or_ignored(void **state)
                              NACRE_OK);
             (void)sent_request(&p, &d, 0);
             party_give(&p.server, &p.client, &d, 0);
-            if (party_next_event(&p.server, &event)) assert_int_equal(nacre_site_answer(site, &event), NACRE_OK);
+            if (party_next_event(&p.server, &event)) assert_int_equal(nacre_site_respond(site, &event), NACRE_OK);
             const bool answered = party_take(&p.server, &back, 0);
             assert_int_equal(answered, !non);
             if (answered) {

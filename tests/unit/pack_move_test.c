@@ -89,7 +89,7 @@ static void test_the_older_layout(void **state)
 {
     (void)state;
     nacre_detail why = { "" };
-    assert_ok(nacre_directory_convert(dir, NACRE_LAYOUT_SEED, NACRE_ROLE_SERVER, &why));
+    assert_ok(nacre_directory_convert(dir, NACRE_LAYOUT_LEGACY, NACRE_ROLE_SERVER, &why));
     nacre_pack *pack = pack_open(path);
     assert_err(nacre_pack_move_in(pack, dir, NACRE_ROLE_NONE, &why), NACRE_ERR_BAD_CONTEXT); /* which side? */
     assert_ok(nacre_pack_move_in(pack, dir, NACRE_ROLE_SERVER, &why));

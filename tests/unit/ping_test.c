@@ -77,7 +77,7 @@ static void refused(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_requests = 1 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_client_exchanges = 1 }, &(pairing){ 0 });
     nacre_exchange exchange = 77;
     nacre_address reliable = p.server.address;
     reliable.flags = NACRE_ADDRESS_RELIABLE;

@@ -120,7 +120,7 @@ static void burst_with_one_kid(void **state)
     enum { CONTEXTS = 8, REQUESTS = NACRE_BURST + 9 };
     static datagram d[REQUESTS];
     static nacre_datagram burst[REQUESTS];
-    const nacre_endpoint_config config = { .num_requests = REQUESTS, .burst = REQUESTS };
+    const nacre_endpoint_config config = { .num_client_exchanges = REQUESTS, .burst = REQUESTS };
     nacre_context *ours[CONTEXTS], *theirs[CONTEXTS];
     party client, server;
     party_open(&client, "client", 1, &config);

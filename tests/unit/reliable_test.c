@@ -38,7 +38,7 @@ static void no_duplicates(void **state)
     (void)state;
     for (uint8_t flags = 0; flags <= NACRE_ADDRESS_RELIABLE; flags++) {
         pair p;
-        pair_open(&p, &(nacre_endpoint_config){ .num_answers = 2 }, &(pairing){ 0 });
+        pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 2 }, &(pairing){ 0 });
         p.client.address.flags = flags;
         datagram d, back;
         datagram_write(&d, &(nacre_message){ .type = NACRE_NON, .code = NACRE_GET, .token = NACRE_STR("t") });
@@ -199,7 +199,7 @@ static void observers(void **state)
     party_give(&p.server, &p.client, &d, 0);
     const nacre_exchange request = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
     assert_int_equal(nacre_endpoint_observe(p.server.ep, request, NULL, &observer), NACRE_OK);
-    assert_int_equal(nacre_endpoint_later(p.server.ep, request), NACRE_OK);
+    assert_int_equal(nacre_endpoint_defer_response(p.server.ep, request), NACRE_OK);
     expect_quiet(&p.server, 5000); /* no empty ACK */
     for (int i = 0; i < 20; i++) { /* over datagrams, one in 16 is a CON */
         if (i > 0) nacre_endpoint_changed(p.server.ep, observer);

@@ -317,7 +317,7 @@ static void a_place_starts_clean(void **state)
     (void)state;
     static const uint8_t challenge[] = { 0xd1, 0xef, 'e' }; /* Echo, one byte */
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .num_requests = 1 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .num_client_exchanges = 1 }, &(pairing){ 0 });
     datagram d, back;
     uint64_t now = 0;
     for (int i = 0; i < 2; i++) {

@@ -162,7 +162,7 @@ static void rst_silences_a_protected_answer_while_few_came_to_nothing(void **sta
         raw r = open_raw(true);
         datagram d, first;
         const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-        assert_int_equal(nacre_endpoint_later(world.server.ep, exchange), NACRE_OK);
+        assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
         nacre_endpoint_expire(world.server.ep, 100);
         raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
         say(exchange);

@@ -40,10 +40,10 @@ static seals *seals_open(bool observed)
 {
     seals *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    const nacre_endpoint_config config = { .num_requests = MANY,
-                                           .num_answers = 2 * MANY,
+    const nacre_endpoint_config config = { .num_client_exchanges = MANY,
+                                           .num_server_exchanges = 2 * MANY,
                                            .burst = 64,
-                                           .num_pushes = 4,
+                                           .num_transmissions = 4,
                                            .num_observers = observed ? 4 : 0,
                                            .no_amplification_limit = true };
     party_open(&s->p.client, "client", 1, &config);
@@ -108,7 +108,7 @@ static void a_failed_cipher_sends_nothing(void **state)
         failing = fails;
         for (size_t i = 0; i < 2; i++) respond_text(&s->p.server, s->exchanges[i], "a secret");
         assert_int_equal(party_take(&s->p.server, &back, 0), !fails);
-        for (uint32_t i = 0; fails && i < s->p.server.ep->config.num_answers; i++)
+        for (uint32_t i = 0; fails && i < s->p.server.ep->config.num_server_exchanges; i++)
             for (size_t at = 0; at + 8 < MAX_DATAGRAM; at++)
                 assert_memory_not_equal(s->p.server.ep->entries[i].bytes + at, "a secret", 8);
         seals_close(s);
@@ -123,7 +123,7 @@ static void ciphers_run_before_their_memory_goes(void **state)
     bring(s, 1);
     respond_text(&s->p.server, s->exchanges[0], "here");
     assert_int_equal(bursts, 0);
-    nacre_endpoint_context_gone(s->p.server.ep, s->p.theirs);
+    nacre_endpoint_remove_context(s->p.server.ep, s->p.theirs);
     assert_int_equal(bursts, 1);
     seals_close(s);
 

@@ -91,7 +91,7 @@ static void roles_cross_the_ids_and_defaults_differ(void **state)
     scratch_write(f->dir, "settings.json", "{" KEYS ", " IDS "}");
     assert_int_equal(nacre_directory_read_as(&client, f->dir, NACRE_ROLE_CLIENT, false, NULL), NACRE_OK);
     assert_int_equal(nacre_directory_read_as(&server, f->dir, NACRE_ROLE_SERVER, false, NULL), NACRE_OK);
-    assert_int_equal(client.layout, NACRE_LAYOUT_SEED);
+    assert_int_equal(client.layout, NACRE_LAYOUT_LEGACY);
     assert_int_equal(client.aead->cose, 12);
     assert_int_equal(client.sender_id_len, 0);
     assert_int_equal(client.recipient_id_len, 1);

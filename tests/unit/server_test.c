@@ -123,7 +123,7 @@ static void fill_watched(nacre_server *server, void *user)
     const nacre_resource counts = { .path = "/counts", .handler = say_counts, .user = w };
     if (nacre_server_add_context(server, w->dir, NULL) != NACRE_OK) exit(2);
     if (nacre_server_add_resource(server, &counts) != NACRE_OK) exit(3);
-    nacre_server_watch(server, see, w);
+    nacre_server_tap(server, see, w);
 }
 
 static void a_watcher_sees_each_datagram(void **state)

@@ -39,7 +39,7 @@ static void missing(void *user, const nacre_request *request, nacre_response *re
 static void not_now(void *user, const nacre_request *request, nacre_response *response)
 {
     (void)user, (void)request;
-    response->later = true;
+    response->deferred = true;
 }
 
 static const nacre_resource resources[] = {
@@ -94,7 +94,7 @@ static uint8_t ask(uint8_t method, const char *path, const condition *conditions
                      NACRE_OK);
     assert_true(party_take(&p.client, &d, 0));
     party_give(&p.server, &p.client, &d, 0);
-    if (party_next_event(&p.server, &event)) assert_int_equal(nacre_site_answer(site, &event), NACRE_OK);
+    if (party_next_event(&p.server, &event)) assert_int_equal(nacre_site_respond(site, &event), NACRE_OK);
     if (party_take(&p.server, &d, 0)) {
         party_give(&p.client, &p.server, &d, 0);
         if (nacre_endpoint_next_event(p.client.ep, &event)) code = event.message.code;

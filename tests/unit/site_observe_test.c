@@ -45,7 +45,7 @@ static bool watches(fixture *f, nacre_bytes options)
     datagram d;
     nacre_event event;
     raw_request(&f->r, &d, NACRE_CON, NACRE_GET, options, 0);
-    while (party_next_event(&f->p.server, &event)) assert_int_equal(nacre_site_answer(f->site, &event), NACRE_OK);
+    while (party_next_event(&f->p.server, &event)) assert_int_equal(nacre_site_respond(f->site, &event), NACRE_OK);
     (void)raw_take(&f->r, &d, 0);
     return !nacre_is_absent(nacre_option_find(raw_read(&f->r, &d).options, NACRE_OPT_OBSERVE));
 }
@@ -64,7 +64,7 @@ static void registered_anew_when_full(void **state)
         for (int i = 0; i < 4; i++) assert_true(watches(&f, raw_options(0, "x", -1)));
         nacre_site_changed(f.site, "/x");
         event = expect_event(&f.p.server, NACRE_EVENT_NOTIFY);
-        assert_int_equal(nacre_site_answer(f.site, &event), NACRE_OK);
+        assert_int_equal(nacre_site_respond(f.site, &event), NACRE_OK);
         const nacre_message m = raw_take(&f.r, &d, 0);
         assert_payload(raw_read(&f.r, &d), "state");
         raw_empty(&f.r, NACRE_ACK, m.mid, 0); /* its address has shown itself */
@@ -126,7 +126,7 @@ static void not_in_blocks(void **state)
                          NACRE_OK);
         d.len = out.len;
         raw_give(&f.r, &d, 0);
-        while (party_next_event(&f.p.server, &event)) assert_int_equal(nacre_site_answer(f.site, &event), NACRE_OK);
+        while (party_next_event(&f.p.server, &event)) assert_int_equal(nacre_site_respond(f.site, &event), NACRE_OK);
         (void)raw_take(&f.r, &d, 0);
     }
     const nacre_message last = raw_read(&f.r, &d);
@@ -144,7 +144,7 @@ static void others_observers(void **state)
     open(&f, true);
     const nacre_event gone = { .kind = NACRE_EVENT_OBSERVER_GONE, .user = &user, .exchange = 0x1234 };
     user = 0x1234;
-    assert_int_equal(nacre_site_answer(f.site, &gone), NACRE_OK);
+    assert_int_equal(nacre_site_respond(f.site, &gone), NACRE_OK);
     assert_int_equal(user, 0x1234);
     close(&f);
 }

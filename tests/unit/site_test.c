@@ -134,7 +134,7 @@ static void ask_site(asked *a, bool is_protected, uint8_t method, nacre_bytes op
     party_give(&a->p.server, &a->p.client, &d, 0);
     nacre_event event;
     a->site_err = NACRE_OK;
-    if (party_next_event(&a->p.server, &event)) a->site_err = nacre_site_answer(site, &event);
+    if (party_next_event(&a->p.server, &event)) a->site_err = nacre_site_respond(site, &event);
     nacre_site_set_resources(site, NULL, 0);
     free(memory);
     assert_true(party_take(&a->p.server, &back, 0)); /* answered in any case */
@@ -394,9 +394,9 @@ static void only_request_events(void **state)
     party_add_transfer(&p, NULL);
     nacre_site *site = site_on(&p, &memory, resources, NUM_RESOURCES);
     nacre_event event = { .kind = NACRE_EVENT_RESPONSE };
-    assert_int_equal(nacre_site_answer(site, &event), NACRE_ERR_BAD_ARGUMENT);
+    assert_int_equal(nacre_site_respond(site, &event), NACRE_ERR_BAD_ARGUMENT);
     event = (nacre_event){ .kind = NACRE_EVENT_REQUEST, .exchange = 3, .message = { .code = NACRE_GET } };
-    assert_int_equal(nacre_site_answer(site, &event), NACRE_ERR_STALE);
+    assert_int_equal(nacre_site_respond(site, &event), NACRE_ERR_STALE);
     party_close(&p);
     free(memory);
 }

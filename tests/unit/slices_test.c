@@ -38,7 +38,7 @@ static void answer(const nacre_event *event, uint8_t code, size_t len, body_kind
 {
     static const uint8_t etag[] = { 0x42, 7, 7 };
     nacre_message m = { .code = code };
-    nacre_answer_options options = { .source = { NULL, NULL, 0 } };
+    nacre_response_options options = { .source = { NULL, NULL, 0 } };
     if (kind == WHOLE) m.payload = nacre_bytes_of(body, len);
     else options.source = (nacre_source){ read_body, &len, len };
     if (kind == SOURCE) m.options = NACRE_ARRAY(etag);

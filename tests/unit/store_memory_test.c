@@ -128,7 +128,7 @@ static bool convert_and_back(struct fixture *f)
     nacre_directory *dir = NULL;
     nacre_detail why = { "" };
     nacre_store store;
-    nacre_err err = nacre_directory_convert(f->a, NACRE_LAYOUT_SEED, NACRE_ROLE_CLIENT, &why);
+    nacre_err err = nacre_directory_convert(f->a, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, &why);
     if (err == NACRE_OK) err = nacre_directory_open_as(&dir, f->a, NACRE_ROLE_CLIENT, &f->crypto, &why);
     if (err == NACRE_OK) {
         store = nacre_directory_store(dir);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 static const nacre_timing quick = {
-    .ack_timeout_ms = 2000, .ack_random_factor_milli = 1000, .max_retransmit = 1, .answer_timeout_ms = 2500
+    .ack_timeout_ms = 2000, .ack_random_factor_milli = 1000, .max_retransmit = 1, .response_timeout_ms = 2500
 };
 
 /* ---- A loop with connections ------------------------------------------------------------------------------------------ */
@@ -64,7 +64,7 @@ static side *open_side(const nacre_tcp_config *config, nacre_context *served)
     assert_ok(nacre_tcp_open(&s->tcp, config, NULL));
     assert_ok(nacre_table_init(&s->table, s->slots, 4));
     if (served != NULL) assert_ok(nacre_table_add(&s->table, served));
-    nacre_endpoint_config c = { .num_requests = 32, .num_answers = 64, .burst = 8, .timing = quick };
+    nacre_endpoint_config c = { .num_client_exchanges = 32, .num_server_exchanges = 64, .burst = 8, .timing = quick };
     c.contexts = &s->table;
     c.crypto = *test_crypto();
     assert_ok(nacre_loop_open(&s->loop, s->udp, &c, on_event, s, NULL));

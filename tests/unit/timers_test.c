@@ -47,7 +47,7 @@ static void timing_is_configured(void **state)
         .timing = { .ack_timeout_ms = 100,
                     .ack_random_factor_milli = 1000,
                     .max_retransmit = 255,
-                    .answer_timeout_ms = 700 },
+                    .response_timeout_ms = 700 },
     };
     pair p;
     pair_open(&p, &config, &(pairing){ 0 });

@@ -507,7 +507,7 @@ static void waits_for_a_place(void **state)
     (void)state;
     fixture f;
     nacre_exchange other;
-    begin(&f, &(nacre_endpoint_config){ .num_requests = 1, .nstart = UINT16_MAX });
+    begin(&f, &(nacre_endpoint_config){ .num_client_exchanges = 1, .nstart = UINT16_MAX });
     ask(&f, NACRE_PUT, 1500, 0);
     answer(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
     nacre_event event;

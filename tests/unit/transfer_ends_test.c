@@ -18,7 +18,7 @@ typedef struct fixture {
 static void open(fixture *f)
 {
     const nacre_endpoint_config config = {
-        .num_requests = 2, .num_observers = 2, .no_amplification_limit = true, .no_reregister = true
+        .num_client_exchanges = 2, .num_observers = 2, .no_amplification_limit = true, .no_reregister = true
     };
     const pairing second = { .client_id = "c2", .server_id = "s2", .secret = 9 };
     memset(f, 0, sizeof *f);
@@ -111,7 +111,7 @@ static void what_waits_is_lost(void **state)
         notify_in_blocks(&f, 0);
         if (row == 0) {
             nacre_table_remove(&f.p.client.table, f.p.ours);
-            nacre_transfer_context_gone(f.p.client.transfer, f.p.ours);
+            nacre_transfer_remove_context(f.p.client.transfer, f.p.ours);
             nacre_context_wipe(f.p.ours);
         } else if (row == 1) {
             nacre_transfer_remove_renewal(f.p.client.transfer, &f.ours.renewal);
@@ -218,9 +218,10 @@ static void put_off_for_nobody(void **state)
         pair p;
         datagram d;
         nacre_event event;
-        pair_open(&p,
-                  &(nacre_endpoint_config){ .num_observers = 1, .num_pushes = PUSHES, .no_amplification_limit = true },
-                  &(pairing){ 0 });
+        pair_open(
+            &p,
+            &(nacre_endpoint_config){ .num_observers = 1, .num_transmissions = PUSHES, .no_amplification_limit = true },
+            &(pairing){ 0 });
         party_add_transfer(&p.server, NULL);
         const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
         const nacre_message content = said_message(&SAID(.code = NACRE_CONTENT));
@@ -236,7 +237,7 @@ static void put_off_for_nobody(void **state)
             (void)expect_event(&p.client, NACRE_EVENT_NOTIFICATION);
             nacre_endpoint_changed(p.server.ep, observer);
             event = expect_event(&p.server, NACRE_EVENT_NOTIFY);
-            assert_int_equal(nacre_transfer_later(p.server.transfer, event.exchange), NACRE_OK);
+            assert_int_equal(nacre_transfer_defer_response(p.server.transfer, event.exchange), NACRE_OK);
             if (drops) {
                 nacre_endpoint_drop_observer(p.server.ep, observer);
             } else {

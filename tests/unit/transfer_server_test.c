@@ -321,7 +321,7 @@ static void context_that_goes(void **state)
     assert_int_equal(starts(&f, 0, "a"), NACRE_CONTINUE);
     assert_int_equal(starts(&f, 1, "a"), NACRE_CONTINUE);
     nacre_table_remove(&f.server.table, &f.server.contexts[0]);
-    nacre_transfer_context_gone(f.server.transfer, &f.server.contexts[0]);
+    nacre_transfer_remove_context(f.server.transfer, &f.server.contexts[0]);
     assert_int_equal(starts(&f, 2, "a"), NACRE_CONTINUE); /* its place is free */
     assert_true(goes_on(&f, 1, "a"));
     end(&f);
@@ -596,7 +596,7 @@ static void answers_from_a_source(void **state)
         fixture f;
         begin(&f);
         size_t size = 2500;
-        nacre_answer_options how = { .source = { read_pattern, &size, is_known[k] ? size : NACRE_SIZE_UNKNOWN } };
+        nacre_response_options how = { .source = { read_pattern, &size, is_known[k] ? size : NACRE_SIZE_UNKNOWN } };
         for (uint32_t i = 0; i < 3; i++) {
             const nacre_event event = reaches(&f, 0, &GET(i == 0 ? NO_BLOCK : BLOCK(i, 0, 6)));
             const nacre_message with = said_message(&SAID(.code = NACRE_CONTENT, .etag = "e"));
@@ -640,8 +640,8 @@ static void short_sources_in_small_blocks(void **state)
                 begin(&f);
                 size_t size = sizes[i];
                 const uint32_t block = UINT32_C(16) << szx, last = size == 0 ? 0 : ((uint32_t)size - 1) / block;
-                const nacre_answer_options how = { .source = { read_pattern, &size,
-                                                               is_known ? size : NACRE_SIZE_UNKNOWN } };
+                const nacre_response_options how = { .source = { read_pattern, &size,
+                                                                 is_known ? size : NACRE_SIZE_UNKNOWN } };
                 const nacre_message plain = { .code = NACRE_CONTENT };
                 nacre_event event = reaches(&f, 0, &GET(BLOCK(0, 0, szx)));
                 assert_int_equal(nacre_transfer_respond(f.server.transfer, event.exchange, &plain, &how), NACRE_OK);
@@ -669,8 +669,8 @@ static void later(void **state)
     begin(&f);
     assert_int_equal(settled(&f, 0, &UP(0, 1, 6, "t")), NACRE_CONTINUE);
     const nacre_event event = reaches(&f, 0, &UP(1, 0, 6, "t"));
-    assert_int_equal(nacre_transfer_later(f.server.transfer, event.exchange), NACRE_OK);
-    assert_int_equal(nacre_transfer_later(f.server.transfer, event.exchange), NACRE_ERR_STALE);
+    assert_int_equal(nacre_transfer_defer_response(f.server.transfer, event.exchange), NACRE_OK);
+    assert_int_equal(nacre_transfer_defer_response(f.server.transfer, event.exchange), NACRE_ERR_STALE);
     const nacre_event other = reaches(&f, 1, &GET(NO_BLOCK)); /* another burst */
     assert_pattern(event.message.payload, 0, 1031);           /* stays where it is */
     respond(&f, &other, &SAID(.code = NACRE_CONTENT));

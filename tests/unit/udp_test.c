@@ -148,7 +148,7 @@ static void longer_datagrams_are_cut_and_say_how_long_they_were(void **state)
         box b;
         nacre_udp *server = open_at(servers[row % 2]), *client = open_at(NULL);
         if (row < 2 * NUM_OPS) server->ops = all_ops[row / 2];
-        else (void)nacre_udp_use_runs(server);
+        else (void)nacre_udp_use_gso(server);
         nacre_address to = nacre_udp_local(server);
         for (size_t i = 0; i < 3; i++) {
             nacre_outgoing out = { .peer = to, .bytes = { (const uint8_t *)text, lengths[i] } };
@@ -206,8 +206,8 @@ static void runs_are_taken_apart(void **state)
         box b;
         nacre_udp *servers[2] = { open_at("[::]:0"), open_at("[::1]:0") }, *client = open_at(NULL);
         nacre_address to[2] = { with_port_of("::1", servers[0]), with_port_of("::1", servers[1]) };
-        for (int i = 0; i < 2; i++) assert_true(nacre_udp_use_runs(servers[i]));
-        assert_true(nacre_udp_use_runs(client));
+        for (int i = 0; i < 2; i++) assert_true(nacre_udp_use_gso(servers[i]));
+        assert_true(nacre_udp_use_gso(client));
         client->runs->no_sending = !sends_runs;
         for (size_t i = 0; i < MANY; i++) {
             /* forty of one length with a shorter one and an empty one among them, then growing ones; the last too long */
@@ -250,7 +250,7 @@ static void runs_that_cannot_be_sent_go_one_by_one(void **state)
         box b;
         int none = !checksums;
         nacre_udp *server = open_at("127.0.0.1:0"), *client = open_at("127.0.0.1:0");
-        assert_true(nacre_udp_use_runs(client));
+        assert_true(nacre_udp_use_gso(client));
         assert_int_equal(setsockopt(client->fd, SOL_SOCKET, SO_NO_CHECK, &none, sizeof none), 0);
         nacre_outgoing out[4];
         for (size_t i = 0; i < 4; i++)

@@ -71,7 +71,7 @@ static void many_contexts_ask(void **state)
 {
     (void)state;
     party client, server;
-    party_open(&client, "client", 1, &(nacre_endpoint_config){ .num_requests = 1, .num_answers = 1 });
+    party_open(&client, "client", 1, &(nacre_endpoint_config){ .num_client_exchanges = 1, .num_server_exchanges = 1 });
     party_open(&server, "server", 2, NULL);
     nacre_context *ctx[8];
     for (int i = 0; i < 8; i++) {
@@ -106,7 +106,7 @@ static void early_questions_give_way(void **state)
 {
     (void)state;
     party client, server;
-    party_open(&client, "client", 1, &(nacre_endpoint_config){ .num_requests = 2, .num_answers = 1 });
+    party_open(&client, "client", 1, &(nacre_endpoint_config){ .num_client_exchanges = 2, .num_server_exchanges = 1 });
     party_open(&server, "server", 2, NULL);
     nacre_context *ctx[4];
     for (int i = 0; i < 4; i++) {
@@ -270,7 +270,7 @@ static void waiting_answer_is_withdrawn(void **state)
         datagram again, back;
         const nacre_event request = request_whose_answer_waits(&p, &again);
         respond_text(&p.server, request.exchange, "not for everybody");
-        if (gone) nacre_endpoint_context_gone(p.server.ep, p.theirs);
+        if (gone) nacre_endpoint_remove_context(p.server.ep, p.theirs);
         else nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_ERR_FILE);
         assert_true(party_take(&p.server, &back, 0));
         const nacre_message m = datagram_message(&back);
@@ -288,7 +288,8 @@ static void burst_waits_for_store(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .burst = 4, .num_answers = 8 }, &(pairing){ .server_stored = true });
+    pair_open(&p, &(nacre_endpoint_config){ .burst = 4, .num_server_exchanges = 8 },
+              &(pairing){ .server_stored = true });
     datagram d[6];
     nacre_datagram burst[4] = { { .full_len = 0 } };
     for (int i = 0; i < 6; i++) {
@@ -328,7 +329,7 @@ static void context_gone_at_client(void **state)
     party_give(&p.client, &p.server, &back, 0);
     (void)start(&p.client, &p.server, p.ours, NACRE_CON); /* not sent */
     (void)start(&p.client, &p.server, NULL, NACRE_CON);   /* has nothing to do with it */
-    nacre_endpoint_context_gone(p.client.ep, p.ours);
+    nacre_endpoint_remove_context(p.client.ep, p.ours);
     expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
     expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
     nacre_event event;
@@ -352,7 +353,7 @@ static void context_gone_at_server(void **state)
         nacre_event event = { 0 };
         if (stage != 1) assert_true(nacre_endpoint_next_event(p.server.ep, &event));
         nacre_table_remove(&p.server.table, p.theirs);
-        nacre_endpoint_context_gone(p.server.ep, p.theirs);
+        nacre_endpoint_remove_context(p.server.ep, p.theirs);
         nacre_context_wipe(p.theirs);
         nacre_event none;
         assert_false(nacre_endpoint_next_event(p.server.ep, &none));

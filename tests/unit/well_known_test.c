@@ -47,7 +47,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     (void)now;
     if (p == &a->p.server) {
         a->requests++;
-        assert_int_equal(nacre_site_answer(a->site, event), NACRE_OK);
+        assert_int_equal(nacre_site_respond(a->site, event), NACRE_OK);
         return;
     }
     a->end = *event;
@@ -294,7 +294,7 @@ static void on_watched(void *user, party *p, const nacre_event *event, uint64_t 
     watched *v = user;
     (void)now;
     if (p == &v->p.server) {
-        assert_int_equal(nacre_site_answer(v->site, event), NACRE_OK);
+        assert_int_equal(nacre_site_respond(v->site, event), NACRE_OK);
         return;
     }
     v->notifications += event->kind == NACRE_EVENT_NOTIFICATION;
@@ -402,7 +402,7 @@ static void hold(void *user, const nacre_request *request, nacre_response *respo
 {
     (void)user;
     held = request->exchange;
-    response->later = true;
+    response->deferred = true;
 }
 
 static void answers_later(void **state)

@@ -49,7 +49,7 @@ static bool is_older(const char *path)
     if (nacre__folder_open(&folder, path, NULL) != NACRE_OK) return false;
     nacre_err err = nacre__directory_layout(&layout, &folder, NULL);
     nacre__folder_close(&folder);
-    return err == NACRE_OK && layout == NACRE_LAYOUT_SEED;
+    return err == NACRE_OK && layout == NACRE_LAYOUT_LEGACY;
 }
 
 static nacre_err add_directory(collecting *c, const char *path)

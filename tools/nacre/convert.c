@@ -25,14 +25,14 @@ static int convert(const char *path, nacre_layout to, nacre_role role)
     nacre_detail why;
     nacre_err err = nacre_directory_convert(path, to, role, &why);
     if (err != NACRE_OK) return tool_fail("convert", err, "%s", why.text);
-    printf("%s: is of the %s layout\n", path, to == NACRE_LAYOUT_SEED ? "seed" : "newest");
+    printf("%s: is of the %s layout\n", path, to == NACRE_LAYOUT_LEGACY ? "seed" : "newest");
     return tool_flush("convert");
 }
 
 static bool read_layout(nacre_layout *to, const char *text)
 {
-    *to = strcmp(text, "seed") == 0 ? NACRE_LAYOUT_SEED : NACRE_LAYOUT_NEWEST;
-    return *to == NACRE_LAYOUT_SEED || strcmp(text, "newest") == 0;
+    *to = strcmp(text, "seed") == 0 ? NACRE_LAYOUT_LEGACY : NACRE_LAYOUT_NEWEST;
+    return *to == NACRE_LAYOUT_LEGACY || strcmp(text, "newest") == 0;
 }
 
 int tool_convert(int argc, char **argv)

@@ -45,7 +45,7 @@ nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_repl
                       const nacre_options *options, uint32_t *num, bool *output_failed, nacre_detail *why)
 {
     printing p = { .args = args };
-    const nacre_observing how = { print, &p, args->duration_ms, tell_away, tell_oversized };
+    const nacre_observe_options how = { print, &p, args->duration_ms, tell_away, tell_oversized };
     nacre_err err = nacre_client_observe(client, reply, NACRE_GET, uri, options, NACRE_ABSENT, &how, why);
     *num = p.num;
     *output_failed = p.failed;

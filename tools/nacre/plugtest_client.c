@@ -173,8 +173,8 @@ static nacre_err set_up(plugtest_client *client, const args *a, nacre_detail *wh
     if (err == NACRE_OK) err = nacre_udp_open(&client->udp, &any, why);
     if (err != NACRE_OK) return err;
     /* Answers that are refused, and those that never come, are waited for in several tests. */
-    nacre_endpoint_config config = { .num_requests = 4 };
-    config.timing = (nacre_timing){ .max_retransmit = 3, .answer_timeout_ms = 5000 };
+    nacre_endpoint_config config = { .num_client_exchanges = 4 };
+    config.timing = (nacre_timing){ .max_retransmit = 3, .response_timeout_ms = 5000 };
     config.crypto = client->crypto.crypto;
     err = nacre_loop_open(&client->loop, client->udp, &config, on_event, client, why);
     if (err != NACRE_OK) return err;

@@ -69,7 +69,7 @@ static void print_for_people(const struct view *v)
 {
     const nacre_directory_info *info = &v->info;
     printf("%-20s %s\n", "directory", v->path);
-    if (info->layout == NACRE_LAYOUT_SEED)
+    if (info->layout == NACRE_LAYOUT_LEGACY)
         printf("%-20s older, as %s\n", "layout", info->role == NACRE_ROLE_CLIENT ? "client" : "server");
     printf("%-20s %s (COSE %d)\n", "algorithm", info->aead->name, info->aead->cose);
     printf("%-20s %s\n", "hash", nacre_hash_name(info->hash));
@@ -143,7 +143,7 @@ static void put_all(yajl_gen gen, const struct view *v)
     yajl_gen_map_open(gen);
     put_string(gen, "path");
     put_path(gen, v->path);
-    if (info->layout == NACRE_LAYOUT_SEED) {
+    if (info->layout == NACRE_LAYOUT_LEGACY) {
         put_string(gen, "layout");
         put_string(gen, "seed");
         put_string(gen, "role");

@@ -35,12 +35,12 @@ static inline uint64_t nacre__after(uint64_t now, uint64_t ms)
 /* A shared context belongs to this thread from lock to unlock. */
 static inline void nacre__context_lock(const nacre__core *core, nacre_context *context)
 {
-    if (core->config.lock.take != NULL) core->config.lock.take(core->config.lock.self, &context, 1);
+    if (core->config.lock.lock != NULL) core->config.lock.lock(core->config.lock.self, &context, 1);
 }
 
 static inline void nacre__context_unlock(const nacre__core *core, nacre_context *context)
 {
-    if (core->config.lock.take != NULL) core->config.lock.give(core->config.lock.self, &context, 1);
+    if (core->config.lock.lock != NULL) core->config.lock.unlock(core->config.lock.self, &context, 1);
 }
 
 #endif

@@ -40,15 +40,15 @@ void nacre__protect_batch_flush(nacre__protect_batch *batch)
     bool ok[NACRE_BURST];
     const size_t num = batch->num;
     const nacre_endpoint_config *config = &batch->core->config;
-    const bool locked = config->lock.take != NULL && !config->crypto.ops->keys_are_shareable;
+    const bool locked = config->lock.lock != NULL && !config->crypto.ops->keys_are_shareable;
     if (num == 0) return;
     for (size_t i = 0; i < num; i++) {
         protections[i] = &batch->jobs[i].protection;
         contexts[i] = batch->jobs[i].context;
     }
-    if (locked) config->lock.take(config->lock.self, contexts, num);
+    if (locked) config->lock.lock(config->lock.self, contexts, num);
     nacre_protect_finish(&config->crypto, protections, ok, num);
-    if (locked) config->lock.give(config->lock.self, contexts, num);
+    if (locked) config->lock.unlock(config->lock.self, contexts, num);
     for (size_t i = 0; i < num; i++)
         if (!ok[i]) *batch->jobs[i].len = 0;
     batch->num = 0;

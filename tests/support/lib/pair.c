@@ -8,7 +8,7 @@
 #include <string.h>
 
 const nacre_timing pair_quick = {
-    .ack_timeout_ms = 100, .ack_random_factor_milli = 1000, .max_retransmit = 2, .answer_timeout_ms = 800
+    .ack_timeout_ms = 100, .ack_random_factor_milli = 1000, .max_retransmit = 2, .response_timeout_ms = 800
 };
 
 void pair_more(const pair *p, const char *client, const char *server)
