@@ -2,7 +2,7 @@
 /* renewing: see renewing.h. */
 #include "renewing.h"
 
-static void make_renewal(nacre_renewal *r, const nacre_crypto *crypto, bool is_other)
+static void make_renewal(nacre_rederivation *r, const nacre_crypto *crypto, bool is_other)
 {
     static const uint8_t secret[16] = { 9, 8, 7 }, ids[2][1] = { { 'q' }, { 'r' } };
     size_t size, align;
@@ -32,13 +32,13 @@ void renewing_begin(renewing *r, nacre_endpoint *ours, const nacre_crypto *crypt
                                            .random = random };
     const size_t size = nacre_endpoint_size(&config);
     CHECK(nacre_endpoint_init(&r->other, fuzz_alloc(size), size, &config) == NACRE_OK);
-    CHECK(nacre_endpoint_add_renewal(ours, &r->ours) == NACRE_OK);
-    CHECK(nacre_endpoint_add_renewal(r->other, &r->theirs) == NACRE_OK);
+    CHECK(nacre_endpoint_add_rederivation(ours, &r->ours) == NACRE_OK);
+    CHECK(nacre_endpoint_add_rederivation(r->other, &r->theirs) == NACRE_OK);
 }
 
 void renewing_end(renewing *r)
 {
-    CHECK(r->ours.endpoint == NULL && nacre_renewal_context(&r->ours) == NULL);
+    CHECK(r->ours.endpoint == NULL && nacre_rederivation_context(&r->ours) == NULL);
     nacre_endpoint_wipe(r->other);
     CHECK(r->theirs.endpoint == NULL);
 }
@@ -56,7 +56,7 @@ static void pull(renewing *r, uint8_t how)
 {
     for (nacre_event e; nacre_endpoint_next_event(r->other, &e);) {
         if (e.kind == NACRE_EVENT_REQUEST) answer(r, e.exchange, how);
-        if (e.kind == NACRE_EVENT_RENEWED) CHECK(e.context == nacre_renewal_context(&r->theirs));
+        if (e.kind == NACRE_EVENT_REDERIVED) CHECK(e.context == nacre_rederivation_context(&r->theirs));
         CHECK(e.kind != NACRE_EVENT_PERSIST); /* these contexts are never persistent */
     }
 }
@@ -80,7 +80,7 @@ void renewing_asks(renewing *r, const nacre_address *us, fuzz_input *in)
     if (kind & 4) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("a"));
     CHECK(nacre_options_finish(&o, &m.options) == NACRE_OK);
-    const nacre_request_options how = { .renewal = &r->theirs };
+    const nacre_request_options how = { .rederivation = &r->theirs };
     const nacre_err err = nacre_endpoint_request_with(r->other, &exchange, us, NULL, &m, NULL, &how);
     CHECK(err == NACRE_OK || err == NACRE_ERR_BUSY);
 }
@@ -100,10 +100,10 @@ bool renewing_says(renewing *r, nacre_address *us, nacre_bytes *datagram, uint64
 void renewing_loses(renewing *r, uint8_t how)
 {
     if (how & 1) {
-        nacre_endpoint_renew(r->other, &r->theirs);
+        nacre_endpoint_rederive(r->other, &r->theirs);
     } else {
-        nacre_endpoint_remove_renewal(r->other, &r->theirs);
-        CHECK(nacre_endpoint_add_renewal(r->other, &r->theirs) == NACRE_OK);
+        nacre_endpoint_remove_rederivation(r->other, &r->theirs);
+        CHECK(nacre_endpoint_add_rederivation(r->other, &r->theirs) == NACRE_OK);
     }
     pull(r, 0);
 }

@@ -8,7 +8,7 @@
 
 typedef struct renewing {
     nacre_endpoint *other;
-    nacre_renewal ours, theirs;
+    nacre_rederivation ours, theirs;
 } renewing;
 
 /* `ours` takes both sides of the procedure. */

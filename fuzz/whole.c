@@ -254,8 +254,8 @@ static void on_event(const nacre_event *e)
     own *mine;
     switch (e->kind) {
     case NACRE_EVENT_PERSIST: CHECK(!w.gone && e->context == &w.ctx); return;
-    case NACRE_EVENT_RENEWED:
-        CHECK(w.renews && e->user == &w.renewing.ours && e->context == nacre_renewal_context(&w.renewing.ours));
+    case NACRE_EVENT_REDERIVED:
+        CHECK(w.renews && e->user == &w.renewing.ours && e->context == nacre_rederivation_context(&w.renewing.ours));
         return;
     case NACRE_EVENT_REQUEST:
     case NACRE_EVENT_NOTIFY:
@@ -506,7 +506,7 @@ static void we_ask(void)
     m.options = options(true, observe_of(kind));
     m.payload = kind & 128 ? nacre_bytes_of(big, BIG) : payload();
     nacre_transfer_options how = { .request = { .via_proxy = to & 4, .timeout_ms = to & 8 ? 5000 : 0 } };
-    if (renews) how.request.renewal = &w.renewing.ours;
+    if (renews) how.request.rederivation = &w.renewing.ours;
     if (kind & 16) how.source = (nacre_source){ read_source, NULL, to & 16 ? BIG : NACRE_SIZE_UNKNOWN };
     if (kind & 32) how.sink = (nacre_sink){ write_sink, NULL };
     if (kind & 64) how.buf = NACRE_BUF(mine->buf);
@@ -586,11 +586,11 @@ static void other_says(uint8_t how)
 static void renew_or_forget(uint8_t how)
 {
     if (how & 1) {
-        nacre_endpoint_renew(w.ep, &w.renewing.ours);
+        nacre_endpoint_rederive(w.ep, &w.renewing.ours);
     } else {
-        if (w.transfer != NULL) nacre_transfer_remove_renewal(w.transfer, &w.renewing.ours);
-        else nacre_endpoint_remove_renewal(w.ep, &w.renewing.ours);
-        CHECK(nacre_endpoint_add_renewal(w.ep, &w.renewing.ours) == NACRE_OK);
+        if (w.transfer != NULL) nacre_transfer_remove_rederivation(w.transfer, &w.renewing.ours);
+        else nacre_endpoint_remove_rederivation(w.ep, &w.renewing.ours);
+        CHECK(nacre_endpoint_add_rederivation(w.ep, &w.renewing.ours) == NACRE_OK);
     }
     pull();
 }

@@ -17,7 +17,7 @@
  * Fork. A child of fork has a copy of every context in the program's own memory, and would use the same numbers as its
  * parent. The library wipes those of directories and packs in the child, no others: make contexts after fork, or wipe each
  * (nacre_context_wipe) in a handler of pthread_atfork for the child, or put them in memory with MADV_WIPEONFORK, which
- * makes them all zero. That holds for nacre_memory, too, and for nacre_renewal and nacre_rederive_server (their headers).
+ * makes them all zero. That holds for nacre_memory, too, and for nacre_rederivation and nacre_rederive_server (their headers).
  *
  * A persistent context says by nacre_context_needs what must be durable before it goes on; the store makes it so and
  * confirms. The order of calls, at the first start and after every reboot alike:

@@ -204,9 +204,9 @@ typedef enum nacre_event_kind {
                                 never confirmed), or what protecting or its store failed of */
     NACRE_EVENT_NOTIFICATION,  /* a representation for a request of ours with Observe 0, the first one too; the exchange
                                 goes on. In order: older ones than the last are not shown */
-    NACRE_EVENT_RENEWED,       /* RFC 8613 B.2 (nacre/renewal.h): `context` is new, agreed with `peer`; `user` is the
+    NACRE_EVENT_REDERIVED, /* RFC 8613 B.2 (nacre/rederivation.h): `context` is new, agreed with `peer`; `user` is the
                                 renewal's. What was in flight under the one before it has ended */
-    NACRE_EVENT_PONG,          /* the peer answered nacre_endpoint_ping; the exchange has ended */
+    NACRE_EVENT_PONG,      /* the peer answered nacre_endpoint_ping; the exchange has ended */
     NACRE_EVENT_OVERSIZED, /* a datagram with the token of a protected request of ours had `oversized` bytes, more than
                                 max_message: a hint, which anybody on the path may have sent. The exchange goes on. Ask in
                                 blocks, or in smaller ones (RFC 7959), or make max_message larger */
@@ -246,7 +246,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchan
                                                 nacre_context *context, const nacre_message *plain, void *user);
 
 /* More about a request; all zero is nacre_endpoint_request. */
-typedef struct nacre_renewal nacre_renewal;
+typedef struct nacre_rederivation nacre_rederivation;
 typedef struct nacre_request_options {
     /* `peer` is a proxy: the errors that proxies make by themselves (4.04, 5.02, 5.04, 5.05) end a protected exchange
      * with NACRE_ERR_UNAUTHENTICATED too, not with NACRE_ERR_NOT_PROTECTED */
@@ -254,9 +254,9 @@ typedef struct nacre_request_options {
     /* until the answer, or the first notification, counted from the next transmit_many, waiting for a store or for other
      * requests included: then FAILED, NACRE_ERR_TIMEOUT. 0: the configured timing decides */
     uint32_t timeout_ms;
-    /* the request is protected with the context that this renewal has, or brings about (nacre/renewal.h); `context` is NULL
+    /* the request is protected with the context that this renewal has, or brings about (nacre/rederivation.h); `context` is NULL
      * then. That it is too long may show later: FAILED, NACRE_ERR_TOO_LONG */
-    nacre_renewal *renewal;
+    nacre_rederivation *rederivation;
 } nacre_request_options;
 
 /* nacre_endpoint_request_with is nacre_endpoint_request with options (NULL: none), and returns the same;

@@ -10,7 +10,7 @@
 #include <nacre/oscore.h>
 #include <nacre/pack.h>
 #include <nacre/rederive.h>
-#include <nacre/renewal.h>
+#include <nacre/rederivation.h>
 #include <nacre/store.h>
 #include <nacre/credentials.h>
 #include <nacre/endpoint.h>

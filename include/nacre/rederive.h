@@ -70,8 +70,8 @@ NACRE_MUST_USE nacre_err nacre_rederive_begin(nacre_rederive_client *client, nac
                                               const uint8_t r1[NACRE_REDERIVE_NONCE]);
 
 /* nacre_rederive_follow is for a request of an ordinary context, `first`, that was answered by a response with a kid context:
- * the server may have lost its state and started the procedure, which nacre_rederive_answer tells.
- * NACRE_OK                 go on with nacre_rederive_answer; `own` may be empty there
+ * the server may have lost its state and started the procedure, which nacre_rederive_response tells.
+ * NACRE_OK                 go on with nacre_rederive_response; `own` may be empty there
  * NACRE_ERR_BAD_ARGUMENT   first's ID Context is longer than 8 bytes, which this procedure does not take */
 NACRE_MUST_USE nacre_err nacre_rederive_follow(nacre_rederive_client *client, const nacre_context_params *material,
                                                const nacre_context *first);
@@ -80,7 +80,7 @@ NACRE_MUST_USE nacre_err nacre_rederive_follow(nacre_rederive_client *client, co
  * Once an answer to request #2 has verified, they are no longer needed. */
 nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client);
 
-/* nacre_rederive_answer takes response #1: verifies it with context 2, which lives in `spare` for that long, and puts
+/* nacre_rederive_response takes response #1: verifies it with context 2, which lives in `spare` for that long, and puts
  * context 3 in the place of context 1. Then protect the request again, with nacre_rederive_options.
  * NACRE_OK                     `own` is context 3
  * NACRE_ERR_NOT_PROTECTED, NACRE_ERR_DECODE, NACRE_ERR_PROTECTION_INVALID, … as nacre_unprotect_response, and
@@ -88,10 +88,10 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
  * NACRE_ERR_BAD_ARGUMENT       response #1 was taken already
  * On failure nothing has changed but `spare`, which is wiped: drop the answer and wait on. `room` is as for
  * nacre_unprotect_response; what it holds is wiped, for the answer is no more than a signal. */
-NACRE_MUST_USE nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *own,
-                                               nacre_rederived *spare, const nacre_crypto *crypto,
-                                               const nacre_request_id *request_1, nacre_buf room,
-                                               const nacre_message *outer, const uint8_t r3[NACRE_REDERIVE_NONCE]);
+NACRE_MUST_USE nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *own,
+                                                 nacre_rederived *spare, const nacre_crypto *crypto,
+                                                 const nacre_request_id *request_1, nacre_buf room,
+                                                 const nacre_message *outer, const uint8_t r3[NACRE_REDERIVE_NONCE]);
 
 /* ---- Server ----
  *

@@ -190,9 +190,9 @@ NACRE_MUST_USE nacre_err nacre_transfer_defer_response(nacre_transfer *transfer,
 /* nacre_transfer_remove_context: as nacre_endpoint_remove_context, which it calls; bodies of that context are forgotten. */
 void nacre_transfer_remove_context(nacre_transfer *transfer, nacre_context *context);
 
-/* nacre_transfer_remove_renewal: as nacre_endpoint_remove_renewal (nacre/renewal.h), which it calls; what waited for a place
+/* nacre_transfer_remove_rederivation: as nacre_endpoint_remove_rederivation (nacre/rederivation.h), which it calls; what waited for a place
  * with it ends with NACRE_ERR_NO_CONTEXT too. */
-void nacre_transfer_remove_renewal(nacre_transfer *transfer, nacre_renewal *renewal);
+void nacre_transfer_remove_rederivation(nacre_transfer *transfer, nacre_rederivation *renewal);
 
 /* Why an upload is not taken: a response code of class 4 or 5, and a diagnostic text, static; NULL: none. */
 typedef struct nacre_upload_error {

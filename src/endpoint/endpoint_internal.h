@@ -35,7 +35,7 @@
 #define NACRE_ENDPOINT_INTERNAL_H
 
 #include <nacre/endpoint.h>
-#include <nacre/renewal.h>
+#include <nacre/rederivation.h>
 #include "coap/block.h"
 #include "coap/message.h"
 #include "coap/option_check.h"
@@ -108,8 +108,8 @@ typedef struct nacre__slot {
     nacre_exchange exchange;
     uint32_t generation;
     nacre_address peer;
-    nacre_context *context; /* NULL: goes in clear */
-    nacre_renewal *renewal; /* brings the context; NULL: it is given */
+    nacre_context *context;           /* NULL: goes in clear */
+    nacre_rederivation *rederivation; /* brings the context; NULL: it is given */
     void *user;
     nacre_request_id id;   /* of the last protect */
     uint8_t *plain, *sent; /* max_message bytes each. `sent` is what goes out again: never protect twice for that */
@@ -367,8 +367,8 @@ typedef struct nacre__item {
     bool is_old;             /* verified as an answer to the registration before the last */
     nacre__outer *place;     /* it was put together there; NULL: it came whole */
     /* while contexts are tried: */
-    nacre_renewal *renewal; /* the last one tried */
-    bool renewals_end;      /* there are no more */
+    nacre_rederivation *rederivation; /* the last one tried */
+    bool renewals_end;                /* there are no more */
     nacre_oscore_option option;
     size_t cursor;       /* in the table, */
     nacre_context *next; /* and what was found there */
@@ -444,14 +444,14 @@ struct nacre_endpoint {
     uint32_t num_reach; /* a power of two */
     uint8_t echo_key[32];
     nacre__kept_echo kept_echos[NACRE__KEPT_ECHOS];
-    nacre_renewal *renewals[NACRE__RENEWAL_BUCKETS];
-    nacre_renewal *renewed;  /* of which there is news */
-    uint64_t renewal_pace;   /* us: of first requests of RFC 8613 B.2, within the rate of their peer … */
-    uint64_t renewal_excess; /* … and above it */
-    nacre__outer *outer;     /* num_outer */
-    uint64_t pace;           /* us: of the Echo challenges of all contexts … */
-    uint64_t *paces;         /* … and of each, NACRE__PACES of them */
-    uint64_t oversized_pace; /* us: of 4.13 to oversized requests */
+    nacre_rederivation *renewals[NACRE__RENEWAL_BUCKETS];
+    nacre_rederivation *renewed; /* of which there is news */
+    uint64_t renewal_pace;       /* us: of first requests of RFC 8613 B.2, within the rate of their peer … */
+    uint64_t renewal_excess;     /* … and above it */
+    nacre__outer *outer;         /* num_outer */
+    uint64_t pace;               /* us: of the Echo challenges of all contexts … */
+    uint64_t *paces;             /* … and of each, NACRE__PACES of them */
+    uint64_t oversized_pace;     /* us: of 4.13 to oversized requests */
 
     nacre__queue events, transmit;
 };
@@ -662,8 +662,8 @@ bool nacre__pace_allows(nacre_endpoint *ep, const nacre_context *context);
 bool nacre__pace_takes(uint64_t *place, uint64_t now_ms, uint32_t per_second);
 
 /* renewal_client.c, renewal_server.c, renewal.c: RFC 8613 B.2. */
-bool nacre__renewal_may_ask(const nacre_endpoint *ep, const nacre_renewal *r, const nacre_context *context);
-nacre_context *nacre__renewal_no_context(nacre_renewal *r);
+bool nacre__renewal_may_ask(const nacre_endpoint *ep, const nacre_rederivation *r, const nacre_context *context);
+nacre_context *nacre__renewal_no_context(nacre_rederivation *r);
 bool nacre__renewal_choose(nacre_endpoint *ep, nacre__slot *slot);
 const nacre_protect_options *nacre__renewal_how(const nacre__slot *slot, nacre_protect_options *room);
 bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item);

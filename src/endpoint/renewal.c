@@ -6,22 +6,22 @@
 /* ---- Which there are ----------------------------------------------------------------------------------------------- */
 
 /* By Recipient ID, which is what a request names. */
-static nacre_renewal **bucket_of(nacre_endpoint *ep, nacre_bytes kid)
+static nacre_rederivation **bucket_of(nacre_endpoint *ep, nacre_bytes kid)
 {
     static const nacre_address nobody;
     const uint64_t hash = nacre__hash(ep, &nobody, kid);
     return &ep->renewals[(hash ^ hash >> 32) % NACRE__RENEWAL_BUCKETS];
 }
 
-nacre_renewal *nacre__renewal_next(nacre_endpoint *ep, nacre_renewal *before, nacre_bytes kid)
+nacre_rederivation *nacre__renewal_next(nacre_endpoint *ep, nacre_rederivation *before, nacre_bytes kid)
 {
-    nacre_renewal *r = before != NULL ? before->next : *bucket_of(ep, kid);
+    nacre_rederivation *r = before != NULL ? before->next : *bucket_of(ep, kid);
     while (r != NULL && !nacre_bytes_equal(r->material.recipient_id, kid)) r = r->next;
     return r;
 }
 
 /* What the procedure will need of the material, tried out. */
-static nacre_err try_out(nacre_renewal *r, const nacre_crypto *crypto)
+static nacre_err try_out(nacre_rederivation *r, const nacre_crypto *crypto)
 {
     static const uint8_t r1[NACRE_REDERIVE_NONCE];
     nacre_rederive_client client;
@@ -33,7 +33,7 @@ static nacre_err try_out(nacre_renewal *r, const nacre_crypto *crypto)
 }
 
 /* The key with which its R2 are recognised: of this endpoint and this time only. */
-static void begin_offers(nacre_endpoint *ep, nacre_renewal *r)
+static void begin_offers(nacre_endpoint *ep, nacre_rederivation *r)
 {
     uint8_t key[NACRE_REDERIVE_KEY];
     ep->config.random.fill(ep->config.random.self, key, sizeof key);
@@ -41,13 +41,13 @@ static void begin_offers(nacre_endpoint *ep, nacre_renewal *r)
     nacre_wipe(key, sizeof key);
 }
 
-nacre_err nacre_endpoint_add_renewal(nacre_endpoint *ep, nacre_renewal *r)
+nacre_err nacre_endpoint_add_rederivation(nacre_endpoint *ep, nacre_rederivation *r)
 {
     if (r->endpoint != NULL || !(r->asks || r->answers)) return NACRE_ERR_BAD_ARGUMENT;
     if (r->material.id_context.len > NACRE_REDERIVE_NONCE) return NACRE_ERR_BAD_ARGUMENT;
     const nacre_err err = try_out(r, &ep->config.crypto);
     if (err != NACRE_OK) return err;
-    nacre_renewal **bucket = bucket_of(ep, r->material.recipient_id);
+    nacre_rederivation **bucket = bucket_of(ep, r->material.recipient_id);
     begin_offers(ep, r);
     r->endpoint = ep;
     r->current = r->first;
@@ -59,16 +59,16 @@ nacre_err nacre_endpoint_add_renewal(nacre_endpoint *ep, nacre_renewal *r)
     return NACRE_OK;
 }
 
-nacre_context *nacre_renewal_context(const nacre_renewal *r)
+nacre_context *nacre_rederivation_context(const nacre_rederivation *r)
 {
     return r->current;
 }
 
 /* ---- Taking the place of old keys ---------------------------------------------------------------------------------- */
 
-static void forget_news(nacre_endpoint *ep, nacre_renewal *r)
+static void forget_news(nacre_endpoint *ep, nacre_rederivation *r)
 {
-    for (nacre_renewal **link = &ep->renewed; *link != NULL; link = &(*link)->next_news) {
+    for (nacre_rederivation **link = &ep->renewed; *link != NULL; link = &(*link)->next_news) {
         if (*link != r) continue;
         *link = r->next_news;
         break;
@@ -77,7 +77,7 @@ static void forget_news(nacre_endpoint *ep, nacre_renewal *r)
 }
 
 /* What is in flight under the context in use ends, and so does the news of it. */
-void nacre__renewal_retire(nacre_endpoint *ep, nacre_renewal *r)
+void nacre__renewal_retire(nacre_endpoint *ep, nacre_rederivation *r)
 {
     forget_news(ep, r);
     if (r->current != NULL) nacre_endpoint_remove_context(ep, r->current);
@@ -85,7 +85,7 @@ void nacre__renewal_retire(nacre_endpoint *ep, nacre_renewal *r)
 }
 
 /* The context in `own` is the one in use from now on. No request #2 from before, of either side, may end it. */
-void nacre__renewal_established(nacre_endpoint *ep, nacre_renewal *r, const nacre_address *peer)
+void nacre__renewal_established(nacre_endpoint *ep, nacre_rederivation *r, const nacre_address *peer)
 {
     nacre_rederive_void_offers(&r->offers);
     r->current = &r->own.context;
@@ -98,16 +98,17 @@ void nacre__renewal_established(nacre_endpoint *ep, nacre_renewal *r, const nacr
 
 bool nacre__renewal_event(nacre_endpoint *ep, nacre_event *event)
 {
-    nacre_renewal *r = ep->renewed;
+    nacre_rederivation *r = ep->renewed;
     if (r == NULL) return false;
     forget_news(ep, r);
-    *event = (nacre_event){ .kind = NACRE_EVENT_RENEWED, .context = &r->own.context, .peer = r->peer, .user = r->user };
+    *event =
+        (nacre_event){ .kind = NACRE_EVENT_REDERIVED, .context = &r->own.context, .peer = r->peer, .user = r->user };
     return true;
 }
 
 /* ---- Ending -------------------------------------------------------------------------------------------------------- */
 
-void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
+void nacre_endpoint_remove_rederivation(nacre_endpoint *ep, nacre_rederivation *r)
 {
     if (r->endpoint != ep) return;
     const bool asks = r->asks; /* the caller's, who may add it again */
@@ -115,12 +116,12 @@ void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
     nacre__renewal_retire(ep, r);
     for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         nacre__slot *slot = &ep->slots[i];
-        if (slot->renewal != r) continue;
+        if (slot->rederivation != r) continue;
         if (slot->state != NACRE__SLOT_FREE) nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
-        slot->renewal = NULL;
+        slot->rederivation = NULL;
     }
     nacre_wipe(&r->offers, sizeof r->offers);
-    for (nacre_renewal **link = bucket_of(ep, r->material.recipient_id); *link != NULL; link = &(*link)->next) {
+    for (nacre_rederivation **link = bucket_of(ep, r->material.recipient_id); *link != NULL; link = &(*link)->next) {
         if (*link != r) continue;
         *link = r->next;
         break;
@@ -136,10 +137,10 @@ void nacre_endpoint_remove_renewal(nacre_endpoint *ep, nacre_renewal *r)
 void nacre__renewals_wipe(nacre_endpoint *ep)
 {
     for (size_t i = 0; i < NACRE__RENEWAL_BUCKETS; i++)
-        while (ep->renewals[i] != NULL) nacre_endpoint_remove_renewal(ep, ep->renewals[i]);
+        while (ep->renewals[i] != NULL) nacre_endpoint_remove_rederivation(ep, ep->renewals[i]);
 }
 
-void nacre_endpoint_renew(nacre_endpoint *ep, nacre_renewal *r)
+void nacre_endpoint_rederive(nacre_endpoint *ep, nacre_rederivation *r)
 {
     if (r->endpoint != ep || r->leader != 0) return;
     nacre__renewal_retire(ep, r);

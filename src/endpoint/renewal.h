@@ -6,11 +6,11 @@
 #include "endpoint_internal.h"
 
 /* renewal.c */
-nacre_renewal *nacre__renewal_next(nacre_endpoint *ep, nacre_renewal *before, nacre_bytes kid);
-void nacre__renewal_retire(nacre_endpoint *ep, nacre_renewal *r);
-void nacre__renewal_established(nacre_endpoint *ep, nacre_renewal *r, const nacre_address *peer);
+nacre_rederivation *nacre__renewal_next(nacre_endpoint *ep, nacre_rederivation *before, nacre_bytes kid);
+void nacre__renewal_retire(nacre_endpoint *ep, nacre_rederivation *r);
+void nacre__renewal_established(nacre_endpoint *ep, nacre_rederivation *r, const nacre_address *peer);
 
 /* renewal_client.c */
-void nacre__renewal_yield(nacre_endpoint *ep, nacre_renewal *r);
+void nacre__renewal_yield(nacre_endpoint *ep, nacre_rederivation *r);
 
 #endif

@@ -11,23 +11,24 @@
 
 static bool leads(const nacre__slot *slot)
 {
-    return slot->renewal != NULL && slot->renewal->leader != 0 && slot->renewal->leader == slot->exchange;
+    return slot->rederivation != NULL && slot->rederivation->leader != 0 &&
+           slot->rederivation->leader == slot->exchange;
 }
 
 /* Whether a request may be made with the renewal; then the slot is its own. */
-bool nacre__renewal_may_ask(const nacre_endpoint *ep, const nacre_renewal *r, const nacre_context *context)
+bool nacre__renewal_may_ask(const nacre_endpoint *ep, const nacre_rederivation *r, const nacre_context *context)
 {
     return r == NULL || (r->endpoint == ep && r->asks && context == NULL);
 }
 
-nacre_context *nacre__renewal_no_context(nacre_renewal *r)
+nacre_context *nacre__renewal_no_context(nacre_rederivation *r)
 {
     return &r->spare.context;
 }
 
 static void begin(nacre_endpoint *ep, nacre__slot *slot, nacre_err *err)
 {
-    nacre_renewal *r = slot->renewal;
+    nacre_rederivation *r = slot->rederivation;
     uint8_t r1[NACRE_REDERIVE_NONCE];
     ep->config.random.fill(ep->config.random.self, r1, sizeof r1);
     *err = nacre_rederive_begin(&r->client, &r->own, &ep->config.crypto, &r->material, r1);
@@ -39,7 +40,7 @@ static void begin(nacre_endpoint *ep, nacre__slot *slot, nacre_err *err)
 /* The slot is to be transmitted: chooses its context. False: it waits, or has failed. */
 bool nacre__renewal_choose(nacre_endpoint *ep, nacre__slot *slot)
 {
-    nacre_renewal *r = slot->renewal;
+    nacre_rederivation *r = slot->rederivation;
     nacre_err err = NACRE_OK;
     if (r == NULL || leads(slot)) return true;
     slot->context = &r->spare.context;
@@ -59,7 +60,7 @@ bool nacre__renewal_choose(nacre_endpoint *ep, nacre__slot *slot)
 const nacre_protect_options *nacre__renewal_how(const nacre__slot *slot, nacre_protect_options *room)
 {
     if (!leads(slot)) return NULL;
-    *room = nacre_rederive_options(&slot->renewal->client);
+    *room = nacre_rederive_options(&slot->rederivation->client);
     return room;
 }
 
@@ -68,7 +69,7 @@ const nacre_protect_options *nacre__renewal_how(const nacre__slot *slot, nacre_p
 /* The server has started the procedure in answer to an ordinary request. */
 static nacre_err follow(nacre__slot *slot, nacre_rederive_client *client)
 {
-    nacre_renewal *r = slot->renewal;
+    nacre_rederivation *r = slot->rederivation;
     if (r->leader != 0 || r->current == NULL || slot->context != r->first || r->current != r->first)
         return NACRE_ERR_BAD_ARGUMENT;
     return nacre_rederive_follow(client, &r->material, r->first);
@@ -77,7 +78,7 @@ static nacre_err follow(nacre__slot *slot, nacre_rederive_client *client)
 /* An answer that did not verify: true when it is response #1, and the request goes on as #2. */
 bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item)
 {
-    nacre_renewal *r = slot->renewal;
+    nacre_rederivation *r = slot->rederivation;
     nacre_oscore_option option;
     if (r == NULL || nacre_verify_start(&option, &item->outer) != NACRE_OK || nacre_is_absent(option.kid_context))
         return false;
@@ -88,7 +89,8 @@ bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__i
     nacre_err err = is_leader ? NACRE_OK : follow(slot, &client);
     ep->config.random.fill(ep->config.random.self, r3, sizeof r3);
     if (err == NACRE_OK)
-        err = nacre_rederive_answer(&client, &r->own, &r->spare, &ep->config.crypto, &slot->id, room, &item->outer, r3);
+        err =
+            nacre_rederive_response(&client, &r->own, &r->spare, &ep->config.crypto, &slot->id, room, &item->outer, r3);
     if (err == NACRE_OK) r->client = client;
     nacre_wipe(&client, sizeof client);
     if (err != NACRE_OK) return false;
@@ -104,7 +106,7 @@ bool nacre__renewal_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__i
 /* An answer that verified. False: it is none, for nobody answers under context 1. */
 bool nacre__renewal_verified(nacre_endpoint *ep, nacre__slot *slot)
 {
-    nacre_renewal *r = slot->renewal;
+    nacre_rederivation *r = slot->rederivation;
     if (!leads(slot)) return true;
     if (r->client.waiting) return false;
     nacre__renewal_established(ep, r, &slot->peer);
@@ -112,11 +114,11 @@ bool nacre__renewal_verified(nacre_endpoint *ep, nacre__slot *slot)
     return true;
 }
 
-static void resume_others(nacre_endpoint *ep, const nacre_renewal *r)
+static void resume_others(nacre_endpoint *ep, const nacre_rederivation *r)
 {
     for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         nacre__slot *slot = &ep->slots[i];
-        if (slot->renewal == r && slot->state == NACRE__SLOT_WAITING && slot->context == &r->spare.context)
+        if (slot->rederivation == r && slot->state == NACRE__SLOT_WAITING && slot->context == &r->spare.context)
             nacre__slot_queue(ep, slot);
     }
 }
@@ -124,7 +126,7 @@ static void resume_others(nacre_endpoint *ep, const nacre_renewal *r)
 /* The slot leads no more: the procedure is done, or has failed. */
 void nacre__renewal_left(nacre_endpoint *ep, const nacre__slot *slot)
 {
-    nacre_renewal *r = slot->renewal;
+    nacre_rederivation *r = slot->rederivation;
     if (!leads(slot)) return;
     r->leader = 0;
     nacre_wipe(&r->client, sizeof r->client);
@@ -134,7 +136,7 @@ void nacre__renewal_left(nacre_endpoint *ep, const nacre__slot *slot)
 
 /* The peer's own procedure has come to its end first: ours is given up. What only went out as request #1 was not acted on,
  * and goes again under the new context. */
-void nacre__renewal_yield(nacre_endpoint *ep, nacre_renewal *r)
+void nacre__renewal_yield(nacre_endpoint *ep, nacre_rederivation *r)
 {
     nacre__slot *leader = r->leader != 0 ? nacre__slot_of(ep, r->leader) : NULL;
     if (leader == NULL) return;

@@ -13,12 +13,12 @@
 /* ---- Finding ------------------------------------------------------------------------------------------------------- */
 
 /* Whether the place holds the context in use, or, with our request #2 on its way, the one that will be. */
-static bool is_in_use(const nacre_renewal *r)
+static bool is_in_use(const nacre_rederivation *r)
 {
     return r->leader != 0 ? !r->client.waiting : r->current == &r->own.context;
 }
 
-static bool fits(const nacre_renewal *r, const nacre_oscore_option *option)
+static bool fits(const nacre_rederivation *r, const nacre_oscore_option *option)
 {
     return is_in_use(r) && (nacre_is_absent(option->kid_context) ||
                             nacre_bytes_equal(option->kid_context, nacre_context_id_context(&r->own.context)));
@@ -29,17 +29,17 @@ nacre_context *nacre__renewal_next_context(nacre_endpoint *ep, nacre__item *item
 {
     if (item->renewals_end) return NULL;
     do {
-        item->renewal = nacre__renewal_next(ep, item->renewal, item->option.kid);
-    } while (item->renewal != NULL && !fits(item->renewal, &item->option));
-    item->renewals_end = item->renewal == NULL;
-    return item->renewal != NULL ? &item->renewal->own.context : NULL;
+        item->rederivation = nacre__renewal_next(ep, item->rederivation, item->option.kid);
+    } while (item->rederivation != NULL && !fits(item->rederivation, &item->option));
+    item->renewals_end = item->rederivation == NULL;
+    return item->rederivation != NULL ? &item->rederivation->own.context : NULL;
 }
 
 /* A request that verified under a renewal's context: if our request #2 is still unanswered, the peer has taken it all the
  * same, for it brought the keys. */
 void nacre__renewal_proved(nacre_endpoint *ep, const nacre__item *item)
 {
-    nacre_renewal *r = item->renewal;
+    nacre_rederivation *r = item->rederivation;
     if (item->err != NACRE_OK || r == NULL || item->context != &r->own.context || r->leader == 0) return;
     const nacre__slot *leader = nacre__slot_of(ep, r->leader);
     nacre__renewal_established(ep, r, &item->datagram->peer);
@@ -49,7 +49,7 @@ void nacre__renewal_proved(nacre_endpoint *ep, const nacre__item *item)
 /* A burst may hold requests of the old keys behind the one that brought new ones, in the same place. */
 bool nacre__renewal_is_past(const nacre__item *item)
 {
-    return item->renewal != NULL && item->err == NACRE_OK && item->context != NULL &&
+    return item->rederivation != NULL && item->err == NACRE_OK && item->context != NULL &&
            !nacre_equal_ct(item->id.keys, item->context->common_iv, sizeof item->id.keys);
 }
 
@@ -59,11 +59,11 @@ typedef struct attempt {
     nacre_endpoint *ep;
     nacre__entry *entry;
     nacre__item *item;
-    nacre_renewal *r;
+    nacre_rederivation *r;
     nacre_buf buf; /* for what is decrypted */
 } attempt;
 
-static bool pace_allows(nacre_endpoint *ep, nacre_renewal *r)
+static bool pace_allows(nacre_endpoint *ep, nacre_rederivation *r)
 {
     const uint32_t of_peer = ep->config.context_challenges_per_second, of_all = ep->config.challenges_per_second;
     const bool in_share =
@@ -79,7 +79,7 @@ static nacre_err take_wrapped(const attempt *a)
     item->err = nacre__unprotect_request(&a->r->own.context, &a->ep->config.crypto, &item->id, &item->plain, a->buf,
                                          &item->outer, &wrapped);
     item->context = &a->r->own.context;
-    item->renewal = a->r;
+    item->rederivation = a->r;
     nacre__renewal_proved(a->ep, item);
     return item->err;
 }
@@ -94,7 +94,7 @@ static bool names_current(const attempt *a)
 
 /* Both sides lead at once: the one with the smaller Sender ID gives way to the other's request #2, or both would wait for
  * ever. */
-static bool gives_way(const nacre_renewal *r)
+static bool gives_way(const nacre_rederivation *r)
 {
     const nacre_bytes ours = r->material.sender_id, theirs = r->material.recipient_id;
     if (ours.len != theirs.len) return ours.len < theirs.len;
@@ -104,7 +104,7 @@ static bool gives_way(const nacre_renewal *r)
 static nacre_err accept_2(const attempt *a)
 {
     nacre_endpoint *ep = a->ep;
-    nacre_renewal *r = a->r;
+    nacre_rederivation *r = a->r;
     if (names_current(a)) return take_wrapped(a);
     if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
     nacre__protect_batch_flush(&ep->protect_batch); /* nothing may still want the keys that go */
@@ -144,7 +144,7 @@ static bool may_be_ordinary(const attempt *a)
 /* NACRE_ERR_BUSY: not now. */
 static nacre_err try_one(const attempt *a, nacre_rederive_step step)
 {
-    nacre_renewal *r = a->r;
+    nacre_rederivation *r = a->r;
     if (!r->answers) return NACRE_ERR_NO_CONTEXT;
     if (step == NACRE_REDERIVE_REQUEST_2) return accept_2(a);
     if (step == NACRE_REDERIVE_NONE && !may_be_ordinary(a)) return NACRE_ERR_NO_CONTEXT;

@@ -57,7 +57,7 @@ void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot)
     leave(ep, slot, NACRE__SLOT_FREE);
     slot->exchange = 0;
     slot->context = NULL;
-    slot->renewal = NULL;
+    slot->rederivation = NULL;
     slot->user = NULL;
 }
 
@@ -198,7 +198,7 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchan
     if (options == NULL) options = &none;
     nacre_err err = check(plain, context == NULL && ep->config.opaque_oscore);
     if (err != NACRE_OK) return err;
-    if (!nacre__renewal_may_ask(ep, options->renewal, context)) return NACRE_ERR_BAD_ARGUMENT;
+    if (!nacre__renewal_may_ask(ep, options->rederivation, context)) return NACRE_ERR_BAD_ARGUMENT;
     if (size_on_the_way(context, plain) + nacre__observation_extra(plain) > nacre__max_message_to(ep, peer))
         return NACRE_ERR_TOO_LONG;
     nacre__slot *slot = nacre__slot_new(ep, peer, user);
@@ -208,8 +208,8 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchan
         slot->exchange = 0;
         return err;
     }
-    slot->renewal = options->renewal;
-    slot->context = slot->renewal != NULL ? nacre__renewal_no_context(slot->renewal) : context;
+    slot->rederivation = options->rederivation;
+    slot->context = slot->rederivation != NULL ? nacre__renewal_no_context(slot->rederivation) : context;
     slot->via_proxy = options->via_proxy;
     slot->limit = options->timeout_ms;
     if (slot->limit != 0) ep->num_unlimited++;

@@ -211,7 +211,7 @@ void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__it
 /* The start of an answer with the slot's token that is longer than max_message. Nothing of it can be verified. */
 void nacre__slot_oversized(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
 {
-    const bool is_protected = slot->context != NULL || slot->renewal != NULL;
+    const bool is_protected = slot->context != NULL || slot->rederivation != NULL;
     if (nacre__observation_ignores(slot, item)) {
         ep->stats.dropped++;
         return;

@@ -118,9 +118,9 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
     return options;
 }
 
-nacre_err nacre_rederive_answer(nacre_rederive_client *client, nacre_rederived *own, nacre_rederived *spare,
-                                const nacre_crypto *crypto, const nacre_request_id *request_1, nacre_buf room,
-                                const nacre_message *outer, const uint8_t r3[N])
+nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *own, nacre_rederived *spare,
+                                  const nacre_crypto *crypto, const nacre_request_id *request_1, nacre_buf room,
+                                  const nacre_message *outer, const uint8_t r3[N])
 {
     nacre_oscore_option option;
     if (!client->waiting) return NACRE_ERR_BAD_ARGUMENT;

@@ -195,11 +195,11 @@ bool nacre__own_resume(nacre_transfer *t, nacre_event *event)
 
 /* A context, or with NULL a renewal, is about to go. What is under way with it the endpoint ends; what waits for a place has
  * nothing there, and must not be sent any more. */
-void nacre__own_lose(nacre_transfer *t, const nacre_context *context, const nacre_renewal *renewal)
+void nacre__own_lose(nacre_transfer *t, const nacre_context *context, const nacre_rederivation *renewal)
 {
     for (uint32_t i = 0; i < t->config.num_client_exchanges; i++) {
         nacre__own *own = &t->own[i];
-        if (own->waiting && (context != NULL ? own->context == context : own->how.renewal == renewal))
+        if (own->waiting && (context != NULL ? own->context == context : own->how.rederivation == renewal))
             own->is_lost = true;
     }
 }

@@ -4,7 +4,7 @@
 #include "base/cutter.h"
 #include "coap/message.h"
 
-#include <nacre/renewal.h>
+#include <nacre/rederivation.h>
 
 #include <string.h>
 
@@ -193,11 +193,11 @@ void nacre_transfer_remove_context(nacre_transfer *t, nacre_context *context)
     nacre_endpoint_remove_context(t->ep, context);
 }
 
-void nacre_transfer_remove_renewal(nacre_transfer *t, nacre_renewal *renewal)
+void nacre_transfer_remove_rederivation(nacre_transfer *t, nacre_rederivation *renewal)
 {
     forget_bodies(t, &renewal->own.context);
     nacre__own_lose(t, NULL, renewal);
-    nacre_endpoint_remove_renewal(t->ep, renewal);
+    nacre_endpoint_remove_rederivation(t->ep, renewal);
 }
 
 /* ---- Options ------------------------------------------------------------------------------------------------------- */

@@ -169,7 +169,7 @@ bool nacre__own_fail(nacre_transfer *t, nacre__own *own, nacre_event *event, nac
 bool nacre__own_end(nacre_transfer *t, nacre__own *own, nacre_event *event);
 bool nacre__own_restart(nacre_transfer *t, nacre__own *own, nacre_event *event);
 nacre_err nacre__own_send(nacre_transfer *t, nacre__own *own);
-void nacre__own_lose(nacre_transfer *t, const nacre_context *context, const nacre_renewal *renewal);
+void nacre__own_lose(nacre_transfer *t, const nacre_context *context, const nacre_rederivation *renewal);
 nacre_err nacre__own_hand_over(nacre_transfer *t, nacre__own *own, const nacre_message *message);
 bool nacre__own_sent(nacre_transfer *t, nacre__own *own, nacre_event *event, nacre_err err);
 bool nacre__fetch_take(nacre_transfer *t, nacre__own *own, nacre_event *event);

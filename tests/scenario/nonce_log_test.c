@@ -552,7 +552,7 @@ static void do_rederive(world *w)
     }
     if (pick(w, 6) == 0) return; /* response #1 lost, and the client gives up */
     assert_ok(nacre_message_parse(&outer, response));
-    assert_ok(nacre_rederive_answer(&state, own, spare, &w->crypto, &id_1, NACRE_BUF(scratch), &outer, r3));
+    assert_ok(nacre_rederive_response(&state, own, spare, &w->crypto, &id_1, NACRE_BUF(scratch), &outer, r3));
     for (size_t i = 1 + pick(w, 2); i > 0; i--) {
         nacre_protect_options how = nacre_rederive_options(&state);
         make(w, &m, some_request_code(w), false, false, NULL);

@@ -36,7 +36,7 @@ static void pull(stage *s)
         respond_text(&s->p.server, event.exchange, "state");
     }
     for (nacre_event event; nacre_endpoint_next_event(s->p.client.ep, &event);) {
-        if (event.kind == NACRE_EVENT_RENEWED || event.exchange != s->exchange) continue;
+        if (event.kind == NACRE_EVENT_REDERIVED || event.exchange != s->exchange) continue;
         if (event.kind == NACRE_EVENT_NOTIFICATION) {
             heard_in_all++;
             s->heard_after_end += s->ends > 0 || s->left;
@@ -94,7 +94,7 @@ static void leave(stage *s, leaving how)
         s->left = true;
         s->ends++;
     } else {
-        nacre_endpoint_renew(s->p.client.ep, &s->p.ours.renewal); /* nothing while the procedure is under way */
+        nacre_endpoint_rederive(s->p.client.ep, &s->p.ours.rederivation); /* nothing while the procedure is under way */
     }
 }
 
@@ -124,7 +124,7 @@ static void one_run(leaving how, size_t messages, bool has_keys)
         renew_over(&s.p, m, 0);
     }
     assert_int_equal(nacre_endpoint_request_with(s.p.client.ep, &s.exchange, &s.p.server.address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .renewal = &s.p.ours.renewal }),
+                                                 &(nacre_request_options){ .rederivation = &s.p.ours.rederivation }),
                      NACRE_OK);
     for (size_t i = 0; i < messages; i++)
         if (!carry_some(&s, 1)) changed(&s);

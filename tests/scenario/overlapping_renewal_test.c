@@ -94,7 +94,7 @@ static void execute(stage *s, party *p, const nacre_event *event)
 static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
 {
     stage *s = user;
-    if (event->kind == NACRE_EVENT_RENEWED) {
+    if (event->kind == NACRE_EVENT_REDERIVED) {
         if (p == &s->parties[SERVER]) expect_in_time(s, event, now);
     } else if (event->kind == NACRE_EVENT_REQUEST) {
         execute(s, p, event);
@@ -107,7 +107,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
         if (event->err != NACRE_ERR_UNAUTHENTICATED) return;
         for (size_t i = 0; i < CLIENTS; i++) /* it believes that */
             if (p == &s->parties[i] || p == &s->parties[SERVER])
-                nacre_endpoint_renew(p->ep, &renewal_of(s, p, i)->renewal);
+                nacre_endpoint_rederive(p->ep, &renewal_of(s, p, i)->rederivation);
     }
 }
 
@@ -121,7 +121,7 @@ static void ask(stage *s, size_t client, bool by_server, uint8_t type)
     const nacre_message put = { .type = type,
                                 .code = NACRE_PUT,
                                 .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
-    const nacre_request_options how = { .renewal = &renewal_of(s, from, client)->renewal };
+    const nacre_request_options how = { .rederivation = &renewal_of(s, from, client)->rederivation };
     if (nacre_endpoint_request_with(from->ep, &exchange, &to->address, NULL, &put, &s->executed[s->started], &how) ==
         NACRE_OK)
         s->started++;
@@ -177,12 +177,12 @@ static void forget_now_and_then(stage *s)
 {
     chance *c = &s->wire.chance;
     const size_t client = (size_t)(draw(c) % CLIENTS);
-    if (percent(c, 8)) nacre_endpoint_renew(s->parties[client].ep, &s->ours[client].renewal);
-    if (percent(c, 5)) nacre_endpoint_renew(s->parties[SERVER].ep, &s->theirs[peer_of(client)].renewal);
+    if (percent(c, 8)) nacre_endpoint_rederive(s->parties[client].ep, &s->ours[client].rederivation);
+    if (percent(c, 5)) nacre_endpoint_rederive(s->parties[SERVER].ep, &s->theirs[peer_of(client)].rederivation);
     if (percent(c, 3)) { /* a restart, as far as B.2 goes */
-        nacre_renewal *r = &s->theirs[peer_of(client)].renewal;
-        nacre_endpoint_remove_renewal(s->parties[SERVER].ep, r);
-        assert_int_equal(nacre_endpoint_add_renewal(s->parties[SERVER].ep, r), NACRE_OK);
+        nacre_rederivation *r = &s->theirs[peer_of(client)].rederivation;
+        nacre_endpoint_remove_rederivation(s->parties[SERVER].ep, r);
+        assert_int_equal(nacre_endpoint_add_rederivation(s->parties[SERVER].ep, r), NACRE_OK);
     }
 }
 
@@ -198,11 +198,11 @@ static void open_stage(stage *s, weather sky, uint64_t seed, const nacre_crypto_
         make_renewal(&s->ours[i], &s->parties[i], (uint8_t)(5 + peer_of(i)), ids[peer_of(i)], "s", true, i == 2);
     for (size_t i = 0; i < PEERS; i++)
         make_renewal(&s->theirs[i], &s->parties[SERVER], (uint8_t)(5 + i), "s", ids[i], i == 1, true);
-    s->ours[2].renewal.first = party_context(&s->parties[2], &(pairing){ .secret = 6, .client_id = "b" }, false);
+    s->ours[2].rederivation.first = party_context(&s->parties[2], &(pairing){ .secret = 6, .client_id = "b" }, false);
     for (size_t i = 0; i < CLIENTS; i++)
-        assert_int_equal(nacre_endpoint_add_renewal(s->parties[i].ep, &s->ours[i].renewal), NACRE_OK);
+        assert_int_equal(nacre_endpoint_add_rederivation(s->parties[i].ep, &s->ours[i].rederivation), NACRE_OK);
     for (size_t i = 0; i < PEERS; i++)
-        assert_int_equal(nacre_endpoint_add_renewal(s->parties[SERVER].ep, &s->theirs[i].renewal), NACRE_OK);
+        assert_int_equal(nacre_endpoint_add_rederivation(s->parties[SERVER].ep, &s->theirs[i].rederivation), NACRE_OK);
     s->wire.num_parties = PARTIES;
     s->wire.weather = sky;
     s->wire.chance.state = seed;

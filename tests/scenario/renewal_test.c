@@ -30,7 +30,7 @@ static unsigned serial_of(nacre_bytes payload)
 
 static void on_server(stage *s, const nacre_event *event)
 {
-    if (event->kind == NACRE_EVENT_RENEWED) {
+    if (event->kind == NACRE_EVENT_REDERIVED) {
         s->news[0]++;
         return;
     }
@@ -38,7 +38,7 @@ static void on_server(stage *s, const nacre_event *event)
     const unsigned serial = serial_of(event->message.payload);
     assert_true(serial < s->started);
     record *r = &s->records[serial];
-    assert_ptr_equal(event->context, nacre_renewal_context(&s->theirs[r->client].renewal));
+    assert_ptr_equal(event->context, nacre_rederivation_context(&s->theirs[r->client].rederivation));
     assert_int_equal(++r->handled, 1);
     const nacre_message answer = { .code = NACRE_CONTENT, .payload = event->message.payload };
     assert_int_equal(nacre_endpoint_respond(s->server.ep, event->exchange, &answer), NACRE_OK);
@@ -53,7 +53,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
         return;
     }
     const unsigned who = p == &s->client[1];
-    if (event->kind == NACRE_EVENT_RENEWED) {
+    if (event->kind == NACRE_EVENT_REDERIVED) {
         assert_ptr_equal(event->user, &s->ours[who]);
         s->news[1]++;
         return;
@@ -61,7 +61,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     record *r = event->user;
     assert_int_equal(++r->events, 1);
     if (event->kind == NACRE_EVENT_RESPONSE) {
-        assert_ptr_equal(event->context, nacre_renewal_context(&s->ours[who].renewal));
+        assert_ptr_equal(event->context, nacre_rederivation_context(&s->ours[who].rederivation));
         assert_int_equal(serial_of(event->message.payload), (unsigned)(r - s->records));
         assert_int_equal(r->handled, 1);
         s->answered++;
@@ -69,7 +69,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     }
     assert_int_equal(event->kind, NACRE_EVENT_FAILED);
     if (event->err == NACRE_ERR_UNAUTHENTICATED)
-        nacre_endpoint_renew(p->ep, &s->ours[who].renewal); /* it believes that */
+        nacre_endpoint_rederive(p->ep, &s->ours[who].rederivation); /* it believes that */
     else assert_true(event->err == NACRE_ERR_TIMEOUT || event->err == NACRE_ERR_NO_CONTEXT);
 }
 
@@ -84,7 +84,7 @@ static void start_one(stage *s, unsigned who, uint8_t type)
                                 .code = NACRE_PUT,
                                 .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
     if (nacre_endpoint_request_with(s->client[who].ep, &exchange, &s->server.address, NULL, &put, r,
-                                    &(nacre_request_options){ .renewal = &s->ours[who].renewal }) == NACRE_OK)
+                                    &(nacre_request_options){ .rederivation = &s->ours[who].rederivation }) == NACRE_OK)
         s->started++;
 }
 
@@ -97,8 +97,8 @@ static void open_stage(stage *s, weather sky, uint64_t seed)
                    &(nacre_endpoint_config){ .nstart = (uint16_t)(i == 0 ? 1 : UINT16_MAX) });
         make_renewal(&s->ours[i], &s->client[i], (uint8_t)i, i == 0 ? "a" : "b", "s", true, false);
         make_renewal(&s->theirs[i], &s->server, (uint8_t)i, "s", i == 0 ? "a" : "b", false, true);
-        assert_int_equal(nacre_endpoint_add_renewal(s->client[i].ep, &s->ours[i].renewal), NACRE_OK);
-        assert_int_equal(nacre_endpoint_add_renewal(s->server.ep, &s->theirs[i].renewal), NACRE_OK);
+        assert_int_equal(nacre_endpoint_add_rederivation(s->client[i].ep, &s->ours[i].rederivation), NACRE_OK);
+        assert_int_equal(nacre_endpoint_add_rederivation(s->server.ep, &s->theirs[i].rederivation), NACRE_OK);
         s->wire.parties[i] = &s->client[i];
     }
     s->wire.parties[2] = &s->server;
@@ -116,8 +116,8 @@ static void play(const char *name, weather sky, unsigned least_answered, uint64_
     open_stage(s, sky, seed);
     for (int step = 0; step < 250; step++) {
         const unsigned who = draw(c) % 2;
-        if (percent(c, 5)) nacre_endpoint_renew(s->client[who].ep, &s->ours[who].renewal);
-        if (percent(c, 3)) nacre_endpoint_renew(s->server.ep, &s->theirs[who].renewal);
+        if (percent(c, 5)) nacre_endpoint_rederive(s->client[who].ep, &s->ours[who].rederivation);
+        if (percent(c, 3)) nacre_endpoint_rederive(s->server.ep, &s->theirs[who].rederivation);
         start_one(s, who, percent(c, 20) ? NACRE_NON : NACRE_CON);
         for (uint64_t until = s->wire.now + draw(c) % 3000; s->wire.now < until && wire_step(&s->wire);) continue;
     }

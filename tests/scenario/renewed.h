@@ -5,10 +5,10 @@
 
 #include "world.h"
 
-#include <nacre/renewal.h>
+#include <nacre/rederivation.h>
 
 typedef struct renewed {
-    nacre_renewal renewal;
+    nacre_rederivation rederivation;
     uint8_t secret[16];
     char ids[2][4];
     void *keys[2];
@@ -24,19 +24,19 @@ static inline void make_renewal(renewed *r, party *p, uint8_t secret, const char
     size_t size, align;
     assert_int_equal(nacre_context_key_layout(&p->crypto, 0, &size, &align), NACRE_OK);
     for (int i = 0; i < 2; i++) r->keys[i] = malloc(size);
-    r->renewal.material.master_secret = (nacre_secret){ NACRE_ARRAY(r->secret), 0 };
-    r->renewal.material.sender_id = nacre_bytes_of((const uint8_t *)r->ids[0], strlen(us));
-    r->renewal.material.recipient_id = nacre_bytes_of((const uint8_t *)r->ids[1], strlen(them));
-    r->renewal.own.key_buf = (nacre_buf){ r->keys[0], size };
-    r->renewal.spare.key_buf = (nacre_buf){ r->keys[1], size };
-    r->renewal.asks = asks;
-    r->renewal.answers = answers;
-    r->renewal.user = r;
+    r->rederivation.material.master_secret = (nacre_secret){ NACRE_ARRAY(r->secret), 0 };
+    r->rederivation.material.sender_id = nacre_bytes_of((const uint8_t *)r->ids[0], strlen(us));
+    r->rederivation.material.recipient_id = nacre_bytes_of((const uint8_t *)r->ids[1], strlen(them));
+    r->rederivation.own.key_buf = (nacre_buf){ r->keys[0], size };
+    r->rederivation.spare.key_buf = (nacre_buf){ r->keys[1], size };
+    r->rederivation.asks = asks;
+    r->rederivation.answers = answers;
+    r->rederivation.user = r;
 }
 
 static inline void drop_renewal(renewed *r, party *p)
 {
-    nacre_endpoint_remove_renewal(p->ep, &r->renewal);
+    nacre_endpoint_remove_rederivation(p->ep, &r->rederivation);
     for (int i = 0; i < 2; i++) free(r->keys[i]);
 }
 
@@ -51,8 +51,8 @@ static inline void open_renewed(renewed_pair *p, const nacre_endpoint_config *co
     party_open(&p->server, "server", 2, config);
     make_renewal(&p->ours, &p->client, 5, "c", "s", true, false);
     make_renewal(&p->theirs, &p->server, 5, "s", "c", false, true);
-    assert_int_equal(nacre_endpoint_add_renewal(p->client.ep, &p->ours.renewal), NACRE_OK);
-    assert_int_equal(nacre_endpoint_add_renewal(p->server.ep, &p->theirs.renewal), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_rederivation(p->client.ep, &p->ours.rederivation), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_rederivation(p->server.ep, &p->theirs.rederivation), NACRE_OK);
 }
 
 static inline void close_renewed(renewed_pair *p)
@@ -68,7 +68,7 @@ static inline nacre_exchange ask_renewed(party *from, const party *to, renewed *
     const nacre_message get = get_request(type);
     nacre_exchange exchange = 0;
     assert_int_equal(nacre_endpoint_request_with(from->ep, &exchange, &to->address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .renewal = &r->renewal }),
+                                                 &(nacre_request_options){ .rederivation = &r->rederivation }),
                      NACRE_OK);
     return exchange;
 }
@@ -83,9 +83,9 @@ static inline datagram next_of(party *from, uint64_t now)
 
 static inline void expect_renewed(party *p, const renewed *r)
 {
-    const nacre_event event = expect_event(p, NACRE_EVENT_RENEWED);
+    const nacre_event event = expect_event(p, NACRE_EVENT_REDERIVED);
     assert_ptr_equal(event.user, r);
-    assert_ptr_equal(event.context, nacre_renewal_context(&r->renewal));
+    assert_ptr_equal(event.context, nacre_rederivation_context(&r->rederivation));
     assert_int_equal(nacre_context_id_context(event.context).len, NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE);
 }
 

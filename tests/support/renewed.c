@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* renewed: a client and a server that agree with their peer on fresh contexts (RFC 8613 B.2, nacre/renewal.h), for trying that on
+/* renewed: a client and a server that agree with their peer on fresh contexts (RFC 8613 B.2, nacre/rederivation.h), for trying that on
  * other implementations. SECRET and the IDs are hex; ID Context is absent.
  *
  *     renewed serve ADDRESS SECRET SENDER_ID RECIPIENT_ID
@@ -10,7 +10,7 @@
  *         asks NUM times for PATH, and prints "renewed" with each fresh context and the payload of each answer; after each
  *         second one it forgets the context. Exit 1 when an answer does not come. */
 #include <nacre/nacre.h>
-#include <nacre/renewal.h>
+#include <nacre/rederivation.h>
 
 #include <signal.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ typedef struct side {
     nacre_crypto crypto;
     nacre_udp *udp;
     nacre_loop *loop;
-    nacre_renewal renewal;
+    nacre_rederivation rederivation;
     uint8_t secret[MAX_SECRET], ids[2][MAX_ID];
     void *keys[2];
     bool over;
@@ -56,7 +56,7 @@ static nacre_err make_renewal(side *s, char **words)
 {
     nacre_bytes secret;
     size_t size, align;
-    nacre_renewal *r = &s->renewal;
+    nacre_rederivation *r = &s->rederivation;
     if (!read_hex(&secret, s->secret, sizeof s->secret, words[0]) ||
         !read_hex(&r->material.sender_id, s->ids[0], MAX_ID, words[1]) ||
         !read_hex(&r->material.recipient_id, s->ids[1], MAX_ID, words[2]))
@@ -68,7 +68,7 @@ static nacre_err make_renewal(side *s, char **words)
         if ((s->keys[i] = aligned_alloc(align, (size + align - 1) / align * align)) == NULL) return NACRE_ERR_NO_MEMORY;
     r->own.key_buf = (nacre_buf){ s->keys[0], size };
     r->spare.key_buf = (nacre_buf){ s->keys[1], size };
-    return nacre_endpoint_add_renewal(nacre_loop_endpoint(s->loop), r);
+    return nacre_endpoint_add_rederivation(nacre_loop_endpoint(s->loop), r);
 }
 
 static nacre_err open_side(side *s, const nacre_address *local, nacre_on_event on_event, nacre_detail *why)
@@ -82,7 +82,7 @@ static nacre_err open_side(side *s, const nacre_address *local, nacre_on_event o
 
 static void close_side(side *s)
 {
-    if (s->loop != NULL) nacre_endpoint_remove_renewal(nacre_loop_endpoint(s->loop), &s->renewal);
+    if (s->loop != NULL) nacre_endpoint_remove_rederivation(nacre_loop_endpoint(s->loop), &s->rederivation);
     nacre_loop_close(s->loop);
     nacre_udp_close(s->udp);
     nacre_openssl_close(&s->crypto);
@@ -106,7 +106,7 @@ static bool is_word(nacre_bytes payload, const char *word)
 static void on_request(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     side *s = user;
-    if (event->kind == NACRE_EVENT_RENEWED) say(nacre_bytes_of((const uint8_t *)"renewed", 7));
+    if (event->kind == NACRE_EVENT_REDERIVED) say(nacre_bytes_of((const uint8_t *)"renewed", 7));
     if (event->kind != NACRE_EVENT_REQUEST) return;
     const nacre_message answer = { .code = event->context != NULL ? NACRE_CONTENT : NACRE_UNAUTHORIZED,
                                    .payload = event->message.payload };
@@ -120,7 +120,7 @@ static nacre_err serve(side *s, char **words, nacre_detail *why)
     nacre_address local;
     nacre_err err = nacre_address_resolve(&local, words[0], 0, why);
     if (err == NACRE_OK) err = open_side(s, &local, on_request, why);
-    s->renewal.answers = true;
+    s->rederivation.answers = true;
     if (err == NACRE_OK) err = make_renewal(s, words + 1);
     if (err != NACRE_OK) return err;
     local = nacre_udp_local(s->udp);
@@ -129,7 +129,7 @@ static nacre_err serve(side *s, char **words, nacre_detail *why)
     fflush(stdout);
     while (!interrupted && err == NACRE_OK && s->err == NACRE_OK) {
         err = nacre_loop_step(s->loop, STEP_MS, why);
-        if (s->over) nacre_endpoint_renew(nacre_loop_endpoint(s->loop), &s->renewal);
+        if (s->over) nacre_endpoint_rederive(nacre_loop_endpoint(s->loop), &s->rederivation);
         s->over = false;
     }
     return err != NACRE_OK ? err : s->err;
@@ -141,7 +141,7 @@ static void on_answer(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     side *s = user;
     (void)ep;
-    if (event->kind == NACRE_EVENT_RENEWED) say(nacre_bytes_of((const uint8_t *)"renewed", 7));
+    if (event->kind == NACRE_EVENT_REDERIVED) say(nacre_bytes_of((const uint8_t *)"renewed", 7));
     if (event->kind != NACRE_EVENT_RESPONSE && event->kind != NACRE_EVENT_FAILED) return;
     if (event->kind == NACRE_EVENT_RESPONSE) say(event->message.payload);
     s->err = event->kind == NACRE_EVENT_FAILED ? event->err : NACRE_OK;
@@ -154,7 +154,7 @@ static nacre_err ask_once(side *s, const nacre_address *peer, const char *path, 
     nacre_options o;
     nacre_exchange exchange;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-    const nacre_request_options how = { .renewal = &s->renewal, .timeout_ms = PATIENCE_MS };
+    const nacre_request_options how = { .rederivation = &s->rederivation, .timeout_ms = PATIENCE_MS };
     nacre_options_init(&o, NACRE_BUF(options));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, strlen(path)));
     nacre_err err = nacre_options_finish(&o, &get.options);
@@ -169,11 +169,11 @@ static nacre_err ask(side *s, char **words, nacre_detail *why)
     nacre_address peer;
     nacre_err err = nacre_address_resolve(&peer, words[0], 5683, why);
     if (err == NACRE_OK) err = open_side(s, NULL, on_answer, why);
-    s->renewal.asks = true;
+    s->rederivation.asks = true;
     if (err == NACRE_OK) err = make_renewal(s, words + 2);
     const unsigned long num = strtoul(words[5], NULL, 10);
     for (unsigned long i = 0; i < num && err == NACRE_OK; i++) {
-        if (i > 0 && i % 2 == 0) nacre_endpoint_renew(nacre_loop_endpoint(s->loop), &s->renewal);
+        if (i > 0 && i % 2 == 0) nacre_endpoint_rederive(nacre_loop_endpoint(s->loop), &s->rederivation);
         err = ask_once(s, &peer, words[1], why);
     }
     return err;

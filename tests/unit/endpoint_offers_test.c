@@ -7,7 +7,7 @@ enum { LIFETIME = 247000, DAY = 86400000 };
 
 static bool is_in_use(const renewed *r, const uint8_t *id_context, size_t len)
 {
-    const nacre_context *context = nacre_renewal_context(&r->renewal);
+    const nacre_context *context = nacre_rederivation_context(&r->rederivation);
     return context != NULL && nacre_bytes_equal(nacre_context_id_context(context), nacre_bytes_of(id_context, len));
 }
 
@@ -70,7 +70,7 @@ static void pass_meanwhile(renewed_pair *p, meanwhile what)
     if (what == ADDED_ANEW) {
         drop_renewal(&p->theirs, &p->server);
         make_renewal(&p->theirs, &p->server, 5, "s", "c", true, true);
-        assert_int_equal(nacre_endpoint_add_renewal(p->server.ep, &p->theirs.renewal), NACRE_OK);
+        assert_int_equal(nacre_endpoint_add_rederivation(p->server.ep, &p->theirs.rederivation), NACRE_OK);
     }
 }
 
@@ -85,11 +85,11 @@ static void a_held_back_request_2_executes_nothing_after_its_time(void **state)
             renewed_pair p;
             nacre_event event;
             open_renewed(&p, NULL);
-            p.ours.renewal.answers = p.theirs.renewal.asks = true;
+            p.ours.rederivation.answers = p.theirs.rederivation.asks = true;
             const datagram held_back = hold_back_request_2(&p, 0);
             pass_meanwhile(&p, what);
             uint8_t before[NACRE_REDERIVE_MAX_ID] = { 0 };
-            const nacre_context *in_use = nacre_renewal_context(&p.theirs.renewal);
+            const nacre_context *in_use = nacre_rederivation_context(&p.theirs.rederivation);
             const nacre_bytes id = in_use != NULL ? nacre_context_id_context(in_use) : NACRE_ABSENT;
             if (id.len > 0) memcpy(before, id.ptr, id.len);
             for (int copy = 0; copy < 2; copy++) {
@@ -105,7 +105,7 @@ static void a_held_back_request_2_executes_nothing_after_its_time(void **state)
                 out = next_of(&p.server, times[t]);
                 if (!stands) assert_payload(datagram_message(&out), "Security context not found");
                 if (!stands)
-                    assert_true(in_use == NULL ? nacre_renewal_context(&p.theirs.renewal) == NULL
+                    assert_true(in_use == NULL ? nacre_rederivation_context(&p.theirs.rederivation) == NULL
                                                : is_in_use(&p.theirs, before, id.len));
             }
             if (what >= AGREED && what <= AGREED_AS_CLIENT) expect_exchange(&p, times[t]);
@@ -147,7 +147,7 @@ static void an_offer_has_the_lifetime_of_the_configuration(void **state)
     static const struct {
         uint64_t after_ms;
         nacre_event_kind kind; /* 0: none */
-    } rows[] = { { 9800, NACRE_EVENT_RENEWED }, { 10000, 0 } };
+    } rows[] = { { 9800, NACRE_EVENT_REDERIVED }, { 10000, 0 } };
     for (size_t i = 0; i < 2; i++) {
         renewed_pair p;
         nacre_event event = { 0 };
@@ -168,11 +168,11 @@ static void the_key_of_the_offers_is_wiped(void **state)
     for (int endpoint_ends = 0; endpoint_ends < 2; endpoint_ends++) {
         renewed_pair p;
         open_renewed(&p, NULL);
-        const uint8_t *key = p.theirs.renewal.offers.key;
+        const uint8_t *key = p.theirs.rederivation.offers.key;
         assert_memory_not_equal(key, zeros, sizeof zeros);
-        assert_memory_not_equal(key, p.ours.renewal.offers.key, sizeof zeros); /* shared with no other */
+        assert_memory_not_equal(key, p.ours.rederivation.offers.key, sizeof zeros); /* shared with no other */
         if (endpoint_ends) nacre_endpoint_wipe(p.server.ep);
-        else nacre_endpoint_remove_renewal(p.server.ep, &p.theirs.renewal);
+        else nacre_endpoint_remove_rederivation(p.server.ep, &p.theirs.rederivation);
         assert_memory_equal(key, zeros, sizeof zeros);
         close_renewed(&p);
     }
@@ -248,7 +248,7 @@ static bool renews_through(renewed_pair *p, storm *storms, size_t num_storms)
                 if (event.kind == NACRE_EVENT_REQUEST) respond_text(&p->server, event.exchange, "new");
             while (nacre_endpoint_next_event(p->client.ep, &event)) {
                 if (event.kind == NACRE_EVENT_RESPONSE) return true;
-                assert_int_equal(event.kind, NACRE_EVENT_RENEWED);
+                assert_int_equal(event.kind, NACRE_EVENT_REDERIVED);
             }
         }
     }
@@ -281,8 +281,8 @@ static void captured_requests_1_do_not_keep_a_slow_peer_from_renewing(void **sta
         party_open(&other, "other", 9, NULL);
         make_renewal(&of_other, &other, 9, "o", "s", true, false);
         make_renewal(&theirs_of_other, &p.server, 9, "s", "o", false, true);
-        assert_int_equal(nacre_endpoint_add_renewal(other.ep, &of_other.renewal), NACRE_OK);
-        assert_int_equal(nacre_endpoint_add_renewal(p.server.ep, &theirs_of_other.renewal), NACRE_OK);
+        assert_int_equal(nacre_endpoint_add_rederivation(other.ep, &of_other.rederivation), NACRE_OK);
+        assert_int_equal(nacre_endpoint_add_rederivation(p.server.ep, &theirs_of_other.rederivation), NACRE_OK);
         capture(captured[0], rows[i].ours, &p.client, &p.server, &p.ours);
         capture(captured[1], rows[i].of_other, &other, &p.server, &of_other);
         storm storms[2] = {

@@ -26,22 +26,22 @@ static datagram under_another_mid(const datagram *d)
 static void serve(renewed_pair *p, const char *text)
 {
     const nacre_event request = expect_event(&p->server, NACRE_EVENT_REQUEST);
-    assert_ptr_equal(request.context, nacre_renewal_context(&p->theirs.renewal));
+    assert_ptr_equal(request.context, nacre_rederivation_context(&p->theirs.rederivation));
     respond_text(&p->server, request.exchange, text);
 }
 
 static void expect_answer(renewed_pair *p, const char *text)
 {
     const nacre_event response = expect_event(&p->client, NACRE_EVENT_RESPONSE);
-    assert_ptr_equal(response.context, nacre_renewal_context(&p->ours.renewal));
+    assert_ptr_equal(response.context, nacre_rederivation_context(&p->ours.rederivation));
     assert_payload(response.message, text);
 }
 
 /* A request under the context in use names it: by its ID Context as it is. */
 static void expect_named(const datagram *d, const renewed *r)
 {
-    assert_true(
-        nacre_bytes_equal(option_of(d).kid_context, nacre_context_id_context(nacre_renewal_context(&r->renewal))));
+    assert_true(nacre_bytes_equal(option_of(d).kid_context,
+                                  nacre_context_id_context(nacre_rederivation_context(&r->rederivation))));
 }
 
 /* An exchange under the context in use. */
@@ -66,7 +66,7 @@ static void the_four_messages(void **state)
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
         renewed_pair p;
         open_renewed(&p, NULL);
-        assert_null(nacre_renewal_context(&p.ours.renewal));
+        assert_null(nacre_rederivation_context(&p.ours.rederivation));
         (void)ask_renewed(&p.client, &p.server, &p.ours, type);
         datagram d = next_of(&p.client, 0);
         assert_int_equal(nacre_rederive_recognise(&(nacre_oscore_option){ .kid_context = option_of(&d).kid_context }),
@@ -82,7 +82,7 @@ static void the_four_messages(void **state)
         assert_int_equal(datagram_message(&d).type, type);
         assert_int_equal(nacre_rederive_recognise(&(nacre_oscore_option){ .kid_context = option_of(&d).kid_context }),
                          NACRE_REDERIVE_REQUEST_2);
-        assert_null(nacre_renewal_context(&p.ours.renewal)); /* not before it is answered */
+        assert_null(nacre_rederivation_context(&p.ours.rederivation)); /* not before it is answered */
         party_give(&p.server, &p.client, &d, 0);
         expect_renewed(&p.server, &p.theirs);
         serve(&p, "new");
@@ -92,7 +92,7 @@ static void the_four_messages(void **state)
         expect_renewed(&p.client, &p.ours);
         expect_answer(&p, "new");
         ordinary_exchange(&p, "once more", 1);
-        assert_int_equal(nacre_context_next_seq(nacre_renewal_context(&p.ours.renewal)), 2);
+        assert_int_equal(nacre_context_next_seq(nacre_rederivation_context(&p.ours.rederivation)), 2);
         close_renewed(&p);
     }
 }
@@ -123,7 +123,7 @@ static void each_message_meets_each_fate(void **state)
                     for (int n = 0; n < (is_it ? 2 : 1); n++) {
                         party_give(to, from, n == 0 ? &d : &copy, now);
                         for (nacre_event event; nacre_endpoint_next_event(to->ep, &event);) {
-                            if (event.kind == NACRE_EVENT_RENEWED) told[to == &p.client]++;
+                            if (event.kind == NACRE_EVENT_REDERIVED) told[to == &p.client]++;
                             else if (event.kind == NACRE_EVENT_RESPONSE) answered++;
                             else if (event.kind == NACRE_EVENT_REQUEST) handled++;
                             else fail_msg("message %d, fate %d: %s", which, what, nacre_err_name(event.err));
@@ -155,7 +155,7 @@ static void late_messages(void **state)
     datagram m[4], out;
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
-    const uint64_t seq = nacre_context_next_seq(nacre_renewal_context(&p.theirs.renewal));
+    const uint64_t seq = nacre_context_next_seq(nacre_rederivation_context(&p.theirs.rederivation));
     for (int i = 0; i < 4; i++) {
         const datagram late = under_another_mid(&m[i]);
         party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &late, 10);
@@ -169,7 +169,7 @@ static void late_messages(void **state)
     assert_payload(datagram_message(&out), "Replay detected");
     expect_quiet(&p.server, 10);
     expect_quiet(&p.client, 10);
-    assert_true(nacre_context_next_seq(nacre_renewal_context(&p.theirs.renewal)) == seq);
+    assert_true(nacre_context_next_seq(nacre_rederivation_context(&p.theirs.rederivation)) == seq);
     ordinary_exchange(&p, "as ever", 20);
     close_renewed(&p);
 }
@@ -246,7 +246,7 @@ static void the_leader_ends(void **state)
             nacre_endpoint_expire(p.client.ep, 93000);
             expect_failed(&p.client, NACRE_ERR_TIMEOUT);
         }
-        assert_null(nacre_renewal_context(&p.ours.renewal));
+        assert_null(nacre_rederivation_context(&p.ours.rederivation));
         renew_over(&p, m, 93000);
         assert_false(nacre_bytes_equal(option_of(&first).kid_context, option_of(&m[0]).kid_context));
         expect_quiet(&p.client, 93000);
@@ -276,7 +276,7 @@ static void what_is_no_response_1(void **state)
     datagram_write(&bad, &(nacre_message){ NACRE_ACK, NACRE_UNAUTHORIZED, m.mid, m.token, { 0 }, { 0 } });
     party_give(&p.client, &p.server, &bad, 0);
     expect_failed(&p.client, NACRE_ERR_UNAUTHENTICATED);
-    assert_null(nacre_renewal_context(&p.ours.renewal));
+    assert_null(nacre_rederivation_context(&p.ours.rederivation));
     close_renewed(&p);
 }
 
@@ -314,7 +314,7 @@ static void forged_requests(void **state)
     close_renewed(&p);
 
     open_renewed(&p, NULL);
-    p.theirs.renewal.answers = false;
+    p.theirs.rederivation.answers = false;
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     d = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &d, 0);
@@ -357,8 +357,8 @@ static void two_clients_at_once(void **state)
     party_open(&other, "other", 7, NULL);
     make_renewal(&ours, &other, 9, "d", "s", true, false);
     make_renewal(&theirs, &a.server, 9, "s", "d", false, true);
-    assert_int_equal(nacre_endpoint_add_renewal(other.ep, &ours.renewal), NACRE_OK);
-    assert_int_equal(nacre_endpoint_add_renewal(a.server.ep, &theirs.renewal), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_rederivation(other.ep, &ours.rederivation), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_rederivation(a.server.ep, &theirs.rederivation), NACRE_OK);
     party *clients[2] = { &a.client, &other };
     renewed *at_client[2] = { &a.ours, &ours }, *at_server[2] = { &a.theirs, &theirs };
     datagram d[2];
@@ -400,7 +400,7 @@ static void new_keys_end_the_old(void **state)
     renew_over(&p, m, 0);
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(observe) };
     assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .renewal = &p.ours.renewal }),
+                                                 &(nacre_request_options){ .rederivation = &p.ours.rederivation }),
                      NACRE_OK);
     d = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &d, 0);
@@ -416,8 +416,8 @@ static void new_keys_end_the_old(void **state)
     const nacre_exchange unanswered = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
     assert_int_equal(nacre_endpoint_defer_response(p.server.ep, unanswered), NACRE_OK);
 
-    nacre_endpoint_renew(p.client.ep, &p.ours.renewal);
-    assert_null(nacre_renewal_context(&p.ours.renewal));
+    nacre_endpoint_rederive(p.client.ep, &p.ours.rederivation);
+    assert_null(nacre_rederivation_context(&p.ours.rederivation));
     for (int i = 0; i < 2; i++) expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     for (int i = 0; i < 3; i++) {
@@ -451,7 +451,7 @@ static void old_keys_in_the_same_burst(void **state)
     renew_over(&p, m, 0);
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     d[1] = next_of(&p.client, 0); /* under the old keys, and delayed */
-    nacre_endpoint_renew(p.client.ep, &p.ours.renewal);
+    nacre_endpoint_rederive(p.client.ep, &p.ours.rederivation);
     expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     for (int i = 0; i < 2; i++) {
@@ -490,9 +490,9 @@ static void the_server_forgot(void **state)
     nacre_context *first = context_from_before(&p.client, false);
     drop_renewal(&p.ours, &p.client);
     make_renewal(&p.ours, &p.client, 5, "c", "s", true, false);
-    p.ours.renewal.first = first;
-    assert_int_equal(nacre_endpoint_add_renewal(p.client.ep, &p.ours.renewal), NACRE_OK);
-    assert_ptr_equal(nacre_renewal_context(&p.ours.renewal), first);
+    p.ours.rederivation.first = first;
+    assert_int_equal(nacre_endpoint_add_rederivation(p.client.ep, &p.ours.rederivation), NACRE_OK);
+    assert_ptr_equal(nacre_rederivation_context(&p.ours.rederivation), first);
     datagram d;
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
@@ -516,7 +516,7 @@ static void the_server_forgot(void **state)
     party_give(&p.client, &p.server, &d, 0);
     expect_renewed(&p.client, &p.ours);
     expect_answer(&p, "welcome back");
-    assert_ptr_not_equal(nacre_renewal_context(&p.ours.renewal), first);
+    assert_ptr_not_equal(nacre_rederivation_context(&p.ours.rederivation), first);
     d = next_of(&p.client, 0); /* the one that waited */
     expect_named(&d, &p.ours);
     close_renewed(&p);
@@ -532,8 +532,8 @@ static void the_server_remembers(void **state)
     nacre_context *client_side = context_from_before(&p.client, false), *first = context_from_before(&p.server, true);
     drop_renewal(&p.theirs, &p.server);
     make_renewal(&p.theirs, &p.server, 5, "s", "c", false, true);
-    p.theirs.renewal.first = first;
-    assert_int_equal(nacre_endpoint_add_renewal(p.server.ep, &p.theirs.renewal), NACRE_OK);
+    p.theirs.rederivation.first = first;
+    assert_int_equal(nacre_endpoint_add_rederivation(p.server.ep, &p.theirs.rederivation), NACRE_OK);
     datagram d, m[4];
     (void)start(&p.client, &p.server, client_side, NACRE_CON);
     d = next_of(&p.client, 0);
@@ -566,7 +566,7 @@ static void forgotten_once_more(void **state)
     renew_over(&p, m, 0);
     drop_renewal(&p.theirs, &p.server);
     make_renewal(&p.theirs, &p.server, 5, "s", "c", false, true);
-    assert_int_equal(nacre_endpoint_add_renewal(p.server.ep, &p.theirs.renewal), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_rederivation(p.server.ep, &p.theirs.rederivation), NACRE_OK);
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     d = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &d, 0);
@@ -574,8 +574,8 @@ static void forgotten_once_more(void **state)
     assert_payload(datagram_message(&d), "Security context not found");
     party_give(&p.client, &p.server, &d, 0);
     expect_failed(&p.client, NACRE_ERR_UNAUTHENTICATED);
-    assert_non_null(nacre_renewal_context(&p.ours.renewal));
-    nacre_endpoint_renew(p.client.ep, &p.ours.renewal);
+    assert_non_null(nacre_rederivation_context(&p.ours.rederivation));
+    nacre_endpoint_rederive(p.client.ep, &p.ours.rederivation);
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
     close_renewed(&p);
@@ -587,7 +587,7 @@ static void both_sides_at_once(void **state)
     (void)state;
     renewed_pair p;
     open_renewed(&p, NULL);
-    p.ours.renewal.answers = p.theirs.renewal.asks = true;
+    p.ours.rederivation.answers = p.theirs.rederivation.asks = true;
     datagram d[2];
     party *sides[2] = { &p.client, &p.server };
     unsigned handled[2] = { 0 }, answered[2] = { 0 };
@@ -607,7 +607,7 @@ static void both_sides_at_once(void **state)
                 } else if (event.kind == NACRE_EVENT_RESPONSE) {
                     answered[1 - i]++;
                 } else {
-                    assert_true(event.kind == NACRE_EVENT_RENEWED ||
+                    assert_true(event.kind == NACRE_EVENT_REDERIVED ||
                                 (event.kind == NACRE_EVENT_FAILED && event.err == NACRE_ERR_NO_CONTEXT));
                     if (event.kind == NACRE_EVENT_FAILED) /* it had gone out as #2: its user asks again */
                         (void)ask_renewed(sides[1 - i], sides[i], 1 - i == 0 ? &p.ours : &p.theirs, NACRE_CON);
@@ -623,8 +623,8 @@ static void both_sides_at_once(void **state)
         assert_int_equal(answered[i], 1);
         assert_int_equal(handled[i], 1);
     }
-    assert_true(nacre_bytes_equal(nacre_context_id_context(nacre_renewal_context(&p.ours.renewal)),
-                                  nacre_context_id_context(nacre_renewal_context(&p.theirs.renewal))));
+    assert_true(nacre_bytes_equal(nacre_context_id_context(nacre_rederivation_context(&p.ours.rederivation)),
+                                  nacre_context_id_context(nacre_rederivation_context(&p.theirs.rederivation))));
     assert_true(now < 30000);
     close_renewed(&p);
 }
@@ -643,32 +643,32 @@ static void what_may_be_added(void **state)
         static const uint8_t nine[9];
         make_renewal(&r, &p.client, 1, "x", row == 4 ? "x" : "y", true, true);
         nacre_err expected = NACRE_ERR_BAD_ARGUMENT;
-        const size_t room = r.renewal.own.key_buf.cap;
-        if (row == 1) r.renewal.asks = r.renewal.answers = false;
-        if (row == 2) r.renewal.material.id_context = NACRE_ARRAY(nine);
-        if (row == 3) r.renewal.spare.key_buf.cap = 0;
+        const size_t room = r.rederivation.own.key_buf.cap;
+        if (row == 1) r.rederivation.asks = r.rederivation.answers = false;
+        if (row == 2) r.rederivation.material.id_context = NACRE_ARRAY(nine);
+        if (row == 3) r.rederivation.spare.key_buf.cap = 0;
         if (row == 3) expected = NACRE_ERR_BUFFER_TOO_SMALL;
-        if (row == 5) r.renewal.material.cose_aead = 999;
+        if (row == 5) r.rederivation.material.cose_aead = 999;
         if (row == 5) expected = NACRE_ERR_UNSUPPORTED;
         if (row == 0 || row == 6) expected = NACRE_OK;
-        if (row == 6) r.renewal.material.id_context = nacre_bytes_of(nine, 8);
-        assert_string_equal(nacre_err_name(nacre_endpoint_add_renewal(p.client.ep, &r.renewal)),
+        if (row == 6) r.rederivation.material.id_context = nacre_bytes_of(nine, 8);
+        assert_string_equal(nacre_err_name(nacre_endpoint_add_rederivation(p.client.ep, &r.rederivation)),
                             nacre_err_name(expected));
         if (expected == NACRE_OK)
-            assert_int_equal(nacre_endpoint_add_renewal(p.client.ep, &r.renewal), NACRE_ERR_BAD_ARGUMENT);
+            assert_int_equal(nacre_endpoint_add_rederivation(p.client.ep, &r.rederivation), NACRE_ERR_BAD_ARGUMENT);
         else
             assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
-                                                         &(nacre_request_options){ .renewal = &r.renewal }),
+                                                         &(nacre_request_options){ .rederivation = &r.rederivation }),
                              NACRE_ERR_BAD_ARGUMENT);
-        r.renewal.spare.key_buf.cap = room;
+        r.rederivation.spare.key_buf.cap = room;
         drop_renewal(&r, &p.client);
     }
     nacre_context *ctx = party_context(&p.client, &(pairing){ .secret = 7 }, false);
     assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, ctx, &get, NULL,
-                                                 &(nacre_request_options){ .renewal = &p.ours.renewal }),
+                                                 &(nacre_request_options){ .rederivation = &p.ours.rederivation }),
                      NACRE_ERR_BAD_ARGUMENT);
     assert_int_equal(nacre_endpoint_request_with(p.server.ep, &exchange, &p.client.address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .renewal = &p.theirs.renewal }),
+                                                 &(nacre_request_options){ .rederivation = &p.theirs.rederivation }),
                      NACRE_ERR_BAD_ARGUMENT); /* it only answers */
     close_renewed(&p);
 }
@@ -687,18 +687,18 @@ static void removing(void **state)
             d = next_of(i % 2 == 0 ? &p.client : &p.server, 0);
             party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &d, 0);
         }
-        nacre_endpoint_remove_renewal(p.client.ep, &p.ours.renewal);
-        nacre_endpoint_remove_renewal(p.client.ep, &p.ours.renewal); /* once is enough */
+        nacre_endpoint_remove_rederivation(p.client.ep, &p.ours.rederivation);
+        nacre_endpoint_remove_rederivation(p.client.ep, &p.ours.rederivation); /* once is enough */
         for (int i = 0; i < 3; i++) expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
-        assert_null(nacre_renewal_context(&p.ours.renewal));
-        nacre_endpoint_remove_renewal(p.server.ep, &p.theirs.renewal);
-        assert_null(nacre_renewal_context(&p.theirs.renewal));
+        assert_null(nacre_rederivation_context(&p.ours.rederivation));
+        nacre_endpoint_remove_rederivation(p.server.ep, &p.theirs.rederivation);
+        assert_null(nacre_rederivation_context(&p.theirs.rederivation));
         assert_false(nacre_endpoint_next_event(p.server.ep, &event));
         while (party_take(&p.server, &d, 0)) party_give(&p.client, &p.server, &d, 0);
         expect_quiet(&p.client, 0);
         if (step == 2) { /* it may be added again, and is what it was */
-            assert_int_equal(nacre_endpoint_add_renewal(p.client.ep, &p.ours.renewal), NACRE_OK);
-            assert_int_equal(nacre_endpoint_add_renewal(p.server.ep, &p.theirs.renewal), NACRE_OK);
+            assert_int_equal(nacre_endpoint_add_rederivation(p.client.ep, &p.ours.rederivation), NACRE_OK);
+            assert_int_equal(nacre_endpoint_add_rederivation(p.server.ep, &p.theirs.rederivation), NACRE_OK);
             datagram m[4];
             (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
             renew_over(&p, m, 0);
@@ -724,7 +724,7 @@ static void news_that_is_old(void **state)
             respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "new");
         }
         if (renews) {
-            nacre_endpoint_renew(p.client.ep, &p.ours.renewal);
+            nacre_endpoint_rederive(p.client.ep, &p.ours.rederivation);
             expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
         } else {
             expect_renewed(&p.client, &p.ours);
@@ -745,7 +745,7 @@ static void the_endpoint_goes(void **state)
     (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
     party_close(&p.client);
-    assert_null(p.ours.renewal.own.context.aead);
+    assert_null(p.ours.rederivation.own.context.aead);
     for (int i = 0; i < 2; i++) free(p.ours.keys[i]);
     drop_renewal(&p.theirs, &p.server);
     party_close(&p.server);

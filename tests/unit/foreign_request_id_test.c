@@ -103,7 +103,7 @@ static void rederivation_refuses_it_too(void **state)
         nacre_request_id id = identity(len, TEST_CLIENT);
         nacre_message outer = answer("10 09 48 0102030405060708");
         assert_ok(nacre_rederive_begin(&client, &own, test_crypto(), &material, r));
-        assert_err(nacre_rederive_answer(&client, &own, &spare, test_crypto(), &id, test_room(64), &outer, r),
+        assert_err(nacre_rederive_response(&client, &own, &spare, test_crypto(), &id, test_room(64), &outer, r),
                    len == 1 ? NACRE_ERR_PROTECTION_INVALID : NACRE_ERR_BAD_ARGUMENT);
         nacre_context_wipe(&own.context);
     }

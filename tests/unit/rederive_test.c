@@ -86,7 +86,7 @@ static nacre_err offer(const nacre_rederive_server *server, party *s, nacre_byte
 static nacre_err take_answer(party *c, nacre_bytes datagram, const uint8_t *r3)
 {
     nacre_message outer = test_parse(datagram);
-    return nacre_rederive_answer(&c->client, c->own, c->spare, test_crypto(), &c->id, test_room(64), &outer, r3);
+    return nacre_rederive_response(&c->client, c->own, c->spare, test_crypto(), &c->id, test_room(64), &outer, r3);
 }
 
 static nacre_err accept_at(nacre_rederive_server *server, party *s, nacre_bytes datagram, uint64_t now_ms)

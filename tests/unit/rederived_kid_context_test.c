@@ -23,7 +23,7 @@ static nacre_bytes kid_context_of(const datagram *d)
 
 static void expect_named(const datagram *d, const renewed *r)
 {
-    const nacre_bytes id_context = nacre_context_id_context(nacre_renewal_context(&r->renewal));
+    const nacre_bytes id_context = nacre_context_id_context(nacre_rederivation_context(&r->rederivation));
     assert_true(id_context.len > 0 && nacre_bytes_equal(kid_context_of(d), id_context));
 }
 
@@ -37,7 +37,7 @@ static void agree(renewed_pair *p)
 static void open_agreed(renewed_pair *p)
 {
     open_renewed(p, &(nacre_endpoint_config){ .num_observers = 2 });
-    p->theirs.renewal.asks = true;
+    p->theirs.rederivation.asks = true;
     agree(p);
 }
 
@@ -85,7 +85,7 @@ static void an_observation_names_it_each_time(void **state)
     renewed_pair p;
     open_agreed(&p);
     assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .renewal = &p.ours.renewal }),
+                                                 &(nacre_request_options){ .rederivation = &p.ours.rederivation }),
                      NACRE_OK);
     datagram d = next_of(&p.client, 0);
     expect_named(&d, &p.ours);

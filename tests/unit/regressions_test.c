@@ -290,8 +290,8 @@ static nacre_err receive_1(procedure *p)
 static nacre_err receive_2(procedure *p, nacre_bytes datagram)
 {
     nacre_message outer = test_parse(datagram), plain = test_request(NACRE_PUT, NACRE_ABSENT, test_hex("01"));
-    nacre_err err = nacre_rederive_answer(&p->client, &p->c->own, &p->c->spare, test_crypto(), &p->id_1, test_room(64),
-                                          &outer, nonce_of(p));
+    nacre_err err = nacre_rederive_response(&p->client, &p->c->own, &p->c->spare, test_crypto(), &p->id_1,
+                                            test_room(64), &outer, nonce_of(p));
     if (err != NACRE_OK) return err;
     nacre_protect_options how = nacre_rederive_options(&p->client);
     assert_ok(

@@ -27,8 +27,8 @@ static void open(fixture *f)
     (void)party_context(&f->p.server, &second, true);
     make_renewal(&f->ours, &f->p.client, 5, "cr", "sr", true, false);
     make_renewal(&f->theirs, &f->p.server, 5, "sr", "cr", false, true);
-    assert_int_equal(nacre_endpoint_add_renewal(f->p.client.ep, &f->ours.renewal), NACRE_OK);
-    assert_int_equal(nacre_endpoint_add_renewal(f->p.server.ep, &f->theirs.renewal), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_rederivation(f->p.client.ep, &f->ours.rederivation), NACRE_OK);
+    assert_int_equal(nacre_endpoint_add_rederivation(f->p.server.ep, &f->theirs.rederivation), NACRE_OK);
     party_add_transfer(&f->p.client, NULL);
 }
 
@@ -69,10 +69,10 @@ static void answer(fixture *f, nacre_exchange exchange, const said *s)
 }
 
 /* An observation, registered and notified once. */
-static void observe(fixture *f, int which, nacre_context *context, nacre_renewal *renewal)
+static void observe(fixture *f, int which, nacre_context *context, nacre_rederivation *renewal)
 {
     const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
-    const nacre_transfer_options how = { .request = { .renewal = renewal }, .buf = NACRE_BUF(f->buf) };
+    const nacre_transfer_options how = { .request = { .rederivation = renewal }, .buf = NACRE_BUF(f->buf) };
     assert_int_equal(nacre_transfer_request(f->p.client.transfer, &f->exchanges[which], &f->p.server.address, context,
                                             &get, &how, NULL),
                      NACRE_OK);
@@ -80,7 +80,7 @@ static void observe(fixture *f, int which, nacre_context *context, nacre_renewal
     assert_int_not_equal(request.exchange, 0);
     assert_int_equal(nacre_endpoint_observe(f->p.server.ep, request.exchange, NULL, &f->observers[which]), NACRE_OK);
     answer(f, request.exchange, &SAID(.code = NACRE_CONTENT, .etag = "1", .payload = pattern(0, 5)));
-    if (renewal != NULL) (void)expect_event(&f->p.client, NACRE_EVENT_RENEWED);
+    if (renewal != NULL) (void)expect_event(&f->p.client, NACRE_EVENT_REDERIVED);
     assert_pattern(expect_event(&f->p.client, NACRE_EVENT_NOTIFICATION).message.payload, 0, 5);
 }
 
@@ -106,7 +106,7 @@ static void what_waits_is_lost(void **state)
         datagram d;
         nacre_event event;
         open(&f);
-        observe(&f, 0, row == 1 ? NULL : f.p.ours, row == 1 ? &f.ours.renewal : NULL);
+        observe(&f, 0, row == 1 ? NULL : f.p.ours, row == 1 ? &f.ours.rederivation : NULL);
         observe(&f, 1, f.other, NULL);
         notify_in_blocks(&f, 0);
         if (row == 0) {
@@ -114,8 +114,8 @@ static void what_waits_is_lost(void **state)
             nacre_transfer_remove_context(f.p.client.transfer, f.p.ours);
             nacre_context_wipe(f.p.ours);
         } else if (row == 1) {
-            nacre_transfer_remove_renewal(f.p.client.transfer, &f.ours.renewal);
-            memset(&f.ours.renewal, 0x55, sizeof f.ours.renewal); /* as memory that is somebody else's */
+            nacre_transfer_remove_rederivation(f.p.client.transfer, &f.ours.rederivation);
+            memset(&f.ours.rederivation, 0x55, sizeof f.ours.rederivation); /* as memory that is somebody else's */
         }
         nacre_transfer_cancel(f.p.client.transfer, f.exchanges[1]);
         if (row < 2) {
@@ -124,7 +124,7 @@ static void what_waits_is_lost(void **state)
             assert_int_equal(event.exchange, f.exchanges[0]);
             expect_failed(&f.p.client, NACRE_ERR_NO_CONTEXT);
             expect_quiet(&f.p.client, 0);
-            if (row == 1) memset(&f.ours.renewal, 0, sizeof f.ours.renewal);
+            if (row == 1) memset(&f.ours.rederivation, 0, sizeof f.ours.rederivation);
         } else {
             assert_false(party_next_event(&f.p.client, &event));
             assert_true(party_take(&f.p.client, &d, 0)); /* it goes on */

@@ -507,8 +507,8 @@ static bool b2_client_goes(vec_run *run, const b2 *b, b2_end *client, const char
     b2_client_sends(run, b, client, &state, "request_1");
     if (!b2_step_of(run, b, answer, &step) ||
         !vec_same_err(run, answer, NACRE_OK,
-                      nacre_rederive_answer(&state, &client->own, &client->spare, run->crypto, &client->id,
-                                            b2_room(run), &step.outer, b->r3.ptr)))
+                      nacre_rederive_response(&state, &client->own, &client->spare, run->crypto, &client->id,
+                                              b2_room(run), &step.outer, b->r3.ptr)))
         return false;
     b2_check_own(run, b, client, THIRD);
     b2_client_sends(run, b, client, &state, "request_2");
