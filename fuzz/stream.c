@@ -10,7 +10,7 @@ enum { MAX_MESSAGE = 300, PEER_MESSAGE = 1 << 16 };
 
 typedef struct state {
     nacre_stream stream, reader; /* the reader is the peer's end, for what we send */
-    nacre_buf room, reader_room;
+    nacre_buf buf, reader_room;
     uint64_t now;
     bool ended;
 } state;

@@ -21,7 +21,7 @@ enum { NUM_REQUESTS = 3, NUM_ANSWERS = 6, NUM_PUSHES = 3, NUM_OBSERVERS = 3, NUM
 typedef struct own {
     nacre_exchange exchange; /* 0: free */
     bool observes;
-    uint8_t room[BIG / 2];
+    uint8_t buf[BIG / 2];
 } own;
 
 typedef struct open_request {
