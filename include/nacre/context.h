@@ -261,7 +261,7 @@ NACRE_MUST_USE nacre_err nacre_context_set_replay(nacre_context *ctx, bool known
  * it has to yield one by one, so without a kid context all that share the kid, which is for the caller to bound (the
  * endpoint tries 8); and contexts with the same Recipient ID and the same ID Context, or both without one, are told apart
  * by nothing, so that adding one looks at all of them. */
-enum { NACRE_TABLE_MAX_SLOTS = (1 << 26) - 1 };
+enum { NACRE_TABLE_MAX_SLOTS = (1 << 26) - 1, NACRE_TABLE_HASH_KEY = 16 /* bytes */ };
 
 typedef struct nacre_table_slot { /* private */
     nacre_context *context;
@@ -273,6 +273,7 @@ typedef struct nacre_table {
     nacre_table_slot *slots; /* private */
     size_t num_slots;
     size_t num_contexts;
+    uint8_t hash_key[NACRE_TABLE_HASH_KEY]; /* of SipHash-1-3 */
 } nacre_table;
 
 /* nacre_table_num_slots tells how many slots are enough for so many contexts: a third more than those. */
@@ -281,6 +282,12 @@ size_t nacre_table_num_slots(size_t num_contexts);
 /* nacre_table_init takes `num_slots` slots, the caller's memory: any number from 2 to NACRE_TABLE_MAX_SLOTS.
  * NACRE_OK, NACRE_ERR_BAD_ARGUMENT */
 NACRE_MUST_USE nacre_err nacre_table_init(nacre_table *table, nacre_table_slot *slots, size_t num_slots);
+
+/* nacre_table_set_hash_key sets the key of the table's hash (SipHash-1-3): NACRE_TABLE_HASH_KEY random bytes, so that a peer that
+ * chooses its Recipient ID or ID Context cannot make contexts collide. Without it the key is zero, which suits IDs that only the
+ * operator chooses.
+ * NACRE_OK, NACRE_ERR_BAD_ARGUMENT (the table has contexts; nothing has changed) */
+NACRE_MUST_USE nacre_err nacre_table_set_hash_key(nacre_table *table, const uint8_t key[NACRE_TABLE_HASH_KEY]);
 
 /* nacre_table_add puts a context in.
  * NACRE_OK

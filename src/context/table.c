@@ -12,46 +12,42 @@
  * are. */
 #include <nacre/context.h>
 #include "base/copy.h"
+#include "base/siphash.h"
 #include "context/fields.h"
 
 enum { AT_ONCE = 32, NONE = NACRE_TABLE_MAX_SLOTS /* where a link leads nowhere */ };
 
 #define LINK_BITS ((uint64_t)NONE) /* of the fields that hold one */
 
-/* ---- Hashes: the upper 32 bits make the home, the next lower ones the tag ---- */
+/* ---- Hashes: the upper 32 bits make the home, the next lower ones the tag. Under the table's key, for peers send both IDs ---- */
 
-static uint64_t mix(uint64_t v)
+/* A kid and its length in one word; no context has a longer one. */
+static uint64_t word_of_kid(const uint8_t *id, size_t len)
 {
-    return (v ^ v >> 29) * UINT64_C(0x9e3779b97f4a7c15); /* the golden ratio: IDs that count up spread evenly */
+    return nacre__load_short(id, len) | (uint64_t)len << 56;
 }
 
-/* Of IDs of at most seven bytes; no context has a longer one. */
-static uint64_t hash_of_kid(const uint8_t *id, size_t len)
+static uint64_t hash_of_kid(const nacre_table *t, const uint8_t *id, size_t len)
 {
-    uint64_t v = len;
-    for (size_t i = 0; i < len; i++) v = v << 8 | id[i];
-    return mix(v);
+    nacre__siphash s = nacre__siphash_start(t->hash_key);
+    return nacre__siphash_end(&s, word_of_kid(id, len));
 }
 
-/* Of both, from the hash of the kid. */
-static uint64_t hash_of_both(uint64_t of_kid, nacre_bytes id_context)
+static uint64_t hash_of_both(const nacre_table *t, const uint8_t *id, size_t len, nacre_bytes id_context)
 {
-    uint64_t hash = mix(of_kid + id_context.len + 1), v = 0;
-    if (id_context.len < 8) {
-        for (size_t i = 0; i < id_context.len; i++) v = v << 8 | id_context.ptr[i];
-    } else {
-        for (size_t i = 0; i < id_context.len - 8; i += 8) {
-            NACRE__COPY_FIXED(&v, id_context.ptr + i, 8);
-            hash = mix(hash ^ v);
-        }
-        NACRE__COPY_FIXED(&v, id_context.ptr + id_context.len - 8, 8);
-    }
-    return mix(mix(hash ^ v));
+    nacre__siphash s = nacre__siphash_start(t->hash_key);
+    nacre__siphash_word(&s, word_of_kid(id, len));
+    return nacre__siphash_end_bytes(&s, 8, id_context);
 }
 
-static uint64_t hash_of_recipient(const nacre_context *ctx)
+static uint64_t hash_of_recipient(const nacre_table *t, const nacre_context *ctx)
 {
-    return hash_of_kid(ctx->recipient_id, ctx->recipient_id_len);
+    return hash_of_kid(t, ctx->recipient_id, ctx->recipient_id_len);
+}
+
+static uint64_t hash_of_member(const nacre_table *t, const nacre_context *ctx)
+{
+    return hash_of_both(t, ctx->recipient_id, ctx->recipient_id_len, nacre__id_context(ctx));
 }
 
 /* ---- Slots ---- */
@@ -126,10 +122,9 @@ static size_t find_place(const nacre_table *t, uint64_t hash, const nacre_contex
 
 static size_t place_of(const nacre_table *t, const nacre_context *ctx)
 {
-    uint64_t hash = hash_of_recipient(ctx);
-    size_t at = find_place(t, hash, ctx);
+    size_t at = find_place(t, hash_of_recipient(t, ctx), ctx);
     if (at != NONE || ctx->id_context == NULL) return at;
-    return find_place(t, hash_of_both(hash, nacre__id_context(ctx)), ctx);
+    return find_place(t, hash_of_member(t, ctx), ctx);
 }
 
 /* ---- Changing ---- */
@@ -152,9 +147,14 @@ nacre_err nacre_table_init(nacre_table *t, nacre_table_slot *slots, size_t num_s
 {
     if (slots == NULL || num_slots < 2 || num_slots > NACRE_TABLE_MAX_SLOTS) return NACRE_ERR_BAD_ARGUMENT;
     for (size_t i = 0; i < num_slots; i++) slots[i] = empty;
-    t->slots = slots;
-    t->num_slots = num_slots;
-    t->num_contexts = 0;
+    *t = (nacre_table){ .slots = slots, .num_slots = num_slots };
+    return NACRE_OK;
+}
+
+nacre_err nacre_table_set_hash_key(nacre_table *t, const uint8_t key[NACRE_TABLE_HASH_KEY])
+{
+    if (t->num_contexts > 0) return NACRE_ERR_BAD_ARGUMENT;
+    NACRE__COPY_FIXED(t->hash_key, key, NACRE_TABLE_HASH_KEY);
     return NACRE_OK;
 }
 
@@ -175,9 +175,9 @@ nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
     if (place_of(t, ctx) != NONE) return NACRE_ERR_BAD_ARGUMENT;
     if (has_recipient_key(t, ctx)) return NACRE_ERR_DUPLICATE_CONTEXT;
     if (t->num_contexts >= t->num_slots - (t->num_slots + 3) / 4) return NACRE_ERR_BUFFER_TOO_SMALL;
-    uint64_t hash = hash_of_recipient(ctx);
+    uint64_t hash = hash_of_recipient(t, ctx);
     size_t head = ctx->id_context == NULL ? NONE : find_head(t, hash, nacre_context_recipient_id(ctx), 0);
-    if (head != NONE) hash = hash_of_both(hash, nacre__id_context(ctx));
+    if (head != NONE) hash = hash_of_member(t, ctx);
     size_t at = place(t, hash, 0);
     while (t->slots[at].context != NULL) at = after(t, at);
     nacre_table_slot *slot = &t->slots[at];
@@ -195,8 +195,7 @@ nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
 
 static size_t home_of(const nacre_table *t, const nacre_table_slot *slot)
 {
-    uint64_t hash = hash_of_recipient(slot->context);
-    return place(t, is_member(slot) ? hash_of_both(hash, nacre__id_context(slot->context)) : hash, 0);
+    return place(t, is_member(slot) ? hash_of_member(t, slot->context) : hash_of_recipient(t, slot->context), 0);
 }
 
 /* Empties a slot, and moves up what is behind it. */
@@ -270,7 +269,7 @@ static nacre_context *find_that(const nacre_table *t, start s, nacre_bytes kid, 
             return t->slots[head].context;
     }
     if (*cursor > t->num_slots) return NULL;
-    uint64_t hash = hash_of_both(s.hash, kid_context);
+    uint64_t hash = hash_of_both(t, kid.ptr, kid.len, kid_context);
     for (size_t i = *cursor - 1; (i = probe(t, hash, i)) < t->num_slots; i++) {
         const nacre_table_slot *slot = &t->slots[place(t, hash, i)];
         if (!is_member(slot) || !has_kid(slot, kid)) continue;
@@ -295,7 +294,7 @@ static bool may_be_there(nacre_bytes kid)
 nacre_context *nacre_table_find(const nacre_table *t, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
 {
     if (!may_be_there(kid)) return NULL;
-    const start s = { hash_of_kid(kid.ptr, kid.len), 0 };
+    const start s = { hash_of_kid(t, kid.ptr, kid.len), 0 };
     return find(t, s, kid, kid_context, cursor);
 }
 
@@ -327,10 +326,11 @@ static void find_at_once(const nacre_table *t, nacre_table_query *queries, size_
     const nacre_context *likely[AT_ONCE];
     for (size_t i = 0; i < num; i++) {
         nacre_bytes kid = queries[i].kid, kid_context = queries[i].kid_context;
-        starts[i].hash = both[i] = may_be_there(kid) ? hash_of_kid(kid.ptr, kid.len) : 0;
+        const bool may = may_be_there(kid);
+        starts[i].hash = both[i] = may ? hash_of_kid(t, kid.ptr, kid.len) : 0;
         fetch_slots(t, starts[i].hash);
-        if (nacre_is_absent(kid_context)) continue;
-        both[i] = hash_of_both(both[i], kid_context);
+        if (nacre_is_absent(kid_context) || !may) continue;
+        both[i] = hash_of_both(t, kid.ptr, kid.len, kid_context);
         fetch_slots(t, both[i]);
     }
     for (size_t i = 0; i < num; i++) {

@@ -3,63 +3,28 @@
  *
  * A message is the one we know when peer, MID, length and a hash of all its bytes agree: a fast client comes round to an
  * old MID within the exchange lifetime, and then its datagram differs. (Two datagrams that agree in all bytes are the
- * same protected request; deciding otherwise would make it a replay.) The hash is no cryptography: its start and factor
- * are random so that nobody outside can choose what collides, and a collision costs its maker an answer, no more.
+ * same protected request; deciding otherwise would make it a replay.) The hash is keyed, so that no peer can choose what
+ * collides; a collision costs its sender an answer, no more.
  *
  * Entries are found through buckets with chains, and stand in one of four lists: free, open, cheap, done. A new one takes
  * the place of the oldest that is done when no other is free, and before that of the oldest that is cheap: done too, but
  * nobody vouched for its message, so that forged traffic pushes out what was forged. What went is not forgotten where it
  * matters: a protected request is caught by its replay window. */
 #include "endpoint_internal.h"
-#include "base/stir.h"
+#include "base/siphash.h"
 
-#include <string.h>
+#include <stddef.h>
 
 /* ---- The hash ----------------------------------------------------------------------------------------------------- */
 
-static uint64_t stir(const nacre_endpoint *ep, uint64_t h, uint64_t word)
-{
-    return nacre__stir(h, word, ep->hash_factor);
-}
-
-static uint64_t word_at(const uint8_t *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-/* All of fewer than 8 bytes; some of them twice. */
-static uint64_t short_word(const uint8_t *p, size_t len)
-{
-    uint32_t first, last;
-    if (len < sizeof first) return len == 0 ? 0 : p[0] | (uint64_t)p[len / 2] << 8 | (uint64_t)p[len - 1] << 16;
-    memcpy(&first, p, sizeof first);
-    memcpy(&last, p + len - sizeof last, sizeof last);
-    return first | (uint64_t)last << 32;
-}
-
-/* Each byte counts; the last word begins among those of the one before it. What has another length may give the same words:
- * so the length is stirred in too, by the caller. */
-static uint64_t stir_bytes(const nacre_endpoint *ep, uint64_t h, const uint8_t *p, size_t len)
-{
-    if (len < sizeof h) return stir(ep, h, short_word(p, len));
-    for (size_t i = 0; i + sizeof h < len; i += sizeof h) h = stir(ep, h, word_at(p + i));
-    return stir(ep, h, word_at(p + len - sizeof h));
-}
-
-uint64_t nacre__dedup_hash(const nacre_endpoint *ep, const nacre_datagram *datagram)
-{
-    const size_t address_len = datagram->peer.len <= sizeof datagram->peer.bytes ? datagram->peer.len : 0;
-    uint64_t h = stir_bytes(ep, ep->hash_start, datagram->peer.bytes, address_len);
-    h = stir_bytes(ep, h, datagram->bytes.ptr, datagram->bytes.len);
-    return stir(ep, h, datagram->bytes.len); /* addresses are compared */
-}
-
+/* The address with its length and flags, filled up to whole words, then the bytes: no two pairs give the same words. */
 uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes)
 {
-    const nacre_datagram datagram = { .peer = *peer, .bytes = bytes };
-    return nacre__dedup_hash(ep, &datagram);
+    const size_t len = peer->len <= sizeof peer->bytes ? peer->len : 0;
+    const nacre_bytes address = { (const uint8_t *)peer, offsetof(nacre_address, bytes) + len };
+    nacre__siphash s = nacre__siphash_start(ep->hash_key);
+    nacre__siphash_words(&s, address);
+    return nacre__siphash_end_bytes(&s, (address.len + 7) / 8 * 8, bytes);
 }
 
 /* ---- Lists and buckets --------------------------------------------------------------------------------------------- */

@@ -180,8 +180,7 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     (void)cut_all(ep, memory, &bytes);
     ep->persist_waits.core = ep->protect_batch.core = &ep->core;
     ep->protect_batch.persist = &ep->persist_waits;
-    ep->hash_start = nacre__random(ep);
-    ep->hash_factor = nacre__random(ep) | 1; /* odd: multiplying loses nothing */
+    ep->config.random.fill(ep->config.random.self, ep->hash_key, sizeof ep->hash_key);
     nacre__mids_init(ep);
     ep->config.random.fill(ep->config.random.self, ep->echo_key, sizeof ep->echo_key);
     init_pools(ep, &bytes);

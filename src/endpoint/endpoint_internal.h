@@ -390,7 +390,7 @@ struct nacre_endpoint {
     nacre__persist_waits persist_waits;
     nacre__protect_batch protect_batch;
     size_t size;                       /* of the whole block */
-    uint64_t hash_start, hash_factor;  /* random: nobody outside can aim at a bucket */
+    uint8_t hash_key[16];              /* random: a peer cannot choose a bucket */
     uint16_t mids[NACRE__MID_BUCKETS]; /* the count of message IDs of each bucket of peers … */
     uint16_t mid_offsets[NACRE__MID_OFFSETS][NACRE__MID_BUCKETS]; /* … and what makes a peer's own numbers of it */
     uint64_t resets[NACRE__RESET_COUNTS]; /* ms: of RST that matched nothing, by peer: resets.c */
@@ -482,7 +482,6 @@ uint16_t nacre__new_mid(nacre_endpoint *ep, const nacre_address *peer);
 
 /* dedup.c: the memory of entries. */
 uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes);
-uint64_t nacre__dedup_hash(const nacre_endpoint *ep, const nacre_datagram *datagram);
 void nacre__dedup_init(nacre_endpoint *ep);
 nacre__entry *nacre__dedup_find(nacre_endpoint *ep, const nacre_datagram *datagram, uint16_t mid, uint64_t hash,
                                 uint64_t now_ms);

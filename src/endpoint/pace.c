@@ -3,6 +3,7 @@
  * again and again asks for one each time, for a window that is not known cannot tell. So there are so many in a second,
  * for each context and over all; what is above gets silence, and who means it asks again. */
 #include "endpoint_internal.h"
+#include "base/pointer_hash.h"
 
 enum { AT_ONCE_US = 4000000 }; /* what may go out at once after a pause: as many as in four seconds */
 
@@ -21,9 +22,7 @@ static void take(uint64_t *place, uint64_t now_us, uint32_t per_second)
 /* Contexts that fall together share a pace. */
 static uint64_t *place_of(const nacre_endpoint *ep, const nacre_context *context)
 {
-    uint64_t h = (ep->hash_start ^ (uint64_t)(uintptr_t)context) * ep->hash_factor;
-    h ^= h >> 32;
-    return &ep->paces[h * ep->hash_factor >> 32 & (NACRE__PACES - 1)];
+    return &ep->paces[nacre__pointer_hash(context) >> 32 & (NACRE__PACES - 1)];
 }
 
 static uint64_t us_of(uint64_t now_ms)

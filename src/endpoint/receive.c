@@ -27,7 +27,7 @@ static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
 {
     if (item->outer.type > NACRE_NON) return; /* RFC 7252 4.2: ACK and RST carry no requests */
     item->seen = nacre__options_seen(item->outer.options);
-    const uint64_t hash = nacre__dedup_hash(ep, item->datagram);
+    const uint64_t hash = nacre__hash(ep, &item->datagram->peer, item->datagram->bytes);
     const bool may_repeat = !nacre_address_is_reliable(&item->datagram->peer);
     nacre__entry *known = may_repeat ? nacre__dedup_find(ep, item->datagram, item->outer.mid, hash, now_ms) : NULL;
     if (known != NULL) {
@@ -64,7 +64,7 @@ static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms
     uint64_t hash = 0;
     if (item->outer.type == NACRE_RST) return; /* RFC 7252 4.2: a RST is empty */
     if (is_con) {
-        hash = nacre__dedup_hash(ep, item->datagram);
+        hash = nacre__hash(ep, &item->datagram->peer, item->datagram->bytes);
         nacre__entry *known = nacre__dedup_find(ep, item->datagram, item->outer.mid, hash, now_ms);
         if (known != NULL) {
             nacre__answer_again(ep, known);

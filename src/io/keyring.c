@@ -80,11 +80,9 @@ void nacre__key_label(char label[NACRE__LABEL], const nacre__key *key)
 uint64_t nacre__keyring_mark(nacre__keyring *ring, const nacre_context *ctx, nacre_direction direction)
 {
     const nacre_random random = nacre_entropy();
-    while (ring->factor == 0) {
-        random.fill(random.self, (uint8_t *)&ring->factor, sizeof ring->factor);
-        ring->factor |= 1;
-    }
-    return nacre__key_mark(ctx, direction, ring->factor);
+    if (!ring->has_hash_key) random.fill(random.self, ring->hash_key, sizeof ring->hash_key);
+    ring->has_hash_key = true;
+    return nacre__key_mark(ctx, direction, ring->hash_key);
 }
 
 static const nacre__key *find_twin(const nacre__keyring *ring, const nacre__key *made, nacre_direction direction)

@@ -24,8 +24,9 @@ typedef struct nacre__key {
 typedef struct nacre__keyring {
     nacre__key *keys;
     size_t num, cap;
-    size_t settled; /* how many nacre__keyring_undo leaves */
-    uint64_t factor;
+    size_t settled;    /* how many nacre__keyring_undo leaves */
+    bool has_hash_key; /* it is drawn with the first mark */
+    uint8_t hash_key[16];
 } nacre__keyring;
 
 /* A name for people: "PATH (CLAIM)", or one of them. */
@@ -34,7 +35,7 @@ void nacre__credential_label(char label[NACRE__LABEL], const char *claim, const 
 void nacre__key_label(char label[NACRE__LABEL], const nacre__key *key);
 nacre__key *nacre__keyring_find(const nacre__keyring *ring, const nacre_context *ctx); /* NULL: it is not in */
 
-/* The mark of a context's Sender Key or Recipient Key, under the ring's factor. */
+/* The mark of a context's Sender Key or Recipient Key, under the ring's key. */
 uint64_t nacre__keyring_mark(nacre__keyring *ring, const nacre_context *ctx, nacre_direction direction);
 
 /* nacre__keyring_provider opens a provider for the contexts of a map (may be NULL): the fastest, or OpenSSL where the program

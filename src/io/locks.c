@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* locks: the stripes of a burst as a set of bits, walked from the lowest to the highest. */
 #include "io/locks.h"
+#include "base/pointer_hash.h"
 
 nacre_err nacre__locks_init(nacre__locks *locks)
 {
@@ -19,7 +20,7 @@ void nacre__locks_destroy(nacre__locks *locks)
 
 static size_t stripe_of(const nacre_context *ctx)
 {
-    return (size_t)((uint64_t)(uintptr_t)ctx * UINT64_C(0x9e3779b97f4a7c15) >> 56); /* the high byte: 256 stripes */
+    return (size_t)(nacre__pointer_hash(ctx) >> 56); /* the high byte: 256 stripes */
 }
 
 typedef struct stripes {

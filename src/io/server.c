@@ -72,7 +72,11 @@ static nacre_err set_up(nacre_server *server, const char *bind, unsigned num_wor
     if (err == NACRE_OK) err = make_health(server);
     if (err == NACRE_OK && num_workers > 1) err = make_locks(server);
     if (err != NACRE_OK) return nacre__store_fail(why, err, "out of memory for a server");
+    uint8_t hash_key[NACRE_TABLE_HASH_KEY];
+    const nacre_random random = nacre_entropy();
+    random.fill(random.self, hash_key, sizeof hash_key);
     err = nacre_table_init(&server->table, server->slots, FIRST_SLOTS);
+    if (err == NACRE_OK) err = nacre_table_set_hash_key(&server->table, hash_key);
     if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make a table of contexts: %s", nacre_err_text(err));
     for (unsigned i = 0; err == NACRE_OK && i < num_workers; i++) err = add_worker(server, bind, why);
     return err;

@@ -20,6 +20,7 @@ static nacre_err grow_table(nacre_server *server, size_t num)
     nacre_table_slot *slots = calloc(num_slots, sizeof *slots);
     if (slots == NULL) return NACRE_ERR_NO_MEMORY;
     nacre_err err = nacre_table_init(&larger, slots, num_slots);
+    if (err == NACRE_OK) err = nacre_table_set_hash_key(&larger, server->table.hash_key);
     for (size_t i = 0; err == NACRE_OK && i < server->table.num_slots; i++)
         if (server->slots[i].context != NULL) err = nacre_table_add(&larger, server->slots[i].context);
     if (err != NACRE_OK) {

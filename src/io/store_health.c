@@ -2,6 +2,7 @@
 /* store_health: a hash table of contexts, with linear probing. It holds only contexts whose stores fail, so that a
  * store that works costs one read of a counter. */
 #include "io/store_health.h"
+#include "base/pointer_hash.h"
 
 #include <stdlib.h>
 
@@ -37,8 +38,7 @@ nacre_store_health nacre__store_health_get(const nacre__store_health *h)
 
 static size_t home(const nacre__store_health *h, const nacre_context *ctx)
 {
-    const uint64_t hash = (uint64_t)(uintptr_t)ctx * UINT64_C(0x9e3779b97f4a7c15);
-    return (size_t)(hash >> 32) & (h->cap - 1);
+    return (size_t)(nacre__pointer_hash(ctx) >> 32) & (h->cap - 1);
 }
 
 /* Where `ctx` is, or the free place where it would be. */

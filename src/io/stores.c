@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* stores: which store serves which context: open addressing with linear probing. */
 #include "io/stores.h"
+#include "base/pointer_hash.h"
 
 #include <stdlib.h>
 
 static size_t home(const nacre__stores *stores, const nacre_context *ctx)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)ctx * UINT64_C(0x9e3779b97f4a7c15);
-    return (size_t)(hash >> 32) & (stores->cap - 1);
+    return (size_t)(nacre__pointer_hash(ctx) >> 32) & (stores->cap - 1);
 }
 
 /* Where `ctx` is, or the free place where it would be. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* udp: one UDP socket: opening, closing, and what the system's errors mean for datagrams, which may get lost. */
+#include <nacre/system.h>
+
 #include "io/address.h"
 #include "io/udp_internal.h"
 #include "store/fail.h"
@@ -107,6 +109,8 @@ static nacre_err open_at(nacre_udp **udp, const nacre_address *local, bool is_be
             nacre_udp_close(made);
             return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
         }
+        const nacre_random random = nacre_entropy();
+        random.fill(random.self, made->sources->hash_key, sizeof made->sources->hash_key);
     }
 #endif
     if (!open_socket(made, local, is_beside)) {

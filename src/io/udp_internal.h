@@ -52,6 +52,7 @@ typedef struct nacre__source {
 typedef struct nacre__sources {
     nacre__source ways[NACRE__SOURCE_SETS][NACRE__SOURCE_WAYS];
     uint8_t next[NACRE__SOURCE_SETS];
+    uint8_t hash_key[16]; /* random: a peer cannot choose its set */
 } nacre__sources;
 void nacre__sources_note(nacre__sources *s, const nacre_address *peer, const struct in6_addr *local);
 const struct in6_addr *nacre__sources_find(const nacre__sources *s, const nacre_address *peer);

@@ -51,7 +51,7 @@ nacre_err nacre_site_init(nacre_site **out, void *memory, size_t size, const nac
     site->path = (char *)(site->watchers + site->num_watchers);
     site->path_size = path_size(config);
     const nacre_random *random = &nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->random;
-    random->fill(random->self, site->salt, sizeof site->salt);
+    random->fill(random->self, site->hash_key, sizeof site->hash_key);
     nacre_transfer_on_upload(config->transfer, on_upload, site);
     *out = site;
     return NACRE_OK;

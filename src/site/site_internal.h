@@ -17,7 +17,7 @@ struct nacre_site {
     nacre_transfer *transfer;
     const nacre_resource *resources;
     size_t num_resources;
-    uint8_t salt[8]; /* of the list's ETags */
+    uint8_t hash_key[16]; /* of paths, and of the list's ETags */
     nacre__watcher *watchers;
     uint32_t num_watchers, next_watcher;
     char *path; /* of the request that is answered */

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* watchers: who observes which path (RFC 7641). The endpoint has the observers; here is what they look at. */
 #include "site_internal.h"
+#include "base/siphash.h"
 
-static uint64_t hash_of(const char *path)
+#include <string.h>
+
+static uint64_t hash_of(const nacre_site *site, const char *path)
 {
-    uint64_t h = UINT64_C(0x51ed270b2f6a1c35);
-    for (; *path != '\0'; path++) {
-        h = (h ^ (uint8_t)*path) * UINT64_C(0x9e3779b97f4a7c15);
-        h ^= h >> 32;
-    }
-    return h;
+    return nacre__siphash_of(site->hash_key, nacre_bytes_of((const uint8_t *)path, strlen(path)));
 }
 
 static nacre__watcher *free_place(nacre_site *site)
@@ -31,7 +29,7 @@ bool nacre__watch(nacre_site *site, const nacre_event *event, const char *path, 
     nacre_exchange observer;
     if (watcher == NULL || nacre_endpoint_observe(ep, event->exchange, watcher, &observer) != NACRE_OK) return false;
     watcher->observer = observer;
-    watcher->path = hash_of(path);
+    watcher->path = hash_of(site, path);
     watcher->unobserved = response->unobserved;
     watcher->observation = response->observation;
     return true;
@@ -50,7 +48,7 @@ void nacre__watcher_gone(nacre_site *site, const nacre_event *event)
 
 void nacre_site_changed(nacre_site *site, const char *path)
 {
-    const uint64_t hash = hash_of(path);
+    const uint64_t hash = hash_of(site, path);
     for (uint32_t i = 0; i < site->num_watchers; i++)
         if (site->watchers[i].observer != 0 && site->watchers[i].path == hash)
             nacre_endpoint_changed(nacre_transfer_endpoint(site->transfer), site->watchers[i].observer);

@@ -4,6 +4,7 @@
  *
  * The list is never held: it is written anew for each block, and only the window that is asked for lands in the room. */
 #include "site_internal.h"
+#include "base/siphash.h"
 
 #include <string.h>
 
@@ -16,14 +17,22 @@ typedef struct window {
     uint64_t from; /* the list's byte that goes to the start of the room */
     uint64_t at;   /* where the list is */
     size_t used;
-    uint64_t hash; /* of all that passed */
+    nacre__siphash hash; /* of all that passed, in words */
+    uint64_t word;       /* what fills none yet */
 } window;
+
+static void add_to_hash(window *w, uint8_t byte)
+{
+    w->word |= (uint64_t)byte << w->at % 8 * 8;
+    if (w->at % 8 != 7) return;
+    nacre__siphash_word(&w->hash, w->word);
+    w->word = 0;
+}
 
 static void put(window *w, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++, w->at++) {
-        w->hash = (w->hash ^ (uint8_t)text[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        w->hash ^= w->hash >> 32;
+        add_to_hash(w, (uint8_t)text[i]);
         if (w->at >= w->from && w->used < w->buf.cap) w->buf.ptr[w->used++] = (uint8_t)text[i];
     }
 }
@@ -158,7 +167,7 @@ static bool is_listed(const nacre_resource *resource, nacre_bytes options)
 
 static void write_list(window *w, const nacre__listing *listing)
 {
-    memcpy(&w->hash, listing->site->salt, sizeof w->hash);
+    w->hash = nacre__siphash_start(listing->site->hash_key);
     for (size_t i = 0; i < listing->site->num_resources; i++)
         if (is_listed(&listing->site->resources[i], listing->options)) put_link(w, &listing->site->resources[i]);
 }
@@ -189,8 +198,9 @@ void nacre__well_known(const nacre_site *site, nacre__listing *listing, const na
     }
     window all = { 0 };
     write_list(&all, listing);
+    const uint64_t hash = nacre__siphash_end(&all.hash, all.word | all.at << 56);
     uint8_t etag[8];
-    for (size_t i = 0; i < sizeof etag; i++) etag[i] = (uint8_t)(all.hash >> 8 * i);
+    for (size_t i = 0; i < sizeof etag; i++) etag[i] = (uint8_t)(hash >> 8 * i);
     response->code = NACRE_CONTENT;
     nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_LINKS);
     if (event->context == NULL) response->block_size = PLAIN_BLOCK;

@@ -15,8 +15,7 @@
 nacre_err nacre__twins_init(nacre__twins *twins)
 {
     *twins = (nacre__twins){ .num = 0 };
-    if (!nacre__store_random((uint8_t *)&twins->factor, sizeof twins->factor)) return NACRE_ERR_CRYPTO;
-    twins->factor |= 1;
+    if (!nacre__store_random(twins->hash_key, sizeof twins->hash_key)) return NACRE_ERR_CRYPTO;
     return NACRE_OK;
 }
 
@@ -40,7 +39,7 @@ nacre_err nacre__twins_add(nacre__twins *twins, const nacre_context *ctx, uint64
     for (int seal = 0; seal < 2; seal++) {
         const nacre_direction direction = seal ? NACRE_SEAL : NACRE_OPEN;
         twins->keys[twins->num++] =
-            (nacre__twin_key){ nacre__key_mark(ctx, direction, twins->factor), owner, direction };
+            (nacre__twin_key){ nacre__key_mark(ctx, direction, twins->hash_key), owner, direction };
     }
     return NACRE_OK;
 }

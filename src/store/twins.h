@@ -14,7 +14,7 @@ typedef struct nacre__twin_key { /* private: one key of one context */
 typedef struct nacre__twins {
     nacre__twin_key *keys; /* private */
     size_t num, cap;
-    uint64_t factor;
+    uint8_t hash_key[16];
 } nacre__twins;
 
 /* Two contexts, and which key they share: the Sender Key (NACRE_SEAL), whatever else, or the Recipient Key alone (NACRE_OPEN). */

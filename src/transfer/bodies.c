@@ -6,33 +6,16 @@
  * one is taken from who holds at least two more than the newcomer, or from plain senders when the newcomer is protected:
  * so nobody loses a body to somebody who holds as many, and a newcomer with none gets one wherever somebody has two. */
 #include "transfer_internal.h"
-#include "base/stir.h"
+#include "base/siphash.h"
 
 #include <string.h>
 
 /* ---- Keys ---------------------------------------------------------------------------------------------------------- */
 
-/* As in the memory of duplicates: random start and factor, so that nobody outside can choose what collides. Peer and context
- * are compared as they are, so a collision would harm its maker alone. */
-static uint64_t stir(const nacre_transfer *t, uint64_t h, uint64_t word)
-{
-    return nacre__stir(h, word, t->hash_factor);
-}
-
-static uint64_t stir_bytes(const nacre_transfer *t, uint64_t h, nacre_bytes bytes)
-{
-    h = stir(t, h, bytes.len);
-    for (size_t i = 0; i < bytes.len; i += 8) {
-        uint64_t word = 0;
-        memcpy(&word, bytes.ptr + i, bytes.len - i < 8 ? bytes.len - i : 8);
-        h = stir(t, h, word);
-    }
-    return h;
-}
-
+/* Peer and context are compared as they are, so a collision would harm its sender alone. */
 uint64_t nacre__body_hash(const nacre_transfer *t, nacre_bytes bytes)
 {
-    return stir_bytes(t, t->hash_start, bytes);
+    return nacre__siphash_of(t->hash_key, bytes);
 }
 
 /* RFC 7252 5.4.6: NoCacheKey, but for critical options, which every block has or none. Block options are what differs
@@ -46,14 +29,16 @@ static bool is_in_key(uint16_t number)
 /* RFC 9175 3.4: Request-Tag is one of the options that tell operations apart. */
 nacre__body_key nacre__body_key_of(const nacre_transfer *t, const nacre_event *request)
 {
-    uint64_t h = stir(t, t->hash_start, request->message.code);
+    nacre__siphash hash = nacre__siphash_start(t->hash_key);
     nacre_option_iter it = nacre_option_begin(request->message.options);
     for (nacre_option option; nacre_option_next(&it, &option);) {
         if (!is_in_key(option.number)) continue;
-        h = stir(t, h, option.number);
-        h = stir_bytes(t, h, option.value);
+        nacre__siphash_word(&hash, (uint64_t)option.value.len << 16 | option.number);
+        nacre__siphash_words(&hash, option.value);
     }
-    return (nacre__body_key){ .context = request->context, .peer = request->peer, .hash = h };
+    return (nacre__body_key){ .context = request->context,
+                              .peer = request->peer,
+                              .hash = nacre__siphash_end(&hash, request->message.code) };
 }
 
 static bool same_key(const nacre__body_key *a, const nacre__body_key *b)

@@ -103,10 +103,9 @@ nacre_err nacre_transfer_init(nacre_transfer **out, void *memory, size_t size, c
     memset(t->own, 0, t->config.num_client_exchanges * sizeof *t->own);
     memset(t->bodies, 0, t->config.num_bodies * sizeof *t->bodies);
     init_pools(t, own_bytes, body_bytes);
-    t->hash_start = random_number(t);
-    t->hash_factor = random_number(t) | 1;
     t->next_tag = random_number(t);
     const nacre_random *random = &nacre_endpoint_get_config(t->ep)->random;
+    random->fill(random->self, t->hash_key, sizeof t->hash_key);
     random->fill(random->self, t->etag_key, sizeof t->etag_key);
     *out = t;
     return NACRE_OK;

@@ -144,7 +144,7 @@ struct nacre_transfer {
 
     nacre__body *bodies;
     uint32_t num_bodies_used;
-    uint64_t hash_start, hash_factor;
+    uint8_t hash_key[16];
     uint8_t etag_key[16];
     nacre_on_upload on_upload;
     void *on_upload_user;

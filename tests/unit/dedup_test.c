@@ -494,6 +494,23 @@ static void several_contexts_with_one_kid(void **state)
     pair_close(&p);
 }
 
+/* Two endpoints hash one datagram differently, and peers of one address that differ in its flags too: what a peer learns or
+ * computes elsewhere is of no use here. */
+static void the_hash_is_each_endpoint_s_own(void **state)
+{
+    (void)state;
+    const nacre_address peer = address_named("client");
+    nacre_address reliable = peer;
+    reliable.flags = NACRE_ADDRESS_RELIABLE;
+    party a, b;
+    party_open(&a, "server", 1, NULL);
+    party_open(&b, "server", 2, NULL);
+    assert_true(nacre__hash(a.ep, &peer, NACRE_STR("datagram")) != nacre__hash(b.ep, &peer, NACRE_STR("datagram")));
+    assert_true(nacre__hash(a.ep, &peer, NACRE_ABSENT) != nacre__hash(a.ep, &reliable, NACRE_ABSENT));
+    party_close(&a);
+    party_close(&b);
+}
+
 /* Datagrams of one length that differ in one bit, wherever it is, have different hashes; so have those of which one is the
  * beginning of the other; and the same one has the same. */
 static void each_bit_counts(void **state)
@@ -520,8 +537,7 @@ static void each_bit_counts(void **state)
     party_close(&p);
 }
 
-/* Who knows nothing of the hash's secrets cannot undo a change by another: not by one that fits whatever the factor is, as
- * the highest bit of a word goes through every odd one unchanged. */
+/* Changes of two words that cancel out in a hash that multiplies by an odd factor, whatever the factor is. */
 static void no_change_undoes_another(void **state)
 {
     (void)state;
@@ -567,6 +583,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(no_contexts_at_all),
         cmocka_unit_test(several_contexts_with_one_kid),
+        cmocka_unit_test(the_hash_is_each_endpoint_s_own),
         cmocka_unit_test(each_bit_counts),
         cmocka_unit_test(no_change_undoes_another),
     };

@@ -32,23 +32,24 @@ static void the_set_holds_what_was_put_in(void **state)
     assert_false(nacre__key_marks_has(&set, marks[0]));
 }
 
-static void a_mark_is_of_one_key_and_one_factor(void **state)
+static void a_mark_is_of_one_key_under_one_hash_key(void **state)
 {
     (void)state;
+    static const uint8_t five[NACRE__HASH_KEY_LEN] = { 5 }, seven[NACRE__HASH_KEY_LEN] = { 7 };
     const nacre_context *client = test_context_of(1, TEST_CLIENT), *server = test_context_of(1, TEST_SERVER);
     nacre_context_params params = test_params(1, TEST_CLIENT);
     params.next_seq = 9;
     const nacre_context *copy = test_context(&params);
-    assert_int_equal(nacre__key_mark(client, NACRE_SEAL, 5), nacre__key_mark(copy, NACRE_SEAL, 5));
-    assert_int_equal(nacre__key_mark(client, NACRE_OPEN, 5), nacre__key_mark(copy, NACRE_OPEN, 5));
-    assert_true(nacre__key_mark(client, NACRE_SEAL, 5) != nacre__key_mark(client, NACRE_OPEN, 5));
-    assert_true(nacre__key_mark(client, NACRE_SEAL, 5) != nacre__key_mark(server, NACRE_OPEN, 5));
-    assert_true(nacre__key_mark(client, NACRE_SEAL, 5) != nacre__key_mark(client, NACRE_SEAL, 7));
+    assert_int_equal(nacre__key_mark(client, NACRE_SEAL, five), nacre__key_mark(copy, NACRE_SEAL, five));
+    assert_int_equal(nacre__key_mark(client, NACRE_OPEN, five), nacre__key_mark(copy, NACRE_OPEN, five));
+    assert_true(nacre__key_mark(client, NACRE_SEAL, five) != nacre__key_mark(client, NACRE_OPEN, five));
+    assert_true(nacre__key_mark(client, NACRE_SEAL, five) != nacre__key_mark(server, NACRE_OPEN, five));
+    assert_true(nacre__key_mark(client, NACRE_SEAL, five) != nacre__key_mark(client, NACRE_SEAL, seven));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { TEST(the_set_holds_what_was_put_in),
-                                        TEST(a_mark_is_of_one_key_and_one_factor) };
+                                        TEST(a_mark_is_of_one_key_under_one_hash_key) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

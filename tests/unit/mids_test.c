@@ -44,7 +44,7 @@ static void each_peer_counts_by_itself(void **state)
 static void one_peers_numbers_do_not_tell_anothers(void **state)
 {
     (void)state;
-    enum { PEERS = 400 };
+    enum { PEERS = 1600 };
     party p;
     party_open(&p, "us", 7, NULL);
     unsigned sharing = 0, near = 0;

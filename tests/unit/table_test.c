@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -445,6 +446,59 @@ static void a_table_that_refused_is_as_it_was(void **state)
     assert_ok(nacre_table_add(table, twin));
 }
 
+/* IDs that fall together under the key zero are found under any; what stands where depends on the key. */
+static void the_hash_key_decides_where_contexts_stand(void **state)
+{
+    enum { SLOTS = 1000, CONTEXTS = 500, KEYS = 3 };
+    (void)state;
+    nacre_table *tables[KEYS];
+    nacre_context *all[CONTEXTS], *found[MAX];
+    for (size_t k = 0; k < KEYS; k++) {
+        const uint8_t key[NACRE_TABLE_HASH_KEY] = { [15] = (uint8_t)k };
+        tables[k] = table_of(SLOTS);
+        if (k > 0) assert_ok(nacre_table_set_hash_key(tables[k], key));
+    }
+    for (size_t i = 0; i < CONTEXTS; i++) {
+        char kid[] = "00000000", id_context[] = "000000";
+        snprintf(kid, sizeof kid, "%08x", (unsigned)(i / 2));
+        snprintf(id_context, sizeof id_context, "%06x", (unsigned)i);
+        all[i] = context(kid, id_context);
+        for (size_t k = 0; k < KEYS; k++) assert_ok(nacre_table_add(tables[k], all[i]));
+    }
+    size_t same = 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        same += tables[0]->slots[i].context != NULL && tables[0]->slots[i].context == tables[1]->slots[i].context;
+    assert_true(same < CONTEXTS / 50);
+    for (size_t k = 0; k < KEYS; k++) {
+        for (size_t i = 0; i < CONTEXTS; i++) {
+            char kid[] = "00000000", id_context[] = "000000";
+            snprintf(kid, sizeof kid, "%08x", (unsigned)(i / 2));
+            snprintf(id_context, sizeof id_context, "%06x", (unsigned)i);
+            assert_int_equal(find_all(tables[k], kid, id_context, found), 1);
+            assert_ptr_equal(found[0], all[i]);
+            assert_int_equal(find_all(tables[k], kid, NULL, found), 2);
+            if (i % 3 != 0) continue;
+            nacre_table_remove(tables[k], all[i]);
+            assert_ok(nacre_table_add(tables[k], all[i]));
+        }
+    }
+}
+
+static void a_table_with_contexts_keeps_its_hash_key(void **state)
+{
+    (void)state;
+    static const uint8_t key[NACRE_TABLE_HASH_KEY] = { 1 };
+    nacre_table *table = table_of(8);
+    nacre_context *ctx = context("01", "aa"), *found[MAX];
+    assert_ok(nacre_table_add(table, ctx));
+    assert_err(nacre_table_set_hash_key(table, key), NACRE_ERR_BAD_ARGUMENT);
+    assert_int_equal(find_all(table, "01", "aa", found), 1);
+    nacre_table_remove(table, ctx);
+    assert_ok(nacre_table_set_hash_key(table, key));
+    assert_ok(nacre_table_add(table, ctx));
+    assert_int_equal(find_all(table, "01", "aa", found), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +514,8 @@ int main(void)
         TEST(test_many_at_once),
         TEST(test_unknown_kids_read_no_context),
         TEST(test_one_kid_and_many_id_contexts),
+        TEST(the_hash_key_decides_where_contexts_stand),
+        TEST(a_table_with_contexts_keeps_its_hash_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/* siphash: SipHash (Aumasson, Bernstein 2012), the keyed hash of every table whose keys a peer sends: with a random key a peer
+ * cannot choose values that collide. SipHash-1-3: one round for each word of eight bytes, three at the end. Checksums and
+ * authentication are not its job.
+ *
+ * Whoever hashes several values writes them as words, or as bytes filled up with zeros, so that no two lists of values give
+ * the same words: a length goes before what it measures. */
+#ifndef NACRE_BASE_SIPHASH_H
+#define NACRE_BASE_SIPHASH_H
+
+#include <nacre/base.h>
+#include "base/copy.h"
+
+enum { NACRE__SIPHASH_ROUNDS = 1, NACRE__SIPHASH_LAST_ROUNDS = 3, NACRE__HASH_KEY_LEN = 16 };
+
+/* Where size counts more than speed, one copy in each file. */
+#if defined(__OPTIMIZE_SIZE__)
+#define NACRE__SIPHASH_OUTLINE NACRE__NOT_INLINE
+#else
+#define NACRE__SIPHASH_OUTLINE
+#endif
+
+typedef struct nacre__siphash {
+    uint64_t v[4];
+} nacre__siphash;
+
+static inline uint64_t nacre__load_le64(const uint8_t *p)
+{
+    return p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 |
+           (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
+static inline uint64_t nacre__load_le32(const uint8_t *p)
+{
+    return p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24;
+}
+
+/* Fewer than eight bytes, filled up with zeros. Some are read twice, so that there is no loop. */
+NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__load_short(const uint8_t *p, size_t len)
+{
+    if (len >= 4) return nacre__load_le32(p) | nacre__load_le32(p + len - 4) << 8 * (len - 4);
+    if (len == 0) return 0;
+    return p[0] | (uint64_t)p[len / 2] << 8 * (len / 2) | (uint64_t)p[len - 1] << 8 * (len - 1);
+}
+
+static inline uint64_t nacre__rotate_left(uint64_t word, int bits)
+{
+    return word << bits | word >> (64 - bits);
+}
+
+NACRE__SIPHASH_OUTLINE static inline void nacre__siphash_rounds(nacre__siphash *s, int num)
+{
+    uint64_t a = s->v[0], b = s->v[1], c = s->v[2], d = s->v[3];
+    for (; num > 0; num--) {
+        a += b, c += d;
+        b = nacre__rotate_left(b, 13) ^ a, d = nacre__rotate_left(d, 16) ^ c;
+        a = nacre__rotate_left(a, 32) + d, c += b;
+        d = nacre__rotate_left(d, 21) ^ a, b = nacre__rotate_left(b, 17) ^ c;
+        c = nacre__rotate_left(c, 32);
+    }
+    *s = (nacre__siphash){ { a, b, c, d } };
+}
+
+static inline nacre__siphash nacre__siphash_start(const uint8_t key[NACRE__HASH_KEY_LEN])
+{
+    const uint64_t low = nacre__load_le64(key), high = nacre__load_le64(key + 8);
+    return (nacre__siphash){ { low ^ UINT64_C(0x736f6d6570736575), high ^ UINT64_C(0x646f72616e646f6d),
+                               low ^ UINT64_C(0x6c7967656e657261), high ^ UINT64_C(0x7465646279746573) } };
+}
+
+static inline void nacre__siphash_absorb(nacre__siphash *s, uint64_t word, int rounds)
+{
+    s->v[3] ^= word;
+    nacre__siphash_rounds(s, rounds);
+    s->v[0] ^= word;
+}
+
+/* The hash, with any numbers of rounds: `last` has the number of all bytes, modulo 256, in its highest byte, and below it those
+ * that filled no word. */
+NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__siphash_close(nacre__siphash *s, uint64_t last, int rounds,
+                                                                   int last_rounds)
+{
+    nacre__siphash_absorb(s, last, rounds);
+    s->v[2] ^= 0xff;
+    nacre__siphash_rounds(s, last_rounds);
+    return s->v[0] ^ s->v[1] ^ s->v[2] ^ s->v[3];
+}
+
+/* The hash of what came before, `before` bytes in whole words, and `bytes`. */
+NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__siphash_close_bytes(nacre__siphash *s, size_t before,
+                                                                         nacre_bytes bytes, int rounds, int last_rounds)
+{
+    const size_t rest = bytes.len % 8;
+    const uint8_t *at = bytes.ptr;
+    for (size_t i = bytes.len / 8; i > 0; i--, at += 8) nacre__siphash_absorb(s, nacre__load_le64(at), rounds);
+    uint64_t last = (uint64_t)(before + bytes.len) << 56;
+    if (rest > 0 && bytes.len > 8) last |= nacre__load_le64(at + rest - 8) >> (64 - 8 * rest);
+    else last |= nacre__load_short(at, rest);
+    return nacre__siphash_close(s, last, rounds, last_rounds);
+}
+
+/* ---- SipHash-1-3 ---------------------------------------------------------------------------------------------------- */
+
+static inline void nacre__siphash_word(nacre__siphash *s, uint64_t word)
+{
+    nacre__siphash_absorb(s, word, NACRE__SIPHASH_ROUNDS);
+}
+
+/* All of `bytes`, filled up with zeros to whole words. */
+static inline void nacre__siphash_words(nacre__siphash *s, nacre_bytes bytes)
+{
+    size_t at = 0;
+    for (; at + 8 <= bytes.len; at += 8) nacre__siphash_word(s, nacre__load_le64(bytes.ptr + at));
+    if (at < bytes.len) nacre__siphash_word(s, nacre__load_short(bytes.ptr + at, bytes.len - at));
+}
+
+static inline uint64_t nacre__siphash_end(nacre__siphash *s, uint64_t last)
+{
+    return nacre__siphash_close(s, last, NACRE__SIPHASH_ROUNDS, NACRE__SIPHASH_LAST_ROUNDS);
+}
+
+static inline uint64_t nacre__siphash_end_bytes(nacre__siphash *s, size_t before, nacre_bytes bytes)
+{
+    return nacre__siphash_close_bytes(s, before, bytes, NACRE__SIPHASH_ROUNDS, NACRE__SIPHASH_LAST_ROUNDS);
+}
+
+static inline uint64_t nacre__siphash_of(const uint8_t key[NACRE__HASH_KEY_LEN], nacre_bytes bytes)
+{
+    nacre__siphash s = nacre__siphash_start(key);
+    return nacre__siphash_end_bytes(&s, 0, bytes);
+}
+
+#endif
