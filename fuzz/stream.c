@@ -4,7 +4,7 @@
  * once, and nothing comes after it. */
 #include "fuzz.h"
 
-#include "endpoint/stream_frame.h"
+#include "stream/stream_frame.h"
 
 enum { MAX_MESSAGE = 300, PEER_MESSAGE = 1 << 16 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stream_signal: what two ends of a connection tell each other about it (RFC 8323 5). */
 #include "coap/message.h"
-#include "endpoint/stream_internal.h"
+#include "stream/stream_internal.h"
 
 #include <string.h>
 

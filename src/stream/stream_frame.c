@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* stream_frame: the header of a message in a byte stream, read and written. */
-#include "endpoint/stream_frame.h"
+#include "stream/stream_frame.h"
 #include "base/reader.h"
 #include "coap/option_codec.h"
 

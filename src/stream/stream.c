@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* stream: one connection's bytes and messages, its end, and its timers (RFC 8323 3). */
 #include "coap/message.h"
-#include "endpoint/stream_internal.h"
+#include "stream/stream_internal.h"
 
 #include <string.h>
 

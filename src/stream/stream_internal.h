@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* stream_internal: what the files of a stream ask of each other. */
-#ifndef NACRE_ENDPOINT_STREAM_INTERNAL_H
-#define NACRE_ENDPOINT_STREAM_INTERNAL_H
+#ifndef NACRE_STREAM_STREAM_INTERNAL_H
+#define NACRE_STREAM_STREAM_INTERNAL_H
 
-#include "endpoint/stream_frame.h"
+#include "stream/stream_frame.h"
 #include <nacre/stream.h>
 
 enum {

@@ -12,8 +12,8 @@
  *    /  options, 0xff, payload       /   the bytes that Len counts
  *
  * Against the datagram form, version, type and message ID are missing, and the length is there. */
-#ifndef NACRE_ENDPOINT_STREAM_FRAME_H
-#define NACRE_ENDPOINT_STREAM_FRAME_H
+#ifndef NACRE_STREAM_STREAM_FRAME_H
+#define NACRE_STREAM_STREAM_FRAME_H
 
 #include <nacre/base.h>
 
