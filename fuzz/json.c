@@ -3,7 +3,7 @@
  * nothing, and an error text of one line. */
 #include "fuzz.h"
 
-#include "store/json.h"
+#include "store/json/json.h"
 
 typedef struct text {
     char *ptr;

@@ -5,7 +5,7 @@
 #include "fuzz.h"
 
 #include "context/fields.h"
-#include "store/pack_format.h"
+#include "store/pack/pack_format.h"
 
 enum { NUM = 2, PAGES = 7, LEN = PAGES * NACRE__PACK_PAGE, SEGMENT = 3, RECORDS = 4 };
 

@@ -4,9 +4,9 @@
  * and count the same numbers. So all of a map are compared before the first one is used, and again when it has
  * changed. */
 #include "io/client_internal.h"
-#include "store/credentials.h"
+#include "store/credentials/credentials.h"
 #include "store/fail.h"
-#include "store/twins.h"
+#include "store/directory/twins.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>

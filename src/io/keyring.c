@@ -4,7 +4,7 @@
 #include "io/keyring.h"
 #include "context/key_mark.h"
 #include "store/fail.h"
-#include "store/twins.h"
+#include "store/directory/twins.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include "io/store_health.h"
 #include "io/stores.h"
-#include "store/pack_share.h"
+#include "store/pack/pack_share.h"
 
 #include <nacre/endpoint.h>
 #include <nacre/pack.h>

@@ -3,8 +3,8 @@
 #include "endpoint/endpoint_internal.h" /* NACRE__MAX_CANDIDATES */
 #include "io/server_internal.h"
 #include "store/fail.h"
-#include "store/pack_share.h"
-#include "store/twins.h"
+#include "store/pack/pack_share.h"
+#include "store/directory/twins.h"
 
 #include <nacre/remote.h>
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store/sequence_file.h"
+#include "store/directory/sequence_file.h"
 
 /* ---- The store: a thread with one job at a time ----------------------------------------------------------------------- */
 

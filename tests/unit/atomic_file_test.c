@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/files.h"
+#include "store/file/files.h"
 
 /* fsync of the file, rename, fsync of the folder: only behind the rename it is uncertain which text is there. */
 static void a_failure_says_what_is_certain(void **state)

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "scratch.h"
-#include "store/uri_match.h"
+#include "store/credentials/uri_match.h"
 
 static int set_up(void **state)
 {

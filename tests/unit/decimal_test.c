@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "store/decimal.h"
+#include "store/json/decimal.h"
 
 /* 2^1024 - 1 and 2^1024 */
 #define ALL_1024                                                                                                       \

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/json.h"
+#include "store/json/json.h"
 
 /* The text is copied into a heap buffer of exactly its size, so that AddressSanitizer sees a step too far. */
 static nacre_err parse_bytes(nacre__json_doc *doc, const void *bytes, size_t len, nacre_detail *why)

@@ -9,7 +9,7 @@
 
 #include "packs.h"
 #include "scratch.h"
-#include "store/pack_format.h"
+#include "store/pack/pack_format.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define STEP 7 /* bytes apart */

@@ -6,7 +6,7 @@
 set -euo pipefail
 source_dir=${2:?usage: portable_test.sh BUILD_DIR SOURCE_DIR}
 cd "$source_dir"
-sources=(src/io/*.c src/store/*.c src/crypto/*.c src/site/*.c src/endpoint/*.c src/endpoint/*/*.c src/transfer/*.c tools/nacre/*.c examples/*.c)
+mapfile -t sources < <(find src tools examples -name "*.c" | sort)
 for compiler in "${CC:-cc}"; do
     for with in '' -DNACRE_IPSEC_MB; do
         if [ -n "$with" ] && ! "$compiler" -E - <<<'#include <intel-ipsec-mb.h>' >/dev/null 2>&1; then continue; fi

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/decimal.h"
+#include "store/json/decimal.h"
 #include "suggest.h"
 #include "tool.h"
 

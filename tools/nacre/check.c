@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "check_twins.h"
-#include "store/data.h"
-#include "store/directory_read.h"
+#include "store/directory/data.h"
+#include "store/directory/directory_read.h"
 #include "store/fail.h"
-#include "store/files.h"
-#include "store/text.h"
+#include "store/file/files.h"
+#include "store/json/text.h"
 #include "suggest.h"
 #include "tool.h"
 

@@ -4,7 +4,7 @@
 #ifndef NACRE_TOOL_CHECK_TWINS_H
 #define NACRE_TOOL_CHECK_TWINS_H
 
-#include "store/twins.h"
+#include "store/directory/twins.h"
 #include "tool.h"
 
 typedef struct tool_twins {

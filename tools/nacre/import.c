@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/decimal.h"
+#include "store/json/decimal.h"
 #include "suggest.h"
 #include "tool.h"
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/decimal.h"
+#include "store/json/decimal.h"
 #include "suggest.h"
 #include "tool.h"
 

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <yajl/yajl_gen.h>
 
-#include "store/decimal.h"
-#include "store/json.h"
+#include "store/json/decimal.h"
+#include "store/json/json.h"
 #include "suggest.h"
 #include "tool.h"
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/decimal.h"
+#include "store/json/decimal.h"
 #include "suggest.h"
 #include "tool.h"
 

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* adopt: a state that was copied, put back or lost is written anew where it is, because its owner says that it is right. What
+ * was received since then is not known, so the replay window becomes unknown (RFC 8613 B.1.2). */
+#include <nacre/store.h>
+
+#include <unistd.h>
+
+#include "store/directory/directory_read.h"
+#include "store/fail.h"
+#include "store/lock/generation.h"
+#include "store/pack/pack_move.h"
+#include "store/random.h"
+#include "store/directory/seed_sequence.h"
+
+static nacre_err write_state(const nacre__folder *folder, const nacre_directory_info *info, const nacre__json *rest,
+                             int lock_fd, const nacre__sequence *state, nacre_detail *why)
+{
+    bool uncertain;
+    nacre__generation_writer writer = { .fd = lock_fd, .number = info->generation };
+    if (info->layout == NACRE_LAYOUT_NEWEST) return nacre__sequence_write_next(folder, state, &writer, &uncertain, why);
+    const nacre__seed_form form = { .sender_id = nacre_bytes_of(info->sender_id, info->sender_id_len),
+                                    .recipient_id = nacre_bytes_of(info->recipient_id, info->recipient_id_len),
+                                    .rest = rest,
+                                    .writer = &writer };
+    return nacre__seed_write(folder, state, &form, &uncertain, why);
+}
+
+/* How far ahead a state goes on whose age is not known: NACRE_ADOPT_SKIP, and as much again at random, so that one backup
+ * that is put back twice does not go on at one number twice. `left` is how far it may go, and not less than the first. */
+static nacre_err skip(uint64_t *numbers, uint64_t left, const nacre__folder *folder, nacre_detail *why)
+{
+    uint32_t more;
+    if (!nacre__store_random((uint8_t *)&more, sizeof more))
+        return nacre__store_fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", folder->path);
+    *numbers = NACRE_ADOPT_SKIP + more < left ? NACRE_ADOPT_SKIP + more : left;
+    return NACRE_OK;
+}
+
+/* `floor`: the highest number that the state or DIR/lock names. */
+static nacre_err choose_next(uint64_t *next_to_send, uint64_t floor, const nacre__folder *folder, nacre_detail *why)
+{
+    uint64_t numbers = 0;
+    if (*next_to_send > NACRE_SEQ_MAX + 1)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: the next number to send is above 2^40",
+                                 folder->path);
+    if (*next_to_send != 0 && *next_to_send < floor)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
+                                 "%s: the next number to send must be at least %llu, the highest that sequence.json or "
+                                 "lock names",
+                                 folder->path, (unsigned long long)floor);
+    if (*next_to_send != 0) return NACRE_OK;
+    if (floor > NACRE_SEQ_MAX - NACRE_ADOPT_SKIP)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
+                                 "%s: too few numbers are left to skip 2^32; make new keys (nacre keygen), or give the "
+                                 "first number that was never used (--next-to-send)",
+                                 folder->path);
+    const nacre_err err = skip(&numbers, NACRE_SEQ_MAX - floor, folder, why);
+    *next_to_send = floor + numbers;
+    return err;
+}
+
+static nacre_err adopt_loaded(const nacre__folder *folder, const nacre_directory_info *info, const nacre__json *rest,
+                              int lock_fd, uint64_t next_to_send, nacre_detail *why)
+{
+    nacre__generation count;
+    if (!info->has_state && next_to_send == 0)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
+                                 "%s/sequence.json: is missing; give the first number that was never used "
+                                 "(--next-to-send)",
+                                 folder->path);
+    nacre_err err = nacre__generation_read(&count, folder, why);
+    if (err != NACRE_OK) return err;
+    const uint64_t floor = count.next_to_send > info->next_to_send ? count.next_to_send : info->next_to_send;
+    err = choose_next(&next_to_send, floor, folder, why);
+    const nacre__sequence state = { .next_to_send = next_to_send };
+    return err == NACRE_OK ? write_state(folder, info, rest, lock_fd, &state, why) : err;
+}
+
+static nacre_err adopt_locked(const nacre__folder *folder, nacre_role role, int lock_fd, uint64_t next_to_send,
+                              nacre_detail *why)
+{
+    nacre_directory_info info;
+    nacre__json_doc rest;
+    nacre_err err = nacre__directory_load(&info, &rest, folder, role, why);
+    if (err != NACRE_OK) return err;
+    err = adopt_loaded(folder, &info, rest.root, lock_fd, next_to_send, why);
+    nacre__json_free(&rest);
+    nacre_wipe(&info, sizeof info);
+    return err;
+}
+
+nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next_to_send, nacre_detail *why)
+{
+    nacre__folder folder;
+    nacre__guard guard = NACRE__GUARD_NONE;
+    nacre_err err = nacre__folder_open(&folder, path, why);
+    if (err != NACRE_OK) return err;
+    err = nacre__lock_take(&folder, &guard, why);
+    if (err == NACRE_OK) err = nacre__moved_check(&folder, why);
+    if (err == NACRE_OK) err = adopt_locked(&folder, role, guard.lock_fd, next_to_send, why);
+    nacre__guard_release(&guard);
+    nacre__folder_close(&folder);
+    return err;
+}

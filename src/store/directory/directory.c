@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/* directory: an open context directory: its lock, its context, and the store that keeps its state.
+ *
+ * What is on disk is always true or pessimistic: numbers are written as used before they are (RFC 8613 B.1.1), and the
+ * replay window is written as unknown before the first request moves it (B.1.2), which a clean close repairs. */
+#include <nacre/store.h>
+
+#include <fcntl.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/directory/directory_read.h"
+#include "store/fail.h"
+#include "store/pack/pack_move.h"
+#include "store/random.h"
+#include "store/directory/seed_sequence.h"
+#include "store/directory/sequence_file.h"
+#include "store/wipe_on_fork.h"
+
+enum { MAX_CHUNK = 10000 };
+
+struct nacre_directory {
+    nacre_context *ctx; /* in a page that a fork's child finds wiped */
+    nacre__folder folder;
+    nacre__guard guard;
+    pid_t owner;                         /* the process that opened it: a fork's child must not write */
+    nacre__sequence stored;              /* what sequence.json says, as far as we know */
+    bool is_seed, fresh;                 /* of the older layout; and without a sequence.json when it was opened */
+    nacre__json_doc rest;                /* older layout: sequence.json as it was, for the entries of others */
+    nacre__generation_writer generation; /* which one is the last written here */
+    bool uncertain;    /* a write failed half-way: the file may say something newer, but nothing untrue */
+    uint64_t floor;    /* numbers below were used, or may have been before it was opened: no state may say less */
+    nacre_detail lost; /* why nothing is written any more; "" as long as the state is ours */
+    char *path;
+    size_t size; /* of this whole allocation, the prepared keys at its end included */
+    size_t keys_at, keys_size;
+    uint8_t id_context[255];
+    uint64_t window_words[NACRE_REPLAY_MAX / 64];
+};
+
+/* ---- The store ---- */
+
+/* After a fork there would be two contexts that count from the same number, and two writers of one file. */
+static nacre_err check_owner(const nacre_directory *dir, nacre_detail *why)
+{
+    if (dir->owner == getpid()) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s: opened by process %ld before a fork; open it after forking",
+                             dir->path, (long)dir->owner);
+}
+
+/* After another program's change of the state was noticed, every write fails with the text of that. */
+static nacre_err check_ours(const nacre_directory *dir, nacre_detail *why)
+{
+    return dir->lost.text[0] == '\0' ? NACRE_OK : nacre__store_fail(why, NACRE_ERR_LOCKED, "%s", dir->lost.text);
+}
+
+/* For good: another program may use the numbers in hand, and accept what the window has not seen. */
+static void stop(nacre_directory *dir, const nacre_detail *why)
+{
+    dir->lost = *why;
+    nacre_context_stop(dir->ctx);
+}
+
+static nacre_err put_state(nacre_directory *dir, const nacre__sequence *state, bool *uncertain, nacre_detail *why)
+{
+    if (state->next_to_send < dir->floor)
+        return nacre__store_fail(
+            why, NACRE_ERR_LOCKED,
+            "%s/sequence.json: the next number to send would go down from %llu to %llu, so nothing "
+            "is written any more and this context is stopped",
+            dir->path, (unsigned long long)dir->floor, (unsigned long long)state->next_to_send);
+    if (!dir->is_seed) return nacre__sequence_write_next(&dir->folder, state, &dir->generation, uncertain, why);
+    const nacre__seed_form form = { nacre_context_sender_id(dir->ctx), nacre_context_recipient_id(dir->ctx), dir->fresh,
+                                    dir->rest.root, &dir->generation };
+    return nacre__seed_write(&dir->folder, state, &form, uncertain, why);
+}
+
+static nacre_err write_state(nacre_directory *dir, const nacre__sequence *state, nacre_detail *why)
+{
+    bool uncertain = false;
+    nacre_detail reason = { "" };
+    nacre_err err = check_owner(dir, why);
+    if (err == NACRE_OK) err = check_ours(dir, why);
+    if (err != NACRE_OK) return err;
+    err = put_state(dir, state, &uncertain, &reason);
+    if (err == NACRE_OK) dir->stored = *state;
+    dir->uncertain = err != NACRE_OK && (dir->uncertain || uncertain);
+    if (err == NACRE_ERR_LOCKED) stop(dir, &reason);
+    if (err != NACRE_OK && why != NULL) *why = reason;
+    return err;
+}
+
+/* RFC 8613 B.1.1 */
+static nacre_err directory_reserve(void *self, uint64_t ceiling, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    nacre__sequence state = dir->stored;
+    if (ceiling <= state.next_to_send && !dir->uncertain) return check_ours(dir, why);
+    if (ceiling < state.next_to_send) ceiling = state.next_to_send;
+    state.next_to_send = ceiling;
+    return write_state(dir, &state, why);
+}
+
+/* RFC 8613 B.1.2 */
+static nacre_err directory_window_lost(void *self, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    nacre__sequence state = dir->stored;
+    if (!state.window_known && !dir->uncertain) return check_ours(dir, why);
+    state.window_known = false;
+    return write_state(dir, &state, why);
+}
+
+static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_detail *why)
+{
+    nacre_directory *dir = self;
+    nacre_context_before_save(dir->ctx); /* here too, for callers that do not use nacre_store_save */
+    nacre__sequence state = { .next_to_send = nacre_context_next_seq(ctx) };
+    state.window_known = nacre_replay_export(nacre_context_replay(ctx), &state.window_index, state.window_bits);
+    if (nacre__sequence_equal(&state, &dir->stored) && !dir->uncertain) return check_ours(dir, why);
+    nacre_err err = write_state(dir, &state, why);
+    if (err == NACRE_OK) dir->floor = state.next_to_send;
+    return err;
+}
+
+/* What is known to be there: after a write that failed half-way, perhaps less. */
+static nacre_err directory_load(void *self, nacre_stored *state, nacre_detail *why)
+{
+    const nacre_directory *dir = self;
+    nacre_err err = check_ours(dir, why);
+    if (err != NACRE_OK) return err;
+    if (dir->uncertain)
+        return nacre__store_fail(why, NACRE_ERR_FILE,
+                                 "%s/sequence.json: a write failed, and what it says is not certain", dir->path);
+    state->next_seq = dir->stored.next_to_send;
+    state->window_known = dir->stored.window_known;
+    if (!state->window_known) return NACRE_OK;
+    state->window_index = dir->stored.window_index;
+    memcpy(state->window_bits, dir->stored.window_bits, sizeof state->window_bits);
+    return NACRE_OK;
+}
+
+nacre_store nacre_directory_store(nacre_directory *dir)
+{
+    static const nacre_store_ops ops = { .size = sizeof ops,
+                                         .version = NACRE_STORE_OPS_VERSION,
+                                         .reserve = directory_reserve,
+                                         .window_lost = directory_window_lost,
+                                         .save = directory_save,
+                                         .load = directory_load };
+    return (nacre_store){ &ops, dir };
+}
+
+nacre_context *nacre_directory_context(nacre_directory *dir)
+{
+    return dir->ctx;
+}
+
+const char *nacre_directory_path(const nacre_directory *dir)
+{
+    return dir->path;
+}
+
+/* ---- Opening ---- */
+
+static nacre_err out_of_memory(const char *path, nacre_detail *why)
+{
+    return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+}
+
+static size_t round_up(size_t size, size_t align)
+{
+    return (size + align - 1) / align * align;
+}
+
+/* One allocation for the directory and, aligned as the provider wants it, for the prepared keys. */
+static nacre_directory *allocate(size_t keys_size, size_t keys_align)
+{
+    size_t align = keys_align > alignof(nacre_directory) ? keys_align : alignof(nacre_directory);
+    size_t keys_at = round_up(sizeof(nacre_directory), align);
+    size_t size = round_up(keys_at + keys_size, align);
+    nacre_directory *dir = aligned_alloc(align, size);
+    if (dir == NULL) return NULL;
+    memset(dir, 0, size);
+    dir->size = size;
+    dir->keys_at = keys_at;
+    dir->keys_size = keys_size;
+    dir->folder.fd = -1;
+    dir->guard = NACRE__GUARD_NONE;
+    dir->ctx = nacre__wipe_on_fork_map(sizeof *dir->ctx);
+    if (dir->ctx == NULL) {
+        free(dir);
+        return NULL;
+    }
+    return dir;
+}
+
+/* Frees everything, and writes nothing. */
+static void release(nacre_directory *dir)
+{
+    nacre_context_wipe(dir->ctx);
+    nacre__wipe_on_fork_unmap(dir->ctx, sizeof *dir->ctx);
+    nacre__json_free(&dir->rest);
+    nacre__guard_release(&dir->guard);
+    nacre__folder_close(&dir->folder);
+    free(dir->path);
+    nacre_wipe(dir, dir->size);
+    free(dir);
+}
+
+/* Options override the settings; `info` gets the result. */
+static nacre_err choose_chunks(nacre_directory_info *info, const nacre_directory_options *options, const char *path,
+                               nacre_detail *why)
+{
+    if (options->first_chunk != 0) info->first_chunk = options->first_chunk;
+    if (options->max_chunk != 0) info->max_chunk = options->max_chunk;
+    uint16_t limit = info->max_chunk != 0 ? info->max_chunk : MAX_CHUNK;
+    if (info->first_chunk <= limit && limit <= MAX_CHUNK) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: chunks of %u, and at most %u: both are at most %d", path,
+                             (unsigned)info->first_chunk, (unsigned)limit, (int)MAX_CHUNK);
+}
+
+static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const nacre_directory_info *info,
+                        nacre_detail *why)
+{
+    uint8_t echo[NACRE_ECHO_LEN];
+    if (!nacre__store_random(echo, sizeof echo))
+        return nacre__store_fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", dir->path);
+    memcpy(dir->id_context, info->id_context, info->id_context_len);
+    nacre_context_params params = {
+        .cose_aead = info->aead->cose,
+        .hash = info->hash,
+        .master_secret = { .bytes = nacre_bytes_of(info->secret, info->secret_len) },
+        .master_salt = nacre_bytes_of(info->salt, info->salt_len),
+        .id_context = info->has_id_context ? nacre_bytes_of(dir->id_context, info->id_context_len) : NACRE_ABSENT,
+        .sender_id = nacre_bytes_of(info->sender_id, info->sender_id_len),
+        .recipient_id = nacre_bytes_of(info->recipient_id, info->recipient_id_len),
+        .window = info->window,
+        .window_words = dir->window_words,
+        .next_seq = info->next_to_send,
+        .persistent = true,
+        .first_chunk = info->first_chunk,
+        .max_chunk = info->max_chunk,
+        .echo = NACRE_ARRAY(echo), /* on a client too: a context may receive requests in either role */
+    };
+    nacre_err err =
+        nacre_context_init(dir->ctx, crypto, &params, (nacre_buf){ (uint8_t *)dir + dir->keys_at, dir->keys_size });
+    if (err == NACRE_OK) return NACRE_OK;
+    return nacre__store_fail(why, err, "%s: cannot derive the keys of %s with %s: %s", dir->path, info->aead->name,
+                             crypto->ops->name, nacre_err_text(err));
+}
+
+static nacre_err restore(nacre_directory *dir, const nacre_directory_info *info, nacre_detail *why)
+{
+    dir->stored = nacre__sequence_of(info);
+    dir->floor = info->next_to_send;
+    nacre_err err = nacre_context_set_replay(dir->ctx, info->window_known, info->window_index, info->window_bits,
+                                             ((size_t)info->window + 7) / 8);
+    if (err == NACRE_OK) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: received cannot be a window of %u",
+                             dir->path, (unsigned)info->window);
+}
+
+static nacre_err fill(nacre_directory *dir, const nacre_crypto *crypto, const nacre_directory_info *info,
+                      nacre_detail *why)
+{
+    nacre_err err = derive(dir, crypto, info, why);
+    return err == NACRE_OK ? restore(dir, info, why) : err;
+}
+
+static nacre_err make(nacre_directory **out, const char *path, const nacre_crypto *crypto,
+                      const nacre_directory_info *info, nacre_detail *why)
+{
+    size_t keys_size = 0, keys_align = 1;
+    nacre_err err = nacre_context_key_layout(crypto, info->aead->cose, &keys_size, &keys_align);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, err, "%s: the cryptography library (%s) does not have %s", path,
+                                 crypto->ops->name, info->aead->name);
+    nacre_directory *dir = allocate(keys_size, keys_align);
+    if (dir == NULL) return out_of_memory(path, why);
+    dir->owner = getpid();
+    dir->path = strdup(path);
+    err = dir->path != NULL ? fill(dir, crypto, info, why) : out_of_memory(path, why);
+    if (err != NACRE_OK) release(dir);
+    else *out = dir;
+    return err;
+}
+
+/* Makes the directory of what was read; `rest` goes over to it. */
+static nacre_err open_loaded(nacre_directory **out, const nacre__folder *folder, int lock_fd,
+                             nacre_directory_info *info, nacre__json_doc *rest, const nacre_directory_options *options,
+                             const nacre_crypto *crypto, nacre_detail *why)
+{
+    nacre__generation_writer generation;
+    const bool is_seed = info->layout == NACRE_LAYOUT_LEGACY;
+    const nacre__generation count = { info->generation, is_seed ? 0 : info->next_to_send };
+    nacre_err err = nacre__directory_check_state(info, folder, why);
+    if (err == NACRE_OK) err = nacre__directory_check_place(info, folder, why);
+    if (err == NACRE_OK) err = choose_chunks(info, options, folder->path, why);
+    if (err == NACRE_OK) err = nacre__generation_open(&generation, folder, lock_fd, count, why);
+    nacre_directory *dir = NULL;
+    if (err == NACRE_OK) err = make(&dir, folder->path, crypto, info, why);
+    if (dir == NULL) return err;
+    dir->is_seed = is_seed;
+    dir->fresh = !info->has_state;
+    dir->generation = generation;
+    dir->rest = *rest;
+    *rest = (nacre__json_doc){ NULL, NULL };
+    *out = dir;
+    return NACRE_OK;
+}
+
+static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder, int lock_fd,
+                             const nacre_directory_options *options, const nacre_crypto *crypto, nacre_detail *why)
+{
+    nacre_directory_info info;
+    nacre__json_doc rest;
+    nacre_err err = nacre__directory_load(&info, &rest, folder, options->role, why);
+    if (err != NACRE_OK) return err;
+    err = open_loaded(out, folder, lock_fd, &info, &rest, options, crypto, why);
+    nacre__json_free(&rest);
+    nacre_wipe(&info, sizeof info);
+    return err;
+}
+
+/* Removes temporary files that a crash left, which may hold a secret. */
+static void sweep(const nacre__folder *folder)
+{
+    nacre__file_sweep(folder, "sequence.json");
+    nacre__file_sweep(folder, "settings.json");
+    nacre__file_sweep(folder, "secret.json");
+    nacre__file_sweep(folder, "secrets.json");
+}
+
+nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, const nacre_directory_options *options,
+                                    const nacre_crypto *crypto, nacre_detail *why)
+{
+    nacre_directory *dir = NULL;
+    nacre__folder folder;
+    nacre__guard guard = NACRE__GUARD_NONE;
+    nacre_err err = nacre__folder_open(&folder, path, why);
+    if (err != NACRE_OK) return err;
+    /* Locked before it is read, so that no other process writes in between. */
+    err = nacre__lock_take(&folder, &guard, why);
+    if (err == NACRE_OK) err = nacre__moved_check(&folder, why);
+    if (err == NACRE_OK) err = open_folder(&dir, &folder, guard.lock_fd, options, crypto, why);
+    if (dir == NULL) {
+        nacre__guard_release(&guard);
+        nacre__folder_close(&folder);
+        return err;
+    }
+    dir->guard = guard;
+    dir->folder = (nacre__folder){ folder.fd, dir->path, &dir->guard };
+    sweep(&dir->folder);
+    *out = dir;
+    return NACRE_OK;
+}
+
+nacre_err nacre_directory_open_as(nacre_directory **out, const char *path, nacre_role role, const nacre_crypto *crypto,
+                                  nacre_detail *why)
+{
+    const nacre_directory_options options = { .role = role };
+    return nacre_directory_open_with(out, path, &options, crypto, why);
+}
+
+nacre_err nacre_directory_open(nacre_directory **out, const char *path, const nacre_crypto *crypto, nacre_detail *why)
+{
+    return nacre_directory_open_as(out, path, NACRE_ROLE_NONE, crypto, why);
+}
+
+nacre_err nacre_directory_close(nacre_directory *dir, nacre_detail *why)
+{
+    if (dir == NULL) return NACRE_OK;
+    nacre_err err = directory_save(dir, dir->ctx, why);
+    release(dir);
+    return err;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* sequence_file: sequence.json, read strictly (a guess here would mean a nonce used twice or a replay accepted) and
+ * written as a whole. */
+#include "store/directory/sequence_file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/json/decimal.h"
+#include "store/fail.h"
+#include "store/json/json.h"
+
+enum { MAX_SIZE = 64 * 1024 };
+
+struct reading {
+    const nacre__folder *folder;
+    nacre_detail *why;
+};
+
+static nacre_err bad(const struct reading *r, const nacre__json *where, const char *text)
+{
+    return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->folder->path,
+                             where->line, text);
+}
+
+static nacre_err bad_value(const struct reading *r, const nacre__json *where, const char *text)
+{
+    char found[NACRE__JSON_MAX_SHOWN];
+    nacre__json_show(found, where);
+    return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->folder->path,
+                             where->line, text, found);
+}
+
+/* aiocoap takes a number in a string as well. What lies above the last number means that none is left: aiocoap asks for
+ * its numbers in chunks, and the last chunk may reach beyond the end. */
+static nacre_err read_next_to_send(const struct reading *r, uint64_t *next, const nacre__json *root)
+{
+    const nacre__json *value = nacre__json_member(root, "next-to-send");
+    if (value == NULL) {
+        bool older = nacre__json_member(root, "used") != NULL;
+        return bad(r, root,
+                   older ? "no next-to-send, but \"used\": this state is of the older layout, the IDs are not"
+                         : "no next-to-send");
+    }
+    uint64_t number = 0;
+    if ((value->type != NACRE__JSON_NUMBER && value->type != NACRE__JSON_STRING) ||
+        nacre__decimal_to_uint(&number, value->text, value->len) != NACRE__DECIMAL_OK)
+        return bad_value(r, value, "next-to-send must be a whole number, 0 or more, without sign, point or exponent");
+    *next = number > NACRE_SEQ_MAX ? NACRE_SEQ_MAX + 1 : number;
+    return NACRE_OK;
+}
+
+static nacre_err read_bitfield(const struct reading *r, nacre__sequence *s, const nacre__json *value, uint16_t window)
+{
+    nacre__decimal_result result = NACRE__DECIMAL_NOT_WHOLE;
+    if (value->type == NACRE__JSON_NUMBER)
+        result = nacre__decimal_to_bits(s->window_bits, window, value->text, value->len);
+    if (result == NACRE__DECIMAL_OK) return NACRE_OK;
+    if (result == NACRE__DECIMAL_TOO_LARGE)
+        return nacre__store_fail(
+            r->why, NACRE_ERR_BAD_CONTEXT,
+            "%s/sequence.json: line %zu: bitfield has more bits than the window of %u; set \"window\" "
+            "in settings.json as it was",
+            r->folder->path, value->line, (unsigned)window);
+    return bad_value(r, value, "bitfield must be a whole number, 0 or more, without sign, point or exponent");
+}
+
+static nacre_err read_window(const struct reading *r, nacre__sequence *s, const nacre__json *received, uint16_t window)
+{
+    const nacre__json *index = nacre__json_member(received, "index");
+    const nacre__json *bitfield = nacre__json_member(received, "bitfield");
+    if (index == NULL || bitfield == NULL) return bad(r, received, "received must have index and bitfield");
+    /* Both null: how aiocoap writes a window that was never initialised. */
+    if (index->type == NACRE__JSON_NULL && bitfield->type == NACRE__JSON_NULL) return NACRE_OK;
+    if (index->type != NACRE__JSON_NUMBER ||
+        nacre__decimal_to_uint(&s->window_index, index->text, index->len) != NACRE__DECIMAL_OK ||
+        s->window_index > NACRE_SEQ_MAX + 1)
+        return bad_value(r, index, "index must be a whole number from 0 to 2^40");
+    s->window_known = true;
+    return read_bitfield(r, s, bitfield, window);
+}
+
+static nacre_err read_received(const struct reading *r, nacre__sequence *s, const nacre__json *root, uint16_t window)
+{
+    const nacre__json *received = nacre__json_member(root, "received");
+    if (received == NULL) return bad(r, root, "no received");
+    if (received->type == NACRE__JSON_OBJECT) return read_window(r, s, received, window);
+    if (received->type == NACRE__JSON_STRING && strcmp(received->text, "unknown") == 0) return NACRE_OK;
+    return bad_value(r, received, "received must be \"unknown\" or an object with index and bitfield");
+}
+
+static nacre_err read_root(const struct reading *r, nacre__sequence *s, const nacre__json *root, uint16_t window)
+{
+    if (root->type != NACRE__JSON_OBJECT) return bad_value(r, root, "an object is expected");
+    nacre_err err = read_next_to_send(r, &s->next_to_send, root);
+    return err == NACRE_OK ? read_received(r, s, root, window) : err;
+}
+
+/* DIR/lock has seen a later state than this one: that of an unused directory, or of another program, was put back. */
+static bool is_behind(const nacre__sequence *s, const nacre__generation *count)
+{
+    if (count->number == 0 || count->number < s->generation) return false;
+    return s->next_to_send < count->next_to_send || (s->generation == 0 && nacre__sequence_is_new(s));
+}
+
+static nacre_err read_text(const struct reading *r, nacre__sequence *s, const nacre__state_text *text, uint16_t window)
+{
+    char shown[256];
+    nacre__json_doc doc;
+    snprintf(shown, sizeof shown, "%s/sequence.json", r->folder->path);
+    nacre_err err =
+        nacre__json_parse(&doc, nacre_bytes_of(text->file.ptr, text->file.len), shown, NACRE_ERR_BAD_CONTEXT, r->why);
+    if (err != NACRE_OK) return err;
+    err = read_root(r, s, doc.root, window);
+    s->elsewhere = nacre__state_is_elsewhere(text, doc.root, &s->generation) || is_behind(s, &text->count);
+    nacre__json_free(&doc);
+    return err;
+}
+
+nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nacre__folder *folder, uint16_t window,
+                               nacre_detail *why)
+{
+    const struct reading r = { folder, why };
+    nacre__sequence read = { .window_known = false };
+    nacre__state_text text;
+    nacre_err err = nacre__state_text_read(&text, folder, MAX_SIZE, why);
+    if (err != NACRE_OK) return err;
+    *found = text.found;
+    if (*found) err = read_text(&r, &read, &text, window);
+    else read.window_known = true;
+    nacre__file_free(&text.file);
+    if (err == NACRE_OK) *sequence = read;
+    return err;
+}
+
+void nacre__sequence_members(char text[NACRE__SEQUENCE_MAX_TEXT], const nacre__sequence *sequence)
+{
+    char bitfield[NACRE__DECIMAL_MAX_TEXT];
+    nacre__decimal_from_bits(bitfield, sequence->window_bits, sizeof sequence->window_bits);
+    if (sequence->window_known)
+        snprintf(text, NACRE__SEQUENCE_MAX_TEXT,
+                 "\"next-to-send\": %" PRIu64 ", \"received\": {\"index\": %" PRIu64 ", \"bitfield\": %s}",
+                 sequence->next_to_send, sequence->window_index, bitfield);
+    else
+        snprintf(text, NACRE__SEQUENCE_MAX_TEXT, "\"next-to-send\": %" PRIu64 ", \"received\": \"unknown\"",
+                 sequence->next_to_send);
+}
+
+nacre_err nacre__sequence_write_next(const nacre__folder *folder, const nacre__sequence *sequence,
+                                     nacre__generation_writer *writer, bool *uncertain, nacre_detail *why)
+{
+    char members[NACRE__SEQUENCE_MAX_TEXT], text[NACRE__SEQUENCE_MAX_TEXT + NACRE__MARK_TEXT + 40];
+    nacre__new_state state;
+    *uncertain = false;
+    if (writer != NULL) writer->next_to_send = sequence->next_to_send;
+    nacre_err err = nacre__state_begin(&state, writer, folder, why);
+    if (err != NACRE_OK) return err;
+    nacre__sequence_members(members, sequence);
+    if (state.mark[0] != '\0')
+        snprintf(text, sizeof text, "{%s, \"nacre\": {\"born\": \"%s\"}}\n", members, state.mark);
+    else snprintf(text, sizeof text, "{%s}\n", members);
+    return nacre__state_commit(&state, text, uncertain, why);
+}
+
+nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence, bool in_use,
+                                bool *uncertain, nacre_detail *why)
+{
+    nacre__generation_writer writer = { .fd = -1 };
+    return nacre__sequence_write_next(folder, sequence, in_use ? &writer : NULL, uncertain, why);
+}
+
+bool nacre__sequence_equal(const nacre__sequence *a, const nacre__sequence *b)
+{
+    if (a->next_to_send != b->next_to_send || a->window_known != b->window_known) return false;
+    if (!a->window_known) return true;
+    return a->window_index == b->window_index && memcmp(a->window_bits, b->window_bits, sizeof a->window_bits) == 0;
+}
+
+bool nacre__sequence_is_new(const nacre__sequence *sequence)
+{
+    const nacre__sequence new_one = { .window_known = true };
+    return nacre__sequence_equal(sequence, &new_one);
+}
+
+nacre__sequence nacre__sequence_of(const nacre_directory_info *info)
+{
+    nacre__sequence state = { .next_to_send = info->next_to_send,
+                              .window_known = info->window_known,
+                              .window_index = info->window_index };
+    memcpy(state.window_bits, info->window_bits, sizeof state.window_bits);
+    return state;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* state_file: see state_file.h. */
+#include "store/directory/state_file.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "store/json/decimal.h"
+
+/* ---- Reading ---- */
+
+nacre_err nacre__state_text_read(nacre__state_text *text, const nacre__folder *folder, size_t max, nacre_detail *why)
+{
+    *text = (nacre__state_text){ .found = false };
+    nacre_err err = nacre__generation_read(&text->count, folder, why);
+    if (err == NACRE_OK)
+        err = nacre__file_read_born(&text->file, text->born, &text->found, folder, "sequence.json", max, why);
+    nacre__born_of(text->place, folder->fd);
+    text->touched = nacre__born_touched(folder->fd, "sequence.json");
+    return err;
+}
+
+typedef struct mark {
+    char file[NACRE__MARK_TEXT], place[NACRE__MARK_TEXT];
+    uint64_t generation;
+} mark;
+
+/* "FILE@DIRECTORY#GENERATION", of which each part may be missing, but not all. */
+static bool parse(mark *m, const nacre__json *said)
+{
+    *m = (mark){ .generation = 0 };
+    if (said->type != NACRE__JSON_STRING || said->len == 0 || said->len >= NACRE__MARK_TEXT) return false;
+    const char *at = said->text;
+    size_t len = strcspn(at, "@#");
+    memcpy(m->file, at, len);
+    at += len;
+    if (*at == '@') {
+        len = strcspn(++at, "#");
+        memcpy(m->place, at, len);
+        at += len;
+    }
+    if (*at == '\0') return true;
+    return nacre__decimal_to_uint(&m->generation, at + 1, strlen(at + 1)) == NACRE__DECIMAL_OK && m->generation > 0;
+}
+
+/* The table of generation.h. */
+static bool is_outdated(const nacre__state_text *text, uint64_t generation)
+{
+    if (generation == 0) return false;
+    if (text->count.number < generation) return text->touched && nacre__born_kind_of(text->born) == NACRE__BORN_TIME;
+    return text->count.number > generation;
+}
+
+bool nacre__state_is_elsewhere(const nacre__state_text *text, const nacre__json *root, uint64_t *generation)
+{
+    mark m;
+    const nacre__json *ours = nacre__json_member(root, "nacre");
+    const nacre__json *said = ours != NULL ? nacre__json_member(ours, "born") : NULL;
+    *generation = 0;
+    if (said == NULL) return false; /* not used yet, written by another program, or by hand */
+    if (!parse(&m, said)) return true;
+    *generation = m.generation;
+    return !nacre__born_is(text->born, m.file) || !nacre__born_is(text->place, m.place) ||
+           is_outdated(text, m.generation);
+}
+
+/* ---- Writing ---- */
+
+static void put_mark(nacre__new_state *state, int folder_fd)
+{
+    char place[NACRE__BORN_TEXT], generation[24] = "";
+    nacre__born_of(place, folder_fd);
+    if (state->generation > 0) snprintf(generation, sizeof generation, "#%" PRIu64, state->generation);
+    snprintf(state->mark, sizeof state->mark, "%s%s%s%s", state->file.born, place[0] != '\0' ? "@" : "", place,
+             generation);
+}
+
+nacre_err nacre__state_begin(nacre__new_state *state, nacre__generation_writer *writer, const nacre__folder *folder,
+                             nacre_detail *why)
+{
+    state->writer = writer;
+    state->generation = 0;
+    state->mark[0] = '\0';
+    nacre_err err = writer != NULL ? nacre__generation_next(&state->generation, writer, folder, why) : NACRE_OK;
+    if (err == NACRE_OK) err = nacre__file_begin(&state->file, folder, "sequence.json", why);
+    if (err == NACRE_OK && writer != NULL) put_mark(state, folder->fd);
+    return err;
+}
+
+nacre_err nacre__state_commit(nacre__new_state *state, const char *text, bool *uncertain, nacre_detail *why)
+{
+    nacre_err err = nacre__file_commit(&state->file, text, uncertain, why);
+    if (err != NACRE_OK || state->writer == NULL) return err;
+    err = nacre__generation_put(state->writer, state->generation, state->file.folder, why);
+    *uncertain = err != NACRE_OK; /* it is there, and durable; but an older snapshot would not be told */
+    return err;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* born: see born.h. */
+#include "store/file/born.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#ifdef __linux__
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
+#ifndef STATX_BTIME /* a C library without statx, as musl before 1.2.5 */
+#include <linux/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int statx(int at, const char *path, int flags, unsigned mask, struct statx *st)
+{
+    return (int)syscall(SYS_statx, at, path, flags, mask, st);
+}
+#endif
+
+enum { MAGIC_XFS = 0x58465342, MAGIC_NFS = 0x6969, MAGIC_OVERLAY = 0x794c7630 };
+
+/* What lasts on a kind of file system as long as the file does. */
+typedef struct lasting {
+    uint32_t magic; /* ext2 and ext3 have that of ext4 */
+    bool inode, birth, fsid;
+} lasting;
+
+static const lasting kinds[] = {
+    { EXT4_SUPER_MAGIC, .inode = true, .birth = true },
+    { MAGIC_XFS, .inode = true, .birth = true },
+    { F2FS_SUPER_MAGIC, .inode = true, .birth = true },
+    { TMPFS_MAGIC, .inode = true, .birth = true },
+    { BTRFS_SUPER_MAGIC, .inode = true, .birth = true, .fsid = true },
+    { MAGIC_OVERLAY, .birth = true },
+    { MAGIC_NFS, .inode = true },
+};
+
+static const lasting *kind_of(const struct statfs *fs)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if ((uint32_t)fs->f_type == kinds[i].magic) return &kinds[i];
+    return NULL;
+}
+
+/* In 32 bits: the subvolume's number is in one half only. */
+static uint32_t fsid_of(const struct statfs *fs)
+{
+    uint32_t halves[2];
+    static_assert(sizeof fs->f_fsid == sizeof halves, "f_fsid is two ints");
+    memcpy(halves, &fs->f_fsid, sizeof halves);
+    return halves[0] ^ halves[1];
+}
+
+void nacre__born_of(char born[NACRE__BORN_TEXT], int fd)
+{
+    struct statfs fs;
+    struct statx st;
+    born[0] = '\0';
+    const lasting *kind = fstatfs(fd, &fs) == 0 ? kind_of(&fs) : NULL;
+    if (kind == NULL || statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) != 0) return;
+    bool birth = kind->birth && (st.stx_mask & STATX_BTIME) != 0;
+    if (kind->inode ? (st.stx_mask & STATX_INO) == 0 : !birth) return;
+    int len = snprintf(born, NACRE__BORN_TEXT, "%" PRIx64, kind->inode ? (uint64_t)st.stx_ino : 0);
+    if (!birth) return;
+    len += snprintf(born + len, NACRE__BORN_TEXT - (size_t)len, "-%" PRIx64 "-%" PRIx32, (uint64_t)st.stx_btime.tv_sec,
+                    (uint32_t)st.stx_btime.tv_nsec);
+    if (kind->fsid && len < NACRE__BORN_TEXT)
+        snprintf(born + len, NACRE__BORN_TEXT - (size_t)len, "-%" PRIx32, fsid_of(&fs));
+}
+
+/* A slow disk may take some seconds to write a file before it gets its name. */
+enum { WRITTEN_WITHIN = 10 /* seconds */ };
+
+bool nacre__born_touched(int folder_fd, const char *name)
+{
+    struct statx st;
+    const unsigned both = STATX_CTIME | STATX_BTIME;
+    if (statx(folder_fd, name, AT_SYMLINK_NOFOLLOW, both, &st) != 0 || (st.stx_mask & both) != both) return false;
+    return st.stx_ctime.tv_sec > st.stx_btime.tv_sec + WRITTEN_WITHIN;
+}
+#else
+void nacre__born_of(char born[NACRE__BORN_TEXT], int fd)
+{
+    (void)fd;
+    born[0] = '\0';
+}
+
+bool nacre__born_touched(int folder_fd, const char *name)
+{
+    (void)folder_fd, (void)name;
+    return false;
+}
+#endif
+
+bool nacre__born_is(const char *born, const char *named)
+{
+    size_t len = strlen(named);
+    return len == 0 || (strncmp(born, named, len) == 0 && (born[len] == '\0' || born[len] == '-'));
+}
+
+nacre__born_kind nacre__born_kind_of(const char *born)
+{
+    if (born[0] == '\0') return NACRE__BORN_NOTHING;
+    return strchr(born, '-') != NULL ? NACRE__BORN_TIME : NACRE__BORN_INODE;
+}

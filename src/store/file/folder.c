@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* folder: a directory kept open, so that all its files are reached through one descriptor. */
+#include "store/file/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/fail.h"
+
+nacre_err nacre__folder_open(nacre__folder *folder, const char *path, nacre_detail *why)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot open directory: %s", path, strerror(errno));
+    *folder = (nacre__folder){ .fd = fd, .path = path };
+    return NACRE_OK;
+}
+
+void nacre__folder_close(nacre__folder *folder)
+{
+    if (folder->fd >= 0) close(folder->fd);
+    folder->fd = -1;
+}
+
+nacre_err nacre__folder_sync(const nacre__folder *folder, nacre_detail *why)
+{
+    if (fsync(folder->fd) == 0) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the directory durable (fsync): %s%s", folder->path,
+                             strerror(errno), nacre__store_advice(errno));
+}
+
+nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why)
+{
+    nacre__folder parent = { .fd = -1 };
+    char *copy = strdup(path);
+    if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    nacre_err err = nacre__folder_open(&parent, dirname(copy), why);
+    if (err == NACRE_OK) {
+        err = nacre__folder_sync(&parent, why);
+        nacre__folder_close(&parent);
+    }
+    free(copy);
+    return err;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_guard: whether the file of an open pack is still the one under its name. Another one there may hold newer states, or
+ * older ones, and is used by whatever opens that name; what is written here would be lost or would come second. As with
+ * directories (guard.h), a pack that was lost once is not written again, and its contexts are stopped. */
+#include "store/pack/pack_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/fail.h"
+
+nacre_err nacre__pack_lose(nacre_pack *pack, const char *what, nacre_detail *why)
+{
+    if (!atomic_load_explicit(&pack->is_lost, memory_order_acquire)) {
+        (void)nacre__store_fail(&pack->lost, NACRE_ERR_LOCKED,
+                                "%s: was %s while it was open, so that other programs may use its numbers: nothing is "
+                                "written any more and its contexts are stopped; find the program that did it, and open "
+                                "the pack again",
+                                pack->path, what);
+        atomic_store_explicit(&pack->is_lost, true, memory_order_release);
+    }
+    return nacre__pack_check_lost(pack, why);
+}
+
+nacre_err nacre__pack_check_lost(const nacre_pack *pack, nacre_detail *why)
+{
+    if (!atomic_load_explicit(&pack->is_lost, memory_order_acquire)) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s", pack->lost.text);
+}
+
+nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why)
+{
+    struct stat held, named;
+    const nacre__pack_file *file = &pack->file;
+    const char *slash = strrchr(file->path, '/'), *name = slash != NULL ? slash + 1 : file->path;
+    nacre_err err = nacre__pack_check_lost(pack, why);
+    if (err != NACRE_OK) return err;
+    const bool is_seen = fstatat(file->folder_fd, name, &named, 0) == 0; /* a link is followed, as by opening */
+    if (!is_seen && errno == ENOENT) return nacre__pack_lose(pack, "moved or removed", why);
+    if (!is_seen || fstat(file->fd, &held) != 0)
+        return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot look at it before writing: %s", pack->path,
+                                 strerror(errno));
+    if (held.st_dev == named.st_dev && held.st_ino == named.st_ino) return NACRE_OK;
+    return nacre__pack_lose(pack, "replaced", why);
+}
+
+void nacre__pack_stop_if_lost(nacre__packed *packed)
+{
+    if (packed->segment == NULL) return; /* a fork's child finds it wiped */
+    const nacre_pack *pack = packed->segment->pack;
+    if (pack->owner == getpid() && nacre__pack_check_lost(pack, NULL) != NACRE_OK) nacre_context_stop(&packed->ctx);
+}
+
+void nacre__pack_stop_all_if_lost(nacre_pack *pack)
+{
+    if (pack->all_stopped || pack->owner != getpid() || nacre__pack_check_lost(pack, NULL) == NACRE_OK) return;
+    for (size_t i = 0; i < nacre_pack_num(pack); i++) {
+        nacre_context *ctx = nacre_pack_context_at(pack, i);
+        if (ctx != NULL) nacre_context_stop(ctx);
+    }
+    pack->all_stopped = true;
+}
+
+nacre_err nacre__pack_check_alone(nacre_pack *pack, nacre_detail *why)
+{
+    nacre_err err = nacre__pack_check_owner(pack, why);
+    if (err == NACRE_OK) err = nacre__pack_check_file(pack, why);
+    nacre__pack_stop_all_if_lost(pack);
+    return err;
+}

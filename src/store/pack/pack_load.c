@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_load: a segment in memory: its contexts with their keys, in one mapping. */
+#include "store/pack/pack_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/fail.h"
+#include "store/random.h"
+#include "store/wipe_on_fork.h"
+
+/* ---- Memory ---- */
+
+static size_t round_up(size_t size, size_t align)
+{
+    return (size + align - 1) / align * align;
+}
+
+nacre_err nacre__rooms_add(nacre__rooms *rooms, const nacre_pack *pack, const nacre__record *record, nacre_detail *why)
+{
+    size_t size = 0, align = 1;
+    nacre_err err = nacre_context_key_layout(pack->crypto, record->aead->cose, &size, &align);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, err, "%s: the cryptography library (%s) does not have %s", pack->path,
+                                 pack->crypto->ops->name, record->aead->name);
+    size = round_up(size, align < 16 ? 16 : align); /* so that one after the other is aligned for any of them */
+    if (size > rooms->key) rooms->key = size;
+    size_t words = nacre_replay_words(record->window) * sizeof(uint64_t);
+    if (words > rooms->words) rooms->words = words;
+    if (record->id_context.len > rooms->id) rooms->id = record->id_context.len;
+    return NACRE_OK;
+}
+
+nacre__segment *nacre__segment_new(nacre_pack *pack, const nacre__shape *shape, uint64_t first_page, size_t first_place,
+                                   const nacre__rooms *rooms)
+{
+    enum { CACHE_LINE = 64 };
+    nacre__segment *s = calloc(1, sizeof *s);
+    if (s == NULL) return NULL;
+    *s = (nacre__segment){ .pack = pack, .shape = *shape, .first_page = first_page, .first_place = first_place };
+    s->key_room = rooms->key;
+    s->words_room = rooms->words;
+    s->id_room = rooms->id;
+    size_t contexts = round_up(shape->num_places * sizeof(nacre__packed), CACHE_LINE);
+    size_t keys = round_up(shape->num_places * rooms->key, CACHE_LINE), words = shape->num_places * rooms->words;
+    s->memory_size = contexts + keys + words + shape->num_places * rooms->id; /* below 65536 times some KiB */
+    s->memory = nacre__wipe_on_fork_map(s->memory_size);
+    s->pages = calloc(nacre__cell_pages(shape), sizeof *s->pages);
+    s->contexts = (nacre__packed *)(void *)s->memory;
+    if (s->memory == NULL || s->pages == NULL) {
+        nacre__segment_free(s);
+        return NULL;
+    }
+    s->keys = s->memory + contexts;
+    s->words = s->keys + keys;
+    s->ids = s->words + words;
+    return s;
+}
+
+void nacre__segment_free(nacre__segment *s)
+{
+    if (s == NULL) return;
+    for (uint32_t i = 0; s->memory != NULL && i < s->num_taken; i++) nacre_context_wipe(&s->contexts[i].ctx);
+    nacre__wipe_on_fork_unmap(s->memory, s->memory_size);
+    for (uint32_t p = 0; s->pages != NULL && p < nacre__cell_pages(&s->shape); p++) free(s->pages[p].image);
+    free(s->pages);
+    free(s);
+}
+
+/* ---- One context ---- */
+
+static nacre_err init(nacre__segment *s, uint32_t place, const nacre__record *record, const nacre__cell *cell,
+                      const uint8_t *echo)
+{
+    nacre__packed *packed = &s->contexts[place];
+    const nacre_crypto *crypto = s->pack->crypto;
+    nacre_bytes id_context = record->id_context;
+    if (!nacre_is_absent(id_context)) {
+        id_context.ptr = s->ids + place * s->id_room;
+        if (id_context.len > 0) memcpy(s->ids + place * s->id_room, record->id_context.ptr, id_context.len);
+    }
+    nacre_context_params params = {
+        .cose_aead = record->aead->cose,
+        .hash = record->hash,
+        .id_context = id_context,
+        .sender_id = record->sender_id,
+        .recipient_id = record->recipient_id,
+        .window = record->window,
+        .window_words =
+            nacre_replay_words(record->window) == 0 ? NULL : (uint64_t *)(void *)(s->words + place * s->words_room),
+        .next_seq = cell->next,
+        .persistent = true,
+        .echo = nacre_bytes_of(echo, NACRE_ECHO_LEN), /* whichever side this is: it may take requests in either role */
+    };
+    const nacre_derived_keys derived = { record->sender_key, record->recipient_key, record->common_iv };
+    nacre_err err = nacre_context_init_derived(&packed->ctx, crypto, &params, &derived,
+                                               (nacre_buf){ s->keys + place * s->key_room, s->key_room });
+    if (err != NACRE_OK) return err;
+    packed->segment = s;
+    err = nacre_context_set_replay(&packed->ctx, cell->known, cell->index, cell->bits, (record->window + 7u) / 8);
+    if (err != NACRE_OK) nacre_context_wipe(&packed->ctx);
+    return err;
+}
+
+nacre_err nacre__packed_make(nacre__segment *s, uint32_t place, const nacre__record *record, const nacre__cell *cell,
+                             const uint8_t echo[NACRE_ECHO_LEN], nacre_detail *why)
+{
+    nacre_err err = init(s, place, record, cell, echo);
+    if (err == NACRE_OK) return NACRE_OK;
+    return nacre__store_fail(why, err, "%s: context %zu: cannot prepare its keys of %s with %s: %s", s->pack->path,
+                             s->first_place + place, record->aead->name, s->pack->crypto->ops->name,
+                             nacre_err_text(err));
+}
+
+nacre__packed *nacre__pack_find(const nacre_pack *pack, const nacre_context *ctx)
+{
+    uintptr_t at = (uintptr_t)ctx;
+    for (size_t i = 0; i < pack->num_segments; i++) {
+        nacre__segment *s = pack->segments[i];
+        uintptr_t from = (uintptr_t)s->contexts;
+        if (at < from || at - from >= s->num_taken * sizeof(nacre__packed)) continue;
+        return (at - from) % sizeof(nacre__packed) == 0 ? &s->contexts[(at - from) / sizeof(nacre__packed)] : NULL;
+    }
+    return NULL;
+}
+
+nacre_err nacre__pack_note_gone(nacre_pack *pack, const nacre__record *record, nacre_detail *why)
+{
+    if (!nacre__pack_grow(&pack->gone, pack->num_gone + 1, &pack->cap_gone, sizeof *pack->gone))
+        return nacre__pack_no_memory(pack, why);
+    pack->gone[pack->num_gone++] = nacre__nonce_mark(record->aead, record->sender_id, record->common_iv);
+    pack->gone[pack->num_gone++] = nacre__window_mark(record->aead, record->recipient_id, record->common_iv);
+    return NACRE_OK;
+}
+
+/* ---- One segment ---- */
+
+/* The room that all need, how many places are taken, and whether what is there can be. */
+typedef struct measured {
+    nacre__rooms rooms;
+    uint32_t num_taken;
+    bool any_removed, erase; /* erase: one whose record is still there */
+} measured;
+
+static nacre_err measure(measured *m, const nacre_pack *pack, const nacre__segment_data *data, size_t first_place,
+                         nacre_detail *why)
+{
+    nacre__place place;
+    memset(m, 0, sizeof *m);
+    for (uint32_t i = 0; i < data->shape.num_places; i++) {
+        nacre_err err = nacre__segment_place(&place, data, &pack->file, &pack->id, i, first_place, why);
+        if (err == NACRE_OK && place.cell.use == NACRE__IN_USE)
+            err = nacre__rooms_add(&m->rooms, pack, &place.record, why);
+        if (err != NACRE_OK) return err;
+        if (place.cell.use != NACRE__EMPTY) m->num_taken = i + 1;
+        if (place.cell.use != NACRE__REMOVED) continue;
+        m->any_removed = true;
+        if (!place.blank && !(place.has_record && place.record.removed)) m->erase = true;
+    }
+    return NACRE_OK;
+}
+
+static nacre_err prepare(nacre__segment *s, const nacre__segment_data *data, nacre_detail *why)
+{
+    enum { BATCH = 512 };
+    uint8_t echo[BATCH * NACRE_ECHO_LEN];
+    nacre__place place;
+    nacre_err err = NACRE_OK;
+    for (uint32_t i = 0; err == NACRE_OK && i < s->num_taken; i++) {
+        if (i % BATCH == 0 && !nacre__store_random(echo, sizeof echo))
+            return nacre__store_fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", s->pack->path);
+        err = nacre__segment_place(&place, data, &s->pack->file, &s->pack->id, i, s->first_place, why);
+        if (err == NACRE_OK && place.cell.use == NACRE__IN_USE)
+            err = nacre__packed_make(s, i, &place.record, &place.cell, echo + i % BATCH * NACRE_ECHO_LEN, why);
+    }
+    return err;
+}
+
+/* Pages whose other copy was damaged are dirty from the start. */
+static nacre_err take_pages(nacre__segment *s, nacre__segment_data *data, nacre_detail *why)
+{
+    nacre_err err = NACRE_OK;
+    for (uint32_t p = 0; err == NACRE_OK && p < nacre__cell_pages(&s->shape); p++) {
+        s->pages[p] = data->pages[p];
+        data->pages[p].image = NULL;
+        if (s->pages[p].image == NULL) continue;
+        uint8_t *image = s->pages[p].image;
+        s->pages[p].image = NULL;
+        err = nacre__state_dirty(s, p, why);
+        if (err == NACRE_OK) memcpy(s->pages[p].image, image, NACRE__PACK_PAGE);
+        free(image);
+    }
+    return err;
+}
+
+/* Contexts that were removed: they must not come back, and their cells say so. */
+static nacre_err settle_removed(nacre__segment *s, const nacre__segment_data *data, nacre_detail *why)
+{
+    nacre__place place;
+    nacre_err err = NACRE_OK;
+    for (uint32_t i = 0; err == NACRE_OK && i < s->num_taken; i++) {
+        err = nacre__segment_place(&place, data, &s->pack->file, &s->pack->id, i, s->first_place, why);
+        if (err != NACRE_OK || place.cell.use != NACRE__REMOVED) continue;
+        if (place.has_record) err = nacre__pack_note_gone(s->pack, &place.record, why);
+        if (err != NACRE_OK || place.cell.next > NACRE_SEQ_MAX) continue;
+        uint8_t *at = nacre__state_cell(s, i, &err, why);
+        place.cell = (nacre__cell){ .use = NACRE__REMOVED, .next = NACRE_SEQ_MAX + 1 };
+        if (at != NULL) nacre__cell_write(at, s->shape.cell_size, &place.cell);
+    }
+    return err;
+}
+
+static nacre_err build(nacre__segment *s, nacre__segment_data *data, const measured *m, nacre_detail *why)
+{
+    s->num_taken = m->num_taken;
+    nacre_err err = prepare(s, data, why);
+    if (err == NACRE_OK) err = take_pages(s, data, why);
+    if (err == NACRE_OK && m->any_removed) err = settle_removed(s, data, why);
+    return err;
+}
+
+nacre_err nacre__segment_load(nacre_pack *pack, const nacre__pack_map *map, bool *erase, nacre_detail *why)
+{
+    nacre__segment_data data;
+    measured m;
+    const nacre__segment *last = pack->num_segments > 0 ? pack->segments[pack->num_segments - 1] : NULL;
+    uint64_t first_page =
+        last != NULL ? last->first_page + nacre__segment_pages(&last->shape) : NACRE__PACK_FIRST_SEGMENT;
+    size_t first_place = last != NULL ? last->first_place + last->shape.num_places : 0;
+    if (!nacre__pack_grow(&pack->segments, pack->num_segments, &pack->cap_segments, sizeof(nacre__segment *)))
+        return nacre__pack_no_memory(pack, why);
+    nacre_err err = nacre__segment_read(&data, &pack->file, map, (uint32_t)pack->num_segments, first_page, why);
+    if (err != NACRE_OK) return err;
+    nacre__segment *s = NULL;
+    err = measure(&m, pack, &data, first_place, why);
+    if (err == NACRE_OK) {
+        s = nacre__segment_new(pack, &data.shape, first_page, first_place, &m.rooms);
+        err = s != NULL ? NACRE_OK : nacre__pack_no_memory(pack, why);
+    }
+    if (s != NULL) { /* from here on it is freed with the pack */
+        pack->segments[pack->num_segments++] = s;
+        *erase = *erase || m.erase;
+        err = build(s, &data, &m, why);
+    }
+    nacre__segment_data_free(&data);
+    return err;
+}

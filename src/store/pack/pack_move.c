@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_move: a directory's context into a pack, so that at no moment two can use its numbers.
+ *
+ *     1  DIR/moved.json: to which pack, next number      nacre refuses DIR
+ *     2  DIR/sequence.json: used up, window unknown      everybody else fails, too
+ *     3  the pack has it
+ *     4  DIR/moved.json: completed
+ *
+ * Interrupted before 2, the state in DIR is the true one and the move begins again. After 2, the number in moved.json is:
+ * nobody could use DIR any more. After 3 the pack has it already. */
+#include "store/pack/pack_move.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "store/json/decimal.h"
+#include "store/fail.h"
+#include "store/pack/pack_internal.h"
+#include "store/json/text.h"
+
+enum { MAX_SIZE = 64 * 1024 };
+
+typedef struct moved {
+    bool found, whole, completed;
+    char pack[2 * NACRE__PACK_IDENTITY + 1]; /* its identity */
+    uint64_t next_to_send;
+} moved;
+
+/* ---- DIR/moved.json ---- */
+
+static void parse(moved *m, nacre_bytes text)
+{
+    nacre__json_doc doc;
+    if (nacre__json_parse(&doc, text, "moved.json", NACRE_ERR_BAD_CONTEXT, NULL) != NACRE_OK) return;
+    const nacre__json *pack = nacre__json_member(doc.root, "identity"),
+                      *next = nacre__json_member(doc.root, "next-to-send"),
+                      *completed = nacre__json_member(doc.root, "completed");
+    m->completed = completed != NULL && completed->type == NACRE__JSON_BOOLEAN && completed->truth;
+    m->whole = pack != NULL && pack->type == NACRE__JSON_STRING && pack->len == sizeof m->pack - 1 && next != NULL &&
+               next->type == NACRE__JSON_NUMBER &&
+               nacre__decimal_to_uint(&m->next_to_send, next->text, next->len) == NACRE__DECIMAL_OK &&
+               m->next_to_send <= NACRE_SEQ_MAX + 1;
+    if (m->whole) memcpy(m->pack, pack->text, sizeof m->pack);
+    nacre__json_free(&doc);
+}
+
+static nacre_err read_moved(moved *m, const nacre__folder *folder, nacre_detail *why)
+{
+    nacre__file file;
+    memset(m, 0, sizeof *m);
+    nacre_err err = nacre__file_read(&file, &m->found, folder, "moved.json", MAX_SIZE, why);
+    if (err != NACRE_OK || !m->found) return err;
+    parse(m, nacre_bytes_of(file.ptr, file.len));
+    nacre__file_free(&file);
+    if (m->whole) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
+                             "%s/moved.json: is not what a move into a pack writes; if the context was never moved, "
+                             "remove this file",
+                             folder->path);
+}
+
+nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why)
+{
+    moved m;
+    nacre_err err = read_moved(&m, folder, why);
+    if (err != NACRE_OK || !m.found) return err;
+    return nacre__store_fail(
+        why, NACRE_ERR_BAD_CONTEXT,
+        m.completed ? "%s: this context was moved into a pack (moved.json); use that, and remove this directory"
+                    : "%s: a move into a pack was interrupted (moved.json); finish it with 'nacre pack'",
+        folder->path);
+}
+
+/* The pack's name is for people; it is told when JSON can tell it. */
+static nacre_err write_moved(const nacre_pack *pack, const nacre__folder *folder, uint64_t next, bool completed,
+                             nacre_detail *why)
+{
+    char identity[2 * NACRE__PACK_IDENTITY + 1];
+    nacre__text text = { NULL, 0, 0, false };
+    bool uncertain;
+    bool tellable = nacre__utf8_valid(nacre_bytes_of((const uint8_t *)pack->path, strlen(pack->path)));
+    nacre_hex_encode(identity, nacre_bytes_of(pack->id.bytes, sizeof pack->id.bytes));
+    nacre__text_put(&text, "{\"moved-to\": ");
+    nacre__text_put_string(&text, tellable ? pack->path : "?");
+    nacre__text_put(&text, ",\n \"identity\": \"%s\",\n \"next-to-send\": %" PRIu64 ",\n \"completed\": %s}\n",
+                    identity, next, completed ? "true" : "false");
+    nacre_err err = text.failed ? nacre__pack_no_memory(pack, why)
+                                : nacre__file_replace(folder, "moved.json", text.ptr, &uncertain, why);
+    nacre__text_free(&text);
+    return err;
+}
+
+/* ---- The move ---- */
+
+typedef struct move {
+    nacre_pack *pack;
+    nacre__folder folder;
+    nacre_role role;
+    nacre_directory_info info; /* with secrets */
+    nacre_detail *why;
+} move;
+
+/* Numbers used up, window unknown, written by closing it: what is open says so then. */
+static nacre_err exhaust(nacre_directory *dir, nacre_detail *why)
+{
+    nacre_context *ctx = nacre_directory_context(dir);
+    ctx->next = NACRE_SEQ_MAX + 1;
+    ctx->in_hand = 0;
+    nacre_err err = nacre_context_set_replay(ctx, false, 0, NULL, 0);
+    nacre_err closed = nacre_directory_close(dir, why);
+    return err == NACRE_OK ? closed : err;
+}
+
+/* Steps 1 and 2. */
+static nacre_err disarm(move *m)
+{
+    nacre_directory *dir;
+    const char *path = m->folder.path;
+    nacre_err err = nacre_directory_open_as(&dir, path, m->role, m->pack->crypto, m->why);
+    if (err != NACRE_OK) return err;
+    err = nacre_directory_read_as(&m->info, path, m->role, true, m->why); /* under the lock that it is open with */
+    if (err == NACRE_OK) err = write_moved(m->pack, &m->folder, m->info.next_to_send, false, m->why);
+    if (err == NACRE_OK) return exhaust(dir, m->why);
+    (void)nacre_directory_close(dir, NULL); /* as it was */
+    return err;
+}
+
+/* Whether the pack has this context: from an attempt that was interrupted after step 3; or has, or had, one that has the
+ * same nonces, or the same Recipient Key. */
+nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack, const nacre_directory_info *info,
+                            const char *path, nacre_detail *why)
+{
+    nacre__derived derived;
+    nacre__record record;
+    nacre_err err = nacre__record_of(&record, &derived, pack->crypto, info);
+    if (err != NACRE_OK)
+        return nacre__store_fail(why, err, "%s: cannot derive its keys: %s", path, nacre_err_text(err));
+    const uint64_t nonces = nacre__nonce_mark(record.aead, record.sender_id, record.common_iv);
+    const uint64_t window = nacre__window_mark(record.aead, record.recipient_id, record.common_iv);
+    nacre_wipe(&derived, sizeof derived);
+    *has_it = *had_it = false;
+    for (size_t i = 0; i < pack->num_gone; i++) *had_it = *had_it || pack->gone[i] == nonces || pack->gone[i] == window;
+    for (size_t i = 0; !*has_it && i < nacre_pack_num(pack); i++) {
+        const nacre_context *ctx = nacre_pack_context_at(pack, i);
+        if (ctx == NULL) continue;
+        const nacre_aead *aead = nacre_context_aead(ctx);
+        const nacre_bytes iv = nacre_context_common_iv(ctx);
+        *has_it = nonces == nacre__nonce_mark(aead, nacre_context_sender_id(ctx), iv);
+        *had_it = *had_it || window == nacre__window_mark(aead, nacre_context_recipient_id(ctx), iv);
+    }
+    return NACRE_OK;
+}
+
+static nacre_err look(bool *has_it, bool *had_it, const move *m)
+{
+    return nacre__pack_knows(has_it, had_it, m->pack, &m->info, m->folder.path, m->why);
+}
+
+static nacre_err refuse(const move *m)
+{
+    return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
+                             "%s: the pack has, or had, a context with its keys: both would use the same nonces, or "
+                             "accept the same messages",
+                             m->folder.path);
+}
+
+/* Before anything is changed: the pack must be able to take it. */
+static nacre_err start(move *m)
+{
+    bool has_it = false, had_it = false;
+    nacre_err err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
+    if (err == NACRE_OK) err = look(&has_it, &had_it, m);
+    if (err != NACRE_OK) return err;
+    return has_it || had_it ? refuse(m) : disarm(m);
+}
+
+/* An interrupted move: `info` gets what it had come to, or the move begins again. `in` is set when the pack has it. */
+static nacre_err resume(move *m, const moved *found, bool *in)
+{
+    bool had_it = false;
+    nacre_err err = nacre__lock_probe(&m->folder, m->why);
+    if (err == NACRE_OK) err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
+    if (err == NACRE_OK) err = look(in, &had_it, m);
+    if (err != NACRE_OK || *in || found->completed) return err;
+    if (had_it) return refuse(m);
+    if (m->info.next_to_send > NACRE_SEQ_MAX) {
+        m->info.next_to_send = found->next_to_send;
+        m->info.window_known = false; /* RFC 8613 B.1.2 */
+        return NACRE_OK;
+    }
+    if (unlinkat(m->folder.fd, "moved.json", 0) != 0)
+        return nacre__store_fail(m->why, NACRE_ERR_FILE, "%s/moved.json: cannot remove", m->folder.path);
+    return start(m);
+}
+
+/* Steps 1 and 2, or what is left to do of them. */
+static nacre_err take(move *m, const moved *found, bool *in)
+{
+    char identity[2 * NACRE__PACK_IDENTITY + 1];
+    *in = false;
+    if (!found->found) return start(m);
+    nacre_hex_encode(identity, nacre_bytes_of(m->pack->id.bytes, sizeof m->pack->id.bytes));
+    if (strcmp(identity, found->pack) == 0) {
+        nacre_err err = resume(m, found, in);
+        if (err != NACRE_OK || *in || !found->completed) return err;
+    }
+    return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
+                             found->completed ? "%s: was moved into another pack, or removed from this one (moved.json)"
+                                              : "%s: its move into another pack was interrupted (moved.json says "
+                                                "which); finish that",
+                             m->folder.path);
+}
+
+static nacre_err give_one(void *user, nacre_directory_info *info, size_t index, nacre_detail *why)
+{
+    const move *m = user;
+    (void)index;
+    (void)why;
+    *info = m->info;
+    return NACRE_OK;
+}
+
+nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why)
+{
+    move m = { .pack = pack, .role = role, .why = why };
+    moved found;
+    bool in = false;
+    nacre_err err = nacre__pack_check_alone(pack, why);
+    if (err != NACRE_OK) return err;
+    err = nacre__folder_open(&m.folder, dir, why);
+    if (err != NACRE_OK) return err;
+    err = read_moved(&found, &m.folder, why);
+    if (err == NACRE_OK) err = take(&m, &found, &in);
+    /* Steps 3 and 4 */
+    if (err == NACRE_OK && !in) err = nacre_pack_add(pack, NULL, 1, give_one, &m, why);
+    if (err == NACRE_OK && !found.completed) err = write_moved(pack, &m.folder, NACRE_SEQ_MAX + 1, true, why);
+    nacre__folder_close(&m.folder);
+    nacre_wipe(&m.info, sizeof m.info);
+    return err;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_place: which file a pack is used in. A copy says that numbers are free which the original may have used since, or the
+ * other way round; so the extent names the very file, by what no copy shares (born.h), before the first number is used. A
+ * pack that was never used can be carried to where it will be. */
+#include "store/pack/pack_internal.h"
+
+#include <string.h>
+
+#include "store/fail.h"
+
+nacre_err nacre__pack_check_place(const nacre_pack *pack, nacre_detail *why)
+{
+    char born[NACRE__BORN_TEXT];
+    nacre__born_of(born, pack->file.fd);
+    if (nacre__born_is(born, pack->extent.born)) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
+                             "%s: was copied, moved or put back: this is not the file that it was used in, and numbers "
+                             "may have been used since; run nacre adopt if none was used",
+                             pack->path);
+}
+
+/* In both copies of the extent: were one lost, the other would not know. */
+nacre_err nacre__pack_claim(nacre_pack *pack, nacre_detail *why)
+{
+    nacre__extent extent = pack->extent;
+    nacre_err err = NACRE_OK;
+    nacre__born_of(extent.born, pack->file.fd);
+    if (strcmp(extent.born, pack->extent.born) != 0)
+        for (int copy = 0; err == NACRE_OK && copy < 2; copy++) err = nacre__extent_put(pack, &extent, why);
+    pack->is_claimed = err == NACRE_OK;
+    return err;
+}
+
+/* The states first: interrupted, the pack is still one that has to be adopted. */
+nacre_err nacre_pack_adopt(const char *path, const nacre_crypto *crypto, nacre_detail *why)
+{
+    nacre_pack *pack;
+    nacre_err err = nacre__pack_open(&pack, path, true, crypto, why);
+    if (err != NACRE_OK) return err;
+    err = nacre__state_give_up(pack, why);
+    if (err == NACRE_OK) err = nacre__pack_claim(pack, why);
+    nacre__pack_release(pack);
+    return err;
+}

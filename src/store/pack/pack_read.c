@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_read: what a pack says, for people, without its lock. */
+#include "store/pack/pack_internal.h"
+
+#include <string.h>
+
+enum { ATTEMPTS = 5 }; /* somebody may be writing the very page */
+
+static size_t copy(uint8_t *to, nacre_bytes from)
+{
+    if (from.len > 0) memcpy(to, from.ptr, from.len);
+    return from.len;
+}
+
+void nacre__place_describe(nacre_directory_info *info, const nacre__place *place, bool elsewhere, bool reveal)
+{
+    const nacre__record *r = &place->record;
+    memset(info, 0, sizeof *info);
+    info->aead = r->aead;
+    info->hash = r->hash;
+    info->window = r->window;
+    info->has_id_context = !nacre_is_absent(r->id_context);
+    info->id_context_len = copy(info->id_context, r->id_context);
+    info->sender_id_len = copy(info->sender_id, r->sender_id);
+    info->recipient_id_len = copy(info->recipient_id, r->recipient_id);
+    info->next_to_send = place->cell.next;
+    info->window_known = place->cell.known;
+    info->window_index = place->cell.index;
+    if (place->cell.known) memcpy(info->window_bits, place->cell.bits, sizeof info->window_bits);
+    info->has_state = true;
+    info->elsewhere = elsewhere;
+    if (!reveal) return;
+    info->secret_len = copy(info->secret, r->secret);
+    info->salt_len = copy(info->salt, r->salt);
+}
+
+typedef struct reading {
+    nacre__pack_file file;
+    nacre__pack_map map;
+    bool reveal, elsewhere;
+    nacre_pack_visit visit;
+    void *user;
+    nacre_detail *why;
+} reading;
+
+static nacre_err visit_segment(const reading *r, const nacre__segment_data *data, size_t first_place)
+{
+    nacre__place place;
+    nacre_directory_info info;
+    nacre_err err = NACRE_OK;
+    for (uint32_t i = 0; err == NACRE_OK && i < data->shape.num_places; i++) {
+        err = nacre__segment_place(&place, data, &r->file, &r->map.id, i, first_place, r->why);
+        if (err != NACRE_OK || place.cell.use != NACRE__IN_USE) continue;
+        nacre__place_describe(&info, &place, r->elsewhere, r->reveal);
+        err = r->visit(r->user, first_place + i, &info, r->why);
+        nacre_wipe(&info, sizeof info);
+    }
+    return err;
+}
+
+static nacre_err visit_all(const reading *r)
+{
+    uint64_t page = NACRE__PACK_FIRST_SEGMENT;
+    size_t place = 0;
+    nacre_err err = NACRE_OK;
+    for (uint32_t i = 0; err == NACRE_OK && i < r->map.extent.num_segments; i++) {
+        nacre__segment_data data;
+        err = NACRE_ERR_BAD_CONTEXT;
+        for (int attempt = 0; attempt < ATTEMPTS && err == NACRE_ERR_BAD_CONTEXT; attempt++)
+            err = nacre__segment_read(&data, &r->file, &r->map, i, page, r->why);
+        if (err != NACRE_OK) return err;
+        err = visit_segment(r, &data, place);
+        page += nacre__segment_pages(&data.shape);
+        place += data.shape.num_places;
+        nacre__segment_data_free(&data);
+    }
+    return err;
+}
+
+nacre_err nacre_pack_read(const char *path, bool reveal, nacre_pack_visit visit, void *user, nacre_detail *why)
+{
+    reading r = { .reveal = reveal, .visit = visit, .user = user, .why = why };
+    nacre_err err = nacre__pack_file_open(&r.file, path, false, why);
+    if (err != NACRE_OK) return err;
+    err = NACRE_ERR_BAD_CONTEXT;
+    for (int attempt = 0; attempt < ATTEMPTS && err == NACRE_ERR_BAD_CONTEXT; attempt++)
+        err = nacre__pack_map_read(&r.map, &r.file, why);
+    char born[NACRE__BORN_TEXT];
+    nacre__born_of(born, r.file.fd);
+    r.elsewhere = err == NACRE_OK && !nacre__born_is(born, r.map.extent.born);
+    if (err == NACRE_OK) err = visit_all(&r);
+    nacre__pack_file_close(&r.file);
+    return err;
+}

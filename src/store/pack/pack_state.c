@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_state: what is durable about a pack's contexts, and how it changes.
+ *
+ * A change is made in an image of its page. A flush writes all changed pages, each over the copy that does not count, and
+ * syncs once; then those copies count. When it fails, the images stay, and are written to the same copies again: the copies
+ * that count are never touched before others are durable. */
+#include "store/pack/pack_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/fail.h"
+
+enum { MAX_STEP = 20000 }; /* numbers: a copy that went bad may say some steps more than the other; see pack_map.c */
+
+/* ---- Pages ---- */
+
+static uint64_t copy_page(const nacre__segment *s, uint32_t page, unsigned side)
+{
+    return nacre__states_page(&s->shape, s->first_page, side, page);
+}
+
+/* The copy that counts, as it is in the file. */
+static nacre_err get_page(uint8_t *to, const nacre__segment *s, uint32_t p, nacre_detail *why)
+{
+    const nacre__pack_page *page = &s->pages[p];
+    uint64_t generation = 0, number = copy_page(s, p, page->side);
+    nacre_err err = nacre__pack_get(&s->pack->file, to, number * NACRE__PACK_PAGE, NACRE__PACK_PAGE, why);
+    if (err == NACRE_ERR_BAD_CONTEXT) return nacre__pack_lose(s->pack, "cut short", why);
+    if (err != NACRE_OK) return err;
+    if (nacre__states_hold(&generation, to, &s->pack->id, number, s->shape.number, p) && generation == page->generation)
+        return NACRE_OK;
+    return nacre__pack_lose(s->pack, "written over", why);
+}
+
+nacre_err nacre__state_dirty(nacre__segment *s, uint32_t p, nacre_detail *why)
+{
+    nacre_pack *pack = s->pack;
+    nacre__pack_page *page = &s->pages[p];
+    if (page->image != NULL) return NACRE_OK;
+    if (!nacre__pack_grow(&pack->dirty, pack->num_dirty, &pack->cap_dirty, sizeof *pack->dirty))
+        return nacre__pack_no_memory(pack, why);
+    uint8_t *image = malloc(NACRE__PACK_PAGE);
+    if (image == NULL) return nacre__pack_no_memory(pack, why);
+    nacre_err err = get_page(image, s, p, why);
+    if (err != NACRE_OK) {
+        free(image);
+        return err;
+    }
+    page->image = image;
+    pack->dirty[pack->num_dirty++] = (nacre__dirty){ s, p };
+    return NACRE_OK;
+}
+
+uint8_t *nacre__state_cell(nacre__segment *s, uint32_t place, nacre_err *err, nacre_detail *why)
+{
+    uint32_t per_page = nacre__cells_per_page(&s->shape), p = place / per_page;
+    *err = nacre__state_dirty(s, p, why);
+    if (*err != NACRE_OK) return NULL;
+    return s->pages[p].image + NACRE__PACK_CELLS_AT + (size_t)(place % per_page) * s->shape.cell_size;
+}
+
+/* The copy that counts must be the one that was read or written last, or another program has written here. And is it
+ * durable? A sync that failed may have lost it: then it can be read for a while, and no later sync helps. So before its other
+ * copy is written over for the first time, it is written again. */
+static nacre_err make_sure(nacre_pack *pack, nacre_detail *why)
+{
+    uint8_t page[NACRE__PACK_PAGE];
+    bool any = false;
+    nacre_err err = NACRE_OK;
+    for (size_t i = 0; err == NACRE_OK && i < pack->num_dirty; i++) {
+        const nacre__dirty *d = &pack->dirty[i];
+        const nacre__pack_page *p = &d->segment->pages[d->page];
+        uint64_t at = copy_page(d->segment, d->page, p->side) * NACRE__PACK_PAGE;
+        err = get_page(page, d->segment, d->page, why);
+        if (p->sure || err != NACRE_OK) continue;
+        any = true;
+        err = nacre__pack_put(&pack->file, page, at, sizeof page, why);
+    }
+    if (err == NACRE_OK && any) err = nacre__pack_sync(&pack->file, why);
+    for (size_t i = 0; err == NACRE_OK && i < pack->num_dirty; i++)
+        pack->dirty[i].segment->pages[pack->dirty[i].page].sure = true;
+    return err;
+}
+
+static nacre_err write_images(nacre_pack *pack, nacre_detail *why)
+{
+    nacre_err err = NACRE_OK;
+    for (size_t i = 0; err == NACRE_OK && i < pack->num_dirty; i++) {
+        const nacre__dirty *d = &pack->dirty[i];
+        nacre__pack_page *page = &d->segment->pages[d->page];
+        uint64_t number = copy_page(d->segment, d->page, 1u - page->side);
+        nacre__states_frame(page->image, page->generation + 1, d->segment->shape.number, d->page);
+        nacre__page_seal(page->image, &pack->id, number);
+        err = nacre__pack_put(&pack->file, page->image, number * NACRE__PACK_PAGE, NACRE__PACK_PAGE, why);
+    }
+    return err == NACRE_OK ? nacre__pack_sync(&pack->file, why) : err;
+}
+
+nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why)
+{
+    nacre_err err = nacre__pack_check_owner(pack, why);
+    if (err != NACRE_OK || pack->num_dirty == 0) return err;
+    err = nacre__pack_check_file(pack, why);
+    if (err == NACRE_OK) err = make_sure(pack, why);
+    if (err == NACRE_OK && pack->is_used && !pack->is_claimed) err = nacre__pack_claim(pack, why);
+    if (err == NACRE_OK) err = write_images(pack, why);
+    if (err != NACRE_OK) return err;
+    for (size_t i = 0; i < pack->num_dirty; i++) {
+        nacre__pack_page *page = &pack->dirty[i].segment->pages[pack->dirty[i].page];
+        page->side = !page->side;
+        page->generation++;
+        free(page->image);
+        page->image = NULL;
+    }
+    pack->num_dirty = 0;
+    return NACRE_OK;
+}
+
+/* ---- What contexts ask for ---- */
+
+nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceiling, bool window_lost, nacre_detail *why)
+{
+    nacre__segment *s = packed->segment;
+    nacre__cell cell;
+    nacre_err err = NACRE_OK;
+    uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
+    if (at == NULL) return err;
+    if (!nacre__cell_read(&cell, at, s->shape.cell_size) || cell.use != NACRE__IN_USE)
+        return nacre__store_fail(why, NACRE_ERR_FILE, "%s: context %zu: is not in use", s->pack->path,
+                                 s->first_place + (size_t)(packed - s->contexts));
+    if (ceiling > cell.next && ceiling - cell.next > MAX_STEP)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: context %zu: asks for more than %d numbers at once",
+                                 s->pack->path, s->first_place + (size_t)(packed - s->contexts), (int)MAX_STEP);
+    if (ceiling > cell.next) cell.next = ceiling;
+    if (window_lost) cell.known = false;
+    nacre__cell_write(at, s->shape.cell_size, &cell);
+    s->pack->is_used = true;
+    return NACRE_OK;
+}
+
+nacre__packed *nacre__state_asker(nacre_needs *needs, nacre_pack *pack, nacre_context *ctx, nacre_err *err,
+                                  nacre_detail *why)
+{
+    nacre__packed *packed = nacre__pack_find(pack, ctx);
+    *err = nacre__pack_check_owner(pack, why);
+    if (*err != NACRE_OK && packed != NULL) nacre__pack_stop_if_lost(packed);
+    if (*err != NACRE_OK) return NULL;
+    if (packed == NULL) {
+        *err = nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
+        return NULL;
+    }
+    *needs = nacre_context_needs(ctx);
+    return needs->reserve == 0 && !needs->window_lost ? NULL : packed;
+}
+
+/* RFC 8613 B.1.1, B.1.2 */
+nacre_err nacre_pack_ask(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
+{
+    nacre_needs needs;
+    nacre_err err;
+    nacre__packed *packed = nacre__state_asker(&needs, pack, ctx, &err, why);
+    if (packed == NULL) return err;
+    if (!nacre__pack_grow(&pack->asked, pack->num_asked, &pack->cap_asked, sizeof *pack->asked))
+        return nacre__pack_no_memory(pack, why);
+    err = nacre__state_note(packed, needs.reserve, needs.window_lost, why);
+    nacre__pack_stop_all_if_lost(pack);
+    if (err != NACRE_OK) return err;
+    pack->asked[pack->num_asked++] = (nacre__asked){ ctx, needs.reserve, needs.window_lost };
+    return NACRE_ERR_NOT_YET;
+}
+
+nacre_err nacre_pack_commit(nacre_pack *pack, nacre_pack_on_commit on_commit, void *user, nacre_detail *why)
+{
+    if (pack->num_asked == 0) return NACRE_OK;
+    nacre_err err = nacre__state_flush(pack, why);
+    nacre__pack_stop_all_if_lost(pack);
+    /* The callback may ask again: that is for the next commit. */
+    nacre__asked *asked = pack->asked;
+    size_t num = pack->num_asked, cap = pack->cap_asked;
+    pack->asked = NULL;
+    pack->num_asked = pack->cap_asked = 0;
+    for (size_t i = 0; i < num; i++) {
+        if (err == NACRE_OK && asked[i].reserve != 0) nacre_context_confirm_reserved(asked[i].ctx, asked[i].reserve);
+        if (err == NACRE_OK && asked[i].window_lost) nacre_context_confirm_window_lost(asked[i].ctx);
+    }
+    for (size_t i = 0; on_commit != NULL && i < num; i++) on_commit(user, asked[i].ctx, err);
+    if (pack->asked == NULL) {
+        pack->asked = asked; /* to be used again */
+        pack->cap_asked = cap;
+    } else free(asked);
+    return err;
+}
+
+void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < pack->num_asked; i++)
+        if (pack->asked[i].ctx != ctx) pack->asked[kept++] = pack->asked[i];
+    pack->num_asked = kept;
+}
+
+/* ---- The true state ---- */
+
+nacre__cell nacre__cell_of(const nacre_context *ctx)
+{
+    nacre__cell cell = { .use = NACRE__IN_USE, .next = nacre_context_next_seq(ctx) };
+    cell.known = nacre_replay_export(nacre_context_replay(ctx), &cell.index, cell.bits);
+    return cell;
+}
+
+static bool is_there(const nacre__segment *s, uint32_t place)
+{
+    return place < s->num_taken && nacre_context_aead(&s->contexts[place].ctx) != NULL;
+}
+
+static nacre_err save_page(nacre__segment *s, uint32_t p, nacre_detail *why)
+{
+    uint8_t now[NACRE__PACK_PAGE];
+    const uint8_t *page = s->pages[p].image != NULL ? s->pages[p].image : now;
+    uint32_t per_page = nacre__cells_per_page(&s->shape), size = s->shape.cell_size;
+    nacre_err err = s->pages[p].image != NULL ? NACRE_OK : get_page(now, s, p, why);
+    for (uint32_t i = 0; err == NACRE_OK && i < per_page; i++) {
+        nacre__cell stored, cell;
+        if (!is_there(s, p * per_page + i)) continue;
+        cell = nacre__cell_of(&s->contexts[p * per_page + i].ctx);
+        if (!nacre__cell_read(&stored, page + NACRE__PACK_CELLS_AT + (size_t)i * size, size)) continue;
+        if (nacre__cell_equal(&stored, &cell)) continue;
+        uint8_t *at = nacre__state_cell(s, p * per_page + i, &err, why);
+        if (at == NULL) continue;
+        nacre__cell_write(at, size, &cell);
+        s->pack->is_used = true;
+    }
+    return err;
+}
+
+nacre_err nacre__state_give_up(nacre_pack *pack, nacre_detail *why)
+{
+    nacre_err err = nacre__pack_check_owner(pack, why);
+    for (size_t i = 0; err == NACRE_OK && i < pack->num_segments; i++) {
+        nacre__segment *s = pack->segments[i];
+        for (uint32_t p = 0; err == NACRE_OK && p < nacre__cell_pages(&s->shape); p++) {
+            err = nacre__state_dirty(s, p, why);
+            if (err == NACRE_OK && !nacre__page_make_pessimistic(s->pages[p].image, &s->shape))
+                err = nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
+                                        "%s: segment %u, page %u of states: says what cannot be", pack->path,
+                                        (unsigned)s->shape.number, (unsigned)p);
+        }
+    }
+    return err == NACRE_OK ? nacre__state_flush(pack, why) : err;
+}
+
+nacre_err nacre__state_save_all(nacre_pack *pack, nacre_detail *why)
+{
+    nacre_err err = nacre__pack_check_owner(pack, why);
+    for (size_t i = 0; err == NACRE_OK && i < pack->num_segments; i++) {
+        nacre__segment *s = pack->segments[i];
+        for (uint32_t p = 0; err == NACRE_OK && p < nacre__cell_pages(&s->shape); p++)
+            if (p * nacre__cells_per_page(&s->shape) < s->num_taken) err = save_page(s, p, why);
+    }
+    return err == NACRE_OK ? nacre__state_flush(pack, why) : err;
+}
+
+/* ---- One by one ---- */
+
+static nacre_err check(nacre__packed *packed, nacre_detail *why)
+{
+    if (packed != NULL && packed->segment != NULL) {
+        nacre__pack_stop_if_lost(packed);
+        return nacre__pack_check_owner(packed->segment->pack, why);
+    }
+    return nacre__store_fail(
+        why, NACRE_ERR_LOCKED,
+        "the pack of this context was opened before a fork, or is another one; open it after forking");
+}
+
+static nacre_err note_and_flush(nacre__packed *packed, uint64_t ceiling, bool window_lost, nacre_detail *why)
+{
+    nacre_err err = check(packed, why);
+    if (err != NACRE_OK) return err;
+    nacre_pack *pack = packed->segment->pack;
+    (void)pthread_mutex_lock(&pack->stores_lock);
+    err = nacre__state_note(packed, ceiling, window_lost, why);
+    if (err == NACRE_OK) err = nacre__state_flush(pack, why);
+    (void)pthread_mutex_unlock(&pack->stores_lock);
+    nacre__pack_stop_if_lost(packed);
+    return err;
+}
+
+/* RFC 8613 B.1.1 */
+static nacre_err store_reserve(void *self, uint64_t ceiling, nacre_detail *why)
+{
+    return note_and_flush(self, ceiling, false, why);
+}
+
+/* RFC 8613 B.1.2 */
+static nacre_err store_window_lost(void *self, nacre_detail *why)
+{
+    return note_and_flush(self, 0, true, why);
+}
+
+static nacre_err save_one(nacre__packed *packed, const nacre_context *ctx, nacre_detail *why)
+{
+    nacre__segment *s = packed->segment;
+    nacre__cell cell = nacre__cell_of(ctx);
+    nacre_err err = NACRE_OK;
+    nacre__state_forget(s->pack, ctx); /* what was asked for before is not confirmed behind it */
+    s->pack->num_saves++;
+    uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
+    if (at == NULL) return err;
+    nacre__cell_write(at, s->shape.cell_size, &cell);
+    s->pack->is_used = true;
+    return nacre__state_flush(s->pack, why);
+}
+
+static nacre_err store_save(void *self, const nacre_context *ctx, nacre_detail *why)
+{
+    nacre__packed *packed = self;
+    nacre_err err = check(packed, why);
+    if (err != NACRE_OK) return err;
+    nacre_pack *pack = packed->segment->pack;
+    (void)pthread_mutex_lock(&pack->stores_lock);
+    err = save_one(packed, ctx, why);
+    (void)pthread_mutex_unlock(&pack->stores_lock);
+    nacre__pack_stop_if_lost(packed);
+    return err;
+}
+
+static nacre_err load_one(const nacre__packed *packed, nacre_stored *state, nacre_detail *why)
+{
+    uint8_t page[NACRE__PACK_PAGE];
+    nacre__cell cell;
+    const nacre__segment *s = packed->segment;
+    const uint32_t place = (uint32_t)(packed - s->contexts), per_page = nacre__cells_per_page(&s->shape);
+    nacre_err err = get_page(page, s, place / per_page, why);
+    if (err != NACRE_OK) return err;
+    const uint8_t *at = page + NACRE__PACK_CELLS_AT + (size_t)(place % per_page) * s->shape.cell_size;
+    if (!nacre__cell_read(&cell, at, s->shape.cell_size) || cell.use != NACRE__IN_USE)
+        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: is not in use", s->pack->path,
+                                 s->first_place + place);
+    state->next_seq = cell.next;
+    state->window_known = cell.known;
+    if (!cell.known) return NACRE_OK;
+    state->window_index = cell.index;
+    memcpy(state->window_bits, cell.bits, sizeof state->window_bits);
+    return NACRE_OK;
+}
+
+static nacre_err store_load(void *self, nacre_stored *state, nacre_detail *why)
+{
+    nacre__packed *packed = self;
+    nacre_err err = check(packed, why);
+    if (err != NACRE_OK) return err;
+    nacre_pack *pack = packed->segment->pack;
+    (void)pthread_mutex_lock(&pack->stores_lock);
+    err = load_one(packed, state, why);
+    (void)pthread_mutex_unlock(&pack->stores_lock);
+    return err;
+}
+
+nacre_store nacre_pack_store(nacre_pack *pack, nacre_context *ctx)
+{
+    static const nacre_store_ops ops = { .size = sizeof ops,
+                                         .version = NACRE_STORE_OPS_VERSION,
+                                         .reserve = store_reserve,
+                                         .window_lost = store_window_lost,
+                                         .save = store_save,
+                                         .load = store_load };
+    return (nacre_store){ &ops, nacre__pack_find(pack, ctx) };
+}

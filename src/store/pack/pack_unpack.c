@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/* pack_unpack: a context out of a pack into a directory of its own, so that at no moment two can use its numbers.
+ *
+ *     1  a complete directory beside DIR, under a hidden name
+ *     2  the pack has it no more
+ *     3  the directory gets its name
+ *
+ * Interrupted before 2 is durable, the pack has it still, and what lies under the hidden name is made anew. After that, all
+ * there is lies under that name, and the same call gives it its own. */
+#include "store/pack/pack_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/directory/create.h"
+#include "store/fail.h"
+#include "store/file/files.h"
+
+typedef struct moving {
+    nacre_pack *pack;
+    size_t place;
+    const char *dir;
+    char hidden[PATH_MAX]; /* "folder/.name.unpacked" */
+    nacre_detail *why;
+} moving;
+
+static bool is_there(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 || errno != ENOENT;
+}
+
+static nacre_err name_hidden(moving *m)
+{
+    size_t len = strlen(m->dir);
+    while (len > 1 && m->dir[len - 1] == '/') len--;
+    size_t start = len;
+    while (start > 0 && m->dir[start - 1] != '/') start--;
+    const char *name = m->dir + start;
+    size_t name_len = len - start;
+    bool none = name_len == 0 || (name_len <= 2 && strspn(name, ".") >= name_len) || name[0] == '/';
+    if (none) return nacre__store_fail(m->why, NACRE_ERR_BAD_ARGUMENT, "'%s' is no name for a new directory", m->dir);
+    int made = snprintf(m->hidden, sizeof m->hidden, "%.*s.%.*s.unpacked", (int)start, m->dir, (int)name_len, name);
+    if (made > 0 && (size_t)made < sizeof m->hidden) return NACRE_OK;
+    return nacre__store_fail(m->why, NACRE_ERR_BAD_ARGUMENT, "%.200s: the path is too long", m->dir);
+}
+
+/* ---- 1 ---- */
+
+static nacre_err describe(const moving *m, nacre_directory_info *info, nacre_context *ctx)
+{
+    const nacre__packed *packed = nacre__pack_find(m->pack, ctx);
+    const nacre__segment *s = packed->segment;
+    const uint32_t at = (uint32_t)(packed - s->contexts);
+    uint8_t bytes[NACRE__RECORD_MAX];
+    const char *problem = NULL;
+    nacre__place place = { .cell = nacre__cell_of(ctx), .has_record = true };
+    nacre_err err = nacre__pack_get(&m->pack->file, bytes, nacre__record_at(&s->shape, s->first_page, at),
+                                    s->shape.record_size, m->why);
+    if (err == NACRE_OK &&
+        !nacre__record_read(&place.record, &problem, bytes, s->shape.record_size, &m->pack->id, s->shape.number, at))
+        err = nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: its record is damaged: %s",
+                                m->pack->path, m->place, problem);
+    if (err == NACRE_OK) nacre__place_describe(info, &place, false, true);
+    nacre_wipe(bytes, sizeof bytes);
+    return err;
+}
+
+/* Should the move fail, the context may be used on, and its state may count as gone all the same. So it has to ask the store
+ * anew for whatever goes beyond what the directory says. */
+static nacre_err make_hidden(const moving *m, nacre_context *ctx)
+{
+    nacre_directory_info info;
+    nacre_context_before_save(ctx);
+    nacre_err err = describe(m, &info, ctx);
+    if (err != NACRE_OK) return err;
+    err = nacre_directory_create(m->hidden, &info, m->why);
+    nacre_wipe(&info, sizeof info);
+    return err;
+}
+
+/* ---- 2 and 3 ---- */
+
+/* When it is gone, but its secret could not be overwritten, the next opening does that. */
+static nacre_err take_out(const moving *m, nacre_context *ctx)
+{
+    nacre_err err = nacre_pack_remove(m->pack, ctx, m->why);
+    return nacre_pack_context_at(m->pack, m->place) == NULL ? NACRE_OK : err;
+}
+
+static nacre_err give_name(const moving *m)
+{
+    if (is_there(m->dir) || rename(m->hidden, m->dir) != 0)
+        return nacre__store_fail(m->why, NACRE_ERR_FILE, "%s: cannot give it its name, it is in %s: %s", m->dir,
+                                 m->hidden, strerror(errno));
+    return nacre__folder_sync_parent(m->dir, m->why);
+}
+
+/* ---- Interrupted ---- */
+
+/* Its secret comes last. */
+static bool is_half_made(const char *hidden)
+{
+    nacre__folder folder;
+    if (nacre__folder_open(&folder, hidden, NULL) != NACRE_OK) return false;
+    bool half = faccessat(folder.fd, "secret.json", F_OK, 0) != 0 && errno == ENOENT;
+    nacre__folder_close(&folder);
+    return half;
+}
+
+/* What an attempt that was interrupted left: `left_alone` says that all there is of the context is there. */
+static nacre_err look_at_hidden(const moving *m, bool *left_alone)
+{
+    nacre_directory_info info;
+    bool has_it = false, had_it = false;
+    *left_alone = false;
+    if (!is_there(m->hidden)) return NACRE_OK;
+    if (is_half_made(m->hidden)) nacre__directory_take_away(m->hidden); /* the pack has it */
+    if (!is_there(m->hidden)) return NACRE_OK;
+    nacre_err err = nacre_directory_read(&info, m->hidden, true, NULL);
+    if (err != NACRE_OK)
+        return nacre__store_fail(m->why, NACRE_ERR_FILE, "%s: is in the way; look what it is, and remove it",
+                                 m->hidden);
+    err = nacre__pack_knows(&has_it, &had_it, m->pack, &info, m->hidden, m->why);
+    nacre_wipe(&info, sizeof info);
+    if (err != NACRE_OK) return err;
+    if (!has_it && !had_it)
+        return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
+                                 "%s: is in the way: a context on its way out of another pack; finish that first",
+                                 m->hidden);
+    if (has_it) nacre__directory_take_away(m->hidden);
+    *left_alone = !has_it;
+    if (has_it || nacre_pack_context_at(m->pack, m->place) == NULL) return NACRE_OK;
+    /* Places are not used again: what is there is not what lies under the hidden name. */
+    return nacre__store_fail(
+        m->why, NACRE_ERR_BAD_CONTEXT,
+        "%s: is in the way: another context of this pack on its way out; finish that first, by the "
+        "place that it had",
+        m->hidden);
+}
+
+nacre_err nacre_pack_move_out(nacre_pack *pack, size_t place, const char *dir, nacre_detail *why)
+{
+    moving m = { .pack = pack, .place = place, .dir = dir, .why = why };
+    bool left_alone = false;
+    nacre_err err = nacre__pack_check_alone(pack, why);
+    if (err == NACRE_OK) err = name_hidden(&m);
+    if (err != NACRE_OK) return err;
+    if (is_there(dir))
+        return nacre__store_fail(why, NACRE_ERR_FILE, "%s: is there already; give a name that is free", dir);
+    err = look_at_hidden(&m, &left_alone);
+    if (err != NACRE_OK || left_alone) return err == NACRE_OK ? give_name(&m) : err;
+    nacre_context *ctx = nacre_pack_context_at(pack, place);
+    if (ctx == NULL)
+        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: there is no context %zu (nacre show counts them)",
+                                 pack->path, place);
+    err = make_hidden(&m, ctx);
+    if (err == NACRE_OK) err = take_out(&m, ctx);
+    return err == NACRE_OK ? give_name(&m) : err;
+}
