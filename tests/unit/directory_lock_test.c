@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* directory_lock_test: one process at a time: the lock that aiocoap takes too, and forks. */
 #include "directories.h"
-#include "store/file/files.h"
+#include "store/lock/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>

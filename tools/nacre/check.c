@@ -13,6 +13,7 @@
 #include "store/directory/data.h"
 #include "store/directory/directory_read.h"
 #include "store/fail.h"
+#include "store/lock/lock.h"
 #include "store/file/files.h"
 #include "store/json/text.h"
 #include "suggest.h"

@@ -16,6 +16,7 @@
 
 #include "store/directory/directory_read.h"
 #include "store/fail.h"
+#include "store/lock/lock.h"
 #include "store/directory/seed_sequence.h"
 #include "store/json/text.h"
 

@@ -13,7 +13,8 @@
 
 #include "store/directory/directory_read.h"
 #include "store/fail.h"
-#include "store/pack/pack_move.h"
+#include "store/lock/lock.h"
+#include "store/directory/moved.h"
 #include "store/random.h"
 #include "store/directory/seed_sequence.h"
 #include "store/directory/sequence_file.h"

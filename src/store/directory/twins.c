@@ -9,7 +9,7 @@
 #include "context/key_mark.h"
 #include "store/fail.h"
 #include "store/file/files.h"
-#include "store/pack/pack_move.h"
+#include "store/directory/moved.h"
 #include "store/random.h"
 
 nacre_err nacre__twins_init(nacre__twins *twins)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* files: what the store does with files, relative to a directory that is open: read one whole, replace one atomically and
- * durably, lock one. Paths are kept for error texts only, so that a process may change its working directory. */
+ * durably. Paths are kept for error texts only, so that a process may change its working directory. */
 #ifndef NACRE_STORE_FILES_H
 #define NACRE_STORE_FILES_H
 
@@ -71,14 +71,5 @@ void nacre__file_abandon(nacre__new_file *file);
 
 /* nacre__file_sweep removes temporary files of `name` that a crash left behind. Only under the folder's lock. */
 void nacre__file_sweep(const nacre__folder *folder, const char *name);
-
-/* nacre__lock_take locks folder/lock and, where the file system can, the folder itself, waiting for one second, and sets
- * `guard` over the folder. The locks end when the guard is released and the folder is closed; the file stays. It is open
- * for writing too (guard->lock_fd), unless it is another user's.
- * NACRE_OK, NACRE_ERR_LOCKED (names the holder where the system tells it), NACRE_ERR_FILE */
-NACRE_MUST_USE nacre_err nacre__lock_take(nacre__folder *folder, nacre__guard *guard, nacre_detail *why);
-
-/* nacre__lock_probe looks whether it is free, without waiting, and without making the file. Returns as nacre__lock_take. */
-NACRE_MUST_USE nacre_err nacre__lock_probe(const nacre__folder *folder, nacre_detail *why);
 
 #endif

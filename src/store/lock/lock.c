@@ -5,7 +5,7 @@
  * file ends the first one for every later opener, but not the second. aiocoap removes the file when it ends, so the file
  * that was waited for may not be the one under that name any more: then its lock excludes no one, and the attempt starts
  * again. */
-#include "store/file/files.h"
+#include "store/lock/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,76 +8,27 @@
  *
  * Interrupted before 2, the state in DIR is the true one and the move begins again. After 2, the number in moved.json is:
  * nobody could use DIR any more. After 3 the pack has it already. */
-#include "store/pack/pack_move.h"
+#include "store/directory/moved.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "store/json/decimal.h"
 #include "store/fail.h"
 #include "store/pack/pack_internal.h"
 #include "store/json/text.h"
+#include "store/lock/lock.h"
 
-enum { MAX_SIZE = 64 * 1024 };
-
-typedef struct moved {
-    bool found, whole, completed;
-    char pack[2 * NACRE__PACK_IDENTITY + 1]; /* its identity */
-    uint64_t next_to_send;
-} moved;
+_Static_assert(NACRE__MOVED_IDENTITY == 2 * NACRE__PACK_IDENTITY, "a pack's identity in hex");
 
 /* ---- DIR/moved.json ---- */
-
-static void parse(moved *m, nacre_bytes text)
-{
-    nacre__json_doc doc;
-    if (nacre__json_parse(&doc, text, "moved.json", NACRE_ERR_BAD_CONTEXT, NULL) != NACRE_OK) return;
-    const nacre__json *pack = nacre__json_member(doc.root, "identity"),
-                      *next = nacre__json_member(doc.root, "next-to-send"),
-                      *completed = nacre__json_member(doc.root, "completed");
-    m->completed = completed != NULL && completed->type == NACRE__JSON_BOOLEAN && completed->truth;
-    m->whole = pack != NULL && pack->type == NACRE__JSON_STRING && pack->len == sizeof m->pack - 1 && next != NULL &&
-               next->type == NACRE__JSON_NUMBER &&
-               nacre__decimal_to_uint(&m->next_to_send, next->text, next->len) == NACRE__DECIMAL_OK &&
-               m->next_to_send <= NACRE_SEQ_MAX + 1;
-    if (m->whole) memcpy(m->pack, pack->text, sizeof m->pack);
-    nacre__json_free(&doc);
-}
-
-static nacre_err read_moved(moved *m, const nacre__folder *folder, nacre_detail *why)
-{
-    nacre__file file;
-    memset(m, 0, sizeof *m);
-    nacre_err err = nacre__file_read(&file, &m->found, folder, "moved.json", MAX_SIZE, why);
-    if (err != NACRE_OK || !m->found) return err;
-    parse(m, nacre_bytes_of(file.ptr, file.len));
-    nacre__file_free(&file);
-    if (m->whole) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
-                             "%s/moved.json: is not what a move into a pack writes; if the context was never moved, "
-                             "remove this file",
-                             folder->path);
-}
-
-nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why)
-{
-    moved m;
-    nacre_err err = read_moved(&m, folder, why);
-    if (err != NACRE_OK || !m.found) return err;
-    return nacre__store_fail(
-        why, NACRE_ERR_BAD_CONTEXT,
-        m.completed ? "%s: this context was moved into a pack (moved.json); use that, and remove this directory"
-                    : "%s: a move into a pack was interrupted (moved.json); finish it with 'nacre pack'",
-        folder->path);
-}
 
 /* The pack's name is for people; it is told when JSON can tell it. */
 static nacre_err write_moved(const nacre_pack *pack, const nacre__folder *folder, uint64_t next, bool completed,
                              nacre_detail *why)
 {
-    char identity[2 * NACRE__PACK_IDENTITY + 1];
+    char identity[NACRE__MOVED_IDENTITY + 1];
     nacre__text text = { NULL, 0, 0, false };
     bool uncertain;
     bool tellable = nacre__utf8_valid(nacre_bytes_of((const uint8_t *)pack->path, strlen(pack->path)));
@@ -177,7 +128,7 @@ static nacre_err start(move *m)
 }
 
 /* An interrupted move: `info` gets what it had come to, or the move begins again. `in` is set when the pack has it. */
-static nacre_err resume(move *m, const moved *found, bool *in)
+static nacre_err resume(move *m, const nacre__moved *found, bool *in)
 {
     bool had_it = false;
     nacre_err err = nacre__lock_probe(&m->folder, m->why);
@@ -196,9 +147,9 @@ static nacre_err resume(move *m, const moved *found, bool *in)
 }
 
 /* Steps 1 and 2, or what is left to do of them. */
-static nacre_err take(move *m, const moved *found, bool *in)
+static nacre_err take(move *m, const nacre__moved *found, bool *in)
 {
-    char identity[2 * NACRE__PACK_IDENTITY + 1];
+    char identity[NACRE__MOVED_IDENTITY + 1];
     *in = false;
     if (!found->found) return start(m);
     nacre_hex_encode(identity, nacre_bytes_of(m->pack->id.bytes, sizeof m->pack->id.bytes));
@@ -225,13 +176,13 @@ static nacre_err give_one(void *user, nacre_directory_info *info, size_t index, 
 nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why)
 {
     move m = { .pack = pack, .role = role, .why = why };
-    moved found;
+    nacre__moved found;
     bool in = false;
     nacre_err err = nacre__pack_check_alone(pack, why);
     if (err != NACRE_OK) return err;
     err = nacre__folder_open(&m.folder, dir, why);
     if (err != NACRE_OK) return err;
-    err = read_moved(&found, &m.folder, why);
+    err = nacre__moved_read(&found, &m.folder, why);
     if (err == NACRE_OK) err = take(&m, &found, &in);
     /* Steps 3 and 4 */
     if (err == NACRE_OK && !in) err = nacre_pack_add(pack, NULL, 1, give_one, &m, why);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* moved: see moved.h. */
+#include "store/directory/moved.h"
+
+#include <string.h>
+
+#include "store/fail.h"
+#include "store/json/decimal.h"
+#include "store/json/json.h"
+
+enum { MAX_SIZE = 64 * 1024 };
+
+static void parse(nacre__moved *m, nacre_bytes text)
+{
+    nacre__json_doc doc;
+    if (nacre__json_parse(&doc, text, "moved.json", NACRE_ERR_BAD_CONTEXT, NULL) != NACRE_OK) return;
+    const nacre__json *pack = nacre__json_member(doc.root, "identity"),
+                      *next = nacre__json_member(doc.root, "next-to-send"),
+                      *completed = nacre__json_member(doc.root, "completed");
+    m->completed = completed != NULL && completed->type == NACRE__JSON_BOOLEAN && completed->truth;
+    m->whole = pack != NULL && pack->type == NACRE__JSON_STRING && pack->len == sizeof m->pack - 1 && next != NULL &&
+               next->type == NACRE__JSON_NUMBER &&
+               nacre__decimal_to_uint(&m->next_to_send, next->text, next->len) == NACRE__DECIMAL_OK &&
+               m->next_to_send <= NACRE_SEQ_MAX + 1;
+    if (m->whole) memcpy(m->pack, pack->text, sizeof m->pack);
+    nacre__json_free(&doc);
+}
+
+nacre_err nacre__moved_read(nacre__moved *m, const nacre__folder *folder, nacre_detail *why)
+{
+    nacre__file file;
+    memset(m, 0, sizeof *m);
+    nacre_err err = nacre__file_read(&file, &m->found, folder, "moved.json", MAX_SIZE, why);
+    if (err != NACRE_OK || !m->found) return err;
+    parse(m, nacre_bytes_of(file.ptr, file.len));
+    nacre__file_free(&file);
+    if (m->whole) return NACRE_OK;
+    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
+                             "%s/moved.json: is not what a move into a pack writes; if the context was never moved, "
+                             "remove this file",
+                             folder->path);
+}
+
+nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why)
+{
+    nacre__moved m;
+    nacre_err err = nacre__moved_read(&m, folder, why);
+    if (err != NACRE_OK || !m.found) return err;
+    return nacre__store_fail(
+        why, NACRE_ERR_BAD_CONTEXT,
+        m.completed ? "%s: this context was moved into a pack (moved.json); use that, and remove this directory"
+                    : "%s: a move into a pack was interrupted (moved.json); finish it with 'nacre pack'",
+        folder->path);
+}
