@@ -3,7 +3,7 @@
  * as a directory, a copy of it, credentials, a context of the program, packs, and a neighbour with another recipient. They are
  * offered to one server in random order; whatever it takes then sends, and no key sees a number twice. */
 #include "../support/lib/blocks.h" /* not the one beside this file */
-#include "io/server_internal.h"
+#include "io/server/server_internal.h"
 #include "packs.h"
 #include "scratch.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* key_marks_test: the set of marks in which a server looks for a second counter under one Sender Key, and the marks. */
 #include "context/key_mark.h"
-#include "io/key_marks.h"
+#include "io/server/key_marks.h"
 #include "support.h"
 
 /* Additions and removals in random order, of few marks, so that runs form and many are in twice: against a plain count. */

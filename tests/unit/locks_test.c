@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* locks_test: threads that take the locks of overlapping bursts never wait for each other for ever, and nobody else is at a
  * context while one has its lock. */
-#include "io/locks.h"
+#include "io/server/locks.h"
 #include "support.h"
 
 enum { CONTEXTS = 40, THREADS = 4, ROUNDS = 20000, MOST = 12 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pack_share_test: one pack behind several loops: what their contexts ask for costs one sync for all that ask at once, and is
  * confirmed only when it is durable. To be run under ThreadSanitizer too. */
-#include "io/locks.h"
+#include "io/server/locks.h"
 #include "io/persist.h"
 #include "packs.h"
 #include "scratch.h"

@@ -2,7 +2,7 @@
 /* proxied_test: how a proxy is named. */
 #include "support.h"
 
-#include "io/proxied.h"
+#include "io/client/proxied.h"
 
 static void names_of_proxies(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* server_twins_test: RFC 8613 3.3: no two counters under one Sender Key and no two windows under one Recipient Key in one server,
  * from wherever its contexts come and in whatever order: directories, credentials, contexts that the program made, packs. */
-#include "io/server_internal.h"
+#include "io/server/server_internal.h"
 #include "blocks.h"
 #include "packs.h"
 #include "scratch.h"

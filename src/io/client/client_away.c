@@ -8,7 +8,7 @@
  * To a protected registration, what does not verify is no answer: an unprotected error, as of a server that has not opened its
  * contexts again, or a RST. What an attacker can forge here, these, an ICMP error or the end of a connection, leads to a
  * registration. */
-#include "io/client_internal.h"
+#include "io/client/client_internal.h"
 #include "io/loop_internal.h"
 
 enum { FIRST_PAUSE_MS = 1000, LAST_PAUSE_MS = 60000 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* key_marks: a set of marks, open addressing with linear probing. */
-#include "io/key_marks.h"
+#include "io/server/key_marks.h"
 
 #include <stdlib.h>
 

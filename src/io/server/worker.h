@@ -4,7 +4,7 @@
 #ifndef NACRE_IO_WORKER_H
 #define NACRE_IO_WORKER_H
 
-#include "io/locks.h"
+#include "io/server/locks.h"
 
 #include <nacre/loop.h>
 #include <nacre/site.h>

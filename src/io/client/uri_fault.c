@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* uri_fault: see uri_fault.h. */
-#include "io/uri_fault.h"
+#include "io/client/uri_fault.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* server_run: a server's threads, from nacre_server_run until somebody stops it. */
-#include "io/server_internal.h"
+#include "io/server/server_internal.h"
 #include "store/fail.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* client_bodies: the bodies of a request and its answer, in pieces of the application's or as a whole. */
-#include "io/client_internal.h"
+#include "io/client/client_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,9 +2,9 @@
 /* client_target: where a request goes, and with which context and options. */
 #include "coap/uri.h"
 #include "io/address.h"
-#include "io/client_internal.h"
-#include "io/proxied.h"
-#include "io/uri_fault.h"
+#include "io/client/client_internal.h"
+#include "io/client/proxied.h"
+#include "io/client/uri_fault.h"
 #include "store/fail.h"
 
 #include <stdio.h>

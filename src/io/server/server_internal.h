@@ -3,11 +3,11 @@
 #ifndef NACRE_IO_SERVER_INTERNAL_H
 #define NACRE_IO_SERVER_INTERNAL_H
 
-#include "io/key_marks.h"
+#include "io/server/key_marks.h"
 #include "io/keyring.h"
-#include "io/locks.h"
+#include "io/server/locks.h"
 #include "io/store_health.h"
-#include "io/worker.h"
+#include "io/server/worker.h"
 
 #include <nacre/server.h>
 

@@ -3,7 +3,7 @@
  * by whichever request needs them: two runs of a program could each open another one of two that have one Sender Key,
  * and count the same numbers. So all of a map are compared before the first one is used, and again when it has
  * changed. */
-#include "io/client_internal.h"
+#include "io/client/client_internal.h"
 #include "store/credentials/credentials.h"
 #include "store/fail.h"
 #include "store/directory/twins.h"

@@ -2,7 +2,7 @@
 /* proxied: a request's way through a forward proxy. The proxy reads where it goes, and nothing else of a protected request:
  * Proxy-Scheme, Uri-Host and Uri-Port stay outside of what is encrypted, and of a Proxy-Uri only scheme, host and port do (RFC
  * 8613 4.1.3.2, 4.1.3.3). */
-#include "io/proxied.h"
+#include "io/client/proxied.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* locks: the stripes of a burst as a set of bits, walked from the lowest to the highest. */
-#include "io/locks.h"
+#include "io/server/locks.h"
 #include "base/pointer_hash.h"
 
 nacre_err nacre__locks_init(nacre__locks *locks)

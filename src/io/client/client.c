@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* client: one request at a time over a loop, for programs that want ten lines. Where it goes is found in client_target.c. */
-#include "io/client_internal.h"
+#include "io/client/client_internal.h"
 #include "io/loop_internal.h"
 #include "io/tcp_internal.h"
 #include "store/fail.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* server: workers, connections and resources, for programs that want ten lines. Who may ask is in server_contexts.c. */
 #include "io/loop_internal.h"
-#include "io/server_internal.h"
+#include "io/server/server_internal.h"
 #include "store/fail.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* server_contexts: who may ask: context directories, credentials and packs, all in one table. */
 #include "endpoint/endpoint_internal.h" /* NACRE__MAX_CANDIDATES */
-#include "io/server_internal.h"
+#include "io/server/server_internal.h"
 #include "store/fail.h"
 #include "store/pack/pack_share.h"
 #include "store/directory/twins.h"

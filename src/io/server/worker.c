@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* worker: one thread of a server, from its socket to its site. */
-#include "io/worker.h"
+#include "io/server/worker.h"
 #include "io/loop_internal.h"
 #include "store/fail.h"
 

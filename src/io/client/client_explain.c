@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* client_explain: what a client says to people when a request fails. */
-#include "io/client_internal.h"
+#include "io/client/client_internal.h"
 #include "io/tcp_internal.h"
 #include "store/fail.h"
 
