@@ -57,4 +57,21 @@ timeout 10 "$nacre" plugtest-client --state /nowhere/at/all '[::1]' 0 >out 2>err
 timeout 10 "$nacre" plugtest-server --help | grep -q -- --unaware || fail "no help"
 timeout 10 "$nacre" plugtest-client --help | grep -q '^  17  ' || fail "no help"
 
+# They are a program of their own: beside the tool or in libexec, and nothing that help speaks of.
+"$nacre" --help | grep -q plugtest && fail "--help lists the interop tests"
+"$nacre" frobnicate 2>&1 | grep -q plugtest && fail "the list of subcommands has the interop tests"
+mkdir -p installed/bin installed/libexec/nacre
+cp "$nacre" installed/bin/nacre
+run_installed() { timeout 10 installed/bin/nacre plugtest-client --state client '[::1]:1' 99 >out 2>err; }
+run_installed
+[ $? = 5 ] || fail "without its program plugtest-client ended otherwise: $(cat err)"
+[ "$(wc -l <err)" = 1 ] && grep -q 'nacre plugtest-client: cannot run .*/installed/bin/nacre-plugtest: No such file' err ||
+    fail "not one clear line: $(cat err)"
+cp "$(dirname "$nacre")/nacre-plugtest" installed/libexec/nacre/
+run_installed
+[ $? = 2 ] || fail "the program in libexec is not found: $(cat err)"
+cp "$(dirname "$nacre")/nacre-plugtest" installed/bin/ && rm installed/libexec/nacre/nacre-plugtest
+run_installed
+[ $? = 2 ] || fail "the program beside the tool is not found: $(cat err)"
+
 finish

@@ -10,7 +10,7 @@
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-    const char *arguments, *purpose;
+    const char *arguments, *purpose; /* NULL: not for users, and no help lists it; these come last */
 } subcommands[] = {
     { "keygen", tool_keygen, "CLIENT_DIR SERVER_DIR", "make a fresh pair of context directories" },
     { "show", tool_show, "DIR", "show what a context directory holds" },
@@ -31,8 +31,8 @@ static const struct {
     { "protect", tool_protect, "--context DIR [HEX]", "protect the bytes of one request" },
     { "unprotect", tool_unprotect, "--context DIR [HEX]", "verify and decrypt the bytes of one request" },
     { "bench", tool_bench, "", "measure what protection costs on this machine" },
-    { "plugtest-server", tool_plugtest_server, "", "the public OSCORE interop tests, server side" },
-    { "plugtest-client", tool_plugtest_client, "--state DIR HOST [N...]", "the same, client side" },
+    { "plugtest-server", tool_plugtest, NULL, NULL },
+    { "plugtest-client", tool_plugtest, NULL, NULL },
 };
 enum { NUM_SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };
 
@@ -40,7 +40,7 @@ static int help(void)
 {
     printf("Usage: nacre SUBCOMMAND [OPTION]... [ARGUMENT]...\n"
            "OSCORE (RFC 8613): protected CoAP.\n\n");
-    for (size_t i = 0; i < NUM_SUBCOMMANDS; i++)
+    for (size_t i = 0; i < NUM_SUBCOMMANDS && subcommands[i].purpose != NULL; i++)
         printf("  nacre %-15s %-23s %s\n", subcommands[i].name, subcommands[i].arguments, subcommands[i].purpose);
     printf("\n  nacre SUBCOMMAND --help   options of a subcommand\n"
            "  nacre --version           version and cryptography library\n\n"
@@ -66,7 +66,7 @@ static int unknown(const char *name)
     for (size_t i = 0; i < NUM_SUBCOMMANDS; i++) names[i] = subcommands[i].name;
     const char *near = tool_nearest(name, names, NUM_SUBCOMMANDS);
     if (near != NULL) return tool_usage(NULL, "unknown subcommand \"%.60s\": did you mean %s?", name, near);
-    for (size_t i = 0; i < NUM_SUBCOMMANDS; i++) {
+    for (size_t i = 0; i < NUM_SUBCOMMANDS && subcommands[i].purpose != NULL; i++) {
         size_t len = strlen(list);
         snprintf(list + len, sizeof list - len, " %s", subcommands[i].name);
     }

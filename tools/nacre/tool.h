@@ -15,8 +15,7 @@ int tool_protect(int argc, char **argv);
 int tool_unprotect(int argc, char **argv);
 int tool_request(int argc, char **argv); /* get put post delete fetch observe */
 int tool_serve(int argc, char **argv);
-int tool_plugtest_server(int argc, char **argv);
-int tool_plugtest_client(int argc, char **argv);
+int tool_plugtest(int argc, char **argv); /* plugtest-server plugtest-client */
 
 int tool_convert(int argc, char **argv);
 int tool_adopt(int argc, char **argv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre plugtest-server: the server of the public OSCORE interop tests, with contexts B and D. */
-#include "plugtest_server.h"
+#include "server.h"
 #include "suggest.h"
 #include "signals.h"
 #include "store_lines.h"
@@ -220,7 +220,7 @@ static int tear_down(server *s, int result)
     return tool_fail(name, b != NACRE_OK ? b : d, "%s", why.text);
 }
 
-int tool_plugtest_server(int argc, char **argv)
+int plugtest_server_main(int argc, char **argv)
 {
     static server s; /* too large for some stacks */
     int result = parse(&s, argc, argv);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* plugtest_server: what the server of the interop tests and its resources say to each other. */
+/* server: what the server of the interop tests and its resources say to each other. */
 #ifndef NACRE_TOOL_PLUGTEST_SERVER_H
 #define NACRE_TOOL_PLUGTEST_SERVER_H
 

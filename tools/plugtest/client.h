@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* plugtest_client: what the client of the interop tests and the tests themselves say to each other. */
+/* client: what the client of the interop tests and the tests themselves say to each other. */
 #ifndef NACRE_TOOL_PLUGTEST_CLIENT_H
 #define NACRE_TOOL_PLUGTEST_CLIENT_H
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* plugtest_resources: what the interop tests ask for. */
+/* resources: what the interop tests ask for. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "plugtest_server.h"
+#include "server.h"
 
 enum { FORMAT_TEXT = 0, FORMAT_LINKS = 40, PLAIN_BLOCK = 64, MAX_BLOCK = 1024 };
 

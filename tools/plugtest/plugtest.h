@@ -8,6 +8,10 @@
 
 #include "tool.h"
 
+/* The two programs. Each gets argv with its own name in argv[0], and gives the exit code. */
+int plugtest_server_main(int argc, char **argv);
+int plugtest_client_main(int argc, char **argv);
+
 typedef struct plugtest_context {
     nacre_context *context;
     nacre_store store;    /* ops NULL: none */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* plugtest_tests: the public OSCORE interop tests, one function for each kind. A test compares code, payload and the exact set
+/* tests: the public OSCORE interop tests, one function for each kind. A test compares code, payload and the exact set
  * of options; what it was given instead is its remark. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "plugtest_client.h"
+#include "client.h"
 
 typedef struct expected {
     uint8_t code;

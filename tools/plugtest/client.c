@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre plugtest-client: the client of the public OSCORE interop tests, with contexts A and C. */
-#include "plugtest_client.h"
+#include "client.h"
 #include "suggest.h"
 #include "signals.h"
 
@@ -220,7 +220,7 @@ static int tear_down(plugtest_client *client, int result)
     return tool_fail(name, a != NACRE_OK ? a : c, "%s", why.text);
 }
 
-int tool_plugtest_client(int argc, char **argv)
+int plugtest_client_main(int argc, char **argv)
 {
     static plugtest_client client;
     args a = { 0 };
