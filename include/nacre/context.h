@@ -258,8 +258,8 @@ NACRE_MUST_USE nacre_err nacre_context_set_replay(nacre_context *ctx, bool known
  *
  * Adding, removing, the first context that a search yields, and a search that finds none take the same time however many
  * contexts there are, and however many of them share a Recipient ID. What grows: a search that is gone on with yields what
- * it has to yield one by one, so without a kid context all that share the kid, which is for the caller to bound (the
- * endpoint tries 8); and contexts with the same Recipient ID and the same ID Context, or both without one, are told apart
+ * it has to yield one by one, so without a kid context all that share the kid, which is for the caller to bound
+ * (NACRE_MAX_CANDIDATES); and contexts with the same Recipient ID and the same ID Context, or both without one, are told apart
  * by nothing, so that adding one looks at all of them. */
 enum { NACRE_TABLE_MAX_SLOTS = (1 << 26) - 1, NACRE_TABLE_HASH_KEY = 16 /* bytes */ };
 
@@ -275,6 +275,10 @@ typedef struct nacre_table {
     size_t num_contexts;
     uint8_t hash_key[NACRE_TABLE_HASH_KEY]; /* of SipHash-1-3 */
 } nacre_table;
+
+/* The contexts that an endpoint tries for one request, at most: those of its kid, and of its kid context where it has one. A
+ * request under any further one is never answered, so servers and packs refuse it when it is added. */
+enum { NACRE_MAX_CANDIDATES = 8 };
 
 /* nacre_table_num_slots tells how many slots are enough for so many contexts: a third more than those. */
 size_t nacre_table_num_slots(size_t num_contexts);

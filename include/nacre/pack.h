@@ -90,7 +90,7 @@ bool nacre_pack_holds(const nacre_pack *pack, const nacre_context *ctx); /* whet
 /* nacre_pack_table gives the table of all contexts, for an endpoint. It is made at the first call, kept up to date by
  * nacre_pack_add and nacre_pack_remove, and lives as long as the pack.
  * NACRE_OK; NACRE_ERR_NO_MEMORY; NACRE_ERR_DUPLICATE_CONTEXT: two with one Recipient Key, which nacre_pack_add refuses but
- * earlier versions took; NACRE_ERR_UNSUPPORTED: more than eight contexts that one request could mean (one
+ * earlier versions took; NACRE_ERR_UNSUPPORTED: more than NACRE_MAX_CANDIDATES contexts that one request could mean (one
  * Recipient ID, and one ID Context or none); an endpoint tries no more. */
 NACRE_MUST_USE nacre_err nacre_pack_table(nacre_pack *pack, nacre_table **table, nacre_detail *why);
 

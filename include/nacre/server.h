@@ -32,8 +32,8 @@ NACRE_MUST_USE nacre_err nacre_server_open_workers(nacre_server **server, const 
  * NACRE_OK; NACRE_ERR_ADDRESS; NACRE_ERR_BAD_ARGUMENT when it does so already; NACRE_ERR_NO_MEMORY. */
 NACRE_MUST_USE nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_detail *why);
 /* Clients are who holds the other side of a context directory that was added. Errors as nacre_directory_open; also
- * NACRE_ERR_UNSUPPORTED for the ninth context that has the same Recipient ID and the same ID Context or none: a request
- * could mean each of them, and only eight are tried; and
+ * NACRE_ERR_UNSUPPORTED for a context when NACRE_MAX_CANDIDATES are in that have the same Recipient ID and the same ID Context or
+ * none: a request could mean each of them, and no more are tried; and
  * NACRE_ERR_DUPLICATE_CONTEXT when one that the server has, from wherever (directory, credentials, pack), has the same Sender
  * Key or the same Recipient Key (RFC 8613 3.3, nacre_context_same_sender_key): `why` names both. On failure the server is as it
  * was. A directory that is in already, by whatever path, changes nothing. */

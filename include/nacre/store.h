@@ -266,7 +266,8 @@ NACRE_MUST_USE nacre_err nacre_directory_adopt(const char *path, nacre_role role
  *
  * A Sender ID has up to the algorithm's nonce length - 6 bytes, 7 for most (RFC 8613 3.3). A random one has two bytes for
  * the client and one for the server, or one each where no more are allowed. One server tells its clients apart by theirs:
- * random ones are seldom the same (of 300 clients, two in every other case), and then both contexts are tried, up to eight.
+ * random ones are seldom the same (of 300 clients, two in every other case), and then both contexts are tried, up to
+ * NACRE_MAX_CANDIDATES.
  * Who hands IDs out gives each client its own.
  * NACRE_OK
  * NACRE_ERR_FILE         one exists already, or cannot be made; nothing is left behind

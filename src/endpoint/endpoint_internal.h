@@ -44,7 +44,6 @@
 #include "endpoint/core/protect_batch.h"
 
 enum {
-    NACRE__MAX_CANDIDATES = 8, /* contexts tried for one request: bounds what a crowded kid costs */
     NACRE__TOKEN_LEN = 8,
     NACRE__ECHO_LEN = 8,  /* of ours */
     NACRE__MAX_ECHO = 40, /* RFC 9175 2.2.1 */

@@ -154,7 +154,7 @@ static void search_all(nacre_endpoint *ep, size_t num)
     size_t n = 0;
     for (size_t i = 0; i < num; i++) {
         nacre__item *item = &ep->items[i];
-        if (!item->open || item->kind != NACRE__ITEM_REQUEST || item->tried == NACRE__MAX_CANDIDATES) continue;
+        if (!item->open || item->kind != NACRE__ITEM_REQUEST || item->tried == NACRE_MAX_CANDIDATES) continue;
         items[n] = item;
         queries[n++] = (nacre_table_query){ item->option.kid, item->option.kid_context, item->cursor, NULL };
         if (n < NACRE_BURST) continue;
@@ -176,7 +176,7 @@ static nacre_context *next_context(nacre_endpoint *ep, nacre__item *item)
         item->is_old = id == &slot->observation.old;
         return slot->context;
     }
-    if (item->tried == NACRE__MAX_CANDIDATES) return NULL;
+    if (item->tried == NACRE_MAX_CANDIDATES) return NULL;
     return item->next != NULL ? item->next : nacre__renewal_next_context(ep, item);
 }
 

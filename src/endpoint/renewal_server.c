@@ -168,7 +168,7 @@ bool nacre__renewal_takes(nacre_endpoint *ep, nacre__entry *entry, nacre__item *
     const nacre_rederive_step step = nacre_rederive_recognise(&item->option);
     nacre_err err = NACRE_ERR_NO_CONTEXT;
     bool is_busy = false;
-    for (int tried = 0; may_be_another(err) && tried < NACRE__MAX_CANDIDATES; tried++) {
+    for (int tried = 0; may_be_another(err) && tried < NACRE_MAX_CANDIDATES; tried++) {
         a.r = nacre__renewal_next(ep, a.r, item->option.kid);
         if (a.r == NULL) break;
         err = try_one(&a, step);

@@ -190,14 +190,15 @@ static void eight_contexts_alike(void **state)
         make_numbered(p, i, i == 9);
         (void)snprintf(dir, sizeof dir, "%s/s%d", p->dir, i);
         for (int again = 0; again < 2; again++)
-            assert_int_equal(nacre_server_add_context(server, dir, &why), i == 8 ? NACRE_ERR_UNSUPPORTED : NACRE_OK);
-        if (i == 8) assert_non_null(strstr(why.text, "ID Context"));
+            assert_int_equal(nacre_server_add_context(server, dir, &why),
+                             i == NACRE_MAX_CANDIDATES ? NACRE_ERR_UNSUPPORTED : NACRE_OK);
+        if (i == NACRE_MAX_CANDIDATES) assert_non_null(strstr(why.text, "ID Context"));
     }
     assert_int_equal(nacre_server_close(server, &why), NACRE_OK);
 
-    static char names[8][300]; /* and the eighth is served */
-    const char *dirs[9] = { NULL };
-    for (int i = 0; i < 8; i++) {
+    static char names[NACRE_MAX_CANDIDATES][300]; /* and the eighth is served */
+    const char *dirs[NACRE_MAX_CANDIDATES + 1] = { NULL };
+    for (int i = 0; i < NACRE_MAX_CANDIDATES; i++) {
         (void)snprintf(names[i], sizeof names[i], "%s/s%d", p->dir, i);
         dirs[i] = names[i];
     }

@@ -472,12 +472,13 @@ static void test_the_table(void **state)
     }
     assert_ok(nacre_pack_table(pack, &same, NULL));
     assert_ptr_equal(table, same);
-    /* An endpoint tries eight contexts. */
-    for (uint8_t i = 0; i < 9; i++) {
+    /* More than an endpoint tries */
+    for (uint8_t i = 0; i <= NACRE_MAX_CANDIDATES; i++) {
         pack_describe(&info, 77777);
         info.sender_id[0] = 0x10;
         info.secret[15] = i;
-        assert_err(nacre_pack_add(pack, NULL, 1, give, &info, NULL), i < 8 ? NACRE_OK : NACRE_ERR_UNSUPPORTED);
+        assert_err(nacre_pack_add(pack, NULL, 1, give, &info, NULL),
+                   i < NACRE_MAX_CANDIDATES ? NACRE_OK : NACRE_ERR_UNSUPPORTED);
     }
     pack_close(pack);
     pack = pack_open(path);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* server_contexts: who may ask: context directories, credentials and packs, all in one table. */
-#include "endpoint/endpoint_internal.h" /* NACRE__MAX_CANDIDATES */
 #include "io/server/server_internal.h"
 #include "store/fail.h"
 #include "store/pack/pack_share.h"
@@ -112,8 +111,8 @@ static bool is_crowded(const nacre_server *server, const nacre_context *ctx)
     nacre_bytes kid = nacre_context_recipient_id(ctx), kid_context = nacre_context_id_context(ctx);
     size_t cursor = 0;
     int num = 0;
-    while (num < NACRE__MAX_CANDIDATES && nacre_table_find(&server->table, kid, kid_context, &cursor) != NULL) num++;
-    return num == NACRE__MAX_CANDIDATES;
+    while (num < NACRE_MAX_CANDIDATES && nacre_table_find(&server->table, kid, kid_context, &cursor) != NULL) num++;
+    return num == NACRE_MAX_CANDIDATES;
 }
 
 void nacre_server_set_role(nacre_server *server, nacre_role role)
@@ -141,7 +140,7 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
             why, err,
             "'%s' would be context number %d with one Recipient ID and ID Context, too many to try for "
             "each request; make it with an ID Context of its own",
-            name, NACRE__MAX_CANDIDATES + 1);
+            name, NACRE_MAX_CANDIDATES + 1);
     return nacre__store_fail(why, err, "cannot add the context of '%s': %s", name, nacre_err_text(err));
 }
 
@@ -184,7 +183,7 @@ static nacre_err put_in(nacre_server *server, nacre_pack *pack, size_t *num_in, 
             return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
                                      "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to "
                                      "try for each request; it needs a Recipient ID of its own",
-                                     path, i, NACRE__MAX_CANDIDATES + 1);
+                                     path, i, NACRE_MAX_CANDIDATES + 1);
         err = let_in(server, ctx, &shared);
         if (err == NACRE_ERR_DUPLICATE_CONTEXT) return refuse_twin(server, pack, ctx, shared, why);
         *num_in += err == NACRE_OK;

@@ -5,27 +5,24 @@
 #include "store/fail.h"
 #include "store/wipe_on_fork.h"
 
-enum {
-    MAX_CANDIDATES = 8, /* as many contexts an endpoint tries for one request */
-    MIN_CONTEXTS = 48,
-};
+enum { MIN_CONTEXTS = 48 };
 
 static nacre_err add(nacre_table *table, const nacre_pack *pack, size_t place, nacre_context *ctx, nacre_detail *why)
 {
     size_t cursor = 0;
     int num = 0;
-    while (num < MAX_CANDIDATES &&
+    while (num < NACRE_MAX_CANDIDATES &&
            nacre_table_find(table, nacre_context_recipient_id(ctx), nacre_context_id_context(ctx), &cursor) != NULL)
         num++;
-    nacre_err err = num < MAX_CANDIDATES ? nacre_table_add(table, ctx) : NACRE_ERR_UNSUPPORTED;
+    nacre_err err = num < NACRE_MAX_CANDIDATES ? nacre_table_add(table, ctx) : NACRE_ERR_UNSUPPORTED;
     if (err == NACRE_OK) return NACRE_OK;
-    if (num < MAX_CANDIDATES)
+    if (num < NACRE_MAX_CANDIDATES)
         return nacre__store_fail(why, err, "%s: context %zu: cannot be put into the table: %s", pack->path, place,
                                  nacre_err_text(err));
     return nacre__store_fail(why, err,
                              "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to try for "
                              "each request; it needs a Recipient ID of its own",
-                             pack->path, place, (int)MAX_CANDIDATES + 1);
+                             pack->path, place, NACRE_MAX_CANDIDATES + 1);
 }
 
 /* A table for `num` contexts, with all that are there now. */
