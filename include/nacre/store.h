@@ -14,12 +14,6 @@
 extern "C" {
 #endif
 
-/* What went wrong, for people: one line that says what, where and what to do, without a final dot or newline. Functions
- * that take a nacre_detail set it whenever they return an error; NULL is allowed. */
-typedef struct nacre_detail {
-    char text[512];
-} nacre_detail;
-
 /* ---- The interface ------------------------------------------------------------------------------------------------ */
 
 /* What a store holds of one context. New keys: all 0, and window_known true. */

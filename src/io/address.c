@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* address: UDP addresses, between the socket's form, nacre's and people's. */
 #include "io/address.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <nacre/address.h>
 
@@ -154,13 +154,13 @@ nacre_err nacre__resolve_all(nacre_address addresses[NACRE__MAX_ADDRESSES], size
     (void)snprintf(service, sizeof service, "%u", (unsigned)port);
     int err = getaddrinfo(host, service, &hints, &found);
     if (err != 0)
-        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "cannot find the host '%s': %s; check the name", host,
-                                 gai_strerror(err));
+        return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot find the host '%s': %s; check the name", host,
+                           gai_strerror(err));
     *num = 0;
     for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) add_new(addresses, num, at);
     freeaddrinfo(found);
     if (*num == 0)
-        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "the host '%s' has neither an IPv4 nor an IPv6 address", host);
+        return nacre__fail(why, NACRE_ERR_ADDRESS, "the host '%s' has neither an IPv4 nor an IPv6 address", host);
     return NACRE_OK;
 }
 
@@ -217,11 +217,11 @@ nacre_err nacre_address_resolve(nacre_address *address, const char *host_and_por
     char name[256];
     uint16_t port = default_port;
     if (!take_apart(host_and_port, &host, &host_len, &port_text) || host_len >= sizeof name)
-        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "'%s' is no address: write HOST, HOST:PORT or [IPV6]:PORT",
-                                 host_and_port);
+        return nacre__fail(why, NACRE_ERR_ADDRESS, "'%s' is no address: write HOST, HOST:PORT or [IPV6]:PORT",
+                           host_and_port);
     if (port_text != NULL && !port_of(port_text, &port))
-        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "'%s' has no usable port: it is a number from 0 to 65535",
-                                 host_and_port);
+        return nacre__fail(why, NACRE_ERR_ADDRESS, "'%s' has no usable port: it is a number from 0 to 65535",
+                           host_and_port);
     memcpy(name, host, host_len);
     name[host_len] = '\0';
     return nacre__resolve(address, name, port, why);

@@ -3,7 +3,7 @@
  * names of one directory must lead to one entry. */
 #include "io/keyring.h"
 #include "context/key_mark.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/directory/twins.h"
 
 #include <errno.h>
@@ -51,7 +51,7 @@ static nacre_err add_claim(nacre__key *key, const char *name, nacre_detail *why)
         key->claims = claims;
         copy = strdup(name);
     }
-    if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", name);
+    if (copy == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", name);
     claims[key->num_claims++] = copy;
     claims[key->num_claims] = NULL;
     return NACRE_OK;
@@ -136,9 +136,9 @@ static nacre_err keep(nacre__keyring *ring, nacre__key *key, const nacre_credent
     nacre_err err = check_twins(ring, key, credential, why), ignored = NACRE_OK;
     if (err == NACRE_OK) err = add_claim(key, credential->name, why);
     if (err == NACRE_OK && !make_place(ring))
-        err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
+        err = nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
     if (err == NACRE_OK && key->store.ops != NULL && nacre_loop_add_store(loop, key->ctx, key->store) != NACRE_OK)
-        err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
+        err = nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%s'", credential->name);
     if (err == NACRE_OK) ring->keys[ring->num++] = *key;
     else close_key(key, &ignored, NULL);
     return err;
@@ -150,11 +150,10 @@ static nacre_err use_directory(nacre__keyring *ring, nacre__key **known, const n
     struct stat st;
     const char *path = credential->directory;
     if (stat(path, &st) != 0)
-        return nacre__store_fail(why, NACRE_ERR_FILE, "cannot open the context directory '%s': %s", path,
-                                 strerror(errno));
+        return nacre__fail(why, NACRE_ERR_FILE, "cannot open the context directory '%s': %s", path, strerror(errno));
     *known = find_directory(ring, &st);
     if (*known != NULL && (*known)->role != role)
-        return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s: open in another role already; one side at a time", path);
+        return nacre__fail(why, NACRE_ERR_LOCKED, "%s: open in another role already; one side at a time", path);
     if (*known != NULL) return NACRE_OK;
     nacre__key made = { .role = role, .dev = st.st_dev, .ino = st.st_ino };
     nacre_err err = nacre_directory_open_as(&made.dir, path, role, crypto, why);
@@ -172,8 +171,8 @@ static nacre_err use_context(nacre__keyring *ring, nacre__key **known, const nac
     *known = nacre__keyring_find(ring, ctx);
     if (*known != NULL) return NACRE_OK;
     if (ctx->ops != crypto->ops)
-        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED, "%s: its keys were prepared with %s, and %s is used here",
-                                 credential->name, ctx->ops != NULL ? ctx->ops->name : "nothing", crypto->ops->name);
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "%s: its keys were prepared with %s, and %s is used here",
+                           credential->name, ctx->ops != NULL ? ctx->ops->name : "nothing", crypto->ops->name);
     nacre__key made = { .ctx = credential->context, .store = credential->store };
     return keep(ring, &made, credential, loop, why);
 }

@@ -8,7 +8,7 @@
 #include "io/loop_internal.h"
 #include "io/persist.h"
 #include "io/tcp_internal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "transfer/transfer_internal.h"
 
 #include <errno.h>
@@ -102,10 +102,10 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     nacre_endpoint_config with_random = *config;
     if (with_random.random.fill == NULL) with_random.random = nacre_entropy();
     nacre_loop *made = calloc(1, sizeof *made);
-    if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
+    if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
     if (nacre__store_health_init(&made->own_health) != NACRE_OK) {
         free(made);
-        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
     }
     made->udp = udp;
     made->persist.lock = config->lock;
@@ -118,7 +118,7 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     if (err == NACRE_OK && transfer != NULL) err = add_transfer(made, transfer);
     if (err != NACRE_OK) {
         nacre_loop_close(made);
-        return nacre__store_fail(why, err, "cannot make an endpoint: %s", nacre_err_text(err));
+        return nacre__fail(why, err, "cannot make an endpoint: %s", nacre_err_text(err));
     }
     nacre__endpoint_on_confirmed(made->ep, nacre__persist_on_confirmed, &made->persist);
     *loop = made;
@@ -435,12 +435,12 @@ nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *
     nfds_t num_fds = prepare(loop);
     if (!busy && poll(fds, num_fds, worked || pending ? 0 : wait_ms(loop, max_wait_ms)) < 0 && errno != EINTR &&
         errno != EAGAIN)
-        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "cannot wait for the socket: %s", strerror(errno));
+        return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot wait for the socket: %s", strerror(errno));
     loop->woken = fds[AT_WAKE].revents != 0;
     if (fds[AT_UDP].revents & POLLERR) nacre__udp_fetch_errors(loop->udp);
     if ((fds[AT_UDP].revents & POLLNVAL) ||
         ((busy || pending || fds[AT_UDP].revents != 0) && receive(loop) != NACRE_OK))
-        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "the socket failed; open it again");
+        return nacre__fail(why, NACRE_ERR_ADDRESS, "the socket failed; open it again");
     if (loop->tcp != NULL) {
         nacre__tcp_ready(loop->tcp, fds + NUM_FDS, num_fds - NUM_FDS, nacre_clock_ms());
         nacre__tcp_expire(loop->tcp, nacre_clock_ms());

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* persist: what contexts ask of their stores, one by one, or of their packs, all at once. */
 #include "io/persist.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <stdlib.h>
 
@@ -64,7 +64,7 @@ static bool make_place(nacre__persist *p)
 /* Where other loops have the pack too. */
 static nacre_err ask_shared(nacre__persist *p, nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
 {
-    if (!make_place(p)) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for what a context asks for");
+    if (!make_place(p)) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for what a context asks for");
     take(p, ctx);
     const nacre_err err = nacre__pack_share_ask(&p->wishes[p->num_wishes], pack, ctx, why);
     give(p, ctx);
@@ -86,7 +86,7 @@ static void note(nacre__persist *p, nacre_context *ctx, nacre_err err, const nac
     p->failure = *why;
     p->retry_at = nacre_clock_ms() + RETRY_MS;
     p->retry_failed = true;
-    nacre__store_failed(p->health, ctx, p, err, why);
+    nacre__failed(p->health, ctx, p, err, why);
 }
 
 static void tell_endpoint(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, nacre_err err)
@@ -106,8 +106,8 @@ static void tell(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, nacr
 void nacre__persist_failed_later(nacre__persist *p, nacre_context *ctx, nacre_err err, const char *text)
 {
     nacre_detail why = { { 0 } };
-    (void)nacre__store_fail(&why, err, "%s", text != NULL ? text : "");
-    nacre__store_failed_later(p->health, ctx, p, err, &why);
+    (void)nacre__fail(&why, err, "%s", text != NULL ? text : "");
+    nacre__failed_later(p->health, ctx, p, err, &why);
 }
 
 void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx)
@@ -127,7 +127,7 @@ void nacre__persist_on_confirmed(void *self, nacre_context *ctx, nacre_err err)
     }
     nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
     if (entry != NULL) set_waiting(p, entry, false);
-    if (err != NACRE_OK) (void)nacre__store_fail(&why, err, "the store of a context failed: %s", nacre_err_text(err));
+    if (err != NACRE_OK) (void)nacre__fail(&why, err, "the store of a context failed: %s", nacre_err_text(err));
     note(p, ctx, err, &why);
 }
 
@@ -242,7 +242,7 @@ void nacre__persist_serve(nacre__persist *p, nacre_endpoint *ep, nacre_context *
     }
     if (entry != NULL) entry->num_late = nacre__store_num_late(p->health);
     take(p, ctx);
-    if (entry == NULL) (void)nacre__store_fail(&why, err, "no store was added for a context that needs one");
+    if (entry == NULL) (void)nacre__fail(&why, err, "no store was added for a context that needs one");
     else err = nacre_store_serve(&entry->store, ctx, &why);
     give(p, ctx);
     if (entry != NULL) set_waiting(p, entry, err == NACRE_ERR_NOT_YET);
@@ -276,7 +276,7 @@ void nacre__persist_look(nacre__persist *p, nacre_endpoint *ep)
     for (size_t i = 0; i < p->stores.cap && p->stores.num_waiting > 0; i++) {
         nacre__store_entry *entry = &p->stores.entries[i];
         if (entry->ctx == NULL || !entry->waiting) continue;
-        const nacre_err err = nacre__store_failed_since(p->health, entry->ctx, entry->num_late);
+        const nacre_err err = nacre__failed_since(p->health, entry->ctx, entry->num_late);
         if (err != NACRE_OK || needs_nothing(p, entry->ctx)) end_wait(p, ep, entry, err);
     }
 }

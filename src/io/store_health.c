@@ -129,8 +129,8 @@ static void note_failure(nacre__store_health *h, nacre_context *ctx, const void 
     tell(h, begins ? NACRE_STORE_FAILS : NACRE_STORE_STILL_FAILS, ctx, err, text);
 }
 
-void nacre__store_failed(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
-                         const nacre_detail *why)
+void nacre__failed(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
+                   const nacre_detail *why)
 {
     if (h == NULL) return;
     (void)pthread_mutex_lock(&h->lock);
@@ -138,8 +138,8 @@ void nacre__store_failed(nacre__store_health *h, nacre_context *ctx, const void 
     (void)pthread_mutex_unlock(&h->lock);
 }
 
-void nacre__store_failed_later(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
-                               const nacre_detail *why)
+void nacre__failed_later(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
+                         const nacre_detail *why)
 {
     (void)pthread_mutex_lock(&h->lock);
     note_failure(h, ctx, finder, err, why);
@@ -161,7 +161,7 @@ uint64_t nacre__store_num_late(nacre__store_health *h)
     return num;
 }
 
-nacre_err nacre__store_failed_since(nacre__store_health *h, const nacre_context *ctx, uint64_t num_late)
+nacre_err nacre__failed_since(nacre__store_health *h, const nacre_context *ctx, uint64_t num_late)
 {
     if (h == NULL || atomic_load(&h->num_failing) == 0) return NACRE_OK;
     (void)pthread_mutex_lock(&h->lock);

@@ -39,16 +39,15 @@ nacre_store_health nacre__store_health_get(const nacre__store_health *h);
 
 /* The store of `ctx` failed, or worked; `_worked` is true when it failed before. With `h` NULL nothing happens. The
  * caller holds no context's lock. */
-void nacre__store_failed(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
-                         const nacre_detail *why);
+void nacre__failed(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
+                   const nacre_detail *why);
 bool nacre__store_worked(nacre__store_health *h, nacre_context *ctx);
 
 /* A store that had said NACRE_ERR_NOT_YET failed. Loops that wait for it compare with what `_num_late` was when they asked. */
-void nacre__store_failed_later(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
-                               const nacre_detail *why);
+void nacre__failed_later(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
+                         const nacre_detail *why);
 uint64_t nacre__store_num_late(nacre__store_health *h);
-nacre_err nacre__store_failed_since(nacre__store_health *h, const nacre_context *ctx,
-                                    uint64_t num_late); /* or NACRE_OK */
+nacre_err nacre__failed_since(nacre__store_health *h, const nacre_context *ctx, uint64_t num_late); /* or NACRE_OK */
 
 /* `finder` tries it again from now on. */
 void nacre__store_found_by(nacre__store_health *h, const nacre_context *ctx, const void *finder);

@@ -2,7 +2,7 @@
 /* tcp: the connections of one endpoint: a bounded number, those that came in and those that went out alike (RFC 8323). */
 #include "io/tcp_internal.h"
 #include "io/address.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <nacre/system.h>
 
@@ -58,9 +58,9 @@ nacre_err nacre_tcp_open(nacre_tcp **tcp, const nacre_tcp_config *config, nacre_
     static const nacre_tcp_config none;
     nacre_tcp_config c = with_defaults(config != NULL ? config : &none);
     if (!is_possible(&c))
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "connections cannot be made so: messages of %zu bytes, tokens of %u",
-                                 c.stream.max_message, (unsigned)c.stream.max_token);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "connections cannot be made so: messages of %zu bytes, tokens of %u", c.stream.max_message,
+                           (unsigned)c.stream.max_token);
     nacre_tcp *made = calloc(1, sizeof *made);
     if (made != NULL) {
         made->config = c;
@@ -70,7 +70,7 @@ nacre_err nacre_tcp_open(nacre_tcp **tcp, const nacre_tcp_config *config, nacre_
     }
     if (made == NULL || made->connections == NULL || made->scratch == NULL) {
         nacre_tcp_close(made);
-        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for connections");
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for connections");
     }
     *tcp = made;
     return NACRE_OK;
@@ -158,7 +158,7 @@ nacre_err nacre_tcp_listen(nacre_tcp *tcp, const nacre_address *local, nacre_det
     nacre_address at = *local;
     at.flags = 0;
     if (tcp->listener >= 0)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "this server listens for connections already");
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "this server listens for connections already");
     bool listening = listen_on(tcp, &at);
     if (!listening && tcp->listener < 0 && errno == EAFNOSUPPORT && nacre__address_is_wildcard(&at)) {
         nacre__address_any_v4(&at); /* a system without IPv6 */
@@ -172,8 +172,8 @@ nacre_err nacre_tcp_listen(nacre_tcp *tcp, const nacre_address *local, nacre_det
     char text[72];
     nacre_address_text(&at, text);
     stop_listening(tcp);
-    return nacre__store_fail(why, NACRE_ERR_ADDRESS, "cannot listen on %s (TCP): %s; choose another address or port",
-                             text, strerror(error));
+    return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot listen on %s (TCP): %s; choose another address or port", text,
+                       strerror(error));
 }
 
 /* ---- Who is where ------------------------------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 
 #include "io/address.h"
 #include "io/udp_internal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -97,7 +97,7 @@ static bool open_socket(nacre_udp *udp, const nacre_address *local, bool is_besi
 static nacre_err open_at(nacre_udp **udp, const nacre_address *local, bool is_beside, nacre_detail *why)
 {
     nacre_udp *made = calloc(1, sizeof *made);
-    if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
+    if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
     made->fd = -1;
     made->ops = &nacre__udp_plain_ops;
 #ifdef __linux__
@@ -107,7 +107,7 @@ static nacre_err open_at(nacre_udp **udp, const nacre_address *local, bool is_be
         made->sources = calloc(1, sizeof *made->sources);
         if (made->sources == NULL) {
             nacre_udp_close(made);
-            return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
+            return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a socket");
         }
         const nacre_random random = nacre_entropy();
         random.fill(random.self, made->sources->hash_key, sizeof made->sources->hash_key);
@@ -118,8 +118,8 @@ static nacre_err open_at(nacre_udp **udp, const nacre_address *local, bool is_be
         char text[72];
         nacre_address_text(local, text);
         nacre_udp_close(made);
-        return nacre__store_fail(why, NACRE_ERR_ADDRESS, "cannot bind to %s: %s; choose another address or port",
-                                 local->len != 0 ? text : "any UDP port", strerror(error));
+        return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot bind to %s: %s; choose another address or port",
+                           local->len != 0 ? text : "any UDP port", strerror(error));
     }
     *udp = made;
     return NACRE_OK;
@@ -135,8 +135,7 @@ nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_deta
 nacre_err nacre_udp_open_beside(nacre_udp **udp, const nacre_udp *first, nacre_detail *why)
 {
     if (!share_port(first))
-        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
-                                 "this system does not spread a port's datagrams over sockets");
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "this system does not spread a port's datagrams over sockets");
     return open_at(udp, &first->local, true, why);
 }
 

@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 static nacre_err answer(const nacre_memory *memory, nacre_detail *why)
 {
     if (memory->answer == NACRE_OK) return NACRE_OK;
-    return nacre__store_fail(why, memory->answer, "memory store: told to answer %s", nacre_err_name(memory->answer));
+    return nacre__fail(why, memory->answer, "memory store: told to answer %s", nacre_err_name(memory->answer));
 }
 
 static nacre_err memory_reserve(void *self, uint64_t ceiling, nacre_detail *why)

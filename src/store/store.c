@@ -2,7 +2,7 @@
 /* store: bring together what a context needs and the store that can give it. */
 #include <nacre/store.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 /* The graver of two outcomes: a failure outweighs a wait, a wait outweighs success; of two failures the first. */
 static nacre_err graver(nacre_err first, nacre_err second)
@@ -15,10 +15,10 @@ static nacre_err graver(nacre_err first, nacre_err second)
 static nacre_err check_ops(const nacre_store *store, nacre_detail *why)
 {
     if (store->ops->version == NACRE_STORE_OPS_VERSION && store->ops->size >= sizeof *store->ops) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                             "the store's table of functions is of version %u, with %zu bytes; compile it anew for "
-                             "version %d, with %zu",
-                             store->ops->version, store->ops->size, (int)NACRE_STORE_OPS_VERSION, sizeof *store->ops);
+    return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                       "the store's table of functions is of version %u, with %zu bytes; compile it anew for "
+                       "version %d, with %zu",
+                       store->ops->version, store->ops->size, (int)NACRE_STORE_OPS_VERSION, sizeof *store->ops);
 }
 
 nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_detail *why)
@@ -57,11 +57,11 @@ nacre_err nacre_store_load(const nacre_store *store, nacre_stored *state, nacre_
     nacre_err err = check_ops(store, why);
     if (err != NACRE_OK) return err;
     if (store->ops->load == NULL)
-        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED, "this store does not tell what it holds");
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "this store does not tell what it holds");
     err = store->ops->load(store->self, &read, why);
     if (err != NACRE_OK) return err;
     if (read.next_seq > NACRE_SEQ_MAX + 1 || (read.window_known && read.window_index > NACRE_SEQ_MAX + 1))
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "the store holds numbers above 2^40");
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "the store holds numbers above 2^40");
     *state = read;
     return NACRE_OK;
 }

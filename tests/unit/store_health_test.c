@@ -66,7 +66,7 @@ static void each_of_ten_thousand_contexts_begins_and_ends_once(void **state)
     assert_ok(nacre__store_health_init(&h));
     nacre__store_health_watch(&h, on_store, &told);
     for (int again = 0; again < 3; again++)
-        for (size_t i = 0; i < NUM; i++) nacre__store_failed(&h, &contexts[i], &h, NACRE_ERR_FILE, &why);
+        for (size_t i = 0; i < NUM; i++) nacre__failed(&h, &contexts[i], &h, NACRE_ERR_FILE, &why);
     expect_told(NUM, 0, NUM);
     assert_true(atomic_load(&told.still) < 100); /* one in five seconds, however often it is tried */
     assert_int_equal(nacre__store_health_get(&h).num_failures, 3 * NUM);

@@ -12,7 +12,7 @@
 #include "check_twins.h"
 #include "store/directory/data.h"
 #include "store/directory/directory_read.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/lock/lock.h"
 #include "store/file/files.h"
 #include "store/json/text.h"
@@ -80,8 +80,7 @@ static void find(struct check *c, enum level level, const char *file, const char
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    (void)nacre__store_fail(&whole, NACRE_OK, "%s%s%s: %s", c->path, file != NULL ? "/" : "", file != NULL ? file : "",
-                            text);
+    (void)nacre__fail(&whole, NACRE_OK, "%s%s%s: %s", c->path, file != NULL ? "/" : "", file != NULL ? file : "", text);
     add(c, level, whole.text);
 }
 

@@ -3,7 +3,7 @@
 #include "io/client/client_internal.h"
 #include "io/loop_internal.h"
 #include "io/tcp_internal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <nacre/remote.h>
 
@@ -121,12 +121,12 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     client->options.credentials = NULL;
     if (client->options.max_body == 0) client->options.max_body = MAX_BODY;
     if ((options->context_dir != NULL) + (options->credentials_file != NULL) + (options->credentials != NULL) > 1)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "a context directory, a credentials file, credentials: give one of them");
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "a context directory, a credentials file, credentials: give one of them");
     if (options->context_dir != NULL && (client->context_dir = strdup(options->context_dir)) == NULL)
-        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
     if (options->proxy != NULL && (client->proxy = strdup(options->proxy)) == NULL)
-        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
     nacre_err err = NACRE_OK;
     client->credentials = options->credentials;
     if (options->credentials_file != NULL) {
@@ -135,8 +135,7 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     }
     if (err != NACRE_OK) return err;
     err = nacre__keyring_provider(&client->crypto, client->credentials);
-    if (err != NACRE_OK)
-        return nacre__store_fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
+    if (err != NACRE_OK) return nacre__fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
     err = nacre_udp_open(&client->udp, &any, why);
     if (err != NACRE_OK) return err;
     const nacre_tcp_config tcp = { .stream = { .max_message = NACRE__CLIENT_MESSAGE, .block_wise = true } };
@@ -152,7 +151,7 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     if (err == NACRE_OK) err = nacre_tcp_open(&client->tcp, &tcp, why);
     if (err != NACRE_OK) return err;
     err = nacre_loop_add_tcp(client->loop, client->tcp);
-    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make connections: %s", nacre_err_text(err));
+    if (err != NACRE_OK) return nacre__fail(why, err, "cannot make connections: %s", nacre_err_text(err));
     nacre_loop_tap(client->loop, options->on_datagram, options->user);
     nacre__loop_name_contexts(client->loop, claims_of, client);
     nacre_loop_on_store(client->loop, options->on_store, options->user);
@@ -163,7 +162,7 @@ nacre_err nacre_client_open(nacre_client **client, const nacre_client_options *o
 {
     static const nacre_client_options none;
     nacre_client *made = calloc(1, sizeof *made);
-    if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
+    if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
     nacre_err err = set_up(made, options != NULL ? options : &none, why);
     if (err != NACRE_OK) {
         (void)nacre_client_close(made, NULL);
@@ -340,7 +339,7 @@ static nacre_err request(nacre_client *client, nacre_reply *reply, nacre_message
         err = nacre__target_context(client, &to, why); /* before the resolver: no name leaves without it */
     if (err == NACRE_OK) err = nacre__target_peer(client, &to, plain->options, why);
     if (err == NACRE_OK && client->stopped)
-        err = nacre__store_fail(why, NACRE_ERR_TIMEOUT, "stopped before the request to %s was sent", to.peer_text);
+        err = nacre__fail(why, NACRE_ERR_TIMEOUT, "stopped before the request to %s was sent", to.peer_text);
     if (err == NACRE_OK) err = exchange_anywhere(client, &to, plain, source, sink, why);
     client->stopped = 0;
     if (err == NACRE_OK || err == NACRE_ERR_UNAUTHENTICATED) *reply = client->reply;
@@ -373,7 +372,7 @@ nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t
     nacre_message plain = { .code = method, .payload = payload };
     nacre_err err = options != NULL ? nacre_options_finish(options, &given) : NACRE_OK;
     if (err != NACRE_OK || (method != NACRE_GET && method != NACRE_FETCH))
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "only GET and FETCH observe, with options that fit");
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "only GET and FETCH observe, with options that fit");
     nacre_options_init(&with_observe, NACRE_BUF(room));
     nacre_option_iter it = nacre_option_begin(given);
     for (nacre_option option; nacre_option_next(&it, &option);)

@@ -2,7 +2,7 @@
 /* client_explain: what a client says to people when a request fails. */
 #include "io/client/client_internal.h"
 #include "io/tcp_internal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <string.h>
 
@@ -46,12 +46,12 @@ static nacre_err explain_unauthenticated(const nacre_client *client, const char 
     const nacre_bytes size1 = nacre_option_find(client->reply.options, NACRE_OPT_SIZE1);
     const char *code = nacre_code_name(client->reply.code, buf);
     if (client->reply.code == NACRE_TOO_LARGE && size1.len > 0 && nacre_option_uint(size1, &size))
-        return nacre__store_fail(why, err,
-                                 "%s answered %s without protection, so it is not verified: the server takes at most "
-                                 "%llu bytes a message; send smaller blocks",
-                                 peer, code, (unsigned long long)size);
-    return nacre__store_fail(why, err, "%s answered %s without protection, so it cannot be verified%s", peer, code,
-                             hint(client->reply.payload));
+        return nacre__fail(why, err,
+                           "%s answered %s without protection, so it is not verified: the server takes at most "
+                           "%llu bytes a message; send smaller blocks",
+                           peer, code, (unsigned long long)size);
+    return nacre__fail(why, err, "%s answered %s without protection, so it cannot be verified%s", peer, code,
+                       hint(client->reply.payload));
 }
 
 /* A connection that ended while the answer was owed. What breaks RFC 8323 is the peer's fault: NACRE_ERR_MALFORMED. */
@@ -60,22 +60,20 @@ static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_
     const char *colon = end->text[0] != '\0' ? ": " : "";
     switch (end->err) {
     case NACRE_ERR_RESET:
-        return nacre__store_fail(why, NACRE_ERR_RESET, "%s aborted the connection%s%s", peer, colon, end->text);
+        return nacre__fail(why, NACRE_ERR_RESET, "%s aborted the connection%s%s", peer, colon, end->text);
     case NACRE_ERR_TIMEOUT:
-        return nacre__store_fail(why, NACRE_ERR_TIMEOUT, "%s was too slow on this connection%s%s", peer, colon,
-                                 end->text);
+        return nacre__fail(why, NACRE_ERR_TIMEOUT, "%s was too slow on this connection%s%s", peer, colon, end->text);
     case NACRE_ERR_UNREACHABLE:
-        return nacre__store_fail(why, NACRE_ERR_UNREACHABLE, "%s closed the connection before it answered%s%s", peer,
-                                 colon, end->text);
+        return nacre__fail(why, NACRE_ERR_UNREACHABLE, "%s closed the connection before it answered%s%s", peer, colon,
+                           end->text);
     default:
-        return nacre__store_fail(
-            why, NACRE_ERR_MALFORMED,
-            "%s does not speak CoAP over TCP (RFC 8323)%s%s; is this the port of coap+tcp, not of TLS?", peer, colon,
-            end->text);
+        return nacre__fail(why, NACRE_ERR_MALFORMED,
+                           "%s does not speak CoAP over TCP (RFC 8323)%s%s; is this the port of coap+tcp, not of TLS?",
+                           peer, colon, end->text);
     case NACRE_ERR_TOO_LONG:
-        return nacre__store_fail(why, NACRE_ERR_MALFORMED,
-                                 "%s sent a message that is longer than this side announced in its CSM%s%s", peer,
-                                 colon, end->text);
+        return nacre__fail(why, NACRE_ERR_MALFORMED,
+                           "%s sent a message that is longer than this side announced in its CSM%s%s", peer, colon,
+                           end->text);
     }
 }
 
@@ -102,12 +100,12 @@ static nacre_err explain_too_long(const nacre_client *client, const nacre__targe
     if (over_tcp && nacre__tcp_max_message(client->tcp, &to->peer) < max)
         max = nacre__tcp_max_message(client->tcp, &to->peer);
     if (client->done && size <= max) /* it was sent */
-        return nacre__store_fail(why, err, "the answer from %s is longer than the %zu bytes that are taken",
-                                 to->peer_text, client->options.max_body);
-    return nacre__store_fail(why, err, "the request has %s%zu bytes%s, %s%s %zu: nothing was sent; shorten its options",
-                             in_blocks ? "at least " : "", size, to->ctx != NULL ? " when protected" : "",
-                             over_tcp ? to->peer_text : "a datagram may have",
-                             over_tcp ? " takes (Max-Message-Size)" : "", max);
+        return nacre__fail(why, err, "the answer from %s is longer than the %zu bytes that are taken", to->peer_text,
+                           client->options.max_body);
+    return nacre__fail(why, err, "the request has %s%zu bytes%s, %s%s %zu: nothing was sent; shorten its options",
+                       in_blocks ? "at least " : "", size, to->ctx != NULL ? " when protected" : "",
+                       over_tcp ? to->peer_text : "a datagram may have", over_tcp ? " takes (Max-Message-Size)" : "",
+                       max);
 }
 
 nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why)
@@ -121,52 +119,45 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
     switch (err) {
     case NACRE_OK: return err;
     case NACRE_ERR_BAD_URI:
-        return nacre__store_fail(why, err, "'%s' cannot go into a protected request; look at its path and query",
-                                 to->text);
+        return nacre__fail(why, err, "'%s' cannot go into a protected request; look at its path and query", to->text);
     case NACRE_ERR_TIMEOUT:
-        if (client->stopped) return nacre__store_fail(why, err, "stopped before the answer from %s came", peer);
-        return nacre__store_fail(why, err, "no answer from %s; is a CoAP server running there%s?", peer,
-                                 to->ctx != NULL ? ", and does it have the other side of this context" : "");
+        if (client->stopped) return nacre__fail(why, err, "stopped before the answer from %s came", peer);
+        return nacre__fail(why, err, "no answer from %s; is a CoAP server running there%s?", peer,
+                           to->ctx != NULL ? ", and does it have the other side of this context" : "");
     case NACRE_ERR_UNREACHABLE:
-        return nacre__store_fail(why, err, "%s cannot be reached: nothing listens there, or there is no way to it",
-                                 peer);
+        return nacre__fail(why, err, "%s cannot be reached: nothing listens there, or there is no way to it", peer);
     case NACRE_ERR_RESET:
-        return nacre__store_fail(why, err, "%s rejected the message (RST): it does not take this kind of request",
-                                 peer);
+        return nacre__fail(why, err, "%s rejected the message (RST): it does not take this kind of request", peer);
     case NACRE_ERR_UNAUTHENTICATED: return explain_unauthenticated(client, peer, why);
     case NACRE_ERR_OVERSIZED:
-        return nacre__store_fail(why, err,
-                                 "the answer from %s has %zu bytes%s, this endpoint takes %d: ask in blocks "
-                                 "(a block size of 512 or less)",
-                                 peer, client->oversized, to->ctx != NULL ? " (not verified)" : "",
-                                 (int)NACRE__CLIENT_MESSAGE);
+        return nacre__fail(why, err,
+                           "the answer from %s has %zu bytes%s, this endpoint takes %d: ask in blocks "
+                           "(a block size of 512 or less)",
+                           peer, client->oversized, to->ctx != NULL ? " (not verified)" : "",
+                           (int)NACRE__CLIENT_MESSAGE);
     case NACRE_ERR_NOT_PROTECTED: {
         char buf[5];
-        return nacre__store_fail(why, err,
-                                 "%s answered %s without protection, which is no answer to a protected request", peer,
-                                 nacre_code_name(client->reply.code, buf));
+        return nacre__fail(why, err, "%s answered %s without protection, which is no answer to a protected request",
+                           peer, nacre_code_name(client->reply.code, buf));
     }
     case NACRE_ERR_PROTECTION_INVALID:
-        return nacre__store_fail(why, err, "no answer from %s that verifies: has it the other side of '%s'?", peer,
-                                 dir);
+        return nacre__fail(why, err, "no answer from %s that verifies: has it the other side of '%s'?", peer, dir);
     case NACRE_ERR_CONTEXT_UNAVAILABLE:
-        return nacre__store_fail(why, err, "the sequence numbers of '%s' are used up; make a new context", dir);
+        return nacre__fail(why, err, "the sequence numbers of '%s' are used up; make a new context", dir);
     case NACRE_ERR_TOO_LONG: return explain_too_long(client, to, why);
     case NACRE_ERR_BODY_CHANGED:
-        return nacre__store_fail(why, err, "what %s serves there changes faster than it can be fetched; try again",
-                                 peer);
-    case NACRE_ERR_BLOCKS:
-        return nacre__store_fail(why, err, "%s sends blocks that do not make a body (RFC 7959)", peer);
+        return nacre__fail(why, err, "what %s serves there changes faster than it can be fetched; try again", peer);
+    case NACRE_ERR_BLOCKS: return nacre__fail(why, err, "%s sends blocks that do not make a body (RFC 7959)", peer);
     case NACRE_ERR_NESTED:
     case NACRE_ERR_BAD_ARGUMENT:
-        return nacre__store_fail(
+        return nacre__fail(
             why, err, "this request cannot be sent to %s: a method from GET to iPATCH, and no OSCORE option", peer);
     case NACRE_ERR_FILE:
         if (client->in_pieces && client->done)
-            return nacre__store_fail(why, err,
-                                     "the transfer with %s was given up: its body could not be read or written", peer);
-        if (store[0] != '\0') return nacre__store_fail(why, err, "%s", store);
-        return nacre__store_fail(why, err, "the state in '%s' cannot be written, so nothing was sent", dir);
-    default: return nacre__store_fail(why, err, "the request to %s failed: %s", peer, nacre_err_text(err));
+            return nacre__fail(why, err, "the transfer with %s was given up: its body could not be read or written",
+                               peer);
+        if (store[0] != '\0') return nacre__fail(why, err, "%s", store);
+        return nacre__fail(why, err, "the state in '%s' cannot be written, so nothing was sent", dir);
+    default: return nacre__fail(why, err, "the request to %s failed: %s", peer, nacre_err_text(err));
     }
 }

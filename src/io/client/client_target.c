@@ -5,7 +5,7 @@
 #include "io/client/client_internal.h"
 #include "io/client/proxied.h"
 #include "io/client/uri_fault.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,12 +19,12 @@ nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, con
     nacre_err err = client->proxy != NULL ? nacre__uri_parse_any(&to->uri, bytes) : nacre_uri_parse(&to->uri, bytes);
     to->text = text;
     if (err == NACRE_ERR_UNSUPPORTED)
-        return nacre__store_fail(
-            why, err, "'%s' has a scheme that nacre does not speak: write coap:// or coap+tcp://HOST[:PORT]/PATH",
-            text);
+        return nacre__fail(why, err,
+                           "'%s' has a scheme that nacre does not speak: write coap:// or coap+tcp://HOST[:PORT]/PATH",
+                           text);
     if (err != NACRE_OK)
-        return nacre__store_fail(why, err, "'%s' is no CoAP URI: %s; write coap://HOST[:PORT]/PATH[?QUERY]", text,
-                                 nacre__uri_fault(text));
+        return nacre__fail(why, err, "'%s' is no CoAP URI: %s; write coap://HOST[:PORT]/PATH[?QUERY]", text,
+                           nacre__uri_fault(text));
     return NACRE_OK;
 }
 
@@ -38,8 +38,8 @@ nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_d
     if (client->credentials != NULL) {
         nacre_err err = nacre_credentials_find(client->credentials, &credential, to->text, why);
         if (err == NACRE_ERR_NO_CREDENTIALS)
-            return nacre__store_fail(why, err, "the credentials have no entry for '%s', so nothing was sent; add one",
-                                     to->text);
+            return nacre__fail(why, err, "the credentials have no entry for '%s', so nothing was sent; add one",
+                               to->text);
         if (err != NACRE_OK) return err;
         if (credential.kind == NACRE_CREDENTIAL_PLAIN) return NACRE_OK;
         err = nacre__client_compare(client, why);
@@ -81,14 +81,14 @@ static nacre_err check_is_one_host(const nacre__target *to, nacre_detail *why)
     for (size_t i = 0; i < to->num_others; i++) {
         const nacre_address *a = &to->others[i];
         if (nacre__address_is_wildcard(a))
-            return nacre__store_fail(why, NACRE_ERR_BAD_URI,
-                                     "'%s' names no host: 0.0.0.0 and [::] stand for any address; write one", to->text);
+            return nacre__fail(why, NACRE_ERR_BAD_URI,
+                               "'%s' names no host: 0.0.0.0 and [::] stand for any address; write one", to->text);
         const bool is_broadcast = a->len == NACRE__ADDRESS_V4_LEN && memcmp(a->bytes + 3, broadcast, 4) == 0;
         if (!is_broadcast && !nacre__address_is_multicast(a)) continue;
-        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
-                                 "'%s' is for a group, and nothing was sent: %s; ask one host", to->text,
-                                 to->ctx != NULL ? "OSCORE protects between two (for groups there is Group OSCORE)"
-                                                 : "requests go to one host at a time");
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "'%s' is for a group, and nothing was sent: %s; ask one host",
+                           to->text,
+                           to->ctx != NULL ? "OSCORE protects between two (for groups there is Group OSCORE)"
+                                           : "requests go to one host at a time");
     }
     return NACRE_OK;
 }
@@ -105,7 +105,7 @@ nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacr
     }
     nacre_bytes host = to->uri.host_is_ip ? to->uri.host : nacre_option_find(options, NACRE_OPT_URI_HOST);
     if (!put_host(to->host, host, to->uri.host_is_ip))
-        return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
+        return nacre__fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
     nacre_err err = nacre__resolve_all(to->others, &to->num_others, to->host, to->uri.port, why);
     if (err == NACRE_OK) err = check_is_one_host(to, why);
     if (err == NACRE_OK) nacre__target_take(to, 0);
@@ -121,18 +121,17 @@ nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, n
     nacre_err err = client->proxy != NULL ? nacre__proxied_options(o, &to->uri, to->text, client->options.proxy_uri)
                                           : nacre_uri_options(o, &uri);
     if (err != NACRE_OK)
-        return nacre__store_fail(why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each",
-                                 to->text);
+        return nacre__fail(why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each",
+                           to->text);
     if (more != NULL) err = nacre_options_finish(more, &given);
     nacre_option_iter it = nacre_option_begin(given);
     for (nacre_option option; err == NACRE_OK && nacre_option_next(&it, &option);)
         nacre_options_add(o, option.number, option.value);
     if (err == NACRE_OK) err = nacre_options_finish(o, made);
     if (err != NACRE_OK)
-        return nacre__store_fail(
-            why, NACRE_ERR_TOO_LONG,
-            "the options of the request have more than %d bytes, a message may have %d: nothing was "
-            "sent; shorten them",
-            (int)NACRE__CLIENT_OPTIONS, (int)NACRE__CLIENT_MESSAGE);
+        return nacre__fail(why, NACRE_ERR_TOO_LONG,
+                           "the options of the request have more than %d bytes, a message may have %d: nothing was "
+                           "sent; shorten them",
+                           (int)NACRE__CLIENT_OPTIONS, (int)NACRE__CLIENT_MESSAGE);
     return NACRE_OK;
 }

@@ -5,7 +5,7 @@
  * changed. */
 #include "io/client/client_internal.h"
 #include "store/credentials/credentials.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/directory/twins.h"
 
 #include <stdlib.h>
@@ -72,7 +72,7 @@ nacre_err nacre__client_compare(nacre_client *client, nacre_detail *why)
     if (err == NACRE_OK) err = collect(&twins, client);
     if (err == NACRE_OK) err = nacre__twins_find(&twins, &found, &num);
     if (err != NACRE_OK)
-        err = nacre__store_fail(why, err, "cannot compare the credentials with each other: %s", nacre_err_text(err));
+        err = nacre__fail(why, err, "cannot compare the credentials with each other: %s", nacre_err_text(err));
     else err = refuse(client, found, num, why);
     if (err == NACRE_OK) client->compared = version;
     free(found);

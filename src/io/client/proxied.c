@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "coap/uri.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 enum { COAP_PORT = 5683, MAX_HOST = 255, MAX_SCHEME = 255, MAX_PROXY_URI = 1034 };
 
@@ -18,15 +18,15 @@ nacre_err nacre__proxy_resolve(nacre_address *address, const char *proxy, nacre_
     bool is_udp = strncmp(proxy, udp, sizeof udp - 1) == 0, is_tcp = strncmp(proxy, tcp, sizeof tcp - 1) == 0;
     const char *start = is_udp ? proxy + sizeof udp - 1 : is_tcp ? proxy + sizeof tcp - 1 : proxy;
     if (start == proxy && strstr(proxy, "://") != NULL)
-        return nacre__store_fail(why, NACRE_ERR_BAD_URI,
-                                 "'%s' has a scheme that no proxy is reached by: write "
-                                 "coap:// or coap+tcp://HOST[:PORT]",
-                                 proxy);
+        return nacre__fail(why, NACRE_ERR_BAD_URI,
+                           "'%s' has a scheme that no proxy is reached by: write "
+                           "coap:// or coap+tcp://HOST[:PORT]",
+                           proxy);
     size_t len = strcspn(start, "/?#");
     if (start[len] != '\0' && strcmp(start + len, "/") != 0)
-        return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' has a path: a proxy is coap://HOST[:PORT]", proxy);
+        return nacre__fail(why, NACRE_ERR_BAD_URI, "'%s' has a path: a proxy is coap://HOST[:PORT]", proxy);
     if (len == 0 || len >= sizeof host_and_port)
-        return nacre__store_fail(why, NACRE_ERR_BAD_URI, "'%s' names no proxy: write coap://HOST[:PORT]", proxy);
+        return nacre__fail(why, NACRE_ERR_BAD_URI, "'%s' names no proxy: write coap://HOST[:PORT]", proxy);
     memcpy(host_and_port, start, len);
     host_and_port[len] = '\0';
     nacre_err err = nacre_address_resolve(address, host_and_port, COAP_PORT, why);

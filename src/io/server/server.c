@@ -2,7 +2,7 @@
 /* server: workers, connections and resources, for programs that want ten lines. Who may ask is in server_contexts.c. */
 #include "io/loop_internal.h"
 #include "io/server/server_internal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,20 +64,19 @@ static nacre_err make_health(nacre_server *server)
 static nacre_err set_up(nacre_server *server, const char *bind, unsigned num_workers, nacre_detail *why)
 {
     if (num_workers < 1 || num_workers > MAX_WORKERS)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%u workers: 1 to %d of them", num_workers,
-                                 (int)MAX_WORKERS);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%u workers: 1 to %d of them", num_workers, (int)MAX_WORKERS);
     server->slots = calloc(FIRST_SLOTS, sizeof *server->slots);
     server->workers = calloc(num_workers, sizeof *server->workers);
     nacre_err err = server->slots == NULL || server->workers == NULL ? NACRE_ERR_NO_MEMORY : NACRE_OK;
     if (err == NACRE_OK) err = make_health(server);
     if (err == NACRE_OK && num_workers > 1) err = make_locks(server);
-    if (err != NACRE_OK) return nacre__store_fail(why, err, "out of memory for a server");
+    if (err != NACRE_OK) return nacre__fail(why, err, "out of memory for a server");
     uint8_t hash_key[NACRE_TABLE_HASH_KEY];
     const nacre_random random = nacre_entropy();
     random.fill(random.self, hash_key, sizeof hash_key);
     err = nacre_table_init(&server->table, server->slots, FIRST_SLOTS);
     if (err == NACRE_OK) err = nacre_table_set_hash_key(&server->table, hash_key);
-    if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot make a table of contexts: %s", nacre_err_text(err));
+    if (err != NACRE_OK) return nacre__fail(why, err, "cannot make a table of contexts: %s", nacre_err_text(err));
     for (unsigned i = 0; err == NACRE_OK && i < num_workers; i++) err = add_worker(server, bind, why);
     return err;
 }
@@ -85,7 +84,7 @@ static nacre_err set_up(nacre_server *server, const char *bind, unsigned num_wor
 nacre_err nacre_server_open_workers(nacre_server **server, const char *bind, unsigned num_workers, nacre_detail *why)
 {
     nacre_server *made = calloc(1, sizeof *made);
-    if (made == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
+    if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
     nacre_err err = set_up(made, bind, num_workers, why);
     if (err != NACRE_OK) {
         (void)nacre_server_close(made, NULL);
@@ -133,7 +132,7 @@ nacre_err nacre_server_listen_tcp(nacre_server *server, const char *bind, nacre_
         err = nacre_tcp_open(&server->tcp, &(nacre_tcp_config){ .stream = { .block_wise = true } }, why);
         if (err != NACRE_OK) return err;
         err = nacre_loop_add_tcp(nacre__server_first(server)->loop, server->tcp);
-        if (err != NACRE_OK) return nacre__store_fail(why, err, "cannot take connections: %s", nacre_err_text(err));
+        if (err != NACRE_OK) return nacre__fail(why, err, "cannot take connections: %s", nacre_err_text(err));
     }
     return nacre_tcp_listen(server->tcp, &local, why);
 }

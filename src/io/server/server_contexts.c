@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* server_contexts: who may ask: context directories, credentials and packs, all in one table. */
 #include "io/server/server_internal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/pack/pack_share.h"
 #include "store/directory/twins.h"
 
@@ -136,12 +136,11 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
     nacre__keyring_drop(&server->ring, nacre__server_first(server)->loop);
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) return err;
     if (crowded)
-        return nacre__store_fail(
-            why, err,
-            "'%s' would be context number %d with one Recipient ID and ID Context, too many to try for "
-            "each request; make it with an ID Context of its own",
-            name, NACRE_MAX_CANDIDATES + 1);
-    return nacre__store_fail(why, err, "cannot add the context of '%s': %s", name, nacre_err_text(err));
+        return nacre__fail(why, err,
+                           "'%s' would be context number %d with one Recipient ID and ID Context, too many to try for "
+                           "each request; make it with an ID Context of its own",
+                           name, NACRE_MAX_CANDIDATES + 1);
+    return nacre__fail(why, err, "cannot add the context of '%s': %s", name, nacre_err_text(err));
 }
 
 /* All that came since nacre__keyring_settle goes again. */
@@ -180,24 +179,24 @@ static nacre_err put_in(nacre_server *server, nacre_pack *pack, size_t *num_in, 
         *num_in = i;
         if (ctx == NULL) continue;
         if (is_crowded(server, ctx))
-            return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
-                                     "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to "
-                                     "try for each request; it needs a Recipient ID of its own",
-                                     path, i, NACRE_MAX_CANDIDATES + 1);
+            return nacre__fail(why, NACRE_ERR_UNSUPPORTED,
+                               "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to "
+                               "try for each request; it needs a Recipient ID of its own",
+                               path, i, NACRE_MAX_CANDIDATES + 1);
         err = let_in(server, ctx, &shared);
         if (err == NACRE_ERR_DUPLICATE_CONTEXT) return refuse_twin(server, pack, ctx, shared, why);
         *num_in += err == NACRE_OK;
     }
     if (err == NACRE_OK) err = nacre_loop_add_pack(nacre__server_first(server)->loop, pack);
     if (err == NACRE_OK) return NACRE_OK;
-    return nacre__store_fail(why, err, "%s: cannot add its contexts: %s", path, nacre_err_text(err));
+    return nacre__fail(why, err, "%s: cannot add its contexts: %s", path, nacre_err_text(err));
 }
 
 nacre_err nacre_server_add_pack(nacre_server *server, const char *path, nacre_detail *why)
 {
     nacre_pack *pack;
     nacre_pack **packs = realloc(server->packs, (server->num_packs + 1) * sizeof(nacre_pack *));
-    if (packs == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the pack '%s'", path);
+    if (packs == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the pack '%s'", path);
     server->packs = packs;
     nacre_err err = nacre_pack_open(&pack, path, &nacre__server_first(server)->crypto, why);
     if (err != NACRE_OK) return err;

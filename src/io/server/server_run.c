@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* server_run: a server's threads, from nacre_server_run until somebody stops it. */
 #include "io/server/server_internal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -65,9 +65,8 @@ static nacre_err run_all(nacre_server *server, helper *helpers, nacre_detail *wh
         helpers[num] = (helper){ .server = server, .worker = &server->workers[num + 1] };
         error = start(&helpers[num]);
     }
-    nacre_err err = error == 0
-                        ? run_first(server, why)
-                        : nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "cannot start a thread: %s", strerror(error));
+    nacre_err err = error == 0 ? run_first(server, why)
+                               : nacre__fail(why, NACRE_ERR_NO_MEMORY, "cannot start a thread: %s", strerror(error));
     for (size_t i = 0; i < num; i++) nacre__worker_stop(helpers[i].worker);
     for (size_t i = 0; i < num; i++) {
         (void)pthread_join(helpers[i].thread, NULL);
@@ -84,7 +83,7 @@ nacre_err nacre_server_run(nacre_server *server, nacre_detail *why)
     nacre_err err = share_stores(server);
     helper *helpers = calloc(server->num_workers - 1, sizeof *helpers);
     if (err == NACRE_OK && helpers != NULL) err = run_all(server, helpers, why);
-    else err = nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the server's threads");
+    else err = nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the server's threads");
     free(helpers);
     return err;
 }

@@ -2,7 +2,7 @@
 /* worker: one thread of a server, from its socket to its site. */
 #include "io/server/worker.h"
 #include "io/loop_internal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,10 +61,9 @@ static void give(void *self, nacre_context *const *contexts, size_t num)
 
 static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacre__locks *locks, nacre_detail *why)
 {
-    if (!make_pipe(worker)) return nacre__store_fail(why, NACRE_ERR_FILE, "cannot make a pipe: %s", strerror(errno));
+    if (!make_pipe(worker)) return nacre__fail(why, NACRE_ERR_FILE, "cannot make a pipe: %s", strerror(errno));
     nacre_err err = nacre_provider_open(&worker->crypto);
-    if (err != NACRE_OK)
-        return nacre__store_fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
+    if (err != NACRE_OK) return nacre__fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
     (void)nacre_udp_use_gso(worker->udp); /* without, it serves the same, with more calls */
     nacre_endpoint_config config = { .num_server_exchanges = NUM_ANSWERS,
                                      .burst = BURST,
@@ -78,7 +77,7 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     if (err != NACRE_OK) return err;
     nacre__loop_set_wake(worker->loop, worker->wake_read);
     err = make_site(worker);
-    return err == NACRE_OK ? err : nacre__store_fail(why, err, "cannot make a site: %s", nacre_err_text(err));
+    return err == NACRE_OK ? err : nacre__fail(why, err, "cannot make a site: %s", nacre_err_text(err));
 }
 
 nacre_err nacre__worker_open(nacre__worker *worker, nacre_udp *udp, const nacre_table *contexts, nacre__locks *locks,
@@ -87,7 +86,7 @@ nacre_err nacre__worker_open(nacre__worker *worker, nacre_udp *udp, const nacre_
     *worker = (nacre__worker){ .udp = udp, .wake_read = -1, .wake_write = -1 };
     if (pthread_mutex_init(&worker->lock, NULL) != 0) {
         nacre_udp_close(udp);
-        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a server");
     }
     const nacre_err err = set_up(worker, contexts, locks, why);
     if (err != NACRE_OK) nacre__worker_close(worker);

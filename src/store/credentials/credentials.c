@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/credentials/uri_host.h"
 #include "store/credentials/uri_match.h"
 
@@ -256,13 +256,12 @@ void nacre_credentials_remove(nacre_credentials *credentials, const char *name)
 static nacre_err set(nacre_credentials *c, nacre__entry_setting setting, const char *name, nacre_detail *why)
 {
     setting.name = text(name);
-    if (name[0] == '\0')
-        return nacre__store_fail(why, NACRE_ERR_BAD_CREDENTIALS, "an entry needs a pattern or a \":name\"");
+    if (name[0] == '\0') return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "an entry needs a pattern or a \":name\"");
     if (!nacre__credentials_name_is_usable(name))
-        return nacre__store_fail(why, NACRE_ERR_BAD_CREDENTIALS, "\"%.120s\": %s", name, NACRE__CREDENTIALS_BAD_NAME);
+        return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "\"%.120s\": %s", name, NACRE__CREDENTIALS_BAD_NAME);
     entry *old = find_entry(c, name);
     nacre_err err = nacre__credentials_append(c, &setting);
-    if (err != NACRE_OK) return nacre__store_fail(why, err, "out of memory for \"%.120s\"", name);
+    if (err != NACRE_OK) return nacre__fail(why, err, "out of memory for \"%.120s\"", name);
     if (old != NULL) take_out(c, old);
     nacre__credentials_index(c);
     return NACRE_OK;
@@ -272,7 +271,7 @@ nacre_err nacre_credentials_set_directory(nacre_credentials *credentials, const 
                                           nacre_role role, nacre_detail *why)
 {
     if (directory[0] == '\0')
-        return nacre__store_fail(why, NACRE_ERR_BAD_CREDENTIALS, "\"%.120s\": names no directory", name);
+        return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "\"%.120s\": names no directory", name);
     nacre__entry_setting setting = { .kind = NACRE__ENTRY_DIRECTORY, .target = text(directory), .role = role };
     return set(credentials, setting, name, why);
 }
@@ -288,9 +287,8 @@ nacre_err nacre_credentials_set_alias(nacre_credentials *credentials, const char
                                       nacre_detail *why)
 {
     if (alias[0] != ':')
-        return nacre__store_fail(why, NACRE_ERR_BAD_CREDENTIALS,
-                                 "\"%.120s\": stands for \"%.120s\", which must begin with a colon, \":name\"", name,
-                                 alias);
+        return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS,
+                           "\"%.120s\": stands for \"%.120s\", which must begin with a colon, \":name\"", name, alias);
     return set(credentials, (nacre__entry_setting){ .kind = NACRE__ENTRY_ALIAS, .target = text(alias) }, name, why);
 }
 
@@ -374,22 +372,21 @@ nacre_err nacre_credentials_find(const nacre_credentials *credentials, nacre_cre
 {
     const size_t size = strlen(uri) + 2;
     char *canonical = malloc(2 * size + NACRE__URI_HOST_MORE);
-    if (canonical == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%.120s'", uri);
+    if (canonical == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for '%.120s'", uri);
     nacre__uri_canonical(canonical, uri);
     nacre__uri_host_plain(canonical + size, canonical);
     const entry *e = find_pattern(credentials, canonical, canonical + size);
     free(canonical);
-    if (e == NULL)
-        return nacre__store_fail(why, NACRE_ERR_NO_CREDENTIALS, "the credentials have no entry for '%.200s'", uri);
+    if (e == NULL) return nacre__fail(why, NACRE_ERR_NO_CREDENTIALS, "the credentials have no entry for '%.200s'", uri);
     if (e->target == NULL)
-        return nacre__store_fail(
-            why, NACRE_ERR_BAD_CREDENTIALS, "the entry \"%.120s\" for '%.200s' %s", name_of(e), uri,
-            e->is_circle ? "stands for itself, through other entries or at once" : "stands for one that is not there");
+        return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "the entry \"%.120s\" for '%.200s' %s", name_of(e), uri,
+                           e->is_circle ? "stands for itself, through other entries or at once"
+                                        : "stands for one that is not there");
     if (e->target->is.kind == NACRE__ENTRY_OTHER)
-        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED,
-                                 "the entry \"%.120s\" for '%.200s' is of type \"%.40s\", another security layer than "
-                                 "OSCORE",
-                                 name_of(e->target), uri, target_of(e->target));
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED,
+                           "the entry \"%.120s\" for '%.200s' is of type \"%.40s\", another security layer than "
+                           "OSCORE",
+                           name_of(e->target), uri, target_of(e->target));
     *found = credential_of(e->target);
     return NACRE_OK;
 }

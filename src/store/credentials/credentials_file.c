@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "store/credentials/credentials.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/file/files.h"
 #include "store/json/json.h"
 
@@ -21,8 +21,7 @@ struct loading {
 
 static nacre_err bad(const struct loading *l, size_t line, const char *name, const char *text)
 {
-    return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS, "%s: line %zu: \"%.120s\": %s", l->path, line, name,
-                             text);
+    return nacre__fail(l->why, NACRE_ERR_BAD_CREDENTIALS, "%s: line %zu: \"%.120s\": %s", l->path, line, name, text);
 }
 
 static nacre_bytes text_of(const nacre__json *value)
@@ -65,7 +64,7 @@ static nacre_err read_oscore(const struct loading *l, nacre__entry_setting *e, c
         if (is_dir) err = set_dir(l, e, name, m);
         else if (strcmp(m->name, "role") == 0) err = set_role(l, e, name, m);
         else
-            err = nacre__store_fail(
+            err = nacre__fail(
                 l->why, NACRE_ERR_BAD_CREDENTIALS,
                 "%s: line %zu: \"%.120s\": \"oscore\" has \"%.60s\"; only \"basedir\" and \"role\" are allowed",
                 l->path, m->line, name, m->name);
@@ -142,9 +141,9 @@ static nacre_err read_other(const struct loading *l, nacre__entry_setting *e, co
         if (strcmp(type->name, objects[i]) == 0 && type->type != NACRE__JSON_OBJECT)
             return bad(l, type->line, name, "an object is expected");
         else if (strcmp(type->name, objects[i]) == 0) return i == 0 ? check_dtls(l, name, type) : NACRE_OK;
-    return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS,
-                             "%s: line %zu: \"%.120s\": credentials of type \"%.60s\" are not known; write \"oscore\"",
-                             l->path, type->line, name, type->name);
+    return nacre__fail(l->why, NACRE_ERR_BAD_CREDENTIALS,
+                       "%s: line %zu: \"%.120s\": credentials of type \"%.60s\" are not known; write \"oscore\"",
+                       l->path, type->line, name, type->name);
 }
 
 /* ---- One entry ------------------------------------------------------------------------------------------------------ */
@@ -178,7 +177,7 @@ static nacre_err read_entry(const struct loading *l, const char *name, const nac
     }
     if (err != NACRE_OK) return err;
     err = nacre__credentials_append(l->c, &e);
-    return err == NACRE_OK ? err : nacre__store_fail(l->why, err, "%s: out of memory", l->path);
+    return err == NACRE_OK ? err : nacre__fail(l->why, err, "%s: out of memory", l->path);
 }
 
 /* ---- The whole ------------------------------------------------------------------------------------------------------ */
@@ -188,17 +187,17 @@ static nacre_err check_aliases(const struct loading *l)
     nacre__alias_fault fault;
     if (!nacre__credentials_first_fault(l->c, &fault)) return NACRE_OK;
     if (fault.is_circle) return bad(l, fault.line, fault.name, "stands for itself, through other entries or at once");
-    return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS,
-                             "%s: line %zu: \"%.120s\": stands for \"%.120s\", which is not there", l->path, fault.line,
-                             fault.name, fault.alias);
+    return nacre__fail(l->why, NACRE_ERR_BAD_CREDENTIALS,
+                       "%s: line %zu: \"%.120s\": stands for \"%.120s\", which is not there", l->path, fault.line,
+                       fault.name, fault.alias);
 }
 
 /* null takes an entry away, so it is none. */
 static nacre_err build(const struct loading *l, const nacre__json *root)
 {
     if (root->type != NACRE__JSON_OBJECT)
-        return nacre__store_fail(l->why, NACRE_ERR_BAD_CREDENTIALS, "%s: an object is expected, found %s", l->path,
-                                 nacre__json_type_name(root));
+        return nacre__fail(l->why, NACRE_ERR_BAD_CREDENTIALS, "%s: an object is expected, found %s", l->path,
+                           nacre__json_type_name(root));
     for (const nacre__json *value = root->first; value != NULL; value = value->next) {
         if (value->type == NACRE__JSON_NULL) continue;
         nacre_err err = read_entry(l, value->name, value);
@@ -213,14 +212,14 @@ static nacre_err read_file(nacre__file *file, const char *path, nacre_detail *wh
     /* The file's name is shown in errors as given: the folder is what stands in front of its last slash. */
     const char *slash = strrchr(path, '/');
     char *folder_path = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (folder_path == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+    if (folder_path == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
     nacre__folder folder;
     bool found = false;
     nacre_err err = nacre__folder_open(&folder, folder_path, why);
     if (err == NACRE_OK) {
         err = nacre__file_read(file, &found, &folder, slash == NULL ? path : slash + 1, MAX_SIZE, why);
         nacre__folder_close(&folder);
-        if (err == NACRE_OK && !found) err = nacre__store_fail(why, NACRE_ERR_FILE, "%s: no such file", path);
+        if (err == NACRE_OK && !found) err = nacre__fail(why, NACRE_ERR_FILE, "%s: no such file", path);
     }
     free(folder_path);
     return err;
@@ -245,7 +244,7 @@ nacre_err nacre_credentials_load(nacre_credentials **credentials, const char *pa
 {
     nacre_credentials *c;
     nacre_err err = nacre_credentials_new(&c);
-    if (err != NACRE_OK) return nacre__store_fail(why, err, "%s: out of memory", path);
+    if (err != NACRE_OK) return nacre__fail(why, err, "%s: out of memory", path);
     err = load(c, path, why);
     if (err != NACRE_OK) nacre_credentials_free(c);
     else *credentials = c;

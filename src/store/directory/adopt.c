@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "store/directory/directory_read.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/lock/lock.h"
 #include "store/lock/generation.h"
 #include "store/directory/moved.h"
@@ -32,7 +32,7 @@ static nacre_err skip(uint64_t *numbers, uint64_t left, const nacre__folder *fol
 {
     uint32_t more;
     if (!nacre__store_random((uint8_t *)&more, sizeof more))
-        return nacre__store_fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", folder->path);
+        return nacre__fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", folder->path);
     *numbers = NACRE_ADOPT_SKIP + more < left ? NACRE_ADOPT_SKIP + more : left;
     return NACRE_OK;
 }
@@ -42,19 +42,18 @@ static nacre_err choose_next(uint64_t *next_to_send, uint64_t floor, const nacre
 {
     uint64_t numbers = 0;
     if (*next_to_send > NACRE_SEQ_MAX + 1)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: the next number to send is above 2^40",
-                                 folder->path);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: the next number to send is above 2^40", folder->path);
     if (*next_to_send != 0 && *next_to_send < floor)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "%s: the next number to send must be at least %llu, the highest that sequence.json or "
-                                 "lock names",
-                                 folder->path, (unsigned long long)floor);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "%s: the next number to send must be at least %llu, the highest that sequence.json or "
+                           "lock names",
+                           folder->path, (unsigned long long)floor);
     if (*next_to_send != 0) return NACRE_OK;
     if (floor > NACRE_SEQ_MAX - NACRE_ADOPT_SKIP)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "%s: too few numbers are left to skip 2^32; make new keys (nacre keygen), or give the "
-                                 "first number that was never used (--next-to-send)",
-                                 folder->path);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "%s: too few numbers are left to skip 2^32; make new keys (nacre keygen), or give the "
+                           "first number that was never used (--next-to-send)",
+                           folder->path);
     const nacre_err err = skip(&numbers, NACRE_SEQ_MAX - floor, folder, why);
     *next_to_send = floor + numbers;
     return err;
@@ -65,10 +64,10 @@ static nacre_err adopt_loaded(const nacre__folder *folder, const nacre_directory
 {
     nacre__generation count;
     if (!info->has_state && next_to_send == 0)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "%s/sequence.json: is missing; give the first number that was never used "
-                                 "(--next-to-send)",
-                                 folder->path);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "%s/sequence.json: is missing; give the first number that was never used "
+                           "(--next-to-send)",
+                           folder->path);
     nacre_err err = nacre__generation_read(&count, folder, why);
     if (err != NACRE_OK) return err;
     const uint64_t floor = count.next_to_send > info->next_to_send ? count.next_to_send : info->next_to_send;

@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 #include "store/directory/directory_read.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
+#include "store/advice.h"
 #include "store/lock/lock.h"
 #include "store/directory/seed_sequence.h"
 #include "store/json/text.h"
@@ -88,11 +89,10 @@ static nacre_err look_at(struct conversion *c, const nacre__json *root, const ch
     if (algorithm != NULL) c->has_algorithm = true;
     if (algorithm != NULL && !here && algorithm->type == NACRE__JSON_NUMBER) c->numbered_elsewhere = true;
     if (here && c->ids_file != NULL)
-        return nacre__store_fail(
-            c->why, NACRE_ERR_BAD_CONTEXT,
-            "%s: one ID is in %s and one in %s, which cannot be changed in one step; move both to one "
-            "of them first",
-            c->folder->path, c->ids_file, file);
+        return nacre__fail(c->why, NACRE_ERR_BAD_CONTEXT,
+                           "%s: one ID is in %s and one in %s, which cannot be changed in one step; move both to one "
+                           "of them first",
+                           c->folder->path, c->ids_file, file);
     if (here) c->ids_file = file;
     return NACRE_OK;
 }
@@ -137,11 +137,10 @@ static void put_settings(const struct conversion *c, nacre__text *text, const na
 
 static nacre_err check_text(const struct conversion *c, const char *name, const nacre__text *text)
 {
-    if (text->failed)
-        return nacre__store_fail(c->why, NACRE_ERR_NO_MEMORY, "%s/%s: out of memory", c->folder->path, name);
+    if (text->failed) return nacre__fail(c->why, NACRE_ERR_NO_MEMORY, "%s/%s: out of memory", c->folder->path, name);
     if (text->len > MAX_SIZE)
-        return nacre__store_fail(c->why, NACRE_ERR_FILE, "%s/%s: would be longer than the %d bytes that can be read",
-                                 c->folder->path, name, (int)MAX_SIZE);
+        return nacre__fail(c->why, NACRE_ERR_FILE, "%s/%s: would be longer than the %d bytes that can be read",
+                           c->folder->path, name, (int)MAX_SIZE);
     return NACRE_OK;
 }
 
@@ -216,19 +215,18 @@ static nacre_err check(const struct conversion *c)
     const char *path = c->folder->path;
     if (c->to == NACRE_LAYOUT_NEWEST) return NACRE_OK;
     if (!c->info.window_known)
-        return nacre__store_fail(
-            c->why, NACRE_ERR_BAD_CONTEXT,
-            "%s/sequence.json: the replay window is unknown, which the older layout cannot say; use "
-            "the directory once and close it cleanly first",
-            path);
+        return nacre__fail(c->why, NACRE_ERR_BAD_CONTEXT,
+                           "%s/sequence.json: the replay window is unknown, which the older layout cannot say; use "
+                           "the directory once and close it cleanly first",
+                           path);
     if (c->info.hash != NACRE_SHA256)
-        return nacre__store_fail(c->why, NACRE_ERR_UNSUPPORTED,
-                                 "%s: \"kdf-hashfun\" is \"%s\"; the older layout has \"sha256\" only", path,
-                                 nacre_hash_name(c->info.hash));
+        return nacre__fail(c->why, NACRE_ERR_UNSUPPORTED,
+                           "%s: \"kdf-hashfun\" is \"%s\"; the older layout has \"sha256\" only", path,
+                           nacre_hash_name(c->info.hash));
     if (c->numbered_elsewhere)
-        return nacre__store_fail(c->why, NACRE_ERR_UNSUPPORTED,
-                                 "%s: \"algorithm\" is a number, the older layout has names only; write \"%s\"", path,
-                                 c->info.aead->name);
+        return nacre__fail(c->why, NACRE_ERR_UNSUPPORTED,
+                           "%s: \"algorithm\" is a number, the older layout has names only; write \"%s\"", path,
+                           c->info.aead->name);
     return NACRE_OK;
 }
 
@@ -243,11 +241,10 @@ static nacre_err check_link(const struct conversion *c, const char *name)
 {
     struct stat st;
     if (fstatat(c->folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode)) return NACRE_OK;
-    return nacre__store_fail(
-        c->why, NACRE_ERR_BAD_CONTEXT,
-        "%s/%s: is a symbolic link, which is read and never written, and would have to change; put "
-        "the file itself there first",
-        c->folder->path, name);
+    return nacre__fail(c->why, NACRE_ERR_BAD_CONTEXT,
+                       "%s/%s: is a symbolic link, which is read and never written, and would have to change; put "
+                       "the file itself there first",
+                       c->folder->path, name);
 }
 
 static nacre_err check_links(const struct conversion *c)
@@ -258,8 +255,8 @@ static nacre_err check_links(const struct conversion *c)
 
 static nacre_err cannot_rename(const struct conversion *c)
 {
-    return nacre__store_fail(c->why, NACRE_ERR_FILE, "%s/secrets.json: cannot rename to secret.json: %s%s",
-                             c->folder->path, strerror(errno), nacre__store_advice(errno));
+    return nacre__fail(c->why, NACRE_ERR_FILE, "%s/secrets.json: cannot rename to secret.json: %s%s", c->folder->path,
+                       strerror(errno), nacre__store_advice(errno));
 }
 
 /* Where the file system has no hard links. */
@@ -323,8 +320,8 @@ static nacre_err convert_locked(struct conversion *c)
     nacre_err err = nacre__directory_layout(&from, c->folder, c->why);
     if (err != NACRE_OK || from == c->to) return err;
     if (c->role != NACRE_ROLE_CLIENT && c->role != NACRE_ROLE_SERVER)
-        return nacre__store_fail(c->why, NACRE_ERR_BAD_ARGUMENT,
-                                 "%s: say which side it is: role client or server (--role)", c->folder->path);
+        return nacre__fail(c->why, NACRE_ERR_BAD_ARGUMENT, "%s: say which side it is: role client or server (--role)",
+                           c->folder->path);
     nacre_role read_as = from == NACRE_LAYOUT_LEGACY ? c->role : NACRE_ROLE_NONE;
     err = nacre__directory_load(&c->info, &c->rest, c->folder, read_as, c->why);
     if (err != NACRE_OK) return err;
@@ -342,7 +339,7 @@ nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role 
     nacre__folder folder;
     nacre__guard guard = NACRE__GUARD_NONE;
     if (to != NACRE_LAYOUT_NEWEST && to != NACRE_LAYOUT_LEGACY)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "there is no such layout");
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "there is no such layout");
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err != NACRE_OK) return err;
     struct conversion c = { .folder = &folder, .to = to, .role = role, .why = why };

@@ -10,7 +10,8 @@
 
 #include "store/directory/create.h"
 #include "store/directory/directory_read.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
+#include "store/advice.h"
 #include "store/json/text.h"
 
 static void put_hex(nacre__text *text, const char *name, const uint8_t *ptr, size_t len)
@@ -50,7 +51,7 @@ static void put_secret(nacre__text *text, const nacre_directory_info *info)
 static nacre_err write_file(const nacre__folder *folder, const char *name, nacre__text *text, nacre_detail *why)
 {
     bool uncertain;
-    nacre_err err = text->failed ? nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", folder->path)
+    nacre_err err = text->failed ? nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", folder->path)
                                  : nacre__file_replace(folder, name, text->ptr, &uncertain, why);
     nacre__text_free(text);
     return err;
@@ -91,14 +92,13 @@ static nacre_err cannot_make(const char *path, nacre_detail *why)
                     faccessat(folder.fd, "secret.json", F_OK, 0) != 0;
         nacre__folder_close(&folder);
         if (half)
-            return nacre__store_fail(
-                why, NACRE_ERR_FILE,
-                "%s: cannot make the directory: %s; it is no complete context: if an earlier run was "
-                "broken off, remove it",
-                path, strerror(reason));
+            return nacre__fail(why, NACRE_ERR_FILE,
+                               "%s: cannot make the directory: %s; it is no complete context: if an earlier run was "
+                               "broken off, remove it",
+                               path, strerror(reason));
     }
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the directory: %s%s", path, strerror(reason),
-                             nacre__store_advice(reason));
+    return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot make the directory: %s%s", path, strerror(reason),
+                       nacre__store_advice(reason));
 }
 
 void nacre__directory_take_away(const char *path)
@@ -128,8 +128,8 @@ nacre_err nacre_directory_create(const char *path, const nacre_directory_info *i
 {
     nacre__folder folder;
     if (!can_be_written(info))
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
-                                 "%s: an algorithm, hash, secret, salt or ID is missing or too long", path);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                           "%s: an algorithm, hash, secret, salt or ID is missing or too long", path);
     if (mkdir(path, 0700) != 0) return cannot_make(path, why);
     nacre_err err = nacre__folder_open(&folder, path, why);
     if (err == NACRE_OK) {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 const char *const nacre__data_files[NACRE__DATA_FILES] = { "secret.json", "secrets.json", "settings.json" };
 
@@ -66,10 +66,10 @@ nacre_err nacre__data_bad(const nacre__data *data, nacre__datum_number number, c
 {
     const nacre__datum *d = &data->at[number];
     if (d->value == NULL)
-        return nacre__store_fail(data->why, NACRE_ERR_BAD_CONTEXT, "%s: \"%s\" %s", data->folder->path,
-                                 table[number].name, text);
-    return nacre__store_fail(data->why, NACRE_ERR_BAD_CONTEXT, "%s/%s: line %zu: \"%s\" %s", data->folder->path,
-                             d->file, d->value->line, d->value->name, text);
+        return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT, "%s: \"%s\" %s", data->folder->path, table[number].name,
+                           text);
+    return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT, "%s/%s: line %zu: \"%s\" %s", data->folder->path, d->file,
+                       d->value->line, d->value->name, text);
 }
 
 nacre_err nacre__data_bad_value(const nacre__data *data, nacre__datum_number number, const char *text)
@@ -90,9 +90,9 @@ static nacre_err sort_member(nacre__data *data, const nacre__json *member, const
         nacre__datum_form form;
         if (!is_datum(member->name, i, &form)) continue;
         if (d->value != NULL)
-            return nacre__store_fail(data->why, NACRE_ERR_BAD_CONTEXT,
-                                     "%s/%s: line %zu: \"%s\" was given already, in line %zu of %s; leave one",
-                                     data->folder->path, file, member->line, member->name, d->value->line, d->file);
+            return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT,
+                               "%s/%s: line %zu: \"%s\" was given already, in line %zu of %s; leave one",
+                               data->folder->path, file, member->line, member->name, d->value->line, d->file);
         *d = (nacre__datum){ member, file, form };
         return NACRE_OK;
     }
@@ -102,8 +102,8 @@ static nacre_err sort_member(nacre__data *data, const nacre__json *member, const
 static nacre_err sort_members(nacre__data *data, const nacre__json *root, const char *file)
 {
     if (root->type != NACRE__JSON_OBJECT)
-        return nacre__store_fail(data->why, NACRE_ERR_BAD_CONTEXT, "%s/%s: an object is expected, found %s",
-                                 data->folder->path, file, nacre__json_type_name(root));
+        return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT, "%s/%s: an object is expected, found %s",
+                           data->folder->path, file, nacre__json_type_name(root));
     for (const nacre__json *m = root->first; m != NULL; m = m->next) {
         nacre_err err = sort_member(data, m, file);
         if (err != NACRE_OK) return err;
@@ -135,9 +135,9 @@ static nacre_err read_all(nacre__data *data, nacre__file files[NACRE__DATA_FILES
         if (err != NACRE_OK) return err;
     }
     if (!found[0] && !found[1] && !found[2])
-        return nacre__store_fail(data->why, NACRE_ERR_BAD_CONTEXT,
-                                 "%s: neither secret.json nor settings.json is there: not a context directory",
-                                 data->folder->path);
+        return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT,
+                           "%s: neither secret.json nor settings.json is there: not a context directory",
+                           data->folder->path);
     if (found[0] && found[1] && same(&files[0], &files[1])) found[1] = false;
     return NACRE_OK;
 }

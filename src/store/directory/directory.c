@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "store/directory/directory_read.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/lock/lock.h"
 #include "store/directory/moved.h"
 #include "store/random.h"
@@ -47,14 +47,14 @@ struct nacre_directory {
 static nacre_err check_owner(const nacre_directory *dir, nacre_detail *why)
 {
     if (dir->owner == getpid()) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s: opened by process %ld before a fork; open it after forking",
-                             dir->path, (long)dir->owner);
+    return nacre__fail(why, NACRE_ERR_LOCKED, "%s: opened by process %ld before a fork; open it after forking",
+                       dir->path, (long)dir->owner);
 }
 
 /* After another program's change of the state was noticed, every write fails with the text of that. */
 static nacre_err check_ours(const nacre_directory *dir, nacre_detail *why)
 {
-    return dir->lost.text[0] == '\0' ? NACRE_OK : nacre__store_fail(why, NACRE_ERR_LOCKED, "%s", dir->lost.text);
+    return dir->lost.text[0] == '\0' ? NACRE_OK : nacre__fail(why, NACRE_ERR_LOCKED, "%s", dir->lost.text);
 }
 
 /* For good: another program may use the numbers in hand, and accept what the window has not seen. */
@@ -67,11 +67,10 @@ static void stop(nacre_directory *dir, const nacre_detail *why)
 static nacre_err put_state(nacre_directory *dir, const nacre__sequence *state, bool *uncertain, nacre_detail *why)
 {
     if (state->next_to_send < dir->floor)
-        return nacre__store_fail(
-            why, NACRE_ERR_LOCKED,
-            "%s/sequence.json: the next number to send would go down from %llu to %llu, so nothing "
-            "is written any more and this context is stopped",
-            dir->path, (unsigned long long)dir->floor, (unsigned long long)state->next_to_send);
+        return nacre__fail(why, NACRE_ERR_LOCKED,
+                           "%s/sequence.json: the next number to send would go down from %llu to %llu, so nothing "
+                           "is written any more and this context is stopped",
+                           dir->path, (unsigned long long)dir->floor, (unsigned long long)state->next_to_send);
     if (!dir->is_seed) return nacre__sequence_write_next(&dir->folder, state, &dir->generation, uncertain, why);
     const nacre__seed_form form = { nacre_context_sender_id(dir->ctx), nacre_context_recipient_id(dir->ctx), dir->fresh,
                                     dir->rest.root, &dir->generation };
@@ -133,8 +132,8 @@ static nacre_err directory_load(void *self, nacre_stored *state, nacre_detail *w
     nacre_err err = check_ours(dir, why);
     if (err != NACRE_OK) return err;
     if (dir->uncertain)
-        return nacre__store_fail(why, NACRE_ERR_FILE,
-                                 "%s/sequence.json: a write failed, and what it says is not certain", dir->path);
+        return nacre__fail(why, NACRE_ERR_FILE, "%s/sequence.json: a write failed, and what it says is not certain",
+                           dir->path);
     state->next_seq = dir->stored.next_to_send;
     state->window_known = dir->stored.window_known;
     if (!state->window_known) return NACRE_OK;
@@ -168,7 +167,7 @@ const char *nacre_directory_path(const nacre_directory *dir)
 
 static nacre_err out_of_memory(const char *path, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+    return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
 }
 
 static size_t round_up(size_t size, size_t align)
@@ -219,8 +218,8 @@ static nacre_err choose_chunks(nacre_directory_info *info, const nacre_directory
     if (options->max_chunk != 0) info->max_chunk = options->max_chunk;
     uint16_t limit = info->max_chunk != 0 ? info->max_chunk : MAX_CHUNK;
     if (info->first_chunk <= limit && limit <= MAX_CHUNK) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: chunks of %u, and at most %u: both are at most %d", path,
-                             (unsigned)info->first_chunk, (unsigned)limit, (int)MAX_CHUNK);
+    return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: chunks of %u, and at most %u: both are at most %d", path,
+                       (unsigned)info->first_chunk, (unsigned)limit, (int)MAX_CHUNK);
 }
 
 static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const nacre_directory_info *info,
@@ -228,7 +227,7 @@ static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const 
 {
     uint8_t echo[NACRE_ECHO_LEN];
     if (!nacre__store_random(echo, sizeof echo))
-        return nacre__store_fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", dir->path);
+        return nacre__fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", dir->path);
     memcpy(dir->id_context, info->id_context, info->id_context_len);
     nacre_context_params params = {
         .cose_aead = info->aead->cose,
@@ -249,8 +248,8 @@ static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const 
     nacre_err err =
         nacre_context_init(dir->ctx, crypto, &params, (nacre_buf){ (uint8_t *)dir + dir->keys_at, dir->keys_size });
     if (err == NACRE_OK) return NACRE_OK;
-    return nacre__store_fail(why, err, "%s: cannot derive the keys of %s with %s: %s", dir->path, info->aead->name,
-                             crypto->ops->name, nacre_err_text(err));
+    return nacre__fail(why, err, "%s: cannot derive the keys of %s with %s: %s", dir->path, info->aead->name,
+                       crypto->ops->name, nacre_err_text(err));
 }
 
 static nacre_err restore(nacre_directory *dir, const nacre_directory_info *info, nacre_detail *why)
@@ -260,8 +259,8 @@ static nacre_err restore(nacre_directory *dir, const nacre_directory_info *info,
     nacre_err err = nacre_context_set_replay(dir->ctx, info->window_known, info->window_index, info->window_bits,
                                              ((size_t)info->window + 7) / 8);
     if (err == NACRE_OK) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: received cannot be a window of %u",
-                             dir->path, (unsigned)info->window);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: received cannot be a window of %u", dir->path,
+                       (unsigned)info->window);
 }
 
 static nacre_err fill(nacre_directory *dir, const nacre_crypto *crypto, const nacre_directory_info *info,
@@ -277,8 +276,8 @@ static nacre_err make(nacre_directory **out, const char *path, const nacre_crypt
     size_t keys_size = 0, keys_align = 1;
     nacre_err err = nacre_context_key_layout(crypto, info->aead->cose, &keys_size, &keys_align);
     if (err != NACRE_OK)
-        return nacre__store_fail(why, err, "%s: the cryptography library (%s) does not have %s", path,
-                                 crypto->ops->name, info->aead->name);
+        return nacre__fail(why, err, "%s: the cryptography library (%s) does not have %s", path, crypto->ops->name,
+                           info->aead->name);
     nacre_directory *dir = allocate(keys_size, keys_align);
     if (dir == NULL) return out_of_memory(path, why);
     dir->owner = getpid();

@@ -10,7 +10,7 @@
 
 #include "store/directory/data.h"
 #include "store/json/decimal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/directory/seed_sequence.h"
 
 enum { SEED_ALGORITHM = 12 /* AES-CCM-64-64-128 */, MAX_CHUNK = 10000 };
@@ -213,10 +213,10 @@ static nacre_err read_secrets(const struct reading *r)
 static nacre_err mixed(const struct reading *r, nacre__datum_number newer, nacre__datum_number older)
 {
     const nacre__datum *d = &r->data.at[newer], *o = &r->data.at[older];
-    return nacre__store_fail(r->data.why, NACRE_ERR_BAD_CONTEXT,
-                             "%s: \"%s\" (%s) and \"%s\" (%s) are of two layouts; leave sender-id and recipient-id, or "
-                             "client-sender-id and server-sender-id",
-                             r->data.folder->path, d->value->name, d->file, o->value->name, o->file);
+    return nacre__fail(r->data.why, NACRE_ERR_BAD_CONTEXT,
+                       "%s: \"%s\" (%s) and \"%s\" (%s) are of two layouts; leave sender-id and recipient-id, or "
+                       "client-sender-id and server-sender-id",
+                       r->data.folder->path, d->value->name, d->file, o->value->name, o->file);
 }
 
 static nacre_err choose_older(struct reading *r)
@@ -309,22 +309,21 @@ nacre_err nacre__directory_load(nacre_directory_info *info, nacre__json_doc *res
 nacre_err nacre__directory_check_state(const nacre_directory_info *info, const nacre__folder *folder, nacre_detail *why)
 {
     if (info->has_state || !info->sequence_required) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
-                             "%s/sequence.json: is missing, though \"sequence-required\" says that it is there: which "
-                             "numbers were used is lost; make new keys (nacre keygen), or see nacre adopt "
-                             "--next-to-send",
-                             folder->path);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                       "%s/sequence.json: is missing, though \"sequence-required\" says that it is there: which "
+                       "numbers were used is lost; make new keys (nacre keygen), or see nacre adopt "
+                       "--next-to-send",
+                       folder->path);
 }
 
 nacre_err nacre__directory_check_place(const nacre_directory_info *info, const nacre__folder *folder, nacre_detail *why)
 {
     if (!info->elsewhere) return NACRE_OK;
-    return nacre__store_fail(
-        why, NACRE_ERR_BAD_CONTEXT,
-        "%s/sequence.json: was copied, edited or put back: this is not the file that the state was "
-        "written to, and numbers may have been used since; make new keys (nacre keygen), or "
-        "run nacre adopt if none was used",
-        folder->path);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                       "%s/sequence.json: was copied, edited or put back: this is not the file that the state was "
+                       "written to, and numbers may have been used since; make new keys (nacre keygen), or "
+                       "run nacre adopt if none was used",
+                       folder->path);
 }
 
 nacre_err nacre__directory_layout(nacre_layout *layout, const nacre__folder *folder, nacre_detail *why)

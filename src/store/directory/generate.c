@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "store/directory/create.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/random.h"
 
 enum { SALT_LEN = 8, MAX_ID_CONTEXT = 255 };
@@ -31,12 +31,12 @@ static nacre_err check_ids(const nacre_generate_options *options, nacre_detail *
     const size_t most = (size_t)aead->nonce_len - 6;
     const nacre_bytes client = options->client_id, server = options->server_id;
     if (client.len > most || server.len > most)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "the Sender ID of the %s has %zu bytes, %s allows %zu",
-                                 client.len > most ? "client" : "server", client.len > most ? client.len : server.len,
-                                 aead->name, most);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "the Sender ID of the %s has %zu bytes, %s allows %zu",
+                           client.len > most ? "client" : "server", client.len > most ? client.len : server.len,
+                           aead->name, most);
     if (!nacre_is_absent(client) && !nacre_is_absent(server) && nacre_bytes_equal(client, server))
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "client and server have the same Sender ID; they need different ones");
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "client and server have the same Sender ID; they need different ones");
     return NACRE_OK;
 }
 
@@ -44,13 +44,13 @@ static nacre_err check(const char *client_path, const char *server_path, const n
                        nacre_detail *why)
 {
     if (same_path(client_path, server_path))
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "%s: given for both sides; client and server need a directory each", client_path);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "%s: given for both sides; client and server need a directory each", client_path);
     if (options->aead != NULL && nacre_aead_by_number(options->aead->cose) != options->aead)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "the algorithm is not one of the table (nacre_aead_at)");
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "the algorithm is not one of the table (nacre_aead_at)");
     if (options->id_context.len > MAX_ID_CONTEXT)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "the ID Context has %zu bytes, at most 255 are allowed",
-                                 options->id_context.len);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "the ID Context has %zu bytes, at most 255 are allowed",
+                           options->id_context.len);
     return check_ids(options, why);
 }
 
@@ -94,7 +94,7 @@ static nacre_err invent(nacre_directory_info *info, const nacre_generate_options
     if (nacre__store_random(info->secret, info->secret_len) && nacre__store_random(info->salt, info->salt_len) &&
         choose_ids(info, options))
         return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_CRYPTO, "the system gives no random bytes");
+    return nacre__fail(why, NACRE_ERR_CRYPTO, "the system gives no random bytes");
 }
 
 static void cross(nacre_directory_info *info)

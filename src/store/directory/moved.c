@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/json/decimal.h"
 #include "store/json/json.h"
 
@@ -35,10 +35,10 @@ nacre_err nacre__moved_read(nacre__moved *m, const nacre__folder *folder, nacre_
     parse(m, nacre_bytes_of(file.ptr, file.len));
     nacre__file_free(&file);
     if (m->whole) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
-                             "%s/moved.json: is not what a move into a pack writes; if the context was never moved, "
-                             "remove this file",
-                             folder->path);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                       "%s/moved.json: is not what a move into a pack writes; if the context was never moved, "
+                       "remove this file",
+                       folder->path);
 }
 
 nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why)
@@ -46,9 +46,9 @@ nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why)
     nacre__moved m;
     nacre_err err = nacre__moved_read(&m, folder, why);
     if (err != NACRE_OK || !m.found) return err;
-    return nacre__store_fail(
-        why, NACRE_ERR_BAD_CONTEXT,
-        m.completed ? "%s: this context was moved into a pack (moved.json); use that, and remove this directory"
-                    : "%s: a move into a pack was interrupted (moved.json); finish it with 'nacre pack'",
-        folder->path);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                       m.completed
+                           ? "%s: this context was moved into a pack (moved.json); use that, and remove this directory"
+                           : "%s: a move into a pack was interrupted (moved.json); finish it with 'nacre pack'",
+                       folder->path);
 }

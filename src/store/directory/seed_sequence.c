@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "store/json/decimal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 enum { MAX_SIZE = 64 * 1024, MAX_HEX = 2 * NACRE_MAX_ID + 1 };
 
@@ -22,16 +22,16 @@ struct reading {
 
 static nacre_err bad(const struct reading *r, const nacre__json *where, const char *text)
 {
-    return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->folder->path,
-                             where->line, text);
+    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->folder->path, where->line,
+                       text);
 }
 
 static nacre_err bad_value(const struct reading *r, const nacre__json *where, const char *text)
 {
     char found[NACRE__JSON_MAX_SHOWN];
     nacre__json_show(found, where);
-    return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->folder->path,
-                             where->line, text, found);
+    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->folder->path,
+                       where->line, text, found);
 }
 
 /* ---- IDs as names ---- */
@@ -68,11 +68,10 @@ static nacre_err lost(const struct reading *r, const nacre__json *where, const c
 {
     char hex[MAX_HEX];
     nacre_hex_encode(hex, id);
-    return nacre__store_fail(
-        r->why, NACRE_ERR_BAD_CONTEXT,
-        "%s/sequence.json: line %zu: \"%s\" has no entry for the ID \"%s\": what this side did is not "
-        "known; make new keys",
-        r->folder->path, where->line, member, hex);
+    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT,
+                       "%s/sequence.json: line %zu: \"%s\" has no entry for the ID \"%s\": what this side did is not "
+                       "known; make new keys",
+                       r->folder->path, where->line, member, hex);
 }
 
 /* ---- Reading ---- */
@@ -125,7 +124,7 @@ static nacre_err read_seen(const struct reading *r, nacre__sequence *s, const na
 {
     if (list->type != NACRE__JSON_ARRAY) return bad_value(r, list, "\"seen\" must hold an array of numbers");
     int64_t *numbers = malloc((list->num_children + 1) * sizeof *numbers);
-    if (numbers == NULL) return nacre__store_fail(r->why, NACRE_ERR_NO_MEMORY, "out of memory");
+    if (numbers == NULL) return nacre__fail(r->why, NACRE_ERR_NO_MEMORY, "out of memory");
     nacre_err err = read_list(r, s, list, numbers);
     free(numbers);
     return err;
@@ -323,11 +322,11 @@ static nacre_err commit(nacre__new_state *state, const nacre__text *text, bool *
     const char *path = state->file.folder->path;
     if (!text->failed && text->len <= MAX_SIZE) return nacre__state_commit(state, text->ptr, uncertain, why);
     nacre__file_abandon(&state->file);
-    if (text->failed) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s/sequence.json: out of memory", path);
-    return nacre__store_fail(why, NACRE_ERR_FILE,
-                             "%s/sequence.json: would have %zu bytes, more than can be read again; the entries of "
-                             "other IDs take too much room",
-                             path, text->len);
+    if (text->failed) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s/sequence.json: out of memory", path);
+    return nacre__fail(why, NACRE_ERR_FILE,
+                       "%s/sequence.json: would have %zu bytes, more than can be read again; the entries of "
+                       "other IDs take too much room",
+                       path, text->len);
 }
 
 nacre_err nacre__seed_write(const nacre__folder *folder, const nacre__sequence *sequence, const nacre__seed_form *form,

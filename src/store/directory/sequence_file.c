@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "store/json/decimal.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/json/json.h"
 
 enum { MAX_SIZE = 64 * 1024 };
@@ -20,16 +20,16 @@ struct reading {
 
 static nacre_err bad(const struct reading *r, const nacre__json *where, const char *text)
 {
-    return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->folder->path,
-                             where->line, text);
+    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->folder->path, where->line,
+                       text);
 }
 
 static nacre_err bad_value(const struct reading *r, const nacre__json *where, const char *text)
 {
     char found[NACRE__JSON_MAX_SHOWN];
     nacre__json_show(found, where);
-    return nacre__store_fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->folder->path,
-                             where->line, text, found);
+    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->folder->path,
+                       where->line, text, found);
 }
 
 /* aiocoap takes a number in a string as well. What lies above the last number means that none is left: aiocoap asks for
@@ -58,11 +58,10 @@ static nacre_err read_bitfield(const struct reading *r, nacre__sequence *s, cons
         result = nacre__decimal_to_bits(s->window_bits, window, value->text, value->len);
     if (result == NACRE__DECIMAL_OK) return NACRE_OK;
     if (result == NACRE__DECIMAL_TOO_LARGE)
-        return nacre__store_fail(
-            r->why, NACRE_ERR_BAD_CONTEXT,
-            "%s/sequence.json: line %zu: bitfield has more bits than the window of %u; set \"window\" "
-            "in settings.json as it was",
-            r->folder->path, value->line, (unsigned)window);
+        return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT,
+                           "%s/sequence.json: line %zu: bitfield has more bits than the window of %u; set \"window\" "
+                           "in settings.json as it was",
+                           r->folder->path, value->line, (unsigned)window);
     return bad_value(r, value, "bitfield must be a whole number, 0 or more, without sign, point or exponent");
 }
 

@@ -7,7 +7,7 @@
 
 #include "context/identify.h"
 #include "context/key_mark.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/file/files.h"
 #include "store/directory/moved.h"
 #include "store/random.h"
@@ -145,10 +145,10 @@ nacre_err nacre__twins_find(nacre__twins *twins, nacre__twin **found, size_t *nu
 
 nacre_err nacre__twins_fail(nacre_detail *why, nacre_direction direction, const char *name, const char *other)
 {
-    return nacre__store_fail(why, NACRE_ERR_DUPLICATE_CONTEXT,
-                             "%.140s: has the same %s as %.140s%s; give each keys of its own (nacre keygen, or an ID "
-                             "Context of its own), or use one of them for both, if the other was never used",
-                             name, direction == NACRE_SEAL ? "Sender Key" : "Recipient Key", other,
-                             direction == NACRE_SEAL ? ", so that both would use the same nonces"
-                                                     : ", so that each would accept what the other has seen");
+    return nacre__fail(why, NACRE_ERR_DUPLICATE_CONTEXT,
+                       "%.140s: has the same %s as %.140s%s; give each keys of its own (nacre keygen, or an ID "
+                       "Context of its own), or use one of them for both, if the other was never used",
+                       name, direction == NACRE_SEAL ? "Sender Key" : "Recipient Key", other,
+                       direction == NACRE_SEAL ? ", so that both would use the same nonces"
+                                               : ", so that each would accept what the other has seen");
 }

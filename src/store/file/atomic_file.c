@@ -15,15 +15,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
+#include "store/advice.h"
 #include "store/random.h"
 
 enum { RANDOM_CHARS = 6, MAX_NAME = NACRE__TEMPORARY_NAME, ATTEMPTS = 100 };
 
 static nacre_err fail(const nacre__folder *folder, const char *name, const char *step, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: cannot %s: %s%s", folder->path, name, step, strerror(errno),
-                             nacre__store_advice(errno));
+    return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: cannot %s: %s%s", folder->path, name, step, strerror(errno),
+                       nacre__store_advice(errno));
 }
 
 /* "sequence.json" -> ".sequence-"; the result is its length. */
@@ -120,7 +121,7 @@ nacre_err nacre__file_commit(nacre__new_file *file, const char *text, bool *unce
     char *bytes = is_guarded ? strdup(text) : NULL;
     bool renamed = false;
     *uncertain = false;
-    nacre_err err = is_guarded && bytes == NULL ? nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory")
+    nacre_err err = is_guarded && bytes == NULL ? nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory")
                                                 : give_name(file, text, &renamed, why);
     if (!renamed) {
         free(bytes);

@@ -9,22 +9,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 static nacre_err fail(const nacre__folder *folder, const char *name, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: cannot read: %s", folder->path, name, strerror(errno));
+    return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: cannot read: %s", folder->path, name, strerror(errno));
 }
 
 static nacre_err check_kind(int fd, const nacre__folder *folder, const char *name, size_t max, nacre_detail *why)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) return fail(folder, name, why);
-    if (!S_ISREG(st.st_mode))
-        return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: not a regular file", folder->path, name);
+    if (!S_ISREG(st.st_mode)) return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: not a regular file", folder->path, name);
     if (st.st_size < 0 || (uintmax_t)st.st_size > max)
-        return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: %jd bytes, at most %zu are allowed", folder->path, name,
-                                 (intmax_t)st.st_size, max);
+        return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: %jd bytes, at most %zu are allowed", folder->path, name,
+                           (intmax_t)st.st_size, max);
     return NACRE_OK;
 }
 
@@ -39,8 +38,8 @@ static nacre_err read_all(nacre__file *file, int fd, const nacre__folder *folder
         if (got < 0) return fail(folder, name, why);
         file->len += (size_t)got;
         if (file->len > max)
-            return nacre__store_fail(why, NACRE_ERR_FILE, "%s/%s: more than the %zu bytes that are allowed",
-                                     folder->path, name, max);
+            return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: more than the %zu bytes that are allowed", folder->path,
+                               name, max);
     }
 }
 
@@ -51,7 +50,7 @@ static nacre_err read_open(nacre__file *file, int fd, const nacre__folder *folde
     if (err != NACRE_OK) return err;
     file->cap = max + 1;
     file->ptr = malloc(file->cap);
-    if (file->ptr == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    if (file->ptr == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
     err = read_all(file, fd, folder, name, max, why);
     if (err != NACRE_OK) nacre__file_free(file);
     return err;
@@ -73,10 +72,10 @@ static nacre_err cannot_open(const nacre__folder *folder, const char *name, nacr
 {
     int reason = errno;
     if (is_replaced(name) && is_link(folder, name))
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
-                                 "%s/%s: is a symbolic link; it would be replaced, and its target would keep the old "
-                                 "numbers: put the file itself there",
-                                 folder->path, name);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                           "%s/%s: is a symbolic link; it would be replaced, and its target would keep the old "
+                           "numbers: put the file itself there",
+                           folder->path, name);
     errno = reason;
     return fail(folder, name, why);
 }
@@ -85,7 +84,7 @@ static nacre_err cannot_open(const nacre__folder *folder, const char *name, nacr
 static nacre_err tell_guard(const nacre__folder *folder, int fd, const nacre__file *file, nacre_detail *why)
 {
     uint8_t *bytes = malloc(file->len + 1);
-    if (bytes == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    if (bytes == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
     memcpy(bytes, file->ptr, file->len);
     nacre__guard_set(folder->guard, fd, bytes, file->len);
     return NACRE_OK;

@@ -9,12 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
+#include "store/advice.h"
 
 nacre_err nacre__folder_open(nacre__folder *folder, const char *path, nacre_detail *why)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot open directory: %s", path, strerror(errno));
+    if (fd < 0) return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot open directory: %s", path, strerror(errno));
     *folder = (nacre__folder){ .fd = fd, .path = path };
     return NACRE_OK;
 }
@@ -28,15 +29,15 @@ void nacre__folder_close(nacre__folder *folder)
 nacre_err nacre__folder_sync(const nacre__folder *folder, nacre_detail *why)
 {
     if (fsync(folder->fd) == 0) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the directory durable (fsync): %s%s", folder->path,
-                             strerror(errno), nacre__store_advice(errno));
+    return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot make the directory durable (fsync): %s%s", folder->path,
+                       strerror(errno), nacre__store_advice(errno));
 }
 
 nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why)
 {
     nacre__folder parent = { .fd = -1 };
     char *copy = strdup(path);
-    if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    if (copy == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
     nacre_err err = nacre__folder_open(&parent, dirname(copy), why);
     if (err == NACRE_OK) {
         err = nacre__folder_sync(&parent, why);

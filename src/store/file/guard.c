@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/file/files.h"
 
 void nacre__guard_set(nacre__guard *guard, int fd, uint8_t *bytes, size_t len)
@@ -31,17 +31,17 @@ void nacre__guard_release(nacre__guard *guard)
 
 static nacre_err lost(const nacre__folder *folder, const char *name, const char *what, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_LOCKED,
-                             "%s%s: was %s while this directory was open, so that other programs may use its numbers: "
-                             "nothing is written any more and this context is stopped; find the program that did it, "
-                             "and open the directory again",
-                             folder->path, name, what);
+    return nacre__fail(why, NACRE_ERR_LOCKED,
+                       "%s%s: was %s while this directory was open, so that other programs may use its numbers: "
+                       "nothing is written any more and this context is stopped; find the program that did it, "
+                       "and open the directory again",
+                       folder->path, name, what);
 }
 
 static nacre_err cannot_look(const nacre__folder *folder, const char *name, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s%s: cannot look at it before writing: %s", folder->path, name,
-                             strerror(errno));
+    return nacre__fail(why, NACRE_ERR_FILE, "%s%s: cannot look at it before writing: %s", folder->path, name,
+                       strerror(errno));
 }
 
 typedef enum found { SAME, ABSENT, OTHER, UNSEEN } found;
@@ -61,7 +61,7 @@ static nacre_err lock_is_gone(const nacre__folder *folder, nacre_detail *why)
 {
     struct stat st;
     if (fstat(folder->fd, &st) != 0 || st.st_nlink != 0) return lost(folder, "/lock", "removed", why);
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: was removed: cannot make a temporary file in it", folder->path);
+    return nacre__fail(why, NACRE_ERR_FILE, "%s: was removed: cannot make a temporary file in it", folder->path);
 }
 
 static nacre_err check_lock(const nacre__folder *folder, nacre_detail *why)

@@ -12,7 +12,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "store/json/arena.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 struct parse {
     nacre__json_doc doc;
@@ -74,7 +74,7 @@ static size_t line_now(struct parse *p)
 
 static int stop(struct parse *p, nacre_err err, const char *reason)
 {
-    p->err = nacre__store_fail(p->why, err, "%s: line %zu: %s", p->shown, line_now(p), reason);
+    p->err = nacre__fail(p->why, err, "%s: line %zu: %s", p->shown, line_now(p), reason);
     return 0;
 }
 
@@ -205,8 +205,8 @@ static int on_close_object(void *ctx)
     const nacre__json *repeated = find_repeated(object, sorted);
     free(sorted);
     if (repeated == NULL) return 1;
-    p->err = nacre__store_fail(p->why, p->malformed, "%s: line %zu: \"%.100s\" is there twice; leave one", p->shown,
-                               repeated->line, repeated->name);
+    p->err = nacre__fail(p->why, p->malformed, "%s: line %zu: \"%.100s\" is there twice; leave one", p->shown,
+                         repeated->line, repeated->name);
     return 0;
 }
 
@@ -241,8 +241,8 @@ static nacre_err syntax_error(struct parse *p, bool at_end)
     unsigned char *words = yajl_get_error(p->yajl, 0, NULL, 0);
     size_t len = words != NULL ? strcspn((const char *)words, "\n") : 0;
     if (len > 0 && words[len - 1] == '.') len--; /* store.h promises lines without a final dot */
-    return nacre__store_fail(p->why, p->malformed, "%s: line %zu: not JSON, found %s at byte %zu: %.*s", p->shown,
-                             line_of(p, offset), found, offset, (int)len, words != NULL ? (const char *)words : "");
+    return nacre__fail(p->why, p->malformed, "%s: line %zu: not JSON, found %s at byte %zu: %.*s", p->shown,
+                       line_of(p, offset), found, offset, (int)len, words != NULL ? (const char *)words : "");
 }
 
 static nacre_err run(struct parse *p)
@@ -258,9 +258,9 @@ static nacre_err parse_with_pool(struct parse *p, struct nacre__arena_block **po
 {
     yajl_alloc_funcs memory = { piece_take, piece_grow, piece_free, pool };
     size_t needed = 8 * (p->text.len + 2048) + 16384;
-    if (!nacre__arena_reserve(pool, needed)) return nacre__store_fail(p->why, NACRE_ERR_NO_MEMORY, "out of memory");
+    if (!nacre__arena_reserve(pool, needed)) return nacre__fail(p->why, NACRE_ERR_NO_MEMORY, "out of memory");
     p->yajl = yajl_alloc(&callbacks, &memory, p);
-    if (p->yajl == NULL) return nacre__store_fail(p->why, NACRE_ERR_NO_MEMORY, "out of memory");
+    if (p->yajl == NULL) return nacre__fail(p->why, NACRE_ERR_NO_MEMORY, "out of memory");
     nacre_err err = run(p);
     yajl_free(p->yajl);
     return err;
@@ -276,8 +276,7 @@ nacre_err nacre__json_parse(nacre__json_doc *doc, nacre_bytes text, const char *
 
     *doc = (nacre__json_doc){ NULL, NULL };
     if (!nacre__json_check_text(text, &offset, &reason))
-        return nacre__store_fail(why, malformed, "%s: line %zu: %s (byte %zu)", shown, line_of(&p, offset), reason,
-                                 offset);
+        return nacre__fail(why, malformed, "%s: line %zu: %s (byte %zu)", shown, line_of(&p, offset), reason, offset);
     nacre_err err = parse_with_pool(&p, &pool);
     nacre__arena_free(&pool);
     if (err != NACRE_OK) nacre__json_free(&p.doc);

@@ -12,14 +12,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
+#include "store/advice.h"
 
 enum { RECORD = 64, NUM_RECORDS = 2, DIGITS = 20, NEXT_DIGITS = 13 };
 
 static nacre_err fail(const nacre__folder *folder, const char *what, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot %s: %s%s", folder->path, what, strerror(errno),
-                             nacre__store_advice(errno));
+    return nacre__fail(why, NACRE_ERR_FILE, "%s/lock: cannot %s: %s%s", folder->path, what, strerror(errno),
+                       nacre__store_advice(errno));
 }
 
 /* ---- Records ---- */
@@ -131,10 +132,10 @@ nacre_err nacre__generation_next(uint64_t *number, nacre__generation_writer *wri
     nacre_err err = read_records(&found, writer->fd, folder, why);
     if (err != NACRE_OK) return err;
     if (writer->open && found.number > writer->number)
-        return nacre__store_fail(why, NACRE_ERR_LOCKED,
-                                 "%s/lock: another program has used this context since, here or in a snapshot that "
-                                 "shares this file; end both, and make new keys (nacre keygen)",
-                                 folder->path);
+        return nacre__fail(why, NACRE_ERR_LOCKED,
+                           "%s/lock: another program has used this context since, here or in a snapshot that "
+                           "shares this file; end both, and make new keys (nacre keygen)",
+                           folder->path);
     if (writer->number < found.number) writer->number = found.number;
     *number = ++writer->number;
     return NACRE_OK;

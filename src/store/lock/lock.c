@@ -18,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
+#include "store/advice.h"
 
 enum { WAIT_MS = 1000, STEP_MS = 20 };
 
@@ -119,23 +120,23 @@ static nacre_err held(const nacre__folder *folder, const char *which, nacre_deta
     bool known = which[0] != '\0' ? fstatat(folder->fd, which + 1, &st, 0) == 0 : fstat(folder->fd, &st) == 0;
     long pid = known ? holder(&st) : 0;
     if (pid == (long)getpid())
-        return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s%s: this process has the directory open already",
-                                 folder->path, which);
+        return nacre__fail(why, NACRE_ERR_LOCKED, "%s%s: this process has the directory open already", folder->path,
+                           which);
     if (pid > 0)
-        return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s%s: process %ld uses this directory; end it, or use another",
-                                 folder->path, which, pid);
-    return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s%s: another process uses this directory; end it, or use another",
-                             folder->path, which);
+        return nacre__fail(why, NACRE_ERR_LOCKED, "%s%s: process %ld uses this directory; end it, or use another",
+                           folder->path, which, pid);
+    return nacre__fail(why, NACRE_ERR_LOCKED, "%s%s: another process uses this directory; end it, or use another",
+                       folder->path, which);
 }
 
 static nacre_err cannot_lock(const nacre__folder *folder, nacre_detail *why)
 {
     if (errno == EISDIR || errno == ELOOP || errno == ENXIO) /* also a link, a FIFO, a socket */
-        return nacre__store_fail(why, NACRE_ERR_FILE,
-                                 "%s/lock: is not a regular file; remove it while no program uses the directory",
-                                 folder->path);
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot lock: %s%s", folder->path, strerror(errno),
-                             nacre__store_advice(errno));
+        return nacre__fail(why, NACRE_ERR_FILE,
+                           "%s/lock: is not a regular file; remove it while no program uses the directory",
+                           folder->path);
+    return nacre__fail(why, NACRE_ERR_FILE, "%s/lock: cannot lock: %s%s", folder->path, strerror(errno),
+                       nacre__store_advice(errno));
 }
 
 nacre_err nacre__lock_take(nacre__folder *folder, nacre__guard *guard, nacre_detail *why)
@@ -156,8 +157,7 @@ static nacre_err probe_file(const nacre__folder *folder, nacre_detail *why)
     int fd = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) return NACRE_OK;
     if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return cannot_lock(folder, why);
-    if (fd < 0)
-        return nacre__store_fail(why, NACRE_ERR_FILE, "%s/lock: cannot open: %s", folder->path, strerror(errno));
+    if (fd < 0) return nacre__fail(why, NACRE_ERR_FILE, "%s/lock: cannot open: %s", folder->path, strerror(errno));
     struct stat st;
     const bool is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     const bool is_free = is_file && flock(fd, LOCK_SH | LOCK_NB) == 0;

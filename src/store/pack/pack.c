@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/wipe_on_fork.h"
 
 bool nacre__pack_grow(void *array, size_t num, size_t *cap, size_t size)
@@ -23,15 +23,15 @@ bool nacre__pack_grow(void *array, size_t num, size_t *cap, size_t size)
 
 nacre_err nacre__pack_no_memory(const nacre_pack *pack, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", pack->path);
+    return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", pack->path);
 }
 
 /* After a fork there would be two contexts that count from the same number, and two writers of one file. */
 nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why)
 {
     if (pack->owner == getpid()) return nacre__pack_check_lost(pack, why);
-    return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s: opened by process %ld before a fork; open it after forking",
-                             pack->path, (long)pack->owner);
+    return nacre__fail(why, NACRE_ERR_LOCKED, "%s: opened by process %ld before a fork; open it after forking",
+                       pack->path, (long)pack->owner);
 }
 
 /* Everything but the states: nothing is written here. */
@@ -59,8 +59,8 @@ static nacre_err load_all(nacre_pack *pack, const nacre__pack_map *map, bool *er
     const nacre__segment *last = pack->segments[pack->num_segments - 1];
     uint64_t places = last->first_place + last->shape.num_places;
     if (places == map->extent.num_places) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: extent: found %llu places, the segments have %llu",
-                             pack->path, (unsigned long long)map->extent.num_places, (unsigned long long)places);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: extent: found %llu places, the segments have %llu", pack->path,
+                       (unsigned long long)map->extent.num_places, (unsigned long long)places);
 }
 
 /* All that was read holds. It may not be durable yet: somebody may have been killed between a write and its sync. What was
@@ -94,17 +94,17 @@ nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere, c
                            nacre_detail *why)
 {
     nacre_pack *p = calloc(1, sizeof *p);
-    if (p == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+    if (p == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
     p->file.fd = p->file.folder_fd = -1;
     p->owner = getpid();
     p->crypto = crypto;
     if (pthread_mutex_init(&p->stores_lock, NULL) != 0) {
         free(p);
-        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
     }
     p->path = strdup(path);
     nacre_err err = p->path != NULL ? nacre__pack_file_open(&p->file, p->path, true, why)
-                                    : nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+                                    : nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
     if (err == NACRE_OK) err = load(p, anywhere, why);
     if (err != NACRE_OK) nacre__pack_release(p);
     else *pack = p;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/random.h"
 
 enum { RUN = 4096, FEW = 32 }; /* contexts taken in at a time; the least places of a segment */
@@ -66,7 +66,7 @@ static bool collect_marks(adding *a)
 
 static nacre_err refuse(const adding *a, size_t index, nacre_err err, const char *what)
 {
-    return nacre__store_fail(a->why, err, "%s: adding context %zu of %zu: %s", a->pack->path, index + 1, a->num, what);
+    return nacre__fail(a->why, err, "%s: adding context %zu of %zu: %s", a->pack->path, index + 1, a->num, what);
 }
 
 static const char *bad_state(const nacre_directory_info *info, uint16_t window)
@@ -268,7 +268,7 @@ static nacre_err make_contexts(const adding *a, nacre__segment *s, uint32_t firs
     nacre_err err = NACRE_OK;
     for (uint32_t i = 0; err == NACRE_OK && i < num; i++) {
         if (!nacre__store_random(echo, sizeof echo))
-            return nacre__store_fail(a->why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", s->pack->path);
+            return nacre__fail(a->why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", s->pack->path);
         err = nacre__packed_make(s, first + i, &drafts[i].record, &drafts[i].cell, echo, a->why);
         if (err == NACRE_OK && s->pack->has_table)
             err = nacre__pack_table_add(s->pack, s->first_place + first + i, &s->contexts[first + i].ctx, a->why);

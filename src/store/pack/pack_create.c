@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/file/files.h"
 #include "store/random.h"
 
@@ -42,7 +42,7 @@ static nacre_err sync_folder(const char *path, nacre_detail *why)
 {
     char name[PATH_MAX];
     nacre__folder folder;
-    if (!folder_of(name, path)) return nacre__store_fail(why, NACRE_ERR_FILE, "%.200s: the path is too long", path);
+    if (!folder_of(name, path)) return nacre__fail(why, NACRE_ERR_FILE, "%.200s: the path is too long", path);
     nacre_err err = nacre__folder_open(&folder, name, why);
     if (err != NACRE_OK) return err;
     err = nacre__folder_sync(&folder, why);
@@ -54,10 +54,9 @@ nacre_err nacre_pack_create(const char *path, nacre_detail *why)
 {
     nacre__pack_id id;
     if (!nacre__store_random(id.bytes, sizeof id.bytes))
-        return nacre__store_fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", path);
+        return nacre__fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", path);
     nacre__pack_file file = { open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), path, -1 };
-    if (file.fd < 0)
-        return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot make the pack: %s", path, strerror(errno));
+    if (file.fd < 0) return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot make the pack: %s", path, strerror(errno));
     nacre_err err = write_all(&file, &id, why);
     nacre__pack_file_close(&file);
     if (err == NACRE_OK) err = sync_folder(path, why);

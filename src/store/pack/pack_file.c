@@ -15,13 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 enum { WAIT_MS = 1000, STEP_MS = 20 };
 
 static nacre_err fail(const nacre__pack_file *file, const char *what, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot %s: %s", file->path, what, strerror(errno));
+    return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot %s: %s", file->path, what, strerror(errno));
 }
 
 static nacre_err open_once(nacre__pack_file *file, bool lock, nacre_detail *why)
@@ -32,7 +32,7 @@ static nacre_err open_once(nacre__pack_file *file, bool lock, nacre_detail *why)
     if (file->fd < 0) return fail(file, "open the pack", why);
     if (fstat(file->fd, &st) != 0) return fail(file, "look at the pack", why);
     if (S_ISREG(st.st_mode)) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_FILE, "%s: is no pack: it is not a regular file", file->path);
+    return nacre__fail(why, NACRE_ERR_FILE, "%s: is no pack: it is not a regular file", file->path);
 }
 
 static bool is_still_there(const nacre__pack_file *file)
@@ -59,9 +59,9 @@ static nacre_err open_locked(nacre__pack_file *file, nacre_detail *why)
         if (locked && is_still_there(file)) return NACRE_OK;
         if (!locked && errno != EWOULDBLOCK && errno != EINTR) return fail(file, "lock the pack", why);
         if (now_ms() >= end)
-            return nacre__store_fail(why, NACRE_ERR_LOCKED,
-                                     "%s: is open already, by this or another process; end that, or use another pack",
-                                     file->path);
+            return nacre__fail(why, NACRE_ERR_LOCKED,
+                               "%s: is open already, by this or another process; end that, or use another pack",
+                               file->path);
         close(file->fd);
         file->fd = -1;
         if (!locked) nanosleep(&step, NULL);
@@ -72,7 +72,7 @@ static nacre_err open_locked(nacre__pack_file *file, nacre_detail *why)
 static nacre_err open_folder(nacre__pack_file *file, nacre_detail *why)
 {
     char *copy = strdup(file->path);
-    if (copy == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
+    if (copy == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
     file->folder_fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
     int reason = errno;
     free(copy);
@@ -113,8 +113,8 @@ nacre_err nacre__pack_get(const nacre__pack_file *file, uint8_t *to, uint64_t at
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(file, "read", why);
         if (got == 0)
-            return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: ends before byte %llu: it was cut short",
-                                     file->path, (unsigned long long)(at + len));
+            return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: ends before byte %llu: it was cut short", file->path,
+                               (unsigned long long)(at + len));
         to += got;
         at += (uint64_t)got;
         len -= (size_t)got;

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 static void put(uint8_t *to, uint64_t value, size_t len)
 {
@@ -77,23 +77,22 @@ void nacre__head_write(uint8_t *page, const nacre__pack_id *id)
 nacre_err nacre__head_read(nacre__pack_id *id, const uint8_t *page, const char *path, nacre_detail *why)
 {
     if (nacre__is_blank(page, NACRE__PACK_PAGE))
-        return nacre__store_fail(
-            why, NACRE_ERR_BAD_CONTEXT,
-            "%s: head: found zeros only: this pack was never completed; remove it and make it anew", path);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                           "%s: head: found zeros only: this pack was never completed; remove it and make it anew",
+                           path);
     if (memcmp(page, "NACREPCK", 8) != 0)
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head: is not a pack: it does not begin with NACREPCK",
-                                 path);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head: is not a pack: it does not begin with NACREPCK",
+                           path);
     if (!page_holds(page, "NACREPCK", &nobody, 0))
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head: is damaged: its checksum does not hold", path);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head: is damaged: its checksum does not hold", path);
     uint64_t version = get(page + 8, 4), page_size = get(page + 12, 4);
     if (version != NACRE__PACK_VERSION)
-        return nacre__store_fail(
-            why, NACRE_ERR_UNSUPPORTED,
-            "%s: head: found format version %u, only %d is known here; use the nacre that wrote it", path,
-            (unsigned)version, (int)NACRE__PACK_VERSION);
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED,
+                           "%s: head: found format version %u, only %d is known here; use the nacre that wrote it",
+                           path, (unsigned)version, (int)NACRE__PACK_VERSION);
     if (page_size != NACRE__PACK_PAGE || !nacre__is_blank(page + 32, NACRE__PACK_SUM_AT - 32))
-        return nacre__store_fail(why, NACRE_ERR_UNSUPPORTED, "%s: head: found pages of %u bytes, %d are allowed", path,
-                                 (unsigned)page_size, (int)NACRE__PACK_PAGE);
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "%s: head: found pages of %u bytes, %d are allowed", path,
+                           (unsigned)page_size, (int)NACRE__PACK_PAGE);
     memcpy(id->bytes, page + 16, NACRE__PACK_IDENTITY);
     return NACRE_OK;
 }

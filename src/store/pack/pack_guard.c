@@ -10,16 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 nacre_err nacre__pack_lose(nacre_pack *pack, const char *what, nacre_detail *why)
 {
     if (!atomic_load_explicit(&pack->is_lost, memory_order_acquire)) {
-        (void)nacre__store_fail(&pack->lost, NACRE_ERR_LOCKED,
-                                "%s: was %s while it was open, so that other programs may use its numbers: nothing is "
-                                "written any more and its contexts are stopped; find the program that did it, and open "
-                                "the pack again",
-                                pack->path, what);
+        (void)nacre__fail(&pack->lost, NACRE_ERR_LOCKED,
+                          "%s: was %s while it was open, so that other programs may use its numbers: nothing is "
+                          "written any more and its contexts are stopped; find the program that did it, and open "
+                          "the pack again",
+                          pack->path, what);
         atomic_store_explicit(&pack->is_lost, true, memory_order_release);
     }
     return nacre__pack_check_lost(pack, why);
@@ -28,7 +28,7 @@ nacre_err nacre__pack_lose(nacre_pack *pack, const char *what, nacre_detail *why
 nacre_err nacre__pack_check_lost(const nacre_pack *pack, nacre_detail *why)
 {
     if (!atomic_load_explicit(&pack->is_lost, memory_order_acquire)) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_LOCKED, "%s", pack->lost.text);
+    return nacre__fail(why, NACRE_ERR_LOCKED, "%s", pack->lost.text);
 }
 
 nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why)
@@ -41,8 +41,8 @@ nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why)
     const bool is_seen = fstatat(file->folder_fd, name, &named, 0) == 0; /* a link is followed, as by opening */
     if (!is_seen && errno == ENOENT) return nacre__pack_lose(pack, "moved or removed", why);
     if (!is_seen || fstat(file->fd, &held) != 0)
-        return nacre__store_fail(why, NACRE_ERR_FILE, "%s: cannot look at it before writing: %s", pack->path,
-                                 strerror(errno));
+        return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot look at it before writing: %s", pack->path,
+                           strerror(errno));
     if (held.st_dev == named.st_dev && held.st_ino == named.st_ino) return NACRE_OK;
     return nacre__pack_lose(pack, "replaced", why);
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/random.h"
 #include "store/wipe_on_fork.h"
 
@@ -21,8 +21,8 @@ nacre_err nacre__rooms_add(nacre__rooms *rooms, const nacre_pack *pack, const na
     size_t size = 0, align = 1;
     nacre_err err = nacre_context_key_layout(pack->crypto, record->aead->cose, &size, &align);
     if (err != NACRE_OK)
-        return nacre__store_fail(why, err, "%s: the cryptography library (%s) does not have %s", pack->path,
-                                 pack->crypto->ops->name, record->aead->name);
+        return nacre__fail(why, err, "%s: the cryptography library (%s) does not have %s", pack->path,
+                           pack->crypto->ops->name, record->aead->name);
     size = round_up(size, align < 16 ? 16 : align); /* so that one after the other is aligned for any of them */
     if (size > rooms->key) rooms->key = size;
     size_t words = nacre_replay_words(record->window) * sizeof(uint64_t);
@@ -107,9 +107,8 @@ nacre_err nacre__packed_make(nacre__segment *s, uint32_t place, const nacre__rec
 {
     nacre_err err = init(s, place, record, cell, echo);
     if (err == NACRE_OK) return NACRE_OK;
-    return nacre__store_fail(why, err, "%s: context %zu: cannot prepare its keys of %s with %s: %s", s->pack->path,
-                             s->first_place + place, record->aead->name, s->pack->crypto->ops->name,
-                             nacre_err_text(err));
+    return nacre__fail(why, err, "%s: context %zu: cannot prepare its keys of %s with %s: %s", s->pack->path,
+                       s->first_place + place, record->aead->name, s->pack->crypto->ops->name, nacre_err_text(err));
 }
 
 nacre__packed *nacre__pack_find(const nacre_pack *pack, const nacre_context *ctx)
@@ -168,7 +167,7 @@ static nacre_err prepare(nacre__segment *s, const nacre__segment_data *data, nac
     nacre_err err = NACRE_OK;
     for (uint32_t i = 0; err == NACRE_OK && i < s->num_taken; i++) {
         if (i % BATCH == 0 && !nacre__store_random(echo, sizeof echo))
-            return nacre__store_fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", s->pack->path);
+            return nacre__fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", s->pack->path);
         err = nacre__segment_place(&place, data, &s->pack->file, &s->pack->id, i, s->first_place, why);
         if (err == NACRE_OK && place.cell.use == NACRE__IN_USE)
             err = nacre__packed_make(s, i, &place.record, &place.cell, echo + i % BATCH * NACRE_ECHO_LEN, why);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 enum { SKIP = 65536 }; /* numbers to skip where a state may be a step or a few behind; a step is at most 10000 */
 
@@ -42,12 +42,11 @@ static nacre_err choose_extent(nacre__pack_map *map, const nacre__pack_file *fil
         holds[side] =
             nacre__extent_read(&copies[side], pages + (side + 1) * NACRE__PACK_PAGE, &map->id, (uint64_t)side + 1);
     if (!holds[0] && !holds[1])
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: extent: both copies are damaged, one must be whole",
-                                 file->path);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: extent: both copies are damaged, one must be whole",
+                           file->path);
     if (holds[0] && holds[1] && copies[0].generation == copies[1].generation)
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
-                                 "%s: extent: both copies have generation %llu, they must differ", file->path,
-                                 (unsigned long long)copies[0].generation);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: extent: both copies have generation %llu, they must differ",
+                           file->path, (unsigned long long)copies[0].generation);
     map->side = !holds[0] || (holds[1] && copies[1].generation > copies[0].generation);
     map->damaged = !holds[0] || !holds[1];
     map->extent = copies[map->side];
@@ -63,16 +62,16 @@ nacre_err nacre__pack_map_read(nacre__pack_map *map, const nacre__pack_file *fil
     nacre_err err = nacre__pack_file_size(&size, file, why);
     if (err != NACRE_OK) return err;
     if (size < sizeof pages)
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
-                                 "%s: found %llu bytes, a pack has at least %zu: it is none, or was cut short",
-                                 file->path, (unsigned long long)size, sizeof pages);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                           "%s: found %llu bytes, a pack has at least %zu: it is none, or was cut short", file->path,
+                           (unsigned long long)size, sizeof pages);
     err = nacre__pack_get(file, pages, 0, sizeof pages, why);
     if (err == NACRE_OK) err = nacre__head_read(&map->id, pages, file->path, why);
     if (err == NACRE_OK) err = choose_extent(map, file, pages, size / NACRE__PACK_PAGE, why);
     if (err != NACRE_OK) return err;
     if (size >= bytes_of(map->extent.num_pages)) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: found %llu bytes, %llu are expected: it was cut short",
-                             file->path, (unsigned long long)size, (unsigned long long)bytes_of(map->extent.num_pages));
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: found %llu bytes, %llu are expected: it was cut short",
+                       file->path, (unsigned long long)size, (unsigned long long)bytes_of(map->extent.num_pages));
 }
 
 /* ---- Segments ---- */
@@ -112,21 +111,21 @@ static nacre_err choose_copy(nacre__segment_data *d, const nacre__pack_file *fil
         holds[side] = nacre__states_hold(&generations[side], copies[side], id,
                                          nacre__states_page(&d->shape, d->first_page, side, p), d->shape.number, p);
     if ((!holds[0] && !holds[1]) || (holds[0] && holds[1] && generations[0] == generations[1]))
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: segment %u, page %u of states: %s", file->path,
-                                 (unsigned)d->shape.number, (unsigned)p,
-                                 holds[0] ? "both copies have one generation, they must differ"
-                                          : "both copies are damaged, one must be whole; its contexts need new keys");
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: segment %u, page %u of states: %s", file->path,
+                           (unsigned)d->shape.number, (unsigned)p,
+                           holds[0] ? "both copies have one generation, they must differ"
+                                    : "both copies are damaged, one must be whole; its contexts need new keys");
     nacre__pack_page *page = &d->pages[p];
     page->side = !holds[0] || (holds[1] && generations[1] > generations[0]);
     page->generation = generations[page->side];
     if (holds[0] && holds[1]) return NACRE_OK;
     page->sure = true;
     page->image = malloc(NACRE__PACK_PAGE);
-    if (page->image == NULL) return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", file->path);
+    if (page->image == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", file->path);
     memcpy(page->image, copies[page->side], NACRE__PACK_PAGE);
     if (nacre__page_make_pessimistic(page->image, &d->shape)) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: segment %u, page %u of states: says what cannot be",
-                             file->path, (unsigned)d->shape.number, (unsigned)p);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: segment %u, page %u of states: says what cannot be", file->path,
+                       (unsigned)d->shape.number, (unsigned)p);
 }
 
 static nacre_err read_shape(nacre__segment_data *d, const nacre__pack_file *file, const nacre__pack_map *map,
@@ -136,13 +135,13 @@ static nacre_err read_shape(nacre__segment_data *d, const nacre__pack_file *file
     nacre_err err = nacre__pack_get(file, page, bytes_of(d->first_page), sizeof page, why);
     if (err != NACRE_OK) return err;
     if (!nacre__shape_read(&d->shape, page, &map->id, d->first_page) || d->shape.number != number)
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head of segment %u (page %llu): is damaged",
-                                 file->path, (unsigned)number, (unsigned long long)d->first_page);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: head of segment %u (page %llu): is damaged", file->path,
+                           (unsigned)number, (unsigned long long)d->first_page);
     uint64_t left = map->extent.num_pages - d->first_page;
     if (nacre__segment_pages(&d->shape) <= left) return NACRE_OK;
-    return nacre__store_fail(
-        why, NACRE_ERR_BAD_CONTEXT, "%s: head of segment %u: found %llu pages, %llu are left in the file", file->path,
-        (unsigned)number, (unsigned long long)nacre__segment_pages(&d->shape), (unsigned long long)left);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                       "%s: head of segment %u: found %llu pages, %llu are left in the file", file->path,
+                       (unsigned)number, (unsigned long long)nacre__segment_pages(&d->shape), (unsigned long long)left);
 }
 
 /* Room for so many pages; NULL when there is none, or a 32-bit machine cannot count its bytes. */
@@ -160,7 +159,7 @@ static nacre_err read_body(nacre__segment_data *d, const nacre__pack_file *file,
     d->states = room_of(&d->states_len, 2 * (uint64_t)cell_pages);
     d->pages = calloc(cell_pages, sizeof *d->pages);
     if (d->records == NULL || d->states == NULL || d->pages == NULL)
-        return nacre__store_fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", file->path);
+        return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", file->path);
     uint64_t at = bytes_of(d->first_page + 1);
     nacre_err err = nacre__pack_get(file, d->records, at, d->records_len, why);
     if (err == NACRE_OK) err = nacre__pack_get(file, d->states, at + d->records_len, d->states_len, why);
@@ -173,8 +172,8 @@ nacre_err nacre__segment_read(nacre__segment_data *data, const nacre__pack_file 
 {
     nacre__segment_data d = { .first_page = first_page };
     if (first_page >= map->extent.num_pages)
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: extent: counts %u segments, found %u", file->path,
-                                 (unsigned)map->extent.num_segments, (unsigned)number);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: extent: counts %u segments, found %u", file->path,
+                           (unsigned)map->extent.num_segments, (unsigned)number);
     nacre_err err = read_shape(&d, file, map, number, why);
     if (err == NACRE_OK) err = read_body(&d, file, map, why);
     if (err == NACRE_OK) *data = d;
@@ -206,7 +205,7 @@ static const uint8_t *cell_at(const nacre__segment_data *d, uint32_t place)
 
 static nacre_err bad_place(const nacre__pack_file *file, size_t place, const char *what, nacre_detail *why)
 {
-    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: %s", file->path, place, what);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: %s", file->path, place, what);
 }
 
 static bool window_fits(const nacre__cell *cell, uint16_t window)

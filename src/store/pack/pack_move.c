@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/pack/pack_internal.h"
 #include "store/json/text.h"
 #include "store/lock/lock.h"
@@ -86,8 +86,7 @@ nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack, const 
     nacre__derived derived;
     nacre__record record;
     nacre_err err = nacre__record_of(&record, &derived, pack->crypto, info);
-    if (err != NACRE_OK)
-        return nacre__store_fail(why, err, "%s: cannot derive its keys: %s", path, nacre_err_text(err));
+    if (err != NACRE_OK) return nacre__fail(why, err, "%s: cannot derive its keys: %s", path, nacre_err_text(err));
     const uint64_t nonces = nacre__nonce_mark(record.aead, record.sender_id, record.common_iv);
     const uint64_t window = nacre__window_mark(record.aead, record.recipient_id, record.common_iv);
     nacre_wipe(&derived, sizeof derived);
@@ -111,10 +110,10 @@ static nacre_err look(bool *has_it, bool *had_it, const move *m)
 
 static nacre_err refuse(const move *m)
 {
-    return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
-                             "%s: the pack has, or had, a context with its keys: both would use the same nonces, or "
-                             "accept the same messages",
-                             m->folder.path);
+    return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
+                       "%s: the pack has, or had, a context with its keys: both would use the same nonces, or "
+                       "accept the same messages",
+                       m->folder.path);
 }
 
 /* Before anything is changed: the pack must be able to take it. */
@@ -142,7 +141,7 @@ static nacre_err resume(move *m, const nacre__moved *found, bool *in)
         return NACRE_OK;
     }
     if (unlinkat(m->folder.fd, "moved.json", 0) != 0)
-        return nacre__store_fail(m->why, NACRE_ERR_FILE, "%s/moved.json: cannot remove", m->folder.path);
+        return nacre__fail(m->why, NACRE_ERR_FILE, "%s/moved.json: cannot remove", m->folder.path);
     return start(m);
 }
 
@@ -157,11 +156,11 @@ static nacre_err take(move *m, const nacre__moved *found, bool *in)
         nacre_err err = resume(m, found, in);
         if (err != NACRE_OK || *in || !found->completed) return err;
     }
-    return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
-                             found->completed ? "%s: was moved into another pack, or removed from this one (moved.json)"
-                                              : "%s: its move into another pack was interrupted (moved.json says "
-                                                "which); finish that",
-                             m->folder.path);
+    return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
+                       found->completed ? "%s: was moved into another pack, or removed from this one (moved.json)"
+                                        : "%s: its move into another pack was interrupted (moved.json says "
+                                          "which); finish that",
+                       m->folder.path);
 }
 
 static nacre_err give_one(void *user, nacre_directory_info *info, size_t index, nacre_detail *why)

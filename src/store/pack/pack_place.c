@@ -6,17 +6,17 @@
 
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 nacre_err nacre__pack_check_place(const nacre_pack *pack, nacre_detail *why)
 {
     char born[NACRE__BORN_TEXT];
     nacre__born_of(born, pack->file.fd);
     if (nacre__born_is(born, pack->extent.born)) return NACRE_OK;
-    return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
-                             "%s: was copied, moved or put back: this is not the file that it was used in, and numbers "
-                             "may have been used since; run nacre adopt if none was used",
-                             pack->path);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
+                       "%s: was copied, moved or put back: this is not the file that it was used in, and numbers "
+                       "may have been used since; run nacre adopt if none was used",
+                       pack->path);
 }
 
 /* In both copies of the extent: were one lost, the other would not know. */

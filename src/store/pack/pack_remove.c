@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 static nacre_err write_record(const nacre__segment *s, uint32_t place, const uint8_t *bytes, nacre_detail *why)
 {
@@ -75,7 +75,7 @@ nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *
     if (err != NACRE_OK) return err;
     nacre__packed *packed = nacre__pack_find(pack, ctx);
     if (packed == NULL || nacre_context_aead(ctx) == NULL)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
     nacre__record record = { .aead = nacre_context_aead(ctx),
                              .sender_id = nacre_context_sender_id(ctx),
                              .recipient_id = nacre_context_recipient_id(ctx),

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 
 enum { MAX_STEP = 20000 }; /* numbers: a copy that went bad may say some steps more than the other; see pack_map.c */
 
@@ -127,11 +127,11 @@ nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceiling, bool window
     uint8_t *at = nacre__state_cell(s, (uint32_t)(packed - s->contexts), &err, why);
     if (at == NULL) return err;
     if (!nacre__cell_read(&cell, at, s->shape.cell_size) || cell.use != NACRE__IN_USE)
-        return nacre__store_fail(why, NACRE_ERR_FILE, "%s: context %zu: is not in use", s->pack->path,
-                                 s->first_place + (size_t)(packed - s->contexts));
+        return nacre__fail(why, NACRE_ERR_FILE, "%s: context %zu: is not in use", s->pack->path,
+                           s->first_place + (size_t)(packed - s->contexts));
     if (ceiling > cell.next && ceiling - cell.next > MAX_STEP)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: context %zu: asks for more than %d numbers at once",
-                                 s->pack->path, s->first_place + (size_t)(packed - s->contexts), (int)MAX_STEP);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: context %zu: asks for more than %d numbers at once",
+                           s->pack->path, s->first_place + (size_t)(packed - s->contexts), (int)MAX_STEP);
     if (ceiling > cell.next) cell.next = ceiling;
     if (window_lost) cell.known = false;
     nacre__cell_write(at, s->shape.cell_size, &cell);
@@ -147,7 +147,7 @@ nacre__packed *nacre__state_asker(nacre_needs *needs, nacre_pack *pack, nacre_co
     if (*err != NACRE_OK && packed != NULL) nacre__pack_stop_if_lost(packed);
     if (*err != NACRE_OK) return NULL;
     if (packed == NULL) {
-        *err = nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
+        *err = nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: that context is not in this pack", pack->path);
         return NULL;
     }
     *needs = nacre_context_needs(ctx);
@@ -242,9 +242,8 @@ nacre_err nacre__state_give_up(nacre_pack *pack, nacre_detail *why)
         for (uint32_t p = 0; err == NACRE_OK && p < nacre__cell_pages(&s->shape); p++) {
             err = nacre__state_dirty(s, p, why);
             if (err == NACRE_OK && !nacre__page_make_pessimistic(s->pages[p].image, &s->shape))
-                err = nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT,
-                                        "%s: segment %u, page %u of states: says what cannot be", pack->path,
-                                        (unsigned)s->shape.number, (unsigned)p);
+                err = nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: segment %u, page %u of states: says what cannot be",
+                                  pack->path, (unsigned)s->shape.number, (unsigned)p);
         }
     }
     return err == NACRE_OK ? nacre__state_flush(pack, why) : err;
@@ -269,9 +268,8 @@ static nacre_err check(nacre__packed *packed, nacre_detail *why)
         nacre__pack_stop_if_lost(packed);
         return nacre__pack_check_owner(packed->segment->pack, why);
     }
-    return nacre__store_fail(
-        why, NACRE_ERR_LOCKED,
-        "the pack of this context was opened before a fork, or is another one; open it after forking");
+    return nacre__fail(why, NACRE_ERR_LOCKED,
+                       "the pack of this context was opened before a fork, or is another one; open it after forking");
 }
 
 static nacre_err note_and_flush(nacre__packed *packed, uint64_t ceiling, bool window_lost, nacre_detail *why)
@@ -336,8 +334,8 @@ static nacre_err load_one(const nacre__packed *packed, nacre_stored *state, nacr
     if (err != NACRE_OK) return err;
     const uint8_t *at = page + NACRE__PACK_CELLS_AT + (size_t)(place % per_page) * s->shape.cell_size;
     if (!nacre__cell_read(&cell, at, s->shape.cell_size) || cell.use != NACRE__IN_USE)
-        return nacre__store_fail(why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: is not in use", s->pack->path,
-                                 s->first_place + place);
+        return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: is not in use", s->pack->path,
+                           s->first_place + place);
     state->next_seq = cell.next;
     state->window_known = cell.known;
     if (!cell.known) return NACRE_OK;

@@ -2,7 +2,7 @@
 /* pack_table: all contexts of a pack in a table for an endpoint. Its slots are memory that a fork's child finds wiped. */
 #include "store/pack/pack_internal.h"
 
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/wipe_on_fork.h"
 
 enum { MIN_CONTEXTS = 48 };
@@ -17,12 +17,12 @@ static nacre_err add(nacre_table *table, const nacre_pack *pack, size_t place, n
     nacre_err err = num < NACRE_MAX_CANDIDATES ? nacre_table_add(table, ctx) : NACRE_ERR_UNSUPPORTED;
     if (err == NACRE_OK) return NACRE_OK;
     if (num < NACRE_MAX_CANDIDATES)
-        return nacre__store_fail(why, err, "%s: context %zu: cannot be put into the table: %s", pack->path, place,
-                                 nacre_err_text(err));
-    return nacre__store_fail(why, err,
-                             "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to try for "
-                             "each request; it needs a Recipient ID of its own",
-                             pack->path, place, NACRE_MAX_CANDIDATES + 1);
+        return nacre__fail(why, err, "%s: context %zu: cannot be put into the table: %s", pack->path, place,
+                           nacre_err_text(err));
+    return nacre__fail(why, err,
+                       "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to try for "
+                       "each request; it needs a Recipient ID of its own",
+                       pack->path, place, NACRE_MAX_CANDIDATES + 1);
 }
 
 /* A table for `num` contexts, with all that are there now. */

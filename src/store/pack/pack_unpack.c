@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "store/directory/create.h"
-#include "store/fail.h"
+#include "base/hosted/detail.h"
 #include "store/file/files.h"
 
 typedef struct moving {
@@ -43,10 +43,10 @@ static nacre_err name_hidden(moving *m)
     const char *name = m->dir + start;
     size_t name_len = len - start;
     bool none = name_len == 0 || (name_len <= 2 && strspn(name, ".") >= name_len) || name[0] == '/';
-    if (none) return nacre__store_fail(m->why, NACRE_ERR_BAD_ARGUMENT, "'%s' is no name for a new directory", m->dir);
+    if (none) return nacre__fail(m->why, NACRE_ERR_BAD_ARGUMENT, "'%s' is no name for a new directory", m->dir);
     int made = snprintf(m->hidden, sizeof m->hidden, "%.*s.%.*s.unpacked", (int)start, m->dir, (int)name_len, name);
     if (made > 0 && (size_t)made < sizeof m->hidden) return NACRE_OK;
-    return nacre__store_fail(m->why, NACRE_ERR_BAD_ARGUMENT, "%.200s: the path is too long", m->dir);
+    return nacre__fail(m->why, NACRE_ERR_BAD_ARGUMENT, "%.200s: the path is too long", m->dir);
 }
 
 /* ---- 1 ---- */
@@ -63,8 +63,8 @@ static nacre_err describe(const moving *m, nacre_directory_info *info, nacre_con
                                     s->shape.record_size, m->why);
     if (err == NACRE_OK &&
         !nacre__record_read(&place.record, &problem, bytes, s->shape.record_size, &m->pack->id, s->shape.number, at))
-        err = nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: its record is damaged: %s",
-                                m->pack->path, m->place, problem);
+        err = nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: its record is damaged: %s", m->pack->path,
+                          m->place, problem);
     if (err == NACRE_OK) nacre__place_describe(info, &place, false, true);
     nacre_wipe(bytes, sizeof bytes);
     return err;
@@ -95,8 +95,8 @@ static nacre_err take_out(const moving *m, nacre_context *ctx)
 static nacre_err give_name(const moving *m)
 {
     if (is_there(m->dir) || rename(m->hidden, m->dir) != 0)
-        return nacre__store_fail(m->why, NACRE_ERR_FILE, "%s: cannot give it its name, it is in %s: %s", m->dir,
-                                 m->hidden, strerror(errno));
+        return nacre__fail(m->why, NACRE_ERR_FILE, "%s: cannot give it its name, it is in %s: %s", m->dir, m->hidden,
+                           strerror(errno));
     return nacre__folder_sync_parent(m->dir, m->why);
 }
 
@@ -123,24 +123,21 @@ static nacre_err look_at_hidden(const moving *m, bool *left_alone)
     if (!is_there(m->hidden)) return NACRE_OK;
     nacre_err err = nacre_directory_read(&info, m->hidden, true, NULL);
     if (err != NACRE_OK)
-        return nacre__store_fail(m->why, NACRE_ERR_FILE, "%s: is in the way; look what it is, and remove it",
-                                 m->hidden);
+        return nacre__fail(m->why, NACRE_ERR_FILE, "%s: is in the way; look what it is, and remove it", m->hidden);
     err = nacre__pack_knows(&has_it, &had_it, m->pack, &info, m->hidden, m->why);
     nacre_wipe(&info, sizeof info);
     if (err != NACRE_OK) return err;
     if (!has_it && !had_it)
-        return nacre__store_fail(m->why, NACRE_ERR_BAD_CONTEXT,
-                                 "%s: is in the way: a context on its way out of another pack; finish that first",
-                                 m->hidden);
+        return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
+                           "%s: is in the way: a context on its way out of another pack; finish that first", m->hidden);
     if (has_it) nacre__directory_take_away(m->hidden);
     *left_alone = !has_it;
     if (has_it || nacre_pack_context_at(m->pack, m->place) == NULL) return NACRE_OK;
     /* Places are not used again: what is there is not what lies under the hidden name. */
-    return nacre__store_fail(
-        m->why, NACRE_ERR_BAD_CONTEXT,
-        "%s: is in the way: another context of this pack on its way out; finish that first, by the "
-        "place that it had",
-        m->hidden);
+    return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
+                       "%s: is in the way: another context of this pack on its way out; finish that first, by the "
+                       "place that it had",
+                       m->hidden);
 }
 
 nacre_err nacre_pack_move_out(nacre_pack *pack, size_t place, const char *dir, nacre_detail *why)
@@ -150,14 +147,13 @@ nacre_err nacre_pack_move_out(nacre_pack *pack, size_t place, const char *dir, n
     nacre_err err = nacre__pack_check_alone(pack, why);
     if (err == NACRE_OK) err = name_hidden(&m);
     if (err != NACRE_OK) return err;
-    if (is_there(dir))
-        return nacre__store_fail(why, NACRE_ERR_FILE, "%s: is there already; give a name that is free", dir);
+    if (is_there(dir)) return nacre__fail(why, NACRE_ERR_FILE, "%s: is there already; give a name that is free", dir);
     err = look_at_hidden(&m, &left_alone);
     if (err != NACRE_OK || left_alone) return err == NACRE_OK ? give_name(&m) : err;
     nacre_context *ctx = nacre_pack_context_at(pack, place);
     if (ctx == NULL)
-        return nacre__store_fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: there is no context %zu (nacre show counts them)",
-                                 pack->path, place);
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: there is no context %zu (nacre show counts them)",
+                           pack->path, place);
     err = make_hidden(&m, ctx);
     if (err == NACRE_OK) err = take_out(&m, ctx);
     return err == NACRE_OK ? give_name(&m) : err;
