@@ -60,7 +60,7 @@ typedef struct attempt {
     nacre__entry *entry;
     nacre__item *item;
     nacre_rederivation *r;
-    nacre_buf buf; /* for what is decrypted */
+    nacre_buf room; /* for what is decrypted */
 } attempt;
 
 static bool pace_allows(nacre_endpoint *ep, nacre_rederivation *r)
@@ -76,7 +76,7 @@ static nacre_err take_wrapped(const attempt *a)
 {
     static const nacre__unprotect_how wrapped = { .any_kid_context = true };
     nacre__item *item = a->item;
-    item->err = nacre__unprotect_request(&a->r->own.context, &a->ep->config.crypto, &item->id, &item->plain, a->buf,
+    item->err = nacre__unprotect_request(&a->r->own.context, &a->ep->config.crypto, &item->id, &item->plain, a->room,
                                          &item->outer, &wrapped);
     item->context = &a->r->own.context;
     item->rederivation = a->r;
@@ -109,7 +109,7 @@ static nacre_err accept_2(const attempt *a)
     if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
     nacre__protect_batch_flush(&ep->protect_batch); /* nothing may still want the keys that go */
     const nacre_err err = nacre_rederive_accept(&r->offers, &r->own, &r->spare, &ep->config.crypto, &r->material,
-                                                &a->item->id, &a->item->plain, a->buf, &a->item->outer, ep->now_ms);
+                                                &a->item->id, &a->item->plain, a->room, &a->item->outer, ep->now_ms);
     if (err != NACRE_OK) return err;
     nacre__renewal_retire(ep, r);
     nacre__renewal_established(ep, r, &a->entry->peer);
@@ -128,7 +128,7 @@ static nacre_err answer_1(const attempt *a, bool ordinary)
     ep->config.random.fill(ep->config.random.self, s2, sizeof s2);
     const nacre_err err = nacre_rederive_offer_r2(
         &a->r->offers, &a->r->spare, &ep->config.crypto, &a->r->material, ordinary, &out,
-        (nacre_buf){ a->entry->bytes, ep->config.max_message }, a->buf, &a->item->outer, &header, s2, ep->now_ms);
+        (nacre_buf){ a->entry->bytes, ep->config.max_message }, a->room, &a->item->outer, &header, s2, ep->now_ms);
     if (err != NACRE_OK) return err;
     nacre__answer_written(ep, a->entry, out.len);
     return NACRE_ERR_REPLAY_ECHO;

@@ -20,16 +20,16 @@ static bool has_waiter(const nacre__persist_waits *p, const nacre_context *conte
 /* Requests ahead of time have taken all places: the first of them gives way, and is made again when something waits. */
 static void make_place(nacre__persist_waits *p)
 {
-    for (uint32_t i = 0; i < p->num_client_exchanges; i++) {
+    for (uint32_t i = 0; i < p->num_requests; i++) {
         if (has_waiter(p, p->requests[i].context)) continue;
-        p->requests[i] = p->requests[--p->num_client_exchanges];
+        p->requests[i] = p->requests[--p->num_requests];
         return;
     }
 }
 
 static bool is_asked_for(const nacre__persist_waits *p, const nacre_context *context)
 {
-    for (uint32_t i = 0; i < p->num_client_exchanges; i++)
+    for (uint32_t i = 0; i < p->num_requests; i++)
         if (p->requests[i].context == context) return true;
     return false;
 }
@@ -37,9 +37,9 @@ static bool is_asked_for(const nacre__persist_waits *p, const nacre_context *con
 void nacre__persist_ask(nacre__persist_waits *p, nacre_context *context)
 {
     if (is_asked_for(p, context)) return;
-    if (p->num_client_exchanges == p->max) make_place(p);
-    if (p->num_client_exchanges == p->max) return; /* cannot be: there are no more waiters than places */
-    p->requests[p->num_client_exchanges++] = (nacre__persist_request){ context, true };
+    if (p->num_requests == p->max) make_place(p);
+    if (p->num_requests == p->max) return; /* cannot be: there are no more waiters than places */
+    p->requests[p->num_requests++] = (nacre__persist_request){ context, true };
 }
 
 void nacre__persist_ask_early(nacre__persist_waits *p, nacre_context *context)
@@ -47,13 +47,13 @@ void nacre__persist_ask_early(nacre__persist_waits *p, nacre_context *context)
     nacre__context_lock(p->core, context);
     const nacre_needs needs = nacre_context_needs(context);
     nacre__context_unlock(p->core, context);
-    if ((needs.reserve == 0 && !needs.window_lost) || p->num_client_exchanges == p->max) return;
+    if ((needs.reserve == 0 && !needs.window_lost) || p->num_requests == p->max) return;
     nacre__persist_ask(p, context);
 }
 
 nacre_context *nacre__persist_event(nacre__persist_waits *p)
 {
-    for (uint32_t i = 0; i < p->num_client_exchanges; i++) {
+    for (uint32_t i = 0; i < p->num_requests; i++) {
         if (!p->requests[i].pending) continue;
         p->requests[i].pending = false;
         return p->requests[i].context;
@@ -86,9 +86,9 @@ void nacre__persist_leave(nacre__persist_waits *p, uint8_t kind, uint32_t index)
 
 void nacre__persist_confirmed(nacre__persist_waits *p, const nacre_context *context)
 {
-    for (uint32_t i = 0; i < p->num_client_exchanges; i++) {
+    for (uint32_t i = 0; i < p->num_requests; i++) {
         if (p->requests[i].context != context) continue;
-        p->requests[i] = p->requests[--p->num_client_exchanges];
+        p->requests[i] = p->requests[--p->num_requests];
         break;
     }
     for (uint32_t i = 0; i < p->num_waits; i++)

@@ -26,7 +26,7 @@ typedef struct nacre__persist_waits {
     const nacre__core *core;
     nacre__persist_request *requests;
     nacre__persist_wait *waits;
-    uint32_t num_client_exchanges, num_waits, max; /* max: of each */
+    uint32_t num_requests, num_waits, max; /* max: of each */
 } nacre__persist_waits;
 
 /* `max`: as many as all pools together have entries that can wait. */

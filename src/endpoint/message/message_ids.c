@@ -7,7 +7,7 @@
  * bucket share a count, which bounds the memory, and see unrelated numbers; that one's number moves by more than one tells it
  * that others are served, and not with which numbers. The count keeps a number from coming back to a peer within its 65536
  * messages, as RFC 7252 4.4 wants it. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 void nacre__mids_init(nacre_endpoint *ep)
 {

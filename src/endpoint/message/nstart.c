@@ -8,7 +8,7 @@
  *
  * Each slot has a turn. Only the first of those that wait for a peer watches the clock; whenever one has gone, or has ended,
  * the next is looked at, and held again if it must. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 static bool is_limited(const nacre_endpoint *ep, const nacre__slot *slot)
 {
