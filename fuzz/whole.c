@@ -751,17 +751,17 @@ static void places_have_come_back(void)
     const nacre_endpoint *ep = w.ep;
     for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         CHECK(ep->slots[i].state == NACRE__SLOT_FREE);
-        CHECK(ep->tokens[i] == 0 && ep->due[i] == NACRE__NEVER);
+        CHECK(ep->tokens[i] == 0);
     }
-    CHECK(ep->num_held == 0 && ep->num_unlimited == 0);
+    CHECK(ep->tx.num_held == 0 && ep->num_unlimited == 0);
     for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++)
         CHECK(ep->entries[i].state == NACRE__ENTRY_FREE || ep->entries[i].state == NACRE__ENTRY_ANSWERED);
     CHECK(ep->open.first == NACRE__NONE);
     for (uint32_t i = 0; i < ep->max_parked; i++) CHECK(ep->parked[i].entry == NACRE__NONE);
-    CHECK(ep->num_free_pushes == ep->config.num_transmissions && ep->num_push_timers == 0);
-    CHECK(ep->persist_waits.num_client_exchanges == 0 && ep->persist_waits.num_waits == 0);
+    CHECK(ep->tx.num_free == ep->config.num_transmissions && ep->tx.num_timers == 0);
+    CHECK(ep->persist_waits.num_requests == 0 && ep->persist_waits.num_waits == 0);
     CHECK(ep->num_controls == 0 && ep->protect_batch.num == 0);
-    CHECK(ep->events.num == 0 && ep->transmit.num == 0 && ep->first_note == ep->num_notes);
+    CHECK(ep->events.num == 0 && ep->tx.queue.num == 0 && ep->first_note == ep->num_notes);
     CHECK(ep->num_observing == 0);
     for (uint32_t i = 0; i < ep->num_observer_counts; i++) CHECK(ep->observer_counts[i] == 0);
     const nacre_transfer *t = w.transfer;

@@ -17,7 +17,7 @@ static nacre_buf room_of(const nacre_endpoint *ep, const nacre__entry *entry)
 void nacre__answer_header(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer, nacre_bytes token)
 {
     answer->type = entry->type == NACRE_CON ? NACRE_ACK : NACRE_NON;
-    answer->mid = entry->type == NACRE_CON ? entry->mid : nacre__new_mid(ep, &entry->peer);
+    answer->mid = entry->type == NACRE_CON ? entry->mid : nacre__new_mid(&ep->tx, &entry->peer);
     answer->token = token;
 }
 
@@ -38,7 +38,7 @@ static void transmit(nacre_endpoint *ep, nacre__entry *entry)
 {
     if (entry->in_transmit || entry->answer_len == 0) return;
     entry->in_transmit = true;
-    nacre__queue_push(&ep->transmit, true, nacre__entry_index(ep, entry));
+    nacre__queue_push(&ep->tx.queue, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
 }
 
 /* The entry's bytes are the answer now. `cheap`: nobody vouched for the request (a plain one, a refused one, one that
@@ -185,7 +185,8 @@ static nacre_bytes token_of(const nacre_endpoint *ep, const nacre__entry *entry)
 /* The store failed, or the context goes: the exchange ends here, and a later respond finds it stale. */
 void nacre__answer_withdraw(nacre_endpoint *ep, nacre__entry *entry, nacre_err err)
 {
-    if (entry->state == NACRE__ENTRY_READY) nacre__queue_remove(&ep->events, true, nacre__entry_index(ep, entry));
+    if (entry->state == NACRE__ENTRY_READY)
+        nacre__queue_remove(&ep->events, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
     end_observer(ep, entry, err);
     if (entry->acked) { /* nothing more is due: who sent it waits for an answer that can be verified, or for none */
         nacre__answer_known_only(ep, entry);
@@ -292,7 +293,7 @@ void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__
         entry->state = NACRE__ENTRY_READY;
         nacre__item_drop_options(ep, item, &entry->message, entry->seen);
         if ((entry->seen | item->seen) & NACRE__SEEN(NACRE_OPT_ECHO)) nacre__echo_heard(ep, item);
-        nacre__queue_push(&ep->events, true, nacre__entry_index(ep, entry));
+        nacre__queue_push(&ep->events, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
         ep->stats.requests++;
         break;
     case NACRE_ERR_REPLAY_ECHO:

@@ -19,8 +19,8 @@ static void resume(nacre_endpoint *ep, nacre__ref waiter, nacre_context *context
 {
     if (waiter.kind == NACRE__OF_ENTRY) {
         nacre__answer_confirmed(ep, &ep->entries[waiter.index], err);
-    } else if (waiter.kind == NACRE__OF_PUSH) {
-        nacre__push_confirmed(ep, &ep->pushes[waiter.index], err);
+    } else if (waiter.kind == NACRE__OF_TRANSMISSION) {
+        nacre__push_confirmed(ep, nacre__push_of(ep, &ep->tx.all[waiter.index]), err);
     } else if (err == NACRE_OK || nacre__has_number(&ep->core, context)) {
         nacre__slot_queue(ep, &ep->slots[waiter.index]);
     } else {

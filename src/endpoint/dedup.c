@@ -11,21 +11,6 @@
  * nobody vouched for its message, so that forged traffic pushes out what was forged. What went is not forgotten where it
  * matters: a protected request is caught by its replay window. */
 #include "endpoint_internal.h"
-#include "base/siphash.h"
-
-#include <stddef.h>
-
-/* ---- The hash ----------------------------------------------------------------------------------------------------- */
-
-/* The address with its length and flags, filled up to whole words, then the bytes: no two pairs give the same words. */
-uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes)
-{
-    const size_t len = peer->len <= sizeof peer->bytes ? peer->len : 0;
-    const nacre_bytes address = { (const uint8_t *)peer, offsetof(nacre_address, bytes) + len };
-    nacre__siphash s = nacre__siphash_start(ep->hash_key);
-    nacre__siphash_words(&s, address);
-    return nacre__siphash_end_bytes(&s, (address.len + 7) / 8 * 8, bytes);
-}
 
 /* ---- Lists and buckets --------------------------------------------------------------------------------------------- */
 
@@ -106,8 +91,9 @@ static bool can_go(const nacre_endpoint *ep, const nacre__entry *entry, uint64_t
 static void forget(nacre_endpoint *ep, nacre__entry *entry)
 {
     nacre__persist_leave(&ep->persist_waits, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
-    if (entry->in_transmit) nacre__queue_remove(&ep->transmit, true, nacre__entry_index(ep, entry));
-    if (entry->state == NACRE__ENTRY_READY) nacre__queue_remove(&ep->events, true, nacre__entry_index(ep, entry));
+    if (entry->in_transmit) nacre__queue_remove(&ep->tx.queue, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
+    if (entry->state == NACRE__ENTRY_READY)
+        nacre__queue_remove(&ep->events, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
     if (entry->parked != NACRE__NONE) ep->parked[entry->parked].entry = NACRE__NONE;
     entry->parked = NACRE__NONE;
     nacre__later_end(ep, entry);

@@ -71,7 +71,6 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     (void)nacre__cut(&c, 1, sizeof(nacre_endpoint));
     ep->slots = nacre__cut(&c, config->num_client_exchanges, sizeof(nacre__slot));
     ep->tokens = nacre__cut(&c, config->num_client_exchanges, sizeof(uint64_t));
-    ep->due = nacre__cut(&c, config->num_client_exchanges, sizeof(uint64_t));
     ep->entries = nacre__cut(&c, config->num_server_exchanges, sizeof(nacre__entry));
     ep->buckets = nacre__cut(&c, ep->num_buckets, sizeof(uint32_t));
     nacre__persist_waits_cut(&ep->persist_waits, &c, (uint32_t)all);
@@ -82,11 +81,9 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->jobs = nacre__cut(&c, config->burst, sizeof(nacre_unprotect_item));
     ep->notes = nacre__cut(&c, config->burst, sizeof(nacre__note));
     ep->events.refs = nacre__cut(&c, all, sizeof(nacre__ref));
-    ep->transmit.refs = nacre__cut(&c, all, sizeof(nacre__ref));
+    nacre__transmissions_cut(&ep->tx, &c, config->num_client_exchanges, config->num_transmissions, (uint32_t)all);
     ep->parked = nacre__cut(&c, ep->max_parked, sizeof(nacre__parked));
     ep->pushes = nacre__cut(&c, config->num_transmissions, sizeof(nacre__push));
-    ep->push_timers = nacre__cut(&c, config->num_transmissions, sizeof(uint32_t));
-    ep->push_buckets = nacre__cut(&c, ep->num_push_buckets, sizeof(uint32_t));
     ep->observers = nacre__cut(&c, ep->max_observers, sizeof(nacre__observer));
     ep->token_buckets = nacre__cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
     ep->mid_buckets = nacre__cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
@@ -114,14 +111,13 @@ static void set_maxima(nacre_endpoint *ep)
     const uint32_t all =
         (uint32_t)config->num_client_exchanges + config->num_server_exchanges + config->num_transmissions;
     ep->num_buckets = nacre__num_buckets_for(config->num_server_exchanges);
-    ep->num_push_buckets = nacre__num_buckets_for(config->num_transmissions);
     ep->max_observers = config->num_observers > 0 ? config->num_observers + 1 : 0;
     ep->num_observer_buckets = nacre__num_buckets_for(config->num_observers);
     ep->num_observer_counts = config->observers_per_peer < config->num_observers ? ep->num_observer_buckets : 0;
     if (ep->num_observer_counts > 0 && ep->num_observer_counts < NACRE__OBSERVER_COUNTS)
         ep->num_observer_counts = NACRE__OBSERVER_COUNTS;
     ep->num_reach = nacre__reach_places(config->num_peers);
-    ep->events.cap = ep->transmit.cap = all;
+    ep->events.cap = all;
     ep->max_controls = 2 * (uint32_t)config->burst; /* each datagram asks for one at most */
     ep->max_parked = config->burst < config->num_server_exchanges ? config->burst : config->num_server_exchanges;
     ep->numbers.index_bits[NACRE__OF_SLOT] = nacre__index_bits_for(config->num_client_exchanges);
@@ -144,14 +140,15 @@ static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
     const size_t max = ep->config.max_message;
     for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         ep->slots[i].plain = bytes->slots + 2 * max * i;
-        ep->slots[i].sent = ep->slots[i].plain + max;
+        ep->slots[i].t = &ep->tx.all[i];
+        ep->slots[i].t->bytes = ep->slots[i].plain + max;
         ep->slots[i].outer = NACRE__NONE;
-        ep->due[i] = NACRE__NEVER;
     }
     for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++) ep->entries[i].bytes = bytes->entries + max * i;
     for (uint32_t i = 0; i < ep->max_parked; i++)
         ep->parked[i] = (nacre__parked){ .bytes = bytes->parked + 2 * max * i, .entry = NACRE__NONE };
-    for (uint32_t i = 0; i < ep->config.num_transmissions; i++) ep->pushes[i].bytes = bytes->pushes + max * i;
+    for (uint32_t i = 0; i < ep->config.num_transmissions; i++)
+        ep->tx.all[ep->config.num_client_exchanges + i].bytes = bytes->pushes + max * i;
     for (uint32_t i = 0; i < ep->max_observers; i++)
         ep->observers[i].bytes = bytes->observers + (size_t)ep->config.observer_bytes * i;
     for (uint32_t i = 0; i < ep->config.num_outer; i++) {
@@ -180,8 +177,8 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     (void)cut_all(ep, memory, &bytes);
     ep->persist_waits.core = ep->protect_batch.core = &ep->core;
     ep->protect_batch.persist = &ep->persist_waits;
-    ep->config.random.fill(ep->config.random.self, ep->hash_key, sizeof ep->hash_key);
-    nacre__mids_init(ep);
+    ep->config.random.fill(ep->config.random.self, ep->core.hash_key, sizeof ep->core.hash_key);
+    nacre__transmissions_init(&ep->tx, &ep->core);
     ep->config.random.fill(ep->config.random.self, ep->echo_key, sizeof ep->echo_key);
     init_pools(ep, &bytes);
     *out = ep;

@@ -40,8 +40,10 @@
 #include "coap/message.h"
 #include "coap/option_check.h"
 #include "endpoint/core/exchange_number.h"
+#include "endpoint/core/hash.h"
 #include "endpoint/core/list.h"
 #include "endpoint/core/protect_batch.h"
+#include "endpoint/message/nstart.h"
 
 enum {
     NACRE__TOKEN_LEN = 8,
@@ -49,8 +51,6 @@ enum {
     NACRE__MAX_ECHO = 40, /* RFC 9175 2.2.1 */
     NACRE__KEPT_ECHOS = 16,
     NACRE__HEADER_LEN = 4,
-    NACRE__MID_BUCKETS = 256,
-    NACRE__MID_OFFSETS = 3,
     NACRE__RESET_COUNTS = 256,
     NACRE__PACES = 256,
     NACRE__RENEWAL_BUCKETS = 64,
@@ -62,10 +62,8 @@ enum {
 
 typedef enum nacre__slot_state {
     NACRE__SLOT_FREE = 0,
-    NACRE__SLOT_QUEUED,
+    NACRE__SLOT_SENDING,
     NACRE__SLOT_WAITING,
-    NACRE__SLOT_HELD,
-    NACRE__SLOT_SENT,
     NACRE__SLOT_ACKED,
     NACRE__SLOT_OBSERVING,
     NACRE__SLOT_ENDED,
@@ -101,7 +99,7 @@ typedef struct nacre__hint {
     uint8_t text[NACRE__MAX_HINT]; /* the diagnostic payload, cut */
 } nacre__hint;
 
-/* One request of ours. Its token and its timer are in dense arrays of the endpoint, for they are searched. */
+/* One request of ours. Its token is in a dense array of the endpoint, for it is searched. */
 typedef struct nacre__slot {
     nacre__slot_state state;
     nacre_exchange exchange;
@@ -110,24 +108,16 @@ typedef struct nacre__slot {
     nacre_context *context;           /* NULL: goes in clear */
     nacre_rederivation *rederivation; /* brings the context; NULL: it is given */
     void *user;
-    nacre_request_id id;   /* of the last protect */
-    uint8_t *plain, *sent; /* max_message bytes each. `sent` is what goes out again: never protect twice for that */
-    size_t plain_len, sent_len;
-    uint64_t timeout; /* ms until the next retransmission */
-    uint16_t mid;
-    uint8_t type; /* CON or NON */
-    uint8_t retransmissions;
-    bool in_transmit; /* in the queue of transmit_many */
-    bool repeated;    /* an Echo was answered already */
+    nacre_request_id id;    /* of the last protect */
+    nacre__transmission *t; /* its own: what goes out again, for a second protection would be a second request */
+    uint8_t *plain;         /* max_message bytes */
+    size_t plain_len;
+    bool repeated; /* an Echo was answered already */
     bool is_ping;
     bool via_proxy;
-    bool outstanding;        /* counts for NSTART */
-    bool limited;            /* `limit` has been turned into `give_up` */
+    bool limited;            /* `limit` has been turned into the transmission's `give_up` */
     bool hints_wait;         /* an unprotected answer is kept as a hint: acknowledged, or sent more than once */
     uint32_t limit;          /* ms that its user wants to wait; 0: no limit */
-    uint64_t give_up;        /* ms: … until then; NEVER */
-    uint64_t sent_at;        /* ms */
-    uint64_t turn;           /* place in the order of all requests */
     uint32_t outer;          /* its answer comes in blocks: the place where they are put together, or NONE … */
     uint32_t next_block;     /* … the Block2 value to ask for … */
     uint64_t give_up_before; /* … and what give_up was */
@@ -213,39 +203,17 @@ typedef struct nacre__parked {
     uint8_t partial_iv[5], partial_iv_len;
 } nacre__parked;
 
-/* A message of our own accord: the separate answer to a request (RFC 7252 5.2.2), or a notification (RFC 7641).
- *
- *     FREE -> HELD -> QUEUED -> SENT -> FREE     (NON: at once; CON: acknowledged, reset, or given up)
- *               `-> WAITING -^                   (the store must be waited for)
- *     CUT: it was dropped while it stood in the queue of transmit_many, and goes when its turn comes */
-typedef enum nacre__push_state {
-    NACRE__PUSH_FREE = 0,
-    NACRE__PUSH_HELD,
-    NACRE__PUSH_WAITING,
-    NACRE__PUSH_QUEUED,
-    NACRE__PUSH_SENT,
-    NACRE__PUSH_CUT,
-} nacre__push_state;
-
+/* What belongs to a message of our own accord beside its transmission: the separate answer to a request (RFC 7252 5.2.2), or a
+ * notification (RFC 7641). It is held until the application says what, and waits if the store must be waited for. */
 typedef struct nacre__push {
-    nacre__push_state state;
-    uint32_t next;    /* FREE: the next free one */
-    uint32_t heap_at; /* its place among the timers, or NONE */
-    uint64_t due;     /* ms */
-    nacre_address peer;
-    nacre_context *context; /* WAITING: protects the answer; NULL otherwise */
-    nacre_request_id id;    /* WAITING: of the request */
-    uint32_t entry;         /* HELD: the request that is answered later, or NONE */
+    nacre__transmission *t; /* its own; while it is held, the token is in its bytes, while it waits, the plain answer */
+    bool is_waiting;        /* for the store */
+    nacre_context *context; /* waiting: protects the answer; NULL otherwise */
+    nacre_request_id id;    /* waiting: of the request */
+    uint32_t entry;         /* held: the request that is answered later, or NONE */
     uint32_t observer;      /* whom it notifies, or NONE */
-    uint8_t *bytes;         /* max_message: what goes out again; HELD, the token; WAITING, the plain answer */
-    size_t len;
     size_t allowance, spent; /* bytes for an address that is not validated, and how many went there */
-    uint64_t timeout;        /* ms until the next retransmission */
-    uint32_t mid_chain;      /* next one in its bucket */
-    uint16_t mid;            /* under which it may be acknowledged */
-    uint8_t type, retransmissions;
-    bool in_transmit, has_mid;
-    bool is_validated; /* its address: the allowance does not count */
+    bool is_validated;       /* its address: the allowance does not count */
     bool is_protected;
     bool is_con_note; /* a notification that is, or will be, CON: counted for its peer */
     nacre__outer_wish wish;
@@ -388,19 +356,14 @@ struct nacre_endpoint {
     nacre__exchange_numbers numbers;
     nacre__persist_waits persist_waits;
     nacre__protect_batch protect_batch;
-    size_t size;                       /* of the whole block */
-    uint8_t hash_key[16];              /* random: a peer cannot choose a bucket */
-    uint16_t mids[NACRE__MID_BUCKETS]; /* the count of message IDs of each bucket of peers … */
-    uint16_t mid_offsets[NACRE__MID_OFFSETS][NACRE__MID_BUCKETS]; /* … and what makes a peer's own numbers of it */
+    nacre__transmissions tx;
+    size_t size;                          /* of the whole block */
     uint64_t resets[NACRE__RESET_COUNTS]; /* ms: of RST that matched nothing, by peer: resets.c */
 
     nacre__slot *slots;
     uint64_t *tokens;    /* of slots that wait for an answer; 0 otherwise */
     uint32_t num_tokens; /* that are not 0 */
-    uint64_t *due;       /* of slots; NEVER without a timer */
     uint32_t next_slot;
-    uint64_t next_turn;
-    uint32_t num_held;
     uint32_t num_unlimited; /* slots whose limit is to be turned into a time */
 
     nacre__entry *entries;
@@ -424,10 +387,6 @@ struct nacre_endpoint {
     uint8_t *options; /* max_message: options with one more among them */
 
     nacre__push *pushes;
-    uint32_t *push_timers; /* a heap, the earliest first */
-    uint32_t num_push_timers, free_push, num_free_pushes;
-    uint32_t *push_buckets; /* by peer and MID */
-    uint32_t num_push_buckets;
 
     nacre__observer *observers;
     nacre__list observer_lists[NACRE__OBSERVER_STATES];
@@ -452,7 +411,7 @@ struct nacre_endpoint {
     uint64_t *paces;             /* … and of each, NACRE__PACES of them */
     uint64_t oversized_pace;     /* us: of 4.13 to oversized requests */
 
-    nacre__queue events, transmit;
+    nacre__queue events;
 };
 
 /* endpoint.c */
@@ -475,12 +434,11 @@ static inline void nacre__give(const nacre_endpoint *ep, nacre_context *context)
     nacre__context_unlock(&ep->core, context);
 }
 
-/* mids.c: message IDs. */
-void nacre__mids_init(nacre_endpoint *ep);
-uint16_t nacre__new_mid(nacre_endpoint *ep, const nacre_address *peer);
-
 /* dedup.c: the memory of entries. */
-uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes);
+static inline uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes)
+{
+    return nacre__peer_hash(&ep->core, peer, bytes);
+}
 void nacre__dedup_init(nacre_endpoint *ep);
 nacre__entry *nacre__dedup_find(nacre_endpoint *ep, const nacre_datagram *datagram, uint16_t mid, uint64_t hash,
                                 uint64_t now_ms);
@@ -561,14 +519,24 @@ bool nacre__push_is_to_spare(const nacre_endpoint *ep);
 void nacre__push_set_con_note(nacre_endpoint *ep, nacre__push *push, bool is_con_note);
 void nacre__push_drop(nacre_endpoint *ep, nacre__push *push);
 uint32_t nacre__push_index(const nacre_endpoint *ep, const nacre__push *push);
-void nacre__push_set_due(nacre_endpoint *ep, nacre__push *push, uint64_t due);
 nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context *context, nacre_request_id *id,
                            nacre_message *answer);
 bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing *out, uint64_t now_ms);
-bool nacre__push_settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, bool is_reset);
+bool nacre__push_settle(nacre_endpoint *ep, nacre__push *push, bool is_reset);
 void nacre__push_confirmed(nacre_endpoint *ep, nacre__push *push, nacre_err err);
-uint64_t nacre__pushes_deadline(const nacre_endpoint *ep);
-void nacre__pushes_expire(nacre_endpoint *ep, uint64_t now_ms);
+void nacre__push_due(nacre_endpoint *ep, nacre__push *push, nacre__transmission_outcome outcome);
+static inline nacre__push *nacre__push_of(nacre_endpoint *ep, const nacre__transmission *t)
+{
+    return &ep->pushes[nacre__transmission_index(&ep->tx, t) - ep->tx.num_requests];
+}
+static inline bool nacre__push_is_held(const nacre__push *push) /* for what the application says */
+{
+    return push->t->state == NACRE__TRANSMISSION_IDLE && !push->is_waiting;
+}
+static inline bool nacre__push_is_used(const nacre__push *push)
+{
+    return push->t->state != NACRE__TRANSMISSION_FREE && push->t->state != NACRE__TRANSMISSION_CUT;
+}
 
 /* observers.c, notify.c: who hears what becomes of a resource. */
 void nacre__observers_init(nacre_endpoint *ep);
@@ -602,12 +570,16 @@ nacre_err nacre__observer_later(nacre_endpoint *ep, nacre_exchange exchange);
 void nacre__observers_close_delivered(nacre_endpoint *ep);
 
 /* requests.c, responses.c: our own requests. */
+static inline bool nacre__slot_is_sent(const nacre__slot *slot)
+{
+    return slot->state == NACRE__SLOT_SENDING && slot->t->state == NACRE__TRANSMISSION_SENT;
+}
 static inline bool nacre__slot_waits(const nacre__slot *slot) /* for an answer */
 {
-    return slot->state == NACRE__SLOT_SENT || slot->state == NACRE__SLOT_ACKED;
+    return nacre__slot_is_sent(slot) || slot->state == NACRE__SLOT_ACKED;
 }
 nacre__slot *nacre__slot_by_token(nacre_endpoint *ep, const nacre_address *peer, nacre_bytes token);
-nacre__slot *nacre__slot_by_mid(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid);
+bool nacre__slot_knows_its_mid(const nacre__slot *slot);
 uint32_t nacre__slot_index(const nacre_endpoint *ep, const nacre__slot *slot);
 void nacre__slot_set_token(nacre_endpoint *ep, const nacre__slot *slot, uint64_t token);
 void nacre__slot_end(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, const nacre_message *message);
@@ -615,7 +587,9 @@ void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
 void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__slot_again(nacre_endpoint *ep, nacre__slot *slot);
-void nacre__slot_resume(nacre_endpoint *ep, nacre__slot *slot);
+void nacre__slot_wait(nacre_endpoint *ep, nacre__slot *slot);
+void nacre__slots_limit(nacre_endpoint *ep, uint64_t now_ms);
+void nacre__slot_due(nacre_endpoint *ep, nacre__slot *slot, nacre__transmission_outcome outcome);
 void nacre__slot_give_up(nacre_endpoint *ep, nacre__slot *slot);
 nacre__slot *nacre__slot_of(nacre_endpoint *ep, nacre_exchange exchange);
 nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void *user);
@@ -690,11 +664,6 @@ bool nacre__observation_survives(nacre_endpoint *ep, nacre__slot *slot, const na
 bool nacre__observation_next_note(nacre_endpoint *ep, nacre_event *event);
 void nacre__stray_answer(nacre_endpoint *ep, const nacre__item *item);
 
-/* nstart.c: how many requests of ours are on their way to one peer. */
-bool nacre__nstart_enter(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
-void nacre__nstart_let_go(nacre_endpoint *ep, nacre__slot *slot);
-void nacre__nstart_leave(nacre_endpoint *ep, nacre__slot *slot);
-
 /* reliable.c: a connection has gone. */
 void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer);
 
@@ -703,12 +672,5 @@ void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer);
  * on it: the driver learns what stores told the endpoint themselves. */
 void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
                                   void *self);
-
-/* timers.c */
-uint64_t nacre__first_wait(nacre_endpoint *ep);
-void nacre__timer_start(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
-void nacre__timer_answer(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms);
-void nacre__timer_set(nacre_endpoint *ep, nacre__slot *slot, uint64_t due_ms);
-void nacre__timers_limit(nacre_endpoint *ep, uint64_t now_ms);
 
 #endif

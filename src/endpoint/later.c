@@ -14,11 +14,11 @@ nacre_err nacre__later_hold(nacre_endpoint *ep, nacre__entry *entry)
     nacre__push *push = nacre__push_take(ep);
     if (push == NULL) return NACRE_ERR_BUSY;
     const nacre_bytes token = entry->message.token;
-    if (token.len > 0) memcpy(push->bytes, token.ptr, token.len);
-    entry->message = (nacre_message){ .token = { push->bytes, token.len } };
+    if (token.len > 0) memcpy(push->t->bytes, token.ptr, token.len);
+    entry->message = (nacre_message){ .token = { push->t->bytes, token.len } };
     entry->push = nacre__push_index(ep, push);
     entry->state = NACRE__ENTRY_LATER;
-    push->peer = entry->peer;
+    push->t->peer = entry->peer;
     push->entry = nacre__entry_index(ep, entry);
     return NACRE_OK;
 }
@@ -33,7 +33,8 @@ nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange excha
     if (may_be_forged && !nacre__push_is_to_spare(ep)) return NACRE_ERR_BUSY;
     const nacre_err err = nacre__later_hold(ep, entry);
     if (err == NACRE_OK && entry->type == NACRE_CON)
-        nacre__push_set_due(ep, &ep->pushes[entry->push], nacre__after(ep->now_ms, ep->config.timing.ack_delay_ms));
+        nacre__transmission_set_due(&ep->tx, ep->pushes[entry->push].t,
+                                    nacre__after(ep->now_ms, ep->config.timing.ack_delay_ms));
     return err;
 }
 
@@ -41,7 +42,7 @@ nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange excha
 void nacre__later_acknowledge(nacre_endpoint *ep, nacre__entry *entry)
 {
     entry->acked = true;
-    nacre__push_set_due(ep, &ep->pushes[entry->push], NACRE__NEVER);
+    nacre__transmission_set_due(&ep->tx, ep->pushes[entry->push].t, NACRE__NEVER);
     nacre__send_empty(ep, &entry->peer, NACRE_ACK, entry->mid);
 }
 
@@ -65,7 +66,7 @@ nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_messa
     push->wish = entry->wish;
     const nacre_err err = nacre__push_send(ep, push, entry->context, &entry->id, answer);
     if (err != NACRE_OK) {
-        if (token.len > 0) memcpy(push->bytes, ep->scratch, token.len);
+        if (token.len > 0) memcpy(push->t->bytes, ep->scratch, token.len);
         return err;
     }
     entry->push = NACRE__NONE;

@@ -117,7 +117,7 @@ static bool is_one_too_many(const nacre_endpoint *ep, const nacre__observer *o)
     if (ep->config.nstart == UINT16_MAX || !is_con_due(ep, o, false)) return false;
     if (ep->num_con_notes[nacre__stall_of(ep, &o->peer)] < ep->config.nstart) return false;
     for (uint32_t i = 0; i < ep->config.num_transmissions; i++)
-        num += ep->pushes[i].is_con_note && nacre_address_equal(&ep->pushes[i].peer, &o->peer);
+        num += ep->pushes[i].is_con_note && nacre_address_equal(&ep->pushes[i].t->peer, &o->peer);
     return num >= ep->config.nstart;
 }
 
@@ -164,13 +164,13 @@ bool nacre__observers_gone_event(nacre_endpoint *ep, nacre_event *event)
 
 bool nacre__observers_notify_event(nacre_endpoint *ep, nacre_event *event)
 {
-    if (ep->num_free_pushes == 0) return false;
+    if (ep->tx.num_free == 0) return false;
     const uint32_t first = next_to_tell(ep);
     if (first == NACRE__NONE) return false;
     nacre__observer *o = &ep->observers[first];
     nacre__push *push = nacre__push_take(ep);
     if (push == NULL) return false;
-    push->peer = o->peer;
+    push->t->peer = o->peer;
     push->observer = first;
     nacre__push_set_con_note(ep, push, is_con_due(ep, o, false));
     o->push = nacre__push_index(ep, push);
@@ -195,7 +195,7 @@ void nacre__observers_close_delivered(nacre_endpoint *ep)
 static nacre__observer *asked(nacre_endpoint *ep, nacre_exchange exchange)
 {
     nacre__observer *o = nacre__observer_of(ep, exchange);
-    if (o == NULL || o->push == NACRE__NONE || ep->pushes[o->push].state != NACRE__PUSH_HELD) return NULL;
+    if (o == NULL || o->push == NACRE__NONE || !nacre__push_is_held(&ep->pushes[o->push])) return NULL;
     return o;
 }
 

@@ -101,7 +101,7 @@ static bool is_present_state(const nacre__slot *slot, const nacre__item *item, u
     const bool in_ack = item->outer.type == NACRE_ACK;
     if (!nacre__slot_waits(slot) && o->due != (in_ack ? NACRE__DUE_IN_ACK : NACRE__DUE_SEPARATE)) return false;
     if (value == o->value) return true;
-    if (slot->state == NACRE__SLOT_SENT && !in_ack) return false;
+    if (nacre__slot_is_sent(slot) && !in_ack) return false;
     return value != o->before && !is_ahead(value, o->before);
 }
 
@@ -118,7 +118,7 @@ static bool is_next_plain(nacre__slot *slot, const nacre__item *item, uint64_t n
         !nacre_address_is_reliable(&item->datagram->peer))
         return false;
     /* before any ACK it may be a notification that crossed the registration: the answer may follow */
-    const bool may_cross = is_newer && slot->state == NACRE__SLOT_SENT && item->outer.type != NACRE_ACK;
+    const bool may_cross = is_newer && nacre__slot_is_sent(slot) && item->outer.type != NACRE_ACK;
     if (!may_cross) o->due = NACRE__DUE_NOT;
     o->value = value;
     o->value_at = now_ms;
@@ -157,18 +157,18 @@ static void watch(nacre_endpoint *ep, nacre__slot *slot, const nacre_message *no
     uint64_t due = nacre__after(now_ms, seconds * 1000 + 5000 + nacre__random(ep) % 10001);
     const uint64_t latest = nacre__after(slot->observation.registered_at, ep->config.reregister_ms);
     if (slot->context != NULL && ep->config.reregister_ms != UINT32_MAX && latest < due) due = latest;
-    nacre__timer_set(ep, slot, ep->config.no_reregister ? NACRE__NEVER : due);
+    nacre__transmission_set_due(&ep->tx, slot->t, ep->config.no_reregister ? NACRE__NEVER : due);
 }
 
 /* The registration is answered. */
 static void settle(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
+    nacre__nstart_leave(&ep->tx, slot->t);
     nacre__slot_pause(ep, slot);
-    nacre__nstart_leave(ep, slot);
     slot->state = NACRE__SLOT_OBSERVING;
     slot->doubt = NACRE_OK;
     slot->repeated = false;
-    slot->give_up = NACRE__NEVER;
+    slot->t->give_up = NACRE__NEVER;
     slot->observation.registered_at = now_ms;
 }
 
@@ -241,14 +241,14 @@ void nacre__stray_answer(nacre_endpoint *ep, const nacre__item *item)
 /* The request goes out once more, with `value` for Observe and without an Echo that has served. */
 static nacre_err send_anew(nacre_endpoint *ep, nacre__slot *slot, nacre_bytes value)
 {
+    nacre__nstart_leave(&ep->tx, slot->t);
     nacre__slot_pause(ep, slot);
     nacre_err err = nacre__slot_set_option(ep, slot, NACRE_OPT_ECHO, NACRE_ABSENT);
     if (err == NACRE_OK) err = nacre__slot_set_option(ep, slot, NACRE_OPT_OBSERVE, value);
     if (err != NACRE_OK) return err;
-    nacre__nstart_leave(ep, slot);
     slot->repeated = false;
     slot->doubt = NACRE_OK;
-    slot->turn = ep->next_turn++;
+    slot->t->order = ep->tx.next_order++;
     nacre__slot_queue(ep, slot);
     return NACRE_OK;
 }
@@ -257,7 +257,7 @@ static nacre_err send_anew(nacre_endpoint *ep, nacre__slot *slot, nacre_bytes va
 void nacre__observation_renew(nacre_endpoint *ep, nacre__slot *slot)
 {
     static const uint8_t nothing;
-    if (!nacre_address_is_reliable(&slot->peer)) slot->type = NACRE_CON;
+    if (!nacre_address_is_reliable(&slot->peer)) slot->t->type = NACRE_CON;
     const nacre_err err = send_anew(ep, slot, nacre_bytes_of(&nothing, 0));
     if (err != NACRE_OK) nacre__slot_end(ep, slot, err, NULL);
 }
@@ -278,8 +278,8 @@ void nacre__observations_challenged(nacre_endpoint *ep, const nacre__slot *asked
         uint64_t *next = &slot->observation.next_challenge;
         if (slot == asked || slot->state != NACRE__SLOT_OBSERVING || !is_same_server(asked, slot)) continue;
         const uint64_t due = *next > now_ms ? *next : now_ms;
-        if (ep->due[i] <= due) continue;
-        nacre__timer_set(ep, slot, due);
+        if (slot->t->due <= due) continue;
+        nacre__transmission_set_due(&ep->tx, slot->t, due);
         *next = nacre__after(due, NACRE__CHALLENGE_MS);
     }
 }

@@ -15,11 +15,6 @@
 
 #include <string.h>
 
-static bool waits(const nacre__slot *slot)
-{
-    return slot->state == NACRE__SLOT_SENT || slot->state == NACRE__SLOT_ACKED;
-}
-
 static nacre__outer *place_of(const nacre_endpoint *ep, const nacre__slot *slot)
 {
     return slot->outer == NACRE__NONE ? NULL : &ep->outer[slot->outer];
@@ -29,7 +24,7 @@ static nacre__outer *place_of(const nacre_endpoint *ep, const nacre__slot *slot)
 static void leave_place(nacre__slot *slot)
 {
     slot->outer = NACRE__NONE;
-    slot->give_up = slot->give_up_before;
+    slot->t->give_up = slot->give_up_before;
 }
 
 void nacre__outer_forget(nacre_endpoint *ep, nacre__slot *slot)
@@ -88,9 +83,9 @@ static nacre__outer *begin(nacre_endpoint *ep, nacre__slot *slot, const nacre__i
     place->head_len = item->outer.options.len;
     memcpy(place->head, item->outer.options.ptr, item->outer.options.len);
     slot->outer = (uint32_t)(place - ep->outer);
-    slot->give_up_before = slot->give_up;
+    slot->give_up_before = slot->t->give_up;
     const uint64_t latest = nacre__after(now_ms, ep->config.timing.exchange_lifetime_ms);
-    if (latest < slot->give_up) slot->give_up = latest;
+    if (latest < slot->t->give_up) slot->t->give_up = latest;
     return place;
 }
 
@@ -109,9 +104,9 @@ void nacre__outer_block(nacre_endpoint *ep, nacre__slot *slot, const nacre__item
     nacre__outer *place = place_of(ep, slot);
     nacre__block block;
     const nacre_bytes value = nacre_option_find(item->outer.options, NACRE_OPT_BLOCK2);
-    if (!waits(slot) || !nacre__block_read(&block, value) || !fits(place, &item->outer, block)) {
+    if (!nacre__slot_waits(slot) || !nacre__block_read(&block, value) || !fits(place, &item->outer, block)) {
         ep->stats.dropped++;
-        if (waits(slot) && slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_PROTECTION_INVALID;
+        if (nacre__slot_waits(slot) && slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_PROTECTION_INVALID;
         return;
     }
     if (place == NULL && slot->doubt != NACRE_ERR_TOO_LONG) place = begin(ep, slot, item, now_ms);
@@ -135,7 +130,7 @@ nacre_err nacre__outer_write_next(nacre_endpoint *ep, const nacre__slot *slot, n
 {
     nacre_message m;
     nacre_options o;
-    nacre_err err = nacre_message_parse(&m, nacre_bytes_of(slot->sent, slot->sent_len));
+    nacre_err err = nacre_message_parse(&m, nacre_bytes_of(slot->t->bytes, slot->t->len));
     if (err != NACRE_OK) return err;
     nacre_options_init(&o, (nacre_buf){ ep->options, ep->config.max_message });
     nacre__outer_copy_options(&o, m.options);

@@ -16,7 +16,7 @@ nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *exchange, cons
         return err;
     }
     slot->plain_len = out.len;
-    slot->type = NACRE_CON;
+    slot->t->type = NACRE_CON;
     slot->is_ping = true;
     nacre__slot_queue(ep, slot);
     *exchange = slot->exchange;

@@ -77,7 +77,7 @@ static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms
         return;
     }
     /* RFC 7252 5.3.2: a piggybacked answer matches by token and MID */
-    if (item->outer.type == NACRE_ACK && item->outer.mid != slot->mid) {
+    if (item->outer.type == NACRE_ACK && item->outer.mid != slot->t->mid) {
         ep->stats.dropped++;
         return;
     }
@@ -293,6 +293,20 @@ static void unprotect_all(nacre_endpoint *ep, size_t num)
 
 /* ---- Delivering ---------------------------------------------------------------------------------------------------- */
 
+/* An ACK or a RST: to a transmission of ours, or as a RST to the last notification. False: to neither. */
+static bool settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, bool is_reset, uint64_t now_ms)
+{
+    nacre__transmission *t = nacre__transmission_find(&ep->tx, peer, mid);
+    if (t == NULL) return is_reset && nacre__observer_reset(ep, peer, mid);
+    const uint32_t index = nacre__transmission_index(&ep->tx, t);
+    if (index >= ep->tx.num_requests) return nacre__push_settle(ep, nacre__push_of(ep, t), is_reset);
+    nacre__slot *slot = &ep->slots[index];
+    if (!nacre__slot_knows_its_mid(slot)) return false;
+    if (is_reset) nacre__slot_reset(ep, slot);
+    else nacre__slot_acknowledged(ep, slot, now_ms);
+    return true;
+}
+
 static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)
 {
     const nacre_address *peer = &item->datagram->peer;
@@ -300,14 +314,8 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
         reject(ep, peer, item->outer.type, item->outer.mid); /* RFC 7252 4.3: a ping */
         return;
     }
-    nacre__slot *slot = nacre__slot_by_mid(ep, peer, item->outer.mid);
-    if (slot == NULL) {
-        const bool is_reset = item->outer.type == NACRE_RST;
-        if (!nacre__push_settle(ep, peer, item->outer.mid, is_reset) && is_reset) nacre__reset_unmatched(ep, peer);
-        return;
-    }
-    if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
-    else nacre__slot_reset(ep, slot);
+    const bool is_reset = item->outer.type == NACRE_RST;
+    if (!settle(ep, peer, item->outer.mid, is_reset, now_ms) && is_reset) nacre__reset_unmatched(ep, peer);
 }
 
 /* A datagram before this one in the burst may have ended the exchange, or repeated the request under a new token. */

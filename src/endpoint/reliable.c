@@ -22,8 +22,7 @@ static void end_answers(nacre_endpoint *ep, const nacre_address *peer)
     }
     for (uint32_t i = 0; i < ep->config.num_transmissions; i++) {
         nacre__push *push = &ep->pushes[i];
-        const bool is_used = push->state != NACRE__PUSH_FREE && push->state != NACRE__PUSH_CUT;
-        if (is_used && nacre_address_equal(&push->peer, peer)) nacre__push_drop(ep, push);
+        if (nacre__push_is_used(push) && nacre_address_equal(&push->t->peer, peer)) nacre__push_drop(ep, push);
     }
 }
 

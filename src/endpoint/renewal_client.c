@@ -45,8 +45,7 @@ bool nacre__renewal_choose(nacre_endpoint *ep, nacre__slot *slot)
     if (r == NULL || leads(slot)) return true;
     slot->context = &r->spare.context;
     if (r->leader != 0) {
-        nacre__nstart_leave(ep, slot);
-        slot->state = NACRE__SLOT_WAITING;
+        nacre__slot_wait(ep, slot);
         return false;
     }
     if (r->current != NULL) slot->context = r->current;

@@ -20,16 +20,14 @@ void nacre__slot_set_token(nacre_endpoint *ep, const nacre__slot *slot, uint64_t
     if (*held == 0 && token != 0) ep->num_tokens++;
     if (*held != 0 && token == 0) ep->num_tokens--;
     *held = token;
+    if (token == 0) nacre__transmission_unset_mid(&ep->tx, slot->t);
 }
 
 /* Off its way, whatever it was on. Its token stays: an observation goes on to be notified under it. */
 void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot)
 {
-    const uint32_t index = nacre__slot_index(ep, slot);
-    if (slot->in_transmit) nacre__queue_remove(&ep->transmit, NACRE__OF_SLOT, index);
-    slot->in_transmit = false;
-    nacre__persist_leave(&ep->persist_waits, NACRE__OF_SLOT, index);
-    nacre__timer_set(ep, slot, NACRE__NEVER);
+    nacre__persist_leave(&ep->persist_waits, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
+    nacre__transmission_stop(&ep->tx, slot->t);
 }
 
 static void stop(nacre_endpoint *ep, nacre__slot *slot)
@@ -42,12 +40,12 @@ static void stop(nacre_endpoint *ep, nacre__slot *slot)
 static void leave(nacre_endpoint *ep, nacre__slot *slot, nacre__slot_state state)
 {
     nacre__renewal_left(ep, slot);
-    nacre__nstart_leave(ep, slot);
+    nacre__nstart_leave(&ep->tx, slot->t);
     nacre__outer_forget(ep, slot);
     if (slot->limit != 0 && !slot->limited) ep->num_unlimited--;
     slot->limit = 0;
     slot->limited = false;
-    slot->give_up = NACRE__NEVER;
+    slot->t->give_up = NACRE__NEVER;
     stop(ep, slot);
     slot->state = state;
 }
@@ -63,9 +61,16 @@ void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot)
 
 void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot)
 {
-    slot->state = NACRE__SLOT_QUEUED;
-    slot->in_transmit = true;
-    nacre__queue_push(&ep->transmit, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
+    slot->state = NACRE__SLOT_SENDING;
+    nacre__transmission_queue(&ep->tx, slot->t);
+}
+
+/* It is not on its way while it waits for something else than its peer. */
+void nacre__slot_wait(nacre_endpoint *ep, nacre__slot *slot)
+{
+    nacre__nstart_leave(&ep->tx, slot->t);
+    nacre__transmission_stop(&ep->tx, slot->t);
+    slot->state = NACRE__SLOT_WAITING;
 }
 
 /* The same request once more, under a new token. */
@@ -73,16 +78,7 @@ void nacre__slot_again(nacre_endpoint *ep, nacre__slot *slot)
 {
     slot->doubt = NACRE_OK;
     nacre__outer_forget(ep, slot);
-    nacre__nstart_let_go(ep, slot);
     stop(ep, slot);
-    nacre__slot_queue(ep, slot);
-}
-
-/* HELD no more. */
-void nacre__slot_resume(nacre_endpoint *ep, nacre__slot *slot)
-{
-    nacre__nstart_let_go(ep, slot);
-    nacre__timer_set(ep, slot, NACRE__NEVER);
     nacre__slot_queue(ep, slot);
 }
 
@@ -140,18 +136,18 @@ nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t
     for (nacre_option option; nacre_option_next(&it, &option);)
         if (option.number != number) nacre_options_add(&options, option.number, option.value);
     if (!nacre_is_absent(value)) nacre_options_add(&options, number, value);
-    plain.type = slot->type;
+    plain.type = slot->t->type;
     err = nacre_options_finish(&options, &plain.options);
     if (err != NACRE_OK) return err;
     if (size_on_the_way(slot->context, &plain) > nacre__max_message_to(ep, &slot->peer)) return NACRE_ERR_TOO_LONG;
 
     nacre__outer_forget(ep, slot); /* an answer to what was sent before is not wanted any more */
     nacre_bytes out;               /* into the other bytes: what was sent before is not sent again */
-    err = nacre_message_write(&plain, &out, (nacre_buf){ slot->sent, ep->config.max_message });
+    err = nacre_message_write(&plain, &out, (nacre_buf){ slot->t->bytes, ep->config.max_message });
     if (err != NACRE_OK) return err;
     uint8_t *old = slot->plain;
-    slot->plain = slot->sent;
-    slot->sent = old;
+    slot->plain = slot->t->bytes;
+    slot->t->bytes = old;
     slot->plain_len = out.len;
     return NACRE_OK;
 }
@@ -164,13 +160,14 @@ nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void
     *slot = (nacre__slot){
         .generation = slot->generation,
         .plain = slot->plain,
-        .sent = slot->sent,
+        .t = slot->t,
         .peer = *peer,
         .user = user,
-        .give_up = NACRE__NEVER,
         .outer = NACRE__NONE,
-        .turn = ep->next_turn++,
     };
+    slot->t->peer = *peer;
+    slot->t->give_up = NACRE__NEVER;
+    slot->t->order = ep->tx.next_order++;
     slot->exchange = nacre__exchange_new(&ep->numbers, &slot->generation, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
     return slot;
 }
@@ -186,7 +183,7 @@ static nacre_err keep_plain(nacre_endpoint *ep, nacre__slot *slot, const nacre_m
     const nacre_err err = nacre_message_write(&kept, &out, (nacre_buf){ slot->plain, ep->config.max_message });
     if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
     slot->plain_len = out.len;
-    slot->type = kept.type;
+    slot->t->type = kept.type;
     return NACRE_OK;
 }
 
@@ -254,7 +251,7 @@ void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer)
     }
     for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         nacre__slot *slot = &ep->slots[i];
-        if (slot->state == NACRE__SLOT_SENT && nacre_address_equal(&slot->peer, peer))
+        if (nacre__slot_is_sent(slot) && nacre_address_equal(&slot->peer, peer))
             nacre__slot_end(ep, slot, NACRE_ERR_UNREACHABLE, NULL);
     }
 }
@@ -272,18 +269,54 @@ nacre__slot *nacre__slot_by_token(nacre_endpoint *ep, const nacre_address *peer,
     return NULL;
 }
 
-static bool knows_its_mid(const nacre__slot *slot)
+/* Whether an ACK or a RST is for it: only while it waits for an answer, or may still get its ACK. */
+bool nacre__slot_knows_its_mid(const nacre__slot *slot)
 {
     if (nacre__slot_waits(slot)) return true;
     return slot->state == NACRE__SLOT_OBSERVING && slot->context == NULL && slot->observation.due == NACRE__DUE_IN_ACK;
 }
 
-/* Only of those that wait for an answer, or may still get its ACK. */
-nacre__slot *nacre__slot_by_mid(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid)
+/* ---- Giving up ----------------------------------------------------------------------------------------------------- */
+
+/* The error to tell when the time is up: what came and could not be trusted is what its user wants to know. */
+static nacre_err last_word(nacre_err doubt)
 {
-    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++)
-        if (ep->tokens[i] != 0 && ep->slots[i].mid == mid && knows_its_mid(&ep->slots[i]) &&
-            nacre_address_equal(&ep->slots[i].peer, peer))
-            return &ep->slots[i];
-    return NULL;
+    switch (doubt) {
+    case NACRE_OK: return NACRE_ERR_TIMEOUT;
+    case NACRE_ERR_RESET:
+    case NACRE_ERR_TOO_LONG:
+    case NACRE_ERR_OVERSIZED:
+    case NACRE_ERR_UNAUTHENTICATED:
+    case NACRE_ERR_NOT_PROTECTED: return doubt;
+    default: return NACRE_ERR_PROTECTION_INVALID;
+    }
+}
+
+void nacre__slot_give_up(nacre_endpoint *ep, nacre__slot *slot)
+{
+    const nacre_err err = last_word(slot->doubt);
+    const bool has_hint = err == NACRE_ERR_UNAUTHENTICATED || err == NACRE_ERR_NOT_PROTECTED;
+    const nacre_message hint = { .code = slot->hint.code, .payload = { slot->hint.text, slot->hint.len } };
+    nacre__slot_end(ep, slot, err, has_hint ? &hint : NULL);
+}
+
+/* Requests that came since the last transmission: their users' patience begins now. */
+void nacre__slots_limit(nacre_endpoint *ep, uint64_t now_ms)
+{
+    for (uint32_t i = 0; ep->num_unlimited > 0 && i < ep->config.num_client_exchanges; i++) {
+        nacre__slot *slot = &ep->slots[i];
+        if (slot->limit == 0 || slot->limited) continue;
+        slot->limited = true;
+        slot->t->give_up = nacre__after(now_ms, slot->limit);
+        nacre__transmission_set_due(&ep->tx, slot->t, slot->t->due);
+        ep->num_unlimited--;
+    }
+}
+
+/* Its timer has run out: it is given up, or, while it observes, registered anew. */
+void nacre__slot_due(nacre_endpoint *ep, nacre__slot *slot, nacre__transmission_outcome outcome)
+{
+    const bool renews = outcome == NACRE__TRANSMISSION_OWNER_TIMER && slot->state == NACRE__SLOT_OBSERVING;
+    if (renews) nacre__observation_renew(ep, slot);
+    else nacre__slot_give_up(ep, slot);
 }

@@ -33,16 +33,16 @@
 void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 {
     if (slot->state == NACRE__SLOT_OBSERVING) nacre__observation_acknowledged(slot);
-    if (slot->state != NACRE__SLOT_SENT || slot->type != NACRE_CON) return;
+    if (!nacre__slot_is_sent(slot) || slot->t->type != NACRE_CON) return;
     if (slot->is_ping) { /* a RST is what RFC 7252 4.3 asks for, but this too shows that somebody is there */
         nacre__slot_end(ep, slot, NACRE_OK, NULL);
         return;
     }
+    nacre__nstart_leave(&ep->tx, slot->t);
     nacre__slot_pause(ep, slot);
-    nacre__nstart_leave(ep, slot);
     slot->state = NACRE__SLOT_ACKED;
     slot->hints_wait = true;
-    nacre__timer_answer(ep, slot, now_ms);
+    nacre__transmission_set_due(&ep->tx, slot->t, nacre__after(now_ms, ep->config.timing.response_timeout_ms));
 }
 
 void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot)
@@ -128,7 +128,6 @@ static bool repeat_with_echo(nacre_endpoint *ep, nacre__slot *slot, const nacre_
         return true;
     }
     slot->doubt = NACRE_OK;
-    nacre__nstart_let_go(ep, slot);
     nacre__slot_pause(ep, slot);
     nacre__slot_queue(ep, slot);
     return true;

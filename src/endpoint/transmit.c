@@ -65,19 +65,18 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
     uint64_t token = ep->tokens[nacre__slot_index(ep, slot)]; /* RFC 7641 3.3.1, 3.6: an observation keeps it */
     nacre_message plain;
     const bool is_next = slot->outer != NACRE__NONE; /* the question for the next block of an answer */
-    if (!nacre__nstart_enter(ep, slot, now_ms) || (!is_next && !nacre__renewal_choose(ep, slot))) return false;
+    if (!nacre__nstart_enter(&ep->tx, slot->t, now_ms) || (!is_next && !nacre__renewal_choose(ep, slot))) return false;
     if (token == 0) token = new_token(ep);
     if (!is_next) nacre__echo_bring(ep, slot);
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
-    plain.mid = nacre__new_mid(ep, &slot->peer);
+    plain.mid = nacre__new_mid(&ep->tx, &slot->peer);
     if (!slot->is_ping) plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
     const nacre_buf room = { out->buf.ptr,
                              nacre__max_message_to(ep, &slot->peer) }; /* it may be less than at the start */
     if (err == NACRE_OK && is_next) err = nacre__outer_write_next(ep, slot, &out->bytes, room, plain.mid, plain.token);
     else if (err == NACRE_OK) err = write_request(ep, slot, &out->bytes, room, &plain);
     if (err == NACRE_ERR_NOT_YET) {
-        nacre__nstart_leave(ep, slot);
-        slot->state = NACRE__SLOT_WAITING;
+        nacre__slot_wait(ep, slot);
         nacre__persist_join(&ep->persist_waits, slot->context, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
         return false;
     }
@@ -86,28 +85,25 @@ static bool transmit_new(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *
         return false;
     }
     out->peer = slot->peer;
-    slot->mid = plain.mid;
     if (slot->context == NULL) nacre__observation_plain(slot);
     /* a block of the answer or a notification has acknowledged the exchange; under the token of a message that was repeated
      * with Echo, an answer may still be to that one */
     if (is_next || slot->observation.begun) slot->hints_wait = true;
     else if (ep->tokens[nacre__slot_index(ep, slot)] == 0 || !slot->repeated) slot->hints_wait = false;
     nacre__slot_set_token(ep, slot, token);
-    if (slot->type == NACRE_CON || slot->context != NULL) memcpy(slot->sent, out->bytes.ptr, out->bytes.len);
-    slot->sent_len = out->bytes.len;
-    slot->state = NACRE__SLOT_SENT;
-    slot->retransmissions = 0;
-    nacre__timer_start(ep, slot, now_ms);
+    if (slot->t->type == NACRE_CON || slot->context != NULL) memcpy(slot->t->bytes, out->bytes.ptr, out->bytes.len);
+    slot->t->len = out->bytes.len;
+    nacre__transmission_set_mid(&ep->tx, slot->t, plain.mid);
+    nacre__transmission_sent(&ep->tx, slot->t, now_ms);
     return true;
 }
 
 static bool transmit_slot(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing *out, uint64_t now_ms)
 {
-    slot->in_transmit = false;
-    if (slot->state == NACRE__SLOT_QUEUED) return transmit_new(ep, slot, out, now_ms);
-    copy_out(out, &slot->peer, slot->sent, slot->sent_len); /* RFC 7252 4.2: the same bytes */
+    if (slot->t->state == NACRE__TRANSMISSION_QUEUED) return transmit_new(ep, slot, out, now_ms);
+    copy_out(out, &slot->peer, slot->t->bytes, slot->t->len); /* RFC 7252 4.2: the same bytes */
     slot->hints_wait = true;
-    nacre__timer_start(ep, slot, now_ms);
+    nacre__transmission_sent(&ep->tx, slot->t, now_ms);
     ep->stats.retransmitted++;
     return true;
 }
@@ -125,8 +121,8 @@ static bool transmit_entry(nacre_endpoint *ep, nacre__entry *entry, nacre_outgoi
 static bool transmit_one(nacre_endpoint *ep, nacre__ref ref, nacre_outgoing *out, uint64_t now_ms)
 {
     if (ref.kind == NACRE__OF_ENTRY) return transmit_entry(ep, &ep->entries[ref.index], out);
-    if (ref.kind == NACRE__OF_PUSH) return nacre__push_transmit(ep, &ep->pushes[ref.index], out, now_ms);
-    return transmit_slot(ep, &ep->slots[ref.index], out, now_ms);
+    if (ref.index < ep->tx.num_requests) return transmit_slot(ep, &ep->slots[ref.index], out, now_ms);
+    return nacre__push_transmit(ep, nacre__push_of(ep, &ep->tx.all[ref.index]), out, now_ms);
 }
 
 size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, size_t num, uint64_t now_ms)
@@ -134,14 +130,14 @@ size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, siz
     size_t n = 0;
     nacre__ref ref;
     ep->now_ms = now_ms;
-    nacre__timers_limit(ep, now_ms);
+    nacre__slots_limit(ep, now_ms);
     nacre__protect_batch_flush(&ep->protect_batch);
     while (n < num && out[n].buf.ptr != NULL && out[n].buf.cap >= ep->config.max_message) {
         if (transmit_control(ep, &out[n])) {
             n++;
             continue;
         }
-        if (!nacre__queue_pop(&ep->transmit, &ref)) break;
+        if (!nacre__transmissions_next(&ep->tx, &ref)) break;
         if (transmit_one(ep, ref, &out[n], now_ms)) n++;
     }
     ep->stats.sent += n;

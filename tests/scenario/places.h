@@ -16,22 +16,21 @@ static inline void assert_places_are_back(const party *p)
     for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
         assert_int_equal(ep->slots[i].state, NACRE__SLOT_FREE);
         assert_true(ep->tokens[i] == 0);
-        assert_true(ep->due[i] == NACRE__NEVER);
     }
     for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++)
         assert_true(ep->entries[i].state == NACRE__ENTRY_FREE || ep->entries[i].state == NACRE__ENTRY_ANSWERED);
     for (uint32_t i = 0; i < ep->max_parked; i++) assert_true(ep->parked[i].entry == NACRE__NONE);
     assert_true(ep->open.first == NACRE__NONE);
-    assert_int_equal(ep->num_held, 0);
+    assert_int_equal(ep->tx.num_held, 0);
     assert_int_equal(ep->num_unlimited, 0);
     assert_int_equal(ep->persist_waits.num_client_exchanges, 0);
     assert_int_equal(ep->persist_waits.num_waits, 0);
     assert_int_equal(ep->num_controls, 0);
     assert_int_equal(ep->protect_batch.num, 0);
     assert_int_equal(ep->events.num, 0);
-    assert_int_equal(ep->transmit.num, 0);
-    assert_int_equal(ep->num_push_timers, 0);
-    assert_int_equal(ep->num_free_pushes, ep->config.num_transmissions);
+    assert_int_equal(ep->tx.queue.num, 0);
+    assert_int_equal(ep->tx.num_timers, 0);
+    assert_int_equal(ep->tx.num_free, ep->config.num_transmissions);
     const nacre_transfer *t = p->transfer;
     if (t == NULL) return;
     for (uint32_t i = 0; i < t->config.num_client_exchanges; i++)

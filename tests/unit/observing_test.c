@@ -440,18 +440,18 @@ static void echo_while_it_waits(void **state)
     assert_true(party_take(&o.p.client, &d, now));
     nacre_endpoint_expire(o.p.client.ep, now);
     expect_nothing(&o, now);
-    assert_int_equal(o.p.client.ep->num_held, 1);
+    assert_int_equal(o.p.client.ep->tx.num_held, 1);
     hear(&o,
          say(&o,
              (saying){
                  .type = NON, .code = NACRE_UNAUTHORIZED, .echo = "12345678", .no_observe = true, .new_piv = true }),
          now);
     expect_nothing(&o, now);
-    assert_int_equal(o.p.client.ep->num_held, 1);
+    assert_int_equal(o.p.client.ep->tx.num_held, 1);
     nacre_endpoint_cancel(o.p.client.ep, other);
     take(&o, now);
     assert_true(o.has_echo);
-    assert_int_equal(o.p.client.ep->num_held, 0);
+    assert_int_equal(o.p.client.ep->tx.num_held, 0);
     hear(&o, say(&o, (saying){ .text = "fresh" }), now);
     expect_notified(&o, "fresh");
     pair_close(&o.p);

@@ -71,12 +71,12 @@ static void waiters_are_released_in_order_across_pools_and_other_contexts_wait_o
 {
     (void)state;
     waits *w = waits_open();
-    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_PUSH, 2);
+    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_TRANSMISSION, 2);
     nacre__persist_join(&w->p, &w->contexts[1], NACRE__OF_ENTRY, 1);
     nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SLOT, 2);
     expect_none(w);
     nacre__persist_confirmed(&w->p, &w->contexts[0]);
-    expect_next(w, NACRE__OF_PUSH, 2);
+    expect_next(w, NACRE__OF_TRANSMISSION, 2);
     expect_next(w, NACRE__OF_SLOT, 2);
     expect_none(w);
     nacre__persist_confirmed(&w->p, &w->contexts[1]);

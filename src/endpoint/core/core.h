@@ -14,7 +14,8 @@
 typedef struct nacre__core {
     nacre_endpoint_config config; /* with the defaults filled in */
     nacre_endpoint_stats stats;
-    uint64_t now_ms; /* as last told */
+    uint64_t now_ms;      /* as last told */
+    uint8_t hash_key[16]; /* random: a peer cannot choose a bucket */
 } nacre__core;
 
 static inline uint64_t nacre__core_random(const nacre__core *core)

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* The pool that an index is of; the first three are also the kinds of exchange numbers. */
-enum { NACRE__OF_SLOT = 0, NACRE__OF_ENTRY = 1, NACRE__OF_OBSERVER = 2, NACRE__OF_PUSH = 3 };
+enum { NACRE__OF_SLOT = 0, NACRE__OF_ENTRY = 1, NACRE__OF_OBSERVER = 2, NACRE__OF_TRANSMISSION = 3 };
 
 typedef struct nacre__ref {
     uint8_t kind;

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#include "endpoint/core/hash.h"
+#include "base/siphash.h"
+
+#include <stddef.h>
+
+/* The address with its length and flags, filled up to whole words, then the bytes. */
+uint64_t nacre__peer_hash(const nacre__core *core, const nacre_address *peer, nacre_bytes bytes)
+{
+    const size_t len = peer->len <= sizeof peer->bytes ? peer->len : 0;
+    const nacre_bytes address = { (const uint8_t *)peer, offsetof(nacre_address, bytes) + len };
+    nacre__siphash s = nacre__siphash_start(core->hash_key);
+    nacre__siphash_words(&s, address);
+    return nacre__siphash_end_bytes(&s, (address.len + 7) / 8 * 8, bytes);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* transmissions: messages of ours that are sent until they are acknowledged, reset, answered or given up (RFC 7252 4.2, 4.3),
+ * whatever they are: requests, pings, separate responses, notifications.
+ *
+ *     FREE -> IDLE -> QUEUED -> SENT -> FREE
+ *               ^      |   ^     |
+ *               |      v   |     |  (retransmitted: in the queue again, SENT)
+ *               |      HELD      |
+ *               `----------------'
+ *     IDLE    its owner has nothing to send yet, or waits for something else than an acknowledgment
+ *     HELD    too many are on their way to its peer: NSTART (nstart.h)
+ *     CUT     given back while it was in the queue: FREE when its turn comes
+ *
+ * The first `num_requests` belong to the client exchanges, one to one; the others are taken and given back. One heap holds the
+ * timers: `due` is the retransmission while it is SENT, and what its owner set otherwise. One index finds them by peer and
+ * message ID, so an ACK or RST asks one place. What has happened is returned to the caller, which tells the owner. */
+#ifndef NACRE_ENDPOINT_MESSAGE_TRANSMISSIONS_H
+#define NACRE_ENDPOINT_MESSAGE_TRANSMISSIONS_H
+
+#include "base/cutter.h"
+#include "endpoint/core/list.h"
+#include "endpoint/core/queue.h"
+#include "endpoint/message/message_ids.h"
+
+typedef enum nacre__transmission_state {
+    NACRE__TRANSMISSION_FREE = 0,
+    NACRE__TRANSMISSION_IDLE,
+    NACRE__TRANSMISSION_HELD,
+    NACRE__TRANSMISSION_QUEUED,
+    NACRE__TRANSMISSION_SENT,
+    NACRE__TRANSMISSION_CUT,
+} nacre__transmission_state;
+
+typedef struct nacre__transmission {
+    nacre__transmission_state state;
+    uint32_t next;    /* FREE: the next free one, or NONE */
+    uint32_t chain;   /* the next one in its bucket of message IDs */
+    uint32_t heap_at; /* its place among the timers, or NONE */
+    uint64_t due;     /* ms */
+    uint64_t give_up; /* ms: `due` is never later; NEVER without a limit */
+    nacre_address peer;
+    uint8_t *bytes; /* max_message: what is sent, each time the same (RFC 7252 4.2) */
+    size_t len;
+    uint64_t timeout; /* ms until the next retransmission */
+    uint64_t order;   /* of a request among all requests: nstart.h */
+    uint64_t sent_at; /* ms: of a request, when it began to count for NSTART */
+    uint16_t mid;     /* under which it may be acknowledged, if has_mid */
+    uint8_t type, retransmissions;
+    bool in_queue, has_mid;
+    bool outstanding; /* counts for NSTART */
+} nacre__transmission;
+
+typedef struct nacre__transmissions {
+    const nacre__core *core;
+    nacre__message_ids ids;
+    nacre__transmission *all;
+    uint32_t num, num_requests;
+    uint32_t *timers; /* a heap of indices, the earliest first */
+    uint32_t num_timers, first_free, num_free;
+    nacre__chains by_mid;
+    nacre__queue queue; /* what is to be sent: OF_TRANSMISSION, and of others OF_ENTRY */
+    uint64_t next_order;
+    uint32_t num_held;
+} nacre__transmissions;
+
+/* `num_others`: how many can be taken; `queue_cap`: of all that the queue may hold. */
+void nacre__transmissions_cut(nacre__transmissions *tx, nacre__cutter *c, uint32_t num_requests, uint32_t num_others,
+                              uint32_t queue_cap);
+void nacre__transmissions_init(nacre__transmissions *tx, const nacre__core *core);
+
+static inline uint32_t nacre__transmission_index(const nacre__transmissions *tx, const nacre__transmission *t)
+{
+    return (uint32_t)(t - tx->all);
+}
+
+/* Takes one, IDLE; NULL when all are in use. Gives it back, whatever it was doing. */
+nacre__transmission *nacre__transmission_take(nacre__transmissions *tx);
+void nacre__transmission_give_back(nacre__transmissions *tx, nacre__transmission *t);
+
+/* Sets its timer; NEVER stops it, but for `give_up`. */
+void nacre__transmission_set_due(nacre__transmissions *tx, nacre__transmission *t, uint64_t due);
+
+/* A message ID for `peer` under which nothing is on its way to it. */
+uint16_t nacre__new_mid(nacre__transmissions *tx, const nacre_address *peer);
+/* It may be acknowledged under `mid` from now on, and under no other; without: under none. */
+void nacre__transmission_set_mid(nacre__transmissions *tx, nacre__transmission *t, uint16_t mid);
+void nacre__transmission_unset_mid(nacre__transmissions *tx, nacre__transmission *t);
+/* NULL: none. */
+nacre__transmission *nacre__transmission_find(const nacre__transmissions *tx, const nacre_address *peer, uint16_t mid);
+
+/* To be sent for the first time: its turn comes in the queue. */
+void nacre__transmission_queue(nacre__transmissions *tx, nacre__transmission *t);
+/* Nothing of it is to be sent, now or later, until it is queued again: IDLE, no timer but `give_up`. */
+void nacre__transmission_stop(nacre__transmissions *tx, nacre__transmission *t);
+/* The next in the queue: a transmission, or what others have put there; false: nothing is to be sent. */
+bool nacre__transmissions_next(nacre__transmissions *tx, nacre__ref *ref);
+/* A datagram of it has just gone out: SENT, and its timer runs (RFC 7252 4.2; a NON waits for the response only). */
+void nacre__transmission_sent(nacre__transmissions *tx, nacre__transmission *t, uint64_t now_ms);
+
+/* What is due at `now_ms`, one by one; false: nothing more. Retransmissions are queued, held requests are queued again, both
+ * without a word. */
+typedef enum nacre__transmission_outcome {
+    NACRE__TRANSMISSION_TIMED_OUT,   /* given up: retransmissions, time for the response, or `give_up` */
+    NACRE__TRANSMISSION_OWNER_TIMER, /* IDLE: what its owner set it for */
+} nacre__transmission_outcome;
+bool nacre__transmissions_expire(nacre__transmissions *tx, nacre__transmission **t,
+                                 nacre__transmission_outcome *outcome, uint64_t now_ms);
+static inline uint64_t nacre__transmissions_deadline(const nacre__transmissions *tx)
+{
+    return tx->num_timers > 0 ? tx->all[tx->timers[0]].due : NACRE__NEVER;
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* message_ids_test: message IDs of one peer say nothing of another's (RFC 7252 4.4, 11.4), without an endpoint. */
+#include "endpoint/message/message_ids.h"
+#include "layers.h"
+
+static void a_peers_ids_count_up_by_one_and_come_round_after_65536(void **state)
+{
+    (void)state;
+    uint64_t chance = 1;
+    const nacre__core core = layer_core(&chance);
+    nacre__message_ids ids;
+    nacre__message_ids_init(&ids, &core);
+    const nacre_address peer = layer_peer(1);
+    const uint16_t first = nacre__message_id_next(&ids, &peer);
+    for (uint32_t i = 1; i < 65536; i++) assert_int_equal(nacre__message_id_next(&ids, &peer), (uint16_t)(first + i));
+    assert_int_equal(nacre__message_id_next(&ids, &peer), first);
+}
+
+static void peers_start_where_no_other_peer_can_tell(void **state)
+{
+    (void)state;
+    unsigned near = 0;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        uint64_t chance = seed;
+        const nacre__core core = layer_core(&chance);
+        nacre__message_ids ids;
+        nacre__message_ids_init(&ids, &core);
+        const nacre_address one = layer_peer(1), two = layer_peer(2);
+        const uint16_t a = nacre__message_id_next(&ids, &one), b = nacre__message_id_next(&ids, &two);
+        near += (uint16_t)(a - b + 64) < 128;
+    }
+    assert_true(near <= 5); /* by chance 0.4 of 200 */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peers_ids_count_up_by_one_and_come_round_after_65536),
+        cmocka_unit_test(peers_start_where_no_other_peer_can_tell),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
