@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* contexts: what follows when the store of a context has answered, and when a context is removed. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
                                   void *self)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* endpoint: one block of memory cut into pools by the configuration, and the events that are pulled from it. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 #include "base/cutter.h"
 #include "crypto/ops.h"
 

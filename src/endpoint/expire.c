@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* expire: what is due is told to the exchange that it belongs to. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 uint64_t nacre_endpoint_deadline(const nacre_endpoint *ep)
 {

@@ -3,7 +3,7 @@
  *
  * The passes are apart so that all of a burst is decrypted in one call. Nothing but the dedup memory changes before the
  * last pass, which takes the datagrams in the order in which they came. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

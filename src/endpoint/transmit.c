@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* transmit: what is to be sent, written into the caller's rooms; the first time, requests are protected here. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

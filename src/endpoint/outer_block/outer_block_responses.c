@@ -6,7 +6,7 @@
  * first goes out, and the whole is kept in a place where later blocks are cut from, without a question to OSCORE or the
  * application. Notifications go whole. */
 #include "coap/block.h"
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* renewal: the peers with which RFC 8613 B.2 may be carried out, and what both sides of it share: how a renewal's context is
  * found, how new keys take the place of old ones, and the news of it. */
-#include "renewal.h"
+#include "endpoint/rederive/rederivation.h"
 
 /* ---- Which there are ----------------------------------------------------------------------------------------------- */
 

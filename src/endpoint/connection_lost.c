@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* reliable: what goes with a connection when it ends (RFC 8323 7.4: exchanges and observations belong to it). */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
 {

@@ -4,7 +4,7 @@
  * The entry stays in the memory of duplicates, and a push is held for what will be said: the request's token waits in its
  * bytes. A CON gets its empty ACK when the application has not answered within a short time, or a duplicate shows that its
  * sender has waited long enough; the answer is then a message of its own. Until then it goes into the ACK as ever. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
  * later registration or cancellation is compared; and the request's identity, to which every protected notification is
  * bound, without the right to the request's nonce (RFC 8613 8.3.1). Observers are found by peer and token, and by peer and
  * the MID of their last notification, through buckets; each stands in the list of its state. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* oversized: requests of which the driver's buffer, or max_message, has room for the start only. Answers are in responses.c. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 /* How many bytes of payload fit behind the same options: as many as there are up to max_message. Where the options were cut, it
  * is not known, and a block's size stands for it. */

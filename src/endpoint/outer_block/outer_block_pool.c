@@ -11,7 +11,7 @@
  *  - What we fetch ourselves never gives way: it ends with its exchange.
  *
  * Who loses a place hears 4.08 and sends the blocks again. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

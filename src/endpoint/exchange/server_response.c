@@ -4,7 +4,7 @@
  * An answer is protected once, when the application gives it, into the entry's own bytes; what goes out, first and for
  * each duplicate, is a copy of these (RFC 8613 8.3: one request nonce, one answer). Only when the store must be waited
  * for do the bytes hold the plain answer for a while; nothing is transmitted then. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

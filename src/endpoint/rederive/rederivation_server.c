@@ -6,7 +6,7 @@
  * out of one rate for all, so that captured requests #1 of a peer neither silence that peer nor take the share of others. The
  * rest is dropped, and a retransmission tries again. #2 costs one HMAC until its R2 is recognised. */
 #include "oscore/unprotect.h"
-#include "renewal.h"
+#include "endpoint/rederive/rederivation.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #ifndef NACRE_ENDPOINT_RENEWAL_H
 #define NACRE_ENDPOINT_RENEWAL_H
 
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 /* renewal.c */
 nacre_rederivation *nacre__renewal_next(nacre_endpoint *ep, nacre_rederivation *before, nacre_bytes kid);

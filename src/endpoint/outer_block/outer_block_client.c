@@ -11,7 +11,7 @@
  * Notifications are fetched where they answer a registration; others are dropped, for their token must stay. Requests of
  * ours are never cut outside, so there is no 2.31 to be heard: large ones have inner blocks. */
 #include "coap/block.h"
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

@@ -16,7 +16,7 @@
  * Where nothing is protected the Observe values decide (RFC 7641 3.4), and a connection's order (RFC 8323 7.1). The answer
  * to our newest registration is the present state there too, and the order starts again with it: its value is the same when
  * nothing has changed, and lower when the server was restarted. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 static uint64_t uint_of(nacre_bytes value)
 {

@@ -5,7 +5,7 @@
  * the bytes that went out, for these and no others are sent again (RFC 8613 8.1 spends a number; a second protection of
  * one transmission would be a second request). What may end a request is in responses.c, what becomes of an observation in
  * observing.c. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
  * for addresses that never come back. It is good for two to four minutes. A request that brings it, or that has just shown its
  * freshness to a recovering replay window (RFC 8613 B.1.2: that value too was sent there and came back), validates its
  * address. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

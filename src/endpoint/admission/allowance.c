@@ -7,7 +7,7 @@
  * with the value; any other, and any error, gets its code alone, for a request that was carried out must not be
  * repeated. */
 #include "coap/block.h"
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 enum {
     SAFE = 136,

@@ -8,7 +8,7 @@
  *
  * What is remembered is bounded: sets of four, of which the one longest silent gives way; and for a while only, for
  * addresses change hands. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 enum { WAYS = 4 };
 

@@ -6,7 +6,7 @@
  * Request-Tag. All but the last are answered in clear: 2.31, or what is wrong; the last one makes the message, which goes
  * to OSCORE as if it had come whole, once. Duplicates of a block are recognised before, as those of any datagram. */
 #include "coap/block.h"
-#include "renewal.h"
+#include "endpoint/rederive/rederivation.h"
 
 #include <string.h>
 

@@ -25,7 +25,7 @@
  * path can guess in 65536 tries; RESET is what is said when nothing better came. An empty ACK carries no more, and ends the
  * retransmissions (RFC 7252 4.2): a forged one costs the retransmissions of that exchange, which then ends by its time;
  * message IDs that cannot be predicted (mids.c) are what stands against it. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
  *
  * A slot with a renewal always has a context, for one without is sent in clear. Until it is chosen, at each transmission,
  * that is the spare one, which holds no keys and protects nothing. */
-#include "renewal.h"
+#include "endpoint/rederive/rederivation.h"
 
 static bool leads(const nacre__slot *slot)
 {

@@ -5,7 +5,7 @@
  *
  * To an address that is not validated all transmissions of a message together have its allowance, and no more; where the next
  * would be too much, the timers run on without it (RFC 9175 2.4). */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

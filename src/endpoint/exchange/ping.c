@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* ping: an empty CON, which a peer that is there rejects with RST (RFC 7252 4.3). It is a request without a request: a slot,
  * a MID and the retransmissions, no token on the wire and nothing to protect. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer, void *user)
 {

@@ -4,7 +4,7 @@
  * A change is a mark on the observer, no more: many changes while a notification is under way become one. A NOTIFY event
  * comes when the mark is set, the last notification is settled, and a push is free; the application then says the present
  * state, as if it had just been asked. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 enum { EVERY = 16 }; /* notifications, of which the last is a CON */
 #define A_DAY_MS (24 * 60 * 60 * UINT64_C(1000))

@@ -12,7 +12,7 @@
  * others; the oldest of its kind is replaced. Only responses with a token of ours fill them. What a proxy forwards in clear
  * comes from servers that its address does not tell apart, and is not kept. An unprotected 4.01 with Echo does not repeat a
  * protected request by itself: its sender may be an attacker, and the request may have been carried out. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
  *
  * Each place is a time that every such RST puts off by a quarter of the exchange lifetime; addresses that share a place
  * share what is left of it. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 enum { FEW = 4 };
 

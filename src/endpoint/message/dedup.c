@@ -10,7 +10,7 @@
  * the place of the oldest that is done when no other is free, and before that of the oldest that is cheap: done too, but
  * nobody vouched for its message, so that forged traffic pushes out what was forged. What went is not forgotten where it
  * matters: a protected request is caught by its replay window. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 
 /* ---- Lists and buckets --------------------------------------------------------------------------------------------- */
 

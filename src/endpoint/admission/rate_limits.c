@@ -2,7 +2,7 @@
 /* pace: how many Echo challenges go out (RFC 8613 B.1.2). Each spends a sender sequence number, and a captured request sent
  * again and again asks for one each time, for a window that is not known cannot tell. So there are so many in a second,
  * for each context and over all; what is above gets silence, and who means it asks again. */
-#include "endpoint_internal.h"
+#include "endpoint/endpoint_internal.h"
 #include "base/pointer_hash.h"
 
 enum { AT_ONCE_US = 4000000 }; /* what may go out at once after a pause: as many as in four seconds */
