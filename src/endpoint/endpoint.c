@@ -90,9 +90,9 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->observer_counts = nacre__cut(&c, ep->num_observer_counts, sizeof(uint32_t));
     ep->stalled = nacre__cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
     ep->num_con_notes = nacre__cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
-    ep->reach = nacre__cut(&c, ep->num_reach, sizeof(nacre__reach));
+    nacre__address_validation_cut(&ep->validation, &c, config->num_peers);
     ep->outer = nacre__cut(&c, config->num_outer, sizeof(nacre__outer));
-    ep->paces = nacre__cut(&c, NACRE__PACES, sizeof(uint64_t));
+    nacre__rate_limits_cut(&ep->rate_limits, &c);
     bytes->slots = nacre__cut(&c, config->num_client_exchanges, 2 * config->max_message);
     bytes->entries = nacre__cut(&c, config->num_server_exchanges, config->max_message);
     ep->rooms = nacre__cut(&c, config->burst, config->max_message);
@@ -116,7 +116,6 @@ static void set_maxima(nacre_endpoint *ep)
     ep->num_observer_counts = config->observers_per_peer < config->num_observers ? ep->num_observer_buckets : 0;
     if (ep->num_observer_counts > 0 && ep->num_observer_counts < NACRE__OBSERVER_COUNTS)
         ep->num_observer_counts = NACRE__OBSERVER_COUNTS;
-    ep->num_reach = nacre__reach_places(config->num_peers);
     ep->events.cap = all;
     ep->max_controls = 2 * (uint32_t)config->burst; /* each datagram asks for one at most */
     ep->max_parked = config->burst < config->num_server_exchanges ? config->burst : config->num_server_exchanges;
@@ -176,6 +175,7 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     *ep = plan;
     (void)cut_all(ep, memory, &bytes);
     ep->persist_waits.core = ep->protect_batch.core = &ep->core;
+    ep->validation.core = ep->rate_limits.core = ep->reset_belief.core = &ep->core;
     ep->protect_batch.persist = &ep->persist_waits;
     ep->config.random.fill(ep->config.random.self, ep->core.hash_key, sizeof ep->core.hash_key);
     nacre__transmissions_init(&ep->tx, &ep->core);

@@ -39,6 +39,9 @@
 #include "coap/block.h"
 #include "coap/message.h"
 #include "coap/option_check.h"
+#include "endpoint/admission/address_validation.h"
+#include "endpoint/admission/rate_limits.h"
+#include "endpoint/admission/reset_belief.h"
 #include "endpoint/core/exchange_number.h"
 #include "endpoint/core/hash.h"
 #include "endpoint/core/list.h"
@@ -51,8 +54,6 @@ enum {
     NACRE__MAX_ECHO = 40, /* RFC 9175 2.2.1 */
     NACRE__KEPT_ECHOS = 16,
     NACRE__HEADER_LEN = 4,
-    NACRE__RESET_COUNTS = 256,
-    NACRE__PACES = 256,
     NACRE__RENEWAL_BUCKETS = 64,
     NACRE__STALLS = 64,
     NACRE__OBSERVER_COUNTS = 256, /* at least, where they are shared out */
@@ -268,12 +269,6 @@ typedef struct nacre__observer {
     nacre_err err;       /* GONE: why */
 } nacre__observer;
 
-/* A validated address, and since when. */
-typedef struct nacre__reach {
-    nacre_address peer; /* of length 0: a free place */
-    uint64_t when;      /* ms */
-} nacre__reach;
-
 /* An Echo value of a server, for the next request to it. */
 typedef struct nacre__kept_echo {
     nacre_address peer;
@@ -357,8 +352,10 @@ struct nacre_endpoint {
     nacre__persist_waits persist_waits;
     nacre__protect_batch protect_batch;
     nacre__transmissions tx;
-    size_t size;                          /* of the whole block */
-    uint64_t resets[NACRE__RESET_COUNTS]; /* ms: of RST that matched nothing, by peer: resets.c */
+    nacre__address_validation validation;
+    nacre__rate_limits rate_limits;
+    nacre__reset_belief reset_belief;
+    size_t size; /* of the whole block */
 
     nacre__slot *slots;
     uint64_t *tokens;    /* of slots that wait for an answer; 0 otherwise */
@@ -398,18 +395,11 @@ struct nacre_endpoint {
     bool any_missed;                                    /* perhaps an observer has `missed` set */
     uint32_t max_observers, num_observing; /* places, one more than config.num_observers; those that have not ended */
 
-    nacre__reach *reach;
-    uint32_t num_reach; /* a power of two */
     uint8_t echo_key[32];
     nacre__kept_echo kept_echos[NACRE__KEPT_ECHOS];
     nacre_rederivation *renewals[NACRE__RENEWAL_BUCKETS];
     nacre_rederivation *renewed; /* of which there is news */
-    uint64_t renewal_pace;       /* us: of first requests of RFC 8613 B.2, within the rate of their peer … */
-    uint64_t renewal_excess;     /* … and above it */
     nacre__outer *outer;         /* num_outer */
-    uint64_t pace;               /* us: of the Echo challenges of all contexts … */
-    uint64_t *paces;             /* … and of each, NACRE__PACES of them */
-    uint64_t oversized_pace;     /* us: of 4.13 to oversized requests */
 
     nacre__queue events;
 };
@@ -600,10 +590,6 @@ void nacre__slot_oversized(nacre_endpoint *ep, nacre__slot *slot, const nacre__i
 void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot);
 
 /* reach.c: validated addresses. allowance.c: what the others get. */
-uint32_t nacre__reach_places(uint16_t num_peers);
-bool nacre__is_reached(const nacre_endpoint *ep, const nacre_address *peer);
-void nacre__reached(nacre_endpoint *ep, const nacre_address *peer);
-size_t nacre__allowance(size_t received);
 bool nacre__entry_exceeds(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer,
                           size_t extra);
 bool nacre__observer_exceeds(const nacre_endpoint *ep, const nacre__observer *o, const nacre_message *answer,
@@ -612,10 +598,6 @@ bool nacre__is_slice(const nacre_message *answer);
 bool nacre__entry_offers(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer);
 bool nacre__observer_offers(const nacre_endpoint *ep, const nacre__observer *o, const nacre_message *answer);
 nacre_err nacre__answer_bare(nacre_endpoint *ep, nacre_message *answer);
-
-/* resets.c: how much a RST is worth. */
-void nacre__reset_unmatched(nacre_endpoint *ep, const nacre_address *peer);
-bool nacre__reset_is_believed(nacre_endpoint *ep, const nacre_address *peer);
 
 /* echo.c: asking for an Echo. */
 void nacre__echo_heard(nacre_endpoint *ep, const nacre__item *item);
@@ -628,10 +610,6 @@ void nacre__echo_keep_outer(nacre_endpoint *ep, const nacre__slot *slot, const n
 void nacre__echo_bring(nacre_endpoint *ep, nacre__slot *slot);
 void nacre__echo_bring_outer(nacre_endpoint *ep, const nacre__slot *slot, nacre_bytes *datagram, nacre_buf room);
 void nacre__echo_forget(nacre_endpoint *ep, const nacre_context *context, const nacre_address *peer);
-
-/* pace.c: how often. */
-bool nacre__pace_allows(nacre_endpoint *ep, const nacre_context *context);
-bool nacre__pace_takes(uint64_t *place, uint64_t now_ms, uint32_t per_second);
 
 /* renewal_client.c, renewal_server.c, renewal.c: RFC 8613 B.2. */
 bool nacre__renewal_may_ask(const nacre_endpoint *ep, const nacre_rederivation *r, const nacre_context *context);

@@ -315,7 +315,8 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
         return;
     }
     const bool is_reset = item->outer.type == NACRE_RST;
-    if (!settle(ep, peer, item->outer.mid, is_reset, now_ms) && is_reset) nacre__reset_unmatched(ep, peer);
+    if (!settle(ep, peer, item->outer.mid, is_reset, now_ms) && is_reset)
+        nacre__reset_unmatched(&ep->reset_belief, peer);
 }
 
 /* A datagram before this one in the burst may have ended the exchange, or repeated the request under a new token. */
@@ -324,7 +325,7 @@ static void deliver_response(nacre_endpoint *ep, nacre__item *item, uint64_t now
     const bool is_verified = item->context != NULL && item->err == NACRE_OK;
     nacre__slot *slot = nacre__slot_by_token(ep, &item->datagram->peer, item->outer.token);
     if (slot != NULL && slot->exchange == item->exchange) {
-        nacre__reached(ep, &item->datagram->peer); /* its token has 64 random bits */
+        nacre__validate(&ep->validation, &item->datagram->peer); /* its token has 64 random bits */
         if (is_verified) nacre__item_drop_options(ep, item, &item->plain, nacre__options_seen(item->plain.options));
         else nacre__item_drop_options(ep, item, &item->outer, nacre__options_seen(item->outer.options));
         if (item->kind == NACRE__ITEM_BLOCK) nacre__outer_block(ep, slot, item, now_ms);

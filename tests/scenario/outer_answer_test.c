@@ -20,7 +20,7 @@ static void open_cut(cut *c, uint8_t type, size_t len, const nacre_endpoint_conf
     static const nacre_endpoint_config usual = { .num_outer = 4, .max_unfragmented = MAX };
     for (size_t i = 0; i + 1 < sizeof text; i++) text[i] = (char)('a' + i % 23);
     pair_open(&c->p, config != NULL ? config : &usual, &(pairing){ 0 });
-    nacre__reached(c->p.server.ep, &c->p.client.address);
+    nacre__validate(&c->p.server.ep->validation, &c->p.client.address);
     c->exchange = start(&c->p.client, &c->p.server, c->p.ours, type);
     (void)sent_request(&c->p, &c->request, 0);
     party_give(&c->p.server, &c->p.client, &c->request, 0);

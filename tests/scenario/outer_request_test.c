@@ -351,7 +351,7 @@ static void places_are_shared(void **state)
         expect_continue(&r, 0, 5);
     }
     const nacre_message forged = make(&r, &flood, 150);
-    nacre__reached(p.server.ep, &p.client.address);
+    nacre__validate(&p.server.ep->validation, &p.client.address);
     for (int i = 0; i < 200; i++) {
         char name[12];
         (void)snprintf(name, sizeof name, "forged %d", i);
@@ -514,7 +514,7 @@ static void answers_are_cut(void **state)
     (void)state;
     open_pair(&p, &r, &config);
     for (uint8_t szx = 0; szx < 5; szx++) {
-        nacre__reached(p.server.ep, &r.address);
+        nacre__validate(&p.server.ep->validation, &r.address);
         const nacre_event event = ask(&r, &request, szx, szx);
         respond_long(&p.server, event.exchange, 400);
         const uint64_t seq = nacre_context_next_seq(p.theirs);
@@ -542,7 +542,7 @@ static void later_answers_are_cut(void **state)
     datagram request, d;
     (void)state;
     open_pair(&p, &r, &config);
-    nacre__reached(p.server.ep, &r.address);
+    nacre__validate(&p.server.ep->validation, &r.address);
     const nacre_event event = ask(&r, &request, 1, 0);
     assert_int_equal(nacre_endpoint_defer_response(p.server.ep, event.exchange), NACRE_OK);
     nacre_endpoint_expire(p.server.ep, 1000);
@@ -562,7 +562,7 @@ static void both_ways(void **state)
     datagram whole, d;
     (void)state;
     open_pair(&p, &r, &config);
-    nacre__reached(p.server.ep, &r.address);
+    nacre__validate(&p.server.ep->validation, &r.address);
     const nacre_message m = make(&r, &whole, 150);
     give_all_but_last(&r, &m, "t", 0);
     raw_give_block(&r, &m, &(outer_block){ .num = 2, .szx = SZX, .tag = "t", .has_block2 = true, .block2 = 1 }, 0);
@@ -580,7 +580,7 @@ static void later_blocks_that_are_not_there(void **state)
     datagram request, d;
     (void)state;
     open_pair(&p, &r, &config);
-    nacre__reached(p.server.ep, &r.address);
+    nacre__validate(&p.server.ep->validation, &r.address);
     respond_long(&p.server, ask(&r, &request, 2, 0).exchange, 300);
     (void)raw_take(&r, &d, 0);
     assert_int_equal(ask_more(&r, &request, &d, 4, 2, 0).code, NACRE_CHANGED);
@@ -602,7 +602,7 @@ static void strangers_get_small_blocks(void **state)
     datagram request, d;
     (void)state;
     open_pair(&p, &r, &config);
-    nacre__reached(p.server.ep, &r.address);
+    nacre__validate(&p.server.ep->validation, &r.address);
     respond_long(&p.server, ask(&r, &request, 4, 0).exchange, 400);
     (void)raw_take(&r, &d, 0);
     assert_int_equal(ask_more(&r, &request, &d, 1, 3, 246000).payload.len, 128);

@@ -256,7 +256,7 @@ static void window_is_looked_at_under_the_lock(void **state)
         (void)sent_request(&p, &d, 0);
         party_give(&p.server, &p.client, &d, 0);
         (void)expect_event(&p.server, NACRE_EVENT_REQUEST);
-        assert_int_equal(nacre__is_reached(p.server.ep, &p.client.address), elsewhere == 0);
+        assert_int_equal(nacre__is_validated(&p.server.ep->validation, &p.client.address), elsewhere == 0);
         pair_close(&p);
     }
 }

@@ -10,17 +10,10 @@
 #include "endpoint/endpoint_internal.h"
 
 enum {
-    SAFE = 136,
-    FACTOR = 3,
     MOST_AROUND = 48, /* header, OSCORE option, Observe, tag, Block1 */
     OBSERVE = 6,      /* on both sides */
     ECHO = 2 + NACRE__ECHO_LEN,
 };
-
-size_t nacre__allowance(size_t received)
-{
-    return received > SAFE / FACTOR ? received * FACTOR : SAFE;
-}
 
 /* The most bytes that `answer` may take, with a token of that length. */
 static size_t size_of(const nacre_context *context, const nacre_message *answer, nacre_bytes token)
@@ -49,7 +42,8 @@ bool nacre__entry_exceeds(const nacre_endpoint *ep, const nacre__entry *entry, c
     const nacre_bytes token = entry->message.token;
     size_t allowance = nacre__allowance(entry->datagram_len);
     if (entry->acked) allowance -= NACRE__HEADER_LEN; /* the ACK went there */
-    if (bare_size(answer, token) + extra <= allowance || nacre__is_reached(ep, &entry->peer)) return false;
+    if (bare_size(answer, token) + extra <= allowance || nacre__is_validated(&ep->validation, &entry->peer))
+        return false;
     size_t size = size_of(entry->context, answer, token) + nacre__outer_most(&entry->wish) + extra;
     if (entry->observer != NACRE__NONE) size += OBSERVE;
     return size > allowance && !is_too_long(ep, answer, token);
@@ -62,7 +56,8 @@ bool nacre__observer_exceeds(const nacre_endpoint *ep, const nacre__observer *o,
     nacre_message kept;
     if (nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len)) != NACRE_OK) return false;
     const size_t allowance = nacre__allowance(o->len);
-    if (bare_size(answer, kept.token) + extra <= allowance || o->is_validated || nacre__is_reached(ep, &o->peer))
+    if (bare_size(answer, kept.token) + extra <= allowance || o->is_validated ||
+        nacre__is_validated(&ep->validation, &o->peer))
         return false;
     const size_t size = size_of(o->context, answer, kept.token) + OBSERVE + extra;
     return size > allowance && !is_too_long(ep, answer, kept.token);
@@ -82,13 +77,13 @@ bool nacre__is_slice(const nacre_message *answer)
 
 bool nacre__entry_offers(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer)
 {
-    return answer->options.len > 0 && nacre__is_slice(answer) && !nacre__is_reached(ep, &entry->peer) &&
+    return answer->options.len > 0 && nacre__is_slice(answer) && !nacre__is_validated(&ep->validation, &entry->peer) &&
            !nacre__entry_exceeds(ep, entry, answer, ECHO);
 }
 
 bool nacre__observer_offers(const nacre_endpoint *ep, const nacre__observer *o, const nacre_message *answer)
 {
-    return answer->options.len > 0 && nacre__is_slice(answer) && !nacre__is_reached(ep, &o->peer) &&
+    return answer->options.len > 0 && nacre__is_slice(answer) && !nacre__is_validated(&ep->validation, &o->peer) &&
            !nacre__observer_exceeds(ep, o, answer, ECHO);
 }
 

@@ -46,9 +46,9 @@ void nacre__echo_heard(nacre_endpoint *ep, const nacre__item *item)
         item->context->peer_sent_echo = true;
         nacre__give(ep, item->context);
     }
-    if (nacre__is_reached(ep, peer)) return;
+    if (nacre__is_validated(&ep->validation, peer)) return;
     if ((item->recovers && !nacre_is_absent(echo)) || is_ours(ep, peer, echo) || is_ours(ep, peer, outer))
-        nacre__reached(ep, peer);
+        nacre__validate(&ep->validation, peer);
 }
 
 /* The value for that address; absent when its cipher fails. */

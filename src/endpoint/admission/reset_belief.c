@@ -1,36 +1,34 @@
 /* SPDX-License-Identifier: MIT */
-/* resets: how much a RST is worth (RFC 7641 3.6, RFC 7252 11.4).
+/* reset_belief: a RST shows nothing but a message ID. To a protected message of ours it is believed as long as few RST came
+ * from that address that matched nothing: at most four in an exchange lifetime, of 65,536 IDs. After that only a time-out
+ * ends what a RST would have ended. To bring that about takes five datagrams under a forged address; it costs the
+ * retransmissions to a peer that rejects what it is sent.
  *
- * A RST has nothing to show but a message ID. To a protected message of ours it is believed as long as few RST came from
- * that address that matched nothing: at most four in an exchange lifetime, of 65,536 numbers. After that only a time-out ends
- * what a RST would have ended. To bring that about takes five datagrams under a forged address; it costs the retransmissions
- * to a peer that rejects what it is sent.
- *
- * Each place is a time that every such RST puts off by a quarter of the exchange lifetime; addresses that share a place
+ * Each bucket is a time that every such RST puts off by a quarter of the exchange lifetime; addresses that share a bucket
  * share what is left of it. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/admission/reset_belief.h"
+#include "endpoint/core/hash.h"
 
 enum { FEW = 4 };
 
-static uint64_t *place_of(nacre_endpoint *ep, const nacre_address *peer)
+static uint64_t *bucket_of(nacre__reset_belief *belief, const nacre_address *peer)
 {
-    const uint64_t hash = nacre__hash(ep, peer, NACRE_ABSENT);
-    return &ep->resets[(hash ^ hash >> 32) % NACRE__RESET_COUNTS];
+    const uint64_t hash = nacre__peer_hash(belief->core, peer, NACRE_ABSENT);
+    return &belief->buckets[(hash ^ hash >> 32) % NACRE__RESET_BUCKETS];
 }
 
-/* A RST came from `peer` that matched nothing. */
-void nacre__reset_unmatched(nacre_endpoint *ep, const nacre_address *peer)
+void nacre__reset_unmatched(nacre__reset_belief *belief, const nacre_address *peer)
 {
-    const uint64_t lifetime = ep->config.timing.exchange_lifetime_ms;
-    uint64_t *place = place_of(ep, peer);
-    const uint64_t most = nacre__after(ep->now_ms, lifetime + lifetime / FEW);
-    if (*place < ep->now_ms) *place = ep->now_ms;
-    *place = nacre__after(*place, lifetime / FEW);
-    if (*place > most) *place = most;
+    const uint64_t lifetime = belief->core->config.timing.exchange_lifetime_ms, now = belief->core->now_ms;
+    uint64_t *bucket = bucket_of(belief, peer);
+    const uint64_t most = nacre__after(now, lifetime + lifetime / FEW);
+    if (*bucket < now) *bucket = now;
+    *bucket = nacre__after(*bucket, lifetime / FEW);
+    if (*bucket > most) *bucket = most;
 }
 
-/* Whether a RST from `peer` that names a protected message of ours is believed. */
-bool nacre__reset_is_believed(nacre_endpoint *ep, const nacre_address *peer)
+bool nacre__reset_is_believed(nacre__reset_belief *belief, const nacre_address *peer)
 {
-    return *place_of(ep, peer) <= nacre__after(ep->now_ms, ep->config.timing.exchange_lifetime_ms);
+    const nacre__core *core = belief->core;
+    return *bucket_of(belief, peer) <= nacre__after(core->now_ms, core->config.timing.exchange_lifetime_ms);
 }

@@ -39,7 +39,7 @@ void nacre__oversized_request(nacre_endpoint *ep, nacre__entry *entry, const nac
     nacre_message answer = { .code = NACRE_TOO_LARGE };
     const size_t taken = payload_taken(ep, item);
     ep->stats.oversized++;
-    if (!nacre__pace_takes(&ep->oversized_pace, ep->now_ms, ep->config.challenges_per_second)) {
+    if (!nacre__token_take(&ep->rate_limits.oversized, ep->now_ms, ep->config.challenges_per_second)) {
         ep->stats.dropped++;
         nacre__dedup_release(ep, entry);
         return;

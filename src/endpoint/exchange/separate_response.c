@@ -29,7 +29,7 @@ nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange excha
     nacre__entry *entry = nacre__answer_entry(ep, exchange);
     if (entry == NULL) return NACRE_ERR_STALE;
     if (entry->state == NACRE__ENTRY_LATER) return NACRE_OK;
-    const bool may_be_forged = entry->context == NULL && !nacre__is_reached(ep, &entry->peer);
+    const bool may_be_forged = entry->context == NULL && !nacre__is_validated(&ep->validation, &entry->peer);
     if (may_be_forged && !nacre__push_is_to_spare(ep)) return NACRE_ERR_BUSY;
     const nacre_err err = nacre__later_hold(ep, entry);
     if (err == NACRE_OK && entry->type == NACRE_CON)

@@ -87,7 +87,7 @@ void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry)
 {
     ep->stats.duplicates++;
     const size_t size = entry->answer_len + nacre__outer_most(&entry->wish);
-    if (size > nacre__allowance(entry->datagram_len) && !nacre__is_reached(ep, &entry->peer)) return;
+    if (size > nacre__allowance(entry->datagram_len) && !nacre__is_validated(&ep->validation, &entry->peer)) return;
     if (entry->state == NACRE__ENTRY_LATER && entry->type == NACRE_CON) nacre__later_acknowledge(ep, entry);
     if (entry->state == NACRE__ENTRY_ANSWERED && entry->type == NACRE_CON) transmit(ep, entry);
 }
@@ -216,7 +216,8 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
 {
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
-    if (!nacre__pace_allows(ep, entry->context)) { /* nothing is known of it: a retransmission asks again */
+    if (!nacre__challenge_take(&ep->rate_limits,
+                               entry->context)) { /* nothing is known of it: a retransmission asks again */
         ep->stats.dropped++;
         nacre__dedup_release(ep, entry);
         return;

@@ -121,7 +121,7 @@ nacre_err nacre__push_send(nacre_endpoint *ep, nacre__push *push, nacre_context 
     }
     push->t->type = answer->type;
     push->is_protected = context != NULL;
-    if (nacre__is_reached(ep, &push->t->peer))
+    if (nacre__is_validated(&ep->validation, &push->t->peer))
         push->is_validated = true; /* it was judged as such: nacre__entry_exceeds */
     push->entry = NACRE__NONE;
     return NACRE_OK;
@@ -177,7 +177,7 @@ void nacre__push_confirmed(nacre_endpoint *ep, nacre__push *push, nacre_err err)
 /* Whether its allowance counts no more. */
 static bool is_validated(const nacre_endpoint *ep, nacre__push *push)
 {
-    if (!push->is_validated) push->is_validated = nacre__is_reached(ep, &push->t->peer);
+    if (!push->is_validated) push->is_validated = nacre__is_validated(&ep->validation, &push->t->peer);
     return push->is_validated;
 }
 
@@ -210,7 +210,7 @@ bool nacre__push_transmit(nacre_endpoint *ep, nacre__push *push, nacre_outgoing 
 bool nacre__push_settle(nacre_endpoint *ep, nacre__push *push, bool is_reset)
 {
     if (push->t->state != NACRE__TRANSMISSION_SENT) return false;
-    if (is_reset && push->is_protected && !nacre__reset_is_believed(ep, &push->t->peer))
+    if (is_reset && push->is_protected && !nacre__reset_is_believed(&ep->reset_belief, &push->t->peer))
         return true; /* its time-out ends it */
     if (!is_reset && push->observer != NACRE__NONE) nacre__observer_confirmed(&ep->observers[push->observer]);
     /* RFC 7641 4.5: a notification that is reset ends the observation; RFC 7252 4.2: a separate answer is not wanted */

@@ -38,7 +38,7 @@ void nacre__observer_check(nacre_endpoint *ep, nacre__observer *o)
 
 static void validate(const nacre_endpoint *ep, nacre__observer *o)
 {
-    if (!o->is_validated && nacre__is_reached(ep, &o->peer)) o->is_validated = o->is_confirmed = true;
+    if (!o->is_validated && nacre__is_validated(&ep->validation, &o->peer)) o->is_validated = o->is_confirmed = true;
 }
 
 /* Its request has been answered with 2.xx. `push` carries that answer; NULL when it goes the usual way. */

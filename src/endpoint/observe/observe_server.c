@@ -304,7 +304,7 @@ nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, vo
     o->last_con = ep->now_ms;
     o->since_con = 0;
     o->con = entry->type == NACRE_CON;
-    o->is_validated = o->is_confirmed = nacre__is_reached(ep, &o->peer);
+    o->is_validated = o->is_confirmed = nacre__is_validated(&ep->validation, &o->peer);
     o->changed = o->is_checked = false;
     o->next_check = 0;
     ep->num_observing++;

@@ -65,7 +65,8 @@ nacre__outer *nacre__outer_find(nacre_endpoint *ep, nacre__outer_state state, co
 /* Whether `a` is to go rather than `b`. */
 static bool goes_first(const nacre_endpoint *ep, const nacre__outer *a, const nacre__outer *b)
 {
-    const bool a_known = nacre__is_reached(ep, &a->peer), b_known = nacre__is_reached(ep, &b->peer);
+    const bool a_known = nacre__is_validated(&ep->validation, &a->peer),
+               b_known = nacre__is_validated(&ep->validation, &b->peer);
     if (a->given != b->given) return a->given;
     return a_known != b_known ? !a_known : a->touched < b->touched;
 }

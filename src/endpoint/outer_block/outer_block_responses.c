@@ -29,7 +29,7 @@ size_t nacre__outer_most(const nacre__outer_wish *wish)
 /* RFC 9175 2.4: an address that is not validated gets no more than small blocks, or what is allowed as it is. */
 static uint8_t largest_for(const nacre_endpoint *ep, const nacre_address *peer, uint8_t szx)
 {
-    return szx <= SMALL_SZX || nacre__is_reached(ep, peer) ? szx : SMALL_SZX;
+    return szx <= SMALL_SZX || nacre__is_validated(&ep->validation, peer) ? szx : SMALL_SZX;
 }
 
 /* `m` with Block options, and with `block` and its part of the payload when that is not NULL. */

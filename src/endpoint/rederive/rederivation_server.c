@@ -66,9 +66,9 @@ typedef struct attempt {
 static bool pace_allows(nacre_endpoint *ep, nacre_rederivation *r)
 {
     const uint32_t of_peer = ep->config.context_challenges_per_second, of_all = ep->config.challenges_per_second;
-    const bool in_share =
-        nacre__pace_takes(&r->pace, ep->now_ms, of_peer) && nacre__pace_takes(&ep->renewal_pace, ep->now_ms, of_all);
-    return in_share || nacre__pace_takes(&ep->renewal_excess, ep->now_ms, of_all);
+    const bool in_share = nacre__token_take(&r->pace, ep->now_ms, of_peer) &&
+                          nacre__token_take(&ep->rate_limits.rederivation, ep->now_ms, of_all);
+    return in_share || nacre__token_take(&ep->rate_limits.rederivation_excess, ep->now_ms, of_all);
 }
 
 /* Request #2 once more, or another request before its answer was seen: the context that it names is in use. */

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* address_validation: which addresses are validated (RFC 9175 2.4, RFC 7252 11.3), and what the others get. */
+#ifndef NACRE_ENDPOINT_ADMISSION_ADDRESS_VALIDATION_H
+#define NACRE_ENDPOINT_ADMISSION_ADDRESS_VALIDATION_H
+
+#include "base/cutter.h"
+#include "endpoint/core/core.h"
+
+/* A validated address, and since when. */
+typedef struct nacre__validated_address {
+    nacre_address peer; /* of length 0: a free place */
+    uint64_t when;      /* ms */
+} nacre__validated_address;
+
+typedef struct nacre__address_validation {
+    const nacre__core *core;
+    nacre__validated_address *places;
+    uint32_t num; /* a power of two */
+} nacre__address_validation;
+
+/* For `num_peers` at least. */
+void nacre__address_validation_cut(nacre__address_validation *v, nacre__cutter *c, uint16_t num_peers);
+
+bool nacre__is_validated(const nacre__address_validation *v, const nacre_address *peer);
+
+/* `peer` is validated from now on, for an exchange lifetime. */
+void nacre__validate(nacre__address_validation *v, const nacre_address *peer);
+
+/* How many bytes an address that is not validated gets for `received`: three times as many, and 136 in any case. */
+static inline size_t nacre__allowance(size_t received)
+{
+    enum { SAFE = 136, FACTOR = 3 };
+    return received > SAFE / FACTOR ? received * FACTOR : SAFE;
+}
+
+#endif
