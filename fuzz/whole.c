@@ -756,7 +756,7 @@ static void places_have_come_back(void)
     CHECK(ep->tx.num_held == 0 && ep->num_unlimited == 0);
     for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++)
         CHECK(ep->entries[i].state == NACRE__ENTRY_FREE || ep->entries[i].state == NACRE__ENTRY_ANSWERED);
-    CHECK(ep->open.first == NACRE__NONE);
+    CHECK(ep->dedup.lists[NACRE__DEDUP_OPEN].first == NACRE__NONE);
     for (uint32_t i = 0; i < ep->max_parked; i++) CHECK(ep->parked[i].entry == NACRE__NONE);
     CHECK(ep->tx.num_free == ep->config.num_transmissions && ep->tx.num_timers == 0);
     CHECK(ep->persist_waits.num_requests == 0 && ep->persist_waits.num_waits == 0);

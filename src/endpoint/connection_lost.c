@@ -17,8 +17,8 @@ static void end_answers(nacre_endpoint *ep, const nacre_address *peer)
 {
     for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++) {
         nacre__entry *entry = &ep->entries[i];
-        if (entry->state != NACRE__ENTRY_FREE && nacre_address_equal(&entry->peer, peer))
-            nacre__dedup_release(ep, entry);
+        if (entry->state != NACRE__ENTRY_FREE && nacre_address_equal(&entry->record->peer, peer))
+            nacre__server_exchange_release(ep, entry);
     }
     for (uint32_t i = 0; i < ep->config.num_transmissions; i++) {
         nacre__push *push = &ep->pushes[i];

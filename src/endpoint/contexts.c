@@ -49,9 +49,9 @@ void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context)
         if (slot->state != NACRE__SLOT_FREE && slot->context == context)
             nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
     }
-    for (uint32_t i = ep->open.first, next; i != NACRE__NONE; i = next) {
+    for (uint32_t i = ep->dedup.lists[NACRE__DEDUP_OPEN].first, next; i != NACRE__NONE; i = next) {
         nacre__entry *entry = &ep->entries[i];
-        next = entry->next;
+        next = entry->record->link.next;
         if (entry->context == context) nacre__answer_withdraw(ep, entry, NACRE_ERR_NO_CONTEXT);
     }
     nacre__observers_gone(ep, context, NULL, NACRE_ERR_NO_CONTEXT);

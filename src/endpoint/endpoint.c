@@ -72,7 +72,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     ep->slots = nacre__cut(&c, config->num_client_exchanges, sizeof(nacre__slot));
     ep->tokens = nacre__cut(&c, config->num_client_exchanges, sizeof(uint64_t));
     ep->entries = nacre__cut(&c, config->num_server_exchanges, sizeof(nacre__entry));
-    ep->buckets = nacre__cut(&c, ep->num_buckets, sizeof(uint32_t));
+    nacre__dedup_cut(&ep->dedup, &c, config->num_server_exchanges);
     nacre__persist_waits_cut(&ep->persist_waits, &c, (uint32_t)all);
     ep->controls = nacre__cut(&c, ep->max_controls, sizeof(nacre__control));
     ep->items = nacre__cut(&c, config->burst, sizeof(nacre__item));
@@ -110,7 +110,6 @@ static void set_maxima(nacre_endpoint *ep)
     const nacre_endpoint_config *config = &ep->config;
     const uint32_t all =
         (uint32_t)config->num_client_exchanges + config->num_server_exchanges + config->num_transmissions;
-    ep->num_buckets = nacre__num_buckets_for(config->num_server_exchanges);
     ep->max_observers = config->num_observers > 0 ? config->num_observers + 1 : 0;
     ep->num_observer_buckets = nacre__num_buckets_for(config->num_observers);
     ep->num_observer_counts = config->observers_per_peer < config->num_observers ? ep->num_observer_buckets : 0;
@@ -143,7 +142,6 @@ static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
         ep->slots[i].t->bytes = ep->slots[i].plain + max;
         ep->slots[i].outer = NACRE__NONE;
     }
-    for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++) ep->entries[i].bytes = bytes->entries + max * i;
     for (uint32_t i = 0; i < ep->max_parked; i++)
         ep->parked[i] = (nacre__parked){ .bytes = bytes->parked + 2 * max * i, .entry = NACRE__NONE };
     for (uint32_t i = 0; i < ep->config.num_transmissions; i++)
@@ -155,7 +153,8 @@ static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
         ep->outer[i].body = ep->outer[i].head + max;
         ep->outer[i].plain = ep->outer[i].body + ep->config.max_unfragmented;
     }
-    nacre__dedup_init(ep);
+    nacre__dedup_init(&ep->dedup, &ep->core, bytes->entries);
+    nacre__server_exchanges_init(ep);
     nacre__pushes_init(ep);
     nacre__observers_init(ep);
 }
@@ -294,7 +293,7 @@ static void entry_event(nacre_endpoint *ep, nacre__entry *entry, nacre_event *ev
     event->err = NACRE_OK;
     event->exchange = entry->exchange;
     event->context = entry->context;
-    event->peer = entry->peer;
+    event->peer = entry->record->peer;
     event->message = entry->message;
     event->user = NULL;
 }

@@ -46,6 +46,7 @@
 #include "endpoint/core/hash.h"
 #include "endpoint/core/list.h"
 #include "endpoint/core/protect_batch.h"
+#include "endpoint/message/dedup.h"
 #include "endpoint/message/nstart.h"
 
 enum {
@@ -154,31 +155,20 @@ typedef struct nacre__entry {
     nacre__entry_state state;
     nacre_exchange exchange;
     uint32_t generation;
-    uint32_t prev, next; /* in its list */
-    uint32_t chain;      /* next one in its bucket */
-    nacre_address peer;
-    uint64_t hash;
-    uint64_t born; /* ms */
-    size_t datagram_len;
-    uint16_t mid;
-    uint8_t type;
-    bool in_transmit;
-    bool cheap;        /* ANSWERED: nobody vouched for the message */
-    bool echo;         /* WAITING: the answer is the Echo challenge */
-    bool acked;        /* LATER: the empty ACK has gone, or none is due any more */
-    bool has_echo;     /* DELIVERED, LATER: the request has an Echo option */
-    uint8_t method;    /* DELIVERED, LATER: of the request … */
-    uint8_t unwanted;  /* … and what its No-Response option names */
-    uint32_t parked;   /* the parked room it holds, or NONE */
-    uint32_t push;     /* LATER: its push, or NONE */
-    uint32_t observer; /* until it is answered: the observer that it registered, or NONE */
+    nacre__dedup_record *record; /* its own: the message, and its response; while WAITING, the plain one */
+    bool echo;                   /* WAITING: the answer is the Echo challenge */
+    bool acked;                  /* LATER: the empty ACK has gone, or none is due any more */
+    bool has_echo;               /* DELIVERED, LATER: the request has an Echo option */
+    uint8_t method;              /* DELIVERED, LATER: of the request … */
+    uint8_t unwanted;            /* … and what its No-Response option names */
+    uint32_t parked;             /* the parked room it holds, or NONE */
+    uint32_t push;               /* LATER: its push, or NONE */
+    uint32_t observer;           /* until it is answered: the observer that it registered, or NONE */
     nacre_context *context;
     nacre_request_id id;
     nacre__outer_wish wish;
     uint32_t seen;         /* READY: what options `message` may have: nacre__options_scan */
     nacre_message message; /* READY, DELIVERED: plain, and with the request's token */
-    uint8_t *bytes;        /* max_message: the answer; while WAITING, the plain one */
-    size_t answer_len;     /* 0: no answer */
 } nacre__entry;
 
 /* An empty message to send: ACK or RST. */
@@ -352,6 +342,7 @@ struct nacre_endpoint {
     nacre__persist_waits persist_waits;
     nacre__protect_batch protect_batch;
     nacre__transmissions tx;
+    nacre__dedup dedup;
     nacre__address_validation validation;
     nacre__rate_limits rate_limits;
     nacre__reset_belief reset_belief;
@@ -364,9 +355,6 @@ struct nacre_endpoint {
     uint32_t num_unlimited; /* slots whose limit is to be turned into a time */
 
     nacre__entry *entries;
-    nacre__list free, open, cheap, done;
-    uint32_t *buckets;
-    uint32_t num_buckets; /* a power of two */
 
     void (*on_confirmed)(void *self, nacre_context *context, nacre_err err); /* nacre__endpoint_on_confirmed; or NULL */
     void *on_confirmed_self;
@@ -424,18 +412,19 @@ static inline void nacre__give(const nacre_endpoint *ep, nacre_context *context)
     nacre__context_unlock(&ep->core, context);
 }
 
-/* dedup.c: the memory of entries. */
 static inline uint64_t nacre__hash(const nacre_endpoint *ep, const nacre_address *peer, nacre_bytes bytes)
 {
     return nacre__peer_hash(&ep->core, peer, bytes);
 }
-void nacre__dedup_init(nacre_endpoint *ep);
-nacre__entry *nacre__dedup_find(nacre_endpoint *ep, const nacre_datagram *datagram, uint16_t mid, uint64_t hash,
-                                uint64_t now_ms);
-nacre__entry *nacre__dedup_add(nacre_endpoint *ep, const nacre_datagram *datagram, const nacre_message *outer,
-                               uint64_t hash, uint64_t now_ms);
-void nacre__dedup_done(nacre_endpoint *ep, nacre__entry *entry, bool cheap);
-void nacre__dedup_release(nacre_endpoint *ep, nacre__entry *entry);
+/* server_exchange.c */
+void nacre__server_exchanges_init(nacre_endpoint *ep);
+nacre__entry *nacre__server_exchange_find(nacre_endpoint *ep, const nacre_datagram *datagram, uint16_t mid,
+                                          uint64_t hash, uint64_t now_ms);
+nacre__entry *nacre__server_exchange_add(nacre_endpoint *ep, const nacre_datagram *datagram, const nacre_message *outer,
+                                         uint64_t hash, uint64_t now_ms);
+void nacre__server_exchange_done(nacre_endpoint *ep, nacre__entry *entry, bool is_unauthenticated);
+void nacre__server_exchange_release(nacre_endpoint *ep, nacre__entry *entry);
+void nacre__server_exchange_wait(nacre_endpoint *ep, nacre__entry *entry, nacre_context *context);
 static inline uint32_t nacre__entry_index(const nacre_endpoint *ep, const nacre__entry *entry)
 {
     return (uint32_t)(entry - ep->entries);

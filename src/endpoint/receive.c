@@ -29,12 +29,13 @@ static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
     item->seen = nacre__options_seen(item->outer.options);
     const uint64_t hash = nacre__hash(ep, &item->datagram->peer, item->datagram->bytes);
     const bool may_repeat = !nacre_address_is_reliable(&item->datagram->peer);
-    nacre__entry *known = may_repeat ? nacre__dedup_find(ep, item->datagram, item->outer.mid, hash, now_ms) : NULL;
+    nacre__entry *known =
+        may_repeat ? nacre__server_exchange_find(ep, item->datagram, item->outer.mid, hash, now_ms) : NULL;
     if (known != NULL) {
         nacre__answer_again(ep, known);
         return;
     }
-    nacre__entry *entry = nacre__dedup_add(ep, item->datagram, &item->outer, hash, now_ms);
+    nacre__entry *entry = nacre__server_exchange_add(ep, item->datagram, &item->outer, hash, now_ms);
     if (entry == NULL) {
         ep->stats.dropped++;
         return;
@@ -48,7 +49,7 @@ static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
  * for duplicates may come when the exchange has long ended. */
 static void acknowledge_answer(nacre_endpoint *ep, nacre__item *item, uint64_t hash, uint64_t now_ms)
 {
-    nacre__entry *entry = nacre__dedup_add(ep, item->datagram, &item->outer, hash, now_ms);
+    nacre__entry *entry = nacre__server_exchange_add(ep, item->datagram, &item->outer, hash, now_ms);
     if (entry == NULL) {
         nacre__send_empty(ep, &item->datagram->peer, NACRE_ACK, item->outer.mid);
         return;
@@ -65,7 +66,7 @@ static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms
     if (item->outer.type == NACRE_RST) return; /* RFC 7252 4.2: a RST is empty */
     if (is_con) {
         hash = nacre__hash(ep, &item->datagram->peer, item->datagram->bytes);
-        nacre__entry *known = nacre__dedup_find(ep, item->datagram, item->outer.mid, hash, now_ms);
+        nacre__entry *known = nacre__server_exchange_find(ep, item->datagram, item->outer.mid, hash, now_ms);
         if (known != NULL) {
             nacre__answer_again(ep, known);
             return;

@@ -110,11 +110,11 @@ static bool transmit_slot(nacre_endpoint *ep, nacre__slot *slot, nacre_outgoing 
 
 static bool transmit_entry(nacre_endpoint *ep, nacre__entry *entry, nacre_outgoing *out)
 {
-    const nacre_bytes answer = nacre_bytes_of(entry->bytes, entry->answer_len);
-    entry->in_transmit = false;
-    if (entry->answer_len == 0) return false; /* its cipher failed */
-    if (!nacre__outer_write(ep, &entry->peer, &entry->wish, answer, out))
-        copy_out(out, &entry->peer, entry->bytes, entry->answer_len);
+    const nacre_bytes answer = nacre_bytes_of(entry->record->bytes, entry->record->response_len);
+    entry->record->in_queue = false;
+    if (entry->record->response_len == 0) return false; /* its cipher failed */
+    if (!nacre__outer_write(ep, &entry->record->peer, &entry->wish, answer, out))
+        copy_out(out, &entry->record->peer, entry->record->bytes, entry->record->response_len);
     return true;
 }
 

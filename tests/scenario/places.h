@@ -20,7 +20,7 @@ static inline void assert_places_are_back(const party *p)
     for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++)
         assert_true(ep->entries[i].state == NACRE__ENTRY_FREE || ep->entries[i].state == NACRE__ENTRY_ANSWERED);
     for (uint32_t i = 0; i < ep->max_parked; i++) assert_true(ep->parked[i].entry == NACRE__NONE);
-    assert_true(ep->open.first == NACRE__NONE);
+    assert_true(ep->dedup.lists[NACRE__DEDUP_OPEN].first == NACRE__NONE);
     assert_int_equal(ep->tx.num_held, 0);
     assert_int_equal(ep->num_unlimited, 0);
     assert_int_equal(ep->persist_waits.num_client_exchanges, 0);

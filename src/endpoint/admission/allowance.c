@@ -40,9 +40,9 @@ bool nacre__entry_exceeds(const nacre_endpoint *ep, const nacre__entry *entry, c
                           size_t extra)
 {
     const nacre_bytes token = entry->message.token;
-    size_t allowance = nacre__allowance(entry->datagram_len);
+    size_t allowance = nacre__allowance(entry->record->datagram_len);
     if (entry->acked) allowance -= NACRE__HEADER_LEN; /* the ACK went there */
-    if (bare_size(answer, token) + extra <= allowance || nacre__is_validated(&ep->validation, &entry->peer))
+    if (bare_size(answer, token) + extra <= allowance || nacre__is_validated(&ep->validation, &entry->record->peer))
         return false;
     size_t size = size_of(entry->context, answer, token) + nacre__outer_most(&entry->wish) + extra;
     if (entry->observer != NACRE__NONE) size += OBSERVE;
@@ -77,7 +77,8 @@ bool nacre__is_slice(const nacre_message *answer)
 
 bool nacre__entry_offers(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer)
 {
-    return answer->options.len > 0 && nacre__is_slice(answer) && !nacre__is_validated(&ep->validation, &entry->peer) &&
+    return answer->options.len > 0 && nacre__is_slice(answer) &&
+           !nacre__is_validated(&ep->validation, &entry->record->peer) &&
            !nacre__entry_exceeds(ep, entry, answer, ECHO);
 }
 

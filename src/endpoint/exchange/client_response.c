@@ -98,7 +98,7 @@ static void reject(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *ite
         if (nacre__slot_waits(slot)) slot->doubt = NACRE_ERR_CRITICAL_OPTION;
         return;
     }
-    if (item->ack != 0) ep->entries[item->ack - 1].bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
+    if (item->ack != 0) ep->entries[item->ack - 1].record->bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
     ep->stats.responses++;
     nacre__slot_end(ep, slot, NACRE_ERR_CRITICAL_OPTION, answer);
 }

@@ -41,7 +41,7 @@ void nacre__oversized_request(nacre_endpoint *ep, nacre__entry *entry, const nac
     ep->stats.oversized++;
     if (!nacre__token_take(&ep->rate_limits.oversized, ep->now_ms, ep->config.challenges_per_second)) {
         ep->stats.dropped++;
-        nacre__dedup_release(ep, entry);
+        nacre__server_exchange_release(ep, entry);
         return;
     }
     nacre_options_init(&o, NACRE_BUF(room));
@@ -51,8 +51,9 @@ void nacre__oversized_request(nacre_endpoint *ep, nacre__entry *entry, const nac
     answer.token = item->outer.token;
     if (nacre_message_size(&answer) > ep->config.max_message) answer.options = NACRE_ABSENT;
     if (nacre_message_size(&answer) > ep->config.max_message) { /* a token of its own length: RFC 8974 2.2.2 */
-        if (entry->type == NACRE_CON) nacre__send_empty(ep, &entry->peer, NACRE_RST, entry->mid);
-        nacre__dedup_release(ep, entry);
+        if (entry->record->type == NACRE_CON)
+            nacre__send_empty(ep, &entry->record->peer, NACRE_RST, entry->record->mid);
+        nacre__server_exchange_release(ep, entry);
         return;
     }
     nacre__answer_unprotected(ep, entry, &answer, item->outer.token);

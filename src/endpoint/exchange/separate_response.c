@@ -18,7 +18,7 @@ nacre_err nacre__later_hold(nacre_endpoint *ep, nacre__entry *entry)
     entry->message = (nacre_message){ .token = { push->t->bytes, token.len } };
     entry->push = nacre__push_index(ep, push);
     entry->state = NACRE__ENTRY_LATER;
-    push->t->peer = entry->peer;
+    push->t->peer = entry->record->peer;
     push->entry = nacre__entry_index(ep, entry);
     return NACRE_OK;
 }
@@ -29,10 +29,10 @@ nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange excha
     nacre__entry *entry = nacre__answer_entry(ep, exchange);
     if (entry == NULL) return NACRE_ERR_STALE;
     if (entry->state == NACRE__ENTRY_LATER) return NACRE_OK;
-    const bool may_be_forged = entry->context == NULL && !nacre__is_validated(&ep->validation, &entry->peer);
+    const bool may_be_forged = entry->context == NULL && !nacre__is_validated(&ep->validation, &entry->record->peer);
     if (may_be_forged && !nacre__push_is_to_spare(ep)) return NACRE_ERR_BUSY;
     const nacre_err err = nacre__later_hold(ep, entry);
-    if (err == NACRE_OK && entry->type == NACRE_CON)
+    if (err == NACRE_OK && entry->record->type == NACRE_CON)
         nacre__transmission_set_due(&ep->tx, ep->pushes[entry->push].t,
                                     nacre__after(ep->now_ms, ep->config.timing.ack_delay_ms));
     return err;
@@ -43,7 +43,7 @@ void nacre__later_acknowledge(nacre_endpoint *ep, nacre__entry *entry)
 {
     entry->acked = true;
     nacre__transmission_set_due(&ep->tx, ep->pushes[entry->push].t, NACRE__NEVER);
-    nacre__send_empty(ep, &entry->peer, NACRE_ACK, entry->mid);
+    nacre__send_empty(ep, &entry->record->peer, NACRE_ACK, entry->record->mid);
 }
 
 /* The entry goes on without its push. */
@@ -59,9 +59,9 @@ nacre_err nacre__later_send(nacre_endpoint *ep, nacre__entry *entry, nacre_messa
     nacre__push *push = &ep->pushes[entry->push];
     const nacre_bytes token = entry->message.token;
     if (token.len > 0) memcpy(ep->scratch, token.ptr, token.len); /* the answer is written over it */
-    answer->type = entry->type;
+    answer->type = entry->record->type;
     answer->token = nacre_bytes_of(ep->scratch, token.len);
-    push->allowance = nacre__allowance(entry->datagram_len);
+    push->allowance = nacre__allowance(entry->record->datagram_len);
     push->spent = entry->acked ? NACRE__HEADER_LEN : 0; /* the ACK */
     push->wish = entry->wish;
     const nacre_err err = nacre__push_send(ep, push, entry->context, &entry->id, answer);

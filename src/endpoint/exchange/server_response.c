@@ -10,14 +10,14 @@
 
 static nacre_buf room_of(const nacre_endpoint *ep, const nacre__entry *entry)
 {
-    return (nacre_buf){ entry->bytes, ep->config.max_message };
+    return (nacre_buf){ entry->record->bytes, ep->config.max_message };
 }
 
 /* RFC 7252 5.2.1: the answer to a CON goes into its ACK. 5.2.3: the one to a NON is a NON with a MID of its own. */
 void nacre__answer_header(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer, nacre_bytes token)
 {
-    answer->type = entry->type == NACRE_CON ? NACRE_ACK : NACRE_NON;
-    answer->mid = entry->type == NACRE_CON ? entry->mid : nacre__new_mid(&ep->tx, &entry->peer);
+    answer->type = entry->record->type == NACRE_CON ? NACRE_ACK : NACRE_NON;
+    answer->mid = entry->record->type == NACRE_CON ? entry->record->mid : nacre__new_mid(&ep->tx, &entry->record->peer);
     answer->token = token;
 }
 
@@ -36,8 +36,8 @@ static void leave_rooms(nacre_endpoint *ep, nacre__entry *entry)
 
 static void transmit(nacre_endpoint *ep, nacre__entry *entry)
 {
-    if (entry->in_transmit || entry->answer_len == 0) return;
-    entry->in_transmit = true;
+    if (entry->record->in_queue || entry->record->response_len == 0) return;
+    entry->record->in_queue = true;
     nacre__queue_push(&ep->tx.queue, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
 }
 
@@ -47,8 +47,9 @@ static void finish(nacre_endpoint *ep, nacre__entry *entry, size_t answer_len, b
 {
     if (entry->observer != NACRE__NONE) nacre__observer_begun(ep, &ep->observers[entry->observer], NULL);
     entry->observer = NACRE__NONE;
-    entry->answer_len = answer_len;
-    nacre__dedup_done(ep, entry, cheap || nacre_address_is_reliable(&entry->peer)); /* who never repeats is forgotten */
+    entry->record->response_len = answer_len;
+    nacre__server_exchange_done(
+        ep, entry, cheap || nacre_address_is_reliable(&entry->record->peer)); /* who never repeats is forgotten */
     transmit(ep, entry);
 }
 
@@ -67,9 +68,10 @@ static void end_observer(nacre_endpoint *ep, nacre__entry *entry, nacre_err err)
 
 static size_t write_ack(nacre_endpoint *ep, nacre__entry *entry)
 {
-    const nacre_message ack = { .type = NACRE_ACK, .code = NACRE_EMPTY, .mid = entry->mid };
+    const nacre_message ack = { .type = NACRE_ACK, .code = NACRE_EMPTY, .mid = entry->record->mid };
     nacre_bytes out;
-    return entry->type == NACRE_CON && nacre_message_write(&ack, &out, room_of(ep, entry)) == NACRE_OK ? out.len : 0;
+    return entry->record->type == NACRE_CON && nacre_message_write(&ack, &out, room_of(ep, entry)) == NACRE_OK ? out.len
+                                                                                                               : 0;
 }
 
 /* Nothing goes out for it now: its ACK has gone, and a duplicate gets that again. */
@@ -77,8 +79,8 @@ void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry)
 {
     end_observer(ep, entry, NACRE_OK);
     leave_rooms(ep, entry);
-    entry->answer_len = write_ack(ep, entry);
-    nacre__dedup_done(ep, entry, entry->context == NULL);
+    entry->record->response_len = write_ack(ep, entry);
+    nacre__server_exchange_done(ep, entry, entry->context == NULL);
 }
 
 /* A duplicate came (RFC 7252 4.5): a CON gets the same answer again, if there is one yet; a NON is dropped. So is what asks for
@@ -86,10 +88,12 @@ void nacre__answer_known_only(nacre_endpoint *ep, nacre__entry *entry)
 void nacre__answer_again(nacre_endpoint *ep, nacre__entry *entry)
 {
     ep->stats.duplicates++;
-    const size_t size = entry->answer_len + nacre__outer_most(&entry->wish);
-    if (size > nacre__allowance(entry->datagram_len) && !nacre__is_validated(&ep->validation, &entry->peer)) return;
-    if (entry->state == NACRE__ENTRY_LATER && entry->type == NACRE_CON) nacre__later_acknowledge(ep, entry);
-    if (entry->state == NACRE__ENTRY_ANSWERED && entry->type == NACRE_CON) transmit(ep, entry);
+    const size_t size = entry->record->response_len + nacre__outer_most(&entry->wish);
+    if (size > nacre__allowance(entry->record->datagram_len) &&
+        !nacre__is_validated(&ep->validation, &entry->record->peer))
+        return;
+    if (entry->state == NACRE__ENTRY_LATER && entry->record->type == NACRE_CON) nacre__later_acknowledge(ep, entry);
+    if (entry->state == NACRE__ENTRY_ANSWERED && entry->record->type == NACRE_CON) transmit(ep, entry);
 }
 
 /* Nothing to say: a CON gets an empty ACK, which is never protected (RFC 8613 4.2). */
@@ -149,9 +153,10 @@ void nacre__answer_refuse(nacre_endpoint *ep, nacre__entry *entry, nacre_err err
         nacre__answer_empty(ep, entry);
         return;
     }
-    if (entry->type != NACRE_CON && !nacre_address_is_reliable(&entry->peer)) {
+    if (entry->record->type != NACRE_CON && !nacre_address_is_reliable(&entry->record->peer)) {
         leave_rooms(ep, entry);
-        nacre__dedup_release(ep, entry); /* a duplicate would be refused again, so there is nothing to remember */
+        nacre__server_exchange_release(ep,
+                                       entry); /* a duplicate would be refused again, so there is nothing to remember */
         return;
     }
     nacre__answer_header(ep, entry, &answer, token);
@@ -169,7 +174,8 @@ static nacre_bytes token_of(const nacre_endpoint *ep, const nacre__entry *entry)
     nacre_message request;
     if (entry->state == NACRE__ENTRY_WAITING) {
         /* the plain answer in its own bytes has the token, but the refusal is written over it */
-        if (nacre_message_parse(&request, nacre_bytes_of(entry->bytes, entry->answer_len)) != NACRE_OK)
+        if (nacre_message_parse(&request, nacre_bytes_of(entry->record->bytes, entry->record->response_len)) !=
+            NACRE_OK)
             return NACRE_ABSENT;
         memcpy(ep->scratch, request.token.ptr, request.token.len);
         return nacre_bytes_of(ep->scratch, request.token.len);
@@ -203,11 +209,11 @@ static nacre_err keep_plain(nacre_endpoint *ep, nacre__entry *entry, const nacre
     nacre_bytes out;
     const nacre_err err = nacre_message_write(answer, &out, room_of(ep, entry));
     if (err != NACRE_OK) return err;
-    entry->answer_len = out.len;
+    entry->record->response_len = out.len;
     entry->echo = echo;
     entry->state = NACRE__ENTRY_WAITING;
     leave_rooms(ep, entry);
-    nacre__persist_join(&ep->persist_waits, entry->context, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
+    nacre__server_exchange_wait(ep, entry, entry->context);
     return NACRE_OK;
 }
 
@@ -219,7 +225,7 @@ static void challenge(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes token
     if (!nacre__challenge_take(&ep->rate_limits,
                                entry->context)) { /* nothing is known of it: a retransmission asks again */
         ep->stats.dropped++;
-        nacre__dedup_release(ep, entry);
+        nacre__server_exchange_release(ep, entry);
         return;
     }
     nacre__answer_header(ep, entry, &header, token);
@@ -268,11 +274,11 @@ static void park(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *ite
     if (entry->parked == NACRE__NONE) {
         nacre__persist_ask(&ep->persist_waits, item->context);
         ep->stats.dropped++;
-        nacre__dedup_release(ep, entry);
+        nacre__server_exchange_release(ep, entry);
         return;
     }
     entry->state = NACRE__ENTRY_PARKED;
-    nacre__persist_join(&ep->persist_waits, item->context, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
+    nacre__server_exchange_wait(ep, entry, item->context);
 }
 
 static void count_refusal(nacre_endpoint *ep, nacre_err err)
@@ -315,7 +321,7 @@ void nacre__answer_settle(nacre_endpoint *ep, nacre__entry *entry, const nacre__
 static void resume_request(nacre_endpoint *ep, nacre__entry *entry)
 {
     const nacre__parked *parked = &ep->parked[entry->parked];
-    const nacre_datagram datagram = { .peer = entry->peer, .bytes = { parked->bytes, parked->len } };
+    const nacre_datagram datagram = { .peer = entry->record->peer, .bytes = { parked->bytes, parked->len } };
     nacre__item item = { .kind = NACRE__ITEM_REQUEST, .datagram = &datagram, .context = entry->context };
     item.err = nacre_message_parse(&item.outer, datagram.bytes);
     const nacre_buf room = { parked->bytes + ep->config.max_message, ep->config.max_message };
@@ -332,7 +338,7 @@ static void resume_answer(nacre_endpoint *ep, nacre__entry *entry)
     const nacre_buf room = { ep->scratch, ep->config.max_message };
     nacre_message plain;
     nacre_bytes out;
-    nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(entry->bytes, entry->answer_len));
+    nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(entry->record->bytes, entry->record->response_len));
     nacre__take(ep, entry->context);
     if (err == NACRE_OK && entry->echo)
         err = nacre_protect_echo(entry->context, &ep->config.crypto, &entry->id, &out, room, &plain);
@@ -340,12 +346,12 @@ static void resume_answer(nacre_endpoint *ep, nacre__entry *entry)
         err = nacre_protect_response(entry->context, &ep->config.crypto, &entry->id, &out, room, &plain, NULL);
     nacre__give(ep, entry->context);
     if (err == NACRE_ERR_NOT_YET) {
-        nacre__persist_join(&ep->persist_waits, entry->context, NACRE__OF_ENTRY, nacre__entry_index(ep, entry));
+        nacre__server_exchange_wait(ep, entry, entry->context);
     } else if (err != NACRE_OK) {
         nacre__answer_withdraw(ep, entry, err);
     } else {
         nacre__persist_ask_early(&ep->persist_waits, entry->context);
-        memcpy(entry->bytes, out.ptr, out.len);
+        memcpy(entry->record->bytes, out.ptr, out.len);
         finish(ep, entry, out.len, false);
     }
 }
@@ -361,6 +367,7 @@ static bool goes_on(nacre_endpoint *ep, const nacre__entry *entry)
 /* The store has answered. */
 void nacre__answer_confirmed(nacre_endpoint *ep, nacre__entry *entry, nacre_err err)
 {
+    entry->record->may_be_dropped = false;
     if (err != NACRE_OK && !goes_on(ep, entry)) nacre__answer_withdraw(ep, entry, NACRE_ERR_NOT_YET);
     else if (entry->state == NACRE__ENTRY_PARKED) resume_request(ep, entry);
     else resume_answer(ep, entry);
@@ -369,9 +376,9 @@ void nacre__answer_confirmed(nacre_endpoint *ep, nacre__entry *entry, nacre_err 
 /* A new burst begins: what the application did not answer counts as ignored, for the message's memory goes. */
 void nacre__answer_close_delivered(nacre_endpoint *ep)
 {
-    for (uint32_t i = ep->open.first, next; i != NACRE__NONE; i = next) {
+    for (uint32_t i = ep->dedup.lists[NACRE__DEDUP_OPEN].first, next; i != NACRE__NONE; i = next) {
         nacre__entry *entry = &ep->entries[i];
-        next = entry->next;
+        next = entry->record->link.next;
         if (entry->state == NACRE__ENTRY_DELIVERED) nacre__answer_empty(ep, entry);
         if (entry->state == NACRE__ENTRY_LATER) leave_parked(ep, entry);
     }
@@ -392,12 +399,12 @@ nacre__entry *nacre__answer_entry(nacre_endpoint *ep, nacre_exchange exchange)
 /* Into the entry's bytes, protected when the request was (RFC 8613 8.3). */
 static nacre_err write_answer(nacre_endpoint *ep, nacre__entry *entry, nacre_bytes *out, const nacre_message *answer)
 {
-    const size_t max = nacre__max_message_to(ep, &entry->peer), extra = nacre__outer_extra(&entry->wish);
-    const nacre_buf room = { entry->bytes, max > extra ? max - extra : 0 };
+    const size_t max = nacre__max_message_to(ep, &entry->record->peer), extra = nacre__outer_extra(&entry->wish);
+    const nacre_buf room = { entry->record->bytes, max > extra ? max - extra : 0 };
     if (entry->context == NULL) return nacre_message_write(answer, out, room);
     /* RFC 8613 8.3 step 1: the context that verified the request */
     return nacre__protect_batch_add(&ep->protect_batch, entry->context, &entry->id, out, room, answer,
-                                    &entry->answer_len);
+                                    &entry->record->response_len);
 }
 
 static bool may_have_these(const nacre_endpoint *ep, nacre_bytes options)
@@ -422,7 +429,7 @@ static nacre_err answer_at_once(nacre_endpoint *ep, nacre__entry *entry, nacre_m
     nacre__answer_header(ep, entry, answer, entry->message.token);
     const nacre_err err = write_answer(ep, entry, &out, answer);
     if (err == NACRE_ERR_NOT_YET) {
-        if (nacre_protect_size(entry->context, answer, NULL) > nacre__max_message_to(ep, &entry->peer))
+        if (nacre_protect_size(entry->context, answer, NULL) > nacre__max_message_to(ep, &entry->record->peer))
             return NACRE_ERR_TOO_LONG;
         return keep_plain(ep, entry, answer, false);
     }
@@ -443,7 +450,7 @@ static bool is_unwanted(const nacre__entry *entry, uint8_t code)
 static nacre_err make_short(nacre_endpoint *ep, const nacre__entry *entry, nacre_message *answer)
 {
     const bool may_repeat = nacre_code_is_safe(entry->method) && answer->code >> 5 == 2;
-    return may_repeat ? nacre__echo_ask(ep, &entry->peer, answer) : nacre__answer_bare(ep, answer);
+    return may_repeat ? nacre__echo_ask(ep, &entry->record->peer, answer) : nacre__answer_bare(ep, answer);
 }
 
 static nacre_err answer_entry(nacre_endpoint *ep, nacre__entry *entry, const nacre_message *plain)
@@ -454,7 +461,7 @@ static nacre_err answer_entry(nacre_endpoint *ep, nacre__entry *entry, const nac
     uint8_t value[NACRE__ECHO_LEN];
     nacre_bytes echo = NACRE_ABSENT;
     if (nacre__entry_exceeds(ep, entry, plain, 0)) err = make_short(ep, entry, &answer);
-    else if (nacre__entry_offers(ep, entry, plain)) echo = nacre__echo_for(ep, &entry->peer, value);
+    else if (nacre__entry_offers(ep, entry, plain)) echo = nacre__echo_for(ep, &entry->record->peer, value);
     const bool is_success = answer.code >> 5 == 2;
     if (err == NACRE_OK && observer != NACRE__NONE && is_success)
         err = nacre__observe_add(ep, &ep->observers[observer], &answer, echo);

@@ -131,7 +131,8 @@ static void count(const nacre_endpoint *ep, const nacre__observer *o, bool one_m
 
 static bool has_its_share(const nacre_endpoint *ep, const nacre__entry *entry)
 {
-    return ep->num_observer_counts > 0 && *count_of(ep, entry->context, &entry->peer) >= ep->config.observers_per_peer;
+    return ep->num_observer_counts > 0 &&
+           *count_of(ep, entry->context, &entry->record->peer) >= ep->config.observers_per_peer;
 }
 
 /* ---- The same client, the same registration ------------------------------------------------------------------------ */
@@ -167,7 +168,8 @@ static bool same_key(const nacre_message *a, const nacre_message *b)
 static bool is_same(const nacre__observer *o, const nacre__entry *entry, uint64_t token_hash)
 {
     nacre_message kept;
-    return o->token_hash == token_hash && o->context == entry->context && nacre_address_equal(&o->peer, &entry->peer) &&
+    return o->token_hash == token_hash && o->context == entry->context &&
+           nacre_address_equal(&o->peer, &entry->record->peer) &&
            nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len)) == NACRE_OK &&
            nacre_bytes_equal(kept.token, entry->message.token) &&
            (o->context == NULL || same_key(&kept, &entry->message));
@@ -175,7 +177,7 @@ static bool is_same(const nacre__observer *o, const nacre__entry *entry, uint64_
 
 static nacre__observer *find(nacre_endpoint *ep, const nacre__entry *entry)
 {
-    const uint64_t hash = nacre__hash(ep, &entry->peer, entry->message.token);
+    const uint64_t hash = nacre__hash(ep, &entry->record->peer, entry->message.token);
     for (uint32_t i = *bucket_in(ep, ep->token_buckets, hash); i != NACRE__NONE; i = ep->observers[i].token_chain)
         if (is_same(&ep->observers[i], entry, hash)) return &ep->observers[i];
     return NULL;
@@ -274,10 +276,10 @@ static void keep(nacre_endpoint *ep, nacre__observer *o, nacre__entry *entry)
     if (nacre_message_write(&entry->message, &out, (nacre_buf){ o->bytes, ep->config.observer_bytes }) != NACRE_OK)
         out.len = 0;
     o->len = out.len;
-    o->peer = entry->peer;
+    o->peer = entry->record->peer;
     o->context = entry->context;
     o->id = nacre_request_id_dup(&entry->id); /* RFC 8613 8.3.1: the nonce is the first answer's */
-    o->token_hash = nacre__hash(ep, &entry->peer, entry->message.token);
+    o->token_hash = nacre__hash(ep, &entry->record->peer, entry->message.token);
     uint32_t *bucket = bucket_in(ep, ep->token_buckets, o->token_hash);
     o->token_chain = *bucket;
     *bucket = nacre__observer_index(ep, o);
@@ -303,7 +305,7 @@ nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, vo
     o->number = (uint32_t)ep->now_ms & 0xffffff;
     o->last_con = ep->now_ms;
     o->since_con = 0;
-    o->con = entry->type == NACRE_CON;
+    o->con = entry->record->type == NACRE_CON;
     o->is_validated = o->is_confirmed = nacre__is_validated(&ep->validation, &o->peer);
     o->changed = o->is_checked = false;
     o->next_check = 0;

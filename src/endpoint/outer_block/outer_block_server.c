@@ -168,10 +168,10 @@ void nacre__outer_put_back(nacre__outer *place)
 void nacre__outer_put_off(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item)
 {
     nacre__persist_ask(&ep->persist_waits, item->context);
-    if (nacre_address_is_reliable(&entry->peer)) { /* which sends nothing again */
+    if (nacre_address_is_reliable(&entry->record->peer)) { /* which sends nothing again */
         nacre__answer_refuse(ep, entry, NACRE_ERR_NOT_YET, item->outer.token);
         return;
     }
     ep->stats.dropped++;
-    nacre__dedup_release(ep, entry);
+    nacre__server_exchange_release(ep, entry);
 }

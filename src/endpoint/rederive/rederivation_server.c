@@ -112,7 +112,7 @@ static nacre_err accept_2(const attempt *a)
                                                 &a->item->id, &a->item->plain, a->room, &a->item->outer, ep->now_ms);
     if (err != NACRE_OK) return err;
     nacre__renewal_retire(ep, r);
-    nacre__renewal_established(ep, r, &a->entry->peer);
+    nacre__renewal_established(ep, r, &a->entry->record->peer);
     nacre__renewal_yield(ep, r);
     return NACRE_OK;
 }
@@ -126,9 +126,10 @@ static nacre_err answer_1(const attempt *a, bool ordinary)
     nacre_bytes out;
     nacre__answer_header(ep, a->entry, &header, a->item->outer.token);
     ep->config.random.fill(ep->config.random.self, s2, sizeof s2);
-    const nacre_err err = nacre_rederive_offer_r2(
-        &a->r->offers, &a->r->spare, &ep->config.crypto, &a->r->material, ordinary, &out,
-        (nacre_buf){ a->entry->bytes, ep->config.max_message }, a->room, &a->item->outer, &header, s2, ep->now_ms);
+    const nacre_err err =
+        nacre_rederive_offer_r2(&a->r->offers, &a->r->spare, &ep->config.crypto, &a->r->material, ordinary, &out,
+                                (nacre_buf){ a->entry->record->bytes, ep->config.max_message }, a->room,
+                                &a->item->outer, &header, s2, ep->now_ms);
     if (err != NACRE_OK) return err;
     nacre__answer_written(ep, a->entry, out.len);
     return NACRE_ERR_REPLAY_ECHO;
@@ -179,7 +180,7 @@ bool nacre__renewal_takes(nacre_endpoint *ep, nacre__entry *entry, nacre__item *
     if (err == NACRE_ERR_REPLAY_ECHO) return true;
     if (is_busy && may_be_another(err)) {
         ep->stats.dropped++;
-        nacre__dedup_release(ep, entry);
+        nacre__server_exchange_release(ep, entry);
         return true;
     }
     return false;
