@@ -12,7 +12,7 @@
 #include "nonces.h"
 #include "renewing.h"
 
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 #include "transfer/transfer_internal.h"
 
 enum { MAX_MESSAGE = 300, MAX_SENT = 24, MAX_MADE = 24, NUM_OWN = 6, NUM_OPEN = 12, NUM_SEEN = 8, MAX_STEPS = 300 };
@@ -189,8 +189,9 @@ static void ignore(nacre_exchange exchange)
 /* A handler that answers later may have been told no (all pushes are in use), which it does not hear. */
 static bool is_over(nacre_exchange exchange)
 {
-    if (nacre__exchange_kind(exchange) == NACRE__OF_ENTRY) return nacre__answer_entry(w.ep, exchange) == NULL;
-    return nacre__observer_of(w.ep, exchange) == NULL;
+    if (nacre__exchange_kind(exchange) == NACRE__OF_ENTRY)
+        return nacre__answer_entry(&w.ep->exchanges, exchange) == NULL;
+    return nacre__observer_of(&w.ep->observe, exchange) == NULL;
 }
 
 static void keep_open(nacre_exchange exchange, bool later)
@@ -749,21 +750,23 @@ static void begin(uint8_t flags)
 static void places_have_come_back(void)
 {
     const nacre_endpoint *ep = w.ep;
-    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
-        CHECK(ep->slots[i].state == NACRE__SLOT_FREE);
-        CHECK(ep->tokens[i] == 0);
+    for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
+        CHECK(ep->exchanges.slots[i].state == NACRE__SLOT_FREE);
+        CHECK(ep->exchanges.tokens[i] == 0);
     }
-    CHECK(ep->tx.num_held == 0 && ep->num_unlimited == 0);
-    for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++)
-        CHECK(ep->entries[i].state == NACRE__ENTRY_FREE || ep->entries[i].state == NACRE__ENTRY_ANSWERED);
+    CHECK(ep->tx.num_held == 0 && ep->exchanges.num_unlimited == 0);
+    for (uint32_t i = 0; i < ep->core.config.num_server_exchanges; i++)
+        CHECK(ep->exchanges.entries[i].state == NACRE__ENTRY_FREE ||
+              ep->exchanges.entries[i].state == NACRE__ENTRY_ANSWERED);
     CHECK(ep->dedup.lists[NACRE__DEDUP_OPEN].first == NACRE__NONE);
-    for (uint32_t i = 0; i < ep->max_parked; i++) CHECK(ep->parked[i].entry == NACRE__NONE);
-    CHECK(ep->tx.num_free == ep->config.num_transmissions && ep->tx.num_timers == 0);
+    for (uint32_t i = 0; i < ep->exchanges.max_parked; i++) CHECK(ep->exchanges.parked[i].entry == NACRE__NONE);
+    CHECK(ep->tx.num_free == ep->core.config.num_transmissions && ep->tx.num_timers == 0);
     CHECK(ep->persist_waits.num_requests == 0 && ep->persist_waits.num_waits == 0);
-    CHECK(ep->num_controls == 0 && ep->protect_batch.num == 0);
-    CHECK(ep->events.num == 0 && ep->tx.queue.num == 0 && ep->first_note == ep->num_notes);
-    CHECK(ep->num_observing == 0);
-    for (uint32_t i = 0; i < ep->num_observer_counts; i++) CHECK(ep->observer_counts[i] == 0);
+    CHECK(ep->empty.num == 0 && ep->protect_batch.num == 0);
+    CHECK(ep->exchanges.events.num == 0 && ep->tx.queue.num == 0 &&
+          ep->exchanges.first_note == ep->exchanges.num_notes);
+    CHECK(ep->observe.num_observing == 0);
+    for (uint32_t i = 0; i < ep->observe.num_counts; i++) CHECK(ep->observe.counts[i] == 0);
     const nacre_transfer *t = w.transfer;
     if (t == NULL) return;
     CHECK(t->num_waiting == 0 && t->num_later == 0 && t->num_bodies_used == 0);
@@ -787,13 +790,13 @@ static void end(void)
     }
     /* An observation goes on until its server has not answered; one that registers no more goes on for ever. */
     for (size_t i = 0; i < NUM_OWN; i++) {
-        CHECK(w.own[i].exchange == 0 || (w.own[i].observes && w.ep->config.no_reregister));
+        CHECK(w.own[i].exchange == 0 || (w.own[i].observes && w.ep->core.config.no_reregister));
         if (w.own[i].exchange == 0) continue;
         if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, w.own[i].exchange);
         else nacre_endpoint_cancel(w.ep, w.own[i].exchange);
     }
-    for (uint32_t i = 0; i < w.ep->max_observers; i++) { /* whoever observes and hears nothing stays */
-        const nacre__observer *o = &w.ep->observers[i];
+    for (uint32_t i = 0; i < w.ep->observe.max; i++) { /* whoever observes and hears nothing stays */
+        const nacre__observer *o = &w.ep->observe.observers[i];
         if (o->state != NACRE__OBSERVER_FREE) nacre_endpoint_drop_observer(w.ep, o->exchange);
     }
     transmit(SIZE_MAX);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* contexts: what follows when the store of a context has answered, and when a context is removed. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 
 void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
                                   void *self)
@@ -18,13 +18,13 @@ static void tell_driver(const nacre_endpoint *ep, nacre_context *context, nacre_
 static void resume(nacre_endpoint *ep, nacre__ref waiter, nacre_context *context, nacre_err err)
 {
     if (waiter.kind == NACRE__OF_ENTRY) {
-        nacre__answer_confirmed(ep, &ep->entries[waiter.index], err);
+        nacre__answer_confirmed(&ep->exchanges, &ep->exchanges.entries[waiter.index], err);
     } else if (waiter.kind == NACRE__OF_TRANSMISSION) {
-        nacre__push_confirmed(ep, nacre__push_of(ep, &ep->tx.all[waiter.index]), err);
+        nacre__push_confirmed(&ep->exchanges, nacre__push_of(&ep->exchanges, &ep->tx.all[waiter.index]), err);
     } else if (err == NACRE_OK || nacre__has_number(&ep->core, context)) {
-        nacre__slot_queue(ep, &ep->slots[waiter.index]);
+        nacre__slot_queue(&ep->exchanges, &ep->exchanges.slots[waiter.index]);
     } else {
-        nacre__slot_end(ep, &ep->slots[waiter.index], err, NULL);
+        nacre__slot_end(&ep->exchanges, &ep->exchanges.slots[waiter.index], err, NULL);
     }
 }
 
@@ -34,7 +34,7 @@ void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_
     tell_driver(ep, context, err);
     nacre__persist_confirmed(&ep->persist_waits, context);
     while (nacre__persist_next(&ep->persist_waits, &waiter)) resume(ep, waiter, context, err);
-    if (err == NACRE_OK) nacre__observers_catch_up(ep, context);
+    if (err == NACRE_OK) nacre__observers_catch_up(&ep->observe, context);
 }
 
 void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context)
@@ -43,17 +43,17 @@ void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context)
     nacre__protect_batch_flush(&ep->protect_batch); /* with its key */
     tell_driver(ep, context, NACRE_ERR_NO_CONTEXT);
     nacre__persist_confirmed(&ep->persist_waits, context);
-    nacre__echo_forget(ep, context, NULL);
-    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
-        nacre__slot *slot = &ep->slots[i];
+    nacre__echo_forget(&ep->kept_echos, context, NULL);
+    for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
+        nacre__slot *slot = &ep->exchanges.slots[i];
         if (slot->state != NACRE__SLOT_FREE && slot->context == context)
-            nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
+            nacre__slot_end(&ep->exchanges, slot, NACRE_ERR_NO_CONTEXT, NULL);
     }
     for (uint32_t i = ep->dedup.lists[NACRE__DEDUP_OPEN].first, next; i != NACRE__NONE; i = next) {
-        nacre__entry *entry = &ep->entries[i];
+        nacre__entry *entry = &ep->exchanges.entries[i];
         next = entry->record->link.next;
-        if (entry->context == context) nacre__answer_withdraw(ep, entry, NACRE_ERR_NO_CONTEXT);
+        if (entry->context == context) nacre__answer_withdraw(&ep->exchanges, entry, NACRE_ERR_NO_CONTEXT);
     }
-    nacre__observers_gone(ep, context, NULL, NACRE_ERR_NO_CONTEXT);
+    nacre__observers_gone(&ep->observe, context, NULL, NACRE_ERR_NO_CONTEXT);
     while (nacre__persist_next(&ep->persist_waits, &waiter)) resume(ep, waiter, context, NACRE_ERR_NO_CONTEXT);
 }

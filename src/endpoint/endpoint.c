@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* endpoint: one block of memory cut into pools by the configuration, and the events that are pulled from it. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
+#include "coap/option_check.h"
 #include "base/cutter.h"
 #include "crypto/ops.h"
 
@@ -59,113 +60,108 @@ static bool config_defaults(nacre_endpoint_config *config)
 }
 
 typedef struct bytes_of_pools {
-    uint8_t *slots, *entries, *parked, *pushes, *observers, *outer;
+    uint8_t *slots, *sent, *entries, *parked, *observers, *outer;
 } bytes_of_pools;
 
-/* Sets the pools of `ep` (whose config and maxima are set) to their places behind it. */
+/* Sets the pools of `ep`, whose config is set, to their places after it. */
 static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
 {
-    const nacre_endpoint_config *config = &ep->config;
-    const size_t all = (size_t)config->num_client_exchanges + config->num_server_exchanges + config->num_transmissions;
-    nacre__cutter c = { base, 0 };
-    (void)nacre__cut(&c, 1, sizeof(nacre_endpoint));
-    ep->slots = nacre__cut(&c, config->num_client_exchanges, sizeof(nacre__slot));
-    ep->tokens = nacre__cut(&c, config->num_client_exchanges, sizeof(uint64_t));
-    ep->entries = nacre__cut(&c, config->num_server_exchanges, sizeof(nacre__entry));
-    nacre__dedup_cut(&ep->dedup, &c, config->num_server_exchanges);
-    nacre__persist_waits_cut(&ep->persist_waits, &c, (uint32_t)all);
-    ep->controls = nacre__cut(&c, ep->max_controls, sizeof(nacre__control));
-    ep->items = nacre__cut(&c, config->burst, sizeof(nacre__item));
-    ep->locked = nacre__cut(&c, config->burst, sizeof(nacre_context *));
-    nacre__protect_batch_cut(&ep->protect_batch, &c);
-    ep->jobs = nacre__cut(&c, config->burst, sizeof(nacre_unprotect_item));
-    ep->notes = nacre__cut(&c, config->burst, sizeof(nacre__note));
-    ep->events.refs = nacre__cut(&c, all, sizeof(nacre__ref));
-    nacre__transmissions_cut(&ep->tx, &c, config->num_client_exchanges, config->num_transmissions, (uint32_t)all);
-    ep->parked = nacre__cut(&c, ep->max_parked, sizeof(nacre__parked));
-    ep->pushes = nacre__cut(&c, config->num_transmissions, sizeof(nacre__push));
-    ep->observers = nacre__cut(&c, ep->max_observers, sizeof(nacre__observer));
-    ep->token_buckets = nacre__cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
-    ep->mid_buckets = nacre__cut(&c, ep->num_observer_buckets, sizeof(uint32_t));
-    ep->observer_counts = nacre__cut(&c, ep->num_observer_counts, sizeof(uint32_t));
-    ep->stalled = nacre__cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
-    ep->num_con_notes = nacre__cut(&c, ep->max_observers > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
-    nacre__address_validation_cut(&ep->validation, &c, config->num_peers);
-    ep->outer = nacre__cut(&c, config->num_outer, sizeof(nacre__outer));
-    nacre__rate_limits_cut(&ep->rate_limits, &c);
-    bytes->slots = nacre__cut(&c, config->num_client_exchanges, 2 * config->max_message);
-    bytes->entries = nacre__cut(&c, config->num_server_exchanges, config->max_message);
-    ep->rooms = nacre__cut(&c, config->burst, config->max_message);
-    bytes->parked = nacre__cut(&c, ep->max_parked, 2 * config->max_message);
-    bytes->pushes = nacre__cut(&c, config->num_transmissions, config->max_message);
-    bytes->observers = nacre__cut(&c, ep->max_observers, config->observer_bytes);
-    bytes->outer = nacre__cut(&c, config->num_outer, 2 * (config->max_message + config->max_unfragmented));
-    ep->scratch = nacre__cut(&c, 1, config->max_message);
-    ep->options = nacre__cut(&c, 1, config->max_message);
-    return c.at;
-}
-
-static void set_maxima(nacre_endpoint *ep)
-{
-    const nacre_endpoint_config *config = &ep->config;
+    const nacre_endpoint_config *config = &ep->core.config;
+    const size_t max = config->max_message;
     const uint32_t all =
         (uint32_t)config->num_client_exchanges + config->num_server_exchanges + config->num_transmissions;
-    ep->max_observers = config->num_observers > 0 ? config->num_observers + 1 : 0;
-    ep->num_observer_buckets = nacre__num_buckets_for(config->num_observers);
-    ep->num_observer_counts = config->observers_per_peer < config->num_observers ? ep->num_observer_buckets : 0;
-    if (ep->num_observer_counts > 0 && ep->num_observer_counts < NACRE__OBSERVER_COUNTS)
-        ep->num_observer_counts = NACRE__OBSERVER_COUNTS;
-    ep->events.cap = all;
-    ep->max_controls = 2 * (uint32_t)config->burst; /* each datagram asks for one at most */
-    ep->max_parked = config->burst < config->num_server_exchanges ? config->burst : config->num_server_exchanges;
-    ep->numbers.index_bits[NACRE__OF_SLOT] = nacre__index_bits_for(config->num_client_exchanges);
-    ep->numbers.index_bits[NACRE__OF_ENTRY] = nacre__index_bits_for(config->num_server_exchanges);
-    ep->numbers.index_bits[NACRE__OF_OBSERVER] = nacre__index_bits_for(ep->max_observers);
+    nacre__cutter c = { base, 0 };
+    (void)nacre__cut(&c, 1, sizeof(nacre_endpoint));
+    nacre__transmissions_cut(&ep->tx, &c, config->num_client_exchanges, config->num_transmissions, all);
+    nacre__dedup_cut(&ep->dedup, &c, config->num_server_exchanges);
+    nacre__empty_messages_cut(&ep->empty, &c, 2 * (uint32_t)config->burst); /* each datagram asks for one at most */
+    nacre__exchanges_cut(&ep->exchanges, &c, config, nacre__max_observers(config));
+    nacre__persist_waits_cut(&ep->persist_waits, &c, all);
+    nacre__protect_batch_cut(&ep->protect_batch, &c);
+    nacre__address_validation_cut(&ep->validation, &c, config->num_peers);
+    nacre__rate_limits_cut(&ep->rate_limits, &c);
+    nacre__outer_blocks_cut(&ep->outer, &c, config);
+    nacre__observe_server_cut(&ep->observe, &c, config);
+    ep->items = nacre__cut(&c, config->burst, sizeof(nacre__item));
+    ep->locked = nacre__cut(&c, config->burst, sizeof(nacre_context *));
+    ep->jobs = nacre__cut(&c, config->burst, sizeof(nacre_unprotect_item));
+    bytes->slots = nacre__cut(&c, config->num_client_exchanges, max);
+    bytes->sent = nacre__cut(&c, (size_t)config->num_client_exchanges + config->num_transmissions, max);
+    bytes->entries = nacre__cut(&c, config->num_server_exchanges, max);
+    ep->rooms = nacre__cut(&c, config->burst, max);
+    bytes->parked = nacre__cut(&c, ep->exchanges.max_parked, 2 * max);
+    bytes->observers = nacre__cut(&c, ep->observe.max, config->observer_bytes);
+    bytes->outer = nacre__cut(&c, config->num_outer, 2 * (max + config->max_unfragmented));
+    ep->core.scratch = nacre__cut(&c, 1, max);
+    ep->core.options = nacre__cut(&c, 1, max);
+    return c.at;
 }
 
 size_t nacre_endpoint_size(const nacre_endpoint_config *config)
 {
-    nacre_endpoint plan = { .config = *config };
-    if (!config_defaults(&plan.config)) return 0;
-    set_maxima(&plan);
+    nacre_endpoint plan = { .core.config = *config };
+    if (!config_defaults(&plan.core.config)) return 0;
     bytes_of_pools bytes;
     const size_t size = cut_all(&plan, NULL, &bytes);
     return size == SIZE_MAX ? 0 : size;
 }
 
-static void init_pools(nacre_endpoint *ep, const bytes_of_pools *bytes)
+static void fill(nacre_endpoint *ep, uint8_t *bytes, size_t len)
 {
-    const size_t max = ep->config.max_message;
-    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
-        ep->slots[i].plain = bytes->slots + 2 * max * i;
-        ep->slots[i].t = &ep->tx.all[i];
-        ep->slots[i].t->bytes = ep->slots[i].plain + max;
-        ep->slots[i].outer = NACRE__NONE;
-    }
-    for (uint32_t i = 0; i < ep->max_parked; i++)
-        ep->parked[i] = (nacre__parked){ .bytes = bytes->parked + 2 * max * i, .entry = NACRE__NONE };
-    for (uint32_t i = 0; i < ep->config.num_transmissions; i++)
-        ep->tx.all[ep->config.num_client_exchanges + i].bytes = bytes->pushes + max * i;
-    for (uint32_t i = 0; i < ep->max_observers; i++)
-        ep->observers[i].bytes = bytes->observers + (size_t)ep->config.observer_bytes * i;
-    for (uint32_t i = 0; i < ep->config.num_outer; i++) {
-        ep->outer[i].head = bytes->outer + 2 * (max + ep->config.max_unfragmented) * i;
-        ep->outer[i].body = ep->outer[i].head + max;
-        ep->outer[i].plain = ep->outer[i].body + ep->config.max_unfragmented;
-    }
+    ep->core.config.random.fill(ep->core.config.random.self, bytes, len);
+}
+
+/* Each part learns of the parts below it. */
+static void connect(nacre_endpoint *ep)
+{
+    nacre__core *core = &ep->core;
+    nacre__exchanges *x = &ep->exchanges;
+    ep->persist_waits.core = core;
+    ep->protect_batch.core = core;
+    ep->protect_batch.persist = &ep->persist_waits;
+    ep->empty.core = core;
+    ep->validation.core = core;
+    ep->rate_limits.core = core;
+    ep->reset_belief.core = core;
+    ep->echo.core = core;
+    ep->echo.validation = &ep->validation;
+    ep->kept_echos.core = core;
+    x->core = core;
+    x->persist = &ep->persist_waits;
+    x->batch = &ep->protect_batch;
+    x->tx = &ep->tx;
+    x->dedup = &ep->dedup;
+    x->empty = &ep->empty;
+    x->validation = &ep->validation;
+    x->rate_limits = &ep->rate_limits;
+    x->reset_belief = &ep->reset_belief;
+    x->echo = &ep->echo;
+    x->kept_echos = &ep->kept_echos;
+    ep->outer.x = ep->observe.x = ep->rederive.x = x;
+    ep->outer.core = ep->observe.core = ep->rederive.core = core;
+    ep->rederive.endpoint = ep;
+    ep->rederive.context_gone = nacre_endpoint_remove_context;
+    nacre__upper_init(ep);
+}
+
+static void init_parts(nacre_endpoint *ep, const bytes_of_pools *bytes)
+{
+    fill(ep, ep->core.hash_key, sizeof ep->core.hash_key);
+    nacre__transmissions_init(&ep->tx, &ep->core);
+    fill(ep, ep->echo.key, sizeof ep->echo.key);
+    for (uint32_t i = 0; i < ep->tx.num; i++) ep->tx.all[i].bytes = bytes->sent + ep->core.config.max_message * i;
     nacre__dedup_init(&ep->dedup, &ep->core, bytes->entries);
-    nacre__server_exchanges_init(ep);
-    nacre__pushes_init(ep);
-    nacre__observers_init(ep);
+    nacre__exchanges_init(&ep->exchanges, bytes->slots, bytes->parked);
+    nacre__outer_blocks_init(&ep->outer, bytes->outer);
+    nacre__observe_server_init(&ep->observe, bytes->observers);
 }
 
 nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, const nacre_endpoint_config *config)
 {
-    nacre_endpoint plan = { .config = *config };
-    if (!config_defaults(&plan.config) || config->random.fill == NULL || config->crypto.ops == NULL ||
-        !nacre__crypto_ops_fit(config->crypto.ops) || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
+    nacre_endpoint plan = { .core.config = *config };
+    if (!config_defaults(&plan.core.config) || config->random.fill == NULL || config->crypto.ops == NULL ||
+        memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
         return NACRE_ERR_BAD_ARGUMENT;
-    set_maxima(&plan);
     bytes_of_pools bytes;
     plan.size = cut_all(&plan, NULL, &bytes);
     if (plan.size == SIZE_MAX || plan.size > size) return NACRE_ERR_BUFFER_TOO_SMALL;
@@ -173,13 +169,8 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
     nacre_endpoint *ep = memory;
     *ep = plan;
     (void)cut_all(ep, memory, &bytes);
-    ep->persist_waits.core = ep->protect_batch.core = &ep->core;
-    ep->validation.core = ep->rate_limits.core = ep->reset_belief.core = &ep->core;
-    ep->protect_batch.persist = &ep->persist_waits;
-    ep->config.random.fill(ep->config.random.self, ep->core.hash_key, sizeof ep->core.hash_key);
-    nacre__transmissions_init(&ep->tx, &ep->core);
-    ep->config.random.fill(ep->config.random.self, ep->echo_key, sizeof ep->echo_key);
-    init_pools(ep, &bytes);
+    connect(ep);
+    init_parts(ep, &bytes);
     *out = ep;
     return NACRE_OK;
 }
@@ -187,60 +178,18 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
 void nacre_endpoint_wipe(nacre_endpoint *ep)
 {
     if (ep == NULL) return;
-    nacre__renewals_wipe(ep);
+    nacre__renewals_wipe(&ep->rederive);
     nacre_wipe(ep, ep->size);
 }
 
 const nacre_endpoint_config *nacre_endpoint_get_config(const nacre_endpoint *ep)
 {
-    return &ep->config;
+    return &ep->core.config;
 }
 
 nacre_endpoint_stats nacre_endpoint_get_stats(const nacre_endpoint *ep)
 {
-    return ep->stats;
-}
-
-/* ---- Small things that several files need ------------------------------------------------------------------------- */
-
-bool nacre_address_equal(const nacre_address *a, const nacre_address *b)
-{
-    return a->len == b->len && a->flags == b->flags && a->len <= sizeof a->bytes &&
-           memcmp(a->bytes, b->bytes, a->len) == 0;
-}
-
-bool nacre_address_is_reliable(const nacre_address *address)
-{
-    return (address->flags & NACRE_ADDRESS_RELIABLE) != 0;
-}
-
-size_t nacre__max_message_to(const nacre_endpoint *ep, const nacre_address *peer)
-{
-    const size_t max = ep->config.max_message;
-    if (ep->config.limit.max_message == NULL) return max;
-    const size_t taken = ep->config.limit.max_message(ep->config.limit.self, peer);
-    return taken < max ? taken : max;
-}
-
-bool nacre__is_response_class(uint8_t code)
-{
-    return code >> 5 == 2 || code >> 5 == 4 || code >> 5 == 5; /* RFC 7252 3: the other classes are reserved */
-}
-
-bool nacre__has_option(nacre_bytes options, uint16_t number)
-{
-    return !nacre_is_absent(nacre_option_find(options, number));
-}
-
-/* Empty messages have a queue of their own; what does not fit is lost, as on the network. */
-void nacre__send_empty(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid)
-{
-    if (ep->num_controls == ep->max_controls) {
-        ep->stats.dropped++;
-        return;
-    }
-    const uint32_t at = (ep->first_control + ep->num_controls++) % ep->max_controls;
-    ep->controls[at] = (nacre__control){ .peer = *peer, .mid = mid, .type = type };
+    return ep->core.stats;
 }
 
 /* ---- Events ------------------------------------------------------------------------------------------------------- */
@@ -268,7 +217,7 @@ static void slot_event(nacre_endpoint *ep, nacre__slot *slot, nacre_event *event
         .user = slot->user,
         .oversized = slot->err == NACRE_ERR_OVERSIZED ? slot->oversized : 0,
     };
-    nacre__slot_release(ep, slot);
+    nacre__slot_release(&ep->exchanges, slot);
 }
 
 /* RFC 7967 2.1: the classes of answers that the client is not interested in. */
@@ -288,7 +237,7 @@ static void entry_event(nacre_endpoint *ep, nacre__entry *entry, nacre_event *ev
         (entry->seen & NACRE__SEEN(NACRE_OPT_ECHO)) != 0 && nacre__has_option(entry->message.options, NACRE_OPT_ECHO);
     entry->unwanted = entry->seen & NACRE__SEEN(NACRE_OPT_NO_RESPONSE) ? unwanted_by(&entry->message) : 0;
     /* now, not when it arrived: the registration may have come in the same burst */
-    if (entry->seen & NACRE__SEEN(NACRE_OPT_OBSERVE)) nacre__observer_cancel(ep, entry);
+    if (entry->seen & NACRE__SEEN(NACRE_OPT_OBSERVE)) nacre__observer_cancel(&ep->observe, entry);
     event->kind = NACRE_EVENT_REQUEST; /* one by one: clearing it first would take longer than all of this */
     event->err = NACRE_OK;
     event->exchange = entry->exchange;
@@ -301,10 +250,10 @@ static void entry_event(nacre_endpoint *ep, nacre__entry *entry, nacre_event *ev
 /* True while a queued event's message points into memory that the next burst would overwrite. */
 bool nacre__events_view_messages(const nacre_endpoint *ep)
 {
-    if (ep->first_note < ep->num_notes) return true;
-    for (uint32_t i = 0; i < ep->events.num; i++) {
-        const nacre__ref ref = nacre__queue_at(&ep->events, i);
-        if (ref.kind == NACRE__OF_ENTRY || ep->slots[ref.index].message.code != NACRE_EMPTY) return true;
+    if (ep->exchanges.first_note < ep->exchanges.num_notes) return true;
+    for (uint32_t i = 0; i < ep->exchanges.events.num; i++) {
+        const nacre__ref ref = nacre__queue_at(&ep->exchanges.events, i);
+        if (ref.kind == NACRE__OF_ENTRY || ep->exchanges.slots[ref.index].message.code != NACRE_EMPTY) return true;
     }
     return false;
 }
@@ -312,11 +261,11 @@ bool nacre__events_view_messages(const nacre_endpoint *ep)
 bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
 {
     nacre__ref ref;
-    if (persist_event(ep, event) || nacre__observers_gone_event(ep, event)) return true;
-    if (nacre__renewal_event(ep, event)) return true;
-    if (nacre__observation_next_note(ep, event)) return true; /* before the end of its exchange */
-    if (!nacre__queue_pop(&ep->events, &ref)) return nacre__observers_notify_event(ep, event);
-    if (ref.kind == NACRE__OF_ENTRY) entry_event(ep, &ep->entries[ref.index], event);
-    else slot_event(ep, &ep->slots[ref.index], event);
+    if (persist_event(ep, event) || nacre__observers_gone_event(&ep->observe, event)) return true;
+    if (nacre__renewal_event(&ep->rederive, event)) return true;
+    if (nacre__observation_next_note(&ep->exchanges, event)) return true; /* before the end of its exchange */
+    if (!nacre__queue_pop(&ep->exchanges.events, &ref)) return nacre__observers_notify_event(&ep->observe, event);
+    if (ref.kind == NACRE__OF_ENTRY) entry_event(ep, &ep->exchanges.entries[ref.index], event);
+    else slot_event(ep, &ep->exchanges.slots[ref.index], event);
     return true;
 }

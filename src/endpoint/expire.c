@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* expire: what is due is told to the exchange that it belongs to. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
+
+/* It is given up, or, while it observes, registered anew. */
+static void request_due(nacre_endpoint *ep, nacre__slot *slot, nacre__transmission_outcome outcome)
+{
+    const bool renews = outcome == NACRE__TRANSMISSION_OWNER_TIMER && slot->state == NACRE__SLOT_OBSERVING;
+    if (renews) nacre__observation_renew(&ep->exchanges, slot);
+    else nacre__slot_give_up(&ep->exchanges, slot);
+}
 
 uint64_t nacre_endpoint_deadline(const nacre_endpoint *ep)
 {
@@ -12,10 +20,10 @@ void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms)
     nacre__transmission *t;
     nacre__transmission_outcome outcome;
     if (now_ms == NACRE__NEVER) now_ms--; /* what has no time is never due */
-    ep->now_ms = now_ms;
+    ep->core.now_ms = now_ms;
     while (nacre__transmissions_expire(&ep->tx, &t, &outcome, now_ms)) {
         const uint32_t index = nacre__transmission_index(&ep->tx, t);
-        if (index < ep->tx.num_requests) nacre__slot_due(ep, &ep->slots[index], outcome);
-        else nacre__push_due(ep, nacre__push_of(ep, t), outcome);
+        if (index < ep->tx.num_requests) request_due(ep, &ep->exchanges.slots[index], outcome);
+        else nacre__push_due(&ep->exchanges, nacre__push_of(&ep->exchanges, t), outcome);
     }
 }

@@ -3,7 +3,10 @@
  *
  * The passes are apart so that all of a burst is decrypted in one call. Nothing but the dedup memory changes before the
  * last pass, which takes the datagrams in the order in which they came. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
+#include "endpoint/core/hash.h"
+#include "coap/message.h"
+#include "coap/option_check.h"
 
 #include <string.h>
 
@@ -12,50 +15,71 @@
 /* RFC 7252 4.2, 4.3: what a CON cannot be processed for is rejected with RST; the rest is dropped. */
 static void reject(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid)
 {
-    if (type == NACRE_CON) nacre__send_empty(ep, peer, NACRE_RST, mid);
+    if (type == NACRE_CON) nacre__send_empty(&ep->empty, peer, NACRE_RST, mid);
 }
 
 static void reject_malformed(nacre_endpoint *ep, const nacre_datagram *datagram)
 {
     const nacre_bytes b = datagram->bytes;
-    ep->stats.malformed++;
+    ep->core.stats.malformed++;
     if (b.len < NACRE__HEADER_LEN || b.ptr[0] >> 6 != 1) return; /* RFC 7252 3: unknown versions in silence */
     reject(ep, &datagram->peer, b.ptr[0] >> 4 & 3, (uint16_t)(b.ptr[2] << 8 | b.ptr[3]));
+}
+
+/* Whether any context has that kid. */
+static bool is_for_us(void *self, nacre_bytes kid)
+{
+    nacre_endpoint *ep = self;
+    size_t cursor = 0;
+    const nacre_table *contexts = ep->core.config.contexts;
+    if (contexts != NULL && nacre_table_find(contexts, kid, NACRE_ABSENT, &cursor) != NULL) return true;
+    return nacre__renewal_next(&ep->rederive, NULL, kid) != NULL;
 }
 
 static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
 {
     if (item->outer.type > NACRE_NON) return; /* RFC 7252 4.2: ACK and RST carry no requests */
     item->seen = nacre__options_seen(item->outer.options);
-    const uint64_t hash = nacre__hash(ep, &item->datagram->peer, item->datagram->bytes);
+    const uint64_t hash = nacre__peer_hash(&ep->core, &item->datagram->peer, item->datagram->bytes);
     const bool may_repeat = !nacre_address_is_reliable(&item->datagram->peer);
     nacre__entry *known =
-        may_repeat ? nacre__server_exchange_find(ep, item->datagram, item->outer.mid, hash, now_ms) : NULL;
+        may_repeat ? nacre__server_exchange_find(&ep->exchanges, item->datagram, item->outer.mid, hash, now_ms) : NULL;
     if (known != NULL) {
-        nacre__answer_again(ep, known);
+        nacre__answer_again(&ep->exchanges, known);
         return;
     }
-    nacre__entry *entry = nacre__server_exchange_add(ep, item->datagram, &item->outer, hash, now_ms);
+    nacre__entry *entry = nacre__server_exchange_add(&ep->exchanges, item->datagram, &item->outer, hash, now_ms);
     if (entry == NULL) {
-        ep->stats.dropped++;
+        ep->core.stats.dropped++;
         return;
     }
-    item->index = nacre__entry_index(ep, entry);
-    if (item->oversized != 0) nacre__oversized_request(ep, entry, item);
-    else if (nacre__outer_request(ep, entry, item)) item->kind = NACRE__ITEM_REQUEST;
+    item->index = nacre__entry_index(&ep->exchanges, entry);
+    if (item->oversized != 0) nacre__oversized_request(&ep->exchanges, entry, item);
+    else if (nacre__outer_request(&ep->outer, entry, item, is_for_us, ep)) item->kind = NACRE__ITEM_REQUEST;
 }
 
 /* A separate answer as CON: it gets its ACK whatever OSCORE says of it (RFC 8613 8.4, RFC 7252 4.2), and the ACK is kept,
  * for duplicates may come when the exchange has long ended. */
 static void acknowledge_answer(nacre_endpoint *ep, nacre__item *item, uint64_t hash, uint64_t now_ms)
 {
-    nacre__entry *entry = nacre__server_exchange_add(ep, item->datagram, &item->outer, hash, now_ms);
+    nacre__entry *entry = nacre__server_exchange_add(&ep->exchanges, item->datagram, &item->outer, hash, now_ms);
     if (entry == NULL) {
-        nacre__send_empty(ep, &item->datagram->peer, NACRE_ACK, item->outer.mid);
+        nacre__send_empty(&ep->empty, &item->datagram->peer, NACRE_ACK, item->outer.mid);
         return;
     }
-    nacre__answer_empty(ep, entry);
-    item->ack = nacre__entry_index(ep, entry) + 1;
+    nacre__answer_empty(&ep->exchanges, entry);
+    item->ack = nacre__entry_index(&ep->exchanges, entry) + 1;
+}
+
+/* An answer that nobody waits for. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, that it be the
+ * last. */
+static void stray_answer(nacre_endpoint *ep, const nacre__item *item)
+{
+    const nacre_message *m = &item->outer;
+    ep->core.stats.dropped++;
+    if (nacre_address_is_reliable(&item->datagram->peer)) return; /* RFC 8323 3: there is no RST */
+    if (m->type == NACRE_CON || (m->type == NACRE_NON && nacre__has_option(m->options, NACRE_OPT_OBSERVE)))
+        nacre__send_empty(&ep->empty, &item->datagram->peer, NACRE_RST, m->mid);
 }
 
 static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
@@ -65,27 +89,36 @@ static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms
     uint64_t hash = 0;
     if (item->outer.type == NACRE_RST) return; /* RFC 7252 4.2: a RST is empty */
     if (is_con) {
-        hash = nacre__hash(ep, &item->datagram->peer, item->datagram->bytes);
-        nacre__entry *known = nacre__server_exchange_find(ep, item->datagram, item->outer.mid, hash, now_ms);
+        hash = nacre__peer_hash(&ep->core, &item->datagram->peer, item->datagram->bytes);
+        nacre__entry *known =
+            nacre__server_exchange_find(&ep->exchanges, item->datagram, item->outer.mid, hash, now_ms);
         if (known != NULL) {
-            nacre__answer_again(ep, known);
+            nacre__answer_again(&ep->exchanges, known);
             return;
         }
     }
-    nacre__slot *slot = nacre__slot_by_token(ep, peer, item->outer.token);
+    nacre__slot *slot = nacre__slot_by_token(&ep->exchanges, peer, item->outer.token);
     if (slot == NULL) {
-        nacre__stray_answer(ep, item);
+        stray_answer(ep, item);
         return;
     }
     /* RFC 7252 5.3.2: a piggybacked answer matches by token and MID */
     if (item->outer.type == NACRE_ACK && item->outer.mid != slot->t->mid) {
-        ep->stats.dropped++;
+        ep->core.stats.dropped++;
         return;
     }
     if (is_con) acknowledge_answer(ep, item, hash, now_ms);
-    item->index = nacre__slot_index(ep, slot);
+    item->index = nacre__slot_index(&ep->exchanges, slot);
     item->exchange = slot->exchange;
-    item->kind = item->oversized != 0 ? NACRE__ITEM_OVERSIZED : nacre__outer_sort(ep, slot, item);
+    item->kind = item->oversized != 0 ? NACRE__ITEM_OVERSIZED : nacre__outer_sort(&ep->outer, slot, item);
+}
+
+/* Of a datagram that is cut, or longer than max_message, its length; or 0. */
+static size_t oversized(const nacre_endpoint *ep, const nacre_datagram *d)
+{
+    const size_t len = d->bytes.len;
+    if (d->full_len > len) return d->full_len;
+    return len > ep->core.config.max_message ? len : 0;
 }
 
 static nacre_err parse(nacre__item *item, nacre_bytes bytes)
@@ -97,8 +130,10 @@ static nacre_err parse(nacre__item *item, nacre_bytes bytes)
 static void sort_one(nacre_endpoint *ep, nacre__item *item, const nacre_datagram *datagram, uint64_t now_ms)
 {
     item->datagram = datagram;
-    ep->stats.received++;
-    item->oversized = nacre__oversized(ep, datagram);
+    item->room = (nacre_buf){ ep->rooms + (size_t)(item - ep->items) * ep->core.config.max_message,
+                              ep->core.config.max_message };
+    ep->core.stats.received++;
+    item->oversized = oversized(ep, datagram);
     if (parse(item, datagram->bytes) != NACRE_OK) {
         reject_malformed(ep, datagram);
         return;
@@ -116,7 +151,7 @@ static void sort_one(nacre_endpoint *ep, nacre__item *item, const nacre_datagram
 static void open_request(const nacre_endpoint *ep, nacre__item *item)
 {
     const bool may_be_protected = (item->seen & NACRE__SEEN(NACRE_OPT_OSCORE)) != 0;
-    if (ep->config.opaque_oscore || !may_be_protected) {
+    if (ep->core.config.opaque_oscore || !may_be_protected) {
         item->plain = item->outer;
         return;
     }
@@ -133,7 +168,7 @@ static void open_request(const nacre_endpoint *ep, nacre__item *item)
 
 static void open_response(const nacre_endpoint *ep, nacre__item *item)
 {
-    const nacre__slot *slot = &ep->slots[item->index];
+    const nacre__slot *slot = &ep->exchanges.slots[item->index];
     item->open = slot->context != NULL && nacre__has_option(item->outer.options, NACRE_OPT_OSCORE);
 }
 
@@ -141,7 +176,7 @@ static void open_response(const nacre_endpoint *ep, nacre__item *item)
  * memory. */
 static void search(const nacre_endpoint *ep, nacre__item *const *items, nacre_table_query *queries, size_t num)
 {
-    if (ep->config.contexts != NULL) nacre_table_find_many(ep->config.contexts, queries, num);
+    if (ep->core.config.contexts != NULL) nacre_table_find_many(ep->core.config.contexts, queries, num);
     for (size_t i = 0; i < num; i++) {
         items[i]->next = queries[i].context;
         items[i]->cursor = queries[i].cursor;
@@ -170,7 +205,7 @@ static void search_all(nacre_endpoint *ep, size_t num)
 static nacre_context *next_context(nacre_endpoint *ep, nacre__item *item)
 {
     if (item->kind == NACRE__ITEM_RESPONSE) {
-        const nacre__slot *slot = &ep->slots[item->index];
+        const nacre__slot *slot = &ep->exchanges.slots[item->index];
         const nacre_request_id *id = nacre__observation_id(slot, item);
         if (id == NULL) return NULL;
         item->id = *id; /* a duplicate in this burst gets one of its own */
@@ -178,25 +213,7 @@ static nacre_context *next_context(nacre_endpoint *ep, nacre__item *item)
         return slot->context;
     }
     if (item->tried == NACRE_MAX_CANDIDATES) return NULL;
-    return item->next != NULL ? item->next : nacre__renewal_next_context(ep, item);
-}
-
-/* Where its plaintext goes. */
-nacre_buf nacre__item_room(const nacre_endpoint *ep, const nacre__item *item)
-{
-    if (item->place != NULL) return nacre__outer_room(ep, item->place);
-    return (nacre_buf){ ep->rooms + (size_t)(item - ep->items) * ep->config.max_message, ep->config.max_message };
-}
-
-/* RFC 7252 5.4.3, 5.4.5: drops the elective options that do not count. What was decrypted stands in memory of ours; a plain
- * message goes on in the item's room. A proxy that carries OSCORE unread leaves messages as they are. */
-void nacre__item_drop_options(const nacre_endpoint *ep, const nacre__item *item, nacre_message *message, uint32_t seen)
-{
-    if ((seen & NACRE__SEEN_UNCOUNTED) == 0 || ep->config.opaque_oscore) return;
-    const nacre_bytes options = message->options;
-    const bool is_ours = message != &item->outer && item->context != NULL;
-    uint8_t *to = is_ours ? (uint8_t *)(uintptr_t)options.ptr : nacre__item_room(ep, item).ptr;
-    message->options = nacre_bytes_of(to, nacre__options_drop(to, options));
+    return item->next != NULL ? item->next : nacre__renewal_next_context(&ep->rederive, item);
 }
 
 /* Prepares the jobs of one round; gives how many. */
@@ -215,7 +232,7 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
         nacre_unprotect_item *job = &ep->jobs[num_jobs++]; /* its outputs are set where they are looked at */
         job->context = context;
         job->id = &item->id;
-        job->buf = nacre__item_room(ep, item);
+        job->buf = item->room;
         job->outer = &item->outer;
         job->is_response = item->kind == NACRE__ITEM_RESPONSE;
     }
@@ -269,12 +286,12 @@ static void only_one_recovers(nacre_endpoint *ep, size_t num)
 
 static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs, size_t num)
 {
-    const nacre_lock *lock = &ep->config.lock;
+    const nacre_lock *lock = &ep->core.config.lock;
     for (size_t i = 0; lock->lock != NULL && i < num_jobs; i++) ep->locked[i] = ep->jobs[i].context;
     if (lock->lock != NULL) lock->lock(lock->self, ep->locked, num_jobs);
     for (size_t i = 0; i < num; i++)
         if (ep->items[i].open) ep->items[i].recovers = !nacre_context_replay(ep->items[i].context)->known;
-    nacre_unprotect_many(&ep->config.crypto, ep->jobs, num_jobs);
+    nacre_unprotect_many(&ep->core.config.crypto, ep->jobs, num_jobs);
     only_one_recovers(ep, num);
     if (lock->lock != NULL) lock->unlock(lock->self, ep->locked, num_jobs);
 }
@@ -298,13 +315,14 @@ static void unprotect_all(nacre_endpoint *ep, size_t num)
 static bool settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, bool is_reset, uint64_t now_ms)
 {
     nacre__transmission *t = nacre__transmission_find(&ep->tx, peer, mid);
-    if (t == NULL) return is_reset && nacre__observer_reset(ep, peer, mid);
+    if (t == NULL) return is_reset && nacre__observer_reset(&ep->observe, peer, mid);
     const uint32_t index = nacre__transmission_index(&ep->tx, t);
-    if (index >= ep->tx.num_requests) return nacre__push_settle(ep, nacre__push_of(ep, t), is_reset);
-    nacre__slot *slot = &ep->slots[index];
+    if (index >= ep->tx.num_requests)
+        return nacre__push_settle(&ep->exchanges, nacre__push_of(&ep->exchanges, t), is_reset);
+    nacre__slot *slot = &ep->exchanges.slots[index];
     if (!nacre__slot_knows_its_mid(slot)) return false;
-    if (is_reset) nacre__slot_reset(ep, slot);
-    else nacre__slot_acknowledged(ep, slot, now_ms);
+    if (is_reset) nacre__slot_reset(&ep->exchanges, slot);
+    else nacre__slot_acknowledged(&ep->exchanges, slot, now_ms);
     return true;
 }
 
@@ -324,25 +342,33 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t 
 static void deliver_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
 {
     const bool is_verified = item->context != NULL && item->err == NACRE_OK;
-    nacre__slot *slot = nacre__slot_by_token(ep, &item->datagram->peer, item->outer.token);
+    nacre__slot *slot = nacre__slot_by_token(&ep->exchanges, &item->datagram->peer, item->outer.token);
     if (slot != NULL && slot->exchange == item->exchange) {
         nacre__validate(&ep->validation, &item->datagram->peer); /* its token has 64 random bits */
-        if (is_verified) nacre__item_drop_options(ep, item, &item->plain, nacre__options_seen(item->plain.options));
-        else nacre__item_drop_options(ep, item, &item->outer, nacre__options_seen(item->outer.options));
-        if (item->kind == NACRE__ITEM_BLOCK) nacre__outer_block(ep, slot, item, now_ms);
+        if (is_verified)
+            nacre__item_drop_options(&ep->core, item, &item->plain, nacre__options_seen(item->plain.options));
+        else nacre__item_drop_options(&ep->core, item, &item->outer, nacre__options_seen(item->outer.options));
+        if (item->kind == NACRE__ITEM_BLOCK) nacre__outer_block(&ep->outer, slot, item, now_ms);
         else if (item->kind == NACRE__ITEM_OVERSIZED) nacre__slot_oversized(ep, slot, item, now_ms);
         else nacre__slot_answered(ep, slot, item, now_ms);
     } else {
-        ep->stats.dropped++;
+        ep->core.stats.dropped++;
     }
+}
+
+static void settle_request(nacre_endpoint *ep, nacre__entry *entry, nacre__item *item)
+{
+    if (nacre__renewal_is_past(item)) item->err = NACRE_ERR_NO_CONTEXT;
+    nacre__renewal_proved(&ep->rederive, item);
+    if (nacre__renewal_takes(&ep->rederive, entry, item)) return;
+    if (item->err == NACRE_ERR_NOT_YET && item->place != NULL) nacre__outer_put_off(&ep->outer, entry, item);
+    else nacre__answer_settle(&ep->exchanges, entry, item);
 }
 
 static void deliver_request(nacre_endpoint *ep, nacre__item *item)
 {
-    nacre__entry *entry = &ep->entries[item->index];
-    if (nacre__renewal_is_past(item)) item->err = NACRE_ERR_NO_CONTEXT;
-    nacre__renewal_proved(ep, item);
-    if (!nacre__renewal_takes(ep, entry, item)) nacre__answer_settle(ep, entry, item);
+    nacre__entry *entry = &ep->exchanges.entries[item->index];
+    settle_request(ep, entry, item);
     if (item->place != NULL && entry->state == NACRE__ENTRY_FREE) nacre__outer_put_back(item->place);
 }
 
@@ -361,13 +387,13 @@ static void deliver_one(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
 size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms)
 {
     if (nacre__events_view_messages(ep)) return 0;
-    ep->now_ms = now_ms;
+    ep->core.now_ms = now_ms;
     nacre__protect_batch_flush(&ep->protect_batch); /* places of answers may be taken below */
-    nacre__answer_close_delivered(ep);
-    nacre__observers_close_delivered(ep);
-    nacre__outer_begin(ep);
-    ep->num_notes = ep->first_note = 0;
-    if (num > ep->config.burst) num = ep->config.burst;
+    nacre__answer_close_delivered(&ep->exchanges);
+    nacre__observers_close_delivered(&ep->observe);
+    nacre__outer_begin(&ep->outer);
+    ep->exchanges.num_notes = ep->exchanges.first_note = 0;
+    if (num > ep->core.config.burst) num = ep->core.config.burst;
     memset(ep->items, 0, num * sizeof *ep->items); /* all at once: it takes less time than one by one */
     for (size_t i = 0; i < num; i++) sort_one(ep, &ep->items[i], &datagrams[i], now_ms);
     unprotect_all(ep, num);

@@ -4,7 +4,7 @@
  *
  * All work is done by `settle`, which goes round until the endpoint has neither events nor datagrams. Around it a step
  * waits for the socket or the next deadline. */
-#include "endpoint/endpoint_internal.h" /* nacre__endpoint_on_confirmed */
+#include "endpoint/endpoint_driver.h" /* nacre__endpoint_on_confirmed */
 #include "io/loop_internal.h"
 #include "io/persist.h"
 #include "io/tcp_internal.h"

@@ -199,7 +199,7 @@ static void flat(void **state)
     expect_quiet(&w.pair.server, w.now);
     assert_places_are_back(&w.pair.client);
     assert_places_are_back(&w.pair.server);
-    assert_int_equal(w.pair.server.ep->num_observing, 0);
+    assert_int_equal(w.pair.server.ep->observe.num_observing, 0);
     pair_close(&w.pair);
 }
 

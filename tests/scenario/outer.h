@@ -4,7 +4,7 @@
 #ifndef NACRE_TESTS_OUTER_H
 #define NACRE_TESTS_OUTER_H
 
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 #include "raw.h"
 
 typedef struct outer_block {

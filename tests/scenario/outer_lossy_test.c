@@ -3,7 +3,7 @@
  * lose, double, delay and reorder, in hundreds of runs that seeds decide. Bodies above 1024 bytes have inner blocks at the
  * same time. Every body arrives whole or its exchange ends in one error; the server never sees half of one, nor a request
  * twice. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 #include "world.h"
 
 enum { RUNS = 250, BODIES = 3, MAX_BODY = 3000, HOPS = 16, CARRIED = 8192 };
@@ -190,7 +190,8 @@ static unsigned num_open(const run *r)
 /* Places in use, looked at now and then: that the paths under test are taken. */
 static void count_places(const party *p)
 {
-    for (uint32_t i = 0; i < p->ep->config.num_outer; i++) outer_blocks += p->ep->outer[i].state != NACRE__OUTER_FREE;
+    for (uint32_t i = 0; i < p->ep->core.config.num_outer; i++)
+        outer_blocks += p->ep->outer.places[i].state != NACRE__OUTER_FREE;
 }
 
 static void one_run(uint64_t seed)

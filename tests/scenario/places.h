@@ -6,31 +6,32 @@
 
 #include "world.h"
 
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 #include "transfer/transfer_internal.h"
 
 /* Observers are somebody's wish, and stay; everything else has its end. */
 static inline void assert_places_are_back(const party *p)
 {
     const nacre_endpoint *ep = p->ep;
-    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
-        assert_int_equal(ep->slots[i].state, NACRE__SLOT_FREE);
-        assert_true(ep->tokens[i] == 0);
+    for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
+        assert_int_equal(ep->exchanges.slots[i].state, NACRE__SLOT_FREE);
+        assert_true(ep->exchanges.tokens[i] == 0);
     }
-    for (uint32_t i = 0; i < ep->config.num_server_exchanges; i++)
-        assert_true(ep->entries[i].state == NACRE__ENTRY_FREE || ep->entries[i].state == NACRE__ENTRY_ANSWERED);
-    for (uint32_t i = 0; i < ep->max_parked; i++) assert_true(ep->parked[i].entry == NACRE__NONE);
+    for (uint32_t i = 0; i < ep->core.config.num_server_exchanges; i++)
+        assert_true(ep->exchanges.entries[i].state == NACRE__ENTRY_FREE ||
+                    ep->exchanges.entries[i].state == NACRE__ENTRY_ANSWERED);
+    for (uint32_t i = 0; i < ep->exchanges.max_parked; i++) assert_true(ep->exchanges.parked[i].entry == NACRE__NONE);
     assert_true(ep->dedup.lists[NACRE__DEDUP_OPEN].first == NACRE__NONE);
     assert_int_equal(ep->tx.num_held, 0);
-    assert_int_equal(ep->num_unlimited, 0);
-    assert_int_equal(ep->persist_waits.num_client_exchanges, 0);
+    assert_int_equal(ep->exchanges.num_unlimited, 0);
+    assert_int_equal(ep->persist_waits.num_requests, 0);
     assert_int_equal(ep->persist_waits.num_waits, 0);
-    assert_int_equal(ep->num_controls, 0);
+    assert_int_equal(ep->empty.num, 0);
     assert_int_equal(ep->protect_batch.num, 0);
-    assert_int_equal(ep->events.num, 0);
+    assert_int_equal(ep->exchanges.events.num, 0);
     assert_int_equal(ep->tx.queue.num, 0);
     assert_int_equal(ep->tx.num_timers, 0);
-    assert_int_equal(ep->tx.num_free, ep->config.num_transmissions);
+    assert_int_equal(ep->tx.num_free, ep->core.config.num_transmissions);
     const nacre_transfer *t = p->transfer;
     if (t == NULL) return;
     for (uint32_t i = 0; i < t->config.num_client_exchanges; i++)

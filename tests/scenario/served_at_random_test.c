@@ -4,7 +4,7 @@
  * that when it is over every place has come back. */
 #include "raw.h"
 
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 
 enum { PUSHES = 3, OBSERVERS = 4, ANSWERS = 8, OPEN = 64, CONTEXTS = 2 };
 

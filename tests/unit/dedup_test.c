@@ -2,7 +2,8 @@
 /* dedup: duplicates before OSCORE, the bounded memory of them, and what servers answer to what does not verify. */
 #include "../scenario/world.h"
 
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/core/hash.h"
+#include "endpoint/endpoint_struct.h"
 
 static void duplicate_con_gets_the_same_bytes(void **state)
 {
@@ -505,8 +506,10 @@ static void the_hash_is_each_endpoint_s_own(void **state)
     party a, b;
     party_open(&a, "server", 1, NULL);
     party_open(&b, "server", 2, NULL);
-    assert_true(nacre__hash(a.ep, &peer, NACRE_STR("datagram")) != nacre__hash(b.ep, &peer, NACRE_STR("datagram")));
-    assert_true(nacre__hash(a.ep, &peer, NACRE_ABSENT) != nacre__hash(a.ep, &reliable, NACRE_ABSENT));
+    assert_true(nacre__peer_hash(&a.ep->core, &peer, NACRE_STR("datagram")) !=
+                nacre__peer_hash(&b.ep->core, &peer, NACRE_STR("datagram")));
+    assert_true(nacre__peer_hash(&a.ep->core, &peer, NACRE_ABSENT) !=
+                nacre__peer_hash(&a.ep->core, &reliable, NACRE_ABSENT));
     party_close(&a);
     party_close(&b);
 }
@@ -524,13 +527,13 @@ static void each_bit_counts(void **state)
     party_open(&p, "server", 1, NULL);
     for (size_t len = 0; len <= LONGEST; len++) {
         const nacre_bytes all = nacre_bytes_of(bytes, len);
-        const uint64_t hash = nacre__hash(p.ep, &peer, all);
-        assert_true(hash == nacre__hash(p.ep, &peer, all));
+        const uint64_t hash = nacre__peer_hash(&p.ep->core, &peer, all);
+        assert_true(hash == nacre__peer_hash(&p.ep->core, &peer, all));
         assert_true(len == 0 || hash != before);
         before = hash;
         for (size_t bit = 0; bit < 8 * len; bit++) {
             bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-            assert_true(nacre__hash(p.ep, &peer, all) != hash);
+            assert_true(nacre__peer_hash(&p.ep->core, &peer, all) != hash);
             bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
     }
@@ -547,7 +550,7 @@ static void no_change_undoes_another(void **state)
     party p;
     party_open(&p, "server", 1, NULL);
     memset(bytes, 0x5a, sizeof bytes);
-    const uint64_t hash = nacre__hash(p.ep, &peer, NACRE_ARRAY(bytes));
+    const uint64_t hash = nacre__peer_hash(&p.ep->core, &peer, NACRE_ARRAY(bytes));
     for (size_t i = 0; i + 1 < WORDS; i++) {
         for (size_t shift = 1; shift < SHIFTS; shift++) {
             const uint64_t first = UINT64_C(1) << 63, second = first | first >> shift;
@@ -558,7 +561,7 @@ static void no_change_undoes_another(void **state)
             word[0] ^= first;
             word[1] ^= second;
             memcpy(changed + 8 * i, word, sizeof word);
-            assert_true(nacre__hash(p.ep, &peer, NACRE_ARRAY(changed)) != hash);
+            assert_true(nacre__peer_hash(&p.ep->core, &peer, NACRE_ARRAY(changed)) != hash);
         }
     }
     party_close(&p);

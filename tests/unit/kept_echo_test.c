@@ -2,7 +2,7 @@
 /* kept_echo: an Echo value of any response goes with the next request to the address and the security context that it came
  * from, once (RFC 9175 2.3). */
 #include "../scenario/world.h"
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 
 static const uint8_t echo_option[] = { 0xd3, 0xef, 'a', 'b', 'c' };
 
@@ -229,12 +229,11 @@ static void value_of_ours_that_comes_back_outside_validates_the_address(void **s
         datagram d, back;
         uint8_t value[NACRE__ECHO_LEN];
         pair_open(&p, NULL, &(pairing){ 0 });
-        const nacre_bytes echo = nacre__echo_for(p.server.ep, &p.client.address, value);
+        const nacre_bytes echo = nacre__echo_for(&p.server.ep->echo, &p.client.address, value);
         if (!is_ours) value[0] ^= 1;
-        nacre__slot slot = { .peer = p.server.address };
         uint8_t options[2 + NACRE__ECHO_LEN] = { 0xd8, 0xef };
         memcpy(options + 2, echo.ptr, echo.len);
-        nacre__echo_keep(p.client.ep, &slot, &(nacre_message){ .options = NACRE_ARRAY(options) });
+        nacre__echo_keep(&p.client.ep->kept_echos, &p.server.address, NULL, NACRE_ARRAY(options));
         (void)start(&p.client, &p.server, p.ours, NACRE_CON);
         (void)sent_request(&p, &d, 0);
         party_give(&p.server, &p.client, &d, 0);

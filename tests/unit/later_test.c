@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* later: answers that the application gives in its own time, and how they travel. */
 #include "../scenario/raw.h"
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 
 static pair world;
 

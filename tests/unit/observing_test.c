@@ -2,7 +2,7 @@
 /* observing: the observations of a client against a server made by hand out of the core, so that it can do what no server
  * should: notify out of order, twice, late, forged, and without protection. */
 #include "../scenario/registration.h"
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 
 /* ---- The life of an observation ------------------------------------------------------------------------------------ */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* seals_test: answers wait for their ciphers together: one burst for many, nothing in clear when a cipher fails, nothing
  * sealed over memory that serves something else by then; and shared contexts are touched under their lock only. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_struct.h"
 
 #include "../scenario/world.h"
 
@@ -26,7 +26,7 @@ static void counted(party *p)
     counting = *real;
     counting.seal_many = seal_many;
     p->crypto.ops = &counting;
-    p->ep->config.crypto.ops = &counting;
+    p->ep->core.config.crypto.ops = &counting;
 }
 
 enum { MANY = NACRE_BURST + 9 };
@@ -108,9 +108,9 @@ static void a_failed_cipher_sends_nothing(void **state)
         failing = fails;
         for (size_t i = 0; i < 2; i++) respond_text(&s->p.server, s->exchanges[i], "a secret");
         assert_int_equal(party_take(&s->p.server, &back, 0), !fails);
-        for (uint32_t i = 0; fails && i < s->p.server.ep->config.num_server_exchanges; i++)
+        for (uint32_t i = 0; fails && i < s->p.server.ep->core.config.num_server_exchanges; i++)
             for (size_t at = 0; at + 8 < MAX_DATAGRAM; at++)
-                assert_memory_not_equal(s->p.server.ep->entries[i].record->bytes + at, "a secret", 8);
+                assert_memory_not_equal(s->p.server.ep->exchanges.entries[i].record->bytes + at, "a secret", 8);
         seals_close(s);
     }
 }
@@ -185,7 +185,7 @@ static void shared_contexts_are_locked(void **state)
         counting.seal_many = checked_seal_many;
         counting.open_many = checked_open_many;
         p.client.crypto.ops = p.server.crypto.ops = &counting;
-        p.client.ep->config.crypto.ops = p.server.ep->config.crypto.ops = &counting;
+        p.client.ep->core.config.crypto.ops = p.server.ep->core.config.crypto.ops = &counting;
         const pairing how = { .server_lost = lost, .server_persistent = true, .client_persistent = true };
         p.ours = party_context(&p.client, &how, false);
         p.theirs = party_context(&p.server, &how, true);

@@ -3,7 +3,7 @@
  * there are: of loops, clients and servers with one thread and several, and of stores that say so at once and later. */
 #include <nacre/nacre.h>
 
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/endpoint_driver.h"
 #include "io/persist.h"
 #include "support.h"
 

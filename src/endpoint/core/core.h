@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+enum { NACRE__HEADER_LEN = 4 };
 #define NACRE__NONE  UINT32_MAX /* no index */
 #define NACRE__NEVER UINT64_MAX /* no time */
 
@@ -16,6 +17,8 @@ typedef struct nacre__core {
     nacre_endpoint_stats stats;
     uint64_t now_ms;      /* as last told */
     uint8_t hash_key[16]; /* random: a peer cannot choose a bucket */
+    uint8_t *scratch;     /* max_message bytes, for one call … */
+    uint8_t *options;     /* … and as many for options with one more among them */
 } nacre__core;
 
 static inline uint64_t nacre__core_random(const nacre__core *core)
@@ -42,6 +45,19 @@ static inline void nacre__context_lock(const nacre__core *core, nacre_context *c
 static inline void nacre__context_unlock(const nacre__core *core, nacre_context *context)
 {
     if (core->config.lock.lock != NULL) core->config.lock.unlock(core->config.lock.self, &context, 1);
+}
+
+/* The most bytes that a message to `peer` may have: at most max_message. */
+size_t nacre__max_message_to(const nacre__core *core, const nacre_address *peer);
+
+static inline bool nacre__has_option(nacre_bytes options, uint16_t number)
+{
+    return !nacre_is_absent(nacre_option_find(options, number));
+}
+
+static inline bool nacre__is_response_class(uint8_t code)
+{
+    return code >> 5 == 2 || code >> 5 == 4 || code >> 5 == 5; /* RFC 7252 3: the other classes are reserved */
 }
 
 #endif

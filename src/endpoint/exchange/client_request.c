@@ -5,102 +5,103 @@
  * the bytes that went out, for these and no others are sent again (RFC 8613 8.1 spends a number; a second protection of
  * one transmission would be a second request). What may end a request is in responses.c, what becomes of an observation in
  * observing.c. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/exchange/client_exchange.h"
+#include "endpoint/message/nstart.h"
 
 #include <string.h>
 
-uint32_t nacre__slot_index(const nacre_endpoint *ep, const nacre__slot *slot)
+void nacre__slot_set_token(nacre__exchanges *x, const nacre__slot *slot, uint64_t token)
 {
-    return (uint32_t)(slot - ep->slots);
-}
-
-void nacre__slot_set_token(nacre_endpoint *ep, const nacre__slot *slot, uint64_t token)
-{
-    uint64_t *held = &ep->tokens[nacre__slot_index(ep, slot)];
-    if (*held == 0 && token != 0) ep->num_tokens++;
-    if (*held != 0 && token == 0) ep->num_tokens--;
+    uint64_t *held = &x->tokens[nacre__slot_index(x, slot)];
+    if (*held == 0 && token != 0) x->num_tokens++;
+    if (*held != 0 && token == 0) x->num_tokens--;
     *held = token;
-    if (token == 0) nacre__transmission_unset_mid(&ep->tx, slot->t);
+    if (token == 0) nacre__transmission_unset_mid(x->tx, slot->t);
 }
 
 /* Off its way, whatever it was on. Its token stays: an observation goes on to be notified under it. */
-void nacre__slot_pause(nacre_endpoint *ep, nacre__slot *slot)
+void nacre__slot_pause(nacre__exchanges *x, nacre__slot *slot)
 {
-    nacre__persist_leave(&ep->persist_waits, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
-    nacre__transmission_stop(&ep->tx, slot->t);
+    nacre__persist_leave(x->persist, NACRE__OF_SLOT, nacre__slot_index(x, slot));
+    nacre__transmission_stop(x->tx, slot->t);
 }
 
-static void stop(nacre_endpoint *ep, nacre__slot *slot)
+static void stop(nacre__exchanges *x, nacre__slot *slot)
 {
-    nacre__slot_pause(ep, slot);
-    nacre__slot_set_token(ep, slot, 0);
+    nacre__slot_pause(x, slot);
+    nacre__slot_set_token(x, slot, 0);
+}
+
+static void forget_blocks(nacre__exchanges *x, nacre__slot *slot)
+{
+    if (slot->outer != NACRE__NONE) x->upper.blocks_dropped(x->upper.self, slot);
 }
 
 /* It has come to its end: the next may go in its place, and nobody limits its time any more. */
-static void leave(nacre_endpoint *ep, nacre__slot *slot, nacre__slot_state state)
+static void leave(nacre__exchanges *x, nacre__slot *slot, nacre__slot_state state)
 {
-    nacre__renewal_left(ep, slot);
-    nacre__nstart_leave(&ep->tx, slot->t);
-    nacre__outer_forget(ep, slot);
-    if (slot->limit != 0 && !slot->limited) ep->num_unlimited--;
+    x->upper.request_left(x->upper.self, slot);
+    nacre__nstart_leave(x->tx, slot->t);
+    forget_blocks(x, slot);
+    if (slot->limit != 0 && !slot->limited) x->num_unlimited--;
     slot->limit = 0;
     slot->limited = false;
     slot->t->give_up = NACRE__NEVER;
-    stop(ep, slot);
+    stop(x, slot);
     slot->state = state;
 }
 
-void nacre__slot_release(nacre_endpoint *ep, nacre__slot *slot)
+void nacre__slot_release(nacre__exchanges *x, nacre__slot *slot)
 {
-    leave(ep, slot, NACRE__SLOT_FREE);
+    leave(x, slot, NACRE__SLOT_FREE);
     slot->exchange = 0;
     slot->context = NULL;
     slot->rederivation = NULL;
     slot->user = NULL;
 }
 
-void nacre__slot_queue(nacre_endpoint *ep, nacre__slot *slot)
+void nacre__slot_queue(nacre__exchanges *x, nacre__slot *slot)
 {
     slot->state = NACRE__SLOT_SENDING;
-    nacre__transmission_queue(&ep->tx, slot->t);
+    nacre__transmission_queue(x->tx, slot->t);
 }
 
 /* It is not on its way while it waits for something else than its peer. */
-void nacre__slot_wait(nacre_endpoint *ep, nacre__slot *slot)
+void nacre__slot_wait(nacre__exchanges *x, nacre__slot *slot)
 {
-    nacre__nstart_leave(&ep->tx, slot->t);
-    nacre__transmission_stop(&ep->tx, slot->t);
+    nacre__nstart_leave(x->tx, slot->t);
+    nacre__transmission_stop(x->tx, slot->t);
     slot->state = NACRE__SLOT_WAITING;
 }
 
 /* The same request once more, under a new token. */
-void nacre__slot_again(nacre_endpoint *ep, nacre__slot *slot)
+void nacre__slot_again(nacre__exchanges *x, nacre__slot *slot)
 {
     slot->doubt = NACRE_OK;
-    nacre__outer_forget(ep, slot);
-    stop(ep, slot);
-    nacre__slot_queue(ep, slot);
+    forget_blocks(x, slot);
+    stop(x, slot);
+    nacre__slot_queue(x, slot);
 }
 
 /* The one way to an end: with NACRE_OK an answer, else a failure. One that has ended already, but whose event was not
  * pulled, changes its event. */
-void nacre__slot_end(nacre_endpoint *ep, nacre__slot *slot, nacre_err err, const nacre_message *message)
+void nacre__slot_end(nacre__exchanges *x, nacre__slot *slot, nacre_err err, const nacre_message *message)
 {
-    if (slot->state != NACRE__SLOT_ENDED) nacre__queue_push(&ep->events, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
-    leave(ep, slot, NACRE__SLOT_ENDED);
+    if (slot->state != NACRE__SLOT_ENDED) nacre__queue_push(&x->events, NACRE__OF_SLOT, nacre__slot_index(x, slot));
+    leave(x, slot, NACRE__SLOT_ENDED);
     slot->err = err;
     slot->message = message != NULL ? *message : (nacre_message){ .code = NACRE_EMPTY };
 }
 
 /* ---- Starting ------------------------------------------------------------------------------------------------------ */
 
-static nacre__slot *free_slot(nacre_endpoint *ep)
+static nacre__slot *free_slot(nacre__exchanges *x)
 {
-    const uint32_t num = ep->config.num_client_exchanges;
+    const uint32_t num = x->core->config.num_client_exchanges;
     for (uint32_t i = 0; i < num; i++) {
-        nacre__slot *slot = &ep->slots[(ep->next_slot + i) % num];
+        nacre__slot *slot = &x->slots[(x->next_slot + i) % num];
         if (slot->state != NACRE__SLOT_FREE) continue;
-        ep->next_slot = (nacre__slot_index(ep, slot) + 1) % num; /* round, so that numbers come back late */
+        x->next_slot = (nacre__slot_index(x, slot) + 1) % num; /* round, so that numbers come back late */
         return slot;
     }
     return NULL;
@@ -125,13 +126,13 @@ static size_t size_on_the_way(const nacre_context *context, const nacre_message 
 }
 
 /* The plain request once more, with this value for an option in place of any that it had; absent: without it. */
-nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t number, nacre_bytes value)
+nacre_err nacre__slot_set_option(nacre__exchanges *x, nacre__slot *slot, uint16_t number, nacre_bytes value)
 {
     nacre_message plain;
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len));
     if (err != NACRE_OK) return err;
     nacre_options options;
-    nacre_options_init(&options, (nacre_buf){ ep->scratch, ep->config.max_message });
+    nacre_options_init(&options, (nacre_buf){ x->core->scratch, x->core->config.max_message });
     nacre_option_iter it = nacre_option_begin(plain.options);
     for (nacre_option option; nacre_option_next(&it, &option);)
         if (option.number != number) nacre_options_add(&options, option.number, option.value);
@@ -139,11 +140,11 @@ nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t
     plain.type = slot->t->type;
     err = nacre_options_finish(&options, &plain.options);
     if (err != NACRE_OK) return err;
-    if (size_on_the_way(slot->context, &plain) > nacre__max_message_to(ep, &slot->peer)) return NACRE_ERR_TOO_LONG;
+    if (size_on_the_way(slot->context, &plain) > nacre__max_message_to(x->core, &slot->peer)) return NACRE_ERR_TOO_LONG;
 
-    nacre__outer_forget(ep, slot); /* an answer to what was sent before is not wanted any more */
-    nacre_bytes out;               /* into the other bytes: what was sent before is not sent again */
-    err = nacre_message_write(&plain, &out, (nacre_buf){ slot->t->bytes, ep->config.max_message });
+    forget_blocks(x, slot); /* an answer to what was sent before is not wanted any more */
+    nacre_bytes out;        /* into the other bytes: what was sent before is not sent again */
+    err = nacre_message_write(&plain, &out, (nacre_buf){ slot->t->bytes, x->core->config.max_message });
     if (err != NACRE_OK) return err;
     uint8_t *old = slot->plain;
     slot->plain = slot->t->bytes;
@@ -153,9 +154,9 @@ nacre_err nacre__slot_set_option(nacre_endpoint *ep, nacre__slot *slot, uint16_t
 }
 
 /* A slot of its own for an exchange with `peer`, with everything as at the start; NULL when all are in use. */
-nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void *user)
+nacre__slot *nacre__slot_new(nacre__exchanges *x, const nacre_address *peer, void *user)
 {
-    nacre__slot *slot = free_slot(ep);
+    nacre__slot *slot = free_slot(x);
     if (slot == NULL) return NULL;
     *slot = (nacre__slot){
         .generation = slot->generation,
@@ -167,12 +168,12 @@ nacre__slot *nacre__slot_new(nacre_endpoint *ep, const nacre_address *peer, void
     };
     slot->t->peer = *peer;
     slot->t->give_up = NACRE__NEVER;
-    slot->t->order = ep->tx.next_order++;
-    slot->exchange = nacre__exchange_new(&ep->numbers, &slot->generation, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
+    slot->t->order = x->tx->next_order++;
+    slot->exchange = nacre__exchange_new(&x->numbers, &slot->generation, NACRE__OF_SLOT, nacre__slot_index(x, slot));
     return slot;
 }
 
-static nacre_err keep_plain(nacre_endpoint *ep, nacre__slot *slot, const nacre_message *plain)
+static nacre_err keep_plain(nacre__exchanges *x, nacre__slot *slot, const nacre_message *plain)
 {
     nacre_message kept = *plain;
     nacre_bytes out;
@@ -180,92 +181,53 @@ static nacre_err keep_plain(nacre_endpoint *ep, nacre__slot *slot, const nacre_m
     kept.mid = 0;
     /* RFC 8323 3.2: a connection knows neither CON nor NON */
     if (nacre_address_is_reliable(&slot->peer)) kept.type = NACRE_NON;
-    const nacre_err err = nacre_message_write(&kept, &out, (nacre_buf){ slot->plain, ep->config.max_message });
+    const nacre_err err = nacre_message_write(&kept, &out, (nacre_buf){ slot->plain, x->core->config.max_message });
     if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
     slot->plain_len = out.len;
     slot->t->type = kept.type;
     return NACRE_OK;
 }
 
-nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,
-                                      nacre_context *context, const nacre_message *plain, void *user,
-                                      const nacre_request_options *options)
+/* A request is to be sent; `extra`: bytes that its way may need beside it. NACRE_ERR_BAD_ARGUMENT, NACRE_ERR_TOO_LONG,
+ * NACRE_ERR_BUSY: nothing has happened. */
+nacre_err nacre__slot_start(nacre__exchanges *x, nacre__slot **slot, const nacre_address *peer, nacre_context *context,
+                            const nacre_message *plain, void *user, size_t extra)
 {
-    static const nacre_request_options none;
-    if (options == NULL) options = &none;
-    nacre_err err = check(plain, context == NULL && ep->config.opaque_oscore);
+    nacre_err err = check(plain, context == NULL && x->core->config.opaque_oscore);
     if (err != NACRE_OK) return err;
-    if (!nacre__renewal_may_ask(ep, options->rederivation, context)) return NACRE_ERR_BAD_ARGUMENT;
-    if (size_on_the_way(context, plain) + nacre__observation_extra(plain) > nacre__max_message_to(ep, peer))
-        return NACRE_ERR_TOO_LONG;
-    nacre__slot *slot = nacre__slot_new(ep, peer, user);
-    if (slot == NULL) return NACRE_ERR_BUSY;
-    err = keep_plain(ep, slot, plain);
-    if (err != NACRE_OK) {
-        slot->exchange = 0;
-        return err;
-    }
-    slot->rederivation = options->rederivation;
-    slot->context = slot->rederivation != NULL ? nacre__renewal_no_context(slot->rederivation) : context;
-    slot->via_proxy = options->via_proxy;
-    slot->limit = options->timeout_ms;
-    if (slot->limit != 0) ep->num_unlimited++;
-    nacre__observation_init(slot, plain);
-    nacre__slot_queue(ep, slot);
-    *exchange = slot->exchange;
-    return NACRE_OK;
+    if (size_on_the_way(context, plain) + extra > nacre__max_message_to(x->core, peer)) return NACRE_ERR_TOO_LONG;
+    *slot = nacre__slot_new(x, peer, user);
+    if (*slot == NULL) return NACRE_ERR_BUSY;
+    err = keep_plain(x, *slot, plain);
+    if (err != NACRE_OK) (*slot)->exchange = 0;
+    (*slot)->context = context;
+    return err;
 }
 
-nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *exchange, const nacre_address *peer,
-                                 nacre_context *context, const nacre_message *plain, void *user)
+nacre__slot *nacre__slot_of(const nacre__exchanges *x, nacre_exchange exchange)
 {
-    return nacre_endpoint_request_with(ep, exchange, peer, context, plain, user, NULL);
+    const uint32_t index = nacre__exchange_index(&x->numbers, NACRE__OF_SLOT, exchange);
+    if (index >= x->core->config.num_client_exchanges) return NULL;
+    return x->slots[index].exchange == exchange ? &x->slots[index] : NULL;
 }
 
-nacre__slot *nacre__slot_of(nacre_endpoint *ep, nacre_exchange exchange)
+/* Without an event, and one that is queued already is not told. */
+void nacre__slot_cancel(nacre__exchanges *x, nacre__slot *slot)
 {
-    const uint32_t index = nacre__exchange_index(&ep->numbers, NACRE__OF_SLOT, exchange);
-    if (index >= ep->config.num_client_exchanges) return NULL;
-    return ep->slots[index].exchange == exchange ? &ep->slots[index] : NULL;
-}
-
-void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange)
-{
-    nacre__slot *slot = nacre__slot_of(ep, exchange);
-    if (slot == NULL) return;
-    if (slot->state == NACRE__SLOT_ENDED) nacre__queue_remove(&ep->events, NACRE__OF_SLOT, nacre__slot_index(ep, slot));
-    nacre__slot_release(ep, slot);
-}
-
-void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange exchange)
-{
-    nacre__slot *slot = nacre__slot_of(ep, exchange);
-    if (slot != NULL && slot->state != NACRE__SLOT_ENDED) nacre__slot_give_up(ep, slot);
-}
-
-void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer)
-{
-    if (nacre_address_is_reliable(peer)) {
-        nacre__peer_gone(ep, peer);
-        return;
-    }
-    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
-        nacre__slot *slot = &ep->slots[i];
-        if (nacre__slot_is_sent(slot) && nacre_address_equal(&slot->peer, peer))
-            nacre__slot_end(ep, slot, NACRE_ERR_UNREACHABLE, NULL);
-    }
+    if (slot->state == NACRE__SLOT_ENDED) nacre__queue_remove(&x->events, NACRE__OF_SLOT, nacre__slot_index(x, slot));
+    nacre__slot_release(x, slot);
 }
 
 /* ---- Finding ------------------------------------------------------------------------------------------------------- */
 
-nacre__slot *nacre__slot_by_token(nacre_endpoint *ep, const nacre_address *peer, nacre_bytes token)
+nacre__slot *nacre__slot_by_token(const nacre__exchanges *x, const nacre_address *peer, nacre_bytes token)
 {
     uint64_t value;
     if (token.len != sizeof value) return NULL;
     memcpy(&value, token.ptr, sizeof value);
     if (value == 0) return NULL;
-    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++)
-        if (ep->tokens[i] == value && nacre_address_equal(&ep->slots[i].peer, peer)) return &ep->slots[i];
+    for (uint32_t i = 0; i < x->core->config.num_client_exchanges; i++)
+        if (x->tokens[i] == value && nacre_address_equal(&x->slots[i].peer, peer)) return &x->slots[i];
     return NULL;
 }
 
@@ -292,31 +254,23 @@ static nacre_err last_word(nacre_err doubt)
     }
 }
 
-void nacre__slot_give_up(nacre_endpoint *ep, nacre__slot *slot)
+void nacre__slot_give_up(nacre__exchanges *x, nacre__slot *slot)
 {
     const nacre_err err = last_word(slot->doubt);
     const bool has_hint = err == NACRE_ERR_UNAUTHENTICATED || err == NACRE_ERR_NOT_PROTECTED;
     const nacre_message hint = { .code = slot->hint.code, .payload = { slot->hint.text, slot->hint.len } };
-    nacre__slot_end(ep, slot, err, has_hint ? &hint : NULL);
+    nacre__slot_end(x, slot, err, has_hint ? &hint : NULL);
 }
 
 /* Requests that came since the last transmission: their users' patience begins now. */
-void nacre__slots_limit(nacre_endpoint *ep, uint64_t now_ms)
+void nacre__slots_limit(nacre__exchanges *x, uint64_t now_ms)
 {
-    for (uint32_t i = 0; ep->num_unlimited > 0 && i < ep->config.num_client_exchanges; i++) {
-        nacre__slot *slot = &ep->slots[i];
+    for (uint32_t i = 0; x->num_unlimited > 0 && i < x->core->config.num_client_exchanges; i++) {
+        nacre__slot *slot = &x->slots[i];
         if (slot->limit == 0 || slot->limited) continue;
         slot->limited = true;
         slot->t->give_up = nacre__after(now_ms, slot->limit);
-        nacre__transmission_set_due(&ep->tx, slot->t, slot->t->due);
-        ep->num_unlimited--;
+        nacre__transmission_set_due(x->tx, slot->t, slot->t->due);
+        x->num_unlimited--;
     }
-}
-
-/* Its timer has run out: it is given up, or, while it observes, registered anew. */
-void nacre__slot_due(nacre_endpoint *ep, nacre__slot *slot, nacre__transmission_outcome outcome)
-{
-    const bool renews = outcome == NACRE__TRANSMISSION_OWNER_TIMER && slot->state == NACRE__SLOT_OBSERVING;
-    if (renews) nacre__observation_renew(ep, slot);
-    else nacre__slot_give_up(ep, slot);
 }

@@ -25,31 +25,34 @@
  * path can guess in 65536 tries; RESET is what is said when nothing better came. An empty ACK carries no more, and ends the
  * retransmissions (RFC 7252 4.2): a forged one costs the retransmissions of that exchange, which then ends by its time;
  * message IDs that cannot be predicted (mids.c) are what stands against it. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/exchange/client_exchange.h"
+#include "coap/option_check.h"
+#include "endpoint/message/nstart.h"
 
 #include <string.h>
 
 /* The peer has the request: no more retransmissions, and the answer has its own time (RFC 7252 5.2.2). */
-void nacre__slot_acknowledged(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
+void nacre__slot_acknowledged(nacre__exchanges *x, nacre__slot *slot, uint64_t now_ms)
 {
-    if (slot->state == NACRE__SLOT_OBSERVING) nacre__observation_acknowledged(slot);
+    if (slot->state == NACRE__SLOT_OBSERVING && slot->observation.due == NACRE__DUE_IN_ACK)
+        slot->observation.due = NACRE__DUE_SEPARATE; /* the answer to the registration may still come */
     if (!nacre__slot_is_sent(slot) || slot->t->type != NACRE_CON) return;
     if (slot->is_ping) { /* a RST is what RFC 7252 4.3 asks for, but this too shows that somebody is there */
-        nacre__slot_end(ep, slot, NACRE_OK, NULL);
+        nacre__slot_end(x, slot, NACRE_OK, NULL);
         return;
     }
-    nacre__nstart_leave(&ep->tx, slot->t);
-    nacre__slot_pause(ep, slot);
+    nacre__nstart_leave(x->tx, slot->t);
+    nacre__slot_pause(x, slot);
     slot->state = NACRE__SLOT_ACKED;
     slot->hints_wait = true;
-    nacre__transmission_set_due(&ep->tx, slot->t, nacre__after(now_ms, ep->config.timing.response_timeout_ms));
+    nacre__transmission_set_due(x->tx, slot->t, nacre__after(now_ms, x->core->config.timing.response_timeout_ms));
 }
 
-void nacre__slot_reset(nacre_endpoint *ep, nacre__slot *slot)
+void nacre__slot_reset(nacre__exchanges *x, nacre__slot *slot)
 {
     if (!nacre__slot_waits(slot)) return;
-    if (slot->is_ping) nacre__slot_end(ep, slot, NACRE_OK, NULL);
-    else if (slot->context == NULL) nacre__slot_end(ep, slot, NACRE_ERR_RESET, NULL);
+    if (slot->is_ping) nacre__slot_end(x, slot, NACRE_OK, NULL);
+    else if (slot->context == NULL) nacre__slot_end(x, slot, NACRE_ERR_RESET, NULL);
     else if (slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_RESET;
 }
 
@@ -58,13 +61,13 @@ static bool has_hint(const nacre__slot *slot)
     return slot->doubt == NACRE_ERR_UNAUTHENTICATED || slot->doubt == NACRE_ERR_NOT_PROTECTED;
 }
 
-/* What is no answer leaves the exchange as it is (RFC 8613 8.4 step 8), but for the ACK that carried it. */
-static void dropped(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, nacre_err err, uint64_t now_ms)
+void nacre__slot_dropped(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, nacre_err err,
+                         uint64_t now_ms)
 {
-    ep->stats.unprotect_failures++;
+    x->core->stats.unprotect_failures++;
     if (!nacre__slot_waits(slot)) return;
     if (!has_hint(slot)) slot->doubt = err;
-    if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
+    if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(x, slot, now_ms);
 }
 
 /* What servers say that cannot or will not unprotect: a hint that nobody vouches for (RFC 8613 8.2, D.5.3). 4.05 comes
@@ -90,138 +93,82 @@ static bool is_understood(const nacre_message *answer)
 
 /* RFC 7252 5.4.1: an answer with a critical option that is not understood is rejected: a NON is ignored, and the exchange goes
  * on; a CON gets a RST in place of its ACK, and what it answers ends, as with a piggybacked one. */
-static void reject(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, const nacre_message *answer)
+bool nacre__slot_rejects(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, const nacre_message *answer)
 {
     enum { ACK_TO_RST = (NACRE_ACK ^ NACRE_RST) << 4 };
+    if (is_understood(answer)) return false;
     if (item->outer.type == NACRE_NON && !nacre_address_is_reliable(&slot->peer)) {
-        ep->stats.dropped++;
+        x->core->stats.dropped++;
         if (nacre__slot_waits(slot)) slot->doubt = NACRE_ERR_CRITICAL_OPTION;
-        return;
+        return true;
     }
-    if (item->ack != 0) ep->entries[item->ack - 1].record->bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
-    ep->stats.responses++;
-    nacre__slot_end(ep, slot, NACRE_ERR_CRITICAL_OPTION, answer);
+    if (item->ack != 0) x->entries[item->ack - 1].record->bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
+    x->core->stats.responses++;
+    nacre__slot_end(x, slot, NACRE_ERR_CRITICAL_OPTION, answer);
+    return true;
 }
 
-static bool request_has(const nacre__slot *slot, uint16_t number)
+bool nacre__slot_request_has(const nacre__slot *slot, uint16_t number)
 {
     nacre_message plain;
     if (nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len)) != NACRE_OK) return false;
     return nacre__has_option(plain.options, number);
 }
 
+static bool has_challenge(const nacre_message *answer, nacre_bytes *echo)
+{
+    *echo = nacre_option_find(answer->options, NACRE_OPT_ECHO);
+    return answer->code == NACRE_UNAUTHORIZED && echo->len >= 1 && echo->len <= NACRE__MAX_ECHO;
+}
+
+/* Whether the answer asks for the request again, with Echo, and it was not repeated yet. */
+bool nacre__slot_is_challenged(const nacre__slot *slot, const nacre_message *answer)
+{
+    nacre_bytes echo;
+    return has_challenge(answer, &echo) && !slot->repeated;
+}
+
 /* RFC 8613 B.1.2, RFC 9175 2.3: a 4.01 with Echo asks for the same request again, with the value. Done once. To a protected
  * request it must have verified. */
-static bool repeat_with_echo(nacre_endpoint *ep, nacre__slot *slot, const nacre_message *answer, uint64_t now_ms)
+bool nacre__slot_repeats(nacre__exchanges *x, nacre__slot *slot, const nacre_message *answer)
 {
-    if (answer->code != NACRE_UNAUTHORIZED) return false;
-    const nacre_bytes echo = nacre_option_find(answer->options, NACRE_OPT_ECHO);
-    if (echo.len < 1 || echo.len > NACRE__MAX_ECHO) return false;
+    nacre_bytes echo;
+    if (!has_challenge(answer, &echo)) return false;
     if (slot->repeated)
         return !nacre__slot_waits(slot) && slot->state != NACRE__SLOT_OBSERVING; /* doubled, before it goes again */
-    if (slot->context != NULL) nacre__observations_challenged(ep, slot, now_ms);
-    else if (ep->config.opaque_oscore) return false; /* a proxy's client is the one to answer it */
-    if (nacre__slot_set_option(ep, slot, NACRE_OPT_ECHO, echo) != NACRE_OK) return false;
+    if (slot->context == NULL && x->core->config.opaque_oscore)
+        return false; /* a proxy's client is the one to answer it */
+    if (nacre__slot_set_option(x, slot, NACRE_OPT_ECHO, echo) != NACRE_OK) return false;
     slot->repeated = true;
     if (!slot->observation.begun) {
-        nacre__slot_again(ep, slot);
+        nacre__slot_again(x, slot);
         return true;
     }
     slot->doubt = NACRE_OK;
-    nacre__slot_pause(ep, slot);
-    nacre__slot_queue(ep, slot);
+    nacre__slot_pause(x, slot);
+    nacre__slot_queue(x, slot);
     return true;
-}
-
-static void answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, const nacre_message *answer,
-                     uint64_t now_ms)
-{
-    if (nacre__observation_ignores(slot, item)) {
-        ep->stats.dropped++;
-        return;
-    }
-    if (!is_understood(answer)) {
-        reject(ep, slot, item, answer);
-        return;
-    }
-    if (repeat_with_echo(ep, slot, answer, now_ms)) return;
-    nacre__echo_keep(ep, slot, answer);
-    if (nacre__observation_takes(ep, slot, item, answer, now_ms)) return;
-    ep->stats.responses++;
-    nacre__slot_end(ep, slot, NACRE_OK, answer);
-}
-
-static void verified_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
-{
-    nacre__echo_keep_outer(ep, slot, &item->outer);
-    /* RFC 8613 8.4.2: a notification for who did not ask for any */
-    if (nacre__has_option(item->plain.options, NACRE_OPT_OBSERVE) && !request_has(slot, NACRE_OPT_OBSERVE))
-        dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
-    else if (item->is_old && !slot->observation.changing)
-        ep->stats.dropped++; /* the new one was answered in this burst */
-    else if (!nacre__renewal_verified(ep, slot)) dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
-    else answered(ep, slot, item, &item->plain, now_ms);
 }
 
 /* RFC 8613 8.4 step 2, and section 2: without protection it is no answer. It is kept for the end of the exchange; a payload
  * with a Content-Format is no diagnostic text (RFC 7252 5.5.2). */
-static void keep_hint(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, nacre_err err, uint64_t now_ms)
+static void keep_hint(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, nacre_err err, uint64_t now_ms)
 {
     const nacre_message *m = &item->outer;
     const bool is_text = m->payload.len > 0 && !nacre__has_option(m->options, NACRE_OPT_CONTENT_FORMAT);
-    ep->stats.unprotect_failures++;
+    x->core->stats.unprotect_failures++;
     if (slot->doubt != NACRE_ERR_TOO_LONG) slot->doubt = err;
     slot->hint.code = m->code;
     slot->hint.len = !is_text ? 0 : (uint8_t)(m->payload.len < NACRE__MAX_HINT ? m->payload.len : NACRE__MAX_HINT);
     if (slot->hint.len > 0) memcpy(slot->hint.text, m->payload.ptr, slot->hint.len);
-    if (m->type == NACRE_ACK) nacre__slot_acknowledged(ep, slot, now_ms);
+    if (m->type == NACRE_ACK) nacre__slot_acknowledged(x, slot, now_ms);
 }
 
-static void plain_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+/* An unprotected answer to a protected request that waits: a hint, or its end. */
+void nacre__slot_unprotected(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
 {
     const nacre_message *answer = &item->outer;
-    if (slot->context == NULL) {
-        answered(ep, slot, item, answer, now_ms);
-        return;
-    }
-    nacre__echo_keep_outer(ep, slot, answer);
-    if (!nacre__slot_waits(slot)) {
-        /* RFC 8613 8.4.2: no notification, and no end of the observation either */
-        dropped(ep, slot, item, NACRE_ERR_NOT_PROTECTED, now_ms);
-    } else {
-        const nacre_err err =
-            is_plain_refusal(slot, answer->code) ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED;
-        if (slot->hints_wait) keep_hint(ep, slot, item, err, now_ms);
-        else nacre__slot_end(ep, slot, err, answer);
-    }
-}
-
-/* An answer with the slot's token; `item` says what verifying came to. */
-void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
-{
-    const bool has_oscore = nacre__has_option(item->outer.options, NACRE_OPT_OSCORE);
-    if (!has_oscore || (slot->context == NULL && ep->config.opaque_oscore)) plain_answer(ep, slot, item, now_ms);
-    else if (slot->context == NULL) dropped(ep, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
-    else if (item->err == NACRE_OK) verified_answer(ep, slot, item, now_ms);
-    else if (nacre__renewal_answer(ep, slot, item)) return;
-    else dropped(ep, slot, item, item->err, now_ms);
-}
-
-/* The start of an answer with the slot's token that is longer than max_message. Nothing of it can be verified. */
-void nacre__slot_oversized(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
-{
-    const bool is_protected = slot->context != NULL || slot->rederivation != NULL;
-    if (nacre__observation_ignores(slot, item)) {
-        ep->stats.dropped++;
-        return;
-    }
-    ep->stats.oversized++;
-    slot->oversized = item->oversized;
-    if (!is_protected && !nacre__observation_survives(ep, slot, item, now_ms)) {
-        nacre__slot_end(ep, slot, NACRE_ERR_OVERSIZED, NULL);
-        return;
-    }
-    ep->notes[ep->num_notes++] =
-        (nacre__note){ .exchange = slot->exchange, .slot = item->index, .oversized = item->oversized };
-    if (is_protected) dropped(ep, slot, item, NACRE_ERR_OVERSIZED, now_ms);
+    const nacre_err err = is_plain_refusal(slot, answer->code) ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED;
+    if (slot->hints_wait) keep_hint(x, slot, item, err, now_ms);
+    else nacre__slot_end(x, slot, err, answer);
 }

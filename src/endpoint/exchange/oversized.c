@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* oversized: requests of which the driver's buffer, or max_message, has room for the start only. Answers are in responses.c. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/exchange/server_exchange.h"
+#include "coap/block.h"
 
 /* How many bytes of payload fit behind the same options: as many as there are up to max_message. Where the options were cut, it
  * is not known, and a block's size stands for it. */
-static size_t payload_taken(const nacre_endpoint *ep, const nacre__item *item)
+static size_t payload_taken(const nacre__exchanges *x, const nacre__item *item)
 {
     enum { HEADROOM = 64 };
-    const size_t max = ep->config.max_message;
+    const size_t max = x->core->config.max_message;
     if (nacre_is_absent(item->outer.payload)) return max > HEADROOM ? max - HEADROOM : 0;
     const size_t at = (size_t)(item->outer.payload.ptr - item->datagram->bytes.ptr);
     return max > at ? max - at : 0;
@@ -32,16 +33,16 @@ static void add_block1(nacre_options *o, const nacre__item *item, size_t taken)
 }
 
 /* RFC 7252 5.9.2.9, RFC 7959 4: 4.13 with Size1, to a NON too, for it is much shorter than what it answers. */
-void nacre__oversized_request(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item)
+void nacre__oversized_request(nacre__exchanges *x, nacre__entry *entry, const nacre__item *item)
 {
     uint8_t room[24];
     nacre_options o;
     nacre_message answer = { .code = NACRE_TOO_LARGE };
-    const size_t taken = payload_taken(ep, item);
-    ep->stats.oversized++;
-    if (!nacre__token_take(&ep->rate_limits.oversized, ep->now_ms, ep->config.challenges_per_second)) {
-        ep->stats.dropped++;
-        nacre__server_exchange_release(ep, entry);
+    const size_t taken = payload_taken(x, item);
+    x->core->stats.oversized++;
+    if (!nacre__token_take(&x->rate_limits->oversized, x->core->now_ms, x->core->config.challenges_per_second)) {
+        x->core->stats.dropped++;
+        nacre__server_exchange_release(x, entry);
         return;
     }
     nacre_options_init(&o, NACRE_BUF(room));
@@ -49,12 +50,12 @@ void nacre__oversized_request(nacre_endpoint *ep, nacre__entry *entry, const nac
     nacre_options_add_uint(&o, NACRE_OPT_SIZE1, taken);
     if (nacre_options_finish(&o, &answer.options) != NACRE_OK) answer.options = NACRE_ABSENT;
     answer.token = item->outer.token;
-    if (nacre_message_size(&answer) > ep->config.max_message) answer.options = NACRE_ABSENT;
-    if (nacre_message_size(&answer) > ep->config.max_message) { /* a token of its own length: RFC 8974 2.2.2 */
+    if (nacre_message_size(&answer) > x->core->config.max_message) answer.options = NACRE_ABSENT;
+    if (nacre_message_size(&answer) > x->core->config.max_message) { /* a token of its own length: RFC 8974 2.2.2 */
         if (entry->record->type == NACRE_CON)
-            nacre__send_empty(ep, &entry->record->peer, NACRE_RST, entry->record->mid);
-        nacre__server_exchange_release(ep, entry);
+            nacre__send_empty(x->empty, &entry->record->peer, NACRE_RST, entry->record->mid);
+        nacre__server_exchange_release(x, entry);
         return;
     }
-    nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
+    nacre__answer_unprotected(x, entry, &answer, item->outer.token);
 }

@@ -4,91 +4,94 @@
  * A change is a mark on the observer, no more: many changes while a notification is under way become one. A NOTIFY event
  * comes when the mark is set, the last notification is settled, and a push is free; the application then says the present
  * state, as if it had just been asked. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/core/hash.h"
+#include "endpoint/observe/observe_server.h"
 
 enum { EVERY = 16 }; /* notifications, of which the last is a CON */
 #define A_DAY_MS (24 * 60 * 60 * UINT64_C(1000))
 
 /* Between notifications: where it belongs. */
-static void rest(nacre_endpoint *ep, nacre__observer *o)
+static void rest(nacre__observe_server *s, nacre__observer *o)
 {
     const bool is_known = o->is_confirmed || o->context != NULL;
     o->push = NACRE__NONE;
-    if (o->changed) nacre__observer_set(ep, o, is_known ? NACRE__OBSERVER_PENDING : NACRE__OBSERVER_CHANGED);
-    else nacre__observer_set(ep, o, is_known ? NACRE__OBSERVER_IDLE : NACRE__OBSERVER_FRESH);
+    if (o->changed) nacre__observer_set(s, o, is_known ? NACRE__OBSERVER_PENDING : NACRE__OBSERVER_CHANGED);
+    else nacre__observer_set(s, o, is_known ? NACRE__OBSERVER_IDLE : NACRE__OBSERVER_FRESH);
 }
 
-void nacre_endpoint_changed(nacre_endpoint *ep, nacre_exchange observer)
+void nacre__observer_changed(nacre__observe_server *s, nacre__observer *o)
 {
-    nacre__observer *o = nacre__observer_of(ep, observer);
-    if (o == NULL) return;
     o->changed = true;
-    if (o->state == NACRE__OBSERVER_IDLE || o->state == NACRE__OBSERVER_FRESH) rest(ep, o);
+    if (o->state == NACRE__OBSERVER_IDLE || o->state == NACRE__OBSERVER_FRESH) rest(s, o);
 }
 
 /* RFC 7641 4.5: a RST names the last notification to a protected observer; what follows is a CON, and the present state if
  * there is nothing else to tell. RST that are guessed bring about one in a quarter of the exchange lifetime at most. */
-void nacre__observer_check(nacre_endpoint *ep, nacre__observer *o)
+void nacre__observer_check(nacre__observe_server *s, nacre__observer *o)
 {
-    if (o->is_checked || ep->now_ms < o->next_check) return;
+    if (o->is_checked || s->core->now_ms < o->next_check) return;
     o->is_checked = true;
-    o->next_check = nacre__after(ep->now_ms, ep->config.timing.exchange_lifetime_ms / 4);
-    nacre_endpoint_changed(ep, o->exchange);
+    o->next_check = nacre__after(s->core->now_ms, s->core->config.timing.exchange_lifetime_ms / 4);
+    nacre__observer_changed(s, o);
 }
 
-static void validate(const nacre_endpoint *ep, nacre__observer *o)
+static void validate(const nacre__observe_server *s, nacre__observer *o)
 {
-    if (!o->is_validated && nacre__is_validated(&ep->validation, &o->peer)) o->is_validated = o->is_confirmed = true;
+    if (!o->is_validated && nacre__is_validated(s->x->validation, &o->peer)) o->is_validated = o->is_confirmed = true;
 }
 
 /* Its request has been answered with 2.xx. `push` carries that answer; NULL when it goes the usual way. */
-void nacre__observer_begun(nacre_endpoint *ep, nacre__observer *o, nacre__push *push)
+void nacre__observer_begun(nacre__observe_server *s, nacre__observer *o, nacre__push *push)
 {
     o->entry = NACRE__NONE;
     if (push == NULL) {
-        rest(ep, o);
+        rest(s, o);
         return;
     }
-    push->observer = nacre__observer_index(ep, o);
-    o->push = nacre__push_index(ep, push);
-    nacre__observer_set(ep, o, NACRE__OBSERVER_BUSY);
+    push->observer = nacre__observer_index(s, o);
+    o->push = nacre__push_index(s->x, push);
+    nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
 }
 
 /* Its push is done, and given back: sent as NON or acknowledged (NACRE_OK), or rejected, or not acknowledged, and then
  * whoever it was is taken to be gone (RFC 7641 4.5). */
-void nacre__observer_settled(nacre_endpoint *ep, nacre__observer *o, nacre_err err)
+void nacre__observer_settled(nacre__observe_server *s, nacre__observer *o, nacre_err err)
 {
     o->push = NACRE__NONE;
     if (err != NACRE_OK) {
-        nacre__observer_end(ep, o, err);
+        nacre__observer_end(s, o, err);
         return;
     }
-    validate(ep, o);
-    rest(ep, o);
+    validate(s, o);
+    rest(s, o);
 }
 
 /* Its notification could not be protected, for the store failed: the next change is tried again, and the present state as
  * soon as the store has confirmed something. */
-void nacre__observer_missed(nacre_endpoint *ep, nacre__observer *o)
+bool nacre__notification_missed(nacre__observe_server *s, nacre__push *push)
 {
-    o->missed = ep->any_missed = true;
-    rest(ep, o);
+    nacre__observer *o = &s->observers[push->observer];
+    if (!o->has_mid) return false; /* it is the answer to the registration */
+    nacre__push_drop(s->x, push);
+    o->missed = s->any_missed = true;
+    rest(s, o);
+    return true;
 }
 
 /* The store of `context` works. */
-void nacre__observers_catch_up(nacre_endpoint *ep, const nacre_context *context)
+void nacre__observers_catch_up(nacre__observe_server *s, const nacre_context *context)
 {
-    if (!ep->any_missed) return;
-    ep->any_missed = false;
-    for (uint32_t i = 0; i < ep->max_observers; i++) {
-        nacre__observer *o = &ep->observers[i];
+    if (!s->any_missed) return;
+    s->any_missed = false;
+    for (uint32_t i = 0; i < s->max; i++) {
+        nacre__observer *o = &s->observers[i];
         if (!o->missed) continue;
         if (o->context != context) {
-            ep->any_missed = true;
+            s->any_missed = true;
             continue;
         }
         o->missed = false;
-        nacre_endpoint_changed(ep, o->exchange);
+        nacre__observer_changed(s, o);
     }
 }
 
@@ -100,10 +103,10 @@ static bool may_be_forged(const nacre__observer *o)
 /* RFC 7641 4.5: a CON now and then shows whether the client still listens; RFC 7641 7: and until one is acknowledged, each is
  * one, for the registration's sender may be forged. An ACK may be guessed too: of a plain registration whose address is not
  * validated every sixteenth is a CON, however the client registered, and each wants another guess. */
-static bool is_con_due(const nacre_endpoint *ep, const nacre__observer *o, bool is_final)
+static bool is_con_due(const nacre__observe_server *s, const nacre__observer *o, bool is_final)
 {
     if (nacre_address_is_reliable(&o->peer)) return false; /* RFC 8323 7.1: nothing is acknowledged there */
-    return is_final || o->is_checked || !o->is_confirmed || ep->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
+    return is_final || o->is_checked || !o->is_confirmed || s->core->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
            ((o->con || may_be_forged(o)) && o->since_con >= EVERY - 1);
 }
 
@@ -111,34 +114,48 @@ static bool is_con_due(const nacre_endpoint *ep, const nacre__observer *o, bool 
  * RFC 7252 4.7: as many as NSTART on the way to one peer. It keeps the path free, and the pushes too: whoever is gone, and has a
  * hundred observations, holds one of them until that has been given up, and not all. */
 
-static bool is_one_too_many(const nacre_endpoint *ep, const nacre__observer *o)
+static bool is_one_too_many(const nacre__observe_server *s, const nacre__observer *o)
 {
     uint32_t num = 0;
-    if (ep->config.nstart == UINT16_MAX || !is_con_due(ep, o, false)) return false;
-    if (ep->num_con_notes[nacre__stall_of(ep, &o->peer)] < ep->config.nstart) return false;
-    for (uint32_t i = 0; i < ep->config.num_transmissions; i++)
-        num += ep->pushes[i].is_con_note && nacre_address_equal(&ep->pushes[i].t->peer, &o->peer);
-    return num >= ep->config.nstart;
+    if (s->core->config.nstart == UINT16_MAX || !is_con_due(s, o, false)) return false;
+    if (s->num_con_notes[nacre__stall_of(s, &o->peer)] < s->core->config.nstart) return false;
+    for (uint32_t i = 0; i < s->core->config.num_transmissions; i++)
+        num += s->x->pushes[i].is_con_note && nacre_address_equal(&s->x->pushes[i].t->peer, &o->peer);
+    return num >= s->core->config.nstart;
 }
 
 /* There is one less on its way to `peer`. */
-void nacre__observers_go_on(nacre_endpoint *ep, const nacre_address *peer)
+static void go_on(nacre__observe_server *s, const nacre_address *peer)
 {
-    for (uint32_t i = ep->stalled[nacre__stall_of(ep, peer)].first, next; i != NACRE__NONE; i = next) {
-        next = ep->observers[i].next;
-        if (nacre_address_equal(&ep->observers[i].peer, peer)) rest(ep, &ep->observers[i]);
+    for (uint32_t i = s->stalled[nacre__stall_of(s, peer)].first, next; i != NACRE__NONE; i = next) {
+        next = s->observers[i].link.next;
+        if (nacre_address_equal(&s->observers[i].peer, peer)) rest(s, &s->observers[i]);
     }
 }
 
-/* Who is to be asked for next; NONE: nobody. */
-static uint32_t next_to_tell(nacre_endpoint *ep)
+/* Whether it is a CON notification, which others to the same peer have to wait for. */
+static void set_con_note(nacre__observe_server *s, nacre__push *push, bool is_con_note)
+{
+    if (push->is_con_note == is_con_note) return;
+    uint32_t *num = &s->num_con_notes[nacre__stall_of(s, &push->t->peer)];
+    push->is_con_note = is_con_note;
+    *num = is_con_note ? *num + 1 : *num - 1;
+    if (!is_con_note) go_on(s, &push->t->peer);
+}
+
+void nacre__con_notification_left(nacre__observe_server *s, nacre__push *push)
+{
+    set_con_note(s, push, false);
+}
+
+/* The next observer to notify, or NONE. */
+static uint32_t next_to_tell(nacre__observe_server *s)
 {
     for (;;) {
-        uint32_t first = ep->observer_lists[NACRE__OBSERVER_PENDING].first;
-        if (first == NACRE__NONE && nacre__push_is_to_spare(ep))
-            first = ep->observer_lists[NACRE__OBSERVER_CHANGED].first;
-        if (first == NACRE__NONE || !is_one_too_many(ep, &ep->observers[first])) return first;
-        nacre__observer_set(ep, &ep->observers[first], NACRE__OBSERVER_STALLED);
+        uint32_t first = s->lists[NACRE__OBSERVER_PENDING].first;
+        if (first == NACRE__NONE && nacre__push_is_to_spare(s->x)) first = s->lists[NACRE__OBSERVER_CHANGED].first;
+        if (first == NACRE__NONE || !is_one_too_many(s, &s->observers[first])) return first;
+        nacre__observer_set(s, &s->observers[first], NACRE__OBSERVER_STALLED);
     }
 }
 
@@ -151,69 +168,69 @@ static nacre_event event_of(const nacre__observer *o, nacre_event_kind kind)
 }
 
 /* An end is told before anything else: it gives its place back. */
-bool nacre__observers_gone_event(nacre_endpoint *ep, nacre_event *event)
+bool nacre__observers_gone_event(nacre__observe_server *s, nacre_event *event)
 {
-    const uint32_t first = ep->observer_lists[NACRE__OBSERVER_GONE].first;
+    const uint32_t first = s->lists[NACRE__OBSERVER_GONE].first;
     if (first == NACRE__NONE) return false;
-    nacre__observer *o = &ep->observers[first];
+    nacre__observer *o = &s->observers[first];
     *event = event_of(o, NACRE_EVENT_OBSERVER_GONE);
     event->err = o->err;
-    nacre__observer_free(ep, o);
+    nacre__observer_free(s, o);
     return true;
 }
 
-bool nacre__observers_notify_event(nacre_endpoint *ep, nacre_event *event)
+bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event)
 {
-    if (ep->tx.num_free == 0) return false;
-    const uint32_t first = next_to_tell(ep);
+    if (s->x->tx->num_free == 0) return false;
+    const uint32_t first = next_to_tell(s);
     if (first == NACRE__NONE) return false;
-    nacre__observer *o = &ep->observers[first];
-    nacre__push *push = nacre__push_take(ep);
+    nacre__observer *o = &s->observers[first];
+    nacre__push *push = nacre__push_take(s->x);
     if (push == NULL) return false;
     push->t->peer = o->peer;
     push->observer = first;
-    nacre__push_set_con_note(ep, push, is_con_due(ep, o, false));
-    o->push = nacre__push_index(ep, push);
+    set_con_note(s, push, is_con_due(s, o, false));
+    o->push = nacre__push_index(s->x, push);
     o->changed = false;
-    nacre__observer_set(ep, o, NACRE__OBSERVER_DELIVERED);
+    nacre__observer_set(s, o, NACRE__OBSERVER_DELIVERED);
     *event = event_of(o, NACRE_EVENT_NOTIFY);
     return nacre_message_parse(&event->message, nacre_bytes_of(o->bytes, o->len)) == NACRE_OK;
 }
 
 /* A new burst begins: what was not answered counts as ignored. */
-void nacre__observers_close_delivered(nacre_endpoint *ep)
+void nacre__observers_close_delivered(nacre__observe_server *s)
 {
-    for (uint32_t i = ep->observer_lists[NACRE__OBSERVER_DELIVERED].first, next; i != NACRE__NONE; i = next) {
-        next = ep->observers[i].next;
-        nacre__observer_ignore(ep, ep->observers[i].exchange);
+    for (uint32_t i = s->lists[NACRE__OBSERVER_DELIVERED].first, next; i != NACRE__NONE; i = next) {
+        next = s->observers[i].link.next;
+        nacre__observer_ignore(s, s->observers[i].exchange);
     }
 }
 
 /* ---- What the application says ------------------------------------------------------------------------------------- */
 
 /* The observer that a notification may be given for now. */
-static nacre__observer *asked(nacre_endpoint *ep, nacre_exchange exchange)
+static nacre__observer *asked(nacre__observe_server *s, nacre_exchange exchange)
 {
-    nacre__observer *o = nacre__observer_of(ep, exchange);
-    if (o == NULL || o->push == NACRE__NONE || !nacre__push_is_held(&ep->pushes[o->push])) return NULL;
+    nacre__observer *o = nacre__observer_of(s, exchange);
+    if (o == NULL || o->push == NACRE__NONE || !nacre__push_is_held(&s->x->pushes[o->push])) return NULL;
     return o;
 }
 
-nacre_err nacre__observer_later(nacre_endpoint *ep, nacre_exchange exchange)
+nacre_err nacre__observer_later(nacre__observe_server *s, nacre_exchange exchange)
 {
-    nacre__observer *o = asked(ep, exchange);
+    nacre__observer *o = asked(s, exchange);
     if (o == NULL) return NACRE_ERR_STALE;
-    nacre__push_set_con_note(ep, &ep->pushes[o->push], false); /* nobody waits for what may take long */
-    nacre__observer_set(ep, o, NACRE__OBSERVER_BUSY);
+    set_con_note(s, &s->x->pushes[o->push], false); /* nobody waits for what may take long */
+    nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
     return NACRE_OK;
 }
 
-void nacre__observer_ignore(nacre_endpoint *ep, nacre_exchange exchange)
+void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange exchange)
 {
-    nacre__observer *o = asked(ep, exchange);
+    nacre__observer *o = asked(s, exchange);
     if (o == NULL) return;
-    nacre__push_drop(ep, &ep->pushes[o->push]);
-    rest(ep, o);
+    nacre__push_drop(s->x, &s->x->pushes[o->push]);
+    rest(s, o);
 }
 
 /* RFC 7641 3.4, 4.4: 24 bits that grow, by one or with the clock, whichever is more, so that those of a new registration
@@ -226,13 +243,13 @@ static uint32_t next_number(const nacre__observer *o, uint64_t now_ms)
 
 /* Puts Observe into `answer`, in the place of any that it has: its options are then in the endpoint's memory. Protected,
  * the value stays outside, and inside it becomes empty (RFC 8613 4.1.3.5.2). */
-nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *o, nacre_message *answer, nacre_bytes echo)
+nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *o, nacre_message *answer, nacre_bytes echo)
 {
     nacre_options options;
     nacre_bytes out;
-    nacre_options_init(&options, (nacre_buf){ ep->options, ep->config.max_message });
+    nacre_options_init(&options, (nacre_buf){ s->core->options, s->core->config.max_message });
     nacre_option_iter it = nacre_option_begin(answer->options);
-    o->number = next_number(o, ep->now_ms);
+    o->number = next_number(o, s->core->now_ms);
     bool added = false;
     for (nacre_option option; nacre_option_next(&it, &option);) {
         if (option.number == NACRE_OPT_OBSERVE) continue;
@@ -250,9 +267,9 @@ nacre_err nacre__observe_add(nacre_endpoint *ep, nacre__observer *o, nacre_messa
     return NACRE_OK;
 }
 
-static void count(const nacre_endpoint *ep, nacre__observer *o, uint8_t type)
+static void count(const nacre__observe_server *s, nacre__observer *o, uint8_t type)
 {
-    if (type == NACRE_CON) o->last_con = ep->now_ms;
+    if (type == NACRE_CON) o->last_con = s->core->now_ms;
     if (type == NACRE_CON) o->since_con = 0;
     else if (o->since_con < EVERY) o->since_con++;
 }
@@ -262,37 +279,53 @@ static bool is_success(const nacre_message *answer)
     return answer->code >> 5 == 2;
 }
 
+/* Whether `answer` and `extra` bytes are more than the observer may get at once: as much as for its registration. */
+bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *answer,
+                             size_t extra)
+{
+    nacre_message kept;
+    if (o->is_validated || nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len)) != NACRE_OK) return false;
+    return nacre__answer_exceeds(s->x, o->context, &o->peer, answer, kept.token, nacre__allowance(o->len),
+                                 NACRE__OBSERVE_OPTIONS + extra);
+}
+
+static bool offers(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *answer)
+{
+    return answer->options.len > 0 && nacre__is_slice(answer) && !nacre__is_validated(s->x->validation, &o->peer) &&
+           !nacre__observer_exceeds(s, o, answer, NACRE__ECHO_OPTION);
+}
+
 /* RFC 7641 4.2: the present state; or whatever is not 2.xx, which ends the observation: an error, or 4.01 with Echo for what is
  * too much for an address that is not validated. */
-nacre_err nacre__observer_respond(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
+nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange exchange, const nacre_message *plain)
 {
-    nacre__observer *o = asked(ep, exchange);
+    nacre__observer *o = asked(s, exchange);
     if (o == NULL) return NACRE_ERR_STALE;
-    nacre__push *push = &ep->pushes[o->push];
+    nacre__push *push = &s->x->pushes[o->push];
     nacre_message answer = *plain, kept;
     uint8_t value[NACRE__ECHO_LEN];
     nacre_bytes echo = NACRE_ABSENT;
     nacre_request_id id = nacre_request_id_dup(&o->id); /* RFC 8613 8.3.1: each has a Partial IV of its own */
     nacre_err err = nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len));
-    if (err == NACRE_OK && nacre__observer_exceeds(ep, o, plain, 0))
-        err = is_success(plain) ? nacre__echo_ask(ep, &o->peer, &answer) : nacre__answer_bare(ep, &answer);
-    else if (nacre__observer_offers(ep, o, plain)) echo = nacre__echo_for(ep, &o->peer, value);
+    if (err == NACRE_OK && nacre__observer_exceeds(s, o, plain, 0))
+        err = is_success(plain) ? nacre__echo_ask(s->x->echo, &o->peer, &answer) : nacre__answer_bare(s->core, &answer);
+    else if (offers(s, o, plain)) echo = nacre__echo_for(s->x->echo, &o->peer, value);
     const bool is_final = !is_success(&answer);
-    if (err == NACRE_OK && !is_final) err = nacre__observe_add(ep, o, &answer, echo);
+    if (err == NACRE_OK && !is_final) err = nacre__observe_add(s, o, &answer, echo);
     if (err != NACRE_OK) return err;
     answer.token = kept.token;
-    answer.type = is_con_due(ep, o, is_final) ? NACRE_CON : NACRE_NON;
-    validate(ep, o);
+    answer.type = is_con_due(s, o, is_final) ? NACRE_CON : NACRE_NON;
+    validate(s, o);
     push->is_validated = o->is_validated;
     push->allowance = nacre__allowance(o->len);
-    err = nacre__push_send(ep, push, o->context, &id, &answer);
+    err = nacre__push_send(s->x, push, o->context, &id, &answer);
     if (err != NACRE_OK) return err;
-    nacre__push_set_con_note(ep, push, answer.type == NACRE_CON);
-    count(ep, o, answer.type);
-    nacre__observer_set(ep, o, NACRE__OBSERVER_BUSY);
-    nacre__observer_set_mid(ep, o, answer.mid);
+    set_con_note(s, push, answer.type == NACRE_CON);
+    count(s, o, answer.type);
+    nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
+    nacre__observer_set_mid(s, o, answer.mid);
     if (!is_final) return NACRE_OK;
     push->observer = o->push = NACRE__NONE; /* it goes on by itself */
-    nacre__observer_end(ep, o, NACRE_OK);
+    nacre__observer_end(s, o, NACRE_OK);
     return NACRE_OK;
 }

@@ -16,7 +16,8 @@
  * Where nothing is protected the Observe values decide (RFC 7641 3.4), and a connection's order (RFC 8323 7.1). The answer
  * to our newest registration is the present state there too, and the order starts again with it: its value is the same when
  * nothing has changed, and lower when the server was restarted. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/observe/observe_client.h"
+#include "endpoint/message/nstart.h"
 
 static uint64_t uint_of(nacre_bytes value)
 {
@@ -125,12 +126,6 @@ static bool is_next_plain(nacre__slot *slot, const nacre__item *item, uint64_t n
     return true;
 }
 
-/* An empty ACK after a message that was taken in place of the answer. */
-void nacre__observation_acknowledged(nacre__slot *slot)
-{
-    if (slot->observation.due == NACRE__DUE_IN_ACK) slot->observation.due = NACRE__DUE_SEPARATE;
-}
-
 /* ---- Notifications ------------------------------------------------------------------------------------------------- */
 
 static bool is_notification(const nacre_message *answer)
@@ -150,21 +145,21 @@ bool nacre__observation_ignores(const nacre__slot *slot, const nacre__item *item
 
 /* RFC 7641 3.3.1: 5 to 15 seconds after Max-Age, so that the observers of a server do not all come at once. RFC 8613 7.3:
  * now and then in any case, for a notification is only as fresh as the request that it is bound to. */
-static void watch(nacre_endpoint *ep, nacre__slot *slot, const nacre_message *notification, uint64_t now_ms)
+static void watch(nacre__exchanges *x, nacre__slot *slot, const nacre_message *notification, uint64_t now_ms)
 {
     const nacre_bytes max_age = nacre_option_find(notification->options, NACRE_OPT_MAX_AGE);
     const uint64_t seconds = nacre_is_absent(max_age) ? 60 : uint_of(max_age) & UINT32_MAX;
-    uint64_t due = nacre__after(now_ms, seconds * 1000 + 5000 + nacre__random(ep) % 10001);
-    const uint64_t latest = nacre__after(slot->observation.registered_at, ep->config.reregister_ms);
-    if (slot->context != NULL && ep->config.reregister_ms != UINT32_MAX && latest < due) due = latest;
-    nacre__transmission_set_due(&ep->tx, slot->t, ep->config.no_reregister ? NACRE__NEVER : due);
+    uint64_t due = nacre__after(now_ms, seconds * 1000 + 5000 + nacre__core_random(x->core) % 10001);
+    const uint64_t latest = nacre__after(slot->observation.registered_at, x->core->config.reregister_ms);
+    if (slot->context != NULL && x->core->config.reregister_ms != UINT32_MAX && latest < due) due = latest;
+    nacre__transmission_set_due(x->tx, slot->t, x->core->config.no_reregister ? NACRE__NEVER : due);
 }
 
 /* The registration is answered. */
-static void settle(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
+static void settle(nacre__exchanges *x, nacre__slot *slot, uint64_t now_ms)
 {
-    nacre__nstart_leave(&ep->tx, slot->t);
-    nacre__slot_pause(ep, slot);
+    nacre__nstart_leave(x->tx, slot->t);
+    nacre__slot_pause(x, slot);
     slot->state = NACRE__SLOT_OBSERVING;
     slot->doubt = NACRE_OK;
     slot->repeated = false;
@@ -173,42 +168,42 @@ static void settle(nacre_endpoint *ep, nacre__slot *slot, uint64_t now_ms)
 }
 
 /* An answer that may be believed: true when the observation takes it, false when it is the end of the exchange. */
-bool nacre__observation_takes(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item,
+bool nacre__observation_takes(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item,
                               const nacre_message *answer, uint64_t now_ms)
 {
     nacre__observation *o = &slot->observation;
     if (!o->wanted || o->leaving || !is_notification(answer)) return false;
     if (slot->context != NULL ? !is_next_protected(o, item) : !is_next_plain(slot, item, now_ms)) {
-        ep->stats.dropped++;
+        x->core->stats.dropped++;
         return true;
     }
     o->begun = true;
-    if (nacre__slot_waits(slot) && !o->changing) settle(ep, slot, now_ms);
-    if (slot->state == NACRE__SLOT_OBSERVING) watch(ep, slot, answer, now_ms);
-    ep->notes[ep->num_notes++] =
-        (nacre__note){ .exchange = slot->exchange, .slot = nacre__slot_index(ep, slot), .message = *answer };
-    ep->stats.notifications++;
+    if (nacre__slot_waits(slot) && !o->changing) settle(x, slot, now_ms);
+    if (slot->state == NACRE__SLOT_OBSERVING) watch(x, slot, answer, now_ms);
+    x->notes[x->num_notes++] =
+        (nacre__note){ .exchange = slot->exchange, .slot = nacre__slot_index(x, slot), .message = *answer };
+    x->core->stats.notifications++;
     return true;
 }
 
 /* The start of a plain message, the rest of which there was no room for: true when it is a notification of an observation that
  * has begun, which goes on: the next state may be shorter. Its value is not taken for the order, which is not the one that was
  * told last. */
-bool nacre__observation_survives(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+bool nacre__observation_survives(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
 {
     const nacre__observation *o = &slot->observation;
     if (!o->begun || o->leaving || !is_notification(&item->outer)) return false;
-    if (nacre__slot_waits(slot)) settle(ep, slot, now_ms);
-    watch(ep, slot, &item->outer, now_ms);
+    if (nacre__slot_waits(slot)) settle(x, slot, now_ms);
+    watch(x, slot, &item->outer, now_ms);
     return true;
 }
 
 /* The next notification of this burst whose exchange is still what it was. */
-bool nacre__observation_next_note(nacre_endpoint *ep, nacre_event *event)
+bool nacre__observation_next_note(nacre__exchanges *x, nacre_event *event)
 {
-    while (ep->first_note < ep->num_notes) {
-        const nacre__note *note = &ep->notes[ep->first_note++];
-        const nacre__slot *slot = &ep->slots[note->slot];
+    while (x->first_note < x->num_notes) {
+        const nacre__note *note = &x->notes[x->first_note++];
+        const nacre__slot *slot = &x->slots[note->slot];
         const bool lost_context = slot->state == NACRE__SLOT_ENDED && slot->err == NACRE_ERR_NO_CONTEXT;
         if (slot->exchange != note->exchange || slot->observation.leaving || lost_context) continue;
         *event = (nacre_event){
@@ -225,41 +220,30 @@ bool nacre__observation_next_note(nacre_endpoint *ep, nacre_event *event)
     return false;
 }
 
-/* An answer that nobody waits for. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, that it be the
- * last. */
-void nacre__stray_answer(nacre_endpoint *ep, const nacre__item *item)
-{
-    const nacre_message *m = &item->outer;
-    ep->stats.dropped++;
-    if (nacre_address_is_reliable(&item->datagram->peer)) return; /* RFC 8323 3: there is no RST */
-    if (m->type == NACRE_CON || (m->type == NACRE_NON && nacre__has_option(m->options, NACRE_OPT_OBSERVE)))
-        nacre__send_empty(ep, &item->datagram->peer, NACRE_RST, m->mid);
-}
-
 /* ---- Again, and no more -------------------------------------------------------------------------------------------- */
 
 /* The request goes out once more, with `value` for Observe and without an Echo that has served. */
-static nacre_err send_anew(nacre_endpoint *ep, nacre__slot *slot, nacre_bytes value)
+static nacre_err send_anew(nacre__exchanges *x, nacre__slot *slot, nacre_bytes value)
 {
-    nacre__nstart_leave(&ep->tx, slot->t);
-    nacre__slot_pause(ep, slot);
-    nacre_err err = nacre__slot_set_option(ep, slot, NACRE_OPT_ECHO, NACRE_ABSENT);
-    if (err == NACRE_OK) err = nacre__slot_set_option(ep, slot, NACRE_OPT_OBSERVE, value);
+    nacre__nstart_leave(x->tx, slot->t);
+    nacre__slot_pause(x, slot);
+    nacre_err err = nacre__slot_set_option(x, slot, NACRE_OPT_ECHO, NACRE_ABSENT);
+    if (err == NACRE_OK) err = nacre__slot_set_option(x, slot, NACRE_OPT_OBSERVE, value);
     if (err != NACRE_OK) return err;
     slot->repeated = false;
     slot->doubt = NACRE_OK;
-    slot->t->order = ep->tx.next_order++;
-    nacre__slot_queue(ep, slot);
+    slot->t->order = x->tx->next_order++;
+    nacre__slot_queue(x, slot);
     return NACRE_OK;
 }
 
 /* RFC 7641 3.3.1. As a CON, whatever the first one was: nobody asks again for a NON that was lost. */
-void nacre__observation_renew(nacre_endpoint *ep, nacre__slot *slot)
+void nacre__observation_renew(nacre__exchanges *x, nacre__slot *slot)
 {
     static const uint8_t nothing;
     if (!nacre_address_is_reliable(&slot->peer)) slot->t->type = NACRE_CON;
-    const nacre_err err = send_anew(ep, slot, nacre_bytes_of(&nothing, 0));
-    if (err != NACRE_OK) nacre__slot_end(ep, slot, err, NULL);
+    const nacre_err err = send_anew(x, slot, nacre_bytes_of(&nothing, 0));
+    if (err != NACRE_OK) nacre__slot_end(x, slot, err, NULL);
 }
 
 /* One context is one server, wherever it is reached; a plain observation is known by its address, unless that is a proxy's. */
@@ -271,28 +255,26 @@ static bool is_same_server(const nacre__slot *a, const nacre__slot *b)
 
 /* RFC 8613 B.1.2: a server that asks for an Echo has lost its replay window, and with it, most likely, its observers. They
  * register again now. A challenge may have another reason, and may come often: once in NACRE__CHALLENGE_MS each. */
-void nacre__observations_challenged(nacre_endpoint *ep, const nacre__slot *asked, uint64_t now_ms)
+void nacre__observations_challenged(nacre__exchanges *x, const nacre__slot *asked, uint64_t now_ms)
 {
-    for (uint32_t i = 0; i < ep->config.num_client_exchanges && !ep->config.no_reregister; i++) {
-        nacre__slot *slot = &ep->slots[i];
+    for (uint32_t i = 0; i < x->core->config.num_client_exchanges && !x->core->config.no_reregister; i++) {
+        nacre__slot *slot = &x->slots[i];
         uint64_t *next = &slot->observation.next_challenge;
         if (slot == asked || slot->state != NACRE__SLOT_OBSERVING || !is_same_server(asked, slot)) continue;
         const uint64_t due = *next > now_ms ? *next : now_ms;
         if (slot->t->due <= due) continue;
-        nacre__transmission_set_due(&ep->tx, slot->t, due);
+        nacre__transmission_set_due(x->tx, slot->t, due);
         *next = nacre__after(due, NACRE__CHALLENGE_MS);
     }
 }
 
 /* RFC 7641 3.6, RFC 8613 4.1.3.5.1 */
-nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange exchange)
+nacre_err nacre__observation_leave(nacre__exchanges *x, nacre__slot *slot)
 {
     static const uint8_t deregister[] = { 1 };
-    nacre__slot *slot = nacre__slot_of(ep, exchange);
-    if (slot == NULL || slot->state == NACRE__SLOT_ENDED) return NACRE_ERR_STALE;
     if (!slot->observation.wanted) return NACRE_ERR_BAD_ARGUMENT;
     if (slot->observation.leaving) return NACRE_OK;
-    const nacre_err err = send_anew(ep, slot, NACRE_ARRAY(deregister));
+    const nacre_err err = send_anew(x, slot, NACRE_ARRAY(deregister));
     if (err == NACRE_OK) slot->observation.leaving = true;
     return err;
 }

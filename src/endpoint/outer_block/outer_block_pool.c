@@ -11,9 +11,24 @@
  *  - What we fetch ourselves never gives way: it ends with its exchange.
  *
  * Who loses a place hears 4.08 and sends the blocks again. */
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/outer_block/outer_block.h"
 
 #include <string.h>
+
+void nacre__outer_blocks_cut(nacre__outer_blocks *b, nacre__cutter *c, const nacre_endpoint_config *config)
+{
+    b->places = nacre__cut(c, config->num_outer, sizeof *b->places);
+}
+
+void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes)
+{
+    const nacre_endpoint_config *config = &b->core->config;
+    for (uint32_t i = 0; i < config->num_outer; i++) {
+        b->places[i].head = bytes + 2 * (config->max_message + config->max_unfragmented) * i;
+        b->places[i].body = b->places[i].head + config->max_message;
+        b->places[i].plain = b->places[i].body + config->max_unfragmented;
+    }
+}
 
 void nacre__outer_drop(nacre__outer *place)
 {
@@ -23,17 +38,17 @@ void nacre__outer_drop(nacre__outer *place)
 }
 
 /* A new burst begins: nobody looks at what the last one put together. */
-void nacre__outer_begin(nacre_endpoint *ep)
+void nacre__outer_begin(nacre__outer_blocks *b)
 {
-    for (uint32_t i = 0; i < ep->config.num_outer; i++)
-        if (ep->outer[i].state == NACRE__OUTER_TAKEN) nacre__outer_drop(&ep->outer[i]);
+    for (uint32_t i = 0; i < b->core->config.num_outer; i++)
+        if (b->places[i].state == NACRE__OUTER_TAKEN) nacre__outer_drop(&b->places[i]);
 }
 
-void nacre__outer_peer_gone(nacre_endpoint *ep, const nacre_address *peer)
+void nacre__outer_peer_gone(nacre__outer_blocks *b, const nacre_address *peer)
 {
-    for (uint32_t i = 0; i < ep->config.num_outer; i++)
-        if (ep->outer[i].state != NACRE__OUTER_TAKEN && nacre_address_equal(&ep->outer[i].peer, peer))
-            nacre__outer_drop(&ep->outer[i]);
+    for (uint32_t i = 0; i < b->core->config.num_outer; i++)
+        if (b->places[i].state != NACRE__OUTER_TAKEN && nacre_address_equal(&b->places[i].peer, peer))
+            nacre__outer_drop(&b->places[i]);
 }
 
 static bool may_give_way(const nacre__outer *place)
@@ -41,84 +56,86 @@ static bool may_give_way(const nacre__outer *place)
     return place->state == NACRE__OUTER_JOINING || place->state == NACRE__OUTER_CUT;
 }
 
-static bool outlived(const nacre_endpoint *ep, const nacre__outer *place)
+static bool outlived(const nacre__outer_blocks *b, const nacre__outer *place)
 {
-    return ep->now_ms >= nacre__after(place->touched, ep->config.timing.exchange_lifetime_ms);
+    return b->core->now_ms >= nacre__after(place->touched, b->core->config.timing.exchange_lifetime_ms);
 }
 
 /* NULL when there is none. */
-nacre__outer *nacre__outer_find(nacre_endpoint *ep, nacre__outer_state state, const nacre_address *peer, uint64_t key)
+nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
+                                uint64_t key)
 {
-    for (uint32_t i = 0; i < ep->config.num_outer; i++) {
-        nacre__outer *place = &ep->outer[i];
+    for (uint32_t i = 0; i < b->core->config.num_outer; i++) {
+        nacre__outer *place = &b->places[i];
         if (place->state != state || place->key != key || !nacre_address_equal(&place->peer, peer)) continue;
-        if (outlived(ep, place)) {
+        if (outlived(b, place)) {
             nacre__outer_drop(place);
             return NULL;
         }
-        place->touched = ep->now_ms;
+        place->touched = b->core->now_ms;
         return place;
     }
     return NULL;
 }
 
-/* Whether `a` is to go rather than `b`. */
-static bool goes_first(const nacre_endpoint *ep, const nacre__outer *a, const nacre__outer *b)
+/* Whether `one` gives way before `other`. */
+static bool goes_first(const nacre__outer_blocks *b, const nacre__outer *one, const nacre__outer *other)
 {
-    const bool a_known = nacre__is_validated(&ep->validation, &a->peer),
-               b_known = nacre__is_validated(&ep->validation, &b->peer);
-    if (a->given != b->given) return a->given;
-    return a_known != b_known ? !a_known : a->touched < b->touched;
+    const bool is_known = nacre__is_validated(b->x->validation, &one->peer);
+    if (one->given != other->given) return one->given;
+    if (is_known != nacre__is_validated(b->x->validation, &other->peer)) return !is_known;
+    return one->touched < other->touched;
 }
 
 /* Of `peer`'s, or of all when that is NULL: what gives way first. */
-static nacre__outer *first_to_go(nacre_endpoint *ep, const nacre_address *peer)
+static nacre__outer *first_to_go(nacre__outer_blocks *b, const nacre_address *peer)
 {
     nacre__outer *first = NULL;
-    for (uint32_t i = 0; i < ep->config.num_outer; i++) {
-        nacre__outer *place = &ep->outer[i];
+    for (uint32_t i = 0; i < b->core->config.num_outer; i++) {
+        nacre__outer *place = &b->places[i];
         if (!may_give_way(place) || (peer != NULL && !nacre_address_equal(&place->peer, peer))) continue;
-        if (first == NULL || goes_first(ep, place, first)) first = place;
+        if (first == NULL || goes_first(b, place, first)) first = place;
     }
     return first;
 }
 
 /* A place for `peer`; NULL when none can be had now. */
-nacre__outer *nacre__outer_take(nacre_endpoint *ep, nacre__outer_state state, const nacre_address *peer, uint64_t key)
+nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
+                                uint64_t key)
 {
-    const uint32_t share = (ep->config.num_outer + 1U) / 2;
+    const uint32_t share = (b->core->config.num_outer + 1U) / 2;
     nacre__outer *place = NULL;
     uint32_t num_own = 0;
-    for (uint32_t i = 0; i < ep->config.num_outer; i++) {
-        nacre__outer *other = &ep->outer[i];
-        if (may_give_way(other) && outlived(ep, other)) nacre__outer_drop(other);
+    for (uint32_t i = 0; i < b->core->config.num_outer; i++) {
+        nacre__outer *other = &b->places[i];
+        if (may_give_way(other) && outlived(b, other)) nacre__outer_drop(other);
         if (other->state == NACRE__OUTER_FREE) place = other;
         else if (nacre_address_equal(&other->peer, peer)) num_own++;
     }
-    if (num_own >= share) place = first_to_go(ep, peer);
-    else if (place == NULL) place = first_to_go(ep, NULL);
+    if (num_own >= share) place = first_to_go(b, peer);
+    else if (place == NULL) place = first_to_go(b, NULL);
     if (place == NULL) return NULL;
     nacre__outer_drop(place);
     place->state = state;
     place->peer = *peer;
     place->key = key;
-    place->touched = ep->now_ms;
+    place->touched = b->core->now_ms;
     return place;
 }
 
 /* False: that is more than is put together. */
-bool nacre__outer_add(const nacre_endpoint *ep, nacre__outer *place, nacre_bytes piece)
+bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *place, nacre_bytes piece)
 {
-    if (piece.len > ep->config.max_unfragmented - place->body_len) return false;
+    if (piece.len > b->core->config.max_unfragmented - place->body_len) return false;
     if (piece.len > 0) memcpy(place->body + place->body_len, piece.ptr, piece.len);
     place->body_len += piece.len;
     return true;
 }
 
 /* Room for the plaintext of what was put together. */
-nacre_buf nacre__outer_room(const nacre_endpoint *ep, const nacre__outer *place)
+nacre_buf nacre__outer_room(const nacre__outer_blocks *b, const nacre__outer *place)
 {
-    return (nacre_buf){ place->plain, ep->config.max_message + ep->config.max_unfragmented };
+    return (nacre_buf){ place->plain, b->core->config.max_message + b->core->config.max_unfragmented };
 }
 
 /* Copies what `options` has, but for the blocks and what belongs to them. */

@@ -5,40 +5,25 @@
  * transmitted, around the bytes that are kept for duplicates. When a request wants blocks smaller than that (Block2), the
  * first goes out, and the whole is kept in a place where later blocks are cut from, without a question to OSCORE or the
  * application. Notifications go whole. */
-#include "coap/block.h"
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/outer_block/outer_block.h"
 
 #include <string.h>
 
 enum { SMALL_SZX = 2 }; /* 64 bytes: with everything around them less than what any address may get */
 
-/* What Block1 takes in an answer, so that it fits with it. */
-size_t nacre__outer_extra(const nacre__outer_wish *wish)
-{
-    enum { HEAD = 2, MOST = 3 };
-    return wish->has_block1 ? HEAD + MOST : 0;
-}
-
-/* … and what Block2 takes beside it, which cuts off one byte at least: all that may go out beside the answer's own bytes. */
-size_t nacre__outer_most(const nacre__outer_wish *wish)
-{
-    enum { HEAD = 2, FIRST = 1 };
-    return nacre__outer_extra(wish) + (wish->has_block2 ? HEAD + FIRST - 1 : 0);
-}
-
 /* RFC 9175 2.4: an address that is not validated gets no more than small blocks, or what is allowed as it is. */
-static uint8_t largest_for(const nacre_endpoint *ep, const nacre_address *peer, uint8_t szx)
+static uint8_t largest_for(const nacre__outer_blocks *b, const nacre_address *peer, uint8_t szx)
 {
-    return szx <= SMALL_SZX || nacre__is_validated(&ep->validation, peer) ? szx : SMALL_SZX;
+    return szx <= SMALL_SZX || nacre__is_validated(b->x->validation, peer) ? szx : SMALL_SZX;
 }
 
 /* `m` with Block options, and with `block` and its part of the payload when that is not NULL. */
-static bool write_with(nacre_endpoint *ep, nacre_bytes *out, nacre_buf room, const nacre_message *m,
+static bool write_with(nacre__outer_blocks *b, nacre_bytes *out, nacre_buf room, const nacre_message *m,
                        const nacre__outer_wish *wish, const nacre__block *block)
 {
     nacre_message part = *m;
     nacre_options o;
-    nacre_options_init(&o, (nacre_buf){ ep->options, ep->config.max_message });
+    nacre_options_init(&o, (nacre_buf){ b->core->options, b->core->config.max_message });
     nacre_option_iter it = nacre_option_begin(m->options);
     for (nacre_option option; nacre_option_next(&it, &option);) nacre_options_add(&o, option.number, option.value);
     if (block != NULL) {
@@ -51,13 +36,13 @@ static bool write_with(nacre_endpoint *ep, nacre_bytes *out, nacre_buf room, con
     return nacre_options_finish(&o, &part.options) == NACRE_OK && nacre_message_write(&part, out, room) == NACRE_OK;
 }
 
-static bool keep(nacre_endpoint *ep, const nacre_address *peer, const nacre_message *m, uint64_t key)
+static bool keep(nacre__outer_blocks *b, const nacre_address *peer, const nacre_message *m, uint64_t key)
 {
-    nacre__outer *place = nacre__outer_find(ep, NACRE__OUTER_CUT, peer, key);
-    if (place == NULL) place = nacre__outer_take(ep, NACRE__OUTER_CUT, peer, key);
+    nacre__outer *place = nacre__outer_find(b, NACRE__OUTER_CUT, peer, key);
+    if (place == NULL) place = nacre__outer_take(b, NACRE__OUTER_CUT, peer, key);
     if (place == NULL) return false;
     place->body_len = 0; /* of a transmission before, or of another answer: two challenges for Echo are two answers */
-    if (!nacre__outer_add(ep, place, m->payload)) {
+    if (!nacre__outer_add(b, place, m->payload)) {
         nacre__outer_drop(place);
         return false;
     }
@@ -69,38 +54,38 @@ static bool keep(nacre_endpoint *ep, const nacre_address *peer, const nacre_mess
 
 /* Writes the answer `bytes` to `out` as its request wanted it; false when it goes as it is: nothing was wanted, or it is not
  * protected, or there is no place to keep it in. */
-bool nacre__outer_write(nacre_endpoint *ep, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
+bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
                         nacre_outgoing *out)
 {
     nacre_message m;
     if (!wish->has_block1 && !wish->has_block2) return false;
-    const nacre_buf room = { out->buf.ptr, nacre__max_message_to(ep, peer) };
+    const nacre_buf room = { out->buf.ptr, nacre__max_message_to(b->core, peer) };
     out->peer = *peer;
     if (nacre_message_parse(&m, bytes) != NACRE_OK || !nacre__has_option(m.options, NACRE_OPT_OSCORE)) return false;
-    if (!wish->sized) wish->szx = largest_for(ep, peer, wish->szx); /* once: a retransmission has the same bytes */
+    if (!wish->sized) wish->szx = largest_for(b, peer, wish->szx); /* once: a retransmission has the same bytes */
     wish->sized = true;
-    if (wish->has_block2 && m.payload.len > nacre__block_size(wish->szx) && keep(ep, peer, &m, wish->key)) {
+    if (wish->has_block2 && m.payload.len > nacre__block_size(wish->szx) && keep(b, peer, &m, wish->key)) {
         nacre__block first = { 0, true, wish->szx };
-        for (; !write_with(ep, &out->bytes, room, &m, wish, &first); first.szx--)
+        for (; !write_with(b, &out->bytes, room, &m, wish, &first); first.szx--)
             if (first.szx == 0) return false;
         return true;
     }
-    return wish->has_block1 && write_with(ep, &out->bytes, room, &m, wish, NULL);
+    return wish->has_block1 && write_with(b, &out->bytes, room, &m, wish, NULL);
 }
 
 /* A later block of an answer that is kept. */
-void nacre__outer_serve(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item, nacre__block asked)
+void nacre__outer_serve(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item, nacre__block asked)
 {
     const nacre_address *peer = &item->datagram->peer;
-    nacre__outer *place = nacre__outer_find(ep, NACRE__OUTER_CUT, peer, entry->wish.key);
+    nacre__outer *place = nacre__outer_find(b, NACRE__OUTER_CUT, peer, entry->wish.key);
     const uint64_t offset = nacre__block_offset(asked);
     nacre_message answer = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: it is not there any more; begin again */
     if (place == NULL || offset >= place->body_len) {
         if (place != NULL) answer.code = NACRE_BAD_REQUEST;
-        nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
+        nacre__answer_unprotected(b->x, entry, &answer, item->outer.token);
         return;
     }
-    const uint8_t szx = largest_for(ep, peer, asked.szx);
+    const uint8_t szx = largest_for(b, peer, asked.szx);
     const nacre__block block = { .num = (uint32_t)(offset >> (szx + 4)),
                                  .more = place->body_len - offset > nacre__block_size(szx),
                                  .szx = szx };
@@ -109,11 +94,12 @@ void nacre__outer_serve(nacre_endpoint *ep, nacre__entry *entry, const nacre__it
     answer = (nacre_message){ .code = place->code,
                               .options = nacre_bytes_of(place->head, place->head_len),
                               .payload = nacre_bytes_of(place->body, place->body_len) };
-    if (write_with(ep, &out, (nacre_buf){ ep->scratch, nacre__max_message_to(ep, peer) }, &answer, NULL, &block) &&
+    if (write_with(b, &out, (nacre_buf){ b->core->scratch, nacre__max_message_to(b->core, peer) }, &answer, NULL,
+                   &block) &&
         nacre_message_parse(&answer, out) == NACRE_OK) {
-        nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
+        nacre__answer_unprotected(b->x, entry, &answer, item->outer.token);
         return;
     }
     answer = (nacre_message){ .code = NACRE_INCOMPLETE };
-    nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
+    nacre__answer_unprotected(b->x, entry, &answer, item->outer.token);
 }

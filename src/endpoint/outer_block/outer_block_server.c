@@ -5,8 +5,9 @@
  * Blocks of one request have the same sender, OSCORE option (which has a Partial IV that no other request has) and
  * Request-Tag. All but the last are answered in clear: 2.31, or what is wrong; the last one makes the message, which goes
  * to OSCORE as if it had come whole, once. Duplicates of a block are recognised before, as those of any datagram. */
-#include "coap/block.h"
-#include "endpoint/rederive/rederivation.h"
+#include "endpoint/outer_block/outer_block.h"
+#include "coap/option_check.h"
+#include "endpoint/core/hash.h"
 
 #include <string.h>
 
@@ -16,13 +17,13 @@ typedef struct outer_options {
     uint64_t tags; /* a hash of all Request-Tags */
 } outer_options;
 
-static uint64_t hash_tag(const nacre_endpoint *ep, const nacre_address *peer, uint64_t before, nacre_bytes tag)
+static uint64_t hash_tag(const nacre__outer_blocks *b, const nacre_address *peer, uint64_t before, nacre_bytes tag)
 {
     uint8_t bytes[8 + 8] = { 0 };
     memcpy(bytes, &before, 8);
     if (tag.len > 8) tag.len = 8; /* RFC 9175 3.2.1: it has no more */
     if (tag.len > 0) memcpy(bytes + 8, tag.ptr, tag.len);
-    return nacre__hash(ep, peer, nacre_bytes_of(bytes, 8 + tag.len)) | 1;
+    return nacre__peer_hash(b->core, peer, nacre_bytes_of(bytes, 8 + tag.len)) | 1;
 }
 
 /* Nearly always there is nothing but the OSCORE option. */
@@ -31,7 +32,7 @@ static bool may_have_blocks(uint32_t seen)
     return (seen & (NACRE__SEEN(NACRE_OPT_BLOCK1) | NACRE__SEEN(NACRE_OPT_BLOCK2))) != 0;
 }
 
-static bool read_options(const nacre_endpoint *ep, const nacre__item *item, outer_options *o)
+static bool read_options(const nacre__outer_blocks *b, const nacre__item *item, outer_options *o)
 {
     nacre_option_iter it = nacre_option_begin(item->outer.options);
     *o = (outer_options){ .tags = 0 };
@@ -41,7 +42,7 @@ static bool read_options(const nacre_endpoint *ep, const nacre__item *item, oute
         case NACRE_OPT_BLOCK1: o->block1 = option.value; break;
         case NACRE_OPT_BLOCK2: o->block2 = option.value; break;
         case NACRE_OPT_SIZE1: o->size1 = option.value; break;
-        case NACRE_OPT_REQUEST_TAG: o->tags = hash_tag(ep, &item->datagram->peer, o->tags, option.value); break;
+        case NACRE_OPT_REQUEST_TAG: o->tags = hash_tag(b, &item->datagram->peer, o->tags, option.value); break;
         default: break;
         }
     }
@@ -50,37 +51,34 @@ static bool read_options(const nacre_endpoint *ep, const nacre__item *item, oute
 
 /* ---- Answers in clear ---------------------------------------------------------------------------------------------- */
 
-static bool say(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item, uint8_t code, uint32_t block1,
+static bool say(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item, uint8_t code, uint32_t block1,
                 uint64_t size1)
 {
     nacre_message answer = { .code = code };
     nacre_options o;
-    nacre_options_init(&o, (nacre_buf){ ep->options, ep->config.max_message });
+    nacre_options_init(&o, (nacre_buf){ b->core->options, b->core->config.max_message });
     if (code == NACRE_CONTINUE || code == NACRE_INCOMPLETE) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, block1);
     if (size1 > 0) nacre_options_add_uint(&o, NACRE_OPT_SIZE1, size1);
     if (nacre_options_finish(&o, &answer.options) != NACRE_OK) answer.options = NACRE_ABSENT;
-    nacre__answer_unprotected(ep, entry, &answer, item->outer.token);
+    nacre__answer_unprotected(b->x, entry, &answer, item->outer.token);
     return false;
 }
 
 /* RFC 7959 2.9.3, 4: what would do. */
-static bool say_too_large(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item)
+static bool say_too_large(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item)
 {
-    return say(ep, entry, item, NACRE_TOO_LARGE, 0, ep->config.max_unfragmented);
+    return say(b, entry, item, NACRE_TOO_LARGE, 0, b->core->config.max_unfragmented);
 }
 
 /* ---- Putting together ---------------------------------------------------------------------------------------------- */
 
-/* A block for a kid that nobody has is not worth a place. */
-static bool may_be_ours(nacre_endpoint *ep, nacre_bytes value)
+/* A block for a kid that no context has is not worth a place. */
+static bool may_be_ours(nacre_bytes value, nacre__is_for_us *is_for_us, void *self)
 {
     nacre_oscore_option option;
-    size_t cursor = 0;
     if (nacre_oscore_option_read(&option, value) != NACRE_OK) return false;
     if (nacre_is_absent(option.partial_iv) || nacre_is_absent(option.kid)) return false;
-    if (ep->config.contexts != NULL && nacre_table_find(ep->config.contexts, option.kid, NACRE_ABSENT, &cursor) != NULL)
-        return true;
-    return nacre__renewal_next(ep, NULL, option.kid) != NULL;
+    return is_for_us(self, option.kid);
 }
 
 /* RFC 7959 2.2: all blocks but the last are full. RFC 8613 2: an OSCORE message has a payload. */
@@ -90,62 +88,64 @@ static bool is_whole(nacre__block block, size_t len)
     return len > 0 && (block.more ? len == size : len <= size);
 }
 
-static bool is_announced_too_large(const nacre_endpoint *ep, const outer_options *o)
+static bool is_announced_too_large(const nacre__outer_blocks *b, const outer_options *o)
 {
     uint64_t size = 0;
-    return !nacre_is_absent(o->size1) && nacre_option_uint(o->size1, &size) && size > ep->config.max_unfragmented;
+    return !nacre_is_absent(o->size1) && nacre_option_uint(o->size1, &size) && size > b->core->config.max_unfragmented;
 }
 
 /* The last block is there: from here on it is a message like any other. */
-static bool complete(nacre__item *item, nacre__outer *place)
+static bool complete(const nacre__outer_blocks *b, nacre__item *item, nacre__outer *place)
 {
     place->state = NACRE__OUTER_TAKEN;
     item->outer.payload = nacre_bytes_of(place->body, place->body_len);
     item->place = place;
+    item->room = nacre__outer_room(b, place);
     return true;
 }
 
-static bool take_block(nacre_endpoint *ep, nacre__entry *entry, nacre__item *item, nacre__block block,
+static bool take_block(nacre__outer_blocks *b, nacre__entry *entry, nacre__item *item, nacre__block block,
                        const outer_options *o)
 {
     const nacre_address *peer = &item->datagram->peer;
     const uint64_t key = entry->wish.key ^ o->tags;
     const nacre_bytes piece = item->outer.payload;
-    if (!is_whole(block, piece.len)) return say(ep, entry, item, NACRE_BAD_REQUEST, 0, 0);
-    if (is_announced_too_large(ep, o)) return say_too_large(ep, entry, item);
-    nacre__outer *place = nacre__outer_find(ep, NACRE__OUTER_JOINING, peer, key);
+    if (!is_whole(block, piece.len)) return say(b, entry, item, NACRE_BAD_REQUEST, 0, 0);
+    if (is_announced_too_large(b, o)) return say_too_large(b, entry, item);
+    nacre__outer *place = nacre__outer_find(b, NACRE__OUTER_JOINING, peer, key);
     if (block.num == 0) { /* RFC 7959 2.5: a new beginning replaces what was there */
-        if (place == NULL) place = nacre__outer_take(ep, NACRE__OUTER_JOINING, peer, key);
-        if (place == NULL) return say(ep, entry, item, NACRE_UNAVAILABLE, 0, 0);
+        if (place == NULL) place = nacre__outer_take(b, NACRE__OUTER_JOINING, peer, key);
+        if (place == NULL) return say(b, entry, item, NACRE_UNAVAILABLE, 0, 0);
         place->body_len = 0;
     } else if (place == NULL || place->body_len != nacre__block_offset(block)) {
         /* RFC 7959 2.9.2; what was put together stays, for nobody knows who sent this one */
-        return say(ep, entry, item, NACRE_INCOMPLETE, nacre__block_value(block), 0);
+        return say(b, entry, item, NACRE_INCOMPLETE, nacre__block_value(block), 0);
     }
     place->before = place->body_len;
-    if (!nacre__outer_add(ep, place, piece)) {
+    if (!nacre__outer_add(b, place, piece)) {
         nacre__outer_drop(place);
-        return say_too_large(ep, entry, item);
+        return say_too_large(b, entry, item);
     }
-    if (!block.more) return complete(item, place);
-    return say(ep, entry, item, NACRE_CONTINUE, nacre__block_value(block), 0);
+    if (!block.more) return complete(b, item, place);
+    return say(b, entry, item, NACRE_CONTINUE, nacre__block_value(block), 0);
 }
 
 /* RFC 8613 8.2.1: outer blocks come before OSCORE. True: `item` is a whole message now, or always was. False: it was
  * answered. */
-bool nacre__outer_request(nacre_endpoint *ep, nacre__entry *entry, nacre__item *item)
+bool nacre__outer_request(nacre__outer_blocks *b, nacre__entry *entry, nacre__item *item, nacre__is_for_us *is_for_us,
+                          void *self)
 {
     nacre__outer_wish *wish = &entry->wish;
     outer_options o;
     nacre__block block1 = { 0 }, block2 = { 0 };
-    if (ep->config.opaque_oscore || !may_have_blocks(item->seen) || !read_options(ep, item, &o)) return true;
+    if (b->core->config.opaque_oscore || !may_have_blocks(item->seen) || !read_options(b, item, &o)) return true;
     const bool has_block1 = !nacre_is_absent(o.block1), has_block2 = !nacre_is_absent(o.block2);
     if ((has_block1 && !nacre__block_read(&block1, o.block1)) || (has_block2 && !nacre__block_read(&block2, o.block2)))
-        return say(ep, entry, item, NACRE_BAD_REQUEST, 0, 0);
-    wish->key = nacre__hash(ep, &item->datagram->peer, o.oscore);
+        return say(b, entry, item, NACRE_BAD_REQUEST, 0, 0);
+    wish->key = nacre__peer_hash(b->core, &item->datagram->peer, o.oscore);
     if (has_block2 && block2.num > 0) {
-        if (has_block1) return say(ep, entry, item, NACRE_BAD_REQUEST, 0, 0);
-        nacre__outer_serve(ep, entry, item, block2);
+        if (has_block1) return say(b, entry, item, NACRE_BAD_REQUEST, 0, 0);
+        nacre__outer_serve(b, entry, item, block2);
         return false;
     }
     wish->has_block1 = has_block1;
@@ -153,8 +153,8 @@ bool nacre__outer_request(nacre_endpoint *ep, nacre__entry *entry, nacre__item *
     wish->has_block2 = has_block2; /* RFC 7959 2.4: early negotiation */
     wish->szx = block2.szx;
     /* what no context can open is refused as any such message, now and not when it has come whole */
-    if (!has_block1 || (block1.num == 0 && !block1.more) || !may_be_ours(ep, o.oscore)) return true;
-    return take_block(ep, entry, item, block1, &o);
+    if (!has_block1 || (block1.num == 0 && !block1.more) || !may_be_ours(o.oscore, is_for_us, self)) return true;
+    return take_block(b, entry, item, block1, &o);
 }
 
 /* The last block counts as not come yet: it will be sent again, and what came before it stays. */
@@ -165,13 +165,13 @@ void nacre__outer_put_back(nacre__outer *place)
 }
 
 /* The store must be waited for before this can be accepted; the last block sent again finds it further on. */
-void nacre__outer_put_off(nacre_endpoint *ep, nacre__entry *entry, const nacre__item *item)
+void nacre__outer_put_off(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item)
 {
-    nacre__persist_ask(&ep->persist_waits, item->context);
+    nacre__persist_ask(b->x->persist, item->context);
     if (nacre_address_is_reliable(&entry->record->peer)) { /* which sends nothing again */
-        nacre__answer_refuse(ep, entry, NACRE_ERR_NOT_YET, item->outer.token);
+        nacre__answer_refuse(b->x, entry, NACRE_ERR_NOT_YET, item->outer.token);
         return;
     }
-    ep->stats.dropped++;
-    nacre__server_exchange_release(ep, entry);
+    b->core->stats.dropped++;
+    nacre__server_exchange_release(b->x, entry);
 }

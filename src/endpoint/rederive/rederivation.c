@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* renewal: the peers with which RFC 8613 B.2 may be carried out, and what both sides of it share: how a renewal's context is
  * found, how new keys take the place of old ones, and the news of it. */
+#include "endpoint/core/hash.h"
+#include "endpoint/message/nstart.h"
 #include "endpoint/rederive/rederivation.h"
 
 /* ---- Which there are ----------------------------------------------------------------------------------------------- */
 
 /* By Recipient ID, which is what a request names. */
-static nacre_rederivation **bucket_of(nacre_endpoint *ep, nacre_bytes kid)
+static nacre_rederivation **bucket_of(nacre__rederivations *d, nacre_bytes kid)
 {
     static const nacre_address nobody;
-    const uint64_t hash = nacre__hash(ep, &nobody, kid);
-    return &ep->renewals[(hash ^ hash >> 32) % NACRE__RENEWAL_BUCKETS];
+    const uint64_t hash = nacre__peer_hash(d->core, &nobody, kid);
+    return &d->buckets[(hash ^ hash >> 32) % NACRE__RENEWAL_BUCKETS];
 }
 
-nacre_rederivation *nacre__renewal_next(nacre_endpoint *ep, nacre_rederivation *before, nacre_bytes kid)
+nacre_rederivation *nacre__renewal_next(nacre__rederivations *d, nacre_rederivation *before, nacre_bytes kid)
 {
-    nacre_rederivation *r = before != NULL ? before->next : *bucket_of(ep, kid);
+    nacre_rederivation *r = before != NULL ? before->next : *bucket_of(d, kid);
     while (r != NULL && !nacre_bytes_equal(r->material.recipient_id, kid)) r = r->next;
     return r;
 }
@@ -33,23 +35,23 @@ static nacre_err try_out(nacre_rederivation *r, const nacre_crypto *crypto)
 }
 
 /* The key with which its R2 are recognised: of this endpoint and this time only. */
-static void begin_offers(nacre_endpoint *ep, nacre_rederivation *r)
+static void begin_offers(nacre__rederivations *d, nacre_rederivation *r)
 {
     uint8_t key[NACRE_REDERIVE_KEY];
-    ep->config.random.fill(ep->config.random.self, key, sizeof key);
-    nacre_rederive_server_init(&r->offers, key, ep->config.timing.exchange_lifetime_ms);
+    d->core->config.random.fill(d->core->config.random.self, key, sizeof key);
+    nacre_rederive_server_init(&r->offers, key, d->core->config.timing.exchange_lifetime_ms);
     nacre_wipe(key, sizeof key);
 }
 
-nacre_err nacre_endpoint_add_rederivation(nacre_endpoint *ep, nacre_rederivation *r)
+nacre_err nacre__renewal_add(nacre__rederivations *d, nacre_rederivation *r)
 {
     if (r->endpoint != NULL || !(r->asks || r->answers)) return NACRE_ERR_BAD_ARGUMENT;
     if (r->material.id_context.len > NACRE_REDERIVE_NONCE) return NACRE_ERR_BAD_ARGUMENT;
-    const nacre_err err = try_out(r, &ep->config.crypto);
+    const nacre_err err = try_out(r, &d->core->config.crypto);
     if (err != NACRE_OK) return err;
-    nacre_rederivation **bucket = bucket_of(ep, r->material.recipient_id);
-    begin_offers(ep, r);
-    r->endpoint = ep;
+    nacre_rederivation **bucket = bucket_of(d, r->material.recipient_id);
+    begin_offers(d, r);
+    r->endpoint = d->endpoint;
     r->current = r->first;
     r->leader = 0;
     r->pace = 0;
@@ -66,9 +68,9 @@ nacre_context *nacre_rederivation_context(const nacre_rederivation *r)
 
 /* ---- Taking the place of old keys ---------------------------------------------------------------------------------- */
 
-static void forget_news(nacre_endpoint *ep, nacre_rederivation *r)
+static void forget_news(nacre__rederivations *d, nacre_rederivation *r)
 {
-    for (nacre_rederivation **link = &ep->renewed; *link != NULL; link = &(*link)->next_news) {
+    for (nacre_rederivation **link = &d->renewed; *link != NULL; link = &(*link)->next_news) {
         if (*link != r) continue;
         *link = r->next_news;
         break;
@@ -77,30 +79,30 @@ static void forget_news(nacre_endpoint *ep, nacre_rederivation *r)
 }
 
 /* What is in flight under the context in use ends, and so does the news of it. */
-void nacre__renewal_retire(nacre_endpoint *ep, nacre_rederivation *r)
+void nacre__renewal_retire(nacre__rederivations *d, nacre_rederivation *r)
 {
-    forget_news(ep, r);
-    if (r->current != NULL) nacre_endpoint_remove_context(ep, r->current);
+    forget_news(d, r);
+    if (r->current != NULL) d->context_gone(d->endpoint, r->current);
     r->current = NULL;
 }
 
 /* The context in `own` is the one in use from now on. No request #2 from before, of either side, may end it. */
-void nacre__renewal_established(nacre_endpoint *ep, nacre_rederivation *r, const nacre_address *peer)
+void nacre__renewal_established(nacre__rederivations *d, nacre_rederivation *r, const nacre_address *peer)
 {
     nacre_rederive_void_offers(&r->offers);
     r->current = &r->own.context;
     r->peer = *peer;
     if (r->has_news) return;
     r->has_news = true;
-    r->next_news = ep->renewed;
-    ep->renewed = r;
+    r->next_news = d->renewed;
+    d->renewed = r;
 }
 
-bool nacre__renewal_event(nacre_endpoint *ep, nacre_event *event)
+bool nacre__renewal_event(nacre__rederivations *d, nacre_event *event)
 {
-    nacre_rederivation *r = ep->renewed;
+    nacre_rederivation *r = d->renewed;
     if (r == NULL) return false;
-    forget_news(ep, r);
+    forget_news(d, r);
     *event =
         (nacre_event){ .kind = NACRE_EVENT_REDERIVED, .context = &r->own.context, .peer = r->peer, .user = r->user };
     return true;
@@ -108,20 +110,20 @@ bool nacre__renewal_event(nacre_endpoint *ep, nacre_event *event)
 
 /* ---- Ending -------------------------------------------------------------------------------------------------------- */
 
-void nacre_endpoint_remove_rederivation(nacre_endpoint *ep, nacre_rederivation *r)
+void nacre__renewal_remove(nacre__rederivations *d, nacre_rederivation *r)
 {
-    if (r->endpoint != ep) return;
+    if (r->endpoint != d->endpoint) return;
     const bool asks = r->asks; /* the caller's, who may add it again */
     r->asks = false;           /* nobody takes the lead while they end */
-    nacre__renewal_retire(ep, r);
-    for (uint32_t i = 0; i < ep->config.num_client_exchanges; i++) {
-        nacre__slot *slot = &ep->slots[i];
+    nacre__renewal_retire(d, r);
+    for (uint32_t i = 0; i < d->core->config.num_client_exchanges; i++) {
+        nacre__slot *slot = &d->x->slots[i];
         if (slot->rederivation != r) continue;
-        if (slot->state != NACRE__SLOT_FREE) nacre__slot_end(ep, slot, NACRE_ERR_NO_CONTEXT, NULL);
+        if (slot->state != NACRE__SLOT_FREE) nacre__slot_end(d->x, slot, NACRE_ERR_NO_CONTEXT, NULL);
         slot->rederivation = NULL;
     }
     nacre_wipe(&r->offers, sizeof r->offers);
-    for (nacre_rederivation **link = bucket_of(ep, r->material.recipient_id); *link != NULL; link = &(*link)->next) {
+    for (nacre_rederivation **link = bucket_of(d, r->material.recipient_id); *link != NULL; link = &(*link)->next) {
         if (*link != r) continue;
         *link = r->next;
         break;
@@ -134,15 +136,15 @@ void nacre_endpoint_remove_rederivation(nacre_endpoint *ep, nacre_rederivation *
 }
 
 /* The endpoint ends, and they with it. */
-void nacre__renewals_wipe(nacre_endpoint *ep)
+void nacre__renewals_wipe(nacre__rederivations *d)
 {
     for (size_t i = 0; i < NACRE__RENEWAL_BUCKETS; i++)
-        while (ep->renewals[i] != NULL) nacre_endpoint_remove_rederivation(ep, ep->renewals[i]);
+        while (d->buckets[i] != NULL) nacre__renewal_remove(d, d->buckets[i]);
 }
 
-void nacre_endpoint_rederive(nacre_endpoint *ep, nacre_rederivation *r)
+void nacre__renewal_forget(nacre__rederivations *d, nacre_rederivation *r)
 {
-    if (r->endpoint != ep || r->leader != 0) return;
-    nacre__renewal_retire(ep, r);
+    if (r->endpoint != d->endpoint || r->leader != 0) return;
+    nacre__renewal_retire(d, r);
     nacre_context_wipe(&r->own.context);
 }

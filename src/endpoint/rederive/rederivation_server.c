@@ -6,6 +6,8 @@
  * out of one rate for all, so that captured requests #1 of a peer neither silence that peer nor take the share of others. The
  * rest is dropped, and a retransmission tries again. #2 costs one HMAC until its R2 is recognised. */
 #include "oscore/unprotect.h"
+#include "endpoint/core/hash.h"
+#include "endpoint/message/nstart.h"
 #include "endpoint/rederive/rederivation.h"
 
 #include <string.h>
@@ -25,11 +27,11 @@ static bool fits(const nacre_rederivation *r, const nacre_oscore_option *option)
 }
 
 /* The next context that came out of a renewal and that the request may mean; NULL when there is none. */
-nacre_context *nacre__renewal_next_context(nacre_endpoint *ep, nacre__item *item)
+nacre_context *nacre__renewal_next_context(nacre__rederivations *d, nacre__item *item)
 {
     if (item->renewals_end) return NULL;
     do {
-        item->rederivation = nacre__renewal_next(ep, item->rederivation, item->option.kid);
+        item->rederivation = nacre__renewal_next(d, item->rederivation, item->option.kid);
     } while (item->rederivation != NULL && !fits(item->rederivation, &item->option));
     item->renewals_end = item->rederivation == NULL;
     return item->rederivation != NULL ? &item->rederivation->own.context : NULL;
@@ -37,13 +39,13 @@ nacre_context *nacre__renewal_next_context(nacre_endpoint *ep, nacre__item *item
 
 /* A request that verified under a renewal's context: if our request #2 is still unanswered, the peer has taken it all the
  * same, for it brought the keys. */
-void nacre__renewal_proved(nacre_endpoint *ep, const nacre__item *item)
+void nacre__renewal_proved(nacre__rederivations *d, const nacre__item *item)
 {
     nacre_rederivation *r = item->rederivation;
     if (item->err != NACRE_OK || r == NULL || item->context != &r->own.context || r->leader == 0) return;
-    const nacre__slot *leader = nacre__slot_of(ep, r->leader);
-    nacre__renewal_established(ep, r, &item->datagram->peer);
-    nacre__renewal_left(ep, leader);
+    const nacre__slot *leader = nacre__slot_of(d->x, r->leader);
+    nacre__renewal_established(d, r, &item->datagram->peer);
+    nacre__renewal_left(d, leader);
 }
 
 /* A burst may hold requests of the old keys behind the one that brought new ones, in the same place. */
@@ -56,19 +58,20 @@ bool nacre__renewal_is_past(const nacre__item *item)
 /* ---- One request --------------------------------------------------------------------------------------------------- */
 
 typedef struct attempt {
-    nacre_endpoint *ep;
+    nacre__rederivations *d;
     nacre__entry *entry;
     nacre__item *item;
     nacre_rederivation *r;
     nacre_buf room; /* for what is decrypted */
 } attempt;
 
-static bool pace_allows(nacre_endpoint *ep, nacre_rederivation *r)
+static bool pace_allows(nacre__rederivations *d, nacre_rederivation *r)
 {
-    const uint32_t of_peer = ep->config.context_challenges_per_second, of_all = ep->config.challenges_per_second;
-    const bool in_share = nacre__token_take(&r->pace, ep->now_ms, of_peer) &&
-                          nacre__token_take(&ep->rate_limits.rederivation, ep->now_ms, of_all);
-    return in_share || nacre__token_take(&ep->rate_limits.rederivation_excess, ep->now_ms, of_all);
+    const uint32_t of_peer = d->core->config.context_challenges_per_second,
+                   of_all = d->core->config.challenges_per_second;
+    const bool in_share = nacre__token_take(&r->pace, d->core->now_ms, of_peer) &&
+                          nacre__token_take(&d->x->rate_limits->rederivation, d->core->now_ms, of_all);
+    return in_share || nacre__token_take(&d->x->rate_limits->rederivation_excess, d->core->now_ms, of_all);
 }
 
 /* Request #2 once more, or another request before its answer was seen: the context that it names is in use. */
@@ -76,11 +79,11 @@ static nacre_err take_wrapped(const attempt *a)
 {
     static const nacre__unprotect_how wrapped = { .any_kid_context = true };
     nacre__item *item = a->item;
-    item->err = nacre__unprotect_request(&a->r->own.context, &a->ep->config.crypto, &item->id, &item->plain, a->room,
-                                         &item->outer, &wrapped);
+    item->err = nacre__unprotect_request(&a->r->own.context, &a->d->core->config.crypto, &item->id, &item->plain,
+                                         a->room, &item->outer, &wrapped);
     item->context = &a->r->own.context;
     item->rederivation = a->r;
-    nacre__renewal_proved(a->ep, item);
+    nacre__renewal_proved(a->d, item);
     return item->err;
 }
 
@@ -103,35 +106,36 @@ static bool gives_way(const nacre_rederivation *r)
 
 static nacre_err accept_2(const attempt *a)
 {
-    nacre_endpoint *ep = a->ep;
+    nacre__rederivations *d = a->d;
     nacre_rederivation *r = a->r;
     if (names_current(a)) return take_wrapped(a);
     if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
-    nacre__protect_batch_flush(&ep->protect_batch); /* nothing may still want the keys that go */
-    const nacre_err err = nacre_rederive_accept(&r->offers, &r->own, &r->spare, &ep->config.crypto, &r->material,
-                                                &a->item->id, &a->item->plain, a->room, &a->item->outer, ep->now_ms);
+    nacre__protect_batch_flush(d->x->batch); /* nothing may still want the keys that go */
+    const nacre_err err =
+        nacre_rederive_accept(&r->offers, &r->own, &r->spare, &d->core->config.crypto, &r->material, &a->item->id,
+                              &a->item->plain, a->room, &a->item->outer, d->core->now_ms);
     if (err != NACRE_OK) return err;
-    nacre__renewal_retire(ep, r);
-    nacre__renewal_established(ep, r, &a->entry->record->peer);
-    nacre__renewal_yield(ep, r);
+    nacre__renewal_retire(d, r);
+    nacre__renewal_established(d, r, &a->entry->record->peer);
+    nacre__renewal_yield(d, r);
     return NACRE_OK;
 }
 
 /* Answers #1; NACRE_ERR_REPLAY_ECHO says that this is done. */
 static nacre_err answer_1(const attempt *a, bool ordinary)
 {
-    nacre_endpoint *ep = a->ep;
+    nacre__rederivations *d = a->d;
     uint8_t s2[NACRE_REDERIVE_S2];
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
-    nacre__answer_header(ep, a->entry, &header, a->item->outer.token);
-    ep->config.random.fill(ep->config.random.self, s2, sizeof s2);
+    nacre__answer_header(d->x, a->entry, &header, a->item->outer.token);
+    d->core->config.random.fill(d->core->config.random.self, s2, sizeof s2);
     const nacre_err err =
-        nacre_rederive_offer_r2(&a->r->offers, &a->r->spare, &ep->config.crypto, &a->r->material, ordinary, &out,
-                                (nacre_buf){ a->entry->record->bytes, ep->config.max_message }, a->room,
-                                &a->item->outer, &header, s2, ep->now_ms);
+        nacre_rederive_offer_r2(&a->r->offers, &a->r->spare, &d->core->config.crypto, &a->r->material, ordinary, &out,
+                                (nacre_buf){ a->entry->record->bytes, d->core->config.max_message }, a->room,
+                                &a->item->outer, &header, s2, d->core->now_ms);
     if (err != NACRE_OK) return err;
-    nacre__answer_written(ep, a->entry, out.len);
+    nacre__answer_written(d->x, a->entry, out.len);
     return NACRE_ERR_REPLAY_ECHO;
 }
 
@@ -149,7 +153,7 @@ static nacre_err try_one(const attempt *a, nacre_rederive_step step)
     if (!r->answers) return NACRE_ERR_NO_CONTEXT;
     if (step == NACRE_REDERIVE_REQUEST_2) return accept_2(a);
     if (step == NACRE_REDERIVE_NONE && !may_be_ordinary(a)) return NACRE_ERR_NO_CONTEXT;
-    if (!pace_allows(a->ep, r)) return NACRE_ERR_BUSY;
+    if (!pace_allows(a->d, r)) return NACRE_ERR_BUSY;
     const nacre_err err = answer_1(a, step == NACRE_REDERIVE_NONE);
     /* it may well be that of a context that was lost */
     return step == NACRE_REDERIVE_NONE && err == NACRE_ERR_PROTECTION_INVALID ? NACRE_ERR_NO_CONTEXT : err;
@@ -161,16 +165,16 @@ static bool may_be_another(nacre_err err)
 }
 
 /* A request that no context verified. True: it is dealt with. Otherwise `item` says what it has come to. */
-bool nacre__renewal_takes(nacre_endpoint *ep, nacre__entry *entry, nacre__item *item)
+bool nacre__renewal_takes(nacre__rederivations *d, nacre__entry *entry, nacre__item *item)
 {
     if (item->err != NACRE_ERR_NO_CONTEXT && item->err != NACRE_ERR_PROTECTION_INVALID && item->err != NACRE_ERR_REPLAY)
         return false;
-    attempt a = { ep, entry, item, NULL, nacre__item_room(ep, item) };
+    attempt a = { d, entry, item, NULL, item->room };
     const nacre_rederive_step step = nacre_rederive_recognise(&item->option);
     nacre_err err = NACRE_ERR_NO_CONTEXT;
     bool is_busy = false;
     for (int tried = 0; may_be_another(err) && tried < NACRE_MAX_CANDIDATES; tried++) {
-        a.r = nacre__renewal_next(ep, a.r, item->option.kid);
+        a.r = nacre__renewal_next(d, a.r, item->option.kid);
         if (a.r == NULL) break;
         err = try_one(&a, step);
         is_busy = is_busy || err == NACRE_ERR_BUSY;
@@ -179,8 +183,8 @@ bool nacre__renewal_takes(nacre_endpoint *ep, nacre__entry *entry, nacre__item *
     }
     if (err == NACRE_ERR_REPLAY_ECHO) return true;
     if (is_busy && may_be_another(err)) {
-        ep->stats.dropped++;
-        nacre__server_exchange_release(ep, entry);
+        d->core->stats.dropped++;
+        nacre__server_exchange_release(d->x, entry);
         return true;
     }
     return false;

@@ -7,12 +7,10 @@
  * with the value; any other, and any error, gets its code alone, for a request that was carried out must not be
  * repeated. */
 #include "coap/block.h"
-#include "endpoint/endpoint_internal.h"
+#include "endpoint/exchange/server_exchange.h"
 
 enum {
     MOST_AROUND = 48, /* header, OSCORE option, Observe, tag, Block1 */
-    OBSERVE = 6,      /* on both sides */
-    ECHO = 2 + NACRE__ECHO_LEN,
 };
 
 /* The most bytes that `answer` may take, with a token of that length. */
@@ -30,37 +28,29 @@ static size_t bare_size(const nacre_message *answer, nacre_bytes token)
 
 /* One that is too long for any address is refused as such. The bound is a low one: what is called too long here is not held
  * back, so it must be certain that it is not sent. */
-static bool is_too_long(const nacre_endpoint *ep, const nacre_message *answer, nacre_bytes token)
+static bool is_too_long(const nacre__exchanges *x, const nacre_message *answer, nacre_bytes token)
 {
-    return NACRE__HEADER_LEN + token.len + answer->payload.len > ep->config.max_message;
+    return NACRE__HEADER_LEN + token.len + answer->payload.len > x->core->config.max_message;
 }
 
-/* Whether `answer` and `extra` bytes are more than the sender of the request may get. */
-bool nacre__entry_exceeds(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer,
+/* Whether `answer` and `extra` bytes are more than `allowance`, and `peer` is not validated. */
+bool nacre__answer_exceeds(const nacre__exchanges *x, const nacre_context *context, const nacre_address *peer,
+                           const nacre_message *answer, nacre_bytes token, size_t allowance, size_t extra)
+{
+    if (bare_size(answer, token) + extra <= allowance || nacre__is_validated(x->validation, peer)) return false;
+    return size_of(context, answer, token) + extra > allowance && !is_too_long(x, answer, token);
+}
+
+/* … than the sender of the request may get. */
+bool nacre__entry_exceeds(const nacre__exchanges *x, const nacre__entry *entry, const nacre_message *answer,
                           size_t extra)
 {
     const nacre_bytes token = entry->message.token;
     size_t allowance = nacre__allowance(entry->record->datagram_len);
     if (entry->acked) allowance -= NACRE__HEADER_LEN; /* the ACK went there */
-    if (bare_size(answer, token) + extra <= allowance || nacre__is_validated(&ep->validation, &entry->record->peer))
-        return false;
-    size_t size = size_of(entry->context, answer, token) + nacre__outer_most(&entry->wish) + extra;
-    if (entry->observer != NACRE__NONE) size += OBSERVE;
-    return size > allowance && !is_too_long(ep, answer, token);
-}
-
-/* … than an observer may get at once. */
-bool nacre__observer_exceeds(const nacre_endpoint *ep, const nacre__observer *o, const nacre_message *answer,
-                             size_t extra)
-{
-    nacre_message kept;
-    if (nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len)) != NACRE_OK) return false;
-    const size_t allowance = nacre__allowance(o->len);
-    if (bare_size(answer, kept.token) + extra <= allowance || o->is_validated ||
-        nacre__is_validated(&ep->validation, &o->peer))
-        return false;
-    const size_t size = size_of(o->context, answer, kept.token) + OBSERVE + extra;
-    return size > allowance && !is_too_long(ep, answer, kept.token);
+    if (bare_size(answer, token) + extra <= allowance) return false;
+    extra += nacre__outer_most(&entry->wish) + (entry->observer != NACRE__NONE ? NACRE__OBSERVE_OPTIONS : 0);
+    return nacre__answer_exceeds(x, entry->context, &entry->record->peer, answer, token, allowance, extra);
 }
 
 /* ---- Slices ----------------------------------------------------------------------------------------------------------
@@ -75,46 +65,31 @@ bool nacre__is_slice(const nacre_message *answer)
            !nacre__has_option(answer->options, NACRE_OPT_ECHO);
 }
 
-bool nacre__entry_offers(const nacre_endpoint *ep, const nacre__entry *entry, const nacre_message *answer)
+bool nacre__entry_offers(const nacre__exchanges *x, const nacre__entry *entry, const nacre_message *answer)
 {
     return answer->options.len > 0 && nacre__is_slice(answer) &&
-           !nacre__is_validated(&ep->validation, &entry->record->peer) &&
-           !nacre__entry_exceeds(ep, entry, answer, ECHO);
-}
-
-bool nacre__observer_offers(const nacre_endpoint *ep, const nacre__observer *o, const nacre_message *answer)
-{
-    return answer->options.len > 0 && nacre__is_slice(answer) && !nacre__is_validated(&ep->validation, &o->peer) &&
-           !nacre__observer_exceeds(ep, o, answer, ECHO);
+           !nacre__is_validated(x->validation, &entry->record->peer) &&
+           !nacre__entry_exceeds(x, entry, answer, NACRE__ECHO_OPTION);
 }
 
 /* RFC 9175 2.3: a security context whose peer has sent an Echo is asked for one in the place of a slice, but not twice: what
  * came with a value that is not good here is served as any. */
-static bool knows_echo(const nacre_endpoint *ep, const nacre__entry *entry)
+bool nacre__entry_knows_echo(const nacre__exchanges *x, const nacre__entry *entry)
 {
     if (entry->context == NULL || entry->has_echo || !nacre_code_is_safe(entry->method)) return false;
-    nacre__take(ep, entry->context);
+    nacre__context_lock(x->core, entry->context);
     const bool knows = entry->context->peer_sent_echo;
-    nacre__give(ep, entry->context);
+    nacre__context_unlock(x->core, entry->context);
     return knows;
 }
 
-bool nacre_endpoint_fits(nacre_endpoint *ep, nacre_exchange exchange, const nacre_message *plain)
-{
-    const nacre__entry *entry = nacre__answer_entry(ep, exchange);
-    const nacre__observer *o = entry == NULL ? nacre__observer_of(ep, exchange) : NULL;
-    const size_t extra = nacre__is_slice(plain) ? ECHO : 0;
-    if (o != NULL) return !nacre__observer_exceeds(ep, o, plain, extra);
-    return entry == NULL || !nacre__entry_exceeds(ep, entry, plain, extra) || knows_echo(ep, entry);
-}
-
 /* Makes `answer` its code alone, with Block1 where it has that (RFC 7959 2.5). The option is then in the endpoint's memory. */
-nacre_err nacre__answer_bare(nacre_endpoint *ep, nacre_message *answer)
+nacre_err nacre__answer_bare(const nacre__core *core, nacre_message *answer)
 {
     const nacre_bytes block1 = nacre_option_find(answer->options, NACRE_OPT_BLOCK1);
     nacre_options options;
     *answer = (nacre_message){ .code = answer->code };
-    nacre_options_init(&options, (nacre_buf){ ep->options, ep->config.max_message });
+    nacre_options_init(&options, (nacre_buf){ core->options, core->config.max_message });
     if (!nacre_is_absent(block1)) nacre_options_add(&options, NACRE_OPT_BLOCK1, block1);
     return nacre_options_finish(&options, &answer->options);
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* endpoint_struct: the whole endpoint, which only its coordinators see: the files of this folder. */
+#ifndef NACRE_ENDPOINT_ENDPOINT_STRUCT_H
+#define NACRE_ENDPOINT_ENDPOINT_STRUCT_H
+
+#include "endpoint/endpoint_driver.h"
+#include "endpoint/message/nstart.h"
+#include "endpoint/observe/observe_client.h"
+#include "endpoint/observe/observe_server.h"
+#include "endpoint/outer_block/outer_block.h"
+#include "endpoint/rederive/rederivation.h"
+
+struct nacre_endpoint {
+    nacre__core core;
+    size_t size; /* of the whole block */
+    nacre__persist_waits persist_waits;
+    nacre__protect_batch protect_batch;
+
+    nacre__transmissions tx; /* message/ */
+    nacre__dedup dedup;
+    nacre__empty_messages empty;
+
+    nacre__address_validation validation; /* admission/ */
+    nacre__rate_limits rate_limits;
+    nacre__reset_belief reset_belief;
+    nacre__echo echo;
+    nacre__kept_echos kept_echos;
+
+    nacre__exchanges exchanges;
+    nacre__outer_blocks outer;
+    nacre__observe_server observe;
+    nacre__rederivations rederive;
+
+    nacre__item *items; /* one burst: receive.c */
+    nacre_unprotect_item *jobs;
+    nacre_context **locked;                                                  /* burst: of the jobs */
+    uint8_t *rooms;                                                          /* burst times max_message: plaintexts */
+    void (*on_confirmed)(void *self, nacre_context *context, nacre_err err); /* nacre__endpoint_on_confirmed; or NULL */
+    void *on_confirmed_self;
+};
+
+void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer); /* connection_lost.c */
+void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item,
+                          uint64_t now_ms); /* responses.c */
+void nacre__slot_oversized(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
+bool nacre__events_view_messages(const nacre_endpoint *ep); /* endpoint.c */
+void nacre__upper_init(nacre_endpoint *ep);                 /* upper.c */
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* client_echo: which Echo values a response leaves for later requests, and which a request brings (RFC 9175 2.3). */
+#include "endpoint/exchange/client_exchange.h"
+
+static bool is_kept_for(const nacre__exchanges *x, const nacre__slot *slot, const nacre_context *context)
+{
+    return !slot->is_ping && (context != NULL || !(slot->via_proxy || x->core->config.opaque_oscore));
+}
+
+/* A response that is believed as far as its exchange is protected. */
+void nacre__slot_keep_echo(nacre__exchanges *x, const nacre__slot *slot, const nacre_message *answer)
+{
+    if (is_kept_for(x, slot, slot->context))
+        nacre__echo_keep(x->kept_echos, &slot->peer, slot->context, answer->options);
+}
+
+/* What stands outside of a verified response to a protected request, or in an unprotected one. */
+void nacre__slot_keep_outer_echo(nacre__exchanges *x, const nacre__slot *slot, const nacre_message *outer)
+{
+    if (is_kept_for(x, slot, NULL)) nacre__echo_keep(x->kept_echos, &slot->peer, NULL, outer->options);
+}
+
+/* The slot's request is about to be written: it brings what is kept for it, if it has no value of its own and has room. */
+void nacre__slot_bring_echo(nacre__exchanges *x, nacre__slot *slot)
+{
+    nacre_message plain;
+    if (!is_kept_for(x, slot, slot->context) || slot->repeated) return;
+    nacre__kept_echo *kept = nacre__kept_echo_find(x->kept_echos, &slot->peer, slot->context);
+    if (kept == NULL) return;
+    if (nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len)) == NACRE_OK &&
+        !nacre__has_option(plain.options, NACRE_OPT_ECHO) &&
+        nacre__slot_set_option(x, slot, NACRE_OPT_ECHO, nacre_bytes_of(kept->value, kept->len)) != NACRE_OK)
+        return; /* a shorter one may have room */
+    kept->len = 0;
+}
+
+/* `datagram`, at the start of `room`, with the value beside its outer options (class U: the AAD has none of them). */
+static nacre_err add_outside(nacre__exchanges *x, nacre_bytes *datagram, nacre_buf room, nacre_bytes echo)
+{
+    nacre_message m;
+    memcpy(x->core->scratch, datagram->ptr, datagram->len);
+    nacre_err err = nacre_message_parse(&m, nacre_bytes_of(x->core->scratch, datagram->len));
+    if (err == NACRE_OK) err = nacre__echo_add(x->core, &m, echo);
+    if (err == NACRE_OK && nacre_message_size(&m) > room.cap) err = NACRE_ERR_BUFFER_TOO_SMALL;
+    return err == NACRE_OK ? nacre_message_write(&m, datagram, room) : err;
+}
+
+/* The slot's protected request was written, and goes out: it brings outside what is kept in clear, if it has room. */
+void nacre__slot_bring_outer_echo(nacre__exchanges *x, const nacre__slot *slot, nacre_bytes *datagram, nacre_buf room)
+{
+    if (!is_kept_for(x, slot, NULL)) return;
+    nacre__kept_echo *kept = nacre__kept_echo_find(x->kept_echos, &slot->peer, NULL);
+    if (kept != NULL && add_outside(x, datagram, room, nacre_bytes_of(kept->value, kept->len)) == NACRE_OK)
+        kept->len = 0;
+}

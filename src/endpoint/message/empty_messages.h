@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* empty_messages: ACK and RST to send (RFC 7252 4.2, 4.3): a queue of their own, ahead of everything else. */
+#ifndef NACRE_ENDPOINT_MESSAGE_EMPTY_MESSAGES_H
+#define NACRE_ENDPOINT_MESSAGE_EMPTY_MESSAGES_H
+
+#include "base/cutter.h"
+#include "endpoint/core/core.h"
+
+typedef struct nacre__empty_message {
+    nacre_address peer;
+    uint16_t mid;
+    uint8_t type;
+} nacre__empty_message;
+
+typedef struct nacre__empty_messages {
+    nacre__core *core;
+    nacre__empty_message *all;
+    uint32_t num, first, max;
+} nacre__empty_messages;
+
+void nacre__empty_messages_cut(nacre__empty_messages *e, nacre__cutter *c, uint32_t max);
+
+/* What does not fit is lost, as on the network. */
+void nacre__send_empty(nacre__empty_messages *e, const nacre_address *peer, uint8_t type, uint16_t mid);
+
+/* Writes the next one; false: there is none. */
+bool nacre__empty_messages_next(nacre__empty_messages *e, nacre_outgoing *out);
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* observe_server: who is registered for notifications, and what they hear (RFC 7641 4). */
+#ifndef NACRE_ENDPOINT_OBSERVE_OBSERVE_SERVER_H
+#define NACRE_ENDPOINT_OBSERVE_OBSERVE_SERVER_H
+
+#include "endpoint/exchange/server_exchange.h"
+
+enum {
+    NACRE__STALLS = 64,
+    NACRE__OBSERVER_COUNTS = 256, /* at least, where they are shared out */
+};
+
+/* Somebody who wants to hear what becomes of a resource.
+ *
+ *     FREE -> REGISTERING -> IDLE -> PENDING -> DELIVERED -> BUSY -> IDLE or PENDING
+ *     REGISTERING  its request is not answered yet        PENDING    changed; waits for a push
+ *     DELIVERED    the application has the NOTIFY event   BUSY       its push is under way
+ * and from PENDING, for a while, STALLED: it would be one CON too many on the way to its peer (RFC 7252 4.7);
+ * and from each of them GONE, until its event is pulled. FRESH and CHANGED are IDLE and PENDING of a plain registration
+ * that is not confirmed: its sender's address may be forged, so it comes after the rest. */
+typedef enum nacre__observer_state {
+    NACRE__OBSERVER_FREE = 0,
+    NACRE__OBSERVER_REGISTERING,
+    NACRE__OBSERVER_FRESH,
+    NACRE__OBSERVER_IDLE,
+    NACRE__OBSERVER_CHANGED,
+    NACRE__OBSERVER_PENDING,
+    NACRE__OBSERVER_STALLED,
+    NACRE__OBSERVER_DELIVERED,
+    NACRE__OBSERVER_BUSY,
+    NACRE__OBSERVER_GONE,
+    NACRE__OBSERVER_STATES,
+} nacre__observer_state;
+
+typedef struct nacre__observer {
+    nacre__observer_state state;
+    nacre_exchange exchange;
+    uint32_t generation;
+    nacre__link link;                /* in the list of its state */
+    uint32_t token_chain, mid_chain; /* next ones in its buckets */
+    uint64_t token_hash, mid_hash;
+    nacre_address peer;
+    nacre_context *context; /* NULL: not protected */
+    nacre_request_id id;    /* without the right to the request's nonce */
+    void *user;
+    uint8_t *bytes; /* observer_bytes: the registration, plain */
+    size_t len;
+    uint64_t last_con;    /* ms */
+    uint32_t entry, push; /* REGISTERING; DELIVERED and BUSY */
+    uint32_t number;      /* the last value of Observe */
+    uint16_t mid;         /* of the last notification */
+    uint8_t since_con;
+    bool con, has_mid, changed;
+    bool is_confirmed;   /* validated, or a CON notification was acknowledged: NON may follow (RFC 7641 7) */
+    bool is_validated;   /* its address was validated at some time of the observation: no limit of bytes */
+    bool is_checked;     /* a RST came for a protected one: the next notification is a CON, and decides */
+    bool missed;         /* a notification was dropped because the store failed */
+    uint64_t next_check; /* ms: not checked again before */
+    nacre_err err;       /* GONE: why */
+} nacre__observer;
+
+typedef struct nacre__observe_server {
+    nacre__exchanges *x;
+    nacre__core *core;
+    nacre__observer *observers;
+    nacre__list lists[NACRE__OBSERVER_STATES];
+    nacre__links links;
+    nacre__chains by_token, by_mid;
+    nacre__list *stalled;        /* NACRE__STALLS lists of observers, by peer … */
+    uint32_t *num_con_notes;     /* … and how many CON notifications are under way to those peers */
+    uint32_t *counts;            /* of observers, by peer; those whose hashes collide share one */
+    uint32_t num_counts;         /* a power of two; 0: nothing is shared out */
+    bool any_missed;             /* perhaps an observer has `missed` set */
+    uint32_t max, num_observing; /* places, one more than config.num_observers; those that have not ended */
+} nacre__observe_server;
+
+uint32_t nacre__max_observers(const nacre_endpoint_config *config);
+void nacre__observe_server_cut(nacre__observe_server *s, nacre__cutter *c, const nacre_endpoint_config *config);
+/* `bytes`: observer_bytes for each. */
+void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes);
+
+/* observe_server.c */
+uint32_t nacre__stall_of(const nacre__observe_server *s, const nacre_address *peer);
+void nacre__observer_set(nacre__observe_server *s, nacre__observer *observer, nacre__observer_state state);
+nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchange exchange);
+static inline uint32_t nacre__observer_index(const nacre__observe_server *s, const nacre__observer *observer)
+{
+    return (uint32_t)(observer - s->observers);
+}
+nacre_err nacre__observer_register(nacre__observe_server *s, nacre__entry *entry, void *user, nacre_exchange *exchange);
+void nacre__observer_release(nacre__observe_server *s, nacre_exchange exchange);
+void nacre__observer_free(nacre__observe_server *s, nacre__observer *observer);
+void nacre__observer_end(nacre__observe_server *s, nacre__observer *observer, nacre_err err);
+void nacre__observer_cancel(nacre__observe_server *s, const nacre__entry *entry);
+bool nacre__observer_reset(nacre__observe_server *s, const nacre_address *peer, uint16_t mid);
+void nacre__observer_set_mid(nacre__observe_server *s, nacre__observer *observer, uint16_t mid);
+void nacre__observers_gone(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
+                           nacre_err err);
+
+/* notifications.c */
+void nacre__observer_changed(nacre__observe_server *s, nacre__observer *observer);
+void nacre__observer_check(nacre__observe_server *s, nacre__observer *observer);
+static inline void nacre__observer_confirmed(nacre__observer *observer) /* a CON to it was acknowledged */
+{
+    observer->is_confirmed = true;
+    observer->is_checked = false;
+}
+nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *observer, nacre_message *answer,
+                             nacre_bytes echo);
+void nacre__observer_begun(nacre__observe_server *s, nacre__observer *observer, nacre__push *push);
+void nacre__observer_settled(nacre__observe_server *s, nacre__observer *observer, nacre_err err);
+bool nacre__notification_missed(nacre__observe_server *s, nacre__push *push);
+void nacre__con_notification_left(nacre__observe_server *s, nacre__push *push);
+void nacre__observers_catch_up(nacre__observe_server *s, const nacre_context *context);
+bool nacre__observers_gone_event(nacre__observe_server *s, nacre_event *event);
+bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event);
+nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange exchange, const nacre_message *plain);
+void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange exchange);
+nacre_err nacre__observer_later(nacre__observe_server *s, nacre_exchange exchange);
+void nacre__observers_close_delivered(nacre__observe_server *s);
+bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *answer,
+                             size_t extra);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* outer_block: OSCORE messages that a proxy cut into blocks, or that it wants cut (RFC 8613 4.1.3.4.2). */
+#ifndef NACRE_ENDPOINT_OUTER_BLOCK_OUTER_BLOCK_H
+#define NACRE_ENDPOINT_OUTER_BLOCK_OUTER_BLOCK_H
+
+#include "endpoint/exchange/client_exchange.h"
+#include "endpoint/exchange/server_exchange.h"
+#include "coap/block.h"
+
+/* A protected message that came, or goes, in outer blocks.
+ *
+ *     FREE -> JOINING -> TAKEN -> FREE     a request of others; TAKEN: it is whole, and looked at until the next burst
+ *     FREE -> FETCHING -> TAKEN -> FREE    an answer to us
+ *     FREE -> CUT -> FREE                  an answer of ours that is asked for block by block */
+typedef enum nacre__outer_state {
+    NACRE__OUTER_FREE = 0,
+    NACRE__OUTER_JOINING,
+    NACRE__OUTER_FETCHING,
+    NACRE__OUTER_CUT,
+    NACRE__OUTER_TAKEN,
+} nacre__outer_state;
+typedef struct nacre__outer {
+    nacre__outer_state state;
+    nacre_address peer;
+    uint64_t key;
+    uint64_t touched; /* ms */
+    uint8_t *head;    /* max_message: the options of the first block, or of the answer */
+    uint8_t *body;    /* max_unfragmented: the ciphertext */
+    uint8_t *plain;   /* both together: the plaintext */
+    size_t head_len, body_len;
+    size_t before; /* JOINING, TAKEN: body_len without the last block */
+    bool given;    /* CUT: to its end; kept in case that it is asked for again, and nobody else wants the place */
+    uint8_t code;
+} nacre__outer;
+
+typedef struct nacre__outer_blocks {
+    nacre__exchanges *x;
+    nacre__core *core;
+    nacre__outer *places; /* num_outer */
+} nacre__outer_blocks;
+
+void nacre__outer_blocks_cut(nacre__outer_blocks *b, nacre__cutter *c, const nacre_endpoint_config *config);
+/* `bytes`: twice max_message and max_unfragmented for each. */
+void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes);
+
+/* outer_block_pool.c: places for protected messages in blocks. */
+void nacre__outer_begin(nacre__outer_blocks *b);
+void nacre__outer_peer_gone(nacre__outer_blocks *b, const nacre_address *peer);
+nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
+                                uint64_t key);
+nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
+                                uint64_t key);
+void nacre__outer_drop(nacre__outer *place);
+bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *place, nacre_bytes piece);
+nacre_buf nacre__outer_room(const nacre__outer_blocks *b, const nacre__outer *place);
+void nacre__outer_copy_options(nacre_options *o, nacre_bytes options);
+
+/* outer_block_server.c, outer_block_responses.c: of requests of peers, and of the answers to them. */
+typedef bool nacre__is_for_us(void *self, nacre_bytes kid); /* whether any context may be meant */
+bool nacre__outer_request(nacre__outer_blocks *b, nacre__entry *entry, nacre__item *item, nacre__is_for_us *is_for_us,
+                          void *self);
+void nacre__outer_put_back(nacre__outer *place);
+void nacre__outer_put_off(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item);
+bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
+                        nacre_outgoing *out);
+void nacre__outer_serve(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item, nacre__block asked);
+
+/* outer_block_client.c: of answers to us. */
+nacre__item_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__slot *slot, nacre__item *item);
+void nacre__outer_block(nacre__outer_blocks *b, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
+void nacre__outer_forget(nacre__outer_blocks *b, nacre__slot *slot);
+nacre_err nacre__outer_write_next(nacre__outer_blocks *b, const nacre__slot *slot, nacre_bytes *out, nacre_buf room,
+                                  uint16_t mid, nacre_bytes token);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* upper: what exchanges tell the layers above them. */
+#include "endpoint/endpoint_struct.h"
+
+static void request_left(void *self, nacre__slot *slot)
+{
+    nacre_endpoint *ep = self;
+    nacre__renewal_left(&ep->rederive, slot);
+}
+
+static void blocks_dropped(void *self, nacre__slot *slot)
+{
+    nacre_endpoint *ep = self;
+    nacre__outer_forget(&ep->outer, slot);
+}
+
+static void registration_answered(void *self, nacre__entry *entry, nacre__push *push)
+{
+    nacre_endpoint *ep = self;
+    nacre__observer_begun(&ep->observe, &ep->observe.observers[entry->observer], push);
+}
+
+static void registration_ended(void *self, nacre__entry *entry, nacre_err err)
+{
+    nacre_endpoint *ep = self;
+    nacre__observer_end(&ep->observe, &ep->observe.observers[entry->observer], err);
+}
+
+static void notification_ended(void *self, uint32_t observer, nacre_err err)
+{
+    nacre_endpoint *ep = self;
+    nacre__observer_settled(&ep->observe, &ep->observe.observers[observer], err);
+}
+
+static bool notification_missed(void *self, nacre__push *push)
+{
+    nacre_endpoint *ep = self;
+    return nacre__notification_missed(&ep->observe, push);
+}
+
+static void notification_acked(void *self, uint32_t observer)
+{
+    nacre_endpoint *ep = self;
+    nacre__observer_confirmed(&ep->observe.observers[observer]);
+}
+
+static void con_notification_left(void *self, nacre__push *push)
+{
+    nacre_endpoint *ep = self;
+    nacre__con_notification_left(&ep->observe, push);
+}
+
+static bool write_in_blocks(void *self, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
+                            nacre_outgoing *out)
+{
+    nacre_endpoint *ep = self;
+    return nacre__outer_write(&ep->outer, peer, wish, bytes, out);
+}
+
+void nacre__upper_init(nacre_endpoint *ep)
+{
+    ep->exchanges.upper = (nacre__upper){
+        .self = ep,
+        .request_left = request_left,
+        .blocks_dropped = blocks_dropped,
+        .registration_answered = registration_answered,
+        .registration_ended = registration_ended,
+        .notification_ended = notification_ended,
+        .notification_missed = notification_missed,
+        .notification_acked = notification_acked,
+        .con_notification_left = con_notification_left,
+        .write_in_blocks = write_in_blocks,
+    };
+}
