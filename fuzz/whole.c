@@ -189,8 +189,8 @@ static void ignore(nacre_exchange exchange)
 /* A handler that answers later may have been told no (all pushes are in use), which it does not hear. */
 static bool is_over(nacre_exchange exchange)
 {
-    if (nacre__exchange_kind(exchange) == NACRE__OF_ENTRY)
-        return nacre__answer_entry(&w.ep->exchanges, exchange) == NULL;
+    if (nacre__exchange_kind(exchange) == NACRE__OF_SERVER_EXCHANGE)
+        return nacre__server_exchange_of(&w.ep->exchanges, exchange) == NULL;
     return nacre__observer_of(&w.ep->observe, exchange) == NULL;
 }
 
@@ -751,15 +751,15 @@ static void places_have_come_back(void)
 {
     const nacre_endpoint *ep = w.ep;
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
-        CHECK(ep->exchanges.slots[i].state == NACRE__SLOT_FREE);
+        CHECK(ep->exchanges.clients[i].state == NACRE__CLIENT_FREE);
         CHECK(ep->exchanges.tokens[i] == 0);
     }
     CHECK(ep->tx.num_held == 0 && ep->exchanges.num_unlimited == 0);
     for (uint32_t i = 0; i < ep->core.config.num_server_exchanges; i++)
-        CHECK(ep->exchanges.entries[i].state == NACRE__ENTRY_FREE ||
-              ep->exchanges.entries[i].state == NACRE__ENTRY_ANSWERED);
+        CHECK(ep->exchanges.servers[i].state == NACRE__SERVER_FREE ||
+              ep->exchanges.servers[i].state == NACRE__SERVER_RESPONDED);
     CHECK(ep->dedup.lists[NACRE__DEDUP_OPEN].first == NACRE__NONE);
-    for (uint32_t i = 0; i < ep->exchanges.max_parked; i++) CHECK(ep->exchanges.parked[i].entry == NACRE__NONE);
+    for (uint32_t i = 0; i < ep->exchanges.max_pending; i++) CHECK(ep->exchanges.pending[i].server == NACRE__NONE);
     CHECK(ep->tx.num_free == ep->core.config.num_transmissions && ep->tx.num_timers == 0);
     CHECK(ep->persist_waits.num_requests == 0 && ep->persist_waits.num_waits == 0);
     CHECK(ep->empty.num == 0 && ep->protect_batch.num == 0);
@@ -797,7 +797,7 @@ static void end(void)
     }
     for (uint32_t i = 0; i < w.ep->observe.max; i++) { /* whoever observes and hears nothing stays */
         const nacre__observer *o = &w.ep->observe.observers[i];
-        if (o->state != NACRE__OBSERVER_FREE) nacre_endpoint_drop_observer(w.ep, o->exchange);
+        if (o->state != NACRE__OBSERVER_FREE) nacre_endpoint_drop_observer(w.ep, o->number);
     }
     transmit(SIZE_MAX);
     CHECK(deadline() == UINT64_MAX);

@@ -5,10 +5,10 @@
 static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
 {
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
-        nacre__slot *slot = &ep->exchanges.slots[i];
-        if (slot->state != NACRE__SLOT_FREE && slot->state != NACRE__SLOT_ENDED &&
-            nacre_address_equal(&slot->peer, peer))
-            nacre__slot_end(&ep->exchanges, slot, NACRE_ERR_UNREACHABLE, NULL);
+        nacre__client_exchange *exchange = &ep->exchanges.clients[i];
+        if (exchange->state != NACRE__CLIENT_FREE && exchange->state != NACRE__CLIENT_ENDED &&
+            nacre_address_equal(&exchange->peer, peer))
+            nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_ERR_UNREACHABLE, NULL);
     }
 }
 
@@ -16,14 +16,14 @@ static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
 static void end_answers(nacre_endpoint *ep, const nacre_address *peer)
 {
     for (uint32_t i = 0; i < ep->core.config.num_server_exchanges; i++) {
-        nacre__entry *entry = &ep->exchanges.entries[i];
-        if (entry->state != NACRE__ENTRY_FREE && nacre_address_equal(&entry->record->peer, peer))
-            nacre__server_exchange_release(&ep->exchanges, entry);
+        nacre__server_exchange *exchange = &ep->exchanges.servers[i];
+        if (exchange->state != NACRE__SERVER_FREE && nacre_address_equal(&exchange->record->peer, peer))
+            nacre__server_exchange_release(&ep->exchanges, exchange);
     }
     for (uint32_t i = 0; i < ep->core.config.num_transmissions; i++) {
-        nacre__push *push = &ep->exchanges.pushes[i];
-        if (nacre__push_is_used(push) && nacre_address_equal(&push->t->peer, peer))
-            nacre__push_drop(&ep->exchanges, push);
+        nacre__separate_response *separate = &ep->exchanges.separates[i];
+        if (nacre__separate_is_used(separate) && nacre_address_equal(&separate->t->peer, peer))
+            nacre__separate_drop(&ep->exchanges, separate);
     }
 }
 

@@ -17,14 +17,14 @@ static void tell_driver(const nacre_endpoint *ep, nacre_context *context, nacre_
 /* The store failed, if `err` says so: only what can go on with what is durable is resumed. */
 static void resume(nacre_endpoint *ep, nacre__ref waiter, nacre_context *context, nacre_err err)
 {
-    if (waiter.kind == NACRE__OF_ENTRY) {
-        nacre__answer_confirmed(&ep->exchanges, &ep->exchanges.entries[waiter.index], err);
+    if (waiter.kind == NACRE__OF_SERVER_EXCHANGE) {
+        nacre__response_confirmed(&ep->exchanges, &ep->exchanges.servers[waiter.index], err);
     } else if (waiter.kind == NACRE__OF_TRANSMISSION) {
-        nacre__push_confirmed(&ep->exchanges, nacre__push_of(&ep->exchanges, &ep->tx.all[waiter.index]), err);
+        nacre__separate_confirmed(&ep->exchanges, nacre__separate_of(&ep->exchanges, &ep->tx.all[waiter.index]), err);
     } else if (err == NACRE_OK || nacre__has_number(&ep->core, context)) {
-        nacre__slot_queue(&ep->exchanges, &ep->exchanges.slots[waiter.index]);
+        nacre__client_exchange_queue(&ep->exchanges, &ep->exchanges.clients[waiter.index]);
     } else {
-        nacre__slot_end(&ep->exchanges, &ep->exchanges.slots[waiter.index], err, NULL);
+        nacre__client_exchange_end(&ep->exchanges, &ep->exchanges.clients[waiter.index], err, NULL);
     }
 }
 
@@ -45,14 +45,14 @@ void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context)
     nacre__persist_confirmed(&ep->persist_waits, context);
     nacre__echo_forget(&ep->kept_echos, context, NULL);
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
-        nacre__slot *slot = &ep->exchanges.slots[i];
-        if (slot->state != NACRE__SLOT_FREE && slot->context == context)
-            nacre__slot_end(&ep->exchanges, slot, NACRE_ERR_NO_CONTEXT, NULL);
+        nacre__client_exchange *exchange = &ep->exchanges.clients[i];
+        if (exchange->state != NACRE__CLIENT_FREE && exchange->context == context)
+            nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_ERR_NO_CONTEXT, NULL);
     }
     for (uint32_t i = ep->dedup.lists[NACRE__DEDUP_OPEN].first, next; i != NACRE__NONE; i = next) {
-        nacre__entry *entry = &ep->exchanges.entries[i];
-        next = entry->record->link.next;
-        if (entry->context == context) nacre__answer_withdraw(&ep->exchanges, entry, NACRE_ERR_NO_CONTEXT);
+        nacre__server_exchange *exchange = &ep->exchanges.servers[i];
+        next = exchange->record->link.next;
+        if (exchange->context == context) nacre__response_withdraw(&ep->exchanges, exchange, NACRE_ERR_NO_CONTEXT);
     }
     nacre__observers_gone(&ep->observe, context, NULL, NACRE_ERR_NO_CONTEXT);
     while (nacre__persist_next(&ep->persist_waits, &waiter)) resume(ep, waiter, context, NACRE_ERR_NO_CONTEXT);

@@ -60,7 +60,7 @@ static bool config_defaults(nacre_endpoint_config *config)
 }
 
 typedef struct bytes_of_pools {
-    uint8_t *slots, *sent, *entries, *parked, *observers, *outer;
+    uint8_t *clients, *sent, *servers, *pending, *observers, *outer;
 } bytes_of_pools;
 
 /* Sets the pools of `ep`, whose config is set, to their places after it. */
@@ -82,14 +82,14 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     nacre__rate_limits_cut(&ep->rate_limits, &c);
     nacre__outer_blocks_cut(&ep->outer, &c, config);
     nacre__observe_server_cut(&ep->observe, &c, config);
-    ep->items = nacre__cut(&c, config->burst, sizeof(nacre__item));
+    ep->burst = nacre__cut(&c, config->burst, sizeof(nacre__received));
     ep->locked = nacre__cut(&c, config->burst, sizeof(nacre_context *));
     ep->jobs = nacre__cut(&c, config->burst, sizeof(nacre_unprotect_item));
-    bytes->slots = nacre__cut(&c, config->num_client_exchanges, max);
+    bytes->clients = nacre__cut(&c, config->num_client_exchanges, max);
     bytes->sent = nacre__cut(&c, (size_t)config->num_client_exchanges + config->num_transmissions, max);
-    bytes->entries = nacre__cut(&c, config->num_server_exchanges, max);
+    bytes->servers = nacre__cut(&c, config->num_server_exchanges, max);
     ep->rooms = nacre__cut(&c, config->burst, max);
-    bytes->parked = nacre__cut(&c, ep->exchanges.max_parked, 2 * max);
+    bytes->pending = nacre__cut(&c, ep->exchanges.max_pending, 2 * max);
     bytes->observers = nacre__cut(&c, ep->observe.max, config->observer_bytes);
     bytes->outer = nacre__cut(&c, config->num_outer, 2 * (max + config->max_unfragmented));
     ep->core.scratch = nacre__cut(&c, 1, max);
@@ -150,8 +150,8 @@ static void init_parts(nacre_endpoint *ep, const bytes_of_pools *bytes)
     nacre__transmissions_init(&ep->tx, &ep->core);
     fill(ep, ep->echo.key, sizeof ep->echo.key);
     for (uint32_t i = 0; i < ep->tx.num; i++) ep->tx.all[i].bytes = bytes->sent + ep->core.config.max_message * i;
-    nacre__dedup_init(&ep->dedup, &ep->core, bytes->entries);
-    nacre__exchanges_init(&ep->exchanges, bytes->slots, bytes->parked);
+    nacre__dedup_init(&ep->dedup, &ep->core, bytes->servers);
+    nacre__exchanges_init(&ep->exchanges, bytes->clients, bytes->pending);
     nacre__outer_blocks_init(&ep->outer, bytes->outer);
     nacre__observe_server_init(&ep->observe, bytes->observers);
 }
@@ -178,7 +178,7 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
 void nacre_endpoint_wipe(nacre_endpoint *ep)
 {
     if (ep == NULL) return;
-    nacre__renewals_wipe(&ep->rederive);
+    nacre__rederivations_wipe(&ep->rederive);
     nacre_wipe(ep, ep->size);
 }
 
@@ -203,21 +203,21 @@ static bool persist_event(nacre_endpoint *ep, nacre_event *event)
 }
 
 /* RFC 8613 8.4 step 7, for answers. */
-static void slot_event(nacre_endpoint *ep, nacre__slot *slot, nacre_event *event)
+static void client_event(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre_event *event)
 {
     *event = (nacre_event){
-        .kind = slot->err != NACRE_OK ? NACRE_EVENT_FAILED
-                : slot->is_ping       ? NACRE_EVENT_PONG
-                                      : NACRE_EVENT_RESPONSE,
-        .err = slot->err,
-        .exchange = slot->exchange,
-        .context = slot->err == NACRE_OK ? slot->context : NULL, /* it vouches for answers only */
-        .peer = slot->peer,
-        .message = slot->message,
-        .user = slot->user,
-        .oversized = slot->err == NACRE_ERR_OVERSIZED ? slot->oversized : 0,
+        .kind = exchange->err != NACRE_OK ? NACRE_EVENT_FAILED
+                : exchange->is_ping       ? NACRE_EVENT_PONG
+                                          : NACRE_EVENT_RESPONSE,
+        .err = exchange->err,
+        .exchange = exchange->number,
+        .context = exchange->err == NACRE_OK ? exchange->context : NULL, /* it vouches for answers only */
+        .peer = exchange->peer,
+        .message = exchange->message,
+        .user = exchange->user,
+        .oversized = exchange->err == NACRE_ERR_OVERSIZED ? exchange->oversized : 0,
     };
-    nacre__slot_release(&ep->exchanges, slot);
+    nacre__client_exchange_release(&ep->exchanges, exchange);
 }
 
 /* RFC 7967 2.1: the classes of answers that the client is not interested in. */
@@ -229,21 +229,21 @@ static uint8_t unwanted_by(const nacre_message *request)
 }
 
 /* RFC 8613 8.2 step 8: from here on it is a request like any other. */
-static void entry_event(nacre_endpoint *ep, nacre__entry *entry, nacre_event *event)
+static void server_event(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre_event *event)
 {
-    entry->state = NACRE__ENTRY_DELIVERED;
-    entry->method = entry->message.code;
-    entry->has_echo =
-        (entry->seen & NACRE__SEEN(NACRE_OPT_ECHO)) != 0 && nacre__has_option(entry->message.options, NACRE_OPT_ECHO);
-    entry->unwanted = entry->seen & NACRE__SEEN(NACRE_OPT_NO_RESPONSE) ? unwanted_by(&entry->message) : 0;
+    exchange->state = NACRE__SERVER_DELIVERED;
+    exchange->method = exchange->message.code;
+    exchange->has_echo = (exchange->seen & NACRE__SEEN(NACRE_OPT_ECHO)) != 0 &&
+                         nacre__has_option(exchange->message.options, NACRE_OPT_ECHO);
+    exchange->unwanted = exchange->seen & NACRE__SEEN(NACRE_OPT_NO_RESPONSE) ? unwanted_by(&exchange->message) : 0;
     /* now, not when it arrived: the registration may have come in the same burst */
-    if (entry->seen & NACRE__SEEN(NACRE_OPT_OBSERVE)) nacre__observer_cancel(&ep->observe, entry);
+    if (exchange->seen & NACRE__SEEN(NACRE_OPT_OBSERVE)) nacre__observer_cancel(&ep->observe, exchange);
     event->kind = NACRE_EVENT_REQUEST; /* one by one: clearing it first would take longer than all of this */
     event->err = NACRE_OK;
-    event->exchange = entry->exchange;
-    event->context = entry->context;
-    event->peer = entry->record->peer;
-    event->message = entry->message;
+    event->exchange = exchange->number;
+    event->context = exchange->context;
+    event->peer = exchange->record->peer;
+    event->message = exchange->message;
     event->user = NULL;
 }
 
@@ -253,7 +253,8 @@ bool nacre__events_view_messages(const nacre_endpoint *ep)
     if (ep->exchanges.first_note < ep->exchanges.num_notes) return true;
     for (uint32_t i = 0; i < ep->exchanges.events.num; i++) {
         const nacre__ref ref = nacre__queue_at(&ep->exchanges.events, i);
-        if (ref.kind == NACRE__OF_ENTRY || ep->exchanges.slots[ref.index].message.code != NACRE_EMPTY) return true;
+        if (ref.kind == NACRE__OF_SERVER_EXCHANGE || ep->exchanges.clients[ref.index].message.code != NACRE_EMPTY)
+            return true;
     }
     return false;
 }
@@ -262,10 +263,10 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
 {
     nacre__ref ref;
     if (persist_event(ep, event) || nacre__observers_gone_event(&ep->observe, event)) return true;
-    if (nacre__renewal_event(&ep->rederive, event)) return true;
+    if (nacre__rederivation_event(&ep->rederive, event)) return true;
     if (nacre__observation_next_note(&ep->exchanges, event)) return true; /* before the end of its exchange */
     if (!nacre__queue_pop(&ep->exchanges.events, &ref)) return nacre__observers_notify_event(&ep->observe, event);
-    if (ref.kind == NACRE__OF_ENTRY) entry_event(ep, &ep->exchanges.entries[ref.index], event);
-    else slot_event(ep, &ep->exchanges.slots[ref.index], event);
+    if (ref.kind == NACRE__OF_SERVER_EXCHANGE) server_event(ep, &ep->exchanges.servers[ref.index], event);
+    else client_event(ep, &ep->exchanges.clients[ref.index], event);
     return true;
 }

@@ -31,7 +31,7 @@ struct nacre_endpoint {
     nacre__observe_server observe;
     nacre__rederivations rederive;
 
-    nacre__item *items; /* one burst: receive.c */
+    nacre__received *burst; /* one burst: receive.c */
     nacre_unprotect_item *jobs;
     nacre_context **locked;                                                  /* burst: of the jobs */
     uint8_t *rooms;                                                          /* burst times max_message: plaintexts */
@@ -40,9 +40,10 @@ struct nacre_endpoint {
 };
 
 void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer); /* connection_lost.c */
-void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item,
-                          uint64_t now_ms); /* responses.c */
-void nacre__slot_oversized(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
+void nacre__client_exchange_answered(nacre_endpoint *ep, nacre__client_exchange *exchange,
+                                     const nacre__received *received, uint64_t now_ms); /* responses.c */
+void nacre__client_exchange_oversized(nacre_endpoint *ep, nacre__client_exchange *exchange,
+                                      const nacre__received *received, uint64_t now_ms);
 bool nacre__events_view_messages(const nacre_endpoint *ep); /* endpoint.c */
 void nacre__upper_init(nacre_endpoint *ep);                 /* upper.c */
 

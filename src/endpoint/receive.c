@@ -33,84 +33,89 @@ static bool is_for_us(void *self, nacre_bytes kid)
     size_t cursor = 0;
     const nacre_table *contexts = ep->core.config.contexts;
     if (contexts != NULL && nacre_table_find(contexts, kid, NACRE_ABSENT, &cursor) != NULL) return true;
-    return nacre__renewal_next(&ep->rederive, NULL, kid) != NULL;
+    return nacre__rederivation_next(&ep->rederive, NULL, kid) != NULL;
 }
 
-static void sort_request(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
+static void sort_request(nacre_endpoint *ep, nacre__received *received, uint64_t now_ms)
 {
-    if (item->outer.type > NACRE_NON) return; /* RFC 7252 4.2: ACK and RST carry no requests */
-    item->seen = nacre__options_seen(item->outer.options);
-    const uint64_t hash = nacre__peer_hash(&ep->core, &item->datagram->peer, item->datagram->bytes);
-    const bool may_repeat = !nacre_address_is_reliable(&item->datagram->peer);
-    nacre__entry *known =
-        may_repeat ? nacre__server_exchange_find(&ep->exchanges, item->datagram, item->outer.mid, hash, now_ms) : NULL;
+    if (received->outer.type > NACRE_NON) return; /* RFC 7252 4.2: ACK and RST carry no requests */
+    received->seen = nacre__options_seen(received->outer.options);
+    const uint64_t hash = nacre__peer_hash(&ep->core, &received->datagram->peer, received->datagram->bytes);
+    const bool may_repeat = !nacre_address_is_reliable(&received->datagram->peer);
+    nacre__server_exchange *known =
+        may_repeat ? nacre__server_exchange_find(&ep->exchanges, received->datagram, received->outer.mid, hash, now_ms)
+                   : NULL;
     if (known != NULL) {
-        nacre__answer_again(&ep->exchanges, known);
+        nacre__response_again(&ep->exchanges, known);
         return;
     }
-    nacre__entry *entry = nacre__server_exchange_add(&ep->exchanges, item->datagram, &item->outer, hash, now_ms);
-    if (entry == NULL) {
+    nacre__server_exchange *exchange =
+        nacre__server_exchange_add(&ep->exchanges, received->datagram, &received->outer, hash, now_ms);
+    if (exchange == NULL) {
         ep->core.stats.dropped++;
         return;
     }
-    item->index = nacre__entry_index(&ep->exchanges, entry);
-    if (item->oversized != 0) nacre__oversized_request(&ep->exchanges, entry, item);
-    else if (nacre__outer_request(&ep->outer, entry, item, is_for_us, ep)) item->kind = NACRE__ITEM_REQUEST;
+    received->index = nacre__server_exchange_index(&ep->exchanges, exchange);
+    if (received->oversized != 0) nacre__oversized_request(&ep->exchanges, exchange, received);
+    else if (nacre__outer_request(&ep->outer, exchange, received, is_for_us, ep))
+        received->kind = NACRE__RECEIVED_REQUEST;
 }
 
 /* A separate answer as CON: it gets its ACK whatever OSCORE says of it (RFC 8613 8.4, RFC 7252 4.2), and the ACK is kept,
  * for duplicates may come when the exchange has long ended. */
-static void acknowledge_answer(nacre_endpoint *ep, nacre__item *item, uint64_t hash, uint64_t now_ms)
+static void acknowledge_answer(nacre_endpoint *ep, nacre__received *received, uint64_t hash, uint64_t now_ms)
 {
-    nacre__entry *entry = nacre__server_exchange_add(&ep->exchanges, item->datagram, &item->outer, hash, now_ms);
-    if (entry == NULL) {
-        nacre__send_empty(&ep->empty, &item->datagram->peer, NACRE_ACK, item->outer.mid);
+    nacre__server_exchange *exchange =
+        nacre__server_exchange_add(&ep->exchanges, received->datagram, &received->outer, hash, now_ms);
+    if (exchange == NULL) {
+        nacre__send_empty(&ep->empty, &received->datagram->peer, NACRE_ACK, received->outer.mid);
         return;
     }
-    nacre__answer_empty(&ep->exchanges, entry);
-    item->ack = nacre__entry_index(&ep->exchanges, entry) + 1;
+    nacre__response_empty(&ep->exchanges, exchange);
+    received->ack = nacre__server_exchange_index(&ep->exchanges, exchange) + 1;
 }
 
 /* An answer that nobody waits for. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, that it be the
  * last. */
-static void stray_answer(nacre_endpoint *ep, const nacre__item *item)
+static void stray_answer(nacre_endpoint *ep, const nacre__received *received)
 {
-    const nacre_message *m = &item->outer;
+    const nacre_message *m = &received->outer;
     ep->core.stats.dropped++;
-    if (nacre_address_is_reliable(&item->datagram->peer)) return; /* RFC 8323 3: there is no RST */
+    if (nacre_address_is_reliable(&received->datagram->peer)) return; /* RFC 8323 3: there is no RST */
     if (m->type == NACRE_CON || (m->type == NACRE_NON && nacre__has_option(m->options, NACRE_OPT_OBSERVE)))
-        nacre__send_empty(&ep->empty, &item->datagram->peer, NACRE_RST, m->mid);
+        nacre__send_empty(&ep->empty, &received->datagram->peer, NACRE_RST, m->mid);
 }
 
-static void sort_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
+static void sort_response(nacre_endpoint *ep, nacre__received *received, uint64_t now_ms)
 {
-    const nacre_address *peer = &item->datagram->peer;
-    const bool is_con = item->outer.type == NACRE_CON;
+    const nacre_address *peer = &received->datagram->peer;
+    const bool is_con = received->outer.type == NACRE_CON;
     uint64_t hash = 0;
-    if (item->outer.type == NACRE_RST) return; /* RFC 7252 4.2: a RST is empty */
+    if (received->outer.type == NACRE_RST) return; /* RFC 7252 4.2: a RST is empty */
     if (is_con) {
-        hash = nacre__peer_hash(&ep->core, &item->datagram->peer, item->datagram->bytes);
-        nacre__entry *known =
-            nacre__server_exchange_find(&ep->exchanges, item->datagram, item->outer.mid, hash, now_ms);
+        hash = nacre__peer_hash(&ep->core, &received->datagram->peer, received->datagram->bytes);
+        nacre__server_exchange *known =
+            nacre__server_exchange_find(&ep->exchanges, received->datagram, received->outer.mid, hash, now_ms);
         if (known != NULL) {
-            nacre__answer_again(&ep->exchanges, known);
+            nacre__response_again(&ep->exchanges, known);
             return;
         }
     }
-    nacre__slot *slot = nacre__slot_by_token(&ep->exchanges, peer, item->outer.token);
-    if (slot == NULL) {
-        stray_answer(ep, item);
+    nacre__client_exchange *exchange = nacre__client_exchange_by_token(&ep->exchanges, peer, received->outer.token);
+    if (exchange == NULL) {
+        stray_answer(ep, received);
         return;
     }
     /* RFC 7252 5.3.2: a piggybacked answer matches by token and MID */
-    if (item->outer.type == NACRE_ACK && item->outer.mid != slot->t->mid) {
+    if (received->outer.type == NACRE_ACK && received->outer.mid != exchange->t->mid) {
         ep->core.stats.dropped++;
         return;
     }
-    if (is_con) acknowledge_answer(ep, item, hash, now_ms);
-    item->index = nacre__slot_index(&ep->exchanges, slot);
-    item->exchange = slot->exchange;
-    item->kind = item->oversized != 0 ? NACRE__ITEM_OVERSIZED : nacre__outer_sort(&ep->outer, slot, item);
+    if (is_con) acknowledge_answer(ep, received, hash, now_ms);
+    received->index = nacre__client_exchange_index(&ep->exchanges, exchange);
+    received->number = exchange->number;
+    received->kind =
+        received->oversized != 0 ? NACRE__RECEIVED_OVERSIZED : nacre__outer_sort(&ep->outer, exchange, received);
 }
 
 /* Of a datagram that is cut, or longer than max_message, its length; or 0. */
@@ -121,26 +126,26 @@ static size_t oversized(const nacre_endpoint *ep, const nacre_datagram *d)
     return len > ep->core.config.max_message ? len : 0;
 }
 
-static nacre_err parse(nacre__item *item, nacre_bytes bytes)
+static nacre_err parse(nacre__received *received, nacre_bytes bytes)
 {
-    return item->oversized == 0 ? nacre_message_parse(&item->outer, bytes)
-                                : nacre__message_parse_start(&item->outer, bytes);
+    return received->oversized == 0 ? nacre_message_parse(&received->outer, bytes)
+                                    : nacre__message_parse_start(&received->outer, bytes);
 }
 
-static void sort_one(nacre_endpoint *ep, nacre__item *item, const nacre_datagram *datagram, uint64_t now_ms)
+static void sort_one(nacre_endpoint *ep, nacre__received *received, const nacre_datagram *datagram, uint64_t now_ms)
 {
-    item->datagram = datagram;
-    item->room = (nacre_buf){ ep->rooms + (size_t)(item - ep->items) * ep->core.config.max_message,
-                              ep->core.config.max_message };
+    received->datagram = datagram;
+    received->room = (nacre_buf){ ep->rooms + (size_t)(received - ep->burst) * ep->core.config.max_message,
+                                  ep->core.config.max_message };
     ep->core.stats.received++;
-    item->oversized = oversized(ep, datagram);
-    if (parse(item, datagram->bytes) != NACRE_OK) {
+    received->oversized = oversized(ep, datagram);
+    if (parse(received, datagram->bytes) != NACRE_OK) {
         reject_malformed(ep, datagram);
         return;
     }
-    if (item->outer.code == NACRE_EMPTY) item->kind = NACRE__ITEM_EMPTY;
-    else if (nacre_code_is_request(item->outer.code)) sort_request(ep, item, now_ms);
-    else if (nacre__is_response_class(item->outer.code)) sort_response(ep, item, now_ms);
+    if (received->outer.code == NACRE_EMPTY) received->kind = NACRE__RECEIVED_EMPTY;
+    else if (nacre_code_is_request(received->outer.code)) sort_request(ep, received, now_ms);
+    else if (nacre__is_response_class(received->outer.code)) sort_response(ep, received, now_ms);
     else /* RFC 7252 4.2: a reserved class; 7.xx is signaling, which UDP has none of */ reject_malformed(ep, datagram);
 }
 
@@ -148,72 +153,74 @@ static void sort_one(nacre_endpoint *ep, nacre__item *item, const nacre_datagram
  * In rounds: each takes the next context that a message's kid may mean, for all messages at once. Nearly always there is
  * one context, and one round. */
 
-static void open_request(const nacre_endpoint *ep, nacre__item *item)
+static void open_request(const nacre_endpoint *ep, nacre__received *received)
 {
-    const bool may_be_protected = (item->seen & NACRE__SEEN(NACRE_OPT_OSCORE)) != 0;
+    const bool may_be_protected = (received->seen & NACRE__SEEN(NACRE_OPT_OSCORE)) != 0;
     if (ep->core.config.opaque_oscore || !may_be_protected) {
-        item->plain = item->outer;
+        received->plain = received->outer;
         return;
     }
-    item->err = nacre_verify_start(&item->option, &item->outer);
-    if (item->err == NACRE_ERR_NOT_PROTECTED) {
-        item->plain = item->outer;
-        item->err = NACRE_OK;
-    } else if (item->err == NACRE_OK) {
-        const bool complete = !nacre_is_absent(item->option.kid) && !nacre_is_absent(item->option.partial_iv);
-        item->open = complete;
-        item->err = complete ? NACRE_ERR_NO_CONTEXT : NACRE_ERR_DECODE; /* RFC 8613 5: a request has both */
+    received->err = nacre_verify_start(&received->option, &received->outer);
+    if (received->err == NACRE_ERR_NOT_PROTECTED) {
+        received->plain = received->outer;
+        received->err = NACRE_OK;
+    } else if (received->err == NACRE_OK) {
+        const bool complete = !nacre_is_absent(received->option.kid) && !nacre_is_absent(received->option.partial_iv);
+        received->open = complete;
+        received->err = complete ? NACRE_ERR_NO_CONTEXT : NACRE_ERR_DECODE; /* RFC 8613 5: a request has both */
     }
 }
 
-static void open_response(const nacre_endpoint *ep, nacre__item *item)
+static void open_response(const nacre_endpoint *ep, nacre__received *received)
 {
-    const nacre__slot *slot = &ep->exchanges.slots[item->index];
-    item->open = slot->context != NULL && nacre__has_option(item->outer.options, NACRE_OPT_OSCORE);
+    const nacre__client_exchange *exchange = &ep->exchanges.clients[received->index];
+    received->open = exchange->context != NULL && nacre__has_option(received->outer.options, NACRE_OPT_OSCORE);
 }
 
 /* The next context to try is looked for for many requests at once: with many contexts, most of a search is waiting for
  * memory. */
-static void search(const nacre_endpoint *ep, nacre__item *const *items, nacre_table_query *queries, size_t num)
+static void search(const nacre_endpoint *ep, nacre__received *const *searched, nacre_table_query *queries, size_t num)
 {
     if (ep->core.config.contexts != NULL) nacre_table_find_many(ep->core.config.contexts, queries, num);
     for (size_t i = 0; i < num; i++) {
-        items[i]->next = queries[i].context;
-        items[i]->cursor = queries[i].cursor;
+        searched[i]->next = queries[i].context;
+        searched[i]->cursor = queries[i].cursor;
     }
 }
 
 static void search_all(nacre_endpoint *ep, size_t num)
 {
-    nacre__item *items[NACRE_BURST];
+    nacre__received *searched[NACRE_BURST];
     nacre_table_query queries[NACRE_BURST];
     size_t n = 0;
     for (size_t i = 0; i < num; i++) {
-        nacre__item *item = &ep->items[i];
-        if (!item->open || item->kind != NACRE__ITEM_REQUEST || item->tried == NACRE_MAX_CANDIDATES) continue;
-        items[n] = item;
-        queries[n++] = (nacre_table_query){ item->option.kid, item->option.kid_context, item->cursor, NULL };
+        nacre__received *received = &ep->burst[i];
+        if (!received->open || received->kind != NACRE__RECEIVED_REQUEST || received->tried == NACRE_MAX_CANDIDATES)
+            continue;
+        searched[n] = received;
+        queries[n++] =
+            (nacre_table_query){ received->option.kid, received->option.kid_context, received->cursor, NULL };
         if (n < NACRE_BURST) continue;
-        search(ep, items, queries, n);
+        search(ep, searched, queries, n);
         n = 0;
     }
-    search(ep, items, queries, n);
+    search(ep, searched, queries, n);
 }
 
 /* The next context to try, NULL for none. RFC 8613 8.2 step 2: each that the kid may mean, in turn. An answer has one
  * context, but an observation may have two identities. */
-static nacre_context *next_context(nacre_endpoint *ep, nacre__item *item)
+static nacre_context *next_context(nacre_endpoint *ep, nacre__received *received)
 {
-    if (item->kind == NACRE__ITEM_RESPONSE) {
-        const nacre__slot *slot = &ep->exchanges.slots[item->index];
-        const nacre_request_id *id = nacre__observation_id(slot, item);
+    if (received->kind == NACRE__RECEIVED_RESPONSE) {
+        const nacre__client_exchange *exchange = &ep->exchanges.clients[received->index];
+        const nacre_request_id *id = nacre__observation_id(exchange, received);
         if (id == NULL) return NULL;
-        item->id = *id; /* a duplicate in this burst gets one of its own */
-        item->is_old = id == &slot->observation.old;
-        return slot->context;
+        received->id = *id; /* a duplicate in this burst gets one of its own */
+        received->is_old = id == &exchange->observation.old;
+        return exchange->context;
     }
-    if (item->tried == NACRE_MAX_CANDIDATES) return NULL;
-    return item->next != NULL ? item->next : nacre__renewal_next_context(&ep->rederive, item);
+    if (received->tried == NACRE_MAX_CANDIDATES) return NULL;
+    return received->next != NULL ? received->next : nacre__rederivation_next_context(&ep->rederive, received);
 }
 
 /* Prepares the jobs of one round; gives how many. */
@@ -222,19 +229,19 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
     size_t num_jobs = 0;
     search_all(ep, num);
     for (size_t i = 0; i < num; i++) {
-        nacre__item *item = &ep->items[i];
-        if (!item->open) continue;
-        nacre_context *context = next_context(ep, item);
-        item->open = context != NULL;
-        if (!item->open) continue;
-        item->tried++;
-        item->context = context;
+        nacre__received *received = &ep->burst[i];
+        if (!received->open) continue;
+        nacre_context *context = next_context(ep, received);
+        received->open = context != NULL;
+        if (!received->open) continue;
+        received->tried++;
+        received->context = context;
         nacre_unprotect_item *job = &ep->jobs[num_jobs++]; /* its outputs are set where they are looked at */
         job->context = context;
-        job->id = &item->id;
-        job->buf = item->room;
-        job->outer = &item->outer;
-        job->is_response = item->kind == NACRE__ITEM_RESPONSE;
+        job->id = &received->id;
+        job->buf = received->room;
+        job->outer = &received->outer;
+        job->is_response = received->kind == NACRE__RECEIVED_RESPONSE;
     }
     return num_jobs;
 }
@@ -255,21 +262,21 @@ static nacre_err nearest(nacre_err a, nacre_err b)
     return NACRE_ERR_NO_CONTEXT;
 }
 
-static void take_verdict(nacre__item *item, const nacre_unprotect_item *job)
+static void take_verdict(nacre__received *received, const nacre_unprotect_item *job)
 {
-    if (item->kind == NACRE__ITEM_REQUEST && try_next(job->err)) {
-        item->err = nearest(item->err, job->err);
+    if (received->kind == NACRE__RECEIVED_REQUEST && try_next(job->err)) {
+        received->err = nearest(received->err, job->err);
         return;
     }
-    if (item->kind == NACRE__ITEM_RESPONSE && job->err == NACRE_ERR_PROTECTION_INVALID) {
-        item->err = job->err;
+    if (received->kind == NACRE__RECEIVED_RESPONSE && job->err == NACRE_ERR_PROTECTION_INVALID) {
+        received->err = job->err;
         return;
     }
-    item->open = false;
-    item->err = job->err;
+    received->open = false;
+    received->err = job->err;
     if (job->err != NACRE_OK) return;
-    item->plain = job->plain;
-    if (job->is_response) item->info = job->info;
+    received->plain = job->plain;
+    if (job->is_response) received->info = job->info;
 }
 
 /* Of those that came while a window was not known, the first that was taken brought the Echo value; what others brought
@@ -277,10 +284,10 @@ static void take_verdict(nacre__item *item, const nacre_unprotect_item *job)
 static void only_one_recovers(nacre_endpoint *ep, size_t num)
 {
     for (size_t i = 0, job = 0; i < num; i++) {
-        const nacre__item *item = &ep->items[i];
-        if (!item->open || ep->jobs[job++].err != NACRE_OK || !item->recovers) continue;
+        const nacre__received *received = &ep->burst[i];
+        if (!received->open || ep->jobs[job++].err != NACRE_OK || !received->recovers) continue;
         for (size_t k = i + 1; k < num; k++)
-            if (ep->items[k].context == item->context) ep->items[k].recovers = false;
+            if (ep->burst[k].context == received->context) ep->burst[k].recovers = false;
     }
 }
 
@@ -290,7 +297,7 @@ static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs, size_t num)
     for (size_t i = 0; lock->lock != NULL && i < num_jobs; i++) ep->locked[i] = ep->jobs[i].context;
     if (lock->lock != NULL) lock->lock(lock->self, ep->locked, num_jobs);
     for (size_t i = 0; i < num; i++)
-        if (ep->items[i].open) ep->items[i].recovers = !nacre_context_replay(ep->items[i].context)->known;
+        if (ep->burst[i].open) ep->burst[i].recovers = !nacre_context_replay(ep->burst[i].context)->known;
     nacre_unprotect_many(&ep->core.config.crypto, ep->jobs, num_jobs);
     only_one_recovers(ep, num);
     if (lock->lock != NULL) lock->unlock(lock->self, ep->locked, num_jobs);
@@ -299,13 +306,13 @@ static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs, size_t num)
 static void unprotect_all(nacre_endpoint *ep, size_t num)
 {
     for (size_t i = 0; i < num; i++) {
-        if (ep->items[i].kind == NACRE__ITEM_REQUEST) open_request(ep, &ep->items[i]);
-        if (ep->items[i].kind == NACRE__ITEM_RESPONSE) open_response(ep, &ep->items[i]);
+        if (ep->burst[i].kind == NACRE__RECEIVED_REQUEST) open_request(ep, &ep->burst[i]);
+        if (ep->burst[i].kind == NACRE__RECEIVED_RESPONSE) open_response(ep, &ep->burst[i]);
     }
     for (size_t num_jobs; (num_jobs = prepare_round(ep, num)) > 0;) {
         unprotect_jobs(ep, num_jobs, num);
         for (size_t i = 0, job = 0; i < num; i++)
-            if (ep->items[i].open) take_verdict(&ep->items[i], &ep->jobs[job++]);
+            if (ep->burst[i].open) take_verdict(&ep->burst[i], &ep->jobs[job++]);
     }
 }
 
@@ -318,69 +325,75 @@ static bool settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, 
     if (t == NULL) return is_reset && nacre__observer_reset(&ep->observe, peer, mid);
     const uint32_t index = nacre__transmission_index(&ep->tx, t);
     if (index >= ep->tx.num_requests)
-        return nacre__push_settle(&ep->exchanges, nacre__push_of(&ep->exchanges, t), is_reset);
-    nacre__slot *slot = &ep->exchanges.slots[index];
-    if (!nacre__slot_knows_its_mid(slot)) return false;
-    if (is_reset) nacre__slot_reset(&ep->exchanges, slot);
-    else nacre__slot_acknowledged(&ep->exchanges, slot, now_ms);
+        return nacre__separate_settle(&ep->exchanges, nacre__separate_of(&ep->exchanges, t), is_reset);
+    nacre__client_exchange *exchange = &ep->exchanges.clients[index];
+    if (!nacre__client_exchange_knows_its_mid(exchange)) return false;
+    if (is_reset) nacre__client_exchange_reset(&ep->exchanges, exchange);
+    else nacre__client_exchange_acknowledged(&ep->exchanges, exchange, now_ms);
     return true;
 }
 
-static void deliver_empty(nacre_endpoint *ep, const nacre__item *item, uint64_t now_ms)
+static void deliver_empty(nacre_endpoint *ep, const nacre__received *received, uint64_t now_ms)
 {
-    const nacre_address *peer = &item->datagram->peer;
-    if (item->outer.type <= NACRE_NON) {
-        reject(ep, peer, item->outer.type, item->outer.mid); /* RFC 7252 4.3: a ping */
+    const nacre_address *peer = &received->datagram->peer;
+    if (received->outer.type <= NACRE_NON) {
+        reject(ep, peer, received->outer.type, received->outer.mid); /* RFC 7252 4.3: a ping */
         return;
     }
-    const bool is_reset = item->outer.type == NACRE_RST;
-    if (!settle(ep, peer, item->outer.mid, is_reset, now_ms) && is_reset)
+    const bool is_reset = received->outer.type == NACRE_RST;
+    if (!settle(ep, peer, received->outer.mid, is_reset, now_ms) && is_reset)
         nacre__reset_unmatched(&ep->reset_belief, peer);
 }
 
 /* A datagram before this one in the burst may have ended the exchange, or repeated the request under a new token. */
-static void deliver_response(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
+static void deliver_response(nacre_endpoint *ep, nacre__received *received, uint64_t now_ms)
 {
-    const bool is_verified = item->context != NULL && item->err == NACRE_OK;
-    nacre__slot *slot = nacre__slot_by_token(&ep->exchanges, &item->datagram->peer, item->outer.token);
-    if (slot != NULL && slot->exchange == item->exchange) {
-        nacre__validate(&ep->validation, &item->datagram->peer); /* its token has 64 random bits */
+    const bool is_verified = received->context != NULL && received->err == NACRE_OK;
+    nacre__client_exchange *exchange =
+        nacre__client_exchange_by_token(&ep->exchanges, &received->datagram->peer, received->outer.token);
+    if (exchange != NULL && exchange->number == received->number) {
+        nacre__validate(&ep->validation, &received->datagram->peer); /* its token has 64 random bits */
         if (is_verified)
-            nacre__item_drop_options(&ep->core, item, &item->plain, nacre__options_seen(item->plain.options));
-        else nacre__item_drop_options(&ep->core, item, &item->outer, nacre__options_seen(item->outer.options));
-        if (item->kind == NACRE__ITEM_BLOCK) nacre__outer_block(&ep->outer, slot, item, now_ms);
-        else if (item->kind == NACRE__ITEM_OVERSIZED) nacre__slot_oversized(ep, slot, item, now_ms);
-        else nacre__slot_answered(ep, slot, item, now_ms);
+            nacre__received_drop_options(&ep->core, received, &received->plain,
+                                         nacre__options_seen(received->plain.options));
+        else
+            nacre__received_drop_options(&ep->core, received, &received->outer,
+                                         nacre__options_seen(received->outer.options));
+        if (received->kind == NACRE__RECEIVED_BLOCK) nacre__outer_block(&ep->outer, exchange, received, now_ms);
+        else if (received->kind == NACRE__RECEIVED_OVERSIZED)
+            nacre__client_exchange_oversized(ep, exchange, received, now_ms);
+        else nacre__client_exchange_answered(ep, exchange, received, now_ms);
     } else {
         ep->core.stats.dropped++;
     }
 }
 
-static void settle_request(nacre_endpoint *ep, nacre__entry *entry, nacre__item *item)
+static void settle_request(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre__received *received)
 {
-    if (nacre__renewal_is_past(item)) item->err = NACRE_ERR_NO_CONTEXT;
-    nacre__renewal_proved(&ep->rederive, item);
-    if (nacre__renewal_takes(&ep->rederive, entry, item)) return;
-    if (item->err == NACRE_ERR_NOT_YET && item->place != NULL) nacre__outer_put_off(&ep->outer, entry, item);
-    else nacre__answer_settle(&ep->exchanges, entry, item);
+    if (nacre__rederivation_is_past(received)) received->err = NACRE_ERR_NO_CONTEXT;
+    nacre__rederivation_proved(&ep->rederive, received);
+    if (nacre__rederivation_takes(&ep->rederive, exchange, received)) return;
+    if (received->err == NACRE_ERR_NOT_YET && received->place != NULL)
+        nacre__outer_put_off(&ep->outer, exchange, received);
+    else nacre__response_settle(&ep->exchanges, exchange, received);
 }
 
-static void deliver_request(nacre_endpoint *ep, nacre__item *item)
+static void deliver_request(nacre_endpoint *ep, nacre__received *received)
 {
-    nacre__entry *entry = &ep->exchanges.entries[item->index];
-    settle_request(ep, entry, item);
-    if (item->place != NULL && entry->state == NACRE__ENTRY_FREE) nacre__outer_put_back(item->place);
+    nacre__server_exchange *exchange = &ep->exchanges.servers[received->index];
+    settle_request(ep, exchange, received);
+    if (received->place != NULL && exchange->state == NACRE__SERVER_FREE) nacre__outer_put_back(received->place);
 }
 
-static void deliver_one(nacre_endpoint *ep, nacre__item *item, uint64_t now_ms)
+static void deliver_one(nacre_endpoint *ep, nacre__received *received, uint64_t now_ms)
 {
-    switch (item->kind) {
-    case NACRE__ITEM_EMPTY: deliver_empty(ep, item, now_ms); break;
-    case NACRE__ITEM_REQUEST: deliver_request(ep, item); break;
-    case NACRE__ITEM_RESPONSE:
-    case NACRE__ITEM_BLOCK:
-    case NACRE__ITEM_OVERSIZED: deliver_response(ep, item, now_ms); break;
-    case NACRE__ITEM_DONE: break;
+    switch (received->kind) {
+    case NACRE__RECEIVED_EMPTY: deliver_empty(ep, received, now_ms); break;
+    case NACRE__RECEIVED_REQUEST: deliver_request(ep, received); break;
+    case NACRE__RECEIVED_RESPONSE:
+    case NACRE__RECEIVED_BLOCK:
+    case NACRE__RECEIVED_OVERSIZED: deliver_response(ep, received, now_ms); break;
+    case NACRE__RECEIVED_DONE: break;
     }
 }
 
@@ -389,14 +402,14 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
     if (nacre__events_view_messages(ep)) return 0;
     ep->core.now_ms = now_ms;
     nacre__protect_batch_flush(&ep->protect_batch); /* places of answers may be taken below */
-    nacre__answer_close_delivered(&ep->exchanges);
+    nacre__response_close_delivered(&ep->exchanges);
     nacre__observers_close_delivered(&ep->observe);
     nacre__outer_begin(&ep->outer);
     ep->exchanges.num_notes = ep->exchanges.first_note = 0;
     if (num > ep->core.config.burst) num = ep->core.config.burst;
-    memset(ep->items, 0, num * sizeof *ep->items); /* all at once: it takes less time than one by one */
-    for (size_t i = 0; i < num; i++) sort_one(ep, &ep->items[i], &datagrams[i], now_ms);
+    memset(ep->burst, 0, num * sizeof *ep->burst); /* all at once: it takes less time than one by one */
+    for (size_t i = 0; i < num; i++) sort_one(ep, &ep->burst[i], &datagrams[i], now_ms);
     unprotect_all(ep, num);
-    for (size_t i = 0; i < num; i++) deliver_one(ep, &ep->items[i], now_ms);
+    for (size_t i = 0; i < num; i++) deliver_one(ep, &ep->burst[i], now_ms);
     return num;
 }

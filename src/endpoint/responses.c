@@ -3,83 +3,91 @@
 #include "endpoint/endpoint_struct.h"
 
 /* RFC 8613 B.1.2: a server that asks for an Echo may have lost its observers too. */
-static bool repeats(nacre_endpoint *ep, nacre__slot *slot, const nacre_message *answer, uint64_t now_ms)
+static bool repeats(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre_message *answer, uint64_t now_ms)
 {
-    if (nacre__slot_is_challenged(slot, answer) && slot->context != NULL)
-        nacre__observations_challenged(&ep->exchanges, slot, now_ms);
-    return nacre__slot_repeats(&ep->exchanges, slot, answer);
+    if (nacre__client_exchange_is_challenged(exchange, answer) && exchange->context != NULL)
+        nacre__observations_challenged(&ep->exchanges, exchange, now_ms);
+    return nacre__client_exchange_repeats(&ep->exchanges, exchange, answer);
 }
 
-static void answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, const nacre_message *answer,
-                     uint64_t now_ms)
+static void answered(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
+                     const nacre_message *answer, uint64_t now_ms)
 {
-    if (nacre__observation_ignores(slot, item)) {
+    if (nacre__observation_ignores(exchange, received)) {
         ep->core.stats.dropped++;
         return;
     }
-    if (nacre__slot_rejects(&ep->exchanges, slot, item, answer) || repeats(ep, slot, answer, now_ms)) return;
-    nacre__slot_keep_echo(&ep->exchanges, slot, answer);
-    if (nacre__observation_takes(&ep->exchanges, slot, item, answer, now_ms)) return;
+    if (nacre__client_exchange_rejects(&ep->exchanges, exchange, received, answer) ||
+        repeats(ep, exchange, answer, now_ms))
+        return;
+    nacre__client_exchange_keep_echo(&ep->exchanges, exchange, answer);
+    if (nacre__observation_takes(&ep->exchanges, exchange, received, answer, now_ms)) return;
     ep->core.stats.responses++;
-    nacre__slot_end(&ep->exchanges, slot, NACRE_OK, answer);
+    nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_OK, answer);
 }
 
-static void verified_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+static void verified_answer(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
+                            uint64_t now_ms)
 {
-    nacre__slot_keep_outer_echo(&ep->exchanges, slot, &item->outer);
+    nacre__client_exchange_keep_outer_echo(&ep->exchanges, exchange, &received->outer);
     /* RFC 8613 8.4.2: a notification for who did not ask for any */
-    if (nacre__has_option(item->plain.options, NACRE_OPT_OBSERVE) && !nacre__slot_request_has(slot, NACRE_OPT_OBSERVE))
-        nacre__slot_dropped(&ep->exchanges, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
-    else if (item->is_old && !slot->observation.changing)
+    if (nacre__has_option(received->plain.options, NACRE_OPT_OBSERVE) &&
+        !nacre__client_exchange_request_has(exchange, NACRE_OPT_OBSERVE))
+        nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
+    else if (received->is_old && !exchange->observation.changing)
         ep->core.stats.dropped++; /* the new one was answered in this burst */
-    else if (!nacre__renewal_verified(&ep->rederive, slot))
-        nacre__slot_dropped(&ep->exchanges, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
-    else answered(ep, slot, item, &item->plain, now_ms);
+    else if (!nacre__rederivation_verified(&ep->rederive, exchange))
+        nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
+    else answered(ep, exchange, received, &received->plain, now_ms);
 }
 
-static void plain_answer(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+static void plain_answer(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
+                         uint64_t now_ms)
 {
-    const nacre_message *answer = &item->outer;
-    if (slot->context == NULL) {
-        answered(ep, slot, item, answer, now_ms);
+    const nacre_message *answer = &received->outer;
+    if (exchange->context == NULL) {
+        answered(ep, exchange, received, answer, now_ms);
         return;
     }
-    nacre__slot_keep_outer_echo(&ep->exchanges, slot, answer);
-    if (!nacre__slot_waits(slot)) {
+    nacre__client_exchange_keep_outer_echo(&ep->exchanges, exchange, answer);
+    if (!nacre__client_exchange_waits(exchange)) {
         /* RFC 8613 8.4.2: no notification, and no end of the observation either */
-        nacre__slot_dropped(&ep->exchanges, slot, item, NACRE_ERR_NOT_PROTECTED, now_ms);
+        nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_NOT_PROTECTED, now_ms);
     } else {
-        nacre__slot_unprotected(&ep->exchanges, slot, item, now_ms);
+        nacre__client_exchange_unprotected(&ep->exchanges, exchange, received, now_ms);
     }
 }
 
-/* An answer with the slot's token; `item` says what verifying came to. */
-void nacre__slot_answered(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+/* An answer with the exchange's token; `received` says what verifying came to. */
+void nacre__client_exchange_answered(nacre_endpoint *ep, nacre__client_exchange *exchange,
+                                     const nacre__received *received, uint64_t now_ms)
 {
-    const bool has_oscore = nacre__has_option(item->outer.options, NACRE_OPT_OSCORE);
-    if (!has_oscore || (slot->context == NULL && ep->core.config.opaque_oscore)) plain_answer(ep, slot, item, now_ms);
-    else if (slot->context == NULL)
-        nacre__slot_dropped(&ep->exchanges, slot, item, NACRE_ERR_PROTECTION_INVALID, now_ms);
-    else if (item->err == NACRE_OK) verified_answer(ep, slot, item, now_ms);
-    else if (nacre__renewal_answer(&ep->rederive, slot, item)) return;
-    else nacre__slot_dropped(&ep->exchanges, slot, item, item->err, now_ms);
+    const bool has_oscore = nacre__has_option(received->outer.options, NACRE_OPT_OSCORE);
+    if (!has_oscore || (exchange->context == NULL && ep->core.config.opaque_oscore))
+        plain_answer(ep, exchange, received, now_ms);
+    else if (exchange->context == NULL)
+        nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
+    else if (received->err == NACRE_OK) verified_answer(ep, exchange, received, now_ms);
+    else if (nacre__rederivation_answer(&ep->rederive, exchange, received)) return;
+    else nacre__client_exchange_dropped(&ep->exchanges, exchange, received, received->err, now_ms);
 }
 
-/* The start of an answer with the slot's token that is longer than max_message. Nothing of it can be verified. */
-void nacre__slot_oversized(nacre_endpoint *ep, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+/* The start of an answer with the exchange's token that is longer than max_message. Nothing of it can be verified. */
+void nacre__client_exchange_oversized(nacre_endpoint *ep, nacre__client_exchange *exchange,
+                                      const nacre__received *received, uint64_t now_ms)
 {
-    const bool is_protected = slot->context != NULL || slot->rederivation != NULL;
-    if (nacre__observation_ignores(slot, item)) {
+    const bool is_protected = exchange->context != NULL || exchange->rederivation != NULL;
+    if (nacre__observation_ignores(exchange, received)) {
         ep->core.stats.dropped++;
         return;
     }
     ep->core.stats.oversized++;
-    slot->oversized = item->oversized;
-    if (!is_protected && !nacre__observation_survives(&ep->exchanges, slot, item, now_ms)) {
-        nacre__slot_end(&ep->exchanges, slot, NACRE_ERR_OVERSIZED, NULL);
+    exchange->oversized = received->oversized;
+    if (!is_protected && !nacre__observation_survives(&ep->exchanges, exchange, received, now_ms)) {
+        nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_ERR_OVERSIZED, NULL);
         return;
     }
     ep->exchanges.notes[ep->exchanges.num_notes++] =
-        (nacre__note){ .exchange = slot->exchange, .slot = item->index, .oversized = item->oversized };
-    if (is_protected) nacre__slot_dropped(&ep->exchanges, slot, item, NACRE_ERR_OVERSIZED, now_ms);
+        (nacre__note){ .number = exchange->number, .index = received->index, .oversized = received->oversized };
+    if (is_protected) nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_OVERSIZED, now_ms);
 }

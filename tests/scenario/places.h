@@ -14,13 +14,14 @@ static inline void assert_places_are_back(const party *p)
 {
     const nacre_endpoint *ep = p->ep;
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
-        assert_int_equal(ep->exchanges.slots[i].state, NACRE__SLOT_FREE);
+        assert_int_equal(ep->exchanges.clients[i].state, NACRE__CLIENT_FREE);
         assert_true(ep->exchanges.tokens[i] == 0);
     }
     for (uint32_t i = 0; i < ep->core.config.num_server_exchanges; i++)
-        assert_true(ep->exchanges.entries[i].state == NACRE__ENTRY_FREE ||
-                    ep->exchanges.entries[i].state == NACRE__ENTRY_ANSWERED);
-    for (uint32_t i = 0; i < ep->exchanges.max_parked; i++) assert_true(ep->exchanges.parked[i].entry == NACRE__NONE);
+        assert_true(ep->exchanges.servers[i].state == NACRE__SERVER_FREE ||
+                    ep->exchanges.servers[i].state == NACRE__SERVER_RESPONDED);
+    for (uint32_t i = 0; i < ep->exchanges.max_pending; i++)
+        assert_true(ep->exchanges.pending[i].server == NACRE__NONE);
     assert_true(ep->dedup.lists[NACRE__DEDUP_OPEN].first == NACRE__NONE);
     assert_int_equal(ep->tx.num_held, 0);
     assert_int_equal(ep->exchanges.num_unlimited, 0);

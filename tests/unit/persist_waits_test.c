@@ -55,8 +55,8 @@ static void a_context_is_asked_for_once_until_it_is_confirmed(void **state)
 {
     (void)state;
     waits *w = waits_open();
-    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SLOT, 0);
-    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_ENTRY, 0);
+    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_CLIENT_EXCHANGE, 0);
+    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SERVER_EXCHANGE, 0);
     assert_ptr_equal(nacre__persist_event(&w->p), &w->contexts[0]);
     assert_null(nacre__persist_event(&w->p));
     nacre__persist_ask(&w->p, &w->contexts[0]);
@@ -72,15 +72,15 @@ static void waiters_are_released_in_order_across_pools_and_other_contexts_wait_o
     (void)state;
     waits *w = waits_open();
     nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_TRANSMISSION, 2);
-    nacre__persist_join(&w->p, &w->contexts[1], NACRE__OF_ENTRY, 1);
-    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SLOT, 2);
+    nacre__persist_join(&w->p, &w->contexts[1], NACRE__OF_SERVER_EXCHANGE, 1);
+    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_CLIENT_EXCHANGE, 2);
     expect_none(w);
     nacre__persist_confirmed(&w->p, &w->contexts[0]);
     expect_next(w, NACRE__OF_TRANSMISSION, 2);
-    expect_next(w, NACRE__OF_SLOT, 2);
+    expect_next(w, NACRE__OF_CLIENT_EXCHANGE, 2);
     expect_none(w);
     nacre__persist_confirmed(&w->p, &w->contexts[1]);
-    expect_next(w, NACRE__OF_ENTRY, 1);
+    expect_next(w, NACRE__OF_SERVER_EXCHANGE, 1);
     assert_int_equal(w->p.num_waits, 0);
     waits_close(w);
 }
@@ -90,13 +90,13 @@ static void what_waits_again_while_others_are_released_is_not_released_with_them
 {
     (void)state;
     waits *w = waits_open();
-    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SLOT, 0);
-    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SLOT, 1);
+    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_CLIENT_EXCHANGE, 0);
+    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_CLIENT_EXCHANGE, 1);
     assert_ptr_equal(nacre__persist_event(&w->p), &w->contexts[0]);
     nacre__persist_confirmed(&w->p, &w->contexts[0]);
-    expect_next(w, NACRE__OF_SLOT, 0);
-    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SLOT, 0);
-    expect_next(w, NACRE__OF_SLOT, 1);
+    expect_next(w, NACRE__OF_CLIENT_EXCHANGE, 0);
+    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_CLIENT_EXCHANGE, 0);
+    expect_next(w, NACRE__OF_CLIENT_EXCHANGE, 1);
     expect_none(w);
     assert_ptr_equal(nacre__persist_event(&w->p), &w->contexts[0]);
     waits_close(w);
@@ -106,12 +106,12 @@ static void what_has_left_is_not_released(void **state)
 {
     (void)state;
     waits *w = waits_open();
-    for (uint32_t i = 0; i < 3; i++) nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SLOT, i);
-    nacre__persist_leave(&w->p, NACRE__OF_ENTRY, 1); /* another pool's */
-    nacre__persist_leave(&w->p, NACRE__OF_SLOT, 1);
+    for (uint32_t i = 0; i < 3; i++) nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_CLIENT_EXCHANGE, i);
+    nacre__persist_leave(&w->p, NACRE__OF_SERVER_EXCHANGE, 1); /* another pool's */
+    nacre__persist_leave(&w->p, NACRE__OF_CLIENT_EXCHANGE, 1);
     nacre__persist_confirmed(&w->p, &w->contexts[0]);
-    nacre__persist_leave(&w->p, NACRE__OF_SLOT, 0); /* between the confirmation and its turn */
-    expect_next(w, NACRE__OF_SLOT, 2);
+    nacre__persist_leave(&w->p, NACRE__OF_CLIENT_EXCHANGE, 0); /* between the confirmation and its turn */
+    expect_next(w, NACRE__OF_CLIENT_EXCHANGE, 2);
     expect_none(w);
     waits_close(w);
 }
@@ -120,9 +120,9 @@ static void a_request_ahead_of_time_gives_way_to_one_with_a_waiter(void **state)
 {
     (void)state;
     waits *w = waits_open();
-    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SLOT, 0);
+    nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_CLIENT_EXCHANGE, 0);
     for (int i = 1; i < MAX; i++) nacre__persist_ask(&w->p, &w->contexts[i]);
-    nacre__persist_join(&w->p, &w->contexts[MAX], NACRE__OF_SLOT, 1);
+    nacre__persist_join(&w->p, &w->contexts[MAX], NACRE__OF_CLIENT_EXCHANGE, 1);
     bool told[MAX + 1] = { false };
     for (nacre_context *c; (c = nacre__persist_event(&w->p)) != NULL;) told[c - w->contexts] = true;
     assert_true(told[0]);

@@ -19,12 +19,12 @@ static inline uint8_t nacre__index_bits_for(uint32_t num)
     return bits;
 }
 
-static inline uint8_t nacre__exchange_kind(nacre_exchange exchange)
+static inline uint8_t nacre__exchange_kind(nacre_exchange number)
 {
-    return exchange & 3;
+    return number & 3;
 }
 
-/* The next number of the entry `index`, whose generation moves on. */
+/* The next number of the exchange `index`, whose generation moves on. */
 static inline nacre_exchange nacre__exchange_new(const nacre__exchange_numbers *numbers, uint32_t *generation,
                                                  uint8_t kind, uint32_t index)
 {
@@ -36,10 +36,10 @@ static inline nacre_exchange nacre__exchange_new(const nacre__exchange_numbers *
 
 /* The index in `exchange`, which may be none of ours and lie outside the pool; NONE for another kind. */
 static inline uint32_t nacre__exchange_index(const nacre__exchange_numbers *numbers, uint8_t kind,
-                                             nacre_exchange exchange)
+                                             nacre_exchange number)
 {
-    if (exchange == 0 || nacre__exchange_kind(exchange) != kind) return NACRE__NONE;
-    return exchange >> 2 & ((UINT32_C(1) << numbers->index_bits[kind]) - 1);
+    if (number == 0 || nacre__exchange_kind(number) != kind) return NACRE__NONE;
+    return number >> 2 & ((UINT32_C(1) << numbers->index_bits[kind]) - 1);
 }
 
 #endif

@@ -8,7 +8,12 @@
 #include <stdint.h>
 
 /* The pool that an index is of; the first three are also the kinds of exchange numbers. */
-enum { NACRE__OF_SLOT = 0, NACRE__OF_ENTRY = 1, NACRE__OF_OBSERVER = 2, NACRE__OF_TRANSMISSION = 3 };
+enum {
+    NACRE__OF_CLIENT_EXCHANGE = 0,
+    NACRE__OF_SERVER_EXCHANGE = 1,
+    NACRE__OF_OBSERVER = 2,
+    NACRE__OF_TRANSMISSION = 3
+};
 
 typedef struct nacre__ref {
     uint8_t kind;

@@ -34,23 +34,24 @@ static bool is_too_long(const nacre__exchanges *x, const nacre_message *answer, 
 }
 
 /* Whether `answer` and `extra` bytes are more than `allowance`, and `peer` is not validated. */
-bool nacre__answer_exceeds(const nacre__exchanges *x, const nacre_context *context, const nacre_address *peer,
-                           const nacre_message *answer, nacre_bytes token, size_t allowance, size_t extra)
+bool nacre__response_exceeds(const nacre__exchanges *x, const nacre_context *context, const nacre_address *peer,
+                             const nacre_message *answer, nacre_bytes token, size_t allowance, size_t extra)
 {
     if (bare_size(answer, token) + extra <= allowance || nacre__is_validated(x->validation, peer)) return false;
     return size_of(context, answer, token) + extra > allowance && !is_too_long(x, answer, token);
 }
 
 /* … than the sender of the request may get. */
-bool nacre__entry_exceeds(const nacre__exchanges *x, const nacre__entry *entry, const nacre_message *answer,
-                          size_t extra)
+bool nacre__server_exchange_exceeds(const nacre__exchanges *x, const nacre__server_exchange *exchange,
+                                    const nacre_message *answer, size_t extra)
 {
-    const nacre_bytes token = entry->message.token;
-    size_t allowance = nacre__allowance(entry->record->datagram_len);
-    if (entry->acked) allowance -= NACRE__HEADER_LEN; /* the ACK went there */
+    const nacre_bytes token = exchange->message.token;
+    size_t allowance = nacre__allowance(exchange->record->datagram_len);
+    if (exchange->acked) allowance -= NACRE__HEADER_LEN; /* the ACK went there */
     if (bare_size(answer, token) + extra <= allowance) return false;
-    extra += nacre__outer_most(&entry->wish) + (entry->observer != NACRE__NONE ? NACRE__OBSERVE_OPTIONS : 0);
-    return nacre__answer_exceeds(x, entry->context, &entry->record->peer, answer, token, allowance, extra);
+    extra +=
+        nacre__outer_most(&exchange->block_request) + (exchange->observer != NACRE__NONE ? NACRE__OBSERVE_OPTIONS : 0);
+    return nacre__response_exceeds(x, exchange->context, &exchange->record->peer, answer, token, allowance, extra);
 }
 
 /* ---- Slices ----------------------------------------------------------------------------------------------------------
@@ -65,26 +66,27 @@ bool nacre__is_slice(const nacre_message *answer)
            !nacre__has_option(answer->options, NACRE_OPT_ECHO);
 }
 
-bool nacre__entry_offers(const nacre__exchanges *x, const nacre__entry *entry, const nacre_message *answer)
+bool nacre__server_exchange_offers(const nacre__exchanges *x, const nacre__server_exchange *exchange,
+                                   const nacre_message *answer)
 {
     return answer->options.len > 0 && nacre__is_slice(answer) &&
-           !nacre__is_validated(x->validation, &entry->record->peer) &&
-           !nacre__entry_exceeds(x, entry, answer, NACRE__ECHO_OPTION);
+           !nacre__is_validated(x->validation, &exchange->record->peer) &&
+           !nacre__server_exchange_exceeds(x, exchange, answer, NACRE__ECHO_OPTION);
 }
 
 /* RFC 9175 2.3: a security context whose peer has sent an Echo is asked for one in the place of a slice, but not twice: what
  * came with a value that is not good here is served as any. */
-bool nacre__entry_knows_echo(const nacre__exchanges *x, const nacre__entry *entry)
+bool nacre__server_exchange_knows_echo(const nacre__exchanges *x, const nacre__server_exchange *exchange)
 {
-    if (entry->context == NULL || entry->has_echo || !nacre_code_is_safe(entry->method)) return false;
-    nacre__context_lock(x->core, entry->context);
-    const bool knows = entry->context->peer_sent_echo;
-    nacre__context_unlock(x->core, entry->context);
+    if (exchange->context == NULL || exchange->has_echo || !nacre_code_is_safe(exchange->method)) return false;
+    nacre__context_lock(x->core, exchange->context);
+    const bool knows = exchange->context->peer_sent_echo;
+    nacre__context_unlock(x->core, exchange->context);
     return knows;
 }
 
 /* Makes `answer` its code alone, with Block1 where it has that (RFC 7959 2.5). The option is then in the endpoint's memory. */
-nacre_err nacre__answer_bare(const nacre__core *core, nacre_message *answer)
+nacre_err nacre__response_bare(const nacre__core *core, nacre_message *answer)
 {
     const nacre_bytes block1 = nacre_option_find(answer->options, NACRE_OPT_BLOCK1);
     nacre_options options;

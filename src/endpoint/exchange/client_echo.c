@@ -2,34 +2,37 @@
 /* client_echo: which Echo values a response leaves for later requests, and which a request brings (RFC 9175 2.3). */
 #include "endpoint/exchange/client_exchange.h"
 
-static bool is_kept_for(const nacre__exchanges *x, const nacre__slot *slot, const nacre_context *context)
+static bool is_kept_for(const nacre__exchanges *x, const nacre__client_exchange *exchange, const nacre_context *context)
 {
-    return !slot->is_ping && (context != NULL || !(slot->via_proxy || x->core->config.opaque_oscore));
+    return !exchange->is_ping && (context != NULL || !(exchange->via_proxy || x->core->config.opaque_oscore));
 }
 
 /* A response that is believed as far as its exchange is protected. */
-void nacre__slot_keep_echo(nacre__exchanges *x, const nacre__slot *slot, const nacre_message *answer)
+void nacre__client_exchange_keep_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
+                                      const nacre_message *answer)
 {
-    if (is_kept_for(x, slot, slot->context))
-        nacre__echo_keep(x->kept_echos, &slot->peer, slot->context, answer->options);
+    if (is_kept_for(x, exchange, exchange->context))
+        nacre__echo_keep(x->kept_echos, &exchange->peer, exchange->context, answer->options);
 }
 
 /* What stands outside of a verified response to a protected request, or in an unprotected one. */
-void nacre__slot_keep_outer_echo(nacre__exchanges *x, const nacre__slot *slot, const nacre_message *outer)
+void nacre__client_exchange_keep_outer_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
+                                            const nacre_message *outer)
 {
-    if (is_kept_for(x, slot, NULL)) nacre__echo_keep(x->kept_echos, &slot->peer, NULL, outer->options);
+    if (is_kept_for(x, exchange, NULL)) nacre__echo_keep(x->kept_echos, &exchange->peer, NULL, outer->options);
 }
 
-/* The slot's request is about to be written: it brings what is kept for it, if it has no value of its own and has room. */
-void nacre__slot_bring_echo(nacre__exchanges *x, nacre__slot *slot)
+/* The exchange's request is about to be written: it brings what is kept for it, if it has no value of its own and has room. */
+void nacre__client_exchange_bring_echo(nacre__exchanges *x, nacre__client_exchange *exchange)
 {
     nacre_message plain;
-    if (!is_kept_for(x, slot, slot->context) || slot->repeated) return;
-    nacre__kept_echo *kept = nacre__kept_echo_find(x->kept_echos, &slot->peer, slot->context);
+    if (!is_kept_for(x, exchange, exchange->context) || exchange->repeated) return;
+    nacre__kept_echo *kept = nacre__kept_echo_find(x->kept_echos, &exchange->peer, exchange->context);
     if (kept == NULL) return;
-    if (nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len)) == NACRE_OK &&
+    if (nacre_message_parse(&plain, nacre_bytes_of(exchange->plain, exchange->plain_len)) == NACRE_OK &&
         !nacre__has_option(plain.options, NACRE_OPT_ECHO) &&
-        nacre__slot_set_option(x, slot, NACRE_OPT_ECHO, nacre_bytes_of(kept->value, kept->len)) != NACRE_OK)
+        nacre__client_exchange_set_option(x, exchange, NACRE_OPT_ECHO, nacre_bytes_of(kept->value, kept->len)) !=
+            NACRE_OK)
         return; /* a shorter one may have room */
     kept->len = 0;
 }
@@ -45,11 +48,12 @@ static nacre_err add_outside(nacre__exchanges *x, nacre_bytes *datagram, nacre_b
     return err == NACRE_OK ? nacre_message_write(&m, datagram, room) : err;
 }
 
-/* The slot's protected request was written, and goes out: it brings outside what is kept in clear, if it has room. */
-void nacre__slot_bring_outer_echo(nacre__exchanges *x, const nacre__slot *slot, nacre_bytes *datagram, nacre_buf room)
+/* The exchange's protected request was written, and goes out: it brings outside what is kept in clear, if it has room. */
+void nacre__client_exchange_bring_outer_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
+                                             nacre_bytes *datagram, nacre_buf room)
 {
-    if (!is_kept_for(x, slot, NULL)) return;
-    nacre__kept_echo *kept = nacre__kept_echo_find(x->kept_echos, &slot->peer, NULL);
+    if (!is_kept_for(x, exchange, NULL)) return;
+    nacre__kept_echo *kept = nacre__kept_echo_find(x->kept_echos, &exchange->peer, NULL);
     if (kept != NULL && add_outside(x, datagram, room, nacre_bytes_of(kept->value, kept->len)) == NACRE_OK)
         kept->len = 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* responses: what comes back to our requests, and which of it ends an exchange. An answer belongs to the slot whose token it
+/* responses: what comes back to our requests, and which of it ends an exchange. An answer belongs to the exchange whose token it
  * carries:
  *
  *     request    answer                                  exchange
@@ -32,54 +32,54 @@
 #include <string.h>
 
 /* The peer has the request: no more retransmissions, and the answer has its own time (RFC 7252 5.2.2). */
-void nacre__slot_acknowledged(nacre__exchanges *x, nacre__slot *slot, uint64_t now_ms)
+void nacre__client_exchange_acknowledged(nacre__exchanges *x, nacre__client_exchange *exchange, uint64_t now_ms)
 {
-    if (slot->state == NACRE__SLOT_OBSERVING && slot->observation.due == NACRE__DUE_IN_ACK)
-        slot->observation.due = NACRE__DUE_SEPARATE; /* the answer to the registration may still come */
-    if (!nacre__slot_is_sent(slot) || slot->t->type != NACRE_CON) return;
-    if (slot->is_ping) { /* a RST is what RFC 7252 4.3 asks for, but this too shows that somebody is there */
-        nacre__slot_end(x, slot, NACRE_OK, NULL);
+    if (exchange->state == NACRE__CLIENT_OBSERVING && exchange->observation.due == NACRE__DUE_IN_ACK)
+        exchange->observation.due = NACRE__DUE_SEPARATE; /* the answer to the registration may still come */
+    if (!nacre__client_exchange_is_sent(exchange) || exchange->t->type != NACRE_CON) return;
+    if (exchange->is_ping) { /* a RST is what RFC 7252 4.3 asks for, but this too shows that somebody is there */
+        nacre__client_exchange_end(x, exchange, NACRE_OK, NULL);
         return;
     }
-    nacre__nstart_leave(x->tx, slot->t);
-    nacre__slot_pause(x, slot);
-    slot->state = NACRE__SLOT_ACKED;
-    slot->hints_wait = true;
-    nacre__transmission_set_due(x->tx, slot->t, nacre__after(now_ms, x->core->config.timing.response_timeout_ms));
+    nacre__nstart_leave(x->tx, exchange->t);
+    nacre__client_exchange_pause(x, exchange);
+    exchange->state = NACRE__CLIENT_ACKED;
+    exchange->hints_wait = true;
+    nacre__transmission_set_due(x->tx, exchange->t, nacre__after(now_ms, x->core->config.timing.response_timeout_ms));
 }
 
-void nacre__slot_reset(nacre__exchanges *x, nacre__slot *slot)
+void nacre__client_exchange_reset(nacre__exchanges *x, nacre__client_exchange *exchange)
 {
-    if (!nacre__slot_waits(slot)) return;
-    if (slot->is_ping) nacre__slot_end(x, slot, NACRE_OK, NULL);
-    else if (slot->context == NULL) nacre__slot_end(x, slot, NACRE_ERR_RESET, NULL);
-    else if (slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_RESET;
+    if (!nacre__client_exchange_waits(exchange)) return;
+    if (exchange->is_ping) nacre__client_exchange_end(x, exchange, NACRE_OK, NULL);
+    else if (exchange->context == NULL) nacre__client_exchange_end(x, exchange, NACRE_ERR_RESET, NULL);
+    else if (exchange->last_reject == NACRE_OK) exchange->last_reject = NACRE_ERR_RESET;
 }
 
-static bool has_hint(const nacre__slot *slot)
+static bool has_hint(const nacre__client_exchange *exchange)
 {
-    return slot->doubt == NACRE_ERR_UNAUTHENTICATED || slot->doubt == NACRE_ERR_NOT_PROTECTED;
+    return exchange->last_reject == NACRE_ERR_UNAUTHENTICATED || exchange->last_reject == NACRE_ERR_NOT_PROTECTED;
 }
 
-void nacre__slot_dropped(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, nacre_err err,
-                         uint64_t now_ms)
+void nacre__client_exchange_dropped(nacre__exchanges *x, nacre__client_exchange *exchange,
+                                    const nacre__received *received, nacre_err err, uint64_t now_ms)
 {
     x->core->stats.unprotect_failures++;
-    if (!nacre__slot_waits(slot)) return;
-    if (!has_hint(slot)) slot->doubt = err;
-    if (item->outer.type == NACRE_ACK) nacre__slot_acknowledged(x, slot, now_ms);
+    if (!nacre__client_exchange_waits(exchange)) return;
+    if (!has_hint(exchange)) exchange->last_reject = err;
+    if (received->outer.type == NACRE_ACK) nacre__client_exchange_acknowledged(x, exchange, now_ms);
 }
 
 /* What servers say that cannot or will not unprotect: a hint that nobody vouches for (RFC 8613 8.2, D.5.3). 4.05 comes
  * from those that see a POST where OSCORE is not known. */
-static bool is_plain_refusal(const nacre__slot *slot, uint8_t code)
+static bool is_plain_refusal(const nacre__client_exchange *exchange, uint8_t code)
 {
     if (code == NACRE_BAD_REQUEST || code == NACRE_UNAUTHORIZED || code == NACRE_BAD_OPTION ||
         code == NACRE_METHOD_NOT_ALLOWED || code == NACRE_TOO_LARGE || code == NACRE_UNAVAILABLE)
         return true; /* 4.13: of what the server's buffer has the start of only */
-    if (slot->outer != NACRE__NONE && code == NACRE_INCOMPLETE) return true; /* the rest of its blocks is lost */
-    return slot->via_proxy && (code == NACRE_NOT_FOUND || code == NACRE_BAD_GATEWAY || code == NACRE_GATEWAY_TIMEOUT ||
-                               code == NACRE_PROXYING_NOT_SUPPORTED);
+    if (exchange->outer != NACRE__NONE && code == NACRE_INCOMPLETE) return true; /* the rest of its blocks is lost */
+    return exchange->via_proxy && (code == NACRE_NOT_FOUND || code == NACRE_BAD_GATEWAY ||
+                                   code == NACRE_GATEWAY_TIMEOUT || code == NACRE_PROXYING_NOT_SUPPORTED);
 }
 
 static bool is_understood(const nacre_message *answer)
@@ -93,25 +93,26 @@ static bool is_understood(const nacre_message *answer)
 
 /* RFC 7252 5.4.1: an answer with a critical option that is not understood is rejected: a NON is ignored, and the exchange goes
  * on; a CON gets a RST in place of its ACK, and what it answers ends, as with a piggybacked one. */
-bool nacre__slot_rejects(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, const nacre_message *answer)
+bool nacre__client_exchange_rejects(nacre__exchanges *x, nacre__client_exchange *exchange,
+                                    const nacre__received *received, const nacre_message *answer)
 {
     enum { ACK_TO_RST = (NACRE_ACK ^ NACRE_RST) << 4 };
     if (is_understood(answer)) return false;
-    if (item->outer.type == NACRE_NON && !nacre_address_is_reliable(&slot->peer)) {
+    if (received->outer.type == NACRE_NON && !nacre_address_is_reliable(&exchange->peer)) {
         x->core->stats.dropped++;
-        if (nacre__slot_waits(slot)) slot->doubt = NACRE_ERR_CRITICAL_OPTION;
+        if (nacre__client_exchange_waits(exchange)) exchange->last_reject = NACRE_ERR_CRITICAL_OPTION;
         return true;
     }
-    if (item->ack != 0) x->entries[item->ack - 1].record->bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
+    if (received->ack != 0) x->servers[received->ack - 1].record->bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
     x->core->stats.responses++;
-    nacre__slot_end(x, slot, NACRE_ERR_CRITICAL_OPTION, answer);
+    nacre__client_exchange_end(x, exchange, NACRE_ERR_CRITICAL_OPTION, answer);
     return true;
 }
 
-bool nacre__slot_request_has(const nacre__slot *slot, uint16_t number)
+bool nacre__client_exchange_request_has(const nacre__client_exchange *exchange, uint16_t number)
 {
     nacre_message plain;
-    if (nacre_message_parse(&plain, nacre_bytes_of(slot->plain, slot->plain_len)) != NACRE_OK) return false;
+    if (nacre_message_parse(&plain, nacre_bytes_of(exchange->plain, exchange->plain_len)) != NACRE_OK) return false;
     return nacre__has_option(plain.options, number);
 }
 
@@ -122,53 +123,57 @@ static bool has_challenge(const nacre_message *answer, nacre_bytes *echo)
 }
 
 /* Whether the answer asks for the request again, with Echo, and it was not repeated yet. */
-bool nacre__slot_is_challenged(const nacre__slot *slot, const nacre_message *answer)
+bool nacre__client_exchange_is_challenged(const nacre__client_exchange *exchange, const nacre_message *answer)
 {
     nacre_bytes echo;
-    return has_challenge(answer, &echo) && !slot->repeated;
+    return has_challenge(answer, &echo) && !exchange->repeated;
 }
 
 /* RFC 8613 B.1.2, RFC 9175 2.3: a 4.01 with Echo asks for the same request again, with the value. Done once. To a protected
  * request it must have verified. */
-bool nacre__slot_repeats(nacre__exchanges *x, nacre__slot *slot, const nacre_message *answer)
+bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre_message *answer)
 {
     nacre_bytes echo;
     if (!has_challenge(answer, &echo)) return false;
-    if (slot->repeated)
-        return !nacre__slot_waits(slot) && slot->state != NACRE__SLOT_OBSERVING; /* doubled, before it goes again */
-    if (slot->context == NULL && x->core->config.opaque_oscore)
+    if (exchange->repeated)
+        return !nacre__client_exchange_waits(exchange) &&
+               exchange->state != NACRE__CLIENT_OBSERVING; /* doubled, before it goes again */
+    if (exchange->context == NULL && x->core->config.opaque_oscore)
         return false; /* a proxy's client is the one to answer it */
-    if (nacre__slot_set_option(x, slot, NACRE_OPT_ECHO, echo) != NACRE_OK) return false;
-    slot->repeated = true;
-    if (!slot->observation.begun) {
-        nacre__slot_again(x, slot);
+    if (nacre__client_exchange_set_option(x, exchange, NACRE_OPT_ECHO, echo) != NACRE_OK) return false;
+    exchange->repeated = true;
+    if (!exchange->observation.begun) {
+        nacre__client_exchange_again(x, exchange);
         return true;
     }
-    slot->doubt = NACRE_OK;
-    nacre__slot_pause(x, slot);
-    nacre__slot_queue(x, slot);
+    exchange->last_reject = NACRE_OK;
+    nacre__client_exchange_pause(x, exchange);
+    nacre__client_exchange_queue(x, exchange);
     return true;
 }
 
 /* RFC 8613 8.4 step 2, and section 2: without protection it is no answer. It is kept for the end of the exchange; a payload
  * with a Content-Format is no diagnostic text (RFC 7252 5.5.2). */
-static void keep_hint(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, nacre_err err, uint64_t now_ms)
+static void keep_hint(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
+                      nacre_err err, uint64_t now_ms)
 {
-    const nacre_message *m = &item->outer;
+    const nacre_message *m = &received->outer;
     const bool is_text = m->payload.len > 0 && !nacre__has_option(m->options, NACRE_OPT_CONTENT_FORMAT);
     x->core->stats.unprotect_failures++;
-    if (slot->doubt != NACRE_ERR_TOO_LONG) slot->doubt = err;
-    slot->hint.code = m->code;
-    slot->hint.len = !is_text ? 0 : (uint8_t)(m->payload.len < NACRE__MAX_HINT ? m->payload.len : NACRE__MAX_HINT);
-    if (slot->hint.len > 0) memcpy(slot->hint.text, m->payload.ptr, slot->hint.len);
-    if (m->type == NACRE_ACK) nacre__slot_acknowledged(x, slot, now_ms);
+    if (exchange->last_reject != NACRE_ERR_TOO_LONG) exchange->last_reject = err;
+    exchange->hint.code = m->code;
+    exchange->hint.len = !is_text ? 0 : (uint8_t)(m->payload.len < NACRE__MAX_HINT ? m->payload.len : NACRE__MAX_HINT);
+    if (exchange->hint.len > 0) memcpy(exchange->hint.text, m->payload.ptr, exchange->hint.len);
+    if (m->type == NACRE_ACK) nacre__client_exchange_acknowledged(x, exchange, now_ms);
 }
 
 /* An unprotected answer to a protected request that waits: a hint, or its end. */
-void nacre__slot_unprotected(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+void nacre__client_exchange_unprotected(nacre__exchanges *x, nacre__client_exchange *exchange,
+                                        const nacre__received *received, uint64_t now_ms)
 {
-    const nacre_message *answer = &item->outer;
-    const nacre_err err = is_plain_refusal(slot, answer->code) ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED;
-    if (slot->hints_wait) keep_hint(x, slot, item, err, now_ms);
-    else nacre__slot_end(x, slot, err, answer);
+    const nacre_message *answer = &received->outer;
+    const nacre_err err =
+        is_plain_refusal(exchange, answer->code) ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED;
+    if (exchange->hints_wait) keep_hint(x, exchange, received, err, now_ms);
+    else nacre__client_exchange_end(x, exchange, err, answer);
 }

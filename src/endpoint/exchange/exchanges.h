@@ -13,16 +13,19 @@
 /* What the layers above hear of exchanges, as calls: set once, by the coordinator. */
 typedef struct nacre__upper {
     void *self;
-    void (*request_left)(void *self, nacre__slot *slot);   /* it ends; its transmission has not left yet */
-    void (*blocks_dropped)(void *self, nacre__slot *slot); /* slot->outer is not NONE: what was fetched is not wanted */
-    void (*registration_answered)(void *self, nacre__entry *entry, nacre__push *push); /* entry->observer is not NONE */
-    void (*registration_ended)(void *self, nacre__entry *entry, nacre_err err);        /* the same */
+    void (*request_left)(void *self, nacre__client_exchange *exchange); /* it ends; its transmission has not left yet */
+    void (*blocks_dropped)(
+        void *self, nacre__client_exchange *exchange); /* exchange->outer is not NONE: what was fetched is not wanted */
+    void (*registration_answered)(void *self, nacre__server_exchange *exchange,
+                                  nacre__separate_response *separate); /* entry->observer is not NONE */
+    void (*registration_ended)(void *self, nacre__server_exchange *exchange, nacre_err err); /* the same */
     void (*notification_ended)(void *self, uint32_t observer, nacre_err err);
-    bool (*notification_missed)(void *self, nacre__push *push); /* not stored; false: it is no notification */
+    bool (*notification_missed)(void *self,
+                                nacre__separate_response *separate); /* not stored; false: it is no notification */
     void (*notification_acked)(void *self, uint32_t observer);
-    void (*con_notification_left)(void *self, nacre__push *push); /* push->is_con_note */
-    bool (*write_in_blocks)(void *self, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
-                            nacre_outgoing *out); /* false: it goes as it is */
+    void (*con_notification_left)(void *self, nacre__separate_response *separate); /* separate response->is_con_note */
+    bool (*write_in_blocks)(void *self, const nacre_address *peer, nacre__outer_block_request *block_request,
+                            nacre_bytes bytes, nacre_outgoing *out); /* false: it goes as it is */
 } nacre__upper;
 
 typedef struct nacre__exchanges {
@@ -39,26 +42,26 @@ typedef struct nacre__exchanges {
     nacre__kept_echos *kept_echos;
     nacre__upper upper;
     nacre__exchange_numbers numbers;
-    nacre__queue events; /* slots that have ended, entries that are READY */
+    nacre__queue events; /* client exchanges that have ended, server exchanges that are READY */
 
-    nacre__slot *slots;
-    uint64_t *tokens;    /* of slots that wait for an answer; 0 otherwise */
+    nacre__client_exchange *clients;
+    uint64_t *tokens;    /* of client exchanges that wait for an answer; 0 otherwise */
     uint32_t num_tokens; /* that are not 0 */
     uint32_t next_slot;
-    uint32_t num_unlimited; /* slots whose limit is to be turned into a time */
+    uint32_t num_unlimited; /* client exchanges whose limit is to be turned into a time */
     nacre__note *notes;     /* of this burst */
     uint32_t num_notes, first_note;
 
-    nacre__entry *entries;
-    nacre__parked *parked;
-    uint32_t max_parked;
-    nacre__push *pushes;
+    nacre__server_exchange *servers;
+    nacre__pending_request *pending;
+    uint32_t max_pending;
+    nacre__separate_response *separates;
 } nacre__exchanges;
 
 /* `max_observers`: places for observers, whose exchange numbers are made here too. */
 void nacre__exchanges_cut(nacre__exchanges *x, nacre__cutter *c, const nacre_endpoint_config *config,
                           uint32_t max_observers);
 /* `slot_bytes`: max_message each, `parked_bytes`: twice that each. */
-void nacre__exchanges_init(nacre__exchanges *x, uint8_t *slot_bytes, uint8_t *parked_bytes);
+void nacre__exchanges_init(nacre__exchanges *x, uint8_t *client_bytes, uint8_t *pending_bytes);
 
 #endif

@@ -5,12 +5,12 @@
 
 /* How many bytes of payload fit behind the same options: as many as there are up to max_message. Where the options were cut, it
  * is not known, and a block's size stands for it. */
-static size_t payload_taken(const nacre__exchanges *x, const nacre__item *item)
+static size_t payload_taken(const nacre__exchanges *x, const nacre__received *received)
 {
     enum { HEADROOM = 64 };
     const size_t max = x->core->config.max_message;
-    if (nacre_is_absent(item->outer.payload)) return max > HEADROOM ? max - HEADROOM : 0;
-    const size_t at = (size_t)(item->outer.payload.ptr - item->datagram->bytes.ptr);
+    if (nacre_is_absent(received->outer.payload)) return max > HEADROOM ? max - HEADROOM : 0;
+    const size_t at = (size_t)(received->outer.payload.ptr - received->datagram->bytes.ptr);
     return max > at ? max - at : 0;
 }
 
@@ -23,39 +23,39 @@ static uint8_t szx_for(size_t len)
 
 /* RFC 7959 2.9.3: a smaller SZX in a Block1 with the number of the request's is a hint to ask in blocks of that size. A request
  * without Block1 gets none: 4.13 alone is then the hint to try blocks. */
-static void add_block1(nacre_options *o, const nacre__item *item, size_t taken)
+static void add_block1(nacre_options *o, const nacre__received *received, size_t taken)
 {
     nacre__block block;
-    const nacre_bytes value = nacre_option_find(item->outer.options, NACRE_OPT_BLOCK1);
+    const nacre_bytes value = nacre_option_find(received->outer.options, NACRE_OPT_BLOCK1);
     if (nacre_is_absent(value) || !nacre__block_read(&block, value) || szx_for(taken) >= block.szx) return;
     block.szx = szx_for(taken);
     nacre_options_add_uint(o, NACRE_OPT_BLOCK1, nacre__block_value(block));
 }
 
 /* RFC 7252 5.9.2.9, RFC 7959 4: 4.13 with Size1, to a NON too, for it is much shorter than what it answers. */
-void nacre__oversized_request(nacre__exchanges *x, nacre__entry *entry, const nacre__item *item)
+void nacre__oversized_request(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
 {
     uint8_t room[24];
     nacre_options o;
     nacre_message answer = { .code = NACRE_TOO_LARGE };
-    const size_t taken = payload_taken(x, item);
+    const size_t taken = payload_taken(x, received);
     x->core->stats.oversized++;
     if (!nacre__token_take(&x->rate_limits->oversized, x->core->now_ms, x->core->config.challenges_per_second)) {
         x->core->stats.dropped++;
-        nacre__server_exchange_release(x, entry);
+        nacre__server_exchange_release(x, exchange);
         return;
     }
     nacre_options_init(&o, NACRE_BUF(room));
-    add_block1(&o, item, taken);
+    add_block1(&o, received, taken);
     nacre_options_add_uint(&o, NACRE_OPT_SIZE1, taken);
     if (nacre_options_finish(&o, &answer.options) != NACRE_OK) answer.options = NACRE_ABSENT;
-    answer.token = item->outer.token;
+    answer.token = received->outer.token;
     if (nacre_message_size(&answer) > x->core->config.max_message) answer.options = NACRE_ABSENT;
     if (nacre_message_size(&answer) > x->core->config.max_message) { /* a token of its own length: RFC 8974 2.2.2 */
-        if (entry->record->type == NACRE_CON)
-            nacre__send_empty(x->empty, &entry->record->peer, NACRE_RST, entry->record->mid);
-        nacre__server_exchange_release(x, entry);
+        if (exchange->record->type == NACRE_CON)
+            nacre__send_empty(x->empty, &exchange->record->peer, NACRE_RST, exchange->record->mid);
+        nacre__server_exchange_release(x, exchange);
         return;
     }
-    nacre__answer_unprotected(x, entry, &answer, item->outer.token);
+    nacre__response_unprotected(x, exchange, &answer, received->outer.token);
 }

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* ping: an empty CON, which a peer that is there rejects with RST (RFC 7252 4.3). It is a request without a request: a slot,
+/* ping: an empty CON, which a peer that is there rejects with RST (RFC 7252 4.3). It is a request without a request: a exchange,
  * a MID and the retransmissions, no token on the wire and nothing to protect. */
 #include "endpoint/exchange/client_exchange.h"
 
-nacre_err nacre__slot_start_ping(nacre__exchanges *x, nacre__slot **out, const nacre_address *peer, void *user)
+nacre_err nacre__client_exchange_start_ping(nacre__exchanges *x, nacre__client_exchange **out,
+                                            const nacre_address *peer, void *user)
 {
     static const nacre_message empty = { .type = NACRE_CON, .code = NACRE_EMPTY };
     nacre_bytes bytes;
     if (nacre_address_is_reliable(peer)) return NACRE_ERR_UNSUPPORTED;
-    nacre__slot *slot = nacre__slot_new(x, peer, user);
-    if (slot == NULL) return NACRE_ERR_BUSY;
-    const nacre_err err = nacre_message_write(&empty, &bytes, (nacre_buf){ slot->plain, x->core->config.max_message });
+    nacre__client_exchange *exchange = nacre__client_exchange_new(x, peer, user);
+    if (exchange == NULL) return NACRE_ERR_BUSY;
+    const nacre_err err =
+        nacre_message_write(&empty, &bytes, (nacre_buf){ exchange->plain, x->core->config.max_message });
     if (err != NACRE_OK) { /* cannot be: max_message is larger than a header */
-        slot->exchange = 0;
+        exchange->number = 0;
         return err;
     }
-    slot->plain_len = bytes.len;
-    slot->t->type = NACRE_CON;
-    slot->is_ping = true;
-    nacre__slot_queue(x, slot);
-    *out = slot;
+    exchange->plain_len = bytes.len;
+    exchange->t->type = NACRE_CON;
+    exchange->is_ping = true;
+    nacre__client_exchange_queue(x, exchange);
+    *out = exchange;
     return NACRE_OK;
 }

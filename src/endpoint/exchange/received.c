@@ -2,11 +2,12 @@
 #include "endpoint/exchange/received.h"
 #include "coap/option_check.h"
 
-void nacre__item_drop_options(const nacre__core *core, const nacre__item *item, nacre_message *message, uint32_t seen)
+void nacre__received_drop_options(const nacre__core *core, const nacre__received *received, nacre_message *message,
+                                  uint32_t seen)
 {
     if ((seen & NACRE__SEEN_UNCOUNTED) == 0 || core->config.opaque_oscore) return;
     const nacre_bytes options = message->options;
-    const bool is_ours = message != &item->outer && item->context != NULL;
-    uint8_t *to = is_ours ? (uint8_t *)(uintptr_t)options.ptr : item->room.ptr;
+    const bool is_ours = message != &received->outer && received->context != NULL;
+    uint8_t *to = is_ours ? (uint8_t *)(uintptr_t)options.ptr : received->room.ptr;
     message->options = nacre_bytes_of(to, nacre__options_drop(to, options));
 }

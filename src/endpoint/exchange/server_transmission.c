@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pushes: messages that we send into an exchange of others of our own accord, separate answers and notifications: written
+/* separate responses: messages that we send into an exchange of others of our own accord, separate answers and notifications: written
  * once, retransmitted as the same bytes until they are acknowledged (RFC 7252 4.2, RFC 8613 8.3), and never more of them
  * than the pool has places.
  *
@@ -10,194 +10,201 @@
 #include <string.h>
 
 /* NULL when all are in use. */
-nacre__push *nacre__push_take(nacre__exchanges *x)
+nacre__separate_response *nacre__separate_take(nacre__exchanges *x)
 {
     nacre__transmission *t = nacre__transmission_take(x->tx);
     if (t == NULL) return NULL;
-    nacre__push *push = nacre__push_of(x, t);
-    *push = (nacre__push){ .t = t, .entry = NACRE__NONE, .observer = NACRE__NONE, .allowance = nacre__allowance(0) };
-    return push;
+    nacre__separate_response *separate = nacre__separate_of(x, t);
+    *separate = (nacre__separate_response){
+        .t = t, .server = NACRE__NONE, .observer = NACRE__NONE, .allowance = nacre__allowance(0)
+    };
+    return separate;
 }
 
 /* Whether there is one for something that a forger may be behind: of such, half of the pool is enough. */
-bool nacre__push_is_to_spare(const nacre__exchanges *x)
+bool nacre__separate_is_to_spare(const nacre__exchanges *x)
 {
     return x->tx->num_free > x->core->config.num_transmissions / 2U;
 }
 
 /* Ends it without a word to anybody. */
-void nacre__push_drop(nacre__exchanges *x, nacre__push *push)
+void nacre__separate_drop(nacre__exchanges *x, nacre__separate_response *separate)
 {
-    if (push->t->in_queue) nacre__protect_batch_flush(x->batch); /* its cipher may still want its bytes */
-    if (push->is_con_note) x->upper.con_notification_left(x->upper.self, push);
-    nacre__persist_leave(x->persist, NACRE__OF_TRANSMISSION, nacre__transmission_index(x->tx, push->t));
-    if (push->is_waiting) nacre_wipe(push->t->bytes, push->t->len); /* a plain answer */
-    push->is_waiting = false;
-    push->context = NULL;
-    push->entry = push->observer = NACRE__NONE;
-    nacre__transmission_give_back(x->tx, push->t);
+    if (separate->t->in_queue) nacre__protect_batch_flush(x->batch); /* its cipher may still want its bytes */
+    if (separate->is_con_notification) x->upper.con_notification_left(x->upper.self, separate);
+    nacre__persist_leave(x->persist, NACRE__OF_TRANSMISSION, nacre__transmission_index(x->tx, separate->t));
+    if (separate->is_waiting) nacre_wipe(separate->t->bytes, separate->t->len); /* a plain answer */
+    separate->is_waiting = false;
+    separate->context = NULL;
+    separate->server = separate->observer = NACRE__NONE;
+    nacre__transmission_give_back(x->tx, separate->t);
 }
 
 /* It has done what it was for, or cannot. */
-static void end(nacre__exchanges *x, nacre__push *push, nacre_err err)
+static void end(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
 {
-    const uint32_t observer = push->observer;
-    nacre__push_drop(x, push);
+    const uint32_t observer = separate->observer;
+    nacre__separate_drop(x, separate);
     if (observer != NACRE__NONE) x->upper.notification_ended(x->upper.self, observer, err);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------- */
 
-static void write_done(nacre__exchanges *x, nacre__push *push, size_t len, uint16_t mid)
+static void write_done(nacre__exchanges *x, nacre__separate_response *separate, size_t len, uint16_t mid)
 {
-    push->t->len = len;
-    push->context = NULL;
-    push->is_waiting = false;
-    nacre__transmission_set_mid(x->tx, push->t, mid);
-    nacre__transmission_queue(x->tx, push->t);
+    separate->t->len = len;
+    separate->context = NULL;
+    separate->is_waiting = false;
+    nacre__transmission_set_mid(x->tx, separate->t, mid);
+    nacre__transmission_queue(x->tx, separate->t);
 }
 
-static nacre_err write_answer(nacre__exchanges *x, nacre__push *push, nacre_context *context, nacre_request_id *id,
-                              nacre_bytes *out, const nacre_message *answer)
+static nacre_err write_answer(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
+                              nacre_request_id *id, nacre_bytes *out, const nacre_message *answer)
 {
-    const size_t max = nacre__max_message_to(x->core, &push->t->peer), extra = nacre__outer_extra(&push->wish);
-    const nacre_buf room = { push->t->bytes, max > extra ? max - extra : 0 };
+    const size_t max = nacre__max_message_to(x->core, &separate->t->peer),
+                 extra = nacre__outer_extra(&separate->block_request);
+    const nacre_buf room = { separate->t->bytes, max > extra ? max - extra : 0 };
     if (context == NULL) return nacre_message_write(answer, out, room);
-    return nacre__protect_batch_add(x->batch, context, id, out, room, answer, &push->t->len);
+    return nacre__protect_batch_add(x->batch, context, id, out, room, answer, &separate->t->len);
 }
 
-/* Sends `answer`, whose type and token are set and lie outside the push; its MID is set here. NACRE_OK also when the store
- * must be waited for. On failure the push is held as before, but its bytes may be overwritten. */
-nacre_err nacre__push_send(nacre__exchanges *x, nacre__push *push, nacre_context *context, nacre_request_id *id,
-                           nacre_message *answer)
+/* Sends `answer`, whose type and token are set and lie outside the separate response; its MID is set here. NACRE_OK also when the store
+ * must be waited for. On failure the separate response is held as before, but its bytes may be overwritten. */
+nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
+                               nacre_request_id *id, nacre_message *answer)
 {
     nacre_bytes out;
-    if (nacre_address_is_reliable(&push->t->peer)) answer->type = NACRE_NON; /* what is sent there arrives */
-    answer->mid = nacre__new_mid(x->tx, &push->t->peer);
-    const size_t max = nacre__max_message_to(x->core, &push->t->peer);
-    nacre_err err = write_answer(x, push, context, id, &out, answer);
+    if (nacre_address_is_reliable(&separate->t->peer)) answer->type = NACRE_NON; /* what is sent there arrives */
+    answer->mid = nacre__new_mid(x->tx, &separate->t->peer);
+    const size_t max = nacre__max_message_to(x->core, &separate->t->peer);
+    nacre_err err = write_answer(x, separate, context, id, &out, answer);
     if (err == NACRE_ERR_NOT_YET) {
         if (nacre_protect_size(context, answer, NULL) > max) return NACRE_ERR_TOO_LONG;
-        err = nacre_message_write(answer, &out, (nacre_buf){ push->t->bytes, x->core->config.max_message });
+        err = nacre_message_write(answer, &out, (nacre_buf){ separate->t->bytes, x->core->config.max_message });
         if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
-        push->is_waiting = true;
-        push->t->len = out.len;
-        push->context = context;
-        push->id = *id; /* moved: what is left has no right to the nonce */
+        separate->is_waiting = true;
+        separate->t->len = out.len;
+        separate->context = context;
+        separate->id = *id; /* moved: what is left has no right to the nonce */
         *id = nacre_request_id_dup(id);
-        nacre__transmission_set_due(x->tx, push->t, NACRE__NEVER);
-        nacre__persist_join(x->persist, context, NACRE__OF_TRANSMISSION, nacre__transmission_index(x->tx, push->t));
+        nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
+        nacre__persist_join(x->persist, context, NACRE__OF_TRANSMISSION, nacre__transmission_index(x->tx, separate->t));
     } else if (err == NACRE_OK) {
-        nacre__transmission_set_due(x->tx, push->t, NACRE__NEVER);
-        write_done(x, push, out.len, answer->mid);
+        nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
+        write_done(x, separate, out.len, answer->mid);
     } else {
         return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
     }
-    push->t->type = answer->type;
-    push->is_protected = context != NULL;
-    if (nacre__is_validated(x->validation, &push->t->peer))
-        push->is_validated = true; /* it was judged as such: nacre__entry_exceeds */
-    push->entry = NACRE__NONE;
+    separate->t->type = answer->type;
+    separate->is_protected = context != NULL;
+    if (nacre__is_validated(x->validation, &separate->t->peer))
+        separate->is_validated = true; /* it was judged as such: nacre__server_exchange_exceeds */
+    separate->server = NACRE__NONE;
     return NACRE_OK;
 }
 
-static void resume(nacre__exchanges *x, nacre__push *push)
+static void resume(nacre__exchanges *x, nacre__separate_response *separate)
 {
     nacre_message plain;
     nacre_bytes out;
-    nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(push->t->bytes, push->t->len));
-    const nacre_buf room = { x->core->scratch, nacre__max_message_to(x->core, &push->t->peer) };
-    nacre__context_lock(x->core, push->context);
+    nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(separate->t->bytes, separate->t->len));
+    const nacre_buf room = { x->core->scratch, nacre__max_message_to(x->core, &separate->t->peer) };
+    nacre__context_lock(x->core, separate->context);
     if (err == NACRE_OK)
-        err = nacre_protect_response(push->context, &x->core->config.crypto, &push->id, &out, room, &plain, NULL);
-    nacre__context_unlock(x->core, push->context);
-    if (err == NACRE_OK) nacre__persist_ask_early(x->persist, push->context);
+        err =
+            nacre_protect_response(separate->context, &x->core->config.crypto, &separate->id, &out, room, &plain, NULL);
+    nacre__context_unlock(x->core, separate->context);
+    if (err == NACRE_OK) nacre__persist_ask_early(x->persist, separate->context);
     if (err == NACRE_ERR_NOT_YET) {
-        nacre__persist_join(x->persist, push->context, NACRE__OF_TRANSMISSION,
-                            nacre__transmission_index(x->tx, push->t));
+        nacre__persist_join(x->persist, separate->context, NACRE__OF_TRANSMISSION,
+                            nacre__transmission_index(x->tx, separate->t));
     } else if (err != NACRE_OK) {
-        end(x, push, err);
+        end(x, separate, err);
     } else {
         const uint16_t mid = plain.mid; /* `plain` lies where the answer goes */
-        if (push->t->len > out.len) nacre_wipe(push->t->bytes, push->t->len);
-        memcpy(push->t->bytes, out.ptr, out.len);
-        write_done(x, push, out.len, mid);
+        if (separate->t->len > out.len) nacre_wipe(separate->t->bytes, separate->t->len);
+        memcpy(separate->t->bytes, out.ptr, out.len);
+        write_done(x, separate, out.len, mid);
     }
 }
 
 /* The store failed: a separate response is dropped, and so is a notification, whose observer stays (RFC 7641 4.2: it is to
  * see the state in the end). Neither has the right to its request's nonce, or it would not wait. */
-static void not_stored(nacre__exchanges *x, nacre__push *push, nacre_err err)
+static void not_stored(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
 {
-    if (push->observer == NACRE__NONE || !x->upper.notification_missed(x->upper.self, push)) end(x, push, err);
+    if (separate->observer == NACRE__NONE || !x->upper.notification_missed(x->upper.self, separate))
+        end(x, separate, err);
 }
 
 /* The store has answered, or the context is removed. */
-void nacre__push_confirmed(nacre__exchanges *x, nacre__push *push, nacre_err err)
+void nacre__separate_confirmed(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
 {
-    if (err == NACRE_ERR_NO_CONTEXT) end(x, push, err);
-    else if (err == NACRE_OK || nacre__has_number(x->core, push->context)) resume(x, push);
-    else not_stored(x, push, err);
+    if (err == NACRE_ERR_NO_CONTEXT) end(x, separate, err);
+    else if (err == NACRE_OK || nacre__has_number(x->core, separate->context)) resume(x, separate);
+    else not_stored(x, separate, err);
 }
 
 /* ---- On the way ---------------------------------------------------------------------------------------------------- */
 
 /* Whether its allowance counts no more. */
-static bool is_validated(const nacre__exchanges *x, nacre__push *push)
+static bool is_validated(const nacre__exchanges *x, nacre__separate_response *separate)
 {
-    if (!push->is_validated) push->is_validated = nacre__is_validated(x->validation, &push->t->peer);
-    return push->is_validated;
+    if (!separate->is_validated) separate->is_validated = nacre__is_validated(x->validation, &separate->t->peer);
+    return separate->is_validated;
 }
 
-static bool write_in_blocks(nacre__exchanges *x, nacre__push *push, nacre_bytes bytes, nacre_outgoing *out)
+static bool write_in_blocks(nacre__exchanges *x, nacre__separate_response *separate, nacre_bytes bytes,
+                            nacre_outgoing *out)
 {
-    return x->upper.write_in_blocks(x->upper.self, &push->t->peer, &push->wish, bytes, out);
+    return x->upper.write_in_blocks(x->upper.self, &separate->t->peer, &separate->block_request, bytes, out);
 }
 
 /* RFC 7252 4.2: the same bytes each time, or none when they are more than what is left of its allowance. */
-static void write_push(nacre__exchanges *x, nacre__push *push, nacre_outgoing *out)
+static void write_push(nacre__exchanges *x, nacre__separate_response *separate, nacre_outgoing *out)
 {
     out->bytes.len = 0;
-    if (!write_in_blocks(x, push, nacre_bytes_of(push->t->bytes, push->t->len), out)) {
-        memcpy(out->buf.ptr, push->t->bytes, push->t->len);
-        out->bytes = nacre_bytes_of(out->buf.ptr, push->t->len);
+    if (!write_in_blocks(x, separate, nacre_bytes_of(separate->t->bytes, separate->t->len), out)) {
+        memcpy(out->buf.ptr, separate->t->bytes, separate->t->len);
+        out->bytes = nacre_bytes_of(out->buf.ptr, separate->t->len);
     }
-    if (!is_validated(x, push) && push->spent + out->bytes.len > push->allowance) out->bytes.len = 0;
-    push->spent += out->bytes.len;
+    if (!is_validated(x, separate) && separate->spent + out->bytes.len > separate->allowance) out->bytes.len = 0;
+    separate->spent += out->bytes.len;
 }
 
 /* False: nothing to send after all. */
-bool nacre__push_transmit(nacre__exchanges *x, nacre__push *push, nacre_outgoing *out, uint64_t now_ms)
+bool nacre__separate_transmit(nacre__exchanges *x, nacre__separate_response *separate, nacre_outgoing *out,
+                              uint64_t now_ms)
 {
-    nacre__transmission *t = push->t;
+    nacre__transmission *t = separate->t;
     out->peer = t->peer;
-    write_push(x, push, out);
+    write_push(x, separate, out);
     const bool goes_out = out->bytes.len > 0;
     if (goes_out && t->state == NACRE__TRANSMISSION_SENT) x->core->stats.retransmitted++;
-    if (t->type == NACRE_NON) end(x, push, NACRE_OK);
+    if (t->type == NACRE_NON) end(x, separate, NACRE_OK);
     else nacre__transmission_sent(x->tx, t, now_ms);
     return goes_out;
 }
 
 /* An ACK or a RST names it. False: it has not gone out yet. */
-bool nacre__push_settle(nacre__exchanges *x, nacre__push *push, bool is_reset)
+bool nacre__separate_settle(nacre__exchanges *x, nacre__separate_response *separate, bool is_reset)
 {
-    if (push->t->state != NACRE__TRANSMISSION_SENT) return false;
-    if (is_reset && push->is_protected && !nacre__reset_is_believed(x->reset_belief, &push->t->peer))
+    if (separate->t->state != NACRE__TRANSMISSION_SENT) return false;
+    if (is_reset && separate->is_protected && !nacre__reset_is_believed(x->reset_belief, &separate->t->peer))
         return true; /* its time-out ends it */
-    if (!is_reset && push->observer != NACRE__NONE) x->upper.notification_acked(x->upper.self, push->observer);
+    if (!is_reset && separate->observer != NACRE__NONE) x->upper.notification_acked(x->upper.self, separate->observer);
     /* RFC 7641 4.5: a notification that is reset ends the observation; RFC 7252 4.2: a separate answer is not wanted */
-    end(x, push, is_reset ? NACRE_ERR_RESET : NACRE_OK);
+    end(x, separate, is_reset ? NACRE_ERR_RESET : NACRE_OK);
     return true;
 }
 
 /* Its timer has run out: it is given up, or, while it is held for what the application says, its ACK is due. */
-void nacre__push_due(nacre__exchanges *x, nacre__push *push, nacre__transmission_outcome outcome)
+void nacre__separate_due(nacre__exchanges *x, nacre__separate_response *separate, nacre__transmission_outcome outcome)
 {
     if (outcome == NACRE__TRANSMISSION_TIMED_OUT) {
-        end(x, push, NACRE_ERR_TIMEOUT);
+        end(x, separate, NACRE_ERR_TIMEOUT);
         return;
     }
-    nacre__transmission_set_due(x->tx, push->t, NACRE__NEVER);
-    nacre__later_acknowledge(x, &x->entries[push->entry]);
+    nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
+    nacre__separate_acknowledge(x, &x->servers[separate->server]);
 }

@@ -2,7 +2,7 @@
 /* notify: what observers hear, and when (RFC 7641 4.2 to 4.5, RFC 8613 4.1.3.5).
  *
  * A change is a mark on the observer, no more: many changes while a notification is under way become one. A NOTIFY event
- * comes when the mark is set, the last notification is settled, and a push is free; the application then says the present
+ * comes when the mark is set, the last notification is settled, and a separate response is free; the application then says the present
  * state, as if it had just been asked. */
 #include "endpoint/core/hash.h"
 #include "endpoint/observe/observe_server.h"
@@ -14,7 +14,7 @@ enum { EVERY = 16 }; /* notifications, of which the last is a CON */
 static void rest(nacre__observe_server *s, nacre__observer *o)
 {
     const bool is_known = o->is_confirmed || o->context != NULL;
-    o->push = NACRE__NONE;
+    o->separate = NACRE__NONE;
     if (o->changed) nacre__observer_set(s, o, is_known ? NACRE__OBSERVER_PENDING : NACRE__OBSERVER_CHANGED);
     else nacre__observer_set(s, o, is_known ? NACRE__OBSERVER_IDLE : NACRE__OBSERVER_FRESH);
 }
@@ -40,24 +40,24 @@ static void validate(const nacre__observe_server *s, nacre__observer *o)
     if (!o->is_validated && nacre__is_validated(s->x->validation, &o->peer)) o->is_validated = o->is_confirmed = true;
 }
 
-/* Its request has been answered with 2.xx. `push` carries that answer; NULL when it goes the usual way. */
-void nacre__observer_begun(nacre__observe_server *s, nacre__observer *o, nacre__push *push)
+/* Its request has been answered with 2.xx. `separate response` carries that answer; NULL when it goes the usual way. */
+void nacre__observer_begun(nacre__observe_server *s, nacre__observer *o, nacre__separate_response *separate)
 {
-    o->entry = NACRE__NONE;
-    if (push == NULL) {
+    o->server = NACRE__NONE;
+    if (separate == NULL) {
         rest(s, o);
         return;
     }
-    push->observer = nacre__observer_index(s, o);
-    o->push = nacre__push_index(s->x, push);
+    separate->observer = nacre__observer_index(s, o);
+    o->separate = nacre__separate_index(s->x, separate);
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
 }
 
-/* Its push is done, and given back: sent as NON or acknowledged (NACRE_OK), or rejected, or not acknowledged, and then
+/* Its separate response is done, and given back: sent as NON or acknowledged (NACRE_OK), or rejected, or not acknowledged, and then
  * whoever it was is taken to be gone (RFC 7641 4.5). */
 void nacre__observer_settled(nacre__observe_server *s, nacre__observer *o, nacre_err err)
 {
-    o->push = NACRE__NONE;
+    o->separate = NACRE__NONE;
     if (err != NACRE_OK) {
         nacre__observer_end(s, o, err);
         return;
@@ -68,11 +68,11 @@ void nacre__observer_settled(nacre__observe_server *s, nacre__observer *o, nacre
 
 /* Its notification could not be protected, for the store failed: the next change is tried again, and the present state as
  * soon as the store has confirmed something. */
-bool nacre__notification_missed(nacre__observe_server *s, nacre__push *push)
+bool nacre__notification_missed(nacre__observe_server *s, nacre__separate_response *separate)
 {
-    nacre__observer *o = &s->observers[push->observer];
+    nacre__observer *o = &s->observers[separate->observer];
     if (!o->has_mid) return false; /* it is the answer to the registration */
-    nacre__push_drop(s->x, push);
+    nacre__separate_drop(s->x, separate);
     o->missed = s->any_missed = true;
     rest(s, o);
     return true;
@@ -111,16 +111,16 @@ static bool is_con_due(const nacre__observe_server *s, const nacre__observer *o,
 }
 
 /* ---- One CON at a time -----------------------------------------------------------------------------------------------
- * RFC 7252 4.7: as many as NSTART on the way to one peer. It keeps the path free, and the pushes too: whoever is gone, and has a
+ * RFC 7252 4.7: as many as NSTART on the way to one peer. It keeps the path free, and the separate responses too: whoever is gone, and has a
  * hundred observations, holds one of them until that has been given up, and not all. */
 
 static bool is_one_too_many(const nacre__observe_server *s, const nacre__observer *o)
 {
     uint32_t num = 0;
     if (s->core->config.nstart == UINT16_MAX || !is_con_due(s, o, false)) return false;
-    if (s->num_con_notes[nacre__stall_of(s, &o->peer)] < s->core->config.nstart) return false;
+    if (s->num_con_notifications[nacre__stall_of(s, &o->peer)] < s->core->config.nstart) return false;
     for (uint32_t i = 0; i < s->core->config.num_transmissions; i++)
-        num += s->x->pushes[i].is_con_note && nacre_address_equal(&s->x->pushes[i].t->peer, &o->peer);
+        num += s->x->separates[i].is_con_notification && nacre_address_equal(&s->x->separates[i].t->peer, &o->peer);
     return num >= s->core->config.nstart;
 }
 
@@ -134,18 +134,18 @@ static void go_on(nacre__observe_server *s, const nacre_address *peer)
 }
 
 /* Whether it is a CON notification, which others to the same peer have to wait for. */
-static void set_con_note(nacre__observe_server *s, nacre__push *push, bool is_con_note)
+static void set_con_notification(nacre__observe_server *s, nacre__separate_response *separate, bool is_con_notification)
 {
-    if (push->is_con_note == is_con_note) return;
-    uint32_t *num = &s->num_con_notes[nacre__stall_of(s, &push->t->peer)];
-    push->is_con_note = is_con_note;
-    *num = is_con_note ? *num + 1 : *num - 1;
-    if (!is_con_note) go_on(s, &push->t->peer);
+    if (separate->is_con_notification == is_con_notification) return;
+    uint32_t *num = &s->num_con_notifications[nacre__stall_of(s, &separate->t->peer)];
+    separate->is_con_notification = is_con_notification;
+    *num = is_con_notification ? *num + 1 : *num - 1;
+    if (!is_con_notification) go_on(s, &separate->t->peer);
 }
 
-void nacre__con_notification_left(nacre__observe_server *s, nacre__push *push)
+void nacre__con_notification_left(nacre__observe_server *s, nacre__separate_response *separate)
 {
-    set_con_note(s, push, false);
+    set_con_notification(s, separate, false);
 }
 
 /* The next observer to notify, or NONE. */
@@ -153,7 +153,7 @@ static uint32_t next_to_tell(nacre__observe_server *s)
 {
     for (;;) {
         uint32_t first = s->lists[NACRE__OBSERVER_PENDING].first;
-        if (first == NACRE__NONE && nacre__push_is_to_spare(s->x)) first = s->lists[NACRE__OBSERVER_CHANGED].first;
+        if (first == NACRE__NONE && nacre__separate_is_to_spare(s->x)) first = s->lists[NACRE__OBSERVER_CHANGED].first;
         if (first == NACRE__NONE || !is_one_too_many(s, &s->observers[first])) return first;
         nacre__observer_set(s, &s->observers[first], NACRE__OBSERVER_STALLED);
     }
@@ -164,7 +164,7 @@ static uint32_t next_to_tell(nacre__observe_server *s)
 static nacre_event event_of(const nacre__observer *o, nacre_event_kind kind)
 {
     return (
-        nacre_event){ .kind = kind, .exchange = o->exchange, .context = o->context, .peer = o->peer, .user = o->user };
+        nacre_event){ .kind = kind, .exchange = o->number, .context = o->context, .peer = o->peer, .user = o->user };
 }
 
 /* An end is told before anything else: it gives its place back. */
@@ -185,12 +185,12 @@ bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event)
     const uint32_t first = next_to_tell(s);
     if (first == NACRE__NONE) return false;
     nacre__observer *o = &s->observers[first];
-    nacre__push *push = nacre__push_take(s->x);
-    if (push == NULL) return false;
-    push->t->peer = o->peer;
-    push->observer = first;
-    set_con_note(s, push, is_con_due(s, o, false));
-    o->push = nacre__push_index(s->x, push);
+    nacre__separate_response *separate = nacre__separate_take(s->x);
+    if (separate == NULL) return false;
+    separate->t->peer = o->peer;
+    separate->observer = first;
+    set_con_notification(s, separate, is_con_due(s, o, false));
+    o->separate = nacre__separate_index(s->x, separate);
     o->changed = false;
     nacre__observer_set(s, o, NACRE__OBSERVER_DELIVERED);
     *event = event_of(o, NACRE_EVENT_NOTIFY);
@@ -202,34 +202,34 @@ void nacre__observers_close_delivered(nacre__observe_server *s)
 {
     for (uint32_t i = s->lists[NACRE__OBSERVER_DELIVERED].first, next; i != NACRE__NONE; i = next) {
         next = s->observers[i].link.next;
-        nacre__observer_ignore(s, s->observers[i].exchange);
+        nacre__observer_ignore(s, s->observers[i].number);
     }
 }
 
 /* ---- What the application says ------------------------------------------------------------------------------------- */
 
 /* The observer that a notification may be given for now. */
-static nacre__observer *asked(nacre__observe_server *s, nacre_exchange exchange)
+static nacre__observer *asked(nacre__observe_server *s, nacre_exchange number)
 {
-    nacre__observer *o = nacre__observer_of(s, exchange);
-    if (o == NULL || o->push == NACRE__NONE || !nacre__push_is_held(&s->x->pushes[o->push])) return NULL;
+    nacre__observer *o = nacre__observer_of(s, number);
+    if (o == NULL || o->separate == NACRE__NONE || !nacre__separate_is_held(&s->x->separates[o->separate])) return NULL;
     return o;
 }
 
-nacre_err nacre__observer_later(nacre__observe_server *s, nacre_exchange exchange)
+nacre_err nacre__observer_defer(nacre__observe_server *s, nacre_exchange number)
 {
-    nacre__observer *o = asked(s, exchange);
+    nacre__observer *o = asked(s, number);
     if (o == NULL) return NACRE_ERR_STALE;
-    set_con_note(s, &s->x->pushes[o->push], false); /* nobody waits for what may take long */
+    set_con_notification(s, &s->x->separates[o->separate], false); /* nobody waits for what may take long */
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
     return NACRE_OK;
 }
 
-void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange exchange)
+void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange number)
 {
-    nacre__observer *o = asked(s, exchange);
+    nacre__observer *o = asked(s, number);
     if (o == NULL) return;
-    nacre__push_drop(s->x, &s->x->pushes[o->push]);
+    nacre__separate_drop(s->x, &s->x->separates[o->separate]);
     rest(s, o);
 }
 
@@ -237,7 +237,7 @@ void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange exchange)
  * under the same token are above those of the old one. */
 static uint32_t next_number(const nacre__observer *o, uint64_t now_ms)
 {
-    const uint32_t by_clock = (uint32_t)now_ms & 0xffffff, by_one = (o->number + 1) & 0xffffff;
+    const uint32_t by_clock = (uint32_t)now_ms & 0xffffff, by_one = (o->observe_value + 1) & 0xffffff;
     return ((by_clock - by_one) & 0xffffff) < 0x800000 ? by_clock : by_one;
 }
 
@@ -249,17 +249,17 @@ nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *o, nacre
     nacre_bytes out;
     nacre_options_init(&options, (nacre_buf){ s->core->options, s->core->config.max_message });
     nacre_option_iter it = nacre_option_begin(answer->options);
-    o->number = next_number(o, s->core->now_ms);
+    o->observe_value = next_number(o, s->core->now_ms);
     bool added = false;
     for (nacre_option option; nacre_option_next(&it, &option);) {
         if (option.number == NACRE_OPT_OBSERVE) continue;
         if (!added && option.number > NACRE_OPT_OBSERVE) {
-            nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, o->number);
+            nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, o->observe_value);
             added = true;
         }
         nacre_options_add(&options, option.number, option.value);
     }
-    if (!added) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, o->number);
+    if (!added) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, o->observe_value);
     if (!nacre_is_absent(echo)) nacre_options_add(&options, NACRE_OPT_ECHO, echo);
     const nacre_err err = nacre_options_finish(&options, &out);
     if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
@@ -285,8 +285,8 @@ bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observ
 {
     nacre_message kept;
     if (o->is_validated || nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len)) != NACRE_OK) return false;
-    return nacre__answer_exceeds(s->x, o->context, &o->peer, answer, kept.token, nacre__allowance(o->len),
-                                 NACRE__OBSERVE_OPTIONS + extra);
+    return nacre__response_exceeds(s->x, o->context, &o->peer, answer, kept.token, nacre__allowance(o->len),
+                                   NACRE__OBSERVE_OPTIONS + extra);
 }
 
 static bool offers(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *answer)
@@ -297,18 +297,19 @@ static bool offers(const nacre__observe_server *s, const nacre__observer *o, con
 
 /* RFC 7641 4.2: the present state; or whatever is not 2.xx, which ends the observation: an error, or 4.01 with Echo for what is
  * too much for an address that is not validated. */
-nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange exchange, const nacre_message *plain)
+nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange number, const nacre_message *plain)
 {
-    nacre__observer *o = asked(s, exchange);
+    nacre__observer *o = asked(s, number);
     if (o == NULL) return NACRE_ERR_STALE;
-    nacre__push *push = &s->x->pushes[o->push];
+    nacre__separate_response *separate = &s->x->separates[o->separate];
     nacre_message answer = *plain, kept;
     uint8_t value[NACRE__ECHO_LEN];
     nacre_bytes echo = NACRE_ABSENT;
     nacre_request_id id = nacre_request_id_dup(&o->id); /* RFC 8613 8.3.1: each has a Partial IV of its own */
     nacre_err err = nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len));
     if (err == NACRE_OK && nacre__observer_exceeds(s, o, plain, 0))
-        err = is_success(plain) ? nacre__echo_ask(s->x->echo, &o->peer, &answer) : nacre__answer_bare(s->core, &answer);
+        err =
+            is_success(plain) ? nacre__echo_ask(s->x->echo, &o->peer, &answer) : nacre__response_bare(s->core, &answer);
     else if (offers(s, o, plain)) echo = nacre__echo_for(s->x->echo, &o->peer, value);
     const bool is_final = !is_success(&answer);
     if (err == NACRE_OK && !is_final) err = nacre__observe_add(s, o, &answer, echo);
@@ -316,16 +317,16 @@ nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange excha
     answer.token = kept.token;
     answer.type = is_con_due(s, o, is_final) ? NACRE_CON : NACRE_NON;
     validate(s, o);
-    push->is_validated = o->is_validated;
-    push->allowance = nacre__allowance(o->len);
-    err = nacre__push_send(s->x, push, o->context, &id, &answer);
+    separate->is_validated = o->is_validated;
+    separate->allowance = nacre__allowance(o->len);
+    err = nacre__separate_send(s->x, separate, o->context, &id, &answer);
     if (err != NACRE_OK) return err;
-    set_con_note(s, push, answer.type == NACRE_CON);
+    set_con_notification(s, separate, answer.type == NACRE_CON);
     count(s, o, answer.type);
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
     nacre__observer_set_mid(s, o, answer.mid);
     if (!is_final) return NACRE_OK;
-    push->observer = o->push = NACRE__NONE; /* it goes on by itself */
+    separate->observer = o->separate = NACRE__NONE; /* it goes on by itself */
     nacre__observer_end(s, o, NACRE_OK);
     return NACRE_OK;
 }

@@ -7,18 +7,19 @@
 
 enum { NACRE__CHALLENGE_MS = 30000 }; /* between two registrations of one observation that Echo challenges lead to */
 
-void nacre__observation_init(nacre__slot *slot, const nacre_message *plain);
+void nacre__observation_init(nacre__client_exchange *exchange, const nacre_message *plain);
 size_t nacre__observation_extra(const nacre_message *plain);
-const nacre_request_id *nacre__observation_id(const nacre__slot *slot, const nacre__item *item);
-void nacre__observation_sent(nacre__slot *slot);
-void nacre__observation_plain(nacre__slot *slot);
-void nacre__observations_challenged(nacre__exchanges *x, const nacre__slot *asked, uint64_t now_ms);
-bool nacre__observation_ignores(const nacre__slot *slot, const nacre__item *item);
-bool nacre__observation_survives(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
-bool nacre__observation_takes(nacre__exchanges *x, nacre__slot *slot, const nacre__item *item,
+const nacre_request_id *nacre__observation_id(const nacre__client_exchange *exchange, const nacre__received *received);
+void nacre__observation_sent(nacre__client_exchange *exchange);
+void nacre__observation_plain(nacre__client_exchange *exchange);
+void nacre__observations_challenged(nacre__exchanges *x, const nacre__client_exchange *asked, uint64_t now_ms);
+bool nacre__observation_ignores(const nacre__client_exchange *exchange, const nacre__received *received);
+bool nacre__observation_survives(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
+                                 uint64_t now_ms);
+bool nacre__observation_takes(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
                               const nacre_message *answer, uint64_t now_ms);
-void nacre__observation_renew(nacre__exchanges *x, nacre__slot *slot);
-nacre_err nacre__observation_leave(nacre__exchanges *x, nacre__slot *slot);
+void nacre__observation_renew(nacre__exchanges *x, nacre__client_exchange *exchange);
+nacre_err nacre__observation_leave(nacre__exchanges *x, nacre__client_exchange *exchange);
 bool nacre__observation_next_note(nacre__exchanges *x, nacre_event *event);
 
 #endif

@@ -54,7 +54,7 @@ void nacre__observe_server_cut(nacre__observe_server *s, nacre__cutter *c, const
     s->by_mid.buckets = nacre__cut(c, num_buckets, sizeof(uint32_t));
     s->counts = nacre__cut(c, s->num_counts, sizeof(uint32_t));
     s->stalled = nacre__cut(c, s->max > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
-    s->num_con_notes = nacre__cut(c, s->max > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
+    s->num_con_notifications = nacre__cut(c, s->max > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
 }
 
 void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes)
@@ -69,7 +69,7 @@ void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes)
     for (size_t i = 0; s->max > 0 && i < NACRE__STALLS; i++) s->stalled[i] = NACRE__LIST_EMPTY;
     for (uint32_t i = 0; i < s->max; i++) {
         s->observers[i].bytes = bytes + (size_t)s->core->config.observer_bytes * i;
-        s->observers[i].entry = s->observers[i].push = NACRE__NONE;
+        s->observers[i].server = s->observers[i].separate = NACRE__NONE;
         nacre__list_append(s->links, &s->lists[NACRE__OBSERVER_FREE], i);
     }
 }
@@ -118,10 +118,10 @@ static void count(const nacre__observe_server *s, const nacre__observer *o, bool
     *num = one_more ? *num + 1 : *num - 1;
 }
 
-static bool has_its_share(const nacre__observe_server *s, const nacre__entry *entry)
+static bool has_its_share(const nacre__observe_server *s, const nacre__server_exchange *exchange)
 {
     return s->num_counts > 0 &&
-           *count_of(s, entry->context, &entry->record->peer) >= s->core->config.observers_per_peer;
+           *count_of(s, exchange->context, &exchange->record->peer) >= s->core->config.observers_per_peer;
 }
 
 /* ---- The same client, the same registration ------------------------------------------------------------------------ */
@@ -154,21 +154,21 @@ static bool same_key(const nacre_message *a, const nacre_message *b)
 
 /* RFC 7641 4.1: plain, the client's address and the token are the registration. RFC 8613 4.1.3.5: protected, a token alone
  * says nothing, for it is not authenticated; the context and the options that were encrypted must agree as well. */
-static bool is_same(const nacre__observer *o, const nacre__entry *entry, uint64_t token_hash)
+static bool is_same(const nacre__observer *o, const nacre__server_exchange *exchange, uint64_t token_hash)
 {
     nacre_message kept;
-    return o->token_hash == token_hash && o->context == entry->context &&
-           nacre_address_equal(&o->peer, &entry->record->peer) &&
+    return o->token_hash == token_hash && o->context == exchange->context &&
+           nacre_address_equal(&o->peer, &exchange->record->peer) &&
            nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len)) == NACRE_OK &&
-           nacre_bytes_equal(kept.token, entry->message.token) &&
-           (o->context == NULL || same_key(&kept, &entry->message));
+           nacre_bytes_equal(kept.token, exchange->message.token) &&
+           (o->context == NULL || same_key(&kept, &exchange->message));
 }
 
-static nacre__observer *find(nacre__observe_server *s, const nacre__entry *entry)
+static nacre__observer *find(nacre__observe_server *s, const nacre__server_exchange *exchange)
 {
-    const uint64_t hash = nacre__peer_hash(s->core, &entry->record->peer, entry->message.token);
+    const uint64_t hash = nacre__peer_hash(s->core, &exchange->record->peer, exchange->message.token);
     for (uint32_t i = nacre__chain_first(&s->by_token, hash); i != NACRE__NONE; i = nacre__chain_next(&s->by_token, i))
-        if (is_same(&s->observers[i], entry, hash)) return &s->observers[i];
+        if (is_same(&s->observers[i], exchange, hash)) return &s->observers[i];
     return NULL;
 }
 
@@ -176,7 +176,7 @@ static nacre__observer *find(nacre__observe_server *s, const nacre__entry *entry
 
 void nacre__observer_free(nacre__observe_server *s, nacre__observer *o)
 {
-    o->exchange = 0;
+    o->number = 0;
     o->user = NULL;
     nacre__observer_set(s, o, NACRE__OBSERVER_FREE);
 }
@@ -184,9 +184,9 @@ void nacre__observer_free(nacre__observe_server *s, nacre__observer *o)
 /* The one way to an end; its event is to be pulled. Whatever was on its way to it is not sent any more. */
 void nacre__observer_end(nacre__observe_server *s, nacre__observer *o, nacre_err err)
 {
-    if (o->push != NACRE__NONE) nacre__push_drop(s->x, &s->x->pushes[o->push]);
-    if (o->entry != NACRE__NONE) s->x->entries[o->entry].observer = NACRE__NONE;
-    o->push = o->entry = NACRE__NONE;
+    if (o->separate != NACRE__NONE) nacre__separate_drop(s->x, &s->x->separates[o->separate]);
+    if (o->server != NACRE__NONE) s->x->servers[o->server].observer = NACRE__NONE;
+    o->separate = o->server = NACRE__NONE;
     nacre__chain_remove(&s->by_token, o->token_hash, nacre__observer_index(s, o));
     unset_mid(s, o);
     count(s, o, false);
@@ -199,12 +199,12 @@ void nacre__observer_end(nacre__observe_server *s, nacre__observer *o, nacre_err
 }
 
 /* RFC 7641 3.6: a registration's request once more, but with Observe 1. */
-void nacre__observer_cancel(nacre__observe_server *s, const nacre__entry *entry)
+void nacre__observer_cancel(nacre__observe_server *s, const nacre__server_exchange *exchange)
 {
     uint64_t value;
-    const nacre_bytes option = nacre_option_find(entry->message.options, NACRE_OPT_OBSERVE);
+    const nacre_bytes option = nacre_option_find(exchange->message.options, NACRE_OPT_OBSERVE);
     if (nacre_is_absent(option) || !nacre_option_uint(option, &value) || value != 1) return;
-    nacre__observer *o = find(s, entry);
+    nacre__observer *o = find(s, exchange);
     if (o != NULL) nacre__observer_end(s, o, NACRE_OK);
 }
 
@@ -260,64 +260,66 @@ static nacre__observer *place(nacre__observe_server *s)
 }
 
 /* Keeps the request, which fits. */
-static void keep(nacre__observe_server *s, nacre__observer *o, nacre__entry *entry)
+static void keep(nacre__observe_server *s, nacre__observer *o, nacre__server_exchange *exchange)
 {
     nacre_bytes out = NACRE_ABSENT;
-    if (nacre_message_write(&entry->message, &out, (nacre_buf){ o->bytes, s->core->config.observer_bytes }) != NACRE_OK)
+    if (nacre_message_write(&exchange->message, &out, (nacre_buf){ o->bytes, s->core->config.observer_bytes }) !=
+        NACRE_OK)
         out.len = 0;
     o->len = out.len;
-    o->peer = entry->record->peer;
-    o->context = entry->context;
-    o->id = nacre_request_id_dup(&entry->id); /* RFC 8613 8.3.1: the nonce is the first answer's */
-    o->token_hash = nacre__peer_hash(s->core, &entry->record->peer, entry->message.token);
+    o->peer = exchange->record->peer;
+    o->context = exchange->context;
+    o->id = nacre_request_id_dup(&exchange->id); /* RFC 8613 8.3.1: the nonce is the first answer's */
+    o->token_hash = nacre__peer_hash(s->core, &exchange->record->peer, exchange->message.token);
     nacre__chain_add(&s->by_token, o->token_hash, nacre__observer_index(s, o));
-    entry->observer = nacre__observer_index(s, o);
-    o->entry = nacre__entry_index(s->x, entry);
+    exchange->observer = nacre__observer_index(s, o);
+    o->server = nacre__server_exchange_index(s->x, exchange);
     count(s, o, true);
 }
 
-nacre_err nacre__observer_register(nacre__observe_server *s, nacre__entry *entry, void *user, nacre_exchange *exchange)
+nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_exchange *exchange, void *user,
+                                   nacre_exchange *number)
 {
-    if (entry->state != NACRE__ENTRY_DELIVERED) return NACRE_ERR_STALE;
-    if (!asks_to_observe(&entry->message) || entry->observer != NACRE__NONE) return NACRE_ERR_BAD_ARGUMENT;
-    if (nacre_message_size(&entry->message) > s->core->config.observer_bytes) return NACRE_ERR_TOO_LONG;
+    if (exchange->state != NACRE__SERVER_DELIVERED) return NACRE_ERR_STALE;
+    if (!asks_to_observe(&exchange->message) || exchange->observer != NACRE__NONE) return NACRE_ERR_BAD_ARGUMENT;
+    if (nacre_message_size(&exchange->message) > s->core->config.observer_bytes) return NACRE_ERR_TOO_LONG;
     /* RFC 7641 4.1: a second registration of one client under one token takes the place of the first */
-    nacre__observer *old = find(s, entry);
+    nacre__observer *old = find(s, exchange);
     if (old != NULL) nacre__observer_end(s, old, NACRE_ERR_STALE);
-    if (has_its_share(s, entry)) return NACRE_ERR_BUSY;
+    if (has_its_share(s, exchange)) return NACRE_ERR_BUSY;
     nacre__observer *o = place(s);
     if (o == NULL) return NACRE_ERR_BUSY;
-    keep(s, o, entry);
+    keep(s, o, exchange);
     o->user = user;
-    o->number = (uint32_t)s->core->now_ms & 0xffffff;
+    o->observe_value = (uint32_t)s->core->now_ms & 0xffffff;
     o->last_con = s->core->now_ms;
     o->since_con = 0;
-    o->con = entry->record->type == NACRE_CON;
+    o->con = exchange->record->type == NACRE_CON;
     o->is_validated = o->is_confirmed = nacre__is_validated(s->x->validation, &o->peer);
     o->changed = o->is_checked = false;
     o->next_check = 0;
     s->num_observing++;
-    o->exchange = nacre__exchange_new(&s->x->numbers, &o->generation, NACRE__OF_OBSERVER, nacre__observer_index(s, o));
+    o->number = nacre__exchange_new(&s->x->numbers, &o->generation, NACRE__OF_OBSERVER, nacre__observer_index(s, o));
     nacre__observer_set(s, o, NACRE__OBSERVER_REGISTERING);
-    *exchange = o->exchange;
+    *number = o->number;
     return NACRE_OK;
 }
 
 /* The observer with that number; NULL when it has ended. */
-nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchange exchange)
+nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchange number)
 {
-    const uint32_t index = nacre__exchange_index(&s->x->numbers, NACRE__OF_OBSERVER, exchange);
+    const uint32_t index = nacre__exchange_index(&s->x->numbers, NACRE__OF_OBSERVER, number);
     if (index >= s->max) return NULL;
     nacre__observer *o = &s->observers[index];
-    return o->exchange == exchange && o->state != NACRE__OBSERVER_GONE ? o : NULL;
+    return o->number == number && o->state != NACRE__OBSERVER_GONE ? o : NULL;
 }
 
-void nacre__observer_release(nacre__observe_server *s, nacre_exchange exchange)
+void nacre__observer_release(nacre__observe_server *s, nacre_exchange number)
 {
-    const uint32_t index = nacre__exchange_index(&s->x->numbers, NACRE__OF_OBSERVER, exchange);
+    const uint32_t index = nacre__exchange_index(&s->x->numbers, NACRE__OF_OBSERVER, number);
     if (index >= s->max) return;
     nacre__observer *o = &s->observers[index];
-    if (o->exchange != exchange) return;
+    if (o->number != number) return;
     if (o->state != NACRE__OBSERVER_GONE) nacre__observer_end(s, o, NACRE_OK);
     nacre__observer_free(s, o);
 }

@@ -13,8 +13,8 @@ enum {
 /* Somebody who wants to hear what becomes of a resource.
  *
  *     FREE -> REGISTERING -> IDLE -> PENDING -> DELIVERED -> BUSY -> IDLE or PENDING
- *     REGISTERING  its request is not answered yet        PENDING    changed; waits for a push
- *     DELIVERED    the application has the NOTIFY event   BUSY       its push is under way
+ *     REGISTERING  its request is not answered yet        PENDING    changed; waits for a separate response
+ *     DELIVERED    the application has the NOTIFY event   BUSY       its separate response is under way
  * and from PENDING, for a while, STALLED: it would be one CON too many on the way to its peer (RFC 7252 4.7);
  * and from each of them GONE, until its event is pulled. FRESH and CHANGED are IDLE and PENDING of a plain registration
  * that is not confirmed: its sender's address may be forged, so it comes after the rest. */
@@ -34,7 +34,7 @@ typedef enum nacre__observer_state {
 
 typedef struct nacre__observer {
     nacre__observer_state state;
-    nacre_exchange exchange;
+    nacre_exchange number;
     uint32_t generation;
     nacre__link link;                /* in the list of its state */
     uint32_t token_chain, mid_chain; /* next ones in its buckets */
@@ -45,10 +45,10 @@ typedef struct nacre__observer {
     void *user;
     uint8_t *bytes; /* observer_bytes: the registration, plain */
     size_t len;
-    uint64_t last_con;    /* ms */
-    uint32_t entry, push; /* REGISTERING; DELIVERED and BUSY */
-    uint32_t number;      /* the last value of Observe */
-    uint16_t mid;         /* of the last notification */
+    uint64_t last_con;         /* ms */
+    uint32_t server, separate; /* REGISTERING; DELIVERED and BUSY */
+    uint32_t observe_value;    /* the last value of Observe */
+    uint16_t mid;              /* of the last notification */
     uint8_t since_con;
     bool con, has_mid, changed;
     bool is_confirmed;   /* validated, or a CON notification was acknowledged: NON may follow (RFC 7641 7) */
@@ -66,12 +66,12 @@ typedef struct nacre__observe_server {
     nacre__list lists[NACRE__OBSERVER_STATES];
     nacre__links links;
     nacre__chains by_token, by_mid;
-    nacre__list *stalled;        /* NACRE__STALLS lists of observers, by peer … */
-    uint32_t *num_con_notes;     /* … and how many CON notifications are under way to those peers */
-    uint32_t *counts;            /* of observers, by peer; those whose hashes collide share one */
-    uint32_t num_counts;         /* a power of two; 0: nothing is shared out */
-    bool any_missed;             /* perhaps an observer has `missed` set */
-    uint32_t max, num_observing; /* places, one more than config.num_observers; those that have not ended */
+    nacre__list *stalled;            /* NACRE__STALLS lists of observers, by peer … */
+    uint32_t *num_con_notifications; /* … and how many CON notifications are under way to those peers */
+    uint32_t *counts;                /* of observers, by peer; those whose hashes collide share one */
+    uint32_t num_counts;             /* a power of two; 0: nothing is shared out */
+    bool any_missed;                 /* perhaps an observer has `missed` set */
+    uint32_t max, num_observing;     /* places, one more than config.num_observers; those that have not ended */
 } nacre__observe_server;
 
 uint32_t nacre__max_observers(const nacre_endpoint_config *config);
@@ -82,16 +82,17 @@ void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes);
 /* observe_server.c */
 uint32_t nacre__stall_of(const nacre__observe_server *s, const nacre_address *peer);
 void nacre__observer_set(nacre__observe_server *s, nacre__observer *observer, nacre__observer_state state);
-nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchange exchange);
+nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchange number);
 static inline uint32_t nacre__observer_index(const nacre__observe_server *s, const nacre__observer *observer)
 {
     return (uint32_t)(observer - s->observers);
 }
-nacre_err nacre__observer_register(nacre__observe_server *s, nacre__entry *entry, void *user, nacre_exchange *exchange);
-void nacre__observer_release(nacre__observe_server *s, nacre_exchange exchange);
+nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_exchange *exchange, void *user,
+                                   nacre_exchange *number);
+void nacre__observer_release(nacre__observe_server *s, nacre_exchange number);
 void nacre__observer_free(nacre__observe_server *s, nacre__observer *observer);
 void nacre__observer_end(nacre__observe_server *s, nacre__observer *observer, nacre_err err);
-void nacre__observer_cancel(nacre__observe_server *s, const nacre__entry *entry);
+void nacre__observer_cancel(nacre__observe_server *s, const nacre__server_exchange *exchange);
 bool nacre__observer_reset(nacre__observe_server *s, const nacre_address *peer, uint16_t mid);
 void nacre__observer_set_mid(nacre__observe_server *s, nacre__observer *observer, uint16_t mid);
 void nacre__observers_gone(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
@@ -107,16 +108,16 @@ static inline void nacre__observer_confirmed(nacre__observer *observer) /* a CON
 }
 nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *observer, nacre_message *answer,
                              nacre_bytes echo);
-void nacre__observer_begun(nacre__observe_server *s, nacre__observer *observer, nacre__push *push);
+void nacre__observer_begun(nacre__observe_server *s, nacre__observer *observer, nacre__separate_response *separate);
 void nacre__observer_settled(nacre__observe_server *s, nacre__observer *observer, nacre_err err);
-bool nacre__notification_missed(nacre__observe_server *s, nacre__push *push);
-void nacre__con_notification_left(nacre__observe_server *s, nacre__push *push);
+bool nacre__notification_missed(nacre__observe_server *s, nacre__separate_response *separate);
+void nacre__con_notification_left(nacre__observe_server *s, nacre__separate_response *separate);
 void nacre__observers_catch_up(nacre__observe_server *s, const nacre_context *context);
 bool nacre__observers_gone_event(nacre__observe_server *s, nacre_event *event);
 bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event);
-nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange exchange, const nacre_message *plain);
-void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange exchange);
-nacre_err nacre__observer_later(nacre__observe_server *s, nacre_exchange exchange);
+nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange number, const nacre_message *plain);
+void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange number);
+nacre_err nacre__observer_defer(nacre__observe_server *s, nacre_exchange number);
 void nacre__observers_close_delivered(nacre__observe_server *s);
 bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *answer,
                              size_t extra);

@@ -57,19 +57,22 @@ void nacre__outer_copy_options(nacre_options *o, nacre_bytes options);
 
 /* outer_block_server.c, outer_block_responses.c: of requests of peers, and of the answers to them. */
 typedef bool nacre__is_for_us(void *self, nacre_bytes kid); /* whether any context may be meant */
-bool nacre__outer_request(nacre__outer_blocks *b, nacre__entry *entry, nacre__item *item, nacre__is_for_us *is_for_us,
-                          void *self);
+bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchange, nacre__received *received,
+                          nacre__is_for_us *is_for_us, void *self);
 void nacre__outer_put_back(nacre__outer *place);
-void nacre__outer_put_off(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item);
-bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
-                        nacre_outgoing *out);
-void nacre__outer_serve(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item, nacre__block asked);
+void nacre__outer_put_off(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received);
+bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre__outer_block_request *block_request,
+                        nacre_bytes bytes, nacre_outgoing *out);
+void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received,
+                        nacre__block asked);
 
 /* outer_block_client.c: of answers to us. */
-nacre__item_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__slot *slot, nacre__item *item);
-void nacre__outer_block(nacre__outer_blocks *b, nacre__slot *slot, const nacre__item *item, uint64_t now_ms);
-void nacre__outer_forget(nacre__outer_blocks *b, nacre__slot *slot);
-nacre_err nacre__outer_write_next(nacre__outer_blocks *b, const nacre__slot *slot, nacre_bytes *out, nacre_buf room,
-                                  uint16_t mid, nacre_bytes token);
+nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exchange *exchange,
+                                       nacre__received *received);
+void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__received *received,
+                        uint64_t now_ms);
+void nacre__outer_forget(nacre__outer_blocks *b, nacre__client_exchange *exchange);
+nacre_err nacre__outer_write_next(nacre__outer_blocks *b, const nacre__client_exchange *exchange, nacre_bytes *out,
+                                  nacre_buf room, uint16_t mid, nacre_bytes token);
 
 #endif

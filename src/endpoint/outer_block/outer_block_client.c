@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* outer_fetch: answers that a proxy cut into blocks, fetched and put together (RFC 8613 4.1.3.4.2, 8.4.1, RFC 7959 2.4).
  *
- * The first block comes in place of the answer. From then on the slot asks for one block after the other: the OSCORE option
+ * The first block comes in place of the answer. From then on the exchange asks for one block after the other: the OSCORE option
  * and the other outer options of its request, Block2, no payload, each under a token and a message ID of its own, sent again
  * as any request. The last block makes the message, which goes to OSCORE as if it had come whole, once.
  *
@@ -14,23 +14,23 @@
 
 #include <string.h>
 
-static nacre__outer *place_of(const nacre__outer_blocks *b, const nacre__slot *slot)
+static nacre__outer *place_of(const nacre__outer_blocks *b, const nacre__client_exchange *exchange)
 {
-    return slot->outer == NACRE__NONE ? NULL : &b->places[slot->outer];
+    return exchange->outer == NACRE__NONE ? NULL : &b->places[exchange->outer];
 }
 
-/* What the slot put together is lost, or is somebody else's to look at. */
-static void leave_place(nacre__slot *slot)
+/* What the exchange put together is lost, or is somebody else's to look at. */
+static void leave_place(nacre__client_exchange *exchange)
 {
-    slot->outer = NACRE__NONE;
-    slot->t->give_up = slot->give_up_before;
+    exchange->outer = NACRE__NONE;
+    exchange->t->give_up = exchange->give_up_before;
 }
 
-void nacre__outer_forget(nacre__outer_blocks *b, nacre__slot *slot)
+void nacre__outer_forget(nacre__outer_blocks *b, nacre__client_exchange *exchange)
 {
-    if (slot->outer == NACRE__NONE) return;
-    nacre__outer_drop(&b->places[slot->outer]);
-    leave_place(slot);
+    if (exchange->outer == NACRE__NONE) return;
+    nacre__outer_drop(&b->places[exchange->outer]);
+    leave_place(exchange);
 }
 
 /* Same message as the first block was cut from, as far as anybody can tell: RFC 7959 2.4. */
@@ -51,90 +51,98 @@ static bool fits(const nacre__outer *place, const nacre_message *m, nacre__block
     return place == NULL || belongs(place, m);
 }
 
-/* An answer to the slot: what kind it is. The last block turns it into the whole message. */
-nacre__item_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__slot *slot, nacre__item *item)
+/* An answer to the exchange: what kind it is. The last block turns it into the whole message. */
+nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exchange *exchange,
+                                       nacre__received *received)
 {
-    const nacre_bytes value = nacre_option_find(item->outer.options, NACRE_OPT_BLOCK2);
-    nacre__outer *place = place_of(b, slot);
+    const nacre_bytes value = nacre_option_find(received->outer.options, NACRE_OPT_BLOCK2);
+    nacre__outer *place = place_of(b, exchange);
     nacre__block block;
-    if (nacre_is_absent(value) || slot->context == NULL || !nacre__has_option(item->outer.options, NACRE_OPT_OSCORE))
-        return NACRE__ITEM_RESPONSE;
-    if (!nacre__block_read(&block, value)) return NACRE__ITEM_BLOCK;
+    if (nacre_is_absent(value) || exchange->context == NULL ||
+        !nacre__has_option(received->outer.options, NACRE_OPT_OSCORE))
+        return NACRE__RECEIVED_RESPONSE;
+    if (!nacre__block_read(&block, value)) return NACRE__RECEIVED_BLOCK;
     if (block.more || block.num > 0) {
-        if (block.more || place == NULL || !fits(place, &item->outer, block)) return NACRE__ITEM_BLOCK;
-        if (!nacre__outer_add(b, place, item->outer.payload)) return NACRE__ITEM_BLOCK;
+        if (block.more || place == NULL || !fits(place, &received->outer, block)) return NACRE__RECEIVED_BLOCK;
+        if (!nacre__outer_add(b, place, received->outer.payload)) return NACRE__RECEIVED_BLOCK;
         place->state = NACRE__OUTER_TAKEN;
-        item->place = place;
-        item->room = nacre__outer_room(b, place);
-        item->outer.options = nacre_bytes_of(place->head, place->head_len);
-        item->outer.payload = nacre_bytes_of(place->body, place->body_len);
-        leave_place(slot);
-        return NACRE__ITEM_RESPONSE;
+        received->place = place;
+        received->room = nacre__outer_room(b, place);
+        received->outer.options = nacre_bytes_of(place->head, place->head_len);
+        received->outer.payload = nacre_bytes_of(place->body, place->body_len);
+        leave_place(exchange);
+        return NACRE__RECEIVED_RESPONSE;
     }
-    return place == NULL ? NACRE__ITEM_RESPONSE : NACRE__ITEM_BLOCK; /* block 0 is all there is, or comes late */
+    return place == NULL ? NACRE__RECEIVED_RESPONSE
+                         : NACRE__RECEIVED_BLOCK; /* block 0 is all there is, or comes late */
 }
 
 /* The first block: a place for what follows, as long as an exchange may last. */
-static nacre__outer *begin(nacre__outer_blocks *b, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+static nacre__outer *begin(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__received *received,
+                           uint64_t now_ms)
 {
-    nacre__outer *place = nacre__outer_take(b, NACRE__OUTER_FETCHING, &slot->peer, slot->exchange);
+    nacre__outer *place = nacre__outer_take(b, NACRE__OUTER_FETCHING, &exchange->peer, exchange->number);
     if (place == NULL) return NULL;
-    place->code = item->outer.code;
-    place->head_len = item->outer.options.len;
-    memcpy(place->head, item->outer.options.ptr, item->outer.options.len);
-    slot->outer = (uint32_t)(place - b->places);
-    slot->give_up_before = slot->t->give_up;
+    place->code = received->outer.code;
+    place->head_len = received->outer.options.len;
+    memcpy(place->head, received->outer.options.ptr, received->outer.options.len);
+    exchange->outer = (uint32_t)(place - b->places);
+    exchange->give_up_before = exchange->t->give_up;
     const uint64_t latest = nacre__after(now_ms, b->core->config.timing.exchange_lifetime_ms);
-    if (latest < slot->t->give_up) slot->t->give_up = latest;
+    if (latest < exchange->t->give_up) exchange->t->give_up = latest;
     return place;
 }
 
-static void ask_for_next(nacre__outer_blocks *b, nacre__slot *slot, const nacre__outer *place, uint8_t szx)
+static void ask_for_next(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__outer *place,
+                         uint8_t szx)
 {
-    slot->next_block = nacre__block_value((nacre__block){ (uint32_t)(place->body_len >> (szx + 4)), false, szx });
-    slot->doubt = NACRE_OK;
-    nacre__slot_pause(b->x, slot);
-    nacre__slot_set_token(b->x, slot, 0);
-    nacre__slot_queue(b->x, slot);
+    exchange->next_block = nacre__block_value((nacre__block){ (uint32_t)(place->body_len >> (szx + 4)), false, szx });
+    exchange->last_reject = NACRE_OK;
+    nacre__client_exchange_pause(b->x, exchange);
+    nacre__client_exchange_set_token(b->x, exchange, 0);
+    nacre__client_exchange_queue(b->x, exchange);
 }
 
 /* A block that is not the last, or not what was asked for. */
-void nacre__outer_block(nacre__outer_blocks *b, nacre__slot *slot, const nacre__item *item, uint64_t now_ms)
+void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__received *received,
+                        uint64_t now_ms)
 {
-    nacre__outer *place = place_of(b, slot);
+    nacre__outer *place = place_of(b, exchange);
     nacre__block block;
-    const nacre_bytes value = nacre_option_find(item->outer.options, NACRE_OPT_BLOCK2);
-    if (!nacre__slot_waits(slot) || !nacre__block_read(&block, value) || !fits(place, &item->outer, block)) {
+    const nacre_bytes value = nacre_option_find(received->outer.options, NACRE_OPT_BLOCK2);
+    if (!nacre__client_exchange_waits(exchange) || !nacre__block_read(&block, value) ||
+        !fits(place, &received->outer, block)) {
         b->core->stats.dropped++;
-        if (nacre__slot_waits(slot) && slot->doubt == NACRE_OK) slot->doubt = NACRE_ERR_PROTECTION_INVALID;
+        if (nacre__client_exchange_waits(exchange) && exchange->last_reject == NACRE_OK)
+            exchange->last_reject = NACRE_ERR_PROTECTION_INVALID;
         return;
     }
-    if (place == NULL && slot->doubt != NACRE_ERR_TOO_LONG) place = begin(b, slot, item, now_ms);
+    if (place == NULL && exchange->last_reject != NACRE_ERR_TOO_LONG) place = begin(b, exchange, received, now_ms);
     if (place == NULL) { /* it is not acknowledged either: sent again, it may find one */
         b->core->stats.dropped++;
         return;
     }
-    if (block.more && nacre__outer_add(b, place, item->outer.payload)) {
-        ask_for_next(b, slot, place, block.szx);
+    if (block.more && nacre__outer_add(b, place, received->outer.payload)) {
+        ask_for_next(b, exchange, place, block.szx);
         return;
     }
     /* RFC 8613 4.1.3.4.2: discarded */
-    nacre__outer_forget(b, slot);
-    slot->doubt = NACRE_ERR_TOO_LONG;
+    nacre__outer_forget(b, exchange);
+    exchange->last_reject = NACRE_ERR_TOO_LONG;
     b->core->stats.dropped++;
 }
 
 /* The question for the next block: what was asked for before, without what it carried. */
-nacre_err nacre__outer_write_next(nacre__outer_blocks *b, const nacre__slot *slot, nacre_bytes *out, nacre_buf room,
-                                  uint16_t mid, nacre_bytes token)
+nacre_err nacre__outer_write_next(nacre__outer_blocks *b, const nacre__client_exchange *exchange, nacre_bytes *out,
+                                  nacre_buf room, uint16_t mid, nacre_bytes token)
 {
     nacre_message m;
     nacre_options o;
-    nacre_err err = nacre_message_parse(&m, nacre_bytes_of(slot->t->bytes, slot->t->len));
+    nacre_err err = nacre_message_parse(&m, nacre_bytes_of(exchange->t->bytes, exchange->t->len));
     if (err != NACRE_OK) return err;
     nacre_options_init(&o, (nacre_buf){ b->core->options, b->core->config.max_message });
     nacre__outer_copy_options(&o, m.options);
-    nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, slot->next_block);
+    nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, exchange->next_block);
     err = nacre_options_finish(&o, &m.options);
     if (err != NACRE_OK) return err;
     m.mid = mid;

@@ -7,7 +7,7 @@
  *
  *  - One peer has at most half of the places; a newcomer of its own takes the one that it did not use for longest.
  *  - When all are taken, an answer that was given to its end gives way, then the one unused for longest, those of addresses
- *    that are not validated first; so who forges addresses pushes out what was forged, once there is such.
+ *    that are not validated first; so who forges addresses separate responses out what was forged, once there is such.
  *  - What we fetch ourselves never gives way: it ends with its exchange.
  *
  * Who loses a place hears 4.08 and sends the blocks again. */

@@ -19,7 +19,7 @@ static uint8_t largest_for(const nacre__outer_blocks *b, const nacre_address *pe
 
 /* `m` with Block options, and with `block` and its part of the payload when that is not NULL. */
 static bool write_with(nacre__outer_blocks *b, nacre_bytes *out, nacre_buf room, const nacre_message *m,
-                       const nacre__outer_wish *wish, const nacre__block *block)
+                       const nacre__outer_block_request *block_request, const nacre__block *block)
 {
     nacre_message part = *m;
     nacre_options o;
@@ -32,7 +32,8 @@ static bool write_with(nacre__outer_blocks *b, nacre_bytes *out, nacre_buf room,
         nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, nacre__block_value(*block));
         part.payload = nacre_bytes_of(m->payload.ptr + offset, left < size ? left : size);
     }
-    if (wish != NULL && wish->has_block1) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, wish->block1);
+    if (block_request != NULL && block_request->has_block1)
+        nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, block_request->block1);
     return nacre_options_finish(&o, &part.options) == NACRE_OK && nacre_message_write(&part, out, room) == NACRE_OK;
 }
 
@@ -54,35 +55,38 @@ static bool keep(nacre__outer_blocks *b, const nacre_address *peer, const nacre_
 
 /* Writes the answer `bytes` to `out` as its request wanted it; false when it goes as it is: nothing was wanted, or it is not
  * protected, or there is no place to keep it in. */
-bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre__outer_wish *wish, nacre_bytes bytes,
-                        nacre_outgoing *out)
+bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre__outer_block_request *block_request,
+                        nacre_bytes bytes, nacre_outgoing *out)
 {
     nacre_message m;
-    if (!wish->has_block1 && !wish->has_block2) return false;
+    if (!block_request->has_block1 && !block_request->has_block2) return false;
     const nacre_buf room = { out->buf.ptr, nacre__max_message_to(b->core, peer) };
     out->peer = *peer;
     if (nacre_message_parse(&m, bytes) != NACRE_OK || !nacre__has_option(m.options, NACRE_OPT_OSCORE)) return false;
-    if (!wish->sized) wish->szx = largest_for(b, peer, wish->szx); /* once: a retransmission has the same bytes */
-    wish->sized = true;
-    if (wish->has_block2 && m.payload.len > nacre__block_size(wish->szx) && keep(b, peer, &m, wish->key)) {
-        nacre__block first = { 0, true, wish->szx };
-        for (; !write_with(b, &out->bytes, room, &m, wish, &first); first.szx--)
+    if (!block_request->sized)
+        block_request->szx = largest_for(b, peer, block_request->szx); /* once: a retransmission has the same bytes */
+    block_request->sized = true;
+    if (block_request->has_block2 && m.payload.len > nacre__block_size(block_request->szx) &&
+        keep(b, peer, &m, block_request->key)) {
+        nacre__block first = { 0, true, block_request->szx };
+        for (; !write_with(b, &out->bytes, room, &m, block_request, &first); first.szx--)
             if (first.szx == 0) return false;
         return true;
     }
-    return wish->has_block1 && write_with(b, &out->bytes, room, &m, wish, NULL);
+    return block_request->has_block1 && write_with(b, &out->bytes, room, &m, block_request, NULL);
 }
 
 /* A later block of an answer that is kept. */
-void nacre__outer_serve(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item, nacre__block asked)
+void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received,
+                        nacre__block asked)
 {
-    const nacre_address *peer = &item->datagram->peer;
-    nacre__outer *place = nacre__outer_find(b, NACRE__OUTER_CUT, peer, entry->wish.key);
+    const nacre_address *peer = &received->datagram->peer;
+    nacre__outer *place = nacre__outer_find(b, NACRE__OUTER_CUT, peer, exchange->block_request.key);
     const uint64_t offset = nacre__block_offset(asked);
     nacre_message answer = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: it is not there any more; begin again */
     if (place == NULL || offset >= place->body_len) {
         if (place != NULL) answer.code = NACRE_BAD_REQUEST;
-        nacre__answer_unprotected(b->x, entry, &answer, item->outer.token);
+        nacre__response_unprotected(b->x, exchange, &answer, received->outer.token);
         return;
     }
     const uint8_t szx = largest_for(b, peer, asked.szx);
@@ -97,9 +101,9 @@ void nacre__outer_serve(nacre__outer_blocks *b, nacre__entry *entry, const nacre
     if (write_with(b, &out, (nacre_buf){ b->core->scratch, nacre__max_message_to(b->core, peer) }, &answer, NULL,
                    &block) &&
         nacre_message_parse(&answer, out) == NACRE_OK) {
-        nacre__answer_unprotected(b->x, entry, &answer, item->outer.token);
+        nacre__response_unprotected(b->x, exchange, &answer, received->outer.token);
         return;
     }
     answer = (nacre_message){ .code = NACRE_INCOMPLETE };
-    nacre__answer_unprotected(b->x, entry, &answer, item->outer.token);
+    nacre__response_unprotected(b->x, exchange, &answer, received->outer.token);
 }

@@ -32,9 +32,9 @@ static bool may_have_blocks(uint32_t seen)
     return (seen & (NACRE__SEEN(NACRE_OPT_BLOCK1) | NACRE__SEEN(NACRE_OPT_BLOCK2))) != 0;
 }
 
-static bool read_options(const nacre__outer_blocks *b, const nacre__item *item, outer_options *o)
+static bool read_options(const nacre__outer_blocks *b, const nacre__received *received, outer_options *o)
 {
-    nacre_option_iter it = nacre_option_begin(item->outer.options);
+    nacre_option_iter it = nacre_option_begin(received->outer.options);
     *o = (outer_options){ .tags = 0 };
     for (nacre_option option; nacre_option_next(&it, &option);) {
         switch (option.number) {
@@ -42,7 +42,7 @@ static bool read_options(const nacre__outer_blocks *b, const nacre__item *item, 
         case NACRE_OPT_BLOCK1: o->block1 = option.value; break;
         case NACRE_OPT_BLOCK2: o->block2 = option.value; break;
         case NACRE_OPT_SIZE1: o->size1 = option.value; break;
-        case NACRE_OPT_REQUEST_TAG: o->tags = hash_tag(b, &item->datagram->peer, o->tags, option.value); break;
+        case NACRE_OPT_REQUEST_TAG: o->tags = hash_tag(b, &received->datagram->peer, o->tags, option.value); break;
         default: break;
         }
     }
@@ -51,8 +51,8 @@ static bool read_options(const nacre__outer_blocks *b, const nacre__item *item, 
 
 /* ---- Answers in clear ---------------------------------------------------------------------------------------------- */
 
-static bool say(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item, uint8_t code, uint32_t block1,
-                uint64_t size1)
+static bool say(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received, uint8_t code,
+                uint32_t block1, uint64_t size1)
 {
     nacre_message answer = { .code = code };
     nacre_options o;
@@ -60,14 +60,14 @@ static bool say(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *
     if (code == NACRE_CONTINUE || code == NACRE_INCOMPLETE) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, block1);
     if (size1 > 0) nacre_options_add_uint(&o, NACRE_OPT_SIZE1, size1);
     if (nacre_options_finish(&o, &answer.options) != NACRE_OK) answer.options = NACRE_ABSENT;
-    nacre__answer_unprotected(b->x, entry, &answer, item->outer.token);
+    nacre__response_unprotected(b->x, exchange, &answer, received->outer.token);
     return false;
 }
 
 /* RFC 7959 2.9.3, 4: what would do. */
-static bool say_too_large(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item)
+static bool say_too_large(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received)
 {
-    return say(b, entry, item, NACRE_TOO_LARGE, 0, b->core->config.max_unfragmented);
+    return say(b, exchange, received, NACRE_TOO_LARGE, 0, b->core->config.max_unfragmented);
 }
 
 /* ---- Putting together ---------------------------------------------------------------------------------------------- */
@@ -95,66 +95,67 @@ static bool is_announced_too_large(const nacre__outer_blocks *b, const outer_opt
 }
 
 /* The last block is there: from here on it is a message like any other. */
-static bool complete(const nacre__outer_blocks *b, nacre__item *item, nacre__outer *place)
+static bool complete(const nacre__outer_blocks *b, nacre__received *received, nacre__outer *place)
 {
     place->state = NACRE__OUTER_TAKEN;
-    item->outer.payload = nacre_bytes_of(place->body, place->body_len);
-    item->place = place;
-    item->room = nacre__outer_room(b, place);
+    received->outer.payload = nacre_bytes_of(place->body, place->body_len);
+    received->place = place;
+    received->room = nacre__outer_room(b, place);
     return true;
 }
 
-static bool take_block(nacre__outer_blocks *b, nacre__entry *entry, nacre__item *item, nacre__block block,
-                       const outer_options *o)
+static bool take_block(nacre__outer_blocks *b, nacre__server_exchange *exchange, nacre__received *received,
+                       nacre__block block, const outer_options *o)
 {
-    const nacre_address *peer = &item->datagram->peer;
-    const uint64_t key = entry->wish.key ^ o->tags;
-    const nacre_bytes piece = item->outer.payload;
-    if (!is_whole(block, piece.len)) return say(b, entry, item, NACRE_BAD_REQUEST, 0, 0);
-    if (is_announced_too_large(b, o)) return say_too_large(b, entry, item);
+    const nacre_address *peer = &received->datagram->peer;
+    const uint64_t key = exchange->block_request.key ^ o->tags;
+    const nacre_bytes piece = received->outer.payload;
+    if (!is_whole(block, piece.len)) return say(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
+    if (is_announced_too_large(b, o)) return say_too_large(b, exchange, received);
     nacre__outer *place = nacre__outer_find(b, NACRE__OUTER_JOINING, peer, key);
     if (block.num == 0) { /* RFC 7959 2.5: a new beginning replaces what was there */
         if (place == NULL) place = nacre__outer_take(b, NACRE__OUTER_JOINING, peer, key);
-        if (place == NULL) return say(b, entry, item, NACRE_UNAVAILABLE, 0, 0);
+        if (place == NULL) return say(b, exchange, received, NACRE_UNAVAILABLE, 0, 0);
         place->body_len = 0;
     } else if (place == NULL || place->body_len != nacre__block_offset(block)) {
         /* RFC 7959 2.9.2; what was put together stays, for nobody knows who sent this one */
-        return say(b, entry, item, NACRE_INCOMPLETE, nacre__block_value(block), 0);
+        return say(b, exchange, received, NACRE_INCOMPLETE, nacre__block_value(block), 0);
     }
     place->before = place->body_len;
     if (!nacre__outer_add(b, place, piece)) {
         nacre__outer_drop(place);
-        return say_too_large(b, entry, item);
+        return say_too_large(b, exchange, received);
     }
-    if (!block.more) return complete(b, item, place);
-    return say(b, entry, item, NACRE_CONTINUE, nacre__block_value(block), 0);
+    if (!block.more) return complete(b, received, place);
+    return say(b, exchange, received, NACRE_CONTINUE, nacre__block_value(block), 0);
 }
 
-/* RFC 8613 8.2.1: outer blocks come before OSCORE. True: `item` is a whole message now, or always was. False: it was
+/* RFC 8613 8.2.1: outer blocks come before OSCORE. True: `received` is a whole message now, or always was. False: it was
  * answered. */
-bool nacre__outer_request(nacre__outer_blocks *b, nacre__entry *entry, nacre__item *item, nacre__is_for_us *is_for_us,
-                          void *self)
+bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchange, nacre__received *received,
+                          nacre__is_for_us *is_for_us, void *self)
 {
-    nacre__outer_wish *wish = &entry->wish;
+    nacre__outer_block_request *block_request = &exchange->block_request;
     outer_options o;
     nacre__block block1 = { 0 }, block2 = { 0 };
-    if (b->core->config.opaque_oscore || !may_have_blocks(item->seen) || !read_options(b, item, &o)) return true;
+    if (b->core->config.opaque_oscore || !may_have_blocks(received->seen) || !read_options(b, received, &o))
+        return true;
     const bool has_block1 = !nacre_is_absent(o.block1), has_block2 = !nacre_is_absent(o.block2);
     if ((has_block1 && !nacre__block_read(&block1, o.block1)) || (has_block2 && !nacre__block_read(&block2, o.block2)))
-        return say(b, entry, item, NACRE_BAD_REQUEST, 0, 0);
-    wish->key = nacre__peer_hash(b->core, &item->datagram->peer, o.oscore);
+        return say(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
+    block_request->key = nacre__peer_hash(b->core, &received->datagram->peer, o.oscore);
     if (has_block2 && block2.num > 0) {
-        if (has_block1) return say(b, entry, item, NACRE_BAD_REQUEST, 0, 0);
-        nacre__outer_serve(b, entry, item, block2);
+        if (has_block1) return say(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
+        nacre__outer_serve(b, exchange, received, block2);
         return false;
     }
-    wish->has_block1 = has_block1;
-    wish->block1 = nacre__block_value(block1);
-    wish->has_block2 = has_block2; /* RFC 7959 2.4: early negotiation */
-    wish->szx = block2.szx;
+    block_request->has_block1 = has_block1;
+    block_request->block1 = nacre__block_value(block1);
+    block_request->has_block2 = has_block2; /* RFC 7959 2.4: early negotiation */
+    block_request->szx = block2.szx;
     /* what no context can open is refused as any such message, now and not when it has come whole */
     if (!has_block1 || (block1.num == 0 && !block1.more) || !may_be_ours(o.oscore, is_for_us, self)) return true;
-    return take_block(b, entry, item, block1, &o);
+    return take_block(b, exchange, received, block1, &o);
 }
 
 /* The last block counts as not come yet: it will be sent again, and what came before it stays. */
@@ -165,13 +166,13 @@ void nacre__outer_put_back(nacre__outer *place)
 }
 
 /* The store must be waited for before this can be accepted; the last block sent again finds it further on. */
-void nacre__outer_put_off(nacre__outer_blocks *b, nacre__entry *entry, const nacre__item *item)
+void nacre__outer_put_off(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received)
 {
-    nacre__persist_ask(b->x->persist, item->context);
-    if (nacre_address_is_reliable(&entry->record->peer)) { /* which sends nothing again */
-        nacre__answer_refuse(b->x, entry, NACRE_ERR_NOT_YET, item->outer.token);
+    nacre__persist_ask(b->x->persist, received->context);
+    if (nacre_address_is_reliable(&exchange->record->peer)) { /* which sends nothing again */
+        nacre__response_refuse(b->x, exchange, NACRE_ERR_NOT_YET, received->outer.token);
         return;
     }
     b->core->stats.dropped++;
-    nacre__server_exchange_release(b->x, entry);
+    nacre__server_exchange_release(b->x, exchange);
 }

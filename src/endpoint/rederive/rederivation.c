@@ -12,10 +12,10 @@ static nacre_rederivation **bucket_of(nacre__rederivations *d, nacre_bytes kid)
 {
     static const nacre_address nobody;
     const uint64_t hash = nacre__peer_hash(d->core, &nobody, kid);
-    return &d->buckets[(hash ^ hash >> 32) % NACRE__RENEWAL_BUCKETS];
+    return &d->buckets[(hash ^ hash >> 32) % NACRE__REDERIVATION_BUCKETS];
 }
 
-nacre_rederivation *nacre__renewal_next(nacre__rederivations *d, nacre_rederivation *before, nacre_bytes kid)
+nacre_rederivation *nacre__rederivation_next(nacre__rederivations *d, nacre_rederivation *before, nacre_bytes kid)
 {
     nacre_rederivation *r = before != NULL ? before->next : *bucket_of(d, kid);
     while (r != NULL && !nacre_bytes_equal(r->material.recipient_id, kid)) r = r->next;
@@ -43,7 +43,7 @@ static void begin_offers(nacre__rederivations *d, nacre_rederivation *r)
     nacre_wipe(key, sizeof key);
 }
 
-nacre_err nacre__renewal_add(nacre__rederivations *d, nacre_rederivation *r)
+nacre_err nacre__rederivation_add(nacre__rederivations *d, nacre_rederivation *r)
 {
     if (r->endpoint != NULL || !(r->asks || r->answers)) return NACRE_ERR_BAD_ARGUMENT;
     if (r->material.id_context.len > NACRE_REDERIVE_NONCE) return NACRE_ERR_BAD_ARGUMENT;
@@ -79,7 +79,7 @@ static void forget_news(nacre__rederivations *d, nacre_rederivation *r)
 }
 
 /* What is in flight under the context in use ends, and so does the news of it. */
-void nacre__renewal_retire(nacre__rederivations *d, nacre_rederivation *r)
+void nacre__rederivation_retire(nacre__rederivations *d, nacre_rederivation *r)
 {
     forget_news(d, r);
     if (r->current != NULL) d->context_gone(d->endpoint, r->current);
@@ -87,7 +87,7 @@ void nacre__renewal_retire(nacre__rederivations *d, nacre_rederivation *r)
 }
 
 /* The context in `own` is the one in use from now on. No request #2 from before, of either side, may end it. */
-void nacre__renewal_established(nacre__rederivations *d, nacre_rederivation *r, const nacre_address *peer)
+void nacre__rederivation_established(nacre__rederivations *d, nacre_rederivation *r, const nacre_address *peer)
 {
     nacre_rederive_void_offers(&r->offers);
     r->current = &r->own.context;
@@ -98,7 +98,7 @@ void nacre__renewal_established(nacre__rederivations *d, nacre_rederivation *r, 
     d->renewed = r;
 }
 
-bool nacre__renewal_event(nacre__rederivations *d, nacre_event *event)
+bool nacre__rederivation_event(nacre__rederivations *d, nacre_event *event)
 {
     nacre_rederivation *r = d->renewed;
     if (r == NULL) return false;
@@ -110,17 +110,18 @@ bool nacre__renewal_event(nacre__rederivations *d, nacre_event *event)
 
 /* ---- Ending -------------------------------------------------------------------------------------------------------- */
 
-void nacre__renewal_remove(nacre__rederivations *d, nacre_rederivation *r)
+void nacre__rederivation_remove(nacre__rederivations *d, nacre_rederivation *r)
 {
     if (r->endpoint != d->endpoint) return;
     const bool asks = r->asks; /* the caller's, who may add it again */
     r->asks = false;           /* nobody takes the lead while they end */
-    nacre__renewal_retire(d, r);
+    nacre__rederivation_retire(d, r);
     for (uint32_t i = 0; i < d->core->config.num_client_exchanges; i++) {
-        nacre__slot *slot = &d->x->slots[i];
-        if (slot->rederivation != r) continue;
-        if (slot->state != NACRE__SLOT_FREE) nacre__slot_end(d->x, slot, NACRE_ERR_NO_CONTEXT, NULL);
-        slot->rederivation = NULL;
+        nacre__client_exchange *exchange = &d->x->clients[i];
+        if (exchange->rederivation != r) continue;
+        if (exchange->state != NACRE__CLIENT_FREE)
+            nacre__client_exchange_end(d->x, exchange, NACRE_ERR_NO_CONTEXT, NULL);
+        exchange->rederivation = NULL;
     }
     nacre_wipe(&r->offers, sizeof r->offers);
     for (nacre_rederivation **link = bucket_of(d, r->material.recipient_id); *link != NULL; link = &(*link)->next) {
@@ -136,15 +137,15 @@ void nacre__renewal_remove(nacre__rederivations *d, nacre_rederivation *r)
 }
 
 /* The endpoint ends, and they with it. */
-void nacre__renewals_wipe(nacre__rederivations *d)
+void nacre__rederivations_wipe(nacre__rederivations *d)
 {
-    for (size_t i = 0; i < NACRE__RENEWAL_BUCKETS; i++)
-        while (d->buckets[i] != NULL) nacre__renewal_remove(d, d->buckets[i]);
+    for (size_t i = 0; i < NACRE__REDERIVATION_BUCKETS; i++)
+        while (d->buckets[i] != NULL) nacre__rederivation_remove(d, d->buckets[i]);
 }
 
-void nacre__renewal_forget(nacre__rederivations *d, nacre_rederivation *r)
+void nacre__rederivation_forget(nacre__rederivations *d, nacre_rederivation *r)
 {
     if (r->endpoint != d->endpoint || r->leader != 0) return;
-    nacre__renewal_retire(d, r);
+    nacre__rederivation_retire(d, r);
     nacre_context_wipe(&r->own.context);
 }

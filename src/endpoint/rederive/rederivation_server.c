@@ -27,40 +27,40 @@ static bool fits(const nacre_rederivation *r, const nacre_oscore_option *option)
 }
 
 /* The next context that came out of a renewal and that the request may mean; NULL when there is none. */
-nacre_context *nacre__renewal_next_context(nacre__rederivations *d, nacre__item *item)
+nacre_context *nacre__rederivation_next_context(nacre__rederivations *d, nacre__received *received)
 {
-    if (item->renewals_end) return NULL;
+    if (received->rederivations_end) return NULL;
     do {
-        item->rederivation = nacre__renewal_next(d, item->rederivation, item->option.kid);
-    } while (item->rederivation != NULL && !fits(item->rederivation, &item->option));
-    item->renewals_end = item->rederivation == NULL;
-    return item->rederivation != NULL ? &item->rederivation->own.context : NULL;
+        received->rederivation = nacre__rederivation_next(d, received->rederivation, received->option.kid);
+    } while (received->rederivation != NULL && !fits(received->rederivation, &received->option));
+    received->rederivations_end = received->rederivation == NULL;
+    return received->rederivation != NULL ? &received->rederivation->own.context : NULL;
 }
 
 /* A request that verified under a renewal's context: if our request #2 is still unanswered, the peer has taken it all the
  * same, for it brought the keys. */
-void nacre__renewal_proved(nacre__rederivations *d, const nacre__item *item)
+void nacre__rederivation_proved(nacre__rederivations *d, const nacre__received *received)
 {
-    nacre_rederivation *r = item->rederivation;
-    if (item->err != NACRE_OK || r == NULL || item->context != &r->own.context || r->leader == 0) return;
-    const nacre__slot *leader = nacre__slot_of(d->x, r->leader);
-    nacre__renewal_established(d, r, &item->datagram->peer);
-    nacre__renewal_left(d, leader);
+    nacre_rederivation *r = received->rederivation;
+    if (received->err != NACRE_OK || r == NULL || received->context != &r->own.context || r->leader == 0) return;
+    const nacre__client_exchange *leader = nacre__client_exchange_of(d->x, r->leader);
+    nacre__rederivation_established(d, r, &received->datagram->peer);
+    nacre__rederivation_left(d, leader);
 }
 
 /* A burst may hold requests of the old keys behind the one that brought new ones, in the same place. */
-bool nacre__renewal_is_past(const nacre__item *item)
+bool nacre__rederivation_is_past(const nacre__received *received)
 {
-    return item->rederivation != NULL && item->err == NACRE_OK && item->context != NULL &&
-           !nacre_equal_ct(item->id.keys, item->context->common_iv, sizeof item->id.keys);
+    return received->rederivation != NULL && received->err == NACRE_OK && received->context != NULL &&
+           !nacre_equal_ct(received->id.keys, received->context->common_iv, sizeof received->id.keys);
 }
 
 /* ---- One request --------------------------------------------------------------------------------------------------- */
 
 typedef struct attempt {
     nacre__rederivations *d;
-    nacre__entry *entry;
-    nacre__item *item;
+    nacre__server_exchange *server;
+    nacre__received *received;
     nacre_rederivation *r;
     nacre_buf room; /* for what is decrypted */
 } attempt;
@@ -78,18 +78,19 @@ static bool pace_allows(nacre__rederivations *d, nacre_rederivation *r)
 static nacre_err take_wrapped(const attempt *a)
 {
     static const nacre__unprotect_how wrapped = { .any_kid_context = true };
-    nacre__item *item = a->item;
-    item->err = nacre__unprotect_request(&a->r->own.context, &a->d->core->config.crypto, &item->id, &item->plain,
-                                         a->room, &item->outer, &wrapped);
-    item->context = &a->r->own.context;
-    item->rederivation = a->r;
-    nacre__renewal_proved(a->d, item);
-    return item->err;
+    nacre__received *received = a->received;
+    received->err = nacre__unprotect_request(&a->r->own.context, &a->d->core->config.crypto, &received->id,
+                                             &received->plain, a->room, &received->outer, &wrapped);
+    received->context = &a->r->own.context;
+    received->rederivation = a->r;
+    nacre__rederivation_proved(a->d, received);
+    return received->err;
 }
 
 static bool names_current(const attempt *a)
 {
-    const nacre_bytes field = a->item->option.kid_context; /* its last bytes are R2 | R3: nacre_rederive_recognise */
+    const nacre_bytes field =
+        a->received->option.kid_context; /* its last bytes are R2 | R3: nacre_rederive_recognise */
     const size_t len = NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE;
     return is_in_use(a->r) && nacre_bytes_equal(nacre_bytes_of(field.ptr + field.len - len, len),
                                                 nacre_context_id_context(&a->r->own.context));
@@ -112,12 +113,12 @@ static nacre_err accept_2(const attempt *a)
     if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
     nacre__protect_batch_flush(d->x->batch); /* nothing may still want the keys that go */
     const nacre_err err =
-        nacre_rederive_accept(&r->offers, &r->own, &r->spare, &d->core->config.crypto, &r->material, &a->item->id,
-                              &a->item->plain, a->room, &a->item->outer, d->core->now_ms);
+        nacre_rederive_accept(&r->offers, &r->own, &r->spare, &d->core->config.crypto, &r->material, &a->received->id,
+                              &a->received->plain, a->room, &a->received->outer, d->core->now_ms);
     if (err != NACRE_OK) return err;
-    nacre__renewal_retire(d, r);
-    nacre__renewal_established(d, r, &a->entry->record->peer);
-    nacre__renewal_yield(d, r);
+    nacre__rederivation_retire(d, r);
+    nacre__rederivation_established(d, r, &a->server->record->peer);
+    nacre__rederivation_yield(d, r);
     return NACRE_OK;
 }
 
@@ -128,21 +129,21 @@ static nacre_err answer_1(const attempt *a, bool ordinary)
     uint8_t s2[NACRE_REDERIVE_S2];
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
-    nacre__answer_header(d->x, a->entry, &header, a->item->outer.token);
+    nacre__response_header(d->x, a->server, &header, a->received->outer.token);
     d->core->config.random.fill(d->core->config.random.self, s2, sizeof s2);
     const nacre_err err =
         nacre_rederive_offer_r2(&a->r->offers, &a->r->spare, &d->core->config.crypto, &a->r->material, ordinary, &out,
-                                (nacre_buf){ a->entry->record->bytes, d->core->config.max_message }, a->room,
-                                &a->item->outer, &header, s2, d->core->now_ms);
+                                (nacre_buf){ a->server->record->bytes, d->core->config.max_message }, a->room,
+                                &a->received->outer, &header, s2, d->core->now_ms);
     if (err != NACRE_OK) return err;
-    nacre__answer_written(d->x, a->entry, out.len);
+    nacre__response_written(d->x, a->server, out.len);
     return NACRE_ERR_REPLAY_ECHO;
 }
 
 /* Whether it may be protected with the context that was there before the procedure, and is lost. */
 static bool may_be_ordinary(const attempt *a)
 {
-    const nacre_bytes field = a->item->option.kid_context;
+    const nacre_bytes field = a->received->option.kid_context;
     return a->r->current == NULL && (nacre_is_absent(field) || nacre_bytes_equal(field, a->r->material.id_context));
 }
 
@@ -164,27 +165,28 @@ static bool may_be_another(nacre_err err)
     return err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_PROTECTION_INVALID || err == NACRE_ERR_BUSY;
 }
 
-/* A request that no context verified. True: it is dealt with. Otherwise `item` says what it has come to. */
-bool nacre__renewal_takes(nacre__rederivations *d, nacre__entry *entry, nacre__item *item)
+/* A request that no context verified. True: it is dealt with. Otherwise `received` says what it has come to. */
+bool nacre__rederivation_takes(nacre__rederivations *d, nacre__server_exchange *exchange, nacre__received *received)
 {
-    if (item->err != NACRE_ERR_NO_CONTEXT && item->err != NACRE_ERR_PROTECTION_INVALID && item->err != NACRE_ERR_REPLAY)
+    if (received->err != NACRE_ERR_NO_CONTEXT && received->err != NACRE_ERR_PROTECTION_INVALID &&
+        received->err != NACRE_ERR_REPLAY)
         return false;
-    attempt a = { d, entry, item, NULL, item->room };
-    const nacre_rederive_step step = nacre_rederive_recognise(&item->option);
+    attempt a = { d, exchange, received, NULL, received->room };
+    const nacre_rederive_step step = nacre_rederive_recognise(&received->option);
     nacre_err err = NACRE_ERR_NO_CONTEXT;
     bool is_busy = false;
     for (int tried = 0; may_be_another(err) && tried < NACRE_MAX_CANDIDATES; tried++) {
-        a.r = nacre__renewal_next(d, a.r, item->option.kid);
+        a.r = nacre__rederivation_next(d, a.r, received->option.kid);
         if (a.r == NULL) break;
         err = try_one(&a, step);
         is_busy = is_busy || err == NACRE_ERR_BUSY;
-        if (err != NACRE_ERR_NO_CONTEXT && err != NACRE_ERR_BUSY) item->err = err;
-        item->context = &a.r->own.context;
+        if (err != NACRE_ERR_NO_CONTEXT && err != NACRE_ERR_BUSY) received->err = err;
+        received->context = &a.r->own.context;
     }
     if (err == NACRE_ERR_REPLAY_ECHO) return true;
     if (is_busy && may_be_another(err)) {
         d->core->stats.dropped++;
-        nacre__server_exchange_release(d->x, entry);
+        nacre__server_exchange_release(d->x, exchange);
         return true;
     }
     return false;
