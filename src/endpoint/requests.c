@@ -80,10 +80,10 @@ nacre_err nacre_endpoint_add_rederivation(nacre_endpoint *ep, nacre_rederivation
 
 void nacre_endpoint_remove_rederivation(nacre_endpoint *ep, nacre_rederivation *r)
 {
-    nacre__rederivation_remove(&ep->rederive, r);
+    if (r->endpoint == ep) nacre__rederivation_remove(&ep->rederive, r);
 }
 
 void nacre_endpoint_rederive(nacre_endpoint *ep, nacre_rederivation *r)
 {
-    nacre__rederivation_forget(&ep->rederive, r);
+    if (r->endpoint == ep) nacre__rederivation_forget(&ep->rederive, r);
 }

@@ -112,7 +112,6 @@ bool nacre__rederivation_event(nacre__rederivations *d, nacre_event *event)
 
 void nacre__rederivation_remove(nacre__rederivations *d, nacre_rederivation *r)
 {
-    if (r->endpoint != d->endpoint) return;
     const bool asks = r->asks; /* the caller's, who may add it again */
     r->asks = false;           /* nobody takes the lead while they end */
     nacre__rederivation_retire(d, r);
@@ -145,7 +144,7 @@ void nacre__rederivations_wipe(nacre__rederivations *d)
 
 void nacre__rederivation_forget(nacre__rederivations *d, nacre_rederivation *r)
 {
-    if (r->endpoint != d->endpoint || r->leader != 0) return;
+    if (r->leader != 0) return;
     nacre__rederivation_retire(d, r);
     nacre_context_wipe(&r->own.context);
 }
