@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test interop bench plots fuzz docs format lint install clean help setup-build setup-test configured
+.PHONY: all demo test test-fast with-tests interop bench plots fuzz docs format lint install clean help setup-build setup-test configured
 
 # $(call build,TARGETS): what these need and no more. The compiler's lines go to $(BUILD)/build.log, or to the terminal with
 # V=1; its warnings and errors are always seen.
@@ -32,10 +32,15 @@ demo: setup-build configured
 	$(call build,nacre-tool relay)
 	@scripts/demo.sh $(BUILD)
 
-test: setup-test configured
+test: with-tests
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS)
+
+test-fast: with-tests
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $$((2 * $(JOBS))) -L '^fast$$'
+
+with-tests: setup-test configured
 	@cmake -S . -B $(BUILD) -DNACRE_TESTS=ON --log-level=WARNING >/dev/null
 	$(call build,all)
-	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --parallel $(JOBS)
 
 interop: setup-build configured
 	@scripts/setup.sh interop
@@ -73,6 +78,7 @@ help:
 	@echo "make          build $(BUILD)/nacre, the libraries and $(BUILD)/tests/vectors"
 	@echo "make demo     a protected exchange over loopback, and what an eavesdropper and a replayer get"
 	@echo "make test     build and run every test"
+	@echo "make test-fast    build and run those that take less than a second"
 	@echo "make interop  nacre against aiocoap and Californium, both ways (needs Python and PyPI; a JDK and Maven Central)"
 	@echo "make bench    what it costs, as ratios to the bare cipher; tables, and JSON in $(BUILD)/bench/ (BENCH=names,"
 	@echo "              QUICK=1: only that it works, ROUNDS=n instead of 101)"

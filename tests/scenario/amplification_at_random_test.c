@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* RFC 7252 11.3, RFC 9175 2.4 item 3: addresses that never show themselves ask for anything in any way, and the account of
  * each datagram is kept: what goes out for it, all answers, acknowledgements and retransmissions together, is at most 136
  * bytes or three times its own length; and so is each notification, counted with its retransmissions. A peer that is

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* load_test: a server under as many requests as it takes, over a socket that loses some both ways. Every request is
  * answered in the end, every answer verifies and is the one to its own request, and whoever asks again gets the same bytes
  * as before: no answer is made twice.

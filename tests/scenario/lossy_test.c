@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow cross */
 /* lossy: two clients and a server over a wire that loses, doubles, delays and reorders, on a virtual clock. Whatever the
  * weather:
  *  - each request ends in exactly one event;

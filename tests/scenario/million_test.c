@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* B23: a million exchanges of every sort between one pair of endpoints: at the end they hold what they held before, and the last
  * exchanges cost what the first did.
  *

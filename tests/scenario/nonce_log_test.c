@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* nonce_log: no key ever sees a nonce twice (RFC 8613 D.4). A provider that writes down every seal, under long mixed runs of
  * two peers who are client and server to each other on one pair of contexts: requests, answers with the request's nonce and
  * with numbers of their own, notifications, bursts, calls that fail, stores that lose confirmations, crashes, recovery by

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* Many clients observe, ask, change, cancel and forget over a network that loses, doubles, delays and reorders (B14, B28).
  * The clients are made of messages alone, one context each. What must hold:
  *   - each protected message of the server verifies for one of the requests under its token, and that is the one whose

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* overlapping_renewal: runs of RFC 8613 B.2 that overlap, while an attacker replays what it has heard. Two boots of one device
  * are alive at once, another device begins with a context that the server has lost and is asked by the server, too; each side
  * forgets its keys now and then; some datagrams are held back; and any datagram so far comes again, at any time, under another

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* pack_powercut_test: a server with its contexts in a pack, peers that never stop, and a disk that keeps only what it was made
  * to keep. Power is cut behind each call, and each call fails in turn; whatever the disk holds then, the pack opens, no number
  * that was on the wire is used again, no request that was accepted is accepted again, a fresh one is, what was added is

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* pack_restart_test: processes that open one pack, use its contexts, and are killed at any moment or end in good order. Over
  * all of them, no number is used twice and no request is accepted twice. */
 #include <nacre/pack.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* pack_server_test: a server with its contexts in a pack, of one thread and of several, and many clients at once, over restarts.
  * To be run under ThreadSanitizer too. */
 #include <nacre/nacre.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* powercut_making_test: power is cut, and calls fail, while directories are made, converted and adopted: afterwards there is
  * one that says the truth, or none that can be opened. */
 #include "powercut.h"

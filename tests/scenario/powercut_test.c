@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* powercut_test: power is cut at every call of a life, and each call fails in turn; a disk that lies is noticed. */
 #include "powercut.h"
 

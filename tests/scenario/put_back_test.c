@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* put_back_test: snapshots of a directory, copied or made of hard links, are put back at random, as a whole or sequence.json
  * alone, while it is used, closed and killed. What is refused is adopted, and no number goes on the wire twice. */
 #include <fcntl.h>

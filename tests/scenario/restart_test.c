@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* restart_test: two sides with their directories, which end and start again hundreds of times, cleanly and not, with
  * traffic between. No number is used twice, every request is answered, and a restart costs no more numbers than the last
  * chunk. And processes that want one directory at once, or are killed with it. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* A client and a server with a transfer each, and a forward proxy of two endpoints' sides in between, on a network that loses,
  * doubles, delays, reorders, spoils and cuts, on a virtual clock: thousands of short runs that seeds decide. Requests of
  * every sort, large bodies, observations, answers given later; straight or through the proxy, protected or not. Whatever

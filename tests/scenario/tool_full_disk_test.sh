@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # A disk that runs full while nacre serves: who is told, what clients get, and that all works again by itself when there is room.
 # On a small tmpfs in a mount namespace of our own where that is allowed; else on directories that cannot be written.
 case ${NACRE_FULL_DISK-} in

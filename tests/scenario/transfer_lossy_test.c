@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* Two transfers over a network that loses, doubles, delays and reorders, in thousands of runs that seeds decide: every body
  * arrives whole or its exchange ends in one error, never in two, and no nonce is used twice. */
 #include "world.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* workers_test: several threads serve one port and share their contexts, one of which is used from many addresses at once: it
  * stays one context, with one window and one row of numbers; stores are served, observers hear of what happened on another
  * thread, and all end together. To be run under ThreadSanitizer too. */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* reach, echo, pace: how much goes to an address that has not shown itself, how it shows itself, and what captured
  * requests can bring about (RFC 9175 2.4, 2.6; RFC 8613 B.1.2). */
 #include "../scenario/outer.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* bytes: comparing and wiping. */
 #include "support.h"
 

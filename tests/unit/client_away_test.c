@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* client_away_test: an observation of nacre_client outlives its server's absence, over UDP and over a connection. */
 #include "pair.h"
 #include "support.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross linux */
 /* client_server_test: the client and the server over real sockets on loopback, with context directories as people make
  * them: what works, and what goes on after either side ended or crashed. */
 #include "greeter.h"

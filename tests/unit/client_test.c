@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* client_test: what a client says when it does not work, what disturbs it and what does not, and which context it takes. */
 #include "greeter.h"
 #include "pair.h"

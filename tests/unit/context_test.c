@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* context and derive: from parameters to keys, what is refused, and that failures leave nothing (RFC 8613 3.1 to 3.3). */
 #include "support.h"
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# Labels: slow compiles
 # The core is freestanding: its sources, compiled as for a microcontroller and linked into one object, need nothing but
 # four memory functions and the compiler's own helpers, hold no data, and define no name outside nacre_.
 # Usage: core_symbols_test.sh BUILD_DIR SOURCE_DIR; CC, NM, SIZE and LD choose the tools.

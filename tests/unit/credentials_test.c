@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* credentials_test: patterns over URIs, aliases, and every entry that must not be passed over. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* directory_lock_test: one process at a time: the lock that aiocoap takes too, and forks. */
 #include "directories.h"
 #include "store/lock/lock.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* directory_test: an open context directory: what is on disk stays true through use, failing writes and killed processes. */
 #include "directories.h"
 #include "write_points.h"

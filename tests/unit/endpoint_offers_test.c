@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* endpoint_offers: how long an R2 of RFC 8613 B.2 stands at an endpoint: a request #2 that was held back, and requests #1 that
  * were captured and come again and again, while the peer is far away. */
 #include "../scenario/renewed.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* endpoint: memory and configuration, whole exchanges, numbers and places. */
 #include "../scenario/world.h"
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# Labels: slow compiles
 # The front door: what is optional is not asked for, what is missing is said in one line, and the pkg-config files ask for no
 # package that only the library's own build needs.
 # Usage: front_door_test.sh BUILD_DIR SOURCE_DIR

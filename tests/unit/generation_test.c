@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* generation_test: snapshots of a context directory that are put back, and what different file systems let see of it. */
 #include "directories.h"
 

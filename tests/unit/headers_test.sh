@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# Labels: slow compiles
 # Every public header compiles alone, in any order of its kind, as strict C11 and as strict C++11 and C++17, and a C++
 # program uses every public macro and links with the library.
 # Usage: headers_test.sh BUILD_DIR SOURCE_DIR; CC and CXX add a compiler to gcc, clang, g++ and clang++.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # Every vector, and every test of the core that needs a cipher, once more over IPsec-MB: the results are OpenSSL's.
 # Usage: ipsec_mb_everything_test.sh BUILD_DIR SOURCE_DIR
 set -euo pipefail

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* json_test: what the strict reader takes, what it refuses, and where it says the fault is. */
 #include <setjmp.h>
 #include <stdarg.h>

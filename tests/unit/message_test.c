@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* message: datagrams as views, and back (RFC 7252 3, RFC 8974 2.1). */
 #include "support.h"
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# Labels: slow compiles
 # A core compiled with NACRE_NO_PROXY_URI refuses a request with a Proxy-Uri option, whole and with nothing written, so that
 # no path goes out in clear; a request without one is protected.
 # Usage: no_proxy_uri_test.sh BUILD_DIR SOURCE_DIR

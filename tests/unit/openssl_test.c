@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* openssl: the provider over OpenSSL, against published values and against CCM, GCM and ChaCha20/Poly1305 put together here
  * from one-block AES, ChaCha20 and Poly1305. What fails leaves no plaintext, no key and no entry in OpenSSL's error queue. */
 #include "support.h"

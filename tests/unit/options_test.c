@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* options: reading a list of options, and making one in any order (RFC 7252 3.1, 3.2). */
 #include "support.h"
 

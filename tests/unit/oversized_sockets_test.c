@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* oversized_sockets_test: datagrams of 1300 bytes over real sockets, to a server and to a client. */
 #include "greeter.h"
 #include "pair.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* Packs that are damaged: each byte in turn, each length. Either the file is refused and unchanged, or what opens is true or
  * pessimistic: never a number lower than it was, never a window that knows something else. */
 #include <nacre/pack.h>

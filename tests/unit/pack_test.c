@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross slow */
 /* Packs: what was put in comes out, state is durable before use and exact after a clean end, one process has it. */
 #include <nacre/pack.h>
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# Labels: slow compiles
 # Where Linux is not announced, all sources compile without a word: with plain sockets and without times of birth, with
 # Intel's IPsec-MB (where it is installed) and without.
 # Usage: portable_test.sh BUILD_DIR SOURCE_DIR

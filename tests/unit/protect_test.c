@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* protect: requests and responses on their way out (RFC 8613 4, 8.1, 8.3), and what a failure leaves behind. */
 #include "support.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* rederive: both roles of RFC 8613 B.2, against computed bytes, and with each of the four messages lost, doubled and late.
  * REGRESSIONS B24: duplicates, and two clients at once. */
 #include "blocks.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* replay: the window of RFC 8613 7.4 (RFC 6347 4.1.2.6): what was seen, and what is too old, is not accepted again. */
 #include "support.h"
 

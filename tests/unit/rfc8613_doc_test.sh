@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # docs/rfc8613.md says what the marks in the code say, and each section that asks for something has a mark or a note. That
 # the check can fail is shown on a copy of the tree, with one change at a time.
 set -euo pipefail

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* sequence: sender sequence numbers, used once each, durable before they are used, and used up after 2^40 - 1
  * (RFC 8613 7.2, 7.2.1, B.1.1). */
 #include "support.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* serve_watch: who observes a file or a directory of nacre serve --root hears of changes, whoever makes them. The server is
  * the tool, in a process of its own. */
 #include <nacre/nacre.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* server_twins_test: RFC 8613 3.3: no two counters under one Sender Key and no two windows under one Recipient Key in one server,
  * from wherever its contexts come and in whatever order: directories, credentials, contexts that the program made, packs. */
 #include "io/server/server_internal.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* site: resources by path, refusals that no handler writes, and /.well-known/core. */
 #include "../scenario/world.h"
 #include <nacre/site.h>

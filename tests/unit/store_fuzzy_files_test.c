@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* store_fuzzy_files_test: the files of a directory, damaged in every simple way: cut off at every byte, every bit turned,
  * and what editors and accidents do. Either that is an error with a text, and nothing on disk has changed; or the state is
  * no less safe than before: numbers not lower, nothing accepted that was seen. Where a damaged digit makes another valid

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* store_test: what a context needs, what a store gives, and what is confirmed; with the store in memory. */
 #include <setjmp.h>
 #include <stdarg.h>

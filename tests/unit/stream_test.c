@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* stream: messages in a byte stream, what is refused, and what the peer announces (RFC 8323 3, 5.3; RFC 8974 2). */
 #include "stream_end.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow cross */
 /* table of the context room: finding a context by kid and kid context (RFC 8613 3.3, 5.1, 8.2 step 2). */
 #include "support.h"
 

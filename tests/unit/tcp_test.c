@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross slow */
 /* tcp_test: connections over loopback: two loops in one process, and plain sockets that do what a well-meaning peer would not. */
 #include <nacre/nacre.h>
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_bench_test: nacre bench: its table and its JSON, and what it refuses. How fast anything is, is not asked. Arguments: build
 # directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

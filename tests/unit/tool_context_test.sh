@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: cross slow
 # tool_context_test: keygen, show, protect and unprotect, as people and scripts call them. Arguments: build directory,
 # source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_convert_test: the older layout on the command line: --role, convert, check. Arguments: build directory, source
 # directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_export_test: export for other programs, import of libcoap's configuration. Arguments: build directory, source
 # directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_help_test: for every subcommand, the manual page and --help name the same options, and the program takes each of them.
 # Arguments: build directory, source directory.
 source=$(cd "$2" && pwd)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_observe_away_test: nacre observe outlives a restart of its server, and says once that it waits and once that the server is
 # back. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

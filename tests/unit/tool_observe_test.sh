@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_observe_test: nacre observe, with the observable resources of nacre plugtest-server, which change every two seconds: each
 # way that it ends. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

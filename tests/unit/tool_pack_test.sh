@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: cross linux slow
 # tool_pack_test: nacre pack: directories into one file, a server that uses it, and what is said about both. Arguments: build
 # directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

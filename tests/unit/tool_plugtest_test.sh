@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_plugtest_test: nacre plugtest-server and plugtest-client against each other: every test, state kept and lost, and what
 # people get wrong. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_serve_lists_test: lists of long directories: whole, at a cost that grows with their length, and others are served meanwhile.
 # Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_serve_write_test: what PUT and DELETE below --root say when the system refuses them, what they leave, and which files are
 # private. Read-only and full file systems in a mount namespace of our own, where that is allowed. Arguments: build directory,
 # source directory.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_signals_test: a signal that ends what holds contexts ends it in order: the state is written back. Arguments: build
 # directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_snapshot_test: snapshots of a context directory that are put back, as check, protect and adopt tell them. Arguments:
 # build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

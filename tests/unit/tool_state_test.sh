@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_state_test: a state that is another program's by now, and symbolic links in a context directory, as the command line
 # tells them. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

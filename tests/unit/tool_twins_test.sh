@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_twins_test: contexts with one Sender Key or one Recipient Key (RFC 8613 3.3) are refused where the command line brings them
 # together, and both are named. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

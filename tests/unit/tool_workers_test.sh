@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
+# Labels: slow
 # tool_workers_test: nacre serve --workers, asked by several clients at once: values, files and uploads come out whole, and it
 # ends in order. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

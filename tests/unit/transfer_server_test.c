@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* transfer, as a server: bodies put together and answers cut, for clients that the test plays by hand. */
 #include "../scenario/blocks.h"
 

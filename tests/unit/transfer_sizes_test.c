@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: slow */
 /* transfer: every body from 0 to 5000 bytes, in blocks of every size, both ways at once, comes back as it went. */
 #include "../scenario/world.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross native */
 /* udp_test: datagrams over loopback, with the burst calls and with the plain ones. */
 #include <nacre/loop.h>
 #include <nacre/udp.h>

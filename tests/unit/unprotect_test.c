@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* unprotect: requests and responses on their way in (RFC 8613 8.2, 8.4). What is refused changes nothing; what comes out is
  * what went in. */
 #include "support.h"
