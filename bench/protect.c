@@ -160,7 +160,7 @@ static void prepare(void *arg, size_t n)
     for (operation what = PROTECT_REQUEST; what < w->what; what++)
         for (size_t i = 0; i < n; i++) {
             slot *at = &w->on->slots[i];
-            bench_check(do_one(w->on, what, i), operation_names[what]);
+            bench_check(do_one(w->on, what, i), "the message before it");
             bench_check(nacre_message_parse(&at->outer, at->sealed) == NACRE_OK, "parse");
         }
 }

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What nacre needs where Debian has no package for it, or none that fits beside this machine's own: OpenSSL's libcrypto, yajl
-# and cmocka for another C library or another word size, as static libraries from Debian's source packages. For tests: without
-# assembly and with no algorithm that nacre does not use.
+# OpenSSL's libcrypto, yajl and cmocka for another processor or another C library than this machine's: Debian's own packages,
+# unpacked, where Debian has the target; for musl, static libraries from Debian's source packages, without assembly and with
+# no algorithm that nacre does not use.
 #
-#     scripts/foreign-libs.sh musl|i386
+#     scripts/foreign-libs.sh i386|arm64|s390x|musl
 #
-# Prints the path of a CMake toolchain file; what it made stays in build-foreign/ and is made once. Needs apt-get, dpkg-dev,
-# cmake, perl, make and a compiler: musl-gcc (Debian: musl-tools), i686-linux-gnu-gcc (crossbuild-essential-i386). It needs no
-# root and changes nothing outside that directory. NACRE_DEBIAN_MIRROR names another mirror than deb.debian.org.
+# Prints the path of a CMake toolchain file; what it made stays in build-foreign/ and is made once. Needs apt-get and the
+# compiler of the target: i686-linux-gnu-gcc, aarch64-linux-gnu-gcc, s390x-linux-gnu-gcc or musl-gcc; qemu-user-static runs
+# arm64 and s390x programs; musl needs dpkg-dev, cmake, perl and make as well. It needs no root, adds no architecture to the
+# system and changes nothing outside that directory. NACRE_DEBIAN_MIRROR names another mirror than deb.debian.org.
 # Exit: 0 done, 1 it failed (its log is shown), 2 something is missing or the target is not known.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,41 +19,54 @@ fail() {
 }
 
 target=${1:-}
+tools=(apt-get dpkg-deb) emulator=''
 case $target in
-musl) # Linux's own headers (linux/…) come after musl's.
-    compiler=musl-gcc openssl=linux-x86_64 package=musl-tools
-    flags="-idirafter /usr/include/$(uname -m)-linux-gnu -idirafter /usr/include" link=-static
-    ;;
-i386) # Its programs run here, with the cross compiler's C library.
-    compiler=i686-linux-gnu-gcc openssl=linux-x86 package=crossbuild-essential-i386
-    libc=/usr/i686-linux-gnu/lib flags='' link="-Wl,--dynamic-linker,/usr/i686-linux-gnu/lib/ld-linux.so.2 -Wl,-rpath,$libc"
-    ;;
-*) fail 'usage: scripts/foreign-libs.sh musl|i386' ;;
+i386) compiler=i686-linux-gnu-gcc triplet=i386-linux-gnu loader=/usr/i686-linux-gnu/lib/ld-linux.so.2 ;;
+arm64) compiler=aarch64-linux-gnu-gcc triplet=aarch64-linux-gnu loader=/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1 emulator=qemu-aarch64-static ;;
+s390x) compiler=s390x-linux-gnu-gcc triplet=s390x-linux-gnu loader=/usr/s390x-linux-gnu/lib/ld64.so.1 emulator=qemu-s390x-static ;;
+musl) compiler=musl-gcc openssl=linux-x86_64 tools=(apt-get dpkg-source cmake perl make) ;;
+*) fail 'usage: scripts/foreign-libs.sh i386|arm64|s390x|musl' ;;
 esac
-[ "$(uname -m)" = x86_64 ] || fail 'both targets are for x86_64 machines'
-command -v "$compiler" >/dev/null || fail "$compiler is not installed (Debian: $package)"
-for tool in apt-get dpkg-source cmake perl make; do command -v "$tool" >/dev/null || fail "$tool is not installed"; done
+[ "$(uname -m)" = x86_64 ] || fail 'the targets are for x86_64 machines'
+for tool in "$compiler" "${tools[@]}" $emulator; do command -v "$tool" >/dev/null || fail "$tool is not installed"; done
 
 root=$PWD/build-foreign
-prefix=$root/$target sources=$root/sources log=$root/$target.log
+prefix=$root/$target log=$root/$target.log
 jobs=$(nproc 2>/dev/null || echo 2)
 made_by=$(cat "$0" - <<<"$("$compiler" --version | head -n 1)" | sha256sum)
 
-# The source packages of this machine's Debian release, with lists and archives of our own.
+# fetch KIND OPTION... -- COMMAND PACKAGE...: from this machine's Debian release, with lists and archives of our own.
+# KIND is deb or deb-src; what comes lands in $prefix/fetched.
 fetch() {
-    [ ! -e "$sources/complete" ] || return 0
-    local codename keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    local kind=$1 codename options=() keyring=/usr/share/keyrings/debian-archive-keyring.gpg at=$prefix/fetched
+    shift
+    while [ "$1" != -- ]; do options+=(-o "$1") && shift; done
+    shift
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:?}")
-    rm -rf "$sources"
-    mkdir -p "$sources/lists/partial" "$sources/archives/partial"
-    echo "deb-src [signed-by=$keyring] ${NACRE_DEBIAN_MIRROR:-http://deb.debian.org/debian} $codename main" >"$sources/list"
-    local apt=(apt-get -q -o Dir::Etc::sourcelist="$sources/list" -o Dir::Etc::sourceparts=/dev/null
-        -o Dir::State::lists="$sources/lists" -o Dir::Cache::archives="$sources/archives" -o Dir::Cache::pkgcache=
-        -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3)
+    mkdir -p "$at/lists/partial" "$at/archives/partial"
+    echo "$kind [signed-by=$keyring] ${NACRE_DEBIAN_MIRROR:-http://deb.debian.org/debian} $codename main" >"$at/list"
+    local apt=(apt-get -q -o Dir::Etc::sourcelist="$at/list" -o Dir::Etc::sourceparts=/dev/null -o Dir::State::lists="$at/lists"
+        -o Dir::Cache::archives="$at/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
+        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+        -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3 "${options[@]}")
     "${apt[@]}" update
-    (cd "$sources" && "${apt[@]}" source openssl yajl cmocka)
-    rm -rf "$sources/lists"
-    touch "$sources/complete"
+    (cd "$at" && "${apt[@]}" "$@")
+    rm -rf "$at/lists"
+}
+
+# Debian's packages of the target, unpacked. Its programs find the target's C library, of the cross compiler, and these
+# libraries by the paths that are linked into them.
+make_from_packages() {
+    fetch deb APT::Architecture="$target" APT::Architectures="$target" Dir::State::status=/dev/null \
+        -- download libssl3 libssl-dev libyajl2 libyajl-dev libcmocka0 libcmocka-dev
+    local package
+    for package in "$prefix"/fetched/*.deb; do dpkg-deb -x "$package" "$prefix"; done
+    includes="-I$prefix/usr/include -I$prefix/usr/include/$triplet" libraries=$prefix/usr/lib/$triplet
+    toolchain '' "-Wl,--dynamic-linker,$loader -Wl,-rpath,${loader%/*} -Wl,-rpath,$libraries"
+    local name
+    for name in libcrypto yajl cmocka; do
+        module $name "$(sed -n 's/^Version: *//p' "$libraries/pkgconfig/$name.pc")" "-l${name#lib}"
+    done
 }
 
 make_openssl() {
@@ -63,7 +77,7 @@ make_openssl() {
     mkdir -p "$prefix/openssl" && cd "$prefix/openssl"
     "$sources"/openssl-*/Configure "$openssl" "${without[@]/#/no-}" CC="$compiler" CFLAGS="-O1 $flags"
     make -j "$jobs" build_generated libcrypto.a
-    cp libcrypto.a "$prefix/lib/"
+    cp libcrypto.a "$libraries/"
     cp -r "$sources"/openssl-*/include/openssl include/openssl "$prefix/include/"
     cd "$root"
 }
@@ -74,12 +88,7 @@ make_with_cmake() {
     cmake -S "$sources/$name"-* -B "$prefix/$name" -DCMAKE_TOOLCHAIN_FILE="$prefix/toolchain.cmake" -DCMAKE_BUILD_TYPE=Release \
         -Wno-dev "$@"
     cmake --build "$prefix/$name" --target "$library"
-    find "$prefix/$name" -name "lib$library.a" -exec cp '{}' "$prefix/lib/" \;
-}
-# module NAME VERSION LIBS: its pkg-config file.
-module() {
-    printf '%s\n' "Name: $1" "Description: for $target" "Version: $2" "Libs: -L$prefix/lib $3" "Cflags: -I$prefix/include" \
-        >"$prefix/lib/pkgconfig/$1.pc"
+    find "$prefix/$name" -name "lib$library.a" -exec cp '{}' "$libraries/" \;
 }
 version_of() {
     local at
@@ -87,19 +96,13 @@ version_of() {
     at=${at%/}
     echo "${at##*-}"
 }
-
-make_all() {
-    fetch
-    rm -rf "$prefix"
-    mkdir -p "$prefix/include" "$prefix/lib/pkgconfig"
-    cat >"$prefix/toolchain.cmake" <<CMAKE
-set(CMAKE_SYSTEM_NAME Linux)
-set(CMAKE_C_COMPILER $compiler)
-set(CMAKE_C_FLAGS_INIT "$flags")
-set(CMAKE_EXE_LINKER_FLAGS_INIT "$link")
-set(ENV{PKG_CONFIG_LIBDIR} "$prefix/lib/pkgconfig")
-set(NACRE_IPSEC_MB OFF CACHE STRING "this machine's own is not for $target")
-CMAKE
+make_from_sources() {
+    fetch deb-src -- source openssl yajl cmocka
+    sources=$prefix/fetched includes="-I$prefix/include" libraries=$prefix/lib
+    # Linux's own headers (linux/...) come after musl's.
+    flags="-idirafter /usr/include/$(uname -m)-linux-gnu -idirafter /usr/include"
+    mkdir -p "$prefix/include" "$libraries"
+    toolchain "$flags" -static
     make_openssl
     make_with_cmake yajl yajl_s
     cp "$prefix"/yajl/yajl-*/include/yajl -r "$prefix/include/"
@@ -108,6 +111,30 @@ CMAKE
     module libcrypto "$(version_of openssl)" '-lcrypto -lpthread'
     module yajl "$(version_of yajl)" -lyajl_s
     module cmocka "$(version_of cmocka)" -lcmocka-static
+}
+
+# toolchain COMPILER_FLAGS LINKER_FLAGS
+toolchain() {
+    cat >"$prefix/toolchain.cmake" <<CMAKE
+set(CMAKE_SYSTEM_NAME Linux)
+set(CMAKE_C_COMPILER $compiler)
+set(CMAKE_C_FLAGS_INIT "$1")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "$2")
+set(CMAKE_CROSSCOMPILING_EMULATOR "$emulator" CACHE FILEPATH "starts programs of $target")
+set(ENV{PKG_CONFIG_LIBDIR} "$prefix/pkgconfig")
+set(NACRE_IPSEC_MB OFF CACHE STRING "this machine's own is not for $target")
+CMAKE
+}
+# module NAME VERSION LIBS: its pkg-config file.
+module() {
+    mkdir -p "$prefix/pkgconfig"
+    printf '%s\n' "Name: $1" "Description: for $target" "Version: $2" "Libs: -L$libraries $3" "Cflags: $includes" \
+        >"$prefix/pkgconfig/$1.pc"
+}
+make_all() {
+    rm -rf "$prefix"
+    mkdir -p "$prefix"
+    if [ "$target" = musl ]; then make_from_sources; else make_from_packages; fi
     echo "$made_by" >"$prefix/made-by"
 }
 

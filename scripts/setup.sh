@@ -55,8 +55,11 @@ jdk() {
     has java && version=$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p') && [ "${version:-0}" -ge 11 ]
 }
 
-i386_compiler() {
-    [ "$(uname -m)" != x86_64 ] || i686-linux-gnu-gcc -x c -fsyntax-only - <<<'#include <stdio.h>' 2>/dev/null
+cross_compiler() {
+    [ "$(uname -m)" != x86_64 ] || "$1" -x c -fsyntax-only - <<<'#include <stdio.h>' 2>/dev/null
+}
+emulators() {
+    [ "$(uname -m)" != x86_64 ] || { has qemu-s390x-static && has qemu-aarch64-static; }
 }
 
 packages=() names=()
@@ -93,7 +96,10 @@ look_for_needs() {
     need clang-format 'clang-format' has clang-format
     need clang-tidy 'clang-tidy' has clang-tidy
     need "$(clang_runtime_package)" "clang's sanitizer runtime" clang_runtime
-    need 'gcc-i686-linux-gnu libc6-dev-i386-cross' 'a cross compiler for i386' i386_compiler
+    need 'gcc-i686-linux-gnu libc6-dev-i386-cross' 'a cross compiler for i386' cross_compiler i686-linux-gnu-gcc
+    need 'gcc-s390x-linux-gnu libc6-dev-s390x-cross' 'a cross compiler for s390x' cross_compiler s390x-linux-gnu-gcc
+    need 'gcc-aarch64-linux-gnu libc6-dev-arm64-cross' 'a cross compiler for arm64' cross_compiler aarch64-linux-gnu-gcc
+    need qemu-user-static 'qemu-user' emulators
     need musl-tools 'musl with musl-gcc' has musl-gcc
     need dpkg-dev 'dpkg-source' has dpkg-source
     need g++ 'g++' has g++

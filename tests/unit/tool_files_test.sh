@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Labels: cross slow
+# Labels: cross slow native
 # tool_files_test: files below --root and large bodies, with nacre serve, get, put and delete over loopback. Arguments: build
 # directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Labels: cross linux slow
+# Labels: cross linux slow native
 # tool_request_test: nacre get, put, post, delete, fetch and serve over loopback, as people and scripts call them: every
 # exit code for its reason. Arguments: build directory, source directory.
 . "$2/tests/support/lib/tool.sh" || exit 1

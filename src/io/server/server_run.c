@@ -81,7 +81,7 @@ nacre_err nacre_server_run(nacre_server *server, nacre_detail *why)
 {
     if (server->num_workers == 1) return run_first(server, why);
     nacre_err err = share_stores(server);
-    helper *helpers = calloc(server->num_workers - 1, sizeof *helpers);
+    helper *helpers = calloc(server->num_workers, sizeof *helpers); /* all but the first are used */
     if (err == NACRE_OK && helpers != NULL) err = run_all(server, helpers, why);
     else err = nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the server's threads");
     free(helpers);
