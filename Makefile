@@ -65,6 +65,7 @@ format:
 
 lint: setup-test configured
 	@scripts/lint.sh format
+	@scripts/lint.sh words
 	@scripts/lint.sh tidy $(BUILD)
 
 install: all
