@@ -66,6 +66,7 @@ format:
 lint: setup-test configured
 	@scripts/lint.sh format
 	@scripts/lint.sh words
+	@scripts/layers.py
 	@scripts/lint.sh tidy $(BUILD)
 
 install: all
@@ -86,7 +87,7 @@ help:
 	@echo "make plots    docs/plots/ anew, from what make bench left (needs gnuplot)"
 	@echo "make fuzz     every fuzz target, 300 seconds in all (SECONDS_IN_ALL=n); needs clang"
 	@echo "make docs     docs/rfc8613.md anew, from the marks in code and tests"
-	@echo "make format   clang-format over all C files;  make lint: check the format, and clang-tidy"
+	@echo "make format   clang-format over all C files;  make lint: check the format, words and includes, and clang-tidy"
 	@echo "make install  into PREFIX (now $(PREFIX); DESTDIR is honoured); then, as root, ldconfig"
 	@echo "make clean    remove $(BUILD)/"
 	@echo "Missing packages are named and then installed (Debian); NACRE_NO_INSTALL=1 only names them."
