@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test test-fast with-tests interop bench plots fuzz docs format lint install clean help setup-build setup-test configured
+.PHONY: all demo test test-fast with-tests coverage interop bench plots fuzz docs format lint install clean help setup-build setup-test configured
 
 # $(call build,TARGETS): what these need and no more. The compiler's lines go to $(BUILD)/build.log, or to the terminal with
 # V=1; its warnings and errors are always seen.
@@ -41,6 +41,10 @@ test-fast: with-tests
 with-tests: setup-test configured
 	@cmake -S . -B $(BUILD) -DNACRE_TESTS=ON --log-level=WARNING >/dev/null
 	$(call build,all)
+
+coverage: setup-test
+	@scripts/setup.sh coverage
+	@scripts/coverage.sh $(LABEL)
 
 interop: setup-build configured
 	@scripts/setup.sh interop
@@ -80,7 +84,7 @@ help:
 	@echo "make          build $(BUILD)/nacre, the libraries and $(BUILD)/tests/vectors"
 	@echo "make demo     a protected exchange over loopback, and what an eavesdropper and a replayer get"
 	@echo "make test     build and run every test"
-	@echo "make test-fast    build and run those that take less than a second"
+	@echo "make test-fast    build and run those that take less than a second;  make coverage: what the tests reach"
 	@echo "make interop  nacre against aiocoap and Californium, both ways (needs Python and PyPI; a JDK and Maven Central)"
 	@echo "make bench    what it costs, as ratios to the bare cipher; tables, and JSON in $(BUILD)/bench/ (BENCH=names,"
 	@echo "              QUICK=1: only that it works, ROUNDS=n instead of 101)"

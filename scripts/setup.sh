@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What nacre needs on this machine: finds what is missing, names it, and on Debian and its children installs it.
 #
-#     scripts/setup.sh [build|test|interop|ci]
+#     scripts/setup.sh [build|test|coverage|interop|ci]
 #
 # NACRE_NO_INSTALL=1 only lists what is missing. Exit: 0 all is there, 1 installing failed, 2 something is missing and is
 # not installed from here.
@@ -84,6 +84,8 @@ look_for_needs() {
     need libcmocka-dev 'cmocka 1.1 or newer, with headers' library 'cmocka >= 1.1'
     need python3 'Python 3' has python3
     [ "$purpose" = test ] && return
+    [ "$purpose" != coverage ] || need gcovr 'gcovr' has gcovr
+    [ "$purpose" = coverage ] && return
     need 'python3-venv python3-pip' 'Python 3 with its venv module and pip' python_venv_and_pip
     [ "$purpose" = interop ] && return
     need tshark 'tshark' has tshark
@@ -107,9 +109,9 @@ look_for_needs() {
 }
 
 case $purpose in
-build | test | interop | ci) ;;
+build | test | coverage | interop | ci) ;;
 *)
-    echo "usage: scripts/setup.sh [build|test|interop|ci]" >&2
+    echo "usage: scripts/setup.sh [build|test|coverage|interop|ci]" >&2
     exit 2
     ;;
 esac
