@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Labels: cross */
 /* siphash: the vectors of the reference implementation (SipHash-2-4, which shows the structure) and of Rust's libcore
  * (SipHash-1-3, which is used): key 00 01 … 0f, message 00 01 … of each length from 0 to 63, the hash as eight bytes. */
 #include "base/siphash.h"
