@@ -71,6 +71,13 @@ bool nacre__address_is_multicast(const nacre_address *address)
     return is_v4(address) && address->bytes[AT_HOST] >> 4 == 14;                 /* 224.0.0.0/4 */
 }
 
+bool nacre__address_is_one_host(const nacre_address *address)
+{
+    static const uint8_t broadcast[] = { 255, 255, 255, 255 };
+    if (nacre__address_is_wildcard(address) || nacre__address_is_multicast(address)) return false;
+    return !is_v4(address) || memcmp(address->bytes + AT_HOST, broadcast, sizeof broadcast) != 0;
+}
+
 bool nacre__address_same_host(const nacre_address *a, const nacre_address *b)
 {
     if (a->len != b->len || a->bytes[0] != b->bytes[0]) return false;
@@ -164,15 +171,6 @@ nacre_err nacre__resolve_all(nacre_address addresses[NACRE__MAX_ADDRESSES], size
     return NACRE_OK;
 }
 
-nacre_err nacre__resolve(nacre_address *address, const char *host, uint16_t port, nacre_detail *why)
-{
-    nacre_address all[NACRE__MAX_ADDRESSES];
-    size_t num = 0;
-    nacre_err err = nacre__resolve_all(all, &num, host, port, why);
-    if (err == NACRE_OK) *address = all[0];
-    return err;
-}
-
 /* A port in decimal: 1 to 5 digits, at most 65535. */
 static bool port_of(const char *text, uint16_t *port)
 {
@@ -209,8 +207,8 @@ static bool take_apart(const char *text, const char **host, size_t *host_len, co
     return *host_len > 0;
 }
 
-nacre_err nacre_address_resolve(nacre_address *address, const char *host_and_port, uint16_t default_port,
-                                nacre_detail *why)
+nacre_err nacre__resolve_text(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num, const char *host_and_port,
+                              uint16_t default_port, nacre_detail *why)
 {
     const char *host, *port_text;
     size_t host_len;
@@ -224,5 +222,15 @@ nacre_err nacre_address_resolve(nacre_address *address, const char *host_and_por
                            host_and_port);
     memcpy(name, host, host_len);
     name[host_len] = '\0';
-    return nacre__resolve(address, name, port, why);
+    return nacre__resolve_all(addresses, num, name, port, why);
+}
+
+nacre_err nacre_address_resolve(nacre_address *address, const char *host_and_port, uint16_t default_port,
+                                nacre_detail *why)
+{
+    nacre_address all[NACRE__MAX_ADDRESSES];
+    size_t num = 0;
+    nacre_err err = nacre__resolve_text(all, &num, host_and_port, default_port, why);
+    if (err == NACRE_OK) *address = all[0];
+    return err;
 }

@@ -33,16 +33,20 @@ bool nacre__address_is_wildcard(const nacre_address *address); /* 0.0.0.0, ::, o
 
 bool nacre__address_is_multicast(const nacre_address *address);
 
+/* nacre__address_is_one_host: neither a wildcard, nor a group, nor the broadcast address. */
+bool nacre__address_is_one_host(const nacre_address *address);
+
 /* nacre__address_same_host: of one host, as far as that can be told: one IPv4 address, or the first half of an IPv6 address. */
 bool nacre__address_same_host(const nacre_address *a, const nacre_address *b);
 
 /* nacre__address_any_v4 makes :: with a port 0.0.0.0 with that port, and leaves others alone. */
 void nacre__address_any_v4(nacre_address *address);
 
-/* nacre__resolve is nacre_address_resolve with host and port taken apart. nacre__resolve_all gives as many addresses as there
- * are, up to NACRE__MAX_ADDRESSES, each once and in the resolver's order; at least one. */
+/* nacre__resolve_all gives as many addresses as a host has, up to NACRE__MAX_ADDRESSES, each once and in the resolver's order; at
+ * least one. nacre__resolve_text is the same for "HOST:PORT", as nacre_address_resolve reads it. */
 enum { NACRE__MAX_ADDRESSES = 8 };
-NACRE_MUST_USE nacre_err nacre__resolve(nacre_address *address, const char *host, uint16_t port, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__resolve_text(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num,
+                                             const char *host_and_port, uint16_t default_port, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__resolve_all(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num,
                                             const char *host, uint16_t port, nacre_detail *why);
 

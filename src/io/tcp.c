@@ -362,25 +362,31 @@ static void note_hold_off(nacre_tcp *tcp, const nacre_address *peer, uint32_t se
     tcp->next_hold_off = (tcp->next_hold_off + 1) % NACRE__TCP_HOLD_OFFS;
 }
 
-static void note_end(nacre_tcp *tcp, const nacre_address *peer, const nacre_stream_event *event)
+static void note_end(nacre_tcp *tcp, const nacre__connection *of, const nacre_stream_event *event)
 {
-    nacre__tcp_end *end = &tcp->end;
-    if (event->err == NACRE_OK) return;
-    *end = (nacre__tcp_end){ .peer = *peer, .err = event->err, .by_peer = event->by_peer };
+    nacre__tcp_end *end = &tcp->watch.end;
+    if (event->err == NACRE_OK || !nacre_address_equal(&tcp->watch.peer, &of->peer)) return;
+    *end = (nacre__tcp_end){ .err = event->err, .by_peer = event->by_peer };
+    end->was_silent = !nacre_stream_get_peer(&of->stream).has_settings;
     for (size_t i = 0; i < event->bytes.len && i + 1 < sizeof end->text; i++) {
         const uint8_t c = event->bytes.ptr[i];
         end->text[i] = c >= 0x20 && c < 0x7f ? (char)c : '?';
     }
 }
 
-const nacre__tcp_end *nacre__tcp_end_of(const nacre_tcp *tcp, const nacre_address *peer)
+void nacre__tcp_watch_peer(nacre_tcp *tcp, const nacre_address *peer)
 {
-    return tcp->end.peer.len != 0 && nacre_address_equal(&tcp->end.peer, peer) ? &tcp->end : NULL;
+    tcp->watch = (nacre__tcp_watch){ .peer = *peer };
 }
 
-void nacre__tcp_forget_end(nacre_tcp *tcp)
+const nacre__tcp_end *nacre__tcp_watched_end(const nacre_tcp *tcp)
 {
-    tcp->end = (nacre__tcp_end){ 0 };
+    return tcp->watch.end.err != NACRE_OK ? &tcp->watch.end : NULL;
+}
+
+bool nacre__tcp_was_refused(const nacre_tcp *tcp)
+{
+    return !tcp->watch.lost_open;
 }
 
 /* The next message of one connection. Signals are dealt with on the way; an alternative address is not followed, for nobody
@@ -390,7 +396,7 @@ static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, 
     nacre_stream_event event;
     while (c->state == NACRE__TCP_OPEN && nacre_stream_next(&c->stream, &event, room, now_ms)) {
         if (event.kind == NACRE_STREAM_RELEASED) note_hold_off(tcp, &c->peer, event.hold_off_s, now_ms);
-        if (event.kind == NACRE_STREAM_ENDED) note_end(tcp, &c->peer, &event);
+        if (event.kind == NACRE_STREAM_ENDED) note_end(tcp, c, &event);
         if (event.kind != NACRE_STREAM_MESSAGE) continue;
         *in = (nacre_datagram){ .peer = c->peer, .bytes = event.bytes };
         return true;
@@ -475,6 +481,7 @@ bool nacre__tcp_next_unreachable(nacre_tcp *tcp, nacre_address *peer)
         nacre__connection *c = &tcp->connections[i];
         bool tell = c->is_known && is_lost(c);
         if (tell) *peer = c->peer;
+        if (tell && c->was_open && nacre_address_equal(&tcp->watch.peer, peer)) tcp->watch.lost_open = true;
         if (tell) c->is_known = false;
         if (c->state == NACRE__TCP_GONE) nacre__connection_free(c);
         if (tell) return true;

@@ -24,6 +24,7 @@ bool nacre__connection_begin(nacre__connection *c, const nacre_tcp_config *confi
         return false;
     }
     c->state = is_connected ? NACRE__TCP_OPEN : NACRE__TCP_CONNECTING;
+    c->was_open = is_connected;
     c->deadline = now_ms + config->connect_timeout_ms;
     c->is_known = true;
     return true;
@@ -96,6 +97,7 @@ static void finish_connecting(nacre__connection *c, uint64_t now_ms)
         return;
     }
     c->state = NACRE__TCP_OPEN;
+    c->was_open = true;
     nacre__connection_flush(c, now_ms);
 }
 

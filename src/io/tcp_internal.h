@@ -34,6 +34,7 @@ typedef enum nacre__tcp_state {
 typedef struct nacre__connection {
     nacre__tcp_state state;
     int fd;
+    bool was_open; /* before that nothing is written */
     bool is_known; /* the endpoint may have exchanges with it, and has not been told that it is lost */
     nacre_address peer;
     nacre_stream stream;
@@ -51,13 +52,20 @@ typedef struct nacre__hold_off {
     uint64_t until;
 } nacre__hold_off;
 
-/* Why the last connection ended that did not end in good order. */
+/* Why a connection ended that did not end in good order. */
 typedef struct nacre__tcp_end {
-    nacre_address peer; /* len 0: none */
-    nacre_err err;      /* as NACRE_STREAM_ENDED has it */
+    nacre_err err; /* as NACRE_STREAM_ENDED has it; NACRE_OK: none ended so */
     bool by_peer;
-    char text[128]; /* for people: printable ASCII, other bytes are '?' */
+    bool was_silent; /* the peer sent no CSM: perhaps it does not speak CoAP */
+    char text[128];  /* for people: printable ASCII, other bytes are '?' */
 } nacre__tcp_end;
+
+/* What happens to the connections with one peer, one after the other, while a request to it is under way. */
+typedef struct nacre__tcp_watch {
+    nacre_address peer; /* len 0: none */
+    bool lost_open;     /* one was lost that had been open: bytes may have reached the peer */
+    nacre__tcp_end end;
+} nacre__tcp_watch;
 
 struct nacre_tcp {
     nacre_tcp_config config; /* with the defaults filled in */
@@ -72,7 +80,7 @@ struct nacre_tcp {
     size_t num_unreachable;
     nacre__hold_off hold_offs[NACRE__TCP_HOLD_OFFS];
     size_t next_hold_off;
-    nacre__tcp_end end;
+    nacre__tcp_watch watch;
     uint8_t *scratch; /* max_message: events, bytes to throw away */
 };
 
@@ -86,10 +94,12 @@ uint64_t nacre__connection_deadline(const nacre__connection *c);
 void nacre__connection_expire(nacre__connection *c, uint64_t now_ms);
 void nacre__connection_free(nacre__connection *c); /* whatever its state */
 
-/* tcp.c, for the client: nacre__tcp_end_of tells why the connection to `peer` ended since nacre__tcp_forget_end; NULL: it did
- * not, or in good order. */
-const nacre__tcp_end *nacre__tcp_end_of(const nacre_tcp *tcp, const nacre_address *peer);
-void nacre__tcp_forget_end(nacre_tcp *tcp);
+/* tcp.c, for the client. nacre__tcp_watch_peer begins to watch a peer, and forgets what was before. Since then: _end tells why
+ * the last connection with it ended; NULL: none did, or in good order. _was_refused tells that every one that was lost was
+ * refused or timed out before it was open, so that nothing of any request was written to it. */
+void nacre__tcp_watch_peer(nacre_tcp *tcp, const nacre_address *peer);
+const nacre__tcp_end *nacre__tcp_watched_end(const nacre_tcp *tcp);
+bool nacre__tcp_was_refused(const nacre_tcp *tcp);
 
 /* tcp.c, for the loop. */
 size_t nacre__tcp_max_fds(const nacre_tcp *tcp);

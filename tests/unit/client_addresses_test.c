@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* client_addresses_test: hosts with several addresses, at the first of which there is nobody. The resolver is this program's. */
+/* client_addresses_test: hosts with several addresses, the first of which does not answer. The resolver is this program's. */
 #include "served.h"
 #include "support.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static const char *const *addresses; /* what the host has, up to NULL */
 static char asked[64];               /* for which host it was asked */
@@ -58,43 +61,97 @@ static void fill(nacre_server *server, void *user)
         _Exit(1);
 }
 
-static void the_next_one_is_asked(void **state)
+typedef struct row {
+    const char *addresses[4];
+    uint8_t method;
+    nacre_err udp, tcp;
+} row;
+
+/* `proxy`: NULL, or where requests are sent to in the place of `uri`; the server refuses to be one. */
+static void ask(const row *r, const char *uri, const char *proxy, nacre_err wanted)
 {
-    static const struct {
-        const char *addresses[4];
-        uint8_t method;
-        nacre_err err;
-    } rows[] = {
-        { { "127.0.0.1" }, NACRE_GET, NACRE_OK },
-        { { "::1", "127.0.0.1" }, NACRE_GET, NACRE_OK },
-        { { "::1", "::1", "127.0.0.2", "127.0.0.1" }, NACRE_GET, NACRE_OK },
-        { { "::1", "127.0.0.1" }, NACRE_PUT, NACRE_OK },
-        { { "127.0.0.2", "127.0.0.1" }, NACRE_FETCH, NACRE_OK },
-        { { "127.0.0.1", "::1" }, NACRE_POST, NACRE_OK },
-        { { "::1", "127.0.0.1" }, NACRE_POST, NACRE_ERR_UNREACHABLE }, /* perhaps it was carried out */
-        { { "::1", "127.0.0.1" }, NACRE_PATCH, NACRE_ERR_UNREACHABLE },
-        { { "::1", "127.0.0.2" }, NACRE_GET, NACRE_ERR_UNREACHABLE },
+    nacre_client *client;
+    nacre_reply reply = { 0 };
+    nacre_detail why = { { 0 } };
+    const nacre_client_options options = { .timeout_ms = 5000, .proxy = proxy };
+    const nacre_bytes body = r->method != NACRE_GET ? NACRE_STR("some") : NACRE_ABSENT;
+    const char *list[COUNT(r->addresses) + 1] = { NULL };
+    memcpy(list, r->addresses, sizeof r->addresses);
+    addresses = list;
+    assert_ok(nacre_client_open(&client, &options, &why));
+    const nacre_err err = nacre_client_request(client, &reply, r->method, uri, NULL, body, &why);
+    if (err != wanted)
+        fail_msg("%u %s, first %s: %s: %s", (unsigned)r->method, proxy != NULL ? proxy : uri, list[0],
+                 nacre_err_name(err), why.text);
+    if (err == NACRE_OK && proxy != NULL) assert_int_equal(reply.code, NACRE_PROXYING_NOT_SUPPORTED);
+    else if (err == NACRE_OK) assert_bytes(reply.payload, body.len > 0 ? NACRE_STR("taken") : NACRE_STR("hello"));
+    assert_ok(nacre_client_close(client, &why));
+}
+
+/* Over UDP an unreachable address may have carried out the request; over TCP it was sent nothing. */
+static void the_next_address_is_asked_unless_a_post_may_have_arrived(void **state)
+{
+    static const row rows[] = {
+        { { "127.0.0.1" }, NACRE_GET, NACRE_OK, NACRE_OK },
+        { { "::1", "127.0.0.1" }, NACRE_GET, NACRE_OK, NACRE_OK },
+        { { "::1", "::1", "127.0.0.2", "127.0.0.1" }, NACRE_GET, NACRE_OK, NACRE_OK },
+        { { "::1", "127.0.0.1" }, NACRE_PUT, NACRE_OK, NACRE_OK },
+        { { "127.0.0.2", "127.0.0.1" }, NACRE_FETCH, NACRE_OK, NACRE_OK },
+        { { "127.0.0.1", "::1" }, NACRE_POST, NACRE_OK, NACRE_OK },
+        { { "::1", "127.0.0.1" }, NACRE_POST, NACRE_ERR_UNREACHABLE, NACRE_OK },
+        { { "::1", "127.0.0.1" }, NACRE_PATCH, NACRE_ERR_UNREACHABLE, NACRE_OK },
+        { { "::1", "127.0.0.2", "127.0.0.1" }, NACRE_POST, NACRE_ERR_UNREACHABLE, NACRE_OK },
+        { { "::1", "127.0.0.2" }, NACRE_GET, NACRE_ERR_UNREACHABLE, NACRE_ERR_UNREACHABLE },
+        { { "::1", "127.0.0.2" }, NACRE_POST, NACRE_ERR_UNREACHABLE, NACRE_ERR_UNREACHABLE },
     };
     (void)state;
     const served server = served_start("127.0.0.1:0", fill, NULL);
-    char uri[96];
-    (void)snprintf(uri, sizeof uri, "coap://many.test%s/hello", strrchr(server.hostinfo, ':'));
-    const nacre_client_options options = { .timeout_ms = 5000 };
+    char udp[96], tcp[96], path[128];
+    (void)snprintf(udp, sizeof udp, "coap://many.test%s", strrchr(server.hostinfo, ':'));
+    (void)snprintf(tcp, sizeof tcp, "coap+tcp://many.test%s", strrchr(server.tcp, ':'));
     for (size_t i = 0; i < COUNT(rows); i++) {
-        nacre_client *client;
-        nacre_reply reply = { 0 };
-        nacre_detail why = { { 0 } };
-        const bool body = rows[i].method != NACRE_GET;
-        const char *list[COUNT(rows->addresses) + 1] = { NULL };
-        memcpy(list, rows[i].addresses, sizeof rows[i].addresses);
-        addresses = list;
-        assert_ok(nacre_client_open(&client, &options, &why));
-        nacre_err err = nacre_client_request(client, &reply, rows[i].method, uri, NULL,
-                                             body ? NACRE_STR("some") : NACRE_ABSENT, &why);
-        if (err != rows[i].err) fail_msg("row %zu: %s: %s", i, nacre_err_name(err), why.text);
-        if (err == NACRE_OK) assert_bytes(reply.payload, body ? NACRE_STR("taken") : NACRE_STR("hello"));
-        assert_ok(nacre_client_close(client, &why));
+        (void)snprintf(path, sizeof path, "%s/hello", udp);
+        ask(&rows[i], path, NULL, rows[i].udp);
+        (void)snprintf(path, sizeof path, "%s/hello", tcp);
+        ask(&rows[i], path, NULL, rows[i].tcp);
+        ask(&rows[i], "coap://elsewhere.test/hello", udp, rows[i].udp);
+        ask(&rows[i], "coap://elsewhere.test/hello", tcp, rows[i].tcp);
     }
+    served_stop(&server);
+}
+
+/* Accepts connections at `at`, and closes each as soon as something has come. */
+static void *close_each(void *at)
+{
+    const int listener = *(const int *)at;
+    char ignored[512];
+    for (int fd; (fd = accept(listener, NULL, NULL)) >= 0; (void)close(fd))
+        if (recv(fd, ignored, sizeof ignored, 0) > 0) (void)shutdown(fd, SHUT_WR);
+    return NULL;
+}
+
+/* What was sent on a connection that was open may have been carried out. */
+static void a_post_stays_where_a_connection_was_open(void **state)
+{
+    static const row get = { { "127.0.0.2", "127.0.0.1" }, NACRE_GET, NACRE_OK, NACRE_OK };
+    static const row post = { { "127.0.0.2", "127.0.0.1" }, NACRE_POST, NACRE_OK, NACRE_ERR_UNREACHABLE };
+    char uri[96];
+    pthread_t thread;
+    (void)state;
+    const served server = served_start("127.0.0.1:0", fill, NULL);
+    const char *port = strrchr(server.tcp, ':');
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port + 1, NULL, 10)) };
+    assert_int_equal(inet_pton(AF_INET, "127.0.0.2", &in.sin_addr), 1);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&in, sizeof in), 0);
+    assert_int_equal(listen(listener, 4), 0);
+    assert_int_equal(pthread_create(&thread, NULL, close_each, &listener), 0);
+    (void)snprintf(uri, sizeof uri, "coap+tcp://many.test%s/hello", port);
+    ask(&get, uri, NULL, get.tcp);
+    ask(&post, uri, NULL, post.tcp);
+    (void)shutdown(listener, SHUT_RDWR);
+    (void)pthread_join(thread, NULL);
+    (void)close(listener);
     served_stop(&server);
 }
 
@@ -135,7 +192,10 @@ static void a_scope_is_what_stands_behind_25(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(the_next_one_is_asked, tear_down),
+    const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(
+                                            the_next_address_is_asked_unless_a_post_may_have_arrived, tear_down),
+                                        cmocka_unit_test_teardown(a_post_stays_where_a_connection_was_open, tear_down),
+
                                         cmocka_unit_test_teardown(a_scope_is_what_stands_behind_25, tear_down) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,17 +27,19 @@ static void names_of_proxies(void **state)
         { "", NULL, NACRE_ERR_BAD_URI, false },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        nacre_address address;
+        nacre_address address[NACRE__MAX_ADDRESSES];
+        size_t num = 0;
         nacre_detail why = { { 0 } };
         char text[72];
-        assert_err_row(rows[i].proxy, nacre__proxy_resolve(&address, rows[i].proxy, &why), rows[i].err);
+        assert_err_row(rows[i].proxy, nacre__proxy_resolve(address, &num, rows[i].proxy, &why), rows[i].err);
         if (rows[i].err != NACRE_OK) {
             assert_true(why.text[0] != '\0');
             continue;
         }
-        nacre_address_text(&address, text);
+        assert_int_equal(num, 1);
+        nacre_address_text(address, text);
         assert_string_equal(text, rows[i].address);
-        assert_int_equal(nacre_address_is_reliable(&address), rows[i].reliable);
+        assert_int_equal(nacre_address_is_reliable(address), rows[i].reliable);
     }
 }
 

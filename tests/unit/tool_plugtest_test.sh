@@ -49,6 +49,7 @@ usage plugtest-client --state x
 usage plugtest-client '[::1]'
 usage plugtest-client --state x '[::1]' 18
 usage plugtest-client --state x '[::1]' one
+for host in 0.0.0.0 '[::]' 224.0.1.187 255.255.255.255 '[ff02::fd]'; do usage plugtest-client --state x "$host" 1; done
 usage plugtest-client --stat
 usage plugtest-server something
 usage plugtest-server --bind

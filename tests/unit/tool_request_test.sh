@@ -101,11 +101,19 @@ for path in ../outside.txt %2e%2e/outside.txt sub/../../outside.txt; do # what i
     says err '4.04 Not Found'
 done
 for path in sub/../a.txt ./a.txt sub/%2e%2E/a.txt; do run 0 get "$url/$path" --context client; done
+cp client/sequence.json before.json
 for host in 0.0.0.0 '[::]' 224.0.1.187 '[ff02::fd%25lo]'; do # refused before anything is sent, plain and protected
-    run 2 get "coap://$host/a.txt" --non
-    run 2 get "coap://$host/a.txt" --context client
+    for subcommand in get put post delete fetch observe; do
+        run 2 $subcommand "coap://$host/a.txt" --context client
+        run 2 $subcommand "coap://$host/a.txt" --non
+        run 2 $subcommand "coap+tcp://$host/a.txt"
+        run 2 $subcommand "coap://h/a.txt" --proxy "coap://${host/25}"                      # as the proxy
+        run 2 $subcommand "coap://$host/a.txt" --proxy "coap://${url#coap://}" --proxy-uri # through one
+    done
+    run 2 get "coap://h/a.txt" --proxy "coap+tcp://${host/25}" --context client
 done
 says err 'OSCORE'
+cmp -s client/sequence.json before.json || fail 'a refused request used a sequence number'
 
 
 # ---- 1: the peer answered with an error
@@ -262,7 +270,7 @@ run 1 get "$url/x"
 says err '2 bytes of Content-Format 60'
 crash
 odd 45 d10a0eff6162 # Block2, more to come
-run 5 get "$url/x" # two bytes are no block
+run 1 get "$url/x" # two bytes are no block
 says err 'blocks that do not make a body'
 crash
 odd 45 d10a06ff6162 # Block2, the last one

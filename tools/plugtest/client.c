@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* nacre plugtest-client: the client of the public OSCORE interop tests, with contexts A and C. */
 #include "client.h"
+#include "base/hosted/detail.h"
+#include "io/address.h"
 #include "suggest.h"
 #include "signals.h"
 
@@ -169,6 +171,9 @@ static nacre_err set_up(plugtest_client *client, const args *a, nacre_detail *wh
 {
     static const nacre_address any;
     nacre_err err = nacre_address_resolve(&client->peer, a->host, COAP_PORT, why);
+    if (err == NACRE_OK && !nacre__address_is_one_host(&client->peer))
+        err = nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                                "'%s' is not the address of one host, and nothing was sent; name one server", a->host);
     if (err == NACRE_OK) err = plugtest_crypto_open(&client->crypto);
     if (err == NACRE_OK) err = nacre_udp_open(&client->udp, &any, why);
     if (err != NACRE_OK) return err;

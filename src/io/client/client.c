@@ -94,6 +94,7 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
     bool is_protected = is_answer && event->context != NULL;
     client->done = true;
     client->result = is_answer ? NACRE_OK : event->err;
+    client->is_answered = event->message.code != NACRE_EMPTY;
     if (event->kind == NACRE_EVENT_NOTIFICATION)
         nacre_transfer_cancel(transfer, event->exchange); /* one answer was asked for */
     /* RFC 8613 8.4: what comes without protection is no answer to a protected request, whoever let it through. */
@@ -275,7 +276,7 @@ static nacre_err wait_observing(nacre_client *client, nacre_detail *why)
 static nacre_err exchange_message(nacre_client *client, const nacre__target *to, nacre_message *plain,
                                   const nacre_source *source, const nacre_sink *sink, nacre_detail *why)
 {
-    client->done = false;
+    client->done = client->is_answered = false;
     client->oversized = 0;
     client->ctx = to->ctx;
     client->peer = to->peer;
@@ -294,7 +295,7 @@ static nacre_err exchange_message(nacre_client *client, const nacre__target *to,
     /* A connection that was closed since the last request is noticed before this one goes out on it. */
     if (nacre_address_is_reliable(&to->peer)) err = nacre_loop_step(client->loop, 0, why);
     if (err != NACRE_OK) return err;
-    nacre__tcp_forget_end(client->tcp);
+    nacre__tcp_watch_peer(client->tcp, &to->peer);
     err = nacre_transfer_request(nacre_loop_transfer(client->loop), &client->exchange, &to->peer, to->ctx, plain,
                                  &client->how, client);
     if (err == NACRE_OK && client->observing != NULL) err = wait_observing(client, why);
@@ -305,22 +306,25 @@ static nacre_err exchange_message(nacre_client *client, const nacre__target *to,
     return err == NACRE_ERR_ADDRESS ? err : nacre__client_explain(client, to, err, why);
 }
 
-/* What is carried out twice does no more than what is carried out once (RFC 7252 5.1, RFC 8132 2): for nobody vouches for the
- * report that an address cannot be reached. */
-static bool is_idempotent(uint8_t method)
+/* Whether the request may go to another address after this one was unreachable. Carried out twice, an idempotent method has the
+ * effect of one (RFC 7252 5.1, RFC 8132 2). POST and PATCH may go on only when nothing of them was sent: over TCP that is known
+ * when no connection was ever open. Over UDP the datagram was sent before the ICMP error came, and that error is
+ * unauthenticated: a forged one could arrive while the server carries the request out. */
+static bool may_go_on(const nacre_client *client, const nacre__target *to, uint8_t method)
 {
-    return method != NACRE_POST && method != NACRE_PATCH;
+    if (method != NACRE_POST && method != NACRE_PATCH) return true;
+    return nacre_address_is_reliable(&to->peer) && nacre__tcp_was_refused(client->tcp);
 }
 
-/* A host with several addresses is asked at the next one when there is nobody at the first ("localhost" is ::1, too). */
+/* A host with several addresses is asked at the next one when the first cannot be reached ("localhost" is ::1, too). */
 static nacre_err exchange_anywhere(nacre_client *client, nacre__target *to, const nacre_message *plain,
                                    const nacre_source *source, const nacre_sink *sink, nacre_detail *why)
 {
     for (size_t at = 0;;) {
         nacre_message copy = *plain;
         const nacre_err err = exchange_message(client, to, &copy, source, sink, why);
-        if (err != NACRE_ERR_UNREACHABLE || ++at >= to->num_others || !is_idempotent(plain->code)) return err;
-        nacre__target_take(to, at);
+        if (err != NACRE_ERR_UNREACHABLE || ++at >= to->num_others || !may_go_on(client, to, plain->code)) return err;
+        nacre__target_take(client, to, at);
     }
 }
 

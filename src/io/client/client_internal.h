@@ -24,7 +24,7 @@ typedef struct nacre__target {
     char host[256]; /* as the resolver takes it */
     char peer_text[96];
     nacre_address peer;
-    nacre_address others[NACRE__MAX_ADDRESSES]; /* all that the host has, `peer` the first of them; none with a proxy */
+    nacre_address others[NACRE__MAX_ADDRESSES]; /* all that the host or the proxy has, `peer` one of them */
     size_t num_others;
     nacre_context *ctx;   /* NULL: plain */
     const char *ctx_name; /* where it comes from */
@@ -58,6 +58,7 @@ struct nacre_client {
     volatile sig_atomic_t stopped;
     bool in_pieces;    /* a body is read or written by the application */
     bool done;         /* it has ended, */
+    bool is_answered;  /* by a message of the peer's, */
     size_t oversized;  /* bytes of a response that was longer than NACRE__CLIENT_MESSAGE; 0: none */
     nacre_err result;  /* so, */
     nacre_reply reply; /* with this, in `room` … */
@@ -73,7 +74,7 @@ nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, con
  * fit send nothing. */
 nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_detail *why);
 nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why);
-void nacre__target_take(nacre__target *to, size_t at); /* `peer` becomes the address at that place of the host's */
+void nacre__target_take(const nacre_client *client, nacre__target *to, size_t at); /* `peer` becomes others[at] */
 
 /* The URI's options and `more` (may be NULL), in the room of `o`. */
 nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, nacre_options *o,

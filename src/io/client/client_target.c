@@ -52,11 +52,12 @@ nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_d
                               client->loop, why);
 }
 
-void nacre__target_take(nacre__target *to, size_t at)
+void nacre__target_take(const nacre_client *client, nacre__target *to, size_t at)
 {
+    char text[72];
     to->peer = to->others[at];
-    if (to->uri.is_tcp) to->peer.flags = NACRE_ADDRESS_RELIABLE;
-    nacre_address_text(&to->peer, to->peer_text);
+    nacre_address_text(&to->peer, text);
+    (void)snprintf(to->peer_text, sizeof to->peer_text, "%s%s", client->proxy != NULL ? "the proxy " : "", text);
 }
 
 /* The literal, or Uri-Host, which is decoded already. A literal has one '%' at most, that of a scope, which a URI writes as
@@ -75,40 +76,54 @@ static bool put_host(char out[256], nacre_bytes host, bool is_literal)
 
 /* RFC 7252 8: responses to a group come from other addresses, and here they are matched by address. RFC 8613 1: OSCORE is between
  * two. */
-static nacre_err check_is_one_host(const nacre__target *to, nacre_detail *why)
+static nacre_err check_is_one_host(const nacre__target *to, const char *text, nacre_detail *why)
 {
-    static const uint8_t broadcast[] = { 255, 255, 255, 255 };
     for (size_t i = 0; i < to->num_others; i++) {
         const nacre_address *a = &to->others[i];
         if (nacre__address_is_wildcard(a))
             return nacre__fail(why, NACRE_ERR_BAD_URI,
-                               "'%s' names no host: 0.0.0.0 and [::] stand for any address; write one", to->text);
-        const bool is_broadcast = a->len == NACRE__ADDRESS_V4_LEN && memcmp(a->bytes + 3, broadcast, 4) == 0;
-        if (!is_broadcast && !nacre__address_is_multicast(a)) continue;
-        return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "'%s' is for a group, and nothing was sent: %s; ask one host",
-                           to->text,
-                           to->ctx != NULL ? "OSCORE protects between two (for groups there is Group OSCORE)"
-                                           : "requests go to one host at a time");
+                                     "'%s' names no host: 0.0.0.0 and [::] stand for any address; write one", text);
+        if (nacre__address_is_one_host(a)) continue;
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED,
+                                 "'%s' is for a group, and nothing was sent: %s; ask one host", text,
+                                 to->ctx != NULL ? "OSCORE protects between two (for groups there is Group OSCORE)"
+                                                 : "requests go to one host at a time");
     }
     return NACRE_OK;
 }
 
-nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why)
+/* The addresses of the URI's host, which is one host. */
+static nacre_err resolve_host(nacre__target *to, nacre_bytes options, nacre_detail *why)
 {
-    if (client->proxy != NULL) {
-        char text[72];
-        nacre_err proxy_err = nacre__proxy_resolve(&to->peer, client->proxy, why);
-        if (proxy_err != NACRE_OK) return proxy_err;
-        nacre_address_text(&to->peer, text);
-        (void)snprintf(to->peer_text, sizeof to->peer_text, "the proxy %s", text);
-        return NACRE_OK;
-    }
     nacre_bytes host = to->uri.host_is_ip ? to->uri.host : nacre_option_find(options, NACRE_OPT_URI_HOST);
     if (!put_host(to->host, host, to->uri.host_is_ip))
         return nacre__fail(why, NACRE_ERR_BAD_URI, "'%s' has no usable host", to->text);
     nacre_err err = nacre__resolve_all(to->others, &to->num_others, to->host, to->uri.port, why);
-    if (err == NACRE_OK) err = check_is_one_host(to, why);
-    if (err == NACRE_OK) nacre__target_take(to, 0);
+    for (size_t i = 0; err == NACRE_OK && to->uri.is_tcp && i < to->num_others; i++)
+        to->others[i].flags = NACRE_ADDRESS_RELIABLE;
+    return err == NACRE_OK ? check_is_one_host(to, to->text, why) : err;
+}
+
+/* Names, and the scopes of literals, are the proxy's to resolve; an address is a group everywhere. */
+static nacre_err check_proxied_host(nacre__target *to, nacre_detail *why)
+{
+    if (!to->uri.host_is_ip || !put_host(to->host, to->uri.host, true)) return NACRE_OK;
+    to->host[strcspn(to->host, "%")] = '\0';
+    if (nacre__resolve_all(to->others, &to->num_others, to->host, to->uri.port, NULL) != NACRE_OK) return NACRE_OK;
+    return check_is_one_host(to, to->text, why);
+}
+
+static nacre_err resolve_proxy(const nacre_client *client, nacre__target *to, nacre_detail *why)
+{
+    nacre_err err = check_proxied_host(to, why);
+    if (err == NACRE_OK) err = nacre__proxy_resolve(to->others, &to->num_others, client->proxy, why);
+    return err == NACRE_OK ? check_is_one_host(to, client->proxy, why) : err;
+}
+
+nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why)
+{
+    const nacre_err err = client->proxy != NULL ? resolve_proxy(client, to, why) : resolve_host(to, options, why);
+    if (err == NACRE_OK) nacre__target_take(client, to, 0);
     return err;
 }
 

@@ -11,7 +11,8 @@
 
 enum { COAP_PORT = 5683, MAX_HOST = 255, MAX_SCHEME = 255, MAX_PROXY_URI = 1034 };
 
-nacre_err nacre__proxy_resolve(nacre_address *address, const char *proxy, nacre_detail *why)
+nacre_err nacre__proxy_resolve(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num, const char *proxy,
+                               nacre_detail *why)
 {
     static const char udp[] = "coap://", tcp[] = "coap+tcp://";
     char host_and_port[MAX_HOST + 8];
@@ -29,8 +30,8 @@ nacre_err nacre__proxy_resolve(nacre_address *address, const char *proxy, nacre_
         return nacre__fail(why, NACRE_ERR_BAD_URI, "'%s' names no proxy: write coap://HOST[:PORT]", proxy);
     memcpy(host_and_port, start, len);
     host_and_port[len] = '\0';
-    nacre_err err = nacre_address_resolve(address, host_and_port, COAP_PORT, why);
-    if (err == NACRE_OK && is_tcp) address->flags = NACRE_ADDRESS_RELIABLE;
+    nacre_err err = nacre__resolve_text(addresses, num, host_and_port, COAP_PORT, why);
+    for (size_t i = 0; err == NACRE_OK && is_tcp && i < *num; i++) addresses[i].flags = NACRE_ADDRESS_RELIABLE;
     return err;
 }
 
