@@ -87,6 +87,8 @@ void nacre_wipe(void *ptr, size_t len);
 /* The one list of errors: X(NAME, value, CoAP answer code or 0, exit code of the command line, text).
  * -1xx: what arrived is at fault. -2xx: the call is at fault, the caller's to fix. -3xx: the state does not allow it
  * now. -4xx: the machine around us. -5xx: the exchange with the peer.
+ * The exit code says which side was at fault: 1 the peer answered, with an error or with what is of no use; 2 the command
+ * line; 3 the peer did not answer; 4 the peer's message, or its lack of protection, cannot be trusted; 5 this machine.
  * The CoAP code is what a server answers, where RFC 8613 8.2 gives one. The texts of DECODE, NO_CONTEXT, REPLAY and
  * PROTECTION_INVALID are the RFC's diagnostic payloads. */
 #define NACRE_ERR_MAP(X)                                                                                               \
@@ -120,12 +122,12 @@ void nacre_wipe(void *ptr, size_t len);
     X(BAD_CREDENTIALS, -407, 0, 5, "Credentials file not understood")                                                  \
     X(DUPLICATE_CONTEXT, -408, 0, 5, "Another context has the same keys") /* RFC 8613 3.3 */                           \
     X(TIMEOUT, -501, 0, 3, "No answer")                                   /* RFC 7252 4.2 */                           \
-    X(RESET, -502, 0, 3, "The peer rejected the message (RST)")           /* RFC 7252 4.2 */                           \
+    X(RESET, -502, 0, 1, "The peer rejected the message (RST)")           /* RFC 7252 4.2 */                           \
     X(UNREACHABLE, -503, 0, 3, "The peer cannot be reached")                                                           \
     X(UNAUTHENTICATED, -504, 0, 4, "The peer answered without protection") /* RFC 8613 8.4 */                          \
     X(ANONYMOUS_HOST, -505, 0, 5, "No address known to name this host")                                                \
-    X(BODY_CHANGED, -510, 0, 5, "The body changed while it was fetched") /* RFC 7959 2.4 */                            \
-    X(BLOCKS, -511, 0, 5, "The peer's blocks do not make a body")        /* RFC 7959 2.3 */                            \
+    X(BODY_CHANGED, -510, 0, 1, "The body changed while it was fetched") /* RFC 7959 2.4 */                            \
+    X(BLOCKS, -511, 0, 1, "The peer's blocks do not make a body")        /* RFC 7959 2.3 */                            \
     X(OVERSIZED, -512, 0, 1, "The peer's message is longer than this endpoint takes")
 
 typedef enum nacre_err {

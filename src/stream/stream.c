@@ -232,6 +232,14 @@ void nacre_stream_finished(nacre_stream *s, uint64_t now_ms)
     nacre__stream_close_soon(s, now_ms);
 }
 
+/* RFC 8446 5.1: a record of TLS begins with its type, 20 to 23, and version 3.x. As a CoAP header it is short, has code 0.03, and is
+ * no CSM, so that it need not be waited for as a whole. */
+static bool is_tls(const nacre_stream *s)
+{
+    const uint8_t *in = s->in.ptr + s->in_at;
+    return !s->peer.has_settings && s->in_len >= 3 && in[0] >= 20 && in[0] <= 23 && in[1] == 3 && in[2] <= 4;
+}
+
 static nacre_err look_at_frame(const nacre_stream *s, nacre__frame *frame)
 {
     return nacre__frame_read(frame, nacre_bytes_of(s->in.ptr + s->in_at, s->in_len), s->config.max_message);
@@ -323,6 +331,10 @@ bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_buf roo
     while (!s->has_ended && has_room_for_answers(s)) {
         nacre__frame frame;
         nacre_err err = look_at_frame(s, &frame);
+        if (is_tls(s)) {
+            nacre__stream_fail(s, NACRE_ERR_MALFORMED, 0, "the peer speaks TLS, this side CoAP without it");
+            break;
+        }
         if (err == NACRE_ERR_NOT_YET) {
             end_if_due(s);
             break;
