@@ -27,7 +27,7 @@ static void look_up(const nacre_credentials *c, const char *uri)
 }
 
 /* An entry set by hand for a URI wins, or a longer pattern does that had won before; where there was none, it wins. What
- * holds '%', a newline or a dot segment may be a pattern that fits nothing: look-ups resolve dot segments first. */
+ * holds '%' or a newline may be a pattern that fits nothing. */
 static void check_winner(const nacre_credentials *c, const char *uri, nacre_err before, const nacre_credential *old)
 {
     nacre_credential found;
@@ -42,8 +42,7 @@ static void set_by_hand(nacre_credentials *c, const char *uri)
     nacre_credential old;
     nacre_err before = nacre_credentials_find(c, &old, uri, NULL);
     if (nacre_credentials_set_directory(c, uri, "by-hand", NACRE_ROLE_NONE, NULL) != NACRE_OK) return;
-    const bool may_fit_nothing = strpbrk(uri, "%\n") != NULL || strstr(uri, "/.") != NULL;
-    if (strncmp(uri, "coap://h/", 9) == 0 && !may_fit_nothing) check_winner(c, uri, before, &old);
+    if (strncmp(uri, "coap://h/", 9) == 0 && strpbrk(uri, "%\n") == NULL) check_winner(c, uri, before, &old);
     nacre_credentials_remove(c, uri);
 }
 

@@ -15,8 +15,9 @@
  *
  * Patterns. A pattern covers a whole URI with its query, '*' in it any run of characters, '/' too; nothing else is
  * special. The longest pattern that fits wins, of equally long ones the first. The URI is looked at as RFC 7252 6.5 writes
- * it: "coap://h" is "coap://h/", scheme and host in lower case, nothing percent-encoded that need not be; so is the
- * percent-encoding of a pattern, but that %2A can not be said. When no pattern fits that, or none but one that is plain,
+ * it: "coap://h" is "coap://h/", scheme and host in lower case, nothing percent-encoded that need not be, dot segments
+ * resolved (RFC 3986 5.2.4). So are the percent-encoding and the dot segments of a pattern; %2A, and a dot segment after a
+ * '*', are refused with NACRE_ERR_BAD_CREDENTIALS. When no pattern fits that, or none but one that is plain,
  * they are tried again without regard to case in scheme and host, to how an address is spelled ("[::1]", "[0::1]";
  * "127.0.0.1", "127.1", "[::ffff:127.0.0.1]"), to a dot behind a name and zeros before a port, and with the scheme's
  * default port left out or put in. What a name stands for is not looked up: "localhost" is not "127.0.0.1" here.

@@ -485,11 +485,17 @@ static void patterns_are_found_in_any_spelling(void **state)
 {
     const char *dir = *state;
     static const char *const patterns[] = {
-        "coap://host/a-b",   "coap://host:5683/a-b",   "coap://HOST/a-b",  "coap://host/a%2Db", "coap://host/%61%2db",
-        "coap://ho%73t/a-b", "coap://Host.:05683/a-b", "coap://host:/a-b", "coap://host/*%2Db", "coap://*/a%2db",
+        "coap://host/a-b",        "coap://host:5683/a-b",
+        "coap://HOST/a-b",        "coap://host/a%2Db",
+        "coap://host/%61%2db",    "coap://ho%73t/a-b",
+        "coap://Host.:05683/a-b", "coap://host:/a-b",
+        "coap://host/*%2Db",      "coap://*/a%2db",
+        "coap://host/./a-b",      "coap://HOST/x/%2e%2E/a-b",
+        "coap://host/../a-b",     "coap://host:5683/x/../a%2D*",
     };
     static const char *const uris[] = {
-        "coap://host/a-b", "coap://HOST:5683/a-b", "coap://host:/a%2Db", "coap://host./%61%2db", "COAP://h%6Fst/a-b",
+        "coap://host/a-b",      "coap://HOST:5683/a-b", "coap://host:/a%2Db",
+        "coap://host./%61%2db", "COAP://h%6Fst/a-b",    "coap://host/x/../a-b",
     };
     static const char *const others[] = { "coap://host/a-c", "coap://host:5684/a-b", "coap://hos/a-b",
                                           "coap://host/A-b" };
@@ -505,15 +511,59 @@ static void patterns_are_found_in_any_spelling(void **state)
     }
 }
 
+/* What a dot segment before a '*' leads to is known; one after it could fit nothing, and is refused. */
+static void dot_segments_of_a_pattern_are_resolved_or_refused(void **state)
+{
+    const char *dir = *state;
+    static const struct {
+        const char *pattern, *uri; /* NULL: refused */
+    } rows[] = {
+        { "coap://h/a/..", "coap://h/" },
+        { "coap://h/a/../b/*", "coap://h/b/c" },
+        { "coap://h/a/./*", "coap://h/a/" },
+        { "coap://h/a/..?q", "coap://h/?q" },
+        { "coap://h/a/..*", "coap://h/a/..b" },
+        { "coap://h/.*", "coap://h/.well-known/core" },
+        { "coap://h/*/.../x", "coap://h/a/.../x" },
+        { "coap://h/*?q=/../x", "coap://h/a?q=/../x" },
+        { "coap://h/a?q=/../*", "coap://h/a?q=/../x" },
+        { "coap://h/*./x", "coap://h/a./x" },
+        { "coap://h/*/../x", NULL },
+        { "coap://h/*/..", NULL },
+        { "coap://h/*/%2E/x", NULL },
+        { "coap://h/*/.?q", NULL },
+        { "coap://*/a/../x", NULL },
+        { "*/%2e%2e", NULL },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[128];
+        nacre_credentials *c;
+        nacre_detail why = { { 0 } };
+        (void)snprintf(text, sizeof text, "{\"%s\": " GOOD "}", rows[i].pattern);
+        if (rows[i].uri != NULL) {
+            c = load(dir, text);
+            if (strcmp(find(c, dir, rows[i].uri), "d") != 0) fail_msg("%s: not found", rows[i].pattern);
+            nacre_credentials_free(c);
+            continue;
+        }
+        scratch_write(dir, "c.json", text);
+        assert_int_equal(nacre_credentials_load(&c, scratch_path(dir, "c.json"), &why), NACRE_ERR_BAD_CREDENTIALS);
+        if (strstr(why.text, rows[i].pattern) == NULL || strstr(why.text, "dot segment") == NULL)
+            fail_msg("%s: %s", rows[i].pattern, why.text);
+        assert_int_equal(nacre_credentials_new(&c), NACRE_OK);
+        assert_int_equal(nacre_credentials_set_plain(c, rows[i].pattern, &why), NACRE_ERR_BAD_CREDENTIALS);
+        nacre_credentials_free(c);
+    }
+}
+
 /* B21: leave to go in clear in one spelling is none where the same pattern in another protects, whichever is longer or first. */
 static void a_plain_pattern_gives_way_to_its_twin(void **state)
 {
     const char *dir = *state;
     static const char *const twins[][2] = {
-        { "coap://h/a-b*", "coap://h/a%2Db*" },
-        { "coap://h/*", "coap://h:5683/*" },
-        { "coap://h/*", "coap://H./*" },
-        { "coap://[::1]/*", "coap://[0::1]:05683/*" },
+        { "coap://h/a-b*", "coap://h/a%2Db*" },  { "coap://h/*", "coap://h:5683/*" },
+        { "coap://h/*", "coap://H./*" },         { "coap://[::1]/*", "coap://[0::1]:05683/*" },
+        { "coap://h/a/*", "coap://h/b/../a/*" },
     };
     for (size_t i = 0; i < sizeof twins / sizeof twins[0]; i++)
         for (int which = 0; which < 4; which++) {
@@ -668,6 +718,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_exact_reading_comes_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(plain_must_be_said, set_up, tear_down),
         cmocka_unit_test_setup_teardown(patterns_are_found_in_any_spelling, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(dot_segments_of_a_pattern_are_resolved_or_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_plain_pattern_gives_way_to_its_twin, set_up, tear_down),
         cmocka_unit_test_setup_teardown(dos_lines_are_read_and_a_mark_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_role_and_a_name_come_along, set_up, tear_down),

@@ -121,9 +121,9 @@ static bool grow(entry ***list, size_t cap)
     return true;
 }
 
-bool nacre__credentials_name_is_usable(const char *name)
+const char *nacre__credentials_name_fault(const char *name)
 {
-    return name[0] == ':' || nacre__uri_pattern_is_usable(name);
+    return name[0] == ':' ? NULL : nacre__uri_pattern_fault(name);
 }
 
 nacre_err nacre__credentials_append(nacre_credentials *credentials, const nacre__entry_setting *setting)
@@ -256,9 +256,10 @@ void nacre_credentials_remove(nacre_credentials *credentials, const char *name)
 static nacre_err set(nacre_credentials *c, nacre__entry_setting setting, const char *name, nacre_detail *why)
 {
     setting.name = text(name);
-    if (name[0] == '\0') return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "an entry needs a pattern or a \":name\"");
-    if (!nacre__credentials_name_is_usable(name))
-        return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "\"%.120s\": %s", name, NACRE__CREDENTIALS_BAD_NAME);
+    if (name[0] == '\0')
+        return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "an entry needs a pattern or a \":name\"");
+    const char *fault = nacre__credentials_name_fault(name);
+    if (fault != NULL) return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "\"%.120s\": %s", name, fault);
     entry *old = find_entry(c, name);
     nacre_err err = nacre__credentials_append(c, &setting);
     if (err != NACRE_OK) return nacre__fail(why, err, "out of memory for \"%.120s\"", name);

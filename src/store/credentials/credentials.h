@@ -22,10 +22,8 @@ typedef struct nacre__entry_setting {
     size_t line; /* in a file, for error texts */
 } nacre__entry_setting;
 
-/* Whether an entry can be called that; and what is wrong with it otherwise. */
-bool nacre__credentials_name_is_usable(const char *name);
-#define NACRE__CREDENTIALS_BAD_NAME                                                                                    \
-    "has a percent sign without two hex digits, or %2A, which no pattern can say; write a * for any characters"
+/* What is wrong with the name of an entry, for people; NULL: nothing. */
+const char *nacre__credentials_name_fault(const char *name);
 
 /* nacre__credentials_append adds an entry whose name is known to be new. It is found only after nacre__credentials_index.
  * NACRE_OK, NACRE_ERR_NO_MEMORY */

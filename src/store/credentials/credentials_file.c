@@ -164,7 +164,8 @@ static nacre_err read_entry(const struct loading *l, const char *name, const nac
     nacre_err err = NACRE_OK;
     nacre__entry_setting e = { .line = value->line };
     e.name = nacre_bytes_of((const uint8_t *)name, strlen(name));
-    if (!nacre__credentials_name_is_usable(name)) return bad(l, value->line, name, NACRE__CREDENTIALS_BAD_NAME);
+    const char *fault = nacre__credentials_name_fault(name);
+    if (fault != NULL) return bad(l, value->line, name, fault);
     if (value->type == NACRE__JSON_STRING && value->text[0] == ':') {
         e.kind = NACRE__ENTRY_ALIAS;
         e.target = text_of(value);

@@ -138,11 +138,27 @@ void nacre__uri_canonical(char *out, const char *uri)
     *out = '\0';
 }
 
-bool nacre__uri_pattern_is_usable(const char *pattern)
+/* After a '*' there is no telling what a dot segment takes away, and no URI has one left in its path. */
+static bool has_dots_after_star(const char *pattern)
 {
+    const char *at = pattern + strcspn(pattern, "*?#");
+    const size_t len = strcspn(at, "?#");
+    nacre_bytes rest = nacre_bytes_of((const uint8_t *)at, len);
+    (void)nacre__segment_split(&rest); /* the one that the '*' is in, or nothing */
+    while (!nacre_is_absent(rest))
+        if (nacre__segment_dots(nacre__segment_split(&rest)) != 0) return true;
+    return false;
+}
+
+const char *nacre__uri_pattern_fault(const char *pattern)
+{
+    if (has_dots_after_star(pattern))
+        return "has a dot segment after a *, which no URI has when it is looked up; write the path without it";
     for (; *pattern != '\0'; pattern++)
-        if (*pattern == '%' && (encoded_at(pattern) < 0 || encoded_at(pattern) == '*')) return false;
-    return true;
+        if (*pattern == '%' && (encoded_at(pattern) < 0 || encoded_at(pattern) == '*'))
+            return "has a percent sign without two hex digits, or %2A, which no pattern can say; write a * for any "
+                   "characters";
+    return NULL;
 }
 
 /* As put_canonical, where the part is not known: what is literal in each. Otherwise only the digits' case is changed. */
@@ -159,9 +175,24 @@ static size_t put_in_any_part(char **out, const char *text)
     return 3;
 }
 
-/* Only what is percent-encoded is rewritten: the rest of a pattern is how it says what it covers. */
+/* The dot segments before the first '*', or of the whole path; the segment that the '*' is in is none. */
+static void resolve_dots_of_pattern(char *pattern)
+{
+    const char *authority = authority_of(pattern);
+    if (authority == NULL) return;
+    char *path = pattern + (authority - pattern) + strcspn(authority, "/?#*");
+    if (*path != '/') return;
+    char *end = path + strcspn(path, "?#*");
+    if (*end == '*')
+        while (end[-1] != '/') end--;
+    char *resolved = resolve_dots(path, end);
+    memmove(resolved, end, strlen(end) + 1);
+}
+
+/* What is percent-encoded is rewritten, and dot segments are resolved; the rest of a pattern is how it says what it covers. */
 void nacre__uri_pattern_canonical(char *out, const char *pattern)
 {
+    char *start = out;
     const char *authority = authority_of(pattern);
     bool is_known = authority != NULL;
     part in = AUTHORITY;
@@ -172,6 +203,7 @@ void nacre__uri_pattern_canonical(char *out, const char *pattern)
         else pattern += is_known ? put_canonical(&out, pattern, in) : put_in_any_part(&out, pattern);
     }
     *out = '\0';
+    resolve_dots_of_pattern(start);
 }
 
 /* ---- Looking at one ------------------------------------------------------------------------------------------------ */

@@ -10,10 +10,12 @@
  * strlen(uri) + 2 characters. What has no authority is only copied. */
 void nacre__uri_canonical(char *out, const char *uri);
 
-/* Whether the percent-encoding in a pattern is one, and not of '*', which would be taken for a wildcard. */
-bool nacre__uri_pattern_is_usable(const char *pattern);
+/* What is wrong with a pattern, for people; NULL: nothing. Its percent-encoding must be one, and not of '*', which would be taken for
+ * a wildcard; and it has no dot segment after a '*'. */
+const char *nacre__uri_pattern_fault(const char *pattern);
 
-/* nacre__uri_pattern_canonical writes a usable pattern with the percent-encoding of a canonical URI. After a '*' the part that a
+/* nacre__uri_pattern_canonical writes a pattern without a fault with the percent-encoding of a canonical URI, its dot segments
+ * resolved. After a '*' the part that a
  * character is in is not known, and one whose encoding depends on it stays as it is. `out` has room for strlen(pattern) + 1. */
 void nacre__uri_pattern_canonical(char *out, const char *pattern);
 
