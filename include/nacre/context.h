@@ -175,7 +175,7 @@ void nacre_context_wipe(nacre_context *ctx);
  * numbers and the window in memory are not this context's alone any more. It stays where it is, and a table, an endpoint or
  * a server may go on holding it, until nacre_context_wipe.
  *   protect          NACRE_ERR_CONTEXT_UNAVAILABLE, numbers in hand and the nonces of requests included
- *   a request        NACRE_ERR_REPLAY; the Echo value is wiped
+ *   a request        NACRE_ERR_CONTEXT_UNAVAILABLE, answered 5.03; the Echo value is wiped
  *   a response       is verified as before
  *   needs, confirm   it needs nothing, and what is confirmed later changes nothing
  * nacre_context_is_stopped: it was stopped, and not wiped since. */

@@ -125,7 +125,7 @@ NACRE_MUST_USE nacre_err nacre_protect_response(nacre_context *ctx, const nacre_
  * NACRE_ERR_PROTECTION_INVALID the tag does not match, or the plaintext is no request: 4.00
  * NACRE_ERR_NOT_YET            the tag verified, but the store must forget its window first (nacre_context_needs): try
  *                              the same bytes again afterwards
- * NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_BAD_ARGUMENT (`crypto` of another provider) */
+ * NACRE_ERR_CONTEXT_UNAVAILABLE (stopped: 5.03), NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_BAD_ARGUMENT (`crypto` of another provider) */
 NACRE_MUST_USE nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
                                                  nacre_message *plain, nacre_buf room, const nacre_message *outer);
 

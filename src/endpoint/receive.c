@@ -246,17 +246,18 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
     return num_jobs;
 }
 
-/* Whether the next context with the same kid may do better. REPLAY is said before the tag is looked at, and may come from
- * a window that this request has nothing to do with. */
+/* Whether the next context with the same kid may do better. REPLAY, and that a context is stopped, are said before the tag is
+ * looked at, and may come from a context that this request has nothing to do with. */
 static bool try_next(nacre_err err)
 {
-    return err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_PROTECTION_INVALID || err == NACRE_ERR_REPLAY;
+    return err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_PROTECTION_INVALID || err == NACRE_ERR_REPLAY ||
+           err == NACRE_ERR_CONTEXT_UNAVAILABLE;
 }
 
 /* The answer when no context verified the request: what came nearest. */
 static nacre_err nearest(nacre_err a, nacre_err b)
 {
-    static const nacre_err order[] = { NACRE_ERR_REPLAY, NACRE_ERR_PROTECTION_INVALID };
+    static const nacre_err order[] = { NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_REPLAY, NACRE_ERR_PROTECTION_INVALID };
     for (size_t i = 0; i < sizeof order / sizeof *order; i++)
         if (a == order[i] || b == order[i]) return order[i];
     return NACRE_ERR_NO_CONTEXT;

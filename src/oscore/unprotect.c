@@ -145,6 +145,7 @@ static nacre_err look(const nacre_context *ctx, uint64_t seq)
 {
     nacre_err err = nacre_replay_check(&ctx->replay, seq);
     if (err != NACRE_ERR_REPLAY_ECHO) return err;
+    if (nacre__is_stopped(ctx)) return NACRE_ERR_CONTEXT_UNAVAILABLE;
     return ctx->has_echo && seq <= NACRE_SEQ_MAX ? NACRE_OK : NACRE_ERR_REPLAY;
 }
 

@@ -169,7 +169,7 @@ static bool may_be_another(nacre_err err)
 bool nacre__rederivation_takes(nacre__rederivations *d, nacre__server_exchange *exchange, nacre__received *received)
 {
     if (received->err != NACRE_ERR_NO_CONTEXT && received->err != NACRE_ERR_PROTECTION_INVALID &&
-        received->err != NACRE_ERR_REPLAY)
+        received->err != NACRE_ERR_REPLAY && received->err != NACRE_ERR_CONTEXT_UNAVAILABLE)
         return false;
     attempt a = { d, exchange, received, NULL, received->room };
     const nacre_rederive_step step = nacre_rederive_recognise(&received->option);

@@ -47,11 +47,14 @@ static nacre_err explain_unauthenticated(const nacre_client *client, const char 
     const char *code = nacre_code_name(client->reply.code, buf);
     if (client->reply.code == NACRE_TOO_LARGE && size1.len > 0 && nacre_option_uint(size1, &size))
         return nacre__fail(why, err,
-                           "%s answered %s without protection, so it is not verified: the server takes at most "
-                           "%llu bytes a message; send smaller blocks",
-                           peer, code, (unsigned long long)size);
+                                 "%s answered %s without protection, so it is not verified: the server takes at most "
+                                 "%llu bytes a message; send smaller blocks",
+                                 peer, code, (unsigned long long)size);
+    const char *look_at = client->reply.code == NACRE_UNAVAILABLE
+                              ? "; if it is the peer's, its context is stopped or its store fails: its log says why"
+                              : hint(client->reply.payload);
     return nacre__fail(why, err, "%s answered %s without protection, so it cannot be verified%s", peer, code,
-                       hint(client->reply.payload));
+                             look_at);
 }
 
 /* The request was sent, so that the length is the peer's choice: NACRE_ERR_OVERSIZED, and not the caller's NACRE_ERR_TOO_LONG. */
@@ -155,7 +158,8 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
                            peer, nacre_code_name(client->reply.code, buf));
     }
     case NACRE_ERR_PROTECTION_INVALID:
-        return nacre__fail(why, err, "no answer from %s that verifies: has it the other side of '%s'?", peer, dir);
+        return nacre__fail(
+            why, err, "cannot verify the answer from %s: wrong keys, or not the peer of the context '%s'", peer, dir);
     case NACRE_ERR_CONTEXT_UNAVAILABLE:
         return nacre__fail(why, err, "the sequence numbers of '%s' are used up; make a new context", dir);
     case NACRE_ERR_TOO_LONG: return explain_too_long(client, to, why);
