@@ -57,12 +57,14 @@ coap://h/a b|the path has a character
 coap://h/a?b c|the query has a character
 .
 
-# ---- a failed pack leaves nothing behind; what was moved before stays
+# ---- a failed pack leaves nothing behind, and moves none of several
 "$nacre" keygen c s >/dev/null || fail keygen
 run 5 pack fleet nowhere
 [ ! -e fleet ] || fail 'a pack is left behind'
 "$nacre" pack fleet c nowhere >out 2>err && fail 'a pack of what is not there'
-[ -e fleet ] || fail 'a pack with a context is gone'
+[ ! -e fleet ] || fail 'a pack is left behind'
+says err 'no directory was moved'
+run 0 pack fleet c
 run 5 pack fleet nowhere
 [ -e fleet ] || fail 'a pack that was there is gone'
 run 2 unpack fleet 7 out_dir
@@ -72,6 +74,28 @@ run 5 keygen new s
 echo '{}' >wrong.conf
 run 5 import wrong.conf imported
 [ ! -e imported ] || fail 'import left something behind'
+
+# ---- the number after the last one is no next number
+"$nacre" keygen last other >/dev/null || fail keygen
+cp last/sequence.json before.json
+run 2 adopt --next-to-send 1099511627776 last
+says err '2^40-1'
+cmp -s last/sequence.json before.json || fail 'adopt changed what it refused'
+run 0 adopt --next-to-send 1099511627775 last
+run 0 protect --context last 4001000100
+run 4 protect --context last 4001000100
+
+# ---- one of a thing is no plural
+for subcommand in protect unprotect; do
+    timeout 30 "$nacre" $subcommand --context other 40 >out 2>err </dev/null && fail "$subcommand took one byte"
+    says err 'is not a CoAP message (1 byte)'
+    timeout 30 "$nacre" $subcommand --context other 4 >out 2>err </dev/null
+    says err 'found 1 character, an odd number'
+done
+for subcommand in import unpack; do
+    run 2 $subcommand one
+    says err 'found 1 argument;'
+done
 
 # ---- Content-Formats by name, read and shown
 "$nacre" keygen --client-id 0a --server-id 01 client server >/dev/null || fail keygen

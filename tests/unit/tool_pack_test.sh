@@ -31,13 +31,37 @@ secret=$(sed -n 's/.*"secret_hex": "\([0-9a-f]*\)".*/\1/p' client2/secret.json)
 "$nacre" show --reveal fleet.pack | grep -q "$secret" || fail "show --reveal tells none"
 
 run 5 serve --bind 127.0.0.1:0 --context server1
-says err 'moved into a pack'
+says err 'moved into the pack fleet.pack'
 run 5 pack other.pack server1
 says err 'was moved into another pack'
 run 2 serve --bind 127.0.0.1:0
 says err 'without one no client could ask'
 
-mkdir root
+# ---- check of a directory that was moved says where to; beside its pack it is no twin
+run 5 check server1
+[ "$(wc -l <out)" = 1 ] || fail "check of a moved one: $(cat out)"
+says out 'moved into the pack fleet.pack'
+run 5 check fleet.pack server1
+lacks out 'Sender Key'
+
+# ---- of several directories all are moved, or none
+for i in 4 5; do run 0 keygen --client-id 00 --server-id 01 --id-context "0$i" "client$i" "server$i"; done
+cp -r server4 copy4
+for bad in no-such-directory root server1 copy4; do # the last two: elsewhere already, and a copy of one that is given
+    mkdir -p root
+    run 5 pack several.pack server4 server5 $bad
+    says err 'no directory was moved'
+    says err $bad
+    [ ! -e several.pack ] || fail "$bad: a pack is left behind"
+    run 0 check server4 server5 # still of use
+done
+rm -r copy4
+before=$("$nacre" show fleet.pack)
+run 5 pack fleet.pack server4 no-such-directory
+[ "$("$nacre" show fleet.pack)" = "$before" ] || fail 'the pack took the first of two'
+run 0 protect --context server4 4001000100
+run 0 pack several.pack server4 server4 server5
+
 head -c 1000 fleet.pack >root/a-pack
 head -c 1000 fleet.pack | tail -c 999 >root/no-pack
 for ending in "stop TERM" crash "stop TERM"; do

@@ -28,9 +28,15 @@ ln -s server link
 run 0 check server ./server link server/
 run 5 check server client copy
 names out 'server: has' copy 'Sender Key'
-names out 'copy: has' server 'Sender Key'
+lacks out 'copy: has' # once for the two
+lacks out 'copy: ok'
 says out 'client: ok'
 says err '2 of 3 directories have errors'
+cp -r server copy2
+run 5 check server copy copy2 # none of three goes unnamed
+for name in server copy copy2; do says out "$name"; done
+[ "$(grep -c 'Sender Key' out)" -le 3 ] || fail "check of three: $(cat out)"
+says err '3 of 3 directories have errors'
 run 5 check group1 group2
 names out group1 group2 'Sender Key'
 run 5 check group1 group3
@@ -82,7 +88,9 @@ cp -r server5 before
 cp -r server6 before6
 run 0 pack fleet.pack server5 server6
 cp fleet.pack second.pack
-run 0 check fleet.pack client5 server5
+run 0 check fleet.pack client5
+run 5 check fleet.pack client5 server5 # which was moved, and is no twin
+lacks out 'Sender Key'
 run 5 check fleet.pack second.pack
 names out 'fleet.pack, context 1' 'second.pack, context 1' 'Sender Key'
 run 5 check before fleet.pack

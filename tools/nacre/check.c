@@ -10,12 +10,12 @@
 #include <unistd.h>
 
 #include "check_twins.h"
-#include "store/directory/data.h"
-#include "store/directory/directory_read.h"
+#include "store/data.h"
+#include "store/directory_read.h"
 #include "base/hosted/detail.h"
-#include "store/lock/lock.h"
-#include "store/file/files.h"
-#include "store/json/text.h"
+#include "store/files.h"
+#include "store/pack_move.h"
+#include "store/text.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -57,7 +57,8 @@ static int help(void)
     return tool_flush("check");
 }
 
-static void add(struct check *c, enum level level, char *text)
+/* What `is_told` is in the list, and not printed again. */
+static void add_told(struct check *c, enum level level, char *text, bool is_told)
 {
     /* JSON is UTF-8, but a path may be anything, and cutting may have split a character. */
     if (!nacre__utf8_valid(nacre_bytes_of((const uint8_t *)text, strlen(text))))
@@ -65,9 +66,14 @@ static void add(struct check *c, enum level level, char *text)
             if ((unsigned char)*p > 0x7f) *p = '?';
     if (c->num[level]++ > 0) nacre__text_put(&c->lists[level], ", ");
     nacre__text_put_string(&c->lists[level], text);
-    if (c->json) return;
+    if (c->json || is_told) return;
     if (level == ERROR) printf("%s\n", text);
     else printf("%s (%s)\n", text, level_names[level]);
+}
+
+static void add(struct check *c, enum level level, char *text)
+{
+    add_told(c, level, text, false);
 }
 
 /* "DIR/FILE: …", or "DIR: …" without a file. */
@@ -206,7 +212,8 @@ static void check_lock(struct check *c)
 static void check_info(struct check *c, const nacre_directory_info *info)
 {
     if (info->secret_len < SHORT_SECRET)
-        find(c, WARNING, NULL, "the secret has %zu bytes; %d or more are advised", info->secret_len, (int)SHORT_SECRET);
+        find(c, WARNING, NULL, "the secret has %zu byte%s; %d or more are advised", info->secret_len,
+             info->secret_len == 1 ? "" : "s", (int)SHORT_SECRET);
     if (info->window < SMALL_WINDOW)
         find(c, WARNING, NULL, "a window of %u refuses messages that arrive out of order; 32 is usual",
              (unsigned)info->window);
@@ -257,6 +264,10 @@ static void check_open(struct check *c)
 {
     nacre_directory_info info;
     nacre_detail why;
+    if (nacre__moved_check(&c->folder, &why) != NACRE_OK) { /* what else there is to say is of no use */
+        add(c, ERROR, why.text);
+        return;
+    }
     check_lock(c);
     for (size_t i = 0; i < NACRE__DATA_FILES; i++) check_file(c, nacre__data_files[i]);
     check_twins(c);
@@ -322,7 +333,7 @@ static void check_keys(struct check *c, const tool_twins *twins, int number)
     bool is_certain;
     nacre_detail text;
     for (; tool_twins_next(twins, number, &cursor, &is_certain, &text); num++)
-        if (num < MOST_TWINS) add(c, is_certain ? ERROR : WARNING, text.text);
+        if (num < MOST_TWINS) add_told(c, is_certain ? ERROR : WARNING, text.text, tool_twins_is_mirror(twins, cursor));
     if (num > MOST_TWINS)
         find(c, ERROR, NULL, "%zu more of its contexts share a key with another one", num - MOST_TWINS);
 }

@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/directory/directory_read.h"
-#include "store/file/files.h"
+#include "store/directory_read.h"
+#include "store/files.h"
+#include "store/pack_move.h"
 
 /* An owner is the number of a path, and below that a place in its pack, or one of these. */
 #define PLACES    UINT64_C(0x100000000)
@@ -52,8 +53,19 @@ static bool is_older(const char *path)
     return err == NACRE_OK && layout == NACRE_LAYOUT_LEGACY;
 }
 
+/* It cannot be used any more, so it may be given beside the pack that has its context. */
+static bool was_moved(const char *path)
+{
+    nacre__folder folder;
+    if (nacre__folder_open(&folder, path, NULL) != NACRE_OK) return false;
+    const nacre_err err = nacre__moved_check(&folder, NULL);
+    nacre__folder_close(&folder);
+    return err != NACRE_OK;
+}
+
 static nacre_err add_directory(collecting *c, const char *path)
 {
+    if (was_moved(path)) return NACRE_OK;
     if (c->role != NACRE_ROLE_NONE || !is_older(path))
         return nacre__twins_add_directory(&c->twins, &c->crypto, path, c->role, owner_of(c->path, DIRECTORY));
     nacre_err err =
@@ -123,6 +135,14 @@ static void name(char *to, size_t size, const tool_twins *twins, uint64_t owner)
     if (place == DIRECTORY) (void)snprintf(to, size, "%s", path);
     else if (is_certain_of(owner)) (void)snprintf(to, size, "%s, context %u", path, (unsigned)place);
     else (void)snprintf(to, size, "%s as the %s", path, place == AS_CLIENT ? "client" : "server");
+}
+
+bool tool_twins_is_mirror(const tool_twins *twins, size_t cursor)
+{
+    const nacre__twin *twin = &twins->found[cursor - 1];
+    for (const nacre__twin *t = twins->found; t->owner / PLACES < twin->owner / PLACES; t++)
+        if (t->owner == twin->other && t->other == twin->owner && t->direction == twin->direction) return true;
+    return false;
 }
 
 bool tool_twins_next(const tool_twins *twins, int path, size_t *cursor, bool *is_certain, nacre_detail *text)

@@ -22,4 +22,7 @@ void tool_twins_free(tool_twins *twins);
  * depends on the roles that directories of the older layout are opened in. */
 bool tool_twins_next(const tool_twins *twins, int path, size_t *cursor, bool *is_certain, nacre_detail *text);
 
+/* tool_twins_is_mirror: an earlier path has said the same of the two, seen from there. `cursor` as after tool_twins_next. */
+bool tool_twins_is_mirror(const tool_twins *twins, size_t cursor);
+
 #endif

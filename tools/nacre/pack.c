@@ -8,7 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/json/decimal.h"
+#include "check_twins.h"
+#include "store/decimal.h"
+#include "base/hosted/detail.h"
+#include "store/pack_move.h"
 #include "suggest.h"
 #include "tool.h"
 
@@ -18,7 +21,7 @@ static int help(void)
         "Usage: nacre pack FILE DIR... [--role ROLE]\n"
         "Move the contexts of directories into FILE, which is made when it is not there, and may be used with\n"
         "'nacre serve --pack FILE'. Their state goes along. The directories are of no use afterwards, and can be\n"
-        "removed. When it was interrupted, the same command goes on.\n\n"
+        "removed. When one cannot be moved, none is. When it was interrupted, the same command goes on.\n\n"
         "Never keep a copy of FILE, and never put an old one back: sequence numbers would be used twice. 'nacre show'\n"
         "shows what is in it, 'nacre unpack' takes a context out again, and 'nacre adopt' lets a moved one be used. "
         "It\n"
@@ -30,19 +33,41 @@ static int help(void)
 
 /* ---- Moving in ---- */
 
-static int move_all(nacre_pack *pack, const char *const *dirs, int num, nacre_role role)
+/* All are looked at before the first is moved: each by itself, and with the others. */
+static nacre_err check_all(nacre_pack *pack, char *const *dirs, int num, nacre_role role, nacre_detail *why)
+{
+    tool_twins twins;
+    nacre_detail text;
+    bool is_certain, has_twin = false;
+    nacre_err err = NACRE_OK;
+    for (int i = 0; err == NACRE_OK && i < num; i++) err = nacre__pack_check_in(pack, dirs[i], role, why);
+    if (err != NACRE_OK) return err;
+    err = tool_twins_collect(&twins, num, dirs, role);
+    if (err != NACRE_OK) return nacre__fail(why, err, "cannot compare the contexts: %s", nacre_err_text(err));
+    for (int i = 0; !has_twin && i < num; i++) {
+        size_t cursor = 0;
+        has_twin = tool_twins_next(&twins, i, &cursor, &is_certain, &text);
+    }
+    tool_twins_free(&twins);
+    return has_twin ? nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s", text.text) : NACRE_OK;
+}
+
+static int move_all(nacre_pack *pack, char *const *dirs, int num, nacre_role role)
 {
     nacre_detail why = { { 0 } };
+    nacre_err err = check_all(pack, dirs, num, role, &why);
+    if (err != NACRE_OK) return tool_fail("pack", err, "%s%s", why.text, num > 1 ? "; no directory was moved" : "");
     for (int i = 0; i < num; i++) {
-        nacre_err err = nacre_pack_move_in(pack, dirs[i], role, &why);
+        err = nacre_pack_move_in(pack, dirs[i], role, &why);
+        if (err != NACRE_OK && num > 1)
+            return tool_fail("pack", err, "%s; %d of %d were moved before: those on standard output", why.text, i, num);
         if (err != NACRE_OK) return tool_fail("pack", err, "%s", why.text);
         printf("%s: moved\n", dirs[i]);
     }
     return TOOL_OK;
 }
 
-static int open_and_move(const char *path, const char *const *dirs, int num, nacre_role role,
-                         const nacre_crypto *crypto)
+static int open_and_move(const char *path, char *const *dirs, int num, nacre_role role, const nacre_crypto *crypto)
 {
     nacre_detail why = { { 0 } };
     nacre_pack *pack;
@@ -82,7 +107,7 @@ int tool_pack(int argc, char **argv)
     if (argc - optind < 2) return tool_usage("pack", "a file and at least one directory are expected");
     nacre_err err = nacre_openssl_open(&crypto);
     if (err != NACRE_OK) return tool_fail("pack", err, "%s", nacre_err_text(err));
-    int code = open_and_move(argv[optind], (const char *const *)argv + optind + 1, argc - optind - 1, role, &crypto);
+    int code = open_and_move(argv[optind], argv + optind + 1, argc - optind - 1, role, &crypto);
     nacre_openssl_close(&crypto);
     return code;
 }
