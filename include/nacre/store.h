@@ -247,7 +247,7 @@ NACRE_MUST_USE nacre_err nacre_directory_convert(const char *path, nacre_layout 
  * one to four; and some 170 adoptions use all numbers up. Otherwise numbers go on from next_to_send exactly.
  * NACRE_OK, and errors as nacre_directory_open;
  * NACRE_ERR_BAD_ARGUMENT  nothing has changed: next_to_send is below the highest that the state or DIR/lock names, or above
- *                         NACRE_SEQ_MAX + 1; or it is 0, and there is no state, or less than NACRE_ADOPT_SKIP is left: make
+ *                         NACRE_SEQ_MAX; or it is 0, and there is no state, or less than NACRE_ADOPT_SKIP is left: make
  *                         new keys */
 #define NACRE_ADOPT_SKIP (UINT64_C(1) << 32)
 NACRE_MUST_USE nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next_to_send,

@@ -98,6 +98,7 @@ says out 'next to send         1000'
 says out 'received             unknown'
 run 2 import --next-to-send -1 conf e3
 run 2 import --next-to-send 1099511627777 conf e3
+run 2 import --next-to-send 1099511627776 conf e3 # the last one is 2^40-1
 run 5 import nowhere e3
 # B2: DOS line ends, a long line, no line end at the last
 printf '# a comment\r\n\r\n#%060000d\r\n master_secret , ascii , "Correct Horse" \r\nsender_id,ascii,client\r\nrecipient_id,ascii,"server"\r\n%s' \

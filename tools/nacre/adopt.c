@@ -80,8 +80,9 @@ int tool_adopt(int argc, char **argv)
         case 'h': return help();
         case 'n':
             if (nacre__decimal_to_uint(&next_to_send, optarg, strlen(optarg)) != NACRE__DECIMAL_OK ||
-                next_to_send == 0 || next_to_send > NACRE_SEQ_MAX + 1)
-                return tool_usage("adopt", "--next-to-send %s: not a number from 1 to 2^40", optarg);
+                next_to_send == 0 || next_to_send > NACRE_SEQ_MAX)
+                return tool_usage("adopt", "--next-to-send %s: not a number from 1 to 2^40-1, the last that is used",
+                                  optarg);
             break;
         case 'r':
             if (tool_role("adopt", &role, optarg) != TOOL_OK) return TOOL_USAGE;

@@ -321,14 +321,17 @@ int tool_import(int argc, char **argv)
         case 'h': return help();
         case 'n':
             if (nacre__decimal_to_uint(&m.next_to_send, optarg, strlen(optarg)) != NACRE__DECIMAL_OK ||
-                m.next_to_send > NACRE_SEQ_MAX + 1)
-                return tool_usage("import", "--next-to-send %s: not a number from 0 to 2^40", optarg);
+                m.next_to_send > NACRE_SEQ_MAX)
+                return tool_usage("import", "--next-to-send %s: not a number from 0 to 2^40-1, the last that is used",
+                                  optarg);
             break;
         case ':': return tool_usage("import", "%s needs a value", argv[optind - 1]);
         default: return tool_bad_option("import", argv[optind - 1], long_options);
         }
     }
-    if (argc - optind != 2) return tool_usage("import", "FILE and DIR are expected, found %d arguments", argc - optind);
+    if (argc - optind != 2)
+        return tool_usage("import", "FILE and DIR are expected, found %d argument%s", argc - optind,
+                          argc - optind == 1 ? "" : "s");
     m.file = argv[optind];
     m.dir = argv[optind + 1];
     return run(&m);

@@ -32,8 +32,8 @@ static int decode(const char *subcommand, nacre_bytes *out, nacre_buf room, char
     if (err == NACRE_ERR_BUFFER_TOO_SMALL)
         return tool_fail(subcommand, NACRE_ERR_TOO_LONG, "the message has %zu bytes, at most %zu are allowed", len / 2,
                          room.cap);
-    return tool_fail(subcommand, err, "the message must be pairs of hex digits, found %zu characters%s", len,
-                     len % 2 != 0 ? ", an odd number" : " that are not all hex digits");
+    return tool_fail(subcommand, err, "the message must be pairs of hex digits, found %zu character%s%s", len,
+                     len == 1 ? "" : "s", len % 2 != 0 ? ", an odd number" : " that are not all hex digits");
 }
 
 static int read_stdin(const char *subcommand, char *text, size_t *len)

@@ -127,7 +127,7 @@ void tool_print_message(void *file, const char *prefix, const nacre_message *mes
     for (nacre_option_iter it = nacre_option_begin(message->options); nacre_option_next(&it, &option);)
         print_option(file, prefix, &option);
     if (message->payload.len == 0) return;
-    fprintf(file, "%s  payload, %zu bytes: ", prefix, message->payload.len);
+    fprintf(file, "%s  payload, %zu byte%s: ", prefix, message->payload.len, message->payload.len == 1 ? "" : "s");
     print_value(file, message->payload);
     fputc('\n', file);
 }

@@ -52,7 +52,9 @@ static int run(const char *context, nacre_role role, const nacre_crypto *crypto,
     nacre_detail why;
     nacre_bytes out = NACRE_ABSENT;
     nacre_err err = nacre_message_parse(&plain, datagram);
-    if (err != NACRE_OK) return tool_usage("protect", "the %zu bytes are no CoAP message", datagram.len);
+    if (err != NACRE_OK)
+        return tool_usage("protect", "the input is not a CoAP message (%zu byte%s)", datagram.len,
+                          datagram.len == 1 ? "" : "s");
     if (!nacre_code_is_request(plain.code))
         return tool_fail("protect", NACRE_ERR_BAD_ARGUMENT,
                          "the message is not a request; only requests can be protected "

@@ -264,8 +264,8 @@ static void diagnostic(char *out, size_t cap, const nacre_reply *reply)
     if (left.len == 0) return;
     if (!nacre_is_absent(format) && nacre_option_uint(format, &number) && number != 0) {
         const char *name = tool_format_name(number);
-        (void)snprintf(out, cap, ": %zu bytes of Content-Format %u%s%s%s", left.len, (unsigned)number,
-                       name != NULL ? " (" : "", name != NULL ? name : "", name != NULL ? ")" : "");
+        (void)snprintf(out, cap, ": %zu byte%s of Content-Format %u%s%s%s", left.len, left.len == 1 ? "" : "s",
+                       (unsigned)number, name != NULL ? " (" : "", name != NULL ? name : "", name != NULL ? ")" : "");
         return;
     }
     memcpy(out, ": ", 2);
@@ -353,7 +353,8 @@ static int observe(const args *a, nacre_client *client, request_output *output)
         return tool_fail(a->command, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
     if (num == 0)
         (void)tool_fail(a->command, NACRE_OK,
-                        "not observable: the server tells no changes of '%s'; this is its present state", a->uri);
+                        "not observable: the server does not notify changes of '%s'; this is its present state",
+                        a->uri);
     return TOOL_OK; /* the last state, or the only one that there is to have */
 }
 

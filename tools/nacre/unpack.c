@@ -45,7 +45,8 @@ int tool_unpack(int argc, char **argv)
         return tool_bad_option("unpack", argv[optind - 1], long_options);
     }
     if (argc - optind != 3)
-        return tool_usage("unpack", "PACK, PLACE and DIR are expected, found %d arguments", argc - optind);
+        return tool_usage("unpack", "PACK, PLACE and DIR are expected, found %d argument%s", argc - optind,
+                          argc - optind == 1 ? "" : "s");
     const char *number = argv[optind + 1];
     if (nacre__decimal_to_uint(&place, number, strlen(number)) != NACRE__DECIMAL_OK)
         return tool_usage("unpack", "%s: a place is a number, as 'nacre show PACK' tells it", number);

@@ -83,7 +83,9 @@ static int run(const char *context, nacre_role role, const nacre_crypto *crypto,
     nacre_directory *dir = NULL;
     nacre_detail why;
     nacre_err err = nacre_message_parse(&outer, datagram);
-    if (err != NACRE_OK) return tool_fail("unprotect", err, "the %zu bytes are no CoAP message", datagram.len);
+    if (err != NACRE_OK)
+        return tool_fail("unprotect", err, "the input is not a CoAP message (%zu byte%s)", datagram.len,
+                         datagram.len == 1 ? "" : "s");
     if (!nacre_code_is_request(outer.code))
         return tool_fail("unprotect", NACRE_ERR_BAD_ARGUMENT,
                          "the message is not a request; an answer cannot be read without its request");
