@@ -37,7 +37,7 @@ serve() {
 
 # in_terminal COMMAND...: with a controlling terminal of its own. Its process ID comes to pid.txt, its exit code to code.txt.
 in_terminal() {
-    rm -f pid.txt code.txt
+    rm -f pid.txt code.txt t.out t.err
     printf '%s\n' "$@" >command.txt
     setsid script -qec 'mapfile -t c <command.txt; "${c[@]}" >t.out 2>t.err & p=$!; echo $p >pid.txt; wait $p; echo $? >code.txt' \
         /dev/null </dev/null >/dev/null 2>&1 &
@@ -56,6 +56,21 @@ for signal in TERM QUIT INT; do
     saved server
 done
 
+# ... and so does an observation
+start plugtest-server changing --bind '[::1]:0' --state state
+"$nacre" plugtest-client --state state "${url#coap://}" 0 >out || fail "no contexts: $(cat out)"
+# shellcheck disable=SC2086
+setsid $fresh "$nacre" observe --context state/a "$url/oscore/observe2" >o.out 2>o.err </dev/null &
+observer=$!
+waits o.out
+kill -HUP $observer
+waits o.err
+says o.err 'nacre observe: SIGHUP: nothing is reloaded'
+kill -TERM $observer
+wait $observer || fail "observe ended by SIGTERM after SIGHUP with $?: $(cat o.err)"
+saved state/a
+stop TERM
+
 # SIGHUP that nohup ignores stays ignored, and SIGTSTP stops for a while only.
 # shellcheck disable=SC2086
 serve setsid $fresh nohup
@@ -67,11 +82,20 @@ lacks serve.err reloaded
 stop TERM
 saved server
 
-# ---- with a terminal SIGHUP ends in order: an observation, and a request in flight
+# ---- with a terminal SIGHUP ends in order: a server, an observation, and a request in flight
 if command -v script >/dev/null; then
+    export SHELL=/bin/bash
+    # shellcheck disable=SC2086
+    in_terminal $fresh "$nacre" serve --bind '[::1]:0' --context server
+    waits t.out
+    run 0 get "$(sed -n 's/^listening //p' t.out)/hello" --context client
+    kill -HUP "$(cat pid.txt)"
+    waits code.txt
+    [ "$(cat code.txt)" = 0 ] || fail "serve ended by SIGHUP with $(cat code.txt): $(cat t.err)"
+    lacks t.err reloaded
+    saved server
     start plugtest-server changing --bind '[::1]:0' --state state
     "$nacre" plugtest-client --state state "${url#coap://}" 0 >out || fail "no contexts: $(cat out)"
-    export SHELL=/bin/bash
     # shellcheck disable=SC2086
     in_terminal $fresh "$nacre" observe --context state/a "$url/oscore/observe2"
     waits t.out
