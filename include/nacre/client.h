@@ -62,7 +62,8 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
  * next request. `options` (may be NULL) are added to those that the URI gives; `payload` may be absent. Bodies have any size
  * (nacre/transfer.h), the answer's up to max_body. Context directories are opened, and locked, when a request first needs
  * them. Looking up a name is the system's business, and its time is not part of timeout_ms. Where it has several addresses,
- * and one cannot be reached, the next one is asked; but by POST and PATCH only the first, and one that is silent is waited for.
+ * and one cannot be reached, the next one is asked; by POST and PATCH only over TCP, after a connection that was refused, so that
+ * nothing was sent. One that is silent is waited for.
  * NACRE_OK                     `reply` is the peer's answer, whatever its code
  * NACRE_ERR_NO_CREDENTIALS     nothing was sent: the credentials have no entry for this URI
  * NACRE_ERR_UNSUPPORTED, NACRE_ERR_BAD_CREDENTIALS  nothing was sent: the entry cannot be used (nacre_credentials_find)
@@ -72,8 +73,8 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
  * NACRE_ERR_NOT_PROTECTED      what came without protection cannot even be an error
  * NACRE_ERR_PROTECTION_INVALID no answer that verifies
  * NACRE_ERR_MALFORMED          over TCP: what the peer sends breaks RFC 8323
- * NACRE_ERR_OVERSIZED          the answer is longer than this endpoint takes: ask in blocks
- * NACRE_ERR_TOO_LONG           the options, or an answer above max_body
+ * NACRE_ERR_OVERSIZED          the answer is longer than this endpoint takes: ask in blocks; or its body is above max_body
+ * NACRE_ERR_TOO_LONG           the options are longer than a message
  * NACRE_ERR_TIMEOUT, _UNREACHABLE, _RESET, _BODY_CHANGED, _BLOCKS, _BAD_URI, _ADDRESS, _CONTEXT_UNAVAILABLE, _FILE, …
  * All errors come with `why`; `reply` is untouched but where this says otherwise. */
 NACRE_MUST_USE nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,

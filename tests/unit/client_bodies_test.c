@@ -208,8 +208,8 @@ static nacre_err refuse_to_read(void *user, uint64_t offset, nacre_buf room, siz
 
 static nacre_err refuse_to_write(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
-    (void)user, (void)piece, (void)total;
-    return offset < 5000 ? NACRE_OK : NACRE_ERR_NO_MEMORY;
+    (void)piece, (void)total;
+    return offset < 5000 ? NACRE_OK : *(const nacre_err *)user;
 }
 
 /* What a source or a sink says ends the request; the client goes on with the next. */
@@ -219,16 +219,22 @@ static void pieces_that_fail(void **state)
     nacre_detail why = { { 0 } };
     nacre_reply reply = { 0 }, before = reply;
     const nacre_source source = { refuse_to_read, NULL, 100000 };
-    const nacre_sink sink = { refuse_to_write, NULL };
+    nacre_err refusal = NACRE_ERR_NO_MEMORY;
+    const nacre_sink sink = { refuse_to_write, &refusal };
     assert_int_equal(
         nacre_client_request_pieces(client, &reply, NACRE_PUT, uri(*state, "/count"), NULL, &source, NULL, &why),
         NACRE_ERR_FILE);
     assert_int_equal(
         nacre_client_request_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?9999"), NULL, NULL, &sink, &why),
         NACRE_ERR_NO_MEMORY);
+    refusal = NACRE_ERR_TOO_LONG; /* its own, and not the peer's NACRE_ERR_OVERSIZED */
+    assert_int_equal(
+        nacre_client_request_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?9999"), NULL, NULL, &sink, &why),
+        NACRE_ERR_TOO_LONG);
+    assert_non_null(strstr(why.text, "could not be read or written"));
     assert_int_equal(
         nacre_client_request(client, &reply, NACRE_GET, uri(*state, "/pattern?4001"), NULL, NACRE_ABSENT, &why),
-        NACRE_ERR_TOO_LONG);
+        NACRE_ERR_OVERSIZED);
     assert_non_null(strstr(why.text, "4000"));
     assert_memory_equal(&before, &reply, sizeof reply);
     assert_int_equal(

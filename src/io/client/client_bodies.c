@@ -36,12 +36,18 @@ static void tell_progress(const nacre_client *client, bool outgoing, uint64_t do
     if (client->options.on_progress != NULL) client->options.on_progress(client->options.user, outgoing, done, total);
 }
 
+static nacre_err told(nacre_client *client, nacre_err err)
+{
+    client->is_given_up = client->is_given_up || err != NACRE_OK;
+    return err;
+}
+
 static nacre_err read_source(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
-    const nacre_client *client = user;
+    nacre_client *client = user;
     if (offset > 0)
         tell_progress(client, true, offset, client->source.size == NACRE_SIZE_UNKNOWN ? 0 : client->source.size);
-    return client->source.read(client->source.user, offset, room, len);
+    return told(client, client->source.read(client->source.user, offset, room, len));
 }
 
 static nacre_err read_payload(void *user, uint64_t offset, nacre_buf room, size_t *len)
@@ -70,14 +76,14 @@ static nacre_err write_sink(void *user, uint64_t offset, nacre_bytes piece, uint
     nacre_client *client = user;
     if (offset > 0 || piece.len < total) tell_progress(client, false, offset + piece.len, total);
     if (client->sink.write == NULL) return collect(client, offset, piece, total);
-    return client->sink.write(client->sink.user, offset, piece, total);
+    return told(client, client->sink.write(client->sink.user, offset, piece, total));
 }
 
 nacre_transfer_options nacre__client_bodies(nacre_client *client, nacre_message *plain, const nacre_source *source,
                                             const nacre_sink *sink)
 {
     nacre_transfer_options how = { .block_size = client->options.block_size, .sink = { write_sink, client } };
-    client->in_pieces = source != NULL || sink != NULL;
+    client->is_given_up = false;
     client->source = source != NULL ? *source : (nacre_source){ 0 };
     client->sink = sink != NULL ? *sink : (nacre_sink){ 0 };
     client->payload = plain->payload;

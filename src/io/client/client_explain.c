@@ -130,6 +130,9 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
         if (explain_stopped(client, to, why)) return NACRE_ERR_LOCKED;
     const nacre__tcp_end *end = nacre__tcp_watched_end(client->tcp);
     if (err == NACRE_ERR_UNREACHABLE && end != NULL) return explain_end(end, peer, why);
+    if (err != NACRE_OK && client->is_given_up)
+        return nacre__fail(why, err, "the transfer with %s was given up: its body could not be read or written",
+                                 peer);
     switch (err) {
     case NACRE_OK: return err;
     case NACRE_ERR_BAD_URI:
@@ -176,9 +179,6 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
         return nacre__fail(
             why, err, "this request cannot be sent to %s: a method from GET to iPATCH, and no OSCORE option", peer);
     case NACRE_ERR_FILE:
-        if (client->in_pieces && client->done)
-            return nacre__fail(why, err, "the transfer with %s was given up: its body could not be read or written",
-                               peer);
         if (store[0] != '\0') return nacre__fail(why, err, "%s", store);
         return nacre__fail(why, err, "the state in '%s' cannot be written, so nothing was sent", dir);
     default: return nacre__fail(why, err, "the request to %s failed: %s", peer, nacre_err_text(err));

@@ -56,7 +56,7 @@ struct nacre_client {
     const nacre_message *plain; /* … */
     nacre_transfer_options how; /* … while the call lasts */
     volatile sig_atomic_t stopped;
-    bool in_pieces;    /* a body is read or written by the application */
+    bool is_given_up;  /* the application could not read or write a body */
     bool done;         /* it has ended, */
     bool is_answered;  /* by a message of the peer's, */
     size_t oversized;  /* bytes of a response that was longer than NACRE__CLIENT_MESSAGE; 0: none */
