@@ -271,6 +271,41 @@ static void a_directory_in_the_place_of_another_is_watched(void **state)
     while (file.first != '3') wait_for(f, &file, file.notifications + 1);
 }
 
+static void a_renamed_parent_of_a_parent_is_told(void **state)
+{
+    static watcher list;
+    const fixture *f = *state;
+    char from[300];
+    scratch_mkdir(f->dir, "root/sub/deep");
+    observe(f, &list, "sub", "deep");
+    (void)snprintf(from, sizeof from, "%s", scratch_path(f->dir, "root/sub"));
+    assert_int_equal(rename(from, scratch_path(f->dir, "root/gone")), 0);
+    while (!list.ended) step(f, 100);
+    assert_int_equal(list.code, NACRE_NOT_FOUND);
+}
+
+/* RFC 7641 4.2: with 4.06, as the Content-Format is another one. */
+static void a_file_in_the_place_of_a_directory_ends_the_observation(void **state)
+{
+    static watcher file, list;
+    const fixture *f = *state;
+    char from[300], to[300];
+    observe(f, &file, "file", NULL);
+    observe(f, &list, "sub", NULL);
+    (void)snprintf(from, sizeof from, "%s", scratch_path(f->dir, "root/sub"));
+    (void)snprintf(to, sizeof to, "%s", scratch_path(f->dir, "root/file"));
+    assert_int_equal(renameat2(AT_FDCWD, to, AT_FDCWD, from, RENAME_EXCHANGE), 0);
+    const uint64_t end = nacre_clock_ms() + 10000;
+    while ((!file.ended || !list.ended) && nacre_clock_ms() < end) step(f, 100);
+    assert_true(file.ended && list.ended);
+    assert_int_equal(file.code, NACRE_NOT_ACCEPTABLE);
+    assert_int_equal(list.code, NACRE_NOT_ACCEPTABLE);
+    observe(f, &file, "sub", NULL); /* as it is now */
+    assert_int_equal(file.first, 'o');
+    scratch_write(f->dir, "root/sub", "new");
+    while (file.first != 'n') wait_for(f, &file, file.notifications + 1);
+}
+
 static void watches_are_given_back_and_observers_of_many_directories_are_told(void **state)
 {
     static watcher each, last;
@@ -332,6 +367,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(writes_to_an_open_file_truncation_and_modes_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_renamed_parent_is_told_to_all_below_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_directory_in_the_place_of_another_is_watched, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_renamed_parent_of_a_parent_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_in_the_place_of_a_directory_ends_the_observation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(watches_are_given_back_and_observers_of_many_directories_are_told, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_is_written_all_the_time_does_not_flood, set_up, tear_down),

@@ -76,6 +76,18 @@ kill -CONT "$pid"
 run 5 put "$url/file" --payload-file none --context client
 run 5 put "$url/file" --payload-file root --context client
 
+# a_file_that_changes_on_its_way_is_fetched_again_from_its_start
+head -c 100000 /dev/urandom >root/changing
+head -c 90000 /dev/urandom >newer
+timeout 60 "$nacre" get "$url/changing" --context client -b 16 -o whole 2>err &
+getting=$!
+for _ in $(seq 200); do [ -n "$(find . -maxdepth 1 -name 'whole.*' -size +0)" ] && break; sleep 0.01; done
+[ ! -e whole ] || fail 'it was over before it changed'
+cp newer root/newer && mv root/newer root/changing
+wait $getting || fail "a file that changed: $(cat err)"
+cmp -s whole newer || fail 'a file of two contents'
+rm root/changing
+
 # ---- PUT and DELETE: what may be made, and what may not
 run 0 put "$url/sub/new" --payload first --context client
 [ "$(cat root/sub/new)" = first ] || fail 'a new file'
@@ -123,7 +135,7 @@ run 0 delete "$url/sub/new" --context client # RFC 7252 5.8.4
 stop TERM
 
 # ---- a_path_is_measured_in_bytes_of_its_segments: 255 each, as many as a message has; not percent-encoded
-long=$(printf '\u6587%.0s' $(seq 85)) # 255 bytes
+long=$(printf '\xe6\x96\x87%.0s' $(seq 85)) # 255 bytes
 root2=$long/$long/$long
 encoded=$(printf '%s' "$root2" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g; s/%2f/\//g')
 mkdir -p "root/$long/$long"

@@ -477,6 +477,9 @@ static void get(serve_root *root, const nacre_request *request, nacre_response *
     const int fd = serve_walk(root, request->message->options, &st, last);
     if (fd < 0) {
         serve_not_there(response);
+    } else if (request->is_notification && serve_watch_has_other(root->watches, request->path, S_ISDIR(st.st_mode))) {
+        (void)close(fd); /* RFC 7641 4.2: notifications go on in one Content-Format, or end */
+        nacre_response_text(response, NACRE_NOT_ACCEPTABLE, "a file became a directory, or a directory a file");
     } else if (S_ISDIR(st.st_mode)) {
         answer_directory(root, fd, request, response);
         (void)close(fd);

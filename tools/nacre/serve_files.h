@@ -59,6 +59,8 @@ typedef struct serve_watch serve_watch;
 serve_watch *serve_watch_begin(serve_watches *watches, const serve_root *root, const nacre_request *request, int num,
                                const char *name);
 void serve_watch_end(void *watch);
+/* Whether the path is observed as a file where it is a directory now, or the other way round. */
+bool serve_watch_has_other(serve_watches *watches, const char *path, bool is_directory);
 
 /* A directory's list. Each call that gives one gives it once more: serve_list_release takes it back. */
 typedef struct serve_list {

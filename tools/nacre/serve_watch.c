@@ -171,6 +171,17 @@ void serve_watch_end(void *watch)
     free(w);
 }
 
+bool serve_watch_has_other(serve_watches *watches, const char *path, bool is_directory)
+{
+    bool has_other = false;
+    if (watches == NULL) return false;
+    (void)pthread_mutex_lock(&watches->lock);
+    for (const serve_watch *w = watches->all; w != NULL && !has_other; w = w->next)
+        has_other = (w->name[0] == '\0') != is_directory && strcmp(w->path, path) == 0;
+    (void)pthread_mutex_unlock(&watches->lock);
+    return has_other;
+}
+
 /* ---- Events ----------------------------------------------------------------------------------------------------------- */
 
 /* Whether `path` is `above` + "/" + `segment`, or below it; without a segment: `above` or below it. */
