@@ -17,6 +17,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "call_numbers.h"
 #include "disk_model.h"
 
 typedef enum fault_kind {
@@ -272,13 +273,13 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     bool fails;
     disk_op op = { .kind = DISK_WRITE, .node = node_of(fd), .at = (size_t)at };
-    if (op.node == NOT_OURS) return syscall(SYS_pwrite64, fd, bytes, len, at);
+    if (op.node == NOT_OURS) return syscall(SYS_pwrite64, fd, bytes, len, CALL_PLACE(at));
     if (!enter(&fails)) return -1;
     if (calls.fault.kind == FAULT_SHORT && calls.calls == calls.fault.at) {
         calls.fault.hit = true;
         len = (len + 1) / 2;
     }
-    long put = syscall(SYS_pwrite64, fd, bytes, len, at);
+    long put = syscall(SYS_pwrite64, fd, bytes, len, CALL_PLACE(at));
     calls_require(put >= 0 && put + at <= DISK_MAX_FILE, "calls: pwrite");
     op.len = (size_t)put;
     memcpy(op.bytes, bytes, op.len);
@@ -290,9 +291,9 @@ int ftruncate(int fd, off_t len)
 {
     bool fails;
     disk_op op = { .kind = DISK_TRUNCATE, .node = node_of(fd), .len = (size_t)len };
-    if (op.node == NOT_OURS) return (int)syscall(SYS_ftruncate, fd, len);
+    if (op.node == NOT_OURS) return (int)syscall(CALL_FTRUNCATE, fd, CALL_PLACE(len));
     if (!enter(&fails)) return -1;
-    long result = syscall(SYS_ftruncate, fd, len);
+    long result = syscall(CALL_FTRUNCATE, fd, CALL_PLACE(len));
     if (result == 0) write_down(&op);
     return (int)leave(result, fails);
 }
@@ -312,17 +313,17 @@ int close(int fd)
 ssize_t pread(int fd, void *buffer, size_t len, off_t at)
 {
     bool fails;
-    if (node_of(fd) == NOT_OURS) return syscall(SYS_pread64, fd, buffer, len, at);
+    if (node_of(fd) == NOT_OURS) return syscall(SYS_pread64, fd, buffer, len, CALL_PLACE(at));
     if (!enter(&fails)) return -1;
-    return leave(syscall(SYS_pread64, fd, buffer, len, at), fails);
+    return leave(syscall(SYS_pread64, fd, buffer, len, CALL_PLACE(at)), fails);
 }
 
 int fstat(int fd, struct stat *st)
 {
     bool fails;
-    if (node_of(fd) == NOT_OURS) return (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+    if (node_of(fd) == NOT_OURS) return (int)syscall(CALL_FSTATAT, fd, "", st, AT_EMPTY_PATH);
     if (!enter(&fails)) return -1;
-    return (int)leave(syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH), fails);
+    return (int)leave(syscall(CALL_FSTATAT, fd, "", st, AT_EMPTY_PATH), fails);
 }
 
 int fstatat(int at, const char *restrict path, struct stat *restrict st, int flags)
@@ -330,9 +331,9 @@ int fstatat(int at, const char *restrict path, struct stat *restrict st, int fla
     int dir;
     bool fails;
     char name[DISK_MAX_NAME];
-    if (!resolve(at, path, &dir, name)) return (int)syscall(SYS_newfstatat, at, path, st, flags);
+    if (!resolve(at, path, &dir, name)) return (int)syscall(CALL_FSTATAT, at, path, st, flags);
     if (!enter(&fails)) return -1;
-    return (int)leave(syscall(SYS_newfstatat, at, path, st, flags), fails);
+    return (int)leave(syscall(CALL_FSTATAT, at, path, st, flags), fails);
 }
 
 int flock(int fd, int operation)

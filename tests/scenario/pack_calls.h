@@ -19,6 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "call_numbers.h"
+
 enum { CALL_MAX_OPS = 20000, CALL_MAX_FILE = 256 * 1024, CALL_MAX_OPEN = 256, CALL_PAGE = 4096, CALL_SECTOR = 512 };
 
 typedef enum call_fault {
@@ -134,7 +136,7 @@ ssize_t pread(int fd, void *to, size_t len, off_t at)
 {
     bool fails;
     if (call_is_ours(fd) && (!call_enter(&fails) || fails)) return -1;
-    return syscall(SYS_pread64, fd, to, len, at);
+    return syscall(SYS_pread64, fd, to, len, CALL_PLACE(at));
 }
 
 ssize_t pwrite(int fd, const void *from, size_t len, off_t at)
@@ -145,7 +147,7 @@ ssize_t pwrite(int fd, const void *from, size_t len, off_t at)
         calls.fault.hit = true;
         len = (len + 1) / 2;
     }
-    ssize_t put = syscall(SYS_pwrite64, fd, from, len, at);
+    ssize_t put = syscall(SYS_pwrite64, fd, from, len, CALL_PLACE(at));
     if (ours && put > 0) call_note(OP_WRITE, (size_t)at, from, (size_t)put);
     if (!fails) return put;
     errno = calls.fault.error;
