@@ -1,18 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* call_numbers: what syscall() takes for calls that differ where registers have 32 bits (i386). */
+/* call_numbers: calls by syscall() that differ where registers have 32 bits (i386). */
 #ifndef TEST_CALL_NUMBERS_H
 #define TEST_CALL_NUMBERS_H
 
 #include <limits.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/types.h>
+#include <unistd.h>
 
+/* The C library's struct stat is no kernel's where it has times of 64 bits beside registers of 32. */
+static inline long call_stat(int at, const char *path, struct stat *st, int flags)
+{
 #ifdef SYS_newfstatat
-enum { CALL_FSTATAT = SYS_newfstatat };
+    return syscall(SYS_newfstatat, at, path, st, flags);
 #else
-enum { CALL_FSTATAT = SYS_fstatat64 };
+    struct statx x;
+    const long result = syscall(SYS_statx, at, path, flags, STATX_BASIC_STATS, &x);
+    if (result != 0) return result;
+    *st = (struct stat){ .st_dev = makedev(x.stx_dev_major, x.stx_dev_minor), .st_ino = x.stx_ino };
+    st->st_mode = x.stx_mode;
+    st->st_nlink = x.stx_nlink;
+    st->st_uid = x.stx_uid;
+    st->st_gid = x.stx_gid;
+    st->st_size = (off_t)x.stx_size;
+    st->st_mtim.tv_sec = x.stx_mtime.tv_sec;
+    st->st_mtim.tv_nsec = (long)x.stx_mtime.tv_nsec;
+    st->st_ctim.tv_sec = x.stx_ctime.tv_sec;
+    st->st_ctim.tv_nsec = (long)x.stx_ctime.tv_nsec;
+    return 0;
 #endif
+}
+
 #ifdef SYS_ftruncate64
 enum { CALL_FTRUNCATE = SYS_ftruncate64 };
 #else

@@ -321,9 +321,9 @@ ssize_t pread(int fd, void *buffer, size_t len, off_t at)
 int fstat(int fd, struct stat *st)
 {
     bool fails;
-    if (node_of(fd) == NOT_OURS) return (int)syscall(CALL_FSTATAT, fd, "", st, AT_EMPTY_PATH);
+    if (node_of(fd) == NOT_OURS) return (int)call_stat(fd, "", st, AT_EMPTY_PATH);
     if (!enter(&fails)) return -1;
-    return (int)leave(syscall(CALL_FSTATAT, fd, "", st, AT_EMPTY_PATH), fails);
+    return (int)leave(call_stat(fd, "", st, AT_EMPTY_PATH), fails);
 }
 
 int fstatat(int at, const char *restrict path, struct stat *restrict st, int flags)
@@ -331,9 +331,9 @@ int fstatat(int at, const char *restrict path, struct stat *restrict st, int fla
     int dir;
     bool fails;
     char name[DISK_MAX_NAME];
-    if (!resolve(at, path, &dir, name)) return (int)syscall(CALL_FSTATAT, at, path, st, flags);
+    if (!resolve(at, path, &dir, name)) return (int)call_stat(at, path, st, flags);
     if (!enter(&fails)) return -1;
-    return (int)leave(syscall(CALL_FSTATAT, at, path, st, flags), fails);
+    return (int)leave(call_stat(at, path, st, flags), fails);
 }
 
 int flock(int fd, int operation)
