@@ -10,12 +10,13 @@
 #include <unistd.h>
 
 #include "check_twins.h"
-#include "store/data.h"
-#include "store/directory_read.h"
+#include "store/directory/data.h"
+#include "store/directory/directory_read.h"
 #include "base/hosted/detail.h"
-#include "store/files.h"
-#include "store/pack_move.h"
-#include "store/text.h"
+#include "store/lock/lock.h"
+#include "store/file/files.h"
+#include "store/directory/moved.h"
+#include "store/json/text.h"
 #include "suggest.h"
 #include "tool.h"
 

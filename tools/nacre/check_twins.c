@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "store/directory_read.h"
-#include "store/files.h"
-#include "store/pack_move.h"
+#include "store/directory/directory_read.h"
+#include "store/file/files.h"
+#include "store/directory/moved.h"
 
 /* An owner is the number of a path, and below that a place in its pack, or one of these. */
 #define PLACES    UINT64_C(0x100000000)

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "check_twins.h"
-#include "store/decimal.h"
+#include "store/json/decimal.h"
 #include "base/hosted/detail.h"
-#include "store/pack_move.h"
+#include "store/pack/pack_move.h"
 #include "suggest.h"
 #include "tool.h"
 

@@ -2,6 +2,7 @@
 /* moved: see moved.h. */
 #include "store/directory/moved.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hosted/detail.h"
@@ -23,6 +24,9 @@ static void parse(nacre__moved *m, nacre_bytes text)
                nacre__decimal_to_uint(&m->next_to_send, next->text, next->len) == NACRE__DECIMAL_OK &&
                m->next_to_send <= NACRE_SEQ_MAX + 1;
     if (m->whole) memcpy(m->pack, pack->text, sizeof m->pack);
+    const nacre__json *to = nacre__json_member(doc.root, "moved-to");
+    const bool is_told = to != NULL && to->type == NACRE__JSON_STRING;
+    (void)snprintf(m->to, sizeof m->to, "%s", is_told ? to->text : "?");
     nacre__json_free(&doc);
 }
 
@@ -46,9 +50,9 @@ nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why)
     nacre__moved m;
     nacre_err err = nacre__moved_read(&m, folder, why);
     if (err != NACRE_OK || !m.found) return err;
-    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
-                       m.completed
-                           ? "%s: this context was moved into a pack (moved.json); use that, and remove this directory"
-                           : "%s: a move into a pack was interrupted (moved.json); finish it with 'nacre pack'",
-                       folder->path);
+    return nacre__fail(
+        why, NACRE_ERR_BAD_CONTEXT,
+        m.completed ? "%s: this context was moved into the pack %s (moved.json); use that, and remove this directory"
+                    : "%s: a move into the pack %s was interrupted (moved.json); finish it with 'nacre pack'",
+        folder->path, m.to);
 }

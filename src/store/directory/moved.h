@@ -13,6 +13,7 @@ enum { NACRE__MOVED_IDENTITY = 32 /* hex digits of the pack's identity */ };
 
 typedef struct nacre__moved {
     bool found, whole, completed;
+    char to[200]; /* the pack's path then, for people; "?": not known */
     char pack[NACRE__MOVED_IDENTITY + 1];
     uint64_t next_to_send; /* when the move began */
 } nacre__moved;

@@ -12,72 +12,19 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "store/decimal.h"
-#include "store/directory_read.h"
 #include "base/hosted/detail.h"
-#include "store/pack_internal.h"
-#include "store/text.h"
+#include "store/directory/directory_read.h"
+#include "store/pack/pack_internal.h"
+#include "store/pack/pack_move.h"
+#include "store/json/text.h"
+#include "store/lock/lock.h"
 
-enum { MAX_SIZE = 64 * 1024 };
-
-typedef struct moved {
-    bool found, whole, completed;
-    char to[200];                            /* its path then, for people; "?": not known */
-    char pack[2 * NACRE__PACK_IDENTITY + 1]; /* its identity */
-    uint64_t next_to_send;
-} moved;
+_Static_assert(NACRE__MOVED_IDENTITY == 2 * NACRE__PACK_IDENTITY, "a pack's identity in hex");
 
 /* ---- DIR/moved.json ---- */
-
-static void parse(moved *m, nacre_bytes text)
-{
-    nacre__json_doc doc;
-    if (nacre__json_parse(&doc, text, "moved.json", NACRE_ERR_BAD_CONTEXT, NULL) != NACRE_OK) return;
-    const nacre__json *pack = nacre__json_member(doc.root, "identity"),
-                      *next = nacre__json_member(doc.root, "next-to-send"),
-                      *completed = nacre__json_member(doc.root, "completed");
-    m->completed = completed != NULL && completed->type == NACRE__JSON_BOOLEAN && completed->truth;
-    m->whole = pack != NULL && pack->type == NACRE__JSON_STRING && pack->len == sizeof m->pack - 1 && next != NULL &&
-               next->type == NACRE__JSON_NUMBER &&
-               nacre__decimal_to_uint(&m->next_to_send, next->text, next->len) == NACRE__DECIMAL_OK &&
-               m->next_to_send <= NACRE_SEQ_MAX + 1;
-    if (m->whole) memcpy(m->pack, pack->text, sizeof m->pack);
-    const nacre__json *to = nacre__json_member(doc.root, "moved-to");
-    const bool is_told = to != NULL && to->type == NACRE__JSON_STRING;
-    (void)snprintf(m->to, sizeof m->to, "%s", is_told ? to->text : "?");
-    nacre__json_free(&doc);
-}
-
-static nacre_err read_moved(moved *m, const nacre__folder *folder, nacre_detail *why)
-{
-    nacre__file file;
-    memset(m, 0, sizeof *m);
-    nacre_err err = nacre__file_read(&file, &m->found, folder, "moved.json", MAX_SIZE, why);
-    if (err != NACRE_OK || !m->found) return err;
-    parse(m, nacre_bytes_of(file.ptr, file.len));
-    nacre__file_free(&file);
-    if (m->whole) return NACRE_OK;
-    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
-                             "%s/moved.json: is not what a move into a pack writes; if the context was never moved, "
-                             "remove this file",
-                             folder->path);
-}
-
-nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why)
-{
-    moved m;
-    nacre_err err = read_moved(&m, folder, why);
-    if (err != NACRE_OK || !m.found) return err;
-    return nacre__fail(
-        why, NACRE_ERR_BAD_CONTEXT,
-        m.completed ? "%s: this context was moved into the pack %s (moved.json); use that, and remove this directory"
-                    : "%s: a move into the pack %s was interrupted (moved.json); finish it with 'nacre pack'",
-        folder->path, m.to);
-}
 
 /* The pack's name is for people; it is told when JSON can tell it. */
 static nacre_err write_moved(const nacre_pack *pack, const nacre__folder *folder, uint64_t next, bool completed,
@@ -206,24 +153,24 @@ static nacre_err resume(move *m, const nacre__moved *found, bool *in)
     return start(m);
 }
 
-static bool is_into(const moved *found, const nacre_pack *pack)
+static bool is_into(const nacre__moved *found, const nacre_pack *pack)
 {
-    char identity[2 * NACRE__PACK_IDENTITY + 1];
+    char identity[NACRE__MOVED_IDENTITY + 1];
     nacre_hex_encode(identity, nacre_bytes_of(pack->id.bytes, sizeof pack->id.bytes));
     return strcmp(identity, found->pack) == 0;
 }
 
-static nacre_err refuse_moved(const move *m, const moved *found)
+static nacre_err refuse_moved(const move *m, const nacre__moved *found)
 {
     return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
-                             found->completed ? "%s: was moved into another pack, or removed from this one (moved.json)"
-                                              : "%s: its move into another pack was interrupted (moved.json says "
-                                                "which); finish that",
-                             m->folder.path);
+                       found->completed ? "%s: was moved into another pack, or removed from this one (moved.json)"
+                                        : "%s: its move into another pack was interrupted (moved.json says "
+                                          "which); finish that",
+                       m->folder.path);
 }
 
 /* Steps 1 and 2, or what is left to do of them. */
-static nacre_err take(move *m, const moved *found, bool *in)
+static nacre_err take(move *m, const nacre__moved *found, bool *in)
 {
     *in = false;
     if (!found->found) return start(m);
@@ -232,7 +179,7 @@ static nacre_err take(move *m, const moved *found, bool *in)
     return err != NACRE_OK || *in || !found->completed ? err : refuse_moved(m, found);
 }
 
-static nacre_err check_take(move *m, const moved *found)
+static nacre_err check_take(move *m, const nacre__moved *found)
 {
     bool in = false, had_it = false;
     nacre_err err = nacre__lock_probe(&m->folder, m->why);
@@ -250,10 +197,10 @@ static nacre_err check_take(move *m, const moved *found)
 nacre_err nacre__pack_check_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why)
 {
     move m = { .pack = pack, .role = role, .why = why };
-    moved found;
+    nacre__moved found;
     nacre_err err = nacre__folder_open(&m.folder, dir, why);
     if (err != NACRE_OK) return err;
-    err = read_moved(&found, &m.folder, why);
+    err = nacre__moved_read(&found, &m.folder, why);
     if (err == NACRE_OK) err = check_take(&m, &found);
     nacre__folder_close(&m.folder);
     nacre_wipe(&m.info, sizeof m.info);

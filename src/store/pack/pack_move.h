@@ -5,12 +5,6 @@
 
 #include <nacre/pack.h>
 
-#include "store/files.h"
-
-/* nacre__moved_check refuses a directory that has a moved.json, whole or not.
- * NACRE_OK; NACRE_ERR_BAD_CONTEXT; NACRE_ERR_FILE */
-NACRE_MUST_USE nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why);
-
 /* nacre__pack_check_in tells whether nacre_pack_move_in could begin with this directory, or has it already, and changes nothing.
  * Errors as there. */
 NACRE_MUST_USE nacre_err nacre__pack_check_in(nacre_pack *pack, const char *dir, nacre_role role, nacre_detail *why);
