@@ -156,7 +156,7 @@ static void expect_stopped(struct fixture *f, nacre_directory *dir, nacre_bytes 
     nacre_store store = nacre_directory_store(dir);
     assert_true(nacre_context_is_stopped(nacre_directory_context(dir)));
     assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_CONTEXT_UNAVAILABLE); /* though in hand */
-    assert_int_equal(accept_request(f, dir, request), NACRE_ERR_REPLAY);
+    assert_int_equal(accept_request(f, dir, request), NACRE_ERR_CONTEXT_UNAVAILABLE);
     assert_int_equal(nacre_store_load(&store, &state, NULL), NACRE_ERR_LOCKED);
 }
 

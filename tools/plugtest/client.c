@@ -173,7 +173,7 @@ static nacre_err set_up(plugtest_client *client, const args *a, nacre_detail *wh
     nacre_err err = nacre_address_resolve(&client->peer, a->host, COAP_PORT, why);
     if (err == NACRE_OK && !nacre__address_is_one_host(&client->peer))
         err = nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                "'%s' is not the address of one host, and nothing was sent; name one server", a->host);
+                          "'%s' is not the address of one host, and nothing was sent; name one server", a->host);
     if (err == NACRE_OK) err = plugtest_crypto_open(&client->crypto);
     if (err == NACRE_OK) err = nacre_udp_open(&client->udp, &any, why);
     if (err != NACRE_OK) return err;

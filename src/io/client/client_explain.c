@@ -47,26 +47,23 @@ static nacre_err explain_unauthenticated(const nacre_client *client, const char 
     const char *code = nacre_code_name(client->reply.code, buf);
     if (client->reply.code == NACRE_TOO_LARGE && size1.len > 0 && nacre_option_uint(size1, &size))
         return nacre__fail(why, err,
-                                 "%s answered %s without protection, so it is not verified: the server takes at most "
-                                 "%llu bytes a message; send smaller blocks",
-                                 peer, code, (unsigned long long)size);
+                           "%s answered %s without protection, so it is not verified: the server takes at most "
+                           "%llu bytes a message; send smaller blocks",
+                           peer, code, (unsigned long long)size);
     const char *look_at = client->reply.code == NACRE_UNAVAILABLE
                               ? "; if it is the peer's, its context is stopped or its store fails: its log says why"
                               : hint(client->reply.payload);
-    return nacre__fail(why, err, "%s answered %s without protection, so it cannot be verified%s", peer, code,
-                             look_at);
+    return nacre__fail(why, err, "%s answered %s without protection, so it cannot be verified%s", peer, code, look_at);
 }
 
 /* The request was sent, so that the length is the peer's choice: NACRE_ERR_OVERSIZED, and not the caller's NACRE_ERR_TOO_LONG. */
 static nacre_err explain_long_exchange(const nacre_client *client, const char *peer, nacre_detail *why)
 {
     if (client->is_answered)
-        return nacre__fail(why, NACRE_ERR_OVERSIZED,
-                                 "the answer from %s is longer than the %zu bytes that are taken", peer,
-                                 client->options.max_body);
+        return nacre__fail(why, NACRE_ERR_OVERSIZED, "the answer from %s is longer than the %zu bytes that are taken",
+                           peer, client->options.max_body);
     return nacre__fail(why, NACRE_ERR_OVERSIZED,
-                             "%s takes or sends blocks so small that the body needs more than there can be (RFC 7959)",
-                             peer);
+                       "%s takes or sends blocks so small that the body needs more than there can be (RFC 7959)", peer);
 }
 
 /* A connection that ended while the answer was owed. What breaks RFC 8323 is the peer's fault: NACRE_ERR_MALFORMED. */
@@ -78,14 +75,14 @@ static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_
     case NACRE_ERR_RESET:
         return nacre__fail(why, NACRE_ERR_RESET, "%s aborted the connection%s%s", peer, colon, end->text);
     case NACRE_ERR_TIMEOUT:
-        return nacre__fail(why, NACRE_ERR_TIMEOUT, "%s was too slow on this connection%s%s%s", peer, colon,
-                                 end->text, ask);
+        return nacre__fail(why, NACRE_ERR_TIMEOUT, "%s was too slow on this connection%s%s%s", peer, colon, end->text,
+                           ask);
     case NACRE_ERR_UNREACHABLE:
-        return nacre__fail(why, NACRE_ERR_UNREACHABLE, "%s closed the connection before it answered%s%s%s", peer,
-                                 colon, end->text, ask);
+        return nacre__fail(why, NACRE_ERR_UNREACHABLE, "%s closed the connection before it answered%s%s%s", peer, colon,
+                           end->text, ask);
     default:
-        return nacre__fail(why, NACRE_ERR_MALFORMED, "%s does not speak CoAP over TCP (RFC 8323)%s%s%s", peer,
-                                 colon, end->text, ask);
+        return nacre__fail(why, NACRE_ERR_MALFORMED, "%s does not speak CoAP over TCP (RFC 8323)%s%s%s", peer, colon,
+                           end->text, ask);
     case NACRE_ERR_TOO_LONG:
         return nacre__fail(why, NACRE_ERR_MALFORMED,
                            "%s sent a message that is longer than this side announced in its CSM%s%s", peer, colon,
@@ -117,9 +114,9 @@ static nacre_err explain_too_long(const nacre_client *client, const nacre__targe
         max = nacre__tcp_max_message(client->tcp, &to->peer);
     if (client->done && size <= max) return explain_long_exchange(client, to->peer_text, why); /* it was sent */
     return nacre__fail(why, err, "the request has %s%zu bytes%s, %s%s %zu: nothing was sent; shorten its options",
-                             in_blocks ? "at least " : "", size, to->ctx != NULL ? " when protected" : "",
-                             over_tcp ? to->peer_text : "a datagram may have",
-                             over_tcp ? " takes (Max-Message-Size)" : "", max);
+                       in_blocks ? "at least " : "", size, to->ctx != NULL ? " when protected" : "",
+                       over_tcp ? to->peer_text : "a datagram may have", over_tcp ? " takes (Max-Message-Size)" : "",
+                       max);
 }
 
 nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why)
@@ -131,8 +128,7 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
     const nacre__tcp_end *end = nacre__tcp_watched_end(client->tcp);
     if (err == NACRE_ERR_UNREACHABLE && end != NULL) return explain_end(end, peer, why);
     if (err != NACRE_OK && client->is_given_up)
-        return nacre__fail(why, err, "the transfer with %s was given up: its body could not be read or written",
-                                 peer);
+        return nacre__fail(why, err, "the transfer with %s was given up: its body could not be read or written", peer);
     switch (err) {
     case NACRE_OK: return err;
     case NACRE_ERR_BAD_URI:
@@ -144,8 +140,7 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
     case NACRE_ERR_UNREACHABLE:
         if (nacre_address_is_reliable(&to->peer) && !nacre__tcp_was_refused(client->tcp))
             return nacre__fail(why, err, "%s reset the connection before it answered", peer);
-        return nacre__fail(why, err, "%s cannot be reached: nothing listens there, or there is no way to it",
-                                 peer);
+        return nacre__fail(why, err, "%s cannot be reached: nothing listens there, or there is no way to it", peer);
     case NACRE_ERR_RESET:
         return nacre__fail(why, err, "%s rejected the message (RST): it does not take this kind of request", peer);
     case NACRE_ERR_UNAUTHENTICATED: return explain_unauthenticated(client, peer, why);
@@ -167,13 +162,11 @@ nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, n
         return nacre__fail(why, err, "the sequence numbers of '%s' are used up; make a new context", dir);
     case NACRE_ERR_TOO_LONG: return explain_too_long(client, to, why);
     case NACRE_ERR_BODY_CHANGED:
-        return nacre__fail(why, err, "what %s serves there changes faster than it can be fetched; try again",
-                                 peer);
-    case NACRE_ERR_BLOCKS:
-        return nacre__fail(why, err, "%s sends blocks that do not make a body (RFC 7959)", peer);
+        return nacre__fail(why, err, "what %s serves there changes faster than it can be fetched; try again", peer);
+    case NACRE_ERR_BLOCKS: return nacre__fail(why, err, "%s sends blocks that do not make a body (RFC 7959)", peer);
     case NACRE_ERR_CRITICAL_OPTION:
-        return nacre__fail(why, err,
-                                 "the answer from %s has a critical option that this side does not understand", peer);
+        return nacre__fail(why, err, "the answer from %s has a critical option that this side does not understand",
+                           peer);
     case NACRE_ERR_NESTED:
     case NACRE_ERR_BAD_ARGUMENT:
         return nacre__fail(

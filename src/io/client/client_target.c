@@ -82,12 +82,12 @@ static nacre_err check_is_one_host(const nacre__target *to, const char *text, na
         const nacre_address *a = &to->others[i];
         if (nacre__address_is_wildcard(a))
             return nacre__fail(why, NACRE_ERR_BAD_URI,
-                                     "'%s' names no host: 0.0.0.0 and [::] stand for any address; write one", text);
+                               "'%s' names no host: 0.0.0.0 and [::] stand for any address; write one", text);
         if (nacre__address_is_one_host(a)) continue;
-        return nacre__fail(why, NACRE_ERR_UNSUPPORTED,
-                                 "'%s' is for a group, and nothing was sent: %s; ask one host", text,
-                                 to->ctx != NULL ? "OSCORE protects between two (for groups there is Group OSCORE)"
-                                                 : "requests go to one host at a time");
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "'%s' is for a group, and nothing was sent: %s; ask one host",
+                           text,
+                           to->ctx != NULL ? "OSCORE protects between two (for groups there is Group OSCORE)"
+                                           : "requests go to one host at a time");
     }
     return NACRE_OK;
 }

@@ -256,8 +256,7 @@ void nacre_credentials_remove(nacre_credentials *credentials, const char *name)
 static nacre_err set(nacre_credentials *c, nacre__entry_setting setting, const char *name, nacre_detail *why)
 {
     setting.name = text(name);
-    if (name[0] == '\0')
-        return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "an entry needs a pattern or a \":name\"");
+    if (name[0] == '\0') return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "an entry needs a pattern or a \":name\"");
     const char *fault = nacre__credentials_name_fault(name);
     if (fault != NULL) return nacre__fail(why, NACRE_ERR_BAD_CREDENTIALS, "\"%.120s\": %s", name, fault);
     entry *old = find_entry(c, name);

@@ -43,9 +43,9 @@ static nacre_err choose_next(uint64_t *next_to_send, uint64_t floor, const nacre
     uint64_t numbers = 0;
     if (*next_to_send > NACRE_SEQ_MAX)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
-                                 "%s: the next number to send is above 2^40-1, the last that is used; make new keys "
-                                 "(nacre keygen)",
-                                 folder->path);
+                           "%s: the next number to send is above 2^40-1, the last that is used; make new keys "
+                           "(nacre keygen)",
+                           folder->path);
     if (*next_to_send != 0 && *next_to_send < floor)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
                            "%s: the next number to send must be at least %llu, the highest that sequence.json or "
