@@ -9,6 +9,7 @@
 #include <nacre/credentials.h>
 #include <nacre/loop.h>
 #include <nacre/store.h>
+#include <nacre/system.h>
 #include <nacre/transfer.h>
 
 #ifdef __cplusplus
@@ -27,11 +28,13 @@ typedef struct nacre_client_options {
      * host. URIs may then have any scheme that the proxy speaks. With a context the proxy sees where a request goes, and no
      * more. */
     const char *proxy;
-    bool proxy_uri;      /* tell it by one Proxy-Uri option; otherwise by Proxy-Scheme, Uri-Host and Uri-Port */
-    bool non;            /* send NON instead of CON; over connections there is no difference */
-    uint32_t timeout_ms; /* for the whole exchange; 0: what CoAP's timers give */
-    uint16_t block_size; /* the largest block, both ways, 16 to 1024; 0: 1024, and smaller ones not asked for */
-    size_t max_body;     /* the longest answer that is held whole, in bytes; 0: 16 MiB */
+    bool proxy_uri;         /* tell it by one Proxy-Uri option; otherwise by Proxy-Scheme, Uri-Host and Uri-Port */
+    bool non;               /* send NON instead of CON; over connections there is no difference */
+    uint32_t timeout_ms;    /* for the whole exchange; 0: what CoAP's timers give */
+    uint16_t block_size;    /* the largest block, both ways, 16 to 1024; 0: 1024, and smaller ones not asked for */
+    size_t max_body;        /* the longest answer that is held whole, in bytes; 0: 16 MiB */
+    uint16_t max_in_flight; /* requests at a time; 0: 64. Some 3 KiB each */
+    uint16_t nstart;        /* … and at one peer, while it has not answered; 0: 1 (RFC 7252 4.7) */
     nacre_timing timing;
     nacre_on_datagram on_datagram;                                                                /* may be NULL */
     void (*on_message)(void *user, bool outgoing, bool is_protected, const nacre_message *plain); /* may be NULL */
@@ -88,6 +91,66 @@ NACRE_MUST_USE nacre_err nacre_client_request_pieces(nacre_client *client, nacre
                                                      const nacre_source *source, const nacre_sink *sink,
                                                      nacre_detail *why);
 
+/* ---- Requests that do not wait ----
+ * nacre_client_start sends a request and returns; `on_done` is called once when it has ended, from nacre_client_step or from a
+ * call that waits. Any number up to max_in_flight are in flight, to one peer and to others. on_done may start and cancel
+ * requests; a call that waits, and nacre_client_step, give NACRE_ERR_BUSY there, and the client must not be closed.
+ *
+ *     while (nacre_client_num_in_flight(client) > 0 && err == NACRE_OK) err = nacre_client_step(client, UINT32_MAX, &why);
+ *
+ * or from a loop of the program's own: nacre_client_fds, nacre_client_deadline and nacre_client_step with 0, as
+ * nacre_loop_fds and its neighbours (nacre/loop.h). After nacre_client_start the deadline is now.
+ *
+ * Three things still take time in nacre_client_start: a name that the system looks up (give `address`, or an address in the
+ * URI), a context directory that is opened for its first request and waits up to a second for its lock, and the first use of
+ * credentials, which are compared with each other. */
+typedef struct nacre_client_call {
+    uint32_t number; /* 0: none */
+} nacre_client_call;
+
+typedef struct nacre_client_result {
+    nacre_client_call call;
+    nacre_err err; /* as nacre_client_request returns it */
+    const nacre_reply
+        *reply;      /* until on_done returns; NULL: there is none (err neither NACRE_OK nor _UNAUTHENTICATED) */
+    const char *why; /* one line, as nacre_detail, until on_done returns; "" with NACRE_OK */
+} nacre_client_result;
+
+typedef struct nacre_client_request_config {
+    size_t size; /* set by nacre_client_request_config_default */
+    uint8_t method;
+    const char *uri;              /* copied */
+    const nacre_options *options; /* added to those of the URI, copied; may be NULL */
+    nacre_bytes payload;          /* copied; for large ones: */
+    const nacre_source *source;   /* may be NULL; what it reads from is borrowed until on_done */
+    const nacre_sink *sink;       /* may be NULL; gets bodies of responses 2.xx */
+    const nacre_address *address; /* where it goes, in place of the URI's host; NULL: that is resolved */
+    uint32_t timeout_ms;          /* for the whole exchange; 0: the client's */
+    void (*on_done)(void *user, const nacre_client_result *result);
+    void *user;
+} nacre_client_request_config;
+
+/* nacre_client_request_config_default: a GET; set `uri` and `on_done`. */
+nacre_client_request_config nacre_client_request_config_default(void);
+
+/* nacre_client_start: `call` (may be NULL) names the request from now on.
+ * NACRE_OK                on_done is called later, never before this returns
+ * NACRE_ERR_BAD_ARGUMENT  `request` does not begin with the default, or has no uri or no on_done
+ * NACRE_ERR_BUSY          max_in_flight are: start it when one has ended
+ * others                  as nacre_client_request; on_done is not called */
+NACRE_MUST_USE nacre_err nacre_client_start(nacre_client *client, nacre_client_call *call,
+                                            const nacre_client_request_config *request, nacre_detail *why);
+
+/* nacre_client_cancel ends a request without on_done; one that has ended changes nothing. */
+void nacre_client_cancel(nacre_client *client, nacre_client_call call);
+size_t nacre_client_num_in_flight(const nacre_client *client);
+
+/* nacre_client_step waits until something is to be done, at most `max_wait_ms`, and does it.
+ * NACRE_OK; NACRE_ERR_BUSY (called from a callback); NACRE_ERR_ADDRESS (the socket failed for good: close the client) */
+NACRE_MUST_USE nacre_err nacre_client_step(nacre_client *client, uint32_t max_wait_ms, nacre_detail *why);
+size_t nacre_client_fds(nacre_client *client, nacre_fd *fds, size_t num);
+uint64_t nacre_client_deadline(const nacre_client *client);
+
 /* What to do with notifications. */
 typedef struct nacre_observe_options {
     bool (*on_notification)(void *user, const nacre_reply *reply); /* `reply` lives until it returns; false: enough */
@@ -119,7 +182,7 @@ void nacre_client_stop(nacre_client *client);
 
 nacre_store_health nacre_client_store_health(const nacre_client *client);
 
-/* nacre_client_close writes the contexts' state back; NACRE_ERR_FILE when that failed (everything is freed all the same).
+/* nacre_client_close ends what is in flight, without on_done, and writes the contexts' state back; NACRE_ERR_FILE when that failed (everything is freed all the same).
  * NULL is allowed. */
 nacre_err nacre_client_close(nacre_client *client, nacre_detail *why);
 

@@ -102,6 +102,15 @@ void nacre_loop_store_failed(nacre_loop *loop, nacre_context *ctx, nacre_err err
 /* nacre_loop_step waits until something is to be done, at most `max_wait_ms`, and does it. NACRE_OK; NACRE_ERR_ADDRESS when
  * the socket failed for good. A store's failure goes to the exchanges that waited, its text to nacre_loop_store_failure. */
 NACRE_MUST_USE nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why);
+
+/* A loop inside of another one (poll, epoll, libuv, libevent): wait for these descriptors until that time, and then call
+ * nacre_loop_step with 0. Both may be different after each step, and after each call of the endpoint or the transfer outside of
+ * a step, which a step follows at once.
+ * nacre_loop_fds       how many descriptors there are; the first `num` of them are in `fds`
+ * nacre_loop_deadline  in milliseconds of nacre_clock_ms; in the past: now; UINT64_MAX: never */
+size_t nacre_loop_fds(nacre_loop *loop, nacre_fd *fds, size_t num);
+uint64_t nacre_loop_deadline(const nacre_loop *loop);
+
 const char *nacre_loop_store_failure(const nacre_loop *loop); /* the last one's text; "" for none */
 
 #ifdef __cplusplus

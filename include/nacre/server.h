@@ -84,6 +84,14 @@ void nacre_server_store_failed(nacre_server *server, nacre_context *ctx, nacre_e
 NACRE_MUST_USE nacre_err nacre_server_run(nacre_server *server, nacre_detail *why);
 void nacre_server_stop(nacre_server *server);
 
+/* A server of one thread inside of another loop, in place of nacre_server_run: as nacre_loop_fds, nacre_loop_deadline and
+ * nacre_loop_step (nacre/loop.h). nacre_server_stop makes a step return NACRE_ERR_STALE, once. With several workers there are no
+ * descriptors, and nacre_server_step is NACRE_ERR_UNSUPPORTED.
+ * NACRE_OK; NACRE_ERR_STALE (stopped); NACRE_ERR_ADDRESS (the socket failed for good) */
+NACRE_MUST_USE nacre_err nacre_server_step(nacre_server *server, uint32_t max_wait_ms, nacre_detail *why);
+size_t nacre_server_fds(nacre_server *server, nacre_fd *fds, size_t num);
+uint64_t nacre_server_deadline(const nacre_server *server);
+
 /* nacre_server_close writes the contexts' state back, as nacre_client_close. Not while it runs. NULL is allowed. */
 nacre_err nacre_server_close(nacre_server *server, nacre_detail *why);
 

@@ -13,6 +13,12 @@ extern "C" {
 uint64_t nacre_clock_ms(void);    /* monotonic */
 nacre_random nacre_entropy(void); /* ends the process when the system has none */
 
+/* What to wait for on a descriptor. */
+typedef struct nacre_fd {
+    int fd;
+    bool readable, writable;
+} nacre_fd;
+
 #ifdef __cplusplus
 }
 #endif

@@ -56,6 +56,7 @@ struct nacre_loop {
     void *extra_user;
     int busy_steps; /* full bursts in a row */
     bool unsettled; /* rounds ran out: there is more to do, now */
+    bool touched;   /* something was asked of the endpoint since the last step */
     bool woken;     /* the last step saw wake_fd readable */
 };
 
@@ -402,17 +403,29 @@ static void receive_over_tcp(nacre_loop *loop)
 
 /* ---- Waiting ---------------------------------------------------------------------------------------------------------- */
 
+uint64_t nacre_loop_deadline(const nacre_loop *loop)
+{
+    if (loop->unsettled || loop->touched || loop->tcp_has_more || loop->busy_steps > 0 || nacre__udp_pending(loop->udp))
+        return 0;
+    uint64_t deadline = deadline_of(loop);
+    const uint64_t tcp = loop->tcp != NULL ? nacre__tcp_deadline(loop->tcp) : UINT64_MAX;
+    const uint64_t retry = nacre__persist_deadline(&loop->persist);
+    const uint64_t look = loop->persist.stores.num_waiting > 0 ? nacre_clock_ms() + ASYNC_STORE_MS : UINT64_MAX;
+    if (tcp < deadline) deadline = tcp;
+    if (retry < deadline) deadline = retry;
+    return look < deadline ? look : deadline;
+}
+
 static int wait_ms(const nacre_loop *loop, uint32_t max_wait_ms)
 {
-    uint64_t now = nacre_clock_ms(), deadline = deadline_of(loop), wait = max_wait_ms;
-    uint64_t tcp_deadline = loop->tcp != NULL ? nacre__tcp_deadline(loop->tcp) : UINT64_MAX;
-    const uint64_t retry = nacre__persist_deadline(&loop->persist);
-    if (tcp_deadline < deadline) deadline = tcp_deadline;
-    if (retry < deadline) deadline = retry;
-    if (loop->unsettled || loop->tcp_has_more || deadline <= now) return 0;
-    if (deadline - now < wait) wait = deadline - now;
-    if (loop->persist.stores.num_waiting > 0 && wait > ASYNC_STORE_MS) wait = ASYNC_STORE_MS;
+    const uint64_t now = nacre_clock_ms(), deadline = nacre_loop_deadline(loop);
+    const uint64_t left = deadline > now ? deadline - now : 0, wait = left < max_wait_ms ? left : max_wait_ms;
     return wait < 0x7fffffff ? (int)wait : 0x7fffffff;
+}
+
+void nacre__loop_touch(nacre_loop *loop)
+{
+    loop->touched = true;
 }
 
 static nfds_t prepare(nacre_loop *loop)
@@ -424,11 +437,25 @@ static nfds_t prepare(nacre_loop *loop)
     return NUM_FDS + nacre__tcp_prepare(loop->tcp, loop->fds + NUM_FDS, nacre_clock_ms());
 }
 
+size_t nacre_loop_fds(nacre_loop *loop, nacre_fd *fds, size_t num)
+{
+    const nfds_t num_all = prepare(loop);
+    size_t used = 0;
+    for (nfds_t i = 0; i < num_all; i++) {
+        const struct pollfd *fd = &loop->fds[i];
+        if (fd->fd < 0 || fd->events == 0) continue;
+        if (used < num) fds[used] = (nacre_fd){ fd->fd, (fd->events & POLLIN) != 0, (fd->events & POLLOUT) != 0 };
+        used++;
+    }
+    return used;
+}
+
 nacre_err nacre_loop_step(nacre_loop *loop, uint32_t max_wait_ms, nacre_detail *why)
 {
     struct pollfd *fds = loop->fds;
     nacre__persist_look(&loop->persist, loop->ep);
     nacre__persist_retry(&loop->persist, loop->ep, nacre_clock_ms());
+    loop->touched = false;
     bool worked = settle(loop);
     bool pending = nacre__udp_pending(loop->udp);
     bool busy = loop->busy_steps > 0 && loop->busy_steps % MAX_BUSY_STEPS != 0;

@@ -5,6 +5,9 @@
 
 #include "io/store_health.h"
 
+/* nacre__loop_touch: something was asked of the endpoint from outside a step: nacre_loop_deadline says now. */
+void nacre__loop_touch(nacre_loop *loop);
+
 /* nacre__loop_share_health: what becomes of stores is noted there, with other loops, in place of the loop's own. */
 void nacre__loop_share_health(nacre_loop *loop, nacre__store_health *health);
 

@@ -364,29 +364,45 @@ static void note_hold_off(nacre_tcp *tcp, const nacre_address *peer, uint32_t se
 
 static void note_end(nacre_tcp *tcp, const nacre__connection *of, const nacre_stream_event *event)
 {
-    nacre__tcp_end *end = &tcp->watch.end;
-    if (event->err == NACRE_OK || !nacre_address_equal(&tcp->watch.peer, &of->peer)) return;
-    *end = (nacre__tcp_end){ .err = event->err, .by_peer = event->by_peer };
-    end->was_silent = !nacre_stream_get_peer(&of->stream).has_settings;
-    for (size_t i = 0; i < event->bytes.len && i + 1 < sizeof end->text; i++) {
+    nacre__tcp_end end = { .err = event->err, .by_peer = event->by_peer };
+    if (event->err == NACRE_OK) return;
+    end.was_silent = !nacre_stream_get_peer(&of->stream).has_settings;
+    for (size_t i = 0; i < event->bytes.len && i + 1 < sizeof end.text; i++) {
         const uint8_t c = event->bytes.ptr[i];
-        end->text[i] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+        end.text[i] = c >= 0x20 && c < 0x7f ? (char)c : '?';
     }
+    for (nacre__tcp_watch *w = tcp->watches; w != NULL; w = w->next)
+        if (nacre_address_equal(&w->peer, &of->peer)) w->end = end;
 }
 
-void nacre__tcp_watch_peer(nacre_tcp *tcp, const nacre_address *peer)
+static void note_lost_open(nacre_tcp *tcp, const nacre_address *peer)
 {
-    tcp->watch = (nacre__tcp_watch){ .peer = *peer };
+    for (nacre__tcp_watch *w = tcp->watches; w != NULL; w = w->next)
+        if (nacre_address_equal(&w->peer, peer)) w->lost_open = true;
 }
 
-const nacre__tcp_end *nacre__tcp_watched_end(const nacre_tcp *tcp)
+void nacre__tcp_watch_peer(nacre_tcp *tcp, nacre__tcp_watch *watch, const nacre_address *peer)
 {
-    return tcp->watch.end.err != NACRE_OK ? &tcp->watch.end : NULL;
+    nacre__tcp_unwatch(tcp, watch);
+    *watch = (nacre__tcp_watch){ .next = tcp->watches, .peer = *peer };
+    tcp->watches = watch;
 }
 
-bool nacre__tcp_was_refused(const nacre_tcp *tcp)
+void nacre__tcp_unwatch(nacre_tcp *tcp, nacre__tcp_watch *watch)
 {
-    return !tcp->watch.lost_open;
+    nacre__tcp_watch **at = &tcp->watches;
+    while (*at != NULL && *at != watch) at = &(*at)->next;
+    if (*at != NULL) *at = watch->next;
+}
+
+const nacre__tcp_end *nacre__tcp_watched_end(const nacre__tcp_watch *watch)
+{
+    return watch->end.err != NACRE_OK ? &watch->end : NULL;
+}
+
+bool nacre__tcp_was_refused(const nacre__tcp_watch *watch)
+{
+    return !watch->lost_open;
 }
 
 /* The next message of one connection. Signals are dealt with on the way; an alternative address is not followed, for nobody
@@ -481,7 +497,7 @@ bool nacre__tcp_next_unreachable(nacre_tcp *tcp, nacre_address *peer)
         nacre__connection *c = &tcp->connections[i];
         bool tell = c->is_known && is_lost(c);
         if (tell) *peer = c->peer;
-        if (tell && c->was_open && nacre_address_equal(&tcp->watch.peer, peer)) tcp->watch.lost_open = true;
+        if (tell && c->was_open) note_lost_open(tcp, peer);
         if (tell) c->is_known = false;
         if (c->state == NACRE__TCP_GONE) nacre__connection_free(c);
         if (tell) return true;

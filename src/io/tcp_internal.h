@@ -62,6 +62,7 @@ typedef struct nacre__tcp_end {
 
 /* What happens to the connections with one peer, one after the other, while a request to it is under way. */
 typedef struct nacre__tcp_watch {
+    struct nacre__tcp_watch *next;
     nacre_address peer; /* len 0: none */
     bool lost_open;     /* one was lost that had been open: bytes may have reached the peer */
     nacre__tcp_end end;
@@ -80,8 +81,8 @@ struct nacre_tcp {
     size_t num_unreachable;
     nacre__hold_off hold_offs[NACRE__TCP_HOLD_OFFS];
     size_t next_hold_off;
-    nacre__tcp_watch watch;
-    uint8_t *scratch; /* max_message: events, bytes to throw away */
+    nacre__tcp_watch *watches; /* of the client's requests */
+    uint8_t *scratch;          /* max_message: events, bytes to throw away */
 };
 
 /* tcp_connection.c. A connection begins with a socket that does not block. */
@@ -94,12 +95,13 @@ uint64_t nacre__connection_deadline(const nacre__connection *c);
 void nacre__connection_expire(nacre__connection *c, uint64_t now_ms);
 void nacre__connection_free(nacre__connection *c); /* whatever its state */
 
-/* tcp.c, for the client. nacre__tcp_watch_peer begins to watch a peer, and forgets what was before. Since then: _end tells why
- * the last connection with it ended; NULL: none did, or in good order. _was_refused tells that every one that was lost was
- * refused or timed out before it was open, so that nothing of any request was written to it. */
-void nacre__tcp_watch_peer(nacre_tcp *tcp, const nacre_address *peer);
-const nacre__tcp_end *nacre__tcp_watched_end(const nacre_tcp *tcp);
-bool nacre__tcp_was_refused(const nacre_tcp *tcp);
+/* tcp.c, for the client. nacre__tcp_watch_peer begins to watch a peer; end it with nacre__tcp_unwatch, as often as you like. In
+ * between: _end tells why the last connection with it ended; NULL: none did, or in good order. _was_refused tells that every one
+ * that was lost was refused or timed out before it was open, so that nothing of any request was written to it. */
+void nacre__tcp_watch_peer(nacre_tcp *tcp, nacre__tcp_watch *watch, const nacre_address *peer);
+void nacre__tcp_unwatch(nacre_tcp *tcp, nacre__tcp_watch *watch);
+const nacre__tcp_end *nacre__tcp_watched_end(const nacre__tcp_watch *watch);
+bool nacre__tcp_was_refused(const nacre__tcp_watch *watch);
 
 /* tcp.c, for the loop. */
 size_t nacre__tcp_max_fds(const nacre_tcp *tcp);

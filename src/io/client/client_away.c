@@ -13,9 +13,9 @@
 
 enum { FIRST_PAUSE_MS = 1000, LAST_PAUSE_MS = 60000 };
 
-static void tell(const nacre_client *client, bool is_away)
+static void tell(const nacre__call *call, bool is_away)
 {
-    if (client->observing->on_away != NULL) client->observing->on_away(client->observing->user, is_away);
+    if (call->observing->on_away != NULL) call->observing->on_away(call->observing->user, is_away);
 }
 
 /* Half of the pause is random, so that the observers of a server do not all come at once. */
@@ -30,46 +30,46 @@ static uint64_t pause_ms(uint32_t attempts)
 }
 
 /* Whether a registration that ended so was not answered by its server, as far as can be known. */
-static bool is_absence(const nacre_client *client)
+static bool is_absence(const nacre__call *call)
 {
-    switch (client->result) {
+    switch (call->result) {
     case NACRE_ERR_UNREACHABLE:
     case NACRE_ERR_TIMEOUT: return true;
     case NACRE_ERR_UNAUTHENTICATED:
     case NACRE_ERR_NOT_PROTECTED:
     case NACRE_ERR_PROTECTION_INVALID:
     case NACRE_ERR_RESET:
-    case NACRE_ERR_OVERSIZED: return client->ctx != NULL;
+    case NACRE_ERR_OVERSIZED: return call->to.ctx != NULL;
     default: return false;
     }
 }
 
-bool nacre__client_away(nacre_client *client)
+bool nacre__call_away(nacre__call *call)
 {
-    if (client->stage != NACRE__OBSERVING || !is_absence(client)) return false;
-    if (client->attempts == 0) tell(client, true);
-    client->again_ms = nacre_clock_ms() + pause_ms(client->attempts);
-    client->attempts++;
-    client->exchange = 0;
-    client->done = false;
-    nacre__client_forget_body(client);
+    if (call->stage != NACRE__OBSERVING || !is_absence(call)) return false;
+    if (call->attempts == 0) tell(call, true);
+    call->again_ms = nacre_clock_ms() + pause_ms(call->attempts);
+    call->attempts++;
+    call->exchange = 0;
+    call->done = false;
+    nacre__call_forget_body(call);
     return true;
 }
 
-void nacre__client_try_again(nacre_client *client)
+void nacre__call_try_again(nacre__call *call)
 {
-    if (client->again_ms == 0 || nacre_clock_ms() < client->again_ms) return;
-    client->again_ms = 0;
-    const nacre_err err = nacre_transfer_request(nacre_loop_transfer(client->loop), &client->exchange, &client->peer,
-                                                 client->to->ctx, client->plain, &client->how, client);
+    if (call->again_ms == 0 || nacre_clock_ms() < call->again_ms) return;
+    call->again_ms = 0;
+    const nacre_err err = nacre_transfer_request(nacre_loop_transfer(call->client->loop), &call->exchange,
+                                                 &call->to.peer, call->to.ctx, &call->plain, &call->how, call);
     if (err == NACRE_OK) return;
-    client->done = true;
-    client->result = err;
+    call->done = true;
+    call->result = err;
 }
 
-void nacre__client_back(nacre_client *client)
+void nacre__call_back(nacre__call *call)
 {
-    if (client->attempts == 0) return;
-    client->attempts = 0;
-    tell(client, false);
+    if (call->attempts == 0) return;
+    call->attempts = 0;
+    tell(call, false);
 }

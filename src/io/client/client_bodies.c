@@ -7,90 +7,88 @@
 
 enum { FIRST_BODY = 4096 }; /* what is taken at first for an answer in pieces */
 
-void nacre__client_forget_body(nacre_client *client)
+void nacre__call_forget_body(nacre__call *call)
 {
-    if (client->body != NULL) nacre_wipe(client->body, client->body_cap);
-    free(client->body);
-    client->body = NULL;
-    client->body_len = client->body_cap = 0;
+    if (call->body != NULL) nacre_wipe(call->body, call->body_cap);
+    free(call->body);
+    call->body = NULL;
+    call->body_len = call->body_cap = 0;
 }
 
 /* Not realloc: what it leaves behind is not wiped. */
-static bool grow_body(nacre_client *client, size_t need, size_t limit)
+static bool grow_body(nacre__call *call, size_t need, size_t limit)
 {
-    size_t cap = client->body_cap != 0 ? client->body_cap : FIRST_BODY;
+    size_t cap = call->body_cap != 0 ? call->body_cap : FIRST_BODY;
     while (cap < need) cap = cap > limit / 2 ? limit : cap * 2;
     uint8_t *larger = malloc(cap);
     if (larger == NULL) return false;
-    const size_t len = client->body_len;
-    if (len > 0) memcpy(larger, client->body, len);
-    nacre__client_forget_body(client);
-    client->body = larger;
-    client->body_len = len;
-    client->body_cap = cap;
+    const size_t len = call->body_len;
+    if (len > 0) memcpy(larger, call->body, len);
+    nacre__call_forget_body(call);
+    call->body = larger;
+    call->body_len = len;
+    call->body_cap = cap;
     return true;
 }
 
-static void tell_progress(const nacre_client *client, bool outgoing, uint64_t done, uint64_t total)
+static void tell_progress(const nacre__call *call, bool outgoing, uint64_t done, uint64_t total)
 {
-    if (client->options.on_progress != NULL) client->options.on_progress(client->options.user, outgoing, done, total);
+    if (call->client->options.on_progress != NULL)
+        call->client->options.on_progress(call->client->options.user, outgoing, done, total);
 }
 
-static nacre_err told(nacre_client *client, nacre_err err)
+static nacre_err told(nacre__call *call, nacre_err err)
 {
-    client->is_given_up = client->is_given_up || err != NACRE_OK;
+    call->is_given_up = call->is_given_up || err != NACRE_OK;
     return err;
 }
 
 static nacre_err read_source(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
-    nacre_client *client = user;
-    if (offset > 0)
-        tell_progress(client, true, offset, client->source.size == NACRE_SIZE_UNKNOWN ? 0 : client->source.size);
-    return told(client, client->source.read(client->source.user, offset, room, len));
+    nacre__call *call = user;
+    if (offset > 0) tell_progress(call, true, offset, call->source.size == NACRE_SIZE_UNKNOWN ? 0 : call->source.size);
+    return told(call, call->source.read(call->source.user, offset, room, len));
 }
 
 static nacre_err read_payload(void *user, uint64_t offset, nacre_buf room, size_t *len)
 {
-    const nacre_client *client = user;
-    *len = client->payload.len - (size_t)offset < room.cap ? client->payload.len - (size_t)offset : room.cap;
-    memcpy(room.ptr, client->payload.ptr + offset, *len);
+    const nacre__call *call = user;
+    *len = call->payload.len - (size_t)offset < room.cap ? call->payload.len - (size_t)offset : room.cap;
+    memcpy(room.ptr, call->payload.ptr + offset, *len);
     return NACRE_OK;
 }
 
 /* The answer's body as a whole. */
-static nacre_err collect(nacre_client *client, uint64_t offset, nacre_bytes piece, uint64_t total)
+static nacre_err collect(nacre__call *call, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
-    const size_t limit = client->options.max_body;
+    const size_t limit = call->client->options.max_body;
     if (total > limit || offset > limit || piece.len > limit - offset) return NACRE_ERR_TOO_LONG;
-    client->body_len = (size_t)offset; /* 0 again: it began anew */
-    const size_t need = client->body_len + piece.len;
-    if (need > client->body_cap && !grow_body(client, need, limit)) return NACRE_ERR_NO_MEMORY;
-    if (piece.len > 0) memcpy(client->body + client->body_len, piece.ptr, piece.len);
-    client->body_len = need;
+    call->body_len = (size_t)offset; /* 0 again: it began anew */
+    const size_t need = call->body_len + piece.len;
+    if (need > call->body_cap && !grow_body(call, need, limit)) return NACRE_ERR_NO_MEMORY;
+    if (piece.len > 0) memcpy(call->body + call->body_len, piece.ptr, piece.len);
+    call->body_len = need;
     return NACRE_OK;
 }
 
 static nacre_err write_sink(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
-    nacre_client *client = user;
-    if (offset > 0 || piece.len < total) tell_progress(client, false, offset + piece.len, total);
-    if (client->sink.write == NULL) return collect(client, offset, piece, total);
-    return told(client, client->sink.write(client->sink.user, offset, piece, total));
+    nacre__call *call = user;
+    if (offset > 0 || piece.len < total) tell_progress(call, false, offset + piece.len, total);
+    if (call->sink.write == NULL) return collect(call, offset, piece, total);
+    return told(call, call->sink.write(call->sink.user, offset, piece, total));
 }
 
-nacre_transfer_options nacre__client_bodies(nacre_client *client, nacre_message *plain, const nacre_source *source,
-                                            const nacre_sink *sink)
+void nacre__call_bodies(nacre__call *call)
 {
-    nacre_transfer_options how = { .block_size = client->options.block_size, .sink = { write_sink, client } };
-    client->is_given_up = false;
-    client->source = source != NULL ? *source : (nacre_source){ 0 };
-    client->sink = sink != NULL ? *sink : (nacre_sink){ 0 };
-    client->payload = plain->payload;
-    if (client->options.on_progress != NULL && plain->payload.len > NACRE_MAX_BLOCK) {
-        client->source = (nacre_source){ read_payload, client, plain->payload.len };
-        plain->payload = NACRE_ABSENT;
+    const nacre_client_options *options = &call->client->options;
+    call->is_given_up = false;
+    call->how = (nacre_transfer_options){ .block_size = options->block_size, .sink = { write_sink, call } };
+    call->how.request.via_proxy = call->client->proxy != NULL;
+    if (options->on_progress != NULL && call->given.len > NACRE_MAX_BLOCK) {
+        call->payload = call->given;
+        call->source = (nacre_source){ read_payload, call, call->payload.len };
+        call->plain.payload = NACRE_ABSENT;
     }
-    if (client->source.read != NULL) how.source = (nacre_source){ read_source, client, client->source.size };
-    return how;
+    if (call->source.read != NULL) call->how.source = (nacre_source){ read_source, call, call->source.size };
 }

@@ -7,11 +7,11 @@
 #include <string.h>
 
 /* The state of a context that was stopped is another program's by now; its store tells since when, and why. */
-static bool explain_stopped(const nacre_client *client, const nacre__target *to, nacre_detail *why)
+static bool explain_stopped(const nacre__call *call, nacre_detail *why)
 {
     nacre_stored ignored;
-    const nacre__key *key = to->ctx != NULL ? nacre__keyring_find(&client->ring, to->ctx) : NULL;
-    return key != NULL && key->store.ops != NULL && nacre_context_is_stopped(to->ctx) &&
+    const nacre__key *key = call->to.ctx != NULL ? nacre__keyring_find(&call->client->ring, call->to.ctx) : NULL;
+    return key != NULL && key->store.ops != NULL && nacre_context_is_stopped(call->to.ctx) &&
            nacre_store_load(&key->store, &ignored, why) == NACRE_ERR_LOCKED;
 }
 
@@ -38,30 +38,30 @@ static const char *hint(nacre_bytes diagnostic)
 }
 
 /* RFC 8613 8.2, RFC 7959 4: what the server takes, as far as it says so. */
-static nacre_err explain_unauthenticated(const nacre_client *client, const char *peer, nacre_detail *why)
+static nacre_err explain_unauthenticated(const nacre__call *call, const char *peer, nacre_detail *why)
 {
     char buf[5];
     uint64_t size = 0;
     const nacre_err err = NACRE_ERR_UNAUTHENTICATED;
-    const nacre_bytes size1 = nacre_option_find(client->reply.options, NACRE_OPT_SIZE1);
-    const char *code = nacre_code_name(client->reply.code, buf);
-    if (client->reply.code == NACRE_TOO_LARGE && size1.len > 0 && nacre_option_uint(size1, &size))
+    const nacre_bytes size1 = nacre_option_find(call->reply.options, NACRE_OPT_SIZE1);
+    const char *code = nacre_code_name(call->reply.code, buf);
+    if (call->reply.code == NACRE_TOO_LARGE && size1.len > 0 && nacre_option_uint(size1, &size))
         return nacre__fail(why, err,
                            "%s answered %s without protection, so it is not verified: the server takes at most "
                            "%llu bytes a message; send smaller blocks",
                            peer, code, (unsigned long long)size);
-    const char *look_at = client->reply.code == NACRE_UNAVAILABLE
+    const char *look_at = call->reply.code == NACRE_UNAVAILABLE
                               ? "; if it is the peer's, its context is stopped or its store fails: its log says why"
-                              : hint(client->reply.payload);
+                              : hint(call->reply.payload);
     return nacre__fail(why, err, "%s answered %s without protection, so it cannot be verified%s", peer, code, look_at);
 }
 
 /* The request was sent, so that the length is the peer's choice: NACRE_ERR_OVERSIZED, and not the caller's NACRE_ERR_TOO_LONG. */
-static nacre_err explain_long_exchange(const nacre_client *client, const char *peer, nacre_detail *why)
+static nacre_err explain_long_exchange(const nacre__call *call, const char *peer, nacre_detail *why)
 {
-    if (client->is_answered)
+    if (call->is_answered)
         return nacre__fail(why, NACRE_ERR_OVERSIZED, "the answer from %s is longer than the %zu bytes that are taken",
-                           peer, client->options.max_body);
+                           peer, call->client->options.max_body);
     return nacre__fail(why, NACRE_ERR_OVERSIZED,
                        "%s takes or sends blocks so small that the body needs more than there can be (RFC 7959)", peer);
 }
@@ -91,76 +91,78 @@ static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_
 }
 
 /* What the request takes as one message, or with the smallest block of its body: that at least, for options of blocks vary. */
-static size_t request_size(const nacre_client *client, const nacre__target *to, bool in_blocks)
+static size_t request_size(const nacre__call *call, bool in_blocks)
 {
     enum { SMALLEST = 16, BLOCK1 = 2, REQUEST_TAG = 10, OBSERVE = 2 };
     static const uint8_t some[SMALLEST] = { 0 };
-    nacre_message m = *client->plain;
+    nacre_message m = call->plain;
     m.token = nacre_bytes_of(some, 8);
     if (in_blocks) m.payload = NACRE_ARRAY(some);
-    const size_t size = to->ctx != NULL ? nacre_protect_size(to->ctx, &m, NULL) : nacre_message_size(&m);
-    return size + (in_blocks ? BLOCK1 + REQUEST_TAG : 0) + (client->observing != NULL ? OBSERVE : 0);
+    const size_t size = call->to.ctx != NULL ? nacre_protect_size(call->to.ctx, &m, NULL) : nacre_message_size(&m);
+    return size + (in_blocks ? BLOCK1 + REQUEST_TAG : 0) + (call->observing != NULL ? OBSERVE : 0);
 }
 
 /* RFC 8323 5.3.1: over a connection the peer says what it takes; until it does, 1152 bytes. */
-static nacre_err explain_too_long(const nacre_client *client, const nacre__target *to, nacre_detail *why)
+static nacre_err explain_too_long(const nacre__call *call, nacre_detail *why)
 {
     const nacre_err err = NACRE_ERR_TOO_LONG;
-    const bool in_blocks = client->source.read != NULL || client->plain->payload.len > NACRE_MAX_BLOCK;
-    const bool over_tcp = nacre_address_is_reliable(&to->peer);
-    const size_t size = request_size(client, to, in_blocks);
+    const bool in_blocks = call->source.read != NULL || call->plain.payload.len > NACRE_MAX_BLOCK;
+    const bool over_tcp = nacre_address_is_reliable(&call->to.peer);
+    const size_t size = request_size(call, in_blocks);
     size_t max = NACRE__CLIENT_MESSAGE;
-    if (over_tcp && nacre__tcp_max_message(client->tcp, &to->peer) < max)
-        max = nacre__tcp_max_message(client->tcp, &to->peer);
-    if (client->done && size <= max) return explain_long_exchange(client, to->peer_text, why); /* it was sent */
+    if (over_tcp && nacre__tcp_max_message(call->client->tcp, &call->to.peer) < max)
+        max = nacre__tcp_max_message(call->client->tcp, &call->to.peer);
+    if (call->done && size <= max) return explain_long_exchange(call, call->to.peer_text, why); /* it was sent */
     return nacre__fail(why, err, "the request has %s%zu bytes%s, %s%s %zu: nothing was sent; shorten its options",
-                       in_blocks ? "at least " : "", size, to->ctx != NULL ? " when protected" : "",
-                       over_tcp ? to->peer_text : "a datagram may have", over_tcp ? " takes (Max-Message-Size)" : "",
-                       max);
+                       in_blocks ? "at least " : "", size, call->to.ctx != NULL ? " when protected" : "",
+                       over_tcp ? call->to.peer_text : "a datagram may have",
+                       over_tcp ? " takes (Max-Message-Size)" : "", max);
 }
 
-nacre_err nacre__client_explain(nacre_client *client, const nacre__target *to, nacre_err err, nacre_detail *why)
+nacre_err nacre__call_explain(nacre__call *call, nacre_err err, nacre_detail *why)
 {
-    const char *peer = to->peer_text, *dir = to->ctx_name != NULL ? to->ctx_name : "";
-    const char *store = nacre_loop_store_failure(client->loop);
+    const char *peer = call->to.peer_text, *dir = call->to.ctx_name != NULL ? call->to.ctx_name : "";
+    const char *store = nacre_loop_store_failure(call->client->loop);
     if (err == NACRE_ERR_LOCKED || err == NACRE_ERR_CONTEXT_UNAVAILABLE)
-        if (explain_stopped(client, to, why)) return NACRE_ERR_LOCKED;
-    const nacre__tcp_end *end = nacre__tcp_watched_end(client->tcp);
+        if (explain_stopped(call, why)) return NACRE_ERR_LOCKED;
+    const nacre__tcp_end *end = nacre__tcp_watched_end(&call->watch);
     if (err == NACRE_ERR_UNREACHABLE && end != NULL) return explain_end(end, peer, why);
-    if (err != NACRE_OK && client->is_given_up)
+    if (err != NACRE_OK && call->is_given_up)
         return nacre__fail(why, err, "the transfer with %s was given up: its body could not be read or written", peer);
     switch (err) {
     case NACRE_OK: return err;
     case NACRE_ERR_BAD_URI:
-        return nacre__fail(why, err, "'%s' cannot go into a protected request; look at its path and query", to->text);
+        return nacre__fail(why, err, "'%s' cannot go into a protected request; look at its path and query",
+                           call->to.text);
     case NACRE_ERR_TIMEOUT:
-        if (client->stopped) return nacre__fail(why, err, "stopped before the answer from %s came", peer);
+        if (call->client->stopped && call->on_done == NULL)
+            return nacre__fail(why, err, "stopped before the answer from %s came", peer);
         return nacre__fail(why, err, "no answer from %s; is a CoAP server running there%s?", peer,
-                           to->ctx != NULL ? ", and does it have the other side of this context" : "");
+                           call->to.ctx != NULL ? ", and does it have the other side of this context" : "");
     case NACRE_ERR_UNREACHABLE:
-        if (nacre_address_is_reliable(&to->peer) && !nacre__tcp_was_refused(client->tcp))
+        if (nacre_address_is_reliable(&call->to.peer) && !nacre__tcp_was_refused(&call->watch))
             return nacre__fail(why, err, "%s reset the connection before it answered", peer);
         return nacre__fail(why, err, "%s cannot be reached: nothing listens there, or there is no way to it", peer);
     case NACRE_ERR_RESET:
         return nacre__fail(why, err, "%s rejected the message (RST): it does not take this kind of request", peer);
-    case NACRE_ERR_UNAUTHENTICATED: return explain_unauthenticated(client, peer, why);
+    case NACRE_ERR_UNAUTHENTICATED: return explain_unauthenticated(call, peer, why);
     case NACRE_ERR_OVERSIZED:
         return nacre__fail(why, err,
                            "the answer from %s has %zu bytes%s, this endpoint takes %d: ask in blocks "
                            "(a block size of 512 or less)",
-                           peer, client->oversized, to->ctx != NULL ? " (not verified)" : "",
+                           peer, call->oversized, call->to.ctx != NULL ? " (not verified)" : "",
                            (int)NACRE__CLIENT_MESSAGE);
     case NACRE_ERR_NOT_PROTECTED: {
         char buf[5];
         return nacre__fail(why, err, "%s answered %s without protection, which is no answer to a protected request",
-                           peer, nacre_code_name(client->reply.code, buf));
+                           peer, nacre_code_name(call->reply.code, buf));
     }
     case NACRE_ERR_PROTECTION_INVALID:
         return nacre__fail(
             why, err, "cannot verify the answer from %s: wrong keys, or not the peer of the context '%s'", peer, dir);
     case NACRE_ERR_CONTEXT_UNAVAILABLE:
         return nacre__fail(why, err, "the sequence numbers of '%s' are used up; make a new context", dir);
-    case NACRE_ERR_TOO_LONG: return explain_too_long(client, to, why);
+    case NACRE_ERR_TOO_LONG: return explain_too_long(call, why);
     case NACRE_ERR_BODY_CHANGED:
         return nacre__fail(why, err, "what %s serves there changes faster than it can be fetched; try again", peer);
     case NACRE_ERR_BLOCKS: return nacre__fail(why, err, "%s sends blocks that do not make a body (RFC 7959)", peer);

@@ -120,9 +120,20 @@ static nacre_err resolve_proxy(const nacre_client *client, nacre__target *to, na
     return err == NACRE_OK ? check_is_one_host(to, client->proxy, why) : err;
 }
 
-nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options, nacre_detail *why)
+static nacre_err take_given(nacre__target *to, const nacre_address *address, nacre_detail *why)
 {
-    const nacre_err err = client->proxy != NULL ? resolve_proxy(client, to, why) : resolve_host(to, options, why);
+    to->others[0] = *address;
+    to->num_others = 1;
+    if (to->uri.is_tcp) to->others[0].flags = NACRE_ADDRESS_RELIABLE;
+    return check_is_one_host(to, to->text, why);
+}
+
+nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options,
+                             const nacre_address *address, nacre_detail *why)
+{
+    const nacre_err err = address != NULL         ? take_given(to, address, why)
+                          : client->proxy != NULL ? resolve_proxy(client, to, why)
+                                                  : resolve_host(to, options, why);
     if (err == NACRE_OK) nacre__target_take(client, to, 0);
     return err;
 }

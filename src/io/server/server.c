@@ -161,7 +161,10 @@ nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *
 
 void nacre_server_changed(nacre_server *server, const char *path)
 {
-    if (server->num_workers == 1) nacre_site_changed(nacre__server_first(server)->site, path);
+    if (server->num_workers == 1) {
+        nacre_site_changed(nacre__server_first(server)->site, path);
+        nacre__loop_touch(nacre__server_first(server)->loop);
+    }
     for (size_t i = 0; server->num_workers > 1 && i < server->num_workers; i++)
         nacre__worker_tell(&server->workers[i], path);
 }

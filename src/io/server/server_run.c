@@ -88,6 +88,27 @@ nacre_err nacre_server_run(nacre_server *server, nacre_detail *why)
     return err;
 }
 
+/* ---- In the loop of the program ---------------------------------------------------------------------------------------- */
+
+nacre_err nacre_server_step(nacre_server *server, uint32_t max_wait_ms, nacre_detail *why)
+{
+    bool is_stopped = false;
+    if (server->num_workers > 1)
+        return nacre__fail(why, NACRE_ERR_UNSUPPORTED, "a server of several threads runs by nacre_server_run");
+    const nacre_err err = nacre__worker_step(nacre__server_first(server), max_wait_ms, &is_stopped, why);
+    return err == NACRE_OK && is_stopped ? nacre__fail(why, NACRE_ERR_STALE, "the server was stopped") : err;
+}
+
+size_t nacre_server_fds(nacre_server *server, nacre_fd *fds, size_t num)
+{
+    return server->num_workers > 1 ? 0 : nacre_loop_fds(nacre__server_first(server)->loop, fds, num);
+}
+
+uint64_t nacre_server_deadline(const nacre_server *server)
+{
+    return server->num_workers > 1 ? UINT64_MAX : nacre_loop_deadline(nacre__server_first(server)->loop);
+}
+
 void nacre_server_stop(nacre_server *server)
 {
     nacre__worker_stop(nacre__server_first(server));

@@ -141,13 +141,19 @@ static bool go_on(nacre__worker *worker)
     return !atomic_exchange(&worker->is_stopped, false);
 }
 
+nacre_err nacre__worker_step(nacre__worker *worker, uint32_t max_wait_ms, bool *is_stopped, nacre_detail *why)
+{
+    const nacre_err err = nacre_loop_step(worker->loop, max_wait_ms, why);
+    *is_stopped = err == NACRE_OK && nacre__loop_woken(worker->loop) && !go_on(worker);
+    return err;
+}
+
 nacre_err nacre__worker_run(nacre__worker *worker, nacre_detail *why)
 {
-    do {
-        const nacre_err err = nacre_loop_step(worker->loop, UINT32_MAX, why);
-        if (err != NACRE_OK) return err;
-    } while (!nacre__loop_woken(worker->loop) || go_on(worker));
-    return NACRE_OK;
+    bool is_stopped = false;
+    nacre_err err = NACRE_OK;
+    while (err == NACRE_OK && !is_stopped) err = nacre__worker_step(worker, UINT32_MAX, &is_stopped, why);
+    return err;
 }
 
 static void wake(const nacre__worker *worker)

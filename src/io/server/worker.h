@@ -38,6 +38,9 @@ void nacre__worker_close_loop(nacre__worker *worker);
 void nacre__worker_close(nacre__worker *worker);
 
 /* nacre__worker_run serves until it is stopped. */
+/* One step of nacre__worker_run; `is_stopped`: nacre__worker_stop was called. */
+NACRE_MUST_USE nacre_err nacre__worker_step(nacre__worker *worker, uint32_t max_wait_ms, bool *is_stopped,
+                                            nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__worker_run(nacre__worker *worker, nacre_detail *why);
 
 /* These two may be called by any thread, the first by a signal handler too. */

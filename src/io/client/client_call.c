@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* client_call: one request in flight, at one address of its host after the other, until it has ended. */
+#include "io/client/client_internal.h"
+#include "io/loop_internal.h"
+#include "base/hosted/detail.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- What comes back ------------------------------------------------------------------------------------------------- */
+
+static nacre_bytes keep(nacre__call *call, size_t *used, nacre_bytes bytes)
+{
+    uint8_t *at = call->buf + *used;
+    size_t len = bytes.len <= sizeof call->buf - *used ? bytes.len : 0; /* a message is never larger than that */
+    if (len > 0) memcpy(at, bytes.ptr, len);
+    *used += len;
+    return nacre_bytes_of(at, len);
+}
+
+static void tell_message(const nacre_client *client, bool outgoing, bool is_protected, const nacre_message *message)
+{
+    if (client->options.on_message != NULL)
+        client->options.on_message(client->options.user, outgoing, is_protected, message);
+}
+
+void nacre__call_keep_reply(nacre__call *call, const nacre_message *message, bool is_protected)
+{
+    size_t used = 0;
+    call->reply.code = message->code;
+    call->reply.is_protected = is_protected;
+    call->reply.options = keep(call, &used, message->options);
+    call->reply.payload = keep(call, &used, message->payload);
+    nacre_message shown = *message;
+    if (call->body_len > 0 && message->code >> 5 == 2)
+        shown.payload = call->reply.payload = nacre_bytes_of(call->body, call->body_len);
+    tell_message(call->client, false, is_protected, &shown);
+}
+
+/* ---- Life ------------------------------------------------------------------------------------------------------------- */
+
+void nacre__call_free(nacre__call *call)
+{
+    if (call == NULL) return;
+    nacre__tcp_unwatch(call->client->tcp, &call->watch);
+    nacre__call_forget_body(call);
+    if (call->given_copy != NULL) nacre_wipe(call->given_copy, call->given.len);
+    free(call->given_copy);
+    free(call->uri);
+    nacre_wipe(call, sizeof *call); /* options and plaintext */
+    free(call);
+}
+
+static nacre_err fill(nacre__call *call, const nacre__call_plan *plan, nacre_detail *why)
+{
+    nacre_client *client = call->client;
+    nacre_options o;
+    nacre_options_init(&o, NACRE_BUF(call->option_buf));
+    call->uri = strdup(plan->uri);
+    if (call->uri == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a request");
+    call->plain = (nacre_message){ .type = client->options.non ? NACRE_NON : NACRE_CON, .code = plan->method };
+    call->given = plan->payload;
+    if (plan->source != NULL) call->source = *plan->source;
+    if (plan->sink != NULL) call->sink = *plan->sink;
+    call->observing = plan->observing;
+    nacre_err err = nacre__target_parse(client, &call->to, call->uri, why);
+    if (err == NACRE_OK) err = nacre__target_options(client, &call->plain.options, &o, &call->to, plan->options, why);
+    if (err == NACRE_OK)
+        err = nacre__target_context(client, &call->to, why); /* before the resolver: no name leaves without it */
+    if (err == NACRE_OK) err = nacre__target_peer(client, &call->to, call->plain.options, plan->address, why);
+    const uint32_t timeout_ms = plan->timeout_ms != 0 ? plan->timeout_ms : client->options.timeout_ms;
+    call->deadline = timeout_ms != 0 ? nacre_clock_ms() + timeout_ms : UINT64_MAX;
+    return err;
+}
+
+nacre_err nacre__call_make(nacre_client *client, nacre__call **call, const nacre__call_plan *plan, nacre_detail *why)
+{
+    nacre__call *made = calloc(1, sizeof *made);
+    if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a request");
+    made->client = client;
+    const nacre_err err = fill(made, plan, why);
+    if (err == NACRE_OK) *call = made;
+    else nacre__call_free(made);
+    return err;
+}
+
+void nacre__call_end(nacre__call *call)
+{
+    nacre__call **at = &call->client->calls;
+    while (*at != NULL && *at != call) at = &(*at)->next;
+    if (*at != NULL) *at = call->next;
+    nacre__tcp_unwatch(call->client->tcp, &call->watch);
+}
+
+/* It has ended. A call that waits looks at it, and frees it; for the others that is told here. */
+static void conclude(nacre__call *call, nacre_err err)
+{
+    nacre__call_end(call);
+    if (err == NACRE_ERR_TIMEOUT && call->oversized != 0) err = NACRE_ERR_OVERSIZED;
+    call->result = nacre__call_explain(call, err, &call->why);
+    call->ended = true;
+    if (call->on_done == NULL) return;
+    const bool has_reply = call->result == NACRE_OK || call->result == NACRE_ERR_UNAUTHENTICATED;
+    const nacre_client_result result = { .call = { call->number },
+                                         .err = call->result,
+                                         .reply = has_reply ? &call->reply : NULL,
+                                         .why = call->result == NACRE_OK ? "" : call->why.text };
+    call->on_done(call->user, &result);
+    nacre__call_free(call);
+}
+
+/* ---- On its way ------------------------------------------------------------------------------------------------------- */
+
+static nacre_err transmit(nacre__call *call)
+{
+    nacre_client *client = call->client;
+    call->done = call->is_answered = false;
+    call->oversized = 0;
+    call->reply = (nacre_reply){ 0 };
+    client->ctx = call->to.ctx;
+    client->peer = call->to.peer;
+    nacre__call_forget_body(call);
+    call->plain.payload = call->given;
+    tell_message(client, true, call->to.ctx != NULL, &call->plain);
+    nacre__call_bodies(call);
+    nacre__tcp_watch_peer(client->tcp, &call->watch, &call->to.peer);
+    nacre__loop_touch(client->loop);
+    return nacre_transfer_request(nacre_loop_transfer(client->loop), &call->exchange, &call->to.peer, call->to.ctx,
+                                  &call->plain, &call->how, call);
+}
+
+nacre_err nacre__call_send(nacre__call *call, nacre_detail *why)
+{
+    call->next = call->client->calls;
+    call->client->calls = call;
+    const nacre_err err = transmit(call);
+    if (err == NACRE_OK) return NACRE_OK;
+    nacre__call_end(call);
+    return nacre__call_explain(call, err, why);
+}
+
+void nacre__call_cancel(nacre__call *call)
+{
+    nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), call->exchange);
+    nacre__loop_touch(call->client->loop);
+    nacre__call_end(call);
+}
+
+/* Whether the request may go to another address after this one was unreachable. Carried out twice, an idempotent method has the
+ * effect of one (RFC 7252 5.1, RFC 8132 2). POST and PATCH may go on only when nothing of them was sent: over TCP that is known
+ * when no connection was ever open. Over UDP the datagram was sent before the ICMP error came, and that error is
+ * unauthenticated: a forged one could arrive while the server carries the request out. */
+static bool may_go_on(const nacre__call *call)
+{
+    if (call->at_address + 1 >= call->to.num_others) return false;
+    if (call->plain.code != NACRE_POST && call->plain.code != NACRE_PATCH) return true;
+    return nacre_address_is_reliable(&call->to.peer) && nacre__tcp_was_refused(&call->watch);
+}
+
+/* A host with several addresses is asked at the next one when the first cannot be reached ("localhost" is ::1, too). */
+static bool goes_on_elsewhere(nacre__call *call)
+{
+    while (call->result == NACRE_ERR_UNREACHABLE && may_go_on(call)) {
+        nacre__target_take(call->client, &call->to, ++call->at_address);
+        call->result = transmit(call);
+        if (call->result == NACRE_OK) return true;
+    }
+    return false;
+}
+
+/* Out of time: what came without protection is told as at the end of CoAP's own time. */
+static nacre_err result_of(const nacre__call *call)
+{
+    const nacre_err err = call->result;
+    if (!call->is_late || err == NACRE_OK || err == NACRE_ERR_UNAUTHENTICATED || err == NACRE_ERR_NOT_PROTECTED)
+        return err;
+    return NACRE_ERR_TIMEOUT;
+}
+
+static void ended(nacre__call *call, const nacre_event *event)
+{
+    const bool is_response = event->kind != NACRE_EVENT_FAILED, is_protected = is_response && event->context != NULL;
+    call->done = true;
+    call->result = is_response ? NACRE_OK : event->err;
+    call->is_answered = event->message.code != NACRE_EMPTY;
+    if (event->kind == NACRE_EVENT_NOTIFICATION) /* one response was asked for */
+        nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), event->exchange);
+    /* RFC 8613 8.4: what comes without protection is no response to a protected request. */
+    if (is_response && call->to.ctx != NULL && !is_protected) call->result = NACRE_ERR_UNAUTHENTICATED;
+    if (call->result == NACRE_OK || call->result == NACRE_ERR_UNAUTHENTICATED ||
+        call->result == NACRE_ERR_NOT_PROTECTED)
+        nacre__call_keep_reply(call, &event->message, is_protected);
+    if (call->stage == NACRE__WAITING && goes_on_elsewhere(call)) return;
+    if (call->observing == NULL) conclude(call, result_of(call));
+}
+
+static nacre__call *find_by_exchange(const nacre_client *client, nacre_exchange exchange)
+{
+    nacre__call *call = client->calls;
+    while (call != NULL && (call->done || call->exchange != exchange)) call = call->next;
+    return call;
+}
+
+void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
+{
+    const nacre_client *client = user;
+    if (event->kind == NACRE_EVENT_REQUEST) { /* a client serves nothing */
+        nacre_transfer_ignore(transfer, event->exchange);
+        return;
+    }
+    nacre__call *call = find_by_exchange(client, event->exchange);
+    if (call == NULL) return;
+    switch (event->kind) {
+    case NACRE_EVENT_OVERSIZED: /* a hint: the response, or the next notification, may still come */
+        call->oversized = event->oversized;
+        return;
+    case NACRE_EVENT_FAILED:
+        if (event->err == NACRE_ERR_OVERSIZED) call->oversized = event->oversized;
+        break;
+    case NACRE_EVENT_NOTIFICATION:
+        if (call->observing == NULL) break;
+        nacre__call_notified(call, event);
+        return;
+    case NACRE_EVENT_RESPONSE: break;
+    default: return;
+    }
+    ended(call, event);
+}
+
+/* ---- Time ------------------------------------------------------------------------------------------------------------- */
+
+uint64_t nacre__calls_deadline(const nacre_client *client)
+{
+    uint64_t deadline = UINT64_MAX;
+    for (const nacre__call *c = client->calls; c != NULL; c = c->next)
+        if (c->observing == NULL && !c->is_late && c->deadline < deadline) deadline = c->deadline;
+    return deadline;
+}
+
+void nacre__calls_expire(nacre_client *client)
+{
+    const uint64_t now = nacre_clock_ms();
+    for (nacre__call *c = client->calls; c != NULL; c = c->next) {
+        if (c->observing != NULL || c->is_late || c->deadline > now) continue;
+        c->is_late = true;
+        nacre_transfer_give_up(nacre_loop_transfer(client->loop), c->exchange);
+        nacre__loop_touch(client->loop);
+    }
+}
+
+static nacre__call *first_late(const nacre_client *client)
+{
+    nacre__call *call = client->calls;
+    while (call != NULL && (call->observing != NULL || !call->is_late)) call = call->next;
+    return call;
+}
+
+/* What nacre_transfer_give_up did not end: no message was under way. From the start each time, for a callback may do anything. */
+void nacre__calls_end_late(nacre_client *client)
+{
+    for (nacre__call *call; (call = first_late(client)) != NULL;) {
+        nacre_transfer_cancel(nacre_loop_transfer(client->loop), call->exchange);
+        conclude(call, NACRE_ERR_TIMEOUT);
+    }
+}
+
+/* ---- For programs that do not wait --------------------------------------------------------------------------------------- */
+
+static nacre_err copy_payload(nacre__call *call, nacre_detail *why)
+{
+    if (call->given.len == 0) return NACRE_OK;
+    call->given_copy = malloc(call->given.len);
+    if (call->given_copy == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a request");
+    memcpy(call->given_copy, call->given.ptr, call->given.len);
+    call->given.ptr = call->given_copy;
+    return NACRE_OK;
+}
+
+nacre_err nacre_client_start(nacre_client *client, nacre_client_call *call, const nacre_client_request_config *request,
+                             nacre_detail *why)
+{
+    nacre__call *made = NULL;
+    if (request->size < sizeof *request || request->uri == NULL || request->on_done == NULL)
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "a request begins with nacre_client_request_config_default, and has uri and on_done");
+    const nacre__call_plan plan = { .method = request->method,
+                                    .uri = request->uri,
+                                    .options = request->options,
+                                    .payload = request->payload,
+                                    .source = request->source,
+                                    .sink = request->sink,
+                                    .address = request->address,
+                                    .timeout_ms = request->timeout_ms };
+    nacre_err err = nacre__call_make(client, &made, &plan, why);
+    if (err != NACRE_OK) return err;
+    err = copy_payload(made, why);
+    if (err == NACRE_OK) err = nacre__call_send(made, why);
+    if (err != NACRE_OK) {
+        nacre__call_free(made);
+        return err;
+    }
+    made->on_done = request->on_done;
+    made->user = request->user;
+    made->number = ++client->last_number != 0 ? client->last_number : ++client->last_number;
+    if (call != NULL) call->number = made->number;
+    return NACRE_OK;
+}
+
+nacre_client_request_config nacre_client_request_config_default(void)
+{
+    return (nacre_client_request_config){ .size = sizeof(nacre_client_request_config), .method = NACRE_GET };
+}
+
+void nacre_client_cancel(nacre_client *client, nacre_client_call call)
+{
+    nacre__call *at = client->calls;
+    while (at != NULL && (at->number != call.number || call.number == 0)) at = at->next;
+    if (at == NULL) return;
+    nacre__call_cancel(at);
+    nacre__call_free(at);
+}
+
+size_t nacre_client_num_in_flight(const nacre_client *client)
+{
+    size_t num = 0;
+    for (const nacre__call *c = client->calls; c != NULL; c = c->next) num++;
+    return num;
+}
+
+nacre_err nacre_client_step(nacre_client *client, uint32_t max_wait_ms, nacre_detail *why)
+{
+    if (client->is_stepping)
+        return nacre__fail(why, NACRE_ERR_BUSY, "a callback of this client runs: it can start, and not wait");
+    client->is_stepping = true;
+    nacre__calls_expire(client);
+    const uint64_t now = nacre_clock_ms(), deadline = nacre__calls_deadline(client);
+    const uint64_t left = deadline > now ? deadline - now : 0;
+    const nacre_err err = nacre_loop_step(client->loop, left < max_wait_ms ? (uint32_t)left : max_wait_ms, why);
+    if (err == NACRE_OK) nacre__calls_end_late(client);
+    client->is_stepping = false;
+    return err;
+}
+
+size_t nacre_client_fds(nacre_client *client, nacre_fd *fds, size_t num)
+{
+    return nacre_loop_fds(client->loop, fds, num);
+}
+
+uint64_t nacre_client_deadline(const nacre_client *client)
+{
+    const uint64_t own = nacre__calls_deadline(client), loop = nacre_loop_deadline(client->loop);
+    return own < loop ? own : loop;
+}

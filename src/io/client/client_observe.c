@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* client_observe: a client's observation, from its registration to its end in order (RFC 7641). */
+#include "io/client/client_internal.h"
+#include "base/hosted/detail.h"
+
+enum { LEAVE_MS = 5000 }; /* how long the response to the end of an observation is waited for */
+
+static void enter(nacre__call *call, nacre__stage next)
+{
+    call->stage = next;
+    call->stage_ms = nacre_clock_ms();
+}
+
+/* Ends an observation in order: the response to that ends the exchange. */
+static void leave(nacre__call *call)
+{
+    nacre_transfer *transfer = nacre_loop_transfer(call->client->loop);
+    enter(call, NACRE__LEAVING);
+    if (nacre_transfer_unobserve(transfer, call->exchange) == NACRE_OK) return;
+    nacre_transfer_cancel(transfer, call->exchange);
+    call->done = true;
+    call->result = NACRE_OK;
+}
+
+void nacre__call_notified(nacre__call *call, const nacre_event *event)
+{
+    bool is_protected = event->context != NULL;
+    /* One that could not be fetched whole is followed by others. RFC 8613 8.4: without protection it is none. */
+    if (call->stage == NACRE__LEAVING || event->err != NACRE_OK || is_protected != (call->to.ctx != NULL)) return;
+    if (call->stage == NACRE__WAITING) enter(call, NACRE__OBSERVING);
+    nacre__call_back(call);
+    nacre__call_keep_reply(call, &event->message, is_protected);
+    bool go_on = call->observing->on_notification(call->observing->user, &call->reply);
+    nacre__call_forget_body(call);
+    if (!go_on) leave(call);
+}
+
+/* What is to be done by now, and how long there is to wait for it. False: it is over. */
+static bool observe_on(nacre__call *call, uint32_t *wait_ms)
+{
+    const nacre_client *client = call->client;
+    const uint64_t passed = nacre_clock_ms() - call->stage_ms;
+    uint64_t limit = call->stage == NACRE__WAITING     ? client->options.timeout_ms
+                     : call->stage == NACRE__OBSERVING ? call->observing->duration_ms
+                                                       : (uint32_t)LEAVE_MS;
+    *wait_ms = NACRE__STOP_MS; /* a signal that comes just before we wait is seen then */
+    if (limit != 0 && limit - passed < NACRE__STOP_MS && passed < limit) *wait_ms = (uint32_t)(limit - passed);
+    if (call->stage == NACRE__OBSERVING && (client->stopped || (limit != 0 && passed >= limit))) leave(call);
+    else if (client->stopped && call->stage == NACRE__WAITING) return false;
+    else if (limit != 0 && passed >= limit) return false;
+    return true;
+}
+
+static nacre_err wait_observing(nacre__call *call, nacre_detail *why)
+{
+    uint32_t wait_ms;
+    enter(call, NACRE__WAITING);
+    while (!call->done || nacre__call_away(call)) {
+        nacre_err err = NACRE_OK;
+        bool over = !observe_on(call, &wait_ms);
+        if (!over && !call->done) nacre__call_try_again(call);
+        if (!over && !call->done) err = nacre_client_step(call->client, wait_ms, why);
+        if (!over && err == NACRE_OK) continue;
+        if (err == NACRE_OK && call->stage == NACRE__WAITING && !call->client->stopped)
+            return nacre__call_out_of_time(call, why);
+        nacre__call_cancel(call);
+        if (err != NACRE_OK) return err;
+        call->done = true;
+        call->result = NACRE_OK;
+    }
+    /* The response to the end of an observation is not needed. */
+    return call->stage == NACRE__LEAVING ? NACRE_OK : call->result;
+}
+
+nacre_err nacre__call_wait_observing(nacre__call *call, nacre_detail *why)
+{
+    nacre_err err = wait_observing(call, why);
+    nacre__call_end(call);
+    if (call->stage == NACRE__LEAVING || call->client->stopped) call->reply = (nacre_reply){ 0 };
+    if (err == NACRE_ERR_TIMEOUT && call->oversized != 0) err = NACRE_ERR_OVERSIZED;
+    return err == NACRE_ERR_ADDRESS ? err : nacre__call_explain(call, err, why);
+}
+
+nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
+                               const nacre_options *options, nacre_bytes payload,
+                               const nacre_observe_options *observing, nacre_detail *why)
+{
+    uint8_t buf[NACRE__CLIENT_OPTIONS];
+    nacre_options with_observe;
+    nacre_bytes given = NACRE_ABSENT;
+    nacre_err err = options != NULL ? nacre_options_finish(options, &given) : NACRE_OK;
+    if (err != NACRE_OK || (method != NACRE_GET && method != NACRE_FETCH))
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "only GET and FETCH observe, with options that fit");
+    nacre_options_init(&with_observe, NACRE_BUF(buf));
+    nacre_option_iter it = nacre_option_begin(given);
+    for (nacre_option option; nacre_option_next(&it, &option);)
+        nacre_options_add(&with_observe, option.number, option.value);
+    nacre_options_add_uint(&with_observe, NACRE_OPT_OBSERVE, 0);
+    const nacre__call_plan plan = {
+        .method = method, .uri = uri, .options = &with_observe, .payload = payload, .observing = observing
+    };
+    err = nacre__client_wait(client, reply, &plan, why);
+    nacre_wipe(buf, sizeof buf);
+    return err;
+}
