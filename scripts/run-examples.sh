@@ -49,6 +49,13 @@ answers() {
 "$nacre" keygen phone lamp >/dev/null
 free_port "$dir/server" lamp
 answers "$dir/client" phone "coap://$loopback:$port/hello"
+# Several requests at once, from a loop of the program's. The one over libuv is there where libuv was.
+for client in poll_client libuv_client; do
+    [ "$client" = poll_client ] || [ -x "$dir/$client" ] || continue
+    answers "$dir/$client" phone "coap://$loopback:$port/hello" "coap://$loopback:$port/hello" "coap://$loopback:$port/hello"
+    [ "$(timeout 20 "$dir/$client" phone "coap://$loopback:$port/hello" "coap://$loopback:$port/hello" | grep -c 'Hello World!')" = 2 ] ||
+        fail "$client: not every request was answered"
+done
 stop cleanly
 free_port "$dir/proxy"
 stop cleanly

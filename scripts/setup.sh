@@ -105,6 +105,7 @@ look_for_needs() {
     need musl-tools 'musl with musl-gcc' has musl-gcc
     need dpkg-dev 'dpkg-source' has dpkg-source
     need g++ 'g++' has g++
+    need libuv1-dev 'libuv, with headers' library libuv
     need abigail-tools 'abidw and abidiff' has abidiff
 }
 
