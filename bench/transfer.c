@@ -164,7 +164,7 @@ static void move_once(client *c, const way *w)
 {
     uint8_t path[16];
     nacre_options options;
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     nacre_message request = { .type = NACRE_CON, .code = w->code };
     nacre_transfer_options how = { 0 };
     request.payload = NACRE_ABSENT;

@@ -189,6 +189,7 @@ static nacre_err respond(const carrier *c, nacre_exchange exchange, const nacre_
 static nacre_err request(const carrier *c, const nacre_address *address, nacre_message *message, hop *h)
 {
     nacre_exchange exchange;
+    nacre_transfer_exchange transfer_exchange;
     const nacre_transfer_options how = { .buf = { h->answer, sizeof h->answer }, .block_size = block_size };
     if (c->transfer == NULL) return nacre_endpoint_request(c->ep, &exchange, address, NULL, message, h);
     if (message->payload.len > sizeof h->request) return NACRE_ERR_TOO_LONG;
@@ -196,7 +197,7 @@ static nacre_err request(const carrier *c, const nacre_address *address, nacre_m
         memcpy(h->request, message->payload.ptr, message->payload.len);
         message->payload.ptr = h->request;
     }
-    return nacre_transfer_request(c->transfer, &exchange, address, NULL, message, &how, h);
+    return nacre_transfer_request(c->transfer, &transfer_exchange, address, NULL, message, &how, h);
 }
 
 /* 0: it is on its way. */

@@ -233,7 +233,7 @@ static void handle(void *user, const nacre_request *request, nacre_response *res
 
 /* ---- Events ------------------------------------------------------------------------------------------------------------ */
 
-static own *own_of(nacre_exchange exchange)
+static own *own_of(uint32_t exchange)
 {
     for (size_t i = 0; i < NUM_OWN; i++)
         if (w.own[i].exchange == exchange) return &w.own[i];
@@ -274,7 +274,7 @@ static void on_event(const nacre_event *e)
     case NACRE_EVENT_OVERSIZED: CHECK(e->oversized > MAX_MESSAGE && e->context == NULL); break;
     default: break;
     }
-    mine = own_of(e->exchange);
+    mine = own_of(w.transfer != NULL ? e->transfer_exchange.number : e->exchange);
     CHECK(e->user == mine);
     if (e->kind == NACRE_EVENT_OVERSIZED) return;
     if (e->kind == NACRE_EVENT_NOTIFICATION) {
@@ -514,9 +514,11 @@ static void we_ask(void)
     if (to & 32) how.block_size = 16;
     if (kind & 16) m.payload = NACRE_ABSENT;
     nacre_exchange exchange = 0;
+    nacre_transfer_exchange whole = { 0 };
     const nacre_err err = w.transfer != NULL
-                              ? nacre_transfer_request(w.transfer, &exchange, &peer, context, &m, &how, mine)
+                              ? nacre_transfer_request(w.transfer, &whole, &peer, context, &m, &how, mine)
                               : nacre_endpoint_request_with(w.ep, &exchange, &peer, context, &m, mine, &how.request);
+    if (w.transfer != NULL) exchange = whole.number;
     CHECK((err == NACRE_OK) == (exchange != 0));
     if (err != NACRE_OK) return;
     uint64_t value = 1;
@@ -531,14 +533,15 @@ static void we_leave(void)
     own *mine = &w.own[which % NUM_OWN];
     if (mine->exchange == 0) return;
     if (which & 64) {
-        const nacre_err err = w.transfer != NULL ? nacre_transfer_unobserve(w.transfer, mine->exchange)
-                                                 : nacre_endpoint_unobserve(w.ep, mine->exchange);
+        const nacre_err err = w.transfer != NULL
+                                  ? nacre_transfer_unobserve(w.transfer, (nacre_transfer_exchange){ mine->exchange })
+                                  : nacre_endpoint_unobserve(w.ep, mine->exchange);
         CHECK(err != NACRE_OK || mine->observes);
         return;
     }
     pull(); /* it may have ended */
     if (mine->exchange == 0) return;
-    if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, mine->exchange);
+    if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ mine->exchange });
     else nacre_endpoint_cancel(w.ep, mine->exchange);
     mine->exchange = 0;
 }
@@ -792,7 +795,7 @@ static void end(void)
     for (size_t i = 0; i < NUM_OWN; i++) {
         CHECK(w.own[i].exchange == 0 || (w.own[i].observes && w.ep->core.config.no_reregister));
         if (w.own[i].exchange == 0) continue;
-        if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, w.own[i].exchange);
+        if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ w.own[i].exchange });
         else nacre_endpoint_cancel(w.ep, w.own[i].exchange);
     }
     for (uint32_t i = 0; i < w.ep->observe.max; i++) { /* whoever observes and hears nothing stays */

@@ -148,6 +148,12 @@ void nacre_endpoint_wipe(nacre_endpoint *ep);
  * ended one is recognised (NACRE_ERR_STALE). 0 is never an exchange. */
 typedef uint32_t nacre_exchange;
 
+/* A request of a transfer (nacre/transfer.h), which takes several exchanges of its endpoint. Of another type, for the numbers of
+ * both overlap. All zero is never one. */
+typedef struct nacre_transfer_exchange {
+    uint32_t number;
+} nacre_transfer_exchange;
+
 /* A datagram that was longer than the driver's buffer is given too: `bytes` is its start, `full_len` the length that it had, or
  * any length above bytes.len where the system only says that it was cut. 64 bytes are enough for its header and token. */
 typedef struct nacre_datagram {
@@ -215,7 +221,8 @@ typedef enum nacre_event_kind {
 typedef struct nacre_event {
     nacre_event_kind kind;
     nacre_err err;
-    nacre_exchange exchange;
+    nacre_exchange exchange; /* the endpoint's; 0: of a transfer's request, it is: */
+    nacre_transfer_exchange transfer_exchange;
     nacre_context *context; /* REQUEST, RESPONSE, NOTIFICATION: it verified the message; NULL: not protected.
                                FAILED: NULL */
     nacre_address peer;

@@ -11,7 +11,7 @@
  *
  * and the application uses nacre_transfer_request, _cancel, _respond, _ignore, _later, _context_gone and _remove_renewal in
  * place of the endpoint's functions of those names. Everything else (nacre_endpoint_observe, _changed, _confirmed, _ping, …)
- * goes to the endpoint, with the exchange numbers of the transfer's events.
+ * goes to the endpoint, with the `exchange` of the transfer's events.
  *
  * Sources, sinks, `done` and the callback of nacre_transfer_on_upload are called in the middle of things: they must not call
  * functions of the transfer or of its endpoint. Take a note, and act on it behind the call.
@@ -104,7 +104,7 @@ void nacre_transfer_expire(nacre_transfer *transfer, uint64_t now_ms);
  *           the transfer sends the part. `user` is the sink's of an upload in pieces, whose payload is then empty, and
  *           NULL otherwise
  * NOTIFY    is answered by nacre_transfer_respond, too: the client fetches the blocks after the first as of any answer
- * RESPONSE, FAILED   `exchange` and `user` are those of nacre_transfer_request. A body that came in several blocks stands
+ * RESPONSE, FAILED   `transfer_exchange` and `user` are those of nacre_transfer_request, `exchange` is 0. A body that came in several blocks stands
  *           in the room that the request gave, or went to its sink (the payload is then empty); options are those of its
  *           first block, without Block1 and Block2
  * NOTIFICATION       as RESPONSE, but the exchange goes on. A body in several blocks is fetched first, and a newer one takes
@@ -140,19 +140,19 @@ typedef struct nacre_transfer_options {
  * Results as nacre_endpoint_request's; NACRE_ERR_TOO_LONG also for a body above 2^20 blocks; NACRE_ERR_BAD_ARGUMENT also
  * for a block size that is none, for Observe with a payload of several blocks, for options with Block1, Block2 or
  * Request-Tag among them, and for payload and source at once. */
-NACRE_MUST_USE nacre_err nacre_transfer_request(nacre_transfer *transfer, nacre_exchange *exchange,
+NACRE_MUST_USE nacre_err nacre_transfer_request(nacre_transfer *transfer, nacre_transfer_exchange *exchange,
                                                 const nacre_address *peer, nacre_context *context,
                                                 const nacre_message *plain, const nacre_transfer_options *options,
                                                 void *user);
 
 /* nacre_transfer_give_up is nacre_endpoint_give_up of the message that is under way; without one it does nothing. */
-void nacre_transfer_give_up(nacre_transfer *transfer, nacre_exchange exchange);
+void nacre_transfer_give_up(nacre_transfer *transfer, nacre_transfer_exchange exchange);
 
 /* nacre_transfer_cancel ends an exchange of ours without an event. */
-void nacre_transfer_cancel(nacre_transfer *transfer, nacre_exchange exchange);
+void nacre_transfer_cancel(nacre_transfer *transfer, nacre_transfer_exchange exchange);
 
 /* nacre_transfer_unobserve is nacre_endpoint_unobserve for an exchange of a transfer. */
-NACRE_MUST_USE nacre_err nacre_transfer_unobserve(nacre_transfer *transfer, nacre_exchange exchange);
+NACRE_MUST_USE nacre_err nacre_transfer_unobserve(nacre_transfer *transfer, nacre_transfer_exchange exchange);
 
 /* ---- Requests of others ---------------------------------------------------------------------------------------------- */
 

@@ -33,11 +33,11 @@ static nacre__own *free_place(nacre_transfer *t)
     return NULL;
 }
 
-static nacre_exchange new_exchange(const nacre_transfer *t, nacre__own *own)
+static nacre_transfer_exchange new_exchange(const nacre_transfer *t, nacre__own *own)
 {
     own->generation = (own->generation + 1) & (UINT32_MAX >> t->index_bits);
     if (own->generation == 0) own->generation = 1;
-    return own->generation << t->index_bits | index_of(t, own);
+    return (nacre_transfer_exchange){ own->generation << t->index_bits | index_of(t, own) };
 }
 
 static void set_waiting(nacre_transfer *t, nacre__own *own, bool waiting)
@@ -56,11 +56,17 @@ static void stop(nacre_transfer *t, nacre__own *own)
     own->current = 0;
 }
 
+static void name(const nacre__own *own, nacre_event *event)
+{
+    event->exchange = 0;
+    event->transfer_exchange = own->exchange;
+    event->user = own->user;
+}
+
 /* The event becomes the application's, with the message that it has. An observation goes on after a notification. */
 bool nacre__own_end(nacre_transfer *t, nacre__own *own, nacre_event *event)
 {
-    event->exchange = own->exchange;
-    event->user = own->user;
+    name(own, event);
     set_waiting(t, own, false);
     own->current = 0;
     own->state = own->notified ? NACRE__OWN_OBSERVING : NACRE__OWN_ENDED;
@@ -258,7 +264,7 @@ static nacre_err set_up(nacre_transfer *t, nacre__own *own, const nacre_message 
     return NACRE_OK;
 }
 
-nacre_err nacre_transfer_request(nacre_transfer *t, nacre_exchange *exchange, const nacre_address *peer,
+nacre_err nacre_transfer_request(nacre_transfer *t, nacre_transfer_exchange *exchange, const nacre_address *peer,
                                  nacre_context *context, const nacre_message *plain,
                                  const nacre_transfer_options *options, void *user)
 {
@@ -282,21 +288,21 @@ nacre_err nacre_transfer_request(nacre_transfer *t, nacre_exchange *exchange, co
     return NACRE_OK;
 }
 
-static nacre__own *find(nacre_transfer *t, nacre_exchange exchange)
+static nacre__own *find(nacre_transfer *t, nacre_transfer_exchange exchange)
 {
-    const uint32_t index = exchange & ((UINT32_C(1) << t->index_bits) - 1);
-    if (exchange == 0 || index >= t->config.num_client_exchanges) return NULL;
+    const uint32_t index = exchange.number & ((UINT32_C(1) << t->index_bits) - 1);
+    if (exchange.number == 0 || index >= t->config.num_client_exchanges) return NULL;
     nacre__own *own = &t->own[index];
-    return own->exchange == exchange && is_open(own) ? own : NULL;
+    return own->exchange.number == exchange.number && is_open(own) ? own : NULL;
 }
 
-void nacre_transfer_give_up(nacre_transfer *t, nacre_exchange exchange)
+void nacre_transfer_give_up(nacre_transfer *t, nacre_transfer_exchange exchange)
 {
     const nacre__own *own = find(t, exchange);
     if (own != NULL && own->current != 0) nacre_endpoint_give_up(t->ep, own->current);
 }
 
-void nacre_transfer_cancel(nacre_transfer *t, nacre_exchange exchange)
+void nacre_transfer_cancel(nacre_transfer *t, nacre_transfer_exchange exchange)
 {
     nacre__own *own = find(t, exchange);
     if (own == NULL) return;
@@ -333,7 +339,7 @@ static nacre_err leave_before_it_goes(nacre_transfer *t, nacre__own *own)
     return NACRE_OK;
 }
 
-nacre_err nacre_transfer_unobserve(nacre_transfer *t, nacre_exchange exchange)
+nacre_err nacre_transfer_unobserve(nacre_transfer *t, nacre_transfer_exchange exchange)
 {
     nacre__own *own = find(t, exchange);
     if (own == NULL) return NACRE_ERR_STALE;
@@ -430,8 +436,7 @@ bool nacre__own_event(nacre_transfer *t, nacre_event *event)
     nacre__own *own = own_of(t, event);
     if (own == NULL) return true;
     if (event->kind == NACRE_EVENT_OVERSIZED) { /* what is under way goes on */
-        event->exchange = own->exchange;
-        event->user = own->user;
+        name(own, event);
         return true;
     }
     if (event->kind == NACRE_EVENT_NOTIFICATION) return take_notification(t, own, event);

@@ -38,12 +38,12 @@ typedef enum nacre__own_state {
 
 typedef struct nacre__own {
     nacre__own_state state;
-    nacre_exchange exchange;    /* the application's number for it */
-    nacre_exchange current;     /* the endpoint's, of the message that is under way; 0: none */
-    nacre_exchange observation; /* the endpoint's, of a registration that was notified; 0: none */
-    bool notified;              /* the body that is fetched is a notification's */
-    bool waiting;               /* the next message waits for a place at the endpoint */
-    bool is_lost;               /* … and what would protect it has gone */
+    nacre_transfer_exchange exchange; /* the application's number for it */
+    nacre_exchange current;           /* the endpoint's, of the message that is under way; 0: none */
+    nacre_exchange observation;       /* the endpoint's, of a registration that was notified; 0: none */
+    bool notified;                    /* the body that is fetched is a notification's */
+    bool waiting;                     /* the next message waits for a place at the endpoint */
+    bool is_lost;                     /* … and what would protect it has gone */
     nacre_request_options how;
     uint32_t generation;
     nacre_address peer;

@@ -13,7 +13,8 @@ enum what { SEAL, OPEN, STORE, KINDS };
 static struct {
     pair pair;
     uint64_t now;
-    nacre_exchange asked[EXCHANGES + 1], later, observer;
+    nacre_transfer_exchange asked[EXCHANGES + 1];
+    nacre_exchange later, observer;
     unsigned ends[EXCHANGES + 1];
     bool answered_last;
     enum what what;

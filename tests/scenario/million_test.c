@@ -27,7 +27,8 @@ typedef enum sort { CON, NON, LATER, OBSERVED, LOST, BLOCKS, CANCELLED, SORTS } 
 static struct {
     pair pair;
     uint64_t now;
-    nacre_exchange asked, waiting, observer;
+    nacre_transfer_exchange asked;
+    nacre_exchange waiting, observer;
     unsigned ends, notifications;
     sort sort;
 } w;
@@ -59,7 +60,7 @@ static bool pull(party *p)
         } else if (event.kind == NACRE_EVENT_NOTIFICATION) {
             w.notifications++;
         } else {
-            assert_int_equal(event.exchange, w.asked);
+            assert_int_equal(event.transfer_exchange.number, w.asked.number);
             assert_int_equal(event.kind == NACRE_EVENT_FAILED, w.sort == LOST);
             w.ends++;
         }

@@ -78,7 +78,7 @@ static bool carry_on(run *r, const nacre_event *event)
     nacre_message m = { .type = NACRE_CON, .code = event->message.code };
     uint8_t room[MAX_DATAGRAM];
     nacre_options o;
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     hop *h = NULL;
     for (int i = 0; i < HOPS; i++)
         if (r->hops[i].asked == 0) h = &r->hops[i];
@@ -162,7 +162,7 @@ static void start_job(run *r, chance *c, int index)
     const uint8_t name = (uint8_t)('0' + index);
     uint8_t room[8];
     nacre_options o;
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     job *j = &r->jobs[index];
     j->len = (size_t)(draw(c) % (percent(c, 50) ? 1000 : MAX_BODY));
     j->code = percent(c, 50) ? NACRE_GET : NACRE_POST;

@@ -15,7 +15,7 @@
 enum { JOBS = 6, MAX_BODY = 2600, HOPS = 24, LATER = 8, NUM_OBSERVERS = 8, PATIENCE = 400, ROOM = 3000 };
 
 typedef struct job {
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     uint8_t code;
     bool is_protected, observes, ended;
     unsigned notified;
@@ -191,7 +191,7 @@ static void on_client(stage *s, const nacre_event *event)
         nacre_transfer_ignore(s->client.transfer, event->exchange);
         return;
     }
-    THAT(s, j->exchange == event->exchange);
+    THAT(s, j->exchange.number == event->transfer_exchange.number);
     THAT(s, !j->ended);
     if (event->kind == NACRE_EVENT_NOTIFICATION) {
         THAT(s, j->observes);

@@ -85,7 +85,7 @@ static void start_job(pair *p, run *r, chance *c, int index)
     const uint8_t name = (uint8_t)('0' + index);
     uint8_t room[8];
     nacre_options o;
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     job *j = &r->jobs[index];
     j->len = (size_t)(draw(c) % (percent(c, 50) ? 1100 : MAX_BODY));
     j->code = codes[draw(c) % 3];

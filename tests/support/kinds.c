@@ -41,7 +41,8 @@ static side client, server;
 static const char *kind;
 static bool over_tcp, server_is_late, server_observes;
 static uint64_t now = 1000, dice = 7;
-static nacre_exchange asked, answered_later, observer;
+static nacre_transfer_exchange asked;
+static nacre_exchange answered_later, observer, pinged;
 static unsigned ended, notified;
 static uint8_t big[BIG], back[BIG];
 
@@ -374,7 +375,7 @@ static void refusals(void)
     m.mid++;
     by_hand("extended-token", &m);
     kind = "ping";
-    MUST(nacre_endpoint_ping(client.ep, &asked, &peer, NULL) == NACRE_OK);
+    MUST(nacre_endpoint_ping(client.ep, &pinged, &peer, NULL) == NACRE_OK);
     settle();
 }
 

@@ -125,7 +125,7 @@ static nacre_err serve(const char *address, nacre_detail *why)
 /* ---- observe ---------------------------------------------------------------------------------------------------------- */
 
 typedef struct watch {
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     unsigned wanted, seen;
     bool over;
     nacre_err err;

@@ -216,7 +216,8 @@ static void blocks_follow_a_restarted_server(void **state)
         open_observed(&o, NULL, row & 1);
         party_add_transfer(&o.p.client, NULL);
         const nacre_transfer_options how = { .buf = NACRE_BUF(room) };
-        assert_int_equal(nacre_transfer_request(o.p.client.transfer, &o.exchange, &o.p.server.address,
+        nacre_transfer_exchange exchange;
+        assert_int_equal(nacre_transfer_request(o.p.client.transfer, &exchange, &o.p.server.address,
                                                 o.plain ? NULL : o.p.ours, &get, &how, &o),
                          NACRE_OK);
         take(&o, 0);

@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 typedef struct watcher {
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     uint8_t buf[8192];
     unsigned notifications;
     bool ended;

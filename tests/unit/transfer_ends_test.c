@@ -11,7 +11,8 @@ typedef struct fixture {
     pair p;
     nacre_context *other; /* a second context of the client's */
     renewed ours, theirs;
-    nacre_exchange exchanges[2], observers[2];
+    nacre_transfer_exchange exchanges[2];
+    nacre_exchange observers[2];
     uint8_t buf[4096];
 } fixture;
 
@@ -121,7 +122,7 @@ static void what_waits_is_lost(void **state)
         if (row < 2) {
             event = expect_event(&f.p.client, NACRE_EVENT_NOTIFICATION); /* the one that was being fetched */
             assert_int_equal(event.err, NACRE_ERR_NO_CONTEXT);
-            assert_int_equal(event.exchange, f.exchanges[0]);
+            assert_int_equal(event.transfer_exchange.number, f.exchanges[0].number);
             expect_failed(&f.p.client, NACRE_ERR_NO_CONTEXT);
             expect_quiet(&f.p.client, 0);
             if (row == 1) memset(&f.ours.rederivation, 0, sizeof f.ours.rederivation);
@@ -165,7 +166,8 @@ static void leaving_before_it_goes(void **state)
         assert_int_equal(t->num_waiting, 1);
         if (leaves) {
             assert_int_equal(nacre_transfer_unobserve(t, f.exchanges[0]), NACRE_OK);
-            assert_int_equal(nacre_transfer_unobserve(t, f.exchanges[0] + 1), NACRE_ERR_STALE);
+            assert_int_equal(nacre_transfer_unobserve(t, (nacre_transfer_exchange){ f.exchanges[0].number + 1 }),
+                             NACRE_ERR_STALE);
         }
         for (int i = 0; i < 2; i++) nacre_endpoint_cancel(f.p.client.ep, taken[i]);
         assert_false(party_next_event(&f.p.client, &event));

@@ -32,7 +32,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
 
 static void one(pair *p, wire *w, outcome *o, bool is_protected, size_t len, uint16_t block_size)
 {
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     const nacre_message post = { .type = NACRE_CON, .code = NACRE_POST, .payload = nacre_bytes_of(body, len) };
     const nacre_transfer_options options = { .buf = NACRE_BUF(back), .block_size = block_size };
     *o = (outcome){ 0 };
@@ -42,7 +42,7 @@ static void one(pair *p, wire *w, outcome *o, bool is_protected, size_t len, uin
     while (o->ends == 0) assert_true(wire_step(w));
     if (o->event.kind != NACRE_EVENT_RESPONSE || o->len != len || !o->same)
         fail_msg("%zu bytes in blocks of %u: %s, %zu back", len, block_size, nacre_err_name(o->event.err), o->len);
-    assert_int_equal(o->event.exchange, exchange);
+    assert_int_equal(o->event.transfer_exchange.number, exchange.number);
     assert_ptr_equal(o->event.user, o);
 }
 

@@ -84,7 +84,7 @@ static nacre_message ask(asked *a, bool is_protected, const char *path, const ch
     static wire w;
     uint8_t room[128];
     nacre_options o;
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
     nacre_options_init(&o, NACRE_BUF(room));
     for (size_t at = 0, len; path[at] == '/'; at += 1 + len) {
@@ -340,7 +340,7 @@ static void observers_of_a_path(void **state)
     w = (wire){ .parties = { &v.p.client, &v.p.server }, .num_parties = 2, .on_event = on_watched, .user = &v };
 
     uint8_t room[32], body[2000], body2[2000];
-    nacre_exchange exchange[3];
+    nacre_transfer_exchange exchange[3];
     const char *const paths[] = { "v", "not", "v" };
     for (int i = 0; i < 3; i++) {
         nacre_options o;
@@ -414,7 +414,7 @@ static void answers_later(void **state)
     open_site(&a, resources, 1);
     uint8_t room[8], big[1100] = { 7 };
     nacre_options o;
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
     nacre_options_init(&o, NACRE_BUF(room));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("l"));

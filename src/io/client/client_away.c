@@ -50,7 +50,7 @@ bool nacre__call_away(nacre__call *call)
     if (call->attempts == 0) tell(call, true);
     call->again_ms = nacre_clock_ms() + pause_ms(call->attempts);
     call->attempts++;
-    call->exchange = 0;
+    call->exchange.number = 0;
     call->done = false;
     nacre__call_forget_body(call);
     return true;

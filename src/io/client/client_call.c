@@ -184,7 +184,7 @@ static void ended(nacre__call *call, const nacre_event *event)
     call->result = is_response ? NACRE_OK : event->err;
     call->is_answered = event->message.code != NACRE_EMPTY;
     if (event->kind == NACRE_EVENT_NOTIFICATION) /* one response was asked for */
-        nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), event->exchange);
+        nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), event->transfer_exchange);
     /* RFC 8613 8.4: what comes without protection is no response to a protected request. */
     if (is_response && call->to.ctx != NULL && !is_protected) call->result = NACRE_ERR_UNAUTHENTICATED;
     if (call->result == NACRE_OK || call->result == NACRE_ERR_UNAUTHENTICATED ||
@@ -194,10 +194,10 @@ static void ended(nacre__call *call, const nacre_event *event)
     if (call->observing == NULL) conclude(call, result_of(call));
 }
 
-static nacre__call *find_by_exchange(const nacre_client *client, nacre_exchange exchange)
+static nacre__call *find_by_exchange(const nacre_client *client, nacre_transfer_exchange exchange)
 {
     nacre__call *call = client->calls;
-    while (call != NULL && (call->done || call->exchange != exchange)) call = call->next;
+    while (call != NULL && (call->done || call->exchange.number != exchange.number)) call = call->next;
     return call;
 }
 
@@ -208,7 +208,7 @@ void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_ev
         nacre_transfer_ignore(transfer, event->exchange);
         return;
     }
-    nacre__call *call = find_by_exchange(client, event->exchange);
+    nacre__call *call = find_by_exchange(client, event->transfer_exchange);
     if (call == NULL) return;
     switch (event->kind) {
     case NACRE_EVENT_OVERSIZED: /* a hint: the response, or the next notification, may still come */

@@ -48,7 +48,7 @@ typedef struct nacre__call {
     nacre_sink sink;     /* where the response's goes; no function: to `body` */
     nacre_bytes payload; /* the body that read_payload reads */
     bool is_given_up;    /* the application could not read or write a body */
-    nacre_exchange exchange;
+    nacre_transfer_exchange exchange;
     nacre__tcp_watch watch;
     uint64_t deadline; /* UINT64_MAX: CoAP's own timers decide */
     bool is_late;      /* the deadline has passed; what the exchange still says is awaited */
