@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Compares two files of abidw: abi.py BASELINE NEW CHANGELOG.
 
-Prints each public function, type and constant that is gone or has changed, and fails for those that the section Unreleased of
+Prints each public function, type and constant that is gone or has changed, and fails for those that the newest section of
 the changelog does not name. abidiff 2.2 misses a change of a struct that is reached through pointers only."""
 import re
 import sys
@@ -61,8 +61,8 @@ class Abi:
 def main():
     baseline, new = Abi(sys.argv[1]).names, Abi(sys.argv[2]).names
     changelog = open(sys.argv[3], encoding="utf-8").read()
-    unreleased = re.search(r"^## Unreleased\n(.*?)(^## |\Z)", changelog, re.M | re.S).group(1)
-    said = set(re.findall(r"\w+", unreleased))
+    newest = re.search(r"^## .*?\n(.*?)(^## |\Z)", changelog, re.M | re.S).group(1)
+    said = set(re.findall(r"\w+", newest))
     unsaid = 0
     for name, what in sorted(baseline.items()):
         if new.get(name) == what:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # The ABI of libnacre.so, beside that of the last release in cmake/abi/ (Debian abigail-tools).
 #
-#     scripts/abi.sh check [BUILD_DIR]    each public name that is gone or has changed stands in CHANGELOG.md, in the section
-#                                         Unreleased
+#     scripts/abi.sh check [BUILD_DIR]    each public name that is gone or has changed stands in the newest section of
+#                                         CHANGELOG.md
 #     scripts/abi.sh update [BUILD_DIR]   at a release: the baseline is that of BUILD_DIR from now on
 #
 # BUILD_DIR was built with gcc and debug information (CMAKE_BUILD_TYPE=RelWithDebInfo).
@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 library=${2:-build}/libnacre.so baseline=cmake/abi/nacre-$(uname -m).abi
 
-if ! readelf -S "$library" | grep -q '\.debug_info'; then
+if ! readelf -S "$library" | grep '\.debug_info' >/dev/null; then
     echo "abi: $library is not there, or has no debug information: build it with CMAKE_BUILD_TYPE=RelWithDebInfo" >&2
     exit 2
 fi

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# scripts/abi.py: a public name that is gone or has changed fails unless the changelog's section Unreleased names it; what is
+# scripts/abi.py: a public name that is gone or has changed fails unless the changelog's newest section names it; what is
 # private, and what is new, does not count.
 # Usage: abi_script_test.sh BUILD_DIR SOURCE_DIR
 set -euo pipefail

@@ -281,7 +281,7 @@ static void a_client_closes_with_requests_in_flight(void **state)
     nacre_udp_close(udp);
 }
 
-static void an_address_takes_the_place_of_a_name_that_nobody_knows(void **state)
+static void an_address_stands_in_for_a_name_that_does_not_resolve(void **state)
 {
     (void)state;
     const served s = served_start("127.0.0.1:0", fill_from, "one");
@@ -333,7 +333,7 @@ typedef struct chain {
     nacre_err waiting; /* what a call that waits said */
 } chain;
 
-static void ask_on(void *user, const nacre_client_result *result)
+static void start_next(void *user, const nacre_client_result *result)
 {
     chain *c = user;
     nacre_reply reply;
@@ -344,7 +344,7 @@ static void ask_on(void *user, const nacre_client_result *result)
     nacre_client_cancel(c->client, c->other);
     if (c->left-- == 0) return;
     request.uri = c->uri;
-    request.on_done = ask_on;
+    request.on_done = start_next;
     request.user = c;
     assert_ok(nacre_client_start(c->client, NULL, &request, NULL));
 }
@@ -360,7 +360,7 @@ static void a_callback_starts_and_cancels_and_does_not_wait(void **state)
     nacre_client_request_config request = nacre_client_request_config_default();
     c.uri = request.uri = uri_of(s.origin, uri);
     c.other = start(c.client, nowhere, &never);
-    request.on_done = ask_on;
+    request.on_done = start_next;
     request.user = &c;
     assert_ok(nacre_client_start(c.client, NULL, &request, NULL));
     finish(c.client);
@@ -397,7 +397,7 @@ typedef struct slow {
     nacre_store real;
     nacre_context *context;
     uint64_t wanted;
-    unsigned asked;
+    unsigned calls;
 } slow;
 
 static nacre_err slow_reserve(void *self, uint64_t ceiling, nacre_detail *why)
@@ -405,7 +405,7 @@ static nacre_err slow_reserve(void *self, uint64_t ceiling, nacre_detail *why)
     slow *s = self;
     (void)why;
     s->wanted = ceiling;
-    s->asked++;
+    s->calls++;
     return NACRE_ERR_NOT_YET;
 }
 
@@ -444,7 +444,7 @@ static void requests_wait_for_the_store_of_their_context(void **state)
     nacre_client *client = open_client((nacre_client_options){ .credentials = credentials });
     for (int i = 0; i < 20; i++) start(client, uri_of(s.origin, uri), &outcomes[i]);
     for (int i = 0; i < 5; i++) assert_ok(nacre_client_step(client, 10, NULL));
-    assert_true(store.asked > 0);
+    assert_true(store.calls > 0);
     for (int i = 0; i < 20; i++) assert_int_equal(outcomes[i].times, 0);
     const uint64_t end = nacre_clock_ms() + 20000;
     while (nacre_client_num_in_flight(client) > 0 && nacre_clock_ms() < end) {
@@ -555,7 +555,7 @@ int main(void)
         cmocka_unit_test_teardown(one_whose_time_is_over_fails_and_the_others_go_on, end_served),
         cmocka_unit_test_teardown(requests_go_to_two_peers_and_a_third_is_away, end_served),
         cmocka_unit_test(a_client_closes_with_requests_in_flight),
-        cmocka_unit_test_teardown(an_address_takes_the_place_of_a_name_that_nobody_knows, end_served),
+        cmocka_unit_test_teardown(an_address_stands_in_for_a_name_that_does_not_resolve, end_served),
         cmocka_unit_test(what_is_no_request_is_refused_and_changes_nothing),
         cmocka_unit_test_teardown(a_callback_starts_and_cancels_and_does_not_wait, end_served),
         cmocka_unit_test_teardown(a_call_that_waits_lets_the_others_go_on, end_served),
