@@ -127,7 +127,6 @@ nacre_remote nacre_client_remote(const nacre_client *client)
 
 /* ---- Requests that wait ----------------------------------------------------------------------------------------------- */
 
-/* The time is over, or the program's patience. */
 nacre_err nacre__call_out_of_time(nacre__call *call, nacre_detail *why)
 {
     call->is_late = true;
@@ -154,7 +153,7 @@ static nacre_err wait_for_end(nacre__call *call, nacre_detail *why)
     return call->result;
 }
 
-static nacre_err send_and_wait(nacre__call *call, nacre_detail *why)
+static nacre_err send_and_wait(nacre__call *call, const nacre__call_plan *plan, nacre_detail *why)
 {
     nacre_client *client = call->client;
     nacre_err err = NACRE_OK;
@@ -164,7 +163,7 @@ static nacre_err send_and_wait(nacre__call *call, nacre_detail *why)
     if (nacre_address_is_reliable(&call->to.peer)) err = nacre_client_step(client, 0, why);
     if (err == NACRE_OK) err = nacre__call_send(call, why);
     if (err != NACRE_OK) return err;
-    return call->observing != NULL ? nacre__call_wait_observing(call, why) : wait_for_end(call, why);
+    return plan->wait != NULL ? plan->wait(call, why) : wait_for_end(call, why);
 }
 
 nacre_err nacre__client_wait(nacre_client *client, nacre_reply *reply, const nacre__call_plan *plan, nacre_detail *why)
@@ -174,7 +173,7 @@ nacre_err nacre__client_wait(nacre_client *client, nacre_reply *reply, const nac
     nacre__call_free(client->last);
     client->last = NULL;
     nacre_err err = nacre__call_make(client, &client->last, plan, why);
-    if (err == NACRE_OK) err = send_and_wait(client->last, why);
+    if (err == NACRE_OK) err = send_and_wait(client->last, plan, why);
     client->stopped = 0;
     if (err == NACRE_OK || err == NACRE_ERR_UNAUTHENTICATED) *reply = client->last->reply;
     return err;

@@ -63,6 +63,7 @@ static nacre_err fill(nacre__call *call, const nacre__call_plan *plan, nacre_det
     if (plan->source != NULL) call->source = *plan->source;
     if (plan->sink != NULL) call->sink = *plan->sink;
     call->observing = plan->observing;
+    call->notified = plan->notified;
     nacre_err err = nacre__target_parse(client, &call->to, call->uri, why);
     if (err == NACRE_OK) err = nacre__target_options(client, &call->plain.options, &o, &call->to, plan->options, why);
     if (err == NACRE_OK)
@@ -219,7 +220,7 @@ void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_ev
         break;
     case NACRE_EVENT_NOTIFICATION:
         if (call->observing == NULL) break;
-        nacre__call_notified(call, event);
+        call->notified(call, event);
         return;
     case NACRE_EVENT_RESPONSE: break;
     default: return;

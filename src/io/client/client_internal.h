@@ -64,7 +64,8 @@ typedef struct nacre__call {
     nacre_detail why;
     void (*on_done)(void *user, const nacre_client_result *result); /* NULL: of a call that waits, which owns it */
     void *user;
-    const nacre_observe_options *observing; /* NULL: one response is asked for */
+    const nacre_observe_options *observing;                               /* NULL: one response is asked for */
+    void (*notified)(struct nacre__call *call, const nacre_event *event); /* of an observation */
     nacre__stage stage;
     uint64_t stage_ms; /* since when */
     uint32_t attempts; /* to register again since its server was last heard of; 0: the server is there */
@@ -104,6 +105,8 @@ typedef struct nacre__call_plan {
     const nacre_address *address; /* NULL: the URI's host is resolved */
     uint32_t timeout_ms;
     const nacre_observe_options *observing;
+    void (*notified)(nacre__call *call, const nacre_event *event);
+    nacre_err (*wait)(nacre__call *call, nacre_detail *why); /* until it has ended; NULL: for one response */
 } nacre__call_plan;
 
 /* Errors as nacre_client_request tells them, with `why`. What it gives is sent by nacre__call_send, or freed. */
@@ -123,13 +126,11 @@ uint64_t nacre__calls_deadline(const nacre_client *client);
 void nacre__calls_expire(nacre_client *client);
 void nacre__calls_end_late(nacre_client *client);
 
-/* ---- client_observe.c ---- */
-void nacre__call_notified(nacre__call *call, const nacre_event *event);
-NACRE_MUST_USE nacre_err nacre__call_wait_observing(nacre__call *call, nacre_detail *why);
-NACRE_MUST_USE nacre_err nacre__call_out_of_time(nacre__call *call, nacre_detail *why);
-
 /* ---- client.c ---- */
 enum { NACRE__STOP_MS = 250 }; /* how soon nacre_client_stop is noticed at the latest */
+
+/* The time is over: the exchange is given up, and what it says of that is the result. */
+NACRE_MUST_USE nacre_err nacre__call_out_of_time(nacre__call *call, nacre_detail *why);
 
 /* What a call that waits does: sends, waits and leaves its reply in client->last. */
 NACRE_MUST_USE nacre_err nacre__client_wait(nacre_client *client, nacre_reply *reply, const nacre__call_plan *plan,

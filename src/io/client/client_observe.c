@@ -22,7 +22,7 @@ static void leave(nacre__call *call)
     call->result = NACRE_OK;
 }
 
-void nacre__call_notified(nacre__call *call, const nacre_event *event)
+static void notified(nacre__call *call, const nacre_event *event)
 {
     bool is_protected = event->context != NULL;
     /* One that could not be fetched whole is followed by others. RFC 8613 8.4: without protection it is none. */
@@ -72,7 +72,7 @@ static nacre_err wait_observing(nacre__call *call, nacre_detail *why)
     return call->stage == NACRE__LEAVING ? NACRE_OK : call->result;
 }
 
-nacre_err nacre__call_wait_observing(nacre__call *call, nacre_detail *why)
+static nacre_err wait_and_tell(nacre__call *call, nacre_detail *why)
 {
     nacre_err err = wait_observing(call, why);
     nacre__call_end(call);
@@ -96,9 +96,13 @@ nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t
     for (nacre_option option; nacre_option_next(&it, &option);)
         nacre_options_add(&with_observe, option.number, option.value);
     nacre_options_add_uint(&with_observe, NACRE_OPT_OBSERVE, 0);
-    const nacre__call_plan plan = {
-        .method = method, .uri = uri, .options = &with_observe, .payload = payload, .observing = observing
-    };
+    const nacre__call_plan plan = { .method = method,
+                                    .uri = uri,
+                                    .options = &with_observe,
+                                    .payload = payload,
+                                    .observing = observing,
+                                    .notified = notified,
+                                    .wait = wait_and_tell };
     err = nacre__client_wait(client, reply, &plan, why);
     nacre_wipe(buf, sizeof buf);
     return err;
