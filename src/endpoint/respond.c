@@ -10,6 +10,15 @@ static nacre_err make_short(nacre_endpoint *ep, const nacre__server_exchange *ex
                       : nacre__response_bare(&ep->core, answer);
 }
 
+/* In the ACK of the request where that has not gone, or else by itself. */
+static nacre_err send_response(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre_message *answer)
+{
+    if (!exchange->acked) return nacre__response_at_once(&ep->exchanges, exchange, answer);
+    const nacre_err err = nacre__separate_respond(&ep->exchanges, exchange, answer);
+    if (err == NACRE_OK) nacre__response_known_only(&ep->exchanges, exchange);
+    return err;
+}
+
 static nacre_err answer_entry(nacre_endpoint *ep, nacre__server_exchange *exchange, const nacre_message *plain)
 {
     nacre_message answer = *plain;
@@ -26,8 +35,7 @@ static nacre_err answer_entry(nacre_endpoint *ep, nacre__server_exchange *exchan
     else if (err == NACRE_OK && !nacre_is_absent(echo)) err = nacre__echo_add(&ep->core, &answer, echo);
     if (err != NACRE_OK) return err;
     if (!is_success) exchange->observer = NACRE__NONE; /* RFC 7641 4.1: it does not begin with this */
-    err = exchange->acked ? nacre__separate_respond(&ep->exchanges, exchange, &answer)
-                          : nacre__response_at_once(&ep->exchanges, exchange, &answer);
+    err = send_response(ep, exchange, &answer);
     if (observer == NACRE__NONE || is_success) return err;
     if (err == NACRE_OK) nacre__observer_end(&ep->observe, &ep->observe.observers[observer], NACRE_OK);
     else exchange->observer = observer;

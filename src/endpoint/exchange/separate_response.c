@@ -51,7 +51,8 @@ void nacre__separate_forget(nacre__exchanges *x, nacre__server_exchange *exchang
     exchange->separate = NACRE__NONE;
 }
 
-/* The separate answer, as CON or NON like the request. The exchange must have a separate response; it keeps it on failure. */
+/* The separate answer, as CON or NON like the request. The exchange must have a separate response; it keeps it on failure. On
+ * NACRE_OK nothing more is due but nacre__response_known_only. */
 nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *answer)
 {
     nacre__separate_response *separate = &x->separates[exchange->separate];
@@ -70,6 +71,16 @@ nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *e
     exchange->separate = NACRE__NONE;
     if (exchange->observer != NACRE__NONE) x->upper.registration_answered(x->upper.self, exchange, separate);
     exchange->observer = NACRE__NONE;
-    nacre__response_known_only(x, exchange);
     return NACRE_OK;
+}
+
+/* Its timer has run out: it is given up, or, while it is held for what the application says, its ACK is due. */
+void nacre__separate_due(nacre__exchanges *x, nacre__separate_response *separate, nacre__transmission_outcome outcome)
+{
+    if (outcome == NACRE__TRANSMISSION_TIMED_OUT) {
+        nacre__separate_ended(x, separate, NACRE_ERR_TIMEOUT);
+        return;
+    }
+    nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
+    nacre__separate_acknowledge(x, &x->servers[separate->server]);
 }

@@ -11,7 +11,7 @@ static inline uint32_t nacre__server_exchange_index(const nacre__exchanges *x, c
     return (uint32_t)(exchange - x->servers);
 }
 
-/* ---- server_exchange.c --------------------------------------------------------------------------------------------- */
+/* ---- server_exchanges.c --------------------------------------------------------------------------------------------- */
 
 nacre__server_exchange *nacre__server_exchange_find(nacre__exchanges *x, const nacre_datagram *datagram, uint16_t mid,
                                                     uint64_t hash, uint64_t now_ms);
@@ -51,6 +51,7 @@ nacre_err nacre__separate_defer(nacre__exchanges *x, nacre__server_exchange *exc
 void nacre__separate_acknowledge(nacre__exchanges *x, nacre__server_exchange *exchange);
 void nacre__separate_forget(nacre__exchanges *x, nacre__server_exchange *exchange);
 nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *answer);
+void nacre__separate_due(nacre__exchanges *x, nacre__separate_response *separate, nacre__transmission_outcome outcome);
 
 /* ---- server_transmission.c: separate answers and notifications ------------------------------------------------------ */
 
@@ -63,7 +64,7 @@ bool nacre__separate_transmit(nacre__exchanges *x, nacre__separate_response *sep
                               uint64_t now_ms);
 bool nacre__separate_settle(nacre__exchanges *x, nacre__separate_response *separate, bool is_reset);
 void nacre__separate_confirmed(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err);
-void nacre__separate_due(nacre__exchanges *x, nacre__separate_response *separate, nacre__transmission_outcome outcome);
+void nacre__separate_ended(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err);
 static inline uint32_t nacre__separate_index(const nacre__exchanges *x, const nacre__separate_response *separate)
 {
     return (uint32_t)(separate - x->separates);

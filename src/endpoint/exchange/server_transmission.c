@@ -41,7 +41,7 @@ void nacre__separate_drop(nacre__exchanges *x, nacre__separate_response *separat
 }
 
 /* It has done what it was for, or cannot. */
-static void end(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
+void nacre__separate_ended(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
 {
     const uint32_t observer = separate->observer;
     nacre__separate_drop(x, separate);
@@ -120,7 +120,7 @@ static void resume(nacre__exchanges *x, nacre__separate_response *separate)
         nacre__persist_join(x->persist, separate->context, NACRE__OF_TRANSMISSION,
                             nacre__transmission_index(x->tx, separate->t));
     } else if (err != NACRE_OK) {
-        end(x, separate, err);
+        nacre__separate_ended(x, separate, err);
     } else {
         const uint16_t mid = plain.mid; /* `plain` lies where the answer goes */
         if (separate->t->len > out.len) nacre_wipe(separate->t->bytes, separate->t->len);
@@ -134,13 +134,13 @@ static void resume(nacre__exchanges *x, nacre__separate_response *separate)
 static void not_stored(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
 {
     if (separate->observer == NACRE__NONE || !x->upper.notification_missed(x->upper.self, separate))
-        end(x, separate, err);
+        nacre__separate_ended(x, separate, err);
 }
 
 /* The store has answered, or the context is removed. */
 void nacre__separate_confirmed(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
 {
-    if (err == NACRE_ERR_NO_CONTEXT) end(x, separate, err);
+    if (err == NACRE_ERR_NO_CONTEXT) nacre__separate_ended(x, separate, err);
     else if (err == NACRE_OK || nacre__has_number(x->core, separate->context)) resume(x, separate);
     else not_stored(x, separate, err);
 }
@@ -181,7 +181,7 @@ bool nacre__separate_transmit(nacre__exchanges *x, nacre__separate_response *sep
     write_push(x, separate, out);
     const bool goes_out = out->bytes.len > 0;
     if (goes_out && t->state == NACRE__TRANSMISSION_SENT) x->core->stats.retransmitted++;
-    if (t->type == NACRE_NON) end(x, separate, NACRE_OK);
+    if (t->type == NACRE_NON) nacre__separate_ended(x, separate, NACRE_OK);
     else nacre__transmission_sent(x->tx, t, now_ms);
     return goes_out;
 }
@@ -194,17 +194,6 @@ bool nacre__separate_settle(nacre__exchanges *x, nacre__separate_response *separ
         return true; /* its time-out ends it */
     if (!is_reset && separate->observer != NACRE__NONE) x->upper.notification_acked(x->upper.self, separate->observer);
     /* RFC 7641 4.5: a notification that is reset ends the observation; RFC 7252 4.2: a separate answer is not wanted */
-    end(x, separate, is_reset ? NACRE_ERR_RESET : NACRE_OK);
+    nacre__separate_ended(x, separate, is_reset ? NACRE_ERR_RESET : NACRE_OK);
     return true;
-}
-
-/* Its timer has run out: it is given up, or, while it is held for what the application says, its ACK is due. */
-void nacre__separate_due(nacre__exchanges *x, nacre__separate_response *separate, nacre__transmission_outcome outcome)
-{
-    if (outcome == NACRE__TRANSMISSION_TIMED_OUT) {
-        end(x, separate, NACRE_ERR_TIMEOUT);
-        return;
-    }
-    nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
-    nacre__separate_acknowledge(x, &x->servers[separate->server]);
 }

@@ -27,12 +27,23 @@ void nacre__observer_changed(nacre__observe_server *s, nacre__observer *o)
 
 /* RFC 7641 4.5: a RST names the last notification to a protected observer; what follows is a CON, and the present state if
  * there is nothing else to tell. RST that are guessed bring about one in a quarter of the exchange lifetime at most. */
-void nacre__observer_check(nacre__observe_server *s, nacre__observer *o)
+static void check(nacre__observe_server *s, nacre__observer *o)
 {
     if (o->is_checked || s->core->now_ms < o->next_check) return;
     o->is_checked = true;
     o->next_check = nacre__after(s->core->now_ms, s->core->config.timing.exchange_lifetime_ms / 4);
     nacre__observer_changed(s, o);
+}
+
+/* RFC 7641 3.6, 4.2: a notification that is rejected ends a plain observation. A protected one it ends no more than any
+ * other message that is not protected: it makes the next notification a CON, whose fate decides. */
+bool nacre__observer_reset(nacre__observe_server *s, const nacre_address *peer, uint16_t mid)
+{
+    nacre__observer *o = nacre__observer_by_mid(s, peer, mid);
+    if (o == NULL) return false;
+    if (o->context != NULL) check(s, o);
+    else nacre__observer_end(s, o, NACRE_ERR_RESET);
+    return true;
 }
 
 static void validate(const nacre__observe_server *s, nacre__observer *o)

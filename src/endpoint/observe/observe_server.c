@@ -208,19 +208,15 @@ void nacre__observer_cancel(nacre__observe_server *s, const nacre__server_exchan
     if (o != NULL) nacre__observer_end(s, o, NACRE_OK);
 }
 
-/* RFC 7641 3.6, 4.2: a notification that is rejected ends a plain observation. A protected one it ends no more than any
- * other message that is not protected: it makes the next notification a CON, whose fate decides. */
-bool nacre__observer_reset(nacre__observe_server *s, const nacre_address *peer, uint16_t mid)
+/* Whose last notification went under that message ID; NULL: none. */
+nacre__observer *nacre__observer_by_mid(const nacre__observe_server *s, const nacre_address *peer, uint16_t mid)
 {
     const uint64_t hash = hash_of_mid(s, peer, mid);
     for (uint32_t i = nacre__chain_first(&s->by_mid, hash); i != NACRE__NONE; i = nacre__chain_next(&s->by_mid, i)) {
         nacre__observer *o = &s->observers[i];
-        if (o->mid != mid || o->mid_hash != hash || !nacre_address_equal(&o->peer, peer)) continue;
-        if (o->context != NULL) nacre__observer_check(s, o);
-        else nacre__observer_end(s, o, NACRE_ERR_RESET);
-        return true;
+        if (o->mid == mid && o->mid_hash == hash && nacre_address_equal(&o->peer, peer)) return o;
     }
-    return false;
+    return NULL;
 }
 
 /* A context, or with NULL a peer, has gone, and all its observers with it. */

@@ -93,14 +93,14 @@ void nacre__observer_release(nacre__observe_server *s, nacre_exchange number);
 void nacre__observer_free(nacre__observe_server *s, nacre__observer *observer);
 void nacre__observer_end(nacre__observe_server *s, nacre__observer *observer, nacre_err err);
 void nacre__observer_cancel(nacre__observe_server *s, const nacre__server_exchange *exchange);
-bool nacre__observer_reset(nacre__observe_server *s, const nacre_address *peer, uint16_t mid);
+nacre__observer *nacre__observer_by_mid(const nacre__observe_server *s, const nacre_address *peer, uint16_t mid);
 void nacre__observer_set_mid(nacre__observe_server *s, nacre__observer *observer, uint16_t mid);
 void nacre__observers_gone(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
                            nacre_err err);
 
 /* notifications.c */
+bool nacre__observer_reset(nacre__observe_server *s, const nacre_address *peer, uint16_t mid);
 void nacre__observer_changed(nacre__observe_server *s, nacre__observer *observer);
-void nacre__observer_check(nacre__observe_server *s, nacre__observer *observer);
 static inline void nacre__observer_confirmed(nacre__observer *observer) /* a CON to it was acknowledged */
 {
     observer->is_confirmed = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* server_exchange: one for each record of the deduplication, at the same index: what becomes of the message that it records. */
+/* server_exchanges: one for each record of the deduplication, at the same index: what becomes of the message that it records. */
 #include "endpoint/exchange/server_exchange.h"
 #include "base/copy.h"
 
