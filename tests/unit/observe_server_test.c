@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* observe_server_test: in which order observers are notified, who waits for whom, and what is one peer's share (RFC 7641 4.5,
+ * RFC 7252 4.7), without an endpoint. */
+#include "endpoint/observe/observe_server.h"
+#include "endpoint/core/hash.h"
+#include "layers.h"
+
+enum { OBSERVERS = 8, REQUESTS = 8, SEPARATES = 8 };
+
+typedef struct world {
+    uint64_t chance;
+    nacre__core core;
+    nacre__persist_waits persist;
+    nacre__protect_batch batch;
+    nacre__transmissions tx;
+    nacre__dedup dedup;
+    nacre__empty_messages empty;
+    nacre__address_validation validation;
+    nacre__exchanges x;
+    nacre__observe_server s;
+    void *memory;
+} world;
+
+static void con_notification_left(void *self, nacre__separate_response *separate)
+{
+    nacre__con_notification_left(&((world *)self)->s, separate);
+}
+
+/* All pools, and the bytes behind them. */
+static size_t cut(world *w, uint8_t *base, uint8_t *bytes[3])
+{
+    const nacre_endpoint_config *config = &w->core.config;
+    nacre__cutter c = { base, 0 };
+    nacre__persist_waits_cut(&w->persist, &c, REQUESTS + SEPARATES);
+    nacre__protect_batch_cut(&w->batch, &c);
+    nacre__transmissions_cut(&w->tx, &c, 0, SEPARATES, REQUESTS + SEPARATES);
+    nacre__dedup_cut(&w->dedup, &c, REQUESTS);
+    nacre__address_validation_cut(&w->validation, &c, 4);
+    nacre__exchanges_cut(&w->x, &c, config, nacre__max_observers(config));
+    nacre__observe_server_cut(&w->s, &c, config);
+    bytes[0] = nacre__cut(&c, REQUESTS + SEPARATES, config->max_message);
+    bytes[1] = nacre__cut(&c, w->x.max_pending, 2 * config->max_message);
+    bytes[2] = nacre__cut(&c, nacre__max_observers(config), config->observer_bytes);
+    return c.at;
+}
+
+static world *world_open(uint32_t per_peer)
+{
+    world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    w->core = layer_core(&w->chance);
+    w->core.config.num_server_exchanges = REQUESTS;
+    w->core.config.num_transmissions = SEPARATES;
+    w->core.config.burst = 1;
+    w->core.config.num_observers = OBSERVERS;
+    w->core.config.observer_bytes = 64;
+    w->core.config.observers_per_peer = per_peer;
+    uint8_t *bytes[3];
+    w->memory = calloc(1, cut(w, NULL, bytes));
+    assert_non_null(w->memory);
+    (void)cut(w, w->memory, bytes);
+    w->persist.core = w->batch.core = w->validation.core = w->x.core = w->s.core = &w->core;
+    w->batch.persist = &w->persist;
+    w->empty.core = &w->core;
+    w->x.persist = &w->persist;
+    w->x.batch = &w->batch;
+    w->x.tx = &w->tx;
+    w->x.dedup = &w->dedup;
+    w->x.empty = &w->empty;
+    w->x.validation = &w->validation;
+    w->x.upper = (nacre__upper){ .self = w, .con_notification_left = con_notification_left };
+    w->s.x = &w->x;
+    nacre__transmissions_init(&w->tx, &w->core);
+    for (uint32_t i = 0; i < SEPARATES; i++)
+        w->tx.all[i].bytes = bytes[0] + w->core.config.max_message * (REQUESTS + i);
+    nacre__dedup_init(&w->dedup, &w->core, bytes[0]);
+    nacre__exchanges_init(&w->x, NULL, bytes[1]);
+    nacre__observe_server_init(&w->s, bytes[2]);
+    return w;
+}
+
+static void world_close(world *w)
+{
+    free(w->memory);
+    free(w);
+}
+
+/* A registration by `peer` under the token `name`, answered at once. */
+static nacre_err observe(world *w, uint8_t peer, char name, nacre_exchange *number)
+{
+    static const uint8_t observe_0[] = { 0x60 };
+    static uint8_t tokens[256];
+    tokens[(uint8_t)name] = (uint8_t)name;
+    const nacre_datagram datagram = { .peer = layer_peer(peer), .bytes = { &tokens[(uint8_t)name], 1 } };
+    const nacre_message request = { .type = NACRE_CON,
+                                    .code = NACRE_GET,
+                                    .mid = (uint8_t)name,
+                                    .token = { &tokens[(uint8_t)name], 1 },
+                                    .options = NACRE_ARRAY(observe_0) };
+    nacre__server_exchange *exchange = nacre__server_exchange_add(
+        &w->x, &datagram, &request, nacre__peer_hash(&w->core, &datagram.peer, datagram.bytes), 0);
+    assert_non_null(exchange);
+    exchange->message = request;
+    exchange->state = NACRE__SERVER_DELIVERED;
+    const nacre_err err = nacre__observer_register(&w->s, exchange, &tokens[(uint8_t)name], number);
+    if (err == NACRE_OK) nacre__observer_begun(&w->s, nacre__observer_of(&w->s, *number), NULL);
+    exchange->observer = NACRE__NONE;
+    nacre__server_exchange_done(&w->x, exchange, true);
+    return err;
+}
+
+/* The observer is known well enough for NON notifications. */
+static nacre_exchange observe_confirmed(world *w, uint8_t peer, char name)
+{
+    nacre_exchange number = 0;
+    assert_int_equal(observe(w, peer, name, &number), NACRE_OK);
+    nacre__observer_confirmed(nacre__observer_of(&w->s, number));
+    return number;
+}
+
+static void change(world *w, nacre_exchange number)
+{
+    nacre__observer_changed(&w->s, nacre__observer_of(&w->s, number));
+}
+
+static void expect_notified(world *w, nacre_exchange number)
+{
+    nacre_event event;
+    assert_true(nacre__observers_notify_event(&w->s, &event));
+    assert_int_equal(event.kind, NACRE_EVENT_NOTIFY);
+    assert_int_equal(event.exchange, number);
+}
+
+static void expect_nobody(world *w)
+{
+    nacre_event event;
+    assert_false(nacre__observers_notify_event(&w->s, &event));
+}
+
+static void observers_are_notified_in_the_order_of_the_changes_and_once_for_many(void **state)
+{
+    (void)state;
+    world *w = world_open(OBSERVERS);
+    const nacre_exchange a = observe_confirmed(w, 1, 'a'), b = observe_confirmed(w, 2, 'b');
+    const nacre_exchange c = observe_confirmed(w, 3, 'c');
+    change(w, c);
+    change(w, a);
+    change(w, c);
+    change(w, b);
+    expect_notified(w, c);
+    expect_notified(w, a);
+    expect_notified(w, b);
+    expect_nobody(w);
+    world_close(w);
+}
+
+/* The plain sender of an unconfirmed registration may be forged: it comes after those that are confirmed. */
+static void unconfirmed_observer_comes_after_the_others(void **state)
+{
+    (void)state;
+    world *w = world_open(OBSERVERS);
+    nacre_exchange fresh;
+    assert_int_equal(observe(w, 1, 'a', &fresh), NACRE_OK);
+    const nacre_exchange known = observe_confirmed(w, 2, 'b');
+    change(w, fresh);
+    change(w, known);
+    expect_notified(w, known);
+    expect_notified(w, fresh);
+    world_close(w);
+}
+
+/* NSTART is 1: until one CON notification has left, the next to the same peer is stalled, and other peers' are not. */
+static void second_con_to_a_peer_waits_and_then_comes_in_its_order(void **state)
+{
+    (void)state;
+    world *w = world_open(OBSERVERS);
+    nacre_exchange a, b, c, d;
+    assert_int_equal(observe(w, 1, 'a', &a), NACRE_OK);
+    assert_int_equal(observe(w, 1, 'b', &b), NACRE_OK);
+    assert_int_equal(observe(w, 1, 'c', &c), NACRE_OK);
+    assert_int_equal(observe(w, 2, 'd', &d), NACRE_OK);
+    change(w, a);
+    change(w, b);
+    change(w, c);
+    change(w, d);
+    expect_notified(w, a);
+    expect_notified(w, d);
+    expect_nobody(w);
+    nacre__observer_ignore(&w->s, a); /* its notification has left */
+    expect_notified(w, b);
+    expect_nobody(w);
+    nacre__observer_ignore(&w->s, b);
+    expect_notified(w, c);
+    world_close(w);
+}
+
+static void one_peer_gets_no_more_than_its_share_and_gets_it_back(void **state)
+{
+    (void)state;
+    world *w = world_open(2);
+    nacre_exchange a, b, c;
+    assert_int_equal(observe(w, 1, 'a', &a), NACRE_OK);
+    assert_int_equal(observe(w, 1, 'b', &b), NACRE_OK);
+    assert_int_equal(observe(w, 1, 'c', &c), NACRE_ERR_BUSY);
+    assert_int_equal(observe(w, 2, 'd', &c), NACRE_OK);
+    nacre__observer_release(&w->s, a);
+    assert_int_equal(observe(w, 1, 'c', &c), NACRE_OK);
+    world_close(w);
+}
+
+static void same_token_of_the_same_address_takes_the_place_of_the_registration_before(void **state)
+{
+    (void)state;
+    world *w = world_open(OBSERVERS);
+    nacre_exchange first, second;
+    nacre_event event;
+    assert_int_equal(observe(w, 1, 'a', &first), NACRE_OK);
+    assert_int_equal(observe(w, 1, 'a', &second), NACRE_OK);
+    assert_null(nacre__observer_of(&w->s, first));
+    assert_true(nacre__observers_gone_event(&w->s, &event));
+    assert_int_equal(event.exchange, first);
+    assert_int_equal(event.err, NACRE_ERR_STALE);
+    assert_int_equal(w->s.num_observing, 1);
+    world_close(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(observers_are_notified_in_the_order_of_the_changes_and_once_for_many),
+        cmocka_unit_test(unconfirmed_observer_comes_after_the_others),
+        cmocka_unit_test(second_con_to_a_peer_waits_and_then_comes_in_its_order),
+        cmocka_unit_test(one_peer_gets_no_more_than_its_share_and_gets_it_back),
+        cmocka_unit_test(same_token_of_the_same_address_takes_the_place_of_the_registration_before),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
