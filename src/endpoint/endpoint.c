@@ -2,7 +2,7 @@
 /* endpoint: one block of memory cut into pools by the configuration, and the events that are pulled from it. */
 #include "endpoint/endpoint_struct.h"
 #include "coap/option_check.h"
-#include "base/cutter.h"
+#include "base/pool_layout.h"
 #include "crypto/ops.h"
 
 #include <string.h>
@@ -70,7 +70,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     const size_t max = config->max_message;
     const uint32_t all =
         (uint32_t)config->num_client_exchanges + config->num_server_exchanges + config->num_transmissions;
-    nacre__cutter c = { base, 0 };
+    nacre__pool_layout c = { base, 0 };
     (void)nacre__cut(&c, 1, sizeof(nacre_endpoint));
     nacre__transmissions_cut(&ep->tx, &c, config->num_client_exchanges, config->num_transmissions, all);
     nacre__dedup_cut(&ep->dedup, &c, config->num_server_exchanges);

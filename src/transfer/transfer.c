@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* transfer: one block of memory cut into pools, the driver's side, and which part of the room an event belongs to. */
 #include "transfer_internal.h"
-#include "base/cutter.h"
+#include "base/pool_layout.h"
 #include "coap/message.h"
 
 #include <nacre/rederivation.h>
@@ -33,7 +33,7 @@ static size_t body_room(const nacre_transfer *t)
 static size_t cut_all(nacre_transfer *t, uint8_t *base, uint8_t **own_bytes, uint8_t **body_bytes)
 {
     const nacre_transfer_config *config = &t->config;
-    nacre__cutter c = { base, 0 };
+    nacre__pool_layout c = { base, 0 };
     (void)nacre__cut(&c, 1, sizeof(nacre_transfer));
     t->own = nacre__cut(&c, config->num_client_exchanges, sizeof(nacre__own));
     t->asked = nacre__cut(&c, t->max_asked + 1, sizeof(nacre__asked));

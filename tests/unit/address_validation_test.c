@@ -17,11 +17,11 @@ static world *world_open(void)
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->core = layer_core(&w->chance);
-    nacre__cutter plan = { 0 };
+    nacre__pool_layout plan = { 0 };
     nacre__address_validation_cut(&w->v, &plan, PEERS);
     w->memory = calloc(1, plan.at);
     assert_non_null(w->memory);
-    nacre__address_validation_cut(&w->v, &(nacre__cutter){ .base = w->memory }, PEERS);
+    nacre__address_validation_cut(&w->v, &(nacre__pool_layout){ .base = w->memory }, PEERS);
     w->v.core = &w->core;
     return w;
 }

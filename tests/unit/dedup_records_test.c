@@ -19,12 +19,12 @@ static world *world_open(void)
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->core = layer_core(&w->chance);
-    nacre__cutter plan = { 0 };
+    nacre__pool_layout plan = { 0 };
     nacre__dedup_cut(&w->d, &plan, RECORDS);
     w->memory = calloc(1, plan.at);
     w->bytes = calloc(RECORDS, w->core.config.max_message);
     assert_true(w->memory != NULL && w->bytes != NULL);
-    nacre__dedup_cut(&w->d, &(nacre__cutter){ .base = w->memory }, RECORDS);
+    nacre__dedup_cut(&w->d, &(nacre__pool_layout){ .base = w->memory }, RECORDS);
     nacre__dedup_init(&w->d, &w->core, w->bytes);
     return w;
 }

@@ -30,7 +30,7 @@ static void con_notification_left(void *self, nacre__separate_response *separate
 static size_t cut(world *w, uint8_t *base, uint8_t *bytes[3])
 {
     const nacre_endpoint_config *config = &w->core.config;
-    nacre__cutter c = { base, 0 };
+    nacre__pool_layout c = { base, 0 };
     nacre__persist_waits_cut(&w->persist, &c, REQUESTS + SEPARATES);
     nacre__protect_batch_cut(&w->batch, &c);
     nacre__transmissions_cut(&w->tx, &c, 0, SEPARATES, REQUESTS + SEPARATES);

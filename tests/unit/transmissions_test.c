@@ -17,11 +17,11 @@ static world *world_open(void)
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->core = layer_core(&w->chance);
-    nacre__cutter plan = { 0 };
+    nacre__pool_layout plan = { 0 };
     nacre__transmissions_cut(&w->tx, &plan, REQUESTS, OTHERS, ALL);
     w->memory = calloc(1, plan.at);
     assert_non_null(w->memory);
-    nacre__transmissions_cut(&w->tx, &(nacre__cutter){ .base = w->memory }, REQUESTS, OTHERS, ALL);
+    nacre__transmissions_cut(&w->tx, &(nacre__pool_layout){ .base = w->memory }, REQUESTS, OTHERS, ALL);
     nacre__transmissions_init(&w->tx, &w->core);
     return w;
 }

@@ -11,7 +11,7 @@
 
 enum { WAYS = 4 };
 
-void nacre__address_validation_cut(nacre__address_validation *v, nacre__cutter *c, uint16_t num_peers)
+void nacre__address_validation_cut(nacre__address_validation *v, nacre__pool_layout *c, uint16_t num_peers)
 {
     v->num = WAYS;
     while (v->num < num_peers) v->num *= 2;

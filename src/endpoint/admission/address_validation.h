@@ -3,7 +3,7 @@
 #ifndef NACRE_ENDPOINT_ADMISSION_ADDRESS_VALIDATION_H
 #define NACRE_ENDPOINT_ADMISSION_ADDRESS_VALIDATION_H
 
-#include "base/cutter.h"
+#include "base/pool_layout.h"
 #include "endpoint/core/core.h"
 
 /* A validated address, and since when. */
@@ -19,7 +19,7 @@ typedef struct nacre__address_validation {
 } nacre__address_validation;
 
 /* For `num_peers` at least. */
-void nacre__address_validation_cut(nacre__address_validation *v, nacre__cutter *c, uint16_t num_peers);
+void nacre__address_validation_cut(nacre__address_validation *v, nacre__pool_layout *c, uint16_t num_peers);
 
 bool nacre__is_validated(const nacre__address_validation *v, const nacre_address *peer);
 

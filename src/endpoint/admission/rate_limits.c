@@ -7,7 +7,7 @@
 
 enum { BURST_US = 4000000, CONTEXTS = 256 }; /* after a pause as many at once as in four seconds */
 
-void nacre__rate_limits_cut(nacre__rate_limits *limits, nacre__cutter *c)
+void nacre__rate_limits_cut(nacre__rate_limits *limits, nacre__pool_layout *c)
 {
     limits->of_contexts = nacre__cut(c, CONTEXTS, sizeof *limits->of_contexts);
 }

@@ -4,7 +4,7 @@
 #ifndef NACRE_ENDPOINT_ADMISSION_RATE_LIMITS_H
 #define NACRE_ENDPOINT_ADMISSION_RATE_LIMITS_H
 
-#include "base/cutter.h"
+#include "base/pool_layout.h"
 #include "endpoint/core/core.h"
 
 /* When the next one would be due, us, were they spread evenly; it may run ahead of the clock by a burst. */
@@ -19,7 +19,7 @@ typedef struct nacre__rate_limits {
     nacre__token_bucket oversized;           /* 4.13 to oversized requests */
 } nacre__rate_limits;
 
-void nacre__rate_limits_cut(nacre__rate_limits *limits, nacre__cutter *c);
+void nacre__rate_limits_cut(nacre__rate_limits *limits, nacre__pool_layout *c);
 
 /* Takes one token, at `per_second`; false: there is none. */
 bool nacre__token_take(nacre__token_bucket *bucket, uint64_t now_ms, uint32_t per_second);

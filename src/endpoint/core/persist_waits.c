@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "endpoint/core/persist_waits.h"
 
-void nacre__persist_waits_cut(nacre__persist_waits *p, nacre__cutter *c, uint32_t max)
+void nacre__persist_waits_cut(nacre__persist_waits *p, nacre__pool_layout *c, uint32_t max)
 {
     p->max = max;
     p->requests = nacre__cut(c, max, sizeof *p->requests);

@@ -7,7 +7,7 @@
 #ifndef NACRE_ENDPOINT_CORE_PERSIST_WAITS_H
 #define NACRE_ENDPOINT_CORE_PERSIST_WAITS_H
 
-#include "base/cutter.h"
+#include "base/pool_layout.h"
 #include "endpoint/core/core.h"
 #include "endpoint/core/queue.h"
 
@@ -30,7 +30,7 @@ typedef struct nacre__persist_waits {
 } nacre__persist_waits;
 
 /* `max`: as many as all pools together have entries that can wait. */
-void nacre__persist_waits_cut(nacre__persist_waits *p, nacre__cutter *c, uint32_t max);
+void nacre__persist_waits_cut(nacre__persist_waits *p, nacre__pool_layout *c, uint32_t max);
 
 /* Asks for `context`, unless it is asked for already. */
 void nacre__persist_ask(nacre__persist_waits *p, nacre_context *context);

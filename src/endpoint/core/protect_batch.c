@@ -2,7 +2,7 @@
 #include "endpoint/core/protect_batch.h"
 #include "base/copy.h"
 
-void nacre__protect_batch_cut(nacre__protect_batch *batch, nacre__cutter *c)
+void nacre__protect_batch_cut(nacre__protect_batch *batch, nacre__pool_layout *c)
 {
     batch->jobs = nacre__cut(c, NACRE_BURST, sizeof *batch->jobs);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "endpoint/exchange/exchanges.h"
 
-void nacre__exchanges_cut(nacre__exchanges *x, nacre__cutter *c, const nacre_endpoint_config *config,
+void nacre__exchanges_cut(nacre__exchanges *x, nacre__pool_layout *c, const nacre_endpoint_config *config,
                           uint32_t max_observers)
 {
     x->events.cap = (uint32_t)config->num_client_exchanges + config->num_server_exchanges;

@@ -10,7 +10,7 @@
 #include "endpoint/message/dedup.h"
 #include "base/copy.h"
 
-void nacre__dedup_cut(nacre__dedup *d, nacre__cutter *c, uint32_t num)
+void nacre__dedup_cut(nacre__dedup *d, nacre__pool_layout *c, uint32_t num)
 {
     d->num = num;
     d->chains.num_buckets = nacre__num_buckets_for(num);

@@ -3,7 +3,7 @@
 #ifndef NACRE_ENDPOINT_MESSAGE_DEDUP_H
 #define NACRE_ENDPOINT_MESSAGE_DEDUP_H
 
-#include "base/cutter.h"
+#include "base/pool_layout.h"
 #include "endpoint/core/list.h"
 
 /* FREE -> OPEN (its owner works with it) -> DONE or UNAUTHENTICATED (the response is kept for duplicates) -> FREE */
@@ -41,7 +41,7 @@ typedef struct nacre__dedup {
     nacre__chains chains;
 } nacre__dedup;
 
-void nacre__dedup_cut(nacre__dedup *d, nacre__cutter *c, uint32_t num);
+void nacre__dedup_cut(nacre__dedup *d, nacre__pool_layout *c, uint32_t num);
 /* `bytes`: max_message for each record. */
 void nacre__dedup_init(nacre__dedup *d, const nacre__core *core, uint8_t *bytes);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "endpoint/message/empty_messages.h"
 
-void nacre__empty_messages_cut(nacre__empty_messages *e, nacre__cutter *c, uint32_t max)
+void nacre__empty_messages_cut(nacre__empty_messages *e, nacre__pool_layout *c, uint32_t max)
 {
     e->max = max;
     e->all = nacre__cut(c, max, sizeof *e->all);

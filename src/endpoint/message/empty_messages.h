@@ -3,7 +3,7 @@
 #ifndef NACRE_ENDPOINT_MESSAGE_EMPTY_MESSAGES_H
 #define NACRE_ENDPOINT_MESSAGE_EMPTY_MESSAGES_H
 
-#include "base/cutter.h"
+#include "base/pool_layout.h"
 #include "endpoint/core/core.h"
 
 typedef struct nacre__empty_message {
@@ -18,7 +18,7 @@ typedef struct nacre__empty_messages {
     uint32_t num, first, max;
 } nacre__empty_messages;
 
-void nacre__empty_messages_cut(nacre__empty_messages *e, nacre__cutter *c, uint32_t max);
+void nacre__empty_messages_cut(nacre__empty_messages *e, nacre__pool_layout *c, uint32_t max);
 
 /* What does not fit is lost, as on the network. */
 void nacre__send_empty(nacre__empty_messages *e, const nacre_address *peer, uint8_t type, uint16_t mid);

@@ -4,8 +4,8 @@
 
 /* ---- Pool ---------------------------------------------------------------------------------------------------------- */
 
-void nacre__transmissions_cut(nacre__transmissions *tx, nacre__cutter *c, uint32_t num_requests, uint32_t num_others,
-                              uint32_t queue_cap)
+void nacre__transmissions_cut(nacre__transmissions *tx, nacre__pool_layout *c, uint32_t num_requests,
+                              uint32_t num_others, uint32_t queue_cap)
 {
     tx->num_requests = num_requests;
     tx->num = num_requests + num_others;

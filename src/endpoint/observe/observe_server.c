@@ -43,7 +43,7 @@ static uint32_t num_counts_for(const nacre_endpoint_config *config, uint32_t num
     return num_buckets > NACRE__OBSERVER_COUNTS ? num_buckets : NACRE__OBSERVER_COUNTS;
 }
 
-void nacre__observe_server_cut(nacre__observe_server *s, nacre__cutter *c, const nacre_endpoint_config *config)
+void nacre__observe_server_cut(nacre__observe_server *s, nacre__pool_layout *c, const nacre_endpoint_config *config)
 {
     const uint32_t num_buckets = nacre__num_buckets_for(config->num_observers);
     s->max = nacre__max_observers(config);

@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-void nacre__outer_blocks_cut(nacre__outer_blocks *b, nacre__cutter *c, const nacre_endpoint_config *config)
+void nacre__outer_blocks_cut(nacre__outer_blocks *b, nacre__pool_layout *c, const nacre_endpoint_config *config)
 {
     b->places = nacre__cut(c, config->num_outer, sizeof *b->places);
 }

@@ -4,7 +4,7 @@
 #ifndef NACRE_TESTS_LAYERS_H
 #define NACRE_TESTS_LAYERS_H
 
-#include "base/cutter.h"
+#include "base/pool_layout.h"
 #include "endpoint/core/core.h"
 
 #include <setjmp.h>

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* cutter: one block of memory, cut into pools: once without a block, to learn its size, once for good. The sum never wraps: it
+/* pool_layout: one block of memory, cut into pools: once without a block, to learn its size, once for good. The sum never wraps: it
  * sticks at SIZE_MAX. */
-#ifndef NACRE_BASE_CUTTER_H
-#define NACRE_BASE_CUTTER_H
+#ifndef NACRE_BASE_POOL_LAYOUT_H
+#define NACRE_BASE_POOL_LAYOUT_H
 
 #include <nacre/base.h>
 
-typedef struct nacre__cutter {
+typedef struct nacre__pool_layout {
     uint8_t *base; /* NULL: only the size is wanted; else aligned as malloc aligns */
     size_t at;
-} nacre__cutter;
+} nacre__pool_layout;
 
 /* The place of `num` things of `size` bytes, aligned as malloc aligns; NULL while only the size is wanted. */
-static inline void *nacre__cut(nacre__cutter *c, size_t num, size_t size)
+static inline void *nacre__cut(nacre__pool_layout *c, size_t num, size_t size)
 {
     const size_t align = _Alignof(max_align_t);
     if (c->at > SIZE_MAX - align) {
