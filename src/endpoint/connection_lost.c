@@ -13,7 +13,7 @@ static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
 }
 
 /* There is nobody to answer any more. */
-static void end_answers(nacre_endpoint *ep, const nacre_address *peer)
+static void end_responses(nacre_endpoint *ep, const nacre_address *peer)
 {
     for (uint32_t i = 0; i < ep->core.config.num_server_exchanges; i++) {
         nacre__server_exchange *exchange = &ep->exchanges.servers[i];
@@ -27,11 +27,11 @@ static void end_answers(nacre_endpoint *ep, const nacre_address *peer)
     }
 }
 
-void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer)
+void nacre__peer_lost(nacre_endpoint *ep, const nacre_address *peer)
 {
     end_requests(ep, peer);
-    nacre__observers_gone(&ep->observe, NULL, peer, NACRE_ERR_UNREACHABLE); /* before what is on its way to them */
-    end_answers(ep, peer);
-    nacre__outer_peer_gone(&ep->outer, peer);
+    nacre__observers_end_all(&ep->observe, NULL, peer, NACRE_ERR_UNREACHABLE); /* before what is on its way to them */
+    end_responses(ep, peer);
+    nacre__outer_peer_lost(&ep->outer, peer);
     nacre__echo_forget(&ep->kept_echos, NULL, peer);
 }

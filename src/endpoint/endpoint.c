@@ -88,7 +88,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
     bytes->clients = nacre__cut(&c, config->num_client_exchanges, max);
     bytes->sent = nacre__cut(&c, (size_t)config->num_client_exchanges + config->num_transmissions, max);
     bytes->servers = nacre__cut(&c, config->num_server_exchanges, max);
-    ep->rooms = nacre__cut(&c, config->burst, max);
+    ep->plaintexts = nacre__cut(&c, config->burst, max);
     bytes->pending = nacre__cut(&c, ep->exchanges.max_pending, 2 * max);
     bytes->observers = nacre__cut(&c, ep->observe.max, config->observer_bytes);
     bytes->outer = nacre__cut(&c, config->num_outer, 2 * (max + config->max_unfragmented));
@@ -140,7 +140,7 @@ static void connect(nacre_endpoint *ep)
     ep->outer.x = ep->observe.x = ep->rederive.x = x;
     ep->outer.core = ep->observe.core = ep->rederive.core = core;
     ep->rederive.endpoint = ep;
-    ep->rederive.context_gone = nacre_endpoint_remove_context;
+    ep->rederive.remove_context = nacre_endpoint_remove_context;
     nacre__upper_init(ep);
 }
 
@@ -262,7 +262,7 @@ bool nacre__events_view_messages(const nacre_endpoint *ep)
 bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
 {
     nacre__ref ref;
-    if (persist_event(ep, event) || nacre__observers_gone_event(&ep->observe, event)) return true;
+    if (persist_event(ep, event) || nacre__observers_ended_event(&ep->observe, event)) return true;
     if (nacre__rederivation_event(&ep->rederive, event)) return true;
     if (nacre__observation_next_note(&ep->exchanges, event)) return true; /* before the end of its exchange */
     if (!nacre__queue_pop(&ep->exchanges.events, &ref)) return nacre__observers_notify_event(&ep->observe, event);

@@ -34,14 +34,14 @@ struct nacre_endpoint {
     nacre__received *burst; /* one burst: receive.c */
     nacre_unprotect_item *jobs;
     nacre_context **locked;                                                  /* burst: of the jobs */
-    uint8_t *rooms;                                                          /* burst times max_message: plaintexts */
+    uint8_t *plaintexts;                                                     /* burst times max_message: plaintexts */
     void (*on_confirmed)(void *self, nacre_context *context, nacre_err err); /* nacre__endpoint_on_confirmed; or NULL */
     void *on_confirmed_self;
 };
 
-void nacre__peer_gone(nacre_endpoint *ep, const nacre_address *peer); /* connection_lost.c */
-void nacre__client_exchange_answered(nacre_endpoint *ep, nacre__client_exchange *exchange,
-                                     const nacre__received *received, uint64_t now_ms); /* responses.c */
+void nacre__peer_lost(nacre_endpoint *ep, const nacre_address *peer); /* connection_lost.c */
+void nacre__client_exchange_responded(nacre_endpoint *ep, nacre__client_exchange *exchange,
+                                      const nacre__received *received, uint64_t now_ms); /* responses.c */
 void nacre__client_exchange_oversized(nacre_endpoint *ep, nacre__client_exchange *exchange,
                                       const nacre__received *received, uint64_t now_ms);
 bool nacre__events_view_messages(const nacre_endpoint *ep); /* endpoint.c */

@@ -63,7 +63,7 @@ static void sort_request(nacre_endpoint *ep, nacre__received *received, uint64_t
 
 /* A separate answer as CON: it gets its ACK whatever OSCORE says of it (RFC 8613 8.4, RFC 7252 4.2), and the ACK is kept,
  * for duplicates may come when the exchange has long ended. */
-static void acknowledge_answer(nacre_endpoint *ep, nacre__received *received, uint64_t hash, uint64_t now_ms)
+static void acknowledge_response(nacre_endpoint *ep, nacre__received *received, uint64_t hash, uint64_t now_ms)
 {
     nacre__server_exchange *exchange =
         nacre__server_exchange_add(&ep->exchanges, received->datagram, &received->outer, hash, now_ms);
@@ -77,7 +77,7 @@ static void acknowledge_answer(nacre_endpoint *ep, nacre__received *received, ui
 
 /* An answer that nobody waits for. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, that it be the
  * last. */
-static void stray_answer(nacre_endpoint *ep, const nacre__received *received)
+static void stray_response(nacre_endpoint *ep, const nacre__received *received)
 {
     const nacre_message *m = &received->outer;
     ep->core.stats.dropped++;
@@ -103,7 +103,7 @@ static void sort_response(nacre_endpoint *ep, nacre__received *received, uint64_
     }
     nacre__client_exchange *exchange = nacre__client_exchange_by_token(&ep->exchanges, peer, received->outer.token);
     if (exchange == NULL) {
-        stray_answer(ep, received);
+        stray_response(ep, received);
         return;
     }
     /* RFC 7252 5.3.2: a piggybacked answer matches by token and MID */
@@ -111,7 +111,7 @@ static void sort_response(nacre_endpoint *ep, nacre__received *received, uint64_
         ep->core.stats.dropped++;
         return;
     }
-    if (is_con) acknowledge_answer(ep, received, hash, now_ms);
+    if (is_con) acknowledge_response(ep, received, hash, now_ms);
     received->index = nacre__client_exchange_index(&ep->exchanges, exchange);
     received->number = exchange->number;
     received->kind =
@@ -135,8 +135,8 @@ static nacre_err parse(nacre__received *received, nacre_bytes bytes)
 static void sort_one(nacre_endpoint *ep, nacre__received *received, const nacre_datagram *datagram, uint64_t now_ms)
 {
     received->datagram = datagram;
-    received->room = (nacre_buf){ ep->rooms + (size_t)(received - ep->burst) * ep->core.config.max_message,
-                                  ep->core.config.max_message };
+    received->buf = (nacre_buf){ ep->plaintexts + (size_t)(received - ep->burst) * ep->core.config.max_message,
+                                 ep->core.config.max_message };
     ep->core.stats.received++;
     received->oversized = oversized(ep, datagram);
     if (parse(received, datagram->bytes) != NACRE_OK) {
@@ -239,7 +239,7 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
         nacre_unprotect_item *job = &ep->jobs[num_jobs++]; /* its outputs are set where they are looked at */
         job->context = context;
         job->id = &received->id;
-        job->buf = received->room;
+        job->buf = received->buf;
         job->outer = &received->outer;
         job->is_response = received->kind == NACRE__RECEIVED_RESPONSE;
     }
@@ -363,7 +363,7 @@ static void deliver_response(nacre_endpoint *ep, nacre__received *received, uint
         if (received->kind == NACRE__RECEIVED_BLOCK) nacre__outer_block(&ep->outer, exchange, received, now_ms);
         else if (received->kind == NACRE__RECEIVED_OVERSIZED)
             nacre__client_exchange_oversized(ep, exchange, received, now_ms);
-        else nacre__client_exchange_answered(ep, exchange, received, now_ms);
+        else nacre__client_exchange_responded(ep, exchange, received, now_ms);
     } else {
         ep->core.stats.dropped++;
     }
@@ -374,7 +374,7 @@ static void settle_request(nacre_endpoint *ep, nacre__server_exchange *exchange,
     if (nacre__rederivation_is_past(received)) received->err = NACRE_ERR_NO_CONTEXT;
     nacre__rederivation_proved(&ep->rederive, received);
     if (nacre__rederivation_takes(&ep->rederive, exchange, received)) return;
-    if (received->err == NACRE_ERR_NOT_YET && received->place != NULL)
+    if (received->err == NACRE_ERR_NOT_YET && received->joined != NULL)
         nacre__outer_put_off(&ep->outer, exchange, received);
     else nacre__response_settle(&ep->exchanges, exchange, received);
 }
@@ -383,7 +383,7 @@ static void deliver_request(nacre_endpoint *ep, nacre__received *received)
 {
     nacre__server_exchange *exchange = &ep->exchanges.servers[received->index];
     settle_request(ep, exchange, received);
-    if (received->place != NULL && exchange->state == NACRE__SERVER_FREE) nacre__outer_put_back(received->place);
+    if (received->joined != NULL && exchange->state == NACRE__SERVER_FREE) nacre__outer_put_back(received->joined);
 }
 
 static void deliver_one(nacre_endpoint *ep, nacre__received *received, uint64_t now_ms)

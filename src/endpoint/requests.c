@@ -9,7 +9,7 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *number
     static const nacre_request_options none;
     nacre__client_exchange *exchange;
     if (options == NULL) options = &none;
-    if (!nacre__rederivation_may_ask(&ep->rederive, options->rederivation, context)) return NACRE_ERR_BAD_ARGUMENT;
+    if (!nacre__rederivation_may_request(&ep->rederive, options->rederivation, context)) return NACRE_ERR_BAD_ARGUMENT;
     const nacre_err err = nacre__client_exchange_start(&ep->exchanges, &exchange, peer, context, plain, user,
                                                        nacre__observation_extra(plain));
     if (err != NACRE_OK) return err;
@@ -61,7 +61,7 @@ nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange number)
 void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer)
 {
     if (nacre_address_is_reliable(peer)) {
-        nacre__peer_gone(ep, peer);
+        nacre__peer_lost(ep, peer);
         return;
     }
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {

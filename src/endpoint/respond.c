@@ -3,39 +3,39 @@
 #include "endpoint/endpoint_struct.h"
 
 /* RFC 9175 2.4: in the place of an answer that is too much for its address, one that is not. */
-static nacre_err make_short(nacre_endpoint *ep, const nacre__server_exchange *exchange, nacre_message *answer)
+static nacre_err make_short(nacre_endpoint *ep, const nacre__server_exchange *exchange, nacre_message *response)
 {
-    const bool may_repeat = nacre_code_is_safe(exchange->method) && answer->code >> 5 == 2;
-    return may_repeat ? nacre__echo_ask(&ep->echo, &exchange->record->peer, answer)
-                      : nacre__response_bare(&ep->core, answer);
+    const bool may_repeat = nacre_code_is_safe(exchange->method) && response->code >> 5 == 2;
+    return may_repeat ? nacre__echo_challenge(&ep->echo, &exchange->record->peer, response)
+                      : nacre__response_bare(&ep->core, response);
 }
 
 /* In the ACK of the request where that has not gone, or else by itself. */
-static nacre_err send_response(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre_message *answer)
+static nacre_err send_response(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre_message *response)
 {
-    if (!exchange->acked) return nacre__response_at_once(&ep->exchanges, exchange, answer);
-    const nacre_err err = nacre__separate_respond(&ep->exchanges, exchange, answer);
+    if (!exchange->acked) return nacre__response_at_once(&ep->exchanges, exchange, response);
+    const nacre_err err = nacre__separate_respond(&ep->exchanges, exchange, response);
     if (err == NACRE_OK) nacre__response_known_only(&ep->exchanges, exchange);
     return err;
 }
 
-static nacre_err answer_entry(nacre_endpoint *ep, nacre__server_exchange *exchange, const nacre_message *plain)
+static nacre_err respond_to(nacre_endpoint *ep, nacre__server_exchange *exchange, const nacre_message *plain)
 {
-    nacre_message answer = *plain;
+    nacre_message response = *plain;
     nacre_err err = NACRE_OK;
     const uint32_t observer = exchange->observer;
     uint8_t value[NACRE__ECHO_LEN];
     nacre_bytes echo = NACRE_ABSENT;
-    if (nacre__server_exchange_exceeds(&ep->exchanges, exchange, plain, 0)) err = make_short(ep, exchange, &answer);
+    if (nacre__server_exchange_exceeds(&ep->exchanges, exchange, plain, 0)) err = make_short(ep, exchange, &response);
     else if (nacre__server_exchange_offers(&ep->exchanges, exchange, plain))
         echo = nacre__echo_for(&ep->echo, &exchange->record->peer, value);
-    const bool is_success = answer.code >> 5 == 2;
+    const bool is_success = response.code >> 5 == 2;
     if (err == NACRE_OK && observer != NACRE__NONE && is_success)
-        err = nacre__observe_add(&ep->observe, &ep->observe.observers[observer], &answer, echo);
-    else if (err == NACRE_OK && !nacre_is_absent(echo)) err = nacre__echo_add(&ep->core, &answer, echo);
+        err = nacre__observe_add(&ep->observe, &ep->observe.observers[observer], &response, echo);
+    else if (err == NACRE_OK && !nacre_is_absent(echo)) err = nacre__echo_add(&ep->core, &response, echo);
     if (err != NACRE_OK) return err;
     if (!is_success) exchange->observer = NACRE__NONE; /* RFC 7641 4.1: it does not begin with this */
-    err = send_response(ep, exchange, &answer);
+    err = send_response(ep, exchange, &response);
     if (observer == NACRE__NONE || is_success) return err;
     if (err == NACRE_OK) nacre__observer_end(&ep->observe, &ep->observe.observers[observer], NACRE_OK);
     else exchange->observer = observer;
@@ -48,7 +48,7 @@ nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange number, cons
     if (exchange == NULL && nacre__observer_of(&ep->observe, number) == NULL) return NACRE_ERR_STALE;
     if (!nacre__response_may_be_said(&ep->exchanges, plain)) return NACRE_ERR_BAD_ARGUMENT;
     if (exchange == NULL) return nacre__observer_respond(&ep->observe, number, plain);
-    if (!nacre__response_is_unwanted(exchange, plain->code)) return answer_entry(ep, exchange, plain);
+    if (!nacre__response_is_unwanted(exchange, plain->code)) return respond_to(ep, exchange, plain);
     nacre_endpoint_ignore(ep, number);
     return NACRE_OK;
 }

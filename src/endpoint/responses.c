@@ -3,31 +3,32 @@
 #include "endpoint/endpoint_struct.h"
 
 /* RFC 8613 B.1.2: a server that asks for an Echo may have lost its observers too. */
-static bool repeats(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre_message *answer, uint64_t now_ms)
+static bool repeats(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre_message *response,
+                    uint64_t now_ms)
 {
-    if (nacre__client_exchange_is_challenged(exchange, answer) && exchange->context != NULL)
+    if (nacre__client_exchange_is_challenged(exchange, response) && exchange->context != NULL)
         nacre__observations_challenged(&ep->exchanges, exchange, now_ms);
-    return nacre__client_exchange_repeats(&ep->exchanges, exchange, answer);
+    return nacre__client_exchange_repeats(&ep->exchanges, exchange, response);
 }
 
-static void answered(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
-                     const nacre_message *answer, uint64_t now_ms)
+static void responded(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
+                      const nacre_message *response, uint64_t now_ms)
 {
     if (nacre__observation_ignores(exchange, received)) {
         ep->core.stats.dropped++;
         return;
     }
-    if (nacre__client_exchange_rejects(&ep->exchanges, exchange, received, answer) ||
-        repeats(ep, exchange, answer, now_ms))
+    if (nacre__client_exchange_rejects(&ep->exchanges, exchange, received, response) ||
+        repeats(ep, exchange, response, now_ms))
         return;
-    nacre__client_exchange_keep_echo(&ep->exchanges, exchange, answer);
-    if (nacre__observation_takes(&ep->exchanges, exchange, received, answer, now_ms)) return;
+    nacre__client_exchange_keep_echo(&ep->exchanges, exchange, response);
+    if (nacre__observation_takes(&ep->exchanges, exchange, received, response, now_ms)) return;
     ep->core.stats.responses++;
-    nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_OK, answer);
+    nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_OK, response);
 }
 
-static void verified_answer(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
-                            uint64_t now_ms)
+static void verified_response(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
+                              uint64_t now_ms)
 {
     nacre__client_exchange_keep_outer_echo(&ep->exchanges, exchange, &received->outer);
     /* RFC 8613 8.4.2: a notification for who did not ask for any */
@@ -38,18 +39,18 @@ static void verified_answer(nacre_endpoint *ep, nacre__client_exchange *exchange
         ep->core.stats.dropped++; /* the new one was answered in this burst */
     else if (!nacre__rederivation_verified(&ep->rederive, exchange))
         nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
-    else answered(ep, exchange, received, &received->plain, now_ms);
+    else responded(ep, exchange, received, &received->plain, now_ms);
 }
 
-static void plain_answer(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
-                         uint64_t now_ms)
+static void plain_response(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
+                           uint64_t now_ms)
 {
-    const nacre_message *answer = &received->outer;
+    const nacre_message *response = &received->outer;
     if (exchange->context == NULL) {
-        answered(ep, exchange, received, answer, now_ms);
+        responded(ep, exchange, received, response, now_ms);
         return;
     }
-    nacre__client_exchange_keep_outer_echo(&ep->exchanges, exchange, answer);
+    nacre__client_exchange_keep_outer_echo(&ep->exchanges, exchange, response);
     if (!nacre__client_exchange_waits(exchange)) {
         /* RFC 8613 8.4.2: no notification, and no end of the observation either */
         nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_NOT_PROTECTED, now_ms);
@@ -59,16 +60,16 @@ static void plain_answer(nacre_endpoint *ep, nacre__client_exchange *exchange, c
 }
 
 /* An answer with the exchange's token; `received` says what verifying came to. */
-void nacre__client_exchange_answered(nacre_endpoint *ep, nacre__client_exchange *exchange,
-                                     const nacre__received *received, uint64_t now_ms)
+void nacre__client_exchange_responded(nacre_endpoint *ep, nacre__client_exchange *exchange,
+                                      const nacre__received *received, uint64_t now_ms)
 {
     const bool has_oscore = nacre__has_option(received->outer.options, NACRE_OPT_OSCORE);
     if (!has_oscore || (exchange->context == NULL && ep->core.config.opaque_oscore))
-        plain_answer(ep, exchange, received, now_ms);
+        plain_response(ep, exchange, received, now_ms);
     else if (exchange->context == NULL)
         nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
-    else if (received->err == NACRE_OK) verified_answer(ep, exchange, received, now_ms);
-    else if (nacre__rederivation_answer(&ep->rederive, exchange, received)) return;
+    else if (received->err == NACRE_OK) verified_response(ep, exchange, received, now_ms);
+    else if (nacre__rederivation_response(&ep->rederive, exchange, received)) return;
     else nacre__client_exchange_dropped(&ep->exchanges, exchange, received, received->err, now_ms);
 }
 

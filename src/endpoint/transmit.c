@@ -28,21 +28,21 @@ static uint64_t new_token(nacre_endpoint *ep)
     return token;
 }
 
-static nacre_err write_request(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre_bytes *out, nacre_buf room,
+static nacre_err write_request(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre_bytes *out, nacre_buf buf,
                                const nacre_message *plain)
 {
-    if (exchange->context == NULL) return nacre_message_write(plain, out, room);
+    if (exchange->context == NULL) return nacre_message_write(plain, out, buf);
     nacre_request_id id;
     nacre_protect_options how;
     nacre__context_lock(&ep->core, exchange->context);
-    const nacre_err err = nacre_protect_request(exchange->context, &ep->core.config.crypto, &id, out, room, plain,
+    const nacre_err err = nacre_protect_request(exchange->context, &ep->core.config.crypto, &id, out, buf, plain,
                                                 nacre__rederivation_how(exchange, &how));
     nacre__context_unlock(&ep->core, exchange->context);
     if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
-    nacre__client_exchange_bring_outer_echo(&ep->exchanges, exchange, out, room);
+    nacre__client_exchange_bring_outer_echo(&ep->exchanges, exchange, out, buf);
     nacre__observation_sent(exchange);
     exchange->id = id;
-    nacre__persist_ask_early(&ep->persist_waits, exchange->context);
+    nacre__request_persist_early(&ep->persist_waits, exchange->context);
     return NACRE_OK;
 }
 
@@ -62,11 +62,11 @@ static bool transmit_new(nacre_endpoint *ep, nacre__client_exchange *exchange, n
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(exchange->plain, exchange->plain_len));
     plain.mid = nacre__new_mid(&ep->tx, &exchange->peer);
     if (!exchange->is_ping) plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
-    const nacre_buf room = { out->buf.ptr,
-                             nacre__max_message_to(&ep->core, &exchange->peer) }; /* it may be less than at the start */
+    const nacre_buf buf = { out->buf.ptr,
+                            nacre__max_message_to(&ep->core, &exchange->peer) }; /* it may be less than at the start */
     if (err == NACRE_OK && is_next)
-        err = nacre__outer_write_next(&ep->outer, exchange, &out->bytes, room, plain.mid, plain.token);
-    else if (err == NACRE_OK) err = write_request(ep, exchange, &out->bytes, room, &plain);
+        err = nacre__outer_write_next(&ep->outer, exchange, &out->bytes, buf, plain.mid, plain.token);
+    else if (err == NACRE_OK) err = write_request(ep, exchange, &out->bytes, buf, &plain);
     if (err == NACRE_ERR_NOT_YET) {
         nacre__client_exchange_wait(&ep->exchanges, exchange);
         nacre__persist_join(&ep->persist_waits, exchange->context, NACRE__OF_CLIENT_EXCHANGE,
@@ -105,10 +105,10 @@ static bool transmit_request(nacre_endpoint *ep, nacre__client_exchange *exchang
 
 static bool transmit_response(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre_outgoing *out)
 {
-    const nacre_bytes answer = nacre_bytes_of(exchange->record->bytes, exchange->record->response_len);
+    const nacre_bytes response = nacre_bytes_of(exchange->record->bytes, exchange->record->response_len);
     exchange->record->in_queue = false;
     if (exchange->record->response_len == 0) return false; /* its cipher failed */
-    if (!nacre__outer_write(&ep->outer, &exchange->record->peer, &exchange->block_request, answer, out))
+    if (!nacre__outer_write(&ep->outer, &exchange->record->peer, &exchange->block_request, response, out))
         copy_out(out, &exchange->record->peer, exchange->record->bytes, exchange->record->response_len);
     return true;
 }

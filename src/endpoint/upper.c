@@ -14,7 +14,7 @@ static void blocks_dropped(void *self, nacre__client_exchange *exchange)
     nacre__outer_forget(&ep->outer, exchange);
 }
 
-static void registration_answered(void *self, nacre__server_exchange *exchange, nacre__separate_response *separate)
+static void registration_responded(void *self, nacre__server_exchange *exchange, nacre__separate_response *separate)
 {
     nacre_endpoint *ep = self;
     nacre__observer_begun(&ep->observe, &ep->observe.observers[exchange->observer], separate);
@@ -63,7 +63,7 @@ void nacre__upper_init(nacre_endpoint *ep)
         .self = ep,
         .request_left = request_left,
         .blocks_dropped = blocks_dropped,
-        .registration_answered = registration_answered,
+        .registration_responded = registration_responded,
         .registration_ended = registration_ended,
         .notification_ended = notification_ended,
         .notification_missed = notification_missed,

@@ -141,8 +141,8 @@ static void expect_end(cut *c, nacre_err err)
     assert_string_equal(nacre_err_name(event.err), nacre_err_name(err));
     expect_quiet(&c->p.client, 600000);
     for (uint32_t i = 0; i < c->p.client.ep->core.config.num_outer; i++)
-        assert_true(c->p.client.ep->outer.places[i].state == NACRE__OUTER_FREE ||
-                    c->p.client.ep->outer.places[i].state == NACRE__OUTER_TAKEN);
+        assert_true(c->p.client.ep->outer.entries[i].state == NACRE__OUTER_FREE ||
+                    c->p.client.ep->outer.entries[i].state == NACRE__OUTER_TAKEN);
 }
 
 /* RFC 8613 4.1.3.4.2, 8.4.1, RFC 7959 2.4 */
@@ -416,9 +416,9 @@ static void cancelled(void **state)
     (void)state;
     open_cut(&c, NACRE_NON, 150, &(nacre_endpoint_config){ .num_outer = 1, .max_unfragmented = MAX });
     give_up_to(&c, 1, 2, 0);
-    assert_int_equal(c.p.client.ep->outer.places[0].state, NACRE__OUTER_FETCHING);
+    assert_int_equal(c.p.client.ep->outer.entries[0].state, NACRE__OUTER_FETCHING);
     nacre_endpoint_cancel(c.p.client.ep, c.exchange);
-    assert_int_equal(c.p.client.ep->outer.places[0].state, NACRE__OUTER_FREE);
+    assert_int_equal(c.p.client.ep->outer.entries[0].state, NACRE__OUTER_FREE);
     give_piece(&c, &(piece){ .num = 1, .szx = 2 }, 0);
     expect_quiet(&c.p.client, 0);
     pair_close(&c.p);

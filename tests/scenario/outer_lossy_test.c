@@ -191,7 +191,7 @@ static unsigned num_open(const run *r)
 static void count_places(const party *p)
 {
     for (uint32_t i = 0; i < p->ep->core.config.num_outer; i++)
-        outer_blocks += p->ep->outer.places[i].state != NACRE__OUTER_FREE;
+        outer_blocks += p->ep->outer.entries[i].state != NACRE__OUTER_FREE;
 }
 
 static void one_run(uint64_t seed)

@@ -217,7 +217,7 @@ static void same_token_of_the_same_address_takes_the_place_of_the_registration_b
     assert_int_equal(observe(w, 1, 'a', &first), NACRE_OK);
     assert_int_equal(observe(w, 1, 'a', &second), NACRE_OK);
     assert_null(nacre__observer_of(&w->s, first));
-    assert_true(nacre__observers_gone_event(&w->s, &event));
+    assert_true(nacre__observers_ended_event(&w->s, &event));
     assert_int_equal(event.exchange, first);
     assert_int_equal(event.err, NACRE_ERR_STALE);
     assert_int_equal(w->s.num_observing, 1);

@@ -59,10 +59,10 @@ static void a_context_is_asked_for_once_until_it_is_confirmed(void **state)
     nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_SERVER_EXCHANGE, 0);
     assert_ptr_equal(nacre__persist_event(&w->p), &w->contexts[0]);
     assert_null(nacre__persist_event(&w->p));
-    nacre__persist_ask(&w->p, &w->contexts[0]);
+    nacre__request_persist(&w->p, &w->contexts[0]);
     assert_null(nacre__persist_event(&w->p));
     nacre__persist_confirmed(&w->p, &w->contexts[0]);
-    nacre__persist_ask(&w->p, &w->contexts[0]);
+    nacre__request_persist(&w->p, &w->contexts[0]);
     assert_ptr_equal(nacre__persist_event(&w->p), &w->contexts[0]);
     waits_close(w);
 }
@@ -121,7 +121,7 @@ static void a_request_ahead_of_time_gives_way_to_one_with_a_waiter(void **state)
     (void)state;
     waits *w = waits_open();
     nacre__persist_join(&w->p, &w->contexts[0], NACRE__OF_CLIENT_EXCHANGE, 0);
-    for (int i = 1; i < MAX; i++) nacre__persist_ask(&w->p, &w->contexts[i]);
+    for (int i = 1; i < MAX; i++) nacre__request_persist(&w->p, &w->contexts[i]);
     nacre__persist_join(&w->p, &w->contexts[MAX], NACRE__OF_CLIENT_EXCHANGE, 1);
     bool told[MAX + 1] = { false };
     for (nacre_context *c; (c = nacre__persist_event(&w->p)) != NULL;) told[c - w->contexts] = true;

@@ -15,13 +15,13 @@ void nacre__address_validation_cut(nacre__address_validation *v, nacre__pool_lay
 {
     v->num = WAYS;
     while (v->num < num_peers) v->num *= 2;
-    v->places = nacre__cut(c, v->num, sizeof *v->places);
+    v->entries = nacre__cut(c, v->num, sizeof *v->entries);
 }
 
 static nacre__validated_address *set_of(const nacre__address_validation *v, const nacre_address *peer)
 {
     const uint64_t hash = nacre__peer_hash(v->core, peer, NACRE_ABSENT);
-    return &v->places[((hash ^ hash >> 32) & (v->num / WAYS - 1)) * WAYS];
+    return &v->entries[((hash ^ hash >> 32) & (v->num / WAYS - 1)) * WAYS];
 }
 
 static bool is_current(const nacre__address_validation *v, const nacre__validated_address *a)
@@ -46,17 +46,17 @@ static bool gives_way_before(const nacre__validated_address *a, const nacre__val
 }
 
 /* The peer's own place, or the one to give it. */
-static nacre__validated_address *place_for(const nacre__address_validation *v, const nacre_address *peer)
+static nacre__validated_address *entry_for(const nacre__address_validation *v, const nacre_address *peer)
 {
-    nacre__validated_address *set = set_of(v, peer), *place = &set[0];
+    nacre__validated_address *set = set_of(v, peer), *entry = &set[0];
     for (size_t i = 0; i < WAYS; i++) {
         if (nacre_address_equal(&set[i].peer, peer)) return &set[i];
-        if (gives_way_before(&set[i], place)) place = &set[i];
+        if (gives_way_before(&set[i], entry)) entry = &set[i];
     }
-    return place;
+    return entry;
 }
 
 void nacre__validate(nacre__address_validation *v, const nacre_address *peer)
 {
-    *place_for(v, peer) = (nacre__validated_address){ .peer = *peer, .when = v->core->now_ms };
+    *entry_for(v, peer) = (nacre__validated_address){ .peer = *peer, .when = v->core->now_ms };
 }

@@ -14,7 +14,7 @@ typedef struct nacre__validated_address {
 
 typedef struct nacre__address_validation {
     const nacre__core *core;
-    nacre__validated_address *places;
+    nacre__validated_address *entries;
     uint32_t num; /* a power of two */
 } nacre__address_validation;
 

@@ -61,7 +61,7 @@ nacre_err nacre__echo_add(const nacre__core *core, nacre_message *response, nacr
     return nacre_options_finish(&options, &response->options);
 }
 
-nacre_err nacre__echo_ask(const nacre__echo *echo, const nacre_address *peer, nacre_message *response)
+nacre_err nacre__echo_challenge(const nacre__echo *echo, const nacre_address *peer, nacre_message *response)
 {
     uint8_t value[VALUE_LEN];
     const nacre_bytes fresh = nacre__echo_for(echo, peer, value);

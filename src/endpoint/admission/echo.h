@@ -28,6 +28,6 @@ nacre_bytes nacre__echo_for(const nacre__echo *echo, const nacre_address *peer, 
 nacre_err nacre__echo_add(const nacre__core *core, nacre_message *response, nacre_bytes value);
 
 /* Turns `response` into 4.01 with Echo. */
-nacre_err nacre__echo_ask(const nacre__echo *echo, const nacre_address *peer, nacre_message *response);
+nacre_err nacre__echo_challenge(const nacre__echo *echo, const nacre_address *peer, nacre_message *response);
 
 #endif

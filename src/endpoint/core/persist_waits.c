@@ -18,7 +18,7 @@ static bool has_waiter(const nacre__persist_waits *p, const nacre_context *conte
 }
 
 /* Requests ahead of time have taken all places: the first of them gives way, and is made again when something waits. */
-static void make_place(nacre__persist_waits *p)
+static void drop_early_request(nacre__persist_waits *p)
 {
     for (uint32_t i = 0; i < p->num_requests; i++) {
         if (has_waiter(p, p->requests[i].context)) continue;
@@ -27,28 +27,28 @@ static void make_place(nacre__persist_waits *p)
     }
 }
 
-static bool is_asked_for(const nacre__persist_waits *p, const nacre_context *context)
+static bool is_requested(const nacre__persist_waits *p, const nacre_context *context)
 {
     for (uint32_t i = 0; i < p->num_requests; i++)
         if (p->requests[i].context == context) return true;
     return false;
 }
 
-void nacre__persist_ask(nacre__persist_waits *p, nacre_context *context)
+void nacre__request_persist(nacre__persist_waits *p, nacre_context *context)
 {
-    if (is_asked_for(p, context)) return;
-    if (p->num_requests == p->max) make_place(p);
+    if (is_requested(p, context)) return;
+    if (p->num_requests == p->max) drop_early_request(p);
     if (p->num_requests == p->max) return; /* cannot be: there are no more waiters than places */
     p->requests[p->num_requests++] = (nacre__persist_request){ context, true };
 }
 
-void nacre__persist_ask_early(nacre__persist_waits *p, nacre_context *context)
+void nacre__request_persist_early(nacre__persist_waits *p, nacre_context *context)
 {
     nacre__context_lock(p->core, context);
     const nacre_needs needs = nacre_context_needs(context);
     nacre__context_unlock(p->core, context);
     if ((needs.reserve == 0 && !needs.window_lost) || p->num_requests == p->max) return;
-    nacre__persist_ask(p, context);
+    nacre__request_persist(p, context);
 }
 
 nacre_context *nacre__persist_event(nacre__persist_waits *p)
@@ -66,7 +66,7 @@ nacre_context *nacre__persist_event(nacre__persist_waits *p)
 void nacre__persist_join(nacre__persist_waits *p, nacre_context *context, uint8_t kind, uint32_t index)
 {
     p->waits[p->num_waits++] = (nacre__persist_wait){ context, { kind, index }, false };
-    nacre__persist_ask(p, context);
+    nacre__request_persist(p, context);
 }
 
 static void remove_at(nacre__persist_waits *p, uint32_t at)

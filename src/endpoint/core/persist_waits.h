@@ -33,10 +33,10 @@ typedef struct nacre__persist_waits {
 void nacre__persist_waits_cut(nacre__persist_waits *p, nacre__pool_layout *c, uint32_t max);
 
 /* Asks for `context`, unless it is asked for already. */
-void nacre__persist_ask(nacre__persist_waits *p, nacre_context *context);
+void nacre__request_persist(nacre__persist_waits *p, nacre_context *context);
 
 /* `context` has just spent a sequence number: asks for more before none is left. */
-void nacre__persist_ask_early(nacre__persist_waits *p, nacre_context *context);
+void nacre__request_persist_early(nacre__persist_waits *p, nacre_context *context);
 
 /* The pool entry waits for `context` from now on, which is asked for. It must not wait already. */
 void nacre__persist_join(nacre__persist_waits *p, nacre_context *context, uint8_t kind, uint32_t index);

@@ -15,21 +15,21 @@ static void prefetch_key(const nacre_protection *protection)
 }
 
 nacre_err nacre__protect_batch_add(nacre__protect_batch *batch, nacre_context *context, nacre_request_id *id,
-                                   nacre_bytes *out, nacre_buf room, const nacre_message *response, size_t *len)
+                                   nacre_bytes *out, nacre_buf buf, const nacre_message *response, size_t *len)
 {
     if (batch->num == NACRE_BURST) nacre__protect_batch_flush(batch);
     nacre__protect_job *job = &batch->jobs[batch->num];
     nacre__context_lock(batch->core, context);
     /* RFC 8613 8.3, 8.3.1: with the request's nonce when the identity has the right to it, and that is once */
     const nacre_err err =
-        nacre_protect_begin(context, &batch->core->config.crypto, &job->protection, id, out, room, response, NULL);
+        nacre_protect_begin(context, &batch->core->config.crypto, &job->protection, id, out, buf, response, NULL);
     nacre__context_unlock(batch->core, context);
     if (err != NACRE_OK) return err;
     prefetch_key(&job->protection);
     job->len = len;
     job->context = context;
     batch->num++;
-    nacre__persist_ask_early(batch->persist, context);
+    nacre__request_persist_early(batch->persist, context);
     return NACRE_OK;
 }
 

@@ -26,7 +26,7 @@ void nacre__protect_batch_cut(nacre__protect_batch *batch, nacre__pool_layout *c
 /* Begins to protect `response` into `room`. On NACRE_OK `out` is where it will stand; if its cipher fails in the end, `*len`,
  * which is kept until then, becomes 0. Results as nacre_protect_response. */
 nacre_err nacre__protect_batch_add(nacre__protect_batch *batch, nacre_context *context, nacre_request_id *id,
-                                   nacre_bytes *out, nacre_buf room, const nacre_message *response, size_t *len);
+                                   nacre_bytes *out, nacre_buf buf, const nacre_message *response, size_t *len);
 
 /* Encrypts all that wait. */
 void nacre__protect_batch_flush(nacre__protect_batch *batch);

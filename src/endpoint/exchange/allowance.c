@@ -14,64 +14,64 @@ enum {
 };
 
 /* The most bytes that `answer` may take, with a token of that length. */
-static size_t size_of(const nacre_context *context, const nacre_message *answer, nacre_bytes token)
+static size_t size_of(const nacre_context *context, const nacre_message *response, nacre_bytes token)
 {
-    nacre_message m = *answer;
+    nacre_message m = *response;
     m.token = token;
     return context != NULL ? nacre_protect_size(context, &m, NULL) : nacre_message_size(&m);
 }
 
-static size_t bare_size(const nacre_message *answer, nacre_bytes token)
+static size_t bare_size(const nacre_message *response, nacre_bytes token)
 {
-    return token.len + answer->options.len + answer->payload.len + MOST_AROUND;
+    return token.len + response->options.len + response->payload.len + MOST_AROUND;
 }
 
 /* One that is too long for any address is refused as such. The bound is a low one: what is called too long here is not held
  * back, so it must be certain that it is not sent. */
-static bool is_too_long(const nacre__exchanges *x, const nacre_message *answer, nacre_bytes token)
+static bool is_too_long(const nacre__exchanges *x, const nacre_message *response, nacre_bytes token)
 {
-    return NACRE__HEADER_LEN + token.len + answer->payload.len > x->core->config.max_message;
+    return NACRE__HEADER_LEN + token.len + response->payload.len > x->core->config.max_message;
 }
 
 /* Whether `answer` and `extra` bytes are more than `allowance`, and `peer` is not validated. */
 bool nacre__response_exceeds(const nacre__exchanges *x, const nacre_context *context, const nacre_address *peer,
-                             const nacre_message *answer, nacre_bytes token, size_t allowance, size_t extra)
+                             const nacre_message *response, nacre_bytes token, size_t allowance, size_t extra)
 {
-    if (bare_size(answer, token) + extra <= allowance || nacre__is_validated(x->validation, peer)) return false;
-    return size_of(context, answer, token) + extra > allowance && !is_too_long(x, answer, token);
+    if (bare_size(response, token) + extra <= allowance || nacre__is_validated(x->validation, peer)) return false;
+    return size_of(context, response, token) + extra > allowance && !is_too_long(x, response, token);
 }
 
 /* … than the sender of the request may get. */
 bool nacre__server_exchange_exceeds(const nacre__exchanges *x, const nacre__server_exchange *exchange,
-                                    const nacre_message *answer, size_t extra)
+                                    const nacre_message *response, size_t extra)
 {
     const nacre_bytes token = exchange->message.token;
     size_t allowance = nacre__allowance(exchange->record->datagram_len);
     if (exchange->acked) allowance -= NACRE__HEADER_LEN; /* the ACK went there */
-    if (bare_size(answer, token) + extra <= allowance) return false;
+    if (bare_size(response, token) + extra <= allowance) return false;
     extra +=
         nacre__outer_most(&exchange->block_request) + (exchange->observer != NACRE__NONE ? NACRE__OBSERVE_OPTIONS : 0);
-    return nacre__response_exceeds(x, exchange->context, &exchange->record->peer, answer, token, allowance, extra);
+    return nacre__response_exceeds(x, exchange->context, &exchange->record->peer, response, token, allowance, extra);
 }
 
 /* ---- Slices ----------------------------------------------------------------------------------------------------------
  * A block that others follow offers an Echo value to an address that is not validated (RFC 9175 2.3 allows it in any
  * response): the request for the next block may bring it. */
 
-bool nacre__is_slice(const nacre_message *answer)
+bool nacre__is_slice(const nacre_message *response)
 {
     nacre__block block;
-    const nacre_bytes value = nacre_option_find(answer->options, NACRE_OPT_BLOCK2);
-    return answer->code >> 5 == 2 && !nacre_is_absent(value) && nacre__block_read(&block, value) && block.more &&
-           !nacre__has_option(answer->options, NACRE_OPT_ECHO);
+    const nacre_bytes value = nacre_option_find(response->options, NACRE_OPT_BLOCK2);
+    return response->code >> 5 == 2 && !nacre_is_absent(value) && nacre__block_read(&block, value) && block.more &&
+           !nacre__has_option(response->options, NACRE_OPT_ECHO);
 }
 
 bool nacre__server_exchange_offers(const nacre__exchanges *x, const nacre__server_exchange *exchange,
-                                   const nacre_message *answer)
+                                   const nacre_message *response)
 {
-    return answer->options.len > 0 && nacre__is_slice(answer) &&
+    return response->options.len > 0 && nacre__is_slice(response) &&
            !nacre__is_validated(x->validation, &exchange->record->peer) &&
-           !nacre__server_exchange_exceeds(x, exchange, answer, NACRE__ECHO_OPTION);
+           !nacre__server_exchange_exceeds(x, exchange, response, NACRE__ECHO_OPTION);
 }
 
 /* RFC 9175 2.3: a security context whose peer has sent an Echo is asked for one in the place of a slice, but not twice: what
@@ -86,12 +86,12 @@ bool nacre__server_exchange_knows_echo(const nacre__exchanges *x, const nacre__s
 }
 
 /* Makes `answer` its code alone, with Block1 where it has that (RFC 7959 2.5). The option is then in the endpoint's memory. */
-nacre_err nacre__response_bare(const nacre__core *core, nacre_message *answer)
+nacre_err nacre__response_bare(const nacre__core *core, nacre_message *response)
 {
-    const nacre_bytes block1 = nacre_option_find(answer->options, NACRE_OPT_BLOCK1);
+    const nacre_bytes block1 = nacre_option_find(response->options, NACRE_OPT_BLOCK1);
     nacre_options options;
-    *answer = (nacre_message){ .code = answer->code };
+    *response = (nacre_message){ .code = response->code };
     nacre_options_init(&options, (nacre_buf){ core->options, core->config.max_message });
     if (!nacre_is_absent(block1)) nacre_options_add(&options, NACRE_OPT_BLOCK1, block1);
-    return nacre_options_finish(&options, &answer->options);
+    return nacre_options_finish(&options, &response->options);
 }

@@ -9,10 +9,10 @@ static bool is_kept_for(const nacre__exchanges *x, const nacre__client_exchange 
 
 /* A response that is believed as far as its exchange is protected. */
 void nacre__client_exchange_keep_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
-                                      const nacre_message *answer)
+                                      const nacre_message *response)
 {
     if (is_kept_for(x, exchange, exchange->context))
-        nacre__echo_keep(x->kept_echos, &exchange->peer, exchange->context, answer->options);
+        nacre__echo_keep(x->kept_echos, &exchange->peer, exchange->context, response->options);
 }
 
 /* What stands outside of a verified response to a protected request, or in an unprotected one. */
@@ -38,22 +38,22 @@ void nacre__client_exchange_bring_echo(nacre__exchanges *x, nacre__client_exchan
 }
 
 /* `datagram`, at the start of `room`, with the value beside its outer options (class U: the AAD has none of them). */
-static nacre_err add_outside(nacre__exchanges *x, nacre_bytes *datagram, nacre_buf room, nacre_bytes echo)
+static nacre_err add_outside(nacre__exchanges *x, nacre_bytes *datagram, nacre_buf buf, nacre_bytes echo)
 {
     nacre_message m;
     memcpy(x->core->scratch, datagram->ptr, datagram->len);
     nacre_err err = nacre_message_parse(&m, nacre_bytes_of(x->core->scratch, datagram->len));
     if (err == NACRE_OK) err = nacre__echo_add(x->core, &m, echo);
-    if (err == NACRE_OK && nacre_message_size(&m) > room.cap) err = NACRE_ERR_BUFFER_TOO_SMALL;
-    return err == NACRE_OK ? nacre_message_write(&m, datagram, room) : err;
+    if (err == NACRE_OK && nacre_message_size(&m) > buf.cap) err = NACRE_ERR_BUFFER_TOO_SMALL;
+    return err == NACRE_OK ? nacre_message_write(&m, datagram, buf) : err;
 }
 
 /* The exchange's protected request was written, and goes out: it brings outside what is kept in clear, if it has room. */
 void nacre__client_exchange_bring_outer_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
-                                             nacre_bytes *datagram, nacre_buf room)
+                                             nacre_bytes *datagram, nacre_buf buf)
 {
     if (!is_kept_for(x, exchange, NULL)) return;
     nacre__kept_echo *kept = nacre__kept_echo_find(x->kept_echos, &exchange->peer, NULL);
-    if (kept != NULL && add_outside(x, datagram, room, nacre_bytes_of(kept->value, kept->len)) == NACRE_OK)
+    if (kept != NULL && add_outside(x, datagram, buf, nacre_bytes_of(kept->value, kept->len)) == NACRE_OK)
         kept->len = 0;
 }

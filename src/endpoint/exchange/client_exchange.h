@@ -52,9 +52,10 @@ void nacre__client_exchange_reset(nacre__exchanges *x, nacre__client_exchange *e
 void nacre__client_exchange_dropped(nacre__exchanges *x, nacre__client_exchange *exchange,
                                     const nacre__received *received, nacre_err err, uint64_t now_ms);
 bool nacre__client_exchange_rejects(nacre__exchanges *x, nacre__client_exchange *exchange,
-                                    const nacre__received *received, const nacre_message *answer);
-bool nacre__client_exchange_is_challenged(const nacre__client_exchange *exchange, const nacre_message *answer);
-bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre_message *answer);
+                                    const nacre__received *received, const nacre_message *response);
+bool nacre__client_exchange_is_challenged(const nacre__client_exchange *exchange, const nacre_message *response);
+bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange *exchange,
+                                    const nacre_message *response);
 bool nacre__client_exchange_request_has(const nacre__client_exchange *exchange, uint16_t number);
 void nacre__client_exchange_unprotected(nacre__exchanges *x, nacre__client_exchange *exchange,
                                         const nacre__received *received, uint64_t now_ms);
@@ -62,11 +63,11 @@ void nacre__client_exchange_unprotected(nacre__exchanges *x, nacre__client_excha
 /* ---- client_echo.c ------------------------------------------------------------------------------------------------- */
 
 void nacre__client_exchange_keep_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
-                                      const nacre_message *answer);
+                                      const nacre_message *response);
 void nacre__client_exchange_keep_outer_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
                                             const nacre_message *outer);
 void nacre__client_exchange_bring_echo(nacre__exchanges *x, nacre__client_exchange *exchange);
 void nacre__client_exchange_bring_outer_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
-                                             nacre_bytes *datagram, nacre_buf room);
+                                             nacre_bytes *datagram, nacre_buf buf);
 
 #endif

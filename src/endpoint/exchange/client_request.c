@@ -101,9 +101,9 @@ static nacre__client_exchange *free_exchange(nacre__exchanges *x)
 {
     const uint32_t num = x->core->config.num_client_exchanges;
     for (uint32_t i = 0; i < num; i++) {
-        nacre__client_exchange *exchange = &x->clients[(x->next_slot + i) % num];
+        nacre__client_exchange *exchange = &x->clients[(x->next_client + i) % num];
         if (exchange->state != NACRE__CLIENT_FREE) continue;
-        x->next_slot =
+        x->next_client =
             (nacre__client_exchange_index(x, exchange) + 1) % num; /* round, so that numbers come back late */
         return exchange;
     }

@@ -82,10 +82,10 @@ static bool is_plain_refusal(const nacre__client_exchange *exchange, uint8_t cod
                                    code == NACRE_GATEWAY_TIMEOUT || code == NACRE_PROXYING_NOT_SUPPORTED);
 }
 
-static bool is_understood(const nacre_message *answer)
+static bool is_understood(const nacre_message *response)
 {
     uint16_t last = 0;
-    nacre_option_iter it = nacre_option_begin(answer->options);
+    nacre_option_iter it = nacre_option_begin(response->options);
     for (nacre_option option; nacre_option_next(&it, &option); last = option.number)
         if (nacre__option_is_foreign(&option, option.number == last)) return false;
     return true;
@@ -94,10 +94,10 @@ static bool is_understood(const nacre_message *answer)
 /* RFC 7252 5.4.1: an answer with a critical option that is not understood is rejected: a NON is ignored, and the exchange goes
  * on; a CON gets a RST in place of its ACK, and what it answers ends, as with a piggybacked one. */
 bool nacre__client_exchange_rejects(nacre__exchanges *x, nacre__client_exchange *exchange,
-                                    const nacre__received *received, const nacre_message *answer)
+                                    const nacre__received *received, const nacre_message *response)
 {
     enum { ACK_TO_RST = (NACRE_ACK ^ NACRE_RST) << 4 };
-    if (is_understood(answer)) return false;
+    if (is_understood(response)) return false;
     if (received->outer.type == NACRE_NON && !nacre_address_is_reliable(&exchange->peer)) {
         x->core->stats.dropped++;
         if (nacre__client_exchange_waits(exchange)) exchange->last_reject = NACRE_ERR_CRITICAL_OPTION;
@@ -105,7 +105,7 @@ bool nacre__client_exchange_rejects(nacre__exchanges *x, nacre__client_exchange 
     }
     if (received->ack != 0) x->servers[received->ack - 1].record->bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
     x->core->stats.responses++;
-    nacre__client_exchange_end(x, exchange, NACRE_ERR_CRITICAL_OPTION, answer);
+    nacre__client_exchange_end(x, exchange, NACRE_ERR_CRITICAL_OPTION, response);
     return true;
 }
 
@@ -116,25 +116,26 @@ bool nacre__client_exchange_request_has(const nacre__client_exchange *exchange, 
     return nacre__has_option(plain.options, number);
 }
 
-static bool has_challenge(const nacre_message *answer, nacre_bytes *echo)
+static bool has_challenge(const nacre_message *response, nacre_bytes *echo)
 {
-    *echo = nacre_option_find(answer->options, NACRE_OPT_ECHO);
-    return answer->code == NACRE_UNAUTHORIZED && echo->len >= 1 && echo->len <= NACRE__MAX_ECHO;
+    *echo = nacre_option_find(response->options, NACRE_OPT_ECHO);
+    return response->code == NACRE_UNAUTHORIZED && echo->len >= 1 && echo->len <= NACRE__MAX_ECHO;
 }
 
 /* Whether the answer asks for the request again, with Echo, and it was not repeated yet. */
-bool nacre__client_exchange_is_challenged(const nacre__client_exchange *exchange, const nacre_message *answer)
+bool nacre__client_exchange_is_challenged(const nacre__client_exchange *exchange, const nacre_message *response)
 {
     nacre_bytes echo;
-    return has_challenge(answer, &echo) && !exchange->repeated;
+    return has_challenge(response, &echo) && !exchange->repeated;
 }
 
 /* RFC 8613 B.1.2, RFC 9175 2.3: a 4.01 with Echo asks for the same request again, with the value. Done once. To a protected
  * request it must have verified. */
-bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre_message *answer)
+bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange *exchange,
+                                    const nacre_message *response)
 {
     nacre_bytes echo;
-    if (!has_challenge(answer, &echo)) return false;
+    if (!has_challenge(response, &echo)) return false;
     if (exchange->repeated)
         return !nacre__client_exchange_waits(exchange) &&
                exchange->state != NACRE__CLIENT_OBSERVING; /* doubled, before it goes again */
@@ -171,9 +172,9 @@ static void keep_hint(nacre__exchanges *x, nacre__client_exchange *exchange, con
 void nacre__client_exchange_unprotected(nacre__exchanges *x, nacre__client_exchange *exchange,
                                         const nacre__received *received, uint64_t now_ms)
 {
-    const nacre_message *answer = &received->outer;
+    const nacre_message *response = &received->outer;
     const nacre_err err =
-        is_plain_refusal(exchange, answer->code) ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED;
+        is_plain_refusal(exchange, response->code) ? NACRE_ERR_UNAUTHENTICATED : NACRE_ERR_NOT_PROTECTED;
     if (exchange->hints_wait) keep_hint(x, exchange, received, err, now_ms);
-    else nacre__client_exchange_end(x, exchange, err, answer);
+    else nacre__client_exchange_end(x, exchange, err, response);
 }

@@ -16,8 +16,8 @@ typedef struct nacre__upper {
     void (*request_left)(void *self, nacre__client_exchange *exchange); /* it ends; its transmission has not left yet */
     void (*blocks_dropped)(
         void *self, nacre__client_exchange *exchange); /* exchange->outer is not NONE: what was fetched is not wanted */
-    void (*registration_answered)(void *self, nacre__server_exchange *exchange,
-                                  nacre__separate_response *separate); /* entry->observer is not NONE */
+    void (*registration_responded)(void *self, nacre__server_exchange *exchange,
+                                   nacre__separate_response *separate); /* entry->observer is not NONE */
     void (*registration_ended)(void *self, nacre__server_exchange *exchange, nacre_err err); /* the same */
     void (*notification_ended)(void *self, uint32_t observer, nacre_err err);
     bool (*notification_missed)(void *self,
@@ -47,7 +47,7 @@ typedef struct nacre__exchanges {
     nacre__client_exchange *clients;
     uint64_t *tokens;    /* of client exchanges that wait for an answer; 0 otherwise */
     uint32_t num_tokens; /* that are not 0 */
-    uint32_t next_slot;
+    uint32_t next_client;
     uint32_t num_unlimited; /* client exchanges whose limit is to be turned into a time */
     nacre__note *notes;     /* of this burst */
     uint32_t num_notes, first_note;

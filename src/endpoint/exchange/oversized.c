@@ -35,9 +35,9 @@ static void add_block1(nacre_options *o, const nacre__received *received, size_t
 /* RFC 7252 5.9.2.9, RFC 7959 4: 4.13 with Size1, to a NON too, for it is much shorter than what it answers. */
 void nacre__oversized_request(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
 {
-    uint8_t room[24];
+    uint8_t buf[24];
     nacre_options o;
-    nacre_message answer = { .code = NACRE_TOO_LARGE };
+    nacre_message response = { .code = NACRE_TOO_LARGE };
     const size_t taken = payload_taken(x, received);
     x->core->stats.oversized++;
     if (!nacre__token_take(&x->rate_limits->oversized, x->core->now_ms, x->core->config.challenges_per_second)) {
@@ -45,17 +45,17 @@ void nacre__oversized_request(nacre__exchanges *x, nacre__server_exchange *excha
         nacre__server_exchange_release(x, exchange);
         return;
     }
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     add_block1(&o, received, taken);
     nacre_options_add_uint(&o, NACRE_OPT_SIZE1, taken);
-    if (nacre_options_finish(&o, &answer.options) != NACRE_OK) answer.options = NACRE_ABSENT;
-    answer.token = received->outer.token;
-    if (nacre_message_size(&answer) > x->core->config.max_message) answer.options = NACRE_ABSENT;
-    if (nacre_message_size(&answer) > x->core->config.max_message) { /* a token of its own length: RFC 8974 2.2.2 */
+    if (nacre_options_finish(&o, &response.options) != NACRE_OK) response.options = NACRE_ABSENT;
+    response.token = received->outer.token;
+    if (nacre_message_size(&response) > x->core->config.max_message) response.options = NACRE_ABSENT;
+    if (nacre_message_size(&response) > x->core->config.max_message) { /* a token of its own length: RFC 8974 2.2.2 */
         if (exchange->record->type == NACRE_CON)
             nacre__send_empty(x->empty, &exchange->record->peer, NACRE_RST, exchange->record->mid);
         nacre__server_exchange_release(x, exchange);
         return;
     }
-    nacre__response_unprotected(x, exchange, &answer, received->outer.token);
+    nacre__response_unprotected(x, exchange, &response, received->outer.token);
 }

@@ -8,6 +8,6 @@ void nacre__received_drop_options(const nacre__core *core, const nacre__received
     if ((seen & NACRE__SEEN_UNCOUNTED) == 0 || core->config.opaque_oscore) return;
     const nacre_bytes options = message->options;
     const bool is_ours = message != &received->outer && received->context != NULL;
-    uint8_t *to = is_ours ? (uint8_t *)(uintptr_t)options.ptr : received->room.ptr;
+    uint8_t *to = is_ours ? (uint8_t *)(uintptr_t)options.ptr : received->buf.ptr;
     message->options = nacre_bytes_of(to, nacre__options_drop(to, options));
 }

@@ -19,17 +19,17 @@ typedef struct nacre__received {
     const nacre_datagram *datagram;
     size_t oversized; /* its full length, when it is longer than max_message or cut: `outer` is its start; or 0 */
     nacre_message outer, plain;
-    nacre_buf room; /* for its plaintext */
-    uint32_t seen;  /* what options `outer` may have: nacre__options_scan */
+    nacre_buf buf; /* for its plaintext */
+    uint32_t seen; /* what options `outer` may have: nacre__options_scan */
     nacre_request_id id;
     nacre_response_info info;
     nacre_context *context;
     nacre_err err;
-    uint32_t index;             /* of the exchange or the exchange */
-    uint32_t ack;               /* an answer: 1 + the exchange that holds its ACK; 0: none does */
-    nacre_exchange number;      /* the exchange's: it may be another's by the time of delivery */
-    bool is_old;                /* verified as an answer to the registration before the last */
-    struct nacre__outer *place; /* it was put together there; NULL: it came whole */
+    uint32_t index;              /* of the exchange or the exchange */
+    uint32_t ack;                /* an answer: 1 + the exchange that holds its ACK; 0: none does */
+    nacre_exchange number;       /* the exchange's: it may be another's by the time of delivery */
+    bool is_old;                 /* verified as an answer to the registration before the last */
+    struct nacre__outer *joined; /* it was put together there; NULL: it came whole */
     /* while contexts are tried: */
     nacre_rederivation *rederivation; /* the last one tried */
     bool rederivations_end;           /* there are no more */

@@ -53,23 +53,23 @@ void nacre__separate_forget(nacre__exchanges *x, nacre__server_exchange *exchang
 
 /* The separate answer, as CON or NON like the request. The exchange must have a separate response; it keeps it on failure. On
  * NACRE_OK nothing more is due but nacre__response_known_only. */
-nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *answer)
+nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response)
 {
     nacre__separate_response *separate = &x->separates[exchange->separate];
     const nacre_bytes token = exchange->message.token;
     if (token.len > 0) memcpy(x->core->scratch, token.ptr, token.len); /* the answer is written over it */
-    answer->type = exchange->record->type;
-    answer->token = nacre_bytes_of(x->core->scratch, token.len);
+    response->type = exchange->record->type;
+    response->token = nacre_bytes_of(x->core->scratch, token.len);
     separate->allowance = nacre__allowance(exchange->record->datagram_len);
     separate->spent = exchange->acked ? NACRE__HEADER_LEN : 0; /* the ACK */
     separate->block_request = exchange->block_request;
-    const nacre_err err = nacre__separate_send(x, separate, exchange->context, &exchange->id, answer);
+    const nacre_err err = nacre__separate_send(x, separate, exchange->context, &exchange->id, response);
     if (err != NACRE_OK) {
         if (token.len > 0) memcpy(separate->t->bytes, x->core->scratch, token.len);
         return err;
     }
     exchange->separate = NACRE__NONE;
-    if (exchange->observer != NACRE__NONE) x->upper.registration_answered(x->upper.self, exchange, separate);
+    if (exchange->observer != NACRE__NONE) x->upper.registration_responded(x->upper.self, exchange, separate);
     exchange->observer = NACRE__NONE;
     return NACRE_OK;
 }

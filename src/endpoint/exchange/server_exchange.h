@@ -24,9 +24,9 @@ void nacre__server_exchange_wait(nacre__exchanges *x, nacre__server_exchange *ex
 /* ---- server_response.c --------------------------------------------------------------------------------------------- */
 
 void nacre__response_settle(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received);
-void nacre__response_header(nacre__exchanges *x, const nacre__server_exchange *exchange, nacre_message *answer,
+void nacre__response_header(nacre__exchanges *x, const nacre__server_exchange *exchange, nacre_message *response,
                             nacre_bytes token);
-void nacre__response_written(nacre__exchanges *x, nacre__server_exchange *exchange, size_t answer_len);
+void nacre__response_written(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len);
 void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err, nacre_bytes token);
 void nacre__response_empty(nacre__exchanges *x, nacre__server_exchange *exchange);
 void nacre__response_again(nacre__exchanges *x, nacre__server_exchange *exchange);
@@ -35,11 +35,11 @@ void nacre__response_confirmed(nacre__exchanges *x, nacre__server_exchange *exch
 void nacre__response_close_delivered(nacre__exchanges *x);
 nacre__server_exchange *nacre__server_exchange_of(const nacre__exchanges *x, nacre_exchange number);
 void nacre__response_known_only(nacre__exchanges *x, nacre__server_exchange *exchange);
-void nacre__response_unprotected(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *answer,
+void nacre__response_unprotected(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response,
                                  nacre_bytes token);
 bool nacre__response_may_be_said(const nacre__exchanges *x, const nacre_message *plain);
 bool nacre__response_is_unwanted(const nacre__server_exchange *exchange, uint8_t code);
-nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *answer);
+nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response);
 
 /* ---- oversized.c: requests that are cut, or longer than max_message ------------------------------------------------ */
 
@@ -50,7 +50,7 @@ void nacre__oversized_request(nacre__exchanges *x, nacre__server_exchange *excha
 nacre_err nacre__separate_defer(nacre__exchanges *x, nacre__server_exchange *exchange);
 void nacre__separate_acknowledge(nacre__exchanges *x, nacre__server_exchange *exchange);
 void nacre__separate_forget(nacre__exchanges *x, nacre__server_exchange *exchange);
-nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *answer);
+nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response);
 void nacre__separate_due(nacre__exchanges *x, nacre__separate_response *separate, nacre__transmission_outcome outcome);
 
 /* ---- server_transmission.c: separate answers and notifications ------------------------------------------------------ */
@@ -59,7 +59,7 @@ nacre__separate_response *nacre__separate_take(nacre__exchanges *x);
 bool nacre__separate_is_to_spare(const nacre__exchanges *x);
 void nacre__separate_drop(nacre__exchanges *x, nacre__separate_response *separate);
 nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
-                               nacre_request_id *id, nacre_message *answer);
+                               nacre_request_id *id, nacre_message *response);
 bool nacre__separate_transmit(nacre__exchanges *x, nacre__separate_response *separate, nacre_outgoing *out,
                               uint64_t now_ms);
 bool nacre__separate_settle(nacre__exchanges *x, nacre__separate_response *separate, bool is_reset);
@@ -97,14 +97,14 @@ static inline size_t nacre__outer_most(const nacre__outer_block_request *block_r
     return nacre__outer_extra(block_request) + (block_request->has_block2 ? HEAD + FIRST - 1 : 0);
 }
 bool nacre__response_exceeds(const nacre__exchanges *x, const nacre_context *context, const nacre_address *peer,
-                             const nacre_message *answer, nacre_bytes token, size_t allowance, size_t extra);
+                             const nacre_message *response, nacre_bytes token, size_t allowance, size_t extra);
 bool nacre__server_exchange_exceeds(const nacre__exchanges *x, const nacre__server_exchange *exchange,
-                                    const nacre_message *answer, size_t extra);
-bool nacre__is_slice(const nacre_message *answer);
+                                    const nacre_message *response, size_t extra);
+bool nacre__is_slice(const nacre_message *response);
 bool nacre__server_exchange_offers(const nacre__exchanges *x, const nacre__server_exchange *exchange,
-                                   const nacre_message *answer);
+                                   const nacre_message *response);
 bool nacre__server_exchange_knows_echo(const nacre__exchanges *x, const nacre__server_exchange *exchange);
-nacre_err nacre__response_bare(const nacre__core *core, nacre_message *answer);
+nacre_err nacre__response_bare(const nacre__core *core, nacre_message *response);
 enum { NACRE__ECHO_OPTION = 2 + NACRE__ECHO_LEN, NACRE__OBSERVE_OPTIONS = 6 }; /* bytes; of Observe: on both sides */
 
 #endif

@@ -9,19 +9,19 @@
 
 #include <string.h>
 
-static nacre_buf room_of(const nacre__exchanges *x, const nacre__server_exchange *exchange)
+static nacre_buf buf_of(const nacre__exchanges *x, const nacre__server_exchange *exchange)
 {
     return (nacre_buf){ exchange->record->bytes, x->core->config.max_message };
 }
 
 /* RFC 7252 5.2.1: the answer to a CON goes into its ACK. 5.2.3: the one to a NON is a NON with a MID of its own. */
-void nacre__response_header(nacre__exchanges *x, const nacre__server_exchange *exchange, nacre_message *answer,
+void nacre__response_header(nacre__exchanges *x, const nacre__server_exchange *exchange, nacre_message *response,
                             nacre_bytes token)
 {
-    answer->type = exchange->record->type == NACRE_CON ? NACRE_ACK : NACRE_NON;
-    answer->mid =
+    response->type = exchange->record->type == NACRE_CON ? NACRE_ACK : NACRE_NON;
+    response->mid =
         exchange->record->type == NACRE_CON ? exchange->record->mid : nacre__new_mid(x->tx, &exchange->record->peer);
-    answer->token = token;
+    response->token = token;
 }
 
 static void leave_pending(nacre__exchanges *x, nacre__server_exchange *exchange)
@@ -31,7 +31,7 @@ static void leave_pending(nacre__exchanges *x, nacre__server_exchange *exchange)
 }
 
 /* Gives back what the exchange holds beside its own bytes. */
-static void leave_rooms(nacre__exchanges *x, nacre__server_exchange *exchange)
+static void leave_buffers(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     nacre__separate_forget(x, exchange);
     leave_pending(x, exchange);
@@ -46,21 +46,21 @@ static void transmit(nacre__exchanges *x, nacre__server_exchange *exchange)
 
 /* The exchange's bytes are the answer now. `is_unauthenticated`: nobody vouched for the request (a plain one, a refused one, one that
  * may be a replay), so it leaves the memory of duplicates before those that somebody did. */
-static void finish(nacre__exchanges *x, nacre__server_exchange *exchange, size_t answer_len, bool is_unauthenticated)
+static void finish(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len, bool is_unauthenticated)
 {
-    if (exchange->observer != NACRE__NONE) x->upper.registration_answered(x->upper.self, exchange, NULL);
+    if (exchange->observer != NACRE__NONE) x->upper.registration_responded(x->upper.self, exchange, NULL);
     exchange->observer = NACRE__NONE;
-    exchange->record->response_len = answer_len;
+    exchange->record->response_len = response_len;
     /* over a connection nothing is repeated */
     nacre__server_exchange_done(x, exchange, is_unauthenticated || nacre_address_is_reliable(&exchange->record->peer));
     transmit(x, exchange);
 }
 
 /* The exchange's bytes are an answer that somebody else has made of a request that may be a replay. */
-void nacre__response_written(nacre__exchanges *x, nacre__server_exchange *exchange, size_t answer_len)
+void nacre__response_written(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len)
 {
-    leave_rooms(x, exchange);
-    finish(x, exchange, answer_len, true);
+    leave_buffers(x, exchange);
+    finish(x, exchange, response_len, true);
 }
 
 /* What the request was answered with begins no observation (RFC 7641 4.1). */
@@ -73,7 +73,7 @@ static size_t write_ack(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     const nacre_message ack = { .type = NACRE_ACK, .code = NACRE_EMPTY, .mid = exchange->record->mid };
     nacre_bytes out;
-    return exchange->record->type == NACRE_CON && nacre_message_write(&ack, &out, room_of(x, exchange)) == NACRE_OK
+    return exchange->record->type == NACRE_CON && nacre_message_write(&ack, &out, buf_of(x, exchange)) == NACRE_OK
                ? out.len
                : 0;
 }
@@ -82,7 +82,7 @@ static size_t write_ack(nacre__exchanges *x, nacre__server_exchange *exchange)
 void nacre__response_known_only(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     end_observer(x, exchange, NACRE_OK);
-    leave_rooms(x, exchange);
+    leave_buffers(x, exchange);
     exchange->record->response_len = write_ack(x, exchange);
     nacre__server_exchange_done(x, exchange, exchange->context == NULL);
 }
@@ -106,17 +106,17 @@ void nacre__response_empty(nacre__exchanges *x, nacre__server_exchange *exchange
 {
     const bool was_heard = exchange->state == NACRE__SERVER_DELIVERED || exchange->state == NACRE__SERVER_DEFERRED;
     end_observer(x, exchange, NACRE_OK);
-    leave_rooms(x, exchange);
+    leave_buffers(x, exchange);
     finish(x, exchange, write_ack(x, exchange), was_heard && exchange->context == NULL);
 }
 
 /* A short answer of our own, or a block of one that is kept. Its options and payload lie outside the exchange. */
-void nacre__response_unprotected(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *answer,
+void nacre__response_unprotected(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response,
                                  nacre_bytes token)
 {
     nacre_bytes out;
-    nacre__response_header(x, exchange, answer, token);
-    if (nacre_message_write(answer, &out, room_of(x, exchange)) != NACRE_OK) out.len = 0;
+    nacre__response_header(x, exchange, response, token);
+    if (nacre_message_write(response, &out, buf_of(x, exchange)) != NACRE_OK) out.len = 0;
     nacre__response_written(x, exchange, out.len);
 }
 
@@ -136,7 +136,7 @@ static nacre_bytes text_of(nacre_err err)
 }
 
 /* RFC 8613 8.2, B.2: what may be said unprotected to a protected request. Of all else it hears nothing. */
-static bool is_unprotected_answer(uint8_t code)
+static bool is_unprotected_response(uint8_t code)
 {
     return code == NACRE_BAD_REQUEST || code == NACRE_UNAUTHORIZED || code == NACRE_BAD_OPTION ||
            code == NACRE_UNAVAILABLE;
@@ -149,29 +149,29 @@ void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchang
     static const uint8_t max_age_0[] = { 0xd0, NACRE_OPT_MAX_AGE - 13 }; /* an empty uint */
     const bool unverified = exchange->state == NACRE__SERVER_NEW || exchange->state == NACRE__SERVER_PENDING;
     const uint8_t code = nacre_err_coap_code(err);
-    nacre_message answer = {
+    nacre_message response = {
         .code = code != 0 ? code : NACRE_SERVER_ERROR,
         .options = err == NACRE_ERR_REPLAY ? NACRE_ARRAY(max_age_0) : NACRE_ABSENT,
         .payload = text_of(err),
     };
     nacre_bytes out = NACRE_ABSENT;
-    if (!is_unprotected_answer(answer.code)) {
+    if (!is_unprotected_response(response.code)) {
         nacre__response_empty(x, exchange);
         return;
     }
     if (exchange->record->type != NACRE_CON && !nacre_address_is_reliable(&exchange->record->peer)) {
-        leave_rooms(x, exchange);
+        leave_buffers(x, exchange);
         nacre__server_exchange_release(x,
                                        exchange); /* a duplicate would be refused again: nothing is to be remembered */
         return;
     }
-    nacre__response_header(x, exchange, &answer, token);
-    if (nacre_message_write(&answer, &out, room_of(x, exchange)) != NACRE_OK) {
+    nacre__response_header(x, exchange, &response, token);
+    if (nacre_message_write(&response, &out, buf_of(x, exchange)) != NACRE_OK) {
         /* RFC 8974 2.2.2: a token that nearly fills it all goes back with the code alone, which fits: it came like that */
-        answer.options = answer.payload = NACRE_ABSENT;
-        if (nacre_message_write(&answer, &out, room_of(x, exchange)) != NACRE_OK) out.len = 0;
+        response.options = response.payload = NACRE_ABSENT;
+        if (nacre_message_write(&response, &out, buf_of(x, exchange)) != NACRE_OK) out.len = 0;
     }
-    leave_rooms(x, exchange);
+    leave_buffers(x, exchange);
     finish(x, exchange, out.len, unverified);
 }
 
@@ -211,16 +211,16 @@ void nacre__response_withdraw(nacre__exchanges *x, nacre__server_exchange *excha
 /* ---- The verdict on a request -------------------------------------------------------------------------------------- */
 
 /* The plain answer stays in the exchange's bytes until the store has confirmed. */
-static nacre_err keep_plain(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre_message *answer,
+static nacre_err keep_plain(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre_message *response,
                             bool echo)
 {
     nacre_bytes out;
-    const nacre_err err = nacre_message_write(answer, &out, room_of(x, exchange));
+    const nacre_err err = nacre_message_write(response, &out, buf_of(x, exchange));
     if (err != NACRE_OK) return err;
     exchange->record->response_len = out.len;
     exchange->echo = echo;
     exchange->state = NACRE__SERVER_WAITING;
-    leave_rooms(x, exchange);
+    leave_buffers(x, exchange);
     nacre__server_exchange_wait(x, exchange, exchange->context);
     return NACRE_OK;
 }
@@ -239,11 +239,11 @@ static void challenge(nacre__exchanges *x, nacre__server_exchange *exchange, nac
     nacre__response_header(x, exchange, &header, token);
     nacre__context_lock(x->core, exchange->context);
     nacre_err err = nacre_protect_echo(exchange->context, &x->core->config.crypto, &exchange->id, &out,
-                                       room_of(x, exchange), &header);
+                                       buf_of(x, exchange), &header);
     nacre__context_unlock(x->core, exchange->context);
     if (err == NACRE_OK) {
-        nacre__persist_ask_early(x->persist, exchange->context);
-        leave_rooms(x, exchange);
+        nacre__request_persist_early(x->persist, exchange->context);
+        leave_buffers(x, exchange);
         finish(x, exchange, out.len, true);
         return;
     }
@@ -280,7 +280,7 @@ static void keep_pending(nacre__exchanges *x, nacre__server_exchange *exchange, 
         memcpy(x->pending[i].partial_iv, piv.ptr, piv.len);
     }
     if (exchange->pending == NACRE__NONE) {
-        nacre__persist_ask(x->persist, received->context);
+        nacre__request_persist(x->persist, received->context);
         x->core->stats.dropped++;
         nacre__server_exchange_release(x, exchange);
         return;
@@ -336,35 +336,35 @@ static void resume_request(nacre__exchanges *x, nacre__server_exchange *exchange
     const nacre_datagram datagram = { .peer = exchange->record->peer, .bytes = { pending->bytes, pending->len } };
     nacre__received received = { .kind = NACRE__RECEIVED_REQUEST, .datagram = &datagram, .context = exchange->context };
     received.err = nacre_message_parse(&received.outer, datagram.bytes);
-    const nacre_buf room = { pending->bytes + x->core->config.max_message, x->core->config.max_message };
+    const nacre_buf buf = { pending->bytes + x->core->config.max_message, x->core->config.max_message };
     nacre__context_lock(x->core, exchange->context);
     if (received.err == NACRE_OK)
         received.err = nacre_unprotect_request(exchange->context, &x->core->config.crypto, &received.id,
-                                               &received.plain, room, &received.outer);
+                                               &received.plain, buf, &received.outer);
     nacre__context_unlock(x->core, exchange->context);
     nacre__response_settle(x, exchange, &received);
 }
 
-static void resume_answer(nacre__exchanges *x, nacre__server_exchange *exchange)
+static void resume_response(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
-    const nacre_buf room = { x->core->scratch, x->core->config.max_message };
+    const nacre_buf buf = { x->core->scratch, x->core->config.max_message };
     nacre_message plain;
     nacre_bytes out;
     nacre_err err =
         nacre_message_parse(&plain, nacre_bytes_of(exchange->record->bytes, exchange->record->response_len));
     nacre__context_lock(x->core, exchange->context);
     if (err == NACRE_OK && exchange->echo)
-        err = nacre_protect_echo(exchange->context, &x->core->config.crypto, &exchange->id, &out, room, &plain);
+        err = nacre_protect_echo(exchange->context, &x->core->config.crypto, &exchange->id, &out, buf, &plain);
     else if (err == NACRE_OK)
         err =
-            nacre_protect_response(exchange->context, &x->core->config.crypto, &exchange->id, &out, room, &plain, NULL);
+            nacre_protect_response(exchange->context, &x->core->config.crypto, &exchange->id, &out, buf, &plain, NULL);
     nacre__context_unlock(x->core, exchange->context);
     if (err == NACRE_ERR_NOT_YET) {
         nacre__server_exchange_wait(x, exchange, exchange->context);
     } else if (err != NACRE_OK) {
         nacre__response_withdraw(x, exchange, err);
     } else {
-        nacre__persist_ask_early(x->persist, exchange->context);
+        nacre__request_persist_early(x->persist, exchange->context);
         memcpy(exchange->record->bytes, out.ptr, out.len);
         finish(x, exchange, out.len, false);
     }
@@ -384,7 +384,7 @@ void nacre__response_confirmed(nacre__exchanges *x, nacre__server_exchange *exch
     exchange->record->may_be_dropped = false;
     if (err != NACRE_OK && !goes_on(x, exchange)) nacre__response_withdraw(x, exchange, NACRE_ERR_NOT_YET);
     else if (exchange->state == NACRE__SERVER_PENDING) resume_request(x, exchange);
-    else resume_answer(x, exchange);
+    else resume_response(x, exchange);
 }
 
 /* A new burst begins: what the application did not answer counts as ignored, for the message's memory goes. */
@@ -411,15 +411,15 @@ nacre__server_exchange *nacre__server_exchange_of(const nacre__exchanges *x, nac
 }
 
 /* Into the exchange's bytes, protected when the request was (RFC 8613 8.3). */
-static nacre_err write_answer(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_bytes *out,
-                              const nacre_message *answer)
+static nacre_err write_response(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_bytes *out,
+                                const nacre_message *response)
 {
     const size_t max = nacre__max_message_to(x->core, &exchange->record->peer),
                  extra = nacre__outer_extra(&exchange->block_request);
-    const nacre_buf room = { exchange->record->bytes, max > extra ? max - extra : 0 };
-    if (exchange->context == NULL) return nacre_message_write(answer, out, room);
+    const nacre_buf buf = { exchange->record->bytes, max > extra ? max - extra : 0 };
+    if (exchange->context == NULL) return nacre_message_write(response, out, buf);
     /* RFC 8613 8.3 step 1: the context that verified the request */
-    return nacre__protect_batch_add(x->batch, exchange->context, &exchange->id, out, room, answer,
+    return nacre__protect_batch_add(x->batch, exchange->context, &exchange->id, out, buf, response,
                                     &exchange->record->response_len);
 }
 
@@ -439,19 +439,19 @@ bool nacre__response_may_be_said(const nacre__exchanges *x, const nacre_message 
 }
 
 /* In the ACK of a CON, or as a NON: from the exchange's own bytes. */
-nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *answer)
+nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response)
 {
     nacre_bytes out;
-    nacre__response_header(x, exchange, answer, exchange->message.token);
-    const nacre_err err = write_answer(x, exchange, &out, answer);
+    nacre__response_header(x, exchange, response, exchange->message.token);
+    const nacre_err err = write_response(x, exchange, &out, response);
     if (err == NACRE_ERR_NOT_YET) {
-        if (nacre_protect_size(exchange->context, answer, NULL) >
+        if (nacre_protect_size(exchange->context, response, NULL) >
             nacre__max_message_to(x->core, &exchange->record->peer))
             return NACRE_ERR_TOO_LONG;
-        return keep_plain(x, exchange, answer, false);
+        return keep_plain(x, exchange, response, false);
     }
     if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
-    leave_rooms(x, exchange);
+    leave_buffers(x, exchange);
     finish(x, exchange, out.len, exchange->context == NULL);
     return NACRE_OK;
 }

@@ -59,29 +59,29 @@ static void write_done(nacre__exchanges *x, nacre__separate_response *separate, 
     nacre__transmission_queue(x->tx, separate->t);
 }
 
-static nacre_err write_answer(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
-                              nacre_request_id *id, nacre_bytes *out, const nacre_message *answer)
+static nacre_err write_response(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
+                                nacre_request_id *id, nacre_bytes *out, const nacre_message *response)
 {
     const size_t max = nacre__max_message_to(x->core, &separate->t->peer),
                  extra = nacre__outer_extra(&separate->block_request);
-    const nacre_buf room = { separate->t->bytes, max > extra ? max - extra : 0 };
-    if (context == NULL) return nacre_message_write(answer, out, room);
-    return nacre__protect_batch_add(x->batch, context, id, out, room, answer, &separate->t->len);
+    const nacre_buf buf = { separate->t->bytes, max > extra ? max - extra : 0 };
+    if (context == NULL) return nacre_message_write(response, out, buf);
+    return nacre__protect_batch_add(x->batch, context, id, out, buf, response, &separate->t->len);
 }
 
 /* Sends `answer`, whose type and token are set and lie outside the separate response; its MID is set here. NACRE_OK also when the store
  * must be waited for. On failure the separate response is held as before, but its bytes may be overwritten. */
 nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
-                               nacre_request_id *id, nacre_message *answer)
+                               nacre_request_id *id, nacre_message *response)
 {
     nacre_bytes out;
-    if (nacre_address_is_reliable(&separate->t->peer)) answer->type = NACRE_NON; /* what is sent there arrives */
-    answer->mid = nacre__new_mid(x->tx, &separate->t->peer);
+    if (nacre_address_is_reliable(&separate->t->peer)) response->type = NACRE_NON; /* what is sent there arrives */
+    response->mid = nacre__new_mid(x->tx, &separate->t->peer);
     const size_t max = nacre__max_message_to(x->core, &separate->t->peer);
-    nacre_err err = write_answer(x, separate, context, id, &out, answer);
+    nacre_err err = write_response(x, separate, context, id, &out, response);
     if (err == NACRE_ERR_NOT_YET) {
-        if (nacre_protect_size(context, answer, NULL) > max) return NACRE_ERR_TOO_LONG;
-        err = nacre_message_write(answer, &out, (nacre_buf){ separate->t->bytes, x->core->config.max_message });
+        if (nacre_protect_size(context, response, NULL) > max) return NACRE_ERR_TOO_LONG;
+        err = nacre_message_write(response, &out, (nacre_buf){ separate->t->bytes, x->core->config.max_message });
         if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
         separate->is_waiting = true;
         separate->t->len = out.len;
@@ -92,11 +92,11 @@ nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *se
         nacre__persist_join(x->persist, context, NACRE__OF_TRANSMISSION, nacre__transmission_index(x->tx, separate->t));
     } else if (err == NACRE_OK) {
         nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
-        write_done(x, separate, out.len, answer->mid);
+        write_done(x, separate, out.len, response->mid);
     } else {
         return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
     }
-    separate->t->type = answer->type;
+    separate->t->type = response->type;
     separate->is_protected = context != NULL;
     if (nacre__is_validated(x->validation, &separate->t->peer))
         separate->is_validated = true; /* it was judged as such: nacre__server_exchange_exceeds */
@@ -109,13 +109,13 @@ static void resume(nacre__exchanges *x, nacre__separate_response *separate)
     nacre_message plain;
     nacre_bytes out;
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(separate->t->bytes, separate->t->len));
-    const nacre_buf room = { x->core->scratch, nacre__max_message_to(x->core, &separate->t->peer) };
+    const nacre_buf buf = { x->core->scratch, nacre__max_message_to(x->core, &separate->t->peer) };
     nacre__context_lock(x->core, separate->context);
     if (err == NACRE_OK)
         err =
-            nacre_protect_response(separate->context, &x->core->config.crypto, &separate->id, &out, room, &plain, NULL);
+            nacre_protect_response(separate->context, &x->core->config.crypto, &separate->id, &out, buf, &plain, NULL);
     nacre__context_unlock(x->core, separate->context);
-    if (err == NACRE_OK) nacre__persist_ask_early(x->persist, separate->context);
+    if (err == NACRE_OK) nacre__request_persist_early(x->persist, separate->context);
     if (err == NACRE_ERR_NOT_YET) {
         nacre__persist_join(x->persist, separate->context, NACRE__OF_TRANSMISSION,
                             nacre__transmission_index(x->tx, separate->t));

@@ -54,7 +54,7 @@ nacre__dedup_record *nacre__dedup_find(const nacre__dedup *d, const nacre_datagr
 
 static bool has_outlived(const nacre__dedup *d, const nacre__dedup_record *record, uint64_t now_ms)
 {
-    return now_ms >= nacre__after(record->born, d->core->config.timing.exchange_lifetime_ms);
+    return now_ms >= nacre__after(record->arrived, d->core->config.timing.exchange_lifetime_ms);
 }
 
 /* Requests that wait for a store that never answers are dropped after the exchange lifetime: their senders have given up. */
@@ -102,7 +102,7 @@ void nacre__dedup_add(nacre__dedup *d, nacre__dedup_record *record, const nacre_
     if (record->state != NACRE__DEDUP_FREE) nacre__chain_remove(&d->chains, record->hash, self);
     record->peer = datagram->peer;
     record->hash = hash;
-    record->born = now_ms;
+    record->arrived = now_ms;
     record->datagram_len = datagram->bytes.len;
     record->mid = mid;
     record->type = type;

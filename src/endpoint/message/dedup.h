@@ -26,7 +26,7 @@ typedef struct nacre__dedup_record {
     uint16_t mid;
     nacre_address peer;
     uint64_t hash;
-    uint64_t born; /* ms */
+    uint64_t arrived; /* ms */
     size_t datagram_len;
     uint8_t *bytes;      /* max_message: the response, for its owner to write */
     size_t response_len; /* 0: none */

@@ -24,13 +24,13 @@ static bool wants_to_go(const nacre__transmission *t)
     return t->state == NACRE__TRANSMISSION_HELD || (t->state == NACRE__TRANSMISSION_QUEUED && !t->outstanding);
 }
 
-static void wake_next(nacre__transmissions *tx, const nacre__transmission *gone)
+static void wake_next(nacre__transmissions *tx, const nacre__transmission *left)
 {
     nacre__transmission *first = NULL;
     for (uint32_t i = 0; i < tx->num_requests && tx->num_held > 0; i++) {
         nacre__transmission *other = &tx->all[i];
-        if (other->state != NACRE__TRANSMISSION_HELD || other == gone ||
-            !nacre_address_equal(&other->peer, &gone->peer))
+        if (other->state != NACRE__TRANSMISSION_HELD || other == left ||
+            !nacre_address_equal(&other->peer, &left->peer))
             continue;
         if (first == NULL || other->order < first->order) first = other;
     }

@@ -125,7 +125,7 @@ static bool is_con_due(const nacre__observe_server *s, const nacre__observer *o,
  * RFC 7252 4.7: as many as NSTART on the way to one peer. It keeps the path free, and the separate responses too: whoever is gone, and has a
  * hundred observations, holds one of them until that has been given up, and not all. */
 
-static bool is_one_too_many(const nacre__observe_server *s, const nacre__observer *o)
+static bool exceeds_nstart(const nacre__observe_server *s, const nacre__observer *o)
 {
     uint32_t num = 0;
     if (s->core->config.nstart == UINT16_MAX || !is_con_due(s, o, false)) return false;
@@ -165,7 +165,7 @@ static uint32_t next_to_tell(nacre__observe_server *s)
     for (;;) {
         uint32_t first = s->lists[NACRE__OBSERVER_PENDING].first;
         if (first == NACRE__NONE && nacre__separate_is_to_spare(s->x)) first = s->lists[NACRE__OBSERVER_CHANGED].first;
-        if (first == NACRE__NONE || !is_one_too_many(s, &s->observers[first])) return first;
+        if (first == NACRE__NONE || !exceeds_nstart(s, &s->observers[first])) return first;
         nacre__observer_set(s, &s->observers[first], NACRE__OBSERVER_STALLED);
     }
 }
@@ -179,9 +179,9 @@ static nacre_event event_of(const nacre__observer *o, nacre_event_kind kind)
 }
 
 /* An end is told before anything else: it gives its place back. */
-bool nacre__observers_gone_event(nacre__observe_server *s, nacre_event *event)
+bool nacre__observers_ended_event(nacre__observe_server *s, nacre_event *event)
 {
-    const uint32_t first = s->lists[NACRE__OBSERVER_GONE].first;
+    const uint32_t first = s->lists[NACRE__OBSERVER_ENDED].first;
     if (first == NACRE__NONE) return false;
     nacre__observer *o = &s->observers[first];
     *event = event_of(o, NACRE_EVENT_OBSERVER_GONE);
@@ -220,7 +220,7 @@ void nacre__observers_close_delivered(nacre__observe_server *s)
 /* ---- What the application says ------------------------------------------------------------------------------------- */
 
 /* The observer that a notification may be given for now. */
-static nacre__observer *asked(nacre__observe_server *s, nacre_exchange number)
+static nacre__observer *delivered(nacre__observe_server *s, nacre_exchange number)
 {
     nacre__observer *o = nacre__observer_of(s, number);
     if (o == NULL || o->separate == NACRE__NONE || !nacre__separate_is_held(&s->x->separates[o->separate])) return NULL;
@@ -229,7 +229,7 @@ static nacre__observer *asked(nacre__observe_server *s, nacre_exchange number)
 
 nacre_err nacre__observer_defer(nacre__observe_server *s, nacre_exchange number)
 {
-    nacre__observer *o = asked(s, number);
+    nacre__observer *o = delivered(s, number);
     if (o == NULL) return NACRE_ERR_STALE;
     set_con_notification(s, &s->x->separates[o->separate], false); /* nobody waits for what may take long */
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
@@ -238,7 +238,7 @@ nacre_err nacre__observer_defer(nacre__observe_server *s, nacre_exchange number)
 
 void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange number)
 {
-    nacre__observer *o = asked(s, number);
+    nacre__observer *o = delivered(s, number);
     if (o == NULL) return;
     nacre__separate_drop(s->x, &s->x->separates[o->separate]);
     rest(s, o);
@@ -254,12 +254,12 @@ static uint32_t next_number(const nacre__observer *o, uint64_t now_ms)
 
 /* Puts Observe into `answer`, in the place of any that it has: its options are then in the endpoint's memory. Protected,
  * the value stays outside, and inside it becomes empty (RFC 8613 4.1.3.5.2). */
-nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *o, nacre_message *answer, nacre_bytes echo)
+nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *o, nacre_message *response, nacre_bytes echo)
 {
     nacre_options options;
     nacre_bytes out;
     nacre_options_init(&options, (nacre_buf){ s->core->options, s->core->config.max_message });
-    nacre_option_iter it = nacre_option_begin(answer->options);
+    nacre_option_iter it = nacre_option_begin(response->options);
     o->observe_value = next_number(o, s->core->now_ms);
     bool added = false;
     for (nacre_option option; nacre_option_next(&it, &option);) {
@@ -274,7 +274,7 @@ nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *o, nacre
     if (!nacre_is_absent(echo)) nacre_options_add(&options, NACRE_OPT_ECHO, echo);
     const nacre_err err = nacre_options_finish(&options, &out);
     if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
-    answer->options = out;
+    response->options = out;
     return NACRE_OK;
 }
 
@@ -285,57 +285,57 @@ static void count(const nacre__observe_server *s, nacre__observer *o, uint8_t ty
     else if (o->since_con < EVERY) o->since_con++;
 }
 
-static bool is_success(const nacre_message *answer)
+static bool is_success(const nacre_message *response)
 {
-    return answer->code >> 5 == 2;
+    return response->code >> 5 == 2;
 }
 
 /* Whether `answer` and `extra` bytes are more than the observer may get at once: as much as for its registration. */
-bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *answer,
+bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *response,
                              size_t extra)
 {
     nacre_message kept;
     if (o->is_validated || nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len)) != NACRE_OK) return false;
-    return nacre__response_exceeds(s->x, o->context, &o->peer, answer, kept.token, nacre__allowance(o->len),
+    return nacre__response_exceeds(s->x, o->context, &o->peer, response, kept.token, nacre__allowance(o->len),
                                    NACRE__OBSERVE_OPTIONS + extra);
 }
 
-static bool offers(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *answer)
+static bool offers(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *response)
 {
-    return answer->options.len > 0 && nacre__is_slice(answer) && !nacre__is_validated(s->x->validation, &o->peer) &&
-           !nacre__observer_exceeds(s, o, answer, NACRE__ECHO_OPTION);
+    return response->options.len > 0 && nacre__is_slice(response) && !nacre__is_validated(s->x->validation, &o->peer) &&
+           !nacre__observer_exceeds(s, o, response, NACRE__ECHO_OPTION);
 }
 
 /* RFC 7641 4.2: the present state; or whatever is not 2.xx, which ends the observation: an error, or 4.01 with Echo for what is
  * too much for an address that is not validated. */
 nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange number, const nacre_message *plain)
 {
-    nacre__observer *o = asked(s, number);
+    nacre__observer *o = delivered(s, number);
     if (o == NULL) return NACRE_ERR_STALE;
     nacre__separate_response *separate = &s->x->separates[o->separate];
-    nacre_message answer = *plain, kept;
+    nacre_message response = *plain, kept;
     uint8_t value[NACRE__ECHO_LEN];
     nacre_bytes echo = NACRE_ABSENT;
     nacre_request_id id = nacre_request_id_dup(&o->id); /* RFC 8613 8.3.1: each has a Partial IV of its own */
     nacre_err err = nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len));
     if (err == NACRE_OK && nacre__observer_exceeds(s, o, plain, 0))
-        err =
-            is_success(plain) ? nacre__echo_ask(s->x->echo, &o->peer, &answer) : nacre__response_bare(s->core, &answer);
+        err = is_success(plain) ? nacre__echo_challenge(s->x->echo, &o->peer, &response)
+                                : nacre__response_bare(s->core, &response);
     else if (offers(s, o, plain)) echo = nacre__echo_for(s->x->echo, &o->peer, value);
-    const bool is_final = !is_success(&answer);
-    if (err == NACRE_OK && !is_final) err = nacre__observe_add(s, o, &answer, echo);
+    const bool is_final = !is_success(&response);
+    if (err == NACRE_OK && !is_final) err = nacre__observe_add(s, o, &response, echo);
     if (err != NACRE_OK) return err;
-    answer.token = kept.token;
-    answer.type = is_con_due(s, o, is_final) ? NACRE_CON : NACRE_NON;
+    response.token = kept.token;
+    response.type = is_con_due(s, o, is_final) ? NACRE_CON : NACRE_NON;
     validate(s, o);
     separate->is_validated = o->is_validated;
     separate->allowance = nacre__allowance(o->len);
-    err = nacre__separate_send(s->x, separate, o->context, &id, &answer);
+    err = nacre__separate_send(s->x, separate, o->context, &id, &response);
     if (err != NACRE_OK) return err;
-    set_con_notification(s, separate, answer.type == NACRE_CON);
-    count(s, o, answer.type);
+    set_con_notification(s, separate, response.type == NACRE_CON);
+    count(s, o, response.type);
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
-    nacre__observer_set_mid(s, o, answer.mid);
+    nacre__observer_set_mid(s, o, response.mid);
     if (!is_final) return NACRE_OK;
     separate->observer = o->separate = NACRE__NONE; /* it goes on by itself */
     nacre__observer_end(s, o, NACRE_OK);

@@ -27,7 +27,7 @@ static uint64_t uint_of(nacre_bytes value)
 }
 
 /* Observe 0 in a method that can be observed (RFC 7641 2, RFC 8132 2.4). */
-static bool asks_for_it(const nacre_message *plain)
+static bool wants_observe(const nacre_message *plain)
 {
     const nacre_bytes value = nacre_option_find(plain->options, NACRE_OPT_OBSERVE);
     return !nacre_is_absent(value) && uint_of(value) == 0 && (plain->code == NACRE_GET || plain->code == NACRE_FETCH);
@@ -35,13 +35,13 @@ static bool asks_for_it(const nacre_message *plain)
 
 void nacre__observation_init(nacre__client_exchange *exchange, const nacre_message *plain)
 {
-    exchange->observation.wanted = asks_for_it(plain);
+    exchange->observation.wanted = wants_observe(plain);
 }
 
 /* What Observe 1 takes more than Observe 0, inside and outside: the way out must not be too long. */
 size_t nacre__observation_extra(const nacre_message *plain)
 {
-    return asks_for_it(plain) ? 2 : 0;
+    return wants_observe(plain) ? 2 : 0;
 }
 
 /* ---- Identities ---------------------------------------------------------------------------------------------------- */
@@ -129,9 +129,9 @@ static bool is_next_plain(nacre__client_exchange *exchange, const nacre__receive
 
 /* ---- Notifications ------------------------------------------------------------------------------------------------- */
 
-static bool is_notification(const nacre_message *answer)
+static bool is_notification(const nacre_message *response)
 {
-    return answer->code >> 5 == 2 && nacre__has_option(answer->options, NACRE_OPT_OBSERVE); /* RFC 7641 4.2 */
+    return response->code >> 5 == 2 && nacre__has_option(response->options, NACRE_OPT_OBSERVE); /* RFC 7641 4.2 */
 }
 
 /* Between unobserve and its answer, notifications are no news. What answers Observe 1 was asked after that went out, and
@@ -171,20 +171,20 @@ static void settle(nacre__exchanges *x, nacre__client_exchange *exchange, uint64
 
 /* An answer that may be believed: true when the observation takes it, false when it is the end of the exchange. */
 bool nacre__observation_takes(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
-                              const nacre_message *answer, uint64_t now_ms)
+                              const nacre_message *response, uint64_t now_ms)
 {
     nacre__observation *o = &exchange->observation;
-    if (!o->wanted || o->leaving || !is_notification(answer)) return false;
+    if (!o->wanted || o->leaving || !is_notification(response)) return false;
     if (exchange->context != NULL ? !is_next_protected(o, received) : !is_next_plain(exchange, received, now_ms)) {
         x->core->stats.dropped++;
         return true;
     }
     o->begun = true;
     if (nacre__client_exchange_waits(exchange) && !o->changing) settle(x, exchange, now_ms);
-    if (exchange->state == NACRE__CLIENT_OBSERVING) watch(x, exchange, answer, now_ms);
+    if (exchange->state == NACRE__CLIENT_OBSERVING) watch(x, exchange, response, now_ms);
     x->notes[x->num_notes++] = (nacre__note){ .number = exchange->number,
                                               .index = nacre__client_exchange_index(x, exchange),
-                                              .message = *answer };
+                                              .message = *response };
     x->core->stats.notifications++;
     return true;
 }
@@ -259,12 +259,13 @@ static bool is_same_server(const nacre__client_exchange *a, const nacre__client_
 
 /* RFC 8613 B.1.2: a server that asks for an Echo has lost its replay window, and with it, most likely, its observers. They
  * register again now. A challenge may have another reason, and may come often: once in NACRE__CHALLENGE_MS each. */
-void nacre__observations_challenged(nacre__exchanges *x, const nacre__client_exchange *asked, uint64_t now_ms)
+void nacre__observations_challenged(nacre__exchanges *x, const nacre__client_exchange *challenged, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < x->core->config.num_client_exchanges && !x->core->config.no_reregister; i++) {
         nacre__client_exchange *exchange = &x->clients[i];
         uint64_t *next = &exchange->observation.next_challenge;
-        if (exchange == asked || exchange->state != NACRE__CLIENT_OBSERVING || !is_same_server(asked, exchange))
+        if (exchange == challenged || exchange->state != NACRE__CLIENT_OBSERVING ||
+            !is_same_server(challenged, exchange))
             continue;
         const uint64_t due = *next > now_ms ? *next : now_ms;
         if (exchange->t->due <= due) continue;

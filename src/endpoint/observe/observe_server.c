@@ -195,7 +195,7 @@ void nacre__observer_end(nacre__observe_server *s, nacre__observer *o, nacre_err
     o->missed = false;
     o->err = err;
     s->num_observing--;
-    nacre__observer_set(s, o, NACRE__OBSERVER_GONE);
+    nacre__observer_set(s, o, NACRE__OBSERVER_ENDED);
 }
 
 /* RFC 7641 3.6: a registration's request once more, but with Observe 1. */
@@ -220,12 +220,12 @@ nacre__observer *nacre__observer_by_mid(const nacre__observe_server *s, const na
 }
 
 /* A context, or with NULL a peer, has gone, and all its observers with it. */
-void nacre__observers_gone(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
-                           nacre_err err)
+void nacre__observers_end_all(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
+                              nacre_err err)
 {
     for (uint32_t i = 0; i < s->max; i++) {
         nacre__observer *o = &s->observers[i];
-        if (o->state == NACRE__OBSERVER_FREE || o->state == NACRE__OBSERVER_GONE) continue;
+        if (o->state == NACRE__OBSERVER_FREE || o->state == NACRE__OBSERVER_ENDED) continue;
         if (context != NULL ? o->context == context : nacre_address_equal(&o->peer, peer))
             nacre__observer_end(s, o, err);
     }
@@ -233,7 +233,7 @@ void nacre__observers_gone(nacre__observe_server *s, const nacre_context *contex
 
 /* ---- Registering --------------------------------------------------------------------------------------------------- */
 
-static bool asks_to_observe(const nacre_message *request)
+static bool registers(const nacre_message *request)
 {
     uint64_t value;
     const nacre_bytes option = nacre_option_find(request->options, NACRE_OPT_OBSERVE);
@@ -243,7 +243,7 @@ static bool asks_to_observe(const nacre_message *request)
 
 /* A place, if need be that of the oldest plain one that is not confirmed: registrations with a forged sender cannot
  * hold all places for ever. There is one place more than observers, for an ended one keeps its own until its event is pulled. */
-static nacre__observer *place(nacre__observe_server *s)
+static nacre__observer *entry(nacre__observe_server *s)
 {
     if (s->num_observing == s->core->config.num_observers) {
         uint32_t fresh = s->lists[NACRE__OBSERVER_FRESH].first;
@@ -277,13 +277,13 @@ nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_excha
                                    nacre_exchange *number)
 {
     if (exchange->state != NACRE__SERVER_DELIVERED) return NACRE_ERR_STALE;
-    if (!asks_to_observe(&exchange->message) || exchange->observer != NACRE__NONE) return NACRE_ERR_BAD_ARGUMENT;
+    if (!registers(&exchange->message) || exchange->observer != NACRE__NONE) return NACRE_ERR_BAD_ARGUMENT;
     if (nacre_message_size(&exchange->message) > s->core->config.observer_bytes) return NACRE_ERR_TOO_LONG;
     /* RFC 7641 4.1: a second registration of one client under one token takes the place of the first */
     nacre__observer *old = find(s, exchange);
     if (old != NULL) nacre__observer_end(s, old, NACRE_ERR_STALE);
     if (has_its_share(s, exchange)) return NACRE_ERR_BUSY;
-    nacre__observer *o = place(s);
+    nacre__observer *o = entry(s);
     if (o == NULL) return NACRE_ERR_BUSY;
     keep(s, o, exchange);
     o->user = user;
@@ -307,7 +307,7 @@ nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchan
     const uint32_t index = nacre__exchange_index(&s->x->numbers, NACRE__OF_OBSERVER, number);
     if (index >= s->max) return NULL;
     nacre__observer *o = &s->observers[index];
-    return o->number == number && o->state != NACRE__OBSERVER_GONE ? o : NULL;
+    return o->number == number && o->state != NACRE__OBSERVER_ENDED ? o : NULL;
 }
 
 void nacre__observer_release(nacre__observe_server *s, nacre_exchange number)
@@ -316,6 +316,6 @@ void nacre__observer_release(nacre__observe_server *s, nacre_exchange number)
     if (index >= s->max) return;
     nacre__observer *o = &s->observers[index];
     if (o->number != number) return;
-    if (o->state != NACRE__OBSERVER_GONE) nacre__observer_end(s, o, NACRE_OK);
+    if (o->state != NACRE__OBSERVER_ENDED) nacre__observer_end(s, o, NACRE_OK);
     nacre__observer_free(s, o);
 }

@@ -28,7 +28,7 @@ typedef enum nacre__observer_state {
     NACRE__OBSERVER_STALLED,
     NACRE__OBSERVER_DELIVERED,
     NACRE__OBSERVER_BUSY,
-    NACRE__OBSERVER_GONE,
+    NACRE__OBSERVER_ENDED,
     NACRE__OBSERVER_STATES,
 } nacre__observer_state;
 
@@ -95,8 +95,8 @@ void nacre__observer_end(nacre__observe_server *s, nacre__observer *observer, na
 void nacre__observer_cancel(nacre__observe_server *s, const nacre__server_exchange *exchange);
 nacre__observer *nacre__observer_by_mid(const nacre__observe_server *s, const nacre_address *peer, uint16_t mid);
 void nacre__observer_set_mid(nacre__observe_server *s, nacre__observer *observer, uint16_t mid);
-void nacre__observers_gone(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
-                           nacre_err err);
+void nacre__observers_end_all(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
+                              nacre_err err);
 
 /* notifications.c */
 bool nacre__observer_reset(nacre__observe_server *s, const nacre_address *peer, uint16_t mid);
@@ -106,20 +106,20 @@ static inline void nacre__observer_confirmed(nacre__observer *observer) /* a CON
     observer->is_confirmed = true;
     observer->is_checked = false;
 }
-nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *observer, nacre_message *answer,
+nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *observer, nacre_message *response,
                              nacre_bytes echo);
 void nacre__observer_begun(nacre__observe_server *s, nacre__observer *observer, nacre__separate_response *separate);
 void nacre__observer_settled(nacre__observe_server *s, nacre__observer *observer, nacre_err err);
 bool nacre__notification_missed(nacre__observe_server *s, nacre__separate_response *separate);
 void nacre__con_notification_left(nacre__observe_server *s, nacre__separate_response *separate);
 void nacre__observers_catch_up(nacre__observe_server *s, const nacre_context *context);
-bool nacre__observers_gone_event(nacre__observe_server *s, nacre_event *event);
+bool nacre__observers_ended_event(nacre__observe_server *s, nacre_event *event);
 bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event);
 nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange number, const nacre_message *plain);
 void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange number);
 nacre_err nacre__observer_defer(nacre__observe_server *s, nacre_exchange number);
 void nacre__observers_close_delivered(nacre__observe_server *s);
-bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *answer,
+bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *response,
                              size_t extra);
 
 #endif

@@ -36,7 +36,7 @@ typedef struct nacre__outer {
 typedef struct nacre__outer_blocks {
     nacre__exchanges *x;
     nacre__core *core;
-    nacre__outer *places; /* num_outer */
+    nacre__outer *entries; /* num_outer */
 } nacre__outer_blocks;
 
 void nacre__outer_blocks_cut(nacre__outer_blocks *b, nacre__pool_layout *c, const nacre_endpoint_config *config);
@@ -45,26 +45,26 @@ void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes);
 
 /* outer_block_pool.c: places for protected messages in blocks. */
 void nacre__outer_begin(nacre__outer_blocks *b);
-void nacre__outer_peer_gone(nacre__outer_blocks *b, const nacre_address *peer);
+void nacre__outer_peer_lost(nacre__outer_blocks *b, const nacre_address *peer);
 nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
                                 uint64_t key);
 nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
                                 uint64_t key);
-void nacre__outer_drop(nacre__outer *place);
-bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *place, nacre_bytes piece);
-nacre_buf nacre__outer_room(const nacre__outer_blocks *b, const nacre__outer *place);
+void nacre__outer_drop(nacre__outer *entry);
+bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *entry, nacre_bytes piece);
+nacre_buf nacre__outer_buf(const nacre__outer_blocks *b, const nacre__outer *entry);
 void nacre__outer_copy_options(nacre_options *o, nacre_bytes options);
 
 /* outer_block_server.c, outer_block_responses.c: of requests of peers, and of the answers to them. */
 typedef bool nacre__is_for_us(void *self, nacre_bytes kid); /* whether any context may be meant */
 bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchange, nacre__received *received,
                           nacre__is_for_us *is_for_us, void *self);
-void nacre__outer_put_back(nacre__outer *place);
+void nacre__outer_put_back(nacre__outer *entry);
 void nacre__outer_put_off(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received);
 bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre__outer_block_request *block_request,
                         nacre_bytes bytes, nacre_outgoing *out);
 void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received,
-                        nacre__block asked);
+                        nacre__block requested);
 
 /* outer_block_client.c: of answers to us. */
 nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exchange *exchange,
@@ -73,6 +73,6 @@ void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange
                         uint64_t now_ms);
 void nacre__outer_forget(nacre__outer_blocks *b, nacre__client_exchange *exchange);
 nacre_err nacre__outer_write_next(nacre__outer_blocks *b, const nacre__client_exchange *exchange, nacre_bytes *out,
-                                  nacre_buf room, uint16_t mid, nacre_bytes token);
+                                  nacre_buf buf, uint16_t mid, nacre_bytes token);
 
 #endif

@@ -14,13 +14,13 @@
 
 #include <string.h>
 
-static nacre__outer *place_of(const nacre__outer_blocks *b, const nacre__client_exchange *exchange)
+static nacre__outer *entry_of(const nacre__outer_blocks *b, const nacre__client_exchange *exchange)
 {
-    return exchange->outer == NACRE__NONE ? NULL : &b->places[exchange->outer];
+    return exchange->outer == NACRE__NONE ? NULL : &b->entries[exchange->outer];
 }
 
 /* What the exchange put together is lost, or is somebody else's to look at. */
-static void leave_place(nacre__client_exchange *exchange)
+static void leave_entry(nacre__client_exchange *exchange)
 {
     exchange->outer = NACRE__NONE;
     exchange->t->give_up = exchange->give_up_before;
@@ -29,26 +29,26 @@ static void leave_place(nacre__client_exchange *exchange)
 void nacre__outer_forget(nacre__outer_blocks *b, nacre__client_exchange *exchange)
 {
     if (exchange->outer == NACRE__NONE) return;
-    nacre__outer_drop(&b->places[exchange->outer]);
-    leave_place(exchange);
+    nacre__outer_drop(&b->entries[exchange->outer]);
+    leave_entry(exchange);
 }
 
 /* Same message as the first block was cut from, as far as anybody can tell: RFC 7959 2.4. */
-static bool belongs(const nacre__outer *place, const nacre_message *m)
+static bool belongs(const nacre__outer *entry, const nacre_message *m)
 {
-    const nacre_bytes head = nacre_bytes_of(place->head, place->head_len);
-    return m->code == place->code &&
+    const nacre_bytes head = nacre_bytes_of(entry->head, entry->head_len);
+    return m->code == entry->code &&
            nacre_bytes_equal(nacre_option_find(head, NACRE_OPT_OSCORE),
                              nacre_option_find(m->options, NACRE_OPT_OSCORE)) &&
            nacre_bytes_equal(nacre_option_find(head, NACRE_OPT_ETAG), nacre_option_find(m->options, NACRE_OPT_ETAG));
 }
 
-static bool fits(const nacre__outer *place, const nacre_message *m, nacre__block block)
+static bool fits(const nacre__outer *entry, const nacre_message *m, nacre__block block)
 {
-    const size_t size = nacre__block_size(block.szx), so_far = place != NULL ? place->body_len : 0;
+    const size_t size = nacre__block_size(block.szx), so_far = entry != NULL ? entry->body_len : 0;
     if (m->payload.len == 0 || nacre__block_offset(block) != so_far) return false;
     if (block.more ? m->payload.len != size : m->payload.len > size) return false;
-    return place == NULL || belongs(place, m);
+    return entry == NULL || belongs(entry, m);
 }
 
 /* An answer to the exchange: what kind it is. The last block turns it into the whole message. */
@@ -56,24 +56,24 @@ nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exc
                                        nacre__received *received)
 {
     const nacre_bytes value = nacre_option_find(received->outer.options, NACRE_OPT_BLOCK2);
-    nacre__outer *place = place_of(b, exchange);
+    nacre__outer *entry = entry_of(b, exchange);
     nacre__block block;
     if (nacre_is_absent(value) || exchange->context == NULL ||
         !nacre__has_option(received->outer.options, NACRE_OPT_OSCORE))
         return NACRE__RECEIVED_RESPONSE;
     if (!nacre__block_read(&block, value)) return NACRE__RECEIVED_BLOCK;
     if (block.more || block.num > 0) {
-        if (block.more || place == NULL || !fits(place, &received->outer, block)) return NACRE__RECEIVED_BLOCK;
-        if (!nacre__outer_add(b, place, received->outer.payload)) return NACRE__RECEIVED_BLOCK;
-        place->state = NACRE__OUTER_TAKEN;
-        received->place = place;
-        received->room = nacre__outer_room(b, place);
-        received->outer.options = nacre_bytes_of(place->head, place->head_len);
-        received->outer.payload = nacre_bytes_of(place->body, place->body_len);
-        leave_place(exchange);
+        if (block.more || entry == NULL || !fits(entry, &received->outer, block)) return NACRE__RECEIVED_BLOCK;
+        if (!nacre__outer_add(b, entry, received->outer.payload)) return NACRE__RECEIVED_BLOCK;
+        entry->state = NACRE__OUTER_TAKEN;
+        received->joined = entry;
+        received->buf = nacre__outer_buf(b, entry);
+        received->outer.options = nacre_bytes_of(entry->head, entry->head_len);
+        received->outer.payload = nacre_bytes_of(entry->body, entry->body_len);
+        leave_entry(exchange);
         return NACRE__RECEIVED_RESPONSE;
     }
-    return place == NULL ? NACRE__RECEIVED_RESPONSE
+    return entry == NULL ? NACRE__RECEIVED_RESPONSE
                          : NACRE__RECEIVED_BLOCK; /* block 0 is all there is, or comes late */
 }
 
@@ -81,22 +81,22 @@ nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exc
 static nacre__outer *begin(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__received *received,
                            uint64_t now_ms)
 {
-    nacre__outer *place = nacre__outer_take(b, NACRE__OUTER_FETCHING, &exchange->peer, exchange->number);
-    if (place == NULL) return NULL;
-    place->code = received->outer.code;
-    place->head_len = received->outer.options.len;
-    memcpy(place->head, received->outer.options.ptr, received->outer.options.len);
-    exchange->outer = (uint32_t)(place - b->places);
+    nacre__outer *entry = nacre__outer_take(b, NACRE__OUTER_FETCHING, &exchange->peer, exchange->number);
+    if (entry == NULL) return NULL;
+    entry->code = received->outer.code;
+    entry->head_len = received->outer.options.len;
+    memcpy(entry->head, received->outer.options.ptr, received->outer.options.len);
+    exchange->outer = (uint32_t)(entry - b->entries);
     exchange->give_up_before = exchange->t->give_up;
     const uint64_t latest = nacre__after(now_ms, b->core->config.timing.exchange_lifetime_ms);
     if (latest < exchange->t->give_up) exchange->t->give_up = latest;
-    return place;
+    return entry;
 }
 
-static void ask_for_next(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__outer *place,
+static void request_next(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__outer *entry,
                          uint8_t szx)
 {
-    exchange->next_block = nacre__block_value((nacre__block){ (uint32_t)(place->body_len >> (szx + 4)), false, szx });
+    exchange->next_block = nacre__block_value((nacre__block){ (uint32_t)(entry->body_len >> (szx + 4)), false, szx });
     exchange->last_reject = NACRE_OK;
     nacre__client_exchange_pause(b->x, exchange);
     nacre__client_exchange_set_token(b->x, exchange, 0);
@@ -107,23 +107,23 @@ static void ask_for_next(nacre__outer_blocks *b, nacre__client_exchange *exchang
 void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__received *received,
                         uint64_t now_ms)
 {
-    nacre__outer *place = place_of(b, exchange);
+    nacre__outer *entry = entry_of(b, exchange);
     nacre__block block;
     const nacre_bytes value = nacre_option_find(received->outer.options, NACRE_OPT_BLOCK2);
     if (!nacre__client_exchange_waits(exchange) || !nacre__block_read(&block, value) ||
-        !fits(place, &received->outer, block)) {
+        !fits(entry, &received->outer, block)) {
         b->core->stats.dropped++;
         if (nacre__client_exchange_waits(exchange) && exchange->last_reject == NACRE_OK)
             exchange->last_reject = NACRE_ERR_PROTECTION_INVALID;
         return;
     }
-    if (place == NULL && exchange->last_reject != NACRE_ERR_TOO_LONG) place = begin(b, exchange, received, now_ms);
-    if (place == NULL) { /* it is not acknowledged either: sent again, it may find one */
+    if (entry == NULL && exchange->last_reject != NACRE_ERR_TOO_LONG) entry = begin(b, exchange, received, now_ms);
+    if (entry == NULL) { /* it is not acknowledged either: sent again, it may find one */
         b->core->stats.dropped++;
         return;
     }
-    if (block.more && nacre__outer_add(b, place, received->outer.payload)) {
-        ask_for_next(b, exchange, place, block.szx);
+    if (block.more && nacre__outer_add(b, entry, received->outer.payload)) {
+        request_next(b, exchange, entry, block.szx);
         return;
     }
     /* RFC 8613 4.1.3.4.2: discarded */
@@ -134,7 +134,7 @@ void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange
 
 /* The question for the next block: what was asked for before, without what it carried. */
 nacre_err nacre__outer_write_next(nacre__outer_blocks *b, const nacre__client_exchange *exchange, nacre_bytes *out,
-                                  nacre_buf room, uint16_t mid, nacre_bytes token)
+                                  nacre_buf buf, uint16_t mid, nacre_bytes token)
 {
     nacre_message m;
     nacre_options o;
@@ -148,5 +148,5 @@ nacre_err nacre__outer_write_next(nacre__outer_blocks *b, const nacre__client_ex
     m.mid = mid;
     m.token = token;
     m.payload = NACRE_ABSENT;
-    return nacre_message_write(&m, out, room);
+    return nacre_message_write(&m, out, buf);
 }

@@ -17,48 +17,48 @@
 
 void nacre__outer_blocks_cut(nacre__outer_blocks *b, nacre__pool_layout *c, const nacre_endpoint_config *config)
 {
-    b->places = nacre__cut(c, config->num_outer, sizeof *b->places);
+    b->entries = nacre__cut(c, config->num_outer, sizeof *b->entries);
 }
 
 void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes)
 {
     const nacre_endpoint_config *config = &b->core->config;
     for (uint32_t i = 0; i < config->num_outer; i++) {
-        b->places[i].head = bytes + 2 * (config->max_message + config->max_unfragmented) * i;
-        b->places[i].body = b->places[i].head + config->max_message;
-        b->places[i].plain = b->places[i].body + config->max_unfragmented;
+        b->entries[i].head = bytes + 2 * (config->max_message + config->max_unfragmented) * i;
+        b->entries[i].body = b->entries[i].head + config->max_message;
+        b->entries[i].plain = b->entries[i].body + config->max_unfragmented;
     }
 }
 
-void nacre__outer_drop(nacre__outer *place)
+void nacre__outer_drop(nacre__outer *entry)
 {
-    place->state = NACRE__OUTER_FREE;
-    place->body_len = place->head_len = 0;
-    place->given = false;
+    entry->state = NACRE__OUTER_FREE;
+    entry->body_len = entry->head_len = 0;
+    entry->given = false;
 }
 
 /* A new burst begins: nobody looks at what the last one put together. */
 void nacre__outer_begin(nacre__outer_blocks *b)
 {
     for (uint32_t i = 0; i < b->core->config.num_outer; i++)
-        if (b->places[i].state == NACRE__OUTER_TAKEN) nacre__outer_drop(&b->places[i]);
+        if (b->entries[i].state == NACRE__OUTER_TAKEN) nacre__outer_drop(&b->entries[i]);
 }
 
-void nacre__outer_peer_gone(nacre__outer_blocks *b, const nacre_address *peer)
+void nacre__outer_peer_lost(nacre__outer_blocks *b, const nacre_address *peer)
 {
     for (uint32_t i = 0; i < b->core->config.num_outer; i++)
-        if (b->places[i].state != NACRE__OUTER_TAKEN && nacre_address_equal(&b->places[i].peer, peer))
-            nacre__outer_drop(&b->places[i]);
+        if (b->entries[i].state != NACRE__OUTER_TAKEN && nacre_address_equal(&b->entries[i].peer, peer))
+            nacre__outer_drop(&b->entries[i]);
 }
 
-static bool may_give_way(const nacre__outer *place)
+static bool may_give_way(const nacre__outer *entry)
 {
-    return place->state == NACRE__OUTER_JOINING || place->state == NACRE__OUTER_CUT;
+    return entry->state == NACRE__OUTER_JOINING || entry->state == NACRE__OUTER_CUT;
 }
 
-static bool outlived(const nacre__outer_blocks *b, const nacre__outer *place)
+static bool outlived(const nacre__outer_blocks *b, const nacre__outer *entry)
 {
-    return b->core->now_ms >= nacre__after(place->touched, b->core->config.timing.exchange_lifetime_ms);
+    return b->core->now_ms >= nacre__after(entry->touched, b->core->config.timing.exchange_lifetime_ms);
 }
 
 /* NULL when there is none. */
@@ -66,14 +66,14 @@ nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state
                                 uint64_t key)
 {
     for (uint32_t i = 0; i < b->core->config.num_outer; i++) {
-        nacre__outer *place = &b->places[i];
-        if (place->state != state || place->key != key || !nacre_address_equal(&place->peer, peer)) continue;
-        if (outlived(b, place)) {
-            nacre__outer_drop(place);
+        nacre__outer *entry = &b->entries[i];
+        if (entry->state != state || entry->key != key || !nacre_address_equal(&entry->peer, peer)) continue;
+        if (outlived(b, entry)) {
+            nacre__outer_drop(entry);
             return NULL;
         }
-        place->touched = b->core->now_ms;
-        return place;
+        entry->touched = b->core->now_ms;
+        return entry;
     }
     return NULL;
 }
@@ -92,9 +92,9 @@ static nacre__outer *first_to_go(nacre__outer_blocks *b, const nacre_address *pe
 {
     nacre__outer *first = NULL;
     for (uint32_t i = 0; i < b->core->config.num_outer; i++) {
-        nacre__outer *place = &b->places[i];
-        if (!may_give_way(place) || (peer != NULL && !nacre_address_equal(&place->peer, peer))) continue;
-        if (first == NULL || goes_first(b, place, first)) first = place;
+        nacre__outer *entry = &b->entries[i];
+        if (!may_give_way(entry) || (peer != NULL && !nacre_address_equal(&entry->peer, peer))) continue;
+        if (first == NULL || goes_first(b, entry, first)) first = entry;
     }
     return first;
 }
@@ -104,38 +104,38 @@ nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state
                                 uint64_t key)
 {
     const uint32_t share = (b->core->config.num_outer + 1U) / 2;
-    nacre__outer *place = NULL;
-    uint32_t num_own = 0;
+    nacre__outer *entry = NULL;
+    uint32_t num_of_peer = 0;
     for (uint32_t i = 0; i < b->core->config.num_outer; i++) {
-        nacre__outer *other = &b->places[i];
+        nacre__outer *other = &b->entries[i];
         if (may_give_way(other) && outlived(b, other)) nacre__outer_drop(other);
-        if (other->state == NACRE__OUTER_FREE) place = other;
-        else if (nacre_address_equal(&other->peer, peer)) num_own++;
+        if (other->state == NACRE__OUTER_FREE) entry = other;
+        else if (nacre_address_equal(&other->peer, peer)) num_of_peer++;
     }
-    if (num_own >= share) place = first_to_go(b, peer);
-    else if (place == NULL) place = first_to_go(b, NULL);
-    if (place == NULL) return NULL;
-    nacre__outer_drop(place);
-    place->state = state;
-    place->peer = *peer;
-    place->key = key;
-    place->touched = b->core->now_ms;
-    return place;
+    if (num_of_peer >= share) entry = first_to_go(b, peer);
+    else if (entry == NULL) entry = first_to_go(b, NULL);
+    if (entry == NULL) return NULL;
+    nacre__outer_drop(entry);
+    entry->state = state;
+    entry->peer = *peer;
+    entry->key = key;
+    entry->touched = b->core->now_ms;
+    return entry;
 }
 
 /* False: that is more than is put together. */
-bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *place, nacre_bytes piece)
+bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *entry, nacre_bytes piece)
 {
-    if (piece.len > b->core->config.max_unfragmented - place->body_len) return false;
-    if (piece.len > 0) memcpy(place->body + place->body_len, piece.ptr, piece.len);
-    place->body_len += piece.len;
+    if (piece.len > b->core->config.max_unfragmented - entry->body_len) return false;
+    if (piece.len > 0) memcpy(entry->body + entry->body_len, piece.ptr, piece.len);
+    entry->body_len += piece.len;
     return true;
 }
 
 /* Room for the plaintext of what was put together. */
-nacre_buf nacre__outer_room(const nacre__outer_blocks *b, const nacre__outer *place)
+nacre_buf nacre__outer_buf(const nacre__outer_blocks *b, const nacre__outer *entry)
 {
-    return (nacre_buf){ place->plain, b->core->config.max_message + b->core->config.max_unfragmented };
+    return (nacre_buf){ entry->plain, b->core->config.max_message + b->core->config.max_unfragmented };
 }
 
 /* Copies what `options` has, but for the blocks and what belongs to them. */

@@ -18,7 +18,7 @@ static uint8_t largest_for(const nacre__outer_blocks *b, const nacre_address *pe
 }
 
 /* `m` with Block options, and with `block` and its part of the payload when that is not NULL. */
-static bool write_with(nacre__outer_blocks *b, nacre_bytes *out, nacre_buf room, const nacre_message *m,
+static bool write_with(nacre__outer_blocks *b, nacre_bytes *out, nacre_buf buf, const nacre_message *m,
                        const nacre__outer_block_request *block_request, const nacre__block *block)
 {
     nacre_message part = *m;
@@ -34,22 +34,22 @@ static bool write_with(nacre__outer_blocks *b, nacre_bytes *out, nacre_buf room,
     }
     if (block_request != NULL && block_request->has_block1)
         nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, block_request->block1);
-    return nacre_options_finish(&o, &part.options) == NACRE_OK && nacre_message_write(&part, out, room) == NACRE_OK;
+    return nacre_options_finish(&o, &part.options) == NACRE_OK && nacre_message_write(&part, out, buf) == NACRE_OK;
 }
 
 static bool keep(nacre__outer_blocks *b, const nacre_address *peer, const nacre_message *m, uint64_t key)
 {
-    nacre__outer *place = nacre__outer_find(b, NACRE__OUTER_CUT, peer, key);
-    if (place == NULL) place = nacre__outer_take(b, NACRE__OUTER_CUT, peer, key);
-    if (place == NULL) return false;
-    place->body_len = 0; /* of a transmission before, or of another answer: two challenges for Echo are two answers */
-    if (!nacre__outer_add(b, place, m->payload)) {
-        nacre__outer_drop(place);
+    nacre__outer *entry = nacre__outer_find(b, NACRE__OUTER_CUT, peer, key);
+    if (entry == NULL) entry = nacre__outer_take(b, NACRE__OUTER_CUT, peer, key);
+    if (entry == NULL) return false;
+    entry->body_len = 0; /* of a transmission before, or of another answer: two challenges for Echo are two answers */
+    if (!nacre__outer_add(b, entry, m->payload)) {
+        nacre__outer_drop(entry);
         return false;
     }
-    place->code = m->code;
-    place->head_len = m->options.len;
-    memcpy(place->head, m->options.ptr, m->options.len);
+    entry->code = m->code;
+    entry->head_len = m->options.len;
+    memcpy(entry->head, m->options.ptr, m->options.len);
     return true;
 }
 
@@ -60,7 +60,7 @@ bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre
 {
     nacre_message m;
     if (!block_request->has_block1 && !block_request->has_block2) return false;
-    const nacre_buf room = { out->buf.ptr, nacre__max_message_to(b->core, peer) };
+    const nacre_buf buf = { out->buf.ptr, nacre__max_message_to(b->core, peer) };
     out->peer = *peer;
     if (nacre_message_parse(&m, bytes) != NACRE_OK || !nacre__has_option(m.options, NACRE_OPT_OSCORE)) return false;
     if (!block_request->sized)
@@ -69,41 +69,41 @@ bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre
     if (block_request->has_block2 && m.payload.len > nacre__block_size(block_request->szx) &&
         keep(b, peer, &m, block_request->key)) {
         nacre__block first = { 0, true, block_request->szx };
-        for (; !write_with(b, &out->bytes, room, &m, block_request, &first); first.szx--)
+        for (; !write_with(b, &out->bytes, buf, &m, block_request, &first); first.szx--)
             if (first.szx == 0) return false;
         return true;
     }
-    return block_request->has_block1 && write_with(b, &out->bytes, room, &m, block_request, NULL);
+    return block_request->has_block1 && write_with(b, &out->bytes, buf, &m, block_request, NULL);
 }
 
 /* A later block of an answer that is kept. */
 void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received,
-                        nacre__block asked)
+                        nacre__block requested)
 {
     const nacre_address *peer = &received->datagram->peer;
-    nacre__outer *place = nacre__outer_find(b, NACRE__OUTER_CUT, peer, exchange->block_request.key);
-    const uint64_t offset = nacre__block_offset(asked);
-    nacre_message answer = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: it is not there any more; begin again */
-    if (place == NULL || offset >= place->body_len) {
-        if (place != NULL) answer.code = NACRE_BAD_REQUEST;
-        nacre__response_unprotected(b->x, exchange, &answer, received->outer.token);
+    nacre__outer *entry = nacre__outer_find(b, NACRE__OUTER_CUT, peer, exchange->block_request.key);
+    const uint64_t offset = nacre__block_offset(requested);
+    nacre_message response = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: it is not there any more; begin again */
+    if (entry == NULL || offset >= entry->body_len) {
+        if (entry != NULL) response.code = NACRE_BAD_REQUEST;
+        nacre__response_unprotected(b->x, exchange, &response, received->outer.token);
         return;
     }
-    const uint8_t szx = largest_for(b, peer, asked.szx);
+    const uint8_t szx = largest_for(b, peer, requested.szx);
     const nacre__block block = { .num = (uint32_t)(offset >> (szx + 4)),
-                                 .more = place->body_len - offset > nacre__block_size(szx),
+                                 .more = entry->body_len - offset > nacre__block_size(szx),
                                  .szx = szx };
     nacre_bytes out;
-    if (!block.more) place->given = true;
-    answer = (nacre_message){ .code = place->code,
-                              .options = nacre_bytes_of(place->head, place->head_len),
-                              .payload = nacre_bytes_of(place->body, place->body_len) };
-    if (write_with(b, &out, (nacre_buf){ b->core->scratch, nacre__max_message_to(b->core, peer) }, &answer, NULL,
+    if (!block.more) entry->given = true;
+    response = (nacre_message){ .code = entry->code,
+                                .options = nacre_bytes_of(entry->head, entry->head_len),
+                                .payload = nacre_bytes_of(entry->body, entry->body_len) };
+    if (write_with(b, &out, (nacre_buf){ b->core->scratch, nacre__max_message_to(b->core, peer) }, &response, NULL,
                    &block) &&
-        nacre_message_parse(&answer, out) == NACRE_OK) {
-        nacre__response_unprotected(b->x, exchange, &answer, received->outer.token);
+        nacre_message_parse(&response, out) == NACRE_OK) {
+        nacre__response_unprotected(b->x, exchange, &response, received->outer.token);
         return;
     }
-    answer = (nacre_message){ .code = NACRE_INCOMPLETE };
-    nacre__response_unprotected(b->x, exchange, &answer, received->outer.token);
+    response = (nacre_message){ .code = NACRE_INCOMPLETE };
+    nacre__response_unprotected(b->x, exchange, &response, received->outer.token);
 }

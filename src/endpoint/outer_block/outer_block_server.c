@@ -54,13 +54,13 @@ static bool read_options(const nacre__outer_blocks *b, const nacre__received *re
 static bool say(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received, uint8_t code,
                 uint32_t block1, uint64_t size1)
 {
-    nacre_message answer = { .code = code };
+    nacre_message response = { .code = code };
     nacre_options o;
     nacre_options_init(&o, (nacre_buf){ b->core->options, b->core->config.max_message });
     if (code == NACRE_CONTINUE || code == NACRE_INCOMPLETE) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, block1);
     if (size1 > 0) nacre_options_add_uint(&o, NACRE_OPT_SIZE1, size1);
-    if (nacre_options_finish(&o, &answer.options) != NACRE_OK) answer.options = NACRE_ABSENT;
-    nacre__response_unprotected(b->x, exchange, &answer, received->outer.token);
+    if (nacre_options_finish(&o, &response.options) != NACRE_OK) response.options = NACRE_ABSENT;
+    nacre__response_unprotected(b->x, exchange, &response, received->outer.token);
     return false;
 }
 
@@ -95,12 +95,12 @@ static bool is_announced_too_large(const nacre__outer_blocks *b, const outer_opt
 }
 
 /* The last block is there: from here on it is a message like any other. */
-static bool complete(const nacre__outer_blocks *b, nacre__received *received, nacre__outer *place)
+static bool complete(const nacre__outer_blocks *b, nacre__received *received, nacre__outer *entry)
 {
-    place->state = NACRE__OUTER_TAKEN;
-    received->outer.payload = nacre_bytes_of(place->body, place->body_len);
-    received->place = place;
-    received->room = nacre__outer_room(b, place);
+    entry->state = NACRE__OUTER_TAKEN;
+    received->outer.payload = nacre_bytes_of(entry->body, entry->body_len);
+    received->joined = entry;
+    received->buf = nacre__outer_buf(b, entry);
     return true;
 }
 
@@ -112,21 +112,21 @@ static bool take_block(nacre__outer_blocks *b, nacre__server_exchange *exchange,
     const nacre_bytes piece = received->outer.payload;
     if (!is_whole(block, piece.len)) return say(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
     if (is_announced_too_large(b, o)) return say_too_large(b, exchange, received);
-    nacre__outer *place = nacre__outer_find(b, NACRE__OUTER_JOINING, peer, key);
+    nacre__outer *entry = nacre__outer_find(b, NACRE__OUTER_JOINING, peer, key);
     if (block.num == 0) { /* RFC 7959 2.5: a new beginning replaces what was there */
-        if (place == NULL) place = nacre__outer_take(b, NACRE__OUTER_JOINING, peer, key);
-        if (place == NULL) return say(b, exchange, received, NACRE_UNAVAILABLE, 0, 0);
-        place->body_len = 0;
-    } else if (place == NULL || place->body_len != nacre__block_offset(block)) {
+        if (entry == NULL) entry = nacre__outer_take(b, NACRE__OUTER_JOINING, peer, key);
+        if (entry == NULL) return say(b, exchange, received, NACRE_UNAVAILABLE, 0, 0);
+        entry->body_len = 0;
+    } else if (entry == NULL || entry->body_len != nacre__block_offset(block)) {
         /* RFC 7959 2.9.2; what was put together stays, for nobody knows who sent this one */
         return say(b, exchange, received, NACRE_INCOMPLETE, nacre__block_value(block), 0);
     }
-    place->before = place->body_len;
-    if (!nacre__outer_add(b, place, piece)) {
-        nacre__outer_drop(place);
+    entry->before = entry->body_len;
+    if (!nacre__outer_add(b, entry, piece)) {
+        nacre__outer_drop(entry);
         return say_too_large(b, exchange, received);
     }
-    if (!block.more) return complete(b, received, place);
+    if (!block.more) return complete(b, received, entry);
     return say(b, exchange, received, NACRE_CONTINUE, nacre__block_value(block), 0);
 }
 
@@ -159,16 +159,16 @@ bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchan
 }
 
 /* The last block counts as not come yet: it will be sent again, and what came before it stays. */
-void nacre__outer_put_back(nacre__outer *place)
+void nacre__outer_put_back(nacre__outer *entry)
 {
-    place->state = NACRE__OUTER_JOINING;
-    place->body_len = place->before;
+    entry->state = NACRE__OUTER_JOINING;
+    entry->body_len = entry->before;
 }
 
 /* The store must be waited for before this can be accepted; the last block sent again finds it further on. */
 void nacre__outer_put_off(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received)
 {
-    nacre__persist_ask(b->x->persist, received->context);
+    nacre__request_persist(b->x->persist, received->context);
     if (nacre_address_is_reliable(&exchange->record->peer)) { /* which sends nothing again */
         nacre__response_refuse(b->x, exchange, NACRE_ERR_NOT_YET, received->outer.token);
         return;

@@ -70,7 +70,7 @@ nacre_context *nacre_rederivation_context(const nacre_rederivation *r)
 
 static void forget_news(nacre__rederivations *d, nacre_rederivation *r)
 {
-    for (nacre_rederivation **link = &d->renewed; *link != NULL; link = &(*link)->next_news) {
+    for (nacre_rederivation **link = &d->with_news; *link != NULL; link = &(*link)->next_news) {
         if (*link != r) continue;
         *link = r->next_news;
         break;
@@ -82,7 +82,7 @@ static void forget_news(nacre__rederivations *d, nacre_rederivation *r)
 void nacre__rederivation_retire(nacre__rederivations *d, nacre_rederivation *r)
 {
     forget_news(d, r);
-    if (r->current != NULL) d->context_gone(d->endpoint, r->current);
+    if (r->current != NULL) d->remove_context(d->endpoint, r->current);
     r->current = NULL;
 }
 
@@ -94,13 +94,13 @@ void nacre__rederivation_established(nacre__rederivations *d, nacre_rederivation
     r->peer = *peer;
     if (r->has_news) return;
     r->has_news = true;
-    r->next_news = d->renewed;
-    d->renewed = r;
+    r->next_news = d->with_news;
+    d->with_news = r;
 }
 
 bool nacre__rederivation_event(nacre__rederivations *d, nacre_event *event)
 {
-    nacre_rederivation *r = d->renewed;
+    nacre_rederivation *r = d->with_news;
     if (r == NULL) return false;
     forget_news(d, r);
     *event =

@@ -13,9 +13,9 @@ typedef struct nacre__rederivations {
     nacre__exchanges *x;
     nacre__core *core;
     nacre_endpoint *endpoint; /* by which the caller's nacre_rederivation knows where it was added */
-    void (*context_gone)(nacre_endpoint *endpoint, nacre_context *context);
+    void (*remove_context)(nacre_endpoint *endpoint, nacre_context *context);
     nacre_rederivation *buckets[NACRE__REDERIVATION_BUCKETS];
-    nacre_rederivation *renewed; /* of which there is news */
+    nacre_rederivation *with_news; /* of which there is news */
 } nacre__rederivations;
 
 /* rederivation.c */
@@ -29,14 +29,14 @@ void nacre__rederivation_retire(nacre__rederivations *d, nacre_rederivation *r);
 void nacre__rederivation_established(nacre__rederivations *d, nacre_rederivation *r, const nacre_address *peer);
 
 /* rederivation_client.c */
-bool nacre__rederivation_may_ask(const nacre__rederivations *d, const nacre_rederivation *r,
-                                 const nacre_context *context);
+bool nacre__rederivation_may_request(const nacre__rederivations *d, const nacre_rederivation *r,
+                                     const nacre_context *context);
 nacre_context *nacre__rederivation_no_context(nacre_rederivation *r);
 bool nacre__rederivation_choose(nacre__rederivations *d, nacre__client_exchange *exchange);
 const nacre_protect_options *nacre__rederivation_how(const nacre__client_exchange *exchange,
-                                                     nacre_protect_options *room);
-bool nacre__rederivation_answer(nacre__rederivations *d, nacre__client_exchange *exchange,
-                                const nacre__received *received);
+                                                     nacre_protect_options *buf);
+bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchange *exchange,
+                                  const nacre__received *received);
 bool nacre__rederivation_verified(nacre__rederivations *d, nacre__client_exchange *exchange);
 void nacre__rederivation_left(nacre__rederivations *d, const nacre__client_exchange *exchange);
 void nacre__rederivation_yield(nacre__rederivations *d, nacre_rederivation *r);

@@ -18,8 +18,8 @@ static bool leads(const nacre__client_exchange *exchange)
 }
 
 /* Whether a request may be made with the renewal; then the exchange is its own. */
-bool nacre__rederivation_may_ask(const nacre__rederivations *d, const nacre_rederivation *r,
-                                 const nacre_context *context)
+bool nacre__rederivation_may_request(const nacre__rederivations *d, const nacre_rederivation *r,
+                                     const nacre_context *context)
 {
     return r == NULL || (r->endpoint == d->endpoint && r->asks && context == NULL);
 }
@@ -59,12 +59,11 @@ bool nacre__rederivation_choose(nacre__rederivations *d, nacre__client_exchange 
 
 /* How it is to be protected. RFC 8613 B.2: kid contexts of their own for #1 and #2. Afterwards the ID Context, as ever: a
  * server that still has an older context under this kid would otherwise take that one. */
-const nacre_protect_options *nacre__rederivation_how(const nacre__client_exchange *exchange,
-                                                     nacre_protect_options *room)
+const nacre_protect_options *nacre__rederivation_how(const nacre__client_exchange *exchange, nacre_protect_options *buf)
 {
     if (!leads(exchange)) return NULL;
-    *room = nacre_rederive_options(&exchange->rederivation->client);
-    return room;
+    *buf = nacre_rederive_options(&exchange->rederivation->client);
+    return buf;
 }
 
 /* ---- Answers ------------------------------------------------------------------------------------------------------- */
@@ -79,8 +78,8 @@ static nacre_err follow(nacre__client_exchange *exchange, nacre_rederive_client 
 }
 
 /* An answer that did not verify: true when it is response #1, and the request goes on as #2. */
-bool nacre__rederivation_answer(nacre__rederivations *d, nacre__client_exchange *exchange,
-                                const nacre__received *received)
+bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchange *exchange,
+                                  const nacre__received *received)
 {
     nacre_rederivation *r = exchange->rederivation;
     nacre_oscore_option option;
@@ -89,11 +88,11 @@ bool nacre__rederivation_answer(nacre__rederivations *d, nacre__client_exchange 
     const bool is_leader = leads(exchange);
     nacre_rederive_client client = r->client;
     uint8_t r3[NACRE_REDERIVE_NONCE];
-    const nacre_buf room = received->room;
+    const nacre_buf buf = received->buf;
     nacre_err err = is_leader ? NACRE_OK : follow(exchange, &client);
     d->core->config.random.fill(d->core->config.random.self, r3, sizeof r3);
     if (err == NACRE_OK)
-        err = nacre_rederive_response(&client, &r->own, &r->spare, &d->core->config.crypto, &exchange->id, room,
+        err = nacre_rederive_response(&client, &r->own, &r->spare, &d->core->config.crypto, &exchange->id, buf,
                                       &received->outer, r3);
     if (err == NACRE_OK) r->client = client;
     nacre_wipe(&client, sizeof client);

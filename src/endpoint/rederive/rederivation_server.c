@@ -62,10 +62,10 @@ typedef struct attempt {
     nacre__server_exchange *server;
     nacre__received *received;
     nacre_rederivation *r;
-    nacre_buf room; /* for what is decrypted */
+    nacre_buf buf; /* for what is decrypted */
 } attempt;
 
-static bool pace_allows(nacre__rederivations *d, nacre_rederivation *r)
+static bool rate_allows(nacre__rederivations *d, nacre_rederivation *r)
 {
     const uint32_t of_peer = d->core->config.context_challenges_per_second,
                    of_all = d->core->config.challenges_per_second;
@@ -80,7 +80,7 @@ static nacre_err take_wrapped(const attempt *a)
     static const nacre__unprotect_how wrapped = { .any_kid_context = true };
     nacre__received *received = a->received;
     received->err = nacre__unprotect_request(&a->r->own.context, &a->d->core->config.crypto, &received->id,
-                                             &received->plain, a->room, &received->outer, &wrapped);
+                                             &received->plain, a->buf, &received->outer, &wrapped);
     received->context = &a->r->own.context;
     received->rederivation = a->r;
     nacre__rederivation_proved(a->d, received);
@@ -114,7 +114,7 @@ static nacre_err accept_2(const attempt *a)
     nacre__protect_batch_flush(d->x->batch); /* nothing may still want the keys that go */
     const nacre_err err =
         nacre_rederive_accept(&r->offers, &r->own, &r->spare, &d->core->config.crypto, &r->material, &a->received->id,
-                              &a->received->plain, a->room, &a->received->outer, d->core->now_ms);
+                              &a->received->plain, a->buf, &a->received->outer, d->core->now_ms);
     if (err != NACRE_OK) return err;
     nacre__rederivation_retire(d, r);
     nacre__rederivation_established(d, r, &a->server->record->peer);
@@ -123,7 +123,7 @@ static nacre_err accept_2(const attempt *a)
 }
 
 /* Answers #1; NACRE_ERR_REPLAY_ECHO says that this is done. */
-static nacre_err answer_1(const attempt *a, bool ordinary)
+static nacre_err respond_1(const attempt *a, bool ordinary)
 {
     nacre__rederivations *d = a->d;
     uint8_t s2[NACRE_REDERIVE_S2];
@@ -133,7 +133,7 @@ static nacre_err answer_1(const attempt *a, bool ordinary)
     d->core->config.random.fill(d->core->config.random.self, s2, sizeof s2);
     const nacre_err err =
         nacre_rederive_offer_r2(&a->r->offers, &a->r->spare, &d->core->config.crypto, &a->r->material, ordinary, &out,
-                                (nacre_buf){ a->server->record->bytes, d->core->config.max_message }, a->room,
+                                (nacre_buf){ a->server->record->bytes, d->core->config.max_message }, a->buf,
                                 &a->received->outer, &header, s2, d->core->now_ms);
     if (err != NACRE_OK) return err;
     nacre__response_written(d->x, a->server, out.len);
@@ -154,8 +154,8 @@ static nacre_err try_one(const attempt *a, nacre_rederive_step step)
     if (!r->answers) return NACRE_ERR_NO_CONTEXT;
     if (step == NACRE_REDERIVE_REQUEST_2) return accept_2(a);
     if (step == NACRE_REDERIVE_NONE && !may_be_ordinary(a)) return NACRE_ERR_NO_CONTEXT;
-    if (!pace_allows(a->d, r)) return NACRE_ERR_BUSY;
-    const nacre_err err = answer_1(a, step == NACRE_REDERIVE_NONE);
+    if (!rate_allows(a->d, r)) return NACRE_ERR_BUSY;
+    const nacre_err err = respond_1(a, step == NACRE_REDERIVE_NONE);
     /* it may well be that of a context that was lost */
     return step == NACRE_REDERIVE_NONE && err == NACRE_ERR_PROTECTION_INVALID ? NACRE_ERR_NO_CONTEXT : err;
 }
@@ -171,7 +171,7 @@ bool nacre__rederivation_takes(nacre__rederivations *d, nacre__server_exchange *
     if (received->err != NACRE_ERR_NO_CONTEXT && received->err != NACRE_ERR_PROTECTION_INVALID &&
         received->err != NACRE_ERR_REPLAY && received->err != NACRE_ERR_CONTEXT_UNAVAILABLE)
         return false;
-    attempt a = { d, exchange, received, NULL, received->room };
+    attempt a = { d, exchange, received, NULL, received->buf };
     const nacre_rederive_step step = nacre_rederive_recognise(&received->option);
     nacre_err err = NACRE_ERR_NO_CONTEXT;
     bool is_busy = false;
