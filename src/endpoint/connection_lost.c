@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* reliable: what goes with a connection when it ends (RFC 8323 7.4: exchanges and observations belong to it). */
+/* connection_lost: what ends with a connection when it ends (RFC 8323 7.4: exchanges and observations belong to it). */
 #include "endpoint/endpoint_struct.h"
 
 static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
@@ -12,7 +12,7 @@ static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
     }
 }
 
-/* There is nobody to answer any more. */
+/* There is no peer to respond to any more. */
 static void end_responses(nacre_endpoint *ep, const nacre_address *peer)
 {
     for (uint32_t i = 0; i < ep->core.config.num_server_exchanges; i++) {

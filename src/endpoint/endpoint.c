@@ -211,7 +211,7 @@ static void client_event(nacre_endpoint *ep, nacre__client_exchange *exchange, n
                                           : NACRE_EVENT_RESPONSE,
         .err = exchange->err,
         .exchange = exchange->number,
-        .context = exchange->err == NACRE_OK ? exchange->context : NULL, /* it vouches for answers only */
+        .context = exchange->err == NACRE_OK ? exchange->context : NULL, /* it has verified responses only */
         .peer = exchange->peer,
         .message = exchange->message,
         .user = exchange->user,

@@ -75,7 +75,7 @@ static void acknowledge_response(nacre_endpoint *ep, nacre__received *received, 
     received->ack = nacre__server_exchange_index(&ep->exchanges, exchange) + 1;
 }
 
-/* An answer that nobody waits for. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, that it be the
+/* A response to no request of ours. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, that it be the
  * last. */
 static void stray_response(nacre_endpoint *ep, const nacre__received *received)
 {
@@ -281,7 +281,7 @@ static void take_verdict(nacre__received *received, const nacre_unprotect_item *
 }
 
 /* Of those that came while a window was not known, the first that was taken brought the Echo value; what others brought
- * nobody has looked at. */
+ * was not checked. */
 static void only_one_recovers(nacre_endpoint *ep, size_t num)
 {
     for (size_t i = 0, job = 0; i < num; i++) {

@@ -31,7 +31,7 @@ static void verified_response(nacre_endpoint *ep, nacre__client_exchange *exchan
                               uint64_t now_ms)
 {
     nacre__client_exchange_keep_outer_echo(&ep->exchanges, exchange, &received->outer);
-    /* RFC 8613 8.4.2: a notification for who did not ask for any */
+    /* RFC 8613 8.4.2: a notification to a request without Observe */
     if (nacre__has_option(received->plain.options, NACRE_OPT_OBSERVE) &&
         !nacre__client_exchange_request_has(exchange, NACRE_OPT_OBSERVE))
         nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);

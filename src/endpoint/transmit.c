@@ -18,7 +18,7 @@ static bool token_in_use(const nacre_endpoint *ep, uint64_t token)
     return false;
 }
 
-/* RFC 7252 5.3.1: random, so that only who saw the request can answer it. */
+/* RFC 7252 5.3.1: random, so that only a peer that saw the request can answer it. */
 static uint64_t new_token(nacre_endpoint *ep)
 {
     uint64_t token;

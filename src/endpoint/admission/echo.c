@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* echo: the value asked back is a MAC over the address and the time, under a key that dies with the endpoint, so nothing is kept
- * for addresses that never come back. It is good for two to four minutes. A request that brings it, or that has just shown its
- * freshness to a recovering replay window (RFC 8613 B.1.2: that value too was sent there and came back), validates its
- * address. */
+/* echo: the value asked back is a MAC over the address and the time, under a key that dies with the endpoint, so nothing is
+ * kept for addresses that never come back. It is good for two to four minutes. A request that brings it, or that has just
+ * shown its freshness to a recovering replay window (RFC 8613 B.1.2: that value too was sent there and came back), validates
+ * its address. */
 #include "endpoint/admission/echo.h"
 
 enum { EPOCH_BITS = 17, VALUE_LEN = NACRE__ECHO_LEN }; /* an epoch is 131 seconds */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* requests: our own requests, from the call to the one event that ends each.
+/* client_request: requests of ours, from the call to the one event that ends each.
  *
- * A client exchange keeps the plain request, to protect it when it is transmitted and to repeat it with an Echo value, and beside it
- * the bytes that went out, for these and no others are sent again (RFC 8613 8.1 spends a number; a second protection of
- * one transmission would be a second request). What may end a request is in responses.c, what becomes of an observation in
- * observing.c. */
+ * A client exchange keeps the plain request, to protect it when it is transmitted and to repeat it with an Echo value, and
+ * beside it the bytes that went out, for these and no others are sent again (RFC 8613 8.1 spends a number; a second protection
+ * of one transmission would be a second request). What may end a request is in client_response.c, what becomes of an
+ * observation in observe_client.c. */
 #include "endpoint/exchange/client_exchange.h"
 #include "endpoint/message/nstart.h"
 
@@ -37,7 +37,7 @@ static void forget_blocks(nacre__exchanges *x, nacre__client_exchange *exchange)
     if (exchange->outer != NACRE__NONE) x->upper.blocks_dropped(x->upper.self, exchange);
 }
 
-/* It has come to its end: the next may go in its place, and nobody limits its time any more. */
+/* It ends: the next request to the peer may go, and its time limit is lifted. */
 static void leave(nacre__exchanges *x, nacre__client_exchange *exchange, nacre__client_exchange_state state)
 {
     x->upper.request_left(x->upper.self, exchange);
@@ -83,7 +83,7 @@ void nacre__client_exchange_again(nacre__exchanges *x, nacre__client_exchange *e
     nacre__client_exchange_queue(x, exchange);
 }
 
-/* The one way to an end: with NACRE_OK an answer, else a failure. One that has ended already, but whose event was not
+/* Every exchange ends here: with NACRE_OK a response, else a failure. One that has ended already, but whose event was not
  * pulled, changes its event. */
 void nacre__client_exchange_end(nacre__exchanges *x, nacre__client_exchange *exchange, nacre_err err,
                                 const nacre_message *message)
@@ -272,7 +272,7 @@ void nacre__client_exchange_give_up(nacre__exchanges *x, nacre__client_exchange 
     nacre__client_exchange_end(x, exchange, err, has_hint ? &hint : NULL);
 }
 
-/* Requests that came since the last transmission: their users' patience begins now. */
+/* The time limits of requests that came since the last transmission begin now. */
 void nacre__client_exchanges_limit(nacre__exchanges *x, uint64_t now_ms)
 {
     for (uint32_t i = 0; x->num_unlimited > 0 && i < x->core->config.num_client_exchanges; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* responses: what comes back to our requests, and which of it ends an exchange. An answer belongs to the exchange whose token it
- * carries:
+/* client_response: what comes back to our requests, and which of it ends an exchange. An answer belongs to the exchange whose
+ * token it carries:
  *
  *     request    answer                                  exchange
  *     protected  verifies                                ends: RESPONSE (or is repeated once, 4.01 with Echo)
@@ -37,7 +37,7 @@ void nacre__client_exchange_acknowledged(nacre__exchanges *x, nacre__client_exch
     if (exchange->state == NACRE__CLIENT_OBSERVING && exchange->observation.due == NACRE__DUE_IN_ACK)
         exchange->observation.due = NACRE__DUE_SEPARATE; /* the answer to the registration may still come */
     if (!nacre__client_exchange_is_sent(exchange) || exchange->t->type != NACRE_CON) return;
-    if (exchange->is_ping) { /* a RST is what RFC 7252 4.3 asks for, but this too shows that somebody is there */
+    if (exchange->is_ping) { /* a RST is what RFC 7252 4.3 asks for, but this too shows that the peer is there */
         nacre__client_exchange_end(x, exchange, NACRE_OK, NULL);
         return;
     }
@@ -70,7 +70,7 @@ void nacre__client_exchange_dropped(nacre__exchanges *x, nacre__client_exchange 
     if (received->outer.type == NACRE_ACK) nacre__client_exchange_acknowledged(x, exchange, now_ms);
 }
 
-/* What servers say that cannot or will not unprotect: a hint that nobody vouches for (RFC 8613 8.2, D.5.3). 4.05 comes
+/* What servers say that cannot or will not unprotect: an unauthenticated hint (RFC 8613 8.2, D.5.3). 4.05 comes
  * from those that see a POST where OSCORE is not known. */
 static bool is_plain_refusal(const nacre__client_exchange *exchange, uint8_t code)
 {

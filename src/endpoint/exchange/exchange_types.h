@@ -18,7 +18,8 @@
  * While it is SENDING its transmission says whether it is queued, held or sent. An observation goes on to OBSERVING, and from
  * there to SENDING and round again when it is registered anew or given up (observe/).
  *
- * An *server exchange* is one message of a peer that duplicates may follow: nearly always a request, sometimes a separate answer:
+ * A *server exchange* is one message of a peer that duplicates may follow: nearly always a request, sometimes a separate
+ * answer:
  *
  *     FREE -> NEW -> READY -> DELIVERED -> RESPONDED -> FREE (when its record is evicted)
  *              |       ^       |  |-> WAITING -^     (the answer waits for the store)
@@ -163,7 +164,7 @@ typedef struct nacre__separate_response {
     nacre_context *context; /* waiting: protects the answer; NULL otherwise */
     nacre_request_id id;    /* waiting: of the request */
     uint32_t server;        /* held: the request that is answered later, or NONE */
-    uint32_t observer;      /* whom it notifies, or NONE */
+    uint32_t observer;      /* the observer that it notifies, or NONE */
     size_t allowance, spent; /* bytes for an address that is not validated, and how many went there */
     bool is_validated;       /* its address: the allowance does not count */
     bool is_protected;

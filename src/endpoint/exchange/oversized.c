@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* oversized: requests of which the driver's buffer, or max_message, has room for the start only. Answers are in responses.c. */
+/* oversized: requests of which the driver's buffer, or max_message, has room for the start only. Responses are in
+ * client_response.c. */
 #include "endpoint/exchange/server_exchange.h"
 #include "coap/block.h"
 

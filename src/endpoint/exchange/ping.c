@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ping: an empty CON, which a peer that is there rejects with RST (RFC 7252 4.3). It is a request without a request: a exchange,
- * a MID and the retransmissions, no token on the wire and nothing to protect. */
+/* ping: an empty CON, which a peer that is there rejects with RST (RFC 7252 4.3). It is a request without a request: a
+ * exchange, a MID and the retransmissions, no token on the wire and nothing to protect. */
 #include "endpoint/exchange/client_exchange.h"
 
 nacre_err nacre__client_exchange_start_ping(nacre__exchanges *x, nacre__client_exchange **out,

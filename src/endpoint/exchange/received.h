@@ -41,8 +41,8 @@ typedef struct nacre__received {
     bool recovers; /* the context that it was tried with last does not know its replay window */
 } nacre__received;
 
-/* RFC 7252 5.4.3, 5.4.5: drops the elective options that do not count, of `message`, which is `outer` or `plain` of the item or a
- * copy of it. What was decrypted stands in memory of ours; a plain message goes on in its room. A proxy that carries
+/* RFC 7252 5.4.3, 5.4.5: drops the elective options that do not count, of `message`, which is `outer` or `plain` of the item
+ * or a copy of it. What was decrypted stands in memory of ours; a plain message goes on in its room. A proxy that carries
  * OSCORE unread leaves messages as they are. */
 void nacre__received_drop_options(const nacre__core *core, const nacre__received *received, nacre_message *message,
                                   uint32_t seen);

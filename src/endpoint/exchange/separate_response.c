@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* later: answers that the application gives in its own time (RFC 7252 5.2.2).
+/* separate_response: answers that the application gives in its own time (RFC 7252 5.2.2).
  *
- * The exchange stays in the memory of duplicates, and a separate response is held for what will be said: the request's token waits in its
- * bytes. A CON gets its empty ACK when the application has not answered within a short time, or a duplicate shows that its
- * sender has waited long enough; the answer is then a message of its own. Until then it goes into the ACK as ever. */
+ * The exchange stays in the memory of duplicates, and a separate response is held for what will be said: the request's token
+ * waits in its bytes. A CON gets its empty ACK when the application has not answered within a short time, or a duplicate shows
+ * that its sender has waited long enough; the answer is then a message of its own. Until then it goes into the ACK as ever. */
 #include "endpoint/exchange/server_exchange.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* answers: what becomes of the requests of others, from the verdict of OSCORE to the answer kept for duplicates.
+/* server_response: what becomes of the requests of peers, from the verdict of OSCORE to the answer kept for duplicates.
  *
  * An answer is protected once, when the application gives it, into the exchange's own bytes; what goes out, first and for
  * each duplicate, is a copy of these (RFC 8613 8.3: one request nonce, one answer). Only when the store must be waited
@@ -44,8 +44,8 @@ static void transmit(nacre__exchanges *x, nacre__server_exchange *exchange)
     nacre__queue_push(&x->tx->queue, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
 }
 
-/* The exchange's bytes are the answer now. `is_unauthenticated`: nobody vouched for the request (a plain one, a refused one, one that
- * may be a replay), so it leaves the memory of duplicates before those that somebody did. */
+/* The exchange's bytes are the answer now. `is_unauthenticated`: the request was not verified (a plain one, a refused one, one
+ * that may be a replay), so its record is evicted before those that were. */
 static void finish(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len, bool is_unauthenticated)
 {
     if (exchange->observer != NACRE__NONE) x->upper.registration_responded(x->upper.self, exchange, NULL);
@@ -56,7 +56,7 @@ static void finish(nacre__exchanges *x, nacre__server_exchange *exchange, size_t
     transmit(x, exchange);
 }
 
-/* The exchange's bytes are an answer that somebody else has made of a request that may be a replay. */
+/* The exchange's bytes are a response that another layer has written, to a request that may be a replay. */
 void nacre__response_written(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len)
 {
     leave_buffers(x, exchange);
@@ -143,7 +143,7 @@ static bool is_unprotected_response(uint8_t code)
 }
 
 /* RFC 8613 8.2, 7.4: the unprotected answer that says why, to a CON and over a connection; silence to a NON, whose sender
- * would not wait for it and whose address may be somebody else's. */
+ * would not wait for it and whose address may be forged. */
 void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err, nacre_bytes token)
 {
     static const uint8_t max_age_0[] = { 0xd0, NACRE_OPT_MAX_AGE - 13 }; /* an empty uint */
@@ -201,7 +201,7 @@ void nacre__response_withdraw(nacre__exchanges *x, nacre__server_exchange *excha
     if (exchange->state == NACRE__SERVER_READY)
         nacre__queue_remove(&x->events, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
     end_observer(x, exchange, err);
-    if (exchange->acked) { /* nothing more is due: who sent it waits for an answer that can be verified, or for none */
+    if (exchange->acked) { /* nothing more is due: its sender waits for a response that can be verified, or for none */
         nacre__response_known_only(x, exchange);
         return;
     }
@@ -456,8 +456,8 @@ nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *e
     return NACRE_OK;
 }
 
-/* RFC 7967 2.1: No-Response names the classes that nobody waits for. A registration is not one to stay silent on, for its
- * first answer says whether it was taken. */
+/* RFC 7967 2.1: No-Response names the classes that the client does not want. A registration is not one to stay silent on, for
+ * its first answer says whether it was taken. */
 bool nacre__response_is_unwanted(const nacre__server_exchange *exchange, uint8_t code)
 {
     return exchange->observer == NACRE__NONE && (exchange->unwanted >> ((code >> 5) - 1)) % 2 == 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* separate responses: messages that we send into an exchange of others of our own accord, separate answers and notifications: written
- * once, retransmitted as the same bytes until they are acknowledged (RFC 7252 4.2, RFC 8613 8.3), and never more of them
- * than the pool has places.
+/* separate responses: messages that we send into an exchange of others of our own accord, separate answers and notifications:
+ * written once, retransmitted as the same bytes until they are acknowledged (RFC 7252 4.2, RFC 8613 8.3), and never more of
+ * them than the pool has places.
  *
  * To an address that is not validated all transmissions of a message together have its allowance, and no more; where the next
  * would be too much, the timers run on without it (RFC 9175 2.4). */
@@ -69,8 +69,8 @@ static nacre_err write_response(nacre__exchanges *x, nacre__separate_response *s
     return nacre__protect_batch_add(x->batch, context, id, out, buf, response, &separate->t->len);
 }
 
-/* Sends `answer`, whose type and token are set and lie outside the separate response; its MID is set here. NACRE_OK also when the store
- * must be waited for. On failure the separate response is held as before, but its bytes may be overwritten. */
+/* Sends `answer`, whose type and token are set and lie outside the separate response; its MID is set here. NACRE_OK also when
+ * the store must be waited for. On failure the separate response is held as before, but its bytes may be overwritten. */
 nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
                                nacre_request_id *id, nacre_message *response)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* nstart: a request is outstanding from its transmission until it is acknowledged, answered or given up. A NON may never hear of
- * either, so it counts for ACK_TIMEOUT at most: a lost one must not stop the others for long. What may not go yet is HELD.
+/* nstart: a request is outstanding from its transmission until it is acknowledged, answered or given up. A NON may never hear
+ * of either, so it counts for ACK_TIMEOUT at most: a lost one must not stop the others for long. What may not go yet is HELD.
  * Observations that wait for notifications, and requests that wait for their store, are not on their way.
  *
  * Requests have an order. Only the first of those that wait for a peer watches the clock; whenever one has gone, or has ended,

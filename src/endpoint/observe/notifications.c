@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* notify: what observers hear, and when (RFC 7641 4.2 to 4.5, RFC 8613 4.1.3.5).
+/* notifications: what is sent to observers, and when (RFC 7641 4.2 to 4.5, RFC 8613 4.1.3.5).
  *
- * A change is a mark on the observer, no more: many changes while a notification is under way become one. A NOTIFY event
- * comes when the mark is set, the last notification is settled, and a separate response is free; the application then says the present
- * state, as if it had just been asked. */
+ * A change is a mark on the observer, no more: many changes while a notification is under way become one. A NOTIFY event comes
+ * when the mark is set, the last notification is settled, and a separate response is free; the application then says the
+ * present state, as if it had just been asked. */
 #include "endpoint/core/hash.h"
 #include "endpoint/observe/observe_server.h"
 
@@ -64,8 +64,8 @@ void nacre__observer_begun(nacre__observe_server *s, nacre__observer *o, nacre__
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
 }
 
-/* Its separate response is done, and given back: sent as NON or acknowledged (NACRE_OK), or rejected, or not acknowledged, and then
- * whoever it was is taken to be gone (RFC 7641 4.5). */
+/* Its separate response is done, and given back: sent as NON or acknowledged (NACRE_OK), or rejected, or not acknowledged, and
+ * then the client is taken to be gone (RFC 7641 4.5). */
 void nacre__observer_settled(nacre__observe_server *s, nacre__observer *o, nacre_err err)
 {
     o->separate = NACRE__NONE;
@@ -122,7 +122,7 @@ static bool is_con_due(const nacre__observe_server *s, const nacre__observer *o,
 }
 
 /* ---- One CON at a time -----------------------------------------------------------------------------------------------
- * RFC 7252 4.7: as many as NSTART on the way to one peer. It keeps the path free, and the separate responses too: whoever is gone, and has a
+ * RFC 7252 4.7: as many as NSTART on the way to one peer. It keeps the path and the pool free: a client that is gone, and has a
  * hundred observations, holds one of them until that has been given up, and not all. */
 
 static bool exceeds_nstart(const nacre__observe_server *s, const nacre__observer *o)

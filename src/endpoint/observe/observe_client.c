@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* observing: requests of ours with Observe 0, and the notifications that they bring (RFC 7641 3, RFC 8613 4.1.3.5, 8.4.2).
+/* observe_client: requests of ours with Observe 0, and the notifications that they bring (RFC 7641 3, RFC 8613 4.1.3.5, 8.4.2).
  *
  *     request, Observe 0 ---> first notification ---> OBSERVING, notified ---> an answer without Observe, or an error
  *                                                      |        ^               code: the end
@@ -241,7 +241,7 @@ static nacre_err send_anew(nacre__exchanges *x, nacre__client_exchange *exchange
     return NACRE_OK;
 }
 
-/* RFC 7641 3.3.1. As a CON, whatever the first one was: nobody asks again for a NON that was lost. */
+/* RFC 7641 3.3.1. As a CON, whatever the first one was: a NON that is lost is not sent again. */
 void nacre__observation_renew(nacre__exchanges *x, nacre__client_exchange *exchange)
 {
     static const uint8_t nothing;

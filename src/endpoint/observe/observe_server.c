@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* observers: who is registered for notifications (RFC 7641 4.1), and how each ends.
+/* observe_server: the registrations for notifications (RFC 7641 4.1), and how each ends.
  *
  * An observer keeps its registration: the plain request, from which every notification's token comes, and with which a
  * later registration or cancellation is compared; and the request's identity, to which every protected notification is

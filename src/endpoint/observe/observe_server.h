@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* observe_server: who is registered for notifications, and what they hear (RFC 7641 4). */
+/* observe_server: the observers of resources, and their notifications (RFC 7641 4). */
 #ifndef NACRE_ENDPOINT_OBSERVE_OBSERVE_SERVER_H
 #define NACRE_ENDPOINT_OBSERVE_OBSERVE_SERVER_H
 
@@ -10,7 +10,7 @@ enum {
     NACRE__OBSERVER_COUNTS = 256, /* at least, where they are shared out */
 };
 
-/* Somebody who wants to hear what becomes of a resource.
+/* One registration of a client for the notifications of a resource.
  *
  *     FREE -> REGISTERING -> IDLE -> PENDING -> DELIVERED -> BUSY -> IDLE or PENDING
  *     REGISTERING  its request is not answered yet        PENDING    changed; waits for a separate response

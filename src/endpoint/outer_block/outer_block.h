@@ -29,7 +29,7 @@ typedef struct nacre__outer {
     uint8_t *plain;   /* both together: the plaintext */
     size_t head_len, body_len;
     size_t before; /* JOINING, TAKEN: body_len without the last block */
-    bool given;    /* CUT: to its end; kept in case that it is asked for again, and nobody else wants the place */
+    bool given;    /* CUT: to its end; kept in case that it is requested again, until the entry is needed */
     uint8_t code;
 } nacre__outer;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_fetch: answers that a proxy cut into blocks, fetched and put together (RFC 8613 4.1.3.4.2, 8.4.1, RFC 7959 2.4).
+/* outer_block_client: answers that a proxy cut into blocks, fetched and put together (RFC 8613 4.1.3.4.2, 8.4.1, RFC 7959 2.4).
  *
  * The first block comes in place of the answer. From then on the exchange asks for one block after the other: the OSCORE option
  * and the other outer options of its request, Block2, no payload, each under a token and a message ID of its own, sent again
  * as any request. The last block makes the message, which goes to OSCORE as if it had come whole, once.
  *
- * Nobody vouches for a block. One that does not fit is dropped, and the question for the right one goes on; so is one that
+ * A block is unauthenticated. One that does not fit is dropped, and the question for the right one goes on; so is one that
  * would be too much, and with it the rest. None of them ends the exchange, its timers do.
  *
  * Notifications are fetched where they answer a registration; others are dropped, for their token must stay. Requests of
@@ -19,7 +19,7 @@ static nacre__outer *entry_of(const nacre__outer_blocks *b, const nacre__client_
     return exchange->outer == NACRE__NONE ? NULL : &b->entries[exchange->outer];
 }
 
-/* What the exchange put together is lost, or is somebody else's to look at. */
+/* What the exchange put together is dropped, or handed on. */
 static void leave_entry(nacre__client_exchange *exchange)
 {
     exchange->outer = NACRE__NONE;

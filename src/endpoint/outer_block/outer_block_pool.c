@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_blocks: the bounded memory of OSCORE messages that a proxy cut, or that it wants cut (RFC 8613 4.1.3.4.2, 12.7).
+/* outer_block_pool: the bounded memory of OSCORE messages that a proxy cut, or that it wants cut (RFC 8613 4.1.3.4.2, 12.7).
  *
- * A proxy cannot read a protected message, but it may send it in blocks (RFC 7959). Nobody vouches for such a block: only
- * the whole verifies. So what is kept of blocks is kept for strangers, and there is an end to it: so many places, of
- * max_unfragmented bytes each, for a while; and nobody needs more than his share to keep others out:
+ * A proxy cannot read a protected message, but it may send it in blocks (RFC 7959). A block is unauthenticated: only the whole
+ * verifies. So the memory for blocks is bounded: num_outer entries of max_unfragmented bytes each, for an exchange lifetime;
+ * and shared out:
  *
  *  - One peer has at most half of the places; a newcomer of its own takes the one that it did not use for longest.
  *  - When all are taken, an answer that was given to its end gives way, then the one unused for longest, those of addresses
- *    that are not validated first; so who forges addresses separate responses out what was forged, once there is such.
+ *    that are not validated first; so forged traffic evicts what was forged.
  *  - What we fetch ourselves never gives way: it ends with its exchange.
  *
- * Who loses a place hears 4.08 and sends the blocks again. */
+ * A peer that loses its entry gets 4.08 and sends the blocks again. */
 #include "endpoint/outer_block/outer_block.h"
 
 #include <string.h>
@@ -37,7 +37,7 @@ void nacre__outer_drop(nacre__outer *entry)
     entry->given = false;
 }
 
-/* A new burst begins: nobody looks at what the last one put together. */
+/* A new burst begins: what the last one put together is not used any more. */
 void nacre__outer_begin(nacre__outer_blocks *b)
 {
     for (uint32_t i = 0; i < b->core->config.num_outer; i++)

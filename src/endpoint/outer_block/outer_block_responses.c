@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_answers: what the options of outer blocks make of an answer (RFC 8613 4.1.3.4.2, RFC 7959 2.4, 2.5).
+/* outer_block_responses: what the options of outer blocks make of an answer (RFC 8613 4.1.3.4.2, RFC 7959 2.4, 2.5).
  *
  * It is protected first, and cut then: the blocks are parts of one ciphertext. What they need is written when the answer is
  * transmitted, around the bytes that are kept for duplicates. When a request wants blocks smaller than that (Block2), the

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_requests: protected requests that a proxy cut into blocks, put together again (RFC 8613 4.1.3.4.2, 8.2.1, RFC 7959
+/* outer_block_server: protected requests that a proxy cut into blocks, put together again (RFC 8613 4.1.3.4.2, 8.2.1, RFC 7959
  * 2.5), and what requests say of the blocks of their answers.
  *
  * Blocks of one request have the same sender, OSCORE option (which has a Partial IV that no other request has) and
@@ -118,7 +118,7 @@ static bool take_block(nacre__outer_blocks *b, nacre__server_exchange *exchange,
         if (entry == NULL) return say(b, exchange, received, NACRE_UNAVAILABLE, 0, 0);
         entry->body_len = 0;
     } else if (entry == NULL || entry->body_len != nacre__block_offset(block)) {
-        /* RFC 7959 2.9.2; what was put together stays, for nobody knows who sent this one */
+        /* RFC 7959 2.9.2; what was put together stays, because this one is unauthenticated */
         return say(b, exchange, received, NACRE_INCOMPLETE, nacre__block_value(block), 0);
     }
     entry->before = entry->body_len;

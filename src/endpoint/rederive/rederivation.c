@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* renewal: the peers with which RFC 8613 B.2 may be carried out, and what both sides of it share: how a renewal's context is
- * found, how new keys take the place of old ones, and the news of it. */
+/* rederivation: the peers with which RFC 8613 B.2 may be carried out, and what both sides of it share: how a renewal's context
+ * is found, how new keys take the place of old ones, and the news of it. */
 #include "endpoint/core/hash.h"
 #include "endpoint/message/nstart.h"
 #include "endpoint/rederive/rederivation.h"
@@ -112,8 +112,8 @@ bool nacre__rederivation_event(nacre__rederivations *d, nacre_event *event)
 
 void nacre__rederivation_remove(nacre__rederivations *d, nacre_rederivation *r)
 {
-    const bool asks = r->asks; /* the caller's, who may add it again */
-    r->asks = false;           /* nobody takes the lead while they end */
+    const bool asks = r->asks; /* the caller's: it may be added again */
+    r->asks = false;           /* no request takes the lead while they end */
     nacre__rederivation_retire(d, r);
     for (uint32_t i = 0; i < d->core->config.num_client_exchanges; i++) {
         nacre__client_exchange *exchange = &d->x->clients[i];

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* renewal_client: the side of RFC 8613 B.2 that asks.
+/* rederivation_client: the side of RFC 8613 B.2 that asks.
  *
  * One request leads: it is request #1 and, once response #1 has verified, request #2. The others with the same renewal wait
  * until an answer to #2 has verified. However the leader ends before that, the procedure has failed and left nothing; the
  * first that goes next leads anew.
  *
- * A client exchange with a renewal always has a context, for one without is sent in clear. Until it is chosen, at each transmission,
- * that is the spare one, which holds no keys and protects nothing. */
+ * A client exchange with a renewal always has a context, for one without is sent in clear. Until it is chosen, at each
+ * transmission, that is the spare one, which holds no keys and protects nothing. */
 #include "endpoint/core/hash.h"
 #include "endpoint/message/nstart.h"
 #include "endpoint/rederive/rederivation.h"
@@ -101,12 +101,12 @@ bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchang
     exchange->context = &r->own.context;
     exchange->observation =
         (nacre__observation){ .wanted = exchange->observation.wanted, .leaving = exchange->observation.leaving };
-    if (!is_leader) nacre__rederivation_retire(d, r); /* who says so has its keys, and has forgotten all but these */
+    if (!is_leader) nacre__rederivation_retire(d, r); /* the peer has its keys, and has forgotten all but these */
     nacre__client_exchange_again(d->x, exchange);
     return true;
 }
 
-/* An answer that verified. False: it is none, for nobody answers under context 1. */
+/* An answer that verified. False: it is none, because no response comes under context 1. */
 bool nacre__rederivation_verified(nacre__rederivations *d, nacre__client_exchange *exchange)
 {
     nacre_rederivation *r = exchange->rederivation;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* renewal_server: the side of RFC 8613 B.2 that answers.
+/* rederivation_server: the side of RFC 8613 B.2 that answers.
  *
  * A request that no context verified may be request #1 or #2 of a peer for which there is a renewal. #1 costs key derivations
  * before anything is known of its sender, so its rate is limited: each peer has a share, and what is above the share comes
