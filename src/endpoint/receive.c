@@ -236,6 +236,7 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
         if (!received->open) continue;
         received->tried++;
         received->context = context;
+        received->job = (uint32_t)num_jobs;
         nacre_unprotect_item *job = &ep->jobs[num_jobs++]; /* its outputs are set where they are looked at */
         job->context = context;
         job->id = &received->id;
@@ -284,9 +285,9 @@ static void take_verdict(nacre__received *received, const nacre_unprotect_item *
  * was not checked. */
 static void only_one_recovers(nacre_endpoint *ep, size_t num)
 {
-    for (size_t i = 0, job = 0; i < num; i++) {
+    for (size_t i = 0; i < num; i++) {
         const nacre__received *received = &ep->burst[i];
-        if (!received->open || ep->jobs[job++].err != NACRE_OK || !received->recovers) continue;
+        if (!received->open || ep->jobs[received->job].err != NACRE_OK || !received->recovers) continue;
         for (size_t k = i + 1; k < num; k++)
             if (ep->burst[k].context == received->context) ep->burst[k].recovers = false;
     }
@@ -312,8 +313,8 @@ static void unprotect_all(nacre_endpoint *ep, size_t num)
     }
     for (size_t num_jobs; (num_jobs = prepare_round(ep, num)) > 0;) {
         unprotect_jobs(ep, num_jobs, num);
-        for (size_t i = 0, job = 0; i < num; i++)
-            if (ep->burst[i].open) take_verdict(&ep->burst[i], &ep->jobs[job++]);
+        for (size_t i = 0; i < num; i++)
+            if (ep->burst[i].open) take_verdict(&ep->burst[i], &ep->jobs[ep->burst[i].job]);
     }
 }
 

@@ -36,6 +36,7 @@ typedef struct nacre__received {
     nacre_oscore_option option;
     size_t cursor;       /* in the table, */
     nacre_context *next; /* and what was found there */
+    uint32_t job;        /* open: which of the burst's */
     uint8_t tried;
     bool open;
     bool recovers; /* the context that it was tried with last does not know its replay window */
