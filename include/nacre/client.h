@@ -19,6 +19,7 @@ extern "C" {
 typedef struct nacre_client nacre_client;
 
 typedef struct nacre_client_options {
+    size_t size;                  /* set by nacre_client_options_default, see CONVENTIONS.md, "Configurations" */
     const char *context_dir;      /* protect every request with this directory's context, … */
     const char *credentials_file; /* … or with the one that this file names for the URI, … */
     const nacre_credentials
@@ -50,11 +51,16 @@ typedef struct nacre_reply {
     nacre_bytes options, payload; /* live until the next request on this client, or its close */
 } nacre_reply;
 
+/* nacre_client_options_default: plain requests, and the defaults said above. max_body, max_in_flight and nstart of 0 are refused
+ * then. */
+nacre_client_options nacre_client_options_default(void);
+
 /* nacre_client_open copies the options (NULL: plain requests, and the defaults) and the strings in them; a map of credentials
  * stays borrowed until the client is closed. Its own contexts are made with one provider: that of nacre_provider_open, or that
  * of nacre_openssl_open, if one of them is in the map already. A context directory is not looked at before a request needs it.
  * NACRE_OK                   close it with nacre_client_close
- * NACRE_ERR_BAD_ARGUMENT     more than one of context_dir, credentials_file and credentials; a block_size that is none
+ * NACRE_ERR_BAD_ARGUMENT     more than one of context_dir, credentials_file and credentials; a block_size that is none; a number
+ *                            that may not be 0
  * NACRE_ERR_FILE, NACRE_ERR_BAD_CREDENTIALS  the credentials file, as nacre_credentials_load
  * NACRE_ERR_ADDRESS          the system gives no UDP socket
  * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY */

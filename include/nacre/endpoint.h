@@ -62,7 +62,7 @@ typedef struct nacre_random {
 typedef struct nacre_timing {
     uint32_t ack_timeout_ms;          /* 2000 */
     uint32_t ack_random_factor_milli; /* 1500: the first wait is 1 to 1.5 times ack_timeout_ms */
-    uint8_t max_retransmit;           /* 4; 255 means none */
+    uint8_t max_retransmit;           /* 4 */
     uint32_t response_timeout_ms;     /* for an answer after the request was acknowledged, or to a NON: 93000 */
     uint32_t exchange_lifetime_ms;    /* for how long duplicates are recognised: 247000 */
     uint32_t ack_delay_ms; /* how long the answer to nacre_endpoint_defer_response may still go into the ACK: 100 */
@@ -86,6 +86,7 @@ typedef struct nacre_limit {
 typedef struct nacre_endpoint nacre_endpoint;
 
 typedef struct nacre_endpoint_config {
+    size_t size;                   /* set by nacre_endpoint_config_default, see CONVENTIONS.md, "Configurations" */
     size_t max_message;            /* the largest datagram, sent or received, in bytes; 0 means 1280 */
     uint16_t num_client_exchanges; /* own requests in flight; 0 means 16 */
     uint16_t
@@ -114,12 +115,12 @@ typedef struct nacre_endpoint_config {
                               PROBING_RATE is not counted, so who goes on sending NON to a peer that never answers
                               sees to it.
                               As many CON notifications may be: further NOTIFY events for that peer wait.
-                              0 means 1; UINT16_MAX: no limit. Reliable peers have none */
+                              0 means 1. Reliable peers have no limit */
     bool no_reregister;     /* observations are not registered again when their Max-Age has passed */
     uint32_t reregister_ms; /* a protected observation is registered again at the latest after this time, however often
                                it is notified, for its freshness (RFC 8613 7.3); 0 means one hour */
     uint16_t num_outer;     /* protected messages at a time that a proxy cut into blocks, or wants in blocks; two times
-                              (max_message + max_unfragmented) bytes each; 0 means 4; UINT16_MAX: none are put together */
+                              (max_message + max_unfragmented) bytes each; 0 means 4 */
     uint32_t max_unfragmented; /* RFC 8613's MAX_UNFRAGMENTED_SIZE: the longest payload in bytes that is put together
                                   from outer blocks, at most 2^20; 0 means 4096 */
     nacre_timing timing;
@@ -131,6 +132,11 @@ typedef struct nacre_endpoint_config {
     nacre_limit
         limit; /* what is larger is NACRE_ERR_TOO_LONG, as above max_message; empty: max_message for everybody */
 } nacre_endpoint_config;
+
+/* nacre_endpoint_config_default: everything said above, but contexts, crypto, random, lock and limit, which are empty, and
+ * num_observers, which is 0; observers_per_peer is 16. Pools and rates of 0 are refused, but those of num_observers, num_outer
+ * and max_unfragmented. */
+nacre_endpoint_config nacre_endpoint_config_default(void);
 
 /* nacre_endpoint_size tells how many bytes of memory an endpoint of that configuration takes (0: not possible). The
  * memory must be aligned as malloc aligns. */

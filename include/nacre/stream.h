@@ -46,8 +46,9 @@ enum {
     NACRE_ABORT_BAD_CSM_OPTION = 2,
 };
 
-/* What a connection may cost and how long it may take. All zero gives the defaults. */
+/* What a connection may cost and how long it may take. */
 typedef struct nacre_stream_config {
+    size_t size;             /* set by nacre_stream_config_default, see CONVENTIONS.md, "Configurations" */
     size_t max_message;      /* the largest message either way, in bytes of its datagram form; 0 means 1280 */
     uint32_t max_token;      /* the longest token of a request that is taken; 0 means 8 */
     bool block_wise;         /* tell the peer that block-wise transfer is understood. Then no more than 1152 bytes are
@@ -61,6 +62,8 @@ typedef struct nacre_stream_config {
                                   waiting, the connection is released; 0: never */
     uint32_t close_timeout_ms; /* for the end, once either side has asked for it; 0 means 10000 */
 } nacre_stream_config;
+
+nacre_stream_config nacre_stream_config_default(void);
 
 /* What the peer has announced; before its first message the RFC's base values. */
 typedef struct nacre_stream_peer {

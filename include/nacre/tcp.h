@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 typedef struct nacre_tcp_config {
+    size_t size; /* set by nacre_tcp_config_default, see CONVENTIONS.md, "Configurations" */
     /* at a time, both ways together; 0 means 64. When all are in use, a further one is closed at once, and the one that has
      * been quiet for the longest is asked to go. One host (IPv4 address, IPv6 /64) gets in up to three quarters of them */
     uint16_t num_connections;
@@ -21,8 +22,11 @@ typedef struct nacre_tcp_config {
      * connection */
     size_t output_bytes;
     uint32_t connect_timeout_ms; /* 0 means 10000 */
-    nacre_stream_config stream;  /* its ping_after_ms: 0 means 120000 here, UINT32_MAX never */
+    nacre_stream_config stream;  /* its ping_after_ms: 0 means 120000 here */
 } nacre_tcp_config;
+
+/* nacre_tcp_config_default: all of that; `stream` is begun, too, and its ping_after_ms is 120000. 0 there is never, then. */
+nacre_tcp_config nacre_tcp_config_default(void);
 
 /* The connections of one endpoint. A peer's address has the flag NACRE_ADDRESS_RELIABLE. A request to such an address goes
  * over the connection that there is, whoever opened it, and else over a new one; what others ask is answered where it was

@@ -61,6 +61,7 @@ typedef struct nacre_sink {
 typedef struct nacre_transfer nacre_transfer;
 
 typedef struct nacre_transfer_config {
+    size_t size;              /* set by nacre_transfer_config_default, see CONVENTIONS.md, "Configurations" */
     nacre_endpoint *endpoint; /* borrowed; initialised, and not used by anybody else */
     uint16_t
         num_client_exchanges; /* own requests in flight; 0 means as many as the endpoint has. An observation holds one of the
@@ -76,6 +77,9 @@ typedef struct nacre_transfer_config {
     /* a body is forgotten when nothing came for it so long; 0 means 93000 (MAX_TRANSMIT_WAIT, RFC 7252 4.8.2) */
     uint32_t body_timeout_ms;
 } nacre_transfer_config;
+
+/* nacre_transfer_config_default: all of that for this endpoint. Numbers, sizes and times of 0 are refused then. */
+nacre_transfer_config nacre_transfer_config_default(nacre_endpoint *endpoint);
 
 /* nacre_transfer_size tells how many bytes of memory a transfer of that configuration takes (0: not possible). The memory
  * must be aligned as malloc aligns. */

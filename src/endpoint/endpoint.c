@@ -29,15 +29,14 @@ static void timing_defaults(nacre_timing *t)
 {
     default_u32(&t->ack_timeout_ms, 2000);
     default_u32(&t->ack_random_factor_milli, 1500);
-    if (t->ack_random_factor_milli < 1000) t->ack_random_factor_milli = 1000;
     if (t->max_retransmit == 0) t->max_retransmit = 4;
-    else if (t->max_retransmit == 255) t->max_retransmit = 0;
     default_u32(&t->response_timeout_ms, 93000);
     default_u32(&t->exchange_lifetime_ms, 247000);
     default_u32(&t->ack_delay_ms, 100);
 }
 
-static bool config_defaults(nacre_endpoint_config *config)
+/* What is 0 takes its default. */
+static void fill_defaults(nacre_endpoint_config *config)
 {
     if (config->max_message == 0) config->max_message = 1280;
     default_u16(&config->num_client_exchanges, 16);
@@ -52,11 +51,36 @@ static bool config_defaults(nacre_endpoint_config *config)
     default_u16(&config->challenges_per_second, 128);
     default_u16(&config->context_challenges_per_second, 4);
     default_u16(&config->num_outer, 4);
-    if (config->num_outer == UINT16_MAX || config->opaque_oscore) config->num_outer = 0;
     default_u32(&config->max_unfragmented, 4096);
     timing_defaults(&config->timing);
-    if (config->max_unfragmented > MAX_UNFRAGMENTED) return false;
-    return config->max_message >= 64 && config->max_message <= 65535 && config->num_observers <= MAX_OBSERVERS;
+    config->size = sizeof *config;
+}
+
+nacre_endpoint_config nacre_endpoint_config_default(void)
+{
+    nacre_endpoint_config config = { .num_observers = 0 };
+    fill_defaults(&config);
+    return config;
+}
+
+static bool is_possible(const nacre_endpoint_config *c)
+{
+    const nacre_timing *t = &c->timing;
+    if (c->max_message < 64 || c->max_message > 65535) return false;
+    if (c->max_unfragmented > MAX_UNFRAGMENTED || c->num_observers > MAX_OBSERVERS) return false;
+    if (t->ack_timeout_ms == 0 || t->response_timeout_ms == 0 || t->exchange_lifetime_ms == 0) return false;
+    if (c->num_client_exchanges == 0 || c->num_server_exchanges == 0 || c->num_transmissions == 0) return false;
+    if (c->burst == 0 || c->num_peers == 0 || c->nstart == 0 || c->observers_per_peer == 0) return false;
+    return c->challenges_per_second != 0 && c->context_challenges_per_second != 0;
+}
+
+/* Makes each field what it stands for. False: not possible. */
+static bool resolve(nacre_endpoint_config *config)
+{
+    if (config->size == 0) fill_defaults(config);
+    if (config->opaque_oscore) config->num_outer = 0;
+    if (config->timing.ack_random_factor_milli < 1000) config->timing.ack_random_factor_milli = 1000;
+    return config->size >= sizeof *config && is_possible(config);
 }
 
 typedef struct bytes_of_pools {
@@ -100,7 +124,7 @@ static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
 size_t nacre_endpoint_size(const nacre_endpoint_config *config)
 {
     nacre_endpoint plan = { .core.config = *config };
-    if (!config_defaults(&plan.core.config)) return 0;
+    if (!resolve(&plan.core.config)) return 0;
     bytes_of_pools bytes;
     const size_t size = cut_all(&plan, NULL, &bytes);
     return size == SIZE_MAX ? 0 : size;
@@ -159,8 +183,8 @@ static void init_parts(nacre_endpoint *ep, const bytes_of_pools *bytes)
 nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, const nacre_endpoint_config *config)
 {
     nacre_endpoint plan = { .core.config = *config };
-    if (!config_defaults(&plan.core.config) || config->random.fill == NULL || config->crypto.ops == NULL ||
-        memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
+    if (!resolve(&plan.core.config) || config->random.fill == NULL || config->crypto.ops == NULL ||
+        !nacre__crypto_ops_fit(config->crypto.ops) || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
         return NACRE_ERR_BAD_ARGUMENT;
     bytes_of_pools bytes;
     plan.size = cut_all(&plan, NULL, &bytes);

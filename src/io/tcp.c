@@ -28,15 +28,29 @@ enum {
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
+/* What is 0 takes its default. */
+static void fill(nacre_tcp_config *c)
+{
+    if (c->num_connections == 0) c->num_connections = DEFAULT_CONNECTIONS;
+    if (c->connect_timeout_ms == 0) c->connect_timeout_ms = DEFAULT_CONNECT_MS;
+    if (c->stream.max_message == 0) c->stream.max_message = DEFAULT_MAX_MESSAGE;
+    if (c->stream.ping_after_ms == 0) c->stream.ping_after_ms = DEFAULT_PING_MS;
+    if (c->input_bytes == 0) c->input_bytes = DEFAULT_INPUT;
+    if (c->output_bytes == 0) c->output_bytes = DEFAULT_OUTPUT;
+    c->size = sizeof *c;
+}
+
+nacre_tcp_config nacre_tcp_config_default(void)
+{
+    nacre_tcp_config config = { .stream = nacre_stream_config_default() };
+    fill(&config);
+    return config;
+}
+
 static nacre_tcp_config with_defaults(const nacre_tcp_config *config)
 {
     nacre_tcp_config c = *config;
-    if (c.num_connections == 0) c.num_connections = DEFAULT_CONNECTIONS;
-    if (c.connect_timeout_ms == 0) c.connect_timeout_ms = DEFAULT_CONNECT_MS;
-    if (c.stream.max_message == 0) c.stream.max_message = DEFAULT_MAX_MESSAGE;
-    if (c.stream.ping_after_ms == 0) c.stream.ping_after_ms = DEFAULT_PING_MS;
-    if (c.input_bytes == 0) c.input_bytes = DEFAULT_INPUT;
-    if (c.output_bytes == 0) c.output_bytes = DEFAULT_OUTPUT;
+    if (c.size == 0) fill(&c);
     size_t in = nacre_stream_input_size(&c.stream), out = nacre_stream_output_size(&c.stream);
     if (c.input_bytes < in) c.input_bytes = in;
     if (c.output_bytes < out) c.output_bytes = out;
@@ -46,6 +60,7 @@ static nacre_tcp_config with_defaults(const nacre_tcp_config *config)
 /* Whether streams of that configuration can be made at all. */
 static bool is_possible(const nacre_tcp_config *c)
 {
+    if (c->size < sizeof *c || c->num_connections == 0 || c->connect_timeout_ms == 0) return false;
     nacre__connection probe;
     static const nacre_address nobody;
     if (!nacre__connection_begin(&probe, c, -1, &nobody, false, 0)) return false;

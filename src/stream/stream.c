@@ -19,12 +19,19 @@ enum {
 static nacre_stream_config with_defaults(const nacre_stream_config *config)
 {
     nacre_stream_config c = *config;
+    if (c.size != 0) return c;
+    c.size = sizeof c;
     if (c.max_message == 0) c.max_message = DEFAULT_MAX_MESSAGE;
     if (c.max_token == 0) c.max_token = NACRE__STREAM_BASE_TOKEN;
     if (c.csm_timeout_ms == 0) c.csm_timeout_ms = 10000;
     if (c.stall_timeout_ms == 0) c.stall_timeout_ms = 30000;
     if (c.close_timeout_ms == 0) c.close_timeout_ms = 10000;
     return c;
+}
+
+nacre_stream_config nacre_stream_config_default(void)
+{
+    return with_defaults(&(nacre_stream_config){ .size = 0 });
 }
 
 size_t nacre_stream_input_size(const nacre_stream_config *config)
@@ -41,6 +48,8 @@ nacre_err nacre_stream_init(nacre_stream *s, nacre_buf input, nacre_buf output, 
                             uint64_t now_ms)
 {
     nacre_stream_config c = with_defaults(config);
+    if (c.size < sizeof c || c.csm_timeout_ms == 0 || c.stall_timeout_ms == 0 || c.close_timeout_ms == 0)
+        return NACRE_ERR_BAD_ARGUMENT;
     if (c.max_message < MIN_MESSAGE || c.max_message > MAX_MESSAGE || c.max_token < NACRE__STREAM_BASE_TOKEN ||
         c.max_token > NACRE__STREAM_MAX_TOKEN)
         return NACRE_ERR_BAD_ARGUMENT;

@@ -10,18 +10,35 @@
 
 /* ---- Configuration and memory ------------------------------------------------------------------------------------- */
 
-static bool config_defaults(nacre_transfer_config *config, uint8_t *max_szx)
+/* What is 0 takes its default. */
+static void fill(nacre_transfer_config *config)
 {
-    if (config->endpoint == NULL) return false;
     if (config->num_client_exchanges == 0)
         config->num_client_exchanges = nacre_endpoint_get_config(config->endpoint)->num_client_exchanges;
     if (config->block_size == 0) config->block_size = NACRE_MAX_BLOCK;
     if (config->num_bodies == 0) config->num_bodies = 8;
     if (config->bodies_per_peer == 0) config->bodies_per_peer = config->num_bodies / 4;
-    if (config->bodies_per_peer < 2) config->bodies_per_peer = 2; /* a body and its answer */
     if (config->max_body == 0) config->max_body = 8192;
     if (config->body_timeout_ms == 0) config->body_timeout_ms = 93000; /* RFC 7252 4.8.2: MAX_TRANSMIT_WAIT */
-    return nacre__block_szx(max_szx, config->block_size);
+    config->size = sizeof *config;
+}
+
+nacre_transfer_config nacre_transfer_config_default(nacre_endpoint *endpoint)
+{
+    nacre_transfer_config config = { .endpoint = endpoint };
+    fill(&config);
+    return config;
+}
+
+/* Makes each field what it stands for. False: not possible. */
+static bool resolve(nacre_transfer_config *c, uint8_t *max_szx)
+{
+    if (c->endpoint == NULL) return false;
+    if (c->size == 0) fill(c);
+    if (c->size < sizeof *c || c->num_client_exchanges == 0 || c->num_bodies == 0 || c->max_body == 0) return false;
+    if (c->bodies_per_peer == 0 && c->num_bodies >= 4) return false;
+    if (c->bodies_per_peer < 2) c->bodies_per_peer = 2; /* a body and its answer */
+    return c->body_timeout_ms != 0 && nacre__block_szx(max_szx, c->block_size);
 }
 
 static size_t body_room(const nacre_transfer *t)
@@ -49,7 +66,7 @@ static size_t cut_all(nacre_transfer *t, uint8_t *base, uint8_t **own_bytes, uin
 static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
 {
     *t = (nacre_transfer){ .config = *config, .ep = config->endpoint };
-    if (!config_defaults(&t->config, &t->max_szx)) return false;
+    if (!resolve(&t->config, &t->max_szx)) return false;
     const nacre_endpoint_config *below = nacre_endpoint_get_config(t->ep);
     t->max_message = below->max_message;
     t->max_asked = 2 * (uint32_t)below->burst; /* those of a burst, and those that had waited for a store */

@@ -639,7 +639,8 @@ static void sizes_of_the_configuration(void **state)
 {
     (void)state;
     const nacre_endpoint_config few = { .num_outer = 1, .max_unfragmented = 100 };
-    const nacre_endpoint_config none = { .num_outer = UINT16_MAX };
+    nacre_endpoint_config none = nacre_endpoint_config_default();
+    none.num_outer = 0;
     const nacre_endpoint_config most = { .num_outer = 1, .max_unfragmented = 1 << 20 };
     const nacre_endpoint_config above = { .num_outer = 1, .max_unfragmented = (1 << 20) + 1 };
     assert_true(nacre_endpoint_size(&few) > nacre_endpoint_size(&none));

@@ -43,19 +43,18 @@ static void retransmissions(void **state)
 static void timing_is_configured(void **state)
 {
     (void)state;
-    const nacre_endpoint_config config = {
-        .timing = { .ack_timeout_ms = 100,
-                    .ack_random_factor_milli = 1000,
-                    .max_retransmit = 255,
-                    .response_timeout_ms = 700 },
-    };
+    nacre_endpoint_config config = nacre_endpoint_config_default();
+    config.timing.ack_timeout_ms = 100;
+    config.timing.ack_random_factor_milli = 1000;
+    config.timing.max_retransmit = 0;
+    config.timing.response_timeout_ms = 700;
     pair p;
     pair_open(&p, &config, &(pairing){ 0 });
     datagram d;
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     assert_true(party_take(&p.client, &d, 10));
     assert_true(nacre_endpoint_deadline(p.client.ep) == 110);
-    nacre_endpoint_expire(p.client.ep, 110); /* 255 retransmissions means none */
+    nacre_endpoint_expire(p.client.ep, 110); /* no retransmission */
     expect_failed(&p.client, NACRE_ERR_TIMEOUT);
     (void)start(&p.client, &p.server, p.ours, NACRE_NON);
     assert_true(party_take(&p.client, &d, 200));

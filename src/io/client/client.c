@@ -25,6 +25,22 @@ static const char *const *claims_of(void *self, const nacre_context *ctx)
     return nacre__keyring_claims(&client->ring, ctx);
 }
 
+/* What is 0 takes its default. */
+static void fill_defaults(nacre_client_options *options)
+{
+    if (options->max_body == 0) options->max_body = MAX_BODY;
+    if (options->max_in_flight == 0) options->max_in_flight = MAX_IN_FLIGHT;
+    if (options->nstart == 0) options->nstart = 1; /* RFC 7252 4.7 */
+    options->size = sizeof *options;
+}
+
+nacre_client_options nacre_client_options_default(void)
+{
+    nacre_client_options options = { .timing = nacre_endpoint_config_default().timing };
+    fill_defaults(&options);
+    return options;
+}
+
 static nacre_err set_up(nacre_client *client, const nacre_client_options *options, nacre_detail *why)
 {
     static const nacre_address any;
@@ -32,8 +48,10 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     client->options.context_dir = client->options.credentials_file = NULL;
     client->options.proxy = NULL;
     client->options.credentials = NULL;
-    if (client->options.max_body == 0) client->options.max_body = MAX_BODY;
-    if (client->options.max_in_flight == 0) client->options.max_in_flight = MAX_IN_FLIGHT;
+    if (options->size == 0) fill_defaults(&client->options);
+    if (client->options.size < sizeof *options || client->options.max_body == 0 || client->options.max_in_flight == 0 ||
+        client->options.nstart == 0)
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "a client takes no max_body, max_in_flight or nstart of 0");
     if (client->options.max_in_flight > UINT16_MAX - OTHERS)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "at most %d requests in flight", UINT16_MAX - OTHERS);
     if ((options->context_dir != NULL) + (options->credentials_file != NULL) + (options->credentials != NULL) > 1)
@@ -56,11 +74,13 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     if (err != NACRE_OK) return err;
     const nacre_tcp_config tcp = { .stream = { .max_message = NACRE__CLIENT_MESSAGE, .block_wise = true } };
     const uint16_t in_flight = client->options.max_in_flight;
-    nacre_endpoint_config config = { .max_message = NACRE__CLIENT_MESSAGE,
-                                     .num_client_exchanges = (uint16_t)(in_flight + OTHERS),
-                                     .num_server_exchanges = 4,
-                                     .nstart = options->nstart,
-                                     .burst = 8 };
+    nacre_endpoint_config config = nacre_endpoint_config_default();
+    if (options->size == 0) config.size = 0; /* of the timing, too, what is 0 takes its default */
+    config.max_message = NACRE__CLIENT_MESSAGE;
+    config.num_client_exchanges = (uint16_t)(in_flight + OTHERS);
+    config.num_server_exchanges = 4;
+    config.nstart = client->options.nstart;
+    config.burst = 8;
     config.timing = options->timing;
     config.crypto = client->crypto;
     const nacre_transfer_config transfer = { .num_client_exchanges = in_flight,

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* config_test: a configuration that begins with its default is what it says; one of size 0 takes defaults for what is 0. */
+#include "support.h"
+
+#include <nacre/nacre.h>
+
+#include <stdlib.h>
+
+static nacre_endpoint *endpoint_of(nacre_endpoint_config config, void **memory)
+{
+    nacre_endpoint *ep = NULL;
+    config.crypto = *test_crypto();
+    config.random = nacre_entropy();
+    const size_t size = nacre_endpoint_size(&config);
+    assert_true(size > 0);
+    *memory = malloc(size);
+    assert_ok(nacre_endpoint_init(&ep, *memory, size, &config));
+    return ep;
+}
+
+static void the_default_of_an_endpoint_is_what_size_0_gives(void **state)
+{
+    (void)state;
+    void *memory;
+    nacre_endpoint_config wanted = nacre_endpoint_config_default();
+    const nacre_endpoint_config *got =
+        nacre_endpoint_get_config(endpoint_of((nacre_endpoint_config){ .num_observers = 0 }, &memory));
+    wanted.crypto = got->crypto;
+    wanted.random = got->random;
+    assert_int_equal(got->size, sizeof *got);
+    assert_memory_equal(&wanted, got, sizeof wanted);
+    assert_int_equal(wanted.timing.max_retransmit, 4);
+    assert_int_equal(wanted.num_outer, 4);
+    free(memory);
+}
+
+static void zero_is_none_after_the_default(void **state)
+{
+    (void)state;
+    void *memory;
+    nacre_endpoint_config config = nacre_endpoint_config_default();
+    config.timing.max_retransmit = 0;
+    config.timing.ack_delay_ms = 0;
+    config.num_outer = 0;
+    const nacre_endpoint_config *got = nacre_endpoint_get_config(endpoint_of(config, &memory));
+    assert_int_equal(got->timing.max_retransmit, 0);
+    assert_int_equal(got->timing.ack_delay_ms, 0);
+    assert_int_equal(got->num_outer, 0);
+    free(memory);
+    config.size = 0;
+    got = nacre_endpoint_get_config(endpoint_of(config, &memory));
+    assert_int_equal(got->timing.max_retransmit, 4);
+    assert_int_equal(got->num_outer, 4);
+    free(memory);
+}
+
+static void an_endpoint_without_what_it_needs_is_refused(void **state)
+{
+    (void)state;
+    for (int row = 0; row <= 10; row++) {
+        nacre_endpoint_config c = nacre_endpoint_config_default();
+        uint16_t *const numbers[] = { &c.num_client_exchanges,
+                                      &c.num_server_exchanges,
+                                      &c.num_transmissions,
+                                      &c.burst,
+                                      &c.num_peers,
+                                      &c.nstart,
+                                      &c.challenges_per_second,
+                                      &c.context_challenges_per_second };
+        if (row > 0 && row <= 8) *numbers[row - 1] = 0;
+        if (row == 9) c.timing.ack_timeout_ms = 0;
+        if (row == 10) c.size--;
+        assert_true((nacre_endpoint_size(&c) > 0) == (row == 0));
+    }
+}
+
+static void a_transfer_and_a_stream_follow_the_same_rule(void **state)
+{
+    (void)state;
+    void *memory;
+    nacre_endpoint *ep = endpoint_of(nacre_endpoint_config_default(), &memory);
+    nacre_transfer_config transfer = nacre_transfer_config_default(ep);
+    assert_int_equal(transfer.num_client_exchanges, 16);
+    assert_int_equal(nacre_transfer_size(&transfer), nacre_transfer_size(&(nacre_transfer_config){ .endpoint = ep }));
+    transfer.num_bodies = 0;
+    assert_int_equal(nacre_transfer_size(&transfer), 0);
+    transfer.size = 0;
+    assert_true(nacre_transfer_size(&transfer) > 0);
+    free(memory);
+
+    nacre_stream_config stream = nacre_stream_config_default();
+    nacre_stream s;
+    uint8_t in[2048], out[2048];
+    assert_int_equal(stream.max_message, 1280);
+    assert_ok(nacre_stream_init(&s, NACRE_BUF(in), NACRE_BUF(out), &stream, 0));
+    stream.stall_timeout_ms = 0;
+    assert_err(nacre_stream_init(&s, NACRE_BUF(in), NACRE_BUF(out), &stream, 0), NACRE_ERR_BAD_ARGUMENT);
+}
+
+static void a_client_and_connections_follow_the_same_rule(void **state)
+{
+    (void)state;
+    nacre_tcp *tcp;
+    nacre_tcp_config connections = nacre_tcp_config_default();
+    assert_int_equal(connections.stream.ping_after_ms, 120000);
+    connections.stream.ping_after_ms = 0; /* never */
+    assert_ok(nacre_tcp_open(&tcp, &connections, NULL));
+    nacre_tcp_close(tcp);
+    connections.num_connections = 0;
+    assert_err(nacre_tcp_open(&tcp, &connections, NULL), NACRE_ERR_BAD_ARGUMENT);
+
+    nacre_client *client;
+    nacre_client_options options = nacre_client_options_default();
+    nacre_detail why = { "" };
+    options.timing.max_retransmit = 0;
+    assert_ok(nacre_client_open(&client, &options, &why));
+    assert_ok(nacre_client_close(client, NULL));
+    options.max_in_flight = 0;
+    assert_err(nacre_client_open(&client, &options, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_true(why.text[0] != '\0');
+    options.size = 0;
+    assert_ok(nacre_client_open(&client, &options, &why));
+    assert_ok(nacre_client_close(client, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_default_of_an_endpoint_is_what_size_0_gives),
+        cmocka_unit_test(zero_is_none_after_the_default),
+        cmocka_unit_test(an_endpoint_without_what_it_needs_is_refused),
+        cmocka_unit_test(a_transfer_and_a_stream_follow_the_same_rule),
+        cmocka_unit_test(a_client_and_connections_follow_the_same_rule),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
