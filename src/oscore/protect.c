@@ -18,7 +18,7 @@
 #include "oscore/option.h"
 #include "oscore/proxy_uri.h"
 #include "oscore/request_id.h"
-#include "oscore/split.h"
+#include "oscore/option_classes.h"
 
 typedef nacre_protection protection; /* one message on its way */
 

@@ -12,7 +12,7 @@
 #include "oscore/nonce.h"
 #include "oscore/option.h"
 #include "oscore/request_id.h"
-#include "oscore/split.h"
+#include "oscore/option_classes.h"
 #include "oscore/unprotect.h"
 
 /* RFC 8613 8.2 step 2, 8.4 step 2: what a message names must be this context's. */

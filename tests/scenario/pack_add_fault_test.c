@@ -3,7 +3,7 @@
  * is in the pack then has a state of its own, and never that of the ones which were there before. */
 #include "pack_calls.h"
 
-#include "one_birth.h"
+#include "one_identity.h"
 #include "packs.h"
 #include "scratch.h"
 

@@ -7,7 +7,7 @@
 #undef _FORTIFY_SOURCE /* its inline open() would stand in the way of ours */
 #include "pack_calls.h"
 
-#include "one_birth.h"
+#include "one_identity.h"
 #include "packs.h"
 #include "scratch.h"
 

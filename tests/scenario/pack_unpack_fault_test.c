@@ -4,7 +4,7 @@
  * number that was used. */
 #include "pack_calls.h"
 
-#include "one_birth.h"
+#include "one_identity.h"
 #include "packs.h"
 #include "scratch.h"
 

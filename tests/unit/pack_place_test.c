@@ -8,7 +8,7 @@
 
 #include "packs.h"
 #include "scratch.h"
-#include "store/file/born.h"
+#include "store/file/file_identity.h"
 
 enum { NUM = 300, STEP = 65536 };
 static char *scratch, path[4096], copy[4096];

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "context/fields.h"
-#include "one_birth.h"
+#include "one_identity.h"
 #include "packs.h"
 #include "scratch.h"
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "check_twins.h"
-#include "store/directory/data.h"
+#include "store/directory/settings.h"
 #include "store/directory/directory_read.h"
 #include "base/hosted/detail.h"
 #include "store/lock/lock.h"

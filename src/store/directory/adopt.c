@@ -11,7 +11,7 @@
 #include "store/lock/generation.h"
 #include "store/directory/moved.h"
 #include "store/random.h"
-#include "store/directory/seed_sequence.h"
+#include "store/directory/legacy_sequence.h"
 
 static nacre_err write_state(const nacre__folder *folder, const nacre_directory_info *info, const nacre__json *rest,
                              int lock_fd, const nacre__sequence *state, nacre_detail *why)

@@ -18,7 +18,7 @@
 #include "base/hosted/detail.h"
 #include "store/advice.h"
 #include "store/lock/lock.h"
-#include "store/directory/seed_sequence.h"
+#include "store/directory/legacy_sequence.h"
 #include "store/json/text.h"
 
 enum { MAX_SIZE = 64 * 1024 };

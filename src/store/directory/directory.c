@@ -16,7 +16,7 @@
 #include "store/lock/lock.h"
 #include "store/directory/moved.h"
 #include "store/random.h"
-#include "store/directory/seed_sequence.h"
+#include "store/directory/legacy_sequence.h"
 #include "store/directory/sequence_file.h"
 #include "store/wipe_on_fork.h"
 

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/directory/data.h"
+#include "store/directory/settings.h"
 #include "store/json/decimal.h"
 #include "base/hosted/detail.h"
-#include "store/directory/seed_sequence.h"
+#include "store/directory/legacy_sequence.h"
 
 enum { SEED_ALGORITHM = 12 /* AES-CCM-64-64-128 */, MAX_CHUNK = 10000 };
 

@@ -6,7 +6,7 @@
 
 #include <nacre/store.h>
 
-#include "store/file/born.h"
+#include "store/file/file_identity.h"
 #include "store/file/guard.h"
 
 typedef struct nacre__folder {

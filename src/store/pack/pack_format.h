@@ -5,7 +5,7 @@
 
 #include <nacre/pack.h>
 
-#include "store/file/born.h"
+#include "store/file/file_identity.h"
 
 enum {
     NACRE__PACK_PAGE = 4096,

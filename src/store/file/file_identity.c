@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* born: see born.h. */
-#include "store/file/born.h"
+#include "store/file/file_identity.h"
 
 #include <assert.h>
 #include <fcntl.h>

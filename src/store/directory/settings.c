@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* data: see data.h. */
-#include "store/directory/data.h"
+#include "store/directory/settings.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* seed_sequence: the older layout's state, read strictly. */
-#include "store/directory/seed_sequence.h"
+#include "store/directory/legacy_sequence.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* split: see split.h. The measuring walk and the writing walk are the same one, with and without somewhere to write. */
-#include "oscore/split.h"
+#include "oscore/option_classes.h"
 #include "coap/message.h"
 #include "oscore/option.h"
 
