@@ -772,9 +772,9 @@ static void places_have_come_back(void)
     for (uint32_t i = 0; i < ep->observe.num_counts; i++) CHECK(ep->observe.counts[i] == 0);
     const nacre_transfer *t = w.transfer;
     if (t == NULL) return;
-    CHECK(t->num_waiting == 0 && t->num_later == 0 && t->num_bodies_used == 0);
+    CHECK(t->num_waiting == 0 && t->num_deferred == 0 && t->num_bodies_used == 0);
     for (uint32_t i = 0; i < t->config.num_client_exchanges; i++)
-        CHECK(t->own[i].state == NACRE__OWN_FREE || t->own[i].state == NACRE__OWN_ENDED);
+        CHECK(t->clients[i].state == NACRE__TRANSFER_FREE || t->clients[i].state == NACRE__TRANSFER_ENDED);
 }
 
 /* Nobody says anything any more, the store works, all that waits for the application is turned down. */

@@ -12,20 +12,20 @@ typedef struct nacre__pool_layout {
 } nacre__pool_layout;
 
 /* The place of `num` things of `size` bytes, aligned as malloc aligns; NULL while only the size is wanted. */
-static inline void *nacre__cut(nacre__pool_layout *c, size_t num, size_t size)
+static inline void *nacre__lay_out(nacre__pool_layout *layout, size_t num, size_t size)
 {
     const size_t align = _Alignof(max_align_t);
-    if (c->at > SIZE_MAX - align) {
-        c->at = SIZE_MAX;
+    if (layout->at > SIZE_MAX - align) {
+        layout->at = SIZE_MAX;
         return NULL;
     }
-    const size_t start = (c->at + align - 1) / align * align;
+    const size_t start = (layout->at + align - 1) / align * align;
     if (size != 0 && num > (SIZE_MAX - start) / size) {
-        c->at = SIZE_MAX;
+        layout->at = SIZE_MAX;
         return NULL;
     }
-    c->at = start + num * size;
-    return c->base == NULL ? NULL : c->base + start;
+    layout->at = start + num * size;
+    return layout->base == NULL ? NULL : layout->base + start;
 }
 
 #endif

@@ -96,20 +96,20 @@ size_t nacre_message_size(const nacre_message *m)
     return nacre__header_size(m) + m->options.len + (m->payload.len > 0 ? 1 + m->payload.len : 0);
 }
 
-nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_buf room)
+nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_buf buf)
 {
     if (m->token.len > NACRE__OPTION_VALUE_MAX) return NACRE_ERR_TOO_LONG;
     if (!nacre__header_ok(m)) return NACRE_ERR_BAD_ARGUMENT;
     size_t size = nacre_message_size(m);
-    if (size > room.cap) return NACRE_ERR_BUFFER_TOO_SMALL;
+    if (size > buf.cap) return NACRE_ERR_BUFFER_TOO_SMALL;
 
-    uint8_t *at = nacre__header_write(room.ptr, m, m->code);
+    uint8_t *at = nacre__header_write(buf.ptr, m, m->code);
     if (m->options.len > 0) memcpy(at, m->options.ptr, m->options.len);
     at += m->options.len;
     if (m->payload.len > 0) {
         *at++ = NACRE__PAYLOAD_MARKER;
         memcpy(at, m->payload.ptr, m->payload.len);
     }
-    *out = nacre_bytes_of(room.ptr, size);
+    *out = nacre_bytes_of(buf.ptr, size);
     return NACRE_OK;
 }

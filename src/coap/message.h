@@ -34,7 +34,7 @@ static inline size_t nacre__header_size(const nacre_message *m)
 
 #if defined(__OPTIMIZE_SIZE__)
 uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, uint8_t code);
-bool nacre__overlaps(nacre_bytes b, nacre_buf room);
+bool nacre__overlaps(nacre_bytes b, nacre_buf buf);
 #endif
 
 #if !defined(__OPTIMIZE_SIZE__) || defined(NACRE__CODEC_IS_HERE)
@@ -51,10 +51,10 @@ NACRE__CODEC uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, 
 }
 
 /* Whether bytes lie, in part or whole, in a room: one begins within the other. */
-NACRE__CODEC bool nacre__overlaps(nacre_bytes b, nacre_buf room)
+NACRE__CODEC bool nacre__overlaps(nacre_bytes b, nacre_buf buf)
 {
-    uintptr_t start = (uintptr_t)b.ptr, room_start = (uintptr_t)room.ptr;
-    return b.len > 0 && (start - room_start < room.cap || room_start - start < b.len);
+    uintptr_t start = (uintptr_t)b.ptr, buf_start = (uintptr_t)buf.ptr;
+    return b.len > 0 && (start - buf_start < buf.cap || buf_start - start < b.len);
 }
 
 #endif

@@ -46,9 +46,9 @@ bool nacre_option_uint(nacre_bytes value, uint64_t *out)
     return true;
 }
 
-void nacre_options_init(nacre_options *o, nacre_buf room)
+void nacre_options_init(nacre_options *o, nacre_buf buf)
 {
-    o->buf = room;
+    o->buf = buf;
     o->len = 0;
     o->last = 0;
     o->err = NACRE_OK;

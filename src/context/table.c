@@ -53,7 +53,7 @@ static uint64_t hash_of_member(const nacre_table *t, const nacre_context *ctx)
 /* ---- Slots ---- */
 
 /* The slot `i` steps behind a hash's home. */
-static size_t place(const nacre_table *t, uint64_t hash, size_t i)
+static size_t slot_at(const nacre_table *t, uint64_t hash, size_t i)
 {
     size_t at = (size_t)((hash >> 32) * t->num_slots >> 32) + i;
     return at < t->num_slots ? at : at - t->num_slots;
@@ -77,7 +77,7 @@ static unsigned tag_of(uint64_t hash)
 /* How far from home the next slot with that tag is, from `from` on; num_slots at the end. */
 static size_t probe(const nacre_table *t, uint64_t hash, size_t from)
 {
-    size_t at = from < t->num_slots ? place(t, hash, from) : 0;
+    size_t at = from < t->num_slots ? slot_at(t, hash, from) : 0;
     unsigned tag = tag_of(hash);
     for (size_t i = from; i < t->num_slots; i++, at = after(t, at)) {
         if (t->slots[at].context == NULL) break;
@@ -106,25 +106,25 @@ static bool has_id_context(const nacre_table_slot *slot)
 static size_t find_head(const nacre_table *t, uint64_t hash, nacre_bytes kid, size_t first)
 {
     for (size_t i = first; (i = probe(t, hash, i)) < t->num_slots; i++) {
-        const nacre_table_slot *slot = &t->slots[place(t, hash, i)];
-        if (!is_member(slot) && has_id_context(slot) && has_kid(slot, kid)) return place(t, hash, i);
+        const nacre_table_slot *slot = &t->slots[slot_at(t, hash, i)];
+        if (!is_member(slot) && has_id_context(slot) && has_kid(slot, kid)) return slot_at(t, hash, i);
     }
     return NONE;
 }
 
 /* The slot of a context, where a hash leads to it; NONE otherwise. */
-static size_t find_place(const nacre_table *t, uint64_t hash, const nacre_context *ctx)
+static size_t find_slot(const nacre_table *t, uint64_t hash, const nacre_context *ctx)
 {
     for (size_t i = 0; (i = probe(t, hash, i)) < t->num_slots; i++)
-        if (t->slots[place(t, hash, i)].context == ctx) return place(t, hash, i);
+        if (t->slots[slot_at(t, hash, i)].context == ctx) return slot_at(t, hash, i);
     return NONE;
 }
 
-static size_t place_of(const nacre_table *t, const nacre_context *ctx)
+static size_t slot_of(const nacre_table *t, const nacre_context *ctx)
 {
-    size_t at = find_place(t, hash_of_recipient(t, ctx), ctx);
+    size_t at = find_slot(t, hash_of_recipient(t, ctx), ctx);
     if (at != NONE || ctx->id_context == NULL) return at;
-    return find_place(t, hash_of_member(t, ctx), ctx);
+    return find_slot(t, hash_of_member(t, ctx), ctx);
 }
 
 /* ---- Changing ---- */
@@ -172,13 +172,13 @@ static bool has_recipient_key(const nacre_table *t, const nacre_context *ctx)
 
 nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
 {
-    if (place_of(t, ctx) != NONE) return NACRE_ERR_BAD_ARGUMENT;
+    if (slot_of(t, ctx) != NONE) return NACRE_ERR_BAD_ARGUMENT;
     if (has_recipient_key(t, ctx)) return NACRE_ERR_DUPLICATE_CONTEXT;
     if (t->num_contexts >= t->num_slots - (t->num_slots + 3) / 4) return NACRE_ERR_BUFFER_TOO_SMALL;
     uint64_t hash = hash_of_recipient(t, ctx);
     size_t head = ctx->id_context == NULL ? NONE : find_head(t, hash, nacre_context_recipient_id(ctx), 0);
     if (head != NONE) hash = hash_of_member(t, ctx);
-    size_t at = place(t, hash, 0);
+    size_t at = slot_at(t, hash, 0);
     while (t->slots[at].context != NULL) at = after(t, at);
     nacre_table_slot *slot = &t->slots[at];
     *slot = empty;
@@ -195,7 +195,7 @@ nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
 
 static size_t home_of(const nacre_table *t, const nacre_table_slot *slot)
 {
-    return place(t, is_member(slot) ? hash_of_member(t, slot->context) : hash_of_recipient(t, slot->context), 0);
+    return slot_at(t, is_member(slot) ? hash_of_member(t, slot->context) : hash_of_recipient(t, slot->context), 0);
 }
 
 /* Empties a slot, and moves up what is behind it. */
@@ -213,7 +213,7 @@ static void close_gap(nacre_table *t, size_t at)
 
 void nacre_table_remove(nacre_table *t, const nacre_context *ctx)
 {
-    size_t at = place_of(t, ctx);
+    size_t at = slot_of(t, ctx);
     if (at == NONE) return;
     if (!is_member(&t->slots[at]) && t->slots[at].next != NONE) { /* the next one in the list becomes its head */
         size_t next = t->slots[at].next;
@@ -234,18 +234,18 @@ typedef struct start {
 } start;
 
 /* With any ID Context or none. The cursor is how far from home to go on, or num_slots + 1 + a slot of the list. */
-static nacre_context *find_any(const nacre_table *t, start s, nacre_bytes kid, size_t *cursor)
+static nacre_context *find_by_kid(const nacre_table *t, start s, nacre_bytes kid, size_t *cursor)
 {
     size_t next = NONE, from = *cursor;
     if (from <= t->num_slots) {
         for (size_t i = from > s.first ? from : s.first; (i = probe(t, s.hash, i)) < t->num_slots; i++) {
-            const nacre_table_slot *slot = &t->slots[place(t, s.hash, i)];
+            const nacre_table_slot *slot = &t->slots[slot_at(t, s.hash, i)];
             if (is_member(slot) || !has_kid(slot, kid)) continue;
             if (!has_id_context(slot)) {
                 *cursor = i + 1;
                 return slot->context;
             }
-            next = place(t, s.hash, i);
+            next = slot_at(t, s.hash, i);
         }
         if (from > 0) next = find_head(t, s.hash, kid, s.first); /* it may have been passed before */
     } else {
@@ -260,7 +260,8 @@ static nacre_context *find_any(const nacre_table *t, start s, nacre_bytes kid, s
 }
 
 /* With that ID Context. The cursor is 0, or how far from their home to go on, and 1. */
-static nacre_context *find_that(const nacre_table *t, start s, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
+static nacre_context *find_by_kid_and_context(const nacre_table *t, start s, nacre_bytes kid, nacre_bytes kid_context,
+                                              size_t *cursor)
 {
     if (*cursor == 0) {
         size_t head = find_head(t, s.hash, kid, s.first);
@@ -271,7 +272,7 @@ static nacre_context *find_that(const nacre_table *t, start s, nacre_bytes kid, 
     if (*cursor > t->num_slots) return NULL;
     uint64_t hash = hash_of_both(t, kid.ptr, kid.len, kid_context);
     for (size_t i = *cursor - 1; (i = probe(t, hash, i)) < t->num_slots; i++) {
-        const nacre_table_slot *slot = &t->slots[place(t, hash, i)];
+        const nacre_table_slot *slot = &t->slots[slot_at(t, hash, i)];
         if (!is_member(slot) || !has_kid(slot, kid)) continue;
         if (!nacre_bytes_equal(nacre__id_context(slot->context), kid_context)) continue;
         *cursor = i + 2;
@@ -283,7 +284,8 @@ static nacre_context *find_that(const nacre_table *t, start s, nacre_bytes kid, 
 
 static nacre_context *find(const nacre_table *t, start s, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
 {
-    return nacre_is_absent(kid_context) ? find_any(t, s, kid, cursor) : find_that(t, s, kid, kid_context, cursor);
+    return nacre_is_absent(kid_context) ? find_by_kid(t, s, kid, cursor)
+                                        : find_by_kid_and_context(t, s, kid, kid_context, cursor);
 }
 
 static bool may_be_there(nacre_bytes kid)
@@ -302,7 +304,7 @@ nacre_context *nacre_table_find(const nacre_table *t, nacre_bytes kid, nacre_byt
 
 static void fetch_slots(const nacre_table *t, uint64_t hash)
 {
-    const nacre_table_slot *slot = &t->slots[place(t, hash, 0)];
+    const nacre_table_slot *slot = &t->slots[slot_at(t, hash, 0)];
     NACRE__PREFETCH(slot);
     NACRE__PREFETCH(slot + 3); /* on the same line, or the next */
 }
@@ -312,7 +314,7 @@ static const nacre_context *fetch_context(const nacre_table *t, uint64_t hash, s
 {
     *first = probe(t, hash, 0);
     if (*first == t->num_slots) return NULL;
-    const nacre_context *ctx = t->slots[place(t, hash, *first)].context;
+    const nacre_context *ctx = t->slots[slot_at(t, hash, *first)].context;
     for (size_t at = 0; at < sizeof *ctx; at += 64) NACRE__PREFETCH((const uint8_t *)ctx + at);
     return ctx;
 }

@@ -88,37 +88,38 @@ typedef struct bytes_of_pools {
 } bytes_of_pools;
 
 /* Sets the pools of `ep`, whose config is set, to their places after it. */
-static size_t cut_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
+static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
 {
     const nacre_endpoint_config *config = &ep->core.config;
     const size_t max = config->max_message;
     const uint32_t all =
         (uint32_t)config->num_client_exchanges + config->num_server_exchanges + config->num_transmissions;
-    nacre__pool_layout c = { base, 0 };
-    (void)nacre__cut(&c, 1, sizeof(nacre_endpoint));
-    nacre__transmissions_cut(&ep->tx, &c, config->num_client_exchanges, config->num_transmissions, all);
-    nacre__dedup_cut(&ep->dedup, &c, config->num_server_exchanges);
-    nacre__empty_messages_cut(&ep->empty, &c, 2 * (uint32_t)config->burst); /* each datagram asks for one at most */
-    nacre__exchanges_cut(&ep->exchanges, &c, config, nacre__max_observers(config));
-    nacre__persist_waits_cut(&ep->persist_waits, &c, all);
-    nacre__protect_batch_cut(&ep->protect_batch, &c);
-    nacre__address_validation_cut(&ep->validation, &c, config->num_peers);
-    nacre__rate_limits_cut(&ep->rate_limits, &c);
-    nacre__outer_blocks_cut(&ep->outer, &c, config);
-    nacre__observe_server_cut(&ep->observe, &c, config);
-    ep->burst = nacre__cut(&c, config->burst, sizeof(nacre__received));
-    ep->locked = nacre__cut(&c, config->burst, sizeof(nacre_context *));
-    ep->jobs = nacre__cut(&c, config->burst, sizeof(nacre_unprotect_item));
-    bytes->clients = nacre__cut(&c, config->num_client_exchanges, max);
-    bytes->sent = nacre__cut(&c, (size_t)config->num_client_exchanges + config->num_transmissions, max);
-    bytes->servers = nacre__cut(&c, config->num_server_exchanges, max);
-    ep->plaintexts = nacre__cut(&c, config->burst, max);
-    bytes->pending = nacre__cut(&c, ep->exchanges.max_pending, 2 * max);
-    bytes->observers = nacre__cut(&c, ep->observe.max, config->observer_bytes);
-    bytes->outer = nacre__cut(&c, config->num_outer, 2 * (max + config->max_unfragmented));
-    ep->core.scratch = nacre__cut(&c, 1, max);
-    ep->core.options = nacre__cut(&c, 1, max);
-    return c.at;
+    nacre__pool_layout layout = { base, 0 };
+    (void)nacre__lay_out(&layout, 1, sizeof(nacre_endpoint));
+    nacre__transmissions_lay_out(&ep->tx, &layout, config->num_client_exchanges, config->num_transmissions, all);
+    nacre__dedup_lay_out(&ep->dedup, &layout, config->num_server_exchanges);
+    nacre__empty_messages_lay_out(&ep->empty, &layout,
+                                  2 * (uint32_t)config->burst); /* each datagram asks for one at most */
+    nacre__exchanges_lay_out(&ep->exchanges, &layout, config, nacre__max_observers(config));
+    nacre__persist_waits_lay_out(&ep->persist_waits, &layout, all);
+    nacre__protect_batch_lay_out(&ep->protect_batch, &layout);
+    nacre__address_validation_lay_out(&ep->validation, &layout, config->num_peers);
+    nacre__rate_limits_lay_out(&ep->rate_limits, &layout);
+    nacre__outer_blocks_lay_out(&ep->outer, &layout, config);
+    nacre__observe_server_lay_out(&ep->observe, &layout, config);
+    ep->burst = nacre__lay_out(&layout, config->burst, sizeof(nacre__received));
+    ep->locked = nacre__lay_out(&layout, config->burst, sizeof(nacre_context *));
+    ep->jobs = nacre__lay_out(&layout, config->burst, sizeof(nacre_unprotect_item));
+    bytes->clients = nacre__lay_out(&layout, config->num_client_exchanges, max);
+    bytes->sent = nacre__lay_out(&layout, (size_t)config->num_client_exchanges + config->num_transmissions, max);
+    bytes->servers = nacre__lay_out(&layout, config->num_server_exchanges, max);
+    ep->plaintexts = nacre__lay_out(&layout, config->burst, max);
+    bytes->pending = nacre__lay_out(&layout, ep->exchanges.max_pending, 2 * max);
+    bytes->observers = nacre__lay_out(&layout, ep->observe.max, config->observer_bytes);
+    bytes->outer = nacre__lay_out(&layout, config->num_outer, 2 * (max + config->max_unfragmented));
+    ep->core.scratch = nacre__lay_out(&layout, 1, max);
+    ep->core.options = nacre__lay_out(&layout, 1, max);
+    return layout.at;
 }
 
 size_t nacre_endpoint_size(const nacre_endpoint_config *config)
@@ -126,7 +127,7 @@ size_t nacre_endpoint_size(const nacre_endpoint_config *config)
     nacre_endpoint plan = { .core.config = *config };
     if (!resolve(&plan.core.config)) return 0;
     bytes_of_pools bytes;
-    const size_t size = cut_all(&plan, NULL, &bytes);
+    const size_t size = lay_out_all(&plan, NULL, &bytes);
     return size == SIZE_MAX ? 0 : size;
 }
 
@@ -187,12 +188,12 @@ nacre_err nacre_endpoint_init(nacre_endpoint **out, void *memory, size_t size, c
         !nacre__crypto_ops_fit(config->crypto.ops) || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
         return NACRE_ERR_BAD_ARGUMENT;
     bytes_of_pools bytes;
-    plan.size = cut_all(&plan, NULL, &bytes);
+    plan.size = lay_out_all(&plan, NULL, &bytes);
     if (plan.size == SIZE_MAX || plan.size > size) return NACRE_ERR_BUFFER_TOO_SMALL;
     memset(memory, 0, plan.size);
     nacre_endpoint *ep = memory;
     *ep = plan;
-    (void)cut_all(ep, memory, &bytes);
+    (void)lay_out_all(ep, memory, &bytes);
     connect(ep);
     init_parts(ep, &bytes);
     *out = ep;

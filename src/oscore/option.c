@@ -43,15 +43,15 @@ nacre_err nacre_oscore_option_read(nacre_oscore_option *opt, nacre_bytes value)
     return NACRE_OK;
 }
 
-nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_buf room)
+nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_buf buf)
 {
     bool has_piv = !nacre_is_absent(opt->partial_iv);
     if (has_piv && (opt->partial_iv.len == 0 || opt->partial_iv.len > MAX_PARTIAL_IV)) return NACRE_ERR_BAD_ARGUMENT;
     if (opt->kid_context.len > 255) return NACRE_ERR_BAD_ARGUMENT;
     size_t len = nacre__oscore_option_size(opt);
-    if (len > room.cap) return NACRE_ERR_BUFFER_TOO_SMALL;
-    nacre__oscore_option_put(room.ptr, opt);
-    *out = nacre_bytes_of(room.ptr, len);
+    if (len > buf.cap) return NACRE_ERR_BUFFER_TOO_SMALL;
+    nacre__oscore_option_put(buf.ptr, opt);
+    *out = nacre_bytes_of(buf.ptr, len);
     return NACRE_OK;
 }
 

@@ -65,7 +65,7 @@ static void add(list *l, uint32_t number, nacre_bytes value)
     l->last = number;
 }
 
-static void add_oscore(list *l, const nacre__split *s)
+static void add_oscore(list *l, const nacre__option_classes *s)
 {
     l->len += nacre__option_size(NACRE_OPT_OSCORE - l->last, s->oscore_len);
     if (l->at != NULL) {
@@ -76,7 +76,7 @@ static void add_oscore(list *l, const nacre__split *s)
 }
 
 /* Goes through the options, each to its side or sides; the OSCORE option to its place. */
-static nacre_err walk(nacre__split *s, list *outer, list *inner)
+static nacre_err walk(nacre__option_classes *s, list *outer, list *inner)
 {
     bool placed = false;
     nacre_option opt;
@@ -97,7 +97,7 @@ static nacre_err walk(nacre__split *s, list *outer, list *inner)
     return nacre_option_bad(&it) ? NACRE_ERR_BAD_ARGUMENT : NACRE_OK;
 }
 
-nacre_err nacre__split_measure_both(nacre__split *s)
+nacre_err nacre__option_classes_measure_both(nacre__option_classes *s)
 {
     list outer = { NULL, 0, 0 }, inner = { NULL, 0, 0 };
     nacre_err err = walk(s, &outer, &inner);
@@ -106,7 +106,7 @@ nacre_err nacre__split_measure_both(nacre__split *s)
     return err;
 }
 
-void nacre__split_write_both(nacre__split *s, uint8_t *outer, uint8_t *inner)
+void nacre__option_classes_write_both(nacre__option_classes *s, uint8_t *outer, uint8_t *inner)
 {
     list out = { outer, 0, 0 }, in = { inner, 0, 0 };
     (void)walk(s, &out, &in); /* measured before: it cannot fail */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* split: which options of a plain message go inside and which stay outside (RFC 8613 4.1), and the way back. */
-#ifndef NACRE_OSCORE_SPLIT_H
-#define NACRE_OSCORE_SPLIT_H
+#ifndef NACRE_OSCORE_OPTION_CLASSES_H
+#define NACRE_OSCORE_OPTION_CLASSES_H
 
 #include <nacre/oscore.h>
 #include "coap/option_codec.h"
 #include "oscore/option.h"
 
 /* What splitting a message will give, in bytes. */
-typedef struct nacre__split {
+typedef struct nacre__option_classes {
     nacre_bytes options;        /* the plain message's */
     nacre_oscore_option oscore; /* the OSCORE option, for the outer side … */
     size_t oscore_len;          /* … and the length of its value */
@@ -16,39 +16,39 @@ typedef struct nacre__split {
     bool has_observe;
     bool all_inner; /* nothing but the OSCORE option goes outside: the inner options are the plain ones as they are */
     size_t outer_len, inner_len;
-} nacre__split;
+} nacre__option_classes;
 
 /* Whether all options of a plain message go inside, and nowhere else: the rule, and cheap to know. False says nothing yet:
  * they may be malformed, too. */
 bool nacre__all_inner(nacre_bytes options);
 
 /* Where options go to both sides. */
-nacre_err nacre__split_measure_both(nacre__split *split);
-void nacre__split_write_both(nacre__split *split, uint8_t *outer, uint8_t *inner);
+nacre_err nacre__option_classes_measure_both(nacre__option_classes *classes);
+void nacre__option_classes_write_both(nacre__option_classes *classes, uint8_t *outer, uint8_t *inner);
 
 /* Measures split->options with split->oscore, split->is_request and split->all_inner, which is what nacre__all_inner says;
  * sets the rest.
  * NACRE_OK; NACRE_ERR_NESTED, NACRE_ERR_BAD_ARGUMENT (not well-formed). */
-static inline nacre_err nacre__split_measure(nacre__split *split)
+static inline nacre_err nacre__option_classes_measure(nacre__option_classes *classes)
 {
-    split->oscore_len = nacre__oscore_option_size(&split->oscore);
-    split->has_observe = false;
-    if (!split->all_inner) return nacre__split_measure_both(split);
-    split->inner_len = split->options.len;
-    split->outer_len = nacre__option_size(NACRE_OPT_OSCORE, split->oscore_len);
+    classes->oscore_len = nacre__oscore_option_size(&classes->oscore);
+    classes->has_observe = false;
+    if (!classes->all_inner) return nacre__option_classes_measure_both(classes);
+    classes->inner_len = classes->options.len;
+    classes->outer_len = nacre__option_size(NACRE_OPT_OSCORE, classes->oscore_len);
     return NACRE_OK;
 }
 
 /* Writes outer_len bytes at `outer` and inner_len bytes at `inner`. */
-static inline void nacre__split_write(nacre__split *split, uint8_t *outer, uint8_t *inner)
+static inline void nacre__option_classes_write(nacre__option_classes *classes, uint8_t *outer, uint8_t *inner)
 {
-    if (!split->all_inner) {
-        nacre__split_write_both(split, outer, inner);
+    if (!classes->all_inner) {
+        nacre__option_classes_write_both(classes, outer, inner);
         return;
     }
-    nacre__move(inner, split->options.ptr, split->options.len);
-    outer = nacre__option_head_write(outer, NACRE_OPT_OSCORE, split->oscore_len);
-    nacre__oscore_option_put(outer, &split->oscore);
+    nacre__move(inner, classes->options.ptr, classes->options.len);
+    outer = nacre__option_head_write(outer, NACRE_OPT_OSCORE, classes->oscore_len);
+    nacre__oscore_option_put(outer, &classes->oscore);
 }
 
 /* Merges inner options and the outer ones that stay in number order at `out`; gives the length. `inner` may lie behind

@@ -51,45 +51,45 @@ static nacre_err choose_option(nacre_oscore_option *o, const nacre_context *ctx,
     return o->kid_context.len > 255 ? NACRE_ERR_TOO_LONG : NACRE_OK;
 }
 
-static uint8_t outer_code(const nacre__split *split) /* RFC 8613 4.2 */
+static uint8_t outer_code(const nacre__option_classes *classes) /* RFC 8613 4.2 */
 {
-    if (split->is_request) return split->has_observe ? NACRE_FETCH : NACRE_POST;
-    return split->has_observe ? NACRE_CONTENT : NACRE_CHANGED;
+    if (classes->is_request) return classes->has_observe ? NACRE_FETCH : NACRE_POST;
+    return classes->has_observe ? NACRE_CONTENT : NACRE_CHANGED;
 }
 
-static size_t plaintext_size(const nacre__split *split, const nacre_message *plain)
+static size_t plaintext_size(const nacre__option_classes *classes, const nacre_message *plain)
 {
-    return 1 + split->inner_len + (plain->payload.len > 0 ? 1 + plain->payload.len : 0);
+    return 1 + classes->inner_len + (plain->payload.len > 0 ? 1 + plain->payload.len : 0);
 }
 
 /* RFC 8613 8.1 step 5, 8.3 step 5, 6.2: writes the message with its plaintext in clear; gives where the plaintext starts.
  * The message may stand in the room already: payload and options only move up, the last first, and the header falls onto
  * itself. */
-static uint8_t *write_message(uint8_t *room, nacre__split *split, const nacre_message *m)
+static uint8_t *write_message(uint8_t *buf, nacre__option_classes *classes, const nacre_message *m)
 {
-    uint8_t *outer = room + nacre__header_size(m);
-    uint8_t *plaintext = outer + split->outer_len + 1;
-    uint8_t *marker = plaintext + 1 + split->inner_len;
+    uint8_t *outer = buf + nacre__header_size(m);
+    uint8_t *plaintext = outer + classes->outer_len + 1;
+    uint8_t *marker = plaintext + 1 + classes->inner_len;
     if (m->payload.len > 0) {
         nacre__move(marker + 1, m->payload.ptr, m->payload.len);
         *marker = NACRE__PAYLOAD_MARKER;
     }
-    nacre__split_write(split, outer, plaintext + 1);
-    nacre__header_write(room, m, outer_code(split));
+    nacre__option_classes_write(classes, outer, plaintext + 1);
+    nacre__header_write(buf, m, outer_code(classes));
     plaintext[-1] = NACRE__PAYLOAD_MARKER;
     plaintext[0] = m->code; /* RFC 8613 5.3 */
     return plaintext;
 }
 
 /* Whether what the room may hold of the message is where write_message can move it from. */
-static bool may_share(const nacre_message *m, const nacre__split *split, nacre_buf room)
+static bool may_share(const nacre_message *m, const nacre__option_classes *classes, nacre_buf buf)
 {
     size_t header = nacre__header_size(m);
-    if (!nacre__overlaps(m->token, room) && !nacre__overlaps(m->options, room)) return true;
-    return split->all_inner && (m->token.len == 0 || m->token.ptr == room.ptr + header - m->token.len) &&
-           (m->options.len == 0 || m->options.ptr == room.ptr + header) &&
-           (m->payload.len == 0 || !nacre__overlaps(m->payload, room) ||
-            m->payload.ptr > room.ptr + header + m->options.len);
+    if (!nacre__overlaps(m->token, buf) && !nacre__overlaps(m->options, buf)) return true;
+    return classes->all_inner && (m->token.len == 0 || m->token.ptr == buf.ptr + header - m->token.len) &&
+           (m->options.len == 0 || m->options.ptr == buf.ptr + header) &&
+           (m->payload.len == 0 || !nacre__overlaps(m->payload, buf) ||
+            m->payload.ptr > buf.ptr + header + m->options.len);
 }
 
 /* RFC 8613 8.1 steps 2 and 3, 8.3 steps 2 and 3. `id` is the request's identity, whose kid and Partial IV the AAD has;
@@ -107,29 +107,29 @@ static nacre_err make_nonce_and_aad(protection *p, const nacre_context *ctx, con
     return NACRE_OK;
 }
 
-static nacre_err begin_split(protection *p, const task *t)
+static nacre_err begin_after_measure(protection *p, const task *t)
 {
     nacre_context *ctx = t->ctx;
-    nacre__split split;
+    nacre__option_classes classes;
     uint64_t seq = 0;
-    nacre_err err = choose_option(&split.oscore, ctx, t->is_request, t->how);
+    nacre_err err = choose_option(&classes.oscore, ctx, t->is_request, t->how);
     if (err == NACRE_OK && t->new_piv) err = nacre__sequence_next(ctx, &seq);
     if (err != NACRE_OK) return err;
-    split.oscore.partial_iv = NACRE_ABSENT;
+    classes.oscore.partial_iv = NACRE_ABSENT;
     if (t->new_piv) { /* a request's identity; a response needs but its Partial IV */
         nacre__request_id_make(&p->own, ctx, ctx->sender_id, ctx->sender_id_len, seq, 0);
-        split.oscore.partial_iv = nacre__request_piv(&p->own);
+        classes.oscore.partial_iv = nacre__request_piv(&p->own);
     }
-    split.options = t->plain->options;
-    split.is_request = t->is_request;
-    split.all_inner = t->all_inner;
-    err = nacre__split_measure(&split);
+    classes.options = t->plain->options;
+    classes.is_request = t->is_request;
+    classes.all_inner = t->all_inner;
+    err = nacre__option_classes_measure(&classes);
     if (err != NACRE_OK) return err;
-    size_t plaintext_len = plaintext_size(&split, t->plain);
-    size_t size = nacre__header_size(t->plain) + split.outer_len + 1 + plaintext_len + ctx->aead->tag_len;
+    size_t plaintext_len = plaintext_size(&classes, t->plain);
+    size_t size = nacre__header_size(t->plain) + classes.outer_len + 1 + plaintext_len + ctx->aead->tag_len;
     if (plaintext_len > ctx->aead->max_len) return NACRE_ERR_TOO_LONG;
     if (size > t->buf.cap) return NACRE_ERR_BUFFER_TOO_SMALL;
-    if (!may_share(t->plain, &split, t->buf)) return NACRE_ERR_BAD_ARGUMENT;
+    if (!may_share(t->plain, &classes, t->buf)) return NACRE_ERR_BAD_ARGUMENT;
 
     p->is_request = t->is_request;
     err = make_nonce_and_aad(p, ctx, t->crypto, t->is_request ? &p->own : t->id, t->new_piv, seq);
@@ -141,7 +141,7 @@ static nacre_err begin_split(protection *p, const task *t)
     p->used = (nacre_buf){ t->buf.ptr, size };
     p->job.aead = ctx->aead;
     p->job.key = nacre__sender_key(ctx);
-    p->job.in = p->job.out = write_message(t->buf.ptr, &split, t->plain);
+    p->job.in = p->job.out = write_message(t->buf.ptr, &classes, t->plain);
     p->job.in_len = plaintext_len;
     p->job.ok = false;
     return NACRE_OK;
@@ -155,7 +155,7 @@ NACRE__NOT_INLINE static nacre_err begin_after_proxy_uri(protection *p, const ta
     task now = *t;
     now.plain = &plain;
     nacre_err err = nacre__proxy_uri_split(&plain, &now.buf);
-    if (err == NACRE_OK) err = begin_split(p, &now);
+    if (err == NACRE_OK) err = begin_after_measure(p, &now);
     nacre_wipe(t->buf.ptr + now.buf.cap, t->buf.cap - now.buf.cap); /* they have the path in clear */
     return err;
 }
@@ -165,7 +165,7 @@ static nacre_err begin(protection *p, task *t)
     if (t->crypto->ops != t->ctx->ops || !nacre__header_ok(t->plain)) return NACRE_ERR_BAD_ARGUMENT;
     if (nacre__is_stopped(t->ctx)) return NACRE_ERR_CONTEXT_UNAVAILABLE;
     t->all_inner = nacre__all_inner(t->plain->options);
-    return t->all_inner || !t->is_request ? begin_split(p, t) : begin_after_proxy_uri(p, t);
+    return t->all_inner || !t->is_request ? begin_after_measure(p, t) : begin_after_proxy_uri(p, t);
 }
 
 static nacre_bytes message_of(const protection *p)
@@ -211,18 +211,18 @@ static nacre_err protect(task *t, nacre_bytes *out)
 }
 
 nacre_err nacre_protect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
-                                nacre_buf room, const nacre_message *plain, const nacre_protect_options *options)
+                                nacre_buf buf, const nacre_message *plain, const nacre_protect_options *options)
 {
     if (!nacre_code_is_request(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
-    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = room, .plain = plain, .how = options };
+    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = buf, .plain = plain, .how = options };
     return protect(&t, out);
 }
 
 nacre_err nacre_protect_response(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
-                                 nacre_buf room, const nacre_message *plain, const nacre_protect_options *options)
+                                 nacre_buf buf, const nacre_message *plain, const nacre_protect_options *options)
 {
     if (!nacre_code_is_response(plain->code)) return NACRE_ERR_BAD_ARGUMENT;
-    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = room, .plain = plain, .how = options };
+    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = buf, .plain = plain, .how = options };
     return protect(&t, out);
 }
 
@@ -230,18 +230,19 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
 {
     if (ctx->aead == NULL) return 0; /* a wiped context protects nothing */
     static const uint8_t piv[5];     /* the longest; measuring reads no value */
-    nacre__split split = { .options = plain->options, .is_request = nacre_code_is_request(plain->code) };
-    split.all_inner = nacre__all_inner(plain->options);
-    if (choose_option(&split.oscore, ctx, split.is_request, options != NULL ? options : &defaults) != NACRE_OK)
+    nacre__option_classes classes = { .options = plain->options, .is_request = nacre_code_is_request(plain->code) };
+    classes.all_inner = nacre__all_inner(plain->options);
+    if (choose_option(&classes.oscore, ctx, classes.is_request, options != NULL ? options : &defaults) != NACRE_OK)
         return 0;
-    split.oscore.partial_iv = NACRE_ARRAY(piv);
-    if (nacre__split_measure(&split) != NACRE_OK) return 0;
-    size_t size = nacre__header_size(plain) + split.outer_len + 1 + plaintext_size(&split, plain) + ctx->aead->tag_len;
+    classes.oscore.partial_iv = NACRE_ARRAY(piv);
+    if (nacre__option_classes_measure(&classes) != NACRE_OK) return 0;
+    size_t size =
+        nacre__header_size(plain) + classes.outer_len + 1 + plaintext_size(&classes, plain) + ctx->aead->tag_len;
     return size + nacre__proxy_uri_extra(plain);
 }
 
 nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id, nacre_bytes *out,
-                             nacre_buf room, const nacre_message *header)
+                             nacre_buf buf, const nacre_message *header)
 {
     if (!ctx->has_echo) return NACRE_ERR_BAD_ARGUMENT;
     uint8_t bytes[NACRE_ECHO_LEN + 3];
@@ -254,7 +255,7 @@ nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nac
     nacre_err err = nacre_options_finish(&options, &plain.options);
     /* RFC 8613 B.1.2: the request was not replay-checked, so its nonce must not be used again. */
     const nacre_protect_options how = { .nonce = NACRE_NONCE_NEW };
-    return err != NACRE_OK ? err : nacre_protect_response(ctx, crypto, id, out, room, &plain, &how);
+    return err != NACRE_OK ? err : nacre_protect_response(ctx, crypto, id, out, buf, &plain, &how);
 }
 
 enum { AHEAD = 4 };
@@ -289,10 +290,10 @@ void nacre_protect_many(const nacre_crypto *crypto, nacre_protect_item *items, s
 }
 
 nacre_err nacre_protect_begin(nacre_context *ctx, const nacre_crypto *crypto, nacre_protection *p, nacre_request_id *id,
-                              nacre_bytes *out, nacre_buf room, const nacre_message *plain,
+                              nacre_bytes *out, nacre_buf buf, const nacre_message *plain,
                               const nacre_protect_options *options)
 {
-    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = room, .plain = plain, .how = options };
+    task t = { .ctx = ctx, .crypto = crypto, .id = id, .buf = buf, .plain = plain, .how = options };
     nacre_err err = choose(&t);
     if (err == NACRE_OK) err = begin(p, &t);
     if (err != NACRE_OK) return err;

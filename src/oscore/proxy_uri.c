@@ -13,9 +13,9 @@ size_t nacre__proxy_uri_extra(const nacre_message *plain)
     return 0;
 }
 
-nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *room)
+nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *buf)
 {
-    (void)room; /* a path that goes out in clear would be worse than a refusal */
+    (void)buf; /* a path that goes out in clear would be worse than a refusal */
     return nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_PROXY_URI)) ? NACRE_OK : NACRE_ERR_UNSUPPORTED;
 }
 
@@ -45,12 +45,12 @@ static nacre_bytes origin_of(const nacre_uri *uri, nacre_bytes text)
     return nacre_bytes_of(text.ptr, (size_t)(end - text.ptr));
 }
 
-nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *room)
+nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *buf)
 {
     nacre_bytes text = nacre_option_find(plain->options, NACRE_OPT_PROXY_URI);
     if (nacre_is_absent(text)) return NACRE_OK;
-    if (nacre__overlaps(plain->token, *room) || nacre__overlaps(plain->options, *room) ||
-        nacre__overlaps(plain->payload, *room))
+    if (nacre__overlaps(plain->token, *buf) || nacre__overlaps(plain->options, *buf) ||
+        nacre__overlaps(plain->payload, *buf))
         return NACRE_ERR_BAD_ARGUMENT;
     if (!nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_OSCORE)))
         return NACRE_ERR_NESTED; /* RFC 8613 4.1.3.7; no room would be enough */
@@ -58,10 +58,10 @@ nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *room)
     nacre_err err = nacre__uri_parse_any(&uri, text);
     if (err != NACRE_OK) return err;
     size_t need = plain->options.len + split_bound(text);
-    if (need > room->cap / 2) return NACRE_ERR_BUFFER_TOO_SMALL;
+    if (need > buf->cap / 2) return NACRE_ERR_BUFFER_TOO_SMALL;
 
     nacre_options out;
-    nacre_options_init(&out, (nacre_buf){ room->ptr + room->cap - need, need });
+    nacre_options_init(&out, (nacre_buf){ buf->ptr + buf->cap - need, need });
     nacre_option opt;
     bool is_split = false;
     nacre_option_iter it = nacre_option_begin(plain->options);
@@ -77,11 +77,11 @@ nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *room)
     nacre_bytes options;
     if (err == NACRE_OK) err = nacre_options_finish(&out, &options);
     if (err != NACRE_OK) {
-        nacre_wipe(room->ptr + room->cap - need, need);
+        nacre_wipe(buf->ptr + buf->cap - need, need);
         return err;
     }
     plain->options = options;
-    room->cap -= need;
+    buf->cap -= need;
     return NACRE_OK;
 }
 

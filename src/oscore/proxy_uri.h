@@ -6,11 +6,11 @@
 
 #include <nacre/coap.h>
 
-/* Where `plain` has a Proxy-Uri option, its options are written anew at the end of `room`, which becomes shorter by them;
+/* Where `plain` has a Proxy-Uri option, its options are written anew at the end of `buf`, which becomes shorter by them;
  * plain->options then points there. Otherwise nothing happens.
  * NACRE_OK; NACRE_ERR_BAD_URI; NACRE_ERR_BAD_ARGUMENT (Uri-Path or Uri-Query beside it: RFC 7252 5.10.2); NACRE_ERR_NESTED (an
  * OSCORE option beside it); NACRE_ERR_BUFFER_TOO_SMALL */
-nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *room);
+nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *buf);
 
 /* The room that this takes beyond what the message takes itself; 0 without a Proxy-Uri option. */
 size_t nacre__proxy_uri_extra(const nacre_message *plain);

@@ -119,7 +119,7 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
 }
 
 nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *own, nacre_rederived *spare,
-                                  const nacre_crypto *crypto, const nacre_request_id *request_1, nacre_buf room,
+                                  const nacre_crypto *crypto, const nacre_request_id *request_1, nacre_buf buf,
                                   const nacre_message *outer, const uint8_t r3[N])
 {
     nacre_oscore_option option;
@@ -133,9 +133,9 @@ nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived
     nacre__unprotect_how how = { true, client->common_iv };
     err = derive(spare, crypto, client->material, r2, nacre_bytes_of(client->id_1, client->id_1_len));
     if (err == NACRE_OK)
-        err = nacre__unprotect_response(&spare->context, crypto, request_1, &plain, NULL, room, outer, &how);
+        err = nacre__unprotect_response(&spare->context, crypto, request_1, &plain, NULL, buf, outer, &how);
     if (err == NACRE_OK) {
-        nacre_wipe(room.ptr, room.cap);
+        nacre_wipe(buf.ptr, buf.cap);
         err = derive(spare, crypto, client->material, r2, nacre_bytes_of(r3, N));
     }
     if (err != NACRE_OK) {
@@ -171,7 +171,7 @@ nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option)
 }
 
 static nacre_err write_answer_1(nacre_rederived *spare, const nacre_crypto *crypto, nacre_request_id *id,
-                                nacre_bytes *out, nacre_buf room, const nacre_message *header, nacre_bytes r2)
+                                nacre_bytes *out, nacre_buf buf, const nacre_message *header, nacre_bytes r2)
 {
     uint8_t field[2 + NACRE_REDERIVE_MAX_R2];
     nacre_message plain = {
@@ -180,13 +180,13 @@ static nacre_err write_answer_1(nacre_rederived *spare, const nacre_crypto *cryp
     nacre_protect_options how = { .kid_context_choice = NACRE_KID_CONTEXT_GIVEN,
                                   .kid_context = { field, wrap(field, r2.ptr, r2.len) },
                                   .nonce = NACRE_NONCE_REQUEST };
-    return nacre_protect_response(&spare->context, crypto, id, out, room, &plain, &how);
+    return nacre_protect_response(&spare->context, crypto, id, out, buf, &plain, &how);
 }
 
 nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *crypto,
-                                   const nacre_context_params *material, bool ordinary, nacre_bytes *out,
-                                   nacre_buf room, nacre_buf scratch, const nacre_message *outer,
-                                   const nacre_message *header, nacre_bytes r2)
+                                   const nacre_context_params *material, bool ordinary, nacre_bytes *out, nacre_buf buf,
+                                   nacre_buf scratch, const nacre_message *outer, const nacre_message *header,
+                                   nacre_bytes r2)
 {
     nacre_oscore_option option;
     nacre_message plain;
@@ -210,31 +210,31 @@ nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *c
         if (err == NACRE_OK) memcpy(spare->context.common_iv, common_iv, sizeof common_iv);
         nacre_wipe(common_iv, sizeof common_iv);
     }
-    if (err == NACRE_OK) err = write_answer_1(spare, crypto, &id, out, room, header, r2);
+    if (err == NACRE_OK) err = write_answer_1(spare, crypto, &id, out, buf, header, r2);
     nacre_context_wipe(&spare->context);
     return err;
 }
 
 nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_rederived *spare,
                                   const nacre_crypto *crypto, const nacre_context_params *material, bool ordinary,
-                                  nacre_bytes *out, nacre_buf room, nacre_buf scratch, const nacre_message *outer,
+                                  nacre_bytes *out, nacre_buf buf, nacre_buf scratch, const nacre_message *outer,
                                   const nacre_message *header, const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms)
 {
     uint8_t r2[NACRE_REDERIVE_R2];
     const nacre_err err = nacre__offer_make(server, crypto, r2, s2, now_ms);
     if (err != NACRE_OK) return err;
-    return nacre__rederive_answer_1(spare, crypto, material, ordinary, out, room, scratch, outer, header,
+    return nacre__rederive_answer_1(spare, crypto, material, ordinary, out, buf, scratch, outer, header,
                                     NACRE_ARRAY(r2));
 }
 
 nacre_err nacre__rederive_take_2(nacre_rederived *own, nacre_rederived *spare, const nacre_crypto *crypto,
                                  const nacre_context_params *material, nacre_request_id *id, nacre_message *plain,
-                                 nacre_buf room, const nacre_message *outer, nacre_bytes r2_r3)
+                                 nacre_buf buf, const nacre_message *outer, nacre_bytes r2_r3)
 {
     nacre_request_id verified;
     nacre_err err = derive(spare, crypto, material, r2_r3, NACRE_ABSENT);
     if (err == NACRE_OK)
-        err = nacre__unprotect_request(&spare->context, crypto, &verified, plain, room, outer, &wrapped);
+        err = nacre__unprotect_request(&spare->context, crypto, &verified, plain, buf, outer, &wrapped);
     if (err != NACRE_OK) {
         nacre_context_wipe(&spare->context);
         return err;
@@ -247,7 +247,7 @@ nacre_err nacre__rederive_take_2(nacre_rederived *own, nacre_rederived *spare, c
 
 nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own, nacre_rederived *spare,
                                 const nacre_crypto *crypto, const nacre_context_params *material, nacre_request_id *id,
-                                nacre_message *plain, nacre_buf room, const nacre_message *outer, uint64_t now_ms)
+                                nacre_message *plain, nacre_buf buf, const nacre_message *outer, uint64_t now_ms)
 {
     nacre_oscore_option option;
     nacre_err err = nacre_verify_start(&option, outer);
@@ -255,7 +255,7 @@ nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *
     const nacre_bytes r2_r3 = unwrap_of(option.kid_context, R2_R3);
     if (nacre_is_absent(r2_r3)) return NACRE_ERR_NO_CONTEXT;
     err = nacre__offer_check(server, crypto, r2_r3.ptr, now_ms);
-    if (err == NACRE_OK) err = nacre__rederive_take_2(own, spare, crypto, material, id, plain, room, outer, r2_r3);
+    if (err == NACRE_OK) err = nacre__rederive_take_2(own, spare, crypto, material, id, plain, buf, outer, r2_r3);
     if (err == NACRE_OK) nacre_rederive_void_offers(server); /* a copy of this request must find nothing */
     return err;
 }

@@ -48,13 +48,13 @@ static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const 
 
 /* RFC 8613 8.2 steps 4 to 6, 8.4 steps 3 to 5, up to the cipher. The payload is the ciphertext: RFC 8613 6.2. */
 static NACRE__INLINE nacre_err prepare(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto,
-                                       nacre_buf room, const nacre_message *outer, const nacre_request_id *id)
+                                       nacre_buf buf, const nacre_message *outer, const nacre_request_id *id)
 {
     if (crypto->ops != ctx->ops) return NACRE_ERR_BAD_ARGUMENT;
     if (outer->payload.len < ctx->aead->tag_len + 1u) return NACRE_ERR_PROTECTION_INVALID; /* no room for a code */
     size_t offset = u->offset, len = outer->payload.len - ctx->aead->tag_len;
     if (len > ctx->aead->max_len) return NACRE_ERR_PROTECTION_INVALID; /* nobody can have sealed that */
-    if (room.cap < offset || room.cap - offset < len) return NACRE_ERR_BUFFER_TOO_SMALL;
+    if (buf.cap < offset || buf.cap - offset < len) return NACRE_ERR_BUFFER_TOO_SMALL;
     size_t aad_len = nacre__aad_of(u->aad, ctx->aead->cose, id);
     if (crypto->ops->max_aad != 0 && aad_len > crypto->ops->max_aad) return NACRE_ERR_UNSUPPORTED;
     u->job.aead = ctx->aead;
@@ -63,7 +63,7 @@ static NACRE__INLINE nacre_err prepare(unprotection *u, const nacre_context *ctx
     u->job.aad = nacre_bytes_of(u->aad, aad_len);
     u->job.in = outer->payload.ptr;
     u->job.in_len = outer->payload.len;
-    u->job.out = room.ptr + offset;
+    u->job.out = buf.ptr + offset;
     u->job.ok = false;
     return NACRE_OK;
 }
@@ -98,11 +98,11 @@ static bool parse(const unprotection *u, inner *in, bool want_request)
 }
 
 /* RFC 8613 8.2 step 7, 8.4 step 6: the outer options that stay join the inner ones. */
-static void deliver(const unprotection *u, nacre_message *plain, const inner *in, nacre_buf room,
+static void deliver(const unprotection *u, nacre_message *plain, const inner *in, nacre_buf buf,
                     const nacre_message *outer)
 {
     nacre_bytes options = in->options;
-    if (u->offset > 0) options = nacre_bytes_of(room.ptr, nacre__merge(room.ptr, options, outer->options));
+    if (u->offset > 0) options = nacre_bytes_of(buf.ptr, nacre__merge(buf.ptr, options, outer->options));
     plain->type = outer->type;
     plain->code = in->code;
     plain->mid = outer->mid;
@@ -149,7 +149,7 @@ static nacre_err look(const nacre_context *ctx, uint64_t seq)
     return ctx->has_echo && seq <= NACRE_SEQ_MAX ? NACRE_OK : NACRE_ERR_REPLAY;
 }
 
-static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_buf room,
+static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_buf buf,
                                const nacre_message *outer, const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
@@ -164,7 +164,7 @@ static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const 
     u->was_looked_up = true;
     nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, option.kid, u->seq);
     nacre__request_id_make(&u->own, ctx, ctx->recipient_id, ctx->recipient_id_len, u->seq, NACRE__MAY_USE_NONCE);
-    return prepare(u, ctx, crypto, room, outer, &u->own);
+    return prepare(u, ctx, crypto, buf, outer, &u->own);
 }
 
 /* What did not verify, or is no request. In a burst another message may have used up its Partial IV since it was looked
@@ -178,7 +178,7 @@ NACRE__NOT_INLINE static nacre_err refuse_request(const unprotection *u, nacre_c
 }
 
 static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_id *id, nacre_message *plain,
-                             nacre_buf room, const nacre_message *outer)
+                             nacre_buf buf, const nacre_message *outer)
 {
     inner in;
     nacre_err err = u->job.ok && parse(u, &in, true) ? accept(u, ctx, in.options) : refuse_request(u, ctx);
@@ -187,31 +187,31 @@ static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_
         nacre_wipe(u->job.out, plaintext_len(u));
         return err;
     }
-    deliver(u, plain, &in, room, outer);
+    deliver(u, plain, &in, buf, outer);
     return NACRE_OK;
 }
 
 nacre_err nacre__unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                   nacre_message *plain, nacre_buf room, const nacre_message *outer,
+                                   nacre_message *plain, nacre_buf buf, const nacre_message *outer,
                                    const nacre__unprotect_how *how)
 {
     unprotection u;
-    nacre_err err = begin_request(&u, ctx, crypto, room, outer, how);
+    nacre_err err = begin_request(&u, ctx, crypto, buf, outer, how);
     if (err != NACRE_OK) return err;
     nacre_open(crypto, &u.job);
-    return end_request(&u, ctx, id, plain, room, outer);
+    return end_request(&u, ctx, id, plain, buf, outer);
 }
 
 nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                  nacre_message *plain, nacre_buf room, const nacre_message *outer)
+                                  nacre_message *plain, nacre_buf buf, const nacre_message *outer)
 {
-    return nacre__unprotect_request(ctx, crypto, id, plain, room, outer, &ordinary);
+    return nacre__unprotect_request(ctx, crypto, id, plain, buf, outer, &ordinary);
 }
 
 /* ---- Responses ---- */
 
 static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto,
-                                const nacre_request_id *id, nacre_buf room, const nacre_message *outer,
+                                const nacre_request_id *id, nacre_buf buf, const nacre_message *outer,
                                 const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
@@ -226,11 +226,11 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
     nacre__nonce(u->nonce, ctx->aead, others ? how->request_common_iv : ctx->common_iv,
                  u->has_piv ? nacre_bytes_of(ctx->recipient_id, ctx->recipient_id_len) : nacre__request_kid(id),
                  u->has_piv ? u->seq : nacre__request_seq(id));
-    return prepare(u, ctx, crypto, room, outer, id);
+    return prepare(u, ctx, crypto, buf, outer, id);
 }
 
 static nacre_err end_response(const unprotection *u, nacre_context *ctx, nacre_message *plain,
-                              nacre_response_info *info, nacre_buf room, const nacre_message *outer)
+                              nacre_response_info *info, nacre_buf buf, const nacre_message *outer)
 {
     inner in;
     if (!u->job.ok) count_failure(ctx);
@@ -238,7 +238,7 @@ static nacre_err end_response(const unprotection *u, nacre_context *ctx, nacre_m
         nacre_wipe(u->job.out, plaintext_len(u));
         return NACRE_ERR_PROTECTION_INVALID;
     }
-    deliver(u, plain, &in, room, outer);
+    deliver(u, plain, &in, buf, outer);
     if (info != NULL) {
         info->has_partial_iv = u->has_piv;
         info->partial_iv = u->seq;
@@ -247,21 +247,21 @@ static nacre_err end_response(const unprotection *u, nacre_context *ctx, nacre_m
 }
 
 nacre_err nacre__unprotect_response(nacre_context *ctx, const nacre_crypto *crypto, const nacre_request_id *id,
-                                    nacre_message *plain, nacre_response_info *info, nacre_buf room,
+                                    nacre_message *plain, nacre_response_info *info, nacre_buf buf,
                                     const nacre_message *outer, const nacre__unprotect_how *how)
 {
     unprotection u;
-    nacre_err err = begin_response(&u, ctx, crypto, id, room, outer, how);
+    nacre_err err = begin_response(&u, ctx, crypto, id, buf, outer, how);
     if (err != NACRE_OK) return err;
     nacre_open(crypto, &u.job);
-    return end_response(&u, ctx, plain, info, room, outer);
+    return end_response(&u, ctx, plain, info, buf, outer);
 }
 
 nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypto, const nacre_request_id *id,
-                                   nacre_message *plain, nacre_response_info *info, nacre_buf room,
+                                   nacre_message *plain, nacre_response_info *info, nacre_buf buf,
                                    const nacre_message *outer)
 {
-    return nacre__unprotect_response(ctx, crypto, id, plain, info, room, outer, &ordinary);
+    return nacre__unprotect_response(ctx, crypto, id, plain, info, buf, outer, &ordinary);
 }
 
 /* ---- Bursts ---- */

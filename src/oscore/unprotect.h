@@ -13,10 +13,10 @@ typedef struct nacre__unprotect_how {
 } nacre__unprotect_how;
 
 nacre_err nacre__unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                   nacre_message *plain, nacre_buf room, const nacre_message *outer,
+                                   nacre_message *plain, nacre_buf buf, const nacre_message *outer,
                                    const nacre__unprotect_how *how);
 nacre_err nacre__unprotect_response(nacre_context *ctx, const nacre_crypto *crypto, const nacre_request_id *id,
-                                    nacre_message *plain, nacre_response_info *info, nacre_buf room,
+                                    nacre_message *plain, nacre_response_info *info, nacre_buf buf,
                                     const nacre_message *outer, const nacre__unprotect_how *how);
 
 #endif

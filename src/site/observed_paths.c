@@ -10,46 +10,48 @@ static uint64_t hash_of(const nacre_site *site, const char *path)
     return nacre__siphash_of(site->hash_key, nacre_bytes_of((const uint8_t *)path, strlen(path)));
 }
 
-static nacre__watcher *free_place(nacre_site *site)
+static nacre__observed_path *free_entry(nacre_site *site)
 {
-    for (uint32_t i = 0; i < site->num_watchers; i++) {
-        nacre__watcher *watcher = &site->watchers[(site->next_watcher + i) % site->num_watchers];
-        if (watcher->observer != 0) continue;
-        site->next_watcher = (uint32_t)(watcher - site->watchers) + 1;
-        return watcher;
+    for (uint32_t i = 0; i < site->num_observed; i++) {
+        nacre__observed_path *observed_path = &site->observed[(site->next_observed + i) % site->num_observed];
+        if (observed_path->observer != 0) continue;
+        site->next_observed = (uint32_t)(observed_path - site->observed) + 1;
+        return observed_path;
     }
     return NULL;
 }
 
 /* False: it cannot be done, and the request is answered all the same, without Observe (RFC 7641 4.1). */
-bool nacre__watch(nacre_site *site, const nacre_event *event, const char *path, const nacre_response *response)
+bool nacre__observed_path_add(nacre_site *site, const nacre_event *event, const char *path,
+                              const nacre_response *response)
 {
     nacre_endpoint *ep = nacre_transfer_endpoint(site->transfer);
-    nacre__watcher *watcher = free_place(site);
+    nacre__observed_path *observed_path = free_entry(site);
     nacre_exchange observer;
-    if (watcher == NULL || nacre_endpoint_observe(ep, event->exchange, watcher, &observer) != NACRE_OK) return false;
-    watcher->observer = observer;
-    watcher->path = hash_of(site, path);
-    watcher->unobserved = response->unobserved;
-    watcher->observation = response->observation;
+    if (observed_path == NULL || nacre_endpoint_observe(ep, event->exchange, observed_path, &observer) != NACRE_OK)
+        return false;
+    observed_path->observer = observer;
+    observed_path->path = hash_of(site, path);
+    observed_path->unobserved = response->unobserved;
+    observed_path->observation = response->observation;
     return true;
 }
 
-void nacre__watcher_gone(nacre_site *site, const nacre_event *event)
+void nacre__observed_path_end(nacre_site *site, const nacre_event *event)
 {
-    const uintptr_t at = (uintptr_t)event->user, first = (uintptr_t)site->watchers;
-    if (at < first || at - first >= site->num_watchers * sizeof *site->watchers) return; /* not one of the site's */
-    nacre__watcher *watcher = event->user;
-    if (watcher->observer != event->exchange) return;
-    watcher->observer = 0;
-    if (watcher->unobserved != NULL) watcher->unobserved(watcher->observation);
-    watcher->unobserved = NULL;
+    const uintptr_t at = (uintptr_t)event->user, first = (uintptr_t)site->observed;
+    if (at < first || at - first >= site->num_observed * sizeof *site->observed) return; /* not one of the site's */
+    nacre__observed_path *observed_path = event->user;
+    if (observed_path->observer != event->exchange) return;
+    observed_path->observer = 0;
+    if (observed_path->unobserved != NULL) observed_path->unobserved(observed_path->observation);
+    observed_path->unobserved = NULL;
 }
 
 void nacre_site_changed(nacre_site *site, const char *path)
 {
     const uint64_t hash = hash_of(site, path);
-    for (uint32_t i = 0; i < site->num_watchers; i++)
-        if (site->watchers[i].observer != 0 && site->watchers[i].path == hash)
-            nacre_endpoint_changed(nacre_transfer_endpoint(site->transfer), site->watchers[i].observer);
+    for (uint32_t i = 0; i < site->num_observed; i++)
+        if (site->observed[i].observer != 0 && site->observed[i].path == hash)
+            nacre_endpoint_changed(nacre_transfer_endpoint(site->transfer), site->observed[i].observer);
 }

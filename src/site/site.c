@@ -9,14 +9,14 @@
 
 #include <string.h>
 
-enum { MAX_OPTIONS = 512, MAX_ROOM = 1024 };
+enum { MAX_OPTIONS = 512, MAX_BUF = 1024 };
 enum { FORMAT_TEXT = 0 };
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------- */
 
 /* One more than observers, as the endpoint has: when all are taken, one may be registered anew, or another may have to give
  * way, and who ends keeps its place until its event is pulled. */
-static uint32_t num_watchers(const nacre_site_config *config)
+static uint32_t num_observed(const nacre_site_config *config)
 {
     const uint32_t num = nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->num_observers;
     return num > 0 ? num + 1 : 0;
@@ -33,7 +33,7 @@ static size_t path_size(const nacre_site_config *config)
 size_t nacre_site_size(const nacre_site_config *config)
 {
     if (config->transfer == NULL) return 0;
-    return sizeof(nacre_site) + num_watchers(config) * sizeof(nacre__watcher) + path_size(config);
+    return sizeof(nacre_site) + num_observed(config) * sizeof(nacre__observed_path) + path_size(config);
 }
 
 static void on_upload(void *user, const nacre_event *event, nacre_upload *upload);
@@ -46,9 +46,9 @@ nacre_err nacre_site_init(nacre_site **out, void *memory, size_t size, const nac
     nacre_site *site = memory;
     memset(site, 0, nacre_site_size(config));
     site->transfer = config->transfer;
-    site->watchers = (nacre__watcher *)(site + 1);
-    site->num_watchers = num_watchers(config);
-    site->path = (char *)(site->watchers + site->num_watchers);
+    site->observed = (nacre__observed_path *)(site + 1);
+    site->num_observed = num_observed(config);
+    site->path = (char *)(site->observed + site->num_observed);
     site->path_size = path_size(config);
     const nacre_random *random = &nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->random;
     random->fill(random->self, site->hash_key, sizeof site->hash_key);
@@ -275,7 +275,7 @@ static nacre_err send(nacre_site *site, const nacre_event *event, const target *
 {
     const bool is_watched = wants_to_watch(event, to) && !response->not_observable &&
                             (response->deferred || response->code >> 5 == 2) &&
-                            nacre__watch(site, event, to->path, response);
+                            nacre__observed_path_add(site, event, to->path, response);
     if (!is_watched && response->unobserved != NULL) response->unobserved(response->observation);
     const nacre_err err = response->deferred ? nacre_transfer_defer_response(site->transfer, event->exchange)
                                              : hand_over(site, event, response);
@@ -287,13 +287,13 @@ static nacre_err send(nacre_site *site, const nacre_event *event, const target *
 }
 
 /* As the header says that it starts; all of its fields, one by one: clearing it first takes longer. */
-static void begin_response(nacre_response *response, nacre_buf room, nacre_buf options)
+static void begin_response(nacre_response *response, nacre_buf buf, nacre_buf options)
 {
     response->deferred = false;
     response->code = NACRE_SERVER_ERROR;
     nacre_options_init(&response->options, options);
     response->payload = NACRE_ABSENT;
-    response->buf = room;
+    response->buf = buf;
     response->source = (nacre_source){ 0 };
     response->done = NULL;
     response->block_size = 0;
@@ -303,16 +303,16 @@ static void begin_response(nacre_response *response, nacre_buf room, nacre_buf o
 
 nacre_err nacre_site_respond(nacre_site *site, const nacre_event *event)
 {
-    uint8_t room[MAX_ROOM], options[MAX_OPTIONS];
+    uint8_t buf[MAX_BUF], options[MAX_OPTIONS];
     target to;
     nacre__listing listing;
     if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
-        nacre__watcher_gone(site, event);
+        nacre__observed_path_end(site, event);
         return NACRE_OK;
     }
     if (event->kind != NACRE_EVENT_REQUEST && event->kind != NACRE_EVENT_NOTIFY) return NACRE_ERR_BAD_ARGUMENT;
     nacre_response response;
-    begin_response(&response, NACRE_BUF(room), NACRE_BUF(options));
+    begin_response(&response, NACRE_BUF(buf), NACRE_BUF(options));
     look_up(site, event, &to);
     if (to.why.code == NACRE_BAD_OPTION && event->message.type == NACRE_NON &&
         !nacre_address_is_reliable(&event->peer)) {

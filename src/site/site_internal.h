@@ -6,27 +6,28 @@
 #include <nacre/site.h>
 
 /* Somebody who observes a path. */
-typedef struct nacre__watcher {
+typedef struct nacre__observed_path {
     nacre_exchange observer;               /* 0: free */
     uint64_t path;                         /* its hash: two paths that share one cost a notification too many */
     void (*unobserved)(void *observation); /* the response's */
     void *observation;
-} nacre__watcher;
+} nacre__observed_path;
 
 struct nacre_site {
     nacre_transfer *transfer;
     const nacre_resource *resources;
     size_t num_resources;
     uint8_t hash_key[16]; /* of paths, and of the list's ETags */
-    nacre__watcher *watchers;
-    uint32_t num_watchers, next_watcher;
+    nacre__observed_path *observed;
+    uint32_t num_observed, next_observed;
     char *path; /* of the request that is answered */
     size_t path_size;
 };
 
-/* watchers.c: who observes what. nacre__watch registers a delivered request; nacre__watcher_gone takes the event's. */
-bool nacre__watch(nacre_site *site, const nacre_event *event, const char *path, const nacre_response *response);
-void nacre__watcher_gone(nacre_site *site, const nacre_event *event);
+/* watchers.c: who observes what. nacre__observed_path_add registers a delivered request; nacre__observed_path_end takes the event's. */
+bool nacre__observed_path_add(nacre_site *site, const nacre_event *event, const char *path,
+                              const nacre_response *response);
+void nacre__observed_path_end(nacre_site *site, const nacre_event *event);
 
 /* well_known.c: /.well-known/core. `listing` lives until the answer is sent. */
 typedef struct nacre__listing {

@@ -172,9 +172,9 @@ static void write_list(window *w, const nacre__listing *listing)
         if (is_listed(&listing->site->resources[i], listing->options)) put_link(w, &listing->site->resources[i]);
 }
 
-static nacre_err read_list(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_list(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
-    window w = { .buf = room, .from = offset };
+    window w = { .buf = buf, .from = offset };
     write_list(&w, user);
     *len = w.used;
     return NACRE_OK;

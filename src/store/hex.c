@@ -18,15 +18,15 @@ static bool is_hex(const char *text, size_t text_len)
     return true;
 }
 
-nacre_err nacre_hex_decode(nacre_bytes *out, nacre_buf room, const char *text, size_t text_len)
+nacre_err nacre_hex_decode(nacre_bytes *out, nacre_buf buf, const char *text, size_t text_len)
 {
     /* The whole text is looked at first, so that a bad one leaves the room alone. */
     if (!is_hex(text, text_len)) return NACRE_ERR_BAD_HEX;
     size_t len = text_len / 2;
-    if (len > room.cap) return NACRE_ERR_BUFFER_TOO_SMALL;
+    if (len > buf.cap) return NACRE_ERR_BUFFER_TOO_SMALL;
     for (size_t i = 0; i < len; i++)
-        room.ptr[i] = (uint8_t)(digit_value(text[2 * i]) * 16 + digit_value(text[2 * i + 1]));
-    *out = nacre_bytes_of(room.ptr, len);
+        buf.ptr[i] = (uint8_t)(digit_value(text[2 * i]) * 16 + digit_value(text[2 * i + 1]));
+    *out = nacre_bytes_of(buf.ptr, len);
     return NACRE_OK;
 }
 

@@ -7,16 +7,16 @@
 
 /* ---- Answers to one block ------------------------------------------------------------------------------------------ */
 
-static bool refuse(nacre_transfer *t, const nacre__asked *asked, uint8_t code, const char *text)
+static bool refuse(nacre_transfer *t, const nacre__server_request *request, uint8_t code, const char *text)
 {
-    nacre__answer_code(t, asked, code, text, 0);
+    nacre__respond_code(t, request, code, text, 0);
     return false;
 }
 
 /* RFC 7959 2.9.3: 4.13, and Size1 says what would do (4). */
-static bool refuse_size(nacre_transfer *t, const nacre__asked *asked, uint64_t limit)
+static bool refuse_size(nacre_transfer *t, const nacre__server_request *request, uint64_t limit)
 {
-    nacre__answer_code(t, asked, NACRE_TOO_LARGE, "that is more than is taken", limit == 0 ? 1 : limit);
+    nacre__respond_code(t, request, NACRE_TOO_LARGE, "that is more than is taken", limit == 0 ? 1 : limit);
     return false;
 }
 
@@ -42,25 +42,25 @@ static void drop(const nacre_upload *upload)
 }
 
 /* NULL: it was answered. */
-static nacre__body *begin(nacre_transfer *t, const nacre__asked *asked, const nacre_event *event,
+static nacre__body *begin(nacre_transfer *t, const nacre__server_request *request, const nacre_event *event,
                           const nacre__body_key *key)
 {
     nacre_upload upload = { 0 };
     if (t->on_upload != NULL) t->on_upload(t->on_upload_user, event, &upload);
     if (upload.code != 0) {
-        (void)refuse(t, asked, upload.code, upload.text);
+        (void)refuse(t, request, upload.code, upload.text);
         return NULL;
     }
     const uint64_t limit = limit_of(t, &upload), total = announced(event);
     if (total > limit) {
         drop(&upload);
-        (void)refuse_size(t, asked, limit);
+        (void)refuse_size(t, request, limit);
         return NULL;
     }
     nacre__body *body = nacre__body_new(t, key, NACRE__BODY_UPLOAD);
     if (body == NULL) {
         drop(&upload);
-        (void)refuse(t, asked, NACRE_UNAVAILABLE, "too many large bodies at once");
+        (void)refuse(t, request, NACRE_UNAVAILABLE, "too many large bodies at once");
         return NULL;
     }
     body->limit = limit;
@@ -74,16 +74,16 @@ static nacre__body *begin(nacre_transfer *t, const nacre__asked *asked, const na
 /* ---- Each block ---------------------------------------------------------------------------------------------------- */
 
 /* The upload that this block goes on with, or begins. NULL: it was answered. */
-static nacre__body *body_for(nacre_transfer *t, const nacre__asked *asked, const nacre_event *event)
+static nacre__body *body_for(nacre_transfer *t, const nacre__server_request *request, const nacre_event *event)
 {
     const nacre__body_key key = nacre__body_key_of(t, event);
     nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_UPLOAD);
-    if (asked->block1.num == 0) { /* RFC 7959 2.5: a new beginning replaces what was there */
+    if (request->block1.num == 0) { /* RFC 7959 2.5: a new beginning replaces what was there */
         if (body != NULL) nacre__body_release(t, body);
-        return begin(t, asked, event, &key);
+        return begin(t, request, event, &key);
     }
-    if (body != NULL && nacre__block_offset(asked->block1) == body->len) return body;
-    (void)refuse(t, asked, NACRE_INCOMPLETE, "not the block that comes next"); /* RFC 7959 2.9.2 */
+    if (body != NULL && nacre__block_offset(request->block1) == body->len) return body;
+    (void)refuse(t, request, NACRE_INCOMPLETE, "not the block that comes next"); /* RFC 7959 2.9.2 */
     return NULL;
 }
 
@@ -95,49 +95,49 @@ static bool put(nacre__body *body, nacre_bytes piece)
 }
 
 /* RFC 7959 2.9: at the block that failed; a client need not send the rest for it. */
-static bool refuse_piece(nacre_transfer *t, const nacre__asked *asked, nacre__body *body)
+static bool refuse_piece(nacre_transfer *t, const nacre__server_request *request, nacre__body *body)
 {
     nacre_upload_error why = { 0, NULL };
     if (body->error != NULL) why = *body->error; /* its owner may go with the body */
     if (why.code == 0) why = (nacre_upload_error){ NACRE_SERVER_ERROR, "that cannot be kept" };
     nacre__body_release(t, body);
-    return refuse(t, asked, why.code, why.text);
+    return refuse(t, request, why.code, why.text);
 }
 
 /* The application may look at it until it has answered, or the burst ends. */
-static bool deliver(nacre_transfer *t, nacre__asked *asked, nacre_event *event, nacre__body *body)
+static bool deliver(nacre_transfer *t, nacre__server_request *request, nacre_event *event, nacre__body *body)
 {
     const bool in_pieces = body->sink.write != NULL;
     body->kind = NACRE__BODY_DELIVERED;
-    asked->body = (uint32_t)(body - t->bodies);
+    request->body = (uint32_t)(body - t->bodies);
     event->user = in_pieces ? body->sink.user : NULL;
     event->message.payload = in_pieces ? NACRE_ABSENT : nacre_bytes_of(body->bytes, (size_t)body->len);
     return true;
 }
 
 /* RFC 7959 2.9.1. A smaller size than the peer's, where ours is smaller, is heard from here on (2.3). */
-static bool go_on(nacre_transfer *t, nacre__asked *asked)
+static bool go_on(nacre_transfer *t, nacre__server_request *request)
 {
-    if (asked->block1.szx > t->max_szx) asked->block1.szx = t->max_szx;
-    nacre__answer_code(t, asked, NACRE_CONTINUE, NULL, 0);
+    if (request->block1.szx > t->max_szx) request->block1.szx = t->max_szx;
+    nacre__respond_code(t, request, NACRE_CONTINUE, NULL, 0);
     return false;
 }
 
-bool nacre__upload_take(nacre_transfer *t, nacre__asked *asked, nacre_event *event)
+bool nacre__block1_server_take(nacre_transfer *t, nacre__server_request *request, nacre_event *event)
 {
     const nacre_bytes piece = event->message.payload;
-    const size_t size = nacre__block_size(asked->block1.szx);
-    if (asked->block1.more ? piece.len != size : piece.len > size)
-        return refuse(t, asked, NACRE_BAD_REQUEST, "a block of another size than it says");
-    nacre__body *body = body_for(t, asked, event);
+    const size_t size = nacre__block_size(request->block1.szx);
+    if (request->block1.more ? piece.len != size : piece.len > size)
+        return refuse(t, request, NACRE_BAD_REQUEST, "a block of another size than it says");
+    nacre__body *body = body_for(t, request, event);
     if (body == NULL) return false;
     if (piece.len > body->limit - body->len) {
         const uint64_t limit = body->limit;
         nacre__body_release(t, body);
-        return refuse_size(t, asked, limit);
+        return refuse_size(t, request, limit);
     }
-    if (!put(body, piece)) return refuse_piece(t, asked, body);
+    if (!put(body, piece)) return refuse_piece(t, request, body);
     body->len += piece.len;
     body->touched = t->now;
-    return asked->block1.more ? go_on(t, asked) : deliver(t, asked, event, body);
+    return request->block1.more ? go_on(t, request) : deliver(t, request, event, body);
 }

@@ -11,81 +11,83 @@
 /* ---- Who asked ----------------------------------------------------------------------------------------------------- */
 
 /* The one that came last is the one that is answered, nearly always. */
-static nacre__asked *find_asked(nacre_transfer *t, nacre_exchange exchange)
+static nacre__server_request *find_request(nacre_transfer *t, nacre_exchange exchange)
 {
-    for (uint32_t i = t->num_asked; i-- > 0;)
-        if (t->asked[i].event.exchange == exchange) return &t->asked[i];
-    for (uint32_t i = 0; i < t->num_later; i++)
-        if (t->later[i].event.exchange == exchange) return &t->later[i];
+    for (uint32_t i = t->num_requests; i-- > 0;)
+        if (t->requests[i].event.exchange == exchange) return &t->requests[i];
+    for (uint32_t i = 0; i < t->num_deferred; i++)
+        if (t->deferred[i].event.exchange == exchange) return &t->deferred[i];
     return NULL;
 }
 
-static void forget(nacre_transfer *t, nacre__asked *asked)
+static void forget(nacre_transfer *t, nacre__server_request *request)
 {
-    if (asked->body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[asked->body]);
-    const nacre__asked *last = asked->is_later ? &t->later[--t->num_later] : &t->asked[--t->num_asked];
-    if (asked != last) *asked = *last;
+    if (request->body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[request->body]);
+    const nacre__server_request *last =
+        request->is_deferred ? &t->deferred[--t->num_deferred] : &t->requests[--t->num_requests];
+    if (request != last) *request = *last;
 }
 
-static nacre__body_key key_of(const nacre_transfer *t, const nacre__asked *asked)
+static nacre__body_key key_of(const nacre_transfer *t, const nacre__server_request *request)
 {
-    return asked->is_later ? asked->key : nacre__body_key_of(t, &asked->event);
+    return request->is_deferred ? request->key : nacre__body_key_of(t, &request->event);
 }
 
-static uint64_t question_of(const nacre_transfer *t, const nacre__asked *asked)
+static uint64_t payload_hash_of(const nacre_transfer *t, const nacre__server_request *request)
 {
-    return asked->is_later ? asked->question : nacre__body_hash(t, asked->event.message.payload);
+    return request->is_deferred ? request->payload_hash : nacre__body_hash(t, request->event.message.payload);
 }
 
 /* Its NOTIFY cannot be answered any more, and nobody is told so but by this. */
-void nacre__answer_observer_gone(nacre_transfer *t, nacre_exchange observer)
+void nacre__forget_observer(nacre_transfer *t, nacre_exchange observer)
 {
-    nacre__asked *asked = find_asked(t, observer);
-    if (asked != NULL) forget(t, asked);
+    nacre__server_request *request = find_request(t, observer);
+    if (request != NULL) forget(t, request);
 }
 
 /* Those whose exchange has ended at the endpoint (an observer that was dropped, a context or a connection that went), and
  * whose end the application has not looked for. */
 static void forget_stale(nacre_transfer *t)
 {
-    for (uint32_t i = t->num_later; i-- > 0;)
-        if (nacre_endpoint_defer_response(t->ep, t->later[i].event.exchange) == NACRE_ERR_STALE)
-            forget(t, &t->later[i]);
+    for (uint32_t i = t->num_deferred; i-- > 0;)
+        if (nacre_endpoint_defer_response(t->ep, t->deferred[i].event.exchange) == NACRE_ERR_STALE)
+            forget(t, &t->deferred[i]);
 }
 
 nacre_err nacre_transfer_defer_response(nacre_transfer *t, nacre_exchange exchange)
 {
-    nacre__asked *asked = find_asked(t, exchange);
-    if (asked == NULL || asked->is_later) return NACRE_ERR_STALE;
-    if (t->num_later == t->max_later) forget_stale(t);
-    if (t->num_later == t->max_later) return NACRE_ERR_BUSY;
+    nacre__server_request *request = find_request(t, exchange);
+    if (request == NULL || request->is_deferred) return NACRE_ERR_STALE;
+    if (t->num_deferred == t->max_deferred) forget_stale(t);
+    if (t->num_deferred == t->max_deferred) return NACRE_ERR_BUSY;
     const nacre_err err = nacre_endpoint_defer_response(t->ep, exchange);
     if (err != NACRE_OK) return err;
-    nacre__asked *later = &t->later[t->num_later++];
-    *later = *asked;
-    later->key = nacre__body_key_of(t, &asked->event);
-    later->question = nacre__body_hash(t, asked->event.message.payload);
-    later->event.message = (nacre_message){ .code = asked->event.message.code };
-    later->is_later = true;
-    asked->body = NACRE__NO_BODY; /* it goes with the other */
-    forget(t, asked);
+    nacre__server_request *deferred = &t->deferred[t->num_deferred++];
+    *deferred = *request;
+    deferred->key = nacre__body_key_of(t, &request->event);
+    deferred->payload_hash = nacre__body_hash(t, request->event.message.payload);
+    deferred->event.message = (nacre_message){ .code = request->event.message.code };
+    deferred->is_deferred = true;
+    request->body = NACRE__NO_BODY; /* it goes with the other */
+    forget(t, request);
     return NACRE_OK;
 }
 
 /* ---- Short answers of our own -------------------------------------------------------------------------------------- */
 
 /* A code, a text, Block1 when the request had one, and Size1 unless it is 0. */
-void nacre__answer_code(nacre_transfer *t, const nacre__asked *asked, uint8_t code, const char *text, uint64_t size1)
+void nacre__respond_code(nacre_transfer *t, const nacre__server_request *request, uint8_t code, const char *text,
+                         uint64_t size1)
 {
-    nacre_message answer = { .code = code };
+    nacre_message response = { .code = code };
     nacre_options o;
     nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
-    if (asked->has_block1) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value(asked->block1));
+    if (request->has_block1) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value(request->block1));
     if (size1 != 0) nacre_options_add_uint(&o, NACRE_OPT_SIZE1, size1);
-    if (text != NULL) answer.payload = nacre_bytes_of((const uint8_t *)text, strlen(text));
-    if (nacre_options_finish(&o, &answer.options) != NACRE_OK ||
-        nacre_endpoint_respond(t->ep, asked->event.exchange, &answer) != NACRE_OK)
-        nacre_endpoint_ignore(t->ep, asked->event.exchange);
+    if (text != NULL) response.payload = nacre_bytes_of((const uint8_t *)text, strlen(text));
+    if (nacre_options_finish(&o, &response.options) != NACRE_OK ||
+        nacre_endpoint_respond(t->ep, request->event.exchange, &response) != NACRE_OK)
+        nacre_endpoint_ignore(t->ep, request->event.exchange);
     t->queued = true;
 }
 
@@ -94,11 +96,11 @@ void nacre__answer_code(nacre_transfer *t, const nacre__asked *asked, uint8_t co
 /* An answer on its way out: where its body is, and which part of it is wanted. */
 typedef struct part {
     const nacre_message *plain;
-    const nacre__asked *asked;
+    const nacre__server_request *request;
     nacre_source source;
     uint64_t size, offset;
     nacre_bytes etag; /* to be added; absent: the options have one, or none is needed */
-    uint8_t etag_room[NACRE__ETAG_LEN];
+    uint8_t etag_buf[NACRE__ETAG_LEN];
     bool with_size;    /* Size2 */
     bool more;         /* set: blocks follow this one */
     nacre__body *body; /* the payload is its bytes; NULL: not */
@@ -128,7 +130,7 @@ static nacre_err read_part(nacre_transfer *t, part *p, size_t size, nacre_bytes 
 /* With Block2 where the request had one or the body has several blocks, and Block1 where the request had it. */
 static nacre_err part_options(nacre_transfer *t, const part *p, uint8_t szx, nacre_bytes *out)
 {
-    const bool in_blocks = p->asked->has_block2 || p->more || p->offset > 0;
+    const bool in_blocks = p->request->has_block2 || p->more || p->offset > 0;
     const nacre__block block = { (uint32_t)(p->offset >> (szx + 4)), p->more, szx };
     nacre_options o;
     nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
@@ -136,7 +138,7 @@ static nacre_err part_options(nacre_transfer *t, const part *p, uint8_t szx, nac
     if (!nacre_is_absent(p->etag)) nacre_options_add(&o, NACRE_OPT_ETAG, p->etag);
     if (in_blocks) nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, nacre__block_value(block));
     if (p->with_size && p->more) nacre_options_add_uint(&o, NACRE_OPT_SIZE2, p->size);
-    if (p->asked->has_block1) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value(p->asked->block1));
+    if (p->request->has_block1) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value(p->request->block1));
     return nacre_options_finish(&o, out);
 }
 
@@ -150,10 +152,11 @@ static const nacre_message no_such_block = { .code = NACRE_BAD_REQUEST,
 
 /* As it is, or what the endpoint makes of it where that is more than an address may get that is not validated; NACRE_ERR_TOO_LONG
  * in that case when something `smaller` could be sent. */
-static nacre_err respond(nacre_transfer *t, const nacre__asked *asked, const nacre_message *message, bool smaller)
+static nacre_err respond(nacre_transfer *t, const nacre__server_request *request, const nacre_message *message,
+                         bool smaller)
 {
-    if (smaller && !nacre_endpoint_fits(t->ep, asked->event.exchange, message)) return NACRE_ERR_TOO_LONG;
-    return nacre_endpoint_respond(t->ep, asked->event.exchange, message);
+    if (smaller && !nacre_endpoint_fits(t->ep, request->event.exchange, message)) return NACRE_ERR_TOO_LONG;
+    return nacre_endpoint_respond(t->ep, request->event.exchange, message);
 }
 
 static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
@@ -162,14 +165,14 @@ static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
     nacre_err err = read_part(t, p, nacre__block_size(szx), &message.payload);
     if (err != NACRE_OK) return err;
     if (p->offset > 0 && message.payload.len == 0) /* behind the end of a source whose size is not known */
-        return nacre_endpoint_respond(t->ep, p->asked->event.exchange, &no_such_block);
+        return nacre_endpoint_respond(t->ep, p->request->event.exchange, &no_such_block);
     const uint64_t num = p->offset >> (szx + 4);
     const bool countable = num <= NACRE__MAX_BLOCK_NUM && !(p->more && num == NACRE__MAX_BLOCK_NUM);
     if (!countable) return NACRE_ERR_BLOCKS;
     if ((p->more || p->offset > 0) && nacre_is_absent(p->etag) && !has_etag(p->plain)) return NACRE_ERR_BAD_ARGUMENT;
     err = part_options(t, p, szx, &message.options);
     if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
-    return respond(t, p->asked, &message, message.payload.len > NACRE__MIN_BLOCK);
+    return respond(t, p->request, &message, message.payload.len > NACRE__MIN_BLOCK);
 }
 
 /* Blocks become smaller until a protected one fits (RFC 8613 4.1.3.4.1), and until its address may get it (RFC 7252 11.3). */
@@ -183,28 +186,28 @@ static nacre_err send_fitting(nacre_transfer *t, part *p, uint8_t szx)
 /* ---- A kept body --------------------------------------------------------------------------------------------------- */
 
 /* RFC 8132 2.1: another payload is another question; some clients leave it out in later requests. */
-static bool is_same_question(const nacre_transfer *t, const nacre__body *body, const nacre_message *request)
+static bool has_same_payload(const nacre_transfer *t, const nacre__body *body, const nacre_message *request)
 {
-    return request->payload.len == 0 || nacre__body_hash(t, request->payload) == body->asked;
+    return request->payload.len == 0 || nacre__body_hash(t, request->payload) == body->payload_hash;
 }
 
 /* A later block of what was kept; false: there is nothing kept for it. */
-bool nacre__answer_kept(nacre_transfer *t, const nacre__asked *asked)
+bool nacre__respond_from_cache(nacre_transfer *t, const nacre__server_request *request)
 {
-    const nacre__body_key key = nacre__body_key_of(t, &asked->event);
-    nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_ANSWER);
-    if (body == NULL || !is_same_question(t, body, &asked->event.message)) return false;
+    const nacre__body_key key = nacre__body_key_of(t, &request->event);
+    nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_RESPONSE);
+    if (body == NULL || !has_same_payload(t, body, &request->event.message)) return false;
     const nacre_message plain = { .code = body->code,
                                   .options = nacre_bytes_of(body->options, body->options_len),
                                   .payload = nacre_bytes_of(body->bytes, (size_t)body->len) };
-    part p = { .plain = &plain, .asked = asked, .size = body->len, .offset = nacre__block_offset(asked->block2) };
+    part p = { .plain = &plain, .request = request, .size = body->len, .offset = nacre__block_offset(request->block2) };
     body->touched = t->now;
     if (p.offset >= p.size) {
-        nacre__answer_code(t, asked, NACRE_BAD_REQUEST, "there is no such block", 0);
+        nacre__respond_code(t, request, NACRE_BAD_REQUEST, "there is no such block", 0);
         return true;
     }
-    const uint8_t szx = asked->block2.szx < t->max_szx ? asked->block2.szx : t->max_szx;
-    if (send_fitting(t, &p, szx) != NACRE_OK) nacre_endpoint_ignore(t->ep, asked->event.exchange);
+    const uint8_t szx = request->block2.szx < t->max_szx ? request->block2.szx : t->max_szx;
+    if (send_fitting(t, &p, szx) != NACRE_OK) nacre_endpoint_ignore(t->ep, request->event.exchange);
     else if (!p.more) nacre__body_release(t, body);
     t->queued = true;
     return true;
@@ -212,10 +215,10 @@ bool nacre__answer_kept(nacre_transfer *t, const nacre__asked *asked)
 
 static nacre__body *new_body(nacre_transfer *t, const part *p)
 {
-    const nacre__body_key key = key_of(t, p->asked);
-    nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_ANSWER);
+    const nacre__body_key key = key_of(t, p->request);
+    nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_RESPONSE);
     if (body != NULL) nacre__body_release(t, body);
-    return nacre__body_new(t, &key, NACRE__BODY_ANSWER);
+    return nacre__body_new(t, &key, NACRE__BODY_RESPONSE);
 }
 
 /* A copy of the whole answer for the blocks to come. False: no place. */
@@ -236,7 +239,7 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
     }
     body->options_len = out.len;
     body->code = p->plain->code;
-    body->asked = question_of(t, p->asked);
+    body->payload_hash = payload_hash_of(t, p->request);
     body->len = payload.len;
     if (payload.ptr != body->bytes) memcpy(body->bytes, payload.ptr, payload.len);
     return body;
@@ -260,22 +263,23 @@ static nacre_err make_etag(const nacre_transfer *t, uint8_t etag[NACRE__ETAG_LEN
 
 /* ---- What the application says ------------------------------------------------------------------------------------- */
 
-static uint8_t smallest(const nacre_transfer *t, const nacre__asked *asked, uint8_t szx)
+static uint8_t smallest(const nacre_transfer *t, const nacre__server_request *request, uint8_t szx)
 {
     if (szx > t->max_szx) szx = t->max_szx;
-    return asked->has_block2 && asked->block2.szx < szx ? asked->block2.szx : szx;
+    return request->has_block2 && request->block2.szx < szx ? request->block2.szx : szx;
 }
 
 /* An error's text is cut off at a block: it is for people, and has no ETag. */
-static nacre_err respond_error(nacre_transfer *t, const nacre__asked *asked, const nacre_message *plain, uint8_t szx)
+static nacre_err respond_error(nacre_transfer *t, const nacre__server_request *request, const nacre_message *plain,
+                               uint8_t szx)
 {
     nacre_message cut = *plain;
-    nacre__asked without = *asked;
+    nacre__server_request without = *request;
     without.has_block2 = false;
     nacre_err err = NACRE_ERR_TOO_LONG;
     for (int i = szx; err == NACRE_ERR_TOO_LONG && i >= 0; i--) {
         if (cut.payload.len > nacre__block_size((uint8_t)i)) cut.payload.len = nacre__block_size((uint8_t)i);
-        part p = { .plain = &cut, .asked = &without, .size = cut.payload.len };
+        part p = { .plain = &cut, .request = &without, .size = cut.payload.len };
         err = send_part(t, &p, NACRE__MAX_SZX);
     }
     return err;
@@ -288,16 +292,16 @@ static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
     if (p->offset == 0 && p->size <= nacre__block_size(szx)) err = send_part(t, p, szx);
     if (err != NACRE_ERR_TOO_LONG) return err;
     if (!has_etag(p->plain)) {
-        err = make_etag(t, p->etag_room, p->plain);
+        err = make_etag(t, p->etag_buf, p->plain);
         if (err != NACRE_OK && p->body != NULL) nacre__body_release(t, p->body);
         if (err != NACRE_OK) return err;
-        p->etag = NACRE_ARRAY(p->etag_room);
+        p->etag = NACRE_ARRAY(p->etag_buf);
     }
     nacre__body *kept = p->offset == 0 ? keep(t, p) : NULL;
     err = NACRE_ERR_TOO_LONG;
-    if (kept != NULL || nacre_code_is_safe(p->asked->event.message.code)) err = send_fitting(t, p, szx);
+    if (kept != NULL || nacre_code_is_safe(p->request->event.message.code)) err = send_fitting(t, p, szx);
     else if (p->offset == 0 && p->size <= nacre__block_size(szx)) /* one message, were its address validated */
-        err = respond(t, p->asked, p->plain, false);
+        err = respond(t, p->request, p->plain, false);
     p->etag = NACRE_ABSENT;
     if (kept != NULL && (err != NACRE_OK || !p->more)) nacre__body_release(t, kept);
     return err;
@@ -310,7 +314,7 @@ static nacre_err read_short(nacre_transfer *t, part *p, nacre_message *whole)
 {
     size_t len = 0;
     const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
-    const bool may_ask_again = has_etag(p->plain) && nacre_code_is_safe(p->asked->event.message.code);
+    const bool may_ask_again = has_etag(p->plain) && nacre_code_is_safe(p->request->event.message.code);
     if (may_ask_again || (is_known && p->size > NACRE_MAX_BLOCK)) return NACRE_OK;
     const size_t wanted = is_known ? (size_t)p->size : NACRE_MAX_BLOCK + 1;
     if (wanted > 0) {
@@ -347,7 +351,7 @@ static nacre_err read_all(nacre_transfer *t, const part *p, uint8_t *to, size_t 
 static nacre_err read_long(nacre_transfer *t, part *p, nacre_message *whole)
 {
     const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
-    if (nacre_code_is_safe(p->asked->event.message.code) || p->offset > 0) return NACRE_OK;
+    if (nacre_code_is_safe(p->request->event.message.code) || p->offset > 0) return NACRE_OK;
     if (is_known && p->size > t->config.max_body) return NACRE_ERR_TOO_LONG;
     nacre__body *body = new_body(t, p);
     if (body == NULL) return NACRE_ERR_TOO_LONG;
@@ -368,13 +372,13 @@ static nacre_err read_long(nacre_transfer *t, part *p, nacre_message *whole)
     return NACRE_OK;
 }
 
-static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__asked *asked, const nacre_message *plain,
+static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__server_request *request, const nacre_message *plain,
                                    const nacre_response_options *options, uint8_t szx)
 {
-    part p = { .plain = plain, .asked = asked, .source = options->source };
+    part p = { .plain = plain, .request = request, .source = options->source };
     nacre_message whole;
-    if (plain->code >> 5 != 2) return respond_error(t, asked, plain, szx);
-    p.offset = asked->has_block2 ? nacre__block_offset(asked->block2) : 0;
+    if (plain->code >> 5 != 2) return respond_error(t, request, plain, szx);
+    p.offset = request->has_block2 ? nacre__block_offset(request->block2) : 0;
     p.size = p.source.read != NULL ? p.source.size : plain->payload.len;
     if (p.source.read != NULL) {
         nacre_err err = read_short(t, &p, &whole);
@@ -382,7 +386,7 @@ static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__asked *asked,
         if (err != NACRE_OK) return err;
     }
     p.with_size = p.offset == 0 && p.size != NACRE_SIZE_UNKNOWN; /* RFC 7959 4 */
-    if (p.offset > 0 && p.offset >= p.size) return respond_error(t, asked, &no_such_block, szx);
+    if (p.offset > 0 && p.offset >= p.size) return respond_error(t, request, &no_such_block, szx);
     return p.source.read != NULL ? send_fitting(t, &p, szx) : respond_payload(t, &p, szx);
 }
 
@@ -395,22 +399,22 @@ nacre_err nacre_transfer_respond(nacre_transfer *t, nacre_exchange exchange, con
     if (options == NULL) options = &none;
     if (options->block_size != 0 && !nacre__block_szx(&szx, options->block_size)) return NACRE_ERR_BAD_ARGUMENT;
     if (options->source.read != NULL && plain->payload.len > 0) return NACRE_ERR_BAD_ARGUMENT;
-    nacre__asked *asked = find_asked(t, exchange);
+    nacre__server_request *request = find_request(t, exchange);
     nacre_err err = NACRE_ERR_TOO_LONG;
-    if (asked == NULL)
+    if (request == NULL)
         return options->source.read != NULL ? NACRE_ERR_STALE : nacre_endpoint_respond(t->ep, exchange, plain);
-    szx = smallest(t, asked, szx);
-    if (!asked->has_block1 && !asked->has_block2 && options->source.read == NULL &&
+    szx = smallest(t, request, szx);
+    if (!request->has_block1 && !request->has_block2 && options->source.read == NULL &&
         plain->payload.len <= nacre__block_size(szx))
-        err = respond(t, asked, plain, plain->payload.len > NACRE__MIN_BLOCK);
-    if (err == NACRE_ERR_TOO_LONG) err = respond_in_blocks(t, asked, plain, options, szx);
-    if (err == NACRE_OK || err == NACRE_ERR_STALE) forget(t, asked);
+        err = respond(t, request, plain, plain->payload.len > NACRE__MIN_BLOCK);
+    if (err == NACRE_ERR_TOO_LONG) err = respond_in_blocks(t, request, plain, options, szx);
+    if (err == NACRE_OK || err == NACRE_ERR_STALE) forget(t, request);
     return err;
 }
 
 void nacre_transfer_ignore(nacre_transfer *t, nacre_exchange exchange)
 {
-    nacre__asked *asked = find_asked(t, exchange);
-    if (asked != NULL) forget(t, asked);
+    nacre__server_request *request = find_request(t, exchange);
+    if (request != NULL) forget(t, request);
     nacre_endpoint_ignore(t->ep, exchange);
 }

@@ -127,7 +127,7 @@ static uint64_t end_of(const nacre_transfer *t, const nacre__body *body)
                                                                       : body->touched + t->config.body_timeout_ms;
 }
 
-uint64_t nacre__bodies_deadline(const nacre_transfer *t)
+uint64_t nacre__body_cache_deadline(const nacre_transfer *t)
 {
     uint64_t first = UINT64_MAX;
     for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.num_bodies; i++) {
@@ -139,7 +139,7 @@ uint64_t nacre__bodies_deadline(const nacre_transfer *t)
 }
 
 /* RFC 7959 2.5: state for bodies that do not come to their end is not kept for ever. */
-void nacre__bodies_expire(nacre_transfer *t)
+void nacre__body_cache_expire(nacre_transfer *t)
 {
     for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.num_bodies; i++) {
         nacre__body *body = &t->bodies[i];

@@ -41,26 +41,26 @@ static bool resolve(nacre_transfer_config *c, uint8_t *max_szx)
     return c->body_timeout_ms != 0 && nacre__block_szx(max_szx, c->block_size);
 }
 
-static size_t body_room(const nacre_transfer *t)
+static size_t body_buf(const nacre_transfer *t)
 {
     const size_t max = SIZE_MAX - t->max_message;
     return t->config.max_body > max ? SIZE_MAX : t->config.max_body + t->max_message;
 }
 
-static size_t cut_all(nacre_transfer *t, uint8_t *base, uint8_t **own_bytes, uint8_t **body_bytes)
+static size_t lay_out_all(nacre_transfer *t, uint8_t *base, uint8_t **client_bytes, uint8_t **body_bytes)
 {
     const nacre_transfer_config *config = &t->config;
-    nacre__pool_layout c = { base, 0 };
-    (void)nacre__cut(&c, 1, sizeof(nacre_transfer));
-    t->own = nacre__cut(&c, config->num_client_exchanges, sizeof(nacre__own));
-    t->asked = nacre__cut(&c, t->max_asked + 1, sizeof(nacre__asked));
-    t->later = nacre__cut(&c, t->max_later, sizeof(nacre__asked));
-    t->bodies = nacre__cut(&c, config->num_bodies, sizeof(nacre__body));
-    *own_bytes = nacre__cut(&c, config->num_client_exchanges, 2 * t->max_message);
-    *body_bytes = nacre__cut(&c, config->num_bodies, body_room(t));
-    t->options = nacre__cut(&c, 1, t->max_message);
-    t->piece = nacre__cut(&c, 1, NACRE_MAX_BLOCK + 1);
-    return c.at;
+    nacre__pool_layout layout = { base, 0 };
+    (void)nacre__lay_out(&layout, 1, sizeof(nacre_transfer));
+    t->clients = nacre__lay_out(&layout, config->num_client_exchanges, sizeof(nacre__client_transfer));
+    t->requests = nacre__lay_out(&layout, t->max_requests + 1, sizeof(nacre__server_request));
+    t->deferred = nacre__lay_out(&layout, t->max_deferred, sizeof(nacre__server_request));
+    t->bodies = nacre__lay_out(&layout, config->num_bodies, sizeof(nacre__body));
+    *client_bytes = nacre__lay_out(&layout, config->num_client_exchanges, 2 * t->max_message);
+    *body_bytes = nacre__lay_out(&layout, config->num_bodies, body_buf(t));
+    t->options = nacre__lay_out(&layout, 1, t->max_message);
+    t->piece = nacre__lay_out(&layout, 1, NACRE_MAX_BLOCK + 1);
+    return layout.at;
 }
 
 static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
@@ -69,8 +69,8 @@ static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
     if (!resolve(&t->config, &t->max_szx)) return false;
     const nacre_endpoint_config *below = nacre_endpoint_get_config(t->ep);
     t->max_message = below->max_message;
-    t->max_asked = 2 * (uint32_t)below->burst; /* those of a burst, and those that had waited for a store */
-    t->max_later = below->num_transmissions;
+    t->max_requests = 2 * (uint32_t)below->burst; /* those of a burst, and those that had waited for a store */
+    t->max_deferred = below->num_transmissions;
     for (t->index_bits = 1; t->config.num_client_exchanges > UINT32_C(1) << t->index_bits;) t->index_bits++;
     return true;
 }
@@ -78,20 +78,20 @@ static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
 size_t nacre_transfer_size(const nacre_transfer_config *config)
 {
     nacre_transfer t;
-    uint8_t *own_bytes, *body_bytes;
+    uint8_t *client_bytes, *body_bytes;
     if (!plan(&t, config)) return 0;
-    const size_t size = cut_all(&t, NULL, &own_bytes, &body_bytes);
+    const size_t size = lay_out_all(&t, NULL, &client_bytes, &body_bytes);
     return size == SIZE_MAX ? 0 : size;
 }
 
-static void init_pools(nacre_transfer *t, uint8_t *own_bytes, uint8_t *body_bytes)
+static void init_pools(nacre_transfer *t, uint8_t *client_bytes, uint8_t *body_bytes)
 {
     for (size_t i = 0; i < t->config.num_client_exchanges; i++) {
-        t->own[i].options = own_bytes + 2 * t->max_message * i;
-        t->own[i].first = t->own[i].options + t->max_message;
+        t->clients[i].options = client_bytes + 2 * t->max_message * i;
+        t->clients[i].first = t->clients[i].options + t->max_message;
     }
     for (size_t i = 0; i < t->config.num_bodies; i++) {
-        t->bodies[i].options = body_bytes + body_room(t) * i;
+        t->bodies[i].options = body_bytes + body_buf(t) * i;
         t->bodies[i].bytes = t->bodies[i].options + t->max_message;
     }
 }
@@ -109,17 +109,17 @@ static uint64_t random_number(nacre_transfer *t)
 nacre_err nacre_transfer_init(nacre_transfer **out, void *memory, size_t size, const nacre_transfer_config *config)
 {
     nacre_transfer planned;
-    uint8_t *own_bytes, *body_bytes;
+    uint8_t *client_bytes, *body_bytes;
     if (!plan(&planned, config) || memory == NULL || (uintptr_t)memory % _Alignof(max_align_t) != 0)
         return NACRE_ERR_BAD_ARGUMENT;
-    planned.size = cut_all(&planned, NULL, &own_bytes, &body_bytes);
+    planned.size = lay_out_all(&planned, NULL, &client_bytes, &body_bytes);
     if (planned.size == SIZE_MAX || planned.size > size) return NACRE_ERR_BUFFER_TOO_SMALL;
     nacre_transfer *t = memory;
     *t = planned;
-    (void)cut_all(t, memory, &own_bytes, &body_bytes);
-    memset(t->own, 0, t->config.num_client_exchanges * sizeof *t->own);
+    (void)lay_out_all(t, memory, &client_bytes, &body_bytes);
+    memset(t->clients, 0, t->config.num_client_exchanges * sizeof *t->clients);
     memset(t->bodies, 0, t->config.num_bodies * sizeof *t->bodies);
-    init_pools(t, own_bytes, body_bytes);
+    init_pools(t, client_bytes, body_bytes);
     t->next_tag = random_number(t);
     const nacre_random *random = &nacre_endpoint_get_config(t->ep)->random;
     random->fill(random->self, t->hash_key, sizeof t->hash_key);
@@ -149,10 +149,10 @@ void nacre_transfer_on_upload(nacre_transfer *t, nacre_on_upload on_upload, void
 /* ---- The driver's side -------------------------------------------------------------------------------------------- */
 
 /* The views of what was asked end here, and with them bodies that the application looked at. */
-static void forget_asked(nacre_transfer *t)
+static void forget_requests(nacre_transfer *t)
 {
-    while (t->num_asked > 0) {
-        const uint32_t body = t->asked[--t->num_asked].body;
+    while (t->num_requests > 0) {
+        const uint32_t body = t->requests[--t->num_requests].body;
         if (body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[body]);
     }
 }
@@ -161,7 +161,7 @@ size_t nacre_transfer_receive_many(nacre_transfer *t, const nacre_datagram *data
 {
     t->now = now_ms;
     const size_t taken = nacre_endpoint_receive_many(t->ep, datagrams, num, now_ms);
-    if (taken > 0) forget_asked(t);
+    if (taken > 0) forget_requests(t);
     return taken;
 }
 
@@ -182,15 +182,15 @@ bool nacre__transfer_queued(const nacre_transfer *t)
 uint64_t nacre_transfer_deadline(const nacre_transfer *t)
 {
     if (t->queued) return 0;
-    const uint64_t below = nacre_endpoint_deadline(t->ep), own = nacre__bodies_deadline(t);
-    return below < own ? below : own;
+    const uint64_t below = nacre_endpoint_deadline(t->ep), client = nacre__body_cache_deadline(t);
+    return below < client ? below : client;
 }
 
 void nacre_transfer_expire(nacre_transfer *t, uint64_t now_ms)
 {
     t->now = now_ms;
     nacre_endpoint_expire(t->ep, now_ms);
-    nacre__bodies_expire(t);
+    nacre__body_cache_expire(t);
 }
 
 /* What the application looks at now goes when it has answered, as ever. */
@@ -205,15 +205,15 @@ static void forget_bodies(nacre_transfer *t, const nacre_context *context)
 void nacre_transfer_remove_context(nacre_transfer *t, nacre_context *context)
 {
     forget_bodies(t, context);
-    nacre__own_lose(t, context, NULL);
+    nacre__client_transfer_lose(t, context, NULL);
     nacre_endpoint_remove_context(t->ep, context);
 }
 
-void nacre_transfer_remove_rederivation(nacre_transfer *t, nacre_rederivation *renewal)
+void nacre_transfer_remove_rederivation(nacre_transfer *t, nacre_rederivation *rederivation)
 {
-    forget_bodies(t, &renewal->own.context);
-    nacre__own_lose(t, NULL, renewal);
-    nacre_endpoint_remove_rederivation(t->ep, renewal);
+    forget_bodies(t, &rederivation->own.context);
+    nacre__client_transfer_lose(t, NULL, rederivation);
+    nacre_endpoint_remove_rederivation(t->ep, rederivation);
 }
 
 /* ---- Options ------------------------------------------------------------------------------------------------------- */
@@ -246,86 +246,87 @@ static bool is_foreign(nacre_bytes options, uint16_t number)
 }
 
 /* Most messages have neither. */
-static bool find_blocks(nacre__asked *asked, nacre_bytes options)
+static bool find_blocks(nacre__server_request *request, nacre_bytes options)
 {
     const uint32_t seen = nacre__options_seen(options);
     if ((seen & (NACRE__SEEN(NACRE_OPT_BLOCK1) | NACRE__SEEN(NACRE_OPT_BLOCK2))) == 0) return true;
     nacre_option_iter it = nacre_option_begin(options);
     for (nacre_option option; nacre_option_next(&it, &option) && option.number <= NACRE_OPT_BLOCK1;) {
         if (option.number == NACRE_OPT_BLOCK2) {
-            if (asked->has_block2 || !nacre__block_read(&asked->block2, option.value)) return false;
-            asked->has_block2 = true;
+            if (request->has_block2 || !nacre__block_read(&request->block2, option.value)) return false;
+            request->has_block2 = true;
         } else if (option.number == NACRE_OPT_BLOCK1) {
-            if (asked->has_block1 || !nacre__block_read(&asked->block1, option.value)) return false;
-            asked->has_block1 = true;
+            if (request->has_block1 || !nacre__block_read(&request->block1, option.value)) return false;
+            request->has_block1 = true;
         }
     }
     return true;
 }
 
 /* An answer to what cannot go on. */
-static bool refuse(nacre_transfer *t, const nacre__asked *asked, uint8_t code, const char *text)
+static bool refuse(nacre_transfer *t, const nacre__server_request *request, uint8_t code, const char *text)
 {
-    nacre__answer_code(t, asked, code, text, 0);
+    nacre__respond_code(t, request, code, text, 0);
     return false;
 }
 
 /* The later part of an answer: false when it was sent from what is kept, or cannot be had any more. */
-static bool take_later_block(nacre_transfer *t, const nacre__asked *asked)
+static bool take_next_block(nacre_transfer *t, const nacre__server_request *request)
 {
-    if (nacre__answer_kept(t, asked)) return false;
-    if (nacre_code_is_safe(asked->event.message.code)) return true;
+    if (nacre__respond_from_cache(t, request)) return false;
+    if (nacre_code_is_safe(request->event.message.code)) return true;
     /* RFC 7959 2.9.2: to do it again would be another operation */
-    return refuse(t, asked, NACRE_INCOMPLETE, "that answer is not kept any more");
+    return refuse(t, request, NACRE_INCOMPLETE, "that answer is not kept any more");
 }
 
 /* Part by part, as the event was just written: read whole, it would have to wait for its parts. */
-static void begin_asked(nacre__asked *asked, const nacre_event *event)
+static void begin_request(nacre__server_request *request, const nacre_event *event)
 {
-    asked->event.kind = event->kind;
-    asked->event.err = event->err;
-    asked->event.exchange = event->exchange;
-    asked->event.context = event->context;
-    asked->event.peer = event->peer;
-    asked->event.message = event->message;
-    asked->event.user = event->user;
-    asked->has_block1 = asked->has_block2 = asked->is_later = false;
-    asked->block1 = asked->block2 = (nacre__block){ 0 };
-    asked->body = NACRE__NO_BODY; /* key and question: when it is answered later */
+    request->event.kind = event->kind;
+    request->event.err = event->err;
+    request->event.exchange = event->exchange;
+    request->event.context = event->context;
+    request->event.peer = event->peer;
+    request->event.message = event->message;
+    request->event.user = event->user;
+    request->has_block1 = request->has_block2 = request->is_deferred = false;
+    request->block1 = request->block2 = (nacre__block){ 0 };
+    request->body = NACRE__NO_BODY; /* key and question: when it is answered later */
 }
 
 /* False: it was answered here. */
 static bool take_request(nacre_transfer *t, nacre_event *event)
 {
-    nacre__asked *asked = &t->asked[t->num_asked];
-    begin_asked(asked, event);
+    nacre__server_request *request = &t->requests[t->num_requests];
+    begin_request(request, event);
     if (event->kind == NACRE_EVENT_REQUEST) event->user = NULL;
-    const bool well_formed = find_blocks(asked, event->message.options);
-    if (!well_formed || (asked->has_block1 && asked->has_block2 && asked->block2.num > 0)) {
+    const bool well_formed = find_blocks(request, event->message.options);
+    if (!well_formed || (request->has_block1 && request->has_block2 && request->block2.num > 0)) {
         const nacre_bytes options = event->message.options;
         const bool foreign = is_foreign(options, NACRE_OPT_BLOCK1) || is_foreign(options, NACRE_OPT_BLOCK2);
-        asked->has_block1 = asked->has_block2 = false;
+        request->has_block1 = request->has_block2 = false;
         if (foreign && event->message.type == NACRE_NON && !nacre_address_is_reliable(&event->peer)) {
             nacre_endpoint_ignore(t->ep, event->exchange); /* RFC 7252 5.4.1 */
             return false;
         }
-        return refuse(t, asked, foreign ? NACRE_BAD_OPTION : NACRE_BAD_REQUEST, "Block options that cannot be");
+        return refuse(t, request, foreign ? NACRE_BAD_OPTION : NACRE_BAD_REQUEST, "Block options that cannot be");
     }
-    if (asked->has_block1 && (asked->block1.num > 0 || asked->block1.more) && !nacre__upload_take(t, asked, event))
+    if (request->has_block1 && (request->block1.num > 0 || request->block1.more) &&
+        !nacre__block1_server_take(t, request, event))
         return false;
-    if (asked->has_block2 && asked->block2.num > 0 && !take_later_block(t, asked)) return false;
-    if (t->num_asked < t->max_asked) {
-        t->num_asked++;
+    if (request->has_block2 && request->block2.num > 0 && !take_next_block(t, request)) return false;
+    if (t->num_requests < t->max_requests) {
+        t->num_requests++;
         return true;
     }
-    if (asked->body == NACRE__NO_BODY) return true; /* it can be answered in one message */
-    nacre__body_release(t, &t->bodies[asked->body]);
-    return refuse(t, asked, NACRE_UNAVAILABLE, "too many requests at once");
+    if (request->body == NACRE__NO_BODY) return true; /* it can be answered in one message */
+    nacre__body_release(t, &t->bodies[request->body]);
+    return refuse(t, request, NACRE_UNAVAILABLE, "too many requests at once");
 }
 
 bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)
 {
-    if (t->num_waiting > 0 && nacre__own_resume(t, event)) return true;
+    if (t->num_waiting > 0 && nacre__client_transfer_resume(t, event)) return true;
     while (nacre_endpoint_next_event(t->ep, event)) {
         switch (event->kind) {
         case NACRE_EVENT_REQUEST:
@@ -336,11 +337,11 @@ bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)
         case NACRE_EVENT_FAILED:
         case NACRE_EVENT_NOTIFICATION:
         case NACRE_EVENT_OVERSIZED:
-            if (nacre__own_event(t, event)) return true;
+            if (nacre__client_transfer_event(t, event)) return true;
             break;
-        case NACRE_EVENT_OBSERVER_GONE: nacre__answer_observer_gone(t, event->exchange); return true;
+        case NACRE_EVENT_OBSERVER_GONE: nacre__forget_observer(t, event->exchange); return true;
         default: return true;
         }
     }
-    return t->num_waiting > 0 && nacre__own_resume(t, event);
+    return t->num_waiting > 0 && nacre__client_transfer_resume(t, event);
 }

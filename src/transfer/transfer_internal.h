@@ -28,16 +28,16 @@
 
 enum { NACRE__ETAG_LEN = 8, NACRE__TAG_LEN = 8, NACRE__MIN_BLOCK = 16 };
 
-typedef enum nacre__own_state {
-    NACRE__OWN_FREE = 0,
-    NACRE__OWN_SENDING,
-    NACRE__OWN_FETCHING,
-    NACRE__OWN_OBSERVING, /* notifications may come, and nothing is fetched now */
-    NACRE__OWN_ENDED,     /* its place may be taken; its bytes are still looked at */
-} nacre__own_state;
+typedef enum nacre__client_transfer_state {
+    NACRE__TRANSFER_FREE = 0,
+    NACRE__TRANSFER_SENDING,
+    NACRE__TRANSFER_FETCHING,
+    NACRE__TRANSFER_OBSERVING, /* notifications may come, and nothing is fetched now */
+    NACRE__TRANSFER_ENDED,     /* its place may be taken; its bytes are still looked at */
+} nacre__client_transfer_state;
 
-typedef struct nacre__own {
-    nacre__own_state state;
+typedef struct nacre__client_transfer {
+    nacre__client_transfer_state state;
     nacre_transfer_exchange exchange; /* the application's number for it */
     nacre_exchange current;           /* the endpoint's, of the message that is under way; 0: none */
     nacre_exchange observation;       /* the endpoint's, of a registration that was notified; 0: none */
@@ -71,20 +71,20 @@ typedef struct nacre__own {
     nacre_buf buf;
     nacre_sink sink;
     uint64_t received, total;
-    uint8_t answer_szx; /* the largest that may still come … */
-    bool grows;         /* … and the next one is as large as its place allows */
-    uint8_t answer_code;
+    uint8_t response_szx; /* the largest that may still come … */
+    bool grows;           /* … and the next one is as large as its place allows */
+    uint8_t response_code;
     uint8_t etag[NACRE__ETAG_LEN];
     uint8_t etag_len; /* 0: none */
     uint8_t *first;   /* max_message: options of the first block */
     size_t first_len;
-} nacre__own;
+} nacre__client_transfer;
 
 typedef enum nacre__body_kind {
     NACRE__BODY_FREE = 0,
     NACRE__BODY_UPLOAD,    /* a request that is put together */
     NACRE__BODY_DELIVERED, /* … that the application looks at */
-    NACRE__BODY_ANSWER,    /* an answer whose later blocks are to be fetched */
+    NACRE__BODY_RESPONSE,  /* an answer whose later blocks are to be fetched */
 } nacre__body_kind;
 
 /* Who it is for: RFC 7959 2.4, 2.5, RFC 9175 3.4. */
@@ -96,14 +96,14 @@ typedef struct nacre__body_key {
 
 /* A request of others that the application is to answer. Its views live as long as the event's message; of one that is
  * answered later there are none any more, and what they are needed for is kept. */
-typedef struct nacre__asked {
+typedef struct nacre__server_request {
     nacre_event event;
-    bool has_block1, has_block2, is_later;
+    bool has_block1, has_block2, is_deferred;
     nacre__block block1, block2;
-    uint32_t body;       /* its payload is that body's bytes */
-    nacre__body_key key; /* is_later */
-    uint64_t question;   /* is_later: the hash of its payload */
-} nacre__asked;
+    uint32_t body;         /* its payload is that body's bytes */
+    nacre__body_key key;   /* is_later */
+    uint64_t payload_hash; /* is_later: the hash of its payload */
+} nacre__server_request;
 
 typedef struct nacre__body {
     nacre__body_kind kind;
@@ -121,7 +121,7 @@ typedef struct nacre__body {
     uint8_t code;
     uint8_t *options;
     size_t options_len;
-    uint64_t asked; /* the hash of the request's payload: FETCH */
+    uint64_t payload_hash; /* the hash of the request's payload: FETCH */
 } nacre__body;
 
 struct nacre_transfer {
@@ -132,15 +132,15 @@ struct nacre_transfer {
     uint64_t now;
     bool queued; /* messages were handed to the endpoint that the driver does not know of */
 
-    nacre__own *own;
-    uint32_t next_own, num_waiting;
+    nacre__client_transfer *clients;
+    uint32_t next_client, num_waiting;
     uint32_t index_bits;
     uint64_t next_tag;
 
-    nacre__asked *asked; /* one more than max_asked, to begin in */
-    uint32_t num_asked, max_asked;
-    nacre__asked *later;
-    uint32_t num_later, max_later;
+    nacre__server_request *requests; /* one more than max_asked, to begin in */
+    uint32_t num_requests, max_requests;
+    nacre__server_request *deferred;
+    uint32_t num_deferred, max_deferred;
 
     nacre__body *bodies;
     uint32_t num_bodies_used;
@@ -163,17 +163,19 @@ bool nacre__find_block(nacre_bytes options, uint16_t number, bool *has, nacre__b
 void nacre__copy_options(nacre_options *o, nacre_bytes options, uint16_t but);
 
 /* own.c, fetch.c: requests of ours. `event` is the endpoint's, and becomes the application's when the call says true. */
-bool nacre__own_event(nacre_transfer *t, nacre_event *event);
-bool nacre__own_resume(nacre_transfer *t, nacre_event *event);
-bool nacre__own_fail(nacre_transfer *t, nacre__own *own, nacre_event *event, nacre_err err);
-bool nacre__own_end(nacre_transfer *t, nacre__own *own, nacre_event *event);
-bool nacre__own_restart(nacre_transfer *t, nacre__own *own, nacre_event *event);
-nacre_err nacre__own_send(nacre_transfer *t, nacre__own *own);
-void nacre__own_lose(nacre_transfer *t, const nacre_context *context, const nacre_rederivation *renewal);
-nacre_err nacre__own_hand_over(nacre_transfer *t, nacre__own *own, const nacre_message *message);
-bool nacre__own_sent(nacre_transfer *t, nacre__own *own, nacre_event *event, nacre_err err);
-bool nacre__fetch_take(nacre_transfer *t, nacre__own *own, nacre_event *event);
-nacre_err nacre__fetch_send(nacre_transfer *t, nacre__own *own);
+bool nacre__client_transfer_event(nacre_transfer *t, nacre_event *event);
+bool nacre__client_transfer_resume(nacre_transfer *t, nacre_event *event);
+bool nacre__client_transfer_fail(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event, nacre_err err);
+bool nacre__client_transfer_end(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event);
+bool nacre__client_transfer_restart(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event);
+nacre_err nacre__client_transfer_send(nacre_transfer *t, nacre__client_transfer *client);
+void nacre__client_transfer_lose(nacre_transfer *t, const nacre_context *context,
+                                 const nacre_rederivation *rederivation);
+nacre_err nacre__client_transfer_hand_over(nacre_transfer *t, nacre__client_transfer *client,
+                                           const nacre_message *message);
+bool nacre__client_transfer_sent(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event, nacre_err err);
+bool nacre__block2_client_take(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event);
+nacre_err nacre__block2_client_send(nacre_transfer *t, nacre__client_transfer *client);
 
 /* bodies.c: the bounded memory of bodies. */
 nacre__body_key nacre__body_key_of(const nacre_transfer *t, const nacre_event *request);
@@ -181,15 +183,16 @@ uint64_t nacre__body_hash(const nacre_transfer *t, nacre_bytes bytes);
 nacre__body *nacre__body_find(nacre_transfer *t, const nacre__body_key *key, nacre__body_kind kind);
 nacre__body *nacre__body_new(nacre_transfer *t, const nacre__body_key *key, nacre__body_kind kind);
 void nacre__body_release(nacre_transfer *t, nacre__body *body);
-void nacre__bodies_expire(nacre_transfer *t);
-uint64_t nacre__bodies_deadline(const nacre_transfer *t);
+void nacre__body_cache_expire(nacre_transfer *t);
+uint64_t nacre__body_cache_deadline(const nacre_transfer *t);
 
 /* uploads.c: a request with Block1 that is no whole body. True: it is complete now, and `event` is the application's. */
-bool nacre__upload_take(nacre_transfer *t, nacre__asked *asked, nacre_event *event);
+bool nacre__block1_server_take(nacre_transfer *t, nacre__server_request *request, nacre_event *event);
 
 /* answers.c: what goes back. */
-void nacre__answer_code(nacre_transfer *t, const nacre__asked *asked, uint8_t code, const char *text, uint64_t size1);
-bool nacre__answer_kept(nacre_transfer *t, const nacre__asked *asked);
-void nacre__answer_observer_gone(nacre_transfer *t, nacre_exchange observer);
+void nacre__respond_code(nacre_transfer *t, const nacre__server_request *request, uint8_t code, const char *text,
+                         uint64_t size1);
+bool nacre__respond_from_cache(nacre_transfer *t, const nacre__server_request *request);
+void nacre__forget_observer(nacre_transfer *t, nacre_exchange observer);
 
 #endif

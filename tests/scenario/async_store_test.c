@@ -24,7 +24,7 @@ typedef struct job {
 } job;
 
 typedef struct slow_store {
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     nacre__sequence asked; /* what the jobs so far come to; of the loop's thread */
     pthread_t thread;
     pthread_mutex_t lock; /* for all below */
@@ -41,7 +41,7 @@ static nacre_err write_slowly(slow_store *s, const nacre__sequence *state, bool 
     bool uncertain;
     struct timespec time = { 0, 3 * NS_PER_MS };
     nanosleep(&time, NULL);
-    return fails ? NACRE_ERR_FILE : nacre__sequence_write(&s->folder, state, true, &uncertain, NULL);
+    return fails ? NACRE_ERR_FILE : nacre__sequence_write(&s->dirfd, state, true, &uncertain, NULL);
 }
 
 static void *work(void *arg)
@@ -114,8 +114,8 @@ static slow_store *start_store(const char *path)
     slow_store *s = test_alloc(sizeof *s);
     bool found;
     *s = (slow_store){ .num_jobs = 0 };
-    assert_ok(nacre__folder_open(&s->folder, path, NULL));
-    assert_ok(nacre__sequence_read(&s->asked, &found, &s->folder, NACRE_REPLAY_DEFAULT, NULL));
+    assert_ok(nacre__dirfd_open(&s->dirfd, path, NULL));
+    assert_ok(nacre__sequence_read(&s->asked, &found, &s->dirfd, NACRE_REPLAY_DEFAULT, NULL));
     s->durable = s->asked.next_to_send;
     s->window_given_up = !s->asked.window_known;
     assert_int_equal(pthread_mutex_init(&s->lock, NULL), 0);
@@ -131,7 +131,7 @@ static void stop_store(slow_store *s)
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->lock);
     assert_int_equal(pthread_join(s->thread, NULL), 0);
-    nacre__folder_close(&s->folder);
+    nacre__dirfd_close(&s->dirfd);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
 }

@@ -36,9 +36,9 @@ static inline void assert_places_are_back(const party *p)
     const nacre_transfer *t = p->transfer;
     if (t == NULL) return;
     for (uint32_t i = 0; i < t->config.num_client_exchanges; i++)
-        assert_true(t->own[i].state == NACRE__OWN_FREE || t->own[i].state == NACRE__OWN_ENDED);
+        assert_true(t->clients[i].state == NACRE__TRANSFER_FREE || t->clients[i].state == NACRE__TRANSFER_ENDED);
     assert_int_equal(t->num_waiting, 0);
-    assert_int_equal(t->num_later, 0);
+    assert_int_equal(t->num_deferred, 0);
     assert_int_equal(t->num_bodies_used, 0);
 }
 

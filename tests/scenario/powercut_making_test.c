@@ -62,7 +62,7 @@ static void test_conversion(void **state)
         unsigned num_calls = calls.calls;
         size_t num_ops = calls.num_ops;
         nothing_wrong(cut_everywhere(base, 0, 1, 16, DISK_HONEST));
-        assert_non_null(cut_everywhere(base, 0, 1, 16, DISK_NO_FILE_SYNC | DISK_NO_FOLDER_SYNC));
+        assert_non_null(cut_everywhere(base, 0, 1, 16, DISK_NO_FILE_SYNC | DISK_NO_DIR_SYNC));
         for (unsigned at = 1; at <= num_calls; at++)
             for (size_t e = 0; e < COUNT(errors); e++)
                 for (fault_kind kind = FAULT_ONCE; kind <= FAULT_SHORT; kind++) {

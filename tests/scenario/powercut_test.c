@@ -53,8 +53,8 @@ static void test_a_lying_disk_is_noticed(void **state)
         { "honest", NULL, DISK_HONEST },
         { "files are not synced", "sequence.json", DISK_NO_FILE_SYNC },
         { "files are not synced, renames are durable first", "sequence.json", DISK_NO_FILE_SYNC | DISK_RENAME_FIRST },
-        { "folders are not synced", "before the cut", DISK_NO_FOLDER_SYNC },
-        { "nothing is synced", "", DISK_NO_FILE_SYNC | DISK_NO_FOLDER_SYNC },
+        { "folders are not synced", "before the cut", DISK_NO_DIR_SYNC },
+        { "nothing is synced", "", DISK_NO_FILE_SYNC | DISK_NO_DIR_SYNC },
         { "honest, and renames are durable first", NULL, DISK_RENAME_FIRST },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -82,7 +82,7 @@ static void test_a_lying_disk_gives_an_old_window_back(void **state)
     calls_begin(places.root, places.fresh);
     run(places.root, only_asked, COUNT(only_asked));
     for (size_t i = 0; i < MAX_NUMBERS; i++) wire.sent_at[i] = NEVER; /* look at replays only */
-    const char *wrong = cut_everywhere(places.fresh, 0, 1, 16, DISK_NO_FOLDER_SYNC);
+    const char *wrong = cut_everywhere(places.fresh, 0, 1, 16, DISK_NO_DIR_SYNC);
     assert_non_null(wrong);
     assert_non_null(strstr(wrong, "put back"));
     assert_null(cut_everywhere(places.fresh, 0, 1, 16, DISK_HONEST));

@@ -154,9 +154,9 @@ static void step(uint64_t *seed)
 static bool tells_copies(void)
 {
     char *text = scratch_read(dir_path, "sequence.json");
-    bool born = strstr(text, "\"born\"") != NULL;
+    bool identity = strstr(text, "\"born\"") != NULL;
     free(text);
-    return born;
+    return identity;
 }
 
 static void no_number_is_used_twice_whatever_is_put_back(void **state)

@@ -18,10 +18,10 @@ static world *world_open(void)
     assert_non_null(w);
     w->core = layer_core(&w->chance);
     nacre__pool_layout plan = { 0 };
-    nacre__address_validation_cut(&w->v, &plan, PEERS);
+    nacre__address_validation_lay_out(&w->v, &plan, PEERS);
     w->memory = calloc(1, plan.at);
     assert_non_null(w->memory);
-    nacre__address_validation_cut(&w->v, &(nacre__pool_layout){ .base = w->memory }, PEERS);
+    nacre__address_validation_lay_out(&w->v, &(nacre__pool_layout){ .base = w->memory }, PEERS);
     w->v.core = &w->core;
     return w;
 }

@@ -138,9 +138,9 @@ static void need_births(struct fixture *f)
 {
     use(f, f->client, NACRE_ROLE_NONE, false);
     char *text = scratch_read(f->client, "sequence.json");
-    bool born = strstr(text, "\"born\"") != NULL;
+    bool identity = strstr(text, "\"born\"") != NULL;
     free(text);
-    if (!born) skip();
+    if (!identity) skip();
 }
 
 static void copy(const char *from, const char *to, const char *name)

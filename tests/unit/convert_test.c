@@ -22,7 +22,7 @@ static void fill(struct fixture *f, const char *settings, const char *sequence)
 }
 
 static const char newest_state[] = "{\"next-to-send\": 17, \"received\": {\"index\": 5, \"bitfield\": 9}}";
-static const char seed_state[] = "{\"used\": {\"61\": 17, \"62\": 3}, \"seen\": {\"62\": [4, 5, 8], \"61\": [1]}}";
+static const char legacy_state[] = "{\"used\": {\"61\": 17, \"62\": 3}, \"seen\": {\"62\": [4, 5, 8], \"61\": [1]}}";
 
 /* What the directory says, under whichever layout it has now. */
 static nacre_err read_any(struct fixture *f, nacre_directory_info *info, nacre_detail *why)
@@ -74,7 +74,7 @@ static void roles_cross_the_ids(void **state)
     assert_non_null(strstr(text, "\"server-sender-id_hex\": \"61\""));
     assert_non_null(strstr(text, "\"client-sender-id_ascii\": \"b\""));
     free(text);
-    fill(f, SEED, seed_state);
+    fill(f, SEED, legacy_state);
     assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_NEWEST, NACRE_ROLE_SERVER, NULL), NACRE_OK);
     scratch_expect(f->dir, "sequence.json", "{\"next-to-send\": 3, \"received\": {\"index\": 2, \"bitfield\": 0}}\n");
     text = scratch_read(f->dir, "settings.json");
@@ -95,7 +95,7 @@ static void refusals_change_nothing(void **state)
         const char *says;
     } rows[] = {
         { NEWEST, newest_state, NACRE_LAYOUT_LEGACY, NACRE_ROLE_NONE, NACRE_ERR_BAD_ARGUMENT, "say which side" },
-        { SEED, seed_state, NACRE_LAYOUT_NEWEST, NACRE_ROLE_NONE, NACRE_ERR_BAD_ARGUMENT, "say which side" },
+        { SEED, legacy_state, NACRE_LAYOUT_NEWEST, NACRE_ROLE_NONE, NACRE_ERR_BAD_ARGUMENT, "say which side" },
         { NEWEST, newest_state, (nacre_layout)7, NACRE_ROLE_CLIENT, NACRE_ERR_BAD_ARGUMENT, "no such layout" },
         { NEWEST, "{\"next-to-send\": 17, \"received\": \"unknown\"}", NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT,
           NACRE_ERR_BAD_CONTEXT, "the replay window is unknown" },
@@ -174,7 +174,7 @@ static void every_step_may_be_the_last(void **state)
     for (unsigned to = NACRE_LAYOUT_NEWEST; to <= NACRE_LAYOUT_LEGACY; to++) {
         nacre_directory_info before;
         const char *settings = to == NACRE_LAYOUT_LEGACY ? NEWEST : SEED;
-        const char *sequence = to == NACRE_LAYOUT_LEGACY ? newest_state : seed_state;
+        const char *sequence = to == NACRE_LAYOUT_LEGACY ? newest_state : legacy_state;
         unsigned steps = 0;
         for (unsigned step = 0; step <= 2 * steps; step++) { /* 0 counts the steps */
             int status = 0;

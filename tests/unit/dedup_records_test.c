@@ -20,11 +20,11 @@ static world *world_open(void)
     assert_non_null(w);
     w->core = layer_core(&w->chance);
     nacre__pool_layout plan = { 0 };
-    nacre__dedup_cut(&w->d, &plan, RECORDS);
+    nacre__dedup_lay_out(&w->d, &plan, RECORDS);
     w->memory = calloc(1, plan.at);
     w->bytes = calloc(RECORDS, w->core.config.max_message);
     assert_true(w->memory != NULL && w->bytes != NULL);
-    nacre__dedup_cut(&w->d, &(nacre__pool_layout){ .base = w->memory }, RECORDS);
+    nacre__dedup_lay_out(&w->d, &(nacre__pool_layout){ .base = w->memory }, RECORDS);
     nacre__dedup_init(&w->d, &w->core, w->bytes);
     return w;
 }

@@ -122,10 +122,10 @@ static void removing_the_lock_file_lets_nobody_in(void **state)
 {
     struct fixture *f = *state;
     nacre_detail why = { "" };
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     nacre__guard guard = NACRE__GUARD_NONE;
     nacre_directory *dir = open_ok(f, f->client), *second = NULL;
-    assert_int_equal(nacre__folder_open(&folder, f->client, &why), NACRE_OK);
+    assert_int_equal(nacre__dirfd_open(&dirfd, f->client, &why), NACRE_OK);
     assert_int_equal(unlink(scratch_path(f->client, "lock")), 0);
     assert_int_equal(nacre_directory_open(&second, f->client, &f->crypto, &why), NACRE_ERR_LOCKED);
     assert_non_null(strstr(why.text, "client: this process has the directory open already"));
@@ -133,12 +133,12 @@ static void removing_the_lock_file_lets_nobody_in(void **state)
     assert_int_equal(nacre_directory_convert(f->client, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, &why),
                      NACRE_ERR_LOCKED);
     assert_int_equal(unlink(scratch_path(f->client, "lock")), 0); /* each of them made it anew */
-    assert_int_equal(nacre__lock_probe(&folder, &why), NACRE_ERR_LOCKED);
+    assert_int_equal(nacre__lock_probe(&dirfd, &why), NACRE_ERR_LOCKED);
     (void)nacre_directory_close(dir, NULL);
-    assert_int_equal(nacre__lock_probe(&folder, &why), NACRE_OK);
-    assert_int_equal(nacre__lock_take(&folder, &guard, &why), NACRE_OK); /* the probe has given its lock back */
+    assert_int_equal(nacre__lock_probe(&dirfd, &why), NACRE_OK);
+    assert_int_equal(nacre__lock_take(&dirfd, &guard, &why), NACRE_OK); /* the probe has given its lock back */
     nacre__guard_release(&guard);
-    nacre__folder_close(&folder);
+    nacre__dirfd_close(&dirfd);
     close_ok(open_ok(f, f->client));
 }
 
@@ -165,13 +165,13 @@ static void expect_no_lock(struct fixture *f)
 {
     nacre_directory *dir = NULL;
     nacre_detail why = { "" };
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     assert_int_equal(nacre_directory_open(&dir, f->client, &f->crypto, &why), NACRE_ERR_FILE);
     assert_non_null(strstr(why.text, "lock: is not a regular file; remove it"));
-    assert_int_equal(nacre__folder_open(&folder, f->client, NULL), NACRE_OK);
-    assert_int_equal(nacre__lock_probe(&folder, &why), NACRE_ERR_FILE);
+    assert_int_equal(nacre__dirfd_open(&dirfd, f->client, NULL), NACRE_OK);
+    assert_int_equal(nacre__lock_probe(&dirfd, &why), NACRE_ERR_FILE);
     assert_non_null(strstr(why.text, "lock: is not a regular file; remove it"));
-    nacre__folder_close(&folder);
+    nacre__dirfd_close(&dirfd);
 }
 
 /* The error says what to do, and that helps. */

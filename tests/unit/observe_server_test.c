@@ -30,18 +30,18 @@ static void con_notification_left(void *self, nacre__separate_response *separate
 static size_t cut(world *w, uint8_t *base, uint8_t *bytes[3])
 {
     const nacre_endpoint_config *config = &w->core.config;
-    nacre__pool_layout c = { base, 0 };
-    nacre__persist_waits_cut(&w->persist, &c, REQUESTS + SEPARATES);
-    nacre__protect_batch_cut(&w->batch, &c);
-    nacre__transmissions_cut(&w->tx, &c, 0, SEPARATES, REQUESTS + SEPARATES);
-    nacre__dedup_cut(&w->dedup, &c, REQUESTS);
-    nacre__address_validation_cut(&w->validation, &c, 4);
-    nacre__exchanges_cut(&w->x, &c, config, nacre__max_observers(config));
-    nacre__observe_server_cut(&w->s, &c, config);
-    bytes[0] = nacre__cut(&c, REQUESTS + SEPARATES, config->max_message);
-    bytes[1] = nacre__cut(&c, w->x.max_pending, 2 * config->max_message);
-    bytes[2] = nacre__cut(&c, nacre__max_observers(config), config->observer_bytes);
-    return c.at;
+    nacre__pool_layout layout = { base, 0 };
+    nacre__persist_waits_lay_out(&w->persist, &layout, REQUESTS + SEPARATES);
+    nacre__protect_batch_lay_out(&w->batch, &layout);
+    nacre__transmissions_lay_out(&w->tx, &layout, 0, SEPARATES, REQUESTS + SEPARATES);
+    nacre__dedup_lay_out(&w->dedup, &layout, REQUESTS);
+    nacre__address_validation_lay_out(&w->validation, &layout, 4);
+    nacre__exchanges_lay_out(&w->x, &layout, config, nacre__max_observers(config));
+    nacre__observe_server_lay_out(&w->s, &layout, config);
+    bytes[0] = nacre__lay_out(&layout, REQUESTS + SEPARATES, config->max_message);
+    bytes[1] = nacre__lay_out(&layout, w->x.max_pending, 2 * config->max_message);
+    bytes[2] = nacre__lay_out(&layout, nacre__max_observers(config), config->observer_bytes);
+    return layout.at;
 }
 
 static world *world_open(uint32_t per_peer)

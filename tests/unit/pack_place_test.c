@@ -34,12 +34,12 @@ static int tear_down(void **state)
 /* Not every file system tells one file from another for good; then nothing of this is found out. */
 static void need_births(void)
 {
-    char born[NACRE__BORN_TEXT];
+    char identity[NACRE__FILE_IDENTITY_TEXT];
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
-    nacre__born_of(born, fileno(file));
+    nacre__file_identity_of(identity, fileno(file));
     (void)fclose(file);
-    if (born[0] == '\0') skip();
+    if (identity[0] == '\0') skip();
 }
 
 /* Context `at` sends three requests. */

@@ -23,10 +23,10 @@ static waits *waits_open(void)
     waits *w = calloc(1, sizeof *w);
     assert_non_null(w);
     nacre__pool_layout plan = { 0 };
-    nacre__persist_waits_cut(&w->p, &plan, MAX);
+    nacre__persist_waits_lay_out(&w->p, &plan, MAX);
     w->memory = calloc(1, plan.at);
     assert_non_null(w->memory);
-    nacre__persist_waits_cut(&w->p, &(nacre__pool_layout){ .base = w->memory }, MAX);
+    nacre__persist_waits_lay_out(&w->p, &(nacre__pool_layout){ .base = w->memory }, MAX);
     w->p.core = &w->core;
     return w;
 }

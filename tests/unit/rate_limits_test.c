@@ -22,10 +22,10 @@ static world *world_open(void)
     w->core.config.challenges_per_second = 128;
     w->core.config.context_challenges_per_second = 4;
     nacre__pool_layout plan = { 0 };
-    nacre__rate_limits_cut(&w->limits, &plan);
+    nacre__rate_limits_lay_out(&w->limits, &plan);
     w->memory = calloc(1, plan.at);
     assert_non_null(w->memory);
-    nacre__rate_limits_cut(&w->limits, &(nacre__pool_layout){ .base = w->memory });
+    nacre__rate_limits_lay_out(&w->limits, &(nacre__pool_layout){ .base = w->memory });
     w->limits.core = w->resets.core = &w->core;
     return w;
 }

@@ -20,7 +20,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-typedef struct watcher {
+typedef struct observation {
     nacre_transfer_exchange exchange;
     uint8_t buf[8192];
     unsigned notifications;
@@ -28,7 +28,7 @@ typedef struct watcher {
     uint8_t code;
     char first;
     size_t len;
-} watcher;
+} observation;
 
 typedef struct fixture {
     char *dir;
@@ -42,7 +42,7 @@ typedef struct fixture {
 
 static void on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
 {
-    watcher *w = event->user;
+    observation *w = event->user;
     (void)user;
     (void)transfer;
     assert_int_equal(event->err, NACRE_OK);
@@ -124,7 +124,7 @@ static void step(const fixture *f, uint32_t wait_ms)
 }
 
 /* Until that many notifications have come. More than one may come of one change: making a file is one, closing it another. */
-static void wait_for(const fixture *f, const watcher *w, unsigned num)
+static void wait_for(const fixture *f, const observation *w, unsigned num)
 {
     const uint64_t end = nacre_clock_ms() + 10000;
     while (w->notifications < num && !w->ended && nacre_clock_ms() < end) step(f, 100);
@@ -137,7 +137,7 @@ static void quiet(const fixture *f)
     while (nacre_clock_ms() < end) step(f, 50);
 }
 
-static void start_observing(const fixture *f, watcher *w, const char *segment, const char *name)
+static void start_observing(const fixture *f, observation *w, const char *segment, const char *name)
 {
     uint8_t room[64];
     nacre_options o;
@@ -154,7 +154,7 @@ static void start_observing(const fixture *f, watcher *w, const char *segment, c
                      NACRE_OK);
 }
 
-static void observe(const fixture *f, watcher *w, const char *segment, const char *name)
+static void observe(const fixture *f, observation *w, const char *segment, const char *name)
 {
     start_observing(f, w, segment, name);
     wait_for(f, w, 1);
@@ -162,7 +162,7 @@ static void observe(const fixture *f, watcher *w, const char *segment, const cha
 
 static void files_and_directories(void **state)
 {
-    static watcher file, other, list, list_with_slash;
+    static observation file, other, list, list_with_slash;
     static char large[3000];
     const fixture *f = *state;
     observe(f, &file, "file", NULL);
@@ -214,7 +214,7 @@ static unsigned num_watches(const fixture *f)
     return num;
 }
 
-static void leave(const fixture *f, const watcher *w)
+static void leave(const fixture *f, const observation *w)
 {
     assert_int_equal(nacre_transfer_unobserve(nacre_loop_transfer(f->loop), w->exchange), NACRE_OK);
     const uint64_t end = nacre_clock_ms() + 10000;
@@ -224,7 +224,7 @@ static void leave(const fixture *f, const watcher *w)
 
 static void writes_to_an_open_file_truncation_and_modes_are_told(void **state)
 {
-    static watcher file;
+    static observation file;
     const fixture *f = *state;
     observe(f, &file, "file", NULL);
     FILE *open = fopen(scratch_path(f->dir, "root/file"), "r+");
@@ -242,7 +242,7 @@ static void writes_to_an_open_file_truncation_and_modes_are_told(void **state)
 
 static void a_renamed_parent_is_told_to_all_below_it(void **state)
 {
-    static watcher file, list;
+    static observation file, list;
     const fixture *f = *state;
     char from[300];
     observe(f, &file, "sub", "a b");
@@ -256,7 +256,7 @@ static void a_renamed_parent_is_told_to_all_below_it(void **state)
 
 static void a_directory_in_the_place_of_another_is_watched(void **state)
 {
-    static watcher file;
+    static observation file;
     const fixture *f = *state;
     char from[300], to[300];
     scratch_mkdir(f->dir, "root/new");
@@ -273,7 +273,7 @@ static void a_directory_in_the_place_of_another_is_watched(void **state)
 
 static void a_renamed_parent_of_a_parent_is_told(void **state)
 {
-    static watcher list;
+    static observation list;
     const fixture *f = *state;
     char from[300];
     scratch_mkdir(f->dir, "root/sub/deep");
@@ -287,7 +287,7 @@ static void a_renamed_parent_of_a_parent_is_told(void **state)
 /* RFC 7641 4.2: with 4.06, as the Content-Format is another one. */
 static void a_file_in_the_place_of_a_directory_ends_the_observation(void **state)
 {
-    static watcher file, list;
+    static observation file, list;
     const fixture *f = *state;
     char from[300], to[300];
     observe(f, &file, "file", NULL);
@@ -308,7 +308,7 @@ static void a_file_in_the_place_of_a_directory_ends_the_observation(void **state
 
 static void watches_are_given_back_and_observers_of_many_directories_are_told(void **state)
 {
-    static watcher each, last;
+    static observation each, last;
     const fixture *f = *state;
     char name[32], path[64];
     for (unsigned i = 0; i < 300; i++) {
@@ -330,7 +330,7 @@ static void watches_are_given_back_and_observers_of_many_directories_are_told(vo
 
 static void a_file_that_is_written_all_the_time_does_not_flood(void **state)
 {
-    static watcher file;
+    static observation file;
     const fixture *f = *state;
     observe(f, &file, "file", NULL);
     FILE *open = fopen(scratch_path(f->dir, "root/file"), "r+");
@@ -349,7 +349,7 @@ static void a_file_that_is_written_all_the_time_does_not_flood(void **state)
 
 static void a_file_with_two_names_is_served_without_observe(void **state)
 {
-    static watcher file;
+    static observation file;
     const fixture *f = *state;
     char from[300];
     (void)snprintf(from, sizeof from, "%s", scratch_path(f->dir, "root/file"));

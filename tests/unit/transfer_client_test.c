@@ -449,7 +449,7 @@ static void numbers_end(void **state)
         assert_int_equal(request_with(&f, &get, (nacre_transfer_options){ .sink = { swallow, NULL } }), NACRE_OK);
         arrives(&f);
         answer_and_next(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 1, 0), .payload = pattern(0, 16)));
-        f.p.client.transfer->own[0].received = (uint64_t)last * 16;
+        f.p.client.transfer->clients[0].received = (uint64_t)last * 16;
         answer(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(last, 1, 0), .payload = pattern(0, 16)));
         nacre_event event;
         const bool ended = party_next_event(&f.p.client, &event);
@@ -515,7 +515,7 @@ static void waits_for_a_place(void **state)
     assert_true(nacre_endpoint_next_event(f.p.client.ep, &event)); /* behind the transfer's back */
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
     assert_int_equal(nacre_endpoint_request(f.p.client.ep, &other, &f.p.server.address, NULL, &get, NULL), NACRE_OK);
-    assert_false(nacre__own_event(f.p.client.transfer, &event));
+    assert_false(nacre__client_transfer_event(f.p.client.transfer, &event));
     assert_false(party_next_event(&f.p.client, &event));
     nacre_endpoint_cancel(f.p.client.ep, other);
     assert_false(party_next_event(&f.p.client, &event));

@@ -162,7 +162,7 @@ static void leaving_before_it_goes(void **state)
         assert_true(nacre_endpoint_next_event(f.p.client.ep, &event)); /* behind the transfer's back */
         for (int i = 0; i < 2; i++)
             assert_int_equal(nacre_endpoint_ping(f.p.client.ep, &taken[i], &f.p.server.address, NULL), NACRE_OK);
-        assert_false(nacre__own_event(t, &event));
+        assert_false(nacre__client_transfer_event(t, &event));
         assert_int_equal(t->num_waiting, 1);
         if (leaves) {
             assert_int_equal(nacre_transfer_unobserve(t, f.exchanges[0]), NACRE_OK);
@@ -252,7 +252,7 @@ static void put_off_for_nobody(void **state)
             assert_int_equal(nacre_transfer_respond(p.server.transfer, observer, &content, NULL), NACRE_ERR_STALE);
             while (party_take(&p.server, &d, 0)) {}
         }
-        assert_true(p.server.transfer->num_later <= (drops ? PUSHES : 0));
+        assert_true(p.server.transfer->num_deferred <= (drops ? PUSHES : 0));
         pair_close(&p);
     }
 }

@@ -18,10 +18,10 @@ static world *world_open(void)
     assert_non_null(w);
     w->core = layer_core(&w->chance);
     nacre__pool_layout plan = { 0 };
-    nacre__transmissions_cut(&w->tx, &plan, REQUESTS, OTHERS, ALL);
+    nacre__transmissions_lay_out(&w->tx, &plan, REQUESTS, OTHERS, ALL);
     w->memory = calloc(1, plan.at);
     assert_non_null(w->memory);
-    nacre__transmissions_cut(&w->tx, &(nacre__pool_layout){ .base = w->memory }, REQUESTS, OTHERS, ALL);
+    nacre__transmissions_lay_out(&w->tx, &(nacre__pool_layout){ .base = w->memory }, REQUESTS, OTHERS, ALL);
     nacre__transmissions_init(&w->tx, &w->core);
     return w;
 }

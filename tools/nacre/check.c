@@ -30,7 +30,7 @@ struct check {
     const char *path;
     nacre_role role;
     bool json;
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     bool in_use;
     nacre_mark mark;
     unsigned num[NUM_LEVELS];
@@ -96,7 +96,7 @@ static void find(struct check *c, enum level level, const char *file, const char
 static void check_mode(struct check *c, const char *file, bool secret)
 {
     struct stat st;
-    if (fstatat(c->folder.fd, file, &st, 0) != 0) return; /* of a link, what it leads to */
+    if (fstatat(c->dirfd.fd, file, &st, 0) != 0) return; /* of a link, what it leads to */
     if (secret && (st.st_mode & 077) != 0)
         find(c, WARNING, file, "holds the secret, and has mode %03o; nobody else should read it (chmod 600)",
              (unsigned)st.st_mode & 0777);
@@ -136,7 +136,7 @@ static void find_meant(char meant[64], const char *member)
     const char *name;
     size_t least = MAX_TYPOS + 1;
     meant[0] = '\0';
-    for (size_t i = 0; (name = nacre__data_name(i)) != NULL; i++)
+    for (size_t i = 0; (name = nacre__setting_name(i)) != NULL; i++)
         for (size_t k = 0; k < sizeof suffixes / sizeof suffixes[0]; k++) {
             char whole[64];
             snprintf(whole, sizeof whole, "%s%s", name, suffixes[k]);
@@ -150,7 +150,7 @@ static void find_meant(char meant[64], const char *member)
 static void check_member(struct check *c, const char *file, const nacre__json *m)
 {
     char meant[64];
-    if (nacre__data_knows(m->name)) return;
+    if (nacre__setting_knows(m->name)) return;
     find_meant(meant, m->name);
     if (meant[0] != '\0')
         find(c, WARNING, file, "line %zu: \"%.80s\" means nothing, and is passed over; did you mean \"%s\"?", m->line,
@@ -175,7 +175,7 @@ static void check_file(struct check *c, const char *name)
     bool found = false;
     nacre__file file;
     nacre__json_doc doc;
-    if (nacre__file_read(&file, &found, &c->folder, name, MAX_SIZE, NULL) != NACRE_OK || !found) return;
+    if (nacre__file_read(&file, &found, &c->dirfd, name, MAX_SIZE, NULL) != NACRE_OK || !found) return;
     if (nacre__json_parse(&doc, nacre_bytes_of(file.ptr, file.len), name, NACRE_ERR_BAD_CONTEXT, NULL) == NACRE_OK) {
         check_members(c, name, doc.root);
         nacre__json_free(&doc);
@@ -187,7 +187,7 @@ static void check_file(struct check *c, const char *name)
 static void check_leftovers(struct check *c)
 {
     static const char *const prefixes[] = { ".sequence-", ".secret-", ".secrets-", ".settings-" };
-    int fd = openat(c->folder.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(c->dirfd.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 && !c->in_use ? fdopendir(fd) : NULL;
     if (dir == NULL) {
         if (fd >= 0) close(fd);
@@ -203,7 +203,7 @@ static void check_leftovers(struct check *c)
 static void check_lock(struct check *c)
 {
     nacre_detail why;
-    nacre_err err = nacre__lock_probe(&c->folder, &why);
+    nacre_err err = nacre__lock_probe(&c->dirfd, &why);
     c->in_use = err == NACRE_ERR_LOCKED;
     if (err != NACRE_OK) add(c, c->in_use ? NOTE : ERROR, why.text);
 }
@@ -237,7 +237,7 @@ static void check_info(struct check *c, const nacre_directory_info *info)
 static nacre_err load(struct check *c, nacre_directory_info *info, nacre_detail *why)
 {
     nacre_layout layout = NACRE_LAYOUT_NEWEST;
-    nacre_err err = nacre__directory_layout(&layout, &c->folder, why);
+    nacre_err err = nacre__directory_layout(&layout, &c->dirfd, why);
     if (err != NACRE_OK) return err;
     if (layout == NACRE_LAYOUT_NEWEST || c->role != NACRE_ROLE_NONE)
         return nacre_directory_read_as(info, c->path, c->role, true, why);
@@ -250,7 +250,7 @@ static nacre_err load(struct check *c, nacre_directory_info *info, nacre_detail 
 static void check_twins(struct check *c)
 {
     struct stat st;
-    if (fstatat(c->folder.fd, "secret.json", &st, 0) == 0 && fstatat(c->folder.fd, "secrets.json", &st, 0) == 0)
+    if (fstatat(c->dirfd.fd, "secret.json", &st, 0) == 0 && fstatat(c->dirfd.fd, "secrets.json", &st, 0) == 0)
         find(c, NOTE, "secrets.json", "is read beside secret.json; aiocoap reads secret.json only");
 }
 
@@ -265,12 +265,12 @@ static void check_open(struct check *c)
 {
     nacre_directory_info info;
     nacre_detail why;
-    if (nacre__moved_check(&c->folder, &why) != NACRE_OK) { /* what else there is to say is of no use */
+    if (nacre__moved_check(&c->dirfd, &why) != NACRE_OK) { /* what else there is to say is of no use */
         add(c, ERROR, why.text);
         return;
     }
     check_lock(c);
-    for (size_t i = 0; i < NACRE__DATA_FILES; i++) check_file(c, nacre__data_files[i]);
+    for (size_t i = 0; i < NACRE__SETTINGS_FILES; i++) check_file(c, nacre__settings_files[i]);
     check_twins(c);
     check_mode(c, "sequence.json", false);
     check_leftovers(c);
@@ -358,10 +358,10 @@ static bool check(const char *path, nacre_role role, bool json, const tool_twins
     nacre_detail why;
     struct stat st;
     if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) check_pack(&c, &st);
-    else if (nacre__folder_open(&c.folder, path, &why) != NACRE_OK) add(&c, ERROR, why.text);
+    else if (nacre__dirfd_open(&c.dirfd, path, &why) != NACRE_OK) add(&c, ERROR, why.text);
     else {
         check_open(&c);
-        nacre__folder_close(&c.folder);
+        nacre__dirfd_close(&c.dirfd);
     }
     check_keys(&c, twins, number);
     if (json) print_json(&c);

@@ -45,21 +45,21 @@ static nacre_err add_place(void *user, size_t place, const nacre_directory_info 
 
 static bool is_older(const char *path)
 {
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     nacre_layout layout = NACRE_LAYOUT_NEWEST;
-    if (nacre__folder_open(&folder, path, NULL) != NACRE_OK) return false;
-    nacre_err err = nacre__directory_layout(&layout, &folder, NULL);
-    nacre__folder_close(&folder);
+    if (nacre__dirfd_open(&dirfd, path, NULL) != NACRE_OK) return false;
+    nacre_err err = nacre__directory_layout(&layout, &dirfd, NULL);
+    nacre__dirfd_close(&dirfd);
     return err == NACRE_OK && layout == NACRE_LAYOUT_LEGACY;
 }
 
 /* It cannot be used any more, so it may be given beside the pack that has its context. */
 static bool was_moved(const char *path)
 {
-    nacre__folder folder;
-    if (nacre__folder_open(&folder, path, NULL) != NACRE_OK) return false;
-    const nacre_err err = nacre__moved_check(&folder, NULL);
-    nacre__folder_close(&folder);
+    nacre__dirfd dirfd;
+    if (nacre__dirfd_open(&dirfd, path, NULL) != NACRE_OK) return false;
+    const nacre_err err = nacre__moved_check(&dirfd, NULL);
+    nacre__dirfd_close(&dirfd);
     return err != NACRE_OK;
 }
 

@@ -11,11 +11,11 @@
 
 enum { WAYS = 4 };
 
-void nacre__address_validation_cut(nacre__address_validation *v, nacre__pool_layout *c, uint16_t num_peers)
+void nacre__address_validation_lay_out(nacre__address_validation *v, nacre__pool_layout *layout, uint16_t num_peers)
 {
     v->num = WAYS;
     while (v->num < num_peers) v->num *= 2;
-    v->entries = nacre__cut(c, v->num, sizeof *v->entries);
+    v->entries = nacre__lay_out(layout, v->num, sizeof *v->entries);
 }
 
 static nacre__validated_address *set_of(const nacre__address_validation *v, const nacre_address *peer)

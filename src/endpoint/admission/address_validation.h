@@ -19,7 +19,7 @@ typedef struct nacre__address_validation {
 } nacre__address_validation;
 
 /* For `num_peers` at least. */
-void nacre__address_validation_cut(nacre__address_validation *v, nacre__pool_layout *c, uint16_t num_peers);
+void nacre__address_validation_lay_out(nacre__address_validation *v, nacre__pool_layout *layout, uint16_t num_peers);
 
 bool nacre__is_validated(const nacre__address_validation *v, const nacre_address *peer);
 

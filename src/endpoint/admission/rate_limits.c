@@ -7,9 +7,9 @@
 
 enum { BURST_US = 4000000, CONTEXTS = 256 }; /* after a pause as many at once as in four seconds */
 
-void nacre__rate_limits_cut(nacre__rate_limits *limits, nacre__pool_layout *c)
+void nacre__rate_limits_lay_out(nacre__rate_limits *limits, nacre__pool_layout *layout)
 {
-    limits->of_contexts = nacre__cut(c, CONTEXTS, sizeof *limits->of_contexts);
+    limits->of_contexts = nacre__lay_out(layout, CONTEXTS, sizeof *limits->of_contexts);
 }
 
 static bool may(nacre__token_bucket bucket, uint64_t now_us)

@@ -19,7 +19,7 @@ typedef struct nacre__rate_limits {
     nacre__token_bucket oversized;           /* 4.13 to oversized requests */
 } nacre__rate_limits;
 
-void nacre__rate_limits_cut(nacre__rate_limits *limits, nacre__pool_layout *c);
+void nacre__rate_limits_lay_out(nacre__rate_limits *limits, nacre__pool_layout *layout);
 
 /* Takes one token, at `per_second`; false: there is none. */
 bool nacre__token_take(nacre__token_bucket *bucket, uint64_t now_ms, uint32_t per_second);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "endpoint/core/persist_waits.h"
 
-void nacre__persist_waits_cut(nacre__persist_waits *p, nacre__pool_layout *c, uint32_t max)
+void nacre__persist_waits_lay_out(nacre__persist_waits *p, nacre__pool_layout *layout, uint32_t max)
 {
     p->max = max;
-    p->requests = nacre__cut(c, max, sizeof *p->requests);
-    p->waits = nacre__cut(c, max, sizeof *p->waits);
+    p->requests = nacre__lay_out(layout, max, sizeof *p->requests);
+    p->waits = nacre__lay_out(layout, max, sizeof *p->waits);
 }
 
 /* ---- Requests ------------------------------------------------------------------------------------------------------ */

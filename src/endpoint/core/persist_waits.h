@@ -30,7 +30,7 @@ typedef struct nacre__persist_waits {
 } nacre__persist_waits;
 
 /* `max`: as many as all pools together have entries that can wait. */
-void nacre__persist_waits_cut(nacre__persist_waits *p, nacre__pool_layout *c, uint32_t max);
+void nacre__persist_waits_lay_out(nacre__persist_waits *p, nacre__pool_layout *layout, uint32_t max);
 
 /* Asks for `context`, unless it is asked for already. */
 void nacre__request_persist(nacre__persist_waits *p, nacre_context *context);

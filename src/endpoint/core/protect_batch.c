@@ -2,9 +2,9 @@
 #include "endpoint/core/protect_batch.h"
 #include "base/copy.h"
 
-void nacre__protect_batch_cut(nacre__protect_batch *batch, nacre__pool_layout *c)
+void nacre__protect_batch_lay_out(nacre__protect_batch *batch, nacre__pool_layout *layout)
 {
-    batch->jobs = nacre__cut(c, NACRE_BURST, sizeof *batch->jobs);
+    batch->jobs = nacre__lay_out(layout, NACRE_BURST, sizeof *batch->jobs);
 }
 
 /* With many contexts the key is far away: it is prefetched now, and the cipher runs when the others have been written. */

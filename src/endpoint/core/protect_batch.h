@@ -21,7 +21,7 @@ typedef struct nacre__protect_batch {
     size_t num;
 } nacre__protect_batch;
 
-void nacre__protect_batch_cut(nacre__protect_batch *batch, nacre__pool_layout *c);
+void nacre__protect_batch_lay_out(nacre__protect_batch *batch, nacre__pool_layout *layout);
 
 /* Begins to protect `response` into `room`. On NACRE_OK `out` is where it will stand; if its cipher fails in the end, `*len`,
  * which is kept until then, becomes 0. Results as nacre_protect_response. */

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "endpoint/exchange/exchanges.h"
 
-void nacre__exchanges_cut(nacre__exchanges *x, nacre__pool_layout *c, const nacre_endpoint_config *config,
-                          uint32_t max_observers)
+void nacre__exchanges_lay_out(nacre__exchanges *x, nacre__pool_layout *layout, const nacre_endpoint_config *config,
+                              uint32_t max_observers)
 {
     x->events.cap = (uint32_t)config->num_client_exchanges + config->num_server_exchanges;
     x->max_pending = config->burst < config->num_server_exchanges ? config->burst : config->num_server_exchanges;
     x->numbers.index_bits[NACRE__OF_CLIENT_EXCHANGE] = nacre__index_bits_for(config->num_client_exchanges);
     x->numbers.index_bits[NACRE__OF_SERVER_EXCHANGE] = nacre__index_bits_for(config->num_server_exchanges);
     x->numbers.index_bits[NACRE__OF_OBSERVER] = nacre__index_bits_for(max_observers);
-    x->clients = nacre__cut(c, config->num_client_exchanges, sizeof *x->clients);
-    x->tokens = nacre__cut(c, config->num_client_exchanges, sizeof *x->tokens);
-    x->servers = nacre__cut(c, config->num_server_exchanges, sizeof *x->servers);
-    x->notes = nacre__cut(c, config->burst, sizeof *x->notes);
-    x->events.refs = nacre__cut(c, x->events.cap, sizeof *x->events.refs);
-    x->pending = nacre__cut(c, x->max_pending, sizeof *x->pending);
-    x->separates = nacre__cut(c, config->num_transmissions, sizeof *x->separates);
+    x->clients = nacre__lay_out(layout, config->num_client_exchanges, sizeof *x->clients);
+    x->tokens = nacre__lay_out(layout, config->num_client_exchanges, sizeof *x->tokens);
+    x->servers = nacre__lay_out(layout, config->num_server_exchanges, sizeof *x->servers);
+    x->notes = nacre__lay_out(layout, config->burst, sizeof *x->notes);
+    x->events.refs = nacre__lay_out(layout, x->events.cap, sizeof *x->events.refs);
+    x->pending = nacre__lay_out(layout, x->max_pending, sizeof *x->pending);
+    x->separates = nacre__lay_out(layout, config->num_transmissions, sizeof *x->separates);
 }
 
 void nacre__exchanges_init(nacre__exchanges *x, uint8_t *client_bytes, uint8_t *pending_bytes)

@@ -59,8 +59,8 @@ typedef struct nacre__exchanges {
 } nacre__exchanges;
 
 /* `max_observers`: places for observers, whose exchange numbers are made here too. */
-void nacre__exchanges_cut(nacre__exchanges *x, nacre__pool_layout *c, const nacre_endpoint_config *config,
-                          uint32_t max_observers);
+void nacre__exchanges_lay_out(nacre__exchanges *x, nacre__pool_layout *layout, const nacre_endpoint_config *config,
+                              uint32_t max_observers);
 /* `client_bytes`: max_message each, `pending_bytes`: twice that each. */
 void nacre__exchanges_init(nacre__exchanges *x, uint8_t *client_bytes, uint8_t *pending_bytes);
 

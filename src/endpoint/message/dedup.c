@@ -10,12 +10,12 @@
 #include "endpoint/message/dedup.h"
 #include "base/copy.h"
 
-void nacre__dedup_cut(nacre__dedup *d, nacre__pool_layout *c, uint32_t num)
+void nacre__dedup_lay_out(nacre__dedup *d, nacre__pool_layout *layout, uint32_t num)
 {
     d->num = num;
     d->chains.num_buckets = nacre__num_buckets_for(num);
-    d->records = nacre__cut(c, num, sizeof *d->records);
-    d->chains.buckets = nacre__cut(c, d->chains.num_buckets, sizeof *d->chains.buckets);
+    d->records = nacre__lay_out(layout, num, sizeof *d->records);
+    d->chains.buckets = nacre__lay_out(layout, d->chains.num_buckets, sizeof *d->chains.buckets);
 }
 
 void nacre__dedup_init(nacre__dedup *d, const nacre__core *core, uint8_t *bytes)

@@ -41,7 +41,7 @@ typedef struct nacre__dedup {
     nacre__chains chains;
 } nacre__dedup;
 
-void nacre__dedup_cut(nacre__dedup *d, nacre__pool_layout *c, uint32_t num);
+void nacre__dedup_lay_out(nacre__dedup *d, nacre__pool_layout *layout, uint32_t num);
 /* `bytes`: max_message for each record. */
 void nacre__dedup_init(nacre__dedup *d, const nacre__core *core, uint8_t *bytes);
 

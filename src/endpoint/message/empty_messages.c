@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "endpoint/message/empty_messages.h"
 
-void nacre__empty_messages_cut(nacre__empty_messages *e, nacre__pool_layout *c, uint32_t max)
+void nacre__empty_messages_lay_out(nacre__empty_messages *e, nacre__pool_layout *layout, uint32_t max)
 {
     e->max = max;
-    e->all = nacre__cut(c, max, sizeof *e->all);
+    e->all = nacre__lay_out(layout, max, sizeof *e->all);
 }
 
 void nacre__send_empty(nacre__empty_messages *e, const nacre_address *peer, uint8_t type, uint16_t mid)

@@ -18,7 +18,7 @@ typedef struct nacre__empty_messages {
     uint32_t num, first, max;
 } nacre__empty_messages;
 
-void nacre__empty_messages_cut(nacre__empty_messages *e, nacre__pool_layout *c, uint32_t max);
+void nacre__empty_messages_lay_out(nacre__empty_messages *e, nacre__pool_layout *layout, uint32_t max);
 
 /* What does not fit is lost, as on the network. */
 void nacre__send_empty(nacre__empty_messages *e, const nacre_address *peer, uint8_t type, uint16_t mid);

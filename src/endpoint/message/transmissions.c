@@ -4,17 +4,17 @@
 
 /* ---- Pool ---------------------------------------------------------------------------------------------------------- */
 
-void nacre__transmissions_cut(nacre__transmissions *tx, nacre__pool_layout *c, uint32_t num_requests,
-                              uint32_t num_others, uint32_t queue_cap)
+void nacre__transmissions_lay_out(nacre__transmissions *tx, nacre__pool_layout *layout, uint32_t num_requests,
+                                  uint32_t num_others, uint32_t queue_cap)
 {
     tx->num_requests = num_requests;
     tx->num = num_requests + num_others;
     tx->by_mid.num_buckets = nacre__num_buckets_for(tx->num);
     tx->queue.cap = queue_cap;
-    tx->all = nacre__cut(c, tx->num, sizeof *tx->all);
-    tx->timers = nacre__cut(c, tx->num, sizeof *tx->timers);
-    tx->by_mid.buckets = nacre__cut(c, tx->by_mid.num_buckets, sizeof *tx->by_mid.buckets);
-    tx->queue.refs = nacre__cut(c, queue_cap, sizeof *tx->queue.refs);
+    tx->all = nacre__lay_out(layout, tx->num, sizeof *tx->all);
+    tx->timers = nacre__lay_out(layout, tx->num, sizeof *tx->timers);
+    tx->by_mid.buckets = nacre__lay_out(layout, tx->by_mid.num_buckets, sizeof *tx->by_mid.buckets);
+    tx->queue.refs = nacre__lay_out(layout, queue_cap, sizeof *tx->queue.refs);
 }
 
 static void add_free(nacre__transmissions *tx, nacre__transmission *t)

@@ -64,8 +64,8 @@ typedef struct nacre__transmissions {
 } nacre__transmissions;
 
 /* `num_others`: how many can be taken; `queue_cap`: of all that the queue may hold. */
-void nacre__transmissions_cut(nacre__transmissions *tx, nacre__pool_layout *c, uint32_t num_requests,
-                              uint32_t num_others, uint32_t queue_cap);
+void nacre__transmissions_lay_out(nacre__transmissions *tx, nacre__pool_layout *layout, uint32_t num_requests,
+                                  uint32_t num_others, uint32_t queue_cap);
 void nacre__transmissions_init(nacre__transmissions *tx, const nacre__core *core);
 
 static inline uint32_t nacre__transmission_index(const nacre__transmissions *tx, const nacre__transmission *t)

@@ -43,18 +43,19 @@ static uint32_t num_counts_for(const nacre_endpoint_config *config, uint32_t num
     return num_buckets > NACRE__OBSERVER_COUNTS ? num_buckets : NACRE__OBSERVER_COUNTS;
 }
 
-void nacre__observe_server_cut(nacre__observe_server *s, nacre__pool_layout *c, const nacre_endpoint_config *config)
+void nacre__observe_server_lay_out(nacre__observe_server *s, nacre__pool_layout *layout,
+                                   const nacre_endpoint_config *config)
 {
     const uint32_t num_buckets = nacre__num_buckets_for(config->num_observers);
     s->max = nacre__max_observers(config);
     s->by_token.num_buckets = s->by_mid.num_buckets = num_buckets;
     s->num_counts = num_counts_for(config, num_buckets);
-    s->observers = nacre__cut(c, s->max, sizeof *s->observers);
-    s->by_token.buckets = nacre__cut(c, num_buckets, sizeof(uint32_t));
-    s->by_mid.buckets = nacre__cut(c, num_buckets, sizeof(uint32_t));
-    s->counts = nacre__cut(c, s->num_counts, sizeof(uint32_t));
-    s->stalled = nacre__cut(c, s->max > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
-    s->num_con_notifications = nacre__cut(c, s->max > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
+    s->observers = nacre__lay_out(layout, s->max, sizeof *s->observers);
+    s->by_token.buckets = nacre__lay_out(layout, num_buckets, sizeof(uint32_t));
+    s->by_mid.buckets = nacre__lay_out(layout, num_buckets, sizeof(uint32_t));
+    s->counts = nacre__lay_out(layout, s->num_counts, sizeof(uint32_t));
+    s->stalled = nacre__lay_out(layout, s->max > 0 ? NACRE__STALLS : 0, sizeof(nacre__list));
+    s->num_con_notifications = nacre__lay_out(layout, s->max > 0 ? NACRE__STALLS : 0, sizeof(uint32_t));
 }
 
 void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes)

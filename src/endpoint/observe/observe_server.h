@@ -75,7 +75,8 @@ typedef struct nacre__observe_server {
 } nacre__observe_server;
 
 uint32_t nacre__max_observers(const nacre_endpoint_config *config);
-void nacre__observe_server_cut(nacre__observe_server *s, nacre__pool_layout *c, const nacre_endpoint_config *config);
+void nacre__observe_server_lay_out(nacre__observe_server *s, nacre__pool_layout *layout,
+                                   const nacre_endpoint_config *config);
 /* `bytes`: observer_bytes for each. */
 void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes);
 

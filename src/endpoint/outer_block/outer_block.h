@@ -39,7 +39,8 @@ typedef struct nacre__outer_blocks {
     nacre__outer *entries; /* num_outer */
 } nacre__outer_blocks;
 
-void nacre__outer_blocks_cut(nacre__outer_blocks *b, nacre__pool_layout *c, const nacre_endpoint_config *config);
+void nacre__outer_blocks_lay_out(nacre__outer_blocks *b, nacre__pool_layout *layout,
+                                 const nacre_endpoint_config *config);
 /* `bytes`: twice max_message and max_unfragmented for each. */
 void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes);
 

@@ -15,9 +15,10 @@
 
 #include <string.h>
 
-void nacre__outer_blocks_cut(nacre__outer_blocks *b, nacre__pool_layout *c, const nacre_endpoint_config *config)
+void nacre__outer_blocks_lay_out(nacre__outer_blocks *b, nacre__pool_layout *layout,
+                                 const nacre_endpoint_config *config)
 {
-    b->entries = nacre__cut(c, config->num_outer, sizeof *b->entries);
+    b->entries = nacre__lay_out(layout, config->num_outer, sizeof *b->entries);
 }
 
 void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes)

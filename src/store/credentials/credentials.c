@@ -93,7 +93,7 @@ static const char *put_pattern(char *at, const char *name)
 
 static entry *make_entry(const nacre__entry_setting *setting)
 {
-    size_t target_len = setting->folder.len + setting->target.len;
+    size_t target_len = setting->dirfd.len + setting->target.len;
     const size_t pattern_len = setting->name.len + 2; /* its '/' and NUL included */
     entry *e = calloc(1, sizeof *e + setting->name.len + target_len + 3 * pattern_len + NACRE__URI_HOST_MORE + 2);
     if (e == NULL) return NULL;
@@ -101,11 +101,11 @@ static entry *make_entry(const nacre__entry_setting *setting)
     e->is = *setting;
     e->is.name.ptr = (const uint8_t *)put(&at, setting->name);
     at++;
-    e->is.target.ptr = (const uint8_t *)put(&at, setting->folder);
+    e->is.target.ptr = (const uint8_t *)put(&at, setting->dirfd);
     (void)put(&at, setting->target);
     at++;
     e->is.target.len = target_len;
-    e->is.folder = NACRE_ABSENT;
+    e->is.dirfd = NACRE_ABSENT;
     nacre__uri_pattern_canonical(at, name_of(e));
     e->pattern = put_pattern(at + pattern_len, at);
     e->plain_host = at + 2 * pattern_len;

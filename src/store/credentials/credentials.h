@@ -15,7 +15,7 @@ typedef struct nacre__entry_setting {
         NACRE__ENTRY_ALIAS
     } kind;
     nacre_bytes name;
-    nacre_bytes folder, target; /* joined: a directory, the alias, or what OTHER is called */
+    nacre_bytes dirfd, target; /* joined: a directory, the alias, or what OTHER is called */
     nacre_role role;
     nacre_context *context;
     nacre_store store;

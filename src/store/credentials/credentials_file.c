@@ -40,7 +40,7 @@ static nacre_err set_dir(const struct loading *l, nacre__entry_setting *e, const
     e->target = text_of(value);
     while (e->target.len > 1 && e->target.ptr[e->target.len - 1] == '/') e->target.len--;
     if (slash != NULL && value->text[0] != '/')
-        e->folder = nacre_bytes_of((const uint8_t *)l->path, (size_t)(slash - l->path) + 1);
+        e->dirfd = nacre_bytes_of((const uint8_t *)l->path, (size_t)(slash - l->path) + 1);
     return NACRE_OK;
 }
 
@@ -212,17 +212,17 @@ static nacre_err read_file(nacre__file *file, const char *path, nacre_detail *wh
 {
     /* The file's name is shown in errors as given: the folder is what stands in front of its last slash. */
     const char *slash = strrchr(path, '/');
-    char *folder_path = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (folder_path == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
-    nacre__folder folder;
+    char *dir_path = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    if (dir_path == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
+    nacre__dirfd dirfd;
     bool found = false;
-    nacre_err err = nacre__folder_open(&folder, folder_path, why);
+    nacre_err err = nacre__dirfd_open(&dirfd, dir_path, why);
     if (err == NACRE_OK) {
-        err = nacre__file_read(file, &found, &folder, slash == NULL ? path : slash + 1, MAX_SIZE, why);
-        nacre__folder_close(&folder);
+        err = nacre__file_read(file, &found, &dirfd, slash == NULL ? path : slash + 1, MAX_SIZE, why);
+        nacre__dirfd_close(&dirfd);
         if (err == NACRE_OK && !found) err = nacre__fail(why, NACRE_ERR_FILE, "%s: no such file", path);
     }
-    free(folder_path);
+    free(dir_path);
     return err;
 }
 

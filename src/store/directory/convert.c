@@ -24,7 +24,7 @@
 enum { MAX_SIZE = 64 * 1024 };
 
 struct conversion {
-    const nacre__folder *folder;
+    const nacre__dirfd *dirfd;
     nacre_layout to;
     nacre_role role;
     nacre_directory_info info;
@@ -38,7 +38,7 @@ struct conversion {
 /* ---- The keys of the IDs ---- */
 
 static const char *const newest_ids[] = { "sender-id", "recipient-id" };
-static const char *const seed_ids[] = { "client-sender-id", "server-sender-id" };
+static const char *const legacy_ids[] = { "client-sender-id", "server-sender-id" };
 static const char *const generated_ids[] = { "client-id", "server-id" };
 
 /* What follows `name` in `member`: "_hex", "_ascii"; NULL when it is another name. */
@@ -56,10 +56,10 @@ static const char *new_name(const struct conversion *c, const char *member, cons
     for (size_t i = 0; i < 2; i++) {
         size_t other = c->role == NACRE_ROLE_SERVER ? 1 - i : i;
         if (c->to == NACRE_LAYOUT_LEGACY) {
-            if ((*suffix = suffix_of(member, newest_ids[i])) != NULL) return seed_ids[other];
+            if ((*suffix = suffix_of(member, newest_ids[i])) != NULL) return legacy_ids[other];
             continue;
         }
-        if ((*suffix = suffix_of(member, seed_ids[i])) != NULL) return newest_ids[other];
+        if ((*suffix = suffix_of(member, legacy_ids[i])) != NULL) return newest_ids[other];
         if ((*suffix = suffix_of(member, generated_ids[i])) != NULL) return newest_ids[other];
     }
     return NULL;
@@ -70,9 +70,9 @@ static nacre_err load_json(const struct conversion *c, nacre__json_doc *doc, boo
     char shown[256];
     nacre__file file;
     *doc = (nacre__json_doc){ NULL, NULL };
-    nacre_err err = nacre__file_read(&file, found, c->folder, name, MAX_SIZE, c->why);
+    nacre_err err = nacre__file_read(&file, found, c->dirfd, name, MAX_SIZE, c->why);
     if (err != NACRE_OK || !*found) return err;
-    snprintf(shown, sizeof shown, "%s/%s", c->folder->path, name);
+    snprintf(shown, sizeof shown, "%s/%s", c->dirfd->path, name);
     err = nacre__json_parse(doc, nacre_bytes_of(file.ptr, file.len), shown, NACRE_ERR_BAD_CONTEXT, c->why);
     nacre__file_free(&file);
     return err;
@@ -92,7 +92,7 @@ static nacre_err look_at(struct conversion *c, const nacre__json *root, const ch
         return nacre__fail(c->why, NACRE_ERR_BAD_CONTEXT,
                            "%s: one ID is in %s and one in %s, which cannot be changed in one step; move both to one "
                            "of them first",
-                           c->folder->path, c->ids_file, file);
+                           c->dirfd->path, c->ids_file, file);
     if (here) c->ids_file = file;
     return NACRE_OK;
 }
@@ -137,10 +137,10 @@ static void put_settings(const struct conversion *c, nacre__text *text, const na
 
 static nacre_err check_text(const struct conversion *c, const char *name, const nacre__text *text)
 {
-    if (text->failed) return nacre__fail(c->why, NACRE_ERR_NO_MEMORY, "%s/%s: out of memory", c->folder->path, name);
+    if (text->failed) return nacre__fail(c->why, NACRE_ERR_NO_MEMORY, "%s/%s: out of memory", c->dirfd->path, name);
     if (text->len > MAX_SIZE)
         return nacre__fail(c->why, NACRE_ERR_FILE, "%s/%s: would be longer than the %d bytes that can be read",
-                           c->folder->path, name, (int)MAX_SIZE);
+                           c->dirfd->path, name, (int)MAX_SIZE);
     return NACRE_OK;
 }
 
@@ -149,33 +149,33 @@ static nacre_err rewrite_ids(const struct conversion *c)
     struct stat st;
     nacre__json_doc doc;
     nacre__text text = { NULL, 0, 0, false };
-    bool found = false, known = fstatat(c->folder->fd, c->ids_file, &st, 0) == 0;
+    bool found = false, known = fstatat(c->dirfd->fd, c->ids_file, &st, 0) == 0;
     nacre_err err = load_json(c, &doc, &found, c->ids_file);
     if (err == NACRE_OK && found) {
         bool uncertain;
         put_settings(c, &text, doc.root);
         err = check_text(c, c->ids_file, &text);
-        if (err == NACRE_OK) err = nacre__file_replace(c->folder, c->ids_file, text.ptr, &uncertain, c->why);
+        if (err == NACRE_OK) err = nacre__file_replace(c->dirfd, c->ids_file, text.ptr, &uncertain, c->why);
         nacre__text_free(&text);
     }
     nacre__json_free(&doc);
     /* Who could read the settings still can; files with secrets stay closed. */
     if (err == NACRE_OK && known && strcmp(c->ids_file, "settings.json") == 0)
-        (void)fchmodat(c->folder->fd, c->ids_file, st.st_mode & 0777, 0);
+        (void)fchmodat(c->dirfd->fd, c->ids_file, st.st_mode & 0777, 0);
     return err;
 }
 
 /* ---- The state ---- */
 
 /* Of the other side we know nothing when we come from the newest layout: not even that it was never used. */
-static nacre__seed_form form_of(struct conversion *c)
+static nacre__legacy_form form_of(struct conversion *c)
 {
     const nacre__sequence state = nacre__sequence_of(&c->info);
-    return (nacre__seed_form){ .sender_id = nacre_bytes_of(c->info.sender_id, c->info.sender_id_len),
-                               .recipient_id = nacre_bytes_of(c->info.recipient_id, c->info.recipient_id_len),
-                               .fresh = c->to == NACRE_LAYOUT_NEWEST && !c->info.has_state,
-                               .rest = c->rest.root,
-                               .writer = nacre__sequence_is_new(&state) ? NULL : &c->writer };
+    return (nacre__legacy_form){ .sender_id = nacre_bytes_of(c->info.sender_id, c->info.sender_id_len),
+                                 .recipient_id = nacre_bytes_of(c->info.recipient_id, c->info.recipient_id_len),
+                                 .fresh = c->to == NACRE_LAYOUT_NEWEST && !c->info.has_state,
+                                 .rest = c->rest.root,
+                                 .writer = nacre__sequence_is_new(&state) ? NULL : &c->writer };
 }
 
 static nacre_err write_both_forms(struct conversion *c)
@@ -185,12 +185,12 @@ static nacre_err write_both_forms(struct conversion *c)
     nacre__new_state file;
     nacre__text text = { NULL, 0, 0, false };
     const nacre__sequence state = nacre__sequence_of(&c->info);
-    const nacre__seed_form form = form_of(c);
-    nacre_err err = nacre__state_begin(&file, form.writer, c->folder, c->why);
+    const nacre__legacy_form form = form_of(c);
+    nacre_err err = nacre__state_begin(&file, form.writer, c->dirfd, c->why);
     if (err != NACRE_OK) return err;
     nacre__sequence_members(members, &state);
     nacre__text_put(&text, "{%s, ", members);
-    nacre__seed_put(&text, &state, &form, file.mark);
+    nacre__legacy_put(&text, &state, &form, file.mark);
     nacre__text_put(&text, "}\n");
     err = check_text(c, "sequence.json", &text);
     if (err == NACRE_OK) err = nacre__state_commit(&file, text.ptr, &uncertain, c->why);
@@ -203,16 +203,16 @@ static nacre_err write_new_form(struct conversion *c)
 {
     bool uncertain;
     const nacre__sequence state = nacre__sequence_of(&c->info);
-    const nacre__seed_form form = form_of(c);
-    if (c->to == NACRE_LAYOUT_LEGACY) return nacre__seed_write(c->folder, &state, &form, &uncertain, c->why);
-    return nacre__sequence_write_next(c->folder, &state, form.writer, &uncertain, c->why);
+    const nacre__legacy_form form = form_of(c);
+    if (c->to == NACRE_LAYOUT_LEGACY) return nacre__legacy_write(c->dirfd, &state, &form, &uncertain, c->why);
+    return nacre__sequence_write_next(c->dirfd, &state, form.writer, &uncertain, c->why);
 }
 
 /* ---- All together ---- */
 
 static nacre_err check(const struct conversion *c)
 {
-    const char *path = c->folder->path;
+    const char *path = c->dirfd->path;
     if (c->to == NACRE_LAYOUT_NEWEST) return NACRE_OK;
     if (!c->info.window_known)
         return nacre__fail(c->why, NACRE_ERR_BAD_CONTEXT,
@@ -233,18 +233,18 @@ static nacre_err check(const struct conversion *c)
 static bool is_there(const struct conversion *c, const char *name)
 {
     struct stat st;
-    return fstatat(c->folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return fstatat(c->dirfd->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Replaced or removed by its name, a link would be gone and its target as it was (Kubernetes mounts secrets as links). */
 static nacre_err check_link(const struct conversion *c, const char *name)
 {
     struct stat st;
-    if (fstatat(c->folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode)) return NACRE_OK;
+    if (fstatat(c->dirfd->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISLNK(st.st_mode)) return NACRE_OK;
     return nacre__fail(c->why, NACRE_ERR_BAD_CONTEXT,
                        "%s/%s: is a symbolic link, which is read and never written, and would have to change; put "
                        "the file itself there first",
-                       c->folder->path, name);
+                       c->dirfd->path, name);
 }
 
 static nacre_err check_links(const struct conversion *c)
@@ -255,7 +255,7 @@ static nacre_err check_links(const struct conversion *c)
 
 static nacre_err cannot_rename(const struct conversion *c)
 {
-    return nacre__fail(c->why, NACRE_ERR_FILE, "%s/secrets.json: cannot rename to secret.json: %s%s", c->folder->path,
+    return nacre__fail(c->why, NACRE_ERR_FILE, "%s/secrets.json: cannot rename to secret.json: %s%s", c->dirfd->path,
                        strerror(errno), nacre__store_advice(errno));
 }
 
@@ -265,20 +265,20 @@ static nacre_err copy_secrets(const struct conversion *c)
     nacre__file file;
     nacre__text text = { NULL, 0, 0, false };
     bool found = false, uncertain;
-    nacre_err err = nacre__file_read(&file, &found, c->folder, "secrets.json", MAX_SIZE, c->why);
+    nacre_err err = nacre__file_read(&file, &found, c->dirfd, "secrets.json", MAX_SIZE, c->why);
     if (err != NACRE_OK) return err;
     if (file.len > 0) nacre__text_put(&text, "%.*s", (int)file.len, (const char *)file.ptr);
     nacre__file_free(&file);
     err = check_text(c, "secret.json", &text);
     if (err == NACRE_OK && text.ptr != NULL)
-        err = nacre__file_replace(c->folder, "secret.json", text.ptr, &uncertain, c->why);
+        err = nacre__file_replace(c->dirfd, "secret.json", text.ptr, &uncertain, c->why);
     nacre__text_free(&text);
     return err;
 }
 
 static nacre_err add_secret(const struct conversion *c)
 {
-    int fd = c->folder->fd;
+    int fd = c->dirfd->fd;
     if (is_there(c, "secret.json") || linkat(fd, "secrets.json", fd, "secret.json", 0) == 0) return NACRE_OK;
     bool no_links = errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK;
     return no_links ? copy_secrets(c) : cannot_rename(c);
@@ -288,25 +288,25 @@ static nacre_err add_secret(const struct conversion *c)
  * old one goes, and while both are there, they count as one. */
 static nacre_err rename_secrets(struct conversion *c)
 {
-    int fd = c->folder->fd;
+    int fd = c->dirfd->fd;
     if (!is_there(c, "secrets.json")) return NACRE_OK;
     nacre_err err = add_secret(c);
-    if (err == NACRE_OK) err = nacre__folder_sync(c->folder, c->why);
+    if (err == NACRE_OK) err = nacre__dirfd_sync(c->dirfd, c->why);
     if (err != NACRE_OK) return err;
     if (unlinkat(fd, "secrets.json", 0) != 0 && errno != ENOENT) return cannot_rename(c);
     if (c->ids_file != NULL && strcmp(c->ids_file, "secrets.json") == 0) c->ids_file = "secret.json";
-    return nacre__folder_sync(c->folder, c->why);
+    return nacre__dirfd_sync(c->dirfd, c->why);
 }
 
 /* The secret's name comes first: afterwards there is one file that may hold the IDs, and not two. */
 static nacre_err convert_loaded(struct conversion *c)
 {
-    nacre_err err = nacre__directory_check_state(&c->info, c->folder, c->why);
-    if (err == NACRE_OK) err = nacre__directory_check_place(&c->info, c->folder, c->why);
+    nacre_err err = nacre__directory_check_state(&c->info, c->dirfd, c->why);
+    if (err == NACRE_OK) err = nacre__directory_check_identity(&c->info, c->dirfd, c->why);
     if (err == NACRE_OK) err = look(c);
     if (err == NACRE_OK) err = check(c);
     if (err == NACRE_OK) err = check_links(c);
-    if (err == NACRE_OK) err = nacre__guard_check(c->folder, c->why);
+    if (err == NACRE_OK) err = nacre__guard_check(c->dirfd, c->why);
     if (err == NACRE_OK) err = rename_secrets(c);
     if (err == NACRE_OK) err = write_both_forms(c);
     if (err == NACRE_OK) err = rewrite_ids(c);
@@ -317,36 +317,36 @@ static nacre_err convert_loaded(struct conversion *c)
 static nacre_err convert_locked(struct conversion *c)
 {
     nacre_layout from = NACRE_LAYOUT_NEWEST;
-    nacre_err err = nacre__directory_layout(&from, c->folder, c->why);
+    nacre_err err = nacre__directory_layout(&from, c->dirfd, c->why);
     if (err != NACRE_OK || from == c->to) return err;
     if (c->role != NACRE_ROLE_CLIENT && c->role != NACRE_ROLE_SERVER)
         return nacre__fail(c->why, NACRE_ERR_BAD_ARGUMENT, "%s: say which side it is: role client or server (--role)",
-                           c->folder->path);
+                           c->dirfd->path);
     nacre_role read_as = from == NACRE_LAYOUT_LEGACY ? c->role : NACRE_ROLE_NONE;
-    err = nacre__directory_load(&c->info, &c->rest, c->folder, read_as, c->why);
+    err = nacre__directory_load(&c->info, &c->rest, c->dirfd, read_as, c->why);
     if (err != NACRE_OK) return err;
     c->writer.number = c->info.generation;
     err = convert_loaded(c);
     nacre__json_free(&c->rest);
     nacre_wipe(&c->info, sizeof c->info);
-    if (err == NACRE_OK) nacre__file_sweep(c->folder, "sequence.json");
-    if (err == NACRE_OK) nacre__file_sweep(c->folder, c->ids_file);
+    if (err == NACRE_OK) nacre__file_sweep(c->dirfd, "sequence.json");
+    if (err == NACRE_OK) nacre__file_sweep(c->dirfd, c->ids_file);
     return err;
 }
 
 nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role role, nacre_detail *why)
 {
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     nacre__guard guard = NACRE__GUARD_NONE;
     if (to != NACRE_LAYOUT_NEWEST && to != NACRE_LAYOUT_LEGACY)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "there is no such layout");
-    nacre_err err = nacre__folder_open(&folder, path, why);
+    nacre_err err = nacre__dirfd_open(&dirfd, path, why);
     if (err != NACRE_OK) return err;
-    struct conversion c = { .folder = &folder, .to = to, .role = role, .why = why };
-    err = nacre__lock_take(&folder, &guard, why);
+    struct conversion c = { .dirfd = &dirfd, .to = to, .role = role, .why = why };
+    err = nacre__lock_take(&dirfd, &guard, why);
     c.writer.fd = guard.lock_fd;
     if (err == NACRE_OK) err = convert_locked(&c);
     nacre__guard_release(&guard);
-    nacre__folder_close(&folder);
+    nacre__dirfd_close(&dirfd);
     return err;
 }

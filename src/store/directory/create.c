@@ -48,49 +48,49 @@ static void put_secret(nacre__text *text, const nacre_directory_info *info)
     nacre__text_put(text, "}\n");
 }
 
-static nacre_err write_file(const nacre__folder *folder, const char *name, nacre__text *text, nacre_detail *why)
+static nacre_err write_file(const nacre__dirfd *dirfd, const char *name, nacre__text *text, nacre_detail *why)
 {
     bool uncertain;
-    nacre_err err = text->failed ? nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", folder->path)
-                                 : nacre__file_replace(folder, name, text->ptr, &uncertain, why);
+    nacre_err err = text->failed ? nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", dirfd->path)
+                                 : nacre__file_replace(dirfd, name, text->ptr, &uncertain, why);
     nacre__text_free(text);
     return err;
 }
 
 /* Without a state it is one of new keys; written down all the same, so that its loss shows. */
-static nacre_err write_state(const nacre__folder *folder, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err write_state(const nacre__dirfd *dirfd, const nacre_directory_info *info, nacre_detail *why)
 {
     bool uncertain;
     nacre__sequence state = { .window_known = true };
     if (info->has_state) state = nacre__sequence_of(info);
-    return nacre__sequence_write(folder, &state, false, &uncertain, why);
+    return nacre__sequence_write(dirfd, &state, false, &uncertain, why);
 }
 
-static nacre_err fill(const nacre__folder *folder, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err fill(const nacre__dirfd *dirfd, const nacre_directory_info *info, nacre_detail *why)
 {
     nacre_directory_info none;
     nacre__text settings = { NULL, 0, 0, false }, secret = { NULL, 0, 0, false };
     put_settings(&settings, info);
-    nacre_err err = write_file(folder, "settings.json", &settings, why);
-    if (err == NACRE_OK) err = write_state(folder, info, why);
+    nacre_err err = write_file(dirfd, "settings.json", &settings, why);
+    if (err == NACRE_OK) err = write_state(dirfd, info, why);
     if (err != NACRE_OK) return err;
     put_secret(&secret, info);
-    err = write_file(folder, "secret.json", &secret, why);
-    if (err == NACRE_OK) err = nacre_directory_read(&none, folder->path, false, why); /* whether it may say that */
-    if (err == NACRE_OK) err = nacre__folder_sync_parent(folder->path, why);
+    err = write_file(dirfd, "secret.json", &secret, why);
+    if (err == NACRE_OK) err = nacre_directory_read(&none, dirfd->path, false, why); /* whether it may say that */
+    if (err == NACRE_OK) err = nacre__dirfd_sync_parent(dirfd->path, why);
     return err;
 }
 
 static nacre_err cannot_make(const char *path, nacre_detail *why)
 {
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     nacre_layout layout;
     int reason = errno;
-    if (reason == EEXIST && nacre__folder_open(&folder, path, NULL) == NACRE_OK) {
+    if (reason == EEXIST && nacre__dirfd_open(&dirfd, path, NULL) == NACRE_OK) {
         /* Half-made, by a run that was broken off? */
-        bool half = nacre__directory_layout(&layout, &folder, NULL) != NACRE_OK ||
-                    faccessat(folder.fd, "secret.json", F_OK, 0) != 0;
-        nacre__folder_close(&folder);
+        bool half = nacre__directory_layout(&layout, &dirfd, NULL) != NACRE_OK ||
+                    faccessat(dirfd.fd, "secret.json", F_OK, 0) != 0;
+        nacre__dirfd_close(&dirfd);
         if (half)
             return nacre__fail(why, NACRE_ERR_FILE,
                                "%s: cannot make the directory: %s; it is no complete context: if an earlier run was "
@@ -104,16 +104,16 @@ static nacre_err cannot_make(const char *path, nacre_detail *why)
 void nacre__directory_take_away(const char *path)
 {
     static const char *const files[] = { "secret.json", "sequence.json", "settings.json" };
-    nacre__folder folder;
-    if (nacre__folder_open(&folder, path, NULL) == NACRE_OK) {
+    nacre__dirfd dirfd;
+    if (nacre__dirfd_open(&dirfd, path, NULL) == NACRE_OK) {
         for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-            unlinkat(folder.fd, files[i], 0);
-            nacre__file_sweep(&folder, files[i]);
+            unlinkat(dirfd.fd, files[i], 0);
+            nacre__file_sweep(&dirfd, files[i]);
         }
-        (void)!nacre__folder_sync(&folder, NULL);
-        nacre__folder_close(&folder);
+        (void)!nacre__dirfd_sync(&dirfd, NULL);
+        nacre__dirfd_close(&dirfd);
     }
-    if (rmdir(path) == 0) (void)!nacre__folder_sync_parent(path, NULL);
+    if (rmdir(path) == 0) (void)!nacre__dirfd_sync_parent(path, NULL);
 }
 
 /* What cannot even be written down. All else is refused by reading it. */
@@ -126,15 +126,15 @@ static bool can_be_written(const nacre_directory_info *i)
 
 nacre_err nacre_directory_create(const char *path, const nacre_directory_info *info, nacre_detail *why)
 {
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     if (!can_be_written(info))
         return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
                            "%s: an algorithm, hash, secret, salt or ID is missing or too long", path);
     if (mkdir(path, 0700) != 0) return cannot_make(path, why);
-    nacre_err err = nacre__folder_open(&folder, path, why);
+    nacre_err err = nacre__dirfd_open(&dirfd, path, why);
     if (err == NACRE_OK) {
-        err = fill(&folder, info, why);
-        nacre__folder_close(&folder);
+        err = fill(&dirfd, info, why);
+        nacre__dirfd_close(&dirfd);
     }
     if (err != NACRE_OK) nacre__directory_take_away(path);
     return err;

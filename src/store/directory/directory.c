@@ -24,11 +24,11 @@ enum { MAX_CHUNK = 10000 };
 
 struct nacre_directory {
     nacre_context *ctx; /* in a page that a fork's child finds wiped */
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     nacre__guard guard;
     pid_t owner;                         /* the process that opened it: a fork's child must not write */
     nacre__sequence stored;              /* what sequence.json says, as far as we know */
-    bool is_seed, fresh;                 /* of the older layout; and without a sequence.json when it was opened */
+    bool is_legacy, fresh;               /* of the older layout; and without a sequence.json when it was opened */
     nacre__json_doc rest;                /* older layout: sequence.json as it was, for the entries of others */
     nacre__generation_writer generation; /* which one is the last written here */
     bool uncertain;    /* a write failed half-way: the file may say something newer, but nothing untrue */
@@ -71,10 +71,10 @@ static nacre_err put_state(nacre_directory *dir, const nacre__sequence *state, b
                            "%s/sequence.json: the next number to send would go down from %llu to %llu, so nothing "
                            "is written any more and this context is stopped",
                            dir->path, (unsigned long long)dir->floor, (unsigned long long)state->next_to_send);
-    if (!dir->is_seed) return nacre__sequence_write_next(&dir->folder, state, &dir->generation, uncertain, why);
-    const nacre__seed_form form = { nacre_context_sender_id(dir->ctx), nacre_context_recipient_id(dir->ctx), dir->fresh,
-                                    dir->rest.root, &dir->generation };
-    return nacre__seed_write(&dir->folder, state, &form, uncertain, why);
+    if (!dir->is_legacy) return nacre__sequence_write_next(&dir->dirfd, state, &dir->generation, uncertain, why);
+    const nacre__legacy_form form = { nacre_context_sender_id(dir->ctx), nacre_context_recipient_id(dir->ctx),
+                                      dir->fresh, dir->rest.root, &dir->generation };
+    return nacre__legacy_write(&dir->dirfd, state, &form, uncertain, why);
 }
 
 static nacre_err write_state(nacre_directory *dir, const nacre__sequence *state, nacre_detail *why)
@@ -187,7 +187,7 @@ static nacre_directory *allocate(size_t keys_size, size_t keys_align)
     dir->size = size;
     dir->keys_at = keys_at;
     dir->keys_size = keys_size;
-    dir->folder.fd = -1;
+    dir->dirfd.fd = -1;
     dir->guard = NACRE__GUARD_NONE;
     dir->ctx = nacre__wipe_on_fork_map(sizeof *dir->ctx);
     if (dir->ctx == NULL) {
@@ -204,7 +204,7 @@ static void release(nacre_directory *dir)
     nacre__wipe_on_fork_unmap(dir->ctx, sizeof *dir->ctx);
     nacre__json_free(&dir->rest);
     nacre__guard_release(&dir->guard);
-    nacre__folder_close(&dir->folder);
+    nacre__dirfd_close(&dir->dirfd);
     free(dir->path);
     nacre_wipe(dir, dir->size);
     free(dir);
@@ -289,21 +289,21 @@ static nacre_err make(nacre_directory **out, const char *path, const nacre_crypt
 }
 
 /* Makes the directory of what was read; `rest` goes over to it. */
-static nacre_err open_loaded(nacre_directory **out, const nacre__folder *folder, int lock_fd,
-                             nacre_directory_info *info, nacre__json_doc *rest, const nacre_directory_options *options,
-                             const nacre_crypto *crypto, nacre_detail *why)
+static nacre_err open_loaded(nacre_directory **out, const nacre__dirfd *dirfd, int lock_fd, nacre_directory_info *info,
+                             nacre__json_doc *rest, const nacre_directory_options *options, const nacre_crypto *crypto,
+                             nacre_detail *why)
 {
     nacre__generation_writer generation;
-    const bool is_seed = info->layout == NACRE_LAYOUT_LEGACY;
-    const nacre__generation count = { info->generation, is_seed ? 0 : info->next_to_send };
-    nacre_err err = nacre__directory_check_state(info, folder, why);
-    if (err == NACRE_OK) err = nacre__directory_check_place(info, folder, why);
-    if (err == NACRE_OK) err = choose_chunks(info, options, folder->path, why);
-    if (err == NACRE_OK) err = nacre__generation_open(&generation, folder, lock_fd, count, why);
+    const bool is_legacy = info->layout == NACRE_LAYOUT_LEGACY;
+    const nacre__generation count = { info->generation, is_legacy ? 0 : info->next_to_send };
+    nacre_err err = nacre__directory_check_state(info, dirfd, why);
+    if (err == NACRE_OK) err = nacre__directory_check_identity(info, dirfd, why);
+    if (err == NACRE_OK) err = choose_chunks(info, options, dirfd->path, why);
+    if (err == NACRE_OK) err = nacre__generation_open(&generation, dirfd, lock_fd, count, why);
     nacre_directory *dir = NULL;
-    if (err == NACRE_OK) err = make(&dir, folder->path, crypto, info, why);
+    if (err == NACRE_OK) err = make(&dir, dirfd->path, crypto, info, why);
     if (dir == NULL) return err;
-    dir->is_seed = is_seed;
+    dir->is_legacy = is_legacy;
     dir->fresh = !info->has_state;
     dir->generation = generation;
     dir->rest = *rest;
@@ -312,48 +312,48 @@ static nacre_err open_loaded(nacre_directory **out, const nacre__folder *folder,
     return NACRE_OK;
 }
 
-static nacre_err open_folder(nacre_directory **out, const nacre__folder *folder, int lock_fd,
-                             const nacre_directory_options *options, const nacre_crypto *crypto, nacre_detail *why)
+static nacre_err open_directory(nacre_directory **out, const nacre__dirfd *dirfd, int lock_fd,
+                                const nacre_directory_options *options, const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre_directory_info info;
     nacre__json_doc rest;
-    nacre_err err = nacre__directory_load(&info, &rest, folder, options->role, why);
+    nacre_err err = nacre__directory_load(&info, &rest, dirfd, options->role, why);
     if (err != NACRE_OK) return err;
-    err = open_loaded(out, folder, lock_fd, &info, &rest, options, crypto, why);
+    err = open_loaded(out, dirfd, lock_fd, &info, &rest, options, crypto, why);
     nacre__json_free(&rest);
     nacre_wipe(&info, sizeof info);
     return err;
 }
 
 /* Removes temporary files that a crash left, which may hold a secret. */
-static void sweep(const nacre__folder *folder)
+static void sweep(const nacre__dirfd *dirfd)
 {
-    nacre__file_sweep(folder, "sequence.json");
-    nacre__file_sweep(folder, "settings.json");
-    nacre__file_sweep(folder, "secret.json");
-    nacre__file_sweep(folder, "secrets.json");
+    nacre__file_sweep(dirfd, "sequence.json");
+    nacre__file_sweep(dirfd, "settings.json");
+    nacre__file_sweep(dirfd, "secret.json");
+    nacre__file_sweep(dirfd, "secrets.json");
 }
 
 nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, const nacre_directory_options *options,
                                     const nacre_crypto *crypto, nacre_detail *why)
 {
     nacre_directory *dir = NULL;
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     nacre__guard guard = NACRE__GUARD_NONE;
-    nacre_err err = nacre__folder_open(&folder, path, why);
+    nacre_err err = nacre__dirfd_open(&dirfd, path, why);
     if (err != NACRE_OK) return err;
     /* Locked before it is read, so that no other process writes in between. */
-    err = nacre__lock_take(&folder, &guard, why);
-    if (err == NACRE_OK) err = nacre__moved_check(&folder, why);
-    if (err == NACRE_OK) err = open_folder(&dir, &folder, guard.lock_fd, options, crypto, why);
+    err = nacre__lock_take(&dirfd, &guard, why);
+    if (err == NACRE_OK) err = nacre__moved_check(&dirfd, why);
+    if (err == NACRE_OK) err = open_directory(&dir, &dirfd, guard.lock_fd, options, crypto, why);
     if (dir == NULL) {
         nacre__guard_release(&guard);
-        nacre__folder_close(&folder);
+        nacre__dirfd_close(&dirfd);
         return err;
     }
     dir->guard = guard;
-    dir->folder = (nacre__folder){ folder.fd, dir->path, &dir->guard };
-    sweep(&dir->folder);
+    dir->dirfd = (nacre__dirfd){ dirfd.fd, dir->path, &dir->guard };
+    sweep(&dir->dirfd);
     *out = dir;
     return NACRE_OK;
 }

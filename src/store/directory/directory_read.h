@@ -11,20 +11,20 @@
  * sequence.json of the older layout, for the entries of others: free it. Returns as nacre_directory_read_as; both are all
  * zero on failure. Whether the state may be used is for the next two to say. */
 NACRE_MUST_USE nacre_err nacre__directory_load(nacre_directory_info *info, nacre__json_doc *rest,
-                                               const nacre__folder *folder, nacre_role role, nacre_detail *why);
+                                               const nacre__dirfd *dirfd, nacre_role role, nacre_detail *why);
 
 /* NACRE_ERR_BAD_CONTEXT: there is no state, and the settings say that there is one. */
-NACRE_MUST_USE nacre_err nacre__directory_check_state(const nacre_directory_info *info, const nacre__folder *folder,
+NACRE_MUST_USE nacre_err nacre__directory_check_state(const nacre_directory_info *info, const nacre__dirfd *dirfd,
                                                       nacre_detail *why);
 
 /* NACRE_ERR_BAD_CONTEXT: the state is a copy, or an old one. */
-NACRE_MUST_USE nacre_err nacre__directory_check_place(const nacre_directory_info *info, const nacre__folder *folder,
-                                                      nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__directory_check_identity(const nacre_directory_info *info, const nacre__dirfd *dirfd,
+                                                         nacre_detail *why);
 
 /* What is noticed of copies there. */
-nacre_mark nacre__directory_mark(const nacre__folder *folder);
+nacre_mark nacre__directory_mark(const nacre__dirfd *dirfd);
 
 /* nacre__directory_layout tells which layout the keys of the IDs make it. NACRE_OK; as nacre_directory_read. */
-NACRE_MUST_USE nacre_err nacre__directory_layout(nacre_layout *layout, const nacre__folder *folder, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__directory_layout(nacre_layout *layout, const nacre__dirfd *dirfd, nacre_detail *why);
 
 #endif

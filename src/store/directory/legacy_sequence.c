@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* seed_sequence: the older layout's state, read strictly. */
+/* legacy_sequence: the older layout's state, read strictly. */
 #include "store/directory/legacy_sequence.h"
 
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 enum { MAX_SIZE = 64 * 1024, MAX_HEX = 2 * NACRE_MAX_ID + 1 };
 
 struct reading {
-    const nacre__folder *folder;
+    const nacre__dirfd *dirfd;
     nacre_detail *why;
     nacre_bytes sender_id, recipient_id;
     uint16_t window;
@@ -22,7 +22,7 @@ struct reading {
 
 static nacre_err bad(const struct reading *r, const nacre__json *where, const char *text)
 {
-    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->folder->path, where->line,
+    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->dirfd->path, where->line,
                        text);
 }
 
@@ -30,7 +30,7 @@ static nacre_err bad_value(const struct reading *r, const nacre__json *where, co
 {
     char found[NACRE__JSON_MAX_SHOWN];
     nacre__json_show(found, where);
-    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->folder->path,
+    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->dirfd->path,
                        where->line, text, found);
 }
 
@@ -38,9 +38,9 @@ static nacre_err bad_value(const struct reading *r, const nacre__json *where, co
 
 static bool is_id(const char *hex, nacre_bytes id)
 {
-    uint8_t room[NACRE_MAX_ID];
+    uint8_t buf[NACRE_MAX_ID];
     nacre_bytes bytes = NACRE_ABSENT;
-    return nacre_hex_decode(&bytes, NACRE_BUF(room), hex, strlen(hex)) == NACRE_OK && nacre_bytes_equal(bytes, id);
+    return nacre_hex_decode(&bytes, NACRE_BUF(buf), hex, strlen(hex)) == NACRE_OK && nacre_bytes_equal(bytes, id);
 }
 
 /* The entry of an ID, upper or lower case; `entry` is NULL when there is none. */
@@ -71,7 +71,7 @@ static nacre_err lost(const struct reading *r, const nacre__json *where, const c
     return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT,
                        "%s/sequence.json: line %zu: \"%s\" has no entry for the ID \"%s\": what this side did is not "
                        "known; make new keys",
-                       r->folder->path, where->line, member, hex);
+                       r->dirfd->path, where->line, member, hex);
 }
 
 /* ---- Reading ---- */
@@ -195,7 +195,7 @@ static nacre_err read_root(struct reading *r, nacre__sequence *s, const nacre__j
 static nacre_err read_text(struct reading *r, nacre__sequence *s, nacre__json_doc *rest, const nacre__state_text *text)
 {
     char shown[256];
-    snprintf(shown, sizeof shown, "%s/sequence.json", r->folder->path);
+    snprintf(shown, sizeof shown, "%s/sequence.json", r->dirfd->path);
     nacre_err err =
         nacre__json_parse(rest, nacre_bytes_of(text->file.ptr, text->file.len), shown, NACRE_ERR_BAD_CONTEXT, r->why);
     if (err == NACRE_OK) err = read_root(r, s, rest->root);
@@ -204,16 +204,16 @@ static nacre_err read_text(struct reading *r, nacre__sequence *s, nacre__json_do
     return err;
 }
 
-nacre_err nacre__seed_read(nacre__sequence *sequence, nacre__json_doc *rest, bool *found, const nacre__folder *folder,
-                           nacre_bytes sender_id, nacre_bytes recipient_id, uint16_t window, nacre_detail *why)
+nacre_err nacre__legacy_read(nacre__sequence *sequence, nacre__json_doc *rest, bool *found, const nacre__dirfd *dirfd,
+                             nacre_bytes sender_id, nacre_bytes recipient_id, uint16_t window, nacre_detail *why)
 {
     struct reading r = {
-        .folder = folder, .why = why, .sender_id = sender_id, .recipient_id = recipient_id, .window = window
+        .dirfd = dirfd, .why = why, .sender_id = sender_id, .recipient_id = recipient_id, .window = window
     };
     nacre__sequence read = { .window_known = false };
     nacre__state_text text;
     *rest = (nacre__json_doc){ NULL, NULL };
-    nacre_err err = nacre__state_text_read(&text, folder, MAX_SIZE, why);
+    nacre_err err = nacre__state_text_read(&text, dirfd, MAX_SIZE, why);
     if (err != NACRE_OK) return err;
     *found = text.found;
     if (*found) err = read_text(&r, &read, rest, &text);
@@ -259,7 +259,7 @@ static bool has_others(const nacre__json *value, nacre_bytes id)
     return false;
 }
 
-static void put_unused(nacre__text *text, const nacre__seed_form *form, const nacre__json *unused)
+static void put_unused(nacre__text *text, const nacre__legacy_form *form, const nacre__json *unused)
 {
     char hex[MAX_HEX];
     const char *separator = "";
@@ -285,7 +285,7 @@ static void put_received(nacre__text *text, const nacre__sequence *s, const nacr
     nacre__text_put(text, "}");
 }
 
-static void put_ours(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form, const char *mark)
+static void put_ours(nacre__text *text, const nacre__sequence *s, const nacre__legacy_form *form, const char *mark)
 {
     const nacre__json *ours = form->rest != NULL ? nacre__json_member(form->rest, "nacre") : NULL;
     const nacre__json *received = ours != NULL ? nacre__json_member(ours, "received") : NULL;
@@ -303,7 +303,7 @@ static void put_ours(nacre__text *text, const nacre__sequence *s, const nacre__s
     nacre__text_put(text, "}");
 }
 
-void nacre__seed_put(nacre__text *text, const nacre__sequence *s, const nacre__seed_form *form, const char *mark)
+void nacre__legacy_put(nacre__text *text, const nacre__sequence *s, const nacre__legacy_form *form, const char *mark)
 {
     char sender[MAX_HEX], recipient[MAX_HEX];
     nacre_hex_encode(sender, form->sender_id);
@@ -319,7 +319,7 @@ void nacre__seed_put(nacre__text *text, const nacre__sequence *s, const nacre__s
 
 static nacre_err commit(nacre__new_state *state, const nacre__text *text, bool *uncertain, nacre_detail *why)
 {
-    const char *path = state->file.folder->path;
+    const char *path = state->file.dirfd->path;
     if (!text->failed && text->len <= MAX_SIZE) return nacre__state_commit(state, text->ptr, uncertain, why);
     nacre__file_abandon(&state->file);
     if (text->failed) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s/sequence.json: out of memory", path);
@@ -329,16 +329,16 @@ static nacre_err commit(nacre__new_state *state, const nacre__text *text, bool *
                        path, text->len);
 }
 
-nacre_err nacre__seed_write(const nacre__folder *folder, const nacre__sequence *sequence, const nacre__seed_form *form,
-                            bool *uncertain, nacre_detail *why)
+nacre_err nacre__legacy_write(const nacre__dirfd *dirfd, const nacre__sequence *sequence,
+                              const nacre__legacy_form *form, bool *uncertain, nacre_detail *why)
 {
     nacre__text text = { NULL, 0, 0, false };
     nacre__new_state state;
     *uncertain = false;
-    nacre_err err = nacre__state_begin(&state, form->writer, folder, why);
+    nacre_err err = nacre__state_begin(&state, form->writer, dirfd, why);
     if (err != NACRE_OK) return err;
     nacre__text_put(&text, "{");
-    nacre__seed_put(&text, sequence, form, state.mark);
+    nacre__legacy_put(&text, sequence, form, state.mark);
     nacre__text_put(&text, "}\n");
     err = commit(&state, &text, uncertain, why);
     nacre__text_free(&text);

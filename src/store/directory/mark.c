@@ -9,24 +9,24 @@
 #include "store/directory/directory_read.h"
 #include "store/lock/generation.h"
 
-static nacre_mark mark_of(nacre__born_kind kind, bool counts)
+static nacre_mark mark_of(nacre__file_identity_kind kind, bool counts)
 {
-    if (kind == NACRE__BORN_NOTHING) return NACRE_MARK_NONE;
+    if (kind == NACRE__FILE_IDENTITY_NOTHING) return NACRE_MARK_NONE;
     if (!counts) return NACRE_MARK_NO_GENERATION;
-    return kind == NACRE__BORN_INODE ? NACRE_MARK_NO_BIRTH : NACRE_MARK_FULL;
+    return kind == NACRE__FILE_IDENTITY_INODE ? NACRE_MARK_NO_BIRTH : NACRE_MARK_FULL;
 }
 
-static nacre__born_kind kind_at(int fd)
+static nacre__file_identity_kind kind_at(int fd)
 {
-    char born[NACRE__BORN_TEXT];
-    nacre__born_of(born, fd);
-    return nacre__born_kind_of(born);
+    char identity[NACRE__FILE_IDENTITY_TEXT];
+    nacre__file_identity_of(identity, fd);
+    return nacre__file_identity_kind_of(identity);
 }
 
-nacre_mark nacre__directory_mark(const nacre__folder *folder)
+nacre_mark nacre__directory_mark(const nacre__dirfd *dirfd)
 {
-    int fd = openat(folder->fd, "sequence.json", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-    nacre_mark mark = mark_of(kind_at(fd >= 0 ? fd : folder->fd), nacre__generation_is_writable(folder));
+    int fd = openat(dirfd->fd, "sequence.json", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
+    nacre_mark mark = mark_of(kind_at(fd >= 0 ? fd : dirfd->fd), nacre__generation_is_writable(dirfd));
     if (fd >= 0) close(fd);
     return mark;
 }
@@ -38,7 +38,7 @@ nacre_mark nacre_mark_at(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) return mark;
     if (fstat(fd, &st) == 0)
-        mark = S_ISDIR(st.st_mode) ? nacre__directory_mark(&(nacre__folder){ .fd = fd, .path = path })
+        mark = S_ISDIR(st.st_mode) ? nacre__directory_mark(&(nacre__dirfd){ .fd = fd, .path = path })
                                    : mark_of(kind_at(fd), true);
     close(fd);
     return mark;

@@ -30,11 +30,11 @@ static void parse(nacre__moved *m, nacre_bytes text)
     nacre__json_free(&doc);
 }
 
-nacre_err nacre__moved_read(nacre__moved *m, const nacre__folder *folder, nacre_detail *why)
+nacre_err nacre__moved_read(nacre__moved *m, const nacre__dirfd *dirfd, nacre_detail *why)
 {
     nacre__file file;
     memset(m, 0, sizeof *m);
-    nacre_err err = nacre__file_read(&file, &m->found, folder, "moved.json", MAX_SIZE, why);
+    nacre_err err = nacre__file_read(&file, &m->found, dirfd, "moved.json", MAX_SIZE, why);
     if (err != NACRE_OK || !m->found) return err;
     parse(m, nacre_bytes_of(file.ptr, file.len));
     nacre__file_free(&file);
@@ -42,17 +42,17 @@ nacre_err nacre__moved_read(nacre__moved *m, const nacre__folder *folder, nacre_
     return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
                        "%s/moved.json: is not what a move into a pack writes; if the context was never moved, "
                        "remove this file",
-                       folder->path);
+                       dirfd->path);
 }
 
-nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why)
+nacre_err nacre__moved_check(const nacre__dirfd *dirfd, nacre_detail *why)
 {
     nacre__moved m;
-    nacre_err err = nacre__moved_read(&m, folder, why);
+    nacre_err err = nacre__moved_read(&m, dirfd, why);
     if (err != NACRE_OK || !m.found) return err;
     return nacre__fail(
         why, NACRE_ERR_BAD_CONTEXT,
         m.completed ? "%s: this context was moved into the pack %s (moved.json); use that, and remove this directory"
                     : "%s: a move into the pack %s was interrupted (moved.json); finish it with 'nacre pack'",
-        folder->path, m.to);
+        dirfd->path, m.to);
 }

@@ -20,9 +20,9 @@ typedef struct nacre__moved {
 
 /* nacre__moved_read reads it; where there is none, that is no error.
  * NACRE_OK; NACRE_ERR_BAD_CONTEXT (not what a move writes); NACRE_ERR_FILE; NACRE_ERR_NO_MEMORY */
-NACRE_MUST_USE nacre_err nacre__moved_read(nacre__moved *moved, const nacre__folder *folder, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__moved_read(nacre__moved *moved, const nacre__dirfd *dirfd, nacre_detail *why);
 
 /* nacre__moved_check refuses a directory that has one, whole or not. Errors as nacre__moved_read. */
-NACRE_MUST_USE nacre_err nacre__moved_check(const nacre__folder *folder, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__moved_check(const nacre__dirfd *dirfd, nacre_detail *why);
 
 #endif

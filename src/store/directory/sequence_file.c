@@ -14,13 +14,13 @@
 enum { MAX_SIZE = 64 * 1024 };
 
 struct reading {
-    const nacre__folder *folder;
+    const nacre__dirfd *dirfd;
     nacre_detail *why;
 };
 
 static nacre_err bad(const struct reading *r, const nacre__json *where, const char *text)
 {
-    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->folder->path, where->line,
+    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->dirfd->path, where->line,
                        text);
 }
 
@@ -28,7 +28,7 @@ static nacre_err bad_value(const struct reading *r, const nacre__json *where, co
 {
     char found[NACRE__JSON_MAX_SHOWN];
     nacre__json_show(found, where);
-    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->folder->path,
+    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->dirfd->path,
                        where->line, text, found);
 }
 
@@ -61,7 +61,7 @@ static nacre_err read_bitfield(const struct reading *r, nacre__sequence *s, cons
         return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT,
                            "%s/sequence.json: line %zu: bitfield has more bits than the window of %u; set \"window\" "
                            "in settings.json as it was",
-                           r->folder->path, value->line, (unsigned)window);
+                           r->dirfd->path, value->line, (unsigned)window);
     return bad_value(r, value, "bitfield must be a whole number, 0 or more, without sign, point or exponent");
 }
 
@@ -107,7 +107,7 @@ static nacre_err read_text(const struct reading *r, nacre__sequence *s, const na
 {
     char shown[256];
     nacre__json_doc doc;
-    snprintf(shown, sizeof shown, "%s/sequence.json", r->folder->path);
+    snprintf(shown, sizeof shown, "%s/sequence.json", r->dirfd->path);
     nacre_err err =
         nacre__json_parse(&doc, nacre_bytes_of(text->file.ptr, text->file.len), shown, NACRE_ERR_BAD_CONTEXT, r->why);
     if (err != NACRE_OK) return err;
@@ -117,13 +117,13 @@ static nacre_err read_text(const struct reading *r, nacre__sequence *s, const na
     return err;
 }
 
-nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nacre__folder *folder, uint16_t window,
+nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nacre__dirfd *dirfd, uint16_t window,
                                nacre_detail *why)
 {
-    const struct reading r = { folder, why };
+    const struct reading r = { dirfd, why };
     nacre__sequence read = { .window_known = false };
     nacre__state_text text;
-    nacre_err err = nacre__state_text_read(&text, folder, MAX_SIZE, why);
+    nacre_err err = nacre__state_text_read(&text, dirfd, MAX_SIZE, why);
     if (err != NACRE_OK) return err;
     *found = text.found;
     if (*found) err = read_text(&r, &read, &text, window);
@@ -146,14 +146,14 @@ void nacre__sequence_members(char text[NACRE__SEQUENCE_MAX_TEXT], const nacre__s
                  sequence->next_to_send);
 }
 
-nacre_err nacre__sequence_write_next(const nacre__folder *folder, const nacre__sequence *sequence,
+nacre_err nacre__sequence_write_next(const nacre__dirfd *dirfd, const nacre__sequence *sequence,
                                      nacre__generation_writer *writer, bool *uncertain, nacre_detail *why)
 {
     char members[NACRE__SEQUENCE_MAX_TEXT], text[NACRE__SEQUENCE_MAX_TEXT + NACRE__MARK_TEXT + 40];
     nacre__new_state state;
     *uncertain = false;
     if (writer != NULL) writer->next_to_send = sequence->next_to_send;
-    nacre_err err = nacre__state_begin(&state, writer, folder, why);
+    nacre_err err = nacre__state_begin(&state, writer, dirfd, why);
     if (err != NACRE_OK) return err;
     nacre__sequence_members(members, sequence);
     if (state.mark[0] != '\0')
@@ -162,11 +162,11 @@ nacre_err nacre__sequence_write_next(const nacre__folder *folder, const nacre__s
     return nacre__state_commit(&state, text, uncertain, why);
 }
 
-nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence, bool in_use,
+nacre_err nacre__sequence_write(const nacre__dirfd *dirfd, const nacre__sequence *sequence, bool in_use,
                                 bool *uncertain, nacre_detail *why)
 {
     nacre__generation_writer writer = { .fd = -1 };
-    return nacre__sequence_write_next(folder, sequence, in_use ? &writer : NULL, uncertain, why);
+    return nacre__sequence_write_next(dirfd, sequence, in_use ? &writer : NULL, uncertain, why);
 }
 
 bool nacre__sequence_equal(const nacre__sequence *a, const nacre__sequence *b)

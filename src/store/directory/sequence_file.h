@@ -31,7 +31,7 @@ nacre__sequence nacre__sequence_of(const nacre_directory_info *info);
 /* nacre__sequence_read reads the state for a replay window of that size. Without the file (`found` false) it is that of
  * new keys: nothing sent, nothing seen.
  * NACRE_OK, NACRE_ERR_BAD_CONTEXT, NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY; `sequence` is unchanged on failure */
-NACRE_MUST_USE nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nacre__folder *folder,
+NACRE_MUST_USE nacre_err nacre__sequence_read(nacre__sequence *sequence, bool *found, const nacre__dirfd *dirfd,
                                               uint16_t window, nacre_detail *why);
 
 /* nacre__sequence_members writes the state as members of a JSON object, without its braces. */
@@ -41,12 +41,12 @@ void nacre__sequence_members(char text[NACRE__SEQUENCE_MAX_TEXT], const nacre__s
 /* nacre__sequence_write_next returns as nacre__file_replace and nacre__generation_next. With a `writer` the state names its
  * file and generation: from then on it must not be copied. Without, as in a directory that was only made, it may still be
  * carried to where it is used. */
-NACRE_MUST_USE nacre_err nacre__sequence_write_next(const nacre__folder *folder, const nacre__sequence *sequence,
+NACRE_MUST_USE nacre_err nacre__sequence_write_next(const nacre__dirfd *dirfd, const nacre__sequence *sequence,
                                                     nacre__generation_writer *writer, bool *uncertain,
                                                     nacre_detail *why);
 
 /* The same without a generation; `in_use`: it names its file. */
-NACRE_MUST_USE nacre_err nacre__sequence_write(const nacre__folder *folder, const nacre__sequence *sequence,
-                                               bool in_use, bool *uncertain, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__sequence_write(const nacre__dirfd *dirfd, const nacre__sequence *sequence, bool in_use,
+                                               bool *uncertain, nacre_detail *why);
 
 #endif

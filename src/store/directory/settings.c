@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* data: see data.h. */
+/* settings: see settings.h. */
 #include "store/directory/settings.h"
 
 #include <stdio.h>
@@ -7,12 +7,12 @@
 
 #include "base/hosted/detail.h"
 
-const char *const nacre__data_files[NACRE__DATA_FILES] = { "secret.json", "secrets.json", "settings.json" };
+const char *const nacre__settings_files[NACRE__SETTINGS_FILES] = { "secret.json", "secrets.json", "settings.json" };
 
 static const struct {
     const char *name;
     const char *other_name; /* what the generator of the older layout wrote; NULL: nothing else */
-} table[NACRE__NUM_DATA] = {
+} table[NACRE__NUM_SETTINGS] = {
     [NACRE__SECRET] = { "secret", NULL },
     [NACRE__SALT] = { "salt", NULL },
     [NACRE__SENDER_ID] = { "sender-id", NULL },
@@ -30,7 +30,7 @@ static const struct {
 
 /* ---- Names ---- */
 
-static bool is_named(const char *member, const char *name, nacre__datum_form *form)
+static bool is_named(const char *member, const char *name, nacre__setting_form *form)
 {
     size_t len = name != NULL ? strlen(name) : 0;
     if (name == NULL || strncmp(member, name, len) != 0) return false;
@@ -42,83 +42,83 @@ static bool is_named(const char *member, const char *name, nacre__datum_form *fo
 }
 
 /* Whether a member's name is that of a datum, and in which form. */
-static bool is_datum(const char *member, nacre__datum_number number, nacre__datum_form *form)
+static bool is_datum(const char *member, nacre__setting_number number, nacre__setting_form *form)
 {
     return is_named(member, table[number].name, form) || is_named(member, table[number].other_name, form);
 }
 
-const char *nacre__data_name(size_t index)
+const char *nacre__setting_name(size_t index)
 {
-    return index < NACRE__NUM_DATA ? table[index].name : NULL;
+    return index < NACRE__NUM_SETTINGS ? table[index].name : NULL;
 }
 
-bool nacre__data_knows(const char *member)
+bool nacre__setting_knows(const char *member)
 {
-    nacre__datum_form form;
-    for (nacre__datum_number i = 0; i < NACRE__NUM_DATA; i++)
+    nacre__setting_form form;
+    for (nacre__setting_number i = 0; i < NACRE__NUM_SETTINGS; i++)
         if (is_datum(member, i, &form)) return true;
     return false;
 }
 
 /* ---- Errors ---- */
 
-nacre_err nacre__data_bad(const nacre__data *data, nacre__datum_number number, const char *text)
+nacre_err nacre__setting_bad(const nacre__settings *settings, nacre__setting_number number, const char *text)
 {
-    const nacre__datum *d = &data->at[number];
+    const nacre__setting *d = &settings->at[number];
     if (d->value == NULL)
-        return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT, "%s: \"%s\" %s", data->folder->path, table[number].name,
-                           text);
-    return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT, "%s/%s: line %zu: \"%s\" %s", data->folder->path, d->file,
-                       d->value->line, d->value->name, text);
+        return nacre__fail(settings->why, NACRE_ERR_BAD_CONTEXT, "%s: \"%s\" %s", settings->dirfd->path,
+                           table[number].name, text);
+    return nacre__fail(settings->why, NACRE_ERR_BAD_CONTEXT, "%s/%s: line %zu: \"%s\" %s", settings->dirfd->path,
+                       d->file, d->value->line, d->value->name, text);
 }
 
-nacre_err nacre__data_bad_value(const nacre__data *data, nacre__datum_number number, const char *text)
+nacre_err nacre__setting_bad_value(const nacre__settings *settings, nacre__setting_number number, const char *text)
 {
     char found[NACRE__JSON_MAX_SHOWN], whole[256];
-    if (number == NACRE__SECRET || number == NACRE__SALT) return nacre__data_bad(data, number, text);
-    nacre__json_show(found, data->at[number].value);
+    if (number == NACRE__SECRET || number == NACRE__SALT) return nacre__setting_bad(settings, number, text);
+    nacre__json_show(found, settings->at[number].value);
     snprintf(whole, sizeof whole, "%s, found %s", text, found);
-    return nacre__data_bad(data, number, whole);
+    return nacre__setting_bad(settings, number, whole);
 }
 
 /* ---- Reading ---- */
 
-static nacre_err sort_member(nacre__data *data, const nacre__json *member, const char *file)
+static nacre_err sort_member(nacre__settings *settings, const nacre__json *member, const char *file)
 {
-    for (nacre__datum_number i = 0; i < NACRE__NUM_DATA; i++) {
-        nacre__datum *d = &data->at[i];
-        nacre__datum_form form;
+    for (nacre__setting_number i = 0; i < NACRE__NUM_SETTINGS; i++) {
+        nacre__setting *d = &settings->at[i];
+        nacre__setting_form form;
         if (!is_datum(member->name, i, &form)) continue;
         if (d->value != NULL)
-            return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT,
+            return nacre__fail(settings->why, NACRE_ERR_BAD_CONTEXT,
                                "%s/%s: line %zu: \"%s\" was given already, in line %zu of %s; leave one",
-                               data->folder->path, file, member->line, member->name, d->value->line, d->file);
-        *d = (nacre__datum){ member, file, form };
+                               settings->dirfd->path, file, member->line, member->name, d->value->line, d->file);
+        *d = (nacre__setting){ member, file, form };
         return NACRE_OK;
     }
     return NACRE_OK;
 }
 
-static nacre_err sort_members(nacre__data *data, const nacre__json *root, const char *file)
+static nacre_err sort_members(nacre__settings *settings, const nacre__json *root, const char *file)
 {
     if (root->type != NACRE__JSON_OBJECT)
-        return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT, "%s/%s: an object is expected, found %s",
-                           data->folder->path, file, nacre__json_type_name(root));
+        return nacre__fail(settings->why, NACRE_ERR_BAD_CONTEXT, "%s/%s: an object is expected, found %s",
+                           settings->dirfd->path, file, nacre__json_type_name(root));
     for (const nacre__json *m = root->first; m != NULL; m = m->next) {
-        nacre_err err = sort_member(data, m, file);
+        nacre_err err = sort_member(settings, m, file);
         if (err != NACRE_OK) return err;
     }
     return NACRE_OK;
 }
 
-static nacre_err parse(nacre__data *data, size_t number, const nacre__file *file)
+static nacre_err parse(nacre__settings *settings, size_t number, const nacre__file *file)
 {
     char shown[256];
-    const char *name = nacre__data_files[number];
-    snprintf(shown, sizeof shown, "%s/%s", data->folder->path, name);
-    nacre_err err = nacre__json_parse(&data->docs[number], nacre_bytes_of(file->ptr, file->len), shown,
-                                      NACRE_ERR_BAD_CONTEXT, data->why);
-    return err == NACRE_OK ? sort_members(data, data->docs[number].root, name) : err;
+    const char *name = nacre__settings_files[number];
+    snprintf(shown, sizeof shown, "%s/%s", settings->dirfd->path, name);
+    nacre_err err = nacre__json_parse(&settings->docs[number], nacre_bytes_of(file->ptr, file->len), shown,
+                                      NACRE_ERR_BAD_CONTEXT, settings->why);
+    return err == NACRE_OK ? sort_members(settings, settings->docs[number].root, name) : err;
 }
 
 static bool same(const nacre__file *a, const nacre__file *b)
@@ -127,33 +127,34 @@ static bool same(const nacre__file *a, const nacre__file *b)
 }
 
 /* All files first, for two of them are compared. */
-static nacre_err read_all(nacre__data *data, nacre__file files[NACRE__DATA_FILES], bool found[NACRE__DATA_FILES])
+static nacre_err read_all(nacre__settings *settings, nacre__file files[NACRE__SETTINGS_FILES],
+                          bool found[NACRE__SETTINGS_FILES])
 {
-    for (size_t i = 0; i < NACRE__DATA_FILES; i++) {
-        nacre_err err =
-            nacre__file_read(&files[i], &found[i], data->folder, nacre__data_files[i], NACRE__DATA_MAX_FILE, data->why);
+    for (size_t i = 0; i < NACRE__SETTINGS_FILES; i++) {
+        nacre_err err = nacre__file_read(&files[i], &found[i], settings->dirfd, nacre__settings_files[i],
+                                         NACRE__SETTINGS_MAX_FILE, settings->why);
         if (err != NACRE_OK) return err;
     }
     if (!found[0] && !found[1] && !found[2])
-        return nacre__fail(data->why, NACRE_ERR_BAD_CONTEXT,
+        return nacre__fail(settings->why, NACRE_ERR_BAD_CONTEXT,
                            "%s: neither secret.json nor settings.json is there: not a context directory",
-                           data->folder->path);
+                           settings->dirfd->path);
     if (found[0] && found[1] && same(&files[0], &files[1])) found[1] = false;
     return NACRE_OK;
 }
 
-nacre_err nacre__data_read(nacre__data *data)
+nacre_err nacre__settings_read(nacre__settings *settings)
 {
-    nacre__file files[NACRE__DATA_FILES] = { { .ptr = NULL } };
-    bool found[NACRE__DATA_FILES] = { false };
-    nacre_err err = read_all(data, files, found);
-    for (size_t i = 0; i < NACRE__DATA_FILES && err == NACRE_OK; i++)
-        if (found[i]) err = parse(data, i, &files[i]);
-    for (size_t i = 0; i < NACRE__DATA_FILES; i++) nacre__file_free(&files[i]);
+    nacre__file files[NACRE__SETTINGS_FILES] = { { .ptr = NULL } };
+    bool found[NACRE__SETTINGS_FILES] = { false };
+    nacre_err err = read_all(settings, files, found);
+    for (size_t i = 0; i < NACRE__SETTINGS_FILES && err == NACRE_OK; i++)
+        if (found[i]) err = parse(settings, i, &files[i]);
+    for (size_t i = 0; i < NACRE__SETTINGS_FILES; i++) nacre__file_free(&files[i]);
     return err;
 }
 
-void nacre__data_free(nacre__data *data)
+void nacre__settings_free(nacre__settings *settings)
 {
-    for (size_t i = 0; i < NACRE__DATA_FILES; i++) nacre__json_free(&data->docs[i]);
+    for (size_t i = 0; i < NACRE__SETTINGS_FILES; i++) nacre__json_free(&settings->docs[i]);
 }

@@ -10,19 +10,19 @@
 
 /* ---- Reading ---- */
 
-nacre_err nacre__state_text_read(nacre__state_text *text, const nacre__folder *folder, size_t max, nacre_detail *why)
+nacre_err nacre__state_text_read(nacre__state_text *text, const nacre__dirfd *dirfd, size_t max, nacre_detail *why)
 {
     *text = (nacre__state_text){ .found = false };
-    nacre_err err = nacre__generation_read(&text->count, folder, why);
+    nacre_err err = nacre__generation_read(&text->count, dirfd, why);
     if (err == NACRE_OK)
-        err = nacre__file_read_born(&text->file, text->born, &text->found, folder, "sequence.json", max, why);
-    nacre__born_of(text->place, folder->fd);
-    text->touched = nacre__born_touched(folder->fd, "sequence.json");
+        err = nacre__file_read_identity(&text->file, text->identity, &text->found, dirfd, "sequence.json", max, why);
+    nacre__file_identity_of(text->dir_identity, dirfd->fd);
+    text->touched = nacre__file_identity_touched(dirfd->fd, "sequence.json");
     return err;
 }
 
 typedef struct mark {
-    char file[NACRE__MARK_TEXT], place[NACRE__MARK_TEXT];
+    char file[NACRE__MARK_TEXT], dir_identity[NACRE__MARK_TEXT];
     uint64_t generation;
 } mark;
 
@@ -37,7 +37,7 @@ static bool parse(mark *m, const nacre__json *said)
     at += len;
     if (*at == '@') {
         len = strcspn(++at, "#");
-        memcpy(m->place, at, len);
+        memcpy(m->dir_identity, at, len);
         at += len;
     }
     if (*at == '\0') return true;
@@ -48,7 +48,8 @@ static bool parse(mark *m, const nacre__json *said)
 static bool is_outdated(const nacre__state_text *text, uint64_t generation)
 {
     if (generation == 0) return false;
-    if (text->count.number < generation) return text->touched && nacre__born_kind_of(text->born) == NACRE__BORN_TIME;
+    if (text->count.number < generation)
+        return text->touched && nacre__file_identity_kind_of(text->identity) == NACRE__FILE_IDENTITY_TIME;
     return text->count.number > generation;
 }
 
@@ -61,30 +62,30 @@ bool nacre__state_is_elsewhere(const nacre__state_text *text, const nacre__json 
     if (said == NULL) return false; /* not used yet, written by another program, or by hand */
     if (!parse(&m, said)) return true;
     *generation = m.generation;
-    return !nacre__born_is(text->born, m.file) || !nacre__born_is(text->place, m.place) ||
-           is_outdated(text, m.generation);
+    return !nacre__file_identity_matches(text->identity, m.file) ||
+           !nacre__file_identity_matches(text->dir_identity, m.dir_identity) || is_outdated(text, m.generation);
 }
 
 /* ---- Writing ---- */
 
-static void put_mark(nacre__new_state *state, int folder_fd)
+static void put_mark(nacre__new_state *state, int dir_fd)
 {
-    char place[NACRE__BORN_TEXT], generation[24] = "";
-    nacre__born_of(place, folder_fd);
+    char dir_identity[NACRE__FILE_IDENTITY_TEXT], generation[24] = "";
+    nacre__file_identity_of(dir_identity, dir_fd);
     if (state->generation > 0) snprintf(generation, sizeof generation, "#%" PRIu64, state->generation);
-    snprintf(state->mark, sizeof state->mark, "%s%s%s%s", state->file.born, place[0] != '\0' ? "@" : "", place,
-             generation);
+    snprintf(state->mark, sizeof state->mark, "%s%s%s%s", state->file.identity, dir_identity[0] != '\0' ? "@" : "",
+             dir_identity, generation);
 }
 
-nacre_err nacre__state_begin(nacre__new_state *state, nacre__generation_writer *writer, const nacre__folder *folder,
+nacre_err nacre__state_begin(nacre__new_state *state, nacre__generation_writer *writer, const nacre__dirfd *dirfd,
                              nacre_detail *why)
 {
     state->writer = writer;
     state->generation = 0;
     state->mark[0] = '\0';
-    nacre_err err = writer != NULL ? nacre__generation_next(&state->generation, writer, folder, why) : NACRE_OK;
-    if (err == NACRE_OK) err = nacre__file_begin(&state->file, folder, "sequence.json", why);
-    if (err == NACRE_OK && writer != NULL) put_mark(state, folder->fd);
+    nacre_err err = writer != NULL ? nacre__generation_next(&state->generation, writer, dirfd, why) : NACRE_OK;
+    if (err == NACRE_OK) err = nacre__file_begin(&state->file, dirfd, "sequence.json", why);
+    if (err == NACRE_OK && writer != NULL) put_mark(state, dirfd->fd);
     return err;
 }
 
@@ -92,7 +93,7 @@ nacre_err nacre__state_commit(nacre__new_state *state, const char *text, bool *u
 {
     nacre_err err = nacre__file_commit(&state->file, text, uncertain, why);
     if (err != NACRE_OK || state->writer == NULL) return err;
-    err = nacre__generation_put(state->writer, state->generation, state->file.folder, why);
+    err = nacre__generation_put(state->writer, state->generation, state->file.dirfd, why);
     *uncertain = err != NACRE_OK; /* it is there, and durable; but an older snapshot would not be told */
     return err;
 }

@@ -65,10 +65,10 @@ nacre_err nacre__twins_add_info(nacre__twins *twins, const nacre_crypto *crypto,
 
 static bool is_usable(const char *path)
 {
-    nacre__folder folder;
-    if (nacre__folder_open(&folder, path, NULL) != NACRE_OK) return false;
-    const bool usable = nacre__moved_check(&folder, NULL) == NACRE_OK;
-    nacre__folder_close(&folder);
+    nacre__dirfd dirfd;
+    if (nacre__dirfd_open(&dirfd, path, NULL) != NACRE_OK) return false;
+    const bool usable = nacre__moved_check(&dirfd, NULL) == NACRE_OK;
+    nacre__dirfd_close(&dirfd);
     return usable;
 }
 

@@ -21,9 +21,9 @@
 
 enum { RANDOM_CHARS = 6, MAX_NAME = NACRE__TEMPORARY_NAME, ATTEMPTS = 100 };
 
-static nacre_err fail(const nacre__folder *folder, const char *name, const char *step, nacre_detail *why)
+static nacre_err fail(const nacre__dirfd *dirfd, const char *name, const char *step, nacre_detail *why)
 {
-    return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: cannot %s: %s%s", folder->path, name, step, strerror(errno),
+    return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: cannot %s: %s%s", dirfd->path, name, step, strerror(errno),
                        nacre__store_advice(errno));
 }
 
@@ -36,7 +36,7 @@ static size_t temporary_prefix(char prefix[MAX_NAME], const char *name)
 }
 
 /* As mkostemp, but relative to the folder. -1 with errno. */
-static int open_temporary(const nacre__folder *folder, const char *name, char temporary[MAX_NAME])
+static int open_temporary(const nacre__dirfd *dirfd, const char *name, char temporary[MAX_NAME])
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
     size_t len = temporary_prefix(temporary, name);
@@ -45,7 +45,7 @@ static int open_temporary(const nacre__folder *folder, const char *name, char te
         if (!nacre__store_random(random, sizeof random)) return -1;
         for (size_t i = 0; i < RANDOM_CHARS; i++) temporary[len + i] = letters[random[i] & 31];
         temporary[len + RANDOM_CHARS] = '\0';
-        int fd = openat(folder->fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        int fd = openat(dirfd->fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd >= 0 || errno != EEXIST) return fd;
     }
     return -1;
@@ -70,14 +70,14 @@ static const char *fill(int fd, const char *text)
     return fsync(fd) == 0 ? NULL : "make durable (fsync)";
 }
 
-nacre_err nacre__file_begin(nacre__new_file *file, const nacre__folder *folder, const char *name, nacre_detail *why)
+nacre_err nacre__file_begin(nacre__new_file *file, const nacre__dirfd *dirfd, const char *name, nacre_detail *why)
 {
-    *file = (nacre__new_file){ .folder = folder, .name = name, .fd = -1 };
-    nacre_err err = nacre__guard_check(folder, why);
+    *file = (nacre__new_file){ .dirfd = dirfd, .name = name, .fd = -1 };
+    nacre_err err = nacre__guard_check(dirfd, why);
     if (err != NACRE_OK) return err;
-    file->fd = open_temporary(folder, name, file->temporary);
-    if (file->fd < 0) return fail(folder, name, "make a temporary file beside it", why);
-    nacre__born_of(file->born, file->fd);
+    file->fd = open_temporary(dirfd, name, file->temporary);
+    if (file->fd < 0) return fail(dirfd, name, "make a temporary file beside it", why);
+    nacre__file_identity_of(file->identity, file->fd);
     return NACRE_OK;
 }
 
@@ -85,39 +85,39 @@ nacre_err nacre__file_begin(nacre__new_file *file, const nacre__folder *folder, 
 static bool has_its_name(const nacre__new_file *file)
 {
     struct stat made, named;
-    return fstat(file->fd, &made) == 0 && fstatat(file->folder->fd, file->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+    return fstat(file->fd, &made) == 0 && fstatat(file->dirfd->fd, file->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
            made.st_dev == named.st_dev && made.st_ino == named.st_ino;
 }
 
 /* From now on this is the file of that name. `bytes` is a copy of its text, or NULL without a guard. */
 static nacre_err settle(nacre__new_file *file, char *bytes, nacre_detail *why)
 {
-    if (bytes != NULL) nacre__guard_set(file->folder->guard, file->fd, (uint8_t *)bytes, strlen(bytes));
+    if (bytes != NULL) nacre__guard_set(file->dirfd->guard, file->fd, (uint8_t *)bytes, strlen(bytes));
     else close(file->fd);
     file->fd = -1;
-    return nacre__folder_sync(file->folder, why);
+    return nacre__dirfd_sync(file->dirfd, why);
 }
 
 /* `renamed` says that the name changed hands, whatever is returned. */
 static nacre_err give_name(nacre__new_file *file, const char *text, bool *renamed, nacre_detail *why)
 {
-    const nacre__folder *folder = file->folder;
+    const nacre__dirfd *dirfd = file->dirfd;
     const char *failed = fill(file->fd, text);
     *renamed = false;
-    if (failed != NULL) return fail(folder, file->name, failed, why);
-    nacre_err err = nacre__guard_check(folder, why); /* as late as can be */
+    if (failed != NULL) return fail(dirfd, file->name, failed, why);
+    nacre_err err = nacre__guard_check(dirfd, why); /* as late as can be */
     if (err != NACRE_OK) return err;
-    *renamed = renameat(folder->fd, file->temporary, folder->fd, file->name) == 0;
+    *renamed = renameat(dirfd->fd, file->temporary, dirfd->fd, file->name) == 0;
     if (*renamed) return NACRE_OK;
-    err = fail(folder, file->name, "replace (rename)", why);
+    err = fail(dirfd, file->name, "replace (rename)", why);
     *renamed = has_its_name(file);
     return err;
 }
 
 nacre_err nacre__file_commit(nacre__new_file *file, const char *text, bool *uncertain, nacre_detail *why)
 {
-    const nacre__folder *folder = file->folder;
-    const bool is_guarded = folder->guard != NULL && strcmp(file->name, "sequence.json") == 0;
+    const nacre__dirfd *dirfd = file->dirfd;
+    const bool is_guarded = dirfd->guard != NULL && strcmp(file->name, "sequence.json") == 0;
     char *bytes = is_guarded ? strdup(text) : NULL;
     bool renamed = false;
     *uncertain = false;
@@ -137,23 +137,23 @@ void nacre__file_abandon(nacre__new_file *file)
 {
     close(file->fd);
     file->fd = -1;
-    unlinkat(file->folder->fd, file->temporary, 0);
+    unlinkat(file->dirfd->fd, file->temporary, 0);
 }
 
-nacre_err nacre__file_replace(const nacre__folder *folder, const char *name, const char *text, bool *uncertain,
+nacre_err nacre__file_replace(const nacre__dirfd *dirfd, const char *name, const char *text, bool *uncertain,
                               nacre_detail *why)
 {
     nacre__new_file file;
     *uncertain = false;
-    nacre_err err = nacre__file_begin(&file, folder, name, why);
+    nacre_err err = nacre__file_begin(&file, dirfd, name, why);
     return err == NACRE_OK ? nacre__file_commit(&file, text, uncertain, why) : err;
 }
 
-void nacre__file_sweep(const nacre__folder *folder, const char *name)
+void nacre__file_sweep(const nacre__dirfd *dirfd, const char *name)
 {
     char prefix[MAX_NAME];
     size_t len = temporary_prefix(prefix, name);
-    int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dirfd->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (dir == NULL) {
         if (fd >= 0) close(fd);
@@ -161,6 +161,6 @@ void nacre__file_sweep(const nacre__folder *folder, const char *name)
     }
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
         if (strncmp(entry->d_name, prefix, len) == 0 && strlen(entry->d_name) == len + RANDOM_CHARS)
-            unlinkat(folder->fd, entry->d_name, 0);
+            unlinkat(dirfd->fd, entry->d_name, 0);
     closedir(dir);
 }

@@ -12,36 +12,36 @@
 #include "base/hosted/detail.h"
 #include "store/advice.h"
 
-nacre_err nacre__folder_open(nacre__folder *folder, const char *path, nacre_detail *why)
+nacre_err nacre__dirfd_open(nacre__dirfd *dirfd, const char *path, nacre_detail *why)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot open directory: %s", path, strerror(errno));
-    *folder = (nacre__folder){ .fd = fd, .path = path };
+    *dirfd = (nacre__dirfd){ .fd = fd, .path = path };
     return NACRE_OK;
 }
 
-void nacre__folder_close(nacre__folder *folder)
+void nacre__dirfd_close(nacre__dirfd *dirfd)
 {
-    if (folder->fd >= 0) close(folder->fd);
-    folder->fd = -1;
+    if (dirfd->fd >= 0) close(dirfd->fd);
+    dirfd->fd = -1;
 }
 
-nacre_err nacre__folder_sync(const nacre__folder *folder, nacre_detail *why)
+nacre_err nacre__dirfd_sync(const nacre__dirfd *dirfd, nacre_detail *why)
 {
-    if (fsync(folder->fd) == 0) return NACRE_OK;
-    return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot make the directory durable (fsync): %s%s", folder->path,
+    if (fsync(dirfd->fd) == 0) return NACRE_OK;
+    return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot make the directory durable (fsync): %s%s", dirfd->path,
                        strerror(errno), nacre__store_advice(errno));
 }
 
-nacre_err nacre__folder_sync_parent(const char *path, nacre_detail *why)
+nacre_err nacre__dirfd_sync_parent(const char *path, nacre_detail *why)
 {
-    nacre__folder parent = { .fd = -1 };
+    nacre__dirfd parent = { .fd = -1 };
     char *copy = strdup(path);
     if (copy == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
-    nacre_err err = nacre__folder_open(&parent, dirname(copy), why);
+    nacre_err err = nacre__dirfd_open(&parent, dirname(copy), why);
     if (err == NACRE_OK) {
-        err = nacre__folder_sync(&parent, why);
-        nacre__folder_close(&parent);
+        err = nacre__dirfd_sync(&parent, why);
+        nacre__dirfd_close(&parent);
     }
     free(copy);
     return err;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* born: see born.h. */
+/* born: see file_identity.h. */
 #include "store/file/file_identity.h"
 
 #include <assert.h>
@@ -59,55 +59,55 @@ static uint32_t fsid_of(const struct statfs *fs)
     return halves[0] ^ halves[1];
 }
 
-void nacre__born_of(char born[NACRE__BORN_TEXT], int fd)
+void nacre__file_identity_of(char identity[NACRE__FILE_IDENTITY_TEXT], int fd)
 {
     struct statfs fs;
     struct statx st;
-    born[0] = '\0';
+    identity[0] = '\0';
     const lasting *kind = fstatfs(fd, &fs) == 0 ? kind_of(&fs) : NULL;
     if (kind == NULL || statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) != 0) return;
     bool birth = kind->birth && (st.stx_mask & STATX_BTIME) != 0;
     if (kind->inode ? (st.stx_mask & STATX_INO) == 0 : !birth) return;
-    int len = snprintf(born, NACRE__BORN_TEXT, "%" PRIx64, kind->inode ? (uint64_t)st.stx_ino : 0);
+    int len = snprintf(identity, NACRE__FILE_IDENTITY_TEXT, "%" PRIx64, kind->inode ? (uint64_t)st.stx_ino : 0);
     if (!birth) return;
-    len += snprintf(born + len, NACRE__BORN_TEXT - (size_t)len, "-%" PRIx64 "-%" PRIx32, (uint64_t)st.stx_btime.tv_sec,
-                    (uint32_t)st.stx_btime.tv_nsec);
-    if (kind->fsid && len < NACRE__BORN_TEXT)
-        snprintf(born + len, NACRE__BORN_TEXT - (size_t)len, "-%" PRIx32, fsid_of(&fs));
+    len += snprintf(identity + len, NACRE__FILE_IDENTITY_TEXT - (size_t)len, "-%" PRIx64 "-%" PRIx32,
+                    (uint64_t)st.stx_btime.tv_sec, (uint32_t)st.stx_btime.tv_nsec);
+    if (kind->fsid && len < NACRE__FILE_IDENTITY_TEXT)
+        snprintf(identity + len, NACRE__FILE_IDENTITY_TEXT - (size_t)len, "-%" PRIx32, fsid_of(&fs));
 }
 
 /* A slow disk may take some seconds to write a file before it gets its name. */
 enum { WRITTEN_WITHIN = 10 /* seconds */ };
 
-bool nacre__born_touched(int folder_fd, const char *name)
+bool nacre__file_identity_touched(int dir_fd, const char *name)
 {
     struct statx st;
     const unsigned both = STATX_CTIME | STATX_BTIME;
-    if (statx(folder_fd, name, AT_SYMLINK_NOFOLLOW, both, &st) != 0 || (st.stx_mask & both) != both) return false;
+    if (statx(dir_fd, name, AT_SYMLINK_NOFOLLOW, both, &st) != 0 || (st.stx_mask & both) != both) return false;
     return st.stx_ctime.tv_sec > st.stx_btime.tv_sec + WRITTEN_WITHIN;
 }
 #else
-void nacre__born_of(char born[NACRE__BORN_TEXT], int fd)
+void nacre__file_identity_of(char identity[NACRE__FILE_IDENTITY_TEXT], int fd)
 {
     (void)fd;
-    born[0] = '\0';
+    identity[0] = '\0';
 }
 
-bool nacre__born_touched(int folder_fd, const char *name)
+bool nacre__file_identity_touched(int dir_fd, const char *name)
 {
-    (void)folder_fd, (void)name;
+    (void)dir_fd, (void)name;
     return false;
 }
 #endif
 
-bool nacre__born_is(const char *born, const char *named)
+bool nacre__file_identity_matches(const char *identity, const char *named)
 {
     size_t len = strlen(named);
-    return len == 0 || (strncmp(born, named, len) == 0 && (born[len] == '\0' || born[len] == '-'));
+    return len == 0 || (strncmp(identity, named, len) == 0 && (identity[len] == '\0' || identity[len] == '-'));
 }
 
-nacre__born_kind nacre__born_kind_of(const char *born)
+nacre__file_identity_kind nacre__file_identity_kind_of(const char *identity)
 {
-    if (born[0] == '\0') return NACRE__BORN_NOTHING;
-    return strchr(born, '-') != NULL ? NACRE__BORN_TIME : NACRE__BORN_INODE;
+    if (identity[0] == '\0') return NACRE__FILE_IDENTITY_NOTHING;
+    return strchr(identity, '-') != NULL ? NACRE__FILE_IDENTITY_TIME : NACRE__FILE_IDENTITY_INODE;
 }

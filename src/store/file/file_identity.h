@@ -14,26 +14,30 @@
  *     nothing                          all others, where inode numbers do not last (FAT), or are not known to
  *
  * Images and snapshots of a whole file system keep all of it, and cannot be told. */
-#ifndef NACRE_STORE_BORN_H
-#define NACRE_STORE_BORN_H
+#ifndef NACRE_STORE_FILE_IDENTITY_H
+#define NACRE_STORE_FILE_IDENTITY_H
 
 #include <stdbool.h>
 
-enum { NACRE__BORN_TEXT = 48 };
+enum { NACRE__FILE_IDENTITY_TEXT = 48 };
 
-/* nacre__born_of describes the open file; "" where nothing is known. */
-void nacre__born_of(char born[NACRE__BORN_TEXT], int fd);
+/* nacre__file_identity_of describes the open file; "" where nothing is known. */
+void nacre__file_identity_of(char identity[NACRE__FILE_IDENTITY_TEXT], int fd);
 
-/* nacre__born_is tells whether the file `born` is the one that is named: all parts of `named` agree. `born` may have more,
+/* nacre__file_identity_matches tells whether the file `identity` is the one that is named: all parts of `named` agree. `identity` may have more,
  * which was not known yet when `named` was written. "" names no file, and fits every one. */
-bool nacre__born_is(const char *born, const char *named);
+bool nacre__file_identity_matches(const char *identity, const char *named);
 
-/* nacre__born_touched tells whether a file was linked, renamed or changed more than some seconds after its birth: its ctime.
+/* nacre__file_identity_touched tells whether a file was linked, renamed or changed more than some seconds after its birth: its ctime.
  * False where that is not known. */
-bool nacre__born_touched(int folder_fd, const char *name);
+bool nacre__file_identity_touched(int dir_fd, const char *name);
 
 /* What the text says. */
-typedef enum nacre__born_kind { NACRE__BORN_NOTHING, NACRE__BORN_INODE, NACRE__BORN_TIME } nacre__born_kind;
-nacre__born_kind nacre__born_kind_of(const char *born);
+typedef enum nacre__file_identity_kind {
+    NACRE__FILE_IDENTITY_NOTHING,
+    NACRE__FILE_IDENTITY_INODE,
+    NACRE__FILE_IDENTITY_TIME
+} nacre__file_identity_kind;
+nacre__file_identity_kind nacre__file_identity_kind_of(const char *identity);
 
 #endif

@@ -11,47 +11,47 @@
 
 #include "base/hosted/detail.h"
 
-static nacre_err fail(const nacre__folder *folder, const char *name, nacre_detail *why)
+static nacre_err fail(const nacre__dirfd *dirfd, const char *name, nacre_detail *why)
 {
-    return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: cannot read: %s", folder->path, name, strerror(errno));
+    return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: cannot read: %s", dirfd->path, name, strerror(errno));
 }
 
-static nacre_err check_kind(int fd, const nacre__folder *folder, const char *name, size_t max, nacre_detail *why)
+static nacre_err check_kind(int fd, const nacre__dirfd *dirfd, const char *name, size_t max, nacre_detail *why)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0) return fail(folder, name, why);
-    if (!S_ISREG(st.st_mode)) return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: not a regular file", folder->path, name);
+    if (fstat(fd, &st) != 0) return fail(dirfd, name, why);
+    if (!S_ISREG(st.st_mode)) return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: not a regular file", dirfd->path, name);
     if (st.st_size < 0 || (uintmax_t)st.st_size > max)
-        return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: %jd bytes, at most %zu are allowed", folder->path, name,
+        return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: %jd bytes, at most %zu are allowed", dirfd->path, name,
                            (intmax_t)st.st_size, max);
     return NACRE_OK;
 }
 
 /* Reads until the end, and one byte beyond `max` at most: the file may have grown. */
-static nacre_err read_all(nacre__file *file, int fd, const nacre__folder *folder, const char *name, size_t max,
+static nacre_err read_all(nacre__file *file, int fd, const nacre__dirfd *dirfd, const char *name, size_t max,
                           nacre_detail *why)
 {
     for (;;) {
         ssize_t got = read(fd, file->ptr + file->len, file->cap - file->len);
         if (got == 0) return NACRE_OK;
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail(folder, name, why);
+        if (got < 0) return fail(dirfd, name, why);
         file->len += (size_t)got;
         if (file->len > max)
-            return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: more than the %zu bytes that are allowed", folder->path,
+            return nacre__fail(why, NACRE_ERR_FILE, "%s/%s: more than the %zu bytes that are allowed", dirfd->path,
                                name, max);
     }
 }
 
-static nacre_err read_open(nacre__file *file, int fd, const nacre__folder *folder, const char *name, size_t max,
+static nacre_err read_open(nacre__file *file, int fd, const nacre__dirfd *dirfd, const char *name, size_t max,
                            nacre_detail *why)
 {
-    nacre_err err = check_kind(fd, folder, name, max, why);
+    nacre_err err = check_kind(fd, dirfd, name, max, why);
     if (err != NACRE_OK) return err;
     file->cap = max + 1;
     file->ptr = malloc(file->cap);
     if (file->ptr == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
-    err = read_all(file, fd, folder, name, max, why);
+    err = read_all(file, fd, dirfd, name, max, why);
     if (err != NACRE_OK) nacre__file_free(file);
     return err;
 }
@@ -62,52 +62,52 @@ static bool is_replaced(const char *name)
     return strcmp(name, "sequence.json") == 0 || strcmp(name, "moved.json") == 0;
 }
 
-static bool is_link(const nacre__folder *folder, const char *name)
+static bool is_link(const nacre__dirfd *dirfd, const char *name)
 {
     struct stat st;
-    return fstatat(folder->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+    return fstatat(dirfd->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 }
 
-static nacre_err cannot_open(const nacre__folder *folder, const char *name, nacre_detail *why)
+static nacre_err cannot_open(const nacre__dirfd *dirfd, const char *name, nacre_detail *why)
 {
     int reason = errno;
-    if (is_replaced(name) && is_link(folder, name))
+    if (is_replaced(name) && is_link(dirfd, name))
         return nacre__fail(why, NACRE_ERR_BAD_CONTEXT,
                            "%s/%s: is a symbolic link; it would be replaced, and its target would keep the old "
                            "numbers: put the file itself there",
-                           folder->path, name);
+                           dirfd->path, name);
     errno = reason;
-    return fail(folder, name, why);
+    return fail(dirfd, name, why);
 }
 
 /* The guard compares with this file and these bytes before anything is written. */
-static nacre_err tell_guard(const nacre__folder *folder, int fd, const nacre__file *file, nacre_detail *why)
+static nacre_err tell_guard(const nacre__dirfd *dirfd, int fd, const nacre__file *file, nacre_detail *why)
 {
     uint8_t *bytes = malloc(file->len + 1);
     if (bytes == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
     memcpy(bytes, file->ptr, file->len);
-    nacre__guard_set(folder->guard, fd, bytes, file->len);
+    nacre__guard_set(dirfd->guard, fd, bytes, file->len);
     return NACRE_OK;
 }
 
-nacre_err nacre__file_read_born(nacre__file *file, char born[NACRE__BORN_TEXT], bool *found,
-                                const nacre__folder *folder, const char *name, size_t max, nacre_detail *why)
+nacre_err nacre__file_read_identity(nacre__file *file, char identity[NACRE__FILE_IDENTITY_TEXT], bool *found,
+                                    const nacre__dirfd *dirfd, const char *name, size_t max, nacre_detail *why)
 {
-    const bool is_guarded = folder->guard != NULL && strcmp(name, "sequence.json") == 0;
+    const bool is_guarded = dirfd->guard != NULL && strcmp(name, "sequence.json") == 0;
     *file = (nacre__file){ .ptr = NULL };
-    born[0] = '\0';
+    identity[0] = '\0';
     /* Without O_NONBLOCK a FIFO of that name would hang us before it is recognised. */
     int fd =
-        openat(folder->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (is_replaced(name) ? O_NOFOLLOW : 0));
+        openat(dirfd->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (is_replaced(name) ? O_NOFOLLOW : 0));
     /* A link that leads nowhere is no absent file: what it should hold is lost, for now. */
-    *found = fd >= 0 || errno != ENOENT || is_link(folder, name);
-    if (fd < 0 && *found) return cannot_open(folder, name, why);
-    if (fd < 0 && is_guarded) nacre__guard_set(folder->guard, -1, NULL, 0);
+    *found = fd >= 0 || errno != ENOENT || is_link(dirfd, name);
+    if (fd < 0 && *found) return cannot_open(dirfd, name, why);
+    if (fd < 0 && is_guarded) nacre__guard_set(dirfd->guard, -1, NULL, 0);
     if (fd < 0) return NACRE_OK;
-    nacre_err err = read_open(file, fd, folder, name, max, why);
-    nacre__born_of(born, fd);
+    nacre_err err = read_open(file, fd, dirfd, name, max, why);
+    nacre__file_identity_of(identity, fd);
     if (err == NACRE_OK && is_guarded) {
-        err = tell_guard(folder, fd, file, why);
+        err = tell_guard(dirfd, fd, file, why);
         if (err == NACRE_OK) return NACRE_OK;
         nacre__file_free(file);
     }
@@ -115,11 +115,11 @@ nacre_err nacre__file_read_born(nacre__file *file, char born[NACRE__BORN_TEXT], 
     return err;
 }
 
-nacre_err nacre__file_read(nacre__file *file, bool *found, const nacre__folder *folder, const char *name, size_t max,
+nacre_err nacre__file_read(nacre__file *file, bool *found, const nacre__dirfd *dirfd, const char *name, size_t max,
                            nacre_detail *why)
 {
-    char born[NACRE__BORN_TEXT];
-    return nacre__file_read_born(file, born, found, folder, name, max, why);
+    char identity[NACRE__FILE_IDENTITY_TEXT];
+    return nacre__file_read_identity(file, identity, found, dirfd, name, max, why);
 }
 
 void nacre__file_free(nacre__file *file)

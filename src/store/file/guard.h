@@ -33,7 +33,7 @@ void nacre__guard_set(nacre__guard *guard, int fd, uint8_t *bytes, size_t len);
  * NACRE_OK         all is as it was
  * NACRE_ERR_LOCKED something is not: write nothing, now or later
  * NACRE_ERR_FILE   it could not be looked at: write nothing, and try again */
-struct nacre__folder;
-NACRE_MUST_USE nacre_err nacre__guard_check(const struct nacre__folder *folder, nacre_detail *why);
+struct nacre__dirfd;
+NACRE_MUST_USE nacre_err nacre__guard_check(const struct nacre__dirfd *dirfd, nacre_detail *why);
 
 #endif

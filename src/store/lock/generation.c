@@ -17,9 +17,9 @@
 
 enum { RECORD = 64, NUM_RECORDS = 2, DIGITS = 20, NEXT_DIGITS = 13 };
 
-static nacre_err fail(const nacre__folder *folder, const char *what, nacre_detail *why)
+static nacre_err fail(const nacre__dirfd *dirfd, const char *what, nacre_detail *why)
 {
-    return nacre__fail(why, NACRE_ERR_FILE, "%s/lock: cannot %s: %s%s", folder->path, what, strerror(errno),
+    return nacre__fail(why, NACRE_ERR_FILE, "%s/lock: cannot %s: %s%s", dirfd->path, what, strerror(errno),
                        nacre__store_advice(errno));
 }
 
@@ -52,7 +52,7 @@ static nacre__generation parse(const char *record)
     return memcmp(record, rendered, RECORD) == 0 ? count : (nacre__generation){ 0, 0 };
 }
 
-static nacre_err read_records(nacre__generation *count, int fd, const nacre__folder *folder, nacre_detail *why)
+static nacre_err read_records(nacre__generation *count, int fd, const nacre__dirfd *dirfd, nacre_detail *why)
 {
     char text[NUM_RECORDS * RECORD] = "";
     *count = (nacre__generation){ 0, 0 };
@@ -60,7 +60,7 @@ static nacre_err read_records(nacre__generation *count, int fd, const nacre__fol
         ssize_t got = pread(fd, text + len, sizeof text - len, (off_t)len);
         if (got == 0) break;
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return fail(folder, "read", why);
+        if (got < 0) return fail(dirfd, "read", why);
         len += (size_t)got;
     }
     for (size_t i = 0; i < NUM_RECORDS; i++) {
@@ -70,7 +70,7 @@ static nacre_err read_records(nacre__generation *count, int fd, const nacre__fol
     return NACRE_OK;
 }
 
-static nacre_err put_record(int fd, nacre__generation count, const nacre__folder *folder, nacre_detail *why)
+static nacre_err put_record(int fd, nacre__generation count, const nacre__dirfd *dirfd, nacre_detail *why)
 {
     char record[RECORD + 1];
     render(record, count);
@@ -78,10 +78,10 @@ static nacre_err put_record(int fd, nacre__generation count, const nacre__folder
     for (size_t len = 0; len < RECORD;) {
         ssize_t put = pwrite(fd, record + len, RECORD - len, at + (off_t)len);
         if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return fail(folder, "write", why);
+        if (put < 0) return fail(dirfd, "write", why);
         len += (size_t)put;
     }
-    return fdatasync(fd) == 0 ? NACRE_OK : fail(folder, "make durable (fdatasync)", why);
+    return fdatasync(fd) == 0 ? NACRE_OK : fail(dirfd, "make durable (fdatasync)", why);
 }
 
 /* A lock that is another user's was opened for reading only. */
@@ -92,63 +92,63 @@ static bool is_writable(int fd)
 
 /* ---- The count ---- */
 
-nacre_err nacre__generation_read(nacre__generation *count, const nacre__folder *folder, nacre_detail *why)
+nacre_err nacre__generation_read(nacre__generation *count, const nacre__dirfd *dirfd, nacre_detail *why)
 {
     *count = (nacre__generation){ 0, 0 };
-    int fd = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    int fd = openat(dirfd->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 && (errno == ENOENT || errno == EACCES || errno == ELOOP || errno == ENXIO)) return NACRE_OK;
-    if (fd < 0) return fail(folder, "open", why);
+    if (fd < 0) return fail(dirfd, "open", why);
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) { /* refused by what locks it */
         close(fd);
         return NACRE_OK;
     }
-    nacre_err err = read_records(count, fd, folder, why);
+    nacre_err err = read_records(count, fd, dirfd, why);
     close(fd);
     return err;
 }
 
-nacre_err nacre__generation_open(nacre__generation_writer *writer, const nacre__folder *folder, int lock_fd,
+nacre_err nacre__generation_open(nacre__generation_writer *writer, const nacre__dirfd *dirfd, int lock_fd,
                                  nacre__generation state, nacre_detail *why)
 {
     nacre__generation found;
     *writer = (nacre__generation_writer){ .fd = lock_fd, .open = true };
     if (!is_writable(lock_fd)) return NACRE_OK;
-    nacre_err err = read_records(&found, lock_fd, folder, why);
+    nacre_err err = read_records(&found, lock_fd, dirfd, why);
     if (err != NACRE_OK) return err;
     /* A state that was renamed may still be undone by a power cut, and must not be less than the count then. */
-    if (found.number < state.number) err = nacre__folder_sync(folder, why);
-    if (err == NACRE_OK && found.number < state.number) err = put_record(lock_fd, state, folder, why);
+    if (found.number < state.number) err = nacre__dirfd_sync(dirfd, why);
+    if (err == NACRE_OK && found.number < state.number) err = put_record(lock_fd, state, dirfd, why);
     writer->number = found.number < state.number ? state.number : found.number;
     return err;
 }
 
-nacre_err nacre__generation_next(uint64_t *number, nacre__generation_writer *writer, const nacre__folder *folder,
+nacre_err nacre__generation_next(uint64_t *number, nacre__generation_writer *writer, const nacre__dirfd *dirfd,
                                  nacre_detail *why)
 {
     nacre__generation found;
     *number = 0;
     if (!is_writable(writer->fd)) return NACRE_OK;
-    nacre_err err = read_records(&found, writer->fd, folder, why);
+    nacre_err err = read_records(&found, writer->fd, dirfd, why);
     if (err != NACRE_OK) return err;
     if (writer->open && found.number > writer->number)
         return nacre__fail(why, NACRE_ERR_LOCKED,
                            "%s/lock: another program has used this context since, here or in a snapshot that "
                            "shares this file; end both, and make new keys (nacre keygen)",
-                           folder->path);
+                           dirfd->path);
     if (writer->number < found.number) writer->number = found.number;
     *number = ++writer->number;
     return NACRE_OK;
 }
 
-nacre_err nacre__generation_put(const nacre__generation_writer *writer, uint64_t number, const nacre__folder *folder,
+nacre_err nacre__generation_put(const nacre__generation_writer *writer, uint64_t number, const nacre__dirfd *dirfd,
                                 nacre_detail *why)
 {
     const nacre__generation count = { number, writer->next_to_send };
-    return number > 0 ? put_record(writer->fd, count, folder, why) : NACRE_OK;
+    return number > 0 ? put_record(writer->fd, count, dirfd, why) : NACRE_OK;
 }
 
-bool nacre__generation_is_writable(const nacre__folder *folder)
+bool nacre__generation_is_writable(const nacre__dirfd *dirfd)
 {
-    return faccessat(folder->fd, "lock", R_OK | W_OK, 0) == 0 || errno == ENOENT;
+    return faccessat(dirfd->fd, "lock", R_OK | W_OK, 0) == 0 || errno == ENOENT;
 }

@@ -38,24 +38,23 @@ typedef struct nacre__generation_writer {
 } nacre__generation_writer;
 
 /* nacre__generation_read gives what DIR/lock says; 0: none, or it cannot be read. NACRE_OK; NACRE_ERR_FILE: I/O. */
-NACRE_MUST_USE nacre_err nacre__generation_read(nacre__generation *count, const nacre__folder *folder,
-                                                nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__generation_read(nacre__generation *count, const nacre__dirfd *dirfd, nacre_detail *why);
 
 /* nacre__generation_open begins: DIR/lock gets what the state names when it has less.
  * NACRE_OK, also where it cannot be written; NACRE_ERR_FILE: I/O */
-NACRE_MUST_USE nacre_err nacre__generation_open(nacre__generation_writer *writer, const nacre__folder *folder,
+NACRE_MUST_USE nacre_err nacre__generation_open(nacre__generation_writer *writer, const nacre__dirfd *dirfd,
                                                 int lock_fd, nacre__generation state, nacre_detail *why);
 
 /* nacre__generation_next gives the number that the next state names; 0 where DIR/lock cannot be written.
  * NACRE_OK; NACRE_ERR_LOCKED: another writer; NACRE_ERR_FILE: I/O */
 NACRE_MUST_USE nacre_err nacre__generation_next(uint64_t *number, nacre__generation_writer *writer,
-                                                const nacre__folder *folder, nacre_detail *why);
+                                                const nacre__dirfd *dirfd, nacre_detail *why);
 
 /* nacre__generation_put writes that number, durably; none when it is 0. NACRE_OK, NACRE_ERR_FILE */
 NACRE_MUST_USE nacre_err nacre__generation_put(const nacre__generation_writer *writer, uint64_t number,
-                                               const nacre__folder *folder, nacre_detail *why);
+                                               const nacre__dirfd *dirfd, nacre_detail *why);
 
 /* Whether this user can write DIR/lock, or make it. */
-bool nacre__generation_is_writable(const nacre__folder *folder);
+bool nacre__generation_is_writable(const nacre__dirfd *dirfd);
 
 #endif

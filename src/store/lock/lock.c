@@ -38,10 +38,10 @@ static void pause_ms(long ms)
     nanosleep(&duration, NULL);
 }
 
-static bool is_still_there(int fd, const nacre__folder *folder)
+static bool is_still_there(int fd, const nacre__dirfd *dirfd)
 {
     struct stat locked, named;
-    if (fstat(fd, &locked) != 0 || fstatat(folder->fd, "lock", &named, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    if (fstat(fd, &locked) != 0 || fstatat(dirfd->fd, "lock", &named, AT_SYMLINK_NOFOLLOW) != 0) return false;
     return locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
 }
 
@@ -53,7 +53,7 @@ static bool locks_no_directories(int reason)
            reason == EOPNOTSUPP;
 }
 
-static attempt lock_file(const nacre__folder *folder, int fd)
+static attempt lock_file(const nacre__dirfd *dirfd, int fd)
 {
     struct stat st;
     if (fstat(fd, &st) != 0) return FAILED;
@@ -62,26 +62,26 @@ static attempt lock_file(const nacre__folder *folder, int fd)
         return FAILED;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) return errno == EWOULDBLOCK || errno == EINTR ? HELD : FAILED;
-    return is_still_there(fd, folder) ? TAKEN : REPLACED;
+    return is_still_there(fd, dirfd) ? TAKEN : REPLACED;
 }
 
-static attempt lock_directory(const nacre__folder *folder, int operation)
+static attempt lock_directory(const nacre__dirfd *dirfd, int operation)
 {
-    if (flock(folder->fd, operation | LOCK_NB) == 0 || locks_no_directories(errno)) return TAKEN;
+    if (flock(dirfd->fd, operation | LOCK_NB) == 0 || locks_no_directories(errno)) return TAKEN;
     return errno == EWOULDBLOCK || errno == EINTR ? DIRECTORY_HELD : FAILED;
 }
 
-static attempt attempt_once(int *fd, const nacre__folder *folder)
+static attempt attempt_once(int *fd, const nacre__dirfd *dirfd)
 {
-    int opened = openat(folder->fd, "lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int opened = openat(dirfd->fd, "lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     /* Another user's file: to lock it, reading it is enough. */
     if (opened < 0 && errno == EACCES) {
-        opened = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        opened = openat(dirfd->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (opened < 0) errno = EACCES; /* also when there is none: it could not be made */
     }
     if (opened < 0) return FAILED;
-    attempt result = lock_file(folder, opened);
-    if (result == TAKEN) result = lock_directory(folder, LOCK_EX);
+    attempt result = lock_file(dirfd, opened);
+    if (result == TAKEN) result = lock_directory(dirfd, LOCK_EX);
     if (result == TAKEN) {
         *fd = opened;
         return TAKEN;
@@ -114,66 +114,66 @@ static long holder(const struct stat *st)
 }
 
 /* `which` is what is locked by another: "/lock", or "" for the directory itself. */
-static nacre_err held(const nacre__folder *folder, const char *which, nacre_detail *why)
+static nacre_err held(const nacre__dirfd *dirfd, const char *which, nacre_detail *why)
 {
     struct stat st;
-    bool known = which[0] != '\0' ? fstatat(folder->fd, which + 1, &st, 0) == 0 : fstat(folder->fd, &st) == 0;
+    bool known = which[0] != '\0' ? fstatat(dirfd->fd, which + 1, &st, 0) == 0 : fstat(dirfd->fd, &st) == 0;
     long pid = known ? holder(&st) : 0;
     if (pid == (long)getpid())
-        return nacre__fail(why, NACRE_ERR_LOCKED, "%s%s: this process has the directory open already", folder->path,
+        return nacre__fail(why, NACRE_ERR_LOCKED, "%s%s: this process has the directory open already", dirfd->path,
                            which);
     if (pid > 0)
         return nacre__fail(why, NACRE_ERR_LOCKED, "%s%s: process %ld uses this directory; end it, or use another",
-                           folder->path, which, pid);
+                           dirfd->path, which, pid);
     return nacre__fail(why, NACRE_ERR_LOCKED, "%s%s: another process uses this directory; end it, or use another",
-                       folder->path, which);
+                       dirfd->path, which);
 }
 
-static nacre_err cannot_lock(const nacre__folder *folder, nacre_detail *why)
+static nacre_err cannot_lock(const nacre__dirfd *dirfd, nacre_detail *why)
 {
     if (errno == EISDIR || errno == ELOOP || errno == ENXIO) /* also a link, a FIFO, a socket */
         return nacre__fail(why, NACRE_ERR_FILE,
                            "%s/lock: is not a regular file; remove it while no program uses the directory",
-                           folder->path);
-    return nacre__fail(why, NACRE_ERR_FILE, "%s/lock: cannot lock: %s%s", folder->path, strerror(errno),
+                           dirfd->path);
+    return nacre__fail(why, NACRE_ERR_FILE, "%s/lock: cannot lock: %s%s", dirfd->path, strerror(errno),
                        nacre__store_advice(errno));
 }
 
-nacre_err nacre__lock_take(nacre__folder *folder, nacre__guard *guard, nacre_detail *why)
+nacre_err nacre__lock_take(nacre__dirfd *dirfd, nacre__guard *guard, nacre_detail *why)
 {
     int64_t end = now_ms() + WAIT_MS;
     for (;;) {
-        attempt result = attempt_once(&guard->lock_fd, folder);
-        if (result == TAKEN) folder->guard = guard;
+        attempt result = attempt_once(&guard->lock_fd, dirfd);
+        if (result == TAKEN) dirfd->guard = guard;
         if (result == TAKEN) return NACRE_OK;
-        if (result == FAILED) return cannot_lock(folder, why);
-        if (now_ms() >= end) return held(folder, result == DIRECTORY_HELD ? "" : "/lock", why);
+        if (result == FAILED) return cannot_lock(dirfd, why);
+        if (now_ms() >= end) return held(dirfd, result == DIRECTORY_HELD ? "" : "/lock", why);
         if (result != REPLACED) pause_ms(STEP_MS);
     }
 }
 
-static nacre_err probe_file(const nacre__folder *folder, nacre_detail *why)
+static nacre_err probe_file(const nacre__dirfd *dirfd, nacre_detail *why)
 {
-    int fd = openat(folder->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int fd = openat(dirfd->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) return NACRE_OK;
-    if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return cannot_lock(folder, why);
-    if (fd < 0) return nacre__fail(why, NACRE_ERR_FILE, "%s/lock: cannot open: %s", folder->path, strerror(errno));
+    if (fd < 0 && (errno == ELOOP || errno == ENXIO)) return cannot_lock(dirfd, why);
+    if (fd < 0) return nacre__fail(why, NACRE_ERR_FILE, "%s/lock: cannot open: %s", dirfd->path, strerror(errno));
     struct stat st;
     const bool is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     const bool is_free = is_file && flock(fd, LOCK_SH | LOCK_NB) == 0;
     close(fd);
     if (!is_file) errno = EISDIR;
-    if (!is_file) return cannot_lock(folder, why);
-    return is_free ? NACRE_OK : held(folder, "/lock", why);
+    if (!is_file) return cannot_lock(dirfd, why);
+    return is_free ? NACRE_OK : held(dirfd, "/lock", why);
 }
 
-nacre_err nacre__lock_probe(const nacre__folder *folder, nacre_detail *why)
+nacre_err nacre__lock_probe(const nacre__dirfd *dirfd, nacre_detail *why)
 {
-    nacre_err err = probe_file(folder, why);
+    nacre_err err = probe_file(dirfd, why);
     if (err != NACRE_OK) return err;
-    switch (lock_directory(folder, LOCK_SH)) {
-    case TAKEN: (void)flock(folder->fd, LOCK_UN); return NACRE_OK;
-    case FAILED: return cannot_lock(folder, why);
-    default: return held(folder, "", why);
+    switch (lock_directory(dirfd, LOCK_SH)) {
+    case TAKEN: (void)flock(dirfd->fd, LOCK_UN); return NACRE_OK;
+    case FAILED: return cannot_lock(dirfd, why);
+    default: return held(dirfd, "", why);
     }
 }

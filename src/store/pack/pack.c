@@ -95,7 +95,7 @@ nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere, c
 {
     nacre_pack *p = calloc(1, sizeof *p);
     if (p == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);
-    p->file.fd = p->file.folder_fd = -1;
+    p->file.fd = p->file.dir_fd = -1;
     p->owner = getpid();
     p->crypto = crypto;
     if (pthread_mutex_init(&p->stores_lock, NULL) != 0) {

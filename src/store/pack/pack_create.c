@@ -30,23 +30,23 @@ static nacre_err write_all(const nacre__pack_file *file, const nacre__pack_id *i
 }
 
 /* The folder that a path's last name is in. False: the path is too long. */
-static bool folder_of(char folder[PATH_MAX], const char *path)
+static bool directory_of(char dirfd[PATH_MAX], const char *path)
 {
     char copy[PATH_MAX];
     if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy) return false;
-    snprintf(folder, PATH_MAX, "%s", dirname(copy));
+    snprintf(dirfd, PATH_MAX, "%s", dirname(copy));
     return true;
 }
 
-static nacre_err sync_folder(const char *path, nacre_detail *why)
+static nacre_err sync_directory(const char *path, nacre_detail *why)
 {
     char name[PATH_MAX];
-    nacre__folder folder;
-    if (!folder_of(name, path)) return nacre__fail(why, NACRE_ERR_FILE, "%.200s: the path is too long", path);
-    nacre_err err = nacre__folder_open(&folder, name, why);
+    nacre__dirfd dirfd;
+    if (!directory_of(name, path)) return nacre__fail(why, NACRE_ERR_FILE, "%.200s: the path is too long", path);
+    nacre_err err = nacre__dirfd_open(&dirfd, name, why);
     if (err != NACRE_OK) return err;
-    err = nacre__folder_sync(&folder, why);
-    nacre__folder_close(&folder);
+    err = nacre__dirfd_sync(&dirfd, why);
+    nacre__dirfd_close(&dirfd);
     return err;
 }
 
@@ -59,7 +59,7 @@ nacre_err nacre_pack_create(const char *path, nacre_detail *why)
     if (file.fd < 0) return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot make the pack: %s", path, strerror(errno));
     nacre_err err = write_all(&file, &id, why);
     nacre__pack_file_close(&file);
-    if (err == NACRE_OK) err = sync_folder(path, why);
+    if (err == NACRE_OK) err = sync_directory(path, why);
     if (err != NACRE_OK) (void)unlink(path);
     return err;
 }

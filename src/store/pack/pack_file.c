@@ -69,21 +69,21 @@ static nacre_err open_locked(nacre__pack_file *file, nacre_detail *why)
 }
 
 /* Only to find the name again, so that it need not be readable. */
-static nacre_err open_folder(nacre__pack_file *file, nacre_detail *why)
+static nacre_err open_directory(nacre__pack_file *file, nacre_detail *why)
 {
     char *copy = strdup(file->path);
     if (copy == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory");
-    file->folder_fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    file->dir_fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
     int reason = errno;
     free(copy);
     errno = reason;
-    return file->folder_fd >= 0 ? NACRE_OK : fail(file, "open the pack", why);
+    return file->dir_fd >= 0 ? NACRE_OK : fail(file, "open the pack", why);
 }
 
 nacre_err nacre__pack_file_open(nacre__pack_file *file, const char *path, bool lock, nacre_detail *why)
 {
     *file = (nacre__pack_file){ -1, path, -1 };
-    nacre_err err = lock ? open_folder(file, why) : NACRE_OK;
+    nacre_err err = lock ? open_directory(file, why) : NACRE_OK;
     if (err == NACRE_OK) err = lock ? open_locked(file, why) : open_once(file, false, why);
     if (err != NACRE_OK) nacre__pack_file_close(file);
     return err;
@@ -92,8 +92,8 @@ nacre_err nacre__pack_file_open(nacre__pack_file *file, const char *path, bool l
 void nacre__pack_file_close(nacre__pack_file *file)
 {
     if (file->fd >= 0) close(file->fd);
-    if (file->folder_fd >= 0) close(file->folder_fd);
-    file->fd = file->folder_fd = -1;
+    if (file->dir_fd >= 0) close(file->dir_fd);
+    file->fd = file->dir_fd = -1;
 }
 
 _Static_assert(sizeof(off_t) >= 8, "offsets of a pack need _FILE_OFFSET_BITS=64");

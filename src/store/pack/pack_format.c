@@ -99,7 +99,7 @@ nacre_err nacre__head_read(nacre__pack_id *id, const uint8_t *page, const char *
 
 /* ---- Extent ---- */
 
-enum { BORN_AT = 40 };
+enum { IDENTITY_AT = 40 };
 
 void nacre__extent_write(uint8_t *page, const nacre__extent *extent, const nacre__pack_id *id, uint64_t page_number)
 {
@@ -108,7 +108,7 @@ void nacre__extent_write(uint8_t *page, const nacre__extent *extent, const nacre
     put(page + 16, extent->num_pages, 8);
     put(page + 24, extent->num_places, 8);
     put(page + 32, extent->num_segments, 4);
-    memcpy(page + BORN_AT, extent->born, NACRE__BORN_TEXT);
+    memcpy(page + IDENTITY_AT, extent->identity, NACRE__FILE_IDENTITY_TEXT);
     nacre__page_seal(page, id, page_number);
 }
 
@@ -116,9 +116,9 @@ bool nacre__extent_read(nacre__extent *extent, const uint8_t *page, const nacre_
 {
     if (!page_holds(page, "NACREEXT", id, page_number)) return false;
     nacre__extent read = { get(page + 8, 8), get(page + 16, 8), get(page + 24, 8), (uint32_t)get(page + 32, 4), "" };
-    memcpy(read.born, page + BORN_AT, NACRE__BORN_TEXT);
+    memcpy(read.identity, page + IDENTITY_AT, NACRE__FILE_IDENTITY_TEXT);
     *extent = read;
-    return read.born[NACRE__BORN_TEXT - 1] == '\0' && read.num_places <= NACRE_PACK_MAX &&
+    return read.identity[NACRE__FILE_IDENTITY_TEXT - 1] == '\0' && read.num_places <= NACRE_PACK_MAX &&
            read.num_segments <= NACRE__SEGMENTS_MAX && read.num_pages >= NACRE__PACK_FIRST_SEGMENT &&
            read.num_pages < UINT64_C(1) << 40;
 }

@@ -36,7 +36,8 @@ NACRE_MUST_USE nacre_err nacre__head_read(nacre__pack_id *id, const uint8_t *pag
 typedef struct nacre__extent {
     uint64_t generation, num_pages, num_places;
     uint32_t num_segments;
-    char born[NACRE__BORN_TEXT]; /* the file that it is used in (born.h); "": not used yet, or not known */
+    char identity
+        [NACRE__FILE_IDENTITY_TEXT]; /* the file that it is used in (file_identity.h); "": not used yet, or not known */
 } nacre__extent;
 void nacre__extent_write(uint8_t *page, const nacre__extent *extent, const nacre__pack_id *id, uint64_t page_number);
 bool nacre__extent_read(nacre__extent *extent, const uint8_t *page, const nacre__pack_id *id, uint64_t page_number);

@@ -38,7 +38,7 @@ nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why)
     const char *slash = strrchr(file->path, '/'), *name = slash != NULL ? slash + 1 : file->path;
     nacre_err err = nacre__pack_check_lost(pack, why);
     if (err != NACRE_OK) return err;
-    const bool is_seen = fstatat(file->folder_fd, name, &named, 0) == 0; /* a link is followed, as by opening */
+    const bool is_seen = fstatat(file->dir_fd, name, &named, 0) == 0; /* a link is followed, as by opening */
     if (!is_seen && errno == ENOENT) return nacre__pack_lose(pack, "moved or removed", why);
     if (!is_seen || fstat(file->fd, &held) != 0)
         return nacre__fail(why, NACRE_ERR_FILE, "%s: cannot look at it before writing: %s", pack->path,

@@ -13,7 +13,7 @@
 typedef struct nacre__pack_file {
     int fd; /* -1: none */
     const char *path;
-    int folder_fd; /* of a locked one: where its name is, whatever the working directory becomes; -1: none */
+    int dir_fd; /* of a locked one: where its name is, whatever the working directory becomes; -1: none */
 } nacre__pack_file;
 /* nacre__pack_file_open: NACRE_OK; NACRE_ERR_FILE; NACRE_ERR_LOCKED when it is to be locked. `file->path` is `path`. */
 NACRE_MUST_USE nacre_err nacre__pack_file_open(nacre__pack_file *file, const char *path, bool lock, nacre_detail *why);

@@ -27,7 +27,7 @@ _Static_assert(NACRE__MOVED_IDENTITY == 2 * NACRE__PACK_IDENTITY, "a pack's iden
 /* ---- DIR/moved.json ---- */
 
 /* The pack's name is for people; it is told when JSON can tell it. */
-static nacre_err write_moved(const nacre_pack *pack, const nacre__folder *folder, uint64_t next, bool completed,
+static nacre_err write_moved(const nacre_pack *pack, const nacre__dirfd *dirfd, uint64_t next, bool completed,
                              nacre_detail *why)
 {
     char identity[NACRE__MOVED_IDENTITY + 1];
@@ -40,7 +40,7 @@ static nacre_err write_moved(const nacre_pack *pack, const nacre__folder *folder
     nacre__text_put(&text, ",\n \"identity\": \"%s\",\n \"next-to-send\": %" PRIu64 ",\n \"completed\": %s}\n",
                     identity, next, completed ? "true" : "false");
     nacre_err err = text.failed ? nacre__pack_no_memory(pack, why)
-                                : nacre__file_replace(folder, "moved.json", text.ptr, &uncertain, why);
+                                : nacre__file_replace(dirfd, "moved.json", text.ptr, &uncertain, why);
     nacre__text_free(&text);
     return err;
 }
@@ -49,7 +49,7 @@ static nacre_err write_moved(const nacre_pack *pack, const nacre__folder *folder
 
 typedef struct move {
     nacre_pack *pack;
-    nacre__folder folder;
+    nacre__dirfd dirfd;
     nacre_role role;
     nacre_directory_info info; /* with secrets */
     nacre_detail *why;
@@ -70,11 +70,11 @@ static nacre_err exhaust(nacre_directory *dir, nacre_detail *why)
 static nacre_err disarm(move *m)
 {
     nacre_directory *dir;
-    const char *path = m->folder.path;
+    const char *path = m->dirfd.path;
     nacre_err err = nacre_directory_open_as(&dir, path, m->role, m->pack->crypto, m->why);
     if (err != NACRE_OK) return err;
     err = nacre_directory_read_as(&m->info, path, m->role, true, m->why); /* under the lock that it is open with */
-    if (err == NACRE_OK) err = write_moved(m->pack, &m->folder, m->info.next_to_send, false, m->why);
+    if (err == NACRE_OK) err = write_moved(m->pack, &m->dirfd, m->info.next_to_send, false, m->why);
     if (err == NACRE_OK) return exhaust(dir, m->why);
     (void)nacre_directory_close(dir, NULL); /* as it was */
     return err;
@@ -107,7 +107,7 @@ nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack, const 
 
 static nacre_err look(bool *has_it, bool *had_it, const move *m)
 {
-    return nacre__pack_knows(has_it, had_it, m->pack, &m->info, m->folder.path, m->why);
+    return nacre__pack_knows(has_it, had_it, m->pack, &m->info, m->dirfd.path, m->why);
 }
 
 static nacre_err refuse(const move *m)
@@ -115,14 +115,14 @@ static nacre_err refuse(const move *m)
     return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
                        "%s: the pack has, or had, a context with its keys: both would use the same nonces, or "
                        "accept the same messages",
-                       m->folder.path);
+                       m->dirfd.path);
 }
 
 /* Before anything is changed: the pack must be able to take it. */
 static nacre_err check_start(move *m)
 {
     bool has_it = false, had_it = false;
-    nacre_err err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
+    nacre_err err = nacre_directory_read_as(&m->info, m->dirfd.path, m->role, true, m->why);
     if (err == NACRE_OK) err = look(&has_it, &had_it, m);
     if (err != NACRE_OK) return err;
     return has_it || had_it ? refuse(m) : NACRE_OK;
@@ -138,8 +138,8 @@ static nacre_err start(move *m)
 static nacre_err resume(move *m, const nacre__moved *found, bool *in)
 {
     bool had_it = false;
-    nacre_err err = nacre__lock_probe(&m->folder, m->why);
-    if (err == NACRE_OK) err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
+    nacre_err err = nacre__lock_probe(&m->dirfd, m->why);
+    if (err == NACRE_OK) err = nacre_directory_read_as(&m->info, m->dirfd.path, m->role, true, m->why);
     if (err == NACRE_OK) err = look(in, &had_it, m);
     if (err != NACRE_OK || *in || found->completed) return err;
     if (had_it) return refuse(m);
@@ -148,8 +148,8 @@ static nacre_err resume(move *m, const nacre__moved *found, bool *in)
         m->info.window_known = false; /* RFC 8613 B.1.2 */
         return NACRE_OK;
     }
-    if (unlinkat(m->folder.fd, "moved.json", 0) != 0)
-        return nacre__fail(m->why, NACRE_ERR_FILE, "%s/moved.json: cannot remove", m->folder.path);
+    if (unlinkat(m->dirfd.fd, "moved.json", 0) != 0)
+        return nacre__fail(m->why, NACRE_ERR_FILE, "%s/moved.json: cannot remove", m->dirfd.path);
     return start(m);
 }
 
@@ -166,7 +166,7 @@ static nacre_err refuse_moved(const move *m, const nacre__moved *found)
                        found->completed ? "%s: was moved into another pack, or removed from this one (moved.json)"
                                         : "%s: its move into another pack was interrupted (moved.json says "
                                           "which); finish that",
-                       m->folder.path);
+                       m->dirfd.path);
 }
 
 /* Steps 1 and 2, or what is left to do of them. */
@@ -182,12 +182,12 @@ static nacre_err take(move *m, const nacre__moved *found, bool *in)
 static nacre_err check_take(move *m, const nacre__moved *found)
 {
     bool in = false, had_it = false;
-    nacre_err err = nacre__lock_probe(&m->folder, m->why);
+    nacre_err err = nacre__lock_probe(&m->dirfd, m->why);
     if (err == NACRE_OK && !found->found) err = check_start(m);
-    if (err == NACRE_OK && !found->found) return nacre__directory_check_place(&m->info, &m->folder, m->why);
+    if (err == NACRE_OK && !found->found) return nacre__directory_check_identity(&m->info, &m->dirfd, m->why);
     if (err != NACRE_OK) return err;
     if (!is_into(found, m->pack)) return refuse_moved(m, found);
-    err = nacre_directory_read_as(&m->info, m->folder.path, m->role, true, m->why);
+    err = nacre_directory_read_as(&m->info, m->dirfd.path, m->role, true, m->why);
     if (err == NACRE_OK) err = look(&in, &had_it, m);
     if (err != NACRE_OK || in) return err;
     if (found->completed) return refuse_moved(m, found);
@@ -198,11 +198,11 @@ nacre_err nacre__pack_check_in(nacre_pack *pack, const char *dir, nacre_role rol
 {
     move m = { .pack = pack, .role = role, .why = why };
     nacre__moved found;
-    nacre_err err = nacre__folder_open(&m.folder, dir, why);
+    nacre_err err = nacre__dirfd_open(&m.dirfd, dir, why);
     if (err != NACRE_OK) return err;
-    err = nacre__moved_read(&found, &m.folder, why);
+    err = nacre__moved_read(&found, &m.dirfd, why);
     if (err == NACRE_OK) err = check_take(&m, &found);
-    nacre__folder_close(&m.folder);
+    nacre__dirfd_close(&m.dirfd);
     nacre_wipe(&m.info, sizeof m.info);
     return err;
 }
@@ -223,14 +223,14 @@ nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, nacre_role role,
     bool in = false;
     nacre_err err = nacre__pack_check_alone(pack, why);
     if (err != NACRE_OK) return err;
-    err = nacre__folder_open(&m.folder, dir, why);
+    err = nacre__dirfd_open(&m.dirfd, dir, why);
     if (err != NACRE_OK) return err;
-    err = nacre__moved_read(&found, &m.folder, why);
+    err = nacre__moved_read(&found, &m.dirfd, why);
     if (err == NACRE_OK) err = take(&m, &found, &in);
     /* Steps 3 and 4 */
     if (err == NACRE_OK && !in) err = nacre_pack_add(pack, NULL, 1, give_one, &m, why);
-    if (err == NACRE_OK && !found.completed) err = write_moved(pack, &m.folder, NACRE_SEQ_MAX + 1, true, why);
-    nacre__folder_close(&m.folder);
+    if (err == NACRE_OK && !found.completed) err = write_moved(pack, &m.dirfd, NACRE_SEQ_MAX + 1, true, why);
+    nacre__dirfd_close(&m.dirfd);
     nacre_wipe(&m.info, sizeof m.info);
     return err;
 }

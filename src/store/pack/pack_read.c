@@ -85,9 +85,9 @@ nacre_err nacre_pack_read(const char *path, bool reveal, nacre_pack_visit visit,
     err = NACRE_ERR_BAD_CONTEXT;
     for (int attempt = 0; attempt < ATTEMPTS && err == NACRE_ERR_BAD_CONTEXT; attempt++)
         err = nacre__pack_map_read(&r.map, &r.file, why);
-    char born[NACRE__BORN_TEXT];
-    nacre__born_of(born, r.file.fd);
-    r.elsewhere = err == NACRE_OK && !nacre__born_is(born, r.map.extent.born);
+    char identity[NACRE__FILE_IDENTITY_TEXT];
+    nacre__file_identity_of(identity, r.file.fd);
+    r.elsewhere = err == NACRE_OK && !nacre__file_identity_matches(identity, r.map.extent.identity);
     if (err == NACRE_OK) err = visit_all(&r);
     nacre__pack_file_close(&r.file);
     return err;

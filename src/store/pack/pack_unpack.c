@@ -97,7 +97,7 @@ static nacre_err give_name(const moving *m)
     if (is_there(m->dir) || rename(m->hidden, m->dir) != 0)
         return nacre__fail(m->why, NACRE_ERR_FILE, "%s: cannot give it its name, it is in %s: %s", m->dir, m->hidden,
                            strerror(errno));
-    return nacre__folder_sync_parent(m->dir, m->why);
+    return nacre__dirfd_sync_parent(m->dir, m->why);
 }
 
 /* ---- Interrupted ---- */
@@ -105,10 +105,10 @@ static nacre_err give_name(const moving *m)
 /* Its secret comes last. */
 static bool is_half_made(const char *hidden)
 {
-    nacre__folder folder;
-    if (nacre__folder_open(&folder, hidden, NULL) != NACRE_OK) return false;
-    bool half = faccessat(folder.fd, "secret.json", F_OK, 0) != 0 && errno == ENOENT;
-    nacre__folder_close(&folder);
+    nacre__dirfd dirfd;
+    if (nacre__dirfd_open(&dirfd, hidden, NULL) != NACRE_OK) return false;
+    bool half = faccessat(dirfd.fd, "secret.json", F_OK, 0) != 0 && errno == ENOENT;
+    nacre__dirfd_close(&dirfd);
     return half;
 }
 

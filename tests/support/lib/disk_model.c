@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 struct node {
-    bool is_folder;
+    bool is_directory;
     bool in_place; /* since the last sync, it was only written where it had bytes: from, to */
     size_t from, to;
     size_t len, durable_len;
@@ -48,11 +48,11 @@ static void *grow(void *old, size_t *cap, size_t needed, size_t size)
     return grown;
 }
 
-static int new_node(disk *d, bool is_folder)
+static int new_node(disk *d, bool is_directory)
 {
     d->nodes = grow(d->nodes, &d->cap_nodes, d->num_nodes + 1, sizeof *d->nodes);
     memset(&d->nodes[d->num_nodes], 0, sizeof *d->nodes);
-    d->nodes[d->num_nodes].is_folder = is_folder;
+    d->nodes[d->num_nodes].is_directory = is_directory;
     return (int)d->num_nodes++;
 }
 
@@ -91,7 +91,7 @@ static void make_durable(struct entry *e)
     e->num = 1;
 }
 
-static void sync_folder(disk *d, int dir)
+static void sync_directory(disk *d, int dir)
 {
     for (size_t i = 0; i < d->num_entries; i++)
         if (d->entries[i].dir == dir) make_durable(&d->entries[i]);
@@ -155,8 +155,8 @@ void disk_apply(disk *d, const disk_op *op, unsigned lies)
         break;
     case DISK_SYNC:
         require(n != NULL, "disk model: sync");
-        if (n->is_folder && !(lies & DISK_NO_FOLDER_SYNC)) sync_folder(d, op->node);
-        if (!n->is_folder && !(lies & DISK_NO_FILE_SYNC)) sync_file(n);
+        if (n->is_directory && !(lies & DISK_NO_DIR_SYNC)) sync_directory(d, op->node);
+        if (!n->is_directory && !(lies & DISK_NO_FILE_SYNC)) sync_file(n);
         break;
     case DISK_LINK: set_name(d, op->to_dir, op->to_name, disk_lookup(d, op->dir, op->name)); break;
     case DISK_RENAME: rename_to(d, op, (lies & DISK_RENAME_FIRST) != 0); break;
@@ -176,22 +176,22 @@ static void load_file(struct node *n, const char *path)
     sync_file(n);
 }
 
-static void load_folder(disk *d, int dir, const char *path)
+static void load_directory(disk *d, int dir, const char *path)
 {
     char inner[4096];
     struct stat st;
-    DIR *folder = opendir(path);
-    require(folder != NULL, path);
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    DIR *dir_stream = opendir(path);
+    require(dir_stream != NULL, path);
+    for (const struct dirent *entry; (entry = readdir(dir_stream)) != NULL;) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         require((size_t)snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name) < sizeof inner, path);
         require(lstat(inner, &st) == 0, inner);
         int node = new_node(d, S_ISDIR(st.st_mode));
         make_durable(set_name(d, dir, entry->d_name, node));
-        if (S_ISDIR(st.st_mode)) load_folder(d, node, inner);
+        if (S_ISDIR(st.st_mode)) load_directory(d, node, inner);
         else load_file(&d->nodes[node], inner);
     }
-    closedir(folder);
+    closedir(dir_stream);
 }
 
 disk *disk_load(const char *path)
@@ -200,7 +200,7 @@ disk *disk_load(const char *path)
     require(d != NULL, "disk model: memory");
     int root = new_node(d, true);
     require(root == DISK_ROOT, "disk model: root");
-    load_folder(d, root, path);
+    load_directory(d, root, path);
     return d;
 }
 
@@ -267,20 +267,20 @@ void disk_choose_latest(disk_choice *c)
     c->latest = true;
 }
 
-static void empty_folder(const char *path)
+static void empty_directory(const char *path)
 {
     char inner[4096];
     struct stat st;
-    DIR *folder = opendir(path);
-    require(folder != NULL, path);
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+    DIR *dir_stream = opendir(path);
+    require(dir_stream != NULL, path);
+    for (const struct dirent *entry; (entry = readdir(dir_stream)) != NULL;) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
         require((size_t)snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name) < sizeof inner, path);
         require(lstat(inner, &st) == 0, inner);
-        if (S_ISDIR(st.st_mode)) empty_folder(inner);
+        if (S_ISDIR(st.st_mode)) empty_directory(inner);
         require(remove(inner) == 0, inner);
     }
-    closedir(folder);
+    closedir(dir_stream);
 }
 
 enum content { CURRENT, DURABLE, EMPTY, PART, ZEROS, NUM_CONTENTS };
@@ -325,7 +325,7 @@ static void put_file(const struct node *n, disk_choice *choice, const char *path
     require(file != NULL && (len == 0 || fwrite(bytes, 1, len, file) == len) && fclose(file) == 0, path);
 }
 
-static void put_folder(const disk *d, int dir, disk_choice *choice, const char *path)
+static void put_directory(const disk *d, int dir, disk_choice *choice, const char *path)
 {
     char inner[4096];
     for (size_t i = 0; i < d->num_entries; i++) {
@@ -334,17 +334,17 @@ static void put_folder(const disk *d, int dir, disk_choice *choice, const char *
         int node = e->values[e->num - 1 - choose(choice, e->num)];
         if (node == DISK_ABSENT) continue;
         require((size_t)snprintf(inner, sizeof inner, "%s/%s", path, e->name) < sizeof inner, path);
-        if (!d->nodes[node].is_folder) {
+        if (!d->nodes[node].is_directory) {
             put_file(&d->nodes[node], choice, inner);
             continue;
         }
         require(mkdir(inner, 0700) == 0, inner);
-        put_folder(d, node, choice, inner);
+        put_directory(d, node, choice, inner);
     }
 }
 
 void disk_put(const disk *d, disk_choice *choice, const char *path)
 {
-    empty_folder(path);
-    put_folder(d, DISK_ROOT, choice, path);
+    empty_directory(path);
+    put_directory(d, DISK_ROOT, choice, path);
 }

@@ -38,9 +38,9 @@ typedef struct disk_op {
 /* A disk that lies, to show that a test would notice; flags. */
 typedef enum disk_lie {
     DISK_HONEST = 0,
-    DISK_NO_FILE_SYNC = 1,   /* syncing a file does nothing */
-    DISK_NO_FOLDER_SYNC = 2, /* syncing a folder does nothing */
-    DISK_RENAME_FIRST = 4,   /* a rename is durable at once, before the data */
+    DISK_NO_FILE_SYNC = 1, /* syncing a file does nothing */
+    DISK_NO_DIR_SYNC = 2,  /* syncing a folder does nothing */
+    DISK_RENAME_FIRST = 4, /* a rename is durable at once, before the data */
 } disk_lie;
 
 typedef struct disk disk;

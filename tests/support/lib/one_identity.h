@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* one_birth: for the program that includes this, all files are one and the same (store/file/file_identity.h): so that the bytes of a file,
+/* one_identity: for the program that includes this, all files are one and the same (store/file/file_identity.h): so that the bytes of a file,
  * put into another one, stand for what a crash left of it. They replace the C library's. */
 #ifndef TEST_ONE_BIRTH_H
 #define TEST_ONE_BIRTH_H

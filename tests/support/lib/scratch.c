@@ -92,10 +92,10 @@ char *scratch_state(const char *dir)
     char *text = scratch_read(dir, "sequence.json");
     if (text == NULL) return NULL;
     static const char object[] = ", \"nacre\": {", member[] = "\"born\": \"";
-    char *born = strstr(text, member), *end = born != NULL ? strchr(born + strlen(member), '"') : NULL;
+    char *identity = strstr(text, member), *end = identity != NULL ? strchr(identity + strlen(member), '"') : NULL;
     if (end == NULL) return text;
-    if (end[1] == ',') cut_out(born, end + strlen("\", "));
-    else cut_out(born - strlen(object), end + strlen("\"}"));
+    if (end[1] == ',') cut_out(identity, end + strlen("\", "));
+    else cut_out(identity - strlen(object), end + strlen("\"}"));
     return text;
 }
 
