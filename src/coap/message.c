@@ -63,15 +63,20 @@ static inline bool parse_head(nacre_message *m, nacre_bytes *body, nacre_bytes d
     return !r.bad;
 }
 
-nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram)
+nacre_err nacre__message_parse(nacre_message *m, uint32_t *seen, nacre_bytes datagram)
 {
     nacre_message out;
     nacre_bytes body;
-    uint32_t seen;
-    if (!parse_head(&out, &body, datagram) || !nacre__body_parse(body, &out.options, &out.payload, &seen))
+    if (!parse_head(&out, &body, datagram) || !nacre__body_parse(body, &out.options, &out.payload, seen))
         return NACRE_ERR_MALFORMED;
     *m = out;
     return NACRE_OK;
+}
+
+nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram)
+{
+    uint32_t seen;
+    return nacre__message_parse(m, &seen, datagram);
 }
 
 nacre_err nacre__message_parse_start(nacre_message *m, nacre_bytes start)

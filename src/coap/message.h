@@ -13,6 +13,9 @@
  * `seen` is not set. */
 const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32_t *seen);
 
+/* nacre_message_parse, with what its walk over the options has seen; set on NACRE_OK. */
+NACRE_MUST_USE nacre_err nacre__message_parse(nacre_message *m, uint32_t *seen, nacre_bytes datagram);
+
 /* nacre__message_parse_start reads the start of a message that is longer: header and token, the options that are whole, and the
  * start of the payload, which is absent when the start does not reach it. NACRE_OK; NACRE_ERR_MALFORMED for a bad header or
  * token, and for an empty message, which has nothing to be cut. */

@@ -110,6 +110,7 @@ static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *byt
     ep->burst = nacre__lay_out(&layout, config->burst, sizeof(nacre__received));
     ep->locked = nacre__lay_out(&layout, config->burst, sizeof(nacre_context *));
     ep->jobs = nacre__lay_out(&layout, config->burst, sizeof(nacre_unprotect_item));
+    ep->outers = nacre__lay_out(&layout, config->burst, sizeof(nacre__outer_options *));
     bytes->clients = nacre__lay_out(&layout, config->num_client_exchanges, max);
     bytes->sent = nacre__lay_out(&layout, (size_t)config->num_client_exchanges + config->num_transmissions, max);
     bytes->servers = nacre__lay_out(&layout, config->num_server_exchanges, max);

@@ -33,6 +33,7 @@ struct nacre_endpoint {
 
     nacre__received *burst; /* one burst: receive.c */
     nacre_unprotect_item *jobs;
+    const nacre__outer_options **outers;                                     /* of the jobs */
     nacre_context **locked;                                                  /* burst: of the jobs */
     uint8_t *plaintexts;                                                     /* burst times max_message: plaintexts */
     void (*on_confirmed)(void *self, nacre_context *context, nacre_err err); /* nacre__endpoint_on_confirmed; or NULL */

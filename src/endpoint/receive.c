@@ -6,7 +6,7 @@
 #include "endpoint/endpoint_struct.h"
 #include "endpoint/core/hash.h"
 #include "coap/message.h"
-#include "coap/option_check.h"
+#include "oscore/unprotect.h"
 
 #include <string.h>
 
@@ -39,7 +39,6 @@ static bool is_for_us(void *self, nacre_bytes kid)
 static void sort_request(nacre_endpoint *ep, nacre__received *received, uint64_t now_ms)
 {
     if (received->outer.type > NACRE_NON) return; /* RFC 7252 4.2: ACK and RST carry no requests */
-    received->seen = nacre__options_seen(received->outer.options);
     const uint64_t hash = nacre__peer_hash(&ep->core, &received->datagram->peer, received->datagram->bytes);
     const bool may_repeat = !nacre_address_is_reliable(&received->datagram->peer);
     nacre__server_exchange *known =
@@ -128,8 +127,9 @@ static size_t oversized(const nacre_endpoint *ep, const nacre_datagram *d)
 
 static nacre_err parse(nacre__received *received, nacre_bytes bytes)
 {
-    return received->oversized == 0 ? nacre_message_parse(&received->outer, bytes)
-                                    : nacre__message_parse_start(&received->outer, bytes);
+    if (received->oversized == 0) return nacre__message_parse(&received->outer, &received->seen, bytes);
+    received->seen = UINT32_MAX; /* not known: each may be there */
+    return nacre__message_parse_start(&received->outer, bytes);
 }
 
 static void sort_one(nacre_endpoint *ep, nacre__received *received, const nacre_datagram *datagram, uint64_t now_ms)
@@ -160,12 +160,13 @@ static void open_request(const nacre_endpoint *ep, nacre__received *received)
         received->plain = received->outer;
         return;
     }
-    received->err = nacre_verify_start(&received->option, &received->outer);
+    received->err = nacre__outer_read(&received->read, &received->outer);
     if (received->err == NACRE_ERR_NOT_PROTECTED) {
         received->plain = received->outer;
         received->err = NACRE_OK;
     } else if (received->err == NACRE_OK) {
-        const bool complete = !nacre_is_absent(received->option.kid) && !nacre_is_absent(received->option.partial_iv);
+        const bool complete =
+            !nacre_is_absent(received->read.oscore.kid) && !nacre_is_absent(received->read.oscore.partial_iv);
         received->open = complete;
         received->err = complete ? NACRE_ERR_NO_CONTEXT : NACRE_ERR_DECODE; /* RFC 8613 5: a request has both */
     }
@@ -174,7 +175,10 @@ static void open_request(const nacre_endpoint *ep, nacre__received *received)
 static void open_response(const nacre_endpoint *ep, nacre__received *received)
 {
     const nacre__client_exchange *exchange = &ep->exchanges.clients[received->index];
-    received->open = exchange->context != NULL && nacre__has_option(received->outer.options, NACRE_OPT_OSCORE);
+    if (exchange->context == NULL || (received->seen & NACRE__SEEN(NACRE_OPT_OSCORE)) == 0) return;
+    received->err = nacre__outer_read(&received->read, &received->outer);
+    received->open = received->err == NACRE_OK;
+    if (received->err == NACRE_ERR_NOT_PROTECTED) received->err = NACRE_OK; /* another option has its bit */
 }
 
 /* The next context to try is looked for for many requests at once: with many contexts, most of a search is waiting for
@@ -199,7 +203,7 @@ static void search_all(nacre_endpoint *ep, size_t num)
             continue;
         searched[n] = received;
         queries[n++] =
-            (nacre_table_query){ received->option.kid, received->option.kid_context, received->cursor, NULL };
+            (nacre_table_query){ received->read.oscore.kid, received->read.oscore.kid_context, received->cursor, NULL };
         if (n < NACRE_BURST) continue;
         search(ep, searched, queries, n);
         n = 0;
@@ -242,6 +246,7 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
         job->id = &received->id;
         job->buf = received->buf;
         job->outer = &received->outer;
+        ep->outers[received->job] = &received->read;
         job->is_response = received->kind == NACRE__RECEIVED_RESPONSE;
     }
     return num_jobs;
@@ -300,7 +305,7 @@ static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs, size_t num)
     if (lock->lock != NULL) lock->lock(lock->self, ep->locked, num_jobs);
     for (size_t i = 0; i < num; i++)
         if (ep->burst[i].open) ep->burst[i].recovers = !nacre_context_replay(ep->burst[i].context)->known;
-    nacre_unprotect_many(&ep->core.config.crypto, ep->jobs, num_jobs);
+    nacre__unprotect_many(&ep->core.config.crypto, ep->jobs, ep->outers, num_jobs);
     only_one_recovers(ep, num);
     if (lock->lock != NULL) lock->unlock(lock->self, ep->locked, num_jobs);
 }
@@ -355,12 +360,7 @@ static void deliver_response(nacre_endpoint *ep, nacre__received *received, uint
         nacre__client_exchange_by_token(&ep->exchanges, &received->datagram->peer, received->outer.token);
     if (exchange != NULL && exchange->number == received->number) {
         nacre__validate(&ep->validation, &received->datagram->peer); /* its token has 64 random bits */
-        if (is_verified)
-            nacre__received_drop_options(&ep->core, received, &received->plain,
-                                         nacre__options_seen(received->plain.options));
-        else
-            nacre__received_drop_options(&ep->core, received, &received->outer,
-                                         nacre__options_seen(received->outer.options));
+        (void)nacre__received_drop_options(&ep->core, received, is_verified ? &received->plain : &received->outer);
         if (received->kind == NACRE__RECEIVED_BLOCK) nacre__outer_block(&ep->outer, exchange, received, now_ms);
         else if (received->kind == NACRE__RECEIVED_OVERSIZED)
             nacre__client_exchange_oversized(ep, exchange, received, now_ms);

@@ -63,7 +63,7 @@ static void plain_response(nacre_endpoint *ep, nacre__client_exchange *exchange,
 void nacre__client_exchange_responded(nacre_endpoint *ep, nacre__client_exchange *exchange,
                                       const nacre__received *received, uint64_t now_ms)
 {
-    const bool has_oscore = nacre__has_option(received->outer.options, NACRE_OPT_OSCORE);
+    const bool has_oscore = nacre__received_has(received, NACRE_OPT_OSCORE);
     if (!has_oscore || (exchange->context == NULL && ep->core.config.opaque_oscore))
         plain_response(ep, exchange, received, now_ms);
     else if (exchange->context == NULL)

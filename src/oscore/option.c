@@ -64,12 +64,13 @@ static bool is_alone(nacre_bytes options)
     return options.ptr[0] >> 4 == NACRE_OPT_OSCORE && options.len <= 13 && (options.ptr[0] & 15u) + 1 == options.len;
 }
 
-nacre_err nacre__outer_read(nacre_oscore_option *opt, bool *others_stay, const nacre_message *message)
+nacre_err nacre__outer_read(nacre__outer_options *outer, const nacre_message *message)
 {
     if (message->options.len == 0) return NACRE_ERR_NOT_PROTECTED; /* and its pointer may be NULL */
     if (is_alone(message->options) && message->payload.len > 0) {
-        *others_stay = false;
-        return nacre_oscore_option_read(opt, nacre_bytes_of(message->options.ptr + 1, message->options.len - 1));
+        outer->others_stay = false;
+        return nacre_oscore_option_read(&outer->oscore,
+                                        nacre_bytes_of(message->options.ptr + 1, message->options.len - 1));
     }
     const uint8_t *at = message->options.ptr, *end = at + message->options.len;
     nacre_bytes value = NACRE_ABSENT, found = NACRE_ABSENT;
@@ -85,12 +86,14 @@ nacre_err nacre__outer_read(nacre_oscore_option *opt, bool *others_stay, const n
     }
     if (nacre_is_absent(found)) return NACRE_ERR_NOT_PROTECTED;
     if (message->payload.len == 0) return NACRE_ERR_DECODE; /* RFC 8613 2: malformed without a payload */
-    *others_stay = stay;
-    return nacre_oscore_option_read(opt, found);
+    outer->others_stay = stay;
+    return nacre_oscore_option_read(&outer->oscore, found);
 }
 
 nacre_err nacre_verify_start(nacre_oscore_option *opt, const nacre_message *message)
 {
-    bool others_stay;
-    return nacre__outer_read(opt, &others_stay, message);
+    nacre__outer_options outer;
+    const nacre_err err = nacre__outer_read(&outer, message);
+    if (err == NACRE_OK) *opt = outer.oscore;
+    return err;
 }

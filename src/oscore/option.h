@@ -44,8 +44,14 @@ NACRE__CODEC uint8_t *nacre__oscore_option_put(uint8_t *at, const nacre_oscore_o
 
 #endif
 
-/* nacre_verify_start, which also tells whether there are outer options that keep their meaning after decryption. */
-nacre_err nacre__outer_read(nacre_oscore_option *opt, bool *others_stay, const nacre_message *message);
+/* What the outer options of an OSCORE message say. */
+typedef struct nacre__outer_options {
+    nacre_oscore_option oscore; /* slices of the message */
+    bool others_stay;           /* there are others, which keep their meaning after decryption */
+} nacre__outer_options;
+
+/* nacre_verify_start for all of them; `outer` is set on NACRE_OK. */
+nacre_err nacre__outer_read(nacre__outer_options *outer, const nacre_message *message);
 
 /* Whether an option exists outside only (class U and not E, RFC 8613 4.1). */
 bool nacre__only_outer(uint16_t number);

@@ -130,7 +130,7 @@ nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived
     if (nacre_is_absent(r2) || r2.len > NACRE_REDERIVE_MAX_R2) return NACRE_ERR_NO_CONTEXT;
 
     nacre_message plain;
-    nacre__unprotect_how how = { true, client->common_iv };
+    const nacre__unprotect_how how = { .any_kid_context = true, .request_common_iv = client->common_iv };
     err = derive(spare, crypto, client->material, r2, nacre_bytes_of(client->id_1, client->id_1_len));
     if (err == NACRE_OK)
         err = nacre__unprotect_response(&spare->context, crypto, request_1, &plain, NULL, buf, outer, &how);

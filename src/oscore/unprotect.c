@@ -38,12 +38,16 @@ typedef struct unprotection {
     bool was_looked_up; /* a request's Partial IV, in the window, and was fresh */
 } unprotection;
 
-static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const nacre_message *outer)
+static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const nacre_message *outer,
+                            const nacre__unprotect_how *how)
 {
-    bool others_stay = false;
-    nacre_err err = nacre__outer_read(option, &others_stay, outer);
-    u->offset = others_stay ? outer->options.len : 0; /* merged, they take no more than that */
-    return err;
+    nacre__outer_options read;
+    if (how->outer != NULL) read = *how->outer;
+    const nacre_err err = how->outer != NULL ? NACRE_OK : nacre__outer_read(&read, outer);
+    if (err != NACRE_OK) return err;
+    *option = read.oscore;
+    u->offset = read.others_stay ? outer->options.len : 0; /* merged, they take no more than that */
+    return NACRE_OK;
 }
 
 /* RFC 8613 8.2 steps 4 to 6, 8.4 steps 3 to 5, up to the cipher. The payload is the ciphertext: RFC 8613 6.2. */
@@ -153,7 +157,7 @@ static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const 
                                const nacre_message *outer, const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
-    nacre_err err = read_outer(u, &option, outer);
+    nacre_err err = read_outer(u, &option, outer, how);
     if (err != NACRE_OK) return err;
     if (nacre_is_absent(option.partial_iv) || nacre_is_absent(option.kid)) return NACRE_ERR_DECODE; /* RFC 8613 5 */
     if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
@@ -215,7 +219,7 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
                                 const nacre__unprotect_how *how)
 {
     nacre_oscore_option option;
-    nacre_err err = read_outer(u, &option, outer);
+    nacre_err err = read_outer(u, &option, outer, how);
     if (err != NACRE_OK) return err;
     if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
     if (!nacre__request_kid_fits(id, ctx->aead)) return NACRE_ERR_BAD_ARGUMENT; /* a request of another context */
@@ -266,11 +270,13 @@ nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypt
 
 /* ---- Bursts ---- */
 
-static nacre_err begin_item(unprotection *u, const nacre_crypto *crypto, const nacre_unprotect_item *item)
+static nacre_err begin_item(unprotection *u, const nacre_crypto *crypto, const nacre_unprotect_item *item,
+                            const nacre__outer_options *outer)
 {
+    const nacre__unprotect_how how = { .outer = outer };
     u->was_looked_up = false;
-    if (item->is_response) return begin_response(u, item->context, crypto, item->id, item->buf, item->outer, &ordinary);
-    return begin_request(u, item->context, crypto, item->buf, item->outer, &ordinary);
+    if (item->is_response) return begin_response(u, item->context, crypto, item->id, item->buf, item->outer, &how);
+    return begin_request(u, item->context, crypto, item->buf, item->outer, &how);
 }
 
 /* `item->err` says how it began. What failed after its Partial IV was looked up may be a replay by now, as it would be one
@@ -286,7 +292,8 @@ static nacre_err end_item(unprotection *u, nacre_unprotect_item *item)
 }
 
 enum { AHEAD = 4 };
-static void unprotect_burst(const nacre_crypto *crypto, nacre_unprotect_item *items, size_t num)
+static void unprotect_burst(const nacre_crypto *crypto, nacre_unprotect_item *items,
+                            const nacre__outer_options *const *outers, size_t num)
 {
     unprotection work[NACRE_BURST];
     nacre_aead_job *jobs[NACRE_BURST];
@@ -298,7 +305,7 @@ static void unprotect_burst(const nacre_crypto *crypto, nacre_unprotect_item *it
             NACRE__PREFETCH(items[i + AHEAD].outer);
             NACRE__PREFETCH(items[i + AHEAD].outer->options.ptr);
         }
-        items[i].err = begin_item(&work[i], crypto, &items[i]);
+        items[i].err = begin_item(&work[i], crypto, &items[i], outers != NULL ? outers[i] : NULL);
         if (items[i].err != NACRE_OK) continue;
         jobs[num_jobs++] = &work[i].job;
         nacre__fetch_key(work[i].job.key);
@@ -308,8 +315,15 @@ static void unprotect_burst(const nacre_crypto *crypto, nacre_unprotect_item *it
     for (size_t i = 0; i < num; i++) items[i].err = end_item(&work[i], &items[i]);
 }
 
-void nacre_unprotect_many(const nacre_crypto *crypto, nacre_unprotect_item *items, size_t num)
+void nacre__unprotect_many(const nacre_crypto *crypto, nacre_unprotect_item *items,
+                           const nacre__outer_options *const *outers, size_t num)
 {
     for (size_t at = 0; at < num; at += NACRE_BURST)
-        unprotect_burst(crypto, items + at, num - at < NACRE_BURST ? num - at : NACRE_BURST);
+        unprotect_burst(crypto, items + at, outers != NULL ? outers + at : NULL,
+                        num - at < NACRE_BURST ? num - at : NACRE_BURST);
+}
+
+void nacre_unprotect_many(const nacre_crypto *crypto, nacre_unprotect_item *items, size_t num)
+{
+    nacre__unprotect_many(crypto, items, NULL, num);
 }

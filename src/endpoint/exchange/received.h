@@ -3,7 +3,9 @@
 #ifndef NACRE_ENDPOINT_EXCHANGE_RECEIVED_H
 #define NACRE_ENDPOINT_EXCHANGE_RECEIVED_H
 
+#include "coap/message.h"
 #include "endpoint/core/core.h"
+#include "oscore/option.h"
 
 /* One datagram on its way through receive_many. */
 typedef enum nacre__received_kind {
@@ -20,7 +22,7 @@ typedef struct nacre__received {
     size_t oversized; /* its full length, when it is longer than max_message or cut: `outer` is its start; or 0 */
     nacre_message outer, plain;
     nacre_buf buf; /* for its plaintext */
-    uint32_t seen; /* what options `outer` may have: nacre__options_scan */
+    uint32_t seen; /* what options `outer` may have: nacre__options_scan, when it was parsed */
     nacre_request_id id;
     nacre_response_info info;
     nacre_context *context;
@@ -33,10 +35,10 @@ typedef struct nacre__received {
     /* while contexts are tried: */
     nacre_rederivation *rederivation; /* the last one tried */
     bool rederivations_end;           /* there are no more */
-    nacre_oscore_option option;
-    size_t cursor;       /* in the table, */
-    nacre_context *next; /* and what was found there */
-    uint32_t job;        /* open: which of the burst's */
+    nacre__outer_options read;        /* of `outer`, when it is to be opened */
+    size_t cursor;                    /* in the table, */
+    nacre_context *next;              /* and what was found there */
+    uint32_t job;                     /* open: which of the burst's */
     uint8_t tried;
     bool open;
     bool recovers; /* the context that it was tried with last does not know its replay window */
@@ -44,8 +46,13 @@ typedef struct nacre__received {
 
 /* RFC 7252 5.4.3, 5.4.5: drops the elective options that do not count, of `message`, which is `outer` or `plain` of the item
  * or a copy of it. What was decrypted stands in memory of ours; a plain message goes on in its room. A proxy that carries
- * OSCORE unread leaves messages as they are. */
-void nacre__received_drop_options(const nacre__core *core, const nacre__received *received, nacre_message *message,
-                                  uint32_t seen);
+ * OSCORE unread leaves messages as they are. Gives what options there were: nacre__options_seen. */
+uint32_t nacre__received_drop_options(const nacre__core *core, const nacre__received *received, nacre_message *message);
+
+/* nacre__has_option of `outer`. */
+static inline bool nacre__received_has(const nacre__received *received, uint16_t number)
+{
+    return (received->seen & NACRE__SEEN(number)) != 0 && nacre__has_option(received->outer.options, number);
+}
 
 #endif

@@ -257,7 +257,7 @@ static bool is_pending(const nacre__exchanges *x, const nacre__received *receive
     for (uint32_t i = 0; i < x->max_pending; i++) {
         const nacre__pending_request *p = &x->pending[i];
         if (p->server != NACRE__NONE && x->servers[p->server].context == received->context &&
-            nacre_bytes_equal(nacre_bytes_of(p->partial_iv, p->partial_iv_len), received->option.partial_iv))
+            nacre_bytes_equal(nacre_bytes_of(p->partial_iv, p->partial_iv_len), received->read.oscore.partial_iv))
             return true;
     }
     return false;
@@ -267,7 +267,7 @@ static bool is_pending(const nacre__exchanges *x, const nacre__received *receive
  * known to have come, and its retransmission finds the store further on. */
 static void keep_pending(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
 {
-    const nacre_bytes piv = received->option.partial_iv;
+    const nacre_bytes piv = received->read.oscore.partial_iv;
     const bool is_new = exchange->pending == NACRE__NONE && !is_pending(x, received);
     exchange->context = received->context;
     for (uint32_t i = 0; is_new && exchange->pending == NACRE__NONE && i < x->max_pending; i++) {
@@ -311,9 +311,8 @@ void nacre__response_settle(nacre__exchanges *x, nacre__server_exchange *exchang
         exchange->context = received->context;
         exchange->id = received->id; /* moved: the item is not looked at again */
         exchange->message = received->plain;
-        exchange->seen = received->context == NULL ? received->seen : nacre__options_seen(received->plain.options);
+        exchange->seen = nacre__received_drop_options(x->core, received, &exchange->message);
         exchange->state = NACRE__SERVER_READY;
-        nacre__received_drop_options(x->core, received, &exchange->message, exchange->seen);
         if ((exchange->seen | received->seen) & NACRE__SEEN(NACRE_OPT_ECHO)) heard_echo(x, received);
         nacre__queue_push(&x->events, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
         x->core->stats.requests++;

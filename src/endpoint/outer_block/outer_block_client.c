@@ -55,12 +55,12 @@ static bool fits(const nacre__outer *entry, const nacre_message *m, nacre__block
 nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exchange *exchange,
                                        nacre__received *received)
 {
-    const nacre_bytes value = nacre_option_find(received->outer.options, NACRE_OPT_BLOCK2);
     nacre__outer *entry = entry_of(b, exchange);
     nacre__block block;
-    if (nacre_is_absent(value) || exchange->context == NULL ||
-        !nacre__has_option(received->outer.options, NACRE_OPT_OSCORE))
+    if (exchange->context == NULL || !nacre__received_has(received, NACRE_OPT_BLOCK2) ||
+        !nacre__received_has(received, NACRE_OPT_OSCORE))
         return NACRE__RECEIVED_RESPONSE;
+    const nacre_bytes value = nacre_option_find(received->outer.options, NACRE_OPT_BLOCK2);
     if (!nacre__block_read(&block, value)) return NACRE__RECEIVED_BLOCK;
     if (block.more || block.num > 0) {
         if (block.more || entry == NULL || !fits(entry, &received->outer, block)) return NACRE__RECEIVED_BLOCK;
@@ -69,6 +69,7 @@ nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exc
         received->joined = entry;
         received->buf = nacre__outer_buf(b, entry);
         received->outer.options = nacre_bytes_of(entry->head, entry->head_len);
+        received->seen = UINT32_MAX; /* of the first block's options: not known */
         received->outer.payload = nacre_bytes_of(entry->body, entry->body_len);
         leave_entry(exchange);
         return NACRE__RECEIVED_RESPONSE;

@@ -82,9 +82,7 @@ bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchang
                                   const nacre__received *received)
 {
     nacre_rederivation *r = exchange->rederivation;
-    nacre_oscore_option option;
-    if (r == NULL || nacre_verify_start(&option, &received->outer) != NACRE_OK || nacre_is_absent(option.kid_context))
-        return false;
+    if (r == NULL || nacre_is_absent(received->read.oscore.kid_context)) return false;
     const bool is_leader = leads(exchange);
     nacre_rederive_client client = r->client;
     uint8_t r3[NACRE_REDERIVE_NONCE];

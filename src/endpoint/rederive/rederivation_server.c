@@ -31,8 +31,8 @@ nacre_context *nacre__rederivation_next_context(nacre__rederivations *d, nacre__
 {
     if (received->rederivations_end) return NULL;
     do {
-        received->rederivation = nacre__rederivation_next(d, received->rederivation, received->option.kid);
-    } while (received->rederivation != NULL && !fits(received->rederivation, &received->option));
+        received->rederivation = nacre__rederivation_next(d, received->rederivation, received->read.oscore.kid);
+    } while (received->rederivation != NULL && !fits(received->rederivation, &received->read.oscore));
     received->rederivations_end = received->rederivation == NULL;
     return received->rederivation != NULL ? &received->rederivation->own.context : NULL;
 }
@@ -90,7 +90,7 @@ static nacre_err take_wrapped(const attempt *a)
 static bool names_current(const attempt *a)
 {
     const nacre_bytes field =
-        a->received->option.kid_context; /* its last bytes are R2 | R3: nacre_rederive_recognise */
+        a->received->read.oscore.kid_context; /* its last bytes are R2 | R3: nacre_rederive_recognise */
     const size_t len = NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE;
     return is_in_use(a->r) && nacre_bytes_equal(nacre_bytes_of(field.ptr + field.len - len, len),
                                                 nacre_context_id_context(&a->r->own.context));
@@ -143,7 +143,7 @@ static nacre_err respond_1(const attempt *a, bool ordinary)
 /* Whether it may be protected with the context that was there before the procedure, and is lost. */
 static bool may_be_ordinary(const attempt *a)
 {
-    const nacre_bytes field = a->received->option.kid_context;
+    const nacre_bytes field = a->received->read.oscore.kid_context;
     return a->r->current == NULL && (nacre_is_absent(field) || nacre_bytes_equal(field, a->r->material.id_context));
 }
 
@@ -172,11 +172,11 @@ bool nacre__rederivation_takes(nacre__rederivations *d, nacre__server_exchange *
         received->err != NACRE_ERR_REPLAY && received->err != NACRE_ERR_CONTEXT_UNAVAILABLE)
         return false;
     attempt a = { d, exchange, received, NULL, received->buf };
-    const nacre_rederive_step step = nacre_rederive_recognise(&received->option);
+    const nacre_rederive_step step = nacre_rederive_recognise(&received->read.oscore);
     nacre_err err = NACRE_ERR_NO_CONTEXT;
     bool is_busy = false;
     for (int tried = 0; may_be_another(err) && tried < NACRE_MAX_CANDIDATES; tried++) {
-        a.r = nacre__rederivation_next(d, a.r, received->option.kid);
+        a.r = nacre__rederivation_next(d, a.r, received->read.oscore.kid);
         if (a.r == NULL) break;
         err = try_one(&a, step);
         is_busy = is_busy || err == NACRE_ERR_BUSY;
