@@ -148,8 +148,9 @@ int nacre_err_exit_code(nacre_err err);
  * DECODE, REPLAY, REPLAY_ECHO, PROTECTION_INVALID. */
 bool nacre_err_is_protection_invalid(nacre_err err);
 
-/* What went wrong, for people: one line that says what, where and what to do, without a final dot or newline. Functions
- * that take a nacre_detail set it whenever they return an error; NULL is allowed. */
+/* What went wrong, for people: one line that says what, where and what to do, without a final dot or newline. It is UTF-8 without
+ * anything that steers a terminal: of names and texts that have more, '?' is shown. Functions that take a nacre_detail set it
+ * whenever they return an error; NULL is allowed. */
 typedef struct nacre_detail {
     char text[512];
 } nacre_detail;

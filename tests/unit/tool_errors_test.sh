@@ -85,6 +85,18 @@ run 0 adopt --next-to-send 1099511627775 last
 run 0 protect --context last 4001000100
 run 4 protect --context last 4001000100
 
+# ---- what a file says steers no terminal: CSI as a C1 character, and a change of direction
+"$nacre" keygen steered other_side >/dev/null || fail keygen
+printf '{"moved-to": "/\\u009b31mred\\u202epack", "identity": "%032d", "next-to-send": 5, "completed": true}' 0 >steered/moved.json
+run 5 check steered
+says out 'into the pack /??31mred???pack (moved.json)'
+run 5 check --json steered
+says out 'into the pack /??31mred???pack (moved.json)'
+rm steered/moved.json
+printf '{"\\u009b31m\\u202ename": 1}' >steered/settings.json
+run 5 check steered
+says out '"??31m???name" means nothing'
+
 # ---- one of a thing is no plural
 for subcommand in protect unprotect; do
     timeout 30 "$nacre" $subcommand --context other 40 >out 2>err </dev/null && fail "$subcommand took one byte"

@@ -59,12 +59,8 @@ static int help(void)
 }
 
 /* What `is_told` is in the list, and not printed again. */
-static void add_told(struct check *c, enum level level, char *text, bool is_told)
+static void add_told(struct check *c, enum level level, const char *text, bool is_told)
 {
-    /* JSON is UTF-8, but a path may be anything, and cutting may have split a character. */
-    if (!nacre__utf8_valid(nacre_bytes_of((const uint8_t *)text, strlen(text))))
-        for (char *p = text; *p != '\0'; p++)
-            if ((unsigned char)*p > 0x7f) *p = '?';
     if (c->num[level]++ > 0) nacre__text_put(&c->lists[level], ", ");
     nacre__text_put_string(&c->lists[level], text);
     if (c->json || is_told) return;
@@ -72,7 +68,7 @@ static void add_told(struct check *c, enum level level, char *text, bool is_told
     else printf("%s (%s)\n", text, level_names[level]);
 }
 
-static void add(struct check *c, enum level level, char *text)
+static void add(struct check *c, enum level level, const char *text)
 {
     add_told(c, level, text, false);
 }

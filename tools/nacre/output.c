@@ -6,27 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hosted/visible.h"
 #include "formats.h"
 #include "tool.h"
 
 enum { MAX_LINE = 1024 };
-
-/* What could move a terminal's cursor or start an escape sequence: C0 and DEL, and C1 as UTF-8 writes it. */
-static void tame(char *text)
-{
-    for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++) {
-        bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0;
-        if (is_c1) c[1] = '?';
-        if (is_c1 || *c < 0x20 || *c == 0x7f) *c = '?';
-    }
-}
 
 /* One line, whatever file names and peers bring along. */
 static void print_line(const char *subcommand, const char *format, va_list args, const char *hint)
 {
     char line[MAX_LINE];
     if (vsnprintf(line, sizeof line, format, args) < 0) line[0] = '\0';
-    tame(line);
+    nacre__make_visible(line);
     const char *space = subcommand != NULL ? " " : "";
     fprintf(stderr, "nacre%s%s: %s%s\n", space, subcommand != NULL ? subcommand : "", line, hint);
 }

@@ -2,6 +2,7 @@
 /* nacre get, put, post, delete, fetch, observe: one request, its answer's payload on stdout or in a file, everything else on
  * stderr. */
 #include "observe.h"
+#include "base/hosted/visible.h"
 #include "formats.h"
 #include "request_body.h"
 #include "request_show.h"
@@ -235,25 +236,6 @@ static int parse(args *a, int argc, char **argv)
 
 /* ---- The answer ------------------------------------------------------------------------------------------------------- */
 
-/* The length of the UTF-8 character at the start (RFC 3629), 0 for none, and for one that steers a terminal: control
- * characters, line separators, changes of direction. */
-static size_t visible(nacre_bytes in)
-{
-    static const uint32_t least[] = { 0, 0x20, 0xa0, 0x800, 0x10000 };
-    uint8_t first = in.ptr[0];
-    size_t len = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
-    if (len == 0 || len > in.len) return 0;
-    uint32_t c = len == 1 ? first : first & (0x7fu >> len);
-    for (size_t i = 1; i < len; i++) {
-        if (in.ptr[i] >> 6 != 2) return 0;
-        c = c << 6 | (in.ptr[i] & 0x3f);
-    }
-    bool steers =
-        c == 0x7f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0x200e || c == 0x200f;
-    if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || steers) return 0;
-    return len;
-}
-
 /* ": TEXT" of a diagnostic payload (RFC 7252 5.5.2), harmless on a terminal and one line; "" without one. */
 static void diagnostic(char *out, size_t cap, const nacre_reply *reply)
 {
@@ -270,7 +252,7 @@ static void diagnostic(char *out, size_t cap, const nacre_reply *reply)
     }
     memcpy(out, ": ", 2);
     while (left.len > 0 && used + 5 < cap) {
-        size_t len = visible(left), step = len != 0 ? len : 1;
+        size_t len = nacre__visible(left), step = len != 0 ? len : 1;
         if (len != 0) memcpy(out + used, left.ptr, len);
         else out[used] = '?';
         used += step;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* detail: see detail.h. */
 #include "base/hosted/detail.h"
+#include "base/hosted/visible.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +13,6 @@ nacre_err nacre__fail(nacre_detail *why, nacre_err err, const char *format, ...)
     va_start(args, format);
     if (vsnprintf(why->text, sizeof why->text, format, args) < 0) why->text[0] = '\0';
     va_end(args);
-    for (char *c = why->text; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+    nacre__make_visible(why->text);
     return err;
 }

@@ -5,8 +5,8 @@
 
 #include <nacre/base.h>
 
-/* nacre__fail sets `why` (NULL is allowed) and gives `err` back. Control characters, which file names and files may bring along,
- * become '?': a detail is one line. */
+/* nacre__fail sets `why` (NULL is allowed) and gives `err` back. What steers a terminal, which file names, files and peers may
+ * bring along, becomes '?' (visible.h): a detail is one line of UTF-8. */
 nacre_err nacre__fail(nacre_detail *why, nacre_err err, const char *format, ...) NACRE_PRINTF(3, 4);
 
 #endif
