@@ -219,8 +219,8 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_REDERIVED, /* RFC 8613 B.2 (nacre/rederivation.h): `context` is new, agreed with `peer`; `user` is the
                                 renewal's. What was in flight under the one before it has ended */
     NACRE_EVENT_PONG,      /* the peer answered nacre_endpoint_ping; the exchange has ended */
-    NACRE_EVENT_OVERSIZED, /* a datagram with the token of a protected request of ours had `oversized` bytes, more than
-                                max_message: a hint, which anybody on the path may have sent. The exchange goes on. Ask in
+    NACRE_EVENT_OVERSIZED, /* a datagram with the token of a protected request of ours, or of an observation, plain ones too,
+                                had `oversized` bytes, more than max_message: a hint, which anybody on the path may have sent. The exchange goes on. Ask in
                                 blocks, or in smaller ones (RFC 7959), or make max_message larger */
 } nacre_event_kind;
 

@@ -287,6 +287,28 @@ static void oversized_notification_leaves_the_observation(void **state)
     }
 }
 
+/* A registration anew that NSTART holds goes as soon as it may, whatever comes meanwhile. */
+static void oversized_notification_delays_no_registration_that_is_held(void **state)
+{
+    (void)state;
+    static const nacre_endpoint_config one_at_a_time = { .nstart = 1 };
+    observed o;
+    datagram d;
+    observe_one(&o, &one_at_a_time, true, 0);
+    const uint64_t due = nacre_endpoint_deadline(o.p.client.ep);
+    (void)start(&o.p.client, &o.p.server, NULL, NACRE_NON);
+    assert_true(party_take(&o.p.client, &d, due - 1)); /* it counts for ACK_TIMEOUT */
+    nacre_endpoint_expire(o.p.client.ep, due);
+    assert_false(party_take(&o.p.client, &d, due));
+    d = oversized_notification(&o, NACRE_NON, NACRE_CONTENT);
+    give_cut(&o.p.client, &o.p.server.address, &d, WHOLE, due + 1);
+    expect_oversized(&o);
+    nacre_endpoint_expire(o.p.client.ep, due + 1999);
+    take(&o, due + 1999);
+    assert_int_equal(o.observe, 0);
+    pair_close(&o.p);
+}
+
 /* Nor does one that only looks like one: forged, or an error's code, which ends a plain observation alone. */
 static void oversized_error_ends_a_plain_observation_only(void **state)
 {
@@ -318,6 +340,7 @@ int main(void)
         cmocka_unit_test(oversized_datagram_never_ends_a_protected_request),
         cmocka_unit_test(oversized_answer_of_another_is_not_taken),
         cmocka_unit_test(oversized_notification_leaves_the_observation),
+        cmocka_unit_test(oversized_notification_delays_no_registration_that_is_held),
         cmocka_unit_test(oversized_error_ends_a_plain_observation_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,7 +198,7 @@ bool nacre__observation_survives(nacre__exchanges *x, nacre__client_exchange *ex
     const nacre__observation *o = &exchange->observation;
     if (!o->begun || o->leaving || !is_notification(&received->outer)) return false;
     if (nacre__client_exchange_waits(exchange)) settle(x, exchange, now_ms);
-    watch(x, exchange, &received->outer, now_ms);
+    if (exchange->state == NACRE__CLIENT_OBSERVING) watch(x, exchange, &received->outer, now_ms);
     return true;
 }
 
