@@ -2,6 +2,8 @@
 /* observers: registrations, notifications, and every way in which an observation ends. */
 #include "../scenario/raw.h"
 
+#include "endpoint/endpoint_struct.h"
+
 static pair world;
 
 static raw open_with(nacre_context **ctx, bool is_protected, nacre_endpoint_config config)
@@ -708,9 +710,42 @@ static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
     }
 }
 
+/* RFC 7252 4.4: the message ID of what waits for its store is in use; 4.2: what was not sent is neither acknowledged nor reset. */
+static void a_notification_that_waits_for_its_store_has_its_message_id_alone(void **state)
+{
+    (void)state;
+    pair_open(&world, &(nacre_endpoint_config){ .num_observers = 1 },
+              &(pairing){ .server_persistent = true, .first_chunk = 5 });
+    nacre_endpoint *ep = world.server.ep;
+    raw r = raw_open(&world, world.ours);
+    datagram d;
+    nacre_event event;
+    nacre_context_confirm_window_lost(world.theirs);
+    const nacre_exchange observer = observed(&r, NACRE_CON);
+    (void)nacre_endpoint_next_event(ep, &event); /* asked for early */
+    nacre_endpoint_changed(ep, observer);
+    (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
+    respond_text(&world.server, observer, "when it is durable");
+    assert_false(party_take(&world.server, &d, 0));
+    const uint16_t mid = ep->observe.observers[0].mid;
+    for (int i = 0; i < 65536; i++) assert_int_not_equal(nacre__new_mid(&ep->tx, &r.address), mid);
+    raw_empty(&r, NACRE_ACK, mid, 0);
+    raw_empty(&r, NACRE_RST, mid, 0);
+    assert_false(ep->observe.observers[0].is_checked);
+    serve_store(world.theirs);
+    nacre_endpoint_confirmed(ep, world.theirs, NACRE_OK);
+    assert_int_equal(raw_take(&r, &d, 0).mid, mid);
+    assert_payload(raw_read(&r, &d), "when it is durable");
+    raw_empty(&r, NACRE_ACK, mid, 0);
+    expect_quiet(&world.server, 0);
+    assert_true(nacre_endpoint_deadline(ep) == UINT64_MAX);
+    pair_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_notification_that_waits_for_its_store_has_its_message_id_alone),
         cmocka_unit_test(notifications),
         cmocka_unit_test(the_event),
         cmocka_unit_test(coalesces),

@@ -89,6 +89,7 @@ nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *se
         separate->id = *id; /* moved: what is left has no right to the nonce */
         *id = nacre_request_id_dup(id);
         nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
+        nacre__transmission_set_mid(x->tx, separate->t, response->mid); /* no other message gets it meanwhile */
         nacre__persist_join(x->persist, context, NACRE__OF_TRANSMISSION, nacre__transmission_index(x->tx, separate->t));
     } else if (err == NACRE_OK) {
         nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
