@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The side that asks, under an application, a store, a peer and a network that do anything in any order, with pools of a few
+/* The side that requests, under an application, a store, a peer and a network that do anything in any order, with pools of a few
  * places and forged ACK, RST and oversized datagrams among what comes: what must hold is that nothing is touched that is not
  * there (AddressSanitizer sees it), that each exchange has one end and no event after it, that no number protects two requests,
  * and that when it is over nothing is held, waits or has a timer. */
@@ -7,18 +7,18 @@
 
 #include "endpoint/endpoint_struct.h"
 
-enum { ASKS = 5, OPEN = 64, KEPT = 16, CONTEXTS = 2, STEPS = 2000 };
+enum { REQUESTS = 5, OPEN = 64, KEPT = 16, CONTEXTS = 2, STEPS = 2000 };
 
 static struct {
     pair pair;
     nacre_context *ours[CONTEXTS + 1]; /* the last one: none */
-    bool gone[CONTEXTS];
+    bool removed[CONTEXTS];
     datagram sent[KEPT], back[KEPT]; /* some of what the client and the server have sent */
     size_t num_sent, num_back;
     nacre_exchange open[OPEN]; /* of the client */
     size_t num_open;
-    nacre_exchange asked[OPEN], observers[OPEN]; /* of the server */
-    size_t num_asked, num_observers;
+    nacre_exchange requests[OPEN], observers[OPEN]; /* of the server */
+    size_t num_requests, num_observers;
     nonce_log log;
     chance chance;
     uint64_t now;
@@ -72,7 +72,7 @@ static void client_events(bool store_works)
     }
 }
 
-static void ask(void)
+static void request(void)
 {
     static const uint8_t body[40];
     const size_t who = pick(CONTEXTS + 1);
@@ -81,7 +81,7 @@ static void ask(void)
     nacre_exchange exchange;
     nacre_message plain = { .type = pick(3) ? NACRE_CON : NACRE_NON, .code = pick(4) ? NACRE_GET : NACRE_POST };
     const nacre_request_options how = { .timeout_ms = pick(5) == 0 ? 1 + (uint32_t)pick(5000) : 0 };
-    if (who < CONTEXTS && w.gone[who]) return;
+    if (who < CONTEXTS && w.removed[who]) return;
     nacre_options_init(&options, NACRE_BUF(room));
     if (plain.code == NACRE_GET && pick(2)) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, 0);
     assert_int_equal(nacre_options_finish(&options, &plain.options), NACRE_OK);
@@ -150,32 +150,32 @@ static void server_events(void)
         nacre_exchange observer;
         if (event.kind == NACRE_EVENT_OBSERVER_GONE) (void)take_out(w.observers, &w.num_observers, event.exchange);
         if (event.kind != NACRE_EVENT_REQUEST && event.kind != NACRE_EVENT_NOTIFY) continue;
-        keep(w.asked, &w.num_asked, event.exchange);
+        keep(w.requests, &w.num_requests, event.exchange);
         if (event.kind == NACRE_EVENT_REQUEST && percent(&w.chance, 70) &&
             nacre_endpoint_observe(w.pair.server.ep, event.exchange, NULL, &observer) == NACRE_OK)
             keep(w.observers, &w.num_observers, observer);
     }
 }
 
-static void server_answers(void)
+static void server_responds(void)
 {
     static const uint8_t body[1100];
     static const uint8_t codes[] = { NACRE_CONTENT, NACRE_CONTENT, NACRE_CHANGED, NACRE_NOT_FOUND, NACRE_UNAUTHORIZED };
     uint8_t room[64];
     nacre_options options;
-    if (w.num_asked == 0) return;
-    const nacre_exchange exchange = w.asked[pick_late(w.num_asked)];
-    nacre_message answer = { .code = codes[pick(5)] };
+    if (w.num_requests == 0) return;
+    const nacre_exchange exchange = w.requests[pick_late(w.num_requests)];
+    nacre_message response = { .code = codes[pick(5)] };
     if (pick(4) == 0 && nacre_endpoint_defer_response(w.pair.server.ep, exchange) == NACRE_OK) return;
     nacre_options_init(&options, NACRE_BUF(room));
     if (pick(2)) nacre_options_add_uint(&options, NACRE_OPT_MAX_AGE, pick(100));
     if (pick(3) == 0) nacre_options_add(&options, NACRE_OPT_ECHO, nacre_bytes_of(body, 1 + pick(40)));
     if (pick(30) == 0) nacre_options_add(&options, 65001, NACRE_STR("critical"));
-    assert_int_equal(nacre_options_finish(&options, &answer.options), NACRE_OK);
-    answer.payload = nacre_bytes_of(body, pick(6) ? pick(40) : pick(sizeof body));
-    if (nacre_endpoint_respond(w.pair.server.ep, exchange, &answer) != NACRE_OK)
+    assert_int_equal(nacre_options_finish(&options, &response.options), NACRE_OK);
+    response.payload = nacre_bytes_of(body, pick(6) ? pick(40) : pick(sizeof body));
+    if (nacre_endpoint_respond(w.pair.server.ep, exchange, &response) != NACRE_OK)
         nacre_endpoint_ignore(w.pair.server.ep, exchange);
-    (void)take_out(w.asked, &w.num_asked, exchange);
+    (void)take_out(w.requests, &w.num_requests, exchange);
 }
 
 static void server_hears(void)
@@ -204,7 +204,7 @@ static void client_hears(void)
     assert_int_equal(party_receive(&w.pair.client, &in, 1, w.now), 1);
 }
 
-/* An ACK, a RST or an answer in clear to something that was sent or, by its message ID, will be. */
+/* An ACK, a RST or an response in clear to something that was sent or, by its message ID, will be. */
 static void client_hears_forged(void)
 {
     static const uint8_t codes[] = { NACRE_EMPTY, NACRE_EMPTY, NACRE_UNAUTHORIZED, NACRE_UNAVAILABLE, NACRE_CONTENT };
@@ -221,11 +221,11 @@ static void client_hears_forged(void)
     party_give(&w.pair.client, &w.pair.server, &d, w.now);
 }
 
-static void context_goes(void)
+static void context_removed(void)
 {
     const size_t who = pick(CONTEXTS);
-    if (w.gone[who] || !percent(&w.chance, 1)) return;
-    w.gone[who] = true;
+    if (w.removed[who] || !percent(&w.chance, 1)) return;
+    w.removed[who] = true;
     nacre_table_remove(&w.pair.client.table, w.ours[who]);
     nacre_endpoint_remove_context(w.pair.client.ep, w.ours[who]);
     nacre_context_wipe(w.ours[who]);
@@ -238,10 +238,10 @@ static void time_passes(void)
     nacre_endpoint_expire(w.pair.server.ep, w.now);
 }
 
-static void store_answers(void)
+static void store_confirms(void)
 {
     const size_t who = pick(CONTEXTS);
-    if (w.gone[who]) return;
+    if (w.removed[who]) return;
     if (pick(5)) serve_store(w.ours[who]);
     nacre_endpoint_confirmed(w.pair.client.ep, w.ours[who], pick(9) ? NACRE_OK : NACRE_ERR_FILE);
 }
@@ -250,14 +250,14 @@ static void round_trip(void)
 {
     client_sends(2);
     server_hears();
-    server_answers();
+    server_responds();
     server_sends();
     client_hears();
     client_events(false);
     if (w.num_observers == 0 || pick(3) != 0) return;
     nacre_endpoint_changed(w.pair.server.ep, w.observers[w.num_observers - 1]);
     server_events();
-    server_answers();
+    server_responds();
     server_sends();
     client_hears();
 }
@@ -266,11 +266,11 @@ static void do_something(void)
 {
     const size_t what = pick(100);
     if (pick(3) == 0) round_trip();
-    if (what < 20) ask();
+    if (what < 20) request();
     else if (what < 24) stop_something();
     else if (what < 40) client_sends(1 + pick(4));
     else if (what < 50) server_hears();
-    else if (what < 62) server_answers();
+    else if (what < 62) server_responds();
     else if (what < 72) server_sends();
     else if (what < 82) client_hears();
     else if (what < 86) client_hears_forged();
@@ -278,18 +278,18 @@ static void do_something(void)
         nacre_endpoint_changed(w.pair.server.ep, w.observers[pick(w.num_observers)]);
         server_events();
     } else if (what < 94) time_passes();
-    else if (what < 97) store_answers();
+    else if (what < 97) store_confirms();
     else if (what < 98 && pick(10) == 0) nacre_endpoint_unreachable(w.pair.client.ep, &w.pair.server.address);
-    else context_goes();
+    else context_removed();
     if (pick(2)) client_events(false);
 }
 
-/* The peer is gone, the store works, observations are left, and so much time goes by that nothing waits any more. */
+/* The peer is removed, the store works, observations are left, and so much time goes by that nothing waits any more. */
 static void come_to_rest(void)
 {
     for (int round = 0; round < 100; round++) {
         for (size_t i = 0; i < CONTEXTS; i++)
-            if (!w.gone[i]) {
+            if (!w.removed[i]) {
                 serve_store(w.ours[i]);
                 nacre_endpoint_confirmed(w.pair.client.ep, w.ours[i], NACRE_OK);
             }
@@ -327,7 +327,7 @@ static void run(uint64_t seed)
     memset(&w, 0, sizeof w);
     w.chance.state = seed;
     pair_open(&w.pair,
-              &(nacre_endpoint_config){ .num_client_exchanges = ASKS,
+              &(nacre_endpoint_config){ .num_client_exchanges = REQUESTS,
                                         .num_observers = 4,
                                         .num_transmissions = 4,
                                         .num_server_exchanges = 8,
