@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* base: bytes, room for bytes, errors, wiping. Every other room stands on this one.
+/* base: byte slices, buffers, errors, wiping. Every other module uses this one.
  *
- * nacre_bytes is borrowed and readable, nacre_buf is borrowed and to be filled. A nacre_bytes whose `ptr` is NULL
- * is *absent*; one with `len` 0 and any other `ptr` is *present and empty*. The two differ where the RFC says so
- * (ID Context, kid, kid context); everywhere else both count as empty. CONVENTIONS.md has the rules that hold for
- * every function: ownership, threads, failure. */
+ * nacre_bytes is a borrowed slice to read, nacre_buf a borrowed buffer to write. A nacre_bytes whose `ptr` is NULL is
+ * *absent*; one with `len` 0 and any other `ptr` is *present and empty*. The two differ for ID Context, kid and kid
+ * context, as in the RFC; everywhere else both count as empty. CONVENTIONS.md has the rules for every function:
+ * ownership, threads, failure. */
 #ifndef NACRE_BASE_H
 #define NACRE_BASE_H
 
@@ -34,7 +34,7 @@ typedef struct nacre_buf {
     size_t cap;
 } nacre_buf;
 
-/* A value of a type, before braces or parentheses: C has compound literals and casts for it, C++ writes the type alone. */
+/* Makes a value of a type: a compound literal or cast in C, the bare type in C++. */
 #ifdef __cplusplus
 #define NACRE_VALUE(type)         type
 #define NACRE_BYTES_OF_STR(chars) reinterpret_cast<const uint8_t *>(chars)
@@ -48,12 +48,12 @@ typedef struct nacre_buf {
 /* NACRE_STR makes the bytes of a string literal, without its NUL. */
 #define NACRE_STR(literal) (NACRE_VALUE(nacre_bytes) NACRE_STR_INIT(literal))
 
-/* NACRE_ARRAY makes the bytes, or the room, of a whole uint8_t array. */
+/* The slice (NACRE_ARRAY) or buffer (NACRE_BUF) of a whole uint8_t array. */
 #define NACRE_ARRAY(a) (NACRE_VALUE(nacre_bytes) NACRE_ARRAY_INIT(a))
 #define NACRE_BUF(a)   (NACRE_VALUE(nacre_buf) NACRE_ARRAY_INIT(a))
 
-/* The same as initializers: for objects of static storage duration, whose initializers ISO C wants without a compound
- * literal. NACRE_ARRAY_INIT is for bytes and for a room. */
+/* The same as initializers, for objects of static storage duration: ISO C allows no compound literal there.
+ * NACRE_ARRAY_INIT initializes both nacre_bytes and nacre_buf. */
 #define NACRE_STR_INIT(literal)                                                                                        \
     {                                                                                                                  \
         NACRE_BYTES_OF_STR("" literal), sizeof(literal) - 1                                                            \
@@ -74,23 +74,24 @@ static inline bool nacre_is_absent(nacre_bytes b)
     return b.ptr == NULL;
 }
 
-/* nacre_bytes_equal compares lengths and contents, not in constant time: for public data only. */
+/* nacre_bytes_equal compares lengths and contents. Not constant-time: for public data only. */
 bool nacre_bytes_equal(nacre_bytes a, nacre_bytes b);
 
-/* nacre_equal_ct compares `len` bytes in time that depends on `len` alone: for secrets, tags and Echo values. */
+/* nacre_equal_ct compares `len` bytes in constant time: for secrets, tags and Echo values. */
 bool nacre_equal_ct(const uint8_t *a, const uint8_t *b, size_t len);
 
-/* nacre_wipe overwrites `len` bytes with zeros in a way that the compiler may not remove. `ptr` may be NULL when
- * `len` is 0. */
+/* nacre_wipe zeroes `len` bytes; the compiler may not remove it. `ptr` may be NULL when `len` is 0. */
 void nacre_wipe(void *ptr, size_t len);
 
 /* The one list of errors: X(NAME, value, CoAP answer code or 0, exit code of the command line, text).
- * -1xx: what arrived is at fault. -2xx: the call is at fault, the caller's to fix. -3xx: the state does not allow it
- * now. -4xx: the machine around us. -5xx: the exchange with the peer.
- * The exit code says which side was at fault: 1 the peer answered, with an error or with what is of no use; 2 the command
- * line; 3 the peer did not answer; 4 the peer's message, or its lack of protection, cannot be trusted; 5 this machine.
- * The CoAP code is what a server answers, where RFC 8613 8.2 gives one. The texts of DECODE, NO_CONTEXT, REPLAY and
- * PROTECTION_INVALID are the RFC's diagnostic payloads. */
+ *
+ *   -1xx  the received message is invalid         -4xx  files, memory or addresses of this host
+ *   -2xx  the call is wrong; fix the caller       -5xx  the exchange with the peer failed
+ *   -3xx  the present state does not allow it
+ *
+ * Exit codes: 1 the peer responded, with an error or an unusable message; 2 the command line is wrong; 3 no response;
+ * 4 the response cannot be trusted; 5 this host. The CoAP code is the response code of a server where RFC 8613 8.2 names
+ * one. The texts of DECODE, NO_CONTEXT, REPLAY and PROTECTION_INVALID are the RFC's diagnostic payloads. */
 #define NACRE_ERR_MAP(X)                                                                                               \
     X(DECODE, -101, 0x82, 4, "Failed to decode COSE")                           /* RFC 8613 8.2 step 2 */              \
     X(NO_CONTEXT, -102, 0x81, 4, "Security context not found")                  /* RFC 8613 8.2 step 2 */              \
@@ -137,19 +138,19 @@ typedef enum nacre_err {
 #undef NACRE_ERR_ENUM
 } nacre_err;
 
-/* Names ("NACRE_ERR_REPLAY"), texts ("Replay detected"), the CoAP code a server answers (0: none) and the command
- * line's exit code for an error. A value that is none of the list gives "NACRE_ERR_?", "unknown error", 0 and 5. */
+/* Name ("NACRE_ERR_REPLAY"), text ("Replay detected"), CoAP response code of a server (0: none) and exit code of the
+ * command line for an error. A value that is not in the list gives "NACRE_ERR_?", "unknown error", 0 and 5. */
 const char *nacre_err_name(nacre_err err);
 const char *nacre_err_text(nacre_err err);
 uint8_t nacre_err_coap_code(nacre_err err);
 int nacre_err_exit_code(nacre_err err);
 
-/* nacre_err_is_protection_invalid tells whether `err` belongs to the family "this message cannot be trusted":
- * DECODE, REPLAY, REPLAY_ECHO, PROTECTION_INVALID. */
+/* nacre_err_is_protection_invalid: whether `err` says that a message cannot be trusted: DECODE, REPLAY, REPLAY_ECHO or
+ * PROTECTION_INVALID. */
 bool nacre_err_is_protection_invalid(nacre_err err);
 
-/* What went wrong, for people: one line that says what, where and what to do, without a final dot or newline. It is UTF-8 without
- * anything that steers a terminal: of names and texts that have more, '?' is shown. Functions that take a nacre_detail set it
+/* An error message for people: one line that says what failed, where, and what to do, without a final dot or newline. It is
+ * UTF-8 without control characters: those in names and texts are shown as '?'. Functions that take a nacre_detail set it
  * whenever they return an error; NULL is allowed. */
 typedef struct nacre_detail {
     char text[512];

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* coap: messages as views over bytes, their options, and URIs (RFC 7252).
  *
- * The life of a message: nacre_message_parse makes a view of a datagram; its slices point into that datagram and live
- * as long as it does. To make a message, write options with nacre_options, put their bytes and the payload into a
- * nacre_message, and let nacre_message_write (or nacre_protect_request) turn it into bytes. */
+ * To read a message, nacre_message_parse makes a view of a datagram; its slices point into the datagram and are valid as
+ * long as it is. To write one, encode options with nacre_options, set them and the payload in a nacre_message, and call
+ * nacre_message_write or nacre_protect_request. */
 #ifndef NACRE_COAP_H
 #define NACRE_COAP_H
 
@@ -62,18 +62,18 @@ static inline bool nacre_code_is_response(uint8_t code)
     return code >= 0x40 && code < 0xc0;
 }
 
-/* nacre_code_is_safe says whether a method only asks, so that the same request may be carried out once more and change
- * nothing: GET and FETCH (RFC 7252 5.1, RFC 8132 2). */
+/* nacre_code_is_safe: whether a method changes nothing, so that the request may be repeated: GET and FETCH (RFC 7252 5.1,
+ * RFC 8132 2). */
 static inline bool nacre_code_is_safe(uint8_t code)
 {
     return code == NACRE_GET || code == NACRE_FETCH;
 }
 
-/* nacre_code_name gives "GET", "2.05 Content" and so on; for a code without a name the digits ("4.29") in `buf`, which
- * must have room for 5 characters. */
+/* nacre_code_name gives "GET", "2.05 Content" and so on; for a code without a name it writes the digits ("4.29") to
+ * `buf`. */
 const char *nacre_code_name(uint8_t code, char buf[5]);
 
-/* Options: the numbers that nacre has a name for. */
+/* Option numbers. */
 enum {
     NACRE_OPT_IF_MATCH = 1,
     NACRE_OPT_URI_HOST = 3,
@@ -107,8 +107,8 @@ enum {
     NACRE_OPT_REQUEST_TAG = 292,
 };
 
-/* What the registry says of an option number. RFC 8613 4.1: class E options travel encrypted, class U options in
- * clear; an option of both classes has an inner and an outer meaning. */
+/* Properties of an option number. RFC 8613 4.1: class E options are encrypted, class U options are sent in clear; an
+ * option of both classes has an inner and an outer meaning. */
 enum {
     NACRE_CLASS_E = 1,
     NACRE_CLASS_U = 2,
@@ -147,21 +147,21 @@ typedef struct nacre_message {
  * header, so that walking them later cannot fail.
  * NACRE_OK            `m` is set; its slices live as long as `datagram`
  * NACRE_ERR_MALFORMED not CoAP version 1, an option or the token runs past the end, a reserved delta, length or TKL,
- *                     an option number above 65535, a payload marker with nothing behind it, or an empty message that
- *                     is longer than its header; `m` unchanged. Answer a CON with RST, drop the rest (RFC 7252 4.2) */
+ *                     an option number above 65535, a payload marker without a payload, or an empty message that
+ *                     is longer than its header; `m` unchanged. Reject a CON with RST, drop others (RFC 7252 4.2) */
 NACRE_MUST_USE nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram);
 
-/* nacre_message_write makes the datagram for `m` in `room`; `out` receives the bytes used, at the start of the room.
+/* nacre_message_write encodes `m` into `room`; `out` is set to the bytes written, at the start of `room`.
  * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_TOO_LONG (token above 65804 bytes), NACRE_ERR_BAD_ARGUMENT (type above 3);
- * nothing is set on failure. The options are copied as they are: they must be well-formed, as nacre_options leaves them.
+ * nothing is set on failure. The options are copied unchecked: they must be well-formed, as nacre_options writes them.
  * `room` must not overlap what `m` points to. */
 NACRE_MUST_USE nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_buf room);
 
-/* nacre_message_size is what nacre_message_write will need, in bytes. */
+/* nacre_message_size: the bytes that nacre_message_write needs. */
 size_t nacre_message_size(const nacre_message *m);
 
-/* Reading options: start with nacre_option_begin, call nacre_option_next until it says false. On options that no parse
- * has checked, look at nacre_option_bad afterwards: it is true when they were not well-formed. */
+/* Reading options: start with nacre_option_begin, call nacre_option_next until it returns false. For options that
+ * nacre_message_parse has not checked, nacre_option_bad is true afterwards when they are not well-formed. */
 typedef struct nacre_option {
     uint16_t number;
     nacre_bytes value;
@@ -182,17 +182,17 @@ static inline bool nacre_option_bad(const nacre_option_iter *it)
 nacre_bytes nacre_option_find(nacre_bytes options, uint16_t number);
 
 /* nacre_option_uint reads a uint option's value (RFC 7252 3.2): big-endian, 0 to 8 bytes, empty is 0; leading zeros
- * are taken. False for more than 8 bytes. */
+ * are accepted. False for more than 8 bytes. */
 bool nacre_option_uint(nacre_bytes value, uint64_t *out);
 
-/* nacre_conditions_hold says whether a request's If-Match and If-None-Match options, if it has any, are fulfilled by the present
- * state of its target: whether that exists, and its ETag (absent or empty: it has none, and only an empty If-Match fits).
- * False: do not carry the request out, whatever its method; answer 4.12 (RFC 7252 5.10.8). */
+/* nacre_conditions_hold: whether the state of the target fulfils the request's If-Match and If-None-Match options.
+ * `exists`: the target exists; `etag`: its ETag (absent or empty: none, and only an empty If-Match matches).
+ * False: do not process the request, whatever its method; respond with 4.12 (RFC 7252 5.10.8). */
 bool nacre_conditions_hold(nacre_bytes options, bool exists, nacre_bytes etag);
 
-/* Writing options, in any order: options with a number already passed are put in their place, equal numbers stay in
- * the order of the calls. A value must not lie in the list's own room: insertion moves what is there. The error sticks and
- * is asked for once, at the end. */
+/* Writing options, in any order: an option is inserted by number, after options with the same number. A value must not
+ * point into the list's own buffer, because insertion moves its contents. The first error is kept, and returned by
+ * nacre_options_finish. */
 typedef struct nacre_options {
     nacre_buf buf; /* private */
     size_t len;
@@ -203,33 +203,33 @@ void nacre_options_init(nacre_options *o, nacre_buf room);
 void nacre_options_add(nacre_options *o, uint16_t number, nacre_bytes value);
 void nacre_options_add_uint(nacre_options *o, uint16_t number, uint64_t value);
 
-/* nacre_options_finish gives the encoded options, which live in the room given to nacre_options_init.
+/* nacre_options_finish gives the encoded options, in the buffer given to nacre_options_init.
  * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_TOO_LONG (a value above 65804 bytes); `out` unchanged on failure. */
 NACRE_MUST_USE nacre_err nacre_options_finish(const nacre_options *o, nacre_bytes *out);
 
-/* A URI, taken apart but not decoded: the slices point into the text (RFC 7252 6.4, RFC 3986). */
+/* A parsed URI, not decoded: the slices point into the text (RFC 7252 6.4, RFC 3986). */
 typedef struct nacre_uri {
     nacre_bytes scheme; /* "coap" */
     nacre_bytes host;   /* without the brackets of an IP literal */
     uint16_t port;      /* as given, or the scheme's default: 5683 */
-    bool has_port;      /* given in the text */
+    bool has_port;      /* the text has a port */
     bool is_tcp;        /* the scheme is coap+tcp (RFC 8323 8.1), not coap */
     bool host_is_ip;    /* an IPv4 address or an IP literal: no Uri-Host option (RFC 7252 6.4 step 5) */
     nacre_bytes path;   /* from the first '/', or empty */
-    nacre_bytes query;  /* behind '?'; absent without one */
+    nacre_bytes query;  /* after '?'; absent without one */
 } nacre_uri;
 
-/* nacre_uri_parse takes apart an absolute URI.
+/* nacre_uri_parse parses an absolute URI.
  * NACRE_OK              `uri` is set
- * NACRE_ERR_BAD_URI     no scheme, no host, user information, a bad port or percent sign, a fragment, a character that
- *                       no URI may have; `uri` unchanged
+ * NACRE_ERR_BAD_URI     no scheme, no host, user information, a bad port or percent sign, a fragment, a character
+ *                       not allowed in URIs; `uri` unchanged
  * NACRE_ERR_UNSUPPORTED a scheme other than coap and coap+tcp (coaps, http …); `uri` unchanged */
 NACRE_MUST_USE nacre_err nacre_uri_parse(nacre_uri *uri, nacre_bytes text);
 
 /* nacre_uri_options adds Uri-Host (unless the host is an IP address; lower-cased, decoded), Uri-Port (only when it is
- * not the scheme's default), Uri-Path and Uri-Query to `o`, decoded (RFC 7252 6.4). Dot segments, percent-encoded
- * ones too, are resolved first (RFC 3986 5.2.4), as nacre_credentials_find does.
- * NACRE_OK; NACRE_ERR_BAD_URI for a segment above 255 bytes after decoding; room errors stick in `o`. */
+ * not the scheme's default), Uri-Path and Uri-Query to `o`, decoded (RFC 7252 6.4). Dot segments, also percent-encoded
+ * ones, are resolved first (RFC 3986 5.2.4), as in nacre_credentials_find.
+ * NACRE_OK; NACRE_ERR_BAD_URI for a segment above 255 bytes after decoding; a full buffer is an error of `o`. */
 NACRE_MUST_USE nacre_err nacre_uri_options(nacre_options *o, const nacre_uri *uri);
 
 /* nacre_path_text writes the Uri-Path options of a request as "/a/b" into `buf` as a string (percent-encoding what is

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* transfer: bodies of any size over an endpoint, in blocks (RFC 7959), each block an exchange of its own; with OSCORE each
- * is a protected message of its own, and Request-Tag and ETag keep the blocks of one body together (RFC 8613 4.1.3.4.1,
- * RFC 9175 3).
+/* transfer: block-wise transfer (RFC 7959) of bodies of any size over an endpoint. Each block is an exchange, with OSCORE a
+ * protected message; Request-Tag and ETag bind the blocks of one body together (RFC 8613 4.1.3.4.1, RFC 9175 3).
  *
- * A transfer has the shape of the endpoint that it stands on, and takes its place: the driver brings datagrams and the
- * time through the transfer and pulls events from it alone,
+ * A transfer replaces the endpoint's interface: the driver passes datagrams and the time to the transfer, and pulls events
+ * only from it,
  *
  *     nacre_transfer_receive_many, nacre_transfer_next_event, nacre_transfer_transmit_many, nacre_transfer_deadline,
  *     nacre_transfer_expire
  *
- * and the application uses nacre_transfer_request, _cancel, _respond, _ignore, _later, _context_gone and _remove_renewal in
- * place of the endpoint's functions of those names. Everything else (nacre_endpoint_observe, _changed, _confirmed, _ping, …)
- * goes to the endpoint, with the `exchange` of the transfer's events.
+ * and the application uses nacre_transfer_request, _cancel, _respond, _ignore, _defer_response, _remove_context and
+ * _remove_rederivation instead of the endpoint's functions of those names. Everything else (nacre_endpoint_observe,
+ * _changed, _confirmed, _ping, …) is called on the endpoint, with the `exchange` of the transfer's events.
  *
- * Sources, sinks, `done` and the callback of nacre_transfer_on_upload are called in the middle of things: they must not call
- * functions of the transfer or of its endpoint. Take a note, and act on it behind the call.
+ * Sources, sinks, `done` and the callback of nacre_transfer_on_upload must not call functions of the transfer or of its
+ * endpoint: record the event, and act on it after the call returns.
  *
- * What fits one message looks on the wire as it does without a transfer, and costs a look at its options. All state lives
- * in one block of memory from the caller, cut into pools by the configuration; nothing is allocated later. */
+ * A message that needs no blocks is the same on the wire as without a transfer. All state is in one block of memory from the
+ * caller, divided into pools by the configuration; nothing is allocated later. */
 #ifndef NACRE_TRANSFER_H
 #define NACRE_TRANSFER_H
 
@@ -38,19 +37,19 @@ enum {
 
 /* ---- Bodies in pieces ------------------------------------------------------------------------------------------------ */
 
-/* A body that is read where it is wanted. `read` puts the bytes from `offset` on into `room` and sets `len`, which may be
- * below room.cap only where the body ends. It may be asked for one place more than once, and gives the same bytes then.
- * Where the size is not known it may be asked for a place behind the end, which peers name as they like: `len` is 0 there.
- * What it returns other than NACRE_OK ends the exchange with that error. */
+/* A body with random access. `read` writes the bytes from `offset` on to `room` and sets `len`, which may be below room.cap
+ * only at the end of the body. The same offset may be read again, and must give the same bytes. When the size is unknown, an
+ * offset after the end may be read, because the peer chooses it: `len` is then 0. An error ends the exchange with that
+ * error. */
 typedef struct nacre_source {
     nacre_err (*read)(void *user, uint64_t offset, nacre_buf room, size_t *len); /* NULL: no source */
     void *user;
     uint64_t size; /* of the body in bytes, or NACRE_SIZE_UNKNOWN */
 } nacre_source;
 
-/* Where the pieces of a body go, in order and without gaps. A piece at `offset` 0 starts the body: when pieces were there
- * before, they are void (the transfer began again). `total` is what the sender says it will be in all, 0 when it did not.
- * What `write` returns other than NACRE_OK ends the exchange with that error; of an upload see nacre_upload's `error`. */
+/* Receives the pieces of a body, in order and without gaps. A piece at `offset` 0 starts the body: earlier pieces are void (the
+ * transfer was restarted). `total` is the announced size, or 0. An error of `write` ends the exchange with that error; for
+ * uploads see `error` in nacre_upload. */
 typedef struct nacre_sink {
     nacre_err (*write)(void *user, uint64_t offset, nacre_bytes piece, uint64_t total); /* NULL: no sink */
     void *user;
@@ -62,27 +61,26 @@ typedef struct nacre_transfer nacre_transfer;
 
 typedef struct nacre_transfer_config {
     size_t size;              /* set by nacre_transfer_config_default, see CONVENTIONS.md, "Configurations" */
-    nacre_endpoint *endpoint; /* borrowed; initialised, and not used by anybody else */
+    nacre_endpoint *endpoint; /* borrowed; initialised, and used by this transfer only */
     uint16_t
         num_client_exchanges; /* own requests in flight; 0 means as many as the endpoint has. An observation holds one of the
                               endpoint's places as long as it lasts, and the later blocks of a notification want another:
                               let it have more places than there are observations, or they wait for one */
     uint16_t block_size; /* the largest block sent or taken, 16 to 1024; 0 means 1024. Blocks are made smaller where a
                                  peer wants that, and where a protected one would not fit the endpoint's max_message */
-    /* Bodies of others: requests that are being put together, and answers whose later blocks are still to be fetched. */
+    /* Body cache: requests that are being assembled, and responses whose later blocks have not been fetched yet. */
     uint16_t num_bodies;      /* at one time; 0 means 8 */
-    uint16_t bodies_per_peer; /* … of one security context, and of all plain senders together; 0 means a quarter of
-                                 num_bodies, at least 1 */
+    uint16_t bodies_per_peer; /* … of one security context, and of all plain peers together; 0 means a quarter of
+                                 num_bodies, at least 2 */
     size_t max_body; /* bytes of a body that is held whole; 0 means 8192. Takes num_bodies times as much memory */
-    /* a body is forgotten when nothing came for it so long; 0 means 93000 (MAX_TRANSMIT_WAIT, RFC 7252 4.8.2) */
+    /* a body without a new block for this long is dropped; 0 means 93000 (MAX_TRANSMIT_WAIT, RFC 7252 4.8.2) */
     uint32_t body_timeout_ms;
 } nacre_transfer_config;
 
 /* nacre_transfer_config_default: all of that for this endpoint. Numbers, sizes and times of 0 are refused then. */
 nacre_transfer_config nacre_transfer_config_default(nacre_endpoint *endpoint);
 
-/* nacre_transfer_size tells how many bytes of memory a transfer of that configuration takes (0: not possible). The memory
- * must be aligned as malloc aligns. */
+/* nacre_transfer_size: bytes of memory for a transfer of that configuration (0: not possible), aligned as by malloc. */
 size_t nacre_transfer_size(const nacre_transfer_config *config);
 
 /* nacre_transfer_init: NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL (memory too small); NACRE_ERR_BAD_ARGUMENT (no endpoint, a block size
@@ -90,8 +88,8 @@ size_t nacre_transfer_size(const nacre_transfer_config *config);
 NACRE_MUST_USE nacre_err nacre_transfer_init(nacre_transfer **transfer, void *memory, size_t size,
                                              const nacre_transfer_config *config);
 
-/* nacre_transfer_wipe overwrites all that passed through; uploads in pieces that were under way are told that they are
- * over. The endpoint is not touched. */
+/* nacre_transfer_wipe zeroes all memory of the transfer, after `done` of the uploads in pieces that are in progress. The endpoint
+ * is unchanged. */
 void nacre_transfer_wipe(nacre_transfer *transfer);
 nacre_endpoint *nacre_transfer_endpoint(const nacre_transfer *transfer);
 
@@ -103,22 +101,22 @@ uint64_t nacre_transfer_deadline(const nacre_transfer *transfer);
 void nacre_transfer_expire(nacre_transfer *transfer, uint64_t now_ms);
 
 /* nacre_transfer_next_event: false when there is none. Events are the endpoint's, with these differences:
- * REQUEST   its message has the whole body as payload, and the options of the message that ended it. With a Block2 option
- *           whose number is not 0 it asks again for a later part of an answer that was not kept: answer as if it were new,
- *           the transfer sends the part. `user` is the sink's of an upload in pieces, whose payload is then empty, and
- *           NULL otherwise
- * NOTIFY    is answered by nacre_transfer_respond, too: the client fetches the blocks after the first as of any answer
- * RESPONSE, FAILED   `transfer_exchange` and `user` are those of nacre_transfer_request, `exchange` is 0. A body that came in several blocks stands
- *           in the room that the request gave, or went to its sink (the payload is then empty); options are those of its
- *           first block, without Block1 and Block2
- * NOTIFICATION       as RESPONSE, but the exchange goes on. A body in several blocks is fetched first, and a newer one takes
- *           its place meanwhile. `err` not NACRE_OK: this one could not be fetched, the message is empty; the next may be
- * Further errors of FAILED, and of NOTIFICATION:
- * NACRE_ERR_BODY_CHANGED  the blocks do not belong to one body (another ETag), also when fetched once more
- * NACRE_ERR_BLOCKS        the peer's blocks break the rules: a wrong number, size or order
- * NACRE_ERR_TOO_LONG      the answer is longer than the request's room, than 2^20 blocks, or comes in blocks for a request
- *                         with neither room nor sink; `message` is then its first block
- * and what a source or a sink returned. */
+ * REQUEST            the payload is the whole body, the options are those of the message that completed it. With a Block2
+ *                    option whose number is not 0, a later part of a response that is not cached is requested: respond as
+ *                    to a new request, the transfer sends the part. `user` is that of the sink for an upload in pieces,
+ *                    whose payload is empty; otherwise NULL
+ * NOTIFY             respond with nacre_transfer_respond: the client fetches later blocks as of any response
+ * RESPONSE, FAILED   `transfer_exchange` and `user` are those of nacre_transfer_request, `exchange` is 0. A body in several
+ *                    blocks is in the request's buffer, or went to its sink (the payload is then empty); the options are
+ *                    those of the first block, without Block1 and Block2
+ * NOTIFICATION       as RESPONSE, but the exchange continues. A body in several blocks is fetched first, unless a newer
+ *                    notification replaces it. `err` not NACRE_OK: fetching failed, the message is empty; the observation
+ *                    continues
+ * Further errors of FAILED and NOTIFICATION, beside those of a source or a sink:
+ * NACRE_ERR_BODY_CHANGED  the blocks belong to different bodies (another ETag), also after one restart
+ * NACRE_ERR_BLOCKS        the peer's blocks violate RFC 7959: wrong number, size or order
+ * NACRE_ERR_TOO_LONG      the response is longer than the request's buffer or 2^20 blocks, or comes in blocks for a request
+ *                         with neither buffer nor sink; `message` is then its first block */
 bool nacre_transfer_next_event(nacre_transfer *transfer, nacre_event *event);
 
 /* ---- Own requests ---------------------------------------------------------------------------------------------------- */
@@ -149,10 +147,10 @@ NACRE_MUST_USE nacre_err nacre_transfer_request(nacre_transfer *transfer, nacre_
                                                 const nacre_message *plain, const nacre_transfer_options *options,
                                                 void *user);
 
-/* nacre_transfer_give_up is nacre_endpoint_give_up of the message that is under way; without one it does nothing. */
+/* nacre_transfer_give_up calls nacre_endpoint_give_up for the message in flight, if there is one. */
 void nacre_transfer_give_up(nacre_transfer *transfer, nacre_transfer_exchange exchange);
 
-/* nacre_transfer_cancel ends an exchange of ours without an event. */
+/* nacre_transfer_cancel ends a client exchange without an event. */
 void nacre_transfer_cancel(nacre_transfer *transfer, nacre_transfer_exchange exchange);
 
 /* nacre_transfer_unobserve is nacre_endpoint_unobserve for an exchange of a transfer. */
@@ -160,12 +158,12 @@ NACRE_MUST_USE nacre_err nacre_transfer_unobserve(nacre_transfer *transfer, nacr
 
 /* ---- Requests of others ---------------------------------------------------------------------------------------------- */
 
-/* How an answer travels; NULL, and all zero: its body is the message's payload. */
+/* How a response is sent; NULL, or all zero: its body is the message's payload. */
 typedef struct nacre_response_options {
-    /* in place of the payload: read during the call only. Each later block asks the application again by a REQUEST event, so
-     * nothing is kept, and the body may have any size. A body above NACRE_MAX_BLOCK bytes needs an ETag option that no other
-     * content of this resource ever had (RFC 9175 3.8); a shorter one gets one when the peer asks for smaller blocks. Another
-     * method than GET and FETCH is not asked again: a body up to max_body is read whole, and kept as a payload is */
+    /* instead of the payload; read only during the call. For each later block the application gets another REQUEST event, so
+     * nothing is cached, and the body may have any size. A body above NACRE_MAX_BLOCK bytes needs an ETag option that no other
+     * content of this resource ever had (RFC 9175 3.8); a shorter one gets one when the peer requests smaller blocks. For
+     * methods other than GET and FETCH there are no further events: a body up to max_body is read whole and cached */
     nacre_source source;
     uint16_t block_size; /* at most so many bytes in a block; 0: the configuration's */
 } nacre_response_options;
@@ -184,47 +182,47 @@ typedef struct nacre_response_options {
 NACRE_MUST_USE nacre_err nacre_transfer_respond(nacre_transfer *transfer, nacre_exchange exchange,
                                                 const nacre_message *plain, const nacre_response_options *options);
 
-/* nacre_transfer_ignore is nacre_endpoint_ignore; what was kept of the request's body is forgotten. */
+/* nacre_transfer_ignore is nacre_endpoint_ignore; it also drops the request's body from the cache. */
 void nacre_transfer_ignore(nacre_transfer *transfer, nacre_exchange exchange);
 
-/* nacre_transfer_defer_response is nacre_endpoint_defer_response: nacre_transfer_respond or _ignore take the number at any time from now on.
- * A body that came in blocks stays where it is until then; the rest of the message goes as ever. */
+/* nacre_transfer_defer_response is nacre_endpoint_defer_response: the exchange stays valid until nacre_transfer_respond or
+ * _ignore. A body that came in blocks stays valid until then; the rest of the message does not. */
 NACRE_MUST_USE nacre_err nacre_transfer_defer_response(nacre_transfer *transfer, nacre_exchange exchange);
 
-/* nacre_transfer_remove_context: as nacre_endpoint_remove_context, which it calls; bodies of that context are forgotten. */
+/* nacre_transfer_remove_context calls nacre_endpoint_remove_context, and drops the cached bodies of that context. */
 void nacre_transfer_remove_context(nacre_transfer *transfer, nacre_context *context);
 
-/* nacre_transfer_remove_rederivation: as nacre_endpoint_remove_rederivation (nacre/rederivation.h), which it calls; what waited for a place
- * with it ends with NACRE_ERR_NO_CONTEXT too. */
-void nacre_transfer_remove_rederivation(nacre_transfer *transfer, nacre_rederivation *renewal);
+/* nacre_transfer_remove_rederivation calls nacre_endpoint_remove_rederivation (nacre/rederivation.h); requests with it that wait
+ * for a free exchange fail with NACRE_ERR_NO_CONTEXT too. */
+void nacre_transfer_remove_rederivation(nacre_transfer *transfer, nacre_rederivation *rederivation);
 
-/* Why an upload is not taken: a response code of class 4 or 5, and a diagnostic text, static; NULL: none. */
+/* The reason for refusing an upload: a response code of class 4 or 5, and a static diagnostic text, or NULL. */
 typedef struct nacre_upload_error {
     uint8_t code;
     const char *text;
 } nacre_upload_error;
 
-/* What becomes of a body in blocks is asked at its first block, before anything is kept. The callback may set: */
+/* What to do with a body in blocks, decided at its first block, before anything is stored. The callback may set: */
 typedef struct nacre_upload {
-    uint8_t code;             /* 0: take it. Else the refusal: a response code, and … */
-    const char *text;         /* … a diagnostic text; static, may be NULL */
-    uint64_t max_body;        /* 4.13 above that many bytes; 0: max_body for whole bodies, no limit for pieces */
-    nacre_sink sink;          /* pieces go there as they come, and none is kept. NULL: put together */
-    void (*done)(void *user); /* called once with the sink's user when the upload is over: its request was answered or
-                                 ignored, or it ended before that (a time-out, another one in its place, an error). May be
-                                 NULL */
-    /* read when the sink's `write` fails, before `done`: the block that failed is answered with it, at once (RFC 7959 2.9), and
-     * the body is over. NULL, and a code 0: 5.00 */
+    uint8_t code;      /* 0: accept. Otherwise the response code of the refusal, and … */
+    const char *text;  /* … a diagnostic text; static, may be NULL */
+    uint64_t max_body; /* 4.13 above this many bytes; 0: max_body for whole bodies, no limit for pieces */
+    nacre_sink sink;   /* gets each piece as it arrives, nothing is cached. NULL: the body is assembled */
+    void (*done)(
+        void *user); /* called once with the sink's user when the upload is over: its request has been responded
+                                 to or ignored, or it ended before (time-out, replaced, error). May be NULL */
+    /* read when the sink's `write` fails, before `done`: the response to that block (RFC 7959 2.9), which ends the upload. NULL,
+     * or a code 0: 5.00 */
     const nacre_upload_error *error;
 } nacre_upload;
 
-/* nacre_transfer_on_upload sets that callback; `event` is the REQUEST of the first block (do not answer it). Without a
- * callback each body is put together up to max_body.
+/* nacre_transfer_on_upload sets the callback; `event` is the REQUEST of the first block (do not respond to it). Without a
+ * callback each body is assembled, up to max_body.
  *
  * Bodies are told apart by peer, security context, method, all options that belong to the cache key, and Request-Tag (RFC
- * 7959 2.5, RFC 9175 3.4). Out of order is 4.08, too large 4.13 with Size1. When all places are taken, a newcomer takes its
- * own oldest, or the oldest of who holds at least two more than itself; plain senders count as one and give way to
- * protected ones. Nobody gets a place by pushing out somebody who holds no more: that is 5.03. */
+ * 7959 2.5, RFC 9175 3.4). The response to a block out of order is 4.08, to a body too large 4.13 with Size1. When the cache
+ * is full, a new body replaces the longest-idle one of its own peer, or of a peer that has at least two more bodies; all plain
+ * peers count as one, and are replaced by protected ones. Otherwise the response is 5.03. */
 typedef void (*nacre_on_upload)(void *user, const nacre_event *event, nacre_upload *upload);
 void nacre_transfer_on_upload(nacre_transfer *transfer, nacre_on_upload on_upload, void *user);
 
