@@ -110,13 +110,17 @@ typedef struct nacre_endpoint_config {
      * playing a server that does not know OSCORE. `contexts` is not used; plain messages, and their answers, may then have
      * the option */
     bool opaque_oscore;
-    uint16_t nstart;        /* RFC 7252 4.7: own requests, CON or NON, that may be on their way to one peer and neither
-                              acknowledged nor answered; others wait in order. A NON counts for ack_timeout_ms at most;
-                              PROBING_RATE is not counted, so who goes on sending NON to a peer that never answers
-                              sees to it.
+    uint16_t nstart; /* RFC 7252 4.7: own requests, CON or NON, that may be on their way to one peer and neither
+                              acknowledged nor answered; others wait in order. A NON counts for ack_timeout_ms at most.
                               As many CON notifications may be: further NOTIFY events for that peer wait.
                               0 means 1. Reliable peers have no limit */
-    bool no_reregister;     /* observations are not registered again when their Max-Age has passed */
+    uint32_t
+        probing_rate;   /* RFC 7252 4.7: bytes per second of NON requests and notifications to a peer from which nothing
+                              was received since the first of them, on average; 16 * max_message bytes may go at once.
+                              A request that exceeds it waits, and fails only by nacre_endpoint_cancel or its limit; a
+                              notification becomes a CON (RFC 7641 4.5.1). Of silent peers some 256 are remembered.
+                              0 means 1; UINT32_MAX: no limit. Reliable peers have none */
+    bool no_reregister; /* observations are not registered again when their Max-Age has passed */
     uint32_t reregister_ms; /* a protected observation is registered again at the latest after this time, however often
                                it is notified, for its freshness (RFC 8613 7.3); 0 means one hour */
     uint16_t num_outer;     /* protected messages at a time that a proxy cut into blocks, or wants in blocks; two times

@@ -46,7 +46,8 @@ static void fill_defaults(nacre_endpoint_config *config)
     default_u16(&config->observer_bytes, 256);
     default_u32(&config->observers_per_peer, config->num_observers / 4 > 16 ? config->num_observers / 4 : 16);
     default_u16(&config->num_peers, 256);
-    default_u16(&config->nstart, 1); /* RFC 7252 4.7 */
+    default_u16(&config->nstart, 1); /* RFC 7252 4.7, 4.8 */
+    default_u32(&config->probing_rate, 1);
     default_u32(&config->reregister_ms, 3600000);
     default_u16(&config->challenges_per_second, 128);
     default_u16(&config->context_challenges_per_second, 4);
@@ -71,7 +72,7 @@ static bool is_possible(const nacre_endpoint_config *c)
     if (t->ack_timeout_ms == 0 || t->response_timeout_ms == 0 || t->exchange_lifetime_ms == 0) return false;
     if (c->num_client_exchanges == 0 || c->num_server_exchanges == 0 || c->num_transmissions == 0) return false;
     if (c->burst == 0 || c->num_peers == 0 || c->nstart == 0 || c->observers_per_peer == 0) return false;
-    return c->challenges_per_second != 0 && c->context_challenges_per_second != 0;
+    return c->probing_rate != 0 && c->challenges_per_second != 0 && c->context_challenges_per_second != 0;
 }
 
 /* Makes each field what it stands for. False: not possible. */

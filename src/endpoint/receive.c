@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* receive: a burst of datagrams on its way in, in three passes: sort (parse, duplicates, whose is it), unprotect, deliver.
  *
- * The passes are apart so that all of a burst is decrypted in one call. Nothing but the dedup memory changes before the
- * last pass, which takes the datagrams in the order in which they came. */
+ * The passes are apart so that all of a burst is decrypted in one call. Nothing but the dedup memory, and what PROBING_RATE
+ * knows of the peer, changes before the last pass, which takes the datagrams in the order in which they came. */
 #include "endpoint/endpoint_struct.h"
 #include "endpoint/core/hash.h"
 #include "coap/message.h"
@@ -143,6 +143,7 @@ static void sort_one(nacre_endpoint *ep, nacre__received *received, const nacre_
         reject_malformed(ep, datagram);
         return;
     }
+    nacre__nstart_heard(&ep->tx, &datagram->peer);
     if (received->outer.code == NACRE_EMPTY) received->kind = NACRE__RECEIVED_EMPTY;
     else if (nacre_code_is_request(received->outer.code)) sort_request(ep, received, now_ms);
     else if (nacre__is_response_class(received->outer.code)) sort_response(ep, received, now_ms);

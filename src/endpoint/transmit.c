@@ -89,6 +89,7 @@ static bool transmit_new(nacre_endpoint *ep, nacre__client_exchange *exchange, n
         memcpy(exchange->t->bytes, out->bytes.ptr, out->bytes.len);
     exchange->t->len = out->bytes.len;
     nacre__transmission_set_mid(&ep->tx, exchange->t, plain.mid);
+    if (exchange->t->type == NACRE_NON) nacre__probing_sent(&ep->tx.probing, &exchange->peer, out->bytes.len, now_ms);
     nacre__transmission_sent(&ep->tx, exchange->t, now_ms);
     return true;
 }

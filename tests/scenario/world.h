@@ -88,7 +88,8 @@ static inline void party_open(party *p, const char *name, uint64_t seed, const n
     c.contexts = &p->table;
     c.crypto = p->crypto;
     c.random = (nacre_random){ chance_fill, &p->chance };
-    if (c.nstart == 0) c.nstart = UINT16_MAX; /* most tests want many requests in flight at once */
+    if (c.nstart == 0) c.nstart = UINT16_MAX;             /* most tests want many requests in flight at once … */
+    if (c.probing_rate == 0) c.probing_rate = UINT32_MAX; /* … to peers that never respond */
     const size_t size = nacre_endpoint_size(&c);
     assert_true(size > 0);
     p->memory = malloc(size);

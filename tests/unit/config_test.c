@@ -57,7 +57,7 @@ static void zero_is_none_after_the_default(void **state)
 static void an_endpoint_without_what_it_needs_is_refused(void **state)
 {
     (void)state;
-    for (int row = 0; row <= 10; row++) {
+    for (int row = 0; row <= 11; row++) {
         nacre_endpoint_config c = nacre_endpoint_config_default();
         uint16_t *const numbers[] = { &c.num_client_exchanges,
                                       &c.num_server_exchanges,
@@ -70,6 +70,7 @@ static void an_endpoint_without_what_it_needs_is_refused(void **state)
         if (row > 0 && row <= 8) *numbers[row - 1] = 0;
         if (row == 9) c.timing.ack_timeout_ms = 0;
         if (row == 10) c.size--;
+        if (row == 11) c.probing_rate = 0;
         assert_true((nacre_endpoint_size(&c) > 0) == (row == 0));
     }
 }

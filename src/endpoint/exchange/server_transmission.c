@@ -182,6 +182,7 @@ bool nacre__separate_transmit(nacre__exchanges *x, nacre__separate_response *sep
     write_push(x, separate, out);
     const bool goes_out = out->bytes.len > 0;
     if (goes_out && t->state == NACRE__TRANSMISSION_SENT) x->core->stats.retransmitted++;
+    if (goes_out && t->type == NACRE_NON) nacre__probing_sent(&x->tx->probing, &t->peer, out->bytes.len, now_ms);
     if (t->type == NACRE_NON) nacre__separate_ended(x, separate, NACRE_OK);
     else nacre__transmission_sent(x->tx, t, now_ms);
     return goes_out;

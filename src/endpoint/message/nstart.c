@@ -4,7 +4,7 @@
  * Observations that wait for notifications, and requests that wait for their store, are not on their way.
  *
  * Requests have an order. Only the first of those that wait for a peer watches the clock; whenever one has gone, or has ended,
- * the next is tried, and held again if it must. */
+ * the next is tried, and held again if it must. A NON that PROBING_RATE holds watches the clock for itself, and holds no CON up. */
 #include "endpoint/message/nstart.h"
 
 static bool is_limited(const nacre__transmissions *tx, const nacre__transmission *t)
@@ -21,7 +21,8 @@ static uint64_t counts_until(const nacre__transmissions *tx, const nacre__transm
 
 static bool wants_to_go(const nacre__transmission *t)
 {
-    return t->state == NACRE__TRANSMISSION_HELD || (t->state == NACRE__TRANSMISSION_QUEUED && !t->outstanding);
+    return (t->state == NACRE__TRANSMISSION_HELD && !t->is_probing) ||
+           (t->state == NACRE__TRANSMISSION_QUEUED && !t->outstanding);
 }
 
 static void wake_next(nacre__transmissions *tx, const nacre__transmission *left)
@@ -29,7 +30,7 @@ static void wake_next(nacre__transmissions *tx, const nacre__transmission *left)
     nacre__transmission *first = NULL;
     for (uint32_t i = 0; i < tx->num_requests && tx->num_held > 0; i++) {
         nacre__transmission *other = &tx->all[i];
-        if (other->state != NACRE__TRANSMISSION_HELD || other == left ||
+        if (other->state != NACRE__TRANSMISSION_HELD || other->is_probing || other == left ||
             !nacre_address_equal(&other->peer, &left->peer))
             continue;
         if (first == NULL || other->order < first->order) first = other;
@@ -47,11 +48,35 @@ static bool hold(nacre__transmissions *tx, nacre__transmission *t, uint64_t look
     return false;
 }
 
+/* RFC 7252 4.7: PROBING_RATE. Whether a NON has to wait. */
+static bool probes_too_fast(nacre__transmissions *tx, nacre__transmission *t, uint64_t now_ms)
+{
+    if (t->type != NACRE_NON) return false;
+    const uint64_t may_at = nacre__probing_may_at(&tx->probing, &t->peer, now_ms);
+    if (may_at <= now_ms) return false;
+    t->is_probing = true;
+    (void)hold(tx, t, may_at);
+    if (tx->num_held > 1) wake_next(tx, t); /* a CON need not wait for it */
+    return true;
+}
+
+void nacre__nstart_heard(nacre__transmissions *tx, const nacre_address *peer)
+{
+    if (!nacre__probing_heard(&tx->probing, peer)) return;
+    for (uint32_t i = 0; i < tx->num_requests && tx->num_held > 0; i++) {
+        nacre__transmission *t = &tx->all[i];
+        if (!t->is_probing || !nacre_address_equal(&t->peer, peer)) continue;
+        nacre__transmission_stop(tx, t);
+        nacre__transmission_queue(tx, t);
+    }
+}
+
 bool nacre__nstart_enter(nacre__transmissions *tx, nacre__transmission *t, uint64_t now_ms)
 {
     uint64_t look_again_ms = NACRE__NEVER;
     uint32_t num = 0;
-    if (t->outstanding || !is_limited(tx, t)) return true;
+    if (t->outstanding) return true;
+    if (!is_limited(tx, t)) return !probes_too_fast(tx, t, now_ms);
     for (uint32_t i = 0; i < tx->num_requests; i++) {
         nacre__transmission *other = &tx->all[i];
         const bool is_ahead = wants_to_go(other) && other->order < t->order;
@@ -63,6 +88,7 @@ bool nacre__nstart_enter(nacre__transmissions *tx, nacre__transmission *t, uint6
         else num++;
     }
     if (num >= tx->core->config.nstart) return hold(tx, t, look_again_ms);
+    if (probes_too_fast(tx, t, now_ms)) return false;
     t->outstanding = true;
     t->sent_at = now_ms;
     if (tx->num_held > 0) wake_next(tx, t);

@@ -29,6 +29,7 @@ void nacre__transmissions_init(nacre__transmissions *tx, const nacre__core *core
 {
     tx->core = core;
     nacre__message_ids_init(&tx->ids, core);
+    nacre__probing_rate_init(&tx->probing, core);
     tx->by_mid.links = (nacre__links){ &tx->all->chain, sizeof *tx->all };
     nacre__chains_init(&tx->by_mid);
     tx->first_free = NACRE__NONE;
@@ -153,6 +154,7 @@ static void enqueue(nacre__transmissions *tx, nacre__transmission *t)
 void nacre__transmission_queue(nacre__transmissions *tx, nacre__transmission *t)
 {
     t->state = NACRE__TRANSMISSION_QUEUED;
+    t->is_probing = false;
     t->retransmissions = 0;
     if (!t->in_queue) enqueue(tx, t);
 }
@@ -163,6 +165,7 @@ void nacre__transmission_stop(nacre__transmissions *tx, nacre__transmission *t)
     t->in_queue = false;
     if (t->state == NACRE__TRANSMISSION_HELD) tx->num_held--;
     t->state = NACRE__TRANSMISSION_IDLE;
+    t->is_probing = false;
     nacre__transmission_set_due(tx, t, NACRE__NEVER);
 }
 

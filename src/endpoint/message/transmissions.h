@@ -8,7 +8,7 @@
  *               |      HELD      |
  *               `----------------'
  *     IDLE    its owner has nothing to send yet, or waits for something else than an acknowledgment
- *     HELD    too many are on their way to its peer: NSTART (nstart.h)
+ *     HELD    too many are on their way to its peer, or too many bytes were sent to it: NSTART, PROBING_RATE (nstart.h)
  *     CUT     given back while it was in the queue: FREE when its turn comes
  *
  * The first `num_requests` belong to the client exchanges, one to one; the others are taken and given back. One heap holds the
@@ -21,6 +21,7 @@
 #include "endpoint/core/list.h"
 #include "endpoint/core/queue.h"
 #include "endpoint/message/message_ids.h"
+#include "endpoint/message/probing_rate.h"
 
 typedef enum nacre__transmission_state {
     NACRE__TRANSMISSION_FREE = 0,
@@ -48,11 +49,13 @@ typedef struct nacre__transmission {
     uint8_t type, retransmissions;
     bool in_queue, has_mid;
     bool outstanding; /* counts for NSTART */
+    bool is_probing;  /* HELD: for PROBING_RATE */
 } nacre__transmission;
 
 typedef struct nacre__transmissions {
     const nacre__core *core;
     nacre__message_ids ids;
+    nacre__probing_rate probing;
     nacre__transmission *all;
     uint32_t num, num_requests;
     uint32_t *timers; /* a heap of indices, the earliest first */

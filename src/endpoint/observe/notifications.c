@@ -111,6 +111,13 @@ static bool may_be_forged(const nacre__observer *o)
     return o->context == NULL && !o->is_validated;
 }
 
+/* RFC 7641 4.5.1, RFC 7252 4.7: what exceeds PROBING_RATE goes as a CON, which waits for its ACK. */
+static bool probes_too_fast(const nacre__observe_server *s, const nacre__observer *o)
+{
+    const uint64_t now_ms = s->core->now_ms;
+    return nacre__probing_may_at(&s->x->tx->probing, &o->peer, now_ms) > now_ms;
+}
+
 /* RFC 7641 4.5: a CON now and then shows whether the client still listens; RFC 7641 7: and until one is acknowledged, each is
  * one, for the registration's sender may be forged. An ACK may be guessed too: of a plain registration whose address is not
  * validated every sixteenth is a CON, however the client registered, and each wants another guess. */
@@ -118,7 +125,7 @@ static bool is_con_due(const nacre__observe_server *s, const nacre__observer *o,
 {
     if (nacre_address_is_reliable(&o->peer)) return false; /* RFC 8323 7.1: nothing is acknowledged there */
     return is_final || o->is_checked || !o->is_confirmed || s->core->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
-           ((o->con || may_be_forged(o)) && o->since_con >= EVERY - 1);
+           ((o->con || may_be_forged(o)) && o->since_con >= EVERY - 1) || probes_too_fast(s, o);
 }
 
 /* ---- One CON at a time -----------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ static inline nacre__core layer_core(uint64_t *state)
 {
     return (nacre__core){ .config = { .max_message = 64,
                                       .nstart = 1,
+                                      .probing_rate = UINT32_MAX,
                                       .random = { layer_random, state },
                                       .timing = { .ack_timeout_ms = 2000,
                                                   .ack_random_factor_milli = 1500,
