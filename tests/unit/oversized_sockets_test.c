@@ -106,7 +106,16 @@ static int answer_at_length(int fd, uint8_t type)
     return 3;
 }
 
-/* CON, NON and in the ACK, plain and protected, IPv6 and IPv4: the user hears both lengths. */
+/* Ends the request once the long datagram is here. */
+static void stop_at_length(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len)
+{
+    nacre_client **client = user;
+    (void)peer, (void)bytes;
+    if (!outgoing && full_len == LONG) nacre_client_stop(*client);
+}
+
+/* CON, NON and in the ACK, plain and protected, IPv6 and IPv4: the user hears both lengths. A protected exchange goes on until
+ * its time is up, as one row shows; the others are stopped. */
 static void client_says_both_lengths_and_acknowledges(void **state)
 {
     const pair *p = *state;
@@ -124,8 +133,11 @@ static void client_says_both_lengths_and_acknowledges(void **state)
         const unsigned port =
             ntohs(ipv6 ? ((struct sockaddr_in6 *)&name)->sin6_port : ((struct sockaddr_in *)&name)->sin_port);
         (void)snprintf(uri, sizeof uri, "coap://%s:%u/x", ipv6 ? "[::1]" : "127.0.0.1", port);
-        nacre_client *client = pair_open(&(nacre_client_options){ .context_dir = is_protected ? p->client : NULL,
-                                                                  .timeout_ms = is_protected ? 700 : 5000 });
+        nacre_client *client = NULL;
+        client = pair_open(&(nacre_client_options){ .context_dir = is_protected ? p->client : NULL,
+                                                    .timeout_ms = PATIENCE_MS,
+                                                    .on_datagram = is_protected && row != 2 ? stop_at_length : NULL,
+                                                    .user = &client });
         nacre_reply reply = { 0 };
         nacre_detail why = { { 0 } };
         assert_int_equal(pair_get(client, &reply, uri, &why), NACRE_ERR_OVERSIZED);

@@ -63,6 +63,7 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
         return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a client");
     nacre_err err = NACRE_OK;
     client->credentials = options->credentials;
+    client->first_pause_ms = NACRE__CLIENT_FIRST_PAUSE_MS;
     if (options->credentials_file != NULL) {
         err = nacre_credentials_load(&client->own_credentials, options->credentials_file, why);
         client->credentials = client->own_credentials;

@@ -11,7 +11,7 @@
 #include "io/client/client_internal.h"
 #include "io/loop_internal.h"
 
-enum { FIRST_PAUSE_MS = 1000, LAST_PAUSE_MS = 60000 };
+enum { LAST_PAUSE_MS = 60000 };
 
 static void tell(const nacre__call *call, bool is_away)
 {
@@ -19,10 +19,10 @@ static void tell(const nacre__call *call, bool is_away)
 }
 
 /* Half of the pause is random, so that the observers of a server do not all come at once. */
-static uint64_t pause_ms(uint32_t attempts)
+static uint64_t pause_ms(uint32_t first_ms, uint32_t attempts)
 {
     const nacre_random random = nacre_entropy();
-    const uint64_t doubled = (uint64_t)FIRST_PAUSE_MS << (attempts < 6 ? attempts : 6);
+    const uint64_t doubled = (uint64_t)first_ms << (attempts < 6 ? attempts : 6);
     const uint64_t pause = doubled < LAST_PAUSE_MS ? doubled : LAST_PAUSE_MS;
     uint16_t part;
     random.fill(random.self, (uint8_t *)&part, sizeof part);
@@ -48,7 +48,7 @@ bool nacre__call_away(nacre__call *call)
 {
     if (call->stage != NACRE__OBSERVING || !is_absence(call)) return false;
     if (call->attempts == 0) tell(call, true);
-    call->again_ms = nacre_clock_ms() + pause_ms(call->attempts);
+    call->again_ms = nacre_clock_ms() + pause_ms(call->client->first_pause_ms, call->attempts);
     call->attempts++;
     call->exchange.number = 0;
     call->done = false;

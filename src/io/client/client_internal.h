@@ -13,6 +13,7 @@
 
 enum {
     NACRE__CLIENT_MESSAGE = 1280, /* bytes */
+    NACRE__CLIENT_FIRST_PAUSE_MS = 1000,
     NACRE__CLIENT_OPTIONS = 4096, /* of options that are still counted when they are too long for a message */
 };
 
@@ -89,6 +90,7 @@ struct nacre_client {
     const nacre_context *ctx; /* of the last request; NULL: plain */
     nacre_address peer;       /* where it went */
     bool is_stepping;
+    uint32_t first_pause_ms; /* before a lost observation is registered again; doubled for each attempt after it */
     volatile sig_atomic_t stopped;
 };
 
