@@ -168,6 +168,7 @@ static nacre_err wait_for_end(nacre__call *call, nacre_detail *why)
         nacre_err err = client->stopped ? NACRE_ERR_TIMEOUT : nacre_client_step(client, NACRE__STOP_MS, why);
         if (err == NACRE_OK) continue;
         if (!call->ended) nacre__call_cancel(call);
+        if (err == NACRE_ERR_TIMEOUT && call->oversized != 0) err = NACRE_ERR_OVERSIZED;
         return client->stopped ? nacre__call_explain(call, err, why) : err;
     }
     if (call->result != NACRE_OK && why != NULL) *why = call->why;

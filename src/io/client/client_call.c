@@ -214,6 +214,8 @@ void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_ev
     switch (event->kind) {
     case NACRE_EVENT_OVERSIZED: /* a hint: the response, or the next notification, may still come */
         call->oversized = event->oversized;
+        if (call->stage == NACRE__OBSERVING && call->observing->on_oversized != NULL)
+            call->observing->on_oversized(call->observing->user, event->oversized, NACRE__CLIENT_MESSAGE);
         return;
     case NACRE_EVENT_FAILED:
         if (event->err == NACRE_ERR_OVERSIZED) call->oversized = event->oversized;
