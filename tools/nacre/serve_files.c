@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_files: a directory's files and what is in it.
  *
- * A path is walked segment by segment from the directory's descriptor, each step with O_NOFOLLOW, so that no name, and
- * nobody who moves things about meanwhile, leads out of it. A segment is a name or nothing: no '/', no NUL, no leading dot.
- * What is refused looks like what is not there: a directory that holds a security context, and what is private
- * (serve_private.c).
+ * A path is walked segment by segment from the directory's descriptor, each step with O_NOFOLLOW, so that neither a name nor a
+ * concurrent rename leads out of the directory. A segment is a name or empty: no '/', no NUL, no leading dot. A directory that
+ * holds a security context, and a private file (serve_private.c), are answered as if they did not exist.
  *
- * A file is opened anew for each of its blocks. That they are of one file is in its entity tag, which is made of device,
- * inode, size and both times: two writes in place that leave the size as it is, within one tick of the file system's clock,
- * look the same. Files that are put here are replaced as a whole, and cannot. */
+ * A file is opened again for each of its blocks. The entity tag says whether two blocks are of the same content: it is a MAC of
+ * device, inode, size and both times. Two writes in place that keep the size, within one tick of the file system's clock, have
+ * the same tag. A file written by PUT is replaced as a whole and always gets a new tag. */
 #include "serve_files.h"
 
 #include <errno.h>
@@ -41,7 +40,7 @@ bool serve_holds_context(int dir)
     return false;
 }
 
-/* Opens a regular file or a directory in `at`; looks before it opens, for opening a device may do things. */
+/* Opens a regular file or a directory in `at`. The type is checked first, because opening a device can have side effects. */
 static int open_step(const serve_root *root, int at, const char *name, struct stat *st)
 {
     errno = ENOENT;
@@ -179,7 +178,7 @@ typedef struct open_file {
     uint8_t first[NACRE_MAX_BLOCK]; /* its first bytes, read while it did not change */
 } open_file;
 
-enum { TRIES = 16 }; /* for a file that is written meanwhile */
+enum { TRIES = 16 }; /* to read a file that is written concurrently */
 
 static bool is_unchanged(const open_file *file)
 {
@@ -209,7 +208,8 @@ static nacre_err read_file(void *user, uint64_t offset, nacre_buf room, size_t *
     return NACRE_OK;
 }
 
-/* Bytes, size and entity tag of one moment, for the first block, which a notification has; the later ones tell by the tag. */
+/* Reads the first block with the size and times that it has in one moment: a notification carries that block. Later blocks are
+ * matched by the entity tag. */
 static void read_first(open_file *file)
 {
     const nacre_buf room = NACRE_BUF(file->first);
@@ -299,7 +299,7 @@ void serve_escape(char segment[3 * 256], const char *name)
     segment[at] = '\0';
 }
 
-/* What open_step would open. */
+/* Whether open_step opens it. */
 static bool is_served(const serve_root *root, int dir, const char *name, struct stat *st)
 {
     if (name[0] == '.') return false;
@@ -308,7 +308,7 @@ static bool is_served(const serve_root *root, int dir, const char *name, struct 
     return fd >= 0;
 }
 
-/* As a line with the name, or as a link (RFC 6690). */
+/* Appends a line with the name, or a link (RFC 6690). */
 static void append_entry(text *t, const char *path, const char *name, const struct stat *st, unsigned format)
 {
     char attributes[64] = "", segment[3 * 256];
@@ -350,7 +350,7 @@ static bool list_directory(text *list, const serve_root *root, int fd, const cha
     return !list->failed;
 }
 
-/* RFC 9175 3.8: no other content has its tag. */
+/* RFC 9175 3.8: different content has a different tag. */
 static void tag_list(const serve_root *root, serve_list *list)
 {
     uint8_t mac[NACRE_MAX_HASH] = { 0 };
@@ -361,7 +361,7 @@ static void tag_list(const serve_root *root, serve_list *list)
     memcpy(list->etag, mac, SERVE_ETAG_LEN);
 }
 
-/* As it is now. NULL: it cannot be read, or is too long. */
+/* Lists the present content. NULL: the directory cannot be read, or its list is too long. */
 static serve_list *make_list(const serve_root *root, int fd, const char *path, unsigned format)
 {
     text t = { 0 };
@@ -441,8 +441,8 @@ static bool wants_to_observe(const nacre_request *request)
     return !nacre_is_absent(observe) && nacre_option_uint(observe, &value) && value == 0;
 }
 
-/* Before anything is read, so that no change falls in between. False: a notification that cannot be watched any more. A file
- * with several names may be written by one of another directory. */
+/* Starts the watch before the file is read, so that no change between the two is missed. False: a notification whose watch
+ * cannot be renewed. A file with several hard links is not watched: it can be written by a name in another directory. */
 static bool watch(serve_root *root, const nacre_request *request, nacre_response *response)
 {
     struct stat st;
@@ -471,7 +471,7 @@ static void get(serve_root *root, const nacre_request *request, nacre_response *
     struct stat st;
     char last[256];
     if (!watch(root, request, response)) {
-        nacre_response_text(response, NACRE_UNAVAILABLE, "changes cannot be told any more");
+        nacre_response_text(response, NACRE_UNAVAILABLE, "changes can no longer be notified");
         return;
     }
     const int fd = serve_walk(root, request->message->options, &st, last);

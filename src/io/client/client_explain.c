@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* client_explain: what a client says to people when a request fails. */
+/* client_explain: the error text of a request that failed. */
 #include "io/client/client_internal.h"
 #include "io/tcp_internal.h"
 #include "base/hosted/detail.h"
 
 #include <string.h>
 
-/* The state of a context that was stopped is another program's by now; its store tells since when, and why. */
+/* A context is stopped when another program may use its state; the text of its store says since when and why. */
 static bool explain_stopped(const nacre__call *call, nacre_detail *why)
 {
     nacre_stored ignored;
@@ -15,7 +15,7 @@ static bool explain_stopped(const nacre__call *call, nacre_detail *why)
            nacre_store_load(&key->store, &ignored, why) == NACRE_ERR_LOCKED;
 }
 
-/* RFC 8613 8.2: what a server says when it refuses a protected request, and which side to look at if it is true. */
+/* RFC 8613 8.2: the diagnostic of a server that refuses a protected request, and which side to check if it is genuine. */
 static const char *hint(nacre_bytes diagnostic)
 {
     static const struct {
@@ -37,7 +37,7 @@ static const char *hint(nacre_bytes diagnostic)
     return "";
 }
 
-/* RFC 8613 8.2, RFC 7959 4: what the server takes, as far as it says so. */
+/* RFC 8613 8.2; RFC 7959 4: Size1 in a 4.13 is the longest message that the server accepts. */
 static nacre_err explain_unauthenticated(const nacre__call *call, const char *peer, nacre_detail *why)
 {
     char buf[5];
@@ -56,7 +56,7 @@ static nacre_err explain_unauthenticated(const nacre__call *call, const char *pe
     return nacre__fail(why, err, "%s answered %s without protection, so it cannot be verified%s", peer, code, look_at);
 }
 
-/* The request was sent, so that the length is the peer's choice: NACRE_ERR_OVERSIZED, and not the caller's NACRE_ERR_TOO_LONG. */
+/* NACRE_ERR_OVERSIZED, not the caller's NACRE_ERR_TOO_LONG: the request was sent, so the peer chose the length. */
 static nacre_err explain_long_exchange(const nacre__call *call, const char *peer, nacre_detail *why)
 {
     if (call->is_answered)
@@ -66,7 +66,7 @@ static nacre_err explain_long_exchange(const nacre__call *call, const char *peer
                        "%s takes or sends blocks so small that the body needs more than there can be (RFC 7959)", peer);
 }
 
-/* A connection that ended while the answer was owed. What breaks RFC 8323 is the peer's fault: NACRE_ERR_MALFORMED. */
+/* A connection that ended before the response. NACRE_ERR_MALFORMED: the peer broke RFC 8323. */
 static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_detail *why)
 {
     static const char other_port[] = "; is this the port of coap+tcp, without TLS?";
@@ -90,7 +90,7 @@ static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_
     }
 }
 
-/* What the request takes as one message, or with the smallest block of its body: that at least, for options of blocks vary. */
+/* Size of the request as one message, or with the smallest block of its body; a lower bound, as block options vary in length. */
 static size_t request_size(const nacre__call *call, bool in_blocks)
 {
     enum { SMALLEST = 16, BLOCK1 = 2, REQUEST_TAG = 10, OBSERVE = 2 };
@@ -102,7 +102,7 @@ static size_t request_size(const nacre__call *call, bool in_blocks)
     return size + (in_blocks ? BLOCK1 + REQUEST_TAG : 0) + (call->observing != NULL ? OBSERVE : 0);
 }
 
-/* RFC 8323 5.3.1: over a connection the peer says what it takes; until it does, 1152 bytes. */
+/* RFC 8323 5.3.1: the peer's CSM sets Max-Message-Size; before it arrives the limit is 1152 bytes. */
 static nacre_err explain_too_long(const nacre__call *call, nacre_detail *why)
 {
     const nacre_err err = NACRE_ERR_TOO_LONG;
