@@ -212,7 +212,7 @@ typedef enum nacre_event_kind {
                                 nacre_endpoint_confirmed */
     NACRE_EVENT_NOTIFY, /* an observer is to hear the present state: answer `exchange`, the observer's number, as if its
                                 registration, `message`, had just come: nacre_endpoint_respond, _ignore (nothing now) or
-                                _later, with the same deadlines. `context` protects what it is sent */
+                                _defer_response, with the same deadlines. `context` protects what it is sent */
     NACRE_EVENT_OBSERVER_GONE, /* the observation has ended, and its number with it. `err`: NACRE_OK (cancelled by the
                                 client, or the last answer said so, or its request was not answered), NACRE_ERR_STALE
                                 (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
@@ -221,7 +221,7 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_NOTIFICATION,  /* a representation for a request of ours with Observe 0, the first one too; the exchange
                                 goes on. In order: older ones than the last are not shown */
     NACRE_EVENT_REDERIVED, /* RFC 8613 B.2 (nacre/rederivation.h): `context` is new, agreed with `peer`; `user` is the
-                                renewal's. What was in flight under the one before it has ended */
+                                rederivation's. What was in flight under the one before it has ended */
     NACRE_EVENT_PONG,      /* the peer answered nacre_endpoint_ping; the exchange has ended */
     NACRE_EVENT_OVERSIZED, /* a datagram with the token of a protected request of ours, or of an observation, plain ones too,
                                 had `oversized` bytes, more than max_message: a hint, which anybody on the path may have sent. The exchange goes on. Ask in
@@ -271,13 +271,13 @@ typedef struct nacre_request_options {
     /* until the answer, or the first notification, counted from the next transmit_many, waiting for a store or for other
      * requests included: then FAILED, NACRE_ERR_TIMEOUT. 0: the configured timing decides */
     uint32_t timeout_ms;
-    /* the request is protected with the context that this renewal has, or brings about (nacre/rederivation.h); `context` is NULL
+    /* the request is protected with the context that this rederivation has, or brings about (nacre/rederivation.h); `context` is NULL
      * then. That it is too long may show later: FAILED, NACRE_ERR_TOO_LONG */
     nacre_rederivation *rederivation;
 } nacre_request_options;
 
 /* nacre_endpoint_request_with is nacre_endpoint_request with options (NULL: none), and returns the same;
- * NACRE_ERR_BAD_ARGUMENT also for a renewal that is not added to this endpoint, does not ask, or comes with a context. */
+ * NACRE_ERR_BAD_ARGUMENT also for a rederivation that is not added to this endpoint, does not ask, or comes with a context. */
 NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchange,
                                                      const nacre_address *peer, nacre_context *context,
                                                      const nacre_message *plain, void *user,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* renewal: fresh contexts with a peer, agreed over an endpoint by RFC 8613 B.2 (nacre/rederive.h has the drawing and the
+/* rederivation: fresh contexts with a peer, agreed over an endpoint by RFC 8613 B.2 (nacre/rederive.h has the drawing and the
  * steps; this carries them out). For devices that lose their sequence numbers or replay windows and have good randomness;
  * both sides need it, and the same secret.
  *
@@ -9,7 +9,7 @@
  *     NACRE_EVENT_REDERIVED    there is a context now; the request that brought it about goes on to its answer
  *     nacre_endpoint_remove_rederivation(ep, &r)
  *
- * Whose context. A renewal has one place for the context in use, which the procedure fills: the context's address is the
+ * Whose context. A rederivation has one place for the context in use, which the procedure fills: the context's address is the
  * same ever after, its keys are not. It is the endpoint's: not in the table, found by its Recipient ID nonetheless, never
  * persistent, wiped by nacre_endpoint_remove_rederivation, shared with nobody. A context from before, `first`, stays the
  * caller's: when RENEWED comes it is not used any more; take it out of the table, call nacre_endpoint_remove_context, wipe it.
@@ -18,8 +18,8 @@
  * nacre_endpoint_remove_context: our requests with NACRE_ERR_NO_CONTEXT, observers too; requests of others that are not
  * answered get 4.01. Whoever sent them cannot read an answer with the old keys any more, or has lost them.
  *
- * Asking (client). A request with `renewal` goes out under the context in use. When there is none it is request #1, and
- * request #2 after that, with the endpoint's own randomness; other requests with this renewal wait until an answer to #2 has
+ * Asking (client). A request with `rederivation` goes out under the context in use. When there is none it is request #1, and
+ * request #2 after that, with the endpoint's own randomness; other requests with this rederivation wait until an answer to #2 has
  * verified. When the request fails, so has the procedure, and the next one begins it anew. When the peer has lost its state
  * it starts the procedure in answer to an ordinary request under `first` (ID Context of at most 8 bytes); the endpoint
  * follows. Under a context that came out of this procedure that is not possible (its ID Context is too long): such a peer
@@ -41,7 +41,7 @@
  * these is dropped, and a retransmission tries again. Captured requests #1 are answered within these rates, to whoever sent
  * them; they change nothing, and cost the peer nothing below about challenges_per_second in all.
  *
- * Copies of memory. A renewal belongs to one process: after fork, or in a second machine started from the same image, remove
+ * Copies of memory. A rederivation belongs to one process: after fork, or in a second machine started from the same image, remove
  * it and add it again before anything is received. Otherwise both copies accept the same request #2, and use one key and
  * nonce for two answers. */
 #ifndef NACRE_REDERIVATION_H
@@ -82,18 +82,18 @@ struct nacre_rederivation {
  *                         nacre_context_init refuses, or misaligned key rooms
  * NACRE_ERR_BUFFER_TOO_SMALL       key rooms too small
  * NACRE_ERR_UNSUPPORTED, NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY  as nacre_context_init */
-NACRE_MUST_USE nacre_err nacre_endpoint_add_rederivation(nacre_endpoint *ep, nacre_rederivation *renewal);
+NACRE_MUST_USE nacre_err nacre_endpoint_add_rederivation(nacre_endpoint *ep, nacre_rederivation *rederivation);
 
 /* nacre_endpoint_remove_rederivation ends what is in flight with it, as said above, and wipes its contexts, but not `first`. One
  * that was not added changes nothing. */
-void nacre_endpoint_remove_rederivation(nacre_endpoint *ep, nacre_rederivation *renewal);
+void nacre_endpoint_remove_rederivation(nacre_endpoint *ep, nacre_rederivation *rederivation);
 
 /* nacre_rederivation_context: the context in use with this peer; NULL while there is none. */
-nacre_context *nacre_rederivation_context(const nacre_rederivation *renewal);
+nacre_context *nacre_rederivation_context(const nacre_rederivation *rederivation);
 
 /* nacre_endpoint_rederive: the context in use is not trusted any more, say because its peer has forgotten it: what is in flight
  * ends, and the next request begins the procedure. Nothing happens while it is under way. */
-void nacre_endpoint_rederive(nacre_endpoint *ep, nacre_rederivation *renewal);
+void nacre_endpoint_rederive(nacre_endpoint *ep, nacre_rederivation *rederivation);
 
 #ifdef __cplusplus
 }
