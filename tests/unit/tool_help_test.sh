@@ -21,6 +21,12 @@ names=$("$nacre" --help | sed -n 's/^  nacre \([a-z-]*\) .*/\1/p')
 [ "$(wc -l <<<"$names")" -gt 15 ] || fail "the subcommands are not found: $names"
 for name in $names; do
     help_options "$name" >in_help
+    # a usage line that does not stand for its options names each, but for those with a short form
+    usage=$("$nacre" "$name" --help | sed '/^$/q')
+    [[ $usage == *OPTION* ]] || while read -r option; do
+        [[ $usage == *"$option"* ]] || "$nacre" "$name" --help | grep -qE "^  -[a-z], $option" ||
+            fail "the usage of $name lacks $option"
+    done <in_help
     man_options "$name" | grep -v -e '^--help$' >in_man
     if [ "$name" = observe ]; then # it refers to get for the others
         man_options get >of_get

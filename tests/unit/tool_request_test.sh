@@ -212,7 +212,7 @@ start serve fresh --bind 127.0.0.1:0 --context unasked-server
 run 4 get "$url/hello" --context stranger
 says err 'not authenticated'
 says err '4.00 Bad Request'
-says err 'Decryption failed'
+says err 'it says: Decryption failed'
 stop TERM
 # nothing of all that took a directory away: each still opens
 start serve three --bind 127.0.0.1:0 --context server2 --context server

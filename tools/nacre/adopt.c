@@ -40,7 +40,7 @@ static int adopt(const char *path, nacre_role role, uint64_t next_to_send)
     nacre_err err = nacre_directory_adopt(path, role, next_to_send, &why);
     if (err == NACRE_OK) err = nacre_directory_read_as(&info, path, role, false, &why);
     if (err != NACRE_OK) return tool_fail("adopt", err, "%s", why.text);
-    printf("%s: goes on with sequence number %llu; the next request received is asked for an Echo\n", path,
+    printf("%s: goes on with sequence number %llu; the next request received gets an Echo challenge\n", path,
            (unsigned long long)info.next_to_send);
     return tool_flush("adopt");
 }
@@ -54,7 +54,7 @@ static int adopt_pack(const char *path)
     err = nacre_pack_adopt(path, &crypto, &why);
     nacre_openssl_close(&crypto);
     if (err != NACRE_OK) return tool_fail("adopt", err, "%s", why.text);
-    printf("%s: its contexts go on 65536 numbers higher; the next request to each is asked for an Echo\n", path);
+    printf("%s: its contexts go on 65536 numbers higher; the next request to each gets an Echo challenge\n", path);
     return tool_flush("adopt");
 }
 

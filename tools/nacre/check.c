@@ -94,7 +94,7 @@ static void check_mode(struct check *c, const char *file, bool secret)
     struct stat st;
     if (fstatat(c->dirfd.fd, file, &st, 0) != 0) return; /* of a link, what it leads to */
     if (secret && (st.st_mode & 077) != 0)
-        find(c, WARNING, file, "holds the secret, and has mode %03o; nobody else should read it (chmod 600)",
+        find(c, WARNING, file, "holds the secret, and has mode %03o; only its owner should read it (chmod 600)",
              (unsigned)st.st_mode & 0777);
     else if ((st.st_mode & 022) != 0)
         find(c, WARNING, file, "has mode %03o: others can change it (chmod go-w)", (unsigned)st.st_mode & 0777);
@@ -226,7 +226,8 @@ static void check_info(struct check *c, const nacre_directory_info *info)
              "refuses that");
     if (!info->window_known && !c->in_use)
         find(c, WARNING, "sequence.json",
-             "the replay window is unknown, as after a crash or nacre adopt: the next request is asked for an Echo");
+             "the replay window is unknown, as after a crash or nacre adopt: the next request received gets an Echo "
+             "challenge");
 }
 
 /* An older directory without a role is fine when one of its sides is. */
@@ -301,7 +302,7 @@ static void check_pack(struct check *c, const struct stat *st)
     struct counted counted = { 0 };
     nacre_detail why;
     if ((st->st_mode & 077) != 0)
-        find(c, WARNING, NULL, "holds secrets, and has mode %03o; nobody else should read it (chmod 600)",
+        find(c, WARNING, NULL, "holds secrets, and has mode %03o; only its owner should read it (chmod 600)",
              (unsigned)st->st_mode & 0777);
     if (nacre_pack_read(c->path, false, count, &counted, &why) != NACRE_OK) {
         add(c, ERROR, why.text);

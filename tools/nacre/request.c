@@ -304,7 +304,7 @@ static int report_failure(const char *command, nacre_err err, const nacre_reply 
     if (err != NACRE_ERR_UNAUTHENTICATED)
         return tool_fail(command, err, "%s", why->text[0] != '\0' ? why->text : nacre_err_text(err));
     diagnostic(text, sizeof text, reply);
-    return tool_fail(command, err, "not authenticated: %s%s", why->text, text);
+    return tool_fail(command, err, "not authenticated: %s%s%s", why->text, text[0] != '\0' ? "; it says" : "", text);
 }
 
 /* ---- All together ----------------------------------------------------------------------------------------------------- */

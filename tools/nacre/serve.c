@@ -29,7 +29,8 @@ typedef struct args {
 static int print_help(void)
 {
     printf("Usage: nacre serve [--bind ADDRESS] [--tcp] (--context DIR ... | --credentials FILE)\n"
-           "                   [--pack FILE] [--role ROLE] [--root DIR] [--demo] [-v]\n"
+           "                   [--pack FILE] [--role ROLE] [--root DIR [--writable] [--demo]]\n"
+           "                   [--workers N] [-v]\n"
            "\n"
            "Serves protected resources until it is interrupted: the files of --root, or else the demo\n"
            "resources /hello, /time, /echo and /store.\n"
@@ -38,7 +39,7 @@ static int print_help(void)
            "  --bind ADDRESS        HOST, HOST:PORT or [IPV6]:PORT; port 0 takes a free one\n"
            "                        (default: port 5683 on every address)\n"
            "  --tcp                 serve over TCP too, at the same address (coap+tcp)\n"
-           "  --context DIR         take requests of whoever has the other side of this context;\n"
+           "  --context DIR         accept requests from the peer of this context;\n"
            "                        may be given several times\n"
            "  --credentials FILE    the same, for every context that FILE names\n"
            "  --pack FILE           the same, for every context in a pack (nacre pack)\n"

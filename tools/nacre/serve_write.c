@@ -113,7 +113,7 @@ static bool find_place(const serve_root *root, const nacre_message *request, inc
     if (in->dir < 0) *why = refusal_of(errno);
     else if (!is_allowed(root, in->dir, in->name)) *why = refusal_of(EPERM);
     else if (!keeps_format(in->name, request->options))
-        *why = (refusal){ NACRE_UNSUPPORTED_FORMAT, "the name says another Content-Format, which is what is kept" };
+        *why = (refusal){ NACRE_UNSUPPORTED_FORMAT, "the file name's ending stands for another Content-Format" };
     else return true;
     return false;
 }

@@ -51,7 +51,7 @@ static void print_window(const nacre_directory_info *info)
     nacre__decimal_from_bits(bits, info->window_bits, sizeof info->window_bits);
     printf("%-20s ", "received");
     if (!info->window_known)
-        printf("unknown (in use, adopted, or not closed cleanly: the next request is asked for an Echo)\n");
+        printf("unknown (in use, adopted, or not closed cleanly: the next request received gets an Echo challenge)\n");
     else if (info->window_index == 0 && seen == 0) printf("nothing\n");
     else
         printf("all below %" PRIu64 ", and %zu from %" PRIu64 " on (bitfield %s)\n", info->window_index, seen,
