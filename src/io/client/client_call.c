@@ -251,17 +251,20 @@ void nacre__calls_expire(nacre_client *client)
     }
 }
 
-static nacre__call *first_late(const nacre_client *client)
+/* Takes it out of those in flight; NULL: there is none. */
+static nacre__call *take_late(nacre_client *client)
 {
-    nacre__call *call = client->calls;
-    while (call != NULL && (call->observing != NULL || !call->is_late)) call = call->next;
+    nacre__call **at = &client->calls;
+    while (*at != NULL && ((*at)->observing != NULL || !(*at)->is_late)) at = &(*at)->next;
+    nacre__call *call = *at;
+    if (call != NULL) *at = call->next;
     return call;
 }
 
 /* What nacre_transfer_give_up did not end: no message was under way. From the start each time, for a callback may do anything. */
 void nacre__calls_end_late(nacre_client *client)
 {
-    for (nacre__call *call; (call = first_late(client)) != NULL;) {
+    for (nacre__call *call; (call = take_late(client)) != NULL;) {
         nacre_transfer_cancel(nacre_loop_transfer(client->loop), call->exchange);
         conclude(call, NACRE_ERR_TIMEOUT);
     }
@@ -295,7 +298,7 @@ nacre_err nacre_client_start(nacre_client *client, nacre_client_call *call, cons
                                     .address = request->address,
                                     .timeout_ms = request->timeout_ms };
     nacre_err err = nacre__call_make(client, &made, &plan, why);
-    if (err != NACRE_OK) return err;
+    if (err != NACRE_OK || made == NULL) return err;
     err = copy_payload(made, why);
     if (err == NACRE_OK) err = nacre__call_send(made, why);
     if (err != NACRE_OK) {
