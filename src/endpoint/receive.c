@@ -143,7 +143,7 @@ static void sort_one(nacre_endpoint *ep, nacre__received *received, const nacre_
         reject_malformed(ep, datagram);
         return;
     }
-    nacre__nstart_heard(&ep->tx, &datagram->peer);
+    if (ep->tx.probing.num > 0) nacre__nstart_heard(&ep->tx, &datagram->peer);
     if (received->outer.code == NACRE_EMPTY) received->kind = NACRE__RECEIVED_EMPTY;
     else if (nacre_code_is_request(received->outer.code)) sort_request(ep, received, now_ms);
     else if (nacre__is_response_class(received->outer.code)) sort_response(ep, received, now_ms);
