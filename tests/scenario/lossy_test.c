@@ -166,7 +166,7 @@ static const run runs[] = {
     { "bits fall over", { 5, 10, 30, 5, 100 }, { .num_server_exchanges = 4096 }, 1500, 0, 20, 30, 0, 0 },
 };
 
-static void weathers(void **state)
+static void exchanges_complete_under_loss_delay_and_duplication(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
@@ -175,6 +175,6 @@ static void weathers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(weathers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(exchanges_complete_under_loss_delay_and_duplication) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,7 @@ static void still_serves(stage *s, uint64_t now)
     s->responses = responses;
 }
 
-static void noise(void **state)
+static void random_bytes_change_nothing(void **state)
 {
     (void)state;
     stage s = { 0 };
@@ -128,7 +128,7 @@ static void truncations_and_flips(void **state)
 }
 
 /* Pieces of good messages in wrong places: header of one, options of another, payload of a third. */
-static void shuffles(void **state)
+static void recombined_messages_change_nothing(void **state)
 {
     (void)state;
     enum { POOL = 8 };
@@ -162,9 +162,9 @@ static void shuffles(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(noise),
+        cmocka_unit_test(random_bytes_change_nothing),
         cmocka_unit_test(truncations_and_flips),
-        cmocka_unit_test(shuffles),
+        cmocka_unit_test(recombined_messages_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

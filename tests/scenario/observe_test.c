@@ -173,7 +173,7 @@ static void play(const char *name, weather sky, uint16_t nstart, uint64_t seed)
     free(s);
 }
 
-static void weathers(void **state)
+static void observations_survive_loss_delay_and_duplication(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 5; seed++) {
@@ -187,6 +187,6 @@ static void weathers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(weathers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(observations_survive_loss_delay_and_duplication) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

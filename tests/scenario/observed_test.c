@@ -489,7 +489,7 @@ static void run(uint64_t seed)
     party_close(&w.crypto);
 }
 
-static void many(void **state)
+static void random_observations_stay_consistent(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) run(seed);
@@ -497,6 +497,6 @@ static void many(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(many) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(random_observations_stay_consistent) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

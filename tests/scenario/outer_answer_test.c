@@ -410,7 +410,7 @@ static void places_are_shared(void **state)
 }
 
 /* Cancelled in the middle: the place is free, and the late block is nobody's. */
-static void cancelled(void **state)
+static void cancelling_frees_the_entry_and_ignores_late_blocks(void **state)
 {
     cut c;
     (void)state;
@@ -483,7 +483,7 @@ int main(void)
         cmocka_unit_test(too_slow),
         cmocka_unit_test(unprotected_error_does_not_end_the_fetching_of_blocks),
         cmocka_unit_test(places_are_shared),
-        cmocka_unit_test(cancelled),
+        cmocka_unit_test(cancelling_frees_the_entry_and_ignores_late_blocks),
         cmocka_unit_test(plain_answers_pass),
         cmocka_unit_test(echo_in_blocks),
     };

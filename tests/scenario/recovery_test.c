@@ -224,7 +224,7 @@ static bool live(stage *s, uint64_t power_goes_at)
     return true;
 }
 
-static void lives(void **state)
+static void restarts_reuse_no_number_and_accept_no_replay(void **state)
 {
     (void)state;
     stage *s = calloc(1, sizeof *s);
@@ -256,6 +256,6 @@ static void lives(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(lives) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(restarts_reuse_no_number_and_accept_no_replay) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,7 +146,7 @@ static void play(const char *name, weather sky, unsigned least_answered, uint64_
     free(s);
 }
 
-static void weathers(void **state)
+static void rederivation_completes_under_loss_delay_and_duplication(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 10; seed++) {
@@ -159,6 +159,6 @@ static void weathers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(weathers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(rederivation_completes_under_loss_delay_and_duplication) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

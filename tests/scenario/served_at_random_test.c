@@ -237,7 +237,7 @@ static void run(uint64_t seed)
     pair_close(&w.pair);
 }
 
-static void anything(void **state)
+static void random_requests_leave_no_entry_in_use(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 100; seed++) run(seed);
@@ -245,6 +245,6 @@ static void anything(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(anything) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(random_requests_leave_no_entry_in_use) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

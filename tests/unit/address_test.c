@@ -167,7 +167,7 @@ static void other_families_are_refused(void **state)
     assert_string_equal(text, "(no address)");
 }
 
-static void wildcards(void **state)
+static void wildcard_addresses_are_recognised(void **state)
 {
     static const struct {
         const char *text;
@@ -196,7 +196,7 @@ int main(void)
         cmocka_unit_test(a_flow_label_makes_no_difference),
         cmocka_unit_test(only_link_local_addresses_have_a_scope),
         cmocka_unit_test(other_families_are_refused),
-        cmocka_unit_test(wildcards),
+        cmocka_unit_test(wildcard_addresses_are_recognised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,7 +227,7 @@ static void outer_block_counts_in_retransmissions(void **state)
 }
 
 /* RFC 9175 2.3: the value brings the answer, in clear or inside; and from then on nothing is asked, for a while. */
-static void echoed(void **state)
+static void echo_validates_the_address_for_a_while(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -432,7 +432,7 @@ static void retransmissions_count(void **state)
 }
 
 /* A registration whose answer is too much is asked for an Echo like the rest, and there is no observer yet. */
-static void observing(void **state)
+static void registration_with_a_long_response_requires_echo(void **state)
 {
     (void)state;
     raw r = open_raw(true, (nacre_endpoint_config){ 0 });
@@ -463,7 +463,7 @@ static void without_limit(void **state)
 }
 
 /* What is remembered is bounded: ten thousand addresses show themselves, and who came last is still known. */
-static void bounded(void **state)
+static void memory_of_validated_addresses_is_bounded(void **state)
 {
     (void)state;
     raw r = open_raw(false, (nacre_endpoint_config){ .num_peers = 16 });
@@ -581,16 +581,16 @@ int main(void)
         cmocka_unit_test(outer_block_counts_in_retransmissions),
         cmocka_unit_test(unvalidated_observer_is_asked_again),
         cmocka_unit_test(duplicate_gets_no_more_than_its_address_may),
-        cmocka_unit_test(echoed),
+        cmocka_unit_test(echo_validates_the_address_for_a_while),
         cmocka_unit_test(echoed_wrongly),
         cmocka_unit_test(one_echo_for_both),
         cmocka_unit_test(one_echo_in_a_burst),
         cmocka_unit_test(message_id_validates_no_address),
         cmocka_unit_test(not_carried_out_twice),
         cmocka_unit_test(retransmissions_count),
-        cmocka_unit_test(observing),
+        cmocka_unit_test(registration_with_a_long_response_requires_echo),
         cmocka_unit_test(without_limit),
-        cmocka_unit_test(bounded),
+        cmocka_unit_test(memory_of_validated_addresses_is_bounded),
         cmocka_unit_test(challenges_are_paced),
         cmocka_unit_test(challenges_are_paced_over_all),
         cmocka_unit_test(silence_is_forgotten),

@@ -149,7 +149,7 @@ static void what_makes_a_duplicate(void **state)
     pair_close(&p);
 }
 
-static void lifetime(void **state)
+static void record_expires_after_exchange_lifetime(void **state)
 {
     (void)state;
     pair p;
@@ -277,7 +277,7 @@ static void forged_traffic_goes_first(void **state)
 }
 
 /* Thousands of entries: each is found, and nothing else is. */
-static void thousands(void **state)
+static void each_of_thousands_of_records_is_found(void **state)
 {
     (void)state;
     enum { NUM = 5000 };
@@ -361,7 +361,7 @@ static void spoil(datagram *d, spoiling how)
     datagram_write(d, &m);
 }
 
-static void refusals(void **state)
+static void refusals_are_repeated_for_duplicates(void **state)
 {
     (void)state;
     const struct {
@@ -576,14 +576,14 @@ int main(void)
         cmocka_unit_test(duplicate_non_is_dropped),
         cmocka_unit_test(ignored_con_is_acknowledged_again),
         cmocka_unit_test(what_makes_a_duplicate),
-        cmocka_unit_test(lifetime),
+        cmocka_unit_test(record_expires_after_exchange_lifetime),
         cmocka_unit_test(oldest_answered_gives_way),
         cmocka_unit_test(replay_window_catches_the_rest),
         cmocka_unit_test(all_in_use),
         cmocka_unit_test(waiting_for_ever),
         cmocka_unit_test(forged_traffic_goes_first),
-        cmocka_unit_test(thousands),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(each_of_thousands_of_records_is_found),
+        cmocka_unit_test(refusals_are_repeated_for_duplicates),
         cmocka_unit_test(no_contexts_at_all),
         cmocka_unit_test(several_contexts_with_one_kid),
         cmocka_unit_test(the_hash_is_each_endpoint_s_own),

@@ -674,7 +674,7 @@ static void what_may_be_added(void **state)
 }
 
 /* Removing ends what is in flight, on either side and at each step, and nothing comes of what arrives later. */
-static void removing(void **state)
+static void removing_ends_exchanges_at_each_step(void **state)
 {
     (void)state;
     for (int step = 0; step < 4; step++) {
@@ -762,7 +762,7 @@ int main(void)
         cmocka_unit_test(new_keys_end_the_old),  cmocka_unit_test(old_keys_in_the_same_burst),
         cmocka_unit_test(the_server_forgot),     cmocka_unit_test(the_server_remembers),
         cmocka_unit_test(forgotten_once_more),   cmocka_unit_test(both_sides_at_once),
-        cmocka_unit_test(what_may_be_added),     cmocka_unit_test(removing),
+        cmocka_unit_test(what_may_be_added),     cmocka_unit_test(removing_ends_exchanges_at_each_step),
         cmocka_unit_test(news_that_is_old),      cmocka_unit_test(the_endpoint_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,7 +73,7 @@ static void wipe_leaves_nothing(void **state)
     pair_close(&p);
 }
 
-static void addresses(void **state)
+static void addresses_are_equal_by_length_bytes_and_flags(void **state)
 {
     (void)state;
     const nacre_address a = address_named("abc"), b = address_named("abd"), shorter = address_named("ab");
@@ -133,7 +133,7 @@ static void one_exchange(pair *p, nacre_context *ctx, uint8_t type)
     assert_true(nacre_endpoint_deadline(p->client.ep) == UINT64_MAX);
 }
 
-static void exchanges(void **state)
+static void con_and_non_exchanges_complete_plain_and_protected(void **state)
 {
     (void)state;
     pair p;
@@ -353,8 +353,8 @@ int main(void)
         cmocka_unit_test(size_and_init),
         cmocka_unit_test(size_of_the_largest),
         cmocka_unit_test(wipe_leaves_nothing),
-        cmocka_unit_test(addresses),
-        cmocka_unit_test(exchanges),
+        cmocka_unit_test(addresses_are_equal_by_length_bytes_and_flags),
+        cmocka_unit_test(con_and_non_exchanges_complete_plain_and_protected),
         cmocka_unit_test(many_exchanges),
         cmocka_unit_test(busy_and_stale),
         cmocka_unit_test(respond_once),

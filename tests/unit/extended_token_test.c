@@ -42,7 +42,7 @@ static void every_length(void **state)
 }
 
 /* An observer keeps its token; one that does not fit is answered, without observing. */
-static void observers(void **state)
+static void observer_needs_a_token_that_fits(void **state)
 {
     (void)state;
     static const size_t lengths[] = { 13, 200, 250, 251, 1000 }; /* observer_bytes: 256 */
@@ -90,7 +90,7 @@ static void no_room_for_more(void **state)
 
 /* A refusal has the whole token too, if need be without its diagnostic; of one byte more than a datagram may have, too; and RST
  * where the token alone does not fit. */
-static void refused(void **state)
+static void refusal_carries_the_whole_token(void **state)
 {
     (void)state;
     static const size_t token_lens[] = { 1270, 1271, 1276 };
@@ -123,9 +123,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_length),
-        cmocka_unit_test(observers),
+        cmocka_unit_test(observer_needs_a_token_that_fits),
         cmocka_unit_test(no_room_for_more),
-        cmocka_unit_test(refused),
+        cmocka_unit_test(refusal_carries_the_whole_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

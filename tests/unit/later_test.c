@@ -18,7 +18,7 @@ static void respond(nacre_exchange exchange, const char *text)
 
 /* RFC 7252 5.2.2: an empty ACK, the answer as a CON of its own, the same bytes until it is acknowledged. RFC 8613 4.2: the
  * ACK is not protected. */
-static void separate(void **state)
+static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -143,7 +143,7 @@ static void given_up(void **state)
 }
 
 /* The places are counted, and each comes back: answered, ignored, or with its context. */
-static void bounded(void **state)
+static void deferred_responses_are_bounded_and_freed(void **state)
 {
     (void)state;
     raw r = open_raw(true, &(nacre_endpoint_config){ .num_transmissions = 2 });
@@ -322,11 +322,11 @@ static void not_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(separate),
+        cmocka_unit_test(separate_response_follows_an_empty_ack_and_is_retransmitted),
         cmocka_unit_test(still_piggybacked),
         cmocka_unit_test(to_a_non),
         cmocka_unit_test(given_up),
-        cmocka_unit_test(bounded),
+        cmocka_unit_test(deferred_responses_are_bounded_and_freed),
         cmocka_unit_test(forged_ones_get_half),
         cmocka_unit_test(context_goes_early),
         cmocka_unit_test(too_long_then_short),

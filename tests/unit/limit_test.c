@@ -40,7 +40,7 @@ static size_t longest_request(pair *p, nacre_context *context, const nacre_addre
     return 0;
 }
 
-static void requests(void **state)
+static void requests_keep_the_limit_of_their_peer(void **state)
 {
     (void)state;
     pair p;
@@ -59,7 +59,7 @@ static void requests(void **state)
 }
 
 /* At once, later, and as a notification would go. */
-static void answers(void **state)
+static void responses_keep_the_limit_of_their_peer(void **state)
 {
     (void)state;
     for (int protected = 0; protected < 2; protected ++)
@@ -89,6 +89,7 @@ static void answers(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(requests), cmocka_unit_test(answers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(requests_keep_the_limit_of_their_peer),
+                                        cmocka_unit_test(responses_keep_the_limit_of_their_peer) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,7 +103,7 @@ static double rounds_beside(uint32_t num)
 }
 
 /* Were any of it a walk over all observers, the second would take some hundred times as long as the first. */
-static void flat(void **state)
+static void time_does_not_grow_with_other_observers(void **state)
 {
     (void)state;
     const double few = rounds_beside(50), many = rounds_beside(20000);
@@ -147,6 +147,7 @@ static void all_at_once(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(flat), cmocka_unit_test(all_at_once) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(time_does_not_grow_with_other_observers),
+                                        cmocka_unit_test(all_at_once) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

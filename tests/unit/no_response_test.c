@@ -5,7 +5,7 @@
 static pair world;
 
 /* RFC 7967 2.1: each bit silences one class, and no other; an ACK is sent all the same, and duplicates get it again. */
-static void classes(void **state)
+static void each_bit_suppresses_one_response_class(void **state)
 {
     (void)state;
     const struct {
@@ -78,7 +78,7 @@ static void outside_it_is_ignored(void **state)
 }
 
 /* Later, too: nothing follows the ACK, and the push comes back. */
-static void later(void **state)
+static void suppressed_deferred_response_frees_its_transmission(void **state)
 {
     (void)state;
     for (int acked = 0; acked < 2; acked++) {
@@ -117,9 +117,9 @@ static void not_for_observers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes),
+        cmocka_unit_test(each_bit_suppresses_one_response_class),
         cmocka_unit_test(outside_it_is_ignored),
-        cmocka_unit_test(later),
+        cmocka_unit_test(suppressed_deferred_response_frees_its_transmission),
         cmocka_unit_test(not_for_observers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

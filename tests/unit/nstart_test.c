@@ -99,7 +99,7 @@ static void after_a_timeout(void **state)
 }
 
 /* The limit is a peer's own, is what the configuration says, and the default is one. */
-static void limits(void **state)
+static void nstart_limits_each_peer(void **state)
 {
     (void)state;
     bench b;
@@ -134,7 +134,7 @@ static void limits(void **state)
 }
 
 /* A NON counts until it is answered, but not for ever: nobody tells of a lost one. */
-static void non(void **state)
+static void non_counts_until_answered_or_expired(void **state)
 {
     (void)state;
     bench b;
@@ -219,7 +219,7 @@ static void echo_observe_ping(void **state)
 }
 
 /* The limit that a request's user sets runs while it waits for its turn. */
-static void patience(void **state)
+static void timeout_runs_while_a_request_is_queued(void **state)
 {
     (void)state;
     bench b;
@@ -313,9 +313,14 @@ static void random_lives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_at_a_time), cmocka_unit_test(after_a_timeout),    cmocka_unit_test(limits),
-        cmocka_unit_test(non),           cmocka_unit_test(a_store_in_between), cmocka_unit_test(echo_observe_ping),
-        cmocka_unit_test(patience),      cmocka_unit_test(random_lives),
+        cmocka_unit_test(one_at_a_time),
+        cmocka_unit_test(after_a_timeout),
+        cmocka_unit_test(nstart_limits_each_peer),
+        cmocka_unit_test(non_counts_until_answered_or_expired),
+        cmocka_unit_test(a_store_in_between),
+        cmocka_unit_test(echo_observe_ping),
+        cmocka_unit_test(timeout_runs_while_a_request_is_queued),
+        cmocka_unit_test(random_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

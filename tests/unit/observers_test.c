@@ -77,7 +77,7 @@ static bool has_observe(nacre_bytes options)
 
 /* RFC 7641 3.2, 4.2; RFC 8613 4.1.3.5.2: Observe outside counts up, inside it is empty; RFC 8613 8.3.1: the first answer has
  * the request's nonce, the rest have numbers of their own, all bound to the registration. */
-static void notifications(void **state)
+static void notifications_count_up_and_bind_to_the_registration(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -141,7 +141,7 @@ static void the_event(void **state)
 }
 
 /* RFC 7641 4.5.2: what changes while one is under way is told once, when that is settled. */
-static void coalesces(void **state)
+static void changes_during_a_notification_are_notified_once(void **state)
 {
     (void)state;
     raw r = open_raw(true);
@@ -224,7 +224,7 @@ static void final_answer(void **state)
 
 /* RFC 7641 3.6, 4.5: the other ends. Each row has a twin beside it that leaves the observation alone. A RST to a protected NON
  * brings a CON about, and one to that ends it. */
-static void rejected(void **state)
+static void rst_to_a_notification_ends_the_observation(void **state)
 {
     (void)state;
     for (int row = 0; row < 4; row++) {
@@ -282,7 +282,7 @@ static void timed_out(void **state)
 
 /* RFC 7641 3.6: Observe 1 under the same token, and in clear only that; RFC 8613 4.1.3.5: protected, with the same options.
  * What was on its way is not sent any more (B28). */
-static void cancelled(void **state)
+static void observe_1_with_the_same_token_ends_the_observation(void **state)
 {
     (void)state;
     static const uint8_t other[] = { 0x99 };
@@ -584,7 +584,7 @@ static void notify_answered_otherwise(void **state)
 }
 
 /* Places: when all are taken, a plain one whose address has not shown itself gives way, and no other. */
-static void full(void **state)
+static void plain_observer_of_an_unvalidated_address_is_replaced_first(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -746,14 +746,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_notification_that_waits_for_its_store_has_its_message_id_alone),
-        cmocka_unit_test(notifications),
+        cmocka_unit_test(notifications_count_up_and_bind_to_the_registration),
         cmocka_unit_test(the_event),
-        cmocka_unit_test(coalesces),
+        cmocka_unit_test(changes_during_a_notification_are_notified_once),
         cmocka_unit_test(con_now_and_then),
         cmocka_unit_test(final_answer),
-        cmocka_unit_test(rejected),
+        cmocka_unit_test(rst_to_a_notification_ends_the_observation),
         cmocka_unit_test(timed_out),
-        cmocka_unit_test(cancelled),
+        cmocka_unit_test(observe_1_with_the_same_token_ends_the_observation),
         cmocka_unit_test(cancelled_with_other_trifles),
         cmocka_unit_test(cancelled_in_one_burst),
         cmocka_unit_test(registered_anew),
@@ -763,7 +763,7 @@ int main(void)
         cmocka_unit_test(not_begun),
         cmocka_unit_test(begun_later),
         cmocka_unit_test(notify_answered_otherwise),
-        cmocka_unit_test(full),
+        cmocka_unit_test(plain_observer_of_an_unvalidated_address_is_replaced_first),
         cmocka_unit_test(forged_ones_stand_behind),
         cmocka_unit_test(context_goes),
         cmocka_unit_test(a_notification_that_the_store_fails_for_is_made_up_for),

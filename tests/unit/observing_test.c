@@ -297,7 +297,7 @@ static void registers_again(void **state)
 }
 
 /* RFC 8613 7.3: a lively observation is registered again too; nobody's is when the configuration says so. */
-static void freshness(void **state)
+static void live_observation_is_registered_again_unless_disabled(void **state)
 {
     (void)state;
     for (int row = 0; row < 3; row++) {
@@ -459,7 +459,7 @@ static void echo_while_it_waits(void **state)
 
 /* RFC 7641 3.6, RFC 8613 4.1.3.5.1: Observe 1 under the same token; what was on its way is ignored but acknowledged; the
  * answer is the end. */
-static void unobserving(void **state)
+static void unobserve_sends_observe_1_and_ends_with_the_response(void **state)
 {
     (void)state;
     for (int row = 0; row < 2; row++) {
@@ -517,7 +517,7 @@ static void unobserving_early(void **state)
 
 /* RFC 7641 3.6: after nacre_endpoint_cancel the next notification, CON or NON, is rejected (B28). An answer without Observe
  * that nobody waits for is not. */
-static void cancelling(void **state)
+static void notification_after_cancel_is_rejected(void **state)
 {
     (void)state;
     for (uint8_t type = CON; type <= NON; type++) {
@@ -572,14 +572,14 @@ int main(void)
         cmocka_unit_test(reset_after_the_answer),
         cmocka_unit_test(ends_of_another_kind),
         cmocka_unit_test(registers_again),
-        cmocka_unit_test(freshness),
+        cmocka_unit_test(live_observation_is_registered_again_unless_disabled),
         cmocka_unit_test(the_change_over),
         cmocka_unit_test(renewal_in_trouble),
         cmocka_unit_test(echo_while_it_waits),
         cmocka_unit_test(behind_the_change_over),
-        cmocka_unit_test(unobserving),
+        cmocka_unit_test(unobserve_sends_observe_1_and_ends_with_the_response),
         cmocka_unit_test(unobserving_early),
-        cmocka_unit_test(cancelling),
+        cmocka_unit_test(notification_after_cancel_is_rejected),
         cmocka_unit_test(the_longest_request),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -472,7 +472,7 @@ static void other_failures_queue_nothing(void **state)
 }
 
 /* An instance of its own opens and closes, and closing again changes nothing. */
-static void instances(void **state)
+static void instance_opens_and_closes_twice(void **state)
 {
     (void)state;
     nacre_crypto crypto;
@@ -496,7 +496,7 @@ int main(void)
         TEST(the_longest_message_and_one_more),
         TEST(a_mixed_burst),
         TEST(other_failures_queue_nothing),
-        TEST(instances),
+        TEST(instance_opens_and_closes_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ static nacre_exchange ping(pair *p, datagram *d, uint64_t now)
 }
 
 /* Our own endpoint answers as it should; an ACK will do. What has another MID, or comes from elsewhere, will not. */
-static void pong(void **state)
+static void rst_or_ack_with_the_message_id_is_a_pong(void **state)
 {
     (void)state;
     for (int row = 0; row < 2; row++) {
@@ -73,7 +73,7 @@ static void no_pong(void **state)
     pair_close(&p);
 }
 
-static void refused(void **state)
+static void ping_is_refused_over_tcp_and_when_full(void **state)
 {
     (void)state;
     pair p;
@@ -92,9 +92,9 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pong),
+        cmocka_unit_test(rst_or_ack_with_the_message_id_is_a_pong),
         cmocka_unit_test(no_pong),
-        cmocka_unit_test(refused),
+        cmocka_unit_test(ping_is_refused_over_tcp_and_when_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,7 +104,7 @@ static void nothing_is_rejected(void **state)
 }
 
 /* RFC 8323 7.1: the order of a connection is the order of its notifications, whatever their Observe values say. */
-static void notifications(void **state)
+static void notifications_are_in_the_order_of_the_connection(void **state)
 {
     (void)state;
     static const uint8_t observe[] = { 0x60 };
@@ -185,7 +185,7 @@ static void a_queued_answer_goes_too(void **state)
 }
 
 /* A separate answer and notifications are NON, sent once; an observer goes with its connection. */
-static void observers(void **state)
+static void notifications_are_sent_once_and_end_with_the_connection(void **state)
 {
     (void)state;
     static const uint8_t observe[] = { 0x60 };
@@ -228,10 +228,10 @@ int main(void)
         cmocka_unit_test(no_duplicates),
         cmocka_unit_test(refusals_are_said),
         cmocka_unit_test(nothing_is_rejected),
-        cmocka_unit_test(notifications),
+        cmocka_unit_test(notifications_are_in_the_order_of_the_connection),
         cmocka_unit_test(the_end_of_a_connection),
         cmocka_unit_test(a_queued_answer_goes_too),
-        cmocka_unit_test(observers),
+        cmocka_unit_test(notifications_are_sent_once_and_end_with_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

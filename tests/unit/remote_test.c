@@ -91,7 +91,7 @@ static void a_claim_needs_a_context(void **state)
     assert_null(nacre_remote_claims(&remote)[0]);
 }
 
-static void multicast(void **state)
+static void multicast_addresses_are_recognised(void **state)
 {
     (void)state;
     static const struct {
@@ -282,7 +282,7 @@ int main(void)
         cmocka_unit_test(addresses_have_names),
         cmocka_unit_test(what_is_not_known_has_no_name),
         cmocka_unit_test(a_claim_needs_a_context),
-        cmocka_unit_test(multicast),
+        cmocka_unit_test(multicast_addresses_are_recognised),
         TEST(blockwise_keys),
         cmocka_unit_test_setup_teardown(servers_see_who_asks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(clients_take_the_fastest_provider, set_up, tear_down),

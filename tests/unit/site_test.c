@@ -158,7 +158,7 @@ static nacre_bytes path_options(uint8_t *room, size_t cap, const char *path)
     return out;
 }
 
-static void paths(void **state)
+static void requests_reach_the_resource_of_their_path(void **state)
 {
     (void)state;
     const struct {
@@ -241,7 +241,7 @@ static void path_is_as_long_as_a_message_holds(void **state)
 
 /* ---- Options ------------------------------------------------------------------------------------------------------- */
 
-static void options(void **state)
+static void critical_options_are_refused_unless_known(void **state)
 {
     (void)state;
     const struct {
@@ -307,7 +307,7 @@ static void proxy_uri(void **state)
 }
 
 /* Blocks that are no way to begin or to go on (RFC 7959 2.2, 2.9.2); the transfer's tests have the rest. */
-static void blocks(void **state)
+static void invalid_blocks_are_refused(void **state)
 {
     (void)state;
     const struct {
@@ -358,7 +358,7 @@ static void body_sizes(void **state)
 
 /* ---- Handlers that err --------------------------------------------------------------------------------------------- */
 
-static void handlers(void **state)
+static void errors_of_handlers_become_5_00(void **state)
 {
     (void)state;
     const struct {
@@ -405,14 +405,14 @@ static void only_request_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths),
+        cmocka_unit_test(requests_reach_the_resource_of_their_path),
         cmocka_unit_test(root_subtree),
         cmocka_unit_test(path_is_as_long_as_a_message_holds),
-        cmocka_unit_test(options),
+        cmocka_unit_test(critical_options_are_refused_unless_known),
         cmocka_unit_test(proxy_uri),
-        cmocka_unit_test(blocks),
+        cmocka_unit_test(invalid_blocks_are_refused),
         cmocka_unit_test(body_sizes),
-        cmocka_unit_test(handlers),
+        cmocka_unit_test(errors_of_handlers_become_5_00),
         cmocka_unit_test(only_request_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -561,7 +561,7 @@ static void one_host_leaves_room_for_others(void **state)
     close_side(server);
 }
 
-static void silence(void **state)
+static void silent_connection_is_closed_after_its_timeouts(void **state)
 {
     (void)state;
     nacre_tcp_config config = { .stream = { .csm_timeout_ms = 100, .ping_after_ms = 200, .stall_timeout_ms = 100 } };
@@ -581,7 +581,7 @@ static void silence(void **state)
 
 /* ---- Arguments ---------------------------------------------------------------------------------------------------------- */
 
-static void arguments(void **state)
+static void invalid_arguments_are_refused(void **state)
 {
     (void)state;
     nacre_tcp *tcp;
@@ -630,8 +630,8 @@ int main(void)
         TEST(slow_readers_are_dropped),
         TEST(a_bounded_number),
         TEST(one_host_leaves_room_for_others),
-        TEST(silence),
-        TEST(arguments),
+        TEST(silent_connection_is_closed_after_its_timeouts),
+        TEST(invalid_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@
 
 /* ---- Timers (RFC 7252 4.2, 4.8) ------------------------------------------------------------------------------------ */
 
-static void retransmissions(void **state)
+static void con_is_retransmitted_with_exponential_back_off(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 20; seed++) {
@@ -206,7 +206,7 @@ static void ack_stops_a_queued_retransmission(void **state)
 
 /* A RST ends a plain exchange (RFC 7252 4.2). Of a protected one anybody far off may have guessed the MID, so it goes on:
  * an answer that verifies still counts, and only without one RESET is what is said. */
-static void reset(void **state)
+static void rst_ends_a_plain_exchange_but_not_a_protected_one(void **state)
 {
     (void)state;
     pair p;
@@ -236,7 +236,7 @@ static void reset(void **state)
     pair_close(&p);
 }
 
-static void unreachable(void **state)
+static void unreachable_address_fails_requests_that_were_sent(void **state)
 {
     (void)state;
     pair p;
@@ -260,7 +260,7 @@ static void unreachable(void **state)
     pair_close(&p);
 }
 
-static void cancelled(void **state)
+static void cancelled_request_is_not_sent_again(void **state)
 {
     (void)state;
     pair p;
@@ -290,7 +290,7 @@ static void cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(retransmissions),
+        cmocka_unit_test(con_is_retransmitted_with_exponential_back_off),
         cmocka_unit_test(timing_is_configured),
         cmocka_unit_test(end_of_time),
         cmocka_unit_test(what_has_no_time_is_never_due),
@@ -299,9 +299,9 @@ int main(void)
         cmocka_unit_test(acknowledged_request_is_not_sent_after_a_sleep),
         cmocka_unit_test(reset_after_the_ack_sends_nothing_again),
         cmocka_unit_test(ack_stops_a_queued_retransmission),
-        cmocka_unit_test(reset),
-        cmocka_unit_test(unreachable),
-        cmocka_unit_test(cancelled),
+        cmocka_unit_test(rst_ends_a_plain_exchange_but_not_a_protected_one),
+        cmocka_unit_test(unreachable_address_fails_requests_that_were_sent),
+        cmocka_unit_test(cancelled_request_is_not_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -493,7 +493,7 @@ static void answers_that_fit_stay_as_they_are(void **state)
 }
 
 /* RFC 9175 3.8: the same content has the same ETag, other content and another transfer's another. */
-static void etags(void **state)
+static void etag_depends_on_content_and_transfer(void **state)
 {
     (void)state;
     fixture f;
@@ -663,7 +663,7 @@ static void short_sources_in_small_blocks(void **state)
 }
 
 /* The answer to a body in blocks, in blocks, later. */
-static void later(void **state)
+static void deferred_response_to_blocks_is_sent_in_blocks(void **state)
 {
     (void)state;
     fixture f;
@@ -723,12 +723,12 @@ int main(void)
         cmocka_unit_test(failing_sink_says_why_at_the_block_that_failed),
         cmocka_unit_test(answers_are_cut),
         cmocka_unit_test(answers_that_fit_stay_as_they_are),
-        cmocka_unit_test(etags),
+        cmocka_unit_test(etag_depends_on_content_and_transfer),
         cmocka_unit_test(asked_again),
         cmocka_unit_test(fetches_with_other_payloads),
         cmocka_unit_test(answers_from_a_source),
         cmocka_unit_test(short_sources_in_small_blocks),
-        cmocka_unit_test(later),
+        cmocka_unit_test(deferred_response_to_blocks_is_sent_in_blocks),
         cmocka_unit_test(not_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,14 +68,14 @@ static void sizes(bool is_protected, size_t step_of_small)
     pair_close(&p);
 }
 
-static void plain(void **state)
+static void plain_bodies_of_each_size_arrive(void **state)
 {
     (void)state;
     sizes(false, 7);
 }
 
 /* RFC 8613 4.1.3.4.1 */
-static void protected(void **state)
+static void protected_bodies_of_each_size_arrive(void **state)
 {
     (void)state;
     sizes(true, 61);
@@ -83,6 +83,7 @@ static void protected(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(plain), cmocka_unit_test(protected) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(plain_bodies_of_each_size_arrive),
+                                        cmocka_unit_test(protected_bodies_of_each_size_arrive) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

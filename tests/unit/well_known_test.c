@@ -113,7 +113,7 @@ static nacre_message list(asked *a, bool is_protected, const char *query)
     return ask(a, is_protected, "/.well-known/core", queries, -1);
 }
 
-static void attributes(void **state)
+static void list_has_the_attributes_of_each_resource(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -127,7 +127,7 @@ static void attributes(void **state)
 }
 
 /* RFC 6690 4.1 */
-static void filters(void **state)
+static void queries_filter_the_list(void **state)
 {
     (void)state;
     const struct {
@@ -185,7 +185,7 @@ static void filters(void **state)
     close_site(&a);
 }
 
-static void accept(void **state)
+static void accept_admits_link_format_only(void **state)
 {
     (void)state;
     const struct {
@@ -438,10 +438,14 @@ static void answers_later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(attributes),    cmocka_unit_test(filters),
-        cmocka_unit_test(accept),        cmocka_unit_test(of_its_own),
-        cmocka_unit_test(long_lists),    cmocka_unit_test(observers_of_a_path),
-        cmocka_unit_test(answers_later), cmocka_unit_test(short_lists_in_small_blocks),
+        cmocka_unit_test(list_has_the_attributes_of_each_resource),
+        cmocka_unit_test(queries_filter_the_list),
+        cmocka_unit_test(accept_admits_link_format_only),
+        cmocka_unit_test(of_its_own),
+        cmocka_unit_test(long_lists),
+        cmocka_unit_test(observers_of_a_path),
+        cmocka_unit_test(answers_later),
+        cmocka_unit_test(short_lists_in_small_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
