@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* uploads: requests of others that come in blocks (RFC 7959 2.5, Block1). Blocks come in order, each gets its 2.31, and the
- * last one makes the request. */
+/* block1_server: assembles requests sent in blocks (RFC 7959 2.5, Block1). Blocks must arrive in order; each gets a 2.31, and
+ * the last one completes the request. */
 #include "transfer_internal.h"
 
 #include <string.h>
 
-/* ---- Answers to one block ------------------------------------------------------------------------------------------ */
+/* ---- Responses to one block ---------------------------------------------------------------------------------------- */
 
 static bool refuse(nacre_transfer *t, const nacre__server_request *request, uint8_t code, const char *text)
 {
@@ -13,7 +13,7 @@ static bool refuse(nacre_transfer *t, const nacre__server_request *request, uint
     return false;
 }
 
-/* RFC 7959 2.9.3: 4.13, and Size1 says what would do (4). */
+/* RFC 7959 2.9.3: 4.13, with the largest accepted size in Size1 (4). */
 static bool refuse_size(nacre_transfer *t, const nacre__server_request *request, uint64_t limit)
 {
     nacre__respond_code(t, request, NACRE_TOO_LARGE, "that is more than is taken", limit == 0 ? 1 : limit);
@@ -41,7 +41,7 @@ static void drop(const nacre_upload *upload)
     if (upload->done != NULL) upload->done(upload->sink.user);
 }
 
-/* NULL: it was answered. */
+/* NULL: refused. */
 static nacre__body *begin(nacre_transfer *t, const nacre__server_request *request, const nacre_event *event,
                           const nacre__body_key *key)
 {
@@ -73,12 +73,12 @@ static nacre__body *begin(nacre_transfer *t, const nacre__server_request *reques
 
 /* ---- Each block ---------------------------------------------------------------------------------------------------- */
 
-/* The upload that this block goes on with, or begins. NULL: it was answered. */
+/* The upload that this block continues or begins. NULL: refused. */
 static nacre__body *body_for(nacre_transfer *t, const nacre__server_request *request, const nacre_event *event)
 {
     const nacre__body_key key = nacre__body_key_of(t, event);
     nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_UPLOAD);
-    if (request->block1.num == 0) { /* RFC 7959 2.5: a new beginning replaces what was there */
+    if (request->block1.num == 0) { /* RFC 7959 2.5: block 0 replaces an unfinished body */
         if (body != NULL) nacre__body_release(t, body);
         return begin(t, request, event, &key);
     }
@@ -94,17 +94,17 @@ static bool put(nacre__body *body, nacre_bytes piece)
     return true;
 }
 
-/* RFC 7959 2.9: at the block that failed; a client need not send the rest for it. */
+/* RFC 7959 2.9: the error is sent at the failed block, so the client need not send the rest. */
 static bool refuse_piece(nacre_transfer *t, const nacre__server_request *request, nacre__body *body)
 {
     nacre_upload_error why = { 0, NULL };
-    if (body->error != NULL) why = *body->error; /* its owner may go with the body */
+    if (body->error != NULL) why = *body->error; /* copied: releasing the body may free it */
     if (why.code == 0) why = (nacre_upload_error){ NACRE_SERVER_ERROR, "that cannot be kept" };
     nacre__body_release(t, body);
     return refuse(t, request, why.code, why.text);
 }
 
-/* The application may look at it until it has answered, or the burst ends. */
+/* The body stays readable until the application responds or the next burst begins. */
 static bool deliver(nacre_transfer *t, nacre__server_request *request, nacre_event *event, nacre__body *body)
 {
     const bool in_pieces = body->sink.write != NULL;
@@ -115,7 +115,7 @@ static bool deliver(nacre_transfer *t, nacre__server_request *request, nacre_eve
     return true;
 }
 
-/* RFC 7959 2.9.1. A smaller size than the peer's, where ours is smaller, is heard from here on (2.3). */
+/* RFC 7959 2.9.1: 2.31, with our block size if it is smaller than the peer's (2.3). */
 static bool go_on(nacre_transfer *t, nacre__server_request *request)
 {
     if (request->block1.szx > t->max_szx) request->block1.szx = t->max_szx;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* fetch: the body of an answer that comes in blocks (RFC 7959 2.4, Block2).
+/* block2_client: fetches a response body block by block (RFC 7959 2.4, Block2).
  *
- * Each block is asked for by a request of its own. They belong together when code and ETag agree (RFC 8613 4.1.3.4.1, RFC
- * 9175 3.8); the offset of each must be just what is there already. */
+ * Each block has its own request. Blocks belong to one body if code and ETag agree (RFC 8613 4.1.3.4.1, RFC 9175 3.8); the
+ * offset of each must equal the number of bytes received so far. */
 #include "transfer_internal.h"
 
 #include <string.h>
 
-/* RFC 8132 2.1: the payload of a FETCH says what is asked for, in every block. Other bodies went already (RFC 7959 3.3). */
+/* RFC 8132 2.1: the payload of a FETCH is part of the query, so every block request repeats it. Other methods send their
+ * body once, before the response is fetched (RFC 7959 3.3). */
 static nacre_err repeat_payload(nacre_transfer *t, const nacre__client_transfer *client, nacre_bytes *payload)
 {
     size_t len = 0;
@@ -27,7 +28,7 @@ nacre_err nacre__block2_client_send(nacre_transfer *t, nacre__client_transfer *c
     nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
     nacre__copy_options(&o, nacre_bytes_of(client->options, client->options_len), NACRE_OPT_OBSERVE);
     nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, nacre__block_value(block));
-    /* RFC 9175 3.4: the answer belongs to the body that went up with this tag */
+    /* RFC 9175 3.4: the response belongs to the request body sent with this tag */
     if (client->in_blocks) nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, NACRE_ARRAY(client->tag));
     nacre_err err = nacre_options_finish(&o, &message.options);
     if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
@@ -47,7 +48,7 @@ static nacre_err put(nacre__client_transfer *client, nacre_bytes piece)
     return NACRE_OK;
 }
 
-/* What every block must agree with, taken from the first. */
+/* Keeps code, ETag, size and options of the first block; later blocks are compared with them. */
 static bool keep_first(nacre_transfer *t, nacre__client_transfer *client, const nacre_message *message)
 {
     const nacre_bytes etag = nacre_option_find(message->options, NACRE_OPT_ETAG);
@@ -73,7 +74,7 @@ static bool same_body(const nacre__client_transfer *client, const nacre_message 
            nacre_bytes_equal(etag, nacre_bytes_of(client->etag, client->etag_len));
 }
 
-/* RFC 7959 2.4: in order, whole, and never larger than before. */
+/* RFC 7959 2.4: in order, of full size unless last, and never larger than the block before. */
 static bool fits(const nacre__client_transfer *client, nacre__block block, size_t len)
 {
     const size_t size = nacre__block_size(block.szx);
@@ -89,9 +90,9 @@ static bool changed(nacre_transfer *t, nacre__client_transfer *client, nacre_eve
     return nacre__client_transfer_restart(t, client, event);
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------- */
+/* ---- Responses ----------------------------------------------------------------------------------------------------- */
 
-/* All is there. */
+/* The body is complete. */
 static bool deliver(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event)
 {
     event->message.options = nacre_bytes_of(client->first, client->first_len);
@@ -101,7 +102,7 @@ static bool deliver(nacre_transfer *t, nacre__client_transfer *client, nacre_eve
     return nacre__client_transfer_end(t, client, event);
 }
 
-/* An answer of one message; a sink gets its body all the same. */
+/* A response of one message. If there is a sink, it receives the payload. */
 static bool deliver_one(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event, bool has_block)
 {
     if (has_block || !nacre_is_absent(nacre_option_find(event->message.options, NACRE_OPT_BLOCK1))) {
@@ -118,9 +119,9 @@ static bool deliver_one(nacre_transfer *t, nacre__client_transfer *client, nacre
     return nacre__client_transfer_end(t, client, event);
 }
 
-/* The size to ask for next. RFC 9175 2.3, RFC 7252 11.3: where the first block is small and offers an Echo value, the server does
- * not know our address, which the next request brings; from then on each is as large as its place allows, as long as the server
- * goes along. */
+/* The block size to request next. A first block with an Echo option is small because the server has not validated our address
+ * (RFC 9175 2.3, RFC 7252 11.3). The next request validates it, so the size grows as far as the offset's alignment allows,
+ * until the server returns a smaller block. */
 static uint8_t next_szx(nacre__client_transfer *client, const nacre_event *event, nacre__block block)
 {
     uint8_t szx = block.szx < client->max_szx ? block.szx : client->max_szx;
@@ -157,7 +158,7 @@ bool nacre__block2_client_take(nacre_transfer *t, nacre__client_transfer *client
     bool has_block;
     nacre__block block = { 0 };
     if (event->message.code >> 5 != 2) {
-        /* RFC 7959 2.9.2: begun again once, but never what would be carried out twice by that */
+        /* RFC 7959 2.9.2: restarted once, and only if the method is safe: others would be executed twice */
         if (!fetching || event->message.code != NACRE_INCOMPLETE || client->restarted ||
             !nacre_code_is_safe(client->code))
             return deliver_one(t, client, event, false);

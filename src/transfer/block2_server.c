@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* answers: what goes back to requests of others, in blocks where it takes several (RFC 7959 2.4, Block2).
+/* block2_server: responses to peers' requests, in blocks if one message is too small (RFC 7959 2.4, Block2).
  *
- * A block is cut from a whole payload, from a source, or from a body that was kept. What tells the blocks of two bodies apart
- * is the ETag, which no two contents share (RFC 9175 3.8): the application's, or an HMAC of the body under a key that is
- * made at the start. */
+ * A block is cut from a payload, a source or a cached body. The ETag keeps the blocks of two bodies apart, so different
+ * contents need different ETags (RFC 9175 3.8): the application's, or an HMAC of the body under a random key made at init. */
 #include "transfer_internal.h"
 
 #include <string.h>
 
-/* ---- Who asked ----------------------------------------------------------------------------------------------------- */
+/* ---- Pending requests ---------------------------------------------------------------------------------------------- */
 
-/* The one that came last is the one that is answered, nearly always. */
+/* Searches backwards: the response is nearly always to the newest request. */
 static nacre__server_request *find_request(nacre_transfer *t, nacre_exchange exchange)
 {
     for (uint32_t i = t->num_requests; i-- > 0;)
@@ -38,15 +37,15 @@ static uint64_t payload_hash_of(const nacre_transfer *t, const nacre__server_req
     return request->is_deferred ? request->payload_hash : nacre__body_hash(t, request->event.message.payload);
 }
 
-/* Its NOTIFY cannot be answered any more, and nobody is told so but by this. */
+/* Drops the pending NOTIFY of an observer that is gone; the endpoint reports its end in no other way. */
 void nacre__forget_observer(nacre_transfer *t, nacre_exchange observer)
 {
     nacre__server_request *request = find_request(t, observer);
     if (request != NULL) forget(t, request);
 }
 
-/* Those whose exchange has ended at the endpoint (an observer that was dropped, a context or a connection that went), and
- * whose end the application has not looked for. */
+/* Drops deferred requests whose endpoint exchange has ended (observer dropped, context or connection removed) before the
+ * application responded. */
 static void forget_stale(nacre_transfer *t)
 {
     for (uint32_t i = t->num_deferred; i-- > 0;)
@@ -68,14 +67,14 @@ nacre_err nacre_transfer_defer_response(nacre_transfer *t, nacre_exchange exchan
     deferred->payload_hash = nacre__body_hash(t, request->event.message.payload);
     deferred->event.message = (nacre_message){ .code = request->event.message.code };
     deferred->is_deferred = true;
-    request->body = NACRE__NO_BODY; /* it goes with the other */
+    request->body = NACRE__NO_BODY; /* `deferred` owns it now */
     forget(t, request);
     return NACRE_OK;
 }
 
-/* ---- Short answers of our own -------------------------------------------------------------------------------------- */
+/* ---- Short responses of the transfer ------------------------------------------------------------------------------- */
 
-/* A code, a text, Block1 when the request had one, and Size1 unless it is 0. */
+/* Sends a code and a text, with Block1 if the request had it and Size1 unless 0. */
 void nacre__respond_code(nacre_transfer *t, const nacre__server_request *request, uint8_t code, const char *text,
                          uint64_t size1)
 {
@@ -91,19 +90,19 @@ void nacre__respond_code(nacre_transfer *t, const nacre__server_request *request
     t->queued = true;
 }
 
-/* ---- One block of an answer ---------------------------------------------------------------------------------------- */
+/* ---- One block of a response --------------------------------------------------------------------------------------- */
 
-/* An answer on its way out: where its body is, and which part of it is wanted. */
+/* A response being sent: the source of its body and the part requested. */
 typedef struct part {
     const nacre_message *plain;
     const nacre__server_request *request;
     nacre_source source;
     uint64_t size, offset;
-    nacre_bytes etag; /* to be added; absent: the options have one, or none is needed */
+    nacre_bytes etag; /* to add; absent: the options have one, or none is needed */
     uint8_t etag_buf[NACRE__ETAG_LEN];
     bool with_size;    /* Size2 */
-    bool more;         /* set: blocks follow this one */
-    nacre__body *body; /* the payload is its bytes; NULL: not */
+    bool more;         /* set by read_part: blocks follow this one */
+    nacre__body *body; /* holds the payload; NULL: the caller's memory does */
 } part;
 
 static nacre_err read_part(nacre_transfer *t, part *p, size_t size, nacre_bytes *piece)
@@ -127,7 +126,7 @@ static nacre_err read_part(nacre_transfer *t, part *p, size_t size, nacre_bytes 
     return NACRE_OK;
 }
 
-/* With Block2 where the request had one or the body has several blocks, and Block1 where the request had it. */
+/* Adds Block2 if the request had it or the body has several blocks, and Block1 if the request had it. */
 static nacre_err part_options(nacre_transfer *t, const part *p, uint8_t szx, nacre_bytes *out)
 {
     const bool in_blocks = p->request->has_block2 || p->more || p->offset > 0;
@@ -150,8 +149,8 @@ static bool has_etag(const nacre_message *plain)
 static const nacre_message no_such_block = { .code = NACRE_BAD_REQUEST,
                                              .payload = NACRE_STR_INIT("there is no such block") };
 
-/* As it is, or what the endpoint makes of it where that is more than an address may get that is not validated; NACRE_ERR_TOO_LONG
- * in that case when something `smaller` could be sent. */
+/* Sends `message`. If it exceeds the allowance of an unvalidated address: NACRE_ERR_TOO_LONG if a `smaller` block is possible,
+ * otherwise the endpoint substitutes its own response. */
 static nacre_err respond(nacre_transfer *t, const nacre__server_request *request, const nacre_message *message,
                          bool smaller)
 {
@@ -164,7 +163,7 @@ static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
     nacre_message message = { .code = p->plain->code };
     nacre_err err = read_part(t, p, nacre__block_size(szx), &message.payload);
     if (err != NACRE_OK) return err;
-    if (p->offset > 0 && message.payload.len == 0) /* behind the end of a source whose size is not known */
+    if (p->offset > 0 && message.payload.len == 0) /* past the end of a source of unknown size */
         return nacre_endpoint_respond(t->ep, p->request->event.exchange, &no_such_block);
     const uint64_t num = p->offset >> (szx + 4);
     const bool countable = num <= NACRE__MAX_BLOCK_NUM && !(p->more && num == NACRE__MAX_BLOCK_NUM);
@@ -175,7 +174,8 @@ static nacre_err send_part(nacre_transfer *t, part *p, uint8_t szx)
     return respond(t, p->request, &message, message.payload.len > NACRE__MIN_BLOCK);
 }
 
-/* Blocks become smaller until a protected one fits (RFC 8613 4.1.3.4.1), and until its address may get it (RFC 7252 11.3). */
+/* Halves the block size until the protected message fits (RFC 8613 4.1.3.4.1) and an unvalidated address may receive it
+ * (RFC 7252 11.3). */
 static nacre_err send_fitting(nacre_transfer *t, part *p, uint8_t szx)
 {
     nacre_err err = NACRE_ERR_TOO_LONG;
@@ -183,15 +183,15 @@ static nacre_err send_fitting(nacre_transfer *t, part *p, uint8_t szx)
     return err == NACRE_ERR_BLOCKS ? NACRE_ERR_TOO_LONG : err;
 }
 
-/* ---- A kept body --------------------------------------------------------------------------------------------------- */
+/* ---- A cached body ------------------------------------------------------------------------------------------------- */
 
-/* RFC 8132 2.1: another payload is another question; some clients leave it out in later requests. */
+/* RFC 8132 2.1: a different payload is a different query. An empty one matches: some clients omit it in later requests. */
 static bool has_same_payload(const nacre_transfer *t, const nacre__body *body, const nacre_message *request)
 {
     return request->payload.len == 0 || nacre__body_hash(t, request->payload) == body->payload_hash;
 }
 
-/* A later block of what was kept; false: there is nothing kept for it. */
+/* Sends a later block of a cached body; false: no cached body matches. */
 bool nacre__respond_from_cache(nacre_transfer *t, const nacre__server_request *request)
 {
     const nacre__body_key key = nacre__body_key_of(t, &request->event);
@@ -221,7 +221,7 @@ static nacre__body *new_body(nacre_transfer *t, const part *p)
     return nacre__body_new(t, &key, NACRE__BODY_RESPONSE);
 }
 
-/* A copy of the whole answer for the blocks to come. False: no place. */
+/* Caches the whole response for later block requests. NULL: too large, or the cache is full. */
 static nacre__body *keep(nacre_transfer *t, const part *p)
 {
     nacre_options o;
@@ -247,8 +247,8 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
 
 /* ---- ETags --------------------------------------------------------------------------------------------------------- */
 
-/* RFC 9175 3.8: made of the content, so that the same content has the same one, and no other has it but by a collision that
- * nobody can look for without the key. */
+/* RFC 9175 3.8: a keyed hash of Content-Format and payload: equal contents have equal ETags, and collisions cannot be searched
+ * for without the key. */
 static nacre_err make_etag(const nacre_transfer *t, uint8_t etag[NACRE__ETAG_LEN], const nacre_message *plain)
 {
     const nacre_crypto *crypto = &nacre_endpoint_get_config(t->ep)->crypto;
@@ -261,7 +261,7 @@ static nacre_err make_etag(const nacre_transfer *t, uint8_t etag[NACRE__ETAG_LEN
     return err;
 }
 
-/* ---- What the application says ------------------------------------------------------------------------------------- */
+/* ---- Responses of the application ---------------------------------------------------------------------------------- */
 
 static uint8_t smallest(const nacre_transfer *t, const nacre__server_request *request, uint8_t szx)
 {
@@ -269,7 +269,7 @@ static uint8_t smallest(const nacre_transfer *t, const nacre__server_request *re
     return request->has_block2 && request->block2.szx < szx ? request->block2.szx : szx;
 }
 
-/* An error's text is cut off at a block: it is for people, and has no ETag. */
+/* Truncates an error's diagnostic text to one block: it has no ETag, so it cannot span several. */
 static nacre_err respond_error(nacre_transfer *t, const nacre__server_request *request, const nacre_message *plain,
                                uint8_t szx)
 {
@@ -285,7 +285,7 @@ static nacre_err respond_error(nacre_transfer *t, const nacre__server_request *r
     return err;
 }
 
-/* One message if it can be, else several, whose ETag is made here and whose bytes are kept. */
+/* Sends one message if it fits, else the first of several blocks: makes an ETag if there is none and caches the body. */
 static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
 {
     nacre_err err = NACRE_ERR_TOO_LONG;
@@ -300,16 +300,16 @@ static nacre_err respond_payload(nacre_transfer *t, part *p, uint8_t szx)
     nacre__body *kept = p->offset == 0 ? keep(t, p) : NULL;
     err = NACRE_ERR_TOO_LONG;
     if (kept != NULL || nacre_code_is_safe(p->request->event.message.code)) err = send_fitting(t, p, szx);
-    else if (p->offset == 0 && p->size <= nacre__block_size(szx)) /* one message, were its address validated */
+    else if (p->offset == 0 && p->size <= nacre__block_size(szx)) /* too long only for an unvalidated address */
         err = respond(t, p->request, p->plain, false);
     p->etag = NACRE_ABSENT;
     if (kept != NULL && (err != NACRE_OK || !p->more)) nacre__body_release(t, kept);
     return err;
 }
 
-/* A short source without an ETag is read whole, and goes as a payload does: whether it takes several blocks is the choice of the
- * peer and of what its address may get, and they have an ETag then. So is one for a request that is not safe, which is not asked
- * for again. What is longer is left to its own ETag. */
+/* Reads a source of at most NACRE_MAX_BLOCK bytes into memory, to be sent like a payload, if it has no ETag or the method is
+ * not safe. The peer's block size or an unvalidated address may split it, which takes an ETag; and the application is not
+ * called again for an unsafe method. Longer sources stay sources. */
 static nacre_err read_short(nacre_transfer *t, part *p, nacre_message *whole)
 {
     size_t len = 0;
@@ -331,7 +331,7 @@ static nacre_err read_short(nacre_transfer *t, part *p, nacre_message *whole)
     return NACRE_OK;
 }
 
-/* Reads up to max_body bytes, or finds that there are more: then *len is above it. */
+/* Reads up to max_body bytes; *len > max_body if the source has more. */
 static nacre_err read_all(nacre_transfer *t, const part *p, uint8_t *to, size_t *len)
 {
     const size_t max = t->config.max_body;
@@ -346,8 +346,8 @@ static nacre_err read_all(nacre_transfer *t, const part *p, uint8_t *to, size_t 
     return err;
 }
 
-/* The application is not asked again for the blocks of an answer to a request that is not safe: a long source is read whole and
- * kept. NACRE_ERR_TOO_LONG: it does not fit, or there is no place. */
+/* Reads a long source into the cache if the method is not safe, because the application is not called again for later blocks.
+ * NACRE_ERR_TOO_LONG: larger than max_body, or the cache is full. */
 static nacre_err read_long(nacre_transfer *t, part *p, nacre_message *whole)
 {
     const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
@@ -390,7 +390,7 @@ static nacre_err respond_in_blocks(nacre_transfer *t, const nacre__server_reques
     return p.source.read != NULL ? send_fitting(t, &p, szx) : respond_payload(t, &p, szx);
 }
 
-/* What fits one message and has no Block options to answer goes as it is. */
+/* A response that fits one message, to a request without Block options, is sent unchanged. */
 nacre_err nacre_transfer_respond(nacre_transfer *t, nacre_exchange exchange, const nacre_message *plain,
                                  const nacre_response_options *options)
 {

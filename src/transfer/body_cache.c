@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* bodies: the bounded memory of bodies that are put together or kept, and who may have a place in it.
+/* body_cache: the bounded pool of bodies being assembled or kept, and its eviction rule.
  *
- * A party is a security context; all plain senders together are one, for addresses cost an attacker nothing. A party has at
- * most bodies_per_peer places, and a new body of its own takes the one that was idle longest. When all places are taken,
- * one is taken from who holds at least two more than the newcomer, or from plain senders when the newcomer is protected:
- * so nobody loses a body to somebody who holds as many, and a newcomer with none gets one wherever somebody has two. */
+ * A party is a security context; all unprotected senders count as one party because addresses cost an attacker nothing.
+ *
+ *     party at bodies_per_peer    its new body evicts its own body idle longest
+ *     pool full                   the new body evicts one of an unprotected sender, or of a party that holds at least two
+ *                                 more than its own; failing these, its own body idle longest
+ *
+ * So no party loses a body to one that holds as many, and a party with none gets one if another holds two. */
 #include "transfer_internal.h"
 #include "base/siphash.h"
 
@@ -12,21 +15,21 @@
 
 /* ---- Keys ---------------------------------------------------------------------------------------------------------- */
 
-/* Peer and context are compared as they are, so a collision would harm its sender alone. */
+/* Keys also compare peer and context exactly, so a hash collision affects only its own sender. */
 uint64_t nacre__body_hash(const nacre_transfer *t, nacre_bytes bytes)
 {
     return nacre__siphash_of(t->hash_key, bytes);
 }
 
-/* RFC 7252 5.4.6: NoCacheKey, but for critical options, which every block has or none. Block options are what differs
- * between the blocks, and a notification is fetched without Observe (RFC 7959 2.4, 3.4). */
+/* RFC 7252 5.4.6: all options except elective NoCacheKey ones; a critical option is in every block or in none. Block options
+ * differ between blocks, and later blocks of a notification are requested without Observe (RFC 7959 2.4, 3.4): left out too. */
 static bool is_in_key(uint16_t number)
 {
     if (number == NACRE_OPT_BLOCK1 || number == NACRE_OPT_BLOCK2 || number == NACRE_OPT_OBSERVE) return false;
     return (number & 0x1f) != 0x1c;
 }
 
-/* RFC 9175 3.4: Request-Tag is one of the options that tell operations apart. */
+/* RFC 9175 3.4: Request-Tag is part of the key. */
 nacre__body_key nacre__body_key_of(const nacre_transfer *t, const nacre_event *request)
 {
     nacre__siphash hash = nacre__siphash_start(t->hash_key);
@@ -53,7 +56,7 @@ nacre__body *nacre__body_find(nacre_transfer *t, const nacre__body_key *key, nac
     return NULL;
 }
 
-/* ---- Places -------------------------------------------------------------------------------------------------------- */
+/* ---- Pool entries -------------------------------------------------------------------------------------------------- */
 
 void nacre__body_release(nacre_transfer *t, nacre__body *body)
 {
@@ -84,7 +87,7 @@ static bool may_take(const nacre_transfer *t, const nacre__body *body, const nac
     return body->key.context == NULL || held_by(t, body->key.context) >= held + 2;
 }
 
-/* Plain bodies go before others', those before the newcomer's own; among equals the one idle longest. */
+/* Eviction order: bodies of unprotected senders, of other contexts, of the newcomer; among equals the one idle longest. */
 static int rank(const nacre__body *body, const nacre_context *newcomer)
 {
     if (body->key.context == newcomer) return 0;
@@ -138,7 +141,7 @@ uint64_t nacre__body_cache_deadline(const nacre_transfer *t)
     return first;
 }
 
-/* RFC 7959 2.5: state for bodies that do not come to their end is not kept for ever. */
+/* RFC 7959 2.5: incomplete bodies are dropped after body_timeout_ms without a block. */
 void nacre__body_cache_expire(nacre_transfer *t)
 {
     for (size_t i = 0; t->num_bodies_used > 0 && i < t->config.num_bodies; i++) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* own: requests of ours, and their bodies on the way up (RFC 7959 2.5, 3.2, Block1).
+/* client_transfer: client requests and the sending of their bodies (RFC 7959 2.5, 3.2, Block1).
  *
- * A body that fits one message goes as one, without Block1. Otherwise block after block, each when the one before it has
- * its 2.31; all with one Request-Tag that was never given before (RFC 9175 3.5.1), for an attacker who holds back blocks
- * could otherwise slip one of this body into another. */
+ * A body that fits one message is sent without Block1. Otherwise each block is sent after the 2.31 to the one before. All
+ * blocks carry one Request-Tag, never used before (RFC 9175 3.5.1): otherwise an attacker could delay a block of this body
+ * and insert it into another. */
 #include "transfer_internal.h"
 
 #include <string.h>
@@ -20,7 +20,7 @@ static bool is_open(const nacre__client_transfer *client)
     return client->state != NACRE__TRANSFER_FREE && client->state != NACRE__TRANSFER_ENDED;
 }
 
-/* Round, so that what an ended one left is seen as long as possible. */
+/* Round robin, so that the bytes of an ended transfer stay readable as long as possible. */
 static nacre__client_transfer *free_client(nacre_transfer *t)
 {
     const uint32_t num = t->config.num_client_exchanges;
@@ -48,7 +48,7 @@ static void set_waiting(nacre_transfer *t, nacre__client_transfer *client, bool 
     else t->num_waiting--;
 }
 
-/* Whatever was under way is not, any more; but for the observation. */
+/* Cancels the message in flight; an observation stays. */
 static void stop(nacre_transfer *t, nacre__client_transfer *client)
 {
     set_waiting(t, client, false);
@@ -63,7 +63,7 @@ static void name(const nacre__client_transfer *client, nacre_event *event)
     event->user = client->user;
 }
 
-/* The event becomes the application's, with the message that it has. An observation goes on after a notification. */
+/* Ends the transfer and delivers `event` with its message. After a notification the observation continues. */
 bool nacre__client_transfer_end(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event)
 {
     name(client, event);
@@ -86,15 +86,15 @@ bool nacre__client_transfer_fail(nacre_transfer *t, nacre__client_transfer *clie
 
 /* ---- Sending ------------------------------------------------------------------------------------------------------- */
 
-/* RFC 9175 3.5.1: a counter from a random start, so that no value comes twice, and none that another life of this program
- * gave for the same keys. */
+/* RFC 9175 3.5.1: a 64-bit counter from a random start, so that tags repeat neither within a run nor, for the same keys,
+ * across restarts. */
 static void new_tag(nacre_transfer *t, nacre__client_transfer *client)
 {
     const uint64_t tag = t->next_tag++;
     for (size_t i = 0; i < NACRE__TAG_LEN; i++) client->tag[i] = (uint8_t)(tag >> (56 - 8 * i));
 }
 
-/* The bytes of the block at own->offset, and whether more follow. */
+/* The bytes of the block at client->offset, and whether more follow. */
 static nacre_err read_piece(nacre_transfer *t, const nacre__client_transfer *client, size_t size, nacre_bytes *piece,
                             bool *more)
 {
@@ -106,7 +106,7 @@ static nacre_err read_piece(nacre_transfer *t, const nacre__client_transfer *cli
         *more = left > len;
         return NACRE_OK;
     }
-    size_t len = 0, wanted = size; /* one byte more tells whether it is the last, where the size is not known */
+    size_t len = 0, wanted = size; /* size unknown: read one byte more to see if it is the last */
     if (client->size == NACRE_SIZE_UNKNOWN) wanted = size + 1;
     else if (client->size - client->offset < size) wanted = (size_t)(client->size - client->offset);
     nacre_err err = NACRE_OK;
@@ -145,7 +145,7 @@ static nacre_err send_block(nacre_transfer *t, nacre__client_transfer *client, u
         nacre_options o;
         nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
         nacre__copy_options(&o, message.options, 0);
-        /* RFC 7959 2.4: small blocks of the answer, from the first on */
+        /* RFC 7959 2.4: limits the response's block size from the first block on */
         if (client->early && !more) nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, client->max_szx);
         if (in_blocks) {
             if (!client->in_blocks) new_tag(t, client);
@@ -167,7 +167,7 @@ static nacre_err send_block(nacre_transfer *t, nacre__client_transfer *client, u
     return NACRE_OK;
 }
 
-/* RFC 8613 4.1.3.4.1: a block that does not fit a protected message becomes a smaller one. */
+/* RFC 8613 4.1.3.4.1: halves the block size until the protected message fits. */
 nacre_err nacre__client_transfer_send(nacre_transfer *t, nacre__client_transfer *client)
 {
     if (client->state == NACRE__TRANSFER_FETCHING) return nacre__block2_client_send(t, client);
@@ -176,11 +176,11 @@ nacre_err nacre__client_transfer_send(nacre_transfer *t, nacre__client_transfer 
     return err == NACRE_ERR_BLOCKS ? NACRE_ERR_TOO_LONG : err;
 }
 
-/* What came of sending the next message: nothing to tell (false), or the end. */
+/* Handles the result of sending the next message. False: sent or waiting; true: failed, `event` is FAILED. */
 bool nacre__client_transfer_sent(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event, nacre_err err)
 {
     if (err == NACRE_OK) return false;
-    if (err == NACRE_ERR_BUSY) { /* somebody else has the place; nacre__client_transfer_resume tries again */
+    if (err == NACRE_ERR_BUSY) { /* no free exchange; nacre__client_transfer_resume retries */
         set_waiting(t, client, true);
         return false;
     }
@@ -203,8 +203,8 @@ bool nacre__client_transfer_resume(nacre_transfer *t, nacre_event *event)
     return false;
 }
 
-/* A context, or with NULL a renewal, is about to go. What is under way with it the endpoint ends; what waits for a place has
- * nothing there, and must not be sent any more. */
+/* A context, or with NULL a rederivation, is about to be removed. The endpoint fails exchanges in flight; transfers that wait
+ * have no exchange there, so they are marked and fail instead of being sent. */
 void nacre__client_transfer_lose(nacre_transfer *t, const nacre_context *context,
                                  const nacre_rederivation *rederivation)
 {
@@ -216,7 +216,8 @@ void nacre__client_transfer_lose(nacre_transfer *t, const nacre_context *context
     }
 }
 
-/* All of it once more, as a body of its own; of a notification, its representation, but not the registration. */
+/* Starts again from the first block, as a new body. For a notification only its representation is fetched again; the
+ * registration stays. */
 bool nacre__client_transfer_restart(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event)
 {
     client->state = client->notified ? NACRE__TRANSFER_FETCHING : NACRE__TRANSFER_SENDING;
@@ -227,7 +228,7 @@ bool nacre__client_transfer_restart(nacre_transfer *t, nacre__client_transfer *c
     return nacre__client_transfer_sent(t, client, event, nacre__client_transfer_send(t, client));
 }
 
-/* ---- What the application says ------------------------------------------------------------------------------------- */
+/* ---- Calls of the application -------------------------------------------------------------------------------------- */
 
 static nacre_err check_options(nacre_bytes options)
 {
@@ -327,13 +328,13 @@ static bool asks_to_observe(const nacre__client_transfer *client)
     return !nacre_is_absent(option) && nacre_option_uint(option, &observe) && observe == 0;
 }
 
-/* The answer had no Observe, and what is under way are its blocks: it ends by itself, as nobody asked for more. */
+/* The response had no Observe and its blocks are being fetched: the transfer ends by itself. */
 static bool is_left_already(const nacre__client_transfer *client)
 {
     return client->state == NACRE__TRANSFER_FETCHING && client->observation == 0 && asks_to_observe(client);
 }
 
-/* It is to be made anew, and waits for a place: nobody observes yet, and nobody will. */
+/* The registration waits and was not sent: removes Observe from it, so that the server never registers it. */
 static nacre_err leave_before_it_goes(nacre_transfer *t, nacre__client_transfer *client)
 {
     nacre_bytes out;
@@ -342,7 +343,7 @@ static nacre_err leave_before_it_goes(nacre_transfer *t, nacre__client_transfer 
     nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
     nacre__copy_options(&o, nacre_bytes_of(client->options, client->options_len), NACRE_OPT_OBSERVE);
     const nacre_err err = nacre_options_finish(&o, &out);
-    if (err != NACRE_OK) return err; /* cannot be: they are fewer than there were */
+    if (err != NACRE_OK) return err; /* cannot happen: the options only shrink */
     memcpy(client->options, out.ptr, out.len);
     client->options_len = out.len;
     return NACRE_OK;
@@ -364,22 +365,22 @@ nacre_err nacre_transfer_unobserve(nacre_transfer *t, nacre_transfer_exchange ex
     return NACRE_OK;
 }
 
-/* ---- Answers on the way up ----------------------------------------------------------------------------------------- */
+/* ---- Responses while the request is sent --------------------------------------------------------------------------- */
 
-/* RFC 7959 2.9.3: 4.13 with a Block1 of a smaller size asks for that size. */
+/* RFC 7959 2.9.3: 4.13 with a smaller size in Block1 asks for that size. */
 static bool is_smaller_wanted(const nacre__client_transfer *client, uint8_t code, bool has_block, nacre__block block)
 {
     if (code != NACRE_TOO_LARGE || !has_block) return false;
     return block.szx < client->szx && client->len > nacre__block_size(block.szx);
 }
 
-/* An answer to a block that others follow. */
+/* A response to a block that is not the last. */
 static bool take_continue(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event, bool has_block,
                           nacre__block block)
 {
     const uint64_t num = client->offset >> (client->szx + 4);
-    if (event->message.code >> 5 != 2) return nacre__block2_client_take(t, client, event); /* the peer's last word */
-    /* RFC 7959 2.3: 2.31, or the answer to this block alone. Without Block1 the peer did not see that it is a part */
+    if (event->message.code >> 5 != 2) return nacre__block2_client_take(t, client, event); /* final */
+    /* RFC 7959 2.3: 2.31, or a response to this block alone. Without Block1 the peer did not treat it as a block */
     if (!has_block || block.num != num || block.szx > client->szx)
         return nacre__client_transfer_fail(t, client, event, NACRE_ERR_BLOCKS);
     client->offset += client->len;
@@ -412,7 +413,7 @@ static bool take_response(nacre_transfer *t, nacre__client_transfer *client, nac
     return nacre__block2_client_take(t, client, event);
 }
 
-/* RFC 7959 3.4, RFC 7641 3.4: a newer representation takes the place of the one that is being fetched. */
+/* RFC 7959 3.4, RFC 7641 3.4: a newer representation replaces the one being fetched. */
 static bool take_notification(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event)
 {
     client->observation = event->exchange;
@@ -425,7 +426,7 @@ static bool take_notification(nacre_transfer *t, nacre__client_transfer *client,
     return nacre__block2_client_take(t, client, event);
 }
 
-/* The registration's last answer, or its failure. */
+/* The registration's final response, or its failure. */
 static void end_observation(nacre_transfer *t, nacre__client_transfer *client)
 {
     stop(t, client);
@@ -435,7 +436,7 @@ static void end_observation(nacre_transfer *t, nacre__client_transfer *client)
     client->received = 0;
 }
 
-/* Whose exchange it is; NULL: of a request or a ping that was given to the endpoint past the transfer. */
+/* The transfer that owns the event's exchange. NULL: a request or ping that the application gave to the endpoint directly. */
 static nacre__client_transfer *client_of(const nacre_transfer *t, const nacre_event *event)
 {
     const uintptr_t at = (uintptr_t)event->user, first = (uintptr_t)t->clients;
@@ -446,7 +447,7 @@ bool nacre__client_transfer_event(nacre_transfer *t, nacre_event *event)
 {
     nacre__client_transfer *client = client_of(t, event);
     if (client == NULL) return true;
-    if (event->kind == NACRE_EVENT_OVERSIZED) { /* what is under way goes on */
+    if (event->kind == NACRE_EVENT_OVERSIZED) { /* the transfer continues */
         name(client, event);
         return true;
     }

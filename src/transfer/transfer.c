@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* transfer: one block of memory cut into pools, the driver's side, and which part of the room an event belongs to. */
+/* transfer: memory layout, driver calls, and the dispatch of endpoint events to the files of this module. */
 #include "transfer_internal.h"
 #include "base/pool_layout.h"
 #include "coap/message.h"
@@ -10,7 +10,7 @@
 
 /* ---- Configuration and memory ------------------------------------------------------------------------------------- */
 
-/* What is 0 takes its default. */
+/* Replaces zero fields by their defaults. */
 static void fill(nacre_transfer_config *config)
 {
     if (config->num_client_exchanges == 0)
@@ -30,14 +30,14 @@ nacre_transfer_config nacre_transfer_config_default(nacre_endpoint *endpoint)
     return config;
 }
 
-/* Makes each field what it stands for. False: not possible. */
+/* Applies defaults and checks the result. False: invalid. */
 static bool resolve(nacre_transfer_config *c, uint8_t *max_szx)
 {
     if (c->endpoint == NULL) return false;
     if (c->size == 0) fill(c);
     if (c->size < sizeof *c || c->num_client_exchanges == 0 || c->num_bodies == 0 || c->max_body == 0) return false;
     if (c->bodies_per_peer == 0 && c->num_bodies >= 4) return false;
-    if (c->bodies_per_peer < 2) c->bodies_per_peer = 2; /* a body and its answer */
+    if (c->bodies_per_peer < 2) c->bodies_per_peer = 2; /* a request body and its response */
     return c->body_timeout_ms != 0 && nacre__block_szx(max_szx, c->block_size);
 }
 
@@ -69,7 +69,7 @@ static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
     if (!resolve(&t->config, &t->max_szx)) return false;
     const nacre_endpoint_config *below = nacre_endpoint_get_config(t->ep);
     t->max_message = below->max_message;
-    t->max_requests = 2 * (uint32_t)below->burst; /* those of a burst, and those that had waited for a store */
+    t->max_requests = 2 * (uint32_t)below->burst; /* those of a burst, and those released by a persist */
     t->max_deferred = below->num_transmissions;
     for (t->index_bits = 1; t->config.num_client_exchanges > UINT32_C(1) << t->index_bits;) t->index_bits++;
     return true;
@@ -148,7 +148,7 @@ void nacre_transfer_on_upload(nacre_transfer *t, nacre_on_upload on_upload, void
 
 /* ---- The driver's side -------------------------------------------------------------------------------------------- */
 
-/* The views of what was asked end here, and with them bodies that the application looked at. */
+/* Ends the views of pending requests and releases the bodies delivered with them. */
 static void forget_requests(nacre_transfer *t)
 {
     while (t->num_requests > 0) {
@@ -178,7 +178,7 @@ bool nacre__transfer_queued(const nacre_transfer *t)
     return t->queued;
 }
 
-/* What the transfer handed to the endpoint by itself is to be transmitted at once, for no event tells the driver. */
+/* Messages that the transfer queued itself are due now: no event tells the driver about them. */
 uint64_t nacre_transfer_deadline(const nacre_transfer *t)
 {
     if (t->queued) return 0;
@@ -193,7 +193,7 @@ void nacre_transfer_expire(nacre_transfer *t, uint64_t now_ms)
     nacre__body_cache_expire(t);
 }
 
-/* What the application looks at now goes when it has answered, as ever. */
+/* DELIVERED bodies stay: the application reads them, and its response releases them. */
 static void forget_bodies(nacre_transfer *t, const nacre_context *context)
 {
     for (size_t i = 0; i < t->config.num_bodies; i++) {
@@ -233,9 +233,9 @@ void nacre__copy_options(nacre_options *o, nacre_bytes options, uint16_t but)
             nacre_options_add(o, option.number, option.value);
 }
 
-/* ---- Requests of others -------------------------------------------------------------------------------------------- */
+/* ---- Requests of peers --------------------------------------------------------------------------------------------- */
 
-/* RFC 7252 5.4.3, 5.4.5: as an unknown critical option, which Block1 and Block2 are. */
+/* RFC 7252 5.4.3, 5.4.5: true if the option must be treated as unknown; Block1 and Block2 are critical. */
 static bool is_foreign(nacre_bytes options, uint16_t number)
 {
     uint16_t last = 0;
@@ -245,7 +245,7 @@ static bool is_foreign(nacre_bytes options, uint16_t number)
     return false;
 }
 
-/* Most messages have neither. */
+/* Reads Block1 and Block2 into `request`; false: malformed or repeated. Most messages have neither and return early. */
 static bool find_blocks(nacre__server_request *request, nacre_bytes options)
 {
     const uint32_t seen = nacre__options_seen(options);
@@ -263,23 +263,23 @@ static bool find_blocks(nacre__server_request *request, nacre_bytes options)
     return true;
 }
 
-/* An answer to what cannot go on. */
+/* Responds with an error; returns false so that a caller can return it. */
 static bool refuse(nacre_transfer *t, const nacre__server_request *request, uint8_t code, const char *text)
 {
     nacre__respond_code(t, request, code, text, 0);
     return false;
 }
 
-/* The later part of an answer: false when it was sent from what is kept, or cannot be had any more. */
+/* A request for a later block. False: responded from the cache, or refused because the body is no longer kept. */
 static bool take_next_block(nacre_transfer *t, const nacre__server_request *request)
 {
     if (nacre__respond_from_cache(t, request)) return false;
     if (nacre_code_is_safe(request->event.message.code)) return true;
-    /* RFC 7959 2.9.2: to do it again would be another operation */
+    /* RFC 7959 2.9.2: executing an unsafe method again would be another operation */
     return refuse(t, request, NACRE_INCOMPLETE, "that answer is not kept any more");
 }
 
-/* Part by part, as the event was just written: read whole, it would have to wait for its parts. */
+/* Copies field by field: a whole-struct copy of a just-written event stalls on store forwarding. */
 static void begin_request(nacre__server_request *request, const nacre_event *event)
 {
     request->event.kind = event->kind;
@@ -291,10 +291,10 @@ static void begin_request(nacre__server_request *request, const nacre_event *eve
     request->event.user = event->user;
     request->has_block1 = request->has_block2 = request->is_deferred = false;
     request->block1 = request->block2 = (nacre__block){ 0 };
-    request->body = NACRE__NO_BODY; /* key and question: when it is answered later */
+    request->body = NACRE__NO_BODY; /* key and payload_hash are set if it is deferred */
 }
 
-/* False: it was answered here. */
+/* False: the transfer responded itself; the application gets no event. */
 static bool take_request(nacre_transfer *t, nacre_event *event)
 {
     nacre__server_request *request = &t->requests[t->num_requests];
@@ -319,7 +319,7 @@ static bool take_request(nacre_transfer *t, nacre_event *event)
         t->num_requests++;
         return true;
     }
-    if (request->body == NACRE__NO_BODY) return true; /* it can be answered in one message */
+    if (request->body == NACRE__NO_BODY) return true; /* a response of one message needs no entry */
     nacre__body_release(t, &t->bodies[request->body]);
     return refuse(t, request, NACRE_UNAVAILABLE, "too many requests at once");
 }
