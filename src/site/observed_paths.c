@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* watchers: who observes which path (RFC 7641). The endpoint has the observers; here is what they look at. */
+/* observed_paths: maps paths to observers (RFC 7641). The endpoint keeps the observers; this file keeps their paths. */
 #include "site_internal.h"
 #include "base/siphash.h"
 
@@ -21,7 +21,7 @@ static nacre__observed_path *free_entry(nacre_site *site)
     return NULL;
 }
 
-/* False: it cannot be done, and the request is answered all the same, without Observe (RFC 7641 4.1). */
+/* False: not registered; the response is then sent without Observe (RFC 7641 4.1). */
 bool nacre__observed_path_add(nacre_site *site, const nacre_event *event, const char *path,
                               const nacre_response *response)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* site: resources by path, and the refusals that no handler should have to write.
+/* site: dispatches requests to resources by path and writes the error responses that are common to all.
  *
- * The order: what the message itself asks for that cannot be had (critical options, proxying), then the path, then
- * protection, then the handler. Every refusal goes back the way the request came: protected when that was. A large body is
- * looked at in the same order at its first block, so that nobody sends what will be refused. */
+ * Checks in order: critical options and proxying, path, protection, conditions; then the handler. An error response is
+ * protected if the request was. The first block of a large body passes the same checks, so that the client learns of a
+ * refusal before it sends the rest. */
 #include "site_internal.h"
 #include "coap/option_check.h"
 
@@ -14,16 +14,16 @@ enum { FORMAT_TEXT = 0 };
 
 /* ---- Life ---------------------------------------------------------------------------------------------------------- */
 
-/* One more than observers, as the endpoint has: when all are taken, one may be registered anew, or another may have to give
- * way, and who ends keeps its place until its event is pulled. */
+/* One entry more than the endpoint has observers: if all are in use, a new registration replaces one, and the replaced one
+ * keeps its entry until its OBSERVER_GONE event is pulled. */
 static uint32_t num_observed(const nacre_site_config *config)
 {
     const uint32_t num = nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->num_observers;
     return num > 0 ? num + 1 : 0;
 }
 
-/* The longest path of any request: each byte of its Uri-Path options percent-encoded (RFC 7252 5.10.1 bounds a segment, and
- * nothing but the message bounds their number). */
+/* The longest path text of any request: every Uri-Path byte percent-encoded. RFC 7252 5.10.1 bounds the length of a segment,
+ * but only the message size bounds their number. */
 static size_t path_size(const nacre_site_config *config)
 {
     const nacre_endpoint_config *ep = nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer));
@@ -87,15 +87,15 @@ static bool is_proxying(uint16_t number)
            number == NACRE_OPT_PROXY_SCHEME_NUMBER;
 }
 
-/* Critical options that have a name but that neither nacre nor a handler can honour: blocks of RFC 9177 (a server shows
- * its lack of them by 4.02), an abbreviated path (4.02, never 4.04), EDHOC, and OSCORE inside OSCORE. */
+/* Known critical options that neither nacre nor a handler supports: Q-Block (RFC 9177: 4.02 signals the lack), Uri-Path-Abbrev
+ * (4.02, never 4.04), EDHOC, and OSCORE inside OSCORE. */
 static bool is_known_but_not_served(uint16_t number)
 {
     return number == NACRE_OPT_Q_BLOCK1 || number == NACRE_OPT_Q_BLOCK2 || number == NACRE_OPT_URI_PATH_ABBREV ||
            number == NACRE_OPT_EDHOC || number == NACRE_OPT_OSCORE;
 }
 
-/* RFC 7252 5.4.1, 5.4.3, 5.4.5: unknown, of a wrong length, or repeated against the rule are all "not understood". */
+/* RFC 7252 5.4.1, 5.4.3, 5.4.5: an unknown, wrongly sized or wrongly repeated option counts as "not understood". */
 static bool is_understood(const nacre_option *option, bool repeated)
 {
     return !nacre__option_is_foreign(option, repeated) && !is_known_but_not_served(option->number);
@@ -125,7 +125,7 @@ static refusal check_critical(nacre_bytes options, bool *has_conditions)
 
 /* ---- Paths --------------------------------------------------------------------------------------------------------- */
 
-/* How well a resource fits a path: 0 not at all, more for a longer match, most for the path itself. */
+/* How well a resource matches a path: 0: not at all; otherwise the longer match wins; SIZE_MAX: exact. */
 static size_t fit(const nacre_resource *resource, const char *path)
 {
     const char *own = resource->path;
@@ -134,7 +134,7 @@ static size_t fit(const nacre_resource *resource, const char *path)
     if (own[len] != '\0') return 0;
     if (path[len] == '\0') return SIZE_MAX;
     if (!(resource->flags & NACRE_RESOURCE_SUBTREE)) return 0;
-    if (len > 0 && own[len - 1] == '/') return len; /* "/" and "/files/" stand for what is below them */
+    if (len > 0 && own[len - 1] == '/') return len; /* "/" and "/files/" match everything below */
     return path[len] == '/' ? len + 1 : 0;
 }
 
@@ -151,12 +151,12 @@ static const nacre_resource *find(const nacre_resource *resources, size_t num_re
     return best;
 }
 
-/* ---- Who may ask for what ------------------------------------------------------------------------------------------- */
+/* ---- Dispatch ------------------------------------------------------------------------------------------------------- */
 
-/* What a request leads to: a resource, the list of them, or a refusal. */
+/* The target of a request: a resource, /.well-known/core, or an error response. */
 typedef struct target {
-    const char *path;               /* the site's, until the next request */
-    const nacre_resource *resource; /* NULL: /.well-known/core, or a refusal */
+    const char *path;               /* site->path; valid until the next request */
+    const nacre_resource *resource; /* NULL: /.well-known/core, or an error */
     refusal why;
     bool has_conditions; /* If-Match or If-None-Match */
 } target;
@@ -182,7 +182,7 @@ static void look_up(nacre_site *site, const nacre_event *event, target *to)
         to->why = (refusal){ NACRE_UNAUTHORIZED, "this resource is served over OSCORE only" };
     } else if (to->has_conditions && !nacre_code_is_safe(event->message.code) &&
                !(resource->flags & NACRE_RESOURCE_CONDITIONAL)) {
-        to->why = unfulfilled; /* nothing here can tell whether it is, and then it is too late */
+        to->why = unfulfilled; /* the resource cannot check it before it acts */
     } else {
         to->resource = resource;
     }
@@ -198,7 +198,7 @@ static nacre_request request_of(nacre_site *site, const nacre_event *event, cons
                             .exchange = event->exchange };
 }
 
-/* The first block of a large body, for the transfer. */
+/* Called by the transfer for the first block of a large body. */
 static void on_upload(void *user, const nacre_event *event, nacre_upload *upload)
 {
     nacre_site *site = user;
@@ -214,9 +214,9 @@ static void on_upload(void *user, const nacre_event *event, nacre_upload *upload
     }
 }
 
-/* ---- The answer ---------------------------------------------------------------------------------------------------- */
+/* ---- The response -------------------------------------------------------------------------------------------------- */
 
-/* The number of the block that the message is about. */
+/* The block number in Block option `number`; 0 if absent. */
 static uint64_t block_of(const nacre_message *message, uint16_t number)
 {
     uint64_t value = 0;
@@ -224,8 +224,8 @@ static uint64_t block_of(const nacre_message *message, uint16_t number)
     return nacre_is_absent(option) || !nacre_option_uint(option, &value) ? 0 : value >> 4;
 }
 
-/* RFC 7641 4.1: a GET or FETCH with Observe 0. RFC 7959 2.6: of a later block nobody is told, nor can it be asked anew what was
- * asked in several blocks, of which the last one is all that the endpoint has. */
+/* RFC 7641 4.1: a GET or FETCH with Observe 0. RFC 7959 2.6: not for a later Block2 block. Nor for a request in several Block1
+ * blocks: the endpoint keeps only the last one and cannot repeat the request. */
 static bool wants_to_watch(const nacre_event *event, const target *to)
 {
     uint64_t value;
@@ -238,7 +238,8 @@ static bool wants_to_watch(const nacre_event *event, const target *to)
     return !nacre_is_absent(observe) && nacre_option_uint(observe, &value) && value == 0;
 }
 
-/* RFC 7252 5.10.8, of a request that only asks: the answer is there, and says by its ETag what it is an answer about. */
+/* RFC 7252 5.10.8, safe methods: compares the conditions with the ETag of the finished response and replaces it by 4.12 if
+ * they do not hold. */
 static void check_conditions(const nacre_event *event, const target *to, nacre_response *response)
 {
     nacre_bytes options;
@@ -256,7 +257,7 @@ static void check_conditions(const nacre_event *event, const target *to, nacre_r
 static nacre_err hand_over(const nacre_site *site, const nacre_event *event, const nacre_response *response)
 {
     nacre_message plain = { .code = response->code };
-    plain.payload.ptr = response->payload.ptr; /* one by one, as they were just written */
+    plain.payload.ptr = response->payload.ptr; /* by field: a whole-struct copy stalls on store forwarding */
     plain.payload.len = response->payload.len;
     const nacre_response_options how = { .source = response->source, .block_size = response->block_size };
     const nacre_err err = nacre_options_finish(&response->options, &plain.options);
@@ -280,13 +281,13 @@ static nacre_err send(nacre_site *site, const nacre_event *event, const target *
     const nacre_err err = response->deferred ? nacre_transfer_defer_response(site->transfer, event->exchange)
                                              : hand_over(site, event, response);
     if (response->done != NULL) response->done(response->source.user);
-    /* what the handler made cannot be sent: say so, or at least end the exchange */
+    /* the handler's response cannot be sent: send an error, or at least end the exchange */
     if (err != NACRE_OK && err != NACRE_ERR_STALE)
         refuse(site, event, err == NACRE_ERR_BUSY ? NACRE_UNAVAILABLE : NACRE_SERVER_ERROR);
     return err;
 }
 
-/* As the header says that it starts; all of its fields, one by one: clearing it first takes longer. */
+/* The initial state that site.h documents. Every field is set singly, which is faster than clearing the struct first. */
 static void begin_response(nacre_response *response, nacre_buf buf, nacre_buf options)
 {
     response->deferred = false;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* site_internal: a site, and what its files ask of each other. */
+/* site_internal: the structure of a site and the functions its files share. */
 #ifndef NACRE_SITE_INTERNAL_H
 #define NACRE_SITE_INTERNAL_H
 
 #include <nacre/site.h>
 
-/* Somebody who observes a path. */
+/* One observation of a path. */
 typedef struct nacre__observed_path {
     nacre_exchange observer;               /* 0: free */
-    uint64_t path;                         /* its hash: two paths that share one cost a notification too many */
+    uint64_t path;                         /* hash of the path; a collision only causes a spurious notification */
     void (*unobserved)(void *observation); /* the response's */
     void *observation;
 } nacre__observed_path;
@@ -17,19 +17,20 @@ struct nacre_site {
     nacre_transfer *transfer;
     const nacre_resource *resources;
     size_t num_resources;
-    uint8_t hash_key[16]; /* of paths, and of the list's ETags */
+    uint8_t hash_key[16]; /* for paths and the ETag of /.well-known/core */
     nacre__observed_path *observed;
     uint32_t num_observed, next_observed;
-    char *path; /* of the request that is answered */
+    char *path; /* of the request being handled */
     size_t path_size;
 };
 
-/* watchers.c: who observes what. nacre__observed_path_add registers a delivered request; nacre__observed_path_end takes the event's. */
+/* observed_paths.c: nacre__observed_path_add registers the observer of a delivered request; nacre__observed_path_end removes
+ * the one of an OBSERVER_GONE event. */
 bool nacre__observed_path_add(nacre_site *site, const nacre_event *event, const char *path,
                               const nacre_response *response);
 void nacre__observed_path_end(nacre_site *site, const nacre_event *event);
 
-/* well_known.c: /.well-known/core. `listing` lives until the answer is sent. */
+/* well_known.c: /.well-known/core. `listing` must live until the response is sent. */
 typedef struct nacre__listing {
     const nacre_site *site;
     nacre_bytes options; /* of the request: its queries are filters */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* well_known: the list of a site's resources at /.well-known/core, in CoRE Link Format (RFC 6690). `osc` marks what is
+/* well_known: the list of a site's resources at /.well-known/core, in CoRE Link Format (RFC 6690). `osc` marks resources
  * served to OSCORE requests only (RFC 8613 9).
  *
- * The list is never held: it is written anew for each block, and only the window that is asked for lands in the room. */
+ * The list is not stored: it is generated anew for each block, and only the requested window is written to the buffer. */
 #include "site_internal.h"
 #include "base/siphash.h"
 
@@ -14,11 +14,11 @@ enum { FORMAT_LINKS = 40, PLAIN_BLOCK = 64 };
 
 typedef struct window {
     nacre_buf buf;
-    uint64_t from; /* the list's byte that goes to the start of the room */
-    uint64_t at;   /* where the list is */
+    uint64_t from; /* offset of the list that buf.ptr[0] receives */
+    uint64_t at;   /* current offset of the list */
     size_t used;
-    nacre__siphash hash; /* of all that passed, in words */
-    uint64_t word;       /* what fills none yet */
+    nacre__siphash hash; /* of the whole list, in words of 8 bytes */
+    uint64_t word;       /* an incomplete word */
 } window;
 
 static void add_to_hash(window *w, uint8_t byte)
@@ -42,7 +42,7 @@ static void put_text(window *w, const char *text)
     put(w, text, strlen(text));
 }
 
-/* RFC 6690 2: `"` and `\` would end or hide it; nacre_link asks for texts without them, and what has one is left out. */
+/* RFC 6690 2: `"` and `\` would need escaping; nacre_link forbids them, and an attribute that has one is omitted. */
 static void put_quoted(window *w, const char *name, const char *value)
 {
     if (value == NULL || strpbrk(value, "\"\\") != NULL) return;
@@ -63,7 +63,7 @@ static const char *decimal(char text[21], uint64_t value)
     return at;
 }
 
-/* RFC 7252 7.2.1: one format needs no quotation marks, several stand between them. */
+/* RFC 7252 7.2.1: a single format is unquoted, a list is quoted. */
 static void put_formats(window *w, const char *ct)
 {
     if (ct == NULL) return;
@@ -107,7 +107,7 @@ static void put_link(window *w, const nacre_resource *resource)
 }
 
 /* ---- Filters -------------------------------------------------------------------------------------------------------------
- * RFC 6690 4.1: NAME=VALUE, where a `*` at the end of VALUE stands for anything. An empty query filters nothing. */
+ * RFC 6690 4.1: NAME=VALUE, where a `*` at the end of VALUE matches any suffix. An empty query filters nothing. */
 
 static bool fits(const char *text, size_t len, nacre_bytes pattern)
 {
@@ -117,7 +117,7 @@ static bool fits(const char *text, size_t len, nacre_bytes pattern)
     return fixed == 0 || memcmp(text, pattern.ptr, fixed) == 0;
 }
 
-/* RFC 6690 3.1: rt, if and ct are lists, of which one fits. */
+/* RFC 6690 3.1: rt, if and ct are space-separated lists; one matching entry is enough. */
 static bool one_fits(const char *list, nacre_bytes pattern)
 {
     while (list != NULL && *list != '\0') {
@@ -187,7 +187,7 @@ static bool accepts(nacre_bytes options)
     return nacre_is_absent(accept) || (nacre_option_uint(accept, &format) && format == FORMAT_LINKS);
 }
 
-/* RFC 9175 2.6: who shows no key is somebody behind an address at best, and gets small blocks. */
+/* RFC 9175 2.6: unprotected requests get small blocks, to limit amplification. */
 void nacre__well_known(const nacre_site *site, nacre__listing *listing, const nacre_event *event,
                        nacre_response *response)
 {
@@ -205,6 +205,6 @@ void nacre__well_known(const nacre_site *site, nacre__listing *listing, const na
     nacre_options_add_uint(&response->options, NACRE_OPT_CONTENT_FORMAT, FORMAT_LINKS);
     if (event->context == NULL) response->block_size = PLAIN_BLOCK;
     nacre_options_add(&response->options, NACRE_OPT_ETAG,
-                      NACRE_ARRAY(etag)); /* any length may be asked for in blocks */
+                      NACRE_ARRAY(etag)); /* a list of any length may be requested in blocks */
     response->source = (nacre_source){ read_list, listing, all.at };
 }
