@@ -3,7 +3,7 @@
 #ifndef NACRE_STORE_ADVICE_H
 #define NACRE_STORE_ADVICE_H
 
-/* nacre__store_advice says it for an errno, as the end of a text: "; …", or "" where there is nothing to say. */
+/* nacre__store_advice gives it for an errno, to append to an error text: "; …", or "" if there is none. */
 const char *nacre__store_advice(int number);
 
 #endif

@@ -20,7 +20,7 @@ static bool is_hex(const char *text, size_t text_len)
 
 nacre_err nacre_hex_decode(nacre_bytes *out, nacre_buf buf, const char *text, size_t text_len)
 {
-    /* The whole text is looked at first, so that a bad one leaves the room alone. */
+    /* Checked as a whole first, so that `buf` is unchanged on failure. */
     if (!is_hex(text, text_len)) return NACRE_ERR_BAD_HEX;
     size_t len = text_len / 2;
     if (len > buf.cap) return NACRE_ERR_BUFFER_TOO_SMALL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* memory: a store that keeps nothing beyond the process; it remembers what it was asked. */
+/* memory: a store in memory only; it records the calls it gets. */
 #include <nacre/store.h>
 
 #include <string.h>

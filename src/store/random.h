@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* nacre__store_random fills `out` from the system's generator, waiting for it at boot. False: the system has none. */
+/* nacre__store_random fills `out` from the system's generator; early in boot it blocks until that is seeded. False: failed. */
 bool nacre__store_random(uint8_t *out, size_t len);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* store: bring together what a context needs and the store that can give it. */
+/* store: persists what a context requests through the store that it is given. */
 #include <nacre/store.h>
 
 #include "base/hosted/detail.h"
 
-/* The graver of two outcomes: a failure outweighs a wait, a wait outweighs success; of two failures the first. */
+/* The graver of two results: failure, then NOT_YET, then OK; of two failures the first. */
 static nacre_err graver(nacre_err first, nacre_err second)
 {
     if (first == NACRE_OK) return second;
@@ -28,12 +28,12 @@ nacre_err nacre_store_serve(const nacre_store *store, nacre_context *ctx, nacre_
     const nacre_err err = check_ops(store, why);
     if (err != NACRE_OK) return err;
 
-    /* RFC 8613 B.1.2: the stored window is given up before the first request that it does not know is accepted. */
+    /* RFC 8613 B.1.2: the stored window is invalidated before the first request is accepted that it does not contain. */
     if (needs.window_lost) {
         lost = store->ops->window_lost(store->self, why);
         if (lost == NACRE_OK) nacre_context_confirm_window_lost(ctx);
     }
-    /* RFC 8613 B.1.1: numbers are durable as used before they are used. */
+    /* RFC 8613 B.1.1: sequence numbers are stored as used before they are used. */
     if (needs.reserve != 0) {
         bool told = lost != NACRE_OK && lost != NACRE_ERR_NOT_YET;
         reserved = store->ops->reserve(store->self, needs.reserve, told ? NULL : why);
@@ -46,7 +46,7 @@ nacre_err nacre_store_save(const nacre_store *store, nacre_context *ctx, nacre_d
 {
     const nacre_err err = check_ops(store, why);
     if (err != NACRE_OK) return err;
-    /* First, for a save that fails half-way may have written what it says. */
+    /* Before the save: even one that fails may have written the new state. */
     nacre_context_before_save(ctx);
     return store->ops->save(store->self, ctx, why);
 }

@@ -10,7 +10,7 @@
 
 /* ---- By the kernel ---- */
 
-/* Some emulations of madvise (qemu-user before 8.0) report success for any advice and do nothing: those accept -1, too. */
+/* qemu-user before 8.0 reports success for any advice and does nothing; it is recognised because it also accepts -1. */
 static bool kernel_wipes(void *memory, size_t size)
 {
 #ifdef MADV_WIPEONFORK
@@ -21,7 +21,7 @@ static bool kernel_wipes(void *memory, size_t size)
 #endif
 }
 
-/* ---- By a handler: every mapping that the kernel does not wipe is listed ---- */
+/* ---- By a fork handler, for mappings that the kernel does not wipe ---- */
 
 typedef struct listed {
     struct listed *next;
@@ -70,7 +70,7 @@ static bool add(void *memory, size_t size)
     return added;
 }
 
-/* Memory that the kernel wipes is not listed. */
+/* No effect on memory that the kernel wipes: it is not listed. */
 static void remove_listed(const void *memory)
 {
     (void)pthread_mutex_lock(&lock);
@@ -82,7 +82,7 @@ static void remove_listed(const void *memory)
     free(found);
 }
 
-/* ---- Either ---- */
+/* ---- Interface ---- */
 
 void *nacre__wipe_on_fork_map(size_t size)
 {

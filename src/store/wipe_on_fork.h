@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* wipe_on_fork: memory that a child of fork finds all zero. Two processes that count from the same number would use nonces
- * twice; a context in such memory protects and unprotects nothing in the child. */
+/* wipe_on_fork: memory that is all zero in a child of fork. Two processes counting from the same number would reuse nonces; a
+ * context in such memory refuses to protect and unprotect in the child. */
 #ifndef NACRE_STORE_WIPE_ON_FORK_H
 #define NACRE_STORE_WIPE_ON_FORK_H
 
 #include <stddef.h>
 
-/* nacre__wipe_on_fork_map gives zeroed pages; NULL: no memory, or neither of the two ways to wipe is there. The kernel
- * wipes where it can (Linux from 4.14 on: MADV_WIPEONFORK), whatever made the child. Elsewhere a pthread_atfork handler
- * does: fork calls it; _Fork, clone and a fork by syscall() do not, and leave a copy that only the stores refuse. */
+/* nacre__wipe_on_fork_map gives zeroed pages. NULL: no memory, or neither of two methods is available:
+ * MADV_WIPEONFORK   Linux 4.14 and later; covers every way to make a child
+ * pthread_atfork    otherwise; not called by _Fork, clone or fork by syscall(): the child has a copy that only the stores
+ *                   refuse */
 void *nacre__wipe_on_fork_map(size_t size);
 
-/* nacre__wipe_on_fork_unmap gives the pages back; NULL is allowed. */
+/* nacre__wipe_on_fork_unmap frees the pages; NULL is allowed. */
 void nacre__wipe_on_fork_unmap(void *memory, size_t size);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* atomic_file: replace a file as a whole, so that a power loss at any moment leaves the old text or the new one.
+/* atomic_file: replaces a file as a whole, so that a power loss at any moment leaves the old text or the new one.
  *
- *     write temporary file -> fsync it -> rename over the old one -> fsync the folder
+ *     write temporary file -> fsync it -> rename over the old one -> fsync the directory
  *
- * The first fsync keeps the rename from overtaking the contents, the second makes the rename itself last. */
+ * The first fsync orders the contents before the rename; the second makes the rename durable. */
 #include "store/file/files.h"
 
 #include <dirent.h>
@@ -35,7 +35,7 @@ static size_t temporary_prefix(char prefix[MAX_NAME], const char *name)
     return (size_t)snprintf(prefix, MAX_NAME, ".%.*s-", stem, name);
 }
 
-/* As mkostemp, but relative to the folder. -1 with errno. */
+/* As mkostemp, but relative to the directory. -1 with errno. */
 static int open_temporary(const nacre__dirfd *dirfd, const char *name, char temporary[MAX_NAME])
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
@@ -63,7 +63,7 @@ static bool write_all(int fd, const char *text)
     return true;
 }
 
-/* Writes and makes durable; NULL, or what could not be done, with errno. */
+/* Writes and syncs. NULL, or the name of the step that failed, with errno. */
 static const char *fill(int fd, const char *text)
 {
     if (!write_all(fd, text)) return "write";
@@ -81,7 +81,7 @@ nacre_err nacre__file_begin(nacre__new_file *file, const nacre__dirfd *dirfd, co
     return NACRE_OK;
 }
 
-/* A rename that says that it failed may have been done all the same. */
+/* A rename that reports failure may still have been done. */
 static bool has_its_name(const nacre__new_file *file)
 {
     struct stat made, named;
@@ -89,7 +89,7 @@ static bool has_its_name(const nacre__new_file *file)
            made.st_dev == named.st_dev && made.st_ino == named.st_ino;
 }
 
-/* From now on this is the file of that name. `bytes` is a copy of its text, or NULL without a guard. */
+/* The new file has its name: updates the guard with `bytes`, a copy of its text (NULL: no guard), and syncs. */
 static nacre_err settle(nacre__new_file *file, char *bytes, nacre_detail *why)
 {
     if (bytes != NULL) nacre__guard_set(file->dirfd->guard, file->fd, (uint8_t *)bytes, strlen(bytes));
@@ -98,14 +98,14 @@ static nacre_err settle(nacre__new_file *file, char *bytes, nacre_detail *why)
     return nacre__dirfd_sync(file->dirfd, why);
 }
 
-/* `renamed` says that the name changed hands, whatever is returned. */
+/* `renamed` is set if the name leads to the new file, whatever is returned. */
 static nacre_err give_name(nacre__new_file *file, const char *text, bool *renamed, nacre_detail *why)
 {
     const nacre__dirfd *dirfd = file->dirfd;
     const char *failed = fill(file->fd, text);
     *renamed = false;
     if (failed != NULL) return fail(dirfd, file->name, failed, why);
-    nacre_err err = nacre__guard_check(dirfd, why); /* as late as can be */
+    nacre_err err = nacre__guard_check(dirfd, why); /* as late as possible */
     if (err != NACRE_OK) return err;
     *renamed = renameat(dirfd->fd, file->temporary, dirfd->fd, file->name) == 0;
     if (*renamed) return NACRE_OK;

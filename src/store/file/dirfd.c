@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* folder: a directory kept open, so that all its files are reached through one descriptor. */
+/* dirfd: a directory held open, so that all its files are accessed through one descriptor. */
 #include "store/file/files.h"
 
 #include <errno.h>

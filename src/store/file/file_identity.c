@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* born: see file_identity.h. */
+/* file_identity: see file_identity.h. */
 #include "store/file/file_identity.h"
 
 #include <assert.h>
@@ -14,7 +14,7 @@
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
-#ifndef STATX_BTIME /* a C library without statx, as musl before 1.2.5 */
+#ifndef STATX_BTIME /* C libraries without statx: musl before 1.2.5 */
 #include <linux/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,9 +27,9 @@ static int statx(int at, const char *path, int flags, unsigned mask, struct stat
 
 enum { MAGIC_XFS = 0x58465342, MAGIC_NFS = 0x6969, MAGIC_OVERLAY = 0x794c7630 };
 
-/* What lasts on a kind of file system as long as the file does. */
+/* Which attributes are stable for a file's lifetime on a file system type. */
 typedef struct lasting {
-    uint32_t magic; /* ext2 and ext3 have that of ext4 */
+    uint32_t magic; /* ext2 and ext3 share that of ext4 */
     bool inode, birth, fsid;
 } lasting;
 
@@ -50,7 +50,7 @@ static const lasting *kind_of(const struct statfs *fs)
     return NULL;
 }
 
-/* In 32 bits: the subvolume's number is in one half only. */
+/* Folded to 32 bits; the subvolume number is in one half only. */
 static uint32_t fsid_of(const struct statfs *fs)
 {
     uint32_t halves[2];
@@ -76,7 +76,7 @@ void nacre__file_identity_of(char identity[NACRE__FILE_IDENTITY_TEXT], int fd)
         snprintf(identity + len, NACRE__FILE_IDENTITY_TEXT - (size_t)len, "-%" PRIx32, fsid_of(&fs));
 }
 
-/* A slow disk may take some seconds to write a file before it gets its name. */
+/* On a slow disk, seconds may pass between creating a file and renaming it. */
 enum { WRITTEN_WITHIN = 10 /* seconds */ };
 
 bool nacre__file_identity_touched(int dir_fd, const char *name)

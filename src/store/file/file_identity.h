@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* born: which file this is, in a way that copies do not share.
+/* file_identity: identifies a file so that its copies differ from it.
  *
- * A state that was copied away, or put back from a backup, says that numbers are free which may have been used since. So
- * sequence.json of a context in use names the very file that it was written to, and its directory, by inode number and
- * time of birth, which no program can give to another file: a copy is told from the original, and so is an old state put
- * back. What the text has depends on the file system:
+ * A state that was copied, or restored from a backup, lists sequence numbers as free that may have been used since. So
+ * sequence.json of a context in use names the file it was written to and its directory by inode number and birth time, which
+ * no program can set: copies and restored states are detected. The text depends on the file system:
  *
  *     INODE-SECONDS-NANOSECONDS        ext4, XFS, F2FS, tmpfs
- *     INODE-SECONDS-NANOSECONDS-FSID   Btrfs: its snapshots share inode numbers and times of birth, but not the f_fsid of
- *                                      their subvolume. On other file systems f_fsid may come from the device's number.
- *     0-SECONDS-NANOSECONDS            overlayfs: the time of birth is the upper file's; inode numbers may change
- *     INODE                            these and NFS, where the system tells no time of birth; freed numbers come again
- *     nothing                          all others, where inode numbers do not last (FAT), or are not known to
+ *     INODE-SECONDS-NANOSECONDS-FSID   Btrfs: snapshots share inode numbers and birth times, but not the f_fsid of their
+ *                                      subvolume. On other file systems f_fsid may depend on the device number.
+ *     0-SECONDS-NANOSECONDS            overlayfs: the birth time is the upper file's; inode numbers may change
+ *     INODE                            these and NFS if the birth time is not available; freed numbers are reused
+ *     nothing                          all others: inode numbers are not stable (FAT), or not known to be
  *
- * Images and snapshots of a whole file system keep all of it, and cannot be told. */
+ * Images and snapshots of a whole file system keep all of it and are not detected. */
 #ifndef NACRE_STORE_FILE_IDENTITY_H
 #define NACRE_STORE_FILE_IDENTITY_H
 
@@ -21,18 +20,18 @@
 
 enum { NACRE__FILE_IDENTITY_TEXT = 48 };
 
-/* nacre__file_identity_of describes the open file; "" where nothing is known. */
+/* nacre__file_identity_of describes the open file; "" if nothing is known. */
 void nacre__file_identity_of(char identity[NACRE__FILE_IDENTITY_TEXT], int fd);
 
-/* nacre__file_identity_matches tells whether the file `identity` is the one that is named: all parts of `named` agree. `identity` may have more,
- * which was not known yet when `named` was written. "" names no file, and fits every one. */
+/* nacre__file_identity_matches: true if all parts of `named` agree with `identity`, which may have more parts, not available
+ * when `named` was written. "" matches every file. */
 bool nacre__file_identity_matches(const char *identity, const char *named);
 
-/* nacre__file_identity_touched tells whether a file was linked, renamed or changed more than some seconds after its birth: its ctime.
- * False where that is not known. */
+/* nacre__file_identity_touched: true if the ctime shows that the file was linked, renamed or changed more than 10 seconds
+ * after its birth. False if not known. */
 bool nacre__file_identity_touched(int dir_fd, const char *name);
 
-/* What the text says. */
+/* What the text contains. */
 typedef enum nacre__file_identity_kind {
     NACRE__FILE_IDENTITY_NOTHING,
     NACRE__FILE_IDENTITY_INODE,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* file_read: a whole small file into memory that is wiped afterwards. */
+/* file_read: reads a small file whole into memory that is wiped when freed. */
 #include "store/file/files.h"
 
 #include <errno.h>
@@ -27,7 +27,7 @@ static nacre_err check_kind(int fd, const nacre__dirfd *dirfd, const char *name,
     return NACRE_OK;
 }
 
-/* Reads until the end, and one byte beyond `max` at most: the file may have grown. */
+/* Reads to the end, but at most `max` + 1 bytes, because the file may have grown since fstat. */
 static nacre_err read_all(nacre__file *file, int fd, const nacre__dirfd *dirfd, const char *name, size_t max,
                           nacre_detail *why)
 {
@@ -56,7 +56,7 @@ static nacre_err read_open(nacre__file *file, int fd, const nacre__dirfd *dirfd,
     return err;
 }
 
-/* Through a link, what is read is the target; what is replaced later is the link. */
+/* These must not be links: reading follows a link to its target, but replacing replaces the link. */
 static bool is_replaced(const char *name)
 {
     return strcmp(name, "sequence.json") == 0 || strcmp(name, "moved.json") == 0;
@@ -80,7 +80,7 @@ static nacre_err cannot_open(const nacre__dirfd *dirfd, const char *name, nacre_
     return fail(dirfd, name, why);
 }
 
-/* The guard compares with this file and these bytes before anything is written. */
+/* Makes this file and its bytes the state that the guard compares with. */
 static nacre_err tell_guard(const nacre__dirfd *dirfd, int fd, const nacre__file *file, nacre_detail *why)
 {
     uint8_t *bytes = malloc(file->len + 1);
@@ -96,10 +96,10 @@ nacre_err nacre__file_read_identity(nacre__file *file, char identity[NACRE__FILE
     const bool is_guarded = dirfd->guard != NULL && strcmp(name, "sequence.json") == 0;
     *file = (nacre__file){ .ptr = NULL };
     identity[0] = '\0';
-    /* Without O_NONBLOCK a FIFO of that name would hang us before it is recognised. */
+    /* Without O_NONBLOCK, opening a FIFO would block before its type is checked. */
     int fd =
         openat(dirfd->fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (is_replaced(name) ? O_NOFOLLOW : 0));
-    /* A link that leads nowhere is no absent file: what it should hold is lost, for now. */
+    /* A dangling link is an error, not an absent file: the state exists elsewhere or is lost. */
     *found = fd >= 0 || errno != ENOENT || is_link(dirfd, name);
     if (fd < 0 && *found) return cannot_open(dirfd, name, why);
     if (fd < 0 && is_guarded) nacre__guard_set(dirfd->guard, -1, NULL, 0);

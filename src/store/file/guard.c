@@ -46,7 +46,7 @@ static nacre_err cannot_look(const nacre__dirfd *dirfd, const char *name, nacre_
 
 typedef enum found { SAME, ABSENT, OTHER, UNSEEN } found;
 
-/* Whether the name leads to the file that is open. */
+/* Whether `name` leads to the open file `fd`. */
 static found look_at_name(const nacre__dirfd *dirfd, const char *name, int fd)
 {
     struct stat held, named;
@@ -56,7 +56,7 @@ static found look_at_name(const nacre__dirfd *dirfd, const char *name, int fd)
     return held.st_dev == named.st_dev && held.st_ino == named.st_ino ? SAME : OTHER;
 }
 
-/* A directory that was removed takes no file any more, of this process or of another. */
+/* If the directory itself was removed, no process can create files in it: a file error, not a lost state. */
 static nacre_err lock_is_gone(const nacre__dirfd *dirfd, nacre_detail *why)
 {
     struct stat st;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* guard: whether a directory is still this process's to write.
+/* guard: detects that another program has written to a directory this process has locked.
  *
- * A lock excludes only programs that take it, and only as long as the locked file is the one under its name. A program that
- * removes `lock`, or takes no lock at all, may put a newer state in place; written over, its numbers would be used twice. So
- * before every write the guard compares what is there with what was read or written last:
+ * A lock excludes only programs that take it, and only while its name leads to the locked file. A program that removes `lock`,
+ * or does not lock, may write a newer state; overwriting that would reuse its sequence numbers. So before every write the
+ * guard checks:
  *
- *     DIR/lock             is the file that is locked
- *     DIR/sequence.json    is that very file and holds the same bytes, or is absent as it was
+ *     DIR/lock             is the locked file
+ *     DIR/sequence.json    is the file read or written last, with the same bytes, or still absent
  *
- * Between the comparison and the rename nothing but the two locks protects. */
+ * Between this check and the rename only the two locks protect. */
 #ifndef NACRE_STORE_GUARD_H
 #define NACRE_STORE_GUARD_H
 
@@ -16,23 +16,23 @@
 
 typedef struct nacre__guard {
     int lock_fd;    /* DIR/lock, locked; -1: none */
-    bool is_known;  /* sequence.json was read or written: what follows holds */
-    int state_fd;   /* it, held open so that no other file gets its inode number; -1: there was none */
-    uint8_t *bytes; /* what it held */
+    bool is_known;  /* sequence.json was read or written: the fields below are valid */
+    int state_fd;   /* sequence.json, held open so that its inode number is not reused; -1: absent */
+    uint8_t *bytes; /* its contents */
     size_t len;
 } nacre__guard;
 #define NACRE__GUARD_NONE ((nacre__guard){ .lock_fd = -1, .state_fd = -1 })
 
-/* nacre__guard_release unlocks, and closes what is held. */
+/* nacre__guard_release unlocks and closes both files. */
 void nacre__guard_release(nacre__guard *guard);
 
-/* nacre__guard_set takes over `fd` (-1: there is no file) and `bytes`, from malloc, as the state that counts. */
+/* nacre__guard_set sets the state to compare with; it takes ownership of `fd` (-1: no file) and `bytes` (from malloc). */
 void nacre__guard_set(nacre__guard *guard, int fd, uint8_t *bytes, size_t len);
 
-/* nacre__guard_check compares.
- * NACRE_OK         all is as it was
- * NACRE_ERR_LOCKED something is not: write nothing, now or later
- * NACRE_ERR_FILE   it could not be looked at: write nothing, and try again */
+/* nacre__guard_check
+ * NACRE_OK         unchanged
+ * NACRE_ERR_LOCKED changed: write nothing, now or later
+ * NACRE_ERR_FILE   cannot be checked: do not write now; retry */
 struct nacre__dirfd;
 NACRE_MUST_USE nacre_err nacre__guard_check(const struct nacre__dirfd *dirfd, nacre_detail *why);
 

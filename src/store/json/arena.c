@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* arena: blocks in a chain; the newest one gives. */
+/* arena: a chain of blocks; pieces come from the newest. */
 #include "store/json/arena.h"
 
 #include <stdalign.h>

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* number := number * 10 + digit; false when that runs out of the last byte. */
+/* number := number * 10 + digit; false: overflow. */
 static bool push_digit(uint8_t *number, size_t len, unsigned digit)
 {
     unsigned carry = digit;
@@ -16,7 +16,7 @@ static bool push_digit(uint8_t *number, size_t len, unsigned digit)
     return carry == 0;
 }
 
-/* number := number / 10; the remainder is the result. */
+/* number := number / 10; returns the remainder. */
 static unsigned pop_digit(uint8_t *number, size_t len)
 {
     unsigned rest = 0;

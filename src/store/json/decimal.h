@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* decimal: whole numbers of any size between decimal text and bytes, exactly. Replay bitfields are such numbers. */
+/* decimal: exact conversion of large whole numbers between decimal text and bytes; used for replay bitfields. */
 #ifndef NACRE_STORE_DECIMAL_H
 #define NACRE_STORE_DECIMAL_H
 
@@ -8,7 +8,7 @@
 typedef enum nacre__decimal_result {
     NACRE__DECIMAL_OK,
     NACRE__DECIMAL_NOT_WHOLE, /* anything but digits: a sign, a fraction, an exponent, nothing at all */
-    NACRE__DECIMAL_TOO_LARGE, /* more bits than there is room for */
+    NACRE__DECIMAL_TOO_LARGE, /* more than num_bits bits */
 } nacre__decimal_result;
 
 /* nacre__decimal_to_bits reads `text` into `bits`, (num_bits + 7) / 8 bytes, least significant first. `bits` is left

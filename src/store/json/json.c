@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* json: libyajl's events made into a tree.
+/* json: builds a tree from libyajl's events.
  *
- * The parser itself works on one block that is taken beforehand: libyajl does not look at what its allocator returns, and
- * it leaves pieces of the text, secrets among them, in memory that it frees. Its needs are bounded by the text: two
- * buffers that double until a token fits, and its small state. */
+ * libyajl does not check its allocator's results and leaves parts of the text, including secrets, in memory it frees. So it
+ * allocates from one block, reserved before and wiped after. The text length bounds the size: two buffers that double until a
+ * token fits, and a small state. */
 #include "store/json/json.h"
 
 #include <stdio.h>
@@ -24,15 +24,15 @@ struct parse {
     nacre_err err; /* set by the callback that stopped the parser */
     nacre__json *open[NACRE__JSON_MAX_DEPTH], *last[NACRE__JSON_MAX_DEPTH];
     size_t depth;
-    const char *name; /* of the member whose value comes next */
+    const char *name; /* name of the member whose value is next */
     size_t line, line_at;
 };
 
-/* ---- libyajl's memory: pieces with their size in front, out of an arena ---- */
+/* ---- libyajl's memory: arena pieces with their size in front ---- */
 
 struct piece {
     size_t size;
-    size_t padding; /* keeps what follows aligned */
+    size_t padding; /* keeps the bytes after it aligned */
 };
 
 static void *piece_take(void *arena, size_t size)
@@ -54,12 +54,12 @@ static void *piece_grow(void *arena, void *old, size_t size)
 
 static void piece_free(void *arena, void *old)
 {
-    (void)arena, (void)old; /* all at once, by nacre__arena_free */
+    (void)arena, (void)old; /* nacre__arena_free frees all */
 }
 
 /* ---- Errors ---- */
 
-/* Lines are counted up as the parser goes on, so that a whole text is looked at once. */
+/* Counts lines incrementally as the parser advances, so that the text is scanned once. */
 static size_t line_of(struct parse *p, size_t offset)
 {
     for (; p->line_at < offset && p->line_at < p->text.len; p->line_at++)
@@ -183,7 +183,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
-/* Sorted, two members of one name stand side by side. */
+/* Sorts by name, so that members of one name are adjacent. */
 static const nacre__json *find_repeated(const nacre__json *object, const nacre__json **sorted)
 {
     size_t num = 0;
@@ -210,7 +210,7 @@ static int on_close_object(void *ctx)
     return 0;
 }
 
-/* ---- The parser around them ---- */
+/* ---- Parser ---- */
 
 static const yajl_callbacks callbacks = {
     .yajl_null = on_null,
@@ -231,7 +231,7 @@ static void name_byte(char *out, size_t size, const struct parse *p, size_t offs
     else snprintf(out, size, "byte 0x%02x", p->text.ptr[offset]);
 }
 
-/* libyajl's own words, without the text around the place, which may be a secret. */
+/* libyajl's message without its excerpt of the text, which may contain a secret. */
 static nacre_err syntax_error(struct parse *p, bool at_end)
 {
     size_t consumed = at_end ? p->text.len : yajl_get_bytes_consumed(p->yajl);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* json: a small tree of a small JSON text, read strictly (RFC 8259, and a little more).
+/* json: parses small JSON texts into a tree, more strictly than RFC 8259.
  *
- * Refused beyond what JSON itself refuses: an empty text, a byte order mark, UTF-8 that is not the shortest form, half
- * a surrogate pair, a NUL in a string, two members of one name, more than 16 levels. Numbers are kept as their text, so
- * nothing is rounded. The tree may hold secrets: it is wiped when freed, and so is all that the parser took. */
+ * Also refused: an empty text, a byte order mark, overlong UTF-8, half a surrogate pair, a NUL in a string, two members of one
+ * name, more than 16 levels. Numbers are kept as text, so nothing is rounded. The tree may hold secrets: it and the parser's
+ * memory are wiped when freed. */
 #ifndef NACRE_STORE_JSON_H
 #define NACRE_STORE_JSON_H
 
@@ -22,7 +22,7 @@ typedef struct nacre__json nacre__json;
 struct nacre__json {
     nacre__json_type type;
     bool truth;       /* a boolean's value */
-    const char *text; /* a number's or string's text, with a NUL behind it */
+    const char *text; /* a number's or string's text, NUL-terminated */
     size_t len;
     const char *name;          /* in an object: the member's name */
     size_t line;               /* where it ended, from 1 */
@@ -44,17 +44,17 @@ NACRE_MUST_USE nacre_err nacre__json_parse(nacre__json_doc *doc, nacre_bytes tex
                                            nacre_err malformed, nacre_detail *why);
 void nacre__json_free(nacre__json_doc *doc);
 
-/* nacre__json_member gives an object's member, or NULL; also NULL for what is no object. */
+/* nacre__json_member gives an object's member; NULL if absent or not an object. */
 const nacre__json *nacre__json_member(const nacre__json *object, const char *name);
 
 /* "a number", "an object" … for error texts. */
 const char *nacre__json_type_name(const nacre__json *value);
 
-/* nacre__json_show writes a value for an error text: 1025, "sha1", true, an array; long ones are cut. Not for secrets. */
+/* nacre__json_show writes a value for an error text: 1025, "sha1", true, an array; long ones are truncated. Not for secrets. */
 enum { NACRE__JSON_MAX_SHOWN = 48 };
 void nacre__json_show(char text[NACRE__JSON_MAX_SHOWN], const nacre__json *value);
 
-/* nacre__json_check_text refuses what the parser would let pass: see above. False sets offset and reason. */
+/* nacre__json_check_text checks what the parser does not (see above). False: offset and reason are set. */
 bool nacre__json_check_text(nacre_bytes text, size_t *offset, const char **reason);
 
 /* nacre__utf8_valid: well-formed, in the shortest form, no surrogates. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* json_text: what libyajl lets pass and a strict reader must not. It looks at the shape of UTF-8 only, turns half a
- * surrogate pair into '?', and says nothing clear about empty texts and byte order marks. */
+/* json_text: the checks that libyajl lacks. It accepts overlong UTF-8, replaces half a surrogate pair by '?', and has no clear
+ * error for empty texts and byte order marks. */
 #include "store/json/json.h"
 
 #include <string.h>
@@ -47,8 +47,7 @@ static int escape_value(const uint8_t *p, size_t left)
     return value;
 }
 
-/* How far to go on from a backslash inside a string: over the escape. 0 means half a surrogate pair. Escapes that are
- * wrong otherwise are the parser's to refuse. */
+/* The length of the escape at `p`, a backslash in a string; 0: half a surrogate pair. The parser refuses other bad escapes. */
 static size_t escape_len(const uint8_t *p, size_t left)
 {
     int value = escape_value(p, left);

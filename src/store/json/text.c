@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* text: growing strings, and JSON values written into them. */
+/* text: growing strings, and JSON values appended to them. */
 #include "store/json/text.h"
 
 #include <stdarg.h>
@@ -68,7 +68,7 @@ void nacre__text_put_string(nacre__text *text, const char *string)
     put(text, "\"", 1);
 }
 
-/* The parser allows 16 levels. */
+/* The recursion is bounded: the parser allows 16 levels. */
 static void put_children(nacre__text *text, const nacre__json *value)
 {
     bool is_object = value->type == NACRE__JSON_OBJECT;

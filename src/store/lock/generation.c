@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* generation: see generation.h. A record is one line of text, filled with spaces: the number in 20 digits, the next
- * number to send in 13, and a checksum in 16 hex digits. */
+/* generation: see generation.h. A record is one line of text padded with spaces: the number in 20 digits, the next number to
+ * send in 13, and a checksum in 16 hex digits. */
 #include "store/lock/generation.h"
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static void render(char record[RECORD + 1], nacre__generation count)
     snprintf(record, RECORD + 1, "%-*.*s\n", RECORD - 1, RECORD - 1, line);
 }
 
-/* 0 when it is not exactly what would be written. */
+/* 0, 0 unless the record is byte for byte as render would write it. */
 static nacre__generation parse(const char *record)
 {
     static const char name[] = "generation ";
@@ -84,7 +84,7 @@ static nacre_err put_record(int fd, nacre__generation count, const nacre__dirfd 
     return fdatasync(fd) == 0 ? NACRE_OK : fail(dirfd, "make durable (fdatasync)", why);
 }
 
-/* A lock that is another user's was opened for reading only. */
+/* Another user's lock file was opened for reading only. */
 static bool is_writable(int fd)
 {
     return fd >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
@@ -99,7 +99,7 @@ nacre_err nacre__generation_read(nacre__generation *count, const nacre__dirfd *d
     if (fd < 0 && (errno == ENOENT || errno == EACCES || errno == ELOOP || errno == ENXIO)) return NACRE_OK;
     if (fd < 0) return fail(dirfd, "open", why);
     struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) { /* refused by what locks it */
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) { /* nacre__lock_take reports it */
         close(fd);
         return NACRE_OK;
     }
@@ -116,7 +116,7 @@ nacre_err nacre__generation_open(nacre__generation_writer *writer, const nacre__
     if (!is_writable(lock_fd)) return NACRE_OK;
     nacre_err err = read_records(&found, lock_fd, dirfd, why);
     if (err != NACRE_OK) return err;
-    /* A state that was renamed may still be undone by a power cut, and must not be less than the count then. */
+    /* A power loss may still undo the rename of the state, which must not leave it below the count: sync first. */
     if (found.number < state.number) err = nacre__dirfd_sync(dirfd, why);
     if (err == NACRE_OK && found.number < state.number) err = put_record(lock_fd, state, dirfd, why);
     writer->number = found.number < state.number ? state.number : found.number;

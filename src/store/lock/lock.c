@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* lock: one process at a time on a context directory, because two would use the same nonces.
  *
- * Two locks are taken, both by flock: the file `lock`, which aiocoap locks too, and the directory itself. Removing the
- * file ends the first one for every later opener, but not the second. aiocoap removes the file when it ends, so the file
- * that was waited for may not be the one under that name any more: then its lock excludes no one, and the attempt starts
- * again. */
+ * Two locks are taken by flock: the file `lock`, which aiocoap locks too, and the directory itself. If the file is removed,
+ * later openers lock a new one, but the directory lock still holds. aiocoap removes the file when it unlocks, so after a wait
+ * the locked file may no longer have the name `lock`: it then excludes no other process, and the attempt is repeated. */
 #include "store/lock/lock.h"
 
 #include <errno.h>
@@ -45,8 +44,7 @@ static bool is_still_there(int fd, const nacre__dirfd *dirfd)
     return locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
 }
 
-/* NFS and some FUSE file systems lock no directories, or none that is open for reading only. There the file alone
- * protects. */
+/* NFS and some FUSE file systems cannot lock directories, or not ones open for reading only. There only the file protects. */
 static bool locks_no_directories(int reason)
 {
     return reason == EBADF || reason == EINVAL || reason == EISDIR || reason == ENOLCK || reason == ENOSYS ||
@@ -74,10 +72,10 @@ static attempt lock_directory(const nacre__dirfd *dirfd, int operation)
 static attempt attempt_once(int *fd, const nacre__dirfd *dirfd)
 {
     int opened = openat(dirfd->fd, "lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    /* Another user's file: to lock it, reading it is enough. */
+    /* Another user's file: read access is enough to lock it. */
     if (opened < 0 && errno == EACCES) {
         opened = openat(dirfd->fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (opened < 0) errno = EACCES; /* also when there is none: it could not be made */
+        if (opened < 0) errno = EACCES; /* also if it does not exist: it could not be created */
     }
     if (opened < 0) return FAILED;
     attempt result = lock_file(dirfd, opened);
@@ -92,8 +90,8 @@ static attempt attempt_once(int *fd, const nacre__dirfd *dirfd)
     return result;
 }
 
-/* The process that holds a flock on that file, or 0 where /proc/locks does not tell it (another PID namespace, a file
- * system that shows other device numbers there). */
+/* The process that holds a flock on that file; 0 if /proc/locks does not show it (another PID namespace, or a file system with
+ * other device numbers there). */
 static long holder(const struct stat *st)
 {
     char line[256];
@@ -104,7 +102,7 @@ static long holder(const struct stat *st)
         long pid = 0;
         unsigned dev_major = 0, dev_minor = 0;
         uintmax_t inode = 0;
-        /* "1: FLOCK  ADVISORY  WRITE 4711 fe:01:131 0 EOF"; a waiter has "->" behind the colon. */
+        /* "1: FLOCK  ADVISORY  WRITE 4711 fe:01:131 0 EOF"; a waiter has "->" after the colon. */
         if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %ld %x:%x:%ju", &pid, &dev_major, &dev_minor, &inode) == 4 &&
             inode == st->st_ino && dev_major == major(st->st_dev) && dev_minor == minor(st->st_dev))
             found = pid;
@@ -113,7 +111,7 @@ static long holder(const struct stat *st)
     return found > 0 ? found : 0;
 }
 
-/* `which` is what is locked by another: "/lock", or "" for the directory itself. */
+/* `which` is locked by another process: "/lock", or "" for the directory itself. */
 static nacre_err held(const nacre__dirfd *dirfd, const char *which, nacre_detail *why)
 {
     struct stat st;
