@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* adopt: a state that was copied, put back or lost is written anew where it is, because its owner says that it is right. What
- * was received since then is not known, so the replay window becomes unknown (RFC 8613 B.1.2). */
+/* adopt: rewrites a state that was copied, restored or lost, because its owner declares it valid. What was received since is
+ * not known, so the replay window becomes unknown (RFC 8613 B.1.2). */
 #include <nacre/store.h>
 
 #include <unistd.h>
@@ -26,8 +26,8 @@ static nacre_err write_state(const nacre__dirfd *dirfd, const nacre_directory_in
     return nacre__legacy_write(dirfd, state, &form, &uncertain, why);
 }
 
-/* How far ahead a state goes on whose age is not known: NACRE_ADOPT_SKIP, and as much again at random, so that one backup
- * that is put back twice does not go on at one number twice. `left` is how far it may go, and not less than the first. */
+/* How many numbers to skip for a state of unknown age: NACRE_ADOPT_SKIP plus a random part of up to as much, so that one
+ * backup restored twice continues at different numbers. The result is at most `left`, which is at least NACRE_ADOPT_SKIP. */
 static nacre_err skip(uint64_t *numbers, uint64_t left, const nacre__dirfd *dirfd, nacre_detail *why)
 {
     uint32_t more;
@@ -37,7 +37,7 @@ static nacre_err skip(uint64_t *numbers, uint64_t left, const nacre__dirfd *dirf
     return NACRE_OK;
 }
 
-/* `floor`: the highest number that the state or DIR/lock names. */
+/* `floor`: the higher of the next numbers in the state and DIR/lock. */
 static nacre_err choose_next(uint64_t *next_to_send, uint64_t floor, const nacre__dirfd *dirfd, nacre_detail *why)
 {
     uint64_t numbers = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* convert: a directory from one layout to the other.
+/* convert: converts a directory from one layout to the other.
  *
- * The keys of the IDs decide the layout, and they change in one replacement of the one file that holds them. Before it,
- * sequence.json is made to say the state in both forms; after it, in the new one only. So at every moment there is one
- * true state under whichever layout the IDs tell, and each form's readers pass over the other's members. With the IDs
- * goes the word that a state is there (sequence-required), which is true by then. */
+ * The member names of the IDs determine the layout; one atomic replacement of the file that holds them changes it. Before it,
+ * sequence.json is written in both forms; after it, in the new form only. So at every moment the state is valid in the layout
+ * that the IDs select; readers of one form ignore the other's members. The same replacement adds sequence-required, as the
+ * state exists by then. */
 #include <nacre/store.h>
 
 #include <errno.h>
@@ -29,19 +29,19 @@ struct conversion {
     nacre_role role;
     nacre_directory_info info;
     nacre__json_doc rest;
-    const char *ids_file; /* which file holds the IDs */
+    const char *ids_file; /* the file that holds the IDs */
     bool has_algorithm, numbered_elsewhere, has_required;
     nacre_detail *why;
     nacre__generation_writer writer;
 };
 
-/* ---- The keys of the IDs ---- */
+/* ---- The member names of the IDs ---- */
 
 static const char *const newest_ids[] = { "sender-id", "recipient-id" };
 static const char *const legacy_ids[] = { "client-sender-id", "server-sender-id" };
 static const char *const generated_ids[] = { "client-id", "server-id" };
 
-/* What follows `name` in `member`: "_hex", "_ascii"; NULL when it is another name. */
+/* The suffix after `name` in `member`: "_hex", "_ascii" or ""; NULL: another name. */
 static const char *suffix_of(const char *member, const char *name)
 {
     size_t len = strlen(name);
@@ -49,8 +49,8 @@ static const char *suffix_of(const char *member, const char *name)
     return member + len;
 }
 
-/* The new name of an ID's member and its suffix; NULL for what is no ID. Client and sender are number 0 of their pairs,
- * and the pairs cross when this is the server. */
+/* The new name of an ID's member, and its suffix; NULL: not an ID. Client and sender have index 0 in their pairs; on a server
+ * the pairs are swapped. */
 static const char *new_name(const struct conversion *c, const char *member, const char **suffix)
 {
     for (size_t i = 0; i < 2; i++) {
@@ -105,7 +105,7 @@ static nacre_err look(struct conversion *c)
         nacre__json_doc doc;
         bool found = false;
         nacre_err err = load_json(c, &doc, &found, files[i]);
-        bool again = i == 1 && has_secret; /* the same once more, or loading would have refused it */
+        bool again = i == 1 && has_secret; /* identical to secret.json, or loading would have failed */
         has_secret = has_secret || (i == 0 && found);
         if (err == NACRE_OK && found && !again) err = look_at(c, doc.root, files[i]);
         nacre__json_free(&doc);
@@ -114,7 +114,7 @@ static nacre_err look(struct conversion *c)
     return NACRE_OK;
 }
 
-/* The file with the IDs under their new names. The two layouts differ in their default algorithm, so it is named. */
+/* Writes the file with the IDs renamed. The layouts have different default algorithms, so the algorithm is written out. */
 static void put_settings(const struct conversion *c, nacre__text *text, const nacre__json *root)
 {
     const char *separator = "{", *suffix, *name;
@@ -131,7 +131,7 @@ static void put_settings(const struct conversion *c, nacre__text *text, const na
         else nacre__text_put_json(text, m);
     }
     if (!c->has_algorithm) nacre__text_put(text, "%s\"algorithm\": \"%s\"", separator, c->info.aead->name);
-    if (!c->has_required) nacre__text_put(text, ",\n \"sequence-required\": true"); /* behind the IDs */
+    if (!c->has_required) nacre__text_put(text, ",\n \"sequence-required\": true"); /* not first: the IDs precede it */
     nacre__text_put(text, "}\n");
 }
 
@@ -159,7 +159,7 @@ static nacre_err rewrite_ids(const struct conversion *c)
         nacre__text_free(&text);
     }
     nacre__json_free(&doc);
-    /* Who could read the settings still can; files with secrets stay closed. */
+    /* Restores the mode of settings.json; files with secrets keep 0600. */
     if (err == NACRE_OK && known && strcmp(c->ids_file, "settings.json") == 0)
         (void)fchmodat(c->dirfd->fd, c->ids_file, st.st_mode & 0777, 0);
     return err;
@@ -167,7 +167,7 @@ static nacre_err rewrite_ids(const struct conversion *c)
 
 /* ---- The state ---- */
 
-/* Of the other side we know nothing when we come from the newest layout: not even that it was never used. */
+/* The newest layout holds only one side's state, so the other side is never declared unused when converting from it. */
 static nacre__legacy_form form_of(struct conversion *c)
 {
     const nacre__sequence state = nacre__sequence_of(&c->info);
@@ -208,7 +208,7 @@ static nacre_err write_new_form(struct conversion *c)
     return nacre__sequence_write_next(c->dirfd, &state, form.writer, &uncertain, c->why);
 }
 
-/* ---- All together ---- */
+/* ---- The conversion ---- */
 
 static nacre_err check(const struct conversion *c)
 {
@@ -236,7 +236,7 @@ static bool is_there(const struct conversion *c, const char *name)
     return fstatat(c->dirfd->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* Replaced or removed by its name, a link would be gone and its target as it was (Kubernetes mounts secrets as links). */
+/* Refuses a symbolic link: replacing or removing it would leave its target unchanged (Kubernetes mounts secrets as links). */
 static nacre_err check_link(const struct conversion *c, const char *name)
 {
     struct stat st;
@@ -249,7 +249,7 @@ static nacre_err check_link(const struct conversion *c, const char *name)
 
 static nacre_err check_links(const struct conversion *c)
 {
-    nacre_err err = check_link(c, "secrets.json"); /* it becomes secret.json */
+    nacre_err err = check_link(c, "secrets.json"); /* will be renamed to secret.json */
     return err == NACRE_OK && c->ids_file != NULL ? check_link(c, c->ids_file) : err;
 }
 
@@ -259,7 +259,7 @@ static nacre_err cannot_rename(const struct conversion *c)
                        strerror(errno), nacre__store_advice(errno));
 }
 
-/* Where the file system has no hard links. */
+/* For file systems without hard links. */
 static nacre_err copy_secrets(const struct conversion *c)
 {
     nacre__file file;
@@ -284,8 +284,8 @@ static nacre_err add_secret(const struct conversion *c)
     return no_links ? copy_secrets(c) : cannot_rename(c);
 }
 
-/* To the name that all programs read. Not every file system renames in one step; so the new name is durable before the
- * old one goes, and while both are there, they count as one. */
+/* Renames secrets.json to secret.json, which all programs read. Not every file system renames atomically, so the new name is
+ * durable before the old one is removed; while both exist, they count as one. */
 static nacre_err rename_secrets(struct conversion *c)
 {
     int fd = c->dirfd->fd;
@@ -298,7 +298,7 @@ static nacre_err rename_secrets(struct conversion *c)
     return nacre__dirfd_sync(c->dirfd, c->why);
 }
 
-/* The secret's name comes first: afterwards there is one file that may hold the IDs, and not two. */
+/* rename_secrets is first, so that afterwards only one file can hold the IDs. */
 static nacre_err convert_loaded(struct conversion *c)
 {
     nacre_err err = nacre__directory_check_state(&c->info, c->dirfd, c->why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* create: one new context directory of given content. secret.json comes last: without it, what a crash left half-made
- * cannot be opened. What was made is taken away again, durably, when it cannot be completed. */
+/* create: makes a context directory of given content. secret.json is written last: a directory left incomplete by a crash
+ * cannot be opened without it. On failure everything made is durably removed. */
 #include <nacre/store.h>
 
 #include <errno.h>
@@ -57,7 +57,7 @@ static nacre_err write_file(const nacre__dirfd *dirfd, const char *name, nacre__
     return err;
 }
 
-/* Without a state it is one of new keys; written down all the same, so that its loss shows. */
+/* Without a state, writes that of new keys, so that a later loss of the file is detected. */
 static nacre_err write_state(const nacre__dirfd *dirfd, const nacre_directory_info *info, nacre_detail *why)
 {
     bool uncertain;
@@ -76,7 +76,7 @@ static nacre_err fill(const nacre__dirfd *dirfd, const nacre_directory_info *inf
     if (err != NACRE_OK) return err;
     put_secret(&secret, info);
     err = write_file(dirfd, "secret.json", &secret, why);
-    if (err == NACRE_OK) err = nacre_directory_read(&none, dirfd->path, false, why); /* whether it may say that */
+    if (err == NACRE_OK) err = nacre_directory_read(&none, dirfd->path, false, why); /* validates the content */
     if (err == NACRE_OK) err = nacre__dirfd_sync_parent(dirfd->path, why);
     return err;
 }
@@ -87,7 +87,7 @@ static nacre_err cannot_make(const char *path, nacre_detail *why)
     nacre_layout layout;
     int reason = errno;
     if (reason == EEXIST && nacre__dirfd_open(&dirfd, path, NULL) == NACRE_OK) {
-        /* Half-made, by a run that was broken off? */
+        /* Incomplete, from an interrupted run? */
         bool half = nacre__directory_layout(&layout, &dirfd, NULL) != NACRE_OK ||
                     faccessat(dirfd.fd, "secret.json", F_OK, 0) != 0;
         nacre__dirfd_close(&dirfd);
@@ -116,7 +116,7 @@ void nacre__directory_take_away(const char *path)
     if (rmdir(path) == 0) (void)!nacre__dirfd_sync_parent(path, NULL);
 }
 
-/* What cannot even be written down. All else is refused by reading it. */
+/* Checks only what writing needs; fill reads the result, which checks the rest. */
 static bool can_be_written(const nacre_directory_info *i)
 {
     return i->aead != NULL && nacre_hash_len(i->hash) != 0 && i->secret_len <= sizeof i->secret &&

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* directory: an open context directory: its lock, its context, and the store that keeps its state.
  *
- * What is on disk is always true or pessimistic: numbers are written as used before they are (RFC 8613 B.1.1), and the
- * replay window is written as unknown before the first request moves it (B.1.2), which a clean close repairs. */
+ * The state on disk is never optimistic: numbers are written as used before they are used (RFC 8613 B.1.1), and the replay
+ * window is written as unknown before the first request moves it (B.1.2). A clean close writes the exact window. */
 #include <nacre/store.h>
 
 #include <fcntl.h>
@@ -23,19 +23,19 @@
 enum { MAX_CHUNK = 10000 };
 
 struct nacre_directory {
-    nacre_context *ctx; /* in a page that a fork's child finds wiped */
+    nacre_context *ctx; /* in memory that is wiped in a child of fork */
     nacre__dirfd dirfd;
     nacre__guard guard;
-    pid_t owner;                         /* the process that opened it: a fork's child must not write */
-    nacre__sequence stored;              /* what sequence.json says, as far as we know */
-    bool is_legacy, fresh;               /* of the older layout; and without a sequence.json when it was opened */
-    nacre__json_doc rest;                /* older layout: sequence.json as it was, for the entries of others */
-    nacre__generation_writer generation; /* which one is the last written here */
-    bool uncertain;    /* a write failed half-way: the file may say something newer, but nothing untrue */
-    uint64_t floor;    /* numbers below were used, or may have been before it was opened: no state may say less */
-    nacre_detail lost; /* why nothing is written any more; "" as long as the state is ours */
+    pid_t owner;                         /* the process that opened it: a child of fork must not write */
+    nacre__sequence stored;              /* the last state known to be in sequence.json */
+    bool is_legacy, fresh;               /* legacy layout; no sequence.json when opened */
+    nacre__json_doc rest;                /* legacy layout: sequence.json as read, for the entries of other IDs */
+    nacre__generation_writer generation; /* last generation written here */
+    bool uncertain;                      /* a write failed after the rename: the file may hold a newer, valid state */
+    uint64_t floor;    /* numbers below may have been used; next_to_send in the file must not go below it */
+    nacre_detail lost; /* the error that stopped all writes; "": none */
     char *path;
-    size_t size; /* of this whole allocation, the prepared keys at its end included */
+    size_t size; /* of this allocation, including the prepared keys at its end */
     size_t keys_at, keys_size;
     uint8_t id_context[255];
     uint64_t window_words[NACRE_REPLAY_MAX / 64];
@@ -43,7 +43,7 @@ struct nacre_directory {
 
 /* ---- The store ---- */
 
-/* After a fork there would be two contexts that count from the same number, and two writers of one file. */
+/* A child of fork would count from the same number and write the same file. */
 static nacre_err check_owner(const nacre_directory *dir, nacre_detail *why)
 {
     if (dir->owner == getpid()) return NACRE_OK;
@@ -51,13 +51,13 @@ static nacre_err check_owner(const nacre_directory *dir, nacre_detail *why)
                        dir->path, (long)dir->owner);
 }
 
-/* After another program's change of the state was noticed, every write fails with the text of that. */
+/* Once a change by another program was detected, every write fails with that error. */
 static nacre_err check_ours(const nacre_directory *dir, nacre_detail *why)
 {
     return dir->lost.text[0] == '\0' ? NACRE_OK : nacre__fail(why, NACRE_ERR_LOCKED, "%s", dir->lost.text);
 }
 
-/* For good: another program may use the numbers in hand, and accept what the window has not seen. */
+/* Permanently: another program may use the numbers reserved here and accept requests that this window has not seen. */
 static void stop(nacre_directory *dir, const nacre_detail *why)
 {
     dir->lost = *why;
@@ -116,7 +116,7 @@ static nacre_err directory_window_lost(void *self, nacre_detail *why)
 static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_detail *why)
 {
     nacre_directory *dir = self;
-    nacre_context_before_save(dir->ctx); /* here too, for callers that do not use nacre_store_save */
+    nacre_context_before_save(dir->ctx); /* again, because callers may not use nacre_store_save */
     nacre__sequence state = { .next_to_send = nacre_context_next_seq(ctx) };
     state.window_known = nacre_replay_export(nacre_context_replay(ctx), &state.window_index, state.window_bits);
     if (nacre__sequence_equal(&state, &dir->stored) && !dir->uncertain) return check_ours(dir, why);
@@ -125,7 +125,7 @@ static nacre_err directory_save(void *self, const nacre_context *ctx, nacre_deta
     return err;
 }
 
-/* What is known to be there: after a write that failed half-way, perhaps less. */
+/* Gives the stored state; fails while a failed write leaves it uncertain. */
 static nacre_err directory_load(void *self, nacre_stored *state, nacre_detail *why)
 {
     const nacre_directory *dir = self;
@@ -175,7 +175,7 @@ static size_t round_up(size_t size, size_t align)
     return (size + align - 1) / align * align;
 }
 
-/* One allocation for the directory and, aligned as the provider wants it, for the prepared keys. */
+/* One allocation for the directory and the prepared keys, aligned as the provider requires. */
 static nacre_directory *allocate(size_t keys_size, size_t keys_align)
 {
     size_t align = keys_align > alignof(nacre_directory) ? keys_align : alignof(nacre_directory);
@@ -197,7 +197,7 @@ static nacre_directory *allocate(size_t keys_size, size_t keys_align)
     return dir;
 }
 
-/* Frees everything, and writes nothing. */
+/* Frees everything without writing. */
 static void release(nacre_directory *dir)
 {
     nacre_context_wipe(dir->ctx);
@@ -210,7 +210,7 @@ static void release(nacre_directory *dir)
     free(dir);
 }
 
-/* Options override the settings; `info` gets the result. */
+/* Options override the settings in `info`. */
 static nacre_err choose_chunks(nacre_directory_info *info, const nacre_directory_options *options, const char *path,
                                nacre_detail *why)
 {
@@ -243,7 +243,7 @@ static nacre_err derive(nacre_directory *dir, const nacre_crypto *crypto, const 
         .persistent = true,
         .first_chunk = info->first_chunk,
         .max_chunk = info->max_chunk,
-        .echo = NACRE_ARRAY(echo), /* on a client too: a context may receive requests in either role */
+        .echo = NACRE_ARRAY(echo), /* on clients too: a context may receive requests in either role */
     };
     nacre_err err =
         nacre_context_init(dir->ctx, crypto, &params, (nacre_buf){ (uint8_t *)dir + dir->keys_at, dir->keys_size });
@@ -288,7 +288,7 @@ static nacre_err make(nacre_directory **out, const char *path, const nacre_crypt
     return err;
 }
 
-/* Makes the directory of what was read; `rest` goes over to it. */
+/* Creates the directory object; takes ownership of `rest` on success. */
 static nacre_err open_loaded(nacre_directory **out, const nacre__dirfd *dirfd, int lock_fd, nacre_directory_info *info,
                              nacre__json_doc *rest, const nacre_directory_options *options, const nacre_crypto *crypto,
                              nacre_detail *why)
@@ -325,7 +325,7 @@ static nacre_err open_directory(nacre_directory **out, const nacre__dirfd *dirfd
     return err;
 }
 
-/* Removes temporary files that a crash left, which may hold a secret. */
+/* Removes temporary files left by a crash; they may hold a secret. */
 static void sweep(const nacre__dirfd *dirfd)
 {
     nacre__file_sweep(dirfd, "sequence.json");

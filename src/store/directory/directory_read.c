@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* directory_read: secret.json and settings.json to the parameters of a context.
+/* directory_read: reads the parameters of a context from secret.json and settings.json.
  *
- * The keys of the IDs tell the layout: sender-id and recipient-id say them as one side has them; client-sender-id and
- * server-sender-id, of the older layout, serve both sides, and a role tells which is the sender's. */
+ * The member names of the IDs determine the layout: sender-id and recipient-id are for one side; client-sender-id and
+ * server-sender-id (legacy layout) are for both, and the role selects the Sender ID. */
 #include "store/directory/directory_read.h"
 
 #include <stdio.h>
@@ -19,10 +19,10 @@ struct reading {
     nacre__settings settings;
     nacre_role role;
     nacre_directory_info *info;
-    nacre__setting_number sender_id, recipient_id; /* which data are these, in this layout and role */
+    nacre__setting_number sender_id, recipient_id; /* the settings that hold these, by layout and role */
 };
 
-/* ---- Reading one datum ---- */
+/* ---- Reading one setting ---- */
 
 static nacre_err too_long(const struct reading *r, nacre__setting_number number, size_t len, size_t max)
 {
@@ -56,7 +56,7 @@ static nacre_err read_hex(const struct reading *r, nacre__setting_number number,
     return NACRE_OK;
 }
 
-/* A byte string; a missing one leaves `len` at 0. */
+/* Reads a byte string; if missing, `len` is 0. */
 static nacre_err read_bytes(const struct reading *r, nacre__setting_number number, nacre_buf buf, size_t *len)
 {
     const nacre__setting *d = &r->settings.at[number];
@@ -89,7 +89,7 @@ static nacre_err read_algorithm(const struct reading *r)
     const nacre_aead *aead = NULL;
     uint64_t number = 0;
     if (d->value == NULL) {
-        /* RFC 8613 3.2: the default; the older layout comes from the time of drafts, which had another. */
+        /* RFC 8613 3.2: the default. The legacy layout dates from the drafts, which had another default. */
         bool older = r->info->layout == NACRE_LAYOUT_LEGACY;
         r->info->aead = nacre_aead_by_number(older ? SEED_ALGORITHM : NACRE_AES_CCM_16_64_128);
         return NACRE_OK;
@@ -136,7 +136,7 @@ static nacre_err read_window(const struct reading *r)
     return NACRE_OK;
 }
 
-/* Whether a directory says of itself that its state is there, so that a lost one is not taken for new keys. */
+/* true: the directory requires a state, so that a lost one is not taken for that of new keys. */
 static nacre_err read_sequence_required(const struct reading *r)
 {
     const nacre__setting *d = &r->settings.at[NACRE__SEQUENCE_REQUIRED];
@@ -209,7 +209,7 @@ static nacre_err read_secrets(const struct reading *r)
                : nacre__setting_bad(&r->settings, NACRE__SECRET, "is empty; at least one byte is needed, 16 are usual");
 }
 
-/* ---- The layout, and which ID is whose ---- */
+/* ---- Layout and role ---- */
 
 static nacre_err mixed(const struct reading *r, nacre__setting_number newer, nacre__setting_number older)
 {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* generate: a fresh pair of context directories. Either both are complete and durable, or what was made is taken away
- * again. */
+/* generate: makes a new pair of context directories. Either both are complete and durable, or both are removed. */
 #include <nacre/store.h>
 
 #include <string.h>
@@ -24,7 +23,7 @@ static const nacre_aead *aead_of(const nacre_generate_options *options)
     return options->aead != NULL ? options->aead : nacre_aead_by_number(NACRE_AES_CCM_16_64_128);
 }
 
-/* RFC 8613 3.3: bounded by the nonce, and unique within the context. Absent ones are made later, to fit. */
+/* RFC 8613 3.3: the nonce bounds the length, and the two must differ. Absent IDs are chosen later. */
 static nacre_err check_ids(const nacre_generate_options *options, nacre_detail *why)
 {
     const nacre_aead *aead = aead_of(options);
@@ -54,7 +53,7 @@ static nacre_err check(const char *client_path, const char *server_path, const n
     return check_ids(options, why);
 }
 
-/* The ID that is given, or a random one of `len` bytes. */
+/* The given ID, or a random one of `len` bytes. */
 static bool choose_id(uint8_t *id, size_t *id_len, nacre_bytes given, size_t len)
 {
     *id_len = nacre_is_absent(given) ? len : given.len;
@@ -63,9 +62,9 @@ static bool choose_id(uint8_t *id, size_t *id_len, nacre_bytes given, size_t len
     return true;
 }
 
-/* RFC 8613 3.3: IDs that nobody hands out are random. Two bytes for the client, so that the many clients of one server
- * seldom have the same (and then have it tried twice), one for the server, of which a client knows few; and one each where
- * the algorithm's nonce has no room for more. They differ, by length or by looking again. */
+/* RFC 8613 3.3: IDs that are not assigned are random. The client gets two bytes, so that many clients of one server seldom
+ * collide (a collision costs a second decryption attempt); the server gets one, as a client knows few servers; each gets one
+ * if the algorithm's nonce allows no more. Repeated until they differ. */
 static bool choose_ids(nacre_directory_info *info, const nacre_generate_options *options)
 {
     const size_t most = (size_t)info->aead->nonce_len - 6;
@@ -78,7 +77,7 @@ static bool choose_ids(nacre_directory_info *info, const nacre_generate_options 
     return true;
 }
 
-/* The client's side: random secret and salt, IDs that are random or given. */
+/* The client's side: random secret and salt, given or random IDs. */
 static nacre_err invent(nacre_directory_info *info, const nacre_generate_options *options, nacre_detail *why)
 {
     memset(info, 0, sizeof *info);

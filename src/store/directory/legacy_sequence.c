@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* legacy_sequence: the older layout's state, read strictly. */
+/* legacy_sequence: reads the legacy layout's state strictly, and writes it. */
 #include "store/directory/legacy_sequence.h"
 
 #include <inttypes.h>
@@ -43,7 +43,7 @@ static bool is_id(const char *hex, nacre_bytes id)
     return nacre_hex_decode(&bytes, NACRE_BUF(buf), hex, strlen(hex)) == NACRE_OK && nacre_bytes_equal(bytes, id);
 }
 
-/* The entry of an ID, upper or lower case; `entry` is NULL when there is none. */
+/* Finds the entry of an ID, in upper or lower case hex; NULL: none. */
 static nacre_err find_entry(const struct reading *r, const nacre__json **entry, const nacre__json *object,
                             nacre_bytes id)
 {
@@ -63,7 +63,7 @@ static bool lists_id(const nacre__json *array, nacre_bytes id)
     return false;
 }
 
-/* The other side's program keeps its own entries only, so that this side's numbers are not zero, but lost. */
+/* A missing entry means lost, not zero: older programs of the other side keep only their own entries. */
 static nacre_err lost(const struct reading *r, const nacre__json *where, const char *member, nacre_bytes id)
 {
     char hex[MAX_HEX];
@@ -130,7 +130,7 @@ static nacre_err read_seen(const struct reading *r, nacre__sequence *s, const na
     return err;
 }
 
-/* What the form cannot say overrides what it says. */
+/* "received" overrides "seen". */
 static nacre_err read_received(const struct reading *r, nacre__sequence *s)
 {
     const nacre__json *entry;
@@ -149,7 +149,7 @@ static nacre_err read_state(const struct reading *r, nacre__sequence *s)
     if (err == NACRE_OK) err = find_entry(r, &seen, r->seen, r->recipient_id);
     if (err != NACRE_OK) return err;
     if (used == NULL && seen == NULL && lists_id(r->unused, r->sender_id)) {
-        s->window_known = true; /* and empty */
+        s->window_known = true; /* empty window */
         return NACRE_OK;
     }
     if (used == NULL) return lost(r, r->used, "used", r->sender_id);
@@ -225,7 +225,7 @@ nacre_err nacre__legacy_read(nacre__sequence *sequence, nacre__json_doc *rest, b
 
 /* ---- Writing ---- */
 
-/* The list is exact: the number below the window, then each that was seen in it. */
+/* Lists the number below the window, then each number seen in it. */
 static void put_seen(nacre__text *text, const nacre__sequence *s)
 {
     if (!s->window_known) {
@@ -238,7 +238,7 @@ static void put_seen(nacre__text *text, const nacre__sequence *s)
     nacre__text_put(text, "]");
 }
 
-/* The entries of other IDs, as they were. */
+/* Copies the entries of other IDs. */
 static void put_others(nacre__text *text, const nacre__json *object, nacre_bytes id, bool first)
 {
     if (object == NULL || object->type != NACRE__JSON_OBJECT) return;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* moved: DIR/moved.json, which says that the context of a directory was moved into a pack:
+/* moved: DIR/moved.json, which marks a directory whose context was moved into a pack:
  *
  *     {"moved-to": "PATH", "identity": "HEX", "next-to-send": N, "completed": true}
  *
- * Such a directory is not used any more. pack_move writes the file. */
+ * Such a directory must not be used. pack_move writes the file. */
 #ifndef NACRE_STORE_DIRECTORY_MOVED_H
 #define NACRE_STORE_DIRECTORY_MOVED_H
 
@@ -13,16 +13,16 @@ enum { NACRE__MOVED_IDENTITY = 32 /* hex digits of the pack's identity */ };
 
 typedef struct nacre__moved {
     bool found, whole, completed;
-    char to[200]; /* the pack's path then, for people; "?": not known */
+    char to[200]; /* the pack's path at that time, for error texts; "?": unknown */
     char pack[NACRE__MOVED_IDENTITY + 1];
     uint64_t next_to_send; /* when the move began */
 } nacre__moved;
 
-/* nacre__moved_read reads it; where there is none, that is no error.
- * NACRE_OK; NACRE_ERR_BAD_CONTEXT (not what a move writes); NACRE_ERR_FILE; NACRE_ERR_NO_MEMORY */
+/* nacre__moved_read reads it; a missing file is no error.
+ * NACRE_OK; NACRE_ERR_BAD_CONTEXT (malformed); NACRE_ERR_FILE; NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre__moved_read(nacre__moved *moved, const nacre__dirfd *dirfd, nacre_detail *why);
 
-/* nacre__moved_check refuses a directory that has one, whole or not. Errors as nacre__moved_read. */
+/* nacre__moved_check refuses a directory that has the file, well-formed or not. Errors as nacre__moved_read. */
 NACRE_MUST_USE nacre_err nacre__moved_check(const nacre__dirfd *dirfd, nacre_detail *why);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* sequence_file: sequence.json, read strictly (a guess here would mean a nonce used twice or a replay accepted) and
- * written as a whole. */
+/* sequence_file: reads sequence.json strictly, because a wrong guess would reuse a nonce or accept a replay; writes it as a
+ * whole. */
 #include "store/directory/sequence_file.h"
 
 #include <inttypes.h>
@@ -32,8 +32,8 @@ static nacre_err bad_value(const struct reading *r, const nacre__json *where, co
                        where->line, text, found);
 }
 
-/* aiocoap takes a number in a string as well. What lies above the last number means that none is left: aiocoap asks for
- * its numbers in chunks, and the last chunk may reach beyond the end. */
+/* Like aiocoap, accepts a number in a string. A value above NACRE_SEQ_MAX means that no number is left: aiocoap reserves
+ * numbers in chunks, and the last chunk may extend beyond the end. */
 static nacre_err read_next_to_send(const struct reading *r, uint64_t *next, const nacre__json *root)
 {
     const nacre__json *value = nacre__json_member(root, "next-to-send");
@@ -70,7 +70,7 @@ static nacre_err read_window(const struct reading *r, nacre__sequence *s, const 
     const nacre__json *index = nacre__json_member(received, "index");
     const nacre__json *bitfield = nacre__json_member(received, "bitfield");
     if (index == NULL || bitfield == NULL) return bad(r, received, "received must have index and bitfield");
-    /* Both null: how aiocoap writes a window that was never initialised. */
+    /* aiocoap writes both as null if the window was never initialised: unknown. */
     if (index->type == NACRE__JSON_NULL && bitfield->type == NACRE__JSON_NULL) return NACRE_OK;
     if (index->type != NACRE__JSON_NUMBER ||
         nacre__decimal_to_uint(&s->window_index, index->text, index->len) != NACRE__DECIMAL_OK ||
@@ -96,7 +96,7 @@ static nacre_err read_root(const struct reading *r, nacre__sequence *s, const na
     return err == NACRE_OK ? read_received(r, s, root, window) : err;
 }
 
-/* DIR/lock has seen a later state than this one: that of an unused directory, or of another program, was put back. */
+/* DIR/lock has recorded a later state: that of an unused directory, or of another program, was restored. */
 static bool is_behind(const nacre__sequence *s, const nacre__generation *count)
 {
     if (count->number == 0 || count->number < s->generation) return false;

@@ -11,7 +11,7 @@ const char *const nacre__settings_files[NACRE__SETTINGS_FILES] = { "secret.json"
 
 static const struct {
     const char *name;
-    const char *other_name; /* what the generator of the older layout wrote; NULL: nothing else */
+    const char *other_name; /* used by the legacy layout's generator; NULL: none */
 } table[NACRE__NUM_SETTINGS] = {
     [NACRE__SECRET] = { "secret", NULL },
     [NACRE__SALT] = { "salt", NULL },
@@ -41,7 +41,7 @@ static bool is_named(const char *member, const char *name, nacre__setting_form *
     return true;
 }
 
-/* Whether a member's name is that of a datum, and in which form. */
+/* Whether a member's name is that of the setting; sets its form. */
 static bool is_datum(const char *member, nacre__setting_number number, nacre__setting_form *form)
 {
     return is_named(member, table[number].name, form) || is_named(member, table[number].other_name, form);
@@ -126,7 +126,7 @@ static bool same(const nacre__file *a, const nacre__file *b)
     return nacre_bytes_equal(nacre_bytes_of(a->ptr, a->len), nacre_bytes_of(b->ptr, b->len));
 }
 
-/* All files first, for two of them are compared. */
+/* Reads all files before parsing, because two of them are compared. */
 static nacre_err read_all(nacre__settings *settings, nacre__file files[NACRE__SETTINGS_FILES],
                           bool found[NACRE__SETTINGS_FILES])
 {

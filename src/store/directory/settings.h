@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* data: where each datum of a context stands, in secret.json and settings.json.
+/* settings: finds the settings of a context in secret.json and settings.json.
  *
- * Any datum may be in any of the files, as NAME_hex or NAME_ascii where it is a byte string; given twice it is refused,
- * for nobody can tell which one the peer has. Members with other names are left alone. secret.json and secrets.json are
- * two names of one file: when both are there with the same text, as while one is renamed to the other, they count once. */
+ * Any setting may be in any of the files; byte strings are NAME_hex or NAME_ascii. A setting given twice is refused because it
+ * is unknown which value the peer has. Members with other names are ignored. secrets.json is another name of secret.json: if
+ * both exist with the same text, as during a rename, they count as one. */
 #ifndef NACRE_STORE_SETTINGS_H
 #define NACRE_STORE_SETTINGS_H
 
@@ -31,7 +31,7 @@ typedef enum nacre__setting_number {
 } nacre__setting_number;
 typedef enum nacre__setting_form { NACRE__AS_IS, NACRE__AS_HEX, NACRE__AS_ASCII } nacre__setting_form;
 
-/* Where a datum was found; `value` is NULL when it was not. */
+/* Where a setting was found; `value` is NULL if it was not. */
 typedef struct nacre__setting {
     const nacre__json *value;
     const char *file;
@@ -45,20 +45,20 @@ typedef struct nacre__settings {
     nacre__setting at[NACRE__NUM_SETTINGS];
 } nacre__settings;
 
-/* nacre__settings_read finds all data; `settings` is all zero but for folder and why. Free it in any case.
+/* nacre__settings_read finds all settings. Set `dirfd` and `why` and zero the rest before; free it in any case.
  * NACRE_OK, NACRE_ERR_BAD_CONTEXT, NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre__settings_read(nacre__settings *settings);
 void nacre__settings_free(nacre__settings *settings);
 
-/* An error at a datum: file, line and key are named, and the text goes on with what is wrong and what is allowed;
- * nacre__setting_bad_value also with what was found instead, unless that is a secret. */
+/* Errors about a setting: the message gives file, line and name, then `text`: what is wrong and what is allowed.
+ * nacre__setting_bad_value appends the value found, unless it is a secret. */
 nacre_err nacre__setting_bad(const nacre__settings *settings, nacre__setting_number number, const char *text);
 nacre_err nacre__setting_bad_value(const nacre__settings *settings, nacre__setting_number number, const char *text);
 
-/* nacre__setting_name gives the names that mean something, one by one, without their suffixes; NULL ends. */
+/* nacre__setting_name gives the name of a setting without suffix; NULL past the last. */
 const char *nacre__setting_name(size_t index);
 
-/* nacre__setting_knows tells whether a member of that name, with its suffix, means something. */
+/* nacre__setting_knows tells whether a member name, with its suffix, is a setting. */
 bool nacre__setting_knows(const char *member);
 
 #endif

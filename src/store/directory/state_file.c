@@ -26,7 +26,7 @@ typedef struct mark {
     uint64_t generation;
 } mark;
 
-/* "FILE@DIRECTORY#GENERATION", of which each part may be missing, but not all. */
+/* "FILE@DIRECTORY#GENERATION": each part may be missing, but not all. */
 static bool parse(mark *m, const nacre__json *said)
 {
     *m = (mark){ .generation = 0 };
@@ -44,7 +44,7 @@ static bool parse(mark *m, const nacre__json *said)
     return nacre__decimal_to_uint(&m->generation, at + 1, strlen(at + 1)) == NACRE__DECIMAL_OK && m->generation > 0;
 }
 
-/* The table of generation.h. */
+/* Implements the table in generation.h. */
 static bool is_outdated(const nacre__state_text *text, uint64_t generation)
 {
     if (generation == 0) return false;
@@ -59,7 +59,7 @@ bool nacre__state_is_elsewhere(const nacre__state_text *text, const nacre__json 
     const nacre__json *ours = nacre__json_member(root, "nacre");
     const nacre__json *said = ours != NULL ? nacre__json_member(ours, "born") : NULL;
     *generation = 0;
-    if (said == NULL) return false; /* not used yet, written by another program, or by hand */
+    if (said == NULL) return false; /* unused, or written by another program or by hand */
     if (!parse(&m, said)) return true;
     *generation = m.generation;
     return !nacre__file_identity_matches(text->identity, m.file) ||
@@ -94,6 +94,6 @@ nacre_err nacre__state_commit(nacre__new_state *state, const char *text, bool *u
     nacre_err err = nacre__file_commit(&state->file, text, uncertain, why);
     if (err != NACRE_OK || state->writer == NULL) return err;
     err = nacre__generation_put(state->writer, state->generation, state->file.dirfd, why);
-    *uncertain = err != NACRE_OK; /* it is there, and durable; but an older snapshot would not be told */
+    *uncertain = err != NACRE_OK; /* the state is durable, but an older snapshot would not be detected */
     return err;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* state_file: sequence.json of either layout as a file: which one it is, where, and which generation.
+/* state_file: the mark in sequence.json of either layout that ties a state to its file, directory and generation.
  *
- * A state in use says so in one member that other programs pass over, "nacre": {"born": "FILE@DIRECTORY#GENERATION"}: the
- * file that it was written to and the directory that this is in (file_identity.h), and how often a state was written (generation.h).
- * Each part may be missing where it is not known. The directory tells a snapshot of hard links that is put back in its
- * place, whose files are the old ones. A state without the member is another program's, or was not used yet. */
+ * A state in use has a member that other programs ignore, "nacre": {"born": "FILE@DIRECTORY#GENERATION"}: the identities of the
+ * file it was written to and of its directory (file_identity.h), and the number of writes (generation.h). Unknown parts are
+ * omitted. The directory's identity detects a restored snapshot of hard links, whose files are the original ones. A state
+ * without the member was written by another program or is unused. */
 #ifndef NACRE_STORE_STATE_FILE_H
 #define NACRE_STORE_STATE_FILE_H
 
@@ -20,21 +20,22 @@ typedef struct nacre__state_text {
     nacre__file file;
     bool found;
     char identity[NACRE__FILE_IDENTITY_TEXT], dir_identity[NACRE__FILE_IDENTITY_TEXT]; /* the file, and the directory */
-    nacre__generation count; /* of DIR/lock, before sequence.json was read: without the lock a writer may be at work */
-    bool touched;            /* linked, renamed or changed after it was written */
+    nacre__generation
+        count;    /* of DIR/lock; read before sequence.json, because without the lock a writer may be active */
+    bool touched; /* linked, renamed or changed since it was written */
 } nacre__state_text;
 
 /* nacre__state_text_read: errors as nacre__file_read. Free `file`. */
 NACRE_MUST_USE nacre_err nacre__state_text_read(nacre__state_text *text, const nacre__dirfd *dirfd, size_t max,
                                                 nacre_detail *why);
 
-/* Whether the state is a copy, or an old one. `generation` gets what it names, or 0. */
+/* Whether the state is a copy or outdated. `generation` gets the one it names, or 0. */
 bool nacre__state_is_elsewhere(const nacre__state_text *text, const nacre__json *root, uint64_t *generation);
 
 /* ---- Writing ---- */
 
-/* nacre__state_begin makes the temporary file; `mark` is what its text says as "born", or "". `writer` is NULL for a state
- * that is not in use: it may still be carried to where it will be. Then either nacre__state_commit or nacre__file_abandon.
+/* nacre__state_begin creates the temporary file; `mark` is the value of "born" for its text, or "". `writer` is NULL for a
+ * state not in use, which may still be copied to where it will be used. nacre__state_commit or nacre__file_abandon must follow.
  * Errors as nacre__file_begin, nacre__generation_next. */
 typedef struct nacre__new_state {
     nacre__new_file file;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* twins: marks of the keys of many contexts, sorted, so that equal ones stand side by side. */
+/* twins: sorts key hashes of many contexts, so that equal ones are adjacent. */
 #include "store/directory/twins.h"
 
 #include <stdlib.h>
@@ -25,7 +25,7 @@ void nacre__twins_free(nacre__twins *twins)
     *twins = (nacre__twins){ .num = 0 };
 }
 
-/* ---- Taking in ---- */
+/* ---- Adding ---- */
 
 nacre_err nacre__twins_add(nacre__twins *twins, const nacre_context *ctx, uint64_t owner)
 {
@@ -103,7 +103,7 @@ static int by_owner(const void *a, const void *b)
     return order != 0 ? order : (int)x->direction - (int)y->direction;
 }
 
-/* A run of one mark: each gets the first one that is not itself. */
+/* Pairs each entry of a run of equal marks with the first one of another owner. */
 static size_t pair_up(nacre__twin *found, const nacre__twin_key *run, size_t len)
 {
     size_t num = 0, second = 1;
@@ -135,7 +135,7 @@ nacre_err nacre__twins_find(nacre__twins *twins, nacre__twin **found, size_t *nu
     qsort(twins->keys, twins->num, sizeof *twins->keys, by_mark);
     size_t num = pair_all(all, twins), kept = 0;
     qsort(all, num, sizeof *all, by_owner);
-    for (size_t i = 0; i < num; i++) /* both keys: one twin */
+    for (size_t i = 0; i < num; i++) /* report a pair that shares both keys once */
         if (kept == 0 || all[kept - 1].owner != all[i].owner || all[kept - 1].other != all[i].other)
             all[kept++] = all[i];
     *found = all;
