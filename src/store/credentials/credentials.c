@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* credentials: the map from URI patterns and names to credentials, and how it is asked.
+/* credentials: the map from URI patterns and names to credentials, and its lookup.
  *
- * Entries lie in the order in which they were set. Beside them are two lists of pointers, made anew after each change: by
- * name, to follow aliases, and the patterns by length, to try. Where an alias leads is worked out then, too, each entry
- * once, so that long chains cost no more than short ones. */
+ * Entries are in the order in which they were set. Each change rebuilds two lists of pointers: all entries by name, to follow
+ * aliases, and patterns by length, to match longest first. It also resolves every alias, visiting each entry once, however long
+ * the chains. */
 #include "store/credentials/credentials.h"
 
 #include <stdlib.h>
@@ -15,10 +15,10 @@
 #include "store/credentials/uri_match.h"
 
 typedef struct entry {
-    nacre__entry_setting is;    /* its slices point into `text`, with a NUL behind each */
-    const char *pattern;        /* as matched: with a '/' behind a bare authority, */
-    const char *plain_host;     /* and with its host in the one spelling */
-    const struct entry *target; /* behind all aliases; NULL: it leads nowhere */
+    nacre__entry_setting is;    /* its slices point into `text`, each NUL-terminated */
+    const char *pattern;        /* as matched: with a '/' after a bare authority */
+    const char *plain_host;     /* the same with a normalised host */
+    const struct entry *target; /* after all aliases; NULL: none */
     size_t order;
     enum { NEW, BEING_FOLLOWED, KNOWN } state;
     bool is_circle;
@@ -26,7 +26,7 @@ typedef struct entry {
 } entry;
 
 struct nacre_credentials {
-    entry **entries; /* in the order of their setting */
+    entry **entries; /* in the order they were set */
     size_t num, cap;
     entry **by_name, **by_length; /* `num`, and `num_patterns` */
     size_t num_patterns;
@@ -76,8 +76,8 @@ static char *put(char **at, nacre_bytes bytes)
     return start;
 }
 
-/* A '/' is put where an empty path ends the authority, "coap://host" or "coap://host?query", as it is in every URI that
- * we compare with (RFC 7252 6.3). Behind a '*' there is no telling, and nothing is put. */
+/* Inserts the '/' of an empty path after the authority, as in "coap://host" or "coap://host?query": every URI compared has it
+ * (RFC 7252 6.3). After a '*' the end of the authority is unknown, and nothing is inserted. */
 static const char *put_pattern(char *at, const char *name)
 {
     const char *separator = name + strcspn(name, ":/?#*");
@@ -94,7 +94,7 @@ static const char *put_pattern(char *at, const char *name)
 static entry *make_entry(const nacre__entry_setting *setting)
 {
     size_t target_len = setting->dirfd.len + setting->target.len;
-    const size_t pattern_len = setting->name.len + 2; /* its '/' and NUL included */
+    const size_t pattern_len = setting->name.len + 2; /* including '/' and NUL */
     entry *e = calloc(1, sizeof *e + setting->name.len + target_len + 3 * pattern_len + NACRE__URI_HOST_MORE + 2);
     if (e == NULL) return NULL;
     char *at = e->text;
@@ -169,7 +169,7 @@ static entry *find_entry(const nacre_credentials *c, const char *name)
     return found != NULL ? *found : NULL;
 }
 
-/* Follows a chain to its end, then tells that to every entry of the chain: none is walked twice. */
+/* Follows a chain to its end, then sets the result in every entry of it, so that no entry is visited twice. */
 static void follow(const nacre_credentials *c, entry *start)
 {
     entry *e = start;
@@ -207,8 +207,8 @@ void nacre__credentials_index(nacre_credentials *credentials)
     for (size_t i = 0; i < c->num; i++) follow(c, c->entries[i]);
 }
 
-/* The entry to be named for a chain without an end: of a circle the last one that was set, which closed it, or else the one
- * whose own alias is not there. */
+/* The entry to report for a chain without a target: in a circle the one set last, which closed it; otherwise the one whose
+ * alias does not exist. */
 static const entry *culprit_behind(const nacre_credentials *c, const entry *e)
 {
     const entry *next = e;
@@ -216,7 +216,7 @@ static const entry *culprit_behind(const nacre_credentials *c, const entry *e)
         while ((next = find_entry(c, target_of(next))) != NULL) e = next;
         return e;
     }
-    for (size_t i = 0; i < c->num; i++) e = find_entry(c, target_of(e)); /* into the circle, if it began outside */
+    for (size_t i = 0; i < c->num; i++) e = find_entry(c, target_of(e)); /* into the circle, if `e` is outside */
     const entry *latest = e;
     for (next = find_entry(c, target_of(e)); next != e; next = find_entry(c, target_of(next)))
         if (next->order > latest->order) latest = next;
@@ -235,7 +235,7 @@ bool nacre__credentials_first_fault(const nacre_credentials *credentials, nacre_
     return false;
 }
 
-/* ---- By hand -------------------------------------------------------------------------------------------------------- */
+/* ---- Changes by the application ------------------------------------------------------------------------------------- */
 
 static void take_out(nacre_credentials *c, entry *e)
 {
@@ -297,7 +297,7 @@ nacre_err nacre_credentials_set_plain(nacre_credentials *credentials, const char
     return set(credentials, (nacre__entry_setting){ .kind = NACRE__ENTRY_PLAIN }, name, why);
 }
 
-/* ---- Asking --------------------------------------------------------------------------------------------------------- */
+/* ---- Lookup --------------------------------------------------------------------------------------------------------- */
 
 static nacre_credential credential_of(const entry *e)
 {
@@ -326,7 +326,7 @@ static const entry *find_exact(const nacre_credentials *c, const char *uri)
     return NULL;
 }
 
-/* `plain_host` is the same URI, its host in the one spelling. */
+/* `plain_host` is the same URI with a normalised host. */
 static const entry *find_lenient(const nacre_credentials *c, const char *uri, const char *plain_host)
 {
     nacre__uri_view view = nacre__uri_view_of(uri), plain = nacre__uri_view_of(plain_host);
@@ -347,7 +347,7 @@ static bool same_but_for_spelling(const char *a, const char *b)
            nacre_bytes_equal(x.port, y.port) && nacre_bytes_equal(x.rest, y.rest);
 }
 
-/* Of two patterns that are one but for their spelling, the one that protects. */
+/* An entry that protects, if one has the same pattern in another spelling; otherwise `plain`. */
 static const entry *protected_twin(const nacre_credentials *c, const entry *plain)
 {
     for (size_t i = 0; i < c->num_patterns; i++) {
@@ -357,8 +357,8 @@ static const entry *protected_twin(const nacre_credentials *c, const entry *plai
     return plain;
 }
 
-/* Exactly as written first. Where that finds nothing, or nothing but leave to go in clear, another spelling of the same
- * URI has its say: it must not be a way around protection. */
+/* An exact match wins if it protects. Otherwise other spellings of the same URI are tried, so that spelling does not bypass
+ * protection. */
 static const entry *find_pattern(const nacre_credentials *c, const char *uri, const char *plain_host)
 {
     const entry *exact = find_exact(c, uri);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* credentials_file: the map of credentials from a JSON file as aiocoap has it.
+/* credentials_file: reads the map of credentials from a JSON file in aiocoap's format.
  *
- * Unlike there, an alias always leads to its entry, and what is not understood is an error when the file is loaded: a
- * request must never go out in clear because its entry was passed over. */
+ * Unlike in aiocoap, aliases are always followed, and an unknown entry is an error at load time: a request must never be sent
+ * unprotected because its entry was ignored. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ static nacre_bytes text_of(const nacre__json *value)
 
 /* ---- "oscore" ------------------------------------------------------------------------------------------------------- */
 
-/* DIR, relative to the file's folder; a '/' at its end says nothing and would make one directory look like two. */
+/* DIR, relative to the file's directory. A trailing '/' is removed: it would make one directory look like two. */
 static nacre_err set_dir(const struct loading *l, nacre__entry_setting *e, const char *name, const nacre__json *value)
 {
     if (value->type != NACRE__JSON_STRING || value->len == 0)
@@ -87,7 +87,7 @@ static nacre_err read_plain(const struct loading *l, nacre__entry_setting *e, co
     return NACRE_OK;
 }
 
-/* {"ascii": TEXT}, or {"hex": DIGITS} in which spaces, '-' and ':' say nothing. Only looked at: nothing here uses them. */
+/* {"ascii": TEXT}, or {"hex": DIGITS} in which spaces, '-' and ':' are ignored. Only checked; the value is not used. */
 static bool is_byte_string(const nacre__json *value)
 {
     if (value->type != NACRE__JSON_OBJECT || value->num_children != 1) return false;
@@ -127,8 +127,7 @@ static nacre_err check_dtls(const struct loading *l, const char *name, const nac
                                    : bad(l, dtls->line, name, "\"dtls\" needs \"psk\" and \"client-identity\"");
 }
 
-/* What other security layers use: it may be there, so that one file does for all, and is never taken for leave to send in
- * clear. */
+/* Entries of other security layers: accepted, so that one file serves all, but never as permission to send unprotected. */
 static nacre_err read_other(const struct loading *l, nacre__entry_setting *e, const char *name, const nacre__json *type)
 {
     static const char *const objects[] = { "dtls", "tlscert", "edhoc-oscore" }, *const lists[] = { "any-of", "all-of" };
@@ -193,7 +192,7 @@ static nacre_err check_aliases(const struct loading *l)
                        fault.name, fault.alias);
 }
 
-/* null takes an entry away, so it is none. */
+/* A null value is no entry. */
 static nacre_err build(const struct loading *l, const nacre__json *root)
 {
     if (root->type != NACRE__JSON_OBJECT)
@@ -210,7 +209,7 @@ static nacre_err build(const struct loading *l, const nacre__json *root)
 
 static nacre_err read_file(nacre__file *file, const char *path, nacre_detail *why)
 {
-    /* The file's name is shown in errors as given: the folder is what stands in front of its last slash. */
+    /* Errors show the path as given: its directory is the part before the last slash. */
     const char *slash = strrchr(path, '/');
     char *dir_path = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
     if (dir_path == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", path);

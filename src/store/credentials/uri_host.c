@@ -13,7 +13,7 @@ enum { MAX_HOST = 128, DIGITS = 10 }; /* an address with a scope is shorter than
 
 static const char digits[] = "0123456789";
 
-/* A number of another spelling, or an interface's name: as its number. False: neither. */
+/* The number of a scope given as a number or an interface name. False: neither. */
 static bool scope_number(unsigned *number, const char *scope)
 {
     size_t len = strlen(scope);
@@ -24,7 +24,7 @@ static bool scope_number(unsigned *number, const char *scope)
     return true;
 }
 
-/* What stands in brackets. Scopes mean something for link-local addresses only, and nothing is sent to others with one. */
+/* The text in brackets. A scope is kept for link-local addresses only; elsewhere it has no meaning. */
 static bool plain_v6(char out[MAX_HOST], char *host)
 {
     struct in6_addr address;
@@ -35,7 +35,7 @@ static bool plain_v6(char out[MAX_HOST], char *host)
     if (scope != NULL && strncmp(scope, "25", 2) == 0) scope += 2; /* RFC 6874 2 */
     if (inet_pton(AF_INET6, host, &address) != 1) return false;
     if (IN6_IS_ADDR_V4MAPPED(&address))
-        return inet_ntop(AF_INET, address.s6_addr + 12, out, MAX_HOST) != NULL; /* and it goes out as IPv4 */
+        return inet_ntop(AF_INET, address.s6_addr + 12, out, MAX_HOST) != NULL; /* sent as IPv4, too */
     if (inet_ntop(AF_INET6, &address, text, sizeof text) == NULL) return false;
     if (scope == NULL || !IN6_IS_ADDR_LINKLOCAL(&address)) (void)snprintf(out, MAX_HOST, "[%s]", text);
     else if (scope_number(&number, scope)) (void)snprintf(out, MAX_HOST, "[%s%%25%u]", text, number);
@@ -43,7 +43,7 @@ static bool plain_v6(char out[MAX_HOST], char *host)
     return true;
 }
 
-/* "127.1", "0x7f.1" and "2130706433", too: resolvers take them for addresses. */
+/* Also "127.1", "0x7f.1" and "2130706433", which resolvers accept as addresses. */
 static bool plain_v4(char out[MAX_HOST], const char *host)
 {
     struct in_addr address;
@@ -51,7 +51,7 @@ static bool plain_v4(char out[MAX_HOST], const char *host)
            inet_ntop(AF_INET, &address, out, MAX_HOST) != NULL;
 }
 
-/* Writes the host that begins at `host`, and gives where it ends; `host` itself when it is left as it is. */
+/* Writes the host that begins at `host` and returns its end; returns `host` and writes nothing if it cannot be normalised. */
 static const char *put_host(char **out, const char *host)
 {
     char text[MAX_HOST], plain[MAX_HOST];
@@ -60,7 +60,7 @@ static const char *put_host(char **out, const char *host)
     const char *from = bracketed ? host + 1 : host;
     size_t len = (size_t)(end - from);
     if (len == 0 || *end == '*' || (bracketed && *end != ']')) return host;
-    if (!bracketed && end[-1] == '.' && len > 1) len--; /* the root of all names need not be written */
+    if (!bracketed && end[-1] == '.' && len > 1) len--; /* drop the dot of the DNS root */
     if (len < sizeof text) {
         memcpy(text, from, len);
         text[len] = '\0';
@@ -74,11 +74,11 @@ static const char *put_host(char **out, const char *host)
     return end;
 }
 
-/* ":05684" without its zeros, ":" not at all. */
+/* Drops leading zeros of ":05684", and an empty ":". */
 static const char *put_port(char **out, const char *port)
 {
     size_t len = *port == ':' ? strspn(port + 1, digits) : 0;
-    if (*port == ':' && strchr("/?", port[1]) != NULL) return port + 1; /* an empty one is none (RFC 3986 3.2.3) */
+    if (*port == ':' && strchr("/?", port[1]) != NULL) return port + 1; /* an empty port is none (RFC 3986 3.2.3) */
     if (len == 0 || port[1 + len] == '*') return port;
     *(*out)++ = ':';
     size_t zeros = strspn(port + 1, "0");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uri_match: wildcards over a URI. */
+/* uri_match: canonical forms of URIs and patterns, and wildcard matching. */
 #include "store/credentials/uri_match.h"
 #include "base/dot_segments.h"
 
@@ -46,7 +46,7 @@ static bool is_port(const char *port, size_t len, nacre_bytes wanted)
                              nacre_bytes_of(wanted.ptr + 1, wanted.len - 1));
 }
 
-/* The length of the port with its colon at the end of an authority; 0 without one. Colons inside [] are an address's. */
+/* The length of the port with its colon at the end of an authority; 0: none. Colons inside [] belong to an address. */
 static size_t port_len(const char *authority, size_t len)
 {
     for (size_t i = len; i-- > 0;) {
@@ -60,7 +60,8 @@ static size_t port_len(const char *authority, size_t len)
 
 typedef enum part { AUTHORITY, PATH, QUERY } part;
 
-/* RFC 7252 6.5 steps 6 and 8, RFC 3986 3.2.2, 3.3: what stands in that part as it is. '&' in a query separates. */
+/* RFC 7252 6.5 steps 6 and 8, RFC 3986 3.2.2, 3.3: true if `c` needs no percent-encoding in that part. '&' separates in a
+ * query. */
 static bool is_literal(char c, part in)
 {
     if ((lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9')) return true;
@@ -77,14 +78,14 @@ static int hex_digit(char c)
     return lower(c) >= 'a' && lower(c) <= 'f' ? lower(c) - 'a' + 10 : -1;
 }
 
-/* The character that "%XX" stands for, or -1 when it is none. */
+/* The character encoded by "%XX" at `text`; -1: none. */
 static int encoded_at(const char *text)
 {
     if (text[0] != '%' || hex_digit(text[1]) < 0 || hex_digit(text[2]) < 0) return -1;
     return hex_digit(text[1]) * 16 + hex_digit(text[2]);
 }
 
-/* One character, or one that is encoded; gives how much of `text` it was. */
+/* Writes one plain or encoded character in canonical form; returns its length in `text`. */
 static size_t put_canonical(char **out, const char *text, part in)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -100,14 +101,14 @@ static size_t put_canonical(char **out, const char *text, part in)
     return 3;
 }
 
-/* Where the authority of "scheme://authority…" begins; NULL without one. */
+/* The start of the authority in "scheme://authority…"; NULL: none. */
 static const char *authority_of(const char *uri)
 {
     const char *separator = strstr(uri, "://");
     return separator != NULL && separator == uri + strcspn(uri, ":/?#") ? separator + 3 : NULL;
 }
 
-/* RFC 3986 5.2.4, in place: what is left of the path is never longer. Gives its end. */
+/* RFC 3986 5.2.4, in place: the result is never longer. Returns its end. */
 static char *resolve_dots(char *path, char *end)
 {
     char *out = path + 1;
@@ -138,13 +139,13 @@ void nacre__uri_canonical(char *out, const char *uri)
     *out = '\0';
 }
 
-/* After a '*' there is no telling what a dot segment takes away, and no URI has one left in its path. */
+/* After a '*' it is unknown which segment a dot segment removes, and canonical URIs have no dot segments. */
 static bool has_dots_after_star(const char *pattern)
 {
     const char *at = pattern + strcspn(pattern, "*?#");
     const size_t len = strcspn(at, "?#");
     nacre_bytes rest = nacre_bytes_of((const uint8_t *)at, len);
-    (void)nacre__segment_split(&rest); /* the one that the '*' is in, or nothing */
+    (void)nacre__segment_split(&rest); /* skip the one with the '*', if any */
     while (!nacre_is_absent(rest))
         if (nacre__segment_dots(nacre__segment_split(&rest)) != 0) return true;
     return false;
@@ -161,7 +162,7 @@ const char *nacre__uri_pattern_fault(const char *pattern)
     return NULL;
 }
 
-/* As put_canonical, where the part is not known: what is literal in each. Otherwise only the digits' case is changed. */
+/* As put_canonical for an unknown part: decodes what is literal in every part; otherwise only changes the digits' case. */
 static size_t put_in_any_part(char **out, const char *text)
 {
     const int c = encoded_at(text);
@@ -175,7 +176,7 @@ static size_t put_in_any_part(char **out, const char *text)
     return 3;
 }
 
-/* The dot segments before the first '*', or of the whole path; the segment that the '*' is in is none. */
+/* Resolves dot segments of the path before the first '*'; the segment with the '*' is not a dot segment. */
 static void resolve_dots_of_pattern(char *pattern)
 {
     const char *authority = authority_of(pattern);
@@ -189,7 +190,7 @@ static void resolve_dots_of_pattern(char *pattern)
     memmove(resolved, end, strlen(end) + 1);
 }
 
-/* What is percent-encoded is rewritten, and dot segments are resolved; the rest of a pattern is how it says what it covers. */
+/* Rewrites percent-encoding and resolves dot segments; all else is unchanged because patterns match it literally. */
 void nacre__uri_pattern_canonical(char *out, const char *pattern)
 {
     char *start = out;
@@ -206,12 +207,12 @@ void nacre__uri_pattern_canonical(char *out, const char *pattern)
     resolve_dots_of_pattern(start);
 }
 
-/* ---- Looking at one ------------------------------------------------------------------------------------------------ */
+/* ---- Matching ------------------------------------------------------------------------------------------------------ */
 
 nacre__uri_view nacre__uri_view_of(const char *uri)
 {
     const char *authority = authority_of(uri);
-    /* No authority: nothing to normalise; it can still fit a pattern as it is. */
+    /* No authority: nothing to normalise; it can still match a pattern literally. */
     if (authority == NULL) return (nacre__uri_view){ string(""), string(""), string(""), string(uri), string("") };
     size_t len = strcspn(authority, "/?#");
     size_t colon = port_len(authority, len);
@@ -251,14 +252,14 @@ static bool view_fits(const nacre__uri_view *v, size_t at, char wanted)
     return view_at(v, at) == wanted;
 }
 
-/* The usual two cursors: on a mismatch, the last '*' takes one character more. An earlier '*' never has to: what it left
- * to the later one could only get shorter. */
+/* Two cursors: on a mismatch, the last '*' takes one more character. Extending an earlier '*' never helps: it would only
+ * shorten the rest left for the later one. */
 static bool covers(const char *pattern, const nacre__uri_view *v)
 {
     size_t len = view_len(v), at = 0, star_at = 0;
     const char *p = pattern, *after_star = NULL;
     while (at < len) {
-        if (*p == '*') { /* also where the URI has one: the wildcard covers it */
+        if (*p == '*') { /* before comparing, so that it also matches a '*' in the URI */
             after_star = ++p;
             star_at = at;
         } else if (*p != '\0' && view_fits(v, at, *p)) {

@@ -20,9 +20,8 @@ typedef struct nacre__state_text {
     nacre__file file;
     bool found;
     char identity[NACRE__FILE_IDENTITY_TEXT], dir_identity[NACRE__FILE_IDENTITY_TEXT]; /* the file, and the directory */
-    nacre__generation
-        count;    /* of DIR/lock; read before sequence.json, because without the lock a writer may be active */
-    bool touched; /* linked, renamed or changed since it was written */
+    nacre__generation count; /* of DIR/lock; read before sequence.json: without the lock a writer may be active */
+    bool touched;            /* linked, renamed or changed since it was written */
 } nacre__state_text;
 
 /* nacre__state_text_read: errors as nacre__file_read. Free `file`. */
