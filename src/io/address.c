@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* address: UDP addresses, between the socket's form, nacre's and people's. */
+/* address: UDP addresses: conversion between sockaddr, nacre_address and text. */
 #include "io/address.h"
 #include "base/hosted/detail.h"
 
@@ -183,7 +183,7 @@ static bool port_of(const char *text, uint16_t *port)
     return true;
 }
 
-/* Where host and port are in "[::1]:5683", "::1", "host:port" or "host"; `*port` is NULL without one. */
+/* Splits "[::1]:5683", "::1", "host:port" or "host"; `*port` is NULL without a port. */
 static bool take_apart(const char *text, const char **host, size_t *host_len, const char **port)
 {
     const char *first = strchr(text, ':'), *last = strrchr(text, ':');
@@ -196,7 +196,7 @@ static bool take_apart(const char *text, const char **host, size_t *host_len, co
         *host = text + 1;
         *host_len = (size_t)(end - *host);
         if (end[1] == ':') *port = end + 2;
-        /* Brackets are for IPv6 only: "[localhost]" is a mistake. */
+        /* Brackets are for IPv6 only: "[localhost]" is rejected. */
         return memchr(*host, ':', *host_len) != NULL;
     }
     if (first != NULL &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* clock: milliseconds that never go back. */
+/* clock: monotonic milliseconds. */
 #include <nacre/system.h>
 
 #include <time.h>
@@ -7,6 +7,6 @@
 uint64_t nacre_clock_ms(void)
 {
     struct timespec now = { 0 };
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* POSIX: cannot fail for a clock that is there */
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* POSIX: cannot fail for a supported clock */
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }

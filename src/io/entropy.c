@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* entropy: randomness from the system. Message IDs, tokens and Echo values must not be guessed, so there is no fallback:
- * a process that cannot have any ends. */
+/* entropy: randomness from the system. Message IDs, tokens and Echo values must be unpredictable, so there is no fallback:
+ * the process aborts when the system has none. */
 #include <nacre/system.h>
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #endif
 
-/* The system's call, up to 256 bytes: how many it gave, or -1. */
+/* One call of the system, up to 256 bytes; returns the number of bytes, or -1. */
 static ssize_t draw(uint8_t *out, size_t len)
 {
 #ifdef __linux__

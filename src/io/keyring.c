@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* keyring: the contexts that a client or a server uses. A directory is locked while it is open, also against ourselves, so two
+/* keyring: the context set of a client or a server. An open directory is locked, also against this process, so two
  * names of one directory must lead to one entry. */
 #include "io/keyring.h"
 #include "context/key_mark.h"
@@ -108,7 +108,7 @@ static nacre_err check_twins(nacre__keyring *ring, nacre__key *made, const nacre
     return NACRE_OK;
 }
 
-/* ---- Taking in ------------------------------------------------------------------------------------------------------ */
+/* ---- Adding --------------------------------------------------------------------------------------------------------- */
 
 static bool make_place(nacre__keyring *ring)
 {
@@ -129,7 +129,7 @@ static void close_key(nacre__key *key, nacre_err *first, nacre_detail *why)
     free_claims(key);
 }
 
-/* The key is made whole before it is kept. */
+/* The entry is complete before it is added. */
 static nacre_err keep(nacre__keyring *ring, nacre__key *key, const nacre_credential *credential, nacre_loop *loop,
                       nacre_detail *why)
 {
@@ -163,7 +163,7 @@ static nacre_err use_directory(nacre__keyring *ring, nacre__key **known, const n
     return keep(ring, &made, credential, loop, why);
 }
 
-/* Its keys mean something to the provider that prepared them, and nothing to another. */
+/* A context's prepared keys are valid only with the provider that made them. */
 static nacre_err use_context(nacre__keyring *ring, nacre__key **known, const nacre_credential *credential,
                              const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why)
 {
@@ -209,7 +209,7 @@ nacre_err nacre__keyring_use(nacre__keyring *ring, nacre_context **ctx, bool *is
 
 void nacre__keyring_drop(nacre__keyring *ring, nacre_loop *loop)
 {
-    nacre_err ignored = NACRE_OK; /* nothing was done with it, so nothing is lost */
+    nacre_err ignored = NACRE_OK; /* the context was not used, so nothing is lost */
     nacre__key *key = &ring->keys[--ring->num];
     nacre_loop_remove_store(loop, key->ctx);
     close_key(key, &ignored, NULL);

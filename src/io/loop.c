@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* loop: drives one endpoint over one socket, and connections beside it: datagrams in, events out, stores served (persist.c),
- * datagrams out, timers.
+/* loop: drives one endpoint over one UDP socket and, optionally, connections: datagrams in, events out, stores served
+ * (persist.c), datagrams out, timers.
  *
- * All work is done by `settle`, which goes round until the endpoint has neither events nor datagrams. Around it a step
- * waits for the socket or the next deadline. */
+ * All work is done by `settle`, which repeats until the endpoint has neither events nor datagrams. A step then waits for the
+ * socket or the next deadline. */
 #include "endpoint/endpoint_driver.h" /* nacre__endpoint_on_confirmed */
 #include "io/loop_internal.h"
 #include "io/persist.h"
@@ -19,14 +19,14 @@
 enum {
     DEFAULT_MAX_MESSAGE = 1280, /* as nacre_endpoint_config says */
     DEFAULT_BURST = 32,
-    MAX_ROUNDS = 64,     /* of settle in one step: a handler that always asks again must not stop the clock */
-    MAX_TCP_BURSTS = 4,  /* taken from connections in one step */
-    MAX_BUSY_STEPS = 16, /* full bursts taken without looking at the other descriptors */
-    ASYNC_STORE_MS = 20, /* how often a store that confirms by itself is looked at */
-    AT_UDP = 0,          /* in `fds`: */
+    MAX_ROUNDS = 64,     /* of settle in one step: a handler that always sends again must not stop the timers */
+    MAX_TCP_BURSTS = 4,  /* from connections in one step */
+    MAX_BUSY_STEPS = 16, /* full bursts received without polling the other descriptors */
+    ASYNC_STORE_MS = 20, /* how often an asynchronous store is polled */
+    AT_UDP = 0,          /* indices in `fds` */
     AT_WAKE = 1,
     AT_EXTRA = 2,
-    NUM_FDS = 3, /* and behind them those of connections */
+    NUM_FDS = 3, /* the connections' descriptors follow */
 };
 
 struct nacre_loop {
@@ -48,15 +48,15 @@ struct nacre_loop {
     void *datagram_user;
     nacre_tcp *tcp;     /* NULL: none */
     struct pollfd *fds; /* the socket, wake_fd, extra_fd, and the connections' */
-    bool tcp_has_more;  /* not all that has come over connections was taken */
+    bool tcp_has_more;  /* received messages of connections are left */
     nacre__persist persist;
     nacre__store_health own_health;
     int wake_fd, extra_fd;
     void (*on_extra)(void *user);
     void *extra_user;
-    int busy_steps; /* full bursts in a row */
-    bool unsettled; /* rounds ran out: there is more to do, now */
-    bool touched;   /* something was asked of the endpoint since the last step */
+    int busy_steps; /* consecutive full bursts */
+    bool unsettled; /* MAX_ROUNDS was reached: work is left */
+    bool touched;   /* the endpoint was used since the last step */
     bool woken;     /* the last step saw wake_fd readable */
 };
 
@@ -160,7 +160,7 @@ void nacre_loop_close(nacre_loop *loop)
     free(loop->transfer_memory);
     if (loop->ep != NULL) nacre_endpoint_wipe(loop->ep);
     free(loop->ep_memory);
-    wipe_and_free(loop->in_memory, loop->burst * loop->max_message); /* plain requests and answers pass here too */
+    wipe_and_free(loop->in_memory, loop->burst * loop->max_message); /* they held plaintext requests and responses */
     wipe_and_free(loop->out_memory, loop->burst * loop->max_message);
     free(loop->in);
     free(loop->out);
@@ -306,7 +306,7 @@ static bool take_events(nacre_loop *loop)
         else loop->on_event(loop->user, loop->ep, &event);
     }
     nacre__persist_commit(&loop->persist, loop->ep);
-    return any || (loop->transfer != NULL && nacre__transfer_queued(loop->transfer)); /* of what there was no event */
+    return any || (loop->transfer != NULL && nacre__transfer_queued(loop->transfer)); /* queued without an event */
 }
 
 static void send_over_tcp(nacre_loop *loop, const nacre_outgoing *out)
@@ -323,7 +323,7 @@ static bool send_datagrams(nacre_loop *loop)
             loop->on_datagram(loop->datagram_user, true, &loop->out[i].peer, loop->out[i].bytes,
                               loop->out[i].bytes.len);
     for (size_t at = 0; at < num;) {
-        size_t run = 0; /* datagrams go out in bursts, messages of connections one by one */
+        size_t run = 0; /* datagrams are sent in bursts, messages of connections one by one */
         while (at + run < num && !nacre_address_is_reliable(&loop->out[at + run].peer)) run++;
         nacre__udp_send(loop->udp, loop->out + at, run);
         at += run;
@@ -345,8 +345,8 @@ static bool tell_unreachable(nacre_loop *loop)
     return any;
 }
 
-/* Until nothing is left to do; true when there was something. Events come last: sending may end in one without a datagram
- * (a store that must be asked first), and a round without any of the three is the end. */
+/* Sends, reports unreachable peers and takes events until nothing is left; true if anything was done. Events come last:
+ * sending may produce an event without a datagram (a persist request). A round without any of the three is the last. */
 static bool settle(nacre_loop *loop)
 {
     bool any = false, more = true;
@@ -369,7 +369,7 @@ static void deliver(nacre_loop *loop, size_t num)
         loop->on_datagram(loop->datagram_user, false, &in->peer, in->bytes, full_len);
     }
     for (size_t at = 0; at < num;) {
-        (void)take_events(loop); /* settle may have run out of rounds, and no event may be left here */
+        (void)take_events(loop); /* settle may have reached MAX_ROUNDS; no event may be left before receiving */
         size_t taken = receive_many(loop, loop->in + at, num - at);
         if (taken == 0) break;
         at += taken;
@@ -388,7 +388,7 @@ static nacre_err receive(nacre_loop *loop)
     return NACRE_OK;
 }
 
-/* What came over connections. Each round's messages have been worked on before the next ones are taken. */
+/* Receives from connections. The messages of each round are processed before the next are taken. */
 static void receive_over_tcp(nacre_loop *loop)
 {
     nacre__udp_rooms rooms = { loop->in_memory, loop->max_message, loop->burst };

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* loop_internal: what the server needs of a loop beside the public calls. */
+/* loop_internal: loop functions for the client and the server only. */
 #ifndef NACRE_IO_LOOP_INTERNAL_H
 #define NACRE_IO_LOOP_INTERNAL_H
 
 #include "io/store_health.h"
 
-/* nacre__loop_touch: something was asked of the endpoint from outside a step: nacre_loop_deadline says now. */
+/* nacre__loop_touch: the endpoint was used outside a step; nacre_loop_deadline returns "now" until the next step. */
 void nacre__loop_touch(nacre_loop *loop);
 
-/* nacre__loop_share_health: what becomes of stores is noted there, with other loops, in place of the loop's own. */
+/* nacre__loop_share_health: store health is kept in `health`, shared with other loops, instead of in the loop's own. */
 void nacre__loop_share_health(nacre_loop *loop, nacre__store_health *health);
 
-/* nacre__loop_name_contexts: reports of the loop's own stores name contexts so. */
+/* nacre__loop_name_contexts sets where reports of the loop's own store health take the claims of a context from. */
 void nacre__loop_name_contexts(nacre_loop *loop, const char *const *(*claims)(void *self, const nacre_context *ctx),
                                void *self);
 
-/* nacre__loop_set_wake: a step also ends when `fd` becomes readable, and then nacre__loop_woken is true of that step; who
- * reads it is the caller's business. -1: none. */
+/* nacre__loop_set_wake: a step also ends when `fd` is readable, and nacre__loop_woken is then true for that step. The caller
+ * reads `fd`. -1: none. */
 void nacre__loop_set_wake(nacre_loop *loop, int fd);
 bool nacre__loop_woken(const nacre_loop *loop);
 

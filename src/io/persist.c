@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* persist: what contexts ask of their stores, one by one, or of their packs, all at once. */
+/* persist: persist requests of contexts, to stores one by one, to packs in batches. */
 #include "io/persist.h"
 #include "base/hosted/detail.h"
 
@@ -48,7 +48,7 @@ static nacre_pack *pack_of(const nacre__persist *p, const nacre_context *ctx)
     return NULL;
 }
 
-/* ---- Packs: what their contexts ask for is taken down while the events are taken, and committed behind the last of them ---- */
+/* ---- Packs: requests are queued while events are taken, and committed after the last event ----------------------------- */
 
 static bool make_place(nacre__persist *p)
 {
@@ -61,7 +61,7 @@ static bool make_place(nacre__persist *p)
     return true;
 }
 
-/* Where other loops have the pack too. */
+/* For a pack shared with other loops. */
 static nacre_err ask_shared(nacre__persist *p, nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
 {
     if (!make_place(p)) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for what a context asks for");
@@ -72,14 +72,14 @@ static nacre_err ask_shared(nacre__persist *p, nacre_pack *pack, nacre_context *
     return err;
 }
 
-/* ---- What came of it ------------------------------------------------------------------------------------------------- */
+/* ---- Results --------------------------------------------------------------------------------------------------------- */
 
 enum { RETRY_MS = 5000, RETRY_AT_ONCE = 16 };
 
 static void note(nacre__persist *p, nacre_context *ctx, nacre_err err, const nacre_detail *why)
 {
     if (err == NACRE_OK) {
-        /* what stopped one store, a full disk say, may have stopped others */
+        /* the cause, a full disk for instance, may have stopped other stores too */
         if (nacre__store_worked(p->health, ctx)) p->retry_at = 0;
         return;
     }
@@ -96,7 +96,7 @@ static void tell_endpoint(nacre__persist *p, nacre_endpoint *ep, nacre_context *
     p->telling = false;
 }
 
-/* What came of it. No context's lock is held. */
+/* Records the result and reports it to the endpoint. No lock of a context is held. */
 static void tell(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, nacre_err err, const nacre_detail *why)
 {
     note(p, ctx, err, why);
@@ -154,7 +154,7 @@ void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms
         nacre_context *ctx = nacre__store_next_failing(p->health, p, &p->retry_from);
         if (ctx == NULL) {
             p->retry_from = 0;
-            if (is_rest) p->retry_at = now_ms; /* from the start on; what worked has moved others there */
+            if (is_rest) p->retry_at = now_ms; /* scan from the start: entries moved there when others were removed */
             return;
         }
         if (!has_store(p, ctx, &waits)) nacre__store_forget(p->health, ctx);
@@ -162,7 +162,7 @@ void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms
     }
 }
 
-/* ---- Packs again ------------------------------------------------------------------------------------------------------ */
+/* ---- Packs: commit ---------------------------------------------------------------------------------------------------- */
 
 static void serve_from_pack(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pack, nacre_context *ctx)
 {
@@ -171,7 +171,7 @@ static void serve_from_pack(nacre__persist *p, nacre_endpoint *ep, nacre_pack *p
     if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
 }
 
-/* A commit on its way. */
+/* A commit in progress. */
 typedef struct commit {
     nacre__persist *p;
     nacre_endpoint *ep;
@@ -184,7 +184,7 @@ static void on_pack_commit(void *user, nacre_context *ctx, nacre_err err)
     tell(c->p, c->ep, ctx, err, &c->why);
 }
 
-/* Another program has the pack's file by now. */
+/* Another program has taken over the pack's file. */
 static void stop_all(const nacre__persist *p, nacre_pack *pack)
 {
     for (size_t i = 0; i < nacre_pack_num(pack); i++) {
@@ -196,7 +196,7 @@ static void stop_all(const nacre__persist *p, nacre_pack *pack)
     }
 }
 
-/* No context's lock is held while the disk writes: the other loops go on. */
+/* No lock of a context is held while the disk writes, so that other loops go on. */
 static void commit_shared(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pack)
 {
     nacre_detail why = { { 0 } };
@@ -227,9 +227,9 @@ void nacre__persist_commit(nacre__persist *p, nacre_endpoint *ep)
     p->num_wishes = 0;
 }
 
-/* ---- Stores, and either ---- */
+/* ---- Stores and packs ---- */
 
-/* The endpoint hears NACRE_OK only once the store has said that it is durable: persist before use. */
+/* The endpoint is told NACRE_OK only once the store has confirmed that the state is durable: persist before use. */
 void nacre__persist_serve(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx)
 {
     nacre__store_entry *entry = nacre__stores_find(&p->stores, ctx);
@@ -257,7 +257,7 @@ static bool needs_nothing(const nacre__persist *p, nacre_context *ctx)
     return needs.reserve == 0 && !needs.window_lost;
 }
 
-/* A failure that came later is reported already. */
+/* A late failure has been reported already. */
 static void end_wait(nacre__persist *p, nacre_endpoint *ep, nacre__store_entry *entry, nacre_err err)
 {
     nacre_context *ctx = entry->ctx;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* persist: serves the PERSIST events of one endpoint from the stores and packs that were added to its loop. */
+/* persist: serves the PERSIST events of one endpoint from the stores and packs added to its loop. */
 #ifndef NACRE_IO_PERSIST_H
 #define NACRE_IO_PERSIST_H
 
@@ -10,49 +10,49 @@
 #include <nacre/endpoint.h>
 #include <nacre/pack.h>
 
-/* All zero has no store. */
+/* All zero: no stores. */
 typedef struct nacre__persist {
     nacre__stores stores;
     nacre_pack **packs; /* borrowed */
     size_t num_packs;
-    nacre_lock lock;          /* of contexts that other loops have too, */
-    nacre__pack_wish *wishes; /* and what those of packs ask for, until the commit */
+    nacre_lock lock;          /* for contexts shared with other loops */
+    nacre__pack_wish *wishes; /* requests to shared packs since the last commit */
     size_t num_wishes, cap_wishes;
-    nacre_detail failure;        /* the text of the last one */
-    nacre__store_health *health; /* of this loop, or of all of a server; NULL: nothing is noted */
-    uint64_t retry_at;           /* ms: when the stores that fail are tried again, */
-    size_t retry_from;           /* from this place of `health` on … */
-    bool retry_failed;           /* … until one has failed again */
-    bool telling;                /* the endpoint is being told by these functions, not by somebody else */
+    nacre_detail failure;        /* text of the last failure */
+    nacre__store_health *health; /* of this loop, or shared by all loops of a server; NULL: not kept */
+    uint64_t retry_at;           /* ms: next retry of failing stores, … */
+    size_t retry_from;           /* … from this index of `health`, … */
+    bool retry_failed;           /* … until one fails again */
+    bool telling;                /* these functions are calling nacre_endpoint_confirmed, not the program */
 } nacre__persist;
 
 /* NACRE_OK; NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre__persist_add_pack(nacre__persist *p, nacre_pack *pack);
 void nacre__persist_free(nacre__persist *p);
 
-/* nacre__persist_serve does what a context asks for, or has it asked for, and tells the endpoint what came of it as soon as
- * that is known. */
+/* nacre__persist_serve calls the store of a context, or queues the request for its pack, and reports the result to the endpoint
+ * as soon as it is known. */
 void nacre__persist_serve(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx);
 
-/* nacre__persist_commit makes durable what was asked of packs since the last time. */
+/* nacre__persist_commit makes the requests to packs since the last commit durable. */
 void nacre__persist_commit(nacre__persist *p, nacre_endpoint *ep);
 
-/* nacre__persist_on_confirmed: the endpoint was told of a store, by a store that takes its time for instance. */
+/* nacre__persist_on_confirmed is called by nacre_endpoint_confirmed, for instance for an asynchronous store. */
 void nacre__persist_on_confirmed(void *self, nacre_context *ctx, nacre_err err);
 
-/* nacre__persist_failed_later: a store that had said NACRE_ERR_NOT_YET could not do it. Any thread; what waits ends in the next
- * nacre__persist_look of each loop that waits for it. */
+/* nacre__persist_failed_later: a store that returned NACRE_ERR_NOT_YET has failed. Any thread may call it; exchanges that wait
+ * for the store end in the next nacre__persist_look of their loop. */
 void nacre__persist_failed_later(nacre__persist *p, nacre_context *ctx, nacre_err err, const char *text);
 
-/* nacre__persist_forget: the context goes, and its store. */
+/* nacre__persist_forget removes a context and its store. */
 void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx);
 
-/* nacre__persist_retry tries stores that fail again, a few of them, when it is time; and when that is: nacre__persist_deadline,
- * UINT64_MAX for never. Without it a store that works again would show only when a message needs it. */
+/* nacre__persist_retry tries some of the failing stores again once nacre__persist_deadline has passed (UINT64_MAX: never).
+ * Without it a store that works again would be noticed only when a message needs it. */
 void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms);
 uint64_t nacre__persist_deadline(const nacre__persist *p);
 
-/* nacre__persist_look: stores that confirm later do so behind our back; this looks which have. */
+/* nacre__persist_look polls asynchronous stores: they may confirm in another thread, without a call to the loop. */
 void nacre__persist_look(nacre__persist *p, nacre_endpoint *ep);
 
 #endif

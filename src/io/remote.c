@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* remote: what can be said of the other side of an exchange, from its address and its context. */
+/* remote: properties of the other side of an exchange, from its address and its context. */
 #include <nacre/remote.h>
 
 #include <stdio.h>

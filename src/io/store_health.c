@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* store_health: a hash table of contexts, with linear probing. It holds only contexts whose stores fail, so that a
- * store that works costs one read of a counter. */
+ * working store costs one read of a counter. */
 #include "io/store_health.h"
 #include "base/pointer_hash.h"
 
 #include <stdlib.h>
 
-enum { AGAIN_MS = 5000 }; /* between reports that a store still fails */
+enum { AGAIN_MS = 5000 }; /* minimum between STILL_FAILS reports */
 
 nacre_err nacre__store_health_init(nacre__store_health *h)
 {
@@ -41,7 +41,7 @@ static size_t home(const nacre__store_health *h, const nacre_context *ctx)
     return (size_t)(nacre__pointer_hash(ctx) >> 32) & (h->cap - 1);
 }
 
-/* Where `ctx` is, or the free place where it would be. */
+/* The index of `ctx`, or of the free entry where it would be. */
 static size_t place(const nacre__store_health *h, const nacre_context *ctx)
 {
     size_t at = home(h, ctx);
@@ -63,7 +63,7 @@ static bool grow(nacre__store_health *h)
     return true;
 }
 
-/* True when `ctx` was not in the table. False also without memory: then its failure is counted, but not reported as a
+/* True when `ctx` was not in the table. Out of memory: false, and the failure is counted but not reported as a
  * new one. */
 static bool add(nacre__store_health *h, nacre_context *ctx, const void *finder)
 {
@@ -102,7 +102,7 @@ nacre_context *nacre__store_next_failing(nacre__store_health *h, const void *fin
     return found;
 }
 
-/* ---- Telling ---------------------------------------------------------------------------------------------------------- */
+/* ---- Reports ---------------------------------------------------------------------------------------------------------- */
 
 static void tell(nacre__store_health *h, nacre_store_state state, nacre_context *ctx, nacre_err err, const char *text)
 {

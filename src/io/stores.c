@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stores: which store serves which context: open addressing with linear probing. */
+/* stores: hash table from context to store: open addressing with linear probing. */
 #include "io/stores.h"
 #include "base/pointer_hash.h"
 
@@ -10,7 +10,7 @@ static size_t home(const nacre__stores *stores, const nacre_context *ctx)
     return (size_t)(nacre__pointer_hash(ctx) >> 32) & (stores->cap - 1);
 }
 
-/* Where `ctx` is, or the free place where it would be. */
+/* The index of `ctx`, or of the free entry where it would be. */
 static size_t place(const nacre__stores *stores, const nacre_context *ctx)
 {
     size_t at = home(stores, ctx);
@@ -61,7 +61,7 @@ void nacre__stores_remove(nacre__stores *stores, const nacre_context *ctx)
     if (found == NULL) return;
     if (found->waiting) stores->num_waiting--;
     stores->num--;
-    /* Close the gap: whoever stands behind it and could stand nearer to its home moves up. */
+    /* Close the gap: later entries that can be nearer to their home move up. */
     size_t gap = (size_t)(found - stores->entries), mask = stores->cap - 1;
     for (size_t at = (gap + 1) & mask; stores->entries[at].ctx != NULL; at = (at + 1) & mask) {
         size_t from_home = (at - home(stores, stores->entries[at].ctx)) & mask, from_gap = (at - gap) & mask;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stores: which store serves which context: a hash table by the context's address. All zero is an empty one. */
+/* stores: hash table from context (by address) to store. All zero is an empty table. */
 #ifndef NACRE_IO_STORES_H
 #define NACRE_IO_STORES_H
 
@@ -8,16 +8,16 @@
 typedef struct nacre__store_entry {
     nacre_context *ctx; /* NULL: free */
     nacre_store store;
-    bool waiting;      /* the store said NACRE_ERR_NOT_YET, and the endpoint is to hear when it has confirmed */
-    uint64_t num_late; /* nacre__store_num_late when it was asked */
+    bool waiting;      /* the store returned NACRE_ERR_NOT_YET; the endpoint is told when it has confirmed */
+    uint64_t num_late; /* nacre__store_num_late when the store was called */
 } nacre__store_entry;
 typedef struct nacre__stores {
     nacre__store_entry *entries;
-    size_t cap, num; /* cap is 0 or a power of two, at most three quarters are used */
+    size_t cap, num; /* cap: 0 or a power of two; load factor at most 3/4 */
     size_t num_waiting;
 } nacre__stores;
 
-/* NACRE_OK; NACRE_ERR_NO_MEMORY. A context that is in already gets the new store. */
+/* NACRE_OK; NACRE_ERR_NO_MEMORY. Replaces the store of a context that is in the table. */
 NACRE_MUST_USE nacre_err nacre__stores_put(nacre__stores *stores, nacre_context *ctx, nacre_store store);
 nacre__store_entry *nacre__stores_find(const nacre__stores *stores, const nacre_context *ctx); /* NULL: none */
 void nacre__stores_remove(nacre__stores *stores, const nacre_context *ctx);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp: the connections of one endpoint: a bounded number, those that came in and those that went out alike (RFC 8323). */
+/* tcp: the connections of one endpoint (RFC 8323): a bounded number, accepted and opened ones together. */
 #include "io/tcp_internal.h"
 #include "io/address.h"
 #include "base/hosted/detail.h"
@@ -23,12 +23,12 @@ enum {
     BASE_MESSAGE = 1152, /* RFC 8323 5.3.1 */
     BACKLOG = 64,
     PAUSE_MS = 100,
-    QUIET_MS = 1000, /* silent for so long, with nothing under way, a connection may have to make place for another */
+    QUIET_MS = 1000, /* a connection idle for so long may be released for another one */
 };
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
-/* What is 0 takes its default. */
+/* 0 means the default. */
 static void fill(nacre_tcp_config *c)
 {
     if (c->num_connections == 0) c->num_connections = DEFAULT_CONNECTIONS;
@@ -57,7 +57,7 @@ static nacre_tcp_config with_defaults(const nacre_tcp_config *config)
     return c;
 }
 
-/* Whether streams of that configuration can be made at all. */
+/* Whether streams can be made with that configuration. */
 static bool is_possible(const nacre_tcp_config *c)
 {
     if (c->size < sizeof *c || c->num_connections == 0 || c->connect_timeout_ms == 0) return false;
@@ -98,7 +98,7 @@ void nacre_tcp_close(nacre_tcp *tcp)
     if (tcp->listener >= 0) (void)close(tcp->listener);
     for (size_t i = 0; tcp->connections != NULL && i < tcp->config.num_connections; i++) {
         nacre__connection *c = &tcp->connections[i];
-        /* RFC 8323 5.5, as far as the socket takes it now: nobody waits here for the peer. */
+        /* RFC 8323 5.5, as far as the socket takes it now: closing does not wait for the peer. */
         if (c->state == NACRE__TCP_OPEN && nacre_stream_release(&c->stream, NACRE_ABSENT, 0, now) == NACRE_OK)
             nacre__connection_flush(c, now);
         nacre__connection_free(c);
@@ -135,7 +135,7 @@ static bool set_up_socket(int fd)
     return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
-/* Answers are written as a whole, so that there is nothing to gain by waiting for more. */
+/* Messages are written whole, so delaying small segments gains nothing. */
 static bool set_up_connection(int fd)
 {
 #ifdef SO_NOSIGPIPE
@@ -176,7 +176,7 @@ nacre_err nacre_tcp_listen(nacre_tcp *tcp, const nacre_address *local, nacre_det
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "this server listens for connections already");
     bool listening = listen_on(tcp, &at);
     if (!listening && tcp->listener < 0 && errno == EAFNOSUPPORT && nacre__address_is_wildcard(&at)) {
-        nacre__address_any_v4(&at); /* a system without IPv6 */
+        nacre__address_any_v4(&at); /* no IPv6 on this system */
         listening = listen_on(tcp, &at);
     }
     if (listening) {
@@ -191,10 +191,10 @@ nacre_err nacre_tcp_listen(nacre_tcp *tcp, const nacre_address *local, nacre_det
                        strerror(error));
 }
 
-/* ---- Who is where ------------------------------------------------------------------------------------------------------- */
+/* ---- Lookup ------------------------------------------------------------------------------------------------------------- */
 
-/* The connection with that address that the endpoint knows; NULL: none. There is one at most, for two could not be told apart,
- * and an answer must go where its request came from (RFC 8323 3.3). */
+/* The connection with that address that the endpoint knows; NULL: none. At most one, because two could not be told apart, and
+ * a response must go where its request came from (RFC 8323 3.3). */
 static nacre__connection *find(const nacre_tcp *tcp, const nacre_address *peer)
 {
     for (size_t i = 0; i < tcp->config.num_connections; i++)
@@ -203,8 +203,7 @@ static nacre__connection *find(const nacre_tcp *tcp, const nacre_address *peer)
     return NULL;
 }
 
-/* The connection that has been silent for the longest is asked to go; of that host, when one is given. Its place is free only
- * when it has gone. */
+/* Sends a Release to the longest-idle connection, of `host` if given. Its entry becomes free once the peer has closed. */
 static void release_quietest(nacre_tcp *tcp, const nacre_address *host, uint64_t now_ms)
 {
     nacre__connection *longest = NULL;
@@ -218,7 +217,7 @@ static void release_quietest(nacre_tcp *tcp, const nacre_address *host, uint64_t
     }
     if (longest == NULL) return;
     nacre_err err = nacre_stream_release(&longest->stream, NACRE_ABSENT, 0, now_ms);
-    (void)err; /* without room for it, its own deadlines end it */
+    (void)err; /* without buffer space for it, the stream's deadlines end it */
 }
 
 static nacre__connection *find_place(nacre_tcp *tcp, uint64_t now_ms)
@@ -229,7 +228,7 @@ static nacre__connection *find_place(nacre_tcp *tcp, uint64_t now_ms)
     return NULL;
 }
 
-/* Nothing more comes or goes. */
+/* No more messages in either direction. */
 static bool is_lost(const nacre__connection *c)
 {
     if (c->state == NACRE__TCP_OPEN) return nacre_stream_has_ended(&c->stream);
@@ -248,8 +247,8 @@ static bool is_held_off(const nacre_tcp *tcp, const nacre_address *peer, uint64_
     return false;
 }
 
-/* No host keeps all others out, by connections that it never finishes a message on, say: the last quarter of the places is for
- * others. */
+/* One host gets at most three quarters of the connections, so that it cannot lock out others, for instance by never finishing
+ * a message. */
 static bool has_its_share(const nacre_tcp *tcp, const nacre_address *peer)
 {
     size_t num = 0;
@@ -259,7 +258,7 @@ static bool has_its_share(const nacre_tcp *tcp, const nacre_address *peer)
     return num >= tcp->config.num_connections - (size_t)tcp->config.num_connections / 4;
 }
 
-/* ---- Coming in and going out -------------------------------------------------------------------------------------------- */
+/* ---- Accepting and connecting ------------------------------------------------------------------------------------------- */
 
 static void take_in(nacre_tcp *tcp, int fd, const struct sockaddr *name, socklen_t len, uint64_t now_ms)
 {
@@ -287,7 +286,7 @@ static void accept_all(nacre_tcp *tcp, uint64_t now_ms)
             take_in(tcp, fd, (const struct sockaddr *)&name, len, now_ms);
             continue;
         }
-        /* Out of descriptors or memory: the listener stays readable, and asking again at once would be a busy loop. */
+        /* Out of descriptors or memory: the listener stays readable, and accepting again at once would be a busy loop. */
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             tcp->listener_pause = now_ms + PAUSE_MS;
         if (errno != EINTR && errno != ECONNABORTED) return;
@@ -316,7 +315,7 @@ size_t nacre__tcp_max_fds(const nacre_tcp *tcp)
     return 1 + (size_t)tcp->config.num_connections;
 }
 
-/* The first is the listener's, then one for each place, so that there is nothing to look up afterwards. */
+/* The first is the listener's; then one per connection in table order, so that no lookup is needed afterwards. */
 size_t nacre__tcp_prepare(nacre_tcp *tcp, struct pollfd *fds, uint64_t now_ms)
 {
     fds[0] = (struct pollfd){ .fd = tcp->listener_pause > now_ms ? -1 : tcp->listener, .events = POLLIN };
@@ -332,7 +331,7 @@ void nacre__tcp_ready(nacre_tcp *tcp, const struct pollfd *fds, size_t num, uint
 {
     nacre_buf scratch = { tcp->scratch, tcp->config.stream.max_message };
     for (size_t i = 1; i < num; i++) nacre__connection_ready(&tcp->connections[i - 1], fds[i].revents, scratch, now_ms);
-    if (fds[0].revents != 0) accept_all(tcp, now_ms); /* last: their places had no descriptor in `fds` */
+    if (fds[0].revents != 0) accept_all(tcp, now_ms); /* last: new connections had no descriptor in `fds` */
 }
 
 uint64_t nacre__tcp_deadline(const nacre_tcp *tcp)
@@ -353,7 +352,7 @@ void nacre__tcp_expire(nacre_tcp *tcp, uint64_t now_ms)
 
 /* ---- Messages ----------------------------------------------------------------------------------------------------------- */
 
-/* An answer that the peer would have given, to a request of ours that it could not even get. */
+/* Generates a response to an own request that could not be sent to the peer. */
 static nacre_bytes write_refusal(const nacre__refusal *refusal, nacre_buf room)
 {
     nacre_bytes out = NACRE_ABSENT;
@@ -420,8 +419,8 @@ bool nacre__tcp_was_refused(const nacre__tcp_watch *watch)
     return !watch->lost_open;
 }
 
-/* The next message of one connection. Signals are dealt with on the way; an alternative address is not followed, for nobody
- * vouches for it. */
+/* The next message of one connection. Signaling messages are handled here; an Alternative-Address is not followed, because it
+ * is unauthenticated. */
 static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, nacre_buf room, uint64_t now_ms)
 {
     nacre_stream_event event;
@@ -443,7 +442,7 @@ size_t nacre__tcp_take(nacre_tcp *tcp, nacre_datagram *in, const nacre__udp_room
         nacre_buf room = { rooms->memory + num * rooms->stride, rooms->stride };
         in[num] = (nacre_datagram){ .peer = refusal->peer, .bytes = write_refusal(refusal, room) };
     }
-    size_t first = tcp->next; /* whoever filled the rooms goes last next time */
+    size_t first = tcp->next; /* the connection that filled the buffers is last next time */
     for (size_t i = 0; i < all && num < rooms->num; i++) {
         size_t at = (first + i) % all;
         nacre_buf room = { rooms->memory + num * rooms->stride, rooms->stride };
@@ -479,9 +478,9 @@ void nacre__tcp_send(nacre_tcp *tcp, const nacre_outgoing *out, uint64_t now_ms)
     if (c == NULL && request) c = connect_to(tcp, &out->peer, now_ms);
     if (c == NULL) {
         if (request) note_unreachable(tcp, &out->peer);
-        return; /* an answer whose connection has gone */
+        return; /* a response whose connection is gone */
     }
-    if (is_lost(c)) return; /* the endpoint is about to hear of it */
+    if (is_lost(c)) return; /* the endpoint will be told */
     nacre_err err = nacre_stream_send(&c->stream, out->bytes, now_ms);
     if (err == NACRE_ERR_BUFFER_TOO_SMALL) {
         nacre__connection_flush(c, now_ms);
@@ -491,7 +490,7 @@ void nacre__tcp_send(nacre_tcp *tcp, const nacre_outgoing *out, uint64_t now_ms)
     if (request) refuse(tcp, &out->peer, &m, err == NACRE_ERR_TOO_LONG ? NACRE_TOO_LARGE : NACRE_UNAVAILABLE);
     else if (err == NACRE_ERR_BUFFER_TOO_SMALL) nacre_stream_abort(&c->stream, "answers are not read", now_ms);
     else if (err ==
-             NACRE_ERR_TOO_LONG) /* it was announced less since the answer was made, and nothing can take its place */
+             NACRE_ERR_TOO_LONG) /* the peer lowered its limit after the response was made; it cannot be replaced */
         nacre_stream_abort(&c->stream, "an answer is longer than your Max-Message-Size", now_ms);
 }
 
@@ -500,7 +499,7 @@ void nacre__tcp_flush(nacre_tcp *tcp, uint64_t now_ms)
     for (size_t i = 0; i < tcp->config.num_connections; i++) nacre__connection_flush(&tcp->connections[i], now_ms);
 }
 
-/* ---- The end of connections ----------------------------------------------------------------------------------------------- */
+/* ---- Lost connections --------------------------------------------------------------------------------------------------- */
 
 bool nacre__tcp_next_unreachable(nacre_tcp *tcp, nacre_address *peer)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp_connection: one connection's socket and stream. Nothing here blocks, and no signal comes of a peer that is gone. */
+/* tcp_connection: one connection's socket and stream. Nothing here blocks or raises SIGPIPE. */
 #include "io/tcp_internal.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@ bool nacre__connection_begin(nacre__connection *c, const nacre_tcp_config *confi
     if (memory == NULL) return false;
     nacre_buf in = { memory, in_size }, out = { memory + in_size, out_size };
     *c = (nacre__connection){ .fd = fd, .peer = *peer, .memory = memory };
-    if (nacre_stream_init(&c->stream, in, out, &config->stream, now_ms) != NACRE_OK) { /* tcp.c has checked them */
+    if (nacre_stream_init(&c->stream, in, out, &config->stream, now_ms) != NACRE_OK) { /* checked by tcp.c */
         free(memory);
         *c = (nacre__connection){ .fd = -1 };
         return false;
@@ -46,8 +46,8 @@ void nacre__connection_free(nacre__connection *c)
     *c = (nacre__connection){ .fd = -1 };
 }
 
-/* All is written that is to be. Whoever closes with unread bytes in its socket resets the connection, and the peer may then
- * never see the last ones, an Abort's for instance: so the rest is read and thrown away, for a moment. */
+/* All output is written. Closing a socket with unread input resets the connection, and the peer may never see the last bytes,
+ * of an Abort for instance; so input is read and discarded for NACRE__TCP_LINGER_MS. */
 static void begin_to_linger(nacre__connection *c, uint64_t now_ms)
 {
     if (shutdown(c->fd, SHUT_WR) != 0) {
@@ -120,7 +120,7 @@ void nacre__connection_ready(nacre__connection *c, short events, nacre_buf scrat
     case NACRE__TCP_CONNECTING: finish_connecting(c, now_ms); break;
     case NACRE__TCP_LINGERING: throw_away(c, scratch); break;
     case NACRE__TCP_OPEN:
-        /* An error that cannot be fetched by reading, for want of room or after the end of file, would come for ever. */
+        /* poll would report an error for ever that no read can fetch (input buffer full, or after end of file). */
         if ((events & error) && nacre_stream_input(&c->stream).cap == 0) {
             close_socket(c);
             break;

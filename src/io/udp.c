@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* udp: one UDP socket: opening, closing, and what the system's errors mean for datagrams, which may get lost. */
+/* udp: one UDP socket: opening, closing, and the mapping of system errors to lost datagrams and unreachable peers. */
 #include <nacre/system.h>
 
 #include "io/address.h"
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { RECEIVE_BUFFER = 2 * 1024 * 1024 }; /* bytes, as the system counts: some thousands of small datagrams */
+enum { RECEIVE_BUFFER = 2 * 1024 * 1024 }; /* bytes, as the kernel counts them: some thousand small datagrams */
 
 /* ---- Opening ---------------------------------------------------------------------------------------------------------- */
 
@@ -26,7 +26,7 @@ static bool turn_on(int fd, int level, int option)
 
 static bool share_port(const nacre_udp *udp)
 {
-#ifdef __linux__ /* elsewhere the option has other meanings: the last one gets all */
+#ifdef __linux__ /* elsewhere the option means something else: the last socket gets all datagrams */
     return turn_on(udp->fd, SOL_SOCKET, SO_REUSEPORT);
 #else
     (void)udp;
@@ -41,8 +41,8 @@ static bool make_socket(nacre_udp *udp, bool ipv6)
     return udp->fd >= 0 && fcntl(udp->fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(udp->fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
-/* What comes while the loop is busy with something else, a disk's sync say, has to wait; by default Linux keeps 277 small
- * datagrams. The system may give less than we ask for (Linux: net.core.rmem_max), or nothing. */
+/* Datagrams queue here while the loop is busy, for instance with a disk sync; by default Linux keeps 277 small
+ * ones. The system may grant less (Linux: net.core.rmem_max), or nothing. */
 static void ask_for_room(const nacre_udp *udp)
 {
     int bytes = 0;
@@ -58,7 +58,7 @@ static bool set_options(nacre_udp *udp, bool dual)
     ask_for_room(udp);
     if (dual && setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) return false;
 #ifdef __linux__
-    /* Reports of ICMP errors: without them, dead peers are found by timers only, so a refusal here is no failure. */
+    /* ICMP error reports: without them dead peers are found by timers only, so a failure here is ignored. */
     (void)turn_on(udp->fd, IPPROTO_IP, IP_RECVERR);
     if (udp->ipv6) (void)turn_on(udp->fd, IPPROTO_IPV6, IPV6_RECVERR);
     if (udp->sources != NULL)
@@ -84,10 +84,10 @@ static bool bind_to(nacre_udp *udp, const nacre_address *local)
 static bool open_socket(nacre_udp *udp, const nacre_address *local, bool is_beside)
 {
     bool ipv6 = local->len == 0 || nacre__address_is_ipv6(local);
-    bool dual = ipv6 && nacre__address_is_wildcard(local); /* no address at all is a wildcard too */
+    bool dual = ipv6 && nacre__address_is_wildcard(local); /* no address at all counts as a wildcard */
     if (!make_socket(udp, ipv6)) {
         if (!dual || udp->fd >= 0 || errno != EAFNOSUPPORT) return false;
-        dual = false; /* a system without IPv6 */
+        dual = false; /* no IPv6 on this system */
         if (!make_socket(udp, false)) return false;
     }
     if (is_beside && !share_port(udp)) return false;
@@ -102,7 +102,7 @@ static nacre_err open_at(nacre_udp **udp, const nacre_address *local, bool is_be
     made->ops = &nacre__udp_plain_ops;
 #ifdef __linux__
     made->ops = &nacre__udp_linux_ops;
-    /* On a port that the system chooses nobody asks us first, so only chosen wildcards need to remember. */
+    /* A port chosen by the system gets no unsolicited requests, so only a chosen wildcard needs the source table. */
     if (local->len != 0 && nacre__address_is_wildcard(local)) {
         made->sources = calloc(1, sizeof *made->sources);
         if (made->sources == NULL) {
@@ -131,7 +131,7 @@ nacre_err nacre_udp_open(nacre_udp **udp, const nacre_address *local, nacre_deta
     return open_at(udp, local != NULL ? local : &any, false, why);
 }
 
-/* The first one got the port for itself; only from then on others may join it. */
+/* `first` got the port exclusively; only after that may other sockets join it. */
 nacre_err nacre_udp_open_beside(nacre_udp **udp, const nacre_udp *first, nacre_detail *why)
 {
     if (!share_port(first))
@@ -188,11 +188,11 @@ bool nacre__udp_means_unreachable(int error)
     case ENETUNREACH:
     case EHOSTDOWN:
     case ENETDOWN:
-    case EACCES: /* a packet filter, here or there */
+    case EACCES: /* a packet filter, local or remote */
     case EPERM:
-    case EADDRNOTAVAIL: /* no way from the address that we are bound to */
+    case EADDRNOTAVAIL: /* no route from the bound address */
     case EAFNOSUPPORT:  /* IPv6 from an IPv4 socket */
-    case EINVAL: /* port 0, or a source address that has gone */ return true;
+    case EINVAL: /* port 0, or a source address that is gone */ return true;
     default: return false;
     }
 }
@@ -224,7 +224,7 @@ nacre_datagram nacre__udp_datagram(const struct iovec *slice, size_t len, bool i
     return d;
 }
 
-/* Entries without a peer (not for us, or of no known family) are taken out. */
+/* Removes entries without a peer (not for us, or of an unknown family). */
 static size_t keep_whole(nacre_datagram *in, size_t num)
 {
     size_t kept = 0;
@@ -235,7 +235,7 @@ static size_t keep_whole(nacre_datagram *in, size_t num)
 
 nacre_err nacre__udp_receive(nacre_udp *udp, nacre_datagram *in, size_t *num, const nacre__udp_rooms *rooms)
 {
-    /* A pending error is reported in place of datagrams, once each: look again, but not for ever. */
+    /* A pending error is reported instead of datagrams, once each: try again, a bounded number of times. */
     for (int tries = 0; tries < 8; tries++) {
         int got = udp->ops->receive(udp, in, rooms);
         if (got >= 0) {
@@ -261,11 +261,11 @@ void nacre__udp_send(nacre_udp *udp, const nacre_outgoing *out, size_t num)
             again = false;
             continue;
         }
-        if (error == EAGAIN || error == EWOULDBLOCK) return; /* full: lost, and retransmitted in its time */
+        if (error == EAGAIN || error == EWOULDBLOCK) return; /* full: the rest is lost, and retransmitted later */
         if (error == EINTR) continue;
         nacre__udp_fetch_errors(udp);
         again = !again;
-        if (again) continue; /* it may be about an earlier datagram: the second time it is about this one */
+        if (again) continue; /* the first error may be about an earlier datagram; the second is about this one */
         if (nacre__udp_means_unreachable(error)) nacre__udp_note_unreachable(udp, &out[at].peer);
         at++; /* EMSGSIZE, ENOBUFS and the like: lost */
     }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* udp_linux: datagrams in bursts and in runs, answers from the address that was asked, ICMP errors with the peer they are
- * about. */
+/* udp_linux: bursts, GSO/GRO batches, responses from the address that the request was sent to, ICMP errors with their
+ * peer. */
 #ifdef __linux__
 #include "io/address.h"
 #include "io/udp_internal.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h> /* struct timespec, which the kernel's header takes for granted */
+#include <time.h> /* struct timespec, which the kernel's header uses without including it */
 
 #include <linux/errqueue.h>
 
@@ -18,7 +18,7 @@
 #define UDP_GRO 104
 #endif
 
-/* ---- Our own address in control messages ---------------------------------------------------------------------------- */
+/* ---- The local address in control messages ------------------------------------------------------------------------------ */
 
 static void map_v4(struct in6_addr *mapped, const struct in_addr *in)
 {
@@ -27,15 +27,14 @@ static void map_v4(struct in6_addr *mapped, const struct in_addr *in)
     memcpy(mapped->s6_addr + 12, in, 4);
 }
 
-/* What the control messages say of a datagram, or of a run of them. */
+/* The control messages of a datagram or a batch. */
 typedef struct came {
     bool to_us;            /* `local` is set */
-    struct in6_addr local; /* the address it came to */
-    size_t size;           /* of each datagram of a run; 0: this is one datagram */
+    struct in6_addr local; /* destination address */
+    size_t size;           /* of each datagram of a batch; 0: a single datagram */
 } came;
 
-/* Not to us alone: multicast or broadcast, which nobody here asked for, and which must not make us answer (RFC 7252 8.1,
- * 11.3). */
+/* Multicast and broadcast datagrams are not for this endpoint alone and must not trigger a response (RFC 7252 8.1, 11.3). */
 static void take_control(came *it, const struct cmsghdr *c)
 {
     if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
@@ -56,7 +55,7 @@ static void take_control(came *it, const struct cmsghdr *c)
     }
 }
 
-/* The macro of some C libraries (musl) mixes signs. */
+/* CMSG_NXTHDR of some C libraries (musl) mixes signs. */
 static struct cmsghdr *next_control(struct msghdr *message, struct cmsghdr *c)
 {
 #pragma GCC diagnostic push
@@ -72,7 +71,7 @@ static came read_control(struct msghdr *message)
     return it;
 }
 
-/* Adds one control message behind those that are there. */
+/* Appends a control message. */
 static void add_control(struct msghdr *message, nacre__udp_control *control, int level, int type, const void *data,
                         size_t len)
 {
@@ -111,7 +110,7 @@ static void prepare_receive(nacre_udp *udp, size_t i, uint8_t *room, size_t cap)
     m->msg_controllen = sizeof udp->controls[i].bytes;
 }
 
-/* Who sent message `i`; length 0 for what is to be ignored. */
+/* The sender of message `i`; length 0: ignore the message. */
 static nacre_address sender_of(nacre_udp *udp, size_t i, const came *it)
 {
     const struct msghdr *m = &udp->messages[i].msg_hdr;
@@ -134,13 +133,13 @@ static int receive_runs(nacre_udp *udp)
         const came it = read_control(&udp->messages[i].msg_hdr);
         const size_t len = udp->messages[i].msg_len;
         runs->run[i] = (nacre__udp_run){ .at = udp->slices[i].iov_base, .left = len, .size = it.size ? it.size : len };
-        /* a run is never cut: its memory has room for the largest IP packet */
+        /* a batch is never truncated: its memory holds the largest IP packet */
         if ((udp->messages[i].msg_hdr.msg_flags & MSG_TRUNC) == 0) runs->run[i].peer = sender_of(udp, i, &it);
     }
     return got;
 }
 
-/* Cuts datagrams off the runs until `num` are there or the runs are at their end. */
+/* Splits batches until `num` datagrams are taken or none are left. */
 static int cut_runs(nacre__udp_runs *runs, nacre_datagram *in, size_t num, size_t longest)
 {
     size_t n = 0;
@@ -177,13 +176,13 @@ static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *r
 /* ---- Sending ---------------------------------------------------------------------------------------------------------- */
 
 enum {
-    RUN_MOST = 64, /* datagrams in a run: what kernels have taken since they take runs at all */
+    RUN_MOST = 64, /* datagrams per batch: the limit since the first kernels with UDP_SEGMENT */
     RUN_LONGEST =
-        1232, /* of one datagram: what goes through every IPv6 path unfragmented, for runs are never fragmented */
-    RUN_TOTAL = 64 * 1024 - 128, /* of all: an IP packet's limit, with room for headers */
+        1232, /* bytes of one datagram: passes every IPv6 path unfragmented, because batches are never fragmented */
+    RUN_TOTAL = 64 * 1024 - 128, /* bytes per batch: the limit of an IP packet, less headers */
 };
 
-/* How many of the datagrams at `out` go as one message. */
+/* The number of datagrams at `out` that are sent as one message. */
 static size_t run_length(const nacre_udp *udp, const nacre_outgoing *out, size_t num)
 {
     const size_t size = out->bytes.len;
@@ -197,7 +196,7 @@ static size_t run_length(const nacre_udp *udp, const nacre_outgoing *out, size_t
     return n;
 }
 
-/* Message `i` of the datagrams at `out`, whose slices begin at `slice`. */
+/* Prepares message `i` from the datagrams at `out`; its slices begin at `slice`. */
 static bool prepare_send(nacre_udp *udp, size_t i, size_t slice, const nacre_outgoing *out, size_t num)
 {
     struct msghdr *m = &udp->messages[i].msg_hdr;
@@ -207,7 +206,7 @@ static bool prepare_send(nacre_udp *udp, size_t i, size_t slice, const nacre_out
     m->msg_iov = &udp->slices[slice];
     m->msg_iovlen = (uint16_t)num; /* size_t or int */
     for (size_t k = 0; k < num; k++) {
-        udp->slices[slice + k].iov_base = (void *)(uintptr_t)out[k].bytes.ptr; /* the system only reads it */
+        udp->slices[slice + k].iov_base = (void *)(uintptr_t)out[k].bytes.ptr; /* the kernel only reads it */
         udp->slices[slice + k].iov_len = out[k].bytes.len;
     }
     const struct in6_addr *local = udp->sources != NULL ? nacre__sources_find(udp->sources, &out->peer) : NULL;
@@ -217,7 +216,7 @@ static bool prepare_send(nacre_udp *udp, size_t i, size_t slice, const nacre_out
     return true;
 }
 
-/* Not every interface can cut runs: then they are not tried again on this socket. */
+/* Not every interface can segment: batches are then disabled for this socket. */
 static bool means_no_runs(int error)
 {
     return error == EIO || error == EINVAL || error == EOPNOTSUPP || error == EMSGSIZE;
@@ -255,7 +254,7 @@ static bool use_runs(nacre_udp *udp)
 
 /* ---- ICMP ------------------------------------------------------------------------------------------------------------- */
 
-/* One report from the error queue: msg_name is where the datagram went that could not arrive. */
+/* One report from the error queue; msg_name is the destination of the undeliverable datagram. */
 static void take_report(nacre_udp *udp, struct msghdr *message)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = next_control(message, c)) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* udp_plain: datagrams one by one, on any POSIX system. Answers leave from the address that the system chooses, and ICMP
- * errors are known only as far as sendto tells them. */
+/* udp_plain: datagrams one by one, on any POSIX system. The system chooses the source address of responses, and ICMP
+ * errors are known only as far as sendto reports them. */
 #include "io/address.h"
 #include "io/udp_internal.h"
 
 #include <errno.h>
 
 #ifdef __linux__
-enum { TRUE_LENGTH = MSG_TRUNC }; /* of a datagram that was cut too */
+enum { TRUE_LENGTH = MSG_TRUNC }; /* also of a truncated datagram */
 #else
 enum { TRUE_LENGTH = 0 };
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* udp_sources: which of our addresses a peer talked to, so that answers leave from it (RFC 7252 5.2: an answer comes from
- * the endpoint that the request went to, or the client drops it). */
+/* udp_sources: the local address each peer sent to, so that responses leave from it (RFC 7252 5.2: the client drops a
+ * response that does not come from the endpoint the request was sent to). */
 #include "io/udp_internal.h"
 #include "base/siphash.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* version: which nacre this is. */
+/* version: the library's version. */
 #include <nacre/nacre.h>
 
 const char *nacre_version(void)
