@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* client: its life, and requests that wait for their response, for programs that want ten lines. What is in flight is in
- * client_call.c; where it goes is found in client_target.c. */
+/* client: open and close, and requests that wait for their response. Requests in flight are in client_call.c, targets in
+ * client_target.c. */
 #include "io/client/client_internal.h"
 #include "io/loop_internal.h"
 #include "io/tcp_internal.h"
@@ -14,7 +14,7 @@
 enum {
     MAX_BODY = 16 * 1024 * 1024, /* unless the options say otherwise */
     MAX_IN_FLIGHT = 64,
-    OTHERS = 3, /* places of the endpoint for later blocks of notifications */
+    OTHERS = 3, /* endpoint entries for further blocks of notifications */
 };
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
@@ -25,7 +25,7 @@ static const char *const *claims_of(void *self, const nacre_context *ctx)
     return nacre__keyring_claims(&client->ring, ctx);
 }
 
-/* What is 0 takes its default. */
+/* 0 means the default. */
 static void fill_defaults(nacre_client_options *options)
 {
     if (options->max_body == 0) options->max_body = MAX_BODY;
@@ -76,7 +76,7 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     const nacre_tcp_config tcp = { .stream = { .max_message = NACRE__CLIENT_MESSAGE, .block_wise = true } };
     const uint16_t in_flight = client->options.max_in_flight;
     nacre_endpoint_config config = nacre_endpoint_config_default();
-    if (options->size == 0) config.size = 0; /* of the timing, too, what is 0 takes its default */
+    if (options->size == 0) config.size = 0; /* 0 means the default for the timing, too */
     config.max_message = NACRE__CLIENT_MESSAGE;
     config.num_client_exchanges = (uint16_t)(in_flight + OTHERS);
     config.num_server_exchanges = 4;
@@ -115,7 +115,7 @@ nacre_err nacre_client_open(nacre_client **client, const nacre_client_options *o
 nacre_err nacre_client_close(nacre_client *client, nacre_detail *why)
 {
     if (client == NULL) return NACRE_OK;
-    nacre_loop_close(client->loop); /* first: its endpoint borrows the contexts */
+    nacre_loop_close(client->loop); /* first, because its endpoint borrows the contexts */
     for (nacre__call *next, *call = client->calls; call != NULL; call = next) {
         next = call->next;
         nacre__call_free(call);
@@ -181,7 +181,7 @@ static nacre_err send_and_wait(nacre__call *call, const nacre__call_plan *plan, 
     nacre_err err = NACRE_OK;
     if (client->stopped)
         return nacre__fail(why, NACRE_ERR_TIMEOUT, "stopped before the request to %s was sent", call->to.peer_text);
-    /* A connection that was closed since the last request is noticed before this one goes out on it. */
+    /* A connection closed since the last request is noticed before this request is sent on it. */
     if (nacre_address_is_reliable(&call->to.peer)) err = nacre_client_step(client, 0, why);
     if (err == NACRE_OK) err = nacre__call_send(call, why);
     if (err != NACRE_OK) return err;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* client_away: an observation outlives its server's absence.
+/* client_away: an observation survives its server's absence.
  *
- *     registered --- a registration cannot be delivered, or is not answered; the connection is lost ---> waiting
- *     waiting --- a pause has passed ---> registering anew --- the same ---> waiting, the next pause is twice as long
- *     registering anew --- a notification ---> registered
+ *     registered --- a registration fails or gets no response; the connection is lost ---> waiting
+ *     waiting --- the pause has passed ---> registering again --- the same failures ---> waiting, with twice the pause
+ *     registering again --- a notification ---> registered
  *
- * To a protected registration, what does not verify is no answer: an unprotected error, as of a server that has not opened its
- * contexts again, or a RST. What an attacker can forge here, these, an ICMP error or the end of a connection, leads to a
- * registration. */
+ * In a protected observation, messages that do not verify count as no response: an unprotected error, as from a server that
+ * has not reopened its contexts, or a RST. All that an attacker can trigger by forging these, an ICMP error or the end of a
+ * connection is another registration. */
 #include "io/client/client_internal.h"
 #include "io/loop_internal.h"
 
@@ -18,7 +18,7 @@ static void tell(const nacre__call *call, bool is_away)
     if (call->observing->on_away != NULL) call->observing->on_away(call->observing->user, is_away);
 }
 
-/* Half of the pause is random, so that the observers of a server do not all come at once. */
+/* Half of the pause is random, so that the observers of a server do not register at the same time. */
 static uint64_t pause_ms(uint32_t first_ms, uint32_t attempts)
 {
     const nacre_random random = nacre_entropy();
@@ -29,7 +29,7 @@ static uint64_t pause_ms(uint32_t first_ms, uint32_t attempts)
     return pause / 2 + part % (pause / 2 + 1);
 }
 
-/* Whether a registration that ended so was not answered by its server, as far as can be known. */
+/* Whether the result means that the server is away, as far as can be known. */
 static bool is_absence(const nacre__call *call)
 {
     switch (call->result) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* client_bodies: the bodies of a request and its answer, in pieces of the application's or as a whole. */
+/* client_bodies: request and response bodies, streamed from and to the application or held whole. */
 #include "io/client/client_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_BODY = 4096 }; /* what is taken at first for an answer in pieces */
+enum { FIRST_BODY = 4096 }; /* initial buffer for a response body in blocks */
 
 void nacre__call_forget_body(nacre__call *call)
 {
@@ -15,7 +15,7 @@ void nacre__call_forget_body(nacre__call *call)
     call->body_len = call->body_cap = 0;
 }
 
-/* Not realloc: what it leaves behind is not wiped. */
+/* realloc would leave an unwiped copy. */
 static bool grow_body(nacre__call *call, size_t need, size_t limit)
 {
     size_t cap = call->body_cap != 0 ? call->body_cap : FIRST_BODY;
@@ -58,12 +58,12 @@ static nacre_err read_payload(void *user, uint64_t offset, nacre_buf room, size_
     return NACRE_OK;
 }
 
-/* The answer's body as a whole. */
+/* Collects the whole response body. */
 static nacre_err collect(nacre__call *call, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
     const size_t limit = call->client->options.max_body;
     if (total > limit || offset > limit || piece.len > limit - offset) return NACRE_ERR_TOO_LONG;
-    call->body_len = (size_t)offset; /* 0 again: it began anew */
+    call->body_len = (size_t)offset; /* 0: the body starts again */
     const size_t need = call->body_len + piece.len;
     if (need > call->body_cap && !grow_body(call, need, limit)) return NACRE_ERR_NO_MEMORY;
     if (piece.len > 0) memcpy(call->body + call->body_len, piece.ptr, piece.len);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* client_call: one request in flight, at one address of its host after the other, until it has ended. */
+/* client_call: one request in flight, tried at the addresses of its host in order, until it has ended. */
 #include "io/client/client_internal.h"
 #include "io/loop_internal.h"
 #include "base/hosted/detail.h"
@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- What comes back ------------------------------------------------------------------------------------------------- */
+/* ---- Responses ------------------------------------------------------------------------------------------------------- */
 
 static nacre_bytes keep(nacre__call *call, size_t *used, nacre_bytes bytes)
 {
     uint8_t *at = call->buf + *used;
-    size_t len = bytes.len <= sizeof call->buf - *used ? bytes.len : 0; /* a message is never larger than that */
+    size_t len = bytes.len <= sizeof call->buf - *used ? bytes.len : 0; /* a message never exceeds `buf` */
     if (len > 0) memcpy(at, bytes.ptr, len);
     *used += len;
     return nacre_bytes_of(at, len);
@@ -67,7 +67,7 @@ static nacre_err fill(nacre__call *call, const nacre__call_plan *plan, nacre_det
     nacre_err err = nacre__target_parse(client, &call->to, call->uri, why);
     if (err == NACRE_OK) err = nacre__target_options(client, &call->plain.options, &o, &call->to, plan->options, why);
     if (err == NACRE_OK)
-        err = nacre__target_context(client, &call->to, why); /* before the resolver: no name leaves without it */
+        err = nacre__target_context(client, &call->to, why); /* before the resolver: no name leaves without a context */
     if (err == NACRE_OK) err = nacre__target_peer(client, &call->to, call->plain.options, plan->address, why);
     const uint32_t timeout_ms = plan->timeout_ms != 0 ? plan->timeout_ms : client->options.timeout_ms;
     call->deadline = timeout_ms != 0 ? nacre_clock_ms() + timeout_ms : UINT64_MAX;
@@ -93,7 +93,7 @@ void nacre__call_end(nacre__call *call)
     nacre__tcp_unwatch(call->client->tcp, &call->watch);
 }
 
-/* It has ended. A call that waits looks at it, and frees it; for the others that is told here. */
+/* The call has ended. A waiting call is checked and freed by its caller; others call on_done here. */
 static void conclude(nacre__call *call, nacre_err err)
 {
     nacre__call_end(call);
@@ -110,7 +110,7 @@ static void conclude(nacre__call *call, nacre_err err)
     nacre__call_free(call);
 }
 
-/* ---- On its way ------------------------------------------------------------------------------------------------------- */
+/* ---- In flight -------------------------------------------------------------------------------------------------------- */
 
 static nacre_err transmit(nacre__call *call)
 {
@@ -147,9 +147,9 @@ void nacre__call_cancel(nacre__call *call)
     nacre__call_end(call);
 }
 
-/* Whether the request may go to another address after this one was unreachable. Carried out twice, an idempotent method has the
- * effect of one (RFC 7252 5.1, RFC 8132 2). POST and PATCH may go on only when nothing of them was sent: over TCP that is known
- * when no connection was ever open. Over UDP the datagram was sent before the ICMP error came, and that error is
+/* Whether the request may be sent to another address after this was unreachable. An idempotent method carried out twice has
+ * the effect of one (RFC 7252 5.1, RFC 8132 2). POST and PATCH may be sent again only when nothing of them was sent: known over
+ * TCP when no connection was ever open. Over UDP the datagram was sent before the ICMP error arrived, and that error is
  * unauthenticated: a forged one could arrive while the server carries the request out. */
 static bool may_go_on(const nacre__call *call)
 {
@@ -158,7 +158,7 @@ static bool may_go_on(const nacre__call *call)
     return nacre_address_is_reliable(&call->to.peer) && nacre__tcp_was_refused(&call->watch);
 }
 
-/* A host with several addresses is asked at the next one when the first cannot be reached ("localhost" is ::1, too). */
+/* Tries the next address of a host when one cannot be reached ("localhost" is also ::1). */
 static bool goes_on_elsewhere(nacre__call *call)
 {
     while (call->result == NACRE_ERR_UNREACHABLE && may_go_on(call)) {
@@ -169,7 +169,7 @@ static bool goes_on_elsewhere(nacre__call *call)
     return false;
 }
 
-/* Out of time: what came without protection is told as at the end of CoAP's own time. */
+/* After the deadline, an unprotected response is reported as at the end of CoAP's own timers. */
 static nacre_err result_of(const nacre__call *call)
 {
     const nacre_err err = call->result;
@@ -184,9 +184,9 @@ static void ended(nacre__call *call, const nacre_event *event)
     call->done = true;
     call->result = is_response ? NACRE_OK : event->err;
     call->is_answered = event->message.code != NACRE_EMPTY;
-    if (event->kind == NACRE_EVENT_NOTIFICATION) /* one response was asked for */
+    if (event->kind == NACRE_EVENT_NOTIFICATION) /* a single response was asked for */
         nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), event->transfer_exchange);
-    /* RFC 8613 8.4: what comes without protection is no response to a protected request. */
+    /* RFC 8613 8.4: an unprotected message is no response to a protected request. */
     if (is_response && call->to.ctx != NULL && !is_protected) call->result = NACRE_ERR_UNAUTHENTICATED;
     if (call->result == NACRE_OK || call->result == NACRE_ERR_UNAUTHENTICATED ||
         call->result == NACRE_ERR_NOT_PROTECTED)
@@ -205,7 +205,7 @@ static nacre__call *find_by_exchange(const nacre_client *client, nacre_transfer_
 void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_event *event)
 {
     const nacre_client *client = user;
-    if (event->kind == NACRE_EVENT_REQUEST) { /* a client serves nothing */
+    if (event->kind == NACRE_EVENT_REQUEST) { /* a client has no resources */
         nacre_transfer_ignore(transfer, event->exchange);
         return;
     }
@@ -251,7 +251,7 @@ void nacre__calls_expire(nacre_client *client)
     }
 }
 
-/* Takes it out of those in flight; NULL: there is none. */
+/* Removes and returns a late call from those in flight; NULL: none. */
 static nacre__call *take_late(nacre_client *client)
 {
     nacre__call **at = &client->calls;
@@ -261,7 +261,7 @@ static nacre__call *take_late(nacre_client *client)
     return call;
 }
 
-/* What nacre_transfer_give_up did not end: no message was under way. From the start each time, for a callback may do anything. */
+/* Calls that nacre_transfer_give_up did not end: no message was in flight. Restarts each time: a callback may change the list. */
 void nacre__calls_end_late(nacre_client *client)
 {
     for (nacre__call *call; (call = take_late(client)) != NULL;) {
@@ -270,7 +270,7 @@ void nacre__calls_end_late(nacre_client *client)
     }
 }
 
-/* ---- For programs that do not wait --------------------------------------------------------------------------------------- */
+/* ---- Requests that do not wait ------------------------------------------------------------------------------------------ */
 
 static nacre_err copy_payload(nacre__call *call, nacre_detail *why)
 {

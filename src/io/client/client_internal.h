@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* client_internal: what the files of the client share. */
+/* client_internal: shared by the client's files. */
 #ifndef NACRE_IO_CLIENT_INTERNAL_H
 #define NACRE_IO_CLIENT_INTERNAL_H
 
@@ -14,89 +14,89 @@
 enum {
     NACRE__CLIENT_MESSAGE = 1280, /* bytes */
     NACRE__CLIENT_FIRST_PAUSE_MS = 1000,
-    NACRE__CLIENT_OPTIONS = 4096, /* of options that are still counted when they are too long for a message */
+    NACRE__CLIENT_OPTIONS = 4096, /* more than a message holds, to report the size of one that is too long */
 };
 
 typedef enum nacre__stage { NACRE__WAITING, NACRE__OBSERVING, NACRE__LEAVING } nacre__stage; /* of an observation */
 
-/* Where one request goes, and with what. */
+/* Destination and context of one request. */
 typedef struct nacre__target {
     const char *text; /* the URI */
     nacre_uri uri;
-    char host[256]; /* as the resolver takes it */
+    char host[256]; /* in the resolver's form */
     char peer_text[96];
     nacre_address peer;
-    nacre_address others[NACRE__MAX_ADDRESSES]; /* all that the host or the proxy has, `peer` one of them */
+    nacre_address others[NACRE__MAX_ADDRESSES]; /* all addresses of the host or the proxy; `peer` is one of them */
     size_t num_others;
-    nacre_context *ctx;   /* NULL: plain */
-    const char *ctx_name; /* where it comes from */
+    nacre_context *ctx;   /* NULL: unprotected */
+    const char *ctx_name; /* its origin, for messages */
 } nacre__target;
 
-/* One request, from nacre_client_start or from a call that waits. */
+/* One request, from nacre_client_start or from a waiting call. */
 typedef struct nacre__call {
-    struct nacre__call *next; /* in the client's list while it is in flight */
+    struct nacre__call *next; /* in the client's list while in flight */
     nacre_client *client;
     uint32_t number;
-    char *uri; /* `to` points to it */
+    char *uri; /* `to` points into it */
     nacre__target to;
-    size_t at_address; /* which of the target's addresses it goes to */
+    size_t at_address; /* index of the current address in to.others */
     nacre_message plain;
-    uint8_t option_buf[NACRE__CLIENT_OPTIONS]; /* the options of `plain` */
+    uint8_t option_buf[NACRE__CLIENT_OPTIONS]; /* options of `plain` */
     nacre_bytes given;                         /* the payload */
     uint8_t *given_copy;                       /* NULL: borrowed */
     nacre_transfer_options how;
-    nacre_source source; /* where its body comes from, when that is not the message */
-    nacre_sink sink;     /* where the response's goes; no function: to `body` */
+    nacre_source source; /* of the body, if it is not held in the message */
+    nacre_sink sink;     /* of the response's body; no function: collected in `body` */
     nacre_bytes payload; /* the body that read_payload reads */
-    bool is_given_up;    /* the application could not read or write a body */
+    bool is_given_up;    /* the application failed to read or write a body */
     nacre_transfer_exchange exchange;
     nacre__tcp_watch watch;
-    uint64_t deadline; /* UINT64_MAX: CoAP's own timers decide */
-    bool is_late;      /* the deadline has passed; what the exchange still says is awaited */
-    bool done;         /* the exchange has ended, */
-    bool is_answered;  /* by a message of the peer's, */
-    size_t oversized;  /* bytes of a response that was longer than NACRE__CLIENT_MESSAGE; 0: none */
-    nacre_err result;  /* so, */
-    nacre_reply reply; /* with this, in `buf` … */
+    uint64_t deadline; /* UINT64_MAX: only CoAP's own timers */
+    bool is_late;      /* the deadline has passed; the final event of the exchange is awaited */
+    bool done;         /* the exchange has ended … */
+    bool is_answered;  /* … with a message of the peer … */
+    size_t oversized;  /* length of a response longer than NACRE__CLIENT_MESSAGE; 0: none */
+    nacre_err result;  /* … and this result; */
+    nacre_reply reply; /* the response: in `buf` … */
     uint8_t buf[NACRE__CLIENT_MESSAGE];
-    uint8_t *body; /* … and here, when its body was collected */
+    uint8_t *body; /* … and, if its body was collected, here */
     size_t body_len, body_cap;
-    bool ended; /* nothing more happens to it; `why` says what did */
+    bool ended; /* nothing more happens to the call; `why` has the outcome */
     nacre_detail why;
-    void (*on_done)(void *user, const nacre_client_result *result); /* NULL: of a call that waits, which owns it */
+    void (*on_done)(void *user, const nacre_client_result *result); /* NULL: a waiting call, owned by its caller */
     void *user;
-    const nacre_observe_options *observing;                               /* NULL: one response is asked for */
+    const nacre_observe_options *observing;                               /* NULL: a single response is asked for */
     void (*notified)(struct nacre__call *call, const nacre_event *event); /* of an observation */
     nacre__stage stage;
-    uint64_t stage_ms; /* since when */
-    uint32_t attempts; /* to register again since its server was last heard of; 0: the server is there */
-    uint64_t again_ms; /* the time of the next one; 0: none is to be made */
+    uint64_t stage_ms; /* start of the stage */
+    uint32_t attempts; /* registrations since the server was last heard of; 0: the server is there */
+    uint64_t again_ms; /* time of the next registration; 0: none is due */
 } nacre__call;
 
 struct nacre_client {
-    nacre_client_options options; /* its strings are not used after open: */
+    nacre_client_options options; /* its strings are not used after nacre_client_open */
     char *context_dir, *proxy;
-    nacre_credentials *own_credentials; /* loaded here */
+    nacre_credentials *own_credentials; /* loaded by the client */
     const nacre_credentials *credentials;
-    uint64_t compared; /* the map's version that nacre__client_compare found no fault with; 0: none */
+    uint64_t compared; /* version of the map that nacre__client_compare accepted; 0: none */
     nacre_crypto crypto;
     nacre_udp *udp;
     nacre_tcp *tcp;
     nacre_loop *loop;
     nacre__keyring ring;
     nacre__call *calls; /* in flight */
-    nacre__call *last;  /* of the last call that waited: its reply lives until the next one */
+    nacre__call *last;  /* the last waiting call: its reply lives until the next one */
     uint32_t last_number;
-    const nacre_context *ctx; /* of the last request; NULL: plain */
-    nacre_address peer;       /* where it went */
+    const nacre_context *ctx; /* of the last request; NULL: unprotected */
+    nacre_address peer;       /* its destination */
     bool is_stepping;
-    uint32_t first_pause_ms; /* before a lost observation is registered again; doubled for each attempt after it */
+    uint32_t first_pause_ms; /* before a lost observation is registered again; doubled for each further attempt */
     volatile sig_atomic_t stopped;
 };
 
 /* ---- client_call.c: one request in flight ---- */
 
-/* What a request is made of; `uri`, options and payload are copied. */
+/* Input of a request; `uri`, options and payload are copied. */
 typedef struct nacre__call_plan {
     uint8_t method;
     const char *uri;
@@ -104,79 +104,79 @@ typedef struct nacre__call_plan {
     nacre_bytes payload;
     const nacre_source *source;
     const nacre_sink *sink;
-    const nacre_address *address; /* NULL: the URI's host is resolved */
+    const nacre_address *address; /* NULL: resolve the URI's host */
     uint32_t timeout_ms;
     const nacre_observe_options *observing;
     void (*notified)(nacre__call *call, const nacre_event *event);
-    nacre_err (*wait)(nacre__call *call, nacre_detail *why); /* until it has ended; NULL: for one response */
+    nacre_err (*wait)(nacre__call *call, nacre_detail *why); /* until the call has ended; NULL: for one response */
 } nacre__call_plan;
 
-/* Errors as nacre_client_request tells them, with `why`. What it gives is sent by nacre__call_send, or freed. */
+/* Errors as nacre_client_request, with `why`. The caller passes the call to nacre__call_send or frees it. */
 NACRE_MUST_USE nacre_err nacre__call_make(nacre_client *client, nacre__call **call, const nacre__call_plan *plan,
                                           nacre_detail *why);
 
-/* It is in flight from here on, until `ended`; or it failed at once: NACRE_ERR_… with `why`. */
+/* On NACRE_OK the call is in flight until `ended`; otherwise it failed at once, with `why`. */
 NACRE_MUST_USE nacre_err nacre__call_send(nacre__call *call, nacre_detail *why);
-void nacre__call_end(nacre__call *call);    /* its exchange has ended: it is not in flight any more */
-void nacre__call_cancel(nacre__call *call); /* the same, and its exchange ends now */
-void nacre__call_free(nacre__call *call);   /* not while it is in flight; NULL is allowed */
+void nacre__call_end(nacre__call *call);    /* its exchange has ended: removes it from those in flight */
+void nacre__call_cancel(nacre__call *call); /* the same, and ends its exchange */
+void nacre__call_free(nacre__call *call);   /* not while in flight; NULL is allowed */
 void nacre__call_keep_reply(nacre__call *call, const nacre_message *message, bool is_protected);
 void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_event *event);
 
-/* Deadlines of all in flight: the earliest; what is over is given up; and what did not end by that is ended. */
+/* Deadlines of the calls in flight: the earliest; gives up expired calls; ends those that are not ended by that. */
 uint64_t nacre__calls_deadline(const nacre_client *client);
 void nacre__calls_expire(nacre_client *client);
 void nacre__calls_end_late(nacre_client *client);
 
 /* ---- client.c ---- */
-enum { NACRE__STOP_MS = 250 }; /* how soon nacre_client_stop is noticed at the latest */
+enum { NACRE__STOP_MS = 250 }; /* nacre_client_stop is noticed within this time */
 
-/* The time is over: the exchange is given up, and what it says of that is the result. */
+/* The time is over: gives up the exchange and returns its result. */
 NACRE_MUST_USE nacre_err nacre__call_out_of_time(nacre__call *call, nacre_detail *why);
 
-/* What a call that waits does: sends, waits and leaves its reply in client->last. */
+/* A waiting call: sends, waits and leaves its reply in client->last. */
 NACRE_MUST_USE nacre_err nacre__client_wait(nacre_client *client, nacre_reply *reply, const nacre__call_plan *plan,
                                             nacre_detail *why);
 
 /* ---- client_target.c: errors as nacre_client_request tells them, with `why` ---- */
 nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, const char *text, nacre_detail *why);
 
-/* The context for this URI (RFC 8613 8.1 step 1); NULL when the request is to be plain. Fails closed: credentials that do not
- * fit send nothing. */
+/* The context for this URI (RFC 8613 8.1 step 1); NULL for a plain request. Fails closed: with unusable credentials nothing is
+ * sent. */
 nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_detail *why);
-/* `address` NULL: those of the URI's host, or of the proxy. */
+/* `address` NULL: resolve the URI's host, or the proxy. */
 nacre_err nacre__target_peer(const nacre_client *client, nacre__target *to, nacre_bytes options,
                              const nacre_address *address, nacre_detail *why);
 void nacre__target_take(const nacre_client *client, nacre__target *to, size_t at); /* `peer` becomes others[at] */
 
-/* The URI's options and `more` (may be NULL), in the room of `o`. */
+/* The URI's options and `more` (may be NULL), in the buffer of `o`. */
 nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, nacre_options *o,
                                 const nacre__target *to, const nacre_options *more, nacre_detail *why);
 
 /* ---- client_twins.c ---- */
 
-/* nacre__client_compare: NACRE_OK; NACRE_ERR_DUPLICATE_CONTEXT when two entries of the map are contexts with one Sender Key or
- * one Recipient Key: `why` names both; NACRE_ERR_NO_MEMORY, NACRE_ERR_CRYPTO. */
+/* nacre__client_compare: NACRE_OK; NACRE_ERR_DUPLICATE_CONTEXT when two entries of the map have the same Sender Key or the same
+ * Recipient Key: `why` names both; NACRE_ERR_NO_MEMORY, NACRE_ERR_CRYPTO. */
 NACRE_MUST_USE nacre_err nacre__client_compare(nacre_client *client, nacre_detail *why);
 
 /* ---- client_bodies.c ---- */
 
-/* Prepares how the bodies of a call travel: call->how. Where nothing is told of progress, a payload needs no source. */
+/* Prepares the transfer of a call's bodies: call->how. Without a progress callback a payload needs no source. */
 void nacre__call_bodies(nacre__call *call);
 
-/* Wipes what was collected of a response. */
+/* Wipes the collected part of a response body. */
 void nacre__call_forget_body(nacre__call *call);
 
 /* ---- client_away.c: of an observation ---- */
 
-/* It has failed: true when that was its server's absence, and it goes on: nacre__call_try_again when there is time. */
+/* The registration has failed: true when the server is away and the observation goes on with nacre__call_try_again. */
 bool nacre__call_away(nacre__call *call);
 void nacre__call_try_again(nacre__call *call);
-void nacre__call_back(nacre__call *call); /* a notification has come */
+void nacre__call_back(nacre__call *call); /* a notification has arrived */
 
 /* ---- client_explain.c ---- */
 
-/* What happened to a request, for people, where the library's text alone would leave them alone. Gives the error to return. */
+/* Writes the error text of a failed request, where nacre_err_text alone does not help. Returns the error to report. */
 nacre_err nacre__call_explain(nacre__call *call, nacre_err err, nacre_detail *why);
 
 #endif

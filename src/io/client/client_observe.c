@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* client_observe: a client's observation, from its registration to its end in order (RFC 7641). */
+/* client_observe: a client's observation, from registration to deregistration (RFC 7641). */
 #include "io/client/client_internal.h"
 #include "base/hosted/detail.h"
 
-enum { LEAVE_MS = 5000 }; /* how long the response to the end of an observation is waited for */
+enum { LEAVE_MS = 5000 }; /* wait for the response to a deregistration */
 
 static void enter(nacre__call *call, nacre__stage next)
 {
@@ -11,7 +11,7 @@ static void enter(nacre__call *call, nacre__stage next)
     call->stage_ms = nacre_clock_ms();
 }
 
-/* Ends an observation in order: the response to that ends the exchange. */
+/* Deregisters; the response ends the exchange. */
 static void leave(nacre__call *call)
 {
     nacre_transfer *transfer = nacre_loop_transfer(call->client->loop);
@@ -25,7 +25,7 @@ static void leave(nacre__call *call)
 static void notified(nacre__call *call, const nacre_event *event)
 {
     bool is_protected = event->context != NULL;
-    /* One that could not be fetched whole is followed by others. RFC 8613 8.4: without protection it is none. */
+    /* A notification not fetched whole is followed by others. RFC 8613 8.4: an unprotected one is not a notification. */
     if (call->stage == NACRE__LEAVING || event->err != NACRE_OK || is_protected != (call->to.ctx != NULL)) return;
     if (call->stage == NACRE__WAITING) enter(call, NACRE__OBSERVING);
     nacre__call_back(call);
@@ -35,7 +35,7 @@ static void notified(nacre__call *call, const nacre_event *event)
     if (!go_on) leave(call);
 }
 
-/* What is to be done by now, and how long there is to wait for it. False: it is over. */
+/* Does what is due and returns how long to wait for the next event. False: the observation is over. */
 static bool observe_on(nacre__call *call, uint32_t *wait_ms)
 {
     const nacre_client *client = call->client;
@@ -43,7 +43,7 @@ static bool observe_on(nacre__call *call, uint32_t *wait_ms)
     uint64_t limit = call->stage == NACRE__WAITING     ? client->options.timeout_ms
                      : call->stage == NACRE__OBSERVING ? call->observing->duration_ms
                                                        : (uint32_t)LEAVE_MS;
-    *wait_ms = NACRE__STOP_MS; /* a signal that comes just before we wait is seen then */
+    *wait_ms = NACRE__STOP_MS; /* bounds the delay of a signal that arrives just before the wait */
     if (limit != 0 && limit - passed < NACRE__STOP_MS && passed < limit) *wait_ms = (uint32_t)(limit - passed);
     if (call->stage == NACRE__OBSERVING && (client->stopped || (limit != 0 && passed >= limit))) leave(call);
     else if (client->stopped && call->stage == NACRE__WAITING) return false;
@@ -68,7 +68,7 @@ static nacre_err wait_observing(nacre__call *call, nacre_detail *why)
         call->done = true;
         call->result = NACRE_OK;
     }
-    /* The response to the end of an observation is not needed. */
+    /* The response to a deregistration is optional. */
     return call->stage == NACRE__LEAVING ? NACRE_OK : call->result;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* client_target: where a request goes, and with which context and options. */
+/* client_target: destination, context and options of a request. */
 #include "coap/uri.h"
 #include "io/address.h"
 #include "io/client/client_internal.h"
@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COAP_PORT = 5683 }; /* the scheme's default, for which nacre_uri_options leaves Uri-Port out */
+enum { COAP_PORT = 5683 }; /* the scheme's default: nacre_uri_options omits Uri-Port for it */
 
 nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, const char *text, nacre_detail *why)
 {
     nacre_bytes bytes = nacre_bytes_of((const uint8_t *)text, strlen(text));
-    /* A proxy may speak what we do not. */
+    /* A proxy may support other schemes. */
     nacre_err err = client->proxy != NULL ? nacre__uri_parse_any(&to->uri, bytes) : nacre_uri_parse(&to->uri, bytes);
     to->text = text;
     if (err == NACRE_ERR_UNSUPPORTED)
@@ -60,8 +60,8 @@ void nacre__target_take(const nacre_client *client, nacre__target *to, size_t at
     (void)snprintf(to->peer_text, sizeof to->peer_text, "%s%s", client->proxy != NULL ? "the proxy " : "", text);
 }
 
-/* The literal, or Uri-Host, which is decoded already. A literal has one '%' at most, that of a scope, which a URI writes as
- * "%25" (RFC 6874 2): the credentials read it so, too, and the request must not go to another interface than they say. */
+/* The literal, or the decoded Uri-Host. A literal has at most one '%', that of a scope, written "%25" in a URI (RFC 6874 2).
+ * Credentials are matched with the same reading, so that the request is not sent on another interface. */
 static bool put_host(char out[256], nacre_bytes host, bool is_literal)
 {
     if (host.len == 0 || host.len >= 256 || memchr(host.ptr, '\0', host.len) != NULL) return false;
@@ -74,8 +74,8 @@ static bool put_host(char out[256], nacre_bytes host, bool is_literal)
     return true;
 }
 
-/* RFC 7252 8: responses to a group come from other addresses, and here they are matched by address. RFC 8613 1: OSCORE is between
- * two. */
+/* RFC 7252 8: responses to a group request come from other addresses, but here they are matched by address. RFC 8613 1: OSCORE
+ * is between two endpoints. */
 static nacre_err check_is_one_host(const nacre__target *to, const char *text, nacre_detail *why)
 {
     for (size_t i = 0; i < to->num_others; i++) {
@@ -92,7 +92,7 @@ static nacre_err check_is_one_host(const nacre__target *to, const char *text, na
     return NACRE_OK;
 }
 
-/* The addresses of the URI's host, which is one host. */
+/* Resolves the URI's host, which must not be a group. */
 static nacre_err resolve_host(nacre__target *to, nacre_bytes options, nacre_detail *why)
 {
     nacre_bytes host = to->uri.host_is_ip ? to->uri.host : nacre_option_find(options, NACRE_OPT_URI_HOST);
@@ -104,7 +104,7 @@ static nacre_err resolve_host(nacre__target *to, nacre_bytes options, nacre_deta
     return err == NACRE_OK ? check_is_one_host(to, to->text, why) : err;
 }
 
-/* Names, and the scopes of literals, are the proxy's to resolve; an address is a group everywhere. */
+/* Names and scopes of literals are resolved by the proxy; a multicast address is a group everywhere. */
 static nacre_err check_proxied_host(nacre__target *to, nacre_detail *why)
 {
     if (!to->uri.host_is_ip || !put_host(to->host, to->uri.host, true)) return NACRE_OK;
@@ -143,7 +143,7 @@ nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, n
 {
     nacre_bytes given = NACRE_ABSENT;
     nacre_uri uri = to->uri;
-    uri.port = COAP_PORT; /* RFC 7252 6.4 step 7: no Uri-Port, for the request goes to the URI's very port */
+    uri.port = COAP_PORT; /* RFC 7252 6.4 step 7: no Uri-Port, because the request goes to the URI's port */
     nacre_err err = client->proxy != NULL ? nacre__proxied_options(o, &to->uri, to->text, client->options.proxy_uri)
                                           : nacre_uri_options(o, &uri);
     if (err != NACRE_OK)

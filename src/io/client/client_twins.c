@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* client_twins: a client's credentials compared with each other (RFC 8613 3.3). Directories are opened one at a time,
- * by whichever request needs them: two runs of a program could each open another one of two that have one Sender Key,
- * and count the same numbers. So all of a map are compared before the first one is used, and again when it has
+/* client_twins: compares a client's credentials with each other (RFC 8613 3.3). Directories are opened one at a time, when
+ * a request first needs them: of two with one Sender Key, two runs of a program could each open another one and use the
+ * same sequence numbers. So all entries of a map are compared before the first is used, and again when the map has
  * changed. */
 #include "io/client/client_internal.h"
 #include "store/credentials/credentials.h"
@@ -16,7 +16,7 @@ static nacre_role role_of(const nacre_client *client, const nacre_credential *cr
     return credential->role != NACRE_ROLE_NONE ? credential->role : client->options.role;
 }
 
-/* Entry number `at` is known by that number. */
+/* An entry's identifier is its index. */
 static nacre_err collect(nacre__twins *twins, const nacre_client *client)
 {
     nacre_err err = NACRE_OK;
@@ -39,7 +39,7 @@ static nacre_credential entry_at(const nacre_client *client, uint64_t number)
     return credential;
 }
 
-/* One directory by two paths, or one context by two names, is one context. */
+/* The same directory under two paths, or the same context under two names. */
 static bool is_one(const nacre_credential *a, const nacre_credential *b)
 {
     struct stat x, y;

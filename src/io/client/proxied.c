@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* proxied: a request's way through a forward proxy. The proxy reads where it goes, and nothing else of a protected request:
- * Proxy-Scheme, Uri-Host and Uri-Port stay outside of what is encrypted, and of a Proxy-Uri only scheme, host and port do (RFC
+/* proxied: requests through a forward proxy. Of a protected request the proxy reads only the destination: Proxy-Scheme,
+ * Uri-Host and Uri-Port are not encrypted, nor are scheme, host and port of a Proxy-Uri (RFC
  * 8613 4.1.3.2, 4.1.3.3). */
 #include "io/client/proxied.h"
 
@@ -35,7 +35,7 @@ nacre_err nacre__proxy_resolve(nacre_address addresses[NACRE__MAX_ADDRESSES], si
     return err;
 }
 
-/* RFC 7252 6.5 steps 3 and 4: an IP address in Uri-Host looks as it does in a URI, in brackets when it is IPv6. */
+/* RFC 7252 6.5 steps 3 and 4: an IP address in Uri-Host is written as in a URI, with brackets for IPv6. */
 static nacre_err add_ip_host(nacre_options *o, nacre_bytes host)
 {
     uint8_t text[MAX_HOST];
@@ -75,8 +75,8 @@ nacre_err nacre__proxied_options(nacre_options *o, const nacre_uri *uri, const c
     }
     nacre_uri with_port = *uri;
     with_port.port = nacre__uri_default_port(uri->scheme);
-    nacre_err err = nacre_uri_options(o, &with_port); /* without Uri-Port, which comes below in any case: */
-    /* RFC 7252 6.5 step 6 would take the port that the request came to for one that is left out, and others the scheme's
+    nacre_err err = nacre_uri_options(o, &with_port); /* without Uri-Port, which is added below */
+    /* Without Uri-Port, RFC 7252 6.5 step 6 takes the port the request was received on; other implementations take the scheme's
      * default. */
     if (err == NACRE_OK && uri->port != 0) nacre_options_add_uint(o, NACRE_OPT_URI_PORT, uri->port);
     if (err == NACRE_OK && uri->host_is_ip) err = add_ip_host(o, uri->host);

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* Marks are hashes already. */
+/* Marks are already hashes. */
 static size_t home(const nacre__key_marks *marks, uint64_t mark)
 {
     return (size_t)((mark >> 32) * marks->cap >> 32);
@@ -20,7 +20,7 @@ static size_t distance(const nacre__key_marks *marks, size_t from, size_t to)
     return to >= from ? to - from : to + marks->cap - from;
 }
 
-/* Where the mark is, or the free slot where its search ends. */
+/* The index of the mark, or of the free entry where its search ends. */
 static size_t find(const nacre__key_marks *marks, uint64_t mark)
 {
     size_t at = home(marks, mark);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* key_marks: which Sender Keys a server has, as marks (context/key_mark.h): 8 bytes each, in a hash table with linear probing.
- * A mark may be in more than once. All zero is an empty one. */
+/* key_marks: the Sender Keys of a server's contexts, as 8-byte marks (context/key_mark.h) in a hash table with linear probing.
+ * A mark may be in it more than once. All zero is an empty table. */
 #ifndef NACRE_IO_KEY_MARKS_H
 #define NACRE_IO_KEY_MARKS_H
 
@@ -8,14 +8,14 @@
 
 typedef struct nacre__key_marks {
     uint64_t *slots; /* 0: free */
-    size_t cap, num; /* at most three quarters are used */
+    size_t cap, num; /* load factor at most 3/4 */
 } nacre__key_marks;
 
-/* nacre__key_marks_reserve makes room for `num` more. NACRE_OK, NACRE_ERR_NO_MEMORY: nothing has changed. */
+/* nacre__key_marks_reserve reserves space for `num` more. NACRE_OK; NACRE_ERR_NO_MEMORY: unchanged. */
 NACRE_MUST_USE nacre_err nacre__key_marks_reserve(nacre__key_marks *marks, size_t num);
-void nacre__key_marks_put(nacre__key_marks *marks, uint64_t mark); /* there is room */
+void nacre__key_marks_put(nacre__key_marks *marks, uint64_t mark); /* space must be reserved */
 bool nacre__key_marks_has(const nacre__key_marks *marks, uint64_t mark);
-void nacre__key_marks_remove(nacre__key_marks *marks, uint64_t mark); /* once; one that is not in changes nothing */
+void nacre__key_marks_remove(nacre__key_marks *marks, uint64_t mark); /* removes one; no effect when absent */
 void nacre__key_marks_free(nacre__key_marks *marks);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* locks: the stripes of a burst as a set of bits, walked from the lowest to the highest. */
+/* locks: the stripes of a burst are a bit set, locked in ascending order. */
 #include "io/server/locks.h"
 #include "base/pointer_hash.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* locks: contexts that several threads use, each under the lock of its stripe.
+/* locks: lock stripes for contexts shared by threads.
  *
- * A context's numbers and its window may be touched by one thread at a time. A lock in each context would cost every
- * context of every device its bytes; here some hundred locks stand for all contexts, chosen by address, so that two
- * threads seldom meet at one. A burst takes the locks of all its contexts at once, always in the order of the stripes, so
- * that no two threads wait for each other. */
+ * One thread at a time may use a context's sequence numbers and replay window. Instead of a mutex in each context, 256 mutexes
+ * serve all contexts, chosen by a hash of the context's address, so contention is rare and contexts stay small. A burst locks
+ * the stripes of all its contexts at once, in ascending order, so that threads cannot
+ * deadlock. */
 #ifndef NACRE_IO_LOCKS_H
 #define NACRE_IO_LOCKS_H
 
@@ -18,11 +18,11 @@ typedef struct nacre__locks {
     pthread_mutex_t stripes[NACRE__STRIPES];
 } nacre__locks;
 
-/* nacre__locks_init: NACRE_OK; NACRE_ERR_NO_MEMORY when the system has no more of them. */
+/* nacre__locks_init: NACRE_OK; NACRE_ERR_NO_MEMORY: the system has no more mutexes. */
 NACRE_MUST_USE nacre_err nacre__locks_init(nacre__locks *locks);
 void nacre__locks_destroy(nacre__locks *locks);
 
-/* Take, and give back, the locks of these contexts; one may be there twice. */
+/* Lock and unlock the stripes of these contexts; duplicates are allowed. */
 void nacre__locks_take(nacre__locks *locks, nacre_context *const *contexts, size_t num);
 void nacre__locks_give(nacre__locks *locks, nacre_context *const *contexts, size_t num);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* server: workers, connections and resources, for programs that want ten lines. Who may ask is in server_contexts.c. */
+/* server: workers, connections and resources. Contexts are in server_contexts.c. */
 #include "io/loop_internal.h"
 #include "io/server/server_internal.h"
 #include "base/hosted/detail.h"
@@ -15,7 +15,7 @@ enum {
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
 
-/* The first socket is alone on its port, so that nobody else's server is there; the others join it. */
+/* The first socket gets the port exclusively, so that it is not shared with another server; the other sockets join it. */
 static nacre_err open_udp(const nacre_server *server, nacre_udp **udp, const char *bind, nacre_detail *why)
 {
     nacre_address local;
@@ -102,7 +102,7 @@ nacre_err nacre_server_open(nacre_server **server, const char *bind, nacre_detai
 nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
 {
     if (server == NULL) return NACRE_OK;
-    /* Loops first, for their endpoints borrow the contexts; providers last, for the contexts' keys are theirs. */
+    /* Loops first, because their endpoints borrow the contexts; providers last, because they own the contexts' keys. */
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close_loop(&server->workers[i]);
     nacre_err err = nacre__keyring_close(&server->ring, why);
     for (size_t i = 0; i < server->num_packs; i++) {
@@ -143,7 +143,7 @@ nacre_address nacre_server_local_tcp(const nacre_server *server)
     return server->tcp != NULL ? nacre_tcp_local(server->tcp) : none;
 }
 
-/* ---- What may be asked for --------------------------------------------------------------------------------------------- */
+/* ---- Resources --------------------------------------------------------------------------------------------------------- */
 
 nacre_err nacre_server_add_resource(nacre_server *server, const nacre_resource *resource)
 {

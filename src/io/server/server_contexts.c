@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* server_contexts: who may ask: context directories, credentials and packs, all in one table. */
+/* server_contexts: the accepted contexts: directories, credentials and packs, in one table. */
 #include "io/server/server_internal.h"
 #include "base/hosted/detail.h"
 #include "store/pack/pack_share.h"
@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A table with room for `num` more contexts, and with all that are in. */
+/* Makes a table with capacity for `num` more contexts and copies the present ones. */
 static nacre_err grow_table(nacre_server *server, size_t num)
 {
     nacre_table larger;
@@ -41,15 +41,15 @@ static nacre_err add_to_table(nacre_server *server, nacre_context *ctx)
 }
 
 /* ---- One key, one context (RFC 8613 3.3) --------------------------------------------------------------------------------
- * Two contexts with one Sender Key would answer with the same nonces; two with one Recipient Key would each carry out what
- * the other has seen. Where they come from does not matter. The table knows about Recipient Keys; `senders` is for the others. */
+ * Two contexts with one Sender Key would reuse nonces; two with one Recipient Key would each accept a request that the other
+ * has seen. This holds across all sources. The table detects equal Recipient Keys, `senders` equal Sender Keys. */
 
 static uint64_t sender_mark(nacre_server *server, const nacre_context *ctx)
 {
     return nacre__keyring_mark(&server->ring, ctx, NACRE_SEAL);
 }
 
-/* A look at all of them: only for what is refused, and, with a chance of 2^-64, for a mark that is another key's. */
+/* Linear search: only for rejected contexts and, with probability 2^-64, for a mark that collides with another key's. */
 static const nacre_context *find_twin(const nacre_server *server, const nacre_context *ctx, nacre_direction direction)
 {
     for (size_t i = 0; i < server->table.num_slots; i++) {
@@ -62,7 +62,7 @@ static const nacre_context *find_twin(const nacre_server *server, const nacre_co
     return NULL;
 }
 
-/* Errors as nacre_table_add; nothing has changed then. With NACRE_ERR_DUPLICATE_CONTEXT, `shared` says which key. */
+/* Errors as nacre_table_add; nothing has changed then. NACRE_ERR_DUPLICATE_CONTEXT: `shared` tells which key. */
 static nacre_err let_in(nacre_server *server, nacre_context *ctx, nacre_direction *shared)
 {
     const uint64_t mark = sender_mark(server, ctx);
@@ -82,7 +82,7 @@ static void let_out(nacre_server *server, const nacre_context *ctx)
     nacre__key_marks_remove(&server->senders, sender_mark(server, ctx));
 }
 
-/* `pack`, which may be NULL, is one that is not the server's yet. */
+/* `pack` (may be NULL) is a pack not yet added to the server. */
 static void label_of(char label[NACRE__LABEL], const nacre_server *server, const nacre_pack *pack,
                      const nacre_context *ctx)
 {
@@ -104,8 +104,8 @@ static nacre_err refuse_twin(const nacre_server *server, const nacre_pack *pack,
 
 /* ---- Directories and credentials ---------------------------------------------------------------------------------------- */
 
-/* An endpoint tries a few contexts for one request and no more, so that what lies behind them would never answer. A
- * request that names no ID Context may mean any context with its kid (RFC 8613 5.1). */
+/* An endpoint tries at most NACRE_MAX_CANDIDATES contexts per request; contexts after those would never respond. A
+ * request without ID Context may mean any context with its kid (RFC 8613 5.1). */
 static bool is_crowded(const nacre_server *server, const nacre_context *ctx)
 {
     nacre_bytes kid = nacre_context_recipient_id(ctx), kid_context = nacre_context_id_context(ctx);
@@ -143,7 +143,7 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
     return nacre__fail(why, err, "cannot add the context of '%s': %s", name, nacre_err_text(err));
 }
 
-/* All that came since nacre__keyring_settle goes again. */
+/* Removes all contexts added since nacre__keyring_settle. */
 static void undo(nacre_server *server)
 {
     for (size_t i = server->ring.settled; i < server->ring.num; i++) let_out(server, server->ring.keys[i].ctx);
@@ -168,7 +168,7 @@ static void take_out(nacre_server *server, nacre_pack *pack, size_t num_places)
     }
 }
 
-/* `num_in`: the contexts of so many places were let in, also when it fails. */
+/* `num_in`: contexts at indices below it were added, also on failure. */
 static nacre_err put_in(nacre_server *server, nacre_pack *pack, size_t *num_in, const char *path, nacre_detail *why)
 {
     nacre_direction shared;
@@ -207,7 +207,7 @@ nacre_err nacre_server_add_pack(nacre_server *server, const char *path, nacre_de
         return NACRE_OK;
     }
     take_out(server, pack, num_in);
-    (void)nacre_pack_close(pack, NULL); /* nothing was done with it, so nothing is lost */
+    (void)nacre_pack_close(pack, NULL); /* the pack was not used, so nothing is lost */
     return err;
 }
 

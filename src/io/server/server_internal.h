@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* server_internal: what the files of the server share. */
+/* server_internal: shared by the server's files. */
 #ifndef NACRE_IO_SERVER_INTERNAL_H
 #define NACRE_IO_SERVER_INTERNAL_H
 
@@ -12,18 +12,18 @@
 #include <nacre/server.h>
 
 struct nacre_server {
-    nacre_role role; /* of directories to come */
+    nacre_role role; /* of directories added from now on */
     nacre__worker *workers;
     size_t num_workers;
     nacre__locks *locks; /* NULL with one worker */
-    nacre_tcp *tcp;      /* of the first worker; NULL: no connections */
+    nacre_tcp *tcp;      /* of the first worker; NULL: no TCP */
     nacre__keyring ring;
-    nacre__key_marks senders;   /* the Sender Keys of all contexts in the table */
-    nacre__store_health health; /* of all workers' loops */
+    nacre__key_marks senders;   /* Sender Keys of all contexts in the table */
+    nacre__store_health health; /* shared by all workers' loops */
     bool has_health;
     nacre_pack **packs;
     size_t num_packs;
-    nacre_table table; /* the endpoints borrow this very struct; its slots grow under it */
+    nacre_table table; /* borrowed by the endpoints by address; its entries may be reallocated */
     nacre_table_slot *slots;
     nacre_resource *resources;
     size_t num_resources;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* server_run: a server's threads, from nacre_server_run until somebody stops it. */
+/* server_run: a server's threads, from nacre_server_run to nacre_server_stop. */
 #include "io/server/server_internal.h"
 #include "base/hosted/detail.h"
 
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Every worker serves the stores of all contexts: whoever needs a number first asks. At each run, for contexts may have come
- * since the last; what a loop has already, it has once. */
+/* Every worker serves the stores of all contexts: the first worker that needs a sequence number calls it. Repeated at each
+ * run, because contexts may have been added; adding a store again has no effect. */
 static nacre_err share_stores(nacre_server *server)
 {
     nacre_err err = NACRE_OK;
@@ -24,7 +24,7 @@ static nacre_err share_stores(nacre_server *server)
     return err;
 }
 
-/* One of the threads beside the first. */
+/* A thread other than the first. */
 typedef struct helper {
     nacre_server *server;
     nacre__worker *worker;
@@ -37,7 +37,7 @@ static void *help(void *arg)
 {
     helper *h = arg;
     h->err = nacre__worker_run(h->worker, &h->why);
-    if (h->err != NACRE_OK) nacre_server_stop(h->server); /* one is not to be missing without a word */
+    if (h->err != NACRE_OK) nacre_server_stop(h->server); /* if one thread fails, the server stops and reports it */
     return NULL;
 }
 
@@ -46,7 +46,7 @@ static nacre_err run_first(nacre_server *server, nacre_detail *why)
     return nacre__worker_run(nacre__server_first(server), why);
 }
 
-/* Threads inherit the mask, so that signals come to the thread that the program knows. */
+/* Threads inherit the signal mask, so that signals are delivered to the caller's thread only. */
 static int start(helper *h)
 {
     sigset_t all, before;
@@ -81,14 +81,14 @@ nacre_err nacre_server_run(nacre_server *server, nacre_detail *why)
 {
     if (server->num_workers == 1) return run_first(server, why);
     nacre_err err = share_stores(server);
-    helper *helpers = calloc(server->num_workers, sizeof *helpers); /* all but the first are used */
+    helper *helpers = calloc(server->num_workers, sizeof *helpers); /* for all threads but the first */
     if (err == NACRE_OK && helpers != NULL) err = run_all(server, helpers, why);
     else err = nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for the server's threads");
     free(helpers);
     return err;
 }
 
-/* ---- In the loop of the program ---------------------------------------------------------------------------------------- */
+/* ---- In the program's loop ---------------------------------------------------------------------------------------------- */
 
 nacre_err nacre_server_step(nacre_server *server, uint32_t max_wait_ms, nacre_detail *why)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* worker: one thread of a server, from its socket to its site. */
+/* worker: one thread of a server, from socket to site. */
 #include "io/server/worker.h"
 #include "io/loop_internal.h"
 #include "base/hosted/detail.h"
@@ -11,12 +11,12 @@
 #include <unistd.h>
 
 enum {
-    NUM_ANSWERS = 4096, /* remembered for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
+    NUM_ANSWERS = 4096, /* kept for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
     BURST = 64,
     NUM_OBSERVERS = 1024,
-    NUM_OUTER = 16,     /* protected messages in blocks of a proxy */
-    NUM_BODIES = 16,    /* put together, or kept for their later blocks, */
-    MAX_BODY = 1048576, /* of so many bytes each: memory that is touched only where it is needed */
+    NUM_OUTER = 16,     /* outer Block transfers of protected messages, by a proxy */
+    NUM_BODIES = 16,    /* request bodies being assembled and response bodies kept for later blocks, … */
+    MAX_BODY = 1048576, /* … of at most so many bytes each; pages are touched only when used */
 };
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
@@ -26,7 +26,7 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
     nacre__worker *worker = user;
     (void)transfer;
     nacre_err err = nacre_site_respond(worker->site, event);
-    (void)err; /* the site has answered or ignored the exchange in any case, and there is nobody to tell */
+    (void)err; /* the site has already responded or ignored the exchange; nothing is left to do */
 }
 
 static nacre_err make_site(nacre__worker *worker)
@@ -64,7 +64,7 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     if (!make_pipe(worker)) return nacre__fail(why, NACRE_ERR_FILE, "cannot make a pipe: %s", strerror(errno));
     nacre_err err = nacre_provider_open(&worker->crypto);
     if (err != NACRE_OK) return nacre__fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
-    (void)nacre_udp_use_gso(worker->udp); /* without, it serves the same, with more calls */
+    (void)nacre_udp_use_gso(worker->udp); /* optional: without GSO it needs more system calls */
     nacre_endpoint_config config = { .num_server_exchanges = NUM_ANSWERS,
                                      .burst = BURST,
                                      .num_observers = NUM_OBSERVERS,
@@ -130,7 +130,7 @@ void nacre__worker_close(nacre__worker *worker)
 
 /* ---- Running ---------------------------------------------------------------------------------------------------------- */
 
-/* Does what it was woken for; false: stop. */
+/* Handles the wake-up; false: stop. */
 static bool go_on(nacre__worker *worker)
 {
     char bytes[64];
@@ -158,9 +158,9 @@ nacre_err nacre__worker_run(nacre__worker *worker, nacre_detail *why)
 
 static void wake(const nacre__worker *worker)
 {
-    int error = errno; /* a signal handler must leave it alone */
+    int error = errno; /* restored, because this runs in signal handlers */
     ssize_t written = write(worker->wake_write, "", 1);
-    (void)written; /* a full pipe wakes already */
+    (void)written; /* a full pipe is readable already */
     errno = error;
 }
 
@@ -170,7 +170,7 @@ void nacre__worker_stop(nacre__worker *worker)
     wake(worker);
 }
 
-/* Without memory a change is not told; its observers hear of the next one, or ask again when Max-Age has passed. */
+/* Out of memory the change is dropped; observers get the next one, or ask again after Max-Age. */
 void nacre__worker_tell(nacre__worker *worker, const char *path)
 {
     const size_t size = strlen(path) + 1;
