@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* address: socket addresses from text, and back (POSIX). */
+/* address: conversion between socket addresses and text (POSIX). */
 #ifndef NACRE_ADDRESS_H
 #define NACRE_ADDRESS_H
 
@@ -11,8 +11,8 @@
 extern "C" {
 #endif
 
-/* nacre_address_resolve turns "::1", "127.0.0.1", "[::1]:5683", "host:port" or "host" into an address (the first that the
- * system's resolver gives). NACRE_OK, NACRE_ERR_ADDRESS with `why`. */
+/* nacre_address_resolve turns "::1", "127.0.0.1", "[::1]:5683", "host:port" or "host" into the first address that the
+ * system's resolver returns. NACRE_OK, NACRE_ERR_ADDRESS with `why`. */
 NACRE_MUST_USE nacre_err nacre_address_resolve(nacre_address *address, const char *host_and_port, uint16_t default_port,
                                                nacre_detail *why);
 /* nacre_address_text writes "[::1]:5683" or "127.0.0.1:5683". */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* system: the clock and the randomness of the operating system (POSIX). */
+/* system: clock and randomness of the operating system (POSIX). */
 #ifndef NACRE_SYSTEM_H
 #define NACRE_SYSTEM_H
 
@@ -11,9 +11,9 @@ extern "C" {
 #endif
 
 uint64_t nacre_clock_ms(void);    /* monotonic */
-nacre_random nacre_entropy(void); /* ends the process when the system has none */
+nacre_random nacre_entropy(void); /* aborts the process when the system has none */
 
-/* What to wait for on a descriptor. */
+/* The events to wait for on a descriptor. */
 typedef struct nacre_fd {
     int fd;
     bool readable, writable;

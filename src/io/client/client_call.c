@@ -261,7 +261,7 @@ static nacre__call *take_late(nacre_client *client)
     return call;
 }
 
-/* Calls that nacre_transfer_give_up did not end: no message was in flight. Restarts each time: a callback may change the list. */
+/* Calls that nacre_transfer_give_up did not end: no message was in flight. Restarts: a callback may change the list. */
 void nacre__calls_end_late(nacre_client *client)
 {
     for (nacre__call *call; (call = take_late(client)) != NULL;) {
