@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* adopt: a context directory or a pack that was moved, put back, or has lost its state. */
+/* adopt: takes over a context directory or a pack that was moved, restored, or has lost its state. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>

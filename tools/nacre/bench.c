@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre bench: what protection costs on this machine, beside the bare cipher. The cases are those of bench/protect.c. */
+/* nacre bench: the cost of protection on this machine, beside the bare cipher. The cases are those of bench/protect.c. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ static int help(void)
 /* ---- The table ---- */
 
 typedef struct table {
-    size_t column; /* of the row that is being written */
+    size_t column; /* of the current row */
     bool in_bursts;
 } table;
 
@@ -50,7 +50,7 @@ static void start_row(table *t, const char *row)
     printf("%-12s", row);
 }
 
-/* Results of one comparison: the bare cipher, nacre, and what else there is. Four of them make a row (protect.h). */
+/* Results of one comparison: the bare cipher, nacre, and other implementations. Four comparisons make a row (protect.h). */
 static void show(void *user, const bench_result *results, size_t num)
 {
     table *t = user;
@@ -59,7 +59,7 @@ static void show(void *user, const bench_result *results, size_t num)
     if (num > 1) printf("  %8.0f ns %6.2f x", results[1].value, results[1].ratio);
     t->column = (t->column + 1) % PROTECT_NUM_OPERATIONS;
     if (t->column == 0) putchar('\n');
-    (void)fflush(stdout); /* who waits for ten seconds sees it grow */
+    (void)fflush(stdout); /* the table takes ten seconds: show each row at once */
 }
 
 static void show_nothing(void *user, const bench_result *results, size_t num)
@@ -84,7 +84,7 @@ static nacre_err measure(const args *a)
         .name = "protect",
         .title = PROTECT_TITLE,
         .seconds = each,
-        .slice_ns = each < 0.1 ? 2.5e6 * each : 0, /* many short rounds say more than a few long ones */
+        .slice_ns = each < 0.1 ? 2.5e6 * each : 0, /* many short rounds are more precise than a few long ones */
         .show = a->json ? show_nothing : show,
         .user = &t,
     };
@@ -97,7 +97,7 @@ static nacre_err measure(const args *a)
     return err;
 }
 
-/* The provider that everything else uses. */
+/* The provider that the library chooses by default. */
 static int find_default(args *a)
 {
     nacre_crypto crypto;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* check: what is wrong, or may be, with context directories and packs. It changes nothing and takes no lock. */
+/* check: errors and risks in context directories and packs. It changes nothing and takes no lock. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -58,7 +58,7 @@ static int help(void)
     return tool_flush("check");
 }
 
-/* What `is_told` is in the list, and not printed again. */
+/* A finding with `is_told` was printed before: it is added to the list only. */
 static void add_told(struct check *c, enum level level, const char *text, bool is_told)
 {
     if (c->num[level]++ > 0) nacre__text_put(&c->lists[level], ", ");
@@ -92,7 +92,7 @@ static void find(struct check *c, enum level level, const char *file, const char
 static void check_mode(struct check *c, const char *file, bool secret)
 {
     struct stat st;
-    if (fstatat(c->dirfd.fd, file, &st, 0) != 0) return; /* of a link, what it leads to */
+    if (fstatat(c->dirfd.fd, file, &st, 0) != 0) return; /* for a symbolic link: the target */
     if (secret && (st.st_mode & 077) != 0)
         find(c, WARNING, file, "holds the secret, and has mode %03o; only its owner should read it (chmod 600)",
              (unsigned)st.st_mode & 0777);
@@ -105,7 +105,7 @@ static bool is_secret(const char *name)
     return strcmp(name, "secret_hex") == 0 || strcmp(name, "secret_ascii") == 0;
 }
 
-/* How many letters must be put in, left out or changed to make one of the other; more than MAX_TYPOS is all the same. */
+/* Edit distance: letters inserted, removed or replaced; above MAX_TYPOS the value is not exact. */
 enum { MAX_TYPOS = 2, MAX_TYPED = 40 };
 static size_t typos(const char *a, const char *b)
 {
@@ -125,7 +125,7 @@ static size_t typos(const char *a, const char *b)
     return row[b_len];
 }
 
-/* The known member that is nearest to an unknown one, with its suffix; "" when none is near. */
+/* The known member nearest to an unknown one, with its suffix; "" when none is near. */
 static void find_meant(char meant[64], const char *member)
 {
     static const char *const suffixes[] = { "_hex", "_ascii", "" };
@@ -157,7 +157,7 @@ static void check_member(struct check *c, const char *file, const nacre__json *m
 static void check_members(struct check *c, const char *file, const nacre__json *root)
 {
     bool secret = false;
-    if (root->type != NACRE__JSON_OBJECT) return; /* loading says it */
+    if (root->type != NACRE__JSON_OBJECT) return; /* reported by loading */
     for (const nacre__json *m = root->first; m != NULL; m = m->next) {
         secret = secret || is_secret(m->name);
         check_member(c, file, m);
@@ -165,7 +165,7 @@ static void check_members(struct check *c, const char *file, const nacre__json *
     check_mode(c, file, secret);
 }
 
-/* What cannot be read or parsed is reported by loading. */
+/* Unreadable and invalid files are reported by loading. */
 static void check_file(struct check *c, const char *name)
 {
     bool found = false;
@@ -179,7 +179,7 @@ static void check_file(struct check *c, const char *name)
     nacre__file_free(&file);
 }
 
-/* A write that a crash broke off. While a program works here, it may be one in progress. */
+/* Temporary files of writes that a crash interrupted. While another program uses the directory, one may be in progress. */
 static void check_leftovers(struct check *c)
 {
     static const char *const prefixes[] = { ".sequence-", ".secret-", ".secrets-", ".settings-" };
@@ -204,7 +204,7 @@ static void check_lock(struct check *c)
     if (err != NACRE_OK) add(c, c->in_use ? NOTE : ERROR, why.text);
 }
 
-/* ---- What they say ---- */
+/* ---- Content ---- */
 
 static void check_info(struct check *c, const nacre_directory_info *info)
 {
@@ -230,7 +230,7 @@ static void check_info(struct check *c, const nacre_directory_info *info)
              "challenge");
 }
 
-/* An older directory without a role is fine when one of its sides is. */
+/* A directory of the older layout without a role is valid when it is valid in one of the roles. */
 static nacre_err load(struct check *c, nacre_directory_info *info, nacre_detail *why)
 {
     nacre_layout layout = NACRE_LAYOUT_NEWEST;
@@ -251,7 +251,7 @@ static void check_twins(struct check *c)
         find(c, NOTE, "secrets.json", "is read beside secret.json; aiocoap reads secret.json only");
 }
 
-/* Where copies are not noticed, "ok" would promise too much. */
+/* Where copies are not detected, "ok" would promise too much. */
 static void check_mark(struct check *c, nacre_mark mark)
 {
     c->mark = mark;
@@ -262,7 +262,7 @@ static void check_open(struct check *c)
 {
     nacre_directory_info info;
     nacre_detail why;
-    if (nacre__moved_check(&c->dirfd, &why) != NACRE_OK) { /* what else there is to say is of no use */
+    if (nacre__moved_check(&c->dirfd, &why) != NACRE_OK) { /* further findings are irrelevant */
         add(c, ERROR, why.text);
         return;
     }
@@ -321,9 +321,9 @@ static void check_pack(struct check *c, const struct stat *st)
              counted.unknown, counted.num);
 }
 
-/* ---- All together ---- */
+/* ---- Command ---- */
 
-enum { MOST_TWINS = 8 }; /* of a pack beside its copy, so many are told one by one */
+enum { MOST_TWINS = 8 }; /* of a pack compared with its copy: findings printed one by one */
 
 static void check_keys(struct check *c, const tool_twins *twins, int number)
 {
@@ -348,7 +348,7 @@ static void print_json(struct check *c)
     nacre__text_free(&path);
 }
 
-/* Whether it has no errors. `number` is the path's among all. */
+/* True when the path has no errors. `number` is its index among the arguments. */
 static bool check(const char *path, nacre_role role, bool json, const tool_twins *twins, int number)
 {
     struct check c = { .path = path, .role = role, .json = json };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* check_twins: which context of which path has a key in common with another one. */
+/* check_twins: contexts that share a key with another context. */
 #include "check_twins.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #include "store/file/files.h"
 #include "store/directory/moved.h"
 
-/* An owner is the number of a path, and below that a place in its pack, or one of these. */
+/* An owner is the index of a path (high half) and an index in its pack, or one of these (low half). */
 #define PLACES    UINT64_C(0x100000000)
 #define DIRECTORY UINT32_C(0xffffffff)
 #define AS_CLIENT UINT32_C(0xfffffffe) /* of the older layout, when no role was given */
@@ -53,7 +53,7 @@ static bool is_older(const char *path)
     return err == NACRE_OK && layout == NACRE_LAYOUT_LEGACY;
 }
 
-/* It cannot be used any more, so it may be given beside the pack that has its context. */
+/* A moved directory is unusable, so it is not a duplicate of its context in a pack. */
 static bool was_moved(const char *path)
 {
     nacre__dirfd dirfd;
@@ -74,7 +74,7 @@ static nacre_err add_directory(collecting *c, const char *path)
     return nacre__twins_add_directory(&c->twins, &c->crypto, path, NACRE_ROLE_SERVER, owner_of(c->path, AS_SERVER));
 }
 
-/* A pack that is damaged half-way gives what comes before that. */
+/* A pack that is damaged in the middle contributes the contexts before the damage. */
 static nacre_err add_path(collecting *c, const char *path, const struct stat *st)
 {
     if (!S_ISREG(st->st_mode)) return add_directory(c, path);
@@ -82,7 +82,7 @@ static nacre_err add_path(collecting *c, const char *path, const struct stat *st
     return err == NACRE_ERR_NO_MEMORY ? err : NACRE_OK;
 }
 
-/* What is there by an earlier path already is one, and no twin. */
+/* The same file or directory as an earlier path is not a twin of it. */
 static bool is_known(const struct stat *all, int num)
 {
     for (int i = 0; i < num; i++)
@@ -121,7 +121,7 @@ void tool_twins_free(tool_twins *twins)
     *twins = (tool_twins){ .num_found = 0 };
 }
 
-/* ---- Telling ---- */
+/* ---- Output ---- */
 
 static bool is_certain_of(uint64_t owner)
 {

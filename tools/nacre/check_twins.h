@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* check_twins: contexts with one key among all that nacre check was given (RFC 8613 3.3): for each path, what it shares with
- * which other one. */
+/* check_twins: contexts with equal keys among the paths given to nacre check (RFC 8613 3.3): for each path, the paths and
+ * contexts that it shares a key with. */
 #ifndef NACRE_TOOL_CHECK_TWINS_H
 #define NACRE_TOOL_CHECK_TWINS_H
 
@@ -9,20 +9,20 @@
 
 typedef struct tool_twins {
     char *const *paths; /* borrowed */
-    nacre__twin *found; /* in the order of the paths */
+    nacre__twin *found; /* in path order */
     size_t num_found;
 } tool_twins;
 
-/* tool_twins_collect reads directories and packs, without locks, and compares all contexts. What cannot be read is left out: its
- * own check says so. NACRE_OK: free it with tool_twins_free; NACRE_ERR_NO_MEMORY, NACRE_ERR_CRYPTO. */
+/* tool_twins_collect reads directories and packs, without locks, and compares all contexts. Unreadable ones are left out, since
+ * their own check reports them. NACRE_OK: free it with tool_twins_free; NACRE_ERR_NO_MEMORY, NACRE_ERR_CRYPTO. */
 NACRE_MUST_USE nacre_err tool_twins_collect(tool_twins *twins, int num, char *const *paths, nacre_role role);
 void tool_twins_free(tool_twins *twins);
 
-/* tool_twins_next says what the path of that number shares: start with *cursor = 0, until false. `is_certain` is false when it
+/* tool_twins_next returns the findings of a path: start with *cursor = 0, until false. `is_certain` is false when the finding
  * depends on the roles that directories of the older layout are opened in. */
 bool tool_twins_next(const tool_twins *twins, int path, size_t *cursor, bool *is_certain, nacre_detail *text);
 
-/* tool_twins_is_mirror: an earlier path has said the same of the two, seen from there. `cursor` as after tool_twins_next. */
+/* tool_twins_is_mirror: an earlier path had the same finding from its side. `cursor` as after tool_twins_next. */
 bool tool_twins_is_mirror(const tool_twins *twins, size_t cursor);
 
 #endif

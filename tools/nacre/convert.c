@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* convert: a context directory from one layout to the other. */
+/* convert: converts a context directory from one layout to the other. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* export: a context in the form of another program. The output holds keys, so that it has to be asked for by name. */
+/* export: a context in another program's format. The output holds keys, so it must be requested by name. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -76,7 +76,7 @@ static int for_wireshark(const struct export *e)
     return TOOL_OK;
 }
 
-/* ---- Programs that go on with the context ---- */
+/* ---- Programs that continue to use the context ---- */
 
 static bool was_received(const nacre_directory_info *info)
 {
@@ -84,7 +84,7 @@ static bool was_received(const nacre_directory_info *info)
     return !info->window_known || info->window_index > 0 || memcmp(info->window_bits, none, sizeof none) != 0;
 }
 
-/* These forms have no place for the state: whoever reads one begins with number 0, and a number used twice breaks the
+/* These formats have no field for the state: the program that reads them begins with number 0, and reusing a number breaks the
  * encryption (RFC 8613 7.2.1). */
 static int check_unused(const struct export *e, const char *what)
 {
@@ -110,7 +110,7 @@ static int check_unused(const struct export *e, const char *what)
     return TOOL_OK;
 }
 
-/* From here on there are two counters for one Sender Key (RFC 8613 3.3). */
+/* After the export there are two counters for one Sender Key (RFC 8613 3.3). */
 static void tell_number(const struct export *e)
 {
     fprintf(stderr, "nacre export: from now on use these keys with the other program only, and not %s any more\n",

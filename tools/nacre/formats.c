@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the registry what is met on devices: RFC 7252 12.3, RFC 8132, RFC 8428, RFC 8949, RFC 9052. */
+/* The part of the registry that devices use: RFC 7252 12.3, RFC 8132, RFC 8428, RFC 8949, RFC 9052. */
 static const struct {
     uint16_t number;
     const char *name;

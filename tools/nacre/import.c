@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* import: a context directory from libcoap's OSCORE configuration file: lines of KEYWORD,ENCODING,VALUE. */
+/* import: makes a context directory from libcoap's OSCORE configuration file: lines of KEYWORD,ENCODING,VALUE. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ enum keyword {
     NUM_KEYWORDS
 };
 
-/* What a keyword's value may be; SWITCH_OFF_ONLY: "true" asks for what a directory cannot be told. */
+/* Type of a keyword's value; SWITCH_OFF_ONLY: "true" is not supported by context directories. */
 enum kind { BYTES, NUMBER, NAME_OR_NUMBER, SWITCH, SWITCH_OFF_ONLY };
 
 static const struct {
@@ -54,7 +54,7 @@ static const struct {
 struct import {
     const char *file, *dir;
     size_t line;
-    size_t given[NUM_KEYWORDS]; /* in which line; 0: not */
+    size_t given[NUM_KEYWORDS]; /* line number; 0: not given */
     uint64_t next_to_send;
     nacre_directory_info info;
 };
@@ -70,7 +70,7 @@ static int help(void)
     return tool_flush("import");
 }
 
-/* ---- One value. Secrets are never shown ---- */
+/* ---- One value. Secrets are never printed ---- */
 
 static int bad(const struct import *m, const char *keyword, const char *text)
 {
@@ -141,7 +141,7 @@ static int read_bytes_of(struct import *m, enum keyword k, const char *encoding,
     default: break;
     }
     int code = read_bytes(m, k, encoding, value, NACRE_BUF(i->id_context), &i->id_context_len);
-    i->has_id_context = i->id_context_len > 0; /* libcoap takes an empty one for none */
+    i->has_id_context = i->id_context_len > 0; /* for libcoap an empty value means none */
     return code;
 }
 
@@ -165,7 +165,7 @@ static int read_value(struct import *m, enum keyword k, const char *encoding, co
     case NUMBER:
         if (!is_integer) return bad(m, keywords[k].name, "must be of encoding integer");
         return k == REPLAY_WINDOW ? read_window(m, value)
-                                  : TOOL_OK; /* how often numbers are stored is our own choice */
+                                  : TOOL_OK; /* the interval between stored numbers is chosen by nacre */
     default: break;
     }
     if (!is_integer && strcmp(encoding, "text") != 0)
@@ -183,7 +183,7 @@ static char *trim(char *text)
     return text;
 }
 
-/* Takes "…" off; false when there is only one of them. */
+/* Removes enclosing quotes; false when only one is present. */
 static bool unquote(char **value)
 {
     size_t len = strlen(*value);
@@ -206,7 +206,7 @@ static int read_known(struct import *m, enum keyword k, char *encoding, char *va
     return read_value(m, k, encoding, value);
 }
 
-/* Not shown when it might be a key: columns get mixed up. */
+/* A word that may be a key, from a wrong column, is not printed. */
 static int unknown_keyword(const struct import *m, const char *keyword)
 {
     const size_t len = strlen(keyword);
@@ -246,7 +246,7 @@ static int read_lines(struct import *m, char *text, size_t len)
         m->line++;
         if (memchr(text + at, '\0', line_len) != NULL)
             return tool_fail("import", NACRE_ERR_BAD_CONTEXT, "%s: line %zu: a NUL byte", m->file, m->line);
-        text[at + line_len] = '\0'; /* there is room for one at the end, too */
+        text[at + line_len] = '\0'; /* there is space for one at the end, too */
         int code = read_line(m, text + at);
         if (code != TOOL_OK) return code;
         at += line_len + 1;
@@ -284,7 +284,7 @@ static int create(struct import *m)
 {
     nacre_detail why;
     m->info.next_to_send = m->next_to_send;
-    m->info.has_state = m->next_to_send > 0; /* and the window is unknown then */
+    m->info.has_state = m->next_to_send > 0; /* then the window is unknown */
     nacre_err err = nacre_directory_create(m->dir, &m->info, &why);
     if (err != NACRE_OK) return tool_fail("import", err, "%s", why.text);
     printf("%s: begins with sequence number %llu%s\n", m->dir, (unsigned long long)m->next_to_send,

@@ -14,7 +14,7 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
 }
 
-/* Takes white space out, in place; the result is the length that is left. */
+/* Removes white space in place; returns the new length. */
 static size_t squeeze(char *text, size_t len)
 {
     size_t left = 0;
@@ -53,7 +53,7 @@ int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_buf room, cons
     if (argument != NULL) memcpy(text, argument, len);
     else code = read_stdin(subcommand, text, &len);
     if (code == TOOL_OK) code = decode(subcommand, out, room, text, len);
-    nacre_wipe(text, len); /* what is to be protected is worth protecting here, too */
+    nacre_wipe(text, len); /* the input may be a secret */
     free(text);
     return code;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* keygen: a fresh pair of context directories. */
+/* keygen: makes a pair of context directories with fresh keys. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre: the command line. This file finds the subcommand; each has a file of its own. */
+/* nacre: the command line. This file selects the subcommand; each has its own file. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
-    const char *arguments, *purpose; /* NULL: not for users, and no help lists it; these come last */
+    const char *arguments, *purpose; /* NULL: internal, not in the help; these come last */
 } subcommands[] = {
     { "keygen", tool_keygen, "CLIENT_DIR SERVER_DIR", "make a fresh pair of context directories" },
     { "show", tool_show, "DIR", "show what a context directory holds" },
@@ -80,7 +80,7 @@ static int run(const char *name, int argc, char **argv)
     return unknown(name);
 }
 
-/* "nacre help show" is "nacre show --help". */
+/* "nacre help show" means "nacre show --help". */
 static int help_about(const char *name)
 {
     char program[32], option[] = "--help";
@@ -91,9 +91,9 @@ static int help_about(const char *name)
 
 int main(int argc, char **argv)
 {
-    /* A reader that went away shows as a failed write, which has an exit code. */
+    /* A closed reader is reported as a failed write, which has an exit code. */
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* likewise a file that is longer than ulimit -f allows */
+    (void)signal(SIGXFSZ, SIG_IGN); /* likewise a file above the limit of ulimit -f */
     if (argc < 2) {
         fprintf(stderr, "nacre: a subcommand is missing; try 'nacre --help'\n");
         return TOOL_USAGE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre observe: a resource's state, and each change of it, one line each. */
+/* nacre observe: prints a resource's state and each change, one line each. */
 #include "observe.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* observe: what nacre observe does beside a request: notifications until there were enough. */
+/* observe: the part of nacre observe beyond a single request: its notifications. */
 #ifndef NACRE_TOOL_OBSERVE_H
 #define NACRE_TOOL_OBSERVE_H
 
@@ -10,12 +10,12 @@ typedef struct observe_args {
     uint32_t duration_ms; /* 0: no limit */
 } observe_args;
 
-/* One payload and a newline. False: stdout does not take it. */
+/* Prints a payload and a newline. False: writing to stdout failed. */
 bool observe_print(const nacre_reply *reply);
 
-/* Prints the payload of each notification, each with a newline behind it, until count, duration, nacre_client_stop, or the
- * end of what is observed. As nacre_client_observe; `num` tells how many were printed,
- * `output_failed` that stdout does not take it. */
+/* Prints the payload of each notification, followed by a newline, until count or duration is reached, nacre_client_stop is
+ * called or the observation ends. Returns as nacre_client_observe; `num` is the number printed, `output_failed`: writing to
+ * stdout failed. */
 nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_reply *reply, const char *uri,
                       const nacre_options *options, uint32_t *num, bool *output_failed, nacre_detail *why);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* one_message: the shell of protect and unprotect, which take a context directory and one message in hex. */
+/* one_message: the common part of protect and unprotect, which take a context directory and one message in hex. */
 #include <getopt.h>
 
 #include "signals.h"
@@ -15,7 +15,7 @@ static int run_with_crypto(const char *name, const char *context, nacre_role rol
     if (code != TOOL_OK) return code;
     nacre_err err = nacre_openssl_open(&crypto);
     if (err != NACRE_OK) return tool_fail(name, err, "%s", nacre_err_text(err));
-    tool_signals_hold(); /* they wait until the context is closed */
+    tool_signals_hold(); /* until the context is closed */
     code = run(context, role, &crypto, datagram);
     tool_signals_let();
     nacre_openssl_close(&crypto);

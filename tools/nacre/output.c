@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* output: what the subcommands print, and how they fail. */
+/* output: messages and errors printed by the subcommands. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 
 enum { MAX_LINE = 1024 };
 
-/* One line, whatever file names and peers bring along. */
+/* Prints one line; control characters from file names and peers are replaced. */
 static void print_line(const char *subcommand, const char *format, va_list args, const char *hint)
 {
     char line[MAX_LINE];
@@ -63,7 +63,7 @@ static bool is_text(nacre_bytes bytes)
     return true;
 }
 
-/* Text between quotes on one line, anything else as hex. */
+/* Prints text in quotes on one line, other bytes as hex. */
 static void print_value(FILE *file, nacre_bytes value)
 {
     if (!is_text(value)) {
@@ -109,7 +109,7 @@ void tool_print_message(void *file, const char *prefix, const nacre_message *mes
     static const char *const types[] = { "CON", "NON", "ACK", "RST" };
     char digits[5];
     fprintf(file, "%s%s %s", prefix, types[message->type & 3], nacre_code_name(message->code, digits));
-    if (!nacre_is_absent(message->token)) { /* a request of ours gets MID and token only when it goes out */
+    if (!nacre_is_absent(message->token)) { /* an own request has no message ID and token before it is sent */
         fprintf(file, ", MID %u, token %s", (unsigned)message->mid, message->token.len == 0 ? "(empty)" : "");
         tool_print_hex(file, message->token);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack: context directories moved into one file; and what nacre show says of such a file. */
+/* pack: moves context directories into one file; nacre show of such a file. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -31,9 +31,9 @@ static int help(void)
     return tool_flush("pack");
 }
 
-/* ---- Moving in ---- */
+/* ---- Adding ---- */
 
-/* All are looked at before the first is moved: each by itself, and with the others. */
+/* Checks all directories, each by itself and against the others, before the first is moved. */
 static nacre_err check_all(nacre_pack *pack, char *const *dirs, int num, nacre_role role, nacre_detail *why)
 {
     tool_twins twins;
@@ -78,7 +78,7 @@ static int open_and_move(const char *path, char *const *dirs, int num, nacre_rol
     if (err == NACRE_OK) err = nacre_pack_open(&pack, path, crypto, &why);
     if (err != NACRE_OK) return tool_fail("pack", err, "%s", why.text);
     int code = move_all(pack, dirs, num, role);
-    if (is_new && code != TOOL_OK && nacre_pack_num(pack) == 0) (void)unlink(path); /* locked, and nothing is in it */
+    if (is_new && code != TOOL_OK && nacre_pack_num(pack) == 0) (void)unlink(path); /* still locked and empty */
     err = nacre_pack_close(pack, &why);
     if (err != NACRE_OK && code == TOOL_OK) code = tool_fail("pack", err, "%s", why.text);
     return code == TOOL_OK ? tool_flush("pack") : code;
@@ -112,7 +112,7 @@ int tool_pack(int argc, char **argv)
     return code;
 }
 
-/* ---- Showing ---- */
+/* ---- nacre show ---- */
 
 struct view {
     bool reveal, json;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre plugtest-server, plugtest-client: the public OSCORE interop tests. They are a program of their own, nacre-plugtest, which
- * lies beside this one where it was built, and in libexec where it is installed. */
+/* nacre plugtest-server, plugtest-client: the public OSCORE interop tests. They run nacre-plugtest, a separate program, from
+ * the directory of this one after a build and from libexec when installed. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "tool.h"
 
-/* The directory of this program; where the system does not tell, that of installed ones. */
+/* The directory of this program; if the system does not report it, that of installed programs. */
 static void own_directory(char path[PATH_MAX])
 {
     const ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
@@ -20,7 +20,7 @@ static void own_directory(char path[PATH_MAX])
     else (void)snprintf(path, PATH_MAX, "%s", NACRE_BIN_DIR);
 }
 
-/* Returns only when there is no such program, with errno. */
+/* Returns, with errno, only when there is no such program. */
 static void run(const char *directory, const char *program, char **argv)
 {
     char path[2 * PATH_MAX];

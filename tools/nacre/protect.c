@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* protect: the bytes of one request in, the protected bytes out. */
+/* protect: protects one request, hex in and hex out. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +46,7 @@ static int protect_and_close(nacre_bytes *out, nacre_buf room, const nacre_crypt
 
 static int run(const char *context, nacre_role role, const nacre_crypto *crypto, nacre_bytes datagram)
 {
-    static uint8_t room[TOOL_MAX_MESSAGE + 1024]; /* kid context, Partial IV and tag come on top */
+    static uint8_t room[TOOL_MAX_MESSAGE + 1024]; /* kid context, Partial IV and tag are added */
     nacre_message plain;
     nacre_directory *dir = NULL;
     nacre_detail why;

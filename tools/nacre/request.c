@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre get, put, post, delete, fetch, observe: one request, its answer's payload on stdout or in a file, everything else on
- * stderr. */
+/* nacre get, put, post, delete, fetch, observe: one request. The response's payload goes to stdout or a file, everything else
+ * to stderr. */
 #include "observe.h"
 #include "base/hosted/visible.h"
 #include "formats.h"
@@ -28,7 +28,7 @@ typedef struct args {
     bool observes;
     observe_args observe;
     int content_format, accept; /* NO_NUMBER: not given */
-    const char *payload;        /* as given; NULL: none */
+    const char *payload;        /* as on the command line; NULL: none */
     const char *payload_file, *output;
 } args;
 
@@ -161,7 +161,7 @@ static bool read_block_size(uint16_t *out, const char *text)
     return true;
 }
 
-/* One option; TOOL_OK, or the exit code of what is wrong with it. */
+/* Handles one option; TOOL_OK, or the exit code of its error. */
 static int take_option(args *a, int option, const char *given)
 {
     int number;
@@ -234,9 +234,9 @@ static int parse(args *a, int argc, char **argv)
     return TOOL_OK;
 }
 
-/* ---- The answer ------------------------------------------------------------------------------------------------------- */
+/* ---- Response --------------------------------------------------------------------------------------------------------- */
 
-/* ": TEXT" of a diagnostic payload (RFC 7252 5.5.2), harmless on a terminal and one line; "" without one. */
+/* ": TEXT" of a diagnostic payload (RFC 7252 5.5.2), on one line and without control characters; "" without one. */
 static void diagnostic(char *out, size_t cap, const nacre_reply *reply)
 {
     nacre_bytes format = nacre_option_find(reply->options, NACRE_OPT_CONTENT_FORMAT), left = reply->payload;
@@ -270,7 +270,7 @@ static int write_payload(const char *command, nacre_bytes payload)
     return ok ? TOOL_OK : tool_fail(command, NACRE_ERR_FILE, "cannot write to stdout: %s", strerror(errno));
 }
 
-/* Where what was made is: on stderr, for stdout has the payload (RFC 7252 5.8.2). */
+/* Prints the location of a created resource (RFC 7252 5.8.2) on stderr, because stdout has the payload. */
 static void tell_location(const char *command, const nacre_reply *reply)
 {
     char path[1024];
@@ -307,7 +307,7 @@ static int report_failure(const char *command, nacre_err err, const nacre_reply 
     return tool_fail(command, err, "not authenticated: %s%s%s", why->text, text[0] != '\0' ? "; it says" : "", text);
 }
 
-/* ---- All together ----------------------------------------------------------------------------------------------------- */
+/* ---- Command ---------------------------------------------------------------------------------------------------------- */
 
 static void add_options(const args *a, nacre_options *o)
 {
@@ -337,7 +337,7 @@ static int observe(const args *a, nacre_client *client, request_output *output)
         (void)tool_fail(a->command, NACRE_OK,
                         "not observable: the server does not notify changes of '%s'; this is its present state",
                         a->uri);
-    return TOOL_OK; /* the last state, or the only one that there is to have */
+    return TOOL_OK; /* the last state, or the only one available */
 }
 
 static nacre_err send_request(const args *a, nacre_client *client, nacre_reply *reply, request_payload *payload,
@@ -363,7 +363,7 @@ static int exchange(const args *a, nacre_client *client, request_payload *payloa
     return err == NACRE_OK ? report(a->command, &reply, output) : report_failure(a->command, err, &reply, &why);
 }
 
-/* One request ends with one line: that of a store is printed when there is no other. An observation lasts. */
+/* A request ends with one line: a store failure is printed only when there is no other. An observation prints all. */
 static store_lines lines; /* `user` of the client's callbacks is for -v */
 
 static void on_store(void *user, const nacre_store_report *report)
@@ -406,7 +406,7 @@ static int run(args *a)
     request_show show = { 0 };
     int result = request_payload_open(&payload, a->command, a->payload, a->payload_file);
     if (result != TOOL_OK) return result;
-    tool_signals_catch(a->command, a->observes); /* what waits for stdin holds nothing yet */
+    tool_signals_catch(a->command, a->observes); /* while waiting for stdin no context is open */
     a->client.max_body = REQUEST_MAX_BODY;
     if (a->verbose) {
         a->client.on_datagram = request_show_datagram;

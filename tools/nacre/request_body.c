@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* request_body: payloads from files and pipes, answers into files, and the line that shows how far a long transfer is. */
+/* request_body: payloads from files and pipes, responses into files, and the progress line of long transfers. */
 #include "request_body.h"
 
 #include <errno.h>
@@ -43,12 +43,12 @@ nacre_source request_payload_source(request_payload *payload)
     return (nacre_source){ read_memory, payload, payload->bytes.len };
 }
 
-/* The next bytes of a pipe; TOOL_OK with *more false at its end. */
+/* Reads more of a pipe; TOOL_OK with *more false at its end. */
 static bool read_more(request_payload *payload, bool *more)
 {
     if (payload->bytes.len == payload->cap) {
         const size_t cap = payload->cap == 0 ? 4096 : payload->cap * 2;
-        uint8_t *larger = malloc(cap); /* not realloc: what it leaves behind is not wiped */
+        uint8_t *larger = malloc(cap); /* realloc would leave an unwiped copy */
         if (larger == NULL) return false;
         if (payload->memory != NULL) memcpy(larger, payload->memory, payload->cap);
         if (payload->memory != NULL) nacre_wipe(payload->memory, payload->cap);
@@ -119,14 +119,14 @@ static int fail_output(const request_output *output)
     return tool_fail(output->command, NACRE_ERR_FILE, "cannot write '%s': %s", output->path, strerror(errno));
 }
 
-/* The open standard output, by the name of /dev/stdout or its own: what the shell has opened is not to be replaced. */
+/* The open standard output, by the name /dev/stdout or its own: the file that the shell opened must not be replaced. */
 static bool is_stdout(const struct stat *st)
 {
     struct stat out;
     return fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == st->st_dev && out.st_ino == st->st_ino;
 }
 
-/* Whose place it takes, and its name until then: beside what a link leads to, since a link is not to be replaced by a file. */
+/* Sets target and temporary name. Symbolic links are followed, so that the target is replaced and not the link. */
 static bool name_files(request_output *output, bool is_there)
 {
     char *real = is_there ? realpath(output->path, NULL) : NULL;
@@ -148,7 +148,7 @@ int request_output_open(request_output *output, const char *command, const char 
     *output = (request_output){ .command = command, .path = path, .fd = -1 };
     if (path == NULL) return TOOL_OK;
     const bool is_there = stat(path, &st) == 0;
-    if (is_there && (is_stdout(&st) || !S_ISREG(st.st_mode))) { /* a pipe, a device: nothing to replace */
+    if (is_there && (is_stdout(&st) || !S_ISREG(st.st_mode))) { /* a pipe or device cannot be replaced */
         output->fd = is_stdout(&st) ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1)
                                     : open(path, O_WRONLY | O_CLOEXEC);
         return output->fd >= 0 ? TOOL_OK : fail_output(output);
@@ -160,7 +160,7 @@ int request_output_open(request_output *output, const char *command, const char 
     return fail_output(output);
 }
 
-/* A sink: offset 0 again means that it began anew. */
+/* A sink: a second offset 0 means that the body starts again. */
 nacre_err request_output_write(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
     const request_output *output = user;
@@ -178,8 +178,8 @@ nacre_err request_output_write(void *user, uint64_t offset, nacre_bytes piece, u
     return NACRE_OK;
 }
 
-/* All is there: as the file, with the permissions that a new file has, or those of the one that it replaces. Durable first: a
- * power cut leaves the old file or the new one, and what a full disk or a server of files refuses late is an error here. */
+/* The body is complete: renames it to the target, with the permissions of a new file or of the replaced one. fsync comes first:
+ * a power cut leaves the old or the new file, and late errors of a full disk or a file server are reported here. */
 int request_output_keep(request_output *output)
 {
     struct stat st;
@@ -204,7 +204,7 @@ void request_output_close(request_output *output)
 
 enum { BAR = 30, EVERY_MS = 100, QUIET_MS = 500 };
 
-static uint64_t first_ms, last_ms; /* the tool does one transfer */
+static uint64_t first_ms, last_ms; /* the tool does one transfer at a time */
 static bool is_shown;
 
 static void draw(bool outgoing, uint64_t done, uint64_t total)
@@ -225,7 +225,7 @@ void request_progress(void *user, bool outgoing, uint64_t done, uint64_t total)
     const uint64_t now = nacre_clock_ms();
     (void)user;
     if (first_ms == 0) first_ms = now;
-    if (now - first_ms < QUIET_MS || now - last_ms < EVERY_MS) return; /* short ones need no line */
+    if (now - first_ms < QUIET_MS || now - last_ms < EVERY_MS) return; /* none for short transfers */
     last_ms = now;
     is_shown = true;
     draw(outgoing, done, total);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* request_show: inner and outer message, side by side.
  *
- * A request is heard of before its datagram, an answer after it. So a request waits here for the next datagram that goes
- * out, and the last datagram that came waits for the message that was in it. Where they do not belong together (blocks,
- * repetitions, empty acknowledgements) the datagram is shown in hex alone. */
+ * A request is reported before its datagram, a response after it. So a request is kept until the next datagram is sent, and the
+ * last received datagram is kept until its message is reported. Where they do not match (blocks,
+ * retransmissions, empty acknowledgements) the datagram is shown alone, in hex. */
 #include "request_show.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEFT = 52 }; /* columns of the inner message, at least */
+enum { LEFT = 52 }; /* minimum columns of the inner message */
 
 static char *text_of(const nacre_message *message)
 {
@@ -24,7 +24,7 @@ static char *text_of(const nacre_message *message)
     return NULL;
 }
 
-/* Takes one line off. "" when there is none left. */
+/* Takes one line from the text; "" when none is left. */
 static int next_line(const char **text, const char **line)
 {
     size_t len = strcspn(*text, "\n");
@@ -53,7 +53,7 @@ static void print_beside(const char *arrow, const char *inner, const char *outer
     }
 }
 
-/* The outer message when these bytes are one that is protected; NULL otherwise. */
+/* The outer message as text if these bytes are a protected one; else NULL. */
 static char *outer_text(nacre_bytes bytes, bool is_request)
 {
     nacre_message outer;

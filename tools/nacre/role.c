@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* role: --role, which side of a context a directory of the older layout is to be. */
+/* role: --role, the side of a context that a directory of the older layout is opened as. */
 #include <string.h>
 
 #include "tool.h"

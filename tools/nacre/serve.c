@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre serve: demo resources or a directory's files, for the peer of each context. */
+/* nacre serve: demo resources or a directory's files, for the peers of its contexts. */
 #include "serve_files.h"
 #include "suggest.h"
 #include "signals.h"
@@ -16,7 +16,7 @@
 
 typedef struct args {
     const char *bind, *credentials, *root;
-    const char **contexts; /* argc places */
+    const char **contexts; /* argc entries */
     size_t num_contexts;
     const char *pack;
     nacre_role role;
@@ -135,7 +135,7 @@ static int parse(args *a, int argc, char **argv)
 
 /* ---- Resources -------------------------------------------------------------------------------------------------------- */
 
-/* A resource that is told on stderr, when asked for with -v. */
+/* A resource whose requests are printed on stderr with -v. */
 typedef struct told {
     const char *path;
     unsigned flags;
@@ -144,7 +144,7 @@ typedef struct told {
     nacre_upload_handler on_upload;
     const nacre_link *link;
     bool
-        is_shared; /* with something behind it that only one thread may touch at a time: `lock` is held until it has answered */
+        is_shared; /* its data must be used by one thread at a time: `lock` is held until the response is handed over */
     bool verbose;
     pthread_mutex_t lock;
 } told;
@@ -161,11 +161,11 @@ static void tell(const nacre_request *request, uint8_t code)
             nacre_code_name(request->message->code, method), request->path, nacre_code_name(code, answer));
 }
 
-/* What this thread holds from the handler of a shared resource until its answer is on the way, which may point into what the
- * handler keeps. */
+/* Held by this thread from the handler of a shared resource until its response is handed over, because the response may point
+ * into the handler's data. */
 static _Thread_local struct {
     pthread_mutex_t *lock;
-    void (*done)(void *user); /* the handler's own */
+    void (*done)(void *user); /* the handler's callback */
 } holding;
 
 static void let_go(void *user)
@@ -233,7 +233,7 @@ static nacre_err add_contexts(nacre_server *server, const args *a, nacre_detail 
     return err;
 }
 
-/* Once, where a copy of what is served would go unnoticed. */
+/* Prints a line when copies of `path` would not be detected. */
 static void tell_mark(const char *path)
 {
     const char *text = nacre_mark_text(nacre_mark_at(path));
@@ -253,7 +253,7 @@ static void tell_marks(const args *a)
     nacre_credentials_free(credentials);
 }
 
-/* One line for each way in. */
+/* Prints one line per listening address. */
 static int announce(const nacre_server *server)
 {
     char local[72];
@@ -267,7 +267,7 @@ static int announce(const nacre_server *server)
     return TOOL_OK;
 }
 
-/* The files of --root, or nothing: 4.04. With a root they are in /.well-known/core, as the list that "/" is. */
+/* The files of --root; without it every path is 4.04. With a root /.well-known/core links to them through the list "/". */
 static told files_of(serve_root *root)
 {
     static const nacre_link list = { .ct = "40" };
@@ -287,7 +287,7 @@ static int serve(nacre_server *server, const args *a, serve_root *root)
     serve_value value = { 0 };
     static const nacre_link text = { .ct = "0" };
     told resources[] = {
-        files_of(root), /* alone, unless the demo is asked for */
+        files_of(root), /* alone, unless --demo is given */
         { .path = "/hello", .handler = serve_hello, .link = &text },
         { .path = "/time", .handler = serve_time, .link = &text },
         { .path = "/echo", .handler = serve_echo },

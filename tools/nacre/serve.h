@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* serve: the resources of nacre serve, and what they share. */
+/* serve: the resources of nacre serve, and declarations they share. */
 #ifndef NACRE_TOOL_SERVE_H
 #define NACRE_TOOL_SERVE_H
 
@@ -7,11 +7,11 @@
 
 enum { SERVE_MAX_BODY = 1024 * 1024 };
 
-/* What the demo's /store keeps. */
+/* The value of the demo's /store. */
 typedef struct serve_value {
-    nacre_server *server; /* hears of changes */
+    nacre_server *server; /* notified of changes */
     bool is_set;
-    nacre_bytes format; /* Content-Format's value, in format_bytes; absent: none */
+    nacre_bytes format; /* value of Content-Format, in format_bytes; absent: none */
     uint8_t format_bytes[2];
     uint8_t *bytes; /* malloc'd */
     size_t len;
@@ -26,15 +26,15 @@ bool serve_is_demo(const char *name); /* whether a demo resource has this name *
 
 /* Regular files below a directory: never above it, never through a symbolic link, never a name that starts with a dot. */
 typedef struct serve_watches serve_watches;
-typedef struct serve_lists serve_lists; /* directory lists on their way, in blocks */
+typedef struct serve_lists serve_lists; /* directory lists in transfer, in blocks */
 serve_lists *serve_lists_open(void);    /* NULL: no memory */
 void serve_lists_close(serve_lists *lists);
-serve_watches *serve_watches_open(nacre_server *server); /* NULL: none to be had */
+serve_watches *serve_watches_open(nacre_server *server); /* NULL: not available */
 void serve_watches_close(serve_watches *watches);
 
 typedef struct serve_root {
     serve_lists *lists;
-    serve_watches *watches; /* NULL: nobody hears of changes */
+    serve_watches *watches; /* NULL: changes are not observed */
     int fd;                 /* of the directory; -1 serves nothing */
     bool is_writable;
     const char *credentials, *pack; /* files in use, which are not served; NULL: none */
@@ -42,12 +42,12 @@ typedef struct serve_root {
     nacre_crypto crypto;            /* for entity tags */
 } serve_root;
 
-/* Whether a directory holds a security context: it has a file by one of the names that contexts are kept in. */
+/* Whether a directory holds a security context: it has a file with one of the names of a context directory. */
 bool serve_holds_context(int dir);
 void serve_files(void *user, const nacre_request *request, nacre_response *response); /* user: a serve_root */
 void serve_files_upload(void *user, const nacre_request *request, nacre_upload *upload);
 
-/* serve_accepts answers 4.06 and says false when the request asks for another Content-Format (RFC 7252 5.10.4). */
+/* serve_accepts responds 4.06 and returns false when the request asks for another Content-Format (RFC 7252 5.10.4). */
 bool serve_accepts(const nacre_request *request, nacre_response *response, unsigned format);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_demo: four small resources to try things on. */
+/* serve_demo: four small demo resources. */
 #include "serve.h"
 
 #include <stdlib.h>
@@ -17,7 +17,7 @@ bool serve_accepts(const nacre_request *request, nacre_response *response, unsig
     return false;
 }
 
-/* The payload lives until the answer is handed over. */
+/* The payload must stay valid until the response is handed over. */
 static void answer_bytes(nacre_response *response, uint8_t code, nacre_bytes format, nacre_bytes payload)
 {
     response->code = code;

@@ -2,8 +2,8 @@
 /* serve_files: a directory's files and what is in it.
  *
  * A path is walked segment by segment from the directory's descriptor, each step with O_NOFOLLOW, so that neither a name nor a
- * concurrent rename leads out of the directory. A segment is a name or empty: no '/', no NUL, no leading dot. A directory that
- * holds a security context, and a private file (serve_private.c), are answered as if they did not exist.
+ * concurrent rename leads out of the directory. A segment is a name or empty: no '/', no NUL, no leading dot. Directories that
+ * hold a security context and private files (serve_private.c) are treated as absent.
  *
  * A file is opened again for each of its blocks. The entity tag says whether two blocks are of the same content: it is a MAC of
  * device, inode, size and both times. Two writes in place that keep the size, within one tick of the file system's clock, have
@@ -68,7 +68,7 @@ static int number_of_segments(nacre_bytes options)
     return num;
 }
 
-/* The first `num` segments. */
+/* Walks the first `num` segments. */
 static int walk(const serve_root *root, nacre_bytes options, int num, struct stat *st, char last[256])
 {
     nacre_option_iter it = nacre_option_begin(options);
@@ -82,7 +82,7 @@ static int walk(const serve_root *root, nacre_bytes options, int num, struct sta
         num--;
         errno = ENOENT;
         if (option.value.len == 0 && !ended && S_ISDIR(st->st_mode)) {
-            ended = true; /* nothing may follow */
+            ended = true; /* no segment may follow */
             continue;
         }
         if (!ended && S_ISDIR(st->st_mode) && serve_name(last, option.value)) next = open_step(root, at, last, st);
@@ -133,7 +133,7 @@ void serve_etag(const serve_root *root, uint8_t etag[SERVE_ETAG_LEN], const stru
                               st->st_ctim.tv_nsec };
     const nacre_bytes part = { (const uint8_t *)facts, sizeof facts };
     if (root->crypto.ops->hmac(&root->crypto, NACRE_SHA256, NACRE_STR("nacre serve"), &part, 1, mac) != NACRE_OK)
-        memset(mac, 0, sizeof mac); /* no context works without it either */
+        memset(mac, 0, sizeof mac); /* contexts do not work without it either */
     memcpy(etag, mac, SERVE_ETAG_LEN);
 }
 
@@ -146,7 +146,7 @@ static bool has_etag(nacre_bytes options, const uint8_t etag[SERVE_ETAG_LEN])
     return false;
 }
 
-/* ---- Answers ---------------------------------------------------------------------------------------------------------- */
+/* ---- Responses -------------------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *end;
@@ -170,12 +170,12 @@ const char *serve_ending_of(uint64_t format)
     return format == SERVE_FORMAT_OCTETS ? "" : NULL;
 }
 
-/* A file while its answer is made. */
+/* A file while its response is made. */
 typedef struct open_file {
     int fd;
     struct stat st;
     size_t num_first;
-    uint8_t first[NACRE_MAX_BLOCK]; /* its first bytes, read while it did not change */
+    uint8_t first[NACRE_MAX_BLOCK]; /* first block, read while the file did not change */
 } open_file;
 
 enum { TRIES = 16 }; /* to read a file that is written concurrently */
@@ -203,12 +203,12 @@ static nacre_err read_file(void *user, uint64_t offset, nacre_buf room, size_t *
         if (n == 0) break;
         got += (size_t)n;
     }
-    if (!is_unchanged(file)) return NACRE_ERR_FILE; /* the entity tag is not that of these bytes */
+    if (!is_unchanged(file)) return NACRE_ERR_FILE; /* the entity tag does not belong to these bytes */
     *len = got;
     return NACRE_OK;
 }
 
-/* Reads the first block with the size and times that it has in one moment: a notification carries that block. Later blocks are
+/* Reads the first block with the size and times of the same moment: a notification carries that block. Later blocks are
  * matched by the entity tag. */
 static void read_first(open_file *file)
 {
@@ -231,7 +231,7 @@ static void close_file(void *user)
     free(file);
 }
 
-/* Takes over `fd`. */
+/* Takes ownership of `fd`. */
 static void answer_file(serve_root *root, int fd, const struct stat *st, const char *name, const nacre_request *request,
                         nacre_response *response)
 {
@@ -261,7 +261,7 @@ static void answer_file(serve_root *root, int fd, const struct stat *st, const c
 
 /* ---- Directories ------------------------------------------------------------------------------------------------------ */
 
-/* A text that grows. */
+/* A growing text. */
 typedef struct text {
     char *bytes;
     size_t len, cap;
@@ -299,7 +299,7 @@ void serve_escape(char segment[3 * 256], const char *name)
     segment[at] = '\0';
 }
 
-/* Whether open_step opens it. */
+/* Whether open_step would open it. */
 static bool is_served(const serve_root *root, int dir, const char *name, struct stat *st)
 {
     if (name[0] == '.') return false;
@@ -315,7 +315,7 @@ static void append_entry(text *t, const char *path, const char *name, const stru
     const bool is_dir = S_ISDIR(st->st_mode);
     if (format == FORMAT_TEXT) {
         for (const char *c = name; *c != '\0'; c++)
-            if ((unsigned char)*c < 0x20 || *c == 0x7f) return; /* a list of lines */
+            if ((unsigned char)*c < 0x20 || *c == 0x7f) return; /* would break the list's lines */
         append(t, name, strlen(name));
         append(t, is_dir ? "/\n" : "\n", is_dir ? 2 : 1);
         return;
@@ -332,7 +332,7 @@ static void append_entry(text *t, const char *path, const char *name, const stru
     append(t, attributes, strlen(attributes));
 }
 
-/* A demo resource hides the file of its name: it is not listed as that file. */
+/* A demo resource hides the file of the same name: the file is not listed. */
 static bool is_hidden(const serve_root *root, const char *path, const char *name)
 {
     return root->has_demo && strcmp(path, "/") == 0 && serve_is_demo(name);
@@ -357,7 +357,7 @@ static void tag_list(const serve_root *root, serve_list *list)
     const uint8_t format = (uint8_t)list->format;
     const nacre_bytes parts[] = { { &format, 1 }, { (const uint8_t *)list->bytes, list->len } };
     if (root->crypto.ops->hmac(&root->crypto, NACRE_SHA256, NACRE_STR("nacre serve list"), parts, 2, mac) != NACRE_OK)
-        memset(mac, 0, sizeof mac); /* no context works without it either */
+        memset(mac, 0, sizeof mac); /* contexts do not work without it either */
     memcpy(list->etag, mac, SERVE_ETAG_LEN);
 }
 
@@ -387,7 +387,7 @@ static nacre_err read_list(void *user, uint64_t offset, nacre_buf room, size_t *
     return NACRE_OK;
 }
 
-/* The list that a later block is of, or a new one, which is kept when it has more blocks than this. */
+/* The kept list for a later block, or a new list, which is kept when it has further blocks. */
 static serve_list *list_for(const serve_root *root, int fd, const nacre_request *request, unsigned format)
 {
     uint64_t block = 0;
@@ -449,7 +449,7 @@ static bool watch(serve_root *root, const nacre_request *request, nacre_response
     char last[256];
     if (!request->is_notification && !wants_to_observe(request)) return true;
     const int fd = serve_walk(root, request->message->options, &st, last);
-    if (fd < 0) return true; /* the answer is an error */
+    if (fd < 0) return true; /* the response is an error */
     (void)close(fd);
     const bool is_dir = S_ISDIR(st.st_mode), has_slash = is_dir && request->path[strlen(request->path) - 1] == '/';
     const int num = number_of_segments(request->message->options);
@@ -458,7 +458,7 @@ static bool watch(serve_root *root, const nacre_request *request, nacre_response
         w = serve_watch_begin(root->watches, root, request, num > 0 && (has_slash || !is_dir) ? num - 1 : num,
                               is_dir ? "" : last);
     response->not_observable = w == NULL;
-    if (w != NULL && request->is_notification) serve_watch_end(w); /* the observation has one of its own */
+    if (w != NULL && request->is_notification) serve_watch_end(w); /* the observation already has one */
     else if (w != NULL) {
         response->unobserved = serve_watch_end;
         response->observation = w;
@@ -478,7 +478,7 @@ static void get(serve_root *root, const nacre_request *request, nacre_response *
     if (fd < 0) {
         serve_not_there(response);
     } else if (request->is_notification && serve_watch_has_other(root->watches, request->path, S_ISDIR(st.st_mode))) {
-        (void)close(fd); /* RFC 7641 4.2: notifications go on in one Content-Format, or end */
+        (void)close(fd); /* RFC 7641 4.2: notifications keep the Content-Format, or the observation ends */
         nacre_response_text(response, NACRE_NOT_ACCEPTABLE, "a file became a directory, or a directory a file");
     } else if (S_ISDIR(st.st_mode)) {
         answer_directory(root, fd, request, response);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_lists: directory lists that go in several blocks are kept until their last block, so that a list costs one reading of its
- * directory and not one for each block, and all blocks are of one moment.
+/* serve_lists: directory lists of several blocks are kept until their last block, so that a list reads its directory once
+ * instead of once per block, and all blocks are of the same moment.
  *
- * Each client has the list that its first block came from; lists of equal content are one text. Who has none, because others
- * took its place, gets the newest of that path. */
+ * Each client is served from the list of its first block; equal lists share one text. A client whose list was
+ * evicted gets the newest list of that path. */
 #include "serve_files.h"
 
 #include <stdlib.h>
@@ -20,7 +20,7 @@ typedef struct entry {
 
 struct serve_lists {
     entry entries[NUM_LISTS];
-    size_t bytes; /* in all texts */
+    size_t bytes; /* of all texts */
 };
 
 serve_lists *serve_lists_open(void)
@@ -76,7 +76,7 @@ serve_list *serve_lists_find(serve_lists *lists, const nacre_request *request, u
     return best->list;
 }
 
-/* The one of this client and path, else a free one, else the one that was idle longest. */
+/* The entry of this client and path, else a free one, else the longest-idle one. */
 static entry *place(serve_lists *lists, const nacre_request *request, const serve_list *list)
 {
     entry *best = &lists->entries[0];
@@ -98,7 +98,7 @@ static void make_room(serve_lists *lists, size_t len, uint64_t now)
             entry *e = &lists->entries[i];
             if (e->list != NULL && (oldest == NULL || e->touched < oldest->touched)) oldest = e;
         }
-        if (oldest == NULL) return; /* what is left is being sent */
+        if (oldest == NULL) return; /* the rest is in use by responses */
         drop(oldest);
     }
 }
@@ -124,7 +124,7 @@ serve_list *serve_lists_keep(serve_lists *lists, const nacre_request *request, s
     entry *e = place(lists, request, list);
     serve_list *known = same(lists, list);
     if (known != NULL) {
-        known->uses += 2; /* the entry's and the caller's */
+        known->uses += 2; /* one reference for the entry, one for the caller */
         serve_list_release(list);
         drop(e);
         *e = (entry){ known, request->context, *request->peer, now };

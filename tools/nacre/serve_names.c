@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_names: the names in a directory, for a listing. POSIX has no scandir that begins at a descriptor. */
+/* serve_names: the names in a directory, for a listing. POSIX has no scandir that takes a descriptor. */
 #include "serve_files.h"
 
 #include <dirent.h>
@@ -34,7 +34,7 @@ static int compare(const void *a, const void *b)
 
 bool serve_names_read(serve_names *names, int dir)
 {
-    const int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* with a position of its own */
+    const int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a descriptor with its own position */
     DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
     bool ok = stream != NULL;
     *names = (serve_names){ 0 };

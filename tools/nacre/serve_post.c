@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_post: POST to a directory below --root makes a file in it, whose name this chooses (RFC 7252 5.8.2). */
+/* serve_post: POST to a directory below --root creates a file in it under a generated name (RFC 7252 5.8.2). */
 #include "serve_files.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 enum { MAX_LOCATION = 400 }; /* bytes of Location-Path options: a response holds 512 bytes of options */
 
-/* Random digits, which no other file has, and the ending that says the Content-Format. False: none says it. */
+/* Random digits, so that names are unique, and the extension for the Content-Format. False: there is none. */
 static bool make_name(char name[256], nacre_bytes options)
 {
     uint8_t random[8];
@@ -26,7 +26,7 @@ static bool make_name(char name[256], nacre_bytes options)
 
 static bool fits_location(nacre_bytes options)
 {
-    size_t size = 32; /* of the name */
+    size_t size = 32; /* for the file's name */
     nacre_option_iter it = nacre_option_begin(options);
     for (nacre_option option; nacre_option_next(&it, &option);)
         if (option.number == NACRE_OPT_URI_PATH) size += option.value.len + 3;

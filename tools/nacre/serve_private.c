@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_private: which files are never served, listed or written, because keys are in them or would be.
+/* serve_private: files that are never served, listed or written, because they hold keys or might.
  *
- * By name, in whatever case: those that context directories keep, with whatever stands before or after them, so that copies
- * and what editors leave are included; and that of the credentials or the pack in use, with whatever follows. By content: packs,
- * and JSON with a secret of a context, so that neither another name nor a hard link makes one public. By identity: the
+ * By name, ignoring case: the files of context directories, with any prefix or suffix, so that copies and editor
+ * backups are covered; and the credentials or pack in use, with any suffix. By content: packs, and JSON with a context's
+ * secret, so that neither another name nor a hard link exposes one. By identity: the
  * credentials and the pack in use. */
 #include "serve_files.h"
 
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOOK = 4096 }; /* bytes of a file that are looked at */
+enum { LOOK = 4096 }; /* bytes of a file that are examined */
 
 /* ---- By name ---------------------------------------------------------------------------------------------------------- */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_sweep: temporary files of PUT that a process left behind when it ended in the middle.
+/* serve_sweep: removes temporary files of PUT left by processes that ended during a write.
  *
- * A temporary file is locked as long as it is written. So one that can be locked is no longer written: it is removed, if it
- * has the name and the owner of ours and one link. Whatever else begins with ".nacre-" is left alone. */
+ * A temporary file is locked while it is written. One that can be locked is stale: it is removed if it has our name pattern,
+ * our owner and one link. Other names that begin with ".nacre-" are left alone. */
 #include "serve_files.h"
 
 #include <dirent.h>
@@ -36,7 +36,7 @@ static bool may_be_directory(const struct dirent *entry)
     return entry->d_name[0] != '.' && (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN);
 }
 
-/* Takes over `fd`. Directories that hold contexts are not written to, and not looked at. */
+/* Takes ownership of `fd`. Directories that hold contexts are skipped, since nothing is written there. */
 static void sweep(int fd, unsigned depth) /* NOLINT(misc-no-recursion): over directories that exist, and bounded */
 {
     DIR *stream = fdopendir(fd);

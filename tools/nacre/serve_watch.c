@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_watch: observers of files and directories are told of changes, whatever program makes them (inotify).
+/* serve_watch: notifies observers of files and directories of changes made by any program (inotify).
  *
- * One watch for each observation, which holds the directory that its file is in, or that it lists; a directory holds its parent,
- * up to the root, so that the renaming of any of them is told. All are given back with the last observation. What cannot be
- * watched, because the system has no more watches, is served without Observe.
+ * Each observation has a watch, which references the directory that its file is in, or that it lists; a directory references
+ * its parent, up to the root, so that renaming any of them is noticed. All are released with the last observation. If the
+ * system has no more watches, the resource is served without Observe.
  *
- * Events are read at most every INTERVAL_MS; those that come meanwhile are merged: a file that is written all the time is told
- * ten times a second, and its last state always. A notification watches its path anew before it reads, since another directory
- * may have that name by then. */
+ * Events are read at most every INTERVAL_MS and merged in between: a file that is written continuously causes ten notifications
+ * a second, and its last state is always sent. A notification renews the watch of its path before it reads, since another
+ * directory may have that name by then. */
 #include "serve_files.h"
 
 #include <pthread.h>
@@ -27,7 +27,7 @@ enum {
     DIRECTORY_GOES = IN_MOVE_SELF | IN_DELETE_SELF | IN_IGNORED | IN_UNMOUNT,
 };
 
-/* A directory under a path: "" or "/a/b", as requests have it. */
+/* A directory by its path in requests: "" or "/a/b". */
 typedef struct directory {
     struct directory *next, *parent;
     int wd; /* 0: not watched */
@@ -41,14 +41,14 @@ struct serve_watch {
     directory *dir;
     bool is_dirty;
     char name[256]; /* of the file; "": the directory's list */
-    char path[];    /* as it was asked for */
+    char path[];    /* as in the request */
 };
 
 struct serve_watches {
     int notify, timer, both; /* inotify, a timerfd, and an epoll over them */
     bool is_pausing;
     nacre_server *server;
-    pthread_mutex_t lock; /* requests come to any thread, events to the first */
+    pthread_mutex_t lock; /* requests run on any thread, events on the first */
     directory *dirs;
     serve_watch *all;
 };
@@ -77,7 +77,7 @@ static void let_go(serve_watches *watches, directory *dir)
     }
 }
 
-/* Taken once; its parent is taken by it, or given back. */
+/* Adds a reference to the directory of that path. Consumes the caller's reference to its parent. */
 static directory *take(serve_watches *watches, directory *parent, const char *path, size_t len)
 {
     for (directory *d = watches->dirs; d != NULL; d = d->next) {
@@ -99,7 +99,7 @@ static directory *take(serve_watches *watches, directory *parent, const char *pa
     return made;
 }
 
-/* The very directory that was walked to, which may be another one than before. */
+/* Watches the directory that was walked to, which may be another one than before. */
 static bool watch_directory(serve_watches *watches, directory *dir, int fd)
 {
     char name[64];
@@ -119,7 +119,7 @@ static size_t prefix_len(const char *path, int num)
     return len;
 }
 
-/* The directory that the first `num` segments lead to, watched with all above it. NULL: it cannot be. */
+/* Watches the directory of the first `num` segments and all above it. NULL: not possible. */
 static directory *watch_down_to(serve_watches *watches, const serve_root *root, const nacre_request *request, int num)
 {
     directory *dir = NULL;
@@ -217,7 +217,7 @@ static void take_event(serve_watches *watches, const struct inotify_event *event
     const char *name = event->len > 0 ? event->name : "";
     if ((event->mask & IN_Q_OVERFLOW) != 0)
         for (serve_watch *w = watches->all; w != NULL; w = w->next) w->is_dirty = true;
-    if (name[0] == '.') return; /* never served */
+    if (name[0] == '.') return; /* not served */
     for (directory *d = watches->dirs; d != NULL; d = d->next) {
         if (d->wd != event->wd || d->wd == 0) continue;
         mark(watches, d, event->mask, name);

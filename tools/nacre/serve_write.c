@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* serve_write: PUT, POST (serve_post.c) and DELETE below --root, with --writable.
  *
- * A file that is put is written beside its place under a name that is never served (it starts with a dot), made durable, and
- * renamed: who reads sees the old one or the new one, also after a power cut. Nothing is made that would not be served. */
+ * A file is written beside its target under a name that is never served (it starts with a dot), made durable, and
+ * renamed: readers see the old or the new file, also after a power cut. Files that would not be served are not created. */
 #include "serve_files.h"
 
 #include <errno.h>
@@ -13,14 +13,14 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* A file on its way to its place. */
+/* A file being uploaded. */
 typedef struct incoming {
     int dir, fd;
-    nacre_upload_error error; /* why it could not be written; code 0: it could */
+    nacre_upload_error error; /* why writing failed; code 0: it did not */
     char temporary[48], name[256];
 } incoming;
 
-/* ---- Files on their way ----------------------------------------------------------------------------------------------- */
+/* ---- Files being uploaded --------------------------------------------------------------------------------------------- */
 
 static void give_up(void *user)
 {
@@ -31,7 +31,7 @@ static void give_up(void *user)
     free(in);
 }
 
-/* Locked as long as it is open, and still there: another process that starts may have removed it before it was locked. */
+/* True while the temporary file is locked and has its name: another process may have removed it before it was locked. */
 static bool is_ours(const incoming *in)
 {
     struct stat open, named;
@@ -59,7 +59,7 @@ static bool make_temporary(incoming *in)
     return false;
 }
 
-/* A code, and a text that says no more of this machine than the reason. Code 0: none. */
+/* A response code, and a text that tells no more about this machine than the reason. Code 0: none. */
 typedef nacre_upload_error refusal;
 
 static refusal refusal_of(int error)
@@ -88,7 +88,7 @@ static refusal refusal_of(int error)
     return (refusal){ NACRE_SERVER_ERROR, "cannot write there" };
 }
 
-/* A file has the Content-Format that its name says; no other can be kept. */
+/* A file's Content-Format follows from its name; no other can be stored. */
 static bool keeps_format(const char *name, nacre_bytes options)
 {
     uint64_t format = 0;
@@ -101,7 +101,7 @@ static bool is_allowed(const serve_root *root, int dir, const char *name)
     return !serve_is_private_name(root, name) && !serve_is_private_file(root, dir, name);
 }
 
-/* Where the request's body is to go: the directory, and the name. */
+/* The target of the request's body: directory and name. */
 static bool find_place(const serve_root *root, const nacre_message *request, incoming *in, refusal *why)
 {
     if (request->code == NACRE_POST) {
@@ -128,7 +128,7 @@ static present look(int dir, const char *name, struct stat *st)
     return S_ISREG(st->st_mode) ? PRESENT_FILE : PRESENT_OTHER;
 }
 
-/* If-Match and If-None-Match (RFC 7252 5.10.8), of the file; of the directory that is posted to. */
+/* If-Match and If-None-Match (RFC 7252 5.10.8): of the file, or for POST of the directory. */
 static bool preconditions_hold(const serve_root *root, const nacre_message *request, present there,
                                const struct stat *st)
 {
@@ -139,7 +139,7 @@ static bool preconditions_hold(const serve_root *root, const nacre_message *requ
                                  there == PRESENT_FILE ? NACRE_ARRAY(etag) : NACRE_ABSENT);
 }
 
-/* What is marked read-only stays as it is, for root too, whom no mode stops; renaming and unlinking ask only the directory. */
+/* Read-only files are not changed, even by root; rename and unlink check only the directory's mode. */
 static bool is_read_only(int dir, const char *name, present there, const struct stat *st)
 {
     struct stat above;
@@ -148,7 +148,7 @@ static bool is_read_only(int dir, const char *name, present there, const struct 
     return (st->st_mode & 0222) == 0 || (faccessat(dir, name, W_OK, AT_EACCESS) != 0 && errno != ENOENT);
 }
 
-/* What stands in the way of a change. */
+/* The reason against a change; code 0: none. */
 static refusal obstacle(const serve_root *root, const nacre_message *request, int dir, const char *name, present there,
                         const struct stat *st)
 {
@@ -161,7 +161,7 @@ static refusal obstacle(const serve_root *root, const nacre_message *request, in
 
 /* ---- Writing ---------------------------------------------------------------------------------------------------------- */
 
-/* NULL with the refusal. */
+/* NULL: `why` is set. */
 static incoming *begin(const serve_root *root, const nacre_message *request, refusal *why)
 {
     struct stat st = { 0 };
@@ -179,7 +179,7 @@ static incoming *begin(const serve_root *root, const nacre_message *request, ref
     return NULL;
 }
 
-/* The rest of a body is not waited for when a piece of it cannot be kept. */
+/* When a piece cannot be written, the rest of the body is not awaited. */
 static nacre_err write_piece(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
 {
     incoming *in = user;
@@ -210,7 +210,7 @@ void serve_files_upload(void *user, const nacre_request *request, nacre_upload *
     refusal why = { root->fd < 0 ? NACRE_NOT_FOUND : NACRE_METHOD_NOT_ALLOWED, NULL };
     incoming *in = NULL;
     if (root->fd >= 0 && serve_writes(root, method) && method != NACRE_DELETE) in = begin(root, request->message, &why);
-    if (in == NULL) { /* not after the last block only */
+    if (in == NULL) { /* at once, not only after the last block */
         upload->code = why.code;
         upload->text = why.text;
         return;
@@ -220,7 +220,7 @@ void serve_files_upload(void *user, const nacre_request *request, nacre_upload *
     upload->done = give_up;
 }
 
-/* Durable before it is told: the file, then its name. */
+/* Durable before the response: first the file, then its name. */
 static bool put_in_place(incoming *in)
 {
     if (fsync(in->fd) != 0 || renameat(in->dir, in->temporary, in->dir, in->name) != 0) return false;
@@ -228,7 +228,7 @@ static bool put_in_place(incoming *in)
     return fsync(in->dir) == 0;
 }
 
-/* As it may have changed since its first block. */
+/* Checks again, since the target may have changed since the first block. */
 static refusal finish(const serve_root *root, incoming *in, const nacre_message *request, nacre_response *response)
 {
     struct stat st = { 0 };
@@ -255,7 +255,7 @@ void serve_write(serve_root *root, const nacre_request *request, nacre_response 
         else why = finish(root, in, request->message, response);
     }
     if (why.code != 0) nacre_response_text(response, why.code, why.text);
-    if (is_one_message && in != NULL) give_up(in); /* what is in its place stays there */
+    if (is_one_message && in != NULL) give_up(in); /* does not affect a file already in place */
 }
 
 void serve_delete(serve_root *root, const nacre_request *request, nacre_response *response)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* show: what a context directory holds, for people or as JSON. It takes no lock, so that a running program's directory
- * can be looked at; secrets are shown only when asked for by name. */
+/* show: prints a context directory as text or JSON. It takes no lock, so that the directory of a running program can be
+ * shown; secrets are printed only on request. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ static int help(void)
     return tool_flush("show");
 }
 
-/* ---- For people ---- */
+/* ---- Text ---- */
 
 static void print_bytes(const char *label, const uint8_t *ptr, size_t len)
 {
@@ -113,7 +113,7 @@ static void put_bytes(yajl_gen gen, const char *name, const uint8_t *ptr, size_t
     nacre_wipe(hex, sizeof hex);
 }
 
-/* A path is bytes, JSON is UTF-8: one that does not fit is not shown. */
+/* A path is bytes, JSON is UTF-8: a path that is not UTF-8 is left out. */
 static void put_path(yajl_gen gen, const char *path)
 {
     bool fits = nacre__utf8_valid(nacre_bytes_of((const uint8_t *)path, strlen(path)));
@@ -182,7 +182,7 @@ static void put_all(yajl_gen gen, const struct view *v)
     yajl_gen_map_close(gen);
 }
 
-/* Straight to stdout: no copy of a secret stays in a buffer of the generator. */
+/* Writes to stdout directly, so that the generator's buffer holds no copy of a secret. */
 static void print_json_piece(void *file, const char *text, size_t len)
 {
     fwrite(text, 1, len, file);

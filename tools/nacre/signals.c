@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* signals: see signals.h. Handlers call only what POSIX allows in them. */
+/* signals: see signals.h. Handlers call only async-signal-safe functions. */
 #include "signals.h"
 
 #include <errno.h>
@@ -30,7 +30,7 @@ static void on_signal(int number)
     errno = before;
 }
 
-/* Asked for at the start: a terminal that has hung up is none any more when its SIGHUP arrives. */
+/* Called at the start, because a terminal that has hung up is gone when SIGHUP arrives. */
 static bool look_for_terminal(void)
 {
     const int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);

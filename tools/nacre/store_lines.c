@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* store_lines: a begin that comes too soon after the line before is not told, nor is its end; one that lasts is told by the next
- * report that it still fails. So a store that flaps gives two lines in five seconds, and no begin without its end. */
+/* store_lines: a failure that begins too soon after the previous line is not printed, nor its end; one that lasts is printed
+ * with the next STILL_FAILS report. A flapping store gives two lines in five seconds; every printed failure has its end. */
 #include "store_lines.h"
 
 #include <inttypes.h>

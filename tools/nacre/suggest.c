@@ -13,7 +13,7 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Letters to insert, remove, replace or swap with their neighbour (optimal string alignment). */
+/* Letters to insert, remove, replace or swap with their neighbor (optimal string alignment). */
 static size_t distance(const char *a, const char *b)
 {
     size_t rows[MAX_WORD + 1][MAX_WORD + 1];
@@ -36,7 +36,7 @@ const char *tool_nearest(const char *text, const char *const *names, size_t num)
 {
     const size_t len = strlen(text);
     const char *best = NULL;
-    size_t best_far = least(FAR, len); /* of a word of two letters, not both may be others */
+    size_t best_far = least(FAR, len); /* of a two-letter word at most one may differ */
     for (size_t i = 0; i < num; i++) {
         const bool begins = len > 1 && strncmp(text, names[i], len) == 0;
         const size_t far = begins ? 1 : distance(text, names[i]);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* tool: what the subcommands share. One file per subcommand; main.c has the table of them. */
+/* tool: shared by the subcommands. One file per subcommand; main.c has their table. */
 #ifndef NACRE_TOOL_H
 #define NACRE_TOOL_H
 
 #include <nacre/nacre.h>
 
-/* Exit codes: a stable face (man nacre). Errors of the library have theirs in NACRE_ERR_MAP. */
+/* Exit codes, stable (man nacre). Those of library errors are in NACRE_ERR_MAP. */
 enum { TOOL_OK = 0, TOOL_PEER_ERROR = 1, TOOL_USAGE = 2, TOOL_NO_ANSWER = 3, TOOL_SECURITY = 4, TOOL_LOCAL = 5 };
 
-/* Each subcommand gets argv with its own name in argv[0], and gives the exit code. */
+/* Each subcommand gets argv with its own name in argv[0], and returns the exit code. */
 int tool_keygen(int argc, char **argv);
 int tool_show(int argc, char **argv);
 int tool_protect(int argc, char **argv);
@@ -29,32 +29,32 @@ int tool_bench(int argc, char **argv);
 /* tool_role reads the value of --role. TOOL_OK, or TOOL_USAGE with a line on stderr. */
 int tool_role(const char *subcommand, nacre_role *role, const char *text);
 
-/* What nacre show prints of a pack. */
+/* nacre show for a pack. */
 int tool_show_pack(const char *path, bool reveal, bool json);
 
-/* tool_fail prints "nacre SUBCOMMAND: TEXT" as one line on stderr (control characters in TEXT replaced by '?') and gives
+/* tool_fail prints "nacre SUBCOMMAND: TEXT" as one line on stderr (control characters in TEXT replaced by '?') and returns
  * the exit code of `err`. */
 int tool_fail(const char *subcommand, nacre_err err, const char *format, ...) NACRE_PRINTF(3, 4);
 
-/* tool_usage prints what is wrong and "; try 'nacre SUBCOMMAND --help'" as one line, and gives TOOL_USAGE. `subcommand` may be
+/* tool_usage prints the error and "; try 'nacre SUBCOMMAND --help'" as one line, and returns TOOL_USAGE. `subcommand` may be
  * NULL. */
 int tool_usage(const char *subcommand, const char *format, ...) NACRE_PRINTF(2, 3);
 
-/* tool_flush makes sure that all of stdout went out: TOOL_OK, or TOOL_LOCAL with a line on stderr. Call it last. */
+/* tool_flush flushes stdout: TOOL_OK, or TOOL_LOCAL with a line on stderr. Call it last. */
 int tool_flush(const char *subcommand);
 
-/* tool_read_hex turns a hex argument, or without one (NULL) the whole of stdin, into bytes; white space between digits is
+/* tool_read_hex decodes a hex argument, or all of stdin when it is NULL; white space between digits is
  * allowed. TOOL_OK: `out` is the start of `room`. Otherwise the exit code, with a line on stderr. */
 int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_buf room, const char *argument);
 
 /* tool_print_hex writes bytes as lower-case hex, without a newline. */
 void tool_print_hex(void *file, nacre_bytes bytes);
 
-/* tool_print_message writes one message for people: code, options by name, payload as text or hex; `prefix` starts each
+/* tool_print_message prints one message: code, options by name, payload as text or hex; `prefix` starts each
  * line. */
 void tool_print_message(void *file, const char *prefix, const nacre_message *message);
 
-/* tool_one_message reads `--context DIR [--role ROLE] [HEX]` and hands context and message to `run`. */
+/* tool_one_message reads `--context DIR [--role ROLE] [HEX]` and passes context and message to `run`. */
 enum { TOOL_MAX_MESSAGE = 65535 };
 typedef int (*tool_on_message)(const char *context, nacre_role role, const nacre_crypto *crypto, nacre_bytes datagram);
 int tool_one_message(const char *name, int argc, char **argv, int (*help)(void), tool_on_message run);

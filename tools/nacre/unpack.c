@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* unpack: a context of a pack into a directory of its own. */
+/* unpack: moves a context from a pack into its own directory. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>

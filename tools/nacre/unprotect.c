@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* unprotect: the bytes of one protected request in, the plain bytes out. */
+/* unprotect: verifies and decrypts one protected request, hex in and hex out. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +53,7 @@ static int unprotect(nacre_message *plain, nacre_buf room, const nacre_crypto *c
     return err == NACRE_OK ? TOOL_OK : explain(err, dir);
 }
 
-/* The close writes the window with this request in it. Without that, nothing is shown. */
+/* Closing writes the window with this request. If that fails, nothing is printed. */
 static int unprotect_and_close(nacre_message *plain, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
                                const nacre_message *outer)
 {
