@@ -83,7 +83,7 @@ static void keep_message(plugtest_outcome *o, const nacre_message *message)
     size_t options = message->options.len, payload = message->payload.len;
     o->message = *message;
     o->message.token = NACRE_ABSENT;
-    if (options + payload > sizeof o->bytes) options = payload = 0; /* a message is never larger than the room */
+    if (options + payload > sizeof o->bytes) options = payload = 0; /* a message never exceeds `bytes` */
     if (options > 0) memcpy(o->bytes, message->options.ptr, options);
     if (payload > 0) memcpy(o->bytes + options, message->payload.ptr, payload);
     o->message.options = nacre_bytes_of(o->bytes, options);
@@ -93,14 +93,14 @@ static void keep_message(plugtest_outcome *o, const nacre_message *message)
 static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     plugtest_client *client = user;
-    if (event->kind == NACRE_EVENT_REQUEST) nacre_endpoint_ignore(ep, event->exchange); /* we serve nothing */
+    if (event->kind == NACRE_EVENT_REQUEST) nacre_endpoint_ignore(ep, event->exchange); /* no resources here */
     if (event->exchange != client->exchange) return;
     switch (event->kind) {
     case NACRE_EVENT_RESPONSE:
     case NACRE_EVENT_FAILED:
     case NACRE_EVENT_NOTIFICATION:
     case NACRE_EVENT_PONG: break;
-    default: return; /* hints: the exchange goes on */
+    default: return; /* hints: the exchange continues */
     }
     client->arrived = true;
     client->outcome.kind = event->kind;
@@ -115,7 +115,7 @@ bool plugtest_wait(plugtest_client *client, uint32_t ms)
     uint64_t start = nacre_clock_ms(), passed;
     while (!client->arrived && !tool_is_stopped() && (passed = nacre_clock_ms() - start) < ms) {
         const uint32_t left =
-            ms - (uint32_t)passed; /* a signal that comes just before the wait is seen after STOP_MS */
+            ms - (uint32_t)passed; /* a signal that arrives just before the wait is noticed after STOP_MS */
         if (nacre_loop_step(client->loop, left < STOP_MS ? left : (uint32_t)STOP_MS, NULL) != NACRE_OK) return false;
     }
     bool arrived = client->arrived;
@@ -158,7 +158,7 @@ nacre_err plugtest_spend(plugtest_client *client, plugtest_context *context, uin
                                                    &request, NULL);
 }
 
-/* ---- All of them ---------------------------------------------------------------------------------------------------- */
+/* ---- All tests ------------------------------------------------------------------------------------------------------ */
 
 static nacre_err add_context(plugtest_client *client, plugtest_context *c, char letter, const char *state,
                              nacre_detail *why)
@@ -177,7 +177,7 @@ static nacre_err set_up(plugtest_client *client, const args *a, nacre_detail *wh
     if (err == NACRE_OK) err = plugtest_crypto_open(&client->crypto);
     if (err == NACRE_OK) err = nacre_udp_open(&client->udp, &any, why);
     if (err != NACRE_OK) return err;
-    /* Answers that are refused, and those that never come, are waited for in several tests. */
+    /* Several tests wait for rejected responses, or for responses that never come. */
     nacre_endpoint_config config = { .num_client_exchanges = 4 };
     config.timing = (nacre_timing){ .max_retransmit = 3, .response_timeout_ms = 5000 };
     config.crypto = client->crypto.crypto;
@@ -217,7 +217,7 @@ static int run(plugtest_client *client, const args *a)
 static int tear_down(plugtest_client *client, int result)
 {
     nacre_detail why = { { 0 } };
-    nacre_loop_close(client->loop); /* first: its endpoint borrows the contexts */
+    nacre_loop_close(client->loop); /* first, because its endpoint borrows the contexts */
     nacre_err a = plugtest_close(&client->a, &why), c = plugtest_close(&client->c, a == NACRE_OK ? &why : NULL);
     nacre_udp_close(client->udp);
     if (client->crypto.under.ops != NULL) plugtest_crypto_close(&client->crypto);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* contexts: the contexts of the public OSCORE interop tests, in directories or in memory, right or with wrong keys. */
+/* contexts: the contexts of the public OSCORE interop tests, in directories or in memory, with correct or wrong keys. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* nacre-plugtest: the two sides of the public OSCORE interop tests, a program of its own. `nacre plugtest-server` and
- * `nacre plugtest-client` run it; so its errors name those. */
+/* nacre-plugtest: both sides of the public OSCORE interop tests, a separate program. `nacre plugtest-server` and
+ * `nacre plugtest-client` run it, so its errors carry those names. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 int main(int argc, char **argv)
 {
-    /* A reader that went away shows as a failed write, and a file above the limit too: both have an exit code. */
+    /* A closed reader, or a file above the size limit, is reported as a failed write, which has an exit code. */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     if (argc > 1 && strcmp(argv[1], "plugtest-server") == 0) return plugtest_server_main(argc - 1, argv + 1);

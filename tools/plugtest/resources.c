@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* resources: what the interop tests ask for. */
+/* resources: the resources of the interop tests. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +29,7 @@ void plugtest_reply_text(plugtest_reply *reply, const char *text)
     reply->payload = nacre_bytes_of((const uint8_t *)text, strlen(text));
 }
 
-/* ---- What a test's request is to look like -------------------------------------------------------------------------- */
+/* ---- What a test's request must contain ----------------------------------------------------------------------------- */
 
 static void remark(const asked *a, const char *what)
 {
@@ -50,7 +50,7 @@ static void expect(const asked *a, uint16_t number, nacre_bytes value, const cha
     if (!has(a, number, value)) remark(a, what);
 }
 
-/* An Echo, or an Observe, may be there in any test. */
+/* Echo and Observe are allowed in any test. */
 static void expect_options(const asked *a, int num)
 {
     nacre_option option;
@@ -70,7 +70,7 @@ static void hello(const asked *a, plugtest_reply *reply)
     plugtest_reply_text(reply, "Hello World!");
 }
 
-/* RFC 7252 5.10.8: nothing here changes by a request, so the answer can be made first; its ETag is that of what it is about. */
+/* RFC 7252 5.10.8: no request changes a resource, so the response is made first; its ETag is that of the resource. */
 static void check_conditions(const asked *a, plugtest_reply *reply)
 {
     nacre_bytes options = NACRE_ABSENT;
@@ -105,7 +105,7 @@ static void hello_6(const asked *a, plugtest_reply *reply)
     reply->payload = a->request->payload;
 }
 
-/* It is there, and its ETag is 7b (RFC 7252 5.10.8). */
+/* The resource exists, with ETag 7b (RFC 7252 5.10.8). */
 static void hello_7(const asked *a, plugtest_reply *reply)
 {
     nacre_bytes options = a->request->options;
@@ -136,7 +136,7 @@ const plugtest_series *plugtest_observed(const nacre_message *request)
     return NULL;
 }
 
-/* Who cancels hears the last state (test 7), who does not observe the first. */
+/* A deregistration gets the last state (test 7), a request without Observe the first. */
 static void observed(const asked *a, plugtest_reply *reply)
 {
     plugtest_reply_text(reply, has(a, NACRE_OPT_OBSERVE, NACRE_STR("\x01")) ? "two" : "one");
@@ -204,7 +204,7 @@ static void links(const asked *a, plugtest_reply *reply);
 static const struct {
     const char *path;
     uint8_t method;
-    bool plain; /* served in clear, too */
+    bool plain; /* also served unprotected */
     void (*answer)(const asked *a, plugtest_reply *reply);
 } resources[] = {
     { "/.well-known/core", NACRE_GET, true, links },
@@ -235,7 +235,7 @@ static void links(const asked *a, plugtest_reply *reply)
     put_block(a, reply, nacre_bytes_of((const uint8_t *)reply->buf, len));
 }
 
-/* RFC 7252 5.4.1: critical options that are not known here; OSCORE is one when it was carried to us unread (test 16). */
+/* RFC 7252 5.4.1: unknown critical options; OSCORE is one when it was not processed (test 16). */
 static bool is_not_understood(const nacre_message *request)
 {
     nacre_option option;

@@ -14,12 +14,12 @@ static const char name[] = "plugtest-server";
 
 enum { COAP_PORT = 5683, STEP_MS = 200, CHANGE_MS = 2000, NUM_SLOTS = 4, NUM_OBSERVERS = 16 };
 
-/* Somebody who observes: each sees the series from its beginning. */
+/* An observer; each gets the series from its beginning. */
 typedef struct observer {
     nacre_exchange number;
-    const plugtest_series *series; /* NULL: a free place */
+    const plugtest_series *series; /* NULL: a free entry */
     int at;
-    uint64_t due_ms; /* for the next state; UINT64_MAX: there is none */
+    uint64_t due_ms; /* of the next state; UINT64_MAX: none */
 } observer;
 
 typedef struct server {
@@ -103,7 +103,7 @@ static void wait_for_change(observer *o)
     o->due_ms = has_next(o) ? nacre_clock_ms() + CHANGE_MS : UINT64_MAX;
 }
 
-/* Takes a registration, where there is one and a place for it; the request is then answered as any other. */
+/* Accepts a registration if the request has one and an entry is free; the request then gets its response as any other. */
 static void observe(server *s, nacre_endpoint *ep, const nacre_event *event)
 {
     uint64_t value = 1;
@@ -212,7 +212,7 @@ static int serve(server *s)
 static int tear_down(server *s, int result)
 {
     nacre_detail why = { { 0 } };
-    nacre_loop_close(s->loop); /* first: its endpoint borrows the contexts */
+    nacre_loop_close(s->loop); /* first, because its endpoint borrows the contexts */
     nacre_err b = plugtest_close(&s->b, &why), d = plugtest_close(&s->d, b == NACRE_OK ? &why : NULL);
     nacre_udp_close(s->udp);
     if (s->crypto.ops != NULL) nacre_openssl_close(&s->crypto);

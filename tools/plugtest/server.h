@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* server: what the server of the interop tests and its resources say to each other. */
+/* server: the interface between the interop server and its resources. */
 #ifndef NACRE_TOOL_PLUGTEST_SERVER_H
 #define NACRE_TOOL_PLUGTEST_SERVER_H
 
@@ -13,22 +13,22 @@ typedef struct plugtest_reply {
     char buf[1200];
 } plugtest_reply;
 
-/* What resources may look at beside the request. */
+/* What resources may read beside the request. */
 typedef struct plugtest_view {
-    const nacre_context *b, *d; /* NULL when the server plays not to know OSCORE */
+    const nacre_context *b, *d; /* NULL when the server simulates one without OSCORE */
 } plugtest_view;
 
-/* plugtest_answer makes the answer to a request; what the tests want of a request and it has not is told on stderr, and answered
- * all the same. */
+/* plugtest_answer makes the response to a request. A request that does not have what its test requires is reported on stderr
+ * and still gets a response. */
 void plugtest_answer(const plugtest_view *view, const nacre_message *request, bool is_protected, plugtest_reply *reply);
 
-/* plugtest_reply_text: 2.05, Content-Format 0, and a text that lives long enough. */
+/* plugtest_reply_text: 2.05, Content-Format 0 and `text`, which must outlive the reply. */
 void plugtest_reply_text(plugtest_reply *reply, const char *text);
 
 void plugtest_reply_init(plugtest_reply *reply, uint8_t code);
 
-/* plugtest_observed says how the observable resource at that path goes on: the texts of its states, with NULL behind the
- * last, and whether it ends in an error then. NULL: there is none. */
+/* plugtest_observed returns how the observable resource at that path changes: the texts of its states, NULL-terminated,
+ * and whether an error follows. NULL: no such resource. */
 typedef struct plugtest_series {
     const char *path;
     const char *states[3];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests: the public OSCORE interop tests, one function for each kind. A test compares code, payload and the exact set
- * of options; what it was given instead is its remark. */
+/* tests: the public OSCORE interop tests, one function per kind. A test compares code, payload and the exact set
+ * of options; its remark says what was received instead. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +14,6 @@ typedef struct expected {
     const char *payload;
 } expected;
 
-/* One option, and room to write it in. */
 #define TEXT_FORMAT "\xc0" /* Content-Format 0 */
 
 static plugtest_verdict fail(plugtest_client *client, const char *format, ...) NACRE_PRINTF(2, 3);
@@ -59,7 +58,7 @@ static bool ask(plugtest_client *client, nacre_context *context, request *r)
     return false;
 }
 
-/* ---- Looking at answers --------------------------------------------------------------------------------------------- */
+/* ---- Checking responses --------------------------------------------------------------------------------------------- */
 
 static const char *code_of(const plugtest_client *client, char buf[5])
 {
@@ -105,8 +104,8 @@ static plugtest_verdict expect_answer(plugtest_client *client, nacre_context *co
     return is_answer(client, NACRE_EVENT_RESPONSE, context != NULL) ? compare(client, e) : unexpected(client);
 }
 
-/* An error in clear (RFC 8613 8.2): these answers are a server's to give or not, so that silence passes, when the server
- * is there at all. */
+/* An unprotected error (RFC 8613 8.2). Sending it is optional for a server, so silence passes if the server
+ * responds at all. */
 static plugtest_verdict expect_refusal(plugtest_client *client, nacre_context *context, request *r, uint8_t code)
 {
     const plugtest_outcome *o = &client->outcome;
@@ -182,7 +181,7 @@ static plugtest_verdict post(plugtest_client *client)
     return expect_answer(client, client->a.context, &r, &e);
 }
 
-/* PUT under a condition. */
+/* PUT with a precondition. */
 static plugtest_verdict put(plugtest_client *client, uint16_t condition, nacre_bytes value, nacre_bytes text,
                             uint8_t code)
 {
@@ -240,7 +239,7 @@ static plugtest_verdict expect_series(plugtest_client *client, const char *path)
     return check_notification(client, "two");
 }
 
-/* The last answer has no Observe; what it should say is not a matter of OSCORE. */
+/* The last response has no Observe; the rest of it is not a matter of OSCORE. */
 static plugtest_verdict expect_end(plugtest_client *client, uint8_t code)
 {
     const nacre_message *m = &client->outcome.message;
@@ -264,9 +263,9 @@ static plugtest_verdict observe_and_cancel(plugtest_client *client)
     return err == NACRE_OK ? expect_end(client, NACRE_CONTENT) : fail(client, "%s", nacre_err_text(err));
 }
 
-/* ---- Contexts that are wrong in one thing --------------------------------------------------------------------------- */
+/* ---- Contexts with one wrong property ------------------------------------------------------------------------------- */
 
-/* Context A, with a number that was spent in A itself: where only the recipient key is wrong, nonces must not come twice. */
+/* Context A with a number reserved in A itself: when only the recipient key is wrong, the sender nonce must not be reused. */
 static nacre_err make_wrong(plugtest_client *client, plugtest_context *wrong, int inverted, nacre_bytes sender_id)
 {
     uint64_t number;
@@ -317,8 +316,8 @@ static plugtest_verdict wrong_recipient_key(plugtest_client *client)
     return verdict;
 }
 
-/* The same request twice, byte by byte but for message ID and token. It is asked once before, so that a server that lost its
- * window has its Echo already. */
+/* The same request twice, identical but for message ID and token. One request precedes it, so that a server that lost its
+ * window has verified an Echo already. */
 static plugtest_verdict replay(plugtest_client *client)
 {
     request r;
