@@ -56,13 +56,13 @@ typedef struct nacre_reply {
 nacre_client_options nacre_client_options_default(void);
 
 /* nacre_client_open copies the options (NULL: plain requests and the defaults) and the strings in them; a map of credentials
- * stays borrowed until the client is closed. The client's contexts use the provider of nacre_provider_open, or of
- * nacre_openssl_open if the map has a context made with one of those. A context directory is opened when a request needs it.
+ * stays borrowed until the client is closed. The client's contexts use the provider of nacre_provider_open, or that of
+ * nacre_openssl_open if the map has contexts made with another one. A context directory is opened when a request needs it.
  * NACRE_OK                   close it with nacre_client_close
  * NACRE_ERR_BAD_ARGUMENT     more than one of context_dir, credentials_file and credentials; an invalid block_size; a number
  *                            that may not be 0
  * NACRE_ERR_FILE, NACRE_ERR_BAD_CREDENTIALS  the credentials file, as nacre_credentials_load
- * NACRE_ERR_ADDRESS          the system gives no UDP socket
+ * NACRE_ERR_ADDRESS          no UDP socket available
  * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_client_options *options,
                                            nacre_detail *why);

@@ -23,7 +23,7 @@ typedef void (*nacre_on_event)(void *user, nacre_endpoint *ep, const nacre_event
 
 /* The packet tap: called with every datagram that crosses the socket, and every message of a connection in its datagram form.
  * `bytes` live until it returns. `full_len` is bytes.len, or more when `bytes` are the start of a datagram that is longer than
- * the receive buffer; where the system does not tell its length, one more. */
+ * the receive buffer; where the system does not report its length, one more. */
 typedef void (*nacre_on_datagram)(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes,
                                   size_t full_len);
 

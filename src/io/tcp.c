@@ -203,7 +203,7 @@ static nacre__connection *find(const nacre_tcp *tcp, const nacre_address *peer)
     return NULL;
 }
 
-/* Sends a Release to the longest-idle connection, of `host` if given. Its entry becomes free once the peer has closed. */
+/* Sends a Release to the longest-idle connection, of `host` if given. Its entry becomes free once it has closed. */
 static void release_quietest(nacre_tcp *tcp, const nacre_address *host, uint64_t now_ms)
 {
     nacre__connection *longest = NULL;

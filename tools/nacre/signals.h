@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* signals: a signal ends the tool in order: the current work is stopped, and contexts are closed with their state.
  *
- * SIGINT, SIGTERM, SIGQUIT (whose core dump would hold keys)  stop
- * SIGHUP with a controlling terminal at the start             stops
- * SIGHUP without one                                           stops short work; a server or observation continues and says on
- *                                                              stderr that it does not reload
- * SIGPIPE, SIGXFSZ                                             ignored (main.c): the write fails and is reported
+ * SIGINT, SIGTERM, SIGQUIT (whose core dump would hold keys)  stop the work
+ * SIGHUP with a controlling terminal at the start             stops the work
+ * SIGHUP without one                                          stops short work; a server or observation continues and says on
+ *                                                             stderr that it does not reload
+ * SIGPIPE, SIGXFSZ                                            ignored (main.c): the write fails and is reported
  * Signals ignored at the start (nohup) stay ignored, but servers and observations still handle SIGINT, because shells
  * ignore it for background jobs. */
 #ifndef NACRE_TOOL_SIGNALS_H

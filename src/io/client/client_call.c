@@ -158,7 +158,7 @@ static bool may_go_on(const nacre__call *call)
     return nacre_address_is_reliable(&call->to.peer) && nacre__tcp_was_refused(&call->watch);
 }
 
-/* Tries the next address of a host when one cannot be reached ("localhost" is also ::1). */
+/* Tries the next address of a host when one is unreachable ("localhost" is also ::1). */
 static bool goes_on_elsewhere(nacre__call *call)
 {
     while (call->result == NACRE_ERR_UNREACHABLE && may_go_on(call)) {

@@ -138,7 +138,7 @@ NACRE_MUST_USE nacre_err nacre__call_out_of_time(nacre__call *call, nacre_detail
 NACRE_MUST_USE nacre_err nacre__client_wait(nacre_client *client, nacre_reply *reply, const nacre__call_plan *plan,
                                             nacre_detail *why);
 
-/* ---- client_target.c: errors as nacre_client_request tells them, with `why` ---- */
+/* ---- client_target.c: errors as nacre_client_request, with `why` ---- */
 nacre_err nacre__target_parse(const nacre_client *client, nacre__target *to, const char *text, nacre_detail *why);
 
 /* The context for this URI (RFC 8613 8.1 step 1); NULL for a plain request. Fails closed: with unusable credentials nothing is

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* client_twins: compares a client's credentials with each other (RFC 8613 3.3). Directories are opened one at a time, when
- * a request first needs them: of two with one Sender Key, two runs of a program could each open another one and use the
+ * a request first needs them: with two that have one Sender Key, two runs of a program could open one each and use the
  * same sequence numbers. So all entries of a map are compared before the first is used, and again when the map has
  * changed. */
 #include "io/client/client_internal.h"

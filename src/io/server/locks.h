@@ -3,8 +3,7 @@
  *
  * One thread at a time may use a context's sequence numbers and replay window. Instead of a mutex in each context, 256 mutexes
  * serve all contexts, chosen by a hash of the context's address, so contention is rare and contexts stay small. A burst locks
- * the stripes of all its contexts at once, in ascending order, so that threads cannot
- * deadlock. */
+ * the stripes of all its contexts at once, in ascending order, so that threads cannot deadlock. */
 #ifndef NACRE_IO_LOCKS_H
 #define NACRE_IO_LOCKS_H
 

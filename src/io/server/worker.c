@@ -16,7 +16,7 @@ enum {
     NUM_OBSERVERS = 1024,
     NUM_OUTER = 16,     /* outer Block transfers of protected messages, by a proxy */
     NUM_BODIES = 16,    /* request bodies being assembled and response bodies kept for later blocks, … */
-    MAX_BODY = 1048576, /* … of at most so many bytes each; pages are touched only when used */
+    MAX_BODY = 1048576, /* … of at most MAX_BODY bytes each; pages are touched only when used */
 };
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
