@@ -91,52 +91,47 @@ typedef struct nacre_endpoint_config {
     uint16_t num_client_exchanges; /* requests sent here in flight; 0 means 16 */
     uint16_t
         num_server_exchanges; /* received requests kept for deduplication, with their responses; 0 means 64. When all are in
-                                 use the oldest answered one is evicted; a duplicate of it is then left to the replay
-                                 window */
+                              use the oldest answered one is evicted, and a duplicate of it is left to the replay window */
     uint16_t burst;           /* datagrams taken by one receive_many; 0 means 32 */
-    uint16_t num_transmissions;  /* separate responses and notifications, held or in flight, max_message bytes each;
-                              0 means 16 */
+    uint16_t
+        num_transmissions; /* separate responses and notifications, held or in flight, max_message bytes each; 0 means 16 */
     uint32_t num_observers;      /* clients that observe a resource, at most 2^20; 0 means none */
-    uint32_t observers_per_peer; /* … of one security context, or, unprotected, of one address; 0 means a
-                                       quarter of num_observers, at least 16 */
+    uint32_t observers_per_peer; /* … of one security context, or, unprotected, of one address; 0 means a quarter of
+                                       num_observers, at least 16 */
     uint16_t observer_bytes;     /* for each, the largest plain registration kept; 0 means 256 */
     uint16_t num_peers;          /* validated addresses remembered; 0 means 256 */
-    uint16_t
-        challenges_per_second; /* requests answered with an Echo challenge because the replay window is lost (RFC 8613
-                                       B.1.2), over all contexts; excess ones are dropped. 0 means 128 */
+    uint16_t challenges_per_second; /* requests answered with an Echo challenge because the replay window is unknown
+                                       (RFC 8613 B.1.2), over all contexts; excess ones are dropped. 0 means 128 */
     uint16_t context_challenges_per_second; /* … and for each context; 0 means 4 */
-    bool no_amplification_limit;            /* only where source addresses cannot be forged */
+    bool no_amplification_limit;            /* send any length to any address: only if sources cannot be forged */
     /* treat the OSCORE option like any other: for proxies that forward protected messages, and to emulate a server without
      * OSCORE. `contexts` is not used; plain messages and their responses may carry the option */
     bool opaque_oscore;
-    uint16_t
-        nstart; /* RFC 7252 4.7: requests to one peer, CON or NON, neither acknowledged nor answered; others wait in
-                              order. A NON counts for at most ack_timeout_ms. The limit also applies to CON notifications:
-                              further NOTIFY events for that peer wait. 0 means 1. Reliable peers have no limit */
+    uint16_t nstart; /* RFC 7252 4.7: requests to one peer, CON or NON, neither acknowledged nor answered; others wait
+                              in order. A NON counts for at most ack_timeout_ms. The limit also applies to CON
+                              notifications: further NOTIFY events for that peer wait. 0 means 1. Reliable peers have
+                              no limit */
     uint32_t
         probing_rate;   /* RFC 7252 4.7: average bytes per second of NON requests and notifications to a peer from which
-                              nothing has been received since the first of them; bursts up to 16 * max_message bytes. A
-                              request that exceeds it waits, and fails only by nacre_endpoint_cancel or its limit; a
-                              notification becomes a CON (RFC 7641 4.5.1). Some 256 silent peers are tracked. 0 means 1;
-                              UINT32_MAX: no limit. Reliable peers have none */
+                              nothing was received since the first of them; bursts up to 16 * max_message bytes.
+                              A request that exceeds it waits, and fails only by nacre_endpoint_cancel or its limit; a
+                              notification becomes a CON (RFC 7641 4.5.1). Some 256 silent peers are tracked.
+                              0 means 1; UINT32_MAX: no limit. Reliable peers have none */
     bool no_reregister; /* observations are not registered again after Max-Age */
-    uint32_t
-        reregister_ms; /* a protected observation is registered again at least this often, however often it is notified,
-                               because notifications are only as fresh as their registration (RFC 8613 7.3); 0 means one
-                               hour */
+    uint32_t reregister_ms;    /* a protected observation is registered again at least this often, however often it is
+                               notified: notifications are as fresh as their registration (RFC 8613 7.3); 0: one hour */
     uint16_t num_outer;        /* concurrent protected messages in outer blocks; two times
                               (max_message + max_unfragmented) bytes each; 0 means 4 */
     uint32_t max_unfragmented; /* RFC 8613's MAX_UNFRAGMENTED_SIZE: the longest payload in bytes reassembled from outer
                                   blocks, at most 2^20; 0 means 4096 */
     nacre_timing timing;
-    const nacre_table
-        *contexts;       /* contexts of the peers that may send requests; NULL: protected requests get 4.01. Borrowed;
-                                    contexts may be added and removed between calls */
-    nacre_crypto crypto; /* copied; its instance is borrowed */
+    const nacre_table *contexts; /* the contexts of peers that send requests; NULL: protected requests get 4.01.
+                                    Borrowed; contexts may be added and removed between calls */
+    nacre_crypto crypto;         /* copied; its instance is borrowed */
     nacre_random random;
     nacre_lock lock;
     nacre_limit
-        limit; /* larger messages are NACRE_ERR_TOO_LONG, as above max_message; empty: max_message for every peer */
+        limit; /* larger messages are NACRE_ERR_TOO_LONG, as above max_message; empty: max_message applies to all peers */
 } nacre_endpoint_config;
 
 /* nacre_endpoint_config_default: the defaults above; contexts, crypto, random, lock and limit are empty, num_observers is 0,
@@ -187,43 +182,46 @@ typedef struct nacre_datagram {
  *                      has a larger one (2.9.3)
  *     response to a    ACK to a CON                                    plain: FAILED, NACRE_ERR_OVERSIZED
  *     request of ours                                                  protected: an OVERSIZED event; it goes on, because
- *                                                                      nothing of it can be verified, a timeout is
+ *                                                                      nothing of it can be verified; a timeout is
  *                                                                      then NACRE_ERR_OVERSIZED
  *     anything else    RST to a CON                                    */
 size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *datagrams, size_t num, uint64_t now_ms);
 
 /* Later versions add kinds: ignore unknown ones. */
 typedef enum nacre_event_kind {
-    NACRE_EVENT_REQUEST = 1, /* call nacre_endpoint_respond, _ignore or _defer_response before the next receive_many */
-    NACRE_EVENT_RESPONSE,    /* the response to a request sent; the exchange has ended */
-    NACRE_EVENT_FAILED,      /* the request ended without a response; `err` is the reason. With
-                                NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 4.13, 5.03) and NACRE_ERR_NOT_PROTECTED
-                                (any other code) `message` is the unprotected response: a hint only. It ends a request that
-                                was transmitted once and not acknowledged. Otherwise the exchange continues, because a peer
-                                without deduplication may refuse a copy and answer the request; the timeout then reports the
-                                last hint: its code, and up to 62 bytes of its diagnostic payload. With
-                                NACRE_ERR_CRITICAL_OPTION it is the response with an unknown critical option (in a NON, which
-                                is ignored, the exchange continues: RFC 7252 5.4.1). NACRE_ERR_PROTECTION_INVALID is a timeout
-                                after responses that did not verify. NACRE_ERR_RESET of a protected request is a timeout after
-                                a RST, which is unauthenticated (of a plain one it is the RST itself, RFC 7252 4.2) */
-    NACRE_EVENT_PERSIST,     /* a persist request of the context: nacre_context_needs. Serve it, confirm, then call
-                             nacre_endpoint_confirmed */
-    NACRE_EVENT_NOTIFY, /* send the current state to an observer: answer `exchange`, the observer's number, as if its
+    NACRE_EVENT_REQUEST =
+        1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many, or call
+                                nacre_endpoint_defer_response before that */
+    NACRE_EVENT_RESPONSE, /* the response to a request sent; the exchange has ended */
+    NACRE_EVENT_FAILED,   /* a request sent ended without a response: `err` says why; the exchange has ended. With
+                                NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 4.13, 5.03) and
+                                NACRE_ERR_NOT_PROTECTED (any other code) `message` is the unprotected response: a hint
+                                only. It ends a request that was transmitted once and not acknowledged. Otherwise the
+                                exchange continues, because a peer without deduplication may refuse a copy and answer
+                                the request; the timeout then reports the last hint: its code, and up to 62 bytes of its
+                                diagnostic payload. With NACRE_ERR_CRITICAL_OPTION it is the response, which has an
+                                unknown critical option (a NON is ignored, the exchange continues: RFC 7252 5.4.1).
+                                NACRE_ERR_PROTECTION_INVALID is a timeout after responses that did not verify;
+                                NACRE_ERR_RESET of a protected request a timeout after a RST, which is unauthenticated
+                                (of a plain one it is the RST itself, RFC 7252 4.2) */
+    NACRE_EVENT_PERSIST,  /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
+                                nacre_endpoint_confirmed */
+    NACRE_EVENT_NOTIFY,   /* send the current state to an observer: answer `exchange`, the observer's number, as if its
                            registration, `message`, had just arrived: nacre_endpoint_respond, _ignore (nothing now) or
                            _defer_response, with the same deadlines. `context` protects the notification */
-    NACRE_EVENT_OBSERVER_GONE, /* the observation has ended, and its number with it. `err`: NACRE_OK (cancelled by the client,
-                                or ended by the last response, or its request was not answered), NACRE_ERR_STALE (registered
-                                anew), _RESET, _TIMEOUT (a CON notification was not acknowledged), _NO_CONTEXT
-                                (nacre_endpoint_remove_context), _UNREACHABLE, _BUSY (evicted: plain, and never confirmed), or
-                                the error of protection or of its store */
-    NACRE_EVENT_NOTIFICATION, /* a representation for a request sent with Observe 0, including the first; the exchange
+    NACRE_EVENT_OBSERVER_GONE, /* the observation has ended, and its number with it. `err`: NACRE_OK (cancelled by the
+                                client, ended by the last response, or its request was not answered), NACRE_ERR_STALE
+                                (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
+                                _NO_CONTEXT (nacre_endpoint_remove_context), _UNREACHABLE, _BUSY (evicted: plain, and
+                                never confirmed), or the error of protection or of its store */
+    NACRE_EVENT_NOTIFICATION,  /* a representation for a request sent with Observe 0, including the first; the exchange
                                   continues. In order: older ones than the last are dropped */
     NACRE_EVENT_REDERIVED, /* RFC 8613 B.2 (nacre/rederivation.h): `context` is new, agreed with `peer`; `user` is the
                               rederivation's. All exchanges of its predecessor have ended */
     NACRE_EVENT_PONG,      /* the peer responded to nacre_endpoint_ping; the exchange has ended */
-    NACRE_EVENT_OVERSIZED, /* a datagram with the token of a protected request sent here, or of an observation, plain or not,
-                              had `oversized` bytes, more than max_message: an unauthenticated hint. The exchange continues.
-                              Request (smaller) blocks (RFC 7959), or raise max_message */
+    NACRE_EVENT_OVERSIZED, /* a datagram with the token of a protected request sent here, or of an observation, plain
+                                or not, had `oversized` bytes, more than max_message: an unauthenticated hint. The
+                                exchange continues. Ask for (smaller) blocks (RFC 7959), or raise max_message */
 } nacre_event_kind;
 
 typedef struct nacre_event {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* connection_lost: what ends with a connection when it ends (RFC 8323 7.4: exchanges and observations belong to it). */
+/* connection_lost: what ends with a connection (RFC 8323 7.4: its exchanges and observations). */
 #include "endpoint/endpoint_struct.h"
 
 static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
@@ -12,7 +12,6 @@ static void end_requests(nacre_endpoint *ep, const nacre_address *peer)
     }
 }
 
-/* There is no peer to respond to any more. */
 static void end_responses(nacre_endpoint *ep, const nacre_address *peer)
 {
     for (uint32_t i = 0; i < ep->core.config.num_server_exchanges; i++) {
@@ -30,7 +29,7 @@ static void end_responses(nacre_endpoint *ep, const nacre_address *peer)
 void nacre__peer_lost(nacre_endpoint *ep, const nacre_address *peer)
 {
     end_requests(ep, peer);
-    nacre__observers_end_all(&ep->observe, NULL, peer, NACRE_ERR_UNREACHABLE); /* before what is on its way to them */
+    nacre__observers_end_all(&ep->observe, NULL, peer, NACRE_ERR_UNREACHABLE); /* before the transmissions to them */
     end_responses(ep, peer);
     nacre__outer_peer_lost(&ep->outer, peer);
     nacre__echo_forget(&ep->kept_echos, NULL, peer);

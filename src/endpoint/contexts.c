@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* contexts: what follows when the store of a context has answered, and when a context is removed. */
+/* contexts: the effects of nacre_endpoint_confirmed and nacre_endpoint_remove_context. */
 #include "endpoint/endpoint_struct.h"
 
 void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
@@ -14,7 +14,7 @@ static void tell_driver(const nacre_endpoint *ep, nacre_context *context, nacre_
     if (ep->on_confirmed != NULL) ep->on_confirmed(ep->on_confirmed_self, context, err);
 }
 
-/* The store failed, if `err` says so: only what can go on with what is durable is resumed. */
+/* With an `err` the store failed: only messages that need nothing but durable state continue. */
 static void resume(nacre_endpoint *ep, nacre__ref waiter, nacre_context *context, nacre_err err)
 {
     if (waiter.kind == NACRE__OF_SERVER_EXCHANGE) {
@@ -40,7 +40,7 @@ void nacre_endpoint_confirmed(nacre_endpoint *ep, nacre_context *context, nacre_
 void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context)
 {
     nacre__ref waiter;
-    nacre__protect_batch_flush(&ep->protect_batch); /* with its key */
+    nacre__protect_batch_flush(&ep->protect_batch); /* needs its key */
     tell_driver(ep, context, NACRE_ERR_NO_CONTEXT);
     nacre__persist_confirmed(&ep->persist_waits, context);
     nacre__echo_forget(&ep->kept_echos, context, NULL);

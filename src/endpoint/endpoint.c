@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* endpoint: one block of memory cut into pools by the configuration, and the events that are pulled from it. */
+/* endpoint: configuration, one block of memory divided into pools, and events. */
 #include "endpoint/endpoint_struct.h"
 #include "coap/option_check.h"
 #include "base/pool_layout.h"
@@ -10,8 +10,8 @@
 /* ---- Configuration and memory ------------------------------------------------------------------------------------- */
 
 enum {
-    MAX_OBSERVERS = 1 << 20,    /* so that a good part of an exchange number tells the times apart */
-    MAX_UNFRAGMENTED = 1 << 20, /* more than any block number of 16 bytes needs would be no limit */
+    MAX_OBSERVERS = 1 << 20,    /* leaves enough bits of an exchange number for generations */
+    MAX_UNFRAGMENTED = 1 << 20, /* the largest body in blocks of 16 bytes: no limit makes sense above it */
 };
 
 static void default_u32(uint32_t *field, uint32_t value)
@@ -35,7 +35,7 @@ static void timing_defaults(nacre_timing *t)
     default_u32(&t->ack_delay_ms, 100);
 }
 
-/* What is 0 takes its default. */
+/* Replaces 0 by the default. */
 static void fill_defaults(nacre_endpoint_config *config)
 {
     if (config->max_message == 0) config->max_message = 1280;
@@ -75,7 +75,7 @@ static bool is_possible(const nacre_endpoint_config *c)
     return c->probing_rate != 0 && c->challenges_per_second != 0 && c->context_challenges_per_second != 0;
 }
 
-/* Makes each field what it stands for. False: not possible. */
+/* Resolves all defaults. False: invalid configuration. */
 static bool resolve(nacre_endpoint_config *config)
 {
     if (config->size == 0) fill_defaults(config);
@@ -88,7 +88,7 @@ typedef struct bytes_of_pools {
     uint8_t *clients, *sent, *servers, *pending, *observers, *outer;
 } bytes_of_pools;
 
-/* Sets the pools of `ep`, whose config is set, to their places after it. */
+/* Lays out the pools of `ep`, whose config is set, after it. */
 static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *bytes)
 {
     const nacre_endpoint_config *config = &ep->core.config;
@@ -100,7 +100,7 @@ static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *byt
     nacre__transmissions_lay_out(&ep->tx, &layout, config->num_client_exchanges, config->num_transmissions, all);
     nacre__dedup_lay_out(&ep->dedup, &layout, config->num_server_exchanges);
     nacre__empty_messages_lay_out(&ep->empty, &layout,
-                                  2 * (uint32_t)config->burst); /* each datagram asks for one at most */
+                                  2 * (uint32_t)config->burst); /* each datagram queues at most one */
     nacre__exchanges_lay_out(&ep->exchanges, &layout, config, nacre__max_observers(config));
     nacre__persist_waits_lay_out(&ep->persist_waits, &layout, all);
     nacre__protect_batch_lay_out(&ep->protect_batch, &layout);
@@ -138,7 +138,7 @@ static void fill(nacre_endpoint *ep, uint8_t *bytes, size_t len)
     ep->core.config.random.fill(ep->core.config.random.self, bytes, len);
 }
 
-/* Each part learns of the parts below it. */
+/* Connects each part to the parts below it. */
 static void connect(nacre_endpoint *ep)
 {
     nacre__core *core = &ep->core;
@@ -229,7 +229,7 @@ static bool persist_event(nacre_endpoint *ep, nacre_event *event)
     return true;
 }
 
-/* RFC 8613 8.4 step 7, for answers. */
+/* RFC 8613 8.4 step 7, for responses. */
 static void client_event(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre_event *event)
 {
     *event = (nacre_event){
@@ -238,7 +238,7 @@ static void client_event(nacre_endpoint *ep, nacre__client_exchange *exchange, n
                                           : NACRE_EVENT_RESPONSE,
         .err = exchange->err,
         .exchange = exchange->number,
-        .context = exchange->err == NACRE_OK ? exchange->context : NULL, /* it has verified responses only */
+        .context = exchange->err == NACRE_OK ? exchange->context : NULL, /* set only if it verified the response */
         .peer = exchange->peer,
         .message = exchange->message,
         .user = exchange->user,
@@ -247,7 +247,7 @@ static void client_event(nacre_endpoint *ep, nacre__client_exchange *exchange, n
     nacre__client_exchange_release(&ep->exchanges, exchange);
 }
 
-/* RFC 7967 2.1: the classes of answers that the client is not interested in. */
+/* RFC 7967 2.1: the response classes the client does not want. */
 static uint8_t unwanted_by(const nacre_message *request)
 {
     uint64_t value = 0;
@@ -255,7 +255,7 @@ static uint8_t unwanted_by(const nacre_message *request)
     return option.len <= 1 && nacre_option_uint(option, &value) ? (uint8_t)value : 0;
 }
 
-/* RFC 8613 8.2 step 8: from here on it is a request like any other. */
+/* RFC 8613 8.2 step 8: from here on it is handled like any request. */
 static void server_event(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre_event *event)
 {
     exchange->state = NACRE__SERVER_DELIVERED;
@@ -263,9 +263,9 @@ static void server_event(nacre_endpoint *ep, nacre__server_exchange *exchange, n
     exchange->has_echo = (exchange->seen & NACRE__SEEN(NACRE_OPT_ECHO)) != 0 &&
                          nacre__has_option(exchange->message.options, NACRE_OPT_ECHO);
     exchange->unwanted = exchange->seen & NACRE__SEEN(NACRE_OPT_NO_RESPONSE) ? unwanted_by(&exchange->message) : 0;
-    /* now, not when it arrived: the registration may have come in the same burst */
+    /* not on arrival: the registration may be in the same burst */
     if (exchange->seen & NACRE__SEEN(NACRE_OPT_OBSERVE)) nacre__observer_cancel(&ep->observe, exchange);
-    event->kind = NACRE_EVENT_REQUEST; /* one by one: clearing it first would take longer than all of this */
+    event->kind = NACRE_EVENT_REQUEST; /* field by field: clearing it all first would take longer */
     event->err = NACRE_OK;
     event->exchange = exchange->number;
     event->context = exchange->context;
@@ -291,7 +291,7 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
     nacre__ref ref;
     if (persist_event(ep, event) || nacre__observers_ended_event(&ep->observe, event)) return true;
     if (nacre__rederivation_event(&ep->rederive, event)) return true;
-    if (nacre__observation_next_note(&ep->exchanges, event)) return true; /* before the end of its exchange */
+    if (nacre__observation_next_note(&ep->exchanges, event)) return true; /* before the event that ends its exchange */
     if (!nacre__queue_pop(&ep->exchanges.events, &ref)) return nacre__observers_notify_event(&ep->observe, event);
     if (ref.kind == NACRE__OF_SERVER_EXCHANGE) server_event(ep, &ep->exchanges.servers[ref.index], event);
     else client_event(ep, &ep->exchanges.clients[ref.index], event);

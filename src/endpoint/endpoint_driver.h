@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* endpoint_driver: what io/ asks of an endpoint beside its public header. */
+/* endpoint_driver: what io/ uses beside the public header. */
 #ifndef NACRE_ENDPOINT_DRIVER_H
 #define NACRE_ENDPOINT_DRIVER_H
 
 #include <nacre/endpoint.h>
 
-/* `on_confirmed` hears of each nacre_endpoint_confirmed, and of contexts that are removed (NACRE_ERR_NO_CONTEXT), before the
- * endpoint acts on it: the driver learns what stores told the endpoint themselves. */
+/* `on_confirmed` is called at each nacre_endpoint_confirmed, and for each removed context (NACRE_ERR_NO_CONTEXT), before the
+ * endpoint acts: so the driver also sees confirmations that stores make directly. */
 void nacre__endpoint_on_confirmed(nacre_endpoint *ep, void (*on_confirmed)(void *, nacre_context *, nacre_err),
                                   void *self);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* endpoint_struct: the whole endpoint, which only its coordinators see: the files of this folder. */
+/* endpoint_struct: the whole endpoint, visible only to its coordinators, the files of this folder. */
 #ifndef NACRE_ENDPOINT_ENDPOINT_STRUCT_H
 #define NACRE_ENDPOINT_ENDPOINT_STRUCT_H
 

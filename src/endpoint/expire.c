@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* expire: what is due is told to the exchange that it belongs to. */
+/* expire: passes due timers to their exchanges. */
 #include "endpoint/endpoint_struct.h"
 
-/* It is given up, or, while it observes, registered anew. */
+/* Gives the request up, or registers the observation anew. */
 static void request_due(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre__transmission_outcome outcome)
 {
     const bool renews = outcome == NACRE__TRANSMISSION_OWNER_TIMER && exchange->state == NACRE__CLIENT_OBSERVING;
@@ -19,7 +19,7 @@ void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms)
 {
     nacre__transmission *t;
     nacre__transmission_outcome outcome;
-    if (now_ms == NACRE__NEVER) now_ms--; /* what has no time is never due */
+    if (now_ms == NACRE__NEVER) now_ms--; /* NEVER itself is never due */
     ep->core.now_ms = now_ms;
     while (nacre__transmissions_expire(&ep->tx, &t, &outcome, now_ms)) {
         const uint32_t index = nacre__transmission_index(&ep->tx, t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* requests: what the application asks for of requests of its own. */
+/* requests: the application's calls on requests that it sends. */
 #include "endpoint/endpoint_struct.h"
 
 nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *number, const nacre_address *peer,

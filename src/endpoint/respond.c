@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* respond: what the application says to requests and to observers. */
+/* respond: the application's responses to requests and observers. */
 #include "endpoint/endpoint_struct.h"
 
-/* RFC 9175 2.4: in the place of an answer that is too much for its address, one that is not. */
+/* RFC 9175 2.4: replaces a response that exceeds its address's allowance by a short one. */
 static nacre_err make_short(nacre_endpoint *ep, const nacre__server_exchange *exchange, nacre_message *response)
 {
     const bool may_repeat = nacre_code_is_safe(exchange->method) && response->code >> 5 == 2;
@@ -10,7 +10,7 @@ static nacre_err make_short(nacre_endpoint *ep, const nacre__server_exchange *ex
                       : nacre__response_bare(&ep->core, response);
 }
 
-/* In the ACK of the request where that has not gone, or else by itself. */
+/* Piggybacked if the ACK was not sent yet, otherwise separate. */
 static nacre_err send_response(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre_message *response)
 {
     if (!exchange->acked) return nacre__response_at_once(&ep->exchanges, exchange, response);
@@ -34,7 +34,7 @@ static nacre_err respond_to(nacre_endpoint *ep, nacre__server_exchange *exchange
         err = nacre__observe_add(&ep->observe, &ep->observe.observers[observer], &response, echo);
     else if (err == NACRE_OK && !nacre_is_absent(echo)) err = nacre__echo_add(&ep->core, &response, echo);
     if (err != NACRE_OK) return err;
-    if (!is_success) exchange->observer = NACRE__NONE; /* RFC 7641 4.1: it does not begin with this */
+    if (!is_success) exchange->observer = NACRE__NONE; /* RFC 7641 4.1: an error begins no observation */
     err = send_response(ep, exchange, &response);
     if (observer == NACRE__NONE || is_success) return err;
     if (err == NACRE_OK) nacre__observer_end(&ep->observe, &ep->observe.observers[observer], NACRE_OK);

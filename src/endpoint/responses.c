@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* responses: a response to a request of ours, as the layers take it in turn: rederivation, observation, exchange. */
+/* responses: passes a response through the layers: rederivation, observation, exchange. */
 #include "endpoint/endpoint_struct.h"
 
-/* RFC 8613 B.1.2: a server that asks for an Echo may have lost its observers too. */
+/* RFC 8613 B.1.2: a server that sends an Echo challenge may have lost its observers too. */
 static bool repeats(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre_message *response,
                     uint64_t now_ms)
 {
@@ -36,7 +36,7 @@ static void verified_response(nacre_endpoint *ep, nacre__client_exchange *exchan
         !nacre__client_exchange_request_has(exchange, NACRE_OPT_OBSERVE))
         nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else if (received->is_old && !exchange->observation.changing)
-        ep->core.stats.dropped++; /* the new one was answered in this burst */
+        ep->core.stats.dropped++; /* the new registration was answered in this burst */
     else if (!nacre__rederivation_verified(&ep->rederive, exchange))
         nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else responded(ep, exchange, received, &received->plain, now_ms);
@@ -52,14 +52,14 @@ static void plain_response(nacre_endpoint *ep, nacre__client_exchange *exchange,
     }
     nacre__client_exchange_keep_outer_echo(&ep->exchanges, exchange, response);
     if (!nacre__client_exchange_waits(exchange)) {
-        /* RFC 8613 8.4.2: no notification, and no end of the observation either */
+        /* RFC 8613 8.4.2: neither a notification nor the end of the observation */
         nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_NOT_PROTECTED, now_ms);
     } else {
         nacre__client_exchange_unprotected(&ep->exchanges, exchange, received, now_ms);
     }
 }
 
-/* An answer with the exchange's token; `received` says what verifying came to. */
+/* Takes a response with the exchange's token; `received` has the result of verification. */
 void nacre__client_exchange_responded(nacre_endpoint *ep, nacre__client_exchange *exchange,
                                       const nacre__received *received, uint64_t now_ms)
 {
@@ -73,7 +73,7 @@ void nacre__client_exchange_responded(nacre_endpoint *ep, nacre__client_exchange
     else nacre__client_exchange_dropped(&ep->exchanges, exchange, received, received->err, now_ms);
 }
 
-/* The start of an answer with the exchange's token that is longer than max_message. Nothing of it can be verified. */
+/* Takes the start of an oversized response with the exchange's token. It cannot be verified. */
 void nacre__client_exchange_oversized(nacre_endpoint *ep, nacre__client_exchange *exchange,
                                       const nacre__received *received, uint64_t now_ms)
 {

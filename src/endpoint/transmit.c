@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* transmit: what is to be sent, written into the caller's rooms; the first time, requests are protected here. */
+/* transmit: writes messages into the caller's buffers; requests are protected here when first transmitted. */
 #include "endpoint/endpoint_struct.h"
 
 #include <string.h>
@@ -46,14 +46,13 @@ static nacre_err write_request(nacre_endpoint *ep, nacre__client_exchange *excha
     return NACRE_OK;
 }
 
-/* The first transmission, or the first of the repetition with Echo, or of what an observation has to say further. False:
- * nothing to send after all. */
+/* The first transmission of a request, its repetition with Echo, or a new (de)registration. False: nothing to send. */
 static bool transmit_new(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre_outgoing *out, uint64_t now_ms)
 {
     uint64_t token = ep->exchanges.tokens[nacre__client_exchange_index(
-        &ep->exchanges, exchange)]; /* RFC 7641 3.3.1, 3.6: an observation keeps it */
+        &ep->exchanges, exchange)]; /* RFC 7641 3.3.1, 3.6: an observation keeps its token */
     nacre_message plain;
-    const bool is_next = exchange->outer != NACRE__NONE; /* the question for the next block of an answer */
+    const bool is_next = exchange->outer != NACRE__NONE; /* the request for the next block of a response */
     if (!nacre__nstart_enter(&ep->tx, exchange->t, now_ms) ||
         (!is_next && !nacre__rederivation_choose(&ep->rederive, exchange)))
         return false;
@@ -63,7 +62,7 @@ static bool transmit_new(nacre_endpoint *ep, nacre__client_exchange *exchange, n
     plain.mid = nacre__new_mid(&ep->tx, &exchange->peer);
     if (!exchange->is_ping) plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
     const nacre_buf buf = { out->buf.ptr,
-                            nacre__max_message_to(&ep->core, &exchange->peer) }; /* it may be less than at the start */
+                            nacre__max_message_to(&ep->core, &exchange->peer) }; /* may have shrunk since the request */
     if (err == NACRE_OK && is_next)
         err = nacre__outer_write_next(&ep->outer, exchange, &out->bytes, buf, plain.mid, plain.token);
     else if (err == NACRE_OK) err = write_request(ep, exchange, &out->bytes, buf, &plain);
@@ -79,8 +78,8 @@ static bool transmit_new(nacre_endpoint *ep, nacre__client_exchange *exchange, n
     }
     out->peer = exchange->peer;
     if (exchange->context == NULL) nacre__observation_plain(exchange);
-    /* a block of the answer or a notification has acknowledged the exchange; under the token of a message that was repeated
-     * with Echo, an answer may still be to that one */
+    /* a block of the response or a notification has acknowledged the exchange; after a repetition with Echo a response may
+     * still answer the first copy */
     if (is_next || exchange->observation.begun) exchange->hints_wait = true;
     else if (ep->exchanges.tokens[nacre__client_exchange_index(&ep->exchanges, exchange)] == 0 || !exchange->repeated)
         exchange->hints_wait = false;
@@ -108,7 +107,7 @@ static bool transmit_response(nacre_endpoint *ep, nacre__server_exchange *exchan
 {
     const nacre_bytes response = nacre_bytes_of(exchange->record->bytes, exchange->record->response_len);
     exchange->record->in_queue = false;
-    if (exchange->record->response_len == 0) return false; /* its cipher failed */
+    if (exchange->record->response_len == 0) return false; /* the cipher failed */
     if (!nacre__outer_write(&ep->outer, &exchange->record->peer, &exchange->block_request, response, out))
         copy_out(out, &exchange->record->peer, exchange->record->bytes, exchange->record->response_len);
     return true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* upper: what exchanges tell the layers above them. */
+/* upper: calls from exchanges to the layers above. */
 #include "endpoint/endpoint_struct.h"
 
 static void request_left(void *self, nacre__client_exchange *exchange)

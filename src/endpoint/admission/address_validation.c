@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* address_validation: a datagram's source can be forged, and a server that responds at length then floods a third party. An
- * address is validated by what only the receiver of our message can know and chance cannot hit: an Echo value of ours, or a
- * response with a token of ours, which has 64 random bits. An ACK or a RST shows a message ID, which 65,536 small datagrams
- * are sure to guess, and validates nothing.
+/* address_validation: source addresses can be forged, and long responses to them would flood a third party. An address is
+ * validated by returning what only the receiver of a message could know: an Echo value, or a token with 64 random bits. An
+ * ACK or RST returns only a message ID, which 65,536 small datagrams guess, and validates nothing.
  *
- * What is remembered is bounded: sets of four, of which the one longest silent gives way; and for a while only, for
- * addresses change hands. */
+ * Memory is bounded: sets of four, in which the longest silent address is evicted. Entries expire because addresses change
+ * hands. */
 #include "endpoint/admission/address_validation.h"
 #include "endpoint/core/hash.h"
 
@@ -38,14 +37,14 @@ bool nacre__is_validated(const nacre__address_validation *v, const nacre_address
     return false;
 }
 
-/* A free place before one in use, then the one longest silent. */
+/* A free entry first, then the longest silent one. */
 static bool gives_way_before(const nacre__validated_address *a, const nacre__validated_address *b)
 {
     if (a->peer.len == 0 || b->peer.len == 0) return a->peer.len < b->peer.len;
     return a->when < b->when;
 }
 
-/* The peer's own place, or the one to give it. */
+/* The peer's own entry, or the one to evict. */
 static nacre__validated_address *entry_for(const nacre__address_validation *v, const nacre_address *peer)
 {
     nacre__validated_address *set = set_of(v, peer), *entry = &set[0];

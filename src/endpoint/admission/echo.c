@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* echo: the value asked back is a MAC over the address and the time, under a key that dies with the endpoint, so nothing is
- * kept for addresses that never come back. It is good for two to four minutes. A request that brings it, or that has just
- * shown its freshness to a recovering replay window (RFC 8613 B.1.2: that value too was sent there and came back), validates
- * its address. */
+/* echo: a value is a MAC over the address and the time, under a key of this endpoint, so no state is kept per address. It is
+ * valid for two to four minutes. A request validates its address by returning it, or by proving its freshness to a recovering
+ * replay window (RFC 8613 B.1.2: that value was sent there and returned too). */
 #include "endpoint/admission/echo.h"
 
 enum { EPOCH_BITS = 17, VALUE_LEN = NACRE__ECHO_LEN }; /* an epoch is 131 seconds */
@@ -18,7 +17,7 @@ static nacre_err value_at(const nacre__echo *echo, const nacre_address *peer, ui
     return err;
 }
 
-/* RFC 9175 2.3: a value of ours, for that address, of this epoch or the last. */
+/* RFC 9175 2.3: a value issued here, for that address, in this epoch or the last. */
 static bool is_ours(const nacre__echo *echo, const nacre_address *peer, nacre_bytes claimed)
 {
     uint8_t value[VALUE_LEN];

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* kept_echo: a value belongs to the address and the security context that it came from, goes there only, and once:
+/* kept_echo: a value is sent once, and only to the address and security context that it came from:
  *
- *     came                                               kept for               goes
+ *     received                                           kept for               sent
  *     inside a protected response                        address and context    inside a protected request
- *     in clear: a plain response, or outside, or in an   address                in a plain request, or outside a
- *     unprotected error to a protected request                                  protected one
+ *     unprotected: in a plain response, outside, or in   address                in a plain request, or outside a
+ *     an unprotected error to a protected request                               protected one
  *
- * One place for each pair, half of all places for either kind, so that values in clear, which are unauthenticated, displace no
- * others; the oldest of its kind is replaced. Only responses with a token of ours fill them. What a proxy forwards in clear
- * comes from servers that its address does not tell apart, and is not kept. An unprotected 4.01 with Echo does not repeat a
- * protected request by itself: its sender may be an attacker, and the request may have been carried out. */
+ * One entry per pair, half of the entries for either kind, so that unprotected values displace no protected ones; the oldest
+ * of its kind is replaced. Only responses with a valid token fill entries. Unprotected values from a proxy are not kept,
+ * because its address stands for several servers. An unprotected 4.01 with Echo does not repeat a protected request: it may
+ * come from an attacker, and the request may have been carried out. */
 #include "endpoint/admission/kept_echo.h"
 
 static nacre__kept_echo *find(nacre__kept_echos *k, const nacre_address *peer, const nacre_context *context)

@@ -9,7 +9,7 @@ enum { NACRE__KEPT_ECHOS = 16 };
 
 typedef struct nacre__kept_echo {
     nacre_address peer;
-    nacre_context *context; /* NULL: in clear */
+    nacre_context *context; /* NULL: unprotected */
     uint64_t when;          /* ms */
     uint8_t len;            /* 0: free */
     uint8_t value[NACRE__MAX_ECHO];
@@ -20,13 +20,13 @@ typedef struct nacre__kept_echos {
     nacre__kept_echo all[NACRE__KEPT_ECHOS];
 } nacre__kept_echos;
 
-/* Keeps the Echo value among `options`, if there is one, for requests to `peer` under `context`; NULL: in clear. */
+/* Keeps the Echo value in `options`, if any, for requests to `peer` under `context`; NULL: unprotected. */
 void nacre__echo_keep(nacre__kept_echos *k, const nacre_address *peer, nacre_context *context, nacre_bytes options);
 
-/* What is kept for such a request; NULL: nothing. It is spent by setting its `len` to 0. */
+/* The value kept for such a request, or NULL. Setting `len` to 0 spends it. */
 nacre__kept_echo *nacre__kept_echo_find(nacre__kept_echos *k, const nacre_address *peer, const nacre_context *context);
 
-/* A context, or with NULL a peer, has gone. */
+/* Drops the values of a removed context, or, if NULL, of a lost peer. */
 void nacre__echo_forget(nacre__kept_echos *k, const nacre_context *context, const nacre_address *peer);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* rate_limits: each Echo challenge spends a sender sequence number, and a captured request that is sent again and again asks
- * for one each time, for a window that is not known cannot tell. So the rate is limited for each context and over all; what
- * exceeds it is dropped, and the client's retransmission asks again. */
+/* rate_limits: each Echo challenge spends a sender sequence number, and while the replay window is unknown each replay of a
+ * captured request triggers one. So challenges are limited per context and in total; excess requests are dropped, and the
+ * client retransmits. */
 #include "endpoint/admission/rate_limits.h"
 #include "base/pointer_hash.h"
 
-enum { BURST_US = 4000000, CONTEXTS = 256 }; /* after a pause as many at once as in four seconds */
+enum { BURST_US = 4000000, CONTEXTS = 256 }; /* after a pause, four seconds' worth at once */
 
 void nacre__rate_limits_lay_out(nacre__rate_limits *limits, nacre__pool_layout *layout)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* reset_belief: a RST shows nothing but a message ID. To a protected message of ours it is believed as long as few RST came
- * from that address that matched nothing: at most four in an exchange lifetime, of 65,536 IDs. After that only a time-out
- * ends what a RST would have ended. To bring that about takes five datagrams under a forged address; it costs the
- * retransmissions to a peer that rejects what it is sent.
+/* reset_belief: a RST proves only a message ID. For a protected message it is believed while at most four RST from that
+ * address matched nothing in an exchange lifetime (of 65,536 IDs). After that only a timeout ends the exchange or
+ * observation. Five datagrams with a forged address bring this about; the cost is retransmissions to a peer that rejects
+ * them.
  *
- * Each bucket is a time that every such RST puts off by a quarter of the exchange lifetime; addresses that share a bucket
- * share what is left of it. */
+ * Each bucket is a time; every unmatched RST advances it by a quarter of the exchange lifetime. Addresses whose hashes
+ * collide share one. */
 #include "endpoint/admission/reset_belief.h"
 #include "endpoint/core/hash.h"
 

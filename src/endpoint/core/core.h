@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* core: what every layer of an endpoint reads: the configuration, the time as last told, statistics, randomness, and the lock
- * around contexts that several threads share. */
+/* core: shared by all layers of an endpoint: configuration, current time, statistics, randomness, and the lock of contexts
+ * shared between threads. */
 #ifndef NACRE_ENDPOINT_CORE_CORE_H
 #define NACRE_ENDPOINT_CORE_CORE_H
 
@@ -15,10 +15,10 @@ enum { NACRE__HEADER_LEN = 4 };
 typedef struct nacre__core {
     nacre_endpoint_config config; /* with the defaults filled in */
     nacre_endpoint_stats stats;
-    uint64_t now_ms;      /* as last told */
-    uint8_t hash_key[16]; /* random: a peer cannot choose a bucket */
-    uint8_t *scratch;     /* max_message bytes, for one call … */
-    uint8_t *options;     /* … and as many for options with one more among them */
+    uint64_t now_ms;      /* of the last call */
+    uint8_t hash_key[16]; /* random, so that peers cannot choose buckets */
+    uint8_t *scratch;     /* max_message bytes, during one call … */
+    uint8_t *options;     /* … and as many for options with one added */
 } nacre__core;
 
 static inline uint64_t nacre__core_random(const nacre__core *core)
@@ -30,7 +30,7 @@ static inline uint64_t nacre__core_random(const nacre__core *core)
     return value;
 }
 
-/* The sum, below NEVER. */
+/* The sum, clamped below NEVER. */
 static inline uint64_t nacre__after(uint64_t now, uint64_t ms)
 {
     return now > NACRE__NEVER - 1 - ms ? NACRE__NEVER - 1 : now + ms;
@@ -47,7 +47,7 @@ static inline void nacre__context_unlock(const nacre__core *core, nacre_context 
     if (core->config.lock.lock != NULL) core->config.lock.unlock(core->config.lock.self, &context, 1);
 }
 
-/* The most bytes that a message to `peer` may have: at most max_message. */
+/* The largest message to `peer` in bytes, at most max_message. */
 size_t nacre__max_message_to(const nacre__core *core, const nacre_address *peer);
 
 static inline bool nacre__has_option(nacre_bytes options, uint16_t number)

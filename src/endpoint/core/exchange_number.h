@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* exchange_number: the numbers by which an application names exchanges: generation | index | kind. A generation is never 0, so
- * no number is. */
+/* exchange_number: the application's exchange numbers: generation | index | kind. A generation is never 0, so no number
+ * is. */
 #ifndef NACRE_ENDPOINT_CORE_EXCHANGE_NUMBER_H
 #define NACRE_ENDPOINT_CORE_EXCHANGE_NUMBER_H
 
@@ -11,7 +11,7 @@ typedef struct nacre__exchange_numbers {
     uint8_t index_bits[3]; /* by kind */
 } nacre__exchange_numbers;
 
-/* The bits that the indices of a pool of `num` take. */
+/* Bits of the indices of a pool of `num`. */
 static inline uint8_t nacre__index_bits_for(uint32_t num)
 {
     uint8_t bits = 1;
@@ -24,7 +24,7 @@ static inline uint8_t nacre__exchange_kind(nacre_exchange number)
     return number & 3;
 }
 
-/* The next number of the exchange `index`, whose generation moves on. */
+/* The next number of the exchange `index`; advances its generation. */
 static inline nacre_exchange nacre__exchange_new(const nacre__exchange_numbers *numbers, uint32_t *generation,
                                                  uint8_t kind, uint32_t index)
 {
@@ -34,7 +34,7 @@ static inline nacre_exchange nacre__exchange_new(const nacre__exchange_numbers *
     return *generation << shift | index << 2 | kind;
 }
 
-/* The index in `exchange`, which may be none of ours and lie outside the pool; NONE for another kind. */
+/* The index in `exchange`, NONE for another kind. Not validated: it may lie outside the pool. */
 static inline uint32_t nacre__exchange_index(const nacre__exchange_numbers *numbers, uint8_t kind,
                                              nacre_exchange number)
 {

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* The address with its length and flags, filled up to whole words, then the bytes. */
+/* The address with length and flags, padded to whole words, then the bytes. */
 uint64_t nacre__peer_hash(const nacre__core *core, const nacre_address *peer, nacre_bytes bytes)
 {
     const size_t len = peer->len <= sizeof peer->bytes ? peer->len : 0;

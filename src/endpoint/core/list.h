@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* list: doubly linked lists, and hash chains, through the entries of a pool, by index. The links lie in the entries; a
- * nacre__links says where. */
+/* list: doubly linked lists and hash chains of pool entries, by index. The links are in the entries; nacre__links locates
+ * them. */
 #ifndef NACRE_ENDPOINT_CORE_LIST_H
 #define NACRE_ENDPOINT_CORE_LIST_H
 
@@ -49,12 +49,12 @@ static inline void nacre__list_remove(nacre__links links, nacre__list *list, uin
 /* ---- Hash chains --------------------------------------------------------------------------------------------------- */
 
 typedef struct nacre__chains {
-    uint32_t *buckets;    /* the first entry of each, or NONE */
+    uint32_t *buckets;    /* first entries, or NONE */
     uint32_t num_buckets; /* a power of two */
     nacre__links links;   /* a uint32_t in each entry: the next one in its bucket */
 } nacre__chains;
 
-/* For `num` entries. */
+/* Buckets for `num` entries. */
 static inline uint32_t nacre__num_buckets_for(uint32_t num)
 {
     uint32_t n = 4;
@@ -72,7 +72,7 @@ static inline uint32_t *nacre__chain_of(const nacre__chains *chains, uint64_t ha
     return &chains->buckets[(hash ^ hash >> 32) & (chains->num_buckets - 1)];
 }
 
-/* The first and the next entry whose hash may be that one; NONE at the end. */
+/* The first and the next entry that may have that hash; NONE at the end. */
 static inline uint32_t nacre__chain_first(const nacre__chains *chains, uint64_t hash)
 {
     return *nacre__chain_of(chains, hash);

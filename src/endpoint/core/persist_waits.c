@@ -17,7 +17,7 @@ static bool has_waiter(const nacre__persist_waits *p, const nacre_context *conte
     return false;
 }
 
-/* Requests ahead of time have taken all places: the first of them gives way, and is made again when something waits. */
+/* All entries are in use by early requests: drops the first; it is made again when something waits. */
 static void drop_early_request(nacre__persist_waits *p)
 {
     for (uint32_t i = 0; i < p->num_requests; i++) {
@@ -38,7 +38,7 @@ void nacre__request_persist(nacre__persist_waits *p, nacre_context *context)
 {
     if (is_requested(p, context)) return;
     if (p->num_requests == p->max) drop_early_request(p);
-    if (p->num_requests == p->max) return; /* cannot be: there are no more waiters than places */
+    if (p->num_requests == p->max) return; /* unreachable: there are at least as many entries as waiters */
     p->requests[p->num_requests++] = (nacre__persist_request){ context, true };
 }
 
@@ -106,7 +106,7 @@ bool nacre__persist_next(nacre__persist_waits *p, nacre__ref *waiter)
     return false;
 }
 
-/* ---- What is durable ----------------------------------------------------------------------------------------------- */
+/* ---- Durable state ----------------------------------------------------------------------------------------------- */
 
 bool nacre__has_number(const nacre__core *core, nacre_context *context)
 {

@@ -7,7 +7,7 @@ void nacre__protect_batch_lay_out(nacre__protect_batch *batch, nacre__pool_layou
     batch->jobs = nacre__lay_out(layout, NACRE_BURST, sizeof *batch->jobs);
 }
 
-/* With many contexts the key is far away: it is prefetched now, and the cipher runs when the others have been written. */
+/* Prefetches the key: with many contexts it is not cached, and the cipher runs only after the batch is written. */
 static void prefetch_key(const nacre_protection *protection)
 {
     enum { LINE = 64, SCHEDULE = 192 }; /* enough for AES-128 */
@@ -20,7 +20,7 @@ nacre_err nacre__protect_batch_add(nacre__protect_batch *batch, nacre_context *c
     if (batch->num == NACRE_BURST) nacre__protect_batch_flush(batch);
     nacre__protect_job *job = &batch->jobs[batch->num];
     nacre__context_lock(batch->core, context);
-    /* RFC 8613 8.3, 8.3.1: with the request's nonce when the identity has the right to it, and that is once */
+    /* RFC 8613 8.3, 8.3.1: with the request's nonce if the identity still has the right to it, which is once */
     const nacre_err err =
         nacre_protect_begin(context, &batch->core->config.crypto, &job->protection, id, out, buf, response, NULL);
     nacre__context_unlock(batch->core, context);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "endpoint/core/queue.h"
 
-/* The place `n` after the head, n <= cap. A subtraction: a division takes as long as twenty other steps. */
+/* The position `n` after the head, n <= cap. Subtracts, because a division is far slower. */
 static uint32_t position_in(const nacre__queue *queue, uint32_t n)
 {
     const uint32_t at = queue->head + n;
