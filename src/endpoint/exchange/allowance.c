@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* allowance: what an address gets that is not validated (RFC 9175 2.4 item 3, RFC 7252 11.3).
+/* allowance: bytes sent to an address that is not validated (RFC 9175 2.4 item 3, RFC 7252 11.3).
  *
- * The answer to a request may have three times its bytes, and 136 in any case, all its transmissions together; each
- * notification may have as much as the answer to its registration. What is longer is not sent: the transfer cuts a
- * slice of it that fits (Block2), and where none is cut or none fits, a safe request gets 4.01 with Echo and comes again
- * with the value; any other, and any error, gets its code alone, for a request that was carried out must not be
- * repeated. */
+ * A response may have three times the bytes of its request, at least 136, over all transmissions; each notification as much
+ * as the response to its registration. Longer ones are not sent: the transfer sends a slice that fits (Block2). Without a
+ * slice, or if none fits, a safe request gets 4.01 with Echo and is repeated with the value; other methods, and errors, get
+ * the code alone, because a request that was carried out must not be repeated. */
 #include "coap/block.h"
 #include "endpoint/exchange/server_exchange.h"
 
@@ -13,7 +12,7 @@ enum {
     MOST_AROUND = 48, /* header, OSCORE option, Observe, tag, Block1 */
 };
 
-/* The most bytes that `answer` may take, with a token of that length. */
+/* Upper bound of the size of `response` with that token. */
 static size_t size_of(const nacre_context *context, const nacre_message *response, nacre_bytes token)
 {
     nacre_message m = *response;
@@ -26,14 +25,14 @@ static size_t bare_size(const nacre_message *response, nacre_bytes token)
     return token.len + response->options.len + response->payload.len + MOST_AROUND;
 }
 
-/* One that is too long for any address is refused as such. The bound is a low one: what is called too long here is not held
- * back, so it must be certain that it is not sent. */
+/* Whether `response` is too long for any address. A lower bound, because such a response is not checked against the
+ * allowance, and so must certainly be refused later. */
 static bool is_too_long(const nacre__exchanges *x, const nacre_message *response, nacre_bytes token)
 {
     return NACRE__HEADER_LEN + token.len + response->payload.len > x->core->config.max_message;
 }
 
-/* Whether `answer` and `extra` bytes are more than `allowance`, and `peer` is not validated. */
+/* Whether `response` and `extra` bytes exceed `allowance`, and `peer` is not validated. */
 bool nacre__response_exceeds(const nacre__exchanges *x, const nacre_context *context, const nacre_address *peer,
                              const nacre_message *response, nacre_bytes token, size_t allowance, size_t extra)
 {
@@ -41,13 +40,13 @@ bool nacre__response_exceeds(const nacre__exchanges *x, const nacre_context *con
     return size_of(context, response, token) + extra > allowance && !is_too_long(x, response, token);
 }
 
-/* … than the sender of the request may get. */
+/* The same for the sender of the request. */
 bool nacre__server_exchange_exceeds(const nacre__exchanges *x, const nacre__server_exchange *exchange,
                                     const nacre_message *response, size_t extra)
 {
     const nacre_bytes token = exchange->message.token;
     size_t allowance = nacre__allowance(exchange->record->datagram_len);
-    if (exchange->acked) allowance -= NACRE__HEADER_LEN; /* the ACK went there */
+    if (exchange->acked) allowance -= NACRE__HEADER_LEN; /* the ACK counts */
     if (bare_size(response, token) + extra <= allowance) return false;
     extra +=
         nacre__outer_most(&exchange->block_request) + (exchange->observer != NACRE__NONE ? NACRE__OBSERVE_OPTIONS : 0);
@@ -55,8 +54,8 @@ bool nacre__server_exchange_exceeds(const nacre__exchanges *x, const nacre__serv
 }
 
 /* ---- Slices ----------------------------------------------------------------------------------------------------------
- * A block that others follow offers an Echo value to an address that is not validated (RFC 9175 2.3 allows it in any
- * response): the request for the next block may bring it. */
+ * A block with more to follow offers an Echo value to an address that is not validated (RFC 9175 2.3 allows it in any
+ * response): the request for the next block may return it. */
 
 bool nacre__is_slice(const nacre_message *response)
 {
@@ -74,8 +73,8 @@ bool nacre__server_exchange_offers(const nacre__exchanges *x, const nacre__serve
            !nacre__server_exchange_exceeds(x, exchange, response, NACRE__ECHO_OPTION);
 }
 
-/* RFC 9175 2.3: a security context whose peer has sent an Echo is asked for one in the place of a slice, but not twice: what
- * came with a value that is not good here is served as any. */
+/* RFC 9175 2.3: a peer that has sent an Echo in this context is challenged instead of getting a slice, but only once: a
+ * request with an invalid value gets the slice. */
 bool nacre__server_exchange_knows_echo(const nacre__exchanges *x, const nacre__server_exchange *exchange)
 {
     if (exchange->context == NULL || exchange->has_echo || !nacre_code_is_safe(exchange->method)) return false;
@@ -85,7 +84,7 @@ bool nacre__server_exchange_knows_echo(const nacre__exchanges *x, const nacre__s
     return knows;
 }
 
-/* Makes `answer` its code alone, with Block1 where it has that (RFC 7959 2.5). The option is then in the endpoint's memory. */
+/* Reduces `response` to its code, and Block1 if present (RFC 7959 2.5). The option is then in the endpoint's memory. */
 nacre_err nacre__response_bare(const nacre__core *core, nacre_message *response)
 {
     const nacre_bytes block1 = nacre_option_find(response->options, NACRE_OPT_BLOCK1);

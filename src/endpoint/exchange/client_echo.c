@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* client_echo: which Echo values a response leaves for later requests, and which a request brings (RFC 9175 2.3). */
+/* client_echo: Echo values kept from responses and added to requests (RFC 9175 2.3). */
 #include "endpoint/exchange/client_exchange.h"
 
 static bool is_kept_for(const nacre__exchanges *x, const nacre__client_exchange *exchange, const nacre_context *context)
@@ -7,7 +7,7 @@ static bool is_kept_for(const nacre__exchanges *x, const nacre__client_exchange 
     return !exchange->is_ping && (context != NULL || !(exchange->via_proxy || x->core->config.opaque_oscore));
 }
 
-/* A response that is believed as far as its exchange is protected. */
+/* Keeps the Echo of a response accepted at the exchange's level of protection. */
 void nacre__client_exchange_keep_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
                                       const nacre_message *response)
 {
@@ -15,14 +15,14 @@ void nacre__client_exchange_keep_echo(nacre__exchanges *x, const nacre__client_e
         nacre__echo_keep(x->kept_echos, &exchange->peer, exchange->context, response->options);
 }
 
-/* What stands outside of a verified response to a protected request, or in an unprotected one. */
+/* Keeps the outer Echo of a verified response to a protected request, or that of an unprotected response to it. */
 void nacre__client_exchange_keep_outer_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
                                             const nacre_message *outer)
 {
     if (is_kept_for(x, exchange, NULL)) nacre__echo_keep(x->kept_echos, &exchange->peer, NULL, outer->options);
 }
 
-/* The exchange's request is about to be written: it brings what is kept for it, if it has no value of its own and has room. */
+/* Before the request is written: adds the Echo value kept for it, unless it has one or there is no space. */
 void nacre__client_exchange_bring_echo(nacre__exchanges *x, nacre__client_exchange *exchange)
 {
     nacre_message plain;
@@ -33,11 +33,11 @@ void nacre__client_exchange_bring_echo(nacre__exchanges *x, nacre__client_exchan
         !nacre__has_option(plain.options, NACRE_OPT_ECHO) &&
         nacre__client_exchange_set_option(x, exchange, NACRE_OPT_ECHO, nacre_bytes_of(kept->value, kept->len)) !=
             NACRE_OK)
-        return; /* a shorter one may have room */
+        return; /* a shorter request may have space */
     kept->len = 0;
 }
 
-/* `datagram`, at the start of `room`, with the value beside its outer options (class U: the AAD has none of them). */
+/* Adds the value to the outer options of `datagram`, at the start of `buf` (class U: the AAD has none of them). */
 static nacre_err add_outside(nacre__exchanges *x, nacre_bytes *datagram, nacre_buf buf, nacre_bytes echo)
 {
     nacre_message m;
@@ -48,7 +48,7 @@ static nacre_err add_outside(nacre__exchanges *x, nacre_bytes *datagram, nacre_b
     return err == NACRE_OK ? nacre_message_write(&m, datagram, buf) : err;
 }
 
-/* The exchange's protected request was written, and goes out: it brings outside what is kept in clear, if it has room. */
+/* After the protected request is written: adds the unprotected Echo value kept for its address outside, if there is space. */
 void nacre__client_exchange_bring_outer_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
                                              nacre_bytes *datagram, nacre_buf buf)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* client_exchange: what becomes of requests of ours, from the call to the one event that ends each. */
+/* client_exchange: requests sent here, from the call to the one event that ends each. */
 #ifndef NACRE_ENDPOINT_EXCHANGE_CLIENT_EXCHANGE_H
 #define NACRE_ENDPOINT_EXCHANGE_CLIENT_EXCHANGE_H
 
@@ -12,7 +12,7 @@ static inline bool nacre__client_exchange_is_sent(const nacre__client_exchange *
 {
     return exchange->state == NACRE__CLIENT_SENDING && exchange->t->state == NACRE__TRANSMISSION_SENT;
 }
-static inline bool nacre__client_exchange_waits(const nacre__client_exchange *exchange) /* for an answer */
+static inline bool nacre__client_exchange_waits(const nacre__client_exchange *exchange) /* for a response */
 {
     return nacre__client_exchange_is_sent(exchange) || exchange->state == NACRE__CLIENT_ACKED;
 }
@@ -48,7 +48,7 @@ void nacre__client_exchanges_limit(nacre__exchanges *x, uint64_t now_ms);
 
 void nacre__client_exchange_acknowledged(nacre__exchanges *x, nacre__client_exchange *exchange, uint64_t now_ms);
 void nacre__client_exchange_reset(nacre__exchanges *x, nacre__client_exchange *exchange);
-/* What is no answer leaves the exchange as it is (RFC 8613 8.4 step 8), but for the ACK that carried it. */
+/* A dropped response does not change the exchange (RFC 8613 8.4 step 8), except for the ACK that carried it. */
 void nacre__client_exchange_dropped(nacre__exchanges *x, nacre__client_exchange *exchange,
                                     const nacre__received *received, nacre_err err, uint64_t now_ms);
 bool nacre__client_exchange_rejects(nacre__exchanges *x, nacre__client_exchange *exchange,

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* client_request: requests of ours, from the call to the one event that ends each.
+/* client_request: requests sent here, from the call to the one event that ends each.
  *
- * A client exchange keeps the plain request, to protect it when it is transmitted and to repeat it with an Echo value, and
- * beside it the bytes that went out, for these and no others are sent again (RFC 8613 8.1 spends a number; a second protection
- * of one transmission would be a second request). What may end a request is in client_response.c, what becomes of an
- * observation in observe_client.c. */
+ * A client exchange keeps the plain request, to protect it at transmission and to repeat it with an Echo value, and the bytes
+ * sent, because a retransmission must be identical (RFC 8613 8.1 spends a number; protecting again would make a second
+ * request). Responses are in client_response.c, observations in observe_client.c. */
 #include "endpoint/exchange/client_exchange.h"
 #include "endpoint/message/nstart.h"
 
@@ -19,7 +18,7 @@ void nacre__client_exchange_set_token(nacre__exchanges *x, const nacre__client_e
     if (token == 0) nacre__transmission_unset_mid(x->tx, exchange->t);
 }
 
-/* Off its way, whatever it was on. Its token stays: an observation goes on to be notified under it. */
+/* Stops transmission. The token stays: an observation continues under it. */
 void nacre__client_exchange_pause(nacre__exchanges *x, nacre__client_exchange *exchange)
 {
     nacre__persist_leave(x->persist, NACRE__OF_CLIENT_EXCHANGE, nacre__client_exchange_index(x, exchange));
@@ -37,7 +36,7 @@ static void forget_blocks(nacre__exchanges *x, nacre__client_exchange *exchange)
     if (exchange->outer != NACRE__NONE) x->upper.blocks_dropped(x->upper.self, exchange);
 }
 
-/* It ends: the next request to the peer may go, and its time limit is lifted. */
+/* Ends the exchange's transmission and time limit; the next request to the peer may be sent. */
 static void leave(nacre__exchanges *x, nacre__client_exchange *exchange, nacre__client_exchange_state state)
 {
     x->upper.request_left(x->upper.self, exchange);
@@ -66,7 +65,7 @@ void nacre__client_exchange_queue(nacre__exchanges *x, nacre__client_exchange *e
     nacre__transmission_queue(x->tx, exchange->t);
 }
 
-/* It is not on its way while it waits for something else than its peer. */
+/* Stops transmission while the exchange waits for something other than its peer. */
 void nacre__client_exchange_wait(nacre__exchanges *x, nacre__client_exchange *exchange)
 {
     nacre__nstart_leave(x->tx, exchange->t);
@@ -74,7 +73,7 @@ void nacre__client_exchange_wait(nacre__exchanges *x, nacre__client_exchange *ex
     exchange->state = NACRE__CLIENT_WAITING;
 }
 
-/* The same request once more, under a new token. */
+/* Sends the same request again, under a new token. */
 void nacre__client_exchange_again(nacre__exchanges *x, nacre__client_exchange *exchange)
 {
     exchange->last_reject = NACRE_OK;
@@ -83,8 +82,8 @@ void nacre__client_exchange_again(nacre__exchanges *x, nacre__client_exchange *e
     nacre__client_exchange_queue(x, exchange);
 }
 
-/* Every exchange ends here: with NACRE_OK a response, else a failure. One that has ended already, but whose event was not
- * pulled, changes its event. */
+/* Every exchange ends here: with NACRE_OK a response, else a failure. If it has ended but its event was not pulled, the event
+ * changes. */
 void nacre__client_exchange_end(nacre__exchanges *x, nacre__client_exchange *exchange, nacre_err err,
                                 const nacre_message *message)
 {
@@ -104,7 +103,7 @@ static nacre__client_exchange *free_exchange(nacre__exchanges *x)
         nacre__client_exchange *exchange = &x->clients[(x->next_client + i) % num];
         if (exchange->state != NACRE__CLIENT_FREE) continue;
         x->next_client =
-            (nacre__client_exchange_index(x, exchange) + 1) % num; /* round, so that numbers come back late */
+            (nacre__client_exchange_index(x, exchange) + 1) % num; /* round-robin, so that numbers are reused late */
         return exchange;
     }
     return NULL;
@@ -119,7 +118,7 @@ static nacre_err check(const nacre_message *plain, bool may_have_oscore)
     return nacre_option_bad(&it) ? NACRE_ERR_BAD_ARGUMENT : NACRE_OK;
 }
 
-/* What the datagram will take at most. */
+/* Upper bound of the datagram's size. */
 static size_t size_on_the_way(const nacre_context *context, const nacre_message *plain)
 {
     static const uint8_t token[NACRE__TOKEN_LEN] = { 0 };
@@ -128,7 +127,7 @@ static size_t size_on_the_way(const nacre_context *context, const nacre_message 
     return context != NULL ? nacre_protect_size(context, &message, NULL) : nacre_message_size(&message);
 }
 
-/* The plain request once more, with this value for an option in place of any that it had; absent: without it. */
+/* Rewrites the plain request with this value of an option; absent: without the option. */
 nacre_err nacre__client_exchange_set_option(nacre__exchanges *x, nacre__client_exchange *exchange, uint16_t number,
                                             nacre_bytes value)
 {
@@ -147,8 +146,8 @@ nacre_err nacre__client_exchange_set_option(nacre__exchanges *x, nacre__client_e
     if (size_on_the_way(exchange->context, &plain) > nacre__max_message_to(x->core, &exchange->peer))
         return NACRE_ERR_TOO_LONG;
 
-    forget_blocks(x, exchange); /* an answer to what was sent before is not wanted any more */
-    nacre_bytes out;            /* into the other bytes: what was sent before is not sent again */
+    forget_blocks(x, exchange); /* they belong to the previous request */
+    nacre_bytes out;            /* into the transmission's bytes: the previous datagram is not sent again */
     err = nacre_message_write(&plain, &out, (nacre_buf){ exchange->t->bytes, x->core->config.max_message });
     if (err != NACRE_OK) return err;
     uint8_t *old = exchange->plain;
@@ -158,7 +157,7 @@ nacre_err nacre__client_exchange_set_option(nacre__exchanges *x, nacre__client_e
     return NACRE_OK;
 }
 
-/* A client exchange of its own for an exchange with `peer`, with everything as at the start; NULL when all are in use. */
+/* A new client exchange with `peer`, initialised; NULL when all are in use. */
 nacre__client_exchange *nacre__client_exchange_new(nacre__exchanges *x, const nacre_address *peer, void *user)
 {
     nacre__client_exchange *exchange = free_exchange(x);
@@ -185,7 +184,7 @@ static nacre_err keep_plain(nacre__exchanges *x, nacre__client_exchange *exchang
     nacre_bytes out;
     kept.token = NACRE_ABSENT; /* token and MID are made for each transmission */
     kept.mid = 0;
-    /* RFC 8323 3.2: a connection knows neither CON nor NON */
+    /* RFC 8323 3.2: a connection has neither CON nor NON */
     if (nacre_address_is_reliable(&exchange->peer)) kept.type = NACRE_NON;
     const nacre_err err = nacre_message_write(&kept, &out, (nacre_buf){ exchange->plain, x->core->config.max_message });
     if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
@@ -194,8 +193,8 @@ static nacre_err keep_plain(nacre__exchanges *x, nacre__client_exchange *exchang
     return NACRE_OK;
 }
 
-/* A request is to be sent; `extra`: bytes that its way may need beside it. NACRE_ERR_BAD_ARGUMENT, NACRE_ERR_TOO_LONG,
- * NACRE_ERR_BUSY: nothing has happened. */
+/* Starts a request; `extra`: bytes that may be added to it later. On NACRE_ERR_BAD_ARGUMENT, NACRE_ERR_TOO_LONG,
+ * NACRE_ERR_BUSY nothing has changed. */
 nacre_err nacre__client_exchange_start(nacre__exchanges *x, nacre__client_exchange **exchange,
                                        const nacre_address *peer, nacre_context *context, const nacre_message *plain,
                                        void *user, size_t extra)
@@ -218,7 +217,7 @@ nacre__client_exchange *nacre__client_exchange_of(const nacre__exchanges *x, nac
     return x->clients[index].number == number ? &x->clients[index] : NULL;
 }
 
-/* Without an event, and one that is queued already is not told. */
+/* Ends without an event; a queued event is dropped. */
 void nacre__client_exchange_cancel(nacre__exchanges *x, nacre__client_exchange *exchange)
 {
     if (exchange->state == NACRE__CLIENT_ENDED)
@@ -240,7 +239,7 @@ nacre__client_exchange *nacre__client_exchange_by_token(const nacre__exchanges *
     return NULL;
 }
 
-/* Whether an ACK or a RST is for it: only while it waits for an answer, or may still get its ACK. */
+/* Whether an ACK or a RST can match: only while a response or the ACK is outstanding. */
 bool nacre__client_exchange_knows_its_mid(const nacre__client_exchange *exchange)
 {
     if (nacre__client_exchange_waits(exchange)) return true;
@@ -250,7 +249,7 @@ bool nacre__client_exchange_knows_its_mid(const nacre__client_exchange *exchange
 
 /* ---- Giving up ----------------------------------------------------------------------------------------------------- */
 
-/* The error to tell when the time is up: what came and could not be trusted is what its user wants to know. */
+/* The error at the timeout: the last rejected response is more informative than TIMEOUT. */
 static nacre_err last_word(nacre_err last_reject)
 {
     switch (last_reject) {
@@ -272,7 +271,7 @@ void nacre__client_exchange_give_up(nacre__exchanges *x, nacre__client_exchange 
     nacre__client_exchange_end(x, exchange, err, has_hint ? &hint : NULL);
 }
 
-/* The time limits of requests that came since the last transmission begin now. */
+/* Starts the time limits of requests made since the last transmission. */
 void nacre__client_exchanges_limit(nacre__exchanges *x, uint64_t now_ms)
 {
     for (uint32_t i = 0; x->num_unlimited > 0 && i < x->core->config.num_client_exchanges; i++) {

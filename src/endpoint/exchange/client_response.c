@@ -1,43 +1,43 @@
 /* SPDX-License-Identifier: MIT */
-/* client_response: what comes back to our requests, and which of it ends an exchange. An answer belongs to the exchange whose
- * token it carries:
+/* client_response: responses to requests sent here, and which of them end the exchange. A response belongs to the exchange
+ * with its token:
  *
- *     request    answer                                  exchange
+ *     request    response                                exchange
  *     protected  verifies                                ends: RESPONSE (or is repeated once, 4.01 with Echo)
  *     protected  does not verify                         goes on; a timeout later says PROTECTION_INVALID
- *     protected  plain 4.00 4.01 4.02 4.05 4.13 5.03     ends: FAILED, UNAUTHENTICATED, with what came; or waits
- *     protected  plain, from a proxy also 4.04 5.02      the same
+ *     protected  plain 4.00 4.01 4.02 4.05 4.13 5.03     ends: FAILED, UNAUTHENTICATED, with the response; or waits
+ *     protected  plain, from a proxy also 4.04 5.02      as above
  *                5.04 5.05
- *     protected  plain, any other                        ends: FAILED, NOT_PROTECTED, with what came; or waits
+ *     protected  plain, any other                        ends: FAILED, NOT_PROTECTED, with the response; or waits
  *     protected  oversized: cut, nothing to verify       goes on, with an OVERSIZED event; a timeout later says OVERSIZED
  *     plain      plain                                   ends: RESPONSE (or is repeated once, 4.01 with Echo)
- *     plain      oversized                               ends: FAILED, OVERSIZED; a notification of an observation that
- *                                                        has begun is told as OVERSIZED, and it goes on
+ *     plain      oversized                               ends: FAILED, OVERSIZED; a notification of an established
+ *                                                        observation is an OVERSIZED event, and it goes on
  *     plain      with an OSCORE option                   goes on; a timeout later says PROTECTION_INVALID
  *
- * What becomes of an observation is in observing.c.
+ * Observations are in observe_client.c.
  *
- * Plain answers wait when the request was acknowledged or was transmitted more than once: a peer without deduplication
- * takes a copy for a replay and says so in clear, while the real answer is on its way. The last one is kept as a hint, and
- * is told when the time is up and nothing has verified.
+ * Plain responses wait when the request was acknowledged or transmitted more than once: a peer without deduplication takes a
+ * copy for a replay and rejects it unprotected, while the real response is on its way. The last one is kept as a hint, and
+ * reported at the timeout.
  *
- * A RST ends a plain exchange. A protected one goes on, because a RST carries nothing but our MID, which an attacker off the
- * path can guess in 65536 tries; RESET is what is said when nothing better came. An empty ACK carries no more, and ends the
- * retransmissions (RFC 7252 4.2): a forged one costs the retransmissions of that exchange, which then ends by its time;
- * message IDs that cannot be predicted (mids.c) are what stands against it. */
+ * A RST ends a plain exchange. A protected one goes on, because a RST carries only the MID, which an off-path attacker
+ * guesses in 65536 tries; RESET is the error at the timeout if there is no better one. An empty ACK carries no more, yet ends
+ * the retransmissions (RFC 7252 4.2): a forged one costs the exchange its retransmissions, and it may time out. Unpredictable
+ * message IDs (message_ids.c) protect against that. */
 #include "endpoint/exchange/client_exchange.h"
 #include "coap/option_check.h"
 #include "endpoint/message/nstart.h"
 
 #include <string.h>
 
-/* The peer has the request: no more retransmissions, and the answer has its own time (RFC 7252 5.2.2). */
+/* The peer has the request: ends the retransmissions and starts the response timeout (RFC 7252 5.2.2). */
 void nacre__client_exchange_acknowledged(nacre__exchanges *x, nacre__client_exchange *exchange, uint64_t now_ms)
 {
     if (exchange->state == NACRE__CLIENT_OBSERVING && exchange->observation.due == NACRE__DUE_IN_ACK)
-        exchange->observation.due = NACRE__DUE_SEPARATE; /* the answer to the registration may still come */
+        exchange->observation.due = NACRE__DUE_SEPARATE; /* the response to the registration may still come */
     if (!nacre__client_exchange_is_sent(exchange) || exchange->t->type != NACRE_CON) return;
-    if (exchange->is_ping) { /* a RST is what RFC 7252 4.3 asks for, but this too shows that the peer is there */
+    if (exchange->is_ping) { /* RFC 7252 4.3 requires a RST, but an ACK shows too that the peer is alive */
         nacre__client_exchange_end(x, exchange, NACRE_OK, NULL);
         return;
     }
@@ -70,14 +70,14 @@ void nacre__client_exchange_dropped(nacre__exchanges *x, nacre__client_exchange 
     if (received->outer.type == NACRE_ACK) nacre__client_exchange_acknowledged(x, exchange, now_ms);
 }
 
-/* What servers say that cannot or will not unprotect: an unauthenticated hint (RFC 8613 8.2, D.5.3). 4.05 comes
- * from those that see a POST where OSCORE is not known. */
+/* Codes of servers that cannot or will not unprotect: an unauthenticated hint (RFC 8613 8.2, D.5.3). A server without OSCORE
+ * sees a POST and sends 4.05. */
 static bool is_plain_refusal(const nacre__client_exchange *exchange, uint8_t code)
 {
     if (code == NACRE_BAD_REQUEST || code == NACRE_UNAUTHORIZED || code == NACRE_BAD_OPTION ||
         code == NACRE_METHOD_NOT_ALLOWED || code == NACRE_TOO_LARGE || code == NACRE_UNAVAILABLE)
-        return true; /* 4.13: of what the server's buffer has the start of only */
-    if (exchange->outer != NACRE__NONE && code == NACRE_INCOMPLETE) return true; /* the rest of its blocks is lost */
+        return true; /* 4.13: the server's buffer has only the start of the request */
+    if (exchange->outer != NACRE__NONE && code == NACRE_INCOMPLETE) return true; /* the remaining blocks are lost */
     return exchange->via_proxy && (code == NACRE_NOT_FOUND || code == NACRE_BAD_GATEWAY ||
                                    code == NACRE_GATEWAY_TIMEOUT || code == NACRE_PROXYING_NOT_SUPPORTED);
 }
@@ -91,8 +91,8 @@ static bool is_understood(const nacre_message *response)
     return true;
 }
 
-/* RFC 7252 5.4.1: an answer with a critical option that is not understood is rejected: a NON is ignored, and the exchange goes
- * on; a CON gets a RST in place of its ACK, and what it answers ends, as with a piggybacked one. */
+/* RFC 7252 5.4.1: a response with an unknown critical option is rejected: a NON is ignored, and the exchange goes on; a CON
+ * gets a RST in place of its ACK and ends the exchange, as a piggybacked response does. */
 bool nacre__client_exchange_rejects(nacre__exchanges *x, nacre__client_exchange *exchange,
                                     const nacre__received *received, const nacre_message *response)
 {
@@ -122,15 +122,15 @@ static bool has_challenge(const nacre_message *response, nacre_bytes *echo)
     return response->code == NACRE_UNAUTHORIZED && echo->len >= 1 && echo->len <= NACRE__MAX_ECHO;
 }
 
-/* Whether the answer asks for the request again, with Echo, and it was not repeated yet. */
+/* Whether the response is an Echo challenge and the request was not repeated yet. */
 bool nacre__client_exchange_is_challenged(const nacre__client_exchange *exchange, const nacre_message *response)
 {
     nacre_bytes echo;
     return has_challenge(response, &echo) && !exchange->repeated;
 }
 
-/* RFC 8613 B.1.2, RFC 9175 2.3: a 4.01 with Echo asks for the same request again, with the value. Done once. To a protected
- * request it must have verified. */
+/* RFC 8613 B.1.2, RFC 9175 2.3: on a 4.01 with Echo the request is repeated with the value, once. For a protected request the
+ * challenge must have verified. */
 bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange *exchange,
                                     const nacre_message *response)
 {
@@ -138,9 +138,9 @@ bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange 
     if (!has_challenge(response, &echo)) return false;
     if (exchange->repeated)
         return !nacre__client_exchange_waits(exchange) &&
-               exchange->state != NACRE__CLIENT_OBSERVING; /* doubled, before it goes again */
+               exchange->state != NACRE__CLIENT_OBSERVING; /* a copy may still be answered */
     if (exchange->context == NULL && x->core->config.opaque_oscore)
-        return false; /* a proxy's client is the one to answer it */
+        return false; /* a proxy: left to its client to answer */
     if (nacre__client_exchange_set_option(x, exchange, NACRE_OPT_ECHO, echo) != NACRE_OK) return false;
     exchange->repeated = true;
     if (!exchange->observation.begun) {
@@ -153,8 +153,8 @@ bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange 
     return true;
 }
 
-/* RFC 8613 8.4 step 2, and section 2: without protection it is no answer. It is kept for the end of the exchange; a payload
- * with a Content-Format is no diagnostic text (RFC 7252 5.5.2). */
+/* RFC 8613 8.4 step 2, and section 2: an unprotected response is kept only as a hint; a payload with a Content-Format is no
+ * diagnostic text (RFC 7252 5.5.2). */
 static void keep_hint(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
                       nacre_err err, uint64_t now_ms)
 {
@@ -168,7 +168,7 @@ static void keep_hint(nacre__exchanges *x, nacre__client_exchange *exchange, con
     if (m->type == NACRE_ACK) nacre__client_exchange_acknowledged(x, exchange, now_ms);
 }
 
-/* An unprotected answer to a protected request that waits: a hint, or its end. */
+/* Takes an unprotected response to a protected request: keeps it as a hint, or ends the exchange. */
 void nacre__client_exchange_unprotected(nacre__exchanges *x, nacre__client_exchange *exchange,
                                         const nacre__received *received, uint64_t now_ms)
 {

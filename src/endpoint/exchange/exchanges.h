@@ -10,22 +10,22 @@
 #include "endpoint/exchange/exchange_types.h"
 #include "endpoint/message/empty_messages.h"
 
-/* What the layers above hear of exchanges, as calls: set once, by the coordinator. */
+/* Calls from exchanges to the layers above; set once, by the coordinator. */
 typedef struct nacre__upper {
     void *self;
-    void (*request_left)(void *self, nacre__client_exchange *exchange); /* it ends; its transmission has not left yet */
+    void (*request_left)(void *self, nacre__client_exchange *exchange); /* it ends; its transmission is still set */
     void (*blocks_dropped)(
-        void *self, nacre__client_exchange *exchange); /* exchange->outer is not NONE: what was fetched is not wanted */
+        void *self, nacre__client_exchange *exchange); /* exchange->outer is not NONE: drop the blocks joined so far */
     void (*registration_responded)(void *self, nacre__server_exchange *exchange,
                                    nacre__separate_response *separate); /* entry->observer is not NONE */
     void (*registration_ended)(void *self, nacre__server_exchange *exchange, nacre_err err); /* the same */
     void (*notification_ended)(void *self, uint32_t observer, nacre_err err);
     bool (*notification_missed)(void *self,
-                                nacre__separate_response *separate); /* not stored; false: it is no notification */
+                                nacre__separate_response *separate); /* the store failed; false: not a notification */
     void (*notification_acked)(void *self, uint32_t observer);
-    void (*con_notification_left)(void *self, nacre__separate_response *separate); /* separate response->is_con_note */
+    void (*con_notification_left)(void *self, nacre__separate_response *separate); /* separate->is_con_notification */
     bool (*write_in_blocks)(void *self, const nacre_address *peer, nacre__outer_block_request *block_request,
-                            nacre_bytes bytes, nacre_outgoing *out); /* false: it goes as it is */
+                            nacre_bytes bytes, nacre_outgoing *out); /* false: sent unchanged */
 } nacre__upper;
 
 typedef struct nacre__exchanges {
@@ -45,10 +45,10 @@ typedef struct nacre__exchanges {
     nacre__queue events; /* client exchanges that have ended, server exchanges that are READY */
 
     nacre__client_exchange *clients;
-    uint64_t *tokens;    /* of client exchanges that wait for an answer; 0 otherwise */
+    uint64_t *tokens;    /* of client exchanges that wait for a response; 0 otherwise */
     uint32_t num_tokens; /* that are not 0 */
     uint32_t next_client;
-    uint32_t num_unlimited; /* client exchanges whose limit is to be turned into a time */
+    uint32_t num_unlimited; /* client exchanges whose `limit` has not started */
     nacre__note *notes;     /* of this burst */
     uint32_t num_notes, first_note;
 
@@ -58,7 +58,7 @@ typedef struct nacre__exchanges {
     nacre__separate_response *separates;
 } nacre__exchanges;
 
-/* `max_observers`: places for observers, whose exchange numbers are made here too. */
+/* `max_observers`: observers, whose exchange numbers are made here too. */
 void nacre__exchanges_lay_out(nacre__exchanges *x, nacre__pool_layout *layout, const nacre_endpoint_config *config,
                               uint32_t max_observers);
 /* `client_bytes`: max_message each, `pending_bytes`: twice that each. */

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* oversized: requests of which the driver's buffer, or max_message, has room for the start only. Responses are in
- * client_response.c. */
+/* oversized: requests longer than the driver's buffer or max_message. Responses are in client_response.c. */
 #include "endpoint/exchange/server_exchange.h"
 #include "coap/block.h"
 
-/* How many bytes of payload fit behind the same options: as many as there are up to max_message. Where the options were cut, it
- * is not known, and a block's size stands for it. */
+/* Bytes of payload that fit after the same options, up to max_message. If the options are truncated, a block's size. */
 static size_t payload_taken(const nacre__exchanges *x, const nacre__received *received)
 {
     enum { HEADROOM = 64 };
@@ -22,8 +20,8 @@ static uint8_t szx_for(size_t len)
     return szx;
 }
 
-/* RFC 7959 2.9.3: a smaller SZX in a Block1 with the number of the request's is a hint to ask in blocks of that size. A request
- * without Block1 gets none: 4.13 alone is then the hint to try blocks. */
+/* RFC 7959 2.9.3: a smaller SZX in a Block1 with the number of the request's suggests blocks of that size. Without Block1 in
+ * the request 4.13 alone suggests blocks. */
 static void add_block1(nacre_options *o, const nacre__received *received, size_t taken)
 {
     nacre__block block;
@@ -33,7 +31,7 @@ static void add_block1(nacre_options *o, const nacre__received *received, size_t
     nacre_options_add_uint(o, NACRE_OPT_BLOCK1, nacre__block_value(block));
 }
 
-/* RFC 7252 5.9.2.9, RFC 7959 4: 4.13 with Size1, to a NON too, for it is much shorter than what it answers. */
+/* RFC 7252 5.9.2.9, RFC 7959 4: 4.13 with Size1, to a NON too, because it is much shorter than the request. */
 void nacre__oversized_request(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
 {
     uint8_t buf[24];
@@ -52,7 +50,7 @@ void nacre__oversized_request(nacre__exchanges *x, nacre__server_exchange *excha
     if (nacre_options_finish(&o, &response.options) != NACRE_OK) response.options = NACRE_ABSENT;
     response.token = received->outer.token;
     if (nacre_message_size(&response) > x->core->config.max_message) response.options = NACRE_ABSENT;
-    if (nacre_message_size(&response) > x->core->config.max_message) { /* a token of its own length: RFC 8974 2.2.2 */
+    if (nacre_message_size(&response) > x->core->config.max_message) { /* an extended token: RFC 8974 2.2.2 */
         if (exchange->record->type == NACRE_CON)
             nacre__send_empty(x->empty, &exchange->record->peer, NACRE_RST, exchange->record->mid);
         nacre__server_exchange_release(x, exchange);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ping: an empty CON, which a peer that is there rejects with RST (RFC 7252 4.3). It is a request without a request: a
- * exchange, a MID and the retransmissions, no token on the wire and nothing to protect. */
+/* ping: an empty CON, which a live peer rejects with RST (RFC 7252 4.3). It uses a client exchange, a MID and
+ * retransmissions, but no token and no protection. */
 #include "endpoint/exchange/client_exchange.h"
 
 nacre_err nacre__client_exchange_start_ping(nacre__exchanges *x, nacre__client_exchange **out,
@@ -13,7 +13,7 @@ nacre_err nacre__client_exchange_start_ping(nacre__exchanges *x, nacre__client_e
     if (exchange == NULL) return NACRE_ERR_BUSY;
     const nacre_err err =
         nacre_message_write(&empty, &bytes, (nacre_buf){ exchange->plain, x->core->config.max_message });
-    if (err != NACRE_OK) { /* cannot be: max_message is larger than a header */
+    if (err != NACRE_OK) { /* unreachable: max_message is larger than a header */
         exchange->number = 0;
         return err;
     }

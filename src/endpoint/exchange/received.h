@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* received: a datagram on its way through nacre_endpoint_receive_many. */
+/* received: the state of a datagram in nacre_endpoint_receive_many. */
 #ifndef NACRE_ENDPOINT_EXCHANGE_RECEIVED_H
 #define NACRE_ENDPOINT_EXCHANGE_RECEIVED_H
 
@@ -7,46 +7,45 @@
 #include "endpoint/core/core.h"
 #include "oscore/option.h"
 
-/* One datagram on its way through receive_many. */
 typedef enum nacre__received_kind {
-    NACRE__RECEIVED_DONE, /* 0, for items begin all zero */
+    NACRE__RECEIVED_DONE, /* 0, because items start all zero */
     NACRE__RECEIVED_EMPTY,
     NACRE__RECEIVED_REQUEST,
     NACRE__RECEIVED_RESPONSE,
-    NACRE__RECEIVED_BLOCK,     /* a part of an answer to us */
-    NACRE__RECEIVED_OVERSIZED, /* the start of an answer to us */
+    NACRE__RECEIVED_BLOCK,     /* a block of a response */
+    NACRE__RECEIVED_OVERSIZED, /* the start of a response */
 } nacre__received_kind;
 typedef struct nacre__received {
     nacre__received_kind kind;
     const nacre_datagram *datagram;
-    size_t oversized; /* its full length, when it is longer than max_message or cut: `outer` is its start; or 0 */
+    size_t oversized; /* full length if truncated or longer than max_message (`outer` is its start); else 0 */
     nacre_message outer, plain;
     nacre_buf buf; /* for its plaintext */
-    uint32_t seen; /* what options `outer` may have: nacre__options_scan, when it was parsed */
+    uint32_t seen; /* options `outer` may have: nacre__options_scan at parsing */
     nacre_request_id id;
     nacre_response_info info;
     nacre_context *context;
     nacre_err err;
-    uint32_t index;              /* of the exchange or the exchange */
-    uint32_t ack;                /* an answer: 1 + the exchange that holds its ACK; 0: none does */
-    nacre_exchange number;       /* the exchange's: it may be another's by the time of delivery */
-    bool is_old;                 /* verified as an answer to the registration before the last */
-    struct nacre__outer *joined; /* it was put together there; NULL: it came whole */
+    uint32_t index;              /* of the client or server exchange */
+    uint32_t ack;                /* a response: 1 + the server exchange that holds its ACK; 0: none */
+    nacre_exchange number;       /* the exchange's: the entry may be reused before delivery */
+    bool is_old;                 /* verified as a response to the previous registration */
+    struct nacre__outer *joined; /* joined from outer blocks there; NULL: not split */
     /* while contexts are tried: */
     nacre_rederivation *rederivation; /* the last one tried */
-    bool rederivations_end;           /* there are no more */
+    bool rederivations_end;           /* none left */
     nacre__outer_options read;        /* of `outer`, when it is to be opened */
     size_t cursor;                    /* in the table, */
-    nacre_context *next;              /* and what was found there */
-    uint32_t job;                     /* open: which of the burst's */
+    nacre_context *next;              /* and the context found there */
+    uint32_t job;                     /* the burst's unprotect item */
     uint8_t tried;
     bool open;
-    bool recovers; /* the context that it was tried with last does not know its replay window */
+    bool recovers; /* the replay window of the last context tried is unknown */
 } nacre__received;
 
-/* RFC 7252 5.4.3, 5.4.5: drops the elective options that do not count, of `message`, which is `outer` or `plain` of the item
- * or a copy of it. What was decrypted stands in memory of ours; a plain message goes on in its room. A proxy that carries
- * OSCORE unread leaves messages as they are. Gives what options there were: nacre__options_seen. */
+/* RFC 7252 5.4.3, 5.4.5: drops invalid elective options of `message`, which is `outer` or `plain` of the item or a copy of
+ * it. Decrypted messages are in the endpoint's memory; a plain one is rewritten into `buf`. With opaque_oscore nothing is
+ * dropped. Returns the options found: nacre__options_seen. */
 uint32_t nacre__received_drop_options(const nacre__core *core, const nacre__received *received, nacre_message *message);
 
 /* nacre__has_option of `outer`. */

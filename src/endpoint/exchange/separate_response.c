@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* separate_response: answers that the application gives in its own time (RFC 7252 5.2.2).
+/* separate_response: responses that the application defers (RFC 7252 5.2.2).
  *
- * The exchange stays in the memory of duplicates, and a separate response is held for what will be said: the request's token
- * waits in its bytes. A CON gets its empty ACK when the application has not answered within a short time, or a duplicate shows
- * that its sender has waited long enough; the answer is then a message of its own. Until then it goes into the ACK as ever. */
+ * The exchange stays in the deduplication memory, and a separate response is held; its bytes keep the request's token. A CON
+ * gets its empty ACK after ack_delay_ms, or when a duplicate arrives; the response is then a separate message. Until then it
+ * is piggybacked. */
 #include "endpoint/exchange/server_exchange.h"
 
 #include <string.h>
 
-/* Holds a separate response for what will be said, and the token with it. NACRE_ERR_BUSY: there is none. */
+/* Holds a separate response, and the token in it. NACRE_ERR_BUSY: none is free. */
 static nacre_err hold(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     nacre__separate_response *separate = nacre__separate_take(x);
@@ -36,7 +36,7 @@ nacre_err nacre__separate_defer(nacre__exchanges *x, nacre__server_exchange *exc
     return err;
 }
 
-/* RFC 7252 5.2.2: we have the request, and the answer comes by itself. Once more for each duplicate. */
+/* RFC 7252 5.2.2: sends the empty ACK; again for each duplicate. */
 void nacre__separate_acknowledge(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     exchange->acked = true;
@@ -44,20 +44,20 @@ void nacre__separate_acknowledge(nacre__exchanges *x, nacre__server_exchange *ex
     nacre__send_empty(x->empty, &exchange->record->peer, NACRE_ACK, exchange->record->mid);
 }
 
-/* The exchange goes on without its separate response. */
+/* Detaches the separate response from the exchange. */
 void nacre__separate_forget(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     if (exchange->separate != NACRE__NONE) nacre__separate_drop(x, &x->separates[exchange->separate]);
     exchange->separate = NACRE__NONE;
 }
 
-/* The separate answer, as CON or NON like the request. The exchange must have a separate response; it keeps it on failure. On
- * NACRE_OK nothing more is due but nacre__response_known_only. */
+/* Sends the separate response, CON or NON like the request. The exchange must have one, and keeps it on failure. On NACRE_OK
+ * only nacre__response_known_only remains to be called. */
 nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response)
 {
     nacre__separate_response *separate = &x->separates[exchange->separate];
     const nacre_bytes token = exchange->message.token;
-    if (token.len > 0) memcpy(x->core->scratch, token.ptr, token.len); /* the answer is written over it */
+    if (token.len > 0) memcpy(x->core->scratch, token.ptr, token.len); /* the response overwrites it */
     response->type = exchange->record->type;
     response->token = nacre_bytes_of(x->core->scratch, token.len);
     separate->allowance = nacre__allowance(exchange->record->datagram_len);
@@ -74,7 +74,7 @@ nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *e
     return NACRE_OK;
 }
 
-/* Its timer has run out: it is given up, or, while it is held for what the application says, its ACK is due. */
+/* Its timer has expired: given up, or, while it is held, the ACK is due. */
 void nacre__separate_due(nacre__exchanges *x, nacre__separate_response *separate, nacre__transmission_outcome outcome)
 {
     if (outcome == NACRE__TRANSMISSION_TIMED_OUT) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* server_exchange: what becomes of requests of peers, from the verdict of OSCORE to the response kept for duplicates. */
+/* server_exchange: received requests, from the result of verification to the response kept for duplicates. */
 #ifndef NACRE_ENDPOINT_EXCHANGE_SERVER_EXCHANGE_H
 #define NACRE_ENDPOINT_EXCHANGE_SERVER_EXCHANGE_H
 
@@ -41,11 +41,11 @@ bool nacre__response_may_be_said(const nacre__exchanges *x, const nacre_message 
 bool nacre__response_is_unwanted(const nacre__server_exchange *exchange, uint8_t code);
 nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response);
 
-/* ---- oversized.c: requests that are cut, or longer than max_message ------------------------------------------------ */
+/* ---- oversized.c: requests truncated, or longer than max_message ------------------------------------------------- */
 
 void nacre__oversized_request(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received);
 
-/* ---- separate_response.c: answers that the application gives in its own time ---------------------------------------- */
+/* ---- separate_response.c: deferred responses --------------------------------------------------------------------- */
 
 nacre_err nacre__separate_defer(nacre__exchanges *x, nacre__server_exchange *exchange);
 void nacre__separate_acknowledge(nacre__exchanges *x, nacre__server_exchange *exchange);
@@ -53,7 +53,7 @@ void nacre__separate_forget(nacre__exchanges *x, nacre__server_exchange *exchang
 nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response);
 void nacre__separate_due(nacre__exchanges *x, nacre__separate_response *separate, nacre__transmission_outcome outcome);
 
-/* ---- server_transmission.c: separate answers and notifications ------------------------------------------------------ */
+/* ---- server_transmission.c: separate responses and notifications ------------------------------------------------- */
 
 nacre__separate_response *nacre__separate_take(nacre__exchanges *x);
 bool nacre__separate_is_to_spare(const nacre__exchanges *x);
@@ -73,7 +73,7 @@ static inline nacre__separate_response *nacre__separate_of(const nacre__exchange
 {
     return &x->separates[nacre__transmission_index(x->tx, t) - x->tx->num_requests];
 }
-static inline bool nacre__separate_is_held(const nacre__separate_response *separate) /* for what the application says */
+static inline bool nacre__separate_is_held(const nacre__separate_response *separate) /* no response yet */
 {
     return separate->t->state == NACRE__TRANSMISSION_IDLE && !separate->is_waiting;
 }
@@ -82,15 +82,15 @@ static inline bool nacre__separate_is_used(const nacre__separate_response *separ
     return separate->t->state != NACRE__TRANSMISSION_FREE && separate->t->state != NACRE__TRANSMISSION_CUT;
 }
 
-/* ---- allowance.c: what an address gets that is not validated -------------------------------------------------------- */
+/* ---- allowance.c: bytes sent to an address that is not validated ------------------------------------------------- */
 
-/* What Block1 takes in an answer, so that it fits with it … */
+/* Bytes that Block1 adds to a response, which must fit with it … */
 static inline size_t nacre__outer_extra(const nacre__outer_block_request *block_request)
 {
     enum { HEAD = 2, MOST = 3 };
     return block_request->has_block1 ? HEAD + MOST : 0;
 }
-/* … and what Block2 takes beside it, which cuts off one byte at least: all that may go out beside the answer's own bytes. */
+/* … and those of Block2, which cuts off at least one byte: the most that is sent beside the response's own bytes. */
 static inline size_t nacre__outer_most(const nacre__outer_block_request *block_request)
 {
     enum { HEAD = 2, FIRST = 1 };

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* server_exchanges: one for each record of the deduplication, at the same index: what becomes of the message that it records. */
+/* server_exchanges: one for each deduplication record, at the same index: the state of the recorded message. */
 #include "endpoint/exchange/server_exchange.h"
 #include "base/copy.h"
 
-/* Nothing knows of it any more but its record. */
+/* Drops every reference to the exchange except its record. */
 static void forget(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     const uint32_t self = nacre__server_exchange_index(x, exchange);
@@ -26,7 +26,7 @@ void nacre__server_exchange_release(nacre__exchanges *x, nacre__server_exchange 
     nacre__dedup_free(x->dedup, exchange->record);
 }
 
-/* The message has come before: its exchange; NULL: it is new. */
+/* The exchange of a duplicate; NULL: the message is new. */
 nacre__server_exchange *nacre__server_exchange_find(nacre__exchanges *x, const nacre_datagram *datagram, uint16_t mid,
                                                     uint64_t hash, uint64_t now_ms)
 {
@@ -52,7 +52,7 @@ nacre__server_exchange *nacre__server_exchange_add(nacre__exchanges *x, const na
     const uint32_t self = nacre__dedup_index(x->dedup, record);
     nacre__server_exchange *exchange = &x->servers[self];
     if (record->state != NACRE__DEDUP_FREE) forget(x, exchange);
-    if (record->link.next != NACRE__NONE) prefetch(&x->servers[record->link.next]); /* it is taken next */
+    if (record->link.next != NACRE__NONE) prefetch(&x->servers[record->link.next]); /* the next one to be used */
     nacre__dedup_add(x->dedup, record, datagram, outer->type, outer->mid, hash, now_ms);
     exchange->state = NACRE__SERVER_NEW;
     exchange->echo = false;
@@ -62,7 +62,7 @@ nacre__server_exchange *nacre__server_exchange_add(nacre__exchanges *x, const na
     return exchange;
 }
 
-/* Nothing more is to be done but to recognise it. */
+/* Done; kept only to recognise duplicates. */
 void nacre__server_exchange_done(nacre__exchanges *x, nacre__server_exchange *exchange, bool is_unauthenticated)
 {
     nacre__persist_leave(x->persist, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
@@ -72,7 +72,7 @@ void nacre__server_exchange_done(nacre__exchanges *x, nacre__server_exchange *ex
                       is_unauthenticated ? NACRE__DEDUP_UNAUTHENTICATED : NACRE__DEDUP_DONE);
 }
 
-/* It goes on when the store of `context` has answered. */
+/* Waits for the store of `context`. */
 void nacre__server_exchange_wait(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_context *context)
 {
     exchange->record->may_be_dropped = true;

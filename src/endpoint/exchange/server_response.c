@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* server_response: what becomes of the requests of peers, from the verdict of OSCORE to the answer kept for duplicates.
+/* server_response: received requests, from the result of verification to the response kept for duplicates.
  *
- * An answer is protected once, when the application gives it, into the exchange's own bytes; what goes out, first and for
- * each duplicate, is a copy of these (RFC 8613 8.3: one request nonce, one answer). Only when the store must be waited
- * for do the bytes hold the plain answer for a while; nothing is transmitted then. */
+ * A response is protected once, when the application gives it, into the exchange's own bytes; these are sent, first and for
+ * each duplicate (RFC 8613 8.3: one request nonce, one response). While it waits for the store the bytes hold the plain
+ * response, and nothing is transmitted. */
 #include "endpoint/exchange/server_exchange.h"
 #include "coap/option_check.h"
 
@@ -14,7 +14,7 @@ static nacre_buf buf_of(const nacre__exchanges *x, const nacre__server_exchange 
     return (nacre_buf){ exchange->record->bytes, x->core->config.max_message };
 }
 
-/* RFC 7252 5.2.1: the answer to a CON goes into its ACK. 5.2.3: the one to a NON is a NON with a MID of its own. */
+/* RFC 7252 5.2.1: the response to a CON is piggybacked. 5.2.3: that to a NON is a NON with its own MID. */
 void nacre__response_header(nacre__exchanges *x, const nacre__server_exchange *exchange, nacre_message *response,
                             nacre_bytes token)
 {
@@ -30,7 +30,7 @@ static void leave_pending(nacre__exchanges *x, nacre__server_exchange *exchange)
     exchange->pending = NACRE__NONE;
 }
 
-/* Gives back what the exchange holds beside its own bytes. */
+/* Releases what the exchange holds beside its own bytes. */
 static void leave_buffers(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     nacre__separate_forget(x, exchange);
@@ -44,26 +44,26 @@ static void transmit(nacre__exchanges *x, nacre__server_exchange *exchange)
     nacre__queue_push(&x->tx->queue, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
 }
 
-/* The exchange's bytes are the answer now. `is_unauthenticated`: the request was not verified (a plain one, a refused one, one
- * that may be a replay), so its record is evicted before those that were. */
+/* Queues the response in the exchange's bytes. `is_unauthenticated`: the request was not verified (plain, refused, or a
+ * possible replay), so its record is evicted before verified ones. */
 static void finish(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len, bool is_unauthenticated)
 {
     if (exchange->observer != NACRE__NONE) x->upper.registration_responded(x->upper.self, exchange, NULL);
     exchange->observer = NACRE__NONE;
     exchange->record->response_len = response_len;
-    /* over a connection nothing is repeated */
+    /* connections have no duplicates */
     nacre__server_exchange_done(x, exchange, is_unauthenticated || nacre_address_is_reliable(&exchange->record->peer));
     transmit(x, exchange);
 }
 
-/* The exchange's bytes are a response that another layer has written, to a request that may be a replay. */
+/* Queues a response written by another layer, to a request that may be a replay. */
 void nacre__response_written(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len)
 {
     leave_buffers(x, exchange);
     finish(x, exchange, response_len, true);
 }
 
-/* What the request was answered with begins no observation (RFC 7641 4.1). */
+/* The response begins no observation (RFC 7641 4.1): ends the observer. */
 static void end_observer(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err)
 {
     if (exchange->observer != NACRE__NONE) x->upper.registration_ended(x->upper.self, exchange, err);
@@ -78,7 +78,7 @@ static size_t write_ack(nacre__exchanges *x, nacre__server_exchange *exchange)
                : 0;
 }
 
-/* Nothing goes out for it now: its ACK has gone, and a duplicate gets that again. */
+/* Sends nothing: the ACK was sent, and a duplicate gets it again. */
 void nacre__response_known_only(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     end_observer(x, exchange, NACRE_OK);
@@ -87,8 +87,8 @@ void nacre__response_known_only(nacre__exchanges *x, nacre__server_exchange *exc
     nacre__server_exchange_done(x, exchange, exchange->context == NULL);
 }
 
-/* A duplicate came (RFC 7252 4.5): a CON gets the same answer again, if there is one yet; a NON is dropped. So is what asks for
- * more than its address may get any more (RFC 9175 2.4): it may have changed hands since. */
+/* Handles a duplicate (RFC 7252 4.5): a CON gets the same response again, if there is one yet; a NON is dropped. So is one
+ * whose response exceeds the allowance of its address (RFC 9175 2.4), which may no longer be validated. */
 void nacre__response_again(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     x->core->stats.duplicates++;
@@ -101,7 +101,7 @@ void nacre__response_again(nacre__exchanges *x, nacre__server_exchange *exchange
     if (exchange->state == NACRE__SERVER_RESPONDED && exchange->record->type == NACRE_CON) transmit(x, exchange);
 }
 
-/* Nothing to say: a CON gets an empty ACK, which is never protected (RFC 8613 4.2). */
+/* No response: a CON gets an empty ACK, which is never protected (RFC 8613 4.2). */
 void nacre__response_empty(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
     const bool was_heard = exchange->state == NACRE__SERVER_DELIVERED || exchange->state == NACRE__SERVER_DEFERRED;
@@ -110,7 +110,7 @@ void nacre__response_empty(nacre__exchanges *x, nacre__server_exchange *exchange
     finish(x, exchange, write_ack(x, exchange), was_heard && exchange->context == NULL);
 }
 
-/* A short answer of our own, or a block of one that is kept. Its options and payload lie outside the exchange. */
+/* Sends a short unprotected response, or a block of a kept one. Its options and payload lie outside the exchange. */
 void nacre__response_unprotected(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response,
                                  nacre_bytes token)
 {
@@ -135,15 +135,15 @@ static nacre_bytes text_of(nacre_err err)
     return nacre_bytes_of((const uint8_t *)text, strlen(text));
 }
 
-/* RFC 8613 8.2, B.2: what may be said unprotected to a protected request. Of all else it hears nothing. */
+/* RFC 8613 8.2, B.2: codes allowed unprotected in response to a protected request. Other errors are not reported. */
 static bool is_unprotected_response(uint8_t code)
 {
     return code == NACRE_BAD_REQUEST || code == NACRE_UNAUTHORIZED || code == NACRE_BAD_OPTION ||
            code == NACRE_UNAVAILABLE;
 }
 
-/* RFC 8613 8.2, 7.4: the unprotected answer that says why, to a CON and over a connection; silence to a NON, whose sender
- * would not wait for it and whose address may be forged. */
+/* RFC 8613 8.2, 7.4: an unprotected error response to a CON and over a connection; silence to a NON, which expects none and
+ * whose address may be forged. */
 void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err, nacre_bytes token)
 {
     static const uint8_t max_age_0[] = { 0xd0, NACRE_OPT_MAX_AGE - 13 }; /* an empty uint */
@@ -162,12 +162,12 @@ void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchang
     if (exchange->record->type != NACRE_CON && !nacre_address_is_reliable(&exchange->record->peer)) {
         leave_buffers(x, exchange);
         nacre__server_exchange_release(x,
-                                       exchange); /* a duplicate would be refused again: nothing is to be remembered */
+                                       exchange); /* keeps no record of it, because a duplicate would be refused as well */
         return;
     }
     nacre__response_header(x, exchange, &response, token);
     if (nacre_message_write(&response, &out, buf_of(x, exchange)) != NACRE_OK) {
-        /* RFC 8974 2.2.2: a token that nearly fills it all goes back with the code alone, which fits: it came like that */
+        /* RFC 8974 2.2.2: a token that nearly fills the message is returned with the code alone, which fits */
         response.options = response.payload = NACRE_ABSENT;
         if (nacre_message_write(&response, &out, buf_of(x, exchange)) != NACRE_OK) out.len = 0;
     }
@@ -179,7 +179,7 @@ static nacre_bytes token_of(const nacre__exchanges *x, const nacre__server_excha
 {
     nacre_message request;
     if (exchange->state == NACRE__SERVER_WAITING) {
-        /* the plain answer in its own bytes has the token, but the refusal is written over it */
+        /* the token is in the plain response in its bytes, which the refusal overwrites */
         if (nacre_message_parse(&request, nacre_bytes_of(exchange->record->bytes, exchange->record->response_len)) !=
             NACRE_OK)
             return NACRE_ABSENT;
@@ -195,22 +195,22 @@ static nacre_bytes token_of(const nacre__exchanges *x, const nacre__server_excha
     return exchange->message.token;
 }
 
-/* The store failed, or the context goes: the exchange ends here, and a later respond finds it stale. */
+/* The store failed, or the context is removed: ends the exchange; a later respond returns NACRE_ERR_STALE. */
 void nacre__response_withdraw(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err)
 {
     if (exchange->state == NACRE__SERVER_READY)
         nacre__queue_remove(&x->events, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
     end_observer(x, exchange, err);
-    if (exchange->acked) { /* nothing more is due: its sender waits for a response that can be verified, or for none */
+    if (exchange->acked) { /* nothing is sent: the client expects a response that verifies, or none */
         nacre__response_known_only(x, exchange);
         return;
     }
     nacre__response_refuse(x, exchange, err, token_of(x, exchange));
 }
 
-/* ---- The verdict on a request -------------------------------------------------------------------------------------- */
+/* ---- The result of verification ---------------------------------------------------------------------------------- */
 
-/* The plain answer stays in the exchange's bytes until the store has confirmed. */
+/* Keeps the plain response in the exchange's bytes until the store has confirmed. */
 static nacre_err keep_plain(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre_message *response,
                             bool echo)
 {
@@ -225,13 +225,13 @@ static nacre_err keep_plain(nacre__exchanges *x, nacre__server_exchange *exchang
     return NACRE_OK;
 }
 
-/* RFC 8613 B.1.2: the window is not known, so the sender must show that it is there now. */
+/* RFC 8613 B.1.2: the replay window is unknown, so the sender must prove freshness. */
 static void challenge(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_bytes token)
 {
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
     if (!nacre__challenge_take(x->rate_limits,
-                               exchange->context)) { /* nothing is known of it: a retransmission asks again */
+                               exchange->context)) { /* dropped without a record: the client retransmits */
         x->core->stats.dropped++;
         nacre__server_exchange_release(x, exchange);
         return;
@@ -251,7 +251,7 @@ static void challenge(nacre__exchanges *x, nacre__server_exchange *exchange, nac
     nacre__response_refuse(x, exchange, err, token);
 }
 
-/* The same request in another datagram: one copy is enough, and captured ones would take all places. */
+/* Whether the same request is pending already: one copy is enough; replays would use up all entries. */
 static bool is_pending(const nacre__exchanges *x, const nacre__received *received)
 {
     for (uint32_t i = 0; i < x->max_pending; i++) {
@@ -263,8 +263,8 @@ static bool is_pending(const nacre__exchanges *x, const nacre__received *receive
     return false;
 }
 
-/* Keeps the request's bytes until the store has forgotten its replay window; without a free place the request is not
- * known to have come, and its retransmission finds the store further on. */
+/* Keeps the request's bytes until the store has invalidated its replay window. Without a free entry the request is dropped
+ * without a record; its retransmission is handled later. */
 static void keep_pending(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
 {
     const nacre_bytes piv = received->read.oscore.partial_iv;
@@ -303,13 +303,13 @@ static void heard_echo(nacre__exchanges *x, const nacre__received *received)
                       nacre_option_find(received->outer.options, NACRE_OPT_ECHO), received->recovers);
 }
 
-/* `received` says what verifying came to: deliver, challenge, wait, or refuse. */
+/* Acts on the result of verification: deliver, challenge, wait, or refuse. */
 void nacre__response_settle(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
 {
     switch (received->err) {
     case NACRE_OK:
         exchange->context = received->context;
-        exchange->id = received->id; /* moved: the item is not looked at again */
+        exchange->id = received->id; /* moved: the item is not used again */
         exchange->message = received->plain;
         exchange->seen = nacre__received_drop_options(x->core, received, &exchange->message);
         exchange->state = NACRE__SERVER_READY;
@@ -327,7 +327,7 @@ void nacre__response_settle(nacre__exchanges *x, nacre__server_exchange *exchang
     }
 }
 
-/* ---- What waited goes on ------------------------------------------------------------------------------------------- */
+/* ---- After the wait ---------------------------------------------------------------------------------------------- */
 
 static void resume_request(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
@@ -369,8 +369,8 @@ static void resume_response(nacre__exchanges *x, nacre__server_exchange *exchang
     }
 }
 
-/* A request that waits was not accepted: it is refused in clear, and its nonce stays unused, for the same request may be
- * accepted later (RFC 8613 B.1.2). An answer that waits has no right to its request's nonce, or it would not wait. */
+/* Continues after the wait. A pending request was not accepted: it is refused unprotected, and its nonce stays unused,
+ * because the same request may be accepted later (RFC 8613 B.1.2). A waiting response has no right to its request's nonce. */
 static bool goes_on(nacre__exchanges *x, const nacre__server_exchange *exchange)
 {
     return exchange->state == NACRE__SERVER_PENDING ? nacre__has_durable_window(x->core, exchange->context)
@@ -386,7 +386,7 @@ void nacre__response_confirmed(nacre__exchanges *x, nacre__server_exchange *exch
     else resume_response(x, exchange);
 }
 
-/* A new burst begins: what the application did not answer counts as ignored, for the message's memory goes. */
+/* A new burst begins: unanswered requests count as ignored, because the memory of their messages is reused. */
 void nacre__response_close_delivered(nacre__exchanges *x)
 {
     for (uint32_t i = x->dedup->lists[NACRE__DEDUP_OPEN].first, next; i != NACRE__NONE; i = next) {
@@ -397,9 +397,9 @@ void nacre__response_close_delivered(nacre__exchanges *x)
     }
 }
 
-/* ---- What the application says ------------------------------------------------------------------------------------- */
+/* ---- Responses --------------------------------------------------------------------------------------------------- */
 
-/* The request with that number, if it may be answered now. */
+/* The request with that number, if it can be answered now. */
 nacre__server_exchange *nacre__server_exchange_of(const nacre__exchanges *x, nacre_exchange number)
 {
     const uint32_t index = nacre__exchange_index(&x->numbers, NACRE__OF_SERVER_EXCHANGE, number);
@@ -409,7 +409,7 @@ nacre__server_exchange *nacre__server_exchange_of(const nacre__exchanges *x, nac
     return exchange->number == number && is_open ? exchange : NULL;
 }
 
-/* Into the exchange's bytes, protected when the request was (RFC 8613 8.3). */
+/* Writes the response into the exchange's bytes, protected if the request was (RFC 8613 8.3). */
 static nacre_err write_response(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_bytes *out,
                                 const nacre_message *response)
 {
@@ -437,7 +437,7 @@ bool nacre__response_may_be_said(const nacre__exchanges *x, const nacre_message 
     return may_have_these(x, plain->options) && nacre__is_response_class(plain->code);
 }
 
-/* In the ACK of a CON, or as a NON: from the exchange's own bytes. */
+/* Sends the response in the ACK of a CON, or as a NON, from the exchange's own bytes. */
 nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response)
 {
     nacre_bytes out;
@@ -455,8 +455,8 @@ nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *e
     return NACRE_OK;
 }
 
-/* RFC 7967 2.1: No-Response names the classes that the client does not want. A registration is not one to stay silent on, for
- * its first answer says whether it was taken. */
+/* RFC 7967 2.1: No-Response names the unwanted classes. It is ignored for registrations, whose first response says whether
+ * they were accepted. */
 bool nacre__response_is_unwanted(const nacre__server_exchange *exchange, uint8_t code)
 {
     return exchange->observer == NACRE__NONE && (exchange->unwanted >> ((code >> 5) - 1)) % 2 == 1;

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* separate responses: messages that we send into an exchange of others of our own accord, separate answers and notifications:
- * written once, retransmitted as the same bytes until they are acknowledged (RFC 7252 4.2, RFC 8613 8.3), and never more of
- * them than the pool has places.
+/* server_transmission: separate responses and notifications: written once, retransmitted as the same bytes until they are
+ * acknowledged (RFC 7252 4.2, RFC 8613 8.3), limited by their pool.
  *
- * To an address that is not validated all transmissions of a message together have its allowance, and no more; where the next
- * would be too much, the timers run on without it (RFC 9175 2.4). */
+ * To an address that is not validated all transmissions of a message share its allowance; a transmission that would exceed it
+ * is skipped, and the timers run on (RFC 9175 2.4). */
 #include "endpoint/exchange/server_exchange.h"
 
 #include <string.h>
 
-/* NULL when all are in use. */
+/* Takes a free one; NULL when all are in use. */
 nacre__separate_response *nacre__separate_take(nacre__exchanges *x)
 {
     nacre__transmission *t = nacre__transmission_take(x->tx);
@@ -21,26 +20,26 @@ nacre__separate_response *nacre__separate_take(nacre__exchanges *x)
     return separate;
 }
 
-/* Whether there is one for something that a forger may be behind: of such, half of the pool is enough. */
+/* Whether one may be used for an unvalidated sender: these get at most half of the pool. */
 bool nacre__separate_is_to_spare(const nacre__exchanges *x)
 {
     return x->tx->num_free > x->core->config.num_transmissions / 2U;
 }
 
-/* Ends it without a word to anybody. */
+/* Ends it without an event. */
 void nacre__separate_drop(nacre__exchanges *x, nacre__separate_response *separate)
 {
-    if (separate->t->in_queue) nacre__protect_batch_flush(x->batch); /* its cipher may still want its bytes */
+    if (separate->t->in_queue) nacre__protect_batch_flush(x->batch); /* the batch may still encrypt in its bytes */
     if (separate->is_con_notification) x->upper.con_notification_left(x->upper.self, separate);
     nacre__persist_leave(x->persist, NACRE__OF_TRANSMISSION, nacre__transmission_index(x->tx, separate->t));
-    if (separate->is_waiting) nacre_wipe(separate->t->bytes, separate->t->len); /* a plain answer */
+    if (separate->is_waiting) nacre_wipe(separate->t->bytes, separate->t->len); /* a plain response */
     separate->is_waiting = false;
     separate->context = NULL;
     separate->server = separate->observer = NACRE__NONE;
     nacre__transmission_give_back(x->tx, separate->t);
 }
 
-/* It has done what it was for, or cannot. */
+/* Ends it with a result for its owner. */
 void nacre__separate_ended(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
 {
     const uint32_t observer = separate->observer;
@@ -69,13 +68,13 @@ static nacre_err write_response(nacre__exchanges *x, nacre__separate_response *s
     return nacre__protect_batch_add(x->batch, context, id, out, buf, response, &separate->t->len);
 }
 
-/* Sends `answer`, whose type and token are set and lie outside the separate response; its MID is set here. NACRE_OK also when
- * the store must be waited for. On failure the separate response is held as before, but its bytes may be overwritten. */
+/* Sends `response`, whose type and token are set and lie outside the separate response; sets its MID. NACRE_OK also when it
+ * waits for the store. On failure the separate response stays held, but its bytes may be overwritten. */
 nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
                                nacre_request_id *id, nacre_message *response)
 {
     nacre_bytes out;
-    if (nacre_address_is_reliable(&separate->t->peer)) response->type = NACRE_NON; /* what is sent there arrives */
+    if (nacre_address_is_reliable(&separate->t->peer)) response->type = NACRE_NON; /* delivery is reliable */
     response->mid = nacre__new_mid(x->tx, &separate->t->peer);
     const size_t max = nacre__max_message_to(x->core, &separate->t->peer);
     nacre_err err = write_response(x, separate, context, id, &out, response);
@@ -86,10 +85,10 @@ nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *se
         separate->is_waiting = true;
         separate->t->len = out.len;
         separate->context = context;
-        separate->id = *id; /* moved: what is left has no right to the nonce */
+        separate->id = *id; /* moved: the original keeps no right to the nonce */
         *id = nacre_request_id_dup(id);
         nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
-        nacre__transmission_set_mid(x->tx, separate->t, response->mid); /* no other message gets it meanwhile */
+        nacre__transmission_set_mid(x->tx, separate->t, response->mid); /* reserves it */
         nacre__persist_join(x->persist, context, NACRE__OF_TRANSMISSION, nacre__transmission_index(x->tx, separate->t));
     } else if (err == NACRE_OK) {
         nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
@@ -100,7 +99,7 @@ nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *se
     separate->t->type = response->type;
     separate->is_protected = context != NULL;
     if (nacre__is_validated(x->validation, &separate->t->peer))
-        separate->is_validated = true; /* it was judged as such: nacre__server_exchange_exceeds */
+        separate->is_validated = true; /* as judged by nacre__server_exchange_exceeds */
     separate->server = NACRE__NONE;
     return NACRE_OK;
 }
@@ -123,15 +122,15 @@ static void resume(nacre__exchanges *x, nacre__separate_response *separate)
     } else if (err != NACRE_OK) {
         nacre__separate_ended(x, separate, err);
     } else {
-        const uint16_t mid = plain.mid; /* `plain` lies where the answer goes */
+        const uint16_t mid = plain.mid; /* the response overwrites `plain` */
         if (separate->t->len > out.len) nacre_wipe(separate->t->bytes, separate->t->len);
         memcpy(separate->t->bytes, out.ptr, out.len);
         write_done(x, separate, out.len, mid);
     }
 }
 
-/* The store failed: a separate response is dropped, and so is a notification, whose observer stays (RFC 7641 4.2: it is to
- * see the state in the end). Neither has the right to its request's nonce, or it would not wait. */
+/* The store failed: drops a separate response or a notification; the observer stays (RFC 7641 4.2: it must see the final
+ * state). Neither has the right to its request's nonce, or it would not wait. */
 static void not_stored(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
 {
     if (separate->observer == NACRE__NONE || !x->upper.notification_missed(x->upper.self, separate))
@@ -146,9 +145,9 @@ void nacre__separate_confirmed(nacre__exchanges *x, nacre__separate_response *se
     else not_stored(x, separate, err);
 }
 
-/* ---- On the way ---------------------------------------------------------------------------------------------------- */
+/* ---- Transmission ------------------------------------------------------------------------------------------------ */
 
-/* Whether its allowance counts no more. */
+/* Whether it has no allowance any more. */
 static bool is_validated(const nacre__exchanges *x, nacre__separate_response *separate)
 {
     if (!separate->is_validated) separate->is_validated = nacre__is_validated(x->validation, &separate->t->peer);
@@ -161,7 +160,7 @@ static bool write_in_blocks(nacre__exchanges *x, nacre__separate_response *separ
     return x->upper.write_in_blocks(x->upper.self, &separate->t->peer, &separate->block_request, bytes, out);
 }
 
-/* RFC 7252 4.2: the same bytes each time, or none when they are more than what is left of its allowance. */
+/* RFC 7252 4.2: the same bytes each time, or none if they exceed the remaining allowance. */
 static void write_push(nacre__exchanges *x, nacre__separate_response *separate, nacre_outgoing *out)
 {
     out->bytes.len = 0;
@@ -173,7 +172,7 @@ static void write_push(nacre__exchanges *x, nacre__separate_response *separate, 
     separate->spent += out->bytes.len;
 }
 
-/* False: nothing to send after all. */
+/* False: nothing to send. */
 bool nacre__separate_transmit(nacre__exchanges *x, nacre__separate_response *separate, nacre_outgoing *out,
                               uint64_t now_ms)
 {
@@ -188,14 +187,14 @@ bool nacre__separate_transmit(nacre__exchanges *x, nacre__separate_response *sep
     return goes_out;
 }
 
-/* An ACK or a RST names it. False: it has not gone out yet. */
+/* Handles an ACK or a RST for it. False: it was not sent yet. */
 bool nacre__separate_settle(nacre__exchanges *x, nacre__separate_response *separate, bool is_reset)
 {
     if (separate->t->state != NACRE__TRANSMISSION_SENT) return false;
     if (is_reset && separate->is_protected && !nacre__reset_is_believed(x->reset_belief, &separate->t->peer))
-        return true; /* its time-out ends it */
+        return true; /* its timeout ends it */
     if (!is_reset && separate->observer != NACRE__NONE) x->upper.notification_acked(x->upper.self, separate->observer);
-    /* RFC 7641 4.5: a notification that is reset ends the observation; RFC 7252 4.2: a separate answer is not wanted */
+    /* RFC 7641 4.5: a notification that is reset ends the observation; RFC 7252 4.2: a separate response is rejected */
     nacre__separate_ended(x, separate, is_reset ? NACRE_ERR_RESET : NACRE_OK);
     return true;
 }
