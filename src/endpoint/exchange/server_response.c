@@ -162,7 +162,7 @@ void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchang
     if (exchange->record->type != NACRE_CON && !nacre_address_is_reliable(&exchange->record->peer)) {
         leave_buffers(x, exchange);
         nacre__server_exchange_release(x,
-                                       exchange); /* keeps no record of it, because a duplicate would be refused as well */
+                                       exchange); /* keeps no record, since a duplicate would be refused just as well */
         return;
     }
     nacre__response_header(x, exchange, &response, token);

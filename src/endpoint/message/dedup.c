@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* dedup: a message is a duplicate when peer, message ID, length and a hash of all its bytes agree: a fast client comes round to
- * an old message ID within the exchange lifetime, and then its datagram differs. (Two datagrams that agree in all bytes are the
- * same protected request; deciding otherwise would make it a replay.) The hash is keyed, so that no peer can choose what
- * collides; a collision costs its sender a response, no more.
+/* dedup: a message is a duplicate when peer, message ID, length and a hash of all its bytes agree: a fast client reuses
+ * message IDs within the exchange lifetime, but then the datagram differs. (Identical datagrams are the same protected
+ * request; treated as new it would be a replay.) The hash is keyed, so that peers cannot choose collisions; a collision costs
+ * only its sender a response.
  *
- * A new message takes the record of the oldest that is done when no other is free, and before that of the oldest that is done
- * and was not verified, so that forged traffic evicts what was forged. What was evicted is not forgotten where it matters: a
- * protected request is caught by its replay window. */
+ * If no record is free, a new message evicts the oldest that is done and was not verified, then the oldest that is done:
+ * forged traffic evicts forged traffic. A duplicate of an evicted protected request is still caught by the replay window. */
 #include "endpoint/message/dedup.h"
 #include "base/copy.h"
 
@@ -31,7 +30,7 @@ void nacre__dedup_init(nacre__dedup *d, const nacre__core *core, uint8_t *bytes)
     }
 }
 
-/* To the end of the list of its new state. */
+/* Moves the record to the end of the list of its new state. */
 static void change_state(nacre__dedup *d, nacre__dedup_record *record, nacre__dedup_state state)
 {
     const uint32_t self = nacre__dedup_index(d, record);
@@ -57,7 +56,7 @@ static bool has_outlived(const nacre__dedup *d, const nacre__dedup_record *recor
     return now_ms >= nacre__after(record->arrived, d->core->config.timing.exchange_lifetime_ms);
 }
 
-/* Requests that wait for a store that never answers are dropped after the exchange lifetime: their senders have given up. */
+/* Requests that wait for a store are dropped after the exchange lifetime, when their senders have given up. */
 static bool can_be_evicted(const nacre__dedup *d, const nacre__dedup_record *record, uint64_t now_ms)
 {
     if (record->in_queue) return false;
@@ -65,7 +64,7 @@ static bool can_be_evicted(const nacre__dedup *d, const nacre__dedup_record *rec
     return record->may_be_dropped && has_outlived(d, record, now_ms);
 }
 
-/* RFC 7252 4.8.2: after EXCHANGE_LIFETIME it is a new message. */
+/* RFC 7252 4.8.2: after EXCHANGE_LIFETIME a repetition is a new message. */
 bool nacre__dedup_has_expired(const nacre__dedup *d, const nacre__dedup_record *record, uint64_t now_ms)
 {
     return has_outlived(d, record, now_ms) && can_be_evicted(d, record, now_ms);
@@ -98,7 +97,7 @@ void nacre__dedup_add(nacre__dedup *d, nacre__dedup_record *record, const nacre_
                       uint16_t mid, uint64_t hash, uint64_t now_ms)
 {
     const uint32_t self = nacre__dedup_index(d, record);
-    if (record->link.next != NACRE__NONE) prefetch(&d->records[record->link.next]); /* it is taken next */
+    if (record->link.next != NACRE__NONE) prefetch(&d->records[record->link.next]); /* the next one to be used */
     if (record->state != NACRE__DEDUP_FREE) nacre__chain_remove(&d->chains, record->hash, self);
     record->peer = datagram->peer;
     record->hash = hash;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* dedup: the bounded memory in which duplicates are recognised, before OSCORE sees them (RFC 7252 4.5). */
+/* dedup: bounded memory to recognise duplicates before OSCORE (RFC 7252 4.5). */
 #ifndef NACRE_ENDPOINT_MESSAGE_DEDUP_H
 #define NACRE_ENDPOINT_MESSAGE_DEDUP_H
 
 #include "base/pool_layout.h"
 #include "endpoint/core/list.h"
 
-/* FREE -> OPEN (its owner works with it) -> DONE or UNAUTHENTICATED (the response is kept for duplicates) -> FREE */
+/* FREE -> OPEN (in use by its owner) -> DONE or UNAUTHENTICATED (the response is kept for duplicates) -> FREE */
 typedef enum nacre__dedup_state {
     NACRE__DEDUP_FREE = 0,
     NACRE__DEDUP_OPEN,
@@ -15,12 +15,12 @@ typedef enum nacre__dedup_state {
     NACRE__DEDUP_STATES,
 } nacre__dedup_state;
 
-/* One message of a peer, by (peer, message ID, hash and length of the datagram), and the response to it. */
+/* One received message, by (peer, message ID, hash and length of the datagram), and the response to it. */
 typedef struct nacre__dedup_record {
     nacre__link link; /* in the list of its state */
     uint32_t chain;   /* the next one in its bucket */
     nacre__dedup_state state;
-    bool in_queue;       /* of what is to be sent: it stays */
+    bool in_queue;       /* queued for transmission: not evicted */
     bool may_be_dropped; /* OPEN: it waits for a store, and is dropped after the exchange lifetime */
     uint8_t type;
     uint16_t mid;
@@ -28,7 +28,7 @@ typedef struct nacre__dedup_record {
     uint64_t hash;
     uint64_t arrived; /* ms */
     size_t datagram_len;
-    uint8_t *bytes;      /* max_message: the response, for its owner to write */
+    uint8_t *bytes;      /* max_message: the response, written by the owner */
     size_t response_len; /* 0: none */
 } nacre__dedup_record;
 
@@ -50,20 +50,20 @@ static inline uint32_t nacre__dedup_index(const nacre__dedup *d, const nacre__de
     return (uint32_t)(record - d->records);
 }
 
-/* The record of that message; NULL: it is new. What nacre__dedup_has_expired, its owner frees: it is a new message then. */
+/* The record of that message; NULL: it is new. If nacre__dedup_has_expired, the owner frees it: the message is new then. */
 nacre__dedup_record *nacre__dedup_find(const nacre__dedup *d, const nacre_datagram *datagram, uint16_t mid,
                                        uint64_t hash);
 bool nacre__dedup_has_expired(const nacre__dedup *d, const nacre__dedup_record *record, uint64_t now_ms);
 
-/* The record that the next message gets: a free one, or the oldest that can be evicted, whose owner forgets it first. NULL when
- * all are in use. */
+/* The record for the next message: a free one, or the oldest evictable, which its owner releases first. NULL when all are in
+ * use. */
 nacre__dedup_record *nacre__dedup_next(const nacre__dedup *d, uint64_t now_ms);
 
-/* Makes it, from nacre__dedup_next, the record of that message: OPEN. */
+/* Assigns the record from nacre__dedup_next to that message: OPEN. */
 void nacre__dedup_add(nacre__dedup *d, nacre__dedup_record *record, const nacre_datagram *datagram, uint8_t type,
                       uint16_t mid, uint64_t hash, uint64_t now_ms);
 
-/* Nothing more is to be done but to recognise it; `state`: DONE or UNAUTHENTICATED. */
+/* Done; kept to recognise duplicates. `state`: DONE or UNAUTHENTICATED. */
 void nacre__dedup_done(nacre__dedup *d, nacre__dedup_record *record, nacre__dedup_state state);
 void nacre__dedup_free(nacre__dedup *d, nacre__dedup_record *record);
 

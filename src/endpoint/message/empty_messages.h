@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* empty_messages: ACK and RST to send (RFC 7252 4.2, 4.3): a queue of their own, ahead of everything else. */
+/* empty_messages: a queue of ACK and RST (RFC 7252 4.2, 4.3), sent before everything else. */
 #ifndef NACRE_ENDPOINT_MESSAGE_EMPTY_MESSAGES_H
 #define NACRE_ENDPOINT_MESSAGE_EMPTY_MESSAGES_H
 
@@ -20,10 +20,10 @@ typedef struct nacre__empty_messages {
 
 void nacre__empty_messages_lay_out(nacre__empty_messages *e, nacre__pool_layout *layout, uint32_t max);
 
-/* What does not fit is lost, as on the network. */
+/* Dropped when the queue is full, as on the network. */
 void nacre__send_empty(nacre__empty_messages *e, const nacre_address *peer, uint8_t type, uint16_t mid);
 
-/* Writes the next one; false: there is none. */
+/* Writes the next one; false if there is none. */
 bool nacre__empty_messages_next(nacre__empty_messages *e, nacre_outgoing *out);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* message_ids: a guessed message ID acknowledges or rejects a message in another's name (RFC 7252 11.4), so the IDs that one
- * peer sees must not tell those that others see.
+/* message_ids: a guessed message ID lets an attacker acknowledge or reject a message in another peer's name (RFC 7252 11.4),
+ * so the IDs sent to one peer must not reveal those sent to others.
  *
- * Peers are spread over buckets by a keyed hash, and each bucket counts from a random start. A peer sees the count plus an
- * offset of its own: the XOR of random words that other parts of the hash choose. So two peers of one bucket share a count,
- * which bounds the memory, and see unrelated IDs; that one's ID moves by more than one tells it that others are served, and not
- * under which IDs. The count keeps an ID from coming back to a peer within its 65536 messages (RFC 7252 4.4). */
+ * A keyed hash assigns peers to buckets; each bucket counts from a random start. A peer's ID is the count plus an offset of
+ * its own: the XOR of random words selected by other parts of the hash. So peers of a bucket share a count, which bounds the
+ * memory, but see unrelated IDs: a gap reveals that others are served, not their IDs. An ID does not repeat within 65536
+ * messages of a bucket (RFC 7252 4.4). */
 #include "endpoint/message/message_ids.h"
 #include "endpoint/core/hash.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* message_ids: the message IDs under which messages of ours go out. */
+/* message_ids: message IDs of messages sent here. */
 #ifndef NACRE_ENDPOINT_MESSAGE_MESSAGE_IDS_H
 #define NACRE_ENDPOINT_MESSAGE_MESSAGE_IDS_H
 
@@ -11,12 +11,12 @@ typedef struct nacre__message_ids {
     const nacre__core *core;
     uint16_t counts[NACRE__MESSAGE_ID_BUCKETS]; /* of each bucket of peers … */
     uint16_t offsets[NACRE__MESSAGE_ID_OFFSETS]
-                    [NACRE__MESSAGE_ID_BUCKETS]; /* … and what makes a peer's own IDs of it */
+                    [NACRE__MESSAGE_ID_BUCKETS]; /* … and words that make the offsets of peers */
 } nacre__message_ids;
 
 void nacre__message_ids_init(nacre__message_ids *ids, const nacre__core *core);
 
-/* The next message ID for `peer`, which may be in use still, after 65536 messages to its bucket. */
+/* The next message ID for `peer`. It may still be in use after 65536 messages to its bucket. */
 uint16_t nacre__message_id_next(nacre__message_ids *ids, const nacre_address *peer);
 
 #endif

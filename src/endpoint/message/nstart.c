@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* nstart: a request is outstanding from its transmission until it is acknowledged, answered or given up. A NON may never hear
- * of either, so it counts for ACK_TIMEOUT at most: a lost one must not stop the others for long. What may not go yet is HELD.
- * Observations that wait for notifications, and requests that wait for their store, are not on their way.
+/* nstart: a request is outstanding from its transmission until it is acknowledged, answered or given up. A NON counts for at
+ * most ACK_TIMEOUT, because a lost one must not block the others for long. Requests over the limit are HELD. Observations
+ * between notifications, and requests that wait for their store, do not count.
  *
- * Requests have an order. Only the first of those that wait for a peer watches the clock; whenever one has gone, or has ended,
- * the next is tried, and held again if it must. A NON that PROBING_RATE holds watches the clock for itself, and holds no CON up. */
+ * Requests are ordered. Only the first one HELD for a peer has a timer; whenever one is sent or has ended, the next is tried,
+ * and held again if need be. A NON held by PROBING_RATE has its own timer, and blocks no CON. */
 #include "endpoint/message/nstart.h"
 
 static bool is_limited(const nacre__transmissions *tx, const nacre__transmission *t)
@@ -12,7 +12,7 @@ static bool is_limited(const nacre__transmissions *tx, const nacre__transmission
     return tx->core->config.nstart != UINT16_MAX && !nacre_address_is_reliable(&t->peer);
 }
 
-/* When an outstanding one stops counting; NEVER for a CON. */
+/* When an outstanding request stops counting; NEVER for a CON. */
 static uint64_t counts_until(const nacre__transmissions *tx, const nacre__transmission *t)
 {
     if (t->type != NACRE_NON) return NACRE__NEVER;
@@ -56,7 +56,7 @@ static bool probes_too_fast(nacre__transmissions *tx, nacre__transmission *t, ui
     if (may_at <= now_ms) return false;
     t->is_probing = true;
     (void)hold(tx, t, may_at);
-    if (tx->num_held > 1) wake_next(tx, t); /* a CON need not wait for it */
+    if (tx->num_held > 1) wake_next(tx, t); /* CON are not blocked by it */
     return true;
 }
 

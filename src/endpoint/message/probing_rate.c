@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* probing_rate: each NON message takes its length divided by PROBING_RATE. A peer may be sent NACRE__PROBED_BURST messages of
- * max_message bytes ahead of that; then the next waits until the time that was taken ahead is that burst's again, so that the
- * average is PROBING_RATE. What is received from the peer ends the account.
+/* probing_rate: a token bucket per peer. Each NON message costs its length divided by PROBING_RATE; a burst of
+ * NACRE__PROBED_BURST messages of max_message bytes is allowed, then the next waits, so that the average is PROBING_RATE.
+ * Anything received from the peer resets it.
  *
- * Peers are kept in sets by a keyed hash. In a full set the one that owes least gives its place to another. */
+ * Peers are kept in sets by a keyed hash. A full set evicts the peer with the least debt. */
 #include "endpoint/message/probing_rate.h"
 #include "endpoint/core/hash.h"
 
@@ -36,7 +36,7 @@ static uint32_t find(const nacre__probing_rate *p, uint64_t hash)
     return NACRE__NONE;
 }
 
-/* Its place, or one for it: free, or of the peer that owes least. */
+/* Its entry, or one for it: free, or that of the peer with the least debt. */
 static nacre__probed *place(nacre__probing_rate *p, uint64_t hash)
 {
     nacre__probed *set = p->probed[set_of(hash)], *least = set;

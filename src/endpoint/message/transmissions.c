@@ -59,7 +59,7 @@ void nacre__transmission_give_back(nacre__transmissions *tx, nacre__transmission
     else add_free(tx, t);
 }
 
-/* ---- Timers: a heap, so that the earliest is at hand however many there are ---------------------------------------- */
+/* ---- Timers: a binary heap, the earliest first ------------------------------------------------------------------- */
 
 static void heap_put(nacre__transmissions *tx, uint32_t at, uint32_t index)
 {
@@ -72,7 +72,7 @@ static uint64_t due_at(const nacre__transmissions *tx, uint32_t at)
     return tx->all[tx->timers[at]].due;
 }
 
-/* Moves the timer at `at` up or down to where its time belongs. */
+/* Restores the heap order of the timer at `at`. */
 static void heap_settle(nacre__transmissions *tx, uint32_t at)
 {
     const uint32_t moving = tx->timers[at];
@@ -119,7 +119,7 @@ nacre__transmission *nacre__transmission_find(const nacre__transmissions *tx, co
     return NULL;
 }
 
-/* RFC 7252 4.4. More than 65536 messages to one peer in an exchange lifetime come round; an ID that is in use is passed over. */
+/* RFC 7252 4.4. After 65536 messages to one peer in an exchange lifetime IDs repeat; those in use are skipped. */
 uint16_t nacre__new_mid(nacre__transmissions *tx, const nacre_address *peer)
 {
     uint16_t mid = nacre__message_id_next(&tx->ids, peer);
@@ -143,7 +143,7 @@ void nacre__transmission_unset_mid(nacre__transmissions *tx, nacre__transmission
     nacre__chain_remove(&tx->by_mid, hash_of(tx, &t->peer, t->mid), nacre__transmission_index(tx, t));
 }
 
-/* ---- On the way ---------------------------------------------------------------------------------------------------- */
+/* ---- Transmission ------------------------------------------------------------------------------------------------ */
 
 static void enqueue(nacre__transmissions *tx, nacre__transmission *t)
 {
@@ -181,7 +181,8 @@ bool nacre__transmissions_next(nacre__transmissions *tx, nacre__ref *ref)
     return false;
 }
 
-/* RFC 7252 4.2, 4.8: the first wait is drawn between ACK_TIMEOUT and ACK_TIMEOUT times ACK_RANDOM_FACTOR; then it doubles. */
+/* RFC 7252 4.2, 4.8: the first timeout is random between ACK_TIMEOUT and ACK_TIMEOUT times ACK_RANDOM_FACTOR, then
+ * doubles. */
 static uint64_t next_wait(const nacre__transmissions *tx, nacre__transmission *t)
 {
     const nacre_timing *timing = &tx->core->config.timing;
@@ -201,7 +202,7 @@ void nacre__transmission_sent(nacre__transmissions *tx, nacre__transmission *t, 
     nacre__transmission_set_due(tx, t, nacre__after(now_ms, next_wait(tx, t)));
 }
 
-/* Whether its owner is to hear of it. */
+/* Whether its owner is notified. */
 static bool is_due(nacre__transmissions *tx, nacre__transmission *t, nacre__transmission_outcome *outcome,
                    uint64_t now_ms)
 {

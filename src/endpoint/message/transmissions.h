@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* transmissions: messages of ours that are sent until they are acknowledged, reset, answered or given up (RFC 7252 4.2, 4.3),
- * whatever they are: requests, pings, separate responses, notifications.
+/* transmissions: outgoing messages, transmitted until they are acknowledged, reset, answered or given up (RFC 7252 4.2, 4.3):
+ * requests, pings, separate responses, notifications.
  *
  *     FREE -> IDLE -> QUEUED -> SENT -> FREE
  *               ^      |   ^     |
  *               |      v   |     |  (retransmitted: in the queue again, SENT)
  *               |      HELD      |
  *               `----------------'
- *     IDLE    its owner has nothing to send yet, or waits for something else than an acknowledgment
- *     HELD    too many are on their way to its peer, or too many bytes were sent to it: NSTART, PROBING_RATE (nstart.h)
- *     CUT     given back while it was in the queue: FREE when its turn comes
+ *     IDLE    nothing to send yet, or its owner waits for something other than an ACK
+ *     HELD    over the limit of its peer: NSTART, PROBING_RATE (nstart.h)
+ *     CUT     released while in the queue: FREE when dequeued
  *
- * The first `num_requests` belong to the client exchanges, one to one; the others are taken and given back. One heap holds the
- * timers: `due` is the retransmission while it is SENT, and what its owner set otherwise. One index finds them by peer and
- * message ID, so an ACK or RST asks one place. What has happened is returned to the caller, which tells the owner. */
+ * The first `num_requests` belong to the client exchanges, one to one; the others are taken and released. One heap holds the
+ * timers: `due` is the retransmission while SENT, else set by the owner. One index finds transmissions by peer and message
+ * ID, for ACK and RST. Outcomes are returned to the caller, which notifies the owner. */
 #ifndef NACRE_ENDPOINT_MESSAGE_TRANSMISSIONS_H
 #define NACRE_ENDPOINT_MESSAGE_TRANSMISSIONS_H
 
@@ -36,20 +36,20 @@ typedef struct nacre__transmission {
     nacre__transmission_state state;
     uint32_t next;    /* FREE: the next free one, or NONE */
     uint32_t chain;   /* the next one in its bucket of message IDs */
-    uint32_t heap_at; /* its place among the timers, or NONE */
+    uint32_t heap_at; /* its heap index, or NONE */
     uint64_t due;     /* ms */
     uint64_t give_up; /* ms: `due` is never later; NEVER without a limit */
     nacre_address peer;
-    uint8_t *bytes; /* max_message: what is sent, each time the same (RFC 7252 4.2) */
+    uint8_t *bytes; /* max_message: the datagram, each time the same (RFC 7252 4.2) */
     size_t len;
     uint64_t timeout; /* ms until the next retransmission */
-    uint64_t order;   /* of a request among all requests: nstart.h */
-    uint64_t sent_at; /* ms: of a request, when it began to count for NSTART */
-    uint16_t mid;     /* under which it may be acknowledged, if has_mid */
+    uint64_t order;   /* of requests: nstart.h */
+    uint64_t sent_at; /* ms: requests: when it began to count for NSTART */
+    uint16_t mid;     /* of the ACK expected, if has_mid */
     uint8_t type, retransmissions;
     bool in_queue, has_mid;
     bool outstanding; /* counts for NSTART */
-    bool is_probing;  /* HELD: for PROBING_RATE */
+    bool is_probing;  /* HELD: by PROBING_RATE */
 } nacre__transmission;
 
 typedef struct nacre__transmissions {
@@ -61,12 +61,12 @@ typedef struct nacre__transmissions {
     uint32_t *timers; /* a heap of indices, the earliest first */
     uint32_t num_timers, first_free, num_free;
     nacre__chains by_mid;
-    nacre__queue queue; /* what is to be sent: OF_TRANSMISSION, and of others OF_ENTRY */
+    nacre__queue queue; /* to be sent: OF_TRANSMISSION, and entries of other layers */
     uint64_t next_order;
     uint32_t num_held;
 } nacre__transmissions;
 
-/* `num_others`: how many can be taken; `queue_cap`: of all that the queue may hold. */
+/* `num_others`: how many can be taken; `queue_cap`: capacity of the queue. */
 void nacre__transmissions_lay_out(nacre__transmissions *tx, nacre__pool_layout *layout, uint32_t num_requests,
                                   uint32_t num_others, uint32_t queue_cap);
 void nacre__transmissions_init(nacre__transmissions *tx, const nacre__core *core);
@@ -76,35 +76,34 @@ static inline uint32_t nacre__transmission_index(const nacre__transmissions *tx,
     return (uint32_t)(t - tx->all);
 }
 
-/* Takes one, IDLE; NULL when all are in use. Gives it back, whatever it was doing. */
+/* Takes one, IDLE; NULL when all are in use. Releases it, in any state. */
 nacre__transmission *nacre__transmission_take(nacre__transmissions *tx);
 void nacre__transmission_give_back(nacre__transmissions *tx, nacre__transmission *t);
 
-/* Sets its timer; NEVER stops it, but for `give_up`. */
+/* Sets its timer; NEVER leaves only `give_up`. */
 void nacre__transmission_set_due(nacre__transmissions *tx, nacre__transmission *t, uint64_t due);
 
-/* A message ID for `peer` under which nothing is on its way to it. */
+/* A message ID not in use for `peer`. */
 uint16_t nacre__new_mid(nacre__transmissions *tx, const nacre_address *peer);
-/* It may be acknowledged under `mid` from now on, and under no other; without: under none. */
+/* Makes `mid` the only message ID that acknowledges it; clear: none does. */
 void nacre__transmission_set_mid(nacre__transmissions *tx, nacre__transmission *t, uint16_t mid);
 void nacre__transmission_unset_mid(nacre__transmissions *tx, nacre__transmission *t);
 /* NULL: none. */
 nacre__transmission *nacre__transmission_find(const nacre__transmissions *tx, const nacre_address *peer, uint16_t mid);
 
-/* To be sent for the first time: its turn comes in the queue. */
+/* Queues the first transmission. */
 void nacre__transmission_queue(nacre__transmissions *tx, nacre__transmission *t);
-/* Nothing of it is to be sent, now or later, until it is queued again: IDLE, no timer but `give_up`. */
+/* Stops transmission until it is queued again: IDLE, no timer except `give_up`. */
 void nacre__transmission_stop(nacre__transmissions *tx, nacre__transmission *t);
-/* The next in the queue: a transmission, or what others have put there; false: nothing is to be sent. */
+/* The next in the queue, a transmission or an entry of another layer; false: nothing to send. */
 bool nacre__transmissions_next(nacre__transmissions *tx, nacre__ref *ref);
-/* A datagram of it has just gone out: SENT, and its timer runs (RFC 7252 4.2; a NON waits for the response only). */
+/* Its datagram was sent: SENT, starts the timer (RFC 7252 4.2; a NON waits for the response only). */
 void nacre__transmission_sent(nacre__transmissions *tx, nacre__transmission *t, uint64_t now_ms);
 
-/* What is due at `now_ms`, one by one; false: nothing more. Retransmissions are queued, held requests are queued again, both
- * without a word. */
+/* The next one due at `now_ms`; false: none. Retransmissions and held requests are queued without being returned. */
 typedef enum nacre__transmission_outcome {
-    NACRE__TRANSMISSION_TIMED_OUT,   /* given up: retransmissions, time for the response, or `give_up` */
-    NACRE__TRANSMISSION_OWNER_TIMER, /* IDLE: what its owner set it for */
+    NACRE__TRANSMISSION_TIMED_OUT,   /* given up: MAX_RETRANSMIT, response timeout, or `give_up` */
+    NACRE__TRANSMISSION_OWNER_TIMER, /* IDLE: the timer set by its owner */
 } nacre__transmission_outcome;
 bool nacre__transmissions_expire(nacre__transmissions *tx, nacre__transmission **t,
                                  nacre__transmission_outcome *outcome, uint64_t now_ms);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* notifications: what is sent to observers, and when (RFC 7641 4.2 to 4.5, RFC 8613 4.1.3.5).
+/* notifications: sends notifications to observers (RFC 7641 4.2 to 4.5, RFC 8613 4.1.3.5).
  *
- * A change is a mark on the observer, no more: many changes while a notification is under way become one. A NOTIFY event comes
- * when the mark is set, the last notification is settled, and a separate response is free; the application then says the
- * present state, as if it had just been asked. */
+ * A change only marks the observer: changes while a notification is in flight coalesce. A NOTIFY event comes when the mark is
+ * set, the last notification is settled and a separate response is free; the application then responds with the current
+ * state. */
 #include "endpoint/core/hash.h"
 #include "endpoint/observe/observe_server.h"
 
-enum { EVERY = 16 }; /* notifications, of which the last is a CON */
+enum { EVERY = 16 }; /* every 16th notification is a CON */
 #define A_DAY_MS (24 * 60 * 60 * UINT64_C(1000))
 
-/* Between notifications: where it belongs. */
+/* Between notifications: IDLE or PENDING. */
 static void rest(nacre__observe_server *s, nacre__observer *o)
 {
     const bool is_known = o->is_confirmed || o->context != NULL;
@@ -25,8 +25,8 @@ void nacre__observer_changed(nacre__observe_server *s, nacre__observer *o)
     if (o->state == NACRE__OBSERVER_IDLE || o->state == NACRE__OBSERVER_FRESH) rest(s, o);
 }
 
-/* RFC 7641 4.5: a RST names the last notification to a protected observer; what follows is a CON, and the present state if
- * there is nothing else to tell. RST that are guessed bring about one in a quarter of the exchange lifetime at most. */
+/* RFC 7641 4.5: after a RST to the last notification of a protected observer the next one is a CON, sent with the current
+ * state if nothing changed. Guessed RST cause at most one per quarter of the exchange lifetime. */
 static void check(nacre__observe_server *s, nacre__observer *o)
 {
     if (o->is_checked || s->core->now_ms < o->next_check) return;
@@ -35,8 +35,8 @@ static void check(nacre__observe_server *s, nacre__observer *o)
     nacre__observer_changed(s, o);
 }
 
-/* RFC 7641 3.6, 4.2: a notification that is rejected ends a plain observation. A protected one it ends no more than any
- * other message that is not protected: it makes the next notification a CON, whose fate decides. */
+/* RFC 7641 3.6, 4.2: a RST to a notification ends a plain observation. For a protected one it is unauthenticated: the next
+ * notification is a CON, whose outcome decides. */
 bool nacre__observer_reset(nacre__observe_server *s, const nacre_address *peer, uint16_t mid)
 {
     nacre__observer *o = nacre__observer_by_mid(s, peer, mid);
@@ -51,7 +51,7 @@ static void validate(const nacre__observe_server *s, nacre__observer *o)
     if (!o->is_validated && nacre__is_validated(s->x->validation, &o->peer)) o->is_validated = o->is_confirmed = true;
 }
 
-/* Its request has been answered with 2.xx. `separate response` carries that answer; NULL when it goes the usual way. */
+/* Its request was answered with 2.xx, in `separate`, or piggybacked if NULL. */
 void nacre__observer_begun(nacre__observe_server *s, nacre__observer *o, nacre__separate_response *separate)
 {
     o->server = NACRE__NONE;
@@ -64,8 +64,8 @@ void nacre__observer_begun(nacre__observe_server *s, nacre__observer *o, nacre__
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
 }
 
-/* Its separate response is done, and given back: sent as NON or acknowledged (NACRE_OK), or rejected, or not acknowledged, and
- * then the client is taken to be gone (RFC 7641 4.5). */
+/* Its separate response is done and released: sent as NON or acknowledged (NACRE_OK), rejected, or timed out; then the client
+ * counts as gone (RFC 7641 4.5). */
 void nacre__observer_settled(nacre__observe_server *s, nacre__observer *o, nacre_err err)
 {
     o->separate = NACRE__NONE;
@@ -77,19 +77,19 @@ void nacre__observer_settled(nacre__observe_server *s, nacre__observer *o, nacre
     rest(s, o);
 }
 
-/* Its notification could not be protected, for the store failed: the next change is tried again, and the present state as
- * soon as the store has confirmed something. */
+/* Its notification could not be protected because the store failed: retried at the next change, or when the store confirms
+ * something. */
 bool nacre__notification_missed(nacre__observe_server *s, nacre__separate_response *separate)
 {
     nacre__observer *o = &s->observers[separate->observer];
-    if (!o->has_mid) return false; /* it is the answer to the registration */
+    if (!o->has_mid) return false; /* it is the response to the registration */
     nacre__separate_drop(s->x, separate);
     o->missed = s->any_missed = true;
     rest(s, o);
     return true;
 }
 
-/* The store of `context` works. */
+/* The store of `context` works again. */
 void nacre__observers_catch_up(nacre__observe_server *s, const nacre_context *context)
 {
     if (!s->any_missed) return;
@@ -111,26 +111,26 @@ static bool may_be_forged(const nacre__observer *o)
     return o->context == NULL && !o->is_validated;
 }
 
-/* RFC 7641 4.5.1, RFC 7252 4.7: what exceeds PROBING_RATE goes as a CON, which waits for its ACK. */
+/* RFC 7641 4.5.1, RFC 7252 4.7: a notification that exceeds PROBING_RATE is sent as CON, and waits for its ACK. */
 static bool probes_too_fast(const nacre__observe_server *s, const nacre__observer *o)
 {
     const uint64_t now_ms = s->core->now_ms;
     return nacre__probing_may_at(&s->x->tx->probing, &o->peer, now_ms) > now_ms;
 }
 
-/* RFC 7641 4.5: a CON now and then shows whether the client still listens; RFC 7641 7: and until one is acknowledged, each is
- * one, for the registration's sender may be forged. An ACK may be guessed too: of a plain registration whose address is not
- * validated every sixteenth is a CON, however the client registered, and each wants another guess. */
+/* RFC 7641 4.5: an occasional CON checks that the client still listens. RFC 7641 7: until one is acknowledged all are CON,
+ * because the registration's source may be forged. An ACK may be guessed: a plain registration whose address is not validated
+ * gets a CON every sixteenth time, however it registered, so each needs another guess. */
 static bool is_con_due(const nacre__observe_server *s, const nacre__observer *o, bool is_final)
 {
-    if (nacre_address_is_reliable(&o->peer)) return false; /* RFC 8323 7.1: nothing is acknowledged there */
+    if (nacre_address_is_reliable(&o->peer)) return false; /* RFC 8323 7.1: there are no ACKs */
     return is_final || o->is_checked || !o->is_confirmed || s->core->now_ms >= nacre__after(o->last_con, A_DAY_MS) ||
            ((o->con || may_be_forged(o)) && o->since_con >= EVERY - 1) || probes_too_fast(s, o);
 }
 
 /* ---- One CON at a time -----------------------------------------------------------------------------------------------
- * RFC 7252 4.7: as many as NSTART on the way to one peer. It keeps the path and the pool free: a client that is gone, and has a
- * hundred observations, holds one of them until that has been given up, and not all. */
+ * RFC 7252 4.7: at most NSTART in flight per peer. This protects the path and the pool: a client that is gone holds one
+ * transmission until that is given up, however many observations it has. */
 
 static bool exceeds_nstart(const nacre__observe_server *s, const nacre__observer *o)
 {
@@ -142,7 +142,7 @@ static bool exceeds_nstart(const nacre__observe_server *s, const nacre__observer
     return num >= s->core->config.nstart;
 }
 
-/* There is one less on its way to `peer`. */
+/* One less is in flight to `peer`. */
 static void go_on(nacre__observe_server *s, const nacre_address *peer)
 {
     for (uint32_t i = s->stalled[nacre__stall_of(s, peer)].first, next; i != NACRE__NONE; i = next) {
@@ -151,7 +151,7 @@ static void go_on(nacre__observe_server *s, const nacre_address *peer)
     }
 }
 
-/* Whether it is a CON notification, which others to the same peer have to wait for. */
+/* Marks it as a CON notification, which counts for NSTART of its peer. */
 static void set_con_notification(nacre__observe_server *s, nacre__separate_response *separate, bool is_con_notification)
 {
     if (separate->is_con_notification == is_con_notification) return;
@@ -185,7 +185,7 @@ static nacre_event event_of(const nacre__observer *o, nacre_event_kind kind)
         nacre_event){ .kind = kind, .exchange = o->number, .context = o->context, .peer = o->peer, .user = o->user };
 }
 
-/* An end is told before anything else: it gives its place back. */
+/* Ends are reported first, because they free observers. */
 bool nacre__observers_ended_event(nacre__observe_server *s, nacre_event *event)
 {
     const uint32_t first = s->lists[NACRE__OBSERVER_ENDED].first;
@@ -215,7 +215,7 @@ bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event)
     return nacre_message_parse(&event->message, nacre_bytes_of(o->bytes, o->len)) == NACRE_OK;
 }
 
-/* A new burst begins: what was not answered counts as ignored. */
+/* A new burst begins: unanswered NOTIFY events count as ignored. */
 void nacre__observers_close_delivered(nacre__observe_server *s)
 {
     for (uint32_t i = s->lists[NACRE__OBSERVER_DELIVERED].first, next; i != NACRE__NONE; i = next) {
@@ -224,9 +224,9 @@ void nacre__observers_close_delivered(nacre__observe_server *s)
     }
 }
 
-/* ---- What the application says ------------------------------------------------------------------------------------- */
+/* ---- Responses --------------------------------------------------------------------------------------------------- */
 
-/* The observer that a notification may be given for now. */
+/* The observer with that number, if its NOTIFY event is open. */
 static nacre__observer *delivered(nacre__observe_server *s, nacre_exchange number)
 {
     nacre__observer *o = nacre__observer_of(s, number);
@@ -238,7 +238,7 @@ nacre_err nacre__observer_defer(nacre__observe_server *s, nacre_exchange number)
 {
     nacre__observer *o = delivered(s, number);
     if (o == NULL) return NACRE_ERR_STALE;
-    set_con_notification(s, &s->x->separates[o->separate], false); /* nobody waits for what may take long */
+    set_con_notification(s, &s->x->separates[o->separate], false); /* a deferred one does not block others */
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
     return NACRE_OK;
 }
@@ -251,16 +251,16 @@ void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange number)
     rest(s, o);
 }
 
-/* RFC 7641 3.4, 4.4: 24 bits that grow, by one or with the clock, whichever is more, so that those of a new registration
- * under the same token are above those of the old one. */
+/* RFC 7641 3.4, 4.4: 24 bits that increase by one or with the clock, whichever is more, so that a new registration under the
+ * same token continues above the old one. */
 static uint32_t next_number(const nacre__observer *o, uint64_t now_ms)
 {
     const uint32_t by_clock = (uint32_t)now_ms & 0xffffff, by_one = (o->observe_value + 1) & 0xffffff;
     return ((by_clock - by_one) & 0xffffff) < 0x800000 ? by_clock : by_one;
 }
 
-/* Puts Observe into `answer`, in the place of any that it has: its options are then in the endpoint's memory. Protected,
- * the value stays outside, and inside it becomes empty (RFC 8613 4.1.3.5.2). */
+/* Sets Observe in `response`, replacing any; its options are then in the endpoint's memory. If protected, the value is
+ * outside, and the inner one empty (RFC 8613 4.1.3.5.2). */
 nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *o, nacre_message *response, nacre_bytes echo)
 {
     nacre_options options;
@@ -297,7 +297,7 @@ static bool is_success(const nacre_message *response)
     return response->code >> 5 == 2;
 }
 
-/* Whether `answer` and `extra` bytes are more than the observer may get at once: as much as for its registration. */
+/* Whether `response` and `extra` bytes exceed the observer's allowance: as much as for its registration. */
 bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *response,
                              size_t extra)
 {
@@ -313,8 +313,8 @@ static bool offers(const nacre__observe_server *s, const nacre__observer *o, con
            !nacre__observer_exceeds(s, o, response, NACRE__ECHO_OPTION);
 }
 
-/* RFC 7641 4.2: the present state; or whatever is not 2.xx, which ends the observation: an error, or 4.01 with Echo for what is
- * too much for an address that is not validated. */
+/* RFC 7641 4.2: sends the current state. Any code but 2.xx ends the observation: an error, or 4.01 with Echo if it exceeds
+ * the allowance. */
 nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange number, const nacre_message *plain)
 {
     nacre__observer *o = delivered(s, number);
@@ -323,7 +323,7 @@ nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange numbe
     nacre_message response = *plain, kept;
     uint8_t value[NACRE__ECHO_LEN];
     nacre_bytes echo = NACRE_ABSENT;
-    nacre_request_id id = nacre_request_id_dup(&o->id); /* RFC 8613 8.3.1: each has a Partial IV of its own */
+    nacre_request_id id = nacre_request_id_dup(&o->id); /* RFC 8613 8.3.1: each has its own Partial IV */
     nacre_err err = nacre_message_parse(&kept, nacre_bytes_of(o->bytes, o->len));
     if (err == NACRE_OK && nacre__observer_exceeds(s, o, plain, 0))
         err = is_success(plain) ? nacre__echo_challenge(s->x->echo, &o->peer, &response)
@@ -344,7 +344,7 @@ nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange numbe
     nacre__observer_set(s, o, NACRE__OBSERVER_BUSY);
     nacre__observer_set_mid(s, o, response.mid);
     if (!is_final) return NACRE_OK;
-    separate->observer = o->separate = NACRE__NONE; /* it goes on by itself */
+    separate->observer = o->separate = NACRE__NONE; /* detached: it is transmitted on its own */
     nacre__observer_end(s, o, NACRE_OK);
     return NACRE_OK;
 }

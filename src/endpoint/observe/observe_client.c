@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* observe_client: requests of ours with Observe 0, and the notifications that they bring (RFC 7641 3, RFC 8613 4.1.3.5, 8.4.2).
+/* observe_client: requests sent with Observe 0, and their notifications (RFC 7641 3, RFC 8613 4.1.3.5, 8.4.2).
  *
- *     request, Observe 0 ---> first notification ---> OBSERVING, notified ---> an answer without Observe, or an error
+ *     request, Observe 0 ---> first notification ---> OBSERVING, notified ---> response without Observe, or error
  *                                                      |        ^               code: the end
  *                                    Max-Age has passed|        |answered
  *                                                      v        |
  *                                                 the same request, new Partial IV, same token
  *
  * One nacre_request_id binds all notifications of a registration; their order is that of their Partial IVs. While a new
- * registration, or Observe 1, is on its way there are two: the server may answer to either. The old one counts until an
- * answer to the new one has verified, and what comes for it afterwards does not verify. After Observe 1 it is ignored
- * from the start. The first answer to a registration starts the order anew: it is bound to that request, so that it is the
- * present state whatever its Partial IV.
+ * registration, or Observe 1, is in flight there are two: the server may respond to either. The old one counts until a
+ * response to the new one has verified; later messages for it do not verify. After Observe 1 it is ignored at once. The first
+ * response to a registration restarts the order: it is bound to that request, so it is the current state whatever its Partial
+ * IV.
  *
- * Where nothing is protected the Observe values decide (RFC 7641 3.4), and a connection's order (RFC 8323 7.1). The answer
- * to our newest registration is the present state there too, and the order starts again with it: its value is the same when
- * nothing has changed, and lower when the server was restarted. */
+ * Unprotected notifications are ordered by Observe value (RFC 7641 3.4), or by the connection (RFC 8323 7.1). The response to
+ * the newest registration is the current state there too and restarts the order: its value is the same if nothing has
+ * changed, and lower after a restart of the server. */
 #include "endpoint/observe/observe_client.h"
 #include "endpoint/message/nstart.h"
 
@@ -38,7 +38,7 @@ void nacre__observation_init(nacre__client_exchange *exchange, const nacre_messa
     exchange->observation.wanted = wants_observe(plain);
 }
 
-/* What Observe 1 takes more than Observe 0, inside and outside: the way out must not be too long. */
+/* Bytes that Observe 1 takes beyond Observe 0, inside and outside: reserved so that the deregistration fits. */
 size_t nacre__observation_extra(const nacre_message *plain)
 {
     return wants_observe(plain) ? 2 : 0;
@@ -46,14 +46,14 @@ size_t nacre__observation_extra(const nacre_message *plain)
 
 /* ---- Identities ---------------------------------------------------------------------------------------------------- */
 
-/* A plain registration goes out. */
+/* A plain registration is sent. */
 void nacre__observation_plain(nacre__client_exchange *exchange)
 {
     exchange->observation.due = NACRE__DUE_IN_ACK;
     exchange->observation.before = exchange->observation.value;
 }
 
-/* The request is about to go out as `id`. */
+/* The request is about to be sent as `id`. */
 void nacre__observation_sent(nacre__client_exchange *exchange)
 {
     nacre__observation *o = &exchange->observation;
@@ -62,8 +62,8 @@ void nacre__observation_sent(nacre__client_exchange *exchange)
     o->changing = true;
 }
 
-/* The identity to try next on an answer, NULL when there is none. What comes in the ACK of a request is its answer, what
- * comes by itself is likely older. */
+/* The identity to try next on a response, or NULL. A piggybacked response belongs to the request acknowledged; a separate one
+ * is likely older. */
 const nacre_request_id *nacre__observation_id(const nacre__client_exchange *exchange, const nacre__received *received)
 {
     const nacre__observation *o = &exchange->observation;
@@ -74,7 +74,7 @@ const nacre_request_id *nacre__observation_id(const nacre__client_exchange *exch
 
 /* ---- Order --------------------------------------------------------------------------------------------------------- */
 
-/* RFC 8613 7.4.1: the first answer to a registration gives the notification number. */
+/* RFC 8613 7.4.1: the first response to a registration sets the notification number. */
 static bool is_next_protected(nacre__observation *o, const nacre__received *received)
 {
     nacre_notification_order order = o->order;
@@ -92,10 +92,10 @@ static bool is_ahead(uint32_t value, uint32_t of)
     return ahead > 0 && ahead < UINT32_C(1) << 23;
 }
 
-/* Whether the message is the answer to our newest registration though its value is not newer: the same when nothing has
- * changed, or one before that which was known when the registration went out. One between that and a notification that came
- * in the meantime is overtaken. A message of its own is known for the answer after an empty ACK; before it, an older one is a
- * notification that is late. */
+/* Whether the message is the response to the newest registration though its value is not newer: the same (nothing has
+ * changed), or older than the one known when the registration was sent. A value between that and a later notification is
+ * outdated. A separate message counts as the response only after an empty ACK; before, an older value is a late
+ * notification. */
 static bool is_present_state(const nacre__client_exchange *exchange, const nacre__received *received, uint32_t value)
 {
     const nacre__observation *o = &exchange->observation;
@@ -107,8 +107,8 @@ static bool is_present_state(const nacre__client_exchange *exchange, const nacre
     return value != o->before && !is_ahead(value, o->before);
 }
 
-/* RFC 7641 3.4: newer, or so late that the numbers have gone round; the order starts again with the answer to our newest
- * registration. RFC 8323 7.1: over a connection the value says nothing. */
+/* RFC 7641 3.4: newer, or so late that the numbers have wrapped; the response to the newest registration restarts the order.
+ * RFC 8323 7.1: over a connection the value is meaningless. */
 static bool is_next_plain(nacre__client_exchange *exchange, const nacre__received *received, uint64_t now_ms)
 {
     nacre__observation *o = &exchange->observation;
@@ -119,7 +119,7 @@ static bool is_next_plain(nacre__client_exchange *exchange, const nacre__receive
     if (o->begun && !is_newer && !is_present_state(exchange, received, value) &&
         !nacre_address_is_reliable(&received->datagram->peer))
         return false;
-    /* before any ACK it may be a notification that crossed the registration: the answer may follow */
+    /* before any ACK it may be a notification that crossed the registration: the response may follow */
     const bool may_cross = is_newer && nacre__client_exchange_is_sent(exchange) && received->outer.type != NACRE_ACK;
     if (!may_cross) o->due = NACRE__DUE_NOT;
     o->value = value;
@@ -134,8 +134,8 @@ static bool is_notification(const nacre_message *response)
     return response->code >> 5 == 2 && nacre__has_option(response->options, NACRE_OPT_OBSERVE); /* RFC 7641 4.2 */
 }
 
-/* Between unobserve and its answer, notifications are no news. What answers Observe 1 was asked after that went out, and
- * has its identity; without protection, it has no Observe or comes in the ACK. */
+/* Between unobserve and its response, notifications are ignored. The response to Observe 1 has the identity of that request;
+ * if plain, it has no Observe or comes in the ACK. */
 bool nacre__observation_ignores(const nacre__client_exchange *exchange, const nacre__received *received)
 {
     if (!exchange->observation.leaving) return false;
@@ -144,8 +144,8 @@ bool nacre__observation_ignores(const nacre__client_exchange *exchange, const na
     return received->outer.type != NACRE_ACK && nacre__has_option(received->outer.options, NACRE_OPT_OBSERVE);
 }
 
-/* RFC 7641 3.3.1: 5 to 15 seconds after Max-Age, so that the observers of a server do not all come at once. RFC 8613 7.3:
- * now and then in any case, for a notification is only as fresh as the request that it is bound to. */
+/* RFC 7641 3.3.1: 5 to 15 seconds after Max-Age, so that the observers of a server do not register all at once. RFC 8613 7.3:
+ * at intervals in any case, because a notification is only as fresh as the request that it is bound to. */
 static void watch(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre_message *notification,
                   uint64_t now_ms)
 {
@@ -169,7 +169,7 @@ static void settle(nacre__exchanges *x, nacre__client_exchange *exchange, uint64
     exchange->observation.registered_at = now_ms;
 }
 
-/* An answer that may be believed: true when the observation takes it, false when it is the end of the exchange. */
+/* Takes an accepted response: true if it belongs to the observation, false if it ends the exchange. */
 bool nacre__observation_takes(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
                               const nacre_message *response, uint64_t now_ms)
 {
@@ -189,9 +189,9 @@ bool nacre__observation_takes(nacre__exchanges *x, nacre__client_exchange *excha
     return true;
 }
 
-/* The start of a plain message, the rest of which there was no room for: true when it is a notification of an observation that
- * has begun, which goes on: the next state may be shorter. Its value is not taken for the order, which is not the one that was
- * told last. */
+/* The start of an oversized plain message: true if it is a notification of an established observation, which continues,
+ * because the next state may be shorter. Its Observe value does not count for the order, because its state was not
+ * delivered. */
 bool nacre__observation_survives(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
                                  uint64_t now_ms)
 {
@@ -202,7 +202,7 @@ bool nacre__observation_survives(nacre__exchanges *x, nacre__client_exchange *ex
     return true;
 }
 
-/* The next notification of this burst whose exchange is still what it was. */
+/* The next notification of this burst whose exchange still exists. */
 bool nacre__observation_next_note(nacre__exchanges *x, nacre_event *event)
 {
     while (x->first_note < x->num_notes) {
@@ -224,9 +224,9 @@ bool nacre__observation_next_note(nacre__exchanges *x, nacre_event *event)
     return false;
 }
 
-/* ---- Again, and no more -------------------------------------------------------------------------------------------- */
+/* ---- Registering again and deregistering ------------------------------------------------------------------------- */
 
-/* The request goes out once more, with `value` for Observe and without an Echo that has served. */
+/* Sends the request again, with `value` for Observe and without a used Echo. */
 static nacre_err send_anew(nacre__exchanges *x, nacre__client_exchange *exchange, nacre_bytes value)
 {
     nacre__nstart_leave(x->tx, exchange->t);
@@ -241,7 +241,7 @@ static nacre_err send_anew(nacre__exchanges *x, nacre__client_exchange *exchange
     return NACRE_OK;
 }
 
-/* RFC 7641 3.3.1. As a CON, whatever the first one was: a NON that is lost is not sent again. */
+/* RFC 7641 3.3.1. Registers again, always as CON, because a lost NON is not retransmitted. */
 void nacre__observation_renew(nacre__exchanges *x, nacre__client_exchange *exchange)
 {
     static const uint8_t nothing;
@@ -250,15 +250,15 @@ void nacre__observation_renew(nacre__exchanges *x, nacre__client_exchange *excha
     if (err != NACRE_OK) nacre__client_exchange_end(x, exchange, err, NULL);
 }
 
-/* One context is one server, wherever it is reached; a plain observation is known by its address, unless that is a proxy's. */
+/* A context identifies a server at any address; plain observations are identified by address, unless that is a proxy's. */
 static bool is_same_server(const nacre__client_exchange *a, const nacre__client_exchange *b)
 {
     if (a->context == b->context) return true;
     return b->context == NULL && !a->via_proxy && !b->via_proxy && nacre_address_equal(&a->peer, &b->peer);
 }
 
-/* RFC 8613 B.1.2: a server that asks for an Echo has lost its replay window, and with it, most likely, its observers. They
- * register again now. A challenge may have another reason, and may come often: once in NACRE__CHALLENGE_MS each. */
+/* RFC 8613 B.1.2: a server that sends an Echo challenge has lost its replay window and most likely its observers: registers
+ * again now. A challenge may have other reasons and be frequent, so at most once in NACRE__CHALLENGE_MS per observation. */
 void nacre__observations_challenged(nacre__exchanges *x, const nacre__client_exchange *challenged, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < x->core->config.num_client_exchanges && !x->core->config.no_reregister; i++) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* observe_client: requests of ours with Observe 0, and the notifications that they bring (RFC 7641 3, RFC 8613 4.1.3.5). */
+/* observe_client: requests sent with Observe 0, and their notifications (RFC 7641 3, RFC 8613 4.1.3.5). */
 #ifndef NACRE_ENDPOINT_OBSERVE_OBSERVE_CLIENT_H
 #define NACRE_ENDPOINT_OBSERVE_OBSERVE_CLIENT_H
 
 #include "endpoint/exchange/client_exchange.h"
 
-enum { NACRE__CHALLENGE_MS = 30000 }; /* between two registrations of one observation that Echo challenges lead to */
+enum { NACRE__CHALLENGE_MS = 30000 }; /* minimum between registrations of one observation caused by Echo challenges */
 
 void nacre__observation_init(nacre__client_exchange *exchange, const nacre_message *plain);
 size_t nacre__observation_extra(const nacre_message *plain);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* observe_server: the registrations for notifications (RFC 7641 4.1), and how each ends.
+/* observe_server: registration and end of observers (RFC 7641 4.1).
  *
- * An observer keeps its registration: the plain request, from which every notification's token comes, and with which a
- * later registration or cancellation is compared; and the request's identity, to which every protected notification is
- * bound, without the right to the request's nonce (RFC 8613 8.3.1). Observers are found by peer and token, and by peer and
- * the MID of their last notification, through buckets; each stands in the list of its state. */
+ * An observer keeps its plain registration, for the token of notifications and to match later registrations and
+ * cancellations, and the request's identity, to which protected notifications are bound, without the right to its nonce (RFC
+ * 8613 8.3.1). Observers are hashed by peer and token, and by peer and MID of the last notification; each is in the list of
+ * its state. */
 #include "endpoint/core/hash.h"
 #include "endpoint/observe/observe_server.h"
 
 /* ---- Lists --------------------------------------------------------------------------------------------------------- */
 
-/* Of the peers that share a place among the stalled ones. */
+/* The list of stalled observers for `peer`; peers whose hashes collide share one. */
 uint32_t nacre__stall_of(const nacre__observe_server *s, const nacre_address *peer)
 {
     const uint64_t hash = nacre__peer_hash(s->core, peer, NACRE_ABSENT);
@@ -89,7 +89,7 @@ static void unset_mid(nacre__observe_server *s, nacre__observer *o)
     o->has_mid = false;
 }
 
-/* The last notification goes, or went, under that message ID: a RST may name it. */
+/* Sets the message ID of the last notification, which a RST may name. */
 void nacre__observer_set_mid(nacre__observe_server *s, nacre__observer *o, uint16_t mid)
 {
     unset_mid(s, o);
@@ -100,8 +100,8 @@ void nacre__observer_set_mid(nacre__observe_server *s, nacre__observer *o, uint1
 }
 
 /* ---- Shares ----------------------------------------------------------------------------------------------------------
- * One peer must not have all places. A peer is a security context: its keys are what it cannot have more of. Without them it
- * is an address. */
+ * One peer must not use all observers. A peer is a security context, because it cannot multiply its keys; unprotected, an
+ * address. */
 
 static uint32_t *count_of(const nacre__observe_server *s, const nacre_context *context, const nacre_address *peer)
 {
@@ -127,7 +127,7 @@ static bool has_its_share(const nacre__observe_server *s, const nacre__server_ex
 
 /* ---- The same client, the same registration ------------------------------------------------------------------------ */
 
-/* RFC 7641 3.6, RFC 7252 5.6: what does not tell one registration from another. */
+/* RFC 7641 3.6, RFC 7252 5.6: options that do not distinguish registrations. */
 static bool is_beside_the_key(uint16_t number)
 {
     return number == NACRE_OPT_OBSERVE || number == NACRE_OPT_ETAG || number == NACRE_OPT_NO_RESPONSE ||
@@ -153,8 +153,8 @@ static bool same_key(const nacre_message *a, const nacre_message *b)
     }
 }
 
-/* RFC 7641 4.1: plain, the client's address and the token are the registration. RFC 8613 4.1.3.5: protected, a token alone
- * says nothing, for it is not authenticated; the context and the options that were encrypted must agree as well. */
+/* RFC 7641 4.1: a plain registration is identified by the client's address and the token. RFC 8613 4.1.3.5: a protected one
+ * also by the context and the encrypted options, because the token is not authenticated. */
 static bool is_same(const nacre__observer *o, const nacre__server_exchange *exchange, uint64_t token_hash)
 {
     nacre_message kept;
@@ -182,7 +182,7 @@ void nacre__observer_free(nacre__observe_server *s, nacre__observer *o)
     nacre__observer_set(s, o, NACRE__OBSERVER_FREE);
 }
 
-/* The one way to an end; its event is to be pulled. Whatever was on its way to it is not sent any more. */
+/* Every observer ends here, and queues its event. Transmissions to it are dropped. */
 void nacre__observer_end(nacre__observe_server *s, nacre__observer *o, nacre_err err)
 {
     if (o->separate != NACRE__NONE) nacre__separate_drop(s->x, &s->x->separates[o->separate]);
@@ -199,7 +199,7 @@ void nacre__observer_end(nacre__observe_server *s, nacre__observer *o, nacre_err
     nacre__observer_set(s, o, NACRE__OBSERVER_ENDED);
 }
 
-/* RFC 7641 3.6: a registration's request once more, but with Observe 1. */
+/* RFC 7641 3.6: deregistration: the request of the registration with Observe 1. */
 void nacre__observer_cancel(nacre__observe_server *s, const nacre__server_exchange *exchange)
 {
     uint64_t value;
@@ -209,7 +209,7 @@ void nacre__observer_cancel(nacre__observe_server *s, const nacre__server_exchan
     if (o != NULL) nacre__observer_end(s, o, NACRE_OK);
 }
 
-/* Whose last notification went under that message ID; NULL: none. */
+/* The observer whose last notification has that message ID, or NULL. */
 nacre__observer *nacre__observer_by_mid(const nacre__observe_server *s, const nacre_address *peer, uint16_t mid)
 {
     const uint64_t hash = hash_of_mid(s, peer, mid);
@@ -220,7 +220,7 @@ nacre__observer *nacre__observer_by_mid(const nacre__observe_server *s, const na
     return NULL;
 }
 
-/* A context, or with NULL a peer, has gone, and all its observers with it. */
+/* Ends all observers of a removed context, or, if NULL, of a lost peer. */
 void nacre__observers_end_all(nacre__observe_server *s, const nacre_context *context, const nacre_address *peer,
                               nacre_err err)
 {
@@ -242,8 +242,8 @@ static bool registers(const nacre_message *request)
            nacre_option_uint(option, &value) && value == 0;
 }
 
-/* A place, if need be that of the oldest plain one that is not confirmed: registrations with a forged sender cannot
- * hold all places for ever. There is one place more than observers, for an ended one keeps its own until its event is pulled. */
+/* A free entry, or that of the oldest unconfirmed plain observer: registrations from forged addresses cannot hold all entries
+ * for ever. There is one entry more than observers, because an ended one keeps its entry until its event is pulled. */
 static nacre__observer *entry(nacre__observe_server *s)
 {
     if (s->num_observing == s->core->config.num_observers) {
@@ -256,7 +256,7 @@ static nacre__observer *entry(nacre__observe_server *s)
     return free == NACRE__NONE ? NULL : &s->observers[free];
 }
 
-/* Keeps the request, which fits. */
+/* Keeps the request, which is known to fit. */
 static void keep(nacre__observe_server *s, nacre__observer *o, nacre__server_exchange *exchange)
 {
     nacre_bytes out = NACRE_ABSENT;
@@ -266,7 +266,7 @@ static void keep(nacre__observe_server *s, nacre__observer *o, nacre__server_exc
     o->len = out.len;
     o->peer = exchange->record->peer;
     o->context = exchange->context;
-    o->id = nacre_request_id_dup(&exchange->id); /* RFC 8613 8.3.1: the nonce is the first answer's */
+    o->id = nacre_request_id_dup(&exchange->id); /* RFC 8613 8.3.1: the nonce belongs to the first response */
     o->token_hash = nacre__peer_hash(s->core, &exchange->record->peer, exchange->message.token);
     nacre__chain_add(&s->by_token, o->token_hash, nacre__observer_index(s, o));
     exchange->observer = nacre__observer_index(s, o);
@@ -280,7 +280,7 @@ nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_excha
     if (exchange->state != NACRE__SERVER_DELIVERED) return NACRE_ERR_STALE;
     if (!registers(&exchange->message) || exchange->observer != NACRE__NONE) return NACRE_ERR_BAD_ARGUMENT;
     if (nacre_message_size(&exchange->message) > s->core->config.observer_bytes) return NACRE_ERR_TOO_LONG;
-    /* RFC 7641 4.1: a second registration of one client under one token takes the place of the first */
+    /* RFC 7641 4.1: a second registration of one client under one token replaces the first */
     nacre__observer *old = find(s, exchange);
     if (old != NULL) nacre__observer_end(s, old, NACRE_ERR_STALE);
     if (has_its_share(s, exchange)) return NACRE_ERR_BUSY;
@@ -302,7 +302,7 @@ nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_excha
     return NACRE_OK;
 }
 
-/* The observer with that number; NULL when it has ended. */
+/* The observer with that number; NULL if it has ended. */
 nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchange number)
 {
     const uint32_t index = nacre__exchange_index(&s->x->numbers, NACRE__OF_OBSERVER, number);

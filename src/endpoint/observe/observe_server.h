@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* observe_server: the observers of resources, and their notifications (RFC 7641 4). */
+/* observe_server: observers of resources, and their notifications (RFC 7641 4). */
 #ifndef NACRE_ENDPOINT_OBSERVE_OBSERVE_SERVER_H
 #define NACRE_ENDPOINT_OBSERVE_OBSERVE_SERVER_H
 
@@ -7,17 +7,17 @@
 
 enum {
     NACRE__STALLS = 64,
-    NACRE__OBSERVER_COUNTS = 256, /* at least, where they are shared out */
+    NACRE__OBSERVER_COUNTS = 256, /* at least, if there is a quota */
 };
 
-/* One registration of a client for the notifications of a resource.
+/* One registration of a client for a resource.
  *
  *     FREE -> REGISTERING -> IDLE -> PENDING -> DELIVERED -> BUSY -> IDLE or PENDING
  *     REGISTERING  its request is not answered yet        PENDING    changed; waits for a separate response
- *     DELIVERED    the application has the NOTIFY event   BUSY       its separate response is under way
- * and from PENDING, for a while, STALLED: it would be one CON too many on the way to its peer (RFC 7252 4.7);
- * and from each of them GONE, until its event is pulled. FRESH and CHANGED are IDLE and PENDING of a plain registration
- * that is not confirmed: its sender's address may be forged, so it comes after the rest. */
+ *     DELIVERED    the application has the NOTIFY event   BUSY       its separate response is in flight
+ * PENDING may become STALLED while another CON would exceed NSTART (RFC 7252 4.7). Each state ends in GONE, until its event
+ * is pulled. FRESH and CHANGED are IDLE and PENDING of an unconfirmed plain registration: its address may be forged, so it is
+ * served last. */
 typedef enum nacre__observer_state {
     NACRE__OBSERVER_FREE = 0,
     NACRE__OBSERVER_REGISTERING,
@@ -37,13 +37,13 @@ typedef struct nacre__observer {
     nacre_exchange number;
     uint32_t generation;
     nacre__link link;                /* in the list of its state */
-    uint32_t token_chain, mid_chain; /* next ones in its buckets */
+    uint32_t token_chain, mid_chain; /* hash chains */
     uint64_t token_hash, mid_hash;
     nacre_address peer;
     nacre_context *context; /* NULL: not protected */
     nacre_request_id id;    /* without the right to the request's nonce */
     void *user;
-    uint8_t *bytes; /* observer_bytes: the registration, plain */
+    uint8_t *bytes; /* observer_bytes: the plain registration */
     size_t len;
     uint64_t last_con;         /* ms */
     uint32_t server, separate; /* REGISTERING; DELIVERED and BUSY */
@@ -51,11 +51,11 @@ typedef struct nacre__observer {
     uint16_t mid;              /* of the last notification */
     uint8_t since_con;
     bool con, has_mid, changed;
-    bool is_confirmed;   /* validated, or a CON notification was acknowledged: NON may follow (RFC 7641 7) */
-    bool is_validated;   /* its address was validated at some time of the observation: no limit of bytes */
-    bool is_checked;     /* a RST came for a protected one: the next notification is a CON, and decides */
+    bool is_confirmed;   /* validated, or a CON notification was acknowledged: NON allowed (RFC 7641 7) */
+    bool is_validated;   /* its address was validated during the observation: no allowance */
+    bool is_checked;     /* RST to a protected one: the next notification is a CON, and decides */
     bool missed;         /* a notification was dropped because the store failed */
-    uint64_t next_check; /* ms: not checked again before */
+    uint64_t next_check; /* ms: no check before */
     nacre_err err;       /* GONE: why */
 } nacre__observer;
 
@@ -67,17 +67,17 @@ typedef struct nacre__observe_server {
     nacre__links links;
     nacre__chains by_token, by_mid;
     nacre__list *stalled;            /* NACRE__STALLS lists of observers, by peer … */
-    uint32_t *num_con_notifications; /* … and how many CON notifications are under way to those peers */
-    uint32_t *counts;                /* of observers, by peer; those whose hashes collide share one */
-    uint32_t num_counts;             /* a power of two; 0: nothing is shared out */
-    bool any_missed;                 /* perhaps an observer has `missed` set */
-    uint32_t max, num_observing;     /* places, one more than config.num_observers; those that have not ended */
+    uint32_t *num_con_notifications; /* … and CON notifications in flight to those peers */
+    uint32_t *counts;                /* of observers, by peer; collisions share one */
+    uint32_t num_counts;             /* a power of two; 0: no quota */
+    bool any_missed;                 /* an observer may have `missed` set */
+    uint32_t max, num_observing;     /* entries, one more than config.num_observers; those that have not ended */
 } nacre__observe_server;
 
 uint32_t nacre__max_observers(const nacre_endpoint_config *config);
 void nacre__observe_server_lay_out(nacre__observe_server *s, nacre__pool_layout *layout,
                                    const nacre_endpoint_config *config);
-/* `bytes`: observer_bytes for each. */
+/* `bytes`: observer_bytes per observer. */
 void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes);
 
 /* observe_server.c */
