@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* receive: a burst of datagrams on its way in, in three passes: sort (parse, duplicates, whose is it), unprotect, deliver.
+/* receive: processes a burst of datagrams in three passes: sort (parse, find duplicates and exchanges), unprotect, deliver.
  *
- * The passes are apart so that all of a burst is decrypted in one call. Nothing but the dedup memory, and what PROBING_RATE
- * knows of the peer, changes before the last pass, which takes the datagrams in the order in which they came. */
+ * They are separate so that a burst is decrypted in one call. Only the dedup memory and the PROBING_RATE state of the peer
+ * change before the last pass, which takes the datagrams in order of arrival. */
 #include "endpoint/endpoint_struct.h"
 #include "endpoint/core/hash.h"
 #include "coap/message.h"
@@ -12,7 +12,7 @@
 
 /* ---- Sorting ------------------------------------------------------------------------------------------------------- */
 
-/* RFC 7252 4.2, 4.3: what a CON cannot be processed for is rejected with RST; the rest is dropped. */
+/* RFC 7252 4.2, 4.3: a CON that cannot be processed is rejected with RST; others are dropped. */
 static void reject(nacre_endpoint *ep, const nacre_address *peer, uint8_t type, uint16_t mid)
 {
     if (type == NACRE_CON) nacre__send_empty(&ep->empty, peer, NACRE_RST, mid);
@@ -22,7 +22,7 @@ static void reject_malformed(nacre_endpoint *ep, const nacre_datagram *datagram)
 {
     const nacre_bytes b = datagram->bytes;
     ep->core.stats.malformed++;
-    if (b.len < NACRE__HEADER_LEN || b.ptr[0] >> 6 != 1) return; /* RFC 7252 3: unknown versions in silence */
+    if (b.len < NACRE__HEADER_LEN || b.ptr[0] >> 6 != 1) return; /* RFC 7252 3: unknown version, ignored */
     reject(ep, &datagram->peer, b.ptr[0] >> 4 & 3, (uint16_t)(b.ptr[2] << 8 | b.ptr[3]));
 }
 
@@ -60,8 +60,8 @@ static void sort_request(nacre_endpoint *ep, nacre__received *received, uint64_t
         received->kind = NACRE__RECEIVED_REQUEST;
 }
 
-/* A separate answer as CON: it gets its ACK whatever OSCORE says of it (RFC 8613 8.4, RFC 7252 4.2), and the ACK is kept,
- * for duplicates may come when the exchange has long ended. */
+/* A separate response as CON gets its ACK whether or not it verifies (RFC 8613 8.4, RFC 7252 4.2). The ACK is kept, because
+ * duplicates may arrive after the exchange has ended. */
 static void acknowledge_response(nacre_endpoint *ep, nacre__received *received, uint64_t hash, uint64_t now_ms)
 {
     nacre__server_exchange *exchange =
@@ -74,8 +74,8 @@ static void acknowledge_response(nacre_endpoint *ep, nacre__received *received, 
     received->ack = nacre__server_exchange_index(&ep->exchanges, exchange) + 1;
 }
 
-/* A response to no request of ours. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, that it be the
- * last. */
+/* A response that matches no exchange. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, to end the
+ * observation. */
 static void stray_response(nacre_endpoint *ep, const nacre__received *received)
 {
     const nacre_message *m = &received->outer;
@@ -105,7 +105,7 @@ static void sort_response(nacre_endpoint *ep, nacre__received *received, uint64_
         stray_response(ep, received);
         return;
     }
-    /* RFC 7252 5.3.2: a piggybacked answer matches by token and MID */
+    /* RFC 7252 5.3.2: a piggybacked response matches by token and MID */
     if (received->outer.type == NACRE_ACK && received->outer.mid != exchange->t->mid) {
         ep->core.stats.dropped++;
         return;
@@ -117,7 +117,7 @@ static void sort_response(nacre_endpoint *ep, nacre__received *received, uint64_
         received->oversized != 0 ? NACRE__RECEIVED_OVERSIZED : nacre__outer_sort(&ep->outer, exchange, received);
 }
 
-/* Of a datagram that is cut, or longer than max_message, its length; or 0. */
+/* The length of a datagram that is truncated or longer than max_message; else 0. */
 static size_t oversized(const nacre_endpoint *ep, const nacre_datagram *d)
 {
     const size_t len = d->bytes.len;
@@ -128,7 +128,7 @@ static size_t oversized(const nacre_endpoint *ep, const nacre_datagram *d)
 static nacre_err parse(nacre__received *received, nacre_bytes bytes)
 {
     if (received->oversized == 0) return nacre__message_parse(&received->outer, &received->seen, bytes);
-    received->seen = UINT32_MAX; /* not known: each may be there */
+    received->seen = UINT32_MAX; /* unknown: any may be present */
     return nacre__message_parse_start(&received->outer, bytes);
 }
 
@@ -147,12 +147,12 @@ static void sort_one(nacre_endpoint *ep, nacre__received *received, const nacre_
     if (received->outer.code == NACRE_EMPTY) received->kind = NACRE__RECEIVED_EMPTY;
     else if (nacre_code_is_request(received->outer.code)) sort_request(ep, received, now_ms);
     else if (nacre__is_response_class(received->outer.code)) sort_response(ep, received, now_ms);
-    else /* RFC 7252 4.2: a reserved class; 7.xx is signaling, which UDP has none of */ reject_malformed(ep, datagram);
+    else /* RFC 7252 4.2: a reserved class; 7.xx is signaling, unused over UDP */ reject_malformed(ep, datagram);
 }
 
 /* ---- Unprotecting --------------------------------------------------------------------------------------------------
- * In rounds: each takes the next context that a message's kid may mean, for all messages at once. Nearly always there is
- * one context, and one round. */
+ * In rounds: each tries the next context that matches the kid, for all messages at once. Nearly always there is one context,
+ * and one round. */
 
 static void open_request(const nacre_endpoint *ep, nacre__received *received)
 {
@@ -179,11 +179,10 @@ static void open_response(const nacre_endpoint *ep, nacre__received *received)
     if (exchange->context == NULL || (received->seen & NACRE__SEEN(NACRE_OPT_OSCORE)) == 0) return;
     received->err = nacre__outer_read(&received->read, &received->outer);
     received->open = received->err == NACRE_OK;
-    if (received->err == NACRE_ERR_NOT_PROTECTED) received->err = NACRE_OK; /* another option has its bit */
+    if (received->err == NACRE_ERR_NOT_PROTECTED) received->err = NACRE_OK; /* another option shares its bit */
 }
 
-/* The next context to try is looked for for many requests at once: with many contexts, most of a search is waiting for
- * memory. */
+/* Looks up the next context of many requests at once, because with many contexts a lookup mostly waits for memory. */
 static void search(const nacre_endpoint *ep, nacre__received *const *searched, nacre_table_query *queries, size_t num)
 {
     if (ep->core.config.contexts != NULL) nacre_table_find_many(ep->core.config.contexts, queries, num);
@@ -212,7 +211,7 @@ static void search_all(nacre_endpoint *ep, size_t num)
     search(ep, searched, queries, n);
 }
 
-/* The next context to try, NULL for none. RFC 8613 8.2 step 2: each that the kid may mean, in turn. An answer has one
+/* The next context to try, NULL for none. RFC 8613 8.2 step 2: each context that matches the kid, in turn. A response has one
  * context, but an observation may have two identities. */
 static nacre_context *next_context(nacre_endpoint *ep, nacre__received *received)
 {
@@ -220,7 +219,7 @@ static nacre_context *next_context(nacre_endpoint *ep, nacre__received *received
         const nacre__client_exchange *exchange = &ep->exchanges.clients[received->index];
         const nacre_request_id *id = nacre__observation_id(exchange, received);
         if (id == NULL) return NULL;
-        received->id = *id; /* a duplicate in this burst gets one of its own */
+        received->id = *id; /* a duplicate in this burst has its own copy */
         received->is_old = id == &exchange->observation.old;
         return exchange->context;
     }
@@ -228,7 +227,7 @@ static nacre_context *next_context(nacre_endpoint *ep, nacre__received *received
     return received->next != NULL ? received->next : nacre__rederivation_next_context(&ep->rederive, received);
 }
 
-/* Prepares the jobs of one round; gives how many. */
+/* Prepares the jobs of one round; returns their number. */
 static size_t prepare_round(nacre_endpoint *ep, size_t num)
 {
     size_t num_jobs = 0;
@@ -242,7 +241,7 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
         received->tried++;
         received->context = context;
         received->job = (uint32_t)num_jobs;
-        nacre_unprotect_item *job = &ep->jobs[num_jobs++]; /* its outputs are set where they are looked at */
+        nacre_unprotect_item *job = &ep->jobs[num_jobs++]; /* its outputs are set before they are read */
         job->context = context;
         job->id = &received->id;
         job->buf = received->buf;
@@ -253,15 +252,15 @@ static size_t prepare_round(nacre_endpoint *ep, size_t num)
     return num_jobs;
 }
 
-/* Whether the next context with the same kid may do better. REPLAY, and that a context is stopped, are said before the tag is
- * looked at, and may come from a context that this request has nothing to do with. */
+/* Whether to try the next context with the same kid. REPLAY and a stopped context are reported before the tag is verified,
+ * and so perhaps by a context that is not the sender's. */
 static bool try_next(nacre_err err)
 {
     return err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_PROTECTION_INVALID || err == NACRE_ERR_REPLAY ||
            err == NACRE_ERR_CONTEXT_UNAVAILABLE;
 }
 
-/* The answer when no context verified the request: what came nearest. */
+/* The error when no context verified the request: the most specific one. */
 static nacre_err nearest(nacre_err a, nacre_err b)
 {
     static const nacre_err order[] = { NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_REPLAY, NACRE_ERR_PROTECTION_INVALID };
@@ -287,8 +286,8 @@ static void take_verdict(nacre__received *received, const nacre_unprotect_item *
     if (job->is_response) received->info = job->info;
 }
 
-/* Of those that came while a window was not known, the first that was taken brought the Echo value; what others brought
- * was not checked. */
+/* Of the requests received while a replay window was unknown, the first one accepted had a valid Echo value; that of the
+ * others was not checked. */
 static void only_one_recovers(nacre_endpoint *ep, size_t num)
 {
     for (size_t i = 0; i < num; i++) {
@@ -326,7 +325,7 @@ static void unprotect_all(nacre_endpoint *ep, size_t num)
 
 /* ---- Delivering ---------------------------------------------------------------------------------------------------- */
 
-/* An ACK or a RST: to a transmission of ours, or as a RST to the last notification. False: to neither. */
+/* Applies an ACK or a RST to a transmission, or a RST to the last notification. False: matches neither. */
 static bool settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, bool is_reset, uint64_t now_ms)
 {
     nacre__transmission *t = nacre__transmission_find(&ep->tx, peer, mid);
@@ -353,7 +352,7 @@ static void deliver_empty(nacre_endpoint *ep, const nacre__received *received, u
         nacre__reset_unmatched(&ep->reset_belief, peer);
 }
 
-/* A datagram before this one in the burst may have ended the exchange, or repeated the request under a new token. */
+/* An earlier datagram of the burst may have ended the exchange, or repeated the request under a new token. */
 static void deliver_response(nacre_endpoint *ep, nacre__received *received, uint64_t now_ms)
 {
     const bool is_verified = received->context != NULL && received->err == NACRE_OK;
@@ -404,13 +403,13 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
 {
     if (nacre__events_view_messages(ep)) return 0;
     ep->core.now_ms = now_ms;
-    nacre__protect_batch_flush(&ep->protect_batch); /* places of answers may be taken below */
+    nacre__protect_batch_flush(&ep->protect_batch); /* entries of responses may be reused below */
     nacre__response_close_delivered(&ep->exchanges);
     nacre__observers_close_delivered(&ep->observe);
     nacre__outer_begin(&ep->outer);
     ep->exchanges.num_notes = ep->exchanges.first_note = 0;
     if (num > ep->core.config.burst) num = ep->core.config.burst;
-    memset(ep->burst, 0, num * sizeof *ep->burst); /* all at once: it takes less time than one by one */
+    memset(ep->burst, 0, num * sizeof *ep->burst); /* all at once: faster than one by one */
     for (size_t i = 0; i < num; i++) sort_one(ep, &ep->burst[i], &datagrams[i], now_ms);
     unprotect_all(ep, num);
     for (size_t i = 0; i < num; i++) deliver_one(ep, &ep->burst[i], now_ms);

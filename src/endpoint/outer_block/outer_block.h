@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_block: OSCORE messages that a proxy cut into blocks, or that it wants cut (RFC 8613 4.1.3.4.2). */
+/* outer_block: OSCORE messages split, or requested in blocks, by a proxy (RFC 8613 4.1.3.4.2). */
 #ifndef NACRE_ENDPOINT_OUTER_BLOCK_OUTER_BLOCK_H
 #define NACRE_ENDPOINT_OUTER_BLOCK_OUTER_BLOCK_H
 
@@ -7,11 +7,11 @@
 #include "endpoint/exchange/server_exchange.h"
 #include "coap/block.h"
 
-/* A protected message that came, or goes, in outer blocks.
+/* A protected message received or sent in outer blocks.
  *
- *     FREE -> JOINING -> TAKEN -> FREE     a request of others; TAKEN: it is whole, and looked at until the next burst
- *     FREE -> FETCHING -> TAKEN -> FREE    an answer to us
- *     FREE -> CUT -> FREE                  an answer of ours that is asked for block by block */
+ *     FREE -> JOINING -> TAKEN -> FREE     a received request; TAKEN: complete, in use until the next burst
+ *     FREE -> FETCHING -> TAKEN -> FREE    a response to a request sent here
+ *     FREE -> CUT -> FREE                  a response sent block by block */
 typedef enum nacre__outer_state {
     NACRE__OUTER_FREE = 0,
     NACRE__OUTER_JOINING,
@@ -24,12 +24,12 @@ typedef struct nacre__outer {
     nacre_address peer;
     uint64_t key;
     uint64_t touched; /* ms */
-    uint8_t *head;    /* max_message: the options of the first block, or of the answer */
+    uint8_t *head;    /* max_message: the options of the first block, or of the response */
     uint8_t *body;    /* max_unfragmented: the ciphertext */
     uint8_t *plain;   /* both together: the plaintext */
     size_t head_len, body_len;
     size_t before; /* JOINING, TAKEN: body_len without the last block */
-    bool given;    /* CUT: to its end; kept in case that it is requested again, until the entry is needed */
+    bool given;    /* CUT: to its end; kept for repeated requests until the entry is needed */
     uint8_t code;
 } nacre__outer;
 
@@ -44,7 +44,7 @@ void nacre__outer_blocks_lay_out(nacre__outer_blocks *b, nacre__pool_layout *lay
 /* `bytes`: twice max_message and max_unfragmented for each. */
 void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes);
 
-/* outer_block_pool.c: places for protected messages in blocks. */
+/* outer_block_pool.c: entries for protected messages in blocks. */
 void nacre__outer_begin(nacre__outer_blocks *b);
 void nacre__outer_peer_lost(nacre__outer_blocks *b, const nacre_address *peer);
 nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
@@ -56,8 +56,8 @@ bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *entry, nacre_b
 nacre_buf nacre__outer_buf(const nacre__outer_blocks *b, const nacre__outer *entry);
 void nacre__outer_copy_options(nacre_options *o, nacre_bytes options);
 
-/* outer_block_server.c, outer_block_responses.c: of requests of peers, and of the answers to them. */
-typedef bool nacre__is_for_us(void *self, nacre_bytes kid); /* whether any context may be meant */
+/* outer_block_server.c, outer_block_responses.c: blocks of received requests, and of the responses to them. */
+typedef bool nacre__is_for_us(void *self, nacre_bytes kid); /* whether any context has that kid */
 bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchange, nacre__received *received,
                           nacre__is_for_us *is_for_us, void *self);
 void nacre__outer_put_back(nacre__outer *entry);
@@ -67,7 +67,7 @@ bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre
 void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received,
                         nacre__block requested);
 
-/* outer_block_client.c: of answers to us. */
+/* outer_block_client.c: blocks of responses to requests sent here. */
 nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exchange *exchange,
                                        nacre__received *received);
 void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__received *received,

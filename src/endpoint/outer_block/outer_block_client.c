@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_block_client: answers that a proxy cut into blocks, fetched and put together (RFC 8613 4.1.3.4.2, 8.4.1, RFC 7959 2.4).
+/* outer_block_client: fetches and joins responses that a proxy split into blocks (RFC 8613 4.1.3.4.2, 8.4.1, RFC 7959 2.4).
  *
- * The first block comes in place of the answer. From then on the exchange asks for one block after the other: the OSCORE option
- * and the other outer options of its request, Block2, no payload, each under a token and a message ID of its own, sent again
- * as any request. The last block makes the message, which goes to OSCORE as if it had come whole, once.
+ * The first block arrives in place of the response. Then the exchange requests one block after the other: with the outer
+ * options of its request, OSCORE included, Block2, no payload, and a new token and message ID each, retransmitted as any
+ * request. The last block completes the message, which is passed to OSCORE once, as if it had arrived whole.
  *
- * A block is unauthenticated. One that does not fit is dropped, and the question for the right one goes on; so is one that
- * would be too much, and with it the rest. None of them ends the exchange, its timers do.
+ * A block is unauthenticated. One that does not match is dropped, and the request for the right one goes on; one that exceeds
+ * the limit is dropped with all others. None of them ends the exchange, only its timers do.
  *
- * Notifications are fetched where they answer a registration; others are dropped, for their token must stay. Requests of
- * ours are never cut outside, so there is no 2.31 to be heard: large ones have inner blocks. */
+ * Notifications are fetched if they answer a registration; others are dropped, because their token must stay. Requests sent
+ * here are never split outside, so 2.31 is not expected: large ones use inner blocks. */
 #include "endpoint/outer_block/outer_block.h"
 
 #include <string.h>
@@ -19,7 +19,7 @@ static nacre__outer *entry_of(const nacre__outer_blocks *b, const nacre__client_
     return exchange->outer == NACRE__NONE ? NULL : &b->entries[exchange->outer];
 }
 
-/* What the exchange put together is dropped, or handed on. */
+/* Releases or hands over the blocks joined by the exchange. */
 static void leave_entry(nacre__client_exchange *exchange)
 {
     exchange->outer = NACRE__NONE;
@@ -33,7 +33,7 @@ void nacre__outer_forget(nacre__outer_blocks *b, nacre__client_exchange *exchang
     leave_entry(exchange);
 }
 
-/* Same message as the first block was cut from, as far as anybody can tell: RFC 7959 2.4. */
+/* Whether the block seems to be of the same message as the first one: RFC 7959 2.4. */
 static bool belongs(const nacre__outer *entry, const nacre_message *m)
 {
     const nacre_bytes head = nacre_bytes_of(entry->head, entry->head_len);
@@ -51,7 +51,7 @@ static bool fits(const nacre__outer *entry, const nacre_message *m, nacre__block
     return entry == NULL || belongs(entry, m);
 }
 
-/* An answer to the exchange: what kind it is. The last block turns it into the whole message. */
+/* Classifies a response to the exchange. The last block turns it into the whole message. */
 nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exchange *exchange,
                                        nacre__received *received)
 {
@@ -69,16 +69,16 @@ nacre__received_kind nacre__outer_sort(nacre__outer_blocks *b, nacre__client_exc
         received->joined = entry;
         received->buf = nacre__outer_buf(b, entry);
         received->outer.options = nacre_bytes_of(entry->head, entry->head_len);
-        received->seen = UINT32_MAX; /* of the first block's options: not known */
+        received->seen = UINT32_MAX; /* the first block's options were not scanned */
         received->outer.payload = nacre_bytes_of(entry->body, entry->body_len);
         leave_entry(exchange);
         return NACRE__RECEIVED_RESPONSE;
     }
     return entry == NULL ? NACRE__RECEIVED_RESPONSE
-                         : NACRE__RECEIVED_BLOCK; /* block 0 is all there is, or comes late */
+                         : NACRE__RECEIVED_BLOCK; /* block 0 is the only one, or arrives late */
 }
 
-/* The first block: a place for what follows, as long as an exchange may last. */
+/* The first block: takes an entry, for as long as an exchange may last. */
 static nacre__outer *begin(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__received *received,
                            uint64_t now_ms)
 {
@@ -104,7 +104,7 @@ static void request_next(nacre__outer_blocks *b, nacre__client_exchange *exchang
     nacre__client_exchange_queue(b->x, exchange);
 }
 
-/* A block that is not the last, or not what was asked for. */
+/* A block that is not the last, or was not requested. */
 void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange, const nacre__received *received,
                         uint64_t now_ms)
 {
@@ -119,7 +119,7 @@ void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange
         return;
     }
     if (entry == NULL && exchange->last_reject != NACRE_ERR_TOO_LONG) entry = begin(b, exchange, received, now_ms);
-    if (entry == NULL) { /* it is not acknowledged either: sent again, it may find one */
+    if (entry == NULL) { /* not acknowledged: the retransmission may find a free one */
         b->core->stats.dropped++;
         return;
     }
@@ -133,7 +133,7 @@ void nacre__outer_block(nacre__outer_blocks *b, nacre__client_exchange *exchange
     b->core->stats.dropped++;
 }
 
-/* The question for the next block: what was asked for before, without what it carried. */
+/* The request for the next block: the previous request without its payload. */
 nacre_err nacre__outer_write_next(nacre__outer_blocks *b, const nacre__client_exchange *exchange, nacre_bytes *out,
                                   nacre_buf buf, uint16_t mid, nacre_bytes token)
 {

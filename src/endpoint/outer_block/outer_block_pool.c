@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_block_pool: the bounded memory of OSCORE messages that a proxy cut, or that it wants cut (RFC 8613 4.1.3.4.2, 12.7).
+/* outer_block_pool: bounded memory for OSCORE messages split, or requested in blocks, by a proxy (RFC 8613 4.1.3.4.2, 12.7).
  *
- * A proxy cannot read a protected message, but it may send it in blocks (RFC 7959). A block is unauthenticated: only the whole
- * verifies. So the memory for blocks is bounded: num_outer entries of max_unfragmented bytes each, for an exchange lifetime;
- * and shared out:
+ * A proxy cannot read a protected message, but may send it in blocks (RFC 7959). A block is unauthenticated: only the whole
+ * verifies. So there are num_outer entries of max_unfragmented bytes each, kept for an exchange lifetime, and shared as
+ * follows:
  *
- *  - One peer has at most half of the places; a newcomer of its own takes the one that it did not use for longest.
- *  - When all are taken, an answer that was given to its end gives way, then the one unused for longest, those of addresses
- *    that are not validated first; so forged traffic evicts what was forged.
- *  - What we fetch ourselves never gives way: it ends with its exchange.
+ *  - One peer has at most half of the entries; a new message of that peer then evicts its longest unused one.
+ *  - When all are in use, responses sent to their end are evicted first, then the longest unused entry, those of addresses
+ *    that are not validated first: forged traffic evicts forged traffic.
+ *  - Responses being fetched are never evicted: they end with their exchange.
  *
  * A peer that loses its entry gets 4.08 and sends the blocks again. */
 #include "endpoint/outer_block/outer_block.h"
@@ -38,7 +38,7 @@ void nacre__outer_drop(nacre__outer *entry)
     entry->given = false;
 }
 
-/* A new burst begins: what the last one put together is not used any more. */
+/* A new burst begins: frees the messages joined in the last one. */
 void nacre__outer_begin(nacre__outer_blocks *b)
 {
     for (uint32_t i = 0; i < b->core->config.num_outer; i++)
@@ -79,7 +79,7 @@ nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state
     return NULL;
 }
 
-/* Whether `one` gives way before `other`. */
+/* Whether `one` is evicted before `other`. */
 static bool goes_first(const nacre__outer_blocks *b, const nacre__outer *one, const nacre__outer *other)
 {
     const bool is_known = nacre__is_validated(b->x->validation, &one->peer);
@@ -88,7 +88,7 @@ static bool goes_first(const nacre__outer_blocks *b, const nacre__outer *one, co
     return one->touched < other->touched;
 }
 
-/* Of `peer`'s, or of all when that is NULL: what gives way first. */
+/* The next entry to evict, of `peer`, or of all if NULL. */
 static nacre__outer *first_to_go(nacre__outer_blocks *b, const nacre_address *peer)
 {
     nacre__outer *first = NULL;
@@ -100,7 +100,7 @@ static nacre__outer *first_to_go(nacre__outer_blocks *b, const nacre_address *pe
     return first;
 }
 
-/* A place for `peer`; NULL when none can be had now. */
+/* An entry for `peer`; NULL when none is free or evictable. */
 nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
                                 uint64_t key)
 {
@@ -124,7 +124,7 @@ nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state
     return entry;
 }
 
-/* False: that is more than is put together. */
+/* Appends `piece`. False: more than max_unfragmented. */
 bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *entry, nacre_bytes piece)
 {
     if (piece.len > b->core->config.max_unfragmented - entry->body_len) return false;
@@ -133,13 +133,13 @@ bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *entry, nacre_b
     return true;
 }
 
-/* Room for the plaintext of what was put together. */
+/* The buffer for the plaintext of the joined message. */
 nacre_buf nacre__outer_buf(const nacre__outer_blocks *b, const nacre__outer *entry)
 {
     return (nacre_buf){ entry->plain, b->core->config.max_message + b->core->config.max_unfragmented };
 }
 
-/* Copies what `options` has, but for the blocks and what belongs to them. */
+/* Copies `options`, except the block options and those that belong to them. */
 void nacre__outer_copy_options(nacre_options *o, nacre_bytes options)
 {
     nacre_option_iter it = nacre_option_begin(options);

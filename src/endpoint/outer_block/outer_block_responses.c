@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_block_responses: what the options of outer blocks make of an answer (RFC 8613 4.1.3.4.2, RFC 7959 2.4, 2.5).
+/* outer_block_responses: applies outer block options to responses (RFC 8613 4.1.3.4.2, RFC 7959 2.4, 2.5).
  *
- * It is protected first, and cut then: the blocks are parts of one ciphertext. What they need is written when the answer is
- * transmitted, around the bytes that are kept for duplicates. When a request wants blocks smaller than that (Block2), the
- * first goes out, and the whole is kept in a place where later blocks are cut from, without a question to OSCORE or the
- * application. Notifications go whole. */
+ * A response is protected first, then split: the blocks are parts of one ciphertext. Block options are added at transmission,
+ * around the bytes kept for duplicates. If the request wants smaller blocks (Block2), the first is sent and the whole kept in
+ * an entry, from which later blocks are served without OSCORE or the application. Notifications are sent whole. */
 #include "endpoint/outer_block/outer_block.h"
 
 #include <string.h>
 
-enum { SMALL_SZX = 2 }; /* 64 bytes: with everything around them less than what any address may get */
+enum { SMALL_SZX = 2 }; /* 64 bytes: with all overhead less than the smallest allowance */
 
-/* RFC 9175 2.4: an address that is not validated gets no more than small blocks, or what is allowed as it is. */
+/* RFC 9175 2.4: an address that is not validated gets at most small blocks. */
 static uint8_t largest_for(const nacre__outer_blocks *b, const nacre_address *peer, uint8_t szx)
 {
     return szx <= SMALL_SZX || nacre__is_validated(b->x->validation, peer) ? szx : SMALL_SZX;
 }
 
-/* `m` with Block options, and with `block` and its part of the payload when that is not NULL. */
+/* Writes `m` with Block options, and, if `block` is not NULL, with that block of the payload. */
 static bool write_with(nacre__outer_blocks *b, nacre_bytes *out, nacre_buf buf, const nacre_message *m,
                        const nacre__outer_block_request *block_request, const nacre__block *block)
 {
@@ -42,7 +41,7 @@ static bool keep(nacre__outer_blocks *b, const nacre_address *peer, const nacre_
     nacre__outer *entry = nacre__outer_find(b, NACRE__OUTER_CUT, peer, key);
     if (entry == NULL) entry = nacre__outer_take(b, NACRE__OUTER_CUT, peer, key);
     if (entry == NULL) return false;
-    entry->body_len = 0; /* of a transmission before, or of another answer: two challenges for Echo are two answers */
+    entry->body_len = 0; /* drops an earlier transmission or response: two Echo challenges are two responses */
     if (!nacre__outer_add(b, entry, m->payload)) {
         nacre__outer_drop(entry);
         return false;
@@ -53,8 +52,8 @@ static bool keep(nacre__outer_blocks *b, const nacre_address *peer, const nacre_
     return true;
 }
 
-/* Writes the answer `bytes` to `out` as its request wanted it; false when it goes as it is: nothing was wanted, or it is not
- * protected, or there is no place to keep it in. */
+/* Writes the response `bytes` to `out` with the blocks that its request asked for. False if it is sent unchanged: no blocks
+ * requested, not protected, or no entry free. */
 bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre__outer_block_request *block_request,
                         nacre_bytes bytes, nacre_outgoing *out)
 {
@@ -64,7 +63,8 @@ bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre
     out->peer = *peer;
     if (nacre_message_parse(&m, bytes) != NACRE_OK || !nacre__has_option(m.options, NACRE_OPT_OSCORE)) return false;
     if (!block_request->sized)
-        block_request->szx = largest_for(b, peer, block_request->szx); /* once: a retransmission has the same bytes */
+        block_request->szx = largest_for(b, peer, block_request->szx); /* set once: a retransmission has the same
+                                                                          bytes */
     block_request->sized = true;
     if (block_request->has_block2 && m.payload.len > nacre__block_size(block_request->szx) &&
         keep(b, peer, &m, block_request->key)) {
@@ -76,14 +76,15 @@ bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre
     return block_request->has_block1 && write_with(b, &out->bytes, buf, &m, block_request, NULL);
 }
 
-/* A later block of an answer that is kept. */
+/* Serves a later block of a kept response. */
 void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received,
                         nacre__block requested)
 {
     const nacre_address *peer = &received->datagram->peer;
     nacre__outer *entry = nacre__outer_find(b, NACRE__OUTER_CUT, peer, exchange->block_request.key);
     const uint64_t offset = nacre__block_offset(requested);
-    nacre_message response = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: it is not there any more; begin again */
+    nacre_message response = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: no longer kept; the client starts
+                                                              again */
     if (entry == NULL || offset >= entry->body_len) {
         if (entry != NULL) response.code = NACRE_BAD_REQUEST;
         nacre__response_unprotected(b->x, exchange, &response, received->outer.token);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* outer_block_server: protected requests that a proxy cut into blocks, put together again (RFC 8613 4.1.3.4.2, 8.2.1, RFC 7959
- * 2.5), and what requests say of the blocks of their answers.
+/* outer_block_server: joins protected requests that a proxy split into blocks (RFC 8613 4.1.3.4.2, 8.2.1, RFC 7959 2.5), and
+ * records which blocks requests want in response.
  *
  * Blocks of one request have the same sender, OSCORE option (which has a Partial IV that no other request has) and
- * Request-Tag. All but the last are answered in clear: 2.31, or what is wrong; the last one makes the message, which goes
- * to OSCORE as if it had come whole, once. Duplicates of a block are recognised before, as those of any datagram. */
+ * Request-Tag. All but the last get an unprotected response: 2.31 or an error. The last one completes the message, which is
+ * passed to OSCORE once, as if it had arrived whole. Duplicate blocks are recognised earlier, like any datagram. */
 #include "endpoint/outer_block/outer_block.h"
 #include "coap/option_check.h"
 #include "endpoint/core/hash.h"
 
 #include <string.h>
 
-/* The outer options that count here. */
+/* The outer options used here. */
 typedef struct outer_options {
     nacre_bytes oscore, block1, block2, size1;
     uint64_t tags; /* a hash of all Request-Tags */
@@ -21,12 +21,12 @@ static uint64_t hash_tag(const nacre__outer_blocks *b, const nacre_address *peer
 {
     uint8_t bytes[8 + 8] = { 0 };
     memcpy(bytes, &before, 8);
-    if (tag.len > 8) tag.len = 8; /* RFC 9175 3.2.1: it has no more */
+    if (tag.len > 8) tag.len = 8; /* RFC 9175 3.2.1: its maximum */
     if (tag.len > 0) memcpy(bytes + 8, tag.ptr, tag.len);
     return nacre__peer_hash(b->core, peer, nacre_bytes_of(bytes, 8 + tag.len)) | 1;
 }
 
-/* Nearly always there is nothing but the OSCORE option. */
+/* Nearly always OSCORE is the only option. */
 static bool may_have_blocks(uint32_t seen)
 {
     return (seen & (NACRE__SEEN(NACRE_OPT_BLOCK1) | NACRE__SEEN(NACRE_OPT_BLOCK2))) != 0;
@@ -49,7 +49,7 @@ static bool read_options(const nacre__outer_blocks *b, const nacre__received *re
     return !nacre_is_absent(o->oscore) && (!nacre_is_absent(o->block1) || !nacre_is_absent(o->block2));
 }
 
-/* ---- Answers in clear ---------------------------------------------------------------------------------------------- */
+/* ---- Unprotected responses --------------------------------------------------------------------------------------- */
 
 static bool say(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received, uint8_t code,
                 uint32_t block1, uint64_t size1)
@@ -64,15 +64,15 @@ static bool say(nacre__outer_blocks *b, nacre__server_exchange *exchange, const 
     return false;
 }
 
-/* RFC 7959 2.9.3, 4: what would do. */
+/* RFC 7959 2.9.3, 4: suggests a size that fits. */
 static bool say_too_large(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received)
 {
     return say(b, exchange, received, NACRE_TOO_LARGE, 0, b->core->config.max_unfragmented);
 }
 
-/* ---- Putting together ---------------------------------------------------------------------------------------------- */
+/* ---- Joining blocks ---------------------------------------------------------------------------------------------- */
 
-/* A block for a kid that no context has is not worth a place. */
+/* Whether any context has the kid; other blocks get no entry. */
 static bool may_be_ours(nacre_bytes value, nacre__is_for_us *is_for_us, void *self)
 {
     nacre_oscore_option option;
@@ -94,7 +94,7 @@ static bool is_announced_too_large(const nacre__outer_blocks *b, const outer_opt
     return !nacre_is_absent(o->size1) && nacre_option_uint(o->size1, &size) && size > b->core->config.max_unfragmented;
 }
 
-/* The last block is there: from here on it is a message like any other. */
+/* The last block has arrived: continues as an ordinary message. */
 static bool complete(const nacre__outer_blocks *b, nacre__received *received, nacre__outer *entry)
 {
     entry->state = NACRE__OUTER_TAKEN;
@@ -113,12 +113,12 @@ static bool take_block(nacre__outer_blocks *b, nacre__server_exchange *exchange,
     if (!is_whole(block, piece.len)) return say(b, exchange, received, NACRE_BAD_REQUEST, 0, 0);
     if (is_announced_too_large(b, o)) return say_too_large(b, exchange, received);
     nacre__outer *entry = nacre__outer_find(b, NACRE__OUTER_JOINING, peer, key);
-    if (block.num == 0) { /* RFC 7959 2.5: a new beginning replaces what was there */
+    if (block.num == 0) { /* RFC 7959 2.5: a new first block replaces earlier ones */
         if (entry == NULL) entry = nacre__outer_take(b, NACRE__OUTER_JOINING, peer, key);
         if (entry == NULL) return say(b, exchange, received, NACRE_UNAVAILABLE, 0, 0);
         entry->body_len = 0;
     } else if (entry == NULL || entry->body_len != nacre__block_offset(block)) {
-        /* RFC 7959 2.9.2; what was put together stays, because this one is unauthenticated */
+        /* RFC 7959 2.9.2; earlier blocks stay, because this one is unauthenticated */
         return say(b, exchange, received, NACRE_INCOMPLETE, nacre__block_value(block), 0);
     }
     entry->before = entry->body_len;
@@ -130,8 +130,7 @@ static bool take_block(nacre__outer_blocks *b, nacre__server_exchange *exchange,
     return say(b, exchange, received, NACRE_CONTINUE, nacre__block_value(block), 0);
 }
 
-/* RFC 8613 8.2.1: outer blocks come before OSCORE. True: `received` is a whole message now, or always was. False: it was
- * answered. */
+/* RFC 8613 8.2.1: outer blocks are joined before OSCORE. True: `received` is a whole message. False: it was answered. */
 bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchange, nacre__received *received,
                           nacre__is_for_us *is_for_us, void *self)
 {
@@ -153,23 +152,23 @@ bool nacre__outer_request(nacre__outer_blocks *b, nacre__server_exchange *exchan
     block_request->block1 = nacre__block_value(block1);
     block_request->has_block2 = has_block2; /* RFC 7959 2.4: early negotiation */
     block_request->szx = block2.szx;
-    /* what no context can open is refused as any such message, now and not when it has come whole */
+    /* without a matching context it is refused like any message, now and not when complete */
     if (!has_block1 || (block1.num == 0 && !block1.more) || !may_be_ours(o.oscore, is_for_us, self)) return true;
     return take_block(b, exchange, received, block1, &o);
 }
 
-/* The last block counts as not come yet: it will be sent again, and what came before it stays. */
+/* Removes the last block, which will be retransmitted; the earlier ones stay. */
 void nacre__outer_put_back(nacre__outer *entry)
 {
     entry->state = NACRE__OUTER_JOINING;
     entry->body_len = entry->before;
 }
 
-/* The store must be waited for before this can be accepted; the last block sent again finds it further on. */
+/* The request waits for the store; it is accepted when the last block is retransmitted. */
 void nacre__outer_put_off(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received)
 {
     nacre__request_persist(b->x->persist, received->context);
-    if (nacre_address_is_reliable(&exchange->record->peer)) { /* which sends nothing again */
+    if (nacre_address_is_reliable(&exchange->record->peer)) { /* which retransmits nothing */
         nacre__response_refuse(b->x, exchange, NACRE_ERR_NOT_YET, received->outer.token);
         return;
     }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* rederivation: the peers with which RFC 8613 B.2 may be carried out, and what both sides of it share: how a renewal's context
- * is found, how new keys take the place of old ones, and the news of it. */
+/* rederivation: the peers enabled for RFC 8613 B.2, and what both roles share: finding a rederivation's context, replacing
+ * old keys, and the event. */
 #include "endpoint/core/hash.h"
 #include "endpoint/message/nstart.h"
 #include "endpoint/rederive/rederivation.h"
 
-/* ---- Which there are ----------------------------------------------------------------------------------------------- */
+/* ---- Registry ---------------------------------------------------------------------------------------------------- */
 
-/* By Recipient ID, which is what a request names. */
+/* By Recipient ID, the kid of received requests. */
 static nacre_rederivation **bucket_of(nacre__rederivations *d, nacre_bytes kid)
 {
     static const nacre_address nobody;
@@ -22,7 +22,7 @@ nacre_rederivation *nacre__rederivation_next(nacre__rederivations *d, nacre_rede
     return r;
 }
 
-/* What the procedure will need of the material, tried out. */
+/* Checks that the material works for the procedure. */
 static nacre_err try_out(nacre_rederivation *r, const nacre_crypto *crypto)
 {
     static const uint8_t r1[NACRE_REDERIVE_NONCE];
@@ -34,7 +34,7 @@ static nacre_err try_out(nacre_rederivation *r, const nacre_crypto *crypto)
     return err;
 }
 
-/* The key with which its R2 are recognised: of this endpoint and this time only. */
+/* Draws the key that recognises its R2: new each time it is added. */
 static void begin_offers(nacre__rederivations *d, nacre_rederivation *r)
 {
     uint8_t key[NACRE_REDERIVE_KEY];
@@ -66,7 +66,7 @@ nacre_context *nacre_rederivation_context(const nacre_rederivation *r)
     return r->current;
 }
 
-/* ---- Taking the place of old keys ---------------------------------------------------------------------------------- */
+/* ---- Replacing keys ---------------------------------------------------------------------------------------------- */
 
 static void forget_news(nacre__rederivations *d, nacre_rederivation *r)
 {
@@ -78,7 +78,7 @@ static void forget_news(nacre__rederivations *d, nacre_rederivation *r)
     r->has_news = false;
 }
 
-/* What is in flight under the context in use ends, and so does the news of it. */
+/* Ends what is in flight under the context in use, and drops its event. */
 void nacre__rederivation_retire(nacre__rederivations *d, nacre_rederivation *r)
 {
     forget_news(d, r);
@@ -86,7 +86,7 @@ void nacre__rederivation_retire(nacre__rederivations *d, nacre_rederivation *r)
     r->current = NULL;
 }
 
-/* The context in `own` is the one in use from now on. No request #2 from before, of either side, may end it. */
+/* Puts the context in `own` into use. No earlier request #2, of either side, may end it. */
 void nacre__rederivation_established(nacre__rederivations *d, nacre_rederivation *r, const nacre_address *peer)
 {
     nacre_rederive_void_offers(&r->offers);
@@ -113,7 +113,7 @@ bool nacre__rederivation_event(nacre__rederivations *d, nacre_event *event)
 void nacre__rederivation_remove(nacre__rederivations *d, nacre_rederivation *r)
 {
     const bool asks = r->asks; /* the caller's: it may be added again */
-    r->asks = false;           /* no request takes the lead while they end */
+    r->asks = false;           /* no request may lead while they end */
     nacre__rederivation_retire(d, r);
     for (uint32_t i = 0; i < d->core->config.num_client_exchanges; i++) {
         nacre__client_exchange *exchange = &d->x->clients[i];
@@ -135,7 +135,7 @@ void nacre__rederivation_remove(nacre__rederivations *d, nacre_rederivation *r)
     r->endpoint = NULL;
 }
 
-/* The endpoint ends, and they with it. */
+/* Wipes them with the endpoint. */
 void nacre__rederivations_wipe(nacre__rederivations *d)
 {
     for (size_t i = 0; i < NACRE__REDERIVATION_BUCKETS; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* rederivation: RFC 8613 B.2, carried out by an endpoint. */
+/* rederivation: RFC 8613 B.2 in an endpoint. */
 #ifndef NACRE_ENDPOINT_REDERIVE_REDERIVATION_H
 #define NACRE_ENDPOINT_REDERIVE_REDERIVATION_H
 
@@ -12,10 +12,10 @@ enum { NACRE__REDERIVATION_BUCKETS = 64 };
 typedef struct nacre__rederivations {
     nacre__exchanges *x;
     nacre__core *core;
-    nacre_endpoint *endpoint; /* by which the caller's nacre_rederivation knows where it was added */
+    nacre_endpoint *endpoint; /* identifies where a nacre_rederivation was added */
     void (*remove_context)(nacre_endpoint *endpoint, nacre_context *context);
     nacre_rederivation *buckets[NACRE__REDERIVATION_BUCKETS];
-    nacre_rederivation *with_news; /* of which there is news */
+    nacre_rederivation *with_news; /* with an event to be pulled */
 } nacre__rederivations;
 
 /* rederivation.c */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* rederivation_client: the side of RFC 8613 B.2 that asks.
+/* rederivation_client: the client role of RFC 8613 B.2.
  *
- * One request leads: it is request #1 and, once response #1 has verified, request #2. The others with the same renewal wait
- * until an answer to #2 has verified. However the leader ends before that, the procedure has failed and left nothing; the
- * first that goes next leads anew.
+ * One request leads: it is request #1 and, once response #1 has verified, request #2. The others with the same rederivation
+ * wait until a response to #2 has verified. If the leader ends before that, the procedure has failed and left no state; the
+ * next request transmitted leads anew.
  *
- * A client exchange with a renewal always has a context, for one without is sent in clear. Until it is chosen, at each
- * transmission, that is the spare one, which holds no keys and protects nothing. */
+ * A client exchange with a rederivation always has a context, because without one it would be sent unprotected. Until a
+ * context is chosen at transmission it is the spare one, which has no keys and cannot protect. */
 #include "endpoint/core/hash.h"
 #include "endpoint/message/nstart.h"
 #include "endpoint/rederive/rederivation.h"
@@ -17,7 +17,7 @@ static bool leads(const nacre__client_exchange *exchange)
            exchange->rederivation->leader == exchange->number;
 }
 
-/* Whether a request may be made with the renewal; then the exchange is its own. */
+/* Whether a request may use the rederivation, which then provides its context. */
 bool nacre__rederivation_may_request(const nacre__rederivations *d, const nacre_rederivation *r,
                                      const nacre_context *context)
 {
@@ -40,7 +40,7 @@ static void begin(nacre__rederivations *d, nacre__client_exchange *exchange, nac
     exchange->context = &r->own.context;
 }
 
-/* The exchange is to be transmitted: chooses its context. False: it waits, or has failed. */
+/* Chooses the context before transmission. False: the exchange waits, or has failed. */
 bool nacre__rederivation_choose(nacre__rederivations *d, nacre__client_exchange *exchange)
 {
     nacre_rederivation *r = exchange->rederivation;
@@ -57,8 +57,8 @@ bool nacre__rederivation_choose(nacre__rederivations *d, nacre__client_exchange 
     return err == NACRE_OK;
 }
 
-/* How it is to be protected. RFC 8613 B.2: kid contexts of their own for #1 and #2. Afterwards the ID Context, as ever: a
- * server that still has an older context under this kid would otherwise take that one. */
+/* Protection options. RFC 8613 B.2: special kid contexts for #1 and #2; later the ID Context, by default: otherwise a server
+ * with an older context under this kid would use that one. */
 const nacre_protect_options *nacre__rederivation_how(const nacre__client_exchange *exchange, nacre_protect_options *buf)
 {
     if (!leads(exchange)) return NULL;
@@ -66,7 +66,7 @@ const nacre_protect_options *nacre__rederivation_how(const nacre__client_exchang
     return buf;
 }
 
-/* ---- Answers ------------------------------------------------------------------------------------------------------- */
+/* ---- Responses --------------------------------------------------------------------------------------------------- */
 
 /* The server has started the procedure in answer to an ordinary request. */
 static nacre_err follow(nacre__client_exchange *exchange, nacre_rederive_client *client)
@@ -77,7 +77,7 @@ static nacre_err follow(nacre__client_exchange *exchange, nacre_rederive_client 
     return nacre_rederive_follow(client, &r->material, r->first);
 }
 
-/* An answer that did not verify: true when it is response #1, and the request goes on as #2. */
+/* A response that did not verify: true if it is response #1; the request continues as #2. */
 bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchange *exchange,
                                   const nacre__received *received)
 {
@@ -99,12 +99,12 @@ bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchang
     exchange->context = &r->own.context;
     exchange->observation =
         (nacre__observation){ .wanted = exchange->observation.wanted, .leaving = exchange->observation.leaving };
-    if (!is_leader) nacre__rederivation_retire(d, r); /* the peer has its keys, and has forgotten all but these */
+    if (!is_leader) nacre__rederivation_retire(d, r); /* the peer still has the keys, but no other state */
     nacre__client_exchange_again(d->x, exchange);
     return true;
 }
 
-/* An answer that verified. False: it is none, because no response comes under context 1. */
+/* A response that verified. False: not acceptable, because no response uses context 1. */
 bool nacre__rederivation_verified(nacre__rederivations *d, nacre__client_exchange *exchange)
 {
     nacre_rederivation *r = exchange->rederivation;
@@ -125,7 +125,7 @@ static void resume_others(nacre__rederivations *d, const nacre_rederivation *r)
     }
 }
 
-/* The exchange leads no more: the procedure is done, or has failed. */
+/* The leader has ended: the procedure is complete or has failed. */
 void nacre__rederivation_left(nacre__rederivations *d, const nacre__client_exchange *exchange)
 {
     nacre_rederivation *r = exchange->rederivation;
@@ -136,8 +136,8 @@ void nacre__rederivation_left(nacre__rederivations *d, const nacre__client_excha
     resume_others(d, r);
 }
 
-/* The peer's own procedure has come to its end first: ours is given up. What only went out as request #1 was not acted on,
- * and goes again under the new context. */
+/* The peer's own procedure has completed first: gives up ours. A request sent only as #1 was not acted on, and is sent again
+ * under the new context. */
 void nacre__rederivation_yield(nacre__rederivations *d, nacre_rederivation *r)
 {
     nacre__client_exchange *leader = r->leader != 0 ? nacre__client_exchange_of(d->x, r->leader) : NULL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* rederivation_server: the side of RFC 8613 B.2 that answers.
+/* rederivation_server: the server role of RFC 8613 B.2.
  *
- * A request that no context verified may be request #1 or #2 of a peer for which there is a renewal. #1 costs key derivations
- * before anything is known of its sender, so its rate is limited: each peer has a share, and what is above the share comes
- * out of one rate for all, so that captured requests #1 of a peer neither silence that peer nor take the share of others. The
- * rest is dropped, and a retransmission tries again. #2 costs one HMAC until its R2 is recognised. */
+ * A request that no context verified may be request #1 or #2 of a peer with a rederivation. #1 costs key derivations before
+ * its sender is authenticated, so it is rate-limited: each peer has a share; excess requests use a rate common to all, so
+ * that replays of a peer's #1 neither block that peer nor use the share of others. The rest is dropped, and retransmissions
+ * try again. #2 costs one HMAC until its R2 is recognised. */
 #include "oscore/unprotect.h"
 #include "endpoint/core/hash.h"
 #include "endpoint/message/nstart.h"
@@ -14,7 +14,7 @@
 
 /* ---- Finding ------------------------------------------------------------------------------------------------------- */
 
-/* Whether the place holds the context in use, or, with our request #2 on its way, the one that will be. */
+/* Whether `own` holds the context in use, or, with our request #2 in flight, the next one. */
 static bool is_in_use(const nacre_rederivation *r)
 {
     return r->leader != 0 ? !r->client.waiting : r->current == &r->own.context;
@@ -26,7 +26,7 @@ static bool fits(const nacre_rederivation *r, const nacre_oscore_option *option)
                             nacre_bytes_equal(option->kid_context, nacre_context_id_context(&r->own.context)));
 }
 
-/* The next context that came out of a renewal and that the request may mean; NULL when there is none. */
+/* The next rederived context that matches the request's kid, or NULL. */
 nacre_context *nacre__rederivation_next_context(nacre__rederivations *d, nacre__received *received)
 {
     if (received->rederivations_end) return NULL;
@@ -37,8 +37,8 @@ nacre_context *nacre__rederivation_next_context(nacre__rederivations *d, nacre__
     return received->rederivation != NULL ? &received->rederivation->own.context : NULL;
 }
 
-/* A request that verified under a renewal's context: if our request #2 is still unanswered, the peer has taken it all the
- * same, for it brought the keys. */
+/* A request verified under a rederived context: if our request #2 is still unanswered, the peer has accepted it, because it
+ * has the keys. */
 void nacre__rederivation_proved(nacre__rederivations *d, const nacre__received *received)
 {
     nacre_rederivation *r = received->rederivation;
@@ -48,7 +48,8 @@ void nacre__rederivation_proved(nacre__rederivations *d, const nacre__received *
     nacre__rederivation_left(d, leader);
 }
 
-/* A burst may hold requests of the old keys behind the one that brought new ones, in the same place. */
+/* Whether the request used old keys: a burst may have such requests after the one that replaced the keys of the same
+ * context. */
 bool nacre__rederivation_is_past(const nacre__received *received)
 {
     return received->rederivation != NULL && received->err == NACRE_OK && received->context != NULL &&
@@ -62,7 +63,7 @@ typedef struct attempt {
     nacre__server_exchange *server;
     nacre__received *received;
     nacre_rederivation *r;
-    nacre_buf buf; /* for what is decrypted */
+    nacre_buf buf; /* for the plaintext */
 } attempt;
 
 static bool rate_allows(nacre__rederivations *d, nacre_rederivation *r)
@@ -74,7 +75,7 @@ static bool rate_allows(nacre__rederivations *d, nacre_rederivation *r)
     return in_share || nacre__token_take(&d->x->rate_limits->rederivation_excess, d->core->now_ms, of_all);
 }
 
-/* Request #2 once more, or another request before its answer was seen: the context that it names is in use. */
+/* Request #2 again, or another request before its response arrived: the context that it names is in use. */
 static nacre_err take_wrapped(const attempt *a)
 {
     static const nacre__unprotect_how wrapped = { .any_kid_context = true };
@@ -90,14 +91,14 @@ static nacre_err take_wrapped(const attempt *a)
 static bool names_current(const attempt *a)
 {
     const nacre_bytes field =
-        a->received->read.oscore.kid_context; /* its last bytes are R2 | R3: nacre_rederive_recognise */
+        a->received->read.oscore.kid_context; /* its last bytes are R2 | R3, see nacre_rederive_recognise */
     const size_t len = NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE;
     return is_in_use(a->r) && nacre_bytes_equal(nacre_bytes_of(field.ptr + field.len - len, len),
                                                 nacre_context_id_context(&a->r->own.context));
 }
 
-/* Both sides lead at once: the one with the smaller Sender ID gives way to the other's request #2, or both would wait for
- * ever. */
+/* If both sides lead at once, the one with the smaller Sender ID accepts the other's request #2; otherwise both would wait
+ * for ever. */
 static bool gives_way(const nacre_rederivation *r)
 {
     const nacre_bytes ours = r->material.sender_id, theirs = r->material.recipient_id;
@@ -111,7 +112,7 @@ static nacre_err accept_2(const attempt *a)
     nacre_rederivation *r = a->r;
     if (names_current(a)) return take_wrapped(a);
     if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
-    nacre__protect_batch_flush(d->x->batch); /* nothing may still want the keys that go */
+    nacre__protect_batch_flush(d->x->batch); /* uses the keys that are replaced */
     const nacre_err err =
         nacre_rederive_accept(&r->offers, &r->own, &r->spare, &d->core->config.crypto, &r->material, &a->received->id,
                               &a->received->plain, a->buf, &a->received->outer, d->core->now_ms);
@@ -122,7 +123,7 @@ static nacre_err accept_2(const attempt *a)
     return NACRE_OK;
 }
 
-/* Answers #1; NACRE_ERR_REPLAY_ECHO says that this is done. */
+/* Responds to #1; NACRE_ERR_REPLAY_ECHO: done. */
 static nacre_err respond_1(const attempt *a, bool ordinary)
 {
     nacre__rederivations *d = a->d;
@@ -140,14 +141,14 @@ static nacre_err respond_1(const attempt *a, bool ordinary)
     return NACRE_ERR_REPLAY_ECHO;
 }
 
-/* Whether it may be protected with the context that was there before the procedure, and is lost. */
+/* Whether it may be protected with the lost context from before the procedure. */
 static bool may_be_ordinary(const attempt *a)
 {
     const nacre_bytes field = a->received->read.oscore.kid_context;
     return a->r->current == NULL && (nacre_is_absent(field) || nacre_bytes_equal(field, a->r->material.id_context));
 }
 
-/* NACRE_ERR_BUSY: not now. */
+/* NACRE_ERR_BUSY: rate limit exceeded. */
 static nacre_err try_one(const attempt *a, nacre_rederive_step step)
 {
     nacre_rederivation *r = a->r;
@@ -156,7 +157,7 @@ static nacre_err try_one(const attempt *a, nacre_rederive_step step)
     if (step == NACRE_REDERIVE_NONE && !may_be_ordinary(a)) return NACRE_ERR_NO_CONTEXT;
     if (!rate_allows(a->d, r)) return NACRE_ERR_BUSY;
     const nacre_err err = respond_1(a, step == NACRE_REDERIVE_NONE);
-    /* it may well be that of a context that was lost */
+    /* it may be protected with a lost context */
     return step == NACRE_REDERIVE_NONE && err == NACRE_ERR_PROTECTION_INVALID ? NACRE_ERR_NO_CONTEXT : err;
 }
 
@@ -165,7 +166,7 @@ static bool may_be_another(nacre_err err)
     return err == NACRE_ERR_NO_CONTEXT || err == NACRE_ERR_PROTECTION_INVALID || err == NACRE_ERR_BUSY;
 }
 
-/* A request that no context verified. True: it is dealt with. Otherwise `received` says what it has come to. */
+/* A request that no context verified. True: handled. Otherwise `received` has the result. */
 bool nacre__rederivation_takes(nacre__rederivations *d, nacre__server_exchange *exchange, nacre__received *received)
 {
     if (received->err != NACRE_ERR_NO_CONTEXT && received->err != NACRE_ERR_PROTECTION_INVALID &&
