@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* context: one security context, from its parameters to its wiping (RFC 8613 3.1, 3.2). */
+/* context: creates, compares and wipes a security context (RFC 8613 3.1, 3.2). */
 #include "context/derive.h"
 #include "context/fields.h"
 #include "context/sequence.h"
@@ -71,7 +71,7 @@ static void release(const nacre_context *ctx, void *key)
     if (ctx->ops->key_layout(ctx->aead, &size, &align)) ctx->ops->key_release(ctx->aead, key, size);
 }
 
-/* RFC 8613 3.2.1. ctx->keys says whether they are there: both or none. */
+/* RFC 8613 3.2.1. ctx->keys: both keys exist, or none. */
 static nacre_err derive(nacre_context *ctx, nacre__source *source, uint8_t *keys)
 {
     nacre_err err = nacre__source_extract(source);
@@ -96,7 +96,7 @@ static nacre_err take_derived(nacre_context *ctx, const nacre_crypto *crypto, co
     return err;
 }
 
-/* All but the keys and the Common IV. */
+/* Sets everything except the keys and the Common IV. */
 static nacre_err begin(nacre_context *ctx, const nacre_crypto *crypto, const nacre_context_params *params,
                        nacre_buf keys)
 {
@@ -114,8 +114,8 @@ static nacre_err begin(nacre_context *ctx, const nacre_crypto *crypto, const nac
         nacre_wipe(ctx, sizeof *ctx);
         return err;
     }
-    /* RFC 8613 3.2.2: of new keys nothing was seen. Of keys that outlive the process, what was seen is not known, whatever
-     * number is the next one to send: a server that answers with the nonces of requests sends none (RFC 8613 7.5). */
+    /* RFC 8613 3.2.2: the window of new keys is empty. That of persistent keys is unknown after a restart, whatever the next
+     * sequence number: a server that responds with the nonces of requests uses none (RFC 8613 7.5). */
     if (params->persistent && !params->never_used) nacre_replay_forget(&ctx->replay);
 
     ctx->ops = crypto->ops;
@@ -129,7 +129,7 @@ static nacre_err begin(nacre_context *ctx, const nacre_crypto *crypto, const nac
     ctx->key_stride = stride & 0xffffu;
     ctx->next = params->next_seq;
     ctx->persistent = params->persistent;
-    ctx->window_on_disk = params->persistent; /* until the store says otherwise, it may give back an older one */
+    ctx->window_on_disk = params->persistent; /* until confirmed, the store may restore an older window */
     ctx->chunk = (uint32_t)first_chunk(params) & NACRE__CHUNK_BITS;
     ctx->max_chunk = (uint32_t)max_chunk(params) & NACRE__CHUNK_BITS;
     if (!nacre_is_absent(params->echo)) memcpy(ctx->echo, params->echo.ptr, NACRE_ECHO_LEN);
@@ -179,7 +179,7 @@ nacre_err nacre_context_set_replay(nacre_context *ctx, bool known, uint64_t inde
         return err;
     }
     nacre_replay_forget(&ctx->replay);
-    nacre_context_confirm_window_lost(ctx); /* the store holds no window that could come back */
+    nacre_context_confirm_window_lost(ctx); /* the store holds no window to restore */
     return NACRE_OK;
 }
 
@@ -213,8 +213,8 @@ const nacre_replay *nacre_context_replay(const nacre_context *ctx)
     return &ctx->replay;
 }
 
-/* Common IV and keys come from one secret, salt, hash and algorithm (RFC 8613 3.2.1), so that where the IVs are equal, equal
- * IDs make equal keys. It is not public, as the IDs are. */
+/* Common IV and keys come from one secret, salt, hash and algorithm (RFC 8613 3.2.1), so equal IVs and equal IDs imply equal
+ * keys. Unlike the IDs it is not public. */
 static bool same_source(const nacre_context *a, const nacre_context *b)
 {
     return a->aead != NULL && a->aead == b->aead && nacre_equal_ct(a->common_iv, b->common_iv, a->aead->nonce_len) &&
@@ -243,7 +243,7 @@ uint32_t nacre_context_failed_decryptions(const nacre_context *ctx)
 
 nacre_usage nacre_context_usage(const nacre_context *ctx)
 {
-    /* draft-ietf-core-oscore-key-limits 2.1.1: the 8-byte tags of CCM bear fewer forgeries and shorter messages. */
+    /* draft-ietf-core-oscore-key-limits 2.1.1: CCM with 8-byte tags allows fewer forgeries and shorter messages. */
     bool short_tag = ctx->aead->tag_len == 8;
     nacre_usage u = {
         .protected_messages = ctx->sealed > ctx->next ? ctx->sealed : ctx->next,

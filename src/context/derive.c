@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* derive: the three derivations of RFC 8613 3.2.1, through the provider where it keeps secrets to itself. */
+/* derive: the three derivations of RFC 8613 3.2.1, by the provider if it holds the secrets. */
 #include "context/derive.h"
 #include "base/cbor_write.h"
 #include "crypto/hkdf.h"

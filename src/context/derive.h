@@ -7,12 +7,12 @@
 
 enum { NACRE_MAX_ID_CONTEXT = 255, NACRE_MAX_INFO = 1 + (1 + NACRE_MAX_ID) + (2 + NACRE_MAX_ID_CONTEXT) + 3 + 4 + 2 };
 
-/* Writes `info` = [id, id_context or null, alg, type, L]; `type` is "Key" or "IV". Gives its length. */
+/* Writes `info` = [id, id_context or null, alg, type, L]; `type` is "Key" or "IV". Returns its length. */
 size_t nacre__info(uint8_t out[NACRE_MAX_INFO], nacre_bytes id, nacre_bytes id_context, int cose_alg, const char *type,
                    size_t length);
 
-/* What is derived from: the parameters with the AEAD looked up, and what HKDF has extracted from the secret, once for all
- * three values; not where the provider keeps secrets to itself. */
+/* Input of the derivations: the parameters, their AEAD, and the HKDF PRK, extracted once for all three values; no PRK if the
+ * provider holds the secrets. */
 typedef struct nacre__source {
     const nacre_crypto *crypto;
     const nacre_aead *aead;
@@ -20,7 +20,7 @@ typedef struct nacre__source {
     uint8_t prk[NACRE_MAX_HASH];
 } nacre__source;
 
-/* Begins; what follows succeeds or not, nacre__source_wipe ends it. */
+/* Call nacre__source_wipe at the end, whatever the results. */
 nacre_err nacre__source_extract(nacre__source *source);
 void nacre__source_wipe(nacre__source *source);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fields: what a context holds in another form than it is used in. */
+/* fields: accessors of packed context fields. */
 #ifndef NACRE_CONTEXT_FIELDS_H
 #define NACRE_CONTEXT_FIELDS_H
 
@@ -16,7 +16,7 @@ static inline void *nacre__recipient_key(const nacre_context *ctx)
     return (uint8_t *)ctx->keys + ctx->key_stride;
 }
 
-/* Asks for the memory of a prepared key: as much as a key schedule of AES-128 takes. */
+/* Prefetches a prepared key: as much as an AES-128 key schedule. */
 static inline void nacre__fetch_key(const void *key)
 {
     for (size_t line = 0; line < 192; line += 64) NACRE__PREFETCH((const uint8_t *)key + line);

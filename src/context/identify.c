@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* identify: what tells a context from others, without its keys (RFC 8613 3.3). */
+/* identify: distinguishes contexts without their keys (RFC 8613 3.3). */
 #include "context/identify.h"
 #include "context/derive.h"
 #include <string.h>

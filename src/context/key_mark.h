@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* key_mark: a number for a context's Sender Key or Recipient Key, for hash tables and sorted lists of keys. Equal keys have equal
- * marks; unequal keys differ, but for a chance of 2^-64. A mark tells nothing of the key: it is made of what
+/* key_mark: a number for a context's Sender Key or Recipient Key, for hash tables and sorted lists of keys. Equal keys have
+ * equal marks; unequal keys collide with probability 2^-64. A mark reveals nothing of the key: it hashes what
  * nacre_context_same_sender_key compares, under a random key. */
 #ifndef NACRE_CONTEXT_KEY_MARK_H
 #define NACRE_CONTEXT_KEY_MARK_H
@@ -18,7 +18,7 @@ static inline uint64_t nacre__key_mark(const nacre_context *ctx, nacre_direction
     const uint8_t *id = seal ? ctx->sender_id : ctx->recipient_id;
     const size_t id_len = seal ? ctx->sender_id_len : ctx->recipient_id_len;
     uint64_t iv[2] = { 0, 0 };
-    NACRE__COPY_FIXED(&iv[0], ctx->common_iv, 8); /* zeros behind a shorter nonce */
+    NACRE__COPY_FIXED(&iv[0], ctx->common_iv, 8); /* zeros after a shorter nonce */
     NACRE__COPY_FIXED(&iv[1], ctx->common_iv + 8, NACRE_MAX_NONCE - 8);
     nacre__siphash hash = nacre__siphash_start(key);
     nacre__siphash_word(&hash, iv[0]);

@@ -6,11 +6,11 @@
  *    ------+-------------------------------+----------->  numbers
  *    seen  |  one bit each: seen or fresh  |  fresh
  *
- * The bits are a ring: number n has bit n mod (64 * words), so that moving up clears what enters and shifts nothing. */
+ * The bits are a ring: number n has bit n mod (64 * words), so that advancing only clears the bits that enter. */
 #include "base/copy.h"
 #include "context/fields.h"
 
-/* What the ring is made of: whole words; or bytes where size counts more, so that a small machine needs no wide shifts. */
+/* Cells of the ring: words, or bytes with -Os, which need no wide shifts on small machines. */
 #if defined(__OPTIMIZE_SIZE__)
 typedef uint8_t cell;
 #else
@@ -18,7 +18,7 @@ typedef uint64_t cell;
 #endif
 enum { CELL = 8 * sizeof(cell) };
 
-/* A ring is a power of two words, so that a number finds its place by a mask. */
+/* A power of two, so that a mask gives the index. */
 static uint32_t ring_words(uint16_t size)
 {
     uint32_t words = 1;
@@ -36,7 +36,7 @@ static cell *cell_of(const nacre_replay *w, uint32_t seq)
     bool inside = w->size <= 64;
     const void *ring = inside ? &w->bits : w->words;
     uint32_t bits = inside ? 64 : 64 * ring_words(w->size);
-    return (cell *)(uintptr_t)ring + (seq & (bits - 1)) / CELL; /* who writes has a window that is not const */
+    return (cell *)(uintptr_t)ring + (seq & (bits - 1)) / CELL; /* writers hold a non-const window */
 }
 
 static bool bit_at(const nacre_replay *w, uint64_t seq)
@@ -49,7 +49,7 @@ static void set_bit(nacre_replay *w, uint64_t seq)
     *cell_of(w, (uint32_t)seq) |= (cell)((cell)1 << (seq % CELL));
 }
 
-/* Clears the bits of `count` numbers from `seq` on, in cells; more than the ring has is all of it. */
+/* Clears the bits of `count` numbers from `seq` on, in cells; at most the whole ring. */
 NACRE__NOT_INLINE static void clear_cells(nacre_replay *w, uint64_t seq, uint64_t count)
 {
     uint32_t bits = w->size <= 64 ? 64 : 64 * ring_words(w->size);
@@ -66,7 +66,7 @@ NACRE__NOT_INLINE static void clear_cells(nacre_replay *w, uint64_t seq, uint64_
     }
 }
 
-/* The same. Where there is but one cell, which is the rule, a mask turned to its place does it. */
+/* The same; a single cell, the common case, takes one rotated mask. */
 static NACRE__INLINE void clear_bits(nacre_replay *w, uint64_t seq, uint64_t count)
 {
     if (CELL < 64 || w->size > 64) {
@@ -94,7 +94,7 @@ nacre_err nacre_replay_init(nacre_replay *w, uint16_t size, uint64_t *words)
     return NACRE_OK;
 }
 
-/* RFC 8613 7.5: a window that was lost is not taken for an empty one. */
+/* RFC 8613 7.5: a lost window is not an empty one. */
 void nacre_replay_forget(nacre_replay *w)
 {
     w->known = false;
@@ -165,7 +165,7 @@ nacre_err nacre_replay_import_seen(nacre_replay *w, const int64_t *seen, size_t 
     for (size_t i = 0; i < num_seen; i++)
         if (seen[i] < -1 || seen[i] > (int64_t)NACRE_SEQ_MAX || (i > 0 && seen[i] <= seen[i - 1]))
             return NACRE_ERR_BAD_ARGUMENT;
-    uint64_t index = num_seen == 0 ? 0 : (uint64_t)(seen[0] + 1); /* the first and all below it are seen */
+    uint64_t index = num_seen == 0 ? 0 : (uint64_t)(seen[0] + 1); /* the first and all below it count as seen */
     uint64_t end = num_seen == 0 ? 0 : (uint64_t)(seen[num_seen - 1] + 1);
     if (end > index + w->size) index = end - w->size;
     clear_bits(w, 0, UINT64_MAX);

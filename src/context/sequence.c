@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sequence: numbers are used only below a ceiling that the store has confirmed as durable (RFC 8613 B.1.1). The ceiling is
- * asked for in chunks that double up to a limit, and early: with an eighth of a chunk still in hand. */
+ * requested in chunks that double up to a limit, when an eighth of a chunk is left. */
 #include "context/sequence.h"
 #include "context/fields.h"
 
@@ -23,7 +23,7 @@ void nacre_context_confirm_reserved(nacre_context *ctx, uint64_t ceiling)
     if (ceiling <= ctx->next + ctx->in_hand || nacre__is_stopped(ctx)) return;
     uint64_t in_hand = ceiling - ctx->next;
     ctx->in_hand =
-        in_hand > UINT32_MAX ? UINT32_MAX : (uint32_t)in_hand; /* of four thousand million, the rest is lost */
+        in_hand > UINT32_MAX ? UINT32_MAX : (uint32_t)in_hand; /* clamped to UINT32_MAX; the excess is skipped */
     uint32_t twice = 2 * (uint32_t)ctx->chunk;
     ctx->chunk = (twice > ctx->max_chunk ? ctx->max_chunk : twice) & NACRE__CHUNK_BITS;
 }
@@ -42,7 +42,7 @@ void nacre_context_stop(nacre_context *ctx)
     ctx->window_lost_wanted = false;
     ctx->has_echo = false;
     nacre_wipe(ctx->echo, sizeof ctx->echo);
-    if (ctx->replay.size != 0) nacre_replay_forget(&ctx->replay); /* 0: wiped, without any window */
+    if (ctx->replay.size != 0) nacre_replay_forget(&ctx->replay); /* 0: wiped */
 }
 
 bool nacre_context_is_stopped(const nacre_context *ctx)
@@ -53,9 +53,9 @@ bool nacre_context_is_stopped(const nacre_context *ctx)
 void nacre_context_before_save(nacre_context *ctx)
 {
     if (!ctx->persistent) return;
-    /* RFC 8613 B.1.1: what is saved says that numbers from `next` on were not used. */
+    /* RFC 8613 B.1.1: the saved state means that numbers from `next` on are unused. */
     ctx->in_hand = 0;
-    /* RFC 8613 B.1.2: and that what the window does not hold was not seen. */
+    /* RFC 8613 B.1.2: and that numbers not in the window were not seen. */
     if (ctx->replay.known) ctx->window_on_disk = true;
     ctx->window_lost_wanted = false;
 }

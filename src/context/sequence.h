@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* sequence: sender sequence numbers, and what must be durable before they are used (RFC 8613 7.2, B.1.1). */
+/* sequence: sender sequence numbers, and the persistent ceiling that limits them (RFC 8613 7.2, B.1.1). */
 #ifndef NACRE_CONTEXT_SEQUENCE_H
 #define NACRE_CONTEXT_SEQUENCE_H
 
 #include <nacre/context.h>
 #include "base/copy.h"
 
-#define NACRE__CHUNK_BITS UINT32_C(0x3fff) /* of the fields that hold one */
+#define NACRE__CHUNK_BITS UINT32_C(0x3fff) /* bits of a chunk field */
 enum { NACRE__CHUNK_MAX = 10000 };
 
-/* Whether a number may be used now, and which; nacre__sequence_take then uses it.
+/* The next number, if one may be used now; nacre__sequence_take uses it.
  * NACRE_OK, NACRE_ERR_CONTEXT_UNAVAILABLE, NACRE_ERR_NOT_YET; `seq` is set on NACRE_OK only */
 static inline nacre_err nacre__sequence_next(const nacre_context *ctx, uint64_t *seq)
 {
@@ -25,8 +25,8 @@ static inline void nacre__sequence_take(nacre_context *ctx)
     ctx->in_hand -= ctx->persistent;
 }
 
-/* A number as Partial IV: big-endian without leading zeros, zero is one byte (RFC 8613 5). Gives its length, 1 to 5; what is
- * behind it becomes zero. */
+/* A number as Partial IV: big-endian without leading zeros, zero is one byte (RFC 8613 5). Returns its length, 1 to 5; the
+ * bytes after it become zero. */
 static inline uint8_t nacre__partial_iv(uint8_t out[5], uint64_t seq)
 {
 #if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)

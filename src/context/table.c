@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* table: contexts by Recipient ID and ID Context, open addressing with linear probing; taking one out closes the gap behind
- * it. A request names a kid, and may leave out its kid context (RFC 8613 5.1), so contexts are found both ways:
+/* table: contexts by Recipient ID and ID Context, open addressing with linear probing; removal closes the gap. A request
+ * names a kid but may omit its kid context (RFC 8613 5.1), so contexts are found both ways:
  *
  *     home of the kid alone:           those without an ID Context, and one of the others, the head of
  *                                        |
  *     homes of kid and ID Context:     a list of those that share the kid:  head <-> member <-> member ...
  *
- * So with a kid context one looks at the head, and then where kid and kid context lead; without one, at the kid's home and
- * along the list. Each slot has some bits of its hash, its tag, beside the pointer, so that contexts are read only where the
- * tags agree: a search that finds nothing reads a cache line or two of slots and hardly ever a context, however many there
- * are. */
+ * A search with a kid context probes the head, then the home of kid and kid context; without one, the kid's home and the
+ * list. Each slot keeps a tag, some bits of its hash, beside the pointer, and contexts are read only if tags match: an
+ * unsuccessful search reads a cache line or two of slots and hardly ever a context. */
 #include <nacre/context.h>
 #include "base/copy.h"
 #include "base/siphash.h"
 #include "context/fields.h"
 
-enum { AT_ONCE = 32, NONE = NACRE_TABLE_MAX_SLOTS /* where a link leads nowhere */ };
+enum { AT_ONCE = 32, NONE = NACRE_TABLE_MAX_SLOTS /* end of a list */ };
 
 #define LINK_BITS ((uint64_t)NONE) /* of the fields that hold one */
 
-/* ---- Hashes: the upper 32 bits make the home, the next lower ones the tag. Under the table's key, for peers send both IDs ---- */
+/* ---- Hashes: the upper 32 bits give the home, the next lower ones the tag. Keyed, because peers choose both IDs ---- */
 
 /* A kid and its length in one word; no context has a longer one. */
 static uint64_t word_of_kid(const uint8_t *id, size_t len)
@@ -52,7 +51,7 @@ static uint64_t hash_of_member(const nacre_table *t, const nacre_context *ctx)
 
 /* ---- Slots ---- */
 
-/* The slot `i` steps behind a hash's home. */
+/* The slot `i` steps after a hash's home. */
 static size_t slot_at(const nacre_table *t, uint64_t hash, size_t i)
 {
     size_t at = (size_t)((hash >> 32) * t->num_slots >> 32) + i;
@@ -74,7 +73,7 @@ static unsigned tag_of(uint64_t hash)
     return hash >> 20 & 0xfff;
 }
 
-/* How far from home the next slot with that tag is, from `from` on; num_slots at the end. */
+/* The distance from home of the next slot with that tag, from `from` on; num_slots at the end. */
 static size_t probe(const nacre_table *t, uint64_t hash, size_t from)
 {
     size_t at = from < t->num_slots ? slot_at(t, hash, from) : 0;
@@ -86,7 +85,7 @@ static size_t probe(const nacre_table *t, uint64_t hash, size_t from)
     return t->num_slots;
 }
 
-/* In a list, and not its head: then its home is that of both. */
+/* In a list but not its head: its home is that of kid and ID Context. */
 static bool is_member(const nacre_table_slot *slot)
 {
     return slot->previous != NONE;
@@ -112,7 +111,7 @@ static size_t find_head(const nacre_table *t, uint64_t hash, nacre_bytes kid, si
     return NONE;
 }
 
-/* The slot of a context, where a hash leads to it; NONE otherwise. */
+/* The slot of a context by hash, or NONE. */
 static size_t find_slot(const nacre_table *t, uint64_t hash, const nacre_context *ctx)
 {
     for (size_t i = 0; (i = probe(t, hash, i)) < t->num_slots; i++)
@@ -129,7 +128,7 @@ static size_t slot_of(const nacre_table *t, const nacre_context *ctx)
 
 /* ---- Changing ---- */
 
-/* What the neighbours of a slot in its list, if it is in one, say of where it is. */
+/* Updates the links of a slot's neighbours in its list, if any. */
 static void link_neighbours(nacre_table *t, const nacre_table_slot *slot, size_t next, size_t previous)
 {
     if (slot->next != NONE) t->slots[slot->next].previous = previous & LINK_BITS;
@@ -158,7 +157,7 @@ nacre_err nacre_table_set_hash_key(nacre_table *t, const uint8_t key[NACRE_TABLE
     return NACRE_OK;
 }
 
-/* Equal keys have equal IDs, so that only those are looked at that one request can mean (RFC 8613 3.3). */
+/* Equal keys have equal IDs, so only contexts that match one request are compared (RFC 8613 3.3). */
 static bool has_recipient_key(const nacre_table *t, const nacre_context *ctx)
 {
     const nacre_bytes kid = nacre_context_recipient_id(ctx), kid_context = nacre__id_context(ctx);
@@ -198,12 +197,12 @@ static size_t home_of(const nacre_table *t, const nacre_table_slot *slot)
     return slot_at(t, is_member(slot) ? hash_of_member(t, slot->context) : hash_of_recipient(t, slot->context), 0);
 }
 
-/* Empties a slot, and moves up what is behind it. */
+/* Empties a slot, and moves later entries up. */
 static void close_gap(nacre_table *t, size_t at)
 {
     for (size_t next = after(t, at); t->slots[next].context != NULL; next = after(t, next)) {
         if (distance(t, home_of(t, &t->slots[next]), next) < distance(t, at, next))
-            continue; /* the gap lies before its home: it may not move there */
+            continue; /* the gap is before its home: it must not move there */
         t->slots[at] = t->slots[next];
         link_neighbours(t, &t->slots[at], at, at);
         at = next;
@@ -227,13 +226,13 @@ void nacre_table_remove(nacre_table *t, const nacre_context *ctx)
 
 /* ---- Finding ---- */
 
-/* Where a search begins: the hash of the kid, and how far from home the first slot with its tag may be. */
+/* Start of a search: the hash of the kid, and the minimum distance from home of a slot with its tag. */
 typedef struct start {
     uint64_t hash;
     size_t first;
 } start;
 
-/* With any ID Context or none. The cursor is how far from home to go on, or num_slots + 1 + a slot of the list. */
+/* With any ID Context or none. The cursor is a distance from home, or num_slots + 1 + a slot of the list. */
 static nacre_context *find_by_kid(const nacre_table *t, start s, nacre_bytes kid, size_t *cursor)
 {
     size_t next = NONE, from = *cursor;
@@ -247,7 +246,7 @@ static nacre_context *find_by_kid(const nacre_table *t, start s, nacre_bytes kid
             }
             next = slot_at(t, s.hash, i);
         }
-        if (from > 0) next = find_head(t, s.hash, kid, s.first); /* it may have been passed before */
+        if (from > 0) next = find_head(t, s.hash, kid, s.first); /* it may be before `from` */
     } else {
         next = from - t->num_slots - 1;
     }
@@ -259,7 +258,7 @@ static nacre_context *find_by_kid(const nacre_table *t, start s, nacre_bytes kid
     return t->slots[next].context;
 }
 
-/* With that ID Context. The cursor is 0, or how far from their home to go on, and 1. */
+/* With that ID Context. The cursor is 0, or 1 + a distance from their home. */
 static nacre_context *find_by_kid_and_context(const nacre_table *t, start s, nacre_bytes kid, nacre_bytes kid_context,
                                               size_t *cursor)
 {
@@ -290,7 +289,7 @@ static nacre_context *find(const nacre_table *t, start s, nacre_bytes kid, nacre
 
 static bool may_be_there(nacre_bytes kid)
 {
-    return !nacre_is_absent(kid) && kid.len <= NACRE_MAX_ID; /* an absent kid is not the empty one */
+    return !nacre_is_absent(kid) && kid.len <= NACRE_MAX_ID; /* an absent kid is not an empty one */
 }
 
 nacre_context *nacre_table_find(const nacre_table *t, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
@@ -309,7 +308,7 @@ static void fetch_slots(const nacre_table *t, uint64_t hash)
     NACRE__PREFETCH(slot + 3); /* on the same line, or the next */
 }
 
-/* The context that a hash leads to, most likely; NULL where there is none. `first` is how far from home its slot is. */
+/* The likely context of a hash, or NULL. `first`: the distance of its slot from home. */
 static const nacre_context *fetch_context(const nacre_table *t, uint64_t hash, size_t *first)
 {
     *first = probe(t, hash, 0);
@@ -319,8 +318,8 @@ static const nacre_context *fetch_context(const nacre_table *t, uint64_t hash, s
     return ctx;
 }
 
-/* In goes through all: the slots are asked for; then the contexts; then ID Contexts; then the keys, while the IDs are
- * compared. By the time that something is read, it is on its way since the go before. */
+/* Four passes over slots, contexts, ID Contexts and keys, comparing IDs in the last; each prefetches what the next one
+ * reads. */
 static void find_at_once(const nacre_table *t, nacre_table_query *queries, size_t num)
 {
     start starts[AT_ONCE];
