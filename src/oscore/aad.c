@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* aad: [ "Encrypt0", h'', bstr .cbor [ 1, [ alg ], request_kid, request_piv, h'' ] ]. The last member would hold Class I
- * options, of which there are none (RFC 8613 4.1). All but three members are the same in each message, and all heads are one
- * byte but that of an algorithm above 23: kid and Partial IV are below 24 bytes, and so is what the byte string holds. */
+ * options, of which there are none (RFC 8613 4.1). Only three members vary. All heads are one byte, except that of an
+ * algorithm above 23, because kid, Partial IV and the byte string are below 24 bytes. */
 #include "oscore/aad.h"
 #include "base/copy.h"
 
@@ -16,7 +16,8 @@ size_t nacre__aad_of(uint8_t out[NACRE_MAX_AAD], int cose_alg, const nacre_reque
             *at = out + (cose_alg < UINT8_FOLLOWS ? 15 : 16); /* numbers of the table are below 256 */
     *at++ = (uint8_t)cose_alg;
     *at++ = (uint8_t)(BSTR | request->kid_len);
-    NACRE__COPY_FIXED(at, request->kid, sizeof request->kid); /* as many as there can be; what follows comes over it */
+    NACRE__COPY_FIXED(at, request->kid, sizeof request->kid); /* copies the maximum; the next member overwrites the
+                                                                 excess */
     at += request->kid_len;
     *at++ = (uint8_t)(BSTR | request->partial_iv_len);
     NACRE__COPY_FIXED(at, request->partial_iv, sizeof request->partial_iv);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* aad: the additional authenticated data (RFC 8613 5.4), as the Enc_structure that goes into the AEAD. */
+/* aad: the additional authenticated data (RFC 8613 5.4), as the Enc_structure passed to the AEAD. */
 #ifndef NACRE_OSCORE_AAD_H
 #define NACRE_OSCORE_AAD_H
 
 #include <nacre/oscore.h>
 #include "base/copy.h"
 
-/* Gives the length. `request` is the identity of the request, for its answers too. */
+/* Returns the length. `request` is the identity of the request, also for its responses. */
 size_t nacre__aad_of(uint8_t out[NACRE_MAX_AAD], int cose_alg, const nacre_request_id *request);
 
-/* The same of a kid and a Partial IV: at most 7 and 5 bytes. */
+/* The same from a kid of at most 7 and a Partial IV of at most 5 bytes. */
 static inline size_t nacre__aad(uint8_t out[NACRE_MAX_AAD], int cose_alg, nacre_bytes kid, nacre_bytes partial_iv)
 {
     nacre_request_id id = { .kid_len = (uint8_t)kid.len, .partial_iv_len = (uint8_t)partial_iv.len };

@@ -4,8 +4,8 @@
  *     R2 = step (1 byte) | S2 (7 bytes, random) | MAC (8 bytes)
  *     MAC = HMAC-SHA-256(key, generation | step in full | S2), its first 8 bytes
  *
- * A step is 1/256 of the lifetime, so that the low byte of its number tells how old an offer is. R1 is not in the MAC:
- * request #2 does not carry it, and context 2, whose ID Context is R2 | R1, has bound both together already. */
+ * A step is 1/256 of the lifetime, so the low byte of its number gives the age of an offer. R1 is not in the MAC:
+ * request #2 does not carry it, and context 2, whose ID Context is R2 | R1, already binds both. */
 #include "oscore/offer.h"
 #include <string.h>
 
@@ -51,7 +51,7 @@ nacre_err nacre__offer_check(const nacre_rederive_server *server, const nacre_cr
 {
     uint8_t mac[NACRE_MAX_HASH];
     const uint64_t now = now_ms / step_ms(server), age = (uint8_t)(now - r2[0]);
-    /* The age is rounded up, so that an offer lives up to two steps shorter than the lifetime, and never longer. */
+    /* The age is rounded up, so an offer is valid for up to two steps less than the lifetime, never longer. */
     if (age > now || (age + 1) * step_ms(server) > server->lifetime_ms) return NACRE_ERR_NO_CONTEXT;
     const nacre_err err = mac_of(server, crypto, r2 + AT_S2, now - age, mac);
     if (err != NACRE_OK) return err;

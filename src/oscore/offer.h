@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* offer: the R2 that a server of RFC 8613 B.2 hands out, and recognises again without having kept it. */
+/* offer: the R2 of a server of RFC 8613 B.2, recognised without being stored. */
 #ifndef NACRE_OSCORE_OFFER_H
 #define NACRE_OSCORE_OFFER_H
 
@@ -9,12 +9,12 @@
 nacre_err nacre__offer_make(const nacre_rederive_server *server, const nacre_crypto *crypto,
                             uint8_t r2[NACRE_REDERIVE_R2], const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms);
 
-/* NACRE_OK: this server made it, for this generation, and its time has not passed. NACRE_ERR_NO_CONTEXT: it did not, or
- * the time has. Others: as the provider's hmac. */
+/* NACRE_OK: made by this server in this generation, and not expired. NACRE_ERR_NO_CONTEXT: otherwise. Others: as the
+ * provider's hmac. */
 nacre_err nacre__offer_check(const nacre_rederive_server *server, const nacre_crypto *crypto,
                              const uint8_t r2[NACRE_REDERIVE_R2], uint64_t now_ms);
 
-/* ---- The two answers, with any R2 (rederive.c) ---- */
+/* ---- The two responses, with any R2 (rederive.c) ---- */
 
 /* Verifies request #1 and makes response #1, which names `r2`. As nacre_rederive_offer_r2. */
 nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *crypto,

@@ -55,7 +55,7 @@ nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes 
     return NACRE_OK;
 }
 
-/* Whether there is nothing but an OSCORE option of few bytes, which is the rule: one byte says it. Only to be faster. */
+/* Whether a short OSCORE option is the only one, the common case: a fast path that reads one byte. */
 static bool is_alone(nacre_bytes options)
 {
 #if defined(__OPTIMIZE_SIZE__)
@@ -66,7 +66,7 @@ static bool is_alone(nacre_bytes options)
 
 nacre_err nacre__outer_read(nacre__outer_options *outer, const nacre_message *message)
 {
-    if (message->options.len == 0) return NACRE_ERR_NOT_PROTECTED; /* and its pointer may be NULL */
+    if (message->options.len == 0) return NACRE_ERR_NOT_PROTECTED; /* its pointer may be NULL */
     if (is_alone(message->options) && message->payload.len > 0) {
         outer->others_stay = false;
         return nacre_oscore_option_read(&outer->oscore,
@@ -81,7 +81,7 @@ nacre_err nacre__outer_read(nacre__outer_options *outer, const nacre_message *me
             stay = stay || nacre__only_outer((uint16_t)number);
             continue;
         }
-        if (!nacre_is_absent(found)) return NACRE_ERR_DECODE; /* it is not repeatable: RFC 8613 2 */
+        if (!nacre_is_absent(found)) return NACRE_ERR_DECODE; /* not repeatable: RFC 8613 2 */
         found = value;
     }
     if (nacre_is_absent(found)) return NACRE_ERR_NOT_PROTECTED;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* option: writing the OSCORE option's value where its length and room have been checked before. */
+/* option: writes the OSCORE option's value; length and buffer are already checked. */
 #ifndef NACRE_OSCORE_OPTION_H
 #define NACRE_OSCORE_OPTION_H
 
@@ -44,16 +44,16 @@ NACRE__CODEC uint8_t *nacre__oscore_option_put(uint8_t *at, const nacre_oscore_o
 
 #endif
 
-/* What the outer options of an OSCORE message say. */
+/* The parsed outer options of an OSCORE message. */
 typedef struct nacre__outer_options {
     nacre_oscore_option oscore; /* slices of the message */
-    bool others_stay;           /* there are others, which keep their meaning after decryption */
+    bool others_stay;           /* others are present that stay after decryption */
 } nacre__outer_options;
 
 /* nacre_verify_start for all of them; `outer` is set on NACRE_OK. */
 nacre_err nacre__outer_read(nacre__outer_options *outer, const nacre_message *message);
 
-/* Whether an option exists outside only (class U and not E, RFC 8613 4.1). */
+/* Whether an option is only outer (class U and not E, RFC 8613 4.1). */
 bool nacre__only_outer(uint16_t number);
 
 #endif

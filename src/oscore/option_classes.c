@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* split: see split.h. The measuring walk and the writing walk are the same one, with and without somewhere to write. */
+/* option_classes: see option_classes.h. Measuring and writing are the same walk, without and with an output. */
 #include "oscore/option_classes.h"
 #include "coap/message.h"
 #include "oscore/option.h"
 
-/* Class U only, among the options that exist: one bit each for numbers below 64, the others by name. A number that is
- * not known is class E (RFC 8613 4.1). The option table says the same at more length; a test holds the two together. */
+/* Options of class U only: one bit each for numbers below 64, the others by name. Unknown numbers are class E (RFC 8613 4.1).
+ * A test compares this with the option table. */
 #define BIT(number) (UINT64_C(1) << (number))
 static const uint64_t only_outer_below_64 = BIT(NACRE_OPT_URI_HOST) | BIT(NACRE_OPT_URI_PORT) | BIT(NACRE_OPT_OSCORE) |
                                             BIT(NACRE_OPT_HOP_LIMIT) | BIT(NACRE_OPT_EDHOC) | BIT(NACRE_OPT_PROXY_URI) |
@@ -22,8 +22,8 @@ typedef struct sides {
     nacre_bytes inner_value;
 } sides;
 
-/* RFC 8613 4.1.1, 4.1.2, 4.1.3.1, 4.1.3.6: an option of both classes (Max-Age, No-Response …) goes inside, for there it
- * has its meaning end to end. */
+/* RFC 8613 4.1.1, 4.1.2, 4.1.3.1, 4.1.3.6: an option of both classes (Max-Age, No-Response …) goes inside, where it has its
+ * end-to-end meaning. */
 static sides sides_of(const nacre_option *opt, bool is_request)
 {
     bool outer = nacre__only_outer(opt->number);
@@ -47,7 +47,7 @@ bool nacre__all_inner(nacre_bytes options)
     return nacre__options_scan(options.ptr, end, &seen) == end && (seen & not_only_inner) == 0;
 }
 
-/* A list on its way: `at` is NULL while it is only measured. */
+/* A list being written: `at` is NULL while measuring. */
 typedef struct list {
     uint8_t *at;
     size_t len;
@@ -59,7 +59,7 @@ static void add(list *l, uint32_t number, nacre_bytes value)
     l->len += nacre__option_size(number - l->last, value.len);
     if (l->at != NULL) {
         uint8_t *at = nacre__option_head_write(l->at, number - l->last, value.len);
-        nacre__move(at, value.ptr, value.len); /* a merge may move within one room */
+        nacre__move(at, value.ptr, value.len); /* a merge may move within one buffer */
         l->at = at + value.len;
     }
     l->last = number;
@@ -75,7 +75,7 @@ static void add_oscore(list *l, const nacre__option_classes *s)
     l->last = NACRE_OPT_OSCORE;
 }
 
-/* Goes through the options, each to its side or sides; the OSCORE option to its place. */
+/* Copies each option to its side or sides, and inserts the OSCORE option. */
 static nacre_err walk(nacre__option_classes *s, list *outer, list *inner)
 {
     bool placed = false;
@@ -109,19 +109,19 @@ nacre_err nacre__option_classes_measure_both(nacre__option_classes *s)
 void nacre__option_classes_write_both(nacre__option_classes *s, uint8_t *outer, uint8_t *inner)
 {
     list out = { outer, 0, 0 }, in = { inner, 0, 0 };
-    (void)walk(s, &out, &in); /* measured before: it cannot fail */
+    (void)walk(s, &out, &in); /* measured before, so it cannot fail */
 }
 
-/* Whether an outer option keeps its meaning after decryption: class U only, for what is class E is not taken from outside
+/* Whether an outer option keeps its meaning after decryption: class U only, because outer class E options are discarded
  * (RFC 8613 8.2 step 1, 8.4 step 1). */
 static bool stays_outer(uint16_t number)
 {
     return number != NACRE_OPT_OSCORE && nacre__only_outer(number); /* step 7: the OSCORE option itself is removed */
 }
 
-/* Where a walk through one of the two lists is. */
+/* A position in one of the two lists. */
 typedef struct cursor {
-    const uint8_t *at, *end; /* behind the option that is next, and behind all */
+    const uint8_t *at, *end; /* after the next option, and after the list */
     uint32_t number;
     nacre_bytes value;
     bool any; /* whether there is a next one */
@@ -147,7 +147,7 @@ size_t nacre__merge(uint8_t *out, nacre_bytes inner, nacre_bytes outer)
 {
     list l = { out, 0, 0 };
     cursor in = cursor_of(inner), kept = cursor_of(outer);
-    uint32_t last_inner = 0; /* no option has number 0 that stays outer */
+    uint32_t last_inner = 0; /* no outer option that stays has number 0 */
     next(&in, false);
     next(&kept, true);
     while (in.any || kept.any) {

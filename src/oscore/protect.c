@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* protect: a plain message becomes an OSCORE message (RFC 8613 8.1, 8.3).
+/* protect: turns a plain message into an OSCORE message (RFC 8613 8.1, 8.3).
  *
- *    room:  | header, token | outer options | ff | code | inner options | ff payload | tag |
+ *    buf:   | header, token | outer options | ff | code | inner options | ff payload | tag |
  *                                                 `-------- encrypted in place -----'
  *
- * One message goes through two steps, so that a burst can run its ciphers in one call between them:
- *   begin   checks everything that can fail for the caller's reasons; then spends the sequence number, or the right to the
- *           request's nonce; then writes the message with its plaintext in clear
- *   end     takes the cipher's result: the message, or nothing and a wiped room */
+ * In two steps, so that a burst can run its ciphers in one call between them:
+ *   begin   checks the arguments; spends the sequence number, or the right to the request's nonce; then writes
+ *           the message, not yet encrypted
+ *   end     takes the cipher's result: the message, or nothing and a wiped buffer */
 #include <nacre/oscore.h>
 #include "coap/message.h"
 #include "coap/option_codec.h"
@@ -20,11 +20,11 @@
 #include "oscore/request_id.h"
 #include "oscore/option_classes.h"
 
-typedef nacre_protection protection; /* one message on its way */
+typedef nacre_protection protection; /* one message in progress */
 
 static const nacre_protect_options defaults;
 
-/* The message to protect, and where. */
+/* The message to protect, and its output. */
 typedef struct task {
     nacre_context *ctx;
     const nacre_crypto *crypto;
@@ -40,7 +40,7 @@ static nacre_bytes own_id(const nacre_context *ctx)
     return nacre_bytes_of(ctx->sender_id, ctx->sender_id_len);
 }
 
-/* RFC 8613 5: requests carry Partial IV and kid, and the kid context when it helps; responses what is asked for. */
+/* RFC 8613 5: requests carry Partial IV and kid, and the kid context by default; responses only what `how` requests. */
 static nacre_err choose_option(nacre_oscore_option *o, const nacre_context *ctx, bool is_request,
                                const nacre_protect_options *how)
 {
@@ -62,9 +62,8 @@ static size_t plaintext_size(const nacre__option_classes *classes, const nacre_m
     return 1 + classes->inner_len + (plain->payload.len > 0 ? 1 + plain->payload.len : 0);
 }
 
-/* RFC 8613 8.1 step 5, 8.3 step 5, 6.2: writes the message with its plaintext in clear; gives where the plaintext starts.
- * The message may stand in the room already: payload and options only move up, the last first, and the header falls onto
- * itself. */
+/* RFC 8613 8.1 step 5, 8.3 step 5, 6.2: writes the message, not yet encrypted; returns the start of the plaintext. The
+ * message may already be in the buffer: payload and options only move up, last first, and the header stays. */
 static uint8_t *write_message(uint8_t *buf, nacre__option_classes *classes, const nacre_message *m)
 {
     uint8_t *outer = buf + nacre__header_size(m);
@@ -81,7 +80,7 @@ static uint8_t *write_message(uint8_t *buf, nacre__option_classes *classes, cons
     return plaintext;
 }
 
-/* Whether what the room may hold of the message is where write_message can move it from. */
+/* Whether parts of the message in the buffer lie where write_message can move them from. */
 static bool may_share(const nacre_message *m, const nacre__option_classes *classes, nacre_buf buf)
 {
     size_t header = nacre__header_size(m);
@@ -92,8 +91,8 @@ static bool may_share(const nacre_message *m, const nacre__option_classes *class
             m->payload.ptr > buf.ptr + header + m->options.len);
 }
 
-/* RFC 8613 8.1 steps 2 and 3, 8.3 steps 2 and 3. `id` is the request's identity, whose kid and Partial IV the AAD has;
- * `seq` is the number of a new one, if there is one. */
+/* RFC 8613 8.1 steps 2 and 3, 8.3 steps 2 and 3. `id` is the request's identity, with kid and Partial IV for the AAD; `seq`
+ * is the number of a new Partial IV, if any. */
 static nacre_err make_nonce_and_aad(protection *p, const nacre_context *ctx, const nacre_crypto *crypto,
                                     const nacre_request_id *id, bool new_piv, uint64_t seq)
 {
@@ -101,7 +100,7 @@ static nacre_err make_nonce_and_aad(protection *p, const nacre_context *ctx, con
     if (crypto->ops->max_aad != 0 && aad_len > crypto->ops->max_aad) return NACRE_ERR_UNSUPPORTED;
     p->job.aad = nacre_bytes_of(p->aad, aad_len);
     p->job.nonce = p->nonce;
-    /* The ID is that of whoever made the Partial IV. */
+    /* The ID of the side that made the Partial IV. */
     nacre__nonce(p->nonce, ctx->aead, ctx->common_iv, new_piv ? own_id(ctx) : nacre__request_kid(id),
                  new_piv ? seq : nacre__request_seq(id));
     return NACRE_OK;
@@ -116,7 +115,7 @@ static nacre_err begin_after_measure(protection *p, const task *t)
     if (err == NACRE_OK && t->new_piv) err = nacre__sequence_next(ctx, &seq);
     if (err != NACRE_OK) return err;
     classes.oscore.partial_iv = NACRE_ABSENT;
-    if (t->new_piv) { /* a request's identity; a response needs but its Partial IV */
+    if (t->new_piv) { /* a request's identity; a response needs only its Partial IV */
         nacre__request_id_make(&p->own, ctx, ctx->sender_id, ctx->sender_id_len, seq, 0);
         classes.oscore.partial_iv = nacre__request_piv(&p->own);
     }
@@ -147,8 +146,8 @@ static nacre_err begin_after_measure(protection *p, const task *t)
     return NACRE_OK;
 }
 
-/* A request that may have a Proxy-Uri option: then its options are others, and stand at the end of the room. Rare, so its
- * copies are not on the stack of every message. */
+/* A request that may have a Proxy-Uri option: its options are then rewritten at the end of the buffer. Out of line, because
+ * rare: keeps the copies off the common stack. */
 NACRE__NOT_INLINE static nacre_err begin_after_proxy_uri(protection *p, const task *t)
 {
     nacre_message plain = *t->plain;
@@ -156,7 +155,7 @@ NACRE__NOT_INLINE static nacre_err begin_after_proxy_uri(protection *p, const ta
     now.plain = &plain;
     nacre_err err = nacre__proxy_uri_split(&plain, &now.buf);
     if (err == NACRE_OK) err = begin_after_measure(p, &now);
-    nacre_wipe(t->buf.ptr + now.buf.cap, t->buf.cap - now.buf.cap); /* they have the path in clear */
+    nacre_wipe(t->buf.ptr + now.buf.cap, t->buf.cap - now.buf.cap); /* they contain the plaintext path */
     return err;
 }
 
@@ -184,7 +183,7 @@ static nacre_err end(const protection *p, nacre_request_id *id, nacre_bytes *out
     return NACRE_OK;
 }
 
-/* What is left to choose: whether it is a request or a response, and which nonce. */
+/* Chooses request or response, and the nonce. */
 static nacre_err choose(task *t)
 {
     if (t->how == NULL) t->how = &defaults;
@@ -193,7 +192,7 @@ static nacre_err choose(task *t)
     if (t->is_request) return NACRE_OK;
     if (!nacre_code_is_response(t->plain->code)) return NACRE_ERR_BAD_ARGUMENT;
     if (!nacre__request_kid_fits(t->id, t->ctx->aead)) return NACRE_ERR_BAD_ARGUMENT; /* a request of another context */
-    /* RFC 8613 8.3, 8.3.1: what comes after the first answer, notifications as well, has a Partial IV of its own. */
+    /* RFC 8613 8.3, 8.3.1: all responses after the first, notifications too, have their own Partial IV. */
     bool may_reuse = nacre__may_use_nonce(t->id, t->ctx);
     if (t->how->nonce == NACRE_NONCE_REQUEST && !may_reuse) return NACRE_ERR_NONCE_USED;
     t->new_piv = t->how->nonce == NACRE_NONCE_NEW || !may_reuse;
@@ -228,8 +227,8 @@ nacre_err nacre_protect_response(nacre_context *ctx, const nacre_crypto *crypto,
 
 size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, const nacre_protect_options *options)
 {
-    if (ctx->aead == NULL) return 0; /* a wiped context protects nothing */
-    static const uint8_t piv[5];     /* the longest; measuring reads no value */
+    if (ctx->aead == NULL) return 0; /* a wiped context */
+    static const uint8_t piv[5];     /* the longest; only its length matters */
     nacre__option_classes classes = { .options = plain->options, .is_request = nacre_code_is_request(plain->code) };
     classes.all_inner = nacre__all_inner(plain->options);
     if (choose_option(&classes.oscore, ctx, classes.is_request, options != NULL ? options : &defaults) != NACRE_OK)

@@ -15,14 +15,14 @@ size_t nacre__proxy_uri_extra(const nacre_message *plain)
 
 nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *buf)
 {
-    (void)buf; /* a path that goes out in clear would be worse than a refusal */
+    (void)buf; /* refused, because the path would be sent unprotected */
     return nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_PROXY_URI)) ? NACRE_OK : NACRE_ERR_UNSUPPORTED;
 }
 
 #else
 
-/* A Proxy-Uri splits into itself, shortened, and at most one option for every two of its characters; in a list of its own
- * each takes a header of at most 3 bytes and its decoded text. */
+/* A Proxy-Uri splits into a shorter one and at most one option per two characters, each with a header of at most 3 bytes and
+ * its decoded text. */
 static size_t split_bound(nacre_bytes uri)
 {
     return 3 * uri.len + 8;
@@ -34,8 +34,8 @@ size_t nacre__proxy_uri_extra(const nacre_message *plain)
     return nacre_is_absent(uri) ? 0 : 2 * (plain->options.len + split_bound(uri));
 }
 
-/* scheme://host[:port] is the URI's text up to its path: RFC 7252 6.5 gives the same characters, but for a port that is
- * the scheme's default, which is left out. */
+/* scheme://host[:port] is the URI's text up to its path: RFC 7252 6.5 gives the same characters, without the scheme's default
+ * port. */
 static nacre_bytes origin_of(const nacre_uri *uri, nacre_bytes text)
 {
     const uint8_t *end = uri->host.ptr + uri->host.len;
@@ -53,7 +53,7 @@ nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *buf)
         nacre__overlaps(plain->payload, *buf))
         return NACRE_ERR_BAD_ARGUMENT;
     if (!nacre_is_absent(nacre_option_find(plain->options, NACRE_OPT_OSCORE)))
-        return NACRE_ERR_NESTED; /* RFC 8613 4.1.3.7; no room would be enough */
+        return NACRE_ERR_NESTED; /* RFC 8613 4.1.3.7; no buffer would be enough */
     nacre_uri uri;
     nacre_err err = nacre__uri_parse_any(&uri, text);
     if (err != NACRE_OK) return err;
@@ -68,7 +68,7 @@ nacre_err nacre__proxy_uri_split(nacre_message *plain, nacre_buf *buf)
     while (err == NACRE_OK && nacre_option_next(&it, &opt)) {
         bool is_uri = opt.number == NACRE_OPT_PROXY_URI;
         if (opt.number == NACRE_OPT_URI_PATH || opt.number == NACRE_OPT_URI_QUERY || (is_uri && is_split))
-            err = NACRE_ERR_BAD_ARGUMENT; /* what the URI says must not be said twice */
+            err = NACRE_ERR_BAD_ARGUMENT; /* the URI excludes these options */
         else nacre_options_add(&out, opt.number, is_uri ? origin_of(&uri, text) : opt.value);
         is_split = is_split || is_uri;
     }

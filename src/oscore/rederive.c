@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* rederive: the two exchanges of RFC 8613 B.2, client and server. See rederive.h for the drawing. */
+/* rederive: the two exchanges of RFC 8613 B.2, client and server. Message flow: rederive.h. */
 #include "oscore/offer.h"
 #include "oscore/unprotect.h"
 #include <string.h>
 
 enum { N = NACRE_REDERIVE_NONCE, R2_R3 = NACRE_REDERIVE_R2 + N, CBOR_BYTES = 0x40, ONE_BYTE_LEN = 0x18 };
 
-/* ---- What both sides do ---- */
+/* ---- Both roles -------------------------------------------------------------------------------------------------- */
 
 /* A volatile context whose numbers and window start empty. `with` is wiped first if it held one. */
 static nacre_err derive_with(nacre_rederived *with, const nacre_crypto *crypto, const nacre_context_params *material,
@@ -19,11 +19,11 @@ static nacre_err derive_with(nacre_rederived *with, const nacre_crypto *crypto, 
     p.persistent = false;
     p.echo = NACRE_ABSENT;
     p.window_words = NULL;
-    if (p.window > 64) p.window = 64; /* larger ones need memory that nobody gave */
+    if (p.window > 64) p.window = 64; /* larger ones need memory from the caller */
     return nacre_context_init(&with->context, crypto, &p, with->key_buf);
 }
 
-/* One whose ID Context is a | b, raw (RFC 8613 B.2). */
+/* A context whose ID Context is a | b, raw (RFC 8613 B.2). */
 static nacre_err derive(nacre_rederived *with, const nacre_crypto *crypto, const nacre_context_params *material,
                         nacre_bytes a, nacre_bytes b)
 {
@@ -32,7 +32,7 @@ static nacre_err derive(nacre_rederived *with, const nacre_crypto *crypto, const
     return derive_with(with, crypto, material, nacre_bytes_of(with->id_context, a.len + b.len));
 }
 
-/* Puts the context in `from` into `to`, with its key room, and wipes what `to` held. */
+/* Moves the context in `from` to `to`, with its key_buf, and wipes the former content of `to`. */
 static void take_over(nacre_rederived *to, nacre_rederived *from)
 {
     nacre_rederived held = *to;
@@ -62,7 +62,7 @@ static nacre_bytes unwrap_of(nacre_bytes field, size_t len)
     return inside.len == len ? inside : NACRE_ABSENT;
 }
 
-/* The other way: gives the field's length. */
+/* The inverse; returns the field's length. */
 static size_t wrap(uint8_t *field, const uint8_t *id, size_t len)
 {
     uint8_t *at = field;
@@ -126,7 +126,7 @@ nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived
     if (!client->waiting) return NACRE_ERR_BAD_ARGUMENT;
     nacre_err err = nacre_verify_start(&option, outer);
     if (err != NACRE_OK) return err;
-    nacre_bytes r2 = unwrap(option.kid_context); /* RFC 8613 B.2: how long it is, is the server's choice */
+    nacre_bytes r2 = unwrap(option.kid_context); /* RFC 8613 B.2: its length is the server's choice */
     if (nacre_is_absent(r2) || r2.len > NACRE_REDERIVE_MAX_R2) return NACRE_ERR_NO_CONTEXT;
 
     nacre_message plain;
@@ -204,9 +204,9 @@ nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *c
         nacre_wipe(scratch.ptr, scratch.cap);
         memcpy(common_iv, spare->context.common_iv, sizeof common_iv);
         err = derive(spare, crypto, material, r2, id_1);
-        /* Response #1 has the nonce of request #1, byte for byte, with the Common IV of context 1: so other implementations
-         * have it, and not all of them look at a Partial IV here. The key is new with each R2, and seals this one
-         * message. */
+        /* Response #1 has the nonce of request #1, byte for byte, with the Common IV of context 1: as in other
+         * implementations, not all of which accept a Partial IV here. Safe, because the key is new with each R2 and protects
+         * only this message. */
         if (err == NACRE_OK) memcpy(spare->context.common_iv, common_iv, sizeof common_iv);
         nacre_wipe(common_iv, sizeof common_iv);
     }
@@ -256,6 +256,6 @@ nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *
     if (nacre_is_absent(r2_r3)) return NACRE_ERR_NO_CONTEXT;
     err = nacre__offer_check(server, crypto, r2_r3.ptr, now_ms);
     if (err == NACRE_OK) err = nacre__rederive_take_2(own, spare, crypto, material, id, plain, buf, outer, r2_r3);
-    if (err == NACRE_OK) nacre_rederive_void_offers(server); /* a copy of this request must find nothing */
+    if (err == NACRE_OK) nacre_rederive_void_offers(server); /* a copy of this request must fail */
     return err;
 }

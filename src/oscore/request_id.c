@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* request_id: what binds an answer to its request, and the right to the request's nonce. */
+/* request_id: binds a response to its request, and holds the right to the request's nonce. */
 #include "oscore/request_id.h"
 #include "base/copy.h"
 

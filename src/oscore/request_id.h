@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* request_id: making and using the identity of a request. */
+/* request_id: creates and uses the identity of a request. */
 #ifndef NACRE_OSCORE_REQUEST_ID_H
 #define NACRE_OSCORE_REQUEST_ID_H
 
@@ -9,8 +9,8 @@
 
 enum { NACRE__MAY_USE_NONCE = 1 };
 
-/* Makes `id` in place: it is small and made for every message, so it is not copied about. `kid` is one of the context's two
- * IDs, zeros behind it. RFC 8613 7.1: an answer is bound to its request by these. */
+/* Makes `id` in place, without copies, because every message makes one. `kid` is one of the context's two IDs, padded with
+ * zeros. RFC 8613 7.1: binds a response to its request. */
 static inline void nacre__request_id_make(nacre_request_id *id, const nacre_context *ctx,
                                           const uint8_t kid[NACRE_MAX_ID], uint8_t kid_len, uint64_t seq, uint8_t flags)
 {
@@ -37,14 +37,14 @@ static inline nacre_bytes nacre__request_piv(const nacre_request_id *id)
     return nacre_bytes_of(id->partial_iv, id->partial_iv_len);
 }
 
-/* Whether the kid is one that a context with this algorithm can have: a longer one does not fit into its nonce (RFC 8613 5.2). */
+/* Whether a context with this algorithm can have this kid: a longer one does not fit its nonce (RFC 8613 5.2). */
 static inline bool nacre__request_kid_fits(const nacre_request_id *id, const nacre_aead *aead)
 {
     return id->kid_len + 6u <= aead->nonce_len;
 }
 
-/* Whether `ctx` may answer with the request's own nonce (RFC 8613 8.3, D.4): once, and only the context that verified the
- * request, whose peer made that nonce, with the keys that it had then. */
+/* Whether `ctx` may respond with the request's nonce (RFC 8613 8.3, D.4): once, and only the context that verified the
+ * request, with unchanged keys. */
 bool nacre__may_use_nonce(const nacre_request_id *id, const nacre_context *ctx);
 
 #endif

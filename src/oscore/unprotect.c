@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* unprotect: an OSCORE message becomes a plain one (RFC 8613 8.2, 8.4). Input and output are different rooms, so that
- * several contexts can be tried on one message.
+/* unprotect: turns an OSCORE message into a plain one (RFC 8613 8.2, 8.4). Input and output buffers differ, so that several
+ * contexts can be tried on one message.
  *
- * The plaintext is decrypted behind enough room for the outer options that stay; when there are none, which is the
- * rule, it stays where it is and the plain message's options and payload are slices of it. */
+ * The plaintext is decrypted after space for the outer options that stay. Without these, the common case, it is not moved,
+ * and the plain message's options and payload are slices of it. */
 #include <nacre/oscore.h>
 #include "coap/message.h"
 #include "context/fields.h"
@@ -15,7 +15,7 @@
 #include "oscore/option_classes.h"
 #include "oscore/unprotect.h"
 
-/* RFC 8613 8.2 step 2, 8.4 step 2: what a message names must be this context's. */
+/* RFC 8613 8.2 step 2, 8.4 step 2: the message must name this context. */
 static bool names_context(const nacre_context *ctx, const nacre_oscore_option *o, const nacre__unprotect_how *how)
 {
     nacre_bytes id_context = nacre__id_context(ctx);
@@ -26,16 +26,16 @@ static bool names_context(const nacre_context *ctx, const nacre_oscore_option *o
 
 static const nacre__unprotect_how ordinary;
 
-/* One message on its way. */
+/* One message in progress. */
 typedef struct unprotection {
     nacre_aead_job job;
     uint8_t nonce[NACRE_MAX_NONCE];
     uint8_t aad[NACRE_MAX_AAD];
     nacre_request_id own; /* a request's: its new identity */
     uint64_t seq;         /* of the message's Partial IV */
-    size_t offset;        /* where in the room the plaintext begins: behind what merging needs, or at its start */
+    size_t offset;        /* start of the plaintext in the buffer: after the space for merging, or 0 */
     bool has_piv;
-    bool was_looked_up; /* a request's Partial IV, in the window, and was fresh */
+    bool was_looked_up; /* a request's Partial IV was looked up in the window and fresh */
 } unprotection;
 
 static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const nacre_message *outer,
@@ -46,7 +46,7 @@ static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const 
     const nacre_err err = how->outer != NULL ? NACRE_OK : nacre__outer_read(&read, outer);
     if (err != NACRE_OK) return err;
     *option = read.oscore;
-    u->offset = read.others_stay ? outer->options.len : 0; /* merged, they take no more than that */
+    u->offset = read.others_stay ? outer->options.len : 0; /* an upper bound of the merged ones */
     return NACRE_OK;
 }
 
@@ -55,9 +55,9 @@ static NACRE__INLINE nacre_err prepare(unprotection *u, const nacre_context *ctx
                                        nacre_buf buf, const nacre_message *outer, const nacre_request_id *id)
 {
     if (crypto->ops != ctx->ops) return NACRE_ERR_BAD_ARGUMENT;
-    if (outer->payload.len < ctx->aead->tag_len + 1u) return NACRE_ERR_PROTECTION_INVALID; /* no room for a code */
+    if (outer->payload.len < ctx->aead->tag_len + 1u) return NACRE_ERR_PROTECTION_INVALID; /* too short for a code */
     size_t offset = u->offset, len = outer->payload.len - ctx->aead->tag_len;
-    if (len > ctx->aead->max_len) return NACRE_ERR_PROTECTION_INVALID; /* nobody can have sealed that */
+    if (len > ctx->aead->max_len) return NACRE_ERR_PROTECTION_INVALID; /* cannot have been encrypted */
     if (buf.cap < offset || buf.cap - offset < len) return NACRE_ERR_BUFFER_TOO_SMALL;
     size_t aad_len = nacre__aad_of(u->aad, ctx->aead->cose, id);
     if (crypto->ops->max_aad != 0 && aad_len > crypto->ops->max_aad) return NACRE_ERR_UNSUPPORTED;
@@ -72,7 +72,7 @@ static NACRE__INLINE nacre_err prepare(unprotection *u, const nacre_context *ctx
     return NACRE_OK;
 }
 
-/* What the plaintext holds: RFC 8613 5.3. */
+/* The parsed plaintext: RFC 8613 5.3. */
 typedef struct inner {
     uint8_t code;
     nacre_bytes options, payload;
@@ -88,7 +88,7 @@ static void count_failure(nacre_context *ctx)
     if (ctx->failed != UINT32_MAX) ctx->failed++;
 }
 
-/* Takes the plaintext apart (RFC 8613 5.3), options not yet merged. */
+/* Parses the plaintext (RFC 8613 5.3), options not yet merged. */
 static bool parse(const unprotection *u, inner *in, bool want_request)
 {
     const uint8_t *plaintext = u->job.out;
@@ -97,11 +97,11 @@ static bool parse(const unprotection *u, inner *in, bool want_request)
     if (want_request ? !nacre_code_is_request(in->code) : !nacre_code_is_response(in->code)) return false;
     nacre_bytes body = { plaintext + 1, plaintext_len(u) - 1 };
     if (!nacre__body_parse(body, &in->options, &in->payload, &seen)) return false;
-    return (seen & NACRE__SEEN(NACRE_OPT_OSCORE)) == 0 || /* nested OSCORE: not done here */
+    return (seen & NACRE__SEEN(NACRE_OPT_OSCORE)) == 0 || /* nested OSCORE: not supported */
            nacre_is_absent(nacre_option_find(in->options, NACRE_OPT_OSCORE));
 }
 
-/* RFC 8613 8.2 step 7, 8.4 step 6: the outer options that stay join the inner ones. */
+/* RFC 8613 8.2 step 7, 8.4 step 6: merges the outer options that stay with the inner ones. */
 static void deliver(const unprotection *u, nacre_message *plain, const inner *in, nacre_buf buf,
                     const nacre_message *outer)
 {
@@ -117,15 +117,15 @@ static void deliver(const unprotection *u, nacre_message *plain, const inner *in
 
 /* ---- Requests ---- */
 
-/* RFC 8613 B.1.2: the window that the store holds is about to become untrue. */
+/* RFC 8613 B.1.2: the stored window is about to become outdated. */
 static nacre_err wait_for_store(nacre_context *ctx)
 {
     ctx->window_lost_wanted = true;
     return NACRE_ERR_NOT_YET;
 }
 
-/* What a verified request does to the window. Where Echo has to say whether it is fresh, or has just said it, nobody may
- * answer with its nonce: its Partial IV was not looked up in a window (RFC 8613 B.1.2). */
+/* Updates the window for a verified request. If freshness depends on Echo, its nonce must not be used for the response,
+ * because its Partial IV was not checked in a window (RFC 8613 B.1.2). */
 static nacre_err accept(unprotection *u, nacre_context *ctx, nacre_bytes options)
 {
     if (ctx->replay.known) {
@@ -138,13 +138,14 @@ static nacre_err accept(unprotection *u, nacre_context *ctx, nacre_bytes options
     if (echo.len != NACRE_ECHO_LEN || !nacre_equal_ct(echo.ptr, ctx->echo, NACRE_ECHO_LEN))
         return NACRE_ERR_REPLAY_ECHO;
     if (ctx->window_on_disk) return wait_for_store(ctx);
-    nacre_replay_set_fresh(&ctx->replay, u->seq); /* RFC 8613 B.1.2: its Partial IV is the lower edge from now on */
-    nacre_wipe(ctx->echo, sizeof ctx->echo); /* good for one recovery: a copy of this request never recovers anything */
+    nacre_replay_set_fresh(&ctx->replay, u->seq); /* RFC 8613 B.1.2: its Partial IV becomes the lower edge */
+    nacre_wipe(ctx->echo, sizeof ctx->echo);      /* for one recovery only: a copy of this request must not recover
+                                                again */
     ctx->has_echo = false;
     return NACRE_OK;
 }
 
-/* The look before decrypting (RFC 8613 8.2 step 3). An uninitialised window waits for what the Echo option says. */
+/* The check before decrypting (RFC 8613 8.2 step 3). An uninitialised window is decided by the Echo option. */
 static nacre_err look(const nacre_context *ctx, uint64_t seq)
 {
     nacre_err err = nacre_replay_check(&ctx->replay, seq);
@@ -171,8 +172,8 @@ static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const 
     return prepare(u, ctx, crypto, buf, outer, &u->own);
 }
 
-/* What did not verify, or is no request. In a burst another message may have used up its Partial IV since it was looked
- * up: one by one, that is said before the tag is looked at, and no failed decryption. */
+/* The error if it did not verify, or is no request. An earlier message of the burst may have used its Partial IV since the
+ * check: then REPLAY, as if processed one by one, not a failed decryption. */
 NACRE__NOT_INLINE static nacre_err refuse_request(const unprotection *u, nacre_context *ctx)
 {
     nacre_err err = look(ctx, u->seq);
@@ -279,8 +280,8 @@ static nacre_err begin_item(unprotection *u, const nacre_crypto *crypto, const n
     return begin_request(u, item->context, crypto, item->buf, item->outer, &how);
 }
 
-/* `item->err` says how it began. What failed after its Partial IV was looked up may be a replay by now, as it would be one
- * by one. */
+/* `item->err` is the result of the first step. A failure after the Partial IV check may be a replay by now, as if processed
+ * one by one. */
 static nacre_err end_item(unprotection *u, nacre_unprotect_item *item)
 {
     if (item->err != NACRE_OK) {
