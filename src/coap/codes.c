@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* codes: the names of methods and answers, for people. */
+/* codes: names of method and response codes, for display. */
 #include <nacre/coap.h>
 
 static const struct {

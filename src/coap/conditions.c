@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* conditions: If-Match and If-None-Match against what there is (RFC 7252 5.10.8). */
+/* conditions: evaluates If-Match and If-None-Match (RFC 7252 5.10.8). */
 #include <nacre/coap.h>
 
 bool nacre_conditions_hold(nacre_bytes options, bool exists, nacre_bytes etag)

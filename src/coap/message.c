@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* message: a datagram as a view, and back (RFC 7252 3; tokens RFC 8974 2.1). */
+/* message: parses a datagram into a view, and writes it (RFC 7252 3; tokens RFC 8974 2.1). */
 #define NACRE__CODEC_IS_HERE
 #include "coap/message.h"
 #include "base/reader.h"
@@ -10,7 +10,7 @@ const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32
     nacre_bytes value;
     while (at != end && *at != NACRE__PAYLOAD_MARKER) {
         uint32_t delta = *at >> 4, len = *at & 15u;
-        if (delta < 13 && len < 13 && number < 256) { /* nearly all; and no sum comes near to any limit */
+        if (delta < 13 && len < 13 && number < 256) { /* the common case; no sum can overflow */
             if ((size_t)(end - at) <= len) return NULL;
             number += delta;
             at += 1 + len;
@@ -30,7 +30,7 @@ bool nacre__body_parse(nacre_bytes body, nacre_bytes *options, nacre_bytes *payl
     const uint8_t *at = nacre__options_scan(body.ptr, end, seen);
     if (at == NULL) return false;
     nacre_bytes rest = { at, (size_t)(end - at) };
-    if (rest.len == 1) return false; /* RFC 7252 3: a marker with no payload behind it is a format error */
+    if (rest.len == 1) return false; /* RFC 7252 3: a marker without a payload is a format error */
     *options = nacre_bytes_of(body.ptr, (size_t)(at - body.ptr));
     *payload = rest.len == 0 ? rest : nacre_bytes_of(at + 1, rest.len - 1);
     return true;

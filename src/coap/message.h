@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* message: the parts of the message codec that protect and unprotect use too. */
+/* message: message codec functions shared with protect and unprotect. */
 #ifndef NACRE_COAP_MESSAGE_H
 #define NACRE_COAP_MESSAGE_H
 
 #include "coap/option_codec.h"
 
-/* What one walk over a list of options has seen: a bit for each number, where numbers from 64 on have one together and the
- * others share theirs in pairs. A bit that is not set is certain; one that is set asks for a closer look. */
+/* Bit set of the option numbers seen in one walk: numbers from 64 on share one bit, the others share theirs in pairs. A clear
+ * bit is definite; a set one may be another number's. */
 #define NACRE__SEEN(number) (UINT32_C(1) << ((number) < 64 ? (number)&31 : 31))
 
 /* Where the options that start at `at` end: at a payload marker or at `end`; NULL when they are not well-formed, and then
  * `seen` is not set. */
 const uint8_t *nacre__options_scan(const uint8_t *at, const uint8_t *end, uint32_t *seen);
 
-/* nacre_message_parse, with what its walk over the options has seen; set on NACRE_OK. */
+/* nacre_message_parse, which also returns the options seen; set on NACRE_OK. */
 NACRE_MUST_USE nacre_err nacre__message_parse(nacre_message *m, uint32_t *seen, nacre_bytes datagram);
 
-/* nacre__message_parse_start reads the start of a message that is longer: header and token, the options that are whole, and the
- * start of the payload, which is absent when the start does not reach it. NACRE_OK; NACRE_ERR_MALFORMED for a bad header or
- * token, and for an empty message, which has nothing to be cut. */
+/* nacre__message_parse_start parses a truncated message: header, token, complete options, and the start of the payload,
+ * absent if not reached. NACRE_OK; NACRE_ERR_MALFORMED for a bad header or token, and for an empty message, which cannot be
+ * truncated. */
 NACRE_MUST_USE nacre_err nacre__message_parse_start(nacre_message *m, nacre_bytes start);
 
 /* Splits options and payload; false when not well-formed. `body.ptr` is never NULL. */
@@ -53,7 +53,7 @@ NACRE__CODEC uint8_t *nacre__header_write(uint8_t *out, const nacre_message *m, 
     return out + m->token.len;
 }
 
-/* Whether bytes lie, in part or whole, in a room: one begins within the other. */
+/* Whether bytes and buffer overlap. */
 NACRE__CODEC bool nacre__overlaps(nacre_bytes b, nacre_buf buf)
 {
     uintptr_t start = (uintptr_t)b.ptr, buf_start = (uintptr_t)buf.ptr;

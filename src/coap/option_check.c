@@ -31,7 +31,7 @@ uint32_t nacre__options_seen(nacre_bytes options)
     while (at != end) {
         const uint32_t before = number, delta = *at >> 4;
         uint32_t len = *at & 15u;
-        if (delta < 13 && len < 13) { /* nearly all */
+        if (delta < 13 && len < 13) { /* the common case */
             number += delta;
             at += 1 + len;
         } else {
@@ -46,7 +46,7 @@ uint32_t nacre__options_seen(nacre_bytes options)
     return all;
 }
 
-/* Each option is read before anything is written over it: without one, the next has one header for two. */
+/* Each option is read before it is overwritten; a dropped option's delta is added to the next one's header. */
 size_t nacre__options_drop(uint8_t *to, nacre_bytes options)
 {
     uint8_t *out = to;

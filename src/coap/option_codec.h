@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* option_codec: one option's header, read and written (RFC 7252 3.1).
+/* option_codec: reads and writes one option's header (RFC 7252 3.1).
  *
  *      0   1   2   3   4   5   6   7
  *    +---------------+---------------+
@@ -17,7 +17,7 @@
 
 enum { NACRE__PAYLOAD_MARKER = 0xff, NACRE__OPTION_VALUE_MAX = 65535 + 269 };
 
-/* Inline, for a message passes through them many times; where size counts more (-Os), calls of what message.c has. */
+/* Inline, because each message calls them many times; with -Os, functions in message.c. */
 #if defined(__OPTIMIZE_SIZE__)
 bool nacre__option_field(const uint8_t **at, const uint8_t *end, unsigned nibble, uint32_t *out);
 const uint8_t *nacre__option_read(const uint8_t *at, const uint8_t *end, uint32_t *number, nacre_bytes *value);
@@ -50,8 +50,8 @@ NACRE__CODEC bool nacre__option_field(const uint8_t **at, const uint8_t *end, un
     return false;
 }
 
-/* Reads one option at `at`, which is below `end` and not a payload marker. Gives where it ends, or NULL when it is not
- * well-formed; `number` is the previous option's number and becomes this one's. */
+/* Reads one option at `at`, which is below `end` and not a payload marker. Returns its end, or NULL if not well-formed;
+ * `number` is the previous option's number and becomes this one's. */
 NACRE__CODEC const uint8_t *nacre__option_read(const uint8_t *at, const uint8_t *end, uint32_t *number,
                                                nacre_bytes *value)
 {
@@ -71,7 +71,7 @@ NACRE__CODEC size_t nacre__option_field_size(uint32_t value)
     return value < 13 ? 0 : value < 269 ? 1 : 2;
 }
 
-/* The bytes that an option takes, header and value. */
+/* The size of an option, header and value. */
 NACRE__CODEC size_t nacre__option_size(uint32_t delta, size_t len)
 {
     return 1 + nacre__option_field_size(delta) + nacre__option_field_size((uint32_t)len) + len;
@@ -93,7 +93,7 @@ NACRE__CODEC uint8_t *nacre__option_field_write(uint8_t *out, uint32_t value)
     return out;
 }
 
-/* Writes a header; the value follows at the pointer that it gives. `len` is at most NACRE__OPTION_VALUE_MAX. */
+/* Writes a header; returns where the value goes. `len` is at most NACRE__OPTION_VALUE_MAX. */
 NACRE__CODEC uint8_t *nacre__option_head_write(uint8_t *out, uint32_t delta, size_t len)
 {
     *out++ = (uint8_t)(nacre__option_nibble(delta) << 4 | nacre__option_nibble((uint32_t)len));
@@ -103,7 +103,7 @@ NACRE__CODEC uint8_t *nacre__option_head_write(uint8_t *out, uint32_t delta, siz
 
 #endif
 
-/* nacre_options_add for a value that is yet to be written, at the pointer that it gives; NULL when there is no place. */
+/* nacre_options_add for a value to be written at the returned pointer; NULL if the buffer is too small. */
 uint8_t *nacre__options_reserve(nacre_options *o, uint16_t number, size_t len);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* option_table: what the registry says of each option (RFC 7252 5.10, RFC 8613 4.1 Figure 5, and later RFCs). */
+/* option_table: properties of each registered option (RFC 7252 5.10, RFC 8613 4.1 Figure 5, and later RFCs). */
 #include "coap/option_check.h"
 
 #define E      NACRE_CLASS_E
@@ -10,8 +10,8 @@
 #define OPAQUE NACRE_FORMAT_OPAQUE
 #define EMPTY  NACRE_FORMAT_EMPTY
 
-/* Sorted by number: below 64, and above. An option of both classes has an inner and an outer meaning of its own; a message
- * that is to be protected means the inner one, but for Observe, which goes into both (RFC 8613 4.1.3.5). */
+/* Sorted by number: below 64, and above. An option of both classes has separate inner and outer meanings; in a message to be
+ * protected it is the inner one, except Observe, which goes into both (RFC 8613 4.1.3.5). */
 #define LOW_OPTIONS(X)                                                                                                 \
     X(NACRE_OPT_IF_MATCH, 0, 8, E | R | OPAQUE, "If-Match")                                                            \
     X(NACRE_OPT_URI_HOST, 1, 255, U | STRING, "Uri-Host") /* RFC 8613 4.1.3.2 */                                       \
@@ -26,7 +26,7 @@
     X(NACRE_OPT_URI_PATH_ABBREV, 0, 4, E | UINT, "Uri-Path-Abbrev")                                                    \
     X(NACRE_OPT_MAX_AGE, 0, 4, E | U | UINT, "Max-Age")                                                                \
     X(NACRE_OPT_URI_QUERY, 0, 255, E | R | STRING, "Uri-Query")                                                        \
-    X(NACRE_OPT_HOP_LIMIT, 1, 1, U | UINT, "Hop-Limit") /* RFC 8768: proxies count it down, so they must see it */     \
+    X(NACRE_OPT_HOP_LIMIT, 1, 1, U | UINT, "Hop-Limit") /* RFC 8768: proxies decrement it */                           \
     X(NACRE_OPT_ACCEPT, 0, 2, E | UINT, "Accept")                                                                      \
     X(NACRE_OPT_Q_BLOCK1, 0, 3, E | U | UINT, "Q-Block1")                                                              \
     X(NACRE_OPT_LOCATION_QUERY, 0, 255, E | R | STRING, "Location-Query")                                              \
@@ -61,6 +61,6 @@ const nacre_option_info *nacre_option_lookup(uint16_t number)
     return &unknown;
 }
 
-/* The same, for what is looked at in every message: by number, without a search. */
+/* Limits indexed by number, because they are checked in every message. */
 #define LIMITS(number_, min_, max_, flags_, name_) [number_] = { min_, (max_) - (min_), ((flags_)&R) == 0, true },
 const nacre__option_limits nacre__limits[NACRE__NUM_LIMITS] = { LOW_OPTIONS(LIMITS) };

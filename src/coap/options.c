@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* options: reading a list of options, and making one in any order (RFC 7252 3.1, 3.2). */
+/* options: reads a list of options, and builds one in any order (RFC 7252 3.1, 3.2). */
 #include "coap/option_codec.h"
 
 nacre_option_iter nacre_option_begin(nacre_bytes options)
@@ -54,8 +54,8 @@ void nacre_options_init(nacre_options *o, nacre_buf buf)
     o->err = NACRE_OK;
 }
 
-/* Makes a place for an option: at the end, or before the first with a larger number. That one's delta, and with it its
- * header, becomes smaller then. Gives where the value goes; NULL when the list is bad, or has become it. */
+/* Inserts an option at the end, or before the first with a larger number, whose delta and header shrink then. Returns where
+ * the value goes; NULL if the list is, or becomes, bad. */
 uint8_t *nacre__options_reserve(nacre_options *o, uint16_t number, size_t len)
 {
     uint8_t *at = o->buf.ptr, *end = o->buf.ptr + o->len;
@@ -65,7 +65,7 @@ uint8_t *nacre__options_reserve(nacre_options *o, uint16_t number, size_t len)
     if (o->err == NACRE_OK && len > NACRE__OPTION_VALUE_MAX) o->err = NACRE_ERR_TOO_LONG;
     if (o->err != NACRE_OK) return NULL;
     if (number >= o->last) at = end;
-    else { /* the loop ends: o->last is larger than `number` */
+    else { /* terminates: o->last is larger than `number` */
         for (before = 0;; before = next_number) {
             const uint8_t *behind = nacre__option_read(at, end, &next_number, &next);
             if (next_number > number) break;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uri: a coap URI taken apart, turned into options, and a request's path turned back (RFC 7252 6.1, 6.4, 6.5; RFC 3986). */
+/* uri: parses coap URIs, and converts between URIs and options (RFC 7252 6.1, 6.4, 6.5; RFC 3986). */
 #include "coap/uri.h"
 #include "base/dot_segments.h"
 #include "coap/option_codec.h"
@@ -31,7 +31,7 @@ static bool is_one_of(uint8_t c, const char *set)
     return false;
 }
 
-/* RFC 3986: unreserved and sub-delims, which stand everywhere as they are. */
+/* RFC 3986: unreserved and sub-delims, never percent-encoded. */
 static bool is_plain(uint8_t c)
 {
     return is_alpha(c) || is_digit(c) || is_one_of(c, "-._~!$&'()*+,;=");
@@ -52,7 +52,7 @@ static bool well_formed(nacre_bytes text, const char *extra)
     return true;
 }
 
-/* The bytes before the first of `stops`, taken off `rest`. */
+/* Removes from `rest` and returns the bytes before the first of `stops`. */
 static nacre_bytes take_until(nacre_bytes *rest, const char *stops)
 {
     size_t n = 0;
@@ -200,7 +200,7 @@ static nacre_err add_text(nacre_options *o, uint16_t number, nacre_bytes text, b
     for (; at < end; len++) (void)decode_next(&at);
     if (len > OPTION_TEXT_MAX) return NACRE_ERR_BAD_URI;
     uint8_t *value = nacre__options_reserve(o, number, len);
-    if (value == NULL) return NACRE_OK; /* the list says so */
+    if (value == NULL) return NACRE_OK; /* the error is in the list */
     at = text.ptr;
     for (size_t i = 0; i < len; i++) {
         uint8_t c = decode_next(&at);
@@ -219,7 +219,7 @@ static nacre_err add_parts(nacre_options *o, uint16_t number, nacre_bytes text, 
     }
 }
 
-/* RFC 7252 6.4 steps 1 and 8: one option for each segment that is left of the path, and none for "/". */
+/* RFC 7252 6.4 steps 1 and 8: one option for each segment of the resolved path, none for "/". */
 static nacre_err add_path(nacre_options *o, nacre_bytes path)
 {
     nacre_bytes rest = path.len > 1 ? nacre_bytes_of(path.ptr + 1, path.len - 1) : NACRE_ABSENT, segment, next;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* uri: the parts of the URI code that the Proxy-Uri split uses too. */
+/* uri: URI functions shared with the Proxy-Uri split. */
 #ifndef NACRE_COAP_URI_H
 #define NACRE_COAP_URI_H
 
@@ -8,7 +8,7 @@
 /* nacre_uri_parse for any scheme with an authority. */
 nacre_err nacre__uri_parse_any(nacre_uri *uri, nacre_bytes text);
 
-/* 0 for a scheme without one. */
+/* The default port, or 0. */
 uint16_t nacre__uri_default_port(nacre_bytes scheme);
 
 /* Adds Uri-Path and Uri-Query options. */
