@@ -3,7 +3,7 @@
 #include "crypto/hkdf.h"
 #include <string.h>
 
-/* RFC 5869 2.2: without a salt the key is HashLen zeros, which HMAC makes of an empty key too (RFC 2104 2). */
+/* RFC 5869 2.2: without a salt the key is HashLen zeros, equivalent to an empty HMAC key (RFC 2104 2). */
 nacre_err nacre__hkdf_extract(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes secret, nacre_bytes salt,
                               uint8_t prk[NACRE_MAX_HASH])
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ops: whether a provider's table of functions is one that this library can call. */
+/* ops: checks that a provider's function table is compatible. */
 #ifndef NACRE_CRYPTO_OPS_H
 #define NACRE_CRYPTO_OPS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* provider_best: the fastest provider that was built and that this processor can run. */
+/* provider_best: the fastest built-in provider that this processor supports. */
 #include <nacre/crypto.h>
 
 nacre_err nacre_provider_open(nacre_crypto *crypto)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* provider_ipsec_mb: the algorithms of the table over Intel's IPsec Multi-Buffer library, which runs the ciphers of a burst
- * side by side in the lanes of wide registers. A prepared key is a key schedule in the caller's room, and is only read.
- * HMAC, and single messages beyond the library's limits, are OpenSSL's: the results are the same. */
+ * side by side in the lanes of wide registers. A prepared key is a read-only key schedule in the caller's buffer. OpenSSL
+ * computes HMAC, and messages beyond the library's limits. */
 #include <nacre/crypto.h>
 
 #ifdef NACRE_IPSEC_MB
@@ -19,7 +19,7 @@ enum {
 typedef struct ipsec_mb_instance {
     IMB_MGR *mgr;
     nacre_crypto openssl;
-    uint8_t tags[BURST][NACRE_MAX_TAG]; /* what an opened message's tag should be */
+    uint8_t tags[BURST][NACRE_MAX_TAG]; /* computed tags of opened messages */
 } ipsec_mb_instance;
 
 typedef enum family { CCM_FAMILY, GCM_FAMILY, CHACHA_FAMILY } family;
@@ -30,9 +30,9 @@ static family family_of(const nacre_aead *aead)
     return aead->nonce_len == 12 ? GCM_FAMILY : CCM_FAMILY;
 }
 
-/* Chooses the code for this processor; false when there is none that beats OpenSSL: without AES instructions the library
- * emulates them. The code for AVX-512 is passed over on purpose: it has sixteen lanes for the MAC of CCM, and what CoAP sends is
- * so short that filling and emptying them takes longer than the ciphers do (docs/performance.md). */
+/* Selects the implementation for this processor; false if none beats OpenSSL: without AES instructions the library emulates
+ * them. AVX-512 is skipped on purpose: it has sixteen lanes for the MAC of CCM, and for short CoAP messages filling and
+ * draining them takes longer than the ciphers (docs/performance.md). */
 static bool start(IMB_MGR *mgr)
 {
     uint64_t has = mgr->features;
@@ -48,7 +48,7 @@ static bool start(IMB_MGR *mgr)
 
 static bool key_layout(const nacre_aead *aead, size_t *size, size_t *align)
 {
-    size_t rounds = aead->key_len / 4u + 6; /* FIPS 197 5: each takes a round key, and there is one before */
+    size_t rounds = aead->key_len / 4u + 6; /* FIPS 197 5: one round key each, and an initial one */
     *align = KEY_ALIGN;
     switch (family_of(aead)) {
     case CCM_FAMILY: *size = 16 * (rounds + 1); break;
@@ -65,7 +65,7 @@ static nacre_err key_init(const nacre_crypto *crypto, const nacre_aead *aead, na
     IMB_MGR *mgr = instance->mgr;
     _Alignas(16) uint8_t unused[16 * 15]; /* CCM and GCM never run AES backwards */
     (void)direction;
-    if (nacre_aead_by_number(aead->cose) != aead) return NACRE_ERR_UNSUPPORTED; /* no row of the table */
+    if (nacre_aead_by_number(aead->cose) != aead) return NACRE_ERR_UNSUPPORTED; /* not a row of the table */
     switch (family_of(aead)) {
     case CHACHA_FAMILY: memcpy(key, bytes, aead->key_len); return NACRE_OK;
     case GCM_FAMILY:
@@ -95,7 +95,7 @@ static nacre_err hmac(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes k
     return instance->openssl.ops->hmac(&instance->openssl, hash, key, parts, num_parts, mac);
 }
 
-/* ---- One message that the library does not take ---- */
+/* ---- Messages beyond the library's limits ------------------------------------------------------------------------ */
 
 static bool is_beyond(const nacre_aead_job *job)
 {
@@ -106,7 +106,7 @@ static bool is_beyond(const nacre_aead_job *job)
 static void by_openssl(const ipsec_mb_instance *instance, nacre_direction direction, nacre_aead_job *job)
 {
     const nacre_crypto *openssl = &instance->openssl;
-    void *handle[1]; /* what OpenSSL's prepared key is */
+    void *handle[1]; /* OpenSSL's prepared key */
     size_t size, align;
     nacre_aead_job copy = *job;
     job->ok = false;
@@ -122,7 +122,7 @@ static void by_openssl(const ipsec_mb_instance *instance, nacre_direction direct
 static const struct {
     IMB_CIPHER_MODE cipher;
     IMB_HASH_ALG mac;
-    bool mac_of_plaintext; /* so it comes first when sealing, and last when opening */
+    bool mac_of_plaintext; /* so the MAC is first when sealing, last when opening */
 } modes[] = {
     [CCM_FAMILY] = { IMB_CIPHER_CCM, IMB_AUTH_AES_CCM, true },
     [GCM_FAMILY] = { IMB_CIPHER_GCM, IMB_AUTH_AES_GMAC, false },
@@ -202,13 +202,13 @@ static void run(ipsec_mb_instance *instance, nacre_direction direction, nacre_ae
             if (now == 0) break;
         }
     }
-    if (done != num) { /* refused: nothing of this burst may be left behind for the next one */
+    if (done != num) { /* refused: jobs of this burst must not remain queued */
         (void)start(mgr);
         for (uint32_t i = 0; i < num; i++) jobs[i]->ok = false;
         if (direction == NACRE_OPEN)
             for (uint32_t i = 0; i < num; i++) nacre_wipe(jobs[i]->out, jobs[i]->in_len - jobs[i]->aead->tag_len);
     }
-    if (direction == NACRE_OPEN) nacre_wipe(instance->tags, num * sizeof instance->tags[0]); /* a forger's wish */
+    if (direction == NACRE_OPEN) nacre_wipe(instance->tags, num * sizeof instance->tags[0]); /* secret: valid tags */
 }
 
 static void run_many(const nacre_crypto *crypto, nacre_direction direction, nacre_aead_job *const *jobs,
@@ -276,7 +276,7 @@ void nacre_ipsec_mb_close(nacre_crypto *crypto)
     if (instance == NULL) return;
     if (instance->openssl.ops != NULL) nacre_openssl_close(&instance->openssl);
     if (instance->mgr != NULL) {
-        nacre_wipe(instance->mgr, imb_get_mb_mgr_size()); /* lanes keep what the last messages left in them */
+        nacre_wipe(instance->mgr, imb_get_mb_mgr_size()); /* the lanes hold data of the last messages */
         free_mb_mgr(instance->mgr);
     }
     free(instance);

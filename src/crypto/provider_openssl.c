@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* provider_openssl: the algorithms of the table over OpenSSL 3. A prepared key is an EVP_CIPHER_CTX that holds the key
- * schedule; per message it takes only a nonce. It is written to while it works, so it is not shareable between threads. */
+ * schedule; per message only the nonce is set. It is modified in use, so threads must not share it. */
 #include <nacre/crypto.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -24,8 +24,8 @@ static const char *cipher_name(const nacre_aead *aead)
     return aead->key_len == 16 ? "AES-128-CCM" : "AES-256-CCM";
 }
 
-/* OpenSSL queues what failed for its thread to read. Nobody reads it here, so a forger could fill the queue, and the next
- * reader, maybe TLS in the same thread, would take the entries for its own. */
+/* Clears OpenSSL's error queue of this thread: forged messages would fill it, and later readers, such as TLS in the same
+ * thread, would take the entries for their own. */
 static bool failed(void)
 {
     ERR_clear_error();
@@ -94,14 +94,14 @@ static nacre_err hmac(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes k
         (void)failed();
         return NACRE_ERR_NO_MEMORY;
     }
-    char name[8]; /* OSSL_PARAM wants a writable string; it only reads it */
+    char name[8]; /* OSSL_PARAM takes a non-const string but only reads it */
     for (size_t i = 0; i < sizeof name; i++) {
         name[i] = digests[hash][i];
         if (name[i] == '\0') break;
     }
     OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
                             OSSL_PARAM_construct_end() };
-    static const uint8_t no_key[1]; /* a NULL key would mean "the one set before" */
+    static const uint8_t no_key[1]; /* a NULL key would keep the previous one */
     bool ok = EVP_MAC_init(ctx, key.len > 0 ? key.ptr : no_key, key.len, params) == 1;
     for (size_t i = 0; ok && i < num_parts; i++)
         ok = parts[i].len == 0 || EVP_MAC_update(ctx, parts[i].ptr, parts[i].len) == 1;
@@ -112,7 +112,7 @@ static nacre_err hmac(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes k
     return ok ? NACRE_OK : NACRE_ERR_CRYPTO;
 }
 
-/* Steps that CCM and the others share; CCM wants to know the length of the message first (RFC 3610 2.2). */
+/* Steps that CCM and the others share; CCM needs the message length first (RFC 3610 2.2). */
 static bool start(EVP_CIPHER_CTX *ctx, const nacre_aead_job *job, int message_len)
 {
     int n;
@@ -139,9 +139,10 @@ static bool open_one(const nacre_aead_job *job)
     int len = 0, rest = 0;
     if (job->in_len < job->aead->tag_len || job->in_len - job->aead->tag_len > INT_MAX) return false;
     size_t plain_len = job->in_len - job->aead->tag_len;
-    /* OpenSSL's CCM gives up on what its length field cannot hold with the key half set up: no message after it would open. */
+    /* If the length exceeds the length field, OpenSSL's CCM fails with the key half set up, and no later message would
+     * open. */
     if (plain_len > job->aead->max_len) return false;
-    /* The tag is only read; OpenSSL's interface lacks the const. */
+    /* The tag is only read; OpenSSL's parameter is not const. */
     void *tag = (void *)(uintptr_t)(job->in + plain_len);
     bool ok = start(ctx, job, (int)plain_len) &&
               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, job->aead->tag_len, tag) == 1 &&
@@ -189,7 +190,7 @@ nacre_err nacre_openssl_open(nacre_crypto *crypto)
         all = all && instance->ciphers[i] != NULL;
     }
     if (!all) (void)failed();
-    /* A library may lack single ciphers by policy; without the mandatory one and HMAC it is no use. */
+    /* Policy may disable single ciphers; the mandatory one and HMAC are required. */
     if (instance->hmac == NULL || cipher_of(instance, nacre_aead_by_number(NACRE_AES_CCM_16_64_128)) == NULL) {
         nacre_openssl_close(&opened);
         return NACRE_ERR_CRYPTO;

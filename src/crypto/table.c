@@ -2,7 +2,7 @@
 /* table: the AEADs and hashes that OSCORE can use (RFC 9053 4, RFC 8613 3.2). Adding one is one row. */
 #include <nacre/crypto.h>
 
-/* CCM's length field has 15 - nonce length bytes; what is longer than any CoAP message is cut to that. */
+/* CCM's length field has 15 - nonce length bytes; clamped to more than any CoAP message needs. */
 enum { CCM_LONG_NONCE = 65535, NO_LIMIT = 0x7fffffff };
 
 static const nacre_aead aeads[] = {
