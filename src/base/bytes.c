@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bytes: comparing and wiping. */
+/* bytes: compares and wipes. */
 #include <nacre/base.h>
 #include "base/copy.h"
 
@@ -28,7 +28,7 @@ void nacre_wipe(void *ptr, size_t len)
 #if defined(__GNUC__)
     if (len == 0) return;
     memset(ptr, 0, len);
-    __asm__ __volatile__("" : : "r"(ptr) : "memory"); /* the compiler must believe that somebody reads it */
+    __asm__ __volatile__("" : : "r"(ptr) : "memory"); /* keeps the compiler from removing the wipe */
 #else
     volatile uint8_t *p = ptr;
     while (len-- > 0) *p++ = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cbor_write: the few fixed CBOR items of `info` and the AAD, written by hand (RFC 8949 3). Nothing here is ever read back,
- * and the callers' rooms are sized for the longest case. */
+/* cbor_write: the few fixed CBOR items of `info` and the AAD, written by hand (RFC 8949 3). Never parsed again; the callers'
+ * buffers fit the longest case. */
 #ifndef NACRE_BASE_CBOR_WRITE_H
 #define NACRE_BASE_CBOR_WRITE_H
 

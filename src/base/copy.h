@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* copy: the short copies of the message path. A freestanding compiler makes a call of every memcpy, even of eight bytes,
- * and a call costs more than the bytes do; so a copy of fixed size is the compiler's own, and a short one of any size is a
- * few loads and stores. Where size counts more than speed (-Os), calls it is. */
+/* copy: short copies of the message path. A freestanding compiler calls memcpy even for eight bytes, which costs more than
+ * the copy; so copies of fixed size use the builtin, and short ones of any size a few loads and stores. With -Os they are
+ * calls. */
 #ifndef NACRE_BASE_COPY_H
 #define NACRE_BASE_COPY_H
 
@@ -14,14 +14,14 @@
 #define NACRE__COPY_FIXED(to, from, size) ((void)memcpy((to), (from), (size)))
 #endif
 
-/* What a message passes through many times, in headers: inline; where size counts more, calls of what one file has. */
+/* For header functions called many times per message: inline; with -Os, functions of one file. */
 #if defined(__OPTIMIZE_SIZE__)
 #define NACRE__CODEC
 #else
 #define NACRE__CODEC static inline
 #endif
 
-/* For what is used twice on the message path: larger and faster; where size counts more, as the compiler thinks fit. */
+/* For functions used twice on the message path: always inline; with -Os, left to the compiler. */
 #if defined(__OPTIMIZE_SIZE__)
 #define NACRE__INLINE
 #else
@@ -34,7 +34,7 @@
 #define NACRE__NOT_INLINE
 #endif
 
-/* Asks for memory that will be needed soon; anything may stand there, and nothing happens to it. */
+/* Prefetches memory; has no other effect. */
 #if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
 #define NACRE__PREFETCH(ptr) __builtin_prefetch(ptr)
 #else
@@ -45,7 +45,7 @@
 static inline void nacre__move(uint8_t *to, const uint8_t *from, size_t len)
 {
 #if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
-    if (len <= 16) { /* everything is read before anything is written */
+    if (len <= 16) { /* reads everything before writing */
         if (len >= 8) {
             uint64_t first, last;
             NACRE__COPY_FIXED(&first, from, 8);
@@ -84,14 +84,14 @@ static inline void nacre__put_u32(uint8_t *to, uint32_t number)
     to[3] = (uint8_t)number;
 }
 
-/* A few bytes, into where nothing of `from` lies: IDs and Partial IVs. Gives where they end. */
+/* Copies a few bytes without overlap: IDs and Partial IVs. Returns the end. */
 static inline uint8_t *nacre__put(uint8_t *to, const uint8_t *from, size_t len)
 {
     for (size_t i = 0; i < len; i++) to[i] = from[i];
     return to + len;
 }
 
-/* Whether some bytes are an ID: public data, and short. */
+/* Whether the bytes equal an ID. Not constant-time: IDs are public. */
 static inline bool nacre__same_id(nacre_bytes bytes, const uint8_t *id, size_t id_len)
 {
     if (bytes.len != id_len) return false;

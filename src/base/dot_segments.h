@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* dot_segments: the segments that a URI's path has left when its dot segments are resolved (RFC 3986 5.2.4). The request and the
- * look-up in the credentials both take them from here, so that they mean the same path. */
+/* dot_segments: the segments of a URI path after removing dot segments (RFC 3986 5.2.4). Shared by requests and credentials
+ * look-up, so that both use the same path. */
 #ifndef NACRE_BASE_DOT_SEGMENTS_H
 #define NACRE_BASE_DOT_SEGMENTS_H
 
 #include <nacre/base.h>
 
-/* A segment up to a '/', and what follows that: absent after the last one. */
+/* Splits off the segment up to a '/'; the rest is absent after the last one. */
 static inline nacre_bytes nacre__segment_split(nacre_bytes *rest)
 {
     size_t n = 0;
@@ -31,7 +31,7 @@ static inline unsigned nacre__segment_dots(nacre_bytes segment)
     return dots < 3 ? dots : 0;
 }
 
-/* Whether a ".." in what follows takes the segment before it away. */
+/* Whether a later ".." removes the segment before `rest`. */
 static inline bool nacre__segment_is_undone(nacre_bytes rest)
 {
     for (size_t depth = 0; !nacre_is_absent(rest);) {
@@ -42,8 +42,8 @@ static inline bool nacre__segment_is_undone(nacre_bytes rest)
     return false;
 }
 
-/* nacre__segment_next gives the next segment that is left; false at the end. `rest` is the path after its first '/'. A dot segment
- * at the end leaves an empty one. */
+/* nacre__segment_next returns the next remaining segment; false at the end. `rest` is the path after its first '/'. A dot
+ * segment at the end leaves an empty one. */
 static inline bool nacre__segment_next(nacre_bytes *rest, nacre_bytes *segment)
 {
     while (!nacre_is_absent(*rest)) {

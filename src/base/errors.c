@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* errors: everything about an error comes from the one list in base.h. */
+/* errors: generated from the list in base.h. */
 #include <nacre/base.h>
 
 const char *nacre_err_name(nacre_err err)

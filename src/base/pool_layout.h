@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* pool_layout: one block of memory, cut into pools: once without a block, to learn its size, once for good. The sum never wraps: it
- * sticks at SIZE_MAX. */
+/* pool_layout: divides a block of memory into pools: a first run without a block computes its size. The sum saturates at
+ * SIZE_MAX. */
 #ifndef NACRE_BASE_POOL_LAYOUT_H
 #define NACRE_BASE_POOL_LAYOUT_H
 
 #include <nacre/base.h>
 
 typedef struct nacre__pool_layout {
-    uint8_t *base; /* NULL: only the size is wanted; else aligned as malloc aligns */
+    uint8_t *base; /* NULL: compute only the size; else aligned as by malloc */
     size_t at;
 } nacre__pool_layout;
 
-/* The place of `num` things of `size` bytes, aligned as malloc aligns; NULL while only the size is wanted. */
+/* The address of `num` objects of `size` bytes, aligned as by malloc; NULL while computing the size. */
 static inline void *nacre__lay_out(nacre__pool_layout *layout, size_t num, size_t size)
 {
     const size_t align = _Alignof(max_align_t);

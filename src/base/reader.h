@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* reader: one cursor over bytes. The error sticks and is asked for once, at the end. */
+/* reader: one cursor over bytes. Errors are sticky and checked once, at the end. */
 #ifndef NACRE_BASE_READER_H
 #define NACRE_BASE_READER_H
 
@@ -13,7 +13,7 @@ typedef struct nacre__reader {
 static inline nacre__reader nacre__reader_of(nacre_bytes in)
 {
     static const uint8_t nothing[1];
-    if (in.ptr == NULL) in.ptr = nothing; /* so that an empty slice is a real pointer */
+    if (in.ptr == NULL) in.ptr = nothing; /* so that an empty slice has a valid pointer */
     nacre__reader r = { in.ptr, in.ptr + in.len, false };
     return r;
 }
@@ -23,7 +23,7 @@ static inline size_t nacre__left(const nacre__reader *r)
     return (size_t)(r->end - r->at);
 }
 
-/* The only function that moves the cursor. Past the end: an empty slice, and the reader is bad from then on. */
+/* The only function that moves the cursor. Past the end: returns an empty slice and sets `bad`. */
 static inline nacre_bytes nacre__read(nacre__reader *r, size_t len)
 {
     if (r->bad || len > nacre__left(r)) {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* siphash: SipHash (Aumasson, Bernstein 2012), the keyed hash of every table whose keys a peer sends: with a random key a peer
- * cannot choose values that collide. SipHash-1-3: one round for each word of eight bytes, three at the end. Checksums and
- * authentication are not its job.
+/* siphash: SipHash (Aumasson, Bernstein 2012), the keyed hash of every table with keys from peers: with a random key peers
+ * cannot choose collisions. SipHash-1-3: one round per word of eight bytes, three at the end. Not for checksums or
+ * authentication.
  *
- * Whoever hashes several values writes them as words, or as bytes filled up with zeros, so that no two lists of values give
- * the same words: a length goes before what it measures. */
+ * Several values are hashed as words, or as bytes padded with zeros, in an injective encoding: a length precedes the
+ * bytes. */
 #ifndef NACRE_BASE_SIPHASH_H
 #define NACRE_BASE_SIPHASH_H
 
@@ -13,7 +13,7 @@
 
 enum { NACRE__SIPHASH_ROUNDS = 1, NACRE__SIPHASH_LAST_ROUNDS = 3, NACRE__HASH_KEY_LEN = 16 };
 
-/* Where size counts more than speed, one copy in each file. */
+/* With -Os, one copy in each file. */
 #if defined(__OPTIMIZE_SIZE__)
 #define NACRE__SIPHASH_OUTLINE NACRE__NOT_INLINE
 #else
@@ -35,7 +35,7 @@ static inline uint64_t nacre__load_le32(const uint8_t *p)
     return p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24;
 }
 
-/* Fewer than eight bytes, filled up with zeros. Some are read twice, so that there is no loop. */
+/* Loads fewer than eight bytes, padded with zeros. Without a loop: some bytes are read twice. */
 NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__load_short(const uint8_t *p, size_t len)
 {
     if (len >= 4) return nacre__load_le32(p) | nacre__load_le32(p + len - 4) << 8 * (len - 4);
@@ -75,8 +75,8 @@ static inline void nacre__siphash_absorb(nacre__siphash *s, uint64_t word, int r
     s->v[0] ^= word;
 }
 
-/* The hash, with any numbers of rounds: `last` has the number of all bytes, modulo 256, in its highest byte, and below it those
- * that filled no word. */
+/* The hash, with any numbers of rounds: `last` has the number of all bytes, modulo 256, in its highest byte, and below it
+ * those of the incomplete word. */
 NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__siphash_close(nacre__siphash *s, uint64_t last, int rounds,
                                                                    int last_rounds)
 {
@@ -86,7 +86,7 @@ NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__siphash_close(nacre__siphas
     return s->v[0] ^ s->v[1] ^ s->v[2] ^ s->v[3];
 }
 
-/* The hash of what came before, `before` bytes in whole words, and `bytes`. */
+/* The hash of the previous `before` bytes, in whole words, and `bytes`. */
 NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__siphash_close_bytes(nacre__siphash *s, size_t before,
                                                                          nacre_bytes bytes, int rounds, int last_rounds)
 {
@@ -106,7 +106,7 @@ static inline void nacre__siphash_word(nacre__siphash *s, uint64_t word)
     nacre__siphash_absorb(s, word, NACRE__SIPHASH_ROUNDS);
 }
 
-/* All of `bytes`, filled up with zeros to whole words. */
+/* Adds `bytes`, padded with zeros to whole words. */
 static inline void nacre__siphash_words(nacre__siphash *s, nacre_bytes bytes)
 {
     size_t at = 0;
