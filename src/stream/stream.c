@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* stream: one connection's bytes and messages, its end, and its timers (RFC 8323 3). */
+/* stream: bytes and messages of one connection, its close, and its timers (RFC 8323 3). */
 #include "coap/message.h"
 #include "stream/stream_internal.h"
 
 #include <string.h>
 
 enum {
-    DEFAULT_MAX_MESSAGE = 1280, /* as nacre_endpoint_config says */
+    DEFAULT_MAX_MESSAGE = 1280, /* as in nacre_endpoint_config */
     MIN_MESSAGE = 64,
     MAX_MESSAGE = 1 << 24,
     NUM_TIMERS = 7,
-    FRAME_MORE = 2, /* bytes that a frame may have more than its datagram */
+    FRAME_MORE = 2, /* bytes by which a frame may exceed its datagram */
 };
 #define NEVER UINT64_MAX
 
@@ -107,8 +107,8 @@ static void end_closing(nacre_stream *s)
     else end_with(s, NACRE_OK, "closed");
 }
 
-/* Everything that has come was taken. RFC 8323 5.5: who was asked to close answers first what it owes; of what the peer owes,
- * nothing can come once it has closed its side. */
+/* All input was taken. RFC 8323 5.5: after a Release outstanding requests are answered before closing; once the peer has
+ * closed its side it sends no more responses. */
 static void end_if_due(nacre_stream *s)
 {
     if (s->no_more_input && !s->peer.has_settings)
@@ -192,7 +192,7 @@ void nacre_stream_sent(nacre_stream *s, size_t len, uint64_t now_ms)
     s->output_since = now_ms;
 }
 
-/* RFC 8323 3.2: version, type and message ID stay behind. */
+/* RFC 8323 3.2: version, type and message ID are omitted. */
 nacre_err nacre_stream_send(nacre_stream *s, nacre_bytes datagram, uint64_t now_ms)
 {
     nacre_message m;
@@ -241,8 +241,8 @@ void nacre_stream_finished(nacre_stream *s, uint64_t now_ms)
     nacre__stream_close_soon(s, now_ms);
 }
 
-/* RFC 8446 5.1: a record of TLS begins with its type, 20 to 23, and version 3.x. As a CoAP header it is short, has code 0.03, and is
- * no CSM, so that it need not be waited for as a whole. */
+/* RFC 8446 5.1: a record of TLS begins with its type, 20 to 23, and version 3.x. As a CoAP header it is short with code 0.03,
+ * not a CSM, so it is recognised before the frame is complete. */
 static bool is_tls(const nacre_stream *s)
 {
     const uint8_t *in = s->in.ptr + s->in_at;
@@ -271,7 +271,7 @@ static nacre__stream_step take_message(nacre_stream *s, const nacre__frame *fram
         return NACRE__STREAM_GO_ON;
     }
     m.mid = s->mid++;
-    if (nacre_message_write(&m, &datagram, room) != NACRE_OK) { /* only in a room smaller than promised */
+    if (nacre_message_write(&m, &datagram, room) != NACRE_OK) { /* only if the buffer is smaller than promised */
         nacre__stream_fail(s, NACRE_ERR_TOO_LONG, 0, "message too large");
         return NACRE__STREAM_GO_ON;
     }
@@ -286,7 +286,7 @@ static nacre__stream_step take_message(nacre_stream *s, const nacre__frame *fram
 static nacre__stream_step take_frame(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
                                      nacre_buf room, uint64_t now_ms)
 {
-    if (frame->code == NACRE_EMPTY) { /* RFC 8323 3.4: always allowed, always ignored; RFC 7252 4.1: if it is empty */
+    if (frame->code == NACRE_EMPTY) { /* RFC 8323 3.4: always allowed and ignored; RFC 7252 4.1: if empty */
         if (frame->token.len != 0 || frame->body.len != 0)
             nacre__stream_fail(s, NACRE_ERR_MALFORMED, 0, "an empty message that is not empty");
         return NACRE__STREAM_GO_ON;
@@ -297,12 +297,12 @@ static nacre__stream_step take_frame(nacre_stream *s, const nacre__frame *frame,
     }
     if (nacre_code_is_request(frame->code) || nacre_code_is_response(frame->code))
         return take_message(s, frame, event, room, now_ms);
-    /* Classes 1 and 6 are reserved (RFC 7252 3): nobody here knows what they ask for. */
+    /* Classes 1 and 6 are reserved (RFC 7252 3): ignored. */
     if (frame->code >> 5 != 7) return NACRE__STREAM_GO_ON;
     return nacre__stream_signal(s, frame, event, room, now_ms);
 }
 
-/* Room for the answers of what was given out, and for one more: a peer that does not read is not served. */
+/* Whether the output has space for all outstanding responses and one more: a peer that does not read is not served. */
 static bool has_room_for_answers(const nacre_stream *s)
 {
     size_t left = output_left(s), each = s->config.max_message + FRAME_MORE;
@@ -325,7 +325,7 @@ static char *put_uint(char *at, uint64_t n)
     return put(at, first);
 }
 
-/* RFC 8323 5.3.1: both lengths, for the peer and for our own user. */
+/* RFC 8323 5.3.1: reports both lengths, to the peer and locally. */
 static void fail_too_long(nacre_stream *s, size_t len)
 {
     char text[96]; /* two numbers of up to 20 digits */
@@ -372,7 +372,7 @@ void nacre_stream_processed(nacre_stream *s)
 
 /* ---- Timers ------------------------------------------------------------------------------------------------------------- */
 
-/* Each is a time, or NEVER where there is nothing to wait for. */
+/* Times, or NEVER if not running. */
 typedef struct timers {
     uint64_t csm, rest, output, close, pong, ping, idle;
 } timers;
@@ -408,7 +408,7 @@ uint64_t nacre_stream_deadline(const nacre_stream *s)
 static void do_one(nacre_stream *s, uint64_t now_ms)
 {
     timers t = look_at_timers(s);
-    if (t.output <= now_ms) { /* whoever does not read will not read an Abort either */
+    if (t.output <= now_ms) { /* a peer that does not read would not read an Abort either */
         end_with(s, NACRE_ERR_TIMEOUT, "the peer does not read what is sent to it");
         s->out_len = 0;
     } else if (t.csm <= now_ms) {
@@ -420,14 +420,14 @@ static void do_one(nacre_stream *s, uint64_t now_ms)
     } else if (t.pong <= now_ms) {
         nacre__stream_fail(s, NACRE_ERR_TIMEOUT, 0, "no Pong came in time");
     } else if (t.ping <= now_ms) {
-        /* Without room nobody reads, and that has its own timer. */
+        /* The output is full only if the peer does not read, which has its own timer. */
         if (nacre_stream_ping(s, NACRE_ABSENT, false, now_ms) != NACRE_OK) s->heard = now_ms;
     } else if (t.idle <= now_ms) {
         if (nacre_stream_release(s, NACRE_ABSENT, 0, now_ms) != NACRE_OK) s->talked = now_ms;
     }
 }
 
-/* Each time the one that matters most is done, and then not due any more. */
+/* Handles the most important due timer first; it is not due afterwards. */
 void nacre_stream_expire(nacre_stream *s, uint64_t now_ms)
 {
     s->clock = now_ms;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stream_frame: the header of a message in a byte stream, read and written. */
+/* stream_frame: reads and writes the header of a message in a byte stream. */
 #include "stream/stream_frame.h"
 #include "base/reader.h"
 #include "coap/option_codec.h"

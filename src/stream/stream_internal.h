@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stream_internal: what the files of a stream ask of each other. */
+/* stream_internal: shared by the files of a stream. */
 #ifndef NACRE_STREAM_STREAM_INTERNAL_H
 #define NACRE_STREAM_STREAM_INTERNAL_H
 
@@ -7,7 +7,7 @@
 #include <nacre/stream.h>
 
 enum {
-    NACRE__STREAM_ABORT_ROOM = 96, /* of the output, kept so that an Abort always goes out */
+    NACRE__STREAM_ABORT_ROOM = 96, /* of the output, reserved for an Abort */
     NACRE__STREAM_CSM_ROOM = 32,
     NACRE__STREAM_BASE_SIZE = 1152, /* RFC 8323 5.3.1, and above it BERT: 5.3.2 */
     NACRE__STREAM_BASE_TOKEN = 8,   /* RFC 8974 2.2.1 */
@@ -15,13 +15,13 @@ enum {
 };
 
 typedef enum nacre__stream_step {
-    NACRE__STREAM_GO_ON, /* nothing to tell */
+    NACRE__STREAM_GO_ON, /* no event */
     NACRE__STREAM_TELL,  /* the event is set */
-    NACRE__STREAM_WAIT,  /* look at this very frame again later */
+    NACRE__STREAM_WAIT,  /* retry this frame later */
 } nacre__stream_step;
 
-/* stream.c: nacre__stream_end ends without a word to the peer, nacre__stream_fail with an Abort. `bad_csm_option` is 0 where
- * there is none. nacre__stream_write_frame gives false when the output has no room, but for an Abort's. */
+/* stream.c: nacre__stream_end ends without a message to the peer, nacre__stream_fail with an Abort. `bad_csm_option`: 0 for
+ * none. nacre__stream_write_frame returns false if the output is full except for the space reserved for an Abort. */
 void nacre__stream_end(nacre_stream *s, nacre_err err, nacre_bytes text);
 void nacre__stream_fail(nacre_stream *s, nacre_err err, uint16_t bad_csm_option, const char *text);
 void nacre__stream_close_soon(nacre_stream *s, uint64_t now_ms);

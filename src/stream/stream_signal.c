@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stream_signal: what two ends of a connection tell each other about it (RFC 8323 5). */
+/* stream_signal: signaling messages (RFC 8323 5). */
 #include "coap/message.h"
 #include "stream/stream_internal.h"
 
@@ -7,7 +7,7 @@
 
 /* ---- Ours --------------------------------------------------------------------------------------------------------------- */
 
-/* What the CSM says. In datagram form a message is at most two bytes longer. */
+/* The Max-Message-Size announced in the CSM. In datagram form a message is at most two bytes longer. */
 size_t nacre__stream_announced(const nacre_stream *s)
 {
     const size_t size = s->config.max_message - 2;
@@ -38,7 +38,7 @@ void nacre__stream_write_abort(nacre_stream *s, uint16_t bad_csm_option, const c
     nacre_bytes options;
     nacre_options_init(&o, (nacre_buf){ body, 8 });
     if (bad_csm_option != 0) nacre_options_add_uint(&o, NACRE_ABORT_BAD_CSM_OPTION, bad_csm_option);
-    if (nacre_options_finish(&o, &options) != NACRE_OK) return; /* cannot be: one short option */
+    if (nacre_options_finish(&o, &options) != NACRE_OK) return; /* unreachable: one short option */
     size_t len = options.len, text_len = strlen(text);
     if (text_len > sizeof s->text) text_len = sizeof s->text;
     if (text_len > 0) {
@@ -91,9 +91,9 @@ void nacre_stream_abort(nacre_stream *s, const char *text, uint64_t now_ms)
 
 /* ---- The peer's ----------------------------------------------------------------------------------------------------------- */
 
-/* What the options of one signal say. */
+/* The options of one signaling message. */
 typedef struct signal {
-    uint64_t max_message, max_token; /* 0: not said */
+    uint64_t max_message, max_token; /* 0: absent */
     bool block_wise, custody;
     uint32_t hold_off_s;
     uint16_t bad_csm_option;
@@ -107,12 +107,12 @@ static bool read_csm_option(signal *said, const nacre_option *option)
     if (option->value.len > max_len[option->number] || !nacre_option_uint(option->value, &value)) return false;
     if (option->number == NACRE_CSM_BLOCK_WISE_TRANSFER) said->block_wise = true;
     if (option->number == NACRE_CSM_EXTENDED_TOKEN_LENGTH) said->max_token = value;
-    /* A peer that takes nothing is not the same as one that has not said what it takes. */
+    /* A value of 0 differs from an absent option. */
     if (option->number == NACRE_CSM_MAX_MESSAGE_SIZE) said->max_message = value != 0 ? value : 1;
     return true;
 }
 
-/* Elective options of a wrong length are as good as unknown (RFC 7252 5.4.3). */
+/* Elective options of a wrong length are treated as unknown (RFC 7252 5.4.3). */
 static void read_option(signal *said, uint8_t code, const nacre_option *option)
 {
     uint64_t value;
@@ -125,11 +125,11 @@ static void read_option(signal *said, uint8_t code, const nacre_option *option)
         said->bad_csm_option = (uint16_t)value;
 }
 
-/* False: the connection has been aborted. All options that RFC 8323 defines are elective, so what is critical is unknown. */
+/* False: the connection has been aborted. All options defined by RFC 8323 are elective, so critical ones are unknown. */
 static bool read_options(nacre_stream *s, signal *said, uint8_t code, nacre_bytes options)
 {
     bool csm = code == NACRE_SIGNAL_CSM;
-    uint32_t last = 0; /* a number that no signal has */
+    uint32_t last = 0; /* not an option number of any signal */
     nacre_option option;
     for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &option); last = option.number) {
         if (nacre_option_is_critical(option.number)) { /* RFC 8323 5.2, 5.6 */
@@ -137,7 +137,7 @@ static bool read_options(nacre_stream *s, signal *said, uint8_t code, nacre_byte
                                "critical signaling option not understood");
             return false;
         }
-        if (option.number == last) continue; /* RFC 7252 5.4.5: one too many is as good as unknown */
+        if (option.number == last) continue; /* RFC 7252 5.4.5: a surplus one is treated as unknown */
         if (!csm) {
             read_option(said, code, &option);
         } else if (!read_csm_option(said, &option)) { /* RFC 8323 3.3, 5.6: an invalid CSM */
@@ -148,7 +148,7 @@ static bool read_options(nacre_stream *s, signal *said, uint8_t code, nacre_byte
     return true;
 }
 
-/* RFC 8323 5.3: what a CSM says replaces what was said before, and what it does not say stays. */
+/* RFC 8323 5.3: settings in a CSM replace earlier ones; absent ones stay. */
 static void take_settings(nacre_stream *s, const signal *said)
 {
     s->peer.has_settings = true;
@@ -159,7 +159,7 @@ static void take_settings(nacre_stream *s, const signal *said)
     s->peer.max_token = more ? NACRE__STREAM_MAX_TOKEN : (uint32_t)said->max_token;
 }
 
-/* RFC 8323 5.4: the Pong has the Ping's token. next has made sure that there is room. */
+/* RFC 8323 5.4: the Pong has the Ping's token. nacre_stream_next has checked that there is space. */
 static nacre__stream_step answer_ping(nacre_stream *s, const nacre__frame *frame, const signal *said)
 {
     static const uint8_t option[1] = { NACRE_PING_CUSTODY << 4 };
@@ -171,7 +171,7 @@ static nacre__stream_step answer_ping(nacre_stream *s, const nacre__frame *frame
 static nacre_bytes copy(nacre_buf room, size_t *used, nacre_bytes bytes)
 {
     uint8_t *at = room.ptr + *used;
-    size_t len = bytes.len <= room.cap - *used ? bytes.len : 0; /* the room is larger than any frame */
+    size_t len = bytes.len <= room.cap - *used ? bytes.len : 0; /* the buffer is larger than any frame */
     if (len > 0) memcpy(at, bytes.ptr, len);
     *used += len;
     return nacre_bytes_of(at, len);
