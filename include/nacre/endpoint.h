@@ -245,8 +245,8 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event);
  * MID are the endpoint's. With `context` the request is protected when it is transmitted; without, it is sent unprotected.
  * The context is borrowed until the exchange ends. It ends with one event: RESPONSE or FAILED. On a protected 4.01 with Echo
  * the request is repeated once with the Echo value (RFC 8613 B.1.2). An Echo value in any other response is added to the next
- * request to that address in that context (if it was unprotected: outside), unless that has one (RFC 9175 2.3): once, within
- * exchange_lifetime_ms; the newest 16 are kept.
+ * request to that address in that context (unprotected if it was received so), unless that has one (RFC 9175 2.3): once,
+ * within exchange_lifetime_ms; the newest 16 are kept.
  * NACRE_OK                `exchange` is set
  * NACRE_ERR_BUSY          num_client_exchanges are in flight: try after one has ended
  * NACRE_ERR_TOO_LONG      does not fit max_message, or what the peer takes, when protected

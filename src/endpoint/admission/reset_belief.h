@@ -15,7 +15,7 @@ typedef struct nacre__reset_belief {
 /* Counts a RST from `peer` that matched nothing. */
 void nacre__reset_unmatched(nacre__reset_belief *belief, const nacre_address *peer);
 
-/* Whether a RST from `peer` that names a protected message of ours is believed. */
+/* Whether a RST from `peer` that names a protected message sent here is believed. */
 bool nacre__reset_is_believed(nacre__reset_belief *belief, const nacre_address *peer);
 
 #endif

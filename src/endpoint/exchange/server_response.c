@@ -455,7 +455,7 @@ nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *e
     return NACRE_OK;
 }
 
-/* RFC 7967 2.1: No-Response names the unwanted classes. It is ignored for registrations, whose first response says whether
+/* RFC 7967 2.1: No-Response names the unwanted classes. It is ignored for registrations, whose first response shows whether
  * they were accepted. */
 bool nacre__response_is_unwanted(const nacre__server_exchange *exchange, uint8_t code)
 {
