@@ -314,18 +314,28 @@ void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange exchange);
 void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_respond answers a request: code, options and payload from `plain`. The response is protected if the request
- * was, piggybacked if that was a CON, and kept for duplicates. Nothing is sent if the request's No-Response names its class
- * (RFC 7967). To an address that is not validated, a response of more than 136 bytes and more than three times the request's
- * (RFC 9175 2.4) is replaced: a 2.xx to a GET or FETCH by 4.01 with Echo, so that the client repeats the request with the
- * value; errors, and responses to other methods, which must not be repeated, by the code alone. Call nacre_endpoint_fits
- * first and split larger ones, as a transfer does. All transmissions of a separate response count together: once the next
- * would exceed the limit, no more are sent. An address is validated for exchange_lifetime_ms when it returns an Echo value or
- * a token issued here. A message ID proves nothing: 65,536 small datagrams guess it. To an address that is not validated, a
- * Block2 block with more to follow carries an Echo value if that fits; the request for the next block may then validate the
- * address. NACRE_OK (also in these cases, and when the response waits for the store); NACRE_ERR_STALE; NACRE_ERR_BAD_ARGUMENT
- * (no response code, options not well-formed or with an OSCORE option among them); NACRE_ERR_TOO_LONG;
- * NACRE_ERR_CONTEXT_UNAVAILABLE, _CRYPTO, _UNSUPPORTED from protecting. On failure the exchange stays open: send a shorter
- * response, or ignore it. */
+ * was, piggybacked if that was a CON, and kept for duplicates. Exceptions:
+ *
+ *     condition                                         what is sent
+ *     No-Response of the request names the class of     nothing (RFC 7967)
+ *     the response
+ *     address not validated, response above 136 bytes   2.xx to a GET or FETCH: 4.01 with Echo; the client repeats the
+ *     and three times the request (RFC 9175 2.4)        request with the value. Other methods, which must not be
+ *                                                       repeated, and errors: the code alone
+ *
+ * Call nacre_endpoint_fits first and split what does not fit, as a transfer does. All transmissions of a separate response
+ * count together: once the next would exceed the limit, no more are sent.
+ *
+ * An address is validated for exchange_lifetime_ms when it returns an Echo value or a token issued here. A message ID proves
+ * nothing: 65,536 small datagrams guess it. To an address that is not validated, a Block2 block with more to follow carries
+ * an Echo value if that fits; the request for the next block may then validate the address.
+ *
+ *     NACRE_OK                      also in the exceptions above, and when the response waits for the store
+ *     NACRE_ERR_STALE               no such request
+ *     NACRE_ERR_BAD_ARGUMENT        no response code, options not well-formed or with an OSCORE option among them
+ *     NACRE_ERR_TOO_LONG, NACRE_ERR_CONTEXT_UNAVAILABLE, _CRYPTO, _UNSUPPORTED     from protecting
+ *
+ * On failure, except STALE, the exchange stays open: send a shorter response, or ignore it. */
 NACRE_MUST_USE nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange exchange,
                                                 const nacre_message *plain);
 
@@ -349,18 +359,21 @@ NACRE_MUST_USE nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre
 
 /* ---- Observe server (RFC 7641, RFC 8613 4.1.3.5) --------------------------------------------------------------------
  * A GET or FETCH with Observe 0 that the application takes as a registration becomes an observer with a number of its own.
- * The endpoint then adds Observe to the 2.xx response of that request, replacing any it has, and to each notification. Each
- * NOTIFY event asks for the current state; changes in between are not queued. A response other than 2.xx is sent and ends the
- * observation; OBSERVER_GONE follows every end. A client that sends Observe 1 is removed before its request is delivered;
- * answer that as any other. No-Response of a registration is ignored. One notification per observer is in flight; how often
- * to notify is up to the application (RFC 7641 4.5.1). Notifications are CON until one is acknowledged or the client's
- * address is validated, then every sixteenth, the first after a day (for a registration that was NON, protected or from a
- * validated address, the latter only) and the last; else NON. To an address that is not validated each has at most the bytes
- * of the response to the registration (nacre_endpoint_fits); a longer one is sent as 4.01 with Echo, which ends the
- * observation until the client registers with the value. A RST ends a plain observation. A protected one is checked: one
- * NOTIFY event follows and is answered as CON. Its timeout ends the observation; so does a RST, if at most four unmatched RST
- * came from that address within exchange_lifetime_ms (an attacker who sends five leaves only the timeout). A guessed ACK ends
- * the retransmissions of a CON; the next notification or registration then replaces a lost one.
+ * The endpoint then adds Observe to the 2.xx response of that request, replacing any it has, and to each notification.
+ *  - Each NOTIFY event asks for the current state; changes in between are not queued, and one notification per observer is in
+ *    flight. How often to notify is up to the application (RFC 7641 4.5.1). No-Response of a registration is ignored.
+ *  - A response other than 2.xx is sent and ends the observation; OBSERVER_GONE follows every end. A client that sends
+ *    Observe 1 is removed before its request is delivered; answer that as any other.
+ *  - Notifications are CON until one is acknowledged or the client's address is validated, then every sixteenth, the first
+ *    after a day (for a registration that was NON, protected or from a validated address, the latter only) and the last;
+ *    else NON.
+ *  - To an address that is not validated each has at most the bytes of the response to the registration
+ *    (nacre_endpoint_fits); a longer one is sent as 4.01 with Echo, which ends the observation until the client registers
+ *    with the value.
+ *  - A RST ends a plain observation. A protected one is checked: one NOTIFY event follows and is answered as CON. Its timeout
+ *    ends the observation; so does a RST, if at most four unmatched RST came from that address within exchange_lifetime_ms
+ *    (an attacker who sends five leaves only the timeout). A guessed ACK ends the retransmissions of a CON; the next
+ *    notification or registration then replaces a lost one.
  *
  * nacre_endpoint_observe takes a delivered request, before it is answered, as a registration; one of the same client under
  * the same token (protected: with the same context and the same options too) ends and gets its OBSERVER_GONE.
