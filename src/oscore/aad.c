@@ -16,8 +16,7 @@ size_t nacre__aad_of(uint8_t out[NACRE_MAX_AAD], int cose_alg, const nacre_reque
             *at = out + (cose_alg < UINT8_FOLLOWS ? 15 : 16); /* numbers of the table are below 256 */
     *at++ = (uint8_t)cose_alg;
     *at++ = (uint8_t)(BSTR | request->kid_len);
-    NACRE__COPY_FIXED(at, request->kid, sizeof request->kid); /* copies the maximum; the next member overwrites the
-                                                                 excess */
+    NACRE__COPY_FIXED(at, request->kid, sizeof request->kid); /* the maximum; the next member overwrites the excess */
     at += request->kid_len;
     *at++ = (uint8_t)(BSTR | request->partial_iv_len);
     NACRE__COPY_FIXED(at, request->partial_iv, sizeof request->partial_iv);

@@ -139,8 +139,7 @@ static nacre_err accept(unprotection *u, nacre_context *ctx, nacre_bytes options
         return NACRE_ERR_REPLAY_ECHO;
     if (ctx->window_on_disk) return wait_for_store(ctx);
     nacre_replay_set_fresh(&ctx->replay, u->seq); /* RFC 8613 B.1.2: its Partial IV becomes the lower edge */
-    nacre_wipe(ctx->echo, sizeof ctx->echo);      /* for one recovery only: a copy of this request must not recover
-                                                again */
+    nacre_wipe(ctx->echo, sizeof ctx->echo);      /* for one recovery: a copy of this request must not recover again */
     ctx->has_echo = false;
     return NACRE_OK;
 }

@@ -78,8 +78,7 @@ typedef struct nacre__client_exchange {
     nacre_rederivation *rederivation; /* provides the context; NULL: given by the caller */
     void *user;
     nacre_request_id id;    /* of the last protect */
-    nacre__transmission *t; /* its own; retransmitted as it is, because protecting again would make a second
-                               request */
+    nacre__transmission *t; /* its own; retransmitted as is: protecting again would make a second request */
     uint8_t *plain;         /* max_message bytes */
     size_t plain_len;
     bool repeated; /* a challenge was answered already */

@@ -63,8 +63,7 @@ bool nacre__outer_write(nacre__outer_blocks *b, const nacre_address *peer, nacre
     out->peer = *peer;
     if (nacre_message_parse(&m, bytes) != NACRE_OK || !nacre__has_option(m.options, NACRE_OPT_OSCORE)) return false;
     if (!block_request->sized)
-        block_request->szx = largest_for(b, peer, block_request->szx); /* set once: a retransmission has the same
-                                                                          bytes */
+        block_request->szx = largest_for(b, peer, block_request->szx); /* once: retransmissions have the same bytes */
     block_request->sized = true;
     if (block_request->has_block2 && m.payload.len > nacre__block_size(block_request->szx) &&
         keep(b, peer, &m, block_request->key)) {
@@ -83,8 +82,7 @@ void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange
     const nacre_address *peer = &received->datagram->peer;
     nacre__outer *entry = nacre__outer_find(b, NACRE__OUTER_CUT, peer, exchange->block_request.key);
     const uint64_t offset = nacre__block_offset(requested);
-    nacre_message response = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: no longer kept; the client starts
-                                                              again */
+    nacre_message response = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: no longer kept; start again */
     if (entry == NULL || offset >= entry->body_len) {
         if (entry != NULL) response.code = NACRE_BAD_REQUEST;
         nacre__response_unprotected(b->x, exchange, &response, received->outer.token);
