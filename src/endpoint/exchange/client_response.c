@@ -138,7 +138,7 @@ bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange 
     if (!has_challenge(response, &echo)) return false;
     if (exchange->repeated)
         return !nacre__client_exchange_waits(exchange) &&
-               exchange->state != NACRE__CLIENT_OBSERVING; /* a copy may still be answered */
+               exchange->state != NACRE__CLIENT_OBSERVING; /* a duplicate, before the repetition is sent */
     if (exchange->context == NULL && x->core->config.opaque_oscore)
         return false; /* a proxy: left to its client to answer */
     if (nacre__client_exchange_set_option(x, exchange, NACRE_OPT_ECHO, echo) != NACRE_OK) return false;

@@ -85,7 +85,7 @@ void nacre__transmission_set_due(nacre__transmissions *tx, nacre__transmission *
 
 /* A message ID not in use for `peer`. */
 uint16_t nacre__new_mid(nacre__transmissions *tx, const nacre_address *peer);
-/* Makes `mid` the only message ID that acknowledges it; clear: none does. */
+/* Makes `mid` the only message ID that acknowledges it; unset: none does. */
 void nacre__transmission_set_mid(nacre__transmissions *tx, nacre__transmission *t, uint16_t mid);
 void nacre__transmission_unset_mid(nacre__transmissions *tx, nacre__transmission *t);
 /* NULL: none. */

@@ -51,7 +51,7 @@ static void validate(const nacre__observe_server *s, nacre__observer *o)
     if (!o->is_validated && nacre__is_validated(s->x->validation, &o->peer)) o->is_validated = o->is_confirmed = true;
 }
 
-/* Its request was answered with 2.xx, in `separate`, or piggybacked if NULL. */
+/* Its request was answered with 2.xx, in `separate`, or at once if NULL. */
 void nacre__observer_begun(nacre__observe_server *s, nacre__observer *o, nacre__separate_response *separate)
 {
     o->server = NACRE__NONE;
