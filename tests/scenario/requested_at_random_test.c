@@ -75,21 +75,21 @@ static void client_events(bool store_works)
 static void request(void)
 {
     static const uint8_t body[40];
-    const size_t who = pick(CONTEXTS + 1);
-    uint8_t room[64];
+    const size_t index = pick(CONTEXTS + 1);
+    uint8_t buf[64];
     nacre_options options;
     nacre_exchange exchange;
     nacre_message plain = { .type = pick(3) ? NACRE_CON : NACRE_NON, .code = pick(4) ? NACRE_GET : NACRE_POST };
     const nacre_request_options how = { .timeout_ms = pick(5) == 0 ? 1 + (uint32_t)pick(5000) : 0 };
-    if (who < CONTEXTS && w.removed[who]) return;
-    nacre_options_init(&options, NACRE_BUF(room));
+    if (index < CONTEXTS && w.removed[index]) return;
+    nacre_options_init(&options, NACRE_BUF(buf));
     if (plain.code == NACRE_GET && pick(2)) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, 0);
     assert_int_equal(nacre_options_finish(&options, &plain.options), NACRE_OK);
     if (plain.code == NACRE_POST) plain.payload = nacre_bytes_of(body, pick(sizeof body));
     const nacre_err err = pick(10) == 0
                               ? nacre_endpoint_ping(w.pair.client.ep, &exchange, &w.pair.server.address, NULL)
                               : nacre_endpoint_request_with(w.pair.client.ep, &exchange, &w.pair.server.address,
-                                                            w.ours[who], &plain, NULL, &how);
+                                                            w.ours[index], &plain, NULL, &how);
     if (err != NACRE_OK) return;
     assert_true(w.num_open < OPEN);
     w.open[w.num_open++] = exchange;
@@ -161,13 +161,13 @@ static void server_responds(void)
 {
     static const uint8_t body[1100];
     static const uint8_t codes[] = { NACRE_CONTENT, NACRE_CONTENT, NACRE_CHANGED, NACRE_NOT_FOUND, NACRE_UNAUTHORIZED };
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_options options;
     if (w.num_requests == 0) return;
     const nacre_exchange exchange = w.requests[pick_late(w.num_requests)];
     nacre_message response = { .code = codes[pick(5)] };
     if (pick(4) == 0 && nacre_endpoint_defer_response(w.pair.server.ep, exchange) == NACRE_OK) return;
-    nacre_options_init(&options, NACRE_BUF(room));
+    nacre_options_init(&options, NACRE_BUF(buf));
     if (pick(2)) nacre_options_add_uint(&options, NACRE_OPT_MAX_AGE, pick(100));
     if (pick(3) == 0) nacre_options_add(&options, NACRE_OPT_ECHO, nacre_bytes_of(body, 1 + pick(40)));
     if (pick(30) == 0) nacre_options_add(&options, 65001, NACRE_STR("critical"));
@@ -223,12 +223,12 @@ static void client_hears_forged(void)
 
 static void context_removed(void)
 {
-    const size_t who = pick(CONTEXTS);
-    if (w.removed[who] || !percent(&w.chance, 1)) return;
-    w.removed[who] = true;
-    nacre_table_remove(&w.pair.client.table, w.ours[who]);
-    nacre_endpoint_remove_context(w.pair.client.ep, w.ours[who]);
-    nacre_context_wipe(w.ours[who]);
+    const size_t index = pick(CONTEXTS);
+    if (w.removed[index] || !percent(&w.chance, 1)) return;
+    w.removed[index] = true;
+    nacre_table_remove(&w.pair.client.table, w.ours[index]);
+    nacre_endpoint_remove_context(w.pair.client.ep, w.ours[index]);
+    nacre_context_wipe(w.ours[index]);
 }
 
 static void time_passes(void)
@@ -240,10 +240,10 @@ static void time_passes(void)
 
 static void store_confirms(void)
 {
-    const size_t who = pick(CONTEXTS);
-    if (w.removed[who]) return;
-    if (pick(5)) serve_store(w.ours[who]);
-    nacre_endpoint_confirmed(w.pair.client.ep, w.ours[who], pick(9) ? NACRE_OK : NACRE_ERR_FILE);
+    const size_t index = pick(CONTEXTS);
+    if (w.removed[index]) return;
+    if (pick(5)) serve_store(w.ours[index]);
+    nacre_endpoint_confirmed(w.pair.client.ep, w.ours[index], pick(9) ? NACRE_OK : NACRE_ERR_FILE);
 }
 
 static void round_trip(void)

@@ -4,7 +4,7 @@
 
 enum { MAX_MESSAGE = 128, BURST = 16 * MAX_MESSAGE, RATE = 8, MANY = 400 };
 
-static nacre_exchange ask(party *p, const nacre_address *peer, uint8_t type)
+static nacre_exchange request_from(party *p, const nacre_address *peer, uint8_t type)
 {
     const nacre_message get = get_request(type);
     nacre_exchange exchange;
@@ -18,7 +18,7 @@ static size_t send_until_held(party *p, const nacre_address *peer, uint64_t now)
     size_t bytes = 0;
     for (int i = 0; i < MANY; i++) {
         datagram d;
-        const nacre_exchange exchange = ask(p, peer, NACRE_NON);
+        const nacre_exchange exchange = request_from(p, peer, NACRE_NON);
         if (!party_take(p, &d, now)) return bytes;
         bytes += d.len;
         nacre_endpoint_cancel(p->ep, exchange);
@@ -65,12 +65,12 @@ static void con_requests_and_other_peers_do_not_wait(void **state)
         open_at(&p, nstarts[row], RATE);
         const nacre_address other = address_named("other");
         (void)send_until_held(&p.client, &p.server.address, 0);
-        (void)ask(&p.client, &p.server.address, NACRE_NON);
-        (void)ask(&p.client, &p.server.address, NACRE_CON);
+        (void)request_from(&p.client, &p.server.address, NACRE_NON);
+        (void)request_from(&p.client, &p.server.address, NACRE_CON);
         assert_true(party_take(&p.client, &d, 0));
         assert_int_equal(datagram_message(&d).type, NACRE_CON);
         assert_false(party_take(&p.client, &d, 0));
-        (void)ask(&p.client, &other, NACRE_NON);
+        (void)request_from(&p.client, &other, NACRE_NON);
         assert_true(party_take(&p.client, &d, 0));
         assert_false(party_take(&p.client, &d, 0));
         pair_close(&p);
@@ -103,7 +103,7 @@ static void a_held_request_can_be_cancelled(void **state)
     datagram d;
     open_at(&p, 1, RATE);
     (void)send_until_held(&p.client, &p.server.address, 0);
-    const nacre_exchange second = ask(&p.client, &p.server.address, NACRE_NON);
+    const nacre_exchange second = request_from(&p.client, &p.server.address, NACRE_NON);
     assert_false(party_take(&p.client, &d, 0));
     nacre_endpoint_cancel(p.client.ep, second);
     assert_true(nacre_endpoint_deadline(p.client.ep) != UINT64_MAX); /* the first one still waits */

@@ -12,7 +12,7 @@
 #include "base/hosted/visible.h"
 
 static const struct {
-    const char *text, *shown;
+    const char *text, *expected;
 } rows[] = {
     { "", "" },
     { "plain ~ text", "plain ~ text" },
@@ -40,7 +40,7 @@ static void steers_no_terminal(void **state)
         char text[64];
         strcpy(text, rows[i].text);
         nacre__make_visible(text);
-        assert_string_equal(text, rows[i].shown);
+        assert_string_equal(text, rows[i].expected);
     }
 }
 
@@ -50,7 +50,7 @@ static void a_detail_is_visible(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         nacre_detail why;
         assert_int_equal(nacre__fail(&why, NACRE_ERR_FILE, "%s", rows[i].text), NACRE_ERR_FILE);
-        assert_string_equal(why.text, rows[i].shown);
+        assert_string_equal(why.text, rows[i].expected);
     }
 }
 

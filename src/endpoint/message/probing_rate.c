@@ -37,7 +37,7 @@ static uint32_t find(const nacre__probing_rate *p, uint64_t hash)
 }
 
 /* Its entry, or one for it: free, or that of the peer with the least debt. */
-static nacre__probed *place(nacre__probing_rate *p, uint64_t hash)
+static nacre__probed *entry_of(nacre__probing_rate *p, uint64_t hash)
 {
     nacre__probed *set = p->probed[set_of(hash)], *least = set;
     const uint32_t found = find(p, hash);
@@ -63,7 +63,7 @@ uint64_t nacre__probing_may_at(const nacre__probing_rate *p, const nacre_address
 void nacre__probing_sent(nacre__probing_rate *p, const nacre_address *peer, size_t len, uint64_t now_ms)
 {
     if (!is_limited(p, peer)) return;
-    nacre__probed *probed = place(p, nacre__peer_hash(p->core, peer, NACRE_ABSENT));
+    nacre__probed *probed = entry_of(p, nacre__peer_hash(p->core, peer, NACRE_ABSENT));
     const uint64_t from = probed->paid_at_ms > now_ms ? probed->paid_at_ms : now_ms;
     probed->paid_at_ms = nacre__after(from, ms_of(p, len));
 }
