@@ -151,11 +151,11 @@ typedef struct nacre_message {
  *                     is longer than its header; `m` unchanged. Reject a CON with RST, drop others (RFC 7252 4.2) */
 NACRE_MUST_USE nacre_err nacre_message_parse(nacre_message *m, nacre_bytes datagram);
 
-/* nacre_message_write encodes `m` into `room`; `out` is set to the bytes written, at the start of `room`.
+/* nacre_message_write encodes `m` into `buf`; `out` is set to the bytes written, at the start of `buf`.
  * NACRE_OK, NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_TOO_LONG (token above 65804 bytes), NACRE_ERR_BAD_ARGUMENT (type above 3);
  * nothing is set on failure. The options are copied unchecked: they must be well-formed, as nacre_options writes them.
- * `room` must not overlap what `m` points to. */
-NACRE_MUST_USE nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_buf room);
+ * `buf` must not overlap what `m` points to. */
+NACRE_MUST_USE nacre_err nacre_message_write(const nacre_message *m, nacre_bytes *out, nacre_buf buf);
 
 /* nacre_message_size: the bytes that nacre_message_write needs. */
 size_t nacre_message_size(const nacre_message *m);
@@ -199,7 +199,7 @@ typedef struct nacre_options {
     uint16_t last;
     nacre_err err;
 } nacre_options;
-void nacre_options_init(nacre_options *o, nacre_buf room);
+void nacre_options_init(nacre_options *o, nacre_buf buf);
 void nacre_options_add(nacre_options *o, uint16_t number, nacre_bytes value);
 void nacre_options_add_uint(nacre_options *o, uint16_t number, uint64_t value);
 

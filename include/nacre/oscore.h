@@ -38,7 +38,7 @@ NACRE_MUST_USE nacre_err nacre_oscore_option_read(nacre_oscore_option *opt, nacr
 
 /* nacre_oscore_option_write: NACRE_OK; NACRE_ERR_BUFFER_TOO_SMALL; NACRE_ERR_BAD_ARGUMENT (a Partial IV above 5 bytes, or
  * present and empty; a kid context above 255). */
-NACRE_MUST_USE nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_buf room);
+NACRE_MUST_USE nacre_err nacre_oscore_option_write(const nacre_oscore_option *opt, nacre_bytes *out, nacre_buf buf);
 
 /* nacre_verify_start reads the OSCORE option of a message, so that the caller can select the context.
  * NACRE_OK                `opt` is set; its slices live as long as the message
@@ -84,10 +84,10 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
 /* nacre_protect_request protects a request and writes the datagram to send (RFC 8613 8.1): type, message ID and token are
  * those of `plain`, the code becomes POST, or FETCH with Observe. Uses one sequence number. To retransmit, send the same
  * bytes again; do not protect again.
- * NACRE_OK                      `id` and `out` (the start of `room`) are set
+ * NACRE_OK                      `id` and `out` (the start of `buf`) are set
  * NACRE_ERR_NOT_YET             the store must confirm numbers first (nacre_context_needs): try again afterwards
  * NACRE_ERR_CONTEXT_UNAVAILABLE sequence numbers are exhausted: new keys are needed; or the context was stopped
- * NACRE_ERR_BUFFER_TOO_SMALL             `room` too small: nacre_protect_size
+ * NACRE_ERR_BUFFER_TOO_SMALL             `buf` too small: nacre_protect_size
  * NACRE_ERR_NESTED              `plain` has an OSCORE option
  * NACRE_ERR_TOO_LONG            more plaintext than the algorithm allows, or a kid context above 255 bytes
  * NACRE_ERR_BAD_ARGUMENT        `plain` is no request, its options are not well-formed, or `crypto` is of another
@@ -97,11 +97,11 @@ size_t nacre_protect_size(const nacre_context *ctx, const nacre_message *plain, 
  * NACRE_ERR_BAD_URI             a Proxy-Uri option that is no URI (it is split, RFC 8613 4.1.3.3); twice, or beside
  *                               Uri-Path or Uri-Query, it is NACRE_ERR_BAD_ARGUMENT (RFC 7252 5.10.2)
  * NACRE_ERR_CRYPTO              the library failed
- * In place: `room` may hold the payload, at any offset; or the whole plain message at its start, as nacre_message_write
+ * In place: `buf` may hold the payload, at any offset; or the whole plain message at its start, as nacre_message_write
  * writes it, when all of its options are inner ones. Any other overlap, and any overlap with a Proxy-Uri option, is
  * NACRE_ERR_BAD_ARGUMENT. On success the plain message is overwritten. */
 NACRE_MUST_USE nacre_err nacre_protect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                               nacre_bytes *out, nacre_buf room, const nacre_message *plain,
+                                               nacre_bytes *out, nacre_buf buf, const nacre_message *plain,
                                                const nacre_protect_options *options);
 
 /* nacre_protect_response protects a response to the request `id` (RFC 8613 8.3): the code becomes 2.04, or 2.05 with
@@ -110,13 +110,13 @@ NACRE_MUST_USE nacre_err nacre_protect_request(nacre_context *ctx, const nacre_c
  * NACRE_ERR_BAD_ARGUMENT also when `plain` is no response, or the kid of `id` is longer than this context's nonce allows:
  *                        the request belongs to another context */
 NACRE_MUST_USE nacre_err nacre_protect_response(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                                nacre_bytes *out, nacre_buf room, const nacre_message *plain,
+                                                nacre_bytes *out, nacre_buf buf, const nacre_message *plain,
                                                 const nacre_protect_options *options);
 
-/* nacre_unprotect_request verifies and decrypts a request (RFC 8613 8.2) into `room`, which needs as many bytes as the
+/* nacre_unprotect_request verifies and decrypts a request (RFC 8613 8.2) into `buf`, which needs as many bytes as the
  * message and must not overlap it. The replay window is updated only after the tag has been verified.
  * NACRE_OK                     `plain` is set: header and token of the outer message, inner code, inner options merged
- *                              with the outer ones that are kept (Uri-Host …), payload. Slices point into `room`, the token
+ *                              with the outer ones that are kept (Uri-Host …), payload. Slices point into `buf`, the token
  *                              into the outer message. `id` is set
  * NACRE_ERR_NOT_PROTECTED      no OSCORE option
  * NACRE_ERR_DECODE             malformed option, no Partial IV or kid, no payload: 4.02
@@ -130,13 +130,13 @@ NACRE_MUST_USE nacre_err nacre_protect_response(nacre_context *ctx, const nacre_
  * NACRE_ERR_CONTEXT_UNAVAILABLE stopped (nacre_context_stop): 5.03
  * NACRE_ERR_BUFFER_TOO_SMALL, NACRE_ERR_BAD_ARGUMENT (`crypto` of another provider) */
 NACRE_MUST_USE nacre_err nacre_unprotect_request(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                                 nacre_message *plain, nacre_buf room, const nacre_message *outer);
+                                                 nacre_message *plain, nacre_buf buf, const nacre_message *outer);
 
 /* nacre_protect_echo makes the protected 4.01 with the context's Echo value: the response to a request that returned
  * NACRE_ERR_REPLAY_ECHO (RFC 8613 B.1.2). It has a new Partial IV. `header` gives type, MID and token; its code, options
  * and payload are ignored. Returns as nacre_protect_response; NACRE_ERR_BAD_ARGUMENT when the context has no Echo value. */
 NACRE_MUST_USE nacre_err nacre_protect_echo(nacre_context *ctx, const nacre_crypto *crypto, nacre_request_id *id,
-                                            nacre_bytes *out, nacre_buf room, const nacre_message *header);
+                                            nacre_bytes *out, nacre_buf buf, const nacre_message *header);
 
 /* The Partial IV of a response, if it has one; it orders notifications (RFC 8613 7.4.1). */
 typedef struct nacre_response_info {
@@ -165,8 +165,7 @@ NACRE_MUST_USE nacre_err nacre_notification_accept(nacre_notification_order *ord
  *                              nonce allows: the request belongs to another context */
 NACRE_MUST_USE nacre_err nacre_unprotect_response(nacre_context *ctx, const nacre_crypto *crypto,
                                                   const nacre_request_id *id, nacre_message *plain,
-                                                  nacre_response_info *info, nacre_buf room,
-                                                  const nacre_message *outer);
+                                                  nacre_response_info *info, nacre_buf buf, const nacre_message *outer);
 
 /* ---- Bursts ----------------------------------------------------------------------------------------------------------
  * The same for many messages, so that a provider can run their ciphers in parallel. Results are those of the single calls
@@ -201,7 +200,7 @@ typedef struct nacre_protection {
 /* nacre_protect_begin is the first step, for a request or a response. Results and use of sequence numbers as in
  * nacre_protect_request and nacre_protect_response. On NACRE_OK, `out` is where the message will be. */
 NACRE_MUST_USE nacre_err nacre_protect_begin(nacre_context *ctx, const nacre_crypto *crypto, nacre_protection *p,
-                                             nacre_request_id *id, nacre_bytes *out, nacre_buf room,
+                                             nacre_request_id *id, nacre_bytes *out, nacre_buf buf,
                                              const nacre_message *plain, const nacre_protect_options *options);
 
 /* nacre_protect_finish is the second step, for up to NACRE_BURST messages. `ok` says for each whether it succeeded; when the

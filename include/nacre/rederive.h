@@ -86,11 +86,11 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
  * NACRE_ERR_NOT_PROTECTED, NACRE_ERR_DECODE, NACRE_ERR_PROTECTION_INVALID, … as nacre_unprotect_response, and
  * NACRE_ERR_NO_CONTEXT         it has no kid context of the right form
  * NACRE_ERR_BAD_ARGUMENT       response #1 was taken already
- * On failure only `spare` changes (wiped): drop the response and keep waiting. `room` is as for nacre_unprotect_response; its
+ * On failure only `spare` changes (wiped): drop the response and keep waiting. `buf` is as for nacre_unprotect_response; its
  * content is wiped, because the response is only a signal. */
 NACRE_MUST_USE nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *own,
                                                  nacre_rederived *spare, const nacre_crypto *crypto,
-                                                 const nacre_request_id *request_1, nacre_buf room,
+                                                 const nacre_request_id *request_1, nacre_buf buf,
                                                  const nacre_message *outer, const uint8_t r3[NACRE_REDERIVE_NONCE]);
 
 /* ---- Server ----
@@ -145,7 +145,7 @@ nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option);
  * others                  as nacre_context_init, nacre_unprotect_request and nacre_protect_response; no offer was made */
 NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_rederived *spare,
                                                  const nacre_crypto *crypto, const nacre_context_params *material,
-                                                 bool ordinary, nacre_bytes *out, nacre_buf room, nacre_buf scratch,
+                                                 bool ordinary, nacre_bytes *out, nacre_buf buf, nacre_buf scratch,
                                                  const nacre_message *outer, const nacre_message *header,
                                                  const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms);
 
@@ -159,7 +159,7 @@ NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *se
 NACRE_MUST_USE nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own,
                                                nacre_rederived *spare, const nacre_crypto *crypto,
                                                const nacre_context_params *material, nacre_request_id *id,
-                                               nacre_message *plain, nacre_buf room, const nacre_message *outer,
+                                               nacre_message *plain, nacre_buf buf, const nacre_message *outer,
                                                uint64_t now_ms);
 
 #ifdef __cplusplus

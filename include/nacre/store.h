@@ -282,7 +282,7 @@ NACRE_MUST_USE nacre_err nacre_directory_generate(const char *client_path, const
 
 /* nacre_hex_decode: hex digit pairs, upper or lower, without separators. NACRE_OK, NACRE_ERR_BAD_HEX, NACRE_ERR_BUFFER_TOO_SMALL;
  * nacre_hex_encode: `text` has room for 2 * len + 1 characters. */
-NACRE_MUST_USE nacre_err nacre_hex_decode(nacre_bytes *out, nacre_buf room, const char *text, size_t text_len);
+NACRE_MUST_USE nacre_err nacre_hex_decode(nacre_bytes *out, nacre_buf buf, const char *text, size_t text_len);
 void nacre_hex_encode(char *text, nacre_bytes bytes);
 
 #ifdef __cplusplus

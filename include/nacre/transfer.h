@@ -37,12 +37,12 @@ enum {
 
 /* ---- Bodies in pieces ------------------------------------------------------------------------------------------------ */
 
-/* A body with random access. `read` writes the bytes from `offset` on to `room` and sets `len`, which may be below room.cap
+/* A body with random access. `read` writes the bytes from `offset` on to `buf` and sets `len`, which may be below buf.cap
  * only at the end of the body. The same offset may be read again, and must give the same bytes. When the size is unknown, an
  * offset after the end may be read, because the peer chooses it: `len` is then 0. An error ends the exchange with that
  * error. */
 typedef struct nacre_source {
-    nacre_err (*read)(void *user, uint64_t offset, nacre_buf room, size_t *len); /* NULL: no source */
+    nacre_err (*read)(void *user, uint64_t offset, nacre_buf buf, size_t *len); /* NULL: no source */
     void *user;
     uint64_t size; /* of the body in bytes, or NACRE_SIZE_UNKNOWN */
 } nacre_source;
@@ -126,14 +126,14 @@ typedef struct nacre_transfer_options {
     nacre_request_options request; /* of each block's exchange: its timeout_ms is for one block */
     nacre_source source;           /* in place of the payload */
     nacre_buf buf; /* for the answer's body when it comes in blocks; borrowed until the exchange has ended */
-    /* in place of `room`. Gets bodies of answers 2.xx, also of one message; others stay in the message */
+    /* in place of `buf`. Gets bodies of answers 2.xx, also of one message; others stay in the message */
     nacre_sink sink;
     /* at most so many bytes in a block, 16 to 1024, both ways: larger ones are not asked for (early Block2, RFC 7959 2.4).
      * 0: the configuration's, and not said before the peer says so */
     uint16_t block_size;
 } nacre_transfer_options;
 
-/* nacre_transfer_request is nacre_endpoint_request for bodies of any size. Payload, source, room and sink are borrowed until
+/* nacre_transfer_request is nacre_endpoint_request for bodies of any size. Payload, source, buffer and sink are borrowed until
  * the exchange has ended; the options are copied. A body in blocks carries a fresh Request-Tag, never given twice
  * (RFC 9175 3.5.1), and Size1 where its size is known. The peer may ask for smaller
  * blocks at any time, also by 4.13; on 4.08 all is sent once more from its start. Where the first block of an answer is small and

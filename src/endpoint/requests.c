@@ -38,17 +38,16 @@ nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *number, const 
     return err;
 }
 
-void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange number)
+void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    nacre__client_exchange *exchange = nacre__client_exchange_of(&ep->exchanges, number);
-    if (exchange != NULL) nacre__client_exchange_cancel(&ep->exchanges, exchange);
+    nacre__client_exchange *found = nacre__client_exchange_of(&ep->exchanges, exchange);
+    if (found != NULL) nacre__client_exchange_cancel(&ep->exchanges, found);
 }
 
-void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange number)
+void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    nacre__client_exchange *exchange = nacre__client_exchange_of(&ep->exchanges, number);
-    if (exchange != NULL && exchange->state != NACRE__CLIENT_ENDED)
-        nacre__client_exchange_give_up(&ep->exchanges, exchange);
+    nacre__client_exchange *found = nacre__client_exchange_of(&ep->exchanges, exchange);
+    if (found != NULL && found->state != NACRE__CLIENT_ENDED) nacre__client_exchange_give_up(&ep->exchanges, found);
 }
 
 nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange number)

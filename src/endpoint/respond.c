@@ -53,16 +53,16 @@ nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange number, cons
     return NACRE_OK;
 }
 
-void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange number)
+void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    if (nacre__exchange_kind(number) == NACRE__OF_OBSERVER) {
-        nacre__observer_ignore(&ep->observe, number);
+    if (nacre__exchange_kind(exchange) == NACRE__OF_OBSERVER) {
+        nacre__observer_ignore(&ep->observe, exchange);
         return;
     }
-    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->exchanges, number);
-    if (exchange == NULL) return;
-    if (exchange->acked) nacre__response_known_only(&ep->exchanges, exchange);
-    else nacre__response_empty(&ep->exchanges, exchange);
+    nacre__server_exchange *found = nacre__server_exchange_of(&ep->exchanges, exchange);
+    if (found == NULL) return;
+    if (found->acked) nacre__response_known_only(&ep->exchanges, found);
+    else nacre__response_empty(&ep->exchanges, found);
 }
 
 bool nacre_endpoint_fits(nacre_endpoint *ep, nacre_exchange number, const nacre_message *plain)

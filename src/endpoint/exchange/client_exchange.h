@@ -28,7 +28,7 @@ nacre__client_exchange *nacre__client_exchange_new(nacre__exchanges *x, const na
 nacre_err nacre__client_exchange_start(nacre__exchanges *x, nacre__client_exchange **exchange,
                                        const nacre_address *peer, nacre_context *context, const nacre_message *plain,
                                        void *user, size_t extra);
-nacre_err nacre__client_exchange_start_ping(nacre__exchanges *x, nacre__client_exchange **exchange,
+nacre_err nacre__client_exchange_start_ping(nacre__exchanges *x, nacre__client_exchange **out,
                                             const nacre_address *peer, void *user);
 nacre_err nacre__client_exchange_set_option(nacre__exchanges *x, nacre__client_exchange *exchange, uint16_t number,
                                             nacre_bytes value);
