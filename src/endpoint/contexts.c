@@ -18,7 +18,7 @@ static void tell_driver(const nacre_endpoint *ep, nacre_context *context, nacre_
 static void resume(nacre_endpoint *ep, nacre__ref waiter, nacre_context *context, nacre_err err)
 {
     if (waiter.kind == NACRE__OF_SERVER_EXCHANGE) {
-        nacre__response_confirmed(&ep->exchanges, &ep->exchanges.servers[waiter.index], err);
+        nacre__request_confirmed(&ep->exchanges, &ep->exchanges.servers[waiter.index], err);
     } else if (waiter.kind == NACRE__OF_TRANSMISSION) {
         nacre__separate_confirmed(&ep->exchanges, nacre__separate_of(&ep->exchanges, &ep->tx.all[waiter.index]), err);
     } else if (err == NACRE_OK || nacre__has_number(&ep->core, context)) {

@@ -377,7 +377,7 @@ static void settle_request(nacre_endpoint *ep, nacre__server_exchange *exchange,
     if (nacre__rederivation_takes(&ep->rederive, exchange, received)) return;
     if (received->err == NACRE_ERR_NOT_YET && received->joined != NULL)
         nacre__outer_put_off(&ep->outer, exchange, received);
-    else nacre__response_settle(&ep->exchanges, exchange, received);
+    else nacre__request_settle(&ep->exchanges, exchange, received);
 }
 
 static void deliver_request(nacre_endpoint *ep, nacre__received *received)
@@ -404,7 +404,7 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
     if (nacre__events_view_messages(ep)) return 0;
     ep->core.now_ms = now_ms;
     nacre__protect_batch_flush(&ep->protect_batch); /* entries of responses may be reused below */
-    nacre__response_close_delivered(&ep->exchanges);
+    nacre__requests_close_delivered(&ep->exchanges);
     nacre__observers_close_delivered(&ep->observe);
     nacre__outer_begin(&ep->outer);
     ep->exchanges.num_notes = ep->exchanges.first_note = 0;

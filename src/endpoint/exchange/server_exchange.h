@@ -19,27 +19,44 @@ nacre__server_exchange *nacre__server_exchange_add(nacre__exchanges *x, const na
                                                    const nacre_message *outer, uint64_t hash, uint64_t now_ms);
 void nacre__server_exchange_done(nacre__exchanges *x, nacre__server_exchange *exchange, bool is_unauthenticated);
 void nacre__server_exchange_release(nacre__exchanges *x, nacre__server_exchange *exchange);
+void nacre__server_exchange_leave_buffers(nacre__exchanges *x, nacre__server_exchange *exchange);
+void nacre__pending_request_leave(nacre__exchanges *x, nacre__server_exchange *exchange);
+nacre__server_exchange *nacre__server_exchange_of(const nacre__exchanges *x, nacre_exchange number);
 void nacre__server_exchange_wait(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_context *context);
+
+/* ---- server_request.c: received requests, until their event ----------------------------------------------------------- */
+
+void nacre__request_settle(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received);
+void nacre__request_confirmed(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err);
+void nacre__requests_close_delivered(nacre__exchanges *x);
+
+/* ---- server_refusal.c ---------------------------------------------------------------------------------------------- */
+
+void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err, nacre_bytes token);
+void nacre__response_withdraw(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err);
 
 /* ---- server_response.c --------------------------------------------------------------------------------------------- */
 
-void nacre__response_settle(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received);
+static inline nacre_buf nacre__response_buf(const nacre__exchanges *x, const nacre__server_exchange *exchange)
+{
+    return (nacre_buf){ exchange->record->bytes, x->core->config.max_message };
+}
 void nacre__response_header(nacre__exchanges *x, const nacre__server_exchange *exchange, nacre_message *response,
                             nacre_bytes token);
+void nacre__response_finish(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len,
+                            bool is_unauthenticated);
 void nacre__response_written(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len);
-void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err, nacre_bytes token);
-void nacre__response_empty(nacre__exchanges *x, nacre__server_exchange *exchange);
-void nacre__response_again(nacre__exchanges *x, nacre__server_exchange *exchange);
-void nacre__response_withdraw(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err);
-void nacre__response_confirmed(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err);
-void nacre__response_close_delivered(nacre__exchanges *x);
-nacre__server_exchange *nacre__server_exchange_of(const nacre__exchanges *x, nacre_exchange number);
+void nacre__response_end_observer(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err);
 void nacre__response_known_only(nacre__exchanges *x, nacre__server_exchange *exchange);
+void nacre__response_again(nacre__exchanges *x, nacre__server_exchange *exchange);
+void nacre__response_empty(nacre__exchanges *x, nacre__server_exchange *exchange);
 void nacre__response_unprotected(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response,
                                  nacre_bytes token);
 bool nacre__response_may_be_said(const nacre__exchanges *x, const nacre_message *plain);
-bool nacre__response_is_unwanted(const nacre__server_exchange *exchange, uint8_t code);
+nacre_err nacre__response_keep_plain(nacre__exchanges *x, nacre__server_exchange *exchange,
+                                     const nacre_message *response, bool echo);
 nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response);
+bool nacre__response_is_unwanted(const nacre__server_exchange *exchange, uint8_t code);
 
 /* ---- oversized.c: requests truncated, or longer than max_message ------------------------------------------------- */
 

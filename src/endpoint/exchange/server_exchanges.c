@@ -3,6 +3,19 @@
 #include "endpoint/exchange/server_exchange.h"
 #include "base/copy.h"
 
+void nacre__pending_request_leave(nacre__exchanges *x, nacre__server_exchange *exchange)
+{
+    if (exchange->pending != NACRE__NONE) x->pending[exchange->pending].server = NACRE__NONE;
+    exchange->pending = NACRE__NONE;
+}
+
+/* Releases what the exchange holds beside its own bytes. */
+void nacre__server_exchange_leave_buffers(nacre__exchanges *x, nacre__server_exchange *exchange)
+{
+    nacre__separate_forget(x, exchange);
+    nacre__pending_request_leave(x, exchange);
+}
+
 /* Drops every reference to the exchange except its record. */
 static void forget(nacre__exchanges *x, nacre__server_exchange *exchange)
 {
@@ -10,9 +23,7 @@ static void forget(nacre__exchanges *x, nacre__server_exchange *exchange)
     nacre__persist_leave(x->persist, NACRE__OF_SERVER_EXCHANGE, self);
     if (exchange->record->in_queue) nacre__queue_remove(&x->tx->queue, NACRE__OF_SERVER_EXCHANGE, self);
     if (exchange->state == NACRE__SERVER_READY) nacre__queue_remove(&x->events, NACRE__OF_SERVER_EXCHANGE, self);
-    if (exchange->pending != NACRE__NONE) x->pending[exchange->pending].server = NACRE__NONE;
-    exchange->pending = NACRE__NONE;
-    nacre__separate_forget(x, exchange);
+    nacre__server_exchange_leave_buffers(x, exchange);
     if (exchange->observer != NACRE__NONE) x->upper.registration_ended(x->upper.self, exchange, NACRE_ERR_TIMEOUT);
     exchange->record->in_queue = false;
     exchange->number = 0;
@@ -77,4 +88,14 @@ void nacre__server_exchange_wait(nacre__exchanges *x, nacre__server_exchange *ex
 {
     exchange->record->may_be_dropped = true;
     nacre__persist_join(x->persist, context, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
+}
+
+/* The request with that number, if it can be answered now. */
+nacre__server_exchange *nacre__server_exchange_of(const nacre__exchanges *x, nacre_exchange number)
+{
+    const uint32_t index = nacre__exchange_index(&x->numbers, NACRE__OF_SERVER_EXCHANGE, number);
+    if (index >= x->core->config.num_server_exchanges) return NULL;
+    nacre__server_exchange *exchange = &x->servers[index];
+    const bool is_open = exchange->state == NACRE__SERVER_DELIVERED || exchange->state == NACRE__SERVER_DEFERRED;
+    return exchange->number == number && is_open ? exchange : NULL;
 }
