@@ -14,17 +14,24 @@ static void tell_driver(const nacre_endpoint *ep, nacre_context *context, nacre_
     if (ep->on_confirmed != NULL) ep->on_confirmed(ep->on_confirmed_self, context, err);
 }
 
+static void separate_confirmed(nacre_endpoint *ep, nacre__separate_response *separate, nacre_err err)
+{
+    if (!nacre__separate_confirmed(&ep->server_exchanges, separate, err) &&
+        !nacre__notification_missed(&ep->observe, separate))
+        nacre__separate_ended(&ep->server_exchanges, separate, err);
+}
+
 /* With an `err` the store failed: only messages that need nothing but durable state continue. */
 static void resume(nacre_endpoint *ep, nacre__ref waiter, nacre_context *context, nacre_err err)
 {
     if (waiter.kind == NACRE__OF_SERVER_EXCHANGE) {
-        nacre__request_confirmed(&ep->exchanges, &ep->exchanges.servers[waiter.index], err);
+        nacre__request_confirmed(&ep->server_exchanges, &ep->server_exchanges.all[waiter.index], err);
     } else if (waiter.kind == NACRE__OF_TRANSMISSION) {
-        nacre__separate_confirmed(&ep->exchanges, nacre__separate_of(&ep->exchanges, &ep->tx.all[waiter.index]), err);
+        separate_confirmed(ep, nacre__separate_of(&ep->server_exchanges, &ep->tx.all[waiter.index]), err);
     } else if (err == NACRE_OK || nacre__has_number(&ep->core, context)) {
-        nacre__client_exchange_queue(&ep->exchanges, &ep->exchanges.clients[waiter.index]);
+        nacre__client_exchange_queue(&ep->client_exchanges, &ep->client_exchanges.all[waiter.index]);
     } else {
-        nacre__client_exchange_end(&ep->exchanges, &ep->exchanges.clients[waiter.index], err, NULL);
+        nacre__client_exchange_end(&ep->client_exchanges, &ep->client_exchanges.all[waiter.index], err, NULL);
     }
 }
 
@@ -45,14 +52,15 @@ void nacre_endpoint_remove_context(nacre_endpoint *ep, nacre_context *context)
     nacre__persist_confirmed(&ep->persist_waits, context);
     nacre__echo_forget(&ep->kept_echos, context, NULL);
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
-        nacre__client_exchange *exchange = &ep->exchanges.clients[i];
+        nacre__client_exchange *exchange = &ep->client_exchanges.all[i];
         if (exchange->state != NACRE__CLIENT_FREE && exchange->context == context)
-            nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_ERR_NO_CONTEXT, NULL);
+            nacre__client_exchange_end(&ep->client_exchanges, exchange, NACRE_ERR_NO_CONTEXT, NULL);
     }
     for (uint32_t i = ep->dedup.lists[NACRE__DEDUP_OPEN].first, next; i != NACRE__NONE; i = next) {
-        nacre__server_exchange *exchange = &ep->exchanges.servers[i];
+        nacre__server_exchange *exchange = &ep->server_exchanges.all[i];
         next = exchange->record->link.next;
-        if (exchange->context == context) nacre__response_withdraw(&ep->exchanges, exchange, NACRE_ERR_NO_CONTEXT);
+        if (exchange->context == context)
+            nacre__response_withdraw(&ep->server_exchanges, exchange, NACRE_ERR_NO_CONTEXT);
     }
     nacre__observers_end_all(&ep->observe, context, NULL, NACRE_ERR_NO_CONTEXT);
     while (nacre__persist_next(&ep->persist_waits, &waiter)) resume(ep, waiter, context, NACRE_ERR_NO_CONTEXT);

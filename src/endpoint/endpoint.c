@@ -101,7 +101,10 @@ static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *byt
     nacre__dedup_lay_out(&ep->dedup, &layout, config->num_server_exchanges);
     nacre__empty_messages_lay_out(&ep->empty, &layout,
                                   2 * (uint32_t)config->burst); /* each datagram queues at most one */
-    nacre__exchanges_lay_out(&ep->exchanges, &layout, config, nacre__max_observers(config));
+    nacre__client_exchanges_lay_out(&ep->client_exchanges, &layout, config);
+    nacre__server_exchanges_lay_out(&ep->server_exchanges, &layout, config);
+    ep->events.cap = (uint32_t)config->num_client_exchanges + config->num_server_exchanges;
+    ep->events.refs = nacre__lay_out(&layout, ep->events.cap, sizeof *ep->events.refs);
     nacre__persist_waits_lay_out(&ep->persist_waits, &layout, all);
     nacre__protect_batch_lay_out(&ep->protect_batch, &layout);
     nacre__address_validation_lay_out(&ep->validation, &layout, config->num_peers);
@@ -116,7 +119,7 @@ static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *byt
     bytes->sent = nacre__lay_out(&layout, (size_t)config->num_client_exchanges + config->num_transmissions, max);
     bytes->servers = nacre__lay_out(&layout, config->num_server_exchanges, max);
     ep->plaintexts = nacre__lay_out(&layout, config->burst, max);
-    bytes->pending = nacre__lay_out(&layout, ep->exchanges.max_pending, 2 * max);
+    bytes->pending = nacre__lay_out(&layout, ep->server_exchanges.max_pending, 2 * max);
     bytes->observers = nacre__lay_out(&layout, ep->observe.max, config->observer_bytes);
     bytes->outer = nacre__lay_out(&layout, config->num_outer, 2 * (max + config->max_unfragmented));
     ep->core.scratch = nacre__lay_out(&layout, 1, max);
@@ -142,7 +145,8 @@ static void fill(nacre_endpoint *ep, uint8_t *bytes, size_t len)
 static void connect(nacre_endpoint *ep)
 {
     nacre__core *core = &ep->core;
-    nacre__exchanges *x = &ep->exchanges;
+    nacre__client_exchanges *client = &ep->client_exchanges;
+    nacre__server_exchanges *server = &ep->server_exchanges;
     ep->persist_waits.core = core;
     ep->protect_batch.core = core;
     ep->protect_batch.persist = &ep->persist_waits;
@@ -153,18 +157,20 @@ static void connect(nacre_endpoint *ep)
     ep->echo.core = core;
     ep->echo.validation = &ep->validation;
     ep->kept_echos.core = core;
-    x->core = core;
-    x->persist = &ep->persist_waits;
-    x->batch = &ep->protect_batch;
-    x->tx = &ep->tx;
-    x->dedup = &ep->dedup;
-    x->empty = &ep->empty;
-    x->validation = &ep->validation;
-    x->rate_limits = &ep->rate_limits;
-    x->reset_belief = &ep->reset_belief;
-    x->echo = &ep->echo;
-    x->kept_echos = &ep->kept_echos;
-    ep->outer.x = ep->observe.x = ep->rederive.x = x;
+    client->core = server->core = core;
+    client->persist = server->persist = &ep->persist_waits;
+    client->tx = server->tx = &ep->tx;
+    client->dedup = server->dedup = &ep->dedup;
+    client->events = server->events = &ep->events;
+    client->kept_echos = &ep->kept_echos;
+    server->batch = &ep->protect_batch;
+    server->empty = &ep->empty;
+    server->validation = &ep->validation;
+    server->rate_limits = &ep->rate_limits;
+    server->reset_belief = &ep->reset_belief;
+    server->echo = &ep->echo;
+    ep->outer.client_exchanges = ep->rederive.client_exchanges = client;
+    ep->outer.server_exchanges = ep->rederive.server_exchanges = ep->observe.x = server;
     ep->outer.core = ep->observe.core = ep->rederive.core = core;
     ep->rederive.endpoint = ep;
     ep->rederive.remove_context = nacre_endpoint_remove_context;
@@ -178,7 +184,8 @@ static void init_parts(nacre_endpoint *ep, const bytes_of_pools *bytes)
     fill(ep, ep->echo.key, sizeof ep->echo.key);
     for (uint32_t i = 0; i < ep->tx.num; i++) ep->tx.all[i].bytes = bytes->sent + ep->core.config.max_message * i;
     nacre__dedup_init(&ep->dedup, &ep->core, bytes->servers);
-    nacre__exchanges_init(&ep->exchanges, bytes->clients, bytes->pending);
+    nacre__client_exchanges_init(&ep->client_exchanges, bytes->clients);
+    nacre__server_exchanges_init(&ep->server_exchanges, bytes->pending);
     nacre__outer_blocks_init(&ep->outer, bytes->outer);
     nacre__observe_server_init(&ep->observe, bytes->observers);
 }
@@ -244,7 +251,7 @@ static void client_event(nacre_endpoint *ep, nacre__client_exchange *exchange, n
         .user = exchange->user,
         .oversized = exchange->err == NACRE_ERR_OVERSIZED ? exchange->oversized : 0,
     };
-    nacre__client_exchange_release(&ep->exchanges, exchange);
+    nacre__client_exchange_release(&ep->client_exchanges, exchange);
 }
 
 /* RFC 7967 2.1: the response classes the client does not want. */
@@ -277,10 +284,10 @@ static void server_event(nacre_endpoint *ep, nacre__server_exchange *exchange, n
 /* True while a queued event's message points into memory that the next burst would overwrite. */
 bool nacre__events_view_messages(const nacre_endpoint *ep)
 {
-    if (ep->exchanges.first_note < ep->exchanges.num_notes) return true;
-    for (uint32_t i = 0; i < ep->exchanges.events.num; i++) {
-        const nacre__ref ref = nacre__queue_at(&ep->exchanges.events, i);
-        if (ref.kind == NACRE__OF_SERVER_EXCHANGE || ep->exchanges.clients[ref.index].message.code != NACRE_EMPTY)
+    if (ep->client_exchanges.first_note < ep->client_exchanges.num_notes) return true;
+    for (uint32_t i = 0; i < ep->events.num; i++) {
+        const nacre__ref ref = nacre__queue_at(&ep->events, i);
+        if (ref.kind == NACRE__OF_SERVER_EXCHANGE || ep->client_exchanges.all[ref.index].message.code != NACRE_EMPTY)
             return true;
     }
     return false;
@@ -291,9 +298,10 @@ bool nacre_endpoint_next_event(nacre_endpoint *ep, nacre_event *event)
     nacre__ref ref;
     if (persist_event(ep, event) || nacre__observers_ended_event(&ep->observe, event)) return true;
     if (nacre__rederivation_event(&ep->rederive, event)) return true;
-    if (nacre__observation_next_note(&ep->exchanges, event)) return true; /* before the event that ends its exchange */
-    if (!nacre__queue_pop(&ep->exchanges.events, &ref)) return nacre__observers_notify_event(&ep->observe, event);
-    if (ref.kind == NACRE__OF_SERVER_EXCHANGE) server_event(ep, &ep->exchanges.servers[ref.index], event);
-    else client_event(ep, &ep->exchanges.clients[ref.index], event);
+    if (nacre__observation_next_note(&ep->client_exchanges, event))
+        return true; /* before the event that ends its exchange */
+    if (!nacre__queue_pop(&ep->events, &ref)) return nacre__observers_notify_event(&ep->observe, event);
+    if (ref.kind == NACRE__OF_SERVER_EXCHANGE) server_event(ep, &ep->server_exchanges.all[ref.index], event);
+    else client_event(ep, &ep->client_exchanges.all[ref.index], event);
     return true;
 }

@@ -26,7 +26,9 @@ struct nacre_endpoint {
     nacre__echo echo;
     nacre__kept_echos kept_echos;
 
-    nacre__exchanges exchanges;
+    nacre__queue events; /* of exchange/ */
+    nacre__client_exchanges client_exchanges;
+    nacre__server_exchanges server_exchanges;
     nacre__outer_blocks outer;
     nacre__observe_server observe;
     nacre__rederivations rederive;

@@ -6,8 +6,8 @@
 static void request_due(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre__transmission_outcome outcome)
 {
     const bool renews = outcome == NACRE__TRANSMISSION_OWNER_TIMER && exchange->state == NACRE__CLIENT_OBSERVING;
-    if (renews) nacre__observation_renew(&ep->exchanges, exchange);
-    else nacre__client_exchange_give_up(&ep->exchanges, exchange);
+    if (renews) nacre__observation_renew(&ep->client_exchanges, exchange);
+    else nacre__client_exchange_give_up(&ep->client_exchanges, exchange);
 }
 
 uint64_t nacre_endpoint_deadline(const nacre_endpoint *ep)
@@ -23,7 +23,7 @@ void nacre_endpoint_expire(nacre_endpoint *ep, uint64_t now_ms)
     ep->core.now_ms = now_ms;
     while (nacre__transmissions_expire(&ep->tx, &t, &outcome, now_ms)) {
         const uint32_t index = nacre__transmission_index(&ep->tx, t);
-        if (index < ep->tx.num_requests) request_due(ep, &ep->exchanges.clients[index], outcome);
-        else nacre__separate_due(&ep->exchanges, nacre__separate_of(&ep->exchanges, t), outcome);
+        if (index < ep->tx.num_requests) request_due(ep, &ep->client_exchanges.all[index], outcome);
+        else nacre__separate_due(&ep->server_exchanges, nacre__separate_of(&ep->server_exchanges, t), outcome);
     }
 }

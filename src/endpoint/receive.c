@@ -41,21 +41,21 @@ static void sort_request(nacre_endpoint *ep, nacre__received *received, uint64_t
     if (received->outer.type > NACRE_NON) return; /* RFC 7252 4.2: ACK and RST carry no requests */
     const uint64_t hash = nacre__peer_hash(&ep->core, &received->datagram->peer, received->datagram->bytes);
     const bool may_repeat = !nacre_address_is_reliable(&received->datagram->peer);
-    nacre__server_exchange *known =
-        may_repeat ? nacre__server_exchange_find(&ep->exchanges, received->datagram, received->outer.mid, hash, now_ms)
-                   : NULL;
+    nacre__server_exchange *known = may_repeat ? nacre__server_exchange_find(&ep->server_exchanges, received->datagram,
+                                                                             received->outer.mid, hash, now_ms)
+                                               : NULL;
     if (known != NULL) {
-        nacre__response_again(&ep->exchanges, known);
+        nacre__response_again(&ep->server_exchanges, known);
         return;
     }
     nacre__server_exchange *exchange =
-        nacre__server_exchange_add(&ep->exchanges, received->datagram, &received->outer, hash, now_ms);
+        nacre__server_exchange_add(&ep->server_exchanges, received->datagram, &received->outer, hash, now_ms);
     if (exchange == NULL) {
         ep->core.stats.dropped++;
         return;
     }
-    received->index = nacre__server_exchange_index(&ep->exchanges, exchange);
-    if (received->oversized != 0) nacre__oversized_request(&ep->exchanges, exchange, received);
+    received->index = nacre__server_exchange_index(&ep->server_exchanges, exchange);
+    if (received->oversized != 0) nacre__oversized_request(&ep->server_exchanges, exchange, received);
     else if (nacre__outer_request(&ep->outer, exchange, received, is_for_us, ep))
         received->kind = NACRE__RECEIVED_REQUEST;
 }
@@ -65,13 +65,13 @@ static void sort_request(nacre_endpoint *ep, nacre__received *received, uint64_t
 static void acknowledge_response(nacre_endpoint *ep, nacre__received *received, uint64_t hash, uint64_t now_ms)
 {
     nacre__server_exchange *exchange =
-        nacre__server_exchange_add(&ep->exchanges, received->datagram, &received->outer, hash, now_ms);
+        nacre__server_exchange_add(&ep->server_exchanges, received->datagram, &received->outer, hash, now_ms);
     if (exchange == NULL) {
         nacre__send_empty(&ep->empty, &received->datagram->peer, NACRE_ACK, received->outer.mid);
         return;
     }
-    nacre__response_empty(&ep->exchanges, exchange);
-    received->ack = nacre__server_exchange_index(&ep->exchanges, exchange) + 1;
+    nacre__response_empty(&ep->server_exchanges, exchange);
+    received->ack = nacre__server_exchange_index(&ep->server_exchanges, exchange) + 1;
 }
 
 /* A response that matches no exchange. RFC 7252 4.2: a CON is rejected. RFC 7641 3.6: so is any notification, to end the
@@ -94,13 +94,14 @@ static void sort_response(nacre_endpoint *ep, nacre__received *received, uint64_
     if (is_con) {
         hash = nacre__peer_hash(&ep->core, &received->datagram->peer, received->datagram->bytes);
         nacre__server_exchange *known =
-            nacre__server_exchange_find(&ep->exchanges, received->datagram, received->outer.mid, hash, now_ms);
+            nacre__server_exchange_find(&ep->server_exchanges, received->datagram, received->outer.mid, hash, now_ms);
         if (known != NULL) {
-            nacre__response_again(&ep->exchanges, known);
+            nacre__response_again(&ep->server_exchanges, known);
             return;
         }
     }
-    nacre__client_exchange *exchange = nacre__client_exchange_by_token(&ep->exchanges, peer, received->outer.token);
+    nacre__client_exchange *exchange =
+        nacre__client_exchange_by_token(&ep->client_exchanges, peer, received->outer.token);
     if (exchange == NULL) {
         stray_response(ep, received);
         return;
@@ -111,7 +112,7 @@ static void sort_response(nacre_endpoint *ep, nacre__received *received, uint64_
         return;
     }
     if (is_con) acknowledge_response(ep, received, hash, now_ms);
-    received->index = nacre__client_exchange_index(&ep->exchanges, exchange);
+    received->index = nacre__client_exchange_index(&ep->client_exchanges, exchange);
     received->number = exchange->number;
     received->kind =
         received->oversized != 0 ? NACRE__RECEIVED_OVERSIZED : nacre__outer_sort(&ep->outer, exchange, received);
@@ -175,7 +176,7 @@ static void open_request(const nacre_endpoint *ep, nacre__received *received)
 
 static void open_response(const nacre_endpoint *ep, nacre__received *received)
 {
-    const nacre__client_exchange *exchange = &ep->exchanges.clients[received->index];
+    const nacre__client_exchange *exchange = &ep->client_exchanges.all[received->index];
     if (exchange->context == NULL || (received->seen & NACRE__SEEN(NACRE_OPT_OSCORE)) == 0) return;
     received->err = nacre__outer_read(&received->read, &received->outer);
     received->open = received->err == NACRE_OK;
@@ -216,7 +217,7 @@ static void search_all(nacre_endpoint *ep, size_t num)
 static nacre_context *next_context(nacre_endpoint *ep, nacre__received *received)
 {
     if (received->kind == NACRE__RECEIVED_RESPONSE) {
-        const nacre__client_exchange *exchange = &ep->exchanges.clients[received->index];
+        const nacre__client_exchange *exchange = &ep->client_exchanges.all[received->index];
         const nacre_request_id *id = nacre__observation_id(exchange, received);
         if (id == NULL) return NULL;
         received->id = *id; /* a duplicate in this burst has its own copy */
@@ -332,11 +333,11 @@ static bool settle(nacre_endpoint *ep, const nacre_address *peer, uint16_t mid, 
     if (t == NULL) return is_reset && nacre__observer_reset(&ep->observe, peer, mid);
     const uint32_t index = nacre__transmission_index(&ep->tx, t);
     if (index >= ep->tx.num_requests)
-        return nacre__separate_settle(&ep->exchanges, nacre__separate_of(&ep->exchanges, t), is_reset);
-    nacre__client_exchange *exchange = &ep->exchanges.clients[index];
+        return nacre__separate_settle(&ep->server_exchanges, nacre__separate_of(&ep->server_exchanges, t), is_reset);
+    nacre__client_exchange *exchange = &ep->client_exchanges.all[index];
     if (!nacre__client_exchange_knows_its_mid(exchange)) return false;
-    if (is_reset) nacre__client_exchange_reset(&ep->exchanges, exchange);
-    else nacre__client_exchange_acknowledged(&ep->exchanges, exchange, now_ms);
+    if (is_reset) nacre__client_exchange_reset(&ep->client_exchanges, exchange);
+    else nacre__client_exchange_acknowledged(&ep->client_exchanges, exchange, now_ms);
     return true;
 }
 
@@ -357,7 +358,7 @@ static void deliver_response(nacre_endpoint *ep, nacre__received *received, uint
 {
     const bool is_verified = received->context != NULL && received->err == NACRE_OK;
     nacre__client_exchange *exchange =
-        nacre__client_exchange_by_token(&ep->exchanges, &received->datagram->peer, received->outer.token);
+        nacre__client_exchange_by_token(&ep->client_exchanges, &received->datagram->peer, received->outer.token);
     if (exchange != NULL && exchange->number == received->number) {
         nacre__validate(&ep->validation, &received->datagram->peer); /* its token has 64 random bits */
         (void)nacre__received_drop_options(&ep->core, received, is_verified ? &received->plain : &received->outer);
@@ -377,12 +378,12 @@ static void settle_request(nacre_endpoint *ep, nacre__server_exchange *exchange,
     if (nacre__rederivation_takes(&ep->rederive, exchange, received)) return;
     if (received->err == NACRE_ERR_NOT_YET && received->joined != NULL)
         nacre__outer_put_off(&ep->outer, exchange, received);
-    else nacre__request_settle(&ep->exchanges, exchange, received);
+    else nacre__request_settle(&ep->server_exchanges, exchange, received);
 }
 
 static void deliver_request(nacre_endpoint *ep, nacre__received *received)
 {
-    nacre__server_exchange *exchange = &ep->exchanges.servers[received->index];
+    nacre__server_exchange *exchange = &ep->server_exchanges.all[received->index];
     settle_request(ep, exchange, received);
     if (received->joined != NULL && exchange->state == NACRE__SERVER_FREE) nacre__outer_put_back(received->joined);
 }
@@ -404,10 +405,10 @@ size_t nacre_endpoint_receive_many(nacre_endpoint *ep, const nacre_datagram *dat
     if (nacre__events_view_messages(ep)) return 0;
     ep->core.now_ms = now_ms;
     nacre__protect_batch_flush(&ep->protect_batch); /* entries of responses may be reused below */
-    nacre__requests_close_delivered(&ep->exchanges);
+    nacre__requests_close_delivered(&ep->server_exchanges);
     nacre__observers_close_delivered(&ep->observe);
     nacre__outer_begin(&ep->outer);
-    ep->exchanges.num_notes = ep->exchanges.first_note = 0;
+    ep->client_exchanges.num_notes = ep->client_exchanges.first_note = 0;
     if (num > ep->core.config.burst) num = ep->core.config.burst;
     memset(ep->burst, 0, num * sizeof *ep->burst); /* all at once: faster than one by one */
     for (size_t i = 0; i < num; i++) sort_one(ep, &ep->burst[i], &datagrams[i], now_ms);

@@ -10,16 +10,16 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *number
     nacre__client_exchange *exchange;
     if (options == NULL) options = &none;
     if (!nacre__rederivation_may_request(&ep->rederive, options->rederivation, context)) return NACRE_ERR_BAD_ARGUMENT;
-    const nacre_err err = nacre__client_exchange_start(&ep->exchanges, &exchange, peer, context, plain, user,
+    const nacre_err err = nacre__client_exchange_start(&ep->client_exchanges, &exchange, peer, context, plain, user,
                                                        nacre__observation_extra(plain));
     if (err != NACRE_OK) return err;
     exchange->rederivation = options->rederivation;
     if (exchange->rederivation != NULL) exchange->context = nacre__rederivation_no_context(exchange->rederivation);
     exchange->via_proxy = options->via_proxy;
     exchange->limit = options->timeout_ms;
-    if (exchange->limit != 0) ep->exchanges.num_unlimited++;
+    if (exchange->limit != 0) ep->client_exchanges.num_unlimited++;
     nacre__observation_init(exchange, plain);
-    nacre__client_exchange_queue(&ep->exchanges, exchange);
+    nacre__client_exchange_queue(&ep->client_exchanges, exchange);
     *number = exchange->number;
     return NACRE_OK;
 }
@@ -33,28 +33,29 @@ nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *number, con
 nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *number, const nacre_address *peer, void *user)
 {
     nacre__client_exchange *exchange;
-    const nacre_err err = nacre__client_exchange_start_ping(&ep->exchanges, &exchange, peer, user);
+    const nacre_err err = nacre__client_exchange_start_ping(&ep->client_exchanges, &exchange, peer, user);
     if (err == NACRE_OK) *number = exchange->number;
     return err;
 }
 
 void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    nacre__client_exchange *found = nacre__client_exchange_of(&ep->exchanges, exchange);
-    if (found != NULL) nacre__client_exchange_cancel(&ep->exchanges, found);
+    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, exchange);
+    if (found != NULL) nacre__client_exchange_cancel(&ep->client_exchanges, found);
 }
 
 void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange exchange)
 {
-    nacre__client_exchange *found = nacre__client_exchange_of(&ep->exchanges, exchange);
-    if (found != NULL && found->state != NACRE__CLIENT_ENDED) nacre__client_exchange_give_up(&ep->exchanges, found);
+    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, exchange);
+    if (found != NULL && found->state != NACRE__CLIENT_ENDED)
+        nacre__client_exchange_give_up(&ep->client_exchanges, found);
 }
 
 nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange number)
 {
-    nacre__client_exchange *exchange = nacre__client_exchange_of(&ep->exchanges, number);
+    nacre__client_exchange *exchange = nacre__client_exchange_of(&ep->client_exchanges, number);
     if (exchange == NULL || exchange->state == NACRE__CLIENT_ENDED) return NACRE_ERR_STALE;
-    return nacre__observation_leave(&ep->exchanges, exchange);
+    return nacre__observation_leave(&ep->client_exchanges, exchange);
 }
 
 void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer)
@@ -64,9 +65,9 @@ void nacre_endpoint_unreachable(nacre_endpoint *ep, const nacre_address *peer)
         return;
     }
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
-        nacre__client_exchange *exchange = &ep->exchanges.clients[i];
+        nacre__client_exchange *exchange = &ep->client_exchanges.all[i];
         if (nacre__client_exchange_is_sent(exchange) && nacre_address_equal(&exchange->peer, peer))
-            nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_ERR_UNREACHABLE, NULL);
+            nacre__client_exchange_end(&ep->client_exchanges, exchange, NACRE_ERR_UNREACHABLE, NULL);
     }
 }
 

@@ -13,9 +13,9 @@ static nacre_err make_short(nacre_endpoint *ep, const nacre__server_exchange *ex
 /* Piggybacked if the ACK was not sent yet, otherwise separate. */
 static nacre_err send_response(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre_message *response)
 {
-    if (!exchange->acked) return nacre__response_at_once(&ep->exchanges, exchange, response);
-    const nacre_err err = nacre__separate_respond(&ep->exchanges, exchange, response);
-    if (err == NACRE_OK) nacre__response_known_only(&ep->exchanges, exchange);
+    if (!exchange->acked) return nacre__response_at_once(&ep->server_exchanges, exchange, response);
+    const nacre_err err = nacre__separate_respond(&ep->server_exchanges, exchange, response);
+    if (err == NACRE_OK) nacre__response_known_only(&ep->server_exchanges, exchange);
     return err;
 }
 
@@ -26,8 +26,9 @@ static nacre_err respond_to(nacre_endpoint *ep, nacre__server_exchange *exchange
     const uint32_t observer = exchange->observer;
     uint8_t value[NACRE__ECHO_LEN];
     nacre_bytes echo = NACRE_ABSENT;
-    if (nacre__server_exchange_exceeds(&ep->exchanges, exchange, plain, 0)) err = make_short(ep, exchange, &response);
-    else if (nacre__server_exchange_offers(&ep->exchanges, exchange, plain))
+    if (nacre__server_exchange_exceeds(&ep->server_exchanges, exchange, plain, 0))
+        err = make_short(ep, exchange, &response);
+    else if (nacre__server_exchange_offers(&ep->server_exchanges, exchange, plain))
         echo = nacre__echo_for(&ep->echo, &exchange->record->peer, value);
     const bool is_success = response.code >> 5 == 2;
     if (err == NACRE_OK && observer != NACRE__NONE && is_success)
@@ -44,9 +45,9 @@ static nacre_err respond_to(nacre_endpoint *ep, nacre__server_exchange *exchange
 
 nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange number, const nacre_message *plain)
 {
-    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->exchanges, number);
+    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, number);
     if (exchange == NULL && nacre__observer_of(&ep->observe, number) == NULL) return NACRE_ERR_STALE;
-    if (!nacre__response_may_be_said(&ep->exchanges, plain)) return NACRE_ERR_BAD_ARGUMENT;
+    if (!nacre__response_may_be_said(&ep->server_exchanges, plain)) return NACRE_ERR_BAD_ARGUMENT;
     if (exchange == NULL) return nacre__observer_respond(&ep->observe, number, plain);
     if (!nacre__response_is_unwanted(exchange, plain->code)) return respond_to(ep, exchange, plain);
     nacre_endpoint_ignore(ep, number);
@@ -59,34 +60,34 @@ void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange)
         nacre__observer_ignore(&ep->observe, exchange);
         return;
     }
-    nacre__server_exchange *found = nacre__server_exchange_of(&ep->exchanges, exchange);
+    nacre__server_exchange *found = nacre__server_exchange_of(&ep->server_exchanges, exchange);
     if (found == NULL) return;
-    if (found->acked) nacre__response_known_only(&ep->exchanges, found);
-    else nacre__response_empty(&ep->exchanges, found);
+    if (found->acked) nacre__response_known_only(&ep->server_exchanges, found);
+    else nacre__response_empty(&ep->server_exchanges, found);
 }
 
 bool nacre_endpoint_fits(nacre_endpoint *ep, nacre_exchange number, const nacre_message *plain)
 {
-    const nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->exchanges, number);
+    const nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, number);
     const nacre__observer *o = exchange == NULL ? nacre__observer_of(&ep->observe, number) : NULL;
     const size_t extra = nacre__is_slice(plain) ? NACRE__ECHO_OPTION : 0;
     if (o != NULL) return !nacre__observer_exceeds(&ep->observe, o, plain, extra);
-    return exchange == NULL || !nacre__server_exchange_exceeds(&ep->exchanges, exchange, plain, extra) ||
-           nacre__server_exchange_knows_echo(&ep->exchanges, exchange);
+    return exchange == NULL || !nacre__server_exchange_exceeds(&ep->server_exchanges, exchange, plain, extra) ||
+           nacre__server_exchange_knows_echo(&ep->server_exchanges, exchange);
 }
 
 nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange number)
 {
     if (nacre__exchange_kind(number) == NACRE__OF_OBSERVER) return nacre__observer_defer(&ep->observe, number);
-    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->exchanges, number);
-    return exchange != NULL ? nacre__separate_defer(&ep->exchanges, exchange) : NACRE_ERR_STALE;
+    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, number);
+    return exchange != NULL ? nacre__separate_defer(&ep->server_exchanges, exchange) : NACRE_ERR_STALE;
 }
 
 /* ---- Observers ----------------------------------------------------------------------------------------------------- */
 
 nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange number, void *user, nacre_exchange *observer)
 {
-    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->exchanges, number);
+    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, number);
     return exchange != NULL ? nacre__observer_register(&ep->observe, exchange, user, observer) : NACRE_ERR_STALE;
 }
 

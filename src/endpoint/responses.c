@@ -7,8 +7,8 @@ static bool repeats(nacre_endpoint *ep, nacre__client_exchange *exchange, const 
                     uint64_t now_ms)
 {
     if (nacre__client_exchange_is_challenged(exchange, response) && exchange->context != NULL)
-        nacre__observations_challenged(&ep->exchanges, exchange, now_ms);
-    return nacre__client_exchange_repeats(&ep->exchanges, exchange, response);
+        nacre__observations_challenged(&ep->client_exchanges, exchange, now_ms);
+    return nacre__client_exchange_repeats(&ep->client_exchanges, exchange, response);
 }
 
 static void responded(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
@@ -18,27 +18,27 @@ static void responded(nacre_endpoint *ep, nacre__client_exchange *exchange, cons
         ep->core.stats.dropped++;
         return;
     }
-    if (nacre__client_exchange_rejects(&ep->exchanges, exchange, received, response) ||
+    if (nacre__client_exchange_rejects(&ep->client_exchanges, exchange, received, response) ||
         repeats(ep, exchange, response, now_ms))
         return;
-    nacre__client_exchange_keep_echo(&ep->exchanges, exchange, response);
-    if (nacre__observation_takes(&ep->exchanges, exchange, received, response, now_ms)) return;
+    nacre__client_exchange_keep_echo(&ep->client_exchanges, exchange, response);
+    if (nacre__observation_takes(&ep->client_exchanges, exchange, received, response, now_ms)) return;
     ep->core.stats.responses++;
-    nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_OK, response);
+    nacre__client_exchange_end(&ep->client_exchanges, exchange, NACRE_OK, response);
 }
 
 static void verified_response(nacre_endpoint *ep, nacre__client_exchange *exchange, const nacre__received *received,
                               uint64_t now_ms)
 {
-    nacre__client_exchange_keep_outer_echo(&ep->exchanges, exchange, &received->outer);
+    nacre__client_exchange_keep_outer_echo(&ep->client_exchanges, exchange, &received->outer);
     /* RFC 8613 8.4.2: a notification to a request without Observe */
     if (nacre__has_option(received->plain.options, NACRE_OPT_OBSERVE) &&
         !nacre__client_exchange_request_has(exchange, NACRE_OPT_OBSERVE))
-        nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
+        nacre__client_exchange_dropped(&ep->client_exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else if (received->is_old && !exchange->observation.changing)
         ep->core.stats.dropped++; /* the new registration was answered in this burst */
     else if (!nacre__rederivation_verified(&ep->rederive, exchange))
-        nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
+        nacre__client_exchange_dropped(&ep->client_exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else responded(ep, exchange, received, &received->plain, now_ms);
 }
 
@@ -50,12 +50,12 @@ static void plain_response(nacre_endpoint *ep, nacre__client_exchange *exchange,
         responded(ep, exchange, received, response, now_ms);
         return;
     }
-    nacre__client_exchange_keep_outer_echo(&ep->exchanges, exchange, response);
+    nacre__client_exchange_keep_outer_echo(&ep->client_exchanges, exchange, response);
     if (!nacre__client_exchange_waits(exchange)) {
         /* RFC 8613 8.4.2: neither a notification nor the end of the observation */
-        nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_NOT_PROTECTED, now_ms);
+        nacre__client_exchange_dropped(&ep->client_exchanges, exchange, received, NACRE_ERR_NOT_PROTECTED, now_ms);
     } else {
-        nacre__client_exchange_unprotected(&ep->exchanges, exchange, received, now_ms);
+        nacre__client_exchange_unprotected(&ep->client_exchanges, exchange, received, now_ms);
     }
 }
 
@@ -67,10 +67,10 @@ void nacre__client_exchange_responded(nacre_endpoint *ep, nacre__client_exchange
     if (!has_oscore || (exchange->context == NULL && ep->core.config.opaque_oscore))
         plain_response(ep, exchange, received, now_ms);
     else if (exchange->context == NULL)
-        nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
+        nacre__client_exchange_dropped(&ep->client_exchanges, exchange, received, NACRE_ERR_PROTECTION_INVALID, now_ms);
     else if (received->err == NACRE_OK) verified_response(ep, exchange, received, now_ms);
     else if (nacre__rederivation_response(&ep->rederive, exchange, received)) return;
-    else nacre__client_exchange_dropped(&ep->exchanges, exchange, received, received->err, now_ms);
+    else nacre__client_exchange_dropped(&ep->client_exchanges, exchange, received, received->err, now_ms);
 }
 
 /* Takes the start of an oversized response with the exchange's token. It cannot be verified. */
@@ -84,11 +84,12 @@ void nacre__client_exchange_oversized(nacre_endpoint *ep, nacre__client_exchange
     }
     ep->core.stats.oversized++;
     exchange->oversized = received->oversized;
-    if (!is_protected && !nacre__observation_survives(&ep->exchanges, exchange, received, now_ms)) {
-        nacre__client_exchange_end(&ep->exchanges, exchange, NACRE_ERR_OVERSIZED, NULL);
+    if (!is_protected && !nacre__observation_survives(&ep->client_exchanges, exchange, received, now_ms)) {
+        nacre__client_exchange_end(&ep->client_exchanges, exchange, NACRE_ERR_OVERSIZED, NULL);
         return;
     }
-    ep->exchanges.notes[ep->exchanges.num_notes++] =
+    ep->client_exchanges.notes[ep->client_exchanges.num_notes++] =
         (nacre__note){ .number = exchange->number, .index = received->index, .oversized = received->oversized };
-    if (is_protected) nacre__client_exchange_dropped(&ep->exchanges, exchange, received, NACRE_ERR_OVERSIZED, now_ms);
+    if (is_protected)
+        nacre__client_exchange_dropped(&ep->client_exchanges, exchange, received, NACRE_ERR_OVERSIZED, now_ms);
 }

@@ -14,7 +14,7 @@ static void copy_out(nacre_outgoing *out, const nacre_address *peer, const uint8
 static bool token_in_use(const nacre_endpoint *ep, uint64_t token)
 {
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++)
-        if (ep->exchanges.tokens[i] == token) return true;
+        if (ep->client_exchanges.tokens[i] == token) return true;
     return false;
 }
 
@@ -39,7 +39,7 @@ static nacre_err write_request(nacre_endpoint *ep, nacre__client_exchange *excha
                                                 nacre__rederivation_how(exchange, &how));
     nacre__context_unlock(&ep->core, exchange->context);
     if (err != NACRE_OK) return err == NACRE_ERR_BUFFER_TOO_SMALL ? NACRE_ERR_TOO_LONG : err;
-    nacre__client_exchange_bring_outer_echo(&ep->exchanges, exchange, out, buf);
+    nacre__client_exchange_bring_outer_echo(&ep->client_exchanges, exchange, out, buf);
     nacre__observation_sent(exchange);
     exchange->id = id;
     nacre__request_persist_early(&ep->persist_waits, exchange->context);
@@ -49,15 +49,15 @@ static nacre_err write_request(nacre_endpoint *ep, nacre__client_exchange *excha
 /* The first transmission of a request, its repetition with Echo, or a new (de)registration. False: nothing to send. */
 static bool transmit_new(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre_outgoing *out, uint64_t now_ms)
 {
-    uint64_t token = ep->exchanges.tokens[nacre__client_exchange_index(
-        &ep->exchanges, exchange)]; /* RFC 7641 3.3.1, 3.6: an observation keeps its token */
+    uint64_t token = ep->client_exchanges.tokens[nacre__client_exchange_index(
+        &ep->client_exchanges, exchange)]; /* RFC 7641 3.3.1, 3.6: an observation keeps its token */
     nacre_message plain;
     const bool is_next = exchange->outer != NACRE__NONE; /* the request for the next block of a response */
     if (!nacre__nstart_enter(&ep->tx, exchange->t, now_ms) ||
         (!is_next && !nacre__rederivation_choose(&ep->rederive, exchange)))
         return false;
     if (token == 0) token = new_token(ep);
-    if (!is_next) nacre__client_exchange_bring_echo(&ep->exchanges, exchange);
+    if (!is_next) nacre__client_exchange_bring_echo(&ep->client_exchanges, exchange);
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(exchange->plain, exchange->plain_len));
     plain.mid = nacre__new_mid(&ep->tx, &exchange->peer);
     if (!exchange->is_ping) plain.token = nacre_bytes_of((const uint8_t *)&token, sizeof token);
@@ -67,13 +67,13 @@ static bool transmit_new(nacre_endpoint *ep, nacre__client_exchange *exchange, n
         err = nacre__outer_write_next(&ep->outer, exchange, &out->bytes, buf, plain.mid, plain.token);
     else if (err == NACRE_OK) err = write_request(ep, exchange, &out->bytes, buf, &plain);
     if (err == NACRE_ERR_NOT_YET) {
-        nacre__client_exchange_wait(&ep->exchanges, exchange);
+        nacre__client_exchange_wait(&ep->client_exchanges, exchange);
         nacre__persist_join(&ep->persist_waits, exchange->context, NACRE__OF_CLIENT_EXCHANGE,
-                            nacre__client_exchange_index(&ep->exchanges, exchange));
+                            nacre__client_exchange_index(&ep->client_exchanges, exchange));
         return false;
     }
     if (err != NACRE_OK) {
-        nacre__client_exchange_end(&ep->exchanges, exchange, err, NULL);
+        nacre__client_exchange_end(&ep->client_exchanges, exchange, err, NULL);
         return false;
     }
     out->peer = exchange->peer;
@@ -81,9 +81,10 @@ static bool transmit_new(nacre_endpoint *ep, nacre__client_exchange *exchange, n
     /* a block of the response or a notification has acknowledged the exchange; after a repetition with Echo a response may
      * still answer the first copy */
     if (is_next || exchange->observation.begun) exchange->hints_wait = true;
-    else if (ep->exchanges.tokens[nacre__client_exchange_index(&ep->exchanges, exchange)] == 0 || !exchange->repeated)
+    else if (ep->client_exchanges.tokens[nacre__client_exchange_index(&ep->client_exchanges, exchange)] == 0 ||
+             !exchange->repeated)
         exchange->hints_wait = false;
-    nacre__client_exchange_set_token(&ep->exchanges, exchange, token);
+    nacre__client_exchange_set_token(&ep->client_exchanges, exchange, token);
     if (exchange->t->type == NACRE_CON || exchange->context != NULL)
         memcpy(exchange->t->bytes, out->bytes.ptr, out->bytes.len);
     exchange->t->len = out->bytes.len;
@@ -103,22 +104,36 @@ static bool transmit_request(nacre_endpoint *ep, nacre__client_exchange *exchang
     return true;
 }
 
+/* In outer blocks, or as it is. */
+static void write_response(nacre_endpoint *ep, const nacre_address *peer, nacre__outer_block_request *block_request,
+                           nacre_bytes response, nacre_outgoing *out)
+{
+    if (!nacre__outer_write(&ep->outer, peer, block_request, response, out))
+        copy_out(out, peer, response.ptr, response.len);
+}
+
 static bool transmit_response(nacre_endpoint *ep, nacre__server_exchange *exchange, nacre_outgoing *out)
 {
     const nacre_bytes response = nacre_bytes_of(exchange->record->bytes, exchange->record->response_len);
     exchange->record->in_queue = false;
     if (exchange->record->response_len == 0) return false; /* the cipher failed */
-    if (!nacre__outer_write(&ep->outer, &exchange->record->peer, &exchange->block_request, response, out))
-        copy_out(out, &exchange->record->peer, exchange->record->bytes, exchange->record->response_len);
+    write_response(ep, &exchange->record->peer, &exchange->block_request, response, out);
     return true;
+}
+
+static bool transmit_separate(nacre_endpoint *ep, nacre__separate_response *separate, nacre_outgoing *out,
+                              uint64_t now_ms)
+{
+    const nacre_bytes response = nacre_bytes_of(separate->t->bytes, separate->t->len);
+    write_response(ep, &separate->t->peer, &separate->block_request, response, out);
+    return nacre__separate_transmit(&ep->server_exchanges, separate, out, now_ms);
 }
 
 static bool transmit_one(nacre_endpoint *ep, nacre__ref ref, nacre_outgoing *out, uint64_t now_ms)
 {
-    if (ref.kind == NACRE__OF_SERVER_EXCHANGE) return transmit_response(ep, &ep->exchanges.servers[ref.index], out);
-    if (ref.index < ep->tx.num_requests) return transmit_request(ep, &ep->exchanges.clients[ref.index], out, now_ms);
-    return nacre__separate_transmit(&ep->exchanges, nacre__separate_of(&ep->exchanges, &ep->tx.all[ref.index]), out,
-                                    now_ms);
+    if (ref.kind == NACRE__OF_SERVER_EXCHANGE) return transmit_response(ep, &ep->server_exchanges.all[ref.index], out);
+    if (ref.index < ep->tx.num_requests) return transmit_request(ep, &ep->client_exchanges.all[ref.index], out, now_ms);
+    return transmit_separate(ep, nacre__separate_of(&ep->server_exchanges, &ep->tx.all[ref.index]), out, now_ms);
 }
 
 size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, size_t num, uint64_t now_ms)
@@ -126,7 +141,7 @@ size_t nacre_endpoint_transmit_many(nacre_endpoint *ep, nacre_outgoing *out, siz
     size_t n = 0;
     nacre__ref ref;
     ep->core.now_ms = now_ms;
-    nacre__client_exchanges_limit(&ep->exchanges, now_ms);
+    nacre__client_exchanges_limit(&ep->client_exchanges, now_ms);
     nacre__protect_batch_flush(&ep->protect_batch);
     while (n < num && out[n].buf.ptr != NULL && out[n].buf.cap >= ep->core.config.max_message) {
         if (nacre__empty_messages_next(&ep->empty, &out[n])) {

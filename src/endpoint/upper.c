@@ -26,22 +26,10 @@ static void registration_ended(void *self, nacre__server_exchange *exchange, nac
     nacre__observer_end(&ep->observe, &ep->observe.observers[exchange->observer], err);
 }
 
-static void notification_ended(void *self, uint32_t observer, nacre_err err)
+static void notification_ended(void *self, uint32_t observer, nacre_err err, bool is_acked)
 {
     nacre_endpoint *ep = self;
-    nacre__observer_settled(&ep->observe, &ep->observe.observers[observer], err);
-}
-
-static bool notification_missed(void *self, nacre__separate_response *separate)
-{
-    nacre_endpoint *ep = self;
-    return nacre__notification_missed(&ep->observe, separate);
-}
-
-static void notification_acked(void *self, uint32_t observer)
-{
-    nacre_endpoint *ep = self;
-    nacre__observer_confirmed(&ep->observe.observers[observer]);
+    nacre__observer_settled(&ep->observe, &ep->observe.observers[observer], err, is_acked);
 }
 
 static void con_notification_left(void *self, nacre__separate_response *separate)
@@ -50,25 +38,15 @@ static void con_notification_left(void *self, nacre__separate_response *separate
     nacre__con_notification_left(&ep->observe, separate);
 }
 
-static bool write_in_blocks(void *self, const nacre_address *peer, nacre__outer_block_request *block_request,
-                            nacre_bytes bytes, nacre_outgoing *out)
-{
-    nacre_endpoint *ep = self;
-    return nacre__outer_write(&ep->outer, peer, block_request, bytes, out);
-}
-
 void nacre__upper_init(nacre_endpoint *ep)
 {
-    ep->exchanges.upper = (nacre__upper){
+    ep->client_exchanges.upper =
+        (nacre__client_upper){ .self = ep, .request_left = request_left, .blocks_dropped = blocks_dropped };
+    ep->server_exchanges.upper = (nacre__server_upper){
         .self = ep,
-        .request_left = request_left,
-        .blocks_dropped = blocks_dropped,
         .registration_responded = registration_responded,
         .registration_ended = registration_ended,
         .notification_ended = notification_ended,
-        .notification_missed = notification_missed,
-        .notification_acked = notification_acked,
         .con_notification_left = con_notification_left,
-        .write_in_blocks = write_in_blocks,
     };
 }

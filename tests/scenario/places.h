@@ -14,22 +14,22 @@ static inline void assert_places_are_back(const party *p)
 {
     const nacre_endpoint *ep = p->ep;
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
-        assert_int_equal(ep->exchanges.clients[i].state, NACRE__CLIENT_FREE);
-        assert_true(ep->exchanges.tokens[i] == 0);
+        assert_int_equal(ep->client_exchanges.all[i].state, NACRE__CLIENT_FREE);
+        assert_true(ep->client_exchanges.tokens[i] == 0);
     }
     for (uint32_t i = 0; i < ep->core.config.num_server_exchanges; i++)
-        assert_true(ep->exchanges.servers[i].state == NACRE__SERVER_FREE ||
-                    ep->exchanges.servers[i].state == NACRE__SERVER_RESPONDED);
-    for (uint32_t i = 0; i < ep->exchanges.max_pending; i++)
-        assert_true(ep->exchanges.pending[i].server == NACRE__NONE);
+        assert_true(ep->server_exchanges.all[i].state == NACRE__SERVER_FREE ||
+                    ep->server_exchanges.all[i].state == NACRE__SERVER_RESPONDED);
+    for (uint32_t i = 0; i < ep->server_exchanges.max_pending; i++)
+        assert_true(ep->server_exchanges.pending[i].server == NACRE__NONE);
     assert_true(ep->dedup.lists[NACRE__DEDUP_OPEN].first == NACRE__NONE);
     assert_int_equal(ep->tx.num_held, 0);
-    assert_int_equal(ep->exchanges.num_unlimited, 0);
+    assert_int_equal(ep->client_exchanges.num_unlimited, 0);
     assert_int_equal(ep->persist_waits.num_requests, 0);
     assert_int_equal(ep->persist_waits.num_waits, 0);
     assert_int_equal(ep->empty.num, 0);
     assert_int_equal(ep->protect_batch.num, 0);
-    assert_int_equal(ep->exchanges.events.num, 0);
+    assert_int_equal(ep->events.num, 0);
     assert_int_equal(ep->tx.queue.num, 0);
     assert_int_equal(ep->tx.num_timers, 0);
     assert_int_equal(ep->tx.num_free, ep->core.config.num_transmissions);

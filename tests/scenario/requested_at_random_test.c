@@ -313,9 +313,9 @@ static void nothing_is_left(void)
     assert_int_equal(ep->tx.num_timers, 0);
     assert_int_equal(ep->tx.queue.num, 0);
     assert_int_equal(ep->persist_waits.num_waits, 0);
-    assert_int_equal(ep->exchanges.num_tokens, 0);
+    assert_int_equal(ep->client_exchanges.num_tokens, 0);
     for (uint32_t i = 0; i < ep->tx.num_requests; i++) {
-        assert_int_equal(ep->exchanges.clients[i].state, NACRE__CLIENT_FREE);
+        assert_int_equal(ep->client_exchanges.all[i].state, NACRE__CLIENT_FREE);
         assert_false(ep->tx.all[i].outstanding);
         assert_false(ep->tx.all[i].has_mid);
     }

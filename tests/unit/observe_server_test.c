@@ -16,7 +16,7 @@ typedef struct world {
     nacre__dedup dedup;
     nacre__empty_messages empty;
     nacre__address_validation validation;
-    nacre__exchanges x;
+    nacre__server_exchanges x;
     nacre__observe_server s;
     void *memory;
 } world;
@@ -36,7 +36,7 @@ static size_t cut(world *w, uint8_t *base, uint8_t *bytes[3])
     nacre__transmissions_lay_out(&w->tx, &layout, 0, SEPARATES, REQUESTS + SEPARATES);
     nacre__dedup_lay_out(&w->dedup, &layout, REQUESTS);
     nacre__address_validation_lay_out(&w->validation, &layout, 4);
-    nacre__exchanges_lay_out(&w->x, &layout, config, nacre__max_observers(config));
+    nacre__server_exchanges_lay_out(&w->x, &layout, config);
     nacre__observe_server_lay_out(&w->s, &layout, config);
     bytes[0] = nacre__lay_out(&layout, REQUESTS + SEPARATES, config->max_message);
     bytes[1] = nacre__lay_out(&layout, w->x.max_pending, 2 * config->max_message);
@@ -68,13 +68,13 @@ static world *world_open(uint32_t per_peer)
     w->x.dedup = &w->dedup;
     w->x.empty = &w->empty;
     w->x.validation = &w->validation;
-    w->x.upper = (nacre__upper){ .self = w, .con_notification_left = con_notification_left };
+    w->x.upper = (nacre__server_upper){ .self = w, .con_notification_left = con_notification_left };
     w->s.x = &w->x;
     nacre__transmissions_init(&w->tx, &w->core);
     for (uint32_t i = 0; i < SEPARATES; i++)
         w->tx.all[i].bytes = bytes[0] + w->core.config.max_message * (REQUESTS + i);
     nacre__dedup_init(&w->dedup, &w->core, bytes[0]);
-    nacre__exchanges_init(&w->x, NULL, bytes[1]);
+    nacre__server_exchanges_init(&w->x, bytes[1]);
     nacre__observe_server_init(&w->s, bytes[2]);
     return w;
 }

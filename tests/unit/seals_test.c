@@ -110,7 +110,7 @@ static void a_failed_cipher_sends_nothing(void **state)
         assert_int_equal(party_take(&s->p.server, &back, 0), !fails);
         for (uint32_t i = 0; fails && i < s->p.server.ep->core.config.num_server_exchanges; i++)
             for (size_t at = 0; at + 8 < MAX_DATAGRAM; at++)
-                assert_memory_not_equal(s->p.server.ep->exchanges.servers[i].record->bytes + at, "a secret", 8);
+                assert_memory_not_equal(s->p.server.ep->server_exchanges.all[i].record->bytes + at, "a secret", 8);
         seals_close(s);
     }
 }

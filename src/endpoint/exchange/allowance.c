@@ -27,13 +27,13 @@ static size_t bare_size(const nacre_message *response, nacre_bytes token)
 
 /* Whether `response` is too long for any address. A lower bound, because such a response is not checked against the
  * allowance, and so must certainly be refused later. */
-static bool is_too_long(const nacre__exchanges *x, const nacre_message *response, nacre_bytes token)
+static bool is_too_long(const nacre__server_exchanges *x, const nacre_message *response, nacre_bytes token)
 {
     return NACRE__HEADER_LEN + token.len + response->payload.len > x->core->config.max_message;
 }
 
 /* Whether `response` and `extra` bytes exceed `allowance`, and `peer` is not validated. */
-bool nacre__response_exceeds(const nacre__exchanges *x, const nacre_context *context, const nacre_address *peer,
+bool nacre__response_exceeds(const nacre__server_exchanges *x, const nacre_context *context, const nacre_address *peer,
                              const nacre_message *response, nacre_bytes token, size_t allowance, size_t extra)
 {
     if (bare_size(response, token) + extra <= allowance || nacre__is_validated(x->validation, peer)) return false;
@@ -41,7 +41,7 @@ bool nacre__response_exceeds(const nacre__exchanges *x, const nacre_context *con
 }
 
 /* The same for the sender of the request. */
-bool nacre__server_exchange_exceeds(const nacre__exchanges *x, const nacre__server_exchange *exchange,
+bool nacre__server_exchange_exceeds(const nacre__server_exchanges *x, const nacre__server_exchange *exchange,
                                     const nacre_message *response, size_t extra)
 {
     const nacre_bytes token = exchange->message.token;
@@ -65,7 +65,7 @@ bool nacre__is_slice(const nacre_message *response)
            !nacre__has_option(response->options, NACRE_OPT_ECHO);
 }
 
-bool nacre__server_exchange_offers(const nacre__exchanges *x, const nacre__server_exchange *exchange,
+bool nacre__server_exchange_offers(const nacre__server_exchanges *x, const nacre__server_exchange *exchange,
                                    const nacre_message *response)
 {
     return response->options.len > 0 && nacre__is_slice(response) &&
@@ -75,7 +75,7 @@ bool nacre__server_exchange_offers(const nacre__exchanges *x, const nacre__serve
 
 /* RFC 9175 2.3: a peer that has sent an Echo in this context is challenged instead of getting a slice, but only once: a
  * request with an invalid value gets the slice. */
-bool nacre__server_exchange_knows_echo(const nacre__exchanges *x, const nacre__server_exchange *exchange)
+bool nacre__server_exchange_knows_echo(const nacre__server_exchanges *x, const nacre__server_exchange *exchange)
 {
     if (exchange->context == NULL || exchange->has_echo || !nacre_code_is_safe(exchange->method)) return false;
     nacre__context_lock(x->core, exchange->context);

@@ -2,13 +2,14 @@
 /* client_echo: Echo values kept from responses and added to requests (RFC 9175 2.3). */
 #include "endpoint/exchange/client_exchange.h"
 
-static bool is_kept_for(const nacre__exchanges *x, const nacre__client_exchange *exchange, const nacre_context *context)
+static bool is_kept_for(const nacre__client_exchanges *x, const nacre__client_exchange *exchange,
+                        const nacre_context *context)
 {
     return !exchange->is_ping && (context != NULL || !(exchange->via_proxy || x->core->config.opaque_oscore));
 }
 
 /* Keeps the Echo of a response accepted at the exchange's level of protection. */
-void nacre__client_exchange_keep_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
+void nacre__client_exchange_keep_echo(nacre__client_exchanges *x, const nacre__client_exchange *exchange,
                                       const nacre_message *response)
 {
     if (is_kept_for(x, exchange, exchange->context))
@@ -16,14 +17,14 @@ void nacre__client_exchange_keep_echo(nacre__exchanges *x, const nacre__client_e
 }
 
 /* Keeps the outer Echo of a verified response to a protected request, or that of an unprotected response to it. */
-void nacre__client_exchange_keep_outer_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
+void nacre__client_exchange_keep_outer_echo(nacre__client_exchanges *x, const nacre__client_exchange *exchange,
                                             const nacre_message *outer)
 {
     if (is_kept_for(x, exchange, NULL)) nacre__echo_keep(x->kept_echos, &exchange->peer, NULL, outer->options);
 }
 
 /* Before the request is written: adds the Echo value kept for it, unless it has one or there is no space. */
-void nacre__client_exchange_bring_echo(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__client_exchange_bring_echo(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     nacre_message plain;
     if (!is_kept_for(x, exchange, exchange->context) || exchange->repeated) return;
@@ -38,7 +39,7 @@ void nacre__client_exchange_bring_echo(nacre__exchanges *x, nacre__client_exchan
 }
 
 /* Adds the value to the outer options of `datagram`, at the start of `buf` (class U: the AAD has none of them). */
-static nacre_err add_outside(nacre__exchanges *x, nacre_bytes *datagram, nacre_buf buf, nacre_bytes echo)
+static nacre_err add_outside(nacre__client_exchanges *x, nacre_bytes *datagram, nacre_buf buf, nacre_bytes echo)
 {
     nacre_message m;
     memcpy(x->core->scratch, datagram->ptr, datagram->len);
@@ -49,7 +50,7 @@ static nacre_err add_outside(nacre__exchanges *x, nacre_bytes *datagram, nacre_b
 }
 
 /* After the protected request is written: adds the unprotected Echo value kept for its address outside, if there is space. */
-void nacre__client_exchange_bring_outer_echo(nacre__exchanges *x, const nacre__client_exchange *exchange,
+void nacre__client_exchange_bring_outer_echo(nacre__client_exchanges *x, const nacre__client_exchange *exchange,
                                              nacre_bytes *datagram, nacre_buf buf)
 {
     if (!is_kept_for(x, exchange, NULL)) return;

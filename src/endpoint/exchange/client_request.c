@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-void nacre__client_exchange_set_token(nacre__exchanges *x, const nacre__client_exchange *exchange, uint64_t token)
+void nacre__client_exchange_set_token(nacre__client_exchanges *x, const nacre__client_exchange *exchange,
+                                      uint64_t token)
 {
     uint64_t *held = &x->tokens[nacre__client_exchange_index(x, exchange)];
     if (*held == 0 && token != 0) x->num_tokens++;
@@ -19,25 +20,25 @@ void nacre__client_exchange_set_token(nacre__exchanges *x, const nacre__client_e
 }
 
 /* Stops transmission. The token stays: an observation continues under it. */
-void nacre__client_exchange_pause(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__client_exchange_pause(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     nacre__persist_leave(x->persist, NACRE__OF_CLIENT_EXCHANGE, nacre__client_exchange_index(x, exchange));
     nacre__transmission_stop(x->tx, exchange->t);
 }
 
-static void stop(nacre__exchanges *x, nacre__client_exchange *exchange)
+static void stop(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     nacre__client_exchange_pause(x, exchange);
     nacre__client_exchange_set_token(x, exchange, 0);
 }
 
-static void forget_blocks(nacre__exchanges *x, nacre__client_exchange *exchange)
+static void forget_blocks(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     if (exchange->outer != NACRE__NONE) x->upper.blocks_dropped(x->upper.self, exchange);
 }
 
 /* Ends the exchange's transmission and time limit; the next request to the peer may be sent. */
-static void leave(nacre__exchanges *x, nacre__client_exchange *exchange, nacre__client_exchange_state state)
+static void leave(nacre__client_exchanges *x, nacre__client_exchange *exchange, nacre__client_exchange_state state)
 {
     x->upper.request_left(x->upper.self, exchange);
     nacre__nstart_leave(x->tx, exchange->t);
@@ -50,7 +51,7 @@ static void leave(nacre__exchanges *x, nacre__client_exchange *exchange, nacre__
     exchange->state = state;
 }
 
-void nacre__client_exchange_release(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__client_exchange_release(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     leave(x, exchange, NACRE__CLIENT_FREE);
     exchange->number = 0;
@@ -59,14 +60,14 @@ void nacre__client_exchange_release(nacre__exchanges *x, nacre__client_exchange 
     exchange->user = NULL;
 }
 
-void nacre__client_exchange_queue(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__client_exchange_queue(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     exchange->state = NACRE__CLIENT_SENDING;
     nacre__transmission_queue(x->tx, exchange->t);
 }
 
 /* Stops transmission while the exchange waits for something other than its peer. */
-void nacre__client_exchange_wait(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__client_exchange_wait(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     nacre__nstart_leave(x->tx, exchange->t);
     nacre__transmission_stop(x->tx, exchange->t);
@@ -74,7 +75,7 @@ void nacre__client_exchange_wait(nacre__exchanges *x, nacre__client_exchange *ex
 }
 
 /* Sends the same request again, under a new token. */
-void nacre__client_exchange_again(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__client_exchange_again(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     exchange->last_reject = NACRE_OK;
     forget_blocks(x, exchange);
@@ -84,11 +85,11 @@ void nacre__client_exchange_again(nacre__exchanges *x, nacre__client_exchange *e
 
 /* Every exchange ends here: with NACRE_OK a response, else a failure. If it has ended but its event was not pulled, the event
  * changes. */
-void nacre__client_exchange_end(nacre__exchanges *x, nacre__client_exchange *exchange, nacre_err err,
+void nacre__client_exchange_end(nacre__client_exchanges *x, nacre__client_exchange *exchange, nacre_err err,
                                 const nacre_message *message)
 {
     if (exchange->state != NACRE__CLIENT_ENDED)
-        nacre__queue_push(&x->events, NACRE__OF_CLIENT_EXCHANGE, nacre__client_exchange_index(x, exchange));
+        nacre__queue_push(x->events, NACRE__OF_CLIENT_EXCHANGE, nacre__client_exchange_index(x, exchange));
     leave(x, exchange, NACRE__CLIENT_ENDED);
     exchange->err = err;
     exchange->message = message != NULL ? *message : (nacre_message){ .code = NACRE_EMPTY };
@@ -96,13 +97,13 @@ void nacre__client_exchange_end(nacre__exchanges *x, nacre__client_exchange *exc
 
 /* ---- Starting ------------------------------------------------------------------------------------------------------ */
 
-static nacre__client_exchange *free_exchange(nacre__exchanges *x)
+static nacre__client_exchange *free_exchange(nacre__client_exchanges *x)
 {
     const uint32_t num = x->core->config.num_client_exchanges;
     for (uint32_t i = 0; i < num; i++) {
-        nacre__client_exchange *exchange = &x->clients[(x->next_client + i) % num];
+        nacre__client_exchange *exchange = &x->all[(x->next + i) % num];
         if (exchange->state != NACRE__CLIENT_FREE) continue;
-        x->next_client =
+        x->next =
             (nacre__client_exchange_index(x, exchange) + 1) % num; /* round-robin, so that numbers are reused late */
         return exchange;
     }
@@ -128,8 +129,8 @@ static size_t size_on_the_way(const nacre_context *context, const nacre_message 
 }
 
 /* Rewrites the plain request with this value of an option; absent: without the option. */
-nacre_err nacre__client_exchange_set_option(nacre__exchanges *x, nacre__client_exchange *exchange, uint16_t number,
-                                            nacre_bytes value)
+nacre_err nacre__client_exchange_set_option(nacre__client_exchanges *x, nacre__client_exchange *exchange,
+                                            uint16_t number, nacre_bytes value)
 {
     nacre_message plain;
     nacre_err err = nacre_message_parse(&plain, nacre_bytes_of(exchange->plain, exchange->plain_len));
@@ -158,7 +159,7 @@ nacre_err nacre__client_exchange_set_option(nacre__exchanges *x, nacre__client_e
 }
 
 /* A new client exchange with `peer`, initialised; NULL when all are in use. */
-nacre__client_exchange *nacre__client_exchange_new(nacre__exchanges *x, const nacre_address *peer, void *user)
+nacre__client_exchange *nacre__client_exchange_new(nacre__client_exchanges *x, const nacre_address *peer, void *user)
 {
     nacre__client_exchange *exchange = free_exchange(x);
     if (exchange == NULL) return NULL;
@@ -173,12 +174,12 @@ nacre__client_exchange *nacre__client_exchange_new(nacre__exchanges *x, const na
     exchange->t->peer = *peer;
     exchange->t->give_up = NACRE__NEVER;
     exchange->t->order = x->tx->next_order++;
-    exchange->number = nacre__exchange_new(&x->numbers, &exchange->generation, NACRE__OF_CLIENT_EXCHANGE,
+    exchange->number = nacre__exchange_new(x->index_bits, &exchange->generation, NACRE__OF_CLIENT_EXCHANGE,
                                            nacre__client_exchange_index(x, exchange));
     return exchange;
 }
 
-static nacre_err keep_plain(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre_message *plain)
+static nacre_err keep_plain(nacre__client_exchanges *x, nacre__client_exchange *exchange, const nacre_message *plain)
 {
     nacre_message kept = *plain;
     nacre_bytes out;
@@ -195,7 +196,7 @@ static nacre_err keep_plain(nacre__exchanges *x, nacre__client_exchange *exchang
 
 /* Starts a request; `extra`: bytes that may be added to it later. On NACRE_ERR_BAD_ARGUMENT, NACRE_ERR_TOO_LONG,
  * NACRE_ERR_BUSY nothing has changed. */
-nacre_err nacre__client_exchange_start(nacre__exchanges *x, nacre__client_exchange **exchange,
+nacre_err nacre__client_exchange_start(nacre__client_exchanges *x, nacre__client_exchange **exchange,
                                        const nacre_address *peer, nacre_context *context, const nacre_message *plain,
                                        void *user, size_t extra)
 {
@@ -210,24 +211,24 @@ nacre_err nacre__client_exchange_start(nacre__exchanges *x, nacre__client_exchan
     return err;
 }
 
-nacre__client_exchange *nacre__client_exchange_of(const nacre__exchanges *x, nacre_exchange number)
+nacre__client_exchange *nacre__client_exchange_of(const nacre__client_exchanges *x, nacre_exchange number)
 {
-    const uint32_t index = nacre__exchange_index(&x->numbers, NACRE__OF_CLIENT_EXCHANGE, number);
+    const uint32_t index = nacre__exchange_index(x->index_bits, NACRE__OF_CLIENT_EXCHANGE, number);
     if (index >= x->core->config.num_client_exchanges) return NULL;
-    return x->clients[index].number == number ? &x->clients[index] : NULL;
+    return x->all[index].number == number ? &x->all[index] : NULL;
 }
 
 /* Ends without an event; a queued event is dropped. */
-void nacre__client_exchange_cancel(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__client_exchange_cancel(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     if (exchange->state == NACRE__CLIENT_ENDED)
-        nacre__queue_remove(&x->events, NACRE__OF_CLIENT_EXCHANGE, nacre__client_exchange_index(x, exchange));
+        nacre__queue_remove(x->events, NACRE__OF_CLIENT_EXCHANGE, nacre__client_exchange_index(x, exchange));
     nacre__client_exchange_release(x, exchange);
 }
 
 /* ---- Finding ------------------------------------------------------------------------------------------------------- */
 
-nacre__client_exchange *nacre__client_exchange_by_token(const nacre__exchanges *x, const nacre_address *peer,
+nacre__client_exchange *nacre__client_exchange_by_token(const nacre__client_exchanges *x, const nacre_address *peer,
                                                         nacre_bytes token)
 {
     uint64_t value;
@@ -235,7 +236,7 @@ nacre__client_exchange *nacre__client_exchange_by_token(const nacre__exchanges *
     memcpy(&value, token.ptr, sizeof value);
     if (value == 0) return NULL;
     for (uint32_t i = 0; i < x->core->config.num_client_exchanges; i++)
-        if (x->tokens[i] == value && nacre_address_equal(&x->clients[i].peer, peer)) return &x->clients[i];
+        if (x->tokens[i] == value && nacre_address_equal(&x->all[i].peer, peer)) return &x->all[i];
     return NULL;
 }
 
@@ -263,7 +264,7 @@ static nacre_err last_word(nacre_err last_reject)
     }
 }
 
-void nacre__client_exchange_give_up(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__client_exchange_give_up(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     const nacre_err err = last_word(exchange->last_reject);
     const bool has_hint = err == NACRE_ERR_UNAUTHENTICATED || err == NACRE_ERR_NOT_PROTECTED;
@@ -272,10 +273,10 @@ void nacre__client_exchange_give_up(nacre__exchanges *x, nacre__client_exchange 
 }
 
 /* Starts the time limits of requests made since the last transmission. */
-void nacre__client_exchanges_limit(nacre__exchanges *x, uint64_t now_ms)
+void nacre__client_exchanges_limit(nacre__client_exchanges *x, uint64_t now_ms)
 {
     for (uint32_t i = 0; x->num_unlimited > 0 && i < x->core->config.num_client_exchanges; i++) {
-        nacre__client_exchange *exchange = &x->clients[i];
+        nacre__client_exchange *exchange = &x->all[i];
         if (exchange->limit == 0 || exchange->limited) continue;
         exchange->limited = true;
         exchange->t->give_up = nacre__after(now_ms, exchange->limit);

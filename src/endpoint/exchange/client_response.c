@@ -32,7 +32,7 @@
 #include <string.h>
 
 /* The peer has the request: ends the retransmissions and starts the response timeout (RFC 7252 5.2.2). */
-void nacre__client_exchange_acknowledged(nacre__exchanges *x, nacre__client_exchange *exchange, uint64_t now_ms)
+void nacre__client_exchange_acknowledged(nacre__client_exchanges *x, nacre__client_exchange *exchange, uint64_t now_ms)
 {
     if (exchange->state == NACRE__CLIENT_OBSERVING && exchange->observation.due == NACRE__DUE_IN_ACK)
         exchange->observation.due = NACRE__DUE_SEPARATE; /* the response to the registration may still come */
@@ -48,7 +48,7 @@ void nacre__client_exchange_acknowledged(nacre__exchanges *x, nacre__client_exch
     nacre__transmission_set_due(x->tx, exchange->t, nacre__after(now_ms, x->core->config.timing.response_timeout_ms));
 }
 
-void nacre__client_exchange_reset(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__client_exchange_reset(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     if (!nacre__client_exchange_waits(exchange)) return;
     if (exchange->is_ping) nacre__client_exchange_end(x, exchange, NACRE_OK, NULL);
@@ -61,7 +61,7 @@ static bool has_hint(const nacre__client_exchange *exchange)
     return exchange->last_reject == NACRE_ERR_UNAUTHENTICATED || exchange->last_reject == NACRE_ERR_NOT_PROTECTED;
 }
 
-void nacre__client_exchange_dropped(nacre__exchanges *x, nacre__client_exchange *exchange,
+void nacre__client_exchange_dropped(nacre__client_exchanges *x, nacre__client_exchange *exchange,
                                     const nacre__received *received, nacre_err err, uint64_t now_ms)
 {
     x->core->stats.unprotect_failures++;
@@ -93,7 +93,7 @@ static bool is_understood(const nacre_message *response)
 
 /* RFC 7252 5.4.1: a response with an unknown critical option is rejected: a NON is ignored, and the exchange goes on; a CON
  * gets a RST in place of its ACK and ends the exchange, as a piggybacked response does. */
-bool nacre__client_exchange_rejects(nacre__exchanges *x, nacre__client_exchange *exchange,
+bool nacre__client_exchange_rejects(nacre__client_exchanges *x, nacre__client_exchange *exchange,
                                     const nacre__received *received, const nacre_message *response)
 {
     enum { ACK_TO_RST = (NACRE_ACK ^ NACRE_RST) << 4 };
@@ -103,7 +103,7 @@ bool nacre__client_exchange_rejects(nacre__exchanges *x, nacre__client_exchange 
         if (nacre__client_exchange_waits(exchange)) exchange->last_reject = NACRE_ERR_CRITICAL_OPTION;
         return true;
     }
-    if (received->ack != 0) x->servers[received->ack - 1].record->bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
+    if (received->ack != 0) x->dedup->records[received->ack - 1].bytes[0] ^= ACK_TO_RST; /* for its duplicates too */
     x->core->stats.responses++;
     nacre__client_exchange_end(x, exchange, NACRE_ERR_CRITICAL_OPTION, response);
     return true;
@@ -131,7 +131,7 @@ bool nacre__client_exchange_is_challenged(const nacre__client_exchange *exchange
 
 /* RFC 8613 B.1.2, RFC 9175 2.3: on a 4.01 with Echo the request is repeated with the value, once. For a protected request the
  * challenge must have verified. */
-bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange *exchange,
+bool nacre__client_exchange_repeats(nacre__client_exchanges *x, nacre__client_exchange *exchange,
                                     const nacre_message *response)
 {
     nacre_bytes echo;
@@ -155,7 +155,7 @@ bool nacre__client_exchange_repeats(nacre__exchanges *x, nacre__client_exchange 
 
 /* RFC 8613 8.4 step 2, and section 2: an unprotected response is kept only as a hint; a payload with a Content-Format is no
  * diagnostic text (RFC 7252 5.5.2). */
-static void keep_hint(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
+static void keep_hint(nacre__client_exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
                       nacre_err err, uint64_t now_ms)
 {
     const nacre_message *m = &received->outer;
@@ -169,7 +169,7 @@ static void keep_hint(nacre__exchanges *x, nacre__client_exchange *exchange, con
 }
 
 /* Takes an unprotected response to a protected request: keeps it as a hint, or ends the exchange. */
-void nacre__client_exchange_unprotected(nacre__exchanges *x, nacre__client_exchange *exchange,
+void nacre__client_exchange_unprotected(nacre__client_exchanges *x, nacre__client_exchange *exchange,
                                         const nacre__received *received, uint64_t now_ms)
 {
     const nacre_message *response = &received->outer;

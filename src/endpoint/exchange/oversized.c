@@ -4,7 +4,7 @@
 #include "coap/block.h"
 
 /* Bytes of payload that fit after the same options, up to max_message. If the options are truncated, a block's size. */
-static size_t payload_taken(const nacre__exchanges *x, const nacre__received *received)
+static size_t payload_taken(const nacre__server_exchanges *x, const nacre__received *received)
 {
     enum { HEADROOM = 64 };
     const size_t max = x->core->config.max_message;
@@ -32,7 +32,8 @@ static void add_block1(nacre_options *o, const nacre__received *received, size_t
 }
 
 /* RFC 7252 5.9.2.9, RFC 7959 4: 4.13 with Size1, to a NON too, because it is much shorter than the request. */
-void nacre__oversized_request(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
+void nacre__oversized_request(nacre__server_exchanges *x, nacre__server_exchange *exchange,
+                              const nacre__received *received)
 {
     uint8_t buf[24];
     nacre_options o;

@@ -3,7 +3,7 @@
  * retransmissions, but no token and no protection. */
 #include "endpoint/exchange/client_exchange.h"
 
-nacre_err nacre__client_exchange_start_ping(nacre__exchanges *x, nacre__client_exchange **out,
+nacre_err nacre__client_exchange_start_ping(nacre__client_exchanges *x, nacre__client_exchange **out,
                                             const nacre_address *peer, void *user)
 {
     static const nacre_message empty = { .type = NACRE_CON, .code = NACRE_EMPTY };

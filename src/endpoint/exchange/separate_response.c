@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Holds a separate response, and the token in it. NACRE_ERR_BUSY: none is free. */
-static nacre_err hold(nacre__exchanges *x, nacre__server_exchange *exchange)
+static nacre_err hold(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     nacre__separate_response *separate = nacre__separate_take(x);
     if (separate == NULL) return NACRE_ERR_BUSY;
@@ -23,7 +23,7 @@ static nacre_err hold(nacre__exchanges *x, nacre__server_exchange *exchange)
     return NACRE_OK;
 }
 
-nacre_err nacre__separate_defer(nacre__exchanges *x, nacre__server_exchange *exchange)
+nacre_err nacre__separate_defer(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     if (exchange->state == NACRE__SERVER_DEFERRED) return NACRE_OK;
     const bool may_be_forged =
@@ -37,7 +37,7 @@ nacre_err nacre__separate_defer(nacre__exchanges *x, nacre__server_exchange *exc
 }
 
 /* RFC 7252 5.2.2: sends the empty ACK; again for each duplicate. */
-void nacre__separate_acknowledge(nacre__exchanges *x, nacre__server_exchange *exchange)
+void nacre__separate_acknowledge(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     exchange->acked = true;
     nacre__transmission_set_due(x->tx, x->separates[exchange->separate].t, NACRE__NEVER);
@@ -45,7 +45,7 @@ void nacre__separate_acknowledge(nacre__exchanges *x, nacre__server_exchange *ex
 }
 
 /* Detaches the separate response from the exchange. */
-void nacre__separate_forget(nacre__exchanges *x, nacre__server_exchange *exchange)
+void nacre__separate_forget(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     if (exchange->separate != NACRE__NONE) nacre__separate_drop(x, &x->separates[exchange->separate]);
     exchange->separate = NACRE__NONE;
@@ -53,7 +53,7 @@ void nacre__separate_forget(nacre__exchanges *x, nacre__server_exchange *exchang
 
 /* Sends the separate response, CON or NON like the request. The exchange must have one, and keeps it on failure. On NACRE_OK
  * only nacre__response_known_only remains to be called. */
-nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response)
+nacre_err nacre__separate_respond(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_message *response)
 {
     nacre__separate_response *separate = &x->separates[exchange->separate];
     const nacre_bytes token = exchange->message.token;
@@ -75,12 +75,13 @@ nacre_err nacre__separate_respond(nacre__exchanges *x, nacre__server_exchange *e
 }
 
 /* Its timer has expired: given up, or, while it is held, the ACK is due. */
-void nacre__separate_due(nacre__exchanges *x, nacre__separate_response *separate, nacre__transmission_outcome outcome)
+void nacre__separate_due(nacre__server_exchanges *x, nacre__separate_response *separate,
+                         nacre__transmission_outcome outcome)
 {
     if (outcome == NACRE__TRANSMISSION_TIMED_OUT) {
         nacre__separate_ended(x, separate, NACRE_ERR_TIMEOUT);
         return;
     }
     nacre__transmission_set_due(x->tx, separate->t, NACRE__NEVER);
-    nacre__separate_acknowledge(x, &x->servers[separate->server]);
+    nacre__separate_acknowledge(x, &x->all[separate->server]);
 }

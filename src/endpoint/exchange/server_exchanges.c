@@ -3,26 +3,26 @@
 #include "endpoint/exchange/server_exchange.h"
 #include "base/copy.h"
 
-void nacre__pending_request_leave(nacre__exchanges *x, nacre__server_exchange *exchange)
+void nacre__pending_request_leave(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     if (exchange->pending != NACRE__NONE) x->pending[exchange->pending].server = NACRE__NONE;
     exchange->pending = NACRE__NONE;
 }
 
 /* Releases what the exchange holds beside its own bytes. */
-void nacre__server_exchange_leave_buffers(nacre__exchanges *x, nacre__server_exchange *exchange)
+void nacre__server_exchange_leave_buffers(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     nacre__separate_forget(x, exchange);
     nacre__pending_request_leave(x, exchange);
 }
 
 /* Drops every reference to the exchange except its record. */
-static void forget(nacre__exchanges *x, nacre__server_exchange *exchange)
+static void forget(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     const uint32_t self = nacre__server_exchange_index(x, exchange);
     nacre__persist_leave(x->persist, NACRE__OF_SERVER_EXCHANGE, self);
     if (exchange->record->in_queue) nacre__queue_remove(&x->tx->queue, NACRE__OF_SERVER_EXCHANGE, self);
-    if (exchange->state == NACRE__SERVER_READY) nacre__queue_remove(&x->events, NACRE__OF_SERVER_EXCHANGE, self);
+    if (exchange->state == NACRE__SERVER_READY) nacre__queue_remove(x->events, NACRE__OF_SERVER_EXCHANGE, self);
     nacre__server_exchange_leave_buffers(x, exchange);
     if (exchange->observer != NACRE__NONE) x->upper.registration_ended(x->upper.self, exchange, NACRE_ERR_TIMEOUT);
     exchange->record->in_queue = false;
@@ -31,19 +31,19 @@ static void forget(nacre__exchanges *x, nacre__server_exchange *exchange)
     exchange->state = NACRE__SERVER_FREE;
 }
 
-void nacre__server_exchange_release(nacre__exchanges *x, nacre__server_exchange *exchange)
+void nacre__server_exchange_release(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     forget(x, exchange);
     nacre__dedup_free(x->dedup, exchange->record);
 }
 
 /* The exchange of a duplicate; NULL: the message is new. */
-nacre__server_exchange *nacre__server_exchange_find(nacre__exchanges *x, const nacre_datagram *datagram, uint16_t mid,
-                                                    uint64_t hash, uint64_t now_ms)
+nacre__server_exchange *nacre__server_exchange_find(nacre__server_exchanges *x, const nacre_datagram *datagram,
+                                                    uint16_t mid, uint64_t hash, uint64_t now_ms)
 {
     nacre__dedup_record *record = nacre__dedup_find(x->dedup, datagram, mid, hash);
     if (record == NULL) return NULL;
-    nacre__server_exchange *exchange = &x->servers[nacre__dedup_index(x->dedup, record)];
+    nacre__server_exchange *exchange = &x->all[nacre__dedup_index(x->dedup, record)];
     if (!nacre__dedup_has_expired(x->dedup, record, now_ms)) return exchange;
     nacre__server_exchange_release(x, exchange);
     return NULL;
@@ -55,26 +55,26 @@ static void prefetch(const nacre__server_exchange *exchange)
 }
 
 /* Records a message as NEW; NULL when all are in use. */
-nacre__server_exchange *nacre__server_exchange_add(nacre__exchanges *x, const nacre_datagram *datagram,
+nacre__server_exchange *nacre__server_exchange_add(nacre__server_exchanges *x, const nacre_datagram *datagram,
                                                    const nacre_message *outer, uint64_t hash, uint64_t now_ms)
 {
     nacre__dedup_record *record = nacre__dedup_next(x->dedup, now_ms);
     if (record == NULL) return NULL;
     const uint32_t self = nacre__dedup_index(x->dedup, record);
-    nacre__server_exchange *exchange = &x->servers[self];
+    nacre__server_exchange *exchange = &x->all[self];
     if (record->state != NACRE__DEDUP_FREE) forget(x, exchange);
-    if (record->link.next != NACRE__NONE) prefetch(&x->servers[record->link.next]); /* the next one to be used */
+    if (record->link.next != NACRE__NONE) prefetch(&x->all[record->link.next]); /* the next one to be used */
     nacre__dedup_add(x->dedup, record, datagram, outer->type, outer->mid, hash, now_ms);
     exchange->state = NACRE__SERVER_NEW;
     exchange->echo = false;
     exchange->block_request = (nacre__outer_block_request){ 0 };
     exchange->acked = false;
-    exchange->number = nacre__exchange_new(&x->numbers, &exchange->generation, NACRE__OF_SERVER_EXCHANGE, self);
+    exchange->number = nacre__exchange_new(x->index_bits, &exchange->generation, NACRE__OF_SERVER_EXCHANGE, self);
     return exchange;
 }
 
 /* Done; kept only to recognise duplicates. */
-void nacre__server_exchange_done(nacre__exchanges *x, nacre__server_exchange *exchange, bool is_unauthenticated)
+void nacre__server_exchange_done(nacre__server_exchanges *x, nacre__server_exchange *exchange, bool is_unauthenticated)
 {
     nacre__persist_leave(x->persist, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
     exchange->context = NULL;
@@ -84,18 +84,18 @@ void nacre__server_exchange_done(nacre__exchanges *x, nacre__server_exchange *ex
 }
 
 /* Waits for the store of `context`. */
-void nacre__server_exchange_wait(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_context *context)
+void nacre__server_exchange_wait(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_context *context)
 {
     exchange->record->may_be_dropped = true;
     nacre__persist_join(x->persist, context, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
 }
 
 /* The request with that number, if it can be answered now. */
-nacre__server_exchange *nacre__server_exchange_of(const nacre__exchanges *x, nacre_exchange number)
+nacre__server_exchange *nacre__server_exchange_of(const nacre__server_exchanges *x, nacre_exchange number)
 {
-    const uint32_t index = nacre__exchange_index(&x->numbers, NACRE__OF_SERVER_EXCHANGE, number);
+    const uint32_t index = nacre__exchange_index(x->index_bits, NACRE__OF_SERVER_EXCHANGE, number);
     if (index >= x->core->config.num_server_exchanges) return NULL;
-    nacre__server_exchange *exchange = &x->servers[index];
+    nacre__server_exchange *exchange = &x->all[index];
     const bool is_open = exchange->state == NACRE__SERVER_DELIVERED || exchange->state == NACRE__SERVER_DEFERRED;
     return exchange->number == number && is_open ? exchange : NULL;
 }

@@ -26,7 +26,8 @@ static bool is_unprotected_response(uint8_t code)
 
 /* RFC 8613 8.2, 7.4: an unprotected error response to a CON and over a connection; silence to a NON, which expects none and
  * whose address may be forged. */
-void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err, nacre_bytes token)
+void nacre__response_refuse(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_err err,
+                            nacre_bytes token)
 {
     static const uint8_t max_age_0[] = { 0xd0, NACRE_OPT_MAX_AGE - 13 }; /* an empty uint */
     const bool unverified = exchange->state == NACRE__SERVER_NEW || exchange->state == NACRE__SERVER_PENDING;
@@ -57,7 +58,7 @@ void nacre__response_refuse(nacre__exchanges *x, nacre__server_exchange *exchang
     nacre__response_finish(x, exchange, out.len, unverified);
 }
 
-static nacre_bytes token_of(const nacre__exchanges *x, const nacre__server_exchange *exchange)
+static nacre_bytes token_of(const nacre__server_exchanges *x, const nacre__server_exchange *exchange)
 {
     nacre_message request;
     if (exchange->state == NACRE__SERVER_WAITING) {
@@ -78,10 +79,10 @@ static nacre_bytes token_of(const nacre__exchanges *x, const nacre__server_excha
 }
 
 /* The store failed, or the context is removed: ends the exchange; a later respond returns NACRE_ERR_STALE. */
-void nacre__response_withdraw(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err)
+void nacre__response_withdraw(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_err err)
 {
     if (exchange->state == NACRE__SERVER_READY)
-        nacre__queue_remove(&x->events, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
+        nacre__queue_remove(x->events, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
     nacre__response_end_observer(x, exchange, err);
     if (exchange->acked) { /* nothing is sent: the client expects a response that verifies, or none */
         nacre__response_known_only(x, exchange);

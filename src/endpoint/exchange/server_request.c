@@ -9,7 +9,7 @@
 /* ---- The result of verification ---------------------------------------------------------------------------------- */
 
 /* RFC 8613 B.1.2: the replay window is unknown, so the sender must prove freshness. */
-static void challenge(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_bytes token)
+static void challenge(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_bytes token)
 {
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
@@ -35,11 +35,11 @@ static void challenge(nacre__exchanges *x, nacre__server_exchange *exchange, nac
 }
 
 /* Whether the same request is pending already: one copy is enough; replays would use up all entries. */
-static bool is_pending(const nacre__exchanges *x, const nacre__received *received)
+static bool is_pending(const nacre__server_exchanges *x, const nacre__received *received)
 {
     for (uint32_t i = 0; i < x->max_pending; i++) {
         const nacre__pending_request *p = &x->pending[i];
-        if (p->server != NACRE__NONE && x->servers[p->server].context == received->context &&
+        if (p->server != NACRE__NONE && x->all[p->server].context == received->context &&
             nacre_bytes_equal(nacre_bytes_of(p->partial_iv, p->partial_iv_len), received->read.oscore.partial_iv))
             return true;
     }
@@ -48,7 +48,7 @@ static bool is_pending(const nacre__exchanges *x, const nacre__received *receive
 
 /* Keeps the request's bytes until the store has invalidated its replay window. Without a free entry the request is dropped
  * without a record; its retransmission is handled later. */
-static void keep_pending(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
+static void keep_pending(nacre__server_exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
 {
     const nacre_bytes piv = received->read.oscore.partial_iv;
     const bool is_new = exchange->pending == NACRE__NONE && !is_pending(x, received);
@@ -72,14 +72,14 @@ static void keep_pending(nacre__exchanges *x, nacre__server_exchange *exchange, 
     nacre__server_exchange_wait(x, exchange, received->context);
 }
 
-static void count_refusal(nacre__exchanges *x, nacre_err err)
+static void count_refusal(nacre__server_exchanges *x, nacre_err err)
 {
     if (err == NACRE_ERR_REPLAY) x->core->stats.replays++;
     else if (err == NACRE_ERR_NO_CONTEXT) x->core->stats.no_context++;
     else x->core->stats.unprotect_failures++;
 }
 
-static void heard_echo(nacre__exchanges *x, const nacre__received *received)
+static void heard_echo(nacre__server_exchanges *x, const nacre__received *received)
 {
     nacre__echo_heard(x->echo, &received->datagram->peer, received->context,
                       nacre_option_find(received->plain.options, NACRE_OPT_ECHO),
@@ -87,7 +87,8 @@ static void heard_echo(nacre__exchanges *x, const nacre__received *received)
 }
 
 /* Acts on the result of verification: deliver, challenge, wait, or refuse. */
-void nacre__request_settle(nacre__exchanges *x, nacre__server_exchange *exchange, const nacre__received *received)
+void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *exchange,
+                           const nacre__received *received)
 {
     switch (received->err) {
     case NACRE_OK:
@@ -97,7 +98,7 @@ void nacre__request_settle(nacre__exchanges *x, nacre__server_exchange *exchange
         exchange->seen = nacre__received_drop_options(x->core, received, &exchange->message);
         exchange->state = NACRE__SERVER_READY;
         if ((exchange->seen | received->seen) & NACRE__SEEN(NACRE_OPT_ECHO)) heard_echo(x, received);
-        nacre__queue_push(&x->events, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
+        nacre__queue_push(x->events, NACRE__OF_SERVER_EXCHANGE, nacre__server_exchange_index(x, exchange));
         x->core->stats.requests++;
         break;
     case NACRE_ERR_REPLAY_ECHO:
@@ -112,7 +113,7 @@ void nacre__request_settle(nacre__exchanges *x, nacre__server_exchange *exchange
 
 /* ---- After the wait ---------------------------------------------------------------------------------------------- */
 
-static void resume_request(nacre__exchanges *x, nacre__server_exchange *exchange)
+static void resume_request(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     const nacre__pending_request *pending = &x->pending[exchange->pending];
     const nacre_datagram datagram = { .peer = exchange->record->peer, .bytes = { pending->bytes, pending->len } };
@@ -127,7 +128,7 @@ static void resume_request(nacre__exchanges *x, nacre__server_exchange *exchange
     nacre__request_settle(x, exchange, &received);
 }
 
-static void resume_response(nacre__exchanges *x, nacre__server_exchange *exchange)
+static void resume_response(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     const nacre_buf buf = { x->core->scratch, x->core->config.max_message };
     nacre_message plain;
@@ -154,14 +155,14 @@ static void resume_response(nacre__exchanges *x, nacre__server_exchange *exchang
 
 /* Continues after the wait. A pending request was not accepted: it is refused unprotected, and its nonce stays unused,
  * because the same request may be accepted later (RFC 8613 B.1.2). A waiting response has no right to its request's nonce. */
-static bool goes_on(nacre__exchanges *x, const nacre__server_exchange *exchange)
+static bool goes_on(nacre__server_exchanges *x, const nacre__server_exchange *exchange)
 {
     return exchange->state == NACRE__SERVER_PENDING ? nacre__has_durable_window(x->core, exchange->context)
                                                     : nacre__has_number(x->core, exchange->context);
 }
 
 /* The store has answered. */
-void nacre__request_confirmed(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err)
+void nacre__request_confirmed(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_err err)
 {
     exchange->record->may_be_dropped = false;
     if (err != NACRE_OK && !goes_on(x, exchange)) nacre__response_withdraw(x, exchange, NACRE_ERR_NOT_YET);
@@ -170,10 +171,10 @@ void nacre__request_confirmed(nacre__exchanges *x, nacre__server_exchange *excha
 }
 
 /* A new burst begins: unanswered requests count as ignored, because the memory of their messages is reused. */
-void nacre__requests_close_delivered(nacre__exchanges *x)
+void nacre__requests_close_delivered(nacre__server_exchanges *x)
 {
     for (uint32_t i = x->dedup->lists[NACRE__DEDUP_OPEN].first, next; i != NACRE__NONE; i = next) {
-        nacre__server_exchange *exchange = &x->servers[i];
+        nacre__server_exchange *exchange = &x->all[i];
         next = exchange->record->link.next;
         if (exchange->state == NACRE__SERVER_DELIVERED) nacre__response_empty(x, exchange);
         if (exchange->state == NACRE__SERVER_DEFERRED) nacre__pending_request_leave(x, exchange);

@@ -8,7 +8,7 @@
 #include "coap/option_check.h"
 
 /* RFC 7252 5.2.1: the response to a CON is piggybacked. 5.2.3: that to a NON is a NON with its own MID. */
-void nacre__response_header(nacre__exchanges *x, const nacre__server_exchange *exchange, nacre_message *response,
+void nacre__response_header(nacre__server_exchanges *x, const nacre__server_exchange *exchange, nacre_message *response,
                             nacre_bytes token)
 {
     response->type = exchange->record->type == NACRE_CON ? NACRE_ACK : NACRE_NON;
@@ -17,7 +17,7 @@ void nacre__response_header(nacre__exchanges *x, const nacre__server_exchange *e
     response->token = token;
 }
 
-static void transmit(nacre__exchanges *x, nacre__server_exchange *exchange)
+static void transmit(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     if (exchange->record->in_queue || exchange->record->response_len == 0) return;
     exchange->record->in_queue = true;
@@ -26,7 +26,7 @@ static void transmit(nacre__exchanges *x, nacre__server_exchange *exchange)
 
 /* Queues the response in the exchange's bytes. `is_unauthenticated`: the request was not verified (plain, refused, or a
  * possible replay), so its record is evicted before verified ones. */
-void nacre__response_finish(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len,
+void nacre__response_finish(nacre__server_exchanges *x, nacre__server_exchange *exchange, size_t response_len,
                             bool is_unauthenticated)
 {
     if (exchange->observer != NACRE__NONE) x->upper.registration_responded(x->upper.self, exchange, NULL);
@@ -38,19 +38,19 @@ void nacre__response_finish(nacre__exchanges *x, nacre__server_exchange *exchang
 }
 
 /* Queues a response written by another layer, to a request that may be a replay. */
-void nacre__response_written(nacre__exchanges *x, nacre__server_exchange *exchange, size_t response_len)
+void nacre__response_written(nacre__server_exchanges *x, nacre__server_exchange *exchange, size_t response_len)
 {
     nacre__server_exchange_leave_buffers(x, exchange);
     nacre__response_finish(x, exchange, response_len, true);
 }
 
 /* The response begins no observation (RFC 7641 4.1): ends the observer. */
-void nacre__response_end_observer(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_err err)
+void nacre__response_end_observer(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_err err)
 {
     if (exchange->observer != NACRE__NONE) x->upper.registration_ended(x->upper.self, exchange, err);
 }
 
-static size_t write_ack(nacre__exchanges *x, nacre__server_exchange *exchange)
+static size_t write_ack(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     const nacre_message ack = { .type = NACRE_ACK, .code = NACRE_EMPTY, .mid = exchange->record->mid };
     nacre_bytes out;
@@ -61,7 +61,7 @@ static size_t write_ack(nacre__exchanges *x, nacre__server_exchange *exchange)
 }
 
 /* Sends nothing: the ACK was sent, and a duplicate gets it again. */
-void nacre__response_known_only(nacre__exchanges *x, nacre__server_exchange *exchange)
+void nacre__response_known_only(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     nacre__response_end_observer(x, exchange, NACRE_OK);
     nacre__server_exchange_leave_buffers(x, exchange);
@@ -71,7 +71,7 @@ void nacre__response_known_only(nacre__exchanges *x, nacre__server_exchange *exc
 
 /* Handles a duplicate (RFC 7252 4.5): a CON gets the same response again, if there is one yet; a NON is dropped. So is one
  * whose response exceeds the allowance of its address (RFC 9175 2.4), which may no longer be validated. */
-void nacre__response_again(nacre__exchanges *x, nacre__server_exchange *exchange)
+void nacre__response_again(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     x->core->stats.duplicates++;
     const size_t size = exchange->record->response_len + nacre__outer_most(&exchange->block_request);
@@ -84,7 +84,7 @@ void nacre__response_again(nacre__exchanges *x, nacre__server_exchange *exchange
 }
 
 /* No response: a CON gets an empty ACK, which is never protected (RFC 8613 4.2). */
-void nacre__response_empty(nacre__exchanges *x, nacre__server_exchange *exchange)
+void nacre__response_empty(nacre__server_exchanges *x, nacre__server_exchange *exchange)
 {
     const bool was_heard = exchange->state == NACRE__SERVER_DELIVERED || exchange->state == NACRE__SERVER_DEFERRED;
     nacre__response_end_observer(x, exchange, NACRE_OK);
@@ -93,7 +93,7 @@ void nacre__response_empty(nacre__exchanges *x, nacre__server_exchange *exchange
 }
 
 /* Sends a short unprotected response, or a block of a kept one. Its options and payload lie outside the exchange. */
-void nacre__response_unprotected(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response,
+void nacre__response_unprotected(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_message *response,
                                  nacre_bytes token)
 {
     nacre_bytes out;
@@ -105,7 +105,7 @@ void nacre__response_unprotected(nacre__exchanges *x, nacre__server_exchange *ex
 /* ---- Responses --------------------------------------------------------------------------------------------------- */
 
 /* Writes the response into the exchange's bytes, protected if the request was (RFC 8613 8.3). */
-static nacre_err write_response(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_bytes *out,
+static nacre_err write_response(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_bytes *out,
                                 const nacre_message *response)
 {
     const size_t max = nacre__max_message_to(x->core, &exchange->record->peer),
@@ -117,7 +117,7 @@ static nacre_err write_response(nacre__exchanges *x, nacre__server_exchange *exc
                                     &exchange->record->response_len);
 }
 
-static bool may_have_these(const nacre__exchanges *x, nacre_bytes options)
+static bool may_have_these(const nacre__server_exchanges *x, nacre_bytes options)
 {
     uint32_t seen;
     if (options.len == 0) return true;
@@ -127,13 +127,13 @@ static bool may_have_these(const nacre__exchanges *x, nacre_bytes options)
            !nacre__has_option(options, NACRE_OPT_OSCORE);
 }
 
-bool nacre__response_may_be_said(const nacre__exchanges *x, const nacre_message *plain)
+bool nacre__response_may_be_said(const nacre__server_exchanges *x, const nacre_message *plain)
 {
     return may_have_these(x, plain->options) && nacre__is_response_class(plain->code);
 }
 
 /* Keeps the plain response in the exchange's bytes until the store has confirmed. */
-nacre_err nacre__response_keep_plain(nacre__exchanges *x, nacre__server_exchange *exchange,
+nacre_err nacre__response_keep_plain(nacre__server_exchanges *x, nacre__server_exchange *exchange,
                                      const nacre_message *response, bool echo)
 {
     nacre_bytes out;
@@ -148,7 +148,7 @@ nacre_err nacre__response_keep_plain(nacre__exchanges *x, nacre__server_exchange
 }
 
 /* Sends the response in the ACK of a CON, or as a NON, from the exchange's own bytes. */
-nacre_err nacre__response_at_once(nacre__exchanges *x, nacre__server_exchange *exchange, nacre_message *response)
+nacre_err nacre__response_at_once(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_message *response)
 {
     nacre_bytes out;
     nacre__response_header(x, exchange, response, exchange->message.token);

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Takes a free one; NULL when all are in use. */
-nacre__separate_response *nacre__separate_take(nacre__exchanges *x)
+nacre__separate_response *nacre__separate_take(nacre__server_exchanges *x)
 {
     nacre__transmission *t = nacre__transmission_take(x->tx);
     if (t == NULL) return NULL;
@@ -21,13 +21,13 @@ nacre__separate_response *nacre__separate_take(nacre__exchanges *x)
 }
 
 /* Whether one may be used for an unvalidated sender: these get at most half of the pool. */
-bool nacre__separate_is_to_spare(const nacre__exchanges *x)
+bool nacre__separate_is_to_spare(const nacre__server_exchanges *x)
 {
     return x->tx->num_free > x->core->config.num_transmissions / 2U;
 }
 
 /* Ends it without an event. */
-void nacre__separate_drop(nacre__exchanges *x, nacre__separate_response *separate)
+void nacre__separate_drop(nacre__server_exchanges *x, nacre__separate_response *separate)
 {
     if (separate->t->in_queue) nacre__protect_batch_flush(x->batch); /* the batch may still encrypt in its bytes */
     if (separate->is_con_notification) x->upper.con_notification_left(x->upper.self, separate);
@@ -39,17 +39,22 @@ void nacre__separate_drop(nacre__exchanges *x, nacre__separate_response *separat
     nacre__transmission_give_back(x->tx, separate->t);
 }
 
-/* Ends it with a result for its owner. */
-void nacre__separate_ended(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
+static void end(nacre__server_exchanges *x, nacre__separate_response *separate, nacre_err err, bool is_acked)
 {
     const uint32_t observer = separate->observer;
     nacre__separate_drop(x, separate);
-    if (observer != NACRE__NONE) x->upper.notification_ended(x->upper.self, observer, err);
+    if (observer != NACRE__NONE) x->upper.notification_ended(x->upper.self, observer, err, is_acked);
+}
+
+/* Ends it with a result for its owner. */
+void nacre__separate_ended(nacre__server_exchanges *x, nacre__separate_response *separate, nacre_err err)
+{
+    end(x, separate, err, false);
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------------------------- */
 
-static void write_done(nacre__exchanges *x, nacre__separate_response *separate, size_t len, uint16_t mid)
+static void write_done(nacre__server_exchanges *x, nacre__separate_response *separate, size_t len, uint16_t mid)
 {
     separate->t->len = len;
     separate->context = NULL;
@@ -58,7 +63,7 @@ static void write_done(nacre__exchanges *x, nacre__separate_response *separate, 
     nacre__transmission_queue(x->tx, separate->t);
 }
 
-static nacre_err write_response(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
+static nacre_err write_response(nacre__server_exchanges *x, nacre__separate_response *separate, nacre_context *context,
                                 nacre_request_id *id, nacre_bytes *out, const nacre_message *response)
 {
     const size_t max = nacre__max_message_to(x->core, &separate->t->peer),
@@ -70,7 +75,7 @@ static nacre_err write_response(nacre__exchanges *x, nacre__separate_response *s
 
 /* Sends `response`, whose type and token are set and lie outside the separate response; sets its MID. NACRE_OK also when it
  * waits for the store. On failure the separate response stays held, but its bytes may be overwritten. */
-nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *separate, nacre_context *context,
+nacre_err nacre__separate_send(nacre__server_exchanges *x, nacre__separate_response *separate, nacre_context *context,
                                nacre_request_id *id, nacre_message *response)
 {
     nacre_bytes out;
@@ -104,7 +109,7 @@ nacre_err nacre__separate_send(nacre__exchanges *x, nacre__separate_response *se
     return NACRE_OK;
 }
 
-static void resume(nacre__exchanges *x, nacre__separate_response *separate)
+static void resume(nacre__server_exchanges *x, nacre__separate_response *separate)
 {
     nacre_message plain;
     nacre_bytes out;
@@ -129,56 +134,33 @@ static void resume(nacre__exchanges *x, nacre__separate_response *separate)
     }
 }
 
-/* The store failed: drops a separate response or a notification; the observer stays (RFC 7641 4.2: it must see the final
- * state). Neither has the right to its request's nonce, or it would not wait. */
-static void not_stored(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
-{
-    if (separate->observer == NACRE__NONE || !x->upper.notification_missed(x->upper.self, separate))
-        nacre__separate_ended(x, separate, err);
-}
-
-/* The store has answered, or the context is removed. */
-void nacre__separate_confirmed(nacre__exchanges *x, nacre__separate_response *separate, nacre_err err)
+/* The store has answered, or the context is removed. False: it failed, and the response cannot be sent: the caller ends it.
+ * It has no right to its request's nonce, or it would not wait. */
+bool nacre__separate_confirmed(nacre__server_exchanges *x, nacre__separate_response *separate, nacre_err err)
 {
     if (err == NACRE_ERR_NO_CONTEXT) nacre__separate_ended(x, separate, err);
     else if (err == NACRE_OK || nacre__has_number(x->core, separate->context)) resume(x, separate);
-    else not_stored(x, separate, err);
+    else return false;
+    return true;
 }
 
 /* ---- Transmission ------------------------------------------------------------------------------------------------ */
 
 /* Whether it has no allowance any more. */
-static bool is_validated(const nacre__exchanges *x, nacre__separate_response *separate)
+static bool is_validated(const nacre__server_exchanges *x, nacre__separate_response *separate)
 {
     if (!separate->is_validated) separate->is_validated = nacre__is_validated(x->validation, &separate->t->peer);
     return separate->is_validated;
 }
 
-static bool write_in_blocks(nacre__exchanges *x, nacre__separate_response *separate, nacre_bytes bytes,
-                            nacre_outgoing *out)
-{
-    return x->upper.write_in_blocks(x->upper.self, &separate->t->peer, &separate->block_request, bytes, out);
-}
-
-/* RFC 7252 4.2: the same bytes each time, or none if they exceed the remaining allowance. */
-static void write_push(nacre__exchanges *x, nacre__separate_response *separate, nacre_outgoing *out)
-{
-    out->bytes.len = 0;
-    if (!write_in_blocks(x, separate, nacre_bytes_of(separate->t->bytes, separate->t->len), out)) {
-        memcpy(out->buf.ptr, separate->t->bytes, separate->t->len);
-        out->bytes = nacre_bytes_of(out->buf.ptr, separate->t->len);
-    }
-    if (!is_validated(x, separate) && separate->spent + out->bytes.len > separate->allowance) out->bytes.len = 0;
-    separate->spent += out->bytes.len;
-}
-
-/* False: nothing to send. */
-bool nacre__separate_transmit(nacre__exchanges *x, nacre__separate_response *separate, nacre_outgoing *out,
+/* RFC 7252 4.2: the same bytes each time, which are in `out`; none if they exceed the remaining allowance. False: nothing to
+ * send. */
+bool nacre__separate_transmit(nacre__server_exchanges *x, nacre__separate_response *separate, nacre_outgoing *out,
                               uint64_t now_ms)
 {
     nacre__transmission *t = separate->t;
-    out->peer = t->peer;
-    write_push(x, separate, out);
+    if (!is_validated(x, separate) && separate->spent + out->bytes.len > separate->allowance) out->bytes.len = 0;
+    separate->spent += out->bytes.len;
     const bool goes_out = out->bytes.len > 0;
     if (goes_out && t->state == NACRE__TRANSMISSION_SENT) x->core->stats.retransmitted++;
     if (goes_out && t->type == NACRE_NON) nacre__probing_sent(&x->tx->probing, &t->peer, out->bytes.len, now_ms);
@@ -188,13 +170,12 @@ bool nacre__separate_transmit(nacre__exchanges *x, nacre__separate_response *sep
 }
 
 /* Handles an ACK or a RST for it. False: it was not sent yet. */
-bool nacre__separate_settle(nacre__exchanges *x, nacre__separate_response *separate, bool is_reset)
+bool nacre__separate_settle(nacre__server_exchanges *x, nacre__separate_response *separate, bool is_reset)
 {
     if (separate->t->state != NACRE__TRANSMISSION_SENT) return false;
     if (is_reset && separate->is_protected && !nacre__reset_is_believed(x->reset_belief, &separate->t->peer))
         return true; /* its timeout ends it */
-    if (!is_reset && separate->observer != NACRE__NONE) x->upper.notification_acked(x->upper.self, separate->observer);
     /* RFC 7641 4.5: a notification that is reset ends the observation; RFC 7252 4.2: a separate response is rejected */
-    nacre__separate_ended(x, separate, is_reset ? NACRE_ERR_RESET : NACRE_OK);
+    end(x, separate, is_reset ? NACRE_ERR_RESET : NACRE_OK, !is_reset);
     return true;
 }

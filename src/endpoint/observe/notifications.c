@@ -66,8 +66,9 @@ void nacre__observer_begun(nacre__observe_server *s, nacre__observer *o, nacre__
 
 /* Its separate response is done and released: sent as NON or acknowledged (NACRE_OK), rejected, or timed out; then the client
  * counts as gone (RFC 7641 4.5). */
-void nacre__observer_settled(nacre__observe_server *s, nacre__observer *o, nacre_err err)
+void nacre__observer_settled(nacre__observe_server *s, nacre__observer *o, nacre_err err, bool is_acked)
 {
+    if (is_acked) nacre__observer_confirmed(o);
     o->separate = NACRE__NONE;
     if (err != NACRE_OK) {
         nacre__observer_end(s, o, err);
@@ -77,10 +78,11 @@ void nacre__observer_settled(nacre__observe_server *s, nacre__observer *o, nacre
     rest(s, o);
 }
 
-/* Its notification could not be protected because the store failed: retried at the next change, or when the store confirms
- * something. */
+/* A notification could not be protected because the store failed: the observer stays (RFC 7641 4.2: it must see the final
+ * state), and is notified at the next change, or when the store confirms something. False: it is not a notification. */
 bool nacre__notification_missed(nacre__observe_server *s, nacre__separate_response *separate)
 {
+    if (separate->observer == NACRE__NONE) return false;
     nacre__observer *o = &s->observers[separate->observer];
     if (!o->has_mid) return false; /* it is the response to the registration */
     nacre__separate_drop(s->x, separate);

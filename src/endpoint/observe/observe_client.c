@@ -146,7 +146,7 @@ bool nacre__observation_ignores(const nacre__client_exchange *exchange, const na
 
 /* RFC 7641 3.3.1: 5 to 15 seconds after Max-Age, so that the observers of a server do not register all at once. RFC 8613 7.3:
  * at intervals in any case, because a notification is only as fresh as the request that it is bound to. */
-static void watch(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre_message *notification,
+static void watch(nacre__client_exchanges *x, nacre__client_exchange *exchange, const nacre_message *notification,
                   uint64_t now_ms)
 {
     const nacre_bytes max_age = nacre_option_find(notification->options, NACRE_OPT_MAX_AGE);
@@ -158,7 +158,7 @@ static void watch(nacre__exchanges *x, nacre__client_exchange *exchange, const n
 }
 
 /* The registration is answered. */
-static void settle(nacre__exchanges *x, nacre__client_exchange *exchange, uint64_t now_ms)
+static void settle(nacre__client_exchanges *x, nacre__client_exchange *exchange, uint64_t now_ms)
 {
     nacre__nstart_leave(x->tx, exchange->t);
     nacre__client_exchange_pause(x, exchange);
@@ -170,8 +170,8 @@ static void settle(nacre__exchanges *x, nacre__client_exchange *exchange, uint64
 }
 
 /* Takes an accepted response: true if it belongs to the observation, false if it ends the exchange. */
-bool nacre__observation_takes(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
-                              const nacre_message *response, uint64_t now_ms)
+bool nacre__observation_takes(nacre__client_exchanges *x, nacre__client_exchange *exchange,
+                              const nacre__received *received, const nacre_message *response, uint64_t now_ms)
 {
     nacre__observation *o = &exchange->observation;
     if (!o->wanted || o->leaving || !is_notification(response)) return false;
@@ -192,8 +192,8 @@ bool nacre__observation_takes(nacre__exchanges *x, nacre__client_exchange *excha
 /* The start of an oversized plain message: true if it is a notification of an established observation, which continues,
  * because the next state may be shorter. Its Observe value does not count for the order, because its state was not
  * delivered. */
-bool nacre__observation_survives(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
-                                 uint64_t now_ms)
+bool nacre__observation_survives(nacre__client_exchanges *x, nacre__client_exchange *exchange,
+                                 const nacre__received *received, uint64_t now_ms)
 {
     const nacre__observation *o = &exchange->observation;
     if (!o->begun || o->leaving || !is_notification(&received->outer)) return false;
@@ -203,11 +203,11 @@ bool nacre__observation_survives(nacre__exchanges *x, nacre__client_exchange *ex
 }
 
 /* The next notification of this burst whose exchange still exists. */
-bool nacre__observation_next_note(nacre__exchanges *x, nacre_event *event)
+bool nacre__observation_next_note(nacre__client_exchanges *x, nacre_event *event)
 {
     while (x->first_note < x->num_notes) {
         const nacre__note *note = &x->notes[x->first_note++];
-        const nacre__client_exchange *exchange = &x->clients[note->index];
+        const nacre__client_exchange *exchange = &x->all[note->index];
         const bool lost_context = exchange->state == NACRE__CLIENT_ENDED && exchange->err == NACRE_ERR_NO_CONTEXT;
         if (exchange->number != note->number || exchange->observation.leaving || lost_context) continue;
         *event = (nacre_event){
@@ -227,7 +227,7 @@ bool nacre__observation_next_note(nacre__exchanges *x, nacre_event *event)
 /* ---- Registering again and deregistering ------------------------------------------------------------------------- */
 
 /* Sends the request again, with `value` for Observe and without a used Echo. */
-static nacre_err send_anew(nacre__exchanges *x, nacre__client_exchange *exchange, nacre_bytes value)
+static nacre_err send_anew(nacre__client_exchanges *x, nacre__client_exchange *exchange, nacre_bytes value)
 {
     nacre__nstart_leave(x->tx, exchange->t);
     nacre__client_exchange_pause(x, exchange);
@@ -242,7 +242,7 @@ static nacre_err send_anew(nacre__exchanges *x, nacre__client_exchange *exchange
 }
 
 /* RFC 7641 3.3.1. Registers again, always as CON, because a lost NON is not retransmitted. */
-void nacre__observation_renew(nacre__exchanges *x, nacre__client_exchange *exchange)
+void nacre__observation_renew(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     static const uint8_t nothing;
     if (!nacre_address_is_reliable(&exchange->peer)) exchange->t->type = NACRE_CON;
@@ -259,10 +259,11 @@ static bool is_same_server(const nacre__client_exchange *a, const nacre__client_
 
 /* RFC 8613 B.1.2: a server that sends an Echo challenge has lost its replay window and most likely its observers: registers
  * again now. A challenge may have other reasons and be frequent, so at most once in NACRE__CHALLENGE_MS per observation. */
-void nacre__observations_challenged(nacre__exchanges *x, const nacre__client_exchange *challenged, uint64_t now_ms)
+void nacre__observations_challenged(nacre__client_exchanges *x, const nacre__client_exchange *challenged,
+                                    uint64_t now_ms)
 {
     for (uint32_t i = 0; i < x->core->config.num_client_exchanges && !x->core->config.no_reregister; i++) {
-        nacre__client_exchange *exchange = &x->clients[i];
+        nacre__client_exchange *exchange = &x->all[i];
         uint64_t *next = &exchange->observation.next_challenge;
         if (exchange == challenged || exchange->state != NACRE__CLIENT_OBSERVING ||
             !is_same_server(challenged, exchange))
@@ -275,7 +276,7 @@ void nacre__observations_challenged(nacre__exchanges *x, const nacre__client_exc
 }
 
 /* RFC 7641 3.6, RFC 8613 4.1.3.5.1 */
-nacre_err nacre__observation_leave(nacre__exchanges *x, nacre__client_exchange *exchange)
+nacre_err nacre__observation_leave(nacre__client_exchanges *x, nacre__client_exchange *exchange)
 {
     static const uint8_t deregister[] = { 1 };
     if (!exchange->observation.wanted) return NACRE_ERR_BAD_ARGUMENT;

@@ -12,14 +12,15 @@ size_t nacre__observation_extra(const nacre_message *plain);
 const nacre_request_id *nacre__observation_id(const nacre__client_exchange *exchange, const nacre__received *received);
 void nacre__observation_sent(nacre__client_exchange *exchange);
 void nacre__observation_plain(nacre__client_exchange *exchange);
-void nacre__observations_challenged(nacre__exchanges *x, const nacre__client_exchange *challenged, uint64_t now_ms);
+void nacre__observations_challenged(nacre__client_exchanges *x, const nacre__client_exchange *challenged,
+                                    uint64_t now_ms);
 bool nacre__observation_ignores(const nacre__client_exchange *exchange, const nacre__received *received);
-bool nacre__observation_survives(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
-                                 uint64_t now_ms);
-bool nacre__observation_takes(nacre__exchanges *x, nacre__client_exchange *exchange, const nacre__received *received,
-                              const nacre_message *response, uint64_t now_ms);
-void nacre__observation_renew(nacre__exchanges *x, nacre__client_exchange *exchange);
-nacre_err nacre__observation_leave(nacre__exchanges *x, nacre__client_exchange *exchange);
-bool nacre__observation_next_note(nacre__exchanges *x, nacre_event *event);
+bool nacre__observation_survives(nacre__client_exchanges *x, nacre__client_exchange *exchange,
+                                 const nacre__received *received, uint64_t now_ms);
+bool nacre__observation_takes(nacre__client_exchanges *x, nacre__client_exchange *exchange,
+                              const nacre__received *received, const nacre_message *response, uint64_t now_ms);
+void nacre__observation_renew(nacre__client_exchanges *x, nacre__client_exchange *exchange);
+nacre_err nacre__observation_leave(nacre__client_exchanges *x, nacre__client_exchange *exchange);
+bool nacre__observation_next_note(nacre__client_exchanges *x, nacre_event *event);
 
 #endif

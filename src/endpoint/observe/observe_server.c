@@ -48,6 +48,7 @@ void nacre__observe_server_lay_out(nacre__observe_server *s, nacre__pool_layout 
 {
     const uint32_t num_buckets = nacre__num_buckets_for(config->num_observers);
     s->max = nacre__max_observers(config);
+    s->index_bits = nacre__index_bits_for(s->max);
     s->by_token.num_buckets = s->by_mid.num_buckets = num_buckets;
     s->num_counts = num_counts_for(config, num_buckets);
     s->observers = nacre__lay_out(layout, s->max, sizeof *s->observers);
@@ -186,7 +187,7 @@ void nacre__observer_free(nacre__observe_server *s, nacre__observer *o)
 void nacre__observer_end(nacre__observe_server *s, nacre__observer *o, nacre_err err)
 {
     if (o->separate != NACRE__NONE) nacre__separate_drop(s->x, &s->x->separates[o->separate]);
-    if (o->server != NACRE__NONE) s->x->servers[o->server].observer = NACRE__NONE;
+    if (o->server != NACRE__NONE) s->x->all[o->server].observer = NACRE__NONE;
     o->separate = o->server = NACRE__NONE;
     nacre__chain_remove(&s->by_token, o->token_hash, nacre__observer_index(s, o));
     unset_mid(s, o);
@@ -296,7 +297,7 @@ nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_excha
     o->changed = o->is_checked = false;
     o->next_check = 0;
     s->num_observing++;
-    o->number = nacre__exchange_new(&s->x->numbers, &o->generation, NACRE__OF_OBSERVER, nacre__observer_index(s, o));
+    o->number = nacre__exchange_new(s->index_bits, &o->generation, NACRE__OF_OBSERVER, nacre__observer_index(s, o));
     nacre__observer_set(s, o, NACRE__OBSERVER_REGISTERING);
     *number = o->number;
     return NACRE_OK;
@@ -305,7 +306,7 @@ nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_excha
 /* The observer with that number; NULL if it has ended. */
 nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchange number)
 {
-    const uint32_t index = nacre__exchange_index(&s->x->numbers, NACRE__OF_OBSERVER, number);
+    const uint32_t index = nacre__exchange_index(s->index_bits, NACRE__OF_OBSERVER, number);
     if (index >= s->max) return NULL;
     nacre__observer *o = &s->observers[index];
     return o->number == number && o->state != NACRE__OBSERVER_ENDED ? o : NULL;
@@ -313,7 +314,7 @@ nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchan
 
 void nacre__observer_release(nacre__observe_server *s, nacre_exchange number)
 {
-    const uint32_t index = nacre__exchange_index(&s->x->numbers, NACRE__OF_OBSERVER, number);
+    const uint32_t index = nacre__exchange_index(s->index_bits, NACRE__OF_OBSERVER, number);
     if (index >= s->max) return;
     nacre__observer *o = &s->observers[index];
     if (o->number != number) return;

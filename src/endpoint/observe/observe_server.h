@@ -60,7 +60,7 @@ typedef struct nacre__observer {
 } nacre__observer;
 
 typedef struct nacre__observe_server {
-    nacre__exchanges *x;
+    nacre__server_exchanges *x;
     nacre__core *core;
     nacre__observer *observers;
     nacre__list lists[NACRE__OBSERVER_STATES];
@@ -71,6 +71,7 @@ typedef struct nacre__observe_server {
     uint32_t *counts;                /* of observers, by peer; collisions share one */
     uint32_t num_counts;             /* a power of two; 0: no quota */
     bool any_missed;                 /* an observer may have `missed` set */
+    uint8_t index_bits;              /* of exchange numbers */
     uint32_t max, num_observing;     /* entries, one more than config.num_observers; those that have not ended */
 } nacre__observe_server;
 
@@ -110,7 +111,7 @@ static inline void nacre__observer_confirmed(nacre__observer *observer) /* a CON
 nacre_err nacre__observe_add(nacre__observe_server *s, nacre__observer *observer, nacre_message *response,
                              nacre_bytes echo);
 void nacre__observer_begun(nacre__observe_server *s, nacre__observer *observer, nacre__separate_response *separate);
-void nacre__observer_settled(nacre__observe_server *s, nacre__observer *observer, nacre_err err);
+void nacre__observer_settled(nacre__observe_server *s, nacre__observer *observer, nacre_err err, bool is_acked);
 bool nacre__notification_missed(nacre__observe_server *s, nacre__separate_response *separate);
 void nacre__con_notification_left(nacre__observe_server *s, nacre__separate_response *separate);
 void nacre__observers_catch_up(nacre__observe_server *s, const nacre_context *context);

@@ -34,7 +34,8 @@ typedef struct nacre__outer {
 } nacre__outer;
 
 typedef struct nacre__outer_blocks {
-    nacre__exchanges *x;
+    nacre__client_exchanges *client_exchanges;
+    nacre__server_exchanges *server_exchanges;
     nacre__core *core;
     nacre__outer *entries; /* num_outer */
 } nacre__outer_blocks;

@@ -99,9 +99,9 @@ static void request_next(nacre__outer_blocks *b, nacre__client_exchange *exchang
 {
     exchange->next_block = nacre__block_value((nacre__block){ (uint32_t)(entry->body_len >> (szx + 4)), false, szx });
     exchange->last_reject = NACRE_OK;
-    nacre__client_exchange_pause(b->x, exchange);
-    nacre__client_exchange_set_token(b->x, exchange, 0);
-    nacre__client_exchange_queue(b->x, exchange);
+    nacre__client_exchange_pause(b->client_exchanges, exchange);
+    nacre__client_exchange_set_token(b->client_exchanges, exchange, 0);
+    nacre__client_exchange_queue(b->client_exchanges, exchange);
 }
 
 /* A block that is not the last, or was not requested. */

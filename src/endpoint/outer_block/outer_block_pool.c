@@ -82,9 +82,9 @@ nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state
 /* Whether `one` is evicted before `other`. */
 static bool goes_first(const nacre__outer_blocks *b, const nacre__outer *one, const nacre__outer *other)
 {
-    const bool is_known = nacre__is_validated(b->x->validation, &one->peer);
+    const bool is_known = nacre__is_validated(b->server_exchanges->validation, &one->peer);
     if (one->given != other->given) return one->given;
-    if (is_known != nacre__is_validated(b->x->validation, &other->peer)) return !is_known;
+    if (is_known != nacre__is_validated(b->server_exchanges->validation, &other->peer)) return !is_known;
     return one->touched < other->touched;
 }
 

@@ -13,7 +13,7 @@ enum { SMALL_SZX = 2 }; /* 64 bytes: with all overhead less than the smallest al
 /* RFC 9175 2.4: an address that is not validated gets at most small blocks. */
 static uint8_t largest_for(const nacre__outer_blocks *b, const nacre_address *peer, uint8_t szx)
 {
-    return szx <= SMALL_SZX || nacre__is_validated(b->x->validation, peer) ? szx : SMALL_SZX;
+    return szx <= SMALL_SZX || nacre__is_validated(b->server_exchanges->validation, peer) ? szx : SMALL_SZX;
 }
 
 /* Writes `m` with Block options, and, if `block` is not NULL, with that block of the payload. */
@@ -85,7 +85,7 @@ void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange
     nacre_message response = { .code = NACRE_INCOMPLETE }; /* RFC 7959 2.9.2: no longer kept; start again */
     if (entry == NULL || offset >= entry->body_len) {
         if (entry != NULL) response.code = NACRE_BAD_REQUEST;
-        nacre__response_unprotected(b->x, exchange, &response, received->outer.token);
+        nacre__response_unprotected(b->server_exchanges, exchange, &response, received->outer.token);
         return;
     }
     const uint8_t szx = largest_for(b, peer, requested.szx);
@@ -100,9 +100,9 @@ void nacre__outer_serve(nacre__outer_blocks *b, nacre__server_exchange *exchange
     if (write_with(b, &out, (nacre_buf){ b->core->scratch, nacre__max_message_to(b->core, peer) }, &response, NULL,
                    &block) &&
         nacre_message_parse(&response, out) == NACRE_OK) {
-        nacre__response_unprotected(b->x, exchange, &response, received->outer.token);
+        nacre__response_unprotected(b->server_exchanges, exchange, &response, received->outer.token);
         return;
     }
     response = (nacre_message){ .code = NACRE_INCOMPLETE };
-    nacre__response_unprotected(b->x, exchange, &response, received->outer.token);
+    nacre__response_unprotected(b->server_exchanges, exchange, &response, received->outer.token);
 }

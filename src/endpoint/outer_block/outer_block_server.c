@@ -60,7 +60,7 @@ static bool say(nacre__outer_blocks *b, nacre__server_exchange *exchange, const 
     if (code == NACRE_CONTINUE || code == NACRE_INCOMPLETE) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, block1);
     if (size1 > 0) nacre_options_add_uint(&o, NACRE_OPT_SIZE1, size1);
     if (nacre_options_finish(&o, &response.options) != NACRE_OK) response.options = NACRE_ABSENT;
-    nacre__response_unprotected(b->x, exchange, &response, received->outer.token);
+    nacre__response_unprotected(b->server_exchanges, exchange, &response, received->outer.token);
     return false;
 }
 
@@ -167,11 +167,11 @@ void nacre__outer_put_back(nacre__outer *entry)
 /* The request waits for the store; it is accepted when the last block is retransmitted. */
 void nacre__outer_put_off(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received)
 {
-    nacre__request_persist(b->x->persist, received->context);
+    nacre__request_persist(b->server_exchanges->persist, received->context);
     if (nacre_address_is_reliable(&exchange->record->peer)) { /* which retransmits nothing */
-        nacre__response_refuse(b->x, exchange, NACRE_ERR_NOT_YET, received->outer.token);
+        nacre__response_refuse(b->server_exchanges, exchange, NACRE_ERR_NOT_YET, received->outer.token);
         return;
     }
     b->core->stats.dropped++;
-    nacre__server_exchange_release(b->x, exchange);
+    nacre__server_exchange_release(b->server_exchanges, exchange);
 }

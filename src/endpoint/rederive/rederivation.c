@@ -116,10 +116,10 @@ void nacre__rederivation_remove(nacre__rederivations *d, nacre_rederivation *r)
     r->asks = false;           /* no request may lead while they end */
     nacre__rederivation_retire(d, r);
     for (uint32_t i = 0; i < d->core->config.num_client_exchanges; i++) {
-        nacre__client_exchange *exchange = &d->x->clients[i];
+        nacre__client_exchange *exchange = &d->client_exchanges->all[i];
         if (exchange->rederivation != r) continue;
         if (exchange->state != NACRE__CLIENT_FREE)
-            nacre__client_exchange_end(d->x, exchange, NACRE_ERR_NO_CONTEXT, NULL);
+            nacre__client_exchange_end(d->client_exchanges, exchange, NACRE_ERR_NO_CONTEXT, NULL);
         exchange->rederivation = NULL;
     }
     nacre_wipe(&r->offers, sizeof r->offers);

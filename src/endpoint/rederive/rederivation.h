@@ -10,7 +10,8 @@
 enum { NACRE__REDERIVATION_BUCKETS = 64 };
 
 typedef struct nacre__rederivations {
-    nacre__exchanges *x;
+    nacre__client_exchanges *client_exchanges;
+    nacre__server_exchanges *server_exchanges;
     nacre__core *core;
     nacre_endpoint *endpoint; /* identifies where a nacre_rederivation was added */
     void (*remove_context)(nacre_endpoint *endpoint, nacre_context *context);

@@ -48,12 +48,12 @@ bool nacre__rederivation_choose(nacre__rederivations *d, nacre__client_exchange 
     if (r == NULL || leads(exchange)) return true;
     exchange->context = &r->spare.context;
     if (r->leader != 0) {
-        nacre__client_exchange_wait(d->x, exchange);
+        nacre__client_exchange_wait(d->client_exchanges, exchange);
         return false;
     }
     if (r->current != NULL) exchange->context = r->current;
     else begin(d, exchange, &err);
-    if (err != NACRE_OK) nacre__client_exchange_end(d->x, exchange, err, NULL);
+    if (err != NACRE_OK) nacre__client_exchange_end(d->client_exchanges, exchange, err, NULL);
     return err == NACRE_OK;
 }
 
@@ -100,7 +100,7 @@ bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchang
     exchange->observation =
         (nacre__observation){ .wanted = exchange->observation.wanted, .leaving = exchange->observation.leaving };
     if (!is_leader) nacre__rederivation_retire(d, r); /* the peer still has the keys, but no other state */
-    nacre__client_exchange_again(d->x, exchange);
+    nacre__client_exchange_again(d->client_exchanges, exchange);
     return true;
 }
 
@@ -118,10 +118,10 @@ bool nacre__rederivation_verified(nacre__rederivations *d, nacre__client_exchang
 static void resume_others(nacre__rederivations *d, const nacre_rederivation *r)
 {
     for (uint32_t i = 0; i < d->core->config.num_client_exchanges; i++) {
-        nacre__client_exchange *exchange = &d->x->clients[i];
+        nacre__client_exchange *exchange = &d->client_exchanges->all[i];
         if (exchange->rederivation == r && exchange->state == NACRE__CLIENT_WAITING &&
             exchange->context == &r->spare.context)
-            nacre__client_exchange_queue(d->x, exchange);
+            nacre__client_exchange_queue(d->client_exchanges, exchange);
     }
 }
 
@@ -140,12 +140,12 @@ void nacre__rederivation_left(nacre__rederivations *d, const nacre__client_excha
  * under the new context. */
 void nacre__rederivation_yield(nacre__rederivations *d, nacre_rederivation *r)
 {
-    nacre__client_exchange *leader = r->leader != 0 ? nacre__client_exchange_of(d->x, r->leader) : NULL;
+    nacre__client_exchange *leader = r->leader != 0 ? nacre__client_exchange_of(d->client_exchanges, r->leader) : NULL;
     if (leader == NULL) return;
     const bool was_waiting = r->client.waiting;
     r->leader = 0;
     nacre_wipe(&r->client, sizeof r->client);
-    if (was_waiting) nacre__client_exchange_again(d->x, leader);
-    else nacre__client_exchange_end(d->x, leader, NACRE_ERR_NO_CONTEXT, NULL);
+    if (was_waiting) nacre__client_exchange_again(d->client_exchanges, leader);
+    else nacre__client_exchange_end(d->client_exchanges, leader, NACRE_ERR_NO_CONTEXT, NULL);
     resume_others(d, r);
 }

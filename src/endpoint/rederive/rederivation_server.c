@@ -43,7 +43,7 @@ void nacre__rederivation_proved(nacre__rederivations *d, const nacre__received *
 {
     nacre_rederivation *r = received->rederivation;
     if (received->err != NACRE_OK || r == NULL || received->context != &r->own.context || r->leader == 0) return;
-    const nacre__client_exchange *leader = nacre__client_exchange_of(d->x, r->leader);
+    const nacre__client_exchange *leader = nacre__client_exchange_of(d->client_exchanges, r->leader);
     nacre__rederivation_established(d, r, &received->datagram->peer);
     nacre__rederivation_left(d, leader);
 }
@@ -71,8 +71,9 @@ static bool rate_allows(nacre__rederivations *d, nacre_rederivation *r)
     const uint32_t of_peer = d->core->config.context_challenges_per_second,
                    of_all = d->core->config.challenges_per_second;
     const bool in_share = nacre__token_take(&r->pace, d->core->now_ms, of_peer) &&
-                          nacre__token_take(&d->x->rate_limits->rederivation, d->core->now_ms, of_all);
-    return in_share || nacre__token_take(&d->x->rate_limits->rederivation_excess, d->core->now_ms, of_all);
+                          nacre__token_take(&d->server_exchanges->rate_limits->rederivation, d->core->now_ms, of_all);
+    return in_share ||
+           nacre__token_take(&d->server_exchanges->rate_limits->rederivation_excess, d->core->now_ms, of_all);
 }
 
 /* Request #2 again, or another request before its response arrived: the context that it names is in use. */
@@ -112,7 +113,7 @@ static nacre_err accept_2(const attempt *a)
     nacre_rederivation *r = a->r;
     if (names_current(a)) return take_wrapped(a);
     if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
-    nacre__protect_batch_flush(d->x->batch); /* uses the keys that are replaced */
+    nacre__protect_batch_flush(d->server_exchanges->batch); /* uses the keys that are replaced */
     const nacre_err err =
         nacre_rederive_accept(&r->offers, &r->own, &r->spare, &d->core->config.crypto, &r->material, &a->received->id,
                               &a->received->plain, a->buf, &a->received->outer, d->core->now_ms);
@@ -130,14 +131,14 @@ static nacre_err respond_1(const attempt *a, bool ordinary)
     uint8_t s2[NACRE_REDERIVE_S2];
     nacre_message header = { .code = NACRE_UNAUTHORIZED };
     nacre_bytes out;
-    nacre__response_header(d->x, a->server, &header, a->received->outer.token);
+    nacre__response_header(d->server_exchanges, a->server, &header, a->received->outer.token);
     d->core->config.random.fill(d->core->config.random.self, s2, sizeof s2);
     const nacre_err err =
         nacre_rederive_offer_r2(&a->r->offers, &a->r->spare, &d->core->config.crypto, &a->r->material, ordinary, &out,
                                 (nacre_buf){ a->server->record->bytes, d->core->config.max_message }, a->buf,
                                 &a->received->outer, &header, s2, d->core->now_ms);
     if (err != NACRE_OK) return err;
-    nacre__response_written(d->x, a->server, out.len);
+    nacre__response_written(d->server_exchanges, a->server, out.len);
     return NACRE_ERR_REPLAY_ECHO;
 }
 
@@ -187,7 +188,7 @@ bool nacre__rederivation_takes(nacre__rederivations *d, nacre__server_exchange *
     if (err == NACRE_ERR_REPLAY_ECHO) return true;
     if (is_busy && may_be_another(err)) {
         d->core->stats.dropped++;
-        nacre__server_exchange_release(d->x, exchange);
+        nacre__server_exchange_release(d->server_exchanges, exchange);
         return true;
     }
     return false;

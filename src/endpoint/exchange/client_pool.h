@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* exchange_types: the entries of the pools of exchanges. */
-#ifndef NACRE_ENDPOINT_EXCHANGE_EXCHANGE_TYPES_H
-#define NACRE_ENDPOINT_EXCHANGE_EXCHANGE_TYPES_H
+/* client_pool: the pool of requests sent here (RFC 7252 5), on top of message/ and admission/. */
+#ifndef NACRE_ENDPOINT_EXCHANGE_CLIENT_POOL_H
+#define NACRE_ENDPOINT_EXCHANGE_CLIENT_POOL_H
 
+#include "endpoint/admission/kept_echo.h"
 #include "endpoint/core/exchange_number.h"
+#include "endpoint/core/persist_waits.h"
 #include "endpoint/message/dedup.h"
 #include "endpoint/message/transmissions.h"
 #include <nacre/rederivation.h>
@@ -16,14 +18,7 @@
  *            WAITING  (protect returned NOT_YET; or rederivation is in progress)
  *
  * While it is SENDING the transmission's state says whether it is queued, held or sent. An observation continues in
- * OBSERVING, and returns to SENDING when it is registered anew or deregistered (observe/).
- *
- * A *server exchange* is one received message that may be duplicated: nearly always a request, sometimes a separate response:
- *
- *     FREE -> NEW -> READY -> DELIVERED -> RESPONDED -> FREE (when its record is evicted)
- *              |       ^       |  |-> WAITING -^     (the response waits for the store)
- *              `-> PENDING      |  `-> DEFERRED ---^     (the application responds later)
- *                              (unprotect returned NOT_YET: the request's bytes wait) */
+ * OBSERVING, and returns to SENDING when it is registered anew or deregistered (observe/). */
 
 enum {
     NACRE__TOKEN_LEN = 8,
@@ -98,46 +93,6 @@ typedef struct nacre__client_exchange {
     nacre_message message;
 } nacre__client_exchange;
 
-/* Outer-block options of a received request, for its response (outer_block/). */
-typedef struct nacre__outer_block_request {
-    uint64_t key;    /* a hash of its sender and OSCORE option */
-    uint32_t block1; /* the value to echo */
-    bool has_block1, has_block2, sized;
-    uint8_t szx; /* of Block2; `sized`: final */
-} nacre__outer_block_request;
-
-typedef enum nacre__server_exchange_state {
-    NACRE__SERVER_FREE = 0,
-    NACRE__SERVER_NEW,
-    NACRE__SERVER_PENDING,
-    NACRE__SERVER_READY,
-    NACRE__SERVER_DELIVERED,
-    NACRE__SERVER_DEFERRED,
-    NACRE__SERVER_WAITING,
-    NACRE__SERVER_RESPONDED,
-} nacre__server_exchange_state;
-
-/* One received message, by (peer, MID, hash of the datagram), and its response. */
-typedef struct nacre__server_exchange {
-    nacre__server_exchange_state state;
-    nacre_exchange number;
-    uint32_t generation;
-    nacre__dedup_record *record; /* its own: the message, and its response; while WAITING, the plain one */
-    bool echo;                   /* WAITING: the response is the Echo challenge */
-    bool acked;                  /* DEFERRED: the empty ACK was sent, or none is due */
-    bool has_echo;               /* DELIVERED, DEFERRED: the request has an Echo option */
-    uint8_t method;              /* DELIVERED, DEFERRED: of the request … */
-    uint8_t unwanted;            /* … and its No-Response value */
-    uint32_t pending;            /* its pending request, or NONE */
-    uint32_t separate;           /* DEFERRED: its separate response, or NONE */
-    uint32_t observer;           /* until answered: the observer that it registered, or NONE */
-    nacre_context *context;
-    nacre_request_id id;
-    nacre__outer_block_request block_request;
-    uint32_t seen;         /* READY: options `message` may have: nacre__options_scan */
-    nacre_message message; /* READY, DELIVERED: plain, and with the request's token */
-} nacre__server_exchange;
-
 /* A notification of this burst, or an OVERSIZED event, to be pulled. */
 typedef struct nacre__note {
     nacre_exchange number;
@@ -146,28 +101,35 @@ typedef struct nacre__note {
     nacre_message message;
 } nacre__note;
 
-/* Holds a request's datagram while it waits for the store, and its plaintext afterwards. */
-typedef struct nacre__pending_request {
-    uint8_t *bytes; /* max_message for the datagram, max_message for the plaintext */
-    size_t len;
-    uint32_t server; /* NONE: free */
-    uint8_t partial_iv[5], partial_iv_len;
-} nacre__pending_request;
+/* Calls to the layers above; set once, by the coordinator. */
+typedef struct nacre__client_upper {
+    void *self;
+    void (*request_left)(void *self, nacre__client_exchange *exchange); /* it ends; its transmission is still set */
+    void (*blocks_dropped)(
+        void *self, nacre__client_exchange *exchange); /* exchange->outer is not NONE: drop the blocks joined so far */
+} nacre__client_upper;
 
-/* A separate response (RFC 7252 5.2.2) or a notification (RFC 7641), beside its transmission. It is held until the
- * application responds, and may then wait for the store. */
-typedef struct nacre__separate_response {
-    nacre__transmission *t;  /* its own; its bytes: the token while held, the plain response while waiting */
-    bool is_waiting;         /* for the store */
-    nacre_context *context;  /* waiting: protects the response; NULL otherwise */
-    nacre_request_id id;     /* waiting: of the request */
-    uint32_t server;         /* held: the deferred request, or NONE */
-    uint32_t observer;       /* the observer that it notifies, or NONE */
-    size_t allowance, spent; /* bytes allowed while not validated, and bytes sent */
-    bool is_validated;       /* its address is validated: no allowance */
-    bool is_protected;
-    bool is_con_notification; /* a notification that is, or will be, CON: counted for its peer */
-    nacre__outer_block_request block_request;
-} nacre__separate_response;
+typedef struct nacre__client_exchanges {
+    nacre__core *core;
+    nacre__persist_waits *persist;
+    nacre__transmissions *tx;
+    nacre__dedup *dedup;
+    nacre__kept_echos *kept_echos;
+    nacre__queue *events; /* exchanges that have ended */
+    nacre__client_upper upper;
+
+    nacre__client_exchange *all;
+    uint64_t *tokens;       /* of exchanges that wait for a response; 0 otherwise */
+    uint32_t num_tokens;    /* that are not 0 */
+    uint32_t next;          /* to be tried for a new exchange */
+    uint32_t num_unlimited; /* exchanges whose `limit` has not started */
+    uint8_t index_bits;     /* of exchange numbers */
+    nacre__note *notes;     /* of this burst */
+    uint32_t num_notes, first_note;
+} nacre__client_exchanges;
+
+void nacre__client_exchanges_lay_out(nacre__client_exchanges *x, nacre__pool_layout *layout,
+                                     const nacre_endpoint_config *config);
+void nacre__client_exchanges_init(nacre__client_exchanges *x, uint8_t *bytes); /* max_message each */
 
 #endif

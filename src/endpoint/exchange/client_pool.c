@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#include "endpoint/exchange/client_pool.h"
+
+void nacre__client_exchanges_lay_out(nacre__client_exchanges *x, nacre__pool_layout *layout,
+                                     const nacre_endpoint_config *config)
+{
+    x->index_bits = nacre__index_bits_for(config->num_client_exchanges);
+    x->all = nacre__lay_out(layout, config->num_client_exchanges, sizeof *x->all);
+    x->tokens = nacre__lay_out(layout, config->num_client_exchanges, sizeof *x->tokens);
+    x->notes = nacre__lay_out(layout, config->burst, sizeof *x->notes);
+}
+
+void nacre__client_exchanges_init(nacre__client_exchanges *x, uint8_t *bytes)
+{
+    const nacre_endpoint_config *config = &x->core->config;
+    for (uint32_t i = 0; i < config->num_client_exchanges; i++) {
+        x->all[i].plain = bytes + config->max_message * i;
+        x->all[i].t = &x->tx->all[i];
+        x->all[i].outer = NACRE__NONE;
+    }
+}
