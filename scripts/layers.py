@@ -2,21 +2,17 @@
 # SPDX-License-Identifier: MIT
 """Checks the includes of src/, include/ and tools/ against the table in docs/architecture.md.
 
-    scripts/layers.py            exit 1 with a line for each include that runs up, and for each circle of files
-    scripts/layers.py --write    writes the violations that there are to scripts/layers-known, which are then accepted
+    scripts/layers.py            exit 1 with a line for each include that runs up, and for each circle of more than two files
 
 The table has a row per folder: the folder, its public headers, and the folders that it may include. A file belongs to the
 deepest folder that has a row. A circle is a set of files that include or call each other, directly or not; a .c and a .h of
-one name count as one file. scripts/layers-known is to become empty: it has the includes that run up, and for each part of the
-house how many of its files are in circles; what is fixed is taken out, and nothing is added.
+one name count as one file. A circle of two files is accepted: they are one idea in two parts.
 """
-import collections
 import os
 import re
 import sys
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..'))
-KNOWN = 'scripts/layers-known'
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*["<]([^">]+)[">]', re.M)
 NOT_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 DEFINITION = re.compile(r'^(?!static\b)[A-Za-z_][\w *]*?\b(\w+)\([^;{}]*\)\n\{', re.M)
@@ -102,20 +98,10 @@ def violations():
 
 def main():
     ups, rounds = violations()
-    part_of = lambda path: '/'.join(path.split('/')[:2])
-    counts = collections.Counter(part_of(path) for circle in rounds for path in circle)
-    if sys.argv[1:] == ['--write']:
-        with open(KNOWN, 'w', encoding='utf-8') as file:
-            file.writelines(f'{line}\n' for line in ups + [f'{part}: {count} in circles' for part, count in sorted(counts.items())])
-        return 0
-    known = read(KNOWN).splitlines()
-    most = {part: int(count) for part, count in re.findall(r'^(\S+): (\d+) in circles$', '\n'.join(known), re.M)}
-    new = [line for line in ups if line not in known]
-    for part in (part for part in sorted(counts) if counts[part] > most.get(part, 0)):
-        new.append(f'{part}: {counts[part]} files in circles, and {most.get(part, 0)} are accepted:')
-        new += ['    ' + ' '.join(sorted(circle)) for circle in rounds if any(part_of(path) == part for path in circle)]
+    larger = [' '.join(sorted(circle)) for circle in rounds if len(circle) > 2]
+    new = ups + [f'a circle of files: {circle}' for circle in sorted(larger)]
     print(''.join(f'layers: {line}\n' for line in new), end='')
-    print(f'layers: {len(ups)} includes that run up, {sum(counts.values())} files in circles; {"more than" if new else "as"} accepted')
+    print(f'layers: {len(ups)} includes that run up, {len(larger)} circles of more than two files')
     return 1 if new else 0
 
 

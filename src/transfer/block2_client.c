@@ -7,36 +7,6 @@
 
 #include <string.h>
 
-/* RFC 8132 2.1: the payload of a FETCH is part of the query, so every block request repeats it. Other methods send their
- * body once, before the response is fetched (RFC 7959 3.3). */
-static nacre_err repeat_payload(nacre_transfer *t, const nacre__client_transfer *client, nacre_bytes *payload)
-{
-    size_t len = 0;
-    *payload = client->payload;
-    if (client->source.read == NULL || client->len == 0) return NACRE_OK;
-    const nacre_err err = client->source.read(client->source.user, 0, (nacre_buf){ t->piece, client->len }, &len);
-    *payload = nacre_bytes_of(t->piece, len);
-    return err;
-}
-
-nacre_err nacre__block2_client_send(nacre_transfer *t, nacre__client_transfer *client)
-{
-    nacre_message message = { .type = client->type, .code = client->code };
-    nacre_options o;
-    const nacre__block block = { (uint32_t)(client->received >> (client->response_szx + 4)), false,
-                                 client->response_szx };
-    nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
-    nacre__copy_options(&o, nacre_bytes_of(client->options, client->options_len), NACRE_OPT_OBSERVE);
-    nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, nacre__block_value(block));
-    /* RFC 9175 3.4: the response belongs to the request body sent with this tag */
-    if (client->in_blocks) nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, NACRE_ARRAY(client->tag));
-    nacre_err err = nacre_options_finish(&o, &message.options);
-    if (err != NACRE_OK) return NACRE_ERR_TOO_LONG;
-    if (client->code == NACRE_FETCH && !client->in_blocks) err = repeat_payload(t, client, &message.payload);
-    if (err != NACRE_OK) return err;
-    return nacre__client_transfer_hand_over(t, client, &message);
-}
-
 /* ---- Pieces -------------------------------------------------------------------------------------------------------- */
 
 static nacre_err put(nacre__client_transfer *client, nacre_bytes piece)

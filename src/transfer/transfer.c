@@ -216,23 +216,6 @@ void nacre_transfer_remove_rederivation(nacre_transfer *t, nacre_rederivation *r
     nacre_endpoint_remove_rederivation(t->ep, rederivation);
 }
 
-/* ---- Options ------------------------------------------------------------------------------------------------------- */
-
-bool nacre__find_block(nacre_bytes options, uint16_t number, bool *has, nacre__block *block)
-{
-    const nacre_bytes value = nacre_option_find(options, number);
-    *has = !nacre_is_absent(value);
-    return !*has || nacre__block_read(block, value);
-}
-
-void nacre__copy_options(nacre_options *o, nacre_bytes options, uint16_t but)
-{
-    nacre_option_iter it = nacre_option_begin(options);
-    for (nacre_option option; nacre_option_next(&it, &option);)
-        if (option.number != NACRE_OPT_BLOCK1 && option.number != NACRE_OPT_BLOCK2 && option.number != but)
-            nacre_options_add(o, option.number, option.value);
-}
-
 /* ---- Requests of peers --------------------------------------------------------------------------------------------- */
 
 /* RFC 7252 5.4.3, 5.4.5: true if the option must be treated as unknown; Block1 and Block2 are critical. */

@@ -155,26 +155,36 @@ struct nacre_transfer {
 /* transfer.c */
 bool nacre__transfer_queued(const nacre_transfer *t);
 
+/* transfer_options.c */
 /* Reads Block option `number` and sets `has` to whether it is present. False: present and malformed. */
 bool nacre__find_block(nacre_bytes options, uint16_t number, bool *has, nacre__block *block);
 
 /* Appends `options` to `o`, except Block1, Block2 and `but`. */
 void nacre__copy_options(nacre_options *o, nacre_bytes options, uint16_t but);
 
-/* client_transfer.c, block2_client.c: client transfers. `event` is the endpoint's; true: deliver it to the application. */
-bool nacre__client_transfer_event(nacre_transfer *t, nacre_event *event);
-bool nacre__client_transfer_resume(nacre_transfer *t, nacre_event *event);
-bool nacre__client_transfer_fail(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event, nacre_err err);
+/* client_transfer.c. `event` is the endpoint's, here and below; true: deliver it to the application. */
+void nacre__client_transfer_set_waiting(nacre_transfer *t, nacre__client_transfer *client, bool waiting);
+void nacre__client_transfer_stop(nacre_transfer *t, nacre__client_transfer *client);
+void nacre__client_transfer_name(const nacre__client_transfer *client, nacre_event *event);
 bool nacre__client_transfer_end(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event);
-bool nacre__client_transfer_restart(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event);
-nacre_err nacre__client_transfer_send(nacre_transfer *t, nacre__client_transfer *client);
-void nacre__client_transfer_lose(nacre_transfer *t, const nacre_context *context,
-                                 const nacre_rederivation *rederivation);
+bool nacre__client_transfer_fail(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event, nacre_err err);
 nacre_err nacre__client_transfer_hand_over(nacre_transfer *t, nacre__client_transfer *client,
                                            const nacre_message *message);
 bool nacre__client_transfer_sent(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event, nacre_err err);
+
+/* client_send.c */
+nacre_err nacre__client_transfer_send(nacre_transfer *t, nacre__client_transfer *client);
+bool nacre__client_transfer_restart(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event);
+
+/* block1_client.c, block2_client.c: a response, while the request's body is sent, and for the response's. */
+bool nacre__block1_client_take(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event);
 bool nacre__block2_client_take(nacre_transfer *t, nacre__client_transfer *client, nacre_event *event);
-nacre_err nacre__block2_client_send(nacre_transfer *t, nacre__client_transfer *client);
+
+/* client_events.c */
+bool nacre__client_transfer_event(nacre_transfer *t, nacre_event *event);
+bool nacre__client_transfer_resume(nacre_transfer *t, nacre_event *event);
+void nacre__client_transfer_lose(nacre_transfer *t, const nacre_context *context,
+                                 const nacre_rederivation *rederivation);
 
 /* body_cache.c: the bounded memory of bodies. */
 nacre__body_key nacre__body_key_of(const nacre_transfer *t, const nacre_event *request);

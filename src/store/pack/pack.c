@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack: a pack's life: opened, asked for its contexts, closed. */
+/* pack: a pack's life: opened and closed. */
 #include "store/pack/pack_internal.h"
 
 #include <stdlib.h>
@@ -8,31 +8,6 @@
 
 #include "base/hosted/detail.h"
 #include "store/wipe_on_fork.h"
-
-bool nacre__pack_grow(void *array, size_t num, size_t *cap, size_t size)
-{
-    void **elements = array;
-    if (num < *cap) return true;
-    size_t larger = *cap != 0 ? *cap * 2 : 16;
-    void *grown = realloc(*elements, larger * size);
-    if (grown == NULL) return false;
-    *elements = grown;
-    *cap = larger;
-    return true;
-}
-
-nacre_err nacre__pack_no_memory(const nacre_pack *pack, nacre_detail *why)
-{
-    return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", pack->path);
-}
-
-/* After a fork there would be two contexts that count from the same number, and two writers of one file. */
-nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why)
-{
-    if (pack->owner == getpid()) return nacre__pack_check_lost(pack, why);
-    return nacre__fail(why, NACRE_ERR_LOCKED, "%s: opened by process %ld before a fork; open it after forking",
-                       pack->path, (long)pack->owner);
-}
 
 /* Everything but the states: nothing is written here. */
 void nacre__pack_release(nacre_pack *pack)
@@ -122,31 +97,4 @@ nacre_err nacre_pack_close(nacre_pack *pack, nacre_detail *why)
     nacre_err err = nacre__state_save_all(pack, why);
     nacre__pack_release(pack);
     return err;
-}
-
-size_t nacre_pack_num(const nacre_pack *pack)
-{
-    size_t num = 0;
-    for (size_t i = pack->num_segments; num == 0 && i-- > 0;)
-        if (pack->segments[i]->num_taken > 0) num = pack->segments[i]->first_place + pack->segments[i]->num_taken;
-    return num;
-}
-
-nacre_context *nacre_pack_context_at(nacre_pack *pack, size_t place)
-{
-    size_t low = 0, high = pack->num_segments; /* the segment is in [low, high) */
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-        if (pack->segments[middle]->first_place <= place) low = middle;
-        else high = middle;
-    }
-    if (low == high || place < pack->segments[low]->first_place) return NULL;
-    const nacre__segment *s = pack->segments[low];
-    size_t at = place - s->first_place;
-    return at < s->num_taken && nacre_context_aead(&s->contexts[at].ctx) != NULL ? &s->contexts[at].ctx : NULL;
-}
-
-bool nacre_pack_holds(const nacre_pack *pack, const nacre_context *ctx)
-{
-    return nacre__pack_find(pack, ctx) != NULL;
 }

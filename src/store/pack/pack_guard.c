@@ -31,6 +31,14 @@ nacre_err nacre__pack_check_lost(const nacre_pack *pack, nacre_detail *why)
     return nacre__fail(why, NACRE_ERR_LOCKED, "%s", pack->lost.text);
 }
 
+/* After a fork there would be two contexts that count from the same number, and two writers of one file. */
+nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why)
+{
+    if (pack->owner == getpid()) return nacre__pack_check_lost(pack, why);
+    return nacre__fail(why, NACRE_ERR_LOCKED, "%s: opened by process %ld before a fork; open it after forking",
+                       pack->path, (long)pack->owner);
+}
+
 nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why)
 {
     struct stat held, named;

@@ -136,11 +136,12 @@ struct nacre_pack {
     size_t slots_size;
 };
 
-/* nacre__pack_grow makes room for one more element; false without memory. `array` points to the pointer. */
+/* pack_memory.c. nacre__pack_grow makes room for one more element; false without memory. `array` points to the pointer. */
 bool nacre__pack_grow(void *array, size_t num, size_t *cap, size_t size);
-/* nacre__pack_check_owner: NACRE_OK; NACRE_ERR_LOCKED in a fork's child, or when the pack was lost. */
-NACRE_MUST_USE nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_no_memory(const nacre_pack *pack, nacre_detail *why);
+
+nacre__packed *nacre__pack_find(const nacre_pack *pack,
+                                const nacre_context *ctx); /* pack_contexts.c; NULL: not its own */
 
 /* ---- Segments in memory: pack_load.c ---- */
 /* The room that contexts need, at most. */
@@ -161,7 +162,6 @@ NACRE_MUST_USE nacre_err nacre__packed_make(nacre__segment *segment, uint32_t pl
                                             const nacre__cell *cell, const uint8_t echo[NACRE_ECHO_LEN],
                                             nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_note_gone(nacre_pack *pack, const nacre__record *record, nacre_detail *why);
-nacre__packed *nacre__pack_find(const nacre_pack *pack, const nacre_context *ctx); /* NULL: not one of this pack's */
 
 /* ---- State: pack_state.c ---- */
 /* nacre__state_cell is where the cell is in a page's image, to be read and changed; from now on the page is dirty. NULL: with
@@ -184,11 +184,13 @@ nacre__cell nacre__cell_of(const nacre_context *ctx);                 /* its tru
 void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx); /* what was asked for it */
 
 /* ---- Whether the file is still ours: pack_guard.c ----
+ * nacre__pack_check_owner: NACRE_OK; NACRE_ERR_LOCKED in a fork's child, or when the pack was lost.
  * nacre__pack_check_file: the name still leads to the file that is open. NACRE_OK; NACRE_ERR_LOCKED, and the pack is lost;
  * NACRE_ERR_FILE when it cannot be looked at. nacre__pack_lose: another program was seen to have changed it; returns
  * NACRE_ERR_LOCKED. nacre__pack_check_lost: NACRE_OK or NACRE_ERR_LOCKED. nacre__pack_stop_all_if_lost stops its
  * contexts: not while other threads use them. nacre__pack_check_alone does all of it, for calls during which the whole
  * pack is the caller's. */
+NACRE_MUST_USE nacre_err nacre__pack_check_owner(const nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_check_file(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_lose(nacre_pack *pack, const char *what, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_check_lost(const nacre_pack *pack, nacre_detail *why);
@@ -201,13 +203,15 @@ NACRE_MUST_USE nacre_err nacre__pack_check_alone(nacre_pack *pack, nacre_detail 
  * used in this very file. */
 NACRE_MUST_USE nacre_err nacre__pack_check_place(const nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_claim(nacre_pack *pack, nacre_detail *why);
-/* As nacre_pack_open and _close; `anywhere`: a copy too. Without saving. */
+/* pack.c: as nacre_pack_open and _close; `anywhere`: a copy too. Without saving. */
 NACRE_MUST_USE nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere,
                                           const nacre_crypto *crypto, nacre_detail *why);
 void nacre__pack_release(nacre_pack *pack);
 
-/* ---- Places: pack_add.c, pack_remove.c ---- */
+/* nacre__extent_put makes the extent durable; `pack` has it then, with the next generation: pack_extent.c. */
 NACRE_MUST_USE nacre_err nacre__extent_put(nacre_pack *pack, const nacre__extent *extent, nacre_detail *why);
+
+/* ---- Places: pack_add.c, pack_remove.c ---- */
 /* nacre__pack_knows: whether the pack has a context, or has or had one with the same nonces or the
  * same Recipient Key. `path` is for errors. */
 NACRE_MUST_USE nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack,

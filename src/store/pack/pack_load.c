@@ -111,18 +111,6 @@ nacre_err nacre__packed_make(nacre__segment *s, uint32_t place, const nacre__rec
                        s->first_place + place, record->aead->name, s->pack->crypto->ops->name, nacre_err_text(err));
 }
 
-nacre__packed *nacre__pack_find(const nacre_pack *pack, const nacre_context *ctx)
-{
-    uintptr_t at = (uintptr_t)ctx;
-    for (size_t i = 0; i < pack->num_segments; i++) {
-        nacre__segment *s = pack->segments[i];
-        uintptr_t from = (uintptr_t)s->contexts;
-        if (at < from || at - from >= s->num_taken * sizeof(nacre__packed)) continue;
-        return (at - from) % sizeof(nacre__packed) == 0 ? &s->contexts[(at - from) / sizeof(nacre__packed)] : NULL;
-    }
-    return NULL;
-}
-
 nacre_err nacre__pack_note_gone(nacre_pack *pack, const nacre__record *record, nacre_detail *why)
 {
     if (!nacre__pack_grow(&pack->gone, pack->num_gone + 1, &pack->cap_gone, sizeof *pack->gone))

@@ -30,15 +30,3 @@ nacre_err nacre__pack_claim(nacre_pack *pack, nacre_detail *why)
     pack->is_claimed = err == NACRE_OK;
     return err;
 }
-
-/* The states first: interrupted, the pack is still one that has to be adopted. */
-nacre_err nacre_pack_adopt(const char *path, const nacre_crypto *crypto, nacre_detail *why)
-{
-    nacre_pack *pack;
-    nacre_err err = nacre__pack_open(&pack, path, true, crypto, why);
-    if (err != NACRE_OK) return err;
-    err = nacre__state_give_up(pack, why);
-    if (err == NACRE_OK) err = nacre__pack_claim(pack, why);
-    nacre__pack_release(pack);
-    return err;
-}
