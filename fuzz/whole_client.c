@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* whole_client: the whole endpoint as the side that asks; see whole.c. */
-#include "whole.h"
+/* whole_client: the whole endpoint as the side that asks; see whole/whole.c. */
+#include "whole/whole.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

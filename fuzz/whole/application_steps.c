@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* application_steps: steps of the application. */
+#include "world.h"
+
+static void observe(nacre_exchange exchange)
+{
+    for (size_t i = 0; i < NUM_OBSERVERS; i++) {
+        if (w.observers[i] != 0) continue;
+        nacre_exchange observer = 0;
+        if (nacre_endpoint_observe(w.ep, exchange, NULL, &observer) == NACRE_OK) w.observers[i] = observer;
+        return;
+    }
+}
+
+void whole_we_respond(void)
+{
+    static const uint8_t codes[] = { NACRE_CONTENT, NACRE_CONTENT, NACRE_CONTENT, NACRE_CHANGED, NACRE_NOT_FOUND, 0 };
+    const uint8_t which = fuzz_u8(w.in), how = fuzz_u8(w.in);
+    open_request *o = &w.open[which % NUM_OPEN];
+    for (size_t i = 0; i < NUM_OPEN && o->exchange == 0; i++) o = &w.open[i];
+    if (o->exchange == 0) return;
+    if (how & 1 && w.site == NULL) observe(o->exchange);
+    if (how & 2) {
+        const nacre_err err = w.transfer != NULL ? nacre_transfer_defer_response(w.transfer, o->exchange)
+                                                 : nacre_endpoint_defer_response(w.ep, o->exchange);
+        if (err == NACRE_OK) o->later = true;
+        return;
+    }
+    if (how & 4) {
+        whole_ignore(o->exchange);
+        *o = (open_request){ 0 };
+        return;
+    }
+    nacre_message m = { .code = codes[fuzz_u8(w.in) % sizeof codes] };
+    m.options = whole_options(false, how & 8 ? 3 : -1);
+    m.payload = whole_payload();
+    nacre_err err;
+    if (w.transfer == NULL) {
+        err = nacre_endpoint_respond(w.ep, o->exchange, &m);
+    } else {
+        nacre_response_options answer = { .block_size = (uint16_t)(how & 16 ? 16 : 0) };
+        if (how & 32) {
+            answer.source = (nacre_source){ whole_read_source, NULL, how & 64 ? BIG : NACRE_SIZE_UNKNOWN };
+            m.payload = NACRE_ABSENT;
+        }
+        err = nacre_transfer_respond(w.transfer, o->exchange, &m, &answer);
+    }
+    if (err == NACRE_OK || err == NACRE_ERR_STALE) *o = (open_request){ 0 };
+}
+
+void whole_resource_changes(void)
+{
+    static const char *const paths[] = { "/a", "/later", "/up", "/plain" };
+    const uint8_t which = fuzz_u8(w.in);
+    if (w.site != NULL) {
+        nacre_site_changed(w.site, paths[which & 3]);
+        return;
+    }
+    nacre_exchange *observer = &w.observers[which % NUM_OBSERVERS];
+    if (*observer == 0) return;
+    if (!(which & 128)) {
+        nacre_endpoint_changed(w.ep, *observer);
+        return;
+    }
+    whole_pull(); /* its end may be on its way */
+    if (*observer != 0) nacre_endpoint_drop_observer(w.ep, *observer);
+    *observer = 0;
+}
+
+/* bits of `kind`: 1, 2 Observe; 4 NON; 8 in clear; 16 a source; 32 a sink; 64 room; 128 the largest body */
+void whole_we_request(void)
+{
+    static const uint8_t codes[] = { NACRE_GET, NACRE_GET, NACRE_FETCH, NACRE_PUT, NACRE_POST };
+    const uint8_t to = fuzz_u8(w.in), kind = fuzz_u8(w.in);
+    own *mine = NULL;
+    for (size_t i = 0; i < NUM_OWN; i++)
+        if (w.own[i].exchange == 0) mine = &w.own[i];
+    if (mine == NULL) return;
+    const bool renews = w.renews && to & 64;
+    nacre_context *context = kind & 8 || w.gone || renews ? NULL : &w.ctx;
+    const nacre_address peer = whole_address(to);
+    nacre_message m = { .type = kind & 4 ? NACRE_NON : NACRE_CON, .code = codes[fuzz_u8(w.in) % sizeof codes] };
+    m.options = whole_options(true, whole_observe_of(kind));
+    m.payload = kind & 128 ? nacre_bytes_of(whole_big, BIG) : whole_payload();
+    nacre_transfer_options how = { .request = { .via_proxy = to & 4, .timeout_ms = to & 8 ? 5000 : 0 } };
+    if (renews) how.request.rederivation = &w.renewing.ours;
+    if (kind & 16) how.source = (nacre_source){ whole_read_source, NULL, to & 16 ? BIG : NACRE_SIZE_UNKNOWN };
+    if (kind & 32) how.sink = (nacre_sink){ whole_write_sink, NULL };
+    if (kind & 64) how.buf = NACRE_BUF(mine->buf);
+    if (to & 32) how.block_size = 16;
+    if (kind & 16) m.payload = NACRE_ABSENT;
+    nacre_exchange exchange = 0;
+    nacre_transfer_exchange whole = { 0 };
+    const nacre_err err = w.transfer != NULL
+                              ? nacre_transfer_request(w.transfer, &whole, &peer, context, &m, &how, mine)
+                              : nacre_endpoint_request_with(w.ep, &exchange, &peer, context, &m, mine, &how.request);
+    if (w.transfer != NULL) exchange = whole.number;
+    CHECK((err == NACRE_OK) == (exchange != 0));
+    if (err != NACRE_OK) return;
+    uint64_t value = 1;
+    const nacre_bytes option = nacre_option_find(m.options, NACRE_OPT_OBSERVE);
+    mine->exchange = exchange;
+    mine->observes = !nacre_is_absent(option) && nacre_option_uint(option, &value) && value == 0;
+}
+
+void whole_we_leave(void)
+{
+    const uint8_t which = fuzz_u8(w.in);
+    own *mine = &w.own[which % NUM_OWN];
+    if (mine->exchange == 0) return;
+    if (which & 64) {
+        const nacre_err err = w.transfer != NULL
+                                  ? nacre_transfer_unobserve(w.transfer, (nacre_transfer_exchange){ mine->exchange })
+                                  : nacre_endpoint_unobserve(w.ep, mine->exchange);
+        CHECK(err != NACRE_OK || mine->observes);
+        return;
+    }
+    whole_pull(); /* it may have ended */
+    if (mine->exchange == 0) return;
+    if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ mine->exchange });
+    else nacre_endpoint_cancel(w.ep, mine->exchange);
+    mine->exchange = 0;
+}
+
+void whole_ping_or_lose(void)
+{
+    const uint8_t which = fuzz_u8(w.in);
+    const nacre_address peer = whole_address(which);
+    if (which & 64 || w.transfer != NULL) {
+        nacre_endpoint_unreachable(w.ep, &peer);
+        whole_pull();
+        return;
+    }
+    for (size_t i = 0; i < NUM_OWN; i++) {
+        if (w.own[i].exchange != 0) continue;
+        nacre_exchange exchange;
+        if (nacre_endpoint_ping(w.ep, &exchange, &peer, &w.own[i]) == NACRE_OK) {
+            w.own[i].exchange = exchange;
+            w.own[i].observes = false;
+        }
+        return;
+    }
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* begin: the world at the start of an input. */
+#include "world.h"
+
+whole_world w;
+uint8_t whole_big[BIG];
+
+static void make_context(nacre_context *ctx, const nacre_crypto *crypto, bool is_peer, bool persistent)
+{
+    static const uint8_t secret[16] = { 1, 2, 3 }, ids[2][1] = { { 'e' }, { 'p' } };
+    const nacre_context_params params = { .master_secret.bytes = NACRE_ARRAY(secret),
+                                          .sender_id = NACRE_ARRAY(ids[is_peer]),
+                                          .recipient_id = NACRE_ARRAY(ids[!is_peer]),
+                                          .persistent = persistent,
+                                          .never_used = true,
+                                          .first_chunk = persistent ? 2 : 0,
+                                          .max_chunk = persistent ? 4 : 0,
+                                          .echo = NACRE_ARRAY(fuzz_echo) };
+    size_t size, align;
+    CHECK(nacre_context_key_layout(crypto, 0, &size, &align) == NACRE_OK);
+    CHECK(align <= _Alignof(max_align_t));
+    CHECK(nacre_context_init(ctx, crypto, &params, (nacre_buf){ fuzz_alloc(size), size }) == NACRE_OK);
+}
+
+/* bits of `flags`: 1 a transfer; 2 a site on it; 4 a store; 8 the window is not known; 16 NSTART of 1, and two observers
+ * for each; 32 no limit for
+ * strangers; 64 observations are not registered again; 128 a peer for B.2, or with 8 carry OSCORE without looking into it */
+void whole_begin(uint8_t flags)
+{
+    memset(&w, 0, sizeof w);
+    for (size_t i = 0; i < BIG; i++) whole_big[i] = (uint8_t)(i * 7);
+    w.crypto = nonces_begin();
+    make_context(&w.ctx, &w.crypto, false, flags & 4);
+    make_context(&w.peer, fuzz_crypto(), true, false);
+    if (flags & 8) CHECK(nacre_context_set_replay(&w.ctx, false, 0, NULL, 0) == NACRE_OK);
+    CHECK(nacre_table_init(&w.table, w.slots, 4) == NACRE_OK);
+    CHECK(nacre_table_add(&w.table, &w.ctx) == NACRE_OK);
+    const nacre_endpoint_config config = { .max_message = MAX_MESSAGE,
+                                           .num_client_exchanges = NUM_REQUESTS,
+                                           .num_server_exchanges = NUM_ANSWERS,
+                                           .burst = 2,
+                                           .num_transmissions = NUM_PUSHES,
+                                           .num_observers = NUM_OBSERVERS,
+                                           .observers_per_peer = flags & 16 ? 2 : 0,
+                                           .observer_bytes = 80,
+                                           .num_peers = 2,
+                                           .no_amplification_limit = flags & 32,
+                                           .opaque_oscore = (flags & 128) && (flags & 8),
+                                           .nstart = flags & 16 ? 1 : UINT16_MAX,
+                                           .no_reregister = flags & 64,
+                                           .contexts = &w.table,
+                                           .crypto = w.crypto,
+                                           .random = { whole_random, NULL } };
+    size_t size = nacre_endpoint_size(&config);
+    CHECK(size > 0);
+    CHECK(nacre_endpoint_init(&w.ep, fuzz_alloc(size), size, &config) == NACRE_OK);
+    w.renews = (flags & 128) && !(flags & 8);
+    if (w.renews) renewing_begin(&w.renewing, w.ep, &w.crypto, config.random, MAX_MESSAGE);
+    if (!(flags & 3)) return;
+    const nacre_transfer_config transfer = {
+        .endpoint = w.ep, .num_bodies = NUM_BODIES, .bodies_per_peer = 2, .max_body = 600
+    };
+    size = nacre_transfer_size(&transfer);
+    CHECK(nacre_transfer_init(&w.transfer, fuzz_alloc(size), size, &transfer) == NACRE_OK);
+    nacre_transfer_on_upload(w.transfer, whole_on_upload, NULL);
+    if (flags & 2) whole_make_site();
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* events: what the endpoint says, takes and sends; each event is of something that is open. */
+#include "world.h"
+
+static own *own_of(uint32_t exchange)
+{
+    for (size_t i = 0; i < NUM_OWN; i++)
+        if (w.own[i].exchange == exchange) return &w.own[i];
+    fuzz_failed("an event is of an exchange that is open", __FILE__, __LINE__);
+}
+
+static void forget_observer(nacre_exchange observer)
+{
+    for (size_t i = 0; i < NUM_OBSERVERS; i++) {
+        if (w.observers[i] != observer) continue;
+        w.observers[i] = 0;
+        return;
+    }
+    fuzz_failed("an observer ends once", __FILE__, __LINE__);
+}
+
+static void on_event(const nacre_event *e)
+{
+    own *mine;
+    switch (e->kind) {
+    case NACRE_EVENT_PERSIST: CHECK(!w.gone && e->context == &w.ctx); return;
+    case NACRE_EVENT_REDERIVED:
+        CHECK(w.renews && e->user == &w.renewing.ours && e->context == nacre_rederivation_context(&w.renewing.ours));
+        return;
+    case NACRE_EVENT_REQUEST:
+    case NACRE_EVENT_NOTIFY:
+    case NACRE_EVENT_OBSERVER_GONE:
+        if (w.site != NULL) {
+            const nacre_err err = nacre_site_respond(w.site, e);
+            CHECK(err != NACRE_ERR_BAD_ARGUMENT && err != NACRE_ERR_BUFFER_TOO_SMALL);
+        } else if (e->kind == NACRE_EVENT_OBSERVER_GONE) {
+            forget_observer(e->exchange);
+        } else {
+            CHECK(fuzz_well_formed(e->message.options));
+            whole_keep_open(e->exchange, false);
+        }
+        return;
+    case NACRE_EVENT_OVERSIZED: CHECK(e->oversized > MAX_MESSAGE && e->context == NULL); break;
+    default: break;
+    }
+    mine = own_of(w.transfer != NULL ? e->transfer_exchange.number : e->exchange);
+    CHECK(e->user == mine);
+    if (e->kind == NACRE_EVENT_OVERSIZED) return;
+    if (e->kind == NACRE_EVENT_NOTIFICATION) {
+        CHECK(mine->observes);
+        return;
+    }
+    CHECK((e->kind == NACRE_EVENT_FAILED) == (e->err != NACRE_OK));
+    mine->exchange = 0;
+}
+
+static bool next_event(nacre_event *e)
+{
+    return w.transfer != NULL ? nacre_transfer_next_event(w.transfer, e) : nacre_endpoint_next_event(w.ep, e);
+}
+
+void whole_pull(void)
+{
+    for (nacre_event e; next_event(&e);) on_event(&e);
+}
+
+void whole_transmit(size_t most)
+{
+    while (most-- > 0) {
+        nacre_outgoing out = { .buf = fuzz_room(MAX_MESSAGE) };
+        nacre_message m;
+        const size_t num = w.transfer != NULL ? nacre_transfer_transmit_many(w.transfer, &out, 1, w.now)
+                                              : nacre_endpoint_transmit_many(w.ep, &out, 1, w.now);
+        if (num == 0) break;
+        CHECK(nacre_message_parse(&m, out.bytes) == NACRE_OK);
+        const size_t at = w.num_sent < MAX_SENT ? w.num_sent++ : w.now % MAX_SENT;
+        w.sent[at] = fuzz_copy(out.bytes);
+        w.sent_to[at] = out.peer.bytes[1];
+    }
+    whole_pull();
+}
+
+void whole_receive(uint8_t from, nacre_bytes datagram)
+{
+    nacre_datagram in = { .peer = whole_address(from), .bytes = fuzz_copy(datagram) };
+    if (datagram.len > MAX_MESSAGE && w.random & 1) { /* as a driver with a small buffer gives it */
+        in.bytes = fuzz_copy(nacre_bytes_of(datagram.ptr, MAX_MESSAGE));
+        in.full_len = datagram.len;
+    }
+    whole_pull();
+    for (size_t i = 0; i < NUM_OPEN; i++)
+        if (!w.open[i].later) w.open[i].exchange = 0;
+    CHECK((w.transfer != NULL ? nacre_transfer_receive_many(w.transfer, &in, 1, w.now)
+                              : nacre_endpoint_receive_many(w.ep, &in, 1, w.now)) == 1);
+    whole_pull();
+}
