@@ -20,7 +20,7 @@ typedef struct scene {
     nacre_endpoint *ep;
     void *memory;
     pair *pairs; /* one for each observer; NULL: plain */
-    nacre_exchange *observers;
+    nacre_observer *observers;
     uint8_t (*rooms)[ROOM]; /* BURST of them */
     uint64_t now_ms;
     nacre_datagram acks[BURST]; /* of the CONs among them */
@@ -85,7 +85,7 @@ static void register_one(scene *s, size_t i, const nacre_crypto *crypto)
                                                                    NACRE_BUF(room), &get, NULL);
     bench_check(err == NACRE_OK && nacre_endpoint_receive_many(s->ep, &in, 1, s->now_ms) == 1 &&
                     nacre_endpoint_next_event(s->ep, &event) && event.kind == NACRE_EVENT_REQUEST &&
-                    nacre_endpoint_observe(s->ep, event.exchange, NULL, &s->observers[i]) == NACRE_OK,
+                    nacre_endpoint_observe(s->ep, &s->observers[i], event.exchange, NULL) == NACRE_OK,
                 "a registration");
     answer(s, event.exchange);
     bench_check(transmit(s) == 1, "an answer");

@@ -14,7 +14,7 @@
 enum { MAX_MESSAGE = 256, MAX_MADE = 64, MAX_SENT = 64, MAX_HEARD = 16, NUM_OWN = 4, MARK_LEN = 4 };
 
 typedef struct own_request {
-    nacre_exchange exchange; /* 0: free */
+    nacre_exchange exchange; /* none: free */
     bool protected, observes, is_ping;
     bool answered; /* the peer has made an answer */
     uint32_t answer_mark;
@@ -86,7 +86,7 @@ static uint32_t mark_of(nacre_bytes payload)
 static own_request *own_of(world *w, nacre_exchange exchange)
 {
     for (size_t i = 0; i < NUM_OWN; i++)
-        if (w->own[i].exchange == exchange) return &w->own[i];
+        if (nacre_exchange_equal(w->own[i].exchange, exchange)) return &w->own[i];
     fuzz_failed("an event is of an exchange that is open", __FILE__, __LINE__);
 }
 
@@ -217,7 +217,7 @@ static void peer_answer(world *w, fuzz_input *in)
         return;
     uint32_t mark = mark_of(plain.payload); /* our own requests carry the mark of their answer */
     for (size_t i = 0; i < NUM_OWN; i++)
-        if (w->own[i].exchange != 0 && w->own[i].answer_mark == mark) w->own[i].answered = true;
+        if (!nacre_exchange_is_none(w->own[i].exchange) && w->own[i].answer_mark == mark) w->own[i].answered = true;
     answer = (nacre_message){ .type = kind & 1   ? NACRE_ACK
                                       : kind & 2 ? NACRE_CON
                                                  : NACRE_NON,
@@ -324,7 +324,7 @@ static own_request *free_own(world *w)
 {
     own_request *own = NULL;
     for (size_t i = 0; i < NUM_OWN; i++)
-        if (w->own[i].exchange == 0) own = &w->own[i];
+        if (nacre_exchange_is_none(w->own[i].exchange)) own = &w->own[i];
     return own;
 }
 
@@ -332,7 +332,7 @@ static void ping(world *w, fuzz_input *in)
 {
     const nacre_address peer = address(w, fuzz_u8(in));
     own_request *own = free_own(w);
-    nacre_exchange exchange = 0;
+    nacre_exchange exchange;
     if (own == NULL) return;
     nacre_err err = nacre_endpoint_ping(w->ep, &exchange, &peer, NULL);
     CHECK(err == NACRE_OK || err == NACRE_ERR_BUSY || err == NACRE_ERR_UNSUPPORTED);
@@ -342,7 +342,7 @@ static void ping(world *w, fuzz_input *in)
 static void unobserve(world *w, fuzz_input *in)
 {
     own_request *own = &w->own[fuzz_u8(in) % NUM_OWN];
-    if (own->exchange == 0) return;
+    if (nacre_exchange_is_none(own->exchange)) return;
     nacre_err err = nacre_endpoint_unobserve(w->ep, own->exchange);
     CHECK(own->observes ? err == NACRE_OK || err == NACRE_ERR_STALE
                         : err == NACRE_ERR_BAD_ARGUMENT || err == NACRE_ERR_STALE);
@@ -357,7 +357,7 @@ static void ask(world *w, fuzz_input *in)
     uint32_t mark = w->next_own_mark++;
     bool is_protected = kind & 2;
     nacre_message m = { .type = kind & 1, .code = NACRE_GET, .payload = is_protected ? marked(mark) : NACRE_ABSENT };
-    nacre_exchange exchange = 0;
+    nacre_exchange exchange;
     const nacre_address peer = address(w, to);
     const nacre_request_options options = { .via_proxy = kind & 8, .timeout_ms = kind & 16 ? 500 : 0 };
     if (kind & 4) m.options = NACRE_ARRAY(observe);
@@ -372,9 +372,9 @@ static void ask(world *w, fuzz_input *in)
 static void cancel(world *w, fuzz_input *in)
 {
     own_request *own = &w->own[fuzz_u8(in) % NUM_OWN];
-    if (own->exchange == 0) return;
+    if (nacre_exchange_is_none(own->exchange)) return;
     pull(w);
-    if (own->exchange != 0) nacre_endpoint_cancel(w->ep, own->exchange);
+    if (!nacre_exchange_is_none(own->exchange)) nacre_endpoint_cancel(w->ep, own->exchange);
     *own = (own_request){ 0 };
 }
 

@@ -5,9 +5,9 @@
 static void observe(nacre_exchange exchange)
 {
     for (size_t i = 0; i < NUM_OBSERVERS; i++) {
-        if (w.observers[i] != 0) continue;
-        nacre_exchange observer = 0;
-        if (nacre_endpoint_observe(w.ep, exchange, NULL, &observer) == NACRE_OK) w.observers[i] = observer;
+        if (!nacre_observer_is_none(w.observers[i])) continue;
+        nacre_observer observer;
+        if (nacre_endpoint_observe(w.ep, &observer, exchange, NULL) == NACRE_OK) w.observers[i] = observer;
         return;
     }
 }
@@ -17,8 +17,8 @@ void whole_we_respond(void)
     static const uint8_t codes[] = { NACRE_CONTENT, NACRE_CONTENT, NACRE_CONTENT, NACRE_CHANGED, NACRE_NOT_FOUND, 0 };
     const uint8_t which = fuzz_u8(w.in), how = fuzz_u8(w.in);
     open_request *o = &w.open[which % NUM_OPEN];
-    for (size_t i = 0; i < NUM_OPEN && o->exchange == 0; i++) o = &w.open[i];
-    if (o->exchange == 0) return;
+    for (size_t i = 0; i < NUM_OPEN && nacre_exchange_is_none(o->exchange); i++) o = &w.open[i];
+    if (nacre_exchange_is_none(o->exchange)) return;
     if (how & 1 && w.site == NULL) observe(o->exchange);
     if (how & 2) {
         const nacre_err err = w.transfer != NULL ? nacre_transfer_defer_response(w.transfer, o->exchange)
@@ -56,15 +56,15 @@ void whole_resource_changes(void)
         nacre_site_changed(w.site, paths[which & 3]);
         return;
     }
-    nacre_exchange *observer = &w.observers[which % NUM_OBSERVERS];
-    if (*observer == 0) return;
+    nacre_observer *observer = &w.observers[which % NUM_OBSERVERS];
+    if (nacre_observer_is_none(*observer)) return;
     if (!(which & 128)) {
         nacre_endpoint_changed(w.ep, *observer);
         return;
     }
     whole_pull(); /* its end may be on its way */
-    if (*observer != 0) nacre_endpoint_drop_observer(w.ep, *observer);
-    *observer = 0;
+    if (!nacre_observer_is_none(*observer)) nacre_endpoint_drop_observer(w.ep, *observer);
+    *observer = NACRE_OBSERVER_NONE;
 }
 
 /* bits of `kind`: 1, 2 Observe; 4 NON; 8 in clear; 16 a source; 32 a sink; 64 room; 128 the largest body */
@@ -89,17 +89,17 @@ void whole_we_request(void)
     if (kind & 64) how.buf = NACRE_BUF(mine->buf);
     if (to & 32) how.block_size = 16;
     if (kind & 16) m.payload = NACRE_ABSENT;
-    nacre_exchange exchange = 0;
+    nacre_exchange exchange = NACRE_EXCHANGE_NONE;
     nacre_transfer_exchange whole = { 0 };
     const nacre_err err = w.transfer != NULL
                               ? nacre_transfer_request(w.transfer, &whole, &peer, context, &m, &how, mine)
                               : nacre_endpoint_request_with(w.ep, &exchange, &peer, context, &m, mine, &how.request);
-    if (w.transfer != NULL) exchange = whole.number;
-    CHECK((err == NACRE_OK) == (exchange != 0));
+    if (w.transfer != NULL) exchange.number = whole.number;
+    CHECK((err == NACRE_OK) == !nacre_exchange_is_none(exchange));
     if (err != NACRE_OK) return;
     uint64_t value = 1;
     const nacre_bytes option = nacre_option_find(m.options, NACRE_OPT_OBSERVE);
-    mine->exchange = exchange;
+    mine->exchange = exchange.number;
     mine->observes = !nacre_is_absent(option) && nacre_option_uint(option, &value) && value == 0;
 }
 
@@ -111,14 +111,14 @@ void whole_we_leave(void)
     if (which & 64) {
         const nacre_err err = w.transfer != NULL
                                   ? nacre_transfer_unobserve(w.transfer, (nacre_transfer_exchange){ mine->exchange })
-                                  : nacre_endpoint_unobserve(w.ep, mine->exchange);
+                                  : nacre_endpoint_unobserve(w.ep, (nacre_exchange){ mine->exchange });
         CHECK(err != NACRE_OK || mine->observes);
         return;
     }
     whole_pull(); /* it may have ended */
     if (mine->exchange == 0) return;
     if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ mine->exchange });
-    else nacre_endpoint_cancel(w.ep, mine->exchange);
+    else nacre_endpoint_cancel(w.ep, (nacre_exchange){ mine->exchange });
     mine->exchange = 0;
 }
 
@@ -135,7 +135,7 @@ void whole_ping_or_lose(void)
         if (w.own[i].exchange != 0) continue;
         nacre_exchange exchange;
         if (nacre_endpoint_ping(w.ep, &exchange, &peer, &w.own[i]) == NACRE_OK) {
-            w.own[i].exchange = exchange;
+            w.own[i].exchange = exchange.number;
             w.own[i].observes = false;
         }
         return;

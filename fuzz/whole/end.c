@@ -37,7 +37,7 @@ void whole_end(void)
     w.policy = 0;
     for (int round = 0; round < 40; round++) {
         for (size_t i = 0; i < NUM_OPEN; i++) {
-            if (w.open[i].exchange != 0) whole_ignore(w.open[i].exchange);
+            if (!nacre_exchange_is_none(w.open[i].exchange)) whole_ignore(w.open[i].exchange);
             w.open[i] = (open_request){ 0 };
         }
         whole_serve_store(0);
@@ -49,11 +49,11 @@ void whole_end(void)
         CHECK(w.own[i].exchange == 0 || (w.own[i].observes && w.ep->core.config.no_reregister));
         if (w.own[i].exchange == 0) continue;
         if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ w.own[i].exchange });
-        else nacre_endpoint_cancel(w.ep, w.own[i].exchange);
+        else nacre_endpoint_cancel(w.ep, (nacre_exchange){ w.own[i].exchange });
     }
     for (uint32_t i = 0; i < w.ep->observe.max; i++) { /* whoever observes and hears nothing stays */
         const nacre__observer *o = &w.ep->observe.observers[i];
-        if (o->state != NACRE__OBSERVER_FREE) nacre_endpoint_drop_observer(w.ep, o->number);
+        if (o->state != NACRE__OBSERVER_FREE) nacre_endpoint_drop_observer(w.ep, (nacre_observer){ o->number });
     }
     whole_transmit(SIZE_MAX);
     CHECK(whole_deadline() == UINT64_MAX);

@@ -2,18 +2,18 @@
 /* events: what the endpoint says, takes and sends; each event is of something that is open. */
 #include "world.h"
 
-static own *own_of(uint32_t exchange)
+static own *own_of(uint64_t exchange)
 {
     for (size_t i = 0; i < NUM_OWN; i++)
         if (w.own[i].exchange == exchange) return &w.own[i];
     fuzz_failed("an event is of an exchange that is open", __FILE__, __LINE__);
 }
 
-static void forget_observer(nacre_exchange observer)
+static void forget_observer(nacre_observer observer)
 {
     for (size_t i = 0; i < NUM_OBSERVERS; i++) {
-        if (w.observers[i] != observer) continue;
-        w.observers[i] = 0;
+        if (!nacre_observer_equal(w.observers[i], observer)) continue;
+        w.observers[i] = NACRE_OBSERVER_NONE;
         return;
     }
     fuzz_failed("an observer ends once", __FILE__, __LINE__);
@@ -34,7 +34,7 @@ static void on_event(const nacre_event *e)
             const nacre_err err = nacre_site_respond(w.site, e);
             CHECK(err != NACRE_ERR_BAD_ARGUMENT && err != NACRE_ERR_BUFFER_TOO_SMALL);
         } else if (e->kind == NACRE_EVENT_OBSERVER_GONE) {
-            forget_observer(e->exchange);
+            forget_observer(e->observer);
         } else {
             CHECK(fuzz_well_formed(e->message.options));
             whole_keep_open(e->exchange, false);
@@ -43,7 +43,7 @@ static void on_event(const nacre_event *e)
     case NACRE_EVENT_OVERSIZED: CHECK(e->oversized > MAX_MESSAGE && e->context == NULL); break;
     default: break;
     }
-    mine = own_of(w.transfer != NULL ? e->transfer_exchange.number : e->exchange);
+    mine = own_of(w.transfer != NULL ? e->transfer_exchange.number : e->exchange.number);
     CHECK(e->user == mine);
     if (e->kind == NACRE_EVENT_OVERSIZED) return;
     if (e->kind == NACRE_EVENT_NOTIFICATION) {
@@ -89,7 +89,7 @@ void whole_receive(uint8_t from, nacre_bytes datagram)
     }
     whole_pull();
     for (size_t i = 0; i < NUM_OPEN; i++)
-        if (!w.open[i].later) w.open[i].exchange = 0;
+        if (!w.open[i].later) w.open[i].exchange = NACRE_EXCHANGE_NONE;
     CHECK((w.transfer != NULL ? nacre_transfer_receive_many(w.transfer, &in, 1, w.now)
                               : nacre_endpoint_receive_many(w.ep, &in, 1, w.now)) == 1);
     whole_pull();

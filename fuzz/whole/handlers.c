@@ -65,9 +65,9 @@ void whole_ignore(nacre_exchange exchange)
 /* A handler that answers later may have been told no (all pushes are in use), which it does not hear. */
 static bool is_over(nacre_exchange exchange)
 {
-    if (nacre__exchange_kind(exchange) == NACRE__OF_SERVER_EXCHANGE)
-        return nacre__server_exchange_of(&w.ep->server_exchanges, exchange) == NULL;
-    return nacre__observer_of(&w.ep->observe, exchange) == NULL;
+    if (nacre__number_kind(exchange.number) == NACRE__OF_SERVER_EXCHANGE)
+        return nacre__server_exchange_of(&w.ep->server_exchanges, exchange.number) == NULL;
+    return nacre__observer_of(&w.ep->observe, exchange.number) == NULL;
 }
 
 void whole_keep_open(nacre_exchange exchange, bool later)
@@ -78,7 +78,7 @@ void whole_keep_open(nacre_exchange exchange, bool later)
         w.open[i] = (open_request){ 0 };
     }
     for (size_t i = 0; i < NUM_OPEN; i++) {
-        if (w.open[i].exchange != 0) continue;
+        if (!nacre_exchange_is_none(w.open[i].exchange)) continue;
         w.open[i] = (open_request){ exchange, later };
         return;
     }

@@ -14,7 +14,7 @@ enum { MAX_MESSAGE = 300, MAX_SENT = 24, MAX_MADE = 24, NUM_OWN = 6, NUM_OPEN = 
 enum { NUM_REQUESTS = 3, NUM_ANSWERS = 6, NUM_PUSHES = 3, NUM_OBSERVERS = 3, NUM_BODIES = 3, BIG = 2000 };
 
 typedef struct own {
-    nacre_exchange exchange; /* 0: free */
+    uint64_t exchange; /* the number of the exchange, or of the transfer's; 0: free */
     bool observes;
     uint8_t buf[BIG / 2];
 } own;
@@ -41,7 +41,7 @@ typedef struct whole_world {
     size_t num_sent, num_made;
     own own[NUM_OWN];
     open_request open[NUM_OPEN];
-    nacre_exchange observers[NUM_OBSERVERS];
+    nacre_observer observers[NUM_OBSERVERS];
     size_t num_uploads; /* under way */
     uint8_t policy;     /* of the site's handlers, and of sources and sinks */
     bool renews;

@@ -29,6 +29,7 @@
 #include <nacre/coap.h>
 #include <nacre/context.h>
 #include <nacre/crypto.h>
+#include <nacre/exchange.h>
 #include <nacre/oscore.h>
 
 #ifdef __cplusplus
@@ -150,16 +151,6 @@ NACRE_MUST_USE nacre_err nacre_endpoint_init(nacre_endpoint **ep, void *memory, 
 /* nacre_endpoint_wipe overwrites the endpoint's memory. Exchanges in flight end without an event. */
 void nacre_endpoint_wipe(nacre_endpoint *ep);
 
-/* The number of an exchange: a request sent, or one received and to be answered. Numbers are not reused soon; that of an
- * ended exchange is recognised (NACRE_ERR_STALE). 0 is never an exchange. */
-typedef uint32_t nacre_exchange;
-
-/* A request of a transfer (nacre/transfer.h), which takes several exchanges of its endpoint. A type of its own because the
- * numbers overlap. All zero is never one. */
-typedef struct nacre_transfer_exchange {
-    uint32_t number;
-} nacre_transfer_exchange;
-
 /* A datagram longer than the driver's buffer is passed too: `bytes` is its start, `full_len` its full length, or any length
  * above bytes.len where the system only reports truncation. 64 bytes are enough for its header and token. */
 typedef struct nacre_datagram {
@@ -192,8 +183,8 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_REQUEST =
         1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many, or call
                                 nacre_endpoint_defer_response before that */
-    NACRE_EVENT_RESPONSE, /* the response to a request sent; the exchange has ended */
-    NACRE_EVENT_FAILED,   /* a request sent ended without a response: `err` says why; the exchange has ended. With
+    NACRE_EVENT_RESPONSE,      /* the response to a request sent; the exchange has ended */
+    NACRE_EVENT_FAILED,        /* a request sent ended without a response: `err` says why; the exchange has ended. With
                                 NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 4.13, 5.03) and
                                 NACRE_ERR_NOT_PROTECTED (any other code) `message` is the unprotected response: a hint
                                 only. It ends a request that was transmitted once and not acknowledged. Otherwise the
@@ -204,12 +195,12 @@ typedef enum nacre_event_kind {
                                 NACRE_ERR_PROTECTION_INVALID is a timeout after responses that did not verify;
                                 NACRE_ERR_RESET of a protected request a timeout after a RST, which is unauthenticated
                                 (of a plain one it is the RST itself, RFC 7252 4.2) */
-    NACRE_EVENT_PERSIST,  /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
+    NACRE_EVENT_PERSIST,       /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
                                 nacre_endpoint_confirmed */
-    NACRE_EVENT_NOTIFY,   /* send the current state to an observer: answer `exchange`, the observer's number, as if its
-                           registration, `message`, had just arrived: nacre_endpoint_respond, _ignore (nothing now) or
+    NACRE_EVENT_NOTIFY,        /* send the current state to `observer`: answer `exchange` as if the registration,
+                           `message`, had just arrived: nacre_endpoint_respond, _ignore (nothing now) or
                            _defer_response, with the same deadlines. `context` protects the notification */
-    NACRE_EVENT_OBSERVER_GONE, /* the observation has ended, and its number with it. `err`: NACRE_OK (cancelled by the
+    NACRE_EVENT_OBSERVER_GONE, /* the observation has ended, and `observer` with it. `err`: NACRE_OK (cancelled by the
                                 client, ended by the last response, or its request was not answered), NACRE_ERR_STALE
                                 (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
                                 _NO_CONTEXT (nacre_endpoint_remove_context), _UNREACHABLE, _BUSY (evicted: plain, and
@@ -227,8 +218,10 @@ typedef enum nacre_event_kind {
 typedef struct nacre_event {
     nacre_event_kind kind;
     nacre_err err;
-    nacre_exchange exchange; /* the endpoint's; 0: it belongs to a transfer: */
-    nacre_transfer_exchange transfer_exchange;
+    /* the one that the event belongs to; the others are none. NOTIFY has an exchange and an observer */
+    nacre_exchange exchange;                   /* of the endpoint */
+    nacre_observer observer;                   /* NOTIFY, OBSERVER_GONE */
+    nacre_transfer_exchange transfer_exchange; /* RESPONSE, FAILED and NOTIFICATION of a transfer */
     nacre_context *context; /* REQUEST, RESPONSE, NOTIFICATION: verified the message; NULL: not protected.
                                FAILED: NULL */
     nacre_address peer;
@@ -307,7 +300,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange 
                                              void *user);
 
 /* nacre_endpoint_give_up ends a client exchange as if it had timed out: FAILED, with the last unauthenticated hint if there
- * was one. Other numbers are ignored. */
+ * was one. Others are ignored. */
 void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_cancel ends a client exchange without an event; a late response gets RST or is dropped. */
@@ -349,7 +342,7 @@ bool nacre_endpoint_fits(nacre_endpoint *ep, nacre_exchange exchange, const nacr
 void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* nacre_endpoint_defer_response keeps a REQUEST or NOTIFY open beyond the next receive_many: nacre_endpoint_respond and
- * _ignore take the same number at any time from now on. One of them must be called, because the exchange holds one of
+ * _ignore take the same exchange at any time from now on. One of them must be called, because the exchange holds one of
  * num_transmissions and one of num_server_exchanges until then; configure more of the latter. The event's message is still
  * only valid until the next receive_many. A CON request gets an empty ACK if there is no response after ack_delay_ms; the
  * response is then a separate CON, retransmitted until acknowledged (RFC 7252 5.2.2).
@@ -358,7 +351,7 @@ void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange);
 NACRE_MUST_USE nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange exchange);
 
 /* ---- Observe server (RFC 7641, RFC 8613 4.1.3.5) --------------------------------------------------------------------
- * A GET or FETCH with Observe 0 that the application takes as a registration becomes an observer with a number of its own.
+ * A GET or FETCH with Observe 0 that the application takes as a registration becomes an observer.
  * The endpoint then adds Observe to the 2.xx response of that request, replacing any it has, and to each notification.
  *  - Each NOTIFY event asks for the current state; changes in between are not queued, and one notification per observer is in
  *    flight. How often to notify is up to the application (RFC 7641 4.5.1). No-Response of a registration is ignored.
@@ -384,16 +377,16 @@ NACRE_MUST_USE nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre
  * NACRE_ERR_TOO_LONG      the request is longer than observer_bytes: answer without observing
  * NACRE_ERR_BAD_ARGUMENT  the request has no Observe 0, is no GET or FETCH, or is already registered
  * NACRE_ERR_STALE         no such request, or nacre_endpoint_defer_response came first */
-NACRE_MUST_USE nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange exchange, void *user,
-                                                nacre_exchange *observer);
+NACRE_MUST_USE nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_observer *observer, nacre_exchange exchange,
+                                                void *user);
 
 /* nacre_endpoint_changed: the observed resource has changed. The NOTIFY event comes when a transmission is free and the
- * previous notification is settled. The number of an ended observer is ignored. */
-void nacre_endpoint_changed(nacre_endpoint *ep, nacre_exchange observer);
+ * previous notification is settled. An ended observer is ignored. */
+void nacre_endpoint_changed(nacre_endpoint *ep, nacre_observer observer);
 
 /* nacre_endpoint_drop_observer removes an observer without a message or an event. To inform the client, answer its NOTIFY
  * with an error instead. */
-void nacre_endpoint_drop_observer(nacre_endpoint *ep, nacre_exchange observer);
+void nacre_endpoint_drop_observer(nacre_endpoint *ep, nacre_observer observer);
 
 /* nacre_endpoint_confirmed: the store served a PERSIST event; waiting messages continue. With `err` other than NACRE_OK the
  * store failed: messages that need only durable state continue, the others end:

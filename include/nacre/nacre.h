@@ -13,6 +13,7 @@
 #include <nacre/rederivation.h>
 #include <nacre/store.h>
 #include <nacre/credentials.h>
+#include <nacre/exchange.h>
 #include <nacre/endpoint.h>
 #include <nacre/stream.h>
 #include <nacre/transfer.h>

@@ -69,7 +69,7 @@ struct nacre_rederivation {
     nacre_context *current; /* `first`, or in `own`; NULL: none */
     nacre_rederive_client client;
     nacre_rederive_server offers;
-    nacre_exchange leader; /* the request that carries the procedure; 0: not in progress */
+    nacre_exchange leader; /* the request that carries the procedure; none: not in progress */
     uint64_t pace;
     nacre_address peer;
     bool has_news;

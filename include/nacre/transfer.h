@@ -106,7 +106,7 @@ void nacre_transfer_expire(nacre_transfer *transfer, uint64_t now_ms);
  *                    to a new request, the transfer sends the part. `user` is that of the sink for an upload in pieces,
  *                    whose payload is empty; otherwise NULL
  * NOTIFY             respond with nacre_transfer_respond: the client fetches later blocks as of any response
- * RESPONSE, FAILED   `transfer_exchange` and `user` are those of nacre_transfer_request, `exchange` is 0. A body in several
+ * RESPONSE, FAILED   `transfer_exchange` and `user` are those of nacre_transfer_request, `exchange` is none. A body in several
  *                    blocks is in the request's buffer, or went to its sink (the payload is then empty); the options are
  *                    those of the first block, without Block1 and Block2
  * NOTIFICATION       as RESPONSE, but the exchange continues. A body in several blocks is fetched first, unless a newer

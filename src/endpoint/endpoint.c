@@ -10,7 +10,7 @@
 /* ---- Configuration and memory ------------------------------------------------------------------------------------- */
 
 enum {
-    MAX_OBSERVERS = 1 << 20,    /* leaves enough bits of an exchange number for generations */
+    MAX_OBSERVERS = 1 << 20,    /* a bound far above what one thread serves */
     MAX_UNFRAGMENTED = 1 << 20, /* the largest body in blocks of 16 bytes: no limit makes sense above it */
 };
 
@@ -244,7 +244,7 @@ static void client_event(nacre_endpoint *ep, nacre__client_exchange *exchange, n
                 : exchange->is_ping       ? NACRE_EVENT_PONG
                                           : NACRE_EVENT_RESPONSE,
         .err = exchange->err,
-        .exchange = exchange->number,
+        .exchange = { exchange->number },
         .context = exchange->err == NACRE_OK ? exchange->context : NULL, /* set only if it verified the response */
         .peer = exchange->peer,
         .message = exchange->message,
@@ -274,7 +274,7 @@ static void server_event(nacre_endpoint *ep, nacre__server_exchange *exchange, n
     if (exchange->seen & NACRE__SEEN(NACRE_OPT_OBSERVE)) nacre__observer_cancel(&ep->observe, exchange);
     event->kind = NACRE_EVENT_REQUEST; /* field by field: clearing it all first would take longer */
     event->err = NACRE_OK;
-    event->exchange = exchange->number;
+    event->exchange.number = exchange->number;
     event->context = exchange->context;
     event->peer = exchange->record->peer;
     event->message = exchange->message;

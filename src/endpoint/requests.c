@@ -2,7 +2,7 @@
 /* requests: the application's calls on requests that it sends. */
 #include "endpoint/endpoint_struct.h"
 
-nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *number, const nacre_address *peer,
+nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *handle, const nacre_address *peer,
                                       nacre_context *context, const nacre_message *plain, void *user,
                                       const nacre_request_options *options)
 {
@@ -20,40 +20,40 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *number
     if (exchange->limit != 0) ep->client_exchanges.num_unlimited++;
     nacre__observation_init(exchange, plain);
     nacre__client_exchange_queue(&ep->client_exchanges, exchange);
-    *number = exchange->number;
+    handle->number = exchange->number;
     return NACRE_OK;
 }
 
-nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *number, const nacre_address *peer,
+nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *handle, const nacre_address *peer,
                                  nacre_context *context, const nacre_message *plain, void *user)
 {
-    return nacre_endpoint_request_with(ep, number, peer, context, plain, user, NULL);
+    return nacre_endpoint_request_with(ep, handle, peer, context, plain, user, NULL);
 }
 
-nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *number, const nacre_address *peer, void *user)
+nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *handle, const nacre_address *peer, void *user)
 {
     nacre__client_exchange *exchange;
     const nacre_err err = nacre__client_exchange_start_ping(&ep->client_exchanges, &exchange, peer, user);
-    if (err == NACRE_OK) *number = exchange->number;
+    if (err == NACRE_OK) handle->number = exchange->number;
     return err;
 }
 
-void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange exchange)
+void nacre_endpoint_cancel(nacre_endpoint *ep, nacre_exchange handle)
 {
-    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, exchange);
+    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, handle.number);
     if (found != NULL) nacre__client_exchange_cancel(&ep->client_exchanges, found);
 }
 
-void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange exchange)
+void nacre_endpoint_give_up(nacre_endpoint *ep, nacre_exchange handle)
 {
-    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, exchange);
+    nacre__client_exchange *found = nacre__client_exchange_of(&ep->client_exchanges, handle.number);
     if (found != NULL && found->state != NACRE__CLIENT_ENDED)
         nacre__client_exchange_give_up(&ep->client_exchanges, found);
 }
 
-nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange number)
+nacre_err nacre_endpoint_unobserve(nacre_endpoint *ep, nacre_exchange handle)
 {
-    nacre__client_exchange *exchange = nacre__client_exchange_of(&ep->client_exchanges, number);
+    nacre__client_exchange *exchange = nacre__client_exchange_of(&ep->client_exchanges, handle.number);
     if (exchange == NULL || exchange->state == NACRE__CLIENT_ENDED) return NACRE_ERR_STALE;
     return nacre__observation_leave(&ep->client_exchanges, exchange);
 }

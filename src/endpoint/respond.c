@@ -43,61 +43,63 @@ static nacre_err respond_to(nacre_endpoint *ep, nacre__server_exchange *exchange
     return err;
 }
 
-nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange number, const nacre_message *plain)
+nacre_err nacre_endpoint_respond(nacre_endpoint *ep, nacre_exchange handle, const nacre_message *plain)
 {
-    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, number);
-    if (exchange == NULL && nacre__observer_of(&ep->observe, number) == NULL) return NACRE_ERR_STALE;
+    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, handle.number);
+    if (exchange == NULL && nacre__observer_of(&ep->observe, handle.number) == NULL) return NACRE_ERR_STALE;
     if (!nacre__response_may_be_said(&ep->server_exchanges, plain)) return NACRE_ERR_BAD_ARGUMENT;
-    if (exchange == NULL) return nacre__observer_respond(&ep->observe, number, plain);
+    if (exchange == NULL) return nacre__observer_respond(&ep->observe, handle.number, plain);
     if (!nacre__response_is_unwanted(exchange, plain->code)) return respond_to(ep, exchange, plain);
-    nacre_endpoint_ignore(ep, number);
+    nacre_endpoint_ignore(ep, handle);
     return NACRE_OK;
 }
 
-void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange exchange)
+void nacre_endpoint_ignore(nacre_endpoint *ep, nacre_exchange handle)
 {
-    if (nacre__exchange_kind(exchange) == NACRE__OF_OBSERVER) {
-        nacre__observer_ignore(&ep->observe, exchange);
+    if (nacre__number_kind(handle.number) == NACRE__OF_OBSERVER) {
+        nacre__observer_ignore(&ep->observe, handle.number);
         return;
     }
-    nacre__server_exchange *found = nacre__server_exchange_of(&ep->server_exchanges, exchange);
+    nacre__server_exchange *found = nacre__server_exchange_of(&ep->server_exchanges, handle.number);
     if (found == NULL) return;
     if (found->acked) nacre__response_known_only(&ep->server_exchanges, found);
     else nacre__response_empty(&ep->server_exchanges, found);
 }
 
-bool nacre_endpoint_fits(nacre_endpoint *ep, nacre_exchange number, const nacre_message *plain)
+bool nacre_endpoint_fits(nacre_endpoint *ep, nacre_exchange handle, const nacre_message *plain)
 {
-    const nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, number);
-    const nacre__observer *o = exchange == NULL ? nacre__observer_of(&ep->observe, number) : NULL;
+    const nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, handle.number);
+    const nacre__observer *o = exchange == NULL ? nacre__observer_of(&ep->observe, handle.number) : NULL;
     const size_t extra = nacre__is_slice(plain) ? NACRE__ECHO_OPTION : 0;
     if (o != NULL) return !nacre__observer_exceeds(&ep->observe, o, plain, extra);
     return exchange == NULL || !nacre__server_exchange_exceeds(&ep->server_exchanges, exchange, plain, extra) ||
            nacre__server_exchange_knows_echo(&ep->server_exchanges, exchange);
 }
 
-nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange number)
+nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre_exchange handle)
 {
-    if (nacre__exchange_kind(number) == NACRE__OF_OBSERVER) return nacre__observer_defer(&ep->observe, number);
-    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, number);
+    if (nacre__number_kind(handle.number) == NACRE__OF_OBSERVER)
+        return nacre__observer_defer(&ep->observe, handle.number);
+    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, handle.number);
     return exchange != NULL ? nacre__separate_defer(&ep->server_exchanges, exchange) : NACRE_ERR_STALE;
 }
 
 /* ---- Observers ----------------------------------------------------------------------------------------------------- */
 
-nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_exchange number, void *user, nacre_exchange *observer)
+nacre_err nacre_endpoint_observe(nacre_endpoint *ep, nacre_observer *observer, nacre_exchange handle, void *user)
 {
-    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, number);
-    return exchange != NULL ? nacre__observer_register(&ep->observe, exchange, user, observer) : NACRE_ERR_STALE;
+    nacre__server_exchange *exchange = nacre__server_exchange_of(&ep->server_exchanges, handle.number);
+    return exchange != NULL ? nacre__observer_register(&ep->observe, exchange, user, &observer->number)
+                            : NACRE_ERR_STALE;
 }
 
-void nacre_endpoint_changed(nacre_endpoint *ep, nacre_exchange observer)
+void nacre_endpoint_changed(nacre_endpoint *ep, nacre_observer observer)
 {
-    nacre__observer *o = nacre__observer_of(&ep->observe, observer);
+    nacre__observer *o = nacre__observer_of(&ep->observe, observer.number);
     if (o != NULL) nacre__observer_changed(&ep->observe, o);
 }
 
-void nacre_endpoint_drop_observer(nacre_endpoint *ep, nacre_exchange observer)
+void nacre_endpoint_drop_observer(nacre_endpoint *ep, nacre_observer observer)
 {
-    nacre__observer_release(&ep->observe, observer);
+    nacre__observer_release(&ep->observe, observer.number);
 }

@@ -7,7 +7,7 @@
 
 /* One observation of a path. */
 typedef struct nacre__observed_path {
-    nacre_exchange observer;               /* 0: free */
+    nacre_observer observer;               /* none: free */
     uint64_t path;                         /* hash of the path; a collision only causes a spurious notification */
     void (*unobserved)(void *observation); /* the response's */
     void *observation;

@@ -13,9 +13,9 @@
 static nacre__server_request *find_request(nacre_transfer *t, nacre_exchange exchange)
 {
     for (uint32_t i = t->num_requests; i-- > 0;)
-        if (t->requests[i].event.exchange == exchange) return &t->requests[i];
+        if (nacre_exchange_equal(t->requests[i].event.exchange, exchange)) return &t->requests[i];
     for (uint32_t i = 0; i < t->num_deferred; i++)
-        if (t->deferred[i].event.exchange == exchange) return &t->deferred[i];
+        if (nacre_exchange_equal(t->deferred[i].event.exchange, exchange)) return &t->deferred[i];
     return NULL;
 }
 
@@ -38,10 +38,12 @@ static uint64_t payload_hash_of(const nacre_transfer *t, const nacre__server_req
 }
 
 /* Drops the pending NOTIFY of an observer that is gone; the endpoint reports its end in no other way. */
-void nacre__forget_observer(nacre_transfer *t, nacre_exchange observer)
+void nacre__forget_observer(nacre_transfer *t, nacre_observer observer)
 {
-    nacre__server_request *request = find_request(t, observer);
-    if (request != NULL) forget(t, request);
+    for (uint32_t i = t->num_requests; i-- > 0;)
+        if (nacre_observer_equal(t->requests[i].event.observer, observer)) forget(t, &t->requests[i]);
+    for (uint32_t i = t->num_deferred; i-- > 0;)
+        if (nacre_observer_equal(t->deferred[i].event.observer, observer)) forget(t, &t->deferred[i]);
 }
 
 /* Drops deferred requests whose endpoint exchange has ended (observer dropped, context or connection removed) before the

@@ -29,9 +29,8 @@ static nacre__client_transfer *free_client(nacre_transfer *t)
 
 static nacre_transfer_exchange new_exchange(const nacre_transfer *t, nacre__client_transfer *client)
 {
-    client->generation = (client->generation + 1) & (UINT32_MAX >> t->index_bits);
-    if (client->generation == 0) client->generation = 1;
-    return (nacre_transfer_exchange){ client->generation << t->index_bits | index_of(t, client) };
+    if (++client->generation == 0) client->generation = 1;
+    return (nacre_transfer_exchange){ (uint64_t)client->generation << 32 | index_of(t, client) };
 }
 
 static nacre_err check_options(nacre_bytes options)
@@ -103,16 +102,16 @@ nacre_err nacre_transfer_request(nacre_transfer *t, nacre_transfer_exchange *exc
 
 static nacre__client_transfer *find(nacre_transfer *t, nacre_transfer_exchange exchange)
 {
-    const uint32_t index = exchange.number & ((UINT32_C(1) << t->index_bits) - 1);
-    if (exchange.number == 0 || index >= t->config.num_client_exchanges) return NULL;
+    const uint32_t index = (uint32_t)exchange.number;
+    if (nacre_transfer_exchange_is_none(exchange) || index >= t->config.num_client_exchanges) return NULL;
     nacre__client_transfer *client = &t->clients[index];
-    return client->exchange.number == exchange.number && is_open(client) ? client : NULL;
+    return nacre_transfer_exchange_equal(client->exchange, exchange) && is_open(client) ? client : NULL;
 }
 
 void nacre_transfer_give_up(nacre_transfer *t, nacre_transfer_exchange exchange)
 {
     const nacre__client_transfer *client = find(t, exchange);
-    if (client != NULL && client->current != 0) nacre_endpoint_give_up(t->ep, client->current);
+    if (client != NULL && !nacre_exchange_is_none(client->current)) nacre_endpoint_give_up(t->ep, client->current);
 }
 
 void nacre_transfer_cancel(nacre_transfer *t, nacre_transfer_exchange exchange)
@@ -120,7 +119,7 @@ void nacre_transfer_cancel(nacre_transfer *t, nacre_transfer_exchange exchange)
     nacre__client_transfer *client = find(t, exchange);
     if (client == NULL) return;
     nacre__client_transfer_stop(t, client);
-    if (client->observation != 0) nacre_endpoint_cancel(t->ep, client->observation);
+    if (!nacre_exchange_is_none(client->observation)) nacre_endpoint_cancel(t->ep, client->observation);
     client->state = NACRE__TRANSFER_ENDED;
 }
 
@@ -135,7 +134,8 @@ static bool asks_to_observe(const nacre__client_transfer *client)
 /* The response had no Observe and its blocks are being fetched: the transfer ends by itself. */
 static bool is_left_already(const nacre__client_transfer *client)
 {
-    return client->state == NACRE__TRANSFER_FETCHING && client->observation == 0 && asks_to_observe(client);
+    return client->state == NACRE__TRANSFER_FETCHING && nacre_exchange_is_none(client->observation) &&
+           asks_to_observe(client);
 }
 
 /* The registration waits and was not sent: removes Observe from it, so that the server never registers it. */
@@ -158,10 +158,11 @@ nacre_err nacre_transfer_unobserve(nacre_transfer *t, nacre_transfer_exchange ex
     nacre__client_transfer *client = find(t, exchange);
     if (client == NULL) return NACRE_ERR_STALE;
     if (is_left_already(client)) return NACRE_OK;
-    if (client->waiting && client->observation == 0) return leave_before_it_goes(t, client);
-    const nacre_exchange registration = client->observation != 0 ? client->observation : client->current;
+    if (client->waiting && nacre_exchange_is_none(client->observation)) return leave_before_it_goes(t, client);
+    const nacre_exchange registration =
+        !nacre_exchange_is_none(client->observation) ? client->observation : client->current;
     const nacre_err err = nacre_endpoint_unobserve(t->ep, registration);
-    if (err != NACRE_OK || client->observation == 0) return err;
+    if (err != NACRE_OK || nacre_exchange_is_none(client->observation)) return err;
     nacre__client_transfer_stop(t, client);
     client->state = NACRE__TRANSFER_OBSERVING;
     client->notified = false;

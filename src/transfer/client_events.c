@@ -47,7 +47,7 @@ static bool take_notification(nacre_transfer *t, nacre__client_transfer *client,
 static void end_observation(nacre_transfer *t, nacre__client_transfer *client)
 {
     nacre__client_transfer_stop(t, client);
-    client->observation = 0;
+    client->observation = NACRE_EXCHANGE_NONE;
     client->notified = false;
     client->state = NACRE__TRANSFER_SENDING;
     client->received = 0;
@@ -69,8 +69,9 @@ bool nacre__client_transfer_event(nacre_transfer *t, nacre_event *event)
         return true;
     }
     if (event->kind == NACRE_EVENT_NOTIFICATION) return take_notification(t, client, event);
-    if (client->observation != 0 && client->observation == event->exchange) end_observation(t, client);
-    client->current = 0;
+    if (!nacre_exchange_is_none(client->observation) && nacre_exchange_equal(client->observation, event->exchange))
+        end_observation(t, client);
+    client->current = NACRE_EXCHANGE_NONE;
     if (event->kind == NACRE_EVENT_FAILED) return nacre__client_transfer_end(t, client, event);
     if (client->state == NACRE__TRANSFER_FETCHING) return nacre__block2_client_take(t, client, event);
     return nacre__block1_client_take(t, client, event);

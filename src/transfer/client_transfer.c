@@ -15,14 +15,15 @@ void nacre__client_transfer_set_waiting(nacre_transfer *t, nacre__client_transfe
 void nacre__client_transfer_stop(nacre_transfer *t, nacre__client_transfer *client)
 {
     nacre__client_transfer_set_waiting(t, client, false);
-    if (client->current != 0 && client->current != client->observation) nacre_endpoint_cancel(t->ep, client->current);
-    client->current = 0;
+    if (!nacre_exchange_is_none(client->current) && !nacre_exchange_equal(client->current, client->observation))
+        nacre_endpoint_cancel(t->ep, client->current);
+    client->current = NACRE_EXCHANGE_NONE;
 }
 
 /* The event becomes the transfer's. */
 void nacre__client_transfer_name(const nacre__client_transfer *client, nacre_event *event)
 {
-    event->exchange = 0;
+    event->exchange = NACRE_EXCHANGE_NONE;
     event->transfer_exchange = client->exchange;
     event->user = client->user;
 }
@@ -32,7 +33,7 @@ bool nacre__client_transfer_end(nacre_transfer *t, nacre__client_transfer *clien
 {
     nacre__client_transfer_name(client, event);
     nacre__client_transfer_set_waiting(t, client, false);
-    client->current = 0;
+    client->current = NACRE_EXCHANGE_NONE;
     client->state = client->notified ? NACRE__TRANSFER_OBSERVING : NACRE__TRANSFER_ENDED;
     if (client->notified) event->kind = NACRE_EVENT_NOTIFICATION;
     client->notified = false;

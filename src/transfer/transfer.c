@@ -71,7 +71,6 @@ static bool plan(nacre_transfer *t, const nacre_transfer_config *config)
     t->max_message = below->max_message;
     t->max_requests = 2 * (uint32_t)below->burst; /* those of a burst, and those released by a persist */
     t->max_deferred = below->num_transmissions;
-    for (t->index_bits = 1; t->config.num_client_exchanges > UINT32_C(1) << t->index_bits;) t->index_bits++;
     return true;
 }
 
@@ -322,7 +321,7 @@ bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)
         case NACRE_EVENT_OVERSIZED:
             if (nacre__client_transfer_event(t, event)) return true;
             break;
-        case NACRE_EVENT_OBSERVER_GONE: nacre__forget_observer(t, event->exchange); return true;
+        case NACRE_EVENT_OBSERVER_GONE: nacre__forget_observer(t, event->observer); return true;
         default: return true;
         }
     }

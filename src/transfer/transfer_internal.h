@@ -38,8 +38,8 @@ typedef enum nacre__client_transfer_state {
 typedef struct nacre__client_transfer {
     nacre__client_transfer_state state;
     nacre_transfer_exchange exchange; /* the application's handle */
-    nacre_exchange current;           /* endpoint exchange of the message in flight; 0: none */
-    nacre_exchange observation;       /* endpoint exchange of a notified registration; 0: none */
+    nacre_exchange current;           /* endpoint exchange of the message in flight, or none */
+    nacre_exchange observation;       /* endpoint exchange of a notified registration, or none */
     bool notified;                    /* the body being fetched is a notification's */
     bool waiting;                     /* the next message waits for a free endpoint exchange */
     bool is_lost;                     /* … and its context or rederivation was removed */
@@ -133,7 +133,6 @@ struct nacre_transfer {
 
     nacre__client_transfer *clients;
     uint32_t next_client, num_waiting;
-    uint32_t index_bits;
     uint64_t next_tag;
 
     nacre__server_request *requests; /* max_requests + 1: a new one is built after the last */
@@ -202,6 +201,6 @@ bool nacre__block1_server_take(nacre_transfer *t, nacre__server_request *request
 void nacre__respond_code(nacre_transfer *t, const nacre__server_request *request, uint8_t code, const char *text,
                          uint64_t size1);
 bool nacre__respond_from_cache(nacre_transfer *t, const nacre__server_request *request);
-void nacre__forget_observer(nacre_transfer *t, nacre_exchange observer);
+void nacre__forget_observer(nacre_transfer *t, nacre_observer observer);
 
 #endif

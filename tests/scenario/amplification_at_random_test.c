@@ -46,7 +46,7 @@ static struct {
         bool is_later;
     } open[OPEN];
     size_t num_open;
-    nacre_exchange observers[OPEN];
+    nacre_observer observers[OPEN];
     size_t num_observers;
     uint16_t heard[PEERS][OPEN]; /* message IDs of the server */
     uint8_t echo[16];            /* the last that the honest peer saw */
@@ -203,7 +203,7 @@ static void decide(nacre_exchange exchange)
 static void events(void)
 {
     for (nacre_event event; party_next_event(w.server, &event);) {
-        nacre_exchange observer;
+        nacre_observer observer;
         switch (event.kind) {
         case NACRE_EVENT_PERSIST:
             if (may(80)) serve_store(event.context);
@@ -211,14 +211,15 @@ static void events(void)
             break;
         case NACRE_EVENT_REQUEST:
             if (may(90) && w.num_observers < OPEN &&
-                nacre_endpoint_observe(w.server->ep, event.exchange, NULL, &observer) == NACRE_OK)
+                nacre_endpoint_observe(w.server->ep, &observer, event.exchange, NULL) == NACRE_OK)
                 w.observers[w.num_observers++] = observer;
             decide(event.exchange);
             break;
         case NACRE_EVENT_NOTIFY: decide(event.exchange); break;
         case NACRE_EVENT_OBSERVER_GONE:
             for (size_t i = 0; i < w.num_observers; i++)
-                if (w.observers[i] == event.exchange) w.observers[i] = w.observers[--w.num_observers];
+                if (nacre_observer_equal(w.observers[i], event.observer))
+                    w.observers[i] = w.observers[--w.num_observers];
             break;
         default: break;
         }

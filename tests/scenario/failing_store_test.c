@@ -187,15 +187,15 @@ static void one_number_answers_one_request(void **state)
     const nacre_event first = recovered_request(&r);
     const nacre_request_id first_id = r.id;
     respond_text(&world.server, first.exchange, "first");
-    const nacre_exchange observer = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, NULL, -1), 0).exchange;
-    nacre_exchange number;
-    assert_int_equal(nacre_endpoint_observe(world.server.ep, observer, NULL, &number), NACRE_OK);
-    respond_text(&world.server, observer, "registered"); /* with the request's nonce */
+    const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, NULL, -1), 0).exchange;
+    nacre_observer observer;
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, exchange, NULL), NACRE_OK);
+    respond_text(&world.server, exchange, "registered"); /* with the request's nonce */
     (void)raw_take(&r, &d, 0);
     assert_payload(raw_read(&r, &d), "registered");
-    nacre_endpoint_changed(world.server.ep, number);
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, number);
-    respond_text(&world.server, number, "notified"); /* waits beside the first answer */
+    nacre_endpoint_changed(world.server.ep, observer);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
+    respond_text(&world.server, notification_of(observer), "notified"); /* waits beside the first answer */
     nacre_context_confirm_reserved(world.theirs, 2);
     fails();
     (void)raw_take(&r, &d, 0);
@@ -205,7 +205,7 @@ static void one_number_answers_one_request(void **state)
     fails();
     expect_quiet(&world.server, 0);
     works();
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, number);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
     pair_close(&world);
 }
 

@@ -14,7 +14,8 @@ static struct {
     pair pair;
     uint64_t now;
     nacre_transfer_exchange asked[EXCHANGES + 1];
-    nacre_exchange later, observer;
+    nacre_exchange later;
+    nacre_observer observer;
     unsigned ends[EXCHANGES + 1];
     bool answered_last;
     enum what what;
@@ -84,7 +85,7 @@ static void on_server(const nacre_event *event)
 {
     const nacre_bytes path = nacre_option_find(event->message.options, NACRE_OPT_URI_PATH);
     if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
-        w.observer = 0;
+        w.observer = NACRE_OBSERVER_NONE;
         return;
     }
     if (event->kind == NACRE_EVENT_REQUEST && nacre_bytes_equal(path, NACRE_STR("l"))) {
@@ -92,8 +93,9 @@ static void on_server(const nacre_event *event)
         w.later = event->exchange;
         return;
     }
-    if (event->kind == NACRE_EVENT_REQUEST && nacre_bytes_equal(path, NACRE_STR("o")) && w.observer == 0)
-        (void)!nacre_endpoint_observe(w.pair.server.ep, event->exchange, NULL, &w.observer);
+    if (event->kind == NACRE_EVENT_REQUEST && nacre_bytes_equal(path, NACRE_STR("o")) &&
+        nacre_observer_is_none(w.observer))
+        (void)!nacre_endpoint_observe(w.pair.server.ep, &w.observer, event->exchange, NULL);
     answer(event);
 }
 
@@ -164,7 +166,7 @@ static void tell_the_story(void)
     ask(2, NACRE_GET, "s");
     ask(3, NACRE_GET, "l");
     pass(500);
-    if (w.later != 0) {
+    if (!nacre_exchange_is_none(w.later)) {
         const nacre_message late = { .code = NACRE_CONTENT, .payload = NACRE_STR("late") };
         if (nacre_transfer_respond(w.pair.server.transfer, w.later, &late, NULL) != NACRE_OK)
             nacre_transfer_ignore(w.pair.server.transfer, w.later);
@@ -172,7 +174,7 @@ static void tell_the_story(void)
     carry_all();
     ask(4, NACRE_GET, "o");
     for (int i = 0; i < 3; i++) {
-        if (w.observer != 0) nacre_endpoint_changed(w.pair.server.ep, w.observer);
+        if (!nacre_observer_is_none(w.observer)) nacre_endpoint_changed(w.pair.server.ep, w.observer);
         carry_all();
     }
     const nacre_err err = nacre_transfer_unobserve(w.pair.client.transfer, w.asked[4]);
@@ -203,7 +205,7 @@ static bool one_telling(enum what what, unsigned long countdown)
     pass(1000);
     assert_int_equal(w.ends[EXCHANGES], 1);
     assert_true(w.answered_last);
-    if (w.observer != 0) nacre_endpoint_drop_observer(w.pair.server.ep, w.observer);
+    if (!nacre_observer_is_none(w.observer)) nacre_endpoint_drop_observer(w.pair.server.ep, w.observer);
     for (int i = 0; i < 10; i++) pass(100000);
     assert_places_are_back(&w.pair.client);
     assert_places_are_back(&w.pair.server);

@@ -28,7 +28,8 @@ static struct {
     pair pair;
     uint64_t now;
     nacre_transfer_exchange asked;
-    nacre_exchange waiting, observer;
+    nacre_exchange waiting;
+    nacre_observer observer;
     unsigned ends, notifications;
     sort sort;
 } w;
@@ -44,7 +45,7 @@ static void on_server(const nacre_event *event)
         return;
     }
     if (event->kind == NACRE_EVENT_REQUEST && w.sort == OBSERVED) { /* Observe 1 is none */
-        const nacre_err err = nacre_endpoint_observe(w.pair.server.ep, event->exchange, NULL, &w.observer);
+        const nacre_err err = nacre_endpoint_observe(w.pair.server.ep, &w.observer, event->exchange, NULL);
         assert_true(err == NACRE_OK || err == NACRE_ERR_BAD_ARGUMENT);
     }
     if (w.sort == BLOCKS) answer.payload = NACRE_ARRAY(big);

@@ -22,7 +22,7 @@ typedef struct stage {
     nacre_context *ctx[2];
     watch watches[WATCHES];
     unsigned counter, begun, gone;
-    nacre_exchange observers[256];
+    nacre_observer observers[256];
     size_t num_observers;
     nonce_log log;
 } stage;
@@ -51,7 +51,8 @@ static void on_server(stage *s, const nacre_event *event)
     if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
         s->gone++;
         for (size_t i = 0; i < s->num_observers; i++)
-            if (s->observers[i] == event->exchange) s->observers[i] = s->observers[--s->num_observers];
+            if (nacre_observer_equal(s->observers[i], event->observer))
+                s->observers[i] = s->observers[--s->num_observers];
         return;
     }
     if (event->kind == NACRE_EVENT_REQUEST) {
@@ -60,7 +61,7 @@ static void on_server(stage *s, const nacre_event *event)
         if (value == 0) {
             assert_true(s->num_observers < 256);
             assert_int_equal(
-                nacre_endpoint_observe(s->server.ep, event->exchange, NULL, &s->observers[s->num_observers]), NACRE_OK);
+                nacre_endpoint_observe(s->server.ep, &s->observers[s->num_observers], event->exchange, NULL), NACRE_OK);
             s->num_observers++;
             s->begun++;
         }
@@ -79,7 +80,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
         return;
     }
     watch *w = event->user;
-    assert_int_equal(event->exchange, w->exchange);
+    assert_int_equal(event->exchange.number, w->exchange.number);
     assert_int_equal(w->ends, 0);
     if (event->kind == NACRE_EVENT_NOTIFICATION) {
         const unsigned n = number_in(event->message.payload);

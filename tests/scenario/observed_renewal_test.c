@@ -15,7 +15,8 @@ typedef struct stage {
     datagram seen[MAX_SEEN];
     bool to_server[MAX_SEEN];
     size_t num_seen;
-    nacre_exchange exchange, observer;
+    nacre_exchange exchange;
+    nacre_observer observer;
     unsigned ends, heard_after_end;
     bool left;
 } stage;
@@ -26,17 +27,17 @@ static void pull(stage *s)
 {
     for (nacre_event event; nacre_endpoint_next_event(s->p.server.ep, &event);) {
         if (event.kind == NACRE_EVENT_OBSERVER_GONE) {
-            assert_int_equal(event.exchange, s->observer);
-            s->observer = 0;
+            assert_int_equal(event.observer.number, s->observer.number);
+            s->observer = NACRE_OBSERVER_NONE;
         }
         if (event.kind != NACRE_EVENT_REQUEST && event.kind != NACRE_EVENT_NOTIFY) continue;
-        if (event.kind == NACRE_EVENT_REQUEST && s->observer == 0 &&
-            nacre_endpoint_observe(s->p.server.ep, event.exchange, NULL, &s->observer) != NACRE_OK)
-            s->observer = 0; /* it has Observe 1, or none */
+        if (event.kind == NACRE_EVENT_REQUEST && nacre_observer_is_none(s->observer) &&
+            nacre_endpoint_observe(s->p.server.ep, &s->observer, event.exchange, NULL) != NACRE_OK)
+            s->observer = NACRE_OBSERVER_NONE; /* it has Observe 1, or none */
         respond_text(&s->p.server, event.exchange, "state");
     }
     for (nacre_event event; nacre_endpoint_next_event(s->p.client.ep, &event);) {
-        if (event.kind == NACRE_EVENT_REDERIVED || event.exchange != s->exchange) continue;
+        if (event.kind == NACRE_EVENT_REDERIVED || !nacre_exchange_equal(event.exchange, s->exchange)) continue;
         if (event.kind == NACRE_EVENT_NOTIFICATION) {
             heard_in_all++;
             s->heard_after_end += s->ends > 0 || s->left;
@@ -78,7 +79,7 @@ static bool carry_some(stage *s, size_t most)
 
 static void changed(stage *s)
 {
-    if (s->observer != 0) nacre_endpoint_changed(s->p.server.ep, s->observer);
+    if (!nacre_observer_is_none(s->observer)) nacre_endpoint_changed(s->p.server.ep, s->observer);
     pull(s);
 }
 
@@ -151,7 +152,7 @@ static void one_run(leaving how, size_t messages, bool has_keys)
         nacre_endpoint_expire(s.p.server.ep, s.now);
     }
     (void)carry_some(&s, 100);
-    assert_int_equal(s.observer, 0);
+    assert_int_equal(s.observer.number, 0);
     assert_int_equal(s.heard_after_end, 0);
     assert_places_are_back(&s.p.client);
     assert_places_are_back(&s.p.server);

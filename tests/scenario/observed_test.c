@@ -13,7 +13,7 @@ enum { CLIENTS = 12, TOKENS = 80, RESOURCES = 6, IDS = 12, AIR = 1 << 15, NONCES
 typedef struct registration {
     bool observed, gone;
     nacre_err err; /* gone: why */
-    nacre_exchange observer;
+    nacre_observer observer;
     int resource;
 } registration;
 
@@ -192,8 +192,8 @@ static void on_request(const nacre_event *event)
     if (event->message.code == NACRE_POST) changed(resource);
     if (mark.len == 4 && !nacre_is_absent(nacre_option_find(event->message.options, NACRE_OPT_OBSERVE))) {
         registration *r = &w.registrations[number_of(mark)];
-        nacre_exchange observer;
-        const nacre_err err = nacre_endpoint_observe(w.server.ep, event->exchange, r, &observer);
+        nacre_observer observer;
+        const nacre_err err = nacre_endpoint_observe(w.server.ep, &observer, event->exchange, r);
         if (err == NACRE_OK) {
             assert_false(r->observed);
             *r = (registration){ .observed = true, .observer = observer, .resource = resource };
@@ -214,7 +214,7 @@ static void on_event(const nacre_event *event)
     case NACRE_EVENT_REQUEST: on_request(event); break;
     case NACRE_EVENT_NOTIFY:
         assert_true(r->observed && !r->gone);
-        assert_int_equal(event->exchange, r->observer);
+        assert_int_equal(event->observer.number, r->observer.number);
         if (draw(&w.chance) % 500 == 0) {
             changed(r->resource); /* while it is being told */
             say(event->exchange, r->resource, false);

@@ -81,7 +81,7 @@ static bool carry_on(run *r, const nacre_event *event)
     nacre_transfer_exchange exchange;
     hop *h = NULL;
     for (int i = 0; i < HOPS; i++)
-        if (r->hops[i].asked == 0) h = &r->hops[i];
+        if (nacre_exchange_is_none(r->hops[i].asked)) h = &r->hops[i];
     if (h == NULL || event->message.payload.len > CARRIED) return false;
     memcpy(h->up, event->message.payload.ptr, event->message.payload.len);
     m.payload = nacre_bytes_of(h->up, event->message.payload.len);
@@ -111,7 +111,7 @@ static void carry_back(run *r, const nacre_event *event)
     const nacre_response_options how = { .block_size = r->block_size };
     if (nacre_transfer_respond(r->proxy.transfer, h->asked, &m, &how) != NACRE_OK)
         nacre_transfer_ignore(r->proxy.transfer, h->asked);
-    h->asked = 0;
+    h->asked = NACRE_EXCHANGE_NONE;
 }
 
 static void carry(run *r, const nacre_event *event)

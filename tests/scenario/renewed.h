@@ -66,7 +66,7 @@ static inline void close_renewed(renewed_pair *p)
 static inline nacre_exchange ask_renewed(party *from, const party *to, renewed *r, uint8_t type)
 {
     const nacre_message get = get_request(type);
-    nacre_exchange exchange = 0;
+    nacre_exchange exchange = NACRE_EXCHANGE_NONE;
     assert_int_equal(nacre_endpoint_request_with(from->ep, &exchange, &to->address, NULL, &get, NULL,
                                                  &(nacre_request_options){ .rederivation = &r->rederivation }),
                      NACRE_OK);

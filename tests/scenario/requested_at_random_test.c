@@ -17,7 +17,8 @@ static struct {
     size_t num_sent, num_back;
     nacre_exchange open[OPEN]; /* of the client */
     size_t num_open;
-    nacre_exchange requests[OPEN], observers[OPEN]; /* of the server */
+    nacre_exchange requests[OPEN];
+    nacre_observer observers[OPEN]; /* of the server */
     size_t num_requests, num_observers;
     nonce_log log;
     chance chance;
@@ -38,7 +39,7 @@ static size_t pick_late(size_t num)
 static bool take_out(nacre_exchange *list, size_t *num, nacre_exchange exchange)
 {
     for (size_t i = 0; i < *num; i++) {
-        if (list[i] != exchange) continue;
+        if (!nacre_exchange_equal(list[i], exchange)) continue;
         list[i] = list[--*num];
         return true;
     }
@@ -48,7 +49,7 @@ static bool take_out(nacre_exchange *list, size_t *num, nacre_exchange exchange)
 static bool is_open(nacre_exchange exchange)
 {
     for (size_t i = 0; i < w.num_open; i++)
-        if (w.open[i] == exchange) return true;
+        if (nacre_exchange_equal(w.open[i], exchange)) return true;
     return false;
 }
 
@@ -144,16 +145,28 @@ static void keep(nacre_exchange *list, size_t *num, nacre_exchange exchange)
     list[(*num)++] = exchange;
 }
 
+static void keep_observer(nacre_observer observer)
+{
+    if (w.num_observers == OPEN) memmove(w.observers, w.observers + 1, --w.num_observers * sizeof *w.observers);
+    w.observers[w.num_observers++] = observer;
+}
+
+static void forget_observer(nacre_observer observer)
+{
+    for (size_t i = 0; i < w.num_observers; i++)
+        if (nacre_observer_equal(w.observers[i], observer)) w.observers[i] = w.observers[--w.num_observers];
+}
+
 static void server_events(void)
 {
     for (nacre_event event; nacre_endpoint_next_event(w.pair.server.ep, &event);) {
-        nacre_exchange observer;
-        if (event.kind == NACRE_EVENT_OBSERVER_GONE) (void)take_out(w.observers, &w.num_observers, event.exchange);
+        nacre_observer observer;
+        if (event.kind == NACRE_EVENT_OBSERVER_GONE) forget_observer(event.observer);
         if (event.kind != NACRE_EVENT_REQUEST && event.kind != NACRE_EVENT_NOTIFY) continue;
         keep(w.requests, &w.num_requests, event.exchange);
         if (event.kind == NACRE_EVENT_REQUEST && percent(&w.chance, 70) &&
-            nacre_endpoint_observe(w.pair.server.ep, event.exchange, NULL, &observer) == NACRE_OK)
-            keep(w.observers, &w.num_observers, observer);
+            nacre_endpoint_observe(w.pair.server.ep, &observer, event.exchange, NULL) == NACRE_OK)
+            keep_observer(observer);
     }
 }
 

@@ -25,7 +25,7 @@ static struct {
     size_t num_client_exchanges;
     open_exchange open[OPEN];
     size_t num_open;
-    nacre_exchange observers[OPEN];
+    nacre_observer observers[OPEN];
     size_t num_observers;
     size_t begun, ended, dropped;
     chance chance;
@@ -46,10 +46,10 @@ static size_t free_place(void)
     return at;
 }
 
-static void forget_observer(nacre_exchange observer)
+static void forget_observer(nacre_observer observer)
 {
     for (size_t i = 0; i < w.num_observers; i++)
-        if (w.observers[i] == observer) w.observers[i] = w.observers[--w.num_observers];
+        if (nacre_observer_equal(w.observers[i], observer)) w.observers[i] = w.observers[--w.num_observers];
 }
 
 static void events(void)
@@ -63,13 +63,13 @@ static void events(void)
         }
         if (event.kind == NACRE_EVENT_OBSERVER_GONE) {
             w.ended++;
-            forget_observer(event.exchange);
+            forget_observer(event.observer);
             continue;
         }
         w.open[free_place()] = (open_exchange){ .exchange = event.exchange };
         if (event.kind != NACRE_EVENT_REQUEST || percent(&w.chance, 20)) continue;
-        nacre_exchange observer;
-        if (nacre_endpoint_observe(w.pair.server.ep, event.exchange, NULL, &observer) != NACRE_OK) continue;
+        nacre_observer observer;
+        if (nacre_endpoint_observe(w.pair.server.ep, &observer, event.exchange, NULL) != NACRE_OK) continue;
         w.begun++;
         w.observers[w.num_observers++] = observer;
     }
@@ -155,7 +155,7 @@ static void do_something(void)
     else if (what < 90 && w.num_observers > 0)
         nacre_endpoint_changed(w.pair.server.ep, w.observers[pick(w.num_observers)]);
     else if (what < 91 && w.num_observers > 0) {
-        const nacre_exchange observer = w.observers[pick(w.num_observers)];
+        const nacre_observer observer = w.observers[pick(w.num_observers)];
         nacre_endpoint_drop_observer(w.pair.server.ep, observer);
         forget_observer(observer);
         w.dropped++;
@@ -180,7 +180,7 @@ static void come_to_rest(void)
         for (nacre_event event; nacre_endpoint_next_event(w.pair.server.ep, &event);) {
             if (event.kind == NACRE_EVENT_OBSERVER_GONE) {
                 w.ended++;
-                forget_observer(event.exchange);
+                forget_observer(event.observer);
             } else if (event.kind != NACRE_EVENT_PERSIST) nacre_endpoint_ignore(w.pair.server.ep, event.exchange);
         }
         w.now += 100000;
@@ -198,10 +198,10 @@ static void every_place_has_come_back(void)
     for (size_t i = 0; i < w.num_observers; i++) nacre_endpoint_drop_observer(ep, w.observers[i]);
     static const uint8_t tokens[] = { 11, 12, 13, 14 };
     for (int i = 0; i < OBSERVERS; i++) {
-        nacre_exchange observer;
+        nacre_observer observer;
         r->token = nacre_bytes_of(&tokens[i], 1);
         const nacre_event event = raw_requested(r, NACRE_NON, NACRE_GET, raw_options(0, NULL, -1), w.now);
-        assert_int_equal(nacre_endpoint_observe(ep, event.exchange, NULL, &observer), NACRE_OK);
+        assert_int_equal(nacre_endpoint_observe(ep, &observer, event.exchange, NULL), NACRE_OK);
         respond_text(&w.pair.server, event.exchange, "x");
         take_something(1);
         expect_quiet(&w.pair.server, w.now);

@@ -35,7 +35,8 @@ typedef struct stage {
     nacre_context *ours;
     job jobs[JOBS];
     hop hops[HOPS];
-    nacre_exchange later[LATER], observers[NUM_OBSERVERS];
+    nacre_exchange later[LATER];
+    nacre_observer observers[NUM_OBSERVERS];
     size_t num_later;
     chance chance;
     bool spoils;
@@ -79,8 +80,8 @@ static void answer_later(stage *s)
 static void register_observer(stage *s, const nacre_event *event)
 {
     for (size_t i = 0; i < NUM_OBSERVERS; i++) {
-        if (s->observers[i] != 0) continue;
-        if (nacre_endpoint_observe(s->server.ep, event->exchange, NULL, &s->observers[i]) == NACRE_OK) observed++;
+        if (!nacre_observer_is_none(s->observers[i])) continue;
+        if (nacre_endpoint_observe(s->server.ep, &s->observers[i], event->exchange, NULL) == NACRE_OK) observed++;
         return;
     }
 }
@@ -89,7 +90,7 @@ static void on_server(stage *s, const nacre_event *event)
 {
     if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
         for (size_t i = 0; i < NUM_OBSERVERS; i++)
-            if (s->observers[i] == event->exchange) s->observers[i] = 0;
+            if (nacre_observer_equal(s->observers[i], event->observer)) s->observers[i] = NACRE_OBSERVER_NONE;
         return;
     }
     THAT(s, event->kind == NACRE_EVENT_REQUEST || event->kind == NACRE_EVENT_NOTIFY);
@@ -302,8 +303,8 @@ static void do_something(stage *s)
     job *j = &s->jobs[draw(&s->chance) % JOBS];
     if (what < 3) answer_later(s);
     else if (what < 6) {
-        const nacre_exchange observer = s->observers[draw(&s->chance) % NUM_OBSERVERS];
-        if (observer != 0) nacre_endpoint_changed(s->server.ep, observer);
+        const nacre_observer observer = s->observers[draw(&s->chance) % NUM_OBSERVERS];
+        if (!nacre_observer_is_none(observer)) nacre_endpoint_changed(s->server.ep, observer);
     } else if (what < 8 && j->notified > 1) {
         give_up_observing(s, j);
     } else if (what == 8 && !j->ended && percent(&s->chance, 5)) {

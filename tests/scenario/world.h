@@ -297,10 +297,16 @@ static inline nacre_message get_request(uint8_t type)
 static inline nacre_exchange start(party *p, const party *peer, nacre_context *ctx, uint8_t type)
 {
     const nacre_message get = get_request(type);
-    nacre_exchange exchange = 0;
+    nacre_exchange exchange = NACRE_EXCHANGE_NONE;
     assert_int_equal(nacre_endpoint_request(p->ep, &exchange, &peer->address, ctx, &get, NULL), NACRE_OK);
-    assert_int_not_equal(exchange, 0);
+    assert_int_not_equal(exchange.number, 0);
     return exchange;
+}
+
+/* The exchange of an observer's notification, as in its NOTIFY event. */
+static inline nacre_exchange notification_of(nacre_observer observer)
+{
+    return (nacre_exchange){ observer.number };
 }
 
 static inline void respond_text(party *p, nacre_exchange exchange, const char *text)

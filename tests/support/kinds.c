@@ -42,7 +42,8 @@ static const char *kind;
 static bool over_tcp, server_is_late, server_observes;
 static uint64_t now = 1000, dice = 7;
 static nacre_transfer_exchange asked;
-static nacre_exchange answered_later, observer, pinged;
+static nacre_exchange answered_later, pinged;
+static nacre_observer observer;
 static unsigned ended, notified;
 static uint8_t big[BIG], back[BIG];
 
@@ -144,8 +145,8 @@ static void on_event(side *s, const nacre_event *event)
         MUST(nacre_transfer_defer_response(s->transfer, event->exchange) == NACRE_OK);
         answered_later = event->exchange;
     } else if (event->kind == NACRE_EVENT_REQUEST) {
-        if (server_observes && nacre_endpoint_observe(s->ep, event->exchange, NULL, &observer) != NACRE_OK)
-            observer = 0; /* a request with Observe 1, or for another block */
+        if (server_observes && nacre_endpoint_observe(s->ep, &observer, event->exchange, NULL) != NACRE_OK)
+            observer = NACRE_OBSERVER_NONE; /* a request with Observe 1, or for another block */
         answer(event->exchange, &event->message);
     } else if (event->kind == NACRE_EVENT_NOTIFY) {
         answer(event->exchange, &event->message);

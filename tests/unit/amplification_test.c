@@ -137,10 +137,10 @@ static void longest_answer_is_held_back(void **state)
             const nacre_bytes options = observes ? raw_options(0, NULL, -1) : NACRE_ABSENT;
             const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, options, 0).exchange;
             const nacre_message answer = body_of(len);
-            nacre_exchange observer;
+            nacre_observer observer;
             datagram d;
             if (observes)
-                assert_int_equal(nacre_endpoint_observe(world.server.ep, exchange, NULL, &observer), NACRE_OK);
+                assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, exchange, NULL), NACRE_OK);
             if (nacre_endpoint_respond(world.server.ep, exchange, &answer) == NACRE_OK) {
                 (void)raw_take(&r, &d, 0);
                 assert_true(d.len <= 136);
@@ -157,17 +157,17 @@ static void unvalidated_observer_is_asked_again(void **state)
     for (int row = 0; row < 3; row++) {
         const bool is_protected = row == 1, is_validated = row == 2;
         raw r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
-        nacre_exchange observer;
+        nacre_observer observer;
         if (is_validated) (void)asked(&r, NACRE_CON, echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0)), 20, 0);
         const nacre_event event = raw_requested(&r, NACRE_NON, NACRE_GET, raw_options(0, NULL, -1), 0);
-        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), NACRE_OK);
         respond(event.exchange, 10);
         datagram d;
         (void)raw_take(&r, &d, 0);
         for (int i = 0; i < 50; i++) {
             nacre_endpoint_changed(world.server.ep, observer);
             (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-            respond(observer, 10);
+            respond(notification_of(observer), 10);
             const nacre_message m = raw_take(&r, &d, 1000);
             const bool is_con = is_validated ? false : is_protected ? i == 0 : i % 16 == 0;
             assert_int_equal(m.type, is_con ? NACRE_CON : NACRE_NON);
@@ -397,11 +397,11 @@ static void retransmissions_count(void **state)
             nacre_exchange exchange =
                 raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(is_observer ? 0 : -1, NULL, -1), 0).exchange;
             if (is_observer) {
-                nacre_exchange observer;
-                assert_int_equal(nacre_endpoint_observe(world.server.ep, exchange, NULL, &observer), NACRE_OK);
+                nacre_observer observer;
+                assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, exchange, NULL), NACRE_OK);
                 respond(exchange, 1);
                 (void)raw_take(&r, &d, 0);
-                exchange = observer;
+                exchange = notification_of(observer);
                 nacre_endpoint_changed(world.server.ep, observer);
                 (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
             } else {
@@ -436,15 +436,15 @@ static void registration_with_a_long_response_requires_echo(void **state)
 {
     (void)state;
     raw r = open_raw(true, (nacre_endpoint_config){ 0 });
-    nacre_exchange observer;
+    nacre_observer observer;
     datagram d;
     const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
-    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), NACRE_OK);
     respond(event.exchange, 500);
     const nacre_message outer = raw_take(&r, &d, 0);
     assert_true(nacre_is_absent(nacre_option_find(outer.options, NACRE_OPT_OBSERVE)));
     (void)echo_of(raw_read(&r, &d));
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).exchange, observer);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).observer.number, observer.number);
     expect_quiet(&world.server, 0);
     pair_close(&world);
 }

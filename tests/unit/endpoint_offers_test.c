@@ -36,7 +36,7 @@ static void expect_exchange(renewed_pair *p, uint64_t now)
     respond_text(&p->server, expect_event(&p->server, NACRE_EVENT_REQUEST).exchange, "here");
     d = next_of(&p->server, now);
     party_give(&p->client, &p->server, &d, now);
-    assert_int_equal(expect_event(&p->client, NACRE_EVENT_RESPONSE).exchange, exchange);
+    assert_int_equal(expect_event(&p->client, NACRE_EVENT_RESPONSE).exchange.number, exchange.number);
 }
 
 typedef enum meanwhile {

@@ -123,7 +123,7 @@ static void one_exchange(pair *p, nacre_context *ctx, uint8_t type)
 
     party_give(&p->client, &p->server, &back, 2);
     const nacre_event response = expect_event(&p->client, NACRE_EVENT_RESPONSE);
-    assert_int_equal(response.exchange, exchange);
+    assert_int_equal(response.exchange.number, exchange.number);
     assert_ptr_equal(response.context, ctx);
     assert_ptr_equal(response.user, &who);
     assert_int_equal(response.message.code, NACRE_CONTENT);
@@ -160,11 +160,11 @@ static void many_exchanges(void **state)
               &(nacre_endpoint_config){
                   .num_client_exchanges = 1, .num_server_exchanges = 40000, .max_message = 64, .burst = 1 },
               &(pairing){ 0 });
-    nacre_exchange last = 0;
+    nacre_exchange last = NACRE_EXCHANGE_NONE;
     for (int i = 0; i < 100000; i++) {
         datagram out;
         const nacre_exchange exchange = start(&p.client, &p.server, NULL, NACRE_NON);
-        assert_int_not_equal(exchange, last);
+        assert_int_not_equal(exchange.number, last.number);
         last = exchange;
         assert_true(party_take(&p.client, &out, 0));
         nacre_endpoint_cancel(p.client.ep, exchange);
@@ -180,30 +180,30 @@ static void busy_and_stale(void **state)
     (void)state;
     pair p;
     pair_open(&p, &(nacre_endpoint_config){ .num_client_exchanges = 3 }, &(pairing){ 0 });
-    nacre_exchange e[3], other = 77;
+    nacre_exchange e[3], other = { 77 };
     const nacre_message get = get_request(NACRE_CON);
     for (int i = 0; i < 3; i++) e[i] = start(&p.client, &p.server, p.ours, NACRE_CON);
     assert_int_equal(nacre_endpoint_request(p.client.ep, &other, &p.server.address, p.ours, &get, NULL),
                      NACRE_ERR_BUSY);
-    assert_int_equal(other, 77);
+    assert_int_equal(other.number, 77);
     nacre_endpoint_cancel(p.client.ep, e[1]);
     nacre_endpoint_cancel(p.client.ep, e[1]); /* ended: changes nothing */
     const nacre_exchange again = start(&p.client, &p.server, p.ours, NACRE_CON);
-    assert_int_not_equal(again, e[1]);
+    assert_int_not_equal(again.number, e[1].number);
     nacre_endpoint_cancel(p.client.ep, e[1]); /* nor does it touch who has its place now */
     datagram d;
     for (int i = 0; i < 3; i++) assert_true(party_take(&p.client, &d, 0));
     assert_false(party_take(&p.client, &d, 0));
 
     const nacre_message answer = { .code = NACRE_CONTENT };
-    const nacre_exchange strangers[] = { 0, 1, e[0], UINT32_MAX, 3 };
+    const nacre_exchange strangers[] = { { 0 }, { 1 }, e[0], { UINT32_MAX }, { UINT64_MAX }, { 3 } };
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
         assert_int_equal(nacre_endpoint_respond(p.client.ep, strangers[i], &answer), NACRE_ERR_STALE);
         nacre_endpoint_ignore(p.client.ep, strangers[i]);
     }
-    nacre_endpoint_cancel(p.client.ep, 0);
-    nacre_endpoint_cancel(p.client.ep, UINT32_MAX);
-    nacre_endpoint_cancel(p.client.ep, UINT32_MAX - 1);
+    nacre_endpoint_cancel(p.client.ep, NACRE_EXCHANGE_NONE);
+    nacre_endpoint_cancel(p.client.ep, (nacre_exchange){ UINT64_MAX });
+    nacre_endpoint_cancel(p.client.ep, (nacre_exchange){ UINT64_MAX - 1 });
     pair_close(&p);
 }
 
@@ -259,7 +259,7 @@ static void old_number_in_a_new_place(void **state)
     (void)sent_request(&p, &d, 0);
     party_give(&p.server, &p.client, &d, 0);
     const nacre_exchange second = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
-    assert_int_not_equal(first, second);
+    assert_int_not_equal(first.number, second.number);
     assert_int_equal(nacre_endpoint_respond(p.server.ep, first, &answer), NACRE_ERR_STALE);
     nacre_endpoint_ignore(p.server.ep, first);
     expect_quiet(&p.server, 0);
@@ -317,13 +317,13 @@ static void bad_requests(void **state)
         { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(nested) },
         { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(broken) },
     };
-    nacre_exchange exchange = 77;
+    nacre_exchange exchange = { 77 };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (int is_protected = 0; is_protected < 2; is_protected++)
             assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address,
                                                     is_protected ? p.ours : NULL, &rows[i], NULL),
                              NACRE_ERR_BAD_ARGUMENT);
-    assert_int_equal(exchange, 77);
+    assert_int_equal(exchange.number, 77);
     nacre_message put = { .type = NACRE_CON, .code = NACRE_PUT, .options = NACRE_ARRAY(path) };
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         size_t longest = 0;

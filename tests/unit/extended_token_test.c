@@ -49,16 +49,16 @@ static void observer_needs_a_token_that_fits(void **state)
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         const bool fits = lengths[i] <= 250;
         raw r = open_raw(true, lengths[i]);
-        nacre_exchange observer;
+        nacre_observer observer;
         const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, NULL, -1), 0);
-        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer),
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL),
                          fits ? NACRE_OK : NACRE_ERR_TOO_LONG);
         respond_text(&world.server, event.exchange, "one");
         expect_answer(&r, "one");
         if (fits) {
             nacre_endpoint_changed(world.server.ep, observer);
             (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-            respond_text(&world.server, observer, "two");
+            respond_text(&world.server, notification_of(observer), "two");
             datagram d;
             const nacre_message m = raw_take(&r, &d, 100); /* no more than three times the registration */
             assert_true(nacre_bytes_equal(m.token, r.token));

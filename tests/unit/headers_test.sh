@@ -36,6 +36,29 @@ headers_compile() {
     echo "ok - every public header is strict $standard for $compiler"
 }
 
+# handles_differ COMPILER LANGUAGE STANDARD: a handle of one kind is refused where another is expected; its own is taken.
+handles_differ() {
+    local compiler=$1 language=$2 standard=$3 handle function
+    refused() {
+        printf '#include <nacre/nacre.h>\nvoid f(nacre_endpoint *ep, nacre_transfer *t, nacre_client *c, %s h);\n' "$1"
+        printf 'void f(nacre_endpoint *ep, nacre_transfer *t, nacre_client *c, %s h)\n{\n' "$1"
+        printf '    (void)ep; (void)t; (void)c;\n    %s, h);\n}\n' "$2"
+    }
+    for handle in nacre_exchange nacre_observer nacre_transfer_exchange nacre_client_call uint64_t; do
+        for function in 'nacre_exchange:nacre_endpoint_cancel(ep' 'nacre_observer:nacre_endpoint_changed(ep' \
+            'nacre_transfer_exchange:nacre_transfer_cancel(t' 'nacre_client_call:nacre_client_cancel(c' \
+            'nacre_exchange:nacre_transfer_ignore(t' 'nacre_observer:(void)nacre_observer_equal(NACRE_OBSERVER_NONE'; do
+            if refused "$handle" "${function#*:}" |
+                "$compiler" -x "$language" "-std=$standard" "${strict[@]}" -fsyntax-only - 2>/dev/null; then
+                [ "$handle" = "${function%%:*}" ] || fail "$compiler takes a $handle for ${function#*:}, …)"
+            elif [ "$handle" = "${function%%:*}" ]; then
+                fail "$compiler refuses a $handle for ${function#*:}, …)"
+            fi
+        done
+    done
+    echo "ok - $compiler tells handles of different kinds apart in $standard"
+}
+
 # What every user writes, in both languages: each macro in an expression, as an argument and at file scope.
 cat >"$work/macros.inc" <<'C'
 #include <nacre/nacre.h>
@@ -62,6 +85,19 @@ static void say(const char *format, ...)
 }
 #define COUNT(name, value, coap, exit_code, text) +((value) < 0 && (coap) <= 0xff && (exit_code) < 6 && sizeof(text) > 1)
 #define SAME(a, b) ((a) == (b))
+static bool handles_hold(void)
+{
+    const nacre_exchange exchange = { 1 };
+    const nacre_observer observer = { 1 };
+    const nacre_transfer_exchange transfer = { 1 };
+    return nacre_exchange_is_none(NACRE_EXCHANGE_NONE) && !nacre_exchange_is_none(exchange) &&
+           nacre_exchange_equal(exchange, exchange) && !nacre_exchange_equal(exchange, NACRE_EXCHANGE_NONE) &&
+           nacre_observer_is_none(NACRE_OBSERVER_NONE) && !nacre_observer_is_none(observer) &&
+           nacre_observer_equal(observer, observer) && !nacre_observer_equal(observer, NACRE_OBSERVER_NONE) &&
+           nacre_transfer_exchange_is_none(NACRE_TRANSFER_EXCHANGE_NONE) && !nacre_transfer_exchange_is_none(transfer) &&
+           nacre_transfer_exchange_equal(transfer, transfer) &&
+           !nacre_transfer_exchange_equal(transfer, NACRE_TRANSFER_EXCHANGE_NONE);
+}
 static bool macros_hold(void)
 {
     const nacre_bytes local = NACRE_STR("abc");
@@ -75,7 +111,7 @@ static bool macros_hold(void)
 }
 int main(void)
 {
-    return macros_hold() && nacre_bytes_equal(NACRE_STR("abc"), at_file_scope[0]) ? 0 : 1;
+    return macros_hold() && handles_hold() && nacre_bytes_equal(NACRE_STR("abc"), at_file_scope[0]) ? 0 : 1;
 }
 C
 cp "$work/macros.inc" "$work/macros.c"
@@ -96,6 +132,7 @@ macros_work() {
 
 for compiler in $(present "${CC:-}" gcc clang); do
     headers_compile "$compiler" c c11
+    handles_differ "$compiler" c c11
     macros_work "$compiler" c11 "$work/macros.c"
 done
 # The other way round: the check sees a header that is not strict.
@@ -110,6 +147,7 @@ fi
 for compiler in $compilers; do
     for standard in c++11 c++17; do
         headers_compile "$compiler" c++ "$standard" -Wold-style-cast
+        [ "$standard" != c++11 ] || handles_differ "$compiler" c++ "$standard"
         macros_work "$compiler" "$standard" "$work/macros.cpp"
     done
 done

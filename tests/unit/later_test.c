@@ -314,8 +314,8 @@ static void not_asked_for(void **state)
     raw_empty(&r, NACRE_ACK, 7, 0);
     raw_expect_empty(&r, NACRE_ACK, r.mid, 0);
     assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_ERR_STALE);
-    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, 0), NACRE_ERR_STALE);
-    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, UINT32_MAX), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, NACRE_EXCHANGE_NONE), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, (nacre_exchange){ UINT64_MAX }), NACRE_ERR_STALE);
     pair_close(&world);
 }
 

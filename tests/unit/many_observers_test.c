@@ -23,30 +23,30 @@ static void act_as(raw *r, uint32_t i, uint8_t token[4])
     r->mid = (uint16_t)(i * 3);
 }
 
-static nacre_exchange observe(raw *r)
+static nacre_observer observe(raw *r)
 {
     datagram d;
-    nacre_exchange observer;
+    nacre_observer observer;
     const nacre_event event = raw_requested(r, NACRE_NON, NACRE_GET, raw_options(0, "x", -1), 0);
-    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), NACRE_OK);
     respond_text(&world.server, event.exchange, "one");
     (void)raw_take(r, &d, 0);
     return observer;
 }
 
-static void expect_gone(nacre_exchange observer)
+static void expect_gone(nacre_observer observer)
 {
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).exchange, observer);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).observer.number, observer.number);
 }
 
 /* One of each thing that names an observer: a notification and its ACK, a RST, a registration anew, a cancellation. Leaves
  * the observer as it was. */
-static nacre_exchange round_of(raw *r, nacre_exchange observer, bool by_reset)
+static nacre_observer round_of(raw *r, nacre_observer observer, bool by_reset)
 {
     datagram d;
     nacre_endpoint_changed(world.server.ep, observer);
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, observer);
-    respond_text(&world.server, observer, "two");
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
+    respond_text(&world.server, notification_of(observer), "two");
     const nacre_message m = raw_take(r, &d, 0);
     if (m.type == NACRE_CON) raw_empty(r, NACRE_ACK, m.mid, 0);
     if (by_reset && m.type == NACRE_NON) {
@@ -57,7 +57,7 @@ static nacre_exchange round_of(raw *r, nacre_exchange observer, bool by_reset)
     }
     expect_gone(observer);
     observer = observe(r);
-    const nacre_exchange anew = observe(r);
+    const nacre_observer anew = observe(r);
     expect_gone(observer);
     raw_empty(r, NACRE_RST, 1, 0); /* of nothing */
     raw_empty(r, NACRE_ACK, 2, 0);
@@ -76,7 +76,7 @@ static double seconds(void)
 static double rounds_beside(uint32_t num)
 {
     raw r = open_raw(num);
-    nacre_exchange *observers = calloc(num, sizeof *observers);
+    nacre_observer *observers = calloc(num, sizeof *observers);
     uint8_t token[4];
     for (uint32_t i = 0; i < num; i++) {
         act_as(&r, i, token);
@@ -92,8 +92,8 @@ static double rounds_beside(uint32_t num)
     const double took = seconds() - start;
     for (uint32_t i = 0; i < num; i++) { /* all are there, and found */
         nacre_endpoint_changed(world.server.ep, observers[i]);
-        assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, observers[i]);
-        nacre_endpoint_ignore(world.server.ep, observers[i]);
+        assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observers[i].number);
+        nacre_endpoint_ignore(world.server.ep, notification_of(observers[i]));
         nacre_endpoint_drop_observer(world.server.ep, observers[i]);
     }
     expect_quiet(&world.server, 0);
@@ -117,7 +117,7 @@ static void all_at_once(void **state)
     (void)state;
     enum { NUM = 10000 };
     raw r = open_raw(NUM);
-    static nacre_exchange observers[NUM];
+    static nacre_observer observers[NUM];
     uint8_t token[4];
     uint32_t told = 0, sent = 0;
     for (uint32_t i = 0; i < NUM; i++) {
@@ -130,7 +130,7 @@ static void all_at_once(void **state)
         nacre_event event;
         while (nacre_endpoint_next_event(world.server.ep, &event)) {
             assert_int_equal(event.kind, NACRE_EVENT_NOTIFY);
-            assert_int_equal(event.exchange, observers[told++]);
+            assert_int_equal(event.exchange.number, observers[told++].number);
             respond_text(&world.server, event.exchange, "two");
         }
         for (datagram d; party_take(&world.server, &d, 0); sent++) {

@@ -105,9 +105,9 @@ static void not_for_observers(void **state)
         pair_open(&world, &(nacre_endpoint_config){ .num_observers = 1 }, &(pairing){ 0 });
         raw r = raw_open(&world, world.ours);
         datagram d;
-        nacre_exchange observer;
+        nacre_observer observer;
         const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, NULL, 26), 0);
-        if (taken) assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+        if (taken) assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), NACRE_OK);
         respond_text(&world.server, event.exchange, "x");
         assert_int_equal(raw_take(&r, &d, 0).code, taken ? NACRE_CONTENT : NACRE_EMPTY);
         pair_close(&world);

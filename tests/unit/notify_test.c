@@ -5,7 +5,7 @@
 enum { OBSERVERS = 4, PUSHES = 10 };
 
 static pair world;
-static nacre_exchange observers[OBSERVERS];
+static nacre_observer observers[OBSERVERS];
 static const uint8_t tokens[OBSERVERS] = { 1, 2, 3, 4 };
 
 /* All but the last observe for one address, under tokens of their own. */
@@ -27,7 +27,7 @@ static void open(bool is_protected, uint16_t nstart)
         datagram d;
         raw r = client(i, is_protected);
         const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
-        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observers[i]), NACRE_OK);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, &observers[i], event.exchange, NULL), NACRE_OK);
         respond_text(&world.server, event.exchange, "one");
         (void)raw_take(&r, &d, 0);
     }
@@ -40,7 +40,7 @@ static void all_change(void)
 
 static void expect_asked(int i)
 {
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, observers[i]);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observers[i].number);
 }
 
 static void expect_none(void)
@@ -54,7 +54,7 @@ static nacre_message notified(int i, uint64_t now)
 {
     datagram d;
     raw r = client(i, false);
-    respond_text(&world.server, observers[i], "two");
+    respond_text(&world.server, notification_of(observers[i]), "two");
     return raw_take(&r, &d, now);
 }
 
@@ -111,9 +111,9 @@ static void each_end_lets_the_next_go(void **state)
             nacre_endpoint_expire(ep, due);
             while (party_take(&world.server, &d, due)) continue;
         }
-        if (how == IGNORED) nacre_endpoint_ignore(ep, observers[0]);
+        if (how == IGNORED) nacre_endpoint_ignore(ep, notification_of(observers[0]));
         if (how == DROPPED) nacre_endpoint_drop_observer(ep, observers[0]);
-        if (how == LATER) assert_int_equal(nacre_endpoint_defer_response(ep, observers[0]), NACRE_OK);
+        if (how == LATER) assert_int_equal(nacre_endpoint_defer_response(ep, notification_of(observers[0])), NACRE_OK);
         if (how == BURST) raw_empty(&r, NACRE_ACK, 0x7777, 0); /* whatever comes: it was not answered */
         if (how == GONE) {
             nacre_endpoint_remove_context(ep, world.theirs);

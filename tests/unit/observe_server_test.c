@@ -86,7 +86,7 @@ static void world_close(world *w)
 }
 
 /* A registration by `peer` under the token `name`, answered at once. */
-static nacre_err observe(world *w, uint8_t peer, char name, nacre_exchange *number)
+static nacre_err observe(world *w, uint8_t peer, char name, uint64_t *number)
 {
     static const uint8_t observe_0[] = { 0x60 };
     static uint8_t tokens[256];
@@ -110,25 +110,25 @@ static nacre_err observe(world *w, uint8_t peer, char name, nacre_exchange *numb
 }
 
 /* The observer is known well enough for NON notifications. */
-static nacre_exchange observe_confirmed(world *w, uint8_t peer, char name)
+static uint64_t observe_confirmed(world *w, uint8_t peer, char name)
 {
-    nacre_exchange number = 0;
+    uint64_t number = 0;
     assert_int_equal(observe(w, peer, name, &number), NACRE_OK);
     nacre__observer_confirmed(nacre__observer_of(&w->s, number));
     return number;
 }
 
-static void change(world *w, nacre_exchange number)
+static void change(world *w, uint64_t number)
 {
     nacre__observer_changed(&w->s, nacre__observer_of(&w->s, number));
 }
 
-static void expect_notified(world *w, nacre_exchange number)
+static void expect_notified(world *w, uint64_t number)
 {
     nacre_event event;
     assert_true(nacre__observers_notify_event(&w->s, &event));
     assert_int_equal(event.kind, NACRE_EVENT_NOTIFY);
-    assert_int_equal(event.exchange, number);
+    assert_int_equal(event.observer.number, number);
 }
 
 static void expect_nobody(world *w)
@@ -141,8 +141,8 @@ static void observers_are_notified_in_the_order_of_the_changes_and_once_for_many
 {
     (void)state;
     world *w = world_open(OBSERVERS);
-    const nacre_exchange a = observe_confirmed(w, 1, 'a'), b = observe_confirmed(w, 2, 'b');
-    const nacre_exchange c = observe_confirmed(w, 3, 'c');
+    const uint64_t a = observe_confirmed(w, 1, 'a'), b = observe_confirmed(w, 2, 'b');
+    const uint64_t c = observe_confirmed(w, 3, 'c');
     change(w, c);
     change(w, a);
     change(w, c);
@@ -159,9 +159,9 @@ static void unconfirmed_observer_comes_after_the_others(void **state)
 {
     (void)state;
     world *w = world_open(OBSERVERS);
-    nacre_exchange fresh;
+    uint64_t fresh;
     assert_int_equal(observe(w, 1, 'a', &fresh), NACRE_OK);
-    const nacre_exchange known = observe_confirmed(w, 2, 'b');
+    const uint64_t known = observe_confirmed(w, 2, 'b');
     change(w, fresh);
     change(w, known);
     expect_notified(w, known);
@@ -174,7 +174,7 @@ static void second_con_to_a_peer_waits_and_then_comes_in_its_order(void **state)
 {
     (void)state;
     world *w = world_open(OBSERVERS);
-    nacre_exchange a, b, c, d;
+    uint64_t a, b, c, d;
     assert_int_equal(observe(w, 1, 'a', &a), NACRE_OK);
     assert_int_equal(observe(w, 1, 'b', &b), NACRE_OK);
     assert_int_equal(observe(w, 1, 'c', &c), NACRE_OK);
@@ -198,7 +198,7 @@ static void one_peer_gets_no_more_than_its_share_and_gets_it_back(void **state)
 {
     (void)state;
     world *w = world_open(2);
-    nacre_exchange a, b, c;
+    uint64_t a, b, c;
     assert_int_equal(observe(w, 1, 'a', &a), NACRE_OK);
     assert_int_equal(observe(w, 1, 'b', &b), NACRE_OK);
     assert_int_equal(observe(w, 1, 'c', &c), NACRE_ERR_BUSY);
@@ -212,13 +212,13 @@ static void same_token_of_the_same_address_takes_the_place_of_the_registration_b
 {
     (void)state;
     world *w = world_open(OBSERVERS);
-    nacre_exchange first, second;
+    uint64_t first, second;
     nacre_event event;
     assert_int_equal(observe(w, 1, 'a', &first), NACRE_OK);
     assert_int_equal(observe(w, 1, 'a', &second), NACRE_OK);
     assert_null(nacre__observer_of(&w->s, first));
     assert_true(nacre__observers_ended_event(&w->s, &event));
-    assert_int_equal(event.exchange, first);
+    assert_int_equal(event.observer.number, first);
     assert_int_equal(event.err, NACRE_ERR_STALE);
     assert_int_equal(w->s.num_observing, 1);
     world_close(w);

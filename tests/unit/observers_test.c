@@ -21,40 +21,40 @@ static raw open_raw(bool is_protected)
 }
 
 /* Registers, and leaves the first answer in `d`. */
-static nacre_exchange observed_as(raw *r, datagram *d, uint8_t type, const char *path, const char *text, uint64_t now)
+static nacre_observer observed_as(raw *r, datagram *d, uint8_t type, const char *path, const char *text, uint64_t now)
 {
-    nacre_exchange observer = 0;
+    nacre_observer observer = NACRE_OBSERVER_NONE;
     const nacre_event event = raw_requested(r, type, NACRE_GET, raw_options(0, path, -1), now);
-    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, r, &observer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, r), NACRE_OK);
     respond_text(&world.server, event.exchange, text);
     (void)raw_take(r, d, now);
     return observer;
 }
 
-static nacre_exchange observed(raw *r, uint8_t type)
+static nacre_observer observed(raw *r, uint8_t type)
 {
     datagram d;
     return observed_as(r, &d, type, "x", "one", 0);
 }
 
 /* One change told: the notification is left in `d`, and what its header says is given. */
-static nacre_message notified(raw *r, nacre_exchange observer, datagram *d, const char *text, uint64_t now)
+static nacre_message notified(raw *r, nacre_observer observer, datagram *d, const char *text, uint64_t now)
 {
     nacre_endpoint_expire(world.server.ep, now);
     nacre_endpoint_changed(world.server.ep, observer);
     const nacre_event event = expect_event(&world.server, NACRE_EVENT_NOTIFY);
-    assert_int_equal(event.exchange, observer);
-    respond_text(&world.server, observer, text);
+    assert_int_equal(event.observer.number, observer.number);
+    respond_text(&world.server, notification_of(observer), text);
     return raw_take(r, d, now);
 }
 
-static void expect_gone(nacre_exchange observer, nacre_err err, void *user)
+static void expect_gone(nacre_observer observer, nacre_err err, void *user)
 {
     const nacre_event event = expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE);
-    assert_int_equal(event.exchange, observer);
+    assert_int_equal(event.observer.number, observer.number);
     assert_string_equal(nacre_err_name(event.err), nacre_err_name(err));
     assert_ptr_equal(event.user, user);
-    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, observer), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_defer_response(world.server.ep, notification_of(observer)), NACRE_ERR_STALE);
     nacre_endpoint_changed(world.server.ep, observer); /* a number that has ended changes nothing */
     nacre_event none;
     assert_false(nacre_endpoint_next_event(world.server.ep, &none));
@@ -83,7 +83,7 @@ static void notifications_count_up_and_bind_to_the_registration(void **state)
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         raw r = open_raw(is_protected);
         datagram d;
-        const nacre_exchange observer = observed_as(&r, &d, NACRE_CON, "x", "one", 1000);
+        const nacre_observer observer = observed_as(&r, &d, NACRE_CON, "x", "one", 1000);
         nacre_message outer = datagram_message(&d), plain = raw_read(&r, &d);
         assert_int_equal(outer.type, NACRE_ACK);
         assert_int_equal(outer.code, NACRE_CONTENT);
@@ -119,7 +119,7 @@ static void the_event(void **state)
     (void)state;
     raw r = open_raw(true);
     datagram d;
-    const nacre_exchange observer = observed(&r, NACRE_CON);
+    const nacre_observer observer = observed(&r, NACRE_CON);
     nacre_endpoint_changed(world.server.ep, observer);
     const nacre_event event = expect_event(&world.server, NACRE_EVENT_NOTIFY);
     assert_ptr_equal(event.context, world.theirs);
@@ -131,8 +131,8 @@ static void the_event(void **state)
     assert_true(has_observe(event.message.options));
     static const uint8_t options[] = { 0x41, 0xee, 0x21, 0x77, 0x81, 0x05 }; /* ETag, Observe, Max-Age */
     const nacre_message answer = { .code = NACRE_CONTENT, .options = NACRE_ARRAY(options) };
-    assert_int_equal(nacre_endpoint_respond(world.server.ep, observer, &answer), NACRE_OK);
-    assert_int_equal(nacre_endpoint_respond(world.server.ep, observer, &answer), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, notification_of(observer), &answer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, notification_of(observer), &answer), NACRE_ERR_STALE);
     assert_int_not_equal(observe_of(raw_take(&r, &d, 0).options), 0x77);
     const nacre_message plain = raw_read(&r, &d);
     static const uint8_t expected[] = { 0x41, 0xee, 0x20, 0x81, 0x05 };
@@ -146,12 +146,12 @@ static void changes_during_a_notification_are_notified_once(void **state)
     (void)state;
     raw r = open_raw(true);
     datagram d, again;
-    const nacre_exchange observer = observed(&r, NACRE_CON);
+    const nacre_observer observer = observed(&r, NACRE_CON);
     for (int i = 0; i < 3; i++) nacre_endpoint_changed(world.server.ep, observer);
     (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
     nacre_endpoint_changed(world.server.ep, observer); /* after the application has looked, perhaps */
     expect_quiet(&world.server, 0);
-    respond_text(&world.server, observer, "two");
+    respond_text(&world.server, notification_of(observer), "two");
     const nacre_message con = raw_take(&r, &d, 0);
     assert_int_equal(con.type, NACRE_CON); /* the address has not shown itself yet */
     expect_quiet(&world.server, 0);
@@ -162,7 +162,7 @@ static void changes_during_a_notification_are_notified_once(void **state)
     expect_quiet(&world.server, due);
     raw_empty(&r, NACRE_ACK, con.mid, due);
     (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-    respond_text(&world.server, observer, "three");
+    respond_text(&world.server, notification_of(observer), "three");
     const nacre_message non = raw_take(&r, &d, due); /* a new message: new MID, new Partial IV, and a NON */
     assert_int_equal(non.type, NACRE_NON);
     assert_int_not_equal(non.mid, con.mid);
@@ -178,7 +178,7 @@ static void con_now_and_then(void **state)
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
         raw r = open_raw(true);
         datagram d;
-        const nacre_exchange observer = observed(&r, type);
+        const nacre_observer observer = observed(&r, type);
         uint64_t now = 0;
         for (int i = 0; i < 50; i++) {
             const nacre_message m = notified(&r, observer, &d, "again", now += 300000);
@@ -200,10 +200,11 @@ static void final_answer(void **state)
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         raw r = open_raw(is_protected);
         datagram d, again;
-        const nacre_exchange observer = observed(&r, NACRE_NON);
+        const nacre_observer observer = observed(&r, NACRE_NON);
         nacre_endpoint_changed(world.server.ep, observer);
         (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-        assert_int_equal(nacre_endpoint_respond(world.server.ep, observer, &(nacre_message){ .code = NACRE_NOT_FOUND }),
+        assert_int_equal(nacre_endpoint_respond(world.server.ep, notification_of(observer),
+                                                &(nacre_message){ .code = NACRE_NOT_FOUND }),
                          NACRE_OK);
         expect_gone(observer, NACRE_OK, &r);
         const nacre_message outer = raw_take(&r, &d, 0);
@@ -231,7 +232,7 @@ static void rst_to_a_notification_ends_the_observation(void **state)
         const bool by_con = row % 2 == 1, is_protected = row < 2;
         raw r = open_raw(is_protected);
         datagram d;
-        const nacre_exchange observer = observed(&r, NACRE_CON);
+        const nacre_observer observer = observed(&r, NACRE_CON);
         nacre_message m = notified(&r, observer, &d, "two", 0);
         if (!by_con) {
             raw_empty(&r, NACRE_ACK, m.mid, 0);
@@ -246,8 +247,8 @@ static void rst_to_a_notification_ends_the_observation(void **state)
         expect_quiet(&world.server, 0);
         raw_empty(&r, NACRE_RST, m.mid, 0);
         if (is_protected && !by_con) {
-            assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, observer);
-            respond_text(&world.server, observer, "three");
+            assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
+            respond_text(&world.server, notification_of(observer), "three");
             m = raw_take(&r, &d, 0);
             assert_int_equal(m.type, NACRE_CON);
             raw_empty(&r, NACRE_RST, m.mid, 0);
@@ -265,7 +266,7 @@ static void timed_out(void **state)
     (void)state;
     raw r = open_raw(true);
     datagram d;
-    const nacre_exchange observer = observed(&r, NACRE_CON);
+    const nacre_observer observer = observed(&r, NACRE_CON);
     (void)notified(&r, observer, &d, "two", 0);
     nacre_endpoint_changed(world.server.ep, observer);
     for (int i = 0; i < 4; i++) {
@@ -297,10 +298,10 @@ static void observe_1_with_the_same_token_ends_the_observation(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         raw r = open_raw(rows[i].is_protected);
         datagram d;
-        const nacre_exchange observer = observed(&r, NACRE_CON);
+        const nacre_observer observer = observed(&r, NACRE_CON);
         nacre_endpoint_changed(world.server.ep, observer);
         (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-        respond_text(&world.server, observer, "on its way");
+        respond_text(&world.server, notification_of(observer), "on its way");
         const nacre_request_id registration = r.id;
         if (rows[i].other_token) r.token = NACRE_ARRAY(other);
         const nacre_event event = raw_requested(&r, NACRE_CON, rows[i].other_method ? NACRE_FETCH : NACRE_GET,
@@ -322,7 +323,7 @@ static void cancelled_with_other_trifles(void **state)
     (void)state;
     raw r = open_raw(true);
     datagram d;
-    const nacre_exchange observer = observed_as(&r, &d, NACRE_CON, "x", "one", 0);
+    const nacre_observer observer = observed_as(&r, &d, NACRE_CON, "x", "one", 0);
     (void)raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(1, "x", 26), 0);
     expect_gone(observer, NACRE_OK, &r);
     pair_close(&world);
@@ -345,9 +346,9 @@ static void cancelled_in_one_burst(void **state)
                          NACRE_OK);
     }
     assert_int_equal(nacre_endpoint_receive_many(world.server.ep, burst, 2, 0), 2);
-    nacre_exchange observer;
+    nacre_observer observer;
     const nacre_event event = expect_event(&world.server, NACRE_EVENT_REQUEST);
-    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &observer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, &r), NACRE_OK);
     respond_text(&world.server, event.exchange, "one");
     (void)expect_event(&world.server, NACRE_EVENT_REQUEST);
     expect_gone(observer, NACRE_OK, &r);
@@ -362,10 +363,10 @@ static void registered_anew(void **state)
         nacre_context *ctx;
         raw r = open_with(&ctx, is_protected, (nacre_endpoint_config){ .num_observers = 1 });
         datagram d;
-        nacre_exchange observer = observed_as(&r, &d, NACRE_CON, "x", "one", 5000);
+        nacre_observer observer = observed_as(&r, &d, NACRE_CON, "x", "one", 5000);
         uint64_t last = observe_of(datagram_message(&d).options);
         for (int i = 0; i < 5; i++) {
-            const nacre_exchange newer = observed_as(&r, &d, NACRE_CON, "x", "one", 6000 + (uint64_t)i);
+            const nacre_observer newer = observed_as(&r, &d, NACRE_CON, "x", "one", 6000 + (uint64_t)i);
             assert_true(observe_of(datagram_message(&d).options) > last);
             last = observe_of(datagram_message(&d).options);
             expect_gone(observer, NACRE_ERR_STALE, &r);
@@ -386,9 +387,9 @@ static void two_under_one_token(void **state)
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         raw r = open_raw(is_protected);
         datagram d;
-        const nacre_exchange x = observed_as(&r, &d, NACRE_CON, "x", "x1", 0);
+        const nacre_observer x = observed_as(&r, &d, NACRE_CON, "x", "x1", 0);
         const nacre_request_id id_of_x = r.id;
-        const nacre_exchange y = observed_as(&r, &d, NACRE_CON, "y", "y1", 0);
+        const nacre_observer y = observed_as(&r, &d, NACRE_CON, "y", "y1", 0);
         if (is_protected) {
             nacre_message m = notified(&r, x, &d, "x2", 0);
             assert_payload(raw_read_as(&r, &id_of_x, &d), "x2");
@@ -414,18 +415,18 @@ static void a_share_for_each(void **state)
             &ctx, is_protected,
             (nacre_endpoint_config){ .num_observers = 8, .observers_per_peer = SHARE, .num_transmissions = 8 });
         static const uint8_t tokens[SHARE + 1] = { 1, 2, 3, 4 };
-        nacre_exchange observers[SHARE], none = 0;
+        nacre_observer observers[SHARE], none = NACRE_OBSERVER_NONE;
         datagram d;
         for (int round = 0; round < 3; round++) {
             for (int i = 0; i < SHARE; i++) {
                 r.token = nacre_bytes_of(&tokens[i], 1);
-                const nacre_exchange before = observers[i];
+                const nacre_observer before = observers[i];
                 observers[i] = observed_as(&r, &d, NACRE_CON, "x", "one", 0);
                 if (round == 1) expect_gone(before, NACRE_ERR_STALE, &r); /* the same once more */
             }
             r.token = nacre_bytes_of(&tokens[SHARE], 1);
             nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
-            assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &none), NACRE_ERR_BUSY);
+            assert_int_equal(nacre_endpoint_observe(world.server.ep, &none, event.exchange, &r), NACRE_ERR_BUSY);
             respond_text(&world.server, event.exchange, "no");
             (void)raw_take(&r, &d, 0);
             assert_true(nacre_is_absent(nacre_option_find(raw_read(&r, &d).options, NACRE_OPT_OBSERVE)));
@@ -444,12 +445,12 @@ static void a_share_for_each(void **state)
                 (void)party_context(&world.server, &another, true);
             }
             nacre_event event = raw_requested(&other, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
-            err = nacre_endpoint_observe(world.server.ep, event.exchange, &other, &observers[0]);
+            err = nacre_endpoint_observe(world.server.ep, &observers[0], event.exchange, &other);
             respond_text(&world.server, event.exchange, "one");
             (void)raw_take(&other, &d, 0);
         }
         assert_int_equal(err, NACRE_OK);
-        assert_int_equal(none, 0);
+        assert_int_equal(none.number, 0);
         pair_close(&world);
     }
 }
@@ -460,7 +461,7 @@ static void not_taken(void **state)
     (void)state;
     nacre_context *ctx;
     raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_observers = 1, .observer_bytes = 16 });
-    nacre_exchange observer = 0;
+    nacre_observer observer = NACRE_OBSERVER_NONE;
     const struct {
         uint8_t code;
         int observe;
@@ -481,12 +482,12 @@ static void not_taken(void **state)
         datagram d;
         const nacre_event event =
             raw_requested(&r, NACRE_CON, rows[i].code, raw_options(rows[i].observe, rows[i].path, -1), 0);
-        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), rows[i].err);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), rows[i].err);
         if (rows[i].err == NACRE_OK)
-            assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer),
+            assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL),
                              NACRE_ERR_BAD_ARGUMENT);
         respond_text(&world.server, event.exchange, "one");
-        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_ERR_STALE);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), NACRE_ERR_STALE);
         assert_int_equal(has_observe(raw_take(&r, &d, 0).options), rows[i].err == NACRE_OK);
         if (rows[i].err == NACRE_OK) nacre_endpoint_drop_observer(world.server.ep, observer);
         expect_quiet(&world.server, 0);
@@ -501,9 +502,9 @@ static void not_begun(void **state)
     for (int i = 0; i < 3; i++) {
         raw r = open_raw(true);
         datagram d;
-        nacre_exchange observer;
+        nacre_observer observer;
         const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
-        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &observer), NACRE_OK);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, &r), NACRE_OK);
         nacre_endpoint_changed(world.server.ep, observer);
         expect_quiet(&world.server, 0); /* not before the answer */
         if (i == 0) {
@@ -528,9 +529,9 @@ static void begun_later(void **state)
     for (int is_lost = 0; is_lost < 2; is_lost++) {
         raw r = open_raw(true);
         datagram d;
-        nacre_exchange observer;
+        nacre_observer observer;
         const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
-        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &observer), NACRE_OK);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, &r), NACRE_OK);
         assert_int_equal(nacre_endpoint_defer_response(world.server.ep, event.exchange), NACRE_OK);
         nacre_endpoint_expire(world.server.ep, 100);
         raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
@@ -546,7 +547,7 @@ static void begun_later(void **state)
             expect_gone(observer, NACRE_ERR_RESET, &r);
         } else {
             (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-            respond_text(&world.server, observer, "two");
+            respond_text(&world.server, notification_of(observer), "two");
             assert_int_equal(raw_take(&r, &d, 200).type, NACRE_NON);
         }
         pair_close(&world);
@@ -562,22 +563,23 @@ static void notify_answered_otherwise(void **state)
     raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_transmissions = 1 });
     nacre_endpoint *ep = world.server.ep;
     datagram d;
-    const nacre_exchange observer = observed(&r, NACRE_CON);
+    const nacre_observer observer = observed(&r, NACRE_CON);
     const nacre_message too_long = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(body) };
     const nacre_message no_answer = { .code = NACRE_GET };
     for (int i = 0; i < 3; i++) { /* the one push comes back each time */
         nacre_endpoint_changed(ep, observer);
         (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-        assert_int_equal(nacre_endpoint_respond(ep, observer, &too_long), NACRE_ERR_TOO_LONG);
-        assert_int_equal(nacre_endpoint_respond(ep, observer, &no_answer), NACRE_ERR_BAD_ARGUMENT);
-        if (i == 0) nacre_endpoint_ignore(ep, observer);
+        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &too_long), NACRE_ERR_TOO_LONG);
+        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &no_answer), NACRE_ERR_BAD_ARGUMENT);
+        if (i == 0) nacre_endpoint_ignore(ep, notification_of(observer));
         if (i == 1) raw_empty(&r, NACRE_ACK, 1, 0);
-        if (i == 2) assert_int_equal(nacre_endpoint_defer_response(ep, observer), NACRE_OK);
+        if (i == 2) assert_int_equal(nacre_endpoint_defer_response(ep, notification_of(observer)), NACRE_OK);
         if (i == 2) raw_empty(&r, NACRE_ACK, 1, 0);
         expect_quiet(&world.server, 0);
-        assert_int_equal(nacre_endpoint_respond(ep, observer, &no_answer), NACRE_ERR_BAD_ARGUMENT);
+        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &no_answer), NACRE_ERR_BAD_ARGUMENT);
         const nacre_message answer = { .code = NACRE_CONTENT };
-        assert_int_equal(nacre_endpoint_respond(ep, observer, &answer), i == 2 ? NACRE_OK : NACRE_ERR_STALE);
+        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &answer),
+                         i == 2 ? NACRE_OK : NACRE_ERR_STALE);
     }
     (void)raw_take(&r, &d, 0);
     pair_close(&world);
@@ -591,7 +593,7 @@ static void plain_observer_of_an_unvalidated_address_is_replaced_first(void **st
         nacre_context *ctx;
         raw r = open_with(&ctx, is_protected, (nacre_endpoint_config){ .num_observers = 3 });
         datagram d;
-        nacre_exchange observers[3], more;
+        nacre_observer observers[3], more;
         static const uint8_t tokens[] = { 1, 2, 3, 4, 5, 6 };
         for (int i = 0; i < 3; i++) {
             r.token = nacre_bytes_of(&tokens[i], 1);
@@ -610,7 +612,7 @@ static void plain_observer_of_an_unvalidated_address_is_replaced_first(void **st
         }
         r.token = nacre_bytes_of(&tokens[4], 1);
         const nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
-        assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, &r, &more), NACRE_ERR_BUSY);
+        assert_int_equal(nacre_endpoint_observe(world.server.ep, &more, event.exchange, &r), NACRE_ERR_BUSY);
         respond_text(&world.server, event.exchange, "not observed");
         assert_false(has_observe(raw_take(&r, &d, 0).options));
         expect_quiet(&world.server, 0);
@@ -627,13 +629,13 @@ static void forged_ones_stand_behind(void **state)
     raw forged = raw_open(&world, NULL);
     forged.mid = 0x3000;
     datagram d;
-    nacre_exchange others[20];
+    nacre_observer others[20];
     for (uint8_t i = 0; i < 20; i++) {
         const char name[] = { 'v', (char)('a' + i), 0 };
         forged.address = address_named(name);
         others[i] = observed(&forged, NACRE_CON);
     }
-    const nacre_exchange observer = observed(&r, NACRE_CON);
+    const nacre_observer observer = observed(&r, NACRE_CON);
     for (int i = 0; i < 20; i++) nacre_endpoint_changed(world.server.ep, others[i]);
     for (int i = 0; i < 2; i++)
         respond_text(&world.server, expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, "x");
@@ -654,12 +656,13 @@ static void context_goes(void **state)
     datagram d;
     raw plain = raw_open(&world, NULL);
     plain.mid = 0x2000;
-    const nacre_exchange clear = observed(&plain, NACRE_CON), observer = observed(&r, NACRE_CON);
+    const nacre_observer clear = observed(&plain, NACRE_CON), observer = observed(&r, NACRE_CON);
     nacre_endpoint_changed(world.server.ep, observer);
     (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
     nacre_endpoint_remove_context(world.server.ep, world.theirs);
-    assert_int_equal(nacre_endpoint_respond(world.server.ep, observer, &(nacre_message){ .code = NACRE_CONTENT }),
-                     NACRE_ERR_STALE);
+    assert_int_equal(
+        nacre_endpoint_respond(world.server.ep, notification_of(observer), &(nacre_message){ .code = NACRE_CONTENT }),
+        NACRE_ERR_STALE);
     expect_gone(observer, NACRE_ERR_NO_CONTEXT, &r);
     (void)notified(&plain, clear, &d, "still here", 0);
     nacre_endpoint_drop_observer(world.server.ep, clear);
@@ -679,19 +682,19 @@ static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
         raw r = raw_open(&world, world.ours);
         datagram d;
         nacre_context_confirm_window_lost(world.theirs);
-        const nacre_exchange observer = observed(&r, NACRE_CON);
+        const nacre_observer observer = observed(&r, NACRE_CON);
         nacre_event event;
         (void)nacre_endpoint_next_event(world.server.ep, &event); /* asked for early */
         nacre_endpoint_changed(world.server.ep, observer);
         (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-        respond_text(&world.server, observer, "when it is durable");
+        respond_text(&world.server, notification_of(observer), "when it is durable");
         assert_false(party_take(&world.server, &d, 0));
         if (fails) {
             nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_ERR_FILE);
             expect_quiet(&world.server, 0);                    /* no circle of failures, and nothing in clear */
             nacre_endpoint_changed(world.server.ep, observer); /* the next change is tried, and fails as well */
             (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-            respond_text(&world.server, observer, "when it is durable");
+            respond_text(&world.server, notification_of(observer), "when it is durable");
             (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
             nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_ERR_FILE);
             expect_quiet(&world.server, 0);
@@ -699,8 +702,8 @@ static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
         serve_store(world.theirs);
         nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_OK);
         if (fails) {
-            assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, observer);
-            respond_text(&world.server, observer, "the present state");
+            assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
+            respond_text(&world.server, notification_of(observer), "the present state");
         }
         (void)raw_take(&r, &d, 0);
         assert_payload(raw_read(&r, &d), fails ? "the present state" : "when it is durable");
@@ -721,11 +724,11 @@ static void a_notification_that_waits_for_its_store_has_its_message_id_alone(voi
     datagram d;
     nacre_event event;
     nacre_context_confirm_window_lost(world.theirs);
-    const nacre_exchange observer = observed(&r, NACRE_CON);
+    const nacre_observer observer = observed(&r, NACRE_CON);
     (void)nacre_endpoint_next_event(ep, &event); /* asked for early */
     nacre_endpoint_changed(ep, observer);
     (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-    respond_text(&world.server, observer, "when it is durable");
+    respond_text(&world.server, notification_of(observer), "when it is durable");
     assert_false(party_take(&world.server, &d, 0));
     const uint16_t mid = ep->observe.observers[0].mid;
     for (int i = 0; i < 65536; i++) assert_int_not_equal(nacre__new_mid(&ep->tx, &r.address), mid);

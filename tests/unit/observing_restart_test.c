@@ -33,7 +33,7 @@ static void ask(observed *o, answer what, uint64_t now)
     }
     hear(o, back, now);
     assert_int_equal(party_take(&o->p.client, &d, now), what == CHALLENGE); /* the same with the Echo value */
-    while (nacre_endpoint_next_event(o->p.client.ep, &event)) assert_int_equal(event.exchange, exchange);
+    while (nacre_endpoint_next_event(o->p.client.ep, &event)) assert_int_equal(event.exchange.number, exchange.number);
     nacre_endpoint_cancel(o->p.client.ep, exchange);
 }
 

@@ -37,7 +37,7 @@ static void rst_or_ack_with_the_message_id_is_a_pong(void **state)
         }
         party_give(&p.client, &p.server, &back, 5);
         const nacre_event event = expect_event(&p.client, NACRE_EVENT_PONG);
-        assert_int_equal(event.exchange, exchange);
+        assert_int_equal(event.exchange.number, exchange.number);
         assert_ptr_equal(event.user, &p);
         assert_null(event.context);
         assert_true(nacre_address_equal(&event.peer, &p.server.address));
@@ -78,14 +78,14 @@ static void ping_is_refused_over_tcp_and_when_full(void **state)
     (void)state;
     pair p;
     pair_open(&p, &(nacre_endpoint_config){ .num_client_exchanges = 1 }, &(pairing){ 0 });
-    nacre_exchange exchange = 77;
+    nacre_exchange exchange = { 77 };
     nacre_address reliable = p.server.address;
     reliable.flags = NACRE_ADDRESS_RELIABLE;
     assert_int_equal(nacre_endpoint_ping(p.client.ep, &exchange, &reliable, NULL), NACRE_ERR_UNSUPPORTED);
     assert_int_equal(nacre_endpoint_ping(p.client.ep, &exchange, &p.server.address, NULL), NACRE_OK);
-    exchange = 77;
+    exchange.number = 77;
     assert_int_equal(nacre_endpoint_ping(p.client.ep, &exchange, &p.server.address, NULL), NACRE_ERR_BUSY);
-    assert_int_equal(exchange, 77);
+    assert_int_equal(exchange.number, 77);
     pair_close(&p);
 }
 

@@ -80,7 +80,8 @@ static void an_observation_names_it_each_time(void **state)
     (void)state;
     static const uint8_t observe[] = { 0x60 };
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(observe) };
-    nacre_exchange exchange, observer;
+    nacre_exchange exchange;
+    nacre_observer observer;
     nacre_event event;
     renewed_pair p;
     open_agreed(&p);
@@ -91,7 +92,7 @@ static void an_observation_names_it_each_time(void **state)
     expect_named(&d, &p.ours);
     party_give(&p.server, &p.client, &d, 0);
     const nacre_exchange registration = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
-    assert_int_equal(nacre_endpoint_observe(p.server.ep, registration, NULL, &observer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_observe(p.server.ep, &observer, registration, NULL), NACRE_OK);
     respond_text(&p.server, registration, "state");
     d = next_of(&p.server, 0);
     assert_true(nacre_is_absent(kid_context_of(&d)));

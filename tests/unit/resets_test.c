@@ -17,18 +17,18 @@ static void say(nacre_exchange exchange)
 }
 
 /* Registers; the first notification, a CON, is acknowledged, and a NON follows, whose MID is given. */
-static nacre_exchange observed(raw *r, uint16_t *mid, uint64_t now)
+static nacre_observer observed(raw *r, uint16_t *mid, uint64_t now)
 {
-    nacre_exchange observer;
+    nacre_observer observer;
     datagram d;
     const nacre_event event = raw_requested(r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), now);
-    assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), NACRE_OK);
     say(event.exchange);
     (void)raw_take(r, &d, now);
     for (int i = 0; i < 2; i++) {
         nacre_endpoint_changed(world.server.ep, observer);
         (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
-        say(observer);
+        say(notification_of(observer));
         const nacre_message m = raw_take(r, &d, now);
         assert_int_equal(m.type, i == 0 ? NACRE_CON : NACRE_NON);
         if (i == 0) raw_empty(r, NACRE_ACK, m.mid, now);
@@ -38,11 +38,11 @@ static nacre_exchange observed(raw *r, uint16_t *mid, uint64_t now)
 }
 
 /* The CON that a RST has brought about. */
-static uint16_t checked(raw *r, nacre_exchange observer, uint64_t now)
+static uint16_t checked(raw *r, nacre_observer observer, uint64_t now)
 {
     datagram d;
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, observer);
-    say(observer);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
+    say(notification_of(observer));
     const nacre_message m = raw_take(r, &d, now);
     assert_int_equal(m.type, NACRE_CON);
     return m.mid;
@@ -60,7 +60,7 @@ static void rst_alone_ends_no_protected_observation(void **state)
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         raw r = open_raw(is_protected);
         uint16_t mid;
-        const nacre_exchange observer = observed(&r, &mid, 0);
+        const nacre_observer observer = observed(&r, &mid, 0);
         raw_empty(&r, NACRE_RST, mid, 0);
         if (!is_protected) {
             assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).err, NACRE_ERR_RESET);
@@ -68,7 +68,7 @@ static void rst_alone_ends_no_protected_observation(void **state)
             raw_empty(&r, NACRE_ACK, checked(&r, observer, 0), 0);
             expect_quiet(&world.server, 0);
             nacre_endpoint_changed(world.server.ep, observer);
-            assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, observer);
+            assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
         }
         pair_close(&world);
     }
@@ -82,7 +82,7 @@ static void rst_to_the_con_ends_it_and_so_does_its_timeout(void **state)
         raw r = open_raw(true);
         uint16_t mid;
         datagram d;
-        const nacre_exchange observer = observed(&r, &mid, 0);
+        const nacre_observer observer = observed(&r, &mid, 0);
         raw_empty(&r, NACRE_RST, mid, 0);
         mid = checked(&r, observer, 0);
         if (!by_timeout) raw_empty(&r, NACRE_RST, mid, 0);
@@ -113,7 +113,7 @@ static void rst_to_the_con_counts_while_few_came_to_nothing(void **state)
         raw r = open_raw(true);
         uint16_t mid;
         const nacre_address ours = r.address;
-        const nacre_exchange observer = observed(&r, &mid, 0);
+        const nacre_observer observer = observed(&r, &mid, 0);
         if (rows[i].from_elsewhere) r.address = address_named("elsewhere");
         strays(&r, mid, rows[i].strays, 0);
         r.address = ours;
@@ -135,14 +135,14 @@ static void all_numbers_bring_one_con_about(void **state)
     uint16_t mid;
     datagram d;
     nacre_event event;
-    const nacre_exchange observer = observed(&r, &mid, 0);
+    const nacre_observer observer = observed(&r, &mid, 0);
     unsigned cons = 0;
     for (uint64_t now = 0; now < 240000; now += 40000)
         for (uint32_t n = 0; n < 65536; n++) {
             raw_empty(&r, NACRE_RST, (uint16_t)n, now);
             if (!nacre_endpoint_next_event(world.server.ep, &event)) continue;
             assert_int_equal(event.kind, NACRE_EVENT_NOTIFY);
-            say(observer);
+            say(notification_of(observer));
             const nacre_message m = raw_take(&r, &d, now);
             cons += m.type == NACRE_CON;
             raw_empty(&r, NACRE_ACK, m.mid, now);
@@ -150,7 +150,7 @@ static void all_numbers_bring_one_con_about(void **state)
     print_message("  %u CONs\n", cons);
     assert_in_range(cons, 1, 4);
     nacre_endpoint_changed(world.server.ep, observer);
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).exchange, observer);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
     pair_close(&world);
 }
 

@@ -116,18 +116,18 @@ static void a_notification_that_exceeds_it_is_a_con(void **state)
     for (int row = 0; row < 2; row++) {
         pair p;
         datagram d;
-        nacre_exchange observer;
+        nacre_observer observer;
         open_at(&p, 1, row == 0 ? RATE : UINT32_MAX);
         raw r = raw_open(&p, p.ours);
         const nacre_event event = raw_requested(&r, NACRE_NON, NACRE_GET, raw_options(0, "x", -1), 0);
-        assert_int_equal(nacre_endpoint_observe(p.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+        assert_int_equal(nacre_endpoint_observe(p.server.ep, &observer, event.exchange, NULL), NACRE_OK);
         respond_text(&p.server, event.exchange, "one");
         (void)raw_take(&r, &d, 0);
         size_t bytes = 0, cons = 0;
         for (int i = 0; i < MANY; i++) {
             nacre_endpoint_changed(p.server.ep, observer);
-            assert_int_equal(expect_event(&p.server, NACRE_EVENT_NOTIFY).exchange, observer);
-            respond_text(&p.server, observer, "two");
+            assert_int_equal(expect_event(&p.server, NACRE_EVENT_NOTIFY).observer.number, observer.number);
+            respond_text(&p.server, notification_of(observer), "two");
             const nacre_message m = raw_take(&r, &d, 0);
             if (m.type == NACRE_CON) {
                 if (cons++ > 0) assert_in_range(bytes, BURST + 1, BURST + MAX_MESSAGE);

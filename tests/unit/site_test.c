@@ -396,7 +396,7 @@ static void only_request_events(void **state)
     nacre_site *site = site_on(&p, &memory, resources, NUM_RESOURCES);
     nacre_event event = { .kind = NACRE_EVENT_RESPONSE };
     assert_int_equal(nacre_site_respond(site, &event), NACRE_ERR_BAD_ARGUMENT);
-    event = (nacre_event){ .kind = NACRE_EVENT_REQUEST, .exchange = 3, .message = { .code = NACRE_GET } };
+    event = (nacre_event){ .kind = NACRE_EVENT_REQUEST, .exchange = { 3 }, .message = { .code = NACRE_GET } };
     assert_int_equal(nacre_site_respond(site, &event), NACRE_ERR_STALE);
     party_close(&p);
     free(memory);

@@ -292,11 +292,11 @@ static void observation_in_slices(void **state)
         for (body_kind kind = WHOLE; kind <= SOURCE; kind++) {
             raw r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
             datagram in, out;
-            nacre_exchange observer;
+            nacre_observer observer;
             raw_write(&r, &in, NACRE_CON, NACRE_GET, raw_options(0, "x", -1));
             give(&r, &in, 0);
             const nacre_event event = expect_event(&world.server, NACRE_EVENT_REQUEST);
-            assert_int_equal(nacre_endpoint_observe(world.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+            assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), NACRE_OK);
             answer(&event, NACRE_CONTENT, 700, kind);
             for (int i = 0; i < 3; i++) {
                 const nacre_request_id id = nacre_request_id_dup(&r.id);

@@ -73,7 +73,7 @@ static nacre_event ends(fixture *f, nacre_event_kind kind, nacre_err err)
     const nacre_event event = expect_event(&f->p.client, kind);
     assert_string_equal(nacre_err_name(event.err), nacre_err_name(err));
     assert_int_equal(event.transfer_exchange.number, f->exchange.number);
-    assert_int_equal(event.exchange, 0); /* the endpoint has exchanges of that number, too */
+    assert_int_equal(event.exchange.number, 0); /* the endpoint has exchanges of that number, too */
     assert_ptr_equal(event.user, f);
     return event;
 }
@@ -551,7 +551,7 @@ static void a_block_that_is_lost(void **state)
 
 /* ---- Observing ------------------------------------------------------------------------------------------------------------ */
 
-static nacre_exchange observer;
+static nacre_observer observer;
 
 static void notify(fixture *f, const said *s)
 {
@@ -573,7 +573,7 @@ static void notifications_in_blocks(void **state)
     const said get = SAID(.code = NACRE_GET, .path = "x", .observe = true);
     assert_int_equal(request_with(&f, &get, (nacre_transfer_options){ 0 }), NACRE_OK);
     arrives(&f);
-    assert_int_equal(nacre_endpoint_observe(f.p.server.ep, f.at_server, NULL, &observer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_observe(f.p.server.ep, &observer, f.at_server, NULL), NACRE_OK);
     const said first = SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024));
     answer_and_next(&f, &first);
     assert_int_equal(option_of(&f.asked, NACRE_OPT_OBSERVE), -1);

@@ -12,7 +12,7 @@ typedef struct fixture {
     nacre_context *other; /* a second context of the client's */
     renewed ours, theirs;
     nacre_transfer_exchange exchanges[2];
-    nacre_exchange observers[2];
+    nacre_observer observers[2];
     uint8_t buf[4096];
 } fixture;
 
@@ -52,7 +52,7 @@ static nacre_event talk(fixture *f)
             while (party_next_event(&f->p.server, &event))
                 if (event.kind == NACRE_EVENT_REQUEST) request = event;
             any = true;
-            if (request.exchange != 0) return request;
+            if (!nacre_exchange_is_none(request.exchange)) return request;
         }
         while (party_take(&f->p.server, &d, 0)) {
             party_give(&f->p.client, &f->p.server, &d, 0);
@@ -78,8 +78,8 @@ static void observe(fixture *f, int which, nacre_context *context, nacre_rederiv
                                             &get, &how, NULL),
                      NACRE_OK);
     const nacre_event request = talk(f);
-    assert_int_not_equal(request.exchange, 0);
-    assert_int_equal(nacre_endpoint_observe(f->p.server.ep, request.exchange, NULL, &f->observers[which]), NACRE_OK);
+    assert_int_not_equal(request.exchange.number, 0);
+    assert_int_equal(nacre_endpoint_observe(f->p.server.ep, &f->observers[which], request.exchange, NULL), NACRE_OK);
     answer(f, request.exchange, &SAID(.code = NACRE_CONTENT, .etag = "1", .payload = pattern(0, 5)));
     if (renewal != NULL) (void)expect_event(&f->p.client, NACRE_EVENT_REDERIVED);
     assert_pattern(expect_event(&f->p.client, NACRE_EVENT_NOTIFICATION).message.payload, 0, 5);
@@ -202,7 +202,7 @@ static void pings_pass(void **state)
         }
         event = expect_event(&f.p.client, there ? NACRE_EVENT_PONG : NACRE_EVENT_FAILED);
         assert_int_equal(event.err, there ? NACRE_OK : NACRE_ERR_UNREACHABLE);
-        assert_int_equal(event.exchange, ping);
+        assert_int_equal(event.exchange.number, ping.number);
         assert_ptr_equal(event.user, &user);
         close(&f);
     }
@@ -228,12 +228,13 @@ static void put_off_for_nobody(void **state)
         const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
         const nacre_message content = said_message(&SAID(.code = NACRE_CONTENT));
         for (int i = 0; i < 3 * PUSHES; i++) {
-            nacre_exchange exchange, observer;
+            nacre_exchange exchange;
+            nacre_observer observer;
             assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL),
                              NACRE_OK);
             carry(&p.client, &p.server, 0);
             event = expect_event(&p.server, NACRE_EVENT_REQUEST);
-            assert_int_equal(nacre_endpoint_observe(p.server.ep, event.exchange, NULL, &observer), NACRE_OK);
+            assert_int_equal(nacre_endpoint_observe(p.server.ep, &observer, event.exchange, NULL), NACRE_OK);
             assert_int_equal(nacre_transfer_respond(p.server.transfer, event.exchange, &content, NULL), NACRE_OK);
             carry(&p.server, &p.client, 0);
             (void)expect_event(&p.client, NACRE_EVENT_NOTIFICATION);
@@ -249,7 +250,8 @@ static void put_off_for_nobody(void **state)
                 (void)expect_event(&p.server, NACRE_EVENT_OBSERVER_GONE);
             }
             nacre_endpoint_cancel(p.client.ep, exchange);
-            assert_int_equal(nacre_transfer_respond(p.server.transfer, observer, &content, NULL), NACRE_ERR_STALE);
+            assert_int_equal(nacre_transfer_respond(p.server.transfer, event.exchange, &content, NULL),
+                             NACRE_ERR_STALE);
             while (party_take(&p.server, &d, 0)) {}
         }
         assert_true(p.server.transfer->num_deferred <= (drops ? PUSHES : 0));

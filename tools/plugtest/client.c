@@ -94,7 +94,7 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     plugtest_client *client = user;
     if (event->kind == NACRE_EVENT_REQUEST) nacre_endpoint_ignore(ep, event->exchange); /* no resources here */
-    if (event->exchange != client->exchange) return;
+    if (!nacre_exchange_equal(event->exchange, client->exchange)) return;
     switch (event->kind) {
     case NACRE_EVENT_RESPONSE:
     case NACRE_EVENT_FAILED:
@@ -107,7 +107,8 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
     client->outcome.err = event->err;
     client->outcome.is_protected = event->context != NULL;
     keep_message(&client->outcome, &event->message);
-    if (event->kind == NACRE_EVENT_RESPONSE || event->kind == NACRE_EVENT_FAILED) client->exchange = 0;
+    if (event->kind == NACRE_EVENT_RESPONSE || event->kind == NACRE_EVENT_FAILED)
+        client->exchange = NACRE_EXCHANGE_NONE;
 }
 
 bool plugtest_wait(plugtest_client *client, uint32_t ms)
@@ -137,8 +138,9 @@ bool plugtest_ask(plugtest_client *client, nacre_context *context, const nacre_m
 
 void plugtest_end(plugtest_client *client)
 {
-    if (client->exchange != 0) nacre_endpoint_cancel(nacre_loop_endpoint(client->loop), client->exchange);
-    client->exchange = 0;
+    if (!nacre_exchange_is_none(client->exchange))
+        nacre_endpoint_cancel(nacre_loop_endpoint(client->loop), client->exchange);
+    client->exchange = NACRE_EXCHANGE_NONE;
     client->arrived = false;
 }
 

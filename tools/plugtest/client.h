@@ -21,7 +21,7 @@ typedef struct plugtest_client {
     nacre_loop *loop;
     nacre_address peer;
     plugtest_context a, c;
-    nacre_exchange exchange; /* in flight; 0: none */
+    nacre_exchange exchange; /* in flight, or none */
     bool arrived;            /* `outcome` is new */
     plugtest_outcome outcome;
     store_lines lines;

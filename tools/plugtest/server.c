@@ -16,7 +16,7 @@ enum { COAP_PORT = 5683, STEP_MS = 200, CHANGE_MS = 2000, NUM_SLOTS = 4, NUM_OBS
 
 /* An observer; each gets the series from its beginning. */
 typedef struct observer {
-    nacre_exchange number;
+    nacre_observer handle;
     const plugtest_series *series; /* NULL: a free entry */
     int at;
     uint64_t due_ms; /* of the next state; UINT64_MAX: none */
@@ -115,7 +115,7 @@ static void observe(server *s, nacre_endpoint *ep, const nacre_event *event)
     for (int i = 0; i < NUM_OBSERVERS; i++) {
         observer *o = &s->observers[i];
         if (o->series != NULL) continue;
-        if (nacre_endpoint_observe(ep, event->exchange, o, &o->number) != NACRE_OK) return;
+        if (nacre_endpoint_observe(ep, &o->handle, event->exchange, o) != NACRE_OK) return;
         o->series = series;
         o->at = 0;
         wait_for_change(o);
@@ -123,7 +123,7 @@ static void observe(server *s, nacre_endpoint *ep, const nacre_event *event)
     }
 }
 
-static void notify(nacre_endpoint *ep, const observer *o, plugtest_reply *reply)
+static void notify(nacre_endpoint *ep, nacre_exchange exchange, const observer *o, plugtest_reply *reply)
 {
     const char *state = o->series->states[o->at];
     plugtest_reply_text(reply, state != NULL ? state : "Terminate Observe");
@@ -132,7 +132,7 @@ static void notify(nacre_endpoint *ep, const observer *o, plugtest_reply *reply)
         plugtest_reply_init(reply, NACRE_SERVER_ERROR);
         reply->payload = text;
     }
-    respond(ep, o->number, reply);
+    respond(ep, exchange, reply);
 }
 
 static void change_what_is_due(server *s)
@@ -143,7 +143,7 @@ static void change_what_is_due(server *s)
         if (o->series == NULL || o->due_ms > now) continue;
         o->at++;
         wait_for_change(o);
-        nacre_endpoint_changed(nacre_loop_endpoint(s->loop), o->number);
+        nacre_endpoint_changed(nacre_loop_endpoint(s->loop), o->handle);
     }
 }
 
@@ -153,7 +153,7 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     server *s = user;
     observer *o = event->user;
-    if (event->kind == NACRE_EVENT_NOTIFY) notify(ep, o, &s->reply);
+    if (event->kind == NACRE_EVENT_NOTIFY) notify(ep, event->exchange, o, &s->reply);
     if (event->kind == NACRE_EVENT_OBSERVER_GONE) o->series = NULL;
     if (event->kind != NACRE_EVENT_REQUEST) return;
     observe(s, ep, event);

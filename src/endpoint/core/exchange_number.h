@@ -1,39 +1,28 @@
 /* SPDX-License-Identifier: MIT */
-/* exchange_number: the application's exchange numbers: generation | index | kind. A generation is never 0, so no number
- * is. */
+/* exchange_number: the numbers in the application's handles: generation (32 bits) | index (30) | kind (2). A generation is never
+ * 0, so no number is. */
 #ifndef NACRE_ENDPOINT_CORE_EXCHANGE_NUMBER_H
 #define NACRE_ENDPOINT_CORE_EXCHANGE_NUMBER_H
 
 #include "endpoint/core/core.h"
 #include "endpoint/core/queue.h"
 
-/* Bits of the indices of a pool of `num`. */
-static inline uint8_t nacre__index_bits_for(uint32_t num)
+/* The next number of the entry `index`; advances its generation. */
+static inline uint64_t nacre__number_new(uint32_t *generation, uint8_t kind, uint32_t index)
 {
-    uint8_t bits = 1;
-    while (num > UINT32_C(1) << bits) bits++;
-    return bits;
+    if (++*generation == 0) *generation = 1;
+    return (uint64_t)*generation << 32 | (uint64_t)index << 2 | kind;
 }
 
-static inline uint8_t nacre__exchange_kind(nacre_exchange number)
+static inline uint8_t nacre__number_kind(uint64_t number)
 {
     return number & 3;
 }
 
-/* The next number of the exchange `index`; advances its generation. */
-static inline nacre_exchange nacre__exchange_new(uint8_t index_bits, uint32_t *generation, uint8_t kind, uint32_t index)
+/* The index in `number`, NONE for another kind. Not validated: it may lie outside the pool. */
+static inline uint32_t nacre__number_index(uint64_t number, uint8_t kind)
 {
-    const uint32_t shift = index_bits + 2U;
-    *generation = (*generation + 1) & (UINT32_MAX >> shift);
-    if (*generation == 0) *generation = 1;
-    return *generation << shift | index << 2 | kind;
-}
-
-/* The index in `exchange`, NONE for another kind. Not validated: it may lie outside the pool. */
-static inline uint32_t nacre__exchange_index(uint8_t index_bits, uint8_t kind, nacre_exchange number)
-{
-    if (number == 0 || nacre__exchange_kind(number) != kind) return NACRE__NONE;
-    return number >> 2 & ((UINT32_C(1) << index_bits) - 1);
+    return number != 0 && nacre__number_kind(number) == kind ? (uint32_t)number >> 2 : NACRE__NONE;
 }
 
 #endif

@@ -24,7 +24,7 @@ static inline uint32_t nacre__client_exchange_index(const nacre__client_exchange
 nacre__client_exchange *nacre__client_exchange_by_token(const nacre__client_exchanges *x, const nacre_address *peer,
                                                         nacre_bytes token);
 bool nacre__client_exchange_knows_its_mid(const nacre__client_exchange *exchange);
-nacre__client_exchange *nacre__client_exchange_of(const nacre__client_exchanges *x, nacre_exchange number);
+nacre__client_exchange *nacre__client_exchange_of(const nacre__client_exchanges *x, uint64_t number);
 nacre__client_exchange *nacre__client_exchange_new(nacre__client_exchanges *x, const nacre_address *peer, void *user);
 nacre_err nacre__client_exchange_start(nacre__client_exchanges *x, nacre__client_exchange **exchange,
                                        const nacre_address *peer, nacre_context *context, const nacre_message *plain,

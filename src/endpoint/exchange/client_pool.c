@@ -4,7 +4,6 @@
 void nacre__client_exchanges_lay_out(nacre__client_exchanges *x, nacre__pool_layout *layout,
                                      const nacre_endpoint_config *config)
 {
-    x->index_bits = nacre__index_bits_for(config->num_client_exchanges);
     x->all = nacre__lay_out(layout, config->num_client_exchanges, sizeof *x->all);
     x->tokens = nacre__lay_out(layout, config->num_client_exchanges, sizeof *x->tokens);
     x->notes = nacre__lay_out(layout, config->burst, sizeof *x->notes);

@@ -66,7 +66,7 @@ typedef struct nacre__hint {
 /* One request sent here. Its token is in a dense array of the endpoint, for searching. */
 typedef struct nacre__client_exchange {
     nacre__client_exchange_state state;
-    nacre_exchange number;
+    uint64_t number;
     uint32_t generation;
     nacre_address peer;
     nacre_context *context;           /* NULL: sent unprotected */
@@ -95,7 +95,7 @@ typedef struct nacre__client_exchange {
 
 /* A notification of this burst, or an OVERSIZED event, to be pulled. */
 typedef struct nacre__note {
-    nacre_exchange number;
+    uint64_t number;
     uint32_t index;
     size_t oversized; /* 0: a notification */
     nacre_message message;
@@ -123,7 +123,6 @@ typedef struct nacre__client_exchanges {
     uint32_t num_tokens;    /* that are not 0 */
     uint32_t next;          /* to be tried for a new exchange */
     uint32_t num_unlimited; /* exchanges whose `limit` has not started */
-    uint8_t index_bits;     /* of exchange numbers */
     nacre__note *notes;     /* of this burst */
     uint32_t num_notes, first_note;
 } nacre__client_exchanges;

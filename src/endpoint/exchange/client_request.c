@@ -174,8 +174,8 @@ nacre__client_exchange *nacre__client_exchange_new(nacre__client_exchanges *x, c
     exchange->t->peer = *peer;
     exchange->t->give_up = NACRE__NEVER;
     exchange->t->order = x->tx->next_order++;
-    exchange->number = nacre__exchange_new(x->index_bits, &exchange->generation, NACRE__OF_CLIENT_EXCHANGE,
-                                           nacre__client_exchange_index(x, exchange));
+    exchange->number =
+        nacre__number_new(&exchange->generation, NACRE__OF_CLIENT_EXCHANGE, nacre__client_exchange_index(x, exchange));
     return exchange;
 }
 
@@ -211,9 +211,9 @@ nacre_err nacre__client_exchange_start(nacre__client_exchanges *x, nacre__client
     return err;
 }
 
-nacre__client_exchange *nacre__client_exchange_of(const nacre__client_exchanges *x, nacre_exchange number)
+nacre__client_exchange *nacre__client_exchange_of(const nacre__client_exchanges *x, uint64_t number)
 {
-    const uint32_t index = nacre__exchange_index(x->index_bits, NACRE__OF_CLIENT_EXCHANGE, number);
+    const uint32_t index = nacre__number_index(number, NACRE__OF_CLIENT_EXCHANGE);
     if (index >= x->core->config.num_client_exchanges) return NULL;
     return x->all[index].number == number ? &x->all[index] : NULL;
 }

@@ -28,7 +28,7 @@ typedef struct nacre__received {
     nacre_err err;
     uint32_t index;              /* of the client or server exchange */
     uint32_t ack;                /* a response: 1 + the server exchange that holds its ACK; 0: none */
-    nacre_exchange number;       /* the exchange's: the entry may be reused before delivery */
+    uint64_t number;             /* the exchange's: the entry may be reused before delivery */
     bool is_old;                 /* verified as a response to the previous registration */
     struct nacre__outer *joined; /* joined from outer blocks there; NULL: not split */
     /* while contexts are tried: */

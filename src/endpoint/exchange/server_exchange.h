@@ -22,7 +22,7 @@ void nacre__server_exchange_done(nacre__server_exchanges *x, nacre__server_excha
 void nacre__server_exchange_release(nacre__server_exchanges *x, nacre__server_exchange *exchange);
 void nacre__server_exchange_leave_buffers(nacre__server_exchanges *x, nacre__server_exchange *exchange);
 void nacre__pending_request_leave(nacre__server_exchanges *x, nacre__server_exchange *exchange);
-nacre__server_exchange *nacre__server_exchange_of(const nacre__server_exchanges *x, nacre_exchange number);
+nacre__server_exchange *nacre__server_exchange_of(const nacre__server_exchanges *x, uint64_t number);
 void nacre__server_exchange_wait(nacre__server_exchanges *x, nacre__server_exchange *exchange, nacre_context *context);
 
 /* ---- server_request.c: received requests, until their event ----------------------------------------------------------- */

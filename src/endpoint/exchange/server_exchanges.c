@@ -69,7 +69,7 @@ nacre__server_exchange *nacre__server_exchange_add(nacre__server_exchanges *x, c
     exchange->echo = false;
     exchange->block_request = (nacre__outer_block_request){ 0 };
     exchange->acked = false;
-    exchange->number = nacre__exchange_new(x->index_bits, &exchange->generation, NACRE__OF_SERVER_EXCHANGE, self);
+    exchange->number = nacre__number_new(&exchange->generation, NACRE__OF_SERVER_EXCHANGE, self);
     return exchange;
 }
 
@@ -91,9 +91,9 @@ void nacre__server_exchange_wait(nacre__server_exchanges *x, nacre__server_excha
 }
 
 /* The request with that number, if it can be answered now. */
-nacre__server_exchange *nacre__server_exchange_of(const nacre__server_exchanges *x, nacre_exchange number)
+nacre__server_exchange *nacre__server_exchange_of(const nacre__server_exchanges *x, uint64_t number)
 {
-    const uint32_t index = nacre__exchange_index(x->index_bits, NACRE__OF_SERVER_EXCHANGE, number);
+    const uint32_t index = nacre__number_index(number, NACRE__OF_SERVER_EXCHANGE);
     if (index >= x->core->config.num_server_exchanges) return NULL;
     nacre__server_exchange *exchange = &x->all[index];
     const bool is_open = exchange->state == NACRE__SERVER_DELIVERED || exchange->state == NACRE__SERVER_DEFERRED;

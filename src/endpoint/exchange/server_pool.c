@@ -5,7 +5,6 @@ void nacre__server_exchanges_lay_out(nacre__server_exchanges *x, nacre__pool_lay
                                      const nacre_endpoint_config *config)
 {
     x->max_pending = config->burst < config->num_server_exchanges ? config->burst : config->num_server_exchanges;
-    x->index_bits = nacre__index_bits_for(config->num_server_exchanges);
     x->all = nacre__lay_out(layout, config->num_server_exchanges, sizeof *x->all);
     x->pending = nacre__lay_out(layout, x->max_pending, sizeof *x->pending);
     x->separates = nacre__lay_out(layout, config->num_transmissions, sizeof *x->separates);

@@ -42,7 +42,7 @@ typedef enum nacre__server_exchange_state {
 /* One received message, by (peer, MID, hash of the datagram), and its response. */
 typedef struct nacre__server_exchange {
     nacre__server_exchange_state state;
-    nacre_exchange number;
+    uint64_t number;
     uint32_t generation;
     nacre__dedup_record *record; /* its own: the message, and its response; while WAITING, the plain one */
     bool echo;                   /* WAITING: the response is the Echo challenge */
@@ -109,7 +109,6 @@ typedef struct nacre__server_exchanges {
     nacre__server_upper upper;
 
     nacre__server_exchange *all;
-    uint8_t index_bits; /* of exchange numbers */
     nacre__pending_request *pending;
     uint32_t max_pending;
     nacre__separate_response *separates;

@@ -183,8 +183,9 @@ static uint32_t next_to_tell(nacre__observe_server *s)
 
 static nacre_event event_of(const nacre__observer *o, nacre_event_kind kind)
 {
-    return (
-        nacre_event){ .kind = kind, .exchange = o->number, .context = o->context, .peer = o->peer, .user = o->user };
+    return (nacre_event){
+        .kind = kind, .observer = { o->number }, .context = o->context, .peer = o->peer, .user = o->user
+    };
 }
 
 /* Ends are reported first, because they free observers. */
@@ -214,6 +215,7 @@ bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event)
     o->changed = false;
     nacre__observer_set(s, o, NACRE__OBSERVER_DELIVERED);
     *event = event_of(o, NACRE_EVENT_NOTIFY);
+    event->exchange.number = o->number;
     return nacre_message_parse(&event->message, nacre_bytes_of(o->bytes, o->len)) == NACRE_OK;
 }
 
@@ -229,14 +231,14 @@ void nacre__observers_close_delivered(nacre__observe_server *s)
 /* ---- Responses --------------------------------------------------------------------------------------------------- */
 
 /* The observer with that number, if its NOTIFY event is open. */
-static nacre__observer *delivered(nacre__observe_server *s, nacre_exchange number)
+static nacre__observer *delivered(nacre__observe_server *s, uint64_t number)
 {
     nacre__observer *o = nacre__observer_of(s, number);
     if (o == NULL || o->separate == NACRE__NONE || !nacre__separate_is_held(&s->x->separates[o->separate])) return NULL;
     return o;
 }
 
-nacre_err nacre__observer_defer(nacre__observe_server *s, nacre_exchange number)
+nacre_err nacre__observer_defer(nacre__observe_server *s, uint64_t number)
 {
     nacre__observer *o = delivered(s, number);
     if (o == NULL) return NACRE_ERR_STALE;
@@ -245,7 +247,7 @@ nacre_err nacre__observer_defer(nacre__observe_server *s, nacre_exchange number)
     return NACRE_OK;
 }
 
-void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange number)
+void nacre__observer_ignore(nacre__observe_server *s, uint64_t number)
 {
     nacre__observer *o = delivered(s, number);
     if (o == NULL) return;
@@ -317,7 +319,7 @@ static bool offers(const nacre__observe_server *s, const nacre__observer *o, con
 
 /* RFC 7641 4.2: sends the current state. Any code but 2.xx ends the observation: an error, or 4.01 with Echo if it exceeds
  * the allowance. */
-nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange number, const nacre_message *plain)
+nacre_err nacre__observer_respond(nacre__observe_server *s, uint64_t number, const nacre_message *plain)
 {
     nacre__observer *o = delivered(s, number);
     if (o == NULL) return NACRE_ERR_STALE;

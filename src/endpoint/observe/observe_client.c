@@ -212,7 +212,7 @@ bool nacre__observation_next_note(nacre__client_exchanges *x, nacre_event *event
         if (exchange->number != note->number || exchange->observation.leaving || lost_context) continue;
         *event = (nacre_event){
             .kind = note->oversized != 0 ? NACRE_EVENT_OVERSIZED : NACRE_EVENT_NOTIFICATION,
-            .exchange = exchange->number,
+            .exchange = { exchange->number },
             .context = note->oversized != 0 ? NULL : exchange->context,
             .peer = exchange->peer,
             .message = note->message,

@@ -48,7 +48,6 @@ void nacre__observe_server_lay_out(nacre__observe_server *s, nacre__pool_layout 
 {
     const uint32_t num_buckets = nacre__num_buckets_for(config->num_observers);
     s->max = nacre__max_observers(config);
-    s->index_bits = nacre__index_bits_for(s->max);
     s->by_token.num_buckets = s->by_mid.num_buckets = num_buckets;
     s->num_counts = num_counts_for(config, num_buckets);
     s->observers = nacre__lay_out(layout, s->max, sizeof *s->observers);
@@ -276,7 +275,7 @@ static void keep(nacre__observe_server *s, nacre__observer *o, nacre__server_exc
 }
 
 nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_exchange *exchange, void *user,
-                                   nacre_exchange *number)
+                                   uint64_t *number)
 {
     if (exchange->state != NACRE__SERVER_DELIVERED) return NACRE_ERR_STALE;
     if (!registers(&exchange->message) || exchange->observer != NACRE__NONE) return NACRE_ERR_BAD_ARGUMENT;
@@ -297,24 +296,24 @@ nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_excha
     o->changed = o->is_checked = false;
     o->next_check = 0;
     s->num_observing++;
-    o->number = nacre__exchange_new(s->index_bits, &o->generation, NACRE__OF_OBSERVER, nacre__observer_index(s, o));
+    o->number = nacre__number_new(&o->generation, NACRE__OF_OBSERVER, nacre__observer_index(s, o));
     nacre__observer_set(s, o, NACRE__OBSERVER_REGISTERING);
     *number = o->number;
     return NACRE_OK;
 }
 
 /* The observer with that number; NULL if it has ended. */
-nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchange number)
+nacre__observer *nacre__observer_of(const nacre__observe_server *s, uint64_t number)
 {
-    const uint32_t index = nacre__exchange_index(s->index_bits, NACRE__OF_OBSERVER, number);
+    const uint32_t index = nacre__number_index(number, NACRE__OF_OBSERVER);
     if (index >= s->max) return NULL;
     nacre__observer *o = &s->observers[index];
     return o->number == number && o->state != NACRE__OBSERVER_ENDED ? o : NULL;
 }
 
-void nacre__observer_release(nacre__observe_server *s, nacre_exchange number)
+void nacre__observer_release(nacre__observe_server *s, uint64_t number)
 {
-    const uint32_t index = nacre__exchange_index(s->index_bits, NACRE__OF_OBSERVER, number);
+    const uint32_t index = nacre__number_index(number, NACRE__OF_OBSERVER);
     if (index >= s->max) return;
     nacre__observer *o = &s->observers[index];
     if (o->number != number) return;

@@ -34,7 +34,7 @@ typedef enum nacre__observer_state {
 
 typedef struct nacre__observer {
     nacre__observer_state state;
-    nacre_exchange number;
+    uint64_t number;
     uint32_t generation;
     nacre__link link;                /* in the list of its state */
     uint32_t token_chain, mid_chain; /* hash chains */
@@ -71,7 +71,6 @@ typedef struct nacre__observe_server {
     uint32_t *counts;                /* of observers, by peer; collisions share one */
     uint32_t num_counts;             /* a power of two; 0: no quota */
     bool any_missed;                 /* an observer may have `missed` set */
-    uint8_t index_bits;              /* of exchange numbers */
     uint32_t max, num_observing;     /* entries, one more than config.num_observers; those that have not ended */
 } nacre__observe_server;
 
@@ -84,14 +83,14 @@ void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes);
 /* observe_server.c */
 uint32_t nacre__stall_of(const nacre__observe_server *s, const nacre_address *peer);
 void nacre__observer_set(nacre__observe_server *s, nacre__observer *observer, nacre__observer_state state);
-nacre__observer *nacre__observer_of(const nacre__observe_server *s, nacre_exchange number);
+nacre__observer *nacre__observer_of(const nacre__observe_server *s, uint64_t number);
 static inline uint32_t nacre__observer_index(const nacre__observe_server *s, const nacre__observer *observer)
 {
     return (uint32_t)(observer - s->observers);
 }
 nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_exchange *exchange, void *user,
-                                   nacre_exchange *number);
-void nacre__observer_release(nacre__observe_server *s, nacre_exchange number);
+                                   uint64_t *number);
+void nacre__observer_release(nacre__observe_server *s, uint64_t number);
 void nacre__observer_free(nacre__observe_server *s, nacre__observer *observer);
 void nacre__observer_end(nacre__observe_server *s, nacre__observer *observer, nacre_err err);
 void nacre__observer_cancel(nacre__observe_server *s, const nacre__server_exchange *exchange);
@@ -117,9 +116,9 @@ void nacre__con_notification_left(nacre__observe_server *s, nacre__separate_resp
 void nacre__observers_catch_up(nacre__observe_server *s, const nacre_context *context);
 bool nacre__observers_ended_event(nacre__observe_server *s, nacre_event *event);
 bool nacre__observers_notify_event(nacre__observe_server *s, nacre_event *event);
-nacre_err nacre__observer_respond(nacre__observe_server *s, nacre_exchange number, const nacre_message *plain);
-void nacre__observer_ignore(nacre__observe_server *s, nacre_exchange number);
-nacre_err nacre__observer_defer(nacre__observe_server *s, nacre_exchange number);
+nacre_err nacre__observer_respond(nacre__observe_server *s, uint64_t number, const nacre_message *plain);
+void nacre__observer_ignore(nacre__observe_server *s, uint64_t number);
+nacre_err nacre__observer_defer(nacre__observe_server *s, uint64_t number);
 void nacre__observers_close_delivered(nacre__observe_server *s);
 bool nacre__observer_exceeds(const nacre__observe_server *s, const nacre__observer *o, const nacre_message *response,
                              size_t extra);

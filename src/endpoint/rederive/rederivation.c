@@ -53,7 +53,7 @@ nacre_err nacre__rederivation_add(nacre__rederivations *d, nacre_rederivation *r
     begin_offers(d, r);
     r->endpoint = d->endpoint;
     r->current = r->first;
-    r->leader = 0;
+    r->leader = NACRE_EXCHANGE_NONE;
     r->pace = 0;
     r->has_news = false;
     r->next = *bucket;
@@ -144,7 +144,7 @@ void nacre__rederivations_wipe(nacre__rederivations *d)
 
 void nacre__rederivation_forget(nacre__rederivations *d, nacre_rederivation *r)
 {
-    if (r->leader != 0) return;
+    if (!nacre_exchange_is_none(r->leader)) return;
     nacre__rederivation_retire(d, r);
     nacre_context_wipe(&r->own.context);
 }

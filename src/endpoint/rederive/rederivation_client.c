@@ -13,8 +13,8 @@
 
 static bool leads(const nacre__client_exchange *exchange)
 {
-    return exchange->rederivation != NULL && exchange->rederivation->leader != 0 &&
-           exchange->rederivation->leader == exchange->number;
+    return exchange->rederivation != NULL && !nacre_exchange_is_none(exchange->rederivation->leader) &&
+           exchange->rederivation->leader.number == exchange->number;
 }
 
 /* Whether a request may use the rederivation, which then provides its context. */
@@ -36,7 +36,7 @@ static void begin(nacre__rederivations *d, nacre__client_exchange *exchange, nac
     d->core->config.random.fill(d->core->config.random.self, r1, sizeof r1);
     *err = nacre_rederive_begin(&r->client, &r->own, &d->core->config.crypto, &r->material, r1);
     if (*err != NACRE_OK) return;
-    r->leader = exchange->number;
+    r->leader.number = exchange->number;
     exchange->context = &r->own.context;
 }
 
@@ -47,7 +47,7 @@ bool nacre__rederivation_choose(nacre__rederivations *d, nacre__client_exchange 
     nacre_err err = NACRE_OK;
     if (r == NULL || leads(exchange)) return true;
     exchange->context = &r->spare.context;
-    if (r->leader != 0) {
+    if (!nacre_exchange_is_none(r->leader)) {
         nacre__client_exchange_wait(d->client_exchanges, exchange);
         return false;
     }
@@ -72,7 +72,8 @@ const nacre_protect_options *nacre__rederivation_how(const nacre__client_exchang
 static nacre_err follow(nacre__client_exchange *exchange, nacre_rederive_client *client)
 {
     nacre_rederivation *r = exchange->rederivation;
-    if (r->leader != 0 || r->current == NULL || exchange->context != r->first || r->current != r->first)
+    if (!nacre_exchange_is_none(r->leader) || r->current == NULL || exchange->context != r->first ||
+        r->current != r->first)
         return NACRE_ERR_BAD_ARGUMENT;
     return nacre_rederive_follow(client, &r->material, r->first);
 }
@@ -95,7 +96,7 @@ bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchang
     if (err == NACRE_OK) r->client = client;
     nacre_wipe(&client, sizeof client);
     if (err != NACRE_OK) return false;
-    r->leader = exchange->number;
+    r->leader.number = exchange->number;
     exchange->context = &r->own.context;
     exchange->observation =
         (nacre__observation){ .wanted = exchange->observation.wanted, .leaving = exchange->observation.leaving };
@@ -130,7 +131,7 @@ void nacre__rederivation_left(nacre__rederivations *d, const nacre__client_excha
 {
     nacre_rederivation *r = exchange->rederivation;
     if (!leads(exchange)) return;
-    r->leader = 0;
+    r->leader = NACRE_EXCHANGE_NONE;
     nacre_wipe(&r->client, sizeof r->client);
     if (r->current == NULL) nacre_context_wipe(&r->own.context);
     resume_others(d, r);
@@ -140,10 +141,10 @@ void nacre__rederivation_left(nacre__rederivations *d, const nacre__client_excha
  * under the new context. */
 void nacre__rederivation_yield(nacre__rederivations *d, nacre_rederivation *r)
 {
-    nacre__client_exchange *leader = r->leader != 0 ? nacre__client_exchange_of(d->client_exchanges, r->leader) : NULL;
+    nacre__client_exchange *leader = nacre__client_exchange_of(d->client_exchanges, r->leader.number);
     if (leader == NULL) return;
     const bool was_waiting = r->client.waiting;
-    r->leader = 0;
+    r->leader = NACRE_EXCHANGE_NONE;
     nacre_wipe(&r->client, sizeof r->client);
     if (was_waiting) nacre__client_exchange_again(d->client_exchanges, leader);
     else nacre__client_exchange_end(d->client_exchanges, leader, NACRE_ERR_NO_CONTEXT, NULL);

@@ -17,7 +17,7 @@
 /* Whether `own` holds the context in use, or, with our request #2 in flight, the next one. */
 static bool is_in_use(const nacre_rederivation *r)
 {
-    return r->leader != 0 ? !r->client.waiting : r->current == &r->own.context;
+    return !nacre_exchange_is_none(r->leader) ? !r->client.waiting : r->current == &r->own.context;
 }
 
 static bool fits(const nacre_rederivation *r, const nacre_oscore_option *option)
@@ -42,8 +42,10 @@ nacre_context *nacre__rederivation_next_context(nacre__rederivations *d, nacre__
 void nacre__rederivation_proved(nacre__rederivations *d, const nacre__received *received)
 {
     nacre_rederivation *r = received->rederivation;
-    if (received->err != NACRE_OK || r == NULL || received->context != &r->own.context || r->leader == 0) return;
-    const nacre__client_exchange *leader = nacre__client_exchange_of(d->client_exchanges, r->leader);
+    if (received->err != NACRE_OK || r == NULL || received->context != &r->own.context ||
+        nacre_exchange_is_none(r->leader))
+        return;
+    const nacre__client_exchange *leader = nacre__client_exchange_of(d->client_exchanges, r->leader.number);
     nacre__rederivation_established(d, r, &received->datagram->peer);
     nacre__rederivation_left(d, leader);
 }
@@ -112,7 +114,7 @@ static nacre_err accept_2(const attempt *a)
     nacre__rederivations *d = a->d;
     nacre_rederivation *r = a->r;
     if (names_current(a)) return take_wrapped(a);
-    if (r->leader != 0 && !gives_way(r)) return NACRE_ERR_BUSY;
+    if (!nacre_exchange_is_none(r->leader) && !gives_way(r)) return NACRE_ERR_BUSY;
     nacre__protect_batch_flush(d->server_exchanges->batch); /* uses the keys that are replaced */
     const nacre_err err =
         nacre_rederive_accept(&r->offers, &r->own, &r->spare, &d->core->config.crypto, &r->material, &a->received->id,
