@@ -232,8 +232,9 @@ NACRE_MUST_USE nacre_err nacre_directory_create(const char *path, const nacre_di
  * which it is read (to NEWEST), or that it will have (to LEGACY). The other side's state in a legacy directory is dropped.
  * After a power loss at any moment the directory can be opened in one of the two layouts, with its true state.
  * NACRE_OK               it has that layout, now or already
- * NACRE_ERR_BAD_CONTEXT  it cannot be read; its IDs are in two files; a file to be rewritten or renamed is a symbolic link; or,
- *                        to LEGACY: its replay window is unknown, which older programs cannot read from that form
+ * NACRE_ERR_BAD_CONTEXT  it cannot be read; it was moved into a pack; its IDs are in two files; a file to be rewritten or renamed
+ *                        is a symbolic link; or, to LEGACY: its replay window is unknown, which older programs cannot read from
+ *                        that form
  * NACRE_ERR_UNSUPPORTED  to LEGACY: a hash other than SHA-256
  * NACRE_ERR_BAD_ARGUMENT no role;  NACRE_ERR_LOCKED;  NACRE_ERR_FILE;  NACRE_ERR_NO_MEMORY */
 NACRE_MUST_USE nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role role, nacre_detail *why);

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "directory_send.h"
 #include "scratch.h"
 #include "support.h"
 
@@ -53,17 +54,13 @@ static nacre_directory *open_or_adopt(void)
 
 static void send_some(nacre_directory *dir, unsigned num)
 {
-    static const nacre_message request = { .type = NACRE_CON, .code = NACRE_GET };
-    nacre_context *ctx = nacre_directory_context(dir);
-    const nacre_store store = nacre_directory_store(dir);
     for (unsigned i = 0; i < num; i++) {
-        uint8_t buf[64];
-        nacre_request_id id;
-        nacre_bytes out;
         uint64_t number;
-        if (nacre_store_serve(&store, ctx, NULL) != NACRE_OK) _exit(1);
-        if (nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_BUF(buf), &request, NULL) != NACRE_OK) _exit(2);
-        if (test_number(&number, out)) on_the_wire(number);
+        nacre_err served;
+        const nacre_err err = directory_send(dir, &number, &served);
+        if (served != NACRE_OK) _exit(1);
+        if (err != NACRE_OK) _exit(2);
+        on_the_wire(number);
     }
 }
 

@@ -63,6 +63,13 @@ static void check_useless(void)
     assert_false(found.window_known);
     assert_int_equal(nacre_directory_adopt(dir, NACRE_ROLE_NONE, 0, &why), NACRE_ERR_BAD_CONTEXT);
     assert_non_null(strstr(why.text, "moved.json"));
+    for (int to = 0; to < 2; to++) {
+        why.text[0] = '\0';
+        assert_int_equal(
+            nacre_directory_convert(dir, to == 0 ? NACRE_LAYOUT_NEWEST : NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, &why),
+            NACRE_ERR_BAD_CONTEXT);
+        assert_non_null(strstr(why.text, "moved.json"));
+    }
 }
 
 static void test_the_state_goes_along(void **state)

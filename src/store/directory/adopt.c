@@ -7,9 +7,8 @@
 
 #include "store/directory/directory_read.h"
 #include "base/hosted/detail.h"
-#include "store/lock/lock.h"
 #include "store/lock/generation.h"
-#include "store/directory/moved.h"
+#include "store/directory/locked.h"
 #include "store/random.h"
 #include "store/directory/legacy_sequence.h"
 
@@ -95,13 +94,10 @@ static nacre_err adopt_locked(const nacre__dirfd *dirfd, nacre_role role, int lo
 nacre_err nacre_directory_adopt(const char *path, nacre_role role, uint64_t next_to_send, nacre_detail *why)
 {
     nacre__dirfd dirfd;
-    nacre__guard guard = NACRE__GUARD_NONE;
-    nacre_err err = nacre__dirfd_open(&dirfd, path, why);
+    nacre__guard guard;
+    nacre_err err = nacre__locked_open(&dirfd, &guard, path, why);
     if (err != NACRE_OK) return err;
-    err = nacre__lock_take(&dirfd, &guard, why);
-    if (err == NACRE_OK) err = nacre__moved_check(&dirfd, why);
-    if (err == NACRE_OK) err = adopt_locked(&dirfd, role, guard.lock_fd, next_to_send, why);
-    nacre__guard_release(&guard);
-    nacre__dirfd_close(&dirfd);
+    err = adopt_locked(&dirfd, role, guard.lock_fd, next_to_send, why);
+    nacre__locked_close(&dirfd, &guard);
     return err;
 }

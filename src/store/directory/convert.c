@@ -17,7 +17,7 @@
 #include "store/directory/directory_read.h"
 #include "base/hosted/detail.h"
 #include "store/advice.h"
-#include "store/lock/lock.h"
+#include "store/directory/locked.h"
 #include "store/directory/legacy_sequence.h"
 #include "store/json/text.h"
 
@@ -337,16 +337,13 @@ static nacre_err convert_locked(struct conversion *c)
 nacre_err nacre_directory_convert(const char *path, nacre_layout to, nacre_role role, nacre_detail *why)
 {
     nacre__dirfd dirfd;
-    nacre__guard guard = NACRE__GUARD_NONE;
+    nacre__guard guard;
     if (to != NACRE_LAYOUT_NEWEST && to != NACRE_LAYOUT_LEGACY)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "there is no such layout");
-    nacre_err err = nacre__dirfd_open(&dirfd, path, why);
+    nacre_err err = nacre__locked_open(&dirfd, &guard, path, why);
     if (err != NACRE_OK) return err;
-    struct conversion c = { .dirfd = &dirfd, .to = to, .role = role, .why = why };
-    err = nacre__lock_take(&dirfd, &guard, why);
-    c.writer.fd = guard.lock_fd;
-    if (err == NACRE_OK) err = convert_locked(&c);
-    nacre__guard_release(&guard);
-    nacre__dirfd_close(&dirfd);
+    struct conversion c = { .dirfd = &dirfd, .to = to, .role = role, .why = why, .writer.fd = guard.lock_fd };
+    err = convert_locked(&c);
+    nacre__locked_close(&dirfd, &guard);
     return err;
 }

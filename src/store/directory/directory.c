@@ -13,8 +13,7 @@
 
 #include "store/directory/directory_read.h"
 #include "base/hosted/detail.h"
-#include "store/lock/lock.h"
-#include "store/directory/moved.h"
+#include "store/directory/locked.h"
 #include "store/random.h"
 #include "store/directory/legacy_sequence.h"
 #include "store/directory/sequence_file.h"
@@ -339,16 +338,12 @@ nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, con
 {
     nacre_directory *dir = NULL;
     nacre__dirfd dirfd;
-    nacre__guard guard = NACRE__GUARD_NONE;
-    nacre_err err = nacre__dirfd_open(&dirfd, path, why);
+    nacre__guard guard;
+    nacre_err err = nacre__locked_open(&dirfd, &guard, path, why);
     if (err != NACRE_OK) return err;
-    /* Locked before it is read, so that no other process writes in between. */
-    err = nacre__lock_take(&dirfd, &guard, why);
-    if (err == NACRE_OK) err = nacre__moved_check(&dirfd, why);
-    if (err == NACRE_OK) err = open_directory(&dir, &dirfd, guard.lock_fd, options, crypto, why);
+    err = open_directory(&dir, &dirfd, guard.lock_fd, options, crypto, why);
     if (dir == NULL) {
-        nacre__guard_release(&guard);
-        nacre__dirfd_close(&dirfd);
+        nacre__locked_close(&dirfd, &guard);
         return err;
     }
     dir->guard = guard;

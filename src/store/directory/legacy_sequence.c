@@ -9,6 +9,7 @@
 
 #include "store/json/decimal.h"
 #include "base/hosted/detail.h"
+#include "store/directory/state_fault.h"
 
 enum { MAX_SIZE = 64 * 1024, MAX_HEX = 2 * NACRE_MAX_ID + 1 };
 
@@ -19,20 +20,6 @@ struct reading {
     uint16_t window;
     const nacre__json *used, *seen, *received, *unused; /* the last two may be NULL */
 };
-
-static nacre_err bad(const struct reading *r, const nacre__json *where, const char *text)
-{
-    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->dirfd->path, where->line,
-                       text);
-}
-
-static nacre_err bad_value(const struct reading *r, const nacre__json *where, const char *text)
-{
-    char found[NACRE__JSON_MAX_SHOWN];
-    nacre__json_show(found, where);
-    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->dirfd->path,
-                       where->line, text, found);
-}
 
 /* ---- IDs as names ---- */
 
@@ -50,7 +37,9 @@ static nacre_err find_entry(const struct reading *r, const nacre__json **entry, 
     *entry = NULL;
     for (const nacre__json *m = object != NULL ? object->first : NULL; m != NULL; m = m->next) {
         if (!is_id(m->name, id)) continue;
-        if (*entry != NULL) return bad(r, m, "one ID has two entries, in upper and in lower case; leave one");
+        if (*entry != NULL)
+            return nacre__state_fault(r->dirfd, m, "one ID has two entries, in upper and in lower case; leave one",
+                                      r->why);
         *entry = m;
     }
     return NACRE_OK;
@@ -81,7 +70,8 @@ static nacre_err read_used(const struct reading *r, nacre__sequence *s, const na
     uint64_t number = 0;
     if ((value->type != NACRE__JSON_NUMBER && value->type != NACRE__JSON_STRING) ||
         nacre__decimal_to_uint(&number, value->text, value->len) != NACRE__DECIMAL_OK)
-        return bad_value(r, value, "\"used\" must hold a whole number, 0 or more, without sign, point or exponent");
+        return nacre__state_fault_value(
+            r->dirfd, value, "\"used\" must hold a whole number, 0 or more, without sign, point or exponent", r->why);
     s->next_to_send = number > NACRE_SEQ_MAX ? NACRE_SEQ_MAX + 1 : number;
     return NACRE_OK;
 }
@@ -106,7 +96,7 @@ static nacre_err import(const struct reading *r, nacre__sequence *s, const nacre
     if (num == 1 && numbers[0] == (int64_t)NACRE_SEQ_MAX) return NACRE_OK; /* unknown */
     if (nacre_replay_init(&window, r->window, words) != NACRE_OK ||
         nacre_replay_import_seen(&window, numbers, num) != NACRE_OK)
-        return bad(r, list, "\"seen\" must list numbers in ascending order, each once");
+        return nacre__state_fault(r->dirfd, list, "\"seen\" must list numbers in ascending order, each once", r->why);
     s->window_known = nacre_replay_export(&window, &s->window_index, s->window_bits);
     return NACRE_OK;
 }
@@ -116,13 +106,14 @@ static nacre_err read_list(const struct reading *r, nacre__sequence *s, const na
     size_t num = 0;
     for (const nacre__json *e = list->first; e != NULL; e = e->next)
         if (!read_number(&numbers[num++], e))
-            return bad_value(r, e, "\"seen\" lists whole numbers from -1 to 2^40 - 1");
+            return nacre__state_fault_value(r->dirfd, e, "\"seen\" lists whole numbers from -1 to 2^40 - 1", r->why);
     return import(r, s, list, numbers, num);
 }
 
 static nacre_err read_seen(const struct reading *r, nacre__sequence *s, const nacre__json *list)
 {
-    if (list->type != NACRE__JSON_ARRAY) return bad_value(r, list, "\"seen\" must hold an array of numbers");
+    if (list->type != NACRE__JSON_ARRAY)
+        return nacre__state_fault_value(r->dirfd, list, "\"seen\" must hold an array of numbers", r->why);
     int64_t *numbers = malloc((list->num_children + 1) * sizeof *numbers);
     if (numbers == NULL) return nacre__fail(r->why, NACRE_ERR_NO_MEMORY, "out of memory");
     nacre_err err = read_list(r, s, list, numbers);
@@ -137,7 +128,7 @@ static nacre_err read_received(const struct reading *r, nacre__sequence *s)
     nacre_err err = find_entry(r, &entry, r->received, r->recipient_id);
     if (err != NACRE_OK || entry == NULL) return err;
     if (entry->type != NACRE__JSON_STRING || strcmp(entry->text, "unknown") != 0)
-        return bad_value(r, entry, "\"received\" must hold \"unknown\"");
+        return nacre__state_fault_value(r->dirfd, entry, "\"received\" must hold \"unknown\"", r->why);
     s->window_known = false;
     return NACRE_OK;
 }
@@ -164,30 +155,36 @@ static nacre_err find_ours(struct reading *r, const nacre__json *root)
 {
     const nacre__json *ours = nacre__json_member(root, "nacre");
     if (ours == NULL) return NACRE_OK;
-    if (ours->type != NACRE__JSON_OBJECT) return bad_value(r, ours, "\"nacre\" must be an object");
+    if (ours->type != NACRE__JSON_OBJECT)
+        return nacre__state_fault_value(r->dirfd, ours, "\"nacre\" must be an object", r->why);
     r->received = nacre__json_member(ours, "received");
     r->unused = nacre__json_member(ours, "unused");
     if (r->received != NULL && r->received->type != NACRE__JSON_OBJECT)
-        return bad_value(r, r->received, "\"received\" must be an object");
+        return nacre__state_fault_value(r->dirfd, r->received, "\"received\" must be an object", r->why);
     if (r->unused != NULL && r->unused->type != NACRE__JSON_ARRAY)
-        return bad_value(r, r->unused, "\"unused\" must be an array");
+        return nacre__state_fault_value(r->dirfd, r->unused, "\"unused\" must be an array", r->why);
     return NACRE_OK;
 }
 
 static nacre_err read_root(struct reading *r, nacre__sequence *s, const nacre__json *root)
 {
-    if (root->type != NACRE__JSON_OBJECT) return bad_value(r, root, "an object is expected");
+    if (root->type != NACRE__JSON_OBJECT)
+        return nacre__state_fault_value(r->dirfd, root, "an object is expected", r->why);
     r->used = nacre__json_member(root, "used");
     r->seen = nacre__json_member(root, "seen");
     if (r->used == NULL) {
         bool newer = nacre__json_member(root, "next-to-send") != NULL;
-        return bad(r, root,
-                   newer ? "no \"used\", but \"next-to-send\": this state is of the newest layout, the IDs are not"
-                         : "no \"used\"");
+        return nacre__state_fault(
+            r->dirfd, root,
+            newer ? "no \"used\", but \"next-to-send\": this state is of the newest layout, the IDs are not"
+                  : "no \"used\"",
+            r->why);
     }
-    if (r->used->type != NACRE__JSON_OBJECT) return bad_value(r, r->used, "\"used\" must be an object");
-    if (r->seen == NULL) return bad(r, root, "no \"seen\"");
-    if (r->seen->type != NACRE__JSON_OBJECT) return bad_value(r, r->seen, "\"seen\" must be an object");
+    if (r->used->type != NACRE__JSON_OBJECT)
+        return nacre__state_fault_value(r->dirfd, r->used, "\"used\" must be an object", r->why);
+    if (r->seen == NULL) return nacre__state_fault(r->dirfd, root, "no \"seen\"", r->why);
+    if (r->seen->type != NACRE__JSON_OBJECT)
+        return nacre__state_fault_value(r->dirfd, r->seen, "\"seen\" must be an object", r->why);
     nacre_err err = find_ours(r, root);
     return err == NACRE_OK ? read_state(r, s) : err;
 }

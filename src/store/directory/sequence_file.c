@@ -9,6 +9,7 @@
 
 #include "store/json/decimal.h"
 #include "base/hosted/detail.h"
+#include "store/directory/state_fault.h"
 #include "store/json/json.h"
 
 enum { MAX_SIZE = 64 * 1024 };
@@ -18,20 +19,6 @@ struct reading {
     nacre_detail *why;
 };
 
-static nacre_err bad(const struct reading *r, const nacre__json *where, const char *text)
-{
-    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s", r->dirfd->path, where->line,
-                       text);
-}
-
-static nacre_err bad_value(const struct reading *r, const nacre__json *where, const char *text)
-{
-    char found[NACRE__JSON_MAX_SHOWN];
-    nacre__json_show(found, where);
-    return nacre__fail(r->why, NACRE_ERR_BAD_CONTEXT, "%s/sequence.json: line %zu: %s, found %s", r->dirfd->path,
-                       where->line, text, found);
-}
-
 /* Like aiocoap, accepts a number in a string. A value above NACRE_SEQ_MAX means that no number is left: aiocoap reserves
  * numbers in chunks, and the last chunk may extend beyond the end. */
 static nacre_err read_next_to_send(const struct reading *r, uint64_t *next, const nacre__json *root)
@@ -39,14 +26,17 @@ static nacre_err read_next_to_send(const struct reading *r, uint64_t *next, cons
     const nacre__json *value = nacre__json_member(root, "next-to-send");
     if (value == NULL) {
         bool older = nacre__json_member(root, "used") != NULL;
-        return bad(r, root,
-                   older ? "no next-to-send, but \"used\": this state is of the older layout, the IDs are not"
-                         : "no next-to-send");
+        return nacre__state_fault(
+            r->dirfd, root,
+            older ? "no next-to-send, but \"used\": this state is of the older layout, the IDs are not"
+                  : "no next-to-send",
+            r->why);
     }
     uint64_t number = 0;
     if ((value->type != NACRE__JSON_NUMBER && value->type != NACRE__JSON_STRING) ||
         nacre__decimal_to_uint(&number, value->text, value->len) != NACRE__DECIMAL_OK)
-        return bad_value(r, value, "next-to-send must be a whole number, 0 or more, without sign, point or exponent");
+        return nacre__state_fault_value(
+            r->dirfd, value, "next-to-send must be a whole number, 0 or more, without sign, point or exponent", r->why);
     *next = number > NACRE_SEQ_MAX ? NACRE_SEQ_MAX + 1 : number;
     return NACRE_OK;
 }
@@ -62,20 +52,22 @@ static nacre_err read_bitfield(const struct reading *r, nacre__sequence *s, cons
                            "%s/sequence.json: line %zu: bitfield has more bits than the window of %u; set \"window\" "
                            "in settings.json as it was",
                            r->dirfd->path, value->line, (unsigned)window);
-    return bad_value(r, value, "bitfield must be a whole number, 0 or more, without sign, point or exponent");
+    return nacre__state_fault_value(
+        r->dirfd, value, "bitfield must be a whole number, 0 or more, without sign, point or exponent", r->why);
 }
 
 static nacre_err read_window(const struct reading *r, nacre__sequence *s, const nacre__json *received, uint16_t window)
 {
     const nacre__json *index = nacre__json_member(received, "index");
     const nacre__json *bitfield = nacre__json_member(received, "bitfield");
-    if (index == NULL || bitfield == NULL) return bad(r, received, "received must have index and bitfield");
+    if (index == NULL || bitfield == NULL)
+        return nacre__state_fault(r->dirfd, received, "received must have index and bitfield", r->why);
     /* aiocoap writes both as null if the window was never initialised: unknown. */
     if (index->type == NACRE__JSON_NULL && bitfield->type == NACRE__JSON_NULL) return NACRE_OK;
     if (index->type != NACRE__JSON_NUMBER ||
         nacre__decimal_to_uint(&s->window_index, index->text, index->len) != NACRE__DECIMAL_OK ||
         s->window_index > NACRE_SEQ_MAX + 1)
-        return bad_value(r, index, "index must be a whole number from 0 to 2^40");
+        return nacre__state_fault_value(r->dirfd, index, "index must be a whole number from 0 to 2^40", r->why);
     s->window_known = true;
     return read_bitfield(r, s, bitfield, window);
 }
@@ -83,15 +75,17 @@ static nacre_err read_window(const struct reading *r, nacre__sequence *s, const 
 static nacre_err read_received(const struct reading *r, nacre__sequence *s, const nacre__json *root, uint16_t window)
 {
     const nacre__json *received = nacre__json_member(root, "received");
-    if (received == NULL) return bad(r, root, "no received");
+    if (received == NULL) return nacre__state_fault(r->dirfd, root, "no received", r->why);
     if (received->type == NACRE__JSON_OBJECT) return read_window(r, s, received, window);
     if (received->type == NACRE__JSON_STRING && strcmp(received->text, "unknown") == 0) return NACRE_OK;
-    return bad_value(r, received, "received must be \"unknown\" or an object with index and bitfield");
+    return nacre__state_fault_value(r->dirfd, received,
+                                    "received must be \"unknown\" or an object with index and bitfield", r->why);
 }
 
 static nacre_err read_root(const struct reading *r, nacre__sequence *s, const nacre__json *root, uint16_t window)
 {
-    if (root->type != NACRE__JSON_OBJECT) return bad_value(r, root, "an object is expected");
+    if (root->type != NACRE__JSON_OBJECT)
+        return nacre__state_fault_value(r->dirfd, root, "an object is expected", r->why);
     nacre_err err = read_next_to_send(r, &s->next_to_send, root);
     return err == NACRE_OK ? read_received(r, s, root, window) : err;
 }

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* interference: a table of what other programs do to a store that is open, each row followed by each of its writes. */
+#ifndef NACRE_TEST_INTERFERENCE_H
+#define NACRE_TEST_INTERFERENCE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <nacre/nacre.h>
+
+typedef struct interference_table {
+    size_t num_rows, num_writes; /* one more write than num_writes: closing */
+    const char *(*name)(size_t row);
+    int (*set_up)(void **state);
+    int (*tear_down)(void **state);
+    void (*one_case)(void *state, size_t row, size_t write);
+} interference_table;
+
+/* Each row with each write, in a store of its own. */
+void interference_run(const interference_table *table);
+/* `why` has `told`, and says that the contexts are stopped. */
+void interference_expect(const nacre_detail *why, const char *told);
+
+#endif
