@@ -34,6 +34,13 @@
 #define NACRE__NOT_INLINE
 #endif
 
+/* For functions used often that are not small: inline; with -Os, one copy in each file. */
+#if defined(__OPTIMIZE_SIZE__)
+#define NACRE__ONE_COPY NACRE__NOT_INLINE static inline
+#else
+#define NACRE__ONE_COPY static inline
+#endif
+
 /* Prefetches memory; has no other effect. */
 #if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
 #define NACRE__PREFETCH(ptr) __builtin_prefetch(ptr)

@@ -13,13 +13,6 @@
 
 enum { NACRE__SIPHASH_ROUNDS = 1, NACRE__SIPHASH_LAST_ROUNDS = 3, NACRE__HASH_KEY_LEN = 16 };
 
-/* With -Os, one copy in each file. */
-#if defined(__OPTIMIZE_SIZE__)
-#define NACRE__SIPHASH_OUTLINE NACRE__NOT_INLINE
-#else
-#define NACRE__SIPHASH_OUTLINE
-#endif
-
 typedef struct nacre__siphash {
     uint64_t v[4];
 } nacre__siphash;
@@ -35,12 +28,18 @@ static inline uint64_t nacre__load_le32(const uint8_t *p)
     return p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24;
 }
 
-/* Loads fewer than eight bytes, padded with zeros. Without a loop: some bytes are read twice. */
-NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__load_short(const uint8_t *p, size_t len)
+/* Loads fewer than eight bytes, padded with zeros. Without a loop some bytes are read twice. */
+NACRE__ONE_COPY uint64_t nacre__load_short(const uint8_t *p, size_t len)
 {
+#if defined(__OPTIMIZE_SIZE__)
+    uint64_t word = 0;
+    while (len > 0) word = word << 8 | p[--len];
+    return word;
+#else
     if (len >= 4) return nacre__load_le32(p) | nacre__load_le32(p + len - 4) << 8 * (len - 4);
     if (len == 0) return 0;
     return p[0] | (uint64_t)p[len / 2] << 8 * (len / 2) | (uint64_t)p[len - 1] << 8 * (len - 1);
+#endif
 }
 
 static inline uint64_t nacre__rotate_left(uint64_t word, int bits)
@@ -48,7 +47,7 @@ static inline uint64_t nacre__rotate_left(uint64_t word, int bits)
     return word << bits | word >> (64 - bits);
 }
 
-NACRE__SIPHASH_OUTLINE static inline void nacre__siphash_rounds(nacre__siphash *s, int num)
+NACRE__ONE_COPY void nacre__siphash_rounds(nacre__siphash *s, int num)
 {
     uint64_t a = s->v[0], b = s->v[1], c = s->v[2], d = s->v[3];
     for (; num > 0; num--) {
@@ -68,7 +67,7 @@ static inline nacre__siphash nacre__siphash_start(const uint8_t key[NACRE__HASH_
                                low ^ UINT64_C(0x6c7967656e657261), high ^ UINT64_C(0x7465646279746573) } };
 }
 
-static inline void nacre__siphash_absorb(nacre__siphash *s, uint64_t word, int rounds)
+NACRE__ONE_COPY void nacre__siphash_absorb(nacre__siphash *s, uint64_t word, int rounds)
 {
     s->v[3] ^= word;
     nacre__siphash_rounds(s, rounds);
@@ -77,8 +76,7 @@ static inline void nacre__siphash_absorb(nacre__siphash *s, uint64_t word, int r
 
 /* The hash, with any numbers of rounds: `last` has the number of all bytes, modulo 256, in its highest byte, and below it
  * those of the incomplete word. */
-NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__siphash_close(nacre__siphash *s, uint64_t last, int rounds,
-                                                                   int last_rounds)
+NACRE__ONE_COPY uint64_t nacre__siphash_close(nacre__siphash *s, uint64_t last, int rounds, int last_rounds)
 {
     nacre__siphash_absorb(s, last, rounds);
     s->v[2] ^= 0xff;
@@ -86,17 +84,17 @@ NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__siphash_close(nacre__siphas
     return s->v[0] ^ s->v[1] ^ s->v[2] ^ s->v[3];
 }
 
-/* The hash of the previous `before` bytes, in whole words, and `bytes`. */
-NACRE__SIPHASH_OUTLINE static inline uint64_t nacre__siphash_close_bytes(nacre__siphash *s, size_t before,
-                                                                         nacre_bytes bytes, int rounds, int last_rounds)
+/* Absorbs the whole words of `bytes`, which follow `before` bytes in whole words. Returns the last word, to close with. */
+static inline uint64_t nacre__siphash_absorb_bytes(nacre__siphash *s, size_t before, nacre_bytes bytes, int rounds)
 {
     const size_t rest = bytes.len % 8;
     const uint8_t *at = bytes.ptr;
     for (size_t i = bytes.len / 8; i > 0; i--, at += 8) nacre__siphash_absorb(s, nacre__load_le64(at), rounds);
-    uint64_t last = (uint64_t)(before + bytes.len) << 56;
-    if (rest > 0 && bytes.len > 8) last |= nacre__load_le64(at + rest - 8) >> (64 - 8 * rest);
-    else last |= nacre__load_short(at, rest);
-    return nacre__siphash_close(s, last, rounds, last_rounds);
+    const uint64_t num = (uint64_t)(before + bytes.len) << 56;
+#if !defined(__OPTIMIZE_SIZE__)
+    if (rest > 0 && bytes.len > 8) return num | nacre__load_le64(at + rest - 8) >> (64 - 8 * rest);
+#endif
+    return num | nacre__load_short(at, rest);
 }
 
 /* ---- SipHash-1-3 ---------------------------------------------------------------------------------------------------- */
@@ -121,7 +119,7 @@ static inline uint64_t nacre__siphash_end(nacre__siphash *s, uint64_t last)
 
 static inline uint64_t nacre__siphash_end_bytes(nacre__siphash *s, size_t before, nacre_bytes bytes)
 {
-    return nacre__siphash_close_bytes(s, before, bytes, NACRE__SIPHASH_ROUNDS, NACRE__SIPHASH_LAST_ROUNDS);
+    return nacre__siphash_end(s, nacre__siphash_absorb_bytes(s, before, bytes, NACRE__SIPHASH_ROUNDS));
 }
 
 static inline uint64_t nacre__siphash_of(const uint8_t key[NACRE__HASH_KEY_LEN], nacre_bytes bytes)

@@ -14,48 +14,57 @@
 #include "base/siphash.h"
 #include "context/fields.h"
 
-enum { AT_ONCE = 32, NONE = NACRE_TABLE_MAX_SLOTS /* end of a list */ };
+enum {
+    AT_ONCE = 32,
+    GROUP = 4,                    /* slots of a cache line: homes are multiples of it */
+    FEW_SLOTS = 12,               /* at most: its contexts are compared, whatever their hashes */
+    NONE = NACRE_TABLE_MAX_SLOTS, /* end of a list, or no slot */
+};
 
 #define LINK_BITS ((uint64_t)NONE) /* of the fields that hold one */
 
+/* ---- IDs: a kid and its length in one word; no context has a longer one ---- */
+
+static NACRE__INLINE uint64_t word_of_kid(nacre_bytes kid)
+{
+    return nacre__load_short(kid.ptr, kid.len) | (uint64_t)kid.len << 56;
+}
+
+NACRE__ONE_COPY uint64_t word_of(const nacre_context *ctx)
+{
+    return word_of_kid(nacre_context_recipient_id(ctx));
+}
+
 /* ---- Hashes: the upper 32 bits give the home, the next lower ones the tag. Keyed, because peers choose both IDs ---- */
 
-/* A kid and its length in one word; no context has a longer one. */
-static uint64_t word_of_kid(const uint8_t *id, size_t len)
+/* Without a kid context: the hash of the kid alone. */
+NACRE__ONE_COPY uint64_t hash_of(const nacre_table *t, uint64_t kid, nacre_bytes kid_context)
 {
-    return nacre__load_short(id, len) | (uint64_t)len << 56;
-}
-
-static uint64_t hash_of_kid(const nacre_table *t, const uint8_t *id, size_t len)
-{
+    if (t->num_slots <= FEW_SLOTS) return kid * UINT64_C(0x9e3779b97f4a7c15); /* too few for collisions to matter */
     nacre__siphash s = nacre__siphash_start(t->hash_key);
-    return nacre__siphash_end(&s, word_of_kid(id, len));
-}
-
-static uint64_t hash_of_both(const nacre_table *t, const uint8_t *id, size_t len, nacre_bytes id_context)
-{
-    nacre__siphash s = nacre__siphash_start(t->hash_key);
-    nacre__siphash_word(&s, word_of_kid(id, len));
-    return nacre__siphash_end_bytes(&s, 8, id_context);
+    uint64_t last = kid;
+    if (!nacre_is_absent(kid_context)) {
+        nacre__siphash_word(&s, kid);
+        last = nacre__siphash_absorb_bytes(&s, 8, kid_context, NACRE__SIPHASH_ROUNDS);
+    }
+    return nacre__siphash_end(&s, last);
 }
 
 static uint64_t hash_of_recipient(const nacre_table *t, const nacre_context *ctx)
 {
-    return hash_of_kid(t, ctx->recipient_id, ctx->recipient_id_len);
+    return hash_of(t, word_of(ctx), NACRE_ABSENT);
 }
 
 static uint64_t hash_of_member(const nacre_table *t, const nacre_context *ctx)
 {
-    return hash_of_both(t, ctx->recipient_id, ctx->recipient_id_len, nacre__id_context(ctx));
+    return hash_of(t, word_of(ctx), nacre__id_context(ctx));
 }
 
 /* ---- Slots ---- */
 
-/* The slot `i` steps after a hash's home. */
-static size_t slot_at(const nacre_table *t, uint64_t hash, size_t i)
+static size_t home_of_hash(const nacre_table *t, uint64_t hash)
 {
-    size_t at = (size_t)((hash >> 32) * t->num_slots >> 32) + i;
-    return at < t->num_slots ? at : at - t->num_slots;
+    return (size_t)((hash >> 32) * (t->num_slots / GROUP) >> 32) * GROUP;
 }
 
 static size_t after(const nacre_table *t, size_t at)
@@ -68,21 +77,30 @@ static size_t distance(const nacre_table *t, size_t from, size_t to)
     return to >= from ? to - from : to + t->num_slots - from;
 }
 
+/* Odd: that of an empty slot is 0. */
 static unsigned tag_of(uint64_t hash)
 {
-    return hash >> 20 & 0xfff;
+    return (hash >> 20 & 0xfff) | 1;
 }
 
-/* The distance from home of the next slot with that tag, from `from` on; num_slots at the end. */
-static size_t probe(const nacre_table *t, uint64_t hash, size_t from)
+/* The next slot with that tag, from `at` to the first empty one, or NONE. The empty slots of a group are its last ones, so its
+ * four tags are compared at once: where in its group a context stands cannot be predicted. */
+NACRE__ONE_COPY size_t probe(const nacre_table *t, size_t at, unsigned tag)
 {
-    size_t at = from < t->num_slots ? slot_at(t, hash, from) : 0;
-    unsigned tag = tag_of(hash);
-    for (size_t i = from; i < t->num_slots; i++, at = after(t, at)) {
-        if (t->slots[at].context == NULL) break;
-        if (t->slots[at].tag == tag) return i;
+    for (;; at = after(t, at)) {
+#if defined(__GNUC__) && !defined(__OPTIMIZE_SIZE__)
+        for (; at % GROUP == 0 && at + GROUP <= t->num_slots; at += GROUP) {
+            const nacre_table_slot *s = &t->slots[at];
+            const unsigned hits = (unsigned)(s[0].tag == tag) | (unsigned)(s[1].tag == tag) << 1 |
+                                  (unsigned)(s[2].tag == tag) << 2 | (unsigned)(s[3].tag == tag) << 3;
+            if (hits != 0) return at + (size_t)__builtin_ctz(hits);
+            if (s[GROUP - 1].context == NULL) return NONE;
+        }
+        if (at == t->num_slots) at = 0;
+#endif
+        if (t->slots[at].tag == tag) return at;
+        if (t->slots[at].context == NULL) return NONE;
     }
-    return t->num_slots;
 }
 
 /* In a list but not its head: its home is that of kid and ID Context. */
@@ -91,32 +109,27 @@ static bool is_member(const nacre_table_slot *slot)
     return slot->previous != NONE;
 }
 
-static bool has_kid(const nacre_table_slot *slot, nacre_bytes kid)
-{
-    return nacre__same_id(kid, slot->context->recipient_id, slot->context->recipient_id_len);
-}
-
 static bool has_id_context(const nacre_table_slot *slot)
 {
     return slot->context->id_context != NULL;
 }
 
-/* The slot of the head of the kid's list; NONE without one. No slot with that tag comes before `first`. */
-static size_t find_head(const nacre_table *t, uint64_t hash, nacre_bytes kid, size_t first)
+/* The slot of the head of the kid's list, or NONE. `at`: the first slot with the tag, or NONE. */
+NACRE__ONE_COPY size_t find_head(const nacre_table *t, unsigned tag, uint64_t kid, size_t at)
 {
-    for (size_t i = first; (i = probe(t, hash, i)) < t->num_slots; i++) {
-        const nacre_table_slot *slot = &t->slots[slot_at(t, hash, i)];
-        if (!is_member(slot) && has_id_context(slot) && has_kid(slot, kid)) return slot_at(t, hash, i);
+    for (; at != NONE; at = probe(t, after(t, at), tag)) {
+        const nacre_table_slot *slot = &t->slots[at];
+        if (!is_member(slot) && has_id_context(slot) && word_of(slot->context) == kid) break;
     }
-    return NONE;
+    return at;
 }
 
 /* The slot of a context by hash, or NONE. */
 static size_t find_slot(const nacre_table *t, uint64_t hash, const nacre_context *ctx)
 {
-    for (size_t i = 0; (i = probe(t, hash, i)) < t->num_slots; i++)
-        if (t->slots[slot_at(t, hash, i)].context == ctx) return slot_at(t, hash, i);
-    return NONE;
+    size_t at = home_of_hash(t, hash);
+    while ((at = probe(t, at, tag_of(hash))) != NONE && t->slots[at].context != ctx) at = after(t, at);
+    return at;
 }
 
 static size_t slot_of(const nacre_table *t, const nacre_context *ctx)
@@ -175,9 +188,11 @@ nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
     if (has_recipient_key(t, ctx)) return NACRE_ERR_DUPLICATE_CONTEXT;
     if (t->num_contexts >= t->num_slots - (t->num_slots + 3) / 4) return NACRE_ERR_BUFFER_TOO_SMALL;
     uint64_t hash = hash_of_recipient(t, ctx);
-    size_t head = ctx->id_context == NULL ? NONE : find_head(t, hash, nacre_context_recipient_id(ctx), 0);
+    size_t head = NONE;
+    if (ctx->id_context != NULL)
+        head = find_head(t, tag_of(hash), word_of(ctx), probe(t, home_of_hash(t, hash), tag_of(hash)));
     if (head != NONE) hash = hash_of_member(t, ctx);
-    size_t at = slot_at(t, hash, 0);
+    size_t at = home_of_hash(t, hash);
     while (t->slots[at].context != NULL) at = after(t, at);
     nacre_table_slot *slot = &t->slots[at];
     *slot = empty;
@@ -194,7 +209,8 @@ nacre_err nacre_table_add(nacre_table *t, nacre_context *ctx)
 
 static size_t home_of(const nacre_table *t, const nacre_table_slot *slot)
 {
-    return slot_at(t, is_member(slot) ? hash_of_member(t, slot->context) : hash_of_recipient(t, slot->context), 0);
+    return home_of_hash(
+        t, hash_of(t, word_of(slot->context), is_member(slot) ? nacre__id_context(slot->context) : NACRE_ABSENT));
 }
 
 /* Empties a slot, and moves later entries up. */
@@ -226,95 +242,124 @@ void nacre_table_remove(nacre_table *t, const nacre_context *ctx)
 
 /* ---- Finding ---- */
 
-/* Start of a search: the hash of the kid, and the minimum distance from home of a slot with its tag. */
+/* Start of a search: the kid, the tag of its hash, and the first slot with it, or NONE; the same of kid and kid context, if
+ * there is one. */
 typedef struct start {
-    uint64_t hash;
-    size_t first;
+    uint64_t kid;
+    size_t at, both_at;
+    unsigned tag, both_tag;
 } start;
-
-/* With any ID Context or none. The cursor is a distance from home, or num_slots + 1 + a slot of the list. */
-static nacre_context *find_by_kid(const nacre_table *t, start s, nacre_bytes kid, size_t *cursor)
-{
-    size_t next = NONE, from = *cursor;
-    if (from <= t->num_slots) {
-        for (size_t i = from > s.first ? from : s.first; (i = probe(t, s.hash, i)) < t->num_slots; i++) {
-            const nacre_table_slot *slot = &t->slots[slot_at(t, s.hash, i)];
-            if (is_member(slot) || !has_kid(slot, kid)) continue;
-            if (!has_id_context(slot)) {
-                *cursor = i + 1;
-                return slot->context;
-            }
-            next = slot_at(t, s.hash, i);
-        }
-        if (from > 0) next = find_head(t, s.hash, kid, s.first); /* it may be before `from` */
-    } else {
-        next = from - t->num_slots - 1;
-    }
-    if (next >= t->num_slots) {
-        *cursor = SIZE_MAX;
-        return NULL;
-    }
-    *cursor = t->slots[next].next == NONE ? SIZE_MAX : t->num_slots + 1 + t->slots[next].next;
-    return t->slots[next].context;
-}
-
-/* With that ID Context. The cursor is 0, or 1 + a distance from their home. */
-static nacre_context *find_by_kid_and_context(const nacre_table *t, start s, nacre_bytes kid, nacre_bytes kid_context,
-                                              size_t *cursor)
-{
-    if (*cursor == 0) {
-        size_t head = find_head(t, s.hash, kid, s.first);
-        *cursor = head == NONE || t->slots[head].next == NONE ? SIZE_MAX : 1;
-        if (head != NONE && nacre_bytes_equal(nacre__id_context(t->slots[head].context), kid_context))
-            return t->slots[head].context;
-    }
-    if (*cursor > t->num_slots) return NULL;
-    uint64_t hash = hash_of_both(t, kid.ptr, kid.len, kid_context);
-    for (size_t i = *cursor - 1; (i = probe(t, hash, i)) < t->num_slots; i++) {
-        const nacre_table_slot *slot = &t->slots[slot_at(t, hash, i)];
-        if (!is_member(slot) || !has_kid(slot, kid)) continue;
-        if (!nacre_bytes_equal(nacre__id_context(slot->context), kid_context)) continue;
-        *cursor = i + 2;
-        return slot->context;
-    }
-    *cursor = SIZE_MAX;
-    return NULL;
-}
-
-static nacre_context *find(const nacre_table *t, start s, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
-{
-    return nacre_is_absent(kid_context) ? find_by_kid(t, s, kid, cursor)
-                                        : find_by_kid_and_context(t, s, kid, kid_context, cursor);
-}
 
 static bool may_be_there(nacre_bytes kid)
 {
     return !nacre_is_absent(kid) && kid.len <= NACRE_MAX_ID; /* an absent kid is not an empty one */
 }
 
+/* `at` and `both_at` are homes yet. */
+static NACRE__INLINE void hash_both(const nacre_table *t, start *s, nacre_bytes kid, nacre_bytes kid_context)
+{
+    s->kid = word_of_kid(kid);
+    const uint64_t hash = hash_of(t, s->kid, NACRE_ABSENT);
+    s->at = home_of_hash(t, hash);
+    s->tag = tag_of(hash);
+    if (nacre_is_absent(kid_context)) return;
+    const uint64_t both = hash_of(t, s->kid, kid_context);
+    s->both_at = home_of_hash(t, both);
+    s->both_tag = tag_of(both);
+}
+
+/* The context of that slot of a list, or NULL for NONE; the cursor goes on to the next one. */
+static nacre_context *listed(const nacre_table *t, size_t at, size_t *cursor)
+{
+    *cursor = at == NONE || t->slots[at].next == NONE ? SIZE_MAX : t->num_slots + 1 + t->slots[at].next;
+    return at == NONE ? NULL : t->slots[at].context;
+}
+
+/* With any ID Context or none. The cursor is 0, 1 + a slot from where to search, or num_slots + 1 + a slot of the list. */
+static NACRE__INLINE nacre_context *find_by_kid(const nacre_table *t, const start *s, size_t *cursor)
+{
+    size_t head = NONE;
+    if (*cursor > t->num_slots) return listed(t, *cursor == SIZE_MAX ? NONE : *cursor - t->num_slots - 1, cursor);
+    size_t at = *cursor > 0 ? probe(t, *cursor - 1, s->tag) : s->at;
+    for (; at != NONE; at = probe(t, after(t, at), s->tag)) {
+        const nacre_table_slot *slot = &t->slots[at];
+        if (is_member(slot) || word_of(slot->context) != s->kid) continue;
+        if (!has_id_context(slot)) {
+            *cursor = after(t, at) + 1;
+            return slot->context;
+        }
+        head = at;
+    }
+    if (*cursor > 0) head = find_head(t, s->tag, s->kid, s->at); /* it may be before the cursor */
+    return listed(t, head, cursor);
+}
+
+/* With that ID Context. The cursor is 0, or 1 + a slot from where to search. */
+static nacre_context *find_by_kid_and_context(const nacre_table *t, const start *s, nacre_bytes kid_context,
+                                              size_t *cursor)
+{
+    size_t at = s->both_at;
+    if (*cursor == SIZE_MAX) return NULL;
+    if (*cursor > 0) {
+        at = probe(t, *cursor - 1, s->both_tag);
+    } else {
+        const size_t head = find_head(t, s->tag, s->kid, s->at);
+        if (head == NONE || t->slots[head].next == NONE) at = NONE; /* no members */
+        *cursor = at == NONE ? SIZE_MAX : at + 1;
+        if (head != NONE && nacre_bytes_equal(nacre__id_context(t->slots[head].context), kid_context))
+            return t->slots[head].context;
+    }
+    for (; at != NONE; at = probe(t, after(t, at), s->both_tag)) {
+        const nacre_table_slot *slot = &t->slots[at];
+        if (!is_member(slot) || word_of(slot->context) != s->kid) continue;
+        if (!nacre_bytes_equal(nacre__id_context(slot->context), kid_context)) continue;
+        *cursor = after(t, at) + 1;
+        return slot->context;
+    }
+    *cursor = SIZE_MAX;
+    return NULL;
+}
+
+static NACRE__INLINE nacre_context *find(const nacre_table *t, const start *s, nacre_bytes kid_context, size_t *cursor)
+{
+    return nacre_is_absent(kid_context) ? find_by_kid(t, s, cursor)
+                                        : find_by_kid_and_context(t, s, kid_context, cursor);
+}
+
 nacre_context *nacre_table_find(const nacre_table *t, nacre_bytes kid, nacre_bytes kid_context, size_t *cursor)
 {
+    start s;
     if (!may_be_there(kid)) return NULL;
-    const start s = { hash_of_kid(t, kid.ptr, kid.len), 0 };
-    return find(t, s, kid, kid_context, cursor);
+    hash_both(t, &s, kid, kid_context);
+    s.at = probe(t, s.at, s.tag);
+    if (!nacre_is_absent(kid_context)) s.both_at = probe(t, s.both_at, s.both_tag);
+    return find(t, &s, kid_context, cursor);
 }
 
 /* ---- Many at once ---- */
 
-static void fetch_slots(const nacre_table *t, uint64_t hash)
+#if defined(__OPTIMIZE_SIZE__)
+
+void nacre_table_find_many(const nacre_table *t, nacre_table_query *queries, size_t num)
 {
-    const nacre_table_slot *slot = &t->slots[slot_at(t, hash, 0)];
-    NACRE__PREFETCH(slot);
-    NACRE__PREFETCH(slot + 3); /* on the same line, or the next */
+    for (nacre_table_query *q = queries; q < queries + num; q++)
+        q->context = nacre_table_find(t, q->kid, q->kid_context, &q->cursor);
 }
 
-/* The likely context of a hash, or NULL. `first`: the distance of its slot from home. */
-static const nacre_context *fetch_context(const nacre_table *t, uint64_t hash, size_t *first)
+#else
+
+static void fetch_slots(const nacre_table *t, size_t at)
 {
-    *first = probe(t, hash, 0);
-    if (*first == t->num_slots) return NULL;
-    const nacre_context *ctx = t->slots[slot_at(t, hash, *first)].context;
-    for (size_t at = 0; at < sizeof *ctx; at += 64) NACRE__PREFETCH((const uint8_t *)ctx + at);
+    NACRE__PREFETCH(&t->slots[at]);
+    NACRE__PREFETCH(&t->slots[at] + GROUP - 1); /* on the same line, or the next */
+}
+
+/* The likely context of a slot, or NULL. */
+static const nacre_context *fetch_context(const nacre_table *t, size_t at)
+{
+    if (at == NONE) return NULL;
+    const nacre_context *ctx = t->slots[at].context;
+    for (size_t i = 0; i < sizeof *ctx; i += 64) NACRE__PREFETCH((const uint8_t *)ctx + i);
     return ctx;
 }
 
@@ -323,31 +368,28 @@ static const nacre_context *fetch_context(const nacre_table *t, uint64_t hash, s
 static void find_at_once(const nacre_table *t, nacre_table_query *queries, size_t num)
 {
     start starts[AT_ONCE];
-    uint64_t both[AT_ONCE];
     const nacre_context *likely[AT_ONCE];
     for (size_t i = 0; i < num; i++) {
-        nacre_bytes kid = queries[i].kid, kid_context = queries[i].kid_context;
-        const bool may = may_be_there(kid);
-        starts[i].hash = both[i] = may ? hash_of_kid(t, kid.ptr, kid.len) : 0;
-        fetch_slots(t, starts[i].hash);
-        if (nacre_is_absent(kid_context) || !may) continue;
-        both[i] = hash_of_both(t, kid.ptr, kid.len, kid_context);
-        fetch_slots(t, both[i]);
+        const nacre_table_query *q = &queries[i];
+        hash_both(t, &starts[i], may_be_there(q->kid) ? q->kid : NACRE_ABSENT, q->kid_context);
+        fetch_slots(t, starts[i].at);
+        if (!nacre_is_absent(q->kid_context)) fetch_slots(t, starts[i].both_at);
     }
     for (size_t i = 0; i < num; i++) {
-        size_t unused;
-        likely[i] = fetch_context(t, starts[i].hash, &starts[i].first);
+        starts[i].at = probe(t, starts[i].at, starts[i].tag);
+        likely[i] = fetch_context(t, starts[i].at);
         if (nacre_is_absent(queries[i].kid_context)) continue;
-        const nacre_context *member = fetch_context(t, both[i], &unused);
+        starts[i].both_at = probe(t, starts[i].both_at, starts[i].both_tag);
+        const nacre_context *member = fetch_context(t, starts[i].both_at);
         if (member != NULL) likely[i] = member;
     }
     for (size_t i = 0; i < num; i++)
         if (likely[i] != NULL && !nacre_is_absent(queries[i].kid_context)) NACRE__PREFETCH(likely[i]->id_context);
     for (size_t i = 0; i < num; i++) {
         nacre_table_query *q = &queries[i];
-        q->context = may_be_there(q->kid) ? find(t, starts[i], q->kid, q->kid_context, &q->cursor) : NULL;
-        if (q->context == NULL || q->context->keys == NULL) continue;
-        nacre__fetch_key(nacre__recipient_key(q->context));
+        q->context =
+            may_be_there(q->kid) && starts[i].at != NONE ? find(t, &starts[i], q->kid_context, &q->cursor) : NULL;
+        if (q->context != NULL && q->context->keys != NULL) nacre__fetch_key(nacre__recipient_key(q->context));
     }
 }
 
@@ -355,3 +397,5 @@ void nacre_table_find_many(const nacre_table *t, nacre_table_query *queries, siz
 {
     for (size_t at = 0; at < num; at += AT_ONCE) find_at_once(t, queries + at, num - at < AT_ONCE ? num - at : AT_ONCE);
 }
+
+#endif

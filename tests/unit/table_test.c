@@ -172,9 +172,10 @@ static void test_those_without_an_id_context_come_first(void **state)
 
 /* Additions and removals in random order, with many contexts on few kids: always exactly those that are in are found, in
  * tables of any size. */
-static void random_additions_and_removals(size_t num_slots)
+static void random_additions_and_removals(size_t num_slots, int num_steps)
 {
     enum { NUM = 48, KIDS = 4 };
+    const size_t num_most = num_slots - (num_slots + 3) / 4;
     static const char *const kids[KIDS] = { "", "01", "02", "01020304050607" };
     static const char *const id_contexts[] = { NULL, "", "cc", "0102030405060708", "0102030405060709aa", "c1", "c2" };
     nacre_table *table = table_of(num_slots);
@@ -182,13 +183,13 @@ static void random_additions_and_removals(size_t num_slots)
     bool in[NUM] = { false };
     for (size_t i = 0; i < NUM; i++) all[i] = context(kids[i % KIDS], id_contexts[i / KIDS % COUNT(id_contexts)]);
     uint64_t random = num_slots;
-    for (int step = 0; step < 3000; step++) {
+    for (int step = 0; step < num_steps; step++) {
         size_t i = (size_t)(test_random(&random) % NUM);
         if (in[i]) {
             nacre_table_remove(table, all[i]);
             in[i] = false;
             nacre_table_remove(table, all[i]); /* not in any more: changes nothing */
-        } else {
+        } else if (table->num_contexts < num_most) {
             assert_ok(nacre_table_add(table, all[i]));
             assert_err(nacre_table_add(table, all[i]), NACRE_ERR_BAD_ARGUMENT);
             in[i] = true;
@@ -210,7 +211,14 @@ static void random_additions_and_removals(size_t num_slots)
 static void test_random_additions_and_removals(void **state)
 {
     (void)state;
-    for (size_t num_slots = 64; num_slots <= 80; num_slots += 5) random_additions_and_removals(num_slots);
+    for (size_t num_slots = 64; num_slots <= 80; num_slots += 5) random_additions_and_removals(num_slots, 3000);
+}
+
+/* A few slots are searched without SipHash, and what is beyond the last whole group of slots one by one. */
+static void tables_of_every_small_size_find_what_is_in(void **state)
+{
+    (void)state;
+    for (size_t num_slots = 2; num_slots <= 40; num_slots++) random_additions_and_removals(num_slots, 500);
 }
 
 /* Many queries at once find what single searches find, in the same order, also when each goes on by its cursor; among
@@ -510,6 +518,7 @@ int main(void)
         TEST(test_slots_are_enough),
         TEST(test_full_and_twice),
         TEST(test_random_additions_and_removals),
+        TEST(tables_of_every_small_size_find_what_is_in),
         TEST(a_second_window_under_one_recipient_key_is_refused),
         TEST(a_table_that_refused_is_as_it_was),
         TEST(test_many_at_once),
