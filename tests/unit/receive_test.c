@@ -146,11 +146,88 @@ static void burst_with_one_kid(void **state)
     party_close(&server);
 }
 
+/* ---- What an item of a burst keeps: nothing ------------------------------------------------------------------------ */
+
+typedef enum kind_of_datagram {
+    PROTECTED,
+    PLAIN,
+    UNKNOWN_KID,
+    NO_PARTIAL_IV,
+    MALFORMED,
+    PING,
+    RESPONSE,
+    KINDS
+} kind_of_datagram;
+
+static datagram one_of(pair *p, kind_of_datagram kind, uint16_t mid)
+{
+    static const uint8_t unknown_kid[] = { 0x93, 0x09, 0x01, 0x77, 0xff, 1 }, no_partial_iv[] = { 0x91, 0x08, 0xff, 1 };
+    datagram d = { .len = 4, .bytes = { 0x40, NACRE_POST, (uint8_t)(mid >> 8), (uint8_t)mid } };
+    const uint8_t *rest = kind == UNKNOWN_KID ? unknown_kid : no_partial_iv;
+    const size_t len = kind == UNKNOWN_KID ? sizeof unknown_kid : sizeof no_partial_iv;
+    if (kind == PROTECTED) {
+        const nacre_exchange exchange = start(&p->client, &p->server, p->ours, NACRE_NON);
+        (void)sent_request(p, &d, 0);
+        nacre_endpoint_cancel(p->client.ep, exchange);
+    } else if (kind == UNKNOWN_KID || kind == NO_PARTIAL_IV) {
+        memcpy(d.bytes + 4, rest, len);
+        d.len += len;
+    } else if (kind == MALFORMED) {
+        d.bytes[d.len++] = 0xff;
+    } else if (kind != PLAIN) {
+        d.bytes[1] = kind == PING ? NACRE_EMPTY : NACRE_CONTENT;
+    }
+    return d;
+}
+
+/* What came of it: code and type of the response to a datagram that is refused, or whether its request is protected. */
+static int outcome(pair *p, kind_of_datagram kind)
+{
+    static uint16_t mid;
+    datagram d = one_of(p, kind, mid++), out;
+    nacre_event event;
+    int result = 0;
+    party_give(&p->server, &p->client, &d, 0);
+    if (nacre_endpoint_next_event(p->server.ep, &event)) {
+        assert_int_equal(event.kind, NACRE_EVENT_REQUEST);
+        result = event.context == p->theirs ? 1 : event.context == NULL ? 2 : 3;
+        nacre_endpoint_ignore(p->server.ep, event.exchange);
+    }
+    while (party_take(&p->server, &out, 0))
+        result = result * 65536 + datagram_message(&out).type * 256 + datagram_message(&out).code;
+    return result;
+}
+
+/* Each after each, as the first of its burst. */
+static void a_datagram_has_nothing_of_the_one_before(void **state)
+{
+    (void)state;
+    pair p;
+    int alone[KINDS];
+    for (kind_of_datagram kind = 0; kind < KINDS; kind++) {
+        pair_open(&p, NULL, &(pairing){ 0 });
+        alone[kind] = outcome(&p, kind);
+        pair_close(&p);
+    }
+    assert_int_equal(alone[PROTECTED], 1);
+    assert_int_equal(alone[PLAIN] / 65536, 2);
+    assert_int_equal(alone[UNKNOWN_KID] % 256, NACRE_UNAUTHORIZED);
+    assert_int_equal(alone[NO_PARTIAL_IV] % 256, NACRE_BAD_OPTION);
+    pair_open(&p, NULL, &(pairing){ 0 });
+    for (kind_of_datagram first = 0; first < KINDS; first++)
+        for (kind_of_datagram second = 0; second < KINDS; second++) {
+            assert_int_equal(outcome(&p, first), alone[first]);
+            assert_int_equal(outcome(&p, second), alone[second]);
+        }
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rejected_messages), cmocka_unit_test(too_large_datagram), cmocka_unit_test(burst_is_bounded),
-        cmocka_unit_test(small_room),        cmocka_unit_test(burst_with_one_kid),
+        cmocka_unit_test(rejected_messages),  cmocka_unit_test(too_large_datagram),
+        cmocka_unit_test(burst_is_bounded),   cmocka_unit_test(small_room),
+        cmocka_unit_test(burst_with_one_kid), cmocka_unit_test(a_datagram_has_nothing_of_the_one_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

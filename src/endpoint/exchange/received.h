@@ -8,7 +8,7 @@
 #include "oscore/option.h"
 
 typedef enum nacre__received_kind {
-    NACRE__RECEIVED_DONE, /* 0, because items start all zero */
+    NACRE__RECEIVED_DONE, /* at first, and when nothing is left to deliver */
     NACRE__RECEIVED_EMPTY,
     NACRE__RECEIVED_REQUEST,
     NACRE__RECEIVED_RESPONSE,

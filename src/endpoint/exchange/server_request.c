@@ -93,7 +93,7 @@ void nacre__request_settle(nacre__server_exchanges *x, nacre__server_exchange *e
     switch (received->err) {
     case NACRE_OK:
         exchange->context = received->context;
-        exchange->id = received->id; /* moved: the item is not used again */
+        if (received->context != NULL) exchange->id = received->id; /* moved: the item is not used again */
         exchange->message = received->plain;
         exchange->seen = nacre__received_drop_options(x->core, received, &exchange->message);
         exchange->state = NACRE__SERVER_READY;

@@ -113,6 +113,7 @@ static uint64_t hash_of(const nacre__transmissions *tx, const nacre_address *pee
 
 nacre__transmission *nacre__transmission_find(const nacre__transmissions *tx, const nacre_address *peer, uint16_t mid)
 {
+    if (tx->num_with_mid == 0) return NULL;
     const uint64_t hash = hash_of(tx, peer, mid);
     for (uint32_t i = nacre__chain_first(&tx->by_mid, hash); i != NACRE__NONE; i = nacre__chain_next(&tx->by_mid, i))
         if (tx->all[i].mid == mid && nacre_address_equal(&tx->all[i].peer, peer)) return &tx->all[i];
@@ -133,6 +134,7 @@ void nacre__transmission_set_mid(nacre__transmissions *tx, nacre__transmission *
     nacre__transmission_unset_mid(tx, t);
     t->mid = mid;
     t->has_mid = true;
+    tx->num_with_mid++;
     nacre__chain_add(&tx->by_mid, hash_of(tx, &t->peer, mid), nacre__transmission_index(tx, t));
 }
 
@@ -140,6 +142,7 @@ void nacre__transmission_unset_mid(nacre__transmissions *tx, nacre__transmission
 {
     if (!t->has_mid) return;
     t->has_mid = false;
+    tx->num_with_mid--;
     nacre__chain_remove(&tx->by_mid, hash_of(tx, &t->peer, t->mid), nacre__transmission_index(tx, t));
 }
 

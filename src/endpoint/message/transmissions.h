@@ -61,7 +61,8 @@ typedef struct nacre__transmissions {
     uint32_t *timers; /* a heap of indices, the earliest first */
     uint32_t num_timers, first_free, num_free;
     nacre__chains by_mid;
-    nacre__queue queue; /* to be sent: OF_TRANSMISSION, and entries of other layers */
+    uint32_t num_with_mid; /* often 0 in a server */
+    nacre__queue queue;    /* to be sent: OF_TRANSMISSION, and entries of other layers */
     uint64_t next_order;
     uint32_t num_held;
 } nacre__transmissions;
