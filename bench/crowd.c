@@ -56,7 +56,7 @@ static void make_crowd(const void *of)
 static uint64_t next_seq = FIRST_SEQ, chance;
 
 /* Each from a client that is made for it alone. Numbers go up over all contexts, so they do for each. */
-static void make_requests(const ask *a, size_t num)
+static void make_requests(const load_case *a, size_t num)
 {
     const size_t *num_contexts = a->of;
     size_t size, align;
@@ -90,29 +90,32 @@ int main(int argc, char **argv)
     const bool all = strcmp(crypto.ops->name, "ipsec_mb") == 0 && !bench_is_quick(b);
     const size_t num = all ? MOST : MOST - 1;
     if (!all) (void)fputs("bench: 1,000,000 contexts: only with the provider ipsec_mb, and not with --quick\n", stderr);
-    ask asks[MOST];
+    load_case load_cases[MOST];
     bench_case cases[MOST];
-    batch room = batch_open();
+    batch buf = batch_open();
     process_pin(PROCESS_CLIENT_CORE);
     for (size_t i = 0; i < num; i++) {
-        const serve_config config = {
-            .kind = SERVE_RUNS, .crypto = &crypto, .contexts = &table, .begin = make_crowd, .of = &nums[i], .path = "/a"
-        };
+        const serve_config config = { .kind = SERVE_BATCHES,
+                                      .crypto = &crypto,
+                                      .contexts = &table,
+                                      .begin = make_crowd,
+                                      .of = &nums[i],
+                                      .path = "/a" };
         const process server = serve_start(&config);
         const batch_kind kind = { .path = "a", .crypto = &crypto };
         const load_config how = { .port = server.port, .flows = NUM_FLOWS, .outstanding = OUTSTANDING, .coap = true };
-        asks[i] = ask_open(server, &how, &room, &kind);
-        asks[i].make = make_requests;
-        asks[i].of = &nums[i];
-        cases[i] = ask_case(names[i], &asks[i], i == MOST - 1 ? 1 / 0.7 : 0);
+        load_cases[i] = load_case_open(server, &how, &buf, &kind);
+        load_cases[i].make = make_requests;
+        load_cases[i].of = &nums[i];
+        cases[i] = load_case_bench(names[i], &load_cases[i], i == MOST - 1 ? 1 / 0.7 : 0);
     }
     bench_compare(b, label, cases, num);
-    ask_report(b, label, cases, num);
+    load_case_report(b, label, cases, num);
     for (size_t i = 0; i < num; i++) {
-        ask_close(&asks[i]);
-        process_stop(asks[i].server);
+        load_case_close(&load_cases[i]);
+        process_stop(load_cases[i].server);
     }
-    batch_close(&room);
+    batch_close(&buf);
     nacre_provider_close(&crypto);
     return bench_finish(b);
 }

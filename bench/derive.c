@@ -6,16 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef struct place {
+typedef struct position {
     nacre_crypto crypto;
     int cose_aead;
     nacre_buf keys;
     uint32_t count;
-} place;
+} position;
 
 static void run_hmac(void *arg, size_t n)
 {
-    place *p = arg;
+    position *p = arg;
     static const uint8_t key[32], info[24];
     uint8_t mac[NACRE_MAX_HASH];
     const nacre_bytes parts[1] = { NACRE_ARRAY(info) };
@@ -27,7 +27,7 @@ static void run_hmac(void *arg, size_t n)
 
 static void run_context(void *arg, size_t n)
 {
-    place *p = arg;
+    position *p = arg;
     bool ok = true;
     for (size_t i = 0; i < n; i++) {
         static const uint8_t secret[16] = { 1 }, salt[8] = { 2 };
@@ -48,7 +48,7 @@ static void run_context(void *arg, size_t n)
 static void measure(bench *b, const char *name, nacre_err (*open)(nacre_crypto *crypto))
 {
     static const int aeads[] = { 10, 30, 1, 24 };
-    place p = { .count = 1 };
+    position p = { .count = 1 };
     if (open(&p.crypto) != NACRE_OK) return;
     for (size_t i = 0; i < sizeof aeads / sizeof aeads[0]; i++) {
         size_t size, align;

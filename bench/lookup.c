@@ -44,7 +44,7 @@ static void kid_of(uint8_t kid[4], uint32_t i, bool known)
 }
 
 /* What a request says to be found by: its own kid; or the kid of all, and its own kid context. */
-static void ask_for(nacre_table_query *q, const crowd *c, uint8_t bytes[4], uint32_t i)
+static void look_up(nacre_table_query *q, const crowd *c, uint8_t bytes[4], uint32_t i)
 {
     static const uint8_t kid_of_all[4] = { 0x10 };
     kid_of(bytes, i, c->known);
@@ -53,11 +53,11 @@ static void ask_for(nacre_table_query *q, const crowd *c, uint8_t bytes[4], uint
     q->cursor = 0;
 }
 
-static void make_context(nacre_context *ctx, nacre_buf keys, nacre_bytes own, nacre_bytes peer)
+static void make_context(nacre_context *ctx, nacre_buf keys, nacre_bytes local, nacre_bytes peer)
 {
     uint8_t secret[16] = { 7 };
     nacre_context_params params = {
-        .master_secret.bytes = NACRE_ARRAY(secret), .sender_id = own, .recipient_id = peer, .next_seq = FIRST_SEQ
+        .master_secret.bytes = NACRE_ARRAY(secret), .sender_id = local, .recipient_id = peer, .next_seq = FIRST_SEQ
     };
     bench_check(nacre_context_init(ctx, &crypto, &params, keys) == NACRE_OK, "no context");
 }
@@ -137,7 +137,7 @@ static void run_find(void *arg, size_t n)
     for (size_t i = 0; i < n; i++) {
         uint8_t bytes[4];
         nacre_table_query q;
-        ask_for(&q, c, bytes, (uint32_t)((c->next[i] + last) % c->num));
+        look_up(&q, c, bytes, (uint32_t)((c->next[i] + last) % c->num));
         const nacre_context *ctx = nacre_table_find(&c->table, q.kid, q.kid_context, &q.cursor);
         found += ctx != NULL;
         last = ctx != NULL && ctx->recipient_id_len == 1; /* never, but it has to be looked at */
@@ -152,7 +152,7 @@ static void run_find_many(void *arg, size_t n)
     for (size_t from = 0; from + BURST <= n; from += BURST) {
         nacre_table_query queries[BURST];
         uint8_t bytes[BURST][4];
-        for (size_t i = 0; i < BURST; i++) ask_for(&queries[i], c, bytes[i], c->next[from + i]);
+        for (size_t i = 0; i < BURST; i++) look_up(&queries[i], c, bytes[i], c->next[from + i]);
         nacre_table_find_many(&c->table, queries, BURST);
         for (size_t i = 0; i < BURST; i++)
             found += queries[i].context != NULL && queries[i].context->recipient_id_len == 4;
@@ -183,7 +183,7 @@ static void make_requests(void *arg, size_t n)
         nacre_request_id id;
         nacre_bytes sent;
         nacre_table_query q;
-        ask_for(&q, c, kid, c->next[i]);
+        look_up(&q, c, kid, c->next[i]);
         memcpy(client.sender_id, q.kid.ptr, q.kid.len);
         client.id_context = q.kid_context.ptr;
         client.id_context_len = (uint8_t)q.kid_context.len;
@@ -203,12 +203,12 @@ static void run_requests(void *arg, size_t n)
         nacre_oscore_option option;
         nacre_message plain;
         nacre_request_id id;
-        uint8_t room[64];
+        uint8_t buf[64];
         size_t cursor = 0;
         bench_check(nacre_verify_start(&option, &c->outer[i]) == NACRE_OK, "option");
         nacre_context *ctx = nacre_table_find(&c->table, option.kid, option.kid_context, &cursor);
         ok = ok && ctx != NULL &&
-             nacre_unprotect_request(ctx, &crypto, &id, &plain, NACRE_BUF(room), &c->outer[i]) == NACRE_OK;
+             nacre_unprotect_request(ctx, &crypto, &id, &plain, NACRE_BUF(buf), &c->outer[i]) == NACRE_OK;
     }
     bench_check(ok, "unprotect");
 }
@@ -221,7 +221,7 @@ static void run_request_bursts(void *arg, size_t n)
         nacre_table_query queries[BURST];
         nacre_unprotect_item items[BURST];
         nacre_request_id ids[BURST];
-        uint8_t rooms[BURST][64];
+        uint8_t bufs[BURST][64];
         for (size_t i = 0; i < BURST; i++) {
             nacre_oscore_option option;
             bench_check(nacre_verify_start(&option, &c->outer[from + i]) == NACRE_OK, "option");
@@ -232,7 +232,7 @@ static void run_request_bursts(void *arg, size_t n)
             bench_check(queries[i].context != NULL, "unknown");
             items[i].context = queries[i].context;
             items[i].id = &ids[i];
-            items[i].buf = (nacre_buf){ rooms[i], sizeof rooms[i] };
+            items[i].buf = (nacre_buf){ bufs[i], sizeof bufs[i] };
             items[i].outer = &c->outer[from + i];
             items[i].is_response = false;
         }

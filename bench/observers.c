@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUM_OBSERVERS = 10000, BURST = 32, ROOM = 1280, PAYLOAD = 16 };
+enum { NUM_OBSERVERS = 10000, BURST = 32, BUF_SIZE = 1280, PAYLOAD = 16 };
 
 static const uint8_t payload[PAYLOAD] = "sixteen bytes of";
 
@@ -21,7 +21,7 @@ typedef struct scene {
     void *memory;
     pair *pairs; /* one for each observer; NULL: plain */
     nacre_observer *observers;
-    uint8_t (*rooms)[ROOM]; /* BURST of them */
+    uint8_t (*bufs)[BUF_SIZE]; /* BURST of them */
     uint64_t now_ms;
     nacre_datagram acks[BURST]; /* of the CONs among them */
     uint8_t ack_bytes[BURST][4];
@@ -40,7 +40,7 @@ static nacre_address address_of(size_t i)
     return a;
 }
 
-static void answer(const scene *s, nacre_exchange exchange)
+static void respond(const scene *s, nacre_exchange exchange)
 {
     const nacre_message content = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(payload) };
     bench_check(nacre_endpoint_respond(s->ep, exchange, &content) == NACRE_OK, "respond");
@@ -59,7 +59,7 @@ static void note_ack(scene *s, const nacre_outgoing *out)
 static size_t transmit(scene *s)
 {
     nacre_outgoing out[BURST];
-    for (size_t i = 0; i < BURST; i++) out[i] = (nacre_outgoing){ .buf = { s->rooms[i], ROOM } };
+    for (size_t i = 0; i < BURST; i++) out[i] = (nacre_outgoing){ .buf = { s->bufs[i], BUF_SIZE } };
     const size_t num = nacre_endpoint_transmit_many(s->ep, out, BURST, s->now_ms);
     s->num_acks = 0;
     for (size_t i = 0; i < num; i++) note_ack(s, &out[i]);
@@ -68,7 +68,7 @@ static size_t transmit(scene *s)
 
 static void register_one(scene *s, size_t i, const nacre_crypto *crypto)
 {
-    uint8_t room[128], options[16], token[4];
+    uint8_t buf[128], options[16], token[4];
     nacre_options o;
     nacre_request_id id;
     nacre_event event;
@@ -80,14 +80,14 @@ static void register_one(scene *s, size_t i, const nacre_crypto *crypto)
     nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("a"));
     bench_check(nacre_options_finish(&o, &get.options) == NACRE_OK, "options");
-    const nacre_err err = s->pairs == NULL ? nacre_message_write(&get, &in.bytes, NACRE_BUF(room))
+    const nacre_err err = s->pairs == NULL ? nacre_message_write(&get, &in.bytes, NACRE_BUF(buf))
                                            : nacre_protect_request(&s->pairs[i].client, crypto, &id, &in.bytes,
-                                                                   NACRE_BUF(room), &get, NULL);
+                                                                   NACRE_BUF(buf), &get, NULL);
     bench_check(err == NACRE_OK && nacre_endpoint_receive_many(s->ep, &in, 1, s->now_ms) == 1 &&
                     nacre_endpoint_next_event(s->ep, &event) && event.kind == NACRE_EVENT_REQUEST &&
                     nacre_endpoint_observe(s->ep, &s->observers[i], event.exchange, NULL) == NACRE_OK,
                 "a registration");
-    answer(s, event.exchange);
+    respond(s, event.exchange);
     bench_check(transmit(s) == 1, "an answer");
 }
 
@@ -104,7 +104,7 @@ static void open_scene(scene *s, const nacre_crypto *crypto, const nacre_table *
     const size_t size = nacre_endpoint_size(&config);
     *s = (scene){ .memory = bench_alloc(size), .pairs = pairs, .now_ms = 1000 };
     s->observers = bench_alloc(NUM_OBSERVERS * sizeof *s->observers);
-    s->rooms = bench_alloc((size_t)BURST * ROOM);
+    s->bufs = bench_alloc((size_t)BURST * BUF_SIZE);
     bench_check(nacre_endpoint_init(&s->ep, s->memory, size, &config) == NACRE_OK, "an endpoint");
     for (size_t i = 0; i < NUM_OBSERVERS; i++) register_one(s, i, crypto);
 }
@@ -114,7 +114,7 @@ static void close_scene(scene *s)
     nacre_endpoint_wipe(s->ep);
     free(s->memory);
     free(s->observers);
-    free(s->rooms);
+    free(s->bufs);
 }
 
 static size_t tell_some(scene *s)
@@ -123,7 +123,7 @@ static size_t tell_some(scene *s)
     size_t told = 0;
     for (; nacre_endpoint_next_event(s->ep, &event); told++) {
         bench_check(event.kind == NACRE_EVENT_NOTIFY, "an event that is none of ours");
-        answer(s, event.exchange);
+        respond(s, event.exchange);
     }
     return told;
 }

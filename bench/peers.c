@@ -19,7 +19,7 @@ enum { NUM_FLOWS = 1000, MAX_CASES = 3, PATH = 512 };
 static nacre_crypto crypto;
 static pair *pairs;
 static nacre_table table;
-static batch room;
+static batch buf;
 
 static void skip(const char *peer, const char *why)
 {
@@ -41,13 +41,13 @@ static void compare(bench *b, const contest *c, bool con, size_t outstanding, si
 {
     const char *names[MAX_CASES] = { c->name, "nacre, protected", "nacre, plain" };
     char label[96], path[32];
-    ask asks[MAX_CASES];
+    load_case load_cases[MAX_CASES];
     bench_case cases[MAX_CASES];
     (void)snprintf(label, sizeof label, "%s: %s, %zu outstanding, %zu flow%s", c->peer_name, con ? "CON" : "NON",
                    outstanding, flows, flows > 1 ? "s" : "");
     if (!bench_wanted(b, label)) return;
     (void)snprintf(path, sizeof path, "/%s", c->path);
-    const serve_config config = { .kind = SERVE_RUNS, .crypto = &crypto, .contexts = &table, .path = path };
+    const serve_config config = { .kind = SERVE_BATCHES, .crypto = &crypto, .contexts = &table, .path = path };
     const process nacre = serve_start(&config);
     for (size_t i = 0; i < MAX_CASES; i++) {
         const bool is_peer = i == 0, is_protected = is_peer ? c->is_protected : i == 1;
@@ -56,13 +56,13 @@ static void compare(bench *b, const contest *c, bool con, size_t outstanding, si
         const load_config how = {
             .port = server.port, .ipv6 = is_peer && c->ipv6, .flows = flows, .outstanding = outstanding, .coap = true
         };
-        asks[i] = ask_open(server, &how, &room, &kind);
-        cases[i] = ask_case(names[i], &asks[i], i == 1 && outstanding > 1 ? c->goal : 0);
+        load_cases[i] = load_case_open(server, &how, &buf, &kind);
+        cases[i] = load_case_bench(names[i], &load_cases[i], i == 1 && outstanding > 1 ? c->goal : 0);
         if (is_peer && c->is_slow) cases[i].step = 2 * outstanding;
     }
     bench_compare(b, label, cases, MAX_CASES);
-    ask_report(b, label, cases, MAX_CASES);
-    for (size_t i = 0; i < MAX_CASES; i++) ask_close(&asks[i]);
+    load_case_report(b, label, cases, MAX_CASES);
+    for (size_t i = 0; i < MAX_CASES; i++) load_case_close(&load_cases[i]);
     process_stop(nacre);
 }
 
@@ -146,7 +146,7 @@ static void see(void *user, size_t index, const uint8_t *bytes, size_t len)
 }
 
 /* One request, whose answer is looked into: the load sees outer codes only, and takes a protected error for an answer. */
-static bool answers_content(const contest *c)
+static bool responds_with_content(const contest *c)
 {
     const uint8_t token[4] = { 0 };
     uint8_t path[16], datagram[64];
@@ -174,15 +174,15 @@ static void against_aiocoap(bench *b)
     static const char name[] = "aiocoap, protected";
     static const char in_venv[] = NACRE_SOURCE_DIR "/.venv/bin/python";
     char python[PATH], script[] = NACRE_SOURCE_DIR "/tests/interop/aiocoap_server.py", no_cache[] = "-B", port[8];
-    char place[PLACE_PATH], directory[PLACE_PATH + 8];
+    char parent[DIRECTORY_PATH], directory[DIRECTORY_PATH + 8];
     const char *given = getenv("NACRE_AIOCOAP_PYTHON");
     (void)snprintf(python, sizeof python, "%s", given != NULL ? given : in_venv);
     if (access(python, X_OK) != 0) {
         skip(name, "NACRE_AIOCOAP_PYTHON names no Python that has it (scripts/aiocoap.sh makes one)");
         return;
     }
-    place_make(place);
-    (void)snprintf(directory, sizeof directory, "%s/server", place);
+    directory_make(parent);
+    (void)snprintf(directory, sizeof directory, "%s/server", parent);
     write_directory(directory);
     const uint16_t number = process_free_port(true);
     (void)snprintf(port, sizeof port, "%u", (unsigned)number);
@@ -196,13 +196,13 @@ static void against_aiocoap(bench *b)
                         .is_slow = true };
     if (c.peer.pid == 0) skip(name, "its server does not start, or has no IPv6");
     else {
-        bench_check(answers_content(&c), "aiocoap's server does not answer with 2.05");
+        bench_check(responds_with_content(&c), "aiocoap's server does not answer with 2.05");
         compare(b, &c, false, 64, 1);
         compare(b, &c, true, 64, 1);
         compare(b, &c, true, 1, 1);
     }
     process_stop(c.peer);
-    place_remove(place);
+    directory_remove(parent);
 }
 
 int main(int argc, char **argv)
@@ -211,11 +211,11 @@ int main(int argc, char **argv)
     bench_check(nacre_provider_open(&crypto) == NACRE_OK, "provider");
     pairs = pairs_open(&crypto, NUM_FLOWS);
     serve_table(&table, pairs, NUM_FLOWS);
-    room = batch_open();
+    buf = batch_open();
     process_pin(PROCESS_CLIENT_CORE);
     against_libcoap(b);
     against_aiocoap(b);
-    batch_close(&room);
+    batch_close(&buf);
     serve_table_close(&table);
     pairs_close(pairs, NUM_FLOWS);
     nacre_provider_close(&crypto);

@@ -13,7 +13,7 @@
 enum {
     MAX_CONTEXTS = 64,
     MAX_MESSAGES = 256,
-    ROOM = 1152,
+    BUF_SIZE = 1152,
     MAX_PAYLOAD = 1024,
     FIRST_SEQ = 70000 /* 3 bytes, always */
 };
@@ -53,21 +53,21 @@ typedef struct work {
 
 /* ---- The stage ---- */
 
-static nacre_buf room_of(size_t size)
+static nacre_buf buf_of(size_t size)
 {
     return (nacre_buf){ bench_alloc(size), size };
 }
 
-static void make_context(const stage *s, nacre_context *ctx, nacre_buf *keys, uint8_t own, uint8_t peer, uint8_t key)
+static void make_context(const stage *s, nacre_context *ctx, nacre_buf *keys, uint8_t local, uint8_t peer, uint8_t key)
 {
     uint8_t secret[16] = { 1, 2, 3, key };
     nacre_context_params params = { .master_secret.bytes = NACRE_ARRAY(secret),
-                                    .sender_id = { &own, 1 },
+                                    .sender_id = { &local, 1 },
                                     .recipient_id = { &peer, 1 },
                                     .next_seq = FIRST_SEQ };
     size_t size, align;
     bench_check(nacre_context_key_layout(s->crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
-    *keys = room_of(size);
+    *keys = buf_of(size);
     bench_check(nacre_context_init(ctx, s->crypto, &params, *keys) == NACRE_OK, "no context");
 }
 
@@ -83,8 +83,8 @@ static void open_stage(stage *s, const nacre_crypto *crypto, size_t num_pairs)
         make_context(s, &s->pairs[i].server, &s->pairs[i].keys[1], 2, 1, (uint8_t)i);
     }
     for (size_t i = 0; i < MAX_MESSAGES; i++) {
-        s->slots[i].datagram = bench_alloc(ROOM);
-        s->slots[i].buf = bench_alloc(ROOM);
+        s->slots[i].datagram = bench_alloc(BUF_SIZE);
+        s->slots[i].buf = bench_alloc(BUF_SIZE);
     }
 }
 
@@ -135,19 +135,19 @@ static bool do_one(const stage *s, operation what, size_t i)
 {
     slot *at = &s->slots[i];
     pair *of = pair_of(s, i);
-    nacre_buf datagram = { at->datagram, ROOM }, room = { at->buf, ROOM };
+    nacre_buf datagram = { at->datagram, BUF_SIZE }, buf = { at->buf, BUF_SIZE };
     nacre_message plain;
     switch (what) {
     case PROTECT_REQUEST:
         return nacre_protect_request(&of->client, s->crypto, &at->at_client, &at->sealed, datagram, &s->request,
                                      NULL) == NACRE_OK;
     case UNPROTECT_REQUEST:
-        return nacre_unprotect_request(&of->server, s->crypto, &at->at_server, &plain, room, &at->outer) == NACRE_OK;
+        return nacre_unprotect_request(&of->server, s->crypto, &at->at_server, &plain, buf, &at->outer) == NACRE_OK;
     case PROTECT_RESPONSE:
         return nacre_protect_response(&of->server, s->crypto, &at->at_server, &at->sealed, datagram, &s->response,
                                       NULL) == NACRE_OK;
     case UNPROTECT_RESPONSE:
-        return nacre_unprotect_response(&of->client, s->crypto, &at->at_client, &plain, NULL, room, &at->outer) ==
+        return nacre_unprotect_response(&of->client, s->crypto, &at->at_client, &plain, NULL, buf, &at->outer) ==
                NACRE_OK;
     }
     return false;
@@ -184,7 +184,7 @@ static void protect_burst(const work *w, size_t from)
         pair *of = pair_of(w->on, from + i);
         items[i].context = is_request ? &of->client : &of->server;
         items[i].id = is_request ? &at->at_client : &at->at_server;
-        items[i].buf = (nacre_buf){ at->datagram, ROOM };
+        items[i].buf = (nacre_buf){ at->datagram, BUF_SIZE };
         items[i].plain = is_request ? &w->on->request : &w->on->response;
         items[i].options = NULL;
     }
@@ -204,7 +204,7 @@ static void unprotect_burst(const work *w, size_t from)
         pair *of = pair_of(w->on, from + i);
         items[i].context = is_request ? &of->server : &of->client;
         items[i].id = is_request ? &at->at_server : &at->at_client;
-        items[i].buf = (nacre_buf){ at->buf, ROOM };
+        items[i].buf = (nacre_buf){ at->buf, BUF_SIZE };
         items[i].outer = &at->outer;
         items[i].is_response = !is_request;
     }
@@ -230,7 +230,7 @@ typedef struct bare {
     size_t burst;
     nacre_aead_job jobs[MAX_MESSAGES];
     uint8_t nonces[MAX_MESSAGES][16];
-    uint8_t aad[NACRE_MAX_AAD], plaintext[ROOM];
+    uint8_t aad[NACRE_MAX_AAD], plaintext[BUF_SIZE];
 } bare;
 
 static void next_nonce(bare *b, size_t i)

@@ -16,7 +16,7 @@ enum { NUM_FLOWS = 1000, MAX_CASES = 5 };
 typedef struct shape {
     const char *name;
     serve_kind kind;
-    bool is_protected, client_runs;
+    bool is_protected, client_batches;
     unsigned num_workers;
     double goal; /* over the baseline's time */
 } shape;
@@ -31,11 +31,11 @@ typedef struct shape {
     }
 #define PLAIN                                                                                                          \
     {                                                                                                                  \
-        "nacre, plain", SERVE_RUNS, false, false, 0, 0                                                                 \
+        "nacre, plain", SERVE_BATCHES, false, false, 0, 0                                                              \
     }
 #define PROTECTED                                                                                                      \
     {                                                                                                                  \
-        "nacre, protected", SERVE_RUNS, true, false, 0, 1 / 0.9                                                        \
+        "nacre, protected", SERVE_BATCHES, true, false, 0, 1 / 0.9                                                     \
     }
 #define ONE_BY_ONE                                                                                                     \
     {                                                                                                                  \
@@ -45,25 +45,26 @@ typedef struct shape {
     {                                                                                                                  \
         ECHO_BURST, ECHO_ONE, PLAIN, PROTECTED                                                                         \
     }
-#define RUNS                                                                                                           \
+#define BATCHES                                                                                                        \
     {                                                                                                                  \
-        { "echo, GRO and GSO", SERVE_ECHO_RUNS, true, true, 0, 0 }, { "nacre, plain", SERVE_RUNS, false, true, 0, 0 }, \
+        { "echo, GRO and GSO", SERVE_ECHO_BATCHES, true, true, 0, 0 },                                                 \
+            { "nacre, plain", SERVE_BATCHES, false, true, 0, 0 },                                                      \
         {                                                                                                              \
-            "nacre, protected", SERVE_RUNS, true, true, 0, 1 / 0.5                                                     \
+            "nacre, protected", SERVE_BATCHES, true, true, 0, 1 / 0.5                                                  \
         }                                                                                                              \
     }
-#define RUNS_AGAINST_CALLS                                                                                             \
+#define BATCHES_AGAINST_CALLS                                                                                          \
     {                                                                                                                  \
         { "nacre, protected, recvmmsg and sendmmsg", SERVE_BURST, true, false, 0, 0 },                                 \
         {                                                                                                              \
-            "nacre, protected, GRO and GSO", SERVE_RUNS, true, true, 0, 1 / 4.0                                        \
+            "nacre, protected, GRO and GSO", SERVE_BATCHES, true, true, 0, 1 / 4.0                                     \
         }                                                                                                              \
     }
 #define PLAIN_OR_NOT                                                                                                   \
     {                                                                                                                  \
         PLAIN,                                                                                                         \
         {                                                                                                              \
-            "nacre, protected", SERVE_RUNS, true, false, 0, 1 / 0.9                                                    \
+            "nacre, protected", SERVE_BATCHES, true, false, 0, 1 / 0.9                                                 \
         }                                                                                                              \
     }
 #define WORKERS                                                                                                        \
@@ -90,10 +91,10 @@ static const row rows[] = {
     { "CON, 64 outstanding, 1 flow", true, 64, 1, MANY },
     { "NON, 64 outstanding, 1000 flows", false, 64, NUM_FLOWS, MANY },
     { "CON, 64 outstanding, 1000 flows", true, 64, NUM_FLOWS, MANY },
-    { "NON, 64 outstanding, 1 flow, client sends runs", false, 64, 1, RUNS },
-    { "CON, 64 outstanding, 1 flow, client sends runs", true, 64, 1, RUNS },
-    { "NON, 64 outstanding, 1 flow, runs against calls", false, 64, 1, RUNS_AGAINST_CALLS },
-    { "CON, 64 outstanding, 1 flow, runs against calls", true, 64, 1, RUNS_AGAINST_CALLS },
+    { "NON, 64 outstanding, 1 flow, client sends runs", false, 64, 1, BATCHES },
+    { "CON, 64 outstanding, 1 flow, client sends runs", true, 64, 1, BATCHES },
+    { "NON, 64 outstanding, 1 flow, runs against calls", false, 64, 1, BATCHES_AGAINST_CALLS },
+    { "CON, 64 outstanding, 1 flow, runs against calls", true, 64, 1, BATCHES_AGAINST_CALLS },
     { "NON, 64 outstanding, 1 flow, plain or not", false, 64, 1, PLAIN_OR_NOT },
     { "CON, 64 outstanding, 1000 flows, plain or not", true, 64, NUM_FLOWS, PLAIN_OR_NOT },
     { "NON, 64 outstanding, 1000 flows, workers", false, 64, NUM_FLOWS, WORKERS },
@@ -108,10 +109,10 @@ static process server_of(const row *r, size_t i, const process *servers, const s
     return serve_start(config);
 }
 
-static void measure(bench *b, const row *r, serve_config config, batch *room, pair *pairs)
+static void measure(bench *b, const row *r, serve_config config, batch *buf, pair *pairs)
 {
     process servers[MAX_CASES];
-    ask asks[MAX_CASES];
+    load_case load_cases[MAX_CASES];
     bench_case cases[MAX_CASES];
     size_t num = 0;
     for (; num < MAX_CASES && r->shapes[num].name != NULL; num++) {
@@ -123,16 +124,16 @@ static void measure(bench *b, const row *r, serve_config config, batch *room, pa
         const load_config how = { .port = servers[num].port,
                                   .flows = r->flows,
                                   .outstanding = r->outstanding,
-                                  .runs = s->client_runs,
-                                  .coap = s->kind > SERVE_ECHO_RUNS };
-        asks[num] = ask_open(servers[num], &how, room, &kind);
-        if (s->kind == SERVE_WORKERS) ask_warm(&asks[num], r->flows);
-        cases[num] = ask_case(s->name, &asks[num], s->goal);
+                                  .use_gso = s->client_batches,
+                                  .coap = s->kind > SERVE_ECHO_BATCHES };
+        load_cases[num] = load_case_open(servers[num], &how, buf, &kind);
+        if (s->kind == SERVE_WORKERS) load_case_warm(&load_cases[num], r->flows);
+        cases[num] = load_case_bench(s->name, &load_cases[num], s->goal);
     }
     bench_compare(b, r->label, cases, num);
-    ask_report(b, r->label, cases, num);
+    load_case_report(b, r->label, cases, num);
     for (size_t i = 0; i < num; i++) {
-        ask_close(&asks[i]);
+        load_case_close(&load_cases[i]);
         bool again = false;
         for (size_t k = 0; k < i; k++) again = again || servers[k].pid == servers[i].pid;
         if (!again) process_stop(servers[i]);
@@ -145,21 +146,21 @@ int main(int argc, char **argv)
     nacre_crypto crypto;
     nacre_table table;
     bench_check(nacre_provider_open(&crypto) == NACRE_OK, "provider");
-    batch room = batch_open();
+    batch buf = batch_open();
     pair *pairs = pairs_open(&crypto, NUM_FLOWS);
     serve_table(&table, pairs, NUM_FLOWS);
     process_pin(PROCESS_CLIENT_CORE);
-    char place[PLACE_PATH];
-    place_make(place);
+    char parent[DIRECTORY_PATH];
+    directory_make(parent);
     const serve_config config = {
-        .crypto = &crypto, .contexts = &table, .path = "/a", .num_pairs = NUM_FLOWS, .place = place
+        .crypto = &crypto, .contexts = &table, .path = "/a", .num_pairs = NUM_FLOWS, .parent = parent
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (bench_wanted(b, rows[i].label)) measure(b, &rows[i], config, &room, pairs);
-    place_remove(place);
+        if (bench_wanted(b, rows[i].label)) measure(b, &rows[i], config, &buf, pairs);
+    directory_remove(parent);
     serve_table_close(&table);
     pairs_close(pairs, NUM_FLOWS);
-    batch_close(&room);
+    batch_close(&buf);
     nacre_provider_close(&crypto);
     return bench_finish(b);
 }

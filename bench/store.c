@@ -18,35 +18,35 @@ enum { MAX_FLYING = 16, KEYS = 4096, MILLION = 1000000, PATH = 512, CHUNK = 1000
 
 /* ---- Directories ---- */
 
-static char places[PATH];
+static char temp_dir[PATH];
 
-static void remove_places(void)
+static void remove_directories(void)
 {
     static const char *const sides[] = { "client", "server" };
     static const char *const files[] = { "secret.json", "settings.json", "sequence.json", "lock" };
     char path[PATH + 64];
     for (size_t i = 0; i < 2; i++) {
         for (size_t k = 0; k < 4; k++) {
-            snprintf(path, sizeof path, "%s/%s/%s", places, sides[i], files[k]);
+            snprintf(path, sizeof path, "%s/%s/%s", temp_dir, sides[i], files[k]);
             (void)unlink(path);
         }
-        snprintf(path, sizeof path, "%s/%s", places, sides[i]);
+        snprintf(path, sizeof path, "%s/%s", temp_dir, sides[i]);
         (void)rmdir(path);
     }
-    (void)rmdir(places);
+    (void)rmdir(temp_dir);
 }
 
 /* A fresh pair, opened. */
-static void make_places(nacre_directory *dirs[2], uint16_t first_chunk, const nacre_crypto *crypto)
+static void make_directories(nacre_directory *dirs[2], uint16_t first_chunk, const nacre_crypto *crypto)
 {
     const nacre_directory_options options = { .first_chunk = first_chunk };
     char client[PATH + 16], server[PATH + 16];
     nacre_detail why = { "" };
     const char *base = getenv("NACRE_BENCH_DIR");
-    snprintf(places, sizeof places, "%s/nacre-bench-XXXXXX", base != NULL ? base : ".");
-    bench_check(mkdtemp(places) != NULL, "a directory for the contexts (NACRE_BENCH_DIR)");
-    snprintf(client, sizeof client, "%s/client", places);
-    snprintf(server, sizeof server, "%s/server", places);
+    snprintf(temp_dir, sizeof temp_dir, "%s/nacre-bench-XXXXXX", base != NULL ? base : ".");
+    bench_check(mkdtemp(temp_dir) != NULL, "a directory for the contexts (NACRE_BENCH_DIR)");
+    snprintf(client, sizeof client, "%s/client", temp_dir);
+    snprintf(server, sizeof server, "%s/server", temp_dir);
     bench_check(nacre_directory_generate(client, server, NULL, &why) == NACRE_OK, "a pair of contexts");
     bench_check(nacre_directory_open_with(&dirs[0], client, &options, crypto, &why) == NACRE_OK,
                 "the client's directory");
@@ -54,10 +54,10 @@ static void make_places(nacre_directory *dirs[2], uint16_t first_chunk, const na
                 "the server's directory");
 }
 
-static void drop_places(nacre_directory *dirs[2])
+static void close_directories(nacre_directory *dirs[2])
 {
     for (size_t i = 0; i < 2; i++) bench_check(nacre_directory_close(dirs[i], NULL) == NACRE_OK, "closing");
-    remove_places();
+    remove_directories();
 }
 
 /* ---- A client and a server, each with a loop ---- */
@@ -80,7 +80,7 @@ struct pair {
     size_t flying, at_once, left, failed;
 };
 
-static void ask(struct pair *p)
+static void serve(struct pair *p)
 {
     nacre_exchange exchange;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .payload = NACRE_STR("sixteen bytes ..") };
@@ -141,7 +141,7 @@ static void open_pair(struct pair *p, const nacre_crypto *crypto, bool in_direct
     memset(p, 0, sizeof *p);
     p->crypto = crypto;
     if (in_directories) {
-        make_places(p->dirs, CHUNK, crypto);
+        make_directories(p->dirs, CHUNK, crypto);
         p->client.ctx = nacre_directory_context(p->dirs[0]);
         p->server.ctx = nacre_directory_context(p->dirs[1]);
         for (size_t i = 0; i < 2; i++) stores[i] = nacre_directory_store(p->dirs[i]);
@@ -164,7 +164,7 @@ static void close_pair(struct pair *p)
         if (sides[i]->keys != NULL) nacre_context_wipe(&sides[i]->in_memory);
         free(sides[i]->keys);
     }
-    if (p->dirs[0] != NULL) drop_places(p->dirs);
+    if (p->dirs[0] != NULL) close_directories(p->dirs);
 }
 
 static void exchange_many(struct pair *p, size_t n, size_t at_once)
@@ -172,7 +172,7 @@ static void exchange_many(struct pair *p, size_t n, size_t at_once)
     p->left = n;
     p->at_once = at_once;
     while (p->left > 0 || p->flying > 0) {
-        ask(p);
+        serve(p);
         bench_check(nacre_loop_step(p->client.loop, 0, NULL) == NACRE_OK, "the client's step");
         bench_check(nacre_loop_step(p->server.loop, 0, NULL) == NACRE_OK, "the server's step");
     }
@@ -254,9 +254,9 @@ static void count_a_million(bench *b, const nacre_crypto *crypto)
                                          .window_lost = counted_window_lost,
                                          .save = counted_save };
     nacre_directory *dirs[2] = { NULL, NULL };
-    uint8_t room[128];
+    uint8_t buf[128];
     if (!bench_wanted(b, label)) return;
-    make_places(dirs, 0, crypto);
+    make_directories(dirs, 0, crypto);
     struct counted c = { .store = nacre_directory_store(dirs[0]), .path = nacre_directory_path(dirs[0]) };
     nacre_store store = { &ops, &c };
     nacre_context *ctx = nacre_directory_context(dirs[0]);
@@ -266,12 +266,12 @@ static void count_a_million(bench *b, const nacre_crypto *crypto)
         nacre_bytes out;
         nacre_needs needs = nacre_context_needs(ctx);
         if (needs.reserve != 0) bench_check(nacre_store_serve(&store, ctx, NULL) == NACRE_OK, "the store");
-        bench_check(nacre_protect_request(ctx, crypto, &id, &out, NACRE_BUF(room), &get, NULL) == NACRE_OK, "protect");
+        bench_check(nacre_protect_request(ctx, crypto, &id, &out, NACRE_BUF(buf), &get, NULL) == NACRE_OK, "protect");
     }
     bench_check(nacre_store_save(&store, ctx, NULL) == NACRE_OK, "the save");
     bench_value(b, label, "replacements of sequence.json", (double)c.writes, "", 0);
     bench_value(b, label, "bytes of its text", (double)c.bytes, "bytes", 0);
-    drop_places(dirs);
+    close_directories(dirs);
 }
 
 int main(int argc, char **argv)

@@ -33,12 +33,12 @@ static uint8_t byte_of(uint64_t offset)
     return (uint8_t)(offset / BLOCK * 7);
 }
 
-static nacre_err read_body(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_body(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const uint64_t size = num_blocks * BLOCK, left = offset < size ? size - offset : 0;
     (void)user;
-    *len = left < room.cap ? (size_t)left : room.cap;
-    memset(room.ptr, byte_of(offset), *len);
+    *len = left < buf.cap ? (size_t)left : buf.cap;
+    memset(buf.ptr, byte_of(offset), *len);
     return NACRE_OK;
 }
 
@@ -130,7 +130,7 @@ typedef struct way {
     uint64_t blocks;
 } way;
 
-static void on_answer(void *user, nacre_transfer *transfer, const nacre_event *event)
+static void on_response(void *user, nacre_transfer *transfer, const nacre_event *event)
 {
     client *c = user;
     (void)transfer;
@@ -150,7 +150,7 @@ static void open_client(client *c, uint16_t port)
     must(nacre_address_resolve(&local, "127.0.0.1:0", 0, &why), "address");
     must(nacre_udp_open(&c->udp, &local, &why), "socket");
     const nacre_endpoint_config config = { .crypto = crypto };
-    must(nacre_loop_open_transfer(&c->loop, c->udp, &config, &(nacre_transfer_config){ 0 }, on_answer, c, &why),
+    must(nacre_loop_open_transfer(&c->loop, c->udp, &config, &(nacre_transfer_config){ 0 }, on_response, c, &why),
          "loop");
 }
 

@@ -26,8 +26,8 @@ enum {
 /* A request on its way: who waits for its answer. */
 typedef struct hop {
     bool used;
-    nacre_exchange asked;
-    uint8_t request[MAX_BODY], answer[MAX_BODY]; /* with --block-size */
+    nacre_exchange server_exchange;
+    uint8_t request[MAX_BODY], response[MAX_BODY]; /* with --block-size */
 } hop;
 
 static hop hops[MAX_HOPS];
@@ -166,7 +166,7 @@ typedef struct carrier {
     nacre_transfer *transfer; /* NULL: as they are */
 } carrier;
 
-static nacre_err later(const carrier *c, nacre_exchange exchange)
+static nacre_err defer(const carrier *c, nacre_exchange exchange)
 {
     return c->transfer == NULL ? nacre_endpoint_defer_response(c->ep, exchange)
                                : nacre_transfer_defer_response(c->transfer, exchange);
@@ -190,7 +190,7 @@ static nacre_err request(const carrier *c, const nacre_address *address, nacre_m
 {
     nacre_exchange exchange;
     nacre_transfer_exchange transfer_exchange;
-    const nacre_transfer_options how = { .buf = { h->answer, sizeof h->answer }, .block_size = block_size };
+    const nacre_transfer_options how = { .buf = { h->response, sizeof h->response }, .block_size = block_size };
     if (c->transfer == NULL) return nacre_endpoint_request(c->ep, &exchange, address, NULL, message, h);
     if (message->payload.len > sizeof h->request) return NACRE_ERR_TOO_LONG;
     if (message->payload.len > 0) {
@@ -204,7 +204,7 @@ static nacre_err request(const carrier *c, const nacre_address *address, nacre_m
 static uint8_t pass_on(const carrier *c, const nacre_event *event)
 {
     char text[MAX_TEXT];
-    uint8_t room[MAX_OPTIONS];
+    uint8_t buf[MAX_OPTIONS];
     nacre_uri uri;
     nacre_options o;
     nacre_address address;
@@ -214,7 +214,7 @@ static uint8_t pass_on(const carrier *c, const nacre_event *event)
     if (code == 0) code = find_address(&address, &uri);
     if (code != 0) return code;
 
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     code = add_hop_limit(&o, options);
     if (code != 0) return code;
     copy_options(&o, options, !uri.host_is_ip);
@@ -226,17 +226,17 @@ static uint8_t pass_on(const carrier *c, const nacre_event *event)
     if (nacre_options_finish(&o, &onward.options) != NACRE_OK) return NACRE_TOO_LARGE;
 
     hop *h = free_hop();
-    if (h == NULL || later(c, event->exchange) != NACRE_OK) return NACRE_UNAVAILABLE;
+    if (h == NULL || defer(c, event->exchange) != NACRE_OK) return NACRE_UNAVAILABLE;
     nacre_err err = request(c, &address, &onward, h);
     if (err != NACRE_OK) return err == NACRE_ERR_TOO_LONG ? NACRE_TOO_LARGE : NACRE_UNAVAILABLE;
     h->used = true;
-    h->asked = event->exchange;
+    h->server_exchange = event->exchange;
     return 0;
 }
 
 /* ---- And back ---------------------------------------------------------------------------------------------------------- */
 
-static void answer(const carrier *c, nacre_exchange exchange, uint8_t code)
+static void respond_code(const carrier *c, nacre_exchange exchange, uint8_t code)
 {
     const nacre_message plain = { .code = code };
     if (respond(c, exchange, &plain) != NACRE_OK) ignore(c, exchange);
@@ -244,14 +244,14 @@ static void answer(const carrier *c, nacre_exchange exchange, uint8_t code)
 
 static void pass_back(const carrier *c, const hop *h, const nacre_message *message)
 {
-    uint8_t room[MAX_OPTIONS];
+    uint8_t buf[MAX_OPTIONS];
     nacre_options o;
     nacre_message back = { .code = message->code, .payload = message->payload };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     copy_options(&o, message->options, true);
     if (has_unknown_unsafe(message->options) || nacre_options_finish(&o, &back.options) != NACRE_OK ||
-        respond(c, h->asked, &back) != NACRE_OK)
-        answer(c, h->asked, NACRE_BAD_GATEWAY);
+        respond(c, h->server_exchange, &back) != NACRE_OK)
+        respond_code(c, h->server_exchange, NACRE_BAD_GATEWAY);
 }
 
 /* What a server does wrong, and not that it does nothing. */
@@ -266,13 +266,13 @@ static void handle(const carrier *c, const nacre_event *event)
     hop *h = event->user;
     if (event->kind == NACRE_EVENT_REQUEST) {
         uint8_t code = pass_on(c, event);
-        if (code != 0) answer(c, event->exchange, code);
+        if (code != 0) respond_code(c, event->exchange, code);
         return;
     }
     if (event->kind != NACRE_EVENT_RESPONSE && event->kind != NACRE_EVENT_FAILED) return;
     if (event->kind == NACRE_EVENT_RESPONSE || event->err == NACRE_ERR_CRITICAL_OPTION)
         pass_back(c, h, &event->message); /* what is critical is for its client to understand */
-    else answer(c, h->asked, is_bad(event->err) ? NACRE_BAD_GATEWAY : NACRE_GATEWAY_TIMEOUT);
+    else respond_code(c, h->server_exchange, is_bad(event->err) ? NACRE_BAD_GATEWAY : NACRE_GATEWAY_TIMEOUT);
     h->used = false;
 }
 

@@ -33,7 +33,7 @@ static nacre_bytes rebuilt(nacre_bytes options)
     nacre_options o;
     nacre_option opt;
     nacre_bytes out;
-    nacre_options_init(&o, fuzz_room(options.len));
+    nacre_options_init(&o, fuzz_buf(options.len));
     for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &opt);)
         nacre_options_add(&o, opt.number, opt.value);
     CHECK(nacre_options_finish(&o, &out) == NACRE_OK);
@@ -54,8 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         walk(m.options, datagram);
         CHECK(fuzz_same(rebuilt(m.options), m.options));
         CHECK(nacre_message_size(&m) == size);
-        CHECK(nacre_message_write(&m, &out, fuzz_room(size - 1)) == NACRE_ERR_BUFFER_TOO_SMALL && nacre_is_absent(out));
-        CHECK(nacre_message_write(&m, &out, fuzz_room(size)) == NACRE_OK);
+        CHECK(nacre_message_write(&m, &out, fuzz_buf(size - 1)) == NACRE_ERR_BUFFER_TOO_SMALL && nacre_is_absent(out));
+        CHECK(nacre_message_write(&m, &out, fuzz_buf(size)) == NACRE_OK);
         CHECK(fuzz_same(out, datagram));
         char name[5];
         CHECK(nacre_code_name(m.code, name) != NULL);

@@ -102,8 +102,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(err == NACRE_ERR_BAD_CONTEXT);
         CHECK(memcmp(&info, &before, sizeof info) == 0);
         fuzz_check_detail(&why);
-        nacre_bytes shown = nacre_bytes_of((const uint8_t *)why.text, strlen(why.text));
-        CHECK(fuzz_contains(nacre_bytes_of(data, size), secret_hex) || !fuzz_contains(shown, secret_hex));
+        nacre_bytes displayed = nacre_bytes_of((const uint8_t *)why.text, strlen(why.text));
+        CHECK(fuzz_contains(nacre_bytes_of(data, size), secret_hex) || !fuzz_contains(displayed, secret_hex));
     }
     fuzz_release();
     return 0;

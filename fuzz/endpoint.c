@@ -11,14 +11,14 @@
  *   - time that is due is done with: no deadline stands in the past. */
 #include "fuzz.h"
 
-enum { MAX_MESSAGE = 256, MAX_MADE = 64, MAX_SENT = 64, MAX_HEARD = 16, NUM_OWN = 4, MARK_LEN = 4 };
+enum { MAX_MESSAGE = 256, MAX_MADE = 64, MAX_SENT = 64, MAX_HEARD = 16, NUM_REQUESTS = 4, MARK_LEN = 4 };
 
-typedef struct own_request {
+typedef struct client_request {
     nacre_exchange exchange; /* none: free */
     bool protected, observes, is_ping;
-    bool answered; /* the peer has made an answer */
-    uint32_t answer_mark;
-} own_request;
+    bool responded; /* the peer has made an answer */
+    uint32_t response_mark;
+} client_request;
 
 /* A request of ours that the peer has taken, and goes on to answer. */
 typedef struct heard {
@@ -33,13 +33,13 @@ typedef struct world {
     nacre_table table;
     nacre_table_slot slots[4];
     uint64_t now, random;
-    uint32_t next_mark, next_own_mark;
+    uint32_t next_mark, next_request_mark;
     bool requests_made[MAX_MADE], requests_seen[MAX_MADE]; /* by mark */
     nacre_bytes made[MAX_MADE];                            /* protected datagrams of the peer */
     size_t num_made;
     nacre_bytes sent[MAX_SENT]; /* the endpoint's */
     size_t num_sent;
-    own_request own[NUM_OWN];
+    client_request requests[NUM_REQUESTS];
     heard heard[MAX_HEARD];
     size_t num_heard;
     bool reliable; /* one of the addresses is a connection */
@@ -83,10 +83,10 @@ static uint32_t mark_of(nacre_bytes payload)
 
 /* ---- What comes out ---- */
 
-static own_request *own_of(world *w, nacre_exchange exchange)
+static client_request *request_of(world *w, nacre_exchange exchange)
 {
-    for (size_t i = 0; i < NUM_OWN; i++)
-        if (nacre_exchange_equal(w->own[i].exchange, exchange)) return &w->own[i];
+    for (size_t i = 0; i < NUM_REQUESTS; i++)
+        if (nacre_exchange_equal(w->requests[i].exchange, exchange)) return &w->requests[i];
     fuzz_failed("an event is of an exchange that is open", __FILE__, __LINE__);
 }
 
@@ -102,22 +102,22 @@ static void on_request(world *w, const nacre_event *e)
 
 static void on_end(world *w, const nacre_event *e)
 {
-    own_request *own = own_of(w, e->exchange);
+    client_request *request = request_of(w, e->exchange);
     if (e->kind == NACRE_EVENT_NOTIFICATION) {
-        CHECK(own->observes && (e->context != NULL) == own->protected);
-        if (own->protected) CHECK(own->answered && mark_of(e->message.payload) == own->answer_mark);
+        CHECK(request->observes && (e->context != NULL) == request->protected);
+        if (request->protected) CHECK(request->responded && mark_of(e->message.payload) == request->response_mark);
         return;
     }
-    CHECK((e->kind == NACRE_EVENT_PONG) == (own->is_ping && e->err == NACRE_OK));
+    CHECK((e->kind == NACRE_EVENT_PONG) == (request->is_ping && e->err == NACRE_OK));
     if (e->kind == NACRE_EVENT_PONG) {
         CHECK(e->context == NULL);
     } else if (e->kind == NACRE_EVENT_RESPONSE) {
-        CHECK((e->context != NULL) == own->protected);
-        if (own->protected) CHECK(own->answered && mark_of(e->message.payload) == own->answer_mark);
+        CHECK((e->context != NULL) == request->protected);
+        if (request->protected) CHECK(request->responded && mark_of(e->message.payload) == request->response_mark);
     } else {
         CHECK(e->err != NACRE_OK && e->context == NULL);
     }
-    *own = (own_request){ 0 };
+    *request = (client_request){ 0 };
 }
 
 static void pull(world *w)
@@ -157,7 +157,7 @@ static void check_sent(world *w, nacre_bytes datagram)
 static void transmit(world *w)
 {
     for (;;) {
-        nacre_outgoing out = { .buf = fuzz_room(MAX_MESSAGE) };
+        nacre_outgoing out = { .buf = fuzz_buf(MAX_MESSAGE) };
         if (nacre_endpoint_transmit_many(w->ep, &out, 1, w->now) == 0) break;
         check_sent(w, out.bytes);
         if (w->num_sent < MAX_SENT) w->sent[w->num_sent++] = fuzz_copy(out.bytes);
@@ -196,7 +196,7 @@ static void peer_request(world *w, fuzz_input *in, bool lost)
     nacre_options_init(&options, NACRE_BUF(echo));
     if (kind & 2) nacre_options_add(&options, NACRE_OPT_ECHO, NACRE_ARRAY(fuzz_echo));
     CHECK(nacre_options_finish(&options, &m.options) == NACRE_OK);
-    CHECK(nacre_protect_request(&w->pair.client, fuzz_crypto(), &id, &out, fuzz_room(MAX_MESSAGE), &m, NULL) ==
+    CHECK(nacre_protect_request(&w->pair.client, fuzz_crypto(), &id, &out, fuzz_buf(MAX_MESSAGE), &m, NULL) ==
           NACRE_OK);
     w->requests_made[mark] = true;
     keep(w, out);
@@ -204,31 +204,32 @@ static void peer_request(world *w, fuzz_input *in, bool lost)
 }
 
 /* The peer answers a request of ours, once. */
-static void peer_answer(world *w, fuzz_input *in)
+static void peer_response(world *w, fuzz_input *in)
 {
     uint8_t which = fuzz_u8(in), from = fuzz_u8(in), kind = fuzz_u8(in);
     if (w->num_sent == 0) return;
-    nacre_message outer, plain, answer;
+    nacre_message outer, plain, response;
     nacre_request_id id;
     nacre_bytes sent = w->sent[which % w->num_sent], out;
     CHECK(nacre_message_parse(&outer, sent) == NACRE_OK);
     if (!nacre_code_is_request(outer.code) ||
-        nacre_unprotect_request(&w->pair.client, fuzz_crypto(), &id, &plain, fuzz_room(sent.len), &outer) != NACRE_OK)
+        nacre_unprotect_request(&w->pair.client, fuzz_crypto(), &id, &plain, fuzz_buf(sent.len), &outer) != NACRE_OK)
         return;
     uint32_t mark = mark_of(plain.payload); /* our own requests carry the mark of their answer */
-    for (size_t i = 0; i < NUM_OWN; i++)
-        if (!nacre_exchange_is_none(w->own[i].exchange) && w->own[i].answer_mark == mark) w->own[i].answered = true;
-    answer = (nacre_message){ .type = kind & 1   ? NACRE_ACK
-                                      : kind & 2 ? NACRE_CON
-                                                 : NACRE_NON,
-                              .code = NACRE_CONTENT,
-                              .mid = kind & 1 ? outer.mid : kind,
-                              .token = outer.token,
-                              .payload = marked(mark) };
+    for (size_t i = 0; i < NUM_REQUESTS; i++)
+        if (!nacre_exchange_is_none(w->requests[i].exchange) && w->requests[i].response_mark == mark)
+            w->requests[i].responded = true;
+    response = (nacre_message){ .type = kind & 1   ? NACRE_ACK
+                                        : kind & 2 ? NACRE_CON
+                                                   : NACRE_NON,
+                                .code = NACRE_CONTENT,
+                                .mid = kind & 1 ? outer.mid : kind,
+                                .token = outer.token,
+                                .payload = marked(mark) };
     static const uint8_t observe[] = { 0x60 };
-    if (kind & 8) answer.options = NACRE_ARRAY(observe);
+    if (kind & 8) response.options = NACRE_ARRAY(observe);
     const nacre_protect_options how = { .nonce = kind & 4 ? NACRE_NONCE_NEW : NACRE_NONCE_AUTO };
-    CHECK(nacre_protect_response(&w->pair.client, fuzz_crypto(), &id, &out, fuzz_room(MAX_MESSAGE), &answer, &how) ==
+    CHECK(nacre_protect_response(&w->pair.client, fuzz_crypto(), &id, &out, fuzz_buf(MAX_MESSAGE), &response, &how) ==
           NACRE_OK);
     if (w->num_heard < MAX_HEARD)
         w->heard[w->num_heard++] = (heard){ nacre_request_id_dup(&id), fuzz_copy(outer.token), mark };
@@ -249,14 +250,14 @@ static void peer_notify(world *w, fuzz_input *in)
     if (kind & 2) m.options = kind & 4 ? NACRE_ARRAY(aged) : NACRE_ARRAY(observe);
     if (kind & 8) m.code = NACRE_SERVER_ERROR;
     const nacre_protect_options how = { .nonce = NACRE_NONCE_NEW };
-    CHECK(nacre_protect_response(&w->pair.client, fuzz_crypto(), &h->id, &out, fuzz_room(MAX_MESSAGE), &m, &how) ==
+    CHECK(nacre_protect_response(&w->pair.client, fuzz_crypto(), &h->id, &out, fuzz_buf(MAX_MESSAGE), &m, &how) ==
           NACRE_OK);
     keep(w, out);
     if (kind & 16) receive(w, from, out);
 }
 
 /* Anybody answers one of our requests without protection, with its own token. */
-static void spoof_answer(world *w, fuzz_input *in)
+static void spoof_response(world *w, fuzz_input *in)
 {
     uint8_t which = fuzz_u8(in), from = fuzz_u8(in), type = fuzz_u8(in) & 3, code = fuzz_u8(in);
     if (w->num_sent == 0) return;
@@ -266,7 +267,7 @@ static void spoof_answer(world *w, fuzz_input *in)
     m = (nacre_message){ .type = type, .code = code, .mid = m.mid, .token = m.token };
     if (code != NACRE_EMPTY) m.payload = fuzz_take(in, 3);
     else m.token.len = 0;
-    CHECK(nacre_message_write(&m, &out, fuzz_room(MAX_MESSAGE)) == NACRE_OK);
+    CHECK(nacre_message_write(&m, &out, fuzz_buf(MAX_MESSAGE)) == NACRE_OK);
     receive(w, from, out);
 }
 
@@ -283,7 +284,7 @@ static void again(world *w, fuzz_input *in, bool spoil)
  * it is an answer. Whatever is joined of such, what is delivered must be what the peer made. */
 static void outer_block(world *w, fuzz_input *in)
 {
-    uint8_t which = fuzz_u8(in), from = fuzz_u8(in), num = fuzz_u8(in), kind = fuzz_u8(in), asked = fuzz_u8(in);
+    uint8_t which = fuzz_u8(in), from = fuzz_u8(in), num = fuzz_u8(in), kind = fuzz_u8(in), extra = fuzz_u8(in);
     uint8_t memory[MAX_MESSAGE];
     nacre_message m, sent;
     nacre_options o;
@@ -293,18 +294,18 @@ static void outer_block(world *w, fuzz_input *in)
     CHECK(nacre_message_parse(&m, w->made[which % w->num_made]) == NACRE_OK);
     const uint8_t szx = kind & 1;
     const size_t size = (size_t)16 << szx, offset = (num & 15) * size;
-    const bool is_request = nacre_code_is_request(m.code), later = kind & 2;
+    const bool is_request = nacre_code_is_request(m.code), continues = kind & 2;
     nacre_options_init(&o, NACRE_BUF(memory));
     for (nacre_option_iter it = nacre_option_begin(m.options); nacre_option_next(&it, &option);)
         nacre_options_add(&o, option.number, option.value);
     const bool more = m.payload.len > offset + size || (kind & 4);
     const uint32_t value = (uint32_t)(num & 15) << 4 | (more ? 8U : 0U) | szx;
-    if (is_request && !later) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, value);
-    if (!is_request || later || (kind & 8))
-        nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, is_request ? asked & 0x71 : value);
+    if (is_request && !continues) nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, value);
+    if (!is_request || continues || (kind & 8))
+        nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, is_request ? extra & 0x71 : value);
     if (kind & 16) nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, nacre_bytes_of(&kind, 1));
     CHECK(nacre_options_finish(&o, &m.options) == NACRE_OK);
-    if (is_request && later) {
+    if (is_request && continues) {
         if (kind & 32) m.payload = NACRE_ABSENT;
     } else if (offset < m.payload.len) {
         m.payload.ptr += offset;
@@ -312,49 +313,49 @@ static void outer_block(world *w, fuzz_input *in)
     }
     m.mid = fuzz_u8(in);
     if (!is_request && w->num_sent > 0) {
-        CHECK(nacre_message_parse(&sent, w->sent[asked % w->num_sent]) == NACRE_OK);
+        CHECK(nacre_message_parse(&sent, w->sent[extra % w->num_sent]) == NACRE_OK);
         m.token = sent.token;
         m.type = kind & 32 ? NACRE_ACK : NACRE_NON;
         if (kind & 32) m.mid = sent.mid;
     }
-    if (nacre_message_write(&m, &out, fuzz_room(MAX_MESSAGE)) == NACRE_OK) receive(w, from, out);
+    if (nacre_message_write(&m, &out, fuzz_buf(MAX_MESSAGE)) == NACRE_OK) receive(w, from, out);
 }
 
-static own_request *free_own(world *w)
+static client_request *free_request(world *w)
 {
-    own_request *own = NULL;
-    for (size_t i = 0; i < NUM_OWN; i++)
-        if (nacre_exchange_is_none(w->own[i].exchange)) own = &w->own[i];
-    return own;
+    client_request *request = NULL;
+    for (size_t i = 0; i < NUM_REQUESTS; i++)
+        if (nacre_exchange_is_none(w->requests[i].exchange)) request = &w->requests[i];
+    return request;
 }
 
 static void ping(world *w, fuzz_input *in)
 {
     const nacre_address peer = address(w, fuzz_u8(in));
-    own_request *own = free_own(w);
+    client_request *request = free_request(w);
     nacre_exchange exchange;
-    if (own == NULL) return;
+    if (request == NULL) return;
     nacre_err err = nacre_endpoint_ping(w->ep, &exchange, &peer, NULL);
     CHECK(err == NACRE_OK || err == NACRE_ERR_BUSY || err == NACRE_ERR_UNSUPPORTED);
-    if (err == NACRE_OK) *own = (own_request){ .exchange = exchange, .is_ping = true };
+    if (err == NACRE_OK) *request = (client_request){ .exchange = exchange, .is_ping = true };
 }
 
 static void unobserve(world *w, fuzz_input *in)
 {
-    own_request *own = &w->own[fuzz_u8(in) % NUM_OWN];
-    if (nacre_exchange_is_none(own->exchange)) return;
-    nacre_err err = nacre_endpoint_unobserve(w->ep, own->exchange);
-    CHECK(own->observes ? err == NACRE_OK || err == NACRE_ERR_STALE
-                        : err == NACRE_ERR_BAD_ARGUMENT || err == NACRE_ERR_STALE);
+    client_request *request = &w->requests[fuzz_u8(in) % NUM_REQUESTS];
+    if (nacre_exchange_is_none(request->exchange)) return;
+    nacre_err err = nacre_endpoint_unobserve(w->ep, request->exchange);
+    CHECK(request->observes ? err == NACRE_OK || err == NACRE_ERR_STALE
+                            : err == NACRE_ERR_BAD_ARGUMENT || err == NACRE_ERR_STALE);
 }
 
-static void ask(world *w, fuzz_input *in)
+static void start_request(world *w, fuzz_input *in)
 {
     static const uint8_t observe[] = { 0x60 };
     uint8_t to = fuzz_u8(in), kind = fuzz_u8(in);
-    own_request *own = free_own(w);
-    if (own == NULL) return;
-    uint32_t mark = w->next_own_mark++;
+    client_request *request = free_request(w);
+    if (request == NULL) return;
+    uint32_t mark = w->next_request_mark++;
     bool is_protected = kind & 2;
     nacre_message m = { .type = kind & 1, .code = NACRE_GET, .payload = is_protected ? marked(mark) : NACRE_ABSENT };
     nacre_exchange exchange;
@@ -365,20 +366,21 @@ static void ask(world *w, fuzz_input *in)
         nacre_endpoint_request_with(w->ep, &exchange, &peer, is_protected ? &w->pair.server : NULL, &m, NULL, &options);
     CHECK(err == NACRE_OK || err == NACRE_ERR_BUSY);
     if (err == NACRE_OK)
-        *own =
-            (own_request){ .exchange = exchange, .protected = is_protected, .observes = kind & 4, .answer_mark = mark };
+        *request = (client_request){
+            .exchange = exchange, .protected = is_protected, .observes = kind & 4, .response_mark = mark
+        };
 }
 
 static void cancel(world *w, fuzz_input *in)
 {
-    own_request *own = &w->own[fuzz_u8(in) % NUM_OWN];
-    if (nacre_exchange_is_none(own->exchange)) return;
+    client_request *request = &w->requests[fuzz_u8(in) % NUM_REQUESTS];
+    if (nacre_exchange_is_none(request->exchange)) return;
     pull(w);
-    if (!nacre_exchange_is_none(own->exchange)) nacre_endpoint_cancel(w->ep, own->exchange);
-    *own = (own_request){ 0 };
+    if (!nacre_exchange_is_none(request->exchange)) nacre_endpoint_cancel(w->ep, request->exchange);
+    *request = (client_request){ 0 };
 }
 
-static void answer(world *w, fuzz_input *in)
+static void respond(world *w, fuzz_input *in)
 {
     uint8_t kind = fuzz_u8(in);
     if (!w->has_pending) return;
@@ -422,13 +424,13 @@ static void step(world *w, fuzz_input *in)
     case 0: receive(w, fuzz_u8(in), fuzz_take(in, fuzz_u8(in))); break;
     case 1: peer_request(w, in, false); break;
     case 2: peer_request(w, in, true); break;
-    case 3: peer_answer(w, in); break;
-    case 4: spoof_answer(w, in); break;
+    case 3: peer_response(w, in); break;
+    case 4: spoof_response(w, in); break;
     case 5: again(w, in, false); break;
     case 6: again(w, in, true); break;
-    case 7: ask(w, in); break;
+    case 7: start_request(w, in); break;
     case 8: cancel(w, in); break;
-    case 9: answer(w, in); break;
+    case 9: respond(w, in); break;
     case 10: pass_time(w, in); break;
     case 11: peer_notify(w, in); break;
     case 12: unobserve(w, in); break;

@@ -43,17 +43,17 @@ void fuzz_release(void)
     while (kept.num > 0) free(kept.blocks[--kept.num]);
 }
 
-nacre_buf fuzz_room(size_t cap)
+nacre_buf fuzz_buf(size_t cap)
 {
-    nacre_buf room = { fuzz_alloc(cap), cap };
-    memset(room.ptr, 0xa5, cap);
-    return room;
+    nacre_buf buf = { fuzz_alloc(cap), cap };
+    memset(buf.ptr, 0xa5, cap);
+    return buf;
 }
 
-bool fuzz_is_clean(nacre_buf room)
+bool fuzz_is_clean(nacre_buf buf)
 {
-    for (size_t i = 0; i < room.cap; i++)
-        if (room.ptr[i] != 0xa5 && room.ptr[i] != 0) return false;
+    for (size_t i = 0; i < buf.cap; i++)
+        if (buf.ptr[i] != 0xa5 && buf.ptr[i] != 0) return false;
     return true;
 }
 
@@ -215,7 +215,7 @@ fuzz_sealed fuzz_seal(const nacre_context *maker, nacre_bytes maker_id, nacre_by
     uint8_t nonce[NACRE_MAX_NONCE], aad[NACRE_MAX_AAD];
     nacre__nonce(nonce, maker->aead, maker->common_iv, maker_id, nacre__partial_iv_number(piv));
     size_t aad_len = nacre__aad(aad, maker->aead->cose, request_kid, request_piv);
-    nacre_buf sealed = fuzz_room(plaintext.len + maker->aead->tag_len);
+    nacre_buf sealed = fuzz_buf(plaintext.len + maker->aead->tag_len);
     nacre_aead_job job = { .aead = maker->aead,
                            .key = maker->keys,
                            .nonce = nonce,
@@ -227,7 +227,7 @@ fuzz_sealed fuzz_seal(const nacre_context *maker, nacre_bytes maker_id, nacre_by
 
     nacre_options options;
     nacre_option opt;
-    nacre_options_init(&options, fuzz_room(outer.len + oscore_value.len + 8));
+    nacre_options_init(&options, fuzz_buf(outer.len + oscore_value.len + 8));
     for (nacre_option_iter it = nacre_option_begin(outer); nacre_option_next(&it, &opt);)
         nacre_options_add(&options, opt.number, opt.value);
     nacre_options_add(&options, NACRE_OPT_OSCORE, oscore_value);
@@ -236,7 +236,7 @@ fuzz_sealed fuzz_seal(const nacre_context *maker, nacre_bytes maker_id, nacre_by
     m.payload = nacre_bytes_of(sealed.ptr, sealed.cap);
 
     fuzz_sealed out;
-    CHECK(nacre_message_write(&m, &out.datagram, fuzz_room(nacre_message_size(&m))) == NACRE_OK);
+    CHECK(nacre_message_write(&m, &out.datagram, fuzz_buf(nacre_message_size(&m))) == NACRE_OK);
     CHECK(nacre_message_parse(&out.message, out.datagram) == NACRE_OK);
     return out;
 }

@@ -28,8 +28,8 @@ nacre_bytes fuzz_rest(fuzz_input *in);
 
 /* ---- Memory that lives until the end of one input ---- */
 void *fuzz_alloc(size_t len);
-nacre_buf fuzz_room(size_t cap);
-bool fuzz_is_clean(nacre_buf room); /* each byte is as fuzz_room left it, or wiped */
+nacre_buf fuzz_buf(size_t cap);
+bool fuzz_is_clean(nacre_buf buf); /* each byte is as fuzz_buf left it, or wiped */
 nacre_bytes fuzz_copy(nacre_bytes bytes);
 void fuzz_release(void);
 

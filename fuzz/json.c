@@ -59,9 +59,9 @@ static void put_value(text *t, const nacre__json *v)
 static void check_value(const nacre__json *v, unsigned depth, size_t num_lines)
 {
     CHECK(depth <= NACRE__JSON_MAX_DEPTH + 1 && v->line >= 1 && v->line <= num_lines);
-    char shown[NACRE__JSON_MAX_SHOWN];
-    nacre__json_show(shown, v);
-    CHECK(memchr(shown, '\0', sizeof shown) != NULL && nacre__json_type_name(v) != NULL);
+    char label[NACRE__JSON_MAX_DISPLAYED];
+    nacre__json_show(label, v);
+    CHECK(memchr(label, '\0', sizeof label) != NULL && nacre__json_type_name(v) != NULL);
     if (v->type == NACRE__JSON_NUMBER || v->type == NACRE__JSON_STRING) {
         CHECK(v->text[v->len] == '\0' && strlen(v->text) == v->len);
         CHECK(nacre__utf8_valid(nacre_bytes_of((const uint8_t *)v->text, v->len)));

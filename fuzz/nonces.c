@@ -3,7 +3,7 @@
  * must not be taken for them. */
 #include "nonces.h"
 
-enum { KEY = 32, MAX_ROOMS = 64 };
+enum { KEY = 32, MAX_BUFS = 64 };
 
 typedef struct used {
     uint8_t key[KEY], nonce[NACRE_MAX_NONCE];
@@ -14,8 +14,8 @@ static struct {
     struct {
         const void *buf;
         uint8_t key[KEY];
-    } rooms[MAX_ROOMS]; /* what each holds now */
-    size_t num_rooms;
+    } bufs[MAX_BUFS]; /* what each holds now */
+    size_t num_bufs;
     used *used;
     size_t num, cap;
     unsigned broken;
@@ -26,12 +26,12 @@ static nacre_err key_init(const nacre_crypto *crypto, const nacre_aead *aead, na
 {
     size_t at = 0;
     (void)crypto;
-    while (at < n.num_rooms && n.rooms[at].buf != key) at++;
-    CHECK(at < MAX_ROOMS);
-    if (at == n.num_rooms) n.num_rooms++;
-    n.rooms[at].buf = key;
-    memset(n.rooms[at].key, 0, KEY);
-    memcpy(n.rooms[at].key, bytes, aead->key_len);
+    while (at < n.num_bufs && n.bufs[at].buf != key) at++;
+    CHECK(at < MAX_BUFS);
+    if (at == n.num_bufs) n.num_bufs++;
+    n.bufs[at].buf = key;
+    memset(n.bufs[at].key, 0, KEY);
+    memcpy(n.bufs[at].key, bytes, aead->key_len);
     return fuzz_crypto()->ops->key_init(fuzz_crypto(), aead, direction, key, bytes);
 }
 
@@ -39,9 +39,9 @@ static void remember(const nacre_aead_job *job)
 {
     used now = { .key = { 0 } };
     size_t at = 0;
-    while (at < n.num_rooms && n.rooms[at].buf != job->key) at++;
-    CHECK(at < n.num_rooms);
-    memcpy(now.key, n.rooms[at].key, KEY);
+    while (at < n.num_bufs && n.bufs[at].buf != job->key) at++;
+    CHECK(at < n.num_bufs);
+    memcpy(now.key, n.bufs[at].key, KEY);
     memcpy(now.nonce, job->nonce, job->aead->nonce_len);
     for (size_t i = 0; i < n.num; i++) CHECK(memcmp(&n.used[i], &now, sizeof now) != 0);
     if (n.num == n.cap) {
@@ -79,7 +79,7 @@ void nonces_break(unsigned num)
 
 void nonces_end(void)
 {
-    nacre_wipe(n.rooms, sizeof n.rooms);
+    nacre_wipe(n.bufs, sizeof n.bufs);
     free(n.used);
     n.used = NULL;
 }

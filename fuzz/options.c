@@ -71,7 +71,7 @@ static void build(fuzz_input *in)
     nacre_options o;
     nacre_bytes out = NACRE_ABSENT;
     size_t cap = fuzz_uint(in, 2), num = fuzz_u8(in) % (MAX_OPTIONS + 1);
-    nacre_options_init(&o, fuzz_room(cap));
+    nacre_options_init(&o, fuzz_buf(cap));
     for (size_t i = 0; i < num && in->at < in->end; i++) add(in, &o, &m);
     nacre_err err = nacre_options_finish(&o, &out);
     if (model_size(&m) > cap) {

@@ -35,8 +35,8 @@ static void read_and_write(nacre_bytes value)
     }
     nacre_bytes out = NACRE_ABSENT;
     if (value.len > 0)
-        CHECK(nacre_oscore_option_write(&opt, &out, fuzz_room(value.len - 1)) == NACRE_ERR_BUFFER_TOO_SMALL);
-    CHECK(nacre_oscore_option_write(&opt, &out, fuzz_room(value.len)) == NACRE_OK);
+        CHECK(nacre_oscore_option_write(&opt, &out, fuzz_buf(value.len - 1)) == NACRE_ERR_BUFFER_TOO_SMALL);
+    CHECK(nacre_oscore_option_write(&opt, &out, fuzz_buf(value.len)) == NACRE_OK);
     CHECK(fuzz_same(out, value));
 }
 
@@ -48,7 +48,7 @@ static void write_and_read(fuzz_input *in)
     if (which & 2) opt.kid_context = fuzz_take(in, (size_t)fuzz_u8(in) + (which >> 7));
     if (which & 4) opt.kid = fuzz_rest(in);
     nacre_bytes out = NACRE_ABSENT;
-    nacre_err err = nacre_oscore_option_write(&opt, &out, fuzz_room(600 + opt.kid.len));
+    nacre_err err = nacre_oscore_option_write(&opt, &out, fuzz_buf(600 + opt.kid.len));
     size_t n = opt.partial_iv.len;
     if (((which & 1) && (n == 0 || n > 5)) || opt.kid_context.len > 255) {
         CHECK(err == NACRE_ERR_BAD_ARGUMENT && nacre_is_absent(out));

@@ -61,10 +61,10 @@ static void seal(uint8_t *bytes, size_t at)
         return;
     }
     CHECK(nacre__shape_read(&shape, good() + (size_t)SEGMENT * NACRE__PACK_PAGE, &id, SEGMENT));
-    size_t place = at % NACRE__PACK_PAGE / shape.record_size;
-    if (place < NUM)
-        nacre__record_seal(bytes + (size_t)RECORDS * NACRE__PACK_PAGE + place * shape.record_size, shape.record_size,
-                           &id, 0, (uint32_t)place);
+    size_t index = at % NACRE__PACK_PAGE / shape.record_size;
+    if (index < NUM)
+        nacre__record_seal(bytes + (size_t)RECORDS * NACRE__PACK_PAGE + index * shape.record_size, shape.record_size,
+                           &id, 0, (uint32_t)index);
 }
 
 static void check_context(const nacre_context *ctx)

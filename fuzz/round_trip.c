@@ -70,16 +70,16 @@ static void request(fuzz_pair *pair, const nacre_message *plain)
     nacre_message back;
     const nacre_context before = pair->client;
     size_t size = nacre_protect_size(&pair->client, plain, NULL);
-    nacre_buf room = fuzz_room(size);
-    nacre_err err = nacre_protect_request(&pair->client, fuzz_crypto(), &at_client, &out, room, plain, NULL);
+    nacre_buf buf = fuzz_buf(size);
+    nacre_err err = nacre_protect_request(&pair->client, fuzz_crypto(), &at_client, &out, buf, plain, NULL);
     if (err != NACRE_OK) {
-        CHECK(may_fail(err, plain) && fuzz_unchanged(&before, &pair->client) && fuzz_is_clean(room));
+        CHECK(may_fail(err, plain) && fuzz_unchanged(&before, &pair->client) && fuzz_is_clean(buf));
         return;
     }
     CHECK(pair->client.next == before.next + 1 && out.len <= size);
     nacre_message outer = outer_of(out);
     check_outer(&outer, plain);
-    CHECK(nacre_unprotect_request(&pair->server, fuzz_crypto(), &at_server, &back, fuzz_room(out.len), &outer) ==
+    CHECK(nacre_unprotect_request(&pair->server, fuzz_crypto(), &at_server, &back, fuzz_buf(out.len), &outer) ==
           NACRE_OK);
     check_back(&back, plain);
 }
@@ -89,26 +89,26 @@ static void response(fuzz_pair *pair, const nacre_message *plain, uint8_t flags)
     nacre_request_id at_client, at_server;
     nacre_bytes out;
     nacre_message back, outer, get = { .code = NACRE_GET };
-    CHECK(nacre_protect_request(&pair->client, fuzz_crypto(), &at_client, &out, fuzz_room(64), &get, NULL) == NACRE_OK);
+    CHECK(nacre_protect_request(&pair->client, fuzz_crypto(), &at_client, &out, fuzz_buf(64), &get, NULL) == NACRE_OK);
     outer = outer_of(out);
-    CHECK(nacre_unprotect_request(&pair->server, fuzz_crypto(), &at_server, &back, fuzz_room(out.len), &outer) ==
+    CHECK(nacre_unprotect_request(&pair->server, fuzz_crypto(), &at_server, &back, fuzz_buf(out.len), &outer) ==
           NACRE_OK);
 
     nacre_protect_options how = { .nonce = flags & NEW_PIV ? NACRE_NONCE_NEW : NACRE_NONCE_AUTO,
                                   .send_kid = flags & SEND_KID };
     nacre_response_info info;
     size_t size = nacre_protect_size(&pair->server, plain, &how);
-    nacre_buf room = fuzz_room(size);
-    nacre_err err = nacre_protect_response(&pair->server, fuzz_crypto(), &at_server, &out, room, plain, &how);
+    nacre_buf buf = fuzz_buf(size);
+    nacre_err err = nacre_protect_response(&pair->server, fuzz_crypto(), &at_server, &out, buf, plain, &how);
     if (err != NACRE_OK) {
-        CHECK(may_fail(err, plain) && fuzz_is_clean(room));
+        CHECK(may_fail(err, plain) && fuzz_is_clean(buf));
         return;
     }
     CHECK(out.len <= size);
     outer = outer_of(out);
     check_outer(&outer, plain);
-    CHECK(nacre_unprotect_response(&pair->client, fuzz_crypto(), &at_client, &back, &info, fuzz_room(out.len),
-                                   &outer) == NACRE_OK);
+    CHECK(nacre_unprotect_response(&pair->client, fuzz_crypto(), &at_client, &back, &info, fuzz_buf(out.len), &outer) ==
+          NACRE_OK);
     CHECK(info.has_partial_iv == ((flags & NEW_PIV) != 0));
     check_back(&back, plain);
 }
@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (nacre_code_is_request(plain.code)) request(&pair, &plain);
         else if (nacre_code_is_response(plain.code)) response(&pair, &plain, flags);
         else /* RFC 8613 4.2: empty messages are never protected */
-            CHECK(nacre_protect_request(&pair.client, fuzz_crypto(), &id, &out, fuzz_room(2048), &plain, NULL) ==
+            CHECK(nacre_protect_request(&pair.client, fuzz_crypto(), &id, &out, fuzz_buf(2048), &plain, NULL) ==
                   NACRE_ERR_BAD_ARGUMENT);
     }
     fuzz_release();

@@ -10,7 +10,7 @@ enum { MAX_MESSAGE = 300, PEER_MESSAGE = 1 << 16 };
 
 typedef struct state {
     nacre_stream stream, reader; /* the reader is the peer's end, for what we send */
-    nacre_buf buf, reader_room;
+    nacre_buf buf, reader_buf;
     uint64_t now;
     bool ended;
 } state;
@@ -20,22 +20,22 @@ static void read_output(state *s, nacre_bytes bytes)
 {
     nacre_stream_event event;
     while (bytes.len > 0) {
-        nacre_buf room = nacre_stream_input(&s->reader);
-        if (room.cap == 0) return; /* it has been released, or has had an Abort */
-        size_t len = bytes.len < room.cap ? bytes.len : room.cap;
-        memcpy(room.ptr, bytes.ptr, len);
+        nacre_buf buf = nacre_stream_input(&s->reader);
+        if (buf.cap == 0) return; /* it has been released, or has had an Abort */
+        size_t len = bytes.len < buf.cap ? bytes.len : buf.cap;
+        memcpy(buf.ptr, bytes.ptr, len);
         nacre_stream_received(&s->reader, len, s->now);
         bytes.ptr += len;
         bytes.len -= len;
-        while (nacre_stream_next(&s->reader, &event, s->reader_room, s->now)) {
+        while (nacre_stream_next(&s->reader, &event, s->reader_buf, s->now)) {
             if (event.kind == NACRE_STREAM_ENDED) {
                 /* Never for something it could not read: it was released, or aborted. */
                 CHECK(event.err == NACRE_OK || event.err == NACRE_ERR_RESET);
             }
             nacre_stream_processed(&s->reader);
         }
-        nacre_bytes answer = nacre_stream_output(&s->reader);
-        nacre_stream_sent(&s->reader, answer.len, s->now); /* Pongs to nobody */
+        nacre_bytes responds = nacre_stream_output(&s->reader);
+        nacre_stream_sent(&s->reader, responds.len, s->now); /* Pongs to nobody */
     }
 }
 
@@ -47,7 +47,7 @@ static void take_output(state *s, size_t len)
     nacre_stream_sent(&s->stream, len, s->now);
 }
 
-static void take_events(state *s, bool answer)
+static void take_events(state *s, bool responds)
 {
     nacre_stream_event event;
     while (nacre_stream_next(&s->stream, &event, s->buf, s->now)) {
@@ -64,12 +64,12 @@ static void take_events(state *s, bool answer)
         CHECK(nacre_stream_get_peer(&s->stream).has_settings);
         CHECK(nacre_message_parse(&m, event.bytes) == NACRE_OK);
         CHECK(m.type == NACRE_NON && (nacre_code_is_request(m.code) || nacre_code_is_response(m.code)));
-        if (!answer || !nacre_code_is_request(m.code)) continue;
+        if (!responds || !nacre_code_is_request(m.code)) continue;
         nacre_bytes out;
-        nacre_buf room = fuzz_room(MAX_MESSAGE);
+        nacre_buf buf = fuzz_buf(MAX_MESSAGE);
         m.code = NACRE_CONTENT;
         m.options = m.payload = NACRE_ABSENT;
-        CHECK(nacre_message_write(&m, &out, room) == NACRE_OK);
+        CHECK(nacre_message_write(&m, &out, buf) == NACRE_OK);
         nacre_err err = nacre_stream_send(&s->stream, out, s->now);
         CHECK(err == NACRE_OK || err == NACRE_ERR_TOO_LONG); /* there is always room for an answer */
         CHECK((err == NACRE_OK) ==
@@ -81,10 +81,10 @@ static void take_events(state *s, bool answer)
 static void bytes_arrive(state *s, fuzz_input *in)
 {
     nacre_bytes bytes = fuzz_take(in, fuzz_u8(in) % 64);
-    nacre_buf room = nacre_stream_input(&s->stream);
-    CHECK(!s->ended || room.cap == 0);
-    size_t len = bytes.len < room.cap ? bytes.len : room.cap;
-    if (len > 0) memcpy(room.ptr, bytes.ptr, len);
+    nacre_buf buf = nacre_stream_input(&s->stream);
+    CHECK(!s->ended || buf.cap == 0);
+    size_t len = bytes.len < buf.cap ? bytes.len : buf.cap;
+    if (len > 0) memcpy(buf.ptr, bytes.ptr, len);
     nacre_stream_received(&s->stream, len, s->now);
 }
 
@@ -128,11 +128,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                          .idle_ms = flags & 8 ? 9000 : 0 };
     state *s = fuzz_alloc(sizeof *s);
     size_t more = flags & 16 ? 2000 : 0;
-    *s = (state){ .buf = fuzz_room(MAX_MESSAGE), .reader_room = fuzz_room(PEER_MESSAGE) };
-    CHECK(nacre_stream_init(&s->stream, fuzz_room(nacre_stream_input_size(&config)),
-                            fuzz_room(nacre_stream_output_size(&config) + more), &config, 0) == NACRE_OK);
-    CHECK(nacre_stream_init(&s->reader, fuzz_room(nacre_stream_input_size(&peer)),
-                            fuzz_room(nacre_stream_output_size(&peer)), &peer, 0) == NACRE_OK);
+    *s = (state){ .buf = fuzz_buf(MAX_MESSAGE), .reader_buf = fuzz_buf(PEER_MESSAGE) };
+    CHECK(nacre_stream_init(&s->stream, fuzz_buf(nacre_stream_input_size(&config)),
+                            fuzz_buf(nacre_stream_output_size(&config) + more), &config, 0) == NACRE_OK);
+    CHECK(nacre_stream_init(&s->reader, fuzz_buf(nacre_stream_input_size(&peer)),
+                            fuzz_buf(nacre_stream_output_size(&peer)), &peer, 0) == NACRE_OK);
     while (in.at < in.end) {
         uint8_t op = fuzz_u8(&in);
         switch (op % 8) {

@@ -23,9 +23,9 @@ static nacre_err unprotect(nacre_context *server, nacre_message *plain, const na
     memset(plain, 0x5a, sizeof *plain);
     memcpy(&id_before, &id, sizeof id);
     memcpy(&plain_before, plain, sizeof *plain);
-    nacre_buf room = fuzz_room(datagram.len);
-    nacre_err err = nacre_unprotect_request(server, fuzz_crypto(), &id, plain, room, outer);
-    if (err != NACRE_OK) CHECK(fuzz_is_clean(room));
+    nacre_buf buf = fuzz_buf(datagram.len);
+    nacre_err err = nacre_unprotect_request(server, fuzz_crypto(), &id, plain, buf, outer);
+    if (err != NACRE_OK) CHECK(fuzz_is_clean(buf));
     if (err != NACRE_OK) {
         CHECK(fuzz_unchanged(&before, server));
         CHECK(memcmp(plain, &plain_before, sizeof *plain) == 0);
@@ -74,7 +74,7 @@ static void sealed(fuzz_input *in, uint8_t flags, const nacre_context *client, n
                                    flags & KID_CONTEXT ? NACRE_STR("\x37\xcb\xf3\x21\x00\x17\xa2\xd3") : NACRE_ABSENT,
                                    flags & OTHER_KID ? NACRE_STR("x") : kid };
     nacre_bytes value;
-    CHECK(nacre_oscore_option_write(&option, &value, fuzz_room(32)) == NACRE_OK);
+    CHECK(nacre_oscore_option_write(&option, &value, fuzz_buf(32)) == NACRE_OK);
     fuzz_sealed s = fuzz_seal(client, kid, piv, kid, piv, plaintext, outer, value, NACRE_POST, token);
 
     nacre_message inner, plain;

@@ -12,7 +12,7 @@
 #include "coap/message.h"
 #include "oscore/request_id.h"
 
-enum { RAW = 1, ID_CONTEXT = 2, OWN_PIV = 4, KID_CONTEXT = 8, SPOIL = 16, KID = 32, OTHER_REQUEST = 64 };
+enum { RAW = 1, ID_CONTEXT = 2, RESPONSE_PIV = 4, KID_CONTEXT = 8, SPOIL = 16, KID = 32, OTHER_REQUEST = 64 };
 
 static nacre_err unprotect(nacre_context *client, const nacre_request_id *id, nacre_message *plain,
                            nacre_response_info *info, const nacre_message *outer, nacre_bytes datagram)
@@ -24,9 +24,9 @@ static nacre_err unprotect(nacre_context *client, const nacre_request_id *id, na
     memset(info, 0x5a, sizeof *info);
     memcpy(&plain_before, plain, sizeof *plain);
     memcpy(&info_before, info, sizeof *info);
-    nacre_buf room = fuzz_room(datagram.len);
-    nacre_err err = nacre_unprotect_response(client, fuzz_crypto(), id, plain, info, room, outer);
-    if (err != NACRE_OK) CHECK(fuzz_is_clean(room));
+    nacre_buf buf = fuzz_buf(datagram.len);
+    nacre_err err = nacre_unprotect_response(client, fuzz_crypto(), id, plain, info, buf, outer);
+    if (err != NACRE_OK) CHECK(fuzz_is_clean(buf));
     CHECK(fuzz_unchanged(&before, client));
     if (err == NACRE_OK) {
         CHECK(before.failed == client->failed && nacre_code_is_response(plain->code));
@@ -52,16 +52,17 @@ static void sealed(fuzz_input *in, uint8_t flags, fuzz_pair *pair, const nacre_r
     uint64_t seq = fuzz_uint(in, 5);
     nacre_bytes outer = fuzz_take(in, fuzz_u8(in)), plaintext = fuzz_rest(in), value;
     if (!fuzz_well_formed(outer)) outer.len = 0;
-    bool own_piv = flags & OWN_PIV;
+    bool response_piv = flags & RESPONSE_PIV;
     nacre_bytes kid = nacre__request_kid(id), request_piv = nacre__request_piv(id);
     if (flags & OTHER_REQUEST) request_piv = fuzz_partial_iv(seq | 1);
     nacre_bytes server_id = nacre_context_sender_id(&pair->server);
-    nacre_oscore_option option = { own_piv ? fuzz_partial_iv(seq) : NACRE_ABSENT,
+    nacre_oscore_option option = { response_piv ? fuzz_partial_iv(seq) : NACRE_ABSENT,
                                    flags & KID_CONTEXT ? NACRE_STR("\x37\xcb\xf3\x21\x00\x17\xa2\xd3") : NACRE_ABSENT,
                                    flags & KID ? server_id : NACRE_ABSENT };
-    CHECK(nacre_oscore_option_write(&option, &value, fuzz_room(32)) == NACRE_OK);
-    fuzz_sealed s = fuzz_seal(&pair->server, own_piv ? server_id : kid, own_piv ? option.partial_iv : request_piv, kid,
-                              request_piv, plaintext, outer, value, NACRE_CHANGED, NACRE_STR("\x4a"));
+    CHECK(nacre_oscore_option_write(&option, &value, fuzz_buf(32)) == NACRE_OK);
+    fuzz_sealed s =
+        fuzz_seal(&pair->server, response_piv ? server_id : kid, response_piv ? option.partial_iv : request_piv, kid,
+                  request_piv, plaintext, outer, value, NACRE_CHANGED, NACRE_STR("\x4a"));
 
     nacre_message inner, plain;
     nacre_response_info info;
@@ -74,7 +75,7 @@ static void sealed(fuzz_input *in, uint8_t flags, fuzz_pair *pair, const nacre_r
     nacre_err err = unprotect(&pair->client, id, &plain, &info, &s.message, s.datagram);
     CHECK(err == expected);
     if (err != NACRE_OK) return;
-    CHECK(info.has_partial_iv == own_piv && (!own_piv || info.partial_iv == seq));
+    CHECK(info.has_partial_iv == response_piv && (!response_piv || info.partial_iv == seq));
     CHECK(plain.code == inner.code && fuzz_same(plain.payload, inner.payload));
     fuzz_check_merged(plain.options, inner.options, outer);
 }

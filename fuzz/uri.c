@@ -14,7 +14,7 @@ static bool within(nacre_bytes part, nacre_bytes text)
 static bool options_of(nacre_bytes *out, const nacre_uri *uri, size_t cap)
 {
     nacre_options o;
-    nacre_options_init(&o, fuzz_room(cap));
+    nacre_options_init(&o, fuzz_buf(cap));
     nacre_err err = nacre_uri_options(&o, uri);
     CHECK(err == NACRE_OK || err == NACRE_ERR_BAD_URI);
     if (err != NACRE_OK) return false;

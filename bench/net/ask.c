@@ -6,27 +6,28 @@
 
 enum { WINDOWS = 100 }; /* in one go: so many times the requests that are outstanding */
 
-ask ask_open(process server, const load_config *how, batch *room, const batch_kind *kind)
+load_case load_case_open(process server, const load_config *how, batch *buf, const batch_kind *kind)
 {
-    return (
-        ask){ .server = server, .load = load_open(how), .outstanding = how->outstanding, .batch = room, .kind = *kind };
+    return (load_case){
+        .server = server, .load = load_open(how), .outstanding = how->outstanding, .batch = buf, .kind = *kind
+    };
 }
 
-void ask_close(ask *a)
+void load_case_close(load_case *a)
 {
     load_close(a->load);
 }
 
 static void prepare(void *arg, size_t n)
 {
-    ask *a = arg;
+    load_case *a = arg;
     if (a->make != NULL) a->make(a, n);
     else batch_fill(a->batch, n, &a->kind);
 }
 
 static void run(void *arg, size_t n)
 {
-    ask *a = arg;
+    load_case *a = arg;
     const double before = process_seconds(a->server);
     const load_result result = load_run(a->load, a->batch->requests, n, NULL, NULL);
     a->seconds += process_seconds(a->server) - before;
@@ -34,7 +35,7 @@ static void run(void *arg, size_t n)
     a->resent += result.resent;
 }
 
-void ask_warm(ask *a, size_t num)
+void load_case_warm(load_case *a, size_t num)
 {
     prepare(a, num);
     run(a, num);
@@ -42,7 +43,7 @@ void ask_warm(ask *a, size_t num)
     a->requests = a->resent = 0;
 }
 
-bench_case ask_case(const char *name, ask *a, double goal)
+bench_case load_case_bench(const char *name, load_case *a, double goal)
 {
     const size_t step = WINDOWS * a->outstanding;
     return (bench_case){
@@ -57,12 +58,12 @@ bench_case ask_case(const char *name, ask *a, double goal)
     };
 }
 
-void ask_report(bench *b, const char *label, const bench_case *cases, size_t num)
+void load_case_report(bench *b, const char *label, const bench_case *cases, size_t num)
 {
     char name[64];
     double first = 0;
     for (size_t i = 0; i < num; i++) {
-        const ask *a = cases[i].arg;
+        const load_case *a = cases[i].arg;
         if (a->requests == 0) continue;
         const double ns = 1e9 * a->seconds / (double)a->requests;
         (void)snprintf(name, sizeof name, "%s: server's cores", cases[i].name);

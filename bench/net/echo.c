@@ -14,28 +14,28 @@
 #define UDP_GRO 104
 #endif
 
-enum { BURST = 64, ROOM = 2048, RUNS = 32, RUN_ROOM = 65536 };
+enum { BURST = 64, BUF_SIZE = 2048, BATCHES = 32, BATCH_SIZE = 65536 };
 
 void echo_one(int fd)
 {
-    uint8_t room[ROOM];
+    uint8_t buf[BUF_SIZE];
     for (;;) {
         struct sockaddr_storage peer;
         socklen_t peer_len = sizeof peer;
-        const ssize_t len = recvfrom(fd, room, sizeof room, 0, (struct sockaddr *)&peer, &peer_len);
-        if (len >= 0) (void)sendto(fd, room, (size_t)len, 0, (struct sockaddr *)&peer, peer_len);
+        const ssize_t len = recvfrom(fd, buf, sizeof buf, 0, (struct sockaddr *)&peer, &peer_len);
+        if (len >= 0) (void)sendto(fd, buf, (size_t)len, 0, (struct sockaddr *)&peer, peer_len);
     }
 }
 
 void echo_burst(int fd)
 {
-    static uint8_t rooms[BURST][ROOM];
+    static uint8_t bufs[BURST][BUF_SIZE];
     static struct sockaddr_storage peers[BURST];
     static struct iovec slices[BURST];
     static struct mmsghdr messages[BURST];
     for (;;) {
         for (int i = 0; i < BURST; i++) {
-            slices[i] = (struct iovec){ rooms[i], ROOM };
+            slices[i] = (struct iovec){ bufs[i], BUF_SIZE };
             messages[i].msg_hdr = (struct msghdr){ .msg_name = &peers[i], .msg_namelen = sizeof peers[i] };
             messages[i].msg_hdr.msg_iov = &slices[i];
             messages[i].msg_hdr.msg_iovlen = 1;
@@ -47,15 +47,15 @@ void echo_burst(int fd)
 }
 
 /* The run that came goes back as it is: its bytes, and the size of its pieces. */
-void echo_runs(int fd)
+void echo_batches(int fd)
 {
-    static uint8_t room[RUN_ROOM];
+    static uint8_t buf[BATCH_SIZE];
     int on = 1;
     if (setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on) != 0) return;
     for (;;) {
         _Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(int))];
         struct sockaddr_storage peer;
-        struct iovec slice = { room, sizeof room };
+        struct iovec slice = { buf, sizeof buf };
         struct msghdr message = { .msg_name = &peer, .msg_namelen = sizeof peer, .msg_iov = &slice, .msg_iovlen = 1 };
         message.msg_control = control;
         message.msg_controllen = sizeof control;

@@ -3,8 +3,8 @@
 #ifndef NACRE_BENCH_ECHO_H
 #define NACRE_BENCH_ECHO_H
 
-void echo_one(int fd);   /* recvfrom, sendto */
-void echo_burst(int fd); /* recvmmsg, sendmmsg */
-void echo_runs(int fd);  /* UDP_GRO, UDP_SEGMENT */
+void echo_one(int fd);     /* recvfrom, sendto */
+void echo_burst(int fd);   /* recvmmsg, sendmmsg */
+void echo_batches(int fd); /* UDP_GRO, UDP_SEGMENT */
 
 #endif

@@ -21,7 +21,7 @@
 #define UDP_GRO 104
 #endif
 
-enum { BURST = 64, ROOM = 2048, RUN_ROOM = 65536, WAIT_MS = 100, PATIENCE = 50 };
+enum { BURST = 64, BUF_SIZE = 2048, BATCH_SIZE = 65536, WAIT_MS = 100, PATIENCE = 50 };
 
 struct load {
     load_config config;
@@ -29,13 +29,13 @@ struct load {
     int epoll;
     struct mmsghdr messages[BURST];
     struct iovec slices[BURST];
-    uint8_t *rooms;
+    uint8_t *bufs;
     /* of one run of the load: */
     const load_request *requests;
     size_t num, next, low, open; /* requests below `low` are answered; `next` is the first not sent */
-    uint8_t *answered;
+    uint8_t *responded;
     load_result result;
-    void (*answer)(void *user, size_t index, const uint8_t *bytes, size_t len);
+    void (*on_response)(void *user, size_t index, const uint8_t *bytes, size_t len);
     void *user;
 };
 
@@ -65,16 +65,16 @@ load *load_open(const load_config *config)
     if (l == NULL) die("load");
     l->config = *config;
     l->fds = calloc(config->flows, sizeof *l->fds);
-    l->rooms = calloc(1, config->runs ? RUN_ROOM : (size_t)BURST * ROOM);
+    l->bufs = calloc(1, config->use_gso ? BATCH_SIZE : (size_t)BURST * BUF_SIZE);
     l->epoll = epoll_create1(0);
-    if (l->fds == NULL || l->rooms == NULL || l->epoll < 0) die("load");
+    if (l->fds == NULL || l->bufs == NULL || l->epoll < 0) die("load");
     for (size_t i = 0; i < config->flows; i++) {
         struct epoll_event event = { .events = EPOLLIN, .data = { .u64 = i } };
         l->fds[i] = connected_socket(config);
         if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->fds[i], &event) != 0) die("load: epoll");
     }
     int on = 1;
-    if (config->runs && setsockopt(l->fds[0], IPPROTO_UDP, UDP_GRO, &on, sizeof on) != 0) die("load: UDP_GRO");
+    if (config->use_gso && setsockopt(l->fds[0], IPPROTO_UDP, UDP_GRO, &on, sizeof on) != 0) die("load: UDP_GRO");
     return l;
 }
 
@@ -83,8 +83,8 @@ void load_close(load *l)
     for (size_t i = 0; i < l->config.flows; i++) (void)close(l->fds[i]);
     (void)close(l->epoll);
     free(l->fds);
-    free(l->rooms);
-    free(l->answered);
+    free(l->bufs);
+    free(l->responded);
     free(l);
 }
 
@@ -116,7 +116,7 @@ static void send_some(load *l, size_t first, size_t num)
         const load_request *r = &l->requests[first];
         if (l->config.flows > 1) {
             (void)send(l->fds[first % l->config.flows], r->bytes, r->len, 0);
-        } else if (l->config.runs) {
+        } else if (l->config.use_gso) {
             while (n < num && n < BURST && r[n].len == r->len) n++;
             send_run(l, first, n);
         } else {
@@ -143,7 +143,7 @@ static void fill_window(load *l)
 static void send_again(load *l)
 {
     for (size_t i = l->low; i < l->next; i++) {
-        if (l->answered[i]) continue;
+        if (l->responded[i]) continue;
         send_some(l, i, 1);
         l->result.resent++;
     }
@@ -156,20 +156,20 @@ static void take(load *l, const uint8_t *bytes, size_t len)
     uint32_t index;
     const bool shaped = len >= 8 && (bytes[0] & 0x4f) == 0x44; /* version 1, a token of four bytes */
     if (shaped) memcpy(&index, bytes + 4, sizeof index);
-    if (!shaped || (l->config.coap && bytes[1] >> 5 != 2) || (index = ntohl(index)) >= l->next || l->answered[index]) {
+    if (!shaped || (l->config.coap && bytes[1] >> 5 != 2) || (index = ntohl(index)) >= l->next || l->responded[index]) {
         l->result.strange++;
         return;
     }
-    l->answered[index] = 1;
+    l->responded[index] = 1;
     l->open--;
-    if (l->answer != NULL) l->answer(l->user, index, bytes, len);
-    while (l->low < l->next && l->answered[l->low]) l->low++;
+    if (l->on_response != NULL) l->on_response(l->user, index, bytes, len);
+    while (l->low < l->next && l->responded[l->low]) l->low++;
 }
 
 static void receive_run(load *l, int fd)
 {
     _Alignas(struct cmsghdr) uint8_t control[64];
-    struct iovec slice = { l->rooms, RUN_ROOM };
+    struct iovec slice = { l->bufs, BATCH_SIZE };
     struct msghdr message = {
         .msg_iov = &slice, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
     };
@@ -182,17 +182,17 @@ static void receive_run(load *l, int fd)
         memcpy(&value, CMSG_DATA(c), sizeof value);
     if (value > 0) size = (size_t)value;
     for (size_t at = 0; at < (size_t)len; at += size)
-        take(l, l->rooms + at, (size_t)len - at < size ? (size_t)len - at : size);
+        take(l, l->bufs + at, (size_t)len - at < size ? (size_t)len - at : size);
 }
 
 static void receive_burst(load *l, int fd)
 {
     for (size_t i = 0; i < BURST; i++) {
-        l->slices[i] = (struct iovec){ l->rooms + i * ROOM, ROOM };
+        l->slices[i] = (struct iovec){ l->bufs + i * BUF_SIZE, BUF_SIZE };
         l->messages[i].msg_hdr = (struct msghdr){ .msg_iov = &l->slices[i], .msg_iovlen = 1 };
     }
     const int got = recvmmsg(fd, l->messages, BURST, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < got; i++) take(l, l->rooms + (size_t)i * ROOM, l->messages[i].msg_len);
+    for (int i = 0; i < got; i++) take(l, l->bufs + (size_t)i * BUF_SIZE, l->messages[i].msg_len);
 }
 
 /* Waits for answers on any flow; false when none came. */
@@ -202,14 +202,14 @@ static bool receive_some(load *l)
     if (l->config.flows == 1) {
         struct pollfd fd = { .fd = l->fds[0], .events = POLLIN };
         if (poll(&fd, 1, WAIT_MS) <= 0) return false;
-        if (l->config.runs) receive_run(l, l->fds[0]);
+        if (l->config.use_gso) receive_run(l, l->fds[0]);
         else receive_burst(l, l->fds[0]);
         return true;
     }
     const int num = epoll_wait(l->epoll, events, BURST, WAIT_MS);
     for (int i = 0; i < num; i++) {
-        const ssize_t len = recv(l->fds[events[i].data.u64], l->rooms, ROOM, MSG_DONTWAIT);
-        if (len >= 0) take(l, l->rooms, (size_t)len);
+        const ssize_t len = recv(l->fds[events[i].data.u64], l->bufs, BUF_SIZE, MSG_DONTWAIT);
+        if (len >= 0) take(l, l->bufs, (size_t)len);
     }
     return num > 0;
 }
@@ -222,16 +222,16 @@ static double now(void)
 }
 
 load_result load_run(load *l, const load_request *requests, size_t num,
-                     void (*answer)(void *user, size_t index, const uint8_t *bytes, size_t len), void *user)
+                     void (*on_response)(void *user, size_t index, const uint8_t *bytes, size_t len), void *user)
 {
-    free(l->answered);
-    l->answered = calloc(num, 1);
-    if (l->answered == NULL) die("load");
+    free(l->responded);
+    l->responded = calloc(num, 1);
+    if (l->responded == NULL) die("load");
     l->requests = requests;
     l->num = num;
     l->next = l->low = l->open = 0;
     l->result = (load_result){ 0 };
-    l->answer = answer;
+    l->on_response = on_response;
     l->user = user;
     const double start = now();
     for (int idle = 0; l->low < num;) {

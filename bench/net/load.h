@@ -21,7 +21,7 @@ typedef struct load_config {
     bool ipv6;          /* … or on ::1 */
     size_t flows;       /* sockets; request i goes through socket i % flows */
     size_t outstanding; /* requests */
-    bool runs;          /* UDP_GRO and UDP_SEGMENT, on one flow */
+    bool use_gso;       /* UDP_GRO and UDP_SEGMENT, on one flow */
     bool coap;          /* answers are CoAP answers of class 2, and no others count */
 } load_config;
 
@@ -34,9 +34,9 @@ typedef struct load_result {
     uint64_t resent, strange; /* sent again; came, and was no answer to an open request */
 } load_result;
 
-/* load_run sends all requests and waits for all answers; `answer` (may be NULL) sees each first answer. Ends the program
+/* load_run sends all requests and waits for all answers; `on_response` (may be NULL) sees each first answer. Ends the program
  * when nothing comes any more. */
 load_result load_run(load *l, const load_request *requests, size_t num,
-                     void (*answer)(void *user, size_t index, const uint8_t *bytes, size_t len), void *user);
+                     void (*on_response)(void *user, size_t index, const uint8_t *bytes, size_t len), void *user);
 
 #endif

@@ -89,7 +89,7 @@ void batch_add(batch *b, const batch_kind *kind)
     nacre_request_id id;
     nacre_bytes out;
     const size_t i = b->num++;
-    const nacre_buf room = { b->bytes + i * BATCH_REQUEST, BATCH_REQUEST };
+    const nacre_buf buf = { b->bytes + i * BATCH_REQUEST, BATCH_REQUEST };
     pair_id(token, i); /* as load.h wants it */
     nacre_message plain = {
         .type = kind->con ? NACRE_CON : NACRE_NON, .code = NACRE_GET, .mid = b->next_mid++, .token = NACRE_ARRAY(token)
@@ -98,9 +98,9 @@ void batch_add(batch *b, const batch_kind *kind)
     nacre_options_init(&options, NACRE_BUF(option_bytes));
     nacre_options_add(&options, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)kind->path, strlen(kind->path)));
     bench_check(nacre_options_finish(&options, &plain.options) == NACRE_OK, "options");
-    const nacre_err err = kind->pairs == NULL ? nacre_message_write(&plain, &out, room)
+    const nacre_err err = kind->pairs == NULL ? nacre_message_write(&plain, &out, buf)
                                               : nacre_protect_request(&kind->pairs[i % kind->num_pairs].client,
-                                                                      kind->crypto, &id, &out, room, &plain, NULL);
+                                                                      kind->crypto, &id, &out, buf, &plain, NULL);
     bench_check(err == NACRE_OK, nacre_err_text(err));
     b->requests[i] = (load_request){ out.ptr, (uint16_t)out.len };
 }

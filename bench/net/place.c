@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void place_make(char path[PLACE_PATH])
+void directory_make(char path[DIRECTORY_PATH])
 {
     const char *base = getenv("NACRE_BENCH_DIR");
-    const int len = snprintf(path, PLACE_PATH - 64, "%s/nacre-bench-XXXXXX", base != NULL ? base : ".");
-    bench_check(len < PLACE_PATH - 64 && mkdtemp(path) != NULL, "a directory for contexts (NACRE_BENCH_DIR)");
+    const int len = snprintf(path, DIRECTORY_PATH - 64, "%s/nacre-bench-XXXXXX", base != NULL ? base : ".");
+    bench_check(len < DIRECTORY_PATH - 64 && mkdtemp(path) != NULL, "a directory for contexts (NACRE_BENCH_DIR)");
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
@@ -21,7 +21,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return 0;
 }
 
-void place_remove(const char *path)
+void directory_remove(const char *path)
 {
     (void)nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }

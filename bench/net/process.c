@@ -104,7 +104,7 @@ static bool has_ended(pid_t pid)
 }
 
 /* An empty CON is answered by RST (RFC 7252 4.3). */
-static bool answers(uint16_t port, bool ipv6)
+static bool responds(uint16_t port, bool ipv6)
 {
     static const uint8_t ping[4] = { 0x40, 0, 0x12, 0x34 }, pong[4] = { 0x70, 0, 0x12, 0x34 };
     uint8_t came[16];
@@ -129,7 +129,7 @@ process process_run(char *const argv[], uint16_t port, bool ipv6)
     }
     for (int i = 0; i < 200; i++) {
         if (has_ended(p.pid)) return (process){ 0 };
-        if (answers(port, ipv6)) return p;
+        if (responds(port, ipv6)) return p;
         (void)nanosleep(&moment, NULL);
     }
     process_stop(p);

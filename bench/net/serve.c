@@ -45,7 +45,7 @@ static void serve_echo(const void *arg, int ready)
     process_ready(ready, port_of(fd));
     if (c->kind == SERVE_ECHO_ONE) echo_one(fd);
     else if (c->kind == SERVE_ECHO_BURST) echo_burst(fd);
-    else echo_runs(fd);
+    else echo_batches(fd);
 }
 
 /* ---- One endpoint ----------------------------------------------------------------------------------------------------- */
@@ -69,7 +69,7 @@ static void serve_endpoint(const void *arg, int ready)
     if (c->begin != NULL) c->begin(c->of);
     must(nacre_address_resolve(&local, "127.0.0.1:0", 0, &why), "address");
     must(nacre_udp_open(&udp, &local, &why), "socket");
-    if (c->kind == SERVE_RUNS) bench_check(nacre_udp_use_gso(udp), "the system has no runs of datagrams");
+    if (c->kind == SERVE_BATCHES) bench_check(nacre_udp_use_gso(udp), "the system has no runs of datagrams");
     const nacre_endpoint_config config = {
         .crypto = *c->crypto, .contexts = c->contexts, .num_server_exchanges = 256, .burst = 64, .max_message = 1280
     };
@@ -103,10 +103,10 @@ static nacre_err describe(void *user, nacre_directory_info *info, size_t index, 
 
 static void add_pack(nacre_server *server, const serve_config *c)
 {
-    char path[PLACE_PATH + 32];
+    char path[DIRECTORY_PATH + 32];
     nacre_detail why = { "" };
     nacre_pack *pack;
-    (void)snprintf(path, sizeof path, "%s/pack-%ld", c->place, (long)getpid());
+    (void)snprintf(path, sizeof path, "%s/pack-%ld", c->parent, (long)getpid());
     must(nacre_pack_create(path, &why), why.text);
     must(nacre_pack_open(&pack, path, c->crypto, &why), why.text);
     must(nacre_pack_add(pack, NULL, c->num_pairs, describe, NULL, &why), why.text);
@@ -135,7 +135,7 @@ static void serve_workers(const void *arg, int ready)
 process serve_start(const serve_config *config)
 {
     void (*serve)(const void *, int) = serve_endpoint;
-    if (config->kind <= SERVE_ECHO_RUNS) serve = serve_echo;
+    if (config->kind <= SERVE_ECHO_BATCHES) serve = serve_echo;
     if (config->kind == SERVE_WORKERS) serve = serve_workers;
     return process_fork(serve, config, config->num_workers > 1 ? PROCESS_BOTH_CORES : PROCESS_SERVER_CORE);
 }

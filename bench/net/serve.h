@@ -8,12 +8,12 @@
 #include "net/process.h"
 
 typedef enum serve_kind {
-    SERVE_ECHO_ONE,   /* recvfrom, sendto */
-    SERVE_ECHO_BURST, /* recvmmsg, sendmmsg */
-    SERVE_ECHO_RUNS,  /* UDP_GRO, UDP_SEGMENT */
-    SERVE_BURST,      /* nacre: recvmmsg, sendmmsg */
-    SERVE_RUNS,       /* nacre: and UDP_GRO, UDP_SEGMENT */
-    SERVE_WORKERS,    /* nacre: a server with threads, its contexts in a pack */
+    SERVE_ECHO_ONE,     /* recvfrom, sendto */
+    SERVE_ECHO_BURST,   /* recvmmsg, sendmmsg */
+    SERVE_ECHO_BATCHES, /* UDP_GRO, UDP_SEGMENT */
+    SERVE_BURST,        /* nacre: recvmmsg, sendmmsg */
+    SERVE_BATCHES,      /* nacre: and UDP_GRO, UDP_SEGMENT */
+    SERVE_WORKERS,      /* nacre: a server with threads, its contexts in a pack */
 } serve_kind;
 
 typedef struct serve_config {
@@ -26,8 +26,8 @@ typedef struct serve_config {
     const void *of;
     const char *path; /* the resource's: "/a" */
     unsigned num_workers;
-    size_t num_pairs;  /* of SERVE_WORKERS: made anew, with the keys of pairs_open */
-    const char *place; /* of SERVE_WORKERS: a directory for its pack, which must stay while it serves */
+    size_t num_pairs;   /* of SERVE_WORKERS: made anew, with the keys of pairs_open */
+    const char *parent; /* of SERVE_WORKERS: a directory for its pack, which must stay while it serves */
 } serve_config;
 
 /* serve_start; the resource at `path` answers GET, protected or not, with 2.05 and sixteen bytes. */

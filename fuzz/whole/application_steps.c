@@ -23,7 +23,7 @@ void whole_we_respond(void)
     if (how & 2) {
         const nacre_err err = w.transfer != NULL ? nacre_transfer_defer_response(w.transfer, o->exchange)
                                                  : nacre_endpoint_defer_response(w.ep, o->exchange);
-        if (err == NACRE_OK) o->later = true;
+        if (err == NACRE_OK) o->deferred = true;
         return;
     }
     if (how & 4) {
@@ -38,12 +38,12 @@ void whole_we_respond(void)
     if (w.transfer == NULL) {
         err = nacre_endpoint_respond(w.ep, o->exchange, &m);
     } else {
-        nacre_response_options answer = { .block_size = (uint16_t)(how & 16 ? 16 : 0) };
+        nacre_response_options response = { .block_size = (uint16_t)(how & 16 ? 16 : 0) };
         if (how & 32) {
-            answer.source = (nacre_source){ whole_read_source, NULL, how & 64 ? BIG : NACRE_SIZE_UNKNOWN };
+            response.source = (nacre_source){ whole_read_source, NULL, how & 64 ? BIG : NACRE_SIZE_UNKNOWN };
             m.payload = NACRE_ABSENT;
         }
-        err = nacre_transfer_respond(w.transfer, o->exchange, &m, &answer);
+        err = nacre_transfer_respond(w.transfer, o->exchange, &m, &response);
     }
     if (err == NACRE_OK || err == NACRE_ERR_STALE) *o = (open_request){ 0 };
 }
@@ -72,18 +72,18 @@ void whole_we_request(void)
 {
     static const uint8_t codes[] = { NACRE_GET, NACRE_GET, NACRE_FETCH, NACRE_PUT, NACRE_POST };
     const uint8_t to = fuzz_u8(w.in), kind = fuzz_u8(w.in);
-    own *mine = NULL;
-    for (size_t i = 0; i < NUM_OWN; i++)
-        if (w.own[i].exchange == 0) mine = &w.own[i];
+    client_request *mine = NULL;
+    for (size_t i = 0; i < NUM_CLIENT_REQUESTS; i++)
+        if (w.requests[i].exchange == 0) mine = &w.requests[i];
     if (mine == NULL) return;
-    const bool renews = w.renews && to & 64;
-    nacre_context *context = kind & 8 || w.gone || renews ? NULL : &w.ctx;
+    const bool rederives = w.rederives && to & 64;
+    nacre_context *context = kind & 8 || w.removed || rederives ? NULL : &w.ctx;
     const nacre_address peer = whole_address(to);
     nacre_message m = { .type = kind & 4 ? NACRE_NON : NACRE_CON, .code = codes[fuzz_u8(w.in) % sizeof codes] };
     m.options = whole_options(true, whole_observe_of(kind));
     m.payload = kind & 128 ? nacre_bytes_of(whole_big, BIG) : whole_payload();
     nacre_transfer_options how = { .request = { .via_proxy = to & 4, .timeout_ms = to & 8 ? 5000 : 0 } };
-    if (renews) how.request.rederivation = &w.renewing.ours;
+    if (rederives) how.request.rederivation = &w.rederiving.ours;
     if (kind & 16) how.source = (nacre_source){ whole_read_source, NULL, to & 16 ? BIG : NACRE_SIZE_UNKNOWN };
     if (kind & 32) how.sink = (nacre_sink){ whole_write_sink, NULL };
     if (kind & 64) how.buf = NACRE_BUF(mine->buf);
@@ -106,7 +106,7 @@ void whole_we_request(void)
 void whole_we_leave(void)
 {
     const uint8_t which = fuzz_u8(w.in);
-    own *mine = &w.own[which % NUM_OWN];
+    client_request *mine = &w.requests[which % NUM_CLIENT_REQUESTS];
     if (mine->exchange == 0) return;
     if (which & 64) {
         const nacre_err err = w.transfer != NULL
@@ -131,12 +131,12 @@ void whole_ping_or_lose(void)
         whole_pull();
         return;
     }
-    for (size_t i = 0; i < NUM_OWN; i++) {
-        if (w.own[i].exchange != 0) continue;
+    for (size_t i = 0; i < NUM_CLIENT_REQUESTS; i++) {
+        if (w.requests[i].exchange != 0) continue;
         nacre_exchange exchange;
-        if (nacre_endpoint_ping(w.ep, &exchange, &peer, &w.own[i]) == NACRE_OK) {
-            w.own[i].exchange = exchange.number;
-            w.own[i].observes = false;
+        if (nacre_endpoint_ping(w.ep, &exchange, &peer, &w.requests[i]) == NACRE_OK) {
+            w.requests[i].exchange = exchange.number;
+            w.requests[i].observes = false;
         }
         return;
     }

@@ -37,9 +37,9 @@ void whole_begin(uint8_t flags)
     CHECK(nacre_table_add(&w.table, &w.ctx) == NACRE_OK);
     const nacre_endpoint_config config = { .max_message = MAX_MESSAGE,
                                            .num_client_exchanges = NUM_REQUESTS,
-                                           .num_server_exchanges = NUM_ANSWERS,
+                                           .num_server_exchanges = NUM_RESPONSES,
                                            .burst = 2,
-                                           .num_transmissions = NUM_PUSHES,
+                                           .num_transmissions = NUM_TRANSMISSIONS,
                                            .num_observers = NUM_OBSERVERS,
                                            .observers_per_peer = flags & 16 ? 2 : 0,
                                            .observer_bytes = 80,
@@ -54,8 +54,8 @@ void whole_begin(uint8_t flags)
     size_t size = nacre_endpoint_size(&config);
     CHECK(size > 0);
     CHECK(nacre_endpoint_init(&w.ep, fuzz_alloc(size), size, &config) == NACRE_OK);
-    w.renews = (flags & 128) && !(flags & 8);
-    if (w.renews) renewing_begin(&w.renewing, w.ep, &w.crypto, config.random, MAX_MESSAGE);
+    w.rederives = (flags & 128) && !(flags & 8);
+    if (w.rederives) rederiving_begin(&w.rederiving, w.ep, &w.crypto, config.random, MAX_MESSAGE);
     if (!(flags & 3)) return;
     const nacre_transfer_config transfer = {
         .endpoint = w.ep, .num_bodies = NUM_BODIES, .bodies_per_peer = 2, .max_body = 600

@@ -2,7 +2,7 @@
 /* end: everything comes to its end, and every entry of every pool is free again. */
 #include "world.h"
 
-static void places_have_come_back(void)
+static void all_entries_are_free(void)
 {
     const nacre_endpoint *ep = w.ep;
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {
@@ -45,11 +45,11 @@ void whole_end(void)
         whole_expire(w.now + 50000 + (uint64_t)round * 50000);
     }
     /* An observation goes on until its server has not answered; one that registers no more goes on for ever. */
-    for (size_t i = 0; i < NUM_OWN; i++) {
-        CHECK(w.own[i].exchange == 0 || (w.own[i].observes && w.ep->core.config.no_reregister));
-        if (w.own[i].exchange == 0) continue;
-        if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ w.own[i].exchange });
-        else nacre_endpoint_cancel(w.ep, (nacre_exchange){ w.own[i].exchange });
+    for (size_t i = 0; i < NUM_CLIENT_REQUESTS; i++) {
+        CHECK(w.requests[i].exchange == 0 || (w.requests[i].observes && w.ep->core.config.no_reregister));
+        if (w.requests[i].exchange == 0) continue;
+        if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ w.requests[i].exchange });
+        else nacre_endpoint_cancel(w.ep, (nacre_exchange){ w.requests[i].exchange });
     }
     for (uint32_t i = 0; i < w.ep->observe.max; i++) { /* whoever observes and hears nothing stays */
         const nacre__observer *o = &w.ep->observe.observers[i];
@@ -57,6 +57,6 @@ void whole_end(void)
     }
     whole_transmit(SIZE_MAX);
     CHECK(whole_deadline() == UINT64_MAX);
-    places_have_come_back();
-    CHECK(w.num_uploads == 0);
+    all_entries_are_free();
+    CHECK(w.num_block1 == 0);
 }

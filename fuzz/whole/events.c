@@ -2,10 +2,10 @@
 /* events: what the endpoint says, takes and sends; each event is of something that is open. */
 #include "world.h"
 
-static own *own_of(uint64_t exchange)
+static client_request *request_of(uint64_t exchange)
 {
-    for (size_t i = 0; i < NUM_OWN; i++)
-        if (w.own[i].exchange == exchange) return &w.own[i];
+    for (size_t i = 0; i < NUM_CLIENT_REQUESTS; i++)
+        if (w.requests[i].exchange == exchange) return &w.requests[i];
     fuzz_failed("an event is of an exchange that is open", __FILE__, __LINE__);
 }
 
@@ -21,19 +21,20 @@ static void forget_observer(nacre_observer observer)
 
 static void on_event(const nacre_event *e)
 {
-    own *mine;
+    client_request *mine;
     switch (e->kind) {
-    case NACRE_EVENT_PERSIST: CHECK(!w.gone && e->context == &w.ctx); return;
+    case NACRE_EVENT_PERSIST: CHECK(!w.removed && e->context == &w.ctx); return;
     case NACRE_EVENT_REDERIVED:
-        CHECK(w.renews && e->user == &w.renewing.ours && e->context == nacre_rederivation_context(&w.renewing.ours));
+        CHECK(w.rederives && e->user == &w.rederiving.ours &&
+              e->context == nacre_rederivation_context(&w.rederiving.ours));
         return;
     case NACRE_EVENT_REQUEST:
     case NACRE_EVENT_NOTIFY:
-    case NACRE_EVENT_OBSERVER_GONE:
+    case NACRE_EVENT_OBSERVER_REMOVED:
         if (w.site != NULL) {
             const nacre_err err = nacre_site_respond(w.site, e);
             CHECK(err != NACRE_ERR_BAD_ARGUMENT && err != NACRE_ERR_BUFFER_TOO_SMALL);
-        } else if (e->kind == NACRE_EVENT_OBSERVER_GONE) {
+        } else if (e->kind == NACRE_EVENT_OBSERVER_REMOVED) {
             forget_observer(e->observer);
         } else {
             CHECK(fuzz_well_formed(e->message.options));
@@ -43,7 +44,7 @@ static void on_event(const nacre_event *e)
     case NACRE_EVENT_OVERSIZED: CHECK(e->oversized > MAX_MESSAGE && e->context == NULL); break;
     default: break;
     }
-    mine = own_of(w.transfer != NULL ? e->transfer_exchange.number : e->exchange.number);
+    mine = request_of(w.transfer != NULL ? e->transfer_exchange.number : e->exchange.number);
     CHECK(e->user == mine);
     if (e->kind == NACRE_EVENT_OVERSIZED) return;
     if (e->kind == NACRE_EVENT_NOTIFICATION) {
@@ -67,7 +68,7 @@ void whole_pull(void)
 void whole_transmit(size_t most)
 {
     while (most-- > 0) {
-        nacre_outgoing out = { .buf = fuzz_room(MAX_MESSAGE) };
+        nacre_outgoing out = { .buf = fuzz_buf(MAX_MESSAGE) };
         nacre_message m;
         const size_t num = w.transfer != NULL ? nacre_transfer_transmit_many(w.transfer, &out, 1, w.now)
                                               : nacre_endpoint_transmit_many(w.ep, &out, 1, w.now);
@@ -89,7 +90,7 @@ void whole_receive(uint8_t from, nacre_bytes datagram)
     }
     whole_pull();
     for (size_t i = 0; i < NUM_OPEN; i++)
-        if (!w.open[i].later) w.open[i].exchange = NACRE_EXCHANGE_NONE;
+        if (!w.open[i].deferred) w.open[i].exchange = NACRE_EXCHANGE_NONE;
     CHECK((w.transfer != NULL ? nacre_transfer_receive_many(w.transfer, &in, 1, w.now)
                               : nacre_endpoint_receive_many(w.ep, &in, 1, w.now)) == 1);
     whole_pull();

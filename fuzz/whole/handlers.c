@@ -2,14 +2,14 @@
 /* handlers: the sources, sinks, uploads and resources of the application. */
 #include "world.h"
 
-nacre_err whole_read_source(void *user, uint64_t offset, nacre_buf room, size_t *len)
+nacre_err whole_read_source(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     (void)user;
     if (w.policy % 16 == 15 && offset > 0) return NACRE_ERR_FILE;
     *len = 0;
     if (offset >= BIG) return NACRE_OK; /* somebody asks for a block behind the last */
-    *len = BIG - offset < room.cap ? (size_t)(BIG - offset) : room.cap;
-    memcpy(room.ptr, whole_big + offset, *len);
+    *len = BIG - offset < buf.cap ? (size_t)(BIG - offset) : buf.cap;
+    memcpy(buf.ptr, whole_big + offset, *len);
     return NACRE_OK;
 }
 
@@ -25,7 +25,7 @@ nacre_err whole_write_sink(void *user, uint64_t offset, nacre_bytes piece, uint6
 static void upload_is_over(void *user)
 {
     free(user);
-    CHECK(w.num_uploads-- > 0);
+    CHECK(w.num_block1-- > 0);
 }
 
 static void on_upload(nacre_upload *upload)
@@ -35,7 +35,7 @@ static void on_upload(nacre_upload *upload)
     if (upload->code != 0 || !(w.policy & 64)) return;
     uint64_t *at = calloc(1, sizeof *at);
     CHECK(at != NULL);
-    w.num_uploads++;
+    w.num_block1++;
     static const nacre_upload_error full = { NACRE_TOO_LARGE, "full" };
     *upload = (nacre_upload){ .sink = { whole_write_sink, at },
                               .done = upload_is_over,
@@ -70,21 +70,21 @@ static bool is_over(nacre_exchange exchange)
     return nacre__observer_of(&w.ep->observe, exchange.number) == NULL;
 }
 
-void whole_keep_open(nacre_exchange exchange, bool later)
+void whole_keep_open(nacre_exchange exchange, bool deferred)
 {
     for (size_t i = 0; i < NUM_OPEN; i++) {
-        if (!w.open[i].later || !is_over(w.open[i].exchange)) continue;
+        if (!w.open[i].deferred || !is_over(w.open[i].exchange)) continue;
         whole_ignore(w.open[i].exchange); /* whose end it did not hear of */
         w.open[i] = (open_request){ 0 };
     }
     for (size_t i = 0; i < NUM_OPEN; i++) {
         if (!nacre_exchange_is_none(w.open[i].exchange)) continue;
-        w.open[i] = (open_request){ exchange, later };
+        w.open[i] = (open_request){ exchange, deferred };
         return;
     }
     for (size_t i = 0; i < NUM_OPEN; i++) {
-        if (w.open[i].later) continue;
-        w.open[i] = (open_request){ exchange, later };
+        if (w.open[i].deferred) continue;
+        w.open[i] = (open_request){ exchange, deferred };
         return;
     }
     fuzz_failed("more is answered later than there are pushes", __FILE__, __LINE__);
@@ -92,9 +92,9 @@ void whole_keep_open(nacre_exchange exchange, bool later)
 
 static void handle(void *user, const nacre_request *request, nacre_response *response)
 {
-    const bool is_later = user != NULL;
+    const bool is_deferred = user != NULL;
     response->code = w.policy & 1 ? NACRE_NOT_FOUND : NACRE_CONTENT;
-    if (is_later && w.policy & 2) {
+    if (is_deferred && w.policy & 2) {
         response->deferred = true;
         whole_keep_open(request->exchange, true);
         return;

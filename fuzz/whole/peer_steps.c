@@ -31,8 +31,8 @@ void whole_peer_requests(void)
     m.options = whole_options(true, whole_observe_of(kind));
     m.payload = whole_payload();
     if (m.payload.len > 320) m.payload.len = 320; /* longer than MAX_MESSAGE, too */
-    nacre_err err = kind & 8 ? nacre_message_write(&m, &out, fuzz_room(2000))
-                             : nacre_protect_request(&w.peer, fuzz_crypto(), &id, &out, fuzz_room(2000), &m, NULL);
+    nacre_err err = kind & 8 ? nacre_message_write(&m, &out, fuzz_buf(2000))
+                             : nacre_protect_request(&w.peer, fuzz_crypto(), &id, &out, fuzz_buf(2000), &m, NULL);
     if (err == NACRE_OK) whole_peer_sends(from, out, !(kind & 16));
 }
 
@@ -57,7 +57,7 @@ void whole_peer_settles(void)
     if (w.num_sent == 0) return;
     CHECK(nacre_message_parse(&m, w.sent[which % w.num_sent]) == NACRE_OK);
     m = (nacre_message){ .type = how & 1 ? NACRE_RST : NACRE_ACK, .mid = m.mid };
-    CHECK(nacre_message_write(&m, &out, fuzz_room(MAX_MESSAGE)) == NACRE_OK);
+    CHECK(nacre_message_write(&m, &out, fuzz_buf(MAX_MESSAGE)) == NACRE_OK);
     whole_receive(how & 2 ? how >> 2 : w.sent_to[which % w.num_sent], out);
 }
 
@@ -89,11 +89,11 @@ void whole_peer_responds(void)
     if (m.payload.len > 320) m.payload.len = 320;                           /* longer than MAX_MESSAGE, too */
     CHECK(nacre_context_set_replay(&w.peer, true, 0, NULL, 0) == NACRE_OK); /* it is asked as often as it answers */
     if (!(kind & 8) &&
-        nacre_unprotect_request(&w.peer, fuzz_crypto(), &id, &plain, fuzz_room(sent.len), &outer) == NACRE_OK) {
+        nacre_unprotect_request(&w.peer, fuzz_crypto(), &id, &plain, fuzz_buf(sent.len), &outer) == NACRE_OK) {
         const nacre_protect_options how = { .nonce = kind & 32 ? NACRE_NONCE_NEW : NACRE_NONCE_AUTO };
-        err = nacre_protect_response(&w.peer, fuzz_crypto(), &id, &out, fuzz_room(2000), &m, &how);
+        err = nacre_protect_response(&w.peer, fuzz_crypto(), &id, &out, fuzz_buf(2000), &m, &how);
     } else {
-        err = nacre_message_write(&m, &out, fuzz_room(2000));
+        err = nacre_message_write(&m, &out, fuzz_buf(2000));
     }
     if (err == NACRE_OK) whole_peer_sends(from, out, !(kind & 64));
 }

@@ -39,7 +39,7 @@ nacre_bytes whole_options(bool of_request, int observe)
         out = fuzz_take(in, fuzz_u8(in));
         if (fuzz_well_formed(out) && nacre_is_absent(nacre_option_find(out, NACRE_OPT_OSCORE))) return out;
     }
-    nacre_options_init(&o, fuzz_room(200));
+    nacre_options_init(&o, fuzz_buf(200));
     if (which & 1) nacre_options_add(&o, NACRE_OPT_ETAG, fuzz_take(in, fuzz_u8(in) & 7));
     if (observe >= 0) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, (uint64_t)observe);
     if (of_request) add_paths(&o, which >> 6);

@@ -9,7 +9,7 @@ static void other_hears(void)
     const size_t at = which & 128 ? w.num_sent - 1 : which % w.num_sent;
     nacre_address us = whole_address(w.sent_to[at]);
     us.bytes[0] = 'u';
-    renewing_hears(&w.renewing, &us, w.sent[at], w.in, w.now);
+    rederiving_hears(&w.rederiving, &us, w.sent[at], w.in, w.now);
 }
 
 /* Bit 1 of `how`: what it says is lost, and may come later. */
@@ -17,18 +17,18 @@ static void other_says(uint8_t how)
 {
     nacre_address us;
     nacre_bytes datagram;
-    for (int i = 0; i < 3 && renewing_says(&w.renewing, &us, &datagram, w.now); i++)
+    for (int i = 0; i < 3 && rederiving_says(&w.rederiving, &us, &datagram, w.now); i++)
         whole_peer_sends(us.bytes[1], datagram, !(how & 1));
 }
 
 static void renew_or_forget(uint8_t how)
 {
     if (how & 1) {
-        nacre_endpoint_rederive(w.ep, &w.renewing.ours);
+        nacre_endpoint_rederive(w.ep, &w.rederiving.ours);
     } else {
-        if (w.transfer != NULL) nacre_transfer_remove_rederivation(w.transfer, &w.renewing.ours);
-        else nacre_endpoint_remove_rederivation(w.ep, &w.renewing.ours);
-        CHECK(nacre_endpoint_add_rederivation(w.ep, &w.renewing.ours) == NACRE_OK);
+        if (w.transfer != NULL) nacre_transfer_remove_rederivation(w.transfer, &w.rederiving.ours);
+        else nacre_endpoint_remove_rederivation(w.ep, &w.rederiving.ours);
+        CHECK(nacre_endpoint_add_rederivation(w.ep, &w.rederiving.ours) == NACRE_OK);
     }
     whole_pull();
 }
@@ -40,9 +40,9 @@ void whole_rederivation_step(void)
     us.bytes[0] = 'u';
     switch (what & 15) {
     case 0: renew_or_forget(what >> 4); break;
-    case 1: renewing_loses(&w.renewing, what >> 4); break;
+    case 1: rederiving_loses(&w.rederiving, what >> 4); break;
     case 2:
-    case 3: renewing_asks(&w.renewing, &us, w.in); break;
+    case 3: rederiving_requests(&w.rederiving, &us, w.in); break;
     case 4:
     case 5:
     case 6:

@@ -4,7 +4,7 @@
 
 void whole_serve_store(uint8_t how)
 {
-    if (w.gone) return;
+    if (w.removed) return;
     const nacre_needs needs = nacre_context_needs(&w.ctx);
     const bool fails = how & 1;
     if (!fails && needs.reserve != 0) nacre_context_confirm_reserved(&w.ctx, needs.reserve);
@@ -15,12 +15,12 @@ void whole_serve_store(uint8_t how)
 
 void whole_context_goes(void)
 {
-    if (w.gone || fuzz_u8(w.in) != 'g') return;
+    if (w.removed || fuzz_u8(w.in) != 'g') return;
     nacre_table_remove(&w.table, &w.ctx);
     if (w.transfer != NULL) nacre_transfer_remove_context(w.transfer, &w.ctx);
     else nacre_endpoint_remove_context(w.ep, &w.ctx);
     nacre_context_wipe(&w.ctx);
-    w.gone = true;
+    w.removed = true;
     whole_pull();
 }
 

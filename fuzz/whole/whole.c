@@ -17,7 +17,7 @@ static void step(whole_role role)
         { 0, 7, 7, 7, 8, 2, 3, 4, 4, 4, 4, 10, 11, 9, 13, 14 },
     };
     const uint8_t which = fuzz_u8(w.in);
-    if (w.renews && which & 16) {
+    if (w.rederives && which & 16) {
         whole_rederivation_step();
         return;
     }
@@ -50,8 +50,8 @@ void whole_run(const uint8_t *data, size_t size, whole_role role)
     whole_end();
     nacre_transfer_wipe(w.transfer);
     nacre_endpoint_wipe(w.ep);
-    if (w.renews) renewing_end(&w.renewing);
-    if (!w.gone) nacre_context_wipe(&w.ctx);
+    if (w.rederives) rederiving_end(&w.rederiving);
+    if (!w.removed) nacre_context_wipe(&w.ctx);
     nacre_context_wipe(&w.peer);
     nonces_end();
     fuzz_release();

@@ -10,18 +10,26 @@
 #include "endpoint/endpoint_struct.h"
 #include "transfer/transfer_internal.h"
 
-enum { MAX_MESSAGE = 300, MAX_SENT = 24, MAX_MADE = 24, NUM_OWN = 6, NUM_OPEN = 12, NUM_SEEN = 8, MAX_STEPS = 300 };
-enum { NUM_REQUESTS = 3, NUM_ANSWERS = 6, NUM_PUSHES = 3, NUM_OBSERVERS = 3, NUM_BODIES = 3, BIG = 2000 };
+enum {
+    MAX_MESSAGE = 300,
+    MAX_SENT = 24,
+    MAX_MADE = 24,
+    NUM_CLIENT_REQUESTS = 6,
+    NUM_OPEN = 12,
+    NUM_SEEN = 8,
+    MAX_STEPS = 300
+};
+enum { NUM_REQUESTS = 3, NUM_RESPONSES = 6, NUM_TRANSMISSIONS = 3, NUM_OBSERVERS = 3, NUM_BODIES = 3, BIG = 2000 };
 
-typedef struct own {
+typedef struct client_request {
     uint64_t exchange; /* the number of the exchange, or of the transfer's; 0: free */
     bool observes;
     uint8_t buf[BIG / 2];
-} own;
+} client_request;
 
 typedef struct open_request {
     nacre_exchange exchange;
-    bool later;
+    bool deferred;
 } open_request;
 
 typedef struct whole_world {
@@ -30,7 +38,7 @@ typedef struct whole_world {
     nacre_site *site;         /* or NULL */
     nacre_crypto crypto;      /* the wrapped one */
     nacre_context ctx, peer;  /* ours, and the other end */
-    bool gone;                /* ours is wiped */
+    bool removed;             /* ours is wiped */
     nacre_table table;
     nacre_table_slot slots[4];
     uint64_t now, random;
@@ -39,13 +47,13 @@ typedef struct whole_world {
     nacre_bytes sent[MAX_SENT], made[MAX_MADE];
     uint8_t sent_to[MAX_SENT], made_by[MAX_MADE];
     size_t num_sent, num_made;
-    own own[NUM_OWN];
+    client_request requests[NUM_CLIENT_REQUESTS];
     open_request open[NUM_OPEN];
     nacre_observer observers[NUM_OBSERVERS];
-    size_t num_uploads; /* under way */
-    uint8_t policy;     /* of the site's handlers, and of sources and sinks */
-    bool renews;
-    renewing renewing; /* with the other side of B.2, if `renews` */
+    size_t num_block1; /* under way */
+    uint8_t policy;    /* of the site's handlers, and of sources and sinks */
+    bool rederives;
+    rederiving rederiving; /* with the other side of B.2, if `rederives` */
 } whole_world;
 
 extern whole_world w;
@@ -59,11 +67,11 @@ int whole_observe_of(uint8_t kind);
 nacre_bytes whole_payload(void);
 
 /* handlers.c */
-nacre_err whole_read_source(void *user, uint64_t offset, nacre_buf room, size_t *len);
+nacre_err whole_read_source(void *user, uint64_t offset, nacre_buf buf, size_t *len);
 nacre_err whole_write_sink(void *user, uint64_t offset, nacre_bytes piece, uint64_t total);
 void whole_on_upload(void *user, const nacre_event *event, nacre_upload *upload);
 void whole_ignore(nacre_exchange exchange);
-void whole_keep_open(nacre_exchange exchange, bool later);
+void whole_keep_open(nacre_exchange exchange, bool deferred);
 void whole_make_site(void);
 
 /* events.c */

@@ -183,8 +183,8 @@ typedef enum nacre_event_kind {
     NACRE_EVENT_REQUEST =
         1, /* answer it with nacre_endpoint_respond or nacre_endpoint_ignore before the next receive_many, or call
                                 nacre_endpoint_defer_response before that */
-    NACRE_EVENT_RESPONSE,      /* the response to a request sent; the exchange has ended */
-    NACRE_EVENT_FAILED,        /* a request sent ended without a response: `err` says why; the exchange has ended. With
+    NACRE_EVENT_RESPONSE, /* the response to a request sent; the exchange has ended */
+    NACRE_EVENT_FAILED,   /* a request sent ended without a response: `err` says why; the exchange has ended. With
                                 NACRE_ERR_UNAUTHENTICATED (4.00, 4.01, 4.02, 4.05, 4.13, 5.03) and
                                 NACRE_ERR_NOT_PROTECTED (any other code) `message` is the unprotected response: a hint
                                 only. It ends a request that was transmitted once and not acknowledged. Otherwise the
@@ -195,17 +195,17 @@ typedef enum nacre_event_kind {
                                 NACRE_ERR_PROTECTION_INVALID is a timeout after responses that did not verify;
                                 NACRE_ERR_RESET of a protected request a timeout after a RST, which is unauthenticated
                                 (of a plain one it is the RST itself, RFC 7252 4.2) */
-    NACRE_EVENT_PERSIST,       /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
+    NACRE_EVENT_PERSIST,  /* the context needs its store: nacre_context_needs. Serve it, confirm, and then call
                                 nacre_endpoint_confirmed */
-    NACRE_EVENT_NOTIFY,        /* send the current state to `observer`: answer `exchange` as if the registration,
+    NACRE_EVENT_NOTIFY,   /* send the current state to `observer`: answer `exchange` as if the registration,
                            `message`, had just arrived: nacre_endpoint_respond, _ignore (nothing now) or
                            _defer_response, with the same deadlines. `context` protects the notification */
-    NACRE_EVENT_OBSERVER_GONE, /* the observation has ended, and `observer` with it. `err`: NACRE_OK (cancelled by the
+    NACRE_EVENT_OBSERVER_REMOVED, /* the observation has ended, and `observer` with it. `err`: NACRE_OK (cancelled by the
                                 client, ended by the last response, or its request was not answered), NACRE_ERR_STALE
                                 (registered anew), _RESET, _TIMEOUT (a CON notification was not acknowledged),
                                 _NO_CONTEXT (nacre_endpoint_remove_context), _UNREACHABLE, _BUSY (evicted: plain, and
                                 never confirmed), or the error of protection or of its store */
-    NACRE_EVENT_NOTIFICATION,  /* a representation for a request sent with Observe 0, including the first; the exchange
+    NACRE_EVENT_NOTIFICATION, /* a representation for a request sent with Observe 0, including the first; the exchange
                                   continues. In order: older ones than the last are dropped */
     NACRE_EVENT_REDERIVED, /* RFC 8613 B.2 (nacre/rederivation.h): `context` is new, agreed with `peer`; `user` is the
                               rederivation's. All exchanges of its predecessor have ended */
@@ -220,7 +220,7 @@ typedef struct nacre_event {
     nacre_err err;
     /* the one that the event belongs to; the others are none. NOTIFY has an exchange and an observer */
     nacre_exchange exchange;                   /* of the endpoint */
-    nacre_observer observer;                   /* NOTIFY, OBSERVER_GONE */
+    nacre_observer observer;                   /* NOTIFY, OBSERVER_REMOVED */
     nacre_transfer_exchange transfer_exchange; /* RESPONSE, FAILED and NOTIFICATION of a transfer */
     nacre_context *context; /* REQUEST, RESPONSE, NOTIFICATION: verified the message; NULL: not protected.
                                FAILED: NULL */
@@ -266,7 +266,7 @@ typedef struct nacre_request_options {
 } nacre_request_options;
 
 /* nacre_endpoint_request_with is nacre_endpoint_request with options (NULL: none), and returns the same;
- * NACRE_ERR_BAD_ARGUMENT also for a rederivation that is not added to this endpoint, has not `asks` set, or is combined with
+ * NACRE_ERR_BAD_ARGUMENT also for a rederivation that is not added to this endpoint, has not `is_client` set, or is combined with
  * a context. */
 NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchange,
                                                      const nacre_address *peer, nacre_context *context,
@@ -355,7 +355,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre
  * The endpoint then adds Observe to the 2.xx response of that request, replacing any it has, and to each notification.
  *  - Each NOTIFY event asks for the current state; changes in between are not queued, and one notification per observer is in
  *    flight. How often to notify is up to the application (RFC 7641 4.5.1). No-Response of a registration is ignored.
- *  - A response other than 2.xx is sent and ends the observation; OBSERVER_GONE follows every end. A client that sends
+ *  - A response other than 2.xx is sent and ends the observation; OBSERVER_REMOVED follows every end. A client that sends
  *    Observe 1 is removed before its request is delivered; answer that as any other.
  *  - Notifications are CON until one is acknowledged or the client's address is validated, then every sixteenth, the first
  *    after a day (for a registration that was NON, protected or from a validated address, the latter only) and the last;
@@ -369,7 +369,7 @@ NACRE_MUST_USE nacre_err nacre_endpoint_defer_response(nacre_endpoint *ep, nacre
  *    notification or registration then replaces a lost one.
  *
  * nacre_endpoint_observe takes a delivered request, before it is answered, as a registration; one of the same client under
- * the same token (protected: with the same context and the same options too) ends and gets its OBSERVER_GONE.
+ * the same token (protected: with the same context and the same options too) ends and gets its OBSERVER_REMOVED.
  * NACRE_OK                `observer` is set, `user` comes back in its events; now answer the request
  * NACRE_ERR_BUSY          num_observers exist, or observers_per_peer of this peer: answer without observing. A plain one
  *                         that was never confirmed (no CON acknowledged, address not validated) is evicted in the

@@ -192,7 +192,7 @@ typedef struct nacre_protection {
     nacre_aead_job job; /* private */
     uint8_t nonce[NACRE_MAX_NONCE];
     uint8_t aad[NACRE_MAX_AAD];
-    nacre_request_id own;
+    nacre_request_id new_id;
     bool is_request;
     nacre_buf used;
 } nacre_protection;

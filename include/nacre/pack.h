@@ -84,7 +84,7 @@ NACRE_MUST_USE nacre_err nacre_pack_adopt(const char *path, const nacre_crypto *
 /* ---- What is in it ----
  * Contexts have places, counted from 0 in the order in which they were added; a place is never used again. */
 size_t nacre_pack_num(const nacre_pack *pack);                           /* places, empty and removed ones too */
-nacre_context *nacre_pack_context_at(nacre_pack *pack, size_t place);    /* NULL: nothing is there */
+nacre_context *nacre_pack_context_at(nacre_pack *pack, size_t index);    /* NULL: nothing is there */
 bool nacre_pack_holds(const nacre_pack *pack, const nacre_context *ctx); /* whether `ctx` is one of this pack's */
 
 /* nacre_pack_table gives the table of all contexts, for an endpoint. It is made at the first call, kept up to date by
@@ -101,14 +101,14 @@ nacre_store nacre_pack_store(nacre_pack *pack, nacre_context *ctx);
 /* ---- Durable before use: many at once ----
  * A server asks for what its contexts need as they need it, and then commits: that costs one sync, however many asked. */
 
-/* nacre_pack_ask takes down what `ctx` needs (nacre_context_needs); nothing is written yet.
+/* nacre_pack_request takes down what `ctx` needs (nacre_context_needs); nothing is written yet.
  * NACRE_OK           it needs nothing
  * NACRE_ERR_NOT_YET  the next commit confirms it
  * NACRE_ERR_FILE, NACRE_ERR_NO_MEMORY, NACRE_ERR_LOCKED (after a fork): nothing will be confirmed */
-NACRE_MUST_USE nacre_err nacre_pack_ask(nacre_pack *pack, nacre_context *ctx, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre_pack_request(nacre_pack *pack, nacre_context *ctx, nacre_detail *why);
 
 /* Called once for each ask, in their order: NACRE_OK, and the context was confirmed; or why not. It may call nothing of this
- * pack but nacre_pack_ask. */
+ * pack but nacre_pack_request. */
 typedef void (*nacre_pack_on_commit)(void *user, nacre_context *ctx, nacre_err err);
 
 /* nacre_pack_commit makes all that was asked for durable, with one sync, confirms it to the contexts and tells
@@ -166,13 +166,13 @@ NACRE_MUST_USE nacre_err nacre_pack_move_in(nacre_pack *pack, const char *dir, n
  * NACRE_ERR_FILE          `dir` is there already, or cannot be made, or the pack cannot be written
  * NACRE_ERR_BAD_CONTEXT   its record is damaged, or another move was interrupted there
  * NACRE_ERR_CRYPTO, NACRE_ERR_NO_MEMORY, NACRE_ERR_LOCKED (after a fork) */
-NACRE_MUST_USE nacre_err nacre_pack_move_out(nacre_pack *pack, size_t place, const char *dir, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre_pack_move_out(nacre_pack *pack, size_t index, const char *dir, nacre_detail *why);
 
 /* ---- Looking at it ----
  * nacre_pack_read tells what a file says, without locking it and without changing it, context by context, in the order of
  * their places. `visit` is called with what is there; an error that it returns ends the reading. `reveal` fills in secret
  * and salt; they are wiped afterwards. `elsewhere` is set in a copy. Errors as nacre_pack_open, but for the lock. */
-typedef nacre_err (*nacre_pack_visit)(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why);
+typedef nacre_err (*nacre_pack_visit)(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre_pack_read(const char *path, bool reveal, nacre_pack_visit visit, void *user,
                                          nacre_detail *why);
 

@@ -59,18 +59,18 @@ struct nacre_rederivation {
     /* algorithm, secret, salt, IDs; pointers are borrowed. Its ID Context, at most 8 bytes, is that of ordinary requests that
      * serve as #1 */
     nacre_context_params material;
-    nacre_rederived own, spare; /* set their key_buf, see nacre_context_key_layout; the rest is private */
-    nacre_context *first;       /* an earlier context with this peer; NULL: none, or lost */
-    bool asks, answers;         /* client, server: the roles the endpoint takes */
-    void *user;                 /* passed with NACRE_EVENT_REDERIVED */
+    nacre_rederived derived, spare; /* set their key_buf, see nacre_context_key_layout; the rest is private */
+    nacre_context *first;           /* an earlier context with this peer; NULL: none, or lost */
+    bool is_client, is_server;      /* client, server: the roles the endpoint takes */
+    void *user;                     /* passed with NACRE_EVENT_REDERIVED */
 
     nacre_endpoint *endpoint; /* private from here on */
     struct nacre_rederivation *next, *next_news;
-    nacre_context *current; /* `first`, or in `own`; NULL: none */
+    nacre_context *current; /* `first`, or in `derived`; NULL: none */
     nacre_rederive_client client;
     nacre_rederive_server offers;
     nacre_exchange leader; /* the request that carries the procedure; none: not in progress */
-    uint64_t pace;
+    uint64_t rate_limit;
     nacre_address peer;
     bool has_news;
 };

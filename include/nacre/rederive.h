@@ -63,15 +63,15 @@ typedef struct nacre_rederive_client {
     bool waiting; /* response #1 is outstanding */
 } nacre_rederive_client;
 
-/* nacre_rederive_begin derives context 1 in `own`: protect the request with it and the options of nacre_rederive_options.
+/* nacre_rederive_begin derives context 1 in `derived`: protect the request with it and the options of nacre_rederive_options.
  * NACRE_OK, or as nacre_context_init. */
-NACRE_MUST_USE nacre_err nacre_rederive_begin(nacre_rederive_client *client, nacre_rederived *own,
+NACRE_MUST_USE nacre_err nacre_rederive_begin(nacre_rederive_client *client, nacre_rederived *derived,
                                               const nacre_crypto *crypto, const nacre_context_params *material,
                                               const uint8_t r1[NACRE_REDERIVE_NONCE]);
 
 /* nacre_rederive_follow: a request under an ordinary context, `first`, got a response with a kid context: the server may have
  * lost its state and started the procedure; nacre_rederive_response decides.
- * NACRE_OK                 go on with nacre_rederive_response; `own` may be empty there
+ * NACRE_OK                 go on with nacre_rederive_response; `derived` may be empty there
  * NACRE_ERR_BAD_ARGUMENT   first's ID Context is longer than 8 bytes */
 NACRE_MUST_USE nacre_err nacre_rederive_follow(nacre_rederive_client *client, const nacre_context_params *material,
                                                const nacre_context *first);
@@ -82,13 +82,13 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
 
 /* nacre_rederive_response takes response #1: verifies it with context 2, held in `spare` meanwhile, and replaces context 1 by
  * context 3. Then protect the request again, with nacre_rederive_options.
- * NACRE_OK                     `own` is context 3
+ * NACRE_OK                     `derived` is context 3
  * NACRE_ERR_NOT_PROTECTED, NACRE_ERR_DECODE, NACRE_ERR_PROTECTION_INVALID, … as nacre_unprotect_response, and
  * NACRE_ERR_NO_CONTEXT         it has no kid context of the right form
  * NACRE_ERR_BAD_ARGUMENT       response #1 was taken already
  * On failure only `spare` changes (wiped): drop the response and keep waiting. `buf` is as for nacre_unprotect_response; its
  * content is wiped, because the response is only a signal. */
-NACRE_MUST_USE nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *own,
+NACRE_MUST_USE nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *derived,
                                                  nacre_rederived *spare, const nacre_crypto *crypto,
                                                  const nacre_request_id *request_1, nacre_buf buf,
                                                  const nacre_message *outer, const uint8_t r3[NACRE_REDERIVE_NONCE]);
@@ -150,13 +150,13 @@ NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *se
                                                  const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms);
 
 /* nacre_rederive_accept takes request #2: its R2 must be an offer of `server` valid at `now_ms`. The request is verified with
- * context 3, derived in `spare`; then context 3 replaces that in `own` and all offers to this peer become void, so that
+ * context 3, derived in `spare`; then context 3 replaces that in `derived` and all offers to this peer become void, so that
  * copies of the request (RFC 8613 B.2) and earlier requests #2 fail.
- * NACRE_OK             `own`, `id`, `plain` are set: deliver it, respond with own->context, and use that from now on. Earlier
+ * NACRE_OK             `derived`, `id`, `plain` are set: deliver it, respond with derived->context, and use that from now on. Earlier
  *                      contexts end now
  * NACRE_ERR_NO_CONTEXT no such offer, or no longer valid: respond 4.01; nothing has changed
- * others               as nacre_unprotect_request; `own` is unchanged, `spare` wiped, the offer still valid */
-NACRE_MUST_USE nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own,
+ * others               as nacre_unprotect_request; `derived` is unchanged, `spare` wiped, the offer still valid */
+NACRE_MUST_USE nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *derived,
                                                nacre_rederived *spare, const nacre_crypto *crypto,
                                                const nacre_context_params *material, nacre_request_id *id,
                                                nacre_message *plain, nacre_buf buf, const nacre_message *outer,

@@ -101,7 +101,7 @@ nacre_transfer *nacre_site_transfer(const nacre_site *site);
  * (Block2) and requests in several blocks (Block1). */
 void nacre_site_changed(nacre_site *site, const char *path);
 
-/* nacre_site_respond handles an event of the transfer, REQUEST, NOTIFY or OBSERVER_GONE.
+/* nacre_site_respond handles an event of the transfer, REQUEST, NOTIFY or OBSERVER_REMOVED.
  *   resource with that path, or the longest subtree above it   its handler, which decides on methods and sees Accept
  *   no such resource                                           /.well-known/core: see below; otherwise 4.04
  *   critical option that is unknown, or of a wrong length      4.02; a NON is ignored (RFC 7252 5.4.1)

@@ -71,12 +71,12 @@ NACRE_MUST_USE nacre_err nacre_store_load(const nacre_store *store, nacre_stored
 
 /* ---- In memory -------------------------------------------------------------------------------------------------------
  * nacre_memory implements the interface without storage: for keys that end with the process, and for tests. All zero is ready
- * to use: keys that were never used, nothing to release. It records its calls. `answer` is what they return; with
+ * to use: keys that were never used, nothing to release. It records its calls. `result` is what they return; with
  * NACRE_ERR_NOT_YET the caller confirms to the context at any time. */
 typedef struct nacre_memory {
-    nacre_err answer; /* what every call returns; anything but NACRE_OK leaves the "durable" part below unchanged */
+    nacre_err result; /* what every call returns; anything but NACRE_OK leaves the "durable" part below unchanged */
     unsigned num_reserve, num_window_lost, num_save; /* calls, failed ones too */
-    uint64_t asked;                                  /* the last ceiling asked for */
+    uint64_t requested;                              /* the last ceiling asked for */
     uint64_t next_seq;                               /* durable: numbers below may have been used */
     bool window_lost;                                /* durable: the window is not known */
     uint64_t window_index;

@@ -79,7 +79,7 @@ typedef struct nacre_stream {
     nacre_buf in, out;
     size_t in_at, in_len, out_at, out_len;
     uint64_t clock, started, heard, talked, partial_since, output_since, closing_since, pinged;
-    uint32_t owed, asked, unprocessed;
+    uint32_t owed, outstanding, unprocessed;
     uint16_t mid, bad_csm_option;
     bool is_closing, released_by_us, released_by_peer, no_more_input, is_pinged, has_ended, by_peer, end_is_told;
     nacre_err err;
@@ -154,10 +154,10 @@ typedef struct nacre_stream_event {
     nacre_bytes bytes, alternatives; /* in the room given to nacre_stream_next */
 } nacre_stream_event;
 
-/* nacre_stream_next gives the next event; what it carries is written to `room`, of at least max_message bytes. False: there
+/* nacre_stream_next gives the next event; what it carries is written to `buf`, of at least max_message bytes. False: there
  * is none now. That may be because the output has to be written first, or because a Ping with Custody waits for
  * nacre_stream_processed. */
-bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_buf room, uint64_t now_ms);
+bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_buf buf, uint64_t now_ms);
 
 /* nacre_stream_processed: all messages that came from _next so far have been worked on (RFC 8323 5.4.1). Until it is called,
  * room for an answer is kept for each of them. */

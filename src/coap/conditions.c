@@ -4,14 +4,14 @@
 
 bool nacre_conditions_hold(nacre_bytes options, bool exists, nacre_bytes etag)
 {
-    bool asked = false, matches = false;
+    bool has_if_match = false, matches = false;
     nacre_option_iter it = nacre_option_begin(options);
     for (nacre_option option; nacre_option_next(&it, &option) && option.number <= NACRE_OPT_IF_NONE_MATCH;) {
         if (option.number == NACRE_OPT_IF_NONE_MATCH && exists) return false;
         if (option.number != NACRE_OPT_IF_MATCH) continue;
-        asked = true;
+        has_if_match = true;
         if (!exists) continue;
         matches = matches || option.value.len == 0 || (etag.len > 0 && nacre_bytes_equal(option.value, etag));
     }
-    return !asked || matches;
+    return !has_if_match || matches;
 }

@@ -74,16 +74,16 @@ uint8_t *nacre__options_reserve(nacre_options *o, uint16_t number, size_t len)
         old_head = (size_t)(next.ptr - at);
         new_head = nacre__option_size(next_number - number, next.len) - next.len;
     }
-    size_t own = nacre__option_size(number - before, len);
-    if (own + new_head > o->buf.cap - o->len + old_head) {
+    size_t new_size = nacre__option_size(number - before, len);
+    if (new_size + new_head > o->buf.cap - o->len + old_head) {
         o->err = NACRE_ERR_BUFFER_TOO_SMALL;
         return NULL;
     }
-    if (old_head > 0) memmove(at + own + new_head, next.ptr, (size_t)(end - next.ptr));
+    if (old_head > 0) memmove(at + new_size + new_head, next.ptr, (size_t)(end - next.ptr));
     else o->last = number;
     at = nacre__option_head_write(at, number - before, len);
     if (old_head > 0) nacre__option_head_write(at + len, next_number - number, next.len);
-    o->len = o->len + own + new_head - old_head;
+    o->len = o->len + new_size + new_head - old_head;
     return at;
 }
 

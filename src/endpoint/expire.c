@@ -5,8 +5,8 @@
 /* Gives the request up, or registers the observation anew. */
 static void request_due(nacre_endpoint *ep, nacre__client_exchange *exchange, nacre__transmission_outcome outcome)
 {
-    const bool renews = outcome == NACRE__TRANSMISSION_OWNER_TIMER && exchange->state == NACRE__CLIENT_OBSERVING;
-    if (renews) nacre__observation_renew(&ep->client_exchanges, exchange);
+    const bool rederives = outcome == NACRE__TRANSMISSION_OWNER_TIMER && exchange->state == NACRE__CLIENT_OBSERVING;
+    if (rederives) nacre__observation_renew(&ep->client_exchanges, exchange);
     else nacre__client_exchange_give_up(&ep->client_exchanges, exchange);
 }
 

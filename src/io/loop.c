@@ -50,7 +50,7 @@ struct nacre_loop {
     struct pollfd *fds; /* the socket, wake_fd, extra_fd, and the connections' */
     bool tcp_has_more;  /* received messages of connections are left */
     nacre__persist persist;
-    nacre__store_health own_health;
+    nacre__store_health local_health;
     int wake_fd, extra_fd;
     void (*on_extra)(void *user);
     void *extra_user;
@@ -104,13 +104,13 @@ static nacre_err open_loop(nacre_loop **loop, nacre_udp *udp, const nacre_endpoi
     if (with_random.random.fill == NULL) with_random.random = nacre_entropy();
     nacre_loop *made = calloc(1, sizeof *made);
     if (made == NULL) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
-    if (nacre__store_health_init(&made->own_health) != NACRE_OK) {
+    if (nacre__store_health_init(&made->local_health) != NACRE_OK) {
         free(made);
         return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for a loop");
     }
     made->udp = udp;
     made->persist.lock = config->lock;
-    made->persist.health = &made->own_health;
+    made->persist.health = &made->local_health;
     made->wake_fd = made->extra_fd = -1;
     made->max_message = config->max_message != 0 ? config->max_message : DEFAULT_MAX_MESSAGE;
     made->burst = config->burst != 0 ? config->burst : DEFAULT_BURST;
@@ -166,7 +166,7 @@ void nacre_loop_close(nacre_loop *loop)
     free(loop->out);
     free(loop->fds);
     nacre__persist_free(&loop->persist);
-    nacre__store_health_free(&loop->own_health);
+    nacre__store_health_free(&loop->local_health);
     free(loop);
 }
 
@@ -213,7 +213,7 @@ void nacre_loop_remove_store(nacre_loop *loop, nacre_context *ctx)
 
 void nacre_loop_store_failed(nacre_loop *loop, nacre_context *ctx, nacre_err err, const char *text)
 {
-    nacre__persist_failed_later(&loop->persist, ctx, err, text);
+    nacre__persist_report_failure(&loop->persist, ctx, err, text);
 }
 
 void nacre_loop_on_store(nacre_loop *loop, nacre_on_store on_store, void *user)
@@ -229,8 +229,8 @@ nacre_store_health nacre_loop_store_health(const nacre_loop *loop)
 void nacre__loop_name_contexts(nacre_loop *loop, const char *const *(*claims)(void *self, const nacre_context *ctx),
                                void *self)
 {
-    loop->own_health.claims = claims;
-    loop->own_health.claims_self = self;
+    loop->local_health.claims = claims;
+    loop->local_health.claims_self = self;
 }
 
 void nacre__loop_share_health(nacre_loop *loop, nacre__store_health *health)
@@ -379,9 +379,9 @@ static void deliver(nacre_loop *loop, size_t num)
 
 static nacre_err receive(nacre_loop *loop)
 {
-    nacre__udp_rooms rooms = { loop->in_memory, loop->max_message, loop->burst };
+    nacre__udp_buffers buffers = { loop->in_memory, loop->max_message, loop->burst };
     size_t num;
-    nacre_err err = nacre__udp_receive(loop->udp, loop->in, &num, &rooms);
+    nacre_err err = nacre__udp_receive(loop->udp, loop->in, &num, &buffers);
     if (err != NACRE_OK) return err;
     loop->busy_steps = num == loop->burst || num == NACRE__UDP_BURST ? loop->busy_steps + 1 : 0;
     deliver(loop, num);
@@ -391,10 +391,10 @@ static nacre_err receive(nacre_loop *loop)
 /* Receives from connections. The messages of each round are processed before the next are taken. */
 static void receive_over_tcp(nacre_loop *loop)
 {
-    nacre__udp_rooms rooms = { loop->in_memory, loop->max_message, loop->burst };
+    nacre__udp_buffers buffers = { loop->in_memory, loop->max_message, loop->burst };
     size_t num = 1;
     for (int i = 0; i < MAX_TCP_BURSTS && num > 0; i++) {
-        num = nacre__tcp_take(loop->tcp, loop->in, &rooms, nacre_clock_ms());
+        num = nacre__tcp_take(loop->tcp, loop->in, &buffers, nacre_clock_ms());
         deliver(loop, num);
         nacre__tcp_processed(loop->tcp);
     }

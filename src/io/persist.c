@@ -20,7 +20,7 @@ void nacre__persist_free(nacre__persist *p)
 {
     nacre__stores_free(&p->stores);
     free(p->packs);
-    free(p->wishes);
+    free(p->requests);
 }
 
 static void set_waiting(nacre__persist *p, nacre__store_entry *entry, bool waiting)
@@ -50,25 +50,25 @@ static nacre_pack *pack_of(const nacre__persist *p, const nacre_context *ctx)
 
 /* ---- Packs: requests are queued while events are taken, and committed after the last event ----------------------------- */
 
-static bool make_place(nacre__persist *p)
+static bool grow(nacre__persist *p)
 {
-    if (p->num_wishes < p->cap_wishes) return true;
-    const size_t cap = p->cap_wishes != 0 ? 2 * p->cap_wishes : 16;
-    nacre__pack_wish *larger = realloc(p->wishes, cap * sizeof *larger);
+    if (p->num_requests < p->cap_requests) return true;
+    const size_t cap = p->cap_requests != 0 ? 2 * p->cap_requests : 16;
+    nacre__pack_request *larger = realloc(p->requests, cap * sizeof *larger);
     if (larger == NULL) return false;
-    p->wishes = larger;
-    p->cap_wishes = cap;
+    p->requests = larger;
+    p->cap_requests = cap;
     return true;
 }
 
 /* For a pack shared with other loops. */
-static nacre_err ask_shared(nacre__persist *p, nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
+static nacre_err request_shared(nacre__persist *p, nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
 {
-    if (!make_place(p)) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for what a context asks for");
+    if (!grow(p)) return nacre__fail(why, NACRE_ERR_NO_MEMORY, "out of memory for what a context asks for");
     take(p, ctx);
-    const nacre_err err = nacre__pack_share_ask(&p->wishes[p->num_wishes], pack, ctx, why);
+    const nacre_err err = nacre__pack_share_request(&p->requests[p->num_requests], pack, ctx, why);
     give(p, ctx);
-    if (err == NACRE_ERR_NOT_YET) p->num_wishes++;
+    if (err == NACRE_ERR_NOT_YET) p->num_requests++;
     return err;
 }
 
@@ -103,11 +103,11 @@ static void tell(nacre__persist *p, nacre_endpoint *ep, nacre_context *ctx, nacr
     tell_endpoint(p, ep, ctx, err);
 }
 
-void nacre__persist_failed_later(nacre__persist *p, nacre_context *ctx, nacre_err err, const char *text)
+void nacre__persist_report_failure(nacre__persist *p, nacre_context *ctx, nacre_err err, const char *text)
 {
     nacre_detail why = { { 0 } };
     (void)nacre__fail(&why, err, "%s", text != NULL ? text : "");
-    nacre__failed_later(p->health, ctx, p, err, &why);
+    nacre__report_failure(p->health, ctx, p, err, &why);
 }
 
 void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx)
@@ -167,7 +167,8 @@ void nacre__persist_retry(nacre__persist *p, nacre_endpoint *ep, uint64_t now_ms
 static void serve_from_pack(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pack, nacre_context *ctx)
 {
     nacre_detail why = { { 0 } };
-    const nacre_err err = p->lock.lock != NULL ? ask_shared(p, pack, ctx, &why) : nacre_pack_ask(pack, ctx, &why);
+    const nacre_err err =
+        p->lock.lock != NULL ? request_shared(p, pack, ctx, &why) : nacre_pack_request(pack, ctx, &why);
     if (err != NACRE_ERR_NOT_YET) tell(p, ep, ctx, err, &why);
 }
 
@@ -201,20 +202,20 @@ static void commit_shared(nacre__persist *p, nacre_endpoint *ep, nacre_pack *pac
 {
     nacre_detail why = { { 0 } };
     bool any = false;
-    for (size_t i = 0; i < p->num_wishes && !any; i++) any = p->wishes[i].pack == pack;
+    for (size_t i = 0; i < p->num_requests && !any; i++) any = p->requests[i].pack == pack;
     if (!any) return;
     const nacre_err flushed = nacre__pack_share_flush(pack, &why);
     if (nacre__pack_share_is_lost(pack)) stop_all(p, pack);
-    for (size_t i = 0; i < p->num_wishes; i++) {
-        const nacre__pack_wish *wish = &p->wishes[i];
-        if (wish->pack != pack) continue;
+    for (size_t i = 0; i < p->num_requests; i++) {
+        const nacre__pack_request *request = &p->requests[i];
+        if (request->pack != pack) continue;
         nacre_err err = flushed;
         if (err == NACRE_OK) {
-            take(p, wish->ctx);
-            err = nacre__pack_share_confirm(wish, &why);
-            give(p, wish->ctx);
+            take(p, request->ctx);
+            err = nacre__pack_share_confirm(request, &why);
+            give(p, request->ctx);
         }
-        tell(p, ep, wish->ctx, err, &why);
+        tell(p, ep, request->ctx, err, &why);
     }
 }
 
@@ -223,8 +224,8 @@ void nacre__persist_commit(nacre__persist *p, nacre_endpoint *ep)
     commit c = { .p = p, .ep = ep };
     for (size_t i = 0; i < p->num_packs && p->lock.lock == NULL; i++)
         if (nacre_pack_commit(p->packs[i], on_pack_commit, &c, &c.why) != NACRE_OK) p->failure = c.why;
-    for (size_t i = 0; i < p->num_packs && p->num_wishes > 0; i++) commit_shared(p, ep, p->packs[i]);
-    p->num_wishes = 0;
+    for (size_t i = 0; i < p->num_packs && p->num_requests > 0; i++) commit_shared(p, ep, p->packs[i]);
+    p->num_requests = 0;
 }
 
 /* ---- Stores and packs ---- */

@@ -15,9 +15,9 @@ typedef struct nacre__persist {
     nacre__stores stores;
     nacre_pack **packs; /* borrowed */
     size_t num_packs;
-    nacre_lock lock;          /* for contexts shared with other loops */
-    nacre__pack_wish *wishes; /* requests to shared packs since the last commit */
-    size_t num_wishes, cap_wishes;
+    nacre_lock lock;               /* for contexts shared with other loops */
+    nacre__pack_request *requests; /* requests to shared packs since the last commit */
+    size_t num_requests, cap_requests;
     nacre_detail failure;        /* text of the last failure */
     nacre__store_health *health; /* of this loop, or shared by all loops of a server; NULL: not kept */
     uint64_t retry_at;           /* ms: next retry of failing stores, … */
@@ -40,9 +40,9 @@ void nacre__persist_commit(nacre__persist *p, nacre_endpoint *ep);
 /* nacre__persist_on_confirmed is called by nacre_endpoint_confirmed, for instance for an asynchronous store. */
 void nacre__persist_on_confirmed(void *self, nacre_context *ctx, nacre_err err);
 
-/* nacre__persist_failed_later: a store that returned NACRE_ERR_NOT_YET has failed. Any thread may call it; exchanges that wait
+/* nacre__persist_report_failure: a store that returned NACRE_ERR_NOT_YET has failed. Any thread may call it; exchanges that wait
  * for the store end in the next nacre__persist_look of their loop. */
-void nacre__persist_failed_later(nacre__persist *p, nacre_context *ctx, nacre_err err, const char *text);
+void nacre__persist_report_failure(nacre__persist *p, nacre_context *ctx, nacre_err err, const char *text);
 
 /* nacre__persist_forget removes a context and its store. */
 void nacre__persist_forget(nacre__persist *p, const nacre_context *ctx);

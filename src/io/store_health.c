@@ -42,7 +42,7 @@ static size_t home(const nacre__store_health *h, const nacre_context *ctx)
 }
 
 /* The index of `ctx`, or of the free entry where it would be. */
-static size_t place(const nacre__store_health *h, const nacre_context *ctx)
+static size_t index_of(const nacre__store_health *h, const nacre_context *ctx)
 {
     size_t at = home(h, ctx);
     while (h->entries[at].ctx != NULL && h->entries[at].ctx != ctx) at = (at + 1) & (h->cap - 1);
@@ -58,7 +58,7 @@ static bool grow(nacre__store_health *h)
     h->entries = larger;
     h->cap = cap;
     for (size_t i = 0; i < old_cap; i++)
-        if (old[i].ctx != NULL) larger[place(h, old[i].ctx)] = old[i];
+        if (old[i].ctx != NULL) larger[index_of(h, old[i].ctx)] = old[i];
     free(old);
     return true;
 }
@@ -68,9 +68,9 @@ static bool grow(nacre__store_health *h)
 static bool add(nacre__store_health *h, nacre_context *ctx, const void *finder)
 {
     const size_t num = atomic_load(&h->num_failing);
-    if (h->cap > 0 && h->entries[place(h, ctx)].ctx == ctx) return false;
+    if (h->cap > 0 && h->entries[index_of(h, ctx)].ctx == ctx) return false;
     if (num + 1 > h->cap / 4 * 3 && !grow(h)) return false;
-    h->entries[place(h, ctx)] = (nacre__failing_store){ .ctx = ctx, .finder = finder };
+    h->entries[index_of(h, ctx)] = (nacre__failing_store){ .ctx = ctx, .finder = finder };
     atomic_store(&h->num_failing, num + 1);
     return true;
 }
@@ -78,7 +78,7 @@ static bool add(nacre__store_health *h, nacre_context *ctx, const void *finder)
 static bool take_out(nacre__store_health *h, const nacre_context *ctx)
 {
     if (h->cap == 0) return false;
-    size_t gap = place(h, ctx);
+    size_t gap = index_of(h, ctx);
     const size_t mask = h->cap - 1;
     if (h->entries[gap].ctx == NULL) return false;
     for (size_t at = (gap + 1) & mask; h->entries[at].ctx != NULL; at = (at + 1) & mask) { /* close the gap */
@@ -138,13 +138,13 @@ void nacre__failed(nacre__store_health *h, nacre_context *ctx, const void *finde
     (void)pthread_mutex_unlock(&h->lock);
 }
 
-void nacre__failed_later(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
-                         const nacre_detail *why)
+void nacre__report_failure(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
+                           const nacre_detail *why)
 {
     (void)pthread_mutex_lock(&h->lock);
     note_failure(h, ctx, finder, err, why);
     h->num_late++;
-    nacre__failing_store *entry = h->cap > 0 ? &h->entries[place(h, ctx)] : NULL;
+    nacre__failing_store *entry = h->cap > 0 ? &h->entries[index_of(h, ctx)] : NULL;
     if (entry != NULL && entry->ctx != NULL) {
         entry->late = h->num_late;
         entry->err = err;
@@ -165,7 +165,7 @@ nacre_err nacre__failed_since(nacre__store_health *h, const nacre_context *ctx, 
 {
     if (h == NULL || atomic_load(&h->num_failing) == 0) return NACRE_OK;
     (void)pthread_mutex_lock(&h->lock);
-    const nacre__failing_store *entry = &h->entries[place(h, ctx)];
+    const nacre__failing_store *entry = &h->entries[index_of(h, ctx)];
     const nacre_err err = entry->ctx != NULL && entry->late > num_late ? entry->err : NACRE_OK;
     (void)pthread_mutex_unlock(&h->lock);
     return err;
@@ -174,7 +174,7 @@ nacre_err nacre__failed_since(nacre__store_health *h, const nacre_context *ctx, 
 void nacre__store_found_by(nacre__store_health *h, const nacre_context *ctx, const void *finder)
 {
     (void)pthread_mutex_lock(&h->lock);
-    nacre__failing_store *entry = h->cap > 0 ? &h->entries[place(h, ctx)] : NULL;
+    nacre__failing_store *entry = h->cap > 0 ? &h->entries[index_of(h, ctx)] : NULL;
     if (entry != NULL && entry->ctx != NULL) entry->finder = finder;
     (void)pthread_mutex_unlock(&h->lock);
 }

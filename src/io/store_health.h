@@ -44,8 +44,8 @@ void nacre__failed(nacre__store_health *h, nacre_context *ctx, const void *finde
 bool nacre__store_worked(nacre__store_health *h, nacre_context *ctx);
 
 /* A store that returned NACRE_ERR_NOT_YET has failed. Waiting loops compare `_num_late` with its value when they called it. */
-void nacre__failed_later(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
-                         const nacre_detail *why);
+void nacre__report_failure(nacre__store_health *h, nacre_context *ctx, const void *finder, nacre_err err,
+                           const nacre_detail *why);
 uint64_t nacre__store_num_late(nacre__store_health *h);
 nacre_err nacre__failed_since(nacre__store_health *h, const nacre_context *ctx, uint64_t num_late); /* or NACRE_OK */
 

@@ -11,7 +11,7 @@ static size_t home(const nacre__stores *stores, const nacre_context *ctx)
 }
 
 /* The index of `ctx`, or of the free entry where it would be. */
-static size_t place(const nacre__stores *stores, const nacre_context *ctx)
+static size_t index_of(const nacre__stores *stores, const nacre_context *ctx)
 {
     size_t at = home(stores, ctx);
     while (stores->entries[at].ctx != NULL && stores->entries[at].ctx != ctx) at = (at + 1) & (stores->cap - 1);
@@ -26,7 +26,8 @@ static nacre_err grow(nacre__stores *stores)
     larger.entries = calloc(larger.cap, sizeof *larger.entries);
     if (larger.entries == NULL) return NACRE_ERR_NO_MEMORY;
     for (size_t i = 0; i < stores->cap; i++)
-        if (stores->entries[i].ctx != NULL) larger.entries[place(&larger, stores->entries[i].ctx)] = stores->entries[i];
+        if (stores->entries[i].ctx != NULL)
+            larger.entries[index_of(&larger, stores->entries[i].ctx)] = stores->entries[i];
     free(stores->entries);
     *stores = larger;
     return NACRE_OK;
@@ -43,7 +44,7 @@ nacre_err nacre__stores_put(nacre__stores *stores, nacre_context *ctx, nacre_sto
         nacre_err err = grow(stores);
         if (err != NACRE_OK) return err;
     }
-    stores->entries[place(stores, ctx)] = (nacre__store_entry){ .ctx = ctx, .store = store };
+    stores->entries[index_of(stores, ctx)] = (nacre__store_entry){ .ctx = ctx, .store = store };
     stores->num++;
     return NACRE_OK;
 }
@@ -51,7 +52,7 @@ nacre_err nacre__stores_put(nacre__stores *stores, nacre_context *ctx, nacre_sto
 nacre__store_entry *nacre__stores_find(const nacre__stores *stores, const nacre_context *ctx)
 {
     if (stores->cap == 0) return NULL;
-    nacre__store_entry *entry = &stores->entries[place(stores, ctx)];
+    nacre__store_entry *entry = &stores->entries[index_of(stores, ctx)];
     return entry->ctx != NULL ? entry : NULL;
 }
 

@@ -124,7 +124,7 @@ size_t nacre_tcp_num_connections(const nacre_tcp *tcp)
 
 /* ---- Sockets ------------------------------------------------------------------------------------------------------------ */
 
-static bool turn_on(int fd, int level, int option)
+static bool enable(int fd, int level, int option)
 {
     int on = 1;
     return setsockopt(fd, level, option, &on, sizeof on) == 0;
@@ -139,9 +139,9 @@ static bool set_up_socket(int fd)
 static bool set_up_connection(int fd)
 {
 #ifdef SO_NOSIGPIPE
-    (void)turn_on(fd, SOL_SOCKET, SO_NOSIGPIPE);
+    (void)enable(fd, SOL_SOCKET, SO_NOSIGPIPE);
 #endif
-    (void)turn_on(fd, IPPROTO_TCP, TCP_NODELAY);
+    (void)enable(fd, IPPROTO_TCP, TCP_NODELAY);
     return set_up_socket(fd);
 }
 
@@ -152,7 +152,7 @@ static bool listen_on(nacre_tcp *tcp, const nacre_address *local)
     socklen_t len = nacre__address_to(&name, local, ipv6);
     int off = 0, fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP);
     tcp->listener = fd;
-    if (fd < 0 || len == 0 || !set_up_socket(fd) || !turn_on(fd, SOL_SOCKET, SO_REUSEADDR)) return false;
+    if (fd < 0 || len == 0 || !set_up_socket(fd) || !enable(fd, SOL_SOCKET, SO_REUSEADDR)) return false;
     bool dual = ipv6 && nacre__address_is_wildcard(local);
     if (dual && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) return false;
     if (bind(fd, (const struct sockaddr *)&name, len) != 0 || listen(fd, BACKLOG) != 0) return false;
@@ -220,7 +220,7 @@ static void release_quietest(nacre_tcp *tcp, const nacre_address *host, uint64_t
     (void)err; /* without buffer space for it, the stream's deadlines end it */
 }
 
-static nacre__connection *find_place(nacre_tcp *tcp, uint64_t now_ms)
+static nacre__connection *find_entry(nacre_tcp *tcp, uint64_t now_ms)
 {
     for (size_t i = 0; i < tcp->config.num_connections; i++)
         if (tcp->connections[i].state == NACRE__TCP_FREE) return &tcp->connections[i];
@@ -267,7 +267,7 @@ static void take_in(nacre_tcp *tcp, int fd, const struct sockaddr *name, socklen
     if (nacre__address_from(&peer, name, len)) {
         peer.flags = NACRE_ADDRESS_RELIABLE;
         if (has_its_share(tcp, &peer)) release_quietest(tcp, &peer, now_ms);
-        else if (find(tcp, &peer) == NULL) c = find_place(tcp, now_ms);
+        else if (find(tcp, &peer) == NULL) c = find_entry(tcp, now_ms);
     }
     if (c == NULL || !set_up_connection(fd) || !nacre__connection_begin(c, &tcp->config, fd, &peer, true, now_ms)) {
         (void)close(fd);
@@ -298,7 +298,7 @@ static nacre__connection *connect_to(nacre_tcp *tcp, const nacre_address *peer, 
     struct sockaddr_storage name = { 0 };
     bool ipv6 = nacre__address_is_ipv6(peer);
     socklen_t len = nacre__address_to(&name, peer, ipv6);
-    nacre__connection *c = find_place(tcp, now_ms);
+    nacre__connection *c = find_entry(tcp, now_ms);
     if (len == 0 || c == NULL || is_held_off(tcp, peer, now_ms)) return NULL;
     int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP);
     if (fd < 0) return NULL;
@@ -321,7 +321,7 @@ size_t nacre__tcp_prepare(nacre_tcp *tcp, struct pollfd *fds, uint64_t now_ms)
     fds[0] = (struct pollfd){ .fd = tcp->listener_pause > now_ms ? -1 : tcp->listener, .events = POLLIN };
     for (size_t i = 0; i < tcp->config.num_connections; i++) {
         nacre__connection *c = &tcp->connections[i];
-        bool live = c->state != NACRE__TCP_FREE && c->state != NACRE__TCP_GONE;
+        bool live = c->state != NACRE__TCP_FREE && c->state != NACRE__TCP_CLOSED;
         fds[1 + i] = (struct pollfd){ .fd = live ? c->fd : -1, .events = nacre__connection_events(c) };
     }
     return nacre__tcp_max_fds(tcp);
@@ -353,12 +353,12 @@ void nacre__tcp_expire(nacre_tcp *tcp, uint64_t now_ms)
 /* ---- Messages ----------------------------------------------------------------------------------------------------------- */
 
 /* Generates a response to an own request that could not be sent to the peer. */
-static nacre_bytes write_refusal(const nacre__refusal *refusal, nacre_buf room)
+static nacre_bytes write_refusal(const nacre__refusal *refusal, nacre_buf buf)
 {
     nacre_bytes out = NACRE_ABSENT;
     nacre_message m = { .type = NACRE_NON, .code = refusal->code };
     m.token = nacre_bytes_of(refusal->token, refusal->token_len);
-    return nacre_message_write(&m, &out, room) == NACRE_OK ? out : NACRE_ABSENT;
+    return nacre_message_write(&m, &out, buf) == NACRE_OK ? out : NACRE_ABSENT;
 }
 
 static void refuse(nacre_tcp *tcp, const nacre_address *peer, const nacre_message *m, uint8_t code)
@@ -421,10 +421,10 @@ bool nacre__tcp_was_refused(const nacre__tcp_watch *watch)
 
 /* The next message of one connection. Signaling messages are handled here; an Alternative-Address is not followed, because it
  * is unauthenticated. */
-static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, nacre_buf room, uint64_t now_ms)
+static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, nacre_buf buf, uint64_t now_ms)
 {
     nacre_stream_event event;
-    while (c->state == NACRE__TCP_OPEN && nacre_stream_next(&c->stream, &event, room, now_ms)) {
+    while (c->state == NACRE__TCP_OPEN && nacre_stream_next(&c->stream, &event, buf, now_ms)) {
         if (event.kind == NACRE_STREAM_RELEASED) note_hold_off(tcp, &c->peer, event.hold_off_s, now_ms);
         if (event.kind == NACRE_STREAM_ENDED) note_end(tcp, c, &event);
         if (event.kind != NACRE_STREAM_MESSAGE) continue;
@@ -434,21 +434,21 @@ static bool take_from(nacre_tcp *tcp, nacre__connection *c, nacre_datagram *in, 
     return false;
 }
 
-size_t nacre__tcp_take(nacre_tcp *tcp, nacre_datagram *in, const nacre__udp_rooms *rooms, uint64_t now_ms)
+size_t nacre__tcp_take(nacre_tcp *tcp, nacre_datagram *in, const nacre__udp_buffers *buffers, uint64_t now_ms)
 {
     size_t num = 0, all = tcp->config.num_connections;
-    for (; num < rooms->num && tcp->num_refusals > 0; num++) {
+    for (; num < buffers->num && tcp->num_refusals > 0; num++) {
         const nacre__refusal *refusal = &tcp->refusals[--tcp->num_refusals];
-        nacre_buf room = { rooms->memory + num * rooms->stride, rooms->stride };
-        in[num] = (nacre_datagram){ .peer = refusal->peer, .bytes = write_refusal(refusal, room) };
+        nacre_buf buf = { buffers->memory + num * buffers->stride, buffers->stride };
+        in[num] = (nacre_datagram){ .peer = refusal->peer, .bytes = write_refusal(refusal, buf) };
     }
     size_t first = tcp->next; /* the connection that filled the buffers is last next time */
-    for (size_t i = 0; i < all && num < rooms->num; i++) {
+    for (size_t i = 0; i < all && num < buffers->num; i++) {
         size_t at = (first + i) % all;
-        nacre_buf room = { rooms->memory + num * rooms->stride, rooms->stride };
-        while (num < rooms->num && take_from(tcp, &tcp->connections[at], &in[num], room, now_ms)) {
+        nacre_buf buf = { buffers->memory + num * buffers->stride, buffers->stride };
+        while (num < buffers->num && take_from(tcp, &tcp->connections[at], &in[num], buf, now_ms)) {
             num++;
-            room.ptr = rooms->memory + num * rooms->stride;
+            buf.ptr = buffers->memory + num * buffers->stride;
         }
         tcp->next = (at + 1) % all;
     }
@@ -513,7 +513,7 @@ bool nacre__tcp_next_unreachable(nacre_tcp *tcp, nacre_address *peer)
         if (tell) *peer = c->peer;
         if (tell && c->was_open) note_lost_open(tcp, peer);
         if (tell) c->is_known = false;
-        if (c->state == NACRE__TCP_GONE) nacre__connection_free(c);
+        if (c->state == NACRE__TCP_CLOSED) nacre__connection_free(c);
         if (tell) return true;
     }
     return false;

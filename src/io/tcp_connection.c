@@ -34,7 +34,7 @@ static void close_socket(nacre__connection *c)
 {
     if (c->fd >= 0) (void)close(c->fd);
     c->fd = -1;
-    c->state = NACRE__TCP_GONE;
+    c->state = NACRE__TCP_CLOSED;
     nacre_stream_wipe(&c->stream);
     free(c->memory);
     c->memory = NULL;
@@ -73,9 +73,9 @@ void nacre__connection_flush(nacre__connection *c, uint64_t now_ms)
 
 static void receive(nacre__connection *c, uint64_t now_ms)
 {
-    nacre_buf room = nacre_stream_input(&c->stream);
-    if (room.cap == 0) return;
-    ssize_t got = recv(c->fd, room.ptr, room.cap, 0);
+    nacre_buf buf = nacre_stream_input(&c->stream);
+    if (buf.cap == 0) return;
+    ssize_t got = recv(c->fd, buf.ptr, buf.cap, 0);
     if (got > 0) nacre_stream_received(&c->stream, (size_t)got, now_ms);
     else if (got == 0) nacre_stream_finished(&c->stream, now_ms);
     else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) close_socket(c);

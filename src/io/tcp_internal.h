@@ -28,7 +28,7 @@ typedef enum nacre__tcp_state {
     NACRE__TCP_CONNECTING,
     NACRE__TCP_OPEN,
     NACRE__TCP_LINGERING,
-    NACRE__TCP_GONE,
+    NACRE__TCP_CLOSED,
 } nacre__tcp_state;
 
 typedef struct nacre__connection {
@@ -109,7 +109,7 @@ size_t nacre__tcp_prepare(nacre_tcp *tcp, struct pollfd *fds, uint64_t now_ms); 
 void nacre__tcp_ready(nacre_tcp *tcp, const struct pollfd *fds, size_t num, uint64_t now_ms);
 
 /* Takes received messages, in datagram form, into the buffers; returns their number. Call _processed afterwards. */
-size_t nacre__tcp_take(nacre_tcp *tcp, nacre_datagram *in, const nacre__udp_rooms *rooms, uint64_t now_ms);
+size_t nacre__tcp_take(nacre_tcp *tcp, nacre_datagram *in, const nacre__udp_buffers *buffers, uint64_t now_ms);
 void nacre__tcp_processed(nacre_tcp *tcp);
 
 /* nacre__tcp_send queues a message on the peer's connection; a request opens one if needed. flush writes what the socket

@@ -17,7 +17,7 @@ enum { RECEIVE_BUFFER = 2 * 1024 * 1024 }; /* bytes, as the kernel counts them: 
 /* ---- Opening ---------------------------------------------------------------------------------------------------------- */
 
 #ifdef __linux__
-static bool turn_on(int fd, int level, int option)
+static bool enable(int fd, int level, int option)
 {
     int on = 1;
     return setsockopt(fd, level, option, &on, sizeof on) == 0;
@@ -27,7 +27,7 @@ static bool turn_on(int fd, int level, int option)
 static bool share_port(const nacre_udp *udp)
 {
 #ifdef __linux__ /* elsewhere the option means something else: the last socket gets all datagrams */
-    return turn_on(udp->fd, SOL_SOCKET, SO_REUSEPORT);
+    return enable(udp->fd, SOL_SOCKET, SO_REUSEPORT);
 #else
     (void)udp;
     return false;
@@ -43,7 +43,7 @@ static bool make_socket(nacre_udp *udp, bool ipv6)
 
 /* Datagrams queue here while the loop is busy, for instance with a disk sync; by default Linux keeps 277 small
  * ones. The system may grant less (Linux: net.core.rmem_max), or nothing. */
-static void ask_for_room(const nacre_udp *udp)
+static void enlarge_buffers(const nacre_udp *udp)
 {
     int bytes = 0;
     const int wanted = RECEIVE_BUFFER;
@@ -55,14 +55,14 @@ static void ask_for_room(const nacre_udp *udp)
 static bool set_options(nacre_udp *udp, bool dual)
 {
     int off = 0;
-    ask_for_room(udp);
+    enlarge_buffers(udp);
     if (dual && setsockopt(udp->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) return false;
 #ifdef __linux__
     /* ICMP error reports: without them dead peers are found by timers only, so a failure here is ignored. */
-    (void)turn_on(udp->fd, IPPROTO_IP, IP_RECVERR);
-    if (udp->ipv6) (void)turn_on(udp->fd, IPPROTO_IPV6, IPV6_RECVERR);
+    (void)enable(udp->fd, IPPROTO_IP, IP_RECVERR);
+    if (udp->ipv6) (void)enable(udp->fd, IPPROTO_IPV6, IPV6_RECVERR);
     if (udp->sources != NULL)
-        return udp->ipv6 ? turn_on(udp->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) : turn_on(udp->fd, IPPROTO_IP, IP_PKTINFO);
+        return udp->ipv6 ? enable(udp->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) : enable(udp->fd, IPPROTO_IP, IP_PKTINFO);
 #endif
     return true;
 }
@@ -144,28 +144,28 @@ void nacre_udp_close(nacre_udp *udp)
     if (udp == NULL) return;
     if (udp->fd >= 0) (void)close(udp->fd);
     free(udp->sources);
-    if (udp->runs != NULL) free(udp->runs->memory);
-    free(udp->runs);
+    if (udp->batches != NULL) free(udp->batches->memory);
+    free(udp->batches);
     free(udp);
 }
 
 bool nacre_udp_use_gso(nacre_udp *udp)
 {
-    if (udp->runs != NULL) return true;
-    nacre__udp_runs *runs = calloc(1, sizeof *runs);
-    if (runs != NULL) runs->memory = malloc((size_t)NACRE__UDP_RUNS * NACRE__UDP_RUN_BYTES);
-    if (runs == NULL || runs->memory == NULL || udp->ops->use_runs == NULL || !udp->ops->use_runs(udp)) {
-        if (runs != NULL) free(runs->memory);
-        free(runs);
+    if (udp->batches != NULL) return true;
+    nacre__udp_batches *batches = calloc(1, sizeof *batches);
+    if (batches != NULL) batches->memory = malloc((size_t)NACRE__UDP_BATCHES * NACRE__UDP_BATCH_BYTES);
+    if (batches == NULL || batches->memory == NULL || udp->ops->use_gso == NULL || !udp->ops->use_gso(udp)) {
+        if (batches != NULL) free(batches->memory);
+        free(batches);
         return false;
     }
-    udp->runs = runs;
+    udp->batches = batches;
     return true;
 }
 
 bool nacre__udp_pending(const nacre_udp *udp)
 {
-    return udp->runs != NULL && udp->runs->next < udp->runs->num;
+    return udp->batches != NULL && udp->batches->next < udp->batches->num;
 }
 
 int nacre_udp_fd(const nacre_udp *udp)
@@ -233,11 +233,11 @@ static size_t keep_whole(nacre_datagram *in, size_t num)
     return kept;
 }
 
-nacre_err nacre__udp_receive(nacre_udp *udp, nacre_datagram *in, size_t *num, const nacre__udp_rooms *rooms)
+nacre_err nacre__udp_receive(nacre_udp *udp, nacre_datagram *in, size_t *num, const nacre__udp_buffers *buffers)
 {
     /* A pending error is reported instead of datagrams, once each: try again, a bounded number of times. */
     for (int tries = 0; tries < 8; tries++) {
-        int got = udp->ops->receive(udp, in, rooms);
+        int got = udp->ops->receive(udp, in, buffers);
         if (got >= 0) {
             *num = keep_whole(in, (size_t)got);
             return NACRE_OK;

@@ -21,21 +21,21 @@ enum {
 
 /* Receive buffers: `num` buffers of `stride` bytes, contiguous. Longer datagrams are truncated, with full_len set. Coalesced
  * datagrams stay in the memory of their batch and are truncated alike. */
-typedef struct nacre__udp_rooms {
+typedef struct nacre__udp_buffers {
     uint8_t *memory;
     size_t stride, num;
-} nacre__udp_rooms;
+} nacre__udp_buffers;
 
 typedef struct nacre__udp_ops {
-    /* Takes up to rooms->num datagrams without waiting; returns their number, or -1 with errno. Entries of `in` whose peer
+    /* Takes up to buffers->num datagrams without waiting; returns their number, or -1 with errno. Entries of `in` whose peer
      * has length 0 are ignored. */
-    int (*receive)(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *rooms);
+    int (*receive)(nacre_udp *udp, nacre_datagram *in, const nacre__udp_buffers *buffers);
     /* Sends datagrams from the start of the array; returns the number sent, at least 1, or -1 with errno for the first. */
     int (*send)(nacre_udp *udp, const nacre_outgoing *out, size_t num);
     /* Fetches pending ICMP errors and notes their peers; may be NULL. */
     void (*fetch_errors)(nacre_udp *udp);
     /* Enables GSO/GRO; may be NULL. */
-    bool (*use_runs)(nacre_udp *udp);
+    bool (*use_gso)(nacre_udp *udp);
 } nacre__udp_ops;
 extern const nacre__udp_ops nacre__udp_plain_ops;
 #ifdef __linux__
@@ -63,25 +63,25 @@ typedef struct nacre__udp_control { /* aligned for control messages */
 
 /* GSO/GRO batches: datagrams of one peer and one length, the last may be shorter, passed to or from the kernel in one buffer
  * (Linux: UDP_GRO, UDP_SEGMENT). Datagrams that do not fit in one burst of the loop stay here for the next. */
-enum { NACRE__UDP_RUNS = 32, NACRE__UDP_RUN_BYTES = 65536 };
-typedef struct nacre__udp_run {
+enum { NACRE__UDP_BATCHES = 32, NACRE__UDP_BATCH_BYTES = 65536 };
+typedef struct nacre__udp_batch {
     nacre_address peer; /* length 0: to be ignored */
     const uint8_t *at;  /* the next datagram */
     size_t left, size;  /* bytes left; bytes of each datagram but the last */
-} nacre__udp_run;
-typedef struct nacre__udp_runs {
-    uint8_t *memory; /* NACRE__UDP_RUNS times NACRE__UDP_RUN_BYTES; pages not written to are not allocated */
-    nacre__udp_run run[NACRE__UDP_RUNS];
+} nacre__udp_batch;
+typedef struct nacre__udp_batches {
+    uint8_t *memory; /* NACRE__UDP_BATCHES times NACRE__UDP_BATCH_BYTES; pages not written to are not allocated */
+    nacre__udp_batch batch[NACRE__UDP_BATCHES];
     size_t next, num; /* batches from `next` on have datagrams left */
     bool no_sending;  /* the interface cannot segment: datagrams are sent one by one */
-} nacre__udp_runs;
+} nacre__udp_batches;
 
 struct nacre_udp {
     int fd;
     bool ipv6; /* an IPv6 socket: IPv4 addresses are IPv4-mapped */
     const nacre__udp_ops *ops;
-    nacre__sources *sources; /* NULL: not needed */
-    nacre__udp_runs *runs;   /* NULL: not enabled */
+    nacre__sources *sources;     /* NULL: not needed */
+    nacre__udp_batches *batches; /* NULL: not enabled */
     nacre_address local;
     nacre_address unreachable[NACRE__UDP_UNREACHABLE];
     size_t num_unreachable;
@@ -93,11 +93,11 @@ struct nacre_udp {
 #endif
 };
 
-/* nacre__udp_receive takes pending datagrams, up to `rooms`, without waiting; bytes point into the buffers or a batch that is
+/* nacre__udp_receive takes pending datagrams, up to `buffers`, without waiting; bytes point into the buffers or a batch that is
  * valid until the next call.
  * NACRE_OK with *num set, 0 included; NACRE_ERR_ADDRESS when the socket failed for good. */
 NACRE_MUST_USE nacre_err nacre__udp_receive(nacre_udp *udp, nacre_datagram *in, size_t *num,
-                                            const nacre__udp_rooms *rooms);
+                                            const nacre__udp_buffers *buffers);
 
 /* nacre__udp_datagram: a datagram received into a slice, without its peer. `len` of a truncated one may be its full length or,
  * where the system does not report that, the slice's; full_len is then one more, which means "longer". */

@@ -98,14 +98,14 @@ static void send_from(struct msghdr *message, nacre__udp_control *control, const
 
 /* ---- Receiving -------------------------------------------------------------------------------------------------------- */
 
-static void prepare_receive(nacre_udp *udp, size_t i, uint8_t *room, size_t cap)
+static void prepare_receive(nacre_udp *udp, size_t i, uint8_t *buf, size_t cap)
 {
     struct msghdr *m = &udp->messages[i].msg_hdr;
-    udp->slices[i] = (struct iovec){ room, cap };
+    udp->slices[i] = (struct iovec){ buf, cap };
     *m = (struct msghdr){ .msg_name = &udp->names[i], .msg_namelen = sizeof udp->names[i] };
     m->msg_iov = &udp->slices[i];
     m->msg_iovlen = 1;
-    if (udp->sources == NULL && udp->runs == NULL) return;
+    if (udp->sources == NULL && udp->batches == NULL) return;
     m->msg_control = udp->controls[i].bytes;
     m->msg_controllen = sizeof udp->controls[i].bytes;
 }
@@ -121,47 +121,48 @@ static nacre_address sender_of(nacre_udp *udp, size_t i, const came *it)
     return peer;
 }
 
-static int receive_runs(nacre_udp *udp)
+static int receive_batches(nacre_udp *udp)
 {
-    nacre__udp_runs *runs = udp->runs;
-    for (size_t i = 0; i < NACRE__UDP_RUNS; i++)
-        prepare_receive(udp, i, runs->memory + i * NACRE__UDP_RUN_BYTES, NACRE__UDP_RUN_BYTES);
-    const int got = recvmmsg(udp->fd, udp->messages, NACRE__UDP_RUNS, MSG_DONTWAIT, NULL);
-    runs->next = 0;
-    runs->num = got > 0 ? (size_t)got : 0;
-    for (size_t i = 0; i < runs->num; i++) {
+    nacre__udp_batches *batches = udp->batches;
+    for (size_t i = 0; i < NACRE__UDP_BATCHES; i++)
+        prepare_receive(udp, i, batches->memory + i * NACRE__UDP_BATCH_BYTES, NACRE__UDP_BATCH_BYTES);
+    const int got = recvmmsg(udp->fd, udp->messages, NACRE__UDP_BATCHES, MSG_DONTWAIT, NULL);
+    batches->next = 0;
+    batches->num = got > 0 ? (size_t)got : 0;
+    for (size_t i = 0; i < batches->num; i++) {
         const came it = read_control(&udp->messages[i].msg_hdr);
         const size_t len = udp->messages[i].msg_len;
-        runs->run[i] = (nacre__udp_run){ .at = udp->slices[i].iov_base, .left = len, .size = it.size ? it.size : len };
+        batches->batch[i] =
+            (nacre__udp_batch){ .at = udp->slices[i].iov_base, .left = len, .size = it.size ? it.size : len };
         /* a batch is never truncated: its memory holds the largest IP packet */
-        if ((udp->messages[i].msg_hdr.msg_flags & MSG_TRUNC) == 0) runs->run[i].peer = sender_of(udp, i, &it);
+        if ((udp->messages[i].msg_hdr.msg_flags & MSG_TRUNC) == 0) batches->batch[i].peer = sender_of(udp, i, &it);
     }
     return got;
 }
 
 /* Splits batches until `num` datagrams are taken or none are left. */
-static int cut_runs(nacre__udp_runs *runs, nacre_datagram *in, size_t num, size_t longest)
+static int split_batches(nacre__udp_batches *batches, nacre_datagram *in, size_t num, size_t longest)
 {
     size_t n = 0;
-    while (n < num && runs->next < runs->num) {
-        nacre__udp_run *run = &runs->run[runs->next];
-        const size_t len = run->left < run->size ? run->left : run->size;
-        in[n++] = (nacre_datagram){ run->peer, { run->at, len < longest ? len : longest }, len };
-        run->at += len;
-        run->left -= len;
-        if (run->left == 0) runs->next++;
+    while (n < num && batches->next < batches->num) {
+        nacre__udp_batch *batch = &batches->batch[batches->next];
+        const size_t len = batch->left < batch->size ? batch->left : batch->size;
+        in[n++] = (nacre_datagram){ batch->peer, { batch->at, len < longest ? len : longest }, len };
+        batch->at += len;
+        batch->left -= len;
+        if (batch->left == 0) batches->next++;
     }
     return (int)n;
 }
 
-static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *rooms)
+static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_buffers *buffers)
 {
-    const size_t num = rooms->num < NACRE__UDP_BURST ? rooms->num : NACRE__UDP_BURST;
-    if (udp->runs != NULL) {
-        if (!nacre__udp_pending(udp) && receive_runs(udp) < 0) return -1;
-        return cut_runs(udp->runs, in, num, rooms->stride);
+    const size_t num = buffers->num < NACRE__UDP_BURST ? buffers->num : NACRE__UDP_BURST;
+    if (udp->batches != NULL) {
+        if (!nacre__udp_pending(udp) && receive_batches(udp) < 0) return -1;
+        return split_batches(udp->batches, in, num, buffers->stride);
     }
-    for (size_t i = 0; i < num; i++) prepare_receive(udp, i, rooms->memory + i * rooms->stride, rooms->stride);
+    for (size_t i = 0; i < num; i++) prepare_receive(udp, i, buffers->memory + i * buffers->stride, buffers->stride);
     const int got = recvmmsg(udp->fd, udp->messages, (unsigned)num, MSG_DONTWAIT | MSG_TRUNC, NULL); /* true lengths */
     for (size_t i = 0; got > 0 && i < (size_t)got; i++) {
         came it = { 0 };
@@ -187,7 +188,7 @@ static size_t run_length(const nacre_udp *udp, const nacre_outgoing *out, size_t
 {
     const size_t size = out->bytes.len;
     size_t n = 1, total = size;
-    if (udp->runs == NULL || udp->runs->no_sending || size == 0 || size > RUN_LONGEST) return 1;
+    if (udp->batches == NULL || udp->batches->no_sending || size == 0 || size > RUN_LONGEST) return 1;
     while (n < num && n < RUN_MOST && out[n].bytes.len > 0 && out[n].bytes.len <= size &&
            total + out[n].bytes.len <= RUN_TOTAL && nacre_address_equal(&out[n].peer, &out->peer)) {
         total += out[n].bytes.len;
@@ -217,7 +218,7 @@ static bool prepare_send(nacre_udp *udp, size_t i, size_t slice, const nacre_out
 }
 
 /* Not every interface can segment: batches are then disabled for this socket. */
-static bool means_no_runs(int error)
+static bool means_no_gso(int error)
 {
     return error == EIO || error == EINVAL || error == EOPNOTSUPP || error == EMSGSIZE;
 }
@@ -236,17 +237,17 @@ static int send_burst(nacre_udp *udp, const nacre_outgoing *out, size_t num)
         return -1;
     }
     const int sent = sendmmsg(udp->fd, udp->messages, (unsigned)messages, MSG_DONTWAIT);
-    if (sent < 0 && lengths[0] > 1 && means_no_runs(errno)) {
-        udp->runs->no_sending = true;
+    if (sent < 0 && lengths[0] > 1 && means_no_gso(errno)) {
+        udp->batches->no_sending = true;
         return send_burst(udp, out, num);
     }
     if (sent < 0) return -1;
-    size_t gone = 0;
-    for (size_t i = 0; i < (size_t)sent; i++) gone += lengths[i];
-    return (int)gone;
+    size_t num_sent = 0;
+    for (size_t i = 0; i < (size_t)sent; i++) num_sent += lengths[i];
+    return (int)num_sent;
 }
 
-static bool use_runs(nacre_udp *udp)
+static bool use_gso(nacre_udp *udp)
 {
     int on = 1;
     return setsockopt(udp->fd, IPPROTO_UDP, UDP_GRO, &on, sizeof on) == 0;
@@ -288,7 +289,7 @@ static void fetch_errors(nacre_udp *udp)
     }
 }
 
-const nacre__udp_ops nacre__udp_linux_ops = { receive, send_burst, fetch_errors, use_runs };
+const nacre__udp_ops nacre__udp_linux_ops = { receive, send_burst, fetch_errors, use_gso };
 #else
 typedef int nacre__udp_linux_is_not_here;
 #endif

@@ -12,12 +12,12 @@ enum { TRUE_LENGTH = MSG_TRUNC }; /* also of a truncated datagram */
 enum { TRUE_LENGTH = 0 };
 #endif
 
-static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_rooms *rooms)
+static int receive(nacre_udp *udp, nacre_datagram *in, const nacre__udp_buffers *buffers)
 {
     int num = 0;
-    while ((size_t)num < rooms->num && num < NACRE__UDP_BURST) {
+    while ((size_t)num < buffers->num && num < NACRE__UDP_BURST) {
         struct sockaddr_storage name;
-        struct iovec slice = { rooms->memory + (size_t)num * rooms->stride, rooms->stride };
+        struct iovec slice = { buffers->memory + (size_t)num * buffers->stride, buffers->stride };
         struct msghdr message = { .msg_name = &name, .msg_namelen = sizeof name, .msg_iov = &slice, .msg_iovlen = 1 };
         ssize_t len = recvmsg(udp->fd, &message, TRUE_LENGTH);
         if (len < 0) return num > 0 ? num : -1;

@@ -35,7 +35,7 @@ typedef struct task {
     bool is_request, new_piv, all_inner;
 } task;
 
-static nacre_bytes own_id(const nacre_context *ctx)
+static nacre_bytes sender_id_of(const nacre_context *ctx)
 {
     return nacre_bytes_of(ctx->sender_id, ctx->sender_id_len);
 }
@@ -44,7 +44,7 @@ static nacre_bytes own_id(const nacre_context *ctx)
 static nacre_err choose_option(nacre_oscore_option *o, const nacre_context *ctx, bool is_request,
                                const nacre_protect_options *how)
 {
-    o->kid = is_request || how->send_kid ? own_id(ctx) : NACRE_ABSENT;
+    o->kid = is_request || how->send_kid ? sender_id_of(ctx) : NACRE_ABSENT;
     o->kid_context = NACRE_ABSENT;
     if (how->kid_context_choice == NACRE_KID_CONTEXT_GIVEN) o->kid_context = how->kid_context;
     else if (how->kid_context_choice == NACRE_KID_CONTEXT_AUTO && is_request) o->kid_context = nacre__id_context(ctx);
@@ -101,7 +101,7 @@ static nacre_err make_nonce_and_aad(protection *p, const nacre_context *ctx, con
     p->job.aad = nacre_bytes_of(p->aad, aad_len);
     p->job.nonce = p->nonce;
     /* The ID of the side that made the Partial IV. */
-    nacre__nonce(p->nonce, ctx->aead, ctx->common_iv, new_piv ? own_id(ctx) : nacre__request_kid(id),
+    nacre__nonce(p->nonce, ctx->aead, ctx->common_iv, new_piv ? sender_id_of(ctx) : nacre__request_kid(id),
                  new_piv ? seq : nacre__request_seq(id));
     return NACRE_OK;
 }
@@ -116,8 +116,8 @@ static nacre_err begin_after_measure(protection *p, const task *t)
     if (err != NACRE_OK) return err;
     classes.oscore.partial_iv = NACRE_ABSENT;
     if (t->new_piv) { /* a request's identity; a response needs only its Partial IV */
-        nacre__request_id_make(&p->own, ctx, ctx->sender_id, ctx->sender_id_len, seq, 0);
-        classes.oscore.partial_iv = nacre__request_piv(&p->own);
+        nacre__request_id_make(&p->new_id, ctx, ctx->sender_id, ctx->sender_id_len, seq, 0);
+        classes.oscore.partial_iv = nacre__request_piv(&p->new_id);
     }
     classes.options = t->plain->options;
     classes.is_request = t->is_request;
@@ -131,7 +131,7 @@ static nacre_err begin_after_measure(protection *p, const task *t)
     if (!may_share(t->plain, &classes, t->buf)) return NACRE_ERR_BAD_ARGUMENT;
 
     p->is_request = t->is_request;
-    err = make_nonce_and_aad(p, ctx, t->crypto, t->is_request ? &p->own : t->id, t->new_piv, seq);
+    err = make_nonce_and_aad(p, ctx, t->crypto, t->is_request ? &p->new_id : t->id, t->new_piv, seq);
     if (err != NACRE_OK) return err;
 
     if (t->new_piv) nacre__sequence_take(ctx);
@@ -178,7 +178,7 @@ static nacre_err end(const protection *p, nacre_request_id *id, nacre_bytes *out
         nacre_wipe(p->used.ptr, p->used.cap);
         return NACRE_ERR_CRYPTO;
     }
-    if (p->is_request) *id = p->own;
+    if (p->is_request) *id = p->new_id;
     *out = message_of(p);
     return NACRE_OK;
 }
@@ -296,7 +296,7 @@ nacre_err nacre_protect_begin(nacre_context *ctx, const nacre_crypto *crypto, na
     nacre_err err = choose(&t);
     if (err == NACRE_OK) err = begin(p, &t);
     if (err != NACRE_OK) return err;
-    if (p->is_request) *id = p->own;
+    if (p->is_request) *id = p->new_id;
     *out = message_of(p);
     return NACRE_OK;
 }

@@ -81,8 +81,8 @@ static void set_field(nacre_rederive_client *client, const uint8_t *id, size_t l
     client->field_len = (uint8_t)wrap(client->field, id, len);
 }
 
-static void wait_for_answer(nacre_rederive_client *client, const nacre_context_params *material,
-                            const nacre_context *first)
+static void wait_for_response(nacre_rederive_client *client, const nacre_context_params *material,
+                              const nacre_context *first)
 {
     nacre_bytes id_1 = nacre_context_id_context(first);
     client->material = material;
@@ -93,12 +93,12 @@ static void wait_for_answer(nacre_rederive_client *client, const nacre_context_p
     client->waiting = true;
 }
 
-nacre_err nacre_rederive_begin(nacre_rederive_client *client, nacre_rederived *own, const nacre_crypto *crypto,
+nacre_err nacre_rederive_begin(nacre_rederive_client *client, nacre_rederived *derived, const nacre_crypto *crypto,
                                const nacre_context_params *material, const uint8_t r1[N])
 {
-    nacre_err err = derive(own, crypto, material, nacre_bytes_of(r1, N), NACRE_ABSENT);
+    nacre_err err = derive(derived, crypto, material, nacre_bytes_of(r1, N), NACRE_ABSENT);
     if (err != NACRE_OK) return err;
-    wait_for_answer(client, material, &own->context);
+    wait_for_response(client, material, &derived->context);
     set_field(client, r1, N);
     return NACRE_OK;
 }
@@ -107,7 +107,7 @@ nacre_err nacre_rederive_follow(nacre_rederive_client *client, const nacre_conte
                                 const nacre_context *first)
 {
     if (nacre_context_id_context(first).len > N) return NACRE_ERR_BAD_ARGUMENT;
-    wait_for_answer(client, material, first);
+    wait_for_response(client, material, first);
     return NACRE_OK;
 }
 
@@ -118,7 +118,7 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
     return options;
 }
 
-nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *own, nacre_rederived *spare,
+nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *derived, nacre_rederived *spare,
                                   const nacre_crypto *crypto, const nacre_request_id *request_1, nacre_buf buf,
                                   const nacre_message *outer, const uint8_t r3[N])
 {
@@ -142,8 +142,8 @@ nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived
         nacre_context_wipe(&spare->context);
         return err;
     }
-    take_over(own, spare);
-    set_field(client, own->id_context, r2.len + N);
+    take_over(derived, spare);
+    set_field(client, derived->id_context, r2.len + N);
     client->waiting = false;
     return NACRE_OK;
 }
@@ -170,8 +170,8 @@ nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option)
     return NACRE_REDERIVE_NONE;
 }
 
-static nacre_err write_answer_1(nacre_rederived *spare, const nacre_crypto *crypto, nacre_request_id *id,
-                                nacre_bytes *out, nacre_buf buf, const nacre_message *header, nacre_bytes r2)
+static nacre_err write_response_1(nacre_rederived *spare, const nacre_crypto *crypto, nacre_request_id *id,
+                                  nacre_bytes *out, nacre_buf buf, const nacre_message *header, nacre_bytes r2)
 {
     uint8_t field[2 + NACRE_REDERIVE_MAX_R2];
     nacre_message plain = {
@@ -183,10 +183,10 @@ static nacre_err write_answer_1(nacre_rederived *spare, const nacre_crypto *cryp
     return nacre_protect_response(&spare->context, crypto, id, out, buf, &plain, &how);
 }
 
-nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *crypto,
-                                   const nacre_context_params *material, bool ordinary, nacre_bytes *out, nacre_buf buf,
-                                   nacre_buf scratch, const nacre_message *outer, const nacre_message *header,
-                                   nacre_bytes r2)
+nacre_err nacre__rederive_response_1(nacre_rederived *spare, const nacre_crypto *crypto,
+                                     const nacre_context_params *material, bool ordinary, nacre_bytes *out,
+                                     nacre_buf buf, nacre_buf scratch, const nacre_message *outer,
+                                     const nacre_message *header, nacre_bytes r2)
 {
     nacre_oscore_option option;
     nacre_message plain;
@@ -210,7 +210,7 @@ nacre_err nacre__rederive_answer_1(nacre_rederived *spare, const nacre_crypto *c
         if (err == NACRE_OK) memcpy(spare->context.common_iv, common_iv, sizeof common_iv);
         nacre_wipe(common_iv, sizeof common_iv);
     }
-    if (err == NACRE_OK) err = write_answer_1(spare, crypto, &id, out, buf, header, r2);
+    if (err == NACRE_OK) err = write_response_1(spare, crypto, &id, out, buf, header, r2);
     nacre_context_wipe(&spare->context);
     return err;
 }
@@ -223,11 +223,11 @@ nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_red
     uint8_t r2[NACRE_REDERIVE_R2];
     const nacre_err err = nacre__offer_make(server, crypto, r2, s2, now_ms);
     if (err != NACRE_OK) return err;
-    return nacre__rederive_answer_1(spare, crypto, material, ordinary, out, buf, scratch, outer, header,
-                                    NACRE_ARRAY(r2));
+    return nacre__rederive_response_1(spare, crypto, material, ordinary, out, buf, scratch, outer, header,
+                                      NACRE_ARRAY(r2));
 }
 
-nacre_err nacre__rederive_take_2(nacre_rederived *own, nacre_rederived *spare, const nacre_crypto *crypto,
+nacre_err nacre__rederive_take_2(nacre_rederived *derived, nacre_rederived *spare, const nacre_crypto *crypto,
                                  const nacre_context_params *material, nacre_request_id *id, nacre_message *plain,
                                  nacre_buf buf, const nacre_message *outer, nacre_bytes r2_r3)
 {
@@ -239,13 +239,13 @@ nacre_err nacre__rederive_take_2(nacre_rederived *own, nacre_rederived *spare, c
         nacre_context_wipe(&spare->context);
         return err;
     }
-    take_over(own, spare);
-    verified.context = &own->context; /* the right to the nonce moves with the keys */
+    take_over(derived, spare);
+    verified.context = &derived->context; /* the right to the nonce moves with the keys */
     *id = verified;
     return NACRE_OK;
 }
 
-nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *own, nacre_rederived *spare,
+nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *derived, nacre_rederived *spare,
                                 const nacre_crypto *crypto, const nacre_context_params *material, nacre_request_id *id,
                                 nacre_message *plain, nacre_buf buf, const nacre_message *outer, uint64_t now_ms)
 {
@@ -255,7 +255,7 @@ nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *
     const nacre_bytes r2_r3 = unwrap_of(option.kid_context, R2_R3);
     if (nacre_is_absent(r2_r3)) return NACRE_ERR_NO_CONTEXT;
     err = nacre__offer_check(server, crypto, r2_r3.ptr, now_ms);
-    if (err == NACRE_OK) err = nacre__rederive_take_2(own, spare, crypto, material, id, plain, buf, outer, r2_r3);
+    if (err == NACRE_OK) err = nacre__rederive_take_2(derived, spare, crypto, material, id, plain, buf, outer, r2_r3);
     if (err == NACRE_OK) nacre_rederive_void_offers(server); /* a copy of this request must fail */
     return err;
 }

@@ -31,9 +31,9 @@ typedef struct unprotection {
     nacre_aead_job job;
     uint8_t nonce[NACRE_MAX_NONCE];
     uint8_t aad[NACRE_MAX_AAD];
-    nacre_request_id own; /* a request's: its new identity */
-    uint64_t seq;         /* of the message's Partial IV */
-    size_t offset;        /* start of the plaintext in the buffer: after the space for merging, or 0 */
+    nacre_request_id new_id; /* a request's: its new identity */
+    uint64_t seq;            /* of the message's Partial IV */
+    size_t offset;           /* start of the plaintext in the buffer: after the space for merging, or 0 */
     bool has_piv;
     bool was_looked_up; /* a request's Partial IV was looked up in the window and fresh */
 } unprotection;
@@ -133,7 +133,7 @@ static nacre_err accept(unprotection *u, nacre_context *ctx, nacre_bytes options
         nacre_err err = nacre_replay_check(&ctx->replay, u->seq);
         return err == NACRE_OK ? wait_for_store(ctx) : err;
     }
-    u->own.flags = 0;
+    u->new_id.flags = 0;
     nacre_bytes echo = nacre_option_find(options, NACRE_OPT_ECHO);
     if (echo.len != NACRE_ECHO_LEN || !nacre_equal_ct(echo.ptr, ctx->echo, NACRE_ECHO_LEN))
         return NACRE_ERR_REPLAY_ECHO;
@@ -167,8 +167,8 @@ static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const 
     if (err != NACRE_OK) return err;
     u->was_looked_up = true;
     nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, option.kid, u->seq);
-    nacre__request_id_make(&u->own, ctx, ctx->recipient_id, ctx->recipient_id_len, u->seq, NACRE__MAY_USE_NONCE);
-    return prepare(u, ctx, crypto, buf, outer, &u->own);
+    nacre__request_id_make(&u->new_id, ctx, ctx->recipient_id, ctx->recipient_id_len, u->seq, NACRE__MAY_USE_NONCE);
+    return prepare(u, ctx, crypto, buf, outer, &u->new_id);
 }
 
 /* The error if it did not verify, or is no request. An earlier message of the burst may have used its Partial IV since the
@@ -186,7 +186,7 @@ static nacre_err end_request(unprotection *u, nacre_context *ctx, nacre_request_
 {
     inner in;
     nacre_err err = u->job.ok && parse(u, &in, true) ? accept(u, ctx, in.options) : refuse_request(u, ctx);
-    if (err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO) *id = u->own;
+    if (err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO) *id = u->new_id;
     if (err != NACRE_OK) {
         nacre_wipe(u->job.out, plaintext_len(u));
         return err;

@@ -15,7 +15,7 @@ enum { FORMAT_TEXT = 0 };
 /* ---- Life ---------------------------------------------------------------------------------------------------------- */
 
 /* One entry more than the endpoint has observers: if all are in use, a new registration replaces one, and the replaced one
- * keeps its entry until its OBSERVER_GONE event is pulled. */
+ * keeps its entry until its OBSERVER_REMOVED event is pulled. */
 static uint32_t num_observed(const nacre_site_config *config)
 {
     const uint32_t num = nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->num_observers;
@@ -128,13 +128,13 @@ static refusal check_critical(nacre_bytes options, bool *has_conditions)
 /* How well a resource matches a path: 0: not at all; otherwise the longer match wins; SIZE_MAX: exact. */
 static size_t fit(const nacre_resource *resource, const char *path)
 {
-    const char *own = resource->path;
+    const char *pattern = resource->path;
     size_t len = 0;
-    while (own[len] != '\0' && own[len] == path[len]) len++;
-    if (own[len] != '\0') return 0;
+    while (pattern[len] != '\0' && pattern[len] == path[len]) len++;
+    if (pattern[len] != '\0') return 0;
     if (path[len] == '\0') return SIZE_MAX;
     if (!(resource->flags & NACRE_RESOURCE_SUBTREE)) return 0;
-    if (len > 0 && own[len - 1] == '/') return len; /* "/" and "/files/" match everything below */
+    if (len > 0 && pattern[len - 1] == '/') return len; /* "/" and "/files/" match everything below */
     return path[len] == '/' ? len + 1 : 0;
 }
 
@@ -307,7 +307,7 @@ nacre_err nacre_site_respond(nacre_site *site, const nacre_event *event)
     uint8_t buf[MAX_BUF], options[MAX_OPTIONS];
     target to;
     nacre__listing listing;
-    if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
+    if (event->kind == NACRE_EVENT_OBSERVER_REMOVED) {
         nacre__observed_path_end(site, event);
         return NACRE_OK;
     }

@@ -25,7 +25,7 @@ struct nacre_site {
 };
 
 /* observed_paths.c: nacre__observed_path_add registers the observer of a delivered request; nacre__observed_path_end removes
- * the one of an OBSERVER_GONE event. */
+ * the one of an OBSERVER_REMOVED event. */
 bool nacre__observed_path_add(nacre_site *site, const nacre_event *event, const char *path,
                               const nacre_response *response);
 void nacre__observed_path_end(nacre_site *site, const nacre_event *event);

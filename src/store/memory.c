@@ -6,18 +6,18 @@
 
 #include "base/hosted/detail.h"
 
-static nacre_err answer(const nacre_memory *memory, nacre_detail *why)
+static nacre_err respond(const nacre_memory *memory, nacre_detail *why)
 {
-    if (memory->answer == NACRE_OK) return NACRE_OK;
-    return nacre__fail(why, memory->answer, "memory store: told to answer %s", nacre_err_name(memory->answer));
+    if (memory->result == NACRE_OK) return NACRE_OK;
+    return nacre__fail(why, memory->result, "memory store: told to answer %s", nacre_err_name(memory->result));
 }
 
 static nacre_err memory_reserve(void *self, uint64_t ceiling, nacre_detail *why)
 {
     nacre_memory *memory = self;
     memory->num_reserve++;
-    memory->asked = ceiling;
-    nacre_err err = answer(memory, why);
+    memory->requested = ceiling;
+    nacre_err err = respond(memory, why);
     if (err == NACRE_OK && ceiling > memory->next_seq) memory->next_seq = ceiling;
     return err;
 }
@@ -26,7 +26,7 @@ static nacre_err memory_window_lost(void *self, nacre_detail *why)
 {
     nacre_memory *memory = self;
     memory->num_window_lost++;
-    nacre_err err = answer(memory, why);
+    nacre_err err = respond(memory, why);
     if (err == NACRE_OK) memory->window_lost = true;
     return err;
 }
@@ -35,7 +35,7 @@ static nacre_err memory_save(void *self, const nacre_context *ctx, nacre_detail 
 {
     nacre_memory *memory = self;
     memory->num_save++;
-    nacre_err err = answer(memory, why);
+    nacre_err err = respond(memory, why);
     if (err != NACRE_OK) return err;
     memory->next_seq = nacre_context_next_seq(ctx);
     memset(memory->window_bits, 0, sizeof memory->window_bits);
@@ -46,7 +46,7 @@ static nacre_err memory_save(void *self, const nacre_context *ctx, nacre_detail 
 static nacre_err memory_load(void *self, nacre_stored *state, nacre_detail *why)
 {
     const nacre_memory *memory = self;
-    nacre_err err = answer(memory, why);
+    nacre_err err = respond(memory, why);
     if (err != NACRE_OK) return err;
     state->next_seq = memory->next_seq;
     state->window_known = !memory->window_lost;

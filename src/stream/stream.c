@@ -41,7 +41,7 @@ size_t nacre_stream_input_size(const nacre_stream_config *config)
 
 size_t nacre_stream_output_size(const nacre_stream_config *config)
 {
-    return with_defaults(config).max_message + FRAME_MORE + NACRE__STREAM_ABORT_ROOM + NACRE__STREAM_CSM_ROOM;
+    return with_defaults(config).max_message + FRAME_MORE + NACRE__STREAM_ABORT_SIZE + NACRE__STREAM_CSM_SIZE;
 }
 
 nacre_err nacre_stream_init(nacre_stream *s, nacre_buf input, nacre_buf output, const nacre_stream_config *config,
@@ -103,7 +103,7 @@ void nacre__stream_close_soon(nacre_stream *s, uint64_t now_ms)
 
 static void end_closing(nacre_stream *s)
 {
-    if (s->asked > 0) end_with(s, NACRE_ERR_UNREACHABLE, "the connection was closed before the answer came");
+    if (s->outstanding > 0) end_with(s, NACRE_ERR_UNREACHABLE, "the connection was closed before the answer came");
     else end_with(s, NACRE_OK, "closed");
 }
 
@@ -113,18 +113,18 @@ static void end_if_due(nacre_stream *s)
 {
     if (s->no_more_input && !s->peer.has_settings)
         end_with(s, NACRE_ERR_UNREACHABLE, "the peer closed before its first message");
-    else if (s->no_more_input && (s->asked > 0 || s->owed == 0)) end_closing(s);
-    else if (s->released_by_peer && s->asked == 0 && s->owed == 0) end_closing(s);
+    else if (s->no_more_input && (s->outstanding > 0 || s->owed == 0)) end_closing(s);
+    else if (s->released_by_peer && s->outstanding == 0 && s->owed == 0) end_closing(s);
 }
 
-static bool tell_end(nacre_stream *s, nacre_stream_event *event, nacre_buf room)
+static bool tell_end(nacre_stream *s, nacre_stream_event *event, nacre_buf buf)
 {
     if (!s->has_ended || s->end_is_told) return false;
     s->end_is_told = true;
     nacre_stream_event e = { .kind = NACRE_STREAM_ENDED, .err = s->err, .by_peer = s->by_peer };
     e.bad_csm_option = s->bad_csm_option;
-    if (s->text_len > 0) memcpy(room.ptr, s->text, s->text_len);
-    e.bytes = nacre_bytes_of(room.ptr, s->text_len);
+    if (s->text_len > 0) memcpy(buf.ptr, s->text, s->text_len);
+    e.bytes = nacre_bytes_of(buf.ptr, s->text_len);
     *event = e;
     return true;
 }
@@ -146,7 +146,7 @@ bool nacre_stream_has_ended(const nacre_stream *s)
 
 uint64_t nacre_stream_quiet_since(const nacre_stream *s)
 {
-    bool quiet = s->asked == 0 && s->owed == 0 && s->in_len == 0 && s->out_len == 0;
+    bool quiet = s->outstanding == 0 && s->owed == 0 && s->in_len == 0 && s->out_len == 0;
     return quiet ? s->talked : NEVER;
 }
 
@@ -165,7 +165,7 @@ static size_t output_left(const nacre_stream *s)
 bool nacre__stream_write_frame(nacre_stream *s, uint8_t code, nacre_bytes token, nacre_bytes body)
 {
     size_t size = nacre__frame_size(token.len, body.len);
-    size_t kept = code == NACRE_SIGNAL_ABORT ? 0 : NACRE__STREAM_ABORT_ROOM;
+    size_t kept = code == NACRE_SIGNAL_ABORT ? 0 : NACRE__STREAM_ABORT_SIZE;
     if (size > output_left(s) || output_left(s) - size < kept) return false;
     if (s->out.cap - s->out_at - s->out_len < size) {
         memmove(s->out.ptr, s->out.ptr + s->out_at, s->out_len);
@@ -211,7 +211,7 @@ nacre_err nacre_stream_send(nacre_stream *s, nacre_bytes datagram, uint64_t now_
     s->clock = now_ms;
     if (!nacre__stream_write_frame(s, m.code, m.token, body)) return NACRE_ERR_BUFFER_TOO_SMALL;
     s->talked = now_ms;
-    if (request) s->asked++;
+    if (request) s->outstanding++;
     else if (s->owed > 0) s->owed--;
     return NACRE_OK;
 }
@@ -256,7 +256,7 @@ static nacre_err look_at_frame(const nacre_stream *s, nacre__frame *frame)
 
 /* A request or response, in datagram form. */
 static nacre__stream_step take_message(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
-                                       nacre_buf room, uint64_t now_ms)
+                                       nacre_buf buf, uint64_t now_ms)
 {
     nacre_message m = { .type = NACRE_NON, .code = frame->code, .token = frame->token };
     nacre_bytes datagram;
@@ -271,20 +271,20 @@ static nacre__stream_step take_message(nacre_stream *s, const nacre__frame *fram
         return NACRE__STREAM_GO_ON;
     }
     m.mid = s->mid++;
-    if (nacre_message_write(&m, &datagram, room) != NACRE_OK) { /* only if the buffer is smaller than promised */
+    if (nacre_message_write(&m, &datagram, buf) != NACRE_OK) { /* only if the buffer is smaller than promised */
         nacre__stream_fail(s, NACRE_ERR_TOO_LONG, 0, "message too large");
         return NACRE__STREAM_GO_ON;
     }
     s->talked = now_ms;
     s->unprocessed++;
     if (request) s->owed++;
-    else if (s->asked > 0) s->asked--;
+    else if (s->outstanding > 0) s->outstanding--;
     *event = (nacre_stream_event){ .kind = NACRE_STREAM_MESSAGE, .bytes = datagram };
     return NACRE__STREAM_TELL;
 }
 
 static nacre__stream_step take_frame(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
-                                     nacre_buf room, uint64_t now_ms)
+                                     nacre_buf buf, uint64_t now_ms)
 {
     if (frame->code == NACRE_EMPTY) { /* RFC 8323 3.4: always allowed and ignored; RFC 7252 4.1: if empty */
         if (frame->token.len != 0 || frame->body.len != 0)
@@ -296,17 +296,17 @@ static nacre__stream_step take_frame(nacre_stream *s, const nacre__frame *frame,
         return NACRE__STREAM_GO_ON;
     }
     if (nacre_code_is_request(frame->code) || nacre_code_is_response(frame->code))
-        return take_message(s, frame, event, room, now_ms);
+        return take_message(s, frame, event, buf, now_ms);
     /* Classes 1 and 6 are reserved (RFC 7252 3): ignored. */
     if (frame->code >> 5 != 7) return NACRE__STREAM_GO_ON;
-    return nacre__stream_signal(s, frame, event, room, now_ms);
+    return nacre__stream_signal(s, frame, event, buf, now_ms);
 }
 
 /* Whether the output has space for all outstanding responses and one more: a peer that does not read is not served. */
-static bool has_room_for_answers(const nacre_stream *s)
+static bool can_queue_responses(const nacre_stream *s)
 {
     size_t left = output_left(s), each = s->config.max_message + FRAME_MORE;
-    return left >= NACRE__STREAM_ABORT_ROOM && (left - NACRE__STREAM_ABORT_ROOM) / each > s->unprocessed;
+    return left >= NACRE__STREAM_ABORT_SIZE && (left - NACRE__STREAM_ABORT_SIZE) / each > s->unprocessed;
 }
 
 static char *put(char *at, const char *text)
@@ -334,10 +334,10 @@ static void fail_too_long(nacre_stream *s, size_t len)
     nacre__stream_fail(s, NACRE_ERR_TOO_LONG, 0, text);
 }
 
-bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_buf room, uint64_t now_ms)
+bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_buf buf, uint64_t now_ms)
 {
     s->clock = now_ms;
-    while (!s->has_ended && has_room_for_answers(s)) {
+    while (!s->has_ended && can_queue_responses(s)) {
         nacre__frame frame;
         nacre_err err = look_at_frame(s, &frame);
         if (is_tls(s)) {
@@ -353,7 +353,7 @@ bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_buf roo
             else nacre__stream_fail(s, err, 0, "malformed message header");
             break;
         }
-        nacre__stream_step step = take_frame(s, &frame, event, room, now_ms);
+        nacre__stream_step step = take_frame(s, &frame, event, buf, now_ms);
         if (step == NACRE__STREAM_WAIT) break;
         if (!s->has_ended) {
             s->in_at += frame.len;
@@ -362,7 +362,7 @@ bool nacre_stream_next(nacre_stream *s, nacre_stream_event *event, nacre_buf roo
         }
         if (step == NACRE__STREAM_TELL) return true;
     }
-    return tell_end(s, event, room);
+    return tell_end(s, event, buf);
 }
 
 void nacre_stream_processed(nacre_stream *s)
@@ -389,7 +389,7 @@ static timers look_at_timers(const nacre_stream *s)
     if (s->is_closing) t.close = s->closing_since + c->close_timeout_ms;
     if (s->is_pinged) t.pong = s->pinged + c->stall_timeout_ms;
     else if (c->ping_after_ms != 0 && !s->is_closing) t.ping = s->heard + c->ping_after_ms;
-    if (c->idle_ms != 0 && s->asked == 0 && !s->is_closing) t.idle = s->talked + c->idle_ms;
+    if (c->idle_ms != 0 && s->outstanding == 0 && !s->is_closing) t.idle = s->talked + c->idle_ms;
     return t;
 }
 

@@ -7,8 +7,8 @@
 #include <nacre/stream.h>
 
 enum {
-    NACRE__STREAM_ABORT_ROOM = 96, /* of the output, reserved for an Abort */
-    NACRE__STREAM_CSM_ROOM = 32,
+    NACRE__STREAM_ABORT_SIZE = 96, /* of the output, reserved for an Abort */
+    NACRE__STREAM_CSM_SIZE = 32,
     NACRE__STREAM_BASE_SIZE = 1152, /* RFC 8323 5.3.1, and above it BERT: 5.3.2 */
     NACRE__STREAM_BASE_TOKEN = 8,   /* RFC 8974 2.2.1 */
     NACRE__STREAM_MAX_TOKEN = 65804,
@@ -32,6 +32,6 @@ size_t nacre__stream_announced(const nacre_stream *s);
 void nacre__stream_write_csm(nacre_stream *s);
 void nacre__stream_write_abort(nacre_stream *s, uint16_t bad_csm_option, const char *text);
 nacre__stream_step nacre__stream_signal(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
-                                        nacre_buf room, uint64_t now_ms);
+                                        nacre_buf buf, uint64_t now_ms);
 
 #endif

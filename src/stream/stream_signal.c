@@ -17,11 +17,11 @@ size_t nacre__stream_announced(const nacre_stream *s)
 /* RFC 8323 3.3, 5.3: the first message. Options at their base values are left out. */
 void nacre__stream_write_csm(nacre_stream *s)
 {
-    uint8_t room[NACRE__STREAM_CSM_ROOM];
+    uint8_t buf[NACRE__STREAM_CSM_SIZE];
     nacre_options o;
     nacre_bytes options;
     const size_t size = nacre__stream_announced(s);
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     if (size != NACRE__STREAM_BASE_SIZE) nacre_options_add_uint(&o, NACRE_CSM_MAX_MESSAGE_SIZE, size);
     if (s->config.block_wise) nacre_options_add(&o, NACRE_CSM_BLOCK_WISE_TRANSFER, NACRE_STR(""));
     if (s->config.max_token > NACRE__STREAM_BASE_TOKEN)
@@ -33,7 +33,7 @@ void nacre__stream_write_csm(nacre_stream *s)
 /* RFC 8323 5.6 */
 void nacre__stream_write_abort(nacre_stream *s, uint16_t bad_csm_option, const char *text)
 {
-    uint8_t body[NACRE__STREAM_ABORT_ROOM];
+    uint8_t body[NACRE__STREAM_ABORT_SIZE];
     nacre_options o;
     nacre_bytes options;
     nacre_options_init(&o, (nacre_buf){ body, 8 });
@@ -65,14 +65,14 @@ nacre_err nacre_stream_ping(nacre_stream *s, nacre_bytes token, bool custody, ui
 /* RFC 8323 5.5 */
 nacre_err nacre_stream_release(nacre_stream *s, nacre_bytes alternative, uint32_t hold_off_s, uint64_t now_ms)
 {
-    uint8_t room[272];
+    uint8_t buf[272];
     nacre_options o;
     nacre_bytes options;
     s->clock = now_ms;
     if (s->has_ended) return NACRE_ERR_UNREACHABLE;
     if (s->released_by_us) return NACRE_OK;
     if (alternative.len > 255 || hold_off_s > 0xffffff) return NACRE_ERR_TOO_LONG;
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     if (alternative.len > 0) nacre_options_add(&o, NACRE_RELEASE_ALTERNATIVE_ADDRESS, alternative);
     if (hold_off_s != 0) nacre_options_add_uint(&o, NACRE_RELEASE_HOLD_OFF, hold_off_s);
     nacre_err err = nacre_options_finish(&o, &options);
@@ -160,7 +160,7 @@ static void take_settings(nacre_stream *s, const signal *said)
 }
 
 /* RFC 8323 5.4: the Pong has the Ping's token. nacre_stream_next has checked that there is space. */
-static nacre__stream_step answer_ping(nacre_stream *s, const nacre__frame *frame, const signal *said)
+static nacre__stream_step send_pong(nacre_stream *s, const nacre__frame *frame, const signal *said)
 {
     static const uint8_t option[1] = { NACRE_PING_CUSTODY << 4 };
     if (said->custody && s->unprocessed > 0) return NACRE__STREAM_WAIT; /* RFC 8323 5.4.1 */
@@ -168,17 +168,17 @@ static nacre__stream_step answer_ping(nacre_stream *s, const nacre__frame *frame
     return NACRE__STREAM_GO_ON;
 }
 
-static nacre_bytes copy(nacre_buf room, size_t *used, nacre_bytes bytes)
+static nacre_bytes copy(nacre_buf buf, size_t *used, nacre_bytes bytes)
 {
-    uint8_t *at = room.ptr + *used;
-    size_t len = bytes.len <= room.cap - *used ? bytes.len : 0; /* the buffer is larger than any frame */
+    uint8_t *at = buf.ptr + *used;
+    size_t len = bytes.len <= buf.cap - *used ? bytes.len : 0; /* the buffer is larger than any frame */
     if (len > 0) memcpy(at, bytes.ptr, len);
     *used += len;
     return nacre_bytes_of(at, len);
 }
 
 nacre__stream_step nacre__stream_signal(nacre_stream *s, const nacre__frame *frame, nacre_stream_event *event,
-                                        nacre_buf room, uint64_t now_ms)
+                                        nacre_buf buf, uint64_t now_ms)
 {
     nacre_bytes options, payload;
     size_t used = 0;
@@ -193,15 +193,15 @@ nacre__stream_step nacre__stream_signal(nacre_stream *s, const nacre__frame *fra
     nacre_stream_event e = { .custody = said.custody, .hold_off_s = said.hold_off_s };
     switch (frame->code) {
     case NACRE_SIGNAL_CSM: take_settings(s, &said); return NACRE__STREAM_GO_ON;
-    case NACRE_SIGNAL_PING: return answer_ping(s, frame, &said);
+    case NACRE_SIGNAL_PING: return send_pong(s, frame, &said);
     case NACRE_SIGNAL_PONG:
         e.kind = NACRE_STREAM_PONG;
-        e.bytes = copy(room, &used, frame->token);
+        e.bytes = copy(buf, &used, frame->token);
         break;
     case NACRE_SIGNAL_RELEASE:
         e.kind = NACRE_STREAM_RELEASED;
-        e.alternatives = copy(room, &used, options);
-        e.bytes = copy(room, &used, payload);
+        e.alternatives = copy(buf, &used, options);
+        e.bytes = copy(buf, &used, payload);
         s->released_by_peer = true;
         nacre__stream_close_soon(s, now_ms);
         break;

@@ -316,8 +316,8 @@ static nacre_err read_short(nacre_transfer *t, part *p, nacre_message *whole)
 {
     size_t len = 0;
     const bool is_known = p->size != NACRE_SIZE_UNKNOWN;
-    const bool may_ask_again = has_etag(p->plain) && nacre_code_is_safe(p->request->event.message.code);
-    if (may_ask_again || (is_known && p->size > NACRE_MAX_BLOCK)) return NACRE_OK;
+    const bool may_request_again = has_etag(p->plain) && nacre_code_is_safe(p->request->event.message.code);
+    if (may_request_again || (is_known && p->size > NACRE_MAX_BLOCK)) return NACRE_OK;
     const size_t wanted = is_known ? (size_t)p->size : NACRE_MAX_BLOCK + 1;
     if (wanted > 0) {
         const nacre_err err = p->source.read(p->source.user, 0, (nacre_buf){ t->piece, wanted }, &len);

@@ -123,7 +123,7 @@ void nacre_transfer_cancel(nacre_transfer *t, nacre_transfer_exchange exchange)
     client->state = NACRE__TRANSFER_ENDED;
 }
 
-static bool asks_to_observe(const nacre__client_transfer *client)
+static bool is_registration(const nacre__client_transfer *client)
 {
     uint64_t observe = 1;
     const nacre_bytes option =
@@ -135,7 +135,7 @@ static bool asks_to_observe(const nacre__client_transfer *client)
 static bool is_left_already(const nacre__client_transfer *client)
 {
     return client->state == NACRE__TRANSFER_FETCHING && nacre_exchange_is_none(client->observation) &&
-           asks_to_observe(client);
+           is_registration(client);
 }
 
 /* The registration waits and was not sent: removes Observe from it, so that the server never registers it. */
@@ -143,7 +143,7 @@ static nacre_err leave_before_it_goes(nacre_transfer *t, nacre__client_transfer 
 {
     nacre_bytes out;
     nacre_options o;
-    if (!asks_to_observe(client)) return NACRE_ERR_BAD_ARGUMENT;
+    if (!is_registration(client)) return NACRE_ERR_BAD_ARGUMENT;
     nacre_options_init(&o, (nacre_buf){ t->options, t->max_message });
     nacre__copy_options(&o, nacre_bytes_of(client->options, client->options_len), NACRE_OPT_OBSERVE);
     const nacre_err err = nacre_options_finish(&o, &out);

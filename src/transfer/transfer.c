@@ -210,7 +210,7 @@ void nacre_transfer_remove_context(nacre_transfer *t, nacre_context *context)
 
 void nacre_transfer_remove_rederivation(nacre_transfer *t, nacre_rederivation *rederivation)
 {
-    forget_bodies(t, &rederivation->own.context);
+    forget_bodies(t, &rederivation->derived.context);
     nacre__client_transfer_lose(t, NULL, rederivation);
     nacre_endpoint_remove_rederivation(t->ep, rederivation);
 }
@@ -321,7 +321,7 @@ bool nacre_transfer_next_event(nacre_transfer *t, nacre_event *event)
         case NACRE_EVENT_OVERSIZED:
             if (nacre__client_transfer_event(t, event)) return true;
             break;
-        case NACRE_EVENT_OBSERVER_GONE: nacre__forget_observer(t, event->observer); return true;
+        case NACRE_EVENT_OBSERVER_REMOVED: nacre__forget_observer(t, event->observer); return true;
         default: return true;
         }
     }

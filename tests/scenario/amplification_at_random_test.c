@@ -11,7 +11,7 @@ enum {
     HONEST = FORGED,
     PEERS,
     CONTEXTS = 2,
-    MOST_ASKED = 600,
+    MAX_REQUESTS = 600,
     MOST_NOTES = 64,
     OPEN = 32,
     MOST_TOKEN = 30
@@ -23,8 +23,8 @@ typedef struct note {
 } note;
 
 /* All requests of one peer under one token. */
-typedef struct asked {
-    size_t who, len, allowance, credit, spent;
+typedef struct tracked_request {
+    size_t peer, len, allowance, credit, spent;
     uint16_t mid;
     bool observes;
     uint8_t token[MOST_TOKEN];
@@ -32,18 +32,18 @@ typedef struct asked {
     note notes[MOST_NOTES];
     size_t num_notes;
     datagram sent;
-} asked;
+} tracked_request;
 
 static struct {
     pair pair;
     party *server;
     nacre_context *ours[CONTEXTS];
     nacre_address peers[PEERS];
-    asked asked[MOST_ASKED];
-    size_t num_asked;
+    tracked_request requests[MAX_REQUESTS];
+    size_t num_requests;
     struct {
         nacre_exchange exchange;
-        bool is_later;
+        bool is_deferred;
     } open[OPEN];
     size_t num_open;
     nacre_observer observers[OPEN];
@@ -77,12 +77,12 @@ static size_t allowance_of(size_t len)
 }
 
 /* The request with that token and message ID, or else the last with that token. */
-static asked *find(size_t who, const nacre_message *m)
+static tracked_request *find(size_t peer, const nacre_message *m)
 {
-    asked *last = NULL;
-    for (size_t i = w.num_asked; i-- > 0;) {
-        asked *a = &w.asked[i];
-        if (a->who != who) continue;
+    tracked_request *last = NULL;
+    for (size_t i = w.num_requests; i-- > 0;) {
+        tracked_request *a = &w.requests[i];
+        if (a->peer != peer) continue;
         const bool has_token = nacre_bytes_equal(m->token, nacre_bytes_of(a->token, a->token_len));
         if (a->mid == m->mid && (has_token || m->code == NACRE_EMPTY)) return a;
         if (last == NULL && has_token && m->code != NACRE_EMPTY) last = a;
@@ -90,13 +90,13 @@ static asked *find(size_t who, const nacre_message *m)
     return last;
 }
 
-static const asked *last_of(const asked *any)
+static const tracked_request *last_of(const tracked_request *any)
 {
     const nacre_message m = { .code = NACRE_GET, .token = { any->token, any->token_len } };
-    return find(any->who, &m);
+    return find(any->peer, &m);
 }
 
-static size_t *account_of(asked *a, const nacre_message *m, size_t *limit)
+static size_t *account_of(tracked_request *a, const nacre_message *m, size_t *limit)
 {
     *limit = a->credit;
     if (!a->observes || m->mid == a->mid) return &a->spent;
@@ -110,16 +110,16 @@ static size_t *account_of(asked *a, const nacre_message *m, size_t *limit)
     return &n->spent;
 }
 
-static void check(size_t who, const datagram *d)
+static void check(size_t peer, const datagram *d)
 {
     size_t limit;
     const nacre_message m = datagram_message(d);
-    w.heard[who][pick(OPEN)] = m.mid;
-    if (who == HONEST) {
-        if (d->len > 3 * sizeof w.asked[0].sent.bytes / 4) w.validated++;
+    w.heard[peer][pick(OPEN)] = m.mid;
+    if (peer == HONEST) {
+        if (d->len > 3 * sizeof w.requests[0].sent.bytes / 4) w.validated++;
         return;
     }
-    asked *a = find(who, &m);
+    tracked_request *a = find(peer, &m);
     if (a == NULL) fail_msg("nothing asked for %u.%02u", m.code >> 5, m.code & 31u);
     size_t *spent = account_of(a, &m, &limit);
     if (*spent > 0) w.again++;
@@ -143,16 +143,16 @@ static void keep_echo(const datagram *d)
 static void drain(void)
 {
     for (datagram d; party_take(w.server, &d, w.now);) {
-        size_t who = 0;
-        while (!nacre_address_equal(&w.peers[who], &d.peer)) assert_true(++who < PEERS);
-        check(who, &d);
-        if (who == HONEST) keep_echo(&d);
+        size_t peer = 0;
+        while (!nacre_address_equal(&w.peers[peer], &d.peer)) assert_true(++peer < PEERS);
+        check(peer, &d);
+        if (peer == HONEST) keep_echo(&d);
     }
 }
 
 /* ---- The application ----------------------------------------------------------------------------------------------- */
 
-static nacre_message any_answer(void)
+static nacre_message any_response(void)
 {
     static const uint8_t codes[] = { NACRE_CONTENT,   NACRE_CONTENT, NACRE_CONTENT,     NACRE_CHANGED,
                                      NACRE_NOT_FOUND, NACRE_VALID,   NACRE_UNAVAILABLE, NACRE_TOO_LARGE };
@@ -177,14 +177,14 @@ static nacre_err say(nacre_exchange exchange, const nacre_message *m)
 
 static void respond(nacre_exchange exchange)
 {
-    const nacre_message m = any_answer();
+    const nacre_message m = any_response();
     const nacre_err err = say(exchange, &m);
     if (err == NACRE_OK || err == NACRE_ERR_STALE) return;
     const nacre_message sorry = { .code = NACRE_SERVER_ERROR };
     (void)say(exchange, &sorry);
 }
 
-static nacre_err later(nacre_exchange exchange)
+static nacre_err defer(nacre_exchange exchange)
 {
     return w.with_transfer ? nacre_transfer_defer_response(w.server->transfer, exchange)
                            : nacre_endpoint_defer_response(w.server->ep, exchange);
@@ -192,7 +192,7 @@ static nacre_err later(nacre_exchange exchange)
 
 static void decide(nacre_exchange exchange)
 {
-    if (may(30) && w.num_open < OPEN && later(exchange) == NACRE_OK) {
+    if (may(30) && w.num_open < OPEN && defer(exchange) == NACRE_OK) {
         w.open[w.num_open++].exchange = exchange;
         return;
     }
@@ -216,7 +216,7 @@ static void events(void)
             decide(event.exchange);
             break;
         case NACRE_EVENT_NOTIFY: decide(event.exchange); break;
-        case NACRE_EVENT_OBSERVER_GONE:
+        case NACRE_EVENT_OBSERVER_REMOVED:
             for (size_t i = 0; i < w.num_observers; i++)
                 if (nacre_observer_equal(w.observers[i], event.observer))
                     w.observers[i] = w.observers[--w.num_observers];
@@ -229,29 +229,30 @@ static void events(void)
 
 /* ---- The network --------------------------------------------------------------------------------------------------- */
 
-static void give(size_t who, const datagram *d)
+static void give(size_t peer, const datagram *d)
 {
     party_take_back(w.server);
-    const nacre_datagram in = { .peer = w.peers[who], .bytes = party_lend(w.server, nacre_bytes_of(d->bytes, d->len)) };
+    const nacre_datagram in = { .peer = w.peers[peer],
+                                .bytes = party_lend(w.server, nacre_bytes_of(d->bytes, d->len)) };
     while (party_receive(w.server, &in, 1, w.now) == 0) events();
     drain();
     events();
     drain();
 }
 
-static asked *new_asked(size_t who, uint16_t mid)
+static tracked_request *new_request(size_t peer, uint16_t mid)
 {
-    if (w.num_asked == MOST_ASKED) return NULL;
-    asked *a = &w.asked[w.num_asked++];
+    if (w.num_requests == MAX_REQUESTS) return NULL;
+    tracked_request *a = &w.requests[w.num_requests++];
     memset(a, 0, sizeof *a);
-    a->who = who;
+    a->peer = peer;
     a->mid = mid;
     a->token_len = may(90) ? 4 + pick(5) : 4 + pick(MOST_TOKEN - 3);
     chance_fill(&w.chance, a->token, a->token_len);
     return a;
 }
 
-static void pay(asked *a, size_t len)
+static void pay(tracked_request *a, size_t len)
 {
     a->len = len;
     a->credit += allowance_of(len);
@@ -263,7 +264,7 @@ static uint32_t any_block(bool is_first)
     return (uint32_t)((is_first ? 0 : pick(6)) << 4 | pick(7));
 }
 
-static nacre_bytes any_options(asked *a, uint8_t code)
+static nacre_bytes any_options(tracked_request *a, uint8_t code)
 {
     static uint8_t memory[400], path[200];
     nacre_options o;
@@ -278,7 +279,7 @@ static nacre_bytes any_options(asked *a, uint8_t code)
     if (may(20)) nacre_options_add_uint(&o, NACRE_OPT_BLOCK2, any_block(may(50)));
     if (code == NACRE_PUT && may(30))
         nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, any_block(may(60)) | (may(60) ? 8 : 0));
-    if (a->who == HONEST && w.echo_len > 0 && may(70)) {
+    if (a->peer == HONEST && w.echo_len > 0 && may(70)) {
         nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(w.echo, w.echo_len));
     } else if (may(10)) nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(path, 8));
     if (may(5)) nacre_options_add_uint(&o, NACRE_OPT_NO_RESPONSE, 2);
@@ -301,7 +302,7 @@ static void add_outer(nacre_message *m, nacre_options *o)
     w.outer++;
 }
 
-static void write_request(asked *a, uint8_t type, uint8_t code)
+static void write_request(tracked_request *a, uint8_t type, uint8_t code)
 {
     static uint8_t body[400], memory[500];
     nacre_bytes out = NACRE_ABSENT;
@@ -326,17 +327,17 @@ static void write_request(asked *a, uint8_t type, uint8_t code)
     datagram_write(&a->sent, &m);
 }
 
-static void ask(void)
+static void send_new_request(void)
 {
     static const uint8_t codes[] = { NACRE_GET, NACRE_GET, NACRE_FETCH, NACRE_PUT };
-    const size_t who = pick(PEERS);
-    asked *a = NULL;
-    for (size_t i = 0; i < w.num_asked && may(30); i++) { /* one that observes, under its token */
-        asked *other = &w.asked[pick(w.num_asked)];
-        if (other->observes && other->who == who) a = other;
+    const size_t peer = pick(PEERS);
+    tracked_request *a = NULL;
+    for (size_t i = 0; i < w.num_requests && may(30); i++) { /* one that observes, under its token */
+        tracked_request *other = &w.requests[pick(w.num_requests)];
+        if (other->observes && other->peer == peer) a = other;
     }
-    const asked *before = a == NULL ? NULL : last_of(a);
-    a = new_asked(who, ++w.mid);
+    const tracked_request *before = a == NULL ? NULL : last_of(a);
+    a = new_request(peer, ++w.mid);
     if (a == NULL) return;
     if (before != NULL) { /* with the account of what is still to come */
         *a = *before;
@@ -355,70 +356,70 @@ static void ask(void)
         memcpy(a->token, m.token.ptr, a->token_len);
     } else if (a->sent.len >= 4) a->mid = (uint16_t)(a->sent.bytes[2] << 8 | a->sent.bytes[3]);
     pay(a, a->sent.len);
-    give(who, &a->sent);
+    give(peer, &a->sent);
 }
 
-static void ask_again(void)
+static void repeat_request(void)
 {
-    if (w.num_asked == 0) return;
-    const size_t from = w.num_asked > 20 && may(80) ? w.num_asked - 20 : 0;
-    asked *a = &w.asked[from + pick(w.num_asked - from)];
+    if (w.num_requests == 0) return;
+    const size_t from = w.num_requests > 20 && may(80) ? w.num_requests - 20 : 0;
+    tracked_request *a = &w.requests[from + pick(w.num_requests - from)];
     if (a->sent.len == 0) return;
     pay(a, a->sent.len);
-    give(a->who, &a->sent);
+    give(a->peer, &a->sent);
 }
 
 /* A protected request of another comes from here. */
 static void capture(void)
 {
-    if (w.num_asked == 0) return;
-    const asked *old = &w.asked[pick(w.num_asked)];
-    const size_t who = pick(PEERS);
-    if (old->who == who || old->sent.len == 0 || w.num_asked == MOST_ASKED) return;
+    if (w.num_requests == 0) return;
+    const tracked_request *old = &w.requests[pick(w.num_requests)];
+    const size_t peer = pick(PEERS);
+    if (old->peer == peer || old->sent.len == 0 || w.num_requests == MAX_REQUESTS) return;
     const nacre_message m = { .code = NACRE_GET, .mid = old->mid, .token = { old->token, old->token_len } };
-    asked *a = find(who, &m);
+    tracked_request *a = find(peer, &m);
     if (a == NULL || a->mid != old->mid) {
-        const asked *before = a;
-        a = &w.asked[w.num_asked++];
+        const tracked_request *before = a;
+        a = &w.requests[w.num_requests++];
         *a = before != NULL ? *before : *old;
         a->sent = old->sent;
         a->mid = old->mid;
         a->observes = old->observes || before != NULL;
-        a->who = who;
+        a->peer = peer;
         a->spent = a->credit = 0;
         if (before == NULL) a->num_notes = 0;
     }
     pay(a, a->sent.len);
-    give(who, &a->sent);
+    give(peer, &a->sent);
 }
 
 static void send_empty(void)
 {
-    const size_t who = pick(PEERS);
+    const size_t peer = pick(PEERS);
     const uint8_t type = (uint8_t)pick(4);
-    const uint16_t mid = may(80) ? w.heard[who][pick(OPEN)] : (uint16_t)draw(&w.chance);
+    const uint16_t mid = may(80) ? w.heard[peer][pick(OPEN)] : (uint16_t)draw(&w.chance);
     if (type > NACRE_NON) {
         const datagram d = empty_message(type, mid);
-        give(who, &d);
+        give(peer, &d);
         return;
     }
-    asked *a = new_asked(who, ++w.mid);
+    tracked_request *a = new_request(peer, ++w.mid);
     if (a == NULL) return;
     a->sent = empty_message(type, a->mid);
     pay(a, a->sent.len);
-    give(who, &a->sent);
+    give(peer, &a->sent);
 }
 
-static void stray_answer(void)
+static void stray_response(void)
 {
-    asked *a = new_asked(pick(PEERS), ++w.mid);
+    tracked_request *a = new_request(pick(PEERS), ++w.mid);
     if (a == NULL) return;
     datagram_write(&a->sent, &(nacre_message){ .type = (uint8_t)pick(2),
                                                .code = NACRE_CONTENT,
                                                .mid = a->mid,
                                                .token = { a->token, a->token_len } });
     pay(a, a->sent.len);
-    give(a->who, &a->sent);
+    give(a->peer, &a->sent);
 }
 
 static void let_time_pass(void)
@@ -432,7 +433,7 @@ static void let_time_pass(void)
     drain();
 }
 
-static void answer_later(void)
+static void respond_separately(void)
 {
     if (w.num_open == 0) return;
     const size_t at = pick(w.num_open);
@@ -482,13 +483,13 @@ static void open_world(uint64_t seed)
 static void step(void)
 {
     const size_t what = pick(100);
-    if (what < 40) ask();
-    else if (what < 50) ask_again();
+    if (what < 40) send_new_request();
+    else if (what < 50) repeat_request();
     else if (what < 54) capture();
     else if (what < 66) send_empty();
-    else if (what < 68) stray_answer();
+    else if (what < 68) stray_response();
     else if (what < 80) let_time_pass();
-    else if (what < 90) answer_later();
+    else if (what < 90) respond_separately();
     else change();
 }
 

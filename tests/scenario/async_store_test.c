@@ -25,7 +25,7 @@ typedef struct job {
 
 typedef struct slow_store {
     nacre__dirfd dirfd;
-    nacre__sequence asked; /* what the jobs so far come to; of the loop's thread */
+    nacre__sequence requested; /* what the jobs so far come to; of the loop's thread */
     pthread_t thread;
     pthread_mutex_t lock; /* for all below */
     pthread_cond_t changed;
@@ -71,7 +71,7 @@ static nacre_err put_job(slow_store *s, job_kind kind)
 {
     pthread_mutex_lock(&s->lock);
     bool fits = s->num_jobs + s->num_done + 1 < MAX_JOBS;
-    if (fits) s->jobs[s->num_jobs++] = (job){ kind, s->asked, NACRE_OK };
+    if (fits) s->jobs[s->num_jobs++] = (job){ kind, s->requested, NACRE_OK };
     pthread_cond_signal(&s->changed);
     pthread_mutex_unlock(&s->lock);
     return fits ? NACRE_ERR_NOT_YET : NACRE_ERR_BUSY;
@@ -81,7 +81,7 @@ static nacre_err slow_reserve(void *self, uint64_t ceiling, nacre_detail *why)
 {
     slow_store *s = self;
     (void)why;
-    s->asked.next_to_send = ceiling;
+    s->requested.next_to_send = ceiling;
     return put_job(s, RESERVE);
 }
 
@@ -89,7 +89,7 @@ static nacre_err slow_window_lost(void *self, nacre_detail *why)
 {
     slow_store *s = self;
     (void)why;
-    s->asked.window_known = false;
+    s->requested.window_known = false;
     return put_job(s, WINDOW_LOST);
 }
 
@@ -97,9 +97,9 @@ static nacre_err slow_save(void *self, const nacre_context *ctx, nacre_detail *w
 {
     slow_store *s = self;
     (void)why;
-    s->asked = (nacre__sequence){ .next_to_send = nacre_context_next_seq(ctx) };
-    s->asked.window_known =
-        nacre_replay_export(nacre_context_replay(ctx), &s->asked.window_index, s->asked.window_bits);
+    s->requested = (nacre__sequence){ .next_to_send = nacre_context_next_seq(ctx) };
+    s->requested.window_known =
+        nacre_replay_export(nacre_context_replay(ctx), &s->requested.window_index, s->requested.window_bits);
     return put_job(s, SAVE);
 }
 
@@ -115,9 +115,9 @@ static slow_store *start_store(const char *path)
     bool found;
     *s = (slow_store){ .num_jobs = 0 };
     assert_ok(nacre__dirfd_open(&s->dirfd, path, NULL));
-    assert_ok(nacre__sequence_read(&s->asked, &found, &s->dirfd, NACRE_REPLAY_DEFAULT, NULL));
-    s->durable = s->asked.next_to_send;
-    s->window_given_up = !s->asked.window_known;
+    assert_ok(nacre__sequence_read(&s->requested, &found, &s->dirfd, NACRE_REPLAY_DEFAULT, NULL));
+    s->durable = s->requested.next_to_send;
+    s->window_given_up = !s->requested.window_known;
     assert_int_equal(pthread_mutex_init(&s->lock, NULL), 0);
     assert_int_equal(pthread_cond_init(&s->changed, NULL), 0);
     assert_int_equal(pthread_create(&s->thread, NULL, work, s), 0);
@@ -206,11 +206,11 @@ static side *open_side(const char *path, test_end end)
     params.persistent = true;
     params.first_chunk = 2;
     params.max_chunk = 7;
-    params.next_seq = s->store->asked.next_to_send;
+    params.next_seq = s->store->requested.next_to_send;
     params.echo = NACRE_STR("8 bytes.");
     s->context = test_context(&params);
-    assert_ok(nacre_context_set_replay(s->context, s->store->asked.window_known, s->store->asked.window_index,
-                                       s->store->asked.window_bits, NACRE_REPLAY_DEFAULT / 8));
+    assert_ok(nacre_context_set_replay(s->context, s->store->requested.window_known, s->store->requested.window_index,
+                                       s->store->requested.window_bits, NACRE_REPLAY_DEFAULT / 8));
     assert_ok(nacre_address_resolve(&local, "[::1]:0", 0, NULL));
     assert_ok(nacre_udp_open(&s->udp, &local, NULL));
     assert_ok(nacre_table_init(&s->table, s->slots, 4));
@@ -256,7 +256,7 @@ static void step(side *s)
     take_results(s);
 }
 
-static void ask(side *client, side *server)
+static void send_request(side *client, side *server)
 {
     nacre_message plain = { .type = NACRE_CON, .code = NACRE_GET };
     nacre_address peer = nacre_udp_local(server->udp);
@@ -272,20 +272,20 @@ static void ask(side *client, side *server)
     assert_int_equal(client->events, 1);
 }
 
-static void ask_ok(side *client, side *server)
+static void request_ok(side *client, side *server)
 {
-    ask(client, server);
+    send_request(client, server);
     if (client->kind != NACRE_EVENT_RESPONSE || client->code != NACRE_CONTENT)
         fail_msg("kind %d, %s", (int)client->kind, nacre_err_name(client->err));
 }
 
-struct places {
+struct directories {
     char *root, *client, *server;
 };
 
-static struct places make_places(void)
+static struct directories make_directories(void)
 {
-    struct places p = { .root = scratch_make() };
+    struct directories p = { .root = scratch_make() };
     scratch_mkdir(p.root, "client");
     scratch_mkdir(p.root, "server");
     p.client = strdup(scratch_path(p.root, "client"));
@@ -293,7 +293,7 @@ static struct places make_places(void)
     return p;
 }
 
-static void remove_places(struct places *p)
+static void remove_directories(struct directories *p)
 {
     scratch_remove(p->root);
     free(p->client);
@@ -301,16 +301,16 @@ static void remove_places(struct places *p)
 }
 
 /* Many chunks, over three lives: the first is cut off as by a crash, the second ends with a save. */
-static void test_what_is_durable_later_is_used_later(void **state)
+static void test_numbers_are_used_once_they_are_durable(void **state)
 {
     (void)state;
-    struct places p = make_places();
+    struct directories p = make_directories();
     uint64_t highest = 0;
     for (int life = 0; life < 3; life++) {
         side *client = open_side(p.client, TEST_CLIENT), *server = open_side(p.server, TEST_SERVER);
         assert_true(nacre_context_next_seq(client->context) >= highest);
         assert_int_equal(nacre_context_replay(server->context)->known, life != 1); /* after the crash it is not */
-        for (int i = 0; i < 40; i++) ask_ok(client, server);
+        for (int i = 0; i < 40; i++) request_ok(client, server);
         assert_int_equal(server->requests, 40);
         highest = client->highest;
         if (life > 0) {
@@ -324,47 +324,47 @@ static void test_what_is_durable_later_is_used_later(void **state)
     char *text = scratch_state(p.client);
     assert_non_null(strstr(text, "\"bitfield\""));
     free(text);
-    remove_places(&p);
+    remove_directories(&p);
 }
 
 /* The store has said "not yet", and says later that it could not: what waited ends with that, nothing is sent, and when the
  * store can write again, all goes on. */
-static void test_a_failure_may_come_later(void **state)
+static void test_a_failure_may_be_reported_afterwards(void **state)
 {
     (void)state;
-    struct places p = make_places();
+    struct directories p = make_directories();
     side *client = open_side(p.client, TEST_CLIENT), *server = open_side(p.server, TEST_SERVER);
     set_failing(client->store, true);
-    ask(client, server);
+    send_request(client, server);
     assert_int_equal(client->kind, NACRE_EVENT_FAILED);
     assert_err(client->err, NACRE_ERR_FILE);
     assert_int_equal(client->highest, 0);
     assert_int_equal(server->requests, 0);
     set_failing(client->store, false);
-    for (int i = 0; i < 20; i++) ask_ok(client, server);
+    for (int i = 0; i < 20; i++) request_ok(client, server);
 
     set_failing(server->store, true);
-    for (int i = 0; i < 20; i++) ask_ok(client, server); /* answers with the requests' own nonces need no store */
+    for (int i = 0; i < 20; i++) request_ok(client, server); /* answers with the requests' own nonces need no store */
     close_side(server);
     server = open_side(p.server, TEST_SERVER); /* as after a crash: it must challenge, with a number of its own */
     set_failing(server->store, true);
-    ask(client, server);
+    send_request(client, server);
     assert_int_equal(server->requests, 0);
     assert_int_equal(server->highest, 0);
     assert_true(client->kind == NACRE_EVENT_FAILED);
     assert_err(client->err, NACRE_ERR_UNAUTHENTICATED); /* 5.03 in clear: nothing could be protected */
     set_failing(server->store, false);
-    for (int i = 0; i < 20; i++) ask_ok(client, server);
+    for (int i = 0; i < 20; i++) request_ok(client, server);
     close_side(client);
     close_side(server);
-    remove_places(&p);
+    remove_directories(&p);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_what_is_durable_later_is_used_later),
-        TEST(test_a_failure_may_come_later),
+        TEST(test_numbers_are_used_once_they_are_durable),
+        TEST(test_a_failure_may_be_reported_afterwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,10 +28,10 @@ static inline nacre_bytes text_bytes(const char *text)
 
 static inline nacre_message said_message(const said *s)
 {
-    static uint8_t room[256];
+    static uint8_t buf[256];
     nacre_options o;
     nacre_message m = { .type = NACRE_CON, .code = s->code, .payload = s->payload };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     if (s->etag != NULL) nacre_options_add(&o, NACRE_OPT_ETAG, text_bytes(s->etag));
     if (s->observe) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     if (s->path != NULL) nacre_options_add(&o, NACRE_OPT_URI_PATH, text_bytes(s->path));

@@ -42,9 +42,9 @@ enum { CALL_FTRUNCATE = SYS_ftruncate };
 
 /* A place in a file: two arguments there. */
 #if LONG_MAX > INT32_MAX
-#define CALL_PLACE(at) (at)
+#define CALL_OFFSET(at) (at)
 #else
-#define CALL_PLACE(at) (uint32_t)(at), (uint32_t)((uint64_t)(at) >> 32)
+#define CALL_OFFSET(at) (uint32_t)(at), (uint32_t)((uint64_t)(at) >> 32)
 _Static_assert(sizeof(off_t) == 8, "build with _FILE_OFFSET_BITS=64");
 #endif
 

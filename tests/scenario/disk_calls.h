@@ -273,13 +273,13 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     bool fails;
     disk_op op = { .kind = DISK_WRITE, .node = node_of(fd), .at = (size_t)at };
-    if (op.node == NOT_OURS) return syscall(SYS_pwrite64, fd, bytes, len, CALL_PLACE(at));
+    if (op.node == NOT_OURS) return syscall(SYS_pwrite64, fd, bytes, len, CALL_OFFSET(at));
     if (!enter(&fails)) return -1;
     if (calls.fault.kind == FAULT_SHORT && calls.calls == calls.fault.at) {
         calls.fault.hit = true;
         len = (len + 1) / 2;
     }
-    long put = syscall(SYS_pwrite64, fd, bytes, len, CALL_PLACE(at));
+    long put = syscall(SYS_pwrite64, fd, bytes, len, CALL_OFFSET(at));
     calls_require(put >= 0 && put + at <= DISK_MAX_FILE, "calls: pwrite");
     op.len = (size_t)put;
     memcpy(op.bytes, bytes, op.len);
@@ -291,9 +291,9 @@ int ftruncate(int fd, off_t len)
 {
     bool fails;
     disk_op op = { .kind = DISK_TRUNCATE, .node = node_of(fd), .len = (size_t)len };
-    if (op.node == NOT_OURS) return (int)syscall(CALL_FTRUNCATE, fd, CALL_PLACE(len));
+    if (op.node == NOT_OURS) return (int)syscall(CALL_FTRUNCATE, fd, CALL_OFFSET(len));
     if (!enter(&fails)) return -1;
-    long result = syscall(CALL_FTRUNCATE, fd, CALL_PLACE(len));
+    long result = syscall(CALL_FTRUNCATE, fd, CALL_OFFSET(len));
     if (result == 0) write_down(&op);
     return (int)leave(result, fails);
 }
@@ -313,9 +313,9 @@ int close(int fd)
 ssize_t pread(int fd, void *buffer, size_t len, off_t at)
 {
     bool fails;
-    if (node_of(fd) == NOT_OURS) return syscall(SYS_pread64, fd, buffer, len, CALL_PLACE(at));
+    if (node_of(fd) == NOT_OURS) return syscall(SYS_pread64, fd, buffer, len, CALL_OFFSET(at));
     if (!enter(&fails)) return -1;
-    return leave(syscall(SYS_pread64, fd, buffer, len, CALL_PLACE(at)), fails);
+    return leave(syscall(SYS_pread64, fd, buffer, len, CALL_OFFSET(at)), fails);
 }
 
 int fstat(int fd, struct stat *st)

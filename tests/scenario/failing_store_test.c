@@ -70,7 +70,7 @@ static void a_request_that_was_not_accepted_is_refused_in_clear_and_its_nonce_is
             fails();
             expect_clear_unavailable(&r);
             expect_quiet(&world.server, 0);
-            assert_int_equal(seals.num, 1); /* the request itself */
+            assert_int_equal(encryptions.num, 1); /* the request itself */
             give_again(&r, &request, (uint16_t)(0x2000 + i));
         }
         (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
@@ -112,7 +112,7 @@ static void a_request_whose_window_is_durably_given_up_is_served(void **state)
 }
 
 /* A window given up before, and a store that fails since: each new request is accepted, executed once, and answered. */
-static void requests_are_served_with_their_own_nonces_while_the_store_fails(void **state)
+static void requests_are_served_with_request_nonces_while_the_store_fails(void **state)
 {
     (void)state;
     open_world(&(pairing){ .server_persistent = true });
@@ -139,7 +139,7 @@ static void requests_are_served_with_their_own_nonces_while_the_store_fails(void
 static nacre_event recovered_request(raw *r)
 {
     datagram d;
-    uint8_t room[16];
+    uint8_t buf[16];
     nacre_options options;
     nacre_bytes with_echo;
     open_world(&(pairing){ .server_lost = true, .server_persistent = true, .first_chunk = 1 });
@@ -149,14 +149,14 @@ static nacre_event recovered_request(raw *r)
     (void)raw_take(r, &d, 0);
     const nacre_message challenge = raw_read(r, &d);
     assert_int_equal(challenge.code, NACRE_UNAUTHORIZED);
-    nacre_options_init(&options, NACRE_BUF(room));
+    nacre_options_init(&options, NACRE_BUF(buf));
     nacre_options_add(&options, NACRE_OPT_ECHO, nacre_option_find(challenge.options, NACRE_OPT_ECHO));
     assert_int_equal(nacre_options_finish(&options, &with_echo), NACRE_OK);
     (void)expect_event(&world.server, NACRE_EVENT_PERSIST);
     return raw_requested(r, NACRE_CON, NACRE_GET, with_echo, 0);
 }
 
-static void a_recovered_request_is_answered_with_a_number_in_hand_or_in_clear(void **state)
+static void a_recovered_request_gets_a_response_with_a_reserved_number_or_in_clear(void **state)
 {
     (void)state;
     for (int in_hand = 0; in_hand < 2; in_hand++) {
@@ -179,7 +179,7 @@ static void a_recovered_request_is_answered_with_a_number_in_hand_or_in_clear(vo
 }
 
 /* Two answers and one number: the second is refused, not sent with the same one. */
-static void one_number_answers_one_request(void **state)
+static void one_number_serves_one_response(void **state)
 {
     (void)state;
     raw r;
@@ -269,7 +269,7 @@ static void a_store_that_flaps_costs_no_numbers(void **state)
         sent = (unsigned)nacre_context_next_seq(world.ours);
         nacre_endpoint_cancel(world.client.ep, exchange);
     }
-    assert_int_equal(sent, seals.num);
+    assert_int_equal(sent, encryptions.num);
     assert_true(sent >= 30 && failed >= 1 && sent + failed == 60);
     pair_close(&world);
 }
@@ -279,9 +279,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_that_was_not_accepted_is_refused_in_clear_and_its_nonce_is_kept),
         cmocka_unit_test(a_request_whose_window_is_durably_given_up_is_served),
-        cmocka_unit_test(requests_are_served_with_their_own_nonces_while_the_store_fails),
-        cmocka_unit_test(a_recovered_request_is_answered_with_a_number_in_hand_or_in_clear),
-        cmocka_unit_test(one_number_answers_one_request),
+        cmocka_unit_test(requests_are_served_with_request_nonces_while_the_store_fails),
+        cmocka_unit_test(a_recovered_request_gets_a_response_with_a_reserved_number_or_in_clear),
+        cmocka_unit_test(one_number_serves_one_response),
         cmocka_unit_test(a_separate_response_is_protected_or_not_sent),
         cmocka_unit_test(a_client_uses_the_numbers_in_hand),
         cmocka_unit_test(a_store_that_flaps_costs_no_numbers),

@@ -13,11 +13,11 @@ enum what { SEAL, OPEN, STORE, KINDS };
 static struct {
     pair pair;
     uint64_t now;
-    nacre_transfer_exchange asked[EXCHANGES + 1];
-    nacre_exchange later;
+    nacre_transfer_exchange exchanges[EXCHANGES + 1];
+    nacre_exchange deferred;
     nacre_observer observer;
     unsigned ends[EXCHANGES + 1];
-    bool answered_last;
+    bool last_completed;
     enum what what;
     unsigned long countdown; /* that operation fails; 0: none */
     bool failed;
@@ -42,7 +42,7 @@ static void seal_or_fail(const nacre_crypto *crypto, nacre_aead_job *const *jobs
 
 static void open_or_fail(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs)
 {
-    seals.at->open_many(crypto, jobs, num_jobs);
+    encryptions.at->open_many(crypto, jobs, num_jobs);
     for (size_t i = 0; i < num_jobs; i++)
         if (fails_now(OPEN)) jobs[i]->ok = false;
 }
@@ -56,23 +56,23 @@ static void store(party *p, nacre_context *ctx)
 
 /* ---- The story -------------------------------------------------------------------------------------------------------- */
 
-static nacre_err read_big(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_big(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     (void)user;
-    *len = BIG - offset < room.cap ? (size_t)(BIG - offset) : room.cap;
-    memcpy(room.ptr, big + offset, *len);
+    *len = BIG - offset < buf.cap ? (size_t)(BIG - offset) : buf.cap;
+    memcpy(buf.ptr, big + offset, *len);
     return NACRE_OK;
 }
 
-static void answer(const nacre_event *event)
+static void respond(const nacre_event *event)
 {
-    uint8_t room[8];
+    uint8_t buf[8];
     nacre_options o;
     nacre_message m = { .code = NACRE_CONTENT };
     const nacre_bytes path = nacre_option_find(event->message.options, NACRE_OPT_URI_PATH);
     const bool from_source = nacre_bytes_equal(path, NACRE_STR("s"));
     nacre_response_options how = { 0 };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     if (from_source) nacre_options_add(&o, NACRE_OPT_ETAG, NACRE_STR("e"));
     if (from_source) how.source = (nacre_source){ read_big, NULL, BIG };
     if (nacre_bytes_equal(path, NACRE_STR("b"))) m.payload = NACRE_ARRAY(big);
@@ -84,19 +84,19 @@ static void answer(const nacre_event *event)
 static void on_server(const nacre_event *event)
 {
     const nacre_bytes path = nacre_option_find(event->message.options, NACRE_OPT_URI_PATH);
-    if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
+    if (event->kind == NACRE_EVENT_OBSERVER_REMOVED) {
         w.observer = NACRE_OBSERVER_NONE;
         return;
     }
     if (event->kind == NACRE_EVENT_REQUEST && nacre_bytes_equal(path, NACRE_STR("l"))) {
         assert_int_equal(nacre_transfer_defer_response(w.pair.server.transfer, event->exchange), NACRE_OK);
-        w.later = event->exchange;
+        w.deferred = event->exchange;
         return;
     }
     if (event->kind == NACRE_EVENT_REQUEST && nacre_bytes_equal(path, NACRE_STR("o")) &&
         nacre_observer_is_none(w.observer))
         (void)!nacre_endpoint_observe(w.pair.server.ep, &w.observer, event->exchange, NULL);
-    answer(event);
+    respond(event);
 }
 
 static bool pull(party *p)
@@ -110,7 +110,7 @@ static bool pull(party *p)
         } else if (event.kind != NACRE_EVENT_NOTIFICATION) {
             unsigned *ends = event.user;
             ++*ends;
-            w.answered_last = event.kind == NACRE_EVENT_RESPONSE && event.message.code == NACRE_CONTENT;
+            w.last_completed = event.kind == NACRE_EVENT_RESPONSE && event.message.code == NACRE_CONTENT;
         }
     }
     return any;
@@ -141,19 +141,19 @@ static void pass(uint64_t ms)
     carry_all();
 }
 
-static void ask(int which, uint8_t code, const char *path)
+static void send_request(int which, uint8_t code, const char *path)
 {
     static uint8_t back[BIG];
-    uint8_t room[16];
+    uint8_t buf[16];
     nacre_options o;
     nacre_message m = { .type = NACRE_CON, .code = code };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     if (path[0] == 'o') nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, 1));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     if (code == NACRE_PUT) m.payload = NACRE_ARRAY(big);
     const nacre_transfer_options how = { .buf = NACRE_BUF(back) };
-    assert_int_equal(nacre_transfer_request(w.pair.client.transfer, &w.asked[which], &w.pair.server.address,
+    assert_int_equal(nacre_transfer_request(w.pair.client.transfer, &w.exchanges[which], &w.pair.server.address,
                                             w.pair.ours, &m, &how, &w.ends[which]),
                      NACRE_OK);
     carry_all();
@@ -161,23 +161,23 @@ static void ask(int which, uint8_t code, const char *path)
 
 static void tell_the_story(void)
 {
-    ask(0, NACRE_GET, "b");
-    ask(1, NACRE_PUT, "p");
-    ask(2, NACRE_GET, "s");
-    ask(3, NACRE_GET, "l");
+    send_request(0, NACRE_GET, "b");
+    send_request(1, NACRE_PUT, "p");
+    send_request(2, NACRE_GET, "s");
+    send_request(3, NACRE_GET, "l");
     pass(500);
-    if (!nacre_exchange_is_none(w.later)) {
+    if (!nacre_exchange_is_none(w.deferred)) {
         const nacre_message late = { .code = NACRE_CONTENT, .payload = NACRE_STR("late") };
-        if (nacre_transfer_respond(w.pair.server.transfer, w.later, &late, NULL) != NACRE_OK)
-            nacre_transfer_ignore(w.pair.server.transfer, w.later);
+        if (nacre_transfer_respond(w.pair.server.transfer, w.deferred, &late, NULL) != NACRE_OK)
+            nacre_transfer_ignore(w.pair.server.transfer, w.deferred);
     }
     carry_all();
-    ask(4, NACRE_GET, "o");
+    send_request(4, NACRE_GET, "o");
     for (int i = 0; i < 3; i++) {
         if (!nacre_observer_is_none(w.observer)) nacre_endpoint_changed(w.pair.server.ep, w.observer);
         carry_all();
     }
-    const nacre_err err = nacre_transfer_unobserve(w.pair.client.transfer, w.asked[4]);
+    const nacre_err err = nacre_transfer_unobserve(w.pair.client.transfer, w.exchanges[4]);
     assert_true(err == NACRE_OK || (w.failed && err == NACRE_ERR_STALE));
     for (int i = 0; i < 60; i++) pass(20000);
 }
@@ -201,19 +201,19 @@ static bool one_telling(enum what what, unsigned long countdown)
         if (w.ends[i] != 1) fail_msg("kind %d, number %lu: exchange %d ended %u times", what, countdown, i, w.ends[i]);
     const bool failed = w.failed;
     w.countdown = 0;
-    ask(EXCHANGES, NACRE_GET, "b"); /* all is well again */
+    send_request(EXCHANGES, NACRE_GET, "b"); /* all is well again */
     pass(1000);
     assert_int_equal(w.ends[EXCHANGES], 1);
-    assert_true(w.answered_last);
+    assert_true(w.last_completed);
     if (!nacre_observer_is_none(w.observer)) nacre_endpoint_drop_observer(w.pair.server.ep, w.observer);
     for (int i = 0; i < 10; i++) pass(100000);
-    assert_places_are_back(&w.pair.client);
-    assert_places_are_back(&w.pair.server);
+    assert_all_entries_are_free(&w.pair.client);
+    assert_all_entries_are_free(&w.pair.server);
     pair_close(&w.pair);
     return failed;
 }
 
-static void each_fails_in_turn(void **state)
+static void each_fails_once(void **state)
 {
     (void)state;
     for (enum what what = SEAL; what < KINDS; what++) {
@@ -229,6 +229,6 @@ static void each_fails_in_turn(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(each_fails_in_turn) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(each_fails_once) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

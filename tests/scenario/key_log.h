@@ -13,7 +13,7 @@
 
 #include <nacre/crypto.h>
 
-enum { LOG_SLOTS = 1 << 20, MAX_KEYS = 20000, MAX_ROOMS = 64 };
+enum { LOG_SLOTS = 1 << 20, MAX_KEYS = 20000, MAX_BUFS = 64 };
 
 typedef struct seal_entry {
     uint32_t key; /* 1 + its place in `keys`; 0: free */
@@ -34,26 +34,26 @@ static struct key_log {
     struct {
         const void *buf;
         uint32_t key;
-    } rooms[MAX_ROOMS];
-    size_t num_rooms;
+    } bufs[MAX_BUFS];
+    size_t num_bufs;
     size_t sealed, repeated, repeated_with_another_content, unknown_keys;
-} seals;
+} encryptions;
 
 static const nacre_crypto_ops *real;
 
 static inline void key_log_free(void)
 {
-    free(seals.entries);
-    free(seals.keys);
-    memset(&seals, 0, sizeof seals);
+    free(encryptions.entries);
+    free(encryptions.keys);
+    memset(&encryptions, 0, sizeof encryptions);
 }
 
 static inline void key_log_clear(void)
 {
     key_log_free();
-    seals.entries = calloc(LOG_SLOTS, sizeof *seals.entries);
-    seals.keys = calloc(MAX_KEYS, sizeof *seals.keys);
-    assert_true(seals.entries != NULL && seals.keys != NULL);
+    encryptions.entries = calloc(LOG_SLOTS, sizeof *encryptions.entries);
+    encryptions.keys = calloc(MAX_KEYS, sizeof *encryptions.keys);
+    assert_true(encryptions.entries != NULL && encryptions.keys != NULL);
 }
 
 static inline uint64_t key_log_mix(uint64_t hash, const uint8_t *bytes, size_t len)
@@ -65,12 +65,14 @@ static inline uint64_t key_log_mix(uint64_t hash, const uint8_t *bytes, size_t l
 static inline uint32_t key_number(const uint8_t *bytes, uint8_t len)
 {
     uint32_t at = 0;
-    while (at < seals.num_keys && (seals.keys[at].len != len || memcmp(seals.keys[at].bytes, bytes, len) != 0)) at++;
-    if (at < seals.num_keys) return at + 1;
+    while (at < encryptions.num_keys &&
+           (encryptions.keys[at].len != len || memcmp(encryptions.keys[at].bytes, bytes, len) != 0))
+        at++;
+    if (at < encryptions.num_keys) return at + 1;
     assert_true(at < MAX_KEYS);
-    memcpy(seals.keys[at].bytes, bytes, len);
-    seals.keys[at].len = len;
-    return ++seals.num_keys;
+    memcpy(encryptions.keys[at].bytes, bytes, len);
+    encryptions.keys[at].len = len;
+    return ++encryptions.num_keys;
 }
 
 static inline nacre_err logged_key_init(const nacre_crypto *crypto, const nacre_aead *aead, nacre_direction direction,
@@ -78,38 +80,38 @@ static inline nacre_err logged_key_init(const nacre_crypto *crypto, const nacre_
 {
     nacre_err err = real->key_init(crypto, aead, direction, key, bytes);
     if (err != NACRE_OK || direction != NACRE_SEAL) return err;
-    assert_true(seals.num_rooms < MAX_ROOMS);
-    seals.rooms[seals.num_rooms].buf = key;
-    seals.rooms[seals.num_rooms++].key = key_number(bytes, aead->key_len);
+    assert_true(encryptions.num_bufs < MAX_BUFS);
+    encryptions.bufs[encryptions.num_bufs].buf = key;
+    encryptions.bufs[encryptions.num_bufs++].key = key_number(bytes, aead->key_len);
     return NACRE_OK;
 }
 
 static inline void logged_key_release(const nacre_aead *aead, void *key, size_t size)
 {
-    for (size_t i = 0; i < seals.num_rooms; i++)
-        if (seals.rooms[i].buf == key) seals.rooms[i--] = seals.rooms[--seals.num_rooms];
+    for (size_t i = 0; i < encryptions.num_bufs; i++)
+        if (encryptions.bufs[i].buf == key) encryptions.bufs[i--] = encryptions.bufs[--encryptions.num_bufs];
     real->key_release(aead, key, size);
 }
 
 static inline void log_seal(const nacre_aead_job *job)
 {
     seal_entry e = { 0 };
-    for (size_t i = 0; i < seals.num_rooms; i++)
-        if (seals.rooms[i].buf == job->key) e.key = seals.rooms[i].key;
-    if (e.key == 0) seals.unknown_keys++;
+    for (size_t i = 0; i < encryptions.num_bufs; i++)
+        if (encryptions.bufs[i].buf == job->key) e.key = encryptions.bufs[i].key;
+    if (e.key == 0) encryptions.unknown_keys++;
     memcpy(e.nonce, job->nonce, job->aead->nonce_len);
     e.content =
         key_log_mix(key_log_mix(UINT64_C(0xcbf29ce484222325), job->aad.ptr, job->aad.len), job->in, job->in_len);
     size_t at = (size_t)key_log_mix(e.key, e.nonce, sizeof e.nonce) % LOG_SLOTS;
-    assert_true(++seals.sealed < LOG_SLOTS / 4 * 3);
-    for (; seals.entries[at].key != 0; at = (at + 1) % LOG_SLOTS) {
-        const seal_entry *old = &seals.entries[at];
+    assert_true(++encryptions.sealed < LOG_SLOTS / 4 * 3);
+    for (; encryptions.entries[at].key != 0; at = (at + 1) % LOG_SLOTS) {
+        const seal_entry *old = &encryptions.entries[at];
         if (old->key != e.key || memcmp(old->nonce, e.nonce, sizeof e.nonce) != 0) continue;
-        seals.repeated++;
-        if (old->content != e.content) seals.repeated_with_another_content++;
+        encryptions.repeated++;
+        if (old->content != e.content) encryptions.repeated_with_another_content++;
         return;
     }
-    seals.entries[at] = e;
+    encryptions.entries[at] = e;
 }
 
 static inline void logged_seal_many(const nacre_crypto *crypto, nacre_aead_job *const *jobs, size_t num_jobs)

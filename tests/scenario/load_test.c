@@ -63,15 +63,15 @@ static void make_side(side *s, bool is_client)
         s->ids[i][1] = (uint8_t)(i >> 8);
         size_t size, align;
         assert_int_equal(nacre_context_key_layout(test_crypto(), 0, &size, &align), NACRE_OK);
-        const size_t room = (size + align - 1) / align * align;
-        uint8_t *keys = aligned_alloc(align, room); /* lives as long as the process */
+        const size_t buf = (size + align - 1) / align * align;
+        uint8_t *keys = aligned_alloc(align, buf); /* lives as long as the process */
         assert_non_null(keys);
         const nacre_context_params params = {
             .master_secret = { .bytes = NACRE_ARRAY(secret) },
             .sender_id = is_client ? NACRE_ARRAY(s->ids[i]) : NACRE_STR("s"),
             .recipient_id = is_client ? NACRE_STR("s") : NACRE_ARRAY(s->ids[i]),
         };
-        assert_int_equal(nacre_context_init(&s->contexts[i], test_crypto(), &params, (nacre_buf){ keys, room }),
+        assert_int_equal(nacre_context_init(&s->contexts[i], test_crypto(), &params, (nacre_buf){ keys, buf }),
                          NACRE_OK);
     }
 }
@@ -79,7 +79,7 @@ static void make_side(side *s, bool is_client)
 /* ---- The server ---- */
 
 /* The answer says which request it is for: the payload, turned round. */
-static void answer(void *user, nacre_endpoint *ep, const nacre_event *event)
+static void respond(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     (void)user;
     if (event->kind != NACRE_EVENT_REQUEST) return;
@@ -111,7 +111,7 @@ static void serve(int port_pipe)
                                            .num_server_exchanges = 65535,
                                            .max_message = MAX_DATAGRAM,
                                            .burst = 64 };
-    assert_int_equal(nacre_loop_open(&loop, udp, &config, answer, NULL, &why), NACRE_OK);
+    assert_int_equal(nacre_loop_open(&loop, udp, &config, respond, NULL, &why), NACRE_OK);
     struct sockaddr_in name;
     socklen_t len = sizeof name;
     assert_int_equal(getsockname(nacre_udp_fd(udp), (struct sockaddr *)&name, &len), 0);
@@ -134,7 +134,7 @@ typedef struct client {
     side side;
     int fd;
     request requests[OPEN];
-    uint32_t next, total, answered, resent, compared;
+    uint32_t next, total, completed, resent, compared;
 } client;
 
 static void send_it(client *c, request *r)
@@ -176,7 +176,7 @@ static request *find(client *c, nacre_bytes token)
 
 static void take(client *c, const uint8_t *bytes, size_t len)
 {
-    uint8_t room[MAX_DATAGRAM];
+    uint8_t buf[MAX_DATAGRAM];
     nacre_message outer, plain;
     assert_int_equal(nacre_message_parse(&outer, nacre_bytes_of(bytes, len)), NACRE_OK);
     request *r = find(c, outer.token);
@@ -192,14 +192,14 @@ static void take(client *c, const uint8_t *bytes, size_t len)
         return;
     }
     assert_int_equal(nacre_unprotect_response(&c->side.contexts[r->number % CONTEXTS], test_crypto(), &r->id, &plain,
-                                              NULL, NACRE_BUF(room), &outer),
+                                              NULL, NACRE_BUF(buf), &outer),
                      NACRE_OK);
     assert_int_equal(plain.code, NACRE_CHANGED);
     assert_int_equal(plain.payload.len, 16);
     for (int i = 0; i < 16; i++)
         assert_int_equal(plain.payload.ptr[15 - i], (uint8_t)((uint8_t)(r->number >> (8 * (i % 4))) + i));
     r->open = false;
-    c->answered++;
+    c->completed++;
 }
 
 static void send_due(client *c)
@@ -216,7 +216,7 @@ static void send_due(client *c)
     }
 }
 
-static void every_request_is_answered_once(void **unused)
+static void every_request_gets_one_response(void **unused)
 {
     static client c;
     int ends[2];
@@ -238,20 +238,20 @@ static void every_request_is_answered_once(void **unused)
     assert_int_equal(connect(c.fd, (const struct sockaddr *)&to, sizeof to), 0);
 
     uint64_t last_progress = clock_ms();
-    while (c.answered < c.total) {
+    while (c.completed < c.total) {
         uint8_t datagram[MAX_DATAGRAM];
         struct pollfd fd = { .fd = c.fd, .events = POLLIN };
-        const uint32_t before = c.answered;
+        const uint32_t before = c.completed;
         send_due(&c);
         (void)poll(&fd, 1, RETRY_MS);
         for (ssize_t len; (len = recv(c.fd, datagram, sizeof datagram, MSG_DONTWAIT)) > 0;)
             take(&c, datagram, (size_t)len);
-        if (c.answered != before) last_progress = clock_ms();
-        if (clock_ms() - last_progress > 20000) fail_msg("no answers any more after %u of %u", c.answered, c.total);
+        if (c.completed != before) last_progress = clock_ms();
+        if (clock_ms() - last_progress > 20000) fail_msg("no answers any more after %u of %u", c.completed, c.total);
     }
     (void)kill(server, SIGKILL);
     (void)waitpid(server, NULL, 0);
-    printf("%u requests answered, %u sent again, %u answers compared with the lost one\n", c.answered, c.resent,
+    printf("%u requests answered, %u sent again, %u answers compared with the lost one\n", c.completed, c.resent,
            c.compared);
     /* the loss took place: two in a hundred each way, and nearly all of the lost answers were compared */
     assert_true(c.resent > c.total / 50);
@@ -263,6 +263,6 @@ static void every_request_is_answered_once(void **unused)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_request_is_answered_once) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_request_gets_one_response) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,11 +17,11 @@ typedef struct record {
 
 typedef struct run {
     const char *name;
-    weather weather;
+    network network;
     nacre_endpoint_config config; /* of the server */
     unsigned exchanges;           /* of each client */
     unsigned plain, non;          /* percent */
-    unsigned least_answered;      /* percent: the run must not pass by answering nothing */
+    unsigned least_completed;     /* percent: the run must not pass by answering nothing */
     uint16_t window;              /* 0: 32 */
     uint16_t nstart;              /* of the clients; 0: no limit */
 } run;
@@ -31,7 +31,7 @@ typedef struct stage {
     party client[2], server;
     nacre_context *ctx[2];
     record records[MAX_RECORDS];
-    unsigned started, answered, failed, handled;
+    unsigned started, completed, failed, handled;
     bool spoils;
     nonce_log log;
 } stage;
@@ -47,7 +47,7 @@ static unsigned serial_of(nacre_bytes payload)
 static void on_request(stage *s, const nacre_event *event)
 {
     char text[32];
-    nacre_message answer = { .code = NACRE_CONTENT };
+    nacre_message response = { .code = NACRE_CONTENT };
     const unsigned serial = serial_of(event->message.payload);
     if (s->spoils && event->context == NULL) { /* a protected request that lost its option on the way */
         nacre_endpoint_ignore(s->server.ep, event->exchange);
@@ -60,8 +60,8 @@ static void on_request(stage *s, const nacre_event *event)
                  s->records[serial].handled);
     s->handled++;
     snprintf(text, sizeof text, "answer to %u", serial);
-    answer.payload = nacre_bytes_of((const uint8_t *)text, strlen(text));
-    assert_int_equal(nacre_endpoint_respond(s->server.ep, event->exchange, &answer), NACRE_OK);
+    response.payload = nacre_bytes_of((const uint8_t *)text, strlen(text));
+    assert_int_equal(nacre_endpoint_respond(s->server.ep, event->exchange, &response), NACRE_OK);
 }
 
 static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
@@ -86,7 +86,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     if (event->message.code == NACRE_CONTENT) {
         assert_int_equal(serial_of(event->message.payload), (unsigned)(r - s->records));
         assert_int_equal(r->handled, 1);
-        s->answered++;
+        s->completed++;
     }
 }
 
@@ -122,12 +122,12 @@ static void play(const run *r, uint64_t seed)
     }
     s->wire.parties[2] = &s->server;
     s->wire.num_parties = 3;
-    s->wire.weather = r->weather;
+    s->wire.network = r->network;
     s->wire.chance.state = seed;
     s->wire.on_event = on_event;
     s->wire.user = s;
-    s->wire.log = r->weather.spoiling == 0 ? &s->log : NULL;
-    s->spoils = r->weather.spoiling > 0;
+    s->wire.log = r->network.spoiling == 0 ? &s->log : NULL;
+    s->spoils = r->network.spoiling > 0;
     unsigned begun[2] = { 0, 0 };
     do {
         for (int i = 0; i < 2; i++)
@@ -137,9 +137,9 @@ static void play(const run *r, uint64_t seed)
     assert_int_equal(s->started, 2 * r->exchanges);
     for (unsigned i = 0; i < s->started; i++) assert_int_equal(s->records[i].events, 1);
     print_message("  %-28s seed %llu: %u answered, %u failed, %u handled, %u nonces, %llu s\n", r->name,
-                  (unsigned long long)seed, s->answered, s->failed, s->handled, (unsigned)s->log.num,
+                  (unsigned long long)seed, s->completed, s->failed, s->handled, (unsigned)s->log.num,
                   (unsigned long long)(s->wire.now / 1000));
-    assert_true(s->answered * 100 >= r->least_answered * s->started);
+    assert_true(s->completed * 100 >= r->least_completed * s->started);
     for (int i = 0; i < 2; i++) expect_quiet(&s->client[i], s->wire.now);
     expect_quiet(&s->server, s->wire.now);
     wire_close(&s->wire);
@@ -150,9 +150,9 @@ static void play(const run *r, uint64_t seed)
 }
 
 /* The memory for duplicates holds all of a run but where the name says so: then all requests are protected, for plain ones
- * have nothing else. `least_answered` leaves room for what the weather takes: a CON has five tries, a NON has one; and a retransmission
+ * have nothing else. `least_completed` leaves room for what the weather takes: a CON has five tries, a NON has one; and a retransmission
  * that comes when a window of 32 has moved on is a replay to the server (RFC 8613 7.4), which a larger one cures. */
-static const run runs[] = {
+static const run rows[] = {
     { "calm", { 0, 0, 0, 1, 5 }, { 0 }, 1500, 0, 0, 100, 0, 0 },
     { "calm, mixed", { 0, 0, 0, 1, 5 }, { 0 }, 1500, 30, 30, 100, 0, 0 },
     { "doubled and reordered", { 0, 50, 0, 1, 400 }, { .num_server_exchanges = 4096 }, 1500, 30, 30, 99, 0, 0 },
@@ -169,8 +169,8 @@ static const run runs[] = {
 static void exchanges_complete_under_loss_delay_and_duplication(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
-        for (uint64_t seed = 1; seed <= 3; seed++) play(&runs[i], seed + 100 * i);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (uint64_t seed = 1; seed <= 3; seed++) play(&rows[i], seed + 100 * i);
 }
 
 int main(void)

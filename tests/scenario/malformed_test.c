@@ -17,11 +17,11 @@ static void settle(stage *s, party *p, uint64_t now)
         busy = false;
         while (party_take(p, &d, now)) busy = true;
         for (nacre_event event; nacre_endpoint_next_event(p->ep, &event); busy = true) {
-            const nacre_message answer = { .code = NACRE_CONTENT, .payload = event.message.payload };
+            const nacre_message response = { .code = NACRE_CONTENT, .payload = event.message.payload };
             switch (event.kind) {
             case NACRE_EVENT_REQUEST:
                 if (event.context != NULL) s->requests++;
-                (void)!nacre_endpoint_respond(p->ep, event.exchange, &answer);
+                (void)!nacre_endpoint_respond(p->ep, event.exchange, &response);
                 break;
             case NACRE_EVENT_RESPONSE:
                 if (event.context != NULL) s->responses++;

@@ -22,12 +22,12 @@
 
 enum { SLICES = 200, TENTH = SLICES / 10, MOST_RATIO_PERCENT = 200, BIG = 2000 };
 
-typedef enum sort { CON, NON, LATER, OBSERVED, LOST, BLOCKS, CANCELLED, SORTS } sort;
+typedef enum sort { CON, NON, SEPARATE, OBSERVED, LOST, BLOCKS, CANCELLED, SORTS } sort;
 
 static struct {
     pair pair;
     uint64_t now;
-    nacre_transfer_exchange asked;
+    nacre_transfer_exchange exchange;
     nacre_exchange waiting;
     nacre_observer observer;
     unsigned ends, notifications;
@@ -37,9 +37,9 @@ static uint8_t big[BIG], back[BIG];
 
 static void on_server(const nacre_event *event)
 {
-    nacre_message answer = { .code = NACRE_CONTENT, .payload = NACRE_STR("answer") };
-    if (event->kind == NACRE_EVENT_OBSERVER_GONE) return;
-    if (event->kind == NACRE_EVENT_REQUEST && w.sort == LATER) {
+    nacre_message response = { .code = NACRE_CONTENT, .payload = NACRE_STR("answer") };
+    if (event->kind == NACRE_EVENT_OBSERVER_REMOVED) return;
+    if (event->kind == NACRE_EVENT_REQUEST && w.sort == SEPARATE) {
         assert_int_equal(nacre_transfer_defer_response(w.pair.server.transfer, event->exchange), NACRE_OK);
         w.waiting = event->exchange;
         return;
@@ -48,8 +48,8 @@ static void on_server(const nacre_event *event)
         const nacre_err err = nacre_endpoint_observe(w.pair.server.ep, &w.observer, event->exchange, NULL);
         assert_true(err == NACRE_OK || err == NACRE_ERR_BAD_ARGUMENT);
     }
-    if (w.sort == BLOCKS) answer.payload = NACRE_ARRAY(big);
-    assert_int_equal(nacre_transfer_respond(w.pair.server.transfer, event->exchange, &answer, NULL), NACRE_OK);
+    if (w.sort == BLOCKS) response.payload = NACRE_ARRAY(big);
+    assert_int_equal(nacre_transfer_respond(w.pair.server.transfer, event->exchange, &response, NULL), NACRE_OK);
 }
 
 static bool pull(party *p)
@@ -61,7 +61,7 @@ static bool pull(party *p)
         } else if (event.kind == NACRE_EVENT_NOTIFICATION) {
             w.notifications++;
         } else {
-            assert_int_equal(event.transfer_exchange.number, w.asked.number);
+            assert_int_equal(event.transfer_exchange.number, w.exchange.number);
             assert_int_equal(event.kind == NACRE_EVENT_FAILED, w.sort == LOST);
             w.ends++;
         }
@@ -95,14 +95,14 @@ static void pass(uint64_t ms)
     carry_all();
 }
 
-static void ask(unsigned i)
+static void send_request(unsigned i)
 {
     static const uint8_t observe[] = { 0x60 };
     nacre_message m = { .type = w.sort == NON ? NACRE_NON : NACRE_CON, .code = NACRE_FETCH };
     if (w.sort == OBSERVED) m.options = NACRE_ARRAY(observe);
     m.payload = w.sort == BLOCKS ? NACRE_ARRAY(big) : NACRE_STR("request");
     const nacre_transfer_options how = { .buf = NACRE_BUF(back) };
-    assert_int_equal(nacre_transfer_request(w.pair.client.transfer, &w.asked, &w.pair.server.address,
+    assert_int_equal(nacre_transfer_request(w.pair.client.transfer, &w.exchange, &w.pair.server.address,
                                             i % 4 == 0 ? w.pair.ours : NULL, &m, &how, NULL),
                      NACRE_OK);
 }
@@ -110,32 +110,32 @@ static void ask(unsigned i)
 static void one_exchange(unsigned i)
 {
     /* most are of the usual sort; one in a few hundred has to wait for its time-out */
-    w.sort = i % 16 == 7     ? LATER
+    w.sort = i % 16 == 7     ? SEPARATE
              : i % 16 == 9   ? OBSERVED
              : i % 64 == 11  ? BLOCKS
              : i % 256 == 13 ? LOST
                              : (sort)(i % 2);
     if (i % 64 == 5) w.sort = CANCELLED;
     const unsigned before = w.ends;
-    ask(i);
+    send_request(i);
     if (w.sort == CANCELLED) {
         datagram d;
         if (i % 128 == 5) (void)party_take(&w.pair.client, &d, w.now);
-        nacre_transfer_cancel(w.pair.client.transfer, w.asked);
+        nacre_transfer_cancel(w.pair.client.transfer, w.exchange);
         carry_all();
         return;
     }
     carry_all();
-    if (w.sort == LATER) {
-        const nacre_message answer = { .code = NACRE_CONTENT, .payload = NACRE_STR("late") };
+    if (w.sort == SEPARATE) {
+        const nacre_message response = { .code = NACRE_CONTENT, .payload = NACRE_STR("late") };
         pass(i % 32 == 7 ? 10 : 500);
-        assert_int_equal(nacre_transfer_respond(w.pair.server.transfer, w.waiting, &answer, NULL), NACRE_OK);
+        assert_int_equal(nacre_transfer_respond(w.pair.server.transfer, w.waiting, &response, NULL), NACRE_OK);
         carry_all();
     }
     if (w.sort == OBSERVED) {
         nacre_endpoint_changed(w.pair.server.ep, w.observer);
         carry_all();
-        assert_int_equal(nacre_transfer_unobserve(w.pair.client.transfer, w.asked), NACRE_OK);
+        assert_int_equal(nacre_transfer_unobserve(w.pair.client.transfer, w.exchange), NACRE_OK);
         carry_all();
     }
     for (int k = 0; w.sort == LOST && w.ends == before && k < 20; k++) pass(party_deadline(&w.pair.client) - w.now);
@@ -200,8 +200,8 @@ static void time_and_heap_stay_constant_over_a_million_exchanges(void **state)
     for (int i = 0; i < 50; i++) pass(100000);
     expect_quiet(&w.pair.client, w.now);
     expect_quiet(&w.pair.server, w.now);
-    assert_places_are_back(&w.pair.client);
-    assert_places_are_back(&w.pair.server);
+    assert_all_entries_are_free(&w.pair.client);
+    assert_all_entries_are_free(&w.pair.server);
     assert_int_equal(w.pair.server.ep->observe.num_observing, 0);
     pair_close(&w.pair);
 }

@@ -15,20 +15,20 @@ static nacre_crypto logged(void)
 }
 
 /* ---- Two peers ---- */
-enum { MAX_EXCHANGES = 24, MAX_RECORDS = 12, ROOM = 256, NUM_PLACES = 3, KEY_ROOM = 256, OFFERS_MS = 247000 };
+enum { MAX_EXCHANGES = 24, MAX_RECORDS = 12, BUF_SIZE = 256, NUM_DERIVED = 3, KEY_BUF = 256, OFFERS_MS = 247000 };
 
 typedef struct peer {
     nacre_context_params params;
     nacre_context ordinary; /* persistent */
-    _Alignas(64) uint8_t ordinary_keys[KEY_ROOM];
-    uint64_t durable;  /* what the disk says: numbers below may have been used */
-    nacre_needs asked; /* of a store that takes its time */
-    bool is_asked;
+    _Alignas(64) uint8_t ordinary_keys[KEY_BUF];
+    uint64_t durable;      /* what the disk says: numbers below may have been used */
+    nacre_needs requested; /* of a store that takes its time */
+    bool is_requested;
     bool window_known;
     uint64_t window_index;
     uint8_t window_bits[4], echo[NACRE_ECHO_LEN];
-    nacre_rederived places[NUM_PLACES]; /* the live one, the next one, and the spare one of the procedure */
-    _Alignas(64) uint8_t place_keys[NUM_PLACES][KEY_ROOM];
+    nacre_rederived derived[NUM_DERIVED]; /* the live one, the next one, and the spare one of the procedure */
+    _Alignas(64) uint8_t derived_keys[NUM_DERIVED][KEY_BUF];
     size_t live;
     nacre_rederive_server server;
 } peer;
@@ -42,7 +42,7 @@ typedef struct exchange {
 typedef struct record { /* a request on the wire, for retransmissions and for an attacker */
     int client;
     nacre_request_id at_client;
-    uint8_t bytes[ROOM];
+    uint8_t bytes[BUF_SIZE];
     size_t len;
     bool observes;
 } record;
@@ -61,8 +61,8 @@ typedef struct world {
 
 /* What happened in all runs: a run that does nothing proves nothing. */
 static struct {
-    size_t requests, replays, challenges, recoveries, answers, answers_with_request_nonce, notifications, nonce_used,
-        no_room, nested, not_yet, used_up, crashes, clean_restarts, lost_confirmations, half_failures,
+    size_t requests, replays, challenges, recoveries, responses, responses_with_request_nonce, notifications,
+        nonce_used, buf_too_small, nested, not_yet, used_up, crashes, clean_restarts, lost_confirmations, half_failures,
         late_confirmations, saves, executed, rederivations, burst_items;
 } done;
 
@@ -79,7 +79,7 @@ static void random_fill(world *w, uint8_t *bytes, size_t len)
 static nacre_context *context_of(world *w, int side)
 {
     peer *p = &w->peers[side];
-    return w->rederived ? &p->places[p->live].context : &p->ordinary;
+    return w->rederived ? &p->derived[p->live].context : &p->ordinary;
 }
 
 static void boot(world *w, peer *p)
@@ -98,16 +98,16 @@ static void boot(world *w, peer *p)
  * perhaps written all the same, or not at all. What is asked may take its time: it is done and confirmed steps later. */
 static void serve_store(world *w, peer *p)
 {
-    const bool later = p->is_asked;
-    const nacre_needs needs = later ? p->asked : nacre_context_needs(&p->ordinary);
+    const bool deferred = p->is_requested;
+    const nacre_needs needs = deferred ? p->requested : nacre_context_needs(&p->ordinary);
     const size_t fate = pick(w, 14);
     if (fate == 0) return;
-    if (fate == 1 && !later) {
-        p->asked = needs;
-        p->is_asked = true;
+    if (fate == 1 && !deferred) {
+        p->requested = needs;
+        p->is_requested = true;
         return;
     }
-    p->is_asked = false;
+    p->is_requested = false;
     const bool reserves = needs.reserve != 0 && fate != 3, gives_up = needs.window_lost && fate != 4;
     done.half_failures += (fate == 3 || fate == 4) && (reserves || gives_up);
     if (reserves && needs.reserve > p->durable) p->durable = needs.reserve;
@@ -116,7 +116,7 @@ static void serve_store(world *w, peer *p)
         done.lost_confirmations += needs.reserve != 0 || needs.window_lost;
         return;
     }
-    done.late_confirmations += later;
+    done.late_confirmations += deferred;
     if (reserves) nacre_context_confirm_reserved(&p->ordinary, needs.reserve);
     if (gives_up) nacre_context_confirm_window_lost(&p->ordinary);
 }
@@ -126,7 +126,7 @@ static void serve_store(world *w, peer *p)
 static void save(world *w, peer *p)
 {
     const size_t fate = pick(w, 3);
-    p->is_asked = false;
+    p->is_requested = false;
     nacre_context_before_save(&p->ordinary);
     if (fate != 0) {
         p->durable = nacre_context_next_seq(&p->ordinary);
@@ -147,7 +147,7 @@ static void forget_exchanges(world *w, int side, bool all)
 static void end_rederived(world *w)
 {
     for (int side = 0; side < 2; side++)
-        for (size_t i = 0; i < NUM_PLACES; i++) nacre_context_wipe(&w->peers[side].places[i].context);
+        for (size_t i = 0; i < NUM_DERIVED; i++) nacre_context_wipe(&w->peers[side].derived[i].context);
     w->rederived = false;
     w->num_exchanges = 0;
 }
@@ -165,7 +165,7 @@ static void restart(world *w, int side, bool crash)
         p->window_known = nacre_replay_export(nacre_context_replay(&p->ordinary), &p->window_index, p->window_bits);
         done.clean_restarts++;
     }
-    p->is_asked = false; /* what was on its way is gone */
+    p->is_requested = false; /* what was on its way is gone */
     nacre_context_wipe(&p->ordinary);
     boot(w, p);
 }
@@ -186,7 +186,7 @@ static void world_open(world *w, uint64_t seed, const nacre_crypto *crypto, uint
     int alg = algorithms[seed % COUNT(algorithms)];
     size_t size = 0, align = 0;
     assert_ok(nacre_context_key_layout(crypto, alg, &size, &align));
-    assert_true(size <= KEY_ROOM && align <= 64);
+    assert_true(size <= KEY_BUF && align <= 64);
     for (int side = 0; side < 2; side++) {
         peer *p = &w->peers[side];
         p->params = (nacre_context_params){ .cose_aead = alg,
@@ -198,7 +198,7 @@ static void world_open(world *w, uint64_t seed, const nacre_crypto *crypto, uint
                                             .first_chunk = (uint16_t)(1 + pick(w, 20)) };
         p->durable = next_seq;
         p->window_known = true;
-        for (size_t i = 0; i < NUM_PLACES; i++) p->places[i].key_buf = NACRE_BUF(p->place_keys[i]);
+        for (size_t i = 0; i < NUM_DERIVED; i++) p->derived[i].key_buf = NACRE_BUF(p->derived_keys[i]);
         uint8_t key[NACRE_REDERIVE_KEY];
         random_fill(w, key, sizeof key);
         nacre_rederive_server_init(&p->server, key, OFFERS_MS);
@@ -239,7 +239,7 @@ static uint8_t some_request_code(world *w)
     return codes[pick(w, COUNT(codes))];
 }
 
-static uint8_t some_answer_code(world *w)
+static uint8_t some_response_code(world *w)
 {
     static const uint8_t codes[] = { NACRE_CONTENT, NACRE_CHANGED, NACRE_NOT_FOUND, NACRE_SERVER_ERROR };
     return codes[pick(w, COUNT(codes))];
@@ -247,7 +247,7 @@ static uint8_t some_answer_code(world *w)
 
 /* One protect with what an application does around it: it fails for the caller's reasons now and then, and the right call
  * follows; a store that is waited for is asked, a few times. */
-static nacre_err protect(world *w, int side, nacre_request_id *id, nacre_bytes *out, nacre_buf room, parcel *m,
+static nacre_err protect(world *w, int side, nacre_request_id *id, nacre_bytes *out, nacre_buf buf, parcel *m,
                          const nacre_protect_options *how)
 {
     nacre_context *ctx = context_of(w, side);
@@ -257,20 +257,20 @@ static nacre_err protect(world *w, int side, nacre_request_id *id, nacre_bytes *
         is_request ? nacre_protect_request : nacre_protect_response;
     nacre_err err = NACRE_ERR_NOT_YET;
     if (pick(w, 12) == 0) {
-        nacre_buf small = { room.ptr, pick(w, 12) };
+        nacre_buf small = { buf.ptr, pick(w, 12) };
         err = call(ctx, &w->crypto, id, out, small, &m->plain, how);
         assert_int_not_equal(err, NACRE_OK);
-        done.no_room += err == NACRE_ERR_BUFFER_TOO_SMALL;
+        done.buf_too_small += err == NACRE_ERR_BUFFER_TOO_SMALL;
     }
     if (pick(w, 12) == 0) {
         parcel nested;
         make(w, &nested, m->plain.code, false, true, NULL);
-        err = call(ctx, &w->crypto, id, out, room, &nested.plain, how);
+        err = call(ctx, &w->crypto, id, out, buf, &nested.plain, how);
         assert_int_not_equal(err, NACRE_OK);
         done.nested += err == NACRE_ERR_NESTED;
     }
     for (int tries = 0; tries < 4; tries++) {
-        err = call(ctx, &w->crypto, id, out, room, &m->plain, how);
+        err = call(ctx, &w->crypto, id, out, buf, &m->plain, how);
         done.not_yet += err == NACRE_ERR_NOT_YET;
         if (err != NACRE_ERR_NOT_YET) break;
         serve_store(w, &w->peers[side]);
@@ -290,9 +290,9 @@ static exchange *keep_exchange(world *w, int client, const nacre_request_id *at_
     return &w->exchanges[at];
 }
 
-static void check_answer(world *w, const exchange *x, nacre_bytes datagram, bool must_have_piv)
+static void check_response(world *w, const exchange *x, nacre_bytes datagram, bool must_have_piv)
 {
-    uint8_t bytes[ROOM];
+    uint8_t bytes[BUF_SIZE];
     nacre_message outer, plain;
     nacre_response_info info = { 0 };
     if (x->client_forgot) return;
@@ -301,26 +301,26 @@ static void check_answer(world *w, const exchange *x, nacre_bytes datagram, bool
         assert_ok(nacre_unprotect_response(context_of(w, x->client), &w->crypto, &x->at_client, &plain, &info,
                                            NACRE_BUF(bytes), &outer));
     if (must_have_piv) assert_true(info.has_partial_iv);
-    done.answers_with_request_nonce += !info.has_partial_iv;
+    done.responses_with_request_nonce += !info.has_partial_iv;
 }
 
-static void answer(world *w, exchange *x)
+static void respond(world *w, exchange *x)
 {
     static const nacre_nonce_choice choices[] = { NACRE_NONCE_AUTO, NACRE_NONCE_AUTO, NACRE_NONCE_NEW,
                                                   NACRE_NONCE_REQUEST };
     nacre_protect_options how = { .nonce = choices[pick(w, COUNT(choices))], .send_kid = pick(w, 5) == 0 };
     nacre_request_id copy = nacre_request_id_dup(&x->at_server);
     bool by_copy = pick(w, 3) == 0;
-    uint8_t bytes[ROOM];
+    uint8_t bytes[BUF_SIZE];
     nacre_bytes out;
     parcel m;
-    make(w, &m, some_answer_code(w), x->observes, false, NULL);
+    make(w, &m, some_response_code(w), x->observes, false, NULL);
     nacre_err err = protect(w, !x->client, by_copy ? &copy : &x->at_server, &out, NACRE_BUF(bytes), &m, &how);
     if (by_copy && how.nonce == NACRE_NONCE_REQUEST) assert_err(err, NACRE_ERR_NONCE_USED);
     if (err != NACRE_OK) return;
-    done.answers++;
+    done.responses++;
     done.notifications += x->observes;
-    check_answer(w, x, out, by_copy || how.nonce == NACRE_NONCE_NEW);
+    check_response(w, x, out, by_copy || how.nonce == NACRE_NONCE_NEW);
 }
 
 /* Each request is executed once, over all lives and keys: requests are told apart by their ciphertext and option. */
@@ -341,7 +341,7 @@ static void challenge(world *w, const record *r, nacre_request_id *at_server, co
 /* A request reaches the server, for the first time or again. */
 static nacre_err deliver(world *w, const record *r, bool may_recover)
 {
-    uint8_t bytes[ROOM];
+    uint8_t bytes[BUF_SIZE];
     nacre_message outer, plain;
     nacre_request_id id = { 0 };
     nacre_err err = NACRE_OK;
@@ -375,8 +375,8 @@ static nacre_err send_request(world *w, int client, const uint8_t *echo, record 
 /* RFC 8613 B.1.2: the server asks with a number of its own, the client repeats its request with the value. */
 static void challenge(world *w, const record *r, nacre_request_id *at_server, const nacre_message *outer)
 {
-    uint8_t bytes[ROOM], room[ROOM], value[NACRE_ECHO_LEN];
-    nacre_message asked, plain;
+    uint8_t bytes[BUF_SIZE], buf[BUF_SIZE], value[NACRE_ECHO_LEN];
+    nacre_message requested, plain;
     nacre_bytes out;
     nacre_context *server = context_of(w, !r->client);
     nacre_err err = NACRE_ERR_NOT_YET;
@@ -388,11 +388,11 @@ static void challenge(world *w, const record *r, nacre_request_id *at_server, co
     done.challenges++;
     exchange x = { r->client, r->at_client, *at_server, false, false };
     if (pick(w, 3) == 0)
-        answer(w, &x);           /* an error, say, to the request that nobody vouches for: never with its nonce */
+        respond(w, &x);          /* an error, say, to the request that nobody vouches for: never with its nonce */
     if (pick(w, 4) == 0) return; /* lost */
-    assert_ok(nacre_message_parse(&asked, out));
+    assert_ok(nacre_message_parse(&requested, out));
     assert_ok(nacre_unprotect_response(context_of(w, r->client), &w->crypto, &r->at_client, &plain, NULL,
-                                       NACRE_BUF(room), &asked));
+                                       NACRE_BUF(buf), &requested));
     nacre_bytes echo = nacre_option_find(plain.options, NACRE_OPT_ECHO);
     assert_int_equal(echo.len, sizeof value);
     memcpy(value, echo.ptr, sizeof value);
@@ -417,7 +417,7 @@ static void do_request(world *w)
     nacre_err err = deliver(w, &r, true);
     assert_true(err == NACRE_OK || err == NACRE_ERR_REPLAY_ECHO || err == NACRE_ERR_NOT_YET);
     if (err == NACRE_OK && pick(w, 5) == 0) assert_err(deliver(w, &r, true), NACRE_ERR_REPLAY);
-    if (err == NACRE_OK && w->num_exchanges > 0 && pick(w, 2) == 0) answer(w, &w->exchanges[w->num_exchanges - 1]);
+    if (err == NACRE_OK && w->num_exchanges > 0 && pick(w, 2) == 0) respond(w, &w->exchanges[w->num_exchanges - 1]);
 }
 
 /* What was recorded comes again, however old: of these keys or of others. */
@@ -434,14 +434,14 @@ static void do_notifications(world *w)
 {
     if (w->num_exchanges == 0) return;
     exchange *x = &w->exchanges[pick(w, w->num_exchanges)];
-    for (size_t i = 1 + pick(w, 6); i > 0; i--) answer(w, x);
+    for (size_t i = 1 + pick(w, 6); i > 0; i--) respond(w, x);
 }
 
 /* Requests in one burst, and their answers in another, several for one request through copies of its identity. */
 static void do_burst(world *w)
 {
     enum { MOST = 2 * NACRE_BURST + 6 };
-    static uint8_t rooms[MOST][ROOM], answer_rooms[MOST][ROOM], plain_rooms[MOST][ROOM];
+    static uint8_t bufs[MOST][BUF_SIZE], response_bufs[MOST][BUF_SIZE], plain_bufs[MOST][BUF_SIZE];
     static parcel parcels[MOST];
     static nacre_request_id at_client[MOST], at_server[MOST], copies[MOST];
     static nacre_message outer[MOST];
@@ -455,7 +455,7 @@ static void do_burst(world *w)
         make(w, &parcels[i], some_request_code(w), false, pick(w, 12) == 0, NULL);
         out[i] = (nacre_protect_item){ .context = context_of(w, client),
                                        .id = &at_client[i],
-                                       .buf = { rooms[i], pick(w, 12) == 0 ? 10u : ROOM },
+                                       .buf = { bufs[i], pick(w, 12) == 0 ? 10u : BUF_SIZE },
                                        .plain = &parcels[i].plain };
     }
     nacre_protect_many(&w->crypto, out, num);
@@ -465,7 +465,7 @@ static void do_burst(world *w)
         of[sent] = i;
         in[sent] = (nacre_unprotect_item){ .context = context_of(w, !client),
                                            .id = &at_server[sent],
-                                           .buf = NACRE_BUF(plain_rooms[sent]),
+                                           .buf = NACRE_BUF(plain_bufs[sent]),
                                            .outer = &outer[sent] };
         sent++;
     }
@@ -485,10 +485,10 @@ static void do_burst(world *w)
             nacre_protect_item *item = &out[num_server_exchanges];
             copies[num_server_exchanges] = nacre_request_id_dup(&at_server[i]);
             how[num_server_exchanges].nonce = (nacre_nonce_choice)pick(w, 3);
-            make(w, &parcels[num_server_exchanges], some_answer_code(w), false, false, NULL);
+            make(w, &parcels[num_server_exchanges], some_response_code(w), false, false, NULL);
             *item = (nacre_protect_item){ .context = context_of(w, !client),
                                           .id = n == 1 ? &at_server[i] : &copies[num_server_exchanges],
-                                          .buf = NACRE_BUF(answer_rooms[num_server_exchanges]),
+                                          .buf = NACRE_BUF(response_bufs[num_server_exchanges]),
                                           .plain = &parcels[num_server_exchanges].plain,
                                           .options = &how[num_server_exchanges] };
             in[num_server_exchanges].id = &at_client[of[i]];
@@ -502,7 +502,7 @@ static void do_burst(world *w)
         assert_ok(nacre_message_parse(&outer[sent], out[i].out));
         in[sent] = (nacre_unprotect_item){ .context = context_of(w, client),
                                            .id = in[i].id,
-                                           .buf = NACRE_BUF(plain_rooms[sent]),
+                                           .buf = NACRE_BUF(plain_bufs[sent]),
                                            .outer = &outer[sent],
                                            .is_response = true };
         sent++;
@@ -510,10 +510,10 @@ static void do_burst(world *w)
     nacre_unprotect_many(&w->crypto, in, sent);
     for (size_t i = 0; i < sent; i++) {
         assert_ok(in[i].err);
-        done.answers_with_request_nonce += !in[i].info.has_partial_iv;
+        done.responses_with_request_nonce += !in[i].info.has_partial_iv;
     }
     done.burst_items += sent;
-    done.answers += sent;
+    done.responses += sent;
     for (size_t i = 0; i < got; i += 5) (void)keep_exchange(w, client, &at_client[of[i]], &at_server[i], false);
 }
 
@@ -522,9 +522,10 @@ static void do_rederive(world *w)
 {
     int client = (int)pick(w, 2), server = !client;
     peer *c = &w->peers[client], *s = &w->peers[server];
-    nacre_rederived *own = &c->places[(c->live + 1) % NUM_PLACES], *spare = &c->places[(c->live + 2) % NUM_PLACES];
-    nacre_rederived *at_server = &s->places[s->live], *spare_server = &s->places[(s->live + 1) % NUM_PLACES];
-    uint8_t r1[8], s2[NACRE_REDERIVE_S2], r3[8], room_1[ROOM], room_2[ROOM], room_3[ROOM], scratch[ROOM];
+    nacre_rederived *derived = &c->derived[(c->live + 1) % NUM_DERIVED],
+                    *spare = &c->derived[(c->live + 2) % NUM_DERIVED];
+    nacre_rederived *at_server = &s->derived[s->live], *spare_server = &s->derived[(s->live + 1) % NUM_DERIVED];
+    uint8_t r1[8], s2[NACRE_REDERIVE_S2], r3[8], buf_1[BUF_SIZE], buf_2[BUF_SIZE], buf_3[BUF_SIZE], scratch[BUF_SIZE];
     nacre_rederive_client state;
     nacre_request_id id_1, id_2, id_at_server;
     nacre_bytes request, response = NACRE_ABSENT;
@@ -534,14 +535,14 @@ static void do_rederive(world *w)
     random_fill(w, r1, 8), random_fill(w, r3, 8);
     make(w, &m, NACRE_GET, false, false, NULL);
     if (ordinary) {
-        if (protect(w, client, &id_1, &request, NACRE_BUF(room_1), &m, NULL) != NACRE_OK) return;
+        if (protect(w, client, &id_1, &request, NACRE_BUF(buf_1), &m, NULL) != NACRE_OK) return;
         assert_ok(nacre_rederive_follow(&state, &c->params, &c->ordinary));
     } else {
-        assert_ok(nacre_rederive_begin(&state, own, &w->crypto, &c->params, r1));
+        assert_ok(nacre_rederive_begin(&state, derived, &w->crypto, &c->params, r1));
         for (size_t i = 1 + pick(w, 2); i > 0; i--) { /* the first one lost, and protected anew */
             nacre_protect_options how = nacre_rederive_options(&state);
-            assert_ok(
-                nacre_protect_request(&own->context, &w->crypto, &id_1, &request, NACRE_BUF(room_1), &m.plain, &how));
+            assert_ok(nacre_protect_request(&derived->context, &w->crypto, &id_1, &request, NACRE_BUF(buf_1), &m.plain,
+                                            &how));
         }
     }
     assert_ok(nacre_message_parse(&outer, request));
@@ -549,15 +550,16 @@ static void do_rederive(world *w)
     for (size_t i = 1 + pick(w, 3); i > 0; i--) { /* request #1 doubled: each copy gets an R2 of its own */
         random_fill(w, s2, sizeof s2);
         assert_ok(nacre_rederive_offer_r2(&s->server, spare_server, &w->crypto, &s->params, ordinary, &response,
-                                          NACRE_BUF(room_2), NACRE_BUF(scratch), &outer, &header, s2, 0));
+                                          NACRE_BUF(buf_2), NACRE_BUF(scratch), &outer, &header, s2, 0));
     }
     if (pick(w, 6) == 0) return; /* response #1 lost, and the client gives up */
     assert_ok(nacre_message_parse(&outer, response));
-    assert_ok(nacre_rederive_response(&state, own, spare, &w->crypto, &id_1, NACRE_BUF(scratch), &outer, r3));
+    assert_ok(nacre_rederive_response(&state, derived, spare, &w->crypto, &id_1, NACRE_BUF(scratch), &outer, r3));
     for (size_t i = 1 + pick(w, 2); i > 0; i--) {
         nacre_protect_options how = nacre_rederive_options(&state);
         make(w, &m, some_request_code(w), false, false, NULL);
-        assert_ok(nacre_protect_request(&own->context, &w->crypto, &id_2, &request, NACRE_BUF(room_3), &m.plain, &how));
+        assert_ok(
+            nacre_protect_request(&derived->context, &w->crypto, &id_2, &request, NACRE_BUF(buf_3), &m.plain, &how));
     }
     assert_ok(nacre_message_parse(&outer, request));
     for (size_t copies = 0; copies < 2; copies++)
@@ -566,13 +568,13 @@ static void do_rederive(world *w)
                    copies == 0 ? NACRE_OK : NACRE_ERR_NO_CONTEXT);
     /* The contexts before end here, at the server in the same place as the new one. Who held identities of old requests may
      * still answer them: nobody can read it, but it must not take a nonce of the new keys. */
-    nacre_context_wipe(&c->places[c->live].context);
-    c->live = (c->live + 1) % NUM_PLACES;
+    nacre_context_wipe(&c->derived[c->live].context);
+    c->live = (c->live + 1) % NUM_DERIVED;
     for (size_t i = 0; i < w->num_exchanges; i++) w->exchanges[i].client_forgot = true;
     w->rederived = true;
     done.rederivations++;
     exchange *x = keep_exchange(w, client, &id_2, &id_at_server, false);
-    if (pick(w, 2) == 0) answer(w, x);
+    if (pick(w, 2) == 0) respond(w, x);
 }
 
 static void step(world *w)
@@ -585,7 +587,7 @@ static void step(world *w)
     else if (r < 830) restart(w, (int)pick(w, 2), true);
     else if (r < 850) restart(w, (int)pick(w, 2), false);
     else if (r < 865) do_rederive(w);
-    else if (w->num_exchanges > 0) answer(w, &w->exchanges[pick(w, w->num_exchanges)]);
+    else if (w->num_exchanges > 0) respond(w, &w->exchanges[pick(w, w->num_exchanges)]);
     for (int side = 0; side < 2; side++)
         if (pick(w, 3) == 0) serve_store(w, &w->peers[side]);
     if (r >= 990) save(w, &w->peers[pick(w, 2)]);
@@ -606,24 +608,24 @@ static void no_key_sees_a_nonce_twice(void **state)
         world_open(&w, seed, &crypto, at_the_end ? NACRE_SEQ_MAX - END : 0);
         for (int i = 0; i < STEPS; i++) step(&w);
         world_close(&w);
-        assert_int_equal(seals.num_rooms, 0);
+        assert_int_equal(encryptions.num_bufs, 0);
     }
     print_message("%zu sealed with %u keys: %zu requests, %zu answers (%zu with the request's nonce), %zu in bursts, "
                   "%zu replays, %zu challenges, %zu recoveries, %zu notifications, %zu crashes, %zu clean restarts, "
                   "%zu re-derivations, "
                   "%zu lost confirmations, %zu late ones, %zu half failures, %zu saves, %zu executed, %zu used up\n",
-                  seals.sealed, (unsigned)seals.num_keys, done.requests, done.answers, done.answers_with_request_nonce,
-                  done.burst_items, done.replays, done.challenges, done.recoveries, done.notifications, done.crashes,
-                  done.clean_restarts, done.rederivations, done.lost_confirmations, done.late_confirmations,
-                  done.half_failures, done.saves, done.executed, done.used_up);
-    assert_int_equal(seals.unknown_keys, 0);
-    assert_int_equal(seals.repeated_with_another_content, 0);
-    assert_int_equal(seals.repeated, 0);
-    assert_true(seals.sealed >= 200000);
-    assert_true(done.answers_with_request_nonce > 10000 && done.notifications > 5000 && done.burst_items > 50000);
+                  encryptions.sealed, (unsigned)encryptions.num_keys, done.requests, done.responses,
+                  done.responses_with_request_nonce, done.burst_items, done.replays, done.challenges, done.recoveries,
+                  done.notifications, done.crashes, done.clean_restarts, done.rederivations, done.lost_confirmations,
+                  done.late_confirmations, done.half_failures, done.saves, done.executed, done.used_up);
+    assert_int_equal(encryptions.unknown_keys, 0);
+    assert_int_equal(encryptions.repeated_with_another_content, 0);
+    assert_int_equal(encryptions.repeated, 0);
+    assert_true(encryptions.sealed >= 200000);
+    assert_true(done.responses_with_request_nonce > 10000 && done.notifications > 5000 && done.burst_items > 50000);
     assert_true(done.replays > 1000 && done.challenges > 500 && done.recoveries > 300);
     assert_true(done.crashes > 500 && done.clean_restarts > 300 && done.rederivations > 200);
-    assert_true(done.nonce_used > 1000 && done.no_room > 1000 && done.nested > 1000);
+    assert_true(done.nonce_used > 1000 && done.buf_too_small > 1000 && done.nested > 1000);
     assert_true(done.not_yet > 500 && done.lost_confirmations > 500 && done.used_up > 500);
     assert_true(done.half_failures > 200 && done.late_confirmations > 200 && done.saves > 500 && done.executed > 50000);
     key_log_clear();
@@ -643,34 +645,34 @@ static void the_log_sees_a_repeated_nonce(void **state)
     static const uint8_t one[16] = { 1 }, two[16] = { 2 };
     const nacre_aead *aead = nacre_aead_by_number(10);
     nacre_crypto crypto = logged();
-    _Alignas(64) uint8_t rooms[3][KEY_ROOM];
+    _Alignas(64) uint8_t bufs[3][KEY_BUF];
     size_t size = 0, align = 0;
     assert_true(crypto.ops->key_layout(aead, &size, &align));
     key_log_clear();
-    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[0], one));
-    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[1], two));
-    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[2], one));
-    seal_one(&crypto, rooms[0], 1, 'a', 0);
-    seal_one(&crypto, rooms[0], 2, 'a', 0); /* another nonce */
-    seal_one(&crypto, rooms[1], 1, 'b', 0); /* another key */
-    assert_int_equal(seals.repeated, 0);
-    seal_one(&crypto, rooms[0], 1, 'a', 0); /* the same again */
-    assert_int_equal(seals.repeated, 1);
-    assert_int_equal(seals.repeated_with_another_content, 0);
-    seal_one(&crypto, rooms[0], 1, 'b', 0); /* another text */
-    assert_int_equal(seals.repeated_with_another_content, 1);
-    seal_one(&crypto, rooms[0], 2, 'a', 1); /* another AAD */
-    assert_int_equal(seals.repeated_with_another_content, 2);
-    seal_one(&crypto, rooms[2], 2, 'c', 0); /* the same key in another place */
-    assert_int_equal(seals.repeated_with_another_content, 3);
-    crypto.ops->key_release(aead, rooms[1], size);
-    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, rooms[1], one)); /* another key in the same place */
-    seal_one(&crypto, rooms[1], 3, 'c', 0);
-    assert_int_equal(seals.repeated, 4);
-    seal_one(&crypto, rooms[0], 3, 'd', 0);
-    assert_int_equal(seals.repeated_with_another_content, 4);
-    for (size_t i = 0; i < 3; i++) crypto.ops->key_release(aead, rooms[i], size);
-    assert_int_equal(seals.num_rooms, 0);
+    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, bufs[0], one));
+    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, bufs[1], two));
+    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, bufs[2], one));
+    seal_one(&crypto, bufs[0], 1, 'a', 0);
+    seal_one(&crypto, bufs[0], 2, 'a', 0); /* another nonce */
+    seal_one(&crypto, bufs[1], 1, 'b', 0); /* another key */
+    assert_int_equal(encryptions.repeated, 0);
+    seal_one(&crypto, bufs[0], 1, 'a', 0); /* the same again */
+    assert_int_equal(encryptions.repeated, 1);
+    assert_int_equal(encryptions.repeated_with_another_content, 0);
+    seal_one(&crypto, bufs[0], 1, 'b', 0); /* another text */
+    assert_int_equal(encryptions.repeated_with_another_content, 1);
+    seal_one(&crypto, bufs[0], 2, 'a', 1); /* another AAD */
+    assert_int_equal(encryptions.repeated_with_another_content, 2);
+    seal_one(&crypto, bufs[2], 2, 'c', 0); /* the same key in another place */
+    assert_int_equal(encryptions.repeated_with_another_content, 3);
+    crypto.ops->key_release(aead, bufs[1], size);
+    assert_ok(crypto.ops->key_init(&crypto, aead, NACRE_SEAL, bufs[1], one)); /* another key in the same place */
+    seal_one(&crypto, bufs[1], 3, 'c', 0);
+    assert_int_equal(encryptions.repeated, 4);
+    seal_one(&crypto, bufs[0], 3, 'd', 0);
+    assert_int_equal(encryptions.repeated_with_another_content, 4);
+    for (size_t i = 0; i < 3; i++) crypto.ops->key_release(aead, bufs[i], size);
+    assert_int_equal(encryptions.num_bufs, 0);
     key_log_clear();
 }
 
@@ -694,7 +696,7 @@ static void the_log_sees_a_store_that_lies(void **state)
             boot(&w, p);
         }
         world_close(&w);
-        assert_int_equal(seals.repeated > 0, lies);
+        assert_int_equal(encryptions.repeated > 0, lies);
         key_log_clear();
     }
 }

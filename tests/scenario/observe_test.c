@@ -21,7 +21,7 @@ typedef struct stage {
     party client[2], server;
     nacre_context *ctx[2];
     watch watches[WATCHES];
-    unsigned counter, begun, gone;
+    unsigned counter, begun, ended;
     nacre_observer observers[256];
     size_t num_observers;
     nonce_log log;
@@ -39,17 +39,17 @@ static void tell(stage *s, nacre_exchange exchange)
     char text[12];
     static const uint8_t max_age[] = { 0xd1, NACRE_OPT_MAX_AGE - 13, MAX_AGE };
     snprintf(text, sizeof text, "%u", s->counter);
-    const nacre_message answer = { .code = NACRE_CONTENT,
-                                   .options = NACRE_ARRAY(max_age),
-                                   .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
-    assert_int_equal(nacre_endpoint_respond(s->server.ep, exchange, &answer), NACRE_OK);
+    const nacre_message response = { .code = NACRE_CONTENT,
+                                     .options = NACRE_ARRAY(max_age),
+                                     .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
+    assert_int_equal(nacre_endpoint_respond(s->server.ep, exchange, &response), NACRE_OK);
 }
 
 static void on_server(stage *s, const nacre_event *event)
 {
     uint64_t value = 9;
-    if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
-        s->gone++;
+    if (event->kind == NACRE_EVENT_OBSERVER_REMOVED) {
+        s->ended++;
         for (size_t i = 0; i < s->num_observers; i++)
             if (nacre_observer_equal(s->observers[i], event->observer))
                 s->observers[i] = s->observers[--s->num_observers];
@@ -114,7 +114,7 @@ static void run_until(stage *s, uint64_t until)
     if (s->wire.now < until) s->wire.now = until;
 }
 
-static void open_stage(stage *s, weather sky, uint16_t nstart, uint64_t seed)
+static void open_stage(stage *s, network sky, uint16_t nstart, uint64_t seed)
 {
     party_open(&s->server, "server", seed * 3,
                &(nacre_endpoint_config){ .num_observers = 64, .num_server_exchanges = 1024, .num_transmissions = 8 });
@@ -128,14 +128,14 @@ static void open_stage(stage *s, weather sky, uint16_t nstart, uint64_t seed)
     }
     s->wire.parties[2] = &s->server;
     s->wire.num_parties = 3;
-    s->wire.weather = sky;
+    s->wire.network = sky;
     s->wire.chance.state = seed;
     s->wire.on_event = on_event;
     s->wire.user = s;
     s->wire.log = &s->log;
 }
 
-static void play(const char *name, weather sky, uint16_t nstart, uint64_t seed)
+static void play(const char *name, network sky, uint16_t nstart, uint64_t seed)
 {
     stage *s = calloc(1, sizeof *s);
     unsigned seen = 0, ended = 0;
@@ -166,7 +166,7 @@ static void play(const char *name, weather sky, uint16_t nstart, uint64_t seed)
     print_message("  %-22s seed %llu: %u notifications, %u ended early, %u registrations, %u nonces\n", name,
                   (unsigned long long)seed, seen, ended, s->begun, (unsigned)s->log.num);
     assert_int_equal(s->num_observers, 0);
-    assert_int_equal(s->gone, s->begun);
+    assert_int_equal(s->ended, s->begun);
     while (wire_step(&s->wire)) continue;
     for (int i = 0; i < 3; i++) expect_quiet(s->wire.parties[i], s->wire.now);
     wire_close(&s->wire);
@@ -178,11 +178,11 @@ static void observations_survive_loss_delay_and_duplication(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 5; seed++) {
-        play("calm", (weather){ 0, 0, 0, 1, 5 }, 0, seed);
-        play("calm, one at a time", (weather){ 0, 0, 0, 1, 5 }, 1, seed);
-        play("doubled and reordered", (weather){ 0, 50, 0, 1, 900 }, 0, seed);
-        play("rain", (weather){ 10, 10, 0, 5, 300 }, 0, seed);
-        play("storm", (weather){ 30, 30, 0, 5, 1500 }, 1, seed);
+        play("calm", (network){ 0, 0, 0, 1, 5 }, 0, seed);
+        play("calm, one at a time", (network){ 0, 0, 0, 1, 5 }, 1, seed);
+        play("doubled and reordered", (network){ 0, 50, 0, 1, 900 }, 0, seed);
+        play("rain", (network){ 10, 10, 0, 5, 300 }, 0, seed);
+        play("storm", (network){ 30, 30, 0, 5, 1500 }, 1, seed);
     }
 }
 

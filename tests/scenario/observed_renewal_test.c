@@ -10,7 +10,7 @@ enum { MAX_SEEN = 64, MESSAGES = 8 };
 typedef enum leaving { UNOBSERVE, CANCEL, RENEW, WAYS } leaving;
 
 typedef struct stage {
-    renewed_pair p;
+    rederiving_pair p;
     uint64_t now;
     datagram seen[MAX_SEEN];
     bool to_server[MAX_SEEN];
@@ -26,7 +26,7 @@ static unsigned heard_in_all;
 static void pull(stage *s)
 {
     for (nacre_event event; nacre_endpoint_next_event(s->p.server.ep, &event);) {
-        if (event.kind == NACRE_EVENT_OBSERVER_GONE) {
+        if (event.kind == NACRE_EVENT_OBSERVER_REMOVED) {
             assert_int_equal(event.observer.number, s->observer.number);
             s->observer = NACRE_OBSERVER_NONE;
         }
@@ -118,10 +118,10 @@ static void one_run(leaving how, size_t messages, bool has_keys)
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(observe) };
     static stage s;
     memset(&s, 0, sizeof s);
-    open_renewed(&s.p, &(nacre_endpoint_config){ .num_observers = 2 });
+    open_rederiving(&s.p, &(nacre_endpoint_config){ .num_observers = 2 });
     if (has_keys) {
         datagram m[4];
-        (void)ask_renewed(&s.p.client, &s.p.server, &s.p.ours, NACRE_CON);
+        (void)request_rederiving(&s.p.client, &s.p.server, &s.p.ours, NACRE_CON);
         renew_over(&s.p, m, 0);
     }
     assert_int_equal(nacre_endpoint_request_with(s.p.client.ep, &s.exchange, &s.p.server.address, NULL, &get, NULL,
@@ -143,7 +143,7 @@ static void one_run(leaving how, size_t messages, bool has_keys)
     assert_int_equal(s.heard_after_end, 0);
 
     /* A request as ever; then all comes to rest. */
-    (void)ask_renewed(&s.p.client, &s.p.server, &s.p.ours, NACRE_CON);
+    (void)request_rederiving(&s.p.client, &s.p.server, &s.p.ours, NACRE_CON);
     for (int i = 0; i < 40; i++) {
         (void)carry_some(&s, 100);
         changed(&s); /* whoever was cancelled and not told is told now, by RST */
@@ -154,12 +154,12 @@ static void one_run(leaving how, size_t messages, bool has_keys)
     (void)carry_some(&s, 100);
     assert_int_equal(s.observer.number, 0);
     assert_int_equal(s.heard_after_end, 0);
-    assert_places_are_back(&s.p.client);
-    assert_places_are_back(&s.p.server);
-    close_renewed(&s.p);
+    assert_all_entries_are_free(&s.p.client);
+    assert_all_entries_are_free(&s.p.server);
+    close_rederiving(&s.p);
 }
 
-static void who_leaves_has_left(void **state)
+static void a_client_that_leaves_has_left(void **state)
 {
     (void)state;
     for (leaving how = UNOBSERVE; how < WAYS; how++)
@@ -170,6 +170,6 @@ static void who_leaves_has_left(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(who_leaves_has_left) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(a_client_that_leaves_has_left) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

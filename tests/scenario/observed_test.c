@@ -11,7 +11,7 @@
 enum { CLIENTS = 12, TOKENS = 80, RESOURCES = 6, IDS = 12, AIR = 1 << 15, NONCES = 1 << 18, REGISTRATIONS = 1 << 15 };
 
 typedef struct registration {
-    bool observed, gone;
+    bool observed, ended;
     nacre_err err; /* gone: why */
     nacre_observer observer;
     int resource;
@@ -75,7 +75,7 @@ static struct {
     size_t num_nonces, notifications, separate, retransmitted;
     chance chance;
     uint64_t now;
-    weather weather;
+    network network;
 } w;
 
 /* ---- The network --------------------------------------------------------------------------------------------------- */
@@ -85,14 +85,14 @@ static void fly_once(int number, bool to_server, nacre_bytes bytes)
     assert_true(w.num_air < AIR && bytes.len <= sizeof w.air[0].bytes);
     message *m = &w.air[w.num_air++];
     *m = (message){ .client = number, .to_server = to_server, .len = (uint16_t)bytes.len };
-    m->at = w.now + w.weather.min_delay + draw(&w.chance) % (w.weather.max_delay - w.weather.min_delay + 1);
+    m->at = w.now + w.network.min_delay + draw(&w.chance) % (w.network.max_delay - w.network.min_delay + 1);
     memcpy(m->bytes, bytes.ptr, bytes.len);
 }
 
 static void fly(int number, bool to_server, nacre_bytes bytes)
 {
-    if (!percent(&w.chance, w.weather.loss)) fly_once(number, to_server, bytes);
-    if (percent(&w.chance, w.weather.doubling)) fly_once(number, to_server, bytes);
+    if (!percent(&w.chance, w.network.loss)) fly_once(number, to_server, bytes);
+    if (percent(&w.chance, w.network.doubling)) fly_once(number, to_server, bytes);
 }
 
 /* ---- What the server sends, looked at as it leaves ------------------------------------------------------------------ */
@@ -159,7 +159,7 @@ static void watch(int number, nacre_bytes bytes)
     if (nacre_is_absent(nacre_option_find(plain.options, NACRE_OPT_OBSERVE))) return;
     assert_int_not_equal(t->marks[which], 0);
     if (outer.type == NACRE_ACK) return; /* duplicates of the registration get its first answer again */
-    assert_false(w.registrations[t->marks[which]].gone);
+    assert_false(w.registrations[t->marks[which]].ended);
     w.notifications++;
 }
 
@@ -169,9 +169,9 @@ static void say(nacre_exchange exchange, int resource, bool fails)
 {
     char text[32];
     (void)snprintf(text, sizeof text, "%d:%u", resource, w.versions[resource]);
-    const nacre_message answer = { .code = fails ? NACRE_NOT_FOUND : NACRE_CONTENT,
-                                   .payload = { (const uint8_t *)text, strlen(text) } };
-    assert_int_equal(nacre_endpoint_respond(w.server.ep, exchange, &answer), NACRE_OK);
+    const nacre_message response = { .code = fails ? NACRE_NOT_FOUND : NACRE_CONTENT,
+                                     .payload = { (const uint8_t *)text, strlen(text) } };
+    assert_int_equal(nacre_endpoint_respond(w.server.ep, exchange, &response), NACRE_OK);
 }
 
 static void changed(int resource)
@@ -179,7 +179,7 @@ static void changed(int resource)
     w.versions[resource]++;
     for (uint32_t i = 1; i <= w.num_registrations; i++) {
         const registration *r = &w.registrations[i];
-        if (r->observed && !r->gone && r->resource == resource) nacre_endpoint_changed(w.server.ep, r->observer);
+        if (r->observed && !r->ended && r->resource == resource) nacre_endpoint_changed(w.server.ep, r->observer);
     }
 }
 
@@ -213,7 +213,7 @@ static void on_event(const nacre_event *event)
     switch (event->kind) {
     case NACRE_EVENT_REQUEST: on_request(event); break;
     case NACRE_EVENT_NOTIFY:
-        assert_true(r->observed && !r->gone);
+        assert_true(r->observed && !r->ended);
         assert_int_equal(event->observer.number, r->observer.number);
         if (draw(&w.chance) % 500 == 0) {
             changed(r->resource); /* while it is being told */
@@ -222,19 +222,19 @@ static void on_event(const nacre_event *event)
             assert_int_equal(nacre_endpoint_defer_response(w.server.ep, event->exchange), NACRE_OK);
             w.held[w.num_held++] = (held){ event->exchange, w.now + draw(&w.chance) % 3000, r->resource };
         } else {
-            say(event->exchange, r->resource, w.weather.loss > 0 && percent(&w.chance, 1));
+            say(event->exchange, r->resource, w.network.loss > 0 && percent(&w.chance, 1));
         }
         break;
-    case NACRE_EVENT_OBSERVER_GONE:
-        assert_true(r->observed && !r->gone);
-        r->gone = true;
+    case NACRE_EVENT_OBSERVER_REMOVED:
+        assert_true(r->observed && !r->ended);
+        r->ended = true;
         r->err = event->err;
         break;
     default: fail_msg("an event of kind %d", (int)event->kind);
     }
 }
 
-static void answer_held(void)
+static void respond_to_held(void)
 {
     for (size_t i = 0; i < w.num_held;) {
         const held h = w.held[i];
@@ -245,8 +245,8 @@ static void answer_held(void)
         w.held[i] = w.held[--w.num_held];
         char text[32];
         (void)snprintf(text, sizeof text, "%d:%u", h.resource, w.versions[h.resource]);
-        const nacre_message answer = { .code = NACRE_CONTENT, .payload = { (const uint8_t *)text, strlen(text) } };
-        const nacre_err err = nacre_endpoint_respond(w.server.ep, h.exchange, &answer);
+        const nacre_message response = { .code = NACRE_CONTENT, .payload = { (const uint8_t *)text, strlen(text) } };
+        const nacre_err err = nacre_endpoint_respond(w.server.ep, h.exchange, &response);
         assert_true(err == NACRE_OK || err == NACRE_ERR_STALE); /* an observer may have ended meanwhile */
     }
 }
@@ -417,7 +417,7 @@ static void step(uint64_t until)
     if (next > w.now) w.now = next;
     deliver();
     nacre_endpoint_expire(w.server.ep, w.now);
-    answer_held();
+    respond_to_held();
     settle_server();
 }
 
@@ -425,7 +425,7 @@ static void open_world(uint64_t seed)
 {
     memset(&w, 0, sizeof w);
     w.chance.state = seed;
-    w.weather = (weather){ .loss = 15, .doubling = 5, .min_delay = 5, .max_delay = 1500 };
+    w.network = (network){ .loss = 15, .doubling = 5, .min_delay = 5, .max_delay = 1500 };
     party_open(&w.server, "server", seed,
                &(nacre_endpoint_config){ .num_observers = 700, .num_transmissions = 24, .num_server_exchanges = 512 });
     party_open(&w.crypto, "clients", seed + 1, NULL);
@@ -443,14 +443,14 @@ static void open_world(uint64_t seed)
 static bool was_given_up(const thread *t)
 {
     const registration *r = &w.registrations[t->marks[t->num_ids - 1]];
-    return r->gone && (r->err == NACRE_ERR_TIMEOUT || r->err == NACRE_ERR_BUSY);
+    return r->ended && (r->err == NACRE_ERR_TIMEOUT || r->err == NACRE_ERR_BUSY);
 }
 
 static void check_the_end(void)
 {
     size_t server_thinks = 0, clients_think = 0, given_up = 0;
     for (uint32_t i = 1; i <= w.num_registrations; i++)
-        if (w.registrations[i].observed && !w.registrations[i].gone) server_thinks++;
+        if (w.registrations[i].observed && !w.registrations[i].ended) server_thinks++;
     for (int i = 0; i < CLIENTS; i++)
         for (int j = 0; j < TOKENS; j++) {
             const thread *t = &w.clients[i].threads[j];
@@ -475,7 +475,7 @@ static void run(uint64_t seed)
         act();
         step(w.now + draw(&w.chance) % 60);
     }
-    w.weather = (weather){ .min_delay = 5, .max_delay = 20 };
+    w.network = (network){ .min_delay = 5, .max_delay = 20 };
     for (int i = 0; i < RESOURCES;
          i++) { /* twice: NONs that were lost before stay lost, and who does not listen is dropped */
         changed(i);

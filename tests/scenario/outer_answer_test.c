@@ -12,7 +12,7 @@ typedef struct cut {
     pair p;
     nacre_exchange exchange;
     datagram request, whole; /* what was asked, and the answer before it is cut */
-    datagram asked;          /* the client's last message */
+    datagram requested;      /* the client's last message */
 } cut;
 
 static void open_cut(cut *c, uint8_t type, size_t len, const nacre_endpoint_config *config)
@@ -25,10 +25,10 @@ static void open_cut(cut *c, uint8_t type, size_t len, const nacre_endpoint_conf
     (void)sent_request(&c->p, &c->request, 0);
     party_give(&c->p.server, &c->p.client, &c->request, 0);
     const nacre_event event = expect_event(&c->p.server, NACRE_EVENT_REQUEST);
-    const nacre_message answer = { .code = NACRE_CONTENT, .payload = nacre_bytes_of((const uint8_t *)text, len) };
-    assert_int_equal(nacre_endpoint_respond(c->p.server.ep, event.exchange, &answer), NACRE_OK);
+    const nacre_message response = { .code = NACRE_CONTENT, .payload = nacre_bytes_of((const uint8_t *)text, len) };
+    assert_int_equal(nacre_endpoint_respond(c->p.server.ep, event.exchange, &response), NACRE_OK);
     assert_true(party_take(&c->p.server, &c->whole, 0));
-    c->asked = c->request;
+    c->requested = c->request;
 }
 
 /* What an answering block may have wrong. */
@@ -50,7 +50,7 @@ static void write_piece(const cut *c, datagram *d, const piece *b)
     nacre_options o;
     nacre_option option;
     nacre_message m = datagram_message(&c->whole);
-    const nacre_message asked = datagram_message(&c->asked);
+    const nacre_message requested = datagram_message(&c->requested);
     const size_t size = (size_t)16 << b->szx, offset = b->num * size < m.payload.len ? b->num * size : 0;
     const bool more = b->more || (!b->end && m.payload.len - offset > size);
     nacre_options_init(&o, NACRE_BUF(memory));
@@ -64,9 +64,9 @@ static void write_piece(const cut *c, datagram *d, const piece *b)
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     m.payload.ptr += offset;
     m.payload.len = (m.payload.len - offset > size ? size : m.payload.len - offset) - b->missing;
-    m.type = b->type != 0 ? b->type : asked.type == NACRE_CON ? NACRE_ACK : NACRE_NON;
-    m.mid = m.type == NACRE_ACK ? asked.mid : (uint16_t)(0x4000 + b->num);
-    m.token = asked.token;
+    m.type = b->type != 0 ? b->type : requested.type == NACRE_CON ? NACRE_ACK : NACRE_NON;
+    m.mid = m.type == NACRE_ACK ? requested.mid : (uint16_t)(0x4000 + b->num);
+    m.token = requested.token;
     if (b->code != 0) m.code = b->code;
     datagram_write(d, &m);
 }
@@ -79,16 +79,16 @@ static void give_piece(cut *c, const piece *b, uint64_t now)
 }
 
 /* The client asks for block `num`, and for nothing else. */
-static void expect_asked(cut *c, size_t num, uint8_t szx, uint64_t now)
+static void expect_requested(cut *c, size_t num, uint8_t szx, uint64_t now)
 {
-    const nacre_message before = datagram_message(&c->asked), first = datagram_message(&c->request);
+    const nacre_message before = datagram_message(&c->requested), first = datagram_message(&c->request);
     uint8_t token[8];
     nacre_event event;
     memcpy(token, before.token.ptr, 8);
     const uint16_t mid = before.mid;
     assert_false(party_next_event(&c->p.client, &event));
-    assert_true(party_take(&c->p.client, &c->asked, now));
-    const nacre_message m = datagram_message(&c->asked);
+    assert_true(party_take(&c->p.client, &c->requested, now));
+    const nacre_message m = datagram_message(&c->requested);
     assert_int_equal(m.code, first.code);
     assert_int_equal(m.type, first.type);
     assert_int_not_equal(m.mid, mid);
@@ -121,7 +121,7 @@ static void give_up_to(cut *c, size_t num, uint8_t szx, uint64_t now)
 {
     for (size_t i = 0; i < num; i++) {
         give_piece(c, &(piece){ .num = i, .szx = szx }, now);
-        expect_asked(c, i + 1, szx, now);
+        expect_requested(c, i + 1, szx, now);
     }
 }
 
@@ -174,8 +174,8 @@ static void each_block_is_an_exchange(void **state)
     give_up_to(&c, 1, 2, 0);
     nacre_endpoint_expire(c.p.client.ep, 3000);
     assert_true(party_take(&c.p.client, &again, 3000));
-    assert_true(datagram_same(&again, &c.asked));
-    d = empty_message(NACRE_ACK, datagram_message(&c.asked).mid);
+    assert_true(datagram_same(&again, &c.requested));
+    d = empty_message(NACRE_ACK, datagram_message(&c.requested).mid);
     party_give(&c.p.client, &c.p.server, &d, 3000);
     write_piece(&c, &d, &(piece){ .num = 1, .szx = 2, .type = NACRE_NON });
     d.bytes[0] &= 0xcf; /* CON */
@@ -194,12 +194,12 @@ static void smaller_blocks(void **state)
     (void)state;
     open_cut(&c, NACRE_CON, 120, NULL);
     give_piece(&c, &(piece){ .num = 0, .szx = 2 }, 0);
-    expect_asked(&c, 1, 2, 0);
+    expect_requested(&c, 1, 2, 0);
     give_piece(&c, &(piece){ .num = 4, .szx = 0 }, 0);
-    expect_asked(&c, 5, 0, 0);
+    expect_requested(&c, 5, 0, 0);
     for (size_t i = 5; i + 1 < num_pieces(&c, 0); i++) {
         give_piece(&c, &(piece){ .num = i, .szx = 0 }, 0);
-        expect_asked(&c, i + 1, 0, 0);
+        expect_requested(&c, i + 1, 0, 0);
     }
     give_piece(&c, &(piece){ .num = num_pieces(&c, 0) - 1, .szx = 0 }, 0);
     expect_response(&c, 120);
@@ -228,13 +228,13 @@ static void wrong_blocks_are_dropped(void **state)
         cut c;
         open_cut(&c, NACRE_NON, 150, NULL);
         give_piece(&c, &(piece){ .num = 0, .szx = 2, .etag = "e" }, 0);
-        expect_asked(&c, 1, 2, 0);
+        expect_requested(&c, 1, 2, 0);
         give_piece(&c, &rows[i].wrong, 0);
         nacre_event event;
         datagram d;
         if (party_next_event(&c.p.client, &event) || party_take(&c.p.client, &d, 0)) fail_msg("%s", rows[i].name);
         give_piece(&c, &(piece){ .num = 1, .szx = 2, .etag = "e" }, 0);
-        expect_asked(&c, 2, 2, 0);
+        expect_requested(&c, 2, 2, 0);
         give_piece(&c, &(piece){ .num = 2, .szx = 2, .etag = "e" }, 0);
         expect_response(&c, 150);
         pair_close(&c.p);
@@ -274,9 +274,9 @@ static void blocks_of_two_exchanges(void **state)
     datagram request;
     (void)sent_request(&c.p, &request, 0);
     party_give(&c.p.server, &c.p.client, &request, 0);
-    const nacre_message answer = { .code = NACRE_CONTENT, .payload = nacre_bytes_of((const uint8_t *)text, 100) };
+    const nacre_message response = { .code = NACRE_CONTENT, .payload = nacre_bytes_of((const uint8_t *)text, 100) };
     assert_int_equal(
-        nacre_endpoint_respond(c.p.server.ep, expect_event(&c.p.server, NACRE_EVENT_REQUEST).exchange, &answer),
+        nacre_endpoint_respond(c.p.server.ep, expect_event(&c.p.server, NACRE_EVENT_REQUEST).exchange, &response),
         NACRE_OK);
     assert_true(party_take(&c.p.server, &two, 0));
     give_up_to(&c, 1, 2, 0);
@@ -315,7 +315,7 @@ static void too_large(void **state)
     open_cut(&c, NACRE_CON, 1000, NULL);
     for (size_t i = 0; i < MAX / 64; i++) {
         give_piece(&c, &(piece){ .num = i, .szx = 2, .more = true }, 0);
-        expect_asked(&c, i + 1, 2, 0);
+        expect_requested(&c, i + 1, 2, 0);
     }
     give_piece(&c, &(piece){ .num = MAX / 64, .szx = 2, .more = true }, 0);
     expect_end(&c, NACRE_ERR_TOO_LONG);
@@ -333,7 +333,7 @@ static void too_slow(void **state)
     for (; now < 246000; i++, now += 40000) {
         nacre_endpoint_expire(c.p.client.ep, now);
         give_piece(&c, &(piece){ .num = i, .szx = 0 }, now);
-        expect_asked(&c, i + 1, 0, now);
+        expect_requested(&c, i + 1, 0, now);
     }
     assert_true(nacre_endpoint_deadline(c.p.client.ep) == 247000);
     nacre_endpoint_expire(c.p.client.ep, 247000);
@@ -358,7 +358,7 @@ static void unprotected_error_does_not_end_the_fetching_of_blocks(void **state)
                 expect_end(&c, codes[i] == NACRE_CONTENT ? NACRE_ERR_NOT_PROTECTED : NACRE_ERR_UNAUTHENTICATED);
             } else {
                 give_piece(&c, &(piece){ .num = 1, .szx = 2 }, 1);
-                expect_asked(&c, 2, 2, 1);
+                expect_requested(&c, 2, 2, 1);
                 give_piece(&c, &(piece){ .num = 2, .szx = 2 }, 1);
                 expect_response(&c, 150);
             }
@@ -367,7 +367,7 @@ static void unprotected_error_does_not_end_the_fetching_of_blocks(void **state)
 }
 
 /* Many answers in blocks at once: a peer has half of the places; the others' first blocks find one when they come again. */
-static void places_are_shared(void **state)
+static void entries_are_shared(void **state)
 {
     enum { NUM = 3 };
     static cut c[NUM];
@@ -378,11 +378,11 @@ static void places_are_shared(void **state)
         c[i].p = *p; /* only borrowed */
         c[i].exchange = start(&p->client, &p->server, p->ours, NACRE_CON);
         (void)sent_request(p, &c[i].request, 0);
-        c[i].asked = c[i].request;
+        c[i].requested = c[i].request;
         party_give(&p->server, &p->client, &c[i].request, 0);
-        const nacre_message answer = { .code = NACRE_CONTENT, .payload = nacre_bytes_of((const uint8_t *)text, 100) };
+        const nacre_message response = { .code = NACRE_CONTENT, .payload = nacre_bytes_of((const uint8_t *)text, 100) };
         assert_int_equal(
-            nacre_endpoint_respond(p->server.ep, expect_event(&p->server, NACRE_EVENT_REQUEST).exchange, &answer),
+            nacre_endpoint_respond(p->server.ep, expect_event(&p->server, NACRE_EVENT_REQUEST).exchange, &response),
             NACRE_OK);
         assert_true(party_take(&p->server, &c[i].whole, 0));
     }
@@ -390,7 +390,7 @@ static void places_are_shared(void **state)
     for (size_t i = 0; i < NUM; i++) {
         write_piece(&c[i], &d, &(piece){ .num = 0, .szx = 2 });
         party_give(&p->client, &p->server, &d, 0);
-        if (i < 2) assert_true(party_take(&p->client, &c[i].asked, 0));
+        if (i < 2) assert_true(party_take(&p->client, &c[i].requested, 0));
         else expect_quiet(&p->client, 0);
     }
     write_piece(&c[0], &d, &(piece){ .num = 1, .szx = 2 });
@@ -402,7 +402,7 @@ static void places_are_shared(void **state)
     assert_true(again);
     write_piece(&c[2], &d, &(piece){ .num = 0, .szx = 2 });
     party_give(&p->client, &p->server, &d, 3000);
-    assert_true(party_take(&p->client, &c[2].asked, 3000));
+    assert_true(party_take(&p->client, &c[2].requested, 3000));
     write_piece(&c[2], &d, &(piece){ .num = 1, .szx = 2 });
     party_give(&p->client, &p->server, &d, 3000);
     assert_int_equal(expect_event(&p->client, NACRE_EVENT_RESPONSE).exchange.number, c[2].exchange.number);
@@ -425,7 +425,7 @@ static void cancelling_frees_the_entry_and_ignores_late_blocks(void **state)
 }
 
 /* A plain request has nothing to do with all this: its blocks are for whoever asked. */
-static void plain_answers_pass(void **state)
+static void plain_responses_pass(void **state)
 {
     pair p;
     datagram request, d;
@@ -459,7 +459,7 @@ static void echo_in_blocks(void **state)
     (void)sent_request(&c.p, &c.request, 0);
     party_give(&c.p.server, &c.p.client, &c.request, 0);
     assert_true(party_take(&c.p.server, &c.whole, 0));
-    c.asked = c.request;
+    c.requested = c.request;
     give_up_to(&c, 1, 0, 0);
     give_piece(&c, &(piece){ .num = 1, .szx = 0 }, 0);
     (void)sent_request(&c.p, &d, 0);
@@ -482,9 +482,9 @@ int main(void)
         cmocka_unit_test(too_large),
         cmocka_unit_test(too_slow),
         cmocka_unit_test(unprotected_error_does_not_end_the_fetching_of_blocks),
-        cmocka_unit_test(places_are_shared),
+        cmocka_unit_test(entries_are_shared),
         cmocka_unit_test(cancelling_frees_the_entry_and_ignores_late_blocks),
-        cmocka_unit_test(plain_answers_pass),
+        cmocka_unit_test(plain_responses_pass),
         cmocka_unit_test(echo_in_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

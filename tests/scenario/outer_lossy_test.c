@@ -6,7 +6,7 @@
 #include "endpoint/endpoint_struct.h"
 #include "world.h"
 
-enum { RUNS = 250, BODIES = 3, MAX_BODY = 3000, HOPS = 16, CARRIED = 8192 };
+enum { ROUNDS = 250, BODIES = 3, MAX_BODY = 3000, HOPS = 16, CARRIED = 8192 };
 
 typedef struct job {
     size_t len;
@@ -17,7 +17,7 @@ typedef struct job {
 
 /* A request on its way through the proxy. */
 typedef struct hop {
-    nacre_exchange asked; /* 0: free */
+    nacre_exchange requested; /* 0: free */
     uint8_t up[CARRIED], down[CARRIED];
 } hop;
 
@@ -44,7 +44,7 @@ static bool is_body(nacre_bytes got)
 static void serve(run *r, const nacre_event *event)
 {
     nacre_transfer *t = r->p.server.transfer;
-    nacre_message answer = { .code = NACRE_CHANGED, .payload = event->message.payload };
+    nacre_message response = { .code = NACRE_CHANGED, .payload = event->message.payload };
     const nacre_bytes path = nacre_option_find(event->message.options, NACRE_OPT_URI_PATH);
     if (event->context == NULL) { /* spoilt so that it shows no OSCORE option any more */
         nacre_transfer_ignore(t, event->exchange);
@@ -54,10 +54,10 @@ static void serve(run *r, const nacre_event *event)
     if (!is_body(event->message.payload) || (j->code == NACRE_POST && event->message.payload.len != j->len)) r->wrong++;
     j->served++;
     if (j->code == NACRE_GET) {
-        answer.code = NACRE_CONTENT;
-        answer.payload = nacre_bytes_of(bodies[path.ptr[0] - '0'], j->len);
+        response.code = NACRE_CONTENT;
+        response.payload = nacre_bytes_of(bodies[path.ptr[0] - '0'], j->len);
     }
-    if (nacre_transfer_respond(t, event->exchange, &answer, NULL) != NACRE_OK)
+    if (nacre_transfer_respond(t, event->exchange, &response, NULL) != NACRE_OK)
         nacre_transfer_ignore(t, event->exchange);
 }
 
@@ -76,23 +76,23 @@ static void copy_carried(nacre_options *o, nacre_bytes options)
 static bool carry_on(run *r, const nacre_event *event)
 {
     nacre_message m = { .type = NACRE_CON, .code = event->message.code };
-    uint8_t room[MAX_DATAGRAM];
+    uint8_t buf[MAX_DATAGRAM];
     nacre_options o;
     nacre_transfer_exchange exchange;
     hop *h = NULL;
     for (int i = 0; i < HOPS; i++)
-        if (nacre_exchange_is_none(r->hops[i].asked)) h = &r->hops[i];
+        if (nacre_exchange_is_none(r->hops[i].requested)) h = &r->hops[i];
     if (h == NULL || event->message.payload.len > CARRIED) return false;
     memcpy(h->up, event->message.payload.ptr, event->message.payload.len);
     m.payload = nacre_bytes_of(h->up, event->message.payload.len);
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     copy_carried(&o, event->message.options);
     if (nacre_options_finish(&o, &m.options) != NACRE_OK) return false;
     const nacre_transfer_options how = { .buf = NACRE_BUF(h->down), .block_size = r->block_size };
     if (nacre_transfer_defer_response(r->proxy.transfer, event->exchange) != NACRE_OK) return false;
     if (nacre_transfer_request(r->proxy.transfer, &exchange, &r->p.server.address, NULL, &m, &how, h) != NACRE_OK)
         return false;
-    h->asked = event->exchange;
+    h->requested = event->exchange;
     return true;
 }
 
@@ -100,18 +100,18 @@ static void carry_back(run *r, const nacre_event *event)
 {
     hop *h = event->user;
     nacre_message m = { .code = NACRE_GATEWAY_TIMEOUT };
-    uint8_t room[MAX_DATAGRAM];
+    uint8_t buf[MAX_DATAGRAM];
     nacre_options o;
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     if (event->kind == NACRE_EVENT_RESPONSE) {
         copy_carried(&o, event->message.options);
         m = (nacre_message){ .code = event->message.code, .payload = event->message.payload };
         assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     }
     const nacre_response_options how = { .block_size = r->block_size };
-    if (nacre_transfer_respond(r->proxy.transfer, h->asked, &m, &how) != NACRE_OK)
-        nacre_transfer_ignore(r->proxy.transfer, h->asked);
-    h->asked = NACRE_EXCHANGE_NONE;
+    if (nacre_transfer_respond(r->proxy.transfer, h->requested, &m, &how) != NACRE_OK)
+        nacre_transfer_ignore(r->proxy.transfer, h->requested);
+    h->requested = NACRE_EXCHANGE_NONE;
 }
 
 static void carry(run *r, const nacre_event *event)
@@ -160,7 +160,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
 static void start_job(run *r, chance *c, int index)
 {
     const uint8_t name = (uint8_t)('0' + index);
-    uint8_t room[8];
+    uint8_t buf[8];
     nacre_options o;
     nacre_transfer_exchange exchange;
     job *j = &r->jobs[index];
@@ -169,7 +169,7 @@ static void start_job(run *r, chance *c, int index)
     chance_fill(c, bodies[index], j->len);
     bodies[index][0] = (uint8_t)index;
     nacre_message m = { .type = percent(c, 90) ? NACRE_CON : NACRE_NON, .code = j->code };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of(&name, 1));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     if (j->code == NACRE_POST) m.payload = nacre_bytes_of(bodies[index], j->len);
@@ -188,7 +188,7 @@ static unsigned num_open(const run *r)
 }
 
 /* Places in use, looked at now and then: that the paths under test are taken. */
-static void count_places(const party *p)
+static void count_entries(const party *p)
 {
     for (uint32_t i = 0; i < p->ep->core.config.num_outer; i++)
         outer_blocks += p->ep->outer.entries[i].state != NACRE__OUTER_FREE;
@@ -213,14 +213,14 @@ static void one_run(uint64_t seed)
     party_add_transfer(&r.proxy, &(nacre_transfer_config){ .num_bodies = HOPS, .bodies_per_peer = HOPS });
     w = (wire){ .parties = { &r.p.client, &r.p.server, &r.proxy }, .num_parties = 3, .on_event = on_event, .user = &r };
     w.chance.state = seed;
-    w.weather = (weather){ .loss = (unsigned)(draw(&c) % 10), .doubling = (unsigned)(draw(&c) % 20), .max_delay = 200 };
+    w.network = (network){ .loss = (unsigned)(draw(&c) % 10), .doubling = (unsigned)(draw(&c) % 20), .max_delay = 200 };
     r.spoilt = percent(&c, 20);
-    w.weather.spoiling = r.spoilt ? 1 : 0;
+    w.network.spoiling = r.spoilt ? 1 : 0;
     for (int i = 0; i < BODIES; i++) start_job(&r, &c, i);
     while (num_open(&r) > 0) {
         if (!wire_step(&w) && num_open(&r) > 0) fail_msg("seed %llu: nothing goes on", (unsigned long long)seed);
-        count_places(&r.p.client);
-        count_places(&r.p.server);
+        count_entries(&r.p.client);
+        count_entries(&r.p.server);
     }
     for (int i = 0; i < 20; i++) (void)wire_step(&w); /* what is still in the air */
     for (int i = 0; i < BODIES; i++) {
@@ -238,10 +238,10 @@ static void one_run(uint64_t seed)
 static void bodies_come_through(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= RUNS; seed++) one_run(seed);
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) one_run(seed);
     print_message("%lu whole, %lu failed\n", whole, failed);
-    assert_int_equal(whole + failed, (unsigned long)RUNS * BODIES);
-    assert_true(whole > (unsigned long)RUNS * BODIES * 8 / 10);
+    assert_int_equal(whole + failed, (unsigned long)ROUNDS * BODIES);
+    assert_true(whole > (unsigned long)ROUNDS * BODIES * 8 / 10);
     assert_true(outer_blocks > 0);
 }
 

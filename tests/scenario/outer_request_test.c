@@ -327,7 +327,7 @@ static void unknown_kid(void **state)
 
 /* A place for each of several senders; a peer has half of them at most, and who forges addresses has but one place to win
  * from those that have shown themselves. */
-static void places_are_shared(void **state)
+static void entries_are_shared(void **state)
 {
     pair p;
     raw r;
@@ -376,7 +376,7 @@ static void places_are_shared(void **state)
 }
 
 /* What is not gone on with is forgotten. */
-static void places_are_timed(void **state)
+static void entries_expire(void **state)
 {
     pair p;
     raw r;
@@ -449,7 +449,7 @@ static void the_store_is_waited_for(void **state)
 /* ---- Answers in blocks --------------------------------------------------------------------------------------------- */
 
 /* A request that wants its answer in blocks of 2^(szx + 4) bytes; leaves the event. */
-static nacre_event ask(raw *r, datagram *request, uint8_t szx, uint64_t now)
+static nacre_event request_block(raw *r, datagram *request, uint8_t szx, uint64_t now)
 {
     datagram whole;
     const nacre_message m = make(r, &whole, 20);
@@ -459,7 +459,7 @@ static nacre_event ask(raw *r, datagram *request, uint8_t szx, uint64_t now)
 }
 
 /* Asks for block `num` of the answer to `request`. */
-static nacre_message ask_more(raw *r, const datagram *request, datagram *d, size_t num, uint8_t szx, uint64_t now)
+static nacre_message request_more(raw *r, const datagram *request, datagram *d, size_t num, uint8_t szx, uint64_t now)
 {
     const nacre_message m = datagram_message(request);
     datagram next;
@@ -473,8 +473,8 @@ static nacre_message ask_more(raw *r, const datagram *request, datagram *d, size
 
 static void respond_long(party *p, nacre_exchange exchange, size_t len)
 {
-    const nacre_message answer = { .code = NACRE_CONTENT, .payload = nacre_bytes_of((const uint8_t *)text, len) };
-    assert_int_equal(nacre_endpoint_respond(p->ep, exchange, &answer), NACRE_OK);
+    const nacre_message response = { .code = NACRE_CONTENT, .payload = nacre_bytes_of((const uint8_t *)text, len) };
+    assert_int_equal(nacre_endpoint_respond(p->ep, exchange, &response), NACRE_OK);
 }
 
 /* Puts the blocks together, as its client does; the first is in `d`. */
@@ -494,7 +494,7 @@ static void expect_all(raw *r, const datagram *request, datagram *d, size_t len,
         at += m.payload.len;
         if ((value & 8) == 0) break;
         assert_int_equal(m.payload.len, (size_t)16 << szx);
-        m = ask_more(r, request, &last, num + 1, szx, now);
+        m = request_more(r, request, &last, num + 1, szx, now);
         assert_int_equal(m.code, first.code);
     }
     nacre_message whole = first;
@@ -506,7 +506,7 @@ static void expect_all(raw *r, const datagram *request, datagram *d, size_t len,
 }
 
 /* RFC 7959 2.4, RFC 8613 4.1.3.4.2: parts of one ciphertext, without another question to the application. */
-static void answers_are_cut(void **state)
+static void responses_are_cut(void **state)
 {
     pair p;
     raw r;
@@ -515,7 +515,7 @@ static void answers_are_cut(void **state)
     open_pair(&p, &r, &config);
     for (uint8_t szx = 0; szx < 5; szx++) {
         nacre__validate(&p.server.ep->validation, &r.address);
-        const nacre_event event = ask(&r, &request, szx, szx);
+        const nacre_event event = request_block(&r, &request, szx, szx);
         respond_long(&p.server, event.exchange, 400);
         const uint64_t seq = nacre_context_next_seq(p.theirs);
         (void)raw_take(&r, &d, szx);
@@ -527,7 +527,7 @@ static void answers_are_cut(void **state)
         assert_int_equal(nacre_context_next_seq(p.theirs), seq);
     }
     /* what fits one block goes as it is */
-    const nacre_event event = ask(&r, &request, 4, 9);
+    const nacre_event event = request_block(&r, &request, 4, 9);
     respond_long(&p.server, event.exchange, 20);
     assert_true(nacre_is_absent(nacre_option_find(raw_take(&r, &d, 9).options, NACRE_OPT_BLOCK2)));
     (void)raw_read(&r, &d);
@@ -535,7 +535,7 @@ static void answers_are_cut(void **state)
 }
 
 /* The same for an answer that comes later, as a message of its own. */
-static void later_answers_are_cut(void **state)
+static void separate_responses_are_cut(void **state)
 {
     pair p;
     raw r;
@@ -543,7 +543,7 @@ static void later_answers_are_cut(void **state)
     (void)state;
     open_pair(&p, &r, &config);
     nacre__validate(&p.server.ep->validation, &r.address);
-    const nacre_event event = ask(&r, &request, 1, 0);
+    const nacre_event event = request_block(&r, &request, 1, 0);
     assert_int_equal(nacre_endpoint_defer_response(p.server.ep, event.exchange), NACRE_OK);
     nacre_endpoint_expire(p.server.ep, 1000);
     raw_expect_empty(&r, NACRE_ACK, r.mid, 1000);
@@ -573,7 +573,7 @@ static void both_ways(void **state)
 }
 
 /* Blocks that are not there: behind the end, of another peer's answer, of one that was never given, of one that is gone. */
-static void later_blocks_that_are_not_there(void **state)
+static void blocks_past_the_end_are_refused(void **state)
 {
     pair p;
     raw r;
@@ -581,16 +581,16 @@ static void later_blocks_that_are_not_there(void **state)
     (void)state;
     open_pair(&p, &r, &config);
     nacre__validate(&p.server.ep->validation, &r.address);
-    respond_long(&p.server, ask(&r, &request, 2, 0).exchange, 300);
+    respond_long(&p.server, request_block(&r, &request, 2, 0).exchange, 300);
     (void)raw_take(&r, &d, 0);
-    assert_int_equal(ask_more(&r, &request, &d, 4, 2, 0).code, NACRE_CHANGED);
-    assert_int_equal(ask_more(&r, &request, &d, 5, 2, 0).code, NACRE_BAD_REQUEST);
-    assert_int_equal(ask_more(&r, &request, &d, 0xfffff, 6, 0).code, NACRE_BAD_REQUEST);
+    assert_int_equal(request_more(&r, &request, &d, 4, 2, 0).code, NACRE_CHANGED);
+    assert_int_equal(request_more(&r, &request, &d, 5, 2, 0).code, NACRE_BAD_REQUEST);
+    assert_int_equal(request_more(&r, &request, &d, 0xfffff, 6, 0).code, NACRE_BAD_REQUEST);
     r.address = address_named("other");
-    assert_int_equal(ask_more(&r, &request, &d, 1, 2, 0).code, NACRE_INCOMPLETE);
+    assert_int_equal(request_more(&r, &request, &d, 1, 2, 0).code, NACRE_INCOMPLETE);
     r.address = p.client.address;
-    assert_int_equal(ask_more(&r, &request, &d, 1, 2, 246999).code, NACRE_CHANGED);
-    assert_int_equal(ask_more(&r, &request, &d, 1, 2, 246999 + 247000).code, NACRE_INCOMPLETE);
+    assert_int_equal(request_more(&r, &request, &d, 1, 2, 246999).code, NACRE_CHANGED);
+    assert_int_equal(request_more(&r, &request, &d, 1, 2, 246999 + 247000).code, NACRE_INCOMPLETE);
     pair_close(&p);
 }
 
@@ -603,10 +603,10 @@ static void strangers_get_small_blocks(void **state)
     (void)state;
     open_pair(&p, &r, &config);
     nacre__validate(&p.server.ep->validation, &r.address);
-    respond_long(&p.server, ask(&r, &request, 4, 0).exchange, 400);
+    respond_long(&p.server, request_block(&r, &request, 4, 0).exchange, 400);
     (void)raw_take(&r, &d, 0);
-    assert_int_equal(ask_more(&r, &request, &d, 1, 3, 246000).payload.len, 128);
-    const nacre_message m = ask_more(&r, &request, &d, 1, 3, 247000 + 100); /* it showed itself long ago */
+    assert_int_equal(request_more(&r, &request, &d, 1, 3, 246000).payload.len, 128);
+    const nacre_message m = request_more(&r, &request, &d, 1, 3, 247000 + 100); /* it showed itself long ago */
     assert_int_equal(m.payload.len, 64);
     assert_true(d.len <= 136);
     assert_int_equal(number_of(nacre_option_find(m.options, NACRE_OPT_BLOCK2)), 2 << 4 | 8 | 2);
@@ -669,14 +669,14 @@ int main(void)
         cmocka_unit_test(nothing_is_mixed),
         cmocka_unit_test(replay_of_a_set),
         cmocka_unit_test(unknown_kid),
-        cmocka_unit_test(places_are_shared),
-        cmocka_unit_test(places_are_timed),
+        cmocka_unit_test(entries_are_shared),
+        cmocka_unit_test(entries_expire),
         cmocka_unit_test(one_burst),
         cmocka_unit_test(the_store_is_waited_for),
-        cmocka_unit_test(answers_are_cut),
-        cmocka_unit_test(later_answers_are_cut),
+        cmocka_unit_test(responses_are_cut),
+        cmocka_unit_test(separate_responses_are_cut),
         cmocka_unit_test(both_ways),
-        cmocka_unit_test(later_blocks_that_are_not_there),
+        cmocka_unit_test(blocks_past_the_end_are_refused),
         cmocka_unit_test(strangers_get_small_blocks),
         cmocka_unit_test(others_blocks_pass),
         cmocka_unit_test(sizes_of_the_configuration),

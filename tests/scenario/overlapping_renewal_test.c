@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* overlapping_renewal: runs of RFC 8613 B.2 that overlap, while an attacker replays what it has heard. Two boots of one device
+/* overlapping_rederivation: runs of RFC 8613 B.2 that overlap, while an attacker replays what it has heard. Two boots of one device
  * are alive at once, another device begins with a context that the server has lost and is asked by the server, too; each side
  * forgets its keys now and then; some datagrams are held back; and any datagram so far comes again, at any time, under another
  * message ID, from its own address or another's, a day later too. Whatever happens:
@@ -36,13 +36,13 @@ typedef struct heard {
 typedef struct stage {
     wire wire;
     party parties[PARTIES];
-    renewed ours[CLIENTS], theirs[PEERS]; /* clients 0 and 1 are peer 0: one device, twice */
+    rederiving ours[CLIENTS], theirs[PEERS]; /* clients 0 and 1 are peer 0: one device, twice */
     heard heard[MAX_HEARD];
     size_t num_heard;
     request_2 requests_2[MAX_RECORDS];
     size_t num_requests_2;
     uint64_t next_order; /* of the first datagram that was not heard yet */
-    unsigned executed[MAX_RECORDS], started, answered;
+    unsigned executed[MAX_RECORDS], started, completed;
 } stage;
 
 static size_t replayed, agreements, executed_in_all;
@@ -52,7 +52,7 @@ static size_t peer_of(size_t client)
     return client < 2 ? 0 : 1;
 }
 
-static renewed *renewal_of(stage *s, const party *p, size_t client)
+static rederiving *rederivation_of(stage *s, const party *p, size_t client)
 {
     return p == &s->parties[SERVER] ? &s->theirs[peer_of(client)] : &s->ours[client];
 }
@@ -84,12 +84,12 @@ static void expect_in_time(stage *s, const nacre_event *event, uint64_t now)
 static void execute(stage *s, party *p, const nacre_event *event)
 {
     const unsigned serial = serial_of(event->message.payload);
-    const nacre_message answer = { .code = NACRE_CONTENT, .payload = event->message.payload };
+    const nacre_message response = { .code = NACRE_CONTENT, .payload = event->message.payload };
     assert_non_null(event->context);
     assert_true(serial < s->started);
     assert_int_equal(++s->executed[serial], 1);
     executed_in_all++;
-    assert_int_equal(nacre_endpoint_respond(p->ep, event->exchange, &answer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_respond(p->ep, event->exchange, &response), NACRE_OK);
 }
 
 static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
@@ -102,17 +102,17 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     } else if (event->kind == NACRE_EVENT_RESPONSE) {
         assert_int_equal(serial_of(event->message.payload), (unsigned *)event->user - s->executed);
         assert_int_equal(*(unsigned *)event->user, 1);
-        s->answered++;
+        s->completed++;
     } else {
         assert_int_equal(event->kind, NACRE_EVENT_FAILED);
         if (event->err != NACRE_ERR_UNAUTHENTICATED) return;
         for (size_t i = 0; i < CLIENTS; i++) /* it believes that */
             if (p == &s->parties[i] || p == &s->parties[SERVER])
-                nacre_endpoint_rederive(p->ep, &renewal_of(s, p, i)->rederivation);
+                nacre_endpoint_rederive(p->ep, &rederivation_of(s, p, i)->rederivation);
     }
 }
 
-static void ask(stage *s, size_t client, bool by_server, uint8_t type)
+static void send_request(stage *s, size_t client, bool by_server, uint8_t type)
 {
     char text[12];
     nacre_exchange exchange;
@@ -122,7 +122,7 @@ static void ask(stage *s, size_t client, bool by_server, uint8_t type)
     const nacre_message put = { .type = type,
                                 .code = NACRE_PUT,
                                 .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
-    const nacre_request_options how = { .rederivation = &renewal_of(s, from, client)->rederivation };
+    const nacre_request_options how = { .rederivation = &rederivation_of(s, from, client)->rederivation };
     if (nacre_endpoint_request_with(from->ep, &exchange, &to->address, NULL, &put, &s->executed[s->started], &how) ==
         NACRE_OK)
         s->started++;
@@ -187,7 +187,7 @@ static void forget_now_and_then(stage *s)
     }
 }
 
-static void open_stage(stage *s, weather sky, uint64_t seed, const nacre_crypto_ops *ops)
+static void open_stage(stage *s, network sky, uint64_t seed, const nacre_crypto_ops *ops)
 {
     static const char *const names[PARTIES] = { "boot 1", "boot 2", "other", "server" };
     static const char *const ids[PEERS] = { "a", "b" };
@@ -196,16 +196,16 @@ static void open_stage(stage *s, weather sky, uint64_t seed, const nacre_crypto_
         s->wire.parties[i] = &s->parties[i];
     }
     for (size_t i = 0; i < CLIENTS; i++)
-        make_renewal(&s->ours[i], &s->parties[i], (uint8_t)(5 + peer_of(i)), ids[peer_of(i)], "s", true, i == 2);
+        make_rederivation(&s->ours[i], &s->parties[i], (uint8_t)(5 + peer_of(i)), ids[peer_of(i)], "s", true, i == 2);
     for (size_t i = 0; i < PEERS; i++)
-        make_renewal(&s->theirs[i], &s->parties[SERVER], (uint8_t)(5 + i), "s", ids[i], i == 1, true);
+        make_rederivation(&s->theirs[i], &s->parties[SERVER], (uint8_t)(5 + i), "s", ids[i], i == 1, true);
     s->ours[2].rederivation.first = party_context(&s->parties[2], &(pairing){ .secret = 6, .client_id = "b" }, false);
     for (size_t i = 0; i < CLIENTS; i++)
         assert_int_equal(nacre_endpoint_add_rederivation(s->parties[i].ep, &s->ours[i].rederivation), NACRE_OK);
     for (size_t i = 0; i < PEERS; i++)
         assert_int_equal(nacre_endpoint_add_rederivation(s->parties[SERVER].ep, &s->theirs[i].rederivation), NACRE_OK);
     s->wire.num_parties = PARTIES;
-    s->wire.weather = sky;
+    s->wire.network = sky;
     s->wire.chance.state = seed;
     s->wire.on_event = on_event;
     s->wire.user = s;
@@ -214,8 +214,8 @@ static void open_stage(stage *s, weather sky, uint64_t seed, const nacre_crypto_
 static void close_stage(stage *s)
 {
     wire_close(&s->wire);
-    for (size_t i = 0; i < CLIENTS; i++) drop_renewal(&s->ours[i], &s->parties[i]);
-    for (size_t i = 0; i < PEERS; i++) drop_renewal(&s->theirs[i], &s->parties[SERVER]);
+    for (size_t i = 0; i < CLIENTS; i++) drop_rederivation(&s->ours[i], &s->parties[i]);
+    for (size_t i = 0; i < PEERS; i++) drop_rederivation(&s->theirs[i], &s->parties[SERVER]);
     for (size_t i = 0; i < PARTIES; i++) party_close(&s->parties[i]);
 }
 
@@ -233,7 +233,7 @@ static void play(stage *s)
     for (int step = 0; step < 120; step++) {
         const size_t client = (size_t)(draw(c) % CLIENTS);
         forget_now_and_then(s);
-        ask(s, client, client == 2 && percent(c, 40), percent(c, 30) ? NACRE_NON : NACRE_CON);
+        send_request(s, client, client == 2 && percent(c, 40), percent(c, 30) ? NACRE_NON : NACRE_CON);
         for (uint64_t until = s->wire.now + draw(c) % 4000; s->wire.now < until && heard_step(s);)
             if (percent(c, 30)) replay(s);
         if (percent(c, 5)) s->wire.now += percent(c, 50) ? DAY : 200000;
@@ -249,21 +249,21 @@ static void play(stage *s)
 /* Nobody is locked out: in good weather the first may find its context gone, or the server's. */
 static void expect_renewable(stage *s)
 {
-    s->wire.weather = (weather){ 0, 0, 0, 1, 5 };
+    s->wire.network = (network){ 0, 0, 0, 1, 5 };
     for (size_t client = 0; client < CLIENTS; client++) {
-        const unsigned before = s->answered;
-        for (int i = 0; i < 2 && s->answered == before; i++) {
-            ask(s, client, false, NACRE_CON);
+        const unsigned before = s->completed;
+        for (int i = 0; i < 2 && s->completed == before; i++) {
+            send_request(s, client, false, NACRE_CON);
             while (wire_step(&s->wire)) continue;
         }
-        assert_int_equal(s->answered, before + 1);
+        assert_int_equal(s->completed, before + 1);
     }
 }
 
-static void replays_between_overlapping_runs_do_nothing(void **state)
+static void replays_between_overlapping_procedures_do_nothing(void **state)
 {
     (void)state;
-    static const weather skies[] = { { 0, 0, 0, 1, 5 }, { 0, 50, 0, 1, 900 }, { 30, 30, 0, 5, 1500 } };
+    static const network skies[] = { { 0, 0, 0, 1, 5 }, { 0, 50, 0, 1, 900 }, { 30, 30, 0, 5, 1500 } };
     nacre_crypto crypto;
     assert_int_equal(nacre_openssl_open(&crypto), NACRE_OK);
     const nacre_crypto_ops *ops = key_log_ops(crypto.ops);
@@ -275,10 +275,10 @@ static void replays_between_overlapping_runs_do_nothing(void **state)
         expect_renewable(s);
         close_stage(s);
         free(s);
-        assert_int_equal(seals.num_rooms, 0);
-        assert_int_equal(seals.unknown_keys, 0);
-        assert_int_equal(seals.repeated, 0);
-        assert_true(seals.sealed > 100);
+        assert_int_equal(encryptions.num_bufs, 0);
+        assert_int_equal(encryptions.unknown_keys, 0);
+        assert_int_equal(encryptions.repeated, 0);
+        assert_true(encryptions.sealed > 100);
     }
     nacre_openssl_close(&crypto);
     key_log_free();
@@ -288,6 +288,6 @@ static void replays_between_overlapping_runs_do_nothing(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(replays_between_overlapping_runs_do_nothing) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(replays_between_overlapping_procedures_do_nothing) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

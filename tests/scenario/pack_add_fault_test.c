@@ -24,7 +24,7 @@ static nacre_err add(nacre_pack *pack, size_t first)
     return nacre_pack_add(pack, NULL, MORE, used_source, &first, NULL);
 }
 
-static nacre_err check(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err check(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
 {
     const char *when = user;
     uint64_t least = 0;
@@ -37,7 +37,7 @@ static nacre_err check(void *user, size_t place, const nacre_directory_info *inf
         if (memcmp(second.secret, info->secret, info->secret_len) == 0) least = SECOND_NEXT;
     }
     if (info->next_to_send < least)
-        fail_msg("%s: place %zu goes on with %u, not %u", when, place, (unsigned)info->next_to_send, (unsigned)least);
+        fail_msg("%s: place %zu goes on with %u, not %u", when, index, (unsigned)info->next_to_send, (unsigned)least);
     return NACRE_OK;
 }
 

@@ -136,7 +136,7 @@ ssize_t pread(int fd, void *to, size_t len, off_t at)
 {
     bool fails;
     if (call_is_ours(fd) && (!call_enter(&fails) || fails)) return -1;
-    return syscall(SYS_pread64, fd, to, len, CALL_PLACE(at));
+    return syscall(SYS_pread64, fd, to, len, CALL_OFFSET(at));
 }
 
 ssize_t pwrite(int fd, const void *from, size_t len, off_t at)
@@ -147,7 +147,7 @@ ssize_t pwrite(int fd, const void *from, size_t len, off_t at)
         calls.fault.hit = true;
         len = (len + 1) / 2;
     }
-    ssize_t put = syscall(SYS_pwrite64, fd, from, len, CALL_PLACE(at));
+    ssize_t put = syscall(SYS_pwrite64, fd, from, len, CALL_OFFSET(at));
     if (ours && put > 0) call_note(OP_WRITE, (size_t)at, from, (size_t)put);
     if (!fails) return put;
     errno = calls.fault.error;

@@ -139,12 +139,12 @@ static nacre_context *find(nacre_pack *pack, size_t index)
     return NULL;
 }
 
-static bool ask(nacre_pack *pack, size_t index, nacre_context *asker)
+static bool request(nacre_pack *pack, size_t index, nacre_context *asker)
 {
     nacre_context *ctx = find(pack, index);
     if (ctx == NULL) return false;
     nacre_store store = nacre_pack_store(pack, ctx);
-    nacre_err err = pack_ask_one(asker, ctx, &store, NULL);
+    nacre_err err = pack_request_one(asker, ctx, &store, NULL);
     if (err != NACRE_OK || exam.on) return err == NACRE_OK;
     assert_true(wire.num_accepted < MAX_ACCEPTED);
     struct accepted *a = &wire.accepted[wire.num_accepted++];
@@ -185,7 +185,7 @@ static bool group(nacre_pack *pack)
     for (size_t i = 0; i < nacre_pack_num(pack); i++) {
         nacre_context *ctx = nacre_pack_context_at(pack, i);
         if (ctx == NULL) continue;
-        nacre_err err = nacre_pack_ask(pack, ctx, NULL);
+        nacre_err err = nacre_pack_request(pack, ctx, NULL);
         ok = ok && (err == NACRE_OK || err == NACRE_ERR_NOT_YET);
     }
     return nacre_pack_commit(pack, NULL, NULL, NULL) == NACRE_OK && ok;
@@ -220,7 +220,7 @@ static const char *examine_one(nacre_pack *pack, size_t i)
     probers[i]->next = nacre_context_next_seq(peers[i]) + 1000;
     if (nacre_context_next_seq(probers[i]) < 1000) return "the prober has no numbers";
     for (int n = 0; n < 2; n++)
-        if (!ask(pack, i, probers[i])) return "a fresh request was not accepted";
+        if (!request(pack, i, probers[i])) return "a fresh request was not accepted";
     peers[i]->next = nacre_context_next_seq(probers[i]);
     for (int n = 0; n < 12; n++)
         if (!send_one(pack, i)) return "nothing can be sent";
@@ -255,7 +255,7 @@ static const char *examine(const char *file, uint32_t cut)
 
 /* ---- Runs ---- */
 
-typedef enum step_kind { OPEN, SEND, ASK, GROUP, REPLAY, ADD, REMOVE, CLOSE, KILL, NUM_STEPS } step_kind;
+typedef enum step_kind { OPEN, SEND, REQUEST, GROUP, REPLAY, ADD, REMOVE, CLOSE, KILL, NUM_STEPS } step_kind;
 typedef struct step {
     step_kind kind;
     size_t index;
@@ -263,17 +263,17 @@ typedef struct step {
 } step;
 
 static const step long_run[] = {
-    { OPEN, 0, 1 },   { SEND, 0, 25 },  { ASK, 0, 3 },   { ASK, 1, 2 },   { GROUP, 0, 2 },  { REPLAY, 0, 1 },
-    { CLOSE, 0, 1 },  { OPEN, 0, 1 },   { ASK, 0, 2 },   { ASK, 2, 1 },   { SEND, 1, 12 },  { ADD, 3, 1 },
-    { ASK, 3, 2 },    { SEND, 3, 12 },  { KILL, 0, 1 },  { OPEN, 0, 1 },  { REPLAY, 0, 1 }, { ASK, 3, 2 },
-    { REMOVE, 1, 1 }, { GROUP, 0, 3 },  { SEND, 2, 30 }, { KILL, 0, 1 },  { OPEN, 0, 1 },   { ADD, 4, 1 },
-    { ASK, 4, 2 },    { ADD, 5, 1 },    { SEND, 5, 11 }, { CLOSE, 0, 1 }, { OPEN, 0, 1 },   { REPLAY, 0, 1 },
-    { ASK, 0, 1 },    { REMOVE, 4, 1 }, { KILL, 0, 1 },  { OPEN, 0, 1 },  { CLOSE, 0, 1 },
+    { OPEN, 0, 1 },    { SEND, 0, 25 },  { REQUEST, 0, 3 }, { REQUEST, 1, 2 }, { GROUP, 0, 2 },  { REPLAY, 0, 1 },
+    { CLOSE, 0, 1 },   { OPEN, 0, 1 },   { REQUEST, 0, 2 }, { REQUEST, 2, 1 }, { SEND, 1, 12 },  { ADD, 3, 1 },
+    { REQUEST, 3, 2 }, { SEND, 3, 12 },  { KILL, 0, 1 },    { OPEN, 0, 1 },    { REPLAY, 0, 1 }, { REQUEST, 3, 2 },
+    { REMOVE, 1, 1 },  { GROUP, 0, 3 },  { SEND, 2, 30 },   { KILL, 0, 1 },    { OPEN, 0, 1 },   { ADD, 4, 1 },
+    { REQUEST, 4, 2 }, { ADD, 5, 1 },    { SEND, 5, 11 },   { CLOSE, 0, 1 },   { OPEN, 0, 1 },   { REPLAY, 0, 1 },
+    { REQUEST, 0, 1 }, { REMOVE, 4, 1 }, { KILL, 0, 1 },    { OPEN, 0, 1 },    { CLOSE, 0, 1 },
 };
 static const step short_run[] = {
-    { OPEN, 0, 1 },   { SEND, 0, 12 }, { ASK, 1, 2 },    { ADD, 3, 1 },   { GROUP, 0, 1 }, { ADD, 4, 1 },
-    { REMOVE, 1, 1 }, { CLOSE, 0, 1 }, { OPEN, 0, 1 },   { ASK, 0, 1 },   { SEND, 4, 2 },  { KILL, 0, 1 },
-    { OPEN, 0, 1 },   { ASK, 3, 2 },   { REPLAY, 0, 1 }, { CLOSE, 0, 1 },
+    { OPEN, 0, 1 },   { SEND, 0, 12 },   { REQUEST, 1, 2 }, { ADD, 3, 1 },     { GROUP, 0, 1 }, { ADD, 4, 1 },
+    { REMOVE, 1, 1 }, { CLOSE, 0, 1 },   { OPEN, 0, 1 },    { REQUEST, 0, 1 }, { SEND, 4, 2 },  { KILL, 0, 1 },
+    { OPEN, 0, 1 },   { REQUEST, 3, 2 }, { REPLAY, 0, 1 },  { CLOSE, 0, 1 },
 };
 
 /* As a killed process: the descriptor goes, and nothing else happens. */
@@ -297,7 +297,7 @@ static bool once(nacre_pack *pack, const step *s)
 {
     switch (s->kind) {
     case SEND: return send_one(pack, s->index) || find(pack, s->index) == NULL;
-    case ASK: return ask(pack, s->index, peers[s->index]) || find(pack, s->index) == NULL;
+    case REQUEST: return request(pack, s->index, peers[s->index]) || find(pack, s->index) == NULL;
     case GROUP: return group(pack);
     case ADD: return add(pack, s->index);
     case REMOVE: return remove_one(pack, s->index);
@@ -497,7 +497,7 @@ static void random_life(uint64_t *seed)
         uint64_t r = test_random(seed);
         steps[i] = (step){ i == 0 ? OPEN : (step_kind)(r % NUM_STEPS), (size_t)(r >> 8) % NUM, 1 };
         if (steps[i].kind == SEND) steps[i].times = 1 + (int)(r >> 16) % 24;
-        if (steps[i].kind == REMOVE && (r >> 16) % 4 != 0) steps[i].kind = ASK;
+        if (steps[i].kind == REMOVE && (r >> 16) % 4 != 0) steps[i].kind = REQUEST;
     }
     if (test_random(seed) % 3 == 0) {
         calls.fault.kind = (call_fault)(test_random(seed) % NUM_CALL_FAULTS);

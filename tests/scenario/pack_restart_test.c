@@ -91,7 +91,7 @@ static void live(int life)
         }
         if (test_random(&seed) % 2 == 0) { /* a peer's numbers only rise */
             peer->next = 1000 * (uint64_t)(life + 1) + 2 * (uint64_t)step;
-            if (pack_ask_one(peer, ctx, &store, NULL) == NACRE_OK) tell(1, nacre_context_next_seq(peer) - 1);
+            if (pack_request_one(peer, ctx, &store, NULL) == NACRE_OK) tell(1, nacre_context_next_seq(peer) - 1);
             continue;
         }
         uint64_t lives_ago = test_random(&seed) % 4,

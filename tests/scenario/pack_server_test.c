@@ -33,11 +33,11 @@ static void *run(void *arg)
 typedef struct asker {
     pthread_t thread;
     char dir[4096], uri[128];
-    unsigned answered;
+    unsigned completed;
     nacre_detail why;
 } asker;
 
-static void *ask(void *arg)
+static void *run_client(void *arg)
 {
     asker *a = arg;
     nacre_client *client;
@@ -46,7 +46,7 @@ static void *ask(void *arg)
     for (int i = 0; i < REQUESTS; i++) {
         nacre_reply reply;
         if (nacre_client_request(client, &reply, NACRE_GET, a->uri, NULL, NACRE_ABSENT, &a->why) != NACRE_OK) break;
-        a->answered += reply.code == NACRE_CONTENT && reply.is_protected;
+        a->completed += reply.code == NACRE_CONTENT && reply.is_protected;
     }
     (void)nacre_client_close(client, NULL);
     return NULL;
@@ -83,14 +83,14 @@ static void serve_once(unsigned num_workers)
     nacre_address_text(&address, local);
     assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
     for (size_t i = 0; i < CLIENTS; i++) {
-        askers[i].answered = 0;
+        askers[i].completed = 0;
         (void)snprintf(askers[i].uri, sizeof askers[i].uri, "coap://%s/hello", local);
-        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask, &askers[i]), 0);
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, run_client, &askers[i]), 0);
     }
     for (size_t i = 0; i < CLIENTS; i++) {
         assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
-        if (askers[i].answered != REQUESTS)
-            fail_msg("client %zu: %u answers: %s", i, askers[i].answered, askers[i].why.text);
+        if (askers[i].completed != REQUESTS)
+            fail_msg("client %zu: %u answers: %s", i, askers[i].completed, askers[i].why.text);
     }
     nacre_server_stop(server);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -98,13 +98,13 @@ static void serve_once(unsigned num_workers)
 }
 
 /* After a clean end all windows are known, and say what was asked. */
-static nacre_err look(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err look(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
 {
     const unsigned *servings = user;
     (void)why;
     assert_true(info->window_known);
     for (size_t i = 0; i < CLIENTS; i++)
-        if (place == i * (NUM - 1) / (CLIENTS - 1)) assert_true(info->window_index + 32 >= REQUESTS * *servings);
+        if (index == i * (NUM - 1) / (CLIENTS - 1)) assert_true(info->window_index + 32 >= REQUESTS * *servings);
     return NACRE_OK;
 }
 

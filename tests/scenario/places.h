@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* places: whether every place of every pool has come back to a party at rest: what leaks in an endpoint or a transfer is
  * places, for they have no other memory. */
-#ifndef NACRE_TESTS_PLACES_H
-#define NACRE_TESTS_PLACES_H
+#ifndef NACRE_TESTS_FREE_ENTRIES_H
+#define NACRE_TESTS_FREE_ENTRIES_H
 
 #include "world.h"
 
@@ -10,7 +10,7 @@
 #include "transfer/transfer_internal.h"
 
 /* Observers are somebody's wish, and stay; everything else has its end. */
-static inline void assert_places_are_back(const party *p)
+static inline void assert_all_entries_are_free(const party *p)
 {
     const nacre_endpoint *ep = p->ep;
     for (uint32_t i = 0; i < ep->core.config.num_client_exchanges; i++) {

@@ -151,7 +151,7 @@ static nacre_err receive(struct device *d, nacre_bytes datagram, nacre_request_i
 }
 
 /* Every third answer has a number of its own, as notifications have. */
-static bool answer(struct device *d, nacre_request_id *id, size_t number)
+static bool respond(struct device *d, nacre_request_id *id, size_t number)
 {
     uint8_t buffer[MAX_DATAGRAM];
     nacre_bytes out;
@@ -204,7 +204,7 @@ static void note_accepted(nacre_bytes datagram)
 }
 
 /* A request of `asker`, and once more with Echo when the device wants that. */
-static bool ask(struct device *d, nacre_context *asker)
+static bool request(struct device *d, nacre_context *asker)
 {
     uint8_t buffer[MAX_DATAGRAM], echo[32];
     nacre_bytes options = NACRE_ABSENT, datagram;
@@ -215,7 +215,7 @@ static bool ask(struct device *d, nacre_context *asker)
         nacre_err err = receive(d, datagram, &at_device);
         if (err == NACRE_OK) {
             if (!d->examined) note_accepted(datagram);
-            return answer(d, &at_device, (size_t)nacre_context_next_seq(asker));
+            return respond(d, &at_device, (size_t)nacre_context_next_seq(asker));
         }
         if (err != NACRE_ERR_REPLAY_ECHO ||
             !challenge(d, asker, datagram, &at_device, &at_asker, NACRE_BUF(echo), &options))
@@ -249,7 +249,7 @@ static const char *examine(const char *path, uint32_t cut)
     for (int opening = 0; opening < 2 && d.wrong == NULL; opening++) { /* the second after a clean close */
         if (open_device(&d, path, &why) != NACRE_OK) return why.text;
         replay_all(&d);
-        if (d.wrong == NULL && !ask(&d, prober)) d.wrong = "a fresh request was not accepted";
+        if (d.wrong == NULL && !request(&d, prober)) d.wrong = "a fresh request was not accepted";
         replay_all(&d);
         for (int i = 0; i < (opening == 0 ? 12 : 1) && d.wrong == NULL; i++) /* over a chunk's end */
             if (!send_one(&d)) d.wrong = "nothing can be sent";
@@ -260,7 +260,7 @@ static const char *examine(const char *path, uint32_t cut)
 
 /* ---- Runs ---- */
 
-typedef enum step_kind { OPEN, SEND, ASK, REPLAY, SAVE, CLOSE, KILL } step_kind;
+typedef enum step_kind { OPEN, SEND, REQUEST, REPLAY, SAVE, CLOSE, KILL } step_kind;
 typedef struct step {
     step_kind kind;
     int times;
@@ -312,7 +312,7 @@ static void do_step(struct device *d, const step *s, const char *path)
     if (d->dir == NULL) return;
     for (int i = 0; i < s->times; i++) {
         if (s->kind == SEND) wire.failed += !send_one(d);
-        if (s->kind == ASK) wire.failed += !ask(d, peer);
+        if (s->kind == REQUEST) wire.failed += !request(d, peer);
         if (s->kind == REPLAY) replay_all(d);
         if (s->kind == SAVE) wire.failed += !save_step(d);
     }
@@ -334,12 +334,12 @@ static void run(const char *root, const step *steps, size_t num_steps)
 
 /* ---- Set-up ---- */
 
-struct places {
+struct directories {
     char *scratch;
     char root[4096], copy[4096], copy_device[4200];
     disk *fresh, *older; /* directories that were never used */
 };
-static struct places places;
+static struct directories directories;
 
 #define SECRET "{\"secret_hex\": \"0102030405060708090a0b0c0d0e0f10\", \"salt_hex\": \"9e7ca92223786340\"}\n"
 #define IDS    "{\"sender-id_hex\": \"01\", \"recipient-id_hex\": \"\"}\n"
@@ -348,14 +348,14 @@ static struct places places;
 
 static const disk *never_used(void)
 {
-    return role == NACRE_ROLE_NONE ? places.fresh : places.older;
+    return role == NACRE_ROLE_NONE ? directories.fresh : directories.older;
 }
 
 static void put_fresh(void)
 {
     disk_choice latest;
     disk_choose_latest(&latest);
-    disk_put(never_used(), &latest, places.root);
+    disk_put(never_used(), &latest, directories.root);
     forget_the_wire();
     peer->next = 0;
 }
@@ -365,18 +365,18 @@ static int set_up(void **state)
     (void)state;
     /* Tens of thousands of small folders, of which none must last: memory will do. */
     if (access("/dev/shm", W_OK | X_OK) == 0) setenv("TMPDIR", "/dev/shm", 0);
-    places.scratch = scratch_make();
-    snprintf(places.root, sizeof places.root, "%s", scratch_path(places.scratch, "root"));
-    snprintf(places.copy, sizeof places.copy, "%s", scratch_path(places.scratch, "copy"));
-    snprintf(places.copy_device, sizeof places.copy_device, "%s/device", places.copy);
-    scratch_mkdir(places.scratch, "root");
-    scratch_mkdir(places.scratch, "copy");
-    scratch_mkdir(places.root, "device");
-    scratch_write(scratch_path(places.root, "device"), "secret.json", SECRET);
-    scratch_write(scratch_path(places.root, "device"), "settings.json", IDS);
-    places.fresh = disk_load(places.root);
-    scratch_write(scratch_path(places.root, "device"), "settings.json", OLDER_IDS);
-    places.older = disk_load(places.root);
+    directories.scratch = scratch_make();
+    snprintf(directories.root, sizeof directories.root, "%s", scratch_path(directories.scratch, "root"));
+    snprintf(directories.copy, sizeof directories.copy, "%s", scratch_path(directories.scratch, "copy"));
+    snprintf(directories.copy_device, sizeof directories.copy_device, "%s/device", directories.copy);
+    scratch_mkdir(directories.scratch, "root");
+    scratch_mkdir(directories.scratch, "copy");
+    scratch_mkdir(directories.root, "device");
+    scratch_write(scratch_path(directories.root, "device"), "secret.json", SECRET);
+    scratch_write(scratch_path(directories.root, "device"), "settings.json", IDS);
+    directories.fresh = disk_load(directories.root);
+    scratch_write(scratch_path(directories.root, "device"), "settings.json", OLDER_IDS);
+    directories.older = disk_load(directories.root);
     role = NACRE_ROLE_NONE;
     either_layout = false;
     peer = test_context_of(1, TEST_CLIENT);
@@ -389,9 +389,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     calls_free();
-    disk_free(places.fresh);
-    disk_free(places.older);
-    scratch_remove(places.scratch);
+    disk_free(directories.fresh);
+    disk_free(directories.older);
+    scratch_remove(directories.scratch);
     return test_release(state);
 }
 
@@ -407,8 +407,8 @@ static const char *cut_here(const disk *disk_then, size_t cut, unsigned limit, u
     disk_choose_latest(&choice);
     for (int kind = 0; kind < 2 && wrong == NULL; kind++) {
         while (wrong == NULL && disk_next_choice(&choice)) {
-            disk_put(disk_then, &choice, places.copy);
-            wrong = examine(places.copy_device, (uint32_t)cut);
+            disk_put(disk_then, &choice, directories.copy);
+            wrong = examine(directories.copy_device, (uint32_t)cut);
         }
         choice = (disk_choice){ .limit = limit, .seed = seed };
     }

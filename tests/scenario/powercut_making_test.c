@@ -9,26 +9,26 @@
 /* A directory that has been used and closed; gives what the disk holds. */
 static disk *used_and_closed(nacre_role first)
 {
-    static const step steps[] = { { OPEN, 1 }, { SEND, 12 }, { ASK, 5 }, { SEND, 3 }, { CLOSE, 1 } };
+    static const step steps[] = { { OPEN, 1 }, { SEND, 12 }, { REQUEST, 5 }, { SEND, 3 }, { CLOSE, 1 } };
     role = first;
     either_layout = false;
     put_fresh();
-    calls_begin(places.root, never_used());
-    run(places.root, steps, COUNT(steps));
+    calls_begin(directories.root, never_used());
+    run(directories.root, steps, COUNT(steps));
     nothing_wrong(NULL);
     rewind_the_wire((uint32_t)calls.num_ops);
     either_layout = true;
-    return disk_load(places.root);
+    return disk_load(directories.root);
 }
 
 /* The same with the secret under its other name, which a conversion changes. */
 static disk *with_the_other_name(void)
 {
     char from[4300], to[4300];
-    snprintf(from, sizeof from, "%s/device/secret.json", places.root);
-    snprintf(to, sizeof to, "%s/device/secrets.json", places.root);
+    snprintf(from, sizeof from, "%s/device/secret.json", directories.root);
+    snprintf(to, sizeof to, "%s/device/secrets.json", directories.root);
     if (rename(from, to) != 0) fail_msg("rename");
-    return disk_load(places.root);
+    return disk_load(directories.root);
 }
 
 static nacre_err convert(const disk *base, fault_kind kind, unsigned at, int error)
@@ -37,9 +37,9 @@ static nacre_err convert(const disk *base, fault_kind kind, unsigned at, int err
     char path[4200];
     disk_choice latest;
     disk_choose_latest(&latest);
-    disk_put(base, &latest, places.root);
-    snprintf(path, sizeof path, "%s/device", places.root);
-    calls_begin(places.root, base);
+    disk_put(base, &latest, directories.root);
+    snprintf(path, sizeof path, "%s/device", directories.root);
+    calls_begin(directories.root, base);
     calls.fault.kind = kind;
     calls.fault.at = at;
     calls.fault.error = error;
@@ -90,9 +90,9 @@ static nacre_err adopt(const disk *base, uint64_t next_to_send, fault_kind kind,
     char path[4200];
     disk_choice latest;
     disk_choose_latest(&latest);
-    disk_put(base, &latest, places.root);
-    snprintf(path, sizeof path, "%s/device", places.root);
-    calls_begin(places.root, base);
+    disk_put(base, &latest, directories.root);
+    snprintf(path, sizeof path, "%s/device", directories.root);
+    calls_begin(directories.root, base);
     calls.fault.kind = kind;
     calls.fault.at = at;
     calls.fault.error = error;
@@ -170,12 +170,12 @@ static nacre_err generate(fault_kind kind, unsigned at, int error)
 {
     nacre_detail why;
     char client_path[4200], server_path[4200];
-    snprintf(client_path, sizeof client_path, "%s/client", places.root);
-    snprintf(server_path, sizeof server_path, "%s/server", places.root);
-    scratch_remove(strdup(places.root));
-    scratch_mkdir(places.scratch, "root");
-    disk *base = disk_load(places.root);
-    calls_begin(places.root, base);
+    snprintf(client_path, sizeof client_path, "%s/client", directories.root);
+    snprintf(server_path, sizeof server_path, "%s/server", directories.root);
+    scratch_remove(strdup(directories.root));
+    scratch_mkdir(directories.scratch, "root");
+    disk *base = disk_load(directories.root);
+    calls_begin(directories.root, base);
     calls.fault.kind = kind;
     calls.fault.at = at;
     calls.fault.error = error;
@@ -190,15 +190,15 @@ static void test_generate_is_cut_at_every_call(void **state)
     (void)state;
     unsigned one_only = 0;
     assert_ok(generate(FAULT_NONE, 0, 0));
-    scratch_remove(strdup(places.copy));
-    scratch_mkdir(places.scratch, "copy");
-    disk *d = disk_load(places.copy);
+    scratch_remove(strdup(directories.copy));
+    scratch_mkdir(directories.scratch, "copy");
+    disk *d = disk_load(directories.copy);
     for (size_t cut = 0; cut <= calls.num_ops; cut++) {
         disk_choice choice = { .limit = SLOW ? 8 : 64, .seed = cut };
         counted.cuts++;
         while (disk_next_choice(&choice)) {
-            disk_put(d, &choice, places.copy);
-            struct pair p = open_pair(places.copy);
+            disk_put(d, &choice, directories.copy);
+            struct pair p = open_pair(directories.copy);
             one_only += (p.client_err == NACRE_OK) != (p.server_err == NACRE_OK);
             if (cut == calls.num_ops) {
                 assert_ok(p.client_err);
@@ -217,13 +217,13 @@ static unsigned usable_after_a_cut(void)
 {
     unsigned usable = 0;
     disk_choice choice = { .limit = 8, .seed = 1 };
-    scratch_remove(strdup(places.copy));
-    scratch_mkdir(places.scratch, "copy");
-    disk *d = disk_load(places.copy);
+    scratch_remove(strdup(directories.copy));
+    scratch_mkdir(directories.scratch, "copy");
+    disk *d = disk_load(directories.copy);
     for (size_t i = 0; i < calls.num_ops; i++) disk_apply(d, &calls.ops[i], DISK_HONEST);
     while (disk_next_choice(&choice)) {
-        disk_put(d, &choice, places.copy);
-        struct pair p = open_pair(places.copy);
+        disk_put(d, &choice, directories.copy);
+        struct pair p = open_pair(directories.copy);
         usable += p.client_err == NACRE_OK || p.server_err == NACRE_OK;
     }
     disk_free(d);
@@ -241,14 +241,14 @@ static void test_generate_with_failing_calls(void **state)
             for (fault_kind kind = FAULT_ONCE; kind <= FAULT_SHORT; kind++) {
                 nacre_err err = generate(kind, at, errors[e]);
                 counted.faults += calls.fault.hit;
-                struct pair p = open_pair(places.root);
+                struct pair p = open_pair(directories.root);
                 if (err == NACRE_OK) {
                     assert_ok(p.client_err);
                     assert_ok(p.server_err);
                     continue;
                 }
                 assert_err(err, NACRE_ERR_FILE);
-                size_t there = scratch_count(places.root, "client") + scratch_count(places.root, "server");
+                size_t there = scratch_count(directories.root, "client") + scratch_count(directories.root, "server");
                 if (kind == FAULT_STICKY || kind == FAULT_DONE) left += there > 0;
                 else if (there != 0)
                     fail_msg("call %u fails (kind %d) with %s: something is left", at, (int)kind, strerror(errors[e]));

@@ -4,24 +4,25 @@
 #include "powercut.h"
 
 static const step long_run[] = {
-    { OPEN, 1 },   { SEND, 35 },  { ASK, 5 },   { REPLAY, 1 }, { SEND, 10 }, { CLOSE, 1 }, { OPEN, 1 }, { REPLAY, 1 },
-    { ASK, 3 },    { SEND, 3 },   { CLOSE, 1 }, { OPEN, 1 },   { ASK, 40 },  { KILL, 1 },  { OPEN, 1 }, { REPLAY, 1 },
-    { ASK, 2 },    { SEND, 80 },  { KILL, 1 },  { OPEN, 1 },   { SEND, 2 },  { CLOSE, 1 }, { OPEN, 1 }, { CLOSE, 1 },
-    { OPEN, 1 },   { REPLAY, 1 }, { ASK, 1 },   { KILL, 1 },   { OPEN, 1 },  { KILL, 1 },  { OPEN, 1 }, { ASK, 4 },
-    { REPLAY, 1 }, { CLOSE, 1 },  { OPEN, 1 },  { SEND, 4 },   { ASK, 2 },   { SAVE, 1 },  { SEND, 3 }, { ASK, 2 },
-    { SAVE, 1 },   { SAVE, 1 },   { ASK, 1 },   { REPLAY, 1 }, { KILL, 1 },
+    { OPEN, 1 },    { SEND, 35 },   { REQUEST, 5 }, { REPLAY, 1 },  { SEND, 10 },   { CLOSE, 1 },    { OPEN, 1 },
+    { REPLAY, 1 },  { REQUEST, 3 }, { SEND, 3 },    { CLOSE, 1 },   { OPEN, 1 },    { REQUEST, 40 }, { KILL, 1 },
+    { OPEN, 1 },    { REPLAY, 1 },  { REQUEST, 2 }, { SEND, 80 },   { KILL, 1 },    { OPEN, 1 },     { SEND, 2 },
+    { CLOSE, 1 },   { OPEN, 1 },    { CLOSE, 1 },   { OPEN, 1 },    { REPLAY, 1 },  { REQUEST, 1 },  { KILL, 1 },
+    { OPEN, 1 },    { KILL, 1 },    { OPEN, 1 },    { REQUEST, 4 }, { REPLAY, 1 },  { CLOSE, 1 },    { OPEN, 1 },
+    { SEND, 4 },    { REQUEST, 2 }, { SAVE, 1 },    { SEND, 3 },    { REQUEST, 2 }, { SAVE, 1 },     { SAVE, 1 },
+    { REQUEST, 1 }, { REPLAY, 1 },  { KILL, 1 },
 };
 static const step short_run[] = {
-    { OPEN, 1 },  { SEND, 12 }, { ASK, 2 }, { CLOSE, 1 },  { OPEN, 1 },  { ASK, 2 },
-    { KILL, 1 },  { OPEN, 1 },  { ASK, 1 }, { SAVE, 1 },   { ASK, 1 },   { SEND, 1 },
-    { CLOSE, 1 }, { OPEN, 1 },  { ASK, 1 }, { REPLAY, 1 }, { CLOSE, 1 },
+    { OPEN, 1 },  { SEND, 12 }, { REQUEST, 2 }, { CLOSE, 1 },  { OPEN, 1 },    { REQUEST, 2 },
+    { KILL, 1 },  { OPEN, 1 },  { REQUEST, 1 }, { SAVE, 1 },   { REQUEST, 1 }, { SEND, 1 },
+    { CLOSE, 1 }, { OPEN, 1 },  { REQUEST, 1 }, { REPLAY, 1 }, { CLOSE, 1 },
 };
 
 static void cut_the_long_run(void)
 {
     put_fresh();
-    calls_begin(places.root, never_used());
-    run(places.root, long_run, COUNT(long_run));
+    calls_begin(directories.root, never_used());
+    run(directories.root, long_run, COUNT(long_run));
     assert_int_equal(wire.failed, 0);
     assert_true(calls.num_ops > 100 && wire.num_accepted > 50);
     nothing_wrong(cut_everywhere(never_used(), 0, 1, SLOW ? 4 : 32, DISK_HONEST));
@@ -59,9 +60,9 @@ static void test_a_lying_disk_is_noticed(void **state)
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         put_fresh();
-        calls_begin(places.root, places.fresh);
-        run(places.root, short_run, COUNT(short_run));
-        const char *wrong = cut_everywhere(places.fresh, 0, 1, 16, rows[i].lies);
+        calls_begin(directories.root, directories.fresh);
+        run(directories.root, short_run, COUNT(short_run));
+        const char *wrong = cut_everywhere(directories.fresh, 0, 1, 16, rows[i].lies);
         print_message("           %s: %s\n", rows[i].name, wrong != NULL ? wrong : "nothing found");
         if (rows[i].found == NULL) assert_null(wrong);
         else {
@@ -77,15 +78,15 @@ static void test_a_lying_disk_is_noticed(void **state)
 static void test_a_lying_disk_gives_an_old_window_back(void **state)
 {
     (void)state;
-    static const step only_asked[] = { { OPEN, 1 }, { ASK, 2 }, { CLOSE, 1 }, { OPEN, 1 }, { ASK, 2 } };
+    static const step only_requested[] = { { OPEN, 1 }, { REQUEST, 2 }, { CLOSE, 1 }, { OPEN, 1 }, { REQUEST, 2 } };
     put_fresh();
-    calls_begin(places.root, places.fresh);
-    run(places.root, only_asked, COUNT(only_asked));
+    calls_begin(directories.root, directories.fresh);
+    run(directories.root, only_requested, COUNT(only_requested));
     for (size_t i = 0; i < MAX_NUMBERS; i++) wire.sent_at[i] = NEVER; /* look at replays only */
-    const char *wrong = cut_everywhere(places.fresh, 0, 1, 16, DISK_NO_DIR_SYNC);
+    const char *wrong = cut_everywhere(directories.fresh, 0, 1, 16, DISK_NO_DIR_SYNC);
     assert_non_null(wrong);
     assert_non_null(strstr(wrong, "put back"));
-    assert_null(cut_everywhere(places.fresh, 0, 1, 16, DISK_HONEST));
+    assert_null(cut_everywhere(directories.fresh, 0, 1, 16, DISK_HONEST));
 }
 
 /* ---- Calls fail ---- */
@@ -93,8 +94,8 @@ static void test_a_lying_disk_gives_an_old_window_back(void **state)
 static unsigned calls_of_short_run(void)
 {
     put_fresh();
-    calls_begin(places.root, places.fresh);
-    run(places.root, short_run, COUNT(short_run));
+    calls_begin(directories.root, directories.fresh);
+    run(directories.root, short_run, COUNT(short_run));
     nothing_wrong(NULL);
     return calls.calls;
 }
@@ -105,15 +106,15 @@ static void fail_at(unsigned at, fault_kind kind, int error)
 {
     static char text[1400];
     put_fresh();
-    calls_begin(places.root, places.fresh);
+    calls_begin(directories.root, directories.fresh);
     calls.fault.kind = kind;
     calls.fault.at = at;
     calls.fault.error = error;
-    run(places.root, short_run, COUNT(short_run));
+    run(directories.root, short_run, COUNT(short_run));
     counted.faults += calls.fault.hit;
     if (kind != FAULT_STICKY) assert_int_equal(wire.failed, 0);
     size_t apart = SLOW ? 26 : 14, from = at % apart;
-    const char *wrong = cut_everywhere(places.fresh, from, apart, 1, DISK_HONEST);
+    const char *wrong = cut_everywhere(directories.fresh, from, apart, 1, DISK_HONEST);
     if (wrong == NULL) return;
     snprintf(text, sizeof text, "call %u fails (kind %d) with %s, then %s", at, (int)kind, strerror(error), wrong);
     fail_msg("%s", text);
@@ -142,10 +143,10 @@ static void random_life(uint64_t *seed)
     step steps[8];
     for (size_t i = 0; i < COUNT(steps); i++) {
         uint64_t r = test_random(seed);
-        static const step_kind kinds[] = { OPEN, SEND, ASK, ASK, SEND, CLOSE, KILL, REPLAY, SAVE };
+        static const step_kind kinds[] = { OPEN, SEND, REQUEST, REQUEST, SEND, CLOSE, KILL, REPLAY, SAVE };
         steps[i] = (step){ i == 0 ? OPEN : kinds[r % COUNT(kinds)], 1 };
         if (steps[i].kind == SEND) steps[i].times = 1 + (int)(r >> 8) % 24;
-        if (steps[i].kind == ASK) steps[i].times = 1 + (int)(r >> 8) % 3;
+        if (steps[i].kind == REQUEST) steps[i].times = 1 + (int)(r >> 8) % 3;
         if (steps[i].kind == KILL || steps[i].kind == CLOSE) {
             i++;
             if (i < COUNT(steps)) steps[i] = (step){ OPEN, 1 };
@@ -156,7 +157,7 @@ static void random_life(uint64_t *seed)
         calls.fault.at = 1 + (unsigned)(test_random(seed) % 60);
         calls.fault.error = errors[test_random(seed) % COUNT(errors)];
     }
-    run(places.root, steps, COUNT(steps));
+    run(directories.root, steps, COUNT(steps));
     counted.faults += calls.fault.hit;
 }
 
@@ -169,12 +170,12 @@ static disk *cut_and_keep(disk *base, uint64_t *seed)
     for (size_t i = 0; i < cut; i++) disk_apply(base, &calls.ops[i], DISK_HONEST);
     disk_choose_latest(&choice);
     if (!killed) choice = (disk_choice){ .random = true, .seed = test_random(seed) };
-    disk_put(base, &choice, places.root);
+    disk_put(base, &choice, directories.root);
     rewind_the_wire((uint32_t)cut);
     counted.cuts++;
     if (killed) return base;
     disk_free(base);
-    return disk_load(places.root);
+    return disk_load(directories.root);
 }
 
 static void test_life_after_life(void **state)
@@ -186,15 +187,15 @@ static void test_life_after_life(void **state)
         put_fresh();
         disk *base = disk_copy(never_used());
         for (int life = 0; life < 12; life++) {
-            calls_begin(places.root, base);
+            calls_begin(directories.root, base);
             random_life(&seed);
             if (violation != NULL) fail_msg("seed %d, life %d: %s", (int)first, life, violation);
             base = cut_and_keep(base, &seed);
             counted.generations++;
             disk_choice latest;
             disk_choose_latest(&latest);
-            disk_put(base, &latest, places.copy);
-            const char *wrong = examine(places.copy_device, AGES_AGO);
+            disk_put(base, &latest, directories.copy);
+            const char *wrong = examine(directories.copy_device, AGES_AGO);
             if (wrong != NULL) fail_msg("seed %d, life %d: %s", (int)first, life, wrong);
         }
         disk_free(base);

@@ -104,34 +104,34 @@ static void copy_all(const char *from, const char *to, bool linked)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) copy_one(from, to, names[i], linked);
 }
 
-static void place_of(char path[4300], unsigned number)
+static void path_of(char path[4300], unsigned number)
 {
     snprintf(path, 4300, "%s/snapshot-%u", scratch, number);
 }
 
 static void take(unsigned number, bool linked)
 {
-    char place[4300];
-    place_of(place, number);
-    (void)mkdir(place, 0700);
-    copy_all(dir_path, place, linked);
+    char path[4300];
+    path_of(path, number);
+    (void)mkdir(path, 0700);
+    copy_all(dir_path, path, linked);
 }
 
 /* The whole directory is put in the place of the one in use, or sequence.json alone is. */
 static void put_back(unsigned number, bool whole, bool linked)
 {
-    char place[4300];
+    char path[4300];
     struct stat st;
-    place_of(place, number);
-    if (stat(place, &st) != 0) return;
+    path_of(path, number);
+    if (stat(path, &st) != 0) return;
     counted.put_back++;
     if (!whole) {
-        copy_one(place, dir_path, "sequence.json", linked);
+        copy_one(path, dir_path, "sequence.json", linked);
         return;
     }
     scratch_remove(strdup(dir_path));
     assert_int_equal(mkdir(dir_path, 0700), 0);
-    copy_all(place, dir_path, linked);
+    copy_all(path, dir_path, linked);
 }
 
 static void step(uint64_t *seed)

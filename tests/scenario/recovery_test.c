@@ -19,7 +19,7 @@ typedef struct durable {
 
 /* A store that takes its time: at `at` it does what was asked for by then. */
 typedef struct question {
-    party *who;
+    party *side;
     nacre_context *ctx;
     uint64_t at;
 } question;
@@ -36,7 +36,7 @@ typedef struct stage {
     question questions[16];
     size_t num_questions;
     record records[LIVES * PER_LIFE];
-    unsigned started, answered, store_failures, half_failures, saves, replayed, life;
+    unsigned started, completed, store_failures, half_failures, saves, replayed, life;
     datagram captured[CAPTURED];
     nonce_log log;
 } stage;
@@ -50,14 +50,14 @@ static void on_request(stage *s, const nacre_event *event)
     assert_int_equal(sscanf(text, "request %u", &serial), 1);
     assert_ptr_equal(event->context, s->theirs);
     assert_int_equal(++s->records[serial].handled, 1);
-    const nacre_message answer = { .code = NACRE_CONTENT, .payload = event->message.payload };
-    assert_int_equal(nacre_endpoint_respond(s->server.ep, event->exchange, &answer), NACRE_OK);
+    const nacre_message response = { .code = NACRE_CONTENT, .payload = event->message.payload };
+    assert_int_equal(nacre_endpoint_respond(s->server.ep, event->exchange, &response), NACRE_OK);
 }
 
 /* The disk first, then the word to the context: in between the power may go. */
-static void do_what_was_asked(stage *s, const question *q)
+static void serve_events(stage *s, const question *q)
 {
-    durable *disk = q->who == &s->client ? &s->client_disk : &s->server_disk;
+    durable *disk = q->side == &s->client ? &s->client_disk : &s->server_disk;
     const nacre_needs needs = nacre_context_needs(q->ctx);
     const bool fails = percent(&s->wire.chance, 15);
     const bool reserves = needs.reserve != 0 && (!fails || percent(&s->wire.chance, 25));
@@ -68,7 +68,7 @@ static void do_what_was_asked(stage *s, const question *q)
     if (gives_up) disk->window_known = false;
     if (reserves) nacre_context_confirm_reserved(q->ctx, needs.reserve);
     if (gives_up) nacre_context_confirm_window_lost(q->ctx);
-    nacre_endpoint_confirmed(q->who->ep, q->ctx, fails ? NACRE_ERR_FILE : NACRE_OK);
+    nacre_endpoint_confirmed(q->side->ep, q->ctx, fails ? NACRE_ERR_FILE : NACRE_OK);
 }
 
 static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
@@ -79,7 +79,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
             assert_ptr_not_equal(s->questions[i].ctx, event->context); /* asked once until confirmed */
         assert_true(s->num_questions < 16);
         const question q = { p, event->context, now + draw(&s->wire.chance) % 3000 };
-        if (percent(&s->wire.chance, 30)) do_what_was_asked(s, &q);
+        if (percent(&s->wire.chance, 30)) serve_events(s, &q);
         else s->questions[s->num_questions++] = q;
     } else if (event->kind == NACRE_EVENT_REQUEST) {
         on_request(s, event);
@@ -89,7 +89,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
         assert_int_equal(++r->events, 1);
         if (event->kind == NACRE_EVENT_RESPONSE && event->message.code == NACRE_CONTENT) {
             assert_int_equal(r->handled, 1);
-            s->answered++;
+            s->completed++;
         }
     }
 }
@@ -133,7 +133,7 @@ static bool serve_questions(stage *s)
         }
         const question q = s->questions[i];
         s->questions[i] = s->questions[--s->num_questions];
-        do_what_was_asked(s, &q);
+        serve_events(s, &q);
         any = true;
     }
     return any;
@@ -229,7 +229,7 @@ static void restarts_reuse_no_number_and_accept_no_replay(void **state)
     (void)state;
     stage *s = calloc(1, sizeof *s);
     unsigned clean_ends = 0, known_starts = 0;
-    s->wire.weather = (weather){ 10, 20, 0, 5, 600 };
+    s->wire.network = (network){ 10, 20, 0, 5, 600 };
     s->wire.chance.state = 77;
     s->wire.on_event = on_event;
     s->wire.user = s;
@@ -245,9 +245,9 @@ static void restarts_reuse_no_number_and_accept_no_replay(void **state)
     print_message(
         "  %u started, %u answered, %u store failures, %u of them by half, %u saves, %u replayed, %u clean ends, "
         "%u nonces, %llu s\n",
-        s->started, s->answered, s->store_failures, s->half_failures, s->saves, s->replayed, clean_ends,
+        s->started, s->completed, s->store_failures, s->half_failures, s->saves, s->replayed, clean_ends,
         (unsigned)s->log.num, (unsigned long long)(s->wire.now / 1000));
-    assert_true(s->answered * 4 >= s->started); /* the run must not pass by doing nothing */
+    assert_true(s->completed * 4 >= s->started); /* the run must not pass by doing nothing */
     assert_true(s->store_failures > 20 && s->half_failures > 5 && s->saves > 20 && s->replayed > 200);
     assert_true(clean_ends >= LIVES / 3 && known_starts > 5);
     wire_close(&s->wire);

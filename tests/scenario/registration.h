@@ -34,7 +34,7 @@ static inline void start_observing(observed *o, uint8_t type, const nacre_reques
 static inline void take(observed *o, uint64_t now)
 {
     datagram d;
-    uint8_t room[MAX_DATAGRAM];
+    uint8_t buf[MAX_DATAGRAM];
     nacre_message plain = sent_request(&o->p, &d, now);
     o->older = o->id;
     if (!o->plain) {
@@ -42,7 +42,7 @@ static inline void take(observed *o, uint64_t now)
         assert_int_equal(outer.code, NACRE_FETCH); /* RFC 8613 4.2, 4.1.3.5: with Observe */
         assert_false(nacre_is_absent(nacre_option_find(outer.options, NACRE_OPT_OBSERVE)));
         assert_int_equal(
-            nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &o->id, &plain, NACRE_BUF(room), &outer),
+            nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &o->id, &plain, NACRE_BUF(buf), &outer),
             NACRE_OK);
     }
     const nacre_bytes observe = nacre_option_find(plain.options, NACRE_OPT_OBSERVE);
@@ -91,11 +91,11 @@ typedef struct saying {
 static inline datagram say(observed *o, saying s)
 {
     datagram d = { 0 };
-    uint8_t room[64], observe[3] = { (uint8_t)(s.observe >> 16), (uint8_t)(s.observe >> 8), (uint8_t)s.observe };
+    uint8_t buf[64], observe[3] = { (uint8_t)(s.observe >> 16), (uint8_t)(s.observe >> 8), (uint8_t)s.observe };
     uint8_t max_age[4] = { (uint8_t)((unsigned)s.max_age >> 24), (uint8_t)(s.max_age >> 16), (uint8_t)(s.max_age >> 8),
                            (uint8_t)s.max_age };
     nacre_options options;
-    nacre_options_init(&options, NACRE_BUF(room));
+    nacre_options_init(&options, NACRE_BUF(buf));
     if (!s.no_observe) nacre_options_add(&options, NACRE_OPT_OBSERVE, o->plain ? NACRE_ARRAY(observe) : NACRE_STR(""));
     if (s.max_age > 0) nacre_options_add(&options, NACRE_OPT_MAX_AGE, NACRE_ARRAY(max_age));
     if (s.max_age < 0) nacre_options_add(&options, NACRE_OPT_MAX_AGE, NACRE_STR(""));

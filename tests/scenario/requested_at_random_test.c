@@ -161,7 +161,7 @@ static void server_events(void)
 {
     for (nacre_event event; nacre_endpoint_next_event(w.pair.server.ep, &event);) {
         nacre_observer observer;
-        if (event.kind == NACRE_EVENT_OBSERVER_GONE) forget_observer(event.observer);
+        if (event.kind == NACRE_EVENT_OBSERVER_REMOVED) forget_observer(event.observer);
         if (event.kind != NACRE_EVENT_REQUEST && event.kind != NACRE_EVENT_NOTIFY) continue;
         keep(w.requests, &w.num_requests, event.exchange);
         if (event.kind == NACRE_EVENT_REQUEST && percent(&w.chance, 70) &&

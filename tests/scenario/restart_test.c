@@ -116,7 +116,7 @@ static void on_the_wire(struct side *s, nacre_bytes datagram)
 struct exchange {
     struct side *from, *to;
     nacre_request_id at_from, at_to;
-    uint8_t request[MAX_DATAGRAM], answer[MAX_DATAGRAM], plain[MAX_DATAGRAM], echo[32];
+    uint8_t request[MAX_DATAGRAM], response[MAX_DATAGRAM], plain[MAX_DATAGRAM], echo[32];
     nacre_bytes datagram;
 };
 
@@ -140,25 +140,25 @@ static nacre_err offer(struct exchange *x)
     return nacre_unprotect_request(context_of(x->to), test_crypto(), &x->at_to, &plain, NACRE_BUF(x->plain), &outer);
 }
 
-static nacre_message take_answer(struct exchange *x, nacre_bytes answer)
+static nacre_message take_response(struct exchange *x, nacre_bytes response)
 {
-    nacre_message outer = test_parse(answer), plain;
-    on_the_wire(x->to, answer);
+    nacre_message outer = test_parse(response), plain;
+    on_the_wire(x->to, response);
     assert_ok(nacre_unprotect_response(context_of(x->from), test_crypto(), &x->at_from, &plain, NULL,
                                        NACRE_BUF(x->plain), &outer));
     return plain;
 }
 
-static void send_answer(struct exchange *x, nacre_nonce_choice nonce)
+static void send_response(struct exchange *x, nacre_nonce_choice nonce)
 {
     nacre_bytes out;
     nacre_message m = test_parse(x->datagram);
     nacre_protect_options options = { .nonce = nonce };
     m = (nacre_message){ NACRE_ACK, NACRE_CONTENT, m.mid, m.token, NACRE_ABSENT, NACRE_STR("hello") };
     settle(x->to);
-    assert_ok(
-        nacre_protect_response(context_of(x->to), test_crypto(), &x->at_to, &out, NACRE_BUF(x->answer), &m, &options));
-    assert_bytes(take_answer(x, out).payload, NACRE_STR("hello"));
+    assert_ok(nacre_protect_response(context_of(x->to), test_crypto(), &x->at_to, &out, NACRE_BUF(x->response), &m,
+                                     &options));
+    assert_bytes(take_response(x, out).payload, NACRE_STR("hello"));
 }
 
 /* RFC 8613 B.1.2: the options that the next request needs. */
@@ -168,12 +168,12 @@ static nacre_bytes be_challenged(struct exchange *x)
     nacre_message m = test_parse(x->datagram);
     m.type = NACRE_ACK;
     settle(x->to);
-    assert_ok(nacre_protect_echo(context_of(x->to), test_crypto(), &x->at_to, &out, NACRE_BUF(x->answer), &m));
-    nacre_message asked = take_answer(x, out);
-    assert_int_equal(asked.code, NACRE_UNAUTHORIZED);
+    assert_ok(nacre_protect_echo(context_of(x->to), test_crypto(), &x->at_to, &out, NACRE_BUF(x->response), &m));
+    nacre_message challenge = take_response(x, out);
+    assert_int_equal(challenge.code, NACRE_UNAUTHORIZED);
     nacre_options o;
     nacre_options_init(&o, NACRE_BUF(x->echo));
-    nacre_options_add(&o, NACRE_OPT_ECHO, nacre_option_find(asked.options, NACRE_OPT_ECHO));
+    nacre_options_add(&o, NACRE_OPT_ECHO, nacre_option_find(challenge.options, NACRE_OPT_ECHO));
     assert_ok(nacre_options_finish(&o, &options));
     x->to->challenges++;
     return options;
@@ -193,7 +193,7 @@ static void exchange(struct fixture *f, struct side *from, struct side *to)
     }
     assert_ok(err);
     assert_true(to->challenges <= before + 1);
-    send_answer(&x, test_random(&f->seed) % 4 == 0 ? NACRE_NONCE_NEW : NACRE_NONCE_AUTO);
+    send_response(&x, test_random(&f->seed) % 4 == 0 ? NACRE_NONCE_NEW : NACRE_NONCE_AUTO);
     assert_err(offer(&x), NACRE_ERR_REPLAY);
 }
 

@@ -6,17 +6,17 @@
 
 #include "endpoint/endpoint_struct.h"
 
-enum { PUSHES = 3, OBSERVERS = 4, ANSWERS = 8, OPEN = 64, CONTEXTS = 2 };
+enum { TRANSMISSIONS = 3, OBSERVERS = 4, NUM_RESPONSES = 8, OPEN = 64, CONTEXTS = 2 };
 
 typedef struct open_exchange {
     nacre_exchange exchange;
-    bool later;
+    bool deferred;
 } open_exchange;
 
 static struct {
     pair pair;
     nacre_context *ours[CONTEXTS + 1], *theirs[CONTEXTS + 1]; /* the last pair is no pair: in clear */
-    bool gone[CONTEXTS + 1];
+    bool removed[CONTEXTS + 1];
     raw raws[CONTEXTS + 1];
     datagram sent[OPEN]; /* some of what came from the server */
     size_t num_sent;
@@ -38,11 +38,11 @@ static size_t pick(size_t num)
 }
 
 /* Where one more is kept: those that are to be answered later are not forgotten. */
-static size_t free_place(void)
+static size_t free_entry(void)
 {
     if (w.num_open < OPEN) return w.num_open++;
     size_t at = pick(OPEN);
-    while (w.open[at].later) at = (at + 1) % OPEN;
+    while (w.open[at].deferred) at = (at + 1) % OPEN;
     return at;
 }
 
@@ -61,12 +61,12 @@ static void events(void)
                                      percent(&w.chance, 90) ? NACRE_OK : NACRE_ERR_FILE);
             continue;
         }
-        if (event.kind == NACRE_EVENT_OBSERVER_GONE) {
+        if (event.kind == NACRE_EVENT_OBSERVER_REMOVED) {
             w.ended++;
             forget_observer(event.observer);
             continue;
         }
-        w.open[free_place()] = (open_exchange){ .exchange = event.exchange };
+        w.open[free_entry()] = (open_exchange){ .exchange = event.exchange };
         if (event.kind != NACRE_EVENT_REQUEST || percent(&w.chance, 20)) continue;
         nacre_observer observer;
         if (nacre_endpoint_observe(w.pair.server.ep, &observer, event.exchange, NULL) != NACRE_OK) continue;
@@ -77,34 +77,34 @@ static void events(void)
 
 static void send_something(void)
 {
-    const size_t who = pick(CONTEXTS + 1);
+    const size_t peer = pick(CONTEXTS + 1);
     static const uint8_t tokens[] = { 1, 2, 3 }, codes[] = { NACRE_GET, NACRE_GET, NACRE_FETCH, NACRE_POST };
     static const char *const paths[] = { "x", "y", NULL };
-    raw *r = &w.raws[who];
-    if (who < CONTEXTS && w.gone[who]) return;
+    raw *r = &w.raws[peer];
+    if (peer < CONTEXTS && w.removed[peer]) return;
     r->token = nacre_bytes_of(&tokens[pick(3)], 1);
     r->address = address_named(pick(2) ? "near" : "far");
     const size_t at = w.num_client_exchanges < OPEN ? w.num_client_exchanges++ : pick(OPEN);
-    w.from[at] = (uint8_t)who;
+    w.from[at] = (uint8_t)peer;
     raw_request(r, &w.requests[at], pick(2) ? NACRE_CON : NACRE_NON, codes[pick(4)],
                 raw_options((int)pick(4) - 1, paths[pick(3)], pick(8) == 0 ? 26 : -1), w.now);
 }
 
-static void answer_something(void)
+static void send_response(void)
 {
     static uint8_t body[1400];
     static const uint8_t codes[] = { NACRE_CONTENT, NACRE_CONTENT, NACRE_CONTENT, NACRE_NOT_FOUND, NACRE_GET };
     if (w.num_open == 0) return;
     const size_t at = pick(w.num_open);
     const nacre_exchange exchange = w.open[at].exchange;
-    const nacre_message answer = { .code = codes[pick(5)],
-                                   .payload = { body, pick(4) ? pick(40) : pick(sizeof body) } };
+    const nacre_message response = { .code = codes[pick(5)],
+                                     .payload = { body, pick(4) ? pick(40) : pick(sizeof body) } };
     if (percent(&w.chance, 25) && nacre_endpoint_defer_response(w.pair.server.ep, exchange) == NACRE_OK) {
-        w.open[at].later = true;
+        w.open[at].deferred = true;
         return;
     }
     if (percent(&w.chance, 15)) nacre_endpoint_ignore(w.pair.server.ep, exchange);
-    else if (nacre_endpoint_respond(w.pair.server.ep, exchange, &answer) != NACRE_OK) return;
+    else if (nacre_endpoint_respond(w.pair.server.ep, exchange, &response) != NACRE_OK) return;
     w.open[at] = w.open[--w.num_open];
 }
 
@@ -136,19 +136,19 @@ static void take_something(size_t most)
 
 static void context_goes(void)
 {
-    const size_t who = pick(CONTEXTS);
-    if (w.gone[who] || !percent(&w.chance, 2)) return;
-    w.gone[who] = true;
-    nacre_table_remove(&w.pair.server.table, w.theirs[who]);
-    nacre_endpoint_remove_context(w.pair.server.ep, w.theirs[who]);
-    nacre_context_wipe(w.theirs[who]);
+    const size_t peer = pick(CONTEXTS);
+    if (w.removed[peer] || !percent(&w.chance, 2)) return;
+    w.removed[peer] = true;
+    nacre_table_remove(&w.pair.server.table, w.theirs[peer]);
+    nacre_endpoint_remove_context(w.pair.server.ep, w.theirs[peer]);
+    nacre_context_wipe(w.theirs[peer]);
 }
 
 static void do_something(void)
 {
     const size_t what = pick(100);
     if (what < 25) send_something();
-    else if (what < 50) answer_something();
+    else if (what < 50) send_response();
     else if (what < 60) reply_something();
     else if (what < 65) repeat_something();
     else if (what < 80) take_something(1 + pick(4));
@@ -173,12 +173,12 @@ static void come_to_rest(void)
         for (size_t i = 0; i < w.num_open; i++) nacre_endpoint_ignore(w.pair.server.ep, w.open[i].exchange);
         take_something(100);
         for (int i = 0; i <= CONTEXTS; i++)
-            if (w.theirs[i] != NULL && !w.gone[i]) {
+            if (w.theirs[i] != NULL && !w.removed[i]) {
                 serve_store(w.theirs[i]);
                 nacre_endpoint_confirmed(w.pair.server.ep, w.theirs[i], NACRE_OK);
             }
         for (nacre_event event; nacre_endpoint_next_event(w.pair.server.ep, &event);) {
-            if (event.kind == NACRE_EVENT_OBSERVER_GONE) {
+            if (event.kind == NACRE_EVENT_OBSERVER_REMOVED) {
                 w.ended++;
                 forget_observer(event.observer);
             } else if (event.kind != NACRE_EVENT_PERSIST) nacre_endpoint_ignore(w.pair.server.ep, event.exchange);
@@ -190,7 +190,7 @@ static void come_to_rest(void)
     expect_quiet(&w.pair.server, w.now);
 }
 
-static void every_place_has_come_back(void)
+static void every_entry_is_free_again(void)
 {
     nacre_endpoint *ep = w.pair.server.ep;
     raw *r = &w.raws[CONTEXTS];
@@ -207,10 +207,10 @@ static void every_place_has_come_back(void)
         expect_quiet(&w.pair.server, w.now);
     }
     nacre__validate(&ep->validation, &r->address); /* or it would get half of them */
-    for (int i = 0; i < PUSHES + 1; i++)
+    for (int i = 0; i < TRANSMISSIONS + 1; i++)
         assert_int_equal(
             nacre_endpoint_defer_response(ep, raw_requested(r, NACRE_NON, NACRE_GET, NACRE_ABSENT, w.now).exchange),
-            i < PUSHES ? NACRE_OK : NACRE_ERR_BUSY);
+            i < TRANSMISSIONS ? NACRE_OK : NACRE_ERR_BUSY);
 }
 
 static void run(uint64_t seed)
@@ -218,9 +218,9 @@ static void run(uint64_t seed)
     memset(&w, 0, sizeof w);
     w.chance.state = seed;
     pair_open(&w.pair,
-              &(nacre_endpoint_config){ .num_transmissions = PUSHES,
+              &(nacre_endpoint_config){ .num_transmissions = TRANSMISSIONS,
                                         .num_observers = OBSERVERS,
-                                        .num_server_exchanges = ANSWERS,
+                                        .num_server_exchanges = NUM_RESPONSES,
                                         .observer_bytes = 64 },
               &(pairing){ .server_persistent = true, .first_chunk = 1 });
     w.ours[0] = w.pair.ours, w.theirs[0] = w.pair.theirs;
@@ -233,7 +233,7 @@ static void run(uint64_t seed)
     }
     for (int i = 0; i < 3000; i++) do_something();
     come_to_rest();
-    every_place_has_come_back();
+    every_entry_is_free_again();
     pair_close(&w.pair);
 }
 

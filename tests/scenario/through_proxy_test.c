@@ -8,11 +8,11 @@
  *  - no key and nonce are used twice;
  *  - in the end every place of every pool has come back, in all three.
  *
- * 2,000 runs; NACRE_SCENARIO_RUNS asks for another number, NACRE_SCENARIO_SEED for another beginning. */
+ * 2,000 runs; NACRE_SCENARIO_BATCHES asks for another number, NACRE_SCENARIO_SEED for another beginning. */
 #include "places.h"
 #include "seal_log.h"
 
-enum { JOBS = 6, MAX_BODY = 2600, HOPS = 24, LATER = 8, NUM_OBSERVERS = 8, PATIENCE = 400, ROOM = 3000 };
+enum { JOBS = 6, MAX_BODY = 2600, HOPS = 24, MAX_DEFERRED = 8, NUM_OBSERVERS = 8, PATIENCE = 400, BUF_SIZE = 3000 };
 
 typedef struct job {
     nacre_transfer_exchange exchange;
@@ -20,12 +20,12 @@ typedef struct job {
     bool is_protected, observes, ended;
     unsigned notified;
     size_t len; /* of its body: what a GET asks for, what the others send */
-    uint8_t buf[ROOM];
+    uint8_t buf[BUF_SIZE];
 } job;
 
 typedef struct hop {
     bool used;
-    nacre_exchange asked;
+    nacre_exchange requested;
 } hop;
 
 typedef struct stage {
@@ -35,15 +35,15 @@ typedef struct stage {
     nacre_context *ours;
     job jobs[JOBS];
     hop hops[HOPS];
-    nacre_exchange later[LATER];
+    nacre_exchange deferred[MAX_DEFERRED];
     nacre_observer observers[NUM_OBSERVERS];
-    size_t num_later;
+    size_t num_deferred;
     chance chance;
     bool spoils;
 } stage;
 
 static uint8_t body[MAX_BODY];
-static unsigned long answered, failed, notified, cancelled, relayed, observed;
+static unsigned long completed, failed, notified, cancelled, relayed, observed;
 
 #define THAT(s, condition)                                                                                             \
     do {                                                                                                               \
@@ -53,27 +53,27 @@ static unsigned long answered, failed, notified, cancelled, relayed, observed;
 /* ---- The server ---------------------------------------------------------------------------------------------------- */
 
 /* The path says how long the body is that a GET wants; the others get a digest of what they sent. */
-static void give_answer(stage *s, nacre_exchange exchange, const nacre_message *request)
+static void send_response(stage *s, nacre_exchange exchange, const nacre_message *request)
 {
     uint8_t digest[8];
-    nacre_message answer = { .code = NACRE_CHANGED, .payload = NACRE_ARRAY(digest) };
+    nacre_message response = { .code = NACRE_CHANGED, .payload = NACRE_ARRAY(digest) };
     const nacre_bytes path = nacre_option_find(request->options, NACRE_OPT_URI_PATH);
     const uint64_t hash = plain_hash(request->payload);
     memcpy(digest, &hash, sizeof digest);
     if (request->code == NACRE_GET) {
         const size_t len = path.len == 2 ? (size_t)path.ptr[0] << 8 | path.ptr[1] : 0;
-        answer = (nacre_message){ .code = NACRE_CONTENT, .payload = { body, len < MAX_BODY ? len : MAX_BODY } };
+        response = (nacre_message){ .code = NACRE_CONTENT, .payload = { body, len < MAX_BODY ? len : MAX_BODY } };
     }
-    if (nacre_transfer_respond(s->server.transfer, exchange, &answer, NULL) != NACRE_OK)
+    if (nacre_transfer_respond(s->server.transfer, exchange, &response, NULL) != NACRE_OK)
         nacre_transfer_ignore(s->server.transfer, exchange);
 }
 
-static void answer_later(stage *s)
+static void respond_separately(stage *s)
 {
-    static const nacre_message answer = { .code = NACRE_CONTENT, .payload = { body, 30 } };
-    if (s->num_later == 0) return;
-    const nacre_exchange exchange = s->later[--s->num_later];
-    if (nacre_transfer_respond(s->server.transfer, exchange, &answer, NULL) != NACRE_OK)
+    static const nacre_message response = { .code = NACRE_CONTENT, .payload = { body, 30 } };
+    if (s->num_deferred == 0) return;
+    const nacre_exchange exchange = s->deferred[--s->num_deferred];
+    if (nacre_transfer_respond(s->server.transfer, exchange, &response, NULL) != NACRE_OK)
         nacre_transfer_ignore(s->server.transfer, exchange);
 }
 
@@ -88,36 +88,36 @@ static void register_observer(stage *s, const nacre_event *event)
 
 static void on_server(stage *s, const nacre_event *event)
 {
-    if (event->kind == NACRE_EVENT_OBSERVER_GONE) {
+    if (event->kind == NACRE_EVENT_OBSERVER_REMOVED) {
         for (size_t i = 0; i < NUM_OBSERVERS; i++)
             if (nacre_observer_equal(s->observers[i], event->observer)) s->observers[i] = NACRE_OBSERVER_NONE;
         return;
     }
     THAT(s, event->kind == NACRE_EVENT_REQUEST || event->kind == NACRE_EVENT_NOTIFY);
     if (event->kind == NACRE_EVENT_REQUEST) register_observer(s, event);
-    if (event->message.code == NACRE_FETCH && s->num_later < LATER && percent(&s->chance, 50) &&
+    if (event->message.code == NACRE_FETCH && s->num_deferred < MAX_DEFERRED && percent(&s->chance, 50) &&
         nacre_transfer_defer_response(s->server.transfer, event->exchange) == NACRE_OK)
-        s->later[s->num_later++] = event->exchange;
-    else give_answer(s, event->exchange, &event->message);
+        s->deferred[s->num_deferred++] = event->exchange;
+    else send_response(s, event->exchange, &event->message);
 }
 
 /* ---- The proxy ------------------------------------------------------------------------------------------------------ */
 
-static void proxy_says(stage *s, nacre_exchange exchange, const nacre_message *answer)
+static void proxy_says(stage *s, nacre_exchange exchange, const nacre_message *response)
 {
     const nacre_message bad = { .code = NACRE_BAD_GATEWAY };
-    if (nacre_endpoint_respond(s->proxy.ep, exchange, answer) != NACRE_OK &&
+    if (nacre_endpoint_respond(s->proxy.ep, exchange, response) != NACRE_OK &&
         nacre_endpoint_respond(s->proxy.ep, exchange, &bad) != NACRE_OK)
         nacre_endpoint_ignore(s->proxy.ep, exchange);
 }
 
 /* RFC 7252 5.7.2: what was for the proxy comes off; Observe too, for this one observes nothing. */
-static nacre_bytes passed_options(nacre_bytes options, nacre_buf room)
+static nacre_bytes passed_options(nacre_bytes options, nacre_buf buf)
 {
     nacre_options o;
     nacre_option option;
     nacre_bytes out;
-    nacre_options_init(&o, room);
+    nacre_options_init(&o, buf);
     for (nacre_option_iter it = nacre_option_begin(options); nacre_option_next(&it, &option);)
         if (option.number != NACRE_OPT_PROXY_SCHEME && option.number != NACRE_OPT_URI_HOST &&
             option.number != NACRE_OPT_OBSERVE)
@@ -127,7 +127,7 @@ static nacre_bytes passed_options(nacre_bytes options, nacre_buf room)
 
 static void pass_on(stage *s, const nacre_event *event)
 {
-    uint8_t room[MAX_DATAGRAM];
+    uint8_t buf[MAX_DATAGRAM];
     nacre_message onward = { .type = NACRE_CON, .code = event->message.code, .payload = event->message.payload };
     const nacre_message refusal = { .code = NACRE_PROXYING_NOT_SUPPORTED }, busy = { .code = NACRE_UNAVAILABLE };
     const nacre_bytes options = event->message.options;
@@ -140,7 +140,7 @@ static void pass_on(stage *s, const nacre_event *event)
         proxy_says(s, event->exchange, &busy);
     } else {
         nacre_exchange exchange;
-        onward.options = passed_options(options, NACRE_BUF(room));
+        onward.options = passed_options(options, NACRE_BUF(buf));
         if (nacre_endpoint_request(s->proxy.ep, &exchange, &s->server.address, NULL, &onward, h) != NACRE_OK) {
             proxy_says(s, event->exchange, &busy);
             return;
@@ -152,7 +152,7 @@ static void pass_on(stage *s, const nacre_event *event)
 
 static void on_proxy(stage *s, const nacre_event *event)
 {
-    uint8_t room[MAX_DATAGRAM];
+    uint8_t buf[MAX_DATAGRAM];
     if (event->kind == NACRE_EVENT_REQUEST) {
         pass_on(s, event);
         return;
@@ -163,15 +163,15 @@ static void on_proxy(stage *s, const nacre_event *event)
     nacre_message back = { .code = NACRE_GATEWAY_TIMEOUT };
     if (event->kind == NACRE_EVENT_RESPONSE) {
         back = (nacre_message){ .code = event->message.code, .payload = event->message.payload };
-        back.options = passed_options(event->message.options, NACRE_BUF(room));
+        back.options = passed_options(event->message.options, NACRE_BUF(buf));
     }
-    proxy_says(s, h->asked, &back);
+    proxy_says(s, h->requested, &back);
     h->used = false;
 }
 
 /* ---- The client ----------------------------------------------------------------------------------------------------- */
 
-static void check_answer(const stage *s, const job *j, const nacre_message *message)
+static void check_response(const stage *s, const job *j, const nacre_message *message)
 {
     uint64_t hash = plain_hash(nacre_bytes_of(body, j->len));
     if (j->code == NACRE_FETCH || message->code >> 5 != 2) return; /* those are answered later, by something else */
@@ -196,7 +196,7 @@ static void on_client(stage *s, const nacre_event *event)
     THAT(s, !j->ended);
     if (event->kind == NACRE_EVENT_NOTIFICATION) {
         THAT(s, j->observes);
-        if (event->err == NACRE_OK && j->is_protected) check_answer(s, j, &event->message);
+        if (event->err == NACRE_OK && j->is_protected) check_response(s, j, &event->message);
         j->notified++;
         notified++;
         return;
@@ -207,9 +207,9 @@ static void on_client(stage *s, const nacre_event *event)
         failed++;
         return;
     }
-    answered++;
+    completed++;
     THAT(s, (event->context != NULL) == j->is_protected);
-    if (j->is_protected || !s->spoils) check_answer(s, j, &event->message);
+    if (j->is_protected || !s->spoils) check_response(s, j, &event->message);
 }
 
 static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
@@ -260,7 +260,7 @@ static void open_all(stage *s)
                                            .num_observers = NUM_OBSERVERS,
                                            .num_client_exchanges = 2 * JOBS,
                                            .nstart = nstart,
-                                           .num_transmissions = LATER,
+                                           .num_transmissions = MAX_DEFERRED,
                                            .max_message = percent(&s->chance, 50) ? 1280 : 600 };
     const nacre_endpoint_config carrier = { .opaque_oscore = true,
                                             .num_client_exchanges = HOPS,
@@ -280,13 +280,13 @@ static void open_all(stage *s)
     s->wire.chance.state = s->seed;
     s->wire.on_event = on_event;
     s->wire.user = s;
-    s->wire.weather = (weather){ .loss = (unsigned)(draw(&s->chance) % 25),
+    s->wire.network = (network){ .loss = (unsigned)(draw(&s->chance) % 25),
                                  .doubling = (unsigned)(draw(&s->chance) % 25),
                                  .spoiling = percent(&s->chance, 30) ? 4 : 0,
                                  .min_delay = 1,
                                  .max_delay = 1 + draw(&s->chance) % 1500 };
     s->wire.cutting = percent(&s->chance, 30) ? 4 : 0;
-    s->spoils = s->wire.weather.spoiling > 0 || s->wire.cutting > 0;
+    s->spoils = s->wire.network.spoiling > 0 || s->wire.cutting > 0;
 }
 
 static void give_up_observing(stage *s, const job *j)
@@ -301,7 +301,7 @@ static void do_something(stage *s)
 {
     const size_t what = (size_t)(draw(&s->chance) % 10);
     job *j = &s->jobs[draw(&s->chance) % JOBS];
-    if (what < 3) answer_later(s);
+    if (what < 3) respond_separately(s);
     else if (what < 6) {
         const nacre_observer observer = s->observers[draw(&s->chance) % NUM_OBSERVERS];
         if (!nacre_observer_is_none(observer)) nacre_endpoint_changed(s->server.ep, observer);
@@ -335,17 +335,17 @@ static void one_run(uint64_t seed)
     for (int steps = 0; !is_over(&s); steps++) {
         do_something(&s);
         for (int i = 0; i < JOBS && steps > PATIENCE; i++) give_up_observing(&s, &s.jobs[i]); /* it was enough */
-        if (!wire_step(&s.wire) && s.num_later == 0 && !is_over(&s))
+        if (!wire_step(&s.wire) && s.num_deferred == 0 && !is_over(&s))
             fail_msg("seed %llu: nothing goes on", (unsigned long long)seed);
         THAT(&s, steps < 100000);
     }
-    while (s.num_later > 0) answer_later(&s);
+    while (s.num_deferred > 0) respond_separately(&s);
     while (wire_step(&s.wire)) /* what is in the air, and what waits for a late duplicate */
-        while (s.num_later > 0) answer_later(&s);
+        while (s.num_deferred > 0) respond_separately(&s);
     expect_quiet(&s.client, s.wire.now);
-    assert_places_are_back(&s.client);
-    assert_places_are_back(&s.proxy);
-    assert_places_are_back(&s.server);
+    assert_all_entries_are_free(&s.client);
+    assert_all_entries_are_free(&s.proxy);
+    assert_all_entries_are_free(&s.server);
     for (size_t i = 0; i < HOPS; i++) THAT(&s, !s.hops[i].used);
     wire_close(&s.wire);
     party_close(&s.client);
@@ -359,23 +359,23 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
     return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static void thousands_of_runs(void **state)
+static void thousands_of_rounds(void **state)
 {
-    const uint64_t runs = number_from("NACRE_SCENARIO_RUNS", 2000), first = number_from("NACRE_SCENARIO_SEED", 1);
+    const uint64_t num_rounds = number_from("NACRE_SCENARIO_RUNS", 2000), first = number_from("NACRE_SCENARIO_SEED", 1);
     (void)state;
     for (size_t i = 0; i < sizeof body; i++) body[i] = (uint8_t)(i * 31 + (i >> 8));
-    for (uint64_t seed = first; seed < first + runs; seed++) one_run(seed);
+    for (uint64_t seed = first; seed < first + num_rounds; seed++) one_run(seed);
     print_message(
         "%lu answered, %lu failed, %lu cancelled; %lu notifications of %lu observers; %lu through the proxy\n",
-        answered, failed, cancelled, notified, observed, relayed);
-    assert_int_equal(answered + failed + cancelled, runs * JOBS);
-    if (runs < 100) return; /* else: the runs must not pass by doing nothing */
-    assert_true(answered > runs * JOBS / 2 && failed > 0 && cancelled > 0);
-    assert_true(notified > runs / 4 && relayed > runs);
+        completed, failed, cancelled, notified, observed, relayed);
+    assert_int_equal(completed + failed + cancelled, num_rounds * JOBS);
+    if (num_rounds < 100) return; /* else: the runs must not pass by doing nothing */
+    assert_true(completed > num_rounds * JOBS / 2 && failed > 0 && cancelled > 0);
+    assert_true(notified > num_rounds / 4 && relayed > num_rounds);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(thousands_of_runs) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(thousands_of_rounds) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

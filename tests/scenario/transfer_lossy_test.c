@@ -4,7 +4,7 @@
  * arrives whole or its exchange ends in one error, never in two, and no nonce is used twice. */
 #include "world.h"
 
-enum { RUNS = 2500, BODIES = 4, MAX_BODY = 6000 };
+enum { ROUNDS = 2500, BODIES = 4, MAX_BODY = 6000 };
 
 typedef struct job {
     size_t len;
@@ -38,7 +38,7 @@ static bool is_body(nacre_bytes got)
 
 static void serve(run *r, party *p, const nacre_event *event)
 {
-    nacre_message answer = { .code = NACRE_CHANGED, .payload = event->message.payload };
+    nacre_message response = { .code = NACRE_CHANGED, .payload = event->message.payload };
     r->requests++;
     if (event->context == NULL) { /* spoilt so that it shows no OSCORE option any more */
         nacre_transfer_ignore(p->transfer, event->exchange);
@@ -48,10 +48,10 @@ static void serve(run *r, party *p, const nacre_event *event)
     if (event->message.code == NACRE_GET) {
         const nacre_bytes path = nacre_option_find(event->message.options, NACRE_OPT_URI_PATH);
         const job *j = &r->jobs[path.ptr[0] - '0'];
-        answer.code = NACRE_CONTENT;
-        answer.payload = nacre_bytes_of(bodies[path.ptr[0] - '0'], j->len);
+        response.code = NACRE_CONTENT;
+        response.payload = nacre_bytes_of(bodies[path.ptr[0] - '0'], j->len);
     }
-    if (nacre_transfer_respond(p->transfer, event->exchange, &answer, NULL) != NACRE_OK) {
+    if (nacre_transfer_respond(p->transfer, event->exchange, &response, NULL) != NACRE_OK) {
         refused++;
         nacre_transfer_ignore(p->transfer, event->exchange);
     }
@@ -83,7 +83,7 @@ static void start_job(pair *p, run *r, chance *c, int index)
     static const uint8_t codes[] = { NACRE_GET, NACRE_POST, NACRE_PUT };
     static const uint16_t blocks[] = { 0, 1024, 512, 256, 64 };
     const uint8_t name = (uint8_t)('0' + index);
-    uint8_t room[8];
+    uint8_t buf[8];
     nacre_options o;
     nacre_transfer_exchange exchange;
     job *j = &r->jobs[index];
@@ -91,7 +91,7 @@ static void start_job(pair *p, run *r, chance *c, int index)
     j->code = codes[draw(c) % 3];
     fill(c, index, j->len);
     nacre_message m = { .type = percent(c, 90) ? NACRE_CON : NACRE_NON, .code = j->code };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of(&name, 1));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     if (j->code != NACRE_GET) m.payload = nacre_bytes_of(bodies[index], j->len);
@@ -121,9 +121,9 @@ static void one_run(uint64_t seed, nonce_log *log)
     party_add_transfer(&p.server, &(nacre_transfer_config){ .num_bodies = 8, .bodies_per_peer = 8 });
     w = (wire){ .parties = { &p.client, &p.server }, .num_parties = 2, .on_event = on_event, .user = &r, .log = log };
     w.chance.state = seed;
-    w.weather = (weather){ .loss = (unsigned)(draw(&c) % 30), .doubling = (unsigned)(draw(&c) % 20), .max_delay = 200 };
-    w.weather.spoiling = percent(&c, 20) ? 5 : 0;
-    if (w.weather.spoiling > 0) w.log = NULL; /* it finds requests by their tokens, which may be spoilt */
+    w.network = (network){ .loss = (unsigned)(draw(&c) % 30), .doubling = (unsigned)(draw(&c) % 20), .max_delay = 200 };
+    w.network.spoiling = percent(&c, 20) ? 5 : 0;
+    if (w.network.spoiling > 0) w.log = NULL; /* it finds requests by their tokens, which may be spoilt */
     for (int i = 0; i < BODIES; i++) start_job(&p, &r, &c, i);
     while (num_open(&r) > 0)
         if (!wire_step(&w) && num_open(&r) > 0) fail_msg("seed %llu: nothing goes on", (unsigned long long)seed);
@@ -140,10 +140,10 @@ static void bodies_arrive_or_fail_once(void **state)
 {
     static nonce_log log;
     (void)state;
-    for (uint64_t seed = 1; seed <= RUNS; seed++) one_run(seed, &log);
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) one_run(seed, &log);
     print_message("%lu whole, %lu failed, %lu not kept\n", whole, failed, refused);
-    assert_int_equal(whole + failed, (unsigned long)RUNS * BODIES);
-    assert_true(whole > (unsigned long)RUNS * BODIES * 8 / 10);
+    assert_int_equal(whole + failed, (unsigned long)ROUNDS * BODIES);
+    assert_true(whole > (unsigned long)ROUNDS * BODIES * 8 / 10);
     assert_true(failed > 0);
 }
 

@@ -115,7 +115,7 @@ static unsigned key_of(const world *w, const nacre_context *ctx)
 
 static void serve(const world *w, nacre_context *ctx)
 {
-    const nacre__key *key = nacre__keyring_find(&w->server->ring, ctx);
+    const nacre__key *key = nacre__context_set_find(&w->server->context_set, ctx);
     for (size_t i = 0; key == NULL && i < w->server->num_packs; i++) {
         if (!nacre_pack_holds(w->server->packs[i], ctx)) continue;
         const nacre_store store = nacre_pack_store(w->server->packs[i], ctx);
@@ -127,13 +127,13 @@ static void serve(const world *w, nacre_context *ctx)
 /* One request; its number must be new to the key. */
 static void send(world *w, nacre_context *ctx)
 {
-    uint8_t room[128];
+    uint8_t buf[128];
     nacre_request_id id;
     nacre_bytes out;
     uint64_t number;
     const nacre_message plain = { .type = NACRE_CON, .code = NACRE_GET };
     serve(w, ctx);
-    assert_ok(nacre_protect_request(ctx, crypto_of(w), &id, &out, NACRE_BUF(room), &plain, NULL));
+    assert_ok(nacre_protect_request(ctx, crypto_of(w), &id, &out, NACRE_BUF(buf), &plain, NULL));
     assert_true(test_number(&number, out));
     assert_true(number < MAX_NUMBER);
     bool *sent = &w->sent[key_of(w, ctx)][number];

@@ -76,12 +76,12 @@ typedef struct asker {
     nacre_store store;
 } asker;
 
-static nacre_message path_request(uint8_t code, const char *path, nacre_bytes token, uint16_t mid, uint8_t room[64],
+static nacre_message path_request(uint8_t code, const char *path, nacre_bytes token, uint16_t mid, uint8_t buf[64],
                                   int observe)
 {
     nacre_options options;
     nacre_message m = { .type = NACRE_CON, .code = code, .mid = mid, .token = token };
-    nacre_options_init(&options, (nacre_buf){ room, 64 });
+    nacre_options_init(&options, (nacre_buf){ buf, 64 });
     if (observe >= 0) nacre_options_add_uint(&options, NACRE_OPT_OBSERVE, (uint64_t)observe);
     nacre_options_add(&options, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, strlen(path)));
     assert_ok(nacre_options_finish(&options, &m.options));
@@ -114,18 +114,18 @@ static void send_request(const asker *a, int socket, const nacre_message *plain,
 static void a_round(const asker *a, uint16_t mid, unsigned *replays)
 {
     static uint8_t sent[SOCKETS][MAX_DATAGRAM];
-    uint8_t room[64], back[MAX_DATAGRAM], plain_room[MAX_DATAGRAM];
+    uint8_t buf[64], back[MAX_DATAGRAM], plain_buf[MAX_DATAGRAM];
     size_t len[SOCKETS];
     nacre_request_id ids[SOCKETS];
     nacre_message outer, plain;
     for (int i = 0; i < SOCKETS; i++) {
-        const nacre_message m = path_request(NACRE_GET, "count", NACRE_STR("tok"), mid, room, -1);
+        const nacre_message m = path_request(NACRE_GET, "count", NACRE_STR("tok"), mid, buf, -1);
         send_request(a, i, &m, &ids[i], sent[i], &len[i]);
     }
     for (int i = 0; i < SOCKETS; i++) {
         assert_true(receive(a->fd[i], back, &outer));
         nacre_err err =
-            nacre_unprotect_response(a->ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_room), &outer);
+            nacre_unprotect_response(a->ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_buf), &outer);
         if (err == NACRE_OK && plain.code == NACRE_UNAUTHORIZED) continue; /* Echo, after a restart: not here */
         assert_err(err, NACRE_OK);
         assert_int_equal(plain.code, NACRE_CONTENT);
@@ -161,8 +161,8 @@ static void wait_until_served(const asker *a)
     nacre_message m;
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .mid = 1 };
     nacre_bytes out;
-    uint8_t room[16];
-    assert_ok(nacre_message_write(&get, &out, NACRE_BUF(room)));
+    uint8_t buf[16];
+    assert_ok(nacre_message_write(&get, &out, NACRE_BUF(buf)));
     assert_int_equal(send(a->fd[0], out.ptr, out.len, 0), out.len);
     assert_true(receive(a->fd[0], back, &m)); /* 4.04, in clear */
 }
@@ -197,25 +197,25 @@ static void one_context_many_threads(void **state)
     assert_true(atomic_load(&num_known) > 1); /* the system did spread twelve addresses over three threads */
 
     /* Every socket observes; one of them changes the resource; all hear of it. */
-    uint8_t room[64], sent[MAX_DATAGRAM], back[MAX_DATAGRAM], plain_room[MAX_DATAGRAM];
+    uint8_t buf[64], sent[MAX_DATAGRAM], back[MAX_DATAGRAM], plain_buf[MAX_DATAGRAM];
     size_t len;
     nacre_request_id ids[SOCKETS], put;
     nacre_message outer, plain;
     for (int i = 0; i < SOCKETS; i++) {
-        const nacre_message m = path_request(NACRE_GET, "observed", NACRE_STR("obs"), 1000, room, 0);
+        const nacre_message m = path_request(NACRE_GET, "observed", NACRE_STR("obs"), 1000, buf, 0);
         send_request(&a, i, &m, &ids[i], sent, &len);
         assert_true(receive(a.fd[i], back, &outer));
-        assert_ok(nacre_unprotect_response(a.ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_room), &outer));
+        assert_ok(nacre_unprotect_response(a.ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_buf), &outer));
         assert_non_null(nacre_option_find(plain.options, NACRE_OPT_OBSERVE).ptr);
     }
-    const nacre_message change = path_request(NACRE_PUT, "observed", NACRE_STR("put"), 1001, room, -1);
+    const nacre_message change = path_request(NACRE_PUT, "observed", NACRE_STR("put"), 1001, buf, -1);
     send_request(&a, 0, &change, &put, sent, &len);
     for (int i = 0; i < SOCKETS; i++)
         for (bool told = false; !told;) {
             assert_true(receive(a.fd[i], back, &outer));
             if (outer.token.len != 3 || memcmp(outer.token.ptr, "obs", 3) != 0) continue; /* the answer to the PUT */
             assert_ok(
-                nacre_unprotect_response(a.ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_room), &outer));
+                nacre_unprotect_response(a.ctx, test_crypto(), &ids[i], &plain, NULL, NACRE_BUF(plain_buf), &outer));
             assert_int_equal(plain.payload.len, 1);
             assert_int_equal(plain.payload.ptr[0], '1');
             told = true;
@@ -266,16 +266,16 @@ static void stores_of_the_program(void **state)
     assert_int_equal(pthread_create(&thread, NULL, run, server), 0);
     wait_until_served(&a);
     for (int i = 0; i < SOCKETS; i++) {
-        uint8_t room[64], sent[MAX_DATAGRAM], back[MAX_DATAGRAM], plain_room[MAX_DATAGRAM];
+        uint8_t buf[64], sent[MAX_DATAGRAM], back[MAX_DATAGRAM], plain_buf[MAX_DATAGRAM];
         size_t len;
         nacre_request_id id;
         nacre_message outer, plain;
         a.ctx = nacre_directory_context(clients[i]);
         a.store = nacre_directory_store(clients[i]);
-        const nacre_message m = path_request(NACRE_GET, "count", NACRE_STR("tok"), 2, room, -1);
+        const nacre_message m = path_request(NACRE_GET, "count", NACRE_STR("tok"), 2, buf, -1);
         send_request(&a, i, &m, &id, sent, &len);
         assert_true(receive(a.fd[i], back, &outer));
-        assert_ok(nacre_unprotect_response(a.ctx, test_crypto(), &id, &plain, NULL, NACRE_BUF(plain_room), &outer));
+        assert_ok(nacre_unprotect_response(a.ctx, test_crypto(), &id, &plain, NULL, NACRE_BUF(plain_buf), &outer));
         assert_int_equal(plain.code, NACRE_CONTENT);
     }
     nacre_server_stop(server);
@@ -344,7 +344,7 @@ static void numbers_of_workers(void **state)
 }
 
 /* A server of several workers shares its port among them, and with nobody else. */
-static void the_port_is_its_own(void **state)
+static void the_port_is_not_shared(void **state)
 {
     nacre_server *first, *second = NULL;
     nacre_detail why = { { 0 } };
@@ -385,7 +385,7 @@ int main(void)
         cmocka_unit_test_teardown(stores_of_the_program, test_release),
         cmocka_unit_test(contexts_of_another_provider),
         cmocka_unit_test(numbers_of_workers),
-        cmocka_unit_test(the_port_is_its_own),
+        cmocka_unit_test(the_port_is_not_shared),
         cmocka_unit_test(stopped_and_run_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -311,9 +311,9 @@ static inline nacre_exchange notification_of(nacre_observer observer)
 
 static inline void respond_text(party *p, nacre_exchange exchange, const char *text)
 {
-    const nacre_message answer = { .code = NACRE_CONTENT,
-                                   .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
-    assert_int_equal(nacre_endpoint_respond(p->ep, exchange, &answer), NACRE_OK);
+    const nacre_message response = { .code = NACRE_CONTENT,
+                                     .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
+    assert_int_equal(nacre_endpoint_respond(p->ep, exchange, &response), NACRE_OK);
 }
 
 static inline void assert_payload(nacre_message m, const char *text)
@@ -377,7 +377,7 @@ static inline datagram empty_message(uint8_t type, uint16_t mid)
  * For each protected datagram that leaves a party: the key (who), and the nonce (who made the Partial IV, and which).
  * One key and nonce must always show the same datagram (RFC 8613 D.4). */
 typedef struct nonce_row {
-    uint8_t who, maker;
+    uint8_t side, maker;
     bool used;
     uint64_t piv, hash;
 } nonce_row;
@@ -414,33 +414,33 @@ static inline token_row *log_token(nonce_log *log, uint64_t token)
     return &log->tokens[at];
 }
 
-static inline void log_nonce(nonce_log *log, uint8_t who, uint8_t maker, uint64_t piv, uint64_t hash)
+static inline void log_nonce(nonce_log *log, uint8_t side, uint8_t maker, uint64_t piv, uint64_t hash)
 {
-    size_t at = (piv * 7 + who * 3u + maker) % LOG_ROWS;
+    size_t at = (piv * 7 + side * 3u + maker) % LOG_ROWS;
     for (;; at = (at + 1) % LOG_ROWS) {
         nonce_row *row = &log->nonces[at];
         if (!row->used) {
-            *row = (nonce_row){ who, maker, true, piv, hash };
+            *row = (nonce_row){ side, maker, true, piv, hash };
             assert_true(++log->num < LOG_ROWS / 2);
             return;
         }
-        if (row->who != who || row->maker != maker || row->piv != piv) continue;
-        if (row->hash != hash) fail_msg("party %u used nonce (%u, %llu) twice", who, maker, (unsigned long long)piv);
+        if (row->side != side || row->maker != maker || row->piv != piv) continue;
+        if (row->hash != hash) fail_msg("party %u used nonce (%u, %llu) twice", side, maker, (unsigned long long)piv);
         return;
     }
 }
 
-static inline bool log_has(const nonce_log *log, uint8_t who, uint8_t maker, uint64_t piv, uint64_t hash)
+static inline bool log_has(const nonce_log *log, uint8_t side, uint8_t maker, uint64_t piv, uint64_t hash)
 {
-    for (size_t at = (piv * 7 + who * 3u + maker) % LOG_ROWS; log->nonces[at].used; at = (at + 1) % LOG_ROWS) {
+    for (size_t at = (piv * 7 + side * 3u + maker) % LOG_ROWS; log->nonces[at].used; at = (at + 1) % LOG_ROWS) {
         const nonce_row *row = &log->nonces[at];
-        if (row->who == who && row->maker == maker && row->piv == piv && row->hash == hash) return true;
+        if (row->side == side && row->maker == maker && row->piv == piv && row->hash == hash) return true;
     }
     return false;
 }
 
-/* `who` and `other` number the two ends of one pair of contexts. */
-static inline void log_datagram(nonce_log *log, uint8_t who, uint8_t other, nacre_bytes bytes)
+/* `side` and `other` number the two ends of one pair of contexts. */
+static inline void log_datagram(nonce_log *log, uint8_t side, uint8_t other, nacre_bytes bytes)
 {
     nacre_message m;
     nacre_oscore_option option;
@@ -451,23 +451,24 @@ static inline void log_datagram(nonce_log *log, uint8_t who, uint8_t other, nacr
         token_row *row = log_token(log, token);
         if (nacre_code_is_request(m.code) && !(row->used && row->piv == piv))
             *row = (token_row){ true, row->used, token, piv, row->piv, m.mid, row->mid };
-        log_nonce(log, who, who, piv, hash);
+        log_nonce(log, side, side, piv, hash);
     } else {
         const token_row *row = log_token(log, token);
         assert_true(row->used);
-        if (row->again && log_has(log, who, other, row->before, hash)) return; /* the answer to the one before, again */
+        if (row->again && log_has(log, side, other, row->before, hash))
+            return; /* the answer to the one before, again */
         const bool is_before = row->again && m.type == NACRE_ACK && m.mid == row->mid_before && m.mid != row->mid;
-        log_nonce(log, who, other, is_before ? row->before : row->piv,
+        log_nonce(log, side, other, is_before ? row->before : row->piv,
                   hash); /* with the nonce of the request, made by the other side */
     }
 }
 
 /* ---- The wire ------------------------------------------------------------------------------------------------------ */
 
-typedef struct weather {
+typedef struct network {
     unsigned loss, doubling, spoiling; /* percent */
     uint64_t min_delay, max_delay;     /* ms: apart enough, and datagrams overtake each other */
-} weather;
+} network;
 
 typedef struct flying {
     uint64_t at;
@@ -481,7 +482,7 @@ enum { WIRE_PARTIES = 4, WIRE_MAX = 4096 };
 typedef struct wire {
     party *parties[WIRE_PARTIES];
     size_t num_parties;
-    weather weather;
+    network network;
     unsigned cutting; /* percent: only the beginning of a datagram arrives */
     chance chance;
     flying air[WIRE_MAX];
@@ -505,12 +506,12 @@ static inline void wire_fly(wire *w, party *from, party *to, nacre_bytes bytes)
     assert_true(w->num_air < WIRE_MAX);
     flying *f = &w->air[w->num_air++];
     *f = (flying){ .from = from, .to = to, .order = w->order++, .len = bytes.len };
-    f->at = w->now + w->weather.min_delay + draw(&w->chance) % (w->weather.max_delay - w->weather.min_delay + 1);
+    f->at = w->now + w->network.min_delay + draw(&w->chance) % (w->network.max_delay - w->network.min_delay + 1);
     f->bytes = malloc(bytes.len == 0 ? 1 : bytes.len);
     memcpy(f->bytes, bytes.ptr, bytes.len);
     if (bytes.len > 0 && w->cutting > 0 && percent(&w->chance, w->cutting))
         f->len = (size_t)(draw(&w->chance) % bytes.len);
-    if (bytes.len > 0 && percent(&w->chance, w->weather.spoiling))
+    if (bytes.len > 0 && percent(&w->chance, w->network.spoiling))
         f->bytes[draw(&w->chance) % bytes.len] ^= (uint8_t)(1 << draw(&w->chance) % 8);
 }
 
@@ -530,17 +531,17 @@ static inline void wire_send(wire *w, party *from, const nacre_outgoing *out)
     if (w->log != NULL)
         log_datagram(w->log, (uint8_t)(here * WIRE_PARTIES + there), (uint8_t)(there * WIRE_PARTIES + here),
                      out->bytes);
-    if (!percent(&w->chance, w->weather.loss)) wire_fly(w, from, to, out->bytes);
-    if (percent(&w->chance, w->weather.doubling)) wire_fly(w, from, to, out->bytes);
+    if (!percent(&w->chance, w->network.loss)) wire_fly(w, from, to, out->bytes);
+    if (percent(&w->chance, w->network.doubling)) wire_fly(w, from, to, out->bytes);
 }
 
 /* Transmissions and events until the party has neither; either may bring the other about. */
 static inline void wire_settle(wire *w, party *p)
 {
-    static uint8_t rooms[8][MAX_DATAGRAM];
+    static uint8_t bufs[8][MAX_DATAGRAM];
     for (bool busy = true; busy;) {
         nacre_outgoing out[8];
-        for (size_t i = 0; i < 8; i++) out[i] = (nacre_outgoing){ .buf = NACRE_BUF(rooms[i]) };
+        for (size_t i = 0; i < 8; i++) out[i] = (nacre_outgoing){ .buf = NACRE_BUF(bufs[i]) };
         const size_t n = party_transmit(p, out, 8, w->now);
         for (size_t i = 0; i < n; i++) wire_send(w, p, &out[i]);
         busy = n > 0;

@@ -32,7 +32,7 @@ typedef struct side {
     nacre_table_slot slots[4];
     _Alignas(64) uint8_t keys[8192];
     nacre_stream stream;
-    uint8_t in[4096], out[65536], rooms[2][MAX_MESSAGE];
+    uint8_t in[4096], out[65536], bufs[2][MAX_MESSAGE];
     nacre_datagram held; /* the datagram of the last burst */
     uint8_t held_bytes[MAX_MESSAGE];
 } side;
@@ -41,8 +41,8 @@ static side client, server;
 static const char *kind;
 static bool over_tcp, server_is_late, server_observes;
 static uint64_t now = 1000, dice = 7;
-static nacre_transfer_exchange asked;
-static nacre_exchange answered_later, pinged;
+static nacre_transfer_exchange last_exchange;
+static nacre_exchange respond_separately, pinged;
 static nacre_observer observer;
 static unsigned ended, notified;
 static uint8_t big[BIG], back[BIG];
@@ -115,13 +115,13 @@ static void close_side(side *s)
 
 /* ---- What both do ------------------------------------------------------------------------------------------------------ */
 
-static void answer(nacre_exchange exchange, const nacre_message *request)
+static void respond(nacre_exchange exchange, const nacre_message *request)
 {
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_options o;
     nacre_message message = { .code = NACRE_CHANGED, .payload = NACRE_STR("done") };
     const nacre_bytes path = nacre_option_find(request->options, NACRE_OPT_URI_PATH);
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     if (request->code == NACRE_GET || request->code == NACRE_FETCH) {
         message.code = NACRE_CONTENT;
         nacre_options_add(&o, NACRE_OPT_ETAG, NACRE_STR("etag"));
@@ -143,16 +143,16 @@ static void on_event(side *s, const nacre_event *event)
 {
     if (event->kind == NACRE_EVENT_REQUEST && server_is_late) {
         MUST(nacre_transfer_defer_response(s->transfer, event->exchange) == NACRE_OK);
-        answered_later = event->exchange;
+        respond_separately = event->exchange;
     } else if (event->kind == NACRE_EVENT_REQUEST) {
         if (server_observes && nacre_endpoint_observe(s->ep, &observer, event->exchange, NULL) != NACRE_OK)
             observer = NACRE_OBSERVER_NONE; /* a request with Observe 1, or for another block */
-        answer(event->exchange, &event->message);
+        respond(event->exchange, &event->message);
     } else if (event->kind == NACRE_EVENT_NOTIFY) {
-        answer(event->exchange, &event->message);
+        respond(event->exchange, &event->message);
     } else if (event->kind == NACRE_EVENT_NOTIFICATION) {
         notified++;
-    } else if (event->kind != NACRE_EVENT_OBSERVER_GONE) {
+    } else if (event->kind != NACRE_EVENT_OBSERVER_REMOVED) {
         ended++;
     }
 }
@@ -178,12 +178,12 @@ static void cross(side *from, side *to)
     nacre_stream_event event;
     if (bytes.len == 0) return;
     show(from, bytes);
-    const nacre_buf room = nacre_stream_input(&to->stream);
-    MUST(room.cap >= bytes.len);
-    memcpy(room.ptr, bytes.ptr, bytes.len);
+    const nacre_buf buf = nacre_stream_input(&to->stream);
+    MUST(buf.cap >= bytes.len);
+    memcpy(buf.ptr, bytes.ptr, bytes.len);
     nacre_stream_sent(&from->stream, bytes.len, now);
     nacre_stream_received(&to->stream, bytes.len, now);
-    while (nacre_stream_next(&to->stream, &event, NACRE_BUF(to->rooms[0]), now)) {
+    while (nacre_stream_next(&to->stream, &event, NACRE_BUF(to->bufs[0]), now)) {
         if (event.kind == NACRE_STREAM_MESSAGE) give(from, to, event.bytes);
         nacre_stream_processed(&to->stream);
     }
@@ -191,7 +191,7 @@ static void cross(side *from, side *to)
 
 static bool transmit(side *from, side *to)
 {
-    nacre_outgoing out = { .buf = NACRE_BUF(from->rooms[1]) };
+    nacre_outgoing out = { .buf = NACRE_BUF(from->bufs[1]) };
     if (nacre_transfer_transmit_many(from->transfer, &out, 1, now) == 0) return false;
     if (over_tcp) {
         MUST(nacre_stream_send(&from->stream, out.bytes, now) == NACRE_OK);
@@ -225,26 +225,26 @@ static void pass(uint64_t ms)
 
 /* ---- The kinds --------------------------------------------------------------------------------------------------------- */
 
-typedef struct ask {
+typedef struct request_kind {
     const char *name;
     uint8_t type, code;
     const char *path;
     int observe, no_response; /* -1, 0: not there */
     bool proxy_uri, proxy_scheme, every_option, is_big;
-} ask;
+} request_kind;
 
-static void ask_for(const ask *a, bool is_protected)
+static void request_of(const request_kind *a, bool is_protected)
 {
-    uint8_t room[512];
+    uint8_t buf[512];
     nacre_options o;
     nacre_message m = { .type = a->type, .code = a->code };
     const nacre_address peer = address_of(&server);
     kind = a->name;
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     if (a->every_option) {
         nacre_options_add(&o, NACRE_OPT_IF_MATCH, NACRE_STR("etag"));
         nacre_options_add(&o, NACRE_OPT_URI_HOST, NACRE_STR("pearl.example"));
-        nacre_options_add(&o, NACRE_OPT_IF_NONE_MATCH, nacre_bytes_of(room, 0));
+        nacre_options_add(&o, NACRE_OPT_IF_NONE_MATCH, nacre_bytes_of(buf, 0));
     }
     if (a->proxy_scheme) nacre_options_add(&o, NACRE_OPT_URI_HOST, NACRE_STR("pearl.example"));
     if (a->observe >= 0) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, (uint64_t)a->observe);
@@ -264,12 +264,12 @@ static void ask_for(const ask *a, bool is_protected)
     MUST(nacre_options_finish(&o, &m.options) == NACRE_OK);
     if (a->code != NACRE_GET && a->code != NACRE_DELETE) m.payload = a->is_big ? NACRE_ARRAY(big) : NACRE_STR("pearl");
     const nacre_transfer_options how = { .buf = NACRE_BUF(back) };
-    MUST(nacre_transfer_request(client.transfer, &asked, &peer, is_protected ? &client.context : NULL, &m, &how,
+    MUST(nacre_transfer_request(client.transfer, &last_exchange, &peer, is_protected ? &client.context : NULL, &m, &how,
                                 NULL) == NACRE_OK);
     settle();
 }
 
-static const ask asks[] = {
+static const request_kind request_kinds[] = {
     { "GET", NACRE_CON, NACRE_GET, "small", -1, 0, false, false, false, false },
     { "GET-NON", NACRE_NON, NACRE_GET, "small", -1, 0, false, false, false, false },
     { "POST", NACRE_CON, NACRE_POST, "small", -1, 0, false, false, false, false },
@@ -288,27 +288,28 @@ static const ask asks[] = {
 
 static void cancel(void)
 {
-    nacre_transfer_cancel(client.transfer, asked);
+    nacre_transfer_cancel(client.transfer, last_exchange);
     settle();
 }
 
 static void observation(bool is_protected, bool in_blocks)
 {
-    const ask a = { "Observe", NACRE_CON, NACRE_GET, in_blocks ? "big" : "small", 0, 0, false, false, false, false };
+    const request_kind a = { "Observe", NACRE_CON, NACRE_GET, in_blocks ? "big" : "small", 0, 0, false,
+                             false,     false,     false };
     const unsigned before = notified;
     server_observes = true;
-    ask_for(&a, is_protected);
+    request_of(&a, is_protected);
     for (int i = 0; i < ROUNDS; i++) { /* NON, and CON now and then */
         nacre_endpoint_changed(server.ep, observer);
         settle();
     }
     MUST(notified == before + 1 + ROUNDS);
     kind = "Observe-1";
-    MUST(nacre_transfer_unobserve(client.transfer, asked) == NACRE_OK);
+    MUST(nacre_transfer_unobserve(client.transfer, last_exchange) == NACRE_OK);
     settle();
     if (!over_tcp) { /* whom nobody listens to any more is told by RST */
         kind = "RST";
-        ask_for(&a, is_protected);
+        request_of(&a, is_protected);
         cancel();
         kind = "RST";
         nacre_endpoint_changed(server.ep, observer);
@@ -317,33 +318,33 @@ static void observation(bool is_protected, bool in_blocks)
     server_observes = false;
 }
 
-static void later(bool is_protected)
+static void separate_response(bool is_protected)
 {
-    const ask a = { "separate", NACRE_CON, NACRE_FETCH, "small", -1, 0, false, false, false, false };
+    const request_kind a = { "separate", NACRE_CON, NACRE_FETCH, "small", -1, 0, false, false, false, false };
     const nacre_message said = { .code = NACRE_CONTENT, .payload = NACRE_STR("at last") };
     server_is_late = true;
-    ask_for(&a, is_protected);
+    request_of(&a, is_protected);
     pass(500);
     server_is_late = false;
-    MUST(nacre_transfer_respond(server.transfer, answered_later, &said, NULL) == NACRE_OK);
+    MUST(nacre_transfer_respond(server.transfer, respond_separately, &said, NULL) == NACRE_OK);
     settle();
 }
 
 static void no_response(bool is_protected)
 {
-    const ask a = { "No-Response", NACRE_CON, NACRE_PUT, "small", -1, 26, false, false, false, false };
-    const ask b = { "No-Response", NACRE_CON, NACRE_PUT, "small", -1, 2, false, false, false, false };
-    ask_for(&a, is_protected);
-    ask_for(&b, is_protected); /* nobody answers this one */
+    const request_kind a = { "No-Response", NACRE_CON, NACRE_PUT, "small", -1, 26, false, false, false, false };
+    const request_kind b = { "No-Response", NACRE_CON, NACRE_PUT, "small", -1, 2, false, false, false, false };
+    request_of(&a, is_protected);
+    request_of(&b, is_protected); /* nobody answers this one */
     cancel();
 }
 
 static void by_hand(const char *name, const nacre_message *m)
 {
-    uint8_t room[MAX_MESSAGE];
+    uint8_t buf[MAX_MESSAGE];
     nacre_bytes out;
     kind = name;
-    MUST(nacre_message_write(m, &out, NACRE_BUF(room)) == NACRE_OK);
+    MUST(nacre_message_write(m, &out, NACRE_BUF(buf)) == NACRE_OK);
     show(&client, out);
     give(&client, &server, out);
     settle();
@@ -383,21 +384,21 @@ static void refusals(void)
 /* An answer that is too long for a stranger is a 4.01 with Echo; a window that is not known, too. */
 static void echoes(void)
 {
-    const ask a = { "Echo", NACRE_CON, NACRE_FETCH, "big", -1, 0, false, false, false, false };
-    ask_for(&a, false);
-    ask_for(&a, true);
+    const request_kind a = { "Echo", NACRE_CON, NACRE_FETCH, "big", -1, 0, false, false, false, false };
+    request_of(&a, false);
+    request_of(&a, true);
 }
 
 static void all(bool is_protected)
 {
-    for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++) {
+    for (size_t i = 0; i < sizeof request_kinds / sizeof request_kinds[0]; i++) {
         const unsigned before = ended;
-        ask_for(&asks[i], is_protected);
+        request_of(&request_kinds[i], is_protected);
         MUST(ended == before + 1);
     }
     observation(is_protected, false);
     observation(is_protected, true);
-    later(is_protected);
+    separate_response(is_protected);
     no_response(is_protected);
 }
 

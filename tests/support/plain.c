@@ -147,7 +147,7 @@ static void on_event(void *user, nacre_transfer *transfer, const nacre_event *ev
 
 static nacre_err register_at(nacre_loop *loop, watch *w, const nacre_uri *uri, const nacre_address *peer)
 {
-    static uint8_t room[MAX_BODY];
+    static uint8_t buf[MAX_BODY];
     uint8_t options[MAX_URI];
     nacre_options o;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
@@ -156,7 +156,7 @@ static nacre_err register_at(nacre_loop *loop, watch *w, const nacre_uri *uri, c
     nacre_err err = nacre_uri_options(&o, uri);
     if (err == NACRE_OK) err = nacre_options_finish(&o, &get.options);
     if (err != NACRE_OK) return err;
-    const nacre_transfer_options how = { .buf = NACRE_BUF(room) };
+    const nacre_transfer_options how = { .buf = NACRE_BUF(buf) };
     return nacre_transfer_request(nacre_loop_transfer(loop), &w->exchange, peer, NULL, &get, &how, NULL);
 }
 

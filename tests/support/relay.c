@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CLIENTS = 64, MAX_DATAGRAM = 65535, DEFAULT_SECONDS = 120, ANSWER_WAIT_MS = 1000 };
+enum { MAX_CLIENTS = 64, MAX_DATAGRAM = 65535, DEFAULT_SECONDS = 120, RESPONSE_WAIT_MS = 1000 };
 
 /* sockaddr_in and sockaddr_in6 in one, so that no cast hides a size. */
 typedef union endpoint {
@@ -249,7 +249,7 @@ static int send_main(const char *hex, const char *to_text)
     int fd = connected(&to);
     if (fd < 0 || send(fd, bytes.ptr, bytes.len, 0) < 0) die(strerror(errno), to_text);
     struct pollfd wait = { .fd = fd, .events = POLLIN };
-    int ready = poll(&wait, 1, ANSWER_WAIT_MS);
+    int ready = poll(&wait, 1, RESPONSE_WAIT_MS);
     ssize_t len = ready > 0 ? recv(fd, datagram, sizeof datagram, 0) : -1;
     close(fd);
     if (len < 0) {

@@ -38,21 +38,21 @@ typedef struct side {
     nacre_err err;
 } side;
 
-static bool read_hex(nacre_bytes *out, uint8_t *room, size_t cap, const char *hex)
+static bool read_hex(nacre_bytes *out, uint8_t *buf, size_t cap, const char *hex)
 {
     const size_t len = strlen(hex) / 2;
     if (strlen(hex) % 2 != 0 || len > cap) return false;
     for (size_t i = 0; i < len; i++) {
         unsigned value;
         if (sscanf(hex + 2 * i, "%2x", &value) != 1) return false;
-        room[i] = (uint8_t)value;
+        buf[i] = (uint8_t)value;
     }
-    *out = nacre_bytes_of(room, len);
+    *out = nacre_bytes_of(buf, len);
     return true;
 }
 
 /* words: secret, our ID, the peer's. */
-static nacre_err make_renewal(side *s, char **words)
+static nacre_err make_rederivation(side *s, char **words)
 {
     nacre_bytes secret;
     size_t size, align;
@@ -66,7 +66,7 @@ static nacre_err make_renewal(side *s, char **words)
     if (err != NACRE_OK) return err;
     for (int i = 0; i < 2; i++)
         if ((s->keys[i] = aligned_alloc(align, (size + align - 1) / align * align)) == NULL) return NACRE_ERR_NO_MEMORY;
-    r->own.key_buf = (nacre_buf){ s->keys[0], size };
+    r->derived.key_buf = (nacre_buf){ s->keys[0], size };
     r->spare.key_buf = (nacre_buf){ s->keys[1], size };
     return nacre_endpoint_add_rederivation(nacre_loop_endpoint(s->loop), r);
 }
@@ -108,10 +108,10 @@ static void on_request(void *user, nacre_endpoint *ep, const nacre_event *event)
     side *s = user;
     if (event->kind == NACRE_EVENT_REDERIVED) say(nacre_bytes_of((const uint8_t *)"renewed", 7));
     if (event->kind != NACRE_EVENT_REQUEST) return;
-    const nacre_message answer = { .code = event->context != NULL ? NACRE_CONTENT : NACRE_UNAUTHORIZED,
-                                   .payload = event->message.payload };
+    const nacre_message response = { .code = event->context != NULL ? NACRE_CONTENT : NACRE_UNAUTHORIZED,
+                                     .payload = event->message.payload };
     s->over = event->context != NULL && is_word(event->message.payload, "forget");
-    s->err = nacre_endpoint_respond(ep, event->exchange, &answer);
+    s->err = nacre_endpoint_respond(ep, event->exchange, &response);
 }
 
 static nacre_err serve(side *s, char **words, nacre_detail *why)
@@ -120,8 +120,8 @@ static nacre_err serve(side *s, char **words, nacre_detail *why)
     nacre_address local;
     nacre_err err = nacre_address_resolve(&local, words[0], 0, why);
     if (err == NACRE_OK) err = open_side(s, &local, on_request, why);
-    s->rederivation.answers = true;
-    if (err == NACRE_OK) err = make_renewal(s, words + 1);
+    s->rederivation.is_server = true;
+    if (err == NACRE_OK) err = make_rederivation(s, words + 1);
     if (err != NACRE_OK) return err;
     local = nacre_udp_local(s->udp);
     nacre_address_text(&local, text);
@@ -137,7 +137,7 @@ static nacre_err serve(side *s, char **words, nacre_detail *why)
 
 /* ---- ask -------------------------------------------------------------------------------------------------------------- */
 
-static void on_answer(void *user, nacre_endpoint *ep, const nacre_event *event)
+static void on_response(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     side *s = user;
     (void)ep;
@@ -148,7 +148,7 @@ static void on_answer(void *user, nacre_endpoint *ep, const nacre_event *event)
     s->over = true;
 }
 
-static nacre_err ask_once(side *s, const nacre_address *peer, const char *path, nacre_detail *why)
+static nacre_err request_once(side *s, const nacre_address *peer, const char *path, nacre_detail *why)
 {
     uint8_t options[64];
     nacre_options o;
@@ -164,17 +164,17 @@ static nacre_err ask_once(side *s, const nacre_address *peer, const char *path, 
     return err != NACRE_OK ? err : interrupted ? NACRE_ERR_TIMEOUT : s->err;
 }
 
-static nacre_err ask(side *s, char **words, nacre_detail *why)
+static nacre_err request(side *s, char **words, nacre_detail *why)
 {
     nacre_address peer;
     nacre_err err = nacre_address_resolve(&peer, words[0], 5683, why);
-    if (err == NACRE_OK) err = open_side(s, NULL, on_answer, why);
-    s->rederivation.asks = true;
-    if (err == NACRE_OK) err = make_renewal(s, words + 2);
+    if (err == NACRE_OK) err = open_side(s, NULL, on_response, why);
+    s->rederivation.is_client = true;
+    if (err == NACRE_OK) err = make_rederivation(s, words + 2);
     const unsigned long num = strtoul(words[5], NULL, 10);
     for (unsigned long i = 0; i < num && err == NACRE_OK; i++) {
         if (i > 0 && i % 2 == 0) nacre_endpoint_rederive(nacre_loop_endpoint(s->loop), &s->rederivation);
-        err = ask_once(s, &peer, words[1], why);
+        err = request_once(s, &peer, words[1], why);
     }
     return err;
 }
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
     if (argc == 6 && strcmp(argv[1], "serve") == 0) {
         err = serve(&s, argv + 2, &why);
     } else if (argc == 8 && strcmp(argv[1], "ask") == 0) {
-        err = ask(&s, argv + 2, &why);
+        err = request(&s, argv + 2, &why);
     } else {
         fprintf(stderr, "usage: renewed serve ADDRESS SECRET SENDER_ID RECIPIENT_ID\n"
                         "       renewed ask ADDRESS PATH SECRET SENDER_ID RECIPIENT_ID NUM\n");

@@ -14,7 +14,7 @@
 
 typedef struct row {
     const char *text;
-    const char *shown; /* NULL: NACRE_ERR_ADDRESS */
+    const char *displayed; /* NULL: NACRE_ERR_ADDRESS */
 } row;
 
 /* Each refused row stands under a taken one that differs in one thing. */
@@ -55,7 +55,7 @@ static void resolves_what_people_write(void **state)
         nacre_detail why = { { 0 } };
         char text[72];
         nacre_err err = nacre_address_resolve(&address, rows[i].text, 5683, &why);
-        if (rows[i].shown == NULL) {
+        if (rows[i].displayed == NULL) {
             if (err != NACRE_ERR_ADDRESS) fail_msg("'%s' gave %s", rows[i].text, nacre_err_name(err));
             assert_true(nacre_address_equal(&address, &before));
             assert_true(strlen(why.text) > 0);
@@ -64,7 +64,7 @@ static void resolves_what_people_write(void **state)
         }
         if (err != NACRE_OK) fail_msg("'%s' gave %s: %s", rows[i].text, nacre_err_name(err), why.text);
         nacre_address_text(&address, text);
-        assert_string_equal(text, rows[i].shown);
+        assert_string_equal(text, rows[i].displayed);
     }
 }
 

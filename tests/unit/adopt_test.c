@@ -15,12 +15,12 @@
 /* Takes three numbers, in a process that ends without closing when `killed`. */
 static void use_here(struct fixture *f, const char *path, nacre_role role, bool killed)
 {
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_directory *dir = open_as(f, path, role);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(serve(dir, NULL), NACRE_OK);
-        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     }
     if (killed) _exit(9);
     close_ok(dir);

@@ -90,7 +90,7 @@ static nacre_aead_job job_of(const prepared *p, nacre_bytes nonce, nacre_bytes a
 
 static nacre_bytes seal(const prepared *p, nacre_bytes nonce, nacre_bytes aad, nacre_bytes in)
 {
-    nacre_buf out = test_room(in.len + p->aead->tag_len);
+    nacre_buf out = test_buf(in.len + p->aead->tag_len);
     nacre_aead_job job = job_of(p, nonce, aad, in, out.ptr);
     job.key = p->seal_key;
     assert_true(nacre_seal(test_crypto(), &job));
@@ -118,7 +118,7 @@ static void test_every_length_round_trips_and_in_place_is_a_copy(void **state)
             job.key = p.seal_key;
             assert_true(nacre_seal(test_crypto(), &job));
             assert_bytes(nacre_bytes_of(in_place, sealed.len), sealed);
-            nacre_buf out = test_room(len);
+            nacre_buf out = test_buf(len);
             job = job_of(&p, nonce, aad, sealed, out.ptr);
             assert_true(nacre_open(test_crypto(), &job));
             assert_bytes(nacre_bytes_of(out.ptr, len), plain);
@@ -136,10 +136,10 @@ static void test_every_length_round_trips_and_in_place_is_a_copy(void **state)
 static void assert_refused(const prepared *p, nacre_bytes nonce, nacre_bytes aad, nacre_bytes sealed)
 {
     size_t len = sealed.len < p->aead->tag_len ? 0 : sealed.len - p->aead->tag_len;
-    nacre_buf out = test_room(len);
+    nacre_buf out = test_buf(len);
     nacre_aead_job job = job_of(p, nonce, aad, sealed, out.ptr);
     assert_false(nacre_open(test_crypto(), &job));
-    assert_true(test_room_is_clean(out)); /* the output room holds nothing of the plaintext */
+    assert_true(test_buf_is_clean(out)); /* the output room holds nothing of the plaintext */
 }
 
 /* RFC 8613 12.6: one bit of nonce, AAD, ciphertext or tag, and it does not open; afterwards the right one still does. */
@@ -159,7 +159,7 @@ static void test_every_flipped_bit_and_truncation_is_refused(void **state)
             }
         for (size_t len = 0; len < parts[2].len; len++)
             assert_refused(&p, parts[0], parts[1], test_copy(nacre_bytes_of(parts[2].ptr, len)));
-        nacre_buf out = test_room(20);
+        nacre_buf out = test_buf(20);
         nacre_aead_job job = job_of(&p, parts[0], parts[1], parts[2], out.ptr);
         assert_true(nacre_open(test_crypto(), &job));
         assert_bytes(nacre_bytes_of(out.ptr, 20), sequence(20));
@@ -179,7 +179,7 @@ static void test_a_burst_is_its_jobs(void **state)
         p[a] = prepare(nacre_aead_at(a), sequence(rows[a].key_len).ptr);
         nacre_bytes nonce = sequence(rows[a].nonce_len), sealed = seal(&p[a], nonce, sequence(5), sequence(a));
         if (a % 3 == 1) ((uint8_t *)(uintptr_t)sealed.ptr)[0] ^= 1;
-        out[a] = test_room(a);
+        out[a] = test_buf(a);
         jobs[a] = job_of(&p[a], nonce, sequence(5), sealed, out[a].ptr);
         list[a] = &jobs[a];
     }

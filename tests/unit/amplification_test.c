@@ -14,8 +14,8 @@ static nacre_message body_of(size_t len)
 
 static void respond(nacre_exchange exchange, size_t len)
 {
-    const nacre_message answer = body_of(len);
-    assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &answer), NACRE_OK);
+    const nacre_message response = body_of(len);
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &response), NACRE_OK);
 }
 
 static raw open_raw(bool is_protected, nacre_endpoint_config config)
@@ -26,7 +26,7 @@ static raw open_raw(bool is_protected, nacre_endpoint_config config)
 }
 
 /* One question, and an answer of that many bytes: what came of it. */
-static nacre_message asked(raw *r, uint8_t type, nacre_bytes options, size_t len, uint64_t now)
+static nacre_message challenge_of(raw *r, uint8_t type, nacre_bytes options, size_t len, uint64_t now)
 {
     static datagram d; /* the message that is given back looks into it */
     respond(raw_requested(r, type, NACRE_GET, options, now).exchange, len);
@@ -74,9 +74,9 @@ static void under_the_lock(void **state)
     raw r = open_raw(true, (nacre_endpoint_config){ .lock = { take, give, NULL } });
     window_is_known = true;
     give(NULL, &world.theirs, 1);
-    assert_int_equal(asked(&r, NACRE_CON, NACRE_ARRAY(echo), 20, 0).code, NACRE_CONTENT);
+    assert_int_equal(challenge_of(&r, NACRE_CON, NACRE_ARRAY(echo), 20, 0).code, NACRE_CONTENT);
     assert_true(window_is_known);
-    assert_int_equal(asked(&r, NACRE_CON, NACRE_ABSENT, 400, 0).code,
+    assert_int_equal(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 400, 0).code,
                      NACRE_UNAUTHORIZED); /* anybody's Echo is not ours */
     pair_close(&world);
 }
@@ -126,7 +126,7 @@ static void three_times(void **state)
 }
 
 /* What may just be sent or may not, for the bounds of its length say different things, is held back all the same. */
-static void longest_answer_is_held_back(void **state)
+static void longest_response_is_held_back(void **state)
 {
     (void)state;
     static const nacre_endpoint_config config = { .max_message = 400, .num_observers = 4 };
@@ -136,12 +136,12 @@ static void longest_answer_is_held_back(void **state)
             raw r = open_raw(is_protected, config);
             const nacre_bytes options = observes ? raw_options(0, NULL, -1) : NACRE_ABSENT;
             const nacre_exchange exchange = raw_requested(&r, NACRE_CON, NACRE_GET, options, 0).exchange;
-            const nacre_message answer = body_of(len);
+            const nacre_message response = body_of(len);
             nacre_observer observer;
             datagram d;
             if (observes)
                 assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, exchange, NULL), NACRE_OK);
-            if (nacre_endpoint_respond(world.server.ep, exchange, &answer) == NACRE_OK) {
+            if (nacre_endpoint_respond(world.server.ep, exchange, &response) == NACRE_OK) {
                 (void)raw_take(&r, &d, 0);
                 assert_true(d.len <= 136);
             }
@@ -151,14 +151,15 @@ static void longest_answer_is_held_back(void **state)
 
 /* A guessed ACK does not open the way for a day of notifications: the sixteenth asks for another one, unless the registration
  * is protected or its address validated. */
-static void unvalidated_observer_is_asked_again(void **state)
+static void unvalidated_observer_is_challenged_again(void **state)
 {
     (void)state;
     for (int row = 0; row < 3; row++) {
         const bool is_protected = row == 1, is_validated = row == 2;
         raw r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
         nacre_observer observer;
-        if (is_validated) (void)asked(&r, NACRE_CON, echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0)), 20, 0);
+        if (is_validated)
+            (void)challenge_of(&r, NACRE_CON, echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, 0)), 20, 0);
         const nacre_event event = raw_requested(&r, NACRE_NON, NACRE_GET, raw_options(0, NULL, -1), 0);
         assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), NACRE_OK);
         respond(event.exchange, 10);
@@ -185,8 +186,9 @@ static void duplicate_gets_no_more_than_its_address_may(void **state)
         for (uint64_t now = 246000; now <= 248000; now += 2000) {
             raw r = open_raw(true, (nacre_endpoint_config){ 0 });
             datagram d, first, again;
-            assert_int_equal(asked(&r, NACRE_CON, echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0)), 500, 0).code,
-                             NACRE_CONTENT);
+            assert_int_equal(
+                challenge_of(&r, NACRE_CON, echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, 0)), 500, 0).code,
+                NACRE_CONTENT);
             raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 200000);
             respond(expect_event(&world.server, NACRE_EVENT_REQUEST).exchange, len);
             (void)raw_take(&r, &first, 200000);
@@ -232,10 +234,10 @@ static void echo_validates_the_address_for_a_while(void **state)
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         raw r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
-        const nacre_bytes echo = echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0));
-        assert_int_equal(asked(&r, NACRE_CON, echo, 500, 100).code, NACRE_CONTENT);
-        assert_int_equal(asked(&r, NACRE_NON, NACRE_ABSENT, 1000, 200000).code, NACRE_CONTENT);
-        (void)echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 100 + 247000)); /* addresses change hands */
+        const nacre_bytes echo = echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, 0));
+        assert_int_equal(challenge_of(&r, NACRE_CON, echo, 500, 100).code, NACRE_CONTENT);
+        assert_int_equal(challenge_of(&r, NACRE_NON, NACRE_ABSENT, 1000, 200000).code, NACRE_CONTENT);
+        (void)echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, 100 + 247000)); /* addresses change hands */
         pair_close(&world);
     }
 }
@@ -247,7 +249,7 @@ static void echoed_wrongly(void **state)
     enum { OTHER_ADDRESS = 1, LATE, BITS, SHORT, NOT_AT_ALL_WRONG };
     for (int row = OTHER_ADDRESS; row <= NOT_AT_ALL_WRONG; row++) {
         raw r = open_raw(true, (nacre_endpoint_config){ 0 });
-        nacre_bytes echo = echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 0));
+        nacre_bytes echo = echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, 0));
         uint64_t now = 130000;
         if (row == OTHER_ADDRESS) r.address = address_named("victim");
         if (row == LATE) now = 2 * 131072;
@@ -256,7 +258,7 @@ static void echoed_wrongly(void **state)
         memcpy(shorter, echo.ptr, sizeof shorter);
         shorter[0] = (uint8_t)(shorter[0] - 1); /* its length */
         if (row == SHORT) echo = NACRE_ARRAY(shorter);
-        const uint8_t code = asked(&r, NACRE_CON, echo, 500, now).code;
+        const uint8_t code = challenge_of(&r, NACRE_CON, echo, 500, now).code;
         assert_int_equal(code, row == NOT_AT_ALL_WRONG ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
         pair_close(&world);
     }
@@ -272,10 +274,10 @@ static void one_echo_for_both(void **state)
     raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
     (void)raw_take(&r, &d, 0);
     const nacre_bytes echo = echo_of(raw_read(&r, &d));
-    assert_int_equal(asked(&r, NACRE_CON, echo, 1000, 10).code, NACRE_CONTENT);
+    assert_int_equal(challenge_of(&r, NACRE_CON, echo, 1000, 10).code, NACRE_CONTENT);
     /* the value is spent, and says nothing of another address */
     r.address = address_named("victim");
-    assert_int_equal(asked(&r, NACRE_CON, echo, 1000, 10).code, NACRE_UNAUTHORIZED);
+    assert_int_equal(challenge_of(&r, NACRE_CON, echo, 1000, 10).code, NACRE_UNAUTHORIZED);
     pair_close(&world);
 }
 
@@ -305,11 +307,11 @@ static void one_echo_in_a_burst(void **state)
                                           .bytes = party_lend(r.server, nacre_bytes_of(d[i + k].bytes, d[i + k].len)) };
             assert_int_equal(nacre_endpoint_receive_many(r.server->ep, in, burst, 10), burst);
             for (size_t k = i; k < i + burst; k++) {
-                datagram answer;
+                datagram response;
                 r.address = from[k];
                 respond(expect_event(&world.server, NACRE_EVENT_REQUEST).exchange, 1000);
-                (void)raw_take(&r, &answer, 10);
-                assert_int_equal(raw_read_as(&r, &ids[k], &answer).code, k == 0 ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
+                (void)raw_take(&r, &response, 10);
+                assert_int_equal(raw_read_as(&r, &ids[k], &response).code, k == 0 ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
             }
         }
         pair_close(&world);
@@ -339,14 +341,14 @@ static void message_id_validates_no_address(void **state)
             const nacre_message m = raw_take(&r, &d, 0);
             assert_int_equal(m.token.len, 8); /* of random bits */
             const nacre_message pong = { .type = NACRE_ACK, .code = NACRE_CONTENT, .mid = m.mid, .token = m.token };
-            datagram answer;
-            datagram_write(&answer, &pong);
-            if (row == BY_TOKEN) raw_give(&r, &answer, 0);
+            datagram response;
+            datagram_write(&response, &pong);
+            if (row == BY_TOKEN) raw_give(&r, &response, 0);
             else raw_empty(&r, row == BY_ACK_OF_A_REQUEST ? NACRE_ACK : NACRE_RST, m.mid, 0);
             if (row == BY_TOKEN) (void)expect_event(&world.server, NACRE_EVENT_RESPONSE);
             if (row == BY_RST_OF_A_REQUEST) (void)expect_event(&world.server, NACRE_EVENT_FAILED);
         }
-        assert_int_equal(asked(&r, NACRE_CON, NACRE_ABSENT, 1000, 100).code,
+        assert_int_equal(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 1000, 100).code,
                          row == BY_TOKEN ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
         pair_close(&world);
     }
@@ -359,21 +361,21 @@ static void not_carried_out_twice(void **state)
     (void)state;
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++)
         for (int is_protected = 0; is_protected < 2; is_protected++)
-            for (int is_later = 0; is_later < 2; is_later++) {
+            for (int is_deferred = 0; is_deferred < 2; is_deferred++) {
                 raw r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
                 datagram d;
                 static const uint8_t block1[] = { 0xd1, 27 - 13, 0x06 };
                 const nacre_exchange exchange = raw_requested(&r, type, NACRE_POST, NACRE_ABSENT, 0).exchange;
-                if (is_later) {
+                if (is_deferred) {
                     assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
                     nacre_endpoint_expire(world.server.ep, 100);
                     if (type == NACRE_CON) raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
                 }
-                nacre_message answer = body_of(1000);
-                answer.options = NACRE_ARRAY(block1);
-                assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &answer), NACRE_OK);
+                nacre_message response = body_of(1000);
+                response.options = NACRE_ARRAY(block1);
+                assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &response), NACRE_OK);
                 const nacre_message m = raw_take(&r, &d, 100);
-                assert_int_equal(m.type, type == NACRE_NON ? NACRE_NON : is_later ? NACRE_CON : NACRE_ACK);
+                assert_int_equal(m.type, type == NACRE_NON ? NACRE_NON : is_deferred ? NACRE_CON : NACRE_ACK);
                 const nacre_message plain = raw_read(&r, &d);
                 assert_int_equal(plain.code, NACRE_CONTENT);
                 assert_int_equal(plain.payload.len, 0);
@@ -424,7 +426,7 @@ static void retransmissions_count(void **state)
             assert_true(bytes <= 136);
             if (is_acked) raw_empty(&r, NACRE_ACK, mid, 50000);
             else if (is_observer)
-                assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).err, NACRE_ERR_TIMEOUT);
+                assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED).err, NACRE_ERR_TIMEOUT);
             assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
             expect_quiet(&world.server, 100000);
             pair_close(&world);
@@ -444,7 +446,7 @@ static void registration_with_a_long_response_requires_echo(void **state)
     const nacre_message outer = raw_take(&r, &d, 0);
     assert_true(nacre_is_absent(nacre_option_find(outer.options, NACRE_OPT_OBSERVE)));
     (void)echo_of(raw_read(&r, &d));
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).observer.number, observer.number);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED).observer.number, observer.number);
     expect_quiet(&world.server, 0);
     pair_close(&world);
 }
@@ -456,7 +458,7 @@ static void without_limit(void **state)
     for (int row = 0; row < 3; row++) {
         raw r = open_raw(true, (nacre_endpoint_config){ .no_amplification_limit = row == 0 });
         if (row == 1) r.address.flags = NACRE_ADDRESS_RELIABLE;
-        assert_int_equal(asked(&r, NACRE_NON, NACRE_ABSENT, 1000, 0).code,
+        assert_int_equal(challenge_of(&r, NACRE_NON, NACRE_ABSENT, 1000, 0).code,
                          row < 2 ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
         pair_close(&world);
     }
@@ -473,12 +475,12 @@ static void memory_of_validated_addresses_is_bounded(void **state)
         (void)snprintf(name, sizeof name, "n%d", i);
         r.address = address_named(name);
         const uint64_t now = (uint64_t)i * 10;
-        echo = echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, now));
-        assert_int_equal(asked(&r, NACRE_CON, echo, 500, now).code, NACRE_CONTENT);
-        assert_int_equal(asked(&r, NACRE_CON, NACRE_ABSENT, 500, now).code, NACRE_CONTENT);
+        echo = echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, now));
+        assert_int_equal(challenge_of(&r, NACRE_CON, echo, 500, now).code, NACRE_CONTENT);
+        assert_int_equal(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, now).code, NACRE_CONTENT);
     }
     r.address = address_named("n0");
-    (void)echo_of(asked(&r, NACRE_CON, NACRE_ABSENT, 500, 100000));
+    (void)echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, 100000));
     pair_close(&world);
 }
 
@@ -549,7 +551,7 @@ static void silence_is_forgotten(void **state)
 }
 
 /* While the store is asked to forget its window, one copy of a request waits, however often it comes. */
-static void parked_once(void **state)
+static void pending_once(void **state)
 {
     (void)state;
     for (int is_copy = 0; is_copy < 2; is_copy++) {
@@ -577,9 +579,9 @@ int main(void)
         cmocka_unit_test(under_the_lock),
         cmocka_unit_test(the_edge),
         cmocka_unit_test(three_times),
-        cmocka_unit_test(longest_answer_is_held_back),
+        cmocka_unit_test(longest_response_is_held_back),
         cmocka_unit_test(outer_block_counts_in_retransmissions),
-        cmocka_unit_test(unvalidated_observer_is_asked_again),
+        cmocka_unit_test(unvalidated_observer_is_challenged_again),
         cmocka_unit_test(duplicate_gets_no_more_than_its_address_may),
         cmocka_unit_test(echo_validates_the_address_for_a_while),
         cmocka_unit_test(echoed_wrongly),
@@ -594,7 +596,7 @@ int main(void)
         cmocka_unit_test(challenges_are_paced),
         cmocka_unit_test(challenges_are_paced_over_all),
         cmocka_unit_test(silence_is_forgotten),
-        cmocka_unit_test(parked_once),
+        cmocka_unit_test(pending_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

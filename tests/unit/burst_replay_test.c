@@ -95,9 +95,9 @@ static void one_burst(uint64_t *state, nacre_context *const one[KINDS], nacre_co
     for (size_t i = 0; i < num; i++) {
         const size_t k = pick(state, KINDS), cap = fault == 1 && pick(state, 6) == 0 ? 1 : 64;
         outer[i] = tampered(pool[pick(state, POOL)], fault == 0 || pick(state, 3) > 0 ? 0 : 1 + pick(state, 3));
-        errs[i] = nacre_unprotect_request(one[k], test_crypto(), &ids[0][i], &plain[i], test_room(cap), &outer[i]);
+        errs[i] = nacre_unprotect_request(one[k], test_crypto(), &ids[0][i], &plain[i], test_buf(cap), &outer[i]);
         items[i] = (nacre_unprotect_item){
-            .context = many[k], .id = &ids[1][i], .buf = test_room(cap), .outer = &outer[i], .is_response = false
+            .context = many[k], .id = &ids[1][i], .buf = test_buf(cap), .outer = &outer[i], .is_response = false
         };
         count(seen, errs[i]);
     }
@@ -105,7 +105,7 @@ static void one_burst(uint64_t *state, nacre_context *const one[KINDS], nacre_co
     for (size_t i = 0; i < num; i++) {
         assert_err(items[i].err, errs[i]);
         if (items[i].err == NACRE_OK) assert_bytes(test_datagram(&items[i].plain), test_datagram(&plain[i]));
-        else assert_true(test_room_is_clean(items[i].buf));
+        else assert_true(test_buf_is_clean(items[i].buf));
         ids[0][i].context = ids[1][i].context = NULL;
         assert_memory_equal(&ids[0][i], &ids[1][i], offsetof(nacre_request_id, flags) + 1); /* the rest is padding */
     }
@@ -161,7 +161,7 @@ static void a_tampered_copy_of_an_accepted_request_is_a_replay(void **unused)
         memset(items, 0, sizeof items);
         for (size_t k = 0; k < 2; k++)
             items[k] = (nacre_unprotect_item){
-                .context = server, .id = &ids[k], .buf = test_room(64), .outer = &outer[k], .is_response = false
+                .context = server, .id = &ids[k], .buf = test_buf(64), .outer = &outer[k], .is_response = false
             };
         nacre_unprotect_many(test_crypto(), items, 2);
         for (size_t k = 0; k < 2; k++) assert_err(items[k].err, rows[i].errs[k]);

@@ -24,7 +24,7 @@ static nacre_message some_request(uint64_t *state)
     static const char *const payloads[] = { "", "61", "0102030405060708090a0b0c0d0e0f10" };
     nacre_bytes options = NACRE_ABSENT;
     nacre_options o;
-    nacre_options_init(&o, test_room(64));
+    nacre_options_init(&o, test_buf(64));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("a"));
     if (pick(state, 3) == 0) nacre_options_add(&o, NACRE_OPT_URI_HOST, NACRE_STR("h"));
     if (pick(state, 4) == 0) nacre_options_add(&o, NACRE_OPT_OBSERVE, NACRE_ABSENT);
@@ -49,10 +49,10 @@ static void protecting_a_burst_is_protecting_one_by_one(void **unused)
         memset(items, 0, MOST * sizeof *items);
         for (size_t i = 0; i < num; i++) {
             twin *t = &twins[i];
-            size_t which = pick(&state, 2), cap = pick(&state, 8) == 0 ? 20 : 120; /* 20: NO_ROOM */
+            size_t which = pick(&state, 2), cap = pick(&state, 8) == 0 ? 20 : 120; /* 20: NO_BUF */
             t->plain = some_request(&state);
             t->options.nonce = (nacre_nonce_choice)pick(&state, 3);
-            for (int side = 0; side < 2; side++) t->buf[side] = test_room(cap);
+            for (int side = 0; side < 2; side++) t->buf[side] = test_buf(cap);
             if (nacre_code_is_request(t->plain.code))
                 t->err[0] = nacre_protect_request(one[which], test_crypto(), &t->id[0], &t->out[0], t->buf[0],
                                                   &t->plain, &t->options);
@@ -103,7 +103,7 @@ static void unprotecting_a_burst_is_unprotecting_one_by_one(void **unused)
                 if (fate == 1) ((uint8_t *)(uintptr_t)datagram.ptr)[datagram.len - 1] ^= 1;
                 outer[i] = fate == 2 ? plain : test_parse(datagram);
             }
-            for (int side = 0; side < 2; side++) t->buf[side] = test_room(64);
+            for (int side = 0; side < 2; side++) t->buf[side] = test_buf(64);
             nacre_message got;
             t->err[0] = nacre_unprotect_request(one, test_crypto(), &t->id[0], &got, t->buf[0], &outer[i]);
             if (t->err[0] == NACRE_OK) t->out[0] = test_datagram(&got);
@@ -115,7 +115,7 @@ static void unprotecting_a_burst_is_unprotecting_one_by_one(void **unused)
         for (size_t i = 0; i < num; i++) {
             assert_err(items[i].err, twins[i].err[0]);
             if (items[i].err == NACRE_OK) assert_bytes(test_datagram(&items[i].plain), twins[i].out[0]);
-            if (items[i].err != NACRE_OK) assert_true(test_room_is_clean(twins[i].buf[1]));
+            if (items[i].err != NACRE_OK) assert_true(test_buf_is_clean(twins[i].buf[1]));
             seen[items[i].err == NACRE_OK                       ? 0
                  : items[i].err == NACRE_ERR_REPLAY             ? 1
                  : items[i].err == NACRE_ERR_PROTECTION_INVALID ? 2
@@ -132,7 +132,7 @@ static void unprotecting_a_burst_is_unprotecting_one_by_one(void **unused)
     for (size_t i = 0; i < COUNT(seen); i++) assert_true(seen[i] > 20);
 }
 
-static void answers_in_a_burst_go_to_their_requests(void **unused)
+static void responses_in_a_burst_go_to_their_requests(void **unused)
 {
     (void)unused;
     enum { NUM = 40 };
@@ -144,13 +144,13 @@ static void answers_in_a_burst_go_to_their_requests(void **unused)
     for (size_t i = 0; i < NUM; i++) {
         nacre_message plain = test_request(NACRE_GET, NACRE_ABSENT, NACRE_ABSENT);
         test_unprotect_request(server, &at_server[i], test_protect_request(client, &at_client[i], &plain));
-        nacre_message answer = test_response(NACRE_CONTENT, NACRE_ABSENT, test_fill((uint8_t)i, 3));
-        outer[i] = test_parse(test_protect_response(server, &at_server[i], &answer, NULL));
+        nacre_message response = test_response(NACRE_CONTENT, NACRE_ABSENT, test_fill((uint8_t)i, 3));
+        outer[i] = test_parse(test_protect_response(server, &at_server[i], &response, NULL));
     }
     for (size_t i = 0; i < NUM; i++) {
         size_t of = i == 7 ? 8 : i; /* one is tried against another's request */
         items[i] = (nacre_unprotect_item){
-            .context = client, .id = &at_client[of], .buf = test_room(32), .outer = &outer[i], .is_response = true
+            .context = client, .id = &at_client[of], .buf = test_buf(32), .outer = &outer[i], .is_response = true
         };
     }
     nacre_unprotect_many(test_crypto(), items, NUM);
@@ -165,7 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(protecting_a_burst_is_protecting_one_by_one),
         TEST(unprotecting_a_burst_is_unprotecting_one_by_one),
-        TEST(answers_in_a_burst_go_to_their_requests),
+        TEST(responses_in_a_burst_go_to_their_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,7 @@
 /* bytes: comparing and wiping. */
 #include "support.h"
 
-static void test_equal_looks_at_length_and_contents(void **state)
+static void test_equal_compares_length_and_contents(void **state)
 {
     (void)state;
     nacre_bytes a = test_hex("0102ff");
@@ -44,18 +44,18 @@ static void test_wipe_clears_all_and_no_more(void **state)
     (void)state;
     nacre_wipe(NULL, 0);
     for (size_t len = 0; len <= 40; len++) {
-        nacre_buf room = test_room(len + 2);
-        nacre_wipe(room.ptr + 1, len);
-        for (size_t i = 0; i < len; i++) assert_int_equal(room.ptr[1 + i], 0);
-        assert_int_equal(room.ptr[0], 0xa5);
-        assert_int_equal(room.ptr[len + 1], 0xa5);
+        nacre_buf buf = test_buf(len + 2);
+        nacre_wipe(buf.ptr + 1, len);
+        for (size_t i = 0; i < len; i++) assert_int_equal(buf.ptr[1 + i], 0);
+        assert_int_equal(buf.ptr[0], 0xa5);
+        assert_int_equal(buf.ptr[len + 1], 0xa5);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_equal_looks_at_length_and_contents),
+        TEST(test_equal_compares_length_and_contents),
         TEST(test_absent_and_empty_differ),
         TEST(test_equal_ct_finds_a_difference_in_every_bit),
         TEST(test_wipe_clears_all_and_no_more),

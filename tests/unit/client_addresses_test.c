@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static const char *const *addresses; /* what the host has, up to NULL */
-static char asked[64];               /* for which host it was asked */
+static char contacted[64];           /* for which host it was asked */
 
 int getaddrinfo(const char *restrict host, const char *restrict service, const struct addrinfo *restrict hints,
                 struct addrinfo **restrict found)
@@ -24,7 +24,7 @@ int getaddrinfo(const char *restrict host, const char *restrict service, const s
     size_t num = 0;
     const char *one[2] = { host, NULL };
     (void)hints;
-    (void)snprintf(asked, sizeof asked, "%s", host);
+    (void)snprintf(contacted, sizeof contacted, "%s", host);
     memset(list, 0, sizeof list);
     for (const char *const *at = strcmp(host, "many.test") == 0 ? addresses : one; at != NULL && *at != NULL; at++) {
         struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(service, NULL, 10)) };
@@ -68,7 +68,7 @@ typedef struct row {
 } row;
 
 /* `proxy`: NULL, or where requests are sent to in the place of `uri`; the server refuses to be one. */
-static void ask(const row *r, const char *uri, const char *proxy, nacre_err wanted)
+static void expect_client(const row *r, const char *uri, const char *proxy, nacre_err wanted)
 {
     nacre_client *client;
     nacre_reply reply = { 0 };
@@ -89,7 +89,7 @@ static void ask(const row *r, const char *uri, const char *proxy, nacre_err want
 }
 
 /* Over UDP an unreachable address may have carried out the request; over TCP it was sent nothing. */
-static void the_next_address_is_asked_unless_a_post_may_have_arrived(void **state)
+static void the_next_address_is_tried_unless_a_post_may_have_arrived(void **state)
 {
     static const row rows[] = {
         { { "127.0.0.1" }, NACRE_GET, NACRE_OK, NACRE_OK },
@@ -111,11 +111,11 @@ static void the_next_address_is_asked_unless_a_post_may_have_arrived(void **stat
     (void)snprintf(tcp, sizeof tcp, "coap+tcp://many.test%s", strrchr(server.tcp, ':'));
     for (size_t i = 0; i < COUNT(rows); i++) {
         (void)snprintf(path, sizeof path, "%s/hello", udp);
-        ask(&rows[i], path, NULL, rows[i].udp);
+        expect_client(&rows[i], path, NULL, rows[i].udp);
         (void)snprintf(path, sizeof path, "%s/hello", tcp);
-        ask(&rows[i], path, NULL, rows[i].tcp);
-        ask(&rows[i], "coap://elsewhere.test/hello", udp, rows[i].udp);
-        ask(&rows[i], "coap://elsewhere.test/hello", tcp, rows[i].tcp);
+        expect_client(&rows[i], path, NULL, rows[i].tcp);
+        expect_client(&rows[i], "coap://elsewhere.test/hello", udp, rows[i].udp);
+        expect_client(&rows[i], "coap://elsewhere.test/hello", tcp, rows[i].tcp);
     }
     served_stop(&server);
 }
@@ -147,8 +147,8 @@ static void a_post_stays_where_a_connection_was_open(void **state)
     assert_int_equal(listen(listener, 4), 0);
     assert_int_equal(pthread_create(&thread, NULL, close_each, &listener), 0);
     (void)snprintf(uri, sizeof uri, "coap+tcp://many.test%s/hello", port);
-    ask(&get, uri, NULL, get.tcp);
-    ask(&post, uri, NULL, post.tcp);
+    expect_client(&get, uri, NULL, get.tcp);
+    expect_client(&post, uri, NULL, post.tcp);
     (void)shutdown(listener, SHUT_RDWR);
     (void)pthread_join(thread, NULL);
     (void)close(listener);
@@ -165,7 +165,7 @@ static int tear_down(void **state)
 static void a_scope_is_what_stands_behind_25(void **state)
 {
     static const struct {
-        const char *uri, *asked; /* "": the resolver is not asked */
+        const char *uri, *contacted; /* "": the resolver is not asked */
         nacre_err err;
     } rows[] = {
         { "coap://[fe80::1%25lo]/x", "fe80::1%lo", NACRE_ERR_ADDRESS },
@@ -182,10 +182,10 @@ static void a_scope_is_what_stands_behind_25(void **state)
     assert_ok(nacre_client_open(&client, NULL, &why));
     for (size_t i = 0; i < COUNT(rows); i++) {
         nacre_reply reply;
-        asked[0] = '\0';
+        contacted[0] = '\0';
         const nacre_err err = nacre_client_request(client, &reply, NACRE_GET, rows[i].uri, NULL, NACRE_ABSENT, &why);
         assert_err_row(rows[i].uri, err, rows[i].err);
-        assert_string_equal(asked, rows[i].asked);
+        assert_string_equal(contacted, rows[i].contacted);
     }
     assert_ok(nacre_client_close(client, &why));
 }
@@ -193,7 +193,7 @@ static void a_scope_is_what_stands_behind_25(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test_teardown(
-                                            the_next_address_is_asked_unless_a_post_may_have_arrived, tear_down),
+                                            the_next_address_is_tried_unless_a_post_may_have_arrived, tear_down),
                                         cmocka_unit_test_teardown(a_post_stays_where_a_connection_was_open, tear_down),
 
                                         cmocka_unit_test_teardown(a_scope_is_what_stands_behind_25, tear_down) };

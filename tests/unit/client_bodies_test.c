@@ -23,11 +23,11 @@ static void echo(void *user, const nacre_request *request, nacre_response *respo
     response->payload = request->message->payload;
 }
 
-static nacre_err read_pattern(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_pattern(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     (void)user;
-    for (size_t i = 0; i < room.cap; i++) room.ptr[i] = byte_at(offset + i);
-    *len = room.cap;
+    for (size_t i = 0; i < buf.cap; i++) buf.ptr[i] = byte_at(offset + i);
+    *len = buf.cap;
     return NACRE_OK;
 }
 
@@ -151,7 +151,7 @@ static void whole_both_ways(void **state)
     }
 }
 
-static void answers_by_offset(void **state)
+static void respond_by_offset(void **state)
 {
     nacre_client *client = open_client(*state, (nacre_client_options){ 0 });
     nacre_detail why = { { 0 } };
@@ -169,11 +169,11 @@ static void answers_by_offset(void **state)
 }
 
 /* Both ends in pieces, of a size that is not told at the start. */
-static nacre_err read_some(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_some(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const uint64_t size = *(const uint64_t *)user;
-    *len = size - offset < room.cap ? (size_t)(size - offset) : room.cap;
-    for (size_t i = 0; i < *len; i++) room.ptr[i] = byte_at(offset + i);
+    *len = size - offset < buf.cap ? (size_t)(size - offset) : buf.cap;
+    for (size_t i = 0; i < *len; i++) buf.ptr[i] = byte_at(offset + i);
     return NACRE_OK;
 }
 
@@ -200,10 +200,10 @@ static void pieces_both_ways(void **state)
     pair_close(client);
 }
 
-static nacre_err refuse_to_read(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err refuse_to_read(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
-    (void)user, (void)room, (void)len;
-    return offset < 5000 ? read_pattern(user, offset, room, len) : NACRE_ERR_FILE;
+    (void)user, (void)buf, (void)len;
+    return offset < 5000 ? read_pattern(user, offset, buf, len) : NACRE_ERR_FILE;
 }
 
 static nacre_err refuse_to_write(void *user, uint64_t offset, nacre_bytes piece, uint64_t total)
@@ -248,7 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(whole_both_ways, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(answers_by_offset, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(respond_by_offset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pieces_both_ways, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pieces_that_fail, set_up, tear_down),
     };

@@ -59,7 +59,7 @@ static void see(void *user, bool outgoing, const nacre_address *peer, nacre_byte
 }
 
 /* A client with a map; one request; what came of it. */
-static const char *ask(fixture *f, const nacre_credentials *c, const char *path)
+static const char *request(fixture *f, const nacre_credentials *c, const char *path)
 {
     static char text[32];
     nacre_client *client;
@@ -96,15 +96,15 @@ static void without_an_entry_nothing_is_sent(void **state)
 {
     fixture *f = *state;
     nacre_credentials *c = map_of(f, "/x", f->pair.client);
-    assert_string_equal(ask(f, c, "/x"), "protected");
+    assert_string_equal(request(f, c, "/x"), "protected");
     assert_int_equal(f->datagrams, 1);
     assert_int_equal(f->in_clear, 0);
-    assert_string_equal(ask(f, c, "/y"), "NACRE_ERR_NO_CREDENTIALS");
-    assert_string_equal(ask(f, c, "/x?q"), "NACRE_ERR_NO_CREDENTIALS");
+    assert_string_equal(request(f, c, "/y"), "NACRE_ERR_NO_CREDENTIALS");
+    assert_string_equal(request(f, c, "/x?q"), "NACRE_ERR_NO_CREDENTIALS");
     assert_int_equal(f->datagrams, 0);
     nacre_credentials_free(c);
     assert_int_equal(nacre_credentials_new(&c), NACRE_OK);
-    assert_string_equal(ask(f, c, "/x"), "NACRE_ERR_NO_CREDENTIALS"); /* an empty map is one, too */
+    assert_string_equal(request(f, c, "/x"), "NACRE_ERR_NO_CREDENTIALS"); /* an empty map is one, too */
     assert_int_equal(f->datagrams, 0);
     nacre_credentials_free(c);
 }
@@ -113,9 +113,9 @@ static void in_clear_only_where_it_is_said(void **state)
 {
     fixture *f = *state;
     nacre_credentials *c = map_of(f, "/x*", NULL);
-    assert_string_equal(ask(f, c, "/x"), "plain");
+    assert_string_equal(request(f, c, "/x"), "plain");
     assert_int_equal(f->in_clear, 1);
-    assert_string_equal(ask(f, c, "/y"), "NACRE_ERR_NO_CREDENTIALS");
+    assert_string_equal(request(f, c, "/y"), "NACRE_ERR_NO_CREDENTIALS");
     assert_int_equal(f->datagrams, 0);
     nacre_credentials_free(c);
 }
@@ -124,18 +124,18 @@ static void what_leads_nowhere_sends_nothing(void **state)
 {
     fixture *f = *state;
     nacre_credentials *c = map_of(f, "/x", "/nowhere/at/all");
-    assert_string_equal(ask(f, c, "/x"), "NACRE_ERR_FILE");
+    assert_string_equal(request(f, c, "/x"), "NACRE_ERR_FILE");
     nacre_credentials_free(c);
     c = map_of(f, "/z", NULL);
     assert_int_equal(nacre_credentials_set_alias(c, "coap://*", ":gone", NULL), NACRE_OK);
-    assert_string_equal(ask(f, c, "/x"), "NACRE_ERR_BAD_CREDENTIALS");
+    assert_string_equal(request(f, c, "/x"), "NACRE_ERR_BAD_CREDENTIALS");
     assert_int_equal(f->datagrams, 0);
     nacre_credentials_free(c);
 }
 
 /* A context that the program opened, with its store; the map only names it. The client takes the provider that it was opened
  * with. */
-static void a_context_of_the_programs_own(void **state)
+static void a_context_made_by_the_program(void **state)
 {
     fixture *f = *state;
     for (int fastest = 0; fastest < 2; fastest++) {
@@ -152,7 +152,7 @@ static void a_context_of_the_programs_own(void **state)
             nacre_credentials_set_context(c, ":mine", nacre_directory_context(dir), nacre_directory_store(dir), NULL),
             NACRE_OK);
         for (int i = 0; i < 2; i++) { /* it outlives the client that used it */
-            assert_string_equal(ask(f, c, "/x"), "protected");
+            assert_string_equal(request(f, c, "/x"), "protected");
             assert_int_equal(f->in_clear, 0);
         }
         nacre_credentials_free(c);
@@ -169,7 +169,7 @@ int main(void)
         SERVED(without_an_entry_nothing_is_sent),
         SERVED(in_clear_only_where_it_is_said),
         SERVED(what_leads_nowhere_sends_nothing),
-        SERVED(a_context_of_the_programs_own),
+        SERVED(a_context_made_by_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@
 
 /* ---- What works ------------------------------------------------------------------------------------------------------- */
 
-static void asks_and_is_answered(void **state)
+static void request_gets_a_response(void **state)
 {
     static const char *const binds[] = { "[::1]:0", "127.0.0.1:0", "[::]:0", "0.0.0.0:0" };
     const pair *p = *state;
@@ -72,7 +72,7 @@ static void bodies_of_one_message_and_of_two(void **state)
     served_stop(&s);
 }
 
-static void options_and_watchers(void **state)
+static void options_and_packet_taps(void **state)
 {
     const pair *p = *state;
     served s = greeter_start_one("[::1]:0", p->server);
@@ -81,9 +81,9 @@ static void options_and_watchers(void **state)
     options.on_datagram = pair_see_datagram;
     options.on_message = pair_see_message;
     nacre_client *client = pair_open(&options);
-    uint8_t room[16];
+    uint8_t buf[16];
     nacre_options more;
-    nacre_options_init(&more, NACRE_BUF(room));
+    nacre_options_init(&more, NACRE_BUF(buf));
     nacre_options_add_uint(&more, NACRE_OPT_ACCEPT, 0);
     nacre_reply reply;
     nacre_detail why;
@@ -121,7 +121,7 @@ static void plain_requests_get_what_is_open(void **state)
 }
 
 /* Both have Sender ID 00: the server tries each context. */
-static void two_clients_in_turn(void **state)
+static void two_clients_alternate(void **state)
 {
     const pair *p = *state;
     pair_more(p, "client2", "server2");
@@ -296,12 +296,12 @@ static void the_client_crashes_and_comes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_DIRECTORY(asks_and_is_answered),
+        IN_A_DIRECTORY(request_gets_a_response),
         IN_A_DIRECTORY(a_name_instead_of_an_address),
         IN_A_DIRECTORY(bodies_of_one_message_and_of_two),
-        IN_A_DIRECTORY(options_and_watchers),
+        IN_A_DIRECTORY(options_and_packet_taps),
         IN_A_DIRECTORY(plain_requests_get_what_is_open),
-        IN_A_DIRECTORY(two_clients_in_turn),
+        IN_A_DIRECTORY(two_clients_alternate),
         IN_A_DIRECTORY(many_contexts),
         IN_A_DIRECTORY(eight_contexts_alike),
         IN_A_DIRECTORY(both_restart_and_go_on),

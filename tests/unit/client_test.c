@@ -30,7 +30,7 @@ static void nobody_listens(void **state)
 }
 
 /* A socket that takes everything and says nothing. */
-static void nobody_answers(void **state)
+static void server_is_silent(void **state)
 {
     const pair *p = *state;
     nacre_udp *silent;
@@ -263,7 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_A_DIRECTORY(nobody_listens),
-        IN_A_DIRECTORY(nobody_answers),
+        IN_A_DIRECTORY(server_is_silent),
         IN_A_DIRECTORY(refusal_in_clear_is_told_when_the_time_is_up),
         IN_A_DIRECTORY(the_wrong_context),
         IN_A_DIRECTORY(garbage_disturbs_nobody),

@@ -92,17 +92,17 @@ static nacre_client *open_client(fixture *f)
     return pair_open(&options);
 }
 
-static nacre_err ask(fixture *f, nacre_client *client, const char *path, nacre_detail *why)
+static nacre_err request(fixture *f, nacre_client *client, const char *path, nacre_detail *why)
 {
     nacre_reply reply;
     return pair_get(client, &reply, served_uri(&f->s, path), why);
 }
 
 /* One request of a run of its own. */
-static nacre_err ask_once(fixture *f, const char *path, nacre_detail *why)
+static nacre_err request_once(fixture *f, const char *path, nacre_detail *why)
 {
     nacre_client *client = open_client(f);
-    nacre_err err = ask(f, client, path, why);
+    nacre_err err = request(f, client, path, why);
     pair_close(client);
     return err;
 }
@@ -110,7 +110,7 @@ static nacre_err ask_once(fixture *f, const char *path, nacre_detail *why)
 static void expect_refusal(fixture *f, const char *path, const char *name, const char *other)
 {
     nacre_detail why;
-    assert_err(ask_once(f, path, &why), NACRE_ERR_DUPLICATE_CONTEXT);
+    assert_err(request_once(f, path, &why), NACRE_ERR_DUPLICATE_CONTEXT);
     if (strstr(why.text, name) == NULL || strstr(why.text, other) == NULL)
         fail_msg("'%s' does not name %s and %s", why.text, name, other);
     assert_int_equal(f->datagrams, 0);
@@ -119,7 +119,7 @@ static void expect_refusal(fixture *f, const char *path, const char *name, const
 static void expect_ok(fixture *f, const char *path)
 {
     nacre_detail why;
-    if (ask_once(f, path, &why) != NACRE_OK) fail_msg("%s: %s", path, why.text);
+    if (request_once(f, path, &why) != NACRE_OK) fail_msg("%s: %s", path, why.text);
     assert_int_equal(f->datagrams, 1);
 }
 
@@ -171,7 +171,7 @@ static void a_file_is_compared_as_a_map_is(void **state)
         scratch_write(f->pair.dir, "c.json", text);
         (void)snprintf(path, sizeof path, "%s/c.json", f->pair.dir);
         nacre_client *client = pair_open(&(nacre_client_options){ .credentials_file = path, .timing = pair_quick });
-        assert_err(ask(f, client, "/hello", &why), twin ? NACRE_ERR_DUPLICATE_CONTEXT : NACRE_OK);
+        assert_err(request(f, client, "/hello", &why), twin ? NACRE_ERR_DUPLICATE_CONTEXT : NACRE_OK);
         if (twin && (strstr(why.text, "/client") == NULL || strstr(why.text, "/copy") == NULL ||
                      strstr(why.text, ":other") == NULL))
             fail_msg("%s", why.text);
@@ -187,7 +187,7 @@ static void what_cannot_be_read_is_passed_over(void **state)
     entry(f, "/hello", f->pair.client);
     entry(f, "/who", "/nowhere/at/all");
     expect_ok(f, "/hello");
-    assert_err(ask_once(f, "/who", &why), NACRE_ERR_FILE);
+    assert_err(request_once(f, "/who", &why), NACRE_ERR_FILE);
     scratch_mkdir(f->pair.dir, "empty");
     entry(f, "/who", scratch_path(f->pair.dir, "empty"));
     expect_ok(f, "/hello");
@@ -215,14 +215,14 @@ static void a_map_that_changed_is_compared_again(void **state)
     (void)snprintf(pattern, sizeof pattern, "%s/hello", f->s.origin);
     entry(f, "/hello", f->pair.client);
     nacre_client *client = open_client(f);
-    assert_ok(ask(f, client, "/hello", &why));
+    assert_ok(request(f, client, "/hello", &why));
     entry(f, "/who", more(f, "copy", NULL));
-    assert_err(ask(f, client, "/hello", &why), NACRE_ERR_DUPLICATE_CONTEXT);
+    assert_err(request(f, client, "/hello", &why), NACRE_ERR_DUPLICATE_CONTEXT);
     nacre_credentials_remove(f->map, pattern);
-    assert_err(ask(f, client, "/who", &why), NACRE_ERR_DUPLICATE_CONTEXT);
+    assert_err(request(f, client, "/who", &why), NACRE_ERR_DUPLICATE_CONTEXT);
     entry(f, "/hello", f->pair.client);
     entry(f, "/who", more(f, "another", other_secret));
-    assert_ok(ask(f, client, "/hello", &why));
+    assert_ok(request(f, client, "/hello", &why));
     pair_close(client);
 }
 

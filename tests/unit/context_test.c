@@ -181,31 +181,31 @@ static void test_longest_ids_of_every_algorithm(void **state)
         }
 }
 
-static void test_key_room(void **state)
+static void test_key_buf(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
     size_t size = 0, align = 0;
     assert_ok(nacre_context_key_layout(test_crypto(), 0, &size, &align)); /* 0 means 10 */
     assert_true(size > 0 && align > 0);
-    uint8_t *room = aligned_alloc(64, (size + 128) / 64 * 64);
+    uint8_t *buf = aligned_alloc(64, (size + 128) / 64 * 64);
     nacre_context ctx;
     assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ NULL, size }), NACRE_ERR_BAD_ARGUMENT);
     assert_true(all_zero(&ctx));
     if (align > 1)
-        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ room + 1, size }),
+        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ buf + 1, size }),
                    NACRE_ERR_BAD_ARGUMENT);
     for (size_t cap = 0; cap < size; cap++) {
-        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ room, cap }),
+        assert_err(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ buf, cap }),
                    NACRE_ERR_BUFFER_TOO_SMALL);
         assert_true(all_zero(&ctx));
     }
-    assert_ok(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ room, size }));
+    assert_ok(nacre_context_init(&ctx, test_crypto(), &params, (nacre_buf){ buf, size }));
     nacre_context_wipe(&ctx);
-    for (size_t i = 0; i < size; i++) assert_int_equal(room[i], 0); /* no prepared key stays */
+    for (size_t i = 0; i < size; i++) assert_int_equal(buf[i], 0); /* no prepared key stays */
     assert_true(all_zero(&ctx));
     nacre_context_wipe(&ctx); /* and again */
-    free(room);
+    free(buf);
     size_t old_size = size, old_align = align;
     assert_err(nacre_context_key_layout(test_crypto(), 9, &size, &align), NACRE_ERR_UNSUPPORTED);
     assert_int_equal(size, old_size);
@@ -250,7 +250,7 @@ static void test_failure_of_each_provider_call(void **state)
     nacre_context_params params = test_params(3, TEST_CLIENT);
     size_t size, align;
     assert_ok(nacre_context_key_layout(&failing, 10, &size, &align));
-    uint8_t *room = aligned_alloc(align, size);
+    uint8_t *buf = aligned_alloc(align, size);
     nacre_context ctx;
     nacre_err err = NACRE_ERR_CRYPTO;
     int calls = 0;
@@ -258,7 +258,7 @@ static void test_failure_of_each_provider_call(void **state)
         memset(&ctx, 0x77, sizeof ctx);
         prepared = 0;
         calls_left = calls;
-        err = nacre_context_init(&ctx, &failing, &params, (nacre_buf){ room, size });
+        err = nacre_context_init(&ctx, &failing, &params, (nacre_buf){ buf, size });
         if (!err) break;
         assert_true(err == NACRE_ERR_CRYPTO || err == NACRE_ERR_NO_MEMORY);
         assert_true(all_zero(&ctx));
@@ -268,7 +268,7 @@ static void test_failure_of_each_provider_call(void **state)
     assert_int_equal(prepared, 2);
     nacre_context_wipe(&ctx);
     assert_int_equal(prepared, 0);
-    free(room);
+    free(buf);
 }
 
 /* RFC 8613 C.1.1: the keys of the client. */
@@ -288,21 +288,21 @@ static void derived_keys_make_the_context_that_their_secret_makes(void **state)
     params.next_seq = 77;
     size_t size, align;
     assert_ok(nacre_context_key_layout(test_crypto(), 10, &size, &align));
-    uint8_t *room = aligned_alloc(align, size), protected_room[256], plain_room[256];
+    uint8_t *buf = aligned_alloc(align, size), protected_buf[256], plain_buf[256];
     nacre_context ctx, *of_secret = test_context_of(1, TEST_CLIENT), *server = test_context_of(1, TEST_SERVER);
-    assert_ok(nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_buf){ room, size }));
+    assert_ok(nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_buf){ buf, size }));
     assert_int_equal(nacre_context_next_seq(&ctx), 77);
     assert_true(nacre_context_same_sender_key(&ctx, of_secret) && nacre_context_same_recipient_key(&ctx, of_secret));
     const nacre_message plain = { .code = NACRE_GET, .payload = NACRE_STR("here") };
     nacre_request_id id, server_id;
     nacre_bytes datagram;
     nacre_message outer, inner;
-    assert_ok(nacre_protect_request(&ctx, test_crypto(), &id, &datagram, NACRE_BUF(protected_room), &plain, NULL));
+    assert_ok(nacre_protect_request(&ctx, test_crypto(), &id, &datagram, NACRE_BUF(protected_buf), &plain, NULL));
     assert_ok(nacre_message_parse(&outer, datagram));
-    assert_ok(nacre_unprotect_request(server, test_crypto(), &server_id, &inner, NACRE_BUF(plain_room), &outer));
+    assert_ok(nacre_unprotect_request(server, test_crypto(), &server_id, &inner, NACRE_BUF(plain_buf), &outer));
     assert_bytes(inner.payload, plain.payload);
     nacre_context_wipe(&ctx);
-    free(room);
+    free(buf);
 }
 
 static void derived_keys_of_another_length_are_refused(void **state)
@@ -311,7 +311,7 @@ static void derived_keys_of_another_length_are_refused(void **state)
     const nacre_context_params params = test_params(1, TEST_CLIENT);
     size_t size, align;
     assert_ok(nacre_context_key_layout(test_crypto(), 10, &size, &align));
-    uint8_t *room = aligned_alloc(align, size);
+    uint8_t *buf = aligned_alloc(align, size);
     for (int row = 0; row <= 6; row++) {
         nacre_derived_keys keys = client_keys();
         nacre_bytes *const part[] = { &keys.sender_key, &keys.recipient_key, &keys.common_iv };
@@ -319,13 +319,12 @@ static void derived_keys_of_another_length_are_refused(void **state)
         if (row > 3) *part[row - 4] = NACRE_ABSENT;
         nacre_context ctx;
         memset(&ctx, 0x77, sizeof ctx);
-        const nacre_err err =
-            nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_buf){ room, size });
+        const nacre_err err = nacre_context_init_derived(&ctx, test_crypto(), &params, &keys, (nacre_buf){ buf, size });
         assert_err(err, row == 0 ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
         if (row > 0) assert_true(all_zero(&ctx));
         nacre_context_wipe(&ctx);
     }
-    free(room);
+    free(buf);
 }
 
 static void a_provider_that_fails_leaves_no_derived_key(void **state)
@@ -339,18 +338,18 @@ static void a_provider_that_fails_leaves_no_derived_key(void **state)
     const nacre_derived_keys keys = client_keys();
     size_t size, align;
     assert_ok(nacre_context_key_layout(&failing, 10, &size, &align));
-    uint8_t *room = aligned_alloc(align, size);
+    uint8_t *buf = aligned_alloc(align, size);
     for (int calls = 0; calls <= 2; calls++) {
         nacre_context ctx;
         prepared = 0;
         calls_left = calls;
-        const nacre_err err = nacre_context_init_derived(&ctx, &failing, &params, &keys, (nacre_buf){ room, size });
+        const nacre_err err = nacre_context_init_derived(&ctx, &failing, &params, &keys, (nacre_buf){ buf, size });
         assert_true(calls < 2 ? err != NACRE_OK && all_zero(&ctx) : err == NACRE_OK);
         assert_int_equal(prepared, calls < 2 ? 0 : 2);
         nacre_context_wipe(&ctx);
     }
     assert_int_equal(prepared, 0);
-    free(room);
+    free(buf);
 }
 
 static size_t huge;
@@ -389,14 +388,14 @@ static void a_provider_whose_table_is_of_another_version_is_refused(void **state
     for (int row = 0; row <= 2; row++) {
         nacre_crypto_ops ops = *test_crypto()->ops;
         const nacre_crypto crypto = { &ops, test_crypto()->instance };
-        uint8_t room[1];
+        uint8_t buf[1];
         size_t size, align;
         nacre_context ctx;
         if (row == 1) ops.version++;
         if (row == 2) ops.size--;
         const nacre_err expected = row == 0 ? NACRE_OK : NACRE_ERR_UNSUPPORTED;
         assert_err(nacre_context_key_layout(&crypto, 10, &size, &align), expected);
-        if (row > 0) assert_err(nacre_context_init(&ctx, &crypto, &params, NACRE_BUF(room)), NACRE_ERR_UNSUPPORTED);
+        if (row > 0) assert_err(nacre_context_init(&ctx, &crypto, &params, NACRE_BUF(buf)), NACRE_ERR_UNSUPPORTED);
     }
 }
 
@@ -520,7 +519,7 @@ int main(void)
         TEST(test_absent_and_empty),
         TEST(test_parameters_refused),
         TEST(test_longest_ids_of_every_algorithm),
-        TEST(test_key_room),
+        TEST(test_key_buf),
         TEST(test_failure_of_each_provider_call),
         TEST(derived_keys_make_the_context_that_their_secret_makes),
         TEST(derived_keys_of_another_length_are_refused),

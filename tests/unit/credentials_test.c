@@ -39,7 +39,7 @@ static nacre_credentials *load(const char *dir, const char *text)
 }
 
 /* The directory that is found, without the scratch directory in front; "none" without one. */
-static const char *find_any(const nacre_credentials *c, const char *uri)
+static const char *match_any(const nacre_credentials *c, const char *uri)
 {
     nacre_credential found = { .directory = "untouched" };
     nacre_detail why = { "" };
@@ -52,7 +52,7 @@ static const char *find_any(const nacre_credentials *c, const char *uri)
 
 static const char *find(const nacre_credentials *c, const char *dir, const char *uri)
 {
-    const char *found = find_any(c, uri);
+    const char *found = match_any(c, uri);
     if (found[0] != '/') return found;
     assert_memory_equal(found, dir, strlen(dir));
     return found + strlen(dir) + 1;
@@ -215,7 +215,7 @@ static void directories_are_relative_to_the_file(void **state)
 {
     const char *dir = *state;
     nacre_credentials *c = load(dir, "{\"*\": {\"oscore\": {\"basedir\": \"/abs/olute/\"}}}");
-    assert_string_equal(find_any(c, "x"), "/abs/olute");
+    assert_string_equal(match_any(c, "x"), "/abs/olute");
     nacre_credentials_free(c);
     c = load(dir, "{\"*\": {\"oscore\": {\"basedir\": \"../up\"}}}");
     assert_string_equal(find(c, dir, "x"), "../up");
@@ -223,7 +223,7 @@ static void directories_are_relative_to_the_file(void **state)
     char *old = getcwd(NULL, 0);
     assert_int_equal(chdir(dir), 0);
     assert_int_equal(nacre_credentials_load(&c, "c.json", NULL), NACRE_OK);
-    assert_string_equal(find_any(c, "x"), "../up");
+    assert_string_equal(match_any(c, "x"), "../up");
     nacre_credentials_free(c);
     assert_int_equal(chdir(old), 0);
     free(old);
@@ -622,12 +622,12 @@ static void a_map_by_hand(void **state)
     nacre_context context = { 0 };
     const nacre_store store = { NULL, &context };
     assert_int_equal(nacre_credentials_new(&c), NACRE_OK);
-    assert_string_equal(find_any(c, "coap://h/"), "none");
+    assert_string_equal(match_any(c, "coap://h/"), "none");
     nacre_credentials_remove(c, "coap://h/*");
     assert_int_equal(nacre_credentials_set_alias(c, "coap://h/*", ":h", NULL), NACRE_OK);
-    assert_string_equal(find_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* it leads nowhere yet */
+    assert_string_equal(match_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* it leads nowhere yet */
     assert_int_equal(nacre_credentials_set_directory(c, ":h", "dir", NACRE_ROLE_CLIENT, NULL), NACRE_OK);
-    assert_string_equal(find_any(c, "coap://h/"), "dir");
+    assert_string_equal(match_any(c, "coap://h/"), "dir");
     assert_int_equal(nacre_credentials_set_context(c, "coap://h/x*", &context, store, NULL), NACRE_OK);
     assert_int_equal(nacre_credentials_find(c, &found, "coap://h/x", NULL), NACRE_OK);
     assert_int_equal(found.kind, NACRE_CREDENTIAL_CONTEXT);
@@ -636,12 +636,12 @@ static void a_map_by_hand(void **state)
     assert_string_equal(names(c), ":h coap://h/x*");
 
     assert_int_equal(nacre_credentials_set_plain(c, ":h", NULL), NACRE_OK); /* in place of the directory */
-    assert_string_equal(find_any(c, "coap://h/"), "plain");
+    assert_string_equal(match_any(c, "coap://h/"), "plain");
     assert_int_equal(nacre_credentials_set_alias(c, ":h", ":i", NULL), NACRE_OK);
     assert_int_equal(nacre_credentials_set_alias(c, ":i", ":h", NULL), NACRE_OK);
-    assert_string_equal(find_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* round in a circle */
+    assert_string_equal(match_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* round in a circle */
     nacre_credentials_remove(c, "coap://h/*");
-    assert_string_equal(find_any(c, "coap://h/"), "none");
+    assert_string_equal(match_any(c, "coap://h/"), "none");
     nacre_credentials_free(c);
 }
 
@@ -658,7 +658,7 @@ static void a_map_by_hand_refuses(void **state)
     assert_non_null(strstr(why.text, "begin with a colon"));
     assert_int_equal(nacre_credentials_set_plain(c, "", &why), NACRE_ERR_BAD_CREDENTIALS);
     assert_int_equal(nacre_credentials_set_plain(c, "coap://h/%2a", &why), NACRE_ERR_BAD_CREDENTIALS);
-    assert_string_equal(find_any(c, "coap://h/"), "d"); /* as before */
+    assert_string_equal(match_any(c, "coap://h/"), "d"); /* as before */
     nacre_credentials_free(c);
 }
 

@@ -47,7 +47,7 @@ static void duplicates_while_nothing_is_sent(void **state)
     pair_close(&p);
 }
 
-static void duplicate_before_the_answer(void **state)
+static void duplicate_before_the_response(void **state)
 {
     (void)state;
     pair p;
@@ -164,7 +164,7 @@ static void record_expires_after_exchange_lifetime(void **state)
 
 /* ---- The bounded memory -------------------------------------------------------------------------------------------- */
 
-static void oldest_answered_gives_way(void **state)
+static void oldest_completed_is_evicted(void **state)
 {
     (void)state;
     pair p;
@@ -255,11 +255,11 @@ static void forged_traffic_goes_first(void **state)
     (void)state;
     pair p;
     pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 4 }, &(pairing){ 0 });
-    datagram good[3], answers[3], forged, out;
+    datagram good[3], responses[3], forged, out;
     for (int i = 0; i < 3; i++) {
         (void)start(&p.client, &p.server, p.ours, NACRE_CON);
         (void)sent_request(&p, &good[i], 0);
-        served(&p, &good[i], &answers[i], "x", 0);
+        served(&p, &good[i], &responses[i], "x", 0);
     }
     forged = good[0];
     for (int i = 0; i < 50; i++) {
@@ -271,7 +271,7 @@ static void forged_traffic_goes_first(void **state)
     for (int i = 0; i < 3; i++) {
         party_give(&p.server, &p.client, &good[i], 0);
         assert_true(party_take(&p.server, &out, 0));
-        assert_true(datagram_same(&out, &answers[i]));
+        assert_true(datagram_same(&out, &responses[i]));
     }
     pair_close(&p);
 }
@@ -283,19 +283,19 @@ static void each_of_thousands_of_records_is_found(void **state)
     enum { NUM = 5000 };
     pair p;
     pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = NUM, .max_message = 64 }, &(pairing){ 0 });
-    uint8_t room[64];
+    uint8_t buf[64];
     for (int pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < NUM; i++) {
             char text[16];
             nacre_event event;
-            nacre_outgoing out = { .buf = NACRE_BUF(room) };
+            nacre_outgoing out = { .buf = NACRE_BUF(buf) };
             snprintf(text, sizeof text, "%u", (unsigned)i);
             const datagram d = plain_request(NACRE_CON, (uint16_t)(i % 16), text); /* 16 MIDs for all of them */
             const nacre_datagram in = { .peer = p.client.address, .bytes = { d.bytes, d.len } };
             assert_int_equal(nacre_endpoint_receive_many(p.server.ep, &in, 1, 0), 1);
             assert_int_equal(nacre_endpoint_next_event(p.server.ep, &event), pass == 0);
-            const nacre_message answer = { .code = NACRE_CONTENT, .payload = event.message.payload };
-            if (pass == 0) assert_int_equal(nacre_endpoint_respond(p.server.ep, event.exchange, &answer), NACRE_OK);
+            const nacre_message response = { .code = NACRE_CONTENT, .payload = event.message.payload };
+            if (pass == 0) assert_int_equal(nacre_endpoint_respond(p.server.ep, event.exchange, &response), NACRE_OK);
             assert_int_equal(nacre_endpoint_transmit_many(p.server.ep, &out, 1, 0), 1);
             nacre_message m;
             assert_int_equal(nacre_message_parse(&m, out.bytes), NACRE_OK);
@@ -327,7 +327,7 @@ static void spoil(datagram *d, spoiling how)
 {
     nacre_message m = datagram_message(d);
     const nacre_bytes value = nacre_option_find(m.options, NACRE_OPT_OSCORE);
-    uint8_t option[32], room[64], payload[64], token[8];
+    uint8_t option[32], buf[64], payload[64], token[8];
     size_t len = value.len;
     memcpy(option, value.ptr, value.len); /* 09 PIV 'c' */
     memcpy(payload, m.payload.ptr, m.payload.len);
@@ -355,7 +355,7 @@ static void spoil(datagram *d, spoiling how)
     case SHORT_PAYLOAD: m.payload.len = 8; break;
     }
     nacre_options o;
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     nacre_options_add(&o, NACRE_OPT_OSCORE, nacre_bytes_of(option, len));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     datagram_write(d, &m);
@@ -401,13 +401,13 @@ static void refusals_are_repeated_for_duplicates(void **state)
             assert_false(nacre_endpoint_next_event(p.server.ep, &event));
             assert_int_equal(party_take(&p.server, &back, 0), type == NACRE_CON); /* silence to NON */
             if (type == NACRE_CON) {
-                const nacre_message answer = datagram_message(&back);
-                assert_int_equal(answer.type, NACRE_ACK);
-                assert_int_equal(answer.mid, sent.mid);
-                assert_int_equal(answer.code, rows[i].code);
-                assert_true(nacre_bytes_equal(answer.token, sent.token));
-                assert_payload(answer, rows[i].text);
-                const nacre_bytes max_age = nacre_option_find(answer.options, NACRE_OPT_MAX_AGE);
+                const nacre_message response = datagram_message(&back);
+                assert_int_equal(response.type, NACRE_ACK);
+                assert_int_equal(response.mid, sent.mid);
+                assert_int_equal(response.code, rows[i].code);
+                assert_true(nacre_bytes_equal(response.token, sent.token));
+                assert_payload(response, rows[i].text);
+                const nacre_bytes max_age = nacre_option_find(response.options, NACRE_OPT_MAX_AGE);
                 assert_int_equal(!nacre_is_absent(max_age), rows[i].how == SEEN_BEFORE); /* RFC 8613 7.4 */
                 assert_int_equal(max_age.len, 0);
                 party_give(&p.server, &p.client, &d, 0);
@@ -497,7 +497,7 @@ static void several_contexts_with_one_kid(void **state)
 
 /* Two endpoints hash one datagram differently, and peers of one address that differ in its flags too: what a peer learns or
  * computes elsewhere is of no use here. */
-static void the_hash_is_each_endpoint_s_own(void **state)
+static void each_endpoint_has_its_hash_key(void **state)
 {
     (void)state;
     const nacre_address peer = address_named("client");
@@ -572,12 +572,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(duplicate_con_gets_the_same_bytes),
         cmocka_unit_test(duplicates_while_nothing_is_sent),
-        cmocka_unit_test(duplicate_before_the_answer),
+        cmocka_unit_test(duplicate_before_the_response),
         cmocka_unit_test(duplicate_non_is_dropped),
         cmocka_unit_test(ignored_con_is_acknowledged_again),
         cmocka_unit_test(what_makes_a_duplicate),
         cmocka_unit_test(record_expires_after_exchange_lifetime),
-        cmocka_unit_test(oldest_answered_gives_way),
+        cmocka_unit_test(oldest_completed_is_evicted),
         cmocka_unit_test(replay_window_catches_the_rest),
         cmocka_unit_test(all_in_use),
         cmocka_unit_test(waiting_for_ever),
@@ -586,7 +586,7 @@ int main(void)
         cmocka_unit_test(refusals_are_repeated_for_duplicates),
         cmocka_unit_test(no_contexts_at_all),
         cmocka_unit_test(several_contexts_with_one_kid),
-        cmocka_unit_test(the_hash_is_each_endpoint_s_own),
+        cmocka_unit_test(each_endpoint_has_its_hash_key),
         cmocka_unit_test(each_bit_counts),
         cmocka_unit_test(no_change_undoes_another),
     };

@@ -194,21 +194,21 @@ static void what_is_no_file_is_no_lock(void **state)
 static void a_forked_child_writes_nothing(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     int status = 0;
     nacre_directory *dir = open_ok(f, f->client);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) { /* nor use the numbers that are left, for the parent uses them too */
-        bool protects = protect(f, dir, &out, NACRE_BUF(room)) == NACRE_OK;
+        bool protects = protect(f, dir, &out, NACRE_BUF(buf)) == NACRE_OK;
         _exit(!protects && nacre_directory_close(dir, NULL) == NACRE_ERR_LOCKED ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
     close_ok(dir);
     scratch_expect(f->client, "sequence.json", STATE("2", EMPTY));

@@ -34,16 +34,16 @@ static void become_nobody(void)
 static int attempt(struct fixture *f, int numbers, nacre_detail *why)
 {
     nacre_directory *dir = NULL;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     if (nacre_directory_open(&dir, f->client, &f->crypto, why) != NACRE_OK) return 1;
     for (int i = 0; i < numbers; i++) {
         if (serve(dir, why) != NACRE_OK) {
-            bool sends = protect(f, dir, &out, NACRE_BUF(room)) == NACRE_OK;
+            bool sends = protect(f, dir, &out, NACRE_BUF(buf)) == NACRE_OK;
             (void)!nacre_directory_close(dir, NULL);
             return sends ? 102 : 2;
         }
-        if (protect(f, dir, &out, NACRE_BUF(room)) != NACRE_OK) _exit(103);
+        if (protect(f, dir, &out, NACRE_BUF(buf)) != NACRE_OK) _exit(103);
     }
     return nacre_directory_close(dir, why) == NACRE_OK ? AS_IT_SHOULD_BE : 3;
 }

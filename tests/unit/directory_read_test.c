@@ -199,7 +199,7 @@ static void an_empty_id_context_is_one(void **state)
     assert_memory_not_equal(common_iv[0], common_iv[1], NACRE_MAX_NONCE);
 }
 
-static void secrets_show_only_when_asked_for(void **state)
+static void secrets_are_revealed_only_on_request(void **state)
 {
     struct fixture *f = *state;
     nacre_directory_info info;
@@ -452,13 +452,13 @@ static void large_windows_are_exact(void **state)
     assert_int_equal(nacre_replay_check(window, 101), NACRE_OK);
     assert_int_equal(nacre_replay_check(window, 100 + 1023), NACRE_ERR_REPLAY); /* 2^1023 */
     assert_int_equal(nacre_replay_check(window, 100 + 1024), NACRE_OK);
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     assert_int_equal(serve(dir, NULL), NACRE_OK);
     char wanted[700];
     snprintf(wanted, sizeof wanted, "{\"next-to-send\": 13, \"received\": %s}\n", received);
     scratch_expect(f->client, "sequence.json", wanted);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     close_ok(dir);
     snprintf(wanted, sizeof wanted, "{\"next-to-send\": 4, \"received\": %s}\n", received);
     scratch_expect(f->client, "sequence.json", wanted);
@@ -471,7 +471,7 @@ int main(void)
         TEST(secrets_stay_out_of_errors),
         TEST(all_data_arrive),
         TEST(an_empty_id_context_is_one),
-        TEST(secrets_show_only_when_asked_for),
+        TEST(secrets_are_revealed_only_on_request),
         TEST(both_names_of_the_secret_file),
         TEST(secrets_of_256_bytes_are_the_longest),
         TEST(b3_values_longer_than_any_that_is_expected),

@@ -34,14 +34,14 @@ static void the_state_is_pessimistic_in_between(void **state)
 {
     struct fixture *f = *state;
     nacre_directory *client = open_ok(f, f->client), *server = open_ok(f, f->server);
-    uint8_t rooms[3][64];
+    uint8_t bufs[3][64];
     nacre_bytes requests[3];
 
-    assert_int_equal(protect(f, client, &requests[0], NACRE_BUF(rooms[0])), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, client, &requests[0], NACRE_BUF(bufs[0])), NACRE_ERR_NOT_YET);
     assert_false(scratch_exists(f->client, "sequence.json"));
     assert_int_equal(serve(client, NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
-    for (size_t i = 0; i < 3; i++) assert_int_equal(protect(f, client, &requests[i], NACRE_BUF(rooms[i])), NACRE_OK);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(protect(f, client, &requests[i], NACRE_BUF(bufs[i])), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
 
     assert_int_equal(unprotect(f, server, requests[0]), NACRE_ERR_NOT_YET);
@@ -72,11 +72,11 @@ static void the_state_is_pessimistic_in_between(void **state)
 static void an_unknown_window_stays_unknown(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes request;
     nacre_directory *client = open_ok(f, f->client);
     assert_int_equal(serve(client, NULL), NACRE_OK);
-    assert_int_equal(protect(f, client, &request, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, client, &request, NACRE_BUF(buf)), NACRE_OK);
     close_ok(client);
     scratch_write(f->server, "sequence.json", STATE("0", UNKNOWN));
     nacre_directory *server = open_ok(f, f->server);
@@ -90,17 +90,17 @@ static void an_unknown_window_stays_unknown(void **state)
 static void numbers_end_where_they_end(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     scratch_write(f->client, "sequence.json", STATE("1099511627775", EMPTY));
     nacre_directory *dir = open_ok(f, f->client);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_CONTEXT_UNAVAILABLE);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_ERR_CONTEXT_UNAVAILABLE);
     close_ok(dir);
     scratch_expect(f->client, "sequence.json", STATE("1099511627776", EMPTY));
     dir = open_ok(f, f->client);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_CONTEXT_UNAVAILABLE);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_ERR_CONTEXT_UNAVAILABLE);
     close_ok(dir);
 }
 
@@ -128,7 +128,7 @@ static void a_failed_write_confirms_nothing(void **state)
     static const char *const steps[] = { "make durable (fsync)", "replace (rename)",
                                          "make the directory durable (fsync)" };
     for (unsigned step = 1; step <= 3; step++) {
-        uint8_t room[64];
+        uint8_t buf[64];
         nacre_bytes out;
         nacre_detail why = { "" };
         if (scratch_exists(f->client, "sequence.json")) scratch_unlink(f->client, "sequence.json");
@@ -139,13 +139,13 @@ static void a_failed_write_confirms_nothing(void **state)
         if (strstr(why.text, steps[step - 1]) == NULL || strstr(why.text, strerror(EIO)) == NULL)
             fail_msg("step %u: %s", step, why.text);
         assert_non_null(strstr(why.text, f->client));
-        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_ERR_NOT_YET);
         assert_int_equal(scratch_count(f->client, ".sequence-"), 0);
         if (step < 3) assert_false(scratch_exists(f->client, "sequence.json"));
         points.fail_at = 0;
         assert_int_equal(serve(dir, &why), NACRE_OK);
         scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
-        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
         close_ok(dir);
         scratch_expect(f->client, "sequence.json", STATE("1", EMPTY));
     }
@@ -154,11 +154,11 @@ static void a_failed_write_confirms_nothing(void **state)
 static void a_failed_window_write_keeps_requests_waiting(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes request;
     nacre_directory *client = open_ok(f, f->client), *server = open_ok(f, f->server);
     assert_int_equal(serve(client, NULL), NACRE_OK);
-    assert_int_equal(protect(f, client, &request, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, client, &request, NACRE_BUF(buf)), NACRE_OK);
     assert_int_equal(serve(server, NULL), NACRE_OK); /* the numbers */
     for (unsigned step = 1; step <= 3; step++) {
         assert_int_equal(unprotect(f, server, request), NACRE_ERR_NOT_YET);
@@ -180,11 +180,11 @@ static void a_failed_window_write_keeps_requests_waiting(void **state)
 static void a_half_done_write_is_written_over(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes request;
     nacre_directory *client = open_ok(f, f->client);
     assert_int_equal(serve(client, NULL), NACRE_OK);
-    assert_int_equal(protect(f, client, &request, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, client, &request, NACRE_BUF(buf)), NACRE_OK);
     close_ok(client);
     scratch_write(f->server, "sequence.json", STATE("0", EMPTY));
     nacre_directory *server = open_ok(f, f->server);
@@ -202,13 +202,13 @@ static void a_failed_close_leaves_the_pessimistic_state(void **state)
 {
     struct fixture *f = *state;
     for (unsigned step = 1; step <= 2; step++) {
-        uint8_t room[64];
+        uint8_t buf[64];
         nacre_bytes out;
         nacre_detail why = { "" };
         if (scratch_exists(f->client, "sequence.json")) scratch_unlink(f->client, "sequence.json");
         nacre_directory *dir = open_ok(f, f->client);
         assert_int_equal(serve(dir, &why), NACRE_OK);
-        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
         points.calls = 0;
         points.fail_at = step;
         assert_int_equal(nacre_directory_close(dir, &why), NACRE_ERR_FILE);
@@ -265,7 +265,7 @@ static void errors_say_what_to_do(void **state)
     nacre_directory *dir = open_ok(f, f->client);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (unsigned step = 1; step <= 3; step++) { /* fsync, rename, fsync of the folder */
-            uint8_t room[64];
+            uint8_t buf[64];
             nacre_bytes out;
             nacre_detail why = { "" };
             char wanted[200];
@@ -276,7 +276,7 @@ static void errors_say_what_to_do(void **state)
             snprintf(wanted, sizeof wanted, ": %s%s", strerror(rows[i].error), rows[i].advice);
             if (strstr(why.text, wanted) == NULL || strstr(why.text, f->client) == NULL) fail_msg("%s", why.text);
             if (rows[i].advice[0] == '\0') assert_null(strchr(why.text, ';'));
-            assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
+            assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_ERR_NOT_YET);
         }
     memset(&points, 0, sizeof points);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
@@ -288,22 +288,22 @@ static void errors_say_what_to_do(void **state)
 static void a_save_in_between_says_the_truth(void **state)
 {
     struct fixture *f = *state;
-    uint8_t rooms[2][64], room[64];
+    uint8_t bufs[2][64], buf[64];
     nacre_bytes requests[2], out;
     nacre_directory *client = open_ok(f, f->client), *server = open_ok(f, f->server);
     nacre_store client_store = nacre_directory_store(client), server_store = nacre_directory_store(server);
     assert_int_equal(serve(client, NULL), NACRE_OK);
-    assert_int_equal(protect(f, client, &requests[0], NACRE_BUF(rooms[0])), NACRE_OK);
+    assert_int_equal(protect(f, client, &requests[0], NACRE_BUF(bufs[0])), NACRE_OK);
     /* by the function, and by the table: the context does not go on with what is written over */
     assert_int_equal(nacre_store_save(&client_store, nacre_directory_context(client), NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("1", EMPTY));
-    assert_int_equal(protect(f, client, &requests[1], NACRE_BUF(rooms[1])), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, client, &requests[1], NACRE_BUF(bufs[1])), NACRE_ERR_NOT_YET);
     assert_int_equal(serve(client, NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("21", EMPTY));
-    assert_int_equal(protect(f, client, &requests[1], NACRE_BUF(rooms[1])), NACRE_OK);
+    assert_int_equal(protect(f, client, &requests[1], NACRE_BUF(bufs[1])), NACRE_OK);
     assert_int_equal(client_store.ops->save(client_store.self, nacre_directory_context(client), NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("2", EMPTY));
-    assert_int_equal(protect(f, client, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, client, &out, NACRE_BUF(buf)), NACRE_ERR_NOT_YET);
 
     assert_int_equal(accept_request(f, server, requests[0]), NACRE_OK);
     scratch_expect(f->server, "sequence.json", STATE("10", UNKNOWN));
@@ -322,12 +322,12 @@ static void a_save_in_between_says_the_truth(void **state)
 static void a_half_done_save_is_written_over(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_directory *dir = open_ok(f, f->client);
     nacre_store store = nacre_directory_store(dir);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     for (unsigned step = 1; step <= 3; step++) {
         points.calls = 0;
         points.fail_at = step;
@@ -335,11 +335,11 @@ static void a_half_done_save_is_written_over(void **state)
         points.fail_at = 0;
         if (step < 3) scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
         else scratch_expect(f->client, "sequence.json", STATE("1", EMPTY));
-        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_ERR_NOT_YET);
     }
     assert_int_equal(serve(dir, NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("21", EMPTY));
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     close_ok(dir);
     scratch_expect(f->client, "sequence.json", STATE("2", EMPTY));
 }
@@ -349,7 +349,7 @@ static void a_half_done_save_is_written_over(void **state)
 /* In a child that ends at write point `exit_at`: open, use numbers, tell each to the parent before going on; close. */
 static void use_numbers(struct fixture *f, int pipe_fd, unsigned exit_at, bool exit_after)
 {
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_directory *dir = NULL;
     memset(&points, 0, sizeof points);
@@ -359,7 +359,7 @@ static void use_numbers(struct fixture *f, int pipe_fd, unsigned exit_at, bool e
     for (int i = 0; i < 25; i++) {
         uint64_t number = nacre_context_next_seq(nacre_directory_context(dir));
         if (serve(dir, NULL) != NACRE_OK) _exit(2);
-        if (protect(f, dir, &out, NACRE_BUF(room)) != NACRE_OK) _exit(3);
+        if (protect(f, dir, &out, NACRE_BUF(buf)) != NACRE_OK) _exit(3);
         if (write(pipe_fd, &number, sizeof number) != (ssize_t)sizeof number) _exit(4);
     }
     if (nacre_directory_close(dir, NULL) != NACRE_OK) _exit(5);
@@ -419,12 +419,12 @@ static void no_request_is_accepted_twice(void **state)
 {
     struct fixture *f = *state;
     enum { NUM = 12 };
-    uint8_t rooms[NUM][64];
+    uint8_t bufs[NUM][64];
     nacre_bytes requests[NUM];
     nacre_directory *client = open_ok(f, f->client);
     for (size_t i = 0; i < NUM; i++) {
         assert_int_equal(serve(client, NULL), NACRE_OK);
-        assert_int_equal(protect(f, client, &requests[i], NACRE_BUF(rooms[i])), NACRE_OK);
+        assert_int_equal(protect(f, client, &requests[i], NACRE_BUF(bufs[i])), NACRE_OK);
     }
     close_ok(client);
     for (unsigned first = 1; first <= 12; first++) {

@@ -22,23 +22,23 @@ static nacre_message request_with_echo(const char *echo)
 }
 
 /* ask offers a request; the server must ask for Echo. Gives the protected 4.01. */
-static nacre_bytes ask(nacre_context *server, nacre_bytes request, nacre_request_id *id)
+static nacre_bytes challenge_for(nacre_context *server, nacre_bytes request, nacre_request_id *id)
 {
     nacre_message outer = test_parse(request), plain, plain_before;
     memset(&plain, 0x77, sizeof plain), memcpy(&plain_before, &plain, sizeof plain);
-    nacre_buf room = test_room(request.len);
+    nacre_buf buf = test_buf(request.len);
     const nacre_context *before = test_snapshot(server);
-    assert_err(nacre_unprotect_request(server, test_crypto(), id, &plain, room, &outer), NACRE_ERR_REPLAY_ECHO);
+    assert_err(nacre_unprotect_request(server, test_crypto(), id, &plain, buf, &outer), NACRE_ERR_REPLAY_ECHO);
     assert_true(test_same(before, server));
-    assert_true(test_room_is_clean(room)); /* not delivered to the application */
+    assert_true(test_buf_is_clean(buf)); /* not delivered to the application */
     assert_memory_equal(&plain, &plain_before, sizeof plain);
     nacre_bytes out;
-    room = test_room(100);
-    nacre_message answer = test_response(NACRE_UNAUTHORIZED, NACRE_ABSENT, NACRE_ABSENT);
+    buf = test_buf(100);
+    nacre_message response = test_response(NACRE_UNAUTHORIZED, NACRE_ABSENT, NACRE_ABSENT);
     nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST }; /* RFC 8613 8.3: not replay-checked, no right */
-    assert_err(nacre_protect_response(server, test_crypto(), id, &out, room, &answer, &reuse), NACRE_ERR_NONCE_USED);
+    assert_err(nacre_protect_response(server, test_crypto(), id, &out, buf, &response, &reuse), NACRE_ERR_NONCE_USED);
     outer.type = NACRE_ACK;
-    assert_ok(nacre_protect_echo(server, test_crypto(), id, &out, room, &outer));
+    assert_ok(nacre_protect_echo(server, test_crypto(), id, &out, buf, &outer));
     return test_copy(out);
 }
 
@@ -62,17 +62,17 @@ static void test_recovery(void **state)
         nacre_message m = request_with_echo(NULL);
         nacre_request_id at_client, at_server;
         nacre_bytes first = test_protect_request(client, &at_client, &m);
-        nacre_bytes challenge = ask(server, first, &at_server);
+        nacre_bytes challenge = challenge_for(server, first, &at_server);
         assert_int_equal(test_parse(challenge).code, NACRE_CHANGED);
         assert_bytes(option_of(challenge).partial_iv, test_hex("64"));
         assert_int_equal(nacre_context_next_seq(server), 101);
 
-        nacre_message asked = test_unprotect_response(client, &at_client, NULL, challenge);
-        assert_int_equal(asked.code, NACRE_UNAUTHORIZED);
-        assert_bytes(asked.options, test_options(252, ECHO_VALUE, 0));
-        assert_int_equal(asked.payload.len, 0);
-        assert_bytes(asked.token, m.token);
-        assert_int_equal(asked.mid, m.mid);
+        nacre_message challenged = test_unprotect_response(client, &at_client, NULL, challenge);
+        assert_int_equal(challenged.code, NACRE_UNAUTHORIZED);
+        assert_bytes(challenged.options, test_options(252, ECHO_VALUE, 0));
+        assert_int_equal(challenged.payload.len, 0);
+        assert_bytes(challenged.token, m.token);
+        assert_int_equal(challenged.mid, m.mid);
 
         m = request_with_echo(ECHO_VALUE);
         nacre_bytes second = test_protect_request(client, &at_client, &m);
@@ -82,14 +82,14 @@ static void test_recovery(void **state)
             assert_err(nacre_replay_check(nacre_context_replay(server), seq), NACRE_ERR_REPLAY);
         assert_ok(nacre_replay_check(nacre_context_replay(server), 52));
 
-        nacre_message answer = test_response(NACRE_CHANGED, NACRE_ABSENT, test_hex("01"));
+        nacre_message response = test_response(NACRE_CHANGED, NACRE_ABSENT, test_hex("01"));
         nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST };
         nacre_bytes out;
-        assert_err(nacre_protect_response(server, test_crypto(), &at_server, &out, test_room(100), &answer, &reuse),
+        assert_err(nacre_protect_response(server, test_crypto(), &at_server, &out, test_buf(100), &response, &reuse),
                    NACRE_ERR_NONCE_USED);
-        nacre_bytes protected = test_protect_response(server, &at_server, &answer, NULL);
+        nacre_bytes protected = test_protect_response(server, &at_server, &response, NULL);
         assert_bytes(option_of(protected).partial_iv, test_hex("65"));
-        assert_bytes(test_unprotect_response(client, &at_client, NULL, protected).payload, answer.payload);
+        assert_bytes(test_unprotect_response(client, &at_client, NULL, protected).payload, response.payload);
 
         m = request_with_echo(NULL); /* afterwards no Echo is needed */
         nacre_bytes third = test_protect_request(client, &at_client, &m);
@@ -97,11 +97,10 @@ static void test_recovery(void **state)
         nacre_bytes old[] = { first, second, third };
         for (size_t i = 0; i < COUNT(old); i++) {
             nacre_message outer = test_parse(old[i]), plain;
-            assert_err(
-                nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_room(old[i].len), &outer),
-                NACRE_ERR_REPLAY);
+            assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_buf(old[i].len), &outer),
+                       NACRE_ERR_REPLAY);
         }
-        assert_bytes(option_of(test_protect_response(server, &at_server, &answer, NULL)).partial_iv, NACRE_ABSENT);
+        assert_bytes(option_of(test_protect_response(server, &at_server, &response, NULL)).partial_iv, NACRE_ABSENT);
     }
 }
 
@@ -122,7 +121,7 @@ static void test_b15_wrong_echo_then_right_echo(void **state)
     nacre_request_id at_client, at_server;
     for (size_t i = 0; i < COUNT(wrong); i++) {
         nacre_message m = request_with_echo(wrong[i]);
-        nacre_bytes challenge = ask(server, test_protect_request(client, &at_client, &m), &at_server);
+        nacre_bytes challenge = challenge_for(server, test_protect_request(client, &at_client, &m), &at_server);
         assert_bytes(nacre_option_find(test_unprotect_response(client, &at_client, NULL, challenge).options, 252),
                      test_hex(ECHO_VALUE));
     }
@@ -131,10 +130,10 @@ static void test_b15_wrong_echo_then_right_echo(void **state)
         memset(value, 0x43, sizeof value);
         nacre_options o;
         nacre_message m = request_with_echo(NULL);
-        nacre_options_init(&o, test_room(60));
+        nacre_options_init(&o, test_buf(60));
         nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(value, len));
         assert_ok(nacre_options_finish(&o, &m.options));
-        (void)ask(server, test_protect_request(client, &at_client, &m), &at_server);
+        (void)challenge_for(server, test_protect_request(client, &at_client, &m), &at_server);
     }
     nacre_message m = request_with_echo(ECHO_VALUE);
     (void)test_unprotect_request(server, &at_server, test_protect_request(client, &at_client, &m));
@@ -149,11 +148,11 @@ static void test_an_outer_echo_is_none(void **state)
     nacre_request_id at_client, at_server;
     nacre_message outer = test_parse(test_protect_request(client, &at_client, &m));
     nacre_options o;
-    nacre_options_init(&o, test_room(60));
+    nacre_options_init(&o, test_buf(60));
     nacre_options_add(&o, NACRE_OPT_OSCORE, nacre_option_find(outer.options, NACRE_OPT_OSCORE));
     nacre_options_add(&o, NACRE_OPT_ECHO, test_hex(ECHO_VALUE));
     assert_ok(nacre_options_finish(&o, &outer.options));
-    (void)ask(server, test_datagram(&outer), &at_server);
+    (void)challenge_for(server, test_datagram(&outer), &at_server);
 }
 
 /* B15: with a token of the extended form (RFC 8974). */
@@ -167,18 +166,18 @@ static void test_b15_extended_token(void **state)
         m.token = test_fill(0xff, lengths[i]);
         nacre_request_id at_client, at_server;
         nacre_message outer = test_parse(test_protect_request(client, &at_client, &m)), plain;
-        assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_room(400), &outer),
+        assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_buf(400), &outer),
                    NACRE_ERR_REPLAY_ECHO);
         nacre_bytes out;
         size_t needed = 0;
         for (size_t cap = 0; !needed; cap++) { /* and the room for the answer: exactly, not one byte less */
-            nacre_buf room = test_room(cap);
-            nacre_err err = nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer);
+            nacre_buf buf = test_buf(cap);
+            nacre_err err = nacre_protect_echo(server, test_crypto(), &at_server, &out, buf, &outer);
             if (!err) needed = cap;
             else {
                 assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
                 assert_int_equal(nacre_context_next_seq(server), 100);
-                assert_true(test_room_is_clean(room));
+                assert_true(test_buf_is_clean(buf));
             }
         }
         assert_int_equal(out.len, needed);
@@ -198,9 +197,9 @@ static void test_b12_replay_after_a_restart(void **state)
     (void)test_unprotect_request(before, &at_server, recorded);
     nacre_context *with_echo = server_that_forgot(1, ECHO_VALUE), *without = server_that_forgot(1, NULL);
     for (int i = 0; i < 5; i++) {
-        (void)ask(with_echo, recorded, &at_server);
+        (void)challenge_for(with_echo, recorded, &at_server);
         nacre_message outer = test_parse(recorded), plain;
-        assert_err(nacre_unprotect_request(without, test_crypto(), &at_server, &plain, test_room(recorded.len), &outer),
+        assert_err(nacre_unprotect_request(without, test_crypto(), &at_server, &plain, test_buf(recorded.len), &outer),
                    NACRE_ERR_REPLAY);
     }
     assert_int_equal(nacre_context_next_seq(with_echo), 105); /* each challenge has a Partial IV of its own */
@@ -217,7 +216,7 @@ static void test_a_bad_tag_is_not_challenged(void **state)
     ((uint8_t *)(uintptr_t)forged.ptr)[forged.len - 1] ^= 1;
     nacre_message outer = test_parse(forged);
     const nacre_context *before = test_snapshot(server);
-    assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_room(forged.len), &outer),
+    assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_buf(forged.len), &outer),
                NACRE_ERR_PROTECTION_INVALID);
     assert_true(test_same_but_failed(before, server, 1));
     (void)test_unprotect_request(server, &at_server, good);
@@ -231,10 +230,10 @@ static void test_no_echo_value_no_challenge(void **state)
     nacre_request_id at_client;
     nacre_message outer = test_parse(test_protect_request(client, &at_client, &m));
     const nacre_context *before = test_snapshot(server);
-    nacre_buf room = test_room(100);
+    nacre_buf buf = test_buf(100);
     nacre_bytes out = NACRE_STR("unchanged");
-    assert_err(nacre_protect_echo(server, test_crypto(), &at_client, &out, room, &outer), NACRE_ERR_BAD_ARGUMENT);
-    assert_true(test_same(before, server) && test_room_is_untouched(room));
+    assert_err(nacre_protect_echo(server, test_crypto(), &at_client, &out, buf, &outer), NACRE_ERR_BAD_ARGUMENT);
+    assert_true(test_same(before, server) && test_buf_is_untouched(buf));
     assert_bytes(out, NACRE_STR("unchanged"));
 }
 
@@ -245,14 +244,14 @@ static void test_a_challenge_never_takes_the_requests_nonce(void **state)
     nacre_context_params params = test_params(1, TEST_SERVER);
     params.echo = test_hex(ECHO_VALUE);
     nacre_context *client = test_context_of(1, TEST_CLIENT), *server = test_context(&params);
-    nacre_message m = request_with_echo(NULL), answer = test_response(NACRE_CONTENT, NACRE_ABSENT, NACRE_ABSENT);
+    nacre_message m = request_with_echo(NULL), response = test_response(NACRE_CONTENT, NACRE_ABSENT, NACRE_ABSENT);
     nacre_request_id at_client, at_server;
     nacre_bytes request = test_protect_request(client, &at_client, &m), out;
     nacre_message outer = test_parse(request);
     (void)test_unprotect_request(server, &at_server, request);
-    assert_ok(nacre_protect_echo(server, test_crypto(), &at_server, &out, test_room(100), &outer));
+    assert_ok(nacre_protect_echo(server, test_crypto(), &at_server, &out, test_buf(100), &outer));
     assert_bytes(option_of(out).partial_iv, test_hex("00"));
-    assert_bytes(option_of(test_protect_response(server, &at_server, &answer, NULL)).partial_iv, NACRE_ABSENT);
+    assert_bytes(option_of(test_protect_response(server, &at_server, &response, NULL)).partial_iv, NACRE_ABSENT);
 }
 
 /* Numbers that run out, or wait for the store, end the challenge too. */
@@ -271,15 +270,15 @@ static void test_challenges_spend_numbers_like_all_others(void **state)
         nacre_context *server = test_context(&params);
         assert_ok(nacre_context_set_replay(server, false, 0, NULL, 0));
         nacre_message outer = test_parse(request);
-        assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_room(request.len), &outer),
+        assert_err(nacre_unprotect_request(server, test_crypto(), &at_server, &plain, test_buf(request.len), &outer),
                    NACRE_ERR_REPLAY_ECHO);
-        nacre_buf room = test_room(100);
+        nacre_buf buf = test_buf(100);
         if (persistent) {
-            assert_err(nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer), NACRE_ERR_NOT_YET);
+            assert_err(nacre_protect_echo(server, test_crypto(), &at_server, &out, buf, &outer), NACRE_ERR_NOT_YET);
             nacre_context_confirm_reserved(server, 6);
         }
-        assert_ok(nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer));
-        assert_err(nacre_protect_echo(server, test_crypto(), &at_server, &out, room, &outer),
+        assert_ok(nacre_protect_echo(server, test_crypto(), &at_server, &out, buf, &outer));
+        assert_err(nacre_protect_echo(server, test_crypto(), &at_server, &out, buf, &outer),
                    persistent ? NACRE_ERR_NOT_YET : NACRE_ERR_CONTEXT_UNAVAILABLE);
     }
 }

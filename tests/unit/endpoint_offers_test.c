@@ -6,7 +6,7 @@
 
 enum { LIFETIME = 247000, DAY = 86400000 };
 
-static bool is_in_use(const renewed *r, const uint8_t *id_context, size_t len)
+static bool is_in_use(const rederiving *r, const uint8_t *id_context, size_t len)
 {
     const nacre_context *context = nacre_rederivation_context(&r->rederivation);
     return context != NULL && nacre_bytes_equal(nacre_context_id_context(context), nacre_bytes_of(id_context, len));
@@ -15,9 +15,9 @@ static bool is_in_use(const renewed *r, const uint8_t *id_context, size_t len)
 /* ---- A request #2 that was held back ------------------------------------------------------------------------------- */
 
 /* The client asks and comes as far as request #2, which is taken off the wire; then it gives up. */
-static datagram hold_back_request_2(renewed_pair *p, uint64_t now)
+static datagram hold_back_request_2(rederiving_pair *p, uint64_t now)
 {
-    const nacre_exchange exchange = ask_renewed(&p->client, &p->server, &p->ours, NACRE_CON);
+    const nacre_exchange exchange = request_rederiving(&p->client, &p->server, &p->ours, NACRE_CON);
     datagram d = next_of(&p->client, now);
     party_give(&p->server, &p->client, &d, now);
     d = next_of(&p->server, now);
@@ -28,9 +28,9 @@ static datagram hold_back_request_2(renewed_pair *p, uint64_t now)
 }
 
 /* The context of the client is the server's: a request is answered. */
-static void expect_exchange(renewed_pair *p, uint64_t now)
+static void expect_exchange(rederiving_pair *p, uint64_t now)
 {
-    const nacre_exchange exchange = ask_renewed(&p->client, &p->server, &p->ours, NACRE_CON);
+    const nacre_exchange exchange = request_rederiving(&p->client, &p->server, &p->ours, NACRE_CON);
     datagram d = next_of(&p->client, now);
     party_give(&p->server, &p->client, &d, now);
     respond_text(&p->server, expect_event(&p->server, NACRE_EVENT_REQUEST).exchange, "here");
@@ -48,29 +48,29 @@ typedef enum meanwhile {
     MEANWHILES
 } meanwhile;
 
-static void pass_meanwhile(renewed_pair *p, meanwhile what)
+static void pass_meanwhile(rederiving_pair *p, meanwhile what)
 {
     datagram m[4];
     if (what == AGREED || what == AGREED_AND_USED) {
-        (void)ask_renewed(&p->client, &p->server, &p->ours, NACRE_CON);
+        (void)request_rederiving(&p->client, &p->server, &p->ours, NACRE_CON);
         renew_over(p, m, 0);
     }
     if (what == AGREED_AND_USED) expect_exchange(p, 0);
     if (what == AGREED_AS_CLIENT) {
-        (void)ask_renewed(&p->server, &p->client, &p->theirs, NACRE_CON);
+        (void)request_rederiving(&p->server, &p->client, &p->theirs, NACRE_CON);
         for (int i = 0; i < 4; i++) {
             party *from = i % 2 == 0 ? &p->server : &p->client, *to = i % 2 == 0 ? &p->client : &p->server;
             m[i] = next_of(from, 0);
             party_give(to, from, &m[i], 0);
             if (i < 2) continue;
-            expect_renewed(to, i == 2 ? &p->ours : &p->theirs);
+            expect_rederived(to, i == 2 ? &p->ours : &p->theirs);
             if (i == 2) respond_text(to, expect_event(to, NACRE_EVENT_REQUEST).exchange, "new");
             else assert_payload(expect_event(to, NACRE_EVENT_RESPONSE).message, "new");
         }
     }
     if (what == ADDED_ANEW) {
-        drop_renewal(&p->theirs, &p->server);
-        make_renewal(&p->theirs, &p->server, 5, "s", "c", true, true);
+        drop_rederivation(&p->theirs, &p->server);
+        make_rederivation(&p->theirs, &p->server, 5, "s", "c", true, true);
         assert_int_equal(nacre_endpoint_add_rederivation(p->server.ep, &p->theirs.rederivation), NACRE_OK);
     }
 }
@@ -83,10 +83,10 @@ static void a_held_back_request_2_executes_nothing_after_its_time(void **state)
     for (meanwhile what = NOTHING; what < MEANWHILES; what++) {
         for (size_t t = 0; t < 4; t++) {
             const bool stands = what == NOTHING && times[t] < LIFETIME;
-            renewed_pair p;
+            rederiving_pair p;
             nacre_event event;
-            open_renewed(&p, NULL);
-            p.ours.rederivation.answers = p.theirs.rederivation.asks = true;
+            open_rederiving(&p, NULL);
+            p.ours.rederivation.is_server = p.theirs.rederivation.is_client = true;
             const datagram held_back = hold_back_request_2(&p, 0);
             pass_meanwhile(&p, what);
             uint8_t before[NACRE_REDERIVE_MAX_ID] = { 0 };
@@ -98,7 +98,7 @@ static void a_held_back_request_2_executes_nothing_after_its_time(void **state)
                 d.bytes[2] ^= (uint8_t)(copy + 1); /* no duplicate, as far as the message ID goes */
                 party_give(&p.server, &p.client, &d, times[t]);
                 if (stands && copy == 0) {
-                    expect_renewed(&p.server, &p.theirs);
+                    expect_rederived(&p.server, &p.theirs);
                     respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "late");
                 } else {
                     assert_false(nacre_endpoint_next_event(p.server.ep, &event));
@@ -111,33 +111,33 @@ static void a_held_back_request_2_executes_nothing_after_its_time(void **state)
             }
             if (what >= AGREED && what <= AGREED_AS_CLIENT) expect_exchange(&p, times[t]);
             else { /* the peer is not locked out */ datagram m[4];
-                (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+                (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
                 renew_over(&p, m, times[t]);
             }
-            close_renewed(&p);
+            close_rederiving(&p);
         }
     }
 }
 
 /* Two runs of one peer at once, as after a lost request #1: the agreement of either ends the other. */
-static void of_two_runs_the_first_request_2_counts(void **state)
+static void of_two_procedures_the_first_request_2_counts(void **state)
 {
     (void)state;
     for (int newer = 0; newer < 2; newer++) {
-        renewed_pair p;
+        rederiving_pair p;
         nacre_event event;
-        open_renewed(&p, NULL);
+        open_rederiving(&p, NULL);
         datagram second[2], out;
         for (int i = 0; i < 2; i++) second[i] = hold_back_request_2(&p, 0);
         party_give(&p.server, &p.client, &second[newer], 0);
-        expect_renewed(&p.server, &p.theirs);
+        expect_rederived(&p.server, &p.theirs);
         respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "first");
         out = next_of(&p.server, 0);
         party_give(&p.server, &p.client, &second[1 - newer], 0);
         assert_false(nacre_endpoint_next_event(p.server.ep, &event));
         out = next_of(&p.server, 0);
         assert_payload(datagram_message(&out), "Security context not found");
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -150,14 +150,14 @@ static void an_offer_has_the_lifetime_of_the_configuration(void **state)
         nacre_event_kind kind; /* 0: none */
     } rows[] = { { 9800, NACRE_EVENT_REDERIVED }, { 10000, 0 } };
     for (size_t i = 0; i < 2; i++) {
-        renewed_pair p;
+        rederiving_pair p;
         nacre_event event = { 0 };
-        open_renewed(&p, &(nacre_endpoint_config){ .timing.exchange_lifetime_ms = 10000 });
+        open_rederiving(&p, &(nacre_endpoint_config){ .timing.exchange_lifetime_ms = 10000 });
         const datagram held_back = hold_back_request_2(&p, 0);
         party_give(&p.server, &p.client, &held_back, rows[i].after_ms);
         assert_int_equal(nacre_endpoint_next_event(p.server.ep, &event), rows[i].kind != 0);
         assert_int_equal(event.kind, rows[i].kind);
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -167,15 +167,15 @@ static void the_key_of_the_offers_is_wiped(void **state)
     (void)state;
     static const uint8_t zeros[NACRE_REDERIVE_KEY];
     for (int endpoint_ends = 0; endpoint_ends < 2; endpoint_ends++) {
-        renewed_pair p;
-        open_renewed(&p, NULL);
+        rederiving_pair p;
+        open_rederiving(&p, NULL);
         const uint8_t *key = p.theirs.rederivation.offers.key;
         assert_memory_not_equal(key, zeros, sizeof zeros);
         assert_memory_not_equal(key, p.ours.rederivation.offers.key, sizeof zeros); /* shared with no other */
         if (endpoint_ends) nacre_endpoint_wipe(p.server.ep);
         else nacre_endpoint_remove_rederivation(p.server.ep, &p.theirs.rederivation);
         assert_memory_equal(key, zeros, sizeof zeros);
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -184,10 +184,10 @@ static void the_key_of_the_offers_is_wiped(void **state)
 enum { MAX_CAPTURED = 64, ONE_WAY = 30000 };
 
 /* Requests #1 of boots that came to nothing. */
-static void capture(datagram *captured, size_t num, party *p, const party *server, renewed *r)
+static void capture(datagram *captured, size_t num, party *p, const party *server, rederiving *r)
 {
     for (size_t i = 0; i < num; i++) {
-        const nacre_exchange exchange = ask_renewed(p, server, r, NACRE_NON);
+        const nacre_exchange exchange = request_rederiving(p, server, r, NACRE_NON);
         captured[i] = next_of(p, 0);
         nacre_endpoint_cancel(p->ep, exchange);
     }
@@ -220,7 +220,7 @@ typedef struct slow_datagram {
 } slow_datagram;
 
 /* The client asks over a way of 30 seconds each, while the storms go on. True: it was answered. */
-static bool renews_through(renewed_pair *p, storm *storms, size_t num_storms)
+static bool rederives_through(rederiving_pair *p, storm *storms, size_t num_storms)
 {
     enum { STEP = 10, BEGINS = 60000, PATIENCE = 400000, IN_THE_AIR = 64 };
     static slow_datagram air[IN_THE_AIR];
@@ -228,7 +228,7 @@ static bool renews_through(renewed_pair *p, storm *storms, size_t num_storms)
     for (uint64_t now = 0; now < PATIENCE; now += STEP) {
         datagram d;
         nacre_event event;
-        if (now == BEGINS) (void)ask_renewed(&p->client, &p->server, &p->ours, NACRE_CON);
+        if (now == BEGINS) (void)request_rederiving(&p->client, &p->server, &p->ours, NACRE_CON);
         for (size_t i = 0; i < num_storms; i++) rage(&storms[i], now);
         nacre_endpoint_expire(p->client.ep, now);
         nacre_endpoint_expire(p->server.ep, now);
@@ -257,7 +257,7 @@ static bool renews_through(renewed_pair *p, storm *storms, size_t num_storms)
 }
 
 /* Of this peer or of another, one or many, once in a second or a hundred times. */
-static void captured_requests_1_do_not_keep_a_slow_peer_from_renewing(void **state)
+static void captured_requests_1_do_not_keep_a_slow_peer_from_rederiving(void **state)
 {
     (void)state;
     static const struct {
@@ -275,13 +275,13 @@ static void captured_requests_1_do_not_keep_a_slow_peer_from_renewing(void **sta
     };
     static datagram captured[2][MAX_CAPTURED];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        renewed_pair p;
-        renewed theirs_of_other, of_other;
+        rederiving_pair p;
+        rederiving theirs_of_other, of_other;
         party other;
-        open_renewed(&p, NULL);
+        open_rederiving(&p, NULL);
         party_open(&other, "other", 9, NULL);
-        make_renewal(&of_other, &other, 9, "o", "s", true, false);
-        make_renewal(&theirs_of_other, &p.server, 9, "s", "o", false, true);
+        make_rederivation(&of_other, &other, 9, "o", "s", true, false);
+        make_rederivation(&theirs_of_other, &p.server, 9, "s", "o", false, true);
         assert_int_equal(nacre_endpoint_add_rederivation(other.ep, &of_other.rederivation), NACRE_OK);
         assert_int_equal(nacre_endpoint_add_rederivation(p.server.ep, &theirs_of_other.rederivation), NACRE_OK);
         capture(captured[0], rows[i].ours, &p.client, &p.server, &p.ours);
@@ -290,11 +290,11 @@ static void captured_requests_1_do_not_keep_a_slow_peer_from_renewing(void **sta
             { captured[0], rows[i].ours, rows[i].every_ms, 0, &p.server, { .address = address_named("one attacker") } },
             { captured[1], rows[i].of_other, rows[i].every_ms, 0, &p.server, { .address = address_named("another") } },
         };
-        if (!renews_through(&p, storms, 2)) fail_msg("storm %zu: the peer cannot renew", i);
-        drop_renewal(&of_other, &other);
-        drop_renewal(&theirs_of_other, &p.server);
+        if (!rederives_through(&p, storms, 2)) fail_msg("storm %zu: the peer cannot renew", i);
+        drop_rederivation(&of_other, &other);
+        drop_rederivation(&theirs_of_other, &p.server);
         party_close(&other);
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -302,10 +302,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_held_back_request_2_executes_nothing_after_its_time),
-        cmocka_unit_test(of_two_runs_the_first_request_2_counts),
+        cmocka_unit_test(of_two_procedures_the_first_request_2_counts),
         cmocka_unit_test(an_offer_has_the_lifetime_of_the_configuration),
         cmocka_unit_test(the_key_of_the_offers_is_wiped),
-        cmocka_unit_test(captured_requests_1_do_not_keep_a_slow_peer_from_renewing),
+        cmocka_unit_test(captured_requests_1_do_not_keep_a_slow_peer_from_rederiving),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,14 +23,14 @@ static datagram under_another_mid(const datagram *d)
     return copy;
 }
 
-static void serve(renewed_pair *p, const char *text)
+static void serve(rederiving_pair *p, const char *text)
 {
     const nacre_event request = expect_event(&p->server, NACRE_EVENT_REQUEST);
     assert_ptr_equal(request.context, nacre_rederivation_context(&p->theirs.rederivation));
     respond_text(&p->server, request.exchange, text);
 }
 
-static void expect_answer(renewed_pair *p, const char *text)
+static void expect_response(rederiving_pair *p, const char *text)
 {
     const nacre_event response = expect_event(&p->client, NACRE_EVENT_RESPONSE);
     assert_ptr_equal(response.context, nacre_rederivation_context(&p->ours.rederivation));
@@ -38,23 +38,23 @@ static void expect_answer(renewed_pair *p, const char *text)
 }
 
 /* A request under the context in use names it: by its ID Context as it is. */
-static void expect_named(const datagram *d, const renewed *r)
+static void expect_named(const datagram *d, const rederiving *r)
 {
     assert_true(nacre_bytes_equal(option_of(d).kid_context,
                                   nacre_context_id_context(nacre_rederivation_context(&r->rederivation))));
 }
 
 /* An exchange under the context in use. */
-static void ordinary_exchange(renewed_pair *p, const char *text, uint64_t now)
+static void ordinary_exchange(rederiving_pair *p, const char *text, uint64_t now)
 {
-    (void)ask_renewed(&p->client, &p->server, &p->ours, NACRE_CON);
+    (void)request_rederiving(&p->client, &p->server, &p->ours, NACRE_CON);
     datagram d = next_of(&p->client, now);
     expect_named(&d, &p->ours);
     party_give(&p->server, &p->client, &d, now);
     serve(p, text);
     d = next_of(&p->server, now);
     party_give(&p->client, &p->server, &d, now);
-    expect_answer(p, text);
+    expect_response(p, text);
     expect_quiet(&p->client, now);
     expect_quiet(&p->server, now);
 }
@@ -64,10 +64,10 @@ static void the_four_messages(void **state)
 {
     (void)state;
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
-        renewed_pair p;
-        open_renewed(&p, NULL);
+        rederiving_pair p;
+        open_rederiving(&p, NULL);
         assert_null(nacre_rederivation_context(&p.ours.rederivation));
-        (void)ask_renewed(&p.client, &p.server, &p.ours, type);
+        (void)request_rederiving(&p.client, &p.server, &p.ours, type);
         datagram d = next_of(&p.client, 0);
         assert_int_equal(nacre_rederive_recognise(&(nacre_oscore_option){ .kid_context = option_of(&d).kid_context }),
                          NACRE_REDERIVE_REQUEST_1);
@@ -84,16 +84,16 @@ static void the_four_messages(void **state)
                          NACRE_REDERIVE_REQUEST_2);
         assert_null(nacre_rederivation_context(&p.ours.rederivation)); /* not before it is answered */
         party_give(&p.server, &p.client, &d, 0);
-        expect_renewed(&p.server, &p.theirs);
+        expect_rederived(&p.server, &p.theirs);
         serve(&p, "new");
         d = next_of(&p.server, 0);
         assert_true(nacre_is_absent(option_of(&d).kid_context));
         party_give(&p.client, &p.server, &d, 0);
-        expect_renewed(&p.client, &p.ours);
-        expect_answer(&p, "new");
+        expect_rederived(&p.client, &p.ours);
+        expect_response(&p, "new");
         ordinary_exchange(&p, "once more", 1);
         assert_int_equal(nacre_context_next_seq(nacre_rederivation_context(&p.ours.rederivation)), 2);
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -105,12 +105,12 @@ static void each_message_meets_each_fate(void **state)
     (void)state;
     for (int which = 0; which < 4; which++) {
         for (fate what = LOST; what < FATES; what++) {
-            renewed_pair p;
-            open_renewed(&p, NULL);
+            rederiving_pair p;
+            open_rederiving(&p, NULL);
             uint64_t now = 0;
-            unsigned handled = 0, answered = 0, told[2] = { 0 };
+            unsigned handled = 0, completed = 0, told[2] = { 0 };
             int sent = 0;
-            (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+            (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
             for (int step = 0; step < 40; step++) {
                 party *from = step % 2 == 0 ? &p.client : &p.server, *to = step % 2 == 0 ? &p.server : &p.client;
                 datagram d;
@@ -124,7 +124,7 @@ static void each_message_meets_each_fate(void **state)
                         party_give(to, from, n == 0 ? &d : &copy, now);
                         for (nacre_event event; nacre_endpoint_next_event(to->ep, &event);) {
                             if (event.kind == NACRE_EVENT_REDERIVED) told[to == &p.client]++;
-                            else if (event.kind == NACRE_EVENT_RESPONSE) answered++;
+                            else if (event.kind == NACRE_EVENT_RESPONSE) completed++;
                             else if (event.kind == NACRE_EVENT_REQUEST) handled++;
                             else fail_msg("message %d, fate %d: %s", which, what, nacre_err_name(event.err));
                             if (event.kind == NACRE_EVENT_REQUEST) respond_text(to, event.exchange, "answer");
@@ -137,11 +137,11 @@ static void each_message_meets_each_fate(void **state)
                 nacre_endpoint_expire(p.client.ep, now);
             }
             assert_int_equal(handled, 1);
-            assert_int_equal(answered, 1);
+            assert_int_equal(completed, 1);
             assert_int_equal(told[0], 1);
             assert_int_equal(told[1], 1);
             ordinary_exchange(&p, "after all that", now == UINT64_MAX ? 0 : now);
-            close_renewed(&p);
+            close_rederiving(&p);
         }
     }
 }
@@ -150,10 +150,10 @@ static void each_message_meets_each_fate(void **state)
 static void late_messages(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
     datagram m[4], out;
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
     const uint64_t seq = nacre_context_next_seq(nacre_rederivation_context(&p.theirs.rederivation));
     for (int i = 0; i < 4; i++) {
@@ -171,7 +171,7 @@ static void late_messages(void **state)
     expect_quiet(&p.client, 10);
     assert_true(nacre_context_next_seq(nacre_rederivation_context(&p.theirs.rederivation)) == seq);
     ordinary_exchange(&p, "as ever", 20);
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* Two answers to request #1 are on their way, for it was copied: the first one counts, and request #2 of it. */
@@ -179,10 +179,10 @@ static void two_offers(void **state)
 {
     (void)state;
     for (int which = 0; which < 2; which++) {
-        renewed_pair p;
-        open_renewed(&p, NULL);
+        rederiving_pair p;
+        open_rederiving(&p, NULL);
         datagram offers[2];
-        (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_NON);
+        (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_NON);
         const datagram first = next_of(&p.client, 0), copy = under_another_mid(&first);
         party_give(&p.server, &p.client, &first, 0);
         offers[0] = next_of(&p.server, 0);
@@ -193,9 +193,9 @@ static void two_offers(void **state)
         const datagram second = next_of(&p.client, 0);
         expect_quiet(&p.client, 0);
         party_give(&p.server, &p.client, &second, 0);
-        expect_renewed(&p.server, &p.theirs);
+        expect_rederived(&p.server, &p.theirs);
         serve(&p, "one of them");
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -203,11 +203,11 @@ static void two_offers(void **state)
 static void others_wait(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
     datagram m[4];
     nacre_exchange exchanges[3];
-    for (int i = 0; i < 3; i++) exchanges[i] = ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    for (int i = 0; i < 3; i++) exchanges[i] = request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
     for (int i = 1; i < 3; i++) {
         datagram d = next_of(&p.client, 0);
@@ -219,7 +219,7 @@ static void others_wait(void **state)
         assert_int_equal(expect_event(&p.client, NACRE_EVENT_RESPONSE).exchange.number, exchanges[i].number);
     }
     expect_quiet(&p.client, 0);
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* The leader ends before the procedure has: the next one leads, from the start, with an R1 of its own. */
@@ -227,11 +227,11 @@ static void the_leader_ends(void **state)
 {
     (void)state;
     for (int row = 0; row < 4; row++) {
-        renewed_pair p;
-        open_renewed(&p, NULL);
+        rederiving_pair p;
+        open_rederiving(&p, NULL);
         datagram d, m[4];
-        const nacre_exchange leader = ask_renewed(&p.client, &p.server, &p.ours, NACRE_NON);
-        (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+        const nacre_exchange leader = request_rederiving(&p.client, &p.server, &p.ours, NACRE_NON);
+        (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
         const datagram first = next_of(&p.client, 0);
         expect_quiet(&p.client, 0);
         if (row >= 2) { /* as far as request #2 */
@@ -250,7 +250,7 @@ static void the_leader_ends(void **state)
         renew_over(&p, m, 93000);
         assert_false(nacre_bytes_equal(option_of(&first).kid_context, option_of(&m[0]).kid_context));
         expect_quiet(&p.client, 93000);
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -258,10 +258,10 @@ static void the_leader_ends(void **state)
 static void what_is_no_response_1(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
     datagram d, bad;
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     d = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &d, 0);
     const datagram good = next_of(&p.server, 0);
@@ -277,17 +277,17 @@ static void what_is_no_response_1(void **state)
     party_give(&p.client, &p.server, &bad, 0);
     expect_failed(&p.client, NACRE_ERR_UNAUTHENTICATED);
     assert_null(nacre_rederivation_context(&p.ours.rederivation));
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* Forged requests #1 and #2, and a peer that does not answer: refused like any other. */
 static void forged_requests(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
     datagram d, bad, out;
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     d = next_of(&p.client, 0);
     bad = d;
     bad.bytes[bad.len - 1] ^= 1;
@@ -309,80 +309,80 @@ static void forged_requests(void **state)
         assert_payload(datagram_message(&out), row == 0 ? "Decryption failed" : "Security context not found");
     }
     party_give(&p.server, &p.client, &d, 0); /* the offer stands */
-    expect_renewed(&p.server, &p.theirs);
+    expect_rederived(&p.server, &p.theirs);
     serve(&p, "real");
-    close_renewed(&p);
+    close_rederiving(&p);
 
-    open_renewed(&p, NULL);
-    p.theirs.rederivation.answers = false;
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    open_rederiving(&p, NULL);
+    p.theirs.rederivation.is_server = false;
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     d = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &d, 0);
     out = next_of(&p.server, 0);
     assert_payload(datagram_message(&out), "Security context not found");
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* RFC 8613 B.2.2: requests #1 cost so much and no more: the peer's share, and the rate for all above it; then there is
  * silence, and later they are answered. */
-static void a_bounded_pace(void **state)
+static void a_bounded_rate(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, &(nacre_endpoint_config){ .context_challenges_per_second = 2, .challenges_per_second = 3 });
+    rederiving_pair p;
+    open_rederiving(&p, &(nacre_endpoint_config){ .context_challenges_per_second = 2, .challenges_per_second = 3 });
     datagram out;
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     const datagram first = next_of(&p.client, 0);
-    unsigned answered = 0;
+    unsigned completed = 0;
     for (int i = 1; i < 100; i++) {
         datagram copy = first;
         copy.bytes[3] ^= (uint8_t)i;
         party_give(&p.server, &p.client, &copy, 0);
-        answered += party_take(&p.server, &out, 0);
+        completed += party_take(&p.server, &out, 0);
     }
-    assert_in_range(answered, 8 + 12, 10 + 14);
+    assert_in_range(completed, 8 + 12, 10 + 14);
     party_give(&p.server, &p.client, &first, 5000);
     assert_true(party_take(&p.server, &out, 5000));
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* Two clients at once, each of their messages between those of the other (B24). */
 static void two_clients_at_once(void **state)
 {
     (void)state;
-    renewed_pair a;
+    rederiving_pair a;
     party other;
-    renewed ours, theirs;
-    open_renewed(&a, NULL);
+    rederiving ours, theirs;
+    open_rederiving(&a, NULL);
     party_open(&other, "other", 7, NULL);
-    make_renewal(&ours, &other, 9, "d", "s", true, false);
-    make_renewal(&theirs, &a.server, 9, "s", "d", false, true);
+    make_rederivation(&ours, &other, 9, "d", "s", true, false);
+    make_rederivation(&theirs, &a.server, 9, "s", "d", false, true);
     assert_int_equal(nacre_endpoint_add_rederivation(other.ep, &ours.rederivation), NACRE_OK);
     assert_int_equal(nacre_endpoint_add_rederivation(a.server.ep, &theirs.rederivation), NACRE_OK);
     party *clients[2] = { &a.client, &other };
-    renewed *at_client[2] = { &a.ours, &ours }, *at_server[2] = { &a.theirs, &theirs };
+    rederiving *at_client[2] = { &a.ours, &ours }, *at_server[2] = { &a.theirs, &theirs };
     datagram d[2];
-    for (int i = 0; i < 2; i++) (void)ask_renewed(clients[i], &a.server, at_client[i], NACRE_CON);
+    for (int i = 0; i < 2; i++) (void)request_rederiving(clients[i], &a.server, at_client[i], NACRE_CON);
     for (int message = 0; message < 4; message++) {
         for (int i = 0; i < 2; i++) d[i] = next_of(message % 2 == 0 ? clients[i] : &a.server, 0);
         for (int i = 0; i < 2; i++) {
             party *to = message % 2 == 0 ? &a.server : clients[i];
             party_give(to, message % 2 == 0 ? clients[i] : &a.server, &d[i], 0);
             if (message == 2) {
-                expect_renewed(to, at_server[i]);
+                expect_rederived(to, at_server[i]);
                 respond_text(to, expect_event(to, NACRE_EVENT_REQUEST).exchange, i == 0 ? "first" : "second");
             } else if (message == 3) {
-                expect_renewed(to, at_client[i]);
+                expect_rederived(to, at_client[i]);
                 assert_payload(expect_event(to, NACRE_EVENT_RESPONSE).message, i == 0 ? "first" : "second");
             }
         }
     }
     for (int i = 0; i < 2; i++) expect_quiet(clients[i], 0);
     expect_quiet(&a.server, 0);
-    drop_renewal(&ours, &other);
-    drop_renewal(&theirs, &a.server);
+    drop_rederivation(&ours, &other);
+    drop_rederivation(&theirs, &a.server);
     party_close(&other);
-    close_renewed(&a);
+    close_rederiving(&a);
 }
 
 /* ---- What was there before ----------------------------------------------------------------------------------------- */
@@ -392,12 +392,12 @@ static void new_keys_end_the_old(void **state)
 {
     (void)state;
     static const uint8_t observe[] = { 0x60 };
-    renewed_pair p;
-    open_renewed(&p, &(nacre_endpoint_config){ .num_observers = 2 });
+    rederiving_pair p;
+    open_rederiving(&p, &(nacre_endpoint_config){ .num_observers = 2 });
     datagram d, m[4];
     nacre_exchange exchange;
     nacre_observer observer;
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(observe) };
     assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
@@ -411,7 +411,7 @@ static void new_keys_end_the_old(void **state)
     d = next_of(&p.server, 0);
     party_give(&p.client, &p.server, &d, 0);
     (void)expect_event(&p.client, NACRE_EVENT_NOTIFICATION);
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     d = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &d, 0);
     const nacre_exchange unanswered = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
@@ -420,41 +420,41 @@ static void new_keys_end_the_old(void **state)
     nacre_endpoint_rederive(p.client.ep, &p.ours.rederivation);
     assert_null(nacre_rederivation_context(&p.ours.rederivation));
     for (int i = 0; i < 2; i++) expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     for (int i = 0; i < 3; i++) {
         d = next_of(i % 2 == 0 ? &p.client : &p.server, 0);
         party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &d, 0);
     }
-    const nacre_event gone = expect_event(&p.server, NACRE_EVENT_OBSERVER_GONE);
-    assert_int_equal(gone.err, NACRE_ERR_NO_CONTEXT);
-    expect_renewed(&p.server, &p.theirs);
-    const nacre_message answer = { .code = NACRE_CONTENT };
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, unanswered, &answer), NACRE_ERR_STALE);
+    const nacre_event removed = expect_event(&p.server, NACRE_EVENT_OBSERVER_REMOVED);
+    assert_int_equal(removed.err, NACRE_ERR_NO_CONTEXT);
+    expect_rederived(&p.server, &p.theirs);
+    const nacre_message response = { .code = NACRE_CONTENT };
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, unanswered, &response), NACRE_ERR_STALE);
     respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "new");
     d = next_of(&p.server, 0);
     assert_int_equal(datagram_message(&d).code, NACRE_UNAUTHORIZED); /* to the one that was not answered */
     party_give(&p.client, &p.server, &d, 0);
     d = next_of(&p.server, 0);
     party_give(&p.client, &p.server, &d, 0);
-    expect_renewed(&p.client, &p.ours);
+    expect_rederived(&p.client, &p.ours);
     assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "new");
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* In one burst: request #2, and behind it one that was made with the keys before. It must not be answered with the new ones. */
 static void old_keys_in_the_same_burst(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
     datagram m[4], d[2], out;
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     d[1] = next_of(&p.client, 0); /* under the old keys, and delayed */
     nacre_endpoint_rederive(p.client.ep, &p.ours.rederivation);
     expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     for (int i = 0; i < 2; i++) {
         d[0] = next_of(i == 0 ? &p.client : &p.server, 0);
         party_give(i == 0 ? &p.server : &p.client, i == 0 ? &p.client : &p.server, &d[0], 0);
@@ -466,13 +466,13 @@ static void old_keys_in_the_same_burst(void **state)
         burst[i] = (nacre_datagram){ .peer = p.client.address,
                                      .bytes = party_lend(&p.server, nacre_bytes_of(d[i].bytes, d[i].len)) };
     assert_int_equal(nacre_endpoint_receive_many(p.server.ep, burst, 2, 0), 2);
-    expect_renewed(&p.server, &p.theirs);
+    expect_rederived(&p.server, &p.theirs);
     respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "new");
     nacre_event event;
     assert_false(nacre_endpoint_next_event(p.server.ep, &event));
     out = next_of(&p.server, 0);
     assert_payload(datagram_message(&out), "Security context not found");
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* A pair of ordinary contexts from before, of the same material. The client keeps its own. */
@@ -486,17 +486,17 @@ static nacre_context *context_from_before(party *p, bool is_server)
 static void the_server_forgot(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
     nacre_context *first = context_from_before(&p.client, false);
-    drop_renewal(&p.ours, &p.client);
-    make_renewal(&p.ours, &p.client, 5, "c", "s", true, false);
+    drop_rederivation(&p.ours, &p.client);
+    make_rederivation(&p.ours, &p.client, 5, "c", "s", true, false);
     p.ours.rederivation.first = first;
     assert_int_equal(nacre_endpoint_add_rederivation(p.client.ep, &p.ours.rederivation), NACRE_OK);
     assert_ptr_equal(nacre_rederivation_context(&p.ours.rederivation), first);
     datagram d;
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     const datagram lead = next_of(&p.client, 0), beside = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &lead, 0);
     const datagram offer = next_of(&p.server, 0);
@@ -505,22 +505,22 @@ static void the_server_forgot(void **state)
     const datagram other_offer = next_of(&p.server, 0);
     party_give(&p.client, &p.server, &offer, 0);
     expect_failed(&p.client, NACRE_ERR_NO_CONTEXT); /* the one beside */
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     party_give(&p.client, &p.server, &other_offer, 0);
     d = next_of(&p.client, 0);
     expect_quiet(&p.client, 0);
     assert_int_equal(option_of(&d).kid_context.len, REQUEST_2_FIELD);
     party_give(&p.server, &p.client, &d, 0);
-    expect_renewed(&p.server, &p.theirs);
+    expect_rederived(&p.server, &p.theirs);
     serve(&p, "welcome back");
     d = next_of(&p.server, 0);
     party_give(&p.client, &p.server, &d, 0);
-    expect_renewed(&p.client, &p.ours);
-    expect_answer(&p, "welcome back");
+    expect_rederived(&p.client, &p.ours);
+    expect_response(&p, "welcome back");
     assert_ptr_not_equal(nacre_rederivation_context(&p.ours.rederivation), first);
     d = next_of(&p.client, 0); /* the one that waited */
     expect_named(&d, &p.ours);
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* A server that has its context answers with it, and starts nothing; request #1 of a client that has lost it does. The
@@ -528,11 +528,11 @@ static void the_server_forgot(void **state)
 static void the_server_remembers(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
     nacre_context *client_side = context_from_before(&p.client, false), *first = context_from_before(&p.server, true);
-    drop_renewal(&p.theirs, &p.server);
-    make_renewal(&p.theirs, &p.server, 5, "s", "c", false, true);
+    drop_rederivation(&p.theirs, &p.server);
+    make_rederivation(&p.theirs, &p.server, 5, "s", "c", false, true);
     p.theirs.rederivation.first = first;
     assert_int_equal(nacre_endpoint_add_rederivation(p.server.ep, &p.theirs.rederivation), NACRE_OK);
     datagram d, m[4];
@@ -546,13 +546,13 @@ static void the_server_remembers(void **state)
     party_give(&p.client, &p.server, &d, 0);
     (void)expect_event(&p.client, NACRE_EVENT_RESPONSE);
     nacre_endpoint_remove_context(p.client.ep, client_side);
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
     nacre_table_remove(&p.server.table, first);
     nacre_endpoint_remove_context(p.server.ep, first);
     expect_quiet(&p.server, 0);
     ordinary_exchange(&p, "since then", 0);
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* The server lost the context that came out of the procedure. It says so without protection, which proves nothing and
@@ -560,15 +560,15 @@ static void the_server_remembers(void **state)
 static void forgotten_once_more(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
     datagram d, m[4];
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
-    drop_renewal(&p.theirs, &p.server);
-    make_renewal(&p.theirs, &p.server, 5, "s", "c", false, true);
+    drop_rederivation(&p.theirs, &p.server);
+    make_rederivation(&p.theirs, &p.server, 5, "s", "c", false, true);
     assert_int_equal(nacre_endpoint_add_rederivation(p.server.ep, &p.theirs.rederivation), NACRE_OK);
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     d = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &d, 0);
     d = next_of(&p.server, 0);
@@ -577,25 +577,25 @@ static void forgotten_once_more(void **state)
     expect_failed(&p.client, NACRE_ERR_UNAUTHENTICATED);
     assert_non_null(nacre_rederivation_context(&p.ours.rederivation));
     nacre_endpoint_rederive(p.client.ep, &p.ours.rederivation);
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* Both have lost all and ask at once: the side with the smaller Sender ID gives way, and both requests are answered. */
 static void both_sides_at_once(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
-    p.ours.rederivation.answers = p.theirs.rederivation.asks = true;
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
+    p.ours.rederivation.is_server = p.theirs.rederivation.is_client = true;
     datagram d[2];
     party *sides[2] = { &p.client, &p.server };
-    unsigned handled[2] = { 0 }, answered[2] = { 0 };
+    unsigned handled[2] = { 0 }, completed[2] = { 0 };
     uint64_t now = 0;
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
-    (void)ask_renewed(&p.server, &p.client, &p.theirs, NACRE_CON);
-    for (int round = 0; round < 30 && answered[0] + answered[1] < 2; round++) {
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.server, &p.client, &p.theirs, NACRE_CON);
+    for (int round = 0; round < 30 && completed[0] + completed[1] < 2; round++) {
         bool has[2];
         for (int i = 0; i < 2; i++) has[i] = party_take(sides[i], &d[i], now);
         for (int i = 0; i < 2; i++) {
@@ -606,12 +606,12 @@ static void both_sides_at_once(void **state)
                     handled[1 - i]++;
                     respond_text(sides[1 - i], event.exchange, "x");
                 } else if (event.kind == NACRE_EVENT_RESPONSE) {
-                    answered[1 - i]++;
+                    completed[1 - i]++;
                 } else {
                     assert_true(event.kind == NACRE_EVENT_REDERIVED ||
                                 (event.kind == NACRE_EVENT_FAILED && event.err == NACRE_ERR_NO_CONTEXT));
                     if (event.kind == NACRE_EVENT_FAILED) /* it had gone out as #2: its user asks again */
-                        (void)ask_renewed(sides[1 - i], sides[i], 1 - i == 0 ? &p.ours : &p.theirs, NACRE_CON);
+                        (void)request_rederiving(sides[1 - i], sides[i], 1 - i == 0 ? &p.ours : &p.theirs, NACRE_CON);
                 }
             }
         }
@@ -621,13 +621,13 @@ static void both_sides_at_once(void **state)
         for (int i = 0; i < 2; i++) nacre_endpoint_expire(sides[i]->ep, now);
     }
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(answered[i], 1);
+        assert_int_equal(completed[i], 1);
         assert_int_equal(handled[i], 1);
     }
     assert_true(nacre_bytes_equal(nacre_context_id_context(nacre_rederivation_context(&p.ours.rederivation)),
                                   nacre_context_id_context(nacre_rederivation_context(&p.theirs.rederivation))));
     assert_true(now < 30000);
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* ---- Adding, removing ---------------------------------------------------------------------------------------------- */
@@ -635,17 +635,17 @@ static void both_sides_at_once(void **state)
 static void what_may_be_added(void **state)
 {
     (void)state;
-    renewed_pair p;
-    renewed r;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    rederiving r;
+    open_rederiving(&p, NULL);
     nacre_exchange exchange;
     const nacre_message get = get_request(NACRE_CON);
     for (int row = 0; row < 7; row++) {
         static const uint8_t nine[9];
-        make_renewal(&r, &p.client, 1, "x", row == 4 ? "x" : "y", true, true);
+        make_rederivation(&r, &p.client, 1, "x", row == 4 ? "x" : "y", true, true);
         nacre_err expected = NACRE_ERR_BAD_ARGUMENT;
-        const size_t room = r.rederivation.own.key_buf.cap;
-        if (row == 1) r.rederivation.asks = r.rederivation.answers = false;
+        const size_t buf = r.rederivation.derived.key_buf.cap;
+        if (row == 1) r.rederivation.is_client = r.rederivation.is_server = false;
         if (row == 2) r.rederivation.material.id_context = NACRE_ARRAY(nine);
         if (row == 3) r.rederivation.spare.key_buf.cap = 0;
         if (row == 3) expected = NACRE_ERR_BUFFER_TOO_SMALL;
@@ -661,8 +661,8 @@ static void what_may_be_added(void **state)
             assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
                                                          &(nacre_request_options){ .rederivation = &r.rederivation }),
                              NACRE_ERR_BAD_ARGUMENT);
-        r.rederivation.spare.key_buf.cap = room;
-        drop_renewal(&r, &p.client);
+        r.rederivation.spare.key_buf.cap = buf;
+        drop_rederivation(&r, &p.client);
     }
     nacre_context *ctx = party_context(&p.client, &(pairing){ .secret = 7 }, false);
     assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, ctx, &get, NULL,
@@ -671,7 +671,7 @@ static void what_may_be_added(void **state)
     assert_int_equal(nacre_endpoint_request_with(p.server.ep, &exchange, &p.client.address, NULL, &get, NULL,
                                                  &(nacre_request_options){ .rederivation = &p.theirs.rederivation }),
                      NACRE_ERR_BAD_ARGUMENT); /* it only answers */
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* Removing ends what is in flight, on either side and at each step, and nothing comes of what arrives later. */
@@ -679,11 +679,11 @@ static void removing_ends_exchanges_at_each_step(void **state)
 {
     (void)state;
     for (int step = 0; step < 4; step++) {
-        renewed_pair p;
-        open_renewed(&p, NULL);
+        rederiving_pair p;
+        open_rederiving(&p, NULL);
         datagram d;
         nacre_event event;
-        for (int i = 0; i < 3; i++) (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+        for (int i = 0; i < 3; i++) (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
         for (int i = 0; i < step; i++) {
             d = next_of(i % 2 == 0 ? &p.client : &p.server, 0);
             party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &d, 0);
@@ -701,10 +701,10 @@ static void removing_ends_exchanges_at_each_step(void **state)
             assert_int_equal(nacre_endpoint_add_rederivation(p.client.ep, &p.ours.rederivation), NACRE_OK);
             assert_int_equal(nacre_endpoint_add_rederivation(p.server.ep, &p.theirs.rederivation), NACRE_OK);
             datagram m[4];
-            (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+            (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
             renew_over(&p, m, 0);
         }
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -712,27 +712,27 @@ static void removing_ends_exchanges_at_each_step(void **state)
 static void news_that_is_old(void **state)
 {
     (void)state;
-    for (int renews = 0; renews < 2; renews++) {
-        renewed_pair p;
-        open_renewed(&p, NULL);
+    for (int rederives = 0; rederives < 2; rederives++) {
+        rederiving_pair p;
+        open_rederiving(&p, NULL);
         datagram d;
-        (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+        (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
         for (int i = 0; i < 4; i++) {
             d = next_of(i % 2 == 0 ? &p.client : &p.server, 0);
             party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &d, 0);
             if (i != 2) continue;
-            expect_renewed(&p.server, &p.theirs);
+            expect_rederived(&p.server, &p.theirs);
             respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "new");
         }
-        if (renews) {
+        if (rederives) {
             nacre_endpoint_rederive(p.client.ep, &p.ours.rederivation);
             expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
         } else {
-            expect_renewed(&p.client, &p.ours);
+            expect_rederived(&p.client, &p.ours);
             assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "new");
         }
         expect_quiet(&p.client, 0);
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -740,15 +740,15 @@ static void news_that_is_old(void **state)
 static void the_endpoint_goes(void **state)
 {
     (void)state;
-    renewed_pair p;
-    open_renewed(&p, NULL);
+    rederiving_pair p;
+    open_rederiving(&p, NULL);
     datagram m[4];
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
     party_close(&p.client);
-    assert_null(p.ours.rederivation.own.context.aead);
+    assert_null(p.ours.rederivation.derived.context.aead);
     for (int i = 0; i < 2; i++) free(p.ours.keys[i]);
-    drop_renewal(&p.theirs, &p.server);
+    drop_rederivation(&p.theirs, &p.server);
     party_close(&p.server);
 }
 
@@ -759,7 +759,7 @@ int main(void)
         cmocka_unit_test(late_messages),         cmocka_unit_test(two_offers),
         cmocka_unit_test(others_wait),           cmocka_unit_test(the_leader_ends),
         cmocka_unit_test(what_is_no_response_1), cmocka_unit_test(forged_requests),
-        cmocka_unit_test(a_bounded_pace),        cmocka_unit_test(two_clients_at_once),
+        cmocka_unit_test(a_bounded_rate),        cmocka_unit_test(two_clients_at_once),
         cmocka_unit_test(new_keys_end_the_old),  cmocka_unit_test(old_keys_in_the_same_burst),
         cmocka_unit_test(the_server_forgot),     cmocka_unit_test(the_server_remembers),
         cmocka_unit_test(forgotten_once_more),   cmocka_unit_test(both_sides_at_once),

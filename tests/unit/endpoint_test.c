@@ -97,10 +97,10 @@ static void addresses_are_equal_by_length_bytes_and_flags(void **state)
 static void one_exchange(pair *p, nacre_context *ctx, uint8_t type)
 {
     datagram out, back;
-    int who = 0;
+    int side = 0;
     nacre_exchange exchange;
     nacre_message get = get_request(type);
-    assert_int_equal(nacre_endpoint_request(p->client.ep, &exchange, &p->server.address, ctx, &get, &who), NACRE_OK);
+    assert_int_equal(nacre_endpoint_request(p->client.ep, &exchange, &p->server.address, ctx, &get, &side), NACRE_OK);
     assert_true(party_take(&p->client, &out, 0));
     assert_true(nacre_address_equal(&out.peer, &p->server.address));
     const nacre_message sent = datagram_message(&out);
@@ -115,17 +115,17 @@ static void one_exchange(pair *p, nacre_context *ctx, uint8_t type)
     assert_true(nacre_address_equal(&request.peer, &p->client.address));
     respond_text(&p->server, request.exchange, "hello");
     assert_true(party_take(&p->server, &back, 1));
-    const nacre_message answer = datagram_message(&back);
-    assert_int_equal(answer.type, type == NACRE_CON ? NACRE_ACK : NACRE_NON);
-    if (type == NACRE_CON) assert_int_equal(answer.mid, sent.mid);
-    assert_int_equal(answer.code, ctx != NULL ? NACRE_CHANGED : NACRE_CONTENT);
-    assert_true(nacre_bytes_equal(answer.token, sent.token));
+    const nacre_message sent_response = datagram_message(&back);
+    assert_int_equal(sent_response.type, type == NACRE_CON ? NACRE_ACK : NACRE_NON);
+    if (type == NACRE_CON) assert_int_equal(sent_response.mid, sent.mid);
+    assert_int_equal(sent_response.code, ctx != NULL ? NACRE_CHANGED : NACRE_CONTENT);
+    assert_true(nacre_bytes_equal(sent_response.token, sent.token));
 
     party_give(&p->client, &p->server, &back, 2);
     const nacre_event response = expect_event(&p->client, NACRE_EVENT_RESPONSE);
     assert_int_equal(response.exchange.number, exchange.number);
     assert_ptr_equal(response.context, ctx);
-    assert_ptr_equal(response.user, &who);
+    assert_ptr_equal(response.user, &side);
     assert_int_equal(response.message.code, NACRE_CONTENT);
     assert_payload(response.message, "hello");
     expect_quiet(&p->client, 2);
@@ -195,10 +195,10 @@ static void busy_and_stale(void **state)
     for (int i = 0; i < 3; i++) assert_true(party_take(&p.client, &d, 0));
     assert_false(party_take(&p.client, &d, 0));
 
-    const nacre_message answer = { .code = NACRE_CONTENT };
+    const nacre_message sent_response = { .code = NACRE_CONTENT };
     const nacre_exchange strangers[] = { { 0 }, { 1 }, e[0], { UINT32_MAX }, { UINT64_MAX }, { 3 } };
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
-        assert_int_equal(nacre_endpoint_respond(p.client.ep, strangers[i], &answer), NACRE_ERR_STALE);
+        assert_int_equal(nacre_endpoint_respond(p.client.ep, strangers[i], &sent_response), NACRE_ERR_STALE);
         nacre_endpoint_ignore(p.client.ep, strangers[i]);
     }
     nacre_endpoint_cancel(p.client.ep, NACRE_EXCHANGE_NONE);
@@ -217,22 +217,22 @@ static void respond_once(void **state)
     assert_true(party_take(&p.client, &d, 0));
     party_give(&p.server, &p.client, &d, 0);
     const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
-    nacre_message answer = { .code = NACRE_GET };
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_BAD_ARGUMENT);
-    answer.code = NACRE_EMPTY;
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_BAD_ARGUMENT);
+    nacre_message sent_response = { .code = NACRE_GET };
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &sent_response), NACRE_ERR_BAD_ARGUMENT);
+    sent_response.code = NACRE_EMPTY;
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &sent_response), NACRE_ERR_BAD_ARGUMENT);
     static const uint8_t nested[] = { 0x90 }, broken[] = { 0xff };
-    answer.code = NACRE_CONTENT;
-    answer.options = NACRE_ARRAY(nested);
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_BAD_ARGUMENT);
-    answer.options = NACRE_ARRAY(broken);
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_BAD_ARGUMENT);
-    answer.options = NACRE_ABSENT;
+    sent_response.code = NACRE_CONTENT;
+    sent_response.options = NACRE_ARRAY(nested);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &sent_response), NACRE_ERR_BAD_ARGUMENT);
+    sent_response.options = NACRE_ARRAY(broken);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &sent_response), NACRE_ERR_BAD_ARGUMENT);
+    sent_response.options = NACRE_ABSENT;
     static uint8_t big[1280];
-    answer.payload = NACRE_ARRAY(big);
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_TOO_LONG);
+    sent_response.payload = NACRE_ARRAY(big);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &sent_response), NACRE_ERR_TOO_LONG);
     respond_text(&p.server, request.exchange, "short enough"); /* the exchange stayed open through all of that */
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &sent_response), NACRE_ERR_STALE);
     assert_true(party_take(&p.server, &back, 0));
     expect_quiet(&p.server, 0);
     party_give(&p.client, &p.server, &back, 0);
@@ -242,13 +242,13 @@ static void respond_once(void **state)
 }
 
 /* The place of an answered request goes to another: the old number does not answer the new request. */
-static void old_number_in_a_new_place(void **state)
+static void old_number_in_a_reused_entry(void **state)
 {
     (void)state;
     pair p;
     pair_open(&p, &(nacre_endpoint_config){ .num_server_exchanges = 1 }, &(pairing){ 0 });
     datagram d, back;
-    const nacre_message answer = { .code = NACRE_CONTENT };
+    const nacre_message sent_response = { .code = NACRE_CONTENT };
     (void)start(&p.client, &p.server, NULL, NACRE_CON);
     (void)sent_request(&p, &d, 0);
     party_give(&p.server, &p.client, &d, 0);
@@ -260,15 +260,15 @@ static void old_number_in_a_new_place(void **state)
     party_give(&p.server, &p.client, &d, 0);
     const nacre_exchange second = expect_event(&p.server, NACRE_EVENT_REQUEST).exchange;
     assert_int_not_equal(first.number, second.number);
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, first, &answer), NACRE_ERR_STALE);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, first, &sent_response), NACRE_ERR_STALE);
     nacre_endpoint_ignore(p.server.ep, first);
     expect_quiet(&p.server, 0);
-    const uint8_t no_answers[] = { NACRE_EMPTY, NACRE_GET, NACRE_CODE(1, 0), NACRE_CODE(3, 0), NACRE_CODE(7, 1) };
-    for (size_t i = 0; i < sizeof no_answers; i++) {
-        const nacre_message wrong = { .code = no_answers[i] };
+    const uint8_t no_responses[] = { NACRE_EMPTY, NACRE_GET, NACRE_CODE(1, 0), NACRE_CODE(3, 0), NACRE_CODE(7, 1) };
+    for (size_t i = 0; i < sizeof no_responses; i++) {
+        const nacre_message wrong = { .code = no_responses[i] };
         assert_int_equal(nacre_endpoint_respond(p.server.ep, second, &wrong), NACRE_ERR_BAD_ARGUMENT);
     }
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, second, &answer), NACRE_OK);
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, second, &sent_response), NACRE_OK);
     pair_close(&p);
 }
 
@@ -288,8 +288,8 @@ static void unanswered_is_ignored(void **state)
     assert_int_equal(nacre_endpoint_receive_many(p.server.ep, &next, 1, 0), 0); /* the event is not pulled yet */
     const nacre_event first = expect_event(&p.server, NACRE_EVENT_REQUEST);
     party_give(&p.server, &p.client, &e, 0);
-    const nacre_message answer = { .code = NACRE_CONTENT };
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, first.exchange, &answer), NACRE_ERR_STALE);
+    const nacre_message sent_response = { .code = NACRE_CONTENT };
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, first.exchange, &sent_response), NACRE_ERR_STALE);
     assert_true(party_take(&p.server, &back, 0));
     assert_int_equal(back.len, 4);
     assert_int_equal(datagram_message(&back).type, NACRE_ACK);
@@ -358,7 +358,7 @@ int main(void)
         cmocka_unit_test(many_exchanges),
         cmocka_unit_test(busy_and_stale),
         cmocka_unit_test(respond_once),
-        cmocka_unit_test(old_number_in_a_new_place),
+        cmocka_unit_test(old_number_in_a_reused_entry),
         cmocka_unit_test(unanswered_is_ignored),
         cmocka_unit_test(bad_requests),
     };

@@ -36,7 +36,7 @@ static void test_values_are_unique_and_in_their_band(void **state)
 }
 
 /* RFC 8613 8.2 step 2, step 6, 7.4: these are the answers and the diagnostic payloads. */
-static void test_the_four_answers_of_rfc_8613(void **state)
+static void test_the_four_error_responses_of_rfc_8613(void **state)
 {
     (void)state;
     static const struct {
@@ -84,8 +84,8 @@ static void test_the_family_of_untrusted_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_every_error_says_what_the_list_says), TEST(test_values_are_unique_and_in_their_band),
-        TEST(test_the_four_answers_of_rfc_8613),        TEST(test_success_and_values_of_no_list),
+        TEST(test_every_error_says_what_the_list_says),  TEST(test_values_are_unique_and_in_their_band),
+        TEST(test_the_four_error_responses_of_rfc_8613), TEST(test_success_and_values_of_no_list),
         TEST(test_the_family_of_untrusted_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,7 +14,7 @@ static raw open_raw(bool is_protected, size_t token_len)
     return r;
 }
 
-static void expect_answer(raw *r, const char *text)
+static void expect_response(raw *r, const char *text)
 {
     datagram d;
     assert_true(nacre_bytes_equal(raw_take(r, &d, 100).token, r->token));
@@ -36,7 +36,7 @@ static void every_length(void **state)
                 raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
             }
             respond_text(&world.server, event.exchange, "x");
-            expect_answer(&r, "x");
+            expect_response(&r, "x");
             pair_close(&world);
         }
 }
@@ -54,7 +54,7 @@ static void observer_needs_a_token_that_fits(void **state)
         assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL),
                          fits ? NACRE_OK : NACRE_ERR_TOO_LONG);
         respond_text(&world.server, event.exchange, "one");
-        expect_answer(&r, "one");
+        expect_response(&r, "one");
         if (fits) {
             nacre_endpoint_changed(world.server.ep, observer);
             (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
@@ -70,7 +70,7 @@ static void observer_needs_a_token_that_fits(void **state)
 
 /* RFC 8974 2.2.2: never a RST. Where the token leaves no room for the answer, the application says something shorter, and
  * the shortest always fits. */
-static void no_room_for_more(void **state)
+static void no_entry_for_more(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++)
@@ -111,10 +111,10 @@ static void refusal_carries_the_whole_token(void **state)
         const nacre_datagram in = { .peer = r.address, .bytes = out };
         assert_int_equal(nacre_endpoint_receive_many(world.server.ep, &in, 1, 0), 1);
         assert_true(party_take(&world.server, &d, 0));
-        const nacre_message answer = datagram_message(&d);
-        assert_int_equal(answer.type, codes[i] == NACRE_EMPTY ? NACRE_RST : NACRE_ACK);
-        assert_int_equal(answer.code, codes[i]);
-        if (codes[i] != NACRE_EMPTY) assert_true(nacre_bytes_equal(answer.token, m.token));
+        const nacre_message response = datagram_message(&d);
+        assert_int_equal(response.type, codes[i] == NACRE_EMPTY ? NACRE_RST : NACRE_ACK);
+        assert_int_equal(response.code, codes[i]);
+        if (codes[i] != NACRE_EMPTY) assert_true(nacre_bytes_equal(response.token, m.token));
         pair_close(&world);
     }
 }
@@ -124,7 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_length),
         cmocka_unit_test(observer_needs_a_token_that_fits),
-        cmocka_unit_test(no_room_for_more),
+        cmocka_unit_test(no_entry_for_more),
         cmocka_unit_test(refusal_carries_the_whole_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

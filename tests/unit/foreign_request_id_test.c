@@ -27,7 +27,7 @@ static nacre_request_id identity(size_t kid_len, test_end end)
 }
 
 /* An answer without Partial IV, and without kid: its nonce is that of the request. `option` is the OSCORE option. */
-static nacre_message answer(const char *option)
+static nacre_message make_response(const char *option)
 {
     return test_response(NACRE_CHANGED, test_options(NACRE_OPT_OSCORE, option, 0), test_fill(0x5a, 24));
 }
@@ -35,12 +35,12 @@ static nacre_message answer(const char *option)
 static nacre_err unprotect_one(nacre_context *ctx, const nacre_request_id *id, const nacre_message *outer)
 {
     nacre_message plain;
-    return nacre_unprotect_response(ctx, test_crypto(), id, &plain, NULL, test_room(64), outer);
+    return nacre_unprotect_response(ctx, test_crypto(), id, &plain, NULL, test_buf(64), outer);
 }
 
 static nacre_err unprotect_burst(nacre_context *ctx, nacre_request_id *id, const nacre_message *outer)
 {
-    nacre_unprotect_item item = { .context = ctx, .id = id, .buf = test_room(64), .outer = outer, .is_response = true };
+    nacre_unprotect_item item = { .context = ctx, .id = id, .buf = test_buf(64), .outer = outer, .is_response = true };
     nacre_unprotect_many(test_crypto(), &item, 1);
     return item.err;
 }
@@ -54,7 +54,7 @@ static void a_longer_kid_than_the_nonce_holds_is_refused(void **state)
         for (size_t i = 0; i < COUNT(options); i++) {
             nacre_context *ctx = context_of(SHORT_NONCE, 1, TEST_CLIENT);
             nacre_request_id id = identity(len, TEST_CLIENT);
-            nacre_message outer = answer(options[i]);
+            nacre_message outer = make_response(options[i]);
             const nacre_context *before = test_snapshot(ctx);
             const nacre_err expected = len <= 1 ? NACRE_ERR_PROTECTION_INVALID : NACRE_ERR_BAD_ARGUMENT;
             assert_err(unprotect_one(ctx, &id, &outer), expected);
@@ -75,7 +75,7 @@ static void nothing_is_protected_for_it(void **state)
             nacre_protect_options how = { .nonce = nonces[i] };
             nacre_bytes out;
             const nacre_context *before = test_snapshot(ctx);
-            nacre_err err = nacre_protect_response(ctx, test_crypto(), &id, &out, test_room(100), &plain, &how);
+            nacre_err err = nacre_protect_response(ctx, test_crypto(), &id, &out, test_buf(100), &plain, &how);
             if (len == 1) { /* it fits: a Partial IV of its own, as for any request that this context did not verify */
                 assert_err(err, nonces[i] == NACRE_NONCE_REQUEST ? NACRE_ERR_NONCE_USED : NACRE_OK);
                 continue;
@@ -99,13 +99,13 @@ static void rederivation_refuses_it_too(void **state)
     assert_ok(nacre_context_key_layout(test_crypto(), SHORT_NONCE, &size, &align));
     for (size_t len = 1; len <= 2; len++) {
         nacre_rederive_client client;
-        nacre_rederived own = { .key_buf = test_room(size) }, spare = { .key_buf = test_room(size) };
+        nacre_rederived derived = { .key_buf = test_buf(size) }, spare = { .key_buf = test_buf(size) };
         nacre_request_id id = identity(len, TEST_CLIENT);
-        nacre_message outer = answer("10 09 48 0102030405060708");
-        assert_ok(nacre_rederive_begin(&client, &own, test_crypto(), &material, r));
-        assert_err(nacre_rederive_response(&client, &own, &spare, test_crypto(), &id, test_room(64), &outer, r),
+        nacre_message outer = make_response("10 09 48 0102030405060708");
+        assert_ok(nacre_rederive_begin(&client, &derived, test_crypto(), &material, r));
+        assert_err(nacre_rederive_response(&client, &derived, &spare, test_crypto(), &id, test_buf(64), &outer, r),
                    len == 1 ? NACRE_ERR_PROTECTION_INVALID : NACRE_ERR_BAD_ARGUMENT);
-        nacre_context_wipe(&own.context);
+        nacre_context_wipe(&derived.context);
     }
 }
 

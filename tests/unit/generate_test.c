@@ -34,10 +34,10 @@ static void a_pair_talks(void **state)
         assert_int_equal(info.recipient_id_len, 1);
 
         nacre_directory *client = open_ok(f, a), *server = open_ok(f, b);
-        uint8_t room[64];
+        uint8_t buf[64];
         nacre_bytes request;
         assert_int_equal(serve(client, NULL), NACRE_OK);
-        assert_int_equal(protect(f, client, &request, NACRE_BUF(room)), NACRE_OK);
+        assert_int_equal(protect(f, client, &request, NACRE_BUF(buf)), NACRE_OK);
         assert_int_equal(accept_request(f, server, request), NACRE_OK);
         close_ok(client);
         close_ok(server);

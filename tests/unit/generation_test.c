@@ -21,7 +21,7 @@ static struct {
     unsigned long magic; /* 0: the real one */
     unsigned hidden;     /* what statx does not tell */
     int fsid;
-    int later; /* seconds that every ctime is later */
+    int num_writes; /* seconds that every ctime is later */
 } seen;
 
 int fstatfs(int fd, struct statfs *fs)
@@ -38,7 +38,7 @@ int statx(int at, const char *restrict path, int flags, unsigned mask, struct st
 {
     int result = (int)syscall(SYS_statx, at, path, flags, mask, st);
     st->stx_mask &= ~seen.hidden;
-    st->stx_ctime.tv_sec += seen.later;
+    st->stx_ctime.tv_sec += seen.num_writes;
     return result;
 }
 
@@ -52,25 +52,25 @@ static int set_up(void **state)
 
 static void use_here(struct fixture *f, const char *path)
 {
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_directory *dir = open_ok(f, path);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     close_ok(dir);
 }
 
 /* Ends as a killed process does. */
 static void use_killed(struct fixture *f, const char *path)
 {
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     int status = 0;
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         nacre_directory *dir = open_ok(f, path);
-        bool done = serve(dir, NULL) == NACRE_OK && protect(f, dir, &out, NACRE_BUF(room)) == NACRE_OK;
+        bool done = serve(dir, NULL) == NACRE_OK && protect(f, dir, &out, NACRE_BUF(buf)) == NACRE_OK;
         _exit(done ? 9 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -140,7 +140,7 @@ static void a_snapshot_of_hard_links_put_back_is_refused(void **state)
 }
 
 /* Nothing was written since: it is the true state; and only the directory is another one. */
-static void a_snapshot_without_a_later_write_is_a_copy_all_the_same(void **state)
+static void a_snapshot_with_no_write_after_it_is_a_copy(void **state)
 {
     struct fixture *f = *state;
     char snapshot[4200];
@@ -181,7 +181,7 @@ static void the_count_is_judged_row_by_row(void **state)
     assert_string_not_equal(lock_before, lock_now);
     const struct {
         const char *lock; /* NULL: none */
-        int later;
+        int num_writes;
         bool refused;
     } rows[] = {
         { lock_now, 0, false },    { lock_now, 3600, false },
@@ -195,9 +195,9 @@ static void the_count_is_judged_row_by_row(void **state)
         print_message("           row %zu\n", i);
         if (rows[i].lock == NULL) scratch_unlink(f->client, "lock");
         else scratch_write(f->client, "lock", rows[i].lock);
-        seen.later = rows[i].later;
+        seen.num_writes = rows[i].num_writes;
         expect(f, f->client, rows[i].refused);
-        seen.later = 0;
+        seen.num_writes = 0;
         if (!rows[i].refused) assert_int_equal(newest(f->client), 4); /* caught up, before a number is used */
     }
     scratch_write(f->client, "lock", lock_now);
@@ -266,9 +266,9 @@ static void an_old_state_is_refused_when_the_count_began_anew(void **state)
         const unsigned long count = newest(f->client);
         scratch_unlink(f->client, "sequence.json");
         assert_int_equal(link(old, scratch_path(f->client, "sequence.json")), 0);
-        seen.later = 3600;
+        seen.num_writes = 3600;
         expect(f, f->client, true);
-        seen.later = 0;
+        seen.num_writes = 0;
         scratch_unlink(f->client, "sequence.json");
         write_as_another_program(f->client, 60 + (unsigned)count); /* as a program that leaves DIR/lock */
     } while (newest(f->client) < named + 2);
@@ -335,7 +335,7 @@ static void what_a_file_system_does_not_tell_is_said(void **state)
 }
 
 /* A Btrfs snapshot has the inode numbers and times of its origin, and another f_fsid. Elsewhere that may change. */
-static void a_subvolume_snapshot_is_another_place(void **state)
+static void a_subvolume_snapshot_is_another_identity(void **state)
 {
     struct fixture *f = *state;
     need_births(f); /* this state names no f_fsid: it was written before that was known */
@@ -362,14 +362,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(a_snapshot_of_hard_links_put_back_is_refused),
-        ROW(a_snapshot_without_a_later_write_is_a_copy_all_the_same),
+        ROW(a_snapshot_with_no_write_after_it_is_a_copy),
         ROW(the_count_is_judged_row_by_row),
         ROW(an_unused_state_put_back_over_a_used_one_is_refused),
         ROW(another_programs_state_goes_on_where_the_count_is),
         ROW(an_old_state_is_refused_when_the_count_began_anew),
         ROW(a_torn_count_is_the_one_before),
         ROW(what_a_file_system_does_not_tell_is_said),
-        ROW(a_subvolume_snapshot_is_another_place),
+        ROW(a_subvolume_snapshot_is_another_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

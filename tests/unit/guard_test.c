@@ -151,12 +151,12 @@ enum { NUM_WRITES = COUNT(writes) };
 
 static void expect_stopped(struct fixture *f, nacre_directory *dir, nacre_bytes request)
 {
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_stored state;
     nacre_store store = nacre_directory_store(dir);
     assert_true(nacre_context_is_stopped(nacre_directory_context(dir)));
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_CONTEXT_UNAVAILABLE); /* though in hand */
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_ERR_CONTEXT_UNAVAILABLE); /* though in hand */
     assert_int_equal(accept_request(f, dir, request), NACRE_ERR_CONTEXT_UNAVAILABLE);
     assert_int_equal(nacre_store_load(&store, &state, NULL), NACRE_ERR_LOCKED);
 }
@@ -164,14 +164,14 @@ static void expect_stopped(struct fixture *f, nacre_directory *dir, nacre_bytes 
 /* Every write says the same from then on, closing among them, and confirmations that come late revive nothing. */
 static void expect_the_same_again(struct fixture *f, nacre_directory *dir, const nacre_detail *first)
 {
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_detail again;
     for (size_t i = 0; i < NUM_WRITES; i++) {
         assert_int_equal(writes[i](dir, &again), NACRE_ERR_LOCKED);
         assert_string_equal(again.text, first->text);
         nacre_context_confirm_reserved(nacre_directory_context(dir), 100000);
-        assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_ERR_CONTEXT_UNAVAILABLE);
+        assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_ERR_CONTEXT_UNAVAILABLE);
     }
     assert_int_equal(nacre_directory_close(dir, &again), NACRE_ERR_LOCKED);
     assert_string_equal(again.text, first->text);
@@ -182,15 +182,15 @@ static void one_case(void *fixture, size_t row, size_t write)
 {
     struct fixture *f = fixture;
     const interference *what = &all[row];
-    uint8_t room[64], request_room[64];
+    uint8_t buf[64], request_buf[64];
     nacre_bytes out, request;
     nacre_detail why = { "" };
     nacre_directory *server = open_ok(f, f->server), *dir = open_ok(f, f->client);
     assert_int_equal(serve(server, NULL), NACRE_OK);
-    assert_int_equal(protect(f, server, &request, NACRE_BUF(request_room)), NACRE_OK);
+    assert_int_equal(protect(f, server, &request, NACRE_BUF(request_buf)), NACRE_OK);
     close_ok(server);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     what->happen(f->client);
     char *there = scratch_read(f->client, "sequence.json");
     nacre_err err = write < NUM_WRITES ? writes[write](dir, &why) : nacre_directory_close(dir, &why);
@@ -309,12 +309,12 @@ static void in_another_process(int (*use)(const char *dir), const char *dir)
 static void a_program_that_took_over_keeps_its_numbers(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_detail why = { "" };
     nacre_directory *dir = open_ok(f, f->client);
     assert_int_equal(serve(dir, NULL), NACRE_OK);
-    assert_int_equal(protect(f, dir, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     scratch_unlink(f->client, "lock");
     in_another_process(use_as_nacre_does, f->client); /* is refused: the directory is locked as well */
     scratch_unlink(f->client, "lock");

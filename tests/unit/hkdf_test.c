@@ -49,7 +49,7 @@ static void test_vectors(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         nacre_bytes expected = test_hex(rows[i].okm);
-        nacre_buf out = test_room(expected.len);
+        nacre_buf out = test_buf(expected.len);
         assert_err_row(rows[i].name, hkdf(i, out.ptr, out.cap), NACRE_OK);
         assert_bytes_row(rows[i].name, nacre_bytes_of(out.ptr, out.cap), expected);
     }
@@ -62,7 +62,7 @@ static void test_every_length_is_a_prefix(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         nacre_bytes expected = test_hex(rows[i].okm);
         for (size_t len = 0; len <= expected.len; len++) {
-            nacre_buf out = test_room(len);
+            nacre_buf out = test_buf(len);
             assert_ok(hkdf(i, out.ptr, len));
             assert_bytes_row(rows[i].name, nacre_bytes_of(out.ptr, len), nacre_bytes_of(expected.ptr, len));
         }
@@ -75,7 +75,7 @@ static void test_at_most_255_hashes(void **state)
     (void)state;
     for (int hash = NACRE_SHA256; hash <= NACRE_SHA512; hash++) {
         size_t most = 255 * nacre_hash_len((nacre_hash)hash);
-        nacre_buf out = test_room(most + 1);
+        nacre_buf out = test_buf(most + 1);
         nacre_bytes secret = test_hex("00");
         assert_ok(nacre_hkdf(test_crypto(), (nacre_hash)hash, secret, NACRE_ABSENT, NACRE_ABSENT, out.ptr, most));
         assert_int_equal(out.ptr[most], 0xa5);
@@ -103,13 +103,13 @@ static void test_failure_of_each_hmac(void **state)
     nacre_crypto failing = { &ops, NULL };
     ops.hmac = failing_hmac;
     for (int call = 0; call < 5; call++) {
-        nacre_buf out = test_room(100);
+        nacre_buf out = test_buf(100);
         calls_left = call;
         assert_err(nacre_hkdf(&failing, NACRE_SHA256, test_hex("01"), NACRE_ABSENT, test_hex("02"), out.ptr, out.cap),
                    NACRE_ERR_CRYPTO);
         for (size_t i = 0; i < out.cap; i++) assert_int_equal(out.ptr[i], 0);
     }
-    nacre_buf out = test_room(100);
+    nacre_buf out = test_buf(100);
     calls_left = 5; /* extract and four blocks */
     assert_ok(nacre_hkdf(&failing, NACRE_SHA256, test_hex("01"), NACRE_ABSENT, test_hex("02"), out.ptr, out.cap));
 }

@@ -11,13 +11,13 @@ static nacre_bytes apart(const nacre_message *plain)
     return test_protect_request(test_context_of(3, TEST_CLIENT), &id, plain);
 }
 
-static nacre_err into(nacre_buf room, const nacre_message *plain, nacre_bytes *out)
+static nacre_err into(nacre_buf buf, const nacre_message *plain, nacre_bytes *out)
 {
     nacre_request_id id;
-    return nacre_protect_request(test_context_of(3, TEST_CLIENT), test_crypto(), &id, out, room, plain, NULL);
+    return nacre_protect_request(test_context_of(3, TEST_CLIENT), test_crypto(), &id, out, buf, plain, NULL);
 }
 
-static void a_payload_anywhere_in_the_room(void **unused)
+static void a_payload_anywhere_in_the_buf(void **unused)
 {
     (void)unused;
     for (size_t len = 0; len <= 40; len += 8) {
@@ -28,10 +28,10 @@ static void a_payload_anywhere_in_the_room(void **unused)
             m.payload = nacre_bytes_of(payload, len);
             nacre_bytes expected = apart(&m), out = NACRE_ABSENT;
             size_t least = offset + len;
-            nacre_buf room = test_room(least > expected.len ? least : expected.len);
-            memcpy(room.ptr + offset, payload, len);
-            m.payload = nacre_bytes_of(room.ptr + offset, len);
-            assert_ok(into(room, &m, &out));
+            nacre_buf buf = test_buf(least > expected.len ? least : expected.len);
+            memcpy(buf.ptr + offset, payload, len);
+            m.payload = nacre_bytes_of(buf.ptr + offset, len);
+            assert_ok(into(buf, &m, &out));
             assert_bytes(out, expected);
             test_release(NULL);
         }
@@ -49,11 +49,11 @@ static void a_whole_message_at_the_start(void **unused)
         nacre_bytes datagram = test_hex(rows[i]), out = NACRE_ABSENT;
         nacre_message plain = test_parse(datagram);
         nacre_bytes expected = apart(&plain);
-        nacre_buf room = test_room(expected.len);
-        memcpy(room.ptr, datagram.ptr, datagram.len);
+        nacre_buf buf = test_buf(expected.len);
+        memcpy(buf.ptr, datagram.ptr, datagram.len);
         nacre_message m;
-        assert_ok(nacre_message_parse(&m, nacre_bytes_of(room.ptr, datagram.len)));
-        assert_err_row(rows[i], into(room, &m, &out), NACRE_OK);
+        assert_ok(nacre_message_parse(&m, nacre_bytes_of(buf.ptr, datagram.len)));
+        assert_err_row(rows[i], into(buf, &m, &out), NACRE_OK);
         assert_bytes_row(rows[i], out, expected);
     }
 }
@@ -74,20 +74,20 @@ static void what_cannot_be_moved_is_refused(void **unused)
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         nacre_bytes datagram = test_hex(rows[i].datagram), out = NACRE_ABSENT;
-        nacre_buf room = test_room(400);
-        memcpy(room.ptr + rows[i].at, datagram.ptr, datagram.len);
+        nacre_buf buf = test_buf(400);
+        memcpy(buf.ptr + rows[i].at, datagram.ptr, datagram.len);
         nacre_message m, copy = test_parse(datagram);
-        assert_ok(nacre_message_parse(&m, nacre_bytes_of(room.ptr + rows[i].at, datagram.len)));
-        assert_err_row(rows[i].row, into(room, &m, &out), rows[i].err);
-        if (rows[i].err != NACRE_OK) assert_memory_equal(room.ptr + rows[i].at, datagram.ptr, datagram.len);
-        assert_err_row(rows[i].row, into(test_room(400), &copy, &out), NACRE_OK); /* into another room it goes */
+        assert_ok(nacre_message_parse(&m, nacre_bytes_of(buf.ptr + rows[i].at, datagram.len)));
+        assert_err_row(rows[i].row, into(buf, &m, &out), rows[i].err);
+        if (rows[i].err != NACRE_OK) assert_memory_equal(buf.ptr + rows[i].at, datagram.ptr, datagram.len);
+        assert_err_row(rows[i].row, into(test_buf(400), &copy, &out), NACRE_OK); /* into another room it goes */
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_payload_anywhere_in_the_room),
+        TEST(a_payload_anywhere_in_the_buf),
         TEST(a_whole_message_at_the_start),
         TEST(what_cannot_be_moved_is_refused),
     };

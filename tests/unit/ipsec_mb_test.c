@@ -19,19 +19,19 @@ static void *prepared(const nacre_crypto *crypto, const nacre_aead *aead, nacre_
 {
     size_t size, align;
     assert_true(crypto->ops->key_layout(aead, &size, &align));
-    void *room = aligned_alloc(align, (size + align - 1) / align * align);
-    assert_non_null(room);
-    assert_ok(crypto->ops->key_init(crypto, aead, direction, room, bytes));
-    return room;
+    void *buf = aligned_alloc(align, (size + align - 1) / align * align);
+    assert_non_null(buf);
+    assert_ok(crypto->ops->key_init(crypto, aead, direction, buf, bytes));
+    return buf;
 }
 
-static void release(const nacre_crypto *crypto, const nacre_aead *aead, void *room)
+static void release(const nacre_crypto *crypto, const nacre_aead *aead, void *buf)
 {
     size_t size, align;
     assert_true(crypto->ops->key_layout(aead, &size, &align));
-    crypto->ops->key_release(aead, room, size);
-    for (size_t i = 0; i < size; i++) assert_int_equal(((const uint8_t *)room)[i], 0); /* no key is left in its room */
-    free(room);
+    crypto->ops->key_release(aead, buf, size);
+    for (size_t i = 0; i < size; i++) assert_int_equal(((const uint8_t *)buf)[i], 0); /* no key is left in its room */
+    free(buf);
 }
 
 static key_pair keys_of(const nacre_aead *aead, uint64_t *random)
@@ -181,7 +181,7 @@ static void long_messages(void **state)
             (void)test_release(NULL);
         }
         if (aead->max_len == 65535) {
-            nacre_buf in = test_room(65536 + NACRE_MAX_TAG), out = test_room(65536 + NACRE_MAX_TAG);
+            nacre_buf in = test_buf(65536 + NACRE_MAX_TAG), out = test_buf(65536 + NACRE_MAX_TAG);
             uint8_t nonce[NACRE_MAX_NONCE] = { 0 };
             nacre_aead_job job = { aead, keys.mb[NACRE_SEAL], nonce, NACRE_ABSENT, in.ptr, 65536, out.ptr, true };
             assert_false(nacre_seal(&mb, &job));
@@ -189,7 +189,7 @@ static void long_messages(void **state)
             job.key = keys.mb[NACRE_OPEN];
             job.ok = true;
             assert_false(nacre_open(&mb, &job));
-            assert_true(test_room_is_clean(out));
+            assert_true(test_buf_is_clean(out));
         }
         release_keys(&keys);
         (void)test_release(NULL);
@@ -238,14 +238,14 @@ static void contexts_and_instances(void **state)
         nacre_message plain = test_request(NACRE_GET, NACRE_ABSENT, test_hex("6869")), got;
         nacre_request_id at_client, at_server;
         nacre_bytes sent;
-        assert_ok(nacre_protect_request(&client, crypto, &at_client, &sent, test_room(100), &plain, NULL));
+        assert_ok(nacre_protect_request(&client, crypto, &at_client, &sent, test_buf(100), &plain, NULL));
         nacre_message outer = test_parse(sent);
-        assert_ok(nacre_unprotect_request(server, test_crypto(), &at_server, &got, test_room(100), &outer));
+        assert_ok(nacre_unprotect_request(server, test_crypto(), &at_server, &got, test_buf(100), &outer));
         assert_bytes(got.payload, plain.payload);
-        nacre_message answer = test_response(NACRE_CONTENT, NACRE_ABSENT, test_hex("6f6b"));
-        outer = test_parse(test_protect_response(server, &at_server, &answer, NULL));
-        assert_ok(nacre_unprotect_response(&client, crypto, &at_client, &got, NULL, test_room(100), &outer));
-        assert_bytes(got.payload, answer.payload);
+        nacre_message response = test_response(NACRE_CONTENT, NACRE_ABSENT, test_hex("6f6b"));
+        outer = test_parse(test_protect_response(server, &at_server, &response, NULL));
+        assert_ok(nacre_unprotect_response(&client, crypto, &at_client, &got, NULL, test_buf(100), &outer));
+        assert_bytes(got.payload, response.payload);
     }
     nacre_ipsec_mb_close(&second);
     nacre_ipsec_mb_close(&second); /* twice is allowed */

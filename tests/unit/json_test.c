@@ -158,7 +158,7 @@ static void the_tree_says_it_all(void **state)
 }
 
 /* B7: cut off at every byte, and with every byte changed: an answer, and never a step too far. */
-static void any_text_gets_an_answer(void **state)
+static void any_text_gets_a_verdict(void **state)
 {
     (void)state;
     static const char text[] =
@@ -271,7 +271,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_and_refuses),      cmocka_unit_test(a_nul_byte_is_refused),
-        cmocka_unit_test(the_tree_says_it_all),   cmocka_unit_test(any_text_gets_an_answer),
+        cmocka_unit_test(the_tree_says_it_all),   cmocka_unit_test(any_text_gets_a_verdict),
         cmocka_unit_test(long_tokens_fit),        cmocka_unit_test(b3_words_and_numbers_of_every_length),
         cmocka_unit_test(many_members_are_quick), cmocka_unit_test(secrets_stay_out_of_errors),
     };

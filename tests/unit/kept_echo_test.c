@@ -7,8 +7,8 @@
 static const uint8_t echo_option[] = { 0xd3, 0xef, 'a', 'b', 'c' };
 
 /* One request of the client's, and an answer with those options; the Echo value that the request had. */
-static nacre_bytes asked(pair *p, const nacre_address *peer, nacre_context *ours, nacre_bytes answer_options,
-                         uint64_t now)
+static nacre_bytes challenge(pair *p, const nacre_address *peer, nacre_context *ours, nacre_bytes response_options,
+                             uint64_t now)
 {
     static uint8_t kept[40];
     const nacre_message get = get_request(NACRE_CON);
@@ -26,8 +26,8 @@ static nacre_bytes asked(pair *p, const nacre_address *peer, nacre_context *ours
     const nacre_bytes echo = nacre_option_find(request.message.options, NACRE_OPT_ECHO);
     const nacre_bytes copy = nacre_is_absent(echo) ? NACRE_ABSENT : nacre_bytes_of(kept, echo.len);
     if (echo.len > 0) memcpy(kept, echo.ptr, echo.len);
-    const nacre_message answer = { .code = NACRE_CONTENT, .options = answer_options };
-    assert_int_equal(nacre_endpoint_respond(p->server.ep, request.exchange, &answer), NACRE_OK);
+    const nacre_message response = { .code = NACRE_CONTENT, .options = response_options };
+    assert_int_equal(nacre_endpoint_respond(p->server.ep, request.exchange, &response), NACRE_OK);
     assert_true(party_take(&p->server, &back, now));
     party_give(&p->client, &p->server, &back, now);
     (void)expect_event(&p->client, NACRE_EVENT_RESPONSE);
@@ -41,9 +41,9 @@ static void value_of_a_success_goes_with_the_next_request_once(void **state)
         pair p;
         pair_open(&p, NULL, &(pairing){ 0 });
         nacre_context *ctx = is_protected ? p.ours : NULL;
-        assert_true(nacre_is_absent(asked(&p, &p.server.address, ctx, NACRE_ARRAY(echo_option), 0)));
-        assert_true(nacre_bytes_equal(asked(&p, &p.server.address, ctx, NACRE_ABSENT, 0), NACRE_STR("abc")));
-        assert_true(nacre_is_absent(asked(&p, &p.server.address, ctx, NACRE_ABSENT, 0)));
+        assert_true(nacre_is_absent(challenge(&p, &p.server.address, ctx, NACRE_ARRAY(echo_option), 0)));
+        assert_true(nacre_bytes_equal(challenge(&p, &p.server.address, ctx, NACRE_ABSENT, 0), NACRE_STR("abc")));
+        assert_true(nacre_is_absent(challenge(&p, &p.server.address, ctx, NACRE_ABSENT, 0)));
         pair_close(&p);
     }
 }
@@ -59,15 +59,15 @@ static void value_goes_nowhere_else(void **state)
             pair_open(&p, NULL, &(pairing){ 0 });
             nacre_context *ctx = is_protected ? p.ours : NULL, *other = is_protected ? NULL : p.ours;
             const nacre_address elsewhere = address_named("elsewhere");
-            (void)asked(&p, &p.server.address, ctx, NACRE_ARRAY(echo_option), 0);
+            (void)challenge(&p, &p.server.address, ctx, NACRE_ARRAY(echo_option), 0);
             const nacre_bytes got =
-                row == OTHER_PROTECTION ? asked(&p, &p.server.address, other, NACRE_ABSENT, 0)
-                : row == ELSEWHERE      ? asked(&p, &elsewhere, NULL, NACRE_ABSENT, 0)
-                                   : asked(&p, &p.server.address, ctx, NACRE_ABSENT, row == LATE ? 248000 : 246000);
+                row == OTHER_PROTECTION ? challenge(&p, &p.server.address, other, NACRE_ABSENT, 0)
+                : row == ELSEWHERE      ? challenge(&p, &elsewhere, NULL, NACRE_ABSENT, 0)
+                                   : challenge(&p, &p.server.address, ctx, NACRE_ABSENT, row == LATE ? 248000 : 246000);
             assert_int_equal(got.len, row == IN_TIME ? 3 : 0);
             /* a value in clear has gone outside of the protected request */
             const size_t left = row == OTHER_PROTECTION && !is_protected ? 0 : 3;
-            if (row < LATE) assert_int_equal(asked(&p, &p.server.address, ctx, NACRE_ABSENT, 0).len, left);
+            if (row < LATE) assert_int_equal(challenge(&p, &p.server.address, ctx, NACRE_ABSENT, 0).len, left);
             pair_close(&p);
         }
 }
@@ -78,9 +78,9 @@ static void value_goes_with_its_context(void **state)
     (void)state;
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
-    (void)asked(&p, &p.server.address, p.ours, NACRE_ARRAY(echo_option), 0);
+    (void)challenge(&p, &p.server.address, p.ours, NACRE_ARRAY(echo_option), 0);
     nacre_endpoint_remove_context(p.client.ep, p.ours);
-    assert_true(nacre_is_absent(asked(&p, &p.server.address, p.ours, NACRE_ABSENT, 0)));
+    assert_true(nacre_is_absent(challenge(&p, &p.server.address, p.ours, NACRE_ABSENT, 0)));
     pair_close(&p);
 }
 
@@ -114,7 +114,7 @@ static void hear_in_clear(pair *p, origin from, uint64_t now)
     datagram d, back;
     nacre_event event;
     if (from == PLAIN_RESPONSE) {
-        (void)asked(p, &p->server.address, NULL, NACRE_ARRAY(echo_option), now);
+        (void)challenge(p, &p->server.address, NULL, NACRE_ARRAY(echo_option), now);
         return;
     }
     const nacre_exchange exchange = start(&p->client, &p->server, p->ours, NACRE_CON);
@@ -170,8 +170,8 @@ static void values_inside_and_outside_do_not_mix(void **state)
     pair p;
     datagram d;
     pair_open(&p, NULL, &(pairing){ 0 });
-    (void)asked(&p, &p.server.address, p.ours, NACRE_ARRAY(inner), 0);
-    (void)asked(&p, &p.server.address, NULL, NACRE_ARRAY(echo_option), 0);
+    (void)challenge(&p, &p.server.address, p.ours, NACRE_ARRAY(inner), 0);
+    (void)challenge(&p, &p.server.address, NULL, NACRE_ARRAY(echo_option), 0);
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     const nacre_message outer = sent_request(&p, &d, 0);
     assert_true(nacre_bytes_equal(nacre_option_find(outer.options, NACRE_OPT_ECHO), NACRE_STR("abc")));
@@ -187,19 +187,19 @@ static void values_in_clear_displace_none_that_came_inside(void **state)
     (void)state;
     pair p;
     pair_open(&p, &(nacre_endpoint_config){ .nstart = 8 }, &(pairing){ 0 });
-    (void)asked(&p, &p.server.address, p.ours, NACRE_ARRAY(echo_option), 0);
+    (void)challenge(&p, &p.server.address, p.ours, NACRE_ARRAY(echo_option), 0);
     const nacre_address server = p.server.address;
     for (char name[] = "aa"; name[0] <= 'b'; name[1] == 'z' ? (void)(name[0]++, name[1] = 'a') : (void)name[1]++) {
         p.server.address = address_named(name);
         hear_in_clear(&p, UNPROTECTED_ERROR, 0);
     }
     p.server.address = server;
-    assert_int_equal(asked(&p, &server, p.ours, NACRE_ABSENT, 0).len, 3);
+    assert_int_equal(challenge(&p, &server, p.ours, NACRE_ABSENT, 0).len, 3);
     pair_close(&p);
 }
 
 /* Where it has no room the request goes without it, and a shorter one brings it. */
-static void value_without_room_waits_for_a_shorter_request(void **state)
+static void value_without_space_waits_for_a_shorter_request(void **state)
 {
     (void)state;
     pair p;
@@ -238,8 +238,8 @@ static void value_of_ours_that_comes_back_outside_validates_the_address(void **s
         (void)sent_request(&p, &d, 0);
         party_give(&p.server, &p.client, &d, 0);
         const nacre_event event = expect_event(&p.server, NACRE_EVENT_REQUEST);
-        const nacre_message answer = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(body) };
-        assert_int_equal(nacre_endpoint_respond(p.server.ep, event.exchange, &answer), NACRE_OK);
+        const nacre_message response = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(body) };
+        assert_int_equal(nacre_endpoint_respond(p.server.ep, event.exchange, &response), NACRE_OK);
         assert_true(party_take(&p.server, &back, 0));
         assert_int_equal(back.len > 1000, is_ours);
         pair_close(&p);
@@ -255,7 +255,7 @@ int main(void)
         cmocka_unit_test(value_in_clear_goes_outside_of_a_protected_request),
         cmocka_unit_test(values_inside_and_outside_do_not_mix),
         cmocka_unit_test(values_in_clear_displace_none_that_came_inside),
-        cmocka_unit_test(value_without_room_waits_for_a_shorter_request),
+        cmocka_unit_test(value_without_space_waits_for_a_shorter_request),
         cmocka_unit_test(value_of_ours_that_comes_back_outside_validates_the_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

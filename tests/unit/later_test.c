@@ -24,15 +24,15 @@ static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **s
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         raw r = open_raw(is_protected, NULL);
         nacre_endpoint *ep = world.server.ep;
-        datagram request, answer, again;
+        datagram request, response, again;
         raw_request(&r, &request, NACRE_CON, NACRE_GET, raw_options(-1, "slow", -1), 0);
         const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
         assert_int_equal(nacre_endpoint_defer_response(ep, exchange), NACRE_OK);
         assert_int_equal(nacre_endpoint_defer_response(ep, exchange), NACRE_OK); /* said already */
-        assert_false(party_take(&world.server, &answer, 0));
+        assert_false(party_take(&world.server, &response, 0));
         assert_true(nacre_endpoint_deadline(ep) == 100);
         nacre_endpoint_expire(ep, 99);
-        assert_false(party_take(&world.server, &answer, 99));
+        assert_false(party_take(&world.server, &response, 99));
         nacre_endpoint_expire(ep, 100);
         raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
         assert_true(nacre_endpoint_deadline(ep) == UINT64_MAX);
@@ -43,10 +43,10 @@ static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **s
         respond(exchange, "at last");
         assert_int_equal(nacre_endpoint_respond(ep, exchange, &(nacre_message){ .code = NACRE_CONTENT }),
                          NACRE_ERR_STALE);
-        const nacre_message sent = raw_take(&r, &answer, 60000);
+        const nacre_message sent = raw_take(&r, &response, 60000);
         assert_int_equal(sent.type, NACRE_CON);
         assert_true(nacre_bytes_equal(sent.token, r.token));
-        assert_payload(raw_read(&r, &answer), "at last");
+        assert_payload(raw_read(&r, &response), "at last");
         /* RFC 8613 8.3: the request's nonce, as it is its only answer */
         if (is_protected) assert_false(r.info.has_partial_iv);
         raw_give(&r, &request, 60001);
@@ -56,7 +56,7 @@ static void separate_response_follows_an_empty_ack_and_is_retransmitted(void **s
             const uint64_t due = nacre_endpoint_deadline(ep);
             nacre_endpoint_expire(ep, due);
             assert_true(party_take(&world.server, &again, due));
-            assert_true(datagram_same(&again, &answer));
+            assert_true(datagram_same(&again, &response));
             assert_false(party_take(&world.server, &again, due));
         }
         raw_empty(&r, NACRE_ACK, (uint16_t)(sent.mid + 1), 200000); /* of nothing that we sent */
@@ -74,21 +74,21 @@ static void still_piggybacked(void **state)
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         raw r = open_raw(is_protected, &(nacre_endpoint_config){ .num_transmissions = 1 });
-        datagram request, answer, again;
+        datagram request, response, again;
         for (int i = 0; i < 3; i++) { /* the one push comes back each time */
             raw_request(&r, &request, NACRE_CON, NACRE_GET, NACRE_ABSENT, 0);
             const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
             assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
             raw_empty(&r, NACRE_ACK, 7, 50); /* another burst: the message's memory has gone */
             respond(exchange, "soon");
-            const nacre_message sent = raw_take(&r, &answer, 60);
+            const nacre_message sent = raw_take(&r, &response, 60);
             assert_int_equal(sent.type, NACRE_ACK);
             assert_int_equal(sent.mid, r.mid);
             assert_true(nacre_bytes_equal(sent.token, r.token));
-            assert_payload(raw_read(&r, &answer), "soon");
+            assert_payload(raw_read(&r, &response), "soon");
             raw_give(&r, &request, 70);
             assert_true(party_take(&world.server, &again, 70));
-            assert_true(datagram_same(&again, &answer));
+            assert_true(datagram_same(&again, &response));
             assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
         }
         pair_close(&world);
@@ -100,7 +100,7 @@ static void to_a_non(void **state)
 {
     (void)state;
     raw r = open_raw(true, NULL);
-    datagram request, answer;
+    datagram request, response;
     raw_request(&r, &request, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0);
     const nacre_exchange exchange = expect_event(&world.server, NACRE_EVENT_REQUEST).exchange;
     assert_int_equal(nacre_endpoint_defer_response(world.server.ep, exchange), NACRE_OK);
@@ -108,8 +108,8 @@ static void to_a_non(void **state)
     raw_give(&r, &request, 1000);
     expect_quiet(&world.server, 1000);
     respond(exchange, "later");
-    assert_int_equal(raw_take(&r, &answer, 5000).type, NACRE_NON);
-    assert_payload(raw_read(&r, &answer), "later");
+    assert_int_equal(raw_take(&r, &response, 5000).type, NACRE_NON);
+    assert_payload(raw_read(&r, &response), "later");
     expect_quiet(&world.server, 9000);
     pair_close(&world);
 }
@@ -180,25 +180,25 @@ static void deferred_responses_are_bounded_and_freed(void **state)
 static void forged_ones_get_half(void **state)
 {
     (void)state;
-    enum { PUSHES = 4 };
-    raw r = open_raw(true, &(nacre_endpoint_config){ .num_transmissions = PUSHES });
+    enum { TRANSMISSIONS = 4 };
+    raw r = open_raw(true, &(nacre_endpoint_config){ .num_transmissions = TRANSMISSIONS });
     nacre_endpoint *ep = world.server.ep;
     datagram d;
-    raw forged = r, shown = r;
-    forged.ctx = shown.ctx = NULL;
+    raw forged = r, validated = r;
+    forged.ctx = validated.ctx = NULL;
     forged.address = address_named("victim");
-    shown.address = address_named("shown");
-    for (int i = 0; i < PUSHES; i++) {
+    validated.address = address_named("shown");
+    for (int i = 0; i < TRANSMISSIONS; i++) {
         const nacre_exchange e = raw_requested(&forged, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange;
-        assert_int_equal(nacre_endpoint_defer_response(ep, e), i < PUSHES / 2 ? NACRE_OK : NACRE_ERR_BUSY);
-        if (i >= PUSHES / 2) respond(e, "sorry"); /* BUSY left it as it was */
-        if (i >= PUSHES / 2) (void)raw_take(&forged, &d, 0);
+        assert_int_equal(nacre_endpoint_defer_response(ep, e), i < TRANSMISSIONS / 2 ? NACRE_OK : NACRE_ERR_BUSY);
+        if (i >= TRANSMISSIONS / 2) respond(e, "sorry"); /* BUSY left it as it was */
+        if (i >= TRANSMISSIONS / 2) (void)raw_take(&forged, &d, 0);
     }
     assert_int_equal(
         nacre_endpoint_defer_response(ep, raw_requested(&r, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange), NACRE_OK);
-    nacre_exchange e = raw_requested(&shown, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange;
+    nacre_exchange e = raw_requested(&validated, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0).exchange;
     assert_int_equal(nacre_endpoint_defer_response(ep, e), NACRE_ERR_BUSY);
-    nacre__validate(&ep->validation, &shown.address);
+    nacre__validate(&ep->validation, &validated.address);
     assert_int_equal(nacre_endpoint_defer_response(ep, e), NACRE_OK);
     pair_close(&world);
 }
@@ -233,9 +233,9 @@ static void too_long_then_short(void **state)
             nacre_endpoint_expire(world.server.ep, 100);
             if (acked) raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
             const nacre_message too_long = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(body) };
-            const nacre_message no_answer = { .code = NACRE_GET };
+            const nacre_message no_response = { .code = NACRE_GET };
             assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &too_long), NACRE_ERR_TOO_LONG);
-            assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &no_answer), NACRE_ERR_BAD_ARGUMENT);
+            assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &no_response), NACRE_ERR_BAD_ARGUMENT);
             respond(exchange, "short");
             if (!acked) raw_expect_empty(&r, NACRE_ACK, r.mid, 100);
             assert_true(nacre_bytes_equal(raw_take(&r, &d, 100).token, r.token));
@@ -284,7 +284,7 @@ static void waits_for_store(void **state)
 }
 
 /* A request that waited for its store gives the place where it did back when its message goes, not when it is answered. */
-static void parked_then_later(void **state)
+static void pending_then_deferred(void **state)
 {
     (void)state;
     pair_open(&world, &(nacre_endpoint_config){ .burst = 1 }, &(pairing){ .server_stored = true });
@@ -306,7 +306,7 @@ static void parked_then_later(void **state)
 }
 
 /* What is not answered later is still ignored with the next burst. */
-static void not_asked_for(void **state)
+static void not_requested(void **state)
 {
     (void)state;
     raw r = open_raw(true, NULL);
@@ -331,8 +331,8 @@ int main(void)
         cmocka_unit_test(context_goes_early),
         cmocka_unit_test(too_long_then_short),
         cmocka_unit_test(waits_for_store),
-        cmocka_unit_test(parked_then_later),
-        cmocka_unit_test(not_asked_for),
+        cmocka_unit_test(pending_then_deferred),
+        cmocka_unit_test(not_requested),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

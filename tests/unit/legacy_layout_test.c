@@ -185,14 +185,14 @@ static void one_id_in_two_cases_is_refused(void **state)
 
 /* ---- Use ---- */
 
-static nacre_bytes protect(struct fixture *f, nacre_directory *dir, nacre_buf room)
+static nacre_bytes protect(struct fixture *f, nacre_directory *dir, nacre_buf buf)
 {
     static const nacre_message get = { NACRE_CON, NACRE_GET, 1, { (const uint8_t *)"t", 1 }, { NULL, 0 }, { NULL, 0 } };
     nacre_request_id id;
     nacre_bytes out = NACRE_ABSENT;
     nacre_store store = nacre_directory_store(dir);
     assert_int_equal(nacre_store_serve(&store, nacre_directory_context(dir), NULL), NACRE_OK);
-    assert_int_equal(nacre_protect_request(nacre_directory_context(dir), &f->crypto, &id, &out, room, &get, NULL),
+    assert_int_equal(nacre_protect_request(nacre_directory_context(dir), &f->crypto, &id, &out, buf, &get, NULL),
                      NACRE_OK);
     return out;
 }
@@ -201,28 +201,28 @@ static nacre_err unprotect(struct fixture *f, nacre_directory *dir, nacre_bytes 
 {
     nacre_request_id id;
     nacre_message outer, plain;
-    uint8_t room[256];
+    uint8_t buf[256];
     nacre_store store = nacre_directory_store(dir);
     assert_int_equal(nacre_message_parse(&outer, datagram), NACRE_OK);
     nacre_context *ctx = nacre_directory_context(dir);
-    nacre_err err = nacre_unprotect_request(ctx, &f->crypto, &id, &plain, NACRE_BUF(room), &outer);
+    nacre_err err = nacre_unprotect_request(ctx, &f->crypto, &id, &plain, NACRE_BUF(buf), &outer);
     if (err != NACRE_ERR_NOT_YET) return err;
     assert_int_equal(nacre_store_serve(&store, ctx, NULL), NACRE_OK);
-    return nacre_unprotect_request(ctx, &f->crypto, &id, &plain, NACRE_BUF(room), &outer);
+    return nacre_unprotect_request(ctx, &f->crypto, &id, &plain, NACRE_BUF(buf), &outer);
 }
 
 /* Both sides in turn on one directory: what the one wrote, the other keeps. */
 static void both_sides_share_one_state(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[2][256];
+    uint8_t buf[2][256];
     scratch_write(f->dir, "settings.json", "{" KEYS ", " IDS "}");
 
     nacre_directory *dir = open_as(f, NACRE_ROLE_CLIENT);
-    nacre_bytes first = protect(f, dir, NACRE_BUF(room[0]));
+    nacre_bytes first = protect(f, dir, NACRE_BUF(buf[0]));
     /* RFC 8613 B.1.1: ahead of use */
     expect_state(f, "{\"used\": {\"\": 10}, \"seen\": {\"01\": [-1]}, \"nacre\": {\"unused\": [\"01\"]}}\n");
-    nacre_bytes second = protect(f, dir, NACRE_BUF(room[1]));
+    nacre_bytes second = protect(f, dir, NACRE_BUF(buf[1]));
     close_ok(dir);
     expect_state(f, "{\"used\": {\"\": 2}, \"seen\": {\"01\": [-1]}, \"nacre\": {\"unused\": [\"01\"]}}\n");
 
@@ -260,13 +260,13 @@ static void the_roles_exclude_each_other(void **state)
 static void entries_of_others_stay(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[256];
+    uint8_t buf[256];
     scratch_write(f->dir, "settings.json", "{" KEYS ", " IDS "}");
     scratch_write(f->dir, "sequence.json",
                   "{\"used\": {\"\": 7, \"01\": 9, \"zz\\\"\": [1]}, \"seen\": {\"01\": [3, 5], \"\": [0, 2]},"
                   " \"nacre\": {\"received\": {\"\": \"unknown\", \"05\": \"unknown\"}, \"unused\": [\"07\"]}}");
     nacre_directory *dir = open_as(f, NACRE_ROLE_CLIENT);
-    (void)protect(f, dir, NACRE_BUF(room));
+    (void)protect(f, dir, NACRE_BUF(buf));
     close_ok(dir);
     expect_state(f, "{\"used\": {\"\": 8, \"01\": 9, \"zz\\\"\": [1]}, \"seen\": {\"01\": [3, 5], \"\": [0, 2]}, "
                     "\"nacre\": {\"received\": {\"\": \"unknown\", \"05\": \"unknown\"}, \"unused\": [\"07\"]}}\n");
@@ -276,10 +276,10 @@ static void entries_of_others_stay(void **state)
 static void after_a_crash_nothing_is_accepted(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[2][256];
+    uint8_t buf[2][256];
     scratch_write(f->dir, "settings.json", "{" KEYS ", " IDS "}");
     nacre_directory *dir = open_as(f, NACRE_ROLE_CLIENT);
-    nacre_bytes first = protect(f, dir, NACRE_BUF(room[0])), second = protect(f, dir, NACRE_BUF(room[1]));
+    nacre_bytes first = protect(f, dir, NACRE_BUF(buf[0])), second = protect(f, dir, NACRE_BUF(buf[1]));
     close_ok(dir);
     dir = open_as(f, NACRE_ROLE_SERVER);
     assert_int_equal(unprotect(f, dir, first), NACRE_OK);
@@ -333,8 +333,8 @@ static void long_lists_lose_acceptances_only(void **state)
         assert_true(fresh >= 200);
         /* written and read again: exactly the same window */
         nacre_directory *dir = open_as(f, NACRE_ROLE_CLIENT);
-        uint8_t room[256];
-        (void)protect(f, dir, NACRE_BUF(room));
+        uint8_t buf[256];
+        (void)protect(f, dir, NACRE_BUF(buf));
         close_ok(dir);
         assert_int_equal(nacre_directory_read_as(&info, f->dir, NACRE_ROLE_CLIENT, false, NULL), NACRE_OK);
         assert_int_equal(nacre_replay_import(&again, info.window_index, info.window_bits, len), NACRE_OK);

@@ -63,7 +63,7 @@ static void responses_keep_the_limit_of_their_peer(void **state)
 {
     (void)state;
     for (int protected = 0; protected < 2; protected ++)
-        for (int later = 0; later < 2; later++) {
+        for (int deferred = 0; deferred < 2; deferred++) {
             pair p;
             limits l;
             datagram out, back;
@@ -73,7 +73,7 @@ static void responses_keep_the_limit_of_their_peer(void **state)
             assert_true(party_take(&p.client, &out, 0));
             party_give(&p.server, &p.client, &out, 0);
             const nacre_event event = expect_event(&p.server, NACRE_EVENT_REQUEST);
-            if (later) assert_int_equal(nacre_endpoint_defer_response(p.server.ep, event.exchange), NACRE_OK);
+            if (deferred) assert_int_equal(nacre_endpoint_defer_response(p.server.ep, event.exchange), NACRE_OK);
             size_t len = LIMIT;
             nacre_err err = NACRE_ERR_TOO_LONG;
             for (; err == NACRE_ERR_TOO_LONG && len > 0; len--) {

@@ -121,7 +121,7 @@ static void close_side(side *s)
     nacre_udp_close(s->udp);
 }
 
-static void ask(side *s, const nacre_address *peer, nacre_context *context)
+static void send_request(side *s, const nacre_address *peer, nacre_context *context)
 {
     nacre_message plain = { .type = NACRE_CON, .code = NACRE_GET };
     s->events = 0;
@@ -148,7 +148,7 @@ static nacre_context *persistent(test_end end, uint64_t next)
     return test_context(&params);
 }
 
-static void the_store_is_asked_before_anything_is_sent(void **state)
+static void the_store_is_called_before_anything_is_sent(void **state)
 {
     (void)state;
     fake_store store = { NACRE_OK, 0, 0 };
@@ -156,7 +156,7 @@ static void the_store_is_asked_before_anything_is_sent(void **state)
     side *client = open_side(NULL), *server = open_side(test_context_of(1, TEST_SERVER));
     nacre_address peer = nacre_udp_local(server->udp);
     assert_ok(nacre_loop_add_store(client->loop, mine, (nacre_store){ &fake_ops, &store }));
-    ask(client, &peer, mine);
+    send_request(client, &peer, mine);
     run(client, server);
     assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
     assert_int_equal(server->requests, 1);
@@ -176,14 +176,14 @@ static void a_store_that_fails_stops_the_request(void **state)
     side *client = open_side(NULL), *server = open_side(test_context_of(1, TEST_SERVER));
     nacre_address peer = nacre_udp_local(server->udp);
     assert_ok(nacre_loop_add_store(client->loop, mine, (nacre_store){ &fake_ops, &store }));
-    ask(client, &peer, mine);
+    send_request(client, &peer, mine);
     run(client, server);
     assert_int_equal(client->kind, NACRE_EVENT_FAILED);
     assert_int_equal(client->err, NACRE_ERR_FILE);
     assert_int_equal(client->sent, 0);
     assert_string_equal(nacre_loop_store_failure(client->loop), "the disk is full");
     store.says = NACRE_OK; /* and goes on when the store does */
-    ask(client, &peer, mine);
+    send_request(client, &peer, mine);
     run(client, server);
     assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
     close_side(client);
@@ -199,7 +199,7 @@ static void a_context_without_its_store_is_not_used(void **state)
     nacre_address peer = nacre_udp_local(server->udp);
     assert_ok(nacre_loop_add_store(client->loop, mine, (nacre_store){ &fake_ops, &store }));
     nacre_loop_remove_store(client->loop, mine);
-    ask(client, &peer, mine);
+    send_request(client, &peer, mine);
     run(client, server);
     assert_int_equal(client->kind, NACRE_EVENT_FAILED);
     assert_int_equal(client->sent, 0);
@@ -217,7 +217,7 @@ static void a_store_may_take_its_time(void **state)
     side *client = open_side(NULL), *server = open_side(test_context_of(1, TEST_SERVER));
     nacre_address peer = nacre_udp_local(server->udp);
     assert_ok(nacre_loop_add_store(client->loop, mine, (nacre_store){ &fake_ops, &store }));
-    ask(client, &peer, mine);
+    send_request(client, &peer, mine);
     for (int i = 0; i < 5; i++) assert_ok(nacre_loop_step(client->loop, 5, NULL));
     assert_int_equal(client->sent, 0);
     assert_int_equal(client->events, 0);
@@ -237,7 +237,7 @@ static void a_step_ends(void **state)
     side *client = open_side(NULL);
     nacre_address nowhere;
     assert_ok(nacre_address_resolve(&nowhere, "[::1]:0", 0, NULL)); /* port 0: sendto itself refuses */
-    ask(client, &nowhere, NULL);
+    send_request(client, &nowhere, NULL);
     client->restarts = OFTEN;
     int steps = 0;
     for (; client->events <= OFTEN && steps < OFTEN; steps++) assert_ok(nacre_loop_step(client->loop, 1000, NULL));
@@ -255,7 +255,7 @@ static void more_datagrams_than_a_burst(void **state)
     side *client = open_side(NULL), *server = open_side(test_context_of(1, TEST_SERVER));
     nacre_address peer = nacre_udp_local(server->udp);
     for (int i = 0; i < 40; i++) {
-        ask(client, &peer, mine);
+        send_request(client, &peer, mine);
         for (int k = 0; k < 20; k++) assert_ok(nacre_loop_step(client->loop, 0, NULL));
         nacre_endpoint_cancel(nacre_loop_endpoint(client->loop), client->exchange);
     }
@@ -284,7 +284,7 @@ static void timers_run(void **state)
     side *client = open_side(NULL), *silent = open_side(NULL);
     nacre_address peer = nacre_udp_local(silent->udp);
     uint64_t start = nacre_clock_ms();
-    ask(client, &peer, NULL);
+    send_request(client, &peer, NULL);
     while (client->events == 0) assert_ok(nacre_loop_step(client->loop, 60000, NULL));
     uint64_t took = nacre_clock_ms() - start;
     assert_int_equal(client->err, NACRE_ERR_TIMEOUT);
@@ -370,7 +370,7 @@ static void a_pack_is_added_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(the_store_is_asked_before_anything_is_sent),
+        TEST(the_store_is_called_before_anything_is_sent),
         TEST(a_store_that_fails_stops_the_request),
         TEST(a_context_without_its_store_is_not_used),
         TEST(a_store_may_take_its_time),

@@ -34,9 +34,9 @@ static nacre_observer observe(raw *r)
     return observer;
 }
 
-static void expect_gone(nacre_observer observer)
+static void expect_removed(nacre_observer observer)
 {
-    assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).observer.number, observer.number);
+    assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED).observer.number, observer.number);
 }
 
 /* One of each thing that names an observer: a notification and its ACK, a RST, a registration anew, a cancellation. Leaves
@@ -55,10 +55,10 @@ static nacre_observer round_of(raw *r, nacre_observer observer, bool by_reset)
         const nacre_event event = raw_requested(r, NACRE_NON, NACRE_GET, raw_options(1, "x", -1), 0);
         nacre_endpoint_ignore(world.server.ep, event.exchange);
     }
-    expect_gone(observer);
+    expect_removed(observer);
     observer = observe(r);
     const nacre_observer anew = observe(r);
-    expect_gone(observer);
+    expect_removed(observer);
     raw_empty(r, NACRE_RST, 1, 0); /* of nothing */
     raw_empty(r, NACRE_ACK, 2, 0);
     assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);

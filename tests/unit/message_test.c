@@ -145,15 +145,15 @@ static void test_write_needs_exactly_its_size(void **state)
     nacre_message m = test_request(NACRE_PUT, test_options(11, "747631", 60, "10", 0), test_hex("0102030405"));
     size_t size = nacre_message_size(&m);
     for (size_t cap = 0; cap <= size + 1; cap++) {
-        nacre_buf room = test_room(cap);
+        nacre_buf buf = test_buf(cap);
         nacre_bytes out = NACRE_STR("unchanged"), before = out;
-        assert_err(nacre_message_write(&m, &out, room), cap < size ? NACRE_ERR_BUFFER_TOO_SMALL : NACRE_OK);
+        assert_err(nacre_message_write(&m, &out, buf), cap < size ? NACRE_ERR_BUFFER_TOO_SMALL : NACRE_OK);
         if (cap >= size) {
-            assert_ptr_equal(out.ptr, room.ptr);
+            assert_ptr_equal(out.ptr, buf.ptr);
             assert_int_equal(out.len, size);
         } else {
             assert_bytes(out, before);
-            assert_true(test_room_is_untouched(room));
+            assert_true(test_buf_is_untouched(buf));
         }
     }
 }
@@ -162,18 +162,18 @@ static void test_write_refuses_what_has_no_encoding(void **state)
 {
     (void)state;
     nacre_message good = test_request(NACRE_GET, NACRE_ABSENT, NACRE_ABSENT), m;
-    nacre_buf room = test_room(70000);
+    nacre_buf buf = test_buf(70000);
     nacre_bytes out = NACRE_ABSENT;
-    assert_ok(nacre_message_write(&good, &out, room));
+    assert_ok(nacre_message_write(&good, &out, buf));
     m = good, m.type = 4;
-    assert_err(nacre_message_write(&m, &out, room), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_message_write(&m, &out, buf), NACRE_ERR_BAD_ARGUMENT);
     m = good, m.token = test_fill(1, 65804);
-    assert_ok(nacre_message_write(&m, &out, room));
+    assert_ok(nacre_message_write(&m, &out, buf));
     m = good, m.token = test_fill(1, 65805);
-    assert_err(nacre_message_write(&m, &out, room), NACRE_ERR_TOO_LONG);
+    assert_err(nacre_message_write(&m, &out, buf), NACRE_ERR_TOO_LONG);
     for (size_t len = 9; len <= 13; len++) { /* RFC 8974 2.1: up to 12 the field is the length itself */
         m = good, m.token = test_fill(1, len);
-        assert_ok(nacre_message_write(&m, &out, room));
+        assert_ok(nacre_message_write(&m, &out, buf));
         assert_int_equal(out.ptr[0], 0x40 + len);
         assert_int_equal(out.len, 4 + len + (len == 13));
     }

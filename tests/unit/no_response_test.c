@@ -30,9 +30,9 @@ static void each_bit_suppresses_one_response_class(void **state)
             datagram d, request;
             raw_request(&r, &request, type, NACRE_POST, raw_options(-1, "x", rows[i].value), 0);
             const nacre_event event = expect_event(&world.server, NACRE_EVENT_REQUEST);
-            const nacre_message answer = { .code = rows[i].code };
-            assert_int_equal(nacre_endpoint_respond(world.server.ep, event.exchange, &answer), NACRE_OK);
-            assert_int_equal(nacre_endpoint_respond(world.server.ep, event.exchange, &answer), NACRE_ERR_STALE);
+            const nacre_message response = { .code = rows[i].code };
+            assert_int_equal(nacre_endpoint_respond(world.server.ep, event.exchange, &response), NACRE_OK);
+            assert_int_equal(nacre_endpoint_respond(world.server.ep, event.exchange, &response), NACRE_ERR_STALE);
             for (int again = 0; again < 2; again++) {
                 if (!rows[i].silent && (type == NACRE_CON || !again)) {
                     (void)raw_take(&r, &d, 0);

@@ -2,7 +2,7 @@
 /* notify: how many CON notifications are on their way to one peer (RFC 7252 4.7), and who waits for them. */
 #include "../scenario/raw.h"
 
-enum { OBSERVERS = 4, PUSHES = 10 };
+enum { OBSERVERS = 4, TRANSMISSIONS = 10 };
 
 static pair world;
 static nacre_observer observers[OBSERVERS];
@@ -20,9 +20,10 @@ static raw client(int i, bool is_protected)
 
 static void open(bool is_protected, uint16_t nstart)
 {
-    pair_open(&world,
-              &(nacre_endpoint_config){ .nstart = nstart, .num_observers = OBSERVERS, .num_transmissions = PUSHES },
-              &(pairing){ 0 });
+    pair_open(
+        &world,
+        &(nacre_endpoint_config){ .nstart = nstart, .num_observers = OBSERVERS, .num_transmissions = TRANSMISSIONS },
+        &(pairing){ 0 });
     for (int i = 0; i < OBSERVERS; i++) {
         datagram d;
         raw r = client(i, is_protected);
@@ -38,7 +39,7 @@ static void all_change(void)
     for (int i = 0; i < OBSERVERS; i++) nacre_endpoint_changed(world.server.ep, observers[i]);
 }
 
-static void expect_asked(int i)
+static void expect_notify(int i)
 {
     assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observers[i].number);
 }
@@ -64,25 +65,25 @@ static void as_many_as_nstart(void **state)
     static const uint16_t limits[] = { 1, 2, UINT16_MAX };
     for (int is_protected = 0; is_protected < 2; is_protected++)
         for (size_t row = 0; row < 3; row++) {
-            uint16_t mids[OBSERVERS];
+            uint16_t message_ids[OBSERVERS];
             open(is_protected, limits[row]);
             const raw near = client(0, is_protected);
             all_change();
             for (int i = 0; i < OBSERVERS; i++)
-                if (i < limits[row] || i == OBSERVERS - 1) expect_asked(i); /* another's are another's */
+                if (i < limits[row] || i == OBSERVERS - 1) expect_notify(i); /* another's are another's */
             expect_none();
             for (int i = 0; i < OBSERVERS; i++) {
                 if (i >= limits[row] && i != OBSERVERS - 1) continue;
                 const nacre_message m = notified(i, 0);
                 assert_int_equal(m.type, NACRE_CON);
-                mids[i] = m.mid;
+                message_ids[i] = m.mid;
             }
             for (int i = limits[row]; i < OBSERVERS - 1; i++) { /* in order, each behind one that is done */
                 raw r = near;
                 expect_none();
-                raw_empty(&r, NACRE_ACK, mids[i - limits[row]], 0);
-                expect_asked(i);
-                mids[i] = notified(i, 0).mid;
+                raw_empty(&r, NACRE_ACK, message_ids[i - limits[row]], 0);
+                expect_notify(i);
+                message_ids[i] = notified(i, 0).mid;
             }
             expect_none();
             pair_close(&world);
@@ -93,7 +94,7 @@ static void as_many_as_nstart(void **state)
 static void each_end_lets_the_next_go(void **state)
 {
     (void)state;
-    enum { ACK, RST, TIMEOUT, IGNORED, DROPPED, LATER, BURST, GONE, NUM };
+    enum { ACK, RST, TIMEOUT, IGNORED, DROPPED, DEFERRED, BURST, REMOVED, NUM };
     for (int how = 0; how < NUM; how++) {
         nacre_endpoint *ep;
         nacre_message first = { .mid = 0 };
@@ -103,7 +104,7 @@ static void each_end_lets_the_next_go(void **state)
         ep = world.server.ep;
         r = client(0, true);
         for (int i = 0; i < OBSERVERS - 1; i++) nacre_endpoint_changed(ep, observers[i]);
-        expect_asked(0);
+        expect_notify(0);
         expect_none();
         if (how <= TIMEOUT) first = notified(0, 0);
         if (how == ACK || how == RST) raw_empty(&r, how == ACK ? NACRE_ACK : NACRE_RST, first.mid, 0);
@@ -113,17 +114,18 @@ static void each_end_lets_the_next_go(void **state)
         }
         if (how == IGNORED) nacre_endpoint_ignore(ep, notification_of(observers[0]));
         if (how == DROPPED) nacre_endpoint_drop_observer(ep, observers[0]);
-        if (how == LATER) assert_int_equal(nacre_endpoint_defer_response(ep, notification_of(observers[0])), NACRE_OK);
+        if (how == DEFERRED)
+            assert_int_equal(nacre_endpoint_defer_response(ep, notification_of(observers[0])), NACRE_OK);
         if (how == BURST) raw_empty(&r, NACRE_ACK, 0x7777, 0); /* whatever comes: it was not answered */
-        if (how == GONE) {
+        if (how == REMOVED) {
             nacre_endpoint_remove_context(ep, world.theirs);
-            for (int i = 0; i < OBSERVERS; i++) (void)expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE);
+            for (int i = 0; i < OBSERVERS; i++) (void)expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED);
             expect_none();
             pair_close(&world);
             continue;
         }
-        if (how == RST || how == TIMEOUT) (void)expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE);
-        expect_asked(1);
+        if (how == RST || how == TIMEOUT) (void)expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED);
+        expect_notify(1);
         expect_none();
         pair_close(&world);
     }
@@ -136,15 +138,15 @@ static void what_waits_may_end(void **state)
     open(true, 1);
     nacre_endpoint *ep = world.server.ep;
     all_change();
-    expect_asked(0);
-    expect_asked(3);
+    expect_notify(0);
+    expect_notify(3);
     expect_none(); /* 1 and 2 wait */
     nacre_endpoint_changed(ep, observers[1]);
     nacre_endpoint_drop_observer(ep, observers[2]);
     const nacre_message first = notified(0, 0);
     raw r = client(0, true);
     raw_empty(&r, NACRE_ACK, first.mid, 0);
-    expect_asked(1);
+    expect_notify(1);
     expect_none();
     pair_close(&world);
 }

@@ -17,7 +17,7 @@ static void open_bench(bench *b, uint16_t nstart)
 }
 
 /* Request number i, which says so in its payload. */
-static void ask(bench *b, unsigned i, const party *peer, nacre_context *ctx, uint8_t type)
+static void send_request(bench *b, unsigned i, const party *peer, nacre_context *ctx, uint8_t type)
 {
     const uint8_t number = (uint8_t)('0' + i);
     const nacre_message put = { .type = type, .code = NACRE_PUT, .payload = nacre_bytes_of(&number, 1) };
@@ -39,7 +39,7 @@ static void expect_sent(bench *b, const char *numbers, uint64_t now)
     assert_string_equal(got, numbers);
 }
 
-static void answer(bench *b, unsigned i, uint8_t type, uint64_t now)
+static void respond(bench *b, unsigned i, uint8_t type, uint64_t now)
 {
     const nacre_message request = datagram_message(&b->sent[i]);
     datagram d;
@@ -55,15 +55,15 @@ static void one_at_a_time(void **state)
     (void)state;
     bench b;
     open_bench(&b, 1);
-    for (unsigned i = 0; i < MANY; i++) ask(&b, i, &b.p.server, NULL, NACRE_CON);
+    for (unsigned i = 0; i < MANY; i++) send_request(&b, i, &b.p.server, NULL, NACRE_CON);
     expect_sent(&b, "0", 0);
     expect_sent(&b, "", 0);
-    answer(&b, 0, NACRE_ACK, 100);
+    respond(&b, 0, NACRE_ACK, 100);
     expect_sent(&b, "1", 100);
     datagram ack = empty_message(NACRE_ACK, datagram_message(&b.sent[1]).mid);
     party_give(&b.p.client, &b.p.server, &ack, 200); /* acknowledged: its answer may take its time */
     expect_sent(&b, "2", 200);
-    answer(&b, 1, NACRE_NON, 300);
+    respond(&b, 1, NACRE_NON, 300);
     expect_sent(&b, "", 300);
     nacre_endpoint_cancel(b.p.client.ep, b.exchanges[2]);
     expect_sent(&b, "3", 300);
@@ -72,7 +72,7 @@ static void one_at_a_time(void **state)
     party_give(&b.p.client, &b.p.server, &rst, 400);
     expect_failed(&b.p.client, NACRE_ERR_RESET);
     expect_sent(&b, "5", 400);
-    answer(&b, 5, NACRE_ACK, 500);
+    respond(&b, 5, NACRE_ACK, 500);
     expect_quiet(&b.p.client, 500);
     assert_true(nacre_endpoint_deadline(b.p.client.ep) == UINT64_MAX);
     pair_close(&b.p);
@@ -84,8 +84,8 @@ static void after_a_timeout(void **state)
     (void)state;
     bench b;
     open_bench(&b, 1);
-    ask(&b, 0, &b.p.server, NULL, NACRE_CON);
-    ask(&b, 1, &b.p.server, NULL, NACRE_CON);
+    send_request(&b, 0, &b.p.server, NULL, NACRE_CON);
+    send_request(&b, 1, &b.p.server, NULL, NACRE_CON);
     uint64_t now = 0;
     expect_sent(&b, "0", now);
     for (int i = 0; i < 4; i++) {
@@ -111,7 +111,7 @@ static void nstart_limits_each_peer(void **state)
     } rows[] = { { 1, "03" }, { 2, "013" }, { 3, "0123" }, { UINT16_MAX, "01234" } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         open_bench(&b, rows[i].nstart);
-        for (unsigned k = 0; k < 5; k++) ask(&b, k, k == 3 ? &other : &b.p.server, NULL, NACRE_CON);
+        for (unsigned k = 0; k < 5; k++) send_request(&b, k, k == 3 ? &other : &b.p.server, NULL, NACRE_CON);
         expect_sent(&b, rows[i].first, 0);
         pair_close(&b.p);
     }
@@ -122,35 +122,35 @@ static void nstart_limits_each_peer(void **state)
     const size_t size = nacre_endpoint_size(&config);
     void *memory = malloc(size);
     assert_int_equal(nacre_endpoint_init(&ep, memory, size, &config), NACRE_OK);
-    nacre_endpoint *const own = b.p.client.ep;
+    nacre_endpoint *const original = b.p.client.ep;
     b.p.client.ep = ep;
-    ask(&b, 0, &other, NULL, NACRE_CON);
-    ask(&b, 1, &other, NULL, NACRE_CON);
+    send_request(&b, 0, &other, NULL, NACRE_CON);
+    send_request(&b, 1, &other, NULL, NACRE_CON);
     expect_sent(&b, "0", 0);
-    b.p.client.ep = own;
+    b.p.client.ep = original;
     free(memory);
     party_close(&b.p.client);
     party_close(&other);
 }
 
 /* A NON counts until it is answered, but not for ever: nobody tells of a lost one. */
-static void non_counts_until_answered_or_expired(void **state)
+static void non_counts_until_its_response_or_expiry(void **state)
 {
     (void)state;
     bench b;
     open_bench(&b, 1);
-    for (unsigned i = 0; i < 5; i++) ask(&b, i, &b.p.server, NULL, i == 2 ? NACRE_CON : NACRE_NON);
+    for (unsigned i = 0; i < 5; i++) send_request(&b, i, &b.p.server, NULL, i == 2 ? NACRE_CON : NACRE_NON);
     expect_sent(&b, "0", 0);
-    answer(&b, 0, NACRE_NON, 10);
+    respond(&b, 0, NACRE_NON, 10);
     expect_sent(&b, "1", 10);
     assert_true(nacre_endpoint_deadline(b.p.client.ep) == 2010); /* ACK_TIMEOUT after it */
     nacre_endpoint_expire(b.p.client.ep, 2009);
     expect_sent(&b, "", 2009);
     nacre_endpoint_expire(b.p.client.ep, 2010);
     expect_sent(&b, "2", 2010);
-    answer(&b, 1, NACRE_NON, 2020); /* it may still come, but lets nobody go */
+    respond(&b, 1, NACRE_NON, 2020); /* it may still come, but lets nobody go */
     expect_sent(&b, "", 2020);
-    answer(&b, 2, NACRE_ACK, 2030);
+    respond(&b, 2, NACRE_ACK, 2030);
     expect_sent(&b, "3", 2030);
     nacre_endpoint_expire(b.p.client.ep, 4030);
     expect_sent(&b, "4", 4030);
@@ -166,14 +166,14 @@ static void a_store_in_between(void **state)
     open_bench(&b, 1);
     const pairing how = { .client_id = "x", .secret = 1, .client_persistent = true };
     nacre_context *slow = party_context(&b.p.client, &how, false);
-    ask(&b, 0, &b.p.server, slow, NACRE_CON);
-    for (unsigned i = 1; i < 4; i++) ask(&b, i, &b.p.server, NULL, NACRE_CON);
+    send_request(&b, 0, &b.p.server, slow, NACRE_CON);
+    for (unsigned i = 1; i < 4; i++) send_request(&b, i, &b.p.server, NULL, NACRE_CON);
     expect_sent(&b, "1", 0);
     assert_ptr_equal(expect_event(&b.p.client, NACRE_EVENT_PERSIST).context, slow);
     serve_store(slow);
     nacre_endpoint_confirmed(b.p.client.ep, slow, NACRE_OK);
     expect_sent(&b, "", 1);
-    answer(&b, 1, NACRE_ACK, 2);
+    respond(&b, 1, NACRE_ACK, 2);
     datagram d;
     assert_true(party_take(&b.p.client, &d, 2));
     assert_int_equal(datagram_message(&d).code, NACRE_POST); /* 0, protected */
@@ -192,18 +192,18 @@ static void echo_observe_ping(void **state)
     datagram d;
     nacre_exchange exchange;
     open_bench(&b, 1);
-    ask(&b, 0, &b.p.server, NULL, NACRE_CON);
+    send_request(&b, 0, &b.p.server, NULL, NACRE_CON);
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(observe) };
     assert_int_equal(nacre_endpoint_request(b.p.client.ep, &exchange, &b.p.server.address, NULL, &get, NULL), NACRE_OK);
     assert_int_equal(nacre_endpoint_ping(b.p.client.ep, &b.exchanges[1], &b.p.server.address, NULL), NACRE_OK);
-    ask(&b, 2, &b.p.server, NULL, NACRE_CON);
+    send_request(&b, 2, &b.p.server, NULL, NACRE_CON);
     expect_sent(&b, "0", 0);
     nacre_message m = datagram_message(&b.sent[0]);
     datagram_write(&d, &(nacre_message){ NACRE_ACK, NACRE_UNAUTHORIZED, m.mid, m.token, NACRE_ARRAY(echo), { 0 } });
     party_give(&b.p.client, &b.p.server, &d, 0);
     expect_sent(&b, "0", 0);
     assert_false(nacre_is_absent(nacre_option_find(datagram_message(&b.sent[0]).options, NACRE_OPT_ECHO)));
-    answer(&b, 0, NACRE_ACK, 0);
+    respond(&b, 0, NACRE_ACK, 0);
     assert_true(party_take(&b.p.client, &d, 0));
     m = datagram_message(&d);
     assert_int_equal(m.code, NACRE_GET);
@@ -219,7 +219,7 @@ static void echo_observe_ping(void **state)
 }
 
 /* The limit that a request's user sets runs while it waits for its turn. */
-static void timeout_runs_while_a_request_is_queued(void **state)
+static void timeout_elapses_while_a_request_is_queued(void **state)
 {
     (void)state;
     bench b;
@@ -265,15 +265,15 @@ static void random_lives(void **state)
             uint8_t token[8];
             bool sent, ended;
         } *r = calloc(STEPS, sizeof *r);
-        unsigned asked = 0, out = 0, next = 0, served = 0;
+        unsigned sent = 0, out = 0, next = 0, served = 0;
         for (int step = 0; step < STEPS; step++) {
             datagram d;
-            const uint32_t number = asked;
+            const uint32_t number = sent;
             const nacre_message put = { .code = NACRE_PUT,
                                         .payload = nacre_bytes_of((const uint8_t *)&number, sizeof number) };
-            if (percent(&c, 70) && nacre_endpoint_request(p.client.ep, &r[asked].exchange, &p.server.address, NULL,
-                                                          &put, NULL) == NACRE_OK)
-                asked++;
+            if (percent(&c, 70) &&
+                nacre_endpoint_request(p.client.ep, &r[sent].exchange, &p.server.address, NULL, &put, NULL) == NACRE_OK)
+                sent++;
             while (party_take(&p.client, &d, 0)) {
                 uint32_t which;
                 const nacre_message m = datagram_message(&d);
@@ -286,8 +286,8 @@ static void random_lives(void **state)
                 memcpy(r[which].token, m.token.ptr, 8);
                 assert_true(++out <= nstart);
             }
-            const unsigned which = asked == 0 ? 0 : (unsigned)(draw(&c) % asked);
-            if (asked == 0 || r[which].ended) continue;
+            const unsigned which = sent == 0 ? 0 : (unsigned)(draw(&c) % sent);
+            if (sent == 0 || r[which].ended) continue;
             if (r[which].sent && percent(&c, 60)) {
                 datagram_write(&d, &(nacre_message){ .type = NACRE_ACK,
                                                      .code = NACRE_CHANGED,
@@ -316,10 +316,10 @@ int main(void)
         cmocka_unit_test(one_at_a_time),
         cmocka_unit_test(after_a_timeout),
         cmocka_unit_test(nstart_limits_each_peer),
-        cmocka_unit_test(non_counts_until_answered_or_expired),
+        cmocka_unit_test(non_counts_until_its_response_or_expiry),
         cmocka_unit_test(a_store_in_between),
         cmocka_unit_test(echo_observe_ping),
-        cmocka_unit_test(timeout_runs_while_a_request_is_queued),
+        cmocka_unit_test(timeout_elapses_while_a_request_is_queued),
         cmocka_unit_test(random_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,7 +208,7 @@ static void one_peer_gets_no_more_than_its_share_and_gets_it_back(void **state)
     world_close(w);
 }
 
-static void same_token_of_the_same_address_takes_the_place_of_the_registration_before(void **state)
+static void same_token_of_the_same_address_replaces_the_registration(void **state)
 {
     (void)state;
     world *w = world_open(OBSERVERS);
@@ -231,7 +231,7 @@ int main(void)
         cmocka_unit_test(unconfirmed_observer_comes_after_the_others),
         cmocka_unit_test(second_con_to_a_peer_waits_and_then_comes_in_its_order),
         cmocka_unit_test(one_peer_gets_no_more_than_its_share_and_gets_it_back),
-        cmocka_unit_test(same_token_of_the_same_address_takes_the_place_of_the_registration_before),
+        cmocka_unit_test(same_token_of_the_same_address_replaces_the_registration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

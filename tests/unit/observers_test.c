@@ -48,9 +48,9 @@ static nacre_message notified(raw *r, nacre_observer observer, datagram *d, cons
     return raw_take(r, d, now);
 }
 
-static void expect_gone(nacre_observer observer, nacre_err err, void *user)
+static void expect_removed(nacre_observer observer, nacre_err err, void *user)
 {
-    const nacre_event event = expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE);
+    const nacre_event event = expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED);
     assert_int_equal(event.observer.number, observer.number);
     assert_string_equal(nacre_err_name(event.err), nacre_err_name(err));
     assert_ptr_equal(event.user, user);
@@ -130,9 +130,9 @@ static void the_event(void **state)
     assert_true(nacre_bytes_equal(nacre_option_find(event.message.options, NACRE_OPT_URI_PATH), NACRE_STR("x")));
     assert_true(has_observe(event.message.options));
     static const uint8_t options[] = { 0x41, 0xee, 0x21, 0x77, 0x81, 0x05 }; /* ETag, Observe, Max-Age */
-    const nacre_message answer = { .code = NACRE_CONTENT, .options = NACRE_ARRAY(options) };
-    assert_int_equal(nacre_endpoint_respond(world.server.ep, notification_of(observer), &answer), NACRE_OK);
-    assert_int_equal(nacre_endpoint_respond(world.server.ep, notification_of(observer), &answer), NACRE_ERR_STALE);
+    const nacre_message response = { .code = NACRE_CONTENT, .options = NACRE_ARRAY(options) };
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, notification_of(observer), &response), NACRE_OK);
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, notification_of(observer), &response), NACRE_ERR_STALE);
     assert_int_not_equal(observe_of(raw_take(&r, &d, 0).options), 0x77);
     const nacre_message plain = raw_read(&r, &d);
     static const uint8_t expected[] = { 0x41, 0xee, 0x20, 0x81, 0x05 };
@@ -194,7 +194,7 @@ static void con_now_and_then(void **state)
 }
 
 /* RFC 7641 4.2: an error ends it, and is a CON, without Observe, with a number of its own (RFC 8613 8.3.1). */
-static void final_answer(void **state)
+static void final_response(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -206,7 +206,7 @@ static void final_answer(void **state)
         assert_int_equal(nacre_endpoint_respond(world.server.ep, notification_of(observer),
                                                 &(nacre_message){ .code = NACRE_NOT_FOUND }),
                          NACRE_OK);
-        expect_gone(observer, NACRE_OK, &r);
+        expect_removed(observer, NACRE_OK, &r);
         const nacre_message outer = raw_take(&r, &d, 0);
         assert_int_equal(outer.type, NACRE_CON);
         assert_false(has_observe(outer.options));
@@ -253,7 +253,7 @@ static void rst_to_a_notification_ends_the_observation(void **state)
             assert_int_equal(m.type, NACRE_CON);
             raw_empty(&r, NACRE_RST, m.mid, 0);
         }
-        expect_gone(observer, NACRE_ERR_RESET, &r);
+        expect_removed(observer, NACRE_ERR_RESET, &r);
         raw_empty(&r, NACRE_RST, m.mid, 0); /* its duplicate */
         expect_quiet(&world.server, 0);
         assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
@@ -276,7 +276,7 @@ static void timed_out(void **state)
         expect_quiet(&world.server, due);
     }
     nacre_endpoint_expire(world.server.ep, nacre_endpoint_deadline(world.server.ep));
-    expect_gone(observer, NACRE_ERR_TIMEOUT, &r);
+    expect_removed(observer, NACRE_ERR_TIMEOUT, &r);
     assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
     pair_close(&world);
 }
@@ -306,7 +306,7 @@ static void observe_1_with_the_same_token_ends_the_observation(void **state)
         if (rows[i].other_token) r.token = NACRE_ARRAY(other);
         const nacre_event event = raw_requested(&r, NACRE_CON, rows[i].other_method ? NACRE_FETCH : NACRE_GET,
                                                 raw_options(1, rows[i].path, -1), 0);
-        if (rows[i].ends) expect_gone(observer, NACRE_OK, &r);
+        if (rows[i].ends) expect_removed(observer, NACRE_OK, &r);
         else (void)raw_take(&r, &d, 0);
         if (!rows[i].ends) assert_payload(raw_read_as(&r, &registration, &d), "on its way");
         respond_text(&world.server, event.exchange, "the end");
@@ -325,7 +325,7 @@ static void cancelled_with_other_trifles(void **state)
     datagram d;
     const nacre_observer observer = observed_as(&r, &d, NACRE_CON, "x", "one", 0);
     (void)raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(1, "x", 26), 0);
-    expect_gone(observer, NACRE_OK, &r);
+    expect_removed(observer, NACRE_OK, &r);
     pair_close(&world);
 }
 
@@ -351,7 +351,7 @@ static void cancelled_in_one_burst(void **state)
     assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, &r), NACRE_OK);
     respond_text(&world.server, event.exchange, "one");
     (void)expect_event(&world.server, NACRE_EVENT_REQUEST);
-    expect_gone(observer, NACRE_OK, &r);
+    expect_removed(observer, NACRE_OK, &r);
     pair_close(&world);
 }
 
@@ -369,7 +369,7 @@ static void registered_anew(void **state)
             const nacre_observer newer = observed_as(&r, &d, NACRE_CON, "x", "one", 6000 + (uint64_t)i);
             assert_true(observe_of(datagram_message(&d).options) > last);
             last = observe_of(datagram_message(&d).options);
-            expect_gone(observer, NACRE_ERR_STALE, &r);
+            expect_removed(observer, NACRE_ERR_STALE, &r);
             observer = newer;
         }
         const nacre_message m = notified(&r, observer, &d, "two", 7000);
@@ -395,7 +395,7 @@ static void two_under_one_token(void **state)
             assert_payload(raw_read_as(&r, &id_of_x, &d), "x2");
             raw_empty(&r, NACRE_ACK, m.mid, 0);
         } else {
-            expect_gone(x, NACRE_ERR_STALE, &r);
+            expect_removed(x, NACRE_ERR_STALE, &r);
         }
         (void)notified(&r, y, &d, "y2", 0);
         assert_payload(raw_read(&r, &d), "y2");
@@ -422,7 +422,7 @@ static void a_share_for_each(void **state)
                 r.token = nacre_bytes_of(&tokens[i], 1);
                 const nacre_observer before = observers[i];
                 observers[i] = observed_as(&r, &d, NACRE_CON, "x", "one", 0);
-                if (round == 1) expect_gone(before, NACRE_ERR_STALE, &r); /* the same once more */
+                if (round == 1) expect_removed(before, NACRE_ERR_STALE, &r); /* the same once more */
             }
             r.token = nacre_bytes_of(&tokens[SHARE], 1);
             nacre_event event = raw_requested(&r, NACRE_CON, NACRE_GET, raw_options(0, "x", -1), 0);
@@ -517,13 +517,13 @@ static void not_begun(void **state)
         } else {
             raw_empty(&r, NACRE_ACK, 1, 0);
         }
-        expect_gone(observer, NACRE_OK, &r);
+        expect_removed(observer, NACRE_OK, &r);
         pair_close(&world);
     }
 }
 
 /* The registration's answer later: it carries the observation, and nothing overtakes it. */
-static void begun_later(void **state)
+static void begin_deferred(void **state)
 {
     (void)state;
     for (int is_lost = 0; is_lost < 2; is_lost++) {
@@ -544,7 +544,7 @@ static void begun_later(void **state)
         expect_quiet(&world.server, 100);
         raw_empty(&r, is_lost ? NACRE_RST : NACRE_ACK, m.mid, 200);
         if (is_lost) {
-            expect_gone(observer, NACRE_ERR_RESET, &r);
+            expect_removed(observer, NACRE_ERR_RESET, &r);
         } else {
             (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
             respond_text(&world.server, notification_of(observer), "two");
@@ -555,7 +555,7 @@ static void begun_later(void **state)
 }
 
 /* NOTIFY not answered, ignored, answered later, or badly. */
-static void notify_answered_otherwise(void **state)
+static void notify_gets_another_response(void **state)
 {
     (void)state;
     nacre_context *ctx;
@@ -565,20 +565,20 @@ static void notify_answered_otherwise(void **state)
     datagram d;
     const nacre_observer observer = observed(&r, NACRE_CON);
     const nacre_message too_long = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(body) };
-    const nacre_message no_answer = { .code = NACRE_GET };
+    const nacre_message no_response = { .code = NACRE_GET };
     for (int i = 0; i < 3; i++) { /* the one push comes back each time */
         nacre_endpoint_changed(ep, observer);
         (void)expect_event(&world.server, NACRE_EVENT_NOTIFY);
         assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &too_long), NACRE_ERR_TOO_LONG);
-        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &no_answer), NACRE_ERR_BAD_ARGUMENT);
+        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &no_response), NACRE_ERR_BAD_ARGUMENT);
         if (i == 0) nacre_endpoint_ignore(ep, notification_of(observer));
         if (i == 1) raw_empty(&r, NACRE_ACK, 1, 0);
         if (i == 2) assert_int_equal(nacre_endpoint_defer_response(ep, notification_of(observer)), NACRE_OK);
         if (i == 2) raw_empty(&r, NACRE_ACK, 1, 0);
         expect_quiet(&world.server, 0);
-        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &no_answer), NACRE_ERR_BAD_ARGUMENT);
-        const nacre_message answer = { .code = NACRE_CONTENT };
-        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &answer),
+        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &no_response), NACRE_ERR_BAD_ARGUMENT);
+        const nacre_message response = { .code = NACRE_CONTENT };
+        assert_int_equal(nacre_endpoint_respond(ep, notification_of(observer), &response),
                          i == 2 ? NACRE_OK : NACRE_ERR_STALE);
     }
     (void)raw_take(&r, &d, 0);
@@ -602,7 +602,7 @@ static void plain_observer_of_an_unvalidated_address_is_replaced_first(void **st
         if (!is_protected) {
             r.token = nacre_bytes_of(&tokens[3], 1);
             more = observed(&r, NACRE_CON);
-            expect_gone(observers[0], NACRE_ERR_BUSY, &r); /* the oldest */
+            expect_removed(observers[0], NACRE_ERR_BUSY, &r); /* the oldest */
             observers[0] = more;
             nacre_endpoint_changed(world.server.ep, observers[0]); /* who waits to be told, too */
         }
@@ -663,7 +663,7 @@ static void context_goes(void **state)
     assert_int_equal(
         nacre_endpoint_respond(world.server.ep, notification_of(observer), &(nacre_message){ .code = NACRE_CONTENT }),
         NACRE_ERR_STALE);
-    expect_gone(observer, NACRE_ERR_NO_CONTEXT, &r);
+    expect_removed(observer, NACRE_ERR_NO_CONTEXT, &r);
     (void)notified(&plain, clear, &d, "still here", 0);
     nacre_endpoint_drop_observer(world.server.ep, clear);
     expect_quiet(&world.server, 0);
@@ -753,7 +753,7 @@ int main(void)
         cmocka_unit_test(the_event),
         cmocka_unit_test(changes_during_a_notification_are_notified_once),
         cmocka_unit_test(con_now_and_then),
-        cmocka_unit_test(final_answer),
+        cmocka_unit_test(final_response),
         cmocka_unit_test(rst_to_a_notification_ends_the_observation),
         cmocka_unit_test(timed_out),
         cmocka_unit_test(observe_1_with_the_same_token_ends_the_observation),
@@ -764,8 +764,8 @@ int main(void)
         cmocka_unit_test(a_share_for_each),
         cmocka_unit_test(not_taken),
         cmocka_unit_test(not_begun),
-        cmocka_unit_test(begun_later),
-        cmocka_unit_test(notify_answered_otherwise),
+        cmocka_unit_test(begin_deferred),
+        cmocka_unit_test(notify_gets_another_response),
         cmocka_unit_test(plain_observer_of_an_unvalidated_address_is_replaced_first),
         cmocka_unit_test(forged_ones_stand_behind),
         cmocka_unit_test(context_goes),

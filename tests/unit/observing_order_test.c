@@ -6,7 +6,7 @@
 enum { V = 1000 }; /* the value of the last notification before the registration is renewed */
 
 /* A plain observation that was told V, and has just registered again. */
-static uint64_t open_renewed(observed *o)
+static uint64_t open_rederiving(observed *o)
 {
     register_one(o, NULL, true, 0);
     hear(o, say(o, (saying){ .text = "before", .observe = V, .max_age = 10 }), 0);
@@ -38,7 +38,7 @@ static void expect_registered(observed *o, uint64_t now)
 
 /* Piggybacked, separate after an empty ACK, and separate without one; CON and NON; the value is the same, lower, or higher.
  * Without any ACK a lower one may as well be a notification that is late: the registration goes on. */
-static void answer_to_a_new_registration_is_the_present_state(void **state)
+static void response_to_a_new_registration_is_the_present_state(void **state)
 {
     (void)state;
     const uint32_t values[] = { V, V - 1, 0, 1, V + 1, (V + (1 << 23)) & 0xffffff, 0xffffff };
@@ -47,7 +47,7 @@ static void answer_to_a_new_registration_is_the_present_state(void **state)
         for (size_t t = 0; t < 3; t++) {
             for (int acked = 0; acked < (types[t] != 0 ? 2 : 1); acked++) {
                 observed o;
-                const uint64_t now = open_renewed(&o);
+                const uint64_t now = open_rederiving(&o);
                 if (acked) acknowledge(&o, now);
                 const bool is_late = types[t] != 0 && !acked && values[v] != V && values[v] != V + 1;
                 hear_and_acknowledge(&o, (saying){ .type = types[t], .text = "now", .observe = values[v] },
@@ -61,11 +61,11 @@ static void answer_to_a_new_registration_is_the_present_state(void **state)
 }
 
 /* After it the order holds as ever, from its value on: later notifications are told, one from before it that is older is not. */
-static void order_starts_again_with_the_answer(void **state)
+static void order_starts_again_with_the_response(void **state)
 {
     (void)state;
     const struct {
-        uint32_t answer, next;
+        uint32_t response, next;
         bool is_told;
     } rows[] = {
         { V, V + 1, true }, { V, V, false },         { V, V - 1, false }, { 5, 6, true },         { 5, 5, false },
@@ -74,10 +74,10 @@ static void order_starts_again_with_the_answer(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (int how = 0; how < 3; how++) { /* piggybacked; separate; separate after an empty ACK */
             observed o;
-            if (how == 1 && rows[i].answer < V) continue;
-            const uint64_t now = open_renewed(&o);
+            if (how == 1 && rows[i].response < V) continue;
+            const uint64_t now = open_rederiving(&o);
             if (how == 2) acknowledge(&o, now);
-            hear_and_acknowledge(&o, (saying){ .type = how == 0 ? 0 : CON, .text = "now", .observe = rows[i].answer },
+            hear_and_acknowledge(&o, (saying){ .type = how == 0 ? 0 : CON, .text = "now", .observe = rows[i].response },
                                  "now", now);
             hear_and_acknowledge(&o, (saying){ .type = NON, .text = "next", .observe = rows[i].next },
                                  rows[i].is_told ? "next" : NULL, now + 10);
@@ -87,41 +87,41 @@ static void order_starts_again_with_the_answer(void **state)
 }
 
 /* An ACK that the network doubles is the present state once. */
-static void doubled_answer_is_told_once(void **state)
+static void duplicate_response_is_reported_once(void **state)
 {
     (void)state;
     observed o;
-    const uint64_t now = open_renewed(&o);
-    datagram answer = say(&o, (saying){ .text = "now", .observe = 5 });
-    hear(&o, answer, now);
+    const uint64_t now = open_rederiving(&o);
+    datagram response = say(&o, (saying){ .text = "now", .observe = 5 });
+    hear(&o, response, now);
     expect_notified(&o, "now");
     hear_and_acknowledge(&o, (saying){ .type = NON, .text = "newer", .observe = 6 }, "newer", now);
-    hear(&o, answer, now);
+    hear(&o, response, now);
     expect_nothing(&o, now);
     pair_close(&o.p);
 }
 
 /* A notification crosses the registration, and the answer comes after it: in the ACK, or by itself after an empty one; what is
  * older than the notification and no answer is not told. */
-static void answer_counts_after_a_notification_that_crossed(void **state)
+static void response_counts_after_a_notification_that_crossed(void **state)
 {
     (void)state;
-    const uint32_t answers[] = { V + 1, V + 2, V, 3 };
-    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+    const uint32_t responses[] = { V + 1, V + 2, V, 3 };
+    for (size_t i = 0; i < sizeof responses / sizeof *responses; i++) {
         for (int row = 0; row < 6; row++) {
             const bool is_con = row & 1;
             const int how = row / 2;
             observed o;
-            const uint64_t now = open_renewed(&o);
+            const uint64_t now = open_rederiving(&o);
             hear_and_acknowledge(&o, (saying){ .type = is_con ? CON : NON, .text = "crossed", .observe = V + 1 },
                                  "crossed", now);
             hear_and_acknowledge(&o, (saying){ .type = NON, .text = "old", .observe = V }, NULL, now);
             if (how == 1) acknowledge(&o, now);
-            const bool is_told = answers[i] == V + 2 || (how < 2 && answers[i] != V); /* V is overtaken */
-            hear_and_acknowledge(&o, (saying){ .type = how == 0 ? 0 : NON, .text = "now", .observe = answers[i] },
+            const bool is_told = responses[i] == V + 2 || (how < 2 && responses[i] != V); /* V is overtaken */
+            hear_and_acknowledge(&o, (saying){ .type = how == 0 ? 0 : NON, .text = "now", .observe = responses[i] },
                                  is_told ? "now" : NULL, now);
             if (is_told)
-                hear_and_acknowledge(&o, (saying){ .type = NON, .text = "old", .observe = answers[i] }, NULL, now);
+                hear_and_acknowledge(&o, (saying){ .type = NON, .text = "old", .observe = responses[i] }, NULL, now);
             expect_registered(&o, now);
             pair_close(&o.p);
         }
@@ -133,7 +133,7 @@ static void reset_after_a_notification_that_crossed(void **state)
 {
     (void)state;
     observed o;
-    const uint64_t now = open_renewed(&o);
+    const uint64_t now = open_rederiving(&o);
     hear_and_acknowledge(&o, (saying){ .type = NON, .text = "crossed", .observe = V + 1 }, "crossed", now);
     datagram rst = empty_message(NACRE_RST, o.mid);
     hear(&o, rst, now);
@@ -143,7 +143,7 @@ static void reset_after_a_notification_that_crossed(void **state)
 
 /* RFC 8613 7.4.1: a protected answer to a new registration is bound to it, and gives the notification number anew; within one
  * registration a lower number is old. */
-static void protected_answer_gives_the_notification_number_anew(void **state)
+static void protected_response_gives_the_notification_number_anew(void **state)
 {
     (void)state;
     const uint8_t types[] = { 0, CON, NON };
@@ -159,16 +159,16 @@ static void protected_answer_gives_the_notification_number_anew(void **state)
             const uint64_t now = renew(&o);
             if (how & 1) acknowledge(&o, now);
             if (row == 2) o.p.theirs->next = 20;
-            datagram answer = say(&o, (saying){ .type = type, .text = "now", .new_piv = row > 0 });
+            datagram response = say(&o, (saying){ .type = type, .text = "now", .new_piv = row > 0 });
             datagram late = say(&o, (saying){ .type = NON, .text = "late", .new_piv = true });
-            datagram later = say(&o, (saying){ .type = NON, .text = "later", .new_piv = true });
-            hear(&o, answer, now);
+            datagram newer = say(&o, (saying){ .type = NON, .text = "later", .new_piv = true });
+            hear(&o, response, now);
             expect_notified(&o, "now");
             if (type == CON) expect_empty(&o, NACRE_ACK, (uint16_t)(o.next_mid - 3), now);
-            hear(&o, later, now);
+            hear(&o, newer, now);
             expect_notified(&o, "later");
             hear(&o, late, now);
-            hear(&o, answer, now);
+            hear(&o, response, now);
             if (type == CON) expect_empty(&o, NACRE_ACK, (uint16_t)(o.next_mid - 3), now); /* it comes twice */
             expect_nothing(&o, now);
             (void)renew(&o);
@@ -181,14 +181,14 @@ static void protected_answer_gives_the_notification_number_anew(void **state)
 static void fetch_second_block(observed *o, const char *told, uint64_t now)
 {
     datagram d;
-    uint8_t room[MAX_DATAGRAM], token[8];
+    uint8_t buf[MAX_DATAGRAM], token[8];
     const nacre_request_id id = o->id;
     nacre_event event;
     assert_false(party_next_event(&o->p.client, &event));
     nacre_message m = sent_request(&o->p, &d, now);
     const nacre_message outer = m;
     if (!o->plain)
-        assert_int_equal(nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &o->id, &m, NACRE_BUF(room), &outer),
+        assert_int_equal(nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &o->id, &m, NACRE_BUF(buf), &outer),
                          NACRE_OK);
     assert_true(nacre_is_absent(nacre_option_find(m.options, NACRE_OPT_OBSERVE)));
     assert_true(nacre_bytes_equal(nacre_option_find(m.options, NACRE_OPT_BLOCK2), NACRE_STR("\x10")));
@@ -210,12 +210,12 @@ static void blocks_follow_a_restarted_server(void **state)
     const uint8_t types[] = { 0, CON, NON };
     for (int row = 0; row < 6; row++) {
         observed o;
-        uint8_t room[64];
+        uint8_t buf[64];
         nacre_message get = get_request(NACRE_CON);
         get.options = NACRE_ARRAY(observe);
         open_observed(&o, NULL, row & 1);
         party_add_transfer(&o.p.client, NULL);
-        const nacre_transfer_options how = { .buf = NACRE_BUF(room) };
+        const nacre_transfer_options how = { .buf = NACRE_BUF(buf) };
         nacre_transfer_exchange exchange;
         assert_int_equal(nacre_transfer_request(o.p.client.transfer, &exchange, &o.p.server.address,
                                                 o.plain ? NULL : o.p.ours, &get, &how, &o),
@@ -248,12 +248,12 @@ static void blocks_follow_a_restarted_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answer_to_a_new_registration_is_the_present_state),
-        cmocka_unit_test(order_starts_again_with_the_answer),
-        cmocka_unit_test(doubled_answer_is_told_once),
-        cmocka_unit_test(answer_counts_after_a_notification_that_crossed),
+        cmocka_unit_test(response_to_a_new_registration_is_the_present_state),
+        cmocka_unit_test(order_starts_again_with_the_response),
+        cmocka_unit_test(duplicate_response_is_reported_once),
+        cmocka_unit_test(response_counts_after_a_notification_that_crossed),
         cmocka_unit_test(reset_after_a_notification_that_crossed),
-        cmocka_unit_test(protected_answer_gives_the_notification_number_anew),
+        cmocka_unit_test(protected_response_gives_the_notification_number_anew),
         cmocka_unit_test(blocks_follow_a_restarted_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,13 +3,13 @@
  * its observers: observations register again at once, at a bounded pace. */
 #include "../scenario/registration.h"
 
-typedef enum answer { CHALLENGE, PLAIN_CHALLENGE, REFUSED, CONTENT_WITH_ECHO } answer;
+typedef enum response_kind { CHALLENGE, PLAIN_CHALLENGE, REFUSED, CONTENT_WITH_ECHO } response_kind;
 
 /* A GET with `context` that is answered so; what the client makes of it is taken away. */
-static void ask(observed *o, answer what, uint64_t now)
+static void register_with(observed *o, response_kind what, uint64_t now)
 {
     datagram d, back = { 0 };
-    uint8_t room[MAX_DATAGRAM];
+    uint8_t buf[MAX_DATAGRAM];
     nacre_request_id id;
     nacre_bytes out;
     nacre_event event;
@@ -17,7 +17,7 @@ static void ask(observed *o, answer what, uint64_t now)
     static const uint8_t echo_option[] = { 0xd2, 239, '1', '2' };
     const nacre_exchange exchange = start(&o->p.client, &o->p.server, o->p.ours, NACRE_CON);
     const nacre_message outer = sent_request(&o->p, &d, now);
-    assert_int_equal(nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &id, &plain, NACRE_BUF(room), &outer),
+    assert_int_equal(nacre_unprotect_request(o->p.theirs, &o->p.server.crypto, &id, &plain, NACRE_BUF(buf), &outer),
                      NACRE_OK);
     nacre_message m = { .type = NACRE_ACK, .code = NACRE_UNAUTHORIZED, .mid = outer.mid, .token = outer.token };
     if (what != REFUSED) m.options = NACRE_ARRAY(echo_option);
@@ -43,10 +43,10 @@ static const nacre_endpoint_config several = { .nstart = 8 };
 static void echo_challenge_to_any_request_registers_again(void **state)
 {
     (void)state;
-    for (answer what = CHALLENGE; what <= CONTENT_WITH_ECHO; what++) {
+    for (response_kind what = CHALLENGE; what <= CONTENT_WITH_ECHO; what++) {
         observed o;
         observe_one(&o, &several, false, 0);
-        ask(&o, what, 1000);
+        register_with(&o, what, 1000);
         nacre_endpoint_expire(o.p.client.ep, 1000);
         if (what == CHALLENGE) {
             take(&o, 1000);
@@ -71,7 +71,7 @@ static void plain_observation_of_the_same_server_registers_again(void **state)
         take(&o, 0);
         hear(&o, say(&o, (saying){ .text = "one", .observe = 10 }), 0);
         expect_notified(&o, "one");
-        ask(&o, CHALLENGE, 1000);
+        register_with(&o, CHALLENGE, 1000);
         nacre_endpoint_expire(o.p.client.ep, 1000);
         if (row == 0) take(&o, 1000);
         else expect_nothing(&o, 1000);
@@ -89,26 +89,26 @@ static void observation_in_another_context_stays(void **state)
     const pairing other = { .secret = 1 };
     o.p.ours = party_context(&o.p.client, &other, false);
     o.p.theirs = party_context(&o.p.server, &other, true);
-    ask(&o, CHALLENGE, 1000);
+    register_with(&o, CHALLENGE, 1000);
     nacre_endpoint_expire(o.p.client.ep, 1000);
     expect_nothing(&o, 1000);
     o.p.ours = ours;
     o.p.theirs = theirs;
-    ask(&o, CHALLENGE, 2000);
+    register_with(&o, CHALLENGE, 2000);
     nacre_endpoint_expire(o.p.client.ep, 2000);
     take(&o, 2000);
     pair_close(&o.p);
 }
 
 /* A server that asks for an Echo with every request does not make each one a registration, too. */
-static void frequent_challenges_register_at_a_bounded_pace(void **state)
+static void frequent_challenges_register_at_a_bounded_rate(void **state)
 {
     (void)state;
     observed o;
     int registrations = 0;
     observe_one(&o, &several, false, 0);
     for (uint64_t now = 1000; now < 61000; now += 500) {
-        ask(&o, CHALLENGE, now);
+        register_with(&o, CHALLENGE, now);
         const bool is_due = nacre_endpoint_deadline(o.p.client.ep) <= now;
         nacre_endpoint_expire(o.p.client.ep, now);
         if (!is_due) continue;
@@ -127,7 +127,7 @@ static void no_reregister_leaves_it_to_the_application(void **state)
     (void)state;
     observed o;
     observe_one(&o, &(nacre_endpoint_config){ .nstart = 8, .no_reregister = true }, false, 0);
-    ask(&o, CHALLENGE, 1000);
+    register_with(&o, CHALLENGE, 1000);
     assert_true(nacre_endpoint_deadline(o.p.client.ep) == UINT64_MAX);
     pair_close(&o.p);
 }
@@ -140,7 +140,7 @@ static void unprotected_error_does_not_end_a_registration_anew(void **state)
     static const uint8_t codes[] = { NACRE_UNAUTHORIZED, NACRE_BAD_OPTION, NACRE_UNAVAILABLE, NACRE_NOT_FOUND };
     for (size_t i = 0; i < sizeof codes; i++)
         for (uint8_t type = NACRE_CON; type <= NACRE_ACK; type++)
-            for (int is_answered = 0; is_answered < 2; is_answered++) {
+            for (int is_responded = 0; is_responded < 2; is_responded++) {
                 observed o;
                 datagram d = { 0 };
                 nacre_event event;
@@ -152,7 +152,7 @@ static void unprotected_error_does_not_end_a_registration_anew(void **state)
                 hear(&o, d, now);
                 if (type == NACRE_CON) expect_empty(&o, NACRE_ACK, 77, now);
                 expect_nothing(&o, now);
-                if (is_answered) {
+                if (is_responded) {
                     hear(&o, say(&o, (saying){ .type = NON, .text = "back" }), now + 1);
                     expect_notified(&o, "back");
                     (void)renew(&o);
@@ -176,7 +176,7 @@ int main(void)
         cmocka_unit_test(echo_challenge_to_any_request_registers_again),
         cmocka_unit_test(plain_observation_of_the_same_server_registers_again),
         cmocka_unit_test(observation_in_another_context_stays),
-        cmocka_unit_test(frequent_challenges_register_at_a_bounded_pace),
+        cmocka_unit_test(frequent_challenges_register_at_a_bounded_rate),
         cmocka_unit_test(no_reregister_leaves_it_to_the_application),
         cmocka_unit_test(unprotected_error_does_not_end_a_registration_anew),
     };

@@ -39,7 +39,7 @@ static void a_life(void **state)
 }
 
 /* A server that does not let itself be observed: the answer is the end. A separate one registers just as well. */
-static void first_answers(void **state)
+static void first_responses(void **state)
 {
     (void)state;
     for (int row = 0; row < 6; row++) {
@@ -105,10 +105,10 @@ static void what_is_no_registration(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         observed o;
-        uint8_t room[8];
+        uint8_t buf[8];
         nacre_options options;
         open_observed(&o, NULL, false);
-        nacre_options_init(&options, NACRE_BUF(room));
+        nacre_options_init(&options, NACRE_BUF(buf));
         nacre_options_add(&options, NACRE_OPT_OBSERVE,
                           nacre_bytes_of((const uint8_t *)rows[i].observe, strlen(rows[i].observe)));
         nacre_message request = { .type = NACRE_CON, .code = rows[i].code };
@@ -222,7 +222,7 @@ static void bad_notifications(void **state)
 }
 
 /* A plain observation is not ended by a RST to its registration, which was answered long ago, either. */
-static void reset_after_the_answer(void **state)
+static void reset_after_the_response(void **state)
 {
     (void)state;
     observed o;
@@ -346,7 +346,7 @@ static void the_change_over(void **state)
 
 /* A new registration that nobody answers ends the observation. One that meets a server without its window is repeated with
  * the Echo value, the same token, and the old registration counts all the while (RFC 8613 B.1.2). */
-static void renewal_in_trouble(void **state)
+static void rederivation_that_fails(void **state)
 {
     (void)state;
     observed o;
@@ -563,18 +563,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_life),
-        cmocka_unit_test(first_answers),
+        cmocka_unit_test(first_responses),
         cmocka_unit_test(a_burst),
         cmocka_unit_test(what_is_no_registration),
         cmocka_unit_test(order_by_partial_iv),
         cmocka_unit_test(order_by_observe_value),
         cmocka_unit_test(bad_notifications),
-        cmocka_unit_test(reset_after_the_answer),
+        cmocka_unit_test(reset_after_the_response),
         cmocka_unit_test(ends_of_another_kind),
         cmocka_unit_test(registers_again),
         cmocka_unit_test(live_observation_is_registered_again_unless_disabled),
         cmocka_unit_test(the_change_over),
-        cmocka_unit_test(renewal_in_trouble),
+        cmocka_unit_test(rederivation_that_fails),
         cmocka_unit_test(echo_while_it_waits),
         cmocka_unit_test(behind_the_change_over),
         cmocka_unit_test(unobserve_sends_observe_1_and_ends_with_the_response),

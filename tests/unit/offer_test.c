@@ -42,13 +42,13 @@ static void an_offer_stands_for_its_lifetime_and_no_longer(void **unused)
             assert_ok(check(&server, &offer, made_at + least));
             assert_err(check(&server, &offer, made_at + lifetime), NACRE_ERR_NO_CONTEXT);
             assert_err(check(&server, &offer, made_at + lifetime + 1), NACRE_ERR_NO_CONTEXT);
-            for (uint64_t later = 2; later < 1000; later++) /* however often its byte of time comes round */
-                assert_err(check(&server, &offer, made_at + later * lifetime), NACRE_ERR_NO_CONTEXT);
+            for (uint64_t age = 2; age < 1000; age++) /* however often its byte of time comes round */
+                assert_err(check(&server, &offer, made_at + age * lifetime), NACRE_ERR_NO_CONTEXT);
         }
     }
 }
 
-static void an_offer_from_later_does_not_stand(void **unused)
+static void an_offer_from_the_future_is_refused(void **unused)
 {
     (void)unused;
     const nacre_rederive_server server = a_server(1, LIFETIME);
@@ -124,7 +124,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_offer_stands_for_its_lifetime_and_no_longer),
-        TEST(an_offer_from_later_does_not_stand),
+        TEST(an_offer_from_the_future_is_refused),
         TEST(a_changed_offer_does_not_stand),
         TEST(voiding_voids_the_offers_so_far),
         TEST(an_offer_under_another_key_does_not_stand),

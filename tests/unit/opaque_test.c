@@ -23,14 +23,14 @@ static void carries_both_ways(void **state)
     pair_open(&p, NULL, &(pairing){ 0 });
     party_open(&middle, "m", 3, &config);
     to_the_middle(&p, &middle, &exchange);
-    const nacre_event asked = expect_event(&middle, NACRE_EVENT_REQUEST);
-    assert_null(asked.context);
-    assert_int_equal(asked.message.code, NACRE_POST);
-    assert_false(nacre_is_absent(nacre_option_find(asked.message.options, NACRE_OPT_OSCORE)));
+    const nacre_event received = expect_event(&middle, NACRE_EVENT_REQUEST);
+    assert_null(received.context);
+    assert_int_equal(received.message.code, NACRE_POST);
+    assert_false(nacre_is_absent(nacre_option_find(received.message.options, NACRE_OPT_OSCORE)));
 
-    nacre_message plain = { .type = NACRE_CON, .code = asked.message.code };
-    plain.options = asked.message.options;
-    plain.payload = asked.message.payload;
+    nacre_message plain = { .type = NACRE_CON, .code = received.message.code };
+    plain.options = received.message.options;
+    plain.payload = received.message.payload;
     assert_int_equal(nacre_endpoint_request(middle.ep, &onward, &p.server.address, NULL, &plain, NULL), NACRE_OK);
     assert_true(party_take(&middle, &on_the_way, 1));
     party_give(&p.server, &middle, &on_the_way, 2);
@@ -44,8 +44,8 @@ static void carries_both_ways(void **state)
     party_open(&second, "n", 4, &config);
     to_the_middle(&p, &second, &exchange);
     const nacre_event again = expect_event(&second, NACRE_EVENT_REQUEST);
-    const nacre_message answer = datagram_message(&on_the_way);
-    nacre_message back = { .code = answer.code, .options = answer.options, .payload = answer.payload };
+    const nacre_message forwarded = datagram_message(&on_the_way);
+    nacre_message back = { .code = forwarded.code, .options = forwarded.options, .payload = forwarded.payload };
     assert_false(nacre_is_absent(nacre_option_find(back.options, NACRE_OPT_OSCORE)));
     assert_int_equal(nacre_endpoint_respond(second.ep, again.exchange, &back), NACRE_OK);
     datagram to_client;
@@ -78,10 +78,10 @@ static void without_it_oscore_is_oscore(void **state)
     assert_true(party_take(&middle, &out, 1));
     assert_int_equal(datagram_message(&out).code, NACRE_UNAUTHORIZED); /* RFC 8613 8.2 step 2 */
 
-    uint8_t room[16];
+    uint8_t buf[16];
     nacre_options o;
     nacre_message plain = { .type = NACRE_CON, .code = NACRE_POST, .payload = NACRE_STR("x") };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     nacre_options_add(&o, NACRE_OPT_OSCORE, NACRE_STR("\x09\x01"));
     assert_int_equal(nacre_options_finish(&o, &plain.options), NACRE_OK);
     assert_int_equal(nacre_endpoint_request(middle.ep, &exchange, &p.server.address, NULL, &plain, NULL),

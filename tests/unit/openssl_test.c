@@ -190,9 +190,9 @@ static void *key_buf(const nacre_aead *aead, size_t *size)
 {
     size_t align = 0;
     assert_true(test_crypto()->ops->key_layout(aead, size, &align));
-    void *room = aligned_alloc(align, (*size + align - 1) / align * align);
-    assert_non_null(room);
-    return room;
+    void *buf = aligned_alloc(align, (*size + align - 1) / align * align);
+    assert_non_null(buf);
+    return buf;
 }
 
 static keys keys_of(const nacre_aead *aead, uint64_t seed)
@@ -208,11 +208,11 @@ static keys keys_of(const nacre_aead *aead, uint64_t seed)
 
 static void release(keys *k)
 {
-    void *rooms[] = { k->seal, k->open };
+    void *bufs[] = { k->seal, k->open };
     for (size_t r = 0; r < 2; r++) {
-        test_crypto()->ops->key_release(k->aead, rooms[r], k->size);
-        for (size_t i = 0; i < k->size; i++) assert_int_equal(((uint8_t *)rooms[r])[i], 0); /* the room is wiped */
-        free(rooms[r]);
+        test_crypto()->ops->key_release(k->aead, bufs[r], k->size);
+        for (size_t i = 0; i < k->size; i++) assert_int_equal(((uint8_t *)bufs[r])[i], 0); /* the room is wiped */
+        free(bufs[r]);
     }
 }
 
@@ -240,7 +240,7 @@ static void assert_no_openssl_error(void)
 /* Sealing and opening, out of place and in place, must give what was computed anew. */
 static void assert_agrees(const keys *k, const uint8_t *nonce, nacre_bytes aad, nacre_bytes plain, nacre_bytes sealed)
 {
-    nacre_buf out = test_room(sealed.len), back = test_room(plain.len);
+    nacre_buf out = test_buf(sealed.len), back = test_buf(plain.len);
     nacre_aead_job job = job_of(k, NACRE_SEAL, nonce, aad, plain.ptr, plain.len, out.ptr);
     assert_true(nacre_seal(test_crypto(), &job));
     assert_bytes(nacre_bytes_of(out.ptr, out.cap), sealed);
@@ -325,7 +325,7 @@ static void one_key_for_many_messages(void **state)
             nacre_bytes plain = random_bytes(&random, (size_t)(test_random(&random) % 60)),
                         aad = random_bytes(&random, 21);
             nacre_bytes nonce = random_bytes(&random, aead->nonce_len);
-            nacre_buf sealed = test_room(plain.len + aead->tag_len), out = test_room(plain.len);
+            nacre_buf sealed = test_buf(plain.len + aead->tag_len), out = test_buf(plain.len);
             nacre_aead_job job = job_of(&k, NACRE_SEAL, nonce.ptr, aad, plain.ptr, plain.len, sealed.ptr);
             assert_true(nacre_seal(test_crypto(), &job));
             size_t broken = (size_t)(test_random(&random) % sealed.cap);
@@ -334,7 +334,7 @@ static void one_key_for_many_messages(void **state)
             job = job_of(&k, NACRE_OPEN, nonce.ptr, aad, sealed.ptr, sealed.cap, out.ptr);
             assert_int_equal(nacre_open(test_crypto(), &job), !forge);
             if (!forge) assert_bytes(nacre_bytes_of(out.ptr, out.cap), plain);
-            else assert_true(test_room_is_clean(out));
+            else assert_true(test_buf_is_clean(out));
             if (i % 100 == 0 && !forge)
                 assert_bytes(anew(aead, k.bytes, nonce.ptr, aad, plain), nacre_bytes_of(sealed.ptr, sealed.cap));
             if (i % 100 == 0) (void)test_release(NULL);
@@ -357,7 +357,7 @@ static void a_tag_mismatch_leaves_nothing(void **state)
             nacre_bytes nonce = random_bytes(&random, aead->nonce_len);
             nacre_bytes good = anew(aead, k.bytes, nonce.ptr, aad, plain), bad = test_copy(good);
             ((uint8_t *)(uintptr_t)bad.ptr)[len + len % aead->tag_len] ^= 0x80;
-            nacre_buf out = test_room(len);
+            nacre_buf out = test_buf(len);
             nacre_aead_job job = job_of(&k, NACRE_OPEN, nonce.ptr, aad, bad.ptr, bad.len, out.ptr);
             assert_false(nacre_open(test_crypto(), &job));
             assert_no_openssl_error();
@@ -374,7 +374,7 @@ static void a_tag_mismatch_leaves_nothing(void **state)
         }
         for (size_t len = 0; len < aead->tag_len; len++) { /* shorter than a tag */
             nacre_bytes in = random_bytes(&random, len), nonce = random_bytes(&random, aead->nonce_len);
-            nacre_buf out = test_room(0);
+            nacre_buf out = test_buf(0);
             nacre_aead_job job = job_of(&k, NACRE_OPEN, nonce.ptr, NACRE_ABSENT, in.ptr, in.len, out.ptr);
             assert_false(nacre_open(test_crypto(), &job));
         }
@@ -394,16 +394,16 @@ static void the_longest_message_and_one_more(void **state)
         if (aead->max_len != 65535) continue;
         keys k = keys_of(aead, a + 300);
         nacre_bytes nonce = test_fill(1, aead->nonce_len), plain = test_fill(2, 65536);
-        nacre_buf sealed = test_room(65536 + 16), out = test_room(65536);
+        nacre_buf sealed = test_buf(65536 + 16), out = test_buf(65536);
         nacre_aead_job job = job_of(&k, NACRE_SEAL, nonce.ptr, nonce, plain.ptr, 65536, sealed.ptr);
         assert_false(nacre_seal(test_crypto(), &job));
-        assert_true(test_room_is_clean(sealed));
+        assert_true(test_buf_is_clean(sealed));
         job = job_of(&k, NACRE_OPEN, nonce.ptr, nonce, plain.ptr, 65536, out.ptr);
         assert_false(nacre_open(test_crypto(), &job));
         nacre_bytes much = test_fill(3, 65536u + aead->tag_len);
         job = job_of(&k, NACRE_OPEN, nonce.ptr, nonce, much.ptr, much.len, out.ptr);
         assert_false(nacre_open(test_crypto(), &job));
-        assert_true(test_room_is_clean(out));
+        assert_true(test_buf_is_clean(out));
         assert_no_openssl_error();
         job = job_of(&k, NACRE_SEAL, nonce.ptr, nonce, plain.ptr, 65535, sealed.ptr);
         assert_true(nacre_seal(test_crypto(), &job));
@@ -430,7 +430,7 @@ static void a_mixed_burst(void **state)
         plain[i] = random_bytes(&random, i);
         nonce[i] = random_bytes(&random, key->aead->nonce_len);
         expected[i] = anew(key->aead, key->bytes, nonce[i].ptr, nonce[i], plain[i]);
-        out[i] = test_room(expected[i].len);
+        out[i] = test_buf(expected[i].len);
         jobs[i] = job_of(key, NACRE_SEAL, nonce[i].ptr, nonce[i], plain[i].ptr, plain[i].len, out[i].ptr);
         list[i] = &jobs[i];
     }
@@ -440,7 +440,7 @@ static void a_mixed_burst(void **state)
         assert_true(jobs[i].ok);
         assert_bytes(nacre_bytes_of(out[i].ptr, out[i].cap), expected[i]);
         if (i % 4 == 1) out[i].ptr[i % out[i].cap] ^= 1;
-        nacre_buf back = test_room(plain[i].len);
+        nacre_buf back = test_buf(plain[i].len);
         jobs[i] = job_of(key, NACRE_OPEN, nonce[i].ptr, nonce[i], out[i].ptr, out[i].cap, back.ptr);
     }
     test_crypto()->ops->open_many(test_crypto(), list, NUM);
@@ -463,12 +463,12 @@ static void other_failures_queue_nothing(void **state)
     nacre_bytes part = NACRE_STR("part");
     nacre_aead other = *nacre_aead_by_number(10);
     size_t size = 0;
-    void *room = key_buf(&other, &size);
+    void *buf = key_buf(&other, &size);
     assert_err(ops->hmac(test_crypto(), (nacre_hash)3, part, &part, 1, mac), NACRE_ERR_UNSUPPORTED);
-    assert_err(ops->key_init(test_crypto(), &other, NACRE_SEAL, room, key), NACRE_ERR_UNSUPPORTED);
+    assert_err(ops->key_init(test_crypto(), &other, NACRE_SEAL, buf, key), NACRE_ERR_UNSUPPORTED);
     assert_ok(ops->hmac(test_crypto(), NACRE_SHA256, part, &part, 1, mac));
     assert_no_openssl_error();
-    free(room);
+    free(buf);
 }
 
 /* An instance of its own opens and closes, and closing again changes nothing. */

@@ -5,7 +5,7 @@
 #include <coap/option_check.h>
 #include <nacre/site.h>
 
-enum { ROOM = 1024 };
+enum { BUF_SIZE = 1024 };
 
 /* A list of options: pairs of number and length, ended by number 0; values count up. */
 typedef struct listed {
@@ -13,12 +13,12 @@ typedef struct listed {
     size_t len;
 } listed;
 
-static nacre_bytes encode(nacre_buf room, const listed *list)
+static nacre_bytes encode(nacre_buf buf, const listed *list)
 {
     static const uint8_t value[300] = { 0x2a, 1, 2, 3, 4 };
     nacre_options o;
     nacre_bytes out;
-    nacre_options_init(&o, room);
+    nacre_options_init(&o, buf);
     for (; list->number != 0; list++) nacre_options_add(&o, list->number, nacre_bytes_of(value, list->len));
     assert_int_equal(nacre_options_finish(&o, &out), NACRE_OK);
     return out;
@@ -26,8 +26,8 @@ static nacre_bytes encode(nacre_buf room, const listed *list)
 
 static void same_options(nacre_bytes got, const listed *expected)
 {
-    uint8_t room[ROOM];
-    const nacre_bytes bytes = encode(NACRE_BUF(room), expected);
+    uint8_t buf[BUF_SIZE];
+    const nacre_bytes bytes = encode(NACRE_BUF(buf), expected);
     assert_int_equal(got.len, bytes.len);
     if (got.len > 0) assert_memory_equal(got.ptr, bytes.ptr, got.len);
 }
@@ -56,8 +56,8 @@ static void elective_ones_are_dropped_in_place_and_apart(void **state)
 {
     (void)state;
     for (size_t i = 0; i < NUM_ROWS; i++) {
-        uint8_t room[1024], apart[1024];
-        const nacre_bytes sent = encode(NACRE_BUF(room), rows[i].sent);
+        uint8_t buf[1024], apart[1024];
+        const nacre_bytes sent = encode(NACRE_BUF(buf), rows[i].sent);
         uint32_t seen = 0;
         (void)nacre__options_scan(sent.ptr, sent.ptr + sent.len, &seen);
         const uint32_t all = nacre__options_seen(sent);
@@ -65,7 +65,7 @@ static void elective_ones_are_dropped_in_place_and_apart(void **state)
         const size_t len = nacre__options_drop(apart, sent);
         assert_int_equal((all & NACRE__SEEN_UNCOUNTED) != 0, len != sent.len);
         same_options(nacre_bytes_of(apart, len), rows[i].left);
-        same_options(nacre_bytes_of(room, nacre__options_drop(room, sent)), rows[i].left);
+        same_options(nacre_bytes_of(buf, nacre__options_drop(buf, sent)), rows[i].left);
     }
 }
 
@@ -73,32 +73,32 @@ static void elective_ones_are_dropped_in_place_and_apart(void **state)
 static void the_table_decides(void **state)
 {
     (void)state;
-    static uint8_t room[1024];
+    static uint8_t buf[1024];
     for (uint16_t number = 1; number < 512; number++) {
         const nacre_option_info *info = nacre_option_lookup(number);
         for (size_t len = 0; len <= 300; len++) {
             const bool counts = len >= info->min_len && len <= info->max_len;
             const listed one[] = { { number, len }, { 0, 0 } }, two[] = { { number, len }, { number, len }, { 0, 0 } };
-            uint32_t seen = nacre__options_seen(encode(NACRE_BUF(room), one));
+            uint32_t seen = nacre__options_seen(encode(NACRE_BUF(buf), one));
             if (number != 32) assert_int_equal((seen & NACRE__SEEN_UNCOUNTED) == 0, counts);
-            seen = nacre__options_seen(encode(NACRE_BUF(room), two));
+            seen = nacre__options_seen(encode(NACRE_BUF(buf), two));
             if (number != 32)
                 assert_int_equal((seen & NACRE__SEEN_UNCOUNTED) == 0, counts && (info->flags & NACRE_REPEATABLE) != 0);
         }
     }
 }
 
-static void requests_and_answers_lose_them(void **state)
+static void requests_and_responses_lose_them(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++)
         for (size_t i = 0; i < NUM_ROWS; i++) {
-            uint8_t room[1024];
+            uint8_t buf[1024];
             pair p;
             datagram d, back;
             nacre_exchange exchange;
             pair_open(&p, &(nacre_endpoint_config){ .no_amplification_limit = true }, &(pairing){ 0 });
-            const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_BUF(room), rows[i].sent) };
+            const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_BUF(buf), rows[i].sent) };
             assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address,
                                                     is_protected ? p.ours : NULL, &get, NULL),
                              NACRE_OK);
@@ -106,8 +106,8 @@ static void requests_and_answers_lose_them(void **state)
             party_give(&p.server, &p.client, &d, 0);
             const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
             same_options(request.message.options, rows[i].left);
-            const nacre_message answer = { .code = NACRE_CONTENT, .options = get.options };
-            assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_OK);
+            const nacre_message response = { .code = NACRE_CONTENT, .options = get.options };
+            assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &response), NACRE_OK);
             if (party_take(&p.server, &back, 0)) { /* unless No-Response is among them */
                 party_give(&p.client, &p.server, &back, 0);
                 same_options(expect_event(&p.client, NACRE_EVENT_RESPONSE).message.options, rows[i].left);
@@ -122,12 +122,12 @@ static void observe_of_four_bytes_is_none(void **state)
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         static const listed four[] = { { NACRE_OPT_OBSERVE, 4 }, { 0, 0 } }, none[] = { { 0, 0 } };
-        uint8_t room[32];
+        uint8_t buf[32];
         pair p;
         datagram d;
         nacre_exchange exchange;
         pair_open(&p, &(nacre_endpoint_config){ .num_observers = 2 }, &(pairing){ 0 });
-        const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_BUF(room), four) };
+        const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_BUF(buf), four) };
         assert_int_equal(
             nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, is_protected ? p.ours : NULL, &get, NULL),
             NACRE_OK);
@@ -144,16 +144,16 @@ static const listed foreign[][3] = { { { 2001, 0 } },
 enum { NUM_FOREIGN = sizeof foreign / sizeof *foreign };
 
 /* Answers: a CON gets RST and ends its exchange; a NON is ignored, and the exchange goes on. */
-static void separate_answers_are_rejected(void **state)
+static void separate_responses_are_rejected(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++)
         for (size_t i = 0; i < NUM_FOREIGN; i++) {
-            uint8_t room[32];
+            uint8_t buf[32];
             pair p;
             datagram d, back;
             pair_open(&p, NULL, &(pairing){ 0 });
-            const nacre_message bad = { .code = NACRE_CONTENT, .options = encode(NACRE_BUF(room), foreign[i]) };
+            const nacre_message bad = { .code = NACRE_CONTENT, .options = encode(NACRE_BUF(buf), foreign[i]) };
             (void)start(&p.client, &p.server, is_protected ? p.ours : NULL, NACRE_CON);
             (void)sent_request(&p, &d, 0);
             party_give(&p.server, &p.client, &d, 0);
@@ -176,24 +176,24 @@ static void separate_answers_are_rejected(void **state)
         }
 }
 
-static void non_answers_are_ignored(void **state)
+static void non_responses_are_ignored(void **state)
 {
     (void)state;
     for (size_t i = 0; i < NUM_FOREIGN; i++) {
-        uint8_t room[32];
+        uint8_t buf[32];
         pair p;
         datagram d, back;
         pair_open(&p, NULL, &(pairing){ 0 });
         (void)start(&p.client, &p.server, NULL, NACRE_NON);
         const nacre_message sent = sent_request(&p, &d, 0);
-        nacre_message answer = { .type = NACRE_NON, .code = NACRE_CONTENT, .mid = 7, .token = sent.token };
-        answer.options = encode(NACRE_BUF(room), foreign[i]);
-        datagram_write(&back, &answer);
+        nacre_message response = { .type = NACRE_NON, .code = NACRE_CONTENT, .mid = 7, .token = sent.token };
+        response.options = encode(NACRE_BUF(buf), foreign[i]);
+        datagram_write(&back, &response);
         party_give(&p.client, &p.server, &back, 0);
         expect_quiet(&p.client, 0);
-        answer.options = NACRE_ABSENT;
-        answer.mid = 8;
-        datagram_write(&back, &answer);
+        response.options = NACRE_ABSENT;
+        response.mid = 8;
+        datagram_write(&back, &response);
         party_give(&p.client, &p.server, &back, 0);
         assert_int_equal(expect_event(&p.client, NACRE_EVENT_RESPONSE).message.code, NACRE_CONTENT);
         pair_close(&p);
@@ -215,7 +215,7 @@ static void requests_are_refused_or_ignored(void **state)
     for (int non = 0; non < 2; non++)
         for (size_t i = 0; i < NUM_FOREIGN + 2; i++) {
             const bool is_block = i >= NUM_FOREIGN;
-            uint8_t room[32];
+            uint8_t buf[32];
             pair p;
             datagram d, back;
             nacre_event event;
@@ -230,15 +230,15 @@ static void requests_are_refused_or_ignored(void **state)
             const nacre_message get = { .type = non ? NACRE_NON : NACRE_CON,
                                         .code = NACRE_GET,
                                         .options =
-                                            encode(NACRE_BUF(room), is_block ? blocks[i - NUM_FOREIGN] : foreign[i]) };
+                                            encode(NACRE_BUF(buf), is_block ? blocks[i - NUM_FOREIGN] : foreign[i]) };
             assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL),
                              NACRE_OK);
             (void)sent_request(&p, &d, 0);
             party_give(&p.server, &p.client, &d, 0);
             if (party_next_event(&p.server, &event)) assert_int_equal(nacre_site_respond(site, &event), NACRE_OK);
-            const bool answered = party_take(&p.server, &back, 0);
-            assert_int_equal(answered, !non);
-            if (answered) {
+            const bool responded = party_take(&p.server, &back, 0);
+            assert_int_equal(responded, !non);
+            if (responded) {
                 party_give(&p.client, &p.server, &back, 0);
                 assert_int_equal(expect_event(&p.client, NACRE_EVENT_RESPONSE).message.code, NACRE_BAD_OPTION);
             }
@@ -252,10 +252,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elective_ones_are_dropped_in_place_and_apart),
         cmocka_unit_test(the_table_decides),
-        cmocka_unit_test(requests_and_answers_lose_them),
+        cmocka_unit_test(requests_and_responses_lose_them),
         cmocka_unit_test(observe_of_four_bytes_is_none),
-        cmocka_unit_test(separate_answers_are_rejected),
-        cmocka_unit_test(non_answers_are_ignored),
+        cmocka_unit_test(separate_responses_are_rejected),
+        cmocka_unit_test(non_responses_are_ignored),
         cmocka_unit_test(requests_are_refused_or_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,12 +19,12 @@ static void test_deltas_and_lengths_round_trip(void **state)
                           (edges[l] > 268  ? 2u
                            : edges[l] > 12 ? 1u
                                            : 0u);
-            nacre_buf room = test_room(head + edges[l]);
+            nacre_buf buf = test_buf(head + edges[l]);
             nacre_options o;
-            nacre_options_init(&o, room);
+            nacre_options_init(&o, buf);
             nacre_options_add(&o, (uint16_t)edges[d], value);
             assert_ok(nacre_options_finish(&o, &out));
-            assert_int_equal(out.len, room.cap);
+            assert_int_equal(out.len, buf.cap);
             nacre_option opt;
             nacre_option_iter it = nacre_option_begin(out);
             assert_true(nacre_option_next(&it, &opt));
@@ -36,7 +36,7 @@ static void test_deltas_and_lengths_round_trip(void **state)
         }
 }
 
-enum { MODEL_MAX = 64, ROOM = 8192 };
+enum { MODEL_MAX = 64, BUF_SIZE = 8192 };
 typedef struct model {
     uint16_t number[MODEL_MAX];
     nacre_bytes value[MODEL_MAX];
@@ -82,9 +82,9 @@ static void test_any_order_gives_the_sorted_list(void **state)
     uint64_t random = 1;
     for (int round = 0; round < 300; round++) {
         model m = { .num = 0 };
-        nacre_buf room = test_room(ROOM);
+        nacre_buf buf = test_buf(BUF_SIZE);
         nacre_options o;
-        nacre_options_init(&o, room);
+        nacre_options_init(&o, buf);
         size_t num = test_random(&random) % MODEL_MAX;
         while (m.num < num) {
             uint16_t number = random_number(&random);
@@ -100,16 +100,16 @@ static void test_any_order_gives_the_sorted_list(void **state)
     }
 }
 
-/* For every smaller room the same calls end in NO_ROOM, and nothing is written behind the room (sanitizer). */
-static void test_room_one_byte_short(void **state)
+/* For every smaller room the same calls end in NO_BUF, and nothing is written behind the room (sanitizer). */
+static void test_buf_one_byte_short(void **state)
 {
     (void)state;
     static const uint16_t numbers[] = { 292, 3, 60, 11, 11, 14, 2053, 1, 281 };
     size_t needed = 0;
     for (size_t cap = 0; cap == 0 || !needed; cap++) {
         nacre_options o;
-        nacre_buf room = test_room(cap);
-        nacre_options_init(&o, room);
+        nacre_buf buf = test_buf(cap);
+        nacre_options_init(&o, buf);
         for (size_t i = 0; i < COUNT(numbers); i++)
             nacre_options_add(&o, numbers[i], test_fill((uint8_t)i, i == 4 ? 300 : 3 * i));
         nacre_bytes out = NACRE_STR("unchanged");
@@ -122,9 +122,9 @@ static void test_room_one_byte_short(void **state)
     }
     model m = { .num = 0 };
     for (size_t i = 0; i < COUNT(numbers); i++) model_add(&m, numbers[i], test_fill((uint8_t)i, i == 4 ? 300 : 3 * i));
-    nacre_buf room = test_room(needed);
+    nacre_buf buf = test_buf(needed);
     nacre_options o;
-    nacre_options_init(&o, room);
+    nacre_options_init(&o, buf);
     for (size_t i = 0; i < m.num; i++)
         nacre_options_add(&o, m.number[i], m.value[i]); /* sorted: never more on the way */
     nacre_bytes out;
@@ -138,7 +138,7 @@ static void test_errors_stick(void **state)
     (void)state;
     nacre_options o;
     nacre_bytes out = NACRE_STR("unchanged");
-    nacre_options_init(&o, test_room(70000));
+    nacre_options_init(&o, test_buf(70000));
     nacre_options_add(&o, 11, test_fill(1, 65804));
     assert_ok(nacre_options_finish(&o, &out));
     nacre_options_add(&o, 11, test_fill(1, 65805));
@@ -170,7 +170,7 @@ static void test_uint_values(void **state)
         nacre_options o;
         nacre_bytes out;
         uint64_t back;
-        nacre_options_init(&o, test_room(16));
+        nacre_options_init(&o, test_buf(16));
         nacre_options_add_uint(&o, NACRE_OPT_SIZE1, rows[i].value);
         assert_ok(nacre_options_finish(&o, &out));
         nacre_bytes value = nacre_option_find(out, NACRE_OPT_SIZE1);
@@ -233,7 +233,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_deltas_and_lengths_round_trip),
         TEST(test_any_order_gives_the_sorted_list),
-        TEST(test_room_one_byte_short),
+        TEST(test_buf_one_byte_short),
         TEST(test_errors_stick),
         TEST(test_uint_values),
         TEST(test_find),

@@ -62,16 +62,16 @@ static void test_b6_golden_table(void **state)
         assert_bytes_row(rows[i].name, opt.partial_iv, test_hex(rows[i].partial_iv));
         assert_bytes_row(rows[i].name, opt.kid_context, test_hex(rows[i].kid_context));
         assert_bytes_row(rows[i].name, opt.kid, test_hex(rows[i].kid));
-        nacre_buf room = test_room(value.len);
+        nacre_buf buf = test_buf(value.len);
         nacre_bytes out;
-        assert_err_row(rows[i].name, nacre_oscore_option_write(&opt, &out, room), NACRE_OK);
+        assert_err_row(rows[i].name, nacre_oscore_option_write(&opt, &out, buf), NACRE_OK);
         assert_bytes_row(rows[i].name, out, value);
         for (size_t cap = 0; cap < value.len; cap++) {
             out = NACRE_STR("unchanged");
-            room = test_room(cap);
-            assert_err_row(rows[i].name, nacre_oscore_option_write(&opt, &out, room), NACRE_ERR_BUFFER_TOO_SMALL);
+            buf = test_buf(cap);
+            assert_err_row(rows[i].name, nacre_oscore_option_write(&opt, &out, buf), NACRE_ERR_BUFFER_TOO_SMALL);
             assert_bytes(out, NACRE_STR("unchanged"));
-            assert_true(test_room_is_untouched(room));
+            assert_true(test_buf_is_untouched(buf));
         }
     }
     nacre_oscore_option opt;
@@ -108,7 +108,7 @@ static void test_b5_kid_and_kid_context_of_every_length(void **state)
             nacre_oscore_option back;
             nacre_bytes out;
             size_t len = 1 + opt.partial_iv.len + 1 + kid_context + kid;
-            assert_ok(nacre_oscore_option_write(&opt, &out, test_room(len)));
+            assert_ok(nacre_oscore_option_write(&opt, &out, test_buf(len)));
             assert_int_equal(out.len, len);
             assert_ok(nacre_oscore_option_read(&back, out));
             assert_bytes(back.partial_iv, opt.partial_iv);
@@ -141,11 +141,11 @@ static void test_write_refuses(void **state)
         if (bad[i].partial_iv >= 0) opt.partial_iv = test_fill(1, (size_t)bad[i].partial_iv);
         if (bad[i].kid_context >= 0) opt.kid_context = test_fill(1, (size_t)bad[i].kid_context);
         nacre_bytes out = NACRE_STR("unchanged");
-        nacre_buf room = test_room(1000);
-        assert_err_row(bad[i].name, nacre_oscore_option_write(&opt, &out, room), bad[i].err);
+        nacre_buf buf = test_buf(1000);
+        assert_err_row(bad[i].name, nacre_oscore_option_write(&opt, &out, buf), bad[i].err);
         if (bad[i].err) {
             assert_bytes(out, NACRE_STR("unchanged"));
-            assert_true(test_room_is_untouched(room));
+            assert_true(test_buf_is_untouched(buf));
         }
     }
 }

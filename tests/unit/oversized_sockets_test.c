@@ -32,7 +32,7 @@ static socklen_t loopback(struct sockaddr_storage *name, bool ipv6, uint16_t por
     return sizeof(struct sockaddr_in);
 }
 
-static nacre_message ask(const served *s, bool ipv6, nacre_message m, size_t len, uint8_t *room)
+static nacre_message request(const served *s, bool ipv6, nacre_message m, size_t len, uint8_t *buf)
 {
     static uint8_t filler[LONG], out[LONG];
     struct sockaddr_storage name;
@@ -47,15 +47,15 @@ static nacre_message ask(const served *s, bool ipv6, nacre_message m, size_t len
     assert_int_equal(sendto(fd, bytes.ptr, bytes.len, 0, (struct sockaddr *)&name, name_len), (ssize_t)len);
     struct pollfd wait = { .fd = fd, .events = POLLIN };
     assert_int_equal(poll(&wait, 1, PATIENCE_MS), 1);
-    const ssize_t got = recv(fd, room, LONG, 0);
+    const ssize_t got = recv(fd, buf, LONG, 0);
     assert_true(got > 0);
-    assert_int_equal(nacre_message_parse(&back, nacre_bytes_of(room, (size_t)got)), NACRE_OK);
+    assert_int_equal(nacre_message_parse(&back, nacre_bytes_of(buf, (size_t)got)), NACRE_OK);
     (void)close(fd);
     return back;
 }
 
 /* Plain and with an OSCORE option, CON and NON, IPv6 and IPv4; a datagram of 1280 bytes is answered as ever. */
-static void server_answers_4_13_to_1300_bytes(void **state)
+static void server_responds_4_13_to_1300_bytes(void **state)
 {
     static const uint8_t token[] = { 1, 2, 3, 4 }, oscore[] = { 0x93, 0x09, 0x01, 0x00, 0xff };
     const pair *p = *state;
@@ -63,25 +63,25 @@ static void server_answers_4_13_to_1300_bytes(void **state)
         served s = greeter_start_one(hosts[i], p->server);
         for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
             for (int is_protected = 0; is_protected < 2; is_protected++) {
-                uint8_t room[LONG];
+                uint8_t buf[LONG];
                 nacre_message m = { .type = type, .code = NACRE_POST, .mid = (uint16_t)(2 * type + is_protected) };
                 m.token = NACRE_ARRAY(token);
                 if (is_protected) m.options = nacre_bytes_of(oscore, 4);
-                const nacre_message answer = ask(&s, i == 0, m, LONG, room);
-                assert_int_equal(answer.code, NACRE_TOO_LARGE);
-                assert_int_equal(answer.type, type == NACRE_CON ? NACRE_ACK : NACRE_NON);
-                assert_false(nacre_is_absent(nacre_option_find(answer.options, NACRE_OPT_SIZE1)));
+                const nacre_message response = request(&s, i == 0, m, LONG, buf);
+                assert_int_equal(response.code, NACRE_TOO_LARGE);
+                assert_int_equal(response.type, type == NACRE_CON ? NACRE_ACK : NACRE_NON);
+                assert_false(nacre_is_absent(nacre_option_find(response.options, NACRE_OPT_SIZE1)));
             }
         }
-        uint8_t room[LONG];
+        uint8_t buf[LONG];
         const nacre_message m = { .type = NACRE_CON, .code = NACRE_POST, .mid = 77 };
-        assert_int_equal(ask(&s, i == 0, m, 1280, room).code, NACRE_NOT_FOUND);
+        assert_int_equal(request(&s, i == 0, m, 1280, buf).code, NACRE_NOT_FOUND);
         served_stop(&s);
     }
 }
 
 /* Answers one request with `type`, in 1300 bytes, under its token; ends with 0 when a CON was acknowledged. */
-static int answer_at_length(int fd, uint8_t type)
+static int respond_at_length(int fd, uint8_t type)
 {
     static uint8_t bytes[LONG];
     uint8_t request[LONG], ack[LONG];
@@ -128,7 +128,7 @@ static void client_says_both_lengths_and_acknowledges(void **state)
         assert_int_equal(bind(fd, (struct sockaddr *)&name, len), 0);
         assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &len), 0);
         const pid_t pid = fork();
-        if (pid == 0) _exit(answer_at_length(fd, type));
+        if (pid == 0) _exit(respond_at_length(fd, type));
         char uri[64];
         const unsigned port =
             ntohs(ipv6 ? ((struct sockaddr_in6 *)&name)->sin6_port : ((struct sockaddr_in *)&name)->sin_port);
@@ -153,7 +153,7 @@ static void client_says_both_lengths_and_acknowledges(void **state)
 }
 
 /* Whichever thread of a server gets it (SO_REUSEPORT), from sockets and so ports of their own. */
-static void each_worker_answers_4_13(void **state)
+static void each_worker_responds_4_13(void **state)
 {
     const pair *p = *state;
     for (size_t i = 0; i < 2; i++) {
@@ -161,11 +161,11 @@ static void each_worker_answers_4_13(void **state)
                                (char *)hosts[i],   "--context", (char *)p->server, NULL };
         served s = served_program(argv);
         for (uint16_t n = 0; n < 32; n++) {
-            uint8_t room[LONG];
+            uint8_t buf[LONG];
             const nacre_message m = { .type = n & 1 ? NACRE_NON : NACRE_CON, .code = NACRE_PUT, .mid = n };
-            const nacre_message answer = ask(&s, i == 0, m, LONG, room);
-            assert_int_equal(answer.code, NACRE_TOO_LARGE);
-            assert_false(nacre_is_absent(nacre_option_find(answer.options, NACRE_OPT_SIZE1)));
+            const nacre_message response = request(&s, i == 0, m, LONG, buf);
+            assert_int_equal(response.code, NACRE_TOO_LARGE);
+            assert_false(nacre_is_absent(nacre_option_find(response.options, NACRE_OPT_SIZE1)));
         }
         served_stop(&s);
     }
@@ -318,9 +318,9 @@ static void unprotected_4_13_is_told_with_its_size(void **state)
     expect_played(pid);
 }
 
-static int answer_in_the_ack(int fd)
+static int respond_in_the_ack(int fd)
 {
-    return answer_at_length(fd, NACRE_ACK);
+    return respond_at_length(fd, NACRE_ACK);
 }
 
 typedef struct tapped {
@@ -343,7 +343,7 @@ static void packet_tap_says_what_was_cut(void **state)
     char command[600], line[6000] = "";
     nacre_reply reply = { 0 };
     nacre_detail why = { { 0 } };
-    (void)snprintf(command, sizeof command, "coap://127.0.0.1:%u/x", play(answer_in_the_ack, &pid));
+    (void)snprintf(command, sizeof command, "coap://127.0.0.1:%u/x", play(respond_in_the_ack, &pid));
     nacre_client *client = pair_open(&(nacre_client_options){ .timeout_ms = 5000, .on_datagram = tap, .user = &seen });
     assert_int_equal(pair_get(client, &reply, command, &why), NACRE_ERR_OVERSIZED);
     pair_close(client);
@@ -352,7 +352,7 @@ static void packet_tap_says_what_was_cut(void **state)
     assert_int_equal(seen.full_len, LONG);
 
     (void)snprintf(command, sizeof command, "%s get -v coap://127.0.0.1:%u/x 2>&1", NACRE_TOOL,
-                   play(answer_in_the_ack, &pid));
+                   play(respond_in_the_ack, &pid));
     FILE *tool = popen(command, "r");
     assert_non_null(tool);
     bool is_said = false;
@@ -369,9 +369,9 @@ static void packet_tap_says_what_was_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_A_DIRECTORY(server_answers_4_13_to_1300_bytes),
+        IN_A_DIRECTORY(server_responds_4_13_to_1300_bytes),
         IN_A_DIRECTORY(client_says_both_lengths_and_acknowledges),
-        IN_A_DIRECTORY(each_worker_answers_4_13),
+        IN_A_DIRECTORY(each_worker_responds_4_13),
         IN_A_DIRECTORY(client_goes_on_observing_after_1300_bytes),
         IN_A_DIRECTORY(unprotected_4_13_is_told_with_its_size),
         IN_A_DIRECTORY(packet_tap_says_what_was_cut),

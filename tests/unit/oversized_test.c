@@ -57,12 +57,12 @@ static void oversized_request_gets_4_13_with_size1(void **state)
         datagram back;
         give_cut(&p.server, &p.client.address, &d, is_cut ? SMALL : 0, 0);
         assert_true(party_take(&p.server, &back, 0));
-        const nacre_message answer = datagram_message(&back);
-        assert_int_equal(answer.type, is_con ? NACRE_ACK : NACRE_NON);
-        assert_int_equal(answer.code, NACRE_TOO_LARGE);
-        assert_true(nacre_bytes_equal(answer.token, m.token));
-        if (is_con) assert_int_equal(answer.mid, m.mid);
-        assert_int_equal(size1_of(&answer), SMALL - 4 - 3 - m.options.len - 1);
+        const nacre_message response = datagram_message(&back);
+        assert_int_equal(response.type, is_con ? NACRE_ACK : NACRE_NON);
+        assert_int_equal(response.code, NACRE_TOO_LARGE);
+        assert_true(nacre_bytes_equal(response.token, m.token));
+        if (is_con) assert_int_equal(response.mid, m.mid);
+        assert_int_equal(size1_of(&response), SMALL - 4 - 3 - m.options.len - 1);
         assert_true(back.len < 16);
         expect_quiet(&p.server, 0);
         assert_int_equal(nacre_endpoint_get_stats(p.server.ep).oversized, 1);
@@ -84,25 +84,25 @@ static void oversized_request_gets_4_13_with_size1(void **state)
 }
 
 /* RFC 7959 2.9.3: a block that is too large is answered with a Block1 that fits. */
-static void oversized_block_is_asked_for_in_smaller_ones(void **state)
+static void oversized_block_is_requested_in_smaller_ones(void **state)
 {
     (void)state;
     pair p;
     datagram back;
-    uint8_t room[16];
+    uint8_t buf[16];
     nacre_options o;
     nacre_message m = { .type = NACRE_CON, .code = NACRE_PUT, .mid = 7 };
     pair_open(&p, &small, &(pairing){ 0 });
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     nacre_options_add_uint(&o, NACRE_OPT_BLOCK1, nacre__block_value((nacre__block){ 0, true, 6 }));
     assert_int_equal(nacre_options_finish(&o, &m.options), NACRE_OK);
     const datagram d = message_of(m, 1040);
     give_cut(&p.server, &p.client.address, &d, SMALL, 0);
     assert_true(party_take(&p.server, &back, 0));
-    const nacre_message answer = datagram_message(&back);
+    const nacre_message response = datagram_message(&back);
     nacre__block block;
-    assert_int_equal(answer.code, NACRE_TOO_LARGE);
-    assert_true(nacre__block_read(&block, nacre_option_find(answer.options, NACRE_OPT_BLOCK1)));
+    assert_int_equal(response.code, NACRE_TOO_LARGE);
+    assert_true(nacre__block_read(&block, nacre_option_find(response.options, NACRE_OPT_BLOCK1)));
     assert_int_equal(block.szx, 2); /* 64 bytes */
     pair_close(&p);
 }
@@ -134,23 +134,23 @@ static void oversized_datagram_of_no_exchange_is_rejected(void **state)
 }
 
 /* A flood of them is answered at the pace of other unverified requests. */
-static void flood_of_oversized_requests_is_answered_at_a_pace(void **state)
+static void responses_to_oversized_requests_are_rate_limited(void **state)
 {
     (void)state;
     party p;
-    unsigned answers = 0;
+    unsigned responses = 0;
     party_open(&p, "p", 1, &(nacre_endpoint_config){ .max_message = SMALL, .challenges_per_second = 1 });
     for (uint16_t mid = 0; mid < 50; mid++) {
         datagram back;
         const datagram d = message_of((nacre_message){ .type = NACRE_CON, .code = NACRE_GET, .mid = mid }, WHOLE);
         give_cut(&p, &p.address, &d, SMALL, 0);
-        while (party_take(&p, &back, 0)) answers++;
+        while (party_take(&p, &back, 0)) responses++;
     }
-    assert_in_range(answers, 1, 6);
+    assert_in_range(responses, 1, 6);
     party_close(&p);
 }
 
-static datagram oversized_answer(const nacre_message *sent, uint8_t type)
+static datagram oversized_response(const nacre_message *sent, uint8_t type)
 {
     const nacre_message m = {
         .type = type, .code = NACRE_CONTENT, .mid = type == NACRE_ACK ? sent->mid : 0x4321, .token = sent->token
@@ -158,7 +158,7 @@ static datagram oversized_answer(const nacre_message *sent, uint8_t type)
     return message_of(m, WHOLE);
 }
 
-static const uint8_t answer_types[] = { NACRE_ACK, NACRE_CON, NACRE_NON };
+static const uint8_t response_types[] = { NACRE_ACK, NACRE_CON, NACRE_NON };
 
 static void expect_acknowledged(party *p, uint8_t type, uint64_t now)
 {
@@ -168,21 +168,21 @@ static void expect_acknowledged(party *p, uint8_t type, uint64_t now)
 }
 
 /* A plain request ends, with both lengths. */
-static void oversized_answer_ends_a_plain_request(void **state)
+static void oversized_response_ends_a_plain_request(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof answer_types; i++) {
+    for (size_t i = 0; i < sizeof response_types; i++) {
         pair p;
         datagram d;
         pair_open(&p, NULL, &(pairing){ 0 });
         (void)start(&p.client, &p.server, NULL, NACRE_CON);
         const nacre_message sent = sent_request(&p, &d, 0);
-        const datagram back = oversized_answer(&sent, answer_types[i]);
+        const datagram back = oversized_response(&sent, response_types[i]);
         give_cut(&p.client, &p.server.address, &back, WHOLE, 0);
         const nacre_event event = expect_event(&p.client, NACRE_EVENT_FAILED);
         assert_int_equal(event.err, NACRE_ERR_OVERSIZED);
         assert_int_equal(event.oversized, LONG);
-        expect_acknowledged(&p.client, answer_types[i], 0);
+        expect_acknowledged(&p.client, response_types[i], 0);
         expect_quiet(&p.client, 0);
         pair_close(&p);
     }
@@ -192,23 +192,23 @@ static void oversized_answer_ends_a_plain_request(void **state)
 static void oversized_datagram_never_ends_a_protected_request(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof answer_types; i++) {
-        for (int is_answered = 0; is_answered < 2; is_answered++) {
+    for (size_t i = 0; i < sizeof response_types; i++) {
+        for (int is_responded = 0; is_responded < 2; is_responded++) {
             pair p;
-            datagram d, answer;
+            datagram d, response;
             pair_open(&p, NULL, &(pairing){ 0 });
             (void)start(&p.client, &p.server, p.ours, NACRE_CON);
             const nacre_message sent = sent_request(&p, &d, 0);
-            const datagram back = oversized_answer(&sent, answer_types[i]);
+            const datagram back = oversized_response(&sent, response_types[i]);
             give_cut(&p.client, &p.server.address, &back, WHOLE, 0);
             nacre_event event = expect_event(&p.client, NACRE_EVENT_OVERSIZED);
             assert_int_equal(event.oversized, LONG);
             assert_null(event.context);
-            expect_acknowledged(&p.client, answer_types[i], 0);
+            expect_acknowledged(&p.client, response_types[i], 0);
             expect_quiet(&p.client, 0);
-            if (is_answered) {
-                served(&p, &d, &answer, "yes", 1);
-                party_give(&p.client, &p.server, &answer, 1);
+            if (is_responded) {
+                served(&p, &d, &response, "yes", 1);
+                party_give(&p.client, &p.server, &response, 1);
                 event = expect_event(&p.client, NACRE_EVENT_RESPONSE);
                 assert_payload(event.message, "yes");
                 assert_ptr_equal(event.context, p.ours);
@@ -227,7 +227,7 @@ static void oversized_datagram_never_ends_a_protected_request(void **state)
 }
 
 /* An answer under another token, or from another address, is of no exchange. */
-static void oversized_answer_of_another_is_not_taken(void **state)
+static void oversized_response_of_another_is_rejected(void **state)
 {
     (void)state;
     for (int row = 0; row < 2; row++) {
@@ -236,7 +236,7 @@ static void oversized_answer_of_another_is_not_taken(void **state)
         pair_open(&p, NULL, &(pairing){ 0 });
         (void)start(&p.client, &p.server, NULL, NACRE_CON);
         const nacre_message sent = sent_request(&p, &d, 0);
-        datagram forged = oversized_answer(&sent, NACRE_CON);
+        datagram forged = oversized_response(&sent, NACRE_CON);
         if (row == 0) forged.bytes[5] ^= 1;
         give_cut(&p.client, row == 0 ? &p.server.address : &p.client.address, &forged, WHOLE, 0);
         assert_true(party_take(&p.client, &back, 0));
@@ -269,18 +269,18 @@ static void oversized_notification_leaves_the_observation(void **state)
 {
     (void)state;
     for (int row = 0; row < 12; row++) {
-        const bool is_plain = row & 1, is_renewed = row & 2;
-        const uint8_t type = answer_types[row / 4];
+        const bool is_plain = row & 1, is_rederived = row & 2;
+        const uint8_t type = response_types[row / 4];
         observed o;
-        if (type == NACRE_ACK && !is_renewed) continue;
+        if (type == NACRE_ACK && !is_rederived) continue;
         observe_one(&o, NULL, is_plain, 0);
-        const uint64_t now = is_renewed ? renew(&o) : 1;
+        const uint64_t now = is_rederived ? renew(&o) : 1;
         const datagram d = oversized_notification(&o, type, NACRE_CONTENT);
         give_cut(&o.p.client, &o.p.server.address, &d, WHOLE, now);
         expect_oversized(&o);
         expect_acknowledged(&o.p.client, type, now);
         expect_nothing(&o, now);
-        hear(&o, say(&o, (saying){ .type = NON, .text = "shorter", .observe = 11, .new_piv = !is_renewed }), now + 1);
+        hear(&o, say(&o, (saying){ .type = NON, .text = "shorter", .observe = 11, .new_piv = !is_rederived }), now + 1);
         expect_notified(&o, "shorter");
         (void)renew(&o);
         pair_close(&o.p);
@@ -333,12 +333,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(oversized_request_gets_4_13_with_size1),
-        cmocka_unit_test(oversized_block_is_asked_for_in_smaller_ones),
+        cmocka_unit_test(oversized_block_is_requested_in_smaller_ones),
         cmocka_unit_test(oversized_datagram_of_no_exchange_is_rejected),
-        cmocka_unit_test(flood_of_oversized_requests_is_answered_at_a_pace),
-        cmocka_unit_test(oversized_answer_ends_a_plain_request),
+        cmocka_unit_test(responses_to_oversized_requests_are_rate_limited),
+        cmocka_unit_test(oversized_response_ends_a_plain_request),
         cmocka_unit_test(oversized_datagram_never_ends_a_protected_request),
-        cmocka_unit_test(oversized_answer_of_another_is_not_taken),
+        cmocka_unit_test(oversized_response_of_another_is_rejected),
         cmocka_unit_test(oversized_notification_leaves_the_observation),
         cmocka_unit_test(oversized_notification_delays_no_registration_that_is_held),
         cmocka_unit_test(oversized_error_ends_a_plain_observation_only),

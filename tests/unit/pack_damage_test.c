@@ -46,7 +46,7 @@ static int set_up(void **state)
         nacre_context *ctx = nacre_pack_context_at(pack, i), *peer = pack_peer(&info);
         nacre_store store = nacre_pack_store(pack, ctx);
         for (size_t n = 0; n < 5 * i; n++) (void)pack_send_one(peer, ctx, &store);
-        assert_ok(pack_ask_one(peer, ctx, &store, NULL));
+        assert_ok(pack_request_one(peer, ctx, &store, NULL));
         next[i] = nacre_context_next_seq(ctx);
     }
     pack_close(pack);

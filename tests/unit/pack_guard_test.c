@@ -102,7 +102,7 @@ static nacre_err by_a_store(nacre_pack *pack, nacre_detail *why)
 static nacre_err by_a_commit(nacre_pack *pack, nacre_detail *why)
 {
     nacre_context *ctx = nacre_pack_context_at(pack, 1); /* it has used nothing */
-    nacre_err err = nacre_pack_ask(pack, ctx, why);
+    nacre_err err = nacre_pack_request(pack, ctx, why);
     return err == NACRE_ERR_NOT_YET ? nacre_pack_commit(pack, NULL, NULL, why) : err;
 }
 static nacre_err by_a_save(nacre_pack *pack, nacre_detail *why)

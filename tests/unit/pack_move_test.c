@@ -217,10 +217,10 @@ static void a_directory_with_a_key_of_the_pack_stays_usable(void **state)
     nacre_directory *opened;
     nacre_pack *pack = pack_open(path);
     const char *twin = scratch_path(scratch, "twin");
-    for (int own = 0; own < 2; own++) {
+    for (int is_distinct = 0; is_distinct < 2; is_distinct++) {
         pack_describe(&info, 1);
-        if (own) info.recipient_id[3] = 9; /* the same Sender Key */
-        else info.sender_id[0] = 9;        /* the same Recipient Key */
+        if (is_distinct) info.recipient_id[3] = 9; /* the same Sender Key */
+        else info.sender_id[0] = 9;                /* the same Recipient Key */
         assert_ok(nacre_directory_create(twin, &info, NULL));
         assert_err(nacre_pack_move_in(pack, twin, NACRE_ROLE_NONE, &why), NACRE_ERR_BAD_CONTEXT);
         assert_false(scratch_exists(twin, "moved.json"));

@@ -65,9 +65,9 @@ static void expect_refused(const char *file)
     assert_bytes(pack_file(file), before);
 }
 
-static nacre_err count_elsewhere(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err count_elsewhere(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
 {
-    (void)place, (void)why;
+    (void)index, (void)why;
     *(size_t *)user += info->elsewhere;
     return NACRE_OK;
 }
@@ -127,7 +127,7 @@ static void test_a_received_request_is_a_use(void **state)
     nacre_pack *pack = pack_open(path);
     nacre_context *ctx = nacre_pack_context_at(pack, 2);
     const nacre_store store = nacre_pack_store(pack, ctx);
-    assert_ok(pack_ask_one(peer, ctx, &store, NULL));
+    assert_ok(pack_request_one(peer, ctx, &store, NULL));
     pack_close(pack);
     pack_put_file(copy, pack_file(path));
     expect_refused(copy);

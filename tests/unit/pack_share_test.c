@@ -91,16 +91,16 @@ static void close_loop(looped *l)
     nacre_openssl_close(&l->crypto);
 }
 
-static void ask_all(looped *l)
+static void request_all(looped *l)
 {
     for (size_t i = 0; i < NUM; i++) nacre__persist_serve(&l->persist, l->ep, nacre_pack_context_at(pack, i));
     nacre__persist_commit(&l->persist, l->ep);
 }
 
 /* Whether it may send, and then that the file says so. */
-static bool may_send(size_t place)
+static bool may_send(size_t index)
 {
-    nacre_context *ctx = nacre_pack_context_at(pack, place);
+    nacre_context *ctx = nacre_pack_context_at(pack, index);
     const nacre_store store = nacre_pack_store(pack, ctx);
     nacre_stored stored;
     assert_ok(nacre_store_load(&store, &stored, NULL));
@@ -108,20 +108,20 @@ static bool may_send(size_t place)
     return !nacre_context_needs(ctx).blocked;
 }
 
-static void test_one_sync_for_all_that_ask_at_once(void **state)
+static void test_one_sync_serves_all_concurrent_requests(void **state)
 {
     (void)state;
     looped l = open_loop();
     num_syncs = 0;
-    ask_all(&l);
+    request_all(&l);
     assert_in_range(num_syncs, 1, 8); /* the first use of a pack takes some more than one */
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
     num_syncs = 0;
-    ask_all(&l); /* they need nothing */
+    request_all(&l); /* they need nothing */
     assert_int_equal(num_syncs, 0);
     for (size_t i = 0; i < NUM; i++) nacre_pack_context_at(pack, i)->in_hand = 0; /* as if they had been spent */
     for (size_t i = 0; i < NUM; i++) nacre_pack_context_at(pack, i)->next += 10;
-    ask_all(&l);
+    request_all(&l);
     assert_int_equal(num_syncs, 1);
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
     close_loop(&l);
@@ -132,12 +132,12 @@ static void test_nothing_is_confirmed_that_is_not_durable(void **state)
     (void)state;
     looped l = open_loop(), other = open_loop();
     disk_fails = true;
-    ask_all(&l);
+    request_all(&l);
     assert_true(strstr(l.persist.failure.text, "fdatasync") != NULL);
     for (size_t i = 0; i < NUM; i++) assert_false(may_send(i));
     nacre__persist_commit(&l.persist, l.ep); /* nobody asks any more */
     disk_fails = false;
-    ask_all(&other); /* and what failed is written again */
+    request_all(&other); /* and what failed is written again */
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
     close_loop(&l);
     close_loop(&other);
@@ -148,14 +148,14 @@ static void test_saved_in_between(void **state)
 {
     (void)state;
     for (size_t flushed_first = 0; flushed_first < 2; flushed_first++) {
-        nacre__pack_wish wish;
+        nacre__pack_request request;
         nacre_context *ctx = nacre_pack_context_at(pack, flushed_first);
         const nacre_store store = nacre_pack_store(pack, ctx);
-        assert_err(nacre__pack_share_ask(&wish, pack, ctx, NULL), NACRE_ERR_NOT_YET);
+        assert_err(nacre__pack_share_request(&request, pack, ctx, NULL), NACRE_ERR_NOT_YET);
         if (flushed_first) assert_ok(nacre__pack_share_flush(pack, NULL));
         assert_ok(nacre_store_save(&store, ctx, NULL));
         if (!flushed_first) assert_ok(nacre__pack_share_flush(pack, NULL));
-        assert_ok(nacre__pack_share_confirm(&wish, NULL));
+        assert_ok(nacre__pack_share_confirm(&request, NULL));
         assert_true(may_send(flushed_first));
     }
 }
@@ -163,11 +163,11 @@ static void test_saved_in_between(void **state)
 static atomic_uint num_spent;
 
 /* Each spends what is confirmed, and asks again. */
-static void *ask_on(void *arg)
+static void *request_on(void *arg)
 {
     looped *l = arg;
     for (int round = 0; round < 30; round++) {
-        ask_all(l);
+        request_all(l);
         for (size_t i = 0; i < NUM; i++) {
             nacre_context *ctx = nacre_pack_context_at(pack, i);
             take(&locks, &ctx, 1);
@@ -188,7 +188,7 @@ static void test_several_threads(void **state)
     looped loops[THREADS];
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++) loops[i] = open_loop();
-    for (size_t i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, ask_on, &loops[i]), 0);
+    for (size_t i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&threads[i], NULL, request_on, &loops[i]), 0);
     for (size_t i = 0; i < THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
     for (size_t i = 0; i < THREADS; i++) assert_string_equal(loops[i].persist.failure.text, "");
     for (size_t i = 0; i < NUM; i++) assert_true(may_send(i));
@@ -203,7 +203,7 @@ static void test_several_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_one_sync_for_all_that_ask_at_once),
+        ROW(test_one_sync_serves_all_concurrent_requests),
         ROW(test_nothing_is_confirmed_that_is_not_durable),
         ROW(test_saved_in_between),
         ROW(test_several_threads),

@@ -148,7 +148,7 @@ static void test_any_shape_of_context(void **state)
             nacre_context *ctx = nacre_pack_context_at(pack, i), *peer = pack_peer(&info);
             nacre_store store = nacre_pack_store(pack, ctx);
             peer->next = nacre__replay_index(nacre_context_replay(ctx)) + 2000 * (uint64_t)opening;
-            assert_ok(pack_ask_one(peer, ctx, &store, NULL));
+            assert_ok(pack_request_one(peer, ctx, &store, NULL));
             (void)pack_send_one(peer, ctx, &store);
             assert_bytes(nacre_context_id_context(ctx), nacre_context_id_context(peer));
         }
@@ -205,7 +205,7 @@ static void test_windows_are_lost_before_use_and_exact_after_closing(void **stat
             bool echo = true,
                  fresh = !seen[number] && nacre_replay_check(nacre_context_replay(ctx), number) == NACRE_OK;
             peer->next = number;
-            nacre_err err = pack_ask_one(peer, ctx, &store, &echo);
+            nacre_err err = pack_request_one(peer, ctx, &store, &echo);
             assert_err(err, fresh ? NACRE_OK : NACRE_ERR_REPLAY);
             assert_false(echo);
             if (err == NACRE_OK) {
@@ -229,7 +229,7 @@ static void test_windows_are_lost_before_use_and_exact_after_closing(void **stat
     }
 }
 
-static void test_after_a_crash_an_echo_is_asked_for(void **state)
+static void test_after_a_crash_an_echo_is_required(void **state)
 {
     (void)state;
     bool echo;
@@ -239,13 +239,13 @@ static void test_after_a_crash_an_echo_is_asked_for(void **state)
     nacre_context *peer = pack_peer(&info);
     nacre_pack *pack = pack_open(path);
     nacre_store store = nacre_pack_store(pack, nacre_pack_context_at(pack, 0));
-    assert_ok(pack_ask_one(peer, nacre_pack_context_at(pack, 0), &store, &echo));
+    assert_ok(pack_request_one(peer, nacre_pack_context_at(pack, 0), &store, &echo));
     assert_false(echo);
     nacre_pack *crashed = open_as_after_a_crash();
     store = nacre_pack_store(crashed, nacre_pack_context_at(crashed, 0));
-    assert_ok(pack_ask_one(peer, nacre_pack_context_at(crashed, 0), &store, &echo));
+    assert_ok(pack_request_one(peer, nacre_pack_context_at(crashed, 0), &store, &echo));
     assert_true(echo);
-    assert_ok(pack_ask_one(peer, nacre_pack_context_at(crashed, 0), &store, &echo));
+    assert_ok(pack_request_one(peer, nacre_pack_context_at(crashed, 0), &store, &echo));
     assert_false(echo);
     pack_close(crashed);
     pack_close(pack);
@@ -289,7 +289,7 @@ static void on_commit(void *user, nacre_context *ctx, nacre_err err)
     t->err = err;
 }
 
-static void test_many_ask_and_one_commit_serves_them(void **state)
+static void test_one_commit_serves_many_requests(void **state)
 {
     (void)state;
     struct told told = { 0, NACRE_ERR_STALE };
@@ -297,7 +297,7 @@ static void test_many_ask_and_one_commit_serves_them(void **state)
     nacre_pack *pack = pack_open(path);
     assert_ok(nacre_pack_commit(pack, on_commit, &told, NULL));
     for (size_t i = 0; i < MANY; i += 3)
-        assert_err(nacre_pack_ask(pack, nacre_pack_context_at(pack, i), NULL), NACRE_ERR_NOT_YET);
+        assert_err(nacre_pack_request(pack, nacre_pack_context_at(pack, i), NULL), NACRE_ERR_NOT_YET);
     assert_int_equal(told.num, 0);
     assert_true(nacre_context_needs(nacre_pack_context_at(pack, 0)).blocked);
     nacre_bytes before = pack_file(path);
@@ -316,17 +316,17 @@ static void test_many_ask_and_one_commit_serves_them(void **state)
     for (size_t i = 0; i < MANY; i++)
         assert_int_equal(nacre_context_next_seq(nacre_pack_context_at(crashed, i)), i % 3 == 0 ? 10 : 0);
     pack_close(crashed);
-    assert_ok(nacre_pack_ask(pack, nacre_pack_context_at(pack, 0), NULL)); /* it needs nothing any more */
+    assert_ok(nacre_pack_request(pack, nacre_pack_context_at(pack, 0), NULL)); /* it needs nothing any more */
     for (size_t i = 0; i < MANY; i += 3) {
         nacre_context *ctx = nacre_pack_context_at(pack, i);
         ctx->next = 10, ctx->in_hand = 0;
-        assert_err(nacre_pack_ask(pack, ctx, NULL), NACRE_ERR_NOT_YET);
+        assert_err(nacre_pack_request(pack, ctx, NULL), NACRE_ERR_NOT_YET);
     }
     num_syncs = 0;
     assert_ok(nacre_pack_commit(pack, on_commit, &told, NULL));
     assert_int_equal(num_syncs, 1);
     nacre_context *other = test_context_of(1, TEST_SERVER);
-    assert_err(nacre_pack_ask(pack, other, NULL), NACRE_ERR_BAD_ARGUMENT);
+    assert_err(nacre_pack_request(pack, other, NULL), NACRE_ERR_BAD_ARGUMENT);
     pack_close(pack);
 }
 
@@ -423,7 +423,7 @@ static bool contains(nacre_bytes haystack, const void *needle, size_t len)
     return memmem(haystack.ptr, haystack.len, needle, len) != NULL;
 }
 
-static void test_removed_is_gone_for_good(void **state)
+static void test_removed_stays_removed(void **state)
 {
     (void)state;
     nacre_directory_info info;
@@ -494,22 +494,22 @@ struct seen {
     bool reveal;
 };
 
-static nacre_err look(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err look(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
 {
     struct seen *s = user;
     nacre_directory_info expected;
     (void)why;
-    pack_describe(&expected, place);
+    pack_describe(&expected, index);
     if (!s->reveal) {
         memset(expected.secret, 0, sizeof expected.secret);
         memset(expected.salt, 0, sizeof expected.salt);
         expected.secret_len = expected.salt_len = 0;
     }
     expected.has_state = true;
-    if (place == 1) expected.next_to_send = 10;
+    if (index == 1) expected.next_to_send = 10;
     assert_memory_equal(info, &expected, sizeof expected);
     s->num++;
-    return place == 4 ? NACRE_ERR_STALE : NACRE_OK;
+    return index == 4 ? NACRE_ERR_STALE : NACRE_OK;
 }
 
 static void test_reading_takes_no_lock(void **state)
@@ -566,7 +566,7 @@ static int in_the_child(nacre_pack *pack, nacre_context *ctx, nacre_table *table
     nacre_detail why = { "" };
     if (nacre_context_aead(ctx) != NULL || nacre_pack_context_at(pack, 0) != NULL) return 1;
     if (nacre_table_find(table, kid, NACRE_ABSENT, &cursor) != NULL) return 2;
-    if (nacre_pack_ask(pack, ctx, &why) != NACRE_ERR_LOCKED) return 3;
+    if (nacre_pack_request(pack, ctx, &why) != NACRE_ERR_LOCKED) return 3;
     if (store.ops->reserve(store.self, 100, &why) != NACRE_ERR_LOCKED) return 4;
     if (store.ops->window_lost(store.self, &why) != NACRE_ERR_LOCKED) return 5;
     if (store.ops->save(store.self, ctx, &why) != NACRE_ERR_LOCKED) return 6;
@@ -626,13 +626,13 @@ int main(void)
         ROW(test_any_shape_of_context),
         ROW(test_numbers_are_durable_before_use),
         ROW(test_windows_are_lost_before_use_and_exact_after_closing),
-        ROW(test_after_a_crash_an_echo_is_asked_for),
+        ROW(test_after_a_crash_an_echo_is_required),
         ROW(test_state_given_with_a_context),
-        ROW(test_many_ask_and_one_commit_serves_them),
+        ROW(test_one_commit_serves_many_requests),
         ROW(test_no_context_twice),
         ROW(a_second_window_under_one_recipient_key_is_no_part_of_a_pack),
         ROW(test_what_cannot_be_is_refused),
-        ROW(test_removed_is_gone_for_good),
+        ROW(test_removed_stays_removed),
         ROW(test_the_table),
         ROW(test_reading_takes_no_lock),
         ROW(test_one_has_it),

@@ -50,7 +50,7 @@ static nacre_pack *open_used(nacre_bytes *accepted)
     nacre_context *ctx = nacre_pack_context_at(pack, AT);
     const nacre_store store = nacre_pack_store(pack, ctx);
     for (int i = 0; i < 3; i++) (void)pack_send_one(peer, ctx, &store);
-    assert_ok(pack_ask_one(peer, ctx, &store, NULL));
+    assert_ok(pack_request_one(peer, ctx, &store, NULL));
     *accepted = test_copy(pack_last_request());
     return pack;
 }
@@ -66,7 +66,7 @@ static void check_directory(uint64_t next, nacre_bytes accepted)
     const nacre_store store = nacre_directory_store(opened);
     assert_err(pack_replay(ctx, &store, accepted), NACRE_ERR_REPLAY);
     assert_int_equal(pack_send_one(peer, ctx, &store), next);
-    assert_ok(pack_ask_one(peer, ctx, &store, NULL));
+    assert_ok(pack_request_one(peer, ctx, &store, NULL));
     assert_ok(nacre_directory_close(opened, &why));
 }
 

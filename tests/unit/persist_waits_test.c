@@ -51,7 +51,7 @@ static void expect_none(waits *w)
     assert_false(nacre__persist_next(&w->p, &waiter));
 }
 
-static void a_context_is_asked_for_once_until_it_is_confirmed(void **state)
+static void a_context_is_requested_once_until_it_is_confirmed(void **state)
 {
     (void)state;
     waits *w = waits_open();
@@ -134,7 +134,7 @@ static void a_request_ahead_of_time_gives_way_to_one_with_a_waiter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_context_is_asked_for_once_until_it_is_confirmed),
+        cmocka_unit_test(a_context_is_requested_once_until_it_is_confirmed),
         cmocka_unit_test(waiters_are_released_in_order_across_pools_and_other_contexts_wait_on),
         cmocka_unit_test(what_waits_again_while_others_are_released_is_not_released_with_them),
         cmocka_unit_test(what_has_left_is_not_released),

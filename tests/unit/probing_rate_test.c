@@ -53,7 +53,7 @@ static void what_is_received_ends_the_account_of_its_sender_only(void **state)
     assert_int_equal(p.num, 1);
 }
 
-static void many_peers_take_the_places_of_those_that_owe_least(void **state)
+static void many_peers_evict_those_that_owe_least(void **state)
 {
     (void)state;
     const nacre__core core = core_with(RATE);
@@ -94,7 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_burst_may_go_at_once_and_then_only_what_the_rate_pays_for),
         cmocka_unit_test(what_is_received_ends_the_account_of_its_sender_only),
-        cmocka_unit_test(many_peers_take_the_places_of_those_that_owe_least),
+        cmocka_unit_test(many_peers_evict_those_that_owe_least),
         cmocka_unit_test(without_a_limit_and_to_reliable_peers_nothing_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

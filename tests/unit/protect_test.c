@@ -118,8 +118,8 @@ static void test_kid_and_kid_context(void **state)
         nacre_message m = plain_request();
         nacre_request_id id;
         nacre_bytes out;
-        nacre_buf room = test_room(nacre_protect_size(x.client, &m, &options));
-        assert_ok(nacre_protect_request(x.client, test_crypto(), &id, &out, room, &m, &options));
+        nacre_buf buf = test_buf(nacre_protect_size(x.client, &m, &options));
+        assert_ok(nacre_protect_request(x.client, test_crypto(), &id, &out, buf, &m, &options));
         nacre_oscore_option opt = option_of(out);
         assert_bytes_row(rows[i].name, opt.kid_context, test_hex(rows[i].expected));
         assert_bytes_row(rows[i].name, opt.kid, nacre_context_sender_id(x.client));
@@ -165,10 +165,10 @@ static void test_b13_one_response_with_the_requests_nonce(void **state)
         nacre_context *ctx = i == 2 ? x.client : x.server;
         const nacre_context *before = test_snapshot(ctx);
         nacre_bytes out = NACRE_STR("unchanged");
-        nacre_buf room = test_room(200);
-        assert_err_row(names[i], nacre_protect_response(ctx, test_crypto(), ids[i], &out, room, &m, &reuse),
+        nacre_buf buf = test_buf(200);
+        assert_err_row(names[i], nacre_protect_response(ctx, test_crypto(), ids[i], &out, buf, &m, &reuse),
                        NACRE_ERR_NONCE_USED);
-        assert_true(test_same(before, ctx) && test_room_is_untouched(room));
+        assert_true(test_same(before, ctx) && test_buf_is_untouched(buf));
         assert_bytes(out, NACRE_STR("unchanged"));
     }
 }
@@ -194,18 +194,18 @@ static void test_b13_codes_refused(void **state)
         nacre_bytes out = NACRE_ABSENT;
         nacre_request_id id = nacre_request_id_dup(&x.at_server);
         const nacre_context *client = test_snapshot(x.client), *server = test_snapshot(x.server);
-        nacre_err request = nacre_protect_request(x.client, test_crypto(), &id, &out, test_room(60), &m, NULL);
+        nacre_err request = nacre_protect_request(x.client, test_crypto(), &id, &out, test_buf(60), &m, NULL);
         assert_err(request, nacre_code_is_request((uint8_t)code) ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
         nacre_err response =
-            nacre_protect_response(x.server, test_crypto(), &x.at_server, &out, test_room(60), &m, NULL);
+            nacre_protect_response(x.server, test_crypto(), &x.at_server, &out, test_buf(60), &m, NULL);
         assert_err(response, nacre_code_is_response((uint8_t)code) ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
         if (request) assert_true(test_same(client, x.client));
         if (response) assert_true(test_same(server, x.server));
     }
 }
 
-/* Output room: exactly as large as needed works, every smaller one is NO_ROOM and changes nothing. */
-static void test_room_of_every_size(void **state)
+/* Output room: exactly as large as needed works, every smaller one is NO_BUF and changes nothing. */
+static void test_buf_of_every_size(void **state)
 {
     (void)state;
     for (int vector = 1; vector <= 3; vector++) {
@@ -215,18 +215,18 @@ static void test_room_of_every_size(void **state)
         for (size_t cap = 0; !needed; cap++) {
             assert_true(cap <= most);
             const nacre_context *before = test_snapshot(x.client);
-            nacre_buf room = test_room(cap);
+            nacre_buf buf = test_buf(cap);
             nacre_bytes out = NACRE_STR("unchanged");
             nacre_request_id id;
             memset(&id, 0x77, sizeof id);
-            nacre_err err = nacre_protect_request(x.client, test_crypto(), &id, &out, room, &m, NULL);
+            nacre_err err = nacre_protect_request(x.client, test_crypto(), &id, &out, buf, &m, NULL);
             if (!err) {
                 needed = cap;
                 assert_int_equal(out.len, cap);
                 continue;
             }
             assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
-            assert_true(test_same(before, x.client) && test_room_is_clean(room));
+            assert_true(test_same(before, x.client) && test_buf_is_clean(buf));
             assert_bytes(out, NACRE_STR("unchanged"));
             for (size_t i = 0; i < sizeof id; i++) assert_int_equal(((uint8_t *)&id)[i], 0x77);
         }
@@ -238,15 +238,15 @@ static void test_room_of_every_size(void **state)
                 assert_true(cap <= most);
                 const nacre_context *before = test_snapshot(x.server);
                 nacre_request_id id_before = x.at_server;
-                nacre_buf room = test_room(cap);
+                nacre_buf buf = test_buf(cap);
                 nacre_bytes out = NACRE_STR("unchanged");
-                nacre_err err = nacre_protect_response(x.server, test_crypto(), &x.at_server, &out, room, &m, &options);
+                nacre_err err = nacre_protect_response(x.server, test_crypto(), &x.at_server, &out, buf, &m, &options);
                 if (!err) {
                     needed = cap;
                     continue;
                 }
                 assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
-                assert_true(test_same(before, x.server) && test_room_is_clean(room));
+                assert_true(test_same(before, x.server) && test_buf_is_clean(buf));
                 assert_memory_equal(&id_before, &x.at_server, sizeof id_before);
                 assert_bytes(out, NACRE_STR("unchanged"));
             }
@@ -264,10 +264,10 @@ static void test_size_is_enough(void **state)
         nacre_context *ctx = test_context(&params);
         nacre_message m = test_request(NACRE_POST, plain_request().options, test_fill(1, len));
         nacre_protect_options options = { NACRE_KID_CONTEXT_GIVEN, test_fill(2, len % 256), NACRE_NONCE_AUTO, false };
-        nacre_buf room = test_room(nacre_protect_size(ctx, &m, &options));
+        nacre_buf buf = test_buf(nacre_protect_size(ctx, &m, &options));
         nacre_request_id id;
         nacre_bytes out;
-        assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, room, &m, &options));
+        assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, buf, &m, &options));
         (void)test_release(NULL);
     }
 }
@@ -280,12 +280,12 @@ static void refused(const char *name, nacre_message m, const nacre_protect_optio
     const size_t sizes[] = { nacre_protect_size(ctx, &m, options),
                              70000 }; /* of the former, 0 is the reason's to tell */
     for (size_t i = 0; i < COUNT(sizes); i++) {
-        nacre_buf room = test_room(sizes[i]);
+        nacre_buf buf = test_buf(sizes[i]);
         nacre_bytes out = NACRE_STR("unchanged");
         nacre_request_id id;
-        assert_err_row(name, nacre_protect_request(ctx, crypto, &id, &out, room, &m, options), expected);
+        assert_err_row(name, nacre_protect_request(ctx, crypto, &id, &out, buf, &m, options), expected);
         if (!expected) continue;
-        assert_true(test_same(before, ctx) && test_room_is_clean(room));
+        assert_true(test_same(before, ctx) && test_buf_is_clean(buf));
         assert_bytes(out, NACRE_STR("unchanged"));
     }
 }
@@ -360,7 +360,7 @@ static void test_b25_proxy_uri(void **state)
         nacre_options o;
         nacre_message m = test_request(NACRE_GET, NACRE_ABSENT, test_hex("aa"));
         nacre_request_id id;
-        nacre_options_init(&o, test_room(200));
+        nacre_options_init(&o, test_buf(200));
         nacre_options_add(&o, NACRE_OPT_PROXY_URI, nacre_bytes_of((const uint8_t *)rows[i].uri, strlen(rows[i].uri)));
         assert_ok(nacre_options_finish(&o, &m.options));
         nacre_bytes datagram = test_protect_request(x.client, &id, &m);
@@ -385,25 +385,25 @@ static void test_b25_proxy_uri(void **state)
 }
 
 /* A split Proxy-Uri needs room to work in; what it leaves there is wiped when the message comes to nothing. */
-static void test_proxy_uri_leaves_nothing_in_the_room(void **state)
+static void test_proxy_uri_leaves_nothing_in_the_buf(void **state)
 {
     (void)state;
     nacre_context_params params = test_params(1, TEST_CLIENT);
     nacre_message m = test_request(NACRE_GET, NACRE_ABSENT, NACRE_ABSENT);
     nacre_options o;
-    nacre_options_init(&o, test_room(100));
+    nacre_options_init(&o, test_buf(100));
     nacre_options_add(&o, NACRE_OPT_PROXY_URI, NACRE_STR("coap://h/secret"));
     assert_ok(nacre_options_finish(&o, &m.options));
     params.persistent = true; /* and nothing confirmed */
     nacre_context *ctx = test_context(&params);
     nacre_request_id id;
     nacre_bytes out;
-    nacre_buf room = test_room(nacre_protect_size(ctx, &m, NULL));
-    assert_err(nacre_protect_request(ctx, test_crypto(), &id, &out, room, &m, NULL), NACRE_ERR_NOT_YET);
-    assert_true(test_room_is_clean(room));
+    nacre_buf buf = test_buf(nacre_protect_size(ctx, &m, NULL));
+    assert_err(nacre_protect_request(ctx, test_crypto(), &id, &out, buf, &m, NULL), NACRE_ERR_NOT_YET);
+    assert_true(test_buf_is_clean(buf));
     nacre_context_confirm_reserved(ctx, 10);
-    assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, room, &m, NULL));
-    for (size_t i = 0; i + 6 <= room.cap; i++) assert_int_not_equal(memcmp(room.ptr + i, "secret", 6), 0);
+    assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, buf, &m, NULL));
+    for (size_t i = 0; i + 6 <= buf.cap; i++) assert_int_not_equal(memcmp(buf.ptr + i, "secret", 6), 0);
 }
 
 /* The algorithm's own limit: AES-CCM with nonces of 13 bytes takes plaintexts of 65535 bytes. */
@@ -433,18 +433,18 @@ static void test_cipher_failure(void **state)
     nacre_message request = plain_request(), response = plain_response();
     nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST };
     x.client->ops = x.server->ops = &ops; /* as if this provider had prepared the keys */
-    nacre_buf room = test_room(200);
+    nacre_buf buf = test_buf(200);
     nacre_bytes out = NACRE_STR("unchanged");
     nacre_request_id id;
     uint64_t seq = nacre_context_next_seq(x.client);
-    assert_err(nacre_protect_request(x.client, &failing, &id, &out, room, &request, NULL), NACRE_ERR_CRYPTO);
+    assert_err(nacre_protect_request(x.client, &failing, &id, &out, buf, &request, NULL), NACRE_ERR_CRYPTO);
     assert_int_equal(nacre_context_next_seq(x.client), seq + 1);
-    assert_true(test_room_is_clean(room));
-    assert_err(nacre_protect_response(x.server, &failing, &x.at_server, &out, room, &response, &reuse),
+    assert_true(test_buf_is_clean(buf));
+    assert_err(nacre_protect_response(x.server, &failing, &x.at_server, &out, buf, &response, &reuse),
                NACRE_ERR_CRYPTO);
-    assert_err(nacre_protect_response(x.server, &failing, &x.at_server, &out, room, &response, &reuse),
+    assert_err(nacre_protect_response(x.server, &failing, &x.at_server, &out, buf, &response, &reuse),
                NACRE_ERR_NONCE_USED);
-    assert_true(test_room_is_clean(room));
+    assert_true(test_buf_is_clean(buf));
     assert_bytes(out, NACRE_STR("unchanged"));
     x.client->ops = x.server->ops = test_crypto()->ops;
 }
@@ -463,11 +463,11 @@ static void test_aad_above_the_providers_limit(void **state)
     size_t aad = sizeof "Encrypt0" - 1 + 4 + 8; /* RFC 8613 5.4, kid empty, Partial IV of one byte */
     const nacre_context *before = test_snapshot(ctx);
     ops.max_aad = aad - 1;
-    nacre_buf room = test_room(200);
-    assert_err(nacre_protect_request(ctx, &limited, &id, &out, room, &m, NULL), NACRE_ERR_UNSUPPORTED);
-    assert_true(test_same(before, ctx) && test_room_is_clean(room));
+    nacre_buf buf = test_buf(200);
+    assert_err(nacre_protect_request(ctx, &limited, &id, &out, buf, &m, NULL), NACRE_ERR_UNSUPPORTED);
+    assert_true(test_same(before, ctx) && test_buf_is_clean(buf));
     ops.max_aad = aad;
-    assert_ok(nacre_protect_request(ctx, &limited, &id, &out, room, &m, NULL));
+    assert_ok(nacre_protect_request(ctx, &limited, &id, &out, buf, &m, NULL));
     ctx->ops = test_crypto()->ops;
 }
 
@@ -482,11 +482,11 @@ int main(void)
         TEST(test_b13_one_response_with_the_requests_nonce),
         TEST(test_another_context_has_no_right),
         TEST(test_b13_codes_refused),
-        TEST(test_room_of_every_size),
+        TEST(test_buf_of_every_size),
         TEST(test_size_is_enough),
         TEST(test_messages_refused),
         TEST(test_b25_proxy_uri),
-        TEST(test_proxy_uri_leaves_nothing_in_the_room),
+        TEST(test_proxy_uri_leaves_nothing_in_the_buf),
         TEST(test_longest_plaintext),
         TEST(test_cipher_failure),
         TEST(test_aad_above_the_providers_limit),

@@ -73,12 +73,12 @@ static int tear_down(void **state)
 }
 
 /* "CODE PAYLOAD", or an error's name and the code that came with it. */
-static const char *ask(const fixture *f, bool is_protected, bool proxy_uri, const char *uri, uint16_t option,
-                       nacre_bytes value)
+static const char *request(const fixture *f, bool is_protected, bool proxy_uri, const char *uri, uint16_t option,
+                           nacre_bytes value)
 {
     static char text[300];
     char buf[5];
-    uint8_t room[64];
+    uint8_t option_buf[64];
     nacre_client *client;
     nacre_reply reply = { 0 };
     nacre_options o;
@@ -86,7 +86,7 @@ static const char *ask(const fixture *f, bool is_protected, bool proxy_uri, cons
     const nacre_client_options options = { .context_dir = is_protected ? f->pair.client : NULL,
                                            .proxy = f->proxy.origin,
                                            .proxy_uri = proxy_uri };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(option_buf));
     if (option != 0) nacre_options_add(&o, option, value);
     assert_int_equal(nacre_client_open(&client, &options, &why), NACRE_OK);
     nacre_err err = nacre_client_request(client, &reply, NACRE_GET, uri, &o, NACRE_ABSENT, &why);
@@ -101,9 +101,9 @@ static const char *ask(const fixture *f, bool is_protected, bool proxy_uri, cons
     return text;
 }
 
-static const char *ask_plainly(const fixture *f, const char *path, uint16_t option, nacre_bytes value)
+static const char *request_plainly(const fixture *f, const char *path, uint16_t option, nacre_bytes value)
 {
-    return ask(f, false, false, served_uri(&f->s, path), option, value);
+    return request(f, false, false, served_uri(&f->s, path), option, value);
 }
 
 /* RFC 7252 5.7, 5.10.2: nothing of the proxy's own options is left at the server, and Uri-Host goes as it is an address. RFC
@@ -113,22 +113,22 @@ static void both_forms_pass(void **state)
     const fixture *f = *state;
     for (int form = 0; form < 2; form++) {
         const char *uri = served_uri(&f->s, "/x?q");
-        assert_string_equal(ask(f, true, form, uri, 0, NACRE_ABSENT), "2.05 Content protected 16: 11 15");
-        assert_string_equal(ask(f, false, form, uri, 0, NACRE_ABSENT), "2.05 Content plain 16: 11 15");
+        assert_string_equal(request(f, true, form, uri, 0, NACRE_ABSENT), "2.05 Content protected 16: 11 15");
+        assert_string_equal(request(f, false, form, uri, 0, NACRE_ABSENT), "2.05 Content plain 16: 11 15");
     }
-    assert_string_equal(ask_plainly(f, "/nowhere", 0, NACRE_ABSENT), "4.04 Not Found no such resource");
+    assert_string_equal(request_plainly(f, "/nowhere", 0, NACRE_ABSENT), "4.04 Not Found no such resource");
 }
 
 static void hops_are_counted(void **state)
 {
     const fixture *f = *state;
     char expected[40], buf[5];
-    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x02")), "2.05 Content plain 1: 11");
-    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\xff")), "2.05 Content plain 254: 11");
+    assert_string_equal(request_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x02")), "2.05 Content plain 1: 11");
+    assert_string_equal(request_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\xff")), "2.05 Content plain 254: 11");
     (void)snprintf(expected, sizeof expected, "%s ", nacre_code_name(HOP_LIMIT_REACHED, buf));
-    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x01")), expected);
-    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("")), "4.00 Bad Request ");
-    assert_string_equal(ask_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x01\x01")), "4.00 Bad Request ");
+    assert_string_equal(request_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x01")), expected);
+    assert_string_equal(request_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("")), "4.00 Bad Request ");
+    assert_string_equal(request_plainly(f, "/x", NACRE_OPT_HOP_LIMIT, NACRE_STR("\x01\x01")), "4.00 Bad Request ");
 }
 
 /* RFC 7252 5.7.1: unsafe options that it does not know stop at the proxy; others pass, critical ones too. */
@@ -136,17 +136,17 @@ static void unknown_options(void **state)
 {
     const fixture *f = *state;
     enum { UNSAFE = 65002, SAFE = 65000, SAFE_CRITICAL = 65001 };
-    assert_string_equal(ask_plainly(f, "/x", UNSAFE, NACRE_STR("u")), "4.02 Bad Option ");
-    assert_string_equal(ask_plainly(f, "/x", SAFE, NACRE_STR("s")), "2.05 Content plain 16: 11 65000");
-    assert_string_equal(ask_plainly(f, "/x", SAFE_CRITICAL, NACRE_STR("c")),
+    assert_string_equal(request_plainly(f, "/x", UNSAFE, NACRE_STR("u")), "4.02 Bad Option ");
+    assert_string_equal(request_plainly(f, "/x", SAFE, NACRE_STR("s")), "2.05 Content plain 16: 11 65000");
+    assert_string_equal(request_plainly(f, "/x", SAFE_CRITICAL, NACRE_STR("c")),
                         "4.02 Bad Option critical option not understood"); /* the server says that */
     /* Inside of what is protected the proxy sees none of them. */
-    assert_string_equal(ask(f, true, false, served_uri(&f->s, "/x"), 65000, NACRE_STR("s")),
+    assert_string_equal(request(f, true, false, served_uri(&f->s, "/x"), 65000, NACRE_STR("s")),
                         "2.05 Content protected 16: 11 65000");
 }
 
 /* What it cannot do it says in clear; for a protected request that is a hint and no answer. */
-static void errors_of_its_own(void **state)
+static void errors_of_the_proxy(void **state)
 {
     const fixture *f = *state;
     static const struct {
@@ -156,12 +156,12 @@ static void errors_of_its_own(void **state)
         { "http://[::1]:9/x", "5.05 Proxying Not Supported ", "NACRE_ERR_UNAUTHENTICATED 5.05 Proxying Not Supported" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_string_equal(ask(f, false, i & 1, rows[i].uri, 0, NACRE_ABSENT), rows[i].plain);
-        assert_string_equal(ask(f, true, i & 1, rows[i].uri, 0, NACRE_ABSENT), rows[i].protected);
+        assert_string_equal(request(f, false, i & 1, rows[i].uri, 0, NACRE_ABSENT), rows[i].plain);
+        assert_string_equal(request(f, true, i & 1, rows[i].uri, 0, NACRE_ABSENT), rows[i].protected);
     }
     char itself[120];
     (void)snprintf(itself, sizeof itself, "%s/x", f->proxy.origin);
-    assert_string_equal(ask(f, false, false, itself, 0, NACRE_ABSENT), "4.04 Not Found "); /* it has no resources */
+    assert_string_equal(request(f, false, false, itself, 0, NACRE_ABSENT), "4.04 Not Found "); /* it has no resources */
 }
 
 /* RFC 8613 4.1.3.4.2: bodies come through a proxy that cuts whatever it carries into blocks of 64 bytes; those of OSCORE it
@@ -194,10 +194,10 @@ static void bodies_are_cut(void **state)
 
 int main(void)
 {
-#define PROXIED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define FORWARDED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        PROXIED(both_forms_pass),   PROXIED(hops_are_counted), PROXIED(unknown_options),
-        PROXIED(errors_of_its_own), PROXIED(bodies_are_cut),
+        FORWARDED(both_forms_pass),     FORWARDED(hops_are_counted), FORWARDED(unknown_options),
+        FORWARDED(errors_of_the_proxy), FORWARDED(bodies_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

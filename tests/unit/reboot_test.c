@@ -28,7 +28,7 @@ static nacre_err offer(nacre_context *server, nacre_bytes datagram)
 {
     nacre_request_id id;
     nacre_message outer = test_parse(datagram), plain;
-    return nacre_unprotect_request(server, test_crypto(), &id, &plain, test_room(datagram.len), &outer);
+    return nacre_unprotect_request(server, test_crypto(), &id, &plain, test_buf(datagram.len), &outer);
 }
 
 static nacre_bytes request_of(nacre_context *client, const char *echo)
@@ -91,11 +91,11 @@ static void never_used_keys_start_at_number_0(void **state)
             params.persistent = persistent;
             params.next_seq = next_seq;
             params.never_used = true;
-            assert_err(nacre_context_init(&ctx, test_crypto(), &params, test_room(size)),
+            assert_err(nacre_context_init(&ctx, test_crypto(), &params, test_buf(size)),
                        next_seq == 0 ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
             if (next_seq == 0) nacre_context_wipe(&ctx);
             params.never_used = false;
-            assert_ok(nacre_context_init(&ctx, test_crypto(), &params, test_room(size)));
+            assert_ok(nacre_context_init(&ctx, test_crypto(), &params, test_buf(size)));
             nacre_context_wipe(&ctx);
         }
 }
@@ -148,7 +148,7 @@ static void a_store_brings_the_window_back(void **state)
     (void)state;
     nacre_context *client = test_context_of(1, TEST_CLIENT);
     nacre_bytes old = request_of(client, NULL);
-    nacre_memory memory = { .answer = NACRE_OK };
+    nacre_memory memory = { .result = NACRE_OK };
     nacre_store store = nacre_memory_store(&memory);
     static const nacre_err verdicts[] = { NACRE_OK, NACRE_ERR_REPLAY_ECHO, NACRE_ERR_REPLAY_ECHO };
     for (size_t i = 0; i < COUNT(verdicts); i++) {

@@ -43,9 +43,9 @@ static void rejected_messages(void **state)
         datagram d = { .len = rows[i].len }, out;
         memcpy(d.bytes, rows[i].bytes, sizeof rows[i].bytes);
         party_give(&p, &p, &d, 0);
-        const bool answered = party_take(&p, &out, 0);
-        if (answered != rows[i].rst) fail_msg("%s", rows[i].name);
-        if (answered) {
+        const bool responded = party_take(&p, &out, 0);
+        if (responded != rows[i].rst) fail_msg("%s", rows[i].name);
+        if (responded) {
             assert_int_equal(out.len, 4);
             assert_int_equal(datagram_message(&out).type, NACRE_RST);
             assert_int_equal(datagram_message(&out).mid, 0x1234);
@@ -96,13 +96,13 @@ static void burst_is_bounded(void **state)
 }
 
 /* transmit_many writes only into rooms that are large enough. */
-static void small_room(void **state)
+static void small_buf(void **state)
 {
     (void)state;
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
-    uint8_t room[1280];
-    nacre_outgoing out = { .buf = { room, 1279 } };
+    uint8_t buf[1280];
+    nacre_outgoing out = { .buf = { buf, 1279 } };
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     assert_int_equal(nacre_endpoint_transmit_many(p.client.ep, &out, 1, 0), 0);
     assert_int_equal(nacre_context_next_seq(p.ours), 0);
@@ -226,7 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rejected_messages),  cmocka_unit_test(too_large_datagram),
-        cmocka_unit_test(burst_is_bounded),   cmocka_unit_test(small_room),
+        cmocka_unit_test(burst_is_bounded),   cmocka_unit_test(small_buf),
         cmocka_unit_test(burst_with_one_kid), cmocka_unit_test(a_datagram_has_nothing_of_the_one_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,28 +19,28 @@ static void wipe_rederived(void *what)
     nacre_context_wipe(&((nacre_rederived *)what)->context);
 }
 
-static nacre_rederived *a_place(void)
+static nacre_rederived *new_rederived(void)
 {
     size_t size, align;
     assert_ok(nacre_context_key_layout(test_crypto(), 0, &size, &align));
-    nacre_rederived *place = test_alloc(sizeof *place);
-    memset(place, 0, sizeof *place);
-    place->key_buf = (nacre_buf){ test_alloc(size), size };
-    return place;
+    nacre_rederived *index = test_alloc(sizeof *index);
+    memset(index, 0, sizeof *index);
+    index->key_buf = (nacre_buf){ test_alloc(size), size };
+    return index;
 }
 
 /* One side each, as an endpoint would hold it. */
 typedef struct party {
     nacre_context_params material;
-    nacre_rederived *own, *spare;
+    nacre_rederived *derived, *spare;
     nacre_rederive_client client;
     nacre_request_id id;
 } party;
 
 static party a_party(test_end end)
 {
-    party p = { .material = test_params(1, end), .own = a_place(), .spare = a_place() };
-    test_keep(p.own, wipe_rederived); /* behind both places: a context moves between their key rooms */
+    party p = { .material = test_params(1, end), .derived = new_rederived(), .spare = new_rederived() };
+    test_keep(p.derived, wipe_rederived); /* behind both places: a context moves between their key rooms */
     test_keep(p.spare, wipe_rederived);
     return p;
 }
@@ -58,15 +58,15 @@ static nacre_bytes request(party *c, const char *header)
 {
     nacre_message plain = test_message(header); /* GET coap://…/oscore/hello/1, with MID and token */
     nacre_protect_options how = nacre_rederive_options(&c->client);
-    nacre_buf room = test_room(128);
+    nacre_buf buf = test_buf(128);
     nacre_bytes out = NACRE_ABSENT;
-    assert_ok(nacre_protect_request(&c->own->context, test_crypto(), &c->id, &out, room, &plain, &how));
+    assert_ok(nacre_protect_request(&c->derived->context, test_crypto(), &c->id, &out, buf, &plain, &how));
     return out;
 }
 
 static nacre_bytes first_request(party *c)
 {
-    assert_ok(nacre_rederive_begin(&c->client, c->own, test_crypto(), &c->material, ones));
+    assert_ok(nacre_rederive_begin(&c->client, c->derived, test_crypto(), &c->material, ones));
     return request(c, "410100017b b66f73636f7265 0568656c6c6f 0131");
 }
 
@@ -80,21 +80,21 @@ static nacre_err offer(const nacre_rederive_server *server, party *s, nacre_byte
 {
     nacre_message outer = test_parse(datagram), header = outer;
     header.type = NACRE_ACK;
-    return nacre_rederive_offer_r2(server, s->spare, test_crypto(), &s->material, ordinary, out, test_room(96),
-                                   test_room(64), &outer, &header, s2, 0);
+    return nacre_rederive_offer_r2(server, s->spare, test_crypto(), &s->material, ordinary, out, test_buf(96),
+                                   test_buf(64), &outer, &header, s2, 0);
 }
 
-static nacre_err take_answer(party *c, nacre_bytes datagram, const uint8_t *r3)
+static nacre_err take_response(party *c, nacre_bytes datagram, const uint8_t *r3)
 {
     nacre_message outer = test_parse(datagram);
-    return nacre_rederive_response(&c->client, c->own, c->spare, test_crypto(), &c->id, test_room(64), &outer, r3);
+    return nacre_rederive_response(&c->client, c->derived, c->spare, test_crypto(), &c->id, test_buf(64), &outer, r3);
 }
 
 static nacre_err accept_at(nacre_rederive_server *server, party *s, nacre_bytes datagram, uint64_t now_ms)
 {
     nacre_message outer = test_parse(datagram), plain;
-    return nacre_rederive_accept(server, s->own, s->spare, test_crypto(), &s->material, &s->id, &plain, test_room(64),
-                                 &outer, now_ms);
+    return nacre_rederive_accept(server, s->derived, s->spare, test_crypto(), &s->material, &s->id, &plain,
+                                 test_buf(64), &outer, now_ms);
 }
 
 static nacre_err accept(nacre_rederive_server *server, party *s, nacre_bytes datagram)
@@ -114,31 +114,31 @@ static void the_bytes_are_as_computed(void **unused)
     nacre_bytes request_1 = first_request(&c);
     assert_bytes(request_1,
                  test_hex("410200017b9c190009481111111111111111ff37b169902ebcfb0a13a4f909e0b449a7bac0da0336d37892"));
-    nacre_bytes answer_1 = NACRE_ABSENT;
+    nacre_bytes from_server_1 = NACRE_ABSENT;
     nacre_message outer = test_parse(request_1), header = outer, plain;
     header.type = NACRE_ACK;
-    assert_ok(nacre__rederive_answer_1(s.spare, test_crypto(), &s.material, false, &answer_1, test_room(64),
-                                       test_room(64), &outer, &header, NACRE_ARRAY(twos)));
-    assert_bytes(answer_1, test_hex(response_1));
-    assert_ok(take_answer(&c, answer_1, threes));
+    assert_ok(nacre__rederive_response_1(s.spare, test_crypto(), &s.material, false, &from_server_1, test_buf(64),
+                                         test_buf(64), &outer, &header, NACRE_ARRAY(twos)));
+    assert_bytes(from_server_1, test_hex(response_1));
+    assert_ok(take_response(&c, from_server_1, threes));
     nacre_bytes request_2 = second_request(&c);
     assert_bytes(request_2, test_hex("410200027c9d071900115022222222222222223333333333333333"
                                      "ff89d4d0c2f8a8579954a746307f322ae9d15eaac26f62e8f2"));
     outer = test_parse(request_2);
-    assert_ok(nacre__rederive_take_2(s.own, s.spare, test_crypto(), &s.material, &s.id, &plain, test_room(64), &outer,
-                                     test_join(NACRE_ARRAY(twos), NACRE_ARRAY(threes))));
-    nacre_message answer = test_message("614500027c c0 ff48656c6c6f20576f726c6421");
-    nacre_bytes answer_2 = test_protect_response(&s.own->context, &s.id, &answer, NULL);
-    assert_bytes(answer_2, test_hex("614400027c90ff2280ecae46d72f67c59d44a719fd40893ed74296deddc5"));
-    test_unprotect_response(&c.own->context, &c.id, NULL, answer_2);
+    assert_ok(nacre__rederive_take_2(s.derived, s.spare, test_crypto(), &s.material, &s.id, &plain, test_buf(64),
+                                     &outer, test_join(NACRE_ARRAY(twos), NACRE_ARRAY(threes))));
+    nacre_message response = test_message("614500027c c0 ff48656c6c6f20576f726c6421");
+    nacre_bytes from_server_2 = test_protect_response(&s.derived->context, &s.id, &response, NULL);
+    assert_bytes(from_server_2, test_hex("614400027c90ff2280ecae46d72f67c59d44a719fd40893ed74296deddc5"));
+    test_unprotect_response(&c.derived->context, &c.id, NULL, from_server_2);
 }
 
-static void an_answer_without_partial_iv_has_the_requests_literal_nonce(void **unused)
+static void a_response_without_partial_iv_has_the_requests_literal_nonce(void **unused)
 {
     (void)unused;
     party c = a_party(TEST_CLIENT);
     first_request(&c);
-    assert_ok(take_answer(&c, test_hex(response_1), threes));
+    assert_ok(take_response(&c, test_hex(response_1), threes));
 }
 
 /* The kid context field for an ID: a CBOR byte string in its shortest form. */
@@ -149,7 +149,7 @@ static nacre_bytes wrapped(nacre_bytes id)
 }
 
 /* Response #1 of a server that makes an R2 of its own kind, and answers with a Partial IV. */
-static nacre_bytes others_answer(nacre_bytes r2, nacre_bytes field)
+static nacre_bytes others_response(nacre_bytes r2, nacre_bytes field)
 {
     nacre_context_params params = test_params(1, TEST_SERVER);
     params.id_context = test_join(r2, NACRE_ARRAY(ones));
@@ -157,10 +157,10 @@ static nacre_bytes others_answer(nacre_bytes r2, nacre_bytes field)
     const nacre_protect_options how = { .kid_context_choice = NACRE_KID_CONTEXT_GIVEN,
                                         .kid_context = field,
                                         .nonce = NACRE_NONCE_NEW };
-    const nacre_message answer = test_message("618100017b");
+    const nacre_message response = test_message("618100017b");
     nacre_request_id id;
     nacre__request_id_make(&id, second, second->recipient_id, second->recipient_id_len, 0, 0);
-    return test_protect_response(second, &id, &answer, &how);
+    return test_protect_response(second, &id, &response, &how);
 }
 
 /* RFC 8613 B.2: R2 is the server's, a MAC may be in it. */
@@ -186,12 +186,12 @@ static void an_r2_of_another_length(void **unused)
         const nacre_bytes id = nacre_bytes_of(r2, rows[i].len), id_3 = test_join(id, NACRE_ARRAY(threes));
         party c = a_party(TEST_CLIENT);
         first_request(&c);
-        assert_err(take_answer(&c, others_answer(id, wrapped(id)), threes), rows[i].err);
+        assert_err(take_response(&c, others_response(id, wrapped(id)), threes), rows[i].err);
         if (rows[i].err != NACRE_OK) continue;
         nacre_context_params params = test_params(1, TEST_CLIENT);
         params.id_context = id_3;
-        assert_bytes(nacre_context_common_iv(&c.own->context), nacre_context_common_iv(test_context(&params)));
-        assert_bytes(nacre_context_id_context(&c.own->context), id_3);
+        assert_bytes(nacre_context_common_iv(&c.derived->context), nacre_context_common_iv(test_context(&params)));
+        assert_bytes(nacre_context_id_context(&c.derived->context), id_3);
         nacre_oscore_option option;
         nacre_message outer = test_parse(second_request(&c));
         assert_ok(nacre_verify_start(&option, &outer));
@@ -217,12 +217,12 @@ static void an_r2_that_is_wrapped_badly(void **unused)
     for (size_t i = 0; i < COUNT(rows); i++) {
         party c = a_party(TEST_CLIENT);
         first_request(&c);
-        const nacre_bytes answer = others_answer(test_hex("2a2a2a2a"), test_hex(rows[i].field));
-        assert_err(take_answer(&c, answer, threes), rows[i].err);
+        const nacre_bytes response = others_response(test_hex("2a2a2a2a"), test_hex(rows[i].field));
+        assert_err(take_response(&c, response, threes), rows[i].err);
     }
 }
 
-static void forged_and_foreign_answers_change_nothing(void **unused)
+static void forged_and_foreign_responses_change_nothing(void **unused)
 {
     (void)unused;
     party c = a_party(TEST_CLIENT);
@@ -233,16 +233,16 @@ static void forged_and_foreign_answers_change_nothing(void **unused)
         ((uint8_t *)(uintptr_t)bad.ptr)[bit / 8] ^= (uint8_t)(1u << bit % 8);
         nacre_message outer;
         if (nacre_message_parse(&outer, bad) != NACRE_OK) continue;
-        const nacre_context *before = test_snapshot(&c.own->context);
+        const nacre_context *before = test_snapshot(&c.derived->context);
         nacre_rederive_client client = c.client;
-        assert_int_not_equal(take_answer(&c, bad, threes), NACRE_OK);
-        assert_true(test_same(before, &c.own->context));
+        assert_int_not_equal(take_response(&c, bad, threes), NACRE_OK);
+        assert_true(test_same(before, &c.derived->context));
         assert_memory_equal(&client, &c.client, sizeof client);
     }
     nacre_bytes no_kid_context = test_hex("614400017b 920100 ff47deecbaf6a01e06c3");
-    assert_err(take_answer(&c, no_kid_context, threes), NACRE_ERR_NO_CONTEXT);
-    assert_ok(take_answer(&c, good, threes));
-    assert_err(take_answer(&c, good, fours), NACRE_ERR_BAD_ARGUMENT); /* doubled: taken once */
+    assert_err(take_response(&c, no_kid_context, threes), NACRE_ERR_NO_CONTEXT);
+    assert_ok(take_response(&c, good, threes));
+    assert_err(take_response(&c, good, fours), NACRE_ERR_BAD_ARGUMENT); /* doubled: taken once */
 }
 
 /* A second copy of request #1 gets an R2 of its own; either may be used, each once. */
@@ -254,8 +254,8 @@ static void requests_doubled_late_and_lost(void **unused)
     nacre_bytes request_1 = first_request(&c), lost = NACRE_ABSENT, late = NACRE_ABSENT;
     assert_ok(offer(&server, &s, request_1, twos, false, &lost)); /* response #1 lost: the client sends again */
     assert_ok(offer(&server, &s, request_1, fours, false, &late));
-    assert_ok(take_answer(&c, late, threes));
-    assert_err(take_answer(&c, lost, threes), NACRE_ERR_BAD_ARGUMENT); /* comes after all */
+    assert_ok(take_response(&c, late, threes));
+    assert_err(take_response(&c, lost, threes), NACRE_ERR_BAD_ARGUMENT); /* comes after all */
     nacre_bytes request_2 = second_request(&c);
     assert_ok(accept(&server, &s, request_2));
     party other = a_party(TEST_SERVER);
@@ -264,11 +264,11 @@ static void requests_doubled_late_and_lost(void **unused)
     nacre_request_id id;
     nacre_message plain, outer = test_parse(request_2);
     outer.mid++;
-    nacre_err err = nacre_unprotect_request(&s.own->context, test_crypto(), &id, &plain, test_room(64), &outer);
+    nacre_err err = nacre_unprotect_request(&s.derived->context, test_crypto(), &id, &plain, test_buf(64), &outer);
     assert_true(err == NACRE_ERR_REPLAY || err == NACRE_ERR_NO_CONTEXT); /* nor does the new context take it again */
     assert_ok(
         offer(&server, &s, request_1, threes, false, &late)); /* request #1 replayed: one more offer, nothing else */
-    assert_ok(nacre_replay_check(nacre_context_replay(&s.own->context), 1));
+    assert_ok(nacre_replay_check(nacre_context_replay(&s.derived->context), 1));
 }
 
 static void a_forged_second_request_leaves_the_offer(void **unused)
@@ -276,9 +276,9 @@ static void a_forged_second_request_leaves_the_offer(void **unused)
     (void)unused;
     nacre_rederive_server server = a_server();
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
-    nacre_bytes answer = NACRE_ABSENT;
-    assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));
-    assert_ok(take_answer(&c, answer, threes));
+    nacre_bytes response = NACRE_ABSENT;
+    assert_ok(offer(&server, &s, first_request(&c), twos, false, &response));
+    assert_ok(take_response(&c, response, threes));
     nacre_bytes good = second_request(&c), bad = test_copy(good);
     ((uint8_t *)(uintptr_t)bad.ptr)[bad.len - 1] ^= 1;
     assert_err(accept(&server, &s, bad), NACRE_ERR_PROTECTION_INVALID);
@@ -295,11 +295,11 @@ static void a_forged_first_request_makes_no_offer(void **unused)
     (void)unused;
     nacre_rederive_server server = a_server();
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
-    nacre_bytes good = first_request(&c), bad = test_copy(good), answer = NACRE_ABSENT;
+    nacre_bytes good = first_request(&c), bad = test_copy(good), response = NACRE_ABSENT;
     ((uint8_t *)(uintptr_t)bad.ptr)[bad.len - 1] ^= 1;
-    assert_err(offer(&server, &s, bad, twos, false, &answer), NACRE_ERR_PROTECTION_INVALID);
-    assert_true(nacre_is_absent(answer));
-    assert_ok(offer(&server, &s, good, twos, false, &answer));
+    assert_err(offer(&server, &s, bad, twos, false, &response), NACRE_ERR_PROTECTION_INVALID);
+    assert_true(nacre_is_absent(response));
+    assert_ok(offer(&server, &s, good, twos, false, &response));
 }
 
 static void two_clients_at_once(void **unused)
@@ -314,9 +314,9 @@ static void two_clients_at_once(void **unused)
     nacre_bytes to_a = NACRE_ABSENT, to_b = NACRE_ABSENT;
     assert_ok(offer(&server_a, &for_a, first_request(&a), twos, false, &to_a));
     assert_ok(offer(&server_b, &for_b, first_request(&b), fours, false, &to_b));
-    assert_err(take_answer(&a, to_b, threes), NACRE_ERR_PROTECTION_INVALID); /* crossed on the way */
-    assert_ok(take_answer(&b, to_b, threes));
-    assert_ok(take_answer(&a, to_a, threes));
+    assert_err(take_response(&a, to_b, threes), NACRE_ERR_PROTECTION_INVALID); /* crossed on the way */
+    assert_ok(take_response(&b, to_b, threes));
+    assert_ok(take_response(&a, to_a, threes));
     nacre_bytes second_a = second_request(&a);
     assert_err(accept(&server_b, &for_b, second_a), NACRE_ERR_NO_CONTEXT); /* an offer is for its own peer */
     assert_ok(accept(&server_b, &for_b, second_request(&b)));
@@ -329,9 +329,9 @@ static void two_clients_at_once(void **unused)
 static nacre_bytes run_up_to_request_2(const nacre_rederive_server *server, party *s, const uint8_t *s2)
 {
     party c = a_party(TEST_CLIENT);
-    nacre_bytes answer = NACRE_ABSENT;
-    assert_ok(offer(server, s, first_request(&c), s2, false, &answer));
-    assert_ok(take_answer(&c, answer, s2)); /* R3 need only differ */
+    nacre_bytes response = NACRE_ABSENT;
+    assert_ok(offer(server, s, first_request(&c), s2, false, &response));
+    assert_ok(take_response(&c, response, s2)); /* R3 need only differ */
     return second_request(&c);
 }
 
@@ -363,9 +363,9 @@ static void a_held_back_request_2_is_taken_only_in_its_time(void **unused)
         if (rows[i].meanwhile == AS_CLIENT) nacre_rederive_void_offers(&server);
         if (rows[i].meanwhile == RESTARTED)
             nacre_rederive_server_init(&server, test_fill(8, NACRE_REDERIVE_KEY).ptr, LIFETIME);
-        const nacre_context *before = test_snapshot(&s.own->context);
+        const nacre_context *before = test_snapshot(&s.derived->context);
         assert_err(accept_at(&server, &s, held_back, rows[i].after_ms), rows[i].err);
-        assert_int_equal(test_same(before, &s.own->context), rows[i].err != NACRE_OK);
+        assert_int_equal(test_same(before, &s.derived->context), rows[i].err != NACRE_OK);
         assert_err(accept_at(&server, &s, held_back, rows[i].after_ms), NACRE_ERR_NO_CONTEXT); /* and never twice */
         assert_ok(accept(&server, &s, run_up_to_request_2(&server, &s, threes))); /* the peer is not locked out */
     }
@@ -378,30 +378,30 @@ static void captured_requests_1_leave_the_offer(void **unused)
     for (int many = 0; many < 2; many++) {
         nacre_rederive_server server = a_server();
         party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
-        nacre_bytes answer = NACRE_ABSENT, more = NACRE_ABSENT;
-        assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));
+        nacre_bytes response = NACRE_ABSENT, more = NACRE_ABSENT;
+        assert_ok(offer(&server, &s, first_request(&c), twos, false, &response));
         for (uint8_t i = 0; i < 200; i++) {
             party old = a_party(TEST_CLIENT);
             const uint8_t r1[N] = { many ? i : 0, 9 };
-            assert_ok(nacre_rederive_begin(&old.client, old.own, test_crypto(), &old.material, r1));
+            assert_ok(nacre_rederive_begin(&old.client, old.derived, test_crypto(), &old.material, r1));
             assert_ok(offer(&server, &s, request(&old, "410100027c b66f73636f7265"), &r1[0], false, &more));
         }
-        assert_ok(take_answer(&c, answer, threes));
+        assert_ok(take_response(&c, response, threes));
         assert_ok(accept(&server, &s, second_request(&c)));
     }
 }
 
 /* Response #1 has the nonce of its request: with equal keys its bytes would be those of another. */
-static void copies_of_a_request_1_are_answered_under_keys_of_their_own(void **unused)
+static void each_copy_of_a_request_1_gets_a_response_under_new_keys(void **unused)
 {
     (void)unused;
     nacre_rederive_server server = a_server();
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
     const nacre_bytes request_1 = first_request(&c);
-    nacre_bytes answers[2] = { NACRE_ABSENT, NACRE_ABSENT };
-    assert_ok(offer(&server, &s, request_1, twos, false, &answers[0]));
-    assert_ok(offer(&server, &s, request_1, fours, false, &answers[1]));
-    const nacre_message one = test_parse(answers[0]), other = test_parse(answers[1]);
+    nacre_bytes responses[2] = { NACRE_ABSENT, NACRE_ABSENT };
+    assert_ok(offer(&server, &s, request_1, twos, false, &responses[0]));
+    assert_ok(offer(&server, &s, request_1, fours, false, &responses[1]));
+    const nacre_message one = test_parse(responses[0]), other = test_parse(responses[1]);
     assert_int_equal(one.payload.len, other.payload.len);
     assert_memory_not_equal(one.payload.ptr, other.payload.ptr, one.payload.len);
 }
@@ -417,15 +417,15 @@ static void started_by_the_server(void **unused)
         s.material = test_params(vector, TEST_SERVER);
         nacre_context *ordinary = test_context_of(vector, TEST_CLIENT);
         nacre_message plain = test_message("410100017b b66f73636f7265");
-        nacre_bytes request_1 = test_protect_request(ordinary, &c.id, &plain), answer = NACRE_ABSENT;
-        assert_err(offer(&server, &s, request_1, twos, false, &answer), NACRE_ERR_NO_CONTEXT);
-        assert_ok(offer(&server, &s, request_1, twos, true, &answer));
+        nacre_bytes request_1 = test_protect_request(ordinary, &c.id, &plain), response = NACRE_ABSENT;
+        assert_err(offer(&server, &s, request_1, twos, false, &response), NACRE_ERR_NO_CONTEXT);
+        assert_ok(offer(&server, &s, request_1, twos, true, &response));
         nacre_oscore_option option;
-        nacre_message outer = test_parse(answer);
+        nacre_message outer = test_parse(response);
         assert_ok(nacre_verify_start(&option, &outer));
         assert_int_equal(option.kid_context.len, 1 + NACRE_REDERIVE_R2);
         assert_ok(nacre_rederive_follow(&c.client, &c.material, ordinary));
-        assert_ok(take_answer(&c, answer, threes));
+        assert_ok(take_response(&c, response, threes));
         assert_ok(accept(&server, &s, second_request(&c)));
     }
     nacre_context_params params = test_params(1, TEST_CLIENT);
@@ -442,21 +442,21 @@ static void an_identity_does_not_outlive_its_keys(void **unused)
     (void)unused;
     nacre_rederive_server server = a_server();
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
-    nacre_bytes answer = NACRE_ABSENT;
-    assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));
-    assert_ok(take_answer(&c, answer, threes));
+    nacre_bytes response = NACRE_ABSENT;
+    assert_ok(offer(&server, &s, first_request(&c), twos, false, &response));
+    assert_ok(take_response(&c, response, threes));
     assert_ok(accept(&server, &s, second_request(&c))); /* Partial IV 0, not yet answered */
     nacre_request_id old = s.id;
-    assert_ok(offer(&server, &s, first_request(&c), ones, false, &answer));
-    assert_ok(take_answer(&c, answer, fours));
+    assert_ok(offer(&server, &s, first_request(&c), ones, false, &response));
+    assert_ok(take_response(&c, response, fours));
     assert_ok(accept(&server, &s, second_request(&c))); /* Partial IV 0 again, of other keys, in the same place */
 
     nacre_message late = test_response(NACRE_CONTENT, NACRE_ABSENT, test_hex("01"));
     nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST };
     nacre_bytes out;
-    assert_err(nacre_protect_response(&s.own->context, test_crypto(), &old, &out, test_room(64), &late, &reuse),
+    assert_err(nacre_protect_response(&s.derived->context, test_crypto(), &old, &out, test_buf(64), &late, &reuse),
                NACRE_ERR_NONCE_USED);
-    assert_ok(nacre_protect_response(&s.own->context, test_crypto(), &s.id, &out, test_room(64), &late, &reuse));
+    assert_ok(nacre_protect_response(&s.derived->context, test_crypto(), &s.id, &out, test_buf(64), &late, &reuse));
 }
 
 /* Request #2 may come from anybody who saw R2: until it verifies, the context that is in use stays. */
@@ -465,17 +465,17 @@ static void a_forged_second_request_leaves_the_context(void **unused)
     (void)unused;
     nacre_rederive_server server = a_server();
     party c = a_party(TEST_CLIENT), s = a_party(TEST_SERVER);
-    nacre_bytes answer = NACRE_ABSENT;
-    assert_ok(offer(&server, &s, first_request(&c), twos, false, &answer));
-    assert_ok(take_answer(&c, answer, threes));
+    nacre_bytes response = NACRE_ABSENT;
+    assert_ok(offer(&server, &s, first_request(&c), twos, false, &response));
+    assert_ok(take_response(&c, response, threes));
     assert_ok(accept(&server, &s, second_request(&c)));
-    assert_ok(offer(&server, &s, first_request(&c), ones, false, &answer));
-    assert_ok(take_answer(&c, answer, fours));
+    assert_ok(offer(&server, &s, first_request(&c), ones, false, &response));
+    assert_ok(take_response(&c, response, fours));
     nacre_bytes forged = test_copy(second_request(&c));
     ((uint8_t *)(uintptr_t)forged.ptr)[forged.len - 1] ^= 1;
-    const nacre_context *before = test_snapshot(&s.own->context);
+    const nacre_context *before = test_snapshot(&s.derived->context);
     assert_err(accept(&server, &s, forged), NACRE_ERR_PROTECTION_INVALID);
-    assert_true(test_same(before, &s.own->context));
+    assert_true(test_same(before, &s.derived->context));
 }
 
 static void what_a_kid_context_says(void **unused)
@@ -506,17 +506,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_bytes_are_as_computed),
-        TEST(an_answer_without_partial_iv_has_the_requests_literal_nonce),
+        TEST(a_response_without_partial_iv_has_the_requests_literal_nonce),
         TEST(an_r2_of_another_length),
         TEST(an_r2_that_is_wrapped_badly),
-        TEST(forged_and_foreign_answers_change_nothing),
+        TEST(forged_and_foreign_responses_change_nothing),
         TEST(requests_doubled_late_and_lost),
         TEST(a_forged_second_request_leaves_the_offer),
         TEST(a_forged_first_request_makes_no_offer),
         TEST(two_clients_at_once),
         TEST(a_held_back_request_2_is_taken_only_in_its_time),
         TEST(captured_requests_1_leave_the_offer),
-        TEST(copies_of_a_request_1_are_answered_under_keys_of_their_own),
+        TEST(each_copy_of_a_request_1_gets_a_response_under_new_keys),
         TEST(started_by_the_server),
         TEST(an_identity_does_not_outlive_its_keys),
         TEST(a_forged_second_request_leaves_the_context),

@@ -21,23 +21,23 @@ static nacre_bytes kid_context_of(const datagram *d)
     return option.kid_context;
 }
 
-static void expect_named(const datagram *d, const renewed *r)
+static void expect_named(const datagram *d, const rederiving *r)
 {
     const nacre_bytes id_context = nacre_context_id_context(nacre_rederivation_context(&r->rederivation));
     assert_true(id_context.len > 0 && nacre_bytes_equal(kid_context_of(d), id_context));
 }
 
-static void agree(renewed_pair *p)
+static void agree(rederiving_pair *p)
 {
     datagram m[4];
-    (void)ask_renewed(&p->client, &p->server, &p->ours, NACRE_CON);
+    (void)request_rederiving(&p->client, &p->server, &p->ours, NACRE_CON);
     renew_over(p, m, 0);
 }
 
-static void open_agreed(renewed_pair *p)
+static void open_agreed(rederiving_pair *p)
 {
-    open_renewed(p, &(nacre_endpoint_config){ .num_observers = 2 });
-    p->theirs.rederivation.asks = true;
+    open_rederiving(p, &(nacre_endpoint_config){ .num_observers = 2 });
+    p->theirs.rederivation.is_client = true;
     agree(p);
 }
 
@@ -45,17 +45,17 @@ static void requests_name_their_context(void **state)
 {
     (void)state;
     for (uint8_t type = NACRE_CON; type <= NACRE_NON; type++) {
-        renewed_pair p;
+        rederiving_pair p;
         open_agreed(&p);
         for (int i = 0; i < 3; i++) { /* the first, and each one after it */
-            (void)ask_renewed(&p.client, &p.server, &p.ours, type);
+            (void)request_rederiving(&p.client, &p.server, &p.ours, type);
             const datagram request = next_of(&p.client, 0), response = give(&p.server, &p.client, &request);
             expect_named(&request, &p.ours);
             assert_true(nacre_is_absent(kid_context_of(&response)));
             party_give(&p.client, &p.server, &response, 0);
             (void)expect_event(&p.client, NACRE_EVENT_RESPONSE);
         }
-        close_renewed(&p);
+        close_rederiving(&p);
     }
 }
 
@@ -63,15 +63,15 @@ static void requests_name_their_context(void **state)
 static void requests_of_the_other_side_name_it_too(void **state)
 {
     (void)state;
-    renewed_pair p;
+    rederiving_pair p;
     open_agreed(&p);
-    (void)ask_renewed(&p.server, &p.client, &p.theirs, NACRE_CON);
+    (void)request_rederiving(&p.server, &p.client, &p.theirs, NACRE_CON);
     const datagram request = next_of(&p.server, 0), response = give(&p.client, &p.server, &request);
     expect_named(&request, &p.theirs);
     assert_true(nacre_is_absent(kid_context_of(&response)));
     party_give(&p.server, &p.client, &response, 0);
     (void)expect_event(&p.server, NACRE_EVENT_RESPONSE);
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* A registration, and its end; what the server sends carries no kid context. */
@@ -83,7 +83,7 @@ static void an_observation_names_it_each_time(void **state)
     nacre_exchange exchange;
     nacre_observer observer;
     nacre_event event;
-    renewed_pair p;
+    rederiving_pair p;
     open_agreed(&p);
     assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
                                                  &(nacre_request_options){ .rederivation = &p.ours.rederivation }),
@@ -109,7 +109,7 @@ static void an_observation_names_it_each_time(void **state)
     assert_int_equal(nacre_endpoint_unobserve(p.client.ep, exchange), NACRE_OK);
     d = next_of(&p.client, 0);
     expect_named(&d, &p.ours);
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 /* A server that has the context from before in its table, under the same kid: by the kid context it finds no other than the
@@ -117,15 +117,15 @@ static void an_observation_names_it_each_time(void **state)
 static void the_context_from_before_is_not_meant(void **state)
 {
     (void)state;
-    renewed_pair p;
+    rederiving_pair p;
     size_t cursor = 0;
-    open_renewed(&p, NULL);
+    open_rederiving(&p, NULL);
     nacre_context *before = party_context(&p.server, &(pairing){ .secret = 5 }, true),
                   *ours = party_context(&p.client, &(pairing){ .secret = 5 }, false);
     agree(&p);
     const nacre_bytes kid = nacre_bytes_of((const uint8_t *)"c", 1);
     assert_ptr_equal(nacre_table_find(&p.server.table, kid, NACRE_ABSENT, &cursor), before);
-    (void)ask_renewed(&p.client, &p.server, &p.ours, NACRE_CON);
+    (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     datagram d = next_of(&p.client, 0);
     cursor = 0;
     assert_null(nacre_table_find(&p.server.table, kid, kid_context_of(&d), &cursor));
@@ -135,7 +135,7 @@ static void the_context_from_before_is_not_meant(void **state)
     (void)start(&p.client, &p.server, ours, NACRE_CON);
     d = next_of(&p.client, 0);
     assert_true(nacre_is_absent(kid_context_of(&d)));
-    close_renewed(&p);
+    close_rederiving(&p);
 }
 
 int main(void)

@@ -41,7 +41,7 @@ static void b5_ids_of_every_length(void **state)
                 one.id_context = two.id_context = test_fill(0xee, id_context);
                 if (len > most) {
                     nacre_context ctx;
-                    assert_err(nacre_context_init(&ctx, test_crypto(), &one, test_room(1000)), NACRE_ERR_BAD_ARGUMENT);
+                    assert_err(nacre_context_init(&ctx, test_crypto(), &one, test_buf(1000)), NACRE_ERR_BAD_ARGUMENT);
                     continue;
                 }
                 nacre_context *x = test_context(&one), *y = test_context(&two);
@@ -81,7 +81,7 @@ static void b10_replays_in_bursts(void **state)
                 memset(items, 0, sizeof items);
                 for (size_t i = 0; i < COUNT(ids); i++)
                     items[i] = (nacre_unprotect_item){
-                        .context = server, .id = &ids[i], .buf = test_room(datagram.len), .outer = &outer
+                        .context = server, .id = &ids[i], .buf = test_buf(datagram.len), .outer = &outer
                     };
                 nacre_unprotect_many(test_crypto(), items, COUNT(ids));
                 for (size_t i = 0; i < COUNT(ids); i++)
@@ -113,7 +113,7 @@ static void notify(in_flight *all, size_t which, unsigned round, bool send_kid)
     for (size_t i = 0; i < EXCHANGES; i++) {
         if (i == which) continue;
         nacre_err err = nacre_unprotect_response(all[i].client, test_crypto(), &all[i].at_client, &plain, NULL,
-                                                 test_room(datagram.len), &outer);
+                                                 test_buf(datagram.len), &outer);
         assert_true(err == NACRE_ERR_PROTECTION_INVALID || (send_kid && err == NACRE_ERR_NO_CONTEXT));
     }
     plain = test_unprotect_response(x->client, &x->at_client, &info, datagram);
@@ -160,15 +160,15 @@ static void b15_a_peers_echo_of_every_length(void **state)
             test_exchange x = test_exchange_of(1);
             nacre_options o;
             nacre_bytes options, echo = test_fill((uint8_t)len, len);
-            nacre_options_init(&o, test_room(60));
+            nacre_options_init(&o, test_buf(60));
             nacre_options_add(&o, NACRE_OPT_ECHO, echo);
             assert_ok(nacre_options_finish(&o, &options));
-            nacre_message asked = test_response(NACRE_UNAUTHORIZED, options, NACRE_ABSENT);
+            nacre_message challenge = test_response(NACRE_UNAUTHORIZED, options, NACRE_ABSENT);
             nacre_message again = test_request(NACRE_GET, options, NACRE_ABSENT), got;
-            asked.token = again.token = test_fill(0xff, tokens[t]);
+            challenge.token = again.token = test_fill(0xff, tokens[t]);
             got = test_unprotect_response(x.client, &x.at_client, NULL,
-                                          test_protect_response(x.server, &x.at_server, &asked, NULL));
-            assert_same_message(got, asked);
+                                          test_protect_response(x.server, &x.at_server, &challenge, NULL));
+            assert_same_message(got, challenge);
             nacre_request_id id;
             nacre_bytes datagram = test_protect_request(x.client, &id, &again);
             assert_bytes(nacre_option_find(test_parse(datagram).options, NACRE_OPT_ECHO), NACRE_ABSENT); /* inside */
@@ -191,7 +191,7 @@ static void b17_b18_extended_options_both_ways(void **state)
             nacre_context *client = test_context(&params[0]), *server = test_context(&params[1]);
             nacre_options o;
             nacre_bytes options;
-            nacre_options_init(&o, test_room(2 * lengths[l] + 400));
+            nacre_options_init(&o, test_buf(2 * lengths[l] + 400));
             nacre_options_add(&o, deltas[first], test_fill(0xff, lengths[l])); /* two extended ones in a row */
             if (deltas[first] < 65535)
                 nacre_options_add(&o, (uint16_t)(deltas[first] + 280), test_fill(0xff, lengths[l]));
@@ -204,7 +204,7 @@ static void b17_b18_extended_options_both_ways(void **state)
     test_exchange x = test_exchange_of(3);
     nacre_options o;
     nacre_bytes options;
-    nacre_options_init(&o, test_room(30000));
+    nacre_options_init(&o, test_buf(30000));
     for (size_t i = 0; i < 5000; i++)
         nacre_options_add(&o, (uint16_t)(i < 2500 ? 11 : 2000 + i), test_fill(0xff, i % 4));
     assert_ok(nacre_options_finish(&o, &options));
@@ -223,7 +223,7 @@ static void a_forged_giant_does_not_spoil_the_key(void **state)
             nacre_message giant = test_request(NACRE_POST, test_options(9, "0905", 0), test_fill(1, len)), plain;
             nacre_request_id id;
             nacre_err err;
-            nacre_unprotect_item item = { .context = x.server, .id = &id, .buf = test_room(len), .outer = &giant };
+            nacre_unprotect_item item = { .context = x.server, .id = &id, .buf = test_buf(len), .outer = &giant };
             if (burst) nacre_unprotect_many(test_crypto(), &item, 1);
             err = burst ? item.err : nacre_unprotect_request(x.server, test_crypto(), &id, &plain, item.buf, &giant);
             assert_err(err, NACRE_ERR_PROTECTION_INVALID);
@@ -241,13 +241,13 @@ typedef enum fate { ARRIVES, LOST, DOUBLED, LATE, NUM_FATES } fate;
 
 typedef struct side {
     nacre_context_params material;
-    nacre_rederived own, spare;
+    nacre_rederived derived, spare;
 } side;
 
 static void wipe_side(void *what)
 {
     side *s = what;
-    nacre_context_wipe(&s->own.context);
+    nacre_context_wipe(&s->derived.context);
     nacre_context_wipe(&s->spare.context);
 }
 
@@ -259,7 +259,7 @@ static side *side_of(test_end end)
     side *s = test_alloc(sizeof *s);
     memset(s, 0, sizeof *s);
     s->material = test_params(1, end);
-    s->own.key_buf = (nacre_buf){ keys[0], size };
+    s->derived.key_buf = (nacre_buf){ keys[0], size };
     s->spare.key_buf = (nacre_buf){ keys[1], size };
     test_keep(s, wipe_side);
     return s;
@@ -284,71 +284,73 @@ static nacre_err receive_1(procedure *p)
 {
     nacre_message outer = test_parse(p->sent[0]);
     return nacre_rederive_offer_r2(&p->server, &p->s->spare, test_crypto(), &p->s->material, false, &p->sent[1],
-                                   test_room(64), test_room(64), &outer, &outer, nonce_of(p), 0);
+                                   test_buf(64), test_buf(64), &outer, &outer, nonce_of(p), 0);
 }
 
 static nacre_err receive_2(procedure *p, nacre_bytes datagram)
 {
     nacre_message outer = test_parse(datagram), plain = test_request(NACRE_PUT, NACRE_ABSENT, test_hex("01"));
-    nacre_err err = nacre_rederive_response(&p->client, &p->c->own, &p->c->spare, test_crypto(), &p->id_1,
-                                            test_room(64), &outer, nonce_of(p));
+    nacre_err err = nacre_rederive_response(&p->client, &p->c->derived, &p->c->spare, test_crypto(), &p->id_1,
+                                            test_buf(64), &outer, nonce_of(p));
     if (err != NACRE_OK) return err;
     nacre_protect_options how = nacre_rederive_options(&p->client);
-    assert_ok(
-        nacre_protect_request(&p->c->own.context, test_crypto(), &p->id_2, &p->sent[2], test_room(64), &plain, &how));
+    assert_ok(nacre_protect_request(&p->c->derived.context, test_crypto(), &p->id_2, &p->sent[2], test_buf(64), &plain,
+                                    &how));
     return NACRE_OK;
 }
 
 static nacre_err receive_3(procedure *p)
 {
     nacre_message outer = test_parse(p->sent[2]), plain;
-    nacre_err err = nacre_rederive_accept(&p->server, &p->s->own, &p->s->spare, test_crypto(), &p->s->material,
-                                          &p->at_server, &plain, test_room(64), &outer, 0);
+    nacre_err err = nacre_rederive_accept(&p->server, &p->s->derived, &p->s->spare, test_crypto(), &p->s->material,
+                                          &p->at_server, &plain, test_buf(64), &outer, 0);
     if (err != NACRE_OK) return err;
-    nacre_message answer = test_response(NACRE_CHANGED, NACRE_ABSENT, test_hex("02"));
-    p->sent[3] = test_protect_response(&p->s->own.context, &p->at_server, &answer, NULL);
+    nacre_message response = test_response(NACRE_CHANGED, NACRE_ABSENT, test_hex("02"));
+    p->sent[3] = test_protect_response(&p->s->derived.context, &p->at_server, &response, NULL);
     return NACRE_OK;
 }
 
 static nacre_err receive_4(procedure *p)
 {
     nacre_message outer = test_parse(p->sent[3]), plain;
-    return nacre_unprotect_response(&p->c->own.context, test_crypto(), &p->id_2, &plain, NULL, test_room(64), &outer);
+    return nacre_unprotect_response(&p->c->derived.context, test_crypto(), &p->id_2, &plain, NULL, test_buf(64),
+                                    &outer);
 }
 
 static void run_procedure(procedure *p, const fate *fates)
 {
     nacre_message get = test_request(NACRE_GET, NACRE_ABSENT, NACRE_ABSENT);
     nacre_rederive_server_init(&p->server, test_fill(9, NACRE_REDERIVE_KEY).ptr, 247000);
-    assert_ok(nacre_rederive_begin(&p->client, &p->c->own, test_crypto(), &p->c->material, nonce_of(p)));
+    assert_ok(nacre_rederive_begin(&p->client, &p->c->derived, test_crypto(), &p->c->material, nonce_of(p)));
     nacre_protect_options how = nacre_rederive_options(&p->client);
     assert_ok(
-        nacre_protect_request(&p->c->own.context, test_crypto(), &p->id_1, &p->sent[0], test_room(64), &get, &how));
+        nacre_protect_request(&p->c->derived.context, test_crypto(), &p->id_1, &p->sent[0], test_buf(64), &get, &how));
     /* request #1: a lost one is sent again, as it is; a doubled one gets two answers, either of which will do */
     assert_ok(receive_1(p));
-    nacre_bytes other_answer = p->sent[1];
+    nacre_bytes other_response = p->sent[1];
     if (fates[0] == DOUBLED) assert_ok(receive_1(p));
     /* response #1: lost, the request comes again and makes a new offer */
     if (fates[1] == LOST) assert_ok(receive_1(p));
     assert_ok(receive_2(p, p->sent[1]));
     if (fates[1] == DOUBLED) assert_err(receive_2(p, p->sent[1]), NACRE_ERR_BAD_ARGUMENT);
-    if (fates[1] == LATE) assert_err(receive_2(p, other_answer), NACRE_ERR_BAD_ARGUMENT);
+    if (fates[1] == LATE) assert_err(receive_2(p, other_response), NACRE_ERR_BAD_ARGUMENT);
     if (fates[0] == LATE) assert_ok(receive_1(p)); /* request #1 again, behind its answer: one more offer */
     /* request #2 */
     assert_ok(receive_3(p));
-    nacre_bytes answer_2 = p->sent[3];
+    nacre_bytes response_2 = p->sent[3];
     if (fates[2] == DOUBLED) assert_err(receive_3(p), NACRE_ERR_NO_CONTEXT); /* R2 is consumed */
     if (fates[0] == LATE) assert_ok(receive_1(p));
     if (fates[2] == LATE) assert_err(receive_3(p), NACRE_ERR_NO_CONTEXT);
     /* response #2: lost, the client asks again with context 3, which both sides have */
     if (fates[3] != LOST) assert_ok(receive_4(p));
-    round_trip(&p->c->own.context, &p->s->own.context, NACRE_ABSENT, test_hex("03"));
+    round_trip(&p->c->derived.context, &p->s->derived.context, NACRE_ABSENT, test_hex("03"));
     if (fates[3] == DOUBLED || fates[3] == LATE) {
-        p->sent[3] = answer_2; /* bound to its request: the exchange has ended, and its caller drops it */
+        p->sent[3] = response_2; /* bound to its request: the exchange has ended, and its caller drops it */
         assert_ok(receive_4(p));
     }
     assert_err(receive_3(p), NACRE_ERR_NO_CONTEXT);
-    round_trip(&p->s->own.context, &p->c->own.context, NACRE_ABSENT, test_hex("04")); /* and with the roles swapped */
+    round_trip(&p->s->derived.context, &p->c->derived.context, NACRE_ABSENT,
+               test_hex("04")); /* and with the roles swapped */
 }
 
 /* B24, RFC 8613 B.2: each of the four messages arrives, is lost, doubled or late, in every combination, and the two sides

@@ -156,8 +156,8 @@ static void the_end_of_a_connection(void **state)
 
     nacre_endpoint_unreachable(p.client.ep, &p.server.address);
     for (int i = 0; i < 4; i++) expect_failed(&p.client, NACRE_ERR_UNREACHABLE);
-    const nacre_message answer = { .code = NACRE_CONTENT };
-    assert_int_equal(nacre_endpoint_respond(p.client.ep, request.exchange, &answer), NACRE_ERR_STALE);
+    const nacre_message response = { .code = NACRE_CONTENT };
+    assert_int_equal(nacre_endpoint_respond(p.client.ep, request.exchange, &response), NACRE_ERR_STALE);
     serve_store(p.ours);
     nacre_endpoint_confirmed(p.client.ep, p.ours, NACRE_OK);
     expect_quiet(&p.client, 0);
@@ -169,7 +169,7 @@ static void the_end_of_a_connection(void **state)
 }
 
 /* An answer that stands in the queue when the connection goes is not sent any more. */
-static void a_queued_answer_goes_too(void **state)
+static void a_queued_response_is_removed_too(void **state)
 {
     (void)state;
     pair p;
@@ -215,9 +215,9 @@ static void notifications_are_sent_once_and_end_with_the_connection(void **state
     nacre_endpoint_changed(p.server.ep, observer);
     respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_NOTIFY).exchange, "late");
     nacre_endpoint_unreachable(p.server.ep, &p.client.address);
-    const nacre_event gone = expect_event(&p.server, NACRE_EVENT_OBSERVER_GONE);
-    assert_int_equal(gone.observer.number, observer.number);
-    assert_int_equal(gone.err, NACRE_ERR_UNREACHABLE);
+    const nacre_event removed = expect_event(&p.server, NACRE_EVENT_OBSERVER_REMOVED);
+    assert_int_equal(removed.observer.number, observer.number);
+    assert_int_equal(removed.err, NACRE_ERR_UNREACHABLE);
     expect_quiet(&p.server, 5000);
     pair_close(&p);
 }
@@ -231,7 +231,7 @@ int main(void)
         cmocka_unit_test(nothing_is_rejected),
         cmocka_unit_test(notifications_are_in_the_order_of_the_connection),
         cmocka_unit_test(the_end_of_a_connection),
-        cmocka_unit_test(a_queued_answer_goes_too),
+        cmocka_unit_test(a_queued_response_is_removed_too),
         cmocka_unit_test(notifications_are_sent_once_and_end_with_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

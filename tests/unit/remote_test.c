@@ -181,7 +181,7 @@ static int tear_down(void **state)
 }
 
 /* Says who is asking: hostinfo, our uri_base, and the claims. */
-static void who(void *user, const nacre_request *request, nacre_response *response)
+static void describe_peer(void *user, const nacre_request *request, nacre_response *response)
 {
     nacre_remote remote = nacre_server_remote(user, request);
     char text[400], host[NACRE_HOSTINFO_MAX], base[NACRE_URI_BASE_MAX];
@@ -197,7 +197,9 @@ static void fill(nacre_server *server, void *user)
 {
     fixture *f = user;
     nacre_detail why = { "" };
-    const nacre_resource resource = { .path = "/who", .handler = who, .user = server, .flags = NACRE_RESOURCE_PLAIN };
+    const nacre_resource resource = {
+        .path = "/who", .handler = describe_peer, .user = server, .flags = NACRE_RESOURCE_PLAIN
+    };
     char path[300];
     (void)snprintf(path, sizeof path, "%s/server1", f->dir);
     if (nacre_server_add_credentials(server, f->file, &why) != NACRE_OK ||
@@ -233,7 +235,7 @@ static void expect(const char *context_dir, const served *s, const char *claims)
     assert_int_equal(nacre_client_close(client, &why), NACRE_OK);
 }
 
-static void servers_see_who_asks(void **state)
+static void servers_see_the_remote_address(void **state)
 {
     fixture *f = *state;
     char client[300], also[400];
@@ -284,7 +286,7 @@ int main(void)
         cmocka_unit_test(a_claim_needs_a_context),
         cmocka_unit_test(multicast_addresses_are_recognised),
         TEST(blockwise_keys),
-        cmocka_unit_test_setup_teardown(servers_see_who_asks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(servers_see_the_remote_address, set_up, tear_down),
         cmocka_unit_test_setup_teardown(clients_take_the_fastest_provider, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,9 +220,9 @@ static void random_walk(uint16_t size, uint64_t base, uint64_t seed)
     uint64_t random = seed, highest = base;
     for (int step = 0; step < 1500; step++) {
         uint64_t r = test_random(&random), seq;
-        uint64_t reach = r >> 8 & 3 ? size / 4u + 2 : 2u * size + 70;
-        if (r & 1) seq = highest + (r >> 16) % reach;
-        else seq = highest - (highest - base < (r >> 16) % reach ? highest - base : (r >> 16) % reach);
+        uint64_t max_seq = r >> 8 & 3 ? size / 4u + 2 : 2u * size + 70;
+        if (r & 1) seq = highest + (r >> 16) % max_seq;
+        else seq = highest - (highest - base < (r >> 16) % max_seq ? highest - base : (r >> 16) % max_seq);
         if (seq - base >= MODEL_NUMBERS) continue;
         if (seq > highest) highest = seq;
         assert_err(offer(win, seq), model_accept(m, seq) ? NACRE_OK : NACRE_ERR_REPLAY);

@@ -30,7 +30,7 @@ static const char *uri_of(const char *origin, size_t len)
     return uri;
 }
 
-static nacre_err ask(nacre_client *client, const char *uri, nacre_bytes payload, nacre_detail *why)
+static nacre_err request(nacre_client *client, const char *uri, nacre_bytes payload, nacre_detail *why)
 {
     nacre_reply reply = { 0 };
     *why = (nacre_detail){ { 0 } };
@@ -63,7 +63,7 @@ static void request_above_a_datagram_is_told_with_both_lengths(void **state)
                                                                   .user = &sent });
         for (bool is_last = false; !is_last; len += len < 1150 ? 50 : 1) { /* nothing listens at port 1 */
             sent = 0;
-            err = ask(client, uri_of("coap://127.0.0.1:1", len), has_body ? NACRE_ARRAY(body) : NACRE_ABSENT, &why);
+            err = request(client, uri_of("coap://127.0.0.1:1", len), has_body ? NACRE_ARRAY(body) : NACRE_ABSENT, &why);
             is_last = err == NACRE_ERR_TOO_LONG || len > 1300;
             assert_int_equal(sent > 0, !is_last);
         }
@@ -75,7 +75,7 @@ static void request_above_a_datagram_is_told_with_both_lengths(void **state)
                 : (is_protected ? "the request has %zu bytes when protected, a datagram may have %zu: nothing was"
                                 : "the request has %zu bytes, a datagram may have %zu: nothing was sent");
         if (has_body) {
-            (void)ask(client, uri_of("coap://127.0.0.1:1", len + 100), NACRE_ARRAY(body), &why);
+            (void)request(client, uri_of("coap://127.0.0.1:1", len + 100), NACRE_ARRAY(body), &why);
             (void)expect_lengths(&why, format, 1280);
         } else {
             assert_int_equal(expect_lengths(&why, format, 1280), 1281);
@@ -100,9 +100,9 @@ static void *take_200(void *user)
         if (got <= 0) return NULL;
         at += (size_t)got;
     }
-    uint8_t answer[2 + 8] = { 0x08, NACRE_CHANGED };
-    memcpy(answer + 2, bytes + at - 10, 8);
-    (void)send(fd, answer, sizeof answer, MSG_NOSIGNAL);
+    uint8_t response[2 + 8] = { 0x08, NACRE_CHANGED };
+    memcpy(response + 2, bytes + at - 10, 8);
+    (void)send(fd, response, sizeof response, MSG_NOSIGNAL);
     for (ssize_t got; (got = recv(fd, bytes, sizeof bytes, 0)) > 0;) extra += (size_t)got;
     (void)close(fd);
     return NULL;
@@ -125,8 +125,8 @@ static void request_above_the_peers_maximum_is_told_with_both_lengths(void **sta
     nacre_client *client = pair_open(&(nacre_client_options){ .timeout_ms = 5000 });
     char first[80];
     (void)snprintf(first, sizeof first, "%s/x", origin);
-    if (ask(client, first, NACRE_ABSENT, &why) != NACRE_OK) fail_msg("%s", why.text); /* now its CSM is known */
-    assert_err(ask(client, uri_of(origin, 400), NACRE_ABSENT, &why), NACRE_ERR_TOO_LONG);
+    if (request(client, first, NACRE_ABSENT, &why) != NACRE_OK) fail_msg("%s", why.text); /* now its CSM is known */
+    assert_err(request(client, uri_of(origin, 400), NACRE_ABSENT, &why), NACRE_ERR_TOO_LONG);
     (void)snprintf(format, sizeof format,
                    "the request has %%zu bytes, 127.0.0.1:%u takes (Max-Message-Size) %%zu: nothing",
                    (unsigned)ntohs(at.sin_port));

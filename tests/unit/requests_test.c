@@ -5,10 +5,10 @@
 /* ---- What a client believes ---------------------------------------------------------------------------------------- */
 
 /* RFC 8613 D.5.3, 8.4 step 2: what an answer without protection leads to. */
-typedef enum outcome { GOES_ON, ANSWERED, UNAUTHENTICATED, NOT_PROTECTED } outcome;
+typedef enum outcome { GOES_ON, RESPONDED, UNAUTHENTICATED, NOT_PROTECTED } outcome;
 
 /* Plain answers to a protected request, in each way they can come (the table in src/endpoint/responses.c; B20). */
-static void plain_answers_to_protected(void **state)
+static void plain_responses_to_protected(void **state)
 {
     (void)state;
     const struct {
@@ -223,7 +223,7 @@ static void plain_errors_of_proxies(void **state)
 }
 
 /* The same codes on a plain request are its answer. */
-static void plain_answers_to_plain(void **state)
+static void plain_responses_to_plain(void **state)
 {
     (void)state;
     const uint8_t codes[] = { NACRE_CONTENT, NACRE_UNAUTHORIZED, NACRE_SERVER_ERROR };
@@ -244,7 +244,7 @@ static void plain_answers_to_plain(void **state)
 
 /* Answers that match nothing: wrong token, wrong MID of an ACK, wrong peer, a reserved class, a RST with content. Each
  * row leaves the exchange alone, and the right answer then ends it. */
-static void answers_that_match_nothing(void **state)
+static void responses_that_match_nothing(void **state)
 {
     (void)state;
     pair p;
@@ -281,7 +281,7 @@ static void answers_that_match_nothing(void **state)
 }
 
 /* RFC 8613 8.4 step 8: an answer that does not verify is dropped, but its ACK counts; at the end the user learns why. */
-static void spoilt_answer(void **state)
+static void spoilt_response(void **state)
 {
     (void)state;
     pair p;
@@ -312,7 +312,7 @@ static void spoilt_answer(void **state)
 }
 
 /* One place for all requests: what one exchange met does not colour the next. */
-static void a_place_starts_clean(void **state)
+static void a_reused_entry_starts_clean(void **state)
 {
     (void)state;
     static const uint8_t challenge[] = { 0xd1, 0xef, 'e' }; /* Echo, one byte */
@@ -336,8 +336,8 @@ static void a_place_starts_clean(void **state)
         (void)sent_request(&p, &d, now);
         party_give(&p.server, &p.client, &d, now);
         const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
-        const nacre_message answer = { .code = NACRE_UNAUTHORIZED, .options = NACRE_ARRAY(challenge) };
-        assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_OK);
+        const nacre_message response = { .code = NACRE_UNAUTHORIZED, .options = NACRE_ARRAY(challenge) };
+        assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &response), NACRE_OK);
         assert_true(party_take(&p.server, &back, now));
         party_give(&p.client, &p.server, &back, now);
         (void)sent_request(&p, &d, now);
@@ -349,33 +349,33 @@ static void a_place_starts_clean(void **state)
 }
 
 /* An answer of the right peer to another request does not fit this one (B14). */
-static void answer_to_another_request(void **state)
+static void response_to_another_request(void **state)
 {
     (void)state;
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
-    datagram a, b, answer_a, answer_b, swapped;
+    datagram a, b, response_a, response_b, swapped;
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     const nacre_message sent_a = sent_request(&p, &a, 0), sent_b = sent_request(&p, &b, 0);
-    served(&p, &a, &answer_a, "a", 0);
-    served(&p, &b, &answer_b, "b", 0);
-    nacre_message m = datagram_message(&answer_a);
+    served(&p, &a, &response_a, "a", 0);
+    served(&p, &b, &response_b, "b", 0);
+    nacre_message m = datagram_message(&response_a);
     m.token = sent_b.token;
     m.mid = sent_b.mid;
     datagram_write(&swapped, &m);
     party_give(&p.client, &p.server, &swapped, 0);
     expect_quiet(&p.client, 0);
-    party_give(&p.client, &p.server, &answer_b, 0);
+    party_give(&p.client, &p.server, &response_b, 0);
     assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "b");
-    party_give(&p.client, &p.server, &answer_a, 0);
+    party_give(&p.client, &p.server, &response_a, 0);
     assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "a");
     assert_int_not_equal(sent_a.mid, sent_b.mid);
     pair_close(&p);
 }
 
 /* A plain request whose answer has an OSCORE option: not for us. */
-static void protected_answer_to_plain(void **state)
+static void protected_response_to_plain(void **state)
 {
     (void)state;
     pair p;
@@ -395,24 +395,24 @@ static void protected_answer_to_plain(void **state)
 }
 
 /* RFC 7252 5.4.1: a critical option that nobody knows, and beside it an elective one that nobody needs to. */
-static void critical_option_in_answer(void **state)
+static void critical_option_in_response(void **state)
 {
     (void)state;
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
     for (uint16_t number = 2000; number <= 2001; number++) {
         datagram d, back;
-        uint8_t room[8];
+        uint8_t buf[8];
         nacre_options o;
-        nacre_options_init(&o, NACRE_BUF(room));
+        nacre_options_init(&o, NACRE_BUF(buf));
         nacre_options_add(&o, number, NACRE_ABSENT);
-        nacre_message answer = { .code = NACRE_CONTENT };
-        assert_int_equal(nacre_options_finish(&o, &answer.options), NACRE_OK);
+        nacre_message response = { .code = NACRE_CONTENT };
+        assert_int_equal(nacre_options_finish(&o, &response.options), NACRE_OK);
         (void)start(&p.client, &p.server, p.ours, NACRE_CON);
         (void)sent_request(&p, &d, 0);
         party_give(&p.server, &p.client, &d, 0);
         const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
-        assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_OK);
+        assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &response), NACRE_OK);
         assert_true(party_take(&p.server, &back, 0));
         party_give(&p.client, &p.server, &back, 0);
         if (number & 1) expect_failed(&p.client, NACRE_ERR_CRITICAL_OPTION);
@@ -428,28 +428,28 @@ static void uninvited_notification(void **state)
     static const uint8_t observe[] = { 0x60 };
     pair p;
     pair_open(&p, NULL, &(pairing){ 0 });
-    for (int asked = 0; asked < 2; asked++) {
+    for (int observes = 0; observes < 2; observes++) {
         datagram d, back;
         nacre_exchange exchange;
         nacre_message get = get_request(NACRE_CON);
-        if (asked) get.options = NACRE_ARRAY(observe);
+        if (observes) get.options = NACRE_ARRAY(observe);
         assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL),
                          NACRE_OK);
         (void)sent_request(&p, &d, 0);
         party_give(&p.server, &p.client, &d, 0);
         const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
-        const nacre_message answer = { .code = NACRE_CONTENT, .options = NACRE_ARRAY(observe) };
-        assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_OK);
+        const nacre_message response = { .code = NACRE_CONTENT, .options = NACRE_ARRAY(observe) };
+        assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &response), NACRE_OK);
         assert_true(party_take(&p.server, &back, 0));
         party_give(&p.client, &p.server, &back, 0);
-        if (asked) (void)expect_event(&p.client, NACRE_EVENT_NOTIFICATION);
+        if (observes) (void)expect_event(&p.client, NACRE_EVENT_NOTIFICATION);
         else expect_quiet(&p.client, 0);
     }
     pair_close(&p);
 }
 
 /* A separate answer: empty ACK first, then a CON that is acknowledged, and acknowledged again after the end. */
-static void separate_answer(void **state)
+static void separate_response(void **state)
 {
     (void)state;
     pair p;
@@ -491,7 +491,7 @@ static void echo_end_to_end(void **state)
         for (int persistent = 0; persistent < 2; persistent++) {
             pair p;
             pair_open(&p, NULL, &(pairing){ .server_lost = true, .server_persistent = persistent, .first_chunk = 1 });
-            datagram first, challenge, again, answer;
+            datagram first, challenge, again, response;
             (void)start(&p.client, &p.server, p.ours, type);
             const nacre_message sent = sent_request(&p, &first, 0);
             party_give(&p.server, &p.client, &first, 0);
@@ -522,8 +522,8 @@ static void echo_end_to_end(void **state)
             const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
             assert_int_equal(request.message.code, NACRE_GET);
             respond_text(&p.server, request.exchange, "fresh");
-            assert_true(party_take(&p.server, &answer, 0));
-            party_give(&p.client, &p.server, &answer, 0);
+            assert_true(party_take(&p.server, &response, 0));
+            party_give(&p.client, &p.server, &response, 0);
             assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "fresh");
             pair_close(&p);
         }
@@ -531,7 +531,7 @@ static void echo_end_to_end(void **state)
 }
 
 /* An application's own 4.01 with Echo: answered once; the second is the response. An Echo option of ours is replaced. */
-static void echo_is_answered_once(void **state)
+static void echo_is_repeated_once(void **state)
 {
     (void)state;
     const struct {
@@ -542,14 +542,14 @@ static void echo_is_answered_once(void **state)
         pair p;
         pair_open(&p, NULL, &(pairing){ 0 });
         datagram d, back;
-        uint8_t echo[41], room[64], request_room[16];
+        uint8_t echo[41], buf[64], request_buf[16];
         memset(echo, 'e', sizeof echo);
         nacre_options o;
-        nacre_options_init(&o, NACRE_BUF(room));
+        nacre_options_init(&o, NACRE_BUF(buf));
         nacre_options_add(&o, NACRE_OPT_ECHO, nacre_bytes_of(echo, rows[row].len));
         nacre_message challenge = { .code = NACRE_UNAUTHORIZED };
         assert_int_equal(nacre_options_finish(&o, &challenge.options), NACRE_OK);
-        nacre_options_init(&o, NACRE_BUF(request_room));
+        nacre_options_init(&o, NACRE_BUF(request_buf));
         nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("x"));
         nacre_options_add(&o, NACRE_OPT_ECHO, NACRE_STR("old"));
         nacre_options_add(&o, NACRE_OPT_REQUEST_TAG, NACRE_STR("t"));
@@ -650,23 +650,23 @@ static void lost_window_without_echo(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_answers_to_protected),
+        cmocka_unit_test(plain_responses_to_protected),
         cmocka_unit_test(unprotected_error_does_not_end_an_acknowledged_or_repeated_request),
         cmocka_unit_test(unprotected_error_is_told_when_the_time_is_up),
         cmocka_unit_test(unprotected_error_in_an_ack_ends_the_retransmissions),
         cmocka_unit_test(giving_up_tells_the_hint),
         cmocka_unit_test(plain_errors_of_proxies),
-        cmocka_unit_test(plain_answers_to_plain),
-        cmocka_unit_test(answers_that_match_nothing),
-        cmocka_unit_test(spoilt_answer),
-        cmocka_unit_test(a_place_starts_clean),
-        cmocka_unit_test(answer_to_another_request),
-        cmocka_unit_test(protected_answer_to_plain),
-        cmocka_unit_test(critical_option_in_answer),
+        cmocka_unit_test(plain_responses_to_plain),
+        cmocka_unit_test(responses_that_match_nothing),
+        cmocka_unit_test(spoilt_response),
+        cmocka_unit_test(a_reused_entry_starts_clean),
+        cmocka_unit_test(response_to_another_request),
+        cmocka_unit_test(protected_response_to_plain),
+        cmocka_unit_test(critical_option_in_response),
         cmocka_unit_test(uninvited_notification),
-        cmocka_unit_test(separate_answer),
+        cmocka_unit_test(separate_response),
         cmocka_unit_test(echo_end_to_end),
-        cmocka_unit_test(echo_is_answered_once),
+        cmocka_unit_test(echo_is_repeated_once),
         cmocka_unit_test(echo_in_clear),
         cmocka_unit_test(echo_does_not_fit),
         cmocka_unit_test(lost_window_without_echo),

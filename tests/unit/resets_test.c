@@ -12,8 +12,8 @@ static raw open_raw(bool is_protected)
 
 static void say(nacre_exchange exchange)
 {
-    const nacre_message answer = { .code = NACRE_CONTENT, .payload = NACRE_STR("state") };
-    assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &answer), NACRE_OK);
+    const nacre_message response = { .code = NACRE_CONTENT, .payload = NACRE_STR("state") };
+    assert_int_equal(nacre_endpoint_respond(world.server.ep, exchange, &response), NACRE_OK);
 }
 
 /* Registers; the first notification, a CON, is acknowledged, and a NON follows, whose MID is given. */
@@ -63,7 +63,7 @@ static void rst_alone_ends_no_protected_observation(void **state)
         const nacre_observer observer = observed(&r, &mid, 0);
         raw_empty(&r, NACRE_RST, mid, 0);
         if (!is_protected) {
-            assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).err, NACRE_ERR_RESET);
+            assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED).err, NACRE_ERR_RESET);
         } else {
             raw_empty(&r, NACRE_ACK, checked(&r, observer, 0), 0);
             expect_quiet(&world.server, 0);
@@ -90,7 +90,7 @@ static void rst_to_the_con_ends_it_and_so_does_its_timeout(void **state)
             nacre_endpoint_expire(world.server.ep, due);
             while (party_take(&world.server, &d, due)) continue;
         }
-        assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).err,
+        assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED).err,
                          by_timeout ? NACRE_ERR_TIMEOUT : NACRE_ERR_RESET);
         pair_close(&world);
     }
@@ -120,7 +120,8 @@ static void rst_to_the_con_counts_while_few_came_to_nothing(void **state)
         raw_empty(&r, NACRE_RST, mid, rows[i].pause);
         mid = checked(&r, observer, rows[i].pause);
         raw_empty(&r, NACRE_RST, mid, rows[i].pause);
-        if (rows[i].ends) assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_GONE).err, NACRE_ERR_RESET);
+        if (rows[i].ends)
+            assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED).err, NACRE_ERR_RESET);
         else raw_empty(&r, NACRE_ACK, mid, rows[i].pause); /* the client's own word */
         expect_quiet(&world.server, rows[i].pause);
         pair_close(&world);
@@ -155,7 +156,7 @@ static void all_numbers_bring_one_con_about(void **state)
 }
 
 /* The same for a separate answer: guessed, a RST does not silence it. */
-static void rst_silences_a_protected_answer_while_few_came_to_nothing(void **state)
+static void rst_silences_a_protected_response_while_few_came_to_nothing(void **state)
 {
     (void)state;
     for (unsigned num = 4; num <= 5; num++) {
@@ -186,7 +187,7 @@ int main(void)
         cmocka_unit_test(rst_to_the_con_ends_it_and_so_does_its_timeout),
         cmocka_unit_test(rst_to_the_con_counts_while_few_came_to_nothing),
         cmocka_unit_test(all_numbers_bring_one_con_about),
-        cmocka_unit_test(rst_silences_a_protected_answer_while_few_came_to_nothing),
+        cmocka_unit_test(rst_silences_a_protected_response_while_few_came_to_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,14 +31,14 @@ static void counted(party *p)
 
 enum { MANY = NACRE_BURST + 9 };
 
-typedef struct seals {
+typedef struct encryptions {
     pair p;
     nacre_exchange exchanges[MANY];
-} seals;
+} encryptions;
 
-static seals *seals_open(bool observed)
+static encryptions *batch_open(bool observed)
 {
-    seals *s = calloc(1, sizeof *s);
+    encryptions *s = calloc(1, sizeof *s);
     assert_non_null(s);
     const nacre_endpoint_config config = { .num_client_exchanges = MANY,
                                            .num_server_exchanges = 2 * MANY,
@@ -56,7 +56,7 @@ static seals *seals_open(bool observed)
     return s;
 }
 
-static void seals_close(seals *s)
+static void batch_close(encryptions *s)
 {
     s->p.server.crypto.ops = real; /* it closes itself */
     for (size_t i = 0; i < s->p.server.num_contexts; i++) s->p.server.contexts[i].ops = real;
@@ -65,7 +65,7 @@ static void seals_close(seals *s)
 }
 
 /* Brings `num` requests to the server; it has them as events in `exchanges`. */
-static void bring(seals *s, size_t num)
+static void bring(encryptions *s, size_t num)
 {
     static datagram d[MANY];
     static nacre_datagram in[MANY];
@@ -80,10 +80,10 @@ static void bring(seals *s, size_t num)
 
 /* ---- Tests ---------------------------------------------------------------------------------------------------------- */
 
-static void many_answers_are_one_burst(void **state)
+static void many_responses_are_one_batch(void **state)
 {
     (void)state;
-    seals *s = seals_open(false);
+    encryptions *s = batch_open(false);
     bring(s, MANY);
     for (size_t i = 0; i < MANY; i++) respond_text(&s->p.server, s->exchanges[i], "here");
     datagram back;
@@ -94,7 +94,7 @@ static void many_answers_are_one_burst(void **state)
     }
     assert_int_equal(bursts, 2); /* as many as wait at one time, and the rest */
     assert_int_equal(largest, NACRE_BURST);
-    seals_close(s);
+    batch_close(s);
 }
 
 /* A cipher that fails: nothing goes out, least of all the plaintext that stood there; with one that works, it goes. */
@@ -102,7 +102,7 @@ static void a_failed_cipher_sends_nothing(void **state)
 {
     (void)state;
     for (int fails = 0; fails < 2; fails++) {
-        seals *s = seals_open(false);
+        encryptions *s = batch_open(false);
         datagram back;
         bring(s, 2);
         failing = fails;
@@ -111,7 +111,7 @@ static void a_failed_cipher_sends_nothing(void **state)
         for (uint32_t i = 0; fails && i < s->p.server.ep->core.config.num_server_exchanges; i++)
             for (size_t at = 0; at + 8 < MAX_DATAGRAM; at++)
                 assert_memory_not_equal(s->p.server.ep->server_exchanges.all[i].record->bytes + at, "a secret", 8);
-        seals_close(s);
+        batch_close(s);
     }
 }
 
@@ -119,20 +119,20 @@ static void a_failed_cipher_sends_nothing(void **state)
 static void ciphers_run_before_their_memory_goes(void **state)
 {
     (void)state;
-    seals *s = seals_open(false);
+    encryptions *s = batch_open(false);
     bring(s, 1);
     respond_text(&s->p.server, s->exchanges[0], "here");
     assert_int_equal(bursts, 0);
     nacre_endpoint_remove_context(s->p.server.ep, s->p.theirs);
     assert_int_equal(bursts, 1);
-    seals_close(s);
+    batch_close(s);
 
-    s = seals_open(false);
+    s = batch_open(false);
     bring(s, 1);
     respond_text(&s->p.server, s->exchanges[0], "here");
     bring(s, 1); /* the next burst may take the first one's place */
     assert_int_equal(bursts, 1);
-    seals_close(s);
+    batch_close(s);
 }
 
 /* ---- Shared contexts ------------------------------------------------------------------------------------------------- */
@@ -190,8 +190,8 @@ static void shared_contexts_are_locked(void **state)
         p.ours = party_context(&p.client, &how, false);
         p.theirs = party_context(&p.server, &how, true);
         (void)start(&p.client, &p.server, p.ours, NACRE_CON);
-        bool answered = false;
-        for (int round = 0; !answered && round < 30; round++) {
+        bool responded = false;
+        for (int round = 0; !responded && round < 30; round++) {
             nacre_event event;
             while (party_next_event(&p.server, &event)) {
                 if (event.kind == NACRE_EVENT_PERSIST) {
@@ -207,13 +207,13 @@ static void shared_contexts_are_locked(void **state)
                     nacre_endpoint_confirmed(p.client.ep, event.context, NACRE_OK);
                 } else {
                     assert_int_equal(event.kind, NACRE_EVENT_RESPONSE);
-                    answered = true;
+                    responded = true;
                 }
             }
             while (party_take(&p.client, &d, 0)) party_give(&p.server, &p.client, &d, 0);
             while (party_take(&p.server, &back, 0)) party_give(&p.client, &p.server, &back, 0);
         }
-        assert_true(answered);
+        assert_true(responded);
         assert_int_equal(held, 0);
         assert_true(taken > 4);
         p.client.crypto.ops = p.server.crypto.ops = real;
@@ -264,7 +264,7 @@ static void window_is_looked_at_under_the_lock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(many_answers_are_one_burst),           cmocka_unit_test(a_failed_cipher_sends_nothing),
+        cmocka_unit_test(many_responses_are_one_batch),         cmocka_unit_test(a_failed_cipher_sends_nothing),
         cmocka_unit_test(ciphers_run_before_their_memory_goes), cmocka_unit_test(shared_contexts_are_locked),
         cmocka_unit_test(window_is_looked_at_under_the_lock),
     };

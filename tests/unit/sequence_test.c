@@ -17,12 +17,12 @@ static nacre_err try_protect(nacre_context *ctx, uint64_t *seq)
     nacre_message m = get();
     nacre_request_id id;
     nacre_bytes out = NACRE_STR("unchanged");
-    nacre_buf room = test_room(nacre_protect_size(ctx, &m, NULL));
+    nacre_buf buf = test_buf(nacre_protect_size(ctx, &m, NULL));
     const nacre_context *before = test_snapshot(ctx);
-    nacre_err err = nacre_protect_request(ctx, test_crypto(), &id, &out, room, &m, NULL);
+    nacre_err err = nacre_protect_request(ctx, test_crypto(), &id, &out, buf, &m, NULL);
     if (err) {
         assert_true(test_same(before, ctx));
-        assert_true(test_room_is_clean(room));
+        assert_true(test_buf_is_clean(buf));
         assert_bytes(out, NACRE_STR("unchanged"));
         return err;
     }
@@ -76,7 +76,7 @@ static void test_the_last_number_is_used_once(void **state)
         nacre_protect_options fresh = { .nonce = NACRE_NONCE_NEW };
         nacre_bytes out = NACRE_ABSENT;
         nacre_request_id before = x.at_server;
-        assert_err(nacre_protect_response(ctx, test_crypto(), &x.at_server, &out, test_room(100), &m, &fresh),
+        assert_err(nacre_protect_response(ctx, test_crypto(), &x.at_server, &out, test_buf(100), &m, &fresh),
                    NACRE_ERR_CONTEXT_UNAVAILABLE);
         assert_memory_equal(&before, &x.at_server, sizeof before);
     }
@@ -157,11 +157,11 @@ static void test_asking_early(void **state)
     params.first_chunk = 16;
     nacre_context *ctx = test_context(&params);
     nacre_message m = get();
-    uint8_t room[100];
+    uint8_t buf[100];
     uint64_t ceiling = nacre_context_needs(ctx).reserve;
     assert_int_equal(ceiling, 16);
     nacre_context_confirm_reserved(ctx, ceiling);
-    unsigned asked = 1;
+    unsigned requested = 1;
     for (uint64_t expected = 0; expected < 40000; expected++) {
         nacre_needs needs = nacre_context_needs(ctx);
         assert_false(needs.blocked);
@@ -170,15 +170,15 @@ static void test_asking_early(void **state)
             assert_true(needs.reserve - ceiling <= 10000); /* what a crash loses at most */
             ceiling = needs.reserve;
             nacre_context_confirm_reserved(ctx, ceiling);
-            asked++;
+            requested++;
         }
         assert_int_equal(nacre_context_next_seq(ctx), expected);
         nacre_request_id id;
         nacre_bytes out;
-        assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_BUF(room), &m, NULL));
+        assert_ok(nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_BUF(buf), &m, NULL));
         assert_true(expected < ceiling);
     }
-    assert_true(asked >= 5 && asked < 40);
+    assert_true(requested >= 5 && requested < 40);
 }
 
 /* Chunks double from the first to the largest, and stay there. */
@@ -187,7 +187,7 @@ static void test_chunks_are_limited(void **state)
     (void)state;
     static const struct {
         uint16_t first, max;
-        uint64_t asked[6]; /* chunk after chunk */
+        uint64_t requested[6]; /* chunk after chunk */
     } rows[] = {
         { 0, 0, { 10, 20, 40, 80, 160, 320 } },
         { 4, 30, { 4, 8, 16, 30, 30, 30 } },
@@ -202,10 +202,10 @@ static void test_chunks_are_limited(void **state)
         params.first_chunk = rows[i].first;
         params.max_chunk = rows[i].max;
         nacre_context *ctx = test_context(&params);
-        for (size_t k = 0; k < COUNT(rows[i].asked); k++) {
+        for (size_t k = 0; k < COUNT(rows[i].requested); k++) {
             ctx->next += ctx->in_hand; /* all used */
             ctx->in_hand = 0;
-            assert_true(nacre_context_needs(ctx).reserve == ctx->next + rows[i].asked[k]);
+            assert_true(nacre_context_needs(ctx).reserve == ctx->next + rows[i].requested[k]);
             nacre_context_confirm_reserved(ctx, nacre_context_needs(ctx).reserve);
         }
     }
@@ -227,7 +227,7 @@ static void test_chunks_are_limited(void **state)
         params.max_chunk = limits[i].max;
         assert_ok(
             nacre_context_key_layout(test_crypto(), params.cose_aead == 0 ? 10 : params.cose_aead, &size, &align));
-        assert_err(nacre_context_init(&ctx, test_crypto(), &params, test_room(size)), limits[i].err);
+        assert_err(nacre_context_init(&ctx, test_crypto(), &params, test_buf(size)), limits[i].err);
         nacre_context_wipe(&ctx);
     }
 }
@@ -330,14 +330,14 @@ static void test_a_stopped_context_goes_on_with_nothing(void **state)
         params.echo = NACRE_STR("12345678");
         nacre_context *client = test_context_of(1, TEST_CLIENT), *server = test_context(&params);
         nacre_message m = get(), reply = { .type = NACRE_ACK, .code = NACRE_CONTENT };
-        nacre_request_id at_client, at_server, asked, other;
+        nacre_request_id at_client, at_server, requested, other;
         nacre_context_confirm_reserved(server, nacre_context_needs(server).reserve);
         nacre_context_confirm_window_lost(server);
         (void)test_unprotect_request(server, &at_server, test_protect_request(client, &at_client, &m));
-        nacre_bytes question = test_protect_request(server, &asked, &m),
+        nacre_bytes question = test_protect_request(server, &requested, &m),
                     next = test_protect_request(client, &other, &m);
         (void)test_unprotect_request(client, &other, question);
-        nacre_bytes answer = test_protect_response(client, &other, &reply, NULL);
+        nacre_bytes response = test_protect_response(client, &other, &reply, NULL);
         if (stopped) nacre_context_stop(server);
         assert_int_equal(nacre_context_is_stopped(server), stopped);
         nacre_context_confirm_reserved(server, 1000);
@@ -348,12 +348,12 @@ static void test_a_stopped_context_goes_on_with_nothing(void **state)
         nacre_message plain;
         const nacre_err wanted = stopped ? NACRE_ERR_CONTEXT_UNAVAILABLE : NACRE_OK;
         const nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST };
-        assert_err(nacre_protect_response(server, test_crypto(), &at_server, &out, test_room(100), &reply, &reuse),
+        assert_err(nacre_protect_response(server, test_crypto(), &at_server, &out, test_buf(100), &reply, &reuse),
                    wanted);
-        assert_err(nacre_protect_request(server, test_crypto(), &other, &out, test_room(100), &m, NULL), wanted);
-        (void)test_unprotect_response(server, &asked, NULL, answer);
+        assert_err(nacre_protect_request(server, test_crypto(), &other, &out, test_buf(100), &m, NULL), wanted);
+        (void)test_unprotect_response(server, &requested, NULL, response);
         nacre_message outer = test_parse(next);
-        assert_err(nacre_unprotect_request(server, test_crypto(), &other, &plain, test_room(100), &outer), wanted);
+        assert_err(nacre_unprotect_request(server, test_crypto(), &other, &plain, test_buf(100), &outer), wanted);
     }
     nacre_context wiped = { 0 };
     nacre_context_stop(&wiped);

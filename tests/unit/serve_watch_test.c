@@ -139,11 +139,11 @@ static void quiet(const fixture *f)
 
 static void start_observing(const fixture *f, observation *w, const char *segment, const char *name)
 {
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_options o;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
     memset(w, 0, sizeof *w);
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)segment, strlen(segment)));
     if (name != NULL) nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)name, strlen(name)));
@@ -254,7 +254,7 @@ static void a_renamed_parent_is_told_to_all_below_it(void **state)
     assert_int_equal(list.code, NACRE_NOT_FOUND);
 }
 
-static void a_directory_in_the_place_of_another_is_watched(void **state)
+static void a_directory_that_replaces_another_is_watched(void **state)
 {
     static observation file;
     const fixture *f = *state;
@@ -285,7 +285,7 @@ static void a_renamed_parent_of_a_parent_is_told(void **state)
 }
 
 /* RFC 7641 4.2: with 4.06, as the Content-Format is another one. */
-static void a_file_in_the_place_of_a_directory_ends_the_observation(void **state)
+static void a_file_that_replaces_a_directory_ends_the_observation(void **state)
 {
     static observation file, list;
     const fixture *f = *state;
@@ -366,9 +366,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(files_and_directories, set_up, tear_down),
         cmocka_unit_test_setup_teardown(writes_to_an_open_file_truncation_and_modes_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_renamed_parent_is_told_to_all_below_it, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_directory_in_the_place_of_another_is_watched, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_directory_that_replaces_another_is_watched, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_renamed_parent_of_a_parent_is_told, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_file_in_the_place_of_a_directory_ends_the_observation, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_replaces_a_directory_ends_the_observation, set_up, tear_down),
         cmocka_unit_test_setup_teardown(watches_are_given_back_and_observers_of_many_directories_are_told, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_file_that_is_written_all_the_time_does_not_flood, set_up, tear_down),

@@ -141,7 +141,7 @@ typedef struct had {
 static had look(const fixture *f)
 {
     const nacre_server *s = f->server;
-    return (had){ s->table.num_contexts, s->senders.num, s->ring.num, s->num_packs };
+    return (had){ s->table.num_contexts, s->senders.num, s->context_set.num, s->num_packs };
 }
 
 static void is_as_it_was(const fixture *f, had before)
@@ -277,7 +277,7 @@ static void credentials_with_a_twin_leave_the_server_as_it_was(void **state)
     scratch_write(f->dir, "with.json", with);
     assert_err(nacre_server_add_credentials(f->server, path_of(f, "with.json"), &why), NACRE_ERR_DUPLICATE_CONTEXT);
     is_as_it_was(f, before);
-    const nacre__key *key = &f->server->ring.keys[0];
+    const nacre__key *key = &f->server->context_set.keys[0];
     assert_null(nacre_server_claims(f->server, key->ctx)[1]); /* its path is its only name */
     assert_ok(nacre_directory_open(&opened, path_of(f, "a"), &f->crypto, &why));
     assert_ok(nacre_directory_close(opened, &why));

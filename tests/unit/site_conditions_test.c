@@ -55,11 +55,11 @@ typedef struct condition {
     const char *value;
 } condition;
 
-static nacre_bytes encode(nacre_buf room, const char *path, const condition *conditions, size_t num)
+static nacre_bytes encode(nacre_buf buf, const char *path, const condition *conditions, size_t num)
 {
     nacre_options o;
     nacre_bytes out;
-    nacre_options_init(&o, room);
+    nacre_options_init(&o, buf);
     for (size_t len; *path != '\0'; path += len) {
         len = strcspn(++path, "/");
         nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, len));
@@ -73,14 +73,14 @@ static nacre_bytes encode(nacre_buf room, const char *path, const condition *con
 }
 
 /* The code that a request gets; 0 for none. */
-static uint8_t ask(uint8_t method, const char *path, const condition *conditions, size_t num)
+static uint8_t request(uint8_t method, const char *path, const condition *conditions, size_t num)
 {
     pair p;
     datagram d;
     nacre_exchange exchange;
     nacre_event event;
     nacre_site *site;
-    uint8_t room[128], code = 0;
+    uint8_t buf[128], code = 0;
     pair_open(&p, &(nacre_endpoint_config){ .num_observers = 2 }, &(pairing){ 0 });
     party_add_transfer(&p.server, NULL);
     const nacre_site_config config = { .transfer = p.server.transfer };
@@ -89,7 +89,7 @@ static uint8_t ask(uint8_t method, const char *path, const condition *conditions
     nacre_site_set_resources(site, resources, sizeof resources / sizeof *resources);
     const nacre_message request = { .type = NACRE_CON,
                                     .code = method,
-                                    .options = encode(NACRE_BUF(room), path, conditions, num) };
+                                    .options = encode(NACRE_BUF(buf), path, conditions, num) };
     assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &request, NULL),
                      NACRE_OK);
     assert_true(party_take(&p.client, &d, 0));
@@ -126,39 +126,40 @@ static void conditions_count_for_every_method(void **state)
             const bool is_safe = nacre_code_is_safe(methods[m]), has_any = rows[i].conditions[0].number != 0;
             const uint8_t done = is_safe ? NACRE_CONTENT : NACRE_CHANGED;
             changed = called = 0;
-            assert_int_equal(ask(methods[m], "/c", rows[i].conditions, 2),
+            assert_int_equal(request(methods[m], "/c", rows[i].conditions, 2),
                              rows[i].holds ? done : NACRE_PRECONDITION_FAILED);
             assert_int_equal(called, rows[i].holds);
             changed = called = 0;
             /* a handler that does not look at conditions is not asked to change anything under one */
             const bool is_done = is_safe ? rows[i].holds : !has_any;
-            assert_int_equal(ask(methods[m], "/x", rows[i].conditions, 2), is_done ? done : NACRE_PRECONDITION_FAILED);
+            assert_int_equal(request(methods[m], "/x", rows[i].conditions, 2),
+                             is_done ? done : NACRE_PRECONDITION_FAILED);
             assert_int_equal(changed, !is_safe && is_done);
         }
 }
 
-static void answers_without_an_etag_and_errors(void **state)
+static void responses_without_an_etag_and_errors(void **state)
 {
     (void)state;
     static const condition any = { NACRE_OPT_IF_MATCH, "" }, one = { NACRE_OPT_IF_MATCH, "now" },
                            none = { NACRE_OPT_IF_NONE_MATCH, "" };
-    assert_int_equal(ask(NACRE_GET, "/n", &any, 1), NACRE_CONTENT);
-    assert_int_equal(ask(NACRE_GET, "/n", &one, 1), NACRE_PRECONDITION_FAILED);
-    assert_int_equal(ask(NACRE_GET, "/n", &none, 1), NACRE_PRECONDITION_FAILED);
-    assert_int_equal(ask(NACRE_GET, "/m", &none, 1), NACRE_NOT_FOUND);
-    assert_int_equal(ask(NACRE_GET, "/m", &one, 1), NACRE_NOT_FOUND);
-    assert_int_equal(ask(NACRE_GET, "/l", NULL, 0), 0); /* it comes later */
-    assert_int_equal(ask(NACRE_GET, "/l", &any, 1), NACRE_PRECONDITION_FAILED);
-    assert_int_equal(ask(NACRE_GET, "/.well-known/core", &any, 1), NACRE_CONTENT);
-    assert_int_equal(ask(NACRE_GET, "/.well-known/core", &one, 1), NACRE_PRECONDITION_FAILED);
-    assert_int_equal(ask(NACRE_GET, "/.well-known/core", &none, 1), NACRE_PRECONDITION_FAILED);
+    assert_int_equal(request(NACRE_GET, "/n", &any, 1), NACRE_CONTENT);
+    assert_int_equal(request(NACRE_GET, "/n", &one, 1), NACRE_PRECONDITION_FAILED);
+    assert_int_equal(request(NACRE_GET, "/n", &none, 1), NACRE_PRECONDITION_FAILED);
+    assert_int_equal(request(NACRE_GET, "/m", &none, 1), NACRE_NOT_FOUND);
+    assert_int_equal(request(NACRE_GET, "/m", &one, 1), NACRE_NOT_FOUND);
+    assert_int_equal(request(NACRE_GET, "/l", NULL, 0), 0); /* it comes later */
+    assert_int_equal(request(NACRE_GET, "/l", &any, 1), NACRE_PRECONDITION_FAILED);
+    assert_int_equal(request(NACRE_GET, "/.well-known/core", &any, 1), NACRE_CONTENT);
+    assert_int_equal(request(NACRE_GET, "/.well-known/core", &one, 1), NACRE_PRECONDITION_FAILED);
+    assert_int_equal(request(NACRE_GET, "/.well-known/core", &none, 1), NACRE_PRECONDITION_FAILED);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conditions_count_for_every_method),
-        cmocka_unit_test(answers_without_an_etag_and_errors),
+        cmocka_unit_test(responses_without_an_etag_and_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

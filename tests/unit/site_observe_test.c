@@ -142,9 +142,9 @@ static void others_observers(void **state)
     fixture f;
     int user;
     open(&f, true);
-    const nacre_event gone = { .kind = NACRE_EVENT_OBSERVER_GONE, .user = &user, .observer = { 0x1234 } };
+    const nacre_event removed = { .kind = NACRE_EVENT_OBSERVER_REMOVED, .user = &user, .observer = { 0x1234 } };
     user = 0x1234;
-    assert_int_equal(nacre_site_respond(f.site, &gone), NACRE_OK);
+    assert_int_equal(nacre_site_respond(f.site, &removed), NACRE_OK);
     assert_int_equal(user, 0x1234);
     close(&f);
 }

@@ -90,14 +90,14 @@ enum { NUM_RESOURCES = sizeof resources / sizeof *resources };
 
 /* ---- One request at a site ----------------------------------------------------------------------------------------- */
 
-typedef struct asked {
+typedef struct last_request {
     pair p;
     nacre_err site_err;
-    nacre_message answer; /* as the client got it */
+    nacre_message response; /* as the client got it */
     bool is_protected;
-} asked;
+} last_request;
 
-static nacre_message answer_of(asked *a)
+static nacre_message response_of(last_request *a)
 {
     nacre_event event;
     assert_true(nacre_endpoint_next_event(a->p.client.ep, &event));
@@ -118,8 +118,8 @@ static nacre_site *site_on(party *p, void **memory, const nacre_resource *of, si
 }
 
 /* Sends one request to a fresh site and leaves the answer in `a`; end with pair_close(&a->p). */
-static void ask_site(asked *a, bool is_protected, uint8_t method, nacre_bytes options, nacre_bytes payload,
-                     const nacre_resource *of, size_t num)
+static void request_site(last_request *a, bool is_protected, uint8_t method, nacre_bytes options, nacre_bytes payload,
+                         const nacre_resource *of, size_t num)
 {
     datagram d, back;
     nacre_exchange exchange;
@@ -140,15 +140,15 @@ static void ask_site(asked *a, bool is_protected, uint8_t method, nacre_bytes op
     free(memory);
     assert_true(party_take(&a->p.server, &back, 0)); /* answered in any case */
     party_give(&a->p.client, &a->p.server, &back, 0);
-    a->answer = answer_of(a);
+    a->response = response_of(a);
     assert_int_equal(a->is_protected, is_protected); /* refusals too go back the way the request came */
 }
 
-static nacre_bytes path_options(uint8_t *room, size_t cap, const char *path)
+static nacre_bytes path_options(uint8_t *buf, size_t cap, const char *path)
 {
     nacre_options o;
     nacre_bytes out;
-    nacre_options_init(&o, (nacre_buf){ room, cap });
+    nacre_options_init(&o, (nacre_buf){ buf, cap });
     while (*path == '/') {
         const size_t len = strcspn(++path, "/");
         nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, len));
@@ -158,7 +158,7 @@ static nacre_bytes path_options(uint8_t *room, size_t cap, const char *path)
     return out;
 }
 
-static void requests_reach_the_resource_of_their_path(void **state)
+static void requests_are_routed_by_path(void **state)
 {
     (void)state;
     const struct {
@@ -187,14 +187,14 @@ static void requests_reach_the_resource_of_their_path(void **state)
         { false, "/files/deep/er/exact", NACRE_UNAUTHORIZED, NULL },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        asked a;
-        uint8_t room[128];
-        ask_site(&a, rows[i].is_protected, NACRE_GET, path_options(room, sizeof room, rows[i].path), NACRE_ABSENT,
-                 resources, NUM_RESOURCES);
-        if (a.answer.code != rows[i].code) fail_msg("%s: code %02x", rows[i].path, a.answer.code);
+        last_request a;
+        uint8_t buf[128];
+        request_site(&a, rows[i].is_protected, NACRE_GET, path_options(buf, sizeof buf, rows[i].path), NACRE_ABSENT,
+                     resources, NUM_RESOURCES);
+        if (a.response.code != rows[i].code) fail_msg("%s: code %02x", rows[i].path, a.response.code);
         if (rows[i].text != NULL) {
-            assert_payload(a.answer, rows[i].text);
-            const nacre_bytes format = nacre_option_find(a.answer.options, NACRE_OPT_CONTENT_FORMAT);
+            assert_payload(a.response, rows[i].text);
+            const nacre_bytes format = nacre_option_find(a.response.options, NACRE_OPT_CONTENT_FORMAT);
             assert_true(!nacre_is_absent(format) && format.len == 0);
         }
         assert_int_equal(a.site_err, NACRE_OK);
@@ -210,10 +210,10 @@ static void root_subtree(void **state)
     const char *const rows[][2] = { { "", "root" },     { "/", "root" },         { "/x", "root" },
                                     { "/x/y", "root" }, { "/secret", "secret" }, { "/secret/x", "root" } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        asked a;
-        uint8_t room[128];
-        ask_site(&a, true, NACRE_GET, path_options(room, sizeof room, rows[i][0]), NACRE_ABSENT, all, 2);
-        assert_payload(a.answer, rows[i][1]);
+        last_request a;
+        uint8_t buf[128];
+        request_site(&a, true, NACRE_GET, path_options(buf, sizeof buf, rows[i][0]), NACRE_ABSENT, all, 2);
+        assert_payload(a.response, rows[i][1]);
         pair_close(&a.p);
     }
 }
@@ -224,17 +224,17 @@ static void path_is_as_long_as_a_message_holds(void **state)
     static const uint8_t letters[] = { 'x', 0xe6 };
     (void)state;
     for (size_t l = 0; l < sizeof letters; l++) {
-        asked a;
-        uint8_t room[1200], segment[255];
+        last_request a;
+        uint8_t buf[1200], segment[255];
         nacre_options o;
         nacre_bytes out;
-        nacre_options_init(&o, NACRE_BUF(room));
+        nacre_options_init(&o, NACRE_BUF(buf));
         nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("tell"));
         memset(segment, letters[l], sizeof segment);
         for (int i = 0; i < 4; i++) nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_ARRAY(segment));
         assert_int_equal(nacre_options_finish(&o, &out), NACRE_OK);
-        ask_site(&a, true, NACRE_GET, out, NACRE_ABSENT, resources, NUM_RESOURCES);
-        assert_int_equal(a.answer.code, NACRE_CONTENT);
+        request_site(&a, true, NACRE_GET, out, NACRE_ABSENT, resources, NUM_RESOURCES);
+        assert_int_equal(a.response.code, NACRE_CONTENT);
         pair_close(&a.p);
     }
 }
@@ -275,17 +275,17 @@ static void critical_options_are_refused_unless_known(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         for (int is_protected = 0; is_protected < 2; is_protected++) {
-            asked a;
-            uint8_t room[64], value[16] = { 0 };
+            last_request a;
+            uint8_t buf[64], value[16] = { 0 };
             nacre_options o;
             nacre_bytes encoded;
-            nacre_options_init(&o, NACRE_BUF(room));
+            nacre_options_init(&o, NACRE_BUF(buf));
             nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("everybody"));
             for (int n = 0; n <= rows[i].twice; n++)
                 nacre_options_add(&o, rows[i].number, nacre_bytes_of(value, rows[i].len));
             assert_int_equal(nacre_options_finish(&o, &encoded), NACRE_OK);
-            ask_site(&a, is_protected, NACRE_GET, encoded, NACRE_ABSENT, resources, NUM_RESOURCES);
-            if (a.answer.code != rows[i].code) fail_msg("%s: code %02x", rows[i].name, a.answer.code);
+            request_site(&a, is_protected, NACRE_GET, encoded, NACRE_ABSENT, resources, NUM_RESOURCES);
+            if (a.response.code != rows[i].code) fail_msg("%s: code %02x", rows[i].name, a.response.code);
             pair_close(&a.p);
         }
     }
@@ -294,15 +294,15 @@ static void critical_options_are_refused_unless_known(void **state)
 static void proxy_uri(void **state)
 {
     (void)state;
-    asked a;
-    uint8_t room[64];
+    last_request a;
+    uint8_t buf[64];
     nacre_options o;
     nacre_bytes encoded;
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     nacre_options_add(&o, NACRE_OPT_PROXY_URI, NACRE_STR("coap://h/everybody"));
     assert_int_equal(nacre_options_finish(&o, &encoded), NACRE_OK);
-    ask_site(&a, false, NACRE_GET, encoded, NACRE_ABSENT, resources, NUM_RESOURCES);
-    assert_int_equal(a.answer.code, NACRE_PROXYING_NOT_SUPPORTED);
+    request_site(&a, false, NACRE_GET, encoded, NACRE_ABSENT, resources, NUM_RESOURCES);
+    assert_int_equal(a.response.code, NACRE_PROXYING_NOT_SUPPORTED);
     pair_close(&a.p);
 }
 
@@ -325,16 +325,16 @@ static void invalid_blocks_are_refused(void **state)
         { "Block2, reserved size", NACRE_OPT_BLOCK2, 0x07, NACRE_BAD_REQUEST },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        asked a;
-        uint8_t room[64];
+        last_request a;
+        uint8_t buf[64];
         nacre_options o;
         nacre_bytes encoded;
-        nacre_options_init(&o, NACRE_BUF(room));
+        nacre_options_init(&o, NACRE_BUF(buf));
         nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("echo"));
         nacre_options_add_uint(&o, rows[i].number, rows[i].value);
         assert_int_equal(nacre_options_finish(&o, &encoded), NACRE_OK);
-        ask_site(&a, true, NACRE_PUT, encoded, NACRE_STR("body"), resources, NUM_RESOURCES);
-        if (a.answer.code != rows[i].code) fail_msg("%s: code %02x", rows[i].name, a.answer.code);
+        request_site(&a, true, NACRE_PUT, encoded, NACRE_STR("body"), resources, NUM_RESOURCES);
+        if (a.response.code != rows[i].code) fail_msg("%s: code %02x", rows[i].name, a.response.code);
         pair_close(&a.p);
     }
 }
@@ -345,13 +345,13 @@ static void body_sizes(void **state)
     static uint8_t body[1025];
     for (size_t i = 0; i < sizeof body; i++) body[i] = (uint8_t)(i * 7);
     for (size_t len = 1023; len <= 1025; len++) {
-        asked a;
-        uint8_t room[64];
-        ask_site(&a, true, NACRE_PUT, path_options(room, sizeof room, "/echo"), nacre_bytes_of(body, len), resources,
-                 NUM_RESOURCES);
-        assert_int_equal(a.answer.code, NACRE_CHANGED);
-        assert_true(nacre_bytes_equal(a.answer.payload, nacre_bytes_of(body, len <= 1024 ? len : 1024)));
-        assert_int_equal(nacre_is_absent(nacre_option_find(a.answer.options, NACRE_OPT_BLOCK2)), len <= 1024);
+        last_request a;
+        uint8_t buf[64];
+        request_site(&a, true, NACRE_PUT, path_options(buf, sizeof buf, "/echo"), nacre_bytes_of(body, len), resources,
+                     NUM_RESOURCES);
+        assert_int_equal(a.response.code, NACRE_CHANGED);
+        assert_true(nacre_bytes_equal(a.response.payload, nacre_bytes_of(body, len <= 1024 ? len : 1024)));
+        assert_int_equal(nacre_is_absent(nacre_option_find(a.response.options, NACRE_OPT_BLOCK2)), len <= 1024);
         pair_close(&a.p);
     }
 }
@@ -374,14 +374,14 @@ static void errors_of_handlers_become_5_00(void **state)
         { "/long", NACRE_CONTENT, NACRE_OK },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        asked a;
-        uint8_t room[64];
-        ask_site(&a, true, NACRE_GET, path_options(room, sizeof room, rows[i].path), NACRE_ABSENT, resources,
-                 NUM_RESOURCES);
-        if (a.answer.code != rows[i].code || a.site_err != rows[i].err)
-            fail_msg("%s: code %02x, %s", rows[i].path, a.answer.code, nacre_err_name(a.site_err));
-        if (rows[i].code == NACRE_SERVER_ERROR) assert_int_equal(a.answer.payload.len, 0);
-        if (strcmp(rows[i].path, "/long") == 0) assert_int_equal(a.answer.payload.len, 1024);
+        last_request a;
+        uint8_t buf[64];
+        request_site(&a, true, NACRE_GET, path_options(buf, sizeof buf, rows[i].path), NACRE_ABSENT, resources,
+                     NUM_RESOURCES);
+        if (a.response.code != rows[i].code || a.site_err != rows[i].err)
+            fail_msg("%s: code %02x, %s", rows[i].path, a.response.code, nacre_err_name(a.site_err));
+        if (rows[i].code == NACRE_SERVER_ERROR) assert_int_equal(a.response.payload.len, 0);
+        if (strcmp(rows[i].path, "/long") == 0) assert_int_equal(a.response.payload.len, 1024);
         pair_close(&a.p);
     }
 }
@@ -405,7 +405,7 @@ static void only_request_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_reach_the_resource_of_their_path),
+        cmocka_unit_test(requests_are_routed_by_path),
         cmocka_unit_test(root_subtree),
         cmocka_unit_test(path_is_as_long_as_a_message_holds),
         cmocka_unit_test(critical_options_are_refused_unless_known),

@@ -7,7 +7,7 @@ enum { MAX = 3000 };
 
 static pair world;
 static uint8_t body[MAX];
-static size_t asked; /* times that the application was asked */
+static size_t num_requested; /* times that the application was asked */
 
 typedef enum body_kind {
     WHOLE,
@@ -22,19 +22,19 @@ static raw open_raw(bool is_protected, nacre_endpoint_config config)
     for (size_t i = 0; i < MAX; i++) body[i] = (uint8_t)(i * 31 + i / 256);
     pair_open(&world, &config, &(pairing){ 0 });
     party_add_transfer(&world.server, NULL);
-    asked = 0;
+    num_requested = 0;
     return raw_open(&world, is_protected ? world.ours : NULL);
 }
 
-static nacre_err read_body(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_body(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const size_t size = *(const size_t *)user;
-    *len = offset >= size ? 0 : size - (size_t)offset < room.cap ? size - (size_t)offset : room.cap;
-    if (*len > 0) memcpy(room.ptr, body + offset, *len);
+    *len = offset >= size ? 0 : size - (size_t)offset < buf.cap ? size - (size_t)offset : buf.cap;
+    if (*len > 0) memcpy(buf.ptr, body + offset, *len);
     return NACRE_OK;
 }
 
-static void answer(const nacre_event *event, uint8_t code, size_t len, body_kind kind)
+static void respond(const nacre_event *event, uint8_t code, size_t len, body_kind kind)
 {
     static const uint8_t etag[] = { 0x42, 7, 7 };
     nacre_message m = { .code = code };
@@ -80,8 +80,8 @@ static nacre_message exchanged(raw *r, uint8_t code, nacre_bytes options, size_t
     give(r, &in, 0);
     if (party_next_event(&world.server, &event)) {
         assert_int_equal(event.kind, NACRE_EVENT_REQUEST);
-        asked++;
-        answer(&event, NACRE_CONTENT, len, kind);
+        num_requested++;
+        respond(&event, NACRE_CONTENT, len, kind);
     }
     assert_true(party_take(&world.server, &out, 0));
     if (!is_lifted) assert_true(out.len <= allowance(in.len));
@@ -106,9 +106,9 @@ static unsigned fetched(raw *r, uint8_t code, nacre_bytes options, int64_t block
     uint8_t got[MAX];
     size_t at = 0;
     unsigned requests = 0;
-    int64_t wish = block2;
+    int64_t body_want = block2;
     for (bool more = true; more; requests++) {
-        const nacre_message m = exchanged(r, code, with(&options, wish, NACRE_ABSENT), len, kind, false);
+        const nacre_message m = exchanged(r, code, with(&options, body_want, NACRE_ABSENT), len, kind, false);
         assert_int_equal(m.code, NACRE_CONTENT);
         assert_true(at + m.payload.len <= len);
         if (m.payload.len > 0) memcpy(got + at, m.payload.ptr, m.payload.len);
@@ -120,7 +120,7 @@ static unsigned fetched(raw *r, uint8_t code, nacre_bytes options, int64_t block
         at += m.payload.len;
         more = (value & 8) != 0;
         if (more) assert_false(nacre_is_absent(option(&m, NACRE_OPT_ETAG)));
-        wish = (int64_t)((at >> (szx + 4)) << 4 | szx);
+        body_want = (int64_t)((at >> (szx + 4)) << 4 | szx);
     }
     assert_int_equal(at, len);
     assert_memory_equal(got, body, len);
@@ -132,26 +132,26 @@ static void client_without_echo_gets_it_all(void **state)
 {
     (void)state;
     static const size_t lengths[] = { 0, 16, 100, 137, 500, 1024, 2500 };
-    static const int64_t wishes[] = { -1, 6, 2, 0 };
+    static const int64_t body_wants[] = { -1, 6, 2, 0 };
     for (int is_protected = 0; is_protected < 2; is_protected++)
         for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-            for (size_t w = 0; w < sizeof wishes / sizeof *wishes; w++)
+            for (size_t w = 0; w < sizeof body_wants / sizeof *body_wants; w++)
                 for (body_kind kind = WHOLE; kind < NUM_KINDS; kind++) {
                     raw r;
                     if (kind != SOURCE_ALONE || lengths[i] <= 1024) { /* a longer one needs an ETag */
                         r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
-                        (void)fetched(&r, NACRE_GET, raw_options(-1, "x", -1), wishes[w], lengths[i], kind);
+                        (void)fetched(&r, NACRE_GET, raw_options(-1, "x", -1), body_wants[w], lengths[i], kind);
                         pair_close(&world);
                     }
                     r = open_raw(is_protected, (nacre_endpoint_config){ 0 });
-                    (void)fetched(&r, NACRE_POST, raw_options(-1, "x", -1), wishes[w], lengths[i], kind);
-                    assert_int_equal(asked, 1);
+                    (void)fetched(&r, NACRE_POST, raw_options(-1, "x", -1), body_wants[w], lengths[i], kind);
+                    assert_int_equal(num_requested, 1);
                     pair_close(&world);
                 }
 }
 
 /* The body of a request in blocks is answered like any other. */
-static void upload_is_answered_in_slices(void **state)
+static void upload_gets_its_response_in_slices(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
@@ -172,7 +172,7 @@ static void upload_is_answered_in_slices(void **state)
             give(&r, &d, 0);
             nacre_event event;
             assert_int_equal(party_next_event(&world.server, &event), i == 1); /* 2.31 comes by itself */
-            if (i == 1) answer(&event, NACRE_CHANGED, 2500, is_protected ? SOURCE : WHOLE);
+            if (i == 1) respond(&event, NACRE_CHANGED, 2500, is_protected ? SOURCE : WHOLE);
             assert_true(party_take(&world.server, &out, 0));
             assert_true(out.len <= allowance(d.len));
         }
@@ -183,16 +183,16 @@ static void upload_is_answered_in_slices(void **state)
         assert_true(number_in(option(&m, NACRE_OPT_BLOCK2)) & 8);
         assert_in_range(m.payload.len, 16, 64);
         assert_memory_equal(m.payload.ptr, body, m.payload.len);
-        asked = 0;
+        num_requested = 0;
         for (size_t at = m.payload.len; at < 2500;) { /* and the rest of it, block by block */
-            const nacre_bytes wish =
+            const nacre_bytes body_want =
                 with(&(nacre_bytes){ NULL, 0 }, (int64_t)((at >> (szx + 4)) << 4 | szx), NACRE_ABSENT);
-            const nacre_message next = exchanged(&r, NACRE_POST, wish, 0, WHOLE, false);
+            const nacre_message next = exchanged(&r, NACRE_POST, body_want, 0, WHOLE, false);
             assert_int_equal(next.code, NACRE_CHANGED);
             assert_memory_equal(next.payload.ptr, body + at, next.payload.len);
             at += next.payload.len;
         }
-        assert_int_equal(asked, 0); /* it was carried out once */
+        assert_int_equal(num_requested, 0); /* it was carried out once */
         pair_close(&world);
     }
 }
@@ -220,7 +220,7 @@ static void slice_offers_an_echo(void **state)
 }
 
 /* A security context is asked for an Echo by 4.01 when its peer has sent one before, and not twice in a row; others never. */
-static void echo_is_asked_of_a_peer_that_knows_it(void **state)
+static void echo_is_required_of_a_peer_that_knows_it(void **state)
 {
     (void)state;
     enum { NEVER_SENT_ONE, SENT_ONE, SENT_ONE_POST, SENT_ONE_IN_CLEAR, BRINGS_A_WRONG_ONE, NUM };
@@ -274,7 +274,7 @@ static void error_is_cut(void **state)
         raw_write(&r, &in, NACRE_CON, NACRE_GET, NACRE_ABSENT);
         give(&r, &in, 0);
         const nacre_event event = expect_event(&world.server, NACRE_EVENT_REQUEST);
-        answer(&event, NACRE_NOT_FOUND, 700, WHOLE);
+        respond(&event, NACRE_NOT_FOUND, 700, WHOLE);
         assert_true(party_take(&world.server, &out, 0));
         assert_true(out.len <= allowance(in.len));
         const nacre_message plain = raw_read(&r, &out);
@@ -297,7 +297,7 @@ static void observation_in_slices(void **state)
             give(&r, &in, 0);
             const nacre_event event = expect_event(&world.server, NACRE_EVENT_REQUEST);
             assert_int_equal(nacre_endpoint_observe(world.server.ep, &observer, event.exchange, NULL), NACRE_OK);
-            answer(&event, NACRE_CONTENT, 700, kind);
+            respond(&event, NACRE_CONTENT, 700, kind);
             for (int i = 0; i < 3; i++) {
                 const nacre_request_id id = nacre_request_id_dup(&r.id);
                 assert_true(party_take(&world.server, &out, 0));
@@ -316,7 +316,7 @@ static void observation_in_slices(void **state)
                 r.id = id;
                 nacre_endpoint_changed(world.server.ep, observer);
                 const nacre_event notify = expect_event(&world.server, NACRE_EVENT_NOTIFY);
-                answer(&notify, NACRE_CONTENT, 700, kind);
+                respond(&notify, NACRE_CONTENT, 700, kind);
             }
             pair_close(&world);
         }
@@ -341,9 +341,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(client_without_echo_gets_it_all),
-        cmocka_unit_test(upload_is_answered_in_slices),
+        cmocka_unit_test(upload_gets_its_response_in_slices),
         cmocka_unit_test(slice_offers_an_echo),
-        cmocka_unit_test(echo_is_asked_of_a_peer_that_knows_it),
+        cmocka_unit_test(echo_is_required_of_a_peer_that_knows_it),
         cmocka_unit_test(nothing_fits),
         cmocka_unit_test(error_is_cut),
         cmocka_unit_test(observation_in_slices),

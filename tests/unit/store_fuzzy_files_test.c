@@ -435,7 +435,7 @@ static void test_huge_numbers(void **state)
         size_t file;
         const char *before, *behind;
         bool may_be_large;
-    } places[] = {
+    } entries[] = {
         { NACRE_ROLE_NONE, 2, "{\"next-to-send\": ", ", \"received\": \"unknown\"}", true },
         { NACRE_ROLE_NONE, 2, "{\"next-to-send\": 1370, \"received\": {\"index\": ", ", \"bitfield\": 0}}", false },
         { NACRE_ROLE_NONE, 2, "{\"next-to-send\": 1370, \"received\": {\"index\": 240, \"bitfield\": ", "}}", false },
@@ -450,14 +450,14 @@ static void test_huge_numbers(void **state)
     };
     static const size_t lengths[] = { 13, 14, 15, 18, 19, 20, 21, 38, 39, 40, 308, 309, 310, 400, 5000, 65000 };
     struct fixture *f = *state;
-    for (size_t i = 0; i < COUNT(places); i++) {
-        set_texts(f, places[i].role, places[i].role == NACRE_ROLE_NONE ? KNOWN : OLDER_KNOWN);
+    for (size_t i = 0; i < COUNT(entries); i++) {
+        set_texts(f, entries[i].role, entries[i].role == NACRE_ROLE_NONE ? KNOWN : OLDER_KNOWN);
         for (size_t l = 0; l < COUNT(lengths); l++) {
-            nacre_bytes before = nacre_bytes_of((const uint8_t *)places[i].before, strlen(places[i].before));
-            nacre_bytes behind = nacre_bytes_of((const uint8_t *)places[i].behind, strlen(places[i].behind));
+            nacre_bytes before = nacre_bytes_of((const uint8_t *)entries[i].before, strlen(entries[i].before));
+            nacre_bytes behind = nacre_bytes_of((const uint8_t *)entries[i].behind, strlen(entries[i].behind));
             nacre_bytes text = test_join(test_join(before, test_fill('9', lengths[l])), behind);
-            nacre_err err = try_text(f, places[i].file, text, "a huge number");
-            if (!places[i].may_be_large) assert_err(err, NACRE_ERR_BAD_CONTEXT);
+            nacre_err err = try_text(f, entries[i].file, text, "a huge number");
+            if (!entries[i].may_be_large) assert_err(err, NACRE_ERR_BAD_CONTEXT);
         }
     }
 }

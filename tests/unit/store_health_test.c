@@ -111,7 +111,7 @@ static nacre_context *persistent(void)
     return test_context(&params);
 }
 
-static looped *open_loop(nacre_err answer)
+static looped *open_loop(nacre_err result)
 {
     looped *l = test_alloc(sizeof *l);
     memset(l, 0, sizeof *l);
@@ -126,7 +126,7 @@ static looped *open_loop(nacre_err answer)
     l->persist.health = &l->health;
     nacre__endpoint_on_confirmed(l->ep, nacre__persist_on_confirmed, &l->persist);
     l->ctx = persistent();
-    l->memory_store.answer = answer;
+    l->memory_store.result = result;
     assert_ok(nacre__stores_put(&l->persist.stores, l->ctx, nacre_memory_store(&l->memory_store)));
     return l;
 }
@@ -155,7 +155,7 @@ static void a_store_that_fails_is_tried_again_without_a_request(void **state)
     nacre__persist_retry(&l->persist, l->ep, due);
     assert_int_equal(l->memory_store.num_reserve, 2);
     expect_told(1, 0, 1);
-    l->memory_store.answer = NACRE_OK;
+    l->memory_store.result = NACRE_OK;
     nacre__persist_retry(&l->persist, l->ep, nacre__persist_deadline(&l->persist));
     while (nacre__store_health_get(&l->health).num_failing > 0)
         nacre__persist_retry(&l->persist, l->ep, nacre__persist_deadline(&l->persist));
@@ -181,14 +181,14 @@ static void one_that_works_again_brings_the_others(void **state)
     const unsigned before = l->memory_store.num_reserve;
     nacre__persist_retry(&l->persist, l->ep, nacre__persist_deadline(&l->persist));
     assert_int_equal(l->memory_store.num_reserve, before + 1); /* the first that fails ends the round */
-    l->memory_store.answer = NACRE_OK;
+    l->memory_store.result = NACRE_OK;
     nacre__persist_serve(&l->persist, l->ep, l->ctx);
     for (int round = 0; round < NUM; round++) nacre__persist_retry(&l->persist, l->ep, nacre_clock_ms());
     expect_told(NUM + 1, NUM + 1, 0);
     close_loop(l);
 }
 
-static void a_failure_that_comes_later_is_told_alike(void **state)
+static void a_failure_reported_afterwards_is_told_alike(void **state)
 {
     (void)state;
     for (int by_endpoint = 0; by_endpoint < 2; by_endpoint++) {
@@ -197,7 +197,7 @@ static void a_failure_that_comes_later_is_told_alike(void **state)
         expect_told(0, 0, 0);
         assert_int_equal(l->persist.stores.num_waiting, 1);
         if (by_endpoint) nacre_endpoint_confirmed(l->ep, l->ctx, NACRE_ERR_FILE);
-        else nacre__persist_failed_later(&l->persist, l->ctx, NACRE_ERR_FILE, "the flash is worn out");
+        else nacre__persist_report_failure(&l->persist, l->ctx, NACRE_ERR_FILE, "the flash is worn out");
         nacre__persist_look(&l->persist, l->ep);
         expect_told(1, 0, 1);
         if (!by_endpoint) assert_string_equal(told.text, "the flash is worn out");
@@ -205,7 +205,7 @@ static void a_failure_that_comes_later_is_told_alike(void **state)
         nacre__persist_serve(&l->persist, l->ep, l->ctx); /* asked again: the failure before counts no more */
         nacre__persist_look(&l->persist, l->ep);
         assert_int_equal(l->persist.stores.num_waiting, 1);
-        nacre_context_confirm_reserved(l->ctx, l->memory_store.asked);
+        nacre_context_confirm_reserved(l->ctx, l->memory_store.requested);
         nacre__persist_look(&l->persist, l->ep);
         expect_told(1, 1, 0);
         close_loop(l);
@@ -232,13 +232,13 @@ static void a_context_that_goes_is_not_failing_any_more(void **state)
 
 /* A store of the program, for each thread of the server. */
 static struct {
-    atomic_int answer, asked;
+    atomic_int result, num_calls;
 } program;
 
-static nacre_err answer_as_told(nacre_detail *why)
+static nacre_err return_result(nacre_detail *why)
 {
-    const nacre_err err = (nacre_err)atomic_load(&program.answer);
-    atomic_fetch_add(&program.asked, 1);
+    const nacre_err err = (nacre_err)atomic_load(&program.result);
+    atomic_fetch_add(&program.num_calls, 1);
     if (err != NACRE_OK && why != NULL) (void)snprintf(why->text, sizeof why->text, "the database is away");
     return err;
 }
@@ -246,13 +246,13 @@ static nacre_err answer_as_told(nacre_detail *why)
 static nacre_err reserve(void *self, uint64_t ceiling, nacre_detail *why)
 {
     (void)self, (void)ceiling;
-    return answer_as_told(why);
+    return return_result(why);
 }
 
 static nacre_err window_lost(void *self, nacre_detail *why)
 {
     (void)self;
-    return answer_as_told(why);
+    return return_result(why);
 }
 
 static nacre_err save(void *self, const nacre_context *ctx, nacre_detail *why)
@@ -303,7 +303,7 @@ typedef struct both {
     nacre_server *server;
     nacre_client *client;
     pthread_t thread, asker;
-    nacre_err asked;
+    nacre_err outcome;
 } both;
 
 static void make_contexts(both *b)
@@ -319,14 +319,14 @@ static void make_contexts(both *b)
     b->names[1] = credentials_of("coap://*", &b->ours, (nacre_store){ NULL, NULL });
 }
 
-static both *open_both(unsigned workers, nacre_err answer)
+static both *open_both(unsigned workers, nacre_err result)
 {
     both *b = aligned_alloc(64, (sizeof(both) + 63) / 64 * 64);
     assert_non_null(b);
     memset(b, 0, sizeof *b);
     memset(&told, 0, sizeof told);
-    atomic_store(&program.answer, answer);
-    atomic_store(&program.asked, 0);
+    atomic_store(&program.result, result);
+    atomic_store(&program.num_calls, 0);
     assert_ok(nacre_provider_open(&b->crypto));
     make_contexts(b);
     const nacre_client_options options = { .credentials = b->names[1] };
@@ -353,7 +353,7 @@ static void close_both(both *b)
 }
 
 /* What comes of one request: NACRE_OK for its answer. */
-static void *ask(void *arg)
+static void *serve_one(void *arg)
 {
     both *b = arg;
     char local[72], uri[96];
@@ -361,7 +361,7 @@ static void *ask(void *arg)
     nacre_reply reply;
     nacre_address_text(&address, local);
     (void)snprintf(uri, sizeof uri, "coap://%s/hello", local);
-    b->asked = nacre_client_request(b->client, &reply, NACRE_GET, uri, NULL, NACRE_ABSENT, NULL);
+    b->outcome = nacre_client_request(b->client, &reply, NACRE_GET, uri, NULL, NACRE_ABSENT, NULL);
     return NULL;
 }
 
@@ -380,12 +380,12 @@ static void a_server_tells_with_the_names_of_the_context(void **state)
     (void)state;
     for (unsigned workers = 1; workers <= 3; workers += 2) {
         both *b = open_both(workers, NACRE_ERR_FILE);
-        (void)ask(b);
-        assert_err(b->asked, NACRE_ERR_UNAUTHENTICATED); /* 5.03 in clear: it was not accepted */
+        (void)serve_one(b);
+        assert_err(b->outcome, NACRE_ERR_UNAUTHENTICATED); /* 5.03 in clear: it was not accepted */
         expect_told_of_alice(b, "the database is away");
-        atomic_store(&program.answer, NACRE_OK);
-        (void)ask(b);
-        assert_ok(b->asked);
+        atomic_store(&program.result, NACRE_OK);
+        (void)serve_one(b);
+        assert_ok(b->outcome);
         wait_for(&told.ended, 1);
         assert_int_equal(nacre_server_store_health(b->server).num_failing, 0);
         close_both(b);
@@ -398,17 +398,17 @@ static void a_server_may_be_told_by_any_thread(void **state)
     (void)state;
     for (unsigned workers = 1; workers <= 3; workers += 2) {
         both *b = open_both(workers, NACRE_ERR_NOT_YET);
-        assert_int_equal(pthread_create(&b->asker, NULL, ask, b), 0);
+        assert_int_equal(pthread_create(&b->asker, NULL, serve_one, b), 0);
         const uint64_t end = nacre_clock_ms() + 10000;
-        while (atomic_load(&program.asked) == 0 && nacre_clock_ms() < end) (void)poll(NULL, 0, 5);
+        while (atomic_load(&program.num_calls) == 0 && nacre_clock_ms() < end) (void)poll(NULL, 0, 5);
         (void)poll(NULL, 0, 50); /* the request waits now */
         nacre_server_store_failed(b->server, &b->theirs, NACRE_ERR_FILE, "the database went away");
         assert_int_equal(pthread_join(b->asker, NULL), 0);
-        assert_err(b->asked, NACRE_ERR_UNAUTHENTICATED);
+        assert_err(b->outcome, NACRE_ERR_UNAUTHENTICATED);
         expect_told_of_alice(b, "the database went away");
-        atomic_store(&program.answer, NACRE_OK);
-        (void)ask(b);
-        assert_ok(b->asked);
+        atomic_store(&program.result, NACRE_OK);
+        (void)serve_one(b);
+        assert_ok(b->outcome);
         wait_for(&told.ended, 1);
         close_both(b);
     }
@@ -425,7 +425,7 @@ static void a_client_tells(void **state)
     nacre_reply reply;
     nacre_detail why;
     memset(&told, 0, sizeof told);
-    atomic_store(&program.answer, NACRE_ERR_FILE);
+    atomic_store(&program.result, NACRE_ERR_FILE);
     assert_ok(nacre_client_open(&client, &options, NULL));
     assert_err(nacre_client_request(client, &reply, NACRE_GET, "coap://127.0.0.1:9/x", NULL, NACRE_ABSENT, &why),
                NACRE_ERR_FILE);
@@ -444,7 +444,7 @@ int main(void)
         cmocka_unit_test(each_of_ten_thousand_contexts_begins_and_ends_once),
         cmocka_unit_test_teardown(a_store_that_fails_is_tried_again_without_a_request, test_release),
         cmocka_unit_test_teardown(one_that_works_again_brings_the_others, test_release),
-        cmocka_unit_test_teardown(a_failure_that_comes_later_is_told_alike, test_release),
+        cmocka_unit_test_teardown(a_failure_reported_afterwards_is_told_alike, test_release),
         cmocka_unit_test_teardown(a_context_that_goes_is_not_failing_any_more, test_release),
         cmocka_unit_test_teardown(a_server_tells_with_the_names_of_the_context, test_release),
         cmocka_unit_test_teardown(a_server_may_be_told_by_any_thread, test_release),

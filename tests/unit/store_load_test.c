@@ -24,7 +24,7 @@ static void check(nacre_context *ctx, const nacre_store *store, nacre_context *p
     expect(store, 0, true, 0);
     assert_int_equal(pack_send_one(peer, ctx, store), 0);
     expect(store, 10, true, 0);
-    assert_ok(pack_ask_one(peer, ctx, store, NULL));
+    assert_ok(pack_request_one(peer, ctx, store, NULL));
     expect(store, 10, false, 0);
     assert_ok(nacre_store_save(store, ctx, NULL));
     expect(store, 1, true, 1);

@@ -87,33 +87,33 @@ static int tear_down(void **state)
     return 0;
 }
 
-static nacre_err protect(struct fixture *f, nacre_bytes *out, nacre_buf room)
+static nacre_err protect(struct fixture *f, nacre_bytes *out, nacre_buf buf)
 {
     static const nacre_message get = { NACRE_CON, NACRE_GET, 1, { NULL, 0 }, { NULL, 0 }, { NULL, 0 } };
     nacre_request_id id;
-    return nacre_protect_request(&f->client.ctx, &f->crypto, &id, out, room, &get, NULL);
+    return nacre_protect_request(&f->client.ctx, &f->crypto, &id, out, buf, &get, NULL);
 }
 
 static nacre_err unprotect(struct fixture *f, nacre_bytes datagram)
 {
     nacre_request_id id;
     nacre_message outer, plain;
-    uint8_t room[128];
+    uint8_t buf[128];
     assert_int_equal(nacre_message_parse(&outer, datagram), NACRE_OK);
-    return nacre_unprotect_request(&f->server.ctx, &f->crypto, &id, &plain, NACRE_BUF(room), &outer);
+    return nacre_unprotect_request(&f->server.ctx, &f->crypto, &id, &plain, NACRE_BUF(buf), &outer);
 }
 
 static void reserved_numbers_are_confirmed(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
     assert_int_equal(f->client.memory.num_reserve, 1);
     assert_int_equal(f->client.memory.num_window_lost, 0);
     assert_true(f->client.memory.next_seq == 10);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
     /* nothing is open: nothing is asked */
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
     assert_int_equal(f->client.memory.num_reserve, 1);
@@ -122,50 +122,50 @@ static void reserved_numbers_are_confirmed(void **state)
 static void a_refusal_is_passed_on(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_detail why = { "" };
-    f->client.memory.answer = NACRE_ERR_FILE;
+    f->client.memory.result = NACRE_ERR_FILE;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, &why), NACRE_ERR_FILE);
     assert_non_null(strstr(why.text, "NACRE_ERR_FILE"));
-    assert_true(f->client.memory.asked == 10);
+    assert_true(f->client.memory.requested == 10);
     assert_true(f->client.memory.next_seq == 0);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
-    f->client.memory.answer = NACRE_OK;
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_ERR_NOT_YET);
+    f->client.memory.result = NACRE_OK;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, &why), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
 }
 
-static void a_later_confirmation_is_waited_for(void **state)
+static void an_asynchronous_confirmation_is_awaited(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
-    f->client.memory.answer = NACRE_ERR_NOT_YET;
+    f->client.memory.result = NACRE_ERR_NOT_YET;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_ERR_NOT_YET);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
-    nacre_context_confirm_reserved(&f->client.ctx, f->client.memory.asked);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_ERR_NOT_YET);
+    nacre_context_confirm_reserved(&f->client.ctx, f->client.memory.requested);
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
 }
 
 static void the_window_is_given_up_first(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
 
-    static const nacre_err answers[] = { NACRE_ERR_FILE, NACRE_ERR_NOT_YET };
+    static const nacre_err results[] = { NACRE_ERR_FILE, NACRE_ERR_NOT_YET };
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(unprotect(f, out), NACRE_ERR_NOT_YET);
-        f->server.memory.answer = answers[i];
-        assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), answers[i]);
+        f->server.memory.result = results[i];
+        assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), results[i]);
         assert_int_equal(f->server.memory.num_window_lost, i + 1);
         assert_int_equal(f->server.memory.num_reserve, i + 1); /* tried all the same */
         assert_false(f->server.memory.window_lost);
     }
-    f->server.memory.answer = NACRE_OK;
+    f->server.memory.result = NACRE_OK;
     assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
     assert_true(f->server.memory.window_lost);
     assert_int_equal(unprotect(f, out), NACRE_OK);
@@ -173,21 +173,21 @@ static void the_window_is_given_up_first(void **state)
 }
 
 /* A store whose two answers differ: the graver one counts, with its own text. */
-static nacre_err lost_answer, reserve_answer;
+static nacre_err lost_result, reserve_result;
 static nacre_err differ_reserve(void *self, uint64_t ceiling, nacre_detail *why)
 {
     (void)self, (void)ceiling;
     if (why != NULL) strcpy(why->text, "reserve");
-    return reserve_answer;
+    return reserve_result;
 }
 static nacre_err differ_lost(void *self, nacre_detail *why)
 {
     (void)self;
     if (why != NULL) strcpy(why->text, "lost");
-    return lost_answer;
+    return lost_result;
 }
 
-static void the_graver_answer_counts(void **state)
+static void the_graver_result_counts(void **state)
 {
     struct fixture *f = *state;
     static const struct {
@@ -208,18 +208,18 @@ static void the_graver_answer_counts(void **state)
         .size = sizeof ops, .version = NACRE_STORE_OPS_VERSION, .reserve = differ_reserve, .window_lost = differ_lost
     };
     const nacre_store store = { &ops, NULL };
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         nacre_detail why = { "" };
         tear_down(state); /* a fresh server each time: what was confirmed stays so */
         set_up(state);
         f = *state;
         assert_int_equal(unprotect(f, out), NACRE_ERR_NOT_YET);
-        lost_answer = rows[i].lost;
-        reserve_answer = rows[i].reserve;
+        lost_result = rows[i].lost;
+        reserve_result = rows[i].reserve;
         assert_int_equal(nacre_store_serve(&store, &f->server.ctx, &why), rows[i].result);
         if (rows[i].text != NULL) assert_string_equal(why.text, rows[i].text);
     }
@@ -228,10 +228,10 @@ static void the_graver_answer_counts(void **state)
 static void saving_remembers_the_truth(void **state)
 {
     struct fixture *f = *state;
-    uint8_t rooms[3][64];
+    uint8_t bufs[3][64];
     nacre_bytes out[3];
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    for (size_t i = 0; i < 3; i++) assert_int_equal(protect(f, &out[i], NACRE_BUF(rooms[i])), NACRE_OK);
+    for (size_t i = 0; i < 3; i++) assert_int_equal(protect(f, &out[i], NACRE_BUF(bufs[i])), NACRE_OK);
     assert_int_equal(unprotect(f, out[0]), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
     assert_int_equal(unprotect(f, out[0]), NACRE_OK);
@@ -241,10 +241,10 @@ static void saving_remembers_the_truth(void **state)
     assert_int_equal(store.ops->save(store.self, &f->client.ctx, NULL), NACRE_OK);
     assert_true(f->client.memory.next_seq == 3);
     store = f->server.store;
-    f->server.memory.answer = NACRE_ERR_FILE;
+    f->server.memory.result = NACRE_ERR_FILE;
     assert_int_equal(store.ops->save(store.self, &f->server.ctx, NULL), NACRE_ERR_FILE);
     assert_true(f->server.memory.window_lost);
-    f->server.memory.answer = NACRE_OK;
+    f->server.memory.result = NACRE_OK;
     assert_int_equal(store.ops->save(store.self, &f->server.ctx, NULL), NACRE_OK);
     assert_false(f->server.memory.window_lost);
     assert_true(f->server.memory.window_index == 0);
@@ -258,16 +258,16 @@ static void saving_remembers_the_truth(void **state)
 static void a_save_in_between(void **state)
 {
     struct fixture *f = *state;
-    uint8_t rooms[2][64];
+    uint8_t bufs[2][64];
     nacre_bytes requests[2];
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &requests[0], NACRE_BUF(rooms[0])), NACRE_OK);
+    assert_int_equal(protect(f, &requests[0], NACRE_BUF(bufs[0])), NACRE_OK);
     assert_int_equal(nacre_store_save(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
     assert_true(f->client.memory.next_seq == 1);
-    assert_int_equal(protect(f, &requests[1], NACRE_BUF(rooms[1])), NACRE_ERR_NOT_YET);
+    assert_int_equal(protect(f, &requests[1], NACRE_BUF(bufs[1])), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
     assert_true(f->client.memory.next_seq > 1);
-    assert_int_equal(protect(f, &requests[1], NACRE_BUF(rooms[1])), NACRE_OK);
+    assert_int_equal(protect(f, &requests[1], NACRE_BUF(bufs[1])), NACRE_OK);
 
     assert_int_equal(unprotect(f, requests[0]), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
@@ -287,24 +287,24 @@ static void a_save_in_between(void **state)
 static void a_failed_save_confirms_nothing_either(void **state)
 {
     struct fixture *f = *state;
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_detail why = { "" };
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
-    f->client.memory.answer = NACRE_ERR_FILE;
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
+    f->client.memory.result = NACRE_ERR_FILE;
     assert_int_equal(nacre_store_save(&f->client.store, &f->client.ctx, &why), NACRE_ERR_FILE);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_ERR_NOT_YET);
-    f->client.memory.answer = NACRE_OK;
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_ERR_NOT_YET);
+    f->client.memory.result = NACRE_OK;
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out, NACRE_BUF(room)), NACRE_OK);
+    assert_int_equal(protect(f, &out, NACRE_BUF(buf)), NACRE_OK);
 }
 
 /* A crash goes on above what was reserved and does not know its window; a clean end goes on where it was. */
 static void what_is_stored_is_loaded(void **state)
 {
     struct fixture *f = *state;
-    uint8_t rooms[2][64];
+    uint8_t bufs[2][64];
     nacre_bytes out[2];
     const nacre_bytes c = NACRE_STR("c"), s = NACRE_STR("s");
     restart(f, &f->client, c, s); /* nothing is stored yet: new keys */
@@ -312,7 +312,7 @@ static void what_is_stored_is_loaded(void **state)
     assert_int_equal(nacre_context_next_seq(&f->client.ctx), 0);
     assert_true(nacre_context_replay(&f->server.ctx)->known);
     assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-    assert_int_equal(protect(f, &out[0], NACRE_BUF(rooms[0])), NACRE_OK);
+    assert_int_equal(protect(f, &out[0], NACRE_BUF(bufs[0])), NACRE_OK);
     assert_int_equal(unprotect(f, out[0]), NACRE_ERR_NOT_YET);
     assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
     assert_int_equal(unprotect(f, out[0]), NACRE_OK);
@@ -324,9 +324,9 @@ static void what_is_stored_is_loaded(void **state)
         assert_int_equal(nacre_context_next_seq(&f->client.ctx), clean ? 1 : 11);
         assert_int_equal(nacre_context_replay(&f->server.ctx)->known, clean);
         assert_int_equal(unprotect(f, out[0]), clean ? NACRE_ERR_REPLAY : NACRE_ERR_REPLAY_ECHO);
-        assert_int_equal(protect(f, &out[1], NACRE_BUF(rooms[1])), NACRE_ERR_NOT_YET);
+        assert_int_equal(protect(f, &out[1], NACRE_BUF(bufs[1])), NACRE_ERR_NOT_YET);
         assert_int_equal(nacre_store_serve(&f->client.store, &f->client.ctx, NULL), NACRE_OK);
-        assert_int_equal(protect(f, &out[1], NACRE_BUF(rooms[1])), NACRE_OK);
+        assert_int_equal(protect(f, &out[1], NACRE_BUF(bufs[1])), NACRE_OK);
         if (!clean) continue;
         assert_int_equal(unprotect(f, out[1]), NACRE_ERR_NOT_YET);
         assert_int_equal(nacre_store_serve(&f->server.store, &f->server.ctx, NULL), NACRE_OK);
@@ -368,7 +368,7 @@ static void what_cannot_be_is_not_loaded(void **state)
         assert_int_equal(nacre_store_load(&store, &got, &why), rows[i].err);
         assert_int_equal(got.next_seq, rows[i].err == NACRE_OK ? given.next_seq : 77);
     }
-    nacre_memory memory = { .answer = NACRE_ERR_FILE };
+    nacre_memory memory = { .result = NACRE_ERR_FILE };
     const nacre_store failing = nacre_memory_store(&memory);
     assert_int_equal(nacre_store_load(&failing, &got, &why), NACRE_ERR_FILE);
 }
@@ -431,9 +431,9 @@ int main(void)
         TEST(what_cannot_be_is_not_loaded),
         TEST(reserved_numbers_are_confirmed),
         TEST(a_refusal_is_passed_on),
-        TEST(a_later_confirmation_is_waited_for),
+        TEST(an_asynchronous_confirmation_is_awaited),
         TEST(the_window_is_given_up_first),
-        TEST(the_graver_answer_counts),
+        TEST(the_graver_result_counts),
         TEST(saving_remembers_the_truth),
         TEST(a_save_in_between),
         TEST(a_failed_save_confirms_nothing_either),

@@ -89,7 +89,7 @@ static void test_peer_releases(void **state)
 static void test_peer_releases_while_we_wait(void **state)
 {
     (void)state;
-    for (int answered = 0; answered < 2; answered++) {
+    for (int responded = 0; responded < 2; responded++) {
         end *e = open_end();
         nacre_stream_event event;
         assert_ok(nacre_stream_send(&e->s, test_hex("4101123455"), e->now));
@@ -98,7 +98,7 @@ static void test_peer_releases_while_we_wait(void **state)
         assert_true(end_next(e, &event));
         assert_int_equal(event.kind, NACRE_STREAM_RELEASED);
         end_quiet(e);
-        if (answered) {
+        if (responded) {
             assert_true(end_give(e, test_hex("014555")));
             assert_true(end_next(e, &event));
             assert_int_equal(event.kind, NACRE_STREAM_MESSAGE);
@@ -109,7 +109,7 @@ static void test_peer_releases_while_we_wait(void **state)
         }
         assert_true(end_next(e, &event));
         assert_int_equal(event.kind, NACRE_STREAM_ENDED);
-        assert_err(event.err, answered ? NACRE_OK : NACRE_ERR_UNREACHABLE);
+        assert_err(event.err, responded ? NACRE_OK : NACRE_ERR_UNREACHABLE);
     }
 }
 
@@ -175,7 +175,7 @@ static void test_we_abort(void **state)
 
 /* ---- The peer closes ---------------------------------------------------------------------------------------------------- */
 
-static void test_half_closed_peers_get_their_answers(void **state)
+static void test_half_closed_peers_get_their_responses(void **state)
 {
     (void)state;
     end *e = open_end();
@@ -212,28 +212,28 @@ static void test_peer_closes_and_owes(void **state)
 /* ---- Bounds ------------------------------------------------------------------------------------------------------------- */
 
 /* A peer that does not read gets no more messages taken from it than can be answered; and an Abort still finds its room. */
-static void test_no_answers_no_questions(void **state)
+static void test_unread_responses_stop_requests(void **state)
 {
     (void)state;
     end *e = end_with(&(nacre_stream_config){ 0 }, 0);
     nacre_stream_event event;
-    nacre_bytes answer = datagram_of(NACRE_NON, 1, 8, 1140);
+    nacre_bytes response = datagram_of(NACRE_NON, 1, 8, 1140);
     (void)end_written(e);
     assert_true(end_give(e, test_hex("00e1")));
-    ((uint8_t *)(uintptr_t)answer.ptr)[1] = NACRE_CONTENT;
+    ((uint8_t *)(uintptr_t)response.ptr)[1] = NACRE_CONTENT;
     assert_true(end_give(e, test_hex("0001 0001 00e2")));
     assert_true(end_next(e, &event));
     end_quiet(e); /* there is room for one answer */
-    assert_ok(nacre_stream_send(&e->s, answer, e->now));
+    assert_ok(nacre_stream_send(&e->s, response, e->now));
     nacre_stream_processed(&e->s);
     end_quiet(e);
-    assert_err(nacre_stream_send(&e->s, answer, e->now), NACRE_ERR_BUFFER_TOO_SMALL);
+    assert_err(nacre_stream_send(&e->s, response, e->now), NACRE_ERR_BUFFER_TOO_SMALL);
     nacre_stream_sent(&e->s, 1, e->now);
     end_quiet(e);
     (void)end_written(e);
     assert_true(end_next(e, &event));
     nacre_stream_processed(&e->s);
-    assert_ok(nacre_stream_send(&e->s, answer, e->now));
+    assert_ok(nacre_stream_send(&e->s, response, e->now));
     end_quiet(e);
     assert_int_equal(nacre_stream_output(&e->s).len, 1152);
     while (nacre_stream_ping(&e->s, NACRE_ABSENT, false, e->now) == NACRE_OK) {}
@@ -339,24 +339,24 @@ static void test_drops_do_not_buy_time(void **state)
     assert_int_equal(nacre_stream_deadline(&e->s), e->now + MS_STALL); /* the next one has begun */
 }
 
-static void test_pings_of_its_own(void **state)
+static void test_pings_of_the_stream(void **state)
 {
     (void)state;
-    for (int answered = 0; answered < 2; answered++) {
+    for (int responded = 0; responded < 2; responded++) {
         end *e = in_situation(SILENT);
         nacre_stream_event event;
         e->now += 60000;
         nacre_stream_expire(&e->s, e->now);
         (void)end_written(e);
         e->now += MS_STALL - 1;
-        if (answered) {
+        if (responded) {
             assert_true(end_give(e, test_hex("00e3")));
             assert_true(end_next(e, &event));
         }
         e->now++;
         nacre_stream_expire(&e->s, e->now);
-        assert_int_equal(end_next(e, &event), !answered);
-        if (!answered) assert_err(event.err, NACRE_ERR_TIMEOUT);
+        assert_int_equal(end_next(e, &event), !responded);
+        if (!responded) assert_err(event.err, NACRE_ERR_TIMEOUT);
     }
 }
 
@@ -399,13 +399,13 @@ int main(void)
         TEST(test_we_release),
         TEST(test_peer_aborts),
         TEST(test_we_abort),
-        TEST(test_half_closed_peers_get_their_answers),
+        TEST(test_half_closed_peers_get_their_responses),
         TEST(test_peer_closes_and_owes),
-        TEST(test_no_answers_no_questions),
+        TEST(test_unread_responses_stop_requests),
         TEST(test_input_is_bounded),
         TEST(test_deadlines),
         TEST(test_drops_do_not_buy_time),
-        TEST(test_pings_of_its_own),
+        TEST(test_pings_of_the_stream),
         TEST(test_two_deadlines_at_once),
         TEST(test_idle_needs_nothing_under_way),
     };

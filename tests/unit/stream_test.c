@@ -3,7 +3,7 @@
 /* stream: messages in a byte stream, what is refused, and what the peer announces (RFC 8323 3, 5.3; RFC 8974 2). */
 #include "stream_end.h"
 
-enum { ROOM = 70000 };
+enum { BUF_SIZE = 70000 };
 
 /* ---- Framing ----------------------------------------------------------------------------------------------------------- */
 
@@ -42,7 +42,7 @@ static nacre_bytes body_of(size_t len)
 
 static end *large_end(void)
 {
-    end *e = end_of(&(nacre_stream_config){ .max_message = ROOM, .max_token = 1000 });
+    end *e = end_of(&(nacre_stream_config){ .max_message = BUF_SIZE, .max_token = 1000 });
     (void)end_written(e);
     assert_true(end_give(e, test_hex("70e1 230fffff 4203e8"))); /* it takes 2^20-1 bytes, and tokens of 1000 */
     end_quiet(e);
@@ -179,7 +179,7 @@ static void test_init_refuses(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         nacre_stream s;
         const nacre_stream_config *c = &rows[i].config;
-        nacre_buf in = test_room(nacre_stream_input_size(c)), out = test_room(nacre_stream_output_size(c));
+        nacre_buf in = test_buf(nacre_stream_input_size(c)), out = test_buf(nacre_stream_output_size(c));
         assert_err(nacre_stream_init(&s, in, out, c, 0), rows[i].err);
         if (rows[i].err != NACRE_OK) continue;
         nacre_buf less_in = { in.ptr, in.cap - 1 }, less_out = { out.ptr, out.cap - 1 };

@@ -65,7 +65,7 @@ static nacre_client *open_client(const fixture *f)
     return pair_open(&options);
 }
 
-static void both_ways_by_turns(void **state)
+static void both_directions_alternate(void **state)
 {
     static const char *const binds[] = { "[::1]:0", "127.0.0.1:0", "[::]:0" };
     fixture *f = *state;
@@ -145,7 +145,7 @@ static void what_cannot_be_bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_FIXTURE(both_ways_by_turns),
+        WITH_FIXTURE(both_directions_alternate),
         WITH_FIXTURE(a_plain_request_is_refused),
         WITH_FIXTURE(the_server_goes_and_comes_back),
         WITH_FIXTURE(what_cannot_be_bound),

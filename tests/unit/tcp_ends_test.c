@@ -48,7 +48,7 @@ static uint16_t listen_on(int *listener)
     return ntohs(at.sin_port);
 }
 
-static nacre_err ask(uint16_t port, nacre_detail *why)
+static nacre_err request(uint16_t port, nacre_detail *why)
 {
     char uri[64];
     nacre_client *client;
@@ -92,7 +92,7 @@ static void each_end_is_told_with_its_reason(void **state)
         nacre_detail why = { "" };
         const uint16_t port = listen_on(&s->listener);
         assert_int_equal(pthread_create(&thread, NULL, play, s), 0);
-        const nacre_err err = ask(port, &why);
+        const nacre_err err = request(port, &why);
         (void)pthread_join(thread, NULL);
         (void)close(s->listener);
         if (err != s->err || strstr(why.text, s->text) == NULL || nacre_err_exit_code(err) != s->exit_code)
@@ -108,7 +108,7 @@ static void a_refused_connection_is_none_that_ended(void **state)
     (void)state;
     const uint16_t port = listen_on(&listener);
     (void)close(listener);
-    assert_err(ask(port, &why), NACRE_ERR_UNREACHABLE);
+    assert_err(request(port, &why), NACRE_ERR_UNREACHABLE);
     assert_non_null(strstr(why.text, "cannot be reached"));
 }
 

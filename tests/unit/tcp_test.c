@@ -25,14 +25,14 @@ typedef struct side {
     nacre_table table;
     nacre_table_slot slots[4];
     nacre_exchange exchange;
-    size_t answer_len; /* of what it answers with */
-    bool keeps_quiet;  /* it answers nothing */
-    int requests, events, answers;
+    size_t response_len; /* of what it answers with */
+    bool keeps_quiet;    /* it answers nothing */
+    int requests, events, responses;
     nacre_event_kind kind;
     nacre_err err;
     uint8_t code;
     bool is_protected;
-    nacre_address asked_by;
+    nacre_address requests_of;
 } side;
 
 static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
@@ -40,15 +40,15 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
     static uint8_t body[1024];
     side *s = user;
     if (event->kind == NACRE_EVENT_REQUEST) {
-        nacre_message plain = { .code = NACRE_CONTENT, .payload = { body, s->answer_len } };
+        nacre_message plain = { .code = NACRE_CONTENT, .payload = { body, s->response_len } };
         s->requests++;
-        s->asked_by = event->peer;
+        s->requests_of = event->peer;
         if (s->keeps_quiet) nacre_endpoint_ignore(ep, event->exchange);
         else assert_ok(nacre_endpoint_respond(ep, event->exchange, &plain));
         return;
     }
     s->events++;
-    s->answers += event->kind == NACRE_EVENT_RESPONSE;
+    s->responses += event->kind == NACRE_EVENT_RESPONSE;
     s->kind = event->kind;
     s->err = event->err;
     s->code = event->message.code;
@@ -59,7 +59,7 @@ static side *open_side(const nacre_tcp_config *config, nacre_context *served)
 {
     side *s = test_alloc(sizeof *s);
     nacre_address local;
-    *s = (side){ .answer_len = 3 };
+    *s = (side){ .response_len = 3 };
     assert_ok(nacre_address_resolve(&local, "[::1]:0", 0, NULL));
     assert_ok(nacre_udp_open(&s->udp, &local, NULL));
     assert_ok(nacre_tcp_open(&s->tcp, config, NULL));
@@ -89,7 +89,7 @@ static void close_side(side *s)
     nacre_udp_close(s->udp);
 }
 
-static void ask(side *s, nacre_address peer, nacre_context *context)
+static void send_request(side *s, nacre_address peer, nacre_context *context)
 {
     nacre_message plain = { .type = NACRE_NON, .code = NACRE_GET };
     peer.flags = NACRE_ADDRESS_RELIABLE;
@@ -168,16 +168,16 @@ static void raw_send(int fd, const char *hex)
 /* So many bytes; fewer when the connection ends, or nothing comes. */
 static nacre_bytes raw_read(int fd, size_t len, side *s)
 {
-    uint8_t *room = test_alloc(len);
+    uint8_t *buf = test_alloc(len);
     size_t got = 0;
     uint64_t end = nacre_clock_ms() + 3000 + len / 1000;
     while (got < len && nacre_clock_ms() < end) {
-        ssize_t n = recv(fd, room + got, len - got, 0);
+        ssize_t n = recv(fd, buf + got, len - got, 0);
         if (n == 0 || (n < 0 && errno != EAGAIN)) break;
         if (n > 0) got += (size_t)n;
         step(s, NULL);
     }
-    return nacre_bytes_of(room, got);
+    return nacre_bytes_of(buf, got);
 }
 
 static void raw_expect(int fd, const char *hex, side *s)
@@ -205,14 +205,14 @@ static void requests_share_a_connection(void **state)
     side *client = open_side(NULL, NULL), *server = open_server(NULL, test_context_of(1, TEST_SERVER));
     nacre_context *mine = test_context_of(1, TEST_CLIENT);
     for (int i = 1; i <= 20; i++) {
-        ask(client, nacre_tcp_local(server->tcp), mine);
+        send_request(client, nacre_tcp_local(server->tcp), mine);
         run(client, server, i);
         assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
         assert_int_equal(client->code, NACRE_CONTENT);
         assert_true(client->is_protected);
     }
     assert_int_equal(server->requests, 20);
-    assert_true(nacre_address_is_reliable(&server->asked_by));
+    assert_true(nacre_address_is_reliable(&server->requests_of));
     assert_int_equal(nacre_tcp_num_connections(server->tcp), 1);
     assert_int_equal(nacre_tcp_num_connections(client->tcp), 1);
     close_side(client); /* RFC 8323 5.5: with a Release */
@@ -225,18 +225,18 @@ static void many_at_once_from_two(void **state)
 {
     (void)state;
     side *one = open_side(NULL, NULL), *two = open_side(NULL, NULL), *server = open_server(NULL, NULL);
-    server->answer_len = 1024;
+    server->response_len = 1024;
     for (int i = 0; i < 32; i++) {
-        ask(one, nacre_tcp_local(server->tcp), NULL);
-        ask(two, nacre_tcp_local(server->tcp), NULL);
+        send_request(one, nacre_tcp_local(server->tcp), NULL);
+        send_request(two, nacre_tcp_local(server->tcp), NULL);
     }
     uint64_t end = nacre_clock_ms() + 3000;
-    while ((one->answers < 32 || two->answers < 32) && nacre_clock_ms() < end) {
+    while ((one->responses < 32 || two->responses < 32) && nacre_clock_ms() < end) {
         step(one, two);
         step(server, NULL);
     }
-    assert_int_equal(one->answers, 32);
-    assert_int_equal(two->answers, 32);
+    assert_int_equal(one->responses, 32);
+    assert_int_equal(two->responses, 32);
     assert_int_equal(server->requests, 64);
     assert_int_equal(nacre_tcp_num_connections(server->tcp), 2);
     close_side(one);
@@ -245,13 +245,13 @@ static void many_at_once_from_two(void **state)
 }
 
 /* RFC 8323 3.3: either side may ask, whoever opened the connection. */
-static void the_acceptor_asks_too(void **state)
+static void the_acceptor_requests_too(void **state)
 {
     (void)state;
     side *client = open_side(NULL, NULL), *server = open_server(NULL, NULL);
-    ask(client, nacre_tcp_local(server->tcp), NULL);
+    send_request(client, nacre_tcp_local(server->tcp), NULL);
     run(client, server, 1);
-    ask(server, server->asked_by, NULL);
+    send_request(server, server->requests_of, NULL);
     run(server, client, 1);
     assert_int_equal(server->code, NACRE_CONTENT);
     assert_int_equal(client->requests, 1);
@@ -269,14 +269,14 @@ static void nobody_listens(void **state)
     nacre_address nowhere;
     int listener = raw_listen(&nowhere);
     (void)close(listener);
-    ask(client, nowhere, NULL);
+    send_request(client, nowhere, NULL);
     run(client, NULL, 1);
     assert_int_equal(client->kind, NACRE_EVENT_FAILED);
     assert_err(client->err, NACRE_ERR_UNREACHABLE);
     close_side(client);
 }
 
-static void without_connections_nobody_is_reached(void **state)
+static void without_connections_no_peer_is_reachable(void **state)
 {
     (void)state;
     side *client = open_side(NULL, NULL), *server = open_server(NULL, NULL);
@@ -285,7 +285,7 @@ static void without_connections_nobody_is_reached(void **state)
     assert_ok(nacre_loop_open(&loop, client->udp, &config, on_event, client, NULL));
     nacre_loop_close(client->loop);
     client->loop = loop;
-    ask(client, nacre_tcp_local(server->tcp), NULL);
+    send_request(client, nacre_tcp_local(server->tcp), NULL);
     run(client, NULL, 1);
     assert_err(client->err, NACRE_ERR_UNREACHABLE);
     close_side(client);
@@ -300,19 +300,19 @@ static void the_peer_dies(void **state)
         side *client = open_side(NULL, NULL);
         nacre_address address;
         int listener = raw_listen(&address);
-        ask(client, address, NULL);
+        send_request(client, address, NULL);
         int fd = raw_accept(listener, client);
         raw_send(fd, "00e1");
         raw_expect(fd, CSM "0801", client);
         const struct linger now = { 1, 0 };
         if (reset) assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
         (void)close(fd);
-        ask(client, address, NULL);
+        send_request(client, address, NULL);
         run(client, NULL, 2);
         assert_int_equal(client->kind, NACRE_EVENT_FAILED);
         assert_err(client->err, NACRE_ERR_UNREACHABLE);
         run_for(client, NULL, 1100); /* its place is free again, and the next request connects */
-        ask(client, address, NULL);
+        send_request(client, address, NULL);
         fd = raw_accept(listener, client);
         raw_expect(fd, CSM "0801", client);
         (void)close(fd);
@@ -362,7 +362,7 @@ static void larger_than_the_peer_takes(void **state)
     side *client = open_side(NULL, NULL);
     nacre_address address;
     int listener = raw_listen(&address);
-    ask(client, address, NULL);
+    send_request(client, address, NULL);
     int fd = raw_accept(listener, client);
     raw_send(fd, "20e12109"); /* 9 bytes, and a request without anything has 10 */
     nacre_bytes first = raw_read(fd, 5 + 10, client);
@@ -375,9 +375,9 @@ static void larger_than_the_peer_takes(void **state)
     /* Or it says so when the request has been made, and is not on its way yet. */
     raw_send(fd, "20e1210c");
     run_for(client, NULL, 20);
-    ask(client, address, NULL);
+    send_request(client, address, NULL);
     raw_send(fd, "20e12109");
-    nacre_outgoing out = { .buf = test_room(1280) };
+    nacre_outgoing out = { .buf = test_buf(1280) };
     assert_int_equal(nacre_endpoint_transmit_many(ep, &out, 1, nacre_clock_ms()), 1);
     run_for(client, NULL, 20);
     nacre__tcp_send(client->tcp, &out, nacre_clock_ms());
@@ -397,19 +397,19 @@ static void released_and_held_off(void **state)
         side *client = open_side(NULL, NULL);
         nacre_address address;
         int listener = raw_listen(&address);
-        ask(client, address, NULL);
+        send_request(client, address, NULL);
         int fd = raw_accept(listener, client);
         nacre_bytes first = raw_read(fd, 5 + 10, client);
-        nacre_bytes answer = test_join(test_hex("0845"), nacre_bytes_of(first.ptr + 7, 8));
+        nacre_bytes response = test_join(test_hex("0845"), nacre_bytes_of(first.ptr + 7, 8));
         raw_send(fd, "00e1");
         raw_send(fd, hold_off ? "20e4413c" : "00e4");
-        assert_int_equal(send(fd, answer.ptr, answer.len, MSG_NOSIGNAL), 10);
+        assert_int_equal(send(fd, response.ptr, response.len, MSG_NOSIGNAL), 10);
         run(client, NULL, 1);
         assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
         raw_expect_end(fd, client);
         (void)close(fd);
         run_for(client, NULL, 20);
-        ask(client, address, NULL);
+        send_request(client, address, NULL);
         if (hold_off) {
             run(client, NULL, 2);
             assert_err(client->err, NACRE_ERR_UNREACHABLE);
@@ -426,27 +426,27 @@ static void released_and_held_off(void **state)
 enum { BURST = 3000 };
 
 /* Far more than all buffers hold is asked before anything is read; all of it is answered, in order. */
-static void a_burst_is_answered(void **state)
+static void a_burst_gets_its_responses(void **state)
 {
     (void)state;
     side *server = open_server(NULL, NULL);
-    int fd = raw_connect(server), asked = 0;
-    server->answer_len = 1000;
+    int fd = raw_connect(server), num_requests = 0;
+    server->response_len = 1000;
     raw_send(fd, "00e1");
     uint64_t end = nacre_clock_ms() + 20000;
-    while (asked < BURST && nacre_clock_ms() < end) {
-        uint8_t request[4] = { 0x02, 0x01, (uint8_t)(asked >> 8), (uint8_t)asked };
-        if (send(fd, request, 4, MSG_NOSIGNAL) == 4) asked++;
+    while (num_requests < BURST && nacre_clock_ms() < end) {
+        uint8_t request[4] = { 0x02, 0x01, (uint8_t)(num_requests >> 8), (uint8_t)num_requests };
+        if (send(fd, request, 4, MSG_NOSIGNAL) == 4) num_requests++;
         else break;
-        if (asked % 64 == 0) step(server, NULL);
+        if (num_requests % 64 == 0) step(server, NULL);
     }
     raw_expect(fd, CSM, server);
     const size_t each = 4 + 2 + 1 + 1000; /* head, token, marker, payload */
-    nacre_bytes answers = raw_read(fd, (size_t)asked * each, server);
-    assert_int_equal(answers.len, (size_t)asked * each);
-    for (int i = 0; i < asked; i++)
-        assert_int_equal(answers.ptr[(size_t)i * each + 4] << 8 | answers.ptr[(size_t)i * each + 5], i);
-    assert_int_equal(server->requests, asked);
+    nacre_bytes responses = raw_read(fd, (size_t)num_requests * each, server);
+    assert_int_equal(responses.len, (size_t)num_requests * each);
+    for (int i = 0; i < num_requests; i++)
+        assert_int_equal(responses.ptr[(size_t)i * each + 4] << 8 | responses.ptr[(size_t)i * each + 5], i);
+    assert_int_equal(server->requests, num_requests);
     (void)close(fd);
     close_side(server);
 }
@@ -458,7 +458,7 @@ static void slow_readers_are_dropped(void **state)
     nacre_tcp_config config = { .stream = { .stall_timeout_ms = 300 } };
     side *server = open_server(&config, NULL);
     int fd = raw_connect(server);
-    server->answer_len = 1024;
+    server->response_len = 1024;
     raw_send(fd, "00e1");
     uint8_t requests[2000];
     for (size_t i = 0; i < sizeof requests; i += 2) memcpy(requests + i, "\x00\x01", 2);
@@ -524,7 +524,7 @@ static int raw_connect_from(const side *s, const char *from)
 }
 
 /* Half a message on each of its connections, which so are never quiet: the last quarter of the places is for other hosts. */
-static void one_host_leaves_room_for_others(void **state)
+static void one_host_leaves_entries_for_others(void **state)
 {
     (void)state;
     nacre_tcp_config config = { .num_connections = 4 };
@@ -618,18 +618,18 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(requests_share_a_connection),
         TEST(many_at_once_from_two),
-        TEST(the_acceptor_asks_too),
+        TEST(the_acceptor_requests_too),
         TEST(nobody_listens),
-        TEST(without_connections_nobody_is_reached),
+        TEST(without_connections_no_peer_is_reachable),
         TEST(the_peer_dies),
         TEST(half_closed),
         TEST(not_coap),
         TEST(larger_than_the_peer_takes),
         TEST(released_and_held_off),
-        TEST(a_burst_is_answered),
+        TEST(a_burst_gets_its_responses),
         TEST(slow_readers_are_dropped),
         TEST(a_bounded_number),
-        TEST(one_host_leaves_room_for_others),
+        TEST(one_host_leaves_entries_for_others),
         TEST(silent_connection_is_closed_after_its_timeouts),
         TEST(invalid_arguments_are_refused),
     };

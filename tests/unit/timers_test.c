@@ -278,11 +278,11 @@ static void cancelled_request_is_not_sent_again(void **state)
     assert_true(party_take(&p.server, &back, 0));
     party_give(&p.client, &p.server, &back, 0);
     expect_quiet(&p.client, 0);
-    const nacre_exchange answered = start(&p.client, &p.server, NULL, NACRE_CON);
+    const nacre_exchange completed = start(&p.client, &p.server, NULL, NACRE_CON);
     const nacre_message sent = sent_request(&p, &d, 0);
     datagram rst = empty_message(NACRE_RST, sent.mid);
     party_give(&p.client, &p.server, &rst, 0);
-    nacre_endpoint_cancel(p.client.ep, answered); /* its event stands in the queue, and goes */
+    nacre_endpoint_cancel(p.client.ep, completed); /* its event stands in the queue, and goes */
     expect_quiet(&p.client, 0);
     pair_close(&p);
 }

@@ -6,7 +6,7 @@
 typedef struct fixture {
     pair p;
     nacre_transfer_exchange exchange;
-    nacre_message asked; /* what the server got last */
+    nacre_message last_request; /* what the server got last */
     nacre_exchange at_server;
     uint8_t buf[70000];
 } fixture;
@@ -32,7 +32,7 @@ static void arrives(fixture *f)
 {
     carry(&f->p.client, &f->p.server, 0);
     const nacre_event event = expect_event(&f->p.server, NACRE_EVENT_REQUEST);
-    f->asked = event.message;
+    f->last_request = event.message;
     f->at_server = event.exchange;
 }
 
@@ -44,7 +44,7 @@ static nacre_err request_with(fixture *f, const said *s, nacre_transfer_options 
                                   f);
 }
 
-static void ask(fixture *f, uint8_t code, size_t len, uint16_t block_size)
+static void start_request(fixture *f, uint8_t code, size_t len, uint16_t block_size)
 {
     const said s = SAID(.code = code, .path = "x", .payload = pattern(0, len));
     assert_int_equal(request_with(f, &s, (nacre_transfer_options){ .block_size = block_size }), NACRE_OK);
@@ -52,7 +52,7 @@ static void ask(fixture *f, uint8_t code, size_t len, uint16_t block_size)
 }
 
 /* The server's answer; what becomes of it at the client is left to be looked at. */
-static void answer(fixture *f, const said *s)
+static void respond(fixture *f, const said *s)
 {
     const nacre_message m = said_message(s);
     assert_int_equal(nacre_endpoint_respond(f->p.server.ep, f->at_server, &m), NACRE_OK);
@@ -60,10 +60,10 @@ static void answer(fixture *f, const said *s)
 }
 
 /* … which goes on with its next message. */
-static void answer_and_next(fixture *f, const said *s)
+static void respond_and_next(fixture *f, const said *s)
 {
     nacre_event event;
-    answer(f, s);
+    respond(f, s);
     assert_false(party_next_event(&f->p.client, &event));
     arrives(f);
 }
@@ -78,11 +78,11 @@ static nacre_event ends(fixture *f, nacre_event_kind kind, nacre_err err)
     return event;
 }
 
-static void asked_for(const fixture *f, int64_t block1, int64_t block2, size_t from, size_t len)
+static void expect_block(const fixture *f, int64_t block1, int64_t block2, size_t from, size_t len)
 {
-    assert_int_equal(option_of(&f->asked, NACRE_OPT_BLOCK1) + 1, block1);
-    assert_int_equal(option_of(&f->asked, NACRE_OPT_BLOCK2) + 1, block2);
-    assert_pattern(f->asked.payload, from, len);
+    assert_int_equal(option_of(&f->last_request, NACRE_OPT_BLOCK1) + 1, block1);
+    assert_int_equal(option_of(&f->last_request, NACRE_OPT_BLOCK2) + 1, block2);
+    assert_pattern(f->last_request.payload, from, len);
 }
 
 /* ---- What fits one message ------------------------------------------------------------------------------------------- */
@@ -94,10 +94,10 @@ static void small_ones_have_no_blocks(void **state)
     for (size_t i = 0; i < 3; i++) {
         fixture f;
         begin(&f, NULL);
-        ask(&f, NACRE_POST, sizes[i], 0);
-        assert_int_equal(f.asked.options.len, 2); /* Uri-Path "x" and nothing else */
-        assert_pattern(f.asked.payload, 0, sizes[i]);
-        answer(&f, &SAID(.code = NACRE_CONTENT, .etag = "e", .payload = pattern(0, 1024)));
+        start_request(&f, NACRE_POST, sizes[i], 0);
+        assert_int_equal(f.last_request.options.len, 2); /* Uri-Path "x" and nothing else */
+        assert_pattern(f.last_request.payload, 0, sizes[i]);
+        respond(&f, &SAID(.code = NACRE_CONTENT, .etag = "e", .payload = pattern(0, 1024)));
         const nacre_event event = ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK);
         assert_int_equal(event.message.options.len, 2);
         assert_pattern(event.message.payload, 0, 1024);
@@ -109,7 +109,7 @@ static void small_ones_have_no_blocks(void **state)
 
 static uint64_t tag_of(const fixture *f)
 {
-    const nacre_bytes tag = nacre_option_find(f->asked.options, NACRE_OPT_REQUEST_TAG);
+    const nacre_bytes tag = nacre_option_find(f->last_request.options, NACRE_OPT_REQUEST_TAG);
     assert_int_equal(tag.len, 8);
     return number_of(tag);
 }
@@ -122,20 +122,20 @@ static void blocks_go_up(void **state)
     uint64_t last = 0;
     begin(&f, NULL);
     for (int i = 0; i < 3; i++) {
-        ask(&f, NACRE_PUT, 2500, 0);
+        start_request(&f, NACRE_PUT, 2500, 0);
         const uint64_t tag = tag_of(&f);
         assert_true(tag != last);
         last = tag;
-        asked_for(&f, BLOCK(0, 1, 6), NO_BLOCK, 0, 1024);
-        assert_int_equal(option_of(&f.asked, NACRE_OPT_SIZE1), 2500);
-        answer_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
-        asked_for(&f, BLOCK(1, 1, 6), NO_BLOCK, 1024, 1024);
-        assert_int_equal(option_of(&f.asked, NACRE_OPT_SIZE1), -1);
+        expect_block(&f, BLOCK(0, 1, 6), NO_BLOCK, 0, 1024);
+        assert_int_equal(option_of(&f.last_request, NACRE_OPT_SIZE1), 2500);
+        respond_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
+        expect_block(&f, BLOCK(1, 1, 6), NO_BLOCK, 1024, 1024);
+        assert_int_equal(option_of(&f.last_request, NACRE_OPT_SIZE1), -1);
         assert_true(tag_of(&f) == tag);
-        answer_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(1, 1, 6)));
-        asked_for(&f, BLOCK(2, 0, 6), NO_BLOCK, 2048, 452);
+        respond_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(1, 1, 6)));
+        expect_block(&f, BLOCK(2, 0, 6), NO_BLOCK, 2048, 452);
         assert_true(tag_of(&f) == tag);
-        answer(&f, &SAID(.code = NACRE_CHANGED, .block1 = BLOCK(2, 0, 6)));
+        respond(&f, &SAID(.code = NACRE_CHANGED, .block1 = BLOCK(2, 0, 6)));
         const nacre_event event = ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK);
         assert_int_equal(event.message.code, NACRE_CHANGED);
         assert_int_equal(event.message.options.len, 0); /* no Block1 */
@@ -149,14 +149,14 @@ static void sizes_go_down(void **state)
     (void)state;
     fixture f;
     begin(&f, NULL);
-    ask(&f, NACRE_PUT, 2000, 0);
-    answer_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 4)));
-    asked_for(&f, BLOCK(4, 1, 4), NO_BLOCK, 1024, 256);
-    answer_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(4, 1, 0)));
-    asked_for(&f, BLOCK(80, 1, 0), NO_BLOCK, 1280, 16);
+    start_request(&f, NACRE_PUT, 2000, 0);
+    respond_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 4)));
+    expect_block(&f, BLOCK(4, 1, 4), NO_BLOCK, 1024, 256);
+    respond_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(4, 1, 0)));
+    expect_block(&f, BLOCK(80, 1, 0), NO_BLOCK, 1280, 16);
     nacre_transfer_cancel(f.p.client.transfer, f.exchange);
     nacre_transfer_cancel(f.p.client.transfer, f.exchange); /* it has ended */
-    answer(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(80, 1, 0)));
+    respond(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(80, 1, 0)));
     end(&f);
 }
 
@@ -168,12 +168,12 @@ static void too_large_with_a_size(void **state)
     for (size_t i = 0; i < 2; i++) {
         fixture f;
         begin(&f, NULL);
-        ask(&f, NACRE_PUT, sizes[i], 0);
+        start_request(&f, NACRE_PUT, sizes[i], 0);
         const uint64_t tag = i == 1 ? tag_of(&f) : 0;
-        answer_and_next(&f, &SAID(.code = NACRE_TOO_LARGE, .block1 = BLOCK(0, i == 1, 5)));
-        asked_for(&f, BLOCK(0, 1, 5), NO_BLOCK, 0, 512);
+        respond_and_next(&f, &SAID(.code = NACRE_TOO_LARGE, .block1 = BLOCK(0, i == 1, 5)));
+        expect_block(&f, BLOCK(0, 1, 5), NO_BLOCK, 0, 512);
         assert_true(tag_of(&f) != tag);
-        answer(&f, &SAID(.code = NACRE_TOO_LARGE, .block1 = BLOCK(0, 1, 5))); /* no smaller size: its last word */
+        respond(&f, &SAID(.code = NACRE_TOO_LARGE, .block1 = BLOCK(0, 1, 5))); /* no smaller size: its last word */
         assert_int_equal(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.code, NACRE_TOO_LARGE);
         end(&f);
     }
@@ -185,39 +185,39 @@ static void incomplete_begins_anew_once(void **state)
     (void)state;
     fixture f;
     begin(&f, NULL);
-    ask(&f, NACRE_PUT, 2000, 0);
+    start_request(&f, NACRE_PUT, 2000, 0);
     const uint64_t tag = tag_of(&f);
-    answer_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
-    answer_and_next(&f, &SAID(.code = NACRE_INCOMPLETE, .block1 = BLOCK(1, 0, 6)));
-    asked_for(&f, BLOCK(0, 1, 6), NO_BLOCK, 0, 1024);
+    respond_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
+    respond_and_next(&f, &SAID(.code = NACRE_INCOMPLETE, .block1 = BLOCK(1, 0, 6)));
+    expect_block(&f, BLOCK(0, 1, 6), NO_BLOCK, 0, 1024);
     assert_true(tag_of(&f) != tag);
-    answer(&f, &SAID(.code = NACRE_INCOMPLETE));
+    respond(&f, &SAID(.code = NACRE_INCOMPLETE));
     assert_int_equal(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.code, NACRE_INCOMPLETE);
     end(&f);
 }
 
 /* The later blocks of an answer are lost: what is safe is asked for once more, what is not is not carried out twice. */
-static void an_answer_lost_half_way(void **state)
+static void a_response_lost_half_way(void **state)
 {
     (void)state;
     const said first = SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024));
     fixture f;
     begin(&f, NULL);
-    ask(&f, NACRE_GET, 0, 0);
-    answer_and_next(&f, &first);
-    answer_and_next(&f, &SAID(.code = NACRE_INCOMPLETE));
-    asked_for(&f, NO_BLOCK, NO_BLOCK, 0, 0); /* from the start */
-    answer_and_next(&f, &first);
-    answer(&f, &SAID(.code = NACRE_INCOMPLETE));
+    start_request(&f, NACRE_GET, 0, 0);
+    respond_and_next(&f, &first);
+    respond_and_next(&f, &SAID(.code = NACRE_INCOMPLETE));
+    expect_block(&f, NO_BLOCK, NO_BLOCK, 0, 0); /* from the start */
+    respond_and_next(&f, &first);
+    respond(&f, &SAID(.code = NACRE_INCOMPLETE));
     assert_int_equal(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.code, NACRE_INCOMPLETE);
-    ask(&f, NACRE_POST, 0, 0);
-    answer_and_next(&f, &first);
-    answer(&f, &SAID(.code = NACRE_INCOMPLETE));
+    start_request(&f, NACRE_POST, 0, 0);
+    respond_and_next(&f, &first);
+    respond(&f, &SAID(.code = NACRE_INCOMPLETE));
     assert_int_equal(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.code, NACRE_INCOMPLETE);
     end(&f);
 }
 
-static void answers_that_do_not_fit_the_block(void **state)
+static void responses_that_do_not_fit_the_block(void **state)
 {
     (void)state;
     const struct {
@@ -237,8 +237,8 @@ static void answers_that_do_not_fit_the_block(void **state)
         fixture f;
         nacre_event event;
         begin(&f, NULL);
-        ask(&f, NACRE_PUT, 2000, 0);
-        answer(&f, &rows[i].s);
+        start_request(&f, NACRE_PUT, 2000, 0);
+        respond(&f, &rows[i].s);
         if (!rows[i].good) (void)ends(&f, NACRE_EVENT_FAILED, NACRE_ERR_BLOCKS);
         else if (party_next_event(&f.p.client, &event)) fail_msg("%s: %s", rows[i].name, nacre_err_name(event.err));
         end(&f);
@@ -246,9 +246,9 @@ static void answers_that_do_not_fit_the_block(void **state)
     /* to the last block */
     fixture f;
     begin(&f, NULL);
-    ask(&f, NACRE_PUT, 1500, 0);
-    answer_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
-    answer(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(1, 0, 6)));
+    start_request(&f, NACRE_PUT, 1500, 0);
+    respond_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
+    respond(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(1, 0, 6)));
     (void)ends(&f, NACRE_EVENT_FAILED, NACRE_ERR_BLOCKS);
     end(&f);
 }
@@ -266,9 +266,9 @@ static void blocks_fit_the_datagram(void **state)
         assert_int_equal(request_with(&f, &s, (nacre_transfer_options){ 0 }), NACRE_OK);
         assert_true(party_take(&f.p.client, &d, 0));
         party_give(&f.p.server, &f.p.client, &d, 0);
-        f.asked = expect_event(&f.p.server, NACRE_EVENT_REQUEST).message;
-        const size_t block = f.asked.payload.len;
-        assert_int_equal((size_t)16 << (option_of(&f.asked, NACRE_OPT_BLOCK1) & 7), block);
+        f.last_request = expect_event(&f.p.server, NACRE_EVENT_REQUEST).message;
+        const size_t block = f.last_request.payload.len;
+        assert_int_equal((size_t)16 << (option_of(&f.last_request, NACRE_OPT_BLOCK1) & 7), block);
         if (block < 1024)
             assert_true(d.len + block + 12 > sizes[i]); /* the next size would not; give or take a bound */
         end(&f);
@@ -282,17 +282,17 @@ static void blocks_come_down(void **state)
     (void)state;
     fixture f;
     begin(&f, NULL);
-    ask(&f, NACRE_GET, 0, 0);
-    asked_for(&f, NO_BLOCK, NO_BLOCK, 0, 0);
-    answer_and_next(&f, &SAID(.code = NACRE_CONTENT, .etag = "v", .block2 = BLOCK(0, 1, 6), .size2 = 2100,
-                              .payload = pattern(0, 1024)));
-    asked_for(&f, NO_BLOCK, BLOCK(1, 0, 6), 0, 0);
-    assert_int_equal(option_of(&f.asked, NACRE_OPT_REQUEST_TAG), -1);
+    start_request(&f, NACRE_GET, 0, 0);
+    expect_block(&f, NO_BLOCK, NO_BLOCK, 0, 0);
+    respond_and_next(&f, &SAID(.code = NACRE_CONTENT, .etag = "v", .block2 = BLOCK(0, 1, 6), .size2 = 2100,
+                               .payload = pattern(0, 1024)));
+    expect_block(&f, NO_BLOCK, BLOCK(1, 0, 6), 0, 0);
+    assert_int_equal(option_of(&f.last_request, NACRE_OPT_REQUEST_TAG), -1);
     /* the server may choose smaller ones on the way */
-    answer_and_next(&f,
-                    &SAID(.code = NACRE_CONTENT, .etag = "v", .block2 = BLOCK(2, 1, 5), .payload = pattern(1024, 512)));
-    asked_for(&f, NO_BLOCK, BLOCK(3, 0, 5), 0, 0);
-    answer(&f, &SAID(.code = NACRE_CONTENT, .etag = "v", .block2 = BLOCK(3, 0, 5), .payload = pattern(1536, 500)));
+    respond_and_next(
+        &f, &SAID(.code = NACRE_CONTENT, .etag = "v", .block2 = BLOCK(2, 1, 5), .payload = pattern(1024, 512)));
+    expect_block(&f, NO_BLOCK, BLOCK(3, 0, 5), 0, 0);
+    respond(&f, &SAID(.code = NACRE_CONTENT, .etag = "v", .block2 = BLOCK(3, 0, 5), .payload = pattern(1536, 500)));
     const nacre_event event = ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK);
     assert_pattern(event.message.payload, 0, 2036);
     assert_int_equal(option_of(&event.message, NACRE_OPT_BLOCK2), -1);
@@ -306,20 +306,20 @@ static void early_and_after_block1(void **state)
     (void)state;
     fixture f;
     begin(&f, NULL);
-    ask(&f, NACRE_GET, 0, 64);
-    asked_for(&f, NO_BLOCK, BLOCK(0, 0, 2), 0, 0);
-    answer(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 0, 2), .payload = pattern(0, 20)));
+    start_request(&f, NACRE_GET, 0, 64);
+    expect_block(&f, NO_BLOCK, BLOCK(0, 0, 2), 0, 0);
+    respond(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 0, 2), .payload = pattern(0, 20)));
     (void)ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK);
-    ask(&f, NACRE_POST, 100, 64);
-    asked_for(&f, BLOCK(0, 1, 2), NO_BLOCK, 0, 64);
+    start_request(&f, NACRE_POST, 100, 64);
+    expect_block(&f, BLOCK(0, 1, 2), NO_BLOCK, 0, 64);
     const uint64_t tag = tag_of(&f);
-    answer_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 2)));
-    asked_for(&f, BLOCK(1, 0, 2), BLOCK(0, 0, 2), 64, 36);
-    answer_and_next(&f, &SAID(.code = NACRE_CHANGED, .block1 = BLOCK(1, 0, 2), .block2 = BLOCK(0, 1, 2),
-                              .payload = pattern(0, 64)));
-    asked_for(&f, NO_BLOCK, BLOCK(1, 0, 2), 0, 0);
+    respond_and_next(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 2)));
+    expect_block(&f, BLOCK(1, 0, 2), BLOCK(0, 0, 2), 64, 36);
+    respond_and_next(&f, &SAID(.code = NACRE_CHANGED, .block1 = BLOCK(1, 0, 2), .block2 = BLOCK(0, 1, 2),
+                               .payload = pattern(0, 64)));
+    expect_block(&f, NO_BLOCK, BLOCK(1, 0, 2), 0, 0);
     assert_true(tag_of(&f) == tag);
-    answer(&f, &SAID(.code = NACRE_CHANGED, .block2 = BLOCK(1, 0, 2), .payload = pattern(64, 5)));
+    respond(&f, &SAID(.code = NACRE_CHANGED, .block2 = BLOCK(1, 0, 2), .payload = pattern(64, 5)));
     assert_pattern(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.payload, 0, 69);
     end(&f);
 }
@@ -330,9 +330,9 @@ static void fetch_says_it_again(void **state)
     (void)state;
     fixture f;
     begin(&f, NULL);
-    ask(&f, NACRE_FETCH, 40, 0);
-    answer_and_next(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 1, 0), .payload = pattern(0, 16)));
-    asked_for(&f, NO_BLOCK, BLOCK(1, 0, 0), 0, 40);
+    start_request(&f, NACRE_FETCH, 40, 0);
+    respond_and_next(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 1, 0), .payload = pattern(0, 16)));
+    expect_block(&f, NO_BLOCK, BLOCK(1, 0, 0), 0, 40);
     end(&f);
 }
 
@@ -349,22 +349,22 @@ static void another_etag(void **state)
     for (size_t i = 0; i < 3; i++) {
         fixture f;
         begin(&f, NULL);
-        ask(&f, NACRE_GET, 0, 0);
-        answer_and_next(&f, &first);
-        answer_and_next(&f, &others[i]);
-        asked_for(&f, NO_BLOCK, NO_BLOCK, 0, 0); /* from the start */
-        answer_and_next(&f, &first);
-        answer(&f, &others[i]);
+        start_request(&f, NACRE_GET, 0, 0);
+        respond_and_next(&f, &first);
+        respond_and_next(&f, &others[i]);
+        expect_block(&f, NO_BLOCK, NO_BLOCK, 0, 0); /* from the start */
+        respond_and_next(&f, &first);
+        respond(&f, &others[i]);
         (void)ends(&f, NACRE_EVENT_FAILED, NACRE_ERR_BODY_CHANGED);
-        ask(&f, NACRE_POST, 0, 0);
-        answer_and_next(&f, &first);
-        answer(&f, &others[i]);
+        start_request(&f, NACRE_POST, 0, 0);
+        respond_and_next(&f, &first);
+        respond(&f, &others[i]);
         (void)ends(&f, NACRE_EVENT_FAILED, NACRE_ERR_BODY_CHANGED);
         end(&f);
     }
 }
 
-static void answers_that_are_no_next_block(void **state)
+static void responses_that_are_no_next_block(void **state)
 {
     (void)state;
     const struct {
@@ -392,9 +392,9 @@ static void answers_that_are_no_next_block(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         fixture f;
         begin(&f, NULL);
-        ask(&f, NACRE_GET, 0, 0);
-        answer_and_next(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 1, 5), .payload = pattern(0, 512)));
-        answer(&f, &rows[i].s);
+        start_request(&f, NACRE_GET, 0, 0);
+        respond_and_next(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 1, 5), .payload = pattern(0, 512)));
+        respond(&f, &rows[i].s);
         const nacre_event event =
             expect_event(&f.p.client, rows[i].err == NACRE_OK ? NACRE_EVENT_RESPONSE : NACRE_EVENT_FAILED);
         if (event.err != rows[i].err) fail_msg("%s: %s", rows[i].name, nacre_err_name(event.err));
@@ -402,7 +402,7 @@ static void answers_that_are_no_next_block(void **state)
     }
 }
 
-static void answers_that_are_too_long(void **state)
+static void responses_that_are_too_long(void **state)
 {
     (void)state;
     fixture f;
@@ -421,11 +421,11 @@ static void answers_that_are_too_long(void **state)
         assert_int_equal(request_with(&f, &get, options), NACRE_OK);
         arrives(&f);
         if (rows[i].at_once) {
-            answer(&f, rows[i].first);
+            respond(&f, rows[i].first);
             assert_pattern(ends(&f, NACRE_EVENT_FAILED, NACRE_ERR_TOO_LONG).message.payload, 0, 1024);
         } else {
-            answer_and_next(&f, rows[i].first);
-            answer(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 476)));
+            respond_and_next(&f, rows[i].first);
+            respond(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 476)));
             assert_pattern(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.payload, 0, 1500);
         }
         end(&f);
@@ -448,9 +448,9 @@ static void numbers_end(void **state)
         const said get = SAID(.code = NACRE_GET);
         assert_int_equal(request_with(&f, &get, (nacre_transfer_options){ .sink = { swallow, NULL } }), NACRE_OK);
         arrives(&f);
-        answer_and_next(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 1, 0), .payload = pattern(0, 16)));
+        respond_and_next(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(0, 1, 0), .payload = pattern(0, 16)));
         f.p.client.transfer->clients[0].received = (uint64_t)last * 16;
-        answer(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(last, 1, 0), .payload = pattern(0, 16)));
+        respond(&f, &SAID(.code = NACRE_CONTENT, .block2 = BLOCK(last, 1, 0), .payload = pattern(0, 16)));
         nacre_event event;
         const bool ended = party_next_event(&f.p.client, &event);
         assert_int_equal(ended, last == 0xfffff);
@@ -461,16 +461,16 @@ static void numbers_end(void **state)
 
 /* ---- The application's side ---------------------------------------------------------------------------------------------- */
 
-static nacre_err read_zeros(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_zeros(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const uint64_t size = *(const uint64_t *)user;
     const uint64_t left = offset < size ? size - offset : 0;
-    *len = left < room.cap ? (size_t)left : room.cap;
-    memset(room.ptr, 0, *len);
+    *len = left < buf.cap ? (size_t)left : buf.cap;
+    memset(buf.ptr, 0, *len);
     return NACRE_OK;
 }
 
-static void what_cannot_be_asked(void **state)
+static void invalid_requests_are_refused(void **state)
 {
     (void)state;
     fixture f;
@@ -503,14 +503,14 @@ static void what_cannot_be_asked(void **state)
 }
 
 /* The endpoint's places are taken by somebody else for a while. */
-static void waits_for_a_place(void **state)
+static void waits_for_an_entry(void **state)
 {
     (void)state;
     fixture f;
     nacre_exchange other;
     begin(&f, &(nacre_endpoint_config){ .num_client_exchanges = 1, .nstart = UINT16_MAX });
-    ask(&f, NACRE_PUT, 1500, 0);
-    answer(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
+    start_request(&f, NACRE_PUT, 1500, 0);
+    respond(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
     nacre_event event;
     assert_true(nacre_endpoint_next_event(f.p.client.ep, &event)); /* behind the transfer's back */
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
@@ -520,7 +520,7 @@ static void waits_for_a_place(void **state)
     nacre_endpoint_cancel(f.p.client.ep, other);
     assert_false(party_next_event(&f.p.client, &event));
     arrives(&f);
-    asked_for(&f, BLOCK(1, 0, 6), NO_BLOCK, 1024, 476);
+    expect_block(&f, BLOCK(1, 0, 6), NO_BLOCK, 1024, 476);
     end(&f);
 }
 
@@ -531,8 +531,8 @@ static void a_block_that_is_lost(void **state)
     fixture f;
     datagram d;
     begin(&f, NULL);
-    ask(&f, NACRE_PUT, 1500, 0);
-    answer(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
+    start_request(&f, NACRE_PUT, 1500, 0);
+    respond(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
     nacre_event event;
     assert_false(party_next_event(&f.p.client, &event));
     assert_int_equal(nacre_transfer_deadline(f.p.client.transfer), 0); /* it wants to transmit */
@@ -560,7 +560,7 @@ static void notify(fixture *f, const said *s)
     assert_true(nacre_endpoint_next_event(f->p.server.ep, &event));
     assert_int_equal(event.kind, NACRE_EVENT_NOTIFY);
     f->at_server = event.exchange;
-    answer(f, s);
+    respond(f, s);
 }
 
 /* RFC 7959 3.4: the rest of a notification is fetched without Observe; a newer one takes its place. */
@@ -575,10 +575,10 @@ static void notifications_in_blocks(void **state)
     arrives(&f);
     assert_int_equal(nacre_endpoint_observe(f.p.server.ep, &observer, f.at_server, NULL), NACRE_OK);
     const said first = SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024));
-    answer_and_next(&f, &first);
-    assert_int_equal(option_of(&f.asked, NACRE_OPT_OBSERVE), -1);
-    asked_for(&f, NO_BLOCK, BLOCK(1, 0, 6), 0, 0);
-    answer(&f, &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 100)));
+    respond_and_next(&f, &first);
+    assert_int_equal(option_of(&f.last_request, NACRE_OPT_OBSERVE), -1);
+    expect_block(&f, NO_BLOCK, BLOCK(1, 0, 6), 0, 0);
+    respond(&f, &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 100)));
     nacre_event event = ends(&f, NACRE_EVENT_NOTIFICATION, NACRE_OK);
     assert_pattern(event.message.payload, 0, 1124);
     assert_true(option_of(&event.message, NACRE_OPT_OBSERVE) >= 0);
@@ -593,7 +593,7 @@ static void notifications_in_blocks(void **state)
     assert_false(party_next_event(&f.p.client, &event));
     while (party_take(&f.p.client, &ack, 0)) party_give(&f.p.server, &f.p.client, &ack, 0);
     f.at_server = expect_event(&f.p.server, NACRE_EVENT_REQUEST).exchange;
-    answer(&f, &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(2, 0, 6), .payload = pattern(0, 1)));
+    respond(&f, &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(2, 0, 6), .payload = pattern(0, 1)));
     (void)ends(&f, NACRE_EVENT_NOTIFICATION, NACRE_ERR_BLOCKS);
 
     /* while one is fetched, a newer one comes */
@@ -610,7 +610,7 @@ static void notifications_in_blocks(void **state)
     while (party_take(&f.p.client, &ack, 0)) party_give(&f.p.server, &f.p.client, &ack, 0);
     while (party_next_event(&f.p.server, &event))
         if (event.kind == NACRE_EVENT_REQUEST) f.at_server = event.exchange;
-    answer(&f, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 3)));
+    respond(&f, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 3)));
     while (party_take(&f.p.server, &ack, 0)) party_give(&f.p.client, &f.p.server, &ack, 0);
     assert_pattern(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.payload, 0, 3);
     assert_int_equal(nacre_transfer_unobserve(f.p.client.transfer, f.exchange), NACRE_ERR_STALE);
@@ -627,11 +627,12 @@ static void leaving_what_is_not_observed(void **state)
         const said get = SAID(.code = NACRE_GET, .path = "x", .observe = observes == 1);
         assert_int_equal(request_with(&f, &get, (nacre_transfer_options){ 0 }), NACRE_OK);
         arrives(&f);
-        answer_and_next(
+        respond_and_next(
             &f, &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024)));
         assert_int_equal(nacre_transfer_unobserve(f.p.client.transfer, f.exchange),
                          observes ? NACRE_OK : NACRE_ERR_BAD_ARGUMENT);
-        answer(&f, &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 100)));
+        respond(&f,
+                &SAID(.code = NACRE_CONTENT, .etag = "v1", .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 100)));
         assert_pattern(ends(&f, NACRE_EVENT_RESPONSE, NACRE_OK).message.payload, 0, 1124);
         end(&f);
     }
@@ -645,18 +646,18 @@ int main(void)
         cmocka_unit_test(sizes_go_down),
         cmocka_unit_test(too_large_with_a_size),
         cmocka_unit_test(incomplete_begins_anew_once),
-        cmocka_unit_test(an_answer_lost_half_way),
-        cmocka_unit_test(answers_that_do_not_fit_the_block),
+        cmocka_unit_test(a_response_lost_half_way),
+        cmocka_unit_test(responses_that_do_not_fit_the_block),
         cmocka_unit_test(blocks_fit_the_datagram),
         cmocka_unit_test(blocks_come_down),
         cmocka_unit_test(early_and_after_block1),
         cmocka_unit_test(fetch_says_it_again),
         cmocka_unit_test(another_etag),
-        cmocka_unit_test(answers_that_are_no_next_block),
-        cmocka_unit_test(answers_that_are_too_long),
+        cmocka_unit_test(responses_that_are_no_next_block),
+        cmocka_unit_test(responses_that_are_too_long),
         cmocka_unit_test(numbers_end),
-        cmocka_unit_test(what_cannot_be_asked),
-        cmocka_unit_test(waits_for_a_place),
+        cmocka_unit_test(invalid_requests_are_refused),
+        cmocka_unit_test(waits_for_an_entry),
         cmocka_unit_test(a_block_that_is_lost),
         cmocka_unit_test(notifications_in_blocks),
         cmocka_unit_test(leaving_what_is_not_observed),

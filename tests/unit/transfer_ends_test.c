@@ -10,7 +10,7 @@
 typedef struct fixture {
     pair p;
     nacre_context *other; /* a second context of the client's */
-    renewed ours, theirs;
+    rederiving ours, theirs;
     nacre_transfer_exchange exchanges[2];
     nacre_observer observers[2];
     uint8_t buf[4096];
@@ -26,8 +26,8 @@ static void open(fixture *f)
     pair_open(&f->p, &config, &(pairing){ 0 });
     f->other = party_context(&f->p.client, &second, false);
     (void)party_context(&f->p.server, &second, true);
-    make_renewal(&f->ours, &f->p.client, 5, "cr", "sr", true, false);
-    make_renewal(&f->theirs, &f->p.server, 5, "sr", "cr", false, true);
+    make_rederivation(&f->ours, &f->p.client, 5, "cr", "sr", true, false);
+    make_rederivation(&f->theirs, &f->p.server, 5, "sr", "cr", false, true);
     assert_int_equal(nacre_endpoint_add_rederivation(f->p.client.ep, &f->ours.rederivation), NACRE_OK);
     assert_int_equal(nacre_endpoint_add_rederivation(f->p.server.ep, &f->theirs.rederivation), NACRE_OK);
     party_add_transfer(&f->p.client, NULL);
@@ -35,8 +35,8 @@ static void open(fixture *f)
 
 static void close(fixture *f)
 {
-    drop_renewal(&f->ours, &f->p.client);
-    drop_renewal(&f->theirs, &f->p.server);
+    drop_rederivation(&f->ours, &f->p.client);
+    drop_rederivation(&f->theirs, &f->p.server);
     pair_close(&f->p);
 }
 
@@ -62,7 +62,7 @@ static nacre_event talk(fixture *f)
     return request;
 }
 
-static void answer(fixture *f, nacre_exchange exchange, const said *s)
+static void respond(fixture *f, nacre_exchange exchange, const said *s)
 {
     const nacre_message m = said_message(s);
     assert_int_equal(nacre_endpoint_respond(f->p.server.ep, exchange, &m), NACRE_OK);
@@ -70,18 +70,18 @@ static void answer(fixture *f, nacre_exchange exchange, const said *s)
 }
 
 /* An observation, registered and notified once. */
-static void observe(fixture *f, int which, nacre_context *context, nacre_rederivation *renewal)
+static void observe(fixture *f, int which, nacre_context *context, nacre_rederivation *rederivation)
 {
     const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
-    const nacre_transfer_options how = { .request = { .rederivation = renewal }, .buf = NACRE_BUF(f->buf) };
+    const nacre_transfer_options how = { .request = { .rederivation = rederivation }, .buf = NACRE_BUF(f->buf) };
     assert_int_equal(nacre_transfer_request(f->p.client.transfer, &f->exchanges[which], &f->p.server.address, context,
                                             &get, &how, NULL),
                      NACRE_OK);
     const nacre_event request = talk(f);
     assert_int_not_equal(request.exchange.number, 0);
     assert_int_equal(nacre_endpoint_observe(f->p.server.ep, &f->observers[which], request.exchange, NULL), NACRE_OK);
-    answer(f, request.exchange, &SAID(.code = NACRE_CONTENT, .etag = "1", .payload = pattern(0, 5)));
-    if (renewal != NULL) (void)expect_event(&f->p.client, NACRE_EVENT_REDERIVED);
+    respond(f, request.exchange, &SAID(.code = NACRE_CONTENT, .etag = "1", .payload = pattern(0, 5)));
+    if (rederivation != NULL) (void)expect_event(&f->p.client, NACRE_EVENT_REDERIVED);
     assert_pattern(expect_event(&f->p.client, NACRE_EVENT_NOTIFICATION).message.payload, 0, 5);
 }
 
@@ -91,8 +91,8 @@ static void notify_in_blocks(fixture *f, int which)
     nacre_event event;
     nacre_endpoint_changed(f->p.server.ep, f->observers[which]);
     event = expect_event(&f->p.server, NACRE_EVENT_NOTIFY);
-    answer(f, event.exchange,
-           &SAID(.code = NACRE_CONTENT, .etag = "2", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024)));
+    respond(f, event.exchange,
+            &SAID(.code = NACRE_CONTENT, .etag = "2", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024)));
     assert_false(party_next_event(&f->p.client, &event));
     assert_int_equal(f->p.client.transfer->num_waiting, 1);
 }
@@ -152,8 +152,8 @@ static void leaving_before_it_goes(void **state)
         nacre_transfer *t = f.p.client.transfer;
         assert_int_equal(nacre_transfer_request(t, &f.exchanges[0], &f.p.server.address, f.p.ours, &get, &how, NULL),
                          NACRE_OK);
-        answer(&f, talk(&f).exchange,
-               &SAID(.code = NACRE_CONTENT, .etag = "1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024)));
+        respond(&f, talk(&f).exchange,
+                &SAID(.code = NACRE_CONTENT, .etag = "1", .block2 = BLOCK(0, 1, 6), .payload = pattern(0, 1024)));
         assert_false(party_next_event(&f.p.client, &event));
         const nacre_message second = said_message(
             &SAID(.code = NACRE_CONTENT, .etag = "2", .block2 = BLOCK(1, 0, 6), .payload = pattern(1024, 3)));
@@ -173,7 +173,7 @@ static void leaving_before_it_goes(void **state)
         assert_false(party_next_event(&f.p.client, &event));
         const nacre_event request = talk(&f);
         assert_int_equal(option_of(&request.message, NACRE_OPT_OBSERVE), leaves ? -1 : 0);
-        answer(&f, request.exchange, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 7)));
+        respond(&f, request.exchange, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 7)));
         assert_pattern(expect_event(&f.p.client, NACRE_EVENT_RESPONSE).message.payload, 0, 7);
         close(&f);
     }
@@ -210,24 +210,24 @@ static void pings_pass(void **state)
 
 /* ---- Answers that were put off ----------------------------------------------------------------------------------------------- */
 
-/* The observer goes before it was answered: nobody says so but OBSERVER_GONE, or the program that dropped it, and nothing is
+/* The observer goes before it was answered: nobody says so but OBSERVER_REMOVED, or the program that dropped it, and nothing is
  * left of the question. */
 static void put_off_for_nobody(void **state)
 {
     (void)state;
-    enum { PUSHES = 2 };
+    enum { TRANSMISSIONS = 2 };
     for (int drops = 0; drops < 2; drops++) {
         pair p;
         datagram d;
         nacre_event event;
-        pair_open(
-            &p,
-            &(nacre_endpoint_config){ .num_observers = 1, .num_transmissions = PUSHES, .no_amplification_limit = true },
-            &(pairing){ 0 });
+        pair_open(&p,
+                  &(nacre_endpoint_config){
+                      .num_observers = 1, .num_transmissions = TRANSMISSIONS, .no_amplification_limit = true },
+                  &(pairing){ 0 });
         party_add_transfer(&p.server, NULL);
         const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
         const nacre_message content = said_message(&SAID(.code = NACRE_CONTENT));
-        for (int i = 0; i < 3 * PUSHES; i++) {
+        for (int i = 0; i < 3 * TRANSMISSIONS; i++) {
             nacre_exchange exchange;
             nacre_observer observer;
             assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL),
@@ -247,14 +247,14 @@ static void put_off_for_nobody(void **state)
                 assert_int_equal(nacre_endpoint_unobserve(p.client.ep, exchange), NACRE_OK);
                 carry(&p.client, &p.server, 0);
                 nacre_transfer_ignore(p.server.transfer, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange);
-                (void)expect_event(&p.server, NACRE_EVENT_OBSERVER_GONE);
+                (void)expect_event(&p.server, NACRE_EVENT_OBSERVER_REMOVED);
             }
             nacre_endpoint_cancel(p.client.ep, exchange);
             assert_int_equal(nacre_transfer_respond(p.server.transfer, event.exchange, &content, NULL),
                              NACRE_ERR_STALE);
             while (party_take(&p.server, &d, 0)) {}
         }
-        assert_true(p.server.transfer->num_deferred <= (drops ? PUSHES : 0));
+        assert_true(p.server.transfer->num_deferred <= (drops ? TRANSMISSIONS : 0));
         pair_close(&p);
     }
 }

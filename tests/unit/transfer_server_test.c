@@ -10,7 +10,7 @@ typedef struct fixture {
     nacre_context *ctx[CLIENTS];
     nacre_message got; /* what the client got last */
     uint64_t now;
-    unsigned asked; /* REQUEST events */
+    unsigned num_requests; /* REQUEST events */
 } fixture;
 
 static void begin_with(fixture *f, const nacre_transfer_config *config)
@@ -39,14 +39,14 @@ static void end(fixture *f)
     party_close(&f->client);
 }
 
-/* Sends a request of client `who` (-1: plain), leaves its events at the server. */
-static void send(fixture *f, int who, const said *s)
+/* Sends a request of client `client` (-1: plain), leaves its events at the server. */
+static void send(fixture *f, int client, const said *s)
 {
     nacre_exchange exchange;
     const nacre_message m = said_message(s);
-    assert_int_equal(
-        nacre_endpoint_request(f->client.ep, &exchange, &f->server.address, who < 0 ? NULL : f->ctx[who], &m, NULL),
-        NACRE_OK);
+    assert_int_equal(nacre_endpoint_request(f->client.ep, &exchange, &f->server.address,
+                                            client < 0 ? NULL : f->ctx[client], &m, NULL),
+                     NACRE_OK);
     carry(&f->client, &f->server, f->now);
 }
 
@@ -57,20 +57,20 @@ static void gets(fixture *f)
 }
 
 /* A request that the transfer answers by itself. */
-static uint8_t settled(fixture *f, int who, const said *s)
+static uint8_t settled(fixture *f, int client, const said *s)
 {
     nacre_event event;
-    send(f, who, s);
+    send(f, client, s);
     assert_false(party_next_event(&f->server, &event));
     gets(f);
     return f->got.code;
 }
 
 /* A request that reaches the application. */
-static nacre_event reaches(fixture *f, int who, const said *s)
+static nacre_event reaches(fixture *f, int client, const said *s)
 {
-    send(f, who, s);
-    f->asked++;
+    send(f, client, s);
+    f->num_requests++;
     return expect_event(&f->server, NACRE_EVENT_REQUEST);
 }
 
@@ -95,19 +95,19 @@ static void expect_block1(const fixture *f, int64_t block)
 static void bodies_are_put_together(void **state)
 {
     (void)state;
-    for (int who = -1; who < 1; who++) {
+    for (int client = -1; client < 1; client++) {
         fixture f;
         begin(&f);
-        assert_int_equal(settled(&f, who, &UP(0, 1, 6, "t")), NACRE_CONTINUE);
+        assert_int_equal(settled(&f, client, &UP(0, 1, 6, "t")), NACRE_CONTINUE);
         expect_block1(&f, BLOCK(0, 1, 6));
-        assert_int_equal(settled(&f, who, &UP(1, 1, 6, "t")), NACRE_CONTINUE);
-        const nacre_event event = reaches(&f, who, &UP(2, 0, 6, "t"));
+        assert_int_equal(settled(&f, client, &UP(1, 1, 6, "t")), NACRE_CONTINUE);
+        const nacre_event event = reaches(&f, client, &UP(2, 0, 6, "t"));
         assert_pattern(event.message.payload, 0, 2055);
         assert_null(event.user);
         respond(&f, &event, &SAID(.code = NACRE_CHANGED));
         assert_int_equal(f.got.code, NACRE_CHANGED);
         expect_block1(&f, BLOCK(2, 0, 6));
-        assert_int_equal(settled(&f, who, &UP(2, 0, 6, "t")), NACRE_INCOMPLETE); /* it is over */
+        assert_int_equal(settled(&f, client, &UP(2, 0, 6, "t")), NACRE_INCOMPLETE); /* it is over */
         end(&f);
     }
 }
@@ -221,7 +221,7 @@ static void too_large(void **state)
 }
 
 /* RFC 7959 2.3: the server's smaller size is heard. */
-static void smaller_blocks_are_asked_for(void **state)
+static void smaller_blocks_are_requested(void **state)
 {
     (void)state;
     fixture f;
@@ -253,19 +253,19 @@ static void forgotten_after_a_time(void **state)
 
 /* ---- Places -------------------------------------------------------------------------------------------------------------- */
 
-static bool goes_on(fixture *f, int who, const char *tag)
+static bool goes_on(fixture *f, int client, const char *tag)
 {
-    return settled(f, who, &UP(1, 1, 0, tag)) == NACRE_CONTINUE;
+    return settled(f, client, &UP(1, 1, 0, tag)) == NACRE_CONTINUE;
 }
 
-static uint8_t starts(fixture *f, int who, const char *tag)
+static uint8_t starts(fixture *f, int client, const char *tag)
 {
     f->now++;
-    return settled(f, who, &UP(0, 1, 0, tag));
+    return settled(f, client, &UP(0, 1, 0, tag));
 }
 
 /* Four places, two for each. */
-static void places_are_shared(void **state)
+static void entries_are_shared(void **state)
 {
     (void)state;
     const nacre_transfer_config config = { .num_bodies = 4, .bodies_per_peer = 2 };
@@ -363,7 +363,7 @@ static void on_upload(void *user, const nacre_event *event, nacre_upload *upload
     p->begun++;
 }
 
-static void uploads_in_pieces(void **state)
+static void bodies_arrive_in_pieces(void **state)
 {
     (void)state;
     fixture f;
@@ -410,7 +410,7 @@ static void uploads_in_pieces(void **state)
 static void failing_sink_says_why_at_the_block_that_failed(void **state)
 {
     (void)state;
-    for (int who = -1; who < 1; who++) {
+    for (int client = -1; client < 1; client++) {
         for (uint32_t failing = 0; failing < 3; failing++) {
             fixture f;
             nacre_upload_error error = { 0 };
@@ -418,20 +418,20 @@ static void failing_sink_says_why_at_the_block_that_failed(void **state)
             begin_with(&f, &(nacre_transfer_config){ .num_bodies = 2 });
             nacre_transfer_on_upload(f.server.transfer, on_upload, &p);
             for (uint32_t i = 0; i < failing; i++) {
-                assert_int_equal(settled(&f, who, &UP(i, 1, 6, "t")), NACRE_CONTINUE);
+                assert_int_equal(settled(&f, client, &UP(i, 1, 6, "t")), NACRE_CONTINUE);
             }
             p.err = NACRE_ERR_FILE;
             error = (nacre_upload_error){ NACRE_TOO_LARGE, "no space left" };
-            assert_int_equal(settled(&f, who, &UP(failing, failing < 2, 6, "t")), NACRE_TOO_LARGE);
+            assert_int_equal(settled(&f, client, &UP(failing, failing < 2, 6, "t")), NACRE_TOO_LARGE);
             assert_payload(f.got, "no space left");
             assert_int_equal(option_of(&f.got, NACRE_OPT_BLOCK1) + 1, BLOCK(failing, failing < 2, 6));
             assert_int_equal(p.done, 1);
             p.err = NACRE_OK;
-            assert_int_equal(settled(&f, who, &UP(failing + 1, 1, 6, "t")), NACRE_INCOMPLETE);
+            assert_int_equal(settled(&f, client, &UP(failing + 1, 1, 6, "t")), NACRE_INCOMPLETE);
             error.code = 0; /* no reason */
-            assert_int_equal(settled(&f, who, &UP(0, 1, 6, "t")), NACRE_CONTINUE);
+            assert_int_equal(settled(&f, client, &UP(0, 1, 6, "t")), NACRE_CONTINUE);
             p.err = NACRE_ERR_FILE;
-            assert_int_equal(settled(&f, who, &UP(1, 1, 6, "t")), NACRE_SERVER_ERROR);
+            assert_int_equal(settled(&f, client, &UP(1, 1, 6, "t")), NACRE_SERVER_ERROR);
             assert_payload(f.got, "that cannot be kept");
             assert_int_equal(p.done, 2);
             end(&f);
@@ -444,33 +444,33 @@ static void failing_sink_says_why_at_the_block_that_failed(void **state)
 #define GET(block_) SAID(.code = NACRE_GET, .path = "x", .block2 = (block_))
 
 /* Kept, and cut: the application is asked once. */
-static void answers_are_cut(void **state)
+static void responses_are_cut(void **state)
 {
     (void)state;
-    for (int who = -1; who < 1; who++) {
+    for (int client = -1; client < 1; client++) {
         fixture f;
         begin(&f);
-        const nacre_event event = reaches(&f, who, &GET(NO_BLOCK));
+        const nacre_event event = reaches(&f, client, &GET(NO_BLOCK));
         respond(&f, &event, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 2500)));
         assert_int_equal(option_of(&f.got, NACRE_OPT_BLOCK2) + 1, BLOCK(0, 1, 6));
         assert_int_equal(option_of(&f.got, NACRE_OPT_SIZE2), 2500);
         assert_pattern(f.got.payload, 0, 1024);
         const int64_t etag = option_of(&f.got, NACRE_OPT_ETAG);
         assert_true(etag != -1);
-        assert_int_equal(settled(&f, who, &GET(BLOCK(2, 0, 5))), NACRE_CONTENT); /* smaller ones from here on */
+        assert_int_equal(settled(&f, client, &GET(BLOCK(2, 0, 5))), NACRE_CONTENT); /* smaller ones from here on */
         assert_int_equal(option_of(&f.got, NACRE_OPT_BLOCK2) + 1, BLOCK(2, 1, 5));
         assert_pattern(f.got.payload, 1024, 512);
         assert_true(option_of(&f.got, NACRE_OPT_ETAG) == etag);
-        assert_int_equal(settled(&f, who, &GET(BLOCK(5, 0, 5))), NACRE_BAD_REQUEST); /* there is no such block */
-        assert_int_equal(settled(&f, who, &GET(BLOCK(4, 0, 5))), NACRE_CONTENT);
+        assert_int_equal(settled(&f, client, &GET(BLOCK(5, 0, 5))), NACRE_BAD_REQUEST); /* there is no such block */
+        assert_int_equal(settled(&f, client, &GET(BLOCK(4, 0, 5))), NACRE_CONTENT);
         assert_int_equal(option_of(&f.got, NACRE_OPT_BLOCK2) + 1, BLOCK(4, 0, 5));
         assert_pattern(f.got.payload, 2048, 452);
-        assert_int_equal(f.asked, 1);
+        assert_int_equal(f.num_requests, 1);
         end(&f);
     }
 }
 
-static void answers_that_fit_stay_as_they_are(void **state)
+static void responses_that_fit_stay_as_they_are(void **state)
 {
     (void)state;
     fixture f;
@@ -514,8 +514,8 @@ static void etag_depends_on_content_and_transfer(void **state)
         const nacre_event event = reaches(&f, 1, &GET(NO_BLOCK));
         respond(&f, &event, &SAID(.code = NACRE_CONTENT, .payload = pattern(0, 1100)));
         assert_true(option_of(&f.got, NACRE_OPT_ETAG) == seen[2 * i]);
-        const nacre_event own = reaches(&f, 2, &GET(NO_BLOCK));
-        respond(&f, &own, &SAID(.code = NACRE_CONTENT, .etag = "mine", .payload = pattern(0, 1100)));
+        const nacre_event second = reaches(&f, 2, &GET(NO_BLOCK));
+        respond(&f, &second, &SAID(.code = NACRE_CONTENT, .etag = "mine", .payload = pattern(0, 1100)));
         assert_true(nacre_bytes_equal(nacre_option_find(f.got.options, NACRE_OPT_ETAG), NACRE_STR("mine")));
         end(&f);
     }
@@ -524,7 +524,7 @@ static void etag_depends_on_content_and_transfer(void **state)
 }
 
 /* What is not kept is asked for again, by GET and FETCH; what others keep is not theirs. */
-static void asked_again(void **state)
+static void requested_again(void **state)
 {
     (void)state;
     fixture f;
@@ -580,16 +580,16 @@ static void fetches_with_other_payloads(void **state)
     end(&f);
 }
 
-static nacre_err read_pattern(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_pattern(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const size_t size = *(const size_t *)user;
     const size_t left = offset < size ? size - (size_t)offset : 0;
-    *len = left < room.cap ? left : room.cap;
-    memcpy(room.ptr, pattern((size_t)offset, *len).ptr, *len);
+    *len = left < buf.cap ? left : buf.cap;
+    memcpy(buf.ptr, pattern((size_t)offset, *len).ptr, *len);
     return size == 99999 ? NACRE_ERR_FILE : NACRE_OK;
 }
 
-static void answers_from_a_source(void **state)
+static void responses_from_a_source(void **state)
 {
     (void)state;
     const bool is_known[] = { true, false };
@@ -687,7 +687,7 @@ static void deferred_response_to_blocks_is_sent_in_blocks(void **state)
 }
 
 /* What is not answered before the next burst is over, and its body with it. */
-static void not_answered(void **state)
+static void without_response(void **state)
 {
     (void)state;
     fixture f;
@@ -714,22 +714,22 @@ int main(void)
         cmocka_unit_test(blocks_that_do_not_fit),
         cmocka_unit_test(blocks_of_two_operations_do_not_mix),
         cmocka_unit_test(too_large),
-        cmocka_unit_test(smaller_blocks_are_asked_for),
+        cmocka_unit_test(smaller_blocks_are_requested),
         cmocka_unit_test(forgotten_after_a_time),
-        cmocka_unit_test(places_are_shared),
+        cmocka_unit_test(entries_are_shared),
         cmocka_unit_test(plain_senders_are_one),
         cmocka_unit_test(context_that_goes),
-        cmocka_unit_test(uploads_in_pieces),
+        cmocka_unit_test(bodies_arrive_in_pieces),
         cmocka_unit_test(failing_sink_says_why_at_the_block_that_failed),
-        cmocka_unit_test(answers_are_cut),
-        cmocka_unit_test(answers_that_fit_stay_as_they_are),
+        cmocka_unit_test(responses_are_cut),
+        cmocka_unit_test(responses_that_fit_stay_as_they_are),
         cmocka_unit_test(etag_depends_on_content_and_transfer),
-        cmocka_unit_test(asked_again),
+        cmocka_unit_test(requested_again),
         cmocka_unit_test(fetches_with_other_payloads),
-        cmocka_unit_test(answers_from_a_source),
+        cmocka_unit_test(responses_from_a_source),
         cmocka_unit_test(short_sources_in_small_blocks),
         cmocka_unit_test(deferred_response_to_blocks_is_sent_in_blocks),
-        cmocka_unit_test(not_answered),
+        cmocka_unit_test(without_response),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,8 +20,8 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     outcome *o = user;
     (void)now;
     if (event->kind == NACRE_EVENT_REQUEST) {
-        const nacre_message answer = { .code = NACRE_CHANGED, .payload = event->message.payload };
-        assert_int_equal(nacre_transfer_respond(p->transfer, event->exchange, &answer, NULL), NACRE_OK);
+        const nacre_message response = { .code = NACRE_CHANGED, .payload = event->message.payload };
+        assert_int_equal(nacre_transfer_respond(p->transfer, event->exchange, &response, NULL), NACRE_OK);
         return;
     }
     o->ends++;

@@ -157,7 +157,7 @@ static void limit_of_its_user_ends_every_wait(void **state)
     world_close(w);
 }
 
-static void given_back_in_the_queue_it_is_free_when_its_turn_has_come(void **state)
+static void released_while_queued_it_is_free_when_dequeued(void **state)
 {
     (void)state;
     world *w = world_open();
@@ -297,7 +297,7 @@ int main(void)
         cmocka_unit_test(acknowledgment_finds_its_transmission_by_peer_and_message_id),
         cmocka_unit_test(stopped_one_is_not_sent_again_and_its_owner_gets_the_timer),
         cmocka_unit_test(limit_of_its_user_ends_every_wait),
-        cmocka_unit_test(given_back_in_the_queue_it_is_free_when_its_turn_has_come),
+        cmocka_unit_test(released_while_queued_it_is_free_when_dequeued),
         cmocka_unit_test(new_message_id_is_none_that_is_on_its_way_to_the_peer),
         cmocka_unit_test(timers_come_in_their_order_whatever_order_they_were_set_in),
         cmocka_unit_test(second_request_to_a_peer_is_held_until_the_first_has_left),

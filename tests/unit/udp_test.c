@@ -59,9 +59,9 @@ static void send_text(nacre_udp *udp, const nacre_address *peer, const char *tex
 static size_t receive(nacre_udp *udp, box *b, int ms)
 {
     struct pollfd fd = { .fd = nacre_udp_fd(udp), .events = POLLIN };
-    nacre__udp_rooms rooms = { b->memory, STRIDE, NUM };
+    nacre__udp_buffers bufs = { b->memory, STRIDE, NUM };
     (void)poll(&fd, 1, ms);
-    assert_int_equal(nacre__udp_receive(udp, b->in, &b->num, &rooms), NACRE_OK);
+    assert_int_equal(nacre__udp_receive(udp, b->in, &b->num, &bufs), NACRE_OK);
     return b->num;
 }
 
@@ -117,7 +117,7 @@ static void there_and_back(void **state)
 
 #ifdef __linux__
 /* Loopback has many addresses, and the system would answer from 127.0.0.1. */
-static void answers_come_from_the_address_that_was_asked(void **state)
+static void responses_come_from_the_address_that_was_queried(void **state)
 {
     static const char *const wildcards[] = { "[::]:0", "0.0.0.0:0" };
     (void)state;
@@ -126,12 +126,12 @@ static void answers_come_from_the_address_that_was_asked(void **state)
             box b;
             nacre_udp *server = open_at(wildcards[i]), *client = open_at("127.0.0.1:0");
             if (!remembers) server->ops = &nacre__udp_plain_ops;
-            nacre_address asked = with_port_of("127.0.0.2", server), other = with_port_of("127.0.0.1", server);
-            send_text(client, &asked, "ask");
+            nacre_address queried = with_port_of("127.0.0.2", server), other = with_port_of("127.0.0.1", server);
+            send_text(client, &queried, "ask");
             assert_int_equal(receive(server, &b, 1000), 1);
             send_text(server, &b.in[0].peer, "answer");
             assert_int_equal(receive(client, &b, 1000), 1);
-            assert_true(nacre_address_equal(&b.in[0].peer, remembers ? &asked : &other));
+            assert_true(nacre_address_equal(&b.in[0].peer, remembers ? &queried : &other));
             nacre_udp_close(server);
             nacre_udp_close(client);
         }
@@ -197,11 +197,11 @@ static void bursts_keep_their_order(void **state)
 
 #ifdef __linux__
 /* Datagrams of several lengths to two peers: all arrive, whole and in order, and fewer messages than datagrams crossed. */
-static void runs_are_taken_apart(void **state)
+static void batches_are_split(void **state)
 {
     enum { MANY = 60 };
     (void)state;
-    for (int sends_runs = 0; sends_runs < 2; sends_runs++) {
+    for (int uses_gso = 0; uses_gso < 2; uses_gso++) {
         static uint8_t text[MANY][STRIDE + 1];
         nacre_outgoing out[MANY];
         box b;
@@ -209,7 +209,7 @@ static void runs_are_taken_apart(void **state)
         nacre_address to[2] = { with_port_of("::1", servers[0]), with_port_of("::1", servers[1]) };
         for (int i = 0; i < 2; i++) assert_true(nacre_udp_use_gso(servers[i]));
         assert_true(nacre_udp_use_gso(client));
-        client->runs->no_sending = !sends_runs;
+        client->batches->no_sending = !uses_gso;
         for (size_t i = 0; i < MANY; i++) {
             /* forty of one length with a shorter one and an empty one among them, then growing ones; the last too long */
             size_t len = i == 11 ? 3 : i == 20 ? 0 : i < 40 ? 16 : i == MANY - 1 ? STRIDE + 1 : i - 20;
@@ -225,7 +225,7 @@ static void runs_are_taken_apart(void **state)
                     bool fresh = !nacre__udp_pending(servers[server]);
                     datagrams = receive(servers[server], &b, 1000);
                     assert_true(datagrams > 0);
-                    if (fresh) messages += servers[server]->runs->num;
+                    if (fresh) messages += servers[server]->batches->num;
                 }
                 const nacre_datagram *got = &b.in[b.num - datagrams--];
                 assert_int_equal(got->bytes.len, i == MANY - 1 ? STRIDE : out[i].bytes.len);
@@ -233,10 +233,10 @@ static void runs_are_taken_apart(void **state)
                 if (i == MANY - 1) assert_int_equal(got->full_len, STRIDE + 1);
             }
             assert_int_equal(receive(servers[server], &b, 0), 0);
-            if (server == 1) assert_int_equal(messages, sends_runs ? 1 : 4);
-            else assert_true(sends_runs ? messages < 32 : messages >= 54);
+            if (server == 1) assert_int_equal(messages, uses_gso ? 1 : 4);
+            else assert_true(uses_gso ? messages < 32 : messages >= 54);
         }
-        assert_int_equal(client->runs->no_sending, !sends_runs);
+        assert_int_equal(client->batches->no_sending, !uses_gso);
         nacre_udp_close(servers[0]);
         nacre_udp_close(servers[1]);
         nacre_udp_close(client);
@@ -244,7 +244,7 @@ static void runs_are_taken_apart(void **state)
 }
 
 /* A way out that cuts no runs (here: a socket that sends no checksums) is found out once; nothing is lost by that. */
-static void runs_that_cannot_be_sent_go_one_by_one(void **state)
+static void batches_that_cannot_be_sent_go_one_by_one(void **state)
 {
     (void)state;
     for (int checksums = 0; checksums < 2; checksums++) {
@@ -263,7 +263,7 @@ static void runs_that_cannot_be_sent_go_one_by_one(void **state)
             got += more;
         }
         assert_int_equal(receive(server, &b, 0), 0);
-        assert_int_equal(client->runs->no_sending, !checksums);
+        assert_int_equal(client->batches->no_sending, !checksums);
         nacre_udp_close(server);
         nacre_udp_close(client);
     }
@@ -458,15 +458,15 @@ static void too_large_is_lost(void **state)
 static void a_broken_socket_is_told(void **state)
 {
     box b;
-    nacre__udp_rooms rooms = { b.memory, STRIDE, NUM };
+    nacre__udp_buffers bufs = { b.memory, STRIDE, NUM };
     (void)state;
     for (size_t ops = 0; ops < NUM_OPS; ops++) {
         nacre_udp *udp = open_at("127.0.0.1:0");
         udp->ops = all_ops[ops];
-        assert_int_equal(nacre__udp_receive(udp, b.in, &b.num, &rooms), NACRE_OK);
+        assert_int_equal(nacre__udp_receive(udp, b.in, &b.num, &bufs), NACRE_OK);
         assert_int_equal(b.num, 0);
         assert_int_equal(close(udp->fd), 0);
-        assert_int_equal(nacre__udp_receive(udp, b.in, &b.num, &rooms), NACRE_ERR_ADDRESS);
+        assert_int_equal(nacre__udp_receive(udp, b.in, &b.num, &bufs), NACRE_ERR_ADDRESS);
         udp->fd = -1;
         nacre_udp_close(udp);
     }
@@ -535,10 +535,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_and_back),
 #ifdef __linux__ /* what only udp_linux.c does; elsewhere they are not there, and not counted */
-        cmocka_unit_test(answers_come_from_the_address_that_was_asked),
+        cmocka_unit_test(responses_come_from_the_address_that_was_queried),
         cmocka_unit_test(icmp_names_the_dead_peer),
-        cmocka_unit_test(runs_are_taken_apart),
-        cmocka_unit_test(runs_that_cannot_be_sent_go_one_by_one),
+        cmocka_unit_test(batches_are_split),
+        cmocka_unit_test(batches_that_cannot_be_sent_go_one_by_one),
 #endif
         cmocka_unit_test(longer_datagrams_are_cut_and_say_how_long_they_were),
         cmocka_unit_test(bursts_keep_their_order),

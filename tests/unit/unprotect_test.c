@@ -17,15 +17,15 @@ static void refuse_request(const char *name, nacre_context *ctx, nacre_bytes dat
     assert_err_row(name, nacre_message_parse(&outer, datagram), NACRE_OK);
     memset(&plain, 0x77, sizeof plain), memcpy(&plain_before, &plain, sizeof plain);
     memset(&id, 0x77, sizeof id), memcpy(&id_before, &id, sizeof id);
-    nacre_buf room = test_room(datagram.len);
+    nacre_buf buf = test_buf(datagram.len);
     const nacre_context *before = test_snapshot(ctx);
-    nacre_err err = nacre_unprotect_request(ctx, test_crypto(), &id, &plain, room, &outer);
+    nacre_err err = nacre_unprotect_request(ctx, test_crypto(), &id, &plain, buf, &outer);
     assert_err_row(name, err, expected);
     assert_memory_equal(&plain, &plain_before, sizeof plain);
     if (err != NACRE_ERR_REPLAY_ECHO) assert_memory_equal(&id, &id_before, sizeof id);
     assert_true(test_same(before, ctx) ||
                 (err == NACRE_ERR_PROTECTION_INVALID && test_same_but_failed(before, ctx, 1)));
-    assert_true(test_room_is_clean(room));
+    assert_true(test_buf_is_clean(buf));
 }
 
 static void refuse_response(const char *name, nacre_context *ctx, const nacre_request_id *id, nacre_bytes datagram,
@@ -35,15 +35,15 @@ static void refuse_response(const char *name, nacre_context *ctx, const nacre_re
     nacre_response_info info = { true, 77 };
     assert_err_row(name, nacre_message_parse(&outer, datagram), NACRE_OK);
     memset(&plain, 0x77, sizeof plain), memcpy(&plain_before, &plain, sizeof plain);
-    nacre_buf room = test_room(datagram.len);
+    nacre_buf buf = test_buf(datagram.len);
     const nacre_context *before = test_snapshot(ctx);
-    nacre_err err = nacre_unprotect_response(ctx, test_crypto(), id, &plain, &info, room, &outer);
+    nacre_err err = nacre_unprotect_response(ctx, test_crypto(), id, &plain, &info, buf, &outer);
     assert_err_row(name, err, expected);
     assert_memory_equal(&plain, &plain_before, sizeof plain);
     assert_true(info.has_partial_iv && info.partial_iv == 77);
     assert_true(test_same(before, ctx) ||
                 (err == NACRE_ERR_PROTECTION_INVALID && test_same_but_failed(before, ctx, 1)));
-    assert_true(test_room_is_clean(room));
+    assert_true(test_buf_is_clean(buf));
 }
 
 /* sealed makes the datagram of a request, or of a response with a Partial IV, with any plaintext and outer options. */
@@ -67,7 +67,7 @@ static nacre_bytes sealed(nacre_context *sender, nacre_bytes request_kid, nacre_
     assert_ok(nacre_oscore_option_write(fields, &value, NACRE_BUF(option)));
     nacre_options o;
     nacre_message m = { NACRE_CON, code, 0x1234, test_hex("0a"), NACRE_ABSENT, ciphertext };
-    nacre_options_init(&o, test_room(80));
+    nacre_options_init(&o, test_buf(80));
     nacre_options_add(&o, NACRE_OPT_OSCORE, value);
     assert_ok(nacre_options_finish(&o, &m.options));
     return test_datagram(&m);
@@ -89,7 +89,7 @@ static nacre_bytes random_options(uint64_t *random, bool observe)
                                         252, 258, 292, 292, 2049, 65000, 65535, 10, 281, 2053 };
     nacre_options o;
     nacre_bytes out;
-    nacre_options_init(&o, test_room(20000));
+    nacre_options_init(&o, test_buf(20000));
     size_t num = (size_t)(test_random(random) % 40);
     for (size_t i = 0; i < num; i++) {
         uint64_t r = test_random(random);
@@ -157,7 +157,7 @@ static void test_b17_edges_of_deltas_and_lengths(void **state)
             for (int host = 0; host <= 1; host++) {
                 nacre_options o;
                 nacre_bytes options;
-                nacre_options_init(&o, test_room(lengths[l] + 400));
+                nacre_options_init(&o, test_buf(lengths[l] + 400));
                 nacre_options_add(&o, deltas[d], test_fill(0xff, lengths[l]));
                 if (host)
                     nacre_options_add(&o, NACRE_OPT_URI_HOST, test_fill(0xff, lengths[l] < 300 ? lengths[l] : 255));
@@ -224,11 +224,11 @@ static void test_every_flipped_bit(void **state)
                 nacre_request_id id;
                 if (nacre_message_parse(&outer, flipped)) continue;
                 const nacre_context *before = test_snapshot(receiver);
-                nacre_buf room = test_room(flipped.len);
+                nacre_buf buf = test_buf(flipped.len);
                 nacre_err err =
                     is_response
-                        ? nacre_unprotect_response(receiver, test_crypto(), &at_client, &plain, NULL, room, &outer)
-                        : nacre_unprotect_request(receiver, test_crypto(), &id, &plain, room, &outer);
+                        ? nacre_unprotect_response(receiver, test_crypto(), &at_client, &plain, NULL, buf, &outer)
+                        : nacre_unprotect_request(receiver, test_crypto(), &id, &plain, buf, &outer);
                 if (authentic) assert_int_not_equal(err, NACRE_OK);
                 if (!err) {
                     assert_inner_is(plain, is_response ? r : m);
@@ -236,7 +236,7 @@ static void test_every_flipped_bit(void **state)
                 }
                 assert_true(test_same(before, receiver) ||
                             (err == NACRE_ERR_PROTECTION_INVALID && test_same_but_failed(before, receiver, 1)));
-                assert_true(test_room_is_clean(room));
+                assert_true(test_buf_is_clean(buf));
             }
             (void)test_unprotect_response(x.client, &at_client, NULL, response); /* the right one still opens */
         }
@@ -261,17 +261,17 @@ static void test_every_truncation(void **state)
         nacre_bytes cut = test_copy(nacre_bytes_of(request.ptr, len < request.len ? len : 0));
         const nacre_context *before = test_snapshot(server);
         if (!nacre_message_parse(&outer, cut)) {
-            nacre_buf room = test_room(cut.len);
-            assert_int_not_equal(nacre_unprotect_request(server, test_crypto(), &id, &plain, room, &outer), NACRE_OK);
-            assert_true(test_room_is_clean(room));
+            nacre_buf buf = test_buf(cut.len);
+            assert_int_not_equal(nacre_unprotect_request(server, test_crypto(), &id, &plain, buf, &outer), NACRE_OK);
+            assert_true(test_buf_is_clean(buf));
             assert_true(test_same(before, server) || test_same_but_failed(before, server, 1));
         }
         cut = test_copy(nacre_bytes_of(response.ptr, len < response.len ? len : 0));
         if (!nacre_message_parse(&outer, cut)) {
-            nacre_buf room = test_room(cut.len);
+            nacre_buf buf = test_buf(cut.len);
             assert_int_not_equal(
-                nacre_unprotect_response(x.client, test_crypto(), &at_client, &plain, NULL, room, &outer), NACRE_OK);
-            assert_true(test_room_is_clean(room));
+                nacre_unprotect_response(x.client, test_crypto(), &at_client, &plain, NULL, buf, &outer), NACRE_OK);
+            assert_true(test_buf_is_clean(buf));
         }
     }
     (void)test_unprotect_request(server, &at_server, request);
@@ -368,7 +368,7 @@ static void test_b10_replay_under_every_option_combination(void **state)
             client->next = rows[i].seq;
             nacre_request_id id;
             nacre_bytes out;
-            assert_ok(nacre_protect_request(client, test_crypto(), &id, &out, test_room(100), &m, &options));
+            assert_ok(nacre_protect_request(client, test_crypto(), &id, &out, test_buf(100), &m, &options));
             if (rows[i].err) refuse_request("row", server, out, rows[i].err);
             else (void)test_unprotect_request(server, &id, out);
         }
@@ -393,10 +393,10 @@ static void test_not_yet_until_the_window_is_forgotten(void **state)
 
     nacre_message outer = test_parse(datagram), plain;
     for (int i = 0; i < 2; i++) {
-        nacre_buf room = test_room(datagram.len);
+        nacre_buf buf = test_buf(datagram.len);
         memset(&id, 0x77, sizeof id);
-        assert_err(nacre_unprotect_request(server, test_crypto(), &id, &plain, room, &outer), NACRE_ERR_NOT_YET);
-        assert_true(test_room_is_clean(room));
+        assert_err(nacre_unprotect_request(server, test_crypto(), &id, &plain, buf, &outer), NACRE_ERR_NOT_YET);
+        assert_true(test_buf_is_clean(buf));
         for (size_t j = 0; j < sizeof id; j++) assert_int_equal(((uint8_t *)&id)[j], 0x77);
         assert_true(nacre_context_needs(server).window_lost);
         assert_ok(nacre_replay_check(nacre_context_replay(server), 0));
@@ -465,7 +465,7 @@ static void test_b5_kids_of_every_length(void **state)
             assert_ok(nacre_oscore_option_write(&fields, &value, NACRE_BUF(option)));
             nacre_options o;
             nacre_message m = test_request(NACRE_POST, NACRE_ABSENT, test_fill(9, 20));
-            nacre_options_init(&o, test_room(600));
+            nacre_options_init(&o, test_buf(600));
             nacre_options_add(&o, NACRE_OPT_OSCORE, value);
             assert_ok(nacre_options_finish(&o, &m.options));
             nacre_bytes datagram = test_datagram(&m);
@@ -558,7 +558,7 @@ static void test_outer_class_e_is_ignored(void **state)
                                            : test_protect_request(x.client, &at_client, &m);
             nacre_message outer = test_parse(good), back;
             nacre_options o;
-            nacre_options_init(&o, test_room(200));
+            nacre_options_init(&o, test_buf(200));
             nacre_options_add(&o, NACRE_OPT_OSCORE, nacre_option_find(outer.options, NACRE_OPT_OSCORE));
             for (size_t j = 0; j < COUNT(ignored); j++)
                 if (i == COUNT(ignored) || i == j) nacre_options_add(&o, ignored[j], test_hex("5a"));
@@ -601,7 +601,7 @@ static void test_outer_class_u_joins_the_inner_options(void **state)
 }
 
 /* RFC 8613 7.1, 8.4 step 3: an answer belongs to one request, whatever else it says. */
-static void test_answers_are_bound_to_their_request(void **state)
+static void test_responses_are_bound_to_their_request(void **state)
 {
     (void)state;
     test_exchange x = test_exchange_of(1);
@@ -609,24 +609,24 @@ static void test_answers_are_bound_to_their_request(void **state)
     nacre_message r = test_response(NACRE_CONTENT, NACRE_ABSENT, test_hex("01"));
     enum { NUM = 6 };
     nacre_request_id at_client[NUM], at_server[NUM];
-    nacre_bytes answers[NUM][2];
+    nacre_bytes responses[NUM][2];
     nacre_protect_options fresh = { .nonce = NACRE_NONCE_NEW };
     for (size_t i = 0; i < NUM; i++)
         (void)test_unprotect_request(x.server, &at_server[i], test_protect_request(x.client, &at_client[i], &get));
     for (size_t i = NUM; i-- > 0;) { /* B14: answered in another order, twice each */
-        answers[i][0] = test_protect_response(x.server, &at_server[i], &r, &fresh);
-        answers[i][1] = test_protect_response(x.server, &at_server[i], &r, NULL);
+        responses[i][0] = test_protect_response(x.server, &at_server[i], &r, &fresh);
+        responses[i][1] = test_protect_response(x.server, &at_server[i], &r, NULL);
     }
     for (size_t i = 0; i < NUM; i++)
         for (size_t j = 0; j < NUM; j++)
             for (size_t k = 0; k < 2; k++) {
                 nacre_response_info info;
                 if (i != j) {
-                    refuse_response("another request's", x.client, &at_client[j], answers[i][k],
+                    refuse_response("another request's", x.client, &at_client[j], responses[i][k],
                                     NACRE_ERR_PROTECTION_INVALID);
                     continue;
                 }
-                (void)test_unprotect_response(x.client, &at_client[j], &info, answers[i][k]);
+                (void)test_unprotect_response(x.client, &at_client[j], &info, responses[i][k]);
                 assert_int_equal(info.has_partial_iv, k == 0);
                 assert_int_equal(info.partial_iv, k == 0 ? NUM - 1 - i : 0);
             }
@@ -659,7 +659,7 @@ static void test_what_a_response_may_name(void **state)
 }
 
 /* ---- Room and provider ---- */
-static void test_room_of_every_size(void **state)
+static void test_buf_of_every_size(void **state)
 {
     (void)state;
     test_exchange x = test_exchange_of(1);
@@ -670,29 +670,29 @@ static void test_room_of_every_size(void **state)
     for (size_t cap = 0; cap <= request.len; cap++) {
         nacre_context *server = test_context_of(1, TEST_SERVER);
         const nacre_context *before = test_snapshot(server);
-        nacre_buf room = test_room(cap);
-        nacre_err err = nacre_unprotect_request(server, test_crypto(), &at_server, &plain, room, &outer);
+        nacre_buf buf = test_buf(cap);
+        nacre_err err = nacre_unprotect_request(server, test_crypto(), &at_server, &plain, buf, &outer);
         if (cap == request.len || !err) {
             assert_ok(err);
             assert_same_message(plain, m);
             continue;
         }
         assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
-        assert_true(test_same(before, server) && test_room_is_untouched(room));
+        assert_true(test_same(before, server) && test_buf_is_untouched(buf));
     }
     nacre_bytes response = test_protect_response(x.server, &x.at_server, &r, NULL);
     outer = test_parse(response);
     const nacre_context *before = test_snapshot(x.client);
     for (size_t cap = 0; cap <= response.len; cap++) {
-        nacre_buf room = test_room(cap);
-        nacre_err err = nacre_unprotect_response(x.client, test_crypto(), &x.at_client, &plain, NULL, room, &outer);
+        nacre_buf buf = test_buf(cap);
+        nacre_err err = nacre_unprotect_response(x.client, test_crypto(), &x.at_client, &plain, NULL, buf, &outer);
         if (cap == response.len || !err) {
             assert_ok(err);
             assert_same_message(plain, r);
             continue;
         }
         assert_err(err, NACRE_ERR_BUFFER_TOO_SMALL);
-        assert_true(test_same(before, x.client) && test_room_is_untouched(room));
+        assert_true(test_same(before, x.client) && test_buf_is_untouched(buf));
     }
 }
 
@@ -708,12 +708,12 @@ static void test_another_provider(void **state)
     nacre_bytes response = test_protect_response(x.server, &x.at_server, &r, NULL);
     nacre_message outer = test_parse(request);
     const nacre_context *client = test_snapshot(x.client), *server = test_snapshot(x.server);
-    nacre_buf room = test_room(request.len);
-    assert_err(nacre_unprotect_request(x.server, &other, &id, &plain, room, &outer), NACRE_ERR_BAD_ARGUMENT);
+    nacre_buf buf = test_buf(request.len);
+    assert_err(nacre_unprotect_request(x.server, &other, &id, &plain, buf, &outer), NACRE_ERR_BAD_ARGUMENT);
     outer = test_parse(response);
-    assert_err(nacre_unprotect_response(x.client, &other, &x.at_client, &plain, NULL, room, &outer),
+    assert_err(nacre_unprotect_response(x.client, &other, &x.at_client, &plain, NULL, buf, &outer),
                NACRE_ERR_BAD_ARGUMENT);
-    assert_true(test_same(client, x.client) && test_same(server, x.server) && test_room_is_untouched(room));
+    assert_true(test_same(client, x.client) && test_same(server, x.server) && test_buf_is_untouched(buf));
 }
 
 /* More ciphertext than the algorithm can have made (RFC 9053 4.2: a length field of two bytes) never reaches the cipher. */
@@ -726,7 +726,7 @@ static void test_longer_than_the_algorithm_takes(void **state)
     nacre_request_id id;
     for (size_t over = 0; over < 2; over++) {
         outer.payload = test_fill(0, most + over + tag);
-        assert_err(nacre_unprotect_request(server, test_crypto(), &id, &plain, test_room(most + over + tag), &outer),
+        assert_err(nacre_unprotect_request(server, test_crypto(), &id, &plain, test_buf(most + over + tag), &outer),
                    NACRE_ERR_PROTECTION_INVALID);
         assert_int_equal(nacre_context_failed_decryptions(server), 1); /* only the first was a decryption */
     }
@@ -751,9 +751,9 @@ int main(void)
         TEST(test_plaintexts_that_are_no_message),
         TEST(test_outer_class_e_is_ignored),
         TEST(test_outer_class_u_joins_the_inner_options),
-        TEST(test_answers_are_bound_to_their_request),
+        TEST(test_responses_are_bound_to_their_request),
         TEST(test_what_a_response_may_name),
-        TEST(test_room_of_every_size),
+        TEST(test_buf_of_every_size),
         TEST(test_another_provider),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

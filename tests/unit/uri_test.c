@@ -61,7 +61,7 @@ static void test_options_of_a_uri(void **state)
         nacre_options o;
         nacre_bytes out;
         assert_err_row(rows[i].uri, nacre_uri_parse(&uri, text_of(rows[i].uri)), NACRE_OK);
-        nacre_options_init(&o, test_room(512));
+        nacre_options_init(&o, test_buf(512));
         assert_err_row(rows[i].uri, nacre_uri_options(&o, &uri), NACRE_OK);
         assert_ok(nacre_options_finish(&o, &out));
         assert_string_equal(options_text(out), rows[i].options);
@@ -156,7 +156,7 @@ static nacre_err options_err(const char *text)
     nacre_uri uri;
     nacre_options o;
     assert_ok(nacre_uri_parse(&uri, text_of(text)));
-    nacre_options_init(&o, test_room(1024));
+    nacre_options_init(&o, test_buf(1024));
     return nacre_uri_options(&o, &uri);
 }
 
@@ -207,14 +207,14 @@ static void dot_segments_are_resolved_before_the_options(void **state)
         { "//", "//" },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        uint8_t room[64], expected[64];
+        uint8_t buf[64], expected[64];
         char text[64];
         nacre_uri uri;
         nacre_options o, e;
         nacre_bytes got, want;
         (void)snprintf(text, sizeof text, "coap://h%s", rows[i].path);
         assert_err(nacre_uri_parse(&uri, nacre_bytes_of((const uint8_t *)text, strlen(text))), NACRE_OK);
-        nacre_options_init(&o, NACRE_BUF(room));
+        nacre_options_init(&o, NACRE_BUF(buf));
         assert_err(nacre_uri_options(&o, &uri), NACRE_OK);
         assert_err(nacre_options_finish(&o, &got), NACRE_OK);
         char plain[64];
@@ -227,7 +227,7 @@ static void dot_segments_are_resolved_before_the_options(void **state)
     }
 }
 
-static void test_room_errors_stick(void **state)
+static void test_buf_errors_stick(void **state)
 {
     (void)state;
     nacre_uri uri;
@@ -235,7 +235,7 @@ static void test_room_errors_stick(void **state)
     nacre_bytes out;
     assert_ok(nacre_uri_parse(&uri, text_of("coap://host/a/b")));
     for (size_t cap = 0; cap <= 9; cap++) {
-        nacre_options_init(&o, test_room(cap));
+        nacre_options_init(&o, test_buf(cap));
         assert_ok(nacre_uri_options(&o, &uri));
         assert_err(nacre_options_finish(&o, &out), cap < 9 ? NACRE_ERR_BUFFER_TOO_SMALL : NACRE_OK);
     }
@@ -278,7 +278,7 @@ int main(void)
         TEST(test_refused),
         TEST(test_segments_that_no_option_takes),
         cmocka_unit_test(dot_segments_are_resolved_before_the_options),
-        TEST(test_room_errors_stick),
+        TEST(test_buf_errors_stick),
         TEST(test_path_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@ static void messages_and_forgeries_are_counted(void **unused)
     test_exchange e = test_exchange_of(1);
     nacre_usage client = nacre_context_usage(e.client), server = nacre_context_usage(e.server);
     assert_int_equal(server.protected_messages, 0);
-    nacre_message answer = test_response(NACRE_CONTENT, NACRE_ABSENT, NACRE_ABSENT);
-    test_protect_response(e.server, &e.at_server, &answer, NULL); /* with the request's nonce: no number, but a use */
+    nacre_message response = test_response(NACRE_CONTENT, NACRE_ABSENT, NACRE_ABSENT);
+    test_protect_response(e.server, &e.at_server, &response, NULL); /* with the request's nonce: no number, but a use */
     assert_int_equal(nacre_context_usage(e.server).protected_messages, 1);
     assert_int_equal(client.max_protected_messages, 1 << 20);
     assert_int_equal(client.max_failed_decryptions, 1 << 14);
@@ -26,10 +26,10 @@ static void forgeries_are_reported_and_stop_nothing(void **unused)
     nacre_bytes forged = test_copy(test_protect_request(client, &id, &plain));
     ((uint8_t *)(uintptr_t)forged.ptr)[forged.len - 1] ^= 1;
     nacre_message outer = test_parse(forged);
-    nacre_buf room = test_room(64);
+    nacre_buf buf = test_buf(64);
     for (int i = 0; i < 1 << 14; i++) {
         assert_false(nacre_context_usage(server).due);
-        assert_err(nacre_unprotect_request(server, test_crypto(), &id, &got, room, &outer),
+        assert_err(nacre_unprotect_request(server, test_crypto(), &id, &got, buf, &outer),
                    NACRE_ERR_PROTECTION_INVALID);
     }
     assert_true(nacre_context_usage(server).due);

@@ -54,7 +54,7 @@ static void a_detail_is_visible(void **state)
     }
 }
 
-static void a_character_that_is_cut_at_the_end_of_a_detail_is_not_shown(void **state)
+static void a_character_that_is_cut_at_the_end_of_a_detail_is_omitted(void **state)
 {
     (void)state;
     nacre_detail why;
@@ -67,7 +67,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steers_no_terminal),
         cmocka_unit_test(a_detail_is_visible),
-        cmocka_unit_test(a_character_that_is_cut_at_the_end_of_a_detail_is_not_shown),
+        cmocka_unit_test(a_character_that_is_cut_at_the_end_of_a_detail_is_omitted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,8 +13,8 @@ static void client_waits_for_store(void **state)
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     (void)start(&p.client, &p.server, p.ours, NACRE_CON);
     assert_false(party_take(&p.client, &d, 0)); /* nothing is sent with a number that is not durable */
-    const nacre_event ask = expect_event(&p.client, NACRE_EVENT_PERSIST); /* one for both */
-    assert_ptr_equal(ask.context, p.ours);
+    const nacre_event persist_event = expect_event(&p.client, NACRE_EVENT_PERSIST); /* one for both */
+    assert_ptr_equal(persist_event.context, p.ours);
     expect_quiet(&p.client, 0);
     assert_true(nacre_context_needs(p.ours).blocked);
     nacre_endpoint_confirmed(p.client.ep, p.ours, NACRE_OK); /* said too early: asked again, and nothing sent */
@@ -36,13 +36,13 @@ static void client_store_fails(void **state)
     pair p;
     pair_open(&p, NULL, &(pairing){ .client_persistent = true });
     datagram d;
-    const nacre_exchange gone = start(&p.client, &p.server, p.ours, NACRE_CON);
+    const nacre_exchange first = start(&p.client, &p.server, p.ours, NACRE_CON);
     (void)start(&p.client, &p.server, p.ours, NACRE_NON);
     (void)start(&p.client, &p.server, NULL, NACRE_NON); /* does not wait, and goes */
     assert_true(party_take(&p.client, &d, 0));
     assert_false(party_take(&p.client, &d, 0));
     (void)expect_event(&p.client, NACRE_EVENT_PERSIST);
-    nacre_endpoint_cancel(p.client.ep, gone);
+    nacre_endpoint_cancel(p.client.ep, first);
     nacre_endpoint_confirmed(p.client.ep, p.ours, NACRE_ERR_FILE);
     expect_failed(&p.client, NACRE_ERR_FILE);
     expect_quiet(&p.client, 0);
@@ -67,7 +67,7 @@ static void numbers_used_up(void **state)
 }
 
 /* More contexts ask early than the pool has places: who waits is asked for all the same. */
-static void many_contexts_ask(void **state)
+static void many_contexts_request(void **state)
 {
     (void)state;
     party client, server;
@@ -88,12 +88,12 @@ static void many_contexts_ask(void **state)
     }
     (void)start(&client, &server, ctx[7], NACRE_NON);
     assert_false(party_take(&client, &d, 0));
-    bool asked = false;
+    bool requested = false;
     for (nacre_event event; nacre_endpoint_next_event(client.ep, &event);) {
         assert_int_equal(event.kind, NACRE_EVENT_PERSIST);
-        asked = asked || event.context == ctx[7];
+        requested = requested || event.context == ctx[7];
     }
-    assert_true(asked);
+    assert_true(requested);
     serve_store(ctx[7]);
     nacre_endpoint_confirmed(client.ep, ctx[7], NACRE_OK);
     assert_true(party_take(&client, &d, 0));
@@ -125,10 +125,10 @@ static void early_questions_give_way(void **state)
     }
     (void)start(&client, &server, ctx[3], NACRE_NON);
     assert_false(party_take(&client, &d, 0)); /* waits too: the fourth question for three places */
-    int asked = 0;
+    int requested = 0;
     for (nacre_event event; nacre_endpoint_next_event(client.ep, &event);)
-        asked += event.context == ctx[0] || event.context == ctx[3];
-    assert_int_equal(asked, 2);
+        requested += event.context == ctx[0] || event.context == ctx[3];
+    assert_int_equal(requested, 2);
     party_close(&client);
     party_close(&server);
 }
@@ -161,7 +161,7 @@ static void server_waits_for_store(void **state)
 }
 
 /* An answer made from the parked request's own bytes (an echo server). */
-static void parked_request_may_be_echoed(void **state)
+static void pending_request_may_be_echoed(void **state)
 {
     (void)state;
     pair p;
@@ -177,8 +177,8 @@ static void parked_request_may_be_echoed(void **state)
     serve_store(p.theirs);
     nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_OK);
     const nacre_event request = expect_event(&p.server, NACRE_EVENT_REQUEST);
-    const nacre_message answer = { .code = NACRE_CONTENT, .payload = request.message.payload };
-    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &answer), NACRE_OK);
+    const nacre_message response = { .code = NACRE_CONTENT, .payload = request.message.payload };
+    assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &response), NACRE_OK);
     assert_true(party_take(&p.server, &back, 0));
     party_give(&p.client, &p.server, &back, 0);
     assert_payload(expect_event(&p.client, NACRE_EVENT_RESPONSE).message, "give this back");
@@ -214,7 +214,7 @@ static void server_store_fails(void **state)
 
 /* After an Echo the answer needs a Partial IV of its own, and with it the store (RFC 8613 8.3, B.1.2): a server whose
  * request is delivered, and whose numbers are spent. */
-static nacre_event request_whose_answer_waits(pair *p, datagram *again)
+static nacre_event request_whose_response_waits(pair *p, datagram *again)
 {
     datagram d, back;
     pair_open(p, &(nacre_endpoint_config){ .max_message = 128 },
@@ -231,12 +231,12 @@ static nacre_event request_whose_answer_waits(pair *p, datagram *again)
     return expect_event(&p->server, NACRE_EVENT_REQUEST);
 }
 
-static void answer_waits_for_store(void **state)
+static void response_waits_for_store(void **state)
 {
     (void)state;
     pair p;
     datagram again, back, duplicate;
-    const nacre_event request = request_whose_answer_waits(&p, &again);
+    const nacre_event request = request_whose_response_waits(&p, &again);
     static const uint8_t big[120];
     const nacre_message large = { .code = NACRE_CONTENT, .payload = nacre_bytes_of(big, 100) };
     assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &large), NACRE_ERR_TOO_LONG);
@@ -262,21 +262,21 @@ static void answer_waits_for_store(void **state)
 }
 
 /* The store fails, or the context goes, while the answer waits: it is not sent in clear (B22). */
-static void waiting_answer_is_withdrawn(void **state)
+static void waiting_response_is_withdrawn(void **state)
 {
     (void)state;
-    for (int gone = 0; gone < 2; gone++) {
+    for (int first = 0; first < 2; first++) {
         pair p;
         datagram again, back;
-        const nacre_event request = request_whose_answer_waits(&p, &again);
+        const nacre_event request = request_whose_response_waits(&p, &again);
         respond_text(&p.server, request.exchange, "not for everybody");
-        if (gone) nacre_endpoint_remove_context(p.server.ep, p.theirs);
+        if (first) nacre_endpoint_remove_context(p.server.ep, p.theirs);
         else nacre_endpoint_confirmed(p.server.ep, p.theirs, NACRE_ERR_FILE);
         assert_true(party_take(&p.server, &back, 0));
         const nacre_message m = datagram_message(&back);
-        assert_int_equal(m.code, gone ? NACRE_UNAUTHORIZED : NACRE_UNAVAILABLE);
+        assert_int_equal(m.code, first ? NACRE_UNAUTHORIZED : NACRE_UNAVAILABLE);
         assert_true(nacre_bytes_equal(m.token, datagram_message(&again).token));
-        assert_payload(m, gone ? "Security context not found" : "");
+        assert_payload(m, first ? "Security context not found" : "");
         party_give(&p.client, &p.server, &back, 0);
         expect_failed(&p.client, NACRE_ERR_UNAUTHENTICATED);
         pair_close(&p);
@@ -317,7 +317,7 @@ static void burst_waits_for_store(void **state)
 
 /* ---- A context that goes ------------------------------------------------------------------------------------------- */
 
-static void context_gone_at_client(void **state)
+static void context_removed_at_client(void **state)
 {
     (void)state;
     pair p;
@@ -340,7 +340,7 @@ static void context_gone_at_client(void **state)
     pair_close(&p);
 }
 
-static void context_gone_at_server(void **state)
+static void context_removed_at_server(void **state)
 {
     (void)state;
     for (int stage = 0; stage < 3; stage++) { /* 0: waits for the store; 1: event queued; 2: event pulled */
@@ -357,9 +357,9 @@ static void context_gone_at_server(void **state)
         nacre_context_wipe(p.theirs);
         nacre_event none;
         assert_false(nacre_endpoint_next_event(p.server.ep, &none));
-        const nacre_message answer = { .code = NACRE_CONTENT };
+        const nacre_message response = { .code = NACRE_CONTENT };
         if (stage == 2) /* B22: an answer that cannot be protected any more is not sent at all */
-            assert_int_equal(nacre_endpoint_respond(p.server.ep, event.exchange, &answer), NACRE_ERR_STALE);
+            assert_int_equal(nacre_endpoint_respond(p.server.ep, event.exchange, &response), NACRE_ERR_STALE);
         assert_true(party_take(&p.server, &back, 0));
         assert_int_equal(datagram_message(&back).code, NACRE_UNAUTHORIZED);
         assert_true(nacre_bytes_equal(datagram_message(&back).token, datagram_message(&d).token));
@@ -372,13 +372,13 @@ static void context_gone_at_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(client_waits_for_store),   cmocka_unit_test(client_store_fails),
-        cmocka_unit_test(numbers_used_up),          cmocka_unit_test(many_contexts_ask),
-        cmocka_unit_test(server_waits_for_store),   cmocka_unit_test(parked_request_may_be_echoed),
-        cmocka_unit_test(server_store_fails),       cmocka_unit_test(burst_waits_for_store),
-        cmocka_unit_test(answer_waits_for_store),   cmocka_unit_test(waiting_answer_is_withdrawn),
-        cmocka_unit_test(early_questions_give_way), cmocka_unit_test(context_gone_at_client),
-        cmocka_unit_test(context_gone_at_server),
+        cmocka_unit_test(client_waits_for_store),    cmocka_unit_test(client_store_fails),
+        cmocka_unit_test(numbers_used_up),           cmocka_unit_test(many_contexts_request),
+        cmocka_unit_test(server_waits_for_store),    cmocka_unit_test(pending_request_may_be_echoed),
+        cmocka_unit_test(server_store_fails),        cmocka_unit_test(burst_waits_for_store),
+        cmocka_unit_test(response_waits_for_store),  cmocka_unit_test(waiting_response_is_withdrawn),
+        cmocka_unit_test(early_questions_give_way),  cmocka_unit_test(context_removed_at_client),
+        cmocka_unit_test(context_removed_at_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

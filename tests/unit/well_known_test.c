@@ -28,7 +28,7 @@ static const nacre_resource few[] = {
 #define H "</h>;rt=\"humidity\";if=\"sensor core.s\";title=\"How wet\";ct=\"0 60\""
 #define S "</s>;osc"
 
-typedef struct asked {
+typedef struct lister {
     pair p;
     nacre_site *site;
     void *site_memory;
@@ -39,11 +39,11 @@ typedef struct asked {
     uint8_t body[20000];
     uint8_t etag[8]; /* of the answer */
     size_t etag_len;
-} asked;
+} lister;
 
 static void on_event(void *user, party *p, const nacre_event *event, uint64_t now)
 {
-    asked *a = user;
+    lister *a = user;
     (void)now;
     if (p == &a->p.server) {
         a->requests++;
@@ -57,7 +57,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
     if (etag.len > 0) memcpy(a->etag, etag.ptr, etag.len < 8 ? etag.len : 8);
 }
 
-static void open_site(asked *a, const nacre_resource *resources, size_t num)
+static void open_site(lister *a, const nacre_resource *resources, size_t num)
 {
     const nacre_endpoint_config config = { .num_observers = 4 };
     memset(a, 0, sizeof *a);
@@ -70,7 +70,7 @@ static void open_site(asked *a, const nacre_resource *resources, size_t num)
     nacre_site_set_resources(a->site, resources, num);
 }
 
-static void close_site(asked *a)
+static void close_site(lister *a)
 {
     pair_close(&a->p);
     free(a->site_memory);
@@ -79,14 +79,15 @@ static void close_site(asked *a)
 static uint16_t block_size; /* asked for; 0: none */
 
 /* The whole answer; NULL query: none. */
-static nacre_message ask(asked *a, bool is_protected, const char *path, const char *const *queries, int accept)
+static nacre_message request_list(lister *a, bool is_protected, const char *path, const char *const *queries,
+                                  int accept)
 {
     static wire w;
-    uint8_t room[128];
+    uint8_t buf[128];
     nacre_options o;
     nacre_transfer_exchange exchange;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     for (size_t at = 0, len; path[at] == '/'; at += 1 + len) {
         len = strcspn(path + at + 1, "/");
         nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path + at + 1, len));
@@ -107,21 +108,21 @@ static nacre_message ask(asked *a, bool is_protected, const char *path, const ch
     return a->end.message;
 }
 
-static nacre_message list(asked *a, bool is_protected, const char *query)
+static nacre_message list(lister *a, bool is_protected, const char *query)
 {
     const char *const queries[] = { query, NULL };
-    return ask(a, is_protected, "/.well-known/core", queries, -1);
+    return request_list(a, is_protected, "/.well-known/core", queries, -1);
 }
 
 static void list_has_the_attributes_of_each_resource(void **state)
 {
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
-        asked a;
+        lister a;
         open_site(&a, few, 4);
-        const nacre_message answer = list(&a, is_protected, NULL);
-        assert_int_equal(answer.code, NACRE_CONTENT);
-        assert_payload(answer, T "," H "," S);
+        const nacre_message response = list(&a, is_protected, NULL);
+        assert_int_equal(response.code, NACRE_CONTENT);
+        assert_payload(response, T "," H "," S);
         close_site(&a);
     }
 }
@@ -167,21 +168,21 @@ static void queries_filter_the_list(void **state)
         { "", T "," H "," S }, /* "?" and nothing behind it */
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        asked a;
+        lister a;
         open_site(&a, few, 4);
-        const nacre_message answer = list(&a, true, rows[i].query);
+        const nacre_message response = list(&a, true, rows[i].query);
         const char *links = rows[i].links;
-        if (answer.code != NACRE_CONTENT || answer.payload.len != strlen(links) ||
-            (answer.payload.len > 0 && memcmp(answer.payload.ptr, links, answer.payload.len) != 0))
-            fail_msg("%s: %.*s", rows[i].query, (int)answer.payload.len, (const char *)answer.payload.ptr);
+        if (response.code != NACRE_CONTENT || response.payload.len != strlen(links) ||
+            (response.payload.len > 0 && memcmp(response.payload.ptr, links, response.payload.len) != 0))
+            fail_msg("%s: %.*s", rows[i].query, (int)response.payload.len, (const char *)response.payload.ptr);
         close_site(&a);
     }
-    asked a;
+    lister a;
     open_site(&a, few, 4);
     const char *const both[] = { "if=sensor", "ct=60", NULL };
-    assert_payload(ask(&a, true, "/.well-known/core", both, -1), H);
+    assert_payload(request_list(&a, true, "/.well-known/core", both, -1), H);
     const char *const with_empty[] = { "if=sensor", "", "ct=60", NULL };
-    assert_payload(ask(&a, true, "/.well-known/core", with_empty, -1), H);
+    assert_payload(request_list(&a, true, "/.well-known/core", with_empty, -1), H);
     close_site(&a);
 }
 
@@ -193,25 +194,25 @@ static void accept_admits_link_format_only(void **state)
         uint8_t code;
     } rows[] = { { 40, NACRE_CONTENT }, { 0, NACRE_NOT_ACCEPTABLE }, { 60, NACRE_NOT_ACCEPTABLE } };
     for (size_t i = 0; i < 3; i++) {
-        asked a;
+        lister a;
         open_site(&a, few, 4);
-        assert_int_equal(ask(&a, true, "/.well-known/core", NULL, rows[i].format).code, rows[i].code);
+        assert_int_equal(request_list(&a, true, "/.well-known/core", NULL, rows[i].format).code, rows[i].code);
         close_site(&a);
     }
 }
 
 /* The site's own resource of that name comes first, a subtree above it does not; no resources, no links. */
-static void of_its_own(void **state)
+static void paths_and_attributes(void **state)
 {
     (void)state;
     static char root[] = "root", exact[] = "exact";
-    const nacre_resource own[] = {
+    const nacre_resource extra[] = {
         { .path = "/", .handler = text, .user = root, .flags = NACRE_RESOURCE_SUBTREE | NACRE_RESOURCE_HIDDEN },
         { .path = "/.well-known/core", .handler = text, .user = exact },
     };
     for (size_t num = 0; num <= 2; num++) {
-        asked a;
-        open_site(&a, own, num);
+        lister a;
+        open_site(&a, extra, num);
         assert_payload(list(&a, true, NULL), num == 2 ? "exact" : "");
         close_site(&a);
     }
@@ -231,7 +232,7 @@ static void long_lists(void **state)
         len += (size_t)snprintf(whole + len, sizeof whole - len, "%s</r%03d>;osc", i > 0 ? "," : "", i);
     }
     for (int is_protected = 0; is_protected < 2; is_protected++) {
-        static asked a;
+        static lister a;
         open_site(&a, many, NUM);
         assert_payload(list(&a, is_protected, NULL), whole);
         const size_t block = is_protected ? 1024 : 64;
@@ -251,14 +252,14 @@ static void short_lists_in_small_blocks(void **state)
     } rows[] = { { NULL, T "," H "," S }, { "osc", T "," S }, { "href=/s", S }, { "href=/x", "" } };
     for (int is_protected = 0; is_protected < 2; is_protected++)
         for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
-            asked a;
+            lister a;
             uint8_t etag[8] = { 0 };
             open_site(&a, few, 4);
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
                 block_size = sizes[i];
-                const nacre_message answer = list(&a, is_protected, rows[r].query);
-                assert_int_equal(answer.code, NACRE_CONTENT);
-                assert_payload(answer, rows[r].links);
+                const nacre_message response = list(&a, is_protected, rows[r].query);
+                assert_int_equal(response.code, NACRE_CONTENT);
+                assert_payload(response, rows[r].links);
                 assert_int_equal(a.etag_len, sizeof etag);
                 if (i == 0) memcpy(etag, a.etag, sizeof etag);
                 assert_memory_equal(a.etag, etag, sizeof etag);
@@ -274,7 +275,7 @@ typedef struct watched {
     pair p;
     nacre_site *site;
     char value[1500];
-    unsigned notifications, ends, asked, told;
+    unsigned notifications, ends, num_requests, told;
     size_t last_len;
     char last;
     uint8_t code;
@@ -283,7 +284,7 @@ typedef struct watched {
 static void show(void *user, const nacre_request *request, nacre_response *response)
 {
     const watched *v = user;
-    ((watched *)user)->asked++;
+    ((watched *)user)->num_requests++;
     ((watched *)user)->told += request->is_notification;
     response->code = v->value[0] == 'x' ? NACRE_NOT_FOUND : NACRE_CONTENT;
     response->payload = nacre_bytes_of((const uint8_t *)v->value, strlen(v->value));
@@ -339,13 +340,13 @@ static void observers_of_a_path(void **state)
     nacre_site_set_resources(v.site, resources, 2);
     w = (wire){ .parties = { &v.p.client, &v.p.server }, .num_parties = 2, .on_event = on_watched, .user = &v };
 
-    uint8_t room[32], body[2000], body2[2000];
+    uint8_t buf[32], body[2000], body2[2000];
     nacre_transfer_exchange exchange[3];
     const char *const paths[] = { "v", "not", "v" };
     for (int i = 0; i < 3; i++) {
         nacre_options o;
         nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-        nacre_options_init(&o, NACRE_BUF(room));
+        nacre_options_init(&o, NACRE_BUF(buf));
         nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, 0);
         nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)paths[i], strlen(paths[i])));
         if (i == 2) nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("deep"));
@@ -385,10 +386,10 @@ static void observers_of_a_path(void **state)
     run(&w);
     assert_int_equal(v.ends, 3);
     assert_int_equal(v.code, NACRE_NOT_FOUND);
-    const unsigned asked_so_far = v.asked;
+    const unsigned requests_so_far = v.num_requests;
     nacre_site_changed(v.site, "/v/deep");
     run(&w);
-    assert_int_equal(v.asked, asked_so_far);
+    assert_int_equal(v.num_requests, requests_so_far);
     wire_close(&w);
     pair_close(&v.p);
     free(memory);
@@ -405,18 +406,18 @@ static void hold(void *user, const nacre_request *request, nacre_response *respo
     response->deferred = true;
 }
 
-static void answers_later(void **state)
+static void respond_afterwards(void **state)
 {
     static wire w;
-    static asked a;
+    static lister a;
     (void)state;
     const nacre_resource resources[] = { { .path = "/l", .handler = hold } };
     open_site(&a, resources, 1);
-    uint8_t room[8], big[1100] = { 7 };
+    uint8_t buf[8], big[1100] = { 7 };
     nacre_options o;
     nacre_transfer_exchange exchange;
     nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("l"));
     assert_int_equal(nacre_options_finish(&o, &get.options), NACRE_OK);
     const nacre_transfer_options options = { .buf = NACRE_BUF(a.body) };
@@ -426,8 +427,8 @@ static void answers_later(void **state)
     w = (wire){ .parties = { &a.p.client, &a.p.server }, .num_parties = 2, .on_event = on_event, .user = &a };
     while (w.now < 100 && wire_step(&w)) {} /* to the empty ACK: the answer is a separate one */
     assert_false(a.ended);
-    const nacre_message answer = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(big) };
-    assert_int_equal(nacre_transfer_respond(nacre_site_transfer(a.site), held, &answer, NULL), NACRE_OK);
+    const nacre_message response = { .code = NACRE_CONTENT, .payload = NACRE_ARRAY(big) };
+    assert_int_equal(nacre_transfer_respond(nacre_site_transfer(a.site), held, &response, NULL), NACRE_OK);
     while (!a.ended) assert_true(wire_step(&w));
     assert_int_equal(a.end.kind, NACRE_EVENT_RESPONSE);
     assert_int_equal(a.end.message.payload.len, 1100);
@@ -441,10 +442,10 @@ int main(void)
         cmocka_unit_test(list_has_the_attributes_of_each_resource),
         cmocka_unit_test(queries_filter_the_list),
         cmocka_unit_test(accept_admits_link_format_only),
-        cmocka_unit_test(of_its_own),
+        cmocka_unit_test(paths_and_attributes),
         cmocka_unit_test(long_lists),
         cmocka_unit_test(observers_of_a_path),
-        cmocka_unit_test(answers_later),
+        cmocka_unit_test(respond_afterwards),
         cmocka_unit_test(short_lists_in_small_blocks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

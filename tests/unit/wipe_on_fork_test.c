@@ -26,11 +26,11 @@ int madvise(void *at, size_t size, int what)
 /* The numbers that the parent has in hand must not be used by the child. */
 static bool can_protect(nacre_context *ctx)
 {
-    uint8_t room[128];
+    uint8_t buf[128];
     nacre_bytes out;
     nacre_request_id id;
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET };
-    return nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_BUF(room), &get, NULL) == NACRE_OK;
+    return nacre_protect_request(ctx, test_crypto(), &id, &out, NACRE_BUF(buf), &get, NULL) == NACRE_OK;
 }
 
 static void expect_wiped_in_child(nacre_context *ctx)

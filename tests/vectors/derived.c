@@ -100,10 +100,10 @@ static nacre_bytes plain_of(vec_run *run, const nacre_message *outer, nacre_byte
     memmove(fake + 4, plaintext.ptr + 1, plaintext.len - 1);
     if (!vec_parse(run, "plaintext", nacre_bytes_of(fake, 3 + plaintext.len), &inner)) return NACRE_ABSENT;
 
-    nacre_buf room = { NULL, outer->options.len + inner.options.len + 16 };
-    room.ptr = vec_alloc(run, room.cap);
+    nacre_buf buf = { NULL, outer->options.len + inner.options.len + 16 };
+    buf.ptr = vec_alloc(run, buf.cap);
     nacre_options o;
-    nacre_options_init(&o, room);
+    nacre_options_init(&o, buf);
     add_all(&o, outer->options, is_outer);
     add_all(&o, inner.options, is_inner);
     nacre_bytes inside = nacre_option_find(inner.options, NACRE_OPT_OBSERVE);
@@ -125,15 +125,16 @@ static nacre_bytes plain_of(vec_run *run, const nacre_message *outer, nacre_byte
 static void check_message_parts(vec_run *run, yajl_val entry, const known_context *c, bool request,
                                 const nacre_message *outer)
 {
-    nacre_bytes own = vec_hex_or_null(run, entry, "partial_iv");
+    nacre_bytes local = vec_hex_or_null(run, entry, "partial_iv");
     vec_parts p = {
         .alg = c->client.cose_aead,
         .common_iv = c->derived.common_iv,
-        .id_piv = nacre_is_absent(own) || request ? c->client.sender_id : c->client.recipient_id,
-        .nonce_piv = nacre_is_absent(own) ? vec_hex(run, entry, "request_piv") : own,
+        .id_piv = nacre_is_absent(local) || request ? c->client.sender_id : c->client.recipient_id,
+        .nonce_piv = nacre_is_absent(local) ? vec_hex(run, entry, "request_piv") : local,
         .request_kid = vec_hex(run, entry, "request_kid"),
         .request_piv = vec_hex(run, entry, "request_piv"),
-        .fields = { own, request ? c->client.id_context : NACRE_ABSENT, request ? c->client.sender_id : NACRE_ABSENT },
+        .fields = { local, request ? c->client.id_context : NACRE_ABSENT,
+                    request ? c->client.sender_id : NACRE_ABSENT },
         .key = request ? c->derived.sender_key : c->derived.recipient_key,
         .nonce = vec_hex(run, entry, "nonce"),
         .aad = vec_hex(run, entry, "aad"),
@@ -158,16 +159,16 @@ static void check_message(vec_run *run, yajl_val entry, const known_context *c, 
     check_message_parts(run, entry, c, request, &outer);
     nacre_bytes plain = plain_of(run, &outer, vec_hex(run, entry, "plaintext"));
     if (run->bad || !vec_parse(run, "the plain message", plain, &m)) return;
-    nacre_bytes own = vec_hex_or_null(run, entry, "partial_iv"), request_piv = vec_hex(run, entry, "request_piv");
+    nacre_bytes local = vec_hex_or_null(run, entry, "partial_iv"), request_piv = vec_hex(run, entry, "request_piv");
     if (request) {
-        vec_same_bytes(run, "request_piv", own, request_piv);
-        vec_check_request(run, &c->client, vec_partial_iv_number(own), NULL, protects ? plain : NACRE_ABSENT, datagram,
-                          plain);
+        vec_same_bytes(run, "request_piv", local, request_piv);
+        vec_check_request(run, &c->client, vec_partial_iv_number(local), NULL, protects ? plain : NACRE_ABSENT,
+                          datagram, plain);
         return;
     }
     vec_response r = {
         .request_piv = request_piv,
-        .partial_iv = own,
+        .partial_iv = local,
         .plain = plain,
         .datagram = datagram,
         .unprotected = vec_without(run, &m, vec_is_observe),
@@ -229,13 +230,14 @@ static void recovery(vec_run *run, yajl_val root)
     known_context c;
     vec_begin(run, "echo_b_1_2", "recovery");
     if (context_of(run, owner, &c) && vec_array(run, owner, "flow") >= 3) {
-        yajl_val first = vec_at(owner, "flow", 0), answer = vec_at(owner, "flow", 1), again = vec_at(owner, "flow", 2);
-        nacre_bytes plaintext = vec_hex(run, answer, "plaintext");
+        yajl_val first = vec_at(owner, "flow", 0), response = vec_at(owner, "flow", 1),
+                 again = vec_at(owner, "flow", 2);
+        nacre_bytes plaintext = vec_hex(run, response, "plaintext");
         vec_recovery r = {
             .client_seq = vec_partial_iv_number(vec_hex(run, first, "partial_iv")),
-            .server_seq = vec_partial_iv_number(vec_hex(run, answer, "partial_iv")),
+            .server_seq = vec_partial_iv_number(vec_hex(run, response, "partial_iv")),
             .request1 = vec_hex(run, first, "message"),
-            .response1 = vec_hex(run, answer, "message"),
+            .response1 = vec_hex(run, response, "message"),
             .request2 = vec_hex(run, again, "message"),
             .request2_plain = plain_of_step(run, again),
         };
@@ -268,7 +270,7 @@ static void block_body(vec_run *run, yajl_val root)
     vec_end(run);
 }
 
-static bool is_not_proxied(const nacre_option *opt)
+static bool is_origin_form(const nacre_option *opt)
 {
     return opt->number != NACRE_OPT_PROXY_URI && opt->number != NACRE_OPT_URI_PATH &&
            opt->number != NACRE_OPT_URI_QUERY;
@@ -284,11 +286,11 @@ static void check_proxy_uri(vec_run *run, yajl_val owner, const known_context *c
     check_message(run, request, c, false);
     nacre_bytes split = plain_of_step(run, request);
     if (run->bad || !vec_parse(run, "the split request", split, &m)) return;
-    nacre_buf room = { NULL, m.options.len + strlen(text) + 8 };
-    room.ptr = vec_alloc(run, room.cap);
+    nacre_buf buf = { NULL, m.options.len + strlen(text) + 8 };
+    buf.ptr = vec_alloc(run, buf.cap);
     nacre_options o;
-    nacre_options_init(&o, room);
-    add_all(&o, m.options, is_not_proxied);
+    nacre_options_init(&o, buf);
+    add_all(&o, m.options, is_origin_form);
     nacre_options_add(&o, NACRE_OPT_PROXY_URI, nacre_bytes_of((const uint8_t *)text, strlen(text)));
     (void)vec_same_err(run, "writing options", NACRE_OK, nacre_options_finish(&o, &m.options));
     vec_check_request(run, &c->client, vec_partial_iv_number(vec_hex(run, request, "partial_iv")), NULL,
@@ -393,16 +395,16 @@ static void b2_check_parts(vec_run *run, const b2 *b, const struct b2_message *m
     yajl_val entry = vec_get(run, b->owner, m->name);
     if (!vec_members(run, entry, STEP_MEMBERS)) return;
     const known_context *c = &b->contexts[m->sealed_by];
-    nacre_bytes own = vec_hex_or_null(run, entry, "partial_iv"), request_piv = vec_hex(run, entry, "request_piv");
+    nacre_bytes local = vec_hex_or_null(run, entry, "partial_iv"), request_piv = vec_hex(run, entry, "request_piv");
     nacre_message outer;
     vec_parts p = {
         .alg = c->client.cose_aead,
         .common_iv = b->contexts[m->nonce_of].derived.common_iv,
-        .id_piv = m->request || nacre_is_absent(own) ? c->client.sender_id : c->client.recipient_id,
-        .nonce_piv = nacre_is_absent(own) ? request_piv : own,
+        .id_piv = m->request || nacre_is_absent(local) ? c->client.sender_id : c->client.recipient_id,
+        .nonce_piv = nacre_is_absent(local) ? request_piv : local,
         .request_kid = vec_hex(run, entry, "request_kid"),
         .request_piv = request_piv,
-        .fields = { own, b2_field(run, b, m), m->request ? c->client.sender_id : NACRE_ABSENT },
+        .fields = { local, b2_field(run, b, m), m->request ? c->client.sender_id : NACRE_ABSENT },
         .key = m->request ? c->derived.sender_key : c->derived.recipient_key,
         .nonce = vec_hex(run, entry, "nonce"),
         .aad = vec_hex(run, entry, "aad"),
@@ -413,7 +415,7 @@ static void b2_check_parts(vec_run *run, const b2 *b, const struct b2_message *m
     vec_same_text(run, "kind", vec_text(run, entry, "kind"), m->request ? "request" : "response");
     vec_same_bytes(run, "key", p.key, vec_hex(run, entry, "key"));
     vec_same_bytes(run, "request_kid", c->client.sender_id, p.request_kid);
-    if (m->request) vec_same_bytes(run, "request_piv", own, request_piv);
+    if (m->request) vec_same_bytes(run, "request_piv", local, request_piv);
     if (vec_parse(run, "message", p.message, &outer))
         vec_same_bytes(run, "ciphertext", vec_hex(run, entry, "ciphertext"), outer.payload);
     if (!run->bad) vec_check_parts(run, &p);
@@ -422,7 +424,7 @@ static void b2_check_parts(vec_run *run, const b2 *b, const struct b2_message *m
 /* One end of the procedure: two places for contexts, which change their key rooms. */
 typedef struct b2_end {
     nacre_context_params material;
-    nacre_rederived own, spare;
+    nacre_rederived derived, spare;
     void *keys[2];
     nacre_request_id id;
 } b2_end;
@@ -437,7 +439,7 @@ static bool b2_end_open(vec_run *run, b2_end *end, nacre_context_params material
                       nacre_context_key_layout(run->crypto, material.cose_aead, &size, &align)))
         return false;
     for (size_t i = 0; i < 2; i++) end->keys[i] = aligned_alloc(align, (size + align - 1) / align * align);
-    end->own.key_buf = (nacre_buf){ end->keys[0], size };
+    end->derived.key_buf = (nacre_buf){ end->keys[0], size };
     end->spare.key_buf = (nacre_buf){ end->keys[1], size };
     if (end->keys[0] != NULL && end->keys[1] != NULL) return true;
     vec_differs(run, "out of memory");
@@ -446,7 +448,7 @@ static bool b2_end_open(vec_run *run, b2_end *end, nacre_context_params material
 
 static void b2_end_close(b2_end *end)
 {
-    nacre_context_wipe(&end->own.context);
+    nacre_context_wipe(&end->derived.context);
     nacre_context_wipe(&end->spare.context);
     free(end->keys[0]);
     free(end->keys[1]);
@@ -467,18 +469,18 @@ static bool b2_step_of(vec_run *run, const b2 *b, const char *name, b2_step *ste
            vec_parse(run, "the plain message", step->plain_datagram, &step->plain);
 }
 
-static nacre_buf b2_room(vec_run *run)
+static nacre_buf b2_buf(vec_run *run)
 {
     enum { ENOUGH = 256 };
-    nacre_buf room = { vec_alloc(run, ENOUGH), ENOUGH };
-    return room;
+    nacre_buf buf = { vec_alloc(run, ENOUGH), ENOUGH };
+    return buf;
 }
 
-static void b2_check_own(vec_run *run, const b2 *b, const b2_end *end, int which)
+static void b2_check_derived(vec_run *run, const b2 *b, const b2_end *end, int which)
 {
     const known_context *c = &b->contexts[which];
-    vec_same_bytes(run, "ID Context", c->client.id_context, nacre_context_id_context(&end->own.context));
-    vec_same_bytes(run, "Common IV", c->derived.common_iv, nacre_context_common_iv(&end->own.context));
+    vec_same_bytes(run, "ID Context", c->client.id_context, nacre_context_id_context(&end->derived.context));
+    vec_same_bytes(run, "Common IV", c->derived.common_iv, nacre_context_common_iv(&end->derived.context));
 }
 
 static void b2_client_sends(vec_run *run, const b2 *b, b2_end *client, const nacre_rederive_client *state,
@@ -489,28 +491,28 @@ static void b2_client_sends(vec_run *run, const b2 *b, b2_end *client, const nac
     nacre_bytes out;
     if (b2_step_of(run, b, name, &step) &&
         vec_same_err(run, "protect_request", NACRE_OK,
-                     nacre_protect_request(&client->own.context, run->crypto, &client->id, &out, b2_room(run),
+                     nacre_protect_request(&client->derived.context, run->crypto, &client->id, &out, b2_buf(run),
                                            &step.plain, &how)))
         vec_same_bytes(run, name, step.datagram, out);
 }
 
 /* The client's way, up to request #2, with either form of response #1. */
-static bool b2_client_goes(vec_run *run, const b2 *b, b2_end *client, const char *answer)
+static bool b2_client_goes(vec_run *run, const b2 *b, b2_end *client, const char *response)
 {
     nacre_rederive_client state;
     b2_step step;
     if (!b2_end_open(run, client, b->contexts[FIRST].client) ||
         !vec_same_err(run, "begin", NACRE_OK,
-                      nacre_rederive_begin(&state, &client->own, run->crypto, &client->material, b->r1.ptr)))
+                      nacre_rederive_begin(&state, &client->derived, run->crypto, &client->material, b->r1.ptr)))
         return false;
-    b2_check_own(run, b, client, FIRST);
+    b2_check_derived(run, b, client, FIRST);
     b2_client_sends(run, b, client, &state, "request_1");
-    if (!b2_step_of(run, b, answer, &step) ||
-        !vec_same_err(run, answer, NACRE_OK,
-                      nacre_rederive_response(&state, &client->own, &client->spare, run->crypto, &client->id,
-                                              b2_room(run), &step.outer, b->r3.ptr)))
+    if (!b2_step_of(run, b, response, &step) ||
+        !vec_same_err(run, response, NACRE_OK,
+                      nacre_rederive_response(&state, &client->derived, &client->spare, run->crypto, &client->id,
+                                              b2_buf(run), &step.outer, b->r3.ptr)))
         return false;
-    b2_check_own(run, b, client, THIRD);
+    b2_check_derived(run, b, client, THIRD);
     b2_client_sends(run, b, client, &state, "request_2");
     return !run->bad;
 }
@@ -519,46 +521,47 @@ static bool b2_client_goes(vec_run *run, const b2 *b, b2_end *client, const char
  * request #1: a server of nacre sends no other. */
 static bool b2_server_offers(vec_run *run, const b2 *b, b2_end *server)
 {
-    b2_step request, answer;
+    b2_step request, response;
     nacre_bytes out;
-    if (!b2_step_of(run, b, "request_1", &request) || !b2_step_of(run, b, "response_1", &answer) ||
+    if (!b2_step_of(run, b, "request_1", &request) || !b2_step_of(run, b, "response_1", &response) ||
         !vec_same_err(run, "answer_1", NACRE_OK,
-                      nacre__rederive_answer_1(&server->spare, run->crypto, &server->material, false, &out,
-                                               b2_room(run), b2_room(run), &request.outer, &answer.outer, b->r2)))
+                      nacre__rederive_response_1(&server->spare, run->crypto, &server->material, false, &out,
+                                                 b2_buf(run), b2_buf(run), &request.outer, &response.outer, b->r2)))
         return false;
-    vec_same_bytes(run, "response_1", answer.datagram, out);
-    vec_same_number(run, "code of response #1", NACRE_UNAUTHORIZED, answer.plain.code);
+    vec_same_bytes(run, "response_1", response.datagram, out);
+    vec_same_number(run, "code of response #1", NACRE_UNAUTHORIZED, response.plain.code);
     return !run->bad;
 }
 
 static bool b2_server_accepts(vec_run *run, const b2 *b, b2_end *server)
 {
-    b2_step request, answer;
+    b2_step request, response;
     nacre_message plain;
     nacre_bytes out;
-    if (!b2_step_of(run, b, "request_2", &request) || !b2_step_of(run, b, "response_2", &answer) ||
+    if (!b2_step_of(run, b, "request_2", &request) || !b2_step_of(run, b, "response_2", &response) ||
         !vec_same_err(run, "take_2", NACRE_OK,
-                      nacre__rederive_take_2(&server->own, &server->spare, run->crypto, &server->material, &server->id,
-                                             &plain, b2_room(run), &request.outer, joined(run, b->r2, b->r3))))
+                      nacre__rederive_take_2(&server->derived, &server->spare, run->crypto, &server->material,
+                                             &server->id, &plain, b2_buf(run), &request.outer,
+                                             joined(run, b->r2, b->r3))))
         return false;
-    b2_check_own(run, b, server, THIRD);
+    b2_check_derived(run, b, server, THIRD);
     vec_same_bytes(run, "request_2 unprotected", request.plain_datagram, vec_write(run, &plain));
     if (vec_same_err(run, "protect_response", NACRE_OK,
-                     nacre_protect_response(&server->own.context, run->crypto, &server->id, &out, b2_room(run),
-                                            &answer.plain, NULL)))
-        vec_same_bytes(run, "response_2", answer.datagram, out);
+                     nacre_protect_response(&server->derived.context, run->crypto, &server->id, &out, b2_buf(run),
+                                            &response.plain, NULL)))
+        vec_same_bytes(run, "response_2", response.datagram, out);
     return !run->bad;
 }
 
-static void b2_client(vec_run *run, const b2 *b, const char *answer)
+static void b2_client(vec_run *run, const b2 *b, const char *response)
 {
     b2_end client = { 0 };
     b2_step last;
     nacre_message plain;
-    if (b2_client_goes(run, b, &client, answer) && b2_step_of(run, b, "response_2", &last) &&
+    if (b2_client_goes(run, b, &client, response) && b2_step_of(run, b, "response_2", &last) &&
         vec_same_err(run, "response_2", NACRE_OK,
-                     nacre_unprotect_response(&client.own.context, run->crypto, &client.id, &plain, NULL, b2_room(run),
-                                              &last.outer)))
+                     nacre_unprotect_response(&client.derived.context, run->crypto, &client.id, &plain, NULL,
+                                              b2_buf(run), &last.outer)))
         vec_same_bytes(run, "response_2 unprotected", last.plain_datagram, vec_write(run, &plain));
     b2_end_close(&client);
 }
@@ -580,10 +583,10 @@ static void rederivation(vec_run *run, yajl_val root)
         if (b2_open(run, root, &b)) b2_check_parts(run, &b, &b2_messages[i]);
         vec_end(run);
     }
-    static const char *const answers[] = { "response_1", "response_1_with_piv" };
+    static const char *const responses[] = { "response_1", "response_1_with_piv" };
     for (size_t i = 0; i < 2; i++) {
-        vec_begin(run, "appendix_b_2", "client, %s", answers[i]);
-        if (b2_open(run, root, &b)) b2_client(run, &b, answers[i]);
+        vec_begin(run, "appendix_b_2", "client, %s", responses[i]);
+        if (b2_open(run, root, &b)) b2_client(run, &b, responses[i]);
         vec_end(run);
     }
     vec_begin(run, "appendix_b_2", "server");

@@ -15,8 +15,8 @@ bool vec_context_open(vec_run *run, vec_context *c, const nacre_context_params *
         return false;
     size_t cap = (size / align + 1) * align;
     c->keys = aligned_alloc(align, cap);
-    nacre_buf room = { c->keys, cap };
-    return vec_same_err(run, "making the context", NACRE_OK, nacre_context_init(&c->ctx, run->crypto, params, room));
+    nacre_buf buf = { c->keys, cap };
+    return vec_same_err(run, "making the context", NACRE_OK, nacre_context_init(&c->ctx, run->crypto, params, buf));
 }
 
 void vec_context_close(vec_context *c)
@@ -132,15 +132,15 @@ static void check_context_keys(vec_run *run, const nacre_context_params *params,
         nacre_request_id id;
         nacre_bytes out;
         nacre_bytes sent = probe(run, params, params->sender_id, expected->sender_key, expected->common_iv);
-        nacre_buf room = { vec_alloc(run, 64), 64 };
+        nacre_buf buf = { vec_alloc(run, 64), 64 };
         if (vec_same_err(run, "protecting with the Sender Key", NACRE_OK,
-                         nacre_protect_request(&c.ctx, run->crypto, &id, &out, room, &get, &bare)))
+                         nacre_protect_request(&c.ctx, run->crypto, &id, &out, buf, &get, &bare)))
             vec_same_bytes(run, "message under the Sender Key", sent, out);
         nacre_bytes received = probe(run, params, params->recipient_id, expected->recipient_key, expected->common_iv);
         nacre_message outer, plain;
         if (vec_parse(run, "the probe", received, &outer))
             (void)vec_same_err(run, "unprotecting with the Recipient Key", NACRE_OK,
-                               nacre_unprotect_request(&c.ctx, run->crypto, &id, &plain, room, &outer));
+                               nacre_unprotect_request(&c.ctx, run->crypto, &id, &plain, buf, &outer));
     }
     vec_context_close(&c);
 }
@@ -170,10 +170,10 @@ bool vec_parse(vec_run *run, const char *what, nacre_bytes datagram, nacre_messa
 
 nacre_bytes vec_write(vec_run *run, const nacre_message *m)
 {
-    nacre_buf room = { NULL, nacre_message_size(m) };
-    room.ptr = vec_alloc(run, room.cap);
+    nacre_buf buf = { NULL, nacre_message_size(m) };
+    buf.ptr = vec_alloc(run, buf.cap);
     nacre_bytes out = NACRE_ABSENT;
-    (void)vec_same_err(run, "writing a message", NACRE_OK, nacre_message_write(m, &out, room));
+    (void)vec_same_err(run, "writing a message", NACRE_OK, nacre_message_write(m, &out, buf));
     return out;
 }
 
@@ -184,10 +184,10 @@ bool vec_is_observe(const nacre_option *opt)
 
 nacre_bytes vec_without(vec_run *run, const nacre_message *m, bool (*drop)(const nacre_option *opt))
 {
-    nacre_buf room = { NULL, m->options.len + 8 }; /* a delta that spans a dropped option may take two bytes more */
-    room.ptr = vec_alloc(run, room.cap);
+    nacre_buf buf = { NULL, m->options.len + 8 }; /* a delta that spans a dropped option may take two bytes more */
+    buf.ptr = vec_alloc(run, buf.cap);
     nacre_options kept;
-    nacre_options_init(&kept, room);
+    nacre_options_init(&kept, buf);
     nacre_option opt;
     for (nacre_option_iter it = nacre_option_begin(m->options); nacre_option_next(&it, &opt);)
         if (!drop(&opt)) nacre_options_add(&kept, opt.number, opt.value);
@@ -197,10 +197,10 @@ nacre_bytes vec_without(vec_run *run, const nacre_message *m, bool (*drop)(const
     return vec_write(run, &copy);
 }
 
-static nacre_buf room_of(vec_run *run, size_t len)
+static nacre_buf buf_of(vec_run *run, size_t len)
 {
-    nacre_buf room = { vec_alloc(run, len), len };
-    return room;
+    nacre_buf buf = { vec_alloc(run, len), len };
+    return buf;
 }
 
 static bool protect_request(vec_run *run, vec_context *c, nacre_request_id *id, nacre_bytes *out, nacre_bytes plain,
@@ -208,9 +208,9 @@ static bool protect_request(vec_run *run, vec_context *c, nacre_request_id *id, 
 {
     nacre_message m;
     if (!vec_parse(run, "the plain request", plain, &m)) return false;
-    nacre_buf room = room_of(run, nacre_protect_size(&c->ctx, &m, options));
+    nacre_buf buf = buf_of(run, nacre_protect_size(&c->ctx, &m, options));
     return vec_same_err(run, "protect_request", NACRE_OK,
-                        nacre_protect_request(&c->ctx, run->crypto, id, out, room, &m, options));
+                        nacre_protect_request(&c->ctx, run->crypto, id, out, buf, &m, options));
 }
 
 static bool protect_response(vec_run *run, vec_context *c, nacre_request_id *id, nacre_bytes *out, nacre_bytes plain,
@@ -218,9 +218,9 @@ static bool protect_response(vec_run *run, vec_context *c, nacre_request_id *id,
 {
     nacre_message m;
     if (!vec_parse(run, "the plain response", plain, &m)) return false;
-    nacre_buf room = room_of(run, nacre_protect_size(&c->ctx, &m, options));
+    nacre_buf buf = buf_of(run, nacre_protect_size(&c->ctx, &m, options));
     return vec_same_err(run, "protect_response", NACRE_OK,
-                        nacre_protect_response(&c->ctx, run->crypto, id, out, room, &m, options));
+                        nacre_protect_response(&c->ctx, run->crypto, id, out, buf, &m, options));
 }
 
 static nacre_err unprotect_request(vec_run *run, vec_context *c, nacre_request_id *id, nacre_message *plain,
@@ -228,7 +228,7 @@ static nacre_err unprotect_request(vec_run *run, vec_context *c, nacre_request_i
 {
     nacre_message outer;
     if (!vec_parse(run, "the protected request", datagram, &outer)) return NACRE_ERR_MALFORMED;
-    return nacre_unprotect_request(&c->ctx, run->crypto, id, plain, room_of(run, datagram.len), &outer);
+    return nacre_unprotect_request(&c->ctx, run->crypto, id, plain, buf_of(run, datagram.len), &outer);
 }
 
 static nacre_err unprotect_response(vec_run *run, vec_context *c, const nacre_request_id *id, nacre_message *plain,
@@ -236,7 +236,7 @@ static nacre_err unprotect_response(vec_run *run, vec_context *c, const nacre_re
 {
     nacre_message outer;
     if (!vec_parse(run, "the protected response", datagram, &outer)) return NACRE_ERR_MALFORMED;
-    return nacre_unprotect_response(&c->ctx, run->crypto, id, plain, info, room_of(run, datagram.len), &outer);
+    return nacre_unprotect_response(&c->ctx, run->crypto, id, plain, info, buf_of(run, datagram.len), &outer);
 }
 
 bool vec_exchange_open(vec_run *run, vec_exchange *x, const nacre_context_params *client, uint64_t request_piv,
@@ -296,15 +296,16 @@ static void check_received(vec_run *run, vec_exchange *x, const vec_response *r,
 
 void vec_check_response(vec_run *run, const nacre_context_params *client, const vec_response *r)
 {
-    bool own = !nacre_is_absent(r->partial_iv);
-    uint64_t seq = own ? vec_partial_iv_number(r->partial_iv) : 0;
+    bool has_piv = !nacre_is_absent(r->partial_iv);
+    uint64_t seq = has_piv ? vec_partial_iv_number(r->partial_iv) : 0;
     vec_exchange x;
     nacre_bytes out;
-    nacre_protect_options options = { .nonce = own ? NACRE_NONCE_NEW : NACRE_NONCE_REQUEST, .send_kid = r->send_kid };
+    nacre_protect_options options = { .nonce = has_piv ? NACRE_NONCE_NEW : NACRE_NONCE_REQUEST,
+                                      .send_kid = r->send_kid };
     if (vec_exchange_open(run, &x, client, vec_partial_iv_number(r->request_piv), seq)) {
         if (protect_response(run, &x.server, &x.at_server, &out, r->plain, &options))
             vec_same_bytes(run, "protected", r->datagram, out);
-        vec_same_number(run, "next sequence number", seq + (own ? 1 : 0), nacre_context_next_seq(&x.server.ctx));
+        vec_same_number(run, "next sequence number", seq + (has_piv ? 1 : 0), nacre_context_next_seq(&x.server.ctx));
         check_received(run, &x, r, r->datagram);
         if (!nacre_is_absent(r->received)) check_received(run, &x, r, r->received);
     }
@@ -331,13 +332,13 @@ static bool first_half(vec_run *run, vec_context *client, vec_context *server, c
     nacre_request_id at_client, at_server;
     nacre_bytes out;
     nacre_message m, header;
-    nacre_buf room = room_of(run, r->response1.len);
+    nacre_buf buf = buf_of(run, r->response1.len);
     if (!protect_request(run, client, &at_client, &out, NACRE_ARRAY(get), NULL) ||
         !vec_parse(run, "response1", r->response1, &header) ||
         !vec_same_err(run, "request1", NACRE_ERR_REPLAY_ECHO,
                       unprotect_request(run, server, &at_server, &m, r->request1)) ||
         !vec_same_err(run, "protect_echo", NACRE_OK,
-                      nacre_protect_echo(&server->ctx, run->crypto, &at_server, &out, room, &header)))
+                      nacre_protect_echo(&server->ctx, run->crypto, &at_server, &out, buf, &header)))
         return false;
     vec_same_bytes(run, "response1", r->response1, out);
     if (!vec_same_err(run, "response1 at the client", NACRE_OK,

@@ -79,16 +79,16 @@ static void check_parts(vec_run *run, yajl_val entry, yajl_val context_entry, na
                         const nacre_context_params *client, nacre_bytes request_kid, nacre_bytes request_piv)
 {
     bool request = vec_has(entry, "kid_context_sent");
-    bool own = request || vec_bool(run, entry, "own_partial_iv");
-    uint64_t number = own ? vec_uint(run, entry, "sequence_number") : 0;
+    bool has_piv = request || vec_bool(run, entry, "own_partial_iv");
+    uint64_t number = has_piv ? vec_uint(run, entry, "sequence_number") : 0;
     vec_parts p = {
         .alg = client->cose_aead,
         .common_iv = vec_hex(run, context_entry, "common_iv"),
-        .id_piv = !own || request ? client->sender_id : client->recipient_id,
-        .nonce_piv = own ? vec_partial_iv(run, number) : request_piv,
+        .id_piv = !has_piv || request ? client->sender_id : client->recipient_id,
+        .nonce_piv = has_piv ? vec_partial_iv(run, number) : request_piv,
         .request_kid = request_kid,
         .request_piv = request_piv,
-        .fields = { own ? vec_partial_iv(run, number) : NACRE_ABSENT, NACRE_ABSENT, NACRE_ABSENT },
+        .fields = { has_piv ? vec_partial_iv(run, number) : NACRE_ABSENT, NACRE_ABSENT, NACRE_ABSENT },
         .key = vec_hex(run, context_entry, request ? "client_key" : "server_key"),
         .nonce = vec_hex(run, entry, "nonce"),
         .aad = vec_hex(run, entry, "aad"),
@@ -152,10 +152,10 @@ static nacre_bytes with_observe(vec_run *run, nacre_bytes plain, uint64_t outer)
 {
     nacre_message m;
     if (!vec_parse(run, "plain", plain, &m)) return plain;
-    nacre_buf room = { NULL, m.options.len + 8 };
-    room.ptr = vec_alloc(run, room.cap);
+    nacre_buf buf = { NULL, m.options.len + 8 };
+    buf.ptr = vec_alloc(run, buf.cap);
     nacre_options o;
-    nacre_options_init(&o, room);
+    nacre_options_init(&o, buf);
     nacre_option opt;
     for (nacre_option_iter it = nacre_option_begin(m.options); nacre_option_next(&it, &opt);) {
         if (vec_is_observe(&opt)) nacre_options_add_uint(&o, NACRE_OPT_OBSERVE, outer);
@@ -165,12 +165,13 @@ static nacre_bytes with_observe(vec_run *run, nacre_bytes plain, uint64_t outer)
     return vec_write(run, &m);
 }
 
-static void check_observe_reported(vec_run *run, yajl_val entry, uint64_t seq, bool own)
+static void check_observe_reported(vec_run *run, yajl_val entry, uint64_t seq, bool has_piv)
 {
     if (vec_is_null(entry, "outer_observe") != vec_is_null(entry, "observe_reported"))
         vec_differs(run, "outer_observe and observe_reported go together");
     yajl_val v = vec_get(run, entry, "observe_reported");
-    if (own && !YAJL_IS_NULL(v)) vec_same_number(run, "observe_reported", seq, vec_uint_of(run, v, "observe_reported"));
+    if (has_piv && !YAJL_IS_NULL(v))
+        vec_same_number(run, "observe_reported", seq, vec_uint_of(run, v, "observe_reported"));
     else if (!YAJL_IS_NULL(v) && !(YAJL_IS_NUMBER(v) && strcmp(YAJL_GET_NUMBER(v), "-1") == 0))
         vec_differs(run, "observe_reported: -1 is expected without a Partial IV");
 }
@@ -180,15 +181,15 @@ static void positive_response(vec_run *run, yajl_val root, yajl_val entry)
     nacre_context_params client;
     yajl_val context_entry = client_of(run, root, entry, &client), request = vec_get(run, entry, "request");
     if (!context_entry || !vec_members(run, request, "kid partial_iv outer_code")) return;
-    bool own = vec_bool(run, entry, "own_partial_iv");
-    uint64_t seq = own ? vec_uint(run, entry, "sequence_number") : 0;
-    if (!own && !vec_is_null(entry, "sequence_number")) vec_differs(run, "sequence_number: not null");
+    bool has_piv = vec_bool(run, entry, "own_partial_iv");
+    uint64_t seq = has_piv ? vec_uint(run, entry, "sequence_number") : 0;
+    if (!has_piv && !vec_is_null(entry, "sequence_number")) vec_differs(run, "sequence_number: not null");
     const char *outer_code = vec_text(run, request, "outer_code");
     if (strcmp(outer_code, "0.02") != 0 && strcmp(outer_code, "0.05") != 0) vec_differs(run, "outer_code: not known");
     vec_same_bytes(run, "the client's ID", client.sender_id, vec_hex(run, request, "kid"));
     vec_response r = {
         .request_piv = vec_hex(run, request, "partial_iv"),
-        .partial_iv = own ? vec_partial_iv(run, seq) : NACRE_ABSENT,
+        .partial_iv = has_piv ? vec_partial_iv(run, seq) : NACRE_ABSENT,
         .send_kid = vec_bool(run, entry, "kid_sent"),
         .plain = vec_hex(run, entry, "plain"),
         .datagram = expected_datagram(run, entry),
@@ -197,7 +198,7 @@ static void positive_response(vec_run *run, yajl_val root, yajl_val entry)
     };
     if (vec_has(entry, "differs")) r.received = vec_hex(run, entry, "protected");
     if (r.has_observe) r.plain = with_observe(run, r.plain, vec_uint(run, entry, "outer_observe"));
-    check_observe_reported(run, entry, seq, own);
+    check_observe_reported(run, entry, seq, has_piv);
     if (run->bad) return;
     check_parts(run, entry, context_entry, r.datagram, &client, client.sender_id, r.request_piv);
     vec_check_response(run, &client, &r);
@@ -339,21 +340,21 @@ static void check_dispatch(vec_run *run, yajl_val entry, const nacre_message *ou
         vec_differs(run, "verify_start takes what the oracle's does not");
 }
 
-/* check_answer reads what the oracle's server answers; null is silence, a text a remark. Whether it is protected decides
- * which members are there; check_server_answer compares those that nacre must make too. */
-static void check_answer(vec_run *run, yajl_val entry, const char *name)
+/* check_response reads what the oracle's server answers; null is silence, a text a remark. Whether it is protected decides
+ * which members are there; check_server_response compares those that nacre must make too. */
+static void check_response(vec_run *run, yajl_val entry, const char *name)
 {
-    yajl_val answer = vec_get(run, entry, name);
-    if (YAJL_IS_NULL(answer) || YAJL_IS_STRING(answer) ||
-        !vec_members(run, answer, "code payload max_age oscore protected_payload"))
+    yajl_val response = vec_get(run, entry, name);
+    if (YAJL_IS_NULL(response) || YAJL_IS_STRING(response) ||
+        !vec_members(run, response, "code payload max_age oscore protected_payload"))
         return;
-    bool protected_ = !vec_is_null(answer, "oscore");
-    (void)vec_text(run, answer, "code");
-    (void)vec_hex_or_null(run, answer, "oscore");
-    (void)vec_hex_or_null(run, answer, "protected_payload");
-    if (!vec_is_null(answer, "max_age")) (void)vec_uint(run, answer, "max_age");
-    if (!vec_is_null(answer, "payload")) (void)vec_text(run, answer, "payload");
-    if (protected_ != vec_is_null(answer, "payload") || protected_ == vec_is_null(answer, "protected_payload"))
+    bool protected_ = !vec_is_null(response, "oscore");
+    (void)vec_text(run, response, "code");
+    (void)vec_hex_or_null(run, response, "oscore");
+    (void)vec_hex_or_null(run, response, "protected_payload");
+    if (!vec_is_null(response, "max_age")) (void)vec_uint(run, response, "max_age");
+    if (!vec_is_null(response, "payload")) (void)vec_text(run, response, "payload");
+    if (protected_ != vec_is_null(response, "payload") || protected_ == vec_is_null(response, "protected_payload"))
         vec_differs(run, "%s: protected and unprotected at once", name);
 }
 
@@ -389,22 +390,22 @@ static void check_unchanged(vec_run *run, const nacre_context *before, const nac
     if (memcmp(&same, after, sizeof same) != 0) vec_differs(run, "the context changed");
 }
 
-static void check_server_answer(vec_run *run, yajl_val entry, vec_context *server, nacre_request_id *id,
-                                const nacre_message *outer)
+static void check_server_response(vec_run *run, yajl_val entry, vec_context *server, nacre_request_id *id,
+                                  const nacre_message *outer)
 {
-    yajl_val answer = vec_get(run, entry, "server_con");
-    if (!vec_members(run, answer, "code payload max_age oscore protected_payload")) return;
-    uint8_t room[128];
+    yajl_val response = vec_get(run, entry, "server_con");
+    if (!vec_members(run, response, "code payload max_age oscore protected_payload")) return;
+    uint8_t buf[128];
     nacre_bytes out;
     nacre_message m;
     if (!vec_same_err(run, "protect_echo", NACRE_OK,
-                      nacre_protect_echo(&server->ctx, run->crypto, id, &out, NACRE_BUF(room), outer)) ||
+                      nacre_protect_echo(&server->ctx, run->crypto, id, &out, NACRE_BUF(buf), outer)) ||
         !vec_parse(run, "the answer with Echo", out, &m))
         return;
-    vec_same_bytes(run, "option of the answer", vec_hex(run, answer, "oscore"),
+    vec_same_bytes(run, "option of the answer", vec_hex(run, response, "oscore"),
                    nacre_option_find(m.options, NACRE_OPT_OSCORE));
-    vec_same_bytes(run, "payload of the answer", vec_hex(run, answer, "protected_payload"), m.payload);
-    vec_same_text(run, "code of the answer", vec_text(run, answer, "code"), "2.04");
+    vec_same_bytes(run, "payload of the answer", vec_hex(run, response, "protected_payload"), m.payload);
+    vec_same_text(run, "code of the answer", vec_text(run, response, "code"), "2.04");
 }
 
 static void negative_request(vec_run *run, yajl_val root, yajl_val entry, const struct kind *kind)
@@ -417,19 +418,19 @@ static void negative_request(vec_run *run, yajl_val root, yajl_val entry, const 
     bool known;
     if (!client_of(run, root, entry, &client) || !vec_parse(run, "protected", datagram, &outer)) return;
     check_dispatch(run, entry, &outer);
-    check_answer(run, entry, "server_con");
-    check_answer(run, entry, "server_non");
+    check_response(run, entry, "server_con");
+    check_response(run, entry, "server_non");
     if (open_receiver(run, entry, vec_swapped(client), &c, &known)) {
         nacre_context before;
         memcpy(&before, &c.ctx, sizeof before); /* padding too: it is compared */
-        nacre_buf room = { vec_alloc(run, datagram.len), datagram.len };
-        nacre_err err = nacre_unprotect_request(&c.ctx, run->crypto, &id, &plain, room, &outer);
+        nacre_buf buf = { vec_alloc(run, datagram.len), datagram.len };
+        nacre_err err = nacre_unprotect_request(&c.ctx, run->crypto, &id, &plain, buf, &outer);
         if (!allows(kind, err)) vec_differs(run, "unexpected: %s", err ? nacre_err_name(err) : "accepted");
         if (err) check_unchanged(run, &before, &c.ctx);
         check_codes(run, entry, kind, dispatch_err(run, &c, &outer, err));
         if (err == NACRE_ERR_REPLAY_ECHO &&
             !nacre_is_absent(vec_hex_or_null(run, vec_get(run, entry, "state"), "echo_recovery")))
-            check_server_answer(run, entry, &c, &id, &outer);
+            check_server_response(run, entry, &c, &id, &outer);
     }
     vec_context_close(&c);
 }
@@ -451,8 +452,8 @@ static void negative_response(vec_run *run, yajl_val root, yajl_val entry, const
         open_receiver(run, entry, client, &c, &known)) {
         nacre_context before;
         memcpy(&before, &c.ctx, sizeof before); /* padding too: it is compared */
-        nacre_buf room = { vec_alloc(run, datagram.len), datagram.len };
-        nacre_err err = nacre_unprotect_response(&c.ctx, run->crypto, &x.at_client, &plain, NULL, room, &outer);
+        nacre_buf buf = { vec_alloc(run, datagram.len), datagram.len };
+        nacre_err err = nacre_unprotect_response(&c.ctx, run->crypto, &x.at_client, &plain, NULL, buf, &outer);
         if (!allows(kind, err)) vec_differs(run, "unexpected: %s", err ? nacre_err_name(err) : "accepted");
         check_unchanged(run, &before, &c.ctx);
     }

@@ -113,9 +113,9 @@ void vec_check_option(vec_run *run, const nacre_oscore_option *fields, nacre_byt
         vec_same_bytes(run, "kid context in the option", fields->kid_context, read.kid_context);
         vec_same_bytes(run, "kid in the option", fields->kid, read.kid);
     }
-    nacre_buf room = { vec_alloc(run, option.len), option.len }; /* exactly as large as it should become */
+    nacre_buf buf = { vec_alloc(run, option.len), option.len }; /* exactly as large as it should become */
     nacre_bytes written;
-    if (vec_same_err(run, "writing the option", NACRE_OK, nacre_oscore_option_write(fields, &written, room)))
+    if (vec_same_err(run, "writing the option", NACRE_OK, nacre_oscore_option_write(fields, &written, buf)))
         vec_same_bytes(run, "option written", option, written);
 }
 

@@ -81,12 +81,12 @@ static void check_aad_array(vec_run *run, nacre_bytes aad, nacre_bytes aad_array
 static void message_parts(vec_run *run, yajl_val entry, nacre_bytes request_kid, nacre_bytes request_piv)
 {
     nacre_bytes partial_iv = vec_hex_or_null(run, entry, "partial_iv");
-    bool own = !nacre_is_absent(partial_iv);
+    bool has_piv = !nacre_is_absent(partial_iv);
     vec_parts p = {
         .alg = (int)(vec_uint(run, entry, "alg_aead") & 0xff),
         .common_iv = vec_hex(run, entry, "common_iv"),
-        .id_piv = own ? vec_hex(run, entry, "sender_id") : request_kid,
-        .nonce_piv = own ? partial_iv : request_piv,
+        .id_piv = has_piv ? vec_hex(run, entry, "sender_id") : request_kid,
+        .nonce_piv = has_piv ? partial_iv : request_piv,
         .request_kid = request_kid,
         .request_piv = request_piv,
         .fields = { partial_iv, vec_hex_or_null(run, entry, "kid_context"), vec_hex_or_null(run, entry, "kid") },

@@ -286,10 +286,10 @@ struct counted {
     size_t num, elsewhere, unknown, used_up;
 };
 
-static nacre_err count(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err count(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
 {
     struct counted *counted = user;
-    (void)place, (void)why;
+    (void)index, (void)why;
     counted->num++;
     counted->elsewhere += info->elsewhere;
     counted->unknown += !info->window_known;

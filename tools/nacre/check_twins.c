@@ -12,17 +12,17 @@
 #include "store/directory/moved.h"
 
 /* An owner is the index of a path (high half) and an index in its pack, or one of these (low half). */
-#define PLACES    UINT64_C(0x100000000)
-#define DIRECTORY UINT32_C(0xffffffff)
-#define AS_CLIENT UINT32_C(0xfffffffe) /* of the older layout, when no role was given */
-#define AS_SERVER UINT32_C(0xfffffffd)
+#define MAX_INDEXES UINT64_C(0x100000000)
+#define DIRECTORY   UINT32_C(0xffffffff)
+#define AS_CLIENT   UINT32_C(0xfffffffe) /* of the older layout, when no role was given */
+#define AS_SERVER   UINT32_C(0xfffffffd)
 
-static uint64_t owner_of(int path, uint32_t place)
+static uint64_t owner_of(int path, uint32_t index)
 {
-    return (unsigned)path * PLACES + place;
+    return (unsigned)path * MAX_INDEXES + index;
 }
 
-static uint32_t place_of(uint64_t owner)
+static uint32_t index_of(uint64_t owner)
 {
     return (uint32_t)owner;
 }
@@ -36,11 +36,11 @@ typedef struct collecting {
     int path;
 } collecting;
 
-static nacre_err add_place(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err add_index(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
 {
     collecting *c = user;
     (void)why;
-    return nacre__twins_add_info(&c->twins, &c->crypto, info, owner_of(c->path, (uint32_t)place));
+    return nacre__twins_add_info(&c->twins, &c->crypto, info, owner_of(c->path, (uint32_t)index));
 }
 
 static bool is_older(const char *path)
@@ -78,7 +78,7 @@ static nacre_err add_directory(collecting *c, const char *path)
 static nacre_err add_path(collecting *c, const char *path, const struct stat *st)
 {
     if (!S_ISREG(st->st_mode)) return add_directory(c, path);
-    nacre_err err = nacre_pack_read(path, true, add_place, c, NULL);
+    nacre_err err = nacre_pack_read(path, true, add_index, c, NULL);
     return err == NACRE_ERR_NO_MEMORY ? err : NACRE_OK;
 }
 
@@ -125,22 +125,22 @@ void tool_twins_free(tool_twins *twins)
 
 static bool is_certain_of(uint64_t owner)
 {
-    return place_of(owner) != AS_CLIENT && place_of(owner) != AS_SERVER;
+    return index_of(owner) != AS_CLIENT && index_of(owner) != AS_SERVER;
 }
 
 static void name(char *to, size_t size, const tool_twins *twins, uint64_t owner)
 {
-    const char *path = twins->paths[owner / PLACES];
-    const uint32_t place = place_of(owner);
-    if (place == DIRECTORY) (void)snprintf(to, size, "%s", path);
-    else if (is_certain_of(owner)) (void)snprintf(to, size, "%s, context %u", path, (unsigned)place);
-    else (void)snprintf(to, size, "%s as the %s", path, place == AS_CLIENT ? "client" : "server");
+    const char *path = twins->paths[owner / MAX_INDEXES];
+    const uint32_t index = index_of(owner);
+    if (index == DIRECTORY) (void)snprintf(to, size, "%s", path);
+    else if (is_certain_of(owner)) (void)snprintf(to, size, "%s, context %u", path, (unsigned)index);
+    else (void)snprintf(to, size, "%s as the %s", path, index == AS_CLIENT ? "client" : "server");
 }
 
 bool tool_twins_is_mirror(const tool_twins *twins, size_t cursor)
 {
     const nacre__twin *twin = &twins->found[cursor - 1];
-    for (const nacre__twin *t = twins->found; t->owner / PLACES < twin->owner / PLACES; t++)
+    for (const nacre__twin *t = twins->found; t->owner / MAX_INDEXES < twin->owner / MAX_INDEXES; t++)
         if (t->owner == twin->other && t->other == twin->owner && t->direction == twin->direction) return true;
     return false;
 }
@@ -148,8 +148,8 @@ bool tool_twins_is_mirror(const tool_twins *twins, size_t cursor)
 bool tool_twins_next(const tool_twins *twins, int path, size_t *cursor, bool *is_certain, nacre_detail *text)
 {
     char first[200], other[200];
-    while (*cursor < twins->num_found && twins->found[*cursor].owner / PLACES < (unsigned)path) ++*cursor;
-    if (*cursor == twins->num_found || twins->found[*cursor].owner / PLACES != (unsigned)path) return false;
+    while (*cursor < twins->num_found && twins->found[*cursor].owner / MAX_INDEXES < (unsigned)path) ++*cursor;
+    if (*cursor == twins->num_found || twins->found[*cursor].owner / MAX_INDEXES != (unsigned)path) return false;
     const nacre__twin *twin = &twins->found[(*cursor)++];
     name(first, sizeof first, twins, twin->owner);
     name(other, sizeof other, twins, twin->other);

@@ -77,24 +77,24 @@ static int bad(const struct import *m, const char *keyword, const char *text)
     return tool_fail("import", NACRE_ERR_BAD_CONTEXT, "%s: line %zu: \"%.40s\" %s", m->file, m->line, keyword, text);
 }
 
-static int read_bytes(const struct import *m, enum keyword k, const char *encoding, const char *value, nacre_buf room,
+static int read_bytes(const struct import *m, enum keyword k, const char *encoding, const char *value, nacre_buf buf,
                       size_t *len)
 {
     nacre_bytes out = NACRE_ABSENT;
     size_t value_len = strlen(value);
     bool ascii = strcmp(encoding, "ascii") == 0;
     if (!ascii && strcmp(encoding, "hex") != 0) return bad(m, keywords[k].name, "must be of encoding hex or ascii");
-    if ((ascii ? value_len : value_len / 2) > room.cap) {
+    if ((ascii ? value_len : value_len / 2) > buf.cap) {
         char text[64];
-        snprintf(text, sizeof text, "is longer than the %zu bytes that are allowed", room.cap);
+        snprintf(text, sizeof text, "is longer than the %zu bytes that are allowed", buf.cap);
         return bad(m, keywords[k].name, text);
     }
     if (ascii) {
-        memcpy(room.ptr, value, value_len);
+        memcpy(buf.ptr, value, value_len);
         *len = value_len;
         return TOOL_OK;
     }
-    if (nacre_hex_decode(&out, room, value, value_len) != NACRE_OK)
+    if (nacre_hex_decode(&out, buf, value, value_len) != NACRE_OK)
         return bad(m, keywords[k].name, "must be pairs of hex digits");
     *len = out.len;
     return TOOL_OK;
@@ -211,8 +211,8 @@ static int unknown_keyword(const struct import *m, const char *keyword)
 {
     const size_t len = strlen(keyword);
     const bool is_word = len <= 24 && strspn(keyword, "abcdefghijklmnopqrstuvwxyz_0123456789") == len;
-    const bool shown = is_word && (len == 0 || strspn(keyword, "0123456789abcdef") < len);
-    return bad(m, shown ? keyword : "...", "is no keyword that is known here");
+    const bool is_displayed = is_word && (len == 0 || strspn(keyword, "0123456789abcdef") < len);
+    return bad(m, is_displayed ? keyword : "...", "is no keyword that is known here");
 }
 
 static int read_line(struct import *m, char *line)

@@ -23,15 +23,15 @@ static size_t squeeze(char *text, size_t len)
     return left;
 }
 
-static int decode(const char *subcommand, nacre_bytes *out, nacre_buf room, char *text, size_t len)
+static int decode(const char *subcommand, nacre_bytes *out, nacre_buf buf, char *text, size_t len)
 {
     len = squeeze(text, len);
     if (len == 0) return tool_usage(subcommand, "no message: give it in hex, as an argument or on standard input");
-    nacre_err err = nacre_hex_decode(out, room, text, len);
+    nacre_err err = nacre_hex_decode(out, buf, text, len);
     if (err == NACRE_OK) return TOOL_OK;
     if (err == NACRE_ERR_BUFFER_TOO_SMALL)
         return tool_fail(subcommand, NACRE_ERR_TOO_LONG, "the message has %zu bytes, at most %zu are allowed", len / 2,
-                         room.cap);
+                         buf.cap);
     return tool_fail(subcommand, err, "the message must be pairs of hex digits, found %zu character%s%s", len,
                      len == 1 ? "" : "s", len % 2 != 0 ? ", an odd number" : " that are not all hex digits");
 }
@@ -44,7 +44,7 @@ static int read_stdin(const char *subcommand, char *text, size_t *len)
     return TOOL_OK;
 }
 
-int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_buf room, const char *argument)
+int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_buf buf, const char *argument)
 {
     size_t len = argument != NULL ? strlen(argument) : 0;
     char *text = malloc(len > MAX_TEXT ? len : MAX_TEXT);
@@ -52,7 +52,7 @@ int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_buf room, cons
     int code = TOOL_OK;
     if (argument != NULL) memcpy(text, argument, len);
     else code = read_stdin(subcommand, text, &len);
-    if (code == TOOL_OK) code = decode(subcommand, out, room, text, len);
+    if (code == TOOL_OK) code = decode(subcommand, out, buf, text, len);
     nacre_wipe(text, len); /* the input may be a secret */
     free(text);
     return code;

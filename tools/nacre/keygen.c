@@ -33,11 +33,11 @@ static int usage_algorithm(const char *name)
     return tool_usage("keygen", "--alg: unknown algorithm \"%.40s\"; it is one of%s", name, names);
 }
 
-static int read_hex(const char *option, nacre_bytes *out, nacre_buf room, const char *hex)
+static int read_hex(const char *option, nacre_bytes *out, nacre_buf buf, const char *hex)
 {
-    nacre_err err = nacre_hex_decode(out, room, hex, strlen(hex));
+    nacre_err err = nacre_hex_decode(out, buf, hex, strlen(hex));
     if (err == NACRE_ERR_BUFFER_TOO_SMALL)
-        return tool_usage("keygen", "%s: at most %zu bytes are allowed", option, room.cap);
+        return tool_usage("keygen", "%s: at most %zu bytes are allowed", option, buf.cap);
     if (err != NACRE_OK) return tool_usage("keygen", "%s: pairs of hex digits are expected", option);
     return TOOL_OK;
 }

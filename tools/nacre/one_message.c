@@ -8,10 +8,10 @@
 
 static int run_with_crypto(const char *name, const char *context, nacre_role role, const char *hex, tool_on_message run)
 {
-    static uint8_t room[TOOL_MAX_MESSAGE];
+    static uint8_t buf[TOOL_MAX_MESSAGE];
     nacre_crypto crypto;
     nacre_bytes datagram = NACRE_ABSENT;
-    int code = tool_read_hex(name, &datagram, NACRE_BUF(room), hex);
+    int code = tool_read_hex(name, &datagram, NACRE_BUF(buf), hex);
     if (code != TOOL_OK) return code;
     nacre_err err = nacre_openssl_open(&crypto);
     if (err != NACRE_OK) return tool_fail(name, err, "%s", nacre_err_text(err));
@@ -19,7 +19,7 @@ static int run_with_crypto(const char *name, const char *context, nacre_role rol
     code = run(context, role, &crypto, datagram);
     tool_signals_let();
     nacre_openssl_close(&crypto);
-    nacre_wipe(room, sizeof room);
+    nacre_wipe(buf, sizeof buf);
     return code;
 }
 

@@ -126,11 +126,11 @@ static void print_member(const char *name, const uint8_t *ptr, size_t len)
     printf("\"");
 }
 
-static void print_json(const struct view *v, size_t place, const nacre_directory_info *info)
+static void print_json(const struct view *v, size_t index, const nacre_directory_info *info)
 {
     char bits[NACRE__DECIMAL_MAX_TEXT];
     printf("%s\n  {\"place\": %zu, \"algorithm\": \"%s\", \"kdf-hashfun\": \"%s\", \"window\": %u",
-           v->num > 0 ? "," : "", place, info->aead->name, nacre_hash_name(info->hash), (unsigned)info->window);
+           v->num > 0 ? "," : "", index, info->aead->name, nacre_hash_name(info->hash), (unsigned)info->window);
     print_member("sender-id", info->sender_id, info->sender_id_len);
     print_member("recipient-id", info->recipient_id, info->recipient_id_len);
     if (info->has_id_context) print_member("id-context", info->id_context, info->id_context_len);
@@ -152,9 +152,9 @@ static void print_bytes(const char *label, const uint8_t *ptr, size_t len)
     tool_print_hex(stdout, nacre_bytes_of(ptr, len));
 }
 
-static void print_line(const struct view *v, size_t place, const nacre_directory_info *info)
+static void print_line(const struct view *v, size_t index, const nacre_directory_info *info)
 {
-    printf("%zu: %s, %s, window %u", place, info->aead->name, nacre_hash_name(info->hash), (unsigned)info->window);
+    printf("%zu: %s, %s, window %u", index, info->aead->name, nacre_hash_name(info->hash), (unsigned)info->window);
     print_bytes("sender id", info->sender_id, info->sender_id_len);
     print_bytes("recipient id", info->recipient_id, info->recipient_id_len);
     if (info->has_id_context) print_bytes("id context", info->id_context, info->id_context_len);
@@ -169,12 +169,12 @@ static void print_line(const struct view *v, size_t place, const nacre_directory
     printf("\n");
 }
 
-static nacre_err show_one(void *user, size_t place, const nacre_directory_info *info, nacre_detail *why)
+static nacre_err show_one(void *user, size_t index, const nacre_directory_info *info, nacre_detail *why)
 {
     struct view *v = user;
     (void)why;
-    if (v->json) print_json(v, place, info);
-    else print_line(v, place, info);
+    if (v->json) print_json(v, index, info);
+    else print_line(v, index, info);
     v->num++;
     return NACRE_OK;
 }

@@ -11,7 +11,7 @@
 #include "tool.h"
 
 /* The directory of this program; if the system does not report it, that of installed programs. */
-static void own_directory(char path[PATH_MAX])
+static void program_directory(char path[PATH_MAX])
 {
     const ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
     path[len > 0 ? len : 0] = '\0';
@@ -35,7 +35,7 @@ int tool_plugtest(int argc, char **argv)
     if (arguments == NULL) return tool_fail(argv[0], NACRE_ERR_NO_MEMORY, "out of memory");
     arguments[0] = program;
     memcpy(arguments + 1, argv, (size_t)argc * sizeof *argv);
-    own_directory(directory);
+    program_directory(directory);
     run(directory, program, arguments);
     if (errno == ENOENT) run(directory, NACRE_LIBEXEC "/nacre-plugtest", arguments);
     free(arguments);

@@ -19,7 +19,7 @@ static int help(void)
     return tool_flush("protect");
 }
 
-static int protect(nacre_bytes *out, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
+static int protect(nacre_bytes *out, nacre_buf buf, const nacre_crypto *crypto, nacre_directory *dir,
                    const nacre_message *plain)
 {
     nacre_detail why;
@@ -28,17 +28,17 @@ static int protect(nacre_bytes *out, nacre_buf room, const nacre_crypto *crypto,
     nacre_store store = nacre_directory_store(dir);
     nacre_err err = nacre_store_serve(&store, ctx, &why);
     if (err != NACRE_OK) return tool_fail("protect", err, "%s", why.text);
-    err = nacre_protect_request(ctx, crypto, &id, out, room, plain, NULL);
+    err = nacre_protect_request(ctx, crypto, &id, out, buf, plain, NULL);
     if (err == NACRE_OK) return TOOL_OK;
     return tool_fail("protect", err, "%s: cannot protect this message: %s", nacre_directory_path(dir),
                      nacre_err_text(err));
 }
 
-static int protect_and_close(nacre_bytes *out, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
+static int protect_and_close(nacre_bytes *out, nacre_buf buf, const nacre_crypto *crypto, nacre_directory *dir,
                              const nacre_message *plain)
 {
     nacre_detail why;
-    int code = protect(out, room, crypto, dir, plain);
+    int code = protect(out, buf, crypto, dir, plain);
     nacre_err err = nacre_directory_close(dir, &why);
     if (code != TOOL_OK || err == NACRE_OK) return code;
     return tool_fail("protect", err, "%s", why.text);
@@ -46,7 +46,7 @@ static int protect_and_close(nacre_bytes *out, nacre_buf room, const nacre_crypt
 
 static int run(const char *context, nacre_role role, const nacre_crypto *crypto, nacre_bytes datagram)
 {
-    static uint8_t room[TOOL_MAX_MESSAGE + 1024]; /* kid context, Partial IV and tag are added */
+    static uint8_t buf[TOOL_MAX_MESSAGE + 1024]; /* kid context, Partial IV and tag are added */
     nacre_message plain;
     nacre_directory *dir = NULL;
     nacre_detail why;
@@ -61,7 +61,7 @@ static int run(const char *context, nacre_role role, const nacre_crypto *crypto,
                          "on their own");
     err = nacre_directory_open_as(&dir, context, role, crypto, &why);
     if (err != NACRE_OK) return tool_fail("protect", err, "%s", why.text);
-    int code = protect_and_close(&out, NACRE_BUF(room), crypto, dir, &plain);
+    int code = protect_and_close(&out, NACRE_BUF(buf), crypto, dir, &plain);
     if (code != TOOL_OK) return code;
     tool_print_hex(stdout, out);
     printf("\n");

@@ -274,10 +274,10 @@ static int write_payload(const char *command, nacre_bytes payload)
 static void tell_location(const char *command, const nacre_reply *reply)
 {
     char path[1024];
-    uint8_t room[1024];
+    uint8_t buf[1024];
     nacre_options as_uri;
     nacre_bytes options;
-    nacre_options_init(&as_uri, NACRE_BUF(room));
+    nacre_options_init(&as_uri, NACRE_BUF(buf));
     nacre_option_iter it = nacre_option_begin(reply->options);
     for (nacre_option option; nacre_option_next(&it, &option);)
         if (option.number == NACRE_OPT_LOCATION_PATH) nacre_options_add(&as_uri, NACRE_OPT_URI_PATH, option.value);
@@ -318,12 +318,12 @@ static void add_options(const args *a, nacre_options *o)
 
 static int observe(const args *a, nacre_client *client, request_output *output)
 {
-    uint8_t room[16];
+    uint8_t buf[16];
     bool output_failed = false;
     nacre_options o;
     nacre_reply reply = { 0 };
     nacre_detail why = { { 0 } };
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     add_options(a, &o);
     uint32_t num = 0;
     const nacre_err err = observe_run(&a->observe, client, &reply, a->uri, &o, &num, &output_failed, &why);
@@ -343,9 +343,9 @@ static int observe(const args *a, nacre_client *client, request_output *output)
 static nacre_err send_request(const args *a, nacre_client *client, nacre_reply *reply, request_payload *payload,
                               const nacre_sink *sink, nacre_detail *why)
 {
-    uint8_t room[16];
+    uint8_t buf[16];
     nacre_options o;
-    nacre_options_init(&o, NACRE_BUF(room));
+    nacre_options_init(&o, NACRE_BUF(buf));
     add_options(a, &o);
     if (payload->source.read == NULL && sink == NULL)
         return nacre_client_request(client, reply, a->method, a->uri, &o, payload->bytes, why);

@@ -13,12 +13,12 @@
 
 /* ---- Payloads --------------------------------------------------------------------------------------------------------- */
 
-static nacre_err read_at(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_at(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const request_payload *payload = user;
     size_t got = 0;
-    while (got < room.cap) {
-        const ssize_t n = pread(payload->fd, room.ptr + got, room.cap - got, (off_t)(offset + got));
+    while (got < buf.cap) {
+        const ssize_t n = pread(payload->fd, buf.ptr + got, buf.cap - got, (off_t)(offset + got));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return NACRE_ERR_FILE;
         if (n == 0) break;
@@ -28,12 +28,12 @@ static nacre_err read_at(void *user, uint64_t offset, nacre_buf room, size_t *le
     return NACRE_OK;
 }
 
-static nacre_err read_memory(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_memory(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const request_payload *payload = user;
     const size_t left = payload->bytes.len - (size_t)offset;
-    *len = left < room.cap ? left : room.cap;
-    memcpy(room.ptr, payload->bytes.ptr + offset, *len);
+    *len = left < buf.cap ? left : buf.cap;
+    memcpy(buf.ptr, payload->bytes.ptr + offset, *len);
     return NACRE_OK;
 }
 
@@ -205,7 +205,7 @@ void request_output_close(request_output *output)
 enum { BAR = 30, EVERY_MS = 100, QUIET_MS = 500 };
 
 static uint64_t first_ms, last_ms; /* the tool does one transfer at a time */
-static bool is_shown;
+static bool is_displayed;
 
 static void draw(bool outgoing, uint64_t done, uint64_t total)
 {
@@ -227,15 +227,15 @@ void request_progress(void *user, bool outgoing, uint64_t done, uint64_t total)
     if (first_ms == 0) first_ms = now;
     if (now - first_ms < QUIET_MS || now - last_ms < EVERY_MS) return; /* none for short transfers */
     last_ms = now;
-    is_shown = true;
+    is_displayed = true;
     draw(outgoing, done, total);
     (void)fflush(stderr);
 }
 
 void request_progress_end(void)
 {
-    if (!is_shown) return;
-    is_shown = false;
+    if (!is_displayed) return;
+    is_displayed = false;
     fprintf(stderr, "\r\x1b[K");
     (void)fflush(stderr);
 }

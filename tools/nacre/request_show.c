@@ -86,11 +86,11 @@ void request_show_datagram(void *user, bool outgoing, const nacre_address *peer,
     tool_print_hex(stderr, bytes);
     fputc('\n', stderr);
     if (outgoing || bytes.len == 0) return;
-    uint8_t *answer = realloc(show->answer, bytes.len);
-    if (answer == NULL) return;
-    memcpy(answer, bytes.ptr, bytes.len);
-    show->answer = answer;
-    show->answer_len = bytes.len;
+    uint8_t *response = realloc(show->response, bytes.len);
+    if (response == NULL) return;
+    memcpy(response, bytes.ptr, bytes.len);
+    show->response = response;
+    show->response_len = bytes.len;
 }
 
 void request_show_message(void *user, bool outgoing, bool is_protected, const nacre_message *plain)
@@ -105,7 +105,7 @@ void request_show_message(void *user, bool outgoing, bool is_protected, const na
         return;
     }
     if (outgoing) print_alone(">", text);
-    else print_pair("<", text, is_protected ? nacre_bytes_of(show->answer, show->answer_len) : NACRE_ABSENT, false);
+    else print_pair("<", text, is_protected ? nacre_bytes_of(show->response, show->response_len) : NACRE_ABSENT, false);
     free(text);
 }
 
@@ -113,6 +113,6 @@ void request_show_end(request_show *show)
 {
     if (show->request != NULL) print_alone(">", show->request);
     free(show->request);
-    free(show->answer);
+    free(show->response);
     *show = (request_show){ 0 };
 }

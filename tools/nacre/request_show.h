@@ -7,9 +7,9 @@
 
 /* Initialize to zero. It is the `user` of the two functions, which are nacre_client_options.on_datagram and on_message. */
 typedef struct request_show {
-    char *request;   /* a request not yet sent, as text */
-    uint8_t *answer; /* the last received datagram */
-    size_t answer_len;
+    char *request;     /* a request not yet sent, as text */
+    uint8_t *response; /* the last received datagram */
+    size_t response_len;
 } request_show;
 
 void request_show_datagram(void *user, bool outgoing, const nacre_address *peer, nacre_bytes bytes, size_t full_len);

@@ -151,14 +151,14 @@ typedef struct told {
 
 static void tell(const nacre_request *request, uint8_t code)
 {
-    char peer[72], ours[2 * NACRE_MAX_ID + 1] = "", theirs[2 * NACRE_MAX_ID + 1] = "", method[5], answer[5];
+    char peer[72], ours[2 * NACRE_MAX_ID + 1] = "", theirs[2 * NACRE_MAX_ID + 1] = "", method[5], response[5];
     nacre_address_text(request->peer, peer);
     if (request->context != NULL) {
         nacre_hex_encode(ours, nacre_context_sender_id(request->context));
         nacre_hex_encode(theirs, nacre_context_recipient_id(request->context));
     }
     fprintf(stderr, "%s recipient-id '%s' sender-id '%s': %s %s -> %s\n", peer, theirs, ours,
-            nacre_code_name(request->message->code, method), request->path, nacre_code_name(code, answer));
+            nacre_code_name(request->message->code, method), request->path, nacre_code_name(code, response));
 }
 
 /* Held by this thread from the handler of a shared resource until its response is handed over, because the response may point

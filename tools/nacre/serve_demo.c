@@ -18,7 +18,7 @@ bool serve_accepts(const nacre_request *request, nacre_response *response, unsig
 }
 
 /* The payload must stay valid until the response is handed over. */
-static void answer_bytes(nacre_response *response, uint8_t code, nacre_bytes format, nacre_bytes payload)
+static void response_bytes(nacre_response *response, uint8_t code, nacre_bytes format, nacre_bytes payload)
 {
     response->code = code;
     if (!nacre_is_absent(format)) nacre_options_add(&response->options, NACRE_OPT_CONTENT_FORMAT, format);
@@ -53,8 +53,8 @@ void serve_echo(void *user, const nacre_request *request, nacre_response *respon
     if (method != NACRE_POST && method != NACRE_FETCH)
         nacre_response_text(response, NACRE_METHOD_NOT_ALLOWED, "only POST and FETCH");
     else
-        answer_bytes(response, method == NACRE_FETCH ? NACRE_CONTENT : NACRE_CHANGED, format,
-                     request->message->payload);
+        response_bytes(response, method == NACRE_FETCH ? NACRE_CONTENT : NACRE_CHANGED, format,
+                       request->message->payload);
 }
 
 bool serve_is_demo(const char *name)
@@ -100,7 +100,7 @@ static void get(const serve_value *value, const nacre_request *request, nacre_re
     if (!value->is_set) nacre_response_text(response, NACRE_NOT_FOUND, "nothing is stored");
     else if (nacre_is_absent(value->format) ||
              (nacre_option_uint(value->format, &format) && serve_accepts(request, response, (unsigned)format)))
-        answer_bytes(response, NACRE_CONTENT, value->format, nacre_bytes_of(value->bytes, value->len));
+        response_bytes(response, NACRE_CONTENT, value->format, nacre_bytes_of(value->bytes, value->len));
 }
 
 void serve_store(void *user, const nacre_request *request, nacre_response *response)

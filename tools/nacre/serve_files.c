@@ -187,17 +187,17 @@ static bool is_unchanged(const open_file *file)
            now.st_mtim.tv_sec == file->st.st_mtim.tv_sec && now.st_mtim.tv_nsec == file->st.st_mtim.tv_nsec;
 }
 
-static nacre_err read_file(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_file(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const open_file *file = user;
     size_t got = 0;
-    if (offset == 0 && room.cap <= file->num_first) {
-        memcpy(room.ptr, file->first, room.cap);
-        *len = room.cap;
+    if (offset == 0 && buf.cap <= file->num_first) {
+        memcpy(buf.ptr, file->first, buf.cap);
+        *len = buf.cap;
         return NACRE_OK;
     }
-    while (got < room.cap) {
-        const ssize_t n = pread(file->fd, room.ptr + got, room.cap - got, (off_t)(offset + got));
+    while (got < buf.cap) {
+        const ssize_t n = pread(file->fd, buf.ptr + got, buf.cap - got, (off_t)(offset + got));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return NACRE_ERR_FILE;
         if (n == 0) break;
@@ -212,9 +212,9 @@ static nacre_err read_file(void *user, uint64_t offset, nacre_buf room, size_t *
  * matched by the entity tag. */
 static void read_first(open_file *file)
 {
-    const nacre_buf room = NACRE_BUF(file->first);
+    const nacre_buf buf = NACRE_BUF(file->first);
     for (int i = 0; i < TRIES; i++) {
-        const ssize_t n = pread(file->fd, room.ptr, room.cap, 0);
+        const ssize_t n = pread(file->fd, buf.ptr, buf.cap, 0);
         const bool unchanged = is_unchanged(file);
         if (n >= 0 && unchanged) {
             file->num_first = (size_t)n;
@@ -232,8 +232,8 @@ static void close_file(void *user)
 }
 
 /* Takes ownership of `fd`. */
-static void answer_file(serve_root *root, int fd, const struct stat *st, const char *name, const nacre_request *request,
-                        nacre_response *response)
+static void respond_file(serve_root *root, int fd, const struct stat *st, const char *name,
+                         const nacre_request *request, nacre_response *response)
 {
     uint8_t etag[SERVE_ETAG_LEN];
     const unsigned format = serve_format_of(name);
@@ -378,12 +378,12 @@ static serve_list *make_list(const serve_root *root, int fd, const char *path, u
     return NULL;
 }
 
-static nacre_err read_list(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_list(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const serve_list *list = user;
     const size_t left = offset < list->len ? list->len - (size_t)offset : 0;
-    *len = left < room.cap ? left : room.cap;
-    if (*len > 0) memcpy(room.ptr, list->bytes + offset, *len);
+    *len = left < buf.cap ? left : buf.cap;
+    if (*len > 0) memcpy(buf.ptr, list->bytes + offset, *len);
     return NACRE_OK;
 }
 
@@ -403,7 +403,7 @@ static serve_list *list_for(const serve_root *root, int fd, const nacre_request 
     return serve_lists_keep(root->lists, request, list, now);
 }
 
-static void answer_directory(const serve_root *root, int fd, const nacre_request *request, nacre_response *response)
+static void respond_directory(const serve_root *root, int fd, const nacre_request *request, nacre_response *response)
 {
     uint64_t wanted = FORMAT_LINKS;
     const nacre_bytes accept = nacre_option_find(request->message->options, NACRE_OPT_ACCEPT);
@@ -481,10 +481,10 @@ static void get(serve_root *root, const nacre_request *request, nacre_response *
         (void)close(fd); /* RFC 7641 4.2: notifications keep the Content-Format, or the observation ends */
         nacre_response_text(response, NACRE_NOT_ACCEPTABLE, "a file became a directory, or a directory a file");
     } else if (S_ISDIR(st.st_mode)) {
-        answer_directory(root, fd, request, response);
+        respond_directory(root, fd, request, response);
         (void)close(fd);
     } else {
-        answer_file(root, fd, &st, last, request, response);
+        respond_file(root, fd, &st, last, request, response);
     }
 }
 

@@ -77,7 +77,7 @@ serve_list *serve_lists_find(serve_lists *lists, const nacre_request *request, u
 }
 
 /* The entry of this client and path, else a free one, else the longest-idle one. */
-static entry *place(serve_lists *lists, const nacre_request *request, const serve_list *list)
+static entry *entry_of(serve_lists *lists, const nacre_request *request, const serve_list *list)
 {
     entry *best = &lists->entries[0];
     for (size_t i = 0; i < NUM_LISTS; i++) {
@@ -88,7 +88,7 @@ static entry *place(serve_lists *lists, const nacre_request *request, const serv
     return best;
 }
 
-static void make_room(serve_lists *lists, size_t len, uint64_t now)
+static void evict_entries(serve_lists *lists, size_t len, uint64_t now)
 {
     for (size_t i = 0; i < NUM_LISTS; i++)
         if (lists->entries[i].list != NULL && now - lists->entries[i].touched > KEEP_MS) drop(&lists->entries[i]);
@@ -121,7 +121,7 @@ bool serve_lists_fits(size_t len)
 
 serve_list *serve_lists_keep(serve_lists *lists, const nacre_request *request, serve_list *list, uint64_t now)
 {
-    entry *e = place(lists, request, list);
+    entry *e = entry_of(lists, request, list);
     serve_list *known = same(lists, list);
     if (known != NULL) {
         known->uses += 2; /* one reference for the entry, one for the caller */
@@ -132,7 +132,7 @@ serve_list *serve_lists_keep(serve_lists *lists, const nacre_request *request, s
         return known;
     }
     drop(e);
-    make_room(lists, list->len, now);
+    evict_entries(lists, list->len, now);
     list->lists = lists;
     lists->bytes += list->len;
     list->uses++;

@@ -102,7 +102,7 @@ static bool is_allowed(const serve_root *root, int dir, const char *name)
 }
 
 /* The target of the request's body: directory and name. */
-static bool find_place(const serve_root *root, const nacre_message *request, incoming *in, refusal *why)
+static bool find_target(const serve_root *root, const nacre_message *request, incoming *in, refusal *why)
 {
     if (request->code == NACRE_POST) {
         in->dir = serve_post_begin(root, request->options, in->name, why);
@@ -169,7 +169,7 @@ static incoming *begin(const serve_root *root, const nacre_message *request, ref
     *why = refusal_of(ENOMEM);
     if (in == NULL) return NULL;
     *in = (incoming){ .dir = -1, .fd = -1 };
-    if (find_place(root, request, in, why)) {
+    if (find_target(root, request, in, why)) {
         const present there = look(in->dir, in->name, &st);
         *why = obstacle(root, request, in->dir, in->name, there, &st);
         if (why->code == 0 && make_temporary(in)) return in;

@@ -6,7 +6,7 @@
 #include <nacre/nacre.h>
 
 /* Exit codes, stable (man nacre). Those of library errors are in NACRE_ERR_MAP. */
-enum { TOOL_OK = 0, TOOL_PEER_ERROR = 1, TOOL_USAGE = 2, TOOL_NO_ANSWER = 3, TOOL_SECURITY = 4, TOOL_LOCAL = 5 };
+enum { TOOL_OK = 0, TOOL_PEER_ERROR = 1, TOOL_USAGE = 2, TOOL_NO_RESPONSE = 3, TOOL_SECURITY = 4, TOOL_LOCAL = 5 };
 
 /* Each subcommand gets argv with its own name in argv[0], and returns the exit code. */
 int tool_keygen(int argc, char **argv);
@@ -44,8 +44,8 @@ int tool_usage(const char *subcommand, const char *format, ...) NACRE_PRINTF(2, 
 int tool_flush(const char *subcommand);
 
 /* tool_read_hex decodes a hex argument, or all of stdin when it is NULL; white space between digits is
- * allowed. TOOL_OK: `out` is the start of `room`. Otherwise the exit code, with a line on stderr. */
-int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_buf room, const char *argument);
+ * allowed. TOOL_OK: `out` is the start of `buf`. Otherwise the exit code, with a line on stderr. */
+int tool_read_hex(const char *subcommand, nacre_bytes *out, nacre_buf buf, const char *argument);
 
 /* tool_print_hex writes bytes as lower-case hex, without a newline. */
 void tool_print_hex(void *file, nacre_bytes bytes);

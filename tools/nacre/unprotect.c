@@ -31,34 +31,34 @@ static int explain(nacre_err err, const nacre_directory *dir)
     return tool_fail("unprotect", err, "%s: %s", path, nacre_err_text(err));
 }
 
-static nacre_err unprotect_once(nacre_message *plain, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
+static nacre_err unprotect_once(nacre_message *plain, nacre_buf buf, const nacre_crypto *crypto, nacre_directory *dir,
                                 const nacre_message *outer)
 {
     nacre_request_id id;
-    return nacre_unprotect_request(nacre_directory_context(dir), crypto, &id, plain, room, outer);
+    return nacre_unprotect_request(nacre_directory_context(dir), crypto, &id, plain, buf, outer);
 }
 
-static int unprotect(nacre_message *plain, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
+static int unprotect(nacre_message *plain, nacre_buf buf, const nacre_crypto *crypto, nacre_directory *dir,
                      const nacre_message *outer)
 {
-    nacre_err err = unprotect_once(plain, room, crypto, dir, outer);
+    nacre_err err = unprotect_once(plain, buf, crypto, dir, outer);
     if (err == NACRE_ERR_NOT_YET) {
         /* RFC 8613 B.1.2: the tag verified; the stored window must be given up before this one moves. */
         nacre_detail why;
         nacre_store store = nacre_directory_store(dir);
         nacre_err served = nacre_store_serve(&store, nacre_directory_context(dir), &why);
         if (served != NACRE_OK) return tool_fail("unprotect", served, "%s", why.text);
-        err = unprotect_once(plain, room, crypto, dir, outer);
+        err = unprotect_once(plain, buf, crypto, dir, outer);
     }
     return err == NACRE_OK ? TOOL_OK : explain(err, dir);
 }
 
 /* Closing writes the window with this request. If that fails, nothing is printed. */
-static int unprotect_and_close(nacre_message *plain, nacre_buf room, const nacre_crypto *crypto, nacre_directory *dir,
+static int unprotect_and_close(nacre_message *plain, nacre_buf buf, const nacre_crypto *crypto, nacre_directory *dir,
                                const nacre_message *outer)
 {
     nacre_detail why;
-    int code = unprotect(plain, room, crypto, dir, outer);
+    int code = unprotect(plain, buf, crypto, dir, outer);
     nacre_err err = nacre_directory_close(dir, &why);
     if (code != TOOL_OK || err == NACRE_OK) return code;
     return tool_fail("unprotect", err, "%s", why.text);
@@ -66,19 +66,19 @@ static int unprotect_and_close(nacre_message *plain, nacre_buf room, const nacre
 
 static int print_plain(const nacre_message *plain)
 {
-    static uint8_t room[2 * TOOL_MAX_MESSAGE];
+    static uint8_t buf[2 * TOOL_MAX_MESSAGE];
     nacre_bytes bytes = NACRE_ABSENT;
-    nacre_err err = nacre_message_write(plain, &bytes, NACRE_BUF(room));
+    nacre_err err = nacre_message_write(plain, &bytes, NACRE_BUF(buf));
     if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", nacre_err_text(err));
     tool_print_hex(stdout, bytes);
     printf("\n");
-    nacre_wipe(room, bytes.len);
+    nacre_wipe(buf, bytes.len);
     return tool_flush("unprotect");
 }
 
 static int run(const char *context, nacre_role role, const nacre_crypto *crypto, nacre_bytes datagram)
 {
-    static uint8_t room[TOOL_MAX_MESSAGE];
+    static uint8_t buf[TOOL_MAX_MESSAGE];
     nacre_message outer, plain;
     nacre_directory *dir = NULL;
     nacre_detail why;
@@ -91,9 +91,9 @@ static int run(const char *context, nacre_role role, const nacre_crypto *crypto,
                          "the message is not a request; an answer cannot be read without its request");
     err = nacre_directory_open_as(&dir, context, role, crypto, &why);
     if (err != NACRE_OK) return tool_fail("unprotect", err, "%s", why.text);
-    int code = unprotect_and_close(&plain, NACRE_BUF(room), crypto, dir, &outer);
+    int code = unprotect_and_close(&plain, NACRE_BUF(buf), crypto, dir, &outer);
     if (code == TOOL_OK) code = print_plain(&plain);
-    nacre_wipe(room, sizeof room);
+    nacre_wipe(buf, sizeof buf);
     return code;
 }
 

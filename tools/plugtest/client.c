@@ -124,7 +124,7 @@ bool plugtest_wait(plugtest_client *client, uint32_t ms)
     return arrived;
 }
 
-bool plugtest_ask(plugtest_client *client, nacre_context *context, const nacre_message *request)
+bool plugtest_request(plugtest_client *client, nacre_context *context, const nacre_message *request)
 {
     plugtest_end(client);
     nacre_err err = nacre_endpoint_request(nacre_loop_endpoint(client->loop), &client->exchange, &client->peer, context,
@@ -146,17 +146,17 @@ void plugtest_end(plugtest_client *client)
 
 nacre_err plugtest_spend(plugtest_client *client, plugtest_context *context, uint64_t *number)
 {
-    uint8_t room[64];
+    uint8_t buf[64];
     nacre_bytes out;
     nacre_request_id id;
     const nacre_message request = { .code = NACRE_GET };
     *number = nacre_context_next_seq(context->context);
     nacre_err err =
-        nacre_protect_request(context->context, &client->crypto.crypto, &id, &out, NACRE_BUF(room), &request, NULL);
+        nacre_protect_request(context->context, &client->crypto.crypto, &id, &out, NACRE_BUF(buf), &request, NULL);
     if (err != NACRE_ERR_NOT_YET) return err;
     err = nacre_store_serve(&context->store, context->context, NULL);
     return err != NACRE_OK ? err
-                           : nacre_protect_request(context->context, &client->crypto.crypto, &id, &out, NACRE_BUF(room),
+                           : nacre_protect_request(context->context, &client->crypto.crypto, &id, &out, NACRE_BUF(buf),
                                                    &request, NULL);
 }
 
@@ -205,7 +205,7 @@ static int run(plugtest_client *client, const args *a)
         client->remark[0] = '\0';
         plugtest_verdict verdict = plugtest_run(client, i);
         plugtest_end(client);
-        if (tool_is_stopped()) return TOOL_NO_ANSWER;
+        if (tool_is_stopped()) return TOOL_NO_RESPONSE;
         printf("test %d: %s - %s%s%s\n", i, verdicts[verdict], plugtest_title(i), client->remark[0] != '\0' ? ": " : "",
                client->remark);
         (void)fflush(stdout);

@@ -28,9 +28,9 @@ typedef struct plugtest_client {
     char remark[300]; /* a test's remark beside its verdict */
 } plugtest_client;
 
-/* plugtest_ask sends a request and waits for its outcome in client->outcome: a response, the first notification or a failure.
+/* plugtest_request sends a request and waits for its outcome in client->outcome: a response, the first notification or a failure.
  * False: it could not be sent. */
-bool plugtest_ask(plugtest_client *client, nacre_context *context, const nacre_message *request);
+bool plugtest_request(plugtest_client *client, nacre_context *context, const nacre_message *request);
 
 /* plugtest_wait waits for the next notification, or the end, of an observation. False: none within `ms`. */
 bool plugtest_wait(plugtest_client *client, uint32_t ms);

@@ -8,18 +8,18 @@
 
 enum { FORMAT_TEXT = 0, FORMAT_LINKS = 40, PLAIN_BLOCK = 64, MAX_BLOCK = 1024 };
 
-typedef struct asked {
+typedef struct received {
     const plugtest_view *view;
     const nacre_message *request;
     const char *path;
     bool is_protected;
-} asked;
+} received;
 
 void plugtest_reply_init(plugtest_reply *reply, uint8_t code)
 {
     reply->code = code;
     reply->payload = NACRE_ABSENT;
-    nacre_options_init(&reply->options, NACRE_BUF(reply->option_room));
+    nacre_options_init(&reply->options, NACRE_BUF(reply->option_buf));
 }
 
 void plugtest_reply_text(plugtest_reply *reply, const char *text)
@@ -31,13 +31,13 @@ void plugtest_reply_text(plugtest_reply *reply, const char *text)
 
 /* ---- What a test's request must contain ----------------------------------------------------------------------------- */
 
-static void remark(const asked *a, const char *what)
+static void remark(const received *a, const char *what)
 {
     char buf[5];
     fprintf(stderr, "nacre plugtest-server: %s %s: %s\n", nacre_code_name(a->request->code, buf), a->path, what);
 }
 
-static bool has(const asked *a, uint16_t number, nacre_bytes value)
+static bool has(const received *a, uint16_t number, nacre_bytes value)
 {
     nacre_option option;
     for (nacre_option_iter it = nacre_option_begin(a->request->options); nacre_option_next(&it, &option);)
@@ -45,13 +45,13 @@ static bool has(const asked *a, uint16_t number, nacre_bytes value)
     return false;
 }
 
-static void expect(const asked *a, uint16_t number, nacre_bytes value, const char *what)
+static void expect(const received *a, uint16_t number, nacre_bytes value, const char *what)
 {
     if (!has(a, number, value)) remark(a, what);
 }
 
 /* Echo and Observe are allowed in any test. */
-static void expect_options(const asked *a, int num)
+static void expect_options(const received *a, int num)
 {
     nacre_option option;
     for (nacre_option_iter it = nacre_option_begin(a->request->options); nacre_option_next(&it, &option);)
@@ -64,14 +64,14 @@ static void expect_options(const asked *a, int num)
 
 /* ---- Resources ------------------------------------------------------------------------------------------------------ */
 
-static void hello(const asked *a, plugtest_reply *reply)
+static void hello(const received *a, plugtest_reply *reply)
 {
     expect_options(a, 0);
     plugtest_reply_text(reply, "Hello World!");
 }
 
 /* RFC 7252 5.10.8: no request changes a resource, so the response is made first; its ETag is that of the resource. */
-static void check_conditions(const asked *a, plugtest_reply *reply)
+static void check_conditions(const received *a, plugtest_reply *reply)
 {
     nacre_bytes options = NACRE_ABSENT;
     if (reply->code >> 5 != 2 || nacre_options_finish(&reply->options, &options) != NACRE_OK) return;
@@ -79,7 +79,7 @@ static void check_conditions(const asked *a, plugtest_reply *reply)
     plugtest_reply_init(reply, NACRE_PRECONDITION_FAILED);
 }
 
-static void hello_2(const asked *a, plugtest_reply *reply)
+static void hello_2(const received *a, plugtest_reply *reply)
 {
     expect(a, NACRE_OPT_URI_QUERY, NACRE_STR("first=1"), "test 3 asks with first=1");
     expect_options(a, 1);
@@ -87,7 +87,7 @@ static void hello_2(const asked *a, plugtest_reply *reply)
     nacre_options_add(&reply->options, NACRE_OPT_ETAG, NACRE_STR("\x2b"));
 }
 
-static void hello_3(const asked *a, plugtest_reply *reply)
+static void hello_3(const received *a, plugtest_reply *reply)
 {
     expect(a, NACRE_OPT_ACCEPT, NACRE_STR(""), "test 4 asks with Accept 0");
     expect_options(a, 1);
@@ -95,7 +95,7 @@ static void hello_3(const asked *a, plugtest_reply *reply)
     nacre_options_add_uint(&reply->options, NACRE_OPT_MAX_AGE, 5);
 }
 
-static void hello_6(const asked *a, plugtest_reply *reply)
+static void hello_6(const received *a, plugtest_reply *reply)
 {
     nacre_bytes format = nacre_option_find(a->request->options, NACRE_OPT_CONTENT_FORMAT);
     expect(a, NACRE_OPT_CONTENT_FORMAT, NACRE_STR(""), "test 8 sends Content-Format 0");
@@ -106,7 +106,7 @@ static void hello_6(const asked *a, plugtest_reply *reply)
 }
 
 /* The resource exists, with ETag 7b (RFC 7252 5.10.8). */
-static void hello_7(const asked *a, plugtest_reply *reply)
+static void hello_7(const received *a, plugtest_reply *reply)
 {
     nacre_bytes options = a->request->options;
     bool none_match = !nacre_is_absent(nacre_option_find(options, NACRE_OPT_IF_NONE_MATCH));
@@ -118,7 +118,7 @@ static void hello_7(const asked *a, plugtest_reply *reply)
     plugtest_reply_init(reply, none_match || (match && !fits) ? NACRE_PRECONDITION_FAILED : NACRE_CHANGED);
 }
 
-static void removed(const asked *a, plugtest_reply *reply)
+static void removed(const received *a, plugtest_reply *reply)
 {
     expect_options(a, 0);
     plugtest_reply_init(reply, NACRE_DELETED);
@@ -137,27 +137,27 @@ const plugtest_series *plugtest_observed(const nacre_message *request)
 }
 
 /* A deregistration gets the last state (test 7), a request without Observe the first. */
-static void observed(const asked *a, plugtest_reply *reply)
+static void observed(const received *a, plugtest_reply *reply)
 {
     plugtest_reply_text(reply, has(a, NACRE_OPT_OBSERVE, NACRE_STR("\x01")) ? "two" : "one");
 }
 
-static int print_context(char *to, size_t room, char letter, const nacre_context *ctx)
+static int print_context(char *to, size_t buf, char letter, const nacre_context *ctx)
 {
     uint64_t index;
     uint8_t bits[NACRE_REPLAY_MAX / 8] = { 0 };
     const nacre_replay *window = nacre_context_replay(ctx);
     bool known = nacre_replay_export(window, &index, bits);
-    int len = snprintf(to, room, "context %c: the next sequence number is %" PRIu64 "\n", letter,
-                       nacre_context_next_seq(ctx));
-    if (!known) return len + snprintf(to + len, room - (size_t)len, "the replay window is not known\n");
-    len += snprintf(to + len, room - (size_t)len, "seen: all below %" PRIu64, index);
+    int len =
+        snprintf(to, buf, "context %c: the next sequence number is %" PRIu64 "\n", letter, nacre_context_next_seq(ctx));
+    if (!known) return len + snprintf(to + len, buf - (size_t)len, "the replay window is not known\n");
+    len += snprintf(to + len, buf - (size_t)len, "seen: all below %" PRIu64, index);
     for (unsigned i = 0; i < 32; i++)
-        if (bits[i / 8] >> i % 8 & 1) len += snprintf(to + len, room - (size_t)len, ", %" PRIu64, index + i);
-    return len + snprintf(to + len, room - (size_t)len, "\n");
+        if (bits[i / 8] >> i % 8 & 1) len += snprintf(to + len, buf - (size_t)len, ", %" PRIu64, index + i);
+    return len + snprintf(to + len, buf - (size_t)len, "\n");
 }
 
-static void sequence_numbers(const asked *a, plugtest_reply *reply)
+static void sequence_numbers(const received *a, plugtest_reply *reply)
 {
     int len = 0;
     reply->buf[0] = '\0';
@@ -168,11 +168,11 @@ static void sequence_numbers(const asked *a, plugtest_reply *reply)
 
 /* ---- Bodies longer than a block (RFC 7959 2.4) ---------------------------------------------------------------------- */
 
-static void put_block(const asked *a, plugtest_reply *reply, nacre_bytes body)
+static void put_block(const received *a, plugtest_reply *reply, nacre_bytes body)
 {
-    nacre_bytes asked_for = nacre_option_find(a->request->options, NACRE_OPT_BLOCK2);
+    nacre_bytes has_option = nacre_option_find(a->request->options, NACRE_OPT_BLOCK2);
     uint64_t block = a->is_protected ? 6 : 2; /* NUM 0 */
-    if (!nacre_is_absent(asked_for) && (!nacre_option_uint(asked_for, &block) || (block & 7) == 7)) {
+    if (!nacre_is_absent(has_option) && (!nacre_option_uint(has_option, &block) || (block & 7) == 7)) {
         plugtest_reply_init(reply, NACRE_BAD_REQUEST);
         return;
     }
@@ -182,12 +182,12 @@ static void put_block(const asked *a, plugtest_reply *reply, nacre_bytes body)
         return;
     }
     bool more = body.len - at > size;
-    if (body.len > size || !nacre_is_absent(asked_for))
+    if (body.len > size || !nacre_is_absent(has_option))
         nacre_options_add_uint(&reply->options, NACRE_OPT_BLOCK2, (block & ~UINT64_C(8)) | (more ? 8 : 0));
     reply->payload = nacre_bytes_of(body.ptr + at, more ? size : body.len - at);
 }
 
-static void large(const asked *a, plugtest_reply *reply)
+static void large(const received *a, plugtest_reply *reply)
 {
     static const char head[] = "This is a large resource\n", line[] = "0123456789";
     size_t len = sizeof head - 1;
@@ -197,7 +197,7 @@ static void large(const asked *a, plugtest_reply *reply)
     put_block(a, reply, nacre_bytes_of((const uint8_t *)reply->buf, len));
 }
 
-static void links(const asked *a, plugtest_reply *reply);
+static void links(const received *a, plugtest_reply *reply);
 
 /* ---- By path -------------------------------------------------------------------------------------------------------- */
 
@@ -205,7 +205,7 @@ static const struct {
     const char *path;
     uint8_t method;
     bool plain; /* also served unprotected */
-    void (*answer)(const asked *a, plugtest_reply *reply);
+    void (*response)(const received *a, plugtest_reply *reply);
 } resources[] = {
     { "/.well-known/core", NACRE_GET, true, links },
     { "/oscore/hello/coap", NACRE_GET, true, hello },
@@ -224,7 +224,7 @@ static const struct {
 enum { NUM_RESOURCES = sizeof resources / sizeof resources[0] };
 
 /* RFC 6690, RFC 8613 9. */
-static void links(const asked *a, plugtest_reply *reply)
+static void links(const received *a, plugtest_reply *reply)
 {
     size_t len = 0;
     for (size_t i = 1; i < NUM_RESOURCES; i++)
@@ -249,7 +249,7 @@ static bool is_not_understood(const nacre_message *request)
     return false;
 }
 
-void plugtest_answer(const plugtest_view *view, const nacre_message *request, bool is_protected, plugtest_reply *reply)
+void plugtest_respond(const plugtest_view *view, const nacre_message *request, bool is_protected, plugtest_reply *reply)
 {
     char path[256];
     plugtest_reply_init(reply, NACRE_NOT_FOUND);
@@ -258,13 +258,13 @@ void plugtest_answer(const plugtest_view *view, const nacre_message *request, bo
         return;
     }
     if (nacre_path_text(request->options, path, sizeof path) != NACRE_OK) return;
-    const asked a = { view, request, path, is_protected };
+    const received a = { view, request, path, is_protected };
     for (size_t i = 0; i < NUM_RESOURCES; i++) {
         if (strcmp(resources[i].path, path) != 0) continue;
         if (!is_protected && !resources[i].plain) reply->code = NACRE_UNAUTHORIZED; /* test 17 */
         else if (request->code != resources[i].method) reply->code = NACRE_METHOD_NOT_ALLOWED;
-        else resources[i].answer(&a, reply);
-        if (resources[i].answer != hello_7) check_conditions(&a, reply);
+        else resources[i].response(&a, reply);
+        if (resources[i].response != hello_7) check_conditions(&a, reply);
         return;
     }
 }

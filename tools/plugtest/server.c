@@ -154,11 +154,11 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
     server *s = user;
     observer *o = event->user;
     if (event->kind == NACRE_EVENT_NOTIFY) notify(ep, event->exchange, o, &s->reply);
-    if (event->kind == NACRE_EVENT_OBSERVER_GONE) o->series = NULL;
+    if (event->kind == NACRE_EVENT_OBSERVER_REMOVED) o->series = NULL;
     if (event->kind != NACRE_EVENT_REQUEST) return;
     observe(s, ep, event);
     const plugtest_view view = { s->b.context, s->d.context };
-    plugtest_answer(&view, &event->message, event->context != NULL, &s->reply);
+    plugtest_respond(&view, &event->message, event->context != NULL, &s->reply);
     respond(ep, event->exchange, &s->reply);
 }
 

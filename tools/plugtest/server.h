@@ -7,9 +7,9 @@
 
 typedef struct plugtest_reply {
     uint8_t code;
-    nacre_options options; /* in `option_room` */
-    nacre_bytes payload;   /* static, in `room`, or the request's */
-    uint8_t option_room[64];
+    nacre_options options; /* in `option_buf` */
+    nacre_bytes payload;   /* static, in `buf`, or the request's */
+    uint8_t option_buf[64];
     char buf[1200];
 } plugtest_reply;
 
@@ -18,9 +18,10 @@ typedef struct plugtest_view {
     const nacre_context *b, *d; /* NULL when the server simulates one without OSCORE */
 } plugtest_view;
 
-/* plugtest_answer makes the response to a request. A request that does not have what its test requires is reported on stderr
+/* plugtest_respond makes the response to a request. A request that does not have what its test requires is reported on stderr
  * and still gets a response. */
-void plugtest_answer(const plugtest_view *view, const nacre_message *request, bool is_protected, plugtest_reply *reply);
+void plugtest_respond(const plugtest_view *view, const nacre_message *request, bool is_protected,
+                      plugtest_reply *reply);
 
 /* plugtest_reply_text: 2.05, Content-Format 0 and `text`, which must outlive the reply. */
 void plugtest_reply_text(plugtest_reply *reply, const char *text);

@@ -50,10 +50,10 @@ static void make(request *r, uint8_t method, const char *path)
     }
 }
 
-static bool ask(plugtest_client *client, nacre_context *context, request *r)
+static bool send_request(plugtest_client *client, nacre_context *context, request *r)
 {
     nacre_err err = nacre_options_finish(&r->options, &r->message.options);
-    if (err == NACRE_OK) return plugtest_ask(client, context, &r->message);
+    if (err == NACRE_OK) return plugtest_request(client, context, &r->message);
     (void)fail(client, "%s", nacre_err_text(err));
     return false;
 }
@@ -77,7 +77,7 @@ static plugtest_verdict unexpected(plugtest_client *client)
     return fail(client, "%s", nacre_err_text(o->err));
 }
 
-static bool is_answer(const plugtest_client *client, nacre_event_kind kind, bool is_protected)
+static bool is_response(const plugtest_client *client, nacre_event_kind kind, bool is_protected)
 {
     return client->outcome.kind == kind && client->outcome.is_protected == is_protected;
 }
@@ -98,10 +98,10 @@ static plugtest_verdict compare(plugtest_client *client, const expected *e)
     return PLUGTEST_PASSED;
 }
 
-static plugtest_verdict expect_answer(plugtest_client *client, nacre_context *context, request *r, const expected *e)
+static plugtest_verdict expect_response(plugtest_client *client, nacre_context *context, request *r, const expected *e)
 {
-    if (!ask(client, context, r)) return unexpected(client);
-    return is_answer(client, NACRE_EVENT_RESPONSE, context != NULL) ? compare(client, e) : unexpected(client);
+    if (!send_request(client, context, r)) return unexpected(client);
+    return is_response(client, NACRE_EVENT_RESPONSE, context != NULL) ? compare(client, e) : unexpected(client);
 }
 
 /* An unprotected error (RFC 8613 8.2). Sending it is optional for a server, so silence passes if the server
@@ -110,12 +110,12 @@ static plugtest_verdict expect_refusal(plugtest_client *client, nacre_context *c
 {
     const plugtest_outcome *o = &client->outcome;
     const expected alive = { NACRE_CONTENT, NACRE_STR(TEXT_FORMAT), "Hello World!" };
-    if (!ask(client, context, r)) return unexpected(client);
+    if (!send_request(client, context, r)) return unexpected(client);
     if (o->kind == NACRE_EVENT_FAILED && o->err == NACRE_ERR_UNAUTHENTICATED && o->message.code == code)
         return PLUGTEST_PASSED;
     if (o->kind != NACRE_EVENT_FAILED || o->err != NACRE_ERR_TIMEOUT) return unexpected(client);
     make(r, NACRE_GET, "/oscore/hello/coap");
-    if (expect_answer(client, NULL, r, &alive) != PLUGTEST_PASSED) return fail(client, "the server does not answer");
+    if (expect_response(client, NULL, r, &alive) != PLUGTEST_PASSED) return fail(client, "the server does not answer");
     remark(client, "the server chose to be silent");
     return PLUGTEST_PASSED;
 }
@@ -128,21 +128,21 @@ static plugtest_verdict plain_hello(plugtest_client *client)
 {
     request r;
     make(&r, NACRE_GET, "/oscore/hello/coap");
-    return expect_answer(client, NULL, &r, &hello_world);
+    return expect_response(client, NULL, &r, &hello_world);
 }
 
 static plugtest_verdict hello_a(plugtest_client *client)
 {
     request r;
     make(&r, NACRE_GET, "/oscore/hello/1");
-    return expect_answer(client, client->a.context, &r, &hello_world);
+    return expect_response(client, client->a.context, &r, &hello_world);
 }
 
 static plugtest_verdict hello_c(plugtest_client *client)
 {
     request r;
     make(&r, NACRE_GET, "/oscore/hello/1");
-    return expect_answer(client, client->c.context, &r, &hello_world);
+    return expect_response(client, client->c.context, &r, &hello_world);
 }
 
 static plugtest_verdict query(plugtest_client *client)
@@ -151,7 +151,7 @@ static plugtest_verdict query(plugtest_client *client)
     const expected e = { NACRE_CONTENT, NACRE_STR("\x41\x2b\x80"), "Hello World!" }; /* ETag, Content-Format */
     make(&r, NACRE_GET, "/oscore/hello/2");
     nacre_options_add(&r.options, NACRE_OPT_URI_QUERY, NACRE_STR("first=1"));
-    return expect_answer(client, client->a.context, &r, &e);
+    return expect_response(client, client->a.context, &r, &e);
 }
 
 static plugtest_verdict accept(plugtest_client *client)
@@ -160,7 +160,7 @@ static plugtest_verdict accept(plugtest_client *client)
     const expected e = { NACRE_CONTENT, NACRE_STR("\xc0\x21\x05"), "Hello World!" }; /* Content-Format, Max-Age */
     make(&r, NACRE_GET, "/oscore/hello/3");
     nacre_options_add_uint(&r.options, NACRE_OPT_ACCEPT, 0);
-    return expect_answer(client, client->a.context, &r, &e);
+    return expect_response(client, client->a.context, &r, &e);
 }
 
 static plugtest_verdict not_observable(plugtest_client *client)
@@ -168,7 +168,7 @@ static plugtest_verdict not_observable(plugtest_client *client)
     request r;
     make(&r, NACRE_GET, "/oscore/hello/1");
     nacre_options_add_uint(&r.options, NACRE_OPT_OBSERVE, 0);
-    return expect_answer(client, client->a.context, &r, &hello_world);
+    return expect_response(client, client->a.context, &r, &hello_world);
 }
 
 static plugtest_verdict post(plugtest_client *client)
@@ -178,7 +178,7 @@ static plugtest_verdict post(plugtest_client *client)
     make(&r, NACRE_POST, "/oscore/hello/6");
     nacre_options_add_uint(&r.options, NACRE_OPT_CONTENT_FORMAT, 0);
     r.message.payload = NACRE_STR("\x4a");
-    return expect_answer(client, client->a.context, &r, &e);
+    return expect_response(client, client->a.context, &r, &e);
 }
 
 /* PUT with a precondition. */
@@ -191,7 +191,7 @@ static plugtest_verdict put(plugtest_client *client, uint16_t condition, nacre_b
     nacre_options_add_uint(&r.options, NACRE_OPT_CONTENT_FORMAT, 0);
     nacre_options_add(&r.options, condition, value);
     r.message.payload = text;
-    return expect_answer(client, client->a.context, &r, &e);
+    return expect_response(client, client->a.context, &r, &e);
 }
 
 static plugtest_verdict put_match(plugtest_client *client)
@@ -209,7 +209,7 @@ static plugtest_verdict remove_it(plugtest_client *client)
     request r;
     const expected e = { NACRE_DELETED, NACRE_STR(""), "" };
     make(&r, NACRE_DELETE, "/oscore/test");
-    return expect_answer(client, client->a.context, &r, &e);
+    return expect_response(client, client->a.context, &r, &e);
 }
 
 /* ---- Observing ------------------------------------------------------------------------------------------------------ */
@@ -220,7 +220,7 @@ static plugtest_verdict check_notification(plugtest_client *client, const char *
 {
     const nacre_message *m = &client->outcome.message;
     const nacre_bytes text = nacre_bytes_of((const uint8_t *)payload, strlen(payload));
-    if (!is_answer(client, NACRE_EVENT_NOTIFICATION, true)) return unexpected(client);
+    if (!is_response(client, NACRE_EVENT_NOTIFICATION, true)) return unexpected(client);
     if (m->code != NACRE_CONTENT || nacre_is_absent(nacre_option_find(m->options, NACRE_OPT_OBSERVE)))
         return unexpected(client);
     if (!nacre_bytes_equal(m->payload, text)) return fail(client, "a notification is not \"%s\"", payload);
@@ -232,7 +232,7 @@ static plugtest_verdict expect_series(plugtest_client *client, const char *path)
     request r;
     make(&r, NACRE_GET, path);
     nacre_options_add_uint(&r.options, NACRE_OPT_OBSERVE, 0);
-    if (!ask(client, client->a.context, &r)) return unexpected(client);
+    if (!send_request(client, client->a.context, &r)) return unexpected(client);
     plugtest_verdict verdict = check_notification(client, "one");
     if (verdict != PLUGTEST_PASSED) return verdict;
     if (!plugtest_wait(client, CHANGE_MS)) return fail(client, "the second notification did not come");
@@ -244,7 +244,7 @@ static plugtest_verdict expect_end(plugtest_client *client, uint8_t code)
 {
     const nacre_message *m = &client->outcome.message;
     if (!plugtest_wait(client, CHANGE_MS)) return fail(client, "the observation did not end");
-    if (!is_answer(client, NACRE_EVENT_RESPONSE, true) || m->code != code) return unexpected(client);
+    if (!is_response(client, NACRE_EVENT_RESPONSE, true) || m->code != code) return unexpected(client);
     bool observes = !nacre_is_absent(nacre_option_find(m->options, NACRE_OPT_OBSERVE));
     return observes ? fail(client, "the last answer has Observe") : PLUGTEST_PASSED;
 }
@@ -307,7 +307,7 @@ static plugtest_verdict wrong_recipient_key(plugtest_client *client)
     nacre_err err = make_wrong(client, &wrong, NACRE_OPEN, NACRE_ABSENT);
     if (err != NACRE_OK) return fail(client, "%s", nacre_err_text(err));
     make(&r, NACRE_GET, "/oscore/hello/1");
-    bool sent = ask(client, wrong.context, &r);
+    bool sent = send_request(client, wrong.context, &r);
     bool right =
         sent && client->outcome.kind == NACRE_EVENT_FAILED && client->outcome.err == NACRE_ERR_PROTECTION_INVALID;
     plugtest_verdict verdict = right ? PLUGTEST_PASSED : unexpected(client);
@@ -340,7 +340,7 @@ static plugtest_verdict unaware(plugtest_client *client)
     request r;
     const plugtest_outcome *o = &client->outcome;
     make(&r, NACRE_GET, "/oscore/hello/coap");
-    if (!ask(client, client->a.context, &r)) return unexpected(client);
+    if (!send_request(client, client->a.context, &r)) return unexpected(client);
     if (o->kind != NACRE_EVENT_FAILED || o->err != NACRE_ERR_UNAUTHENTICATED) return unexpected(client);
     if (o->message.code == NACRE_METHOD_NOT_ALLOWED) remark(client, "4.05 is tolerated, 4.02 would be right");
     if (o->message.code == NACRE_METHOD_NOT_ALLOWED || o->message.code == NACRE_BAD_OPTION) return PLUGTEST_PASSED;
@@ -351,8 +351,8 @@ static plugtest_verdict plain_refused(plugtest_client *client)
 {
     request r;
     make(&r, NACRE_GET, "/oscore/hello/1");
-    if (!ask(client, NULL, &r)) return unexpected(client);
-    bool right = is_answer(client, NACRE_EVENT_RESPONSE, false) && client->outcome.message.code == NACRE_UNAUTHORIZED;
+    if (!send_request(client, NULL, &r)) return unexpected(client);
+    bool right = is_response(client, NACRE_EVENT_RESPONSE, false) && client->outcome.message.code == NACRE_UNAUTHORIZED;
     return right ? PLUGTEST_PASSED : unexpected(client);
 }
 

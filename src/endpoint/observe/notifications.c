@@ -194,7 +194,7 @@ bool nacre__observers_ended_event(nacre__observe_server *s, nacre_event *event)
     const uint32_t first = s->lists[NACRE__OBSERVER_ENDED].first;
     if (first == NACRE__NONE) return false;
     nacre__observer *o = &s->observers[first];
-    *event = event_of(o, NACRE_EVENT_OBSERVER_GONE);
+    *event = event_of(o, NACRE_EVENT_OBSERVER_REMOVED);
     event->err = o->err;
     nacre__observer_free(s, o);
     return true;

@@ -27,9 +27,9 @@ static nacre_err try_out(nacre_rederivation *r, const nacre_crypto *crypto)
 {
     static const uint8_t r1[NACRE_REDERIVE_NONCE];
     nacre_rederive_client client;
-    nacre_err err = nacre_rederive_begin(&client, &r->own, crypto, &r->material, r1);
+    nacre_err err = nacre_rederive_begin(&client, &r->derived, crypto, &r->material, r1);
     if (err == NACRE_OK) err = nacre_rederive_begin(&client, &r->spare, crypto, &r->material, r1);
-    nacre_context_wipe(&r->own.context);
+    nacre_context_wipe(&r->derived.context);
     nacre_context_wipe(&r->spare.context);
     return err;
 }
@@ -45,7 +45,7 @@ static void begin_offers(nacre__rederivations *d, nacre_rederivation *r)
 
 nacre_err nacre__rederivation_add(nacre__rederivations *d, nacre_rederivation *r)
 {
-    if (r->endpoint != NULL || !(r->asks || r->answers)) return NACRE_ERR_BAD_ARGUMENT;
+    if (r->endpoint != NULL || !(r->is_client || r->is_server)) return NACRE_ERR_BAD_ARGUMENT;
     if (r->material.id_context.len > NACRE_REDERIVE_NONCE) return NACRE_ERR_BAD_ARGUMENT;
     const nacre_err err = try_out(r, &d->core->config.crypto);
     if (err != NACRE_OK) return err;
@@ -54,7 +54,7 @@ nacre_err nacre__rederivation_add(nacre__rederivations *d, nacre_rederivation *r
     r->endpoint = d->endpoint;
     r->current = r->first;
     r->leader = NACRE_EXCHANGE_NONE;
-    r->pace = 0;
+    r->rate_limit = 0;
     r->has_news = false;
     r->next = *bucket;
     *bucket = r;
@@ -86,11 +86,11 @@ void nacre__rederivation_retire(nacre__rederivations *d, nacre_rederivation *r)
     r->current = NULL;
 }
 
-/* Puts the context in `own` into use. No earlier request #2, of either side, may end it. */
+/* Puts the context in `derived` into use. No earlier request #2, of either side, may end it. */
 void nacre__rederivation_established(nacre__rederivations *d, nacre_rederivation *r, const nacre_address *peer)
 {
     nacre_rederive_void_offers(&r->offers);
-    r->current = &r->own.context;
+    r->current = &r->derived.context;
     r->peer = *peer;
     if (r->has_news) return;
     r->has_news = true;
@@ -103,8 +103,9 @@ bool nacre__rederivation_event(nacre__rederivations *d, nacre_event *event)
     nacre_rederivation *r = d->with_news;
     if (r == NULL) return false;
     forget_news(d, r);
-    *event =
-        (nacre_event){ .kind = NACRE_EVENT_REDERIVED, .context = &r->own.context, .peer = r->peer, .user = r->user };
+    *event = (nacre_event){
+        .kind = NACRE_EVENT_REDERIVED, .context = &r->derived.context, .peer = r->peer, .user = r->user
+    };
     return true;
 }
 
@@ -112,8 +113,8 @@ bool nacre__rederivation_event(nacre__rederivations *d, nacre_event *event)
 
 void nacre__rederivation_remove(nacre__rederivations *d, nacre_rederivation *r)
 {
-    const bool asks = r->asks; /* the caller's: it may be added again */
-    r->asks = false;           /* no request may lead while they end */
+    const bool is_client = r->is_client; /* the caller's: it may be added again */
+    r->is_client = false;                /* no request may lead while they end */
     nacre__rederivation_retire(d, r);
     for (uint32_t i = 0; i < d->core->config.num_client_exchanges; i++) {
         nacre__client_exchange *exchange = &d->client_exchanges->all[i];
@@ -128,10 +129,10 @@ void nacre__rederivation_remove(nacre__rederivations *d, nacre_rederivation *r)
         *link = r->next;
         break;
     }
-    nacre_context_wipe(&r->own.context);
+    nacre_context_wipe(&r->derived.context);
     nacre_context_wipe(&r->spare.context);
     nacre_wipe(&r->client, sizeof r->client);
-    r->asks = asks;
+    r->is_client = is_client;
     r->endpoint = NULL;
 }
 
@@ -146,5 +147,5 @@ void nacre__rederivation_forget(nacre__rederivations *d, nacre_rederivation *r)
 {
     if (!nacre_exchange_is_none(r->leader)) return;
     nacre__rederivation_retire(d, r);
-    nacre_context_wipe(&r->own.context);
+    nacre_context_wipe(&r->derived.context);
 }

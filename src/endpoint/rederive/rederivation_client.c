@@ -21,7 +21,7 @@ static bool leads(const nacre__client_exchange *exchange)
 bool nacre__rederivation_may_request(const nacre__rederivations *d, const nacre_rederivation *r,
                                      const nacre_context *context)
 {
-    return r == NULL || (r->endpoint == d->endpoint && r->asks && context == NULL);
+    return r == NULL || (r->endpoint == d->endpoint && r->is_client && context == NULL);
 }
 
 nacre_context *nacre__rederivation_no_context(nacre_rederivation *r)
@@ -34,10 +34,10 @@ static void begin(nacre__rederivations *d, nacre__client_exchange *exchange, nac
     nacre_rederivation *r = exchange->rederivation;
     uint8_t r1[NACRE_REDERIVE_NONCE];
     d->core->config.random.fill(d->core->config.random.self, r1, sizeof r1);
-    *err = nacre_rederive_begin(&r->client, &r->own, &d->core->config.crypto, &r->material, r1);
+    *err = nacre_rederive_begin(&r->client, &r->derived, &d->core->config.crypto, &r->material, r1);
     if (*err != NACRE_OK) return;
     r->leader.number = exchange->number;
-    exchange->context = &r->own.context;
+    exchange->context = &r->derived.context;
 }
 
 /* Chooses the context before transmission. False: the exchange waits, or has failed. */
@@ -91,13 +91,13 @@ bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchang
     nacre_err err = is_leader ? NACRE_OK : follow(exchange, &client);
     d->core->config.random.fill(d->core->config.random.self, r3, sizeof r3);
     if (err == NACRE_OK)
-        err = nacre_rederive_response(&client, &r->own, &r->spare, &d->core->config.crypto, &exchange->id, buf,
+        err = nacre_rederive_response(&client, &r->derived, &r->spare, &d->core->config.crypto, &exchange->id, buf,
                                       &received->outer, r3);
     if (err == NACRE_OK) r->client = client;
     nacre_wipe(&client, sizeof client);
     if (err != NACRE_OK) return false;
     r->leader.number = exchange->number;
-    exchange->context = &r->own.context;
+    exchange->context = &r->derived.context;
     exchange->observation =
         (nacre__observation){ .wanted = exchange->observation.wanted, .leaving = exchange->observation.leaving };
     if (!is_leader) nacre__rederivation_retire(d, r); /* the peer still has the keys, but no other state */
@@ -133,7 +133,7 @@ void nacre__rederivation_left(nacre__rederivations *d, const nacre__client_excha
     if (!leads(exchange)) return;
     r->leader = NACRE_EXCHANGE_NONE;
     nacre_wipe(&r->client, sizeof r->client);
-    if (r->current == NULL) nacre_context_wipe(&r->own.context);
+    if (r->current == NULL) nacre_context_wipe(&r->derived.context);
     resume_others(d, r);
 }
 

@@ -14,16 +14,16 @@
 
 /* ---- Finding ------------------------------------------------------------------------------------------------------- */
 
-/* Whether `own` holds the context in use, or, with our request #2 in flight, the next one. */
+/* Whether `derived` holds the context in use, or, with our request #2 in flight, the next one. */
 static bool is_in_use(const nacre_rederivation *r)
 {
-    return !nacre_exchange_is_none(r->leader) ? !r->client.waiting : r->current == &r->own.context;
+    return !nacre_exchange_is_none(r->leader) ? !r->client.waiting : r->current == &r->derived.context;
 }
 
 static bool fits(const nacre_rederivation *r, const nacre_oscore_option *option)
 {
     return is_in_use(r) && (nacre_is_absent(option->kid_context) ||
-                            nacre_bytes_equal(option->kid_context, nacre_context_id_context(&r->own.context)));
+                            nacre_bytes_equal(option->kid_context, nacre_context_id_context(&r->derived.context)));
 }
 
 /* The next rederived context that matches the request's kid, or NULL. */
@@ -34,7 +34,7 @@ nacre_context *nacre__rederivation_next_context(nacre__rederivations *d, nacre__
         received->rederivation = nacre__rederivation_next(d, received->rederivation, received->read.oscore.kid);
     } while (received->rederivation != NULL && !fits(received->rederivation, &received->read.oscore));
     received->rederivations_end = received->rederivation == NULL;
-    return received->rederivation != NULL ? &received->rederivation->own.context : NULL;
+    return received->rederivation != NULL ? &received->rederivation->derived.context : NULL;
 }
 
 /* A request verified under a rederived context: if our request #2 is still unanswered, the peer has accepted it, because it
@@ -42,7 +42,7 @@ nacre_context *nacre__rederivation_next_context(nacre__rederivations *d, nacre__
 void nacre__rederivation_proved(nacre__rederivations *d, const nacre__received *received)
 {
     nacre_rederivation *r = received->rederivation;
-    if (received->err != NACRE_OK || r == NULL || received->context != &r->own.context ||
+    if (received->err != NACRE_OK || r == NULL || received->context != &r->derived.context ||
         nacre_exchange_is_none(r->leader))
         return;
     const nacre__client_exchange *leader = nacre__client_exchange_of(d->client_exchanges, r->leader.number);
@@ -72,7 +72,7 @@ static bool rate_allows(nacre__rederivations *d, nacre_rederivation *r)
 {
     const uint32_t of_peer = d->core->config.context_challenges_per_second,
                    of_all = d->core->config.challenges_per_second;
-    const bool in_share = nacre__token_take(&r->pace, d->core->now_ms, of_peer) &&
+    const bool in_share = nacre__token_take(&r->rate_limit, d->core->now_ms, of_peer) &&
                           nacre__token_take(&d->server_exchanges->rate_limits->rederivation, d->core->now_ms, of_all);
     return in_share ||
            nacre__token_take(&d->server_exchanges->rate_limits->rederivation_excess, d->core->now_ms, of_all);
@@ -83,9 +83,9 @@ static nacre_err take_wrapped(const attempt *a)
 {
     static const nacre__unprotect_how wrapped = { .any_kid_context = true };
     nacre__received *received = a->received;
-    received->err = nacre__unprotect_request(&a->r->own.context, &a->d->core->config.crypto, &received->id,
+    received->err = nacre__unprotect_request(&a->r->derived.context, &a->d->core->config.crypto, &received->id,
                                              &received->plain, a->buf, &received->outer, &wrapped);
-    received->context = &a->r->own.context;
+    received->context = &a->r->derived.context;
     received->rederivation = a->r;
     nacre__rederivation_proved(a->d, received);
     return received->err;
@@ -97,7 +97,7 @@ static bool names_current(const attempt *a)
         a->received->read.oscore.kid_context; /* its last bytes are R2 | R3, see nacre_rederive_recognise */
     const size_t len = NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE;
     return is_in_use(a->r) && nacre_bytes_equal(nacre_bytes_of(field.ptr + field.len - len, len),
-                                                nacre_context_id_context(&a->r->own.context));
+                                                nacre_context_id_context(&a->r->derived.context));
 }
 
 /* If both sides lead at once, the one with the smaller Sender ID accepts the other's request #2; otherwise both would wait
@@ -117,8 +117,8 @@ static nacre_err accept_2(const attempt *a)
     if (!nacre_exchange_is_none(r->leader) && !gives_way(r)) return NACRE_ERR_BUSY;
     nacre__protect_batch_flush(d->server_exchanges->batch); /* uses the keys that are replaced */
     const nacre_err err =
-        nacre_rederive_accept(&r->offers, &r->own, &r->spare, &d->core->config.crypto, &r->material, &a->received->id,
-                              &a->received->plain, a->buf, &a->received->outer, d->core->now_ms);
+        nacre_rederive_accept(&r->offers, &r->derived, &r->spare, &d->core->config.crypto, &r->material,
+                              &a->received->id, &a->received->plain, a->buf, &a->received->outer, d->core->now_ms);
     if (err != NACRE_OK) return err;
     nacre__rederivation_retire(d, r);
     nacre__rederivation_established(d, r, &a->server->record->peer);
@@ -155,7 +155,7 @@ static bool may_be_ordinary(const attempt *a)
 static nacre_err try_one(const attempt *a, nacre_rederive_step step)
 {
     nacre_rederivation *r = a->r;
-    if (!r->answers) return NACRE_ERR_NO_CONTEXT;
+    if (!r->is_server) return NACRE_ERR_NO_CONTEXT;
     if (step == NACRE_REDERIVE_REQUEST_2) return accept_2(a);
     if (step == NACRE_REDERIVE_NONE && !may_be_ordinary(a)) return NACRE_ERR_NO_CONTEXT;
     if (!rate_allows(a->d, r)) return NACRE_ERR_BUSY;
@@ -185,7 +185,7 @@ bool nacre__rederivation_takes(nacre__rederivations *d, nacre__server_exchange *
         err = try_one(&a, step);
         is_busy = is_busy || err == NACRE_ERR_BUSY;
         if (err != NACRE_ERR_NO_CONTEXT && err != NACRE_ERR_BUSY) received->err = err;
-        received->context = &a.r->own.context;
+        received->context = &a.r->derived.context;
     }
     if (err == NACRE_ERR_REPLAY_ECHO) return true;
     if (is_busy && may_be_another(err)) {

@@ -22,7 +22,7 @@ enum {
 static const char *const *claims_of(void *self, const nacre_context *ctx)
 {
     const nacre_client *client = self;
-    return nacre__keyring_claims(&client->ring, ctx);
+    return nacre__context_set_claims(&client->context_set, ctx);
 }
 
 /* 0 means the default. */
@@ -65,11 +65,11 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     client->credentials = options->credentials;
     client->first_pause_ms = NACRE__CLIENT_FIRST_PAUSE_MS;
     if (options->credentials_file != NULL) {
-        err = nacre_credentials_load(&client->own_credentials, options->credentials_file, why);
-        client->credentials = client->own_credentials;
+        err = nacre_credentials_load(&client->owned_credentials, options->credentials_file, why);
+        client->credentials = client->owned_credentials;
     }
     if (err != NACRE_OK) return err;
-    err = nacre__keyring_provider(&client->crypto, client->credentials);
+    err = nacre__context_set_provider(&client->crypto, client->credentials);
     if (err != NACRE_OK) return nacre__fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
     err = nacre_udp_open(&client->udp, &any, why);
     if (err != NACRE_OK) return err;
@@ -121,11 +121,11 @@ nacre_err nacre_client_close(nacre_client *client, nacre_detail *why)
         nacre__call_free(call);
     }
     nacre__call_free(client->last);
-    nacre_err err = nacre__keyring_close(&client->ring, why);
+    nacre_err err = nacre__context_set_close(&client->context_set, why);
     nacre_tcp_close(client->tcp);
     nacre_udp_close(client->udp);
     if (client->crypto.ops != NULL) nacre_provider_close(&client->crypto);
-    nacre_credentials_free(client->own_credentials);
+    nacre_credentials_free(client->owned_credentials);
     free(client->context_dir);
     free(client->proxy);
     free(client);
@@ -142,7 +142,7 @@ nacre_remote nacre_client_remote(const nacre_client *client)
     nacre_remote remote = { .context = client->ctx, .address = client->peer };
     if (client->peer.len == 0) return remote;
     remote.local = nacre_udp_local(client->udp);
-    remote.claims = client->ctx != NULL ? nacre__keyring_claims(&client->ring, client->ctx) : NULL;
+    remote.claims = client->ctx != NULL ? nacre__context_set_claims(&client->context_set, client->ctx) : NULL;
     return remote;
 }
 

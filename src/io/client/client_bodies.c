@@ -43,18 +43,18 @@ static nacre_err told(nacre__call *call, nacre_err err)
     return err;
 }
 
-static nacre_err read_source(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_source(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     nacre__call *call = user;
     if (offset > 0) tell_progress(call, true, offset, call->source.size == NACRE_SIZE_UNKNOWN ? 0 : call->source.size);
-    return told(call, call->source.read(call->source.user, offset, room, len));
+    return told(call, call->source.read(call->source.user, offset, buf, len));
 }
 
-static nacre_err read_payload(void *user, uint64_t offset, nacre_buf room, size_t *len)
+static nacre_err read_payload(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const nacre__call *call = user;
-    *len = call->payload.len - (size_t)offset < room.cap ? call->payload.len - (size_t)offset : room.cap;
-    memcpy(room.ptr, call->payload.ptr + offset, *len);
+    *len = call->payload.len - (size_t)offset < buf.cap ? call->payload.len - (size_t)offset : buf.cap;
+    memcpy(buf.ptr, call->payload.ptr + offset, *len);
     return NACRE_OK;
 }
 

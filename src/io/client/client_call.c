@@ -31,10 +31,10 @@ void nacre__call_keep_reply(nacre__call *call, const nacre_message *message, boo
     call->reply.is_protected = is_protected;
     call->reply.options = keep(call, &used, message->options);
     call->reply.payload = keep(call, &used, message->payload);
-    nacre_message shown = *message;
+    nacre_message displayed = *message;
     if (call->body_len > 0 && message->code >> 5 == 2)
-        shown.payload = call->reply.payload = nacre_bytes_of(call->body, call->body_len);
-    tell_message(call->client, false, is_protected, &shown);
+        displayed.payload = call->reply.payload = nacre_bytes_of(call->body, call->body_len);
+    tell_message(call->client, false, is_protected, &displayed);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------- */
@@ -115,7 +115,7 @@ static void conclude(nacre__call *call, nacre_err err)
 static nacre_err transmit(nacre__call *call)
 {
     nacre_client *client = call->client;
-    call->done = call->is_answered = false;
+    call->done = call->has_response = false;
     call->oversized = 0;
     call->reply = (nacre_reply){ 0 };
     client->ctx = call->to.ctx;
@@ -183,7 +183,7 @@ static void ended(nacre__call *call, const nacre_event *event)
     const bool is_response = event->kind != NACRE_EVENT_FAILED, is_protected = is_response && event->context != NULL;
     call->done = true;
     call->result = is_response ? NACRE_OK : event->err;
-    call->is_answered = event->message.code != NACRE_EMPTY;
+    call->has_response = event->message.code != NACRE_EMPTY;
     if (event->kind == NACRE_EVENT_NOTIFICATION) /* a single response was asked for */
         nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), event->transfer_exchange);
     /* RFC 8613 8.4: an unprotected message is no response to a protected request. */
@@ -354,6 +354,6 @@ size_t nacre_client_fds(nacre_client *client, nacre_fd *fds, size_t num)
 
 uint64_t nacre_client_deadline(const nacre_client *client)
 {
-    const uint64_t own = nacre__calls_deadline(client), loop = nacre_loop_deadline(client->loop);
-    return own < loop ? own : loop;
+    const uint64_t calls_deadline = nacre__calls_deadline(client), loop = nacre_loop_deadline(client->loop);
+    return calls_deadline < loop ? calls_deadline : loop;
 }

@@ -10,7 +10,8 @@
 static bool explain_stopped(const nacre__call *call, nacre_detail *why)
 {
     nacre_stored ignored;
-    const nacre__key *key = call->to.ctx != NULL ? nacre__keyring_find(&call->client->ring, call->to.ctx) : NULL;
+    const nacre__key *key =
+        call->to.ctx != NULL ? nacre__context_set_find(&call->client->context_set, call->to.ctx) : NULL;
     return key != NULL && key->store.ops != NULL && nacre_context_is_stopped(call->to.ctx) &&
            nacre_store_load(&key->store, &ignored, why) == NACRE_ERR_LOCKED;
 }
@@ -59,7 +60,7 @@ static nacre_err explain_unauthenticated(const nacre__call *call, const char *pe
 /* NACRE_ERR_OVERSIZED, not the caller's NACRE_ERR_TOO_LONG: the request was sent, so the peer chose the length. */
 static nacre_err explain_long_exchange(const nacre__call *call, const char *peer, nacre_detail *why)
 {
-    if (call->is_answered)
+    if (call->has_response)
         return nacre__fail(why, NACRE_ERR_OVERSIZED, "the answer from %s is longer than the %zu bytes that are taken",
                            peer, call->client->options.max_body);
     return nacre__fail(why, NACRE_ERR_OVERSIZED,
@@ -70,19 +71,19 @@ static nacre_err explain_long_exchange(const nacre__call *call, const char *peer
 static nacre_err explain_end(const nacre__tcp_end *end, const char *peer, nacre_detail *why)
 {
     static const char other_port[] = "; is this the port of coap+tcp, without TLS?";
-    const char *colon = end->text[0] != '\0' ? ": " : "", *ask = end->was_silent ? other_port : "";
+    const char *colon = end->text[0] != '\0' ? ": " : "", *advice = end->was_silent ? other_port : "";
     switch (end->err) {
     case NACRE_ERR_RESET:
         return nacre__fail(why, NACRE_ERR_RESET, "%s aborted the connection%s%s", peer, colon, end->text);
     case NACRE_ERR_TIMEOUT:
         return nacre__fail(why, NACRE_ERR_TIMEOUT, "%s was too slow on this connection%s%s%s", peer, colon, end->text,
-                           ask);
+                           advice);
     case NACRE_ERR_UNREACHABLE:
         return nacre__fail(why, NACRE_ERR_UNREACHABLE, "%s closed the connection before it answered%s%s%s", peer, colon,
-                           end->text, ask);
+                           end->text, advice);
     default:
         return nacre__fail(why, NACRE_ERR_MALFORMED, "%s does not speak CoAP over TCP (RFC 8323)%s%s%s", peer, colon,
-                           end->text, ask);
+                           end->text, advice);
     case NACRE_ERR_TOO_LONG:
         return nacre__fail(why, NACRE_ERR_MALFORMED,
                            "%s sent a message that is longer than this side announced in its CSM%s%s", peer, colon,

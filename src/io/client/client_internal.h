@@ -54,7 +54,7 @@ typedef struct nacre__call {
     uint64_t deadline; /* UINT64_MAX: only CoAP's own timers */
     bool is_late;      /* the deadline has passed; the final event of the exchange is awaited */
     bool done;         /* the exchange has ended … */
-    bool is_answered;  /* … with a message of the peer … */
+    bool has_response; /* … with a message of the peer … */
     size_t oversized;  /* length of a response longer than NACRE__CLIENT_MESSAGE; 0: none */
     nacre_err result;  /* … and this result; */
     nacre_reply reply; /* the response: in `buf` … */
@@ -76,14 +76,14 @@ typedef struct nacre__call {
 struct nacre_client {
     nacre_client_options options; /* its strings are not used after nacre_client_open */
     char *context_dir, *proxy;
-    nacre_credentials *own_credentials; /* loaded by the client */
+    nacre_credentials *owned_credentials; /* loaded by the client */
     const nacre_credentials *credentials;
     uint64_t compared; /* version of the map that nacre__client_compare accepted; 0: none */
     nacre_crypto crypto;
     nacre_udp *udp;
     nacre_tcp *tcp;
     nacre_loop *loop;
-    nacre__keyring ring;
+    nacre__context_set context_set;
     nacre__call *calls; /* in flight */
     nacre__call *last;  /* the last waiting call: its reply lives until the next one */
     uint32_t last_number;

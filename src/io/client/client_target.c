@@ -48,8 +48,8 @@ nacre_err nacre__target_context(nacre_client *client, nacre__target *to, nacre_d
         return NACRE_OK;
     }
     to->ctx_name = credential.directory != NULL ? credential.directory : credential.name;
-    return nacre__keyring_use(&client->ring, &to->ctx, NULL, &credential, client->options.role, &client->crypto,
-                              client->loop, why);
+    return nacre__context_set_use(&client->context_set, &to->ctx, NULL, &credential, client->options.role,
+                                  &client->crypto, client->loop, why);
 }
 
 void nacre__target_take(const nacre_client *client, nacre__target *to, size_t at)
@@ -105,7 +105,7 @@ static nacre_err resolve_host(nacre__target *to, nacre_bytes options, nacre_deta
 }
 
 /* Names and scopes of literals are resolved by the proxy; a multicast address is a group everywhere. */
-static nacre_err check_proxied_host(nacre__target *to, nacre_detail *why)
+static nacre_err check_target_host(nacre__target *to, nacre_detail *why)
 {
     if (!to->uri.host_is_ip || !put_host(to->host, to->uri.host, true)) return NACRE_OK;
     to->host[strcspn(to->host, "%")] = '\0';
@@ -115,7 +115,7 @@ static nacre_err check_proxied_host(nacre__target *to, nacre_detail *why)
 
 static nacre_err resolve_proxy(const nacre_client *client, nacre__target *to, nacre_detail *why)
 {
-    nacre_err err = check_proxied_host(to, why);
+    nacre_err err = check_target_host(to, why);
     if (err == NACRE_OK) err = nacre__proxy_resolve(to->others, &to->num_others, client->proxy, why);
     return err == NACRE_OK ? check_is_one_host(to, client->proxy, why) : err;
 }
@@ -144,8 +144,9 @@ nacre_err nacre__target_options(const nacre_client *client, nacre_bytes *made, n
     nacre_bytes given = NACRE_ABSENT;
     nacre_uri uri = to->uri;
     uri.port = COAP_PORT; /* RFC 7252 6.4 step 7: no Uri-Port, because the request goes to the URI's port */
-    nacre_err err = client->proxy != NULL ? nacre__proxied_options(o, &to->uri, to->text, client->options.proxy_uri)
-                                          : nacre_uri_options(o, &uri);
+    nacre_err err = client->proxy != NULL
+                        ? nacre__proxy_target_options(o, &to->uri, to->text, client->options.proxy_uri)
+                        : nacre_uri_options(o, &uri);
     if (err != NACRE_OK)
         return nacre__fail(why, err, "'%s' has a path or query part that CoAP cannot carry: up to 255 bytes each",
                            to->text);

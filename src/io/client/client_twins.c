@@ -51,10 +51,10 @@ static bool is_one(const nacre_credential *a, const nacre_credential *b)
 static nacre_err refuse(const nacre_client *client, const nacre__twin *found, size_t num, nacre_detail *why)
 {
     for (size_t i = 0; i < num; i++) {
-        const nacre_credential later = entry_at(client, found[i].other), first = entry_at(client, found[i].owner);
+        const nacre_credential second = entry_at(client, found[i].other), first = entry_at(client, found[i].owner);
         char name[NACRE__LABEL], other[NACRE__LABEL];
-        if (is_one(&first, &later)) continue;
-        nacre__credential_label(name, later.name, later.directory);
+        if (is_one(&first, &second)) continue;
+        nacre__credential_label(name, second.name, second.directory);
         nacre__credential_label(other, first.name, first.directory);
         return nacre__twins_fail(why, found[i].direction, name, other);
     }

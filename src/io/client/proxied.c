@@ -64,7 +64,7 @@ static nacre_err add_scheme(nacre_options *o, nacre_bytes scheme)
     return NACRE_OK;
 }
 
-nacre_err nacre__proxied_options(nacre_options *o, const nacre_uri *uri, const char *text, bool as_proxy_uri)
+nacre_err nacre__proxy_target_options(nacre_options *o, const nacre_uri *uri, const char *text, bool as_proxy_uri)
 {
     nacre_bytes whole = nacre_bytes_of((const uint8_t *)text, strlen(text));
     if (as_proxy_uri && whole.len > MAX_PROXY_URI) return NACRE_ERR_BAD_URI;

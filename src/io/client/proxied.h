@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* proxied: addressing of a request to a forward proxy (RFC 7252 5.7, 5.10.2). */
-#ifndef NACRE_IO_PROXIED_H
-#define NACRE_IO_PROXIED_H
+#ifndef NACRE_IO_PROXY_TARGET_H
+#define NACRE_IO_PROXY_TARGET_H
 
 #include "io/address.h"
 
@@ -12,9 +12,9 @@
 NACRE_MUST_USE nacre_err nacre__proxy_resolve(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num,
                                               const char *proxy, nacre_detail *why);
 
-/* nacre__proxied_options adds the final destination `text`, parsed in `uri`: as one Proxy-Uri option, or else as Proxy-Scheme,
+/* nacre__proxy_target_options adds the final destination `text`, parsed in `uri`: as one Proxy-Uri option, or else as Proxy-Scheme,
  * Uri-Host, Uri-Port, path and query. Returns as nacre_uri_options. */
-NACRE_MUST_USE nacre_err nacre__proxied_options(nacre_options *o, const nacre_uri *uri, const char *text,
-                                                bool as_proxy_uri);
+NACRE_MUST_USE nacre_err nacre__proxy_target_options(nacre_options *o, const nacre_uri *uri, const char *text,
+                                                     bool as_proxy_uri);
 
 #endif

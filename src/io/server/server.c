@@ -104,7 +104,7 @@ nacre_err nacre_server_close(nacre_server *server, nacre_detail *why)
     if (server == NULL) return NACRE_OK;
     /* Loops first, because their endpoints borrow the contexts; providers last, because they own the contexts' keys. */
     for (size_t i = 0; i < server->num_workers; i++) nacre__worker_close_loop(&server->workers[i]);
-    nacre_err err = nacre__keyring_close(&server->ring, why);
+    nacre_err err = nacre__context_set_close(&server->context_set, why);
     for (size_t i = 0; i < server->num_packs; i++) {
         nacre_err closed = nacre_pack_close(server->packs[i], err == NACRE_OK ? why : NULL);
         if (err == NACRE_OK) err = closed;

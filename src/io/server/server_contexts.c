@@ -46,7 +46,7 @@ static nacre_err add_to_table(nacre_server *server, nacre_context *ctx)
 
 static uint64_t sender_mark(nacre_server *server, const nacre_context *ctx)
 {
-    return nacre__keyring_mark(&server->ring, ctx, NACRE_SEAL);
+    return nacre__context_set_mark(&server->context_set, ctx, NACRE_SEAL);
 }
 
 /* Linear search: only for rejected contexts and, with probability 2^-64, for a mark that collides with another key's. */
@@ -86,7 +86,7 @@ static void let_out(nacre_server *server, const nacre_context *ctx)
 static void label_of(char label[NACRE__LABEL], const nacre_server *server, const nacre_pack *pack,
                      const nacre_context *ctx)
 {
-    const nacre__key *key = nacre__keyring_find(&server->ring, ctx);
+    const nacre__key *key = nacre__context_set_find(&server->context_set, ctx);
     (void)snprintf(label, NACRE__LABEL, "another context");
     if (key != NULL) nacre__key_label(label, key);
     if (pack != NULL) nacre__pack_label(label, NACRE__LABEL, pack, ctx);
@@ -124,8 +124,9 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
 {
     nacre_context *ctx;
     bool is_new;
-    nacre_err err = nacre__keyring_use(&server->ring, &ctx, &is_new, credential, server->role,
-                                       &nacre__server_first(server)->crypto, nacre__server_first(server)->loop, why);
+    nacre_err err =
+        nacre__context_set_use(&server->context_set, &ctx, &is_new, credential, server->role,
+                               &nacre__server_first(server)->crypto, nacre__server_first(server)->loop, why);
     if (err != NACRE_OK || !is_new) return err;
     nacre_direction shared;
     bool crowded = is_crowded(server, ctx);
@@ -133,7 +134,7 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
     if (err == NACRE_OK) return NACRE_OK;
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) (void)refuse_twin(server, NULL, ctx, shared, why);
     const char *name = credential->directory != NULL ? credential->directory : credential->name;
-    nacre__keyring_drop(&server->ring, nacre__server_first(server)->loop);
+    nacre__context_set_drop(&server->context_set, nacre__server_first(server)->loop);
     if (err == NACRE_ERR_DUPLICATE_CONTEXT) return err;
     if (crowded)
         return nacre__fail(why, err,
@@ -143,11 +144,12 @@ static nacre_err add_credential(nacre_server *server, const nacre_credential *cr
     return nacre__fail(why, err, "cannot add the context of '%s': %s", name, nacre_err_text(err));
 }
 
-/* Removes all contexts added since nacre__keyring_settle. */
+/* Removes all contexts added since nacre__context_set_settle. */
 static void undo(nacre_server *server)
 {
-    for (size_t i = server->ring.settled; i < server->ring.num; i++) let_out(server, server->ring.keys[i].ctx);
-    nacre__keyring_undo(&server->ring, nacre__server_first(server)->loop);
+    for (size_t i = server->context_set.settled; i < server->context_set.num; i++)
+        let_out(server, server->context_set.keys[i].ctx);
+    nacre__context_set_undo(&server->context_set, nacre__server_first(server)->loop);
 }
 
 nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir, nacre_detail *why)
@@ -160,9 +162,9 @@ nacre_err nacre_server_add_context(nacre_server *server, const char *context_dir
 
 /* ---- Packs ------------------------------------------------------------------------------------------------------------- */
 
-static void take_out(nacre_server *server, nacre_pack *pack, size_t num_places)
+static void take_out(nacre_server *server, nacre_pack *pack, size_t num_entries)
 {
-    for (size_t i = 0; i < num_places; i++) {
+    for (size_t i = 0; i < num_entries; i++) {
         const nacre_context *ctx = nacre_pack_context_at(pack, i);
         if (ctx != NULL) let_out(server, ctx);
     }
@@ -216,7 +218,7 @@ nacre_err nacre_server_use_credentials(nacre_server *server, const nacre_credent
     nacre_err err = NACRE_OK;
     nacre_credential credential;
     size_t cursor = 0;
-    nacre__keyring_settle(&server->ring);
+    nacre__context_set_settle(&server->context_set);
     while (err == NACRE_OK && nacre_credentials_next(credentials, &credential, &cursor))
         err = add_credential(server, &credential, why);
     if (err != NACRE_OK) undo(server);
@@ -235,7 +237,7 @@ nacre_err nacre_server_add_credentials(nacre_server *server, const char *credent
 
 const char *const *nacre_server_claims(const nacre_server *server, const nacre_context *context)
 {
-    return context != NULL ? nacre__keyring_claims(&server->ring, context) : NULL;
+    return context != NULL ? nacre__context_set_claims(&server->context_set, context) : NULL;
 }
 
 nacre_remote nacre_server_remote(const nacre_server *server, const nacre_request *request)

@@ -17,7 +17,7 @@ struct nacre_server {
     size_t num_workers;
     nacre__locks *locks; /* NULL with one worker */
     nacre_tcp *tcp;      /* of the first worker; NULL: no TCP */
-    nacre__keyring ring;
+    nacre__context_set context_set;
     nacre__key_marks senders;   /* Sender Keys of all contexts in the table */
     nacre__store_health health; /* shared by all workers' loops */
     bool has_health;

@@ -14,8 +14,8 @@ static nacre_err share_stores(nacre_server *server)
 {
     nacre_err err = NACRE_OK;
     for (size_t w = 1; w < server->num_workers; w++)
-        for (size_t i = 0; err == NACRE_OK && i < server->ring.num; i++) {
-            const nacre__key *key = &server->ring.keys[i];
+        for (size_t i = 0; err == NACRE_OK && i < server->context_set.num; i++) {
+            const nacre__key *key = &server->context_set.keys[i];
             if (key->store.ops != NULL) err = nacre_loop_add_store(server->workers[w].loop, key->ctx, key->store);
         }
     for (size_t w = 1; w < server->num_workers; w++)

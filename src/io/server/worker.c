@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-    NUM_ANSWERS = 4096, /* kept for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
+    NUM_RESPONSES = 4096, /* kept for duplicates: some 7 MiB; at 1,000 requests a second, four seconds of them */
     BURST = 64,
     NUM_OBSERVERS = 1024,
     NUM_OUTER = 16,     /* outer Block transfers of protected messages, by a proxy */
@@ -65,7 +65,7 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     nacre_err err = nacre_provider_open(&worker->crypto);
     if (err != NACRE_OK) return nacre__fail(why, err, "cannot use a cryptography library: %s", nacre_err_text(err));
     (void)nacre_udp_use_gso(worker->udp); /* optional: without GSO it needs more system calls */
-    nacre_endpoint_config config = { .num_server_exchanges = NUM_ANSWERS,
+    nacre_endpoint_config config = { .num_server_exchanges = NUM_RESPONSES,
                                      .burst = BURST,
                                      .num_observers = NUM_OBSERVERS,
                                      .num_outer = NUM_OUTER,

@@ -67,13 +67,13 @@ static const char *new_name(const struct conversion *c, const char *member, cons
 
 static nacre_err load_json(const struct conversion *c, nacre__json_doc *doc, bool *found, const char *name)
 {
-    char shown[256];
+    char label[256];
     nacre__file file;
     *doc = (nacre__json_doc){ NULL, NULL };
     nacre_err err = nacre__file_read(&file, found, c->dirfd, name, MAX_SIZE, c->why);
     if (err != NACRE_OK || !*found) return err;
-    snprintf(shown, sizeof shown, "%s/%s", c->dirfd->path, name);
-    err = nacre__json_parse(doc, nacre_bytes_of(file.ptr, file.len), shown, NACRE_ERR_BAD_CONTEXT, c->why);
+    snprintf(label, sizeof label, "%s/%s", c->dirfd->path, name);
+    err = nacre__json_parse(doc, nacre_bytes_of(file.ptr, file.len), label, NACRE_ERR_BAD_CONTEXT, c->why);
     nacre__file_free(&file);
     return err;
 }

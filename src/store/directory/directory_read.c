@@ -74,7 +74,7 @@ static nacre_err read_bytes(const struct reading *r, nacre__setting_number numbe
 
 static nacre_err unknown_algorithm(const struct reading *r)
 {
-    char text[400], found[NACRE__JSON_MAX_SHOWN];
+    char text[400], found[NACRE__JSON_MAX_DISPLAYED];
     nacre__json_show(found, r->settings.at[NACRE__ALGORITHM].value);
     size_t at = (size_t)snprintf(text, sizeof text, "is %s, which is none of", found);
     const nacre_aead *aead;

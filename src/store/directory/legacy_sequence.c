@@ -191,10 +191,10 @@ static nacre_err read_root(struct reading *r, nacre__sequence *s, const nacre__j
 
 static nacre_err read_text(struct reading *r, nacre__sequence *s, nacre__json_doc *rest, const nacre__state_text *text)
 {
-    char shown[256];
-    snprintf(shown, sizeof shown, "%s/sequence.json", r->dirfd->path);
+    char label[256];
+    snprintf(label, sizeof label, "%s/sequence.json", r->dirfd->path);
     nacre_err err =
-        nacre__json_parse(rest, nacre_bytes_of(text->file.ptr, text->file.len), shown, NACRE_ERR_BAD_CONTEXT, r->why);
+        nacre__json_parse(rest, nacre_bytes_of(text->file.ptr, text->file.len), label, NACRE_ERR_BAD_CONTEXT, r->why);
     if (err == NACRE_OK) err = read_root(r, s, rest->root);
     if (err == NACRE_OK) s->elsewhere = nacre__state_is_elsewhere(text, rest->root, &s->generation);
     if (err != NACRE_OK) nacre__json_free(rest);

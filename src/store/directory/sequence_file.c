@@ -99,11 +99,11 @@ static bool is_behind(const nacre__sequence *s, const nacre__generation *count)
 
 static nacre_err read_text(const struct reading *r, nacre__sequence *s, const nacre__state_text *text, uint16_t window)
 {
-    char shown[256];
+    char label[256];
     nacre__json_doc doc;
-    snprintf(shown, sizeof shown, "%s/sequence.json", r->dirfd->path);
+    snprintf(label, sizeof label, "%s/sequence.json", r->dirfd->path);
     nacre_err err =
-        nacre__json_parse(&doc, nacre_bytes_of(text->file.ptr, text->file.len), shown, NACRE_ERR_BAD_CONTEXT, r->why);
+        nacre__json_parse(&doc, nacre_bytes_of(text->file.ptr, text->file.len), label, NACRE_ERR_BAD_CONTEXT, r->why);
     if (err != NACRE_OK) return err;
     err = read_root(r, s, doc.root, window);
     s->elsewhere = nacre__state_is_elsewhere(text, doc.root, &s->generation) || is_behind(s, &text->count);

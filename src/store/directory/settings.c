@@ -74,7 +74,7 @@ nacre_err nacre__setting_bad(const nacre__settings *settings, nacre__setting_num
 
 nacre_err nacre__setting_bad_value(const nacre__settings *settings, nacre__setting_number number, const char *text)
 {
-    char found[NACRE__JSON_MAX_SHOWN], whole[256];
+    char found[NACRE__JSON_MAX_DISPLAYED], whole[256];
     if (number == NACRE__SECRET || number == NACRE__SALT) return nacre__setting_bad(settings, number, text);
     nacre__json_show(found, settings->at[number].value);
     snprintf(whole, sizeof whole, "%s, found %s", text, found);
@@ -113,10 +113,10 @@ static nacre_err sort_members(nacre__settings *settings, const nacre__json *root
 
 static nacre_err parse(nacre__settings *settings, size_t number, const nacre__file *file)
 {
-    char shown[256];
+    char label[256];
     const char *name = nacre__settings_files[number];
-    snprintf(shown, sizeof shown, "%s/%s", settings->dirfd->path, name);
-    nacre_err err = nacre__json_parse(&settings->docs[number], nacre_bytes_of(file->ptr, file->len), shown,
+    snprintf(label, sizeof label, "%s/%s", settings->dirfd->path, name);
+    nacre_err err = nacre__json_parse(&settings->docs[number], nacre_bytes_of(file->ptr, file->len), label,
                                       NACRE_ERR_BAD_CONTEXT, settings->why);
     return err == NACRE_OK ? sort_members(settings, settings->docs[number].root, name) : err;
 }

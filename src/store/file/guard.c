@@ -57,7 +57,7 @@ static found look_at_name(const nacre__dirfd *dirfd, const char *name, int fd)
 }
 
 /* If the directory itself was removed, no process can create files in it: a file error, not a lost state. */
-static nacre_err lock_is_gone(const nacre__dirfd *dirfd, nacre_detail *why)
+static nacre_err lock_is_missing(const nacre__dirfd *dirfd, nacre_detail *why)
 {
     struct stat st;
     if (fstat(dirfd->fd, &st) != 0 || st.st_nlink != 0) return lost(dirfd, "/lock", "removed", why);
@@ -68,7 +68,7 @@ static nacre_err check_lock(const nacre__dirfd *dirfd, nacre_detail *why)
 {
     switch (look_at_name(dirfd, "lock", dirfd->guard->lock_fd)) {
     case SAME: return NACRE_OK;
-    case ABSENT: return lock_is_gone(dirfd, why);
+    case ABSENT: return lock_is_missing(dirfd, why);
     case OTHER: return lost(dirfd, "/lock", "replaced", why);
     default: return cannot_look(dirfd, "/lock", why);
     }

@@ -16,14 +16,14 @@ struct nacre__arena_block {
     alignas(max_align_t) unsigned char bytes[];
 };
 
-static bool has_room(const struct nacre__arena_block *block, size_t size)
+static bool fits(const struct nacre__arena_block *block, size_t size)
 {
     return block != NULL && size <= block->cap - block->used;
 }
 
 bool nacre__arena_reserve(struct nacre__arena_block **blocks, size_t size)
 {
-    if (has_room(*blocks, size)) return true;
+    if (fits(*blocks, size)) return true;
     size_t cap = size > MIN_BLOCK ? size : MIN_BLOCK;
     if (cap > SIZE_MAX - sizeof(struct nacre__arena_block)) return false;
     struct nacre__arena_block *block = calloc(1, sizeof *block + cap);

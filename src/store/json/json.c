@@ -18,7 +18,7 @@ struct parse {
     nacre__json_doc doc;
     yajl_handle yajl;
     nacre_bytes text;
-    const char *shown;
+    const char *label;
     nacre_err malformed;
     nacre_detail *why;
     nacre_err err; /* set by the callback that stopped the parser */
@@ -74,7 +74,7 @@ static size_t line_now(struct parse *p)
 
 static int stop(struct parse *p, nacre_err err, const char *reason)
 {
-    p->err = nacre__fail(p->why, err, "%s: line %zu: %s", p->shown, line_now(p), reason);
+    p->err = nacre__fail(p->why, err, "%s: line %zu: %s", p->label, line_now(p), reason);
     return 0;
 }
 
@@ -205,7 +205,7 @@ static int on_close_object(void *ctx)
     const nacre__json *repeated = find_repeated(object, sorted);
     free(sorted);
     if (repeated == NULL) return 1;
-    p->err = nacre__fail(p->why, p->malformed, "%s: line %zu: \"%.100s\" is there twice; leave one", p->shown,
+    p->err = nacre__fail(p->why, p->malformed, "%s: line %zu: \"%.100s\" is there twice; leave one", p->label,
                          repeated->line, repeated->name);
     return 0;
 }
@@ -241,7 +241,7 @@ static nacre_err syntax_error(struct parse *p, bool at_end)
     unsigned char *words = yajl_get_error(p->yajl, 0, NULL, 0);
     size_t len = words != NULL ? strcspn((const char *)words, "\n") : 0;
     if (len > 0 && words[len - 1] == '.') len--; /* store.h promises lines without a final dot */
-    return nacre__fail(p->why, p->malformed, "%s: line %zu: not JSON, found %s at byte %zu: %.*s", p->shown,
+    return nacre__fail(p->why, p->malformed, "%s: line %zu: not JSON, found %s at byte %zu: %.*s", p->label,
                        line_of(p, offset), found, offset, (int)len, words != NULL ? (const char *)words : "");
 }
 
@@ -266,17 +266,17 @@ static nacre_err parse_with_pool(struct parse *p, struct nacre__arena_block **po
     return err;
 }
 
-nacre_err nacre__json_parse(nacre__json_doc *doc, nacre_bytes text, const char *shown, nacre_err malformed,
+nacre_err nacre__json_parse(nacre__json_doc *doc, nacre_bytes text, const char *label, nacre_err malformed,
                             nacre_detail *why)
 {
-    struct parse p = { .text = text, .shown = shown, .malformed = malformed, .why = why, .line = 1 };
+    struct parse p = { .text = text, .label = label, .malformed = malformed, .why = why, .line = 1 };
     struct nacre__arena_block *pool = NULL;
     size_t offset = 0;
     const char *reason = NULL;
 
     *doc = (nacre__json_doc){ NULL, NULL };
     if (!nacre__json_check_text(text, &offset, &reason))
-        return nacre__fail(why, malformed, "%s: line %zu: %s (byte %zu)", shown, line_of(&p, offset), reason, offset);
+        return nacre__fail(why, malformed, "%s: line %zu: %s (byte %zu)", label, line_of(&p, offset), reason, offset);
     nacre_err err = parse_with_pool(&p, &pool);
     nacre__arena_free(&pool);
     if (err != NACRE_OK) nacre__json_free(&p.doc);
@@ -304,9 +304,9 @@ const char *nacre__json_type_name(const nacre__json *value)
     return names[value->type];
 }
 
-void nacre__json_show(char text[NACRE__JSON_MAX_SHOWN], const nacre__json *value)
+void nacre__json_show(char text[NACRE__JSON_MAX_DISPLAYED], const nacre__json *value)
 {
-    const size_t size = NACRE__JSON_MAX_SHOWN;
+    const size_t size = NACRE__JSON_MAX_DISPLAYED;
     if (value->type == NACRE__JSON_NUMBER) snprintf(text, size, "%.40s", value->text);
     else if (value->type == NACRE__JSON_STRING) snprintf(text, size, "\"%.40s\"", value->text);
     else if (value->type == NACRE__JSON_BOOLEAN) snprintf(text, size, "%s", value->truth ? "true" : "false");

@@ -37,10 +37,10 @@ typedef struct nacre__json_doc {
 
 enum { NACRE__JSON_MAX_DEPTH = 16 };
 
-/* nacre__json_parse reads `text`; `shown` is its file's name for error texts. Nothing in `doc` points into `text`.
+/* nacre__json_parse reads `text`; `label` is its file's name for error texts. Nothing in `doc` points into `text`.
  * NACRE_OK  free `doc` with nacre__json_free;  `malformed` when the text is refused;  NACRE_ERR_NO_MEMORY
  * On failure `doc` is all zero, which may be freed as well. */
-NACRE_MUST_USE nacre_err nacre__json_parse(nacre__json_doc *doc, nacre_bytes text, const char *shown,
+NACRE_MUST_USE nacre_err nacre__json_parse(nacre__json_doc *doc, nacre_bytes text, const char *label,
                                            nacre_err malformed, nacre_detail *why);
 void nacre__json_free(nacre__json_doc *doc);
 
@@ -51,8 +51,8 @@ const nacre__json *nacre__json_member(const nacre__json *object, const char *nam
 const char *nacre__json_type_name(const nacre__json *value);
 
 /* nacre__json_show writes a value for an error text: 1025, "sha1", true, an array; long ones are truncated. Not for secrets. */
-enum { NACRE__JSON_MAX_SHOWN = 48 };
-void nacre__json_show(char text[NACRE__JSON_MAX_SHOWN], const nacre__json *value);
+enum { NACRE__JSON_MAX_DISPLAYED = 48 };
+void nacre__json_show(char text[NACRE__JSON_MAX_DISPLAYED], const nacre__json *value);
 
 /* nacre__json_check_text checks what the parser does not (see above). False: offset and reason are set. */
 bool nacre__json_check_text(nacre_bytes text, size_t *offset, const char **reason);

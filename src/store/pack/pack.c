@@ -18,8 +18,8 @@ void nacre__pack_release(nacre_pack *pack)
     nacre__pack_file_close(&pack->file);
     free(pack->segments);
     free(pack->dirty);
-    free(pack->asked);
-    free(pack->gone);
+    free(pack->requested);
+    free(pack->removed);
     free(pack->path);
     (void)pthread_mutex_destroy(&pack->stores_lock);
     free(pack);
@@ -32,10 +32,10 @@ static nacre_err load_all(nacre_pack *pack, const nacre__pack_map *map, bool *er
         err = nacre__segment_load(pack, map, erase, why);
     if (err != NACRE_OK || pack->num_segments == 0) return err;
     const nacre__segment *last = pack->segments[pack->num_segments - 1];
-    uint64_t places = last->first_place + last->shape.num_places;
-    if (places == map->extent.num_places) return NACRE_OK;
+    uint64_t num_entries = last->first_entry + last->shape.num_entries;
+    if (num_entries == map->extent.num_entries) return NACRE_OK;
     return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: extent: found %llu places, the segments have %llu", pack->path,
-                       (unsigned long long)map->extent.num_places, (unsigned long long)places);
+                       (unsigned long long)map->extent.num_entries, (unsigned long long)num_entries);
 }
 
 /* All that was read holds. It may not be durable yet: somebody may have been killed between a write and its sync. What was
@@ -60,7 +60,7 @@ static nacre_err load(nacre_pack *pack, bool anywhere, nacre_detail *why)
     pack->id = map.id;
     pack->extent = map.extent;
     pack->extent_side = map.side;
-    err = anywhere ? NACRE_OK : nacre__pack_check_place(pack, why);
+    err = anywhere ? NACRE_OK : nacre__pack_check_identity(pack, why);
     if (err == NACRE_OK) err = load_all(pack, &map, &erase, why);
     return err == NACRE_OK ? settle(pack, &map, erase, why) : err;
 }

@@ -46,12 +46,12 @@ static bool put_mark(adding *a, uint64_t mark)
 static bool collect_marks(adding *a)
 {
     nacre_pack *pack = a->pack;
-    size_t places = nacre_pack_num(pack), needed = 2 * places + pack->num_gone + 2 * a->num;
+    size_t num_entries = nacre_pack_num(pack), needed = 2 * num_entries + pack->num_removed + 2 * a->num;
     for (a->num_marks = 64; a->num_marks / 2 < needed;) a->num_marks *= 2;
     a->marks = calloc(a->num_marks, sizeof *a->marks);
     if (a->marks == NULL) return false;
-    for (size_t i = 0; i < pack->num_gone; i++) (void)put_mark(a, pack->gone[i]);
-    for (size_t i = 0; i < places; i++) {
+    for (size_t i = 0; i < pack->num_removed; i++) (void)put_mark(a, pack->removed[i]);
+    for (size_t i = 0; i < num_entries; i++) {
         const nacre_context *ctx = nacre_pack_context_at(pack, i);
         if (ctx == NULL) continue;
         const nacre_aead *aead = nacre_context_aead(ctx);
@@ -150,7 +150,7 @@ static nacre_err adopt(nacre_pack *pack, nacre_detail *why)
         return nacre__pack_no_memory(pack, why);
     nacre__extent extent = pack->extent;
     extent.num_pages = s->first_page + nacre__segment_pages(&s->shape);
-    extent.num_places = s->first_place + s->shape.num_places;
+    extent.num_entries = s->first_entry + s->shape.num_entries;
     extent.num_segments = s->shape.number + 1;
     nacre_err err = nacre__extent_put(pack, &extent, why);
     if (err != NACRE_OK) return err;
@@ -160,7 +160,7 @@ static nacre_err adopt(nacre_pack *pack, nacre_detail *why)
 }
 
 /* What the drafts from `from` on need of a segment. */
-static nacre_err needs_of(nacre__shape *shape, nacre__rooms *rooms, const adding *a, size_t from, size_t to)
+static nacre_err needs_of(nacre__shape *shape, nacre__context_sizes *sizes, const adding *a, size_t from, size_t to)
 {
     nacre_err err = NACRE_OK;
     for (size_t i = from; err == NACRE_OK && i < to; i++) {
@@ -168,7 +168,7 @@ static nacre_err needs_of(nacre__shape *shape, nacre__rooms *rooms, const adding
         uint32_t record = (uint32_t)nacre__record_size(r), cell = nacre__cell_size(r->window);
         if (record > shape->record_size) shape->record_size = record;
         if (cell > shape->cell_size) shape->cell_size = cell;
-        err = nacre__rooms_add(rooms, a->pack, r, a->why);
+        err = nacre__context_sizes_add(sizes, a->pack, r, a->why);
     }
     return err;
 }
@@ -177,19 +177,20 @@ static nacre_err make_segment(adding *a, size_t from)
 {
     nacre_pack *pack = a->pack;
     nacre__shape shape = { .number = (uint32_t)pack->num_segments };
-    nacre__rooms rooms = { 0, 0, 0 };
-    size_t to_come = a->num - a->at - from, quarter = (size_t)(pack->extent.num_places / 4);
-    size_t places = to_come > quarter ? to_come : quarter; /* so that adding one by one makes few segments */
-    if (places < FEW) places = FEW;
-    if (places > NACRE__SEGMENT_MAX) places = NACRE__SEGMENT_MAX;
-    if (places > NACRE_PACK_MAX - pack->extent.num_places) places = (size_t)(NACRE_PACK_MAX - pack->extent.num_places);
-    if (places == 0 || pack->num_segments >= NACRE__SEGMENTS_MAX)
+    nacre__context_sizes sizes = { 0, 0, 0 };
+    size_t to_come = a->num - a->at - from, quarter = (size_t)(pack->extent.num_entries / 4);
+    size_t num_entries = to_come > quarter ? to_come : quarter; /* so that adding one by one makes few segments */
+    if (num_entries < FEW) num_entries = FEW;
+    if (num_entries > NACRE__SEGMENT_MAX) num_entries = NACRE__SEGMENT_MAX;
+    if (num_entries > NACRE_PACK_MAX - pack->extent.num_entries)
+        num_entries = (size_t)(NACRE_PACK_MAX - pack->extent.num_entries);
+    if (num_entries == 0 || pack->num_segments >= NACRE__SEGMENTS_MAX)
         return refuse(a, a->at + from, NACRE_ERR_TOO_LONG, "the pack has no places left");
-    nacre_err err = needs_of(&shape, &rooms, a, from, a->num_drafts);
+    nacre_err err = needs_of(&shape, &sizes, a, from, a->num_drafts);
     if (err != NACRE_OK) return err;
-    shape.num_places = (uint32_t)places;
+    shape.num_entries = (uint32_t)num_entries;
     nacre__segment *s =
-        nacre__segment_new(pack, &shape, pack->extent.num_pages, (size_t)pack->extent.num_places, &rooms);
+        nacre__segment_new(pack, &shape, pack->extent.num_pages, (size_t)pack->extent.num_entries, &sizes);
     if (s == NULL) return nacre__pack_no_memory(pack, a->why);
     err = write_segment(s, a->why);
     if (err != NACRE_OK) {
@@ -206,12 +207,12 @@ static size_t fitting(const adding *a, size_t from)
     if (a->pack->num_segments == 0) return 0;
     const nacre__segment *s = a->pack->segments[a->pack->num_segments - 1];
     size_t num = 0;
-    while (from + num < a->num_drafts && s->num_taken + num < s->shape.num_places) {
+    while (from + num < a->num_drafts && s->num_taken + num < s->shape.num_entries) {
         nacre__shape shape = { .number = 0 };
-        nacre__rooms rooms = { 0, 0, 0 };
-        if (needs_of(&shape, &rooms, a, from + num, from + num + 1) != NACRE_OK) break;
+        nacre__context_sizes sizes = { 0, 0, 0 };
+        if (needs_of(&shape, &sizes, a, from + num, from + num + 1) != NACRE_OK) break;
         if (shape.record_size > s->shape.record_size || shape.cell_size > s->shape.cell_size ||
-            rooms.key > s->key_room || rooms.words > s->words_room || rooms.id > s->id_room)
+            sizes.key > s->key_size || sizes.words > s->words_size || sizes.id > s->id_size)
             break;
         num++;
     }
@@ -246,7 +247,7 @@ static nacre_err make_contexts(const adding *a, nacre__segment *s, uint32_t firs
             return nacre__fail(a->why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", s->pack->path);
         err = nacre__packed_make(s, first + i, &drafts[i].record, &drafts[i].cell, echo, a->why);
         if (err == NACRE_OK && s->pack->has_table)
-            err = nacre__pack_table_add(s->pack, s->first_place + first + i, &s->contexts[first + i].ctx, a->why);
+            err = nacre__pack_table_add(s->pack, s->first_entry + first + i, &s->contexts[first + i].ctx, a->why);
     }
     return err;
 }
@@ -289,7 +290,7 @@ static nacre_err put_run(const adding *a, size_t from, uint32_t num)
     /* What an attempt that failed may have left in the cells is out of the way before the records are written over. */
     nacre_err err = nacre__state_flush(a->pack, a->why);
     if (err != NACRE_OK) return err;
-    err = nacre__pack_table_make_room(a->pack, num, a->why);
+    err = nacre__pack_table_reserve(a->pack, num, a->why);
     if (err != NACRE_OK) return err;
     s->num_taken += num;
     err = make_contexts(a, s, first, drafts, num);

@@ -6,21 +6,21 @@ size_t nacre_pack_num(const nacre_pack *pack)
 {
     size_t num = 0;
     for (size_t i = pack->num_segments; num == 0 && i-- > 0;)
-        if (pack->segments[i]->num_taken > 0) num = pack->segments[i]->first_place + pack->segments[i]->num_taken;
+        if (pack->segments[i]->num_taken > 0) num = pack->segments[i]->first_entry + pack->segments[i]->num_taken;
     return num;
 }
 
-nacre_context *nacre_pack_context_at(nacre_pack *pack, size_t place)
+nacre_context *nacre_pack_context_at(nacre_pack *pack, size_t index)
 {
     size_t low = 0, high = pack->num_segments; /* the segment is in [low, high) */
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        if (pack->segments[middle]->first_place <= place) low = middle;
+        if (pack->segments[middle]->first_entry <= index) low = middle;
         else high = middle;
     }
-    if (low == high || place < pack->segments[low]->first_place) return NULL;
+    if (low == high || index < pack->segments[low]->first_entry) return NULL;
     const nacre__segment *s = pack->segments[low];
-    size_t at = place - s->first_place;
+    size_t at = index - s->first_entry;
     return at < s->num_taken && nacre_context_aead(&s->contexts[at].ctx) != NULL ? &s->contexts[at].ctx : NULL;
 }
 

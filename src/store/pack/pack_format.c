@@ -28,7 +28,7 @@ bool nacre__is_blank(const uint8_t *bytes, size_t len)
 /* ---- Checksums ---- */
 
 /* Each step can be undone, so that bytes which differ in one word only never have the same sum. */
-static uint64_t stir(uint64_t h, uint64_t word)
+static uint64_t hash_word(uint64_t h, uint64_t word)
 {
     h = (h ^ word) * UINT64_C(0x9e3779b97f4a7c15);
     return h ^ h >> 32;
@@ -37,10 +37,10 @@ static uint64_t stir(uint64_t h, uint64_t word)
 static uint64_t sum(const nacre__pack_id *id, uint64_t where, const uint8_t *bytes, size_t len)
 {
     uint64_t h = UINT64_C(0x6e61637265706b31);
-    h = stir(h, get(id->bytes, 8));
-    h = stir(h, get(id->bytes + 8, 8));
-    h = stir(h, where);
-    for (size_t i = 0; i + 8 <= len; i += 8) h = stir(h, get(bytes + i, 8));
+    h = hash_word(h, get(id->bytes, 8));
+    h = hash_word(h, get(id->bytes + 8, 8));
+    h = hash_word(h, where);
+    for (size_t i = 0; i + 8 <= len; i += 8) h = hash_word(h, get(bytes + i, 8));
     return h;
 }
 
@@ -106,7 +106,7 @@ void nacre__extent_write(uint8_t *page, const nacre__extent *extent, const nacre
     start(page, "NACREEXT");
     put(page + 8, extent->generation, 8);
     put(page + 16, extent->num_pages, 8);
-    put(page + 24, extent->num_places, 8);
+    put(page + 24, extent->num_entries, 8);
     put(page + 32, extent->num_segments, 4);
     memcpy(page + IDENTITY_AT, extent->identity, NACRE__FILE_IDENTITY_TEXT);
     nacre__page_seal(page, id, page_number);
@@ -118,7 +118,7 @@ bool nacre__extent_read(nacre__extent *extent, const uint8_t *page, const nacre_
     nacre__extent read = { get(page + 8, 8), get(page + 16, 8), get(page + 24, 8), (uint32_t)get(page + 32, 4), "" };
     memcpy(read.identity, page + IDENTITY_AT, NACRE__FILE_IDENTITY_TEXT);
     *extent = read;
-    return read.identity[NACRE__FILE_IDENTITY_TEXT - 1] == '\0' && read.num_places <= NACRE_PACK_MAX &&
+    return read.identity[NACRE__FILE_IDENTITY_TEXT - 1] == '\0' && read.num_entries <= NACRE_PACK_MAX &&
            read.num_segments <= NACRE__SEGMENTS_MAX && read.num_pages >= NACRE__PACK_FIRST_SEGMENT &&
            read.num_pages < UINT64_C(1) << 40;
 }
@@ -129,7 +129,7 @@ void nacre__shape_write(uint8_t *page, const nacre__shape *shape, const nacre__p
 {
     start(page, "NACRESEG");
     put(page + 8, shape->number, 4);
-    put(page + 12, shape->num_places, 4);
+    put(page + 12, shape->num_entries, 4);
     put(page + 16, shape->record_size, 4);
     put(page + 20, shape->cell_size, 4);
     nacre__page_seal(page, id, page_number);
@@ -141,7 +141,7 @@ bool nacre__shape_read(nacre__shape *shape, const uint8_t *page, const nacre__pa
     nacre__shape read = { (uint32_t)get(page + 8, 4), (uint32_t)get(page + 12, 4), (uint32_t)get(page + 16, 4),
                           (uint32_t)get(page + 20, 4) };
     *shape = read;
-    return read.num_places >= 1 && read.num_places <= NACRE__SEGMENT_MAX && read.record_size % 8 == 0 &&
+    return read.num_entries >= 1 && read.num_entries <= NACRE__SEGMENT_MAX && read.record_size % 8 == 0 &&
            read.record_size >= 24 && read.record_size <= NACRE__RECORD_MAX && read.cell_size % 8 == 0 &&
            read.cell_size >= 24 && read.cell_size <= NACRE__CELL_MAX;
 }
@@ -153,12 +153,12 @@ uint32_t nacre__cells_per_page(const nacre__shape *shape)
 
 uint32_t nacre__record_pages(const nacre__shape *shape)
 {
-    return (shape->num_places * shape->record_size + NACRE__PACK_PAGE - 1) / NACRE__PACK_PAGE; /* at most 57 MiB */
+    return (shape->num_entries * shape->record_size + NACRE__PACK_PAGE - 1) / NACRE__PACK_PAGE; /* at most 57 MiB */
 }
 
 uint32_t nacre__cell_pages(const nacre__shape *shape)
 {
-    return (shape->num_places + nacre__cells_per_page(shape) - 1) / nacre__cells_per_page(shape);
+    return (shape->num_entries + nacre__cells_per_page(shape) - 1) / nacre__cells_per_page(shape);
 }
 
 uint64_t nacre__segment_pages(const nacre__shape *shape)
@@ -170,9 +170,9 @@ uint64_t nacre__segment_pages(const nacre__shape *shape)
 
 enum { HAS_ID_CONTEXT = 1, IS_REMOVED = 2, RECORD_BYTES_AT = 16 };
 
-static uint64_t place_of(uint32_t segment, uint32_t place)
+static uint64_t entry_number(uint32_t segment, uint32_t index)
 {
-    return UINT64_C(1) << 63 | (uint64_t)segment << 32 | place;
+    return UINT64_C(1) << 63 | (uint64_t)segment << 32 | index;
 }
 
 /* The order of the bytes in a record. */
@@ -188,9 +188,9 @@ static size_t parts(const nacre__record *r, nacre_bytes out[8])
     return len;
 }
 
-void nacre__record_seal(uint8_t *to, size_t size, const nacre__pack_id *id, uint32_t segment, uint32_t place)
+void nacre__record_seal(uint8_t *to, size_t size, const nacre__pack_id *id, uint32_t segment, uint32_t index)
 {
-    put(to + size - 8, sum(id, place_of(segment, place), to, size - 8), 8);
+    put(to + size - 8, sum(id, entry_number(segment, index), to, size - 8), 8);
 }
 
 size_t nacre__record_size(const nacre__record *record)
@@ -200,7 +200,7 @@ size_t nacre__record_size(const nacre__record *record)
 }
 
 void nacre__record_write(uint8_t *to, size_t size, const nacre__record *record, const nacre__pack_id *id,
-                         uint32_t segment, uint32_t place)
+                         uint32_t segment, uint32_t index)
 {
     nacre_bytes all[8];
     memset(to, 0, size);
@@ -219,7 +219,7 @@ void nacre__record_write(uint8_t *to, size_t size, const nacre__record *record, 
         if (all[i].len > 0) memcpy(at, all[i].ptr, all[i].len);
         at += all[i].len;
     }
-    nacre__record_seal(to, size, id, segment, place);
+    nacre__record_seal(to, size, id, segment, index);
 }
 
 static nacre_bytes take(const uint8_t **at, size_t len)
@@ -243,12 +243,12 @@ const char *nacre__record_problem(const nacre__record *r)
 }
 
 bool nacre__record_read(nacre__record *record, const char **problem, const uint8_t *from, size_t size,
-                        const nacre__pack_id *id, uint32_t segment, uint32_t place)
+                        const nacre__pack_id *id, uint32_t segment, uint32_t index)
 {
     nacre__record r = { .hash = (nacre_hash)from[6], .window = (uint16_t)get(from + 4, 2) };
     uint64_t flags = get(from + 2, 2);
     *problem = "its checksum does not hold";
-    if (get(from + size - 8, 8) != sum(id, place_of(segment, place), from, size - 8)) return false;
+    if (get(from + size - 8, 8) != sum(id, entry_number(segment, index), from, size - 8)) return false;
     *problem = "its algorithm is not known";
     r.aead = nacre_aead_by_number((int16_t)(uint16_t)get(from, 2));
     if (r.aead == NULL) return false;

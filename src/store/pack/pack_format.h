@@ -34,7 +34,7 @@ void nacre__head_write(uint8_t *page, const nacre__pack_id *id);
 NACRE_MUST_USE nacre_err nacre__head_read(nacre__pack_id *id, const uint8_t *page, const char *path, nacre_detail *why);
 
 typedef struct nacre__extent {
-    uint64_t generation, num_pages, num_places;
+    uint64_t generation, num_pages, num_entries;
     uint32_t num_segments;
     char identity
         [NACRE__FILE_IDENTITY_TEXT]; /* the file that it is used in (file_identity.h); "": not used yet, or not known */
@@ -43,7 +43,7 @@ void nacre__extent_write(uint8_t *page, const nacre__extent *extent, const nacre
 bool nacre__extent_read(nacre__extent *extent, const uint8_t *page, const nacre__pack_id *id, uint64_t page_number);
 
 typedef struct nacre__shape { /* of a segment */
-    uint32_t number, num_places, record_size, cell_size;
+    uint32_t number, num_entries, record_size, cell_size;
 } nacre__shape;
 void nacre__shape_write(uint8_t *page, const nacre__shape *shape, const nacre__pack_id *id, uint64_t page_number);
 bool nacre__shape_read(nacre__shape *shape, const uint8_t *page, const nacre__pack_id *id, uint64_t page_number);
@@ -62,12 +62,12 @@ typedef struct nacre__record {
 } nacre__record;
 size_t nacre__record_size(const nacre__record *record); /* bytes in the file, a multiple of 8 */
 void nacre__record_write(uint8_t *to, size_t size, const nacre__record *record, const nacre__pack_id *id,
-                         uint32_t segment, uint32_t place);
+                         uint32_t segment, uint32_t index);
 /* Writes a record's checksum; nacre__record_write has. */
-void nacre__record_seal(uint8_t *to, size_t size, const nacre__pack_id *id, uint32_t segment, uint32_t place);
+void nacre__record_seal(uint8_t *to, size_t size, const nacre__pack_id *id, uint32_t segment, uint32_t index);
 /* nacre__record_read: the record's bytes are views of `from`. Otherwise `problem` says what is wrong, in a few words. */
 bool nacre__record_read(nacre__record *record, const char **problem, const uint8_t *from, size_t size,
-                        const nacre__pack_id *id, uint32_t segment, uint32_t place);
+                        const nacre__pack_id *id, uint32_t segment, uint32_t index);
 
 /* What is wrong with a record that its checksum cannot tell, in a few words; NULL: nothing. */
 const char *nacre__record_problem(const nacre__record *record);

@@ -60,18 +60,18 @@ void nacre__segment_data_free(nacre__segment_data *data);
 /* nacre__page_make_pessimistic: a page of states may be some steps behind. False: it says what cannot be. */
 bool nacre__page_make_pessimistic(uint8_t *image, const nacre__shape *shape);
 /* What is at a place: use NACRE__IN_USE has a record, NACRE__REMOVED has one when `has_record`. */
-typedef struct nacre__place {
+typedef struct nacre__pack_entry {
     nacre__cell cell;
     bool has_record, blank; /* blank: nothing but zeros where the record would be */
     nacre__record record;   /* views of data->records */
-} nacre__place;
-NACRE_MUST_USE nacre_err nacre__segment_place(nacre__place *place, const nacre__segment_data *data,
+} nacre__pack_entry;
+NACRE_MUST_USE nacre_err nacre__segment_entry(nacre__pack_entry *entry, const nacre__segment_data *data,
                                               const nacre__pack_file *file, const nacre__pack_id *id, uint32_t number,
-                                              size_t first_place, nacre_detail *why);
+                                              size_t first_entry, nacre_detail *why);
 
 /* Where things are in a segment that begins at that page: page numbers; for a record, bytes. */
 uint64_t nacre__states_page(const nacre__shape *shape, uint64_t first_page, unsigned side, uint32_t page);
-uint64_t nacre__record_at(const nacre__shape *shape, uint64_t first_page, uint32_t place);
+uint64_t nacre__record_at(const nacre__shape *shape, uint64_t first_page, uint32_t index);
 
 /* ---- In memory ---- */
 typedef struct nacre__segment nacre__segment;
@@ -84,21 +84,21 @@ struct nacre__segment {
     nacre_pack *pack;
     nacre__shape shape;
     uint64_t first_page;
-    size_t first_place;
+    size_t first_entry;
     uint32_t num_taken; /* places from the first on that are not free for nacre_pack_add */
     nacre__pack_page *pages;
     uint8_t *memory; /* one mapping that a fork's child finds wiped: contexts, keys, window words, ID Contexts */
     size_t memory_size;
     nacre__packed *contexts;
-    uint8_t *keys, *words, *ids; /* per place key_room, words_room, id_room bytes */
-    size_t key_room, words_room, id_room;
+    uint8_t *keys, *words, *ids; /* per place key_size, words_size, id_size bytes */
+    size_t key_size, words_size, id_size;
 };
 
-typedef struct nacre__asked {
+typedef struct nacre__requested {
     nacre_context *ctx;
     uint64_t reserve; /* 0: none */
     bool window_lost;
-} nacre__asked;
+} nacre__requested;
 
 typedef struct nacre__dirty {
     nacre__segment *segment;
@@ -125,10 +125,10 @@ struct nacre_pack {
     pthread_mutex_t stores_lock; /* over what nacre_pack_store's calls change */
     nacre__dirty *dirty;
     size_t num_dirty, cap_dirty;
-    uint64_t *gone; /* nonce and window marks of contexts that were removed: two each */
-    size_t num_gone, cap_gone;
-    nacre__asked *asked;
-    size_t num_asked, cap_asked;
+    uint64_t *removed; /* nonce and window marks of contexts that were removed: two each */
+    size_t num_removed, cap_removed;
+    nacre__requested *requested;
+    size_t num_requested, cap_requested;
     uint64_t num_saves; /* states that were written as they are, which may be less than what was asked for */
     bool has_table;
     nacre_table table;
@@ -145,35 +145,35 @@ nacre__packed *nacre__pack_find(const nacre_pack *pack,
 
 /* ---- Segments in memory: pack_load.c ---- */
 /* The room that contexts need, at most. */
-typedef struct nacre__rooms {
+typedef struct nacre__context_sizes {
     size_t key, words, id;
-} nacre__rooms;
-NACRE_MUST_USE nacre_err nacre__rooms_add(nacre__rooms *rooms, const nacre_pack *pack, const nacre__record *record,
-                                          nacre_detail *why);
+} nacre__context_sizes;
+NACRE_MUST_USE nacre_err nacre__context_sizes_add(nacre__context_sizes *sizes, const nacre_pack *pack,
+                                                  const nacre__record *record, nacre_detail *why);
 /* nacre__segment_new makes an empty segment; nacre__segment_free wipes it. NULL without memory. */
-nacre__segment *nacre__segment_new(nacre_pack *pack, const nacre__shape *shape, uint64_t first_page, size_t first_place,
-                                   const nacre__rooms *rooms);
+nacre__segment *nacre__segment_new(nacre_pack *pack, const nacre__shape *shape, uint64_t first_page, size_t first_entry,
+                                   const nacre__context_sizes *sizes);
 void nacre__segment_free(nacre__segment *segment);
 /* nacre__segment_load reads and prepares one, and adds it to the pack. `erase` is set when a record is to be erased. */
 NACRE_MUST_USE nacre_err nacre__segment_load(nacre_pack *pack, const nacre__pack_map *map, bool *erase,
                                              nacre_detail *why);
 /* nacre__packed_make prepares the context at a place from its record and state. */
-NACRE_MUST_USE nacre_err nacre__packed_make(nacre__segment *segment, uint32_t place, const nacre__record *record,
+NACRE_MUST_USE nacre_err nacre__packed_make(nacre__segment *segment, uint32_t index, const nacre__record *record,
                                             const nacre__cell *cell, const uint8_t echo[NACRE_ECHO_LEN],
                                             nacre_detail *why);
-NACRE_MUST_USE nacre_err nacre__pack_note_gone(nacre_pack *pack, const nacre__record *record, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_note_removed(nacre_pack *pack, const nacre__record *record, nacre_detail *why);
 
 /* ---- State: pack_state.c ---- */
 /* nacre__state_cell is where the cell is in a page's image, to be read and changed; from now on the page is dirty. NULL: with
  * `err` and `why`. */
-uint8_t *nacre__state_cell(nacre__segment *segment, uint32_t place, nacre_err *err, nacre_detail *why);
+uint8_t *nacre__state_cell(nacre__segment *segment, uint32_t index, nacre_err *err, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_dirty(nacre__segment *segment, uint32_t page, nacre_detail *why);
 /* nacre__state_flush writes all dirty pages and syncs once. On failure they stay dirty. */
 NACRE_MUST_USE nacre_err nacre__state_flush(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_save_all(nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__state_give_up(nacre_pack *pack, nacre_detail *why); /* as if all states were behind */
 /* nacre__state_asker: a context of this pack that needs something, `needs`; NULL otherwise, with `err` NACRE_OK when it needs
- * nothing, and others as nacre_pack_ask. */
+ * nothing, and others as nacre_pack_request. */
 nacre__packed *nacre__state_asker(nacre_needs *needs, nacre_pack *pack, nacre_context *ctx, nacre_err *err,
                                   nacre_detail *why);
 /* nacre__state_note takes down in the image that numbers below `ceiling` may be used (0: nothing about numbers), and that the
@@ -199,9 +199,9 @@ void nacre__pack_stop_if_lost(nacre__packed *packed); /* one of them */
 NACRE_MUST_USE nacre_err nacre__pack_check_alone(nacre_pack *pack, nacre_detail *why);
 
 /* ---- Which file this is: pack_place.c ----
- * nacre__pack_check_place: NACRE_OK; NACRE_ERR_BAD_CONTEXT for a copy. nacre__pack_claim writes down durably that the pack is
+ * nacre__pack_check_identity: NACRE_OK; NACRE_ERR_BAD_CONTEXT for a copy. nacre__pack_claim writes down durably that the pack is
  * used in this very file. */
-NACRE_MUST_USE nacre_err nacre__pack_check_place(const nacre_pack *pack, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_check_identity(const nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_claim(nacre_pack *pack, nacre_detail *why);
 /* pack.c: as nacre_pack_open and _close; `anywhere`: a copy too. Without saving. */
 NACRE_MUST_USE nacre_err nacre__pack_open(nacre_pack **pack, const char *path, bool anywhere,
@@ -219,11 +219,12 @@ NACRE_MUST_USE nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pac
 NACRE_MUST_USE nacre_err nacre__segment_erase(nacre__segment *segment, nacre_detail *why);
 
 /* What is at a place, in the words of a directory: pack_read.c. `reveal`: with secret and salt. */
-void nacre__place_describe(nacre_directory_info *info, const nacre__place *place, bool elsewhere, bool reveal);
+void nacre__pack_entry_describe(nacre_directory_info *info, const nacre__pack_entry *entry, bool elsewhere,
+                                bool reveal);
 
 /* The table, when it was asked for: pack_table.c. */
-NACRE_MUST_USE nacre_err nacre__pack_table_make_room(nacre_pack *pack, size_t num_more, nacre_detail *why);
-NACRE_MUST_USE nacre_err nacre__pack_table_add(nacre_pack *pack, size_t place, nacre_context *ctx, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_table_reserve(nacre_pack *pack, size_t num_more, nacre_detail *why);
+NACRE_MUST_USE nacre_err nacre__pack_table_add(nacre_pack *pack, size_t index, nacre_context *ctx, nacre_detail *why);
 
 /* What a record derives, for a new one: 13 + 32 + 32 bytes. */
 typedef struct nacre__derived {

@@ -16,7 +16,8 @@ static size_t round_up(size_t size, size_t align)
     return (size + align - 1) / align * align;
 }
 
-nacre_err nacre__rooms_add(nacre__rooms *rooms, const nacre_pack *pack, const nacre__record *record, nacre_detail *why)
+nacre_err nacre__context_sizes_add(nacre__context_sizes *sizes, const nacre_pack *pack, const nacre__record *record,
+                                   nacre_detail *why)
 {
     size_t size = 0, align = 1;
     nacre_err err = nacre_context_key_layout(pack->crypto, record->aead->cose, &size, &align);
@@ -24,26 +25,26 @@ nacre_err nacre__rooms_add(nacre__rooms *rooms, const nacre_pack *pack, const na
         return nacre__fail(why, err, "%s: the cryptography library (%s) does not have %s", pack->path,
                            pack->crypto->ops->name, record->aead->name);
     size = round_up(size, align < 16 ? 16 : align); /* so that one after the other is aligned for any of them */
-    if (size > rooms->key) rooms->key = size;
+    if (size > sizes->key) sizes->key = size;
     size_t words = nacre_replay_words(record->window) * sizeof(uint64_t);
-    if (words > rooms->words) rooms->words = words;
-    if (record->id_context.len > rooms->id) rooms->id = record->id_context.len;
+    if (words > sizes->words) sizes->words = words;
+    if (record->id_context.len > sizes->id) sizes->id = record->id_context.len;
     return NACRE_OK;
 }
 
-nacre__segment *nacre__segment_new(nacre_pack *pack, const nacre__shape *shape, uint64_t first_page, size_t first_place,
-                                   const nacre__rooms *rooms)
+nacre__segment *nacre__segment_new(nacre_pack *pack, const nacre__shape *shape, uint64_t first_page, size_t first_entry,
+                                   const nacre__context_sizes *sizes)
 {
     enum { CACHE_LINE = 64 };
     nacre__segment *s = calloc(1, sizeof *s);
     if (s == NULL) return NULL;
-    *s = (nacre__segment){ .pack = pack, .shape = *shape, .first_page = first_page, .first_place = first_place };
-    s->key_room = rooms->key;
-    s->words_room = rooms->words;
-    s->id_room = rooms->id;
-    size_t contexts = round_up(shape->num_places * sizeof(nacre__packed), CACHE_LINE);
-    size_t keys = round_up(shape->num_places * rooms->key, CACHE_LINE), words = shape->num_places * rooms->words;
-    s->memory_size = contexts + keys + words + shape->num_places * rooms->id; /* below 65536 times some KiB */
+    *s = (nacre__segment){ .pack = pack, .shape = *shape, .first_page = first_page, .first_entry = first_entry };
+    s->key_size = sizes->key;
+    s->words_size = sizes->words;
+    s->id_size = sizes->id;
+    size_t contexts = round_up(shape->num_entries * sizeof(nacre__packed), CACHE_LINE);
+    size_t keys = round_up(shape->num_entries * sizes->key, CACHE_LINE), words = shape->num_entries * sizes->words;
+    s->memory_size = contexts + keys + words + shape->num_entries * sizes->id; /* below 65536 times some KiB */
     s->memory = nacre__wipe_on_fork_map(s->memory_size);
     s->pages = calloc(nacre__cell_pages(shape), sizeof *s->pages);
     s->contexts = (nacre__packed *)(void *)s->memory;
@@ -69,15 +70,15 @@ void nacre__segment_free(nacre__segment *s)
 
 /* ---- One context ---- */
 
-static nacre_err init(nacre__segment *s, uint32_t place, const nacre__record *record, const nacre__cell *cell,
+static nacre_err init(nacre__segment *s, uint32_t index, const nacre__record *record, const nacre__cell *cell,
                       const uint8_t *echo)
 {
-    nacre__packed *packed = &s->contexts[place];
+    nacre__packed *packed = &s->contexts[index];
     const nacre_crypto *crypto = s->pack->crypto;
     nacre_bytes id_context = record->id_context;
     if (!nacre_is_absent(id_context)) {
-        id_context.ptr = s->ids + place * s->id_room;
-        if (id_context.len > 0) memcpy(s->ids + place * s->id_room, record->id_context.ptr, id_context.len);
+        id_context.ptr = s->ids + index * s->id_size;
+        if (id_context.len > 0) memcpy(s->ids + index * s->id_size, record->id_context.ptr, id_context.len);
     }
     nacre_context_params params = {
         .cose_aead = record->aead->cose,
@@ -87,14 +88,14 @@ static nacre_err init(nacre__segment *s, uint32_t place, const nacre__record *re
         .recipient_id = record->recipient_id,
         .window = record->window,
         .window_words =
-            nacre_replay_words(record->window) == 0 ? NULL : (uint64_t *)(void *)(s->words + place * s->words_room),
+            nacre_replay_words(record->window) == 0 ? NULL : (uint64_t *)(void *)(s->words + index * s->words_size),
         .next_seq = cell->next,
         .persistent = true,
         .echo = nacre_bytes_of(echo, NACRE_ECHO_LEN), /* whichever side this is: it may take requests in either role */
     };
     const nacre_derived_keys derived = { record->sender_key, record->recipient_key, record->common_iv };
     nacre_err err = nacre_context_init_derived(&packed->ctx, crypto, &params, &derived,
-                                               (nacre_buf){ s->keys + place * s->key_room, s->key_room });
+                                               (nacre_buf){ s->keys + index * s->key_size, s->key_size });
     if (err != NACRE_OK) return err;
     packed->segment = s;
     err = nacre_context_set_replay(&packed->ctx, cell->known, cell->index, cell->bits, (record->window + 7u) / 8);
@@ -102,21 +103,21 @@ static nacre_err init(nacre__segment *s, uint32_t place, const nacre__record *re
     return err;
 }
 
-nacre_err nacre__packed_make(nacre__segment *s, uint32_t place, const nacre__record *record, const nacre__cell *cell,
+nacre_err nacre__packed_make(nacre__segment *s, uint32_t index, const nacre__record *record, const nacre__cell *cell,
                              const uint8_t echo[NACRE_ECHO_LEN], nacre_detail *why)
 {
-    nacre_err err = init(s, place, record, cell, echo);
+    nacre_err err = init(s, index, record, cell, echo);
     if (err == NACRE_OK) return NACRE_OK;
     return nacre__fail(why, err, "%s: context %zu: cannot prepare its keys of %s with %s: %s", s->pack->path,
-                       s->first_place + place, record->aead->name, s->pack->crypto->ops->name, nacre_err_text(err));
+                       s->first_entry + index, record->aead->name, s->pack->crypto->ops->name, nacre_err_text(err));
 }
 
-nacre_err nacre__pack_note_gone(nacre_pack *pack, const nacre__record *record, nacre_detail *why)
+nacre_err nacre__pack_note_removed(nacre_pack *pack, const nacre__record *record, nacre_detail *why)
 {
-    if (!nacre__pack_grow(&pack->gone, pack->num_gone + 1, &pack->cap_gone, sizeof *pack->gone))
+    if (!nacre__pack_grow(&pack->removed, pack->num_removed + 1, &pack->cap_removed, sizeof *pack->removed))
         return nacre__pack_no_memory(pack, why);
-    pack->gone[pack->num_gone++] = nacre__nonce_mark(record->aead, record->sender_id, record->common_iv);
-    pack->gone[pack->num_gone++] = nacre__window_mark(record->aead, record->recipient_id, record->common_iv);
+    pack->removed[pack->num_removed++] = nacre__nonce_mark(record->aead, record->sender_id, record->common_iv);
+    pack->removed[pack->num_removed++] = nacre__window_mark(record->aead, record->recipient_id, record->common_iv);
     return NACRE_OK;
 }
 
@@ -124,25 +125,25 @@ nacre_err nacre__pack_note_gone(nacre_pack *pack, const nacre__record *record, n
 
 /* The room that all need, how many places are taken, and whether what is there can be. */
 typedef struct measured {
-    nacre__rooms rooms;
+    nacre__context_sizes sizes;
     uint32_t num_taken;
     bool any_removed, erase; /* erase: one whose record is still there */
 } measured;
 
-static nacre_err measure(measured *m, const nacre_pack *pack, const nacre__segment_data *data, size_t first_place,
+static nacre_err measure(measured *m, const nacre_pack *pack, const nacre__segment_data *data, size_t first_entry,
                          nacre_detail *why)
 {
-    nacre__place place;
+    nacre__pack_entry entry;
     memset(m, 0, sizeof *m);
-    for (uint32_t i = 0; i < data->shape.num_places; i++) {
-        nacre_err err = nacre__segment_place(&place, data, &pack->file, &pack->id, i, first_place, why);
-        if (err == NACRE_OK && place.cell.use == NACRE__IN_USE)
-            err = nacre__rooms_add(&m->rooms, pack, &place.record, why);
+    for (uint32_t i = 0; i < data->shape.num_entries; i++) {
+        nacre_err err = nacre__segment_entry(&entry, data, &pack->file, &pack->id, i, first_entry, why);
+        if (err == NACRE_OK && entry.cell.use == NACRE__IN_USE)
+            err = nacre__context_sizes_add(&m->sizes, pack, &entry.record, why);
         if (err != NACRE_OK) return err;
-        if (place.cell.use != NACRE__EMPTY) m->num_taken = i + 1;
-        if (place.cell.use != NACRE__REMOVED) continue;
+        if (entry.cell.use != NACRE__EMPTY) m->num_taken = i + 1;
+        if (entry.cell.use != NACRE__REMOVED) continue;
         m->any_removed = true;
-        if (!place.blank && !(place.has_record && place.record.removed)) m->erase = true;
+        if (!entry.blank && !(entry.has_record && entry.record.removed)) m->erase = true;
     }
     return NACRE_OK;
 }
@@ -151,14 +152,14 @@ static nacre_err prepare(nacre__segment *s, const nacre__segment_data *data, nac
 {
     enum { BATCH = 512 };
     uint8_t echo[BATCH * NACRE_ECHO_LEN];
-    nacre__place place;
+    nacre__pack_entry entry;
     nacre_err err = NACRE_OK;
     for (uint32_t i = 0; err == NACRE_OK && i < s->num_taken; i++) {
         if (i % BATCH == 0 && !nacre__store_random(echo, sizeof echo))
             return nacre__fail(why, NACRE_ERR_CRYPTO, "%s: the system gives no random bytes", s->pack->path);
-        err = nacre__segment_place(&place, data, &s->pack->file, &s->pack->id, i, s->first_place, why);
-        if (err == NACRE_OK && place.cell.use == NACRE__IN_USE)
-            err = nacre__packed_make(s, i, &place.record, &place.cell, echo + i % BATCH * NACRE_ECHO_LEN, why);
+        err = nacre__segment_entry(&entry, data, &s->pack->file, &s->pack->id, i, s->first_entry, why);
+        if (err == NACRE_OK && entry.cell.use == NACRE__IN_USE)
+            err = nacre__packed_make(s, i, &entry.record, &entry.cell, echo + i % BATCH * NACRE_ECHO_LEN, why);
     }
     return err;
 }
@@ -183,16 +184,16 @@ static nacre_err take_pages(nacre__segment *s, nacre__segment_data *data, nacre_
 /* Contexts that were removed: they must not come back, and their cells say so. */
 static nacre_err settle_removed(nacre__segment *s, const nacre__segment_data *data, nacre_detail *why)
 {
-    nacre__place place;
+    nacre__pack_entry entry;
     nacre_err err = NACRE_OK;
     for (uint32_t i = 0; err == NACRE_OK && i < s->num_taken; i++) {
-        err = nacre__segment_place(&place, data, &s->pack->file, &s->pack->id, i, s->first_place, why);
-        if (err != NACRE_OK || place.cell.use != NACRE__REMOVED) continue;
-        if (place.has_record) err = nacre__pack_note_gone(s->pack, &place.record, why);
-        if (err != NACRE_OK || place.cell.next > NACRE_SEQ_MAX) continue;
+        err = nacre__segment_entry(&entry, data, &s->pack->file, &s->pack->id, i, s->first_entry, why);
+        if (err != NACRE_OK || entry.cell.use != NACRE__REMOVED) continue;
+        if (entry.has_record) err = nacre__pack_note_removed(s->pack, &entry.record, why);
+        if (err != NACRE_OK || entry.cell.next > NACRE_SEQ_MAX) continue;
         uint8_t *at = nacre__state_cell(s, i, &err, why);
-        place.cell = (nacre__cell){ .use = NACRE__REMOVED, .next = NACRE_SEQ_MAX + 1 };
-        if (at != NULL) nacre__cell_write(at, s->shape.cell_size, &place.cell);
+        entry.cell = (nacre__cell){ .use = NACRE__REMOVED, .next = NACRE_SEQ_MAX + 1 };
+        if (at != NULL) nacre__cell_write(at, s->shape.cell_size, &entry.cell);
     }
     return err;
 }
@@ -213,15 +214,15 @@ nacre_err nacre__segment_load(nacre_pack *pack, const nacre__pack_map *map, bool
     const nacre__segment *last = pack->num_segments > 0 ? pack->segments[pack->num_segments - 1] : NULL;
     uint64_t first_page =
         last != NULL ? last->first_page + nacre__segment_pages(&last->shape) : NACRE__PACK_FIRST_SEGMENT;
-    size_t first_place = last != NULL ? last->first_place + last->shape.num_places : 0;
+    size_t first_entry = last != NULL ? last->first_entry + last->shape.num_entries : 0;
     if (!nacre__pack_grow(&pack->segments, pack->num_segments, &pack->cap_segments, sizeof(nacre__segment *)))
         return nacre__pack_no_memory(pack, why);
     nacre_err err = nacre__segment_read(&data, &pack->file, map, (uint32_t)pack->num_segments, first_page, why);
     if (err != NACRE_OK) return err;
     nacre__segment *s = NULL;
-    err = measure(&m, pack, &data, first_place, why);
+    err = measure(&m, pack, &data, first_entry, why);
     if (err == NACRE_OK) {
-        s = nacre__segment_new(pack, &data.shape, first_page, first_place, &m.rooms);
+        s = nacre__segment_new(pack, &data.shape, first_page, first_entry, &m.sizes);
         err = s != NULL ? NACRE_OK : nacre__pack_no_memory(pack, why);
     }
     if (s != NULL) { /* from here on it is freed with the pack */

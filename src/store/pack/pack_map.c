@@ -26,10 +26,10 @@ static void adopt(nacre__pack_map *map, const nacre__pack_file *file, uint64_t n
     if (at >= num_pages || map->extent.num_segments >= NACRE__SEGMENTS_MAX) return;
     if (nacre__pack_get(file, page, bytes_of(at), sizeof page, NULL) != NACRE_OK) return;
     if (!nacre__shape_read(&shape, page, &map->id, at) || shape.number != map->extent.num_segments) return;
-    if (nacre__segment_pages(&shape) > num_pages - at || map->extent.num_places + shape.num_places > NACRE_PACK_MAX)
+    if (nacre__segment_pages(&shape) > num_pages - at || map->extent.num_entries + shape.num_entries > NACRE_PACK_MAX)
         return;
     map->extent.num_pages += nacre__segment_pages(&shape);
-    map->extent.num_places += shape.num_places;
+    map->extent.num_entries += shape.num_entries;
     map->extent.num_segments++;
 }
 
@@ -81,9 +81,9 @@ uint64_t nacre__states_page(const nacre__shape *shape, uint64_t first_page, unsi
     return first_page + 1 + nacre__record_pages(shape) + (uint64_t)side * nacre__cell_pages(shape) + page;
 }
 
-uint64_t nacre__record_at(const nacre__shape *shape, uint64_t first_page, uint32_t place)
+uint64_t nacre__record_at(const nacre__shape *shape, uint64_t first_page, uint32_t index)
 {
-    return bytes_of(first_page + 1) + (uint64_t)place * shape->record_size;
+    return bytes_of(first_page + 1) + (uint64_t)index * shape->record_size;
 }
 
 /* The copy that holds may be some steps behind the one that does not. */
@@ -145,7 +145,7 @@ static nacre_err read_shape(nacre__segment_data *d, const nacre__pack_file *file
 }
 
 /* Room for so many pages; NULL when there is none, or a 32-bit machine cannot count its bytes. */
-static uint8_t *room_of(size_t *len, uint64_t pages)
+static uint8_t *alloc_pages(size_t *len, uint64_t pages)
 {
     *len = (size_t)bytes_of(pages);
     return *len == bytes_of(pages) ? malloc(*len) : NULL;
@@ -155,8 +155,8 @@ static nacre_err read_body(nacre__segment_data *d, const nacre__pack_file *file,
                            nacre_detail *why)
 {
     uint32_t cell_pages = nacre__cell_pages(&d->shape);
-    d->records = room_of(&d->records_len, nacre__record_pages(&d->shape));
-    d->states = room_of(&d->states_len, 2 * (uint64_t)cell_pages);
+    d->records = alloc_pages(&d->records_len, nacre__record_pages(&d->shape));
+    d->states = alloc_pages(&d->states_len, 2 * (uint64_t)cell_pages);
     d->pages = calloc(cell_pages, sizeof *d->pages);
     if (d->records == NULL || d->states == NULL || d->pages == NULL)
         return nacre__fail(why, NACRE_ERR_NO_MEMORY, "%s: out of memory", file->path);
@@ -193,19 +193,19 @@ void nacre__segment_data_free(nacre__segment_data *d)
 
 /* ---- Places ---- */
 
-static const uint8_t *cell_at(const nacre__segment_data *d, uint32_t place)
+static const uint8_t *cell_at(const nacre__segment_data *d, uint32_t index)
 {
-    uint32_t per_page = nacre__cells_per_page(&d->shape), p = place / per_page;
+    uint32_t per_page = nacre__cells_per_page(&d->shape), p = index / per_page;
     const nacre__pack_page *page = &d->pages[p];
     const uint8_t *bytes = page->image != NULL
                                ? page->image
                                : d->states + bytes_of((uint64_t)page->side * nacre__cell_pages(&d->shape) + p);
-    return bytes + NACRE__PACK_CELLS_AT + (size_t)(place % per_page) * d->shape.cell_size;
+    return bytes + NACRE__PACK_CELLS_AT + (size_t)(index % per_page) * d->shape.cell_size;
 }
 
-static nacre_err bad_place(const nacre__pack_file *file, size_t place, const char *what, nacre_detail *why)
+static nacre_err bad_entry(const nacre__pack_file *file, size_t index, const char *what, nacre_detail *why)
 {
-    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: %s", file->path, place, what);
+    return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: %s", file->path, index, what);
 }
 
 static bool window_fits(const nacre__cell *cell, uint16_t window)
@@ -215,13 +215,13 @@ static bool window_fits(const nacre__cell *cell, uint16_t window)
     return true;
 }
 
-nacre_err nacre__segment_place(nacre__place *place, const nacre__segment_data *d, const nacre__pack_file *file,
-                               const nacre__pack_id *id, uint32_t number, size_t first_place, nacre_detail *why)
+nacre_err nacre__segment_entry(nacre__pack_entry *entry, const nacre__segment_data *d, const nacre__pack_file *file,
+                               const nacre__pack_id *id, uint32_t number, size_t first_entry, nacre_detail *why)
 {
     const char *problem = NULL;
-    nacre__place p = { .has_record = false };
+    nacre__pack_entry p = { .has_record = false };
     if (!nacre__cell_read(&p.cell, cell_at(d, number), d->shape.cell_size))
-        return bad_place(file, first_place + number, "its state says what cannot be", why);
+        return bad_entry(file, first_entry + number, "its state says what cannot be", why);
     const uint8_t *record = d->records + (size_t)number * d->shape.record_size;
     if (p.cell.use != NACRE__EMPTY)
         p.has_record =
@@ -230,14 +230,14 @@ nacre_err nacre__segment_place(nacre__place *place, const nacre__segment_data *d
     if (p.cell.use == NACRE__IN_USE && !p.has_record) {
         char text[80] = "its record is damaged: ";
         strncat(text, problem, sizeof text - strlen(text) - 1);
-        return bad_place(file, first_place + number, text, why);
+        return bad_entry(file, first_entry + number, text, why);
     }
     if (p.cell.use == NACRE__IN_USE && nacre__cell_size(p.record.window) > d->shape.cell_size)
-        return bad_place(file, first_place + number, "its window is larger than its state's room", why);
+        return bad_entry(file, first_entry + number, "its window is larger than its state's room", why);
     if (p.cell.use == NACRE__IN_USE && !window_fits(&p.cell, p.record.window))
-        return bad_place(file, first_place + number, "its state has bits beyond its window", why);
+        return bad_entry(file, first_entry + number, "its state has bits beyond its window", why);
     /* Erased although its state says "in use": the state is one step behind, for a record is erased last. */
     if (p.has_record && p.record.removed) p.cell.use = NACRE__REMOVED;
-    *place = p;
+    *entry = p;
     return NACRE_OK;
 }

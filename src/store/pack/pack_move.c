@@ -93,7 +93,8 @@ nacre_err nacre__pack_knows(bool *has_it, bool *had_it, nacre_pack *pack, const 
     const uint64_t window = nacre__window_mark(record.aead, record.recipient_id, record.common_iv);
     nacre_wipe(&derived, sizeof derived);
     *has_it = *had_it = false;
-    for (size_t i = 0; i < pack->num_gone; i++) *had_it = *had_it || pack->gone[i] == nonces || pack->gone[i] == window;
+    for (size_t i = 0; i < pack->num_removed; i++)
+        *had_it = *had_it || pack->removed[i] == nonces || pack->removed[i] == window;
     for (size_t i = 0; !*has_it && i < nacre_pack_num(pack); i++) {
         const nacre_context *ctx = nacre_pack_context_at(pack, i);
         if (ctx == NULL) continue;

@@ -8,7 +8,7 @@
 
 #include "base/hosted/detail.h"
 
-nacre_err nacre__pack_check_place(const nacre_pack *pack, nacre_detail *why)
+nacre_err nacre__pack_check_identity(const nacre_pack *pack, nacre_detail *why)
 {
     char identity[NACRE__FILE_IDENTITY_TEXT];
     nacre__file_identity_of(identity, pack->file.fd);

@@ -12,9 +12,9 @@ static size_t copy(uint8_t *to, nacre_bytes from)
     return from.len;
 }
 
-void nacre__place_describe(nacre_directory_info *info, const nacre__place *place, bool elsewhere, bool reveal)
+void nacre__pack_entry_describe(nacre_directory_info *info, const nacre__pack_entry *entry, bool elsewhere, bool reveal)
 {
-    const nacre__record *r = &place->record;
+    const nacre__record *r = &entry->record;
     memset(info, 0, sizeof *info);
     info->aead = r->aead;
     info->hash = r->hash;
@@ -23,10 +23,10 @@ void nacre__place_describe(nacre_directory_info *info, const nacre__place *place
     info->id_context_len = copy(info->id_context, r->id_context);
     info->sender_id_len = copy(info->sender_id, r->sender_id);
     info->recipient_id_len = copy(info->recipient_id, r->recipient_id);
-    info->next_to_send = place->cell.next;
-    info->window_known = place->cell.known;
-    info->window_index = place->cell.index;
-    if (place->cell.known) memcpy(info->window_bits, place->cell.bits, sizeof info->window_bits);
+    info->next_to_send = entry->cell.next;
+    info->window_known = entry->cell.known;
+    info->window_index = entry->cell.index;
+    if (entry->cell.known) memcpy(info->window_bits, entry->cell.bits, sizeof info->window_bits);
     info->has_state = true;
     info->elsewhere = elsewhere;
     if (!reveal) return;
@@ -43,16 +43,16 @@ typedef struct reading {
     nacre_detail *why;
 } reading;
 
-static nacre_err visit_segment(const reading *r, const nacre__segment_data *data, size_t first_place)
+static nacre_err visit_segment(const reading *r, const nacre__segment_data *data, size_t first_entry)
 {
-    nacre__place place;
+    nacre__pack_entry entry;
     nacre_directory_info info;
     nacre_err err = NACRE_OK;
-    for (uint32_t i = 0; err == NACRE_OK && i < data->shape.num_places; i++) {
-        err = nacre__segment_place(&place, data, &r->file, &r->map.id, i, first_place, r->why);
-        if (err != NACRE_OK || place.cell.use != NACRE__IN_USE) continue;
-        nacre__place_describe(&info, &place, r->elsewhere, r->reveal);
-        err = r->visit(r->user, first_place + i, &info, r->why);
+    for (uint32_t i = 0; err == NACRE_OK && i < data->shape.num_entries; i++) {
+        err = nacre__segment_entry(&entry, data, &r->file, &r->map.id, i, first_entry, r->why);
+        if (err != NACRE_OK || entry.cell.use != NACRE__IN_USE) continue;
+        nacre__pack_entry_describe(&info, &entry, r->elsewhere, r->reveal);
+        err = r->visit(r->user, first_entry + i, &info, r->why);
         nacre_wipe(&info, sizeof info);
     }
     return err;
@@ -61,7 +61,7 @@ static nacre_err visit_segment(const reading *r, const nacre__segment_data *data
 static nacre_err visit_all(const reading *r)
 {
     uint64_t page = NACRE__PACK_FIRST_SEGMENT;
-    size_t place = 0;
+    size_t index = 0;
     nacre_err err = NACRE_OK;
     for (uint32_t i = 0; err == NACRE_OK && i < r->map.extent.num_segments; i++) {
         nacre__segment_data data;
@@ -69,9 +69,9 @@ static nacre_err visit_all(const reading *r)
         for (int attempt = 0; attempt < ATTEMPTS && err == NACRE_ERR_BAD_CONTEXT; attempt++)
             err = nacre__segment_read(&data, &r->file, &r->map, i, page, r->why);
         if (err != NACRE_OK) return err;
-        err = visit_segment(r, &data, place);
+        err = visit_segment(r, &data, index);
         page += nacre__segment_pages(&data.shape);
-        place += data.shape.num_places;
+        index += data.shape.num_entries;
         nacre__segment_data_free(&data);
     }
     return err;

@@ -7,28 +7,28 @@
 
 #include "base/hosted/detail.h"
 
-static nacre_err write_record(const nacre__segment *s, uint32_t place, const uint8_t *bytes, nacre_detail *why)
+static nacre_err write_record(const nacre__segment *s, uint32_t index, const uint8_t *bytes, nacre_detail *why)
 {
-    return nacre__pack_put(&s->pack->file, bytes, nacre__record_at(&s->shape, s->first_page, place),
+    return nacre__pack_put(&s->pack->file, bytes, nacre__record_at(&s->shape, s->first_page, index),
                            s->shape.record_size, why);
 }
 
 /* What is read is a record that was not erased yet, or was half. */
-static nacre_err erase(const nacre__segment *s, uint32_t place, nacre_detail *why)
+static nacre_err erase(const nacre__segment *s, uint32_t index, nacre_detail *why)
 {
     uint8_t bytes[NACRE__RECORD_MAX], erased[NACRE__RECORD_MAX] = { 0 };
     const char *problem;
     nacre__record record;
     size_t size = s->shape.record_size;
     nacre_err err =
-        nacre__pack_get(&s->pack->file, bytes, nacre__record_at(&s->shape, s->first_page, place), size, why);
+        nacre__pack_get(&s->pack->file, bytes, nacre__record_at(&s->shape, s->first_page, index), size, why);
     if (err != NACRE_OK) return err;
-    if (nacre__record_read(&record, &problem, bytes, size, &s->pack->id, s->shape.number, place)) {
+    if (nacre__record_read(&record, &problem, bytes, size, &s->pack->id, s->shape.number, index)) {
         record.removed = true;
         record.secret.len = record.salt.len = record.sender_key.len = record.recipient_key.len = 0;
-        nacre__record_write(erased, size, &record, &s->pack->id, s->shape.number, place);
+        nacre__record_write(erased, size, &record, &s->pack->id, s->shape.number, index);
     }
-    if (memcmp(bytes, erased, size) != 0) err = write_record(s, place, erased, why);
+    if (memcmp(bytes, erased, size) != 0) err = write_record(s, index, erased, why);
     nacre_wipe(bytes, sizeof bytes);
     return err;
 }
@@ -80,12 +80,12 @@ nacre_err nacre_pack_remove(nacre_pack *pack, nacre_context *ctx, nacre_detail *
                              .sender_id = nacre_context_sender_id(ctx),
                              .recipient_id = nacre_context_recipient_id(ctx),
                              .common_iv = nacre_context_common_iv(ctx) };
-    err = nacre__pack_note_gone(pack, &record, why);
+    err = nacre__pack_note_removed(pack, &record, why);
     if (err != NACRE_OK) return err;
     err = mark_removed(packed, why);
     if (err != NACRE_OK) {
         nacre__pack_stop_all_if_lost(pack);
-        pack->num_gone -= 2;
+        pack->num_removed -= 2;
         return err;
     }
     if (pack->has_table) nacre_table_remove(&pack->table, ctx);

@@ -52,12 +52,12 @@ nacre_err nacre__state_dirty(nacre__segment *s, uint32_t p, nacre_detail *why)
     return NACRE_OK;
 }
 
-uint8_t *nacre__state_cell(nacre__segment *s, uint32_t place, nacre_err *err, nacre_detail *why)
+uint8_t *nacre__state_cell(nacre__segment *s, uint32_t index, nacre_err *err, nacre_detail *why)
 {
-    uint32_t per_page = nacre__cells_per_page(&s->shape), p = place / per_page;
+    uint32_t per_page = nacre__cells_per_page(&s->shape), p = index / per_page;
     *err = nacre__state_dirty(s, p, why);
     if (*err != NACRE_OK) return NULL;
-    return s->pages[p].image + NACRE__PACK_CELLS_AT + (size_t)(place % per_page) * s->shape.cell_size;
+    return s->pages[p].image + NACRE__PACK_CELLS_AT + (size_t)(index % per_page) * s->shape.cell_size;
 }
 
 /* The copy that counts must be the one that was read or written last, or another program has written here. And is it
@@ -128,10 +128,10 @@ nacre_err nacre__state_note(nacre__packed *packed, uint64_t ceiling, bool window
     if (at == NULL) return err;
     if (!nacre__cell_read(&cell, at, s->shape.cell_size) || cell.use != NACRE__IN_USE)
         return nacre__fail(why, NACRE_ERR_FILE, "%s: context %zu: is not in use", s->pack->path,
-                           s->first_place + (size_t)(packed - s->contexts));
+                           s->first_entry + (size_t)(packed - s->contexts));
     if (ceiling > cell.next && ceiling - cell.next > MAX_STEP)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: context %zu: asks for more than %d numbers at once",
-                           s->pack->path, s->first_place + (size_t)(packed - s->contexts), (int)MAX_STEP);
+                           s->pack->path, s->first_entry + (size_t)(packed - s->contexts), (int)MAX_STEP);
     if (ceiling > cell.next) cell.next = ceiling;
     if (window_lost) cell.known = false;
     nacre__cell_write(at, s->shape.cell_size, &cell);
@@ -155,49 +155,50 @@ nacre__packed *nacre__state_asker(nacre_needs *needs, nacre_pack *pack, nacre_co
 }
 
 /* RFC 8613 B.1.1, B.1.2 */
-nacre_err nacre_pack_ask(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
+nacre_err nacre_pack_request(nacre_pack *pack, nacre_context *ctx, nacre_detail *why)
 {
     nacre_needs needs;
     nacre_err err;
     nacre__packed *packed = nacre__state_asker(&needs, pack, ctx, &err, why);
     if (packed == NULL) return err;
-    if (!nacre__pack_grow(&pack->asked, pack->num_asked, &pack->cap_asked, sizeof *pack->asked))
+    if (!nacre__pack_grow(&pack->requested, pack->num_requested, &pack->cap_requested, sizeof *pack->requested))
         return nacre__pack_no_memory(pack, why);
     err = nacre__state_note(packed, needs.reserve, needs.window_lost, why);
     nacre__pack_stop_all_if_lost(pack);
     if (err != NACRE_OK) return err;
-    pack->asked[pack->num_asked++] = (nacre__asked){ ctx, needs.reserve, needs.window_lost };
+    pack->requested[pack->num_requested++] = (nacre__requested){ ctx, needs.reserve, needs.window_lost };
     return NACRE_ERR_NOT_YET;
 }
 
 nacre_err nacre_pack_commit(nacre_pack *pack, nacre_pack_on_commit on_commit, void *user, nacre_detail *why)
 {
-    if (pack->num_asked == 0) return NACRE_OK;
+    if (pack->num_requested == 0) return NACRE_OK;
     nacre_err err = nacre__state_flush(pack, why);
     nacre__pack_stop_all_if_lost(pack);
     /* The callback may ask again: that is for the next commit. */
-    nacre__asked *asked = pack->asked;
-    size_t num = pack->num_asked, cap = pack->cap_asked;
-    pack->asked = NULL;
-    pack->num_asked = pack->cap_asked = 0;
+    nacre__requested *requested = pack->requested;
+    size_t num = pack->num_requested, cap = pack->cap_requested;
+    pack->requested = NULL;
+    pack->num_requested = pack->cap_requested = 0;
     for (size_t i = 0; i < num; i++) {
-        if (err == NACRE_OK && asked[i].reserve != 0) nacre_context_confirm_reserved(asked[i].ctx, asked[i].reserve);
-        if (err == NACRE_OK && asked[i].window_lost) nacre_context_confirm_window_lost(asked[i].ctx);
+        if (err == NACRE_OK && requested[i].reserve != 0)
+            nacre_context_confirm_reserved(requested[i].ctx, requested[i].reserve);
+        if (err == NACRE_OK && requested[i].window_lost) nacre_context_confirm_window_lost(requested[i].ctx);
     }
-    for (size_t i = 0; on_commit != NULL && i < num; i++) on_commit(user, asked[i].ctx, err);
-    if (pack->asked == NULL) {
-        pack->asked = asked; /* to be used again */
-        pack->cap_asked = cap;
-    } else free(asked);
+    for (size_t i = 0; on_commit != NULL && i < num; i++) on_commit(user, requested[i].ctx, err);
+    if (pack->requested == NULL) {
+        pack->requested = requested; /* to be used again */
+        pack->cap_requested = cap;
+    } else free(requested);
     return err;
 }
 
 void nacre__state_forget(nacre_pack *pack, const nacre_context *ctx)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < pack->num_asked; i++)
-        if (pack->asked[i].ctx != ctx) pack->asked[kept++] = pack->asked[i];
-    pack->num_asked = kept;
+    for (size_t i = 0; i < pack->num_requested; i++)
+        if (pack->requested[i].ctx != ctx) pack->requested[kept++] = pack->requested[i];
+    pack->num_requested = kept;
 }
 
 /* ---- The true state ---- */
@@ -209,9 +210,9 @@ nacre__cell nacre__cell_of(const nacre_context *ctx)
     return cell;
 }
 
-static bool is_there(const nacre__segment *s, uint32_t place)
+static bool is_there(const nacre__segment *s, uint32_t index)
 {
-    return place < s->num_taken && nacre_context_aead(&s->contexts[place].ctx) != NULL;
+    return index < s->num_taken && nacre_context_aead(&s->contexts[index].ctx) != NULL;
 }
 
 static nacre_err save_page(nacre__segment *s, uint32_t p, nacre_detail *why)
@@ -329,13 +330,13 @@ static nacre_err load_one(const nacre__packed *packed, nacre_stored *state, nacr
     uint8_t page[NACRE__PACK_PAGE];
     nacre__cell cell;
     const nacre__segment *s = packed->segment;
-    const uint32_t place = (uint32_t)(packed - s->contexts), per_page = nacre__cells_per_page(&s->shape);
-    nacre_err err = get_page(page, s, place / per_page, why);
+    const uint32_t index = (uint32_t)(packed - s->contexts), per_page = nacre__cells_per_page(&s->shape);
+    nacre_err err = get_page(page, s, index / per_page, why);
     if (err != NACRE_OK) return err;
-    const uint8_t *at = page + NACRE__PACK_CELLS_AT + (size_t)(place % per_page) * s->shape.cell_size;
+    const uint8_t *at = page + NACRE__PACK_CELLS_AT + (size_t)(index % per_page) * s->shape.cell_size;
     if (!nacre__cell_read(&cell, at, s->shape.cell_size) || cell.use != NACRE__IN_USE)
         return nacre__fail(why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: is not in use", s->pack->path,
-                           s->first_place + place);
+                           s->first_entry + index);
     state->next_seq = cell.next;
     state->window_known = cell.known;
     if (!cell.known) return NACRE_OK;

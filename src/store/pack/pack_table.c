@@ -7,7 +7,7 @@
 
 enum { MIN_CONTEXTS = 48 };
 
-static nacre_err add(nacre_table *table, const nacre_pack *pack, size_t place, nacre_context *ctx, nacre_detail *why)
+static nacre_err add(nacre_table *table, const nacre_pack *pack, size_t index, nacre_context *ctx, nacre_detail *why)
 {
     size_t cursor = 0;
     int num = 0;
@@ -17,12 +17,12 @@ static nacre_err add(nacre_table *table, const nacre_pack *pack, size_t place, n
     nacre_err err = num < NACRE_MAX_CANDIDATES ? nacre_table_add(table, ctx) : NACRE_ERR_UNSUPPORTED;
     if (err == NACRE_OK) return NACRE_OK;
     if (num < NACRE_MAX_CANDIDATES)
-        return nacre__fail(why, err, "%s: context %zu: cannot be put into the table: %s", pack->path, place,
+        return nacre__fail(why, err, "%s: context %zu: cannot be put into the table: %s", pack->path, index,
                            nacre_err_text(err));
     return nacre__fail(why, err,
                        "%s: context %zu: is number %d with one Recipient ID and ID Context, too many to try for "
                        "each request; it needs a Recipient ID of its own",
-                       pack->path, place, NACRE_MAX_CANDIDATES + 1);
+                       pack->path, index, NACRE_MAX_CANDIDATES + 1);
 }
 
 /* A table for `num` contexts, with all that are there now. */
@@ -56,13 +56,13 @@ nacre_err nacre_pack_table(nacre_pack *pack, nacre_table **table, nacre_detail *
     return err;
 }
 
-nacre_err nacre__pack_table_add(nacre_pack *pack, size_t place, nacre_context *ctx, nacre_detail *why)
+nacre_err nacre__pack_table_add(nacre_pack *pack, size_t index, nacre_context *ctx, nacre_detail *why)
 {
-    return add(&pack->table, pack, place, ctx, why);
+    return add(&pack->table, pack, index, ctx, why);
 }
 
 /* With room for a quarter more, so that contexts that come one by one do not have it made anew each time. */
-nacre_err nacre__pack_table_make_room(nacre_pack *pack, size_t num_more, nacre_detail *why)
+nacre_err nacre__pack_table_reserve(nacre_pack *pack, size_t num_more, nacre_detail *why)
 {
     if (!pack->has_table || pack->table.num_contexts + num_more <= pack->table.num_slots / 4 * 3) return NACRE_OK;
     return make(pack, pack->table.num_contexts + pack->table.num_contexts / 4 + num_more, why);

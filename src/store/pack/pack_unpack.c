@@ -22,7 +22,7 @@
 
 typedef struct moving {
     nacre_pack *pack;
-    size_t place;
+    size_t index;
     const char *dir;
     char hidden[PATH_MAX]; /* "folder/.name.unpacked" */
     nacre_detail *why;
@@ -58,14 +58,14 @@ static nacre_err describe(const moving *m, nacre_directory_info *info, nacre_con
     const uint32_t at = (uint32_t)(packed - s->contexts);
     uint8_t bytes[NACRE__RECORD_MAX];
     const char *problem = NULL;
-    nacre__place place = { .cell = nacre__cell_of(ctx), .has_record = true };
+    nacre__pack_entry entry = { .cell = nacre__cell_of(ctx), .has_record = true };
     nacre_err err = nacre__pack_get(&m->pack->file, bytes, nacre__record_at(&s->shape, s->first_page, at),
                                     s->shape.record_size, m->why);
     if (err == NACRE_OK &&
-        !nacre__record_read(&place.record, &problem, bytes, s->shape.record_size, &m->pack->id, s->shape.number, at))
+        !nacre__record_read(&entry.record, &problem, bytes, s->shape.record_size, &m->pack->id, s->shape.number, at))
         err = nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT, "%s: context %zu: its record is damaged: %s", m->pack->path,
-                          m->place, problem);
-    if (err == NACRE_OK) nacre__place_describe(info, &place, false, true);
+                          m->index, problem);
+    if (err == NACRE_OK) nacre__pack_entry_describe(info, &entry, false, true);
     nacre_wipe(bytes, sizeof bytes);
     return err;
 }
@@ -89,7 +89,7 @@ static nacre_err make_hidden(const moving *m, nacre_context *ctx)
 static nacre_err take_out(const moving *m, nacre_context *ctx)
 {
     nacre_err err = nacre_pack_remove(m->pack, ctx, m->why);
-    return nacre_pack_context_at(m->pack, m->place) == NULL ? NACRE_OK : err;
+    return nacre_pack_context_at(m->pack, m->index) == NULL ? NACRE_OK : err;
 }
 
 static nacre_err give_name(const moving *m)
@@ -132,7 +132,7 @@ static nacre_err look_at_hidden(const moving *m, bool *left_alone)
                            "%s: is in the way: a context on its way out of another pack; finish that first", m->hidden);
     if (has_it) nacre__directory_take_away(m->hidden);
     *left_alone = !has_it;
-    if (has_it || nacre_pack_context_at(m->pack, m->place) == NULL) return NACRE_OK;
+    if (has_it || nacre_pack_context_at(m->pack, m->index) == NULL) return NACRE_OK;
     /* Places are not used again: what is there is not what lies under the hidden name. */
     return nacre__fail(m->why, NACRE_ERR_BAD_CONTEXT,
                        "%s: is in the way: another context of this pack on its way out; finish that first, by the "
@@ -140,9 +140,9 @@ static nacre_err look_at_hidden(const moving *m, bool *left_alone)
                        m->hidden);
 }
 
-nacre_err nacre_pack_move_out(nacre_pack *pack, size_t place, const char *dir, nacre_detail *why)
+nacre_err nacre_pack_move_out(nacre_pack *pack, size_t index, const char *dir, nacre_detail *why)
 {
-    moving m = { .pack = pack, .place = place, .dir = dir, .why = why };
+    moving m = { .pack = pack, .index = index, .dir = dir, .why = why };
     bool left_alone = false;
     nacre_err err = nacre__pack_check_alone(pack, why);
     if (err == NACRE_OK) err = name_hidden(&m);
@@ -150,10 +150,10 @@ nacre_err nacre_pack_move_out(nacre_pack *pack, size_t place, const char *dir, n
     if (is_there(dir)) return nacre__fail(why, NACRE_ERR_FILE, "%s: is there already; give a name that is free", dir);
     err = look_at_hidden(&m, &left_alone);
     if (err != NACRE_OK || left_alone) return err == NACRE_OK ? give_name(&m) : err;
-    nacre_context *ctx = nacre_pack_context_at(pack, place);
+    nacre_context *ctx = nacre_pack_context_at(pack, index);
     if (ctx == NULL)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: there is no context %zu (nacre show counts them)",
-                           pack->path, place);
+                           pack->path, index);
     err = make_hidden(&m, ctx);
     if (err == NACRE_OK) err = take_out(&m, ctx);
     return err == NACRE_OK ? give_name(&m) : err;

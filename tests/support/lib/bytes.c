@@ -57,24 +57,24 @@ nacre_bytes test_fill(uint8_t byte, size_t len)
 
 enum { UNTOUCHED = 0xa5 };
 
-nacre_buf test_room(size_t cap)
+nacre_buf test_buf(size_t cap)
 {
-    nacre_buf room = { test_alloc(cap), cap };
-    memset(room.ptr, UNTOUCHED, cap);
-    return room;
+    nacre_buf buf = { test_alloc(cap), cap };
+    memset(buf.ptr, UNTOUCHED, cap);
+    return buf;
 }
 
-bool test_room_is_untouched(nacre_buf room)
+bool test_buf_is_untouched(nacre_buf buf)
 {
-    for (size_t i = 0; i < room.cap; i++)
-        if (room.ptr[i] != UNTOUCHED) return false;
+    for (size_t i = 0; i < buf.cap; i++)
+        if (buf.ptr[i] != UNTOUCHED) return false;
     return true;
 }
 
-bool test_room_is_clean(nacre_buf room)
+bool test_buf_is_clean(nacre_buf buf)
 {
-    for (size_t i = 0; i < room.cap; i++)
-        if (room.ptr[i] != UNTOUCHED && room.ptr[i] != 0) return false;
+    for (size_t i = 0; i < buf.cap; i++)
+        if (buf.ptr[i] != UNTOUCHED && buf.ptr[i] != 0) return false;
     return true;
 }
 

@@ -89,27 +89,27 @@ bool test_same_but_failed(const nacre_context *before, const nacre_context *ctx,
 
 nacre_bytes test_protect_request(nacre_context *ctx, nacre_request_id *id, const nacre_message *plain)
 {
-    nacre_buf room = test_room(nacre_protect_size(ctx, plain, NULL));
+    nacre_buf buf = test_buf(nacre_protect_size(ctx, plain, NULL));
     nacre_bytes out;
-    assert_ok(nacre_protect_request(ctx, test_crypto(), id, &out, room, plain, NULL));
-    assert_ptr_equal(out.ptr, room.ptr);
+    assert_ok(nacre_protect_request(ctx, test_crypto(), id, &out, buf, plain, NULL));
+    assert_ptr_equal(out.ptr, buf.ptr);
     return test_copy(out);
 }
 
 nacre_bytes test_protect_response(nacre_context *ctx, nacre_request_id *id, const nacre_message *plain,
                                   const nacre_protect_options *options)
 {
-    nacre_buf room = test_room(nacre_protect_size(ctx, plain, options));
+    nacre_buf buf = test_buf(nacre_protect_size(ctx, plain, options));
     nacre_bytes out;
-    assert_ok(nacre_protect_response(ctx, test_crypto(), id, &out, room, plain, options));
-    assert_ptr_equal(out.ptr, room.ptr);
+    assert_ok(nacre_protect_response(ctx, test_crypto(), id, &out, buf, plain, options));
+    assert_ptr_equal(out.ptr, buf.ptr);
     return test_copy(out);
 }
 
 nacre_message test_unprotect_request(nacre_context *ctx, nacre_request_id *id, nacre_bytes datagram)
 {
     nacre_message outer = test_parse(datagram), plain;
-    assert_ok(nacre_unprotect_request(ctx, test_crypto(), id, &plain, test_room(datagram.len), &outer));
+    assert_ok(nacre_unprotect_request(ctx, test_crypto(), id, &plain, test_buf(datagram.len), &outer));
     return plain;
 }
 
@@ -117,7 +117,7 @@ nacre_message test_unprotect_response(nacre_context *ctx, const nacre_request_id
                                       nacre_bytes datagram)
 {
     nacre_message outer = test_parse(datagram), plain;
-    assert_ok(nacre_unprotect_response(ctx, test_crypto(), id, &plain, info, test_room(datagram.len), &outer));
+    assert_ok(nacre_unprotect_response(ctx, test_crypto(), id, &plain, info, test_buf(datagram.len), &outer));
     return plain;
 }
 

@@ -71,19 +71,19 @@ nacre_err serve(nacre_directory *dir, nacre_detail *why)
 static const nacre_message get_request = { NACRE_CON,   NACRE_GET,  1, { (const uint8_t *)"t", 1 },
                                            { NULL, 0 }, { NULL, 0 } };
 
-nacre_err protect(struct fixture *f, nacre_directory *dir, nacre_bytes *out, nacre_buf room)
+nacre_err protect(struct fixture *f, nacre_directory *dir, nacre_bytes *out, nacre_buf buf)
 {
     nacre_request_id id;
-    return nacre_protect_request(nacre_directory_context(dir), &f->crypto, &id, out, room, &get_request, NULL);
+    return nacre_protect_request(nacre_directory_context(dir), &f->crypto, &id, out, buf, &get_request, NULL);
 }
 
 nacre_err unprotect(struct fixture *f, nacre_directory *dir, nacre_bytes datagram)
 {
     nacre_request_id id;
     nacre_message outer, plain;
-    uint8_t room[256];
+    uint8_t buf[256];
     assert_int_equal(nacre_message_parse(&outer, datagram), NACRE_OK);
-    return nacre_unprotect_request(nacre_directory_context(dir), &f->crypto, &id, &plain, NACRE_BUF(room), &outer);
+    return nacre_unprotect_request(nacre_directory_context(dir), &f->crypto, &id, &plain, NACRE_BUF(buf), &outer);
 }
 
 nacre_err accept_request(struct fixture *f, nacre_directory *dir, nacre_bytes datagram)

@@ -36,7 +36,7 @@ nacre_directory *open_as(struct fixture *f, const char *path, nacre_role role);
 void close_ok(nacre_directory *dir);
 nacre_err serve(nacre_directory *dir, nacre_detail *why);
 /* One GET, and one received; neither asks the store. */
-nacre_err protect(struct fixture *f, nacre_directory *dir, nacre_bytes *out, nacre_buf room);
+nacre_err protect(struct fixture *f, nacre_directory *dir, nacre_bytes *out, nacre_buf buf);
 nacre_err unprotect(struct fixture *f, nacre_directory *dir, nacre_bytes datagram);
 /* unprotect, with the store's work in between when it is asked for. */
 nacre_err accept_request(struct fixture *f, nacre_directory *dir, nacre_bytes datagram);

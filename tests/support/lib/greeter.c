@@ -13,7 +13,7 @@ void greeter_hello(void *user, const nacre_request *request, nacre_response *res
     nacre_response_text(response, NACRE_CONTENT, "Hello World!");
 }
 
-static void who(void *user, const nacre_request *request, nacre_response *response)
+static void name_peer(void *user, const nacre_request *request, nacre_response *response)
 {
     char text[64], id[2 * NACRE_MAX_ID + 1] = "nobody";
     (void)user;
@@ -28,9 +28,11 @@ typedef struct wanted {
 
 static void fill(nacre_server *server, void *user)
 {
-    static const nacre_resource resources[] = { { .path = "/hello", .handler = greeter_hello },
-                                                { .path = "/who", .handler = who },
-                                                { .path = "/open", .handler = who, .flags = NACRE_RESOURCE_PLAIN } };
+    static const nacre_resource resources[] = {
+        { .path = "/hello", .handler = greeter_hello },
+        { .path = "/who", .handler = name_peer },
+        { .path = "/open", .handler = name_peer, .flags = NACRE_RESOURCE_PLAIN }
+    };
     const char *const *dirs = ((const wanted *)user)->dirs;
     nacre_detail why = { { 0 } };
     for (size_t i = 0; dirs[i] != NULL; i++) {

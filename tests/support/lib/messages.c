@@ -16,19 +16,19 @@ nacre_message test_message(const char *hex)
 
 nacre_bytes test_datagram(const nacre_message *m)
 {
-    nacre_buf room = test_room(nacre_message_size(m));
+    nacre_buf buf = test_buf(nacre_message_size(m));
     nacre_bytes out;
-    assert_ok(nacre_message_write(m, &out, room));
-    assert_int_equal(out.len, room.cap);
+    assert_ok(nacre_message_write(m, &out, buf));
+    assert_int_equal(out.len, buf.cap);
     return out;
 }
 
 nacre_bytes test_options(int number, ...)
 {
-    enum { ROOM = 4096 };
-    uint8_t *bytes = test_alloc(ROOM);
+    enum { BUF_SIZE = 4096 };
+    uint8_t *bytes = test_alloc(BUF_SIZE);
     nacre_options o;
-    nacre_options_init(&o, (nacre_buf){ bytes, ROOM });
+    nacre_options_init(&o, (nacre_buf){ bytes, BUF_SIZE });
     va_list args;
     va_start(args, number);
     for (; number; number = va_arg(args, int))

@@ -99,7 +99,7 @@ static nacre_err receive(nacre_context *ctx, const nacre_store *store, nacre_byt
 
 /* RFC 8613 B.1.2: the 4.01 with Echo; gives the option that the next request must have. */
 static nacre_err challenge(nacre_context *peer, nacre_context *ctx, const nacre_store *store, nacre_bytes datagram,
-                           nacre_request_id *at_ctx, const nacre_request_id *at_peer, nacre_buf room,
+                           nacre_request_id *at_ctx, const nacre_request_id *at_peer, nacre_buf buf,
                            nacre_bytes *option)
 {
     uint8_t buffer[MAX_DATAGRAM], plaintext[MAX_DATAGRAM];
@@ -117,7 +117,7 @@ static nacre_err challenge(nacre_context *peer, nacre_context *ctx, const nacre_
     nacre_message outer = test_parse(out);
     assert_ok(nacre_unprotect_response(peer, test_crypto(), at_peer, &plain, NULL, NACRE_BUF(plaintext), &outer));
     nacre_options o;
-    nacre_options_init(&o, room);
+    nacre_options_init(&o, buf);
     nacre_options_add(&o, NACRE_OPT_ECHO, nacre_option_find(plain.options, NACRE_OPT_ECHO));
     assert_ok(nacre_options_finish(&o, option));
     return NACRE_OK;
@@ -137,9 +137,9 @@ nacre_err pack_replay(nacre_context *ctx, const nacre_store *store, nacre_bytes 
     return receive(ctx, store, datagram, &id);
 }
 
-nacre_err pack_ask_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store, bool *echo)
+nacre_err pack_request_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store, bool *echo)
 {
-    uint8_t room[32];
+    uint8_t buf[32];
     nacre_bytes options = NACRE_ABSENT, datagram;
     nacre_request_id at_peer, at_ctx;
     nacre_err err = NACRE_OK;
@@ -150,13 +150,13 @@ nacre_err pack_ask_one(nacre_context *peer, nacre_context *ctx, const nacre_stor
         err = receive(ctx, store, datagram, &at_ctx);
         if (echo != NULL) *echo = attempt > 0;
         if (err != NACRE_ERR_REPLAY_ECHO) return err;
-        err = challenge(peer, ctx, store, datagram, &at_ctx, &at_peer, NACRE_BUF(room), &options);
+        err = challenge(peer, ctx, store, datagram, &at_ctx, &at_peer, NACRE_BUF(buf), &options);
         if (err != NACRE_OK) return err;
     }
     return NACRE_ERR_REPLAY_ECHO;
 }
 
-static nacre_err send_to(nacre_bytes *out, nacre_context *ctx, const nacre_store *store, nacre_buf room)
+static nacre_err send_to(nacre_bytes *out, nacre_context *ctx, const nacre_store *store, nacre_buf buf)
 {
     nacre_request_id id;
     nacre_message m = request(NACRE_ABSENT);
@@ -164,7 +164,7 @@ static nacre_err send_to(nacre_bytes *out, nacre_context *ctx, const nacre_store
     for (int attempt = 0; attempt < 2 && err == NACRE_ERR_NOT_YET; attempt++) {
         serve(store, ctx);
         uint64_t number = nacre_context_next_seq(ctx);
-        err = nacre_protect_request(ctx, test_crypto(), &id, out, room, &m, NULL);
+        err = nacre_protect_request(ctx, test_crypto(), &id, out, buf, &m, NULL);
         if (err == NACRE_OK && pack_on_number != NULL) pack_on_number(ctx, number);
     }
     return err;

@@ -22,7 +22,7 @@ extern void (*pack_on_number)(const nacre_context *ctx, uint64_t number);
 
 /* One request of `peer` to `ctx`, served from `store` as needed. NACRE_OK: accepted; then, when given, `echo` says whether
  * that took an Echo. */
-nacre_err pack_ask_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store, bool *echo);
+nacre_err pack_request_one(nacre_context *peer, nacre_context *ctx, const nacre_store *store, bool *echo);
 nacre_bytes pack_last_request(void); /* its datagram, until the next one */
 nacre_err pack_replay(nacre_context *ctx, const nacre_store *store, nacre_bytes datagram);
 /* `ctx` sends a request, if it can. */

@@ -8,9 +8,9 @@ end *end_with(const nacre_stream_config *config, size_t more_output)
     memset(e, 0x5a, sizeof *e);
     size_t max = config->max_message != 0 ? config->max_message : 1280;
     e->now = 1000;
-    e->buf = test_room(max);
-    assert_ok(nacre_stream_init(&e->s, test_room(nacre_stream_input_size(config)),
-                                test_room(nacre_stream_output_size(config) + more_output), config, e->now));
+    e->buf = test_buf(max);
+    assert_ok(nacre_stream_init(&e->s, test_buf(nacre_stream_input_size(config)),
+                                test_buf(nacre_stream_output_size(config) + more_output), config, e->now));
     return e;
 }
 
@@ -33,9 +33,9 @@ nacre_bytes end_written(end *e)
 
 bool end_give(end *e, nacre_bytes bytes)
 {
-    nacre_buf room = nacre_stream_input(&e->s);
-    size_t len = bytes.len < room.cap ? bytes.len : room.cap;
-    if (len > 0) memcpy(room.ptr, bytes.ptr, len);
+    nacre_buf buf = nacre_stream_input(&e->s);
+    size_t len = bytes.len < buf.cap ? bytes.len : buf.cap;
+    if (len > 0) memcpy(buf.ptr, bytes.ptr, len);
     nacre_stream_received(&e->s, len, e->now);
     return len == bytes.len;
 }

@@ -21,9 +21,9 @@ void *test_alloc(size_t len);
 nacre_bytes test_copy(nacre_bytes bytes);
 nacre_bytes test_hex(const char *hex); /* NULL is absent, "" is empty; spaces are skipped */
 nacre_bytes test_fill(uint8_t byte, size_t len);
-nacre_buf test_room(size_t cap); /* filled with 0xa5, so that what was written shows */
-bool test_room_is_untouched(nacre_buf room);
-bool test_room_is_clean(nacre_buf room); /* each byte is as test_room left it or wiped */
+nacre_buf test_buf(size_t cap); /* filled with 0xa5, so that what was written shows */
+bool test_buf_is_untouched(nacre_buf buf);
+bool test_buf_is_clean(nacre_buf buf); /* each byte is as test_buf left it or wiped */
 nacre_bytes test_join(nacre_bytes a, nacre_bytes b);
 uint64_t test_random(uint64_t *state); /* SplitMix64: the same numbers in every run */
 
