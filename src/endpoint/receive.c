@@ -327,14 +327,19 @@ static void unprotect_jobs(nacre_endpoint *ep, size_t num_jobs, size_t num)
 
 static void unprotect_all(nacre_endpoint *ep, size_t num)
 {
+    bool any = false;
     for (size_t i = 0; i < num; i++) {
         if (ep->burst[i].kind == NACRE__RECEIVED_REQUEST) open_request(ep, &ep->burst[i]);
         if (ep->burst[i].kind == NACRE__RECEIVED_RESPONSE) open_response(ep, &ep->burst[i]);
+        any = any || ep->burst[i].open;
     }
-    for (size_t num_jobs; (num_jobs = prepare_round(ep, num)) > 0;) {
+    for (size_t num_jobs; any && (num_jobs = prepare_round(ep, num)) > 0;) {
         unprotect_jobs(ep, num_jobs, num);
-        for (size_t i = 0; i < num; i++)
+        any = false;
+        for (size_t i = 0; i < num; i++) {
             if (ep->burst[i].open) take_verdict(&ep->burst[i], &ep->jobs[ep->burst[i].job]);
+            any = any || ep->burst[i].open;
+        }
     }
 }
 

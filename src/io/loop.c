@@ -315,7 +315,8 @@ static void send_over_tcp(nacre_loop *loop, const nacre_outgoing *out)
     else nacre__udp_note_unreachable(loop->udp, &out->peer);
 }
 
-static bool send_datagrams(nacre_loop *loop)
+/* The number of messages sent: a full burst, and there may be more. */
+static size_t send_datagrams(nacre_loop *loop)
 {
     size_t num = transmit_many(loop);
     if (loop->on_datagram != NULL)
@@ -330,7 +331,7 @@ static bool send_datagrams(nacre_loop *loop)
         if (at < num) send_over_tcp(loop, &loop->out[at++]);
     }
     if (loop->tcp != NULL) nacre__tcp_flush(loop->tcp, nacre_clock_ms());
-    return num > 0;
+    return num;
 }
 
 static bool tell_unreachable(nacre_loop *loop)
@@ -345,18 +346,24 @@ static bool tell_unreachable(nacre_loop *loop)
     return any;
 }
 
-/* Sends, reports unreachable peers and takes events until nothing is left; true if anything was done. Events come last:
- * sending may produce an event without a datagram (a persist request). A round without any of the three is the last. */
+/* Takes events, sends and reports unreachable peers until nothing is left; true if anything was done. It ends with events:
+ * sending may produce one without a datagram (a persist request), and there is more to send only after one, or after a full
+ * burst. */
 static bool settle(nacre_loop *loop)
 {
-    bool any = false, more = true;
-    for (int round = 0; more && round < MAX_ROUNDS; round++) {
-        more = send_datagrams(loop);
-        more = tell_unreachable(loop) || more;
-        more = take_events(loop) || more;
-        any = any || more;
+    bool any = false, more = true; /* at first, what the application has queued */
+    loop->unsettled = true;
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        const bool took = take_events(loop);
+        any = any || took;
+        if (!took && !more) {
+            loop->unsettled = false;
+            break;
+        }
+        const size_t num = send_datagrams(loop);
+        more = tell_unreachable(loop) || num == loop->burst;
+        any = any || more || num > 0;
     }
-    loop->unsettled = more;
     return any;
 }
 
@@ -369,8 +376,8 @@ static void deliver(nacre_loop *loop, size_t num)
         loop->on_datagram(loop->datagram_user, false, &in->peer, in->bytes, full_len);
     }
     for (size_t at = 0; at < num;) {
-        (void)take_events(loop); /* settle may have reached MAX_ROUNDS; no event may be left before receiving */
-        size_t taken = receive_many(loop, loop->in + at, num - at);
+        const size_t taken = receive_many(loop, loop->in + at, num - at);
+        if (taken == 0 && take_events(loop)) continue; /* it is refused while events of an earlier burst are left */
         if (taken == 0) break;
         at += taken;
         (void)settle(loop);
