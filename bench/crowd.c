@@ -2,7 +2,7 @@
 /* crowd: requests of 1,000,000 contexts against requests of 1,000, served over loopback by one core: each request is of a
  * context picked at random, so that of many hardly any is in a cache. */
 #include "bench.h"
-#include "net/ask.h"
+#include "net/load_case.h"
 #include "net/serve.h"
 
 #include <stdio.h>

@@ -5,8 +5,8 @@
  * aiocoap is looked for where $NACRE_AIOCOAP_PYTHON points, a Python that has it, or else in .venv of the source directory,
  * where scripts/aiocoap.sh puts it. */
 #include "bench.h"
-#include "net/ask.h"
-#include "net/place.h"
+#include "net/load_case.h"
+#include "net/directory.h"
 #include "net/serve.h"
 
 #include <stdio.h>

@@ -4,8 +4,8 @@
  * measured. What the server's core spends on a request stands beside it: where the client is the slower of the two, only
  * that shows what protection costs. */
 #include "bench.h"
-#include "net/ask.h"
-#include "net/place.h"
+#include "net/load_case.h"
+#include "net/directory.h"
 #include "net/serve.h"
 
 #include <string.h>

@@ -32,7 +32,7 @@ env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake --build "$build" --target fuzz --p
 targets=()
 for source in fuzz/*.c; do
     name=$(basename "$source" .c)
-    case $name in fuzz | nonces | renewing) continue ;; esac # what targets share
+    case $name in fuzz | nonces | rederiving) continue ;; esac # what targets share
     targets+=("$name")
 done
 found=$(mktemp -d "${TMPDIR:-/tmp}/nacre-fuzz.XXXXXX")

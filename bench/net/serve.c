@@ -3,7 +3,7 @@
 #include "serve.h"
 #include "bench.h"
 #include "net/echo.h"
-#include "net/place.h"
+#include "net/directory.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

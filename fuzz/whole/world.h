@@ -5,7 +5,7 @@
 
 #include "fuzz.h"
 #include "nonces.h"
-#include "renewing.h"
+#include "rederiving.h"
 
 #include "endpoint/endpoint_struct.h"
 #include "transfer/transfer_internal.h"

@@ -454,7 +454,7 @@ def nacre_renews(suite):
     words = "secret=%s,sender=%s,recipient=%s,renew=yes" % (SECRET, ASKED, ASKER)
     server, address = start_server(suite, [words])
     relayed = Relayed(suite, address)
-    command = [suite.renewed, "ask", relayed.base.removeprefix("coap://"), "hello"]
+    command = [suite.rederiving, "ask", relayed.base.removeprefix("coap://"), "hello"]
     command += [SECRET, ASKER, ASKED, "5"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=STEP_SECONDS)
     wanted = [b"renewed", b"Hello World!", b"Hello World!"] * 2 + [b"renewed", b"Hello World!"]
@@ -464,7 +464,7 @@ def nacre_renews(suite):
 
 
 def californium_renews(suite):
-    command = [suite.renewed, "serve", "127.0.0.1:0", SECRET, ASKED, ASKER]
+    command = [suite.rederiving, "serve", "127.0.0.1:0", SECRET, ASKED, ASKER]
     server, base = suite.start(command, "listening ")
     relayed = Relayed(suite, base.removeprefix("coap://"))
     client = Client(suite)
@@ -493,7 +493,7 @@ def californium_renews(suite):
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("californium: out of time"))
     suite = Suite(os.path.abspath(sys.argv[1]))
-    suite.renewed = os.path.join(os.path.abspath(sys.argv[1]), "tests", "renewed")
+    suite.rederiving = os.path.join(os.path.abspath(sys.argv[1]), "tests", "rederiving")
     try:
         attempt(suite, nacre_asks)
         attempt(suite, californium_asks)

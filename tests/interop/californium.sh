@@ -29,7 +29,7 @@ for tool in javac java curl python3 sha256sum; do
 done
 java_version=$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p')
 [ "${java_version:-0}" -ge 11 ] || skip "interop with Californium needs a JDK of version 11 or newer"
-for program in "$build/nacre" "$build/tests/relay" "$build/tests/renewed"; do
+for program in "$build/nacre" "$build/tests/relay" "$build/tests/rederiving"; do
     [ -x "$program" ] || { echo "interop: $program is not there: run 'make' first" >&2 && exit 2; }
 done
 

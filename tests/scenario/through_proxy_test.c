@@ -9,7 +9,7 @@
  *  - in the end every place of every pool has come back, in all three.
  *
  * 2,000 runs; NACRE_SCENARIO_BATCHES asks for another number, NACRE_SCENARIO_SEED for another beginning. */
-#include "places.h"
+#include "free_entries.h"
 #include "seal_log.h"
 
 enum { JOBS = 6, MAX_BODY = 2600, HOPS = 24, MAX_DEFERRED = 8, NUM_OBSERVERS = 8, PATIENCE = 400, BUF_SIZE = 3000 };

@@ -2,7 +2,7 @@
 /* Labels: slow */
 /* endpoint_offers: how long an R2 of RFC 8613 B.2 stands at an endpoint: a request #2 that was held back, and requests #1 that
  * were captured and come again and again, while the peer is far away. */
-#include "../scenario/renewed.h"
+#include "../scenario/rederiving.h"
 
 enum { LIFETIME = 247000, DAY = 86400000 };
 

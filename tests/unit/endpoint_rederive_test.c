@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* endpoint_rederive: RFC 8613 B.2 carried out by two endpoints, with each of its four messages lost, doubled, copied under
  * another MID and late, two clients at once, and a peer that forgot (REGRESSIONS B24). */
-#include "../scenario/renewed.h"
+#include "../scenario/rederiving.h"
 
 /* Kid contexts that come with their length: R2, and R2 | R3. */
 enum { RESPONSE_1_FIELD = 1 + NACRE_REDERIVE_R2, REQUEST_2_FIELD = 2 + NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE };

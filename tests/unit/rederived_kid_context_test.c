@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* rederived_kid_context: requests under a context that came out of RFC 8613 B.2 name it in the kid context, because a server
  * may also have an older context under the same kid, and may take that one when no kid context comes. */
-#include "../scenario/renewed.h"
+#include "../scenario/rederiving.h"
 
 /* Hands `d` over and gives what the other side sends next. */
 static datagram give(party *to, const party *from, const datagram *d)

@@ -2,7 +2,7 @@
 /* transfer: what ends while it is in the middle of something: contexts and renewals with requests that wait for a place,
  * registrations that are given up before they go, observers with an answer that was put off; and what is not its own. */
 #include "../scenario/blocks.h"
-#include "../scenario/renewed.h"
+#include "../scenario/rederiving.h"
 #include "transfer/transfer_internal.h"
 
 /* ---- A client whose observations hold all places of its endpoint --------------------------------------------------------- */

@@ -4,7 +4,7 @@
 #define NACRE_IO_CLIENT_INTERNAL_H
 
 #include "io/address.h"
-#include "io/keyring.h"
+#include "io/context_set.h"
 #include "io/tcp_internal.h"
 
 #include <nacre/client.h>

@@ -3,7 +3,7 @@
 #include "coap/uri.h"
 #include "io/address.h"
 #include "io/client/client_internal.h"
-#include "io/client/proxied.h"
+#include "io/client/proxy_target.h"
 #include "io/client/uri_fault.h"
 #include "base/hosted/detail.h"
 

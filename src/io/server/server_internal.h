@@ -4,7 +4,7 @@
 #define NACRE_IO_SERVER_INTERNAL_H
 
 #include "io/server/key_marks.h"
-#include "io/keyring.h"
+#include "io/context_set.h"
 #include "io/server/locks.h"
 #include "io/store_health.h"
 #include "io/server/worker.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pack_adopt: a copy of a pack becomes the one that is used (pack_place.c). */
+/* pack_adopt: a copy of a pack becomes the one that is used (pack_identity.c). */
 #include "store/pack/pack_internal.h"
 
 /* The states first: interrupted, the pack is still one that has to be adopted. */

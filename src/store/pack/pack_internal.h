@@ -117,7 +117,7 @@ struct nacre_pack {
     nacre_detail lost; /* why nothing is written any more; set before `is_lost`, and then never again */
     atomic_bool is_lost;
     bool all_stopped;         /* since it was lost */
-    bool is_used, is_claimed; /* a context was used; the file says that it is the one: pack_place.c */
+    bool is_used, is_claimed; /* a context was used; the file says that it is the one: pack_identity.c */
     nacre__segment **segments;
     size_t num_segments, cap_segments;
     bool adds_no_more;           /* places that are free here may be taken in the file */
@@ -198,7 +198,7 @@ void nacre__pack_stop_all_if_lost(nacre_pack *pack);
 void nacre__pack_stop_if_lost(nacre__packed *packed); /* one of them */
 NACRE_MUST_USE nacre_err nacre__pack_check_alone(nacre_pack *pack, nacre_detail *why);
 
-/* ---- Which file this is: pack_place.c ----
+/* ---- Which file this is: pack_identity.c ----
  * nacre__pack_check_identity: NACRE_OK; NACRE_ERR_BAD_CONTEXT for a copy. nacre__pack_claim writes down durably that the pack is
  * used in this very file. */
 NACRE_MUST_USE nacre_err nacre__pack_check_identity(const nacre_pack *pack, nacre_detail *why);
