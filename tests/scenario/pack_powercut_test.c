@@ -9,18 +9,8 @@
 
 #include "one_identity.h"
 #include "packs.h"
+#include "sampled.h"
 #include "scratch.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
 
 enum { NUM = 6, FIRST = 3, MAX_NUMBERS = 1 << 20, MAX_ACCEPTED = 512, NEVER = UINT32_MAX >> 1, AGES_AGO = 0 };
 
@@ -431,7 +421,7 @@ static void test_power_is_cut_at_every_call(void **state)
     run(long_run, COUNT(long_run));
     assert_int_equal(wire.failed, 0);
     assert_true(calls.num_ops > 60 && wire.num_accepted > 12);
-    nothing_wrong(cut_everywhere(0, 1, SLOW ? 2 : 12));
+    nothing_wrong(cut_everywhere(0, 1, SAMPLED ? 2 : 12));
     report("one long run");
 }
 
@@ -468,7 +458,7 @@ static void fail_at(unsigned at, call_fault kind, int error)
     calls.fault.error = error;
     run(short_run, COUNT(short_run));
     counted.faults += calls.fault.hit;
-    size_t apart = SLOW ? 37 : 5;
+    size_t apart = SAMPLED ? 37 : 5;
     const char *wrong = cut_everywhere(at % apart, apart, 1);
     if (wrong == NULL && violation == NULL) return;
     snprintf(text, sizeof text, "call %u fails (kind %d) with %s, then %s", at, (int)kind, strerror(error),
@@ -513,7 +503,7 @@ static void test_life_after_life(void **state)
     (void)state;
     static call_disk d;
     static uint8_t bytes[CALL_MAX_FILE];
-    for (uint64_t first = 1; first <= (SLOW ? 6 : 200); first++) {
+    for (uint64_t first = 1; first <= (SAMPLED ? 6 : 200); first++) {
         uint64_t seed = first;
         put_fresh();
         nacre_bytes base = fresh;

@@ -9,19 +9,9 @@
 #undef _FORTIFY_SOURCE /* its inline open() would stand in the way of ours */
 #include "disk_calls.h"
 
+#include "sampled.h"
 #include "scratch.h"
 #include "support.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SLOW 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLOW 1
-#endif
-#endif
-#ifndef SLOW
-#define SLOW 0
-#endif
 
 enum { MAX_NUMBERS = 1 << 16, MAX_ACCEPTED = 512, MAX_DATAGRAM = 256, NEVER = UINT32_MAX >> 1, AGES_AGO = 0 };
 

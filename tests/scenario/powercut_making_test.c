@@ -61,10 +61,10 @@ static void test_conversion(void **state)
         assert_ok(convert(base, FAULT_NONE, 0, 0));
         unsigned num_calls = calls.calls;
         size_t num_ops = calls.num_ops;
-        nothing_wrong(cut_everywhere(base, 0, 1, 16, DISK_HONEST));
+        nothing_wrong(cut_everywhere(base, 0, 1, SAMPLED ? 4 : 16, DISK_HONEST));
         assert_non_null(cut_everywhere(base, 0, 1, 16, DISK_NO_FILE_SYNC | DISK_NO_DIR_SYNC));
         for (unsigned at = 1; at <= num_calls; at++)
-            for (size_t e = 0; e < COUNT(errors); e++)
+            for (size_t e = SAMPLED_FIRST(at, COUNT(errors)); e < COUNT(errors); e += SAMPLED_STEP(COUNT(errors)))
                 for (fault_kind kind = FAULT_ONCE; kind <= FAULT_SHORT; kind++) {
                     (void)convert(base, kind, at, errors[e]);
                     nothing_wrong(cut_everywhere(base, at % 3, 3, 2, DISK_HONEST));
@@ -111,9 +111,9 @@ static void test_adopting(void **state)
         either_layout = false;
         assert_ok(adopt(base, 1000, FAULT_NONE, 0, 0));
         unsigned num_calls = calls.calls;
-        nothing_wrong(cut_everywhere(base, 0, 1, 16, DISK_HONEST));
+        nothing_wrong(cut_everywhere(base, 0, 1, SAMPLED ? 4 : 16, DISK_HONEST));
         for (unsigned at = 1; at <= num_calls; at++)
-            for (size_t e = 0; e < COUNT(errors); e++)
+            for (size_t e = SAMPLED_FIRST(at, COUNT(errors)); e < COUNT(errors); e += SAMPLED_STEP(COUNT(errors)))
                 for (fault_kind kind = FAULT_ONCE; kind <= FAULT_SHORT; kind++) {
                     (void)adopt(base, 1000, kind, at, errors[e]);
                     nothing_wrong(cut_everywhere(base, at % 3, 3, 2, DISK_HONEST));
@@ -194,7 +194,7 @@ static void test_generate_is_cut_at_every_call(void **state)
     scratch_mkdir(directories.scratch, "copy");
     disk *d = disk_load(directories.copy);
     for (size_t cut = 0; cut <= calls.num_ops; cut++) {
-        disk_choice choice = { .limit = SLOW ? 8 : 64, .seed = cut };
+        disk_choice choice = { .limit = SAMPLED ? 8 : 64, .seed = cut };
         counted.cuts++;
         while (disk_next_choice(&choice)) {
             disk_put(d, &choice, directories.copy);
@@ -237,7 +237,7 @@ static void test_generate_with_failing_calls(void **state)
     assert_ok(generate(FAULT_NONE, 0, 0));
     unsigned num_calls = calls.calls;
     for (unsigned at = 1; at <= num_calls; at++)
-        for (size_t e = 0; e < COUNT(errors); e++)
+        for (size_t e = SAMPLED_FIRST(at, COUNT(errors)); e < COUNT(errors); e += SAMPLED_STEP(COUNT(errors)))
             for (fault_kind kind = FAULT_ONCE; kind <= FAULT_SHORT; kind++) {
                 nacre_err err = generate(kind, at, errors[e]);
                 counted.faults += calls.fault.hit;

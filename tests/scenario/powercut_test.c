@@ -25,7 +25,7 @@ static void cut_the_long_run(void)
     run(directories.root, long_run, COUNT(long_run));
     assert_int_equal(wire.failed, 0);
     assert_true(calls.num_ops > 100 && wire.num_accepted > 50);
-    nothing_wrong(cut_everywhere(never_used(), 0, 1, SLOW ? 4 : 32, DISK_HONEST));
+    nothing_wrong(cut_everywhere(never_used(), 0, 1, SAMPLED ? 4 : 32, DISK_HONEST));
 }
 
 static void test_power_is_cut_at_every_call(void **state)
@@ -113,7 +113,7 @@ static void fail_at(unsigned at, fault_kind kind, int error)
     run(directories.root, short_run, COUNT(short_run));
     counted.faults += calls.fault.hit;
     if (kind != FAULT_STICKY) assert_int_equal(wire.failed, 0);
-    size_t apart = SLOW ? 26 : 14, from = at % apart;
+    size_t apart = SAMPLED ? 26 : 14, from = at % apart;
     const char *wrong = cut_everywhere(directories.fresh, from, apart, 1, DISK_HONEST);
     if (wrong == NULL) return;
     snprintf(text, sizeof text, "call %u fails (kind %d) with %s, then %s", at, (int)kind, strerror(error), wrong);
@@ -125,7 +125,7 @@ static void test_every_call_fails(void **state)
     (void)state;
     unsigned num_calls = calls_of_short_run();
     for (unsigned at = 1; at <= num_calls; at++) {
-        for (size_t e = 0; e < COUNT(errors); e++)
+        for (size_t e = SAMPLED_FIRST(at, COUNT(errors)); e < COUNT(errors); e += SAMPLED_STEP(COUNT(errors)))
             for (fault_kind kind = FAULT_ONCE; kind <= FAULT_STICKY; kind++) {
                 fail_at(at, kind, errors[e]);
                 nothing_wrong(NULL);
@@ -181,7 +181,7 @@ static disk *cut_and_keep(disk *base, uint64_t *seed)
 static void test_life_after_life(void **state)
 {
     (void)state;
-    for (uint64_t first = 1; first <= (SLOW ? 12 : 120); first++) {
+    for (uint64_t first = 1; first <= (SAMPLED ? 12 : 120); first++) {
         uint64_t seed = first;
         role = first % 4 == 0 ? NACRE_ROLE_SERVER : NACRE_ROLE_NONE;
         put_fresh();

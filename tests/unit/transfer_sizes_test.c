@@ -2,6 +2,7 @@
 /* Labels: slow */
 /* transfer: every body from 0 to 5000 bytes, in blocks of every size, both ways at once, comes back as it went. */
 #include "../scenario/world.h"
+#include "sampled.h"
 
 enum { MAX_SIZE = 5000 };
 
@@ -58,13 +59,13 @@ static void sizes(bool is_protected, size_t step_of_small)
     w = (wire){ .parties = { &p.client, &p.server }, .num_parties = 2, .on_event = on_event, .user = &o };
     for (uint16_t block_size = 16; block_size <= 1024; block_size *= 2) {
         const size_t step = block_size < 256 ? step_of_small : 1;
-        for (size_t len = 0; len <= MAX_SIZE; len += len < 1100 ? 1 : step)
+        for (size_t len = 0; len <= MAX_SIZE; len += (len < 1100 ? 1 : step) * (SAMPLED ? 29 : 1))
             one(&p, &w, &o, is_protected, len, block_size);
         for (size_t len = block_size; len <= MAX_SIZE; len += block_size * (len < 1100 ? 1 : step)) /* the edges */
             for (size_t d = 0; d < 3; d++)
                 if (len + d <= MAX_SIZE + 1) one(&p, &w, &o, is_protected, len + d - 1, block_size);
     }
-    for (size_t len = 0; len <= MAX_SIZE; len++) one(&p, &w, &o, is_protected, len, 0);
+    for (size_t len = 0; len <= MAX_SIZE; len += SAMPLED ? 29 : 1) one(&p, &w, &o, is_protected, len, 0);
     pair_close(&p);
 }
 
