@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* tcp_internal: connections, for the loop. tcp.c has the table of connections: listening, connecting, lookup.
- * tcp_connection.c has one connection: its socket and its stream.
+/* tcp_internal: connections, for the loop. tcp.c has the life of all, tcp_pool.c finds one, tcp_listen.c accepts and
+ * connects, tcp_messages.c takes and sends, tcp_watch.c tells the client. tcp_connection.c has one connection: its socket and its
+ * stream.
  *
  *     FREE -> CONNECTING -> OPEN -> LINGERING -> GONE -> FREE
  *                 `-----------`--------------------^
@@ -95,15 +96,29 @@ uint64_t nacre__connection_deadline(const nacre__connection *c);
 void nacre__connection_expire(nacre__connection *c, uint64_t now_ms);
 void nacre__connection_free(nacre__connection *c); /* in any state */
 
-/* tcp.c, for the client. nacre__tcp_watch_peer begins to watch a peer; nacre__tcp_unwatch ends it and may be called again.
+/* tcp_pool.c. nacre__tcp_find: the connection with that address that the endpoint knows; NULL: none. nacre__tcp_find_entry: a free
+ * entry; NULL: none, and the longest-idle connection is released. _is_lost: no more messages in either direction. */
+nacre__connection *nacre__tcp_find(const nacre_tcp *tcp, const nacre_address *peer);
+nacre__connection *nacre__tcp_find_entry(nacre_tcp *tcp, uint64_t now_ms);
+void nacre__tcp_release_quietest(nacre_tcp *tcp, const nacre_address *host, uint64_t now_ms);
+bool nacre__tcp_has_its_share(const nacre_tcp *tcp, const nacre_address *peer);
+bool nacre__tcp_is_lost(const nacre__connection *c);
+
+/* tcp_listen.c. nacre__tcp_connect: NULL when no connection can be started. */
+void nacre__tcp_accept(nacre_tcp *tcp, uint64_t now_ms);
+nacre__connection *nacre__tcp_connect(nacre_tcp *tcp, const nacre_address *peer, uint64_t now_ms);
+
+/* tcp_watch.c, for the client. nacre__tcp_watch_peer begins to watch a peer; nacre__tcp_unwatch ends it and may be called again.
  * _end: why the last connection with the peer ended; NULL: none ended with an error. _was_refused: every lost connection was
  * refused or timed out before it was open, so nothing of a request was written. */
 void nacre__tcp_watch_peer(nacre_tcp *tcp, nacre__tcp_watch *watch, const nacre_address *peer);
 void nacre__tcp_unwatch(nacre_tcp *tcp, nacre__tcp_watch *watch);
 const nacre__tcp_end *nacre__tcp_watched_end(const nacre__tcp_watch *watch);
 bool nacre__tcp_was_refused(const nacre__tcp_watch *watch);
+void nacre__tcp_note_end(nacre_tcp *tcp, const nacre__connection *of, const nacre_stream_event *event);
+void nacre__tcp_note_lost_open(nacre_tcp *tcp, const nacre_address *peer);
 
-/* tcp.c, for the loop. */
+/* tcp.c and tcp_messages.c, for the loop. */
 size_t nacre__tcp_max_fds(const nacre_tcp *tcp);
 size_t nacre__tcp_prepare(nacre_tcp *tcp, struct pollfd *fds, uint64_t now_ms); /* returns the number used */
 void nacre__tcp_ready(nacre_tcp *tcp, const struct pollfd *fds, size_t num, uint64_t now_ms);

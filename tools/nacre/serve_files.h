@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* serve_files: a directory's files. serve_files.c finds and reads them, serve_write.c changes them. */
+/* serve_files: a directory's files. serve_walk.c finds them, serve_file.c and serve_directory.c read them, serve_write.c changes
+ * them; serve_files.c has the requests. */
 #ifndef NACRE_TOOL_SERVE_FILES_H
 #define NACRE_TOOL_SERVE_FILES_H
 
@@ -7,7 +8,7 @@
 
 #include <sys/stat.h>
 
-enum { SERVE_ETAG_LEN = 8, SERVE_FORMAT_OCTETS = 42 };
+enum { SERVE_ETAG_LEN = 8, SERVE_FORMAT_TEXT = 0, SERVE_FORMAT_LINKS = 40, SERVE_FORMAT_OCTETS = 42 };
 
 /* A name that may be served: no '/', no NUL, no leading dot, not empty. */
 bool serve_name(char name[256], nacre_bytes segment);
@@ -29,6 +30,12 @@ int serve_walk(const serve_root *root, nacre_bytes options, struct stat *st, cha
 /* The same for the first `num` segments. */
 int serve_walk_some(const serve_root *root, nacre_bytes options, int num, struct stat *st);
 
+/* Opens a regular file or a directory in `at`, if it may be served; -1 with errno. */
+int serve_open_step(const serve_root *root, int at, const char *name, struct stat *st);
+
+/* The number of Uri-Path options. */
+int serve_num_segments(nacre_bytes options);
+
 /* Opens the directory of all Uri-Path options but the last, and sets `name` to the last; -1 with errno. */
 int serve_walk_to_parent(const serve_root *root, nacre_bytes options, char name[256]);
 
@@ -39,6 +46,8 @@ const char *serve_ending_of(uint64_t format);
 
 /* The entity tag of a file, from its identity, size and times. */
 void serve_etag(const serve_root *root, uint8_t etag[SERVE_ETAG_LEN], const struct stat *st);
+/* Whether an ETag option has that tag (RFC 7252 5.10.6.2). */
+bool serve_has_etag(nacre_bytes options, const uint8_t etag[SERVE_ETAG_LEN]);
 
 /* A name escaped as a URI path segment (RFC 3986 3.3), as nacre_path_text writes it. */
 void serve_escape(char segment[3 * 256], const char *name);
@@ -77,6 +86,11 @@ serve_list *serve_lists_find(serve_lists *lists, const nacre_request *request, u
 /* Keeps a list that passed serve_lists_fits for the request's later blocks; returns it, or an equal list in its place. */
 serve_list *serve_lists_keep(serve_lists *lists, const nacre_request *request, serve_list *list, uint64_t now);
 bool serve_lists_fits(size_t len);
+
+/* The response to a GET of an open file, which takes ownership of `fd`, or of an open directory. */
+void serve_respond_file(serve_root *root, int fd, const struct stat *st, const char *name, const nacre_request *request,
+                        nacre_response *response);
+void serve_respond_directory(const serve_root *root, int fd, const nacre_request *request, nacre_response *response);
 
 /* Whether `method` is PUT, POST or DELETE, and enabled. */
 bool serve_writes(const serve_root *root, uint8_t method);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* loop_struct: a loop, for loop.c and loop_step.c only. */
+#ifndef NACRE_IO_LOOP_STRUCT_H
+#define NACRE_IO_LOOP_STRUCT_H
+
+#include "io/persist.h"
+#include "io/tcp_internal.h"
+
+#include <poll.h>
+
+/* Indices in `fds`; the connections' descriptors follow. */
+enum { NACRE__LOOP_AT_UDP = 0, NACRE__LOOP_AT_WAKE = 1, NACRE__LOOP_AT_EXTRA = 2, NACRE__LOOP_NUM_FDS = 3 };
+
+struct nacre_loop {
+    nacre_udp *udp;
+    nacre_endpoint *ep;
+    void *ep_memory;
+    size_t ep_size;
+    nacre_transfer *transfer; /* NULL: events come from the endpoint */
+    void *transfer_memory;
+    size_t transfer_size;
+    size_t max_message, burst;
+    uint8_t *in_memory, *out_memory; /* burst * max_message bytes each */
+    nacre_datagram *in;
+    nacre_outgoing *out;
+    nacre_on_event on_event;
+    nacre_on_transfer_event on_transfer_event;
+    void *user;
+    nacre_on_datagram on_datagram;
+    void *datagram_user;
+    nacre_tcp *tcp;     /* NULL: none */
+    struct pollfd *fds; /* the socket, wake_fd, extra_fd, and the connections' */
+    bool tcp_has_more;  /* received messages of connections are left */
+    nacre__persist persist;
+    nacre__store_health local_health;
+    int wake_fd, extra_fd;
+    void (*on_extra)(void *user);
+    void *extra_user;
+    int busy_steps; /* consecutive full bursts */
+    bool unsettled; /* MAX_ROUNDS was reached: work is left */
+    bool touched;   /* the endpoint was used since the last step */
+    bool woken;     /* the last step saw wake_fd readable */
+};
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* tcp_listen: the sockets of connections: listening, accepting, connecting. */
+#include "io/tcp_internal.h"
+#include "io/address.h"
+#include "base/hosted/detail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BACKLOG = 64, PAUSE_MS = 100 };
+
+static bool enable(int fd, int level, int option)
+{
+    int on = 1;
+    return setsockopt(fd, level, option, &on, sizeof on) == 0;
+}
+
+static bool set_up_socket(int fd)
+{
+    return fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0;
+}
+
+/* Messages are written whole, so delaying small segments gains nothing. */
+static bool set_up_connection(int fd)
+{
+#ifdef SO_NOSIGPIPE
+    (void)enable(fd, SOL_SOCKET, SO_NOSIGPIPE);
+#endif
+    (void)enable(fd, IPPROTO_TCP, TCP_NODELAY);
+    return set_up_socket(fd);
+}
+
+static bool listen_on(nacre_tcp *tcp, const nacre_address *local)
+{
+    struct sockaddr_storage name = { 0 };
+    bool ipv6 = nacre__address_is_ipv6(local);
+    socklen_t len = nacre__address_to(&name, local, ipv6);
+    int off = 0, fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    tcp->listener = fd;
+    if (fd < 0 || len == 0 || !set_up_socket(fd) || !enable(fd, SOL_SOCKET, SO_REUSEADDR)) return false;
+    bool dual = ipv6 && nacre__address_is_wildcard(local);
+    if (dual && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) return false;
+    if (bind(fd, (const struct sockaddr *)&name, len) != 0 || listen(fd, BACKLOG) != 0) return false;
+    len = sizeof name;
+    return getsockname(fd, (struct sockaddr *)&name, &len) == 0 &&
+           nacre__address_from(&tcp->local, (const struct sockaddr *)&name, len);
+}
+
+static void stop_listening(nacre_tcp *tcp)
+{
+    if (tcp->listener >= 0) (void)close(tcp->listener);
+    tcp->listener = -1;
+    tcp->local = (nacre_address){ 0 };
+}
+
+nacre_err nacre_tcp_listen(nacre_tcp *tcp, const nacre_address *local, nacre_detail *why)
+{
+    nacre_address at = *local;
+    at.flags = 0;
+    if (tcp->listener >= 0)
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "this server listens for connections already");
+    bool listening = listen_on(tcp, &at);
+    if (!listening && tcp->listener < 0 && errno == EAFNOSUPPORT && nacre__address_is_wildcard(&at)) {
+        nacre__address_any_v4(&at); /* no IPv6 on this system */
+        listening = listen_on(tcp, &at);
+    }
+    if (listening) {
+        tcp->local.flags = NACRE_ADDRESS_RELIABLE;
+        return NACRE_OK;
+    }
+    int error = errno;
+    char text[72];
+    nacre_address_text(&at, text);
+    stop_listening(tcp);
+    return nacre__fail(why, NACRE_ERR_ADDRESS, "cannot listen on %s (TCP): %s; choose another address or port", text,
+                       strerror(error));
+}
+
+static bool is_held_off(const nacre_tcp *tcp, const nacre_address *peer, uint64_t now_ms)
+{
+    for (size_t i = 0; i < NACRE__TCP_HOLD_OFFS; i++)
+        if (tcp->hold_offs[i].until > now_ms && nacre_address_equal(&tcp->hold_offs[i].peer, peer)) return true;
+    return false;
+}
+
+static void take_in(nacre_tcp *tcp, int fd, const struct sockaddr *name, socklen_t len, uint64_t now_ms)
+{
+    nacre_address peer;
+    nacre__connection *c = NULL;
+    if (nacre__address_from(&peer, name, len)) {
+        peer.flags = NACRE_ADDRESS_RELIABLE;
+        if (nacre__tcp_has_its_share(tcp, &peer)) nacre__tcp_release_quietest(tcp, &peer, now_ms);
+        else if (nacre__tcp_find(tcp, &peer) == NULL) c = nacre__tcp_find_entry(tcp, now_ms);
+    }
+    if (c == NULL || !set_up_connection(fd) || !nacre__connection_begin(c, &tcp->config, fd, &peer, true, now_ms)) {
+        (void)close(fd);
+        return;
+    }
+    nacre__connection_flush(c, now_ms);
+}
+
+void nacre__tcp_accept(nacre_tcp *tcp, uint64_t now_ms)
+{
+    for (int i = 0; i < BACKLOG; i++) {
+        struct sockaddr_storage name;
+        socklen_t len = sizeof name;
+        int fd = accept(tcp->listener, (struct sockaddr *)&name, &len);
+        if (fd >= 0) {
+            take_in(tcp, fd, (const struct sockaddr *)&name, len, now_ms);
+            continue;
+        }
+        /* Out of descriptors or memory: the listener stays readable, and accepting again at once would be a busy loop. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            tcp->listener_pause = now_ms + PAUSE_MS;
+        if (errno != EINTR && errno != ECONNABORTED) return;
+    }
+}
+
+nacre__connection *nacre__tcp_connect(nacre_tcp *tcp, const nacre_address *peer, uint64_t now_ms)
+{
+    struct sockaddr_storage name = { 0 };
+    bool ipv6 = nacre__address_is_ipv6(peer);
+    socklen_t len = nacre__address_to(&name, peer, ipv6);
+    nacre__connection *c = nacre__tcp_find_entry(tcp, now_ms);
+    if (len == 0 || c == NULL || is_held_off(tcp, peer, now_ms)) return NULL;
+    int fd = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    if (fd < 0) return NULL;
+    bool done = set_up_connection(fd) && connect(fd, (const struct sockaddr *)&name, len) == 0;
+    if ((done || errno == EINPROGRESS) && nacre__connection_begin(c, &tcp->config, fd, peer, done, now_ms)) return c;
+    (void)close(fd);
+    return NULL;
+}
