@@ -30,7 +30,7 @@ static void all_entries_are_free(void)
         CHECK(t->clients[i].state == NACRE__TRANSFER_FREE || t->clients[i].state == NACRE__TRANSFER_ENDED);
 }
 
-/* Nobody says anything any more, the store works, all that waits for the application is turned down. */
+/* Nothing arrives any more, the store works, all that waits for the application is turned down. */
 void whole_end(void)
 {
     nonces_break(0);
@@ -51,7 +51,7 @@ void whole_end(void)
         if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ w.requests[i].exchange });
         else nacre_endpoint_cancel(w.ep, (nacre_exchange){ w.requests[i].exchange });
     }
-    for (uint32_t i = 0; i < w.ep->observe.max; i++) { /* whoever observes and hears nothing stays */
+    for (uint32_t i = 0; i < w.ep->observe.max; i++) { /* an observer that gets nothing stays */
         const nacre__observer *o = &w.ep->observe.observers[i];
         if (o->state != NACRE__OBSERVER_FREE) nacre_endpoint_drop_observer(w.ep, (nacre_observer){ o->number });
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* whole: an endpoint, bare, with a transfer or with transfer and site on it, whose application, network, store and clock are
- * the input: a program of steps. The honest peer has the other end of the context, so that what it says, chosen by the input
- * too, is authenticated; everybody else says anything. What must hold:
+ * the input: a program of steps. The honest peer has the other end of the context, so that what it sends, chosen by the input
+ * too, is authenticated; other peers send anything. What must hold:
  *
  *   - each exchange of ours ends in one event, and nothing comes after it; so does each observer, and each upload;
  *   - no key and nonce are used twice (the provider is wrapped and remembers), those of B.2 included;

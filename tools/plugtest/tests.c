@@ -277,17 +277,30 @@ static nacre_err make_wrong(plugtest_client *client, plugtest_context *wrong, in
     return err;
 }
 
-static plugtest_verdict refused(plugtest_client *client, int inverted, nacre_bytes sender_id, uint8_t code)
+/* Sends a request with `other`, whose making had the result `made`, and closes it. The server refuses with `code`; 0: its response does not
+ * verify here. */
+static plugtest_verdict request_with(plugtest_client *client, plugtest_context *other, nacre_err made, uint8_t code)
 {
     request r;
-    plugtest_context wrong;
-    nacre_err err = make_wrong(client, &wrong, inverted, sender_id);
-    if (err != NACRE_OK) return fail(client, "%s", nacre_err_text(err));
+    plugtest_verdict verdict;
+    if (made != NACRE_OK) return fail(client, "%s", nacre_err_text(made));
     make(&r, NACRE_GET, "/oscore/hello/1");
-    plugtest_verdict verdict = expect_refusal(client, wrong.context, &r, code);
+    if (code != 0) {
+        verdict = expect_refusal(client, other->context, &r, code);
+    } else {
+        const bool right = send_request(client, other->context, &r) && client->outcome.kind == NACRE_EVENT_FAILED &&
+                           client->outcome.err == NACRE_ERR_PROTECTION_INVALID;
+        verdict = right ? PLUGTEST_PASSED : unexpected(client);
+    }
     plugtest_end(client);
-    (void)plugtest_close(&wrong, NULL);
+    (void)plugtest_close(other, NULL);
     return verdict;
+}
+
+static plugtest_verdict refused(plugtest_client *client, int inverted, nacre_bytes sender_id, uint8_t code)
+{
+    plugtest_context wrong;
+    return request_with(client, &wrong, make_wrong(client, &wrong, inverted, sender_id), code);
 }
 
 static plugtest_verdict wrong_sender_id(plugtest_client *client)
@@ -302,36 +315,19 @@ static plugtest_verdict wrong_sender_key(plugtest_client *client)
 
 static plugtest_verdict wrong_recipient_key(plugtest_client *client)
 {
-    request r;
-    plugtest_context wrong;
-    nacre_err err = make_wrong(client, &wrong, NACRE_OPEN, NACRE_ABSENT);
-    if (err != NACRE_OK) return fail(client, "%s", nacre_err_text(err));
-    make(&r, NACRE_GET, "/oscore/hello/1");
-    bool sent = send_request(client, wrong.context, &r);
-    bool right =
-        sent && client->outcome.kind == NACRE_EVENT_FAILED && client->outcome.err == NACRE_ERR_PROTECTION_INVALID;
-    plugtest_verdict verdict = right ? PLUGTEST_PASSED : unexpected(client);
-    plugtest_end(client);
-    (void)plugtest_close(&wrong, NULL);
-    return verdict;
+    return refused(client, NACRE_OPEN, NACRE_ABSENT, 0);
 }
 
 /* The same request twice, identical but for message ID and token. One request precedes it, so that a server that lost its
  * window has verified an Echo already. */
 static plugtest_verdict replay(plugtest_client *client)
 {
-    request r;
     plugtest_context again;
     for (int i = 0; i < 2; i++)
         if (hello_a(client) != PLUGTEST_PASSED) return PLUGTEST_FAILED;
-    nacre_err err = plugtest_derive(&again, 'a', &client->crypto.crypto, NACRE_ABSENT,
-                                    nacre_context_next_seq(client->a.context) - 1);
-    if (err != NACRE_OK) return fail(client, "%s", nacre_err_text(err));
-    make(&r, NACRE_GET, "/oscore/hello/1");
-    plugtest_verdict verdict = expect_refusal(client, again.context, &r, NACRE_UNAUTHORIZED);
-    plugtest_end(client);
-    (void)plugtest_close(&again, NULL);
-    return verdict;
+    const nacre_err made = plugtest_derive(&again, 'a', &client->crypto.crypto, NACRE_ABSENT,
+                                           nacre_context_next_seq(client->a.context) - 1);
+    return request_with(client, &again, made, NACRE_UNAUTHORIZED);
 }
 
 /* RFC 8613 8.4, RFC 7252 5.4.1: OSCORE is a critical option. */
