@@ -24,7 +24,7 @@ typedef struct nacre_client_options {
     const char *credentials_file; /* … or with the context that this file names for the URI … */
     const nacre_credentials
         *credentials; /* … or with this map, borrowed (see below). None of the three: plain requests */
-    nacre_role role;  /* for directories of the older layout; see nacre_directory_open_as */
+    nacre_role role;  /* for directories of the legacy layout; see nacre_directory_open_as */
     /* Send every request to this forward proxy, "coap://HOST[:PORT]", "coap+tcp://…" or "HOST[:PORT]"; NULL: to the URI's own
      * host. URIs may then have any scheme that the proxy supports. With a context the proxy sees only where a request is
      * sent. */

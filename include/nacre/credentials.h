@@ -63,7 +63,7 @@ typedef struct nacre_credential {
 /* nacre_credentials_load reads a JSON file, of at most 1 MiB. Its values: an object with one member, the credential's type;
  * a string ":name"; or null, which is no entry. Types:
  *   "oscore"  { "basedir": DIR, "role": "client" | "server" }: DIR is relative to the file; "contextfile" is an older name
- *             of basedir; "role" is for directories of the older layout
+ *             of basedir; "role" is for directories of the legacy layout
  *   "plain"   { }
  *   "dtls" "tlscert" "edhoc-oscore" "any-of" "all-of"   of other security layers: such an entry is read, and requests
  *             that it matches are refused. Byte strings in "dtls" are {"hex": "00-01:02 03"} or {"ascii": TEXT}

@@ -220,7 +220,7 @@ def killed_nacre(suite):
 
 
 def layouts(suite):
-    """The older layout is not for today's aiocoap: it refuses it, and reads it once it is converted."""
+    """The legacy layout is not for today's aiocoap: it refuses it, and reads it once it is converted."""
     client, _ = pair(suite)
     numbers = protect(suite, "nacre", client, 3)[0]
     suite.run("convert", "--to", "seed", "--role", "client", client)
@@ -229,7 +229,7 @@ def layouts(suite):
         refused = "it was opened"
     except RuntimeError as error:
         refused = str(error)
-    suite.check("aiocoap refuses the older layout", "Configuration key missing: sender-id" in refused, refused)
+    suite.check("aiocoap refuses the legacy layout", "Configuration key missing: sender-id" in refused, refused)
     done = suite.run("protect", "--role", "client", "--context", client, PLAIN)
     numbers.append(partial_iv(bytes.fromhex(done.stdout.strip())))
     suite.run("convert", "--to", "newest", "--role", "client", client)

@@ -35,12 +35,12 @@ static void test_power_is_cut_at_every_call(void **state)
     report("one long run");
 }
 
-static void test_power_is_cut_in_the_older_layout(void **state)
+static void test_power_is_cut_in_the_legacy_layout(void **state)
 {
     (void)state;
     role = NACRE_ROLE_SERVER;
     cut_the_long_run();
-    report("the older layout");
+    report("the legacy layout");
 }
 
 /* A disk that does not keep what it was told to keep must be noticed: these are the test's own tests. */
@@ -206,7 +206,7 @@ static void test_life_after_life(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_power_is_cut_at_every_call), ROW(test_power_is_cut_in_the_older_layout),
+        ROW(test_power_is_cut_at_every_call), ROW(test_power_is_cut_in_the_legacy_layout),
         ROW(test_a_lying_disk_is_noticed),    ROW(test_a_lying_disk_gives_an_old_window_back),
         ROW(test_every_call_fails),           ROW(test_life_after_life),
     };

@@ -74,7 +74,7 @@ static void a_lost_state_is_refused_where_it_is_required(void **state)
     close_ok(open_ok(f, f->client));
 }
 
-static void a_lost_state_of_the_older_layout_is_refused(void **state)
+static void a_lost_state_of_the_legacy_layout_is_refused(void **state)
 {
     struct fixture *f = *state;
     scratch_write(f->client, "settings.json", "{" OLDER_IDS ", \"sequence-required\": true}");
@@ -284,7 +284,7 @@ static void what_is_not_in_use_may_be_copied(void **state)
     free(carried);
 }
 
-static void the_older_layout_is_guarded_as_well(void **state)
+static void the_legacy_layout_is_guarded_as_well(void **state)
 {
     struct fixture *f = *state;
     need_births(f);
@@ -392,7 +392,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_lost_state_is_refused_where_it_is_required),
-        TEST(a_lost_state_of_the_older_layout_is_refused),
+        TEST(a_lost_state_of_the_legacy_layout_is_refused),
         TEST(a_lost_state_is_made_anew_above_what_was_used),
         TEST(what_is_made_here_requires_its_state),
         TEST(a_copy_in_use_is_refused),
@@ -400,7 +400,7 @@ int main(void)
         TEST(an_adopted_state_goes_on_far_ahead),
         TEST(a_backup_adopted_twice_goes_on_at_other_numbers),
         TEST(what_is_not_in_use_may_be_copied),
-        TEST(the_older_layout_is_guarded_as_well),
+        TEST(the_legacy_layout_is_guarded_as_well),
         TEST(the_new_members_are_taken_or_refused),
         TEST(chunks_can_be_chosen),
     };

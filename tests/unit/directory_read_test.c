@@ -357,7 +357,7 @@ static void states_are_taken_or_refused(void **state)
         { "{\"next-to-send\": null, \"received\": \"unknown\"}", "next-to-send must be", 0, false, 0, 0 },
         { "{\"next-to-send\": true, \"received\": \"unknown\"}", "next-to-send must be", 0, false, 0, 0 },
         { "{\"received\": \"unknown\"}", "no next-to-send", 0, false, 0, 0 },
-        { "{\"used\": {\"01\": 7}, \"seen\": {\"\": [1]}}", "this state is of the older layout", 0, false, 0, 0 },
+        { "{\"used\": {\"01\": 7}, \"seen\": {\"\": [1]}}", "this state is of the legacy layout", 0, false, 0, 0 },
         { "{\"next-to-send\": 1099511627775, \"received\": \"unknown\"}", NULL, NACRE_SEQ_MAX, false, 0, 0 },
         { "{\"next-to-send\": 1099511627776, \"received\": \"unknown\"}", NULL, NACRE_SEQ_MAX + 1, false, 0, 0 },
         /* the other library's last chunk may reach beyond the end */

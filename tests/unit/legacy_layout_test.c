@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* legacy_layout_test: directories of the older layout: which keys make one, roles, and a state that both sides may share. */
+/* legacy_layout_test: directories of the legacy layout: which keys make one, roles, and a state that both sides may share. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

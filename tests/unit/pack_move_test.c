@@ -92,7 +92,7 @@ static void test_the_state_goes_along(void **state)
     pack_close(pack);
 }
 
-static void test_the_older_layout(void **state)
+static void test_the_legacy_layout(void **state)
 {
     (void)state;
     nacre_detail why = { "" };
@@ -236,7 +236,7 @@ static void a_directory_with_a_key_of_the_pack_stays_usable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(test_the_state_goes_along),     ROW(test_the_older_layout),
+        ROW(test_the_state_goes_along),     ROW(test_the_legacy_layout),
         ROW(test_a_directory_in_use_stays), ROW(test_a_context_that_is_there),
         ROW(test_interrupted_anywhere),     ROW(a_directory_with_a_key_of_the_pack_stays_usable),
     };

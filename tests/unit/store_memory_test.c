@@ -122,7 +122,7 @@ static bool open_and_close(struct fixture *f)
     return true;
 }
 
-/* To the older layout, opened there with a file of both sides, written, and back again. */
+/* To the legacy layout, opened there with a file of both sides, written, and back again. */
 static bool convert_and_back(struct fixture *f)
 {
     nacre_directory *dir = NULL;

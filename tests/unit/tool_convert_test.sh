@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Labels: slow
-# tool_convert_test: the older layout on the command line: --role, convert, check. Arguments: build directory, source
+# tool_convert_test: the legacy layout on the command line: --role, convert, check. Arguments: build directory, source
 # directory.
 . "$2/tests/support/lib/tool.sh" || exit 1
 umask 077
@@ -15,7 +15,7 @@ for subcommand in convert check; do
     says err 'unknown option --no-such-option'
 done
 
-# ---- One directory of the older layout, used from both sides in turn
+# ---- One directory of the legacy layout, used from both sides in turn
 plain=420100016162b161
 mkdir old
 printf '{"client-sender-id_hex": "", "server-sender-id_hex": "01", "algorithm": "AES-CCM-16-64-128"}' >old/settings.json

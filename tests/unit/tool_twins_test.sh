@@ -50,7 +50,7 @@ assert client["ok"] and not client["errors"], client
 for one, other in (server, "copy"), (copy, "server"):
     assert not one["ok"] and len(one["errors"]) == 1 and other in one["errors"][0], one' || fail 'check --json'
 
-# The older layout: in which role a directory will be used is not known without --role.
+# The legacy layout: in which role a directory will be used is not known without --role.
 mkdir older
 echo '{"secret_hex": "00112233445566778899aabbccddeeff"}' >older/secret.json
 echo '{"client-sender-id_hex": "63", "server-sender-id_hex": "73"}' >older/settings.json

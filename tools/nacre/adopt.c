@@ -28,7 +28,7 @@ static int help(void)
         "65536 numbers higher.\n\n"
         "  --next-to-send N   go on with exactly N, for no number from N on was used; needed when sequence.json is "
         "lost\n"
-        "  --role ROLE        client or server: which side a directory of the older layout is to be\n"
+        "  --role ROLE        client or server: which side a directory of the legacy layout is to be\n"
         "  --help             this text\n");
     return tool_flush("adopt");
 }

@@ -52,7 +52,7 @@ static int help(void)
            "told\n"
            "from the original.\n\n"
            "  --json        as JSON: one object for each directory\n"
-           "  --role ROLE   client or server: which side a directory of the older layout is to be (default: either)\n"
+           "  --role ROLE   client or server: which side a directory of the legacy layout is to be (default: either)\n"
            "  --help        this text\n\n"
            "Exit codes: 0 no errors, though maybe warnings; 5 errors.\n");
     return tool_flush("check");
@@ -230,7 +230,7 @@ static void check_info(struct check *c, const nacre_directory_info *info)
              "challenge");
 }
 
-/* A directory of the older layout without a role is valid when it is valid in one of the roles. */
+/* A directory of the legacy layout without a role is valid when it is valid in one of the roles. */
 static nacre_err load(struct check *c, nacre_directory_info *info, nacre_detail *why)
 {
     nacre_layout layout = NACRE_LAYOUT_NEWEST;

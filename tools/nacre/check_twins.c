@@ -14,7 +14,7 @@
 /* An owner is the index of a path (high half) and an index in its pack, or one of these (low half). */
 #define MAX_INDEXES UINT64_C(0x100000000)
 #define DIRECTORY   UINT32_C(0xffffffff)
-#define AS_CLIENT   UINT32_C(0xfffffffe) /* of the older layout, when no role was given */
+#define AS_CLIENT   UINT32_C(0xfffffffe) /* of the legacy layout, when no role was given */
 #define AS_SERVER   UINT32_C(0xfffffffd)
 
 static uint64_t owner_of(int path, uint32_t index)

@@ -19,7 +19,7 @@ NACRE_MUST_USE nacre_err tool_twins_collect(tool_twins *twins, int num, char *co
 void tool_twins_free(tool_twins *twins);
 
 /* tool_twins_next returns the findings of a path: start with *cursor = 0, until false. `is_certain` is false when the finding
- * depends on the roles that directories of the older layout are opened in. */
+ * depends on the roles that directories of the legacy layout are opened in. */
 bool tool_twins_next(const tool_twins *twins, int path, size_t *cursor, bool *is_certain, nacre_detail *text);
 
 /* tool_twins_is_mirror: an earlier path had the same finding from its side. `cursor` as after tool_twins_next. */

@@ -32,7 +32,7 @@ static int help(void)
            "  --used            libcoap and aiocoap: also when the context was used. The other program must then go on "
            "from\n"
            "                    the number that is told on standard error\n"
-           "  --role ROLE       client or server: which side a directory of the older layout is to be\n"
+           "  --role ROLE       client or server: which side a directory of the legacy layout is to be\n"
            "  --help            this text\n");
     return tool_flush("export");
 }

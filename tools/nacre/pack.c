@@ -26,7 +26,7 @@ static int help(void)
         "shows what is in it, 'nacre unpack' takes a context out again, and 'nacre adopt' lets a moved one be used. "
         "It\n"
         "does not get smaller.\n\n"
-        "  --role ROLE   client or server: which side directories of the older layout are to be\n"
+        "  --role ROLE   client or server: which side directories of the legacy layout are to be\n"
         "  --help        this text\n");
     return tool_flush("pack");
 }

@@ -74,7 +74,7 @@ static int print_help(const char *command)
            "  --context DIR         protect the request with the context in DIR\n"
            "  --credentials FILE    protect it with the context that FILE names for the URI; where it\n"
            "                        names none, nothing is sent\n"
-           "  --role ROLE           client or server: which side a directory of the older layout is to be\n"
+           "  --role ROLE           client or server: which side a directory of the legacy layout is to be\n"
            "  --payload TEXT        the request's payload; @FILE reads a file, @- stdin\n"
            "  --payload-file FILE   the same as --payload @FILE\n"
            "  -o, --output FILE     write the answer's payload to FILE, which is replaced when all is there\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* role: --role, the side of a context that a directory of the older layout is opened as. */
+/* role: --role, the side of a context that a directory of the legacy layout is opened as. */
 #include <string.h>
 
 #include "tool.h"

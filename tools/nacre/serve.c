@@ -43,7 +43,7 @@ static int print_help(void)
            "                        may be given several times\n"
            "  --credentials FILE    the same, for every context that FILE names\n"
            "  --pack FILE           the same, for every context in a pack (nacre pack)\n"
-           "  --role ROLE           client or server: which side directories of the older layout are to be\n"
+           "  --role ROLE           client or server: which side directories of the legacy layout are to be\n"
            "  --root DIR            serve the files in DIR: no symbolic links, no names that start\n"
            "                        with a dot, no directory that holds a security context\n"
            "  --demo                serve the demo resources beside --root too; they hide files of those names\n"

@@ -28,7 +28,7 @@ static int help(void)
         "are stored. A program that has the directory open has written numbers ahead, and the window as unknown.\n\n"
         "  --json     as JSON, with the names of the files\n"
         "  --reveal   master secret and master salt, too\n"
-        "  --role     client or server: which side a directory of the older layout is to be\n"
+        "  --role     client or server: which side a directory of the legacy layout is to be\n"
         "  --help     this text\n");
     return tool_flush("show");
 }

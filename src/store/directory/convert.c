@@ -216,16 +216,16 @@ static nacre_err check(const struct conversion *c)
     if (c->to == NACRE_LAYOUT_NEWEST) return NACRE_OK;
     if (!c->info.window_known)
         return nacre__fail(c->why, NACRE_ERR_BAD_CONTEXT,
-                           "%s/sequence.json: the replay window is unknown, which the older layout cannot say; use "
+                           "%s/sequence.json: the replay window is unknown, which the legacy layout cannot say; use "
                            "the directory once and close it cleanly first",
                            path);
     if (c->info.hash != NACRE_SHA256)
         return nacre__fail(c->why, NACRE_ERR_UNSUPPORTED,
-                           "%s: \"kdf-hashfun\" is \"%s\"; the older layout has \"sha256\" only", path,
+                           "%s: \"kdf-hashfun\" is \"%s\"; the legacy layout has \"sha256\" only", path,
                            nacre_hash_name(c->info.hash));
     if (c->numbered_elsewhere)
         return nacre__fail(c->why, NACRE_ERR_UNSUPPORTED,
-                           "%s: \"algorithm\" is a number, the older layout has names only; write \"%s\"", path,
+                           "%s: \"algorithm\" is a number, the legacy layout has names only; write \"%s\"", path,
                            c->info.aead->name);
     return NACRE_OK;
 }

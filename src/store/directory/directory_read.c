@@ -13,7 +13,7 @@
 #include "base/hosted/detail.h"
 #include "store/directory/legacy_sequence.h"
 
-enum { SEED_ALGORITHM = 12 /* AES-CCM-64-64-128 */, MAX_CHUNK = 10000 };
+enum { LEGACY_ALGORITHM = 12 /* AES-CCM-64-64-128 */, MAX_CHUNK = 10000 };
 
 struct reading {
     nacre__settings settings;
@@ -91,7 +91,7 @@ static nacre_err read_algorithm(const struct reading *r)
     if (d->value == NULL) {
         /* RFC 8613 3.2: the default. The legacy layout dates from the drafts, which had another default. */
         bool older = r->info->layout == NACRE_LAYOUT_LEGACY;
-        r->info->aead = nacre_aead_by_number(older ? SEED_ALGORITHM : NACRE_AES_CCM_16_64_128);
+        r->info->aead = nacre_aead_by_number(older ? LEGACY_ALGORITHM : NACRE_AES_CCM_16_64_128);
         return NACRE_OK;
     }
     if (d->form != NACRE__AS_IS)
@@ -115,7 +115,7 @@ static nacre_err read_hash(const struct reading *r)
         if (d->form == NACRE__AS_IS && d->value->type == NACRE__JSON_STRING && strcmp(d->value->text, "sha256") == 0)
             return NACRE_OK;
         return nacre__setting_bad_value(&r->settings, NACRE__HASH,
-                                        "must be \"sha256\", the only one of the older layout, without a suffix");
+                                        "must be \"sha256\", the only one of the legacy layout, without a suffix");
     }
     if (d->form == NACRE__AS_IS && d->value->type == NACRE__JSON_STRING &&
         nacre_hash_by_name(d->value->text, &r->info->hash))

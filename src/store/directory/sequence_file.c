@@ -28,7 +28,7 @@ static nacre_err read_next_to_send(const struct reading *r, uint64_t *next, cons
         bool older = nacre__json_member(root, "used") != NULL;
         return nacre__state_fault(
             r->dirfd, root,
-            older ? "no next-to-send, but \"used\": this state is of the older layout, the IDs are not"
+            older ? "no next-to-send, but \"used\": this state is of the legacy layout, the IDs are not"
                   : "no next-to-send",
             r->why);
     }
