@@ -23,15 +23,15 @@ typedef struct load_case {
 load_case load_case_open(process server, const load_config *how, batch *buf, const batch_kind *kind);
 void load_case_close(load_case *a);
 
-/* load_case_warm asks `num` times and counts nothing: for servers that do something once for each context, such as telling a file
- * that its replay window is in use. */
+/* load_case_warm asks `num` times and counts nothing: for servers that do something once for each context, such as telling a
+ * file that its replay window is in use. */
 void load_case_warm(load_case *a, size_t num);
 
 /* load_case_bench: the clock on the wall, and so many requests in one go that one wake-up more or less does not matter. */
 bench_case load_case_bench(const char *name, load_case *a, double goal);
 
-/* load_case_report notes what the servers' cores spent on each request, with its ratio to the first case, and what had to be sent
- * again. */
+/* load_case_report notes what the servers' cores spent on each request, with its ratio to the first case, and what had to be
+ * sent again. */
 void load_case_report(bench *b, const char *label, const bench_case *cases, size_t num);
 
 #endif

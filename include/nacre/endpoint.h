@@ -266,8 +266,8 @@ typedef struct nacre_request_options {
 } nacre_request_options;
 
 /* nacre_endpoint_request_with is nacre_endpoint_request with options (NULL: none), and returns the same;
- * NACRE_ERR_BAD_ARGUMENT also for a rederivation that is not added to this endpoint, has not `is_client` set, or is combined with
- * a context. */
+ * NACRE_ERR_BAD_ARGUMENT also for a rederivation that is not added to this endpoint, has not `is_client` set, or is combined
+ * with a context. */
 NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchange,
                                                      const nacre_address *peer, nacre_context *context,
                                                      const nacre_message *plain, void *user,

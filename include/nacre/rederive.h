@@ -152,8 +152,8 @@ NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *se
 /* nacre_rederive_accept takes request #2: its R2 must be an offer of `server` valid at `now_ms`. The request is verified with
  * context 3, derived in `spare`; then context 3 replaces that in `derived` and all offers to this peer become void, so that
  * copies of the request (RFC 8613 B.2) and earlier requests #2 fail.
- * NACRE_OK             `derived`, `id`, `plain` are set: deliver it, respond with derived->context, and use that from now on. Earlier
- *                      contexts end now
+ * NACRE_OK             `derived`, `id`, `plain` are set: deliver it, respond with derived->context, and use that from now on.
+ *                      Earlier contexts end now
  * NACRE_ERR_NO_CONTEXT no such offer, or no longer valid: respond 4.01; nothing has changed
  * others               as nacre_unprotect_request; `derived` is unchanged, `spare` wiped, the offer still valid */
 NACRE_MUST_USE nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *derived,

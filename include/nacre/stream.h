@@ -129,8 +129,8 @@ typedef enum nacre_stream_event_kind {
                                  has been processed */
     NACRE_STREAM_RELEASED, /* the peer wants the connection to end, after what is under way: ask nothing more on it. `bytes`
                                  is a text for people, `alternatives` options with number NACRE_RELEASE_ALTERNATIVE_ADDRESS
-                                 (nacre_option_begin), whose values are where to go instead ("host:port"); nobody vouches
-                                 for them. `hold_off_s`: do not connect again for so many seconds */
+                                 (nacre_option_begin), whose values are where to go instead ("host:port"), not
+                                 authenticated. `hold_off_s`: do not connect again for so many seconds */
     NACRE_STREAM_ENDED, /* the last event. `err` says why, `bytes` is a text for people. `by_peer`: an Abort of its, else
                                  the stream's own finding, which the peer is told where that makes sense.
                                      NACRE_OK                  in good order: released, or closed with nothing open

@@ -43,11 +43,11 @@ uint64_t nacre__context_set_mark(nacre__context_set *set, const nacre_context *c
  * nacre_openssl_open. */
 NACRE_MUST_USE nacre_err nacre__context_set_provider(nacre_crypto *crypto, const nacre_credentials *credentials);
 
-/* nacre__context_set_use finds or adds the context of a credential that is not plain: it opens the directory, in the credential's
- * role or else in `role`, and adds the store to the loop. credential->name becomes a claim. `is_new` (may be NULL): added now.
- * On failure nothing is kept. Errors as nacre_directory_open_as, NACRE_ERR_LOCKED when it is open in another role,
- * NACRE_ERR_UNSUPPORTED for a context of another provider, NACRE_ERR_DUPLICATE_CONTEXT when another context in the set has the
- * same Sender Key or the same Recipient Key (RFC 8613 3.3). */
+/* nacre__context_set_use finds or adds the context of a credential that is not plain: it opens the directory, in the
+ * credential's role or else in `role`, and adds the store to the loop. credential->name becomes a claim. `is_new` (may be
+ * NULL): added now. On failure nothing is kept. Errors as nacre_directory_open_as, NACRE_ERR_LOCKED when it is open in another
+ * role, NACRE_ERR_UNSUPPORTED for a context of another provider, NACRE_ERR_DUPLICATE_CONTEXT when another context in the set
+ * has the same Sender Key or the same Recipient Key (RFC 8613 3.3). */
 NACRE_MUST_USE nacre_err nacre__context_set_use(nacre__context_set *set, nacre_context **ctx, bool *is_new,
                                                 const nacre_credential *credential, nacre_role role,
                                                 const nacre_crypto *crypto, nacre_loop *loop, nacre_detail *why);

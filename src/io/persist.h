@@ -40,8 +40,8 @@ void nacre__persist_commit(nacre__persist *p, nacre_endpoint *ep);
 /* nacre__persist_on_confirmed is called by nacre_endpoint_confirmed, for instance for an asynchronous store. */
 void nacre__persist_on_confirmed(void *self, nacre_context *ctx, nacre_err err);
 
-/* nacre__persist_report_failure: a store that returned NACRE_ERR_NOT_YET has failed. Any thread may call it; exchanges that wait
- * for the store end in the next nacre__persist_look of their loop. */
+/* nacre__persist_report_failure: a store that returned NACRE_ERR_NOT_YET has failed. Any thread may call it; exchanges that
+ * wait for the store end in the next nacre__persist_look of their loop. */
 void nacre__persist_report_failure(nacre__persist *p, nacre_context *ctx, nacre_err err, const char *text);
 
 /* nacre__persist_forget removes a context and its store. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* foreign_writer_test: nacre has a directory open while another program removes its lock, goes on from its state as one does that
- * knows only `lock`, and leaves. Whoever writes and closes in which order, and with a state that is a link for a while: no
+/* foreign_writer_test: nacre has a directory open while another program removes its lock, goes on from its state as one does
+ * that knows only `lock`, and leaves. Whoever writes and closes in which order, and with a state that is a link for a while: no
  * number goes on the wire twice, and after each takeover nacre stops. */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow cross */
-/* lossy_network_test: two clients and a server over a wire that loses, doubles, delays and reorders, on a virtual clock. Whatever the
- * weather:
+/* lossy_network_test: two clients and a server over a wire that loses, doubles, delays and reorders, on a virtual clock.
+ * Whatever the weather:
  *  - each request ends in exactly one event;
  *  - a handler runs at most once per verified request, and exactly once for each that was answered;
  *  - an answer is the one that was given to this very request;
@@ -150,8 +150,9 @@ static void play(const run *r, uint64_t seed)
 }
 
 /* The memory for duplicates holds all of a run but where the name says so: then all requests are protected, for plain ones
- * have nothing else. `least_completed` leaves room for what the weather takes: a CON has five tries, a NON has one; and a retransmission
- * that comes when a window of 32 has moved on is a replay to the server (RFC 8613 7.4), which a larger one cures. */
+ * have nothing else. `least_completed` leaves room for what the weather takes: a CON has five tries, a NON has one; and a
+ * retransmission that comes when a window of 32 has moved on is a replay to the server (RFC 8613 7.4), which a larger one
+ * cures. */
 static const run rows[] = {
     { "calm", { 0, 0, 0, 1, 5 }, { 0 }, 1500, 0, 0, 100, 0, 0 },
     { "calm, mixed", { 0, 0, 0, 1, 5 }, { 0 }, 1500, 30, 30, 100, 0, 0 },

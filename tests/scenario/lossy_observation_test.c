@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* lossy_observation_test: clients that watch a counter on a server, over a wire that loses, doubles, delays and reorders. Whatever the
- * weather:
+/* lossy_observation_test: clients that watch a counter on a server, over a wire that loses, doubles, delays and reorders.
+ * Whatever the weather:
  *  - what an observer sees never goes back, and in the end it is the counter's last value (RFC 7641 1.3);
  *  - each observation ends in exactly one event, at the client and at the server;
  *  - no key and nonce go with two different datagrams;

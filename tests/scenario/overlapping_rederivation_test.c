@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* overlapping_rederivation: runs of RFC 8613 B.2 that overlap, while an attacker replays what it has heard. Two boots of one device
- * are alive at once, another device begins with a context that the server has lost and is asked by the server, too; each side
- * forgets its keys now and then; some datagrams are held back; and any datagram so far comes again, at any time, under another
- * message ID, from its own address or another's, a day later too. Whatever happens:
+/* overlapping_rederivation: runs of RFC 8613 B.2 that overlap, while an attacker replays what it has heard. Two boots of one
+ * device are alive at once, another device begins with a context that the server has lost and is asked by the server, too;
+ * each side forgets its keys now and then; some datagrams are held back; and any datagram so far comes again, at any time,
+ * under another message ID, from its own address or another's, a day later too. Whatever happens:
  *  - no key sees a nonce twice, on either side;
  *  - no request #2 is executed that was held back for long;
  *  - each request is executed at most once, and its answer is its own;

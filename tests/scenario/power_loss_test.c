@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* power_loss_test: two ends whose contexts live in stores that are at once or slow, fail now and then, wholly or by half, and are saved
- * in the middle, over a wire that loses and whose requests are captured and sent again, in this life or a later one; and both
- * ends lose their power again and again (RFC 8613 B.1). Whatever happens:
+/* power_loss_test: two ends whose contexts live in stores that are at once or slow, fail now and then, wholly or by half, and
+ * are saved in the middle, over a wire that loses and whose requests are captured and sent again, in this life or a later one;
+ * and both ends lose their power again and again (RFC 8613 B.1). Whatever happens:
  *  - no key and nonce go with two different datagrams, over all lives of both ends (the log is not cleared);
  *  - a handler runs at most once per request, over all lives of the server;
  *  - each request that its client lived to see the end of ended in one event. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rederivation_test: two clients and a server that agree on new keys again and again (RFC 8613 B.2), over a wire that loses, doubles,
- * delays and reorders, while each of them forgets the keys it had now and then. Whatever the weather (B24):
+/* rederivation_test: two clients and a server that agree on new keys again and again (RFC 8613 B.2), over a wire that loses,
+ * doubles, delays and reorders, while each of them forgets the keys it had now and then. Whatever the weather (B24):
  *  - each request ends in exactly one event, and is handled at most once;
  *  - an answer is the one to this very request, under a context that the renewal has;
  *  - forgetting is got over: most requests are answered, and the last of all is;

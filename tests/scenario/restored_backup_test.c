@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* restored_backup_test: snapshots of a directory, copied or made of hard links, are put back at random, as a whole or sequence.json
- * alone, while it is used, closed and killed. What is refused is adopted, and no number goes on the wire twice. */
+/* restored_backup_test: snapshots of a directory, copied or made of hard links, are put back at random, as a whole or
+ * sequence.json alone, while it is used, closed and killed. What is refused is adopted, and no number is sent twice. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* shared_keys_test: a sibling of nonce_log_test for what brings contexts together (RFC 8613 3.3, D.4): several ways lead to each key,
- * as a directory, a copy of it, credentials, a context of the program, packs, and a neighbour with another recipient. They are
- * offered to one server in random order; whatever it takes then sends, and no key sees a number twice. */
+/* shared_keys_test: a sibling of nonce_log_test for what brings contexts together (RFC 8613 3.3, D.4): several ways lead to
+ * each key, as a directory, a copy of it, credentials, a context of the program, packs, and a neighbour with another
+ * recipient. They are offered to one server in random order; whatever it takes then sends, and no key sees a number twice. */
 #include "../support/lib/blocks.h" /* not the one beside this file */
 #include "io/server/server_internal.h"
 #include "packs.h"

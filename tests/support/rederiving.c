@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rederiving: a client and a server that agree with their peer on fresh contexts (RFC 8613 B.2, nacre/rederivation.h), for trying that on
- * other implementations. SECRET and the IDs are hex; ID Context is absent.
+/* rederiving: a client and a server that agree with their peer on fresh contexts (RFC 8613 B.2, nacre/rederivation.h), for
+ * trying that on other implementations. SECRET and the IDs are hex; ID Context is absent.
  *
  *     renewed serve ADDRESS SECRET SENDER_ID RECIPIENT_ID
  *         prints "listening coap://ADDRESS" when it is ready, and "renewed" with each fresh context; answers 2.05 with the

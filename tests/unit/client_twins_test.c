@@ -246,8 +246,8 @@ static void a_context_of_the_program_is_compared_too(void **state)
     nacre_provider_close(&crypto);
 }
 
-/* Both sides in one map: a client's Sender Key is its server's Recipient Key, and nothing is shared. The legacy layout has both in
- * one directory, and a copy of it shares where the role is the same. */
+/* Both sides in one map: a client's Sender Key is its server's Recipient Key, and nothing is shared. The legacy layout has
+ * both in one directory, and a copy of it shares where the role is the same. */
 static void the_two_sides_of_one_context_are_no_twins(void **state)
 {
     static const char *const settings = "{\"client-sender-id_hex\": \"63\", \"server-sender-id_hex\": \"73\"}";

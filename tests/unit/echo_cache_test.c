@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* echo_cache_test: an Echo value of any response goes with the next request to the address and the security context that it came
- * from, once (RFC 9175 2.3). */
+/* echo_cache_test: an Echo value of any response goes with the next request to the address and the security context that it
+ * came from, once (RFC 9175 2.3). */
 #include "../scenario/world.h"
 #include "endpoint/endpoint_struct.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* message_ids_of_peers_test: message IDs count for each peer by itself, from a start that nobody can tell from another's (RFC 7252 4.4, 11.4). */
+/* message_ids_of_peers_test: message IDs count for each peer by itself, from a start that nobody can tell from another's (RFC
+ * 7252 4.4, 11.4). */
 #include "../scenario/world.h"
 
 static uint16_t mid_for(party *p, const nacre_address *peer)

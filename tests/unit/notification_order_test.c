@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* notification_order_test: the answer to our own newest registration is the present state; the order of notifications (RFC 7641 3.4)
- * starts again there. */
+/* notification_order_test: the answer to our own newest registration is the present state; the order of notifications (RFC
+ * 7641 3.4) starts again there. */
 #include "../scenario/registration.h"
 
 enum { V = 1000 }; /* the value of the last notification before the registration is renewed */

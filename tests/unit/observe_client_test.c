@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* observe_client_test: the observations of a client against a server made by hand out of the core, so that it can do what no server
- * should: notify out of order, twice, late, forged, and without protection. */
+/* observe_client_test: the observations of a client against a server made by hand out of the core, so that it can do what no
+ * server should: notify out of order, twice, late, forged, and without protection. */
 #include "../scenario/registration.h"
 #include "endpoint/endpoint_struct.h"
 

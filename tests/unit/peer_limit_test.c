@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* peer_limit_test: peers that take less than max_message, as connections may say (RFC 8323 5.3.1). What is too long for them is so when
- * it is given to the endpoint, where something shorter can still be tried. */
+/* peer_limit_test: peers that take less than max_message, as connections may say (RFC 8323 5.3.1). What is too long for them
+ * is so when it is given to the endpoint, where something shorter can still be tried. */
 #include "../scenario/world.h"
 
 enum { MAX = 300, LIMIT = 100 };

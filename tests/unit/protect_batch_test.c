@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* protect_batch_test: answers wait for their ciphers together: one burst for many, nothing in clear when a cipher fails, nothing
- * sealed over memory that serves something else by then; and shared contexts are touched under their lock only. */
+/* protect_batch_test: answers wait for their ciphers together: one burst for many, nothing in clear when a cipher fails,
+ * nothing sealed over memory that serves something else by then; and shared contexts are touched under their lock only. */
 #include "endpoint/endpoint_struct.h"
 
 #include "../scenario/world.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rederivation_offer_test: an R2 is recognised by the server object that made it, in its time and its generation, and in no other case. */
+/* rederivation_offer_test: an R2 is recognised by the server object that made it, in its time and its generation, and in no
+ * other case. */
 #include "oscore/offer.h"
 #include "support.h"
 

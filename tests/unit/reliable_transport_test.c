@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* reliable_transport_test: peers behind a connection (NACRE_ADDRESS_RELIABLE): nothing is sent twice, nothing is a duplicate, nothing is
- * rejected, refusals are said, and the end of the connection is the end of all that went over it. */
+/* reliable_transport_test: peers behind a connection (NACRE_ADDRESS_RELIABLE): nothing is sent twice, nothing is a duplicate,
+ * nothing is rejected, refusals are said, and the end of the connection is the end of all that went over it. */
 #include "../scenario/world.h"
 
 static void open_reliable(pair *p, const nacre_endpoint_config *config, const pairing *how)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* symbolic_links_test: symbolic links in a context directory. What is read only may be one, as Kubernetes mounts secrets; what is
- * replaced by its name must be the file itself, or its target would keep the old numbers. Refused, nothing has changed. */
+/* symbolic_links_test: symbolic links in a context directory. What is read only may be one, as Kubernetes mounts secrets; what
+ * is replaced by its name must be the file itself, or its target would keep the old numbers. Refused, nothing has changed. */
 #include "directories.h"
 
 #include <errno.h>

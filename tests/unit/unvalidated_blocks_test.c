@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* unvalidated_blocks_test: answers of any length for addresses that are not validated, block by block, each within the allowance of its request
- * (RFC 7252 11.3, RFC 7959 2.4, RFC 9175 2.3, 2.4); in clear and protected, for clients that know no Echo. */
+/* unvalidated_blocks_test: answers of any length for addresses that are not validated, block by block, each within the
+ * allowance of its request (RFC 7252 11.3, RFC 7959 2.4, RFC 9175 2.3, 2.4); in clear and protected, for clients that know no
+ * Echo. */
 #include "../scenario/raw.h"
 
 enum { MAX = 3000 };

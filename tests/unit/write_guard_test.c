@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* write_guard_test: before each write of a state, whether it is still this process's to write. When it is not, nothing is written,
- * then or later, and the context is stopped; the same steps without the interference go on. */
+/* write_guard_test: before each write of a state, whether it is still this process's to write. When it is not, nothing is
+ * written, then or later, and the context is stopped; the same steps without the interference go on. */
 #include "directories.h"
 #include "interference.h"
 

@@ -28,8 +28,8 @@ typedef struct plugtest_client {
     char remark[300]; /* a test's remark beside its verdict */
 } plugtest_client;
 
-/* plugtest_request sends a request and waits for its outcome in client->outcome: a response, the first notification or a failure.
- * False: it could not be sent. */
+/* plugtest_request sends a request and waits for its outcome in client->outcome: a response, the first notification or a
+ * failure. False: it could not be sent. */
 bool plugtest_request(plugtest_client *client, nacre_context *context, const nacre_message *request);
 
 /* plugtest_wait waits for the next notification, or the end, of an observation. False: none within `ms`. */

@@ -12,8 +12,8 @@
 NACRE_MUST_USE nacre_err nacre__proxy_resolve(nacre_address addresses[NACRE__MAX_ADDRESSES], size_t *num,
                                               const char *proxy, nacre_detail *why);
 
-/* nacre__proxy_target_options adds the final destination `text`, parsed in `uri`: as one Proxy-Uri option, or else as Proxy-Scheme,
- * Uri-Host, Uri-Port, path and query. Returns as nacre_uri_options. */
+/* nacre__proxy_target_options adds the final destination `text`, parsed in `uri`: as one Proxy-Uri option, or else as
+ * Proxy-Scheme, Uri-Host, Uri-Port, path and query. Returns as nacre_uri_options. */
 NACRE_MUST_USE nacre_err nacre__proxy_target_options(nacre_options *o, const nacre_uri *uri, const char *text,
                                                      bool as_proxy_uri);
 

@@ -199,8 +199,8 @@ void nacre__pack_stop_if_lost(nacre__packed *packed); /* one of them */
 NACRE_MUST_USE nacre_err nacre__pack_check_alone(nacre_pack *pack, nacre_detail *why);
 
 /* ---- Which file this is: pack_identity.c ----
- * nacre__pack_check_identity: NACRE_OK; NACRE_ERR_BAD_CONTEXT for a copy. nacre__pack_claim writes down durably that the pack is
- * used in this very file. */
+ * nacre__pack_check_identity: NACRE_OK; NACRE_ERR_BAD_CONTEXT for a copy. nacre__pack_claim writes down durably that the pack
+ * is used in this very file. */
 NACRE_MUST_USE nacre_err nacre__pack_check_identity(const nacre_pack *pack, nacre_detail *why);
 NACRE_MUST_USE nacre_err nacre__pack_claim(nacre_pack *pack, nacre_detail *why);
 /* pack.c: as nacre_pack_open and _close; `anywhere`: a copy too. Without saving. */
