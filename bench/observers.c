@@ -97,8 +97,8 @@ static void open_scene(scene *s, const nacre_crypto *crypto, const nacre_table *
     const nacre_endpoint_config config = { .crypto = *crypto,
                                            .contexts = table,
                                            .random = { fill, &chance },
-                                           .num_observers = NUM_OBSERVERS,
-                                           .observer_bytes = 32,
+                                           .observe.num_observers = NUM_OBSERVERS,
+                                           .observe.observer_bytes = 32,
                                            .num_transmissions = BURST,
                                            .burst = BURST };
     const size_t size = nacre_endpoint_size(&config);

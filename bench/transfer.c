@@ -97,7 +97,10 @@ static void serve(const void *arg, int ready)
     (void)arg;
     must(nacre_address_resolve(&local, "127.0.0.1:0", 0, &why), "address");
     must(nacre_udp_open(&udp, &local, &why), "socket");
-    const nacre_endpoint_config config = { .crypto = crypto, .contexts = &table, .no_amplification_limit = true };
+    nacre_endpoint_config config = nacre_endpoint_config_default();
+    config.crypto = crypto;
+    config.contexts = &table;
+    config.admission.amplification_limit = false;
     must(nacre_loop_open_transfer(&loop, udp, &config, &(nacre_transfer_config){ 0 }, on_event, NULL, &why), "loop");
     const nacre_site_config on_top = { .transfer = nacre_loop_transfer(loop) };
     const size_t size = nacre_site_size(&on_top);

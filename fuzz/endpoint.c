@@ -452,9 +452,9 @@ static void open(world *w, uint8_t flags)
                                            .num_client_exchanges = 2,
                                            .num_server_exchanges = 3,
                                            .burst = 4,
-                                           .nstart = flags & 2 ? UINT16_MAX : 1,
-                                           .num_outer = 2,
-                                           .max_unfragmented = 128,
+                                           .congestion.nstart = flags & 2 ? UINT16_MAX : 1,
+                                           .outer_block.num_messages = 2,
+                                           .outer_block.max_unfragmented = 128,
                                            .contexts = &w->table,
                                            .crypto = *fuzz_crypto(),
                                            .random = { draw, w } };

@@ -27,7 +27,7 @@ void rederiving_begin(rederiving *r, nacre_endpoint *ours, const nacre_crypto *c
                                            .num_server_exchanges = 4,
                                            .burst = 2,
                                            .num_transmissions = 2,
-                                           .nstart = UINT16_MAX,
+                                           .congestion.nstart = UINT16_MAX,
                                            .crypto = *crypto,
                                            .random = random };
     const size_t size = nacre_endpoint_size(&config);

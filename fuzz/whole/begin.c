@@ -35,22 +35,23 @@ void whole_begin(uint8_t flags)
     if (flags & 8) CHECK(nacre_context_set_replay(&w.ctx, false, 0, NULL, 0) == NACRE_OK);
     CHECK(nacre_table_init(&w.table, w.slots, 4) == NACRE_OK);
     CHECK(nacre_table_add(&w.table, &w.ctx) == NACRE_OK);
-    const nacre_endpoint_config config = { .max_message = MAX_MESSAGE,
-                                           .num_client_exchanges = NUM_REQUESTS,
-                                           .num_server_exchanges = NUM_RESPONSES,
-                                           .burst = 2,
-                                           .num_transmissions = NUM_TRANSMISSIONS,
-                                           .num_observers = NUM_OBSERVERS,
-                                           .observers_per_peer = flags & 16 ? 2 : 0,
-                                           .observer_bytes = 80,
-                                           .num_peers = 2,
-                                           .no_amplification_limit = flags & 32,
-                                           .opaque_oscore = (flags & 128) && (flags & 8),
-                                           .nstart = flags & 16 ? 1 : UINT16_MAX,
-                                           .no_reregister = flags & 64,
-                                           .contexts = &w.table,
-                                           .crypto = w.crypto,
-                                           .random = { whole_random, NULL } };
+    nacre_endpoint_config config = nacre_endpoint_config_default();
+    config.max_message = MAX_MESSAGE;
+    config.num_client_exchanges = NUM_REQUESTS;
+    config.num_server_exchanges = NUM_RESPONSES;
+    config.num_transmissions = NUM_TRANSMISSIONS;
+    config.burst = 2;
+    config.observe.num_observers = NUM_OBSERVERS;
+    if (flags & 16) config.observe.observers_per_peer = 2;
+    config.observe.observer_bytes = 80;
+    config.observe.reregister = !(flags & 64);
+    config.admission.num_peers = 2;
+    config.admission.amplification_limit = !(flags & 32);
+    config.congestion.nstart = flags & 16 ? 1 : UINT16_MAX;
+    config.opaque_oscore = (flags & 128) && (flags & 8);
+    config.contexts = &w.table;
+    config.crypto = w.crypto;
+    config.random = (nacre_random){ whole_random, NULL };
     size_t size = nacre_endpoint_size(&config);
     CHECK(size > 0);
     CHECK(nacre_endpoint_init(&w.ep, fuzz_alloc(size), size, &config) == NACRE_OK);

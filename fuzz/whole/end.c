@@ -46,7 +46,7 @@ void whole_end(void)
     }
     /* An observation goes on until its server has not answered; one that registers no more goes on for ever. */
     for (size_t i = 0; i < NUM_CLIENT_REQUESTS; i++) {
-        CHECK(w.requests[i].exchange == 0 || (w.requests[i].observes && w.ep->core.config.no_reregister));
+        CHECK(w.requests[i].exchange == 0 || (w.requests[i].observes && !w.ep->core.config.observe.reregister));
         if (w.requests[i].exchange == 0) continue;
         if (w.transfer != NULL) nacre_transfer_cancel(w.transfer, (nacre_transfer_exchange){ w.requests[i].exchange });
         else nacre_endpoint_cancel(w.ep, (nacre_exchange){ w.requests[i].exchange });

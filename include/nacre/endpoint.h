@@ -86,46 +86,65 @@ typedef struct nacre_limit {
 
 typedef struct nacre_endpoint nacre_endpoint;
 
+/* Observing, on both sides (RFC 7641). */
+typedef struct nacre_observe_config {
+    uint32_t num_observers;      /* clients that observe a resource, at most 2^20; 0: none */
+    uint32_t observers_per_peer; /* … of one security context, or, unprotected, of one address; 16 */
+    uint16_t observer_bytes;     /* for each, the largest plain registration kept; 256 */
+    bool reregister;             /* own observations are registered again after Max-Age; true */
+    uint32_t reregister_ms;      /* a protected observation is registered again at least this often, however often it is
+                                    notified: notifications are as fresh as their registration (RFC 8613 7.3); 3600000 */
+} nacre_observe_config;
+
+/* What peers get before they are verified. */
+typedef struct nacre_admission_config {
+    bool amplification_limit;       /* limits what is sent to an address that is not validated (RFC 9175 2.4); true.
+                                       false: only if sources cannot be forged */
+    uint16_t num_peers;             /* validated addresses remembered; 256 */
+    uint16_t challenges_per_second; /* requests answered with an Echo challenge because the replay window is unknown
+                                       (RFC 8613 B.1.2), over all contexts; excess ones are dropped; 128 */
+    uint16_t context_challenges_per_second; /* … and for each context; 4 */
+} nacre_admission_config;
+
+/* Congestion control (RFC 7252 4.7). Reliable peers have no such limits. */
+typedef struct nacre_congestion_config {
+    uint16_t nstart; /* requests to one peer, CON or NON, neither acknowledged nor answered; others wait in order. A
+                              NON counts for at most ack_timeout_ms. Also for CON notifications: further NOTIFY events for
+                              that peer wait. 1 */
+    uint32_t
+        probing_rate; /* average bytes per second of NON requests and notifications to a peer from which nothing was
+                              received since the first of them; bursts up to 16 * max_message bytes. A request that
+                              exceeds it waits, and fails only by nacre_endpoint_cancel or its limit; a notification
+                              becomes a CON (RFC 7641 4.5.1). Some 256 silent peers are tracked. 1; UINT32_MAX: no limit */
+} nacre_congestion_config;
+
+/* Protected messages in outer blocks (RFC 8613 4.1.3.4.2). */
+typedef struct nacre_outer_block_config {
+    uint16_t num_messages;     /* concurrent ones; two times (max_message + max_unfragmented) bytes each; 4. 0: none */
+    uint32_t max_unfragmented; /* RFC 8613's MAX_UNFRAGMENTED_SIZE: the longest payload in bytes reassembled from outer
+                                  blocks, at most 2^20; 4096 */
+} nacre_outer_block_config;
+
+/* The number at the end of a comment is the default. */
 typedef struct nacre_endpoint_config {
     size_t size;                   /* set by nacre_endpoint_config_default, see CONVENTIONS.md, "Configurations" */
-    size_t max_message;            /* the largest datagram, sent or received, in bytes; 0 means 1280 */
-    uint16_t num_client_exchanges; /* requests sent here in flight; 0 means 16 */
+    size_t max_message;            /* the largest datagram, sent or received, in bytes; 1280 */
+    uint16_t num_client_exchanges; /* requests sent here in flight; 16 */
     uint16_t
-        num_server_exchanges; /* received requests kept for deduplication, with their responses; 0 means 64. When all are in
-                              use the oldest answered one is evicted, and a duplicate of it is left to the replay window */
-    uint16_t burst;           /* datagrams taken by one receive_many; 0 means 32 */
+        num_server_exchanges; /* received requests kept for deduplication, with their responses. When all are in use
+                                      the oldest answered one is evicted, and a duplicate of it is left to the replay
+                                      window; 64 */
     uint16_t
-        num_transmissions; /* separate responses and notifications, held or in flight, max_message bytes each; 0 means 16 */
-    uint32_t num_observers;      /* clients that observe a resource, at most 2^20; 0 means none */
-    uint32_t observers_per_peer; /* … of one security context, or, unprotected, of one address; 0 means a quarter of
-                                       num_observers, at least 16 */
-    uint16_t observer_bytes;     /* for each, the largest plain registration kept; 0 means 256 */
-    uint16_t num_peers;          /* validated addresses remembered; 0 means 256 */
-    uint16_t challenges_per_second; /* requests answered with an Echo challenge because the replay window is unknown
-                                       (RFC 8613 B.1.2), over all contexts; excess ones are dropped. 0 means 128 */
-    uint16_t context_challenges_per_second; /* … and for each context; 0 means 4 */
-    bool no_amplification_limit;            /* send any length to any address: only if sources cannot be forged */
+        num_transmissions; /* separate responses and notifications, held or in flight, max_message bytes each; 16 */
+    uint16_t burst;        /* datagrams taken by one receive_many; 32 */
+    nacre_observe_config observe;
+    nacre_admission_config admission;
+    nacre_congestion_config congestion;
+    nacre_outer_block_config outer_block;
+    nacre_timing timing;
     /* treat the OSCORE option like any other: for proxies that forward protected messages, and to emulate a server without
      * OSCORE. `contexts` is not used; plain messages and their responses may carry the option */
     bool opaque_oscore;
-    uint16_t nstart; /* RFC 7252 4.7: requests to one peer, CON or NON, neither acknowledged nor answered; others wait
-                              in order. A NON counts for at most ack_timeout_ms. The limit also applies to CON
-                              notifications: further NOTIFY events for that peer wait. 0 means 1. Reliable peers have
-                              no limit */
-    uint32_t
-        probing_rate;   /* RFC 7252 4.7: average bytes per second of NON requests and notifications to a peer from which
-                              nothing was received since the first of them; bursts up to 16 * max_message bytes.
-                              A request that exceeds it waits, and fails only by nacre_endpoint_cancel or its limit; a
-                              notification becomes a CON (RFC 7641 4.5.1). Some 256 silent peers are tracked.
-                              0 means 1; UINT32_MAX: no limit. Reliable peers have none */
-    bool no_reregister; /* observations are not registered again after Max-Age */
-    uint32_t reregister_ms;    /* a protected observation is registered again at least this often, however often it is
-                               notified: notifications are as fresh as their registration (RFC 8613 7.3); 0: one hour */
-    uint16_t num_outer;        /* concurrent protected messages in outer blocks; two times
-                              (max_message + max_unfragmented) bytes each; 0 means 4 */
-    uint32_t max_unfragmented; /* RFC 8613's MAX_UNFRAGMENTED_SIZE: the longest payload in bytes reassembled from outer
-                                  blocks, at most 2^20; 0 means 4096 */
-    nacre_timing timing;
     const nacre_table *contexts; /* the contexts of peers that send requests; NULL: protected requests get 4.01.
                                     Borrowed; contexts may be added and removed between calls */
     nacre_crypto crypto;         /* copied; its instance is borrowed */
@@ -136,7 +155,7 @@ typedef struct nacre_endpoint_config {
 } nacre_endpoint_config;
 
 /* nacre_endpoint_config_default: the defaults above; contexts, crypto, random, lock and limit are empty, num_observers is 0,
- * observers_per_peer 16. Pools and rates of 0 are refused, except num_observers, num_outer and max_unfragmented. */
+ * observers_per_peer 16. Pools and rates of 0 are refused, except num_observers, num_messages and max_unfragmented. */
 nacre_endpoint_config nacre_endpoint_config_default(void);
 
 /* nacre_endpoint_size: bytes of memory that an endpoint of this configuration takes (0: invalid configuration). The memory
@@ -280,12 +299,12 @@ NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_e
  *  - Notifications are ordered by Partial IV, or, unprotected, by RFC 7641 3.4. Messages that do not verify, or are
  *    unprotected, have no effect on a protected observation. A CON gets its ACK in any case.
  *  - When Max-Age and 5 to 15 seconds more have passed without a notification, the endpoint registers again by itself, with
- *    the same token and a new Partial IV, as a CON (config: no_reregister, reregister_ms). Notifications of the old
+ *    the same token and a new Partial IV, as a CON (config: observe.reregister, observe.reregister_ms). Notifications of the old
  *    registration are accepted until the first response to the new one has verified. An unanswered registration ends the
  *    exchange: FAILED.
  *  - A verified 4.01 with Echo to any request indicates that the server restarted and lost its observers (RFC 8613 B.1.2):
  *    observations in that context, and plain ones at that address, are registered again at once, at most once in 30 seconds
- *    (config: no_reregister).
+ *    (config: observe.reregister).
  *  - It ends by nacre_endpoint_unobserve, or by nacre_endpoint_cancel; after the latter the next notification gets RST. */
 
 /* nacre_endpoint_unobserve deregisters: the request is sent again with Observe 1 and the same token. Its response ends the

@@ -97,8 +97,8 @@ nacre_transfer *nacre_site_transfer(const nacre_site *site);
 
 /* nacre_site_changed notifies the observers of `path` ("/a/b", as in a request): the handler is called for each with
  * `is_notification`. A handler's error response ends the observation. There are as many observers as the endpoint has
- * (num_observers, observers_per_peer); further clients get a response without Observe, and so do requests for a later block
- * (Block2) and requests in several blocks (Block1). */
+ * (num_observers, observers_per_peer of its `observe`); further clients get a response without Observe, and so do requests
+ * for a later block (Block2) and requests in several blocks (Block1). */
 void nacre_site_changed(nacre_site *site, const char *path);
 
 /* nacre_site_respond handles an event of the transfer, REQUEST, NOTIFY or OBSERVER_REMOVED.

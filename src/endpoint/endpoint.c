@@ -35,7 +35,15 @@ static void timing_defaults(nacre_timing *t)
     default_u32(&t->ack_delay_ms, 100);
 }
 
-/* Replaces 0 by the default. */
+static void observe_defaults(nacre_observe_config *o)
+{
+    default_u32(&o->observers_per_peer, o->num_observers / 4 > 16 ? o->num_observers / 4 : 16);
+    default_u16(&o->observer_bytes, 256);
+    default_u32(&o->reregister_ms, 3600000);
+    o->reregister = true;
+}
+
+/* Replaces 0 and false by the default. */
 static void fill_defaults(nacre_endpoint_config *config)
 {
     if (config->max_message == 0) config->max_message = 1280;
@@ -43,23 +51,22 @@ static void fill_defaults(nacre_endpoint_config *config)
     default_u16(&config->num_server_exchanges, 64);
     default_u16(&config->burst, 32);
     default_u16(&config->num_transmissions, 16);
-    default_u16(&config->observer_bytes, 256);
-    default_u32(&config->observers_per_peer, config->num_observers / 4 > 16 ? config->num_observers / 4 : 16);
-    default_u16(&config->num_peers, 256);
-    default_u16(&config->nstart, 1); /* RFC 7252 4.7, 4.8 */
-    default_u32(&config->probing_rate, 1);
-    default_u32(&config->reregister_ms, 3600000);
-    default_u16(&config->challenges_per_second, 128);
-    default_u16(&config->context_challenges_per_second, 4);
-    default_u16(&config->num_outer, 4);
-    default_u32(&config->max_unfragmented, 4096);
+    observe_defaults(&config->observe);
+    config->admission.amplification_limit = true;
+    default_u16(&config->admission.num_peers, 256);
+    default_u16(&config->admission.challenges_per_second, 128);
+    default_u16(&config->admission.context_challenges_per_second, 4);
+    default_u16(&config->congestion.nstart, 1); /* RFC 7252 4.7, 4.8 */
+    default_u32(&config->congestion.probing_rate, 1);
+    default_u16(&config->outer_block.num_messages, 4);
+    default_u32(&config->outer_block.max_unfragmented, 4096);
     timing_defaults(&config->timing);
     config->size = sizeof *config;
 }
 
 nacre_endpoint_config nacre_endpoint_config_default(void)
 {
-    nacre_endpoint_config config = { .num_observers = 0 };
+    nacre_endpoint_config config = { .size = 0 };
     fill_defaults(&config);
     return config;
 }
@@ -68,18 +75,20 @@ static bool is_possible(const nacre_endpoint_config *c)
 {
     const nacre_timing *t = &c->timing;
     if (c->max_message < 64 || c->max_message > 65535) return false;
-    if (c->max_unfragmented > MAX_UNFRAGMENTED || c->num_observers > MAX_OBSERVERS) return false;
+    if (c->outer_block.max_unfragmented > MAX_UNFRAGMENTED || c->observe.num_observers > MAX_OBSERVERS) return false;
     if (t->ack_timeout_ms == 0 || t->response_timeout_ms == 0 || t->exchange_lifetime_ms == 0) return false;
     if (c->num_client_exchanges == 0 || c->num_server_exchanges == 0 || c->num_transmissions == 0) return false;
-    if (c->burst == 0 || c->num_peers == 0 || c->nstart == 0 || c->observers_per_peer == 0) return false;
-    return c->probing_rate != 0 && c->challenges_per_second != 0 && c->context_challenges_per_second != 0;
+    if (c->burst == 0 || c->admission.num_peers == 0 || c->congestion.nstart == 0 || c->observe.observers_per_peer == 0)
+        return false;
+    return c->congestion.probing_rate != 0 && c->admission.challenges_per_second != 0 &&
+           c->admission.context_challenges_per_second != 0;
 }
 
 /* Resolves all defaults. False: invalid configuration. */
 static bool resolve(nacre_endpoint_config *config)
 {
     if (config->size == 0) fill_defaults(config);
-    if (config->opaque_oscore) config->num_outer = 0;
+    if (config->opaque_oscore) config->outer_block.num_messages = 0;
     if (config->timing.ack_random_factor_milli < 1000) config->timing.ack_random_factor_milli = 1000;
     return config->size >= sizeof *config && is_possible(config);
 }
@@ -107,7 +116,7 @@ static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *byt
     ep->events.refs = nacre__lay_out(&layout, ep->events.cap, sizeof *ep->events.refs);
     nacre__persist_waits_lay_out(&ep->persist_waits, &layout, all);
     nacre__protect_batch_lay_out(&ep->protect_batch, &layout);
-    nacre__address_validation_lay_out(&ep->validation, &layout, config->num_peers);
+    nacre__address_validation_lay_out(&ep->validation, &layout, config->admission.num_peers);
     nacre__rate_limits_lay_out(&ep->rate_limits, &layout);
     nacre__outer_blocks_lay_out(&ep->outer, &layout, config);
     nacre__observe_server_lay_out(&ep->observe, &layout, config);
@@ -120,8 +129,9 @@ static size_t lay_out_all(nacre_endpoint *ep, uint8_t *base, bytes_of_pools *byt
     bytes->servers = nacre__lay_out(&layout, config->num_server_exchanges, max);
     ep->plaintexts = nacre__lay_out(&layout, config->burst, max);
     bytes->pending = nacre__lay_out(&layout, ep->server_exchanges.max_pending, 2 * max);
-    bytes->observers = nacre__lay_out(&layout, ep->observe.max, config->observer_bytes);
-    bytes->outer = nacre__lay_out(&layout, config->num_outer, 2 * (max + config->max_unfragmented));
+    bytes->observers = nacre__lay_out(&layout, ep->observe.max, config->observe.observer_bytes);
+    bytes->outer =
+        nacre__lay_out(&layout, config->outer_block.num_messages, 2 * (max + config->outer_block.max_unfragmented));
     ep->core.scratch = nacre__lay_out(&layout, 1, max);
     ep->core.options = nacre__lay_out(&layout, 1, max);
     return layout.at;

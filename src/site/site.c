@@ -18,7 +18,7 @@ enum { FORMAT_TEXT = 0 };
  * keeps its entry until its OBSERVER_REMOVED event is pulled. */
 static uint32_t num_observed(const nacre_site_config *config)
 {
-    const uint32_t num = nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->num_observers;
+    const uint32_t num = nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer))->observe.num_observers;
     return num > 0 ? num + 1 : 0;
 }
 
@@ -27,7 +27,7 @@ static uint32_t num_observed(const nacre_site_config *config)
 static size_t path_size(const nacre_site_config *config)
 {
     const nacre_endpoint_config *ep = nacre_endpoint_get_config(nacre_transfer_endpoint(config->transfer));
-    return 3 * (ep->max_message + ep->max_unfragmented) + 2;
+    return 3 * (ep->max_message + ep->outer_block.max_unfragmented) + 2;
 }
 
 size_t nacre_site_size(const nacre_site_config *config)

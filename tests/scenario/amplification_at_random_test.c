@@ -463,7 +463,7 @@ static void open_world(uint64_t seed)
     memset(&w, 0, sizeof w);
     w.checked = checked, w.notified = notified, w.again = again, w.outer = outer, w.validated = validated;
     w.chance.state = w.seed = seed;
-    const nacre_endpoint_config config = { .num_observers = 8,
+    const nacre_endpoint_config config = { .observe.num_observers = 8,
                                            .num_transmissions = may(50) ? 4 : 16,
                                            .num_server_exchanges = may(50) ? 8 : 64,
                                            .max_message = 1280 };

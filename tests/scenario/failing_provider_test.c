@@ -192,7 +192,7 @@ static bool one_telling(enum what what, unsigned long countdown)
     ops.seal_many = seal_or_fail;
     ops.open_many = open_or_fail;
     pair_open(
-        &w.pair, &(nacre_endpoint_config){ .crypto.ops = &ops, .num_observers = 1, .num_transmissions = 2 },
+        &w.pair, &(nacre_endpoint_config){ .crypto.ops = &ops, .observe.num_observers = 1, .num_transmissions = 2 },
         &(pairing){ .client_persistent = true, .server_persistent = true, .first_chunk = 1, .server_lost = true });
     party_add_transfer(&w.pair.client, NULL);
     party_add_transfer(&w.pair.server, NULL);

@@ -9,7 +9,7 @@ static pair world;
 
 static void open_world(const pairing *how)
 {
-    pair_open(&world, &(nacre_endpoint_config){ .crypto.ops = seal_log_begin(), .num_observers = 1 }, how);
+    pair_open(&world, &(nacre_endpoint_config){ .crypto.ops = seal_log_begin(), .observe.num_observers = 1 }, how);
 }
 
 static bool has_oscore(const datagram *d)

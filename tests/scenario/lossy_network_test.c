@@ -115,7 +115,7 @@ static void play(const run *r, uint64_t seed)
     for (uint64_t i = 0; i < 2; i++) {
         const pairing how = { .client_id = i == 0 ? "a" : "b", .secret = (uint8_t)i, .window = r->window };
         party_open(&s->client[i], i == 0 ? "client a" : "client b", seed * 3 + 1 + i,
-                   &(nacre_endpoint_config){ .nstart = r->nstart });
+                   &(nacre_endpoint_config){ .congestion.nstart = r->nstart });
         s->ctx[i] = party_context(&s->client[i], &how, false);
         (void)party_context(&s->server, &how, true);
         s->wire.parties[i] = &s->client[i];

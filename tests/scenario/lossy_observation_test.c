@@ -116,12 +116,13 @@ static void run_until(stage *s, uint64_t until)
 
 static void open_stage(stage *s, network sky, uint16_t nstart, uint64_t seed)
 {
-    party_open(&s->server, "server", seed * 3,
-               &(nacre_endpoint_config){ .num_observers = 64, .num_server_exchanges = 1024, .num_transmissions = 8 });
+    party_open(
+        &s->server, "server", seed * 3,
+        &(nacre_endpoint_config){ .observe.num_observers = 64, .num_server_exchanges = 1024, .num_transmissions = 8 });
     for (uint64_t i = 0; i < 2; i++) {
         const pairing how = { .client_id = i == 0 ? "a" : "b", .secret = (uint8_t)i, .window = 1024 };
         party_open(&s->client[i], i == 0 ? "client a" : "client b", seed * 3 + 1 + i,
-                   &(nacre_endpoint_config){ .nstart = nstart });
+                   &(nacre_endpoint_config){ .congestion.nstart = nstart });
         s->ctx[i] = party_context(&s->client[i], &how, false);
         (void)party_context(&s->server, &how, true);
         s->wire.parties[i] = &s->client[i];

@@ -426,8 +426,9 @@ static void open_world(uint64_t seed)
     memset(&w, 0, sizeof w);
     w.chance.state = seed;
     w.network = (network){ .loss = 15, .doubling = 5, .min_delay = 5, .max_delay = 1500 };
-    party_open(&w.server, "server", seed,
-               &(nacre_endpoint_config){ .num_observers = 700, .num_transmissions = 24, .num_server_exchanges = 512 });
+    party_open(
+        &w.server, "server", seed,
+        &(nacre_endpoint_config){ .observe.num_observers = 700, .num_transmissions = 24, .num_server_exchanges = 512 });
     party_open(&w.crypto, "clients", seed + 1, NULL);
     for (int i = 0; i < CLIENTS; i++) {
         const char id[] = { (char)('A' + i), 0 };

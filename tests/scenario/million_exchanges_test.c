@@ -179,7 +179,7 @@ static void time_and_heap_stay_constant_over_a_million_exchanges(void **state)
     const char *text = getenv("NACRE_EXCHANGES");
     const unsigned long num = text != NULL ? strtoul(text, NULL, 10) : SANITIZED ? 100000 : 1000000;
     pair_open(&w.pair,
-              &(nacre_endpoint_config){ .num_observers = 2, .num_transmissions = 2, .num_client_exchanges = 4 },
+              &(nacre_endpoint_config){ .observe.num_observers = 2, .num_transmissions = 2, .num_client_exchanges = 4 },
               &(pairing){ .secret = 9 });
     party_add_transfer(&w.pair.client, NULL);
     party_add_transfer(&w.pair.server, NULL);

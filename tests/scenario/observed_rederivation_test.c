@@ -118,7 +118,7 @@ static void one_run(leaving how, size_t messages, bool has_keys)
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(observe) };
     static stage s;
     memset(&s, 0, sizeof s);
-    open_rederiving(&s.p, &(nacre_endpoint_config){ .num_observers = 2 });
+    open_rederiving(&s.p, &(nacre_endpoint_config){ .observe.num_observers = 2 });
     if (has_keys) {
         datagram m[4];
         (void)request_rederiving(&s.p.client, &s.p.server, &s.p.ours, NACRE_CON);

@@ -190,7 +190,7 @@ static unsigned num_open(const run *r)
 /* Places in use, looked at now and then: that the paths under test are taken. */
 static void count_entries(const party *p)
 {
-    for (uint32_t i = 0; i < p->ep->core.config.num_outer; i++)
+    for (uint32_t i = 0; i < p->ep->core.config.outer_block.num_messages; i++)
         outer_blocks += p->ep->outer.entries[i].state != NACRE__OUTER_FREE;
 }
 
@@ -202,7 +202,8 @@ static void one_run(uint64_t seed)
     chance c = { seed * 91 + 5 };
     memset(&r, 0, sizeof r);
     r.block_size = sizes[draw(&c) % 5];
-    pair_open(&r.p, &(nacre_endpoint_config){ .nstart = 4, .num_outer = 8 }, &(pairing){ .secret = (uint8_t)seed });
+    pair_open(&r.p, &(nacre_endpoint_config){ .congestion.nstart = 4, .outer_block.num_messages = 8 },
+              &(pairing){ .secret = (uint8_t)seed });
     party_open(
         &r.proxy, "proxy", seed + 7,
         &(nacre_endpoint_config){ .opaque_oscore = true, .num_transmissions = HOPS, .num_server_exchanges = 256 });

@@ -5,7 +5,7 @@
 
 enum { BLOCK = 64, SZX = 2, MAX = 600 };
 
-static const nacre_endpoint_config config = { .num_outer = 4, .max_unfragmented = MAX };
+static const nacre_endpoint_config config = { .outer_block.num_messages = 4, .outer_block.max_unfragmented = MAX };
 
 static char text[2000];
 
@@ -400,7 +400,7 @@ static void one_burst(void **state)
     datagram whole, blocks[3];
     nacre_datagram in[3] = { { .full_len = 0 } };
     (void)state;
-    open_pair(&p, &r, &(nacre_endpoint_config){ .num_outer = 1, .max_unfragmented = MAX });
+    open_pair(&p, &r, &(nacre_endpoint_config){ .outer_block.num_messages = 1, .outer_block.max_unfragmented = MAX });
     const nacre_message a = make(&r, &whole, 100);
     datagram other;
     const nacre_message b = make(&r, &other, 100);
@@ -638,11 +638,12 @@ static void others_blocks_pass(void **state)
 static void sizes_of_the_configuration(void **state)
 {
     (void)state;
-    const nacre_endpoint_config few = { .num_outer = 1, .max_unfragmented = 100 };
+    const nacre_endpoint_config few = { .outer_block.num_messages = 1, .outer_block.max_unfragmented = 100 };
     nacre_endpoint_config none = nacre_endpoint_config_default();
-    none.num_outer = 0;
-    const nacre_endpoint_config most = { .num_outer = 1, .max_unfragmented = 1 << 20 };
-    const nacre_endpoint_config above = { .num_outer = 1, .max_unfragmented = (1 << 20) + 1 };
+    none.outer_block.num_messages = 0;
+    const nacre_endpoint_config most = { .outer_block.num_messages = 1, .outer_block.max_unfragmented = 1 << 20 };
+    const nacre_endpoint_config above = { .outer_block.num_messages = 1,
+                                          .outer_block.max_unfragmented = (1 << 20) + 1 };
     assert_true(nacre_endpoint_size(&few) > nacre_endpoint_size(&none));
     assert_true(nacre_endpoint_size(&most) > nacre_endpoint_size(&few));
     assert_int_equal(nacre_endpoint_size(&above), 0);

@@ -17,7 +17,7 @@ typedef struct cut {
 
 static void open_cut(cut *c, uint8_t type, size_t len, const nacre_endpoint_config *config)
 {
-    static const nacre_endpoint_config usual = { .num_outer = 4, .max_unfragmented = MAX };
+    static const nacre_endpoint_config usual = { .outer_block.num_messages = 4, .outer_block.max_unfragmented = MAX };
     for (size_t i = 0; i + 1 < sizeof text; i++) text[i] = (char)('a' + i % 23);
     pair_open(&c->p, config != NULL ? config : &usual, &(pairing){ 0 });
     nacre__validate(&c->p.server.ep->validation, &c->p.client.address);
@@ -140,7 +140,7 @@ static void expect_end(cut *c, nacre_err err)
     assert_int_equal(event.kind, NACRE_EVENT_FAILED);
     assert_string_equal(nacre_err_name(event.err), nacre_err_name(err));
     expect_quiet(&c->p.client, 600000);
-    for (uint32_t i = 0; i < c->p.client.ep->core.config.num_outer; i++)
+    for (uint32_t i = 0; i < c->p.client.ep->core.config.outer_block.num_messages; i++)
         assert_true(c->p.client.ep->outer.entries[i].state == NACRE__OUTER_FREE ||
                     c->p.client.ep->outer.entries[i].state == NACRE__OUTER_TAKEN);
 }
@@ -265,7 +265,7 @@ static void wrong_beginnings(void **state)
 /* Blocks of the answers to two requests do not make an answer to either. */
 static void blocks_of_two_exchanges(void **state)
 {
-    static const nacre_endpoint_config config = { .num_outer = 4, .max_unfragmented = MAX };
+    static const nacre_endpoint_config config = { .outer_block.num_messages = 4, .outer_block.max_unfragmented = MAX };
     cut c;
     datagram two;
     (void)state;
@@ -414,7 +414,8 @@ static void cancelling_frees_the_entry_and_ignores_late_blocks(void **state)
 {
     cut c;
     (void)state;
-    open_cut(&c, NACRE_NON, 150, &(nacre_endpoint_config){ .num_outer = 1, .max_unfragmented = MAX });
+    open_cut(&c, NACRE_NON, 150,
+             &(nacre_endpoint_config){ .outer_block.num_messages = 1, .outer_block.max_unfragmented = MAX });
     give_up_to(&c, 1, 2, 0);
     assert_int_equal(c.p.client.ep->outer.entries[0].state, NACRE__OUTER_FETCHING);
     nacre_endpoint_cancel(c.p.client.ep, c.exchange);
@@ -454,7 +455,7 @@ static void echo_in_blocks(void **state)
     datagram d;
     (void)state;
     for (size_t i = 0; i + 1 < sizeof text; i++) text[i] = (char)('a' + i % 23);
-    pair_open(&c.p, &(nacre_endpoint_config){ .num_outer = 2 }, &(pairing){ .server_lost = true });
+    pair_open(&c.p, &(nacre_endpoint_config){ .outer_block.num_messages = 2 }, &(pairing){ .server_lost = true });
     c.exchange = start(&c.p.client, &c.p.server, c.p.ours, NACRE_CON);
     (void)sent_request(&c.p, &c.request, 0);
     party_give(&c.p.server, &c.p.client, &c.request, 0);

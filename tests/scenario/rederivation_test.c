@@ -91,11 +91,12 @@ static void start_one(stage *s, unsigned client, uint8_t type)
 
 static void open_stage(stage *s, network sky, uint64_t seed)
 {
-    party_open(&s->server, "server", seed * 3,
-               &(nacre_endpoint_config){ .num_server_exchanges = 2048, .context_challenges_per_second = 100 });
+    party_open(
+        &s->server, "server", seed * 3,
+        &(nacre_endpoint_config){ .num_server_exchanges = 2048, .admission.context_challenges_per_second = 100 });
     for (uint64_t i = 0; i < 2; i++) {
         party_open(&s->client[i], i == 0 ? "client a" : "client b", seed * 3 + 1 + i,
-                   &(nacre_endpoint_config){ .nstart = (uint16_t)(i == 0 ? 1 : UINT16_MAX) });
+                   &(nacre_endpoint_config){ .congestion.nstart = (uint16_t)(i == 0 ? 1 : UINT16_MAX) });
         make_rederivation(&s->ours[i], &s->client[i], (uint8_t)i, i == 0 ? "a" : "b", "s", true, false);
         make_rederivation(&s->theirs[i], &s->server, (uint8_t)i, "s", i == 0 ? "a" : "b", false, true);
         assert_int_equal(nacre_endpoint_add_rederivation(s->client[i].ep, &s->ours[i].rederivation), NACRE_OK);

@@ -341,10 +341,10 @@ static void run(uint64_t seed)
     w.chance.state = seed;
     pair_open(&w.pair,
               &(nacre_endpoint_config){ .num_client_exchanges = REQUESTS,
-                                        .num_observers = 4,
+                                        .observe.num_observers = 4,
                                         .num_transmissions = 4,
                                         .num_server_exchanges = 8,
-                                        .nstart = (uint16_t)(seed % 3 == 0 ? UINT16_MAX : seed % 3) },
+                                        .congestion.nstart = (uint16_t)(seed % 3 == 0 ? UINT16_MAX : seed % 3) },
               &(pairing){ .client_persistent = true, .first_chunk = 1 });
     const pairing how = { .client_id = "d", .secret = 1, .client_persistent = true, .server_lost = true };
     w.ours[0] = w.pair.ours;

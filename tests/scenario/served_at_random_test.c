@@ -219,9 +219,9 @@ static void run(uint64_t seed)
     w.chance.state = seed;
     pair_open(&w.pair,
               &(nacre_endpoint_config){ .num_transmissions = TRANSMISSIONS,
-                                        .num_observers = OBSERVERS,
+                                        .observe.num_observers = OBSERVERS,
                                         .num_server_exchanges = NUM_RESPONSES,
-                                        .observer_bytes = 64 },
+                                        .observe.observer_bytes = 64 },
               &(pairing){ .server_persistent = true, .first_chunk = 1 });
     w.ours[0] = w.pair.ours, w.theirs[0] = w.pair.theirs;
     const pairing how = { .client_id = "d", .secret = 1, .server_persistent = true, .server_lost = true };

@@ -257,9 +257,9 @@ static void open_all(stage *s)
     const nacre_crypto_ops *ops = seal_log_begin();
     const uint16_t nstart = percent(&s->chance, 50) ? 1 : UINT16_MAX;
     const nacre_endpoint_config config = { .crypto.ops = ops,
-                                           .num_observers = NUM_OBSERVERS,
+                                           .observe.num_observers = NUM_OBSERVERS,
                                            .num_client_exchanges = 2 * JOBS,
-                                           .nstart = nstart,
+                                           .congestion.nstart = nstart,
                                            .num_transmissions = MAX_DEFERRED,
                                            .max_message = percent(&s->chance, 50) ? 1280 : 600 };
     const nacre_endpoint_config carrier = { .opaque_oscore = true,

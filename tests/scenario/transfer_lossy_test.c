@@ -113,7 +113,7 @@ static void one_run(uint64_t seed, nonce_log *log)
     static run r;
     pair p;
     chance c = { seed * 77 + 1 };
-    const nacre_endpoint_config config = { .max_message = percent(&c, 50) ? 1280 : 400, .nstart = 4 };
+    const nacre_endpoint_config config = { .max_message = percent(&c, 50) ? 1280 : 400, .congestion.nstart = 4 };
     memset(&r, 0, sizeof r);
     memset(log, 0, sizeof *log);
     pair_open(&p, &config, &(pairing){ .secret = (uint8_t)seed });

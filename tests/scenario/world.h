@@ -16,6 +16,7 @@
 #include <nacre/endpoint.h>
 #include <nacre/oscore.h>
 #include <nacre/transfer.h>
+#include "endpoint_config.h"
 
 /* ---- Chance -------------------------------------------------------------------------------------------------------- */
 
@@ -77,8 +78,7 @@ static inline nacre_address address_named(const char *name)
 /* `config` may be NULL; its contexts, crypto and random are the party's, but for operations of a wrapped provider. */
 static inline void party_open(party *p, const char *name, uint64_t seed, const nacre_endpoint_config *config)
 {
-    nacre_endpoint_config c = { 0 };
-    if (config != NULL) c = *config;
+    nacre_endpoint_config c = config_with(config != NULL ? *config : (nacre_endpoint_config){ 0 });
     memset(p, 0, sizeof *p);
     p->chance.state = seed;
     p->address = address_named(name);
@@ -88,8 +88,6 @@ static inline void party_open(party *p, const char *name, uint64_t seed, const n
     c.contexts = &p->table;
     c.crypto = p->crypto;
     c.random = (nacre_random){ chance_fill, &p->chance };
-    if (c.nstart == 0) c.nstart = UINT16_MAX;             /* most tests want many requests in flight at once … */
-    if (c.probing_rate == 0) c.probing_rate = UINT32_MAX; /* … to peers that never respond */
     const size_t size = nacre_endpoint_size(&c);
     assert_true(size > 0);
     p->memory = malloc(size);

@@ -90,7 +90,7 @@ static void open_side(side *s)
     MUST(nacre_table_add(&s->table, &s->context) == NACRE_OK);
     if (is_server) MUST(nacre_context_set_replay(&s->context, false, 0, NULL, 0) == NACRE_OK); /* it asks for an Echo */
     const nacre_endpoint_config config = { .max_message = MAX_MESSAGE,
-                                           .num_observers = 4,
+                                           .observe.num_observers = 4,
                                            .contexts = &s->table,
                                            .crypto = s->crypto,
                                            .random = { draw, NULL } };

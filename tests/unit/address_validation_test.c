@@ -93,7 +93,7 @@ static void connection_needs_no_validation_nor_does_an_endpoint_without_the_limi
     tcp.flags = NACRE_ADDRESS_RELIABLE;
     assert_true(nacre__is_validated(&w->v, &tcp));
     assert_false(nacre__is_validated(&w->v, &udp));
-    w->core.config.no_amplification_limit = true;
+    w->core.config.admission.amplification_limit = false;
     assert_true(nacre__is_validated(&w->v, &udp));
     world_close(w);
 }

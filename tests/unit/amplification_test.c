@@ -20,7 +20,7 @@ static void respond(nacre_exchange exchange, size_t len)
 
 static raw open_raw(bool is_protected, nacre_endpoint_config config)
 {
-    if (config.num_observers == 0) config.num_observers = 4;
+    if (config.observe.num_observers == 0) config.observe.num_observers = 4;
     pair_open(&world, &config, &(pairing){ 0 });
     return raw_open(&world, is_protected ? world.ours : NULL);
 }
@@ -129,7 +129,7 @@ static void three_times(void **state)
 static void longest_response_is_held_back(void **state)
 {
     (void)state;
-    static const nacre_endpoint_config config = { .max_message = 400, .num_observers = 4 };
+    static const nacre_endpoint_config config = { .max_message = 400, .observe.num_observers = 4 };
     for (int row = 0; row < 4; row++)
         for (size_t len = 340; len <= 400; len++) {
             const bool is_protected = row % 2 == 1, observes = row / 2 == 1;
@@ -456,7 +456,9 @@ static void without_limit(void **state)
 {
     (void)state;
     for (int row = 0; row < 3; row++) {
-        raw r = open_raw(true, (nacre_endpoint_config){ .no_amplification_limit = row == 0 });
+        nacre_endpoint_config config = config_with((nacre_endpoint_config){ 0 });
+        config.admission.amplification_limit = row != 0;
+        raw r = open_raw(true, config);
         if (row == 1) r.address.flags = NACRE_ADDRESS_RELIABLE;
         assert_int_equal(challenge_of(&r, NACRE_NON, NACRE_ABSENT, 1000, 0).code,
                          row < 2 ? NACRE_CONTENT : NACRE_UNAUTHORIZED);
@@ -468,7 +470,7 @@ static void without_limit(void **state)
 static void memory_of_validated_addresses_is_bounded(void **state)
 {
     (void)state;
-    raw r = open_raw(false, (nacre_endpoint_config){ .num_peers = 16 });
+    raw r = open_raw(false, (nacre_endpoint_config){ .admission.num_peers = 16 });
     nacre_bytes echo;
     for (int i = 0; i < 10000; i++) {
         char name[16];
@@ -490,7 +492,7 @@ static void memory_of_validated_addresses_is_bounded(void **state)
 static void challenges_are_paced(void **state)
 {
     (void)state;
-    pair_open(&world, &(nacre_endpoint_config){ .context_challenges_per_second = 2 },
+    pair_open(&world, &(nacre_endpoint_config){ .admission.context_challenges_per_second = 2 },
               &(pairing){ .server_lost = true });
     raw r = raw_open(&world, world.ours);
     datagram d, out;
@@ -516,7 +518,9 @@ static void challenges_are_paced(void **state)
 static void challenges_are_paced_over_all(void **state)
 {
     (void)state;
-    pair_open(&world, &(nacre_endpoint_config){ .context_challenges_per_second = 1000, .challenges_per_second = 1 },
+    pair_open(&world,
+              &(nacre_endpoint_config){ .admission.context_challenges_per_second = 1000,
+                                        .admission.challenges_per_second = 1 },
               &(pairing){ .server_lost = true });
     raw r = raw_open(&world, world.ours);
     datagram d;
@@ -534,7 +538,7 @@ static void challenges_are_paced_over_all(void **state)
 static void silence_is_forgotten(void **state)
 {
     (void)state;
-    pair_open(&world, &(nacre_endpoint_config){ .context_challenges_per_second = 1 },
+    pair_open(&world, &(nacre_endpoint_config){ .admission.context_challenges_per_second = 1 },
               &(pairing){ .server_lost = true });
     raw r = raw_open(&world, world.ours);
     datagram d, out;

@@ -141,7 +141,7 @@ static nacre_err observe(story *t, uint32_t duration_ms, nacre_reply *reply, nac
 static nacre_client *open_impatient(const char *context_dir)
 {
     nacre_client *client = pair_open_with(context_dir);
-    nacre_loop_endpoint(client->loop)->core.config.reregister_ms = 300;
+    nacre_loop_endpoint(client->loop)->core.config.observe.reregister_ms = 300;
     client->first_pause_ms = FIRST_PAUSE_MS;
     return client;
 }

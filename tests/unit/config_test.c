@@ -24,13 +24,25 @@ static void the_default_of_an_endpoint_is_what_size_0_gives(void **state)
     void *memory;
     nacre_endpoint_config wanted = nacre_endpoint_config_default();
     const nacre_endpoint_config *got =
-        nacre_endpoint_get_config(endpoint_of((nacre_endpoint_config){ .num_observers = 0 }, &memory));
+        nacre_endpoint_get_config(endpoint_of((nacre_endpoint_config){ .observe.num_observers = 0 }, &memory));
     wanted.crypto = got->crypto;
     wanted.random = got->random;
     assert_int_equal(got->size, sizeof *got);
     assert_memory_equal(&wanted, got, sizeof wanted);
     assert_int_equal(wanted.timing.max_retransmit, 4);
-    assert_int_equal(wanted.num_outer, 4);
+    assert_int_equal(wanted.outer_block.num_messages, 4);
+    assert_true(wanted.observe.reregister && wanted.admission.amplification_limit);
+    free(memory);
+}
+
+static void false_is_false_after_the_default(void **state)
+{
+    (void)state;
+    void *memory;
+    nacre_endpoint_config config = nacre_endpoint_config_default();
+    config.observe.reregister = config.admission.amplification_limit = false;
+    const nacre_endpoint_config *got = nacre_endpoint_get_config(endpoint_of(config, &memory));
+    assert_true(!got->observe.reregister && !got->admission.amplification_limit);
     free(memory);
 }
 
@@ -41,16 +53,16 @@ static void zero_is_none_after_the_default(void **state)
     nacre_endpoint_config config = nacre_endpoint_config_default();
     config.timing.max_retransmit = 0;
     config.timing.ack_delay_ms = 0;
-    config.num_outer = 0;
+    config.outer_block.num_messages = 0;
     const nacre_endpoint_config *got = nacre_endpoint_get_config(endpoint_of(config, &memory));
     assert_int_equal(got->timing.max_retransmit, 0);
     assert_int_equal(got->timing.ack_delay_ms, 0);
-    assert_int_equal(got->num_outer, 0);
+    assert_int_equal(got->outer_block.num_messages, 0);
     free(memory);
     config.size = 0;
     got = nacre_endpoint_get_config(endpoint_of(config, &memory));
     assert_int_equal(got->timing.max_retransmit, 4);
-    assert_int_equal(got->num_outer, 4);
+    assert_int_equal(got->outer_block.num_messages, 4);
     free(memory);
 }
 
@@ -63,14 +75,14 @@ static void an_endpoint_without_what_it_needs_is_refused(void **state)
                                       &c.num_server_exchanges,
                                       &c.num_transmissions,
                                       &c.burst,
-                                      &c.num_peers,
-                                      &c.nstart,
-                                      &c.challenges_per_second,
-                                      &c.context_challenges_per_second };
+                                      &c.admission.num_peers,
+                                      &c.congestion.nstart,
+                                      &c.admission.challenges_per_second,
+                                      &c.admission.context_challenges_per_second };
         if (row > 0 && row <= 8) *numbers[row - 1] = 0;
         if (row == 9) c.timing.ack_timeout_ms = 0;
         if (row == 10) c.size--;
-        if (row == 11) c.probing_rate = 0;
+        if (row == 11) c.congestion.probing_rate = 0;
         assert_true((nacre_endpoint_size(&c) > 0) == (row == 0));
     }
 }
@@ -128,6 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_default_of_an_endpoint_is_what_size_0_gives),
+        cmocka_unit_test(false_is_false_after_the_default),
         cmocka_unit_test(zero_is_none_after_the_default),
         cmocka_unit_test(an_endpoint_without_what_it_needs_is_refused),
         cmocka_unit_test(a_transfer_and_a_stream_follow_the_same_rule),

@@ -150,7 +150,7 @@ static void value_in_clear_goes_outside_of_a_protected_request(void **state)
     (void)state;
     for (origin from = PLAIN_RESPONSE; from < NUM_ORIGINS; from++) {
         pair p;
-        pair_open(&p, &(nacre_endpoint_config){ .nstart = 8 }, &(pairing){ 0 });
+        pair_open(&p, &(nacre_endpoint_config){ .congestion.nstart = 8 }, &(pairing){ 0 });
         const nacre_address elsewhere = address_named("elsewhere");
         hear_in_clear(&p, from, 0);
         assert_true(nacre_is_absent(outer_echo(&p, &elsewhere, 0)));
@@ -186,7 +186,7 @@ static void values_in_clear_displace_none_that_came_inside(void **state)
 {
     (void)state;
     pair p;
-    pair_open(&p, &(nacre_endpoint_config){ .nstart = 8 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .congestion.nstart = 8 }, &(pairing){ 0 });
     (void)challenge(&p, &p.server.address, p.ours, NACRE_ARRAY(echo_option), 0);
     const nacre_address server = p.server.address;
     for (char name[] = "aa"; name[0] <= 'b'; name[1] == 'z' ? (void)(name[0]++, name[1] = 'a') : (void)name[1]++) {
@@ -205,7 +205,7 @@ static void value_without_space_waits_for_a_shorter_request(void **state)
     pair p;
     datagram d;
     static uint8_t payload[200];
-    pair_open(&p, &(nacre_endpoint_config){ .max_message = 128, .nstart = 8 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .max_message = 128, .congestion.nstart = 8 }, &(pairing){ 0 });
     hear_in_clear(&p, PLAIN_RESPONSE, 0);
     nacre_message put = { .code = NACRE_PUT, .payload = NACRE_ARRAY(payload) };
     nacre_exchange exchange;

@@ -329,7 +329,8 @@ static void a_bounded_rate(void **state)
 {
     (void)state;
     rederiving_pair p;
-    open_rederiving(&p, &(nacre_endpoint_config){ .context_challenges_per_second = 2, .challenges_per_second = 3 });
+    open_rederiving(&p, &(nacre_endpoint_config){ .admission.context_challenges_per_second = 2,
+                                                  .admission.challenges_per_second = 3 });
     datagram out;
     (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     const datagram first = next_of(&p.client, 0);
@@ -393,7 +394,7 @@ static void new_keys_end_the_old(void **state)
     (void)state;
     static const uint8_t observe[] = { 0x60 };
     rederiving_pair p;
-    open_rederiving(&p, &(nacre_endpoint_config){ .num_observers = 2 });
+    open_rederiving(&p, &(nacre_endpoint_config){ .observe.num_observers = 2 });
     datagram d, m[4];
     nacre_exchange exchange;
     nacre_observer observer;

@@ -7,7 +7,7 @@ static uint8_t long_token[MAX_DATAGRAM];
 
 static raw open_raw(bool is_protected, size_t token_len)
 {
-    pair_open(&world, &(nacre_endpoint_config){ .num_observers = 1 }, &(pairing){ 0 });
+    pair_open(&world, &(nacre_endpoint_config){ .observe.num_observers = 1 }, &(pairing){ 0 });
     raw r = raw_open(&world, is_protected ? world.ours : NULL);
     for (size_t i = 0; i < sizeof long_token; i++) long_token[i] = (uint8_t)(i * 7);
     r.token = nacre_bytes_of(long_token, token_len);

@@ -8,8 +8,10 @@ static pair world;
 
 static raw open_raw(uint32_t num)
 {
-    pair_open(&world, &(nacre_endpoint_config){ .max_message = 256, .num_observers = num, .observer_bytes = 32 },
-              &(pairing){ 0 });
+    pair_open(
+        &world,
+        &(nacre_endpoint_config){ .max_message = 256, .observe.num_observers = num, .observe.observer_bytes = 32 },
+        &(pairing){ 0 });
     return raw_open(&world, NULL);
 }
 

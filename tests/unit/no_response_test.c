@@ -102,7 +102,7 @@ static void not_for_observers(void **state)
 {
     (void)state;
     for (int taken = 0; taken < 2; taken++) {
-        pair_open(&world, &(nacre_endpoint_config){ .num_observers = 1 }, &(pairing){ 0 });
+        pair_open(&world, &(nacre_endpoint_config){ .observe.num_observers = 1 }, &(pairing){ 0 });
         raw r = raw_open(&world, world.ours);
         datagram d;
         nacre_observer observer;

@@ -20,10 +20,10 @@ static raw client(int i, bool is_protected)
 
 static void open(bool is_protected, uint16_t nstart)
 {
-    pair_open(
-        &world,
-        &(nacre_endpoint_config){ .nstart = nstart, .num_observers = OBSERVERS, .num_transmissions = TRANSMISSIONS },
-        &(pairing){ 0 });
+    pair_open(&world,
+              &(nacre_endpoint_config){
+                  .congestion.nstart = nstart, .observe.num_observers = OBSERVERS, .num_transmissions = TRANSMISSIONS },
+              &(pairing){ 0 });
     for (int i = 0; i < OBSERVERS; i++) {
         datagram d;
         raw r = client(i, is_protected);

@@ -13,7 +13,7 @@ typedef struct bench {
 static void open_bench(bench *b, uint16_t nstart)
 {
     memset(b, 0, sizeof *b);
-    pair_open(&b->p, &(nacre_endpoint_config){ .nstart = nstart }, &(pairing){ 0 });
+    pair_open(&b->p, &(nacre_endpoint_config){ .congestion.nstart = nstart }, &(pairing){ 0 });
 }
 
 /* Request number i, which says so in its payload. */
@@ -257,7 +257,8 @@ static void random_lives(void **state)
         const uint16_t nstart = (uint16_t)(1 + seed % 3);
         chance c = { seed };
         pair p;
-        pair_open(&p, &(nacre_endpoint_config){ .nstart = nstart, .num_client_exchanges = 12 }, &(pairing){ 0 });
+        pair_open(&p, &(nacre_endpoint_config){ .congestion.nstart = nstart, .num_client_exchanges = 12 },
+                  &(pairing){ 0 });
         enum { STEPS = 600 };
         struct {
             nacre_exchange exchange;

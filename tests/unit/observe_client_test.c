@@ -302,7 +302,9 @@ static void live_observation_is_registered_again_unless_disabled(void **state)
     (void)state;
     for (int row = 0; row < 3; row++) {
         observed o;
-        const nacre_endpoint_config config = { .no_reregister = row == 1, .reregister_ms = row == 2 ? 70000 : 0 };
+        nacre_endpoint_config config = config_with((nacre_endpoint_config){ 0 });
+        config.observe.reregister = row != 1;
+        if (row == 2) config.observe.reregister_ms = 70000;
         register_one(&o, &config, false, 0);
         hear(&o, say(&o, (saying){ .text = "a", .max_age = 100000 }), 0);
         expect_notified(&o, "a");
@@ -434,7 +436,7 @@ static void echo_while_it_waits(void **state)
     (void)state;
     observed o;
     datagram d;
-    observe_one(&o, &(nacre_endpoint_config){ .nstart = 1 }, false, 0);
+    observe_one(&o, &(nacre_endpoint_config){ .congestion.nstart = 1 }, false, 0);
     const uint64_t now = nacre_endpoint_deadline(o.p.client.ep);
     const nacre_exchange other = start(&o.p.client, &o.p.server, NULL, NACRE_CON);
     assert_true(party_take(&o.p.client, &d, now));

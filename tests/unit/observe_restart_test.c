@@ -37,7 +37,7 @@ static void register_with(observed *o, response_kind what, uint64_t now)
     nacre_endpoint_cancel(o->p.client.ep, exchange);
 }
 
-static const nacre_endpoint_config several = { .nstart = 8 };
+static const nacre_endpoint_config several = { .congestion.nstart = 8 };
 
 /* Only what has verified and asks for an Echo leads to a registration. */
 static void echo_challenge_to_any_request_registers_again(void **state)
@@ -122,11 +122,12 @@ static void frequent_challenges_register_at_a_bounded_rate(void **state)
 }
 
 /* The configuration leaves registrations to the application. */
-static void no_reregister_leaves_it_to_the_application(void **state)
+static void without_reregister_it_is_left_to_the_application(void **state)
 {
     (void)state;
     observed o;
-    observe_one(&o, &(nacre_endpoint_config){ .nstart = 8, .no_reregister = true }, false, 0);
+    const nacre_endpoint_config config = config_once((nacre_endpoint_config){ .congestion.nstart = 8 });
+    observe_one(&o, &config, false, 0);
     register_with(&o, CHALLENGE, 1000);
     assert_true(nacre_endpoint_deadline(o.p.client.ep) == UINT64_MAX);
     pair_close(&o.p);
@@ -177,7 +178,7 @@ int main(void)
         cmocka_unit_test(plain_observation_of_the_same_server_registers_again),
         cmocka_unit_test(observation_in_another_context_stays),
         cmocka_unit_test(frequent_challenges_register_at_a_bounded_rate),
-        cmocka_unit_test(no_reregister_leaves_it_to_the_application),
+        cmocka_unit_test(without_reregister_it_is_left_to_the_application),
         cmocka_unit_test(unprotected_error_does_not_end_a_registration_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

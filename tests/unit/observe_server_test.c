@@ -40,7 +40,7 @@ static size_t cut(world *w, uint8_t *base, uint8_t *bytes[3])
     nacre__observe_server_lay_out(&w->s, &layout, config);
     bytes[0] = nacre__lay_out(&layout, REQUESTS + SEPARATES, config->max_message);
     bytes[1] = nacre__lay_out(&layout, w->x.max_pending, 2 * config->max_message);
-    bytes[2] = nacre__lay_out(&layout, nacre__max_observers(config), config->observer_bytes);
+    bytes[2] = nacre__lay_out(&layout, nacre__max_observers(config), config->observe.observer_bytes);
     return layout.at;
 }
 
@@ -52,9 +52,9 @@ static world *world_open(uint32_t per_peer)
     w->core.config.num_server_exchanges = REQUESTS;
     w->core.config.num_transmissions = SEPARATES;
     w->core.config.burst = 1;
-    w->core.config.num_observers = OBSERVERS;
-    w->core.config.observer_bytes = 64;
-    w->core.config.observers_per_peer = per_peer;
+    w->core.config.observe.num_observers = OBSERVERS;
+    w->core.config.observe.observer_bytes = 64;
+    w->core.config.observe.observers_per_peer = per_peer;
     uint8_t *bytes[3];
     w->memory = calloc(1, cut(w, NULL, bytes));
     assert_non_null(w->memory);

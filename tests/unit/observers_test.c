@@ -8,7 +8,7 @@ static pair world;
 
 static raw open_with(nacre_context **ctx, bool is_protected, nacre_endpoint_config config)
 {
-    if (config.num_observers == 0) config.num_observers = 4;
+    if (config.observe.num_observers == 0) config.observe.num_observers = 4;
     pair_open(&world, &config, &(pairing){ 0 });
     *ctx = is_protected ? world.ours : NULL;
     return raw_open(&world, *ctx);
@@ -361,7 +361,7 @@ static void registered_anew(void **state)
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         nacre_context *ctx;
-        raw r = open_with(&ctx, is_protected, (nacre_endpoint_config){ .num_observers = 1 });
+        raw r = open_with(&ctx, is_protected, (nacre_endpoint_config){ .observe.num_observers = 1 });
         datagram d;
         nacre_observer observer = observed_as(&r, &d, NACRE_CON, "x", "one", 5000);
         uint64_t last = observe_of(datagram_message(&d).options);
@@ -411,9 +411,10 @@ static void a_share_for_each(void **state)
     enum { SHARE = 3 };
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         nacre_context *ctx;
-        raw r = open_with(
-            &ctx, is_protected,
-            (nacre_endpoint_config){ .num_observers = 8, .observers_per_peer = SHARE, .num_transmissions = 8 });
+        raw r =
+            open_with(&ctx, is_protected,
+                      (nacre_endpoint_config){
+                          .observe.num_observers = 8, .observe.observers_per_peer = SHARE, .num_transmissions = 8 });
         static const uint8_t tokens[SHARE + 1] = { 1, 2, 3, 4 };
         nacre_observer observers[SHARE], none = NACRE_OBSERVER_NONE;
         datagram d;
@@ -460,7 +461,7 @@ static void not_taken(void **state)
 {
     (void)state;
     nacre_context *ctx;
-    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_observers = 1, .observer_bytes = 16 });
+    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .observe.num_observers = 1, .observe.observer_bytes = 16 });
     nacre_observer observer = NACRE_OBSERVER_NONE;
     const struct {
         uint8_t code;
@@ -591,7 +592,7 @@ static void plain_observer_of_an_unvalidated_address_is_replaced_first(void **st
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++) {
         nacre_context *ctx;
-        raw r = open_with(&ctx, is_protected, (nacre_endpoint_config){ .num_observers = 3 });
+        raw r = open_with(&ctx, is_protected, (nacre_endpoint_config){ .observe.num_observers = 3 });
         datagram d;
         nacre_observer observers[3], more;
         static const uint8_t tokens[] = { 1, 2, 3, 4, 5, 6 };
@@ -625,7 +626,7 @@ static void forged_ones_stand_behind(void **state)
 {
     (void)state;
     nacre_context *ctx;
-    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .num_observers = 30, .num_transmissions = 4 });
+    raw r = open_with(&ctx, true, (nacre_endpoint_config){ .observe.num_observers = 30, .num_transmissions = 4 });
     raw forged = raw_open(&world, NULL);
     forged.mid = 0x3000;
     datagram d;
@@ -677,7 +678,7 @@ static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
 {
     (void)state;
     for (int fails = 0; fails < 2; fails++) {
-        pair_open(&world, &(nacre_endpoint_config){ .num_observers = 1 },
+        pair_open(&world, &(nacre_endpoint_config){ .observe.num_observers = 1 },
                   &(pairing){ .server_persistent = true, .first_chunk = 5 });
         raw r = raw_open(&world, world.ours);
         datagram d;
@@ -717,7 +718,7 @@ static void a_notification_that_the_store_fails_for_is_made_up_for(void **state)
 static void a_notification_that_waits_for_its_store_has_its_message_id_alone(void **state)
 {
     (void)state;
-    pair_open(&world, &(nacre_endpoint_config){ .num_observers = 1 },
+    pair_open(&world, &(nacre_endpoint_config){ .observe.num_observers = 1 },
               &(pairing){ .server_persistent = true, .first_chunk = 5 });
     nacre_endpoint *ep = world.server.ep;
     raw r = raw_open(&world, world.ours);

@@ -97,7 +97,8 @@ static void requests_and_responses_lose_them(void **state)
             pair p;
             datagram d, back;
             nacre_exchange exchange;
-            pair_open(&p, &(nacre_endpoint_config){ .no_amplification_limit = true }, &(pairing){ 0 });
+            const nacre_endpoint_config config = config_unlimited((nacre_endpoint_config){ 0 });
+            pair_open(&p, &config, &(pairing){ 0 });
             const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_BUF(buf), rows[i].sent) };
             assert_int_equal(nacre_endpoint_request(p.client.ep, &exchange, &p.server.address,
                                                     is_protected ? p.ours : NULL, &get, NULL),
@@ -126,7 +127,7 @@ static void observe_of_four_bytes_is_none(void **state)
         pair p;
         datagram d;
         nacre_exchange exchange;
-        pair_open(&p, &(nacre_endpoint_config){ .num_observers = 2 }, &(pairing){ 0 });
+        pair_open(&p, &(nacre_endpoint_config){ .observe.num_observers = 2 }, &(pairing){ 0 });
         const nacre_message get = { .code = NACRE_GET, .options = encode(NACRE_BUF(buf), four) };
         assert_int_equal(
             nacre_endpoint_request(p.client.ep, &exchange, &p.server.address, is_protected ? p.ours : NULL, &get, NULL),

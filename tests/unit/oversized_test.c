@@ -139,7 +139,7 @@ static void responses_to_oversized_requests_are_rate_limited(void **state)
     (void)state;
     party p;
     unsigned responses = 0;
-    party_open(&p, "p", 1, &(nacre_endpoint_config){ .max_message = SMALL, .challenges_per_second = 1 });
+    party_open(&p, "p", 1, &(nacre_endpoint_config){ .max_message = SMALL, .admission.challenges_per_second = 1 });
     for (uint16_t mid = 0; mid < 50; mid++) {
         datagram back;
         const datagram d = message_of((nacre_message){ .type = NACRE_CON, .code = NACRE_GET, .mid = mid }, WHOLE);
@@ -291,7 +291,7 @@ static void oversized_notification_leaves_the_observation(void **state)
 static void oversized_notification_delays_no_registration_that_is_held(void **state)
 {
     (void)state;
-    static const nacre_endpoint_config one_at_a_time = { .nstart = 1 };
+    static const nacre_endpoint_config one_at_a_time = { .congestion.nstart = 1 };
     observed o;
     datagram d;
     observe_one(&o, &one_at_a_time, true, 0);

@@ -10,7 +10,7 @@ static uint64_t chance = 1;
 static nacre__core core_with(uint32_t rate)
 {
     nacre__core core = layer_core(&chance);
-    core.config.probing_rate = rate;
+    core.config.congestion.probing_rate = rate;
     return core;
 }
 

@@ -40,12 +40,12 @@ static encryptions *batch_open(bool observed)
 {
     encryptions *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    const nacre_endpoint_config config = { .num_client_exchanges = MANY,
-                                           .num_server_exchanges = 2 * MANY,
-                                           .burst = 64,
-                                           .num_transmissions = 4,
-                                           .num_observers = observed ? 4 : 0,
-                                           .no_amplification_limit = true };
+    const nacre_endpoint_config config =
+        config_unlimited((nacre_endpoint_config){ .num_client_exchanges = MANY,
+                                                  .num_server_exchanges = 2 * MANY,
+                                                  .burst = 64,
+                                                  .num_transmissions = 4,
+                                                  .observe.num_observers = observed ? 4 : 0 });
     party_open(&s->p.client, "client", 1, &config);
     party_open(&s->p.server, "server", 2, &config);
     counted(&s->p.server);
@@ -175,7 +175,7 @@ static void shared_contexts_are_locked(void **state)
     for (int lost = 0; lost < 2; lost++) {
         pair p;
         datagram d, back;
-        const nacre_endpoint_config config = { .lock = { take, give, NULL }, .no_amplification_limit = true };
+        const nacre_endpoint_config config = config_unlimited((nacre_endpoint_config){ .lock = { take, give, NULL } });
         held = 0;
         taken = 0;
         party_open(&p.client, "client", 1, &config);

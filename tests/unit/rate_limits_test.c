@@ -19,8 +19,8 @@ static world *world_open(void)
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
     w->core = layer_core(&w->chance);
-    w->core.config.challenges_per_second = 128;
-    w->core.config.context_challenges_per_second = 4;
+    w->core.config.admission.challenges_per_second = 128;
+    w->core.config.admission.context_challenges_per_second = 4;
     nacre__pool_layout plan = { 0 };
     nacre__rate_limits_lay_out(&w->limits, &plan);
     w->memory = calloc(1, plan.at);

@@ -36,7 +36,7 @@ static void agree(rederiving_pair *p)
 
 static void open_agreed(rederiving_pair *p)
 {
-    open_rederiving(p, &(nacre_endpoint_config){ .num_observers = 2 });
+    open_rederiving(p, &(nacre_endpoint_config){ .observe.num_observers = 2 });
     p->theirs.rederivation.is_client = true;
     agree(p);
 }

@@ -14,7 +14,7 @@ static void sent_once(void **state)
 {
     (void)state;
     pair p;
-    open_reliable(&p, &(nacre_endpoint_config){ .nstart = 1 }, &(pairing){ 0 });
+    open_reliable(&p, &(nacre_endpoint_config){ .congestion.nstart = 1 }, &(pairing){ 0 });
     datagram d[3], back;
     for (int i = 0; i < 3; i++) (void)start(&p.client, &p.server, i == 0 ? NULL : p.ours, NACRE_CON);
     for (int i = 0; i < 3; i++) assert_int_equal(sent_request(&p, &d[i], 0).type, NACRE_NON);
@@ -131,7 +131,7 @@ static void the_end_of_a_connection(void **state)
     (void)state;
     static const uint8_t observe[] = { 0x60 };
     pair p;
-    open_reliable(&p, &(nacre_endpoint_config){ .nstart = 1 }, &(pairing){ .client_persistent = true });
+    open_reliable(&p, &(nacre_endpoint_config){ .congestion.nstart = 1 }, &(pairing){ .client_persistent = true });
     party udp;
     party_open(&udp, "server", 3, NULL); /* the same address, over datagrams */
     datagram d, out;
@@ -190,7 +190,7 @@ static void notifications_are_sent_once_and_end_with_the_connection(void **state
     (void)state;
     static const uint8_t observe[] = { 0x60 };
     pair p;
-    open_reliable(&p, &(nacre_endpoint_config){ .num_observers = 2 }, &(pairing){ 0 });
+    open_reliable(&p, &(nacre_endpoint_config){ .observe.num_observers = 2 }, &(pairing){ 0 });
     datagram d, back;
     nacre_exchange exchange;
     nacre_observer observer;

@@ -7,7 +7,7 @@ static pair world;
 
 static raw open_raw(bool is_protected)
 {
-    pair_open(&world, &(nacre_endpoint_config){ .num_observers = 4 }, &(pairing){ 0 });
+    pair_open(&world, &(nacre_endpoint_config){ .observe.num_observers = 4 }, &(pairing){ 0 });
     return raw_open(&world, is_protected ? world.ours : NULL);
 }
 

@@ -95,7 +95,7 @@ static int set_up(void **state)
     if (strncmp(line, "listening coap://", 17) != 0) return -1;
     if (nacre_address_resolve(&f->server, line + 17, 5683, &why) != NACRE_OK) return -1;
     if (nacre_openssl_open(&f->crypto) != NACRE_OK || nacre_udp_open(&f->udp, &any, &why) != NACRE_OK) return -1;
-    const nacre_endpoint_config config = { .crypto = f->crypto, .nstart = UINT16_MAX };
+    const nacre_endpoint_config config = { .crypto = f->crypto, .congestion.nstart = UINT16_MAX };
     const nacre_transfer_config transfer = { 0 };
     if (nacre_loop_open_transfer(&f->loop, f->udp, &config, &transfer, on_event, f, &why) != NACRE_OK) return -1;
     if (nacre_directory_open(&f->context, client, &f->crypto, &why) != NACRE_OK) return -1;

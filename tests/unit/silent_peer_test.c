@@ -30,8 +30,10 @@ static size_t send_until_held(party *p, const nacre_address *peer, uint64_t now)
 static void open_at(pair *p, uint16_t nstart, uint32_t rate)
 {
     pair_open(p,
-              &(nacre_endpoint_config){
-                  .max_message = MAX_MESSAGE, .nstart = nstart, .probing_rate = rate, .num_observers = 1 },
+              &(nacre_endpoint_config){ .max_message = MAX_MESSAGE,
+                                        .congestion.nstart = nstart,
+                                        .congestion.probing_rate = rate,
+                                        .observe.num_observers = 1 },
               &(pairing){ 0 });
 }
 

@@ -81,7 +81,7 @@ static uint8_t request(uint8_t method, const char *path, const condition *condit
     nacre_event event;
     nacre_site *site;
     uint8_t buf[128], code = 0;
-    pair_open(&p, &(nacre_endpoint_config){ .num_observers = 2 }, &(pairing){ 0 });
+    pair_open(&p, &(nacre_endpoint_config){ .observe.num_observers = 2 }, &(pairing){ 0 });
     party_add_transfer(&p.server, NULL);
     const nacre_site_config config = { .transfer = p.server.transfer };
     void *memory = malloc(nacre_site_size(&config));

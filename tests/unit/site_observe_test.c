@@ -23,7 +23,7 @@ typedef struct fixture {
 
 static void open(fixture *f, bool is_protected)
 {
-    pair_open(&f->p, &(nacre_endpoint_config){ .num_observers = 1 }, &(pairing){ 0 });
+    pair_open(&f->p, &(nacre_endpoint_config){ .observe.num_observers = 1 }, &(pairing){ 0 });
     party_add_transfer(&f->p.server, NULL);
     const nacre_site_config config = { .transfer = f->p.server.transfer };
     const size_t size = nacre_site_size(&config);

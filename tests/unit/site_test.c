@@ -123,7 +123,8 @@ static void request_site(last_request *a, bool is_protected, uint8_t method, nac
 {
     datagram d, back;
     nacre_exchange exchange;
-    pair_open(&a->p, &(nacre_endpoint_config){ .max_message = 1280, .no_amplification_limit = true }, &(pairing){ 0 });
+    const nacre_endpoint_config config = config_unlimited((nacre_endpoint_config){ 0 });
+    pair_open(&a->p, &config, &(pairing){ 0 });
     party_add_transfer(&a->p.server, NULL);
     void *memory;
     nacre_site *site = site_on(&a->p.server, &memory, of, num);

@@ -13,9 +13,7 @@ typedef struct fixture {
 
 static void begin(fixture *f, const nacre_endpoint_config *config)
 {
-    nacre_endpoint_config c = { 0 };
-    if (config != NULL) c = *config;
-    c.no_amplification_limit = true;
+    const nacre_endpoint_config c = config_unlimited(config != NULL ? *config : (nacre_endpoint_config){ 0 });
     pair_open(&f->p, &c, &(pairing){ 0 });
     party_add_transfer(&f->p.client, NULL);
 }
@@ -508,7 +506,7 @@ static void waits_for_an_entry(void **state)
     (void)state;
     fixture f;
     nacre_exchange other;
-    begin(&f, &(nacre_endpoint_config){ .num_client_exchanges = 1, .nstart = UINT16_MAX });
+    begin(&f, &(nacre_endpoint_config){ .num_client_exchanges = 1, .congestion.nstart = UINT16_MAX });
     start_request(&f, NACRE_PUT, 1500, 0);
     respond(&f, &SAID(.code = NACRE_CONTINUE, .block1 = BLOCK(0, 1, 6)));
     nacre_event event;
@@ -569,7 +567,7 @@ static void notifications_in_blocks(void **state)
     (void)state;
     fixture f;
     datagram ack;
-    begin(&f, &(nacre_endpoint_config){ .num_observers = 1, .nstart = UINT16_MAX, .no_amplification_limit = true });
+    begin(&f, &(nacre_endpoint_config){ .observe.num_observers = 1, .congestion.nstart = UINT16_MAX });
     const said get = SAID(.code = NACRE_GET, .path = "x", .observe = true);
     assert_int_equal(request_with(&f, &get, (nacre_transfer_options){ 0 }), NACRE_OK);
     arrives(&f);

@@ -18,9 +18,8 @@ typedef struct fixture {
 
 static void open(fixture *f)
 {
-    const nacre_endpoint_config config = {
-        .num_client_exchanges = 2, .num_observers = 2, .no_amplification_limit = true, .no_reregister = true
-    };
+    const nacre_endpoint_config config =
+        config_once(config_unlimited((nacre_endpoint_config){ .num_client_exchanges = 2, .observe.num_observers = 2 }));
     const pairing second = { .client_id = "c2", .server_id = "s2", .secret = 9 };
     memset(f, 0, sizeof *f);
     pair_open(&f->p, &config, &(pairing){ 0 });
@@ -220,10 +219,9 @@ static void put_off_for_nobody(void **state)
         pair p;
         datagram d;
         nacre_event event;
-        pair_open(&p,
-                  &(nacre_endpoint_config){
-                      .num_observers = 1, .num_transmissions = TRANSMISSIONS, .no_amplification_limit = true },
-                  &(pairing){ 0 });
+        const nacre_endpoint_config config =
+            config_unlimited((nacre_endpoint_config){ .observe.num_observers = 1, .num_transmissions = TRANSMISSIONS });
+        pair_open(&p, &config, &(pairing){ 0 });
         party_add_transfer(&p.server, NULL);
         const nacre_message get = said_message(&SAID(.code = NACRE_GET, .path = "x", .observe = true));
         const nacre_message content = said_message(&SAID(.code = NACRE_CONTENT));

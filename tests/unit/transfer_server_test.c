@@ -16,7 +16,7 @@ typedef struct fixture {
 static void begin_with(fixture *f, const nacre_transfer_config *config)
 {
     static const char *const names[CLIENTS] = { "c0", "c1", "c2", "c3", "c4", "c5" };
-    const nacre_endpoint_config c = { .no_amplification_limit = true, .nstart = UINT16_MAX };
+    const nacre_endpoint_config c = config_unlimited((nacre_endpoint_config){ .congestion.nstart = UINT16_MAX });
     memset(f, 0, sizeof *f);
     party_open(&f->server, "server", 1, &c);
     party_open(&f->client, "client", 2, &c);

@@ -19,7 +19,7 @@ typedef enum body_kind {
 
 static raw open_raw(bool is_protected, nacre_endpoint_config config)
 {
-    config.num_observers = 4;
+    config.observe.num_observers = 4;
     for (size_t i = 0; i < MAX; i++) body[i] = (uint8_t)(i * 31 + i / 256);
     pair_open(&world, &config, &(pairing){ 0 });
     party_add_transfer(&world.server, NULL);
@@ -329,7 +329,9 @@ static void nothing_is_cut_where_nothing_is_forged(void **state)
     (void)state;
     for (int is_protected = 0; is_protected < 2; is_protected++)
         for (int is_reliable = 0; is_reliable < 2; is_reliable++) {
-            raw r = open_raw(is_protected, (nacre_endpoint_config){ .no_amplification_limit = !is_reliable });
+            nacre_endpoint_config config = config_with((nacre_endpoint_config){ 0 });
+            config.admission.amplification_limit = is_reliable;
+            raw r = open_raw(is_protected, config);
             if (is_reliable) r.address.flags = NACRE_ADDRESS_RELIABLE;
             const nacre_message m = exchanged(&r, NACRE_GET, raw_options(-1, "x", -1), 1000, WHOLE, true);
             assert_int_equal(m.payload.len, 1000);

@@ -59,7 +59,7 @@ static void on_event(void *user, party *p, const nacre_event *event, uint64_t no
 
 static void open_site(lister *a, const nacre_resource *resources, size_t num)
 {
-    const nacre_endpoint_config config = { .num_observers = 4 };
+    const nacre_endpoint_config config = { .observe.num_observers = 4 };
     memset(a, 0, sizeof *a);
     pair_open(&a->p, &config, &(pairing){ 0 });
     party_add_transfer(&a->p.client, NULL);
@@ -324,7 +324,8 @@ static void observers_of_a_path(void **state)
     static wire w;
     static watched v;
     (void)state;
-    const nacre_endpoint_config config = { .num_observers = 2, .nstart = UINT16_MAX, .no_reregister = true };
+    const nacre_endpoint_config config =
+        config_once((nacre_endpoint_config){ .observe.num_observers = 2, .congestion.nstart = UINT16_MAX });
     memset(&v, 0, sizeof v);
     set_value(&v, 'a', 5);
     const nacre_resource resources[] = {

@@ -180,7 +180,7 @@ static nacre_err set_up(server *s, nacre_detail *why)
     if (err != NACRE_OK) return err;
     nacre_endpoint_config config = { .contexts = &s->table,
                                      .opaque_oscore = s->unaware,
-                                     .num_observers = NUM_OBSERVERS };
+                                     .observe.num_observers = NUM_OBSERVERS };
     config.crypto = s->crypto;
     err = nacre_loop_open(&s->loop, s->udp, &config, on_event, s, why);
     if (err != NACRE_OK || s->unaware) return err;

@@ -30,7 +30,7 @@ static bool is_current(const nacre__address_validation *v, const nacre__validate
 
 bool nacre__is_validated(const nacre__address_validation *v, const nacre_address *peer)
 {
-    if (v->core->config.no_amplification_limit || nacre_address_is_reliable(peer)) return true;
+    if (!v->core->config.admission.amplification_limit || nacre_address_is_reliable(peer)) return true;
     const nacre__validated_address *set = set_of(v, peer);
     for (size_t i = 0; i < WAYS; i++)
         if (is_current(v, &set[i]) && nacre_address_equal(&set[i].peer, peer)) return true;

@@ -43,7 +43,7 @@ bool nacre__challenge_take(nacre__rate_limits *limits, const nacre_context *cont
     const nacre_endpoint_config *config = &limits->core->config;
     nacre__token_bucket *of_context = &limits->of_contexts[nacre__pointer_hash(context) >> 32 & (CONTEXTS - 1)];
     if (!may(limits->challenges, now_us) || !may(*of_context, now_us)) return false;
-    take(&limits->challenges, now_us, config->challenges_per_second);
-    take(of_context, now_us, config->context_challenges_per_second);
+    take(&limits->challenges, now_us, config->admission.challenges_per_second);
+    take(of_context, now_us, config->admission.context_challenges_per_second);
     return true;
 }

@@ -9,7 +9,7 @@
 
 static bool is_limited(const nacre__transmissions *tx, const nacre__transmission *t)
 {
-    return tx->core->config.nstart != UINT16_MAX && !nacre_address_is_reliable(&t->peer);
+    return tx->core->config.congestion.nstart != UINT16_MAX && !nacre_address_is_reliable(&t->peer);
 }
 
 /* When an outstanding request stops counting; NEVER for a CON. */
@@ -87,7 +87,7 @@ bool nacre__nstart_enter(nacre__transmissions *tx, nacre__transmission *t, uint6
         if (until <= now_ms) other->outstanding = false;
         else num++;
     }
-    if (num >= tx->core->config.nstart) return hold(tx, t, look_again_ms);
+    if (num >= tx->core->config.congestion.nstart) return hold(tx, t, look_again_ms);
     if (probes_too_fast(tx, t, now_ms)) return false;
     t->outstanding = true;
     t->sent_at = now_ms;

@@ -14,12 +14,12 @@ void nacre__probing_rate_init(nacre__probing_rate *p, const nacre__core *core)
 
 static bool is_limited(const nacre__probing_rate *p, const nacre_address *peer)
 {
-    return p->core->config.probing_rate != UINT32_MAX && !nacre_address_is_reliable(peer);
+    return p->core->config.congestion.probing_rate != UINT32_MAX && !nacre_address_is_reliable(peer);
 }
 
 static uint64_t ms_of(const nacre__probing_rate *p, uint64_t bytes)
 {
-    return (bytes * 1000 + p->core->config.probing_rate - 1) / p->core->config.probing_rate;
+    return (bytes * 1000 + p->core->config.congestion.probing_rate - 1) / p->core->config.congestion.probing_rate;
 }
 
 static uint32_t set_of(uint64_t hash)

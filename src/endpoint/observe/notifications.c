@@ -137,11 +137,11 @@ static bool is_con_due(const nacre__observe_server *s, const nacre__observer *o,
 static bool exceeds_nstart(const nacre__observe_server *s, const nacre__observer *o)
 {
     uint32_t num = 0;
-    if (s->core->config.nstart == UINT16_MAX || !is_con_due(s, o, false)) return false;
-    if (s->num_con_notifications[nacre__stall_of(s, &o->peer)] < s->core->config.nstart) return false;
+    if (s->core->config.congestion.nstart == UINT16_MAX || !is_con_due(s, o, false)) return false;
+    if (s->num_con_notifications[nacre__stall_of(s, &o->peer)] < s->core->config.congestion.nstart) return false;
     for (uint32_t i = 0; i < s->core->config.num_transmissions; i++)
         num += s->x->separates[i].is_con_notification && nacre_address_equal(&s->x->separates[i].t->peer, &o->peer);
-    return num >= s->core->config.nstart;
+    return num >= s->core->config.congestion.nstart;
 }
 
 /* One less is in flight to `peer`. */

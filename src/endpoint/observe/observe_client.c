@@ -152,9 +152,9 @@ static void watch(nacre__client_exchanges *x, nacre__client_exchange *exchange, 
     const nacre_bytes max_age = nacre_option_find(notification->options, NACRE_OPT_MAX_AGE);
     const uint64_t seconds = nacre_is_absent(max_age) ? 60 : uint_of(max_age) & UINT32_MAX;
     uint64_t due = nacre__after(now_ms, seconds * 1000 + 5000 + nacre__core_random(x->core) % 10001);
-    const uint64_t latest = nacre__after(exchange->observation.registered_at, x->core->config.reregister_ms);
-    if (exchange->context != NULL && x->core->config.reregister_ms != UINT32_MAX && latest < due) due = latest;
-    nacre__transmission_set_due(x->tx, exchange->t, x->core->config.no_reregister ? NACRE__NEVER : due);
+    const uint64_t latest = nacre__after(exchange->observation.registered_at, x->core->config.observe.reregister_ms);
+    if (exchange->context != NULL && x->core->config.observe.reregister_ms != UINT32_MAX && latest < due) due = latest;
+    nacre__transmission_set_due(x->tx, exchange->t, x->core->config.observe.reregister ? due : NACRE__NEVER);
 }
 
 /* The registration is answered. */
@@ -262,7 +262,7 @@ static bool is_same_server(const nacre__client_exchange *a, const nacre__client_
 void nacre__observations_challenged(nacre__client_exchanges *x, const nacre__client_exchange *challenged,
                                     uint64_t now_ms)
 {
-    for (uint32_t i = 0; i < x->core->config.num_client_exchanges && !x->core->config.no_reregister; i++) {
+    for (uint32_t i = 0; i < x->core->config.num_client_exchanges && x->core->config.observe.reregister; i++) {
         nacre__client_exchange *exchange = &x->all[i];
         uint64_t *next = &exchange->observation.next_challenge;
         if (exchange == challenged || exchange->state != NACRE__CLIENT_OBSERVING ||

@@ -34,19 +34,19 @@ void nacre__observer_set(nacre__observe_server *s, nacre__observer *o, nacre__ob
 
 uint32_t nacre__max_observers(const nacre_endpoint_config *config)
 {
-    return config->num_observers > 0 ? config->num_observers + 1 : 0;
+    return config->observe.num_observers > 0 ? config->observe.num_observers + 1 : 0;
 }
 
 static uint32_t num_counts_for(const nacre_endpoint_config *config, uint32_t num_buckets)
 {
-    if (config->observers_per_peer >= config->num_observers) return 0;
+    if (config->observe.observers_per_peer >= config->observe.num_observers) return 0;
     return num_buckets > NACRE__OBSERVER_COUNTS ? num_buckets : NACRE__OBSERVER_COUNTS;
 }
 
 void nacre__observe_server_lay_out(nacre__observe_server *s, nacre__pool_layout *layout,
                                    const nacre_endpoint_config *config)
 {
-    const uint32_t num_buckets = nacre__num_buckets_for(config->num_observers);
+    const uint32_t num_buckets = nacre__num_buckets_for(config->observe.num_observers);
     s->max = nacre__max_observers(config);
     s->by_token.num_buckets = s->by_mid.num_buckets = num_buckets;
     s->num_counts = num_counts_for(config, num_buckets);
@@ -69,7 +69,7 @@ void nacre__observe_server_init(nacre__observe_server *s, uint8_t *bytes)
     for (size_t i = 0; i < NACRE__OBSERVER_STATES; i++) s->lists[i] = NACRE__LIST_EMPTY;
     for (size_t i = 0; s->max > 0 && i < NACRE__STALLS; i++) s->stalled[i] = NACRE__LIST_EMPTY;
     for (uint32_t i = 0; i < s->max; i++) {
-        s->observers[i].bytes = bytes + (size_t)s->core->config.observer_bytes * i;
+        s->observers[i].bytes = bytes + (size_t)s->core->config.observe.observer_bytes * i;
         s->observers[i].server = s->observers[i].separate = NACRE__NONE;
         nacre__list_append(s->links, &s->lists[NACRE__OBSERVER_FREE], i);
     }
@@ -122,7 +122,7 @@ static void count(const nacre__observe_server *s, const nacre__observer *o, bool
 static bool has_its_share(const nacre__observe_server *s, const nacre__server_exchange *exchange)
 {
     return s->num_counts > 0 &&
-           *count_of(s, exchange->context, &exchange->record->peer) >= s->core->config.observers_per_peer;
+           *count_of(s, exchange->context, &exchange->record->peer) >= s->core->config.observe.observers_per_peer;
 }
 
 /* ---- The same client, the same registration ------------------------------------------------------------------------ */
@@ -246,7 +246,7 @@ static bool registers(const nacre_message *request)
  * for ever. There is one entry more than observers, because an ended one keeps its entry until its event is pulled. */
 static nacre__observer *entry(nacre__observe_server *s)
 {
-    if (s->num_observing == s->core->config.num_observers) {
+    if (s->num_observing == s->core->config.observe.num_observers) {
         uint32_t fresh = s->lists[NACRE__OBSERVER_FRESH].first;
         if (fresh == NACRE__NONE) fresh = s->lists[NACRE__OBSERVER_CHANGED].first;
         if (fresh == NACRE__NONE) return NULL;
@@ -260,8 +260,8 @@ static nacre__observer *entry(nacre__observe_server *s)
 static void keep(nacre__observe_server *s, nacre__observer *o, nacre__server_exchange *exchange)
 {
     nacre_bytes out = NACRE_ABSENT;
-    if (nacre_message_write(&exchange->message, &out, (nacre_buf){ o->bytes, s->core->config.observer_bytes }) !=
-        NACRE_OK)
+    if (nacre_message_write(&exchange->message, &out,
+                            (nacre_buf){ o->bytes, s->core->config.observe.observer_bytes }) != NACRE_OK)
         out.len = 0;
     o->len = out.len;
     o->peer = exchange->record->peer;
@@ -279,7 +279,7 @@ nacre_err nacre__observer_register(nacre__observe_server *s, nacre__server_excha
 {
     if (exchange->state != NACRE__SERVER_DELIVERED) return NACRE_ERR_STALE;
     if (!registers(&exchange->message) || exchange->observer != NACRE__NONE) return NACRE_ERR_BAD_ARGUMENT;
-    if (nacre_message_size(&exchange->message) > s->core->config.observer_bytes) return NACRE_ERR_TOO_LONG;
+    if (nacre_message_size(&exchange->message) > s->core->config.observe.observer_bytes) return NACRE_ERR_TOO_LONG;
     /* RFC 7641 4.1: a second registration of one client under one token replaces the first */
     nacre__observer *old = find(s, exchange);
     if (old != NULL) nacre__observer_end(s, old, NACRE_ERR_STALE);

@@ -18,16 +18,16 @@
 void nacre__outer_blocks_lay_out(nacre__outer_blocks *b, nacre__pool_layout *layout,
                                  const nacre_endpoint_config *config)
 {
-    b->entries = nacre__lay_out(layout, config->num_outer, sizeof *b->entries);
+    b->entries = nacre__lay_out(layout, config->outer_block.num_messages, sizeof *b->entries);
 }
 
 void nacre__outer_blocks_init(nacre__outer_blocks *b, uint8_t *bytes)
 {
     const nacre_endpoint_config *config = &b->core->config;
-    for (uint32_t i = 0; i < config->num_outer; i++) {
-        b->entries[i].head = bytes + 2 * (config->max_message + config->max_unfragmented) * i;
+    for (uint32_t i = 0; i < config->outer_block.num_messages; i++) {
+        b->entries[i].head = bytes + 2 * (config->max_message + config->outer_block.max_unfragmented) * i;
         b->entries[i].body = b->entries[i].head + config->max_message;
-        b->entries[i].plain = b->entries[i].body + config->max_unfragmented;
+        b->entries[i].plain = b->entries[i].body + config->outer_block.max_unfragmented;
     }
 }
 
@@ -41,13 +41,13 @@ void nacre__outer_drop(nacre__outer *entry)
 /* A new burst begins: frees the messages joined in the last one. */
 void nacre__outer_begin(nacre__outer_blocks *b)
 {
-    for (uint32_t i = 0; i < b->core->config.num_outer; i++)
+    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++)
         if (b->entries[i].state == NACRE__OUTER_TAKEN) nacre__outer_drop(&b->entries[i]);
 }
 
 void nacre__outer_peer_lost(nacre__outer_blocks *b, const nacre_address *peer)
 {
-    for (uint32_t i = 0; i < b->core->config.num_outer; i++)
+    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++)
         if (b->entries[i].state != NACRE__OUTER_TAKEN && nacre_address_equal(&b->entries[i].peer, peer))
             nacre__outer_drop(&b->entries[i]);
 }
@@ -66,7 +66,7 @@ static bool outlived(const nacre__outer_blocks *b, const nacre__outer *entry)
 nacre__outer *nacre__outer_find(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
                                 uint64_t key)
 {
-    for (uint32_t i = 0; i < b->core->config.num_outer; i++) {
+    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++) {
         nacre__outer *entry = &b->entries[i];
         if (entry->state != state || entry->key != key || !nacre_address_equal(&entry->peer, peer)) continue;
         if (outlived(b, entry)) {
@@ -92,7 +92,7 @@ static bool goes_first(const nacre__outer_blocks *b, const nacre__outer *one, co
 static nacre__outer *first_to_go(nacre__outer_blocks *b, const nacre_address *peer)
 {
     nacre__outer *first = NULL;
-    for (uint32_t i = 0; i < b->core->config.num_outer; i++) {
+    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++) {
         nacre__outer *entry = &b->entries[i];
         if (!may_give_way(entry) || (peer != NULL && !nacre_address_equal(&entry->peer, peer))) continue;
         if (first == NULL || goes_first(b, entry, first)) first = entry;
@@ -104,10 +104,10 @@ static nacre__outer *first_to_go(nacre__outer_blocks *b, const nacre_address *pe
 nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state, const nacre_address *peer,
                                 uint64_t key)
 {
-    const uint32_t share = (b->core->config.num_outer + 1U) / 2;
+    const uint32_t share = (b->core->config.outer_block.num_messages + 1U) / 2;
     nacre__outer *entry = NULL;
     uint32_t num_of_peer = 0;
-    for (uint32_t i = 0; i < b->core->config.num_outer; i++) {
+    for (uint32_t i = 0; i < b->core->config.outer_block.num_messages; i++) {
         nacre__outer *other = &b->entries[i];
         if (may_give_way(other) && outlived(b, other)) nacre__outer_drop(other);
         if (other->state == NACRE__OUTER_FREE) entry = other;
@@ -127,7 +127,7 @@ nacre__outer *nacre__outer_take(nacre__outer_blocks *b, nacre__outer_state state
 /* Appends `piece`. False: more than max_unfragmented. */
 bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *entry, nacre_bytes piece)
 {
-    if (piece.len > b->core->config.max_unfragmented - entry->body_len) return false;
+    if (piece.len > b->core->config.outer_block.max_unfragmented - entry->body_len) return false;
     if (piece.len > 0) memcpy(entry->body + entry->body_len, piece.ptr, piece.len);
     entry->body_len += piece.len;
     return true;
@@ -136,7 +136,7 @@ bool nacre__outer_add(const nacre__outer_blocks *b, nacre__outer *entry, nacre_b
 /* The buffer for the plaintext of the joined message. */
 nacre_buf nacre__outer_buf(const nacre__outer_blocks *b, const nacre__outer *entry)
 {
-    return (nacre_buf){ entry->plain, b->core->config.max_message + b->core->config.max_unfragmented };
+    return (nacre_buf){ entry->plain, b->core->config.max_message + b->core->config.outer_block.max_unfragmented };
 }
 
 /* Copies `options`, except the block options and those that belong to them. */

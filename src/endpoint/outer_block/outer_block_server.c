@@ -67,7 +67,7 @@ static bool say(nacre__outer_blocks *b, nacre__server_exchange *exchange, const 
 /* RFC 7959 2.9.3, 4: suggests a size that fits. */
 static bool say_too_large(nacre__outer_blocks *b, nacre__server_exchange *exchange, const nacre__received *received)
 {
-    return say(b, exchange, received, NACRE_TOO_LARGE, 0, b->core->config.max_unfragmented);
+    return say(b, exchange, received, NACRE_TOO_LARGE, 0, b->core->config.outer_block.max_unfragmented);
 }
 
 /* ---- Joining blocks ---------------------------------------------------------------------------------------------- */
@@ -91,7 +91,8 @@ static bool is_whole(nacre__block block, size_t len)
 static bool is_announced_too_large(const nacre__outer_blocks *b, const outer_options *o)
 {
     uint64_t size = 0;
-    return !nacre_is_absent(o->size1) && nacre_option_uint(o->size1, &size) && size > b->core->config.max_unfragmented;
+    return !nacre_is_absent(o->size1) && nacre_option_uint(o->size1, &size) &&
+           size > b->core->config.outer_block.max_unfragmented;
 }
 
 /* The last block has arrived: continues as an ordinary message. */

@@ -70,8 +70,8 @@ typedef struct attempt {
 
 static bool rate_allows(nacre__rederivations *d, nacre_rederivation *r)
 {
-    const uint32_t of_peer = d->core->config.context_challenges_per_second,
-                   of_all = d->core->config.challenges_per_second;
+    const uint32_t of_peer = d->core->config.admission.context_challenges_per_second,
+                   of_all = d->core->config.admission.challenges_per_second;
     const bool in_share = nacre__token_take(&r->rate_limit, d->core->now_ms, of_peer) &&
                           nacre__token_take(&d->server_exchanges->rate_limits->rederivation, d->core->now_ms, of_all);
     return in_share ||

@@ -80,7 +80,7 @@ static nacre_err set_up(nacre_client *client, const nacre_client_options *option
     config.max_message = NACRE__CLIENT_MESSAGE;
     config.num_client_exchanges = (uint16_t)(in_flight + OTHERS);
     config.num_server_exchanges = 4;
-    config.nstart = client->options.nstart;
+    config.congestion.nstart = client->options.nstart;
     config.burst = 8;
     config.timing = options->timing;
     config.crypto = client->crypto;

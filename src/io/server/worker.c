@@ -67,8 +67,8 @@ static nacre_err set_up(nacre__worker *worker, const nacre_table *contexts, nacr
     (void)nacre_udp_use_gso(worker->udp); /* optional: without GSO it needs more system calls */
     nacre_endpoint_config config = { .num_server_exchanges = NUM_RESPONSES,
                                      .burst = BURST,
-                                     .num_observers = NUM_OBSERVERS,
-                                     .num_outer = NUM_OUTER,
+                                     .observe.num_observers = NUM_OBSERVERS,
+                                     .outer_block.num_messages = NUM_OUTER,
                                      .contexts = contexts };
     config.crypto = worker->crypto;
     if (locks != NULL) config.lock = (nacre_lock){ take, give, locks };

@@ -29,8 +29,10 @@ static inline void layer_random(void *self, uint8_t *out, size_t len)
 static inline nacre__core layer_core(uint64_t *state)
 {
     return (nacre__core){ .config = { .max_message = 64,
-                                      .nstart = 1,
-                                      .probing_rate = UINT32_MAX,
+                                      .observe.reregister = true,
+                                      .admission.amplification_limit = true,
+                                      .congestion.nstart = 1,
+                                      .congestion.probing_rate = UINT32_MAX,
                                       .random = { layer_random, state },
                                       .timing = { .ack_timeout_ms = 2000,
                                                   .ack_random_factor_milli = 1500,
