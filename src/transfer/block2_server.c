@@ -7,73 +7,6 @@
 
 #include <string.h>
 
-/* ---- Pending requests ---------------------------------------------------------------------------------------------- */
-
-/* Searches backwards: the response is nearly always to the newest request. */
-static nacre__server_request *find_request(nacre_transfer *t, nacre_exchange exchange)
-{
-    for (uint32_t i = t->num_requests; i-- > 0;)
-        if (nacre_exchange_equal(t->requests[i].event.exchange, exchange)) return &t->requests[i];
-    for (uint32_t i = 0; i < t->num_deferred; i++)
-        if (nacre_exchange_equal(t->deferred[i].event.exchange, exchange)) return &t->deferred[i];
-    return NULL;
-}
-
-static void forget(nacre_transfer *t, nacre__server_request *request)
-{
-    if (request->body != NACRE__NO_BODY) nacre__body_release(t, &t->bodies[request->body]);
-    const nacre__server_request *last =
-        request->is_deferred ? &t->deferred[--t->num_deferred] : &t->requests[--t->num_requests];
-    if (request != last) *request = *last;
-}
-
-static nacre__body_key key_of(const nacre_transfer *t, const nacre__server_request *request)
-{
-    return request->is_deferred ? request->key : nacre__body_key_of(t, &request->event);
-}
-
-static uint64_t payload_hash_of(const nacre_transfer *t, const nacre__server_request *request)
-{
-    return request->is_deferred ? request->payload_hash : nacre__body_hash(t, request->event.message.payload);
-}
-
-/* Drops the pending NOTIFY of an observer that is gone; the endpoint reports its end in no other way. */
-void nacre__forget_observer(nacre_transfer *t, nacre_observer observer)
-{
-    for (uint32_t i = t->num_requests; i-- > 0;)
-        if (nacre_observer_equal(t->requests[i].event.observer, observer)) forget(t, &t->requests[i]);
-    for (uint32_t i = t->num_deferred; i-- > 0;)
-        if (nacre_observer_equal(t->deferred[i].event.observer, observer)) forget(t, &t->deferred[i]);
-}
-
-/* Drops deferred requests whose endpoint exchange has ended (observer dropped, context or connection removed) before the
- * application responded. */
-static void forget_stale(nacre_transfer *t)
-{
-    for (uint32_t i = t->num_deferred; i-- > 0;)
-        if (nacre_endpoint_defer_response(t->ep, t->deferred[i].event.exchange) == NACRE_ERR_STALE)
-            forget(t, &t->deferred[i]);
-}
-
-nacre_err nacre_transfer_defer_response(nacre_transfer *t, nacre_exchange exchange)
-{
-    nacre__server_request *request = find_request(t, exchange);
-    if (request == NULL || request->is_deferred) return NACRE_ERR_STALE;
-    if (t->num_deferred == t->max_deferred) forget_stale(t);
-    if (t->num_deferred == t->max_deferred) return NACRE_ERR_BUSY;
-    const nacre_err err = nacre_endpoint_defer_response(t->ep, exchange);
-    if (err != NACRE_OK) return err;
-    nacre__server_request *deferred = &t->deferred[t->num_deferred++];
-    *deferred = *request;
-    deferred->key = nacre__body_key_of(t, &request->event);
-    deferred->payload_hash = nacre__body_hash(t, request->event.message.payload);
-    deferred->event.message = (nacre_message){ .code = request->event.message.code };
-    deferred->is_deferred = true;
-    request->body = NACRE__NO_BODY; /* `deferred` owns it now */
-    forget(t, request);
-    return NACRE_OK;
-}
-
 /* ---- Short responses of the transfer ------------------------------------------------------------------------------- */
 
 /* Sends a code and a text, with Block1 if the request had it and Size1 unless 0. */
@@ -217,7 +150,7 @@ bool nacre__respond_from_cache(nacre_transfer *t, const nacre__server_request *r
 
 static nacre__body *new_body(nacre_transfer *t, const part *p)
 {
-    const nacre__body_key key = key_of(t, p->request);
+    const nacre__body_key key = nacre__server_request_key(t, p->request);
     nacre__body *body = nacre__body_find(t, &key, NACRE__BODY_RESPONSE);
     if (body != NULL) nacre__body_release(t, body);
     return nacre__body_new(t, &key, NACRE__BODY_RESPONSE);
@@ -241,7 +174,7 @@ static nacre__body *keep(nacre_transfer *t, const part *p)
     }
     body->options_len = out.len;
     body->code = p->plain->code;
-    body->payload_hash = payload_hash_of(t, p->request);
+    body->payload_hash = nacre__server_request_payload_hash(t, p->request);
     body->len = payload.len;
     if (payload.ptr != body->bytes) memcpy(body->bytes, payload.ptr, payload.len);
     return body;
@@ -401,7 +334,7 @@ nacre_err nacre_transfer_respond(nacre_transfer *t, nacre_exchange exchange, con
     if (options == NULL) options = &none;
     if (options->block_size != 0 && !nacre__block_szx(&szx, options->block_size)) return NACRE_ERR_BAD_ARGUMENT;
     if (options->source.read != NULL && plain->payload.len > 0) return NACRE_ERR_BAD_ARGUMENT;
-    nacre__server_request *request = find_request(t, exchange);
+    nacre__server_request *request = nacre__server_request_find(t, exchange);
     nacre_err err = NACRE_ERR_TOO_LONG;
     if (request == NULL)
         return options->source.read != NULL ? NACRE_ERR_STALE : nacre_endpoint_respond(t->ep, exchange, plain);
@@ -410,13 +343,13 @@ nacre_err nacre_transfer_respond(nacre_transfer *t, nacre_exchange exchange, con
         plain->payload.len <= nacre__block_size(szx))
         err = respond(t, request, plain, plain->payload.len > NACRE__MIN_BLOCK);
     if (err == NACRE_ERR_TOO_LONG) err = respond_in_blocks(t, request, plain, options, szx);
-    if (err == NACRE_OK || err == NACRE_ERR_STALE) forget(t, request);
+    if (err == NACRE_OK || err == NACRE_ERR_STALE) nacre__server_request_forget(t, request);
     return err;
 }
 
 void nacre_transfer_ignore(nacre_transfer *t, nacre_exchange exchange)
 {
-    nacre__server_request *request = find_request(t, exchange);
-    if (request != NULL) forget(t, request);
+    nacre__server_request *request = nacre__server_request_find(t, exchange);
+    if (request != NULL) nacre__server_request_forget(t, request);
     nacre_endpoint_ignore(t->ep, exchange);
 }

@@ -197,10 +197,16 @@ uint64_t nacre__body_cache_deadline(const nacre_transfer *t);
 /* block1_server.c: a request that is one Block1 block of several. True: the body is complete; deliver `event`. */
 bool nacre__block1_server_take(nacre_transfer *t, nacre__server_request *request, nacre_event *event);
 
+/* server_requests.c */
+nacre__server_request *nacre__server_request_find(nacre_transfer *t, nacre_exchange exchange);
+void nacre__server_request_forget(nacre_transfer *t, nacre__server_request *request);
+nacre__body_key nacre__server_request_key(const nacre_transfer *t, const nacre__server_request *request);
+uint64_t nacre__server_request_payload_hash(const nacre_transfer *t, const nacre__server_request *request);
+void nacre__forget_observer(nacre_transfer *t, nacre_observer observer);
+
 /* block2_server.c: responses. */
 void nacre__respond_code(nacre_transfer *t, const nacre__server_request *request, uint8_t code, const char *text,
                          uint64_t size1);
 bool nacre__respond_from_cache(nacre_transfer *t, const nacre__server_request *request);
-void nacre__forget_observer(nacre_transfer *t, nacre_observer observer);
 
 #endif
