@@ -83,67 +83,65 @@ bool nacre_equal_ct(const uint8_t *a, const uint8_t *b, size_t len);
 /* nacre_wipe zeroes `len` bytes; the compiler may not remove it. `ptr` may be NULL when `len` is 0. */
 void nacre_wipe(void *ptr, size_t len);
 
-/* The one list of errors: X(NAME, value, CoAP answer code or 0, exit code of the command line, text).
+/* The one list of errors: X(NAME, value, CoAP response code or 0, text).
  *
  *   -1xx  the received message is invalid         -4xx  files, memory or addresses of this host
  *   -2xx  the call is wrong; fix the caller       -5xx  the exchange with the peer failed
  *   -3xx  the present state does not allow it
  *
- * Exit codes: 1 the peer responded, with an error or an unusable message; 2 the command line is wrong; 3 no response;
- * 4 the response cannot be trusted; 5 this host. The CoAP code is the response code of a server where RFC 8613 8.2 names
+ * The CoAP code is the response code of a server where RFC 8613 8.2 names
  * one. The texts of DECODE, NO_CONTEXT, REPLAY and PROTECTION_INVALID are the RFC's diagnostic payloads. */
 #define NACRE_ERR_MAP(X)                                                                                               \
-    X(DECODE, -101, 0x82, 4, "Failed to decode COSE")                           /* RFC 8613 8.2 step 2 */              \
-    X(NO_CONTEXT, -102, 0x81, 4, "Security context not found")                  /* RFC 8613 8.2 step 2 */              \
-    X(REPLAY, -103, 0x81, 4, "Replay detected")                                 /* RFC 8613 7.4 */                     \
-    X(PROTECTION_INVALID, -104, 0x80, 4, "Decryption failed")                   /* RFC 8613 8.2 step 6 */              \
-    X(REPLAY_ECHO, -105, 0x81, 4, "Replay window unknown, freshness asked for") /* RFC 8613 B.1.2 */                   \
-    X(NOT_PROTECTED, -106, 0x81, 4, "Message has no OSCORE option")             /* RFC 8613 8.4 step 2 */              \
-    X(MALFORMED, -107, 0x80, 4, "Malformed CoAP message")                       /* RFC 7252 3 */                       \
-    X(CRITICAL_OPTION, -108, 0x82, 4, "Critical option not understood")         /* RFC 7252 5.4.1 */                   \
-    X(BUFFER_TOO_SMALL, -201, 0xa0, 5, "Output buffer too small")                                                      \
-    X(BAD_ARGUMENT, -202, 0, 2, "Argument not allowed")                                                                \
-    X(TOO_LONG, -203, 0x8d, 2, "Longer than allowed")                                                                  \
-    X(UNSUPPORTED, -204, 0, 2, "Not supported")                                                                        \
-    X(NESTED, -205, 0, 2, "Message has an OSCORE option already")                   /* RFC 8613 4.1.3.7 */             \
-    X(NONCE_USED, -206, 0, 5, "The request's nonce was used for an answer already") /* RFC 8613 8.3 */                 \
-    X(BAD_URI, -207, 0, 2, "URI not understood")                                    /* RFC 7252 6 */                   \
-    X(BAD_HEX, -208, 0, 2, "Not a string of hex digit pairs")                                                          \
-    X(CONTEXT_UNAVAILABLE, -301, 0xa3, 4, "Sender sequence numbers are used up") /* RFC 8613 7.2.1 */                  \
-    X(NOT_YET, -302, 0xa3, 5, "Waiting for the store to confirm")                                                      \
-    X(BUSY, -303, 0xa3, 5, "No free place for another exchange")                                                       \
-    X(CRYPTO, -304, 0xa0, 5, "The cryptography library refused")                                                       \
-    X(STALE, -305, 0, 5, "That exchange has ended")                                                                    \
-    X(FILE, -401, 0xa0, 5, "File not usable")                                                                          \
-    X(BAD_CONTEXT, -402, 0, 5, "Context directory not understood")                                                     \
-    X(LOCKED, -403, 0, 5, "Context directory is in use")                                                               \
-    X(NO_MEMORY, -404, 0xa0, 5, "Out of memory")                                                                       \
-    X(ADDRESS, -405, 0, 5, "Address or port not usable")                                                               \
-    X(NO_CREDENTIALS, -406, 0, 4, "No credentials for this URI")                                                       \
-    X(BAD_CREDENTIALS, -407, 0, 5, "Credentials file not understood")                                                  \
-    X(DUPLICATE_CONTEXT, -408, 0, 5, "Another context has the same keys") /* RFC 8613 3.3 */                           \
-    X(TIMEOUT, -501, 0, 3, "No answer")                                   /* RFC 7252 4.2 */                           \
-    X(RESET, -502, 0, 1, "The peer rejected the message (RST)")           /* RFC 7252 4.2 */                           \
-    X(UNREACHABLE, -503, 0, 3, "The peer cannot be reached")                                                           \
-    X(UNAUTHENTICATED, -504, 0, 4, "The peer answered without protection") /* RFC 8613 8.4 */                          \
-    X(ANONYMOUS_HOST, -505, 0, 5, "No address known to name this host")                                                \
-    X(BODY_CHANGED, -510, 0, 1, "The body changed while it was fetched") /* RFC 7959 2.4 */                            \
-    X(BLOCKS, -511, 0, 1, "The peer's blocks do not make a body")        /* RFC 7959 2.3 */                            \
-    X(OVERSIZED, -512, 0, 1, "The peer's message is longer than this endpoint takes")
+    X(DECODE, -101, 0x82, "Failed to decode COSE")                           /* RFC 8613 8.2 step 2 */                 \
+    X(NO_CONTEXT, -102, 0x81, "Security context not found")                  /* RFC 8613 8.2 step 2 */                 \
+    X(REPLAY, -103, 0x81, "Replay detected")                                 /* RFC 8613 7.4 */                        \
+    X(PROTECTION_INVALID, -104, 0x80, "Decryption failed")                   /* RFC 8613 8.2 step 6 */                 \
+    X(REPLAY_ECHO, -105, 0x81, "Replay window unknown, freshness asked for") /* RFC 8613 B.1.2 */                      \
+    X(NOT_PROTECTED, -106, 0x81, "Message has no OSCORE option")             /* RFC 8613 8.4 step 2 */                 \
+    X(MALFORMED, -107, 0x80, "Malformed CoAP message")                       /* RFC 7252 3 */                          \
+    X(CRITICAL_OPTION, -108, 0x82, "Critical option not understood")         /* RFC 7252 5.4.1 */                      \
+    X(BUFFER_TOO_SMALL, -201, 0xa0, "Output buffer too small")                                                         \
+    X(BAD_ARGUMENT, -202, 0, "Argument not allowed")                                                                   \
+    X(TOO_LONG, -203, 0x8d, "Longer than allowed")                                                                     \
+    X(UNSUPPORTED, -204, 0, "Not supported")                                                                           \
+    X(NESTED, -205, 0, "Message has an OSCORE option already")                   /* RFC 8613 4.1.3.7 */                \
+    X(NONCE_USED, -206, 0, "The request's nonce was used for an answer already") /* RFC 8613 8.3 */                    \
+    X(BAD_URI, -207, 0, "URI not understood")                                    /* RFC 7252 6 */                      \
+    X(BAD_HEX, -208, 0, "Not a string of hex digit pairs")                                                             \
+    X(CONTEXT_UNAVAILABLE, -301, 0xa3, "Sender sequence numbers are used up") /* RFC 8613 7.2.1 */                     \
+    X(NOT_YET, -302, 0xa3, "Waiting for the store to confirm")                                                         \
+    X(BUSY, -303, 0xa3, "No free place for another exchange")                                                          \
+    X(CRYPTO, -304, 0xa0, "The cryptography library refused")                                                          \
+    X(STALE, -305, 0, "That exchange has ended")                                                                       \
+    X(FILE, -401, 0xa0, "File not usable")                                                                             \
+    X(BAD_CONTEXT, -402, 0, "Context directory not understood")                                                        \
+    X(LOCKED, -403, 0, "Context directory is in use")                                                                  \
+    X(NO_MEMORY, -404, 0xa0, "Out of memory")                                                                          \
+    X(ADDRESS, -405, 0, "Address or port not usable")                                                                  \
+    X(NO_CREDENTIALS, -406, 0, "No credentials for this URI")                                                          \
+    X(BAD_CREDENTIALS, -407, 0, "Credentials file not understood")                                                     \
+    X(DUPLICATE_CONTEXT, -408, 0, "Another context has the same keys") /* RFC 8613 3.3 */                              \
+    X(TIMEOUT, -501, 0, "No answer")                                   /* RFC 7252 4.2 */                              \
+    X(RESET, -502, 0, "The peer rejected the message (RST)")           /* RFC 7252 4.2 */                              \
+    X(UNREACHABLE, -503, 0, "The peer cannot be reached")                                                              \
+    X(UNAUTHENTICATED, -504, 0, "The peer answered without protection") /* RFC 8613 8.4 */                             \
+    X(ANONYMOUS_HOST, -505, 0, "No address known to name this host")                                                   \
+    X(BODY_CHANGED, -510, 0, "The body changed while it was fetched") /* RFC 7959 2.4 */                               \
+    X(BLOCKS, -511, 0, "The peer's blocks do not make a body")        /* RFC 7959 2.3 */                               \
+    X(OVERSIZED, -512, 0, "The peer's message is longer than this endpoint takes")
 
 typedef enum nacre_err {
     NACRE_OK = 0,
-#define NACRE_ERR_ENUM(name, value, coap, exit_code, text) NACRE_ERR_##name = (value),
+#define NACRE_ERR_ENUM(name, value, coap, text) NACRE_ERR_##name = (value),
     NACRE_ERR_MAP(NACRE_ERR_ENUM)
 #undef NACRE_ERR_ENUM
 } nacre_err;
 
-/* Name ("NACRE_ERR_REPLAY"), text ("Replay detected"), CoAP response code of a server (0: none) and exit code of the
- * command line for an error. A value that is not in the list gives "NACRE_ERR_?", "unknown error", 0 and 5. */
+/* Name ("NACRE_ERR_REPLAY"), text ("Replay detected") and CoAP response code of a server (0: none) for an error. A value that
+ * is not in the list gives "NACRE_ERR_?", "unknown error" and 0. */
 const char *nacre_err_name(nacre_err err);
 const char *nacre_err_text(nacre_err err);
 uint8_t nacre_err_coap_code(nacre_err err);
-int nacre_err_exit_code(nacre_err err);
 
 /* nacre_err_is_protection_invalid: whether `err` says that a message cannot be trusted: DECODE, REPLAY, REPLAY_ECHO or
  * PROTECTION_INVALID. */

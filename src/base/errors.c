@@ -6,7 +6,7 @@ const char *nacre_err_name(nacre_err err)
 {
     switch (err) {
     case NACRE_OK: return "NACRE_OK";
-#define NAME(name, value, coap, exit_code, text)                                                                       \
+#define NAME(name, value, coap, text)                                                                                  \
     case NACRE_ERR_##name: return "NACRE_ERR_" #name;
         NACRE_ERR_MAP(NAME)
 #undef NAME
@@ -18,7 +18,7 @@ const char *nacre_err_text(nacre_err err)
 {
     switch (err) {
     case NACRE_OK: return "OK";
-#define TEXT(name, value, coap, exit_code, text)                                                                       \
+#define TEXT(name, value, coap, text)                                                                                  \
     case NACRE_ERR_##name: return text;
         NACRE_ERR_MAP(TEXT)
 #undef TEXT
@@ -30,24 +30,12 @@ uint8_t nacre_err_coap_code(nacre_err err)
 {
     switch (err) {
     case NACRE_OK: return 0;
-#define COAP(name, value, coap, exit_code, text)                                                                       \
+#define COAP(name, value, coap, text)                                                                                  \
     case NACRE_ERR_##name: return coap;
         NACRE_ERR_MAP(COAP)
 #undef COAP
     }
     return 0;
-}
-
-int nacre_err_exit_code(nacre_err err)
-{
-    switch (err) {
-    case NACRE_OK: return 0;
-#define EXIT_CODE(name, value, coap, exit_code, text)                                                                  \
-    case NACRE_ERR_##name: return exit_code;
-        NACRE_ERR_MAP(EXIT_CODE)
-#undef EXIT_CODE
-    }
-    return 5;
 }
 
 bool nacre_err_is_protection_invalid(nacre_err err)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* errors: names, texts, CoAP answers and exit codes all come from one list. */
+/* errors: names, texts and CoAP responses all come from one list. */
 #include "support.h"
 
 static const struct {
     const char *name;
     nacre_err err;
-    int coap, exit_code;
+    int coap;
     const char *text;
 } list[] = {
-#define ROW(name, value, coap, exit_code, text) { "NACRE_ERR_" #name, NACRE_ERR_##name, coap, exit_code, text },
+#define ROW(name, value, coap, text) { "NACRE_ERR_" #name, NACRE_ERR_##name, coap, text },
     NACRE_ERR_MAP(ROW)
 #undef ROW
 };
@@ -20,7 +20,6 @@ static void test_every_error_says_what_the_list_says(void **state)
         assert_string_equal(nacre_err_name(list[i].err), list[i].name);
         assert_string_equal(nacre_err_text(list[i].err), list[i].text);
         assert_int_equal(nacre_err_coap_code(list[i].err), list[i].coap);
-        assert_int_equal(nacre_err_exit_code(list[i].err), list[i].exit_code);
     }
 }
 
@@ -29,8 +28,6 @@ static void test_values_are_unique_and_in_their_band(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(list); i++) {
         assert_true(list[i].err <= -101 && list[i].err > -600);
-        assert_int_not_equal(list[i].exit_code, 0);
-        assert_true(list[i].exit_code <= 5);
         for (size_t j = 0; j < i; j++) assert_int_not_equal(list[i].err, list[j].err);
     }
 }
@@ -52,7 +49,6 @@ static void test_the_four_error_responses_of_rfc_8613(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         assert_int_equal(nacre_err_coap_code(rows[i].err), rows[i].code);
         assert_string_equal(nacre_err_text(rows[i].err), rows[i].text);
-        assert_int_equal(nacre_err_exit_code(rows[i].err), 4);
     }
 }
 
@@ -61,12 +57,10 @@ static void test_success_and_values_of_no_list(void **state)
     (void)state;
     assert_string_equal(nacre_err_name(NACRE_OK), "NACRE_OK");
     assert_int_equal(nacre_err_coap_code(NACRE_OK), 0);
-    assert_int_equal(nacre_err_exit_code(NACRE_OK), 0);
     nacre_err stray = (nacre_err)-100;
     assert_string_equal(nacre_err_name(stray), "NACRE_ERR_?");
     assert_string_equal(nacre_err_text(stray), "unknown error");
     assert_int_equal(nacre_err_coap_code(stray), 0);
-    assert_int_equal(nacre_err_exit_code(stray), 5);
 }
 
 static void test_the_family_of_untrusted_messages(void **state)

@@ -28,7 +28,7 @@ int tool_fail(const char *subcommand, nacre_err err, const char *format, ...)
     va_start(args, format);
     print_line(subcommand, format, args, "");
     va_end(args);
-    return nacre_err_exit_code(err);
+    return tool_exit_code(err);
 }
 
 int tool_usage(const char *subcommand, const char *format, ...)

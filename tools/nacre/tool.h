@@ -5,8 +5,12 @@
 
 #include <nacre/nacre.h>
 
-/* Exit codes, stable (man nacre). Those of library errors are in NACRE_ERR_MAP. */
+/* Exit codes, stable (man nacre). 1 the peer responded, with an error or an unusable message; 2 the command line is wrong;
+ * 3 no response; 4 the response cannot be trusted; 5 this host. */
 enum { TOOL_OK = 0, TOOL_PEER_ERROR = 1, TOOL_USAGE = 2, TOOL_NO_RESPONSE = 3, TOOL_SECURITY = 4, TOOL_LOCAL = 5 };
+
+/* tool_exit_code: that of an error of the library, from the table in exit_code.c. */
+int tool_exit_code(nacre_err err);
 
 /* Each subcommand gets argv with its own name in argv[0], and returns the exit code. */
 int tool_keygen(int argc, char **argv);

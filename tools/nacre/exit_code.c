@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* exit_code: the exit codes of the command line for errors of the library. */
+#include "tool.h"
+
+static const struct {
+    nacre_err err;
+    int exit_code;
+} exit_codes[] = {
+    { NACRE_ERR_DECODE, TOOL_SECURITY },
+    { NACRE_ERR_NO_CONTEXT, TOOL_SECURITY },
+    { NACRE_ERR_REPLAY, TOOL_SECURITY },
+    { NACRE_ERR_PROTECTION_INVALID, TOOL_SECURITY },
+    { NACRE_ERR_REPLAY_ECHO, TOOL_SECURITY },
+    { NACRE_ERR_NOT_PROTECTED, TOOL_SECURITY },
+    { NACRE_ERR_MALFORMED, TOOL_SECURITY },
+    { NACRE_ERR_CRITICAL_OPTION, TOOL_SECURITY },
+    { NACRE_ERR_BUFFER_TOO_SMALL, TOOL_LOCAL },
+    { NACRE_ERR_BAD_ARGUMENT, TOOL_USAGE },
+    { NACRE_ERR_TOO_LONG, TOOL_USAGE },
+    { NACRE_ERR_UNSUPPORTED, TOOL_USAGE },
+    { NACRE_ERR_NESTED, TOOL_USAGE },
+    { NACRE_ERR_NONCE_USED, TOOL_LOCAL },
+    { NACRE_ERR_BAD_URI, TOOL_USAGE },
+    { NACRE_ERR_BAD_HEX, TOOL_USAGE },
+    { NACRE_ERR_CONTEXT_UNAVAILABLE, TOOL_SECURITY },
+    { NACRE_ERR_NOT_YET, TOOL_LOCAL },
+    { NACRE_ERR_BUSY, TOOL_LOCAL },
+    { NACRE_ERR_CRYPTO, TOOL_LOCAL },
+    { NACRE_ERR_STALE, TOOL_LOCAL },
+    { NACRE_ERR_FILE, TOOL_LOCAL },
+    { NACRE_ERR_BAD_CONTEXT, TOOL_LOCAL },
+    { NACRE_ERR_LOCKED, TOOL_LOCAL },
+    { NACRE_ERR_NO_MEMORY, TOOL_LOCAL },
+    { NACRE_ERR_ADDRESS, TOOL_LOCAL },
+    { NACRE_ERR_NO_CREDENTIALS, TOOL_SECURITY },
+    { NACRE_ERR_BAD_CREDENTIALS, TOOL_LOCAL },
+    { NACRE_ERR_DUPLICATE_CONTEXT, TOOL_LOCAL },
+    { NACRE_ERR_TIMEOUT, TOOL_NO_RESPONSE },
+    { NACRE_ERR_RESET, TOOL_PEER_ERROR },
+    { NACRE_ERR_UNREACHABLE, TOOL_NO_RESPONSE },
+    { NACRE_ERR_UNAUTHENTICATED, TOOL_SECURITY },
+    { NACRE_ERR_ANONYMOUS_HOST, TOOL_LOCAL },
+    { NACRE_ERR_BODY_CHANGED, TOOL_PEER_ERROR },
+    { NACRE_ERR_BLOCKS, TOOL_PEER_ERROR },
+    { NACRE_ERR_OVERSIZED, TOOL_PEER_ERROR },
+};
+
+int tool_exit_code(nacre_err err)
+{
+    if (err == NACRE_OK) return TOOL_OK;
+    for (size_t i = 0; i < sizeof exit_codes / sizeof *exit_codes; i++)
+        if (exit_codes[i].err == err) return exit_codes[i].exit_code;
+    return TOOL_LOCAL;
+}
