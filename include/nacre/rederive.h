@@ -80,6 +80,13 @@ NACRE_MUST_USE nacre_err nacre_rederive_follow(nacre_rederive_client *client, co
  * until a response to request #2 has verified. */
 nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client);
 
+typedef struct nacre_rederive_response_1 {
+    const nacre_crypto *crypto;
+    const nacre_request_id *request; /* identity of request #1 */
+    const nacre_message *outer;      /* the response, as received */
+    const uint8_t *r3;               /* NACRE_REDERIVE_NONCE random bytes */
+} nacre_rederive_response_1;
+
 /* nacre_rederive_response takes response #1: verifies it with context 2, held in `spare` meanwhile, and replaces context 1 by
  * context 3. Then protect the request again, with nacre_rederive_options.
  * NACRE_OK                     `derived` is context 3
@@ -89,9 +96,8 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
  * On failure only `spare` changes (wiped): drop the response and keep waiting. `buf` is as for nacre_unprotect_response; its
  * content is wiped, because the response is only a signal. */
 NACRE_MUST_USE nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *derived,
-                                                 nacre_rederived *spare, const nacre_crypto *crypto,
-                                                 const nacre_request_id *request_1, nacre_buf buf,
-                                                 const nacre_message *outer, const uint8_t r3[NACRE_REDERIVE_NONCE]);
+                                                 nacre_rederived *spare, nacre_buf buf,
+                                                 const nacre_rederive_response_1 *response);
 
 /* ---- Server ----
  *
@@ -134,20 +140,34 @@ typedef enum nacre_rederive_step {
 } nacre_rederive_step;
 nacre_rederive_step nacre_rederive_recognise(const nacre_oscore_option *option);
 
-/* nacre_rederive_offer_r2 verifies request #1 with context 1 and writes response #1 with context 2 and an R2 made of `s2`
- * (`spare` holds both contexts meanwhile). The request is not acted on; `server` does not change. `header` gives type, MID
- * and token of the response. `now_ms` is of a monotonic clock, the same as for nacre_rederive_accept. With `ordinary` an
- * ordinary request, made with the ID Context of `material`, serves as #1: the server has lost its state and starts the
- * procedure.
+typedef struct nacre_rederive_request_1 {
+    const nacre_crypto *crypto;
+    const nacre_context_params *material;
+    const nacre_message *outer;  /* the request, as received */
+    const nacre_message *header; /* type, MID and token of the response */
+    bool ordinary;     /* an ordinary request, made with the ID Context of `material`, serves as #1: the server
+                                    has lost its state and starts the procedure */
+    const uint8_t *s2; /* NACRE_REDERIVE_S2 random bytes */
+    uint64_t now_ms;   /* of a monotonic clock, the same as for nacre_rederive_accept */
+    nacre_buf scratch; /* for the request's plaintext, as nacre_unprotect_request */
+} nacre_rederive_request_1;
+
+/* nacre_rederive_offer_r2 verifies request #1 with context 1 and writes response #1, at the start of `buf`, with context 2 and
+ * an R2 made of `s2` (`spare` holds both contexts meanwhile). The request is not acted on; `server` does not change.
  * NACRE_OK                send `out`
  * NACRE_ERR_BAD_ARGUMENT  `ordinary`, and the ID Context of `material` is longer than 8 bytes; or `server` is not initialised
  * NACRE_ERR_NO_CONTEXT    the kid context does not have the form of R1
  * others                  as nacre_context_init, nacre_unprotect_request and nacre_protect_response; no offer was made */
 NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_rederived *spare,
-                                                 const nacre_crypto *crypto, const nacre_context_params *material,
-                                                 bool ordinary, nacre_bytes *out, nacre_buf buf, nacre_buf scratch,
-                                                 const nacre_message *outer, const nacre_message *header,
-                                                 const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms);
+                                                 nacre_bytes *out, nacre_buf buf,
+                                                 const nacre_rederive_request_1 *request);
+
+typedef struct nacre_rederive_request_2 {
+    const nacre_crypto *crypto;
+    const nacre_context_params *material;
+    const nacre_message *outer; /* the request, as received */
+    uint64_t now_ms;
+} nacre_rederive_request_2;
 
 /* nacre_rederive_accept takes request #2: its R2 must be an offer of `server` valid at `now_ms`. The request is verified with
  * context 3, derived in `spare`; then context 3 replaces that in `derived` and all offers to this peer become void, so that
@@ -157,10 +177,8 @@ NACRE_MUST_USE nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *se
  * NACRE_ERR_NO_CONTEXT no such offer, or no longer valid: respond 4.01; nothing has changed
  * others               as nacre_unprotect_request; `derived` is unchanged, `spare` wiped, the offer still valid */
 NACRE_MUST_USE nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *derived,
-                                               nacre_rederived *spare, const nacre_crypto *crypto,
-                                               const nacre_context_params *material, nacre_request_id *id,
-                                               nacre_message *plain, nacre_buf buf, const nacre_message *outer,
-                                               uint64_t now_ms);
+                                               nacre_rederived *spare, nacre_request_id *id, nacre_message *plain,
+                                               nacre_buf buf, const nacre_rederive_request_2 *request);
 
 #ifdef __cplusplus
 }

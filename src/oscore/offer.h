@@ -17,14 +17,12 @@ nacre_err nacre__offer_check(const nacre_rederive_server *server, const nacre_cr
 /* ---- The two responses, with any R2 (rederive.c) ---- */
 
 /* Verifies request #1 and makes response #1, which names `r2`. As nacre_rederive_offer_r2. */
-nacre_err nacre__rederive_response_1(nacre_rederived *spare, const nacre_crypto *crypto,
-                                     const nacre_context_params *material, bool ordinary, nacre_bytes *out,
-                                     nacre_buf buf, nacre_buf scratch, const nacre_message *outer,
-                                     const nacre_message *header, nacre_bytes r2);
+nacre_err nacre__rederive_response_1(nacre_rederived *spare, nacre_bytes *out, nacre_buf buf,
+                                     const nacre_rederive_request_1 *request, nacre_bytes r2);
 
 /* Verifies request #2, whose kid context is `r2_r3`, and puts context 3 into `derived`. As nacre_rederive_accept. */
-nacre_err nacre__rederive_take_2(nacre_rederived *derived, nacre_rederived *spare, const nacre_crypto *crypto,
-                                 const nacre_context_params *material, nacre_request_id *id, nacre_message *plain,
-                                 nacre_buf buf, const nacre_message *outer, nacre_bytes r2_r3);
+nacre_err nacre__rederive_take_2(nacre_rederived *derived, nacre_rederived *spare, nacre_request_id *id,
+                                 nacre_message *plain, nacre_buf buf, const nacre_rederive_request_2 *request,
+                                 nacre_bytes r2_r3);
 
 #endif

@@ -119,9 +119,10 @@ nacre_protect_options nacre_rederive_options(const nacre_rederive_client *client
 }
 
 nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived *derived, nacre_rederived *spare,
-                                  const nacre_crypto *crypto, const nacre_request_id *request_1, nacre_buf buf,
-                                  const nacre_message *outer, const uint8_t r3[N])
+                                  nacre_buf buf, const nacre_rederive_response_1 *response)
 {
+    const nacre_crypto *crypto = response->crypto;
+    const nacre_message *outer = response->outer;
     nacre_oscore_option option;
     if (!client->waiting) return NACRE_ERR_BAD_ARGUMENT;
     nacre_err err = nacre_verify_start(&option, outer);
@@ -133,10 +134,10 @@ nacre_err nacre_rederive_response(nacre_rederive_client *client, nacre_rederived
     const nacre__unprotect_how how = { .any_kid_context = true, .request_common_iv = client->common_iv };
     err = derive(spare, crypto, client->material, r2, nacre_bytes_of(client->id_1, client->id_1_len));
     if (err == NACRE_OK)
-        err = nacre__unprotect_response(&spare->context, crypto, request_1, &plain, NULL, buf, outer, &how);
+        err = nacre__unprotect_response(&spare->context, crypto, response->request, &plain, NULL, buf, outer, &how);
     if (err == NACRE_OK) {
         nacre_wipe(buf.ptr, buf.cap);
-        err = derive(spare, crypto, client->material, r2, nacre_bytes_of(r3, N));
+        err = derive(spare, crypto, client->material, r2, nacre_bytes_of(response->r3, N));
     }
     if (err != NACRE_OK) {
         nacre_context_wipe(&spare->context);
@@ -183,25 +184,27 @@ static nacre_err write_response_1(nacre_rederived *spare, const nacre_crypto *cr
     return nacre_protect_response(&spare->context, crypto, id, out, buf, &plain, &how);
 }
 
-nacre_err nacre__rederive_response_1(nacre_rederived *spare, const nacre_crypto *crypto,
-                                     const nacre_context_params *material, bool ordinary, nacre_bytes *out,
-                                     nacre_buf buf, nacre_buf scratch, const nacre_message *outer,
-                                     const nacre_message *header, nacre_bytes r2)
+nacre_err nacre__rederive_response_1(nacre_rederived *spare, nacre_bytes *out, nacre_buf buf,
+                                     const nacre_rederive_request_1 *request, nacre_bytes r2)
 {
+    const nacre_crypto *crypto = request->crypto;
+    const nacre_context_params *material = request->material;
     nacre_oscore_option option;
     nacre_message plain;
     nacre_request_id id;
-    nacre_err err = nacre_verify_start(&option, outer);
+    nacre_err err = nacre_verify_start(&option, request->outer);
     if (err != NACRE_OK) return err;
-    nacre_bytes id_1 = ordinary ? material->id_context : unwrap_of(option.kid_context, N);
+    nacre_bytes id_1 = request->ordinary ? material->id_context : unwrap_of(option.kid_context, N);
     if (id_1.len > N) return NACRE_ERR_BAD_ARGUMENT;
-    if (nacre_is_absent(id_1) && !ordinary) return NACRE_ERR_NO_CONTEXT;
+    if (nacre_is_absent(id_1) && !request->ordinary) return NACRE_ERR_NO_CONTEXT;
 
     err = derive_with(spare, crypto, material, id_1);
-    if (err == NACRE_OK) err = nacre__unprotect_request(&spare->context, crypto, &id, &plain, scratch, outer, &wrapped);
+    if (err == NACRE_OK)
+        err =
+            nacre__unprotect_request(&spare->context, crypto, &id, &plain, request->scratch, request->outer, &wrapped);
     if (err == NACRE_OK) {
         uint8_t common_iv[NACRE_MAX_NONCE];
-        nacre_wipe(scratch.ptr, scratch.cap);
+        nacre_wipe(request->scratch.ptr, request->scratch.cap);
         memcpy(common_iv, spare->context.common_iv, sizeof common_iv);
         err = derive(spare, crypto, material, r2, id_1);
         /* Response #1 has the nonce of request #1, byte for byte, with the Common IV of context 1: as in other
@@ -210,31 +213,29 @@ nacre_err nacre__rederive_response_1(nacre_rederived *spare, const nacre_crypto 
         if (err == NACRE_OK) memcpy(spare->context.common_iv, common_iv, sizeof common_iv);
         nacre_wipe(common_iv, sizeof common_iv);
     }
-    if (err == NACRE_OK) err = write_response_1(spare, crypto, &id, out, buf, header, r2);
+    if (err == NACRE_OK) err = write_response_1(spare, crypto, &id, out, buf, request->header, r2);
     nacre_context_wipe(&spare->context);
     return err;
 }
 
-nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_rederived *spare,
-                                  const nacre_crypto *crypto, const nacre_context_params *material, bool ordinary,
-                                  nacre_bytes *out, nacre_buf buf, nacre_buf scratch, const nacre_message *outer,
-                                  const nacre_message *header, const uint8_t s2[NACRE_REDERIVE_S2], uint64_t now_ms)
+nacre_err nacre_rederive_offer_r2(const nacre_rederive_server *server, nacre_rederived *spare, nacre_bytes *out,
+                                  nacre_buf buf, const nacre_rederive_request_1 *request)
 {
     uint8_t r2[NACRE_REDERIVE_R2];
-    const nacre_err err = nacre__offer_make(server, crypto, r2, s2, now_ms);
+    const nacre_err err = nacre__offer_make(server, request->crypto, r2, request->s2, request->now_ms);
     if (err != NACRE_OK) return err;
-    return nacre__rederive_response_1(spare, crypto, material, ordinary, out, buf, scratch, outer, header,
-                                      NACRE_ARRAY(r2));
+    return nacre__rederive_response_1(spare, out, buf, request, NACRE_ARRAY(r2));
 }
 
-nacre_err nacre__rederive_take_2(nacre_rederived *derived, nacre_rederived *spare, const nacre_crypto *crypto,
-                                 const nacre_context_params *material, nacre_request_id *id, nacre_message *plain,
-                                 nacre_buf buf, const nacre_message *outer, nacre_bytes r2_r3)
+nacre_err nacre__rederive_take_2(nacre_rederived *derived, nacre_rederived *spare, nacre_request_id *id,
+                                 nacre_message *plain, nacre_buf buf, const nacre_rederive_request_2 *request,
+                                 nacre_bytes r2_r3)
 {
     nacre_request_id verified;
-    nacre_err err = derive(spare, crypto, material, r2_r3, NACRE_ABSENT);
+    nacre_err err = derive(spare, request->crypto, request->material, r2_r3, NACRE_ABSENT);
     if (err == NACRE_OK)
-        err = nacre__unprotect_request(&spare->context, crypto, &verified, plain, buf, outer, &wrapped);
+        err =
+            nacre__unprotect_request(&spare->context, request->crypto, &verified, plain, buf, request->outer, &wrapped);
     if (err != NACRE_OK) {
         nacre_context_wipe(&spare->context);
         return err;
@@ -246,16 +247,16 @@ nacre_err nacre__rederive_take_2(nacre_rederived *derived, nacre_rederived *spar
 }
 
 nacre_err nacre_rederive_accept(nacre_rederive_server *server, nacre_rederived *derived, nacre_rederived *spare,
-                                const nacre_crypto *crypto, const nacre_context_params *material, nacre_request_id *id,
-                                nacre_message *plain, nacre_buf buf, const nacre_message *outer, uint64_t now_ms)
+                                nacre_request_id *id, nacre_message *plain, nacre_buf buf,
+                                const nacre_rederive_request_2 *request)
 {
     nacre_oscore_option option;
-    nacre_err err = nacre_verify_start(&option, outer);
+    nacre_err err = nacre_verify_start(&option, request->outer);
     if (err != NACRE_OK) return err;
     const nacre_bytes r2_r3 = unwrap_of(option.kid_context, R2_R3);
     if (nacre_is_absent(r2_r3)) return NACRE_ERR_NO_CONTEXT;
-    err = nacre__offer_check(server, crypto, r2_r3.ptr, now_ms);
-    if (err == NACRE_OK) err = nacre__rederive_take_2(derived, spare, crypto, material, id, plain, buf, outer, r2_r3);
+    err = nacre__offer_check(server, request->crypto, r2_r3.ptr, request->now_ms);
+    if (err == NACRE_OK) err = nacre__rederive_take_2(derived, spare, id, plain, buf, request, r2_r3);
     if (err == NACRE_OK) nacre_rederive_void_offers(server); /* a copy of this request must fail */
     return err;
 }

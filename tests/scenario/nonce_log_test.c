@@ -549,12 +549,20 @@ static void do_rederive(world *w)
     header = outer;
     for (size_t i = 1 + pick(w, 3); i > 0; i--) { /* request #1 doubled: each copy gets an R2 of its own */
         random_fill(w, s2, sizeof s2);
-        assert_ok(nacre_rederive_offer_r2(&s->server, spare_server, &w->crypto, &s->params, ordinary, &response,
-                                          NACRE_BUF(buf_2), NACRE_BUF(scratch), &outer, &header, s2, 0));
+        const nacre_rederive_request_1 request_1 = { .crypto = &w->crypto,
+                                                     .material = &s->params,
+                                                     .outer = &outer,
+                                                     .header = &header,
+                                                     .ordinary = ordinary,
+                                                     .s2 = s2,
+                                                     .now_ms = 0,
+                                                     .scratch = NACRE_BUF(scratch) };
+        assert_ok(nacre_rederive_offer_r2(&s->server, spare_server, &response, NACRE_BUF(buf_2), &request_1));
     }
     if (pick(w, 6) == 0) return; /* response #1 lost, and the client gives up */
     assert_ok(nacre_message_parse(&outer, response));
-    assert_ok(nacre_rederive_response(&state, derived, spare, &w->crypto, &id_1, NACRE_BUF(scratch), &outer, r3));
+    const nacre_rederive_response_1 response_1 = { &w->crypto, &id_1, &outer, r3 };
+    assert_ok(nacre_rederive_response(&state, derived, spare, NACRE_BUF(scratch), &response_1));
     for (size_t i = 1 + pick(w, 2); i > 0; i--) {
         nacre_protect_options how = nacre_rederive_options(&state);
         make(w, &m, some_request_code(w), false, false, NULL);
@@ -562,9 +570,10 @@ static void do_rederive(world *w)
             nacre_protect_request(&derived->context, &w->crypto, &id_2, &request, NACRE_BUF(buf_3), &m.plain, &how));
     }
     assert_ok(nacre_message_parse(&outer, request));
+    const nacre_rederive_request_2 request_2 = { &w->crypto, &s->params, &outer, 0 };
     for (size_t copies = 0; copies < 2; copies++)
-        assert_err(nacre_rederive_accept(&s->server, at_server, spare_server, &w->crypto, &s->params, &id_at_server,
-                                         &plain, NACRE_BUF(scratch), &outer, 0),
+        assert_err(nacre_rederive_accept(&s->server, at_server, spare_server, &id_at_server, &plain, NACRE_BUF(scratch),
+                                         &request_2),
                    copies == 0 ? NACRE_OK : NACRE_ERR_NO_CONTEXT);
     /* The contexts before end here, at the server in the same place as the new one. Who held identities of old requests may
      * still answer them: nobody can read it, but it must not take a nonce of the new keys. */

@@ -28,7 +28,7 @@ static void success_is_0_and_an_unknown_error_is_local(void **state)
     assert_int_equal(tool_exit_code((nacre_err)-100), TOOL_LOCAL);
 }
 
-static void untrusted_messages_and_timeouts_have_codes_of_their_own(void **state)
+static void untrusted_messages_and_timeouts_have_different_codes(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT(errors); i++)
@@ -45,7 +45,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_error_has_one_row_and_a_code_of_failure),
         TEST(success_is_0_and_an_unknown_error_is_local),
-        TEST(untrusted_messages_and_timeouts_have_codes_of_their_own),
+        TEST(untrusted_messages_and_timeouts_have_different_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

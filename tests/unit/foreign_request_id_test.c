@@ -103,7 +103,8 @@ static void rederivation_refuses_it_too(void **state)
         nacre_request_id id = identity(len, TEST_CLIENT);
         nacre_message outer = make_response("10 09 48 0102030405060708");
         assert_ok(nacre_rederive_begin(&client, &derived, test_crypto(), &material, r));
-        assert_err(nacre_rederive_response(&client, &derived, &spare, test_crypto(), &id, test_buf(64), &outer, r),
+        const nacre_rederive_response_1 response = { test_crypto(), &id, &outer, r };
+        assert_err(nacre_rederive_response(&client, &derived, &spare, test_buf(64), &response),
                    len == 1 ? NACRE_ERR_PROTECTION_INVALID : NACRE_ERR_BAD_ARGUMENT);
         nacre_context_wipe(&derived.context);
     }

@@ -80,21 +80,29 @@ static nacre_err offer(const nacre_rederive_server *server, party *s, nacre_byte
 {
     nacre_message outer = test_parse(datagram), header = outer;
     header.type = NACRE_ACK;
-    return nacre_rederive_offer_r2(server, s->spare, test_crypto(), &s->material, ordinary, out, test_buf(96),
-                                   test_buf(64), &outer, &header, s2, 0);
+    return nacre_rederive_offer_r2(server, s->spare, out, test_buf(96),
+                                   &(nacre_rederive_request_1){ .crypto = test_crypto(),
+                                                                .material = &s->material,
+                                                                .outer = &outer,
+                                                                .header = &header,
+                                                                .ordinary = ordinary,
+                                                                .s2 = s2,
+                                                                .now_ms = 0,
+                                                                .scratch = test_buf(64) });
 }
 
 static nacre_err take_response(party *c, nacre_bytes datagram, const uint8_t *r3)
 {
     nacre_message outer = test_parse(datagram);
-    return nacre_rederive_response(&c->client, c->derived, c->spare, test_crypto(), &c->id, test_buf(64), &outer, r3);
+    return nacre_rederive_response(&c->client, c->derived, c->spare, test_buf(64),
+                                   &(nacre_rederive_response_1){ test_crypto(), &c->id, &outer, r3 });
 }
 
 static nacre_err accept_at(nacre_rederive_server *server, party *s, nacre_bytes datagram, uint64_t now_ms)
 {
     nacre_message outer = test_parse(datagram), plain;
-    return nacre_rederive_accept(server, s->derived, s->spare, test_crypto(), &s->material, &s->id, &plain,
-                                 test_buf(64), &outer, now_ms);
+    return nacre_rederive_accept(server, s->derived, s->spare, &s->id, &plain, test_buf(64),
+                                 &(nacre_rederive_request_2){ test_crypto(), &s->material, &outer, now_ms });
 }
 
 static nacre_err accept(nacre_rederive_server *server, party *s, nacre_bytes datagram)
@@ -117,16 +125,19 @@ static void the_bytes_are_as_computed(void **unused)
     nacre_bytes from_server_1 = NACRE_ABSENT;
     nacre_message outer = test_parse(request_1), header = outer, plain;
     header.type = NACRE_ACK;
-    assert_ok(nacre__rederive_response_1(s.spare, test_crypto(), &s.material, false, &from_server_1, test_buf(64),
-                                         test_buf(64), &outer, &header, NACRE_ARRAY(twos)));
+    const nacre_rederive_request_1 first = {
+        .crypto = test_crypto(), .material = &s.material, .outer = &outer, .header = &header, .scratch = test_buf(64)
+    };
+    assert_ok(nacre__rederive_response_1(s.spare, &from_server_1, test_buf(64), &first, NACRE_ARRAY(twos)));
     assert_bytes(from_server_1, test_hex(response_1));
     assert_ok(take_response(&c, from_server_1, threes));
     nacre_bytes request_2 = second_request(&c);
     assert_bytes(request_2, test_hex("410200027c9d071900115022222222222222223333333333333333"
                                      "ff89d4d0c2f8a8579954a746307f322ae9d15eaac26f62e8f2"));
     outer = test_parse(request_2);
-    assert_ok(nacre__rederive_take_2(s.derived, s.spare, test_crypto(), &s.material, &s.id, &plain, test_buf(64),
-                                     &outer, test_join(NACRE_ARRAY(twos), NACRE_ARRAY(threes))));
+    const nacre_rederive_request_2 confirmed = { test_crypto(), &s.material, &outer, 0 };
+    assert_ok(nacre__rederive_take_2(s.derived, s.spare, &s.id, &plain, test_buf(64), &confirmed,
+                                     test_join(NACRE_ARRAY(twos), NACRE_ARRAY(threes))));
     nacre_message response = test_message("614500027c c0 ff48656c6c6f20576f726c6421");
     nacre_bytes from_server_2 = test_protect_response(&s.derived->context, &s.id, &response, NULL);
     assert_bytes(from_server_2, test_hex("614400027c90ff2280ecae46d72f67c59d44a719fd40893ed74296deddc5"));

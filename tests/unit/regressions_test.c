@@ -283,15 +283,23 @@ static const uint8_t *nonce_of(procedure *p)
 static nacre_err receive_1(procedure *p)
 {
     nacre_message outer = test_parse(p->sent[0]);
-    return nacre_rederive_offer_r2(&p->server, &p->s->spare, test_crypto(), &p->s->material, false, &p->sent[1],
-                                   test_buf(64), test_buf(64), &outer, &outer, nonce_of(p), 0);
+    return nacre_rederive_offer_r2(&p->server, &p->s->spare, &p->sent[1], test_buf(64),
+                                   &(nacre_rederive_request_1){ .crypto = test_crypto(),
+                                                                .material = &p->s->material,
+                                                                .outer = &outer,
+                                                                .header = &outer,
+                                                                .ordinary = false,
+                                                                .s2 = nonce_of(p),
+                                                                .now_ms = 0,
+                                                                .scratch = test_buf(64) });
 }
 
 static nacre_err receive_2(procedure *p, nacre_bytes datagram)
 {
     nacre_message outer = test_parse(datagram), plain = test_request(NACRE_PUT, NACRE_ABSENT, test_hex("01"));
-    nacre_err err = nacre_rederive_response(&p->client, &p->c->derived, &p->c->spare, test_crypto(), &p->id_1,
-                                            test_buf(64), &outer, nonce_of(p));
+    nacre_err err =
+        nacre_rederive_response(&p->client, &p->c->derived, &p->c->spare, test_buf(64),
+                                &(nacre_rederive_response_1){ test_crypto(), &p->id_1, &outer, nonce_of(p) });
     if (err != NACRE_OK) return err;
     nacre_protect_options how = nacre_rederive_options(&p->client);
     assert_ok(nacre_protect_request(&p->c->derived.context, test_crypto(), &p->id_2, &p->sent[2], test_buf(64), &plain,
@@ -302,8 +310,8 @@ static nacre_err receive_2(procedure *p, nacre_bytes datagram)
 static nacre_err receive_3(procedure *p)
 {
     nacre_message outer = test_parse(p->sent[2]), plain;
-    nacre_err err = nacre_rederive_accept(&p->server, &p->s->derived, &p->s->spare, test_crypto(), &p->s->material,
-                                          &p->at_server, &plain, test_buf(64), &outer, 0);
+    nacre_err err = nacre_rederive_accept(&p->server, &p->s->derived, &p->s->spare, &p->at_server, &plain, test_buf(64),
+                                          &(nacre_rederive_request_2){ test_crypto(), &p->s->material, &outer, 0 });
     if (err != NACRE_OK) return err;
     nacre_message response = test_response(NACRE_CHANGED, NACRE_ABSENT, test_hex("02"));
     p->sent[3] = test_protect_response(&p->s->derived.context, &p->at_server, &response, NULL);

@@ -508,9 +508,10 @@ static bool b2_client_goes(vec_run *run, const b2 *b, b2_end *client, const char
     b2_check_derived(run, b, client, FIRST);
     b2_client_sends(run, b, client, &state, "request_1");
     if (!b2_step_of(run, b, response, &step) ||
-        !vec_same_err(run, response, NACRE_OK,
-                      nacre_rederive_response(&state, &client->derived, &client->spare, run->crypto, &client->id,
-                                              b2_buf(run), &step.outer, b->r3.ptr)))
+        !vec_same_err(
+            run, response, NACRE_OK,
+            nacre_rederive_response(&state, &client->derived, &client->spare, b2_buf(run),
+                                    &(nacre_rederive_response_1){ run->crypto, &client->id, &step.outer, b->r3.ptr })))
         return false;
     b2_check_derived(run, b, client, THIRD);
     b2_client_sends(run, b, client, &state, "request_2");
@@ -525,8 +526,13 @@ static bool b2_server_offers(vec_run *run, const b2 *b, b2_end *server)
     nacre_bytes out;
     if (!b2_step_of(run, b, "request_1", &request) || !b2_step_of(run, b, "response_1", &response) ||
         !vec_same_err(run, "answer_1", NACRE_OK,
-                      nacre__rederive_response_1(&server->spare, run->crypto, &server->material, false, &out,
-                                                 b2_buf(run), b2_buf(run), &request.outer, &response.outer, b->r2)))
+                      nacre__rederive_response_1(&server->spare, &out, b2_buf(run),
+                                                 &(nacre_rederive_request_1){ .crypto = run->crypto,
+                                                                              .material = &server->material,
+                                                                              .outer = &request.outer,
+                                                                              .header = &response.outer,
+                                                                              .scratch = b2_buf(run) },
+                                                 b->r2)))
         return false;
     vec_same_bytes(run, "response_1", response.datagram, out);
     vec_same_number(run, "code of response #1", NACRE_UNAUTHORIZED, response.plain.code);
@@ -539,10 +545,11 @@ static bool b2_server_accepts(vec_run *run, const b2 *b, b2_end *server)
     nacre_message plain;
     nacre_bytes out;
     if (!b2_step_of(run, b, "request_2", &request) || !b2_step_of(run, b, "response_2", &response) ||
-        !vec_same_err(run, "take_2", NACRE_OK,
-                      nacre__rederive_take_2(&server->derived, &server->spare, run->crypto, &server->material,
-                                             &server->id, &plain, b2_buf(run), &request.outer,
-                                             joined(run, b->r2, b->r3))))
+        !vec_same_err(
+            run, "take_2", NACRE_OK,
+            nacre__rederive_take_2(&server->derived, &server->spare, &server->id, &plain, b2_buf(run),
+                                   &(nacre_rederive_request_2){ run->crypto, &server->material, &request.outer, 0 },
+                                   joined(run, b->r2, b->r3))))
         return false;
     b2_check_derived(run, b, server, THIRD);
     vec_same_bytes(run, "request_2 unprotected", request.plain_datagram, vec_write(run, &plain));

@@ -91,8 +91,9 @@ bool nacre__rederivation_response(nacre__rederivations *d, nacre__client_exchang
     nacre_err err = is_leader ? NACRE_OK : follow(exchange, &client);
     d->core->config.random.fill(d->core->config.random.self, r3, sizeof r3);
     if (err == NACRE_OK)
-        err = nacre_rederive_response(&client, &r->derived, &r->spare, &d->core->config.crypto, &exchange->id, buf,
-                                      &received->outer, r3);
+        err = nacre_rederive_response(
+            &client, &r->derived, &r->spare, buf,
+            &(nacre_rederive_response_1){ &d->core->config.crypto, &exchange->id, &received->outer, r3 });
     if (err == NACRE_OK) r->client = client;
     nacre_wipe(&client, sizeof client);
     if (err != NACRE_OK) return false;

@@ -116,9 +116,10 @@ static nacre_err accept_2(const attempt *a)
     if (names_current(a)) return take_wrapped(a);
     if (!nacre_exchange_is_none(r->leader) && !gives_way(r)) return NACRE_ERR_BUSY;
     nacre__protect_batch_flush(d->server_exchanges->batch); /* uses the keys that are replaced */
-    const nacre_err err =
-        nacre_rederive_accept(&r->offers, &r->derived, &r->spare, &d->core->config.crypto, &r->material,
-                              &a->received->id, &a->received->plain, a->buf, &a->received->outer, d->core->now_ms);
+    const nacre_rederive_request_2 request = { &d->core->config.crypto, &r->material, &a->received->outer,
+                                               d->core->now_ms };
+    const nacre_err err = nacre_rederive_accept(&r->offers, &r->derived, &r->spare, &a->received->id,
+                                                &a->received->plain, a->buf, &request);
     if (err != NACRE_OK) return err;
     nacre__rederivation_retire(d, r);
     nacre__rederivation_established(d, r, &a->server->record->peer);
@@ -135,10 +136,16 @@ static nacre_err respond_1(const attempt *a, bool ordinary)
     nacre_bytes out;
     nacre__response_header(d->server_exchanges, a->server, &header, a->received->outer.token);
     d->core->config.random.fill(d->core->config.random.self, s2, sizeof s2);
-    const nacre_err err =
-        nacre_rederive_offer_r2(&a->r->offers, &a->r->spare, &d->core->config.crypto, &a->r->material, ordinary, &out,
-                                (nacre_buf){ a->server->record->bytes, d->core->config.max_message }, a->buf,
-                                &a->received->outer, &header, s2, d->core->now_ms);
+    const nacre_rederive_request_1 request = { .crypto = &d->core->config.crypto,
+                                               .material = &a->r->material,
+                                               .outer = &a->received->outer,
+                                               .header = &header,
+                                               .ordinary = ordinary,
+                                               .s2 = s2,
+                                               .now_ms = d->core->now_ms,
+                                               .scratch = a->buf };
+    const nacre_buf buf = { a->server->record->bytes, d->core->config.max_message };
+    const nacre_err err = nacre_rederive_offer_r2(&a->r->offers, &a->r->spare, &out, buf, &request);
     if (err != NACRE_OK) return err;
     nacre__response_written(d->server_exchanges, a->server, out.len);
     return NACRE_ERR_REPLAY_ECHO;
