@@ -282,7 +282,7 @@ NACRE_MUST_USE nacre_err nacre_table_init(nacre_table *table, nacre_table_slot *
 
 /* nacre_table_set_hash_key sets the key of the table's hash (SipHash-1-3): NACRE_TABLE_HASH_KEY random bytes, so that a peer that
  * chooses its Recipient ID or ID Context cannot make contexts collide. Without it the key is zero, which suits IDs that only the
- * operator chooses.
+ * operator chooses. At most 12 slots (nine contexts) are searched without SipHash, as collisions of so few cost nothing.
  * NACRE_OK, NACRE_ERR_BAD_ARGUMENT (the table has contexts; nothing has changed) */
 NACRE_MUST_USE nacre_err nacre_table_set_hash_key(nacre_table *table, const uint8_t key[NACRE_TABLE_HASH_KEY]);
 

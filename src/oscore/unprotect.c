@@ -38,16 +38,14 @@ typedef struct unprotection {
     bool was_looked_up; /* a request's Partial IV was looked up in the window and fresh */
 } unprotection;
 
-static nacre_err read_outer(unprotection *u, nacre_oscore_option *option, const nacre_message *outer,
-                            const nacre__unprotect_how *how)
+/* `*read` is what the caller has parsed, or `parsed`. */
+static nacre_err read_outer(unprotection *u, const nacre__outer_options **read, nacre__outer_options *parsed,
+                            const nacre_message *outer, const nacre__unprotect_how *how)
 {
-    nacre__outer_options read;
-    if (how->outer != NULL) read = *how->outer;
-    const nacre_err err = how->outer != NULL ? NACRE_OK : nacre__outer_read(&read, outer);
-    if (err != NACRE_OK) return err;
-    *option = read.oscore;
-    u->offset = read.others_stay ? outer->options.len : 0; /* an upper bound of the merged ones */
-    return NACRE_OK;
+    *read = how->outer != NULL ? how->outer : parsed;
+    const nacre_err err = how->outer != NULL ? NACRE_OK : nacre__outer_read(parsed, outer);
+    if (err == NACRE_OK) u->offset = (*read)->others_stay ? outer->options.len : 0; /* at most the merged ones */
+    return err;
 }
 
 /* RFC 8613 8.2 steps 4 to 6, 8.4 steps 3 to 5, up to the cipher. The payload is the ciphertext: RFC 8613 6.2. */
@@ -156,17 +154,19 @@ static nacre_err look(const nacre_context *ctx, uint64_t seq)
 static nacre_err begin_request(unprotection *u, const nacre_context *ctx, const nacre_crypto *crypto, nacre_buf buf,
                                const nacre_message *outer, const nacre__unprotect_how *how)
 {
-    nacre_oscore_option option;
-    nacre_err err = read_outer(u, &option, outer, how);
+    nacre__outer_options parsed;
+    const nacre__outer_options *read;
+    nacre_err err = read_outer(u, &read, &parsed, outer, how);
     if (err != NACRE_OK) return err;
-    if (nacre_is_absent(option.partial_iv) || nacre_is_absent(option.kid)) return NACRE_ERR_DECODE; /* RFC 8613 5 */
-    if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
-    u->seq = nacre__partial_iv_number(option.partial_iv);
+    const nacre_oscore_option *option = &read->oscore;
+    if (nacre_is_absent(option->partial_iv) || nacre_is_absent(option->kid)) return NACRE_ERR_DECODE; /* RFC 8613 5 */
+    if (!names_context(ctx, option, how)) return NACRE_ERR_NO_CONTEXT;
+    u->seq = nacre__partial_iv_number(option->partial_iv);
     u->has_piv = true;
     err = look(ctx, u->seq);
     if (err != NACRE_OK) return err;
     u->was_looked_up = true;
-    nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, option.kid, u->seq);
+    nacre__nonce(u->nonce, ctx->aead, ctx->common_iv, option->kid, u->seq);
     nacre__request_id_make(&u->new_id, ctx, ctx->recipient_id, ctx->recipient_id_len, u->seq, NACRE__MAY_USE_NONCE);
     return prepare(u, ctx, crypto, buf, outer, &u->new_id);
 }
@@ -218,13 +218,15 @@ static nacre_err begin_response(unprotection *u, const nacre_context *ctx, const
                                 const nacre_request_id *id, nacre_buf buf, const nacre_message *outer,
                                 const nacre__unprotect_how *how)
 {
-    nacre_oscore_option option;
-    nacre_err err = read_outer(u, &option, outer, how);
+    nacre__outer_options parsed;
+    const nacre__outer_options *read;
+    nacre_err err = read_outer(u, &read, &parsed, outer, how);
     if (err != NACRE_OK) return err;
-    if (!names_context(ctx, &option, how)) return NACRE_ERR_NO_CONTEXT;
+    const nacre_oscore_option *option = &read->oscore;
+    if (!names_context(ctx, option, how)) return NACRE_ERR_NO_CONTEXT;
     if (!nacre__request_kid_fits(id, ctx->aead)) return NACRE_ERR_BAD_ARGUMENT; /* a request of another context */
-    u->has_piv = !nacre_is_absent(option.partial_iv);
-    u->seq = u->has_piv ? nacre__partial_iv_number(option.partial_iv) : 0;
+    u->has_piv = !nacre_is_absent(option->partial_iv);
+    u->seq = u->has_piv ? nacre__partial_iv_number(option->partial_iv) : 0;
     /* RFC 8613 8.4 step 4, 5.2: the request's nonce, or the server's Partial IV with the server's ID. */
     bool others = !u->has_piv && how->request_common_iv != NULL;
     nacre__nonce(u->nonce, ctx->aead, others ? how->request_common_iv : ctx->common_iv,
