@@ -16,7 +16,8 @@ static nacre_crypto crypto;
 /* All contexts of one size of the population, each with its keys behind it. */
 typedef struct crowd {
     size_t num, stride, keys_at;
-    bool one_kid; /* all have the same, and an ID Context each */
+    bool one_kid;   /* all have the same, and an ID Context each */
+    bool scattered; /* the kids do not count up */
     uint8_t *memory;
     uint8_t (*id_contexts)[4];
     nacre_table table;
@@ -34,9 +35,17 @@ static nacre_context *context_at(const crowd *c, size_t i)
     return (nacre_context *)(void *)(c->memory + i * c->stride);
 }
 
-/* Kids, or ID Contexts, of four bytes: what counts up, and what nobody has. */
-static void kid_of(uint8_t kid[4], uint32_t i, bool known)
+/* Each number below 2^24 once, in a scattered order: a multiplication spreads numbers that count up better than chance. */
+static uint32_t scatter(uint32_t i)
 {
+    i = i * 0x9e3779b1 & 0xffffff;
+    return (i ^ i >> 11) * 0x2c1b3c6d & 0xffffff;
+}
+
+/* Kids, or ID Contexts, of four bytes: what counts up or is scattered, and what nobody has. */
+static void kid_of(uint8_t kid[4], const crowd *c, uint32_t i, bool known)
+{
+    if (c->scattered) i = scatter(i);
     kid[0] = known ? 0x10 : 0x77;
     kid[1] = (uint8_t)(i >> 16);
     kid[2] = (uint8_t)(i >> 8);
@@ -47,7 +56,7 @@ static void kid_of(uint8_t kid[4], uint32_t i, bool known)
 static void look_up(nacre_table_query *q, const crowd *c, uint8_t bytes[4], uint32_t i)
 {
     static const uint8_t kid_of_all[4] = { 0x10 };
-    kid_of(bytes, i, c->known);
+    kid_of(bytes, c, i, c->known);
     q->kid = nacre_bytes_of(c->one_kid ? kid_of_all : bytes, 4);
     q->kid_context = nacre_bytes_of(c->one_kid ? bytes : NULL, c->one_kid ? 4 : 0);
     q->cursor = 0;
@@ -64,13 +73,14 @@ static void make_context(nacre_context *ctx, nacre_buf keys, nacre_bytes local, 
 
 /* One context is derived, and the others are copies under other IDs: that is not how contexts are made, but in memory they
  * lie as if they had been. Only with keys that are plain memory. */
-static void open_crowd(crowd *c, size_t num, bool one_kid)
+static void open_crowd(crowd *c, size_t num, bool one_kid, bool scattered)
 {
     size_t size, align, num_slots = nacre_table_num_slots(num);
     bench_check(nacre_context_key_layout(&crypto, 0, &size, &align) == NACRE_OK, "no AES-CCM-16-64-128");
     memset(c, 0, sizeof *c);
     c->num = num;
     c->one_kid = one_kid;
+    c->scattered = scattered;
     c->keys_at = (sizeof(nacre_context) + align - 1) / align * align;
     c->stride = (c->keys_at + size + align - 1) / align * align;
     c->memory = bench_alloc(num * c->stride);
@@ -79,12 +89,12 @@ static void open_crowd(crowd *c, size_t num, bool one_kid)
     c->slots = bench_alloc(num_slots * sizeof *c->slots);
     bench_check(nacre_table_init(&c->table, c->slots, num_slots) == NACRE_OK, "no table");
     uint8_t kid[4];
-    kid_of(kid, 0, true);
+    kid_of(kid, c, 0, true);
     make_context(context_at(c, 0), (nacre_buf){ c->memory + c->keys_at, size }, NACRE_STR("s"), NACRE_ARRAY(kid));
     for (size_t i = 0; i < num; i++) {
         nacre_context *ctx = context_at(c, i);
         if (i > 0) memcpy(ctx, c->memory, c->stride);
-        kid_of(one_kid ? c->id_contexts[i] : ctx->recipient_id, (uint32_t)i, true);
+        kid_of(one_kid ? c->id_contexts[i] : ctx->recipient_id, c, (uint32_t)i, true);
         ctx->id_context = one_kid ? c->id_contexts[i] : NULL;
         ctx->id_context_len = one_kid ? 4 : 0;
         ctx->keys = (uint8_t *)ctx + c->keys_at;
@@ -169,7 +179,7 @@ static void make_requests(void *arg, size_t n)
     static uint64_t seq;
     static uint8_t payload[16];
     uint8_t kid[4];
-    kid_of(kid, 0, true);
+    kid_of(kid, c, 0, true);
     if (keys.ptr == NULL) {
         size_t size, align;
         bench_check(nacre_context_key_layout(&crypto, 0, &size, &align) == NACRE_OK, "no keys");
@@ -242,13 +252,14 @@ static void run_request_bursts(void *arg, size_t n)
     bench_check(ok, "unprotect");
 }
 
-static void measure(bench *b, size_t num, bool one_kid)
+static void measure(bench *b, size_t num, bool one_kid, bool scattered)
 {
     static crowd c;
     char label[64];
-    snprintf(label, sizeof label, one_kid ? "one kid, %zu ID Context%s" : "%zu context%s", num, num == 1 ? "" : "s");
+    snprintf(label, sizeof label, one_kid ? "one kid, %zu ID Context%s%s" : "%zu context%s%s", num, num == 1 ? "" : "s",
+             scattered ? ", scattered kids" : "");
     if (!bench_wanted(b, label)) return;
-    open_crowd(&c, num, one_kid);
+    open_crowd(&c, num, one_kid, scattered);
     const bench_case cases[] = {
         { "one read of memory", choose_known, run_reads, &c, MAX_QUERIES, 0, false, 0, false },
         { "known kid", choose_known, run_find, &c, MAX_QUERIES, 0, false, 0, false },
@@ -272,9 +283,11 @@ int main(int argc, char **argv)
         return bench_finish(b);
     }
     static const size_t nums[] = { 1, 64, 1000, 10000, 100000, 1000000 };
-    for (size_t i = 0; i < sizeof nums / sizeof nums[0]; i++) measure(b, nums[i], false);
-    measure(b, 10000, true);
-    measure(b, 1000000, true);
+    for (size_t i = 0; i < sizeof nums / sizeof nums[0]; i++) measure(b, nums[i], false, false);
+    measure(b, 1000, false, true);
+    measure(b, 1000000, false, true);
+    measure(b, 10000, true, false);
+    measure(b, 1000000, true, false);
     nacre_ipsec_mb_close(&crypto);
     return bench_finish(b);
 }
