@@ -191,6 +191,20 @@ NACRE_MUST_USE nacre_err nacre_client_observe(nacre_client *client, nacre_reply 
                                               const nacre_options *options, nacre_bytes payload,
                                               const nacre_observe_options *observing, nacre_detail *why);
 
+/* nacre_client_start_observe is nacre_client_observe that does not wait: `request` is a GET or FETCH, as for nacre_client_start.
+ * on_notification and the other callbacks of `observing`, which is copied, are called from nacre_client_step or from a call that
+ * waits. on_done is called once, when the observation has ended, with what nacre_client_observe returns. It counts among those
+ * in flight. request->timeout_ms is until the first notification. Its callbacks may start and cancel calls, this one included.
+ * Results as nacre_client_start; NACRE_ERR_BAD_ARGUMENT also for another method */
+NACRE_MUST_USE nacre_err nacre_client_start_observe(nacre_client *client, nacre_client_call *call,
+                                                    const nacre_client_request_config *request,
+                                                    const nacre_observe_options *observing, nacre_detail *why);
+
+/* nacre_client_unobserve deregisters an observation of nacre_client_start_observe; on_done follows, within five seconds. No
+ * effect on others. nacre_client_cancel ends it at once, without on_done; the server learns of it with the next
+ * notification. */
+void nacre_client_unobserve(nacre_client *client, nacre_client_call call);
+
 /* nacre_client_stop soon ends the current call, or else the next request before it is sent: an observation is deregistered, a
  * request fails with NACRE_ERR_TIMEOUT. A signal handler or on_notification may call it. Name resolution is not interrupted. */
 void nacre_client_stop(nacre_client *client);

@@ -94,7 +94,7 @@ void nacre__call_end(nacre__call *call)
 }
 
 /* The call has ended. A waiting call is checked and freed by its caller; others call on_done here. */
-static void conclude(nacre__call *call, nacre_err err)
+void nacre__call_conclude(nacre__call *call, nacre_err err)
 {
     nacre__call_end(call);
     if (err == NACRE_ERR_TIMEOUT && call->oversized != 0) err = NACRE_ERR_OVERSIZED;
@@ -192,7 +192,8 @@ static void ended(nacre__call *call, const nacre_event *event)
         call->result == NACRE_ERR_NOT_PROTECTED)
         nacre__call_keep_reply(call, &event->message, is_protected);
     if (call->stage == NACRE__WAITING && goes_on_elsewhere(call)) return;
-    if (call->observing == NULL) conclude(call, result_of(call));
+    if (nacre__call_has_deadline(call)) nacre__call_conclude(call, result_of(call));
+    else if (call->on_done != NULL) nacre__observation_ended(call);
 }
 
 static nacre__call *find_by_exchange(const nacre_client *client, nacre_transfer_exchange exchange)
@@ -236,7 +237,8 @@ uint64_t nacre__calls_deadline(const nacre_client *client)
 {
     uint64_t deadline = UINT64_MAX;
     for (const nacre__call *c = client->calls; c != NULL; c = c->next)
-        if (c->observing == NULL && !c->is_late && c->deadline < deadline) deadline = c->deadline;
+        if (nacre__call_has_deadline(c) && !c->is_late && c->deadline < deadline) deadline = c->deadline;
+        else if (nacre__observation_deadline(c) < deadline) deadline = nacre__observation_deadline(c);
     return deadline;
 }
 
@@ -244,10 +246,15 @@ void nacre__calls_expire(nacre_client *client)
 {
     const uint64_t now = nacre_clock_ms();
     for (nacre__call *c = client->calls; c != NULL; c = c->next) {
-        if (c->observing != NULL || c->is_late || c->deadline > now) continue;
+        if (!nacre__call_has_deadline(c) || c->is_late || c->deadline > now) continue;
         c->is_late = true;
         nacre_transfer_give_up(nacre_loop_transfer(client->loop), c->exchange);
         nacre__loop_touch(client->loop);
+    }
+    for (nacre__call *c = client->calls; c != NULL;) { /* restarts: a callback may change the list */
+        const bool is_due = nacre__observation_deadline(c) <= now;
+        if (is_due) nacre__observation_expire(c);
+        c = is_due ? client->calls : c->next;
     }
 }
 
@@ -255,7 +262,7 @@ void nacre__calls_expire(nacre_client *client)
 static nacre__call *take_late(nacre_client *client)
 {
     nacre__call **at = &client->calls;
-    while (*at != NULL && ((*at)->observing != NULL || !(*at)->is_late)) at = &(*at)->next;
+    while (*at != NULL && (!nacre__call_has_deadline(*at) || !(*at)->is_late)) at = &(*at)->next;
     nacre__call *call = *at;
     if (call != NULL) *at = call->next;
     return call;
@@ -266,7 +273,7 @@ void nacre__calls_end_late(nacre_client *client)
 {
     for (nacre__call *call; (call = take_late(client)) != NULL;) {
         nacre_transfer_cancel(nacre_loop_transfer(client->loop), call->exchange);
-        conclude(call, NACRE_ERR_TIMEOUT);
+        nacre__call_conclude(call, NACRE_ERR_TIMEOUT);
     }
 }
 
@@ -282,24 +289,29 @@ static nacre_err copy_payload(nacre__call *call, nacre_detail *why)
     return NACRE_OK;
 }
 
-nacre_err nacre_client_start(nacre_client *client, nacre_client_call *call, const nacre_client_request_config *request,
-                             nacre_detail *why)
+/* `plan` has what `request` has not. */
+nacre_err nacre__client_start(nacre_client *client, nacre_client_call *call, const nacre_client_request_config *request,
+                              nacre__call_plan plan, nacre_detail *why)
 {
     nacre__call *made = NULL;
     if (request->size < sizeof *request || request->uri == NULL || request->on_done == NULL)
         return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
                            "a request begins with nacre_client_request_config_default, and has uri and on_done");
-    const nacre__call_plan plan = { .method = request->method,
-                                    .uri = request->uri,
-                                    .options = request->options,
-                                    .payload = request->payload,
-                                    .source = request->source,
-                                    .sink = request->sink,
-                                    .address = request->address,
-                                    .timeout_ms = request->timeout_ms };
+    plan.method = request->method;
+    plan.uri = request->uri;
+    if (plan.options == NULL) plan.options = request->options;
+    plan.payload = request->payload;
+    plan.source = request->source;
+    plan.sink = request->sink;
+    plan.address = request->address;
+    plan.timeout_ms = request->timeout_ms;
     nacre_err err = nacre__call_make(client, &made, &plan, why);
     if (err != NACRE_OK || made == NULL) return err;
     err = copy_payload(made, why);
+    if (plan.observing != NULL) {
+        made->observe_options = *plan.observing;
+        made->observing = &made->observe_options;
+    }
     if (err == NACRE_OK) err = nacre__call_send(made, why);
     if (err != NACRE_OK) {
         nacre__call_free(made);
@@ -312,16 +324,32 @@ nacre_err nacre_client_start(nacre_client *client, nacre_client_call *call, cons
     return NACRE_OK;
 }
 
+nacre_err nacre_client_start(nacre_client *client, nacre_client_call *call, const nacre_client_request_config *request,
+                             nacre_detail *why)
+{
+    return nacre__client_start(client, call, request, (nacre__call_plan){ .method = request->method }, why);
+}
+
 nacre_client_request_config nacre_client_request_config_default(void)
 {
     return (nacre_client_request_config){ .size = sizeof(nacre_client_request_config), .method = NACRE_GET };
 }
 
-void nacre_client_cancel(nacre_client *client, nacre_client_call call)
+nacre__call *nacre__call_of(const nacre_client *client, nacre_client_call call)
 {
     nacre__call *at = client->calls;
     while (at != NULL && (at->number != call.number || call.number == 0)) at = at->next;
+    return at;
+}
+
+void nacre_client_cancel(nacre_client *client, nacre_client_call call)
+{
+    nacre__call *at = nacre__call_of(client, call);
     if (at == NULL) return;
+    if (at == client->calling) {
+        at->is_cancelled = true;
+        return;
+    }
     nacre__call_cancel(at);
     nacre__call_free(at);
 }

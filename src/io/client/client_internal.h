@@ -66,6 +66,8 @@ typedef struct nacre__call {
     void (*on_done)(void *user, const nacre_client_result *result); /* NULL: a waiting call, owned by its caller */
     void *user;
     const nacre_observe_options *observing;                               /* NULL: a single response is asked for */
+    nacre_observe_options observe_options;                                /* … of one that does not wait, copied */
+    bool is_cancelled;                                                    /* in a callback of its own */
     void (*notified)(struct nacre__call *call, const nacre_event *event); /* of an observation */
     nacre__stage stage;
     uint64_t stage_ms; /* start of the stage */
@@ -84,8 +86,9 @@ struct nacre_client {
     nacre_tcp *tcp;
     nacre_loop *loop;
     nacre__context_set context_set;
-    nacre__call *calls; /* in flight */
-    nacre__call *last;  /* the last waiting call: its reply lives until the next one */
+    nacre__call *calls;   /* in flight */
+    nacre__call *last;    /* the last waiting call: its reply lives until the next one */
+    nacre__call *calling; /* the observation whose callback may run; it is not freed meanwhile */
     uint32_t last_number;
     const nacre_context *ctx; /* of the last request; NULL: unprotected */
     nacre_address peer;       /* its destination */
@@ -115,8 +118,17 @@ typedef struct nacre__call_plan {
 NACRE_MUST_USE nacre_err nacre__call_make(nacre_client *client, nacre__call **call, const nacre__call_plan *plan,
                                           nacre_detail *why);
 
+/* As nacre_client_start; `plan` has what `request` has not: observing, and options in place of the request's. */
+NACRE_MUST_USE nacre_err nacre__client_start(nacre_client *client, nacre_client_call *call,
+                                             const nacre_client_request_config *request, nacre__call_plan plan,
+                                             nacre_detail *why);
+nacre__call *nacre__call_of(const nacre_client *client, nacre_client_call call); /* NULL: it has ended */
+
 /* On NACRE_OK the call is in flight until `ended`; otherwise it failed at once, with `why`. */
 NACRE_MUST_USE nacre_err nacre__call_send(nacre__call *call, nacre_detail *why);
+void nacre__call_conclude(
+    nacre__call *call,
+    nacre_err err); /* the result is `err`; calls on_done and frees it, or leaves it to the waiting caller */
 void nacre__call_end(nacre__call *call);    /* its exchange has ended: removes it from those in flight */
 void nacre__call_cancel(nacre__call *call); /* the same, and ends its exchange */
 void nacre__call_free(nacre__call *call);   /* not while in flight; NULL is allowed */
@@ -133,6 +145,19 @@ enum { NACRE__STOP_MS = 250 }; /* nacre_client_stop is noticed within this time 
 
 /* The time is over: gives up the exchange and returns its result. */
 NACRE_MUST_USE nacre_err nacre__call_out_of_time(nacre__call *call, nacre_detail *why);
+
+/* ---- client_observe.c: an observation that does not wait ---- */
+
+/* Whether the call has a deadline as a single request has; an observation has one until the first notification. */
+static inline bool nacre__call_has_deadline(const nacre__call *call)
+{
+    return call->observing == NULL || (call->on_done != NULL && call->stage == NACRE__WAITING);
+}
+uint64_t nacre__observation_deadline(const nacre__call *call); /* UINT64_MAX: none */
+/* Does what is due. May free the call, and call back. */
+void nacre__observation_expire(nacre__call *call);
+/* Its exchange has ended: registers again later, or concludes it. */
+void nacre__observation_ended(nacre__call *call);
 
 /* A waiting call: sends, waits and leaves its reply in client->last. */
 NACRE_MUST_USE nacre_err nacre__client_wait(nacre_client *client, nacre_reply *reply, const nacre__call_plan *plan,

@@ -2,6 +2,7 @@
 /* client_observe: a client's observation, from registration to deregistration (RFC 7641). */
 #include "io/client/client_internal.h"
 #include "base/hosted/detail.h"
+#include "io/loop_internal.h"
 
 enum { LEAVE_MS = 5000 }; /* wait for the response to a deregistration */
 
@@ -9,6 +10,21 @@ static void enter(nacre__call *call, nacre__stage next)
 {
     call->stage = next;
     call->stage_ms = nacre_clock_ms();
+}
+
+/* Makes `made` of `options` (may be NULL) and Observe 0. */
+static nacre_err add_observe(nacre_options *made, nacre_buf buf, uint8_t method, const nacre_options *options,
+                             nacre_detail *why)
+{
+    nacre_bytes given = NACRE_ABSENT;
+    const nacre_err err = options != NULL ? nacre_options_finish(options, &given) : NACRE_OK;
+    if (err != NACRE_OK || (method != NACRE_GET && method != NACRE_FETCH))
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "only GET and FETCH observe, with options that fit");
+    nacre_options_init(made, buf);
+    nacre_option_iter it = nacre_option_begin(given);
+    for (nacre_option option; nacre_option_next(&it, &option);) nacre_options_add(made, option.number, option.value);
+    nacre_options_add_uint(made, NACRE_OPT_OBSERVE, 0);
+    return NACRE_OK;
 }
 
 /* Deregisters; the response ends the exchange. */
@@ -22,17 +38,34 @@ static void leave(nacre__call *call)
     call->result = NACRE_OK;
 }
 
+/* Callbacks may cancel the observation: it ends after them. False: it has. */
+static void begin_callbacks(nacre__call *call)
+{
+    call->client->calling = call;
+}
+
+static bool end_callbacks(nacre__call *call)
+{
+    call->client->calling = NULL;
+    if (!call->is_cancelled) return true;
+    nacre__call_cancel(call);
+    nacre__call_free(call);
+    return false;
+}
+
 static void notified(nacre__call *call, const nacre_event *event)
 {
     bool is_protected = event->context != NULL;
     /* A notification not fetched whole is followed by others. RFC 8613 8.4: an unprotected one is not a notification. */
     if (call->stage == NACRE__LEAVING || event->err != NACRE_OK || is_protected != (call->to.ctx != NULL)) return;
     if (call->stage == NACRE__WAITING) enter(call, NACRE__OBSERVING);
+    begin_callbacks(call);
     nacre__call_back(call);
     nacre__call_keep_reply(call, &event->message, is_protected);
-    bool go_on = call->observing->on_notification(call->observing->user, &call->reply);
+    bool go_on = !call->is_cancelled && call->observing->on_notification(call->observing->user, &call->reply);
     nacre__call_forget_body(call);
-    if (!go_on) leave(call);
+    if (!end_callbacks(call)) return;
+    if (!go_on && call->stage != NACRE__LEAVING) leave(call);
 }
 
 /* Does what is due and returns how long to wait for the next event. False: the observation is over. */
@@ -81,21 +114,79 @@ static nacre_err wait_and_tell(nacre__call *call, nacre_detail *why)
     return err == NACRE_ERR_ADDRESS ? err : nacre__call_explain(call, err, why);
 }
 
+/* ---- Observations that do not wait ----------------------------------------------------------------------------------- */
+
+static nacre_err end_result(nacre__call *call)
+{
+    if (call->stage == NACRE__LEAVING) call->reply = (nacre_reply){ 0 };
+    return call->stage == NACRE__LEAVING ? NACRE_OK : call->result;
+}
+
+void nacre__observation_ended(nacre__call *call)
+{
+    begin_callbacks(call);
+    const bool goes_on = nacre__call_away(call);
+    if (end_callbacks(call) && !goes_on) nacre__call_conclude(call, end_result(call));
+}
+
+uint64_t nacre__observation_deadline(const nacre__call *call)
+{
+    if (call->observing == NULL || call->on_done == NULL || call->stage == NACRE__WAITING) return UINT64_MAX;
+    if (call->done) return 0;
+    const uint32_t limit = call->stage == NACRE__LEAVING ? (uint32_t)LEAVE_MS : call->observing->duration_ms;
+    const uint64_t end = limit != 0 ? call->stage_ms + limit : UINT64_MAX;
+    return call->again_ms != 0 && call->again_ms < end ? call->again_ms : end;
+}
+
+void nacre__observation_expire(nacre__call *call)
+{
+    const uint32_t limit = call->stage == NACRE__LEAVING ? (uint32_t)LEAVE_MS : call->observing->duration_ms;
+    const bool is_over = limit != 0 && nacre_clock_ms() - call->stage_ms >= limit;
+    nacre__loop_touch(call->client->loop);
+    if (call->done) {
+        nacre__observation_ended(call);
+    } else if (is_over && call->stage == NACRE__LEAVING) { /* the response to a deregistration is optional */
+        nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), call->exchange);
+        nacre__call_conclude(call, end_result(call));
+    } else if (is_over) {
+        leave(call);
+    } else {
+        nacre__call_try_again(call);
+    }
+}
+
+nacre_err nacre_client_start_observe(nacre_client *client, nacre_client_call *call,
+                                     const nacre_client_request_config *request, const nacre_observe_options *observing,
+                                     nacre_detail *why)
+{
+    uint8_t buf[NACRE__CLIENT_OPTIONS];
+    nacre_options with_observe;
+    nacre_err err = add_observe(&with_observe, NACRE_BUF(buf), request->method, request->options, why);
+    if (err != NACRE_OK) return err;
+    const nacre__call_plan plan = { .options = &with_observe, .observing = observing, .notified = notified };
+    err = nacre__client_start(client, call, request, plan, why);
+    nacre_wipe(buf, sizeof buf);
+    return err;
+}
+
+void nacre_client_unobserve(nacre_client *client, nacre_client_call call)
+{
+    nacre__call *at = nacre__call_of(client, call);
+    if (at == NULL || at->observing == NULL || at->stage == NACRE__LEAVING) return;
+    nacre__loop_touch(client->loop);
+    leave(at);
+}
+
+/* ---- Observations that wait ------------------------------------------------------------------------------------------ */
+
 nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
                                const nacre_options *options, nacre_bytes payload,
                                const nacre_observe_options *observing, nacre_detail *why)
 {
     uint8_t buf[NACRE__CLIENT_OPTIONS];
     nacre_options with_observe;
-    nacre_bytes given = NACRE_ABSENT;
-    nacre_err err = options != NULL ? nacre_options_finish(options, &given) : NACRE_OK;
-    if (err != NACRE_OK || (method != NACRE_GET && method != NACRE_FETCH))
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "only GET and FETCH observe, with options that fit");
-    nacre_options_init(&with_observe, NACRE_BUF(buf));
-    nacre_option_iter it = nacre_option_begin(given);
-    for (nacre_option option; nacre_option_next(&it, &option);)
-        nacre_options_add(&with_observe, option.number, option.value);
-    nacre_options_add_uint(&with_observe, NACRE_OPT_OBSERVE, 0);
+    nacre_err err = add_observe(&with_observe, NACRE_BUF(buf), method, options, why);
+    if (err != NACRE_OK) return err;
     const nacre__call_plan plan = { .method = method,
                                     .uri = uri,
                                     .options = &with_observe,
