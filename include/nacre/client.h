@@ -93,27 +93,8 @@ NACRE_MUST_USE nacre_err nacre_client_open(nacre_client **client, const nacre_cl
 NACRE_MUST_USE nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
                                               const nacre_options *options, nacre_bytes payload, nacre_detail *why);
 
-/* nacre_client_request_pieces does the same with bodies read and written in pieces. `source` may be NULL (no payload); `sink`
- * may be NULL (the response body is held whole). A sink gets the bodies of 2.xx responses; an error returned by a source or
- * sink ends the request with that error. */
-NACRE_MUST_USE nacre_err nacre_client_request_pieces(nacre_client *client, nacre_reply *reply, uint8_t method,
-                                                     const char *uri, const nacre_options *options,
-                                                     const nacre_source *source, const nacre_sink *sink,
-                                                     nacre_detail *why);
+/* ---- Requests with more to say ---- */
 
-/* ---- Requests that do not wait ----
- * nacre_client_start sends a request and returns; `on_done` is called once when it has ended, from nacre_client_step or from a
- * call that waits. Up to max_in_flight requests are in flight, to any peers. on_done may start and cancel requests; calls that
- * wait, and nacre_client_step, return NACRE_ERR_BUSY there, and the client must not be closed.
- *
- *     while (nacre_client_num_in_flight(client) > 0 && err == NACRE_OK) err = nacre_client_step(client, UINT32_MAX, &why);
- *
- * or from the program's own loop: nacre_client_fds, nacre_client_deadline and nacre_client_step with 0, as
- * nacre_loop_fds, nacre_loop_deadline and nacre_loop_step (nacre/loop.h). After nacre_client_start the deadline is now.
- *
- * nacre_client_start can still block on three things: resolving a name (give `address`, or an address in the URI), opening
- * a context directory for its first request, which waits up to a second for its lock, and the first use of
- * credentials, which compares them with each other. */
 typedef struct nacre_client_call {
     uint32_t number; /* 0: none */
 } nacre_client_call;
@@ -142,6 +123,27 @@ typedef struct nacre_client_request_config {
 
 /* nacre_client_request_config_default: a GET; set `uri` and `on_done`. */
 nacre_client_request_config nacre_client_request_config_default(void);
+
+/* nacre_client_request_with is nacre_client_request for all that nacre_client_request_config says, such as bodies read and
+ * written in pieces; on_done is not called, and may be NULL. Without a sink the response body is held whole. An error returned by
+ * a source or sink ends the request with that error. NACRE_ERR_BAD_ARGUMENT also when `request` was not made with the default, or
+ * has no uri. */
+NACRE_MUST_USE nacre_err nacre_client_request_with(nacre_client *client, nacre_reply *reply,
+                                                   const nacre_client_request_config *request, nacre_detail *why);
+
+/* ---- Requests that do not wait ----
+ * nacre_client_start sends a request and returns; `on_done` is called once when it has ended, from nacre_client_step or from a
+ * call that waits. Up to max_in_flight requests are in flight, to any peers. on_done may start and cancel requests; calls that
+ * wait, and nacre_client_step, return NACRE_ERR_BUSY there, and the client must not be closed.
+ *
+ *     while (nacre_client_num_in_flight(client) > 0 && err == NACRE_OK) err = nacre_client_step(client, UINT32_MAX, &why);
+ *
+ * or from the program's own loop: nacre_client_fds, nacre_client_deadline and nacre_client_step with 0, as
+ * nacre_loop_fds, nacre_loop_deadline and nacre_loop_step (nacre/loop.h). After nacre_client_start the deadline is now.
+ *
+ * nacre_client_start can still block on three things: resolving a name (give `address`, or an address in the URI), opening
+ * a context directory for its first request, which waits up to a second for its lock, and the first use of
+ * credentials, which compares them with each other. */
 
 /* nacre_client_start: `call` (may be NULL) receives the handle of the request.
  * NACRE_OK                on_done is called later, never before this returns
@@ -173,8 +175,8 @@ typedef struct nacre_observe_options {
     void (*on_oversized)(void *user, size_t len, size_t max);
 } nacre_observe_options;
 
-/* nacre_client_observe asks for a resource's state, by GET or FETCH, and for its changes (RFC 7641); the first notification is
- * the present state. timeout_ms counts until then. The call returns when the observation has ended.
+/* nacre_client_observe asks for a resource's state, by a GET or FETCH as for nacre_client_request_with, and for its changes
+ * (RFC 7641); the first notification is the present state. timeout_ms counts until then. The call returns when the observation has ended.
  *
  *     no notification for too long   registers again
  *     server away                    registers again after 0.5 to 1 second, then after twice as long each time, up to 60; at
@@ -187,8 +189,8 @@ typedef struct nacre_observe_options {
  * also when no response verifies.
  * NACRE_OK: `reply` is the response that ended the observation, whatever its code; code 0 when this side ended it, with or
  * without a response to that. Otherwise as nacre_client_request. */
-NACRE_MUST_USE nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
-                                              const nacre_options *options, nacre_bytes payload,
+NACRE_MUST_USE nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply,
+                                              const nacre_client_request_config *request,
                                               const nacre_observe_options *observing, nacre_detail *why);
 
 /* nacre_client_start_observe is nacre_client_observe that does not wait: `request` is a GET or FETCH, as for nacre_client_start.

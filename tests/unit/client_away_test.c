@@ -134,7 +134,9 @@ static nacre_err observe(story *t, uint32_t duration_ms, nacre_reply *reply, nac
     char uri[104];
     const nacre_observe_options how = { on_notification, t, duration_ms, on_away, NULL };
     (void)snprintf(uri, sizeof uri, "%s/state", t->over_tcp ? t->s.tcp : t->s.origin);
-    return nacre_client_observe(t->client, reply, NACRE_GET, uri, NULL, NACRE_ABSENT, &how, why);
+    nacre_client_request_config request = nacre_client_request_config_default();
+    request.uri = uri;
+    return nacre_client_observe(t->client, reply, &request, &how, why);
 }
 
 /* Registers again after 300 ms, which takes 5 to 15 seconds after Max-Age by default; pauses start at 0.2 s, not 1 s. */

@@ -177,6 +177,17 @@ static nacre_err read_some(void *user, uint64_t offset, nacre_buf buf, size_t *l
     return NACRE_OK;
 }
 
+static nacre_err request_in_pieces(nacre_client *client, nacre_reply *reply, uint8_t method, const char *at,
+                                   const nacre_source *source, const nacre_sink *sink, nacre_detail *why)
+{
+    nacre_client_request_config request = nacre_client_request_config_default();
+    request.method = method;
+    request.uri = at;
+    request.source = source;
+    request.sink = sink;
+    return nacre_client_request_with(client, reply, &request, why);
+}
+
 static void pieces_both_ways(void **state)
 {
     nacre_client *client = open_client(*state, (nacre_client_options){ 0 });
@@ -184,15 +195,13 @@ static void pieces_both_ways(void **state)
     uint64_t size = 3 * MIB + 5;
     nacre_reply reply = { 0 };
     const nacre_source source = { read_some, &size, NACRE_SIZE_UNKNOWN };
-    assert_int_equal(
-        nacre_client_request_pieces(client, &reply, NACRE_PUT, uri(*state, "/count"), NULL, &source, NULL, &why),
-        NACRE_OK);
+    assert_int_equal(request_in_pieces(client, &reply, NACRE_PUT, uri(*state, "/count"), &source, NULL, &why),
+                     NACRE_OK);
     assert_memory_equal(reply.payload.ptr, "3145733 3145733 1", 17);
 
     counted c = { 0 };
     const nacre_sink sink = { count_piece, &c };
-    assert_int_equal(nacre_client_request_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?2500000"), NULL, NULL,
-                                                 &sink, &why),
+    assert_int_equal(request_in_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?2500000"), NULL, &sink, &why),
                      NACRE_OK);
     assert_int_equal(c.len, 2500000);
     assert_int_equal(c.right, 2500000);
@@ -221,16 +230,13 @@ static void pieces_that_fail(void **state)
     const nacre_source source = { refuse_to_read, NULL, 100000 };
     nacre_err refusal = NACRE_ERR_NO_MEMORY;
     const nacre_sink sink = { refuse_to_write, &refusal };
-    assert_int_equal(
-        nacre_client_request_pieces(client, &reply, NACRE_PUT, uri(*state, "/count"), NULL, &source, NULL, &why),
-        NACRE_ERR_FILE);
-    assert_int_equal(
-        nacre_client_request_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?9999"), NULL, NULL, &sink, &why),
-        NACRE_ERR_NO_MEMORY);
+    assert_int_equal(request_in_pieces(client, &reply, NACRE_PUT, uri(*state, "/count"), &source, NULL, &why),
+                     NACRE_ERR_FILE);
+    assert_int_equal(request_in_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?9999"), NULL, &sink, &why),
+                     NACRE_ERR_NO_MEMORY);
     refusal = NACRE_ERR_TOO_LONG; /* its own, and not the peer's NACRE_ERR_OVERSIZED */
-    assert_int_equal(
-        nacre_client_request_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?9999"), NULL, NULL, &sink, &why),
-        NACRE_ERR_TOO_LONG);
+    assert_int_equal(request_in_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?9999"), NULL, &sink, &why),
+                     NACRE_ERR_TOO_LONG);
     assert_non_null(strstr(why.text, "could not be read or written"));
     assert_int_equal(
         nacre_client_request(client, &reply, NACRE_GET, uri(*state, "/pattern?4001"), NULL, NACRE_ABSENT, &why),

@@ -279,7 +279,9 @@ static void client_goes_on_observing_after_1300_bytes(void **state)
     (void)snprintf(uri, sizeof uri, "coap://127.0.0.1:%u/x", play(notify_at_length, &pid));
     nacre_client *client = pair_open(&(nacre_client_options){ .timeout_ms = 5000 });
     const nacre_observe_options how = { on_notification, &t, 5000, NULL, on_oversized };
-    const nacre_err err = nacre_client_observe(client, &reply, NACRE_GET, uri, NULL, NACRE_ABSENT, &how, &why);
+    nacre_client_request_config request = nacre_client_request_config_default();
+    request.uri = uri;
+    const nacre_err err = nacre_client_observe(client, &reply, &request, &how, &why);
     if (err != NACRE_OK) fail_msg("%s", why.text);
     pair_close(client);
     expect_played(pid);

@@ -46,7 +46,10 @@ nacre_err observe_run(const observe_args *args, nacre_client *client, nacre_repl
 {
     printing p = { .args = args };
     const nacre_observe_options how = { print, &p, args->duration_ms, tell_away, tell_oversized };
-    nacre_err err = nacre_client_observe(client, reply, NACRE_GET, uri, options, NACRE_ABSENT, &how, why);
+    nacre_client_request_config request = nacre_client_request_config_default();
+    request.uri = uri;
+    request.options = options;
+    nacre_err err = nacre_client_observe(client, reply, &request, &how, why);
     *num = p.num;
     *output_failed = p.failed;
     return err;

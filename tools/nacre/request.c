@@ -350,7 +350,13 @@ static nacre_err send_request(const args *a, nacre_client *client, nacre_reply *
     if (payload->source.read == NULL && sink == NULL)
         return nacre_client_request(client, reply, a->method, a->uri, &o, payload->bytes, why);
     const nacre_source source = request_payload_source(payload);
-    return nacre_client_request_pieces(client, reply, a->method, a->uri, &o, &source, sink, why);
+    nacre_client_request_config request = nacre_client_request_config_default();
+    request.method = a->method;
+    request.uri = a->uri;
+    request.options = &o;
+    request.source = &source;
+    request.sink = sink;
+    return nacre_client_request_with(client, reply, &request, why);
 }
 
 static int exchange(const args *a, nacre_client *client, request_payload *payload, request_output *output)

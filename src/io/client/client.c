@@ -208,12 +208,12 @@ nacre_err nacre_client_request(nacre_client *client, nacre_reply *reply, uint8_t
     return nacre__client_wait(client, reply, &plan, why);
 }
 
-nacre_err nacre_client_request_pieces(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
-                                      const nacre_options *options, const nacre_source *source, const nacre_sink *sink,
-                                      nacre_detail *why)
+nacre_err nacre_client_request_with(nacre_client *client, nacre_reply *reply,
+                                    const nacre_client_request_config *request, nacre_detail *why)
 {
-    const nacre__call_plan plan = { .method = method, .uri = uri, .options = options, .source = source, .sink = sink };
-    return nacre__client_wait(client, reply, &plan, why);
+    nacre__call_plan plan = { .options = NULL };
+    const nacre_err err = nacre__call_plan_of(&plan, request, why);
+    return err == NACRE_OK ? nacre__client_wait(client, reply, &plan, why) : err;
 }
 
 void nacre_client_stop(nacre_client *client)

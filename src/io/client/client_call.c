@@ -64,13 +64,13 @@ static nacre_err fill(nacre__call *call, const nacre__call_plan *plan, nacre_det
     if (plan->sink != NULL) call->sink = *plan->sink;
     call->observing = plan->observing;
     call->notified = plan->notified;
+    call->timeout_ms = plan->timeout_ms != 0 ? plan->timeout_ms : client->options.timeout_ms;
     nacre_err err = nacre__target_parse(client, &call->to, call->uri, why);
     if (err == NACRE_OK) err = nacre__target_options(client, &call->plain.options, &o, &call->to, plan->options, why);
     if (err == NACRE_OK)
         err = nacre__target_context(client, &call->to, why); /* before the resolver: no name leaves without a context */
     if (err == NACRE_OK) err = nacre__target_peer(client, &call->to, call->plain.options, plan->address, why);
-    const uint32_t timeout_ms = plan->timeout_ms != 0 ? plan->timeout_ms : client->options.timeout_ms;
-    call->deadline = timeout_ms != 0 ? nacre_clock_ms() + timeout_ms : UINT64_MAX;
+    call->deadline = call->timeout_ms != 0 ? nacre_clock_ms() + call->timeout_ms : UINT64_MAX;
     return err;
 }
 
@@ -289,23 +289,32 @@ static nacre_err copy_payload(nacre__call *call, nacre_detail *why)
     return NACRE_OK;
 }
 
+nacre_err nacre__call_plan_of(nacre__call_plan *plan, const nacre_client_request_config *request, nacre_detail *why)
+{
+    if (request->size < sizeof *request || request->uri == NULL)
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
+                           "a request begins with nacre_client_request_config_default, and has a uri");
+    plan->method = request->method;
+    plan->uri = request->uri;
+    if (plan->options == NULL) plan->options = request->options;
+    plan->payload = request->payload;
+    plan->source = request->source;
+    plan->sink = request->sink;
+    plan->address = request->address;
+    plan->timeout_ms = request->timeout_ms;
+    return NACRE_OK;
+}
+
 /* `plan` has what `request` has not. */
 nacre_err nacre__client_start(nacre_client *client, nacre_client_call *call, const nacre_client_request_config *request,
                               nacre__call_plan plan, nacre_detail *why)
 {
     nacre__call *made = NULL;
-    if (request->size < sizeof *request || request->uri == NULL || request->on_done == NULL)
-        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT,
-                           "a request begins with nacre_client_request_config_default, and has uri and on_done");
-    plan.method = request->method;
-    plan.uri = request->uri;
-    if (plan.options == NULL) plan.options = request->options;
-    plan.payload = request->payload;
-    plan.source = request->source;
-    plan.sink = request->sink;
-    plan.address = request->address;
-    plan.timeout_ms = request->timeout_ms;
-    nacre_err err = nacre__call_make(client, &made, &plan, why);
+    nacre_err err = nacre__call_plan_of(&plan, request, why);
+    if (err != NACRE_OK) return err;
+    if (request->on_done == NULL)
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "a request that does not wait has on_done");
+    err = nacre__call_make(client, &made, &plan, why);
     if (err != NACRE_OK || made == NULL) return err;
     err = copy_payload(made, why);
     if (plan.observing != NULL) {

@@ -51,13 +51,14 @@ typedef struct nacre__call {
     bool is_given_up;    /* the application failed to read or write a body */
     nacre_transfer_exchange exchange;
     nacre__tcp_watch watch;
-    uint64_t deadline; /* UINT64_MAX: only CoAP's own timers */
-    bool is_late;      /* the deadline has passed; the final event of the exchange is awaited */
-    bool done;         /* the exchange has ended … */
-    bool has_response; /* … with a message of the peer … */
-    size_t oversized;  /* length of a response longer than NACRE__CLIENT_MESSAGE; 0: none */
-    nacre_err result;  /* … and this result; */
-    nacre_reply reply; /* the response: in `buf` … */
+    uint32_t timeout_ms; /* 0: none */
+    uint64_t deadline;   /* UINT64_MAX: only CoAP's own timers */
+    bool is_late;        /* the deadline has passed; the final event of the exchange is awaited */
+    bool done;           /* the exchange has ended … */
+    bool has_response;   /* … with a message of the peer … */
+    size_t oversized;    /* length of a response longer than NACRE__CLIENT_MESSAGE; 0: none */
+    nacre_err result;    /* … and this result; */
+    nacre_reply reply;   /* the response: in `buf` … */
     uint8_t buf[NACRE__CLIENT_MESSAGE];
     uint8_t *body; /* … and, if its body was collected, here */
     size_t body_len, body_cap;
@@ -113,6 +114,10 @@ typedef struct nacre__call_plan {
     void (*notified)(nacre__call *call, const nacre_event *event);
     nacre_err (*wait)(nacre__call *call, nacre_detail *why); /* until the call has ended; NULL: for one response */
 } nacre__call_plan;
+
+/* Adds `request` to a plan, whose options, if set, stay. NACRE_OK; NACRE_ERR_BAD_ARGUMENT */
+NACRE_MUST_USE nacre_err nacre__call_plan_of(nacre__call_plan *plan, const nacre_client_request_config *request,
+                                             nacre_detail *why);
 
 /* Errors as nacre_client_request, with `why`. The caller passes the call to nacre__call_send or frees it. */
 NACRE_MUST_USE nacre_err nacre__call_make(nacre_client *client, nacre__call **call, const nacre__call_plan *plan,

@@ -73,7 +73,7 @@ static bool observe_on(nacre__call *call, uint32_t *wait_ms)
 {
     const nacre_client *client = call->client;
     const uint64_t passed = nacre_clock_ms() - call->stage_ms;
-    uint64_t limit = call->stage == NACRE__WAITING     ? client->options.timeout_ms
+    uint64_t limit = call->stage == NACRE__WAITING     ? call->timeout_ms
                      : call->stage == NACRE__OBSERVING ? call->observing->duration_ms
                                                        : (uint32_t)LEAVE_MS;
     *wait_ms = NACRE__STOP_MS; /* bounds the delay of a signal that arrives just before the wait */
@@ -179,21 +179,17 @@ void nacre_client_unobserve(nacre_client *client, nacre_client_call call)
 
 /* ---- Observations that wait ------------------------------------------------------------------------------------------ */
 
-nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, uint8_t method, const char *uri,
-                               const nacre_options *options, nacre_bytes payload,
+nacre_err nacre_client_observe(nacre_client *client, nacre_reply *reply, const nacre_client_request_config *request,
                                const nacre_observe_options *observing, nacre_detail *why)
 {
     uint8_t buf[NACRE__CLIENT_OPTIONS];
     nacre_options with_observe;
-    nacre_err err = add_observe(&with_observe, NACRE_BUF(buf), method, options, why);
+    nacre__call_plan plan = {
+        .options = &with_observe, .observing = observing, .notified = notified, .wait = wait_and_tell
+    };
+    nacre_err err = nacre__call_plan_of(&plan, request, why);
+    if (err == NACRE_OK) err = add_observe(&with_observe, NACRE_BUF(buf), request->method, request->options, why);
     if (err != NACRE_OK) return err;
-    const nacre__call_plan plan = { .method = method,
-                                    .uri = uri,
-                                    .options = &with_observe,
-                                    .payload = payload,
-                                    .observing = observing,
-                                    .notified = notified,
-                                    .wait = wait_and_tell };
     err = nacre__client_wait(client, reply, &plan, why);
     nacre_wipe(buf, sizeof buf);
     return err;
