@@ -363,7 +363,7 @@ static void start_request(world *w, fuzz_input *in)
     const nacre_request_options options = { .via_proxy = kind & 8, .timeout_ms = kind & 16 ? 500 : 0 };
     if (kind & 4) m.options = NACRE_ARRAY(observe);
     nacre_err err =
-        nacre_endpoint_request_with(w->ep, &exchange, &peer, is_protected ? &w->pair.server : NULL, &m, NULL, &options);
+        nacre_endpoint_request_with(w->ep, &exchange, &peer, is_protected ? &w->pair.server : NULL, &m, &options, NULL);
     CHECK(err == NACRE_OK || err == NACRE_ERR_BUSY);
     if (err == NACRE_OK)
         *request = (client_request){

@@ -81,7 +81,7 @@ void rederiving_requests(rederiving *r, const nacre_address *us, fuzz_input *in)
     nacre_options_add(&o, NACRE_OPT_URI_PATH, NACRE_STR("a"));
     CHECK(nacre_options_finish(&o, &m.options) == NACRE_OK);
     const nacre_request_options how = { .rederivation = &r->theirs };
-    const nacre_err err = nacre_endpoint_request_with(r->other, &exchange, us, NULL, &m, NULL, &how);
+    const nacre_err err = nacre_endpoint_request_with(r->other, &exchange, us, NULL, &m, &how, NULL);
     CHECK(err == NACRE_OK || err == NACRE_ERR_BUSY);
 }
 

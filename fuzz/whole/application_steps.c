@@ -93,7 +93,7 @@ void whole_we_request(void)
     nacre_transfer_exchange whole = { 0 };
     const nacre_err err = w.transfer != NULL
                               ? nacre_transfer_request(w.transfer, &whole, &peer, context, &m, &how, mine)
-                              : nacre_endpoint_request_with(w.ep, &exchange, &peer, context, &m, mine, &how.request);
+                              : nacre_endpoint_request_with(w.ep, &exchange, &peer, context, &m, &how.request, mine);
     if (w.transfer != NULL) exchange.number = whole.number;
     CHECK((err == NACRE_OK) == !nacre_exchange_is_none(exchange));
     if (err != NACRE_OK) return;

@@ -289,8 +289,8 @@ typedef struct nacre_request_options {
  * with a context. */
 NACRE_MUST_USE nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *exchange,
                                                      const nacre_address *peer, nacre_context *context,
-                                                     const nacre_message *plain, void *user,
-                                                     const nacre_request_options *options);
+                                                     const nacre_message *plain, const nacre_request_options *options,
+                                                     void *user);
 
 /* ---- Observing (RFC 7641, RFC 8613 4.1.3.5) -------------------------------------------------------------------------
  * A GET or FETCH with Observe 0 starts an observation. Each 2.xx response with Observe is a NOTIFICATION; a response without

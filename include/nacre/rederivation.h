@@ -5,7 +5,7 @@
  *
  *     nacre_rederivation r = { .material = …, .own.key_buf = …, .spare.key_buf = …, .asks = true };
  *     nacre_endpoint_add_rederivation(ep, &r)
- *     nacre_endpoint_request_with(ep, …, NULL, …, &(nacre_request_options){ .rederivation = &r })
+ *     nacre_endpoint_request_with(ep, …, NULL, …, &(nacre_request_options){ .rederivation = &r }, …)
  *     NACRE_EVENT_REDERIVED    there is a context now; the request that triggered it continues
  *     nacre_endpoint_remove_rederivation(ep, &r)
  *

@@ -3,8 +3,8 @@
 #include "endpoint/endpoint_struct.h"
 
 nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *handle, const nacre_address *peer,
-                                      nacre_context *context, const nacre_message *plain, void *user,
-                                      const nacre_request_options *options)
+                                      nacre_context *context, const nacre_message *plain,
+                                      const nacre_request_options *options, void *user)
 {
     static const nacre_request_options none;
     nacre__client_exchange *exchange;
@@ -27,7 +27,7 @@ nacre_err nacre_endpoint_request_with(nacre_endpoint *ep, nacre_exchange *handle
 nacre_err nacre_endpoint_request(nacre_endpoint *ep, nacre_exchange *handle, const nacre_address *peer,
                                  nacre_context *context, const nacre_message *plain, void *user)
 {
-    return nacre_endpoint_request_with(ep, handle, peer, context, plain, user, NULL);
+    return nacre_endpoint_request_with(ep, handle, peer, context, plain, NULL, user);
 }
 
 nacre_err nacre_endpoint_ping(nacre_endpoint *ep, nacre_exchange *handle, const nacre_address *peer, void *user)

@@ -53,7 +53,7 @@ nacre_err nacre__client_transfer_hand_over(nacre_transfer *t, nacre__client_tran
                                            const nacre_message *message)
 {
     const nacre_err err = nacre_endpoint_request_with(t->ep, &client->current, &client->peer, client->context, message,
-                                                      client, &client->how);
+                                                      &client->how, client);
     if (err == NACRE_OK) t->queued = true;
     return err;
 }

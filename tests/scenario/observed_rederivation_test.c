@@ -124,8 +124,9 @@ static void one_run(leaving how, size_t messages, bool has_keys)
         (void)request_rederiving(&s.p.client, &s.p.server, &s.p.ours, NACRE_CON);
         renew_over(&s.p, m, 0);
     }
-    assert_int_equal(nacre_endpoint_request_with(s.p.client.ep, &s.exchange, &s.p.server.address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .rederivation = &s.p.ours.rederivation }),
+    assert_int_equal(nacre_endpoint_request_with(s.p.client.ep, &s.exchange, &s.p.server.address, NULL, &get,
+                                                 &(nacre_request_options){ .rederivation = &s.p.ours.rederivation },
+                                                 NULL),
                      NACRE_OK);
     for (size_t i = 0; i < messages; i++)
         if (!carry_some(&s, 1)) changed(&s);

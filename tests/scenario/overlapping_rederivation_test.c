@@ -123,7 +123,7 @@ static void send_request(stage *s, size_t client, bool by_server, uint8_t type)
                                 .code = NACRE_PUT,
                                 .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
     const nacre_request_options how = { .rederivation = &rederivation_of(s, from, client)->rederivation };
-    if (nacre_endpoint_request_with(from->ep, &exchange, &to->address, NULL, &put, &s->executed[s->started], &how) ==
+    if (nacre_endpoint_request_with(from->ep, &exchange, &to->address, NULL, &put, &how, &s->executed[s->started]) ==
         NACRE_OK)
         s->started++;
 }

@@ -83,9 +83,9 @@ static void start_one(stage *s, unsigned client, uint8_t type)
     const nacre_message put = { .type = type,
                                 .code = NACRE_PUT,
                                 .payload = nacre_bytes_of((const uint8_t *)text, strlen(text)) };
-    if (nacre_endpoint_request_with(s->client[client].ep, &exchange, &s->server.address, NULL, &put, r,
-                                    &(nacre_request_options){ .rederivation = &s->ours[client].rederivation }) ==
-        NACRE_OK)
+    if (nacre_endpoint_request_with(s->client[client].ep, &exchange, &s->server.address, NULL, &put,
+                                    &(nacre_request_options){ .rederivation = &s->ours[client].rederivation },
+                                    r) == NACRE_OK)
         s->started++;
 }
 

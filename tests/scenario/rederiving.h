@@ -67,8 +67,8 @@ static inline nacre_exchange request_rederiving(party *from, const party *to, re
 {
     const nacre_message get = get_request(type);
     nacre_exchange exchange = NACRE_EXCHANGE_NONE;
-    assert_int_equal(nacre_endpoint_request_with(from->ep, &exchange, &to->address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .rederivation = &r->rederivation }),
+    assert_int_equal(nacre_endpoint_request_with(from->ep, &exchange, &to->address, NULL, &get,
+                                                 &(nacre_request_options){ .rederivation = &r->rederivation }, NULL),
                      NACRE_OK);
     return exchange;
 }

@@ -26,7 +26,7 @@ static inline void start_observing(observed *o, uint8_t type, const nacre_reques
     nacre_message get = get_request(type);
     get.options = NACRE_ARRAY(observe);
     assert_int_equal(nacre_endpoint_request_with(o->p.client.ep, &o->exchange, &o->p.server.address,
-                                                 o->plain ? NULL : o->p.ours, &get, o, options),
+                                                 o->plain ? NULL : o->p.ours, &get, options, o),
                      NACRE_OK);
 }
 

@@ -90,7 +90,7 @@ static void request(void)
     const nacre_err err = pick(10) == 0
                               ? nacre_endpoint_ping(w.pair.client.ep, &exchange, &w.pair.server.address, NULL)
                               : nacre_endpoint_request_with(w.pair.client.ep, &exchange, &w.pair.server.address,
-                                                            w.ours[index], &plain, NULL, &how);
+                                                            w.ours[index], &plain, &how, NULL);
     if (err != NACRE_OK) return;
     assert_true(w.num_open < OPEN);
     w.open[w.num_open++] = exchange;

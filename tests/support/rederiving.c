@@ -159,7 +159,7 @@ static nacre_err request_once(side *s, const nacre_address *peer, const char *pa
     nacre_options_add(&o, NACRE_OPT_URI_PATH, nacre_bytes_of((const uint8_t *)path, strlen(path)));
     nacre_err err = nacre_options_finish(&o, &get.options);
     if (err == NACRE_OK)
-        err = nacre_endpoint_request_with(nacre_loop_endpoint(s->loop), &exchange, peer, NULL, &get, NULL, &how);
+        err = nacre_endpoint_request_with(nacre_loop_endpoint(s->loop), &exchange, peer, NULL, &get, &how, NULL);
     for (s->over = false; err == NACRE_OK && !s->over && !interrupted;) err = nacre_loop_step(s->loop, STEP_MS, why);
     return err != NACRE_OK ? err : interrupted ? NACRE_ERR_TIMEOUT : s->err;
 }

@@ -401,8 +401,9 @@ static void new_keys_end_the_old(void **state)
     (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     renew_over(&p, m, 0);
     const nacre_message get = { .type = NACRE_CON, .code = NACRE_GET, .options = NACRE_ARRAY(observe) };
-    assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .rederivation = &p.ours.rederivation }),
+    assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get,
+                                                 &(nacre_request_options){ .rederivation = &p.ours.rederivation },
+                                                 NULL),
                      NACRE_OK);
     d = next_of(&p.client, 0);
     party_give(&p.server, &p.client, &d, 0);
@@ -659,18 +660,21 @@ static void what_may_be_added(void **state)
         if (expected == NACRE_OK)
             assert_int_equal(nacre_endpoint_add_rederivation(p.client.ep, &r.rederivation), NACRE_ERR_BAD_ARGUMENT);
         else
-            assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
-                                                         &(nacre_request_options){ .rederivation = &r.rederivation }),
+            assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get,
+                                                         &(nacre_request_options){ .rederivation = &r.rederivation },
+                                                         NULL),
                              NACRE_ERR_BAD_ARGUMENT);
         r.rederivation.spare.key_buf.cap = buf;
         drop_rederivation(&r, &p.client);
     }
     nacre_context *ctx = party_context(&p.client, &(pairing){ .secret = 7 }, false);
-    assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, ctx, &get, NULL,
-                                                 &(nacre_request_options){ .rederivation = &p.ours.rederivation }),
+    assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, ctx, &get,
+                                                 &(nacre_request_options){ .rederivation = &p.ours.rederivation },
+                                                 NULL),
                      NACRE_ERR_BAD_ARGUMENT);
-    assert_int_equal(nacre_endpoint_request_with(p.server.ep, &exchange, &p.client.address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .rederivation = &p.theirs.rederivation }),
+    assert_int_equal(nacre_endpoint_request_with(p.server.ep, &exchange, &p.client.address, NULL, &get,
+                                                 &(nacre_request_options){ .rederivation = &p.theirs.rederivation },
+                                                 NULL),
                      NACRE_ERR_BAD_ARGUMENT); /* it only answers */
     close_rederiving(&p);
 }

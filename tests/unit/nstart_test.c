@@ -227,8 +227,8 @@ static void timeout_elapses_while_a_request_is_queued(void **state)
     for (unsigned i = 0; i < 2; i++) {
         const nacre_message get = get_request(NACRE_CON);
         assert_int_equal(nacre_endpoint_request_with(b.p.client.ep, &b.exchanges[i], &b.p.server.address, b.p.ours,
-                                                     &get, NULL,
-                                                     &(nacre_request_options){ .timeout_ms = 1000 + 500 * i }),
+                                                     &get, &(nacre_request_options){ .timeout_ms = 1000 + 500 * i },
+                                                     NULL),
                          NACRE_OK);
     }
     datagram d;

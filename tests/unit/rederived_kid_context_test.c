@@ -85,8 +85,9 @@ static void an_observation_names_it_each_time(void **state)
     nacre_event event;
     rederiving_pair p;
     open_agreed(&p);
-    assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get, NULL,
-                                                 &(nacre_request_options){ .rederivation = &p.ours.rederivation }),
+    assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, NULL, &get,
+                                                 &(nacre_request_options){ .rederivation = &p.ours.rederivation },
+                                                 NULL),
                      NACRE_OK);
     datagram d = next_of(&p.client, 0);
     expect_named(&d, &p.ours);

@@ -209,8 +209,8 @@ static void plain_errors_of_proxies(void **state)
             datagram d, back;
             nacre_exchange exchange;
             const nacre_message get = get_request(NACRE_CON);
-            assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, p.ours, &get, NULL,
-                                                         &(nacre_request_options){ .via_proxy = via_proxy }),
+            assert_int_equal(nacre_endpoint_request_with(p.client.ep, &exchange, &p.server.address, p.ours, &get,
+                                                         &(nacre_request_options){ .via_proxy = via_proxy }, NULL),
                              NACRE_OK);
             const nacre_message sent = sent_request(&p, &d, 0);
             datagram_write(&back, &(nacre_message){ NACRE_ACK, rows[i].code, sent.mid, sent.token, { 0 }, { 0 } });
