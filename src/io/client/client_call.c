@@ -64,6 +64,7 @@ static nacre_err fill(nacre__call *call, const nacre__call_plan *plan, nacre_det
     if (plan->sink != NULL) call->sink = *plan->sink;
     call->observing = plan->observing;
     call->notified = plan->notified;
+    call->steps = plan->steps;
     call->timeout_ms = plan->timeout_ms != 0 ? plan->timeout_ms : client->options.timeout_ms;
     nacre_err err = nacre__target_parse(client, &call->to, call->uri, why);
     if (err == NACRE_OK) err = nacre__target_options(client, &call->plain.options, &o, &call->to, plan->options, why);
@@ -193,7 +194,7 @@ static void ended(nacre__call *call, const nacre_event *event)
         nacre__call_keep_reply(call, &event->message, is_protected);
     if (call->stage == NACRE__WAITING && goes_on_elsewhere(call)) return;
     if (nacre__call_has_deadline(call)) nacre__call_conclude(call, result_of(call));
-    else if (call->on_done != NULL) nacre__observation_ended(call);
+    else if (call->steps != NULL) call->steps->ended(call);
 }
 
 static nacre__call *find_by_exchange(const nacre_client *client, nacre_transfer_exchange exchange)
@@ -233,12 +234,17 @@ void nacre__client_on_event(void *user, nacre_transfer *transfer, const nacre_ev
 
 /* ---- Time ------------------------------------------------------------------------------------------------------------- */
 
+static uint64_t observation_deadline(const nacre__call *call)
+{
+    return call->steps != NULL && call->stage != NACRE__WAITING ? call->steps->deadline(call) : UINT64_MAX;
+}
+
 uint64_t nacre__calls_deadline(const nacre_client *client)
 {
     uint64_t deadline = UINT64_MAX;
     for (const nacre__call *c = client->calls; c != NULL; c = c->next)
         if (nacre__call_has_deadline(c) && !c->is_late && c->deadline < deadline) deadline = c->deadline;
-        else if (nacre__observation_deadline(c) < deadline) deadline = nacre__observation_deadline(c);
+        else if (observation_deadline(c) < deadline) deadline = observation_deadline(c);
     return deadline;
 }
 
@@ -252,8 +258,8 @@ void nacre__calls_expire(nacre_client *client)
         nacre__loop_touch(client->loop);
     }
     for (nacre__call *c = client->calls; c != NULL;) { /* restarts: a callback may change the list */
-        const bool is_due = nacre__observation_deadline(c) <= now;
-        if (is_due) nacre__observation_expire(c);
+        const bool is_due = observation_deadline(c) <= now;
+        if (is_due) c->steps->expire(c);
         c = is_due ? client->calls : c->next;
     }
 }

@@ -32,6 +32,15 @@ typedef struct nacre__target {
     const char *ctx_name; /* its origin, for messages */
 } nacre__target;
 
+struct nacre__call;
+
+/* What an observation that does not wait does after its first notification. */
+typedef struct nacre__observation_steps {
+    uint64_t (*deadline)(const struct nacre__call *call); /* UINT64_MAX: none */
+    void (*expire)(struct nacre__call *call);             /* does what is due; may free the call, and call back */
+    void (*ended)(struct nacre__call *call);              /* its exchange has ended: registers later, or concludes it */
+} nacre__observation_steps;
+
 /* One request, from nacre_client_start or from a waiting call. */
 typedef struct nacre__call {
     struct nacre__call *next; /* in the client's list while in flight */
@@ -66,9 +75,10 @@ typedef struct nacre__call {
     nacre_detail why;
     void (*on_done)(void *user, const nacre_client_result *result); /* NULL: a waiting call, owned by its caller */
     void *user;
-    const nacre_observe_options *observing;                               /* NULL: a single response is asked for */
-    nacre_observe_options observe_options;                                /* … of one that does not wait, copied */
-    bool is_cancelled;                                                    /* in a callback of its own */
+    const nacre_observe_options *observing; /* NULL: a single response is asked for */
+    nacre_observe_options observe_options;  /* … of one that does not wait, copied */
+    bool is_cancelled;                      /* in a callback of its own */
+    const nacre__observation_steps *steps;  /* of one that does not wait; NULL: another call */
     void (*notified)(struct nacre__call *call, const nacre_event *event); /* of an observation */
     nacre__stage stage;
     uint64_t stage_ms; /* start of the stage */
@@ -112,6 +122,7 @@ typedef struct nacre__call_plan {
     uint32_t timeout_ms;
     const nacre_observe_options *observing;
     void (*notified)(nacre__call *call, const nacre_event *event);
+    const nacre__observation_steps *steps;
     nacre_err (*wait)(nacre__call *call, nacre_detail *why); /* until the call has ended; NULL: for one response */
 } nacre__call_plan;
 
@@ -151,18 +162,11 @@ enum { NACRE__STOP_MS = 250 }; /* nacre_client_stop is noticed within this time 
 /* The time is over: gives up the exchange and returns its result. */
 NACRE_MUST_USE nacre_err nacre__call_out_of_time(nacre__call *call, nacre_detail *why);
 
-/* ---- client_observe.c: an observation that does not wait ---- */
-
 /* Whether the call has a deadline as a single request has; an observation has one until the first notification. */
 static inline bool nacre__call_has_deadline(const nacre__call *call)
 {
-    return call->observing == NULL || (call->on_done != NULL && call->stage == NACRE__WAITING);
+    return call->observing == NULL || (call->steps != NULL && call->stage == NACRE__WAITING);
 }
-uint64_t nacre__observation_deadline(const nacre__call *call); /* UINT64_MAX: none */
-/* Does what is due. May free the call, and call back. */
-void nacre__observation_expire(nacre__call *call);
-/* Its exchange has ended: registers again later, or concludes it. */
-void nacre__observation_ended(nacre__call *call);
 
 /* A waiting call: sends, waits and leaves its reply in client->last. */
 NACRE_MUST_USE nacre_err nacre__client_wait(nacre_client *client, nacre_reply *reply, const nacre__call_plan *plan,

@@ -122,29 +122,28 @@ static nacre_err end_result(nacre__call *call)
     return call->stage == NACRE__LEAVING ? NACRE_OK : call->result;
 }
 
-void nacre__observation_ended(nacre__call *call)
+static void ended(nacre__call *call)
 {
     begin_callbacks(call);
     const bool goes_on = nacre__call_away(call);
     if (end_callbacks(call) && !goes_on) nacre__call_conclude(call, end_result(call));
 }
 
-uint64_t nacre__observation_deadline(const nacre__call *call)
+static uint64_t deadline(const nacre__call *call)
 {
-    if (call->observing == NULL || call->on_done == NULL || call->stage == NACRE__WAITING) return UINT64_MAX;
     if (call->done) return 0;
     const uint32_t limit = call->stage == NACRE__LEAVING ? (uint32_t)LEAVE_MS : call->observing->duration_ms;
     const uint64_t end = limit != 0 ? call->stage_ms + limit : UINT64_MAX;
     return call->again_ms != 0 && call->again_ms < end ? call->again_ms : end;
 }
 
-void nacre__observation_expire(nacre__call *call)
+static void expire(nacre__call *call)
 {
     const uint32_t limit = call->stage == NACRE__LEAVING ? (uint32_t)LEAVE_MS : call->observing->duration_ms;
     const bool is_over = limit != 0 && nacre_clock_ms() - call->stage_ms >= limit;
     nacre__loop_touch(call->client->loop);
     if (call->done) {
-        nacre__observation_ended(call);
+        ended(call);
     } else if (is_over && call->stage == NACRE__LEAVING) { /* the response to a deregistration is optional */
         nacre_transfer_cancel(nacre_loop_transfer(call->client->loop), call->exchange);
         nacre__call_conclude(call, end_result(call));
@@ -155,6 +154,8 @@ void nacre__observation_expire(nacre__call *call)
     }
 }
 
+static const nacre__observation_steps steps = { deadline, expire, ended };
+
 nacre_err nacre_client_start_observe(nacre_client *client, nacre_client_call *call,
                                      const nacre_client_request_config *request, const nacre_observe_options *observing,
                                      nacre_detail *why)
@@ -163,7 +164,9 @@ nacre_err nacre_client_start_observe(nacre_client *client, nacre_client_call *ca
     nacre_options with_observe;
     nacre_err err = add_observe(&with_observe, NACRE_BUF(buf), request->method, request->options, why);
     if (err != NACRE_OK) return err;
-    const nacre__call_plan plan = { .options = &with_observe, .observing = observing, .notified = notified };
+    const nacre__call_plan plan = {
+        .options = &with_observe, .observing = observing, .notified = notified, .steps = &steps
+    };
     err = nacre__client_start(client, call, request, plan, why);
     nacre_wipe(buf, sizeof buf);
     return err;
