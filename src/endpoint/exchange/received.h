@@ -15,32 +15,32 @@ typedef enum nacre__received_kind {
     NACRE__RECEIVED_BLOCK,     /* a block of a response */
     NACRE__RECEIVED_OVERSIZED, /* the start of a response */
 } nacre__received_kind;
+/* What each pass reads lies together, on the first two cache lines. */
 typedef struct nacre__received {
     nacre__received_kind kind;
+    nacre_err err;
+    uint32_t index; /* of the client or server exchange */
+    uint32_t ack;   /* a response: 1 + the server exchange that holds its ACK; 0: none */
+    uint32_t seen;  /* options `outer` may have: nacre__options_scan at parsing */
+    uint32_t job;   /* while contexts are tried: the burst's unprotect item … */
+    uint8_t tried;  /* … and how many were */
+    bool open;
+    bool recovers;          /* the replay window of the last context tried is unknown */
+    bool rederivations_end; /* none is left to try */
+    bool is_old;            /* verified as a response to the previous registration */
     const nacre_datagram *datagram;
-    size_t oversized; /* full length if truncated or longer than max_message (`outer` is its start); else 0 */
+    nacre_context *context;
+    nacre_rederivation *rederivation; /* the last one tried */
+    struct nacre__outer *joined;      /* joined from outer blocks there; NULL: not split */
+    size_t oversized;    /* full length if truncated or longer than max_message (`outer` is its start); else 0 */
+    size_t cursor;       /* in the table of contexts, … */
+    nacre_context *next; /* … and the context found there */
+    uint64_t number;     /* the exchange's: the entry may be reused before delivery */
+    nacre_buf buf;       /* for its plaintext */
     nacre_message outer, plain;
-    nacre_buf buf; /* for its plaintext */
-    uint32_t seen; /* options `outer` may have: nacre__options_scan at parsing */
+    nacre__outer_options read; /* of `outer`, when it is to be opened */
     nacre_request_id id;
     nacre_response_info info;
-    nacre_context *context;
-    nacre_err err;
-    uint32_t index;              /* of the client or server exchange */
-    uint32_t ack;                /* a response: 1 + the server exchange that holds its ACK; 0: none */
-    uint64_t number;             /* the exchange's: the entry may be reused before delivery */
-    bool is_old;                 /* verified as a response to the previous registration */
-    struct nacre__outer *joined; /* joined from outer blocks there; NULL: not split */
-    /* while contexts are tried: */
-    nacre_rederivation *rederivation; /* the last one tried */
-    bool rederivations_end;           /* none left */
-    nacre__outer_options read;        /* of `outer`, when it is to be opened */
-    size_t cursor;                    /* in the table, */
-    nacre_context *next;              /* and the context found there */
-    uint32_t job;                     /* the burst's unprotect item */
-    uint8_t tried;
-    bool open;
-    bool recovers; /* the replay window of the last context tried is unknown */
 } nacre__received;
 
 /* RFC 7252 5.4.3, 5.4.5: drops invalid elective options of `message`, which is `outer` or `plain` of the item or a copy of
