@@ -161,8 +161,10 @@ NACRE_MUST_USE nacre_err nacre_directory_open_as(nacre_directory **dir, const ch
 /* nacre_directory_open_with opens with all options. Numbers are reserved in chunks (RFC 8613 B.1.1): a crash loses the rest of a
  * chunk, and each chunk costs a write. They double from the first to the largest. A value of 0 means
  * "sequence-chunk-start" and "sequence-chunk-limit" of the settings, whose defaults are 10 and 10000.
- * Errors as nacre_directory_open; NACRE_ERR_BAD_ARGUMENT for a chunk above 10000, or a first above the largest. */
+ * Errors as nacre_directory_open; NACRE_ERR_BAD_ARGUMENT for a chunk above 10000, or a first above the largest, or
+ * another `size`. */
 typedef struct nacre_directory_options {
+    size_t size; /* sizeof the struct, or 0; see CONVENTIONS.md, "Options" */
     nacre_role role;
     uint16_t first_chunk, max_chunk;
 } nacre_directory_options;
@@ -268,9 +270,10 @@ NACRE_MUST_USE nacre_err nacre_directory_adopt(const char *path, nacre_role role
  * NACRE_OK
  * NACRE_ERR_FILE         one exists already, or cannot be created; nothing remains
  * NACRE_ERR_BAD_ARGUMENT an unknown algorithm, an ID Context above 255 bytes, a Sender ID that is too long, equal Sender
- *                        IDs, equal paths; `why` says which
+ *                        IDs, equal paths, another `size`; `why` says which
  * NACRE_ERR_CRYPTO       the system has no random bytes; NACRE_ERR_NO_MEMORY */
 typedef struct nacre_generate_options {
+    size_t size;            /* sizeof the struct, or 0; see CONVENTIONS.md, "Options" */
     const nacre_aead *aead; /* NULL: AES-CCM-16-64-128 */
     nacre_bytes id_context; /* absent: none */
     nacre_bytes client_id;  /* their Sender IDs, at most one of them empty; absent: random */

@@ -388,6 +388,20 @@ static void chunks_can_be_chosen(void **state)
     }
 }
 
+static void options_of_another_size_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    nacre_directory_options options = { .size = sizeof options + 1 };
+    nacre_directory *dir = NULL;
+    nacre_detail why = { "" };
+    scratch_write(f->client, "settings.json", "{" IDS "}");
+    assert_int_equal(nacre_directory_open_with(&dir, f->client, &options, &f->crypto, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_non_null(strstr(why.text, "another version"));
+    options.size = sizeof options;
+    assert_int_equal(nacre_directory_open_with(&dir, f->client, &options, &f->crypto, NULL), NACRE_OK);
+    close_ok(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +416,7 @@ int main(void)
         TEST(what_is_not_in_use_may_be_copied),
         TEST(the_legacy_layout_is_guarded_as_well),
         TEST(the_new_members_are_taken_or_refused),
+        TEST(options_of_another_size_are_refused),
         TEST(chunks_can_be_chosen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,11 @@ static void a_pair_replaces_nothing(void **state)
     options = (nacre_generate_options){ .id_context = NACRE_ARRAY(long_id) };
     assert_int_equal(nacre_directory_generate(a, scratch_path(f->dir, "b"), &options, &why), NACRE_ERR_BAD_ARGUMENT);
     options.id_context.len = 255;
+    options.size = sizeof options + 1;
+    assert_int_equal(nacre_directory_generate(a, scratch_path(f->dir, "b"), &options, &why), NACRE_ERR_BAD_ARGUMENT);
+    assert_non_null(strstr(why.text, "another version"));
+    assert_false(scratch_exists(f->dir, "a"));
+    options.size = sizeof options;
     assert_int_equal(nacre_directory_generate(a, scratch_path(f->dir, "b"), &options, &why), NACRE_OK);
     close_ok(open_ok(f, a));
 }

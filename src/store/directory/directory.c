@@ -339,6 +339,8 @@ nacre_err nacre_directory_open_with(nacre_directory **out, const char *path, con
     nacre_directory *dir = NULL;
     nacre__dirfd dirfd;
     nacre__guard guard;
+    if (options->size != 0 && options->size != sizeof *options)
+        return nacre__fail(why, NACRE_ERR_BAD_ARGUMENT, "%s: the options are of another version of nacre", path);
     nacre_err err = nacre__locked_open(&dirfd, &guard, path, why);
     if (err != NACRE_OK) return err;
     err = open_directory(&dir, &dirfd, guard.lock_fd, options, crypto, why);
