@@ -199,6 +199,23 @@ void bench_value_against(bench *b, const char *label, const char *name, double v
     bench__show(b, r, 1);
 }
 
+void bench_value_of_rounds(bench *b, const char *label, const char *name, double value, const char *unit,
+                           double *values, size_t num, double goal)
+{
+    if (b->list || b->once != NULL || !bench_wanted(b, label)) return;
+    bench_result *r = bench__add(b, label, name, unit);
+    r->rounds = num;
+    r->value = value;
+    r->goal = goal;
+    r->goal_is_floor = true;
+    if (values != NULL) {
+        quartiles(values, num, &r->ratio_low, &r->ratio, &r->ratio_high);
+        r->ratio_best = values[num - 1];
+        if (r->ratio <= 0) r->ratio = 1e-9; /* nothing came through; 0 would say that there is no ratio */
+    }
+    bench__show(b, r, 1);
+}
+
 void bench_limit(bench *b, double seconds)
 {
     b->config.seconds = seconds;

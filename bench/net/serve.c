@@ -79,6 +79,7 @@ static void serve_endpoint(const void *arg, int ready)
     const size_t size = nacre_site_size(&on_top);
     must(nacre_site_init(&site, bench_alloc(size), size, &on_top), "site");
     nacre_site_set_resources(site, &resource, 1);
+    if (c->on_endpoint != NULL) c->on_endpoint(nacre_loop_endpoint(loop));
     process_ready(ready, port_of(nacre_udp_fd(udp)));
     for (;;) must(nacre_loop_step(loop, 1000, &why), "step");
 }

@@ -24,6 +24,8 @@ typedef struct serve_config {
      * written to, and each first write would cost what no server pays. May be NULL */
     void (*begin)(const void *of);
     const void *of;
+    /* Called with the endpoint before it serves; not for workers. May be NULL */
+    void (*on_endpoint)(nacre_endpoint *ep);
     const char *path; /* the resource's: "/a" */
     unsigned num_workers;
     size_t num_pairs;   /* of SERVE_WORKERS: made anew, with the keys of pairs_open */
