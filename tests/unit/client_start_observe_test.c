@@ -14,6 +14,8 @@ typedef struct world {
     char uri[2][128]; /* UDP, TCP */
     char state[16];
     uint8_t code;
+    bool is_protected, saw_plain; /* each response is protected; one was not */
+    pair contexts;
 } world;
 
 typedef struct seen {
@@ -36,12 +38,14 @@ static void give_state(void *user, const nacre_request *request, nacre_response 
 
 static void serve(world *w, const char *tcp)
 {
+    const unsigned plain = w->is_protected ? 0 : NACRE_RESOURCE_PLAIN;
     const nacre_resource resource = {
-        .path = "/s", .handler = give_state, .user = w, .flags = NACRE_RESOURCE_PLAIN | NACRE_RESOURCE_OBSERVABLE
+        .path = "/s", .handler = give_state, .user = w, .flags = plain | NACRE_RESOURCE_OBSERVABLE
     };
     nacre_address local[2];
     char text[72];
     assert_ok(nacre_server_open(&w->server, "127.0.0.1:0", NULL));
+    if (w->is_protected) assert_ok(nacre_server_add_context(w->server, w->contexts.server, NULL));
     assert_ok(nacre_server_add_resource(w->server, &resource));
     assert_ok(nacre_server_listen_tcp(w->server, tcp, NULL));
     local[0] = nacre_server_local(w->server);
@@ -52,12 +56,28 @@ static void serve(world *w, const char *tcp)
     }
 }
 
-static void open(world *w)
+static void see_message(void *user, bool outgoing, bool is_protected, const nacre_message *plain)
 {
-    const nacre_client_options options = { .timing = pair_quick, .nstart = 8 };
-    *w = (world){ .code = NACRE_CONTENT, .state = "0" };
+    world *w = user;
+    (void)plain;
+    w->saw_plain = w->saw_plain || (!outgoing && !is_protected);
+}
+
+static void open_as(world *w, bool is_protected)
+{
+    nacre_client_options options = { .timing = pair_quick, .nstart = 8, .on_message = see_message, .user = w };
+    *w = (world){ .code = NACRE_CONTENT, .state = "0", .is_protected = is_protected };
+    if (is_protected) {
+        pair_make(&w->contexts);
+        options.context_dir = w->contexts.client;
+    }
     serve(w, "127.0.0.1:0");
     assert_ok(nacre_client_open(&w->client, &options, NULL));
+}
+
+static void open(world *w)
+{
+    open_as(w, false);
 }
 
 static void close(world *w)
@@ -65,6 +85,8 @@ static void close(world *w)
     assert_int_equal(nacre_client_num_in_flight(w->client), 0);
     assert_ok(nacre_client_close(w->client, NULL));
     assert_ok(nacre_server_close(w->server, NULL));
+    if (w->is_protected) assert_false(w->saw_plain);
+    if (w->is_protected) pair_remove(&w->contexts);
 }
 
 static bool on_notification(void *user, const nacre_reply *reply)
@@ -133,11 +155,11 @@ static void change(world *w, const char *state)
 static void notifications_come_until_the_observation_is_deregistered(void **state)
 {
     (void)state;
-    for (int tcp = 0; tcp < 2; tcp++) {
+    for (int way = 0; way < 4; way++) {
         world w;
         seen s = { .ends = 0 };
-        open(&w);
-        assert_ok(begin(&w, &s, w.uri[tcp], NACRE_GET, 0));
+        open_as(&w, way >= 2);
+        assert_ok(begin(&w, &s, w.uri[way % 2], NACRE_GET, 0));
         assert_int_equal(s.notifications, 0);
         until(&w, &s.notifications, 1);
         change(&w, "1");
@@ -161,12 +183,12 @@ static void notifications_come_until_the_observation_is_deregistered(void **stat
 static void callback_ends_the_observation(void **state)
 {
     (void)state;
-    for (int tcp = 0; tcp < 2; tcp++)
+    for (int way = 0; way < 4; way++)
         for (int how = 0; how < 3; how++) {
             world w;
             seen s = { .stop_at = how == 0 ? 2 : 0, .cancel_at = how == 1 ? 2 : 0, .unobserve_at = how == 2 ? 2 : 0 };
-            open(&w);
-            assert_ok(begin(&w, &s, w.uri[tcp], NACRE_GET, 0));
+            open_as(&w, way >= 2);
+            assert_ok(begin(&w, &s, w.uri[way % 2], NACRE_GET, 0));
             until(&w, &s.notifications, 1);
             change(&w, "1");
             until(&w, &s.notifications, 2);
@@ -261,13 +283,12 @@ static void first_registration_without_a_response_fails(void **state)
     close(&w);
 }
 
-static void observation_survives_a_restart_of_the_server(void **state)
+static void survive_a_restart(bool is_protected)
 {
-    (void)state;
     world w;
     seen s = { .ends = 0 };
     char tcp[72];
-    open(&w);
+    open_as(&w, is_protected);
     assert_ok(begin(&w, &s, w.uri[1], NACRE_GET, 0));
     until(&w, &s.notifications, 1);
     const nacre_address local = nacre_server_local_tcp(w.server);
@@ -283,6 +304,12 @@ static void observation_survives_a_restart_of_the_server(void **state)
     nacre_client_unobserve(w.client, s.call);
     until(&w, &s.ends, 1);
     close(&w);
+}
+
+static void observation_survives_a_restart_of_the_server(void **state)
+{
+    (void)state;
+    for (int is_protected = 0; is_protected < 2; is_protected++) survive_a_restart(is_protected != 0);
 }
 
 static void only_get_and_fetch_observe(void **state)
