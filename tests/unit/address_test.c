@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* address_test: what people write as an address, and what comes back. Numeric addresses and localhost only: no resolver on
- * the network is asked. */
+/* address_test: which address texts are accepted and how each is printed. Numeric addresses and localhost only: no
+ * resolver on the network is queried. */
 #include <nacre/address.h>
 
 #include "io/address.h"
@@ -17,7 +17,7 @@ typedef struct row {
     const char *displayed; /* NULL: NACRE_ERR_ADDRESS */
 } row;
 
-/* Each refused row stands under a taken one that differs in one thing. */
+/* Each refused row follows an accepted one that differs in one thing. */
 static const row rows[] = {
     { "127.0.0.1", "127.0.0.1:5683" },
     { "127.0.0.1:", NULL },
@@ -95,7 +95,7 @@ static void control_characters_stay_out_of_the_text(void **state)
     for (const char *c = why.text; *c != '\0'; c++) assert_true((unsigned char)*c >= 0x20);
 }
 
-/* There and back, on both kinds of sockets; a mapped address comes back as IPv4. */
+/* Socket addresses convert in both directions, on both kinds of sockets; a mapped address comes back as IPv4. */
 static void socket_addresses_go_round(void **state)
 {
     static const char *const texts[] = { "127.0.0.1:9", "192.0.2.255:65535", "[::1]:9", "[2001:db8::ffff]:1" };
@@ -130,7 +130,7 @@ static void a_flow_label_makes_no_difference(void **state)
     assert_false(nacre_address_equal(&plain, &other));
 }
 
-/* The scope tells link-local neighbours apart, and nothing else. */
+/* Only link-local addresses keep a scope. */
 static void only_link_local_addresses_have_a_scope(void **state)
 {
     struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(9) };

@@ -49,7 +49,7 @@ static void address_is_validated_for_an_exchange_lifetime_and_another_is_not(voi
     world_close(w);
 }
 
-/* Four share a set: a fifth in it takes the place of the one longest silent, never of another. */
+/* A hash set holds four addresses: a fifth one replaces the set's longest silent address and no other. */
 static void newest_addresses_stay_when_more_come_than_are_remembered(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* adopt_test: states that are lost, copied or put back: refused, and what makes them usable again. */
+/* adopt_test: lost, copied or restored states are refused, and what makes them usable again. */
 #include "directories.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #define OLDER_IDS                                                                                                      \
     "\"client-sender-id_hex\": \"\", \"server-sender-id_hex\": \"01\", \"algorithm\": \"AES-CCM-16-64-128\""
 
-/* Takes three numbers, in a process that ends without closing when `killed`. */
+/* Takes three numbers; `killed`: in a process that ends without closing. */
 static void use_here(struct fixture *f, const char *path, nacre_role role, bool killed)
 {
     uint8_t buf[64];
@@ -66,7 +66,7 @@ static void a_lost_state_is_refused_where_it_is_required(void **state)
     use(f, f->client, NACRE_ROLE_NONE, false);
     scratch_unlink(f->client, "sequence.json");
     expect_refused(f, f->client, NACRE_ROLE_NONE, "is missing");
-    /* without the member, or with false, aiocoap's rule: a fresh context */
+    /* without the member, or with false: a fresh context, as in aiocoap */
     scratch_write(f->client, "settings.json",
                   "{\"sender-id_hex\": \"\", \"recipient-id_hex\": \"01\", \"sequence-required\": false}");
     assert_int_equal(nacre_directory_read(&info, f->client, false, NULL), NACRE_OK);
@@ -99,7 +99,7 @@ static void a_lost_state_is_made_anew_above_what_was_used(void **state)
     scratch_expect(f->client, "sequence.json", STATE("503", UNKNOWN));
 }
 
-/* All that makes directories writes the state at once, and says that it is required. */
+/* Every call that makes a directory writes the state at once and marks it as required. */
 static void what_is_made_here_requires_its_state(void **state)
 {
     struct fixture *f = *state;
@@ -119,7 +119,7 @@ static void what_is_made_here_requires_its_state(void **state)
     assert_int_equal(nacre_directory_create(scratch_path(f->dir, "c"), &info, NULL), NACRE_OK);
     assert_int_equal(nacre_directory_read(&info, scratch_path(f->dir, "c"), false, NULL), NACRE_OK);
     assert_true(info.sequence_required && info.first_chunk == 7 && info.max_chunk == 70);
-    /* a conversion adds it, once its state is there */
+    /* a conversion adds the mark when it writes the state */
     assert_int_equal(nacre_directory_convert(f->server, NACRE_LAYOUT_LEGACY, NACRE_ROLE_SERVER, NULL), NACRE_OK);
     assert_int_equal(nacre_directory_read_as(&info, f->server, NACRE_ROLE_SERVER, false, NULL), NACRE_OK);
     assert_true(info.sequence_required && info.has_state);
@@ -133,7 +133,7 @@ static void what_is_made_here_requires_its_state(void **state)
 
 /* ---- Copied ---- */
 
-/* Not every file system tells one file from another for good; then nothing of this is found out. */
+/* Skips where the file system has no stable file identity: copies are not detected there. */
 static void need_births(struct fixture *f)
 {
     use(f, f->client, NACRE_ROLE_NONE, false);
@@ -163,9 +163,9 @@ static void a_copy_in_use_is_refused(void **state)
     copy(f->client, other, "settings.json");
     copy(f->client, other, "sequence.json");
     expect_refused(f, other, NACRE_ROLE_NONE, "copied, edited or put back");
-    use(f, f->client, NACRE_ROLE_NONE, false); /* the original is as it was */
+    use(f, f->client, NACRE_ROLE_NONE, false); /* the original is unchanged */
     assert_int_equal(rename(f->client, moved), 0);
-    use(f, moved, NACRE_ROLE_NONE, true); /* moved on one file system, it is still the original; killed, too */
+    use(f, moved, NACRE_ROLE_NONE, true); /* moved on one file system, it is still the original; also after a kill */
     use(f, moved, NACRE_ROLE_NONE, false);
     assert_int_equal(rename(moved, f->client), 0);
     nacre_directory_info info;
@@ -175,7 +175,7 @@ static void a_copy_in_use_is_refused(void **state)
                      NACRE_ERR_BAD_CONTEXT);
 }
 
-/* RFC 8613 7.2.1: an old state would use its numbers again. */
+/* RFC 8613 7.2.1: a restored old state would reuse its numbers. */
 static void an_old_state_put_back_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -186,7 +186,7 @@ static void an_old_state_put_back_is_refused(void **state)
         if (unlinked) scratch_unlink(f->client, "sequence.json");
         scratch_write(f->client, "sequence.json", backup);
         expect_refused(f, f->client, NACRE_ROLE_NONE, "copied, edited or put back");
-        if (unlinked) /* 100 was used by now, which lock knows */
+        if (unlinked) /* 100 numbers are used by now, as lock records */
             assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 100, NULL), NACRE_ERR_BAD_ARGUMENT);
         const uint64_t next = unlinked ? 200 : 100;
         assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, next, NULL), NACRE_OK);
@@ -209,7 +209,7 @@ static uint64_t next_in(const char *dir)
     return next;
 }
 
-/* How old a state is that was put back, it does not say: by default all numbers that may have been used since are skipped. */
+/* A restored state does not say how old it is: by default all numbers that may have been used since are skipped. */
 static void an_adopted_state_goes_on_far_ahead(void **state)
 {
     struct fixture *f = *state;
@@ -219,7 +219,7 @@ static void an_adopted_state_goes_on_far_ahead(void **state)
     } rows[] = {
         { STATE("0", EMPTY), UINT64_C(1) << 32, (UINT64_C(1) << 33) - 1 },
         { STATE("5", EMPTY), (UINT64_C(1) << 32) + 5, (UINT64_C(1) << 33) + 4 },
-        { STATE("1095216660479", EMPTY), 1099511627775, 1099511627775 }, /* the last number there is */
+        { STATE("1095216660479", EMPTY), 1099511627775, 1099511627775 }, /* the last number */
         { STATE("1095216660480", EMPTY), 0, 0 },
         { STATE("1099511627776", EMPTY), 0, 0 },
     };
@@ -239,7 +239,7 @@ static void an_adopted_state_goes_on_far_ahead(void **state)
     }
 }
 
-/* One backup put back twice: with lock beside it the second goes on above all that was used; without, elsewhere. */
+/* One backup is restored twice. With lock, the second goes on above all used numbers; without it, at random ones. */
 static void a_backup_adopted_twice_goes_on_at_other_numbers(void **state)
 {
     struct fixture *f = *state;
@@ -256,11 +256,11 @@ static void a_backup_adopted_twice_goes_on_at_other_numbers(void **state)
         assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 0, NULL), NACRE_OK);
         const uint64_t second = next_in(f->client);
         if (with_lock) assert_true(second >= first + NACRE_ADOPT_SKIP);
-        else assert_int_not_equal(second, first); /* but for a chance of 2^-32 */
+        else assert_int_not_equal(second, first); /* equal with probability 2^-32 */
     }
 }
 
-/* A fresh pair is carried to where it is used; and other programs' states say nothing of their file. */
+/* A fresh pair may be copied to where it is used, and so may another program's state, which names no file identity. */
 static void what_is_not_in_use_may_be_copied(void **state)
 {
     struct fixture *f = *state;
@@ -341,7 +341,7 @@ static void the_new_members_are_taken_or_refused(void **state)
     }
 }
 
-/* Chunk after chunk, as the settings say, or the caller, who counts more. */
+/* The chunk size comes from the settings, or from the caller, which takes precedence. */
 static void chunks_can_be_chosen(void **state)
 {
     struct fixture *f = *state;

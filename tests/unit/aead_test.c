@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* table and provider_openssl of the crypto room: the twelve COSE AEADs, found by number and name, sealing and opening. */
+/* aead_test: the AEAD table and the default provider: the twelve COSE AEADs are found by number and name, seal and
+ * open. */
 #include "support.h"
 
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static void release(prepared *p)
 {
     test_crypto()->ops->key_release(p->aead, p->seal_key, p->size);
     test_crypto()->ops->key_release(p->aead, p->open_key, p->size);
-    for (size_t i = 0; i < p->size; i++) assert_int_equal(((uint8_t *)p->seal_key)[i], 0); /* the room is wiped */
+    for (size_t i = 0; i < p->size; i++) assert_int_equal(((uint8_t *)p->seal_key)[i], 0); /* the key buffer is wiped */
     free(p->seal_key);
     free(p->open_key);
 }
@@ -139,10 +140,11 @@ static void assert_refused(const prepared *p, nacre_bytes nonce, nacre_bytes aad
     nacre_buf out = test_buf(len);
     nacre_aead_job job = job_of(p, nonce, aad, sealed, out.ptr);
     assert_false(nacre_open(test_crypto(), &job));
-    assert_true(test_buf_is_clean(out)); /* the output room holds nothing of the plaintext */
+    assert_true(test_buf_is_clean(out)); /* the output buffer holds no plaintext */
 }
 
-/* RFC 8613 12.6: one bit of nonce, AAD, ciphertext or tag, and it does not open; afterwards the right one still does. */
+/* RFC 8613 12.6: with one bit of nonce, AAD, ciphertext or tag flipped, opening fails; the intact message still opens
+ * afterwards. */
 static void test_every_flipped_bit_and_truncation_is_refused(void **state)
 {
     (void)state;
@@ -168,7 +170,7 @@ static void test_every_flipped_bit_and_truncation_is_refused(void **state)
     }
 }
 
-/* A burst with jobs of different algorithms: each succeeds or fails by itself. */
+/* In a burst with jobs of different algorithms, each succeeds or fails by itself. */
 static void test_a_burst_is_its_jobs(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* reach, echo, pace: how much goes to an address that has not shown itself, how it shows itself, and what captured
- * requests can bring about (RFC 9175 2.4, 2.6; RFC 8613 B.1.2). */
+/* amplification_test: how many bytes an unvalidated address is sent, how it is validated, and what captured requests
+ * can cause (RFC 9175 2.4, 2.6; RFC 8613 B.1.2). */
 #include "../scenario/outer.h"
 
 static pair world;
@@ -25,10 +25,10 @@ static raw open_raw(bool is_protected, nacre_endpoint_config config)
     return raw_open(&world, is_protected ? world.ours : NULL);
 }
 
-/* One question, and an answer of that many bytes: what came of it. */
+/* Sends one request, responds with `len` bytes, and returns what is sent to the client. */
 static nacre_message challenge_of(raw *r, uint8_t type, nacre_bytes options, size_t len, uint64_t now)
 {
-    static datagram d; /* the message that is given back looks into it */
+    static datagram d; /* the returned message points into it */
     respond(raw_requested(r, type, NACRE_GET, options, now).exchange, len);
     (void)raw_take(r, &d, now);
     return raw_read(r, &d);
@@ -49,7 +49,7 @@ static nacre_bytes echo_of(nacre_message challenge)
     return out;
 }
 
-/* Whoever is at a context without its lock sees that its window is not known, which is not so. */
+/* Without the context's lock, window_is_known returns a wrong value. */
 static bool window_is_known;
 
 static void take(void *self, nacre_context *const *contexts, size_t num)
@@ -66,7 +66,7 @@ static void give(void *self, nacre_context *const *contexts, size_t num)
     contexts[0]->replay.known = false;
 }
 
-/* Contexts of several threads: whether an Echo value was one that a window waited for is asked under the lock. */
+/* With contexts of several threads, the window state that an Echo value is checked against is read under the lock. */
 static void under_the_lock(void **state)
 {
     (void)state;
@@ -77,12 +77,12 @@ static void under_the_lock(void **state)
     assert_int_equal(challenge_of(&r, NACRE_CON, NACRE_ARRAY(echo), 20, 0).code, NACRE_CONTENT);
     assert_true(window_is_known);
     assert_int_equal(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 400, 0).code,
-                     NACRE_UNAUTHORIZED); /* anybody's Echo is not ours */
+                     NACRE_UNAUTHORIZED); /* an Echo option from another peer is not acted on */
     pair_close(&world);
 }
 
-/* RFC 9175 2.4 item 3, 2.6: 136 bytes go, and 137 do not; the sizes are of whole datagrams. Protected, an answer counts
- * with the largest Partial IV that it may have. */
+/* RFC 9175 2.4 item 3, 2.6: 136 bytes are sent and 137 are not; sizes are those of whole datagrams. A protected
+ * response counts with its longest Partial IV. */
 static void the_edge(void **state)
 {
     (void)state;
@@ -106,7 +106,7 @@ static void the_edge(void **state)
         }
 }
 
-/* Three times what came, when that is more. */
+/* Up to three times the bytes received are sent when that is more than 136. */
 static void three_times(void **state)
 {
     (void)state;
@@ -125,7 +125,7 @@ static void three_times(void **state)
     }
 }
 
-/* What may just be sent or may not, for the bounds of its length say different things, is held back all the same. */
+/* A response whose lower bound on the length is within the limit and whose upper bound is not is held back. */
 static void longest_response_is_held_back(void **state)
 {
     (void)state;
@@ -149,8 +149,8 @@ static void longest_response_is_held_back(void **state)
         }
 }
 
-/* A guessed ACK does not open the way for a day of notifications: the sixteenth asks for another one, unless the registration
- * is protected or its address validated. */
+/* A guessed ACK does not allow a day of notifications: the sixteenth requires another ACK, unless the registration is
+ * protected or its address validated. */
 static void unvalidated_observer_is_challenged_again(void **state)
 {
     (void)state;
@@ -178,7 +178,7 @@ static void unvalidated_observer_is_challenged_again(void **state)
     }
 }
 
-/* A duplicate gets what its address may get now: what it got when it was validated only as long as that lasts. */
+/* A duplicate gets what the limit allows at that time: the full response only while the address stays validated. */
 static void duplicate_gets_no_more_than_its_address_may(void **state)
 {
     (void)state;
@@ -200,7 +200,7 @@ static void duplicate_gets_no_more_than_its_address_may(void **state)
         }
 }
 
-/* A proxy's Block1 and Block2 come back in the answer, and their bytes count in each transmission. */
+/* A proxy's Block1 and Block2 are returned in the response, and their bytes count in each transmission. */
 static void outer_block_counts_in_retransmissions(void **state)
 {
     (void)state;
@@ -228,7 +228,8 @@ static void outer_block_counts_in_retransmissions(void **state)
     }
 }
 
-/* RFC 9175 2.3: the value brings the answer, in clear or inside; and from then on nothing is asked, for a while. */
+/* RFC 9175 2.3: an inner or outer Echo value brings the response; no further Echo is required until the validation
+ * expires. */
 static void echo_validates_the_address_for_a_while(void **state)
 {
     (void)state;
@@ -237,12 +238,12 @@ static void echo_validates_the_address_for_a_while(void **state)
         const nacre_bytes echo = echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, 0));
         assert_int_equal(challenge_of(&r, NACRE_CON, echo, 500, 100).code, NACRE_CONTENT);
         assert_int_equal(challenge_of(&r, NACRE_NON, NACRE_ABSENT, 1000, 200000).code, NACRE_CONTENT);
-        (void)echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, 100 + 247000)); /* addresses change hands */
+        (void)echo_of(challenge_of(&r, NACRE_CON, NACRE_ABSENT, 500, 100 + 247000)); /* has expired */
         pair_close(&world);
     }
 }
 
-/* A value of another address, another time, another endpoint, or none of ours at all. */
+/* Values of another address, another time or another endpoint, and arbitrary ones, are refused. */
 static void echoed_wrongly(void **state)
 {
     (void)state;
@@ -275,13 +276,13 @@ static void one_echo_for_both(void **state)
     (void)raw_take(&r, &d, 0);
     const nacre_bytes echo = echo_of(raw_read(&r, &d));
     assert_int_equal(challenge_of(&r, NACRE_CON, echo, 1000, 10).code, NACRE_CONTENT);
-    /* the value is spent, and says nothing of another address */
+    /* the value is used up and does not validate another address */
     r.address = address_named("victim");
     assert_int_equal(challenge_of(&r, NACRE_CON, echo, 1000, 10).code, NACRE_UNAUTHORIZED);
     pair_close(&world);
 }
 
-/* Nor does it for what comes in the same burst, with a value that is not this one. */
+/* In one burst, a request with a wrong value is not validated by the right value of another. */
 static void one_echo_in_a_burst(void **state)
 {
     (void)state;
@@ -318,7 +319,7 @@ static void one_echo_in_a_burst(void **state)
     }
 }
 
-/* A response with a token of ours validates its address, an ACK or a RST with a message ID of ours does not. */
+/* A response with our token validates its address; an ACK or a RST with our message ID does not. */
 static void message_id_validates_no_address(void **state)
 {
     (void)state;
@@ -354,8 +355,7 @@ static void message_id_validates_no_address(void **state)
     }
 }
 
-/* What a handler has done is not done twice, and its long answer does not wait for anything: its code goes, with the Block1
- * that the request waits for. */
+/* A handler runs once. Its long response is replaced by the code, with the Block1 option that the request expects. */
 static void not_carried_out_twice(void **state)
 {
     (void)state;
@@ -387,8 +387,8 @@ static void not_carried_out_twice(void **state)
             }
 }
 
-/* A separate answer or a notification is sent again only as far as the allowance goes; its time runs on without, and an ACK
- * still settles it. */
+/* A separate response or a notification is retransmitted only within the limit; its timers run on regardless, and an
+ * ACK still ends it. */
 static void retransmissions_count(void **state)
 {
     (void)state;
@@ -433,7 +433,7 @@ static void retransmissions_count(void **state)
         }
 }
 
-/* A registration whose answer is too much is asked for an Echo like the rest, and there is no observer yet. */
+/* A registration whose response exceeds the limit gets an Echo challenge, and there is no observer yet. */
 static void registration_with_a_long_response_requires_echo(void **state)
 {
     (void)state;
@@ -451,7 +451,7 @@ static void registration_with_a_long_response_requires_echo(void **state)
     pair_close(&world);
 }
 
-/* Where there is no limit, or nothing can be forged. */
+/* Nothing is held back where the limit is off, or where the source cannot be forged. */
 static void without_limit(void **state)
 {
     (void)state;
@@ -466,7 +466,7 @@ static void without_limit(void **state)
     }
 }
 
-/* What is remembered is bounded: ten thousand addresses show themselves, and who came last is still known. */
+/* The table of validated addresses is bounded: after ten thousand, the newest is still known. */
 static void memory_of_validated_addresses_is_bounded(void **state)
 {
     (void)state;
@@ -488,7 +488,7 @@ static void memory_of_validated_addresses_is_bounded(void **state)
 
 /* ---- Captured requests --------------------------------------------------------------------------------------------- */
 
-/* Sent again as NON under ever new MIDs, each asks an unknown window for a challenge, and each of these spends a number. */
+/* NON copies under new message IDs each bring a challenge to an unknown window, and each challenge uses a number. */
 static void challenges_are_paced(void **state)
 {
     (void)state;
@@ -506,7 +506,7 @@ static void challenges_are_paced(void **state)
     while (party_take(&world.server, &out, 20000)) sent++;
     assert_in_range(sent, 40, 50); /* two a second, and eight at once */
     assert_int_equal(nacre_context_next_seq(world.theirs), sent);
-    /* after a pause the next one is answered, and recovers the window */
+    /* after a pause the next one gets a challenge, which recovers the window */
     raw_request(&r, &d, NACRE_CON, NACRE_GET, NACRE_ABSENT, 30000);
     (void)raw_take(&r, &out, 30000);
     const nacre_bytes echo = echo_of(raw_read(&r, &out));
@@ -514,7 +514,7 @@ static void challenges_are_paced(void **state)
     pair_close(&world);
 }
 
-/* The pace of all contexts together. */
+/* The rate limit of all contexts together. */
 static void challenges_are_paced_over_all(void **state)
 {
     (void)state;
@@ -534,7 +534,7 @@ static void challenges_are_paced_over_all(void **state)
     pair_close(&world);
 }
 
-/* A CON that met silence is asked for its Echo when it comes again: it is not taken for a duplicate. */
+/* A CON that got no response is challenged when it is retransmitted: it is not taken for a duplicate. */
 static void silence_is_forgotten(void **state)
 {
     (void)state;
@@ -554,7 +554,7 @@ static void silence_is_forgotten(void **state)
     pair_close(&world);
 }
 
-/* While the store is asked to forget its window, one copy of a request waits, however often it comes. */
+/* While the store is asked to mark the window unknown, one copy of a request waits, however often it is received. */
 static void pending_once(void **state)
 {
     (void)state;
@@ -568,7 +568,7 @@ static void pending_once(void **state)
             d.bytes[2]++;
             raw_give(&r, &d, 0);
         }
-        if (is_copy) raw_request(&r, &d, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0); /* the other place is free for it */
+        if (is_copy) raw_request(&r, &d, NACRE_NON, NACRE_GET, NACRE_ABSENT, 0); /* the other entry is free for it */
         serve_store(world.theirs);
         nacre_endpoint_confirmed(world.server.ep, world.theirs, NACRE_OK);
         for (int i = 0; i < 1 + is_copy; i++) (void)expect_event(&world.server, NACRE_EVENT_REQUEST);

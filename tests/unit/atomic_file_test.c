@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* atomic_file_test: a file is replaced as a whole or stays as it was, and what is not known of it is said. */
+/* atomic_file_test: a file is replaced as a whole or stays unchanged, and an uncertain outcome is reported. */
 #include "directories.h"
 #include "write_points.h"
 
@@ -9,7 +9,7 @@
 
 #include "store/file/files.h"
 
-/* fsync of the file, rename, fsync of the folder: only behind the rename it is uncertain which text is there. */
+/* fsync of the file, rename, fsync of the directory: only after the rename is it uncertain which text is on disk. */
 static void a_failure_says_what_is_certain(void **state)
 {
     struct fixture *f = *state;
@@ -62,7 +62,7 @@ static void an_abandoned_file_leaves_nothing(void **state)
     nacre__dirfd_close(&dirfd);
 }
 
-/* The name that a file's text has for its file is that of the file which is then read. */
+/* The file identity written in the text is that of the file which is read back. */
 static void a_file_keeps_its_identity(void **state)
 {
     struct fixture *f = *state;

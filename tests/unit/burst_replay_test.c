@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* burst_replay: a burst gives the verdicts of its messages one by one, and leaves the same context behind, also where one of
- * two equal Partial IVs is tampered with, and whichever (RFC 8613 7.4, 8.2 step 3). */
+/* burst_replay_test: a burst gives the verdicts of its messages one by one and leaves the same context state, also when
+ * either of two messages with equal Partial IVs is tampered with (RFC 8613 7.4, 8.2 step 3). */
 #include "support.h"
 
 enum { ROUNDS = 300, BURSTS = 4, MOST = NACRE_BURST + 8, POOL = 12, KINDS = 5 };
@@ -20,7 +20,7 @@ static nacre_context *server_of(kind k)
     nacre_context_params params = test_params(1, TEST_SERVER);
     params.persistent = k == STORED;
     params.never_used = k == STORED;
-    params.window = k == KNOWN ? 8 : 0; /* numbers fall out of it on the left */
+    params.window = k == KNOWN ? 8 : 0; /* small, so that numbers leave it on the left */
     if (k != NO_ECHO) params.echo = test_hex(ECHO_VALUE);
     if (k == OTHER_SECRET) params.master_secret.bytes = test_hex("ffffffffffffffffffffffffffffffff");
     nacre_context *ctx = test_context(&params);
@@ -42,7 +42,7 @@ static void same_state(const nacre_context *a, const nacre_context *b)
     assert_memory_equal(a->echo, b->echo, sizeof a->echo);
 }
 
-/* A request with that number: with an Echo value or not; or what verifies, and is no request. */
+/* A request with that number, with or without an Echo value, or a message that verifies and is not a request. */
 static nacre_bytes request_of(nacre_context *client, uint64_t number, size_t form)
 {
     nacre_request_id id;
@@ -63,8 +63,8 @@ static nacre_message tampered(nacre_bytes datagram, size_t how)
 {
     nacre_message m = test_parse(test_copy(datagram));
     if (how == 1) ((uint8_t *)(uintptr_t)m.payload.ptr)[m.payload.len - 1] ^= 1;
-    if (how == 2) m.payload.len = 8;                                               /* no room for a code */
-    if (how == 3) m.options = test_options(NACRE_OPT_OSCORE, "0900", 63, "00", 0); /* another option is beside it */
+    if (how == 2) m.payload.len = 8;                                               /* too short to hold a code */
+    if (how == 3) m.options = test_options(NACRE_OPT_OSCORE, "0900", 63, "00", 0); /* with another option beside it */
     return m;
 }
 
@@ -136,7 +136,7 @@ static void a_burst_is_its_messages_one_by_one(void **unused)
     assert_true(seen.echo > 100 && seen.not_yet > 100 && seen.other > 100);
 }
 
-/* The cases by hand: which of two copies in one burst is tampered with, and how. */
+/* Fixed cases: which of two copies in one burst is tampered with, and how. */
 static void a_tampered_copy_of_an_accepted_request_is_a_replay(void **unused)
 {
     (void)unused;

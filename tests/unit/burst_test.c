@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* burst: protect_many and unprotect_many give what the single calls give, item by item, whatever a burst mixes. */
+/* burst_test: protect_many and unprotect_many give what the single calls give for each message, whatever a burst
+ * mixes. */
 #include "support.h"
 
-enum { ROUNDS = 60, MOST = 80 /* above two pieces of NACRE_BURST */ };
+enum { ROUNDS = 60, MOST = 80 /* more than two times NACRE_BURST */ };
 
 /* One message of the burst, with everything twice: for the single calls and for the burst. */
 typedef struct twin {
@@ -30,7 +31,7 @@ static nacre_message some_request(uint64_t *state)
     if (pick(state, 4) == 0) nacre_options_add(&o, NACRE_OPT_OBSERVE, NACRE_ABSENT);
     if (pick(state, 9) == 0) nacre_options_add(&o, NACRE_OPT_OSCORE, NACRE_ABSENT); /* fails: NESTED */
     assert_ok(nacre_options_finish(&o, &options));
-    uint8_t code = pick(state, 12) == 0 ? NACRE_CONTENT : NACRE_GET; /* a response without the right: fails or spends */
+    uint8_t code = pick(state, 12) == 0 ? NACRE_CONTENT : NACRE_GET; /* a response without the right: fails */
     return test_request(code, options, test_hex(payloads[pick(state, COUNT(payloads))]));
 }
 
@@ -73,10 +74,11 @@ static void protecting_a_burst_is_protecting_one_by_one(void **unused)
         for (int c = 0; c < 2; c++) assert_int_equal(nacre_context_next_seq(one[c]), nacre_context_next_seq(many[c]));
         test_release(NULL);
     }
-    assert_true(spent > 500 && failed > 100); /* both ways were really gone */
+    assert_true(spent > 500 && failed > 100); /* both outcomes occurred */
 }
 
-/* A burst as a server may get it: fresh ones, repeated ones, forged ones, other people's, and no OSCORE at all. */
+/* A burst as a server may receive it: fresh, repeated and forged requests, those of other contexts, and messages
+ * without OSCORE. */
 static void unprotecting_a_burst_is_unprotecting_one_by_one(void **unused)
 {
     (void)unused;
@@ -97,7 +99,7 @@ static void unprotecting_a_burst_is_unprotecting_one_by_one(void **unused)
             nacre_request_id id;
             nacre_bytes datagram = test_protect_request(client, &id, &plain);
             size_t fate = pick(&state, 8);
-            if (fate == 0 && i > 0) { /* REGRESSIONS, first class: the same Partial IV twice, maybe in one burst */
+            if (fate == 0 && i > 0) { /* the same Partial IV twice, possibly in one burst */
                 outer[i] = outer[i - 1];
             } else {
                 if (fate == 1) ((uint8_t *)(uintptr_t)datagram.ptr)[datagram.len - 1] ^= 1;

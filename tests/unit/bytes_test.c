@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* bytes: comparing and wiping. */
+/* bytes_test: comparing and wiping. */
 #include "support.h"
 
 static void test_equal_compares_length_and_contents(void **state)
@@ -11,7 +11,7 @@ static void test_equal_compares_length_and_contents(void **state)
     assert_false(nacre_bytes_equal(a, test_hex("0102fe")));
     assert_false(nacre_bytes_equal(a, test_hex("0102")));
     assert_false(nacre_bytes_equal(a, test_hex("0102ff00")));
-    assert_true(nacre_bytes_equal(test_hex(""), NACRE_ABSENT)); /* both are empty; who needs the difference asks */
+    assert_true(nacre_bytes_equal(test_hex(""), NACRE_ABSENT)); /* both are empty; nacre_is_absent tells them apart */
     assert_true(nacre_bytes_equal(NACRE_ABSENT, NACRE_ABSENT));
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* client_addresses_test: hosts with several addresses, the first of which does not answer. The resolver is this program's. */
+/* client_addresses_test: hosts with several addresses, the first of which does not respond. The program brings its own
+ * resolver. */
 #include "served.h"
 #include "support.h"
 
@@ -13,8 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static const char *const *addresses; /* what the host has, up to NULL */
-static char contacted[64];           /* for which host it was asked */
+static const char *const *addresses; /* the host's addresses, up to NULL */
+static char contacted[64];           /* the host that was resolved */
 
 int getaddrinfo(const char *restrict host, const char *restrict service, const struct addrinfo *restrict hints,
                 struct addrinfo **restrict found)
@@ -67,7 +68,7 @@ typedef struct row {
     nacre_err udp, tcp;
 } row;
 
-/* `proxy`: NULL, or where requests are sent to in the place of `uri`; the server refuses to be one. */
+/* `proxy`: NULL, or where requests are sent in place of `uri`; the server is no proxy and refuses. */
 static void expect_client(const row *r, const char *uri, const char *proxy, nacre_err wanted)
 {
     nacre_client *client;
@@ -88,7 +89,7 @@ static void expect_client(const row *r, const char *uri, const char *proxy, nacr
     assert_ok(nacre_client_close(client, &why));
 }
 
-/* Over UDP an unreachable address may have carried out the request; over TCP it was sent nothing. */
+/* Over UDP an unreachable address may have carried out the request; over TCP nothing was sent to it. */
 static void the_next_address_is_tried_unless_a_post_may_have_arrived(void **state)
 {
     static const row rows[] = {
@@ -120,7 +121,7 @@ static void the_next_address_is_tried_unless_a_post_may_have_arrived(void **stat
     served_stop(&server);
 }
 
-/* Accepts connections at `at`, and closes each as soon as something has come. */
+/* Accepts connections at `at`, and closes each once it has received something. */
 static void *close_each(void *at)
 {
     const int listener = *(const int *)at;
@@ -130,7 +131,7 @@ static void *close_each(void *at)
     return NULL;
 }
 
-/* What was sent on a connection that was open may have been carried out. */
+/* A request sent on an established connection may have been carried out. */
 static void a_post_stays_where_a_connection_was_open(void **state)
 {
     static const row get = { { "127.0.0.2", "127.0.0.1" }, NACRE_GET, NACRE_OK, NACRE_OK };
@@ -165,7 +166,7 @@ static int tear_down(void **state)
 static void a_scope_is_what_stands_behind_25(void **state)
 {
     static const struct {
-        const char *uri, *contacted; /* "": the resolver is not asked */
+        const char *uri, *contacted; /* "": the resolver is not called */
         nacre_err err;
     } rows[] = {
         { "coap://[fe80::1%25lo]/x", "fe80::1%lo", NACRE_ERR_ADDRESS },

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* client_away_test: an observation of nacre_client outlives its server's absence, over UDP and over a connection. */
+/* client_away_test: an observation of nacre_client outlives its server's absence, over UDP and TCP. */
 #include "pair.h"
 #include "support.h"
 
@@ -19,18 +19,18 @@
 
 enum { FIRST_PAUSE_MS = 200 };
 
-/* What happens while one observation lasts. */
+/* The events during one observation. */
 typedef struct story {
     const pair *pair;
     bool over_tcp, comes_back, stops;
     served s;
-    char udp_at[72], tcp_at[72]; /* where it serves */
+    char udp_at[72], tcp_at[72]; /* the server's addresses */
     nacre_client *client;
     int notifications, aways, backs;
-    uint64_t away_ms; /* when it was told first */
-    pid_t slow;       /* comes back so: */
-    int num_ignored;  /* requests that nothing answers, and … */
-    int num_refused; /* … then so many that are refused in clear, before the server is back at the same port; -1: for ever */
+    uint64_t away_ms; /* time of the first notification */
+    pid_t slow;       /* the child in which the server returns: */
+    int num_ignored;  /* requests that get no response, and … */
+    int num_refused;  /* … then those refused in clear, before the server is back at the same port; -1: for ever */
 } story;
 
 static void state_now(void *user, const nacre_request *request, nacre_response *response)
@@ -60,7 +60,7 @@ static void serve(story *t)
     (void)snprintf(t->tcp_at, sizeof t->tcp_at, "%.71s", t->s.tcp + strlen("coap+tcp://"));
 }
 
-/* In a child: what a port hears while its server is away, and as it comes back. */
+/* In a child: plays the server's port while the server is away, then runs the server again. */
 static void return_slowly(const story *t, nacre_server **server)
 {
     nacre_detail why = { { 0 } };
@@ -158,7 +158,7 @@ static void tell(story *t, uint32_t duration_ms)
     t->client = open_impatient(t->pair->client);
     const nacre_err err = observe(t, duration_ms, &reply, &why);
     if (err != NACRE_OK) fail_msg("%s", why.text);
-    assert_int_equal(reply.code, 0); /* we ended it */
+    assert_int_equal(reply.code, 0); /* ended by the client */
     assert_int_equal(t->aways, 1);
 }
 
@@ -168,7 +168,7 @@ static void finish(story *t)
     if (t->comes_back) served_stop(&t->s);
 }
 
-/* The registration is refused, or the connection is lost; the server is restarted, and the next state is told. */
+/* The registration is refused, or the connection is lost; the server is restarted, and its next state is reported. */
 static void observation_goes_on_when_the_server_is_back(void **state)
 {
     for (int over_tcp = 0; over_tcp < 2; over_tcp++) {
@@ -176,12 +176,12 @@ static void observation_goes_on_when_the_server_is_back(void **state)
         tell(&t, 60000);
         assert_int_equal(t.notifications, 2);
         assert_int_equal(t.backs, 1);
-        assert_true(nacre_clock_ms() - t.away_ms >= FIRST_PAUSE_MS / 2); /* a pause, and not a storm */
+        assert_true(nacre_clock_ms() - t.away_ms >= FIRST_PAUSE_MS / 2); /* attempts are paused */
         finish(&t);
     }
 }
 
-/* It does not come back: the observation ends in order, by its duration or by nacre_client_stop. */
+/* The server does not return: the observation ends in order, by its duration or by nacre_client_stop. */
 static void observation_of_an_absent_server_ends_by_the_users_limit(void **state)
 {
     for (int stops = 0; stops < 2; stops++) {
@@ -206,8 +206,8 @@ static void end_slowly(story *t)
     pair_close(t->client);
 }
 
-/* A registration that nothing answers, in all its transmissions and those of the attempts after it, and one that is refused in
- * clear: a protected observation goes on, as there is no answer that verifies. */
+/* A protected observation goes on when a registration gets no response in any transmission or attempt, or is refused in
+ * clear, because no response verifies. */
 static void observation_outlives_silence_and_refusals_in_clear(void **state)
 {
     static const struct {
@@ -222,7 +222,7 @@ static void observation_outlives_silence_and_refusals_in_clear(void **state)
     }
 }
 
-/* Silence for ever: the user's own limit ends it, in order. */
+/* The server stays silent: the user's own limit ends the observation in order. */
 static void silent_server_is_waited_for_until_the_users_limit(void **state)
 {
     story t = { .pair = *state, .num_ignored = -1 };

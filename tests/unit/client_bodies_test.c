@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* client_bodies: large bodies between the client and the server over loopback, whole and in pieces. */
+/* client_bodies_test: large bodies between the client and the server over loopback, whole and in pieces. */
 #include "pair.h"
 #include "support.h"
 
@@ -31,7 +31,7 @@ static nacre_err read_pattern(void *user, uint64_t offset, nacre_buf buf, size_t
     return NACRE_OK;
 }
 
-/* /pattern?SIZE by offset, each block asked for anew. */
+/* /pattern?SIZE by offset; each block is requested from the handler. */
 static void pattern(void *user, const nacre_request *request, nacre_response *response)
 {
     char text[24] = "";
@@ -43,7 +43,7 @@ static void pattern(void *user, const nacre_request *request, nacre_response *re
     response->source = (nacre_source){ read_pattern, NULL, strtoull(text, NULL, 10) };
 }
 
-/* /count takes pieces and says how many bytes were right. */
+/* /count takes pieces and returns how many bytes were right. */
 typedef struct counted {
     uint64_t len, right;
 } counted;
@@ -168,7 +168,7 @@ static void respond_by_offset(void **state)
     pair_close(client);
 }
 
-/* Both ends in pieces, of a size that is not told at the start. */
+/* Both ends work in pieces, and the size is not known at the start. */
 static nacre_err read_some(void *user, uint64_t offset, nacre_buf buf, size_t *len)
 {
     const uint64_t size = *(const uint64_t *)user;
@@ -221,7 +221,7 @@ static nacre_err refuse_to_write(void *user, uint64_t offset, nacre_bytes piece,
     return offset < 5000 ? NACRE_OK : *(const nacre_err *)user;
 }
 
-/* What a source or a sink says ends the request; the client goes on with the next. */
+/* An error from a source or a sink ends the request; the client goes on with the next. */
 static void pieces_that_fail(void **state)
 {
     nacre_client *client = open_client(*state, (nacre_client_options){ .max_body = 4000 });
@@ -234,7 +234,7 @@ static void pieces_that_fail(void **state)
                      NACRE_ERR_FILE);
     assert_int_equal(request_in_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?9999"), NULL, &sink, &why),
                      NACRE_ERR_NO_MEMORY);
-    refusal = NACRE_ERR_TOO_LONG; /* its own, and not the peer's NACRE_ERR_OVERSIZED */
+    refusal = NACRE_ERR_TOO_LONG; /* the sink's own error, not the peer's NACRE_ERR_OVERSIZED */
     assert_int_equal(request_in_pieces(client, &reply, NACRE_GET, uri(*state, "/pattern?9999"), NULL, &sink, &why),
                      NACRE_ERR_TOO_LONG);
     assert_non_null(strstr(why.text, "could not be read or written"));

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* client_credentials_test: what a client that was given credentials sends, and that without an entry nothing leaves it
- * (REGRESSIONS B21: no context found, and the request went out in clear). */
+/* client_credentials_test: what a client with credentials sends, and that nothing is sent without a matching entry. */
 #include "pair.h"
 #include "support.h"
 
@@ -10,7 +9,7 @@
 typedef struct fixture {
     pair pair;
     served s;
-    unsigned datagrams, in_clear; /* that left */
+    unsigned datagrams, in_clear; /* sent */
 } fixture;
 
 static void open_to_all(void *user, const nacre_request *request, nacre_response *response)
@@ -58,7 +57,7 @@ static void see(void *user, bool outgoing, const nacre_address *peer, nacre_byte
     if (nacre_is_absent(nacre_option_find(message.options, NACRE_OPT_OSCORE))) f->in_clear++;
 }
 
-/* A client with a map; one request; what came of it. */
+/* One request of a client with a map; returns its outcome. */
 static const char *request(fixture *f, const nacre_credentials *c, const char *path)
 {
     static char text[32];
@@ -104,7 +103,7 @@ static void without_an_entry_nothing_is_sent(void **state)
     assert_int_equal(f->datagrams, 0);
     nacre_credentials_free(c);
     assert_int_equal(nacre_credentials_new(&c), NACRE_OK);
-    assert_string_equal(request(f, c, "/x"), "NACRE_ERR_NO_CREDENTIALS"); /* an empty map is one, too */
+    assert_string_equal(request(f, c, "/x"), "NACRE_ERR_NO_CREDENTIALS"); /* an empty map also counts as a map */
     assert_int_equal(f->datagrams, 0);
     nacre_credentials_free(c);
 }
@@ -133,8 +132,8 @@ static void what_leads_nowhere_sends_nothing(void **state)
     nacre_credentials_free(c);
 }
 
-/* A context that the program opened, with its store; the map only names it. The client takes the provider that it was opened
- * with. */
+/* A context that the program opened with its own store; the map only refers to it. The client takes the provider that
+ * it was opened with. */
 static void a_context_made_by_the_program(void **state)
 {
     fixture *f = *state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross linux */
-/* client_server_test: the client and the server over real sockets on loopback, with context directories as people make
- * them: what works, and what goes on after either side ended or crashed. */
+/* client_server_test: the client and the server over real sockets on loopback, with context directories: exchanges
+ * succeed, and go on after either side ended or crashed. */
 #include "greeter.h"
 #include "pair.h"
 #include "support.h"
@@ -21,7 +21,7 @@ static void request_gets_a_response(void **state)
     const pair *p = *state;
     for (size_t i = 0; i < sizeof binds / sizeof binds[0]; i++) {
         served s = greeter_start_one(binds[i], p->server);
-        /* a wildcard is asked at an address of its own */
+        /* a server on the wildcard address is reached at a specific one */
         const char *port = strrchr(s.origin, ':');
         char to[96];
         (void)snprintf(to, sizeof to, "coap://%s%s", i == 0 ? "[::1]" : i == 1 ? "127.0.0.1" : "127.0.0.2", port);
@@ -45,7 +45,7 @@ static void a_name_instead_of_an_address(void **state)
     if (getaddrinfo("localhost", NULL, NULL, &found) == 0) {
         pair_expect(client, text, "Hello World!");
         freeaddrinfo(found);
-    } else { /* a machine without /etc/hosts: then it says so */
+    } else { /* on a machine without /etc/hosts the error says so */
         nacre_reply reply;
         pair_expect_error(client, text, NACRE_ERR_ADDRESS, &reply);
     }
@@ -129,7 +129,7 @@ static void two_clients_alternate(void **state)
     (void)snprintf(second, sizeof second, "%s/client2", p->dir);
     char server2[300];
     (void)snprintf(server2, sizeof server2, "%s/server2", p->dir);
-    const char *dirs[] = { p->server, server2, p->server, NULL }; /* twice the same is once */
+    const char *dirs[] = { p->server, server2, p->server, NULL }; /* naming one directory twice adds it once */
     served s = greeter_start("[::1]:0", dirs);
     nacre_client *one = pair_open_with(p->client), *two = pair_open_with(second);
     for (int i = 0; i < 3; i++) {
@@ -142,7 +142,7 @@ static void two_clients_alternate(void **state)
     served_stop(&s);
 }
 
-/* A pair under numbered names, whose ID Context is the number, or which has none. */
+/* A pair under numbered names; its ID Context is the number, or absent. */
 static void make_numbered(const pair *p, int number, bool has_id_context)
 {
     nacre_detail why = { { 0 } };
@@ -156,7 +156,7 @@ static void make_numbered(const pair *p, int number, bool has_id_context)
     if (nacre_directory_generate(client, server, &options, &why) != NACRE_OK) fail_msg("%s", why.text);
 }
 
-/* More than the table of contexts holds at first. All have the same Sender ID; the ID Context tells them apart. */
+/* More contexts than the table's first size. All have the same Sender ID; the ID Context tells them apart. */
 static void many_contexts(void **state)
 {
     enum { MANY = 30 };
@@ -179,7 +179,7 @@ static void many_contexts(void **state)
     served_stop(&s);
 }
 
-/* Contexts that nothing tells apart: eight are tried for a request, and a ninth is refused at once, not at night. */
+/* Contexts with the same IDs: eight are tried for a request, and a ninth is refused when it is added. */
 static void eight_contexts_alike(void **state)
 {
     const pair *p = *state;
@@ -197,7 +197,7 @@ static void eight_contexts_alike(void **state)
     }
     assert_int_equal(nacre_server_close(server, &why), NACRE_OK);
 
-    static char names[NACRE_MAX_CANDIDATES][300]; /* and the eighth is served */
+    static char names[NACRE_MAX_CANDIDATES][300]; /* the eighth is served */
     const char *dirs[NACRE_MAX_CANDIDATES + 1] = { NULL };
     for (int i = 0; i < NACRE_MAX_CANDIDATES; i++) {
         (void)snprintf(names[i], sizeof names[i], "%s/s%d", p->dir, i);
@@ -237,7 +237,7 @@ static void both_restart_and_go_on(void **state)
     }
 }
 
-/* RFC 8613 B.1.2: after a crash the server does not know its window, asks for freshness, and goes on. */
+/* RFC 8613 B.1.2: after a crash the server does not know its window, sends an Echo challenge, and goes on. */
 static void the_server_crashes_and_comes_back(void **state)
 {
     const pair *p = *state;
@@ -260,7 +260,7 @@ static void the_server_crashes_and_comes_back(void **state)
     assert_true(info_of(p->server).window_known);
 }
 
-/* RFC 8613 B.1.1: a client that crashes uses no number twice; what is on disk is above all that it used. */
+/* RFC 8613 B.1.1: a client that crashes uses no number twice; the number on disk is above all used ones. */
 static void the_client_crashes_and_comes_back(void **state)
 {
     const pair *p = *state;
@@ -276,7 +276,7 @@ static void the_client_crashes_and_comes_back(void **state)
             nacre_detail why;
             bool ok =
                 pair_get(client, &reply, served_uri(&s, "/hello"), &why) == NACRE_OK && reply.code == NACRE_CONTENT;
-            _exit(ok ? 0 : 1); /* without a word to the directory */
+            _exit(ok ? 0 : 1); /* without closing the directory */
         }
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);

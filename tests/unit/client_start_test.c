@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* client_start_test: many requests of one client in flight, to one server and to others, and the loop of the program that drives
- * the client, the server or both. */
+/* client_start_test: many requests of one client in flight, to one server and to others, and a program's own loop that
+ * drives the client, the server or both. */
 #include "pair.h"
 #include "support.h"
 
@@ -13,7 +13,7 @@ enum { MANY = 100, FDS = 80 };
 
 /* ---- Servers ---------------------------------------------------------------------------------------------------------- */
 
-/* Says which server it is, and gives back what it got. */
+/* Responds with the server's name and the request's payload. */
 static void echo(void *user, const nacre_request *request, nacre_response *response)
 {
     const nacre_bytes sent = request->message->payload;
@@ -112,7 +112,7 @@ static char *uri_of(const char *origin, char uri[128])
     return uri;
 }
 
-/* An address from which nothing ever comes. */
+/* An address that never responds. */
 static nacre_udp *silent(char uri[128])
 {
     nacre_udp *udp;
@@ -157,7 +157,7 @@ static void a_hundred_requests_in_flight_get_a_response_each(void **state)
     served_stop(&s);
 }
 
-/* A server puts four bodies of one peer together at a time. */
+/* A server assembles four bodies of one peer at a time. */
 static void bodies_of_several_blocks_are_in_flight_side_by_side(void **state)
 {
     (void)state;
@@ -166,7 +166,7 @@ static void bodies_of_several_blocks_are_in_flight_side_by_side(void **state)
     outcome outcomes[3] = { { .times = 0 } };
     char uri[128];
     for (size_t i = 0; i < 3; i++) {
-        uint8_t body[4000]; /* is gone when the request goes out */
+        uint8_t body[4000]; /* freed once the request is sent */
         memset(body, (int)('a' + i), sizeof body);
         nacre_client_request_config request = nacre_client_request_config_default();
         request.method = NACRE_POST;
@@ -312,7 +312,7 @@ static void what_is_no_request_is_refused_and_changes_nothing(void **state)
         request.uri = row == 0 ? NULL : row == 1 ? "http://[::1]/" : "coap://[::1]/e";
         request.on_done = row == 2 ? NULL : note;
         request.user = &o;
-        if (row == 3) request.size = 0; /* an all-zero one, filled by hand */
+        if (row == 3) request.size = 0; /* an all-zero structure, filled in by hand */
         const nacre_err err = nacre_client_start(client, NULL, &request, &why);
         assert_err(err, row == 1 ? NACRE_ERR_UNSUPPORTED : NACRE_ERR_BAD_ARGUMENT);
         assert_true(why.text[0] != '\0');
@@ -330,7 +330,7 @@ typedef struct chain {
     int left;
     nacre_client_call other;
     outcome last;
-    nacre_err waiting; /* what a call that waits said */
+    nacre_err waiting; /* result of a blocking call */
 } chain;
 
 static void start_next(void *user, const nacre_client_result *result)
@@ -384,7 +384,7 @@ static void a_call_that_waits_lets_the_others_go_on(void **state)
     start(client, uri_of(s.origin, uri), &o);
     assert_ok(nacre_client_request(client, &reply, NACRE_GET, uri, NULL, NACRE_ABSENT, NULL));
     finish(client);
-    assert_bytes(reply.payload, NACRE_STR("one")); /* until the next call that waits */
+    assert_bytes(reply.payload, NACRE_STR("one")); /* valid until the next blocking call */
     assert_says(&o, "one");
     assert_ok(nacre_client_close(client, NULL));
     served_stop(&s);
@@ -392,7 +392,7 @@ static void a_call_that_waits_lets_the_others_go_on(void **state)
 
 /* ---- Contexts --------------------------------------------------------------------------------------------------------- */
 
-/* A directory's store that takes its time. */
+/* A directory's store that confirms late. */
 typedef struct slow {
     nacre_store real;
     nacre_context *context;

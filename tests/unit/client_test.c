@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* client_test: what a client says when it does not work, what disturbs it and what does not, and which context it takes. */
+/* client_test: how a client reports failures, which datagrams do not disturb it, and which context it takes. */
 #include "greeter.h"
 #include "pair.h"
 #include "support.h"
@@ -29,7 +29,7 @@ static void nobody_listens(void **state)
     pair_close(client);
 }
 
-/* A socket that takes everything and says nothing. */
+/* A socket that receives everything and sends nothing. */
 static void server_is_silent(void **state)
 {
     const pair *p = *state;
@@ -79,7 +79,7 @@ static void *acknowledge_and_refuse(void *user)
     return NULL;
 }
 
-/* The refusal does not end the request, which was acknowledged; it is told at the end of CoAP's time, and of the user's. */
+/* The refusal does not end the acknowledged request; it is reported when CoAP's time or the user's is up. */
 static void refusal_in_clear_is_told_when_the_time_is_up(void **state)
 {
     const pair *p = *state;
@@ -137,7 +137,7 @@ static void the_wrong_context(void **state)
     served_stop(&s);
 }
 
-/* What comes to the port that is no request of ours changes nothing. */
+/* Datagrams that belong to no request of the client change nothing. */
 static void garbage_disturbs_nobody(void **state)
 {
     const pair *p = *state;
@@ -158,7 +158,7 @@ static void garbage_disturbs_nobody(void **state)
         size_t len = i < 4 ? (size_t)i : (size_t)(seed >> 33) % (i % 20 == 0 ? sizeof bytes : 60);
         for (size_t k = 0; k < len; k++)
             bytes[k] = (uint8_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 56);
-        if (i % 2 == 0 && len > 12) { /* a CON POST with an OSCORE option, and junk behind it */
+        if (i % 2 == 0 && len > 12) { /* a CON POST with an OSCORE option, followed by junk */
             static const uint8_t head[] = { 0x40, 0x02, 0, 0, 0x93, 0x09, 0x00, 0x00, 0xff };
             memcpy(bytes, head, sizeof head);
             bytes[2] = (uint8_t)i;
@@ -222,14 +222,14 @@ static void one_process_per_directory(void **state)
     pair_expect(first, served_uri(&s, "/hello"), "Hello World!");
     pair_expect_error(second, served_uri(&s, "/hello"), NACRE_ERR_LOCKED, &reply);
     pair_close(first);
-    pair_expect(second, served_uri(&s, "/hello"), "Hello World!"); /* it tries again, and may now */
+    pair_expect(second, served_uri(&s, "/hello"), "Hello World!"); /* a second attempt succeeds */
     pair_close(second);
     served_stop(&s);
 }
 
 /* ---- Credentials ------------------------------------------------------------------------------------------------------ */
 
-/* Fails closed: where the file names nothing, nothing is sent. Two names of one directory are one. */
+/* Fails closed: where no entry matches, nothing is sent. Two names of one directory lead to one context. */
 static void credentials_choose_the_context(void **state)
 {
     const pair *p = *state;
@@ -251,7 +251,7 @@ static void credentials_choose_the_context(void **state)
     assert_int_equal(seen.sent, 2);
     pair_expect_error(client, served_uri(&s, "/open"), NACRE_ERR_NO_CREDENTIALS, &reply);
     pair_expect_error(client, "coap://host.invalid/", NACRE_ERR_NO_CREDENTIALS,
-                      &reply); /* before the name is looked up */
+                      &reply); /* before the name is resolved */
     assert_int_equal(seen.sent, 2);
     pair_close(client);
     served_stop(&s);

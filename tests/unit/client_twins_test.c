@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* client_twins_test: RFC 8613 3.3: credentials in which two contexts have one Sender Key, or one Recipient Key, are refused before
- * the first protected request, though only one of the two would be opened: the next run would open the other, and both would
- * count from 0. */
+/* client_twins_test: RFC 8613 3.3: credentials in which two contexts have one Sender Key, or one Recipient Key, are
+ * refused before the first protected request, although only one of the two would be opened: the next run would open the
+ * other, and both would count from 0. */
 #include "greeter.h"
 #include "pair.h"
 #include "support.h"
@@ -13,7 +13,7 @@ typedef struct fixture {
     pair pair;
     served s;
     nacre_credentials *map;
-    unsigned datagrams; /* that left */
+    unsigned datagrams; /* sent */
 } fixture;
 
 static int set_up(void **state)
@@ -35,7 +35,7 @@ static int tear_down(void **state)
     return test_release(state);
 }
 
-/* One more directory, which says what the client's does but for what `change` does to it. */
+/* One more directory with the client's parameters, modified by `change`. */
 static const char *more(const fixture *f, const char *name, void (*change)(nacre_directory_info *info))
 {
     char *path = test_alloc(300);
@@ -98,7 +98,7 @@ static nacre_err request(fixture *f, nacre_client *client, const char *path, nac
     return pair_get(client, &reply, served_uri(&f->s, path), why);
 }
 
-/* One request of a run of its own. */
+/* One request of a client of its own. */
 static nacre_err request_once(fixture *f, const char *path, nacre_detail *why)
 {
     nacre_client *client = open_client(f);
@@ -145,7 +145,7 @@ static void two_directories_with_one_key_send_nothing(void **state)
     }
 }
 
-/* Which of the two a run would open does not matter, nor that the request needs neither. */
+/* Neither matters: which of the two a run would open, or that the request needs neither. */
 static void whichever_directory_a_request_needs(void **state)
 {
     fixture *f = *state;
@@ -179,7 +179,8 @@ static void a_file_is_compared_as_a_map_is(void **state)
     }
 }
 
-/* What cannot be opened has no counter: its own error comes when it is used. What goes in clear needs no keys. */
+/* A directory that cannot be opened has no counter; its own error is reported when it is used. Requests in clear need
+ * no keys. */
 static void what_cannot_be_read_is_passed_over(void **state)
 {
     fixture *f = *state;
@@ -206,7 +207,7 @@ static void one_directory_under_several_names_is_no_twin(void **state)
     expect_refusal(f, "/who", "client", "copy");
 }
 
-/* A map may change between two requests; what is open already counts also when its entry is gone. */
+/* A map may change between two requests; an open context still counts after its entry is removed. */
 static void a_map_that_changed_is_compared_again(void **state)
 {
     fixture *f = *state;
@@ -226,7 +227,7 @@ static void a_map_that_changed_is_compared_again(void **state)
     pair_close(client);
 }
 
-/* A context that the program made, and a directory with its keys. */
+/* A context that the program made is compared with a directory that has its keys. */
 static void a_context_of_the_program_is_compared_too(void **state)
 {
     fixture *f = *state;
@@ -246,8 +247,8 @@ static void a_context_of_the_program_is_compared_too(void **state)
     nacre_provider_close(&crypto);
 }
 
-/* Both sides in one map: a client's Sender Key is its server's Recipient Key, and nothing is shared. The legacy layout has
- * both in one directory, and a copy of it shares where the role is the same. */
+/* Both sides in one map: a client's Sender Key is its server's Recipient Key, so no key is shared. The legacy layout
+ * has both in one directory, and a copy of it shares a key where the role is the same. */
 static void the_two_sides_of_one_context_are_no_twins(void **state)
 {
     static const char *const settings = "{\"client-sender-id_hex\": \"63\", \"server-sender-id_hex\": \"73\"}";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* codes: what is a request, what a response, and their names. */
+/* codes_test: which codes are requests, which are responses, and their names. */
 #include "support.h"
 
 static void test_requests_and_responses(void **state)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* config_test: a configuration that begins with its default is what it says; one of size 0 takes defaults for what is 0. */
+/* config_test: a configuration that starts from its default is used as it is; in one of size 0, zero fields take their
+ * defaults. */
 #include "support.h"
 
 #include <nacre/nacre.h>

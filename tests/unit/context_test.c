@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* context and derive: from parameters to keys, what is refused, and that failures leave nothing (RFC 8613 3.1 to 3.3). */
+/* context_test: from parameters to keys, which parameters are refused, and that failures leave no key material (RFC
+ * 8613 3.1 to 3.3). */
 #include "support.h"
 
 #include <context/derive.h>
@@ -28,7 +29,7 @@ static void test_common_iv_and_queries(void **state)
         }
 }
 
-/* RFC 8613 3.2.2: numbers start at 0, and nothing has been seen. */
+/* RFC 8613 3.2.2: numbers start at 0, and the window is empty. */
 static void test_initial_state(void **state)
 {
     (void)state;
@@ -42,7 +43,7 @@ static void test_initial_state(void **state)
     for (size_t i = 0; i < sizeof bits; i++) assert_int_equal(bits[i], 0);
 }
 
-/* RFC 8613 3.2.1: lengths that change the CBOR head, and an ID Context that is empty and not absent. */
+/* RFC 8613 3.2.1: lengths that change the CBOR head, and an empty ID Context, which differs from an absent one. */
 static void test_info(void **state)
 {
     (void)state;
@@ -107,10 +108,9 @@ static nacre_err init(const nacre_context_params *params)
 {
     nacre_context ctx;
     size_t size, align;
-    memset(&ctx, 0x77, sizeof ctx); /* what was there does not matter */
+    memset(&ctx, 0x77, sizeof ctx); /* the previous content does not matter */
     nacre_err err = nacre_context_key_layout(test_crypto(), params->cose_aead, &size, &align);
-    if (err)
-        assert_ok(nacre_context_key_layout(test_crypto(), 10, &size, &align)); /* the algorithm is what is refused */
+    if (err) assert_ok(nacre_context_key_layout(test_crypto(), 10, &size, &align)); /* the algorithm is refused */
     nacre_buf keys = { aligned_alloc(align, size), size };
     err = nacre_context_init(&ctx, test_crypto(), params, keys);
     if (err) assert_true(all_zero(&ctx));
@@ -204,7 +204,7 @@ static void test_key_buf(void **state)
     nacre_context_wipe(&ctx);
     for (size_t i = 0; i < size; i++) assert_int_equal(buf[i], 0); /* no prepared key stays */
     assert_true(all_zero(&ctx));
-    nacre_context_wipe(&ctx); /* and again */
+    nacre_context_wipe(&ctx); /* wiping twice is allowed */
     free(buf);
     size_t old_size = size, old_align = align;
     assert_err(nacre_context_key_layout(test_crypto(), 9, &size, &align), NACRE_ERR_UNSUPPORTED);
@@ -212,7 +212,7 @@ static void test_key_buf(void **state)
     assert_int_equal(align, old_align);
 }
 
-/* A provider that fails at its n-th call: nothing is left, and what was prepared is released (sanitizer). */
+/* A provider that fails at its n-th call: no key stays, and prepared keys are released (checked by the sanitizer). */
 static int calls_left;
 static int prepared;
 
@@ -264,7 +264,7 @@ static void test_failure_of_each_provider_call(void **state)
         assert_true(all_zero(&ctx));
         assert_int_equal(prepared, 0);
     }
-    assert_true(calls >= 6); /* an HMAC to extract, one at least for each of three values, and two keys */
+    assert_true(calls >= 6); /* an HMAC to extract, at least one for each of three values, and two keys */
     assert_int_equal(prepared, 2);
     nacre_context_wipe(&ctx);
     assert_int_equal(prepared, 0);
@@ -361,7 +361,7 @@ static bool huge_layout(const nacre_aead *aead, size_t *size, size_t *align)
     return known;
 }
 
-/* A context notes in 16 bits where its second key is. */
+/* A context stores the offset of its second key in 16 bits. */
 static void test_the_largest_keys(void **state)
 {
     (void)state;
@@ -413,7 +413,7 @@ static void test_set_replay(void **state)
     assert_err(nacre_replay_check(nacre_context_replay(ctx), 101), NACRE_ERR_REPLAY_ECHO);
 }
 
-/* ---- Which contexts have one key: two counters, or two windows, under it ---- */
+/* ---- Contexts with one key: two counters, or two windows, under it ---- */
 
 typedef struct twin {
     const char *what;
@@ -454,7 +454,8 @@ static size_t twins(twin rows[16])
     return num;
 }
 
-/* RFC 8613 3.3: no two counters under one Sender Key, no two windows under one Recipient Key: the keys say it. */
+/* RFC 8613 3.3: two counters under one Sender Key, or two windows under one Recipient Key, are detected by comparing
+ * keys. */
 static void one_key_in_two_contexts_is_seen(void **state)
 {
     (void)state;
@@ -472,7 +473,7 @@ static void one_key_in_two_contexts_is_seen(void **state)
     }
 }
 
-/* A salt that is longer than a block of the hash, and its hash, are one key of HMAC: the same keys come out of both. */
+/* A salt longer than a block of the hash, and that salt's hash, are one HMAC key: both derive the same keys. */
 static void one_key_from_two_spellings_of_a_salt_is_seen(void **state)
 {
     (void)state;
@@ -482,7 +483,7 @@ static void one_key_from_two_spellings_of_a_salt_is_seen(void **state)
     assert_true(nacre_context_same_sender_key(test_context(&long_salt), test_context(&hashed)));
 }
 
-/* The shortest nonces have 7 bytes, and IDs of one: nothing else may be needed. */
+/* The shortest nonces have 7 bytes, which allows IDs of one byte: that is enough to tell contexts apart. */
 static void contexts_of_every_algorithm_are_told_apart(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* convert_test: a directory into the other layout and back, refusals that change nothing, and a crash or a failing write
- * at each step: what is left opens with its true state. */
+/* convert_test: a directory is converted to the other layout and back, refusals change nothing, and after a crash or a
+ * failing write at each step the directory opens with its true state. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static void fill(struct fixture *f, const char *settings, const char *sequence)
 static const char newest_state[] = "{\"next-to-send\": 17, \"received\": {\"index\": 5, \"bitfield\": 9}}";
 static const char legacy_state[] = "{\"used\": {\"61\": 17, \"62\": 3}, \"seen\": {\"62\": [4, 5, 8], \"61\": [1]}}";
 
-/* What the directory says, under whichever layout it has now. */
+/* Reads the directory in its present layout. */
 static nacre_err read_any(struct fixture *f, nacre_directory_info *info, nacre_detail *why)
 {
     nacre_err err = nacre_directory_read(info, f->dir, true, why);
@@ -56,13 +56,13 @@ static void there_and_back(void **state)
     assert_int_equal(read_any(f, &between, NULL), NACRE_OK);
     assert_int_equal(between.layout, NACRE_LAYOUT_LEGACY);
     assert_true(same_state(&before, &between));
-    /* The other side was never here, and what it did is not known. */
+    /* The other side was never used here, so its state is not known. */
     assert_int_equal(nacre_directory_read_as(&after, f->dir, NACRE_ROLE_SERVER, false, NULL), NACRE_ERR_BAD_CONTEXT);
     assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_NEWEST, NACRE_ROLE_CLIENT, NULL), NACRE_OK);
     assert_int_equal(read_any(f, &after, NULL), NACRE_OK);
     assert_int_equal(after.layout, NACRE_LAYOUT_NEWEST);
     assert_true(same_state(&before, &after));
-    assert_int_equal(scratch_count(f->dir, "."), 2); /* nothing temporary */
+    assert_int_equal(scratch_count(f->dir, "."), 2); /* no temporary file is left */
 }
 
 static void roles_cross_the_ids(void **state)
@@ -80,7 +80,7 @@ static void roles_cross_the_ids(void **state)
     text = scratch_read(f->dir, "settings.json");
     assert_non_null(strstr(text, "\"recipient-id_hex\": \"61\""));
     assert_non_null(strstr(text, "\"sender-id_ascii\": \"b\""));
-    assert_non_null(strstr(text, "\"algorithm\": \"AES-CCM-64-64-128\"")); /* the older default, now named */
+    assert_non_null(strstr(text, "\"algorithm\": \"AES-CCM-64-64-128\"")); /* the older layout's default is now named */
     free(text);
 }
 
@@ -118,7 +118,7 @@ static void refusals_change_nothing(void **state)
         scratch_expect(f->dir, "sequence.json", rows[i].sequence);
         scratch_expect(f->dir, "secret.json", SECRET);
     }
-    /* one ID here, one there */
+    /* one ID in each file */
     scratch_write(f->dir, "secret.json", "{\"secret_hex\": \"00\", \"sender-id_hex\": \"61\"}");
     scratch_write(f->dir, "settings.json", "{\"recipient-id_hex\": \"62\"}");
     scratch_write(f->dir, "sequence.json", newest_state);
@@ -162,7 +162,7 @@ static void expect_true_state(struct fixture *f, const nacre_directory_info *bef
     nacre_detail why = { "" };
     if (read_any(f, &info, &why) != NACRE_OK) fail_msg("step %u: %s", step, why.text);
     if (!same_state(before, &info)) fail_msg("step %u: another state", step);
-    /* and it can be used, and finished */
+    /* the directory opens, and the conversion can be completed */
     nacre_role role = info.layout == NACRE_LAYOUT_LEGACY ? NACRE_ROLE_CLIENT : NACRE_ROLE_NONE;
     assert_int_equal(nacre_directory_open_as(&dir, f->dir, role, &f->crypto, NULL), NACRE_OK);
     assert_int_equal(nacre_directory_close(dir, NULL), NACRE_OK);
@@ -213,8 +213,8 @@ static void every_step_may_be_the_last(void **state)
     }
 }
 
-/* The secret's other name: both names with one text count once, as a rename that was cut off leaves them; and whatever file
- * the IDs are in, the name that all programs read is left. */
+/* The secret's other name: two files with the same text count once, as an interrupted rename leaves them; whichever
+ * file holds the IDs, the name that all programs read is kept. */
 static void the_secret_gets_its_newest_name(void **state)
 {
     struct fixture *f = *state;
@@ -242,7 +242,7 @@ static void the_secret_gets_its_newest_name(void **state)
         assert_int_equal(nacre_directory_read(&info, f->dir, true, &why), NACRE_OK);
         assert_int_equal(info.secret_len, 2);
     }
-    /* two that differ, in a byte that means nothing: nobody can tell which one the peer has */
+    /* they differ in an insignificant byte: which of the two the peer has cannot be known */
     fill(f, SEED, "{\"used\": {\"61\": 3}, \"seen\": {\"62\": [1]}}");
     scratch_write(f->dir, "secrets.json", SECRET "\n");
     assert_int_equal(nacre_directory_convert(f->dir, NACRE_LAYOUT_NEWEST, NACRE_ROLE_CLIENT, &why),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* credentials_test: patterns over URIs, aliases, and every entry that must not be passed over. */
+/* credentials_test: patterns over URIs, aliases, and entries that must not be skipped. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ static nacre_credentials *load(const char *dir, const char *text)
     return c;
 }
 
-/* The directory that is found, without the scratch directory in front; "none" without one. */
+/* The matching directory without the scratch directory's prefix; "none" without a match. */
 static const char *match_any(const nacre_credentials *c, const char *uri)
 {
     nacre_credential found = { .directory = "untouched" };
@@ -58,7 +58,7 @@ static const char *find(const nacre_credentials *c, const char *dir, const char 
     return found + strlen(dir) + 1;
 }
 
-/* The names of all directories and contexts, one blank between. */
+/* The names of all directories and contexts, separated by one blank. */
 static const char *names(const nacre_credentials *c)
 {
     static char all[200];
@@ -103,12 +103,12 @@ static void patterns_cover_uris(void **state)
         { "*ab*abc", "coap://h/ababab", false },
         { "*a*b*c*", "coap://h/abc", true },
         { "*a*b*c*", "coap://h/cba", false },
-        /* "coap://h" is "coap://h/", on either side */
+        /* "coap://h" equals "coap://h/", in the pattern and in the URI */
         { "coap://h/", "coap://h", true },
         { "coap://h/*", "coap://h", true },
         { "coap://h/?q", "coap://h?q", true },
         { "coap://h/?q", "coap://h?r", false },
-        /* the default port may be there or not, on either side */
+        /* the default port may be given or omitted, in the pattern and in the URI */
         { "coap://h/x", "coap://h:5683/x", true },
         { "coap://h/x", "coap://h:5684/x", false },
         { "coap://h/x", "coap://h:/x", true },
@@ -131,7 +131,7 @@ static void patterns_cover_uris(void **state)
         { "coap://[::1]/x", "coap://[::2]/x", false },
         { "coap://[2001:db8::5683]/x", "coap://[2001:db8::5683]/x", true },
         { "coap://[2001:db8:]/x", "coap://[2001:db8::5683]/x", false },
-        /* scheme and host without regard to case, the rest with */
+        /* scheme and host ignore case; the rest does not */
         { "coap://host/x", "CoAP://HOST/x", true },
         { "COAP://Host/x", "coap://host/x", true },
         { "coap://*.HOST/x", "coap://a.host/x", true },
@@ -163,10 +163,10 @@ static void the_longest_wins_then_the_first(void **state)
     assert_string_equal(find(c, dir, "coap://h/b"), "host");
     assert_string_equal(find(c, dir, "coap://h/ab"), "first");
     assert_string_equal(find(c, dir, "coap://h/ba"), "second");
-    assert_string_equal(find(c, dir, "coap://h/a"), "first"); /* both fit, both are of one length */
+    assert_string_equal(find(c, dir, "coap://h/a"), "first"); /* both match and have the same length */
     assert_string_equal(find(c, dir, "coap://bare"), "bare");
     assert_string_equal(find(c, dir, "coap://bare/"), "bare");
-    assert_string_equal(find(c, dir, "coap://bare:5683"), "all"); /* the port as it is given is looked at first */
+    assert_string_equal(find(c, dir, "coap://bare:5683"), "all"); /* the port as written is matched first */
     assert_string_equal(find(c, dir, "coap://bare/x"), "all");
     assert_string_equal(find(c, dir, "coap://bare/?q"), "query");
     assert_string_equal(find(c, dir, "coap://bare?q"), "query");
@@ -182,7 +182,7 @@ static void what_does_not_fit_finds_nothing(void **state)
     assert_string_equal(find(c, dir, "coap://i/"), "none");
     assert_string_equal(find(c, dir, "coap://gone/"), "none");
     assert_string_equal(find(c, dir, ""), "none");
-    assert_string_equal(find(c, dir, ":name"), "none"); /* a name is no pattern */
+    assert_string_equal(find(c, dir, ":name"), "none"); /* an alias name is not a pattern */
     assert_string_equal(names(c), "coap://h/* :name");
     nacre_credentials_free(c);
     c = load(dir, "{}");
@@ -195,7 +195,7 @@ static void what_does_not_fit_finds_nothing(void **state)
 static void aliases_lead_to_their_entry(void **state)
 {
     const char *dir = *state;
-    /* Forwards, backwards, over two steps, with names longer and shorter than the pattern. */
+    /* Aliases forwards, backwards and over two steps, with names longer and shorter than the pattern. */
     nacre_credentials *c = load(dir, "{\"coap://a/*\": \":x\",\n"
                                      " \":x\": {\"oscore\": {\"basedir\": \"dx\"}},\n"
                                      " \"coap://b/*\": \":x\",\n"
@@ -207,7 +207,7 @@ static void aliases_lead_to_their_entry(void **state)
     assert_string_equal(find(c, dir, "coap://b/"), "dx");
     assert_string_equal(find(c, dir, "coap://c/"), "dy");
     assert_string_equal(find(c, dir, "coap://d/"), "dx");
-    assert_string_equal(names(c), ":x :y coap://d/*"); /* those that hold something, aliases left out */
+    assert_string_equal(names(c), ":x :y coap://d/*"); /* entries that hold credentials; aliases are left out */
     nacre_credentials_free(c);
 }
 
@@ -234,7 +234,7 @@ static void what_is_not_understood_is_refused(void **state)
     const char *dir = *state;
 #define GOOD "{\"oscore\": {\"basedir\": \"d\"}}"
     static const struct {
-        const char *text, *says; /* NULL: taken */
+        const char *text, *says; /* NULL: accepted */
     } rows[] = {
         { "{\"a\": " GOOD "}", NULL },
         { "[" GOOD "]", "an object is expected, found an array" },
@@ -246,7 +246,7 @@ static void what_is_not_understood_is_refused(void **state)
         { "{\"a\": null}", NULL },
         { "{\"a\": {}}", "exactly one member" },
         { "{\"a\": {\"oscore\": {\"basedir\": \"d\"}, \"x\": 1}}", "exactly one member" },
-        /* for other security layers: looked at, as far as their form is known */
+        /* entries for other security protocols are checked as far as their form is known */
         { "{\"a\": {\"dtls\": {\"psk\": {\"ascii\": \"x\"}, \"client-identity\": {\"hex\": \"00-01:02 aF\"}}}}", NULL },
         { "{\"a\": {\"dtls\": {\"psk\": {\"ascii\": \"x\"}, \"client_identity\": {\"hex\": \"\"}}}}", NULL },
         { "{\"a\": {\"dtls\": {\"psk\": {\"ascii\": \"x\"}}}}", "needs \"psk\" and \"client-identity\"" },
@@ -265,7 +265,7 @@ static void what_is_not_understood_is_refused(void **state)
         { "{\"a\": {\"plain\": {}}}", NULL },
         { "{\"a\": {\"plain\": true}}", "must be an empty object" },
         { "{\"a\": {\"plain\": {\"basedir\": \"d\"}}}", "must be an empty object" },
-        /* what would never fit a URI */
+        /* patterns that never match a URI */
         { "{\"coap://h/%2F\": " GOOD "}", NULL },
         { "{\"coap://h/%41\": " GOOD "}", NULL },
         { "{\"coap://h/%c3%a4\": " GOOD "}", NULL },
@@ -308,11 +308,11 @@ static void what_is_not_understood_is_refused(void **state)
         if (err != NACRE_ERR_BAD_CREDENTIALS || strstr(why.text, rows[i].says) == NULL)
             fail_msg("row %zu: %s", i, why.text);
         assert_non_null(strstr(why.text, "c.json"));
-        assert_int_equal((uintptr_t)c, 1); /* untouched */
+        assert_int_equal((uintptr_t)c, 1); /* unchanged */
     }
 }
 
-/* What a dot segment leads to is another path, with another entry: that one is found, as the request goes there. */
+/* A path with dot segments matches the entry of the path that it resolves to, since the request is sent there. */
 static void dot_segments_are_no_way_round(void **state)
 {
     const char *dir = *state;
@@ -342,7 +342,7 @@ static void dot_segments_are_no_way_round(void **state)
     nacre_credentials_free(c);
 }
 
-/* Each is protected as it is written, and must not go out in clear because it is written otherwise. */
+/* A protected host stays protected in every spelling. */
 static void no_spelling_of_a_host_evades_its_entry(void **state)
 {
     const char *dir = *state;
@@ -364,7 +364,7 @@ static void no_spelling_of_a_host_evades_its_entry(void **state)
         { "coap://[0:0:0:0:0:0:0:1]/x", "six" },
         { "coap://[0::0001]:05683/x", "six" },
         { "coap://[::0.0.0.1]/x", "six" },
-        { "coap://[::1%251]/x", "six" }, /* a scope says nothing there */
+        { "coap://[::1%251]/x", "six" }, /* the scope has no meaning there */
         { "coap://[::1%25lo]/x", "six" },
         { "coap://[0::2]/x", "plain" },
         { "coap://[2001:db8::5]:6000/x", "port" },
@@ -388,11 +388,11 @@ static void no_spelling_of_a_host_evades_its_entry(void **state)
         { "coap://[fe80::7]/x", "plain" },
         { "coap://host./x", "name" },
         { "coap://HOST.:5683/x", "name" },
-        { "coap://host../x", "plain" }, /* no name at all */
+        { "coap://host../x", "plain" }, /* not a valid name */
         { "coap://a.name./x", "star" },
         { "coap://dot:06000/x", "dot" },
         { "coap://dot:60000/x", "plain" },
-        { "coap://[0::9]/open", "plain" }, /* both ways of looking at it say so */
+        { "coap://[0::9]/open", "plain" }, /* both readings agree */
         { "coap://[0::9]/x", "part" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -427,7 +427,7 @@ static void files_that_cannot_be_read(void **state)
     free(spaces);
 }
 
-/* What aiocoap finds for a URI is what is found here, whatever else would fit in a more lenient reading. */
+/* The match that aiocoap finds for a URI takes precedence over matches of the more lenient reading. */
 static void the_exact_reading_comes_first(void **state)
 {
     const char *dir = *state;
@@ -435,7 +435,7 @@ static void the_exact_reading_comes_first(void **state)
         const char *uri, *found;
     } rows[] = {
         { "coap://h/x", "bare" },        { "coap://h:5683/x", "port" },     { "coap://H/x", "bare" },
-        { "coap://h:05683/x", "port" }, /* only leniently, and there the longest */
+        { "coap://h:05683/x", "port" }, /* only the lenient reading matches, and the longest pattern wins */
         { "coap://i:5683/x", "i" },      { "coap://big/x", "big" },         { "coap://j/%61%2f%C3%a4", "j" },
         { "coap://j/a/%C3%A4", "none" }, { "coap://j/q?%61=%26%2F", "jq" }, { "coap://j/q?a=&/", "none" },
         { "coap://%6A/q?a=%26/", "jq" }, { "coap://j/nothing", "none" },
@@ -452,7 +452,7 @@ static void the_exact_reading_comes_first(void **state)
     nacre_credentials_free(c);
 }
 
-/* B21: in clear only what is named, and no other spelling of a URI is a way around its protection. */
+/* Only what is named is sent in clear, and no other spelling of a URI evades its protection. */
 static void plain_must_be_said(void **state)
 {
     const char *dir = *state;
@@ -476,11 +476,11 @@ static void plain_must_be_said(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(find(c, dir, rows[i].uri), rows[i].found) != 0)
             fail_msg("%s: %s", rows[i].uri, find(c, dir, rows[i].uri));
-    assert_string_equal(names(c), "coap://open/secret*"); /* what a server could use */
+    assert_string_equal(names(c), "coap://open/secret*"); /* entries that a server could use */
     nacre_credentials_free(c);
 }
 
-/* One pattern in many spellings, and each URI that it stands for in many: the same credential. */
+/* One pattern in many spellings, and its URIs in many spellings, match the same credential. */
 static void patterns_are_found_in_any_spelling(void **state)
 {
     const char *dir = *state;
@@ -511,7 +511,7 @@ static void patterns_are_found_in_any_spelling(void **state)
     }
 }
 
-/* What a dot segment before a '*' leads to is known; one after it could fit nothing, and is refused. */
+/* A dot segment before a '*' is resolved; one after it could never match, and is refused. */
 static void dot_segments_of_a_pattern_are_resolved_or_refused(void **state)
 {
     const char *dir = *state;
@@ -556,7 +556,8 @@ static void dot_segments_of_a_pattern_are_resolved_or_refused(void **state)
     }
 }
 
-/* B21: leave to go in clear in one spelling is none where the same pattern in another protects, whichever is longer or first. */
+/* Permission to send in clear in one spelling gives way where the same pattern in another spelling protects, whichever
+ * is longer or first. */
 static void a_plain_pattern_gives_way_to_its_twin(void **state)
 {
     const char *dir = *state;
@@ -582,7 +583,7 @@ static void a_plain_pattern_gives_way_to_its_twin(void **state)
         }
 }
 
-/* A byte order mark is one clear error, DOS line ends are none. */
+/* A byte order mark is refused with a clear error; DOS line ends are accepted. */
 static void dos_lines_are_read_and_a_mark_is_refused(void **state)
 {
     const char *dir = *state;
@@ -625,7 +626,7 @@ static void a_map_by_hand(void **state)
     assert_string_equal(match_any(c, "coap://h/"), "none");
     nacre_credentials_remove(c, "coap://h/*");
     assert_int_equal(nacre_credentials_set_alias(c, "coap://h/*", ":h", NULL), NACRE_OK);
-    assert_string_equal(match_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* it leads nowhere yet */
+    assert_string_equal(match_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* the target does not exist yet */
     assert_int_equal(nacre_credentials_set_directory(c, ":h", "dir", NACRE_ROLE_CLIENT, NULL), NACRE_OK);
     assert_string_equal(match_any(c, "coap://h/"), "dir");
     assert_int_equal(nacre_credentials_set_context(c, "coap://h/x*", &context, store, NULL), NACRE_OK);
@@ -639,7 +640,7 @@ static void a_map_by_hand(void **state)
     assert_string_equal(match_any(c, "coap://h/"), "plain");
     assert_int_equal(nacre_credentials_set_alias(c, ":h", ":i", NULL), NACRE_OK);
     assert_int_equal(nacre_credentials_set_alias(c, ":i", ":h", NULL), NACRE_OK);
-    assert_string_equal(match_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* round in a circle */
+    assert_string_equal(match_any(c, "coap://h/"), "NACRE_ERR_BAD_CREDENTIALS"); /* a cycle */
     nacre_credentials_remove(c, "coap://h/*");
     assert_string_equal(match_any(c, "coap://h/"), "none");
     nacre_credentials_free(c);
@@ -662,7 +663,7 @@ static void a_map_by_hand_refuses(void **state)
     nacre_credentials_free(c);
 }
 
-/* Ten thousand aliases in one chain, and the same without an end: the time is that of sorting them. */
+/* Ten thousand aliases in one chain, and in a cycle: the cost is that of sorting them. */
 static void long_chains_cost_little(void **state)
 {
     const char *dir = *state;
@@ -685,7 +686,7 @@ static void long_chains_cost_little(void **state)
     free(text);
 }
 
-/* A pattern of stars against a long URI that just does not fit: quadratic at worst, never exponential. */
+/* A pattern of stars against a long URI that just fails to match: quadratic at worst, never exponential. */
 static void stars_do_not_explode(void **state)
 {
     (void)state;

@@ -83,7 +83,7 @@ static void reads_64_bits(void **state)
     assert_true(value == UINT64_C(1) << 40);
 }
 
-/* Every power of two, its neighbours below, and back: each carry over a byte is in there. */
+/* Every power of two and its predecessor, written and read back: each carry over a byte occurs. */
 static void writes_what_it_reads(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dedup_records_test: which messages are recognised again, and which records are evicted first (RFC 7252 4.5), without an
- * endpoint. */
+/* dedup_records_test: which messages are recognised as duplicates, and which records are evicted first (RFC 7252 4.5),
+ * without an endpoint. */
 #include "endpoint/core/hash.h"
 #include "endpoint/message/dedup.h"
 #include "layers.h"
@@ -52,7 +52,7 @@ static nacre__dedup_record *find(world *w, uint8_t byte, uint8_t peer, uint16_t 
     return nacre__dedup_find(&w->d, &d, mid, hash_of(w, &d));
 }
 
-/* The message takes the record that is next; NULL when there is none. */
+/* Stores the message in the next record; NULL when there is none. */
 static nacre__dedup_record *add(world *w, uint8_t byte, uint8_t peer, uint16_t mid, uint64_t now)
 {
     const nacre_datagram d = datagram(&byte, peer);
@@ -68,7 +68,7 @@ static void message_is_recognised_by_peer_message_id_and_all_its_bytes(void **st
     nacre__dedup_record *record = add(w, 'a', 1, 7, 0);
     assert_non_null(record);
     assert_ptr_equal(find(w, 'a', 1, 7), record);
-    assert_null(find(w, 'b', 1, 7)); /* an old message ID that has come round */
+    assert_null(find(w, 'b', 1, 7)); /* an expired record whose message ID is in use again */
     assert_null(find(w, 'a', 2, 7));
     assert_null(find(w, 'a', 1, 8));
     nacre__dedup_free(&w->d, record);
@@ -82,7 +82,7 @@ static void record_expires_after_the_exchange_lifetime_unless_it_is_worked_with(
     world *w = world_open();
     nacre__dedup_record *record = add(w, 'a', 1, 7, 100);
     assert_false(nacre__dedup_has_expired(&w->d, record, 100 + LIFETIME)); /* OPEN */
-    record->may_be_dropped = true;                                         /* it waits for a store */
+    record->may_be_dropped = true;                                         /* it waits for its store */
     assert_false(nacre__dedup_has_expired(&w->d, record, 100 + LIFETIME - 1));
     assert_true(nacre__dedup_has_expired(&w->d, record, 100 + LIFETIME));
     nacre__dedup_done(&w->d, record, NACRE__DEDUP_DONE);
@@ -100,14 +100,14 @@ static void what_was_not_verified_is_evicted_first_then_the_oldest_that_is_done(
     world *w = world_open();
     nacre__dedup_record *records[RECORDS];
     for (uint8_t i = 0; i < RECORDS; i++) records[i] = add(w, i, 1, i, 0);
-    assert_null(nacre__dedup_next(&w->d, 0)); /* all are worked with */
+    assert_null(nacre__dedup_next(&w->d, 0)); /* all are in use */
     nacre__dedup_done(&w->d, records[2], NACRE__DEDUP_DONE);
     nacre__dedup_done(&w->d, records[0], NACRE__DEDUP_DONE);
     nacre__dedup_done(&w->d, records[3], NACRE__DEDUP_UNAUTHENTICATED);
     assert_ptr_equal(add(w, 10, 1, 10, 0), records[3]);
     assert_null(find(w, 3, 1, 3));
     assert_ptr_equal(add(w, 11, 1, 11, 0), records[2]);
-    records[0]->in_queue = true; /* its response has not gone out */
+    records[0]->in_queue = true; /* its response is not sent yet */
     assert_null(add(w, 12, 1, 12, 0));
     records[0]->in_queue = false;
     assert_ptr_equal(add(w, 12, 1, 12, 0), records[0]);
@@ -128,7 +128,7 @@ static void message_that_waits_for_a_store_is_dropped_when_it_has_outlived_its_s
     world_close(w);
 }
 
-/* Thousands of messages through few records: each newest is found, and no chain keeps what has gone. */
+/* Thousands of messages through few records: each newest is found, and no hash chain keeps evicted ones. */
 static void newest_messages_are_found_after_thousands_of_others(void **state)
 {
     (void)state;

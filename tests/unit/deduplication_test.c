@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* deduplication_test: duplicates before OSCORE, the bounded memory of them, and what servers answer to what does not verify. */
+/* deduplication_test: duplicates are detected before OSCORE, their memory is bounded, and how servers respond to what
+ * does not verify. */
 #include "../scenario/world.h"
 
 #include "endpoint/core/hash.h"
@@ -30,7 +31,7 @@ static void duplicate_con_gets_the_same_bytes(void **state)
     }
 }
 
-/* Duplicates that come faster than anything is sent: one answer for all of them, and no queue runs over. */
+/* Duplicates that arrive faster than anything is sent get one response together, and no queue overflows. */
 static void duplicates_while_nothing_is_sent(void **state)
 {
     (void)state;
@@ -64,7 +65,7 @@ static void duplicate_before_the_response(void **state)
     respond_text(&p.server, request.exchange, "x");
     assert_true(party_take(&p.server, &back, 0));
     expect_quiet(&p.server, 0);
-    assert_int_equal(nacre_endpoint_get_stats(p.server.ep).replays, 0); /* OSCORE saw one request */
+    assert_int_equal(nacre_endpoint_get_stats(p.server.ep).replays, 0); /* OSCORE processed one request */
     pair_close(&p);
 }
 
@@ -100,7 +101,7 @@ static void ignored_con_is_acknowledged_again(void **state)
     pair_close(&p);
 }
 
-/* ---- What makes a duplicate: peer, MID, every byte ----------------------------------------------------------------- */
+/* ---- A duplicate has the same peer, MID and bytes ---------------------------------------------------------------- */
 
 static datagram plain_request(uint8_t type, uint16_t mid, const char *payload)
 {
@@ -112,7 +113,7 @@ static datagram plain_request(uint8_t type, uint16_t mid, const char *payload)
     return d;
 }
 
-/* True when `d` is taken for a new request; it is then answered. */
+/* True when `d` is taken for a new request; it is then responded to. */
 static bool is_new(party *p, const party *from, const datagram *d, uint64_t now)
 {
     nacre_event event;
@@ -136,7 +137,7 @@ static void what_makes_a_duplicate(void **state)
     assert_false(is_new(&p.server, &p.server, &base, 0));
     const datagram other_mid = plain_request(NACRE_CON, 8, "abcdefgh12345");
     assert_true(is_new(&p.server, &p.client, &other_mid, 0));
-    for (size_t i = 5; i < base.len; i++) { /* fast clients come round to a MID: each byte of the payload counts */
+    for (size_t i = 5; i < base.len; i++) { /* fast clients reuse a MID: each byte of the payload counts */
         datagram changed = base;
         changed.bytes[i] ^= 0x80;
         assert_true(is_new(&p.server, &p.client, &changed, 0));
@@ -173,15 +174,15 @@ static void oldest_completed_is_evicted(void **state)
     for (uint16_t i = 0; i < 5; i++) d[i] = plain_request(NACRE_CON, i, "x");
     for (int i = 0; i < 3; i++) assert_true(is_new(&p.server, &p.client, &d[i], 0));
     for (int i = 0; i < 3; i++) assert_false(is_new(&p.server, &p.client, &d[i], 0));
-    assert_true(is_new(&p.server, &p.client, &d[3], 0)); /* in the place of 0 */
+    assert_true(is_new(&p.server, &p.client, &d[3], 0)); /* evicts 0 */
     for (int i = 1; i < 4; i++) assert_false(is_new(&p.server, &p.client, &d[i], 0));
-    assert_true(is_new(&p.server, &p.client, &d[0], 0)); /* in the place of 1 */
+    assert_true(is_new(&p.server, &p.client, &d[0], 0)); /* evicts 1 */
     assert_true(is_new(&p.server, &p.client, &d[1], 0));
     assert_false(is_new(&p.server, &p.client, &d[3], 0));
     pair_close(&p);
 }
 
-/* What fell out of the memory is caught by the replay window: never executed twice. */
+/* The replay window rejects duplicates whose record was evicted: none is executed twice. */
 static void replay_window_catches_the_rest(void **state)
 {
     (void)state;
@@ -219,7 +220,7 @@ static void all_in_use(void **state)
     nacre_event event;
     assert_false(nacre_endpoint_next_event(p.server.ep, &event));
     assert_int_equal(nacre_endpoint_get_stats(p.server.ep).dropped, 1);
-    /* both answers stand in the queue: they are not given up before they went out */
+    /* both responses are queued: they are not evicted before they are sent */
     party_give(&p.server, &p.client, &d[2], 0);
     assert_false(nacre_endpoint_next_event(p.server.ep, &event));
     datagram out;
@@ -229,7 +230,7 @@ static void all_in_use(void **state)
     pair_close(&p);
 }
 
-/* Requests that wait for a store that never comes back are given up once their senders have. */
+/* Requests that wait for a store that never confirms are dropped once their senders have given up. */
 static void waiting_for_ever(void **state)
 {
     (void)state;
@@ -249,7 +250,7 @@ static void waiting_for_ever(void **state)
     pair_close(&p);
 }
 
-/* Forged requests push out forged ones, not the answers that somebody may ask for again. */
+/* Forged requests evict forged ones, and no responses that may be requested again. */
 static void forged_traffic_goes_first(void **state)
 {
     (void)state;
@@ -276,7 +277,7 @@ static void forged_traffic_goes_first(void **state)
     pair_close(&p);
 }
 
-/* Thousands of entries: each is found, and nothing else is. */
+/* Among thousands of records each message is found, and no other. */
 static void each_of_thousands_of_records_is_found(void **state)
 {
     (void)state;
@@ -308,7 +309,7 @@ static void each_of_thousands_of_records_is_found(void **state)
 
 /* ---- What does not verify (RFC 8613 8.2, 7.4) ---------------------------------------------------------------------- */
 
-/* One protected request, spoilt in one way. */
+/* One protected request, modified in one way. */
 typedef enum spoiling {
     NOTHING,
     RESERVED_BIT,
@@ -366,7 +367,7 @@ static void refusals_are_repeated_for_duplicates(void **state)
     (void)state;
     const struct {
         spoiling how;
-        uint8_t code; /* 0: is delivered */
+        uint8_t code; /* 0: delivered */
         const char *text;
     } rows[] = {
         { NOTHING, 0, NULL },
@@ -416,14 +417,14 @@ static void refusals_are_repeated_for_duplicates(void **state)
             }
             const nacre_endpoint_stats s = nacre_endpoint_get_stats(p.server.ep);
             assert_int_equal(s.replays + s.no_context + s.unprotect_failures, 1);
-            /* a forgery with a large Partial IV has not moved the window */
+            /* a forgery with a large Partial IV does not move the window */
             assert_int_equal(nacre_replay_check(nacre_context_replay(p.theirs), 1), NACRE_OK);
             pair_close(&p);
         }
     }
 }
 
-/* A server without contexts: protected requests find none. */
+/* A server without contexts refuses protected requests. */
 static void no_contexts_at_all(void **state)
 {
     (void)state;
@@ -457,8 +458,8 @@ static void no_contexts_at_all(void **state)
     party_close(&alone);
 }
 
-/* RFC 8613 3.3: several contexts with one kid. Each is tried, also behind one whose window has seen the number; up to a
- * bound, so that a crowded kid costs no more than that. */
+/* RFC 8613 3.3: several contexts with one kid are tried in turn, also when the window of one has seen the number, up to
+ * a limit, so that the cost of a kid is bounded. */
 static void several_contexts_with_one_kid(void **state)
 {
     (void)state;
@@ -495,8 +496,8 @@ static void several_contexts_with_one_kid(void **state)
     pair_close(&p);
 }
 
-/* Two endpoints hash one datagram differently, and peers of one address that differ in its flags too: what a peer learns or
- * computes elsewhere is of no use here. */
+/* Two endpoints hash one datagram differently, and so do peers of one address that differ in its flags: hashes that a
+ * peer learns or computes elsewhere are of no use. */
 static void each_endpoint_has_its_hash_key(void **state)
 {
     (void)state;
@@ -514,8 +515,8 @@ static void each_endpoint_has_its_hash_key(void **state)
     party_close(&b);
 }
 
-/* Datagrams of one length that differ in one bit, wherever it is, have different hashes; so have those of which one is the
- * beginning of the other; and the same one has the same. */
+/* Datagrams of one length that differ in any one bit have different hashes, and so have two of which one is a prefix of
+ * the other; equal ones have equal hashes. */
 static void each_bit_counts(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* directory_lock_test: one process at a time: the lock that aiocoap takes too, and forks. */
+/* directory_lock_test: one process at a time has a directory open: the lock shared with aiocoap, and forks. */
 #include "directories.h"
 #include "store/lock/lock.h"
 
@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Once, between opening and locking: the holder removes the file and ends, as aiocoap does; and a third one may make it
- * anew. */
+/* Once, between opening and locking: the holder removes the file and ends, as aiocoap does; a third process may create
+ * it again. */
 static const char *removed_before_flock;
 static bool made_anew;
 static int directory_locks_fail_with; /* errno, or 0 */
@@ -51,7 +51,7 @@ static void one_opener_at_a_time(void **state)
     scratch_expect(f->client, "lock", "not ours to change"); /* never removed, never cut */
 }
 
-/* A process that holds the lock as aiocoap does, and tells when it has it. */
+/* A process that holds the lock as aiocoap does, and reports when it has it. */
 static pid_t lock_in_child(struct fixture *f, long hold_ms, bool unlink_first)
 {
     int fds[2];
@@ -97,7 +97,7 @@ static void a_short_holder_is_waited_for(void **state)
     assert_int_equal(waitpid(child, NULL, 0), child);
 }
 
-/* The file that we wait for is removed by its holder: a lock on it would exclude nobody. */
+/* The holder removes the file that an opener waits for: a lock on that file would exclude no other process. */
 static void a_removed_lock_file_does_not_count(void **state)
 {
     struct fixture *f = *state;
@@ -117,7 +117,7 @@ static void a_removed_lock_file_does_not_count(void **state)
     close_ok(dir);
 }
 
-/* Removing `lock` of a directory that is open lets no second one in: the directory itself is locked as well. */
+/* Removing `lock` of an open directory does not let a second process in: the directory itself is locked as well. */
 static void removing_the_lock_file_lets_nobody_in(void **state)
 {
     struct fixture *f = *state;
@@ -132,17 +132,17 @@ static void removing_the_lock_file_lets_nobody_in(void **state)
     assert_int_equal(nacre_directory_adopt(f->client, NACRE_ROLE_NONE, 5, &why), NACRE_ERR_LOCKED);
     assert_int_equal(nacre_directory_convert(f->client, NACRE_LAYOUT_LEGACY, NACRE_ROLE_CLIENT, &why),
                      NACRE_ERR_LOCKED);
-    assert_int_equal(unlink(scratch_path(f->client, "lock")), 0); /* each of them made it anew */
+    assert_int_equal(unlink(scratch_path(f->client, "lock")), 0); /* each of them created it again */
     assert_int_equal(nacre__lock_probe(&dirfd, &why), NACRE_ERR_LOCKED);
     (void)nacre_directory_close(dir, NULL);
     assert_int_equal(nacre__lock_probe(&dirfd, &why), NACRE_OK);
-    assert_int_equal(nacre__lock_take(&dirfd, &guard, &why), NACRE_OK); /* the probe has given its lock back */
+    assert_int_equal(nacre__lock_take(&dirfd, &guard, &why), NACRE_OK); /* the probe has released its lock */
     nacre__guard_release(&guard);
     nacre__dirfd_close(&dirfd);
     close_ok(open_ok(f, f->client));
 }
 
-/* Some file systems lock no directories. The file alone protects there. */
+/* Some file systems cannot lock directories; there the file alone protects. */
 static void a_file_system_without_directory_locks_will_do(void **state)
 {
     struct fixture *f = *state;
@@ -174,7 +174,7 @@ static void expect_no_lock(struct fixture *f)
     nacre__dirfd_close(&dirfd);
 }
 
-/* The error says what to do, and that helps. */
+/* Something other than a regular file is refused as lock; following the error's advice helps. */
 static void what_is_no_file_is_no_lock(void **state)
 {
     struct fixture *f = *state;
@@ -190,7 +190,7 @@ static void what_is_no_file_is_no_lock(void **state)
     close_ok(open_ok(f, f->client));
 }
 
-/* After a fork, the child must neither reserve numbers nor write an older truth over the parent's newer one. */
+/* After a fork, the child must neither reserve numbers nor overwrite the parent's newer state. */
 static void a_forked_child_writes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -202,7 +202,7 @@ static void a_forked_child_writes_nothing(void **state)
     assert_int_equal(protect(f, dir, &out, NACRE_BUF(buf)), NACRE_OK);
     pid_t child = fork();
     assert_true(child >= 0);
-    if (child == 0) { /* nor use the numbers that are left, for the parent uses them too */
+    if (child == 0) { /* nor use the remaining numbers, which the parent uses */
         bool protects = protect(f, dir, &out, NACRE_BUF(buf)) == NACRE_OK;
         _exit(!protects && nacre_directory_close(dir, NULL) == NACRE_ERR_LOCKED ? 0 : 1);
     }

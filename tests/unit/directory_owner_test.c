@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* directory_owner_test: directories in which a program may write its state and nothing else: secrets and settings are another
- * user's, and the sticky bit keeps everybody from replacing the files of others. Needs root, to be two users; each attempt
- * is a process that has given its rights away. */
+/* directory_owner_test: directories in which a program may write its state and nothing else: secrets and settings
+ * belong to another user, and the sticky bit prevents replacing other users' files. Needs root, to act as two users;
+ * each attempt is a process that has dropped its privileges. */
 #include "directories.h"
 
 #include <errno.h>
@@ -27,10 +27,10 @@ static void become_nobody(void)
 {
     gid_t group = NOBODY;
     if (setgroups(1, &group) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0) _exit(100);
-    if (setuid(0) == 0) _exit(101); /* there is no way back */
+    if (setuid(0) == 0) _exit(101); /* the privileges cannot be regained */
 }
 
-/* Uses the directory as nobody. Gives 0, or the number of what went wrong: 1 opening, 2 the store, 3 closing. */
+/* Uses the directory as user `nobody`. Returns 0, or the step that failed: 1 opening, 2 the store, 3 closing. */
 static int attempt(struct fixture *f, int numbers, nacre_detail *why)
 {
     nacre_directory *dir = NULL;
@@ -69,7 +69,7 @@ static int use_as_nobody(struct fixture *f, int numbers, nacre_detail *why)
     return WEXITSTATUS(status);
 }
 
-/* Root's directory, which nobody may read but for its state: 1777, secrets for the group to read. */
+/* A directory of root in which user `nobody` may write its state only: 1777, secrets readable by the group. */
 static void prepare(struct fixture *f)
 {
     if (geteuid() != 0) skip();
@@ -104,8 +104,8 @@ static void the_state_alone_may_be_written(void **state)
     assert_int_equal(scratch_count(f->client, ".sequence-"), 0);
 }
 
-/* A state that root has made and given away, and what root's programs left: it is swept where that is allowed, and does not
- * matter where it is not. */
+/* A state that root created and changed the owner of, and left-over files of root: they are swept where that is
+ * allowed, and do no harm otherwise. */
 static void a_state_that_was_given_away(void **state)
 {
     struct fixture *f = *state;
@@ -119,18 +119,18 @@ static void a_state_that_was_given_away(void **state)
     assert_true(scratch_exists(f->client, ".sequence-abc234"));
 }
 
-/* Each row is the first test's with one difference: what fails, and with which words. */
+/* Each row is the first test's setup with one difference: what fails, and with which error text. */
 static void what_must_be_allowed(void **state)
 {
     struct fixture *f = *state;
     static const struct {
-        const char *name; /* root's; NULL: the directory itself */
+        const char *name; /* file owned by root; NULL: the directory itself */
         mode_t mode;
         int fails; /* as use_as_nobody */
         const char *says;
     } rows[] = {
         { "settings.json", 0640, AS_IT_SHOULD_BE, "" },
-        { "lock", 0644, AS_IT_SHOULD_BE, "" }, /* to read it is enough */
+        { "lock", 0644, AS_IT_SHOULD_BE, "" }, /* read permission is enough */
         { "lock", 0600, 1, "client/lock: cannot lock: Permission denied; this user must be able to make files here" },
         { "sequence.json", 0644, 2,
           "client/sequence.json: cannot replace (rename): Operation not permitted; this user" },
@@ -153,7 +153,7 @@ static void what_must_be_allowed(void **state)
     }
 }
 
-/* The lock is there, and belongs to another, and no file can be made: nothing can be kept, so nothing is sent. */
+/* The lock belongs to another user and no file can be created: no state can be kept, so nothing is sent. */
 static void a_directory_that_cannot_be_written(void **state)
 {
     struct fixture *f = *state;

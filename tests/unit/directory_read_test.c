@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* directory_read_test: the files of a context directory: what is taken, and what is refused with which words. */
+/* directory_read_test: which files of a context directory are accepted, and the error text of each that is refused. */
 #include "directories.h"
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 static void settings_are_taken_or_refused(void **state)
 {
     struct fixture *f = *state;
-    /* `says` NULL is taken; otherwise each row differs in one thing from one that is taken. */
+    /* `says` NULL: accepted; every other row differs in one thing from an accepted one. */
     static const struct {
         const char *secret, *settings, *says;
     } rows[] = {
@@ -57,8 +57,8 @@ static void settings_are_taken_or_refused(void **state)
         { SECRET, "{" IDS ", \"algorithm\": 4294967320}", "which is none of" }, /* 24 + 2^32 */
         { SECRET, "{" IDS ", \"algorithm\": 24.0}", "which is none of" },
         { SECRET, "{" IDS ", \"algorithm\": \"AES-CCM-16-64-12\"}",
-          "is \"AES-CCM-16-64-12\", which is none of" },                                    /* B1 */
-        { SECRET, "{" IDS ", \"algorithm\": \"AES-CCM-16-64-1288\"}", "which is none of" }, /* B1 */
+          "is \"AES-CCM-16-64-12\", which is none of" },                                    /* truncated */
+        { SECRET, "{" IDS ", \"algorithm\": \"AES-CCM-16-64-1288\"}", "which is none of" }, /* one more */
         { SECRET, "{" IDS ", \"algorithm\": \"\"}", "which is none of" },
         { SECRET, "{" IDS ", \"algorithm\": null}", "must be a name or a COSE number" },
         { SECRET, "{" IDS ", \"algorithm_ascii\": \"A128GCM\"}", "without a suffix" },
@@ -82,15 +82,15 @@ static void settings_are_taken_or_refused(void **state)
         { "{\"secret_hex\": \"0\"}", "{" IDS "}", "pairs of hex digits" },
         { "{\"secret_hex\": [\"0\"]}", "{" IDS "}", "must be a string" },
         { "{\"secret\": \"00\"}", "{" IDS "}", "\"secret_hex\" or \"secret_ascii\"" },
-        { "{\"secret_he\": \"00\"}", "{" IDS "}", "\"secret\" is missing" },   /* B1: unknown names are left alone */
-        { "{\"secret_hexa\": \"00\"}", "{" IDS "}", "\"secret\" is missing" }, /* B1 */
+        { "{\"secret_he\": \"00\"}", "{" IDS "}", "\"secret\" is missing" },   /* unknown names are left alone */
+        { "{\"secret_hexa\": \"00\"}", "{" IDS "}", "\"secret\" is missing" }, /* a longer name is another one */
         { SECRET, "{" IDS ", \"salt_hex\": \"00\"}", "\"salt_hex\" was given already" },
         { SECRET, "{" IDS ", \"comment\": \"x\", \"secre\": 1, \"window_hexx\": [{}]}", NULL },
         { SECRET, "{" IDS ", \"id-context_hex\": \"\"}", NULL },
         { SECRET, "[]", "settings.json: an object is expected, found an array" },
         { SECRET, "", "settings.json: line 1: empty" },
         { SECRET, "{" IDS "} x", "settings.json: line 1: not JSON" },
-        { SECRET, "{\r\n" IDS "\r\n}", NULL }, /* B2: DOS line ends, no final newline */
+        { SECRET, "{\r\n" IDS "\r\n}", NULL }, /* DOS line ends, no final newline */
     };
     scratch_mkdir(f->dir, "d");
     const char *d = scratch_path(f->dir, "d");
@@ -107,14 +107,14 @@ static void settings_are_taken_or_refused(void **state)
         nacre_err err = nacre_directory_read(&info, path, false, &why);
         if (rows[i].says == NULL) {
             if (err != NACRE_OK) fail_msg("row %zu: %s", i, why.text);
-            nacre_directory *dir = open_ok(f, path); /* and the keys can be derived */
+            nacre_directory *dir = open_ok(f, path); /* and keys are derived from it */
             close_ok(dir);
             continue;
         }
         if (err != NACRE_ERR_BAD_CONTEXT || strstr(why.text, rows[i].says) == NULL)
             fail_msg("row %zu: %s", i, why.text);
         assert_non_null(strstr(why.text, path));
-        assert_memory_equal(&info, &before, sizeof info); /* untouched */
+        assert_memory_equal(&info, &before, sizeof info); /* unchanged */
         nacre_directory *dir = NULL;
         assert_int_equal(nacre_directory_open(&dir, path, &f->crypto, NULL), NACRE_ERR_BAD_CONTEXT);
         assert_null(dir);
@@ -122,7 +122,7 @@ static void settings_are_taken_or_refused(void **state)
     free(path);
 }
 
-/* Whatever is wrong with a secret, its text stays out of the error. */
+/* An error about a secret never quotes its text. */
 static void secrets_stay_out_of_errors(void **state)
 {
     struct fixture *f = *state;
@@ -250,13 +250,13 @@ static void secrets_of_256_bytes_are_the_longest(void **state)
     assert_null(strstr(why.text, "abab"));
 }
 
-/* B3: booleans, numbers, hex and names that grow past every size that is expected of them. Up to `longest` bytes are taken; a
- * row of 0 begins one byte too long. */
+/* Booleans, numbers, hex and names longer than any expected size. Up to `longest` bytes are accepted; a row of 0 starts
+ * one byte too long. */
 static void b3_values_longer_than_any_that_is_expected(void **state)
 {
     struct fixture *f = *state;
     static const struct {
-        const char *file, *before, *unit, *after; /* the unit is there as often as it takes */
+        const char *file, *before, *unit, *after; /* `unit` is repeated to the length wanted */
         size_t longest;
     } rows[] = {
         { "settings.json", "{" IDS ", \"sequence-required\": ", "false", "}", 5 },
@@ -300,7 +300,7 @@ static void b3_values_longer_than_any_that_is_expected(void **state)
         if (kept != NULL) scratch_write(f->client, rows[i].file, kept);
         else scratch_unlink(f->client, rows[i].file);
         free(kept);
-        close_ok(open_ok(f, f->client)); /* what was there before is good still */
+        close_ok(open_ok(f, f->client)); /* the previous state is still valid */
     }
 }
 
@@ -360,14 +360,14 @@ static void states_are_taken_or_refused(void **state)
         { "{\"used\": {\"01\": 7}, \"seen\": {\"\": [1]}}", "this state is of the legacy layout", 0, false, 0, 0 },
         { "{\"next-to-send\": 1099511627775, \"received\": \"unknown\"}", NULL, NACRE_SEQ_MAX, false, 0, 0 },
         { "{\"next-to-send\": 1099511627776, \"received\": \"unknown\"}", NULL, NACRE_SEQ_MAX + 1, false, 0, 0 },
-        /* the other library's last chunk may reach beyond the end */
+        /* the last chunk of aiocoap may reach beyond the end */
         { "{\"next-to-send\": 1099511637776, \"received\": \"unknown\"}", NULL, NACRE_SEQ_MAX + 1, false, 0, 0 },
         { "{\"next-to-send\": 18446744073709551616, \"received\": \"unknown\"}", "next-to-send must be", 0, false, 0,
           0 },
         { "{\"next-to-send\": 7}", "no received", 0, false, 0, 0 },
         { "{\"next-to-send\": 7, \"received\": null}", "received must be", 0, false, 0, 0 },
         { "{\"next-to-send\": 7, \"received\": \"Unknown\"}", "received must be", 0, false, 0, 0 },
-        { "{\"next-to-send\": 7, \"received\": \"unknow\"}", "received must be", 0, false, 0, 0 }, /* B1 */
+        { "{\"next-to-send\": 7, \"received\": \"unknow\"}", "received must be", 0, false, 0, 0 }, /* truncated */
         { "{\"next-to-send\": 7, \"received\": []}", "received must be", 0, false, 0, 0 },
         { "{\"next-to-send\": 7, \"received\": {}}", "must have index and bitfield", 0, false, 0, 0 },
         { "{\"next-to-send\": 7, \"received\": {\"index\": 1}}", "must have index and bitfield", 0, false, 0, 0 },
@@ -414,11 +414,11 @@ static void states_are_taken_or_refused(void **state)
             assert_true(nacre_context_next_seq(nacre_directory_context(dir)) == rows[i].next);
             close_ok(dir);
         }
-        scratch_expect(f->client, "sequence.json", rows[i].text); /* neither a refusal nor a look rewrites it */
+        scratch_expect(f->client, "sequence.json", rows[i].text); /* neither a refusal nor reading rewrites it */
     }
 }
 
-/* B7 */
+/* A state truncated at any byte is refused. */
 static void a_state_cut_off_anywhere_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -430,7 +430,7 @@ static void a_state_cut_off_anywhere_is_refused(void **state)
     }
 }
 
-/* A bitfield of 1024 bits, in and out, to the last digit. */
+/* A bitfield of 1024 bits is read and written exactly, to the last digit. */
 static void large_windows_are_exact(void **state)
 {
     struct fixture *f = *state;

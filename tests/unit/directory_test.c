@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* directory_test: an open context directory: what is on disk stays true through use, failing writes and killed processes. */
+/* directory_test: the state on disk of an open context directory stays true through use, failing writes and killed
+ * processes. */
 #include "directories.h"
 #include "write_points.h"
 
@@ -29,7 +30,8 @@ static void an_unused_directory_stays_as_it_is(void **state)
     close_ok(dir);
 }
 
-/* RFC 8613 B.1.1, B.1.2: numbers ahead, the window unknown while in use; the truth after a clean end. */
+/* RFC 8613 B.1.1, B.1.2: while in use the state has reserved numbers and an unknown window; after a clean end it is
+ * exact. */
 static void the_state_is_pessimistic_in_between(void **state)
 {
     struct fixture *f = *state;
@@ -47,7 +49,7 @@ static void the_state_is_pessimistic_in_between(void **state)
     assert_int_equal(unprotect(f, server, requests[0]), NACRE_ERR_NOT_YET);
     assert_false(scratch_exists(f->server, "sequence.json"));
     assert_int_equal(serve(server, NULL), NACRE_OK);
-    scratch_expect(f->server, "sequence.json", STATE("10", UNKNOWN)); /* both needs at once */
+    scratch_expect(f->server, "sequence.json", STATE("10", UNKNOWN)); /* both are persisted at once */
     assert_int_equal(unprotect(f, server, requests[0]), NACRE_OK);
     assert_int_equal(unprotect(f, server, requests[0]), NACRE_ERR_REPLAY);
     assert_int_equal(unprotect(f, server, requests[2]), NACRE_OK);
@@ -62,7 +64,7 @@ static void the_state_is_pessimistic_in_between(void **state)
     assert_int_equal(scratch_count(f->client, ".sequence-"), 0);
 
     server = open_ok(f, f->server);
-    assert_int_equal(accept_request(f, server, requests[0]), NACRE_ERR_REPLAY); /* B12: also across runs */
+    assert_int_equal(accept_request(f, server, requests[0]), NACRE_ERR_REPLAY); /* also across runs */
     assert_int_equal(accept_request(f, server, requests[2]), NACRE_ERR_REPLAY);
     assert_int_equal(accept_request(f, server, requests[1]), NACRE_OK);
     close_ok(server);
@@ -80,7 +82,7 @@ static void an_unknown_window_stays_unknown(void **state)
     close_ok(client);
     scratch_write(f->server, "sequence.json", STATE("0", UNKNOWN));
     nacre_directory *server = open_ok(f, f->server);
-    assert_int_equal(accept_request(f, server, request), NACRE_ERR_REPLAY_ECHO); /* so an Echo value is there */
+    assert_int_equal(accept_request(f, server, request), NACRE_ERR_REPLAY_ECHO); /* so the request has an Echo value */
     assert_int_equal(serve(server, NULL), NACRE_OK);
     scratch_expect(f->server, "sequence.json", STATE("10", UNKNOWN));
     close_ok(server);
@@ -120,8 +122,8 @@ static void the_working_directory_may_change(void **state)
 
 /* ---- Failing writes ---- */
 
-/* fsync of the file, rename, fsync of the folder, each once: nothing is confirmed, nothing is left lying about, and the
- * next attempt succeeds. */
+/* fsync of the file, rename and fsync of the directory fail once each: nothing is confirmed, no temporary file is left,
+ * and the next attempt succeeds. */
 static void a_failed_write_confirms_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -175,8 +177,8 @@ static void a_failed_window_write_keeps_requests_waiting(void **state)
     close_ok(server);
 }
 
-/* The rename was done and only its durability failed: "unknown" may be on disk although nobody gave the window up. The
- * close does not take the state that it remembers for the one on disk. */
+/* The rename succeeded and only its fsync failed: "unknown" may be on disk although the window is still known. The
+ * close does not assume that the remembered state is on disk. */
 static void a_half_done_write_is_written_over(void **state)
 {
     struct fixture *f = *state;
@@ -216,7 +218,7 @@ static void a_failed_close_leaves_the_pessimistic_state(void **state)
         assert_non_null(strstr(why.text, strerror(EIO)));
         scratch_expect(f->client, "sequence.json", STATE("10", EMPTY));
         assert_int_equal(scratch_count(f->client, ".sequence-"), 0);
-        close_ok(open_ok(f, f->client)); /* unlocked all the same */
+        close_ok(open_ok(f, f->client)); /* unlocked nevertheless */
     }
 }
 
@@ -231,10 +233,10 @@ static void a_directory_that_went_away(void **state)
     assert_int_equal(rmdir(f->client), 0);
     assert_int_equal(serve(dir, &why), NACRE_ERR_FILE);
     assert_non_null(strstr(why.text, "cannot make a temporary file"));
-    close_ok(dir); /* nothing was used */
+    close_ok(dir); /* no number was used */
 }
 
-/* Also what a keygen or a conversion left: a secret may be in it. */
+/* Left-over files of a key generation or a conversion are swept too: they may contain a secret. */
 static void leftovers_of_a_crash_are_swept(void **state)
 {
     struct fixture *f = *state;
@@ -247,7 +249,7 @@ static void leftovers_of_a_crash_are_swept(void **state)
     for (size_t i = 0; i < 3; i++) assert_true(scratch_exists(f->client, others[i]));
 }
 
-/* What cannot be written is said with what to do about it; and nothing is sent. */
+/* An error about a state that cannot be written says what to do, and nothing is sent. */
 static void errors_say_what_to_do(void **state)
 {
     struct fixture *f = *state;
@@ -264,7 +266,7 @@ static void errors_say_what_to_do(void **state)
     };
     nacre_directory *dir = open_ok(f, f->client);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        for (unsigned step = 1; step <= 3; step++) { /* fsync, rename, fsync of the folder */
+        for (unsigned step = 1; step <= 3; step++) { /* fsync, rename, fsync of the directory */
             uint8_t buf[64];
             nacre_bytes out;
             nacre_detail why = { "" };
@@ -294,7 +296,7 @@ static void a_save_in_between_says_the_truth(void **state)
     nacre_store client_store = nacre_directory_store(client), server_store = nacre_directory_store(server);
     assert_int_equal(serve(client, NULL), NACRE_OK);
     assert_int_equal(protect(f, client, &requests[0], NACRE_BUF(bufs[0])), NACRE_OK);
-    /* by the function, and by the table: the context does not go on with what is written over */
+    /* by the function, and by the table: the context reserves again before it goes on */
     assert_int_equal(nacre_store_save(&client_store, nacre_directory_context(client), NULL), NACRE_OK);
     scratch_expect(f->client, "sequence.json", STATE("1", EMPTY));
     assert_int_equal(protect(f, client, &requests[1], NACRE_BUF(bufs[1])), NACRE_ERR_NOT_YET);
@@ -318,7 +320,7 @@ static void a_save_in_between_says_the_truth(void **state)
     scratch_expect(f->server, "sequence.json", STATE("0", "{\"index\": 0, \"bitfield\": 3}"));
 }
 
-/* A save whose durability failed may say less than what is remembered: it is written over before anything goes on. */
+/* A save whose fsync failed may leave less on disk than is remembered: it is overwritten before the context goes on. */
 static void a_half_done_save_is_written_over(void **state)
 {
     struct fixture *f = *state;
@@ -346,7 +348,8 @@ static void a_half_done_save_is_written_over(void **state)
 
 /* ---- Killed processes ---- */
 
-/* In a child that ends at write point `exit_at`: open, use numbers, tell each to the parent before going on; close. */
+/* In a child that ends at write point `exit_at`: opens, uses numbers, sends each to the parent before going on, and
+ * closes. */
 static void use_numbers(struct fixture *f, int pipe_fd, unsigned exit_at, bool exit_after)
 {
     uint8_t buf[64];
@@ -366,7 +369,8 @@ static void use_numbers(struct fixture *f, int pipe_fd, unsigned exit_at, bool e
     _exit(0);
 }
 
-/* B16: kill at every write point, before and behind it, one run after the other on one directory: no number twice. */
+/* Killed before and after every write point, one run after the other on one directory, no process uses a number
+ * twice. */
 static void no_number_is_used_twice(void **state)
 {
     struct fixture *f = *state;
@@ -386,7 +390,7 @@ static void no_number_is_used_twice(void **state)
         assert_true(WIFEXITED(status));
         assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 9);
         if (WEXITSTATUS(status) == 9) killed++;
-        if (WEXITSTATUS(status) == 0) { /* a clean end wastes none */
+        if (WEXITSTATUS(status) == 0) { /* a clean end skips none */
             nacre_directory_info info;
             assert_int_equal(nacre_directory_read(&info, f->client, false, NULL), NACRE_OK);
             assert_true(info.next_to_send == next_free);
@@ -414,7 +418,7 @@ static void receive(struct fixture *f, const nacre_bytes *requests, size_t num, 
     _exit(0);
 }
 
-/* The same for received requests: none is accepted twice, whenever the server dies. */
+/* No received request is accepted twice, wherever the server is killed. */
 static void no_request_is_accepted_twice(void **state)
 {
     struct fixture *f = *state;
