@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* echo_cache_test: an Echo value of any response goes with the next request to the address and the security context that it
- * came from, once (RFC 9175 2.3). */
+/* echo_cache_test: an Echo value of any response is sent once, with the next request to the address and the security
+ * context that it came from (RFC 9175 2.3). */
 #include "../scenario/world.h"
 #include "endpoint/endpoint_struct.h"
 
 static const uint8_t echo_option[] = { 0xd3, 0xef, 'a', 'b', 'c' };
 
-/* One request of the client's, and an answer with those options; the Echo value that the request had. */
+/* One request of the client, and a response with those options; returns the Echo value of the request. */
 static nacre_bytes challenge(pair *p, const nacre_address *peer, nacre_context *ours, nacre_bytes response_options,
                              uint64_t now)
 {
@@ -16,7 +16,7 @@ static nacre_bytes challenge(pair *p, const nacre_address *peer, nacre_context *
     datagram d, back;
     assert_int_equal(nacre_endpoint_request(p->client.ep, &exchange, peer, ours, &get, NULL), NACRE_OK);
     assert_true(party_take(&p->client, &d, now));
-    if (!nacre_address_equal(peer, &p->server.address)) { /* nothing answers there */
+    if (!nacre_address_equal(peer, &p->server.address)) { /* no peer responds there */
         nacre_endpoint_cancel(p->client.ep, exchange);
         return nacre_option_find(datagram_message(&d).options, NACRE_OPT_ECHO).len > 0 ? NACRE_STR("some")
                                                                                        : NACRE_ABSENT;
@@ -48,7 +48,8 @@ static void value_of_a_success_goes_with_the_next_request_once(void **state)
     }
 }
 
-/* What came inside goes inside, what came in clear goes in clear, and neither to another address, nor late. */
+/* An inner value is sent inside, one in clear is sent in clear, neither to another address, and neither after it has
+ * expired. */
 static void value_goes_nowhere_else(void **state)
 {
     (void)state;
@@ -65,14 +66,14 @@ static void value_goes_nowhere_else(void **state)
                 : row == ELSEWHERE      ? challenge(&p, &elsewhere, NULL, NACRE_ABSENT, 0)
                                    : challenge(&p, &p.server.address, ctx, NACRE_ABSENT, row == LATE ? 248000 : 246000);
             assert_int_equal(got.len, row == IN_TIME ? 3 : 0);
-            /* a value in clear has gone outside of the protected request */
+            /* a value in clear was sent as outer option of the protected request */
             const size_t left = row == OTHER_PROTECTION && !is_protected ? 0 : 3;
             if (row < LATE) assert_int_equal(challenge(&p, &p.server.address, ctx, NACRE_ABSENT, 0).len, left);
             pair_close(&p);
         }
 }
 
-/* A context that goes takes its value along: another may stand in its place. */
+/* Removing a context drops its value: another context may get its address. */
 static void value_goes_with_its_context(void **state)
 {
     (void)state;
@@ -84,7 +85,7 @@ static void value_goes_with_its_context(void **state)
     pair_close(&p);
 }
 
-/* The Echo value outside of the client's next protected request, which ends here. */
+/* The outer Echo value of the client's next protected request; the exchange is completed. */
 static nacre_bytes outer_echo(pair *p, const nacre_address *peer, uint64_t now)
 {
     static datagram d;
@@ -94,7 +95,7 @@ static nacre_bytes outer_echo(pair *p, const nacre_address *peer, uint64_t now)
     assert_true(party_take(&p->client, &d, now));
     nacre_endpoint_cancel(p->client.ep, exchange);
     const nacre_message m = datagram_message(&d);
-    if (nacre_address_equal(peer, &p->server.address)) { /* what was added does not hinder the server */
+    if (nacre_address_equal(peer, &p->server.address)) { /* the added option does not disturb the server */
         party_give(&p->server, &p->client, &d, now);
         const nacre_event event = expect_event(&p->server, NACRE_EVENT_REQUEST);
         assert_ptr_equal(event.context, p->theirs);
@@ -108,7 +109,7 @@ static nacre_bytes outer_echo(pair *p, const nacre_address *peer, uint64_t now)
 
 typedef enum origin { PLAIN_RESPONSE, OUTSIDE, UNPROTECTED_ERROR, UNPROTECTED_CONTENT, NUM_ORIGINS } origin;
 
-/* The client hears a value in clear from its server: in answer to a plain request, or to a protected one. */
+/* The client receives a value in clear from its server, in response to a plain or a protected request. */
 static void hear_in_clear(pair *p, origin from, uint64_t now)
 {
     datagram d, back;
@@ -128,7 +129,7 @@ static void hear_in_clear(pair *p, origin from, uint64_t now)
         served(p, &d, &back, "verified", now);
         m = datagram_message(&back);
         assert_true(m.options.len + sizeof echo_option < sizeof options);
-        memcpy(options, m.options.ptr, m.options.len); /* the last one is OSCORE */
+        memcpy(options, m.options.ptr, m.options.len); /* the last option is OSCORE */
         memcpy(options + m.options.len,
                (const uint8_t[]){ 0xd3, NACRE_OPT_ECHO - NACRE_OPT_OSCORE - 13, 'a', 'b', 'c' }, 5);
         m.options = nacre_bytes_of(options, m.options.len + 5);
@@ -140,11 +141,11 @@ static void hear_in_clear(pair *p, origin from, uint64_t now)
     assert_int_equal(event.kind, from == OUTSIDE ? NACRE_EVENT_RESPONSE : NACRE_EVENT_FAILED);
     assert_int_equal(event.exchange.number, exchange.number);
     if (from == OUTSIDE) assert_true(nacre_is_absent(nacre_option_find(event.message.options, NACRE_OPT_ECHO)));
-    assert_false(party_take(&p->client, &d, now)); /* nothing is repeated by it */
+    assert_false(party_take(&p->client, &d, now)); /* it brings no retransmission */
 }
 
-/* RFC 9175 2.3: values from outer options, or from non-OSCORE responses, go back in outer options: once, to that address, in
- * time. */
+/* RFC 9175 2.3: values from outer options, or from non-OSCORE responses, are sent in outer options: once, to that
+ * address, before they expire. */
 static void value_in_clear_goes_outside_of_a_protected_request(void **state)
 {
     (void)state;
@@ -162,7 +163,7 @@ static void value_in_clear_goes_outside_of_a_protected_request(void **state)
     }
 }
 
-/* Inside and outside at once, each where it came from. */
+/* Inner and outer values in one request, each where it came from. */
 static void values_inside_and_outside_do_not_mix(void **state)
 {
     (void)state;
@@ -181,7 +182,7 @@ static void values_inside_and_outside_do_not_mix(void **state)
     pair_close(&p);
 }
 
-/* However many servers give values in clear, one that came inside stays. */
+/* An inner value stays, however many servers send values in clear. */
 static void values_in_clear_displace_none_that_came_inside(void **state)
 {
     (void)state;
@@ -198,7 +199,7 @@ static void values_in_clear_displace_none_that_came_inside(void **state)
     pair_close(&p);
 }
 
-/* Where it has no room the request goes without it, and a shorter one brings it. */
+/* A request that is too long for the value is sent without it; the next shorter one carries it. */
 static void value_without_space_waits_for_a_shorter_request(void **state)
 {
     (void)state;
@@ -219,7 +220,7 @@ static void value_without_space_waits_for_a_shorter_request(void **state)
     pair_close(&p);
 }
 
-/* Our own value that comes back outside validates its address: the whole answer goes there. */
+/* Our own value returned as outer option validates its address: the whole response is sent there. */
 static void value_of_ours_that_comes_back_outside_validates_the_address(void **state)
 {
     (void)state;

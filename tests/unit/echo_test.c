@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* echo: a server that does not know its replay window any more asks for freshness (RFC 8613 B.1.2). Kept in unprotect.c
- * and protect.c; rows B12 and B15 of the published bugs of other implementations. */
+/* echo_test: a server that lost its replay window requires an Echo (RFC 8613 B.1.2). The code is in unprotect.c and
+ * protect.c. */
 #include "support.h"
 
 static const char ECHO_VALUE[] = "4368747563686b61";
@@ -21,7 +21,7 @@ static nacre_message request_with_echo(const char *echo)
     return test_request(NACRE_PUT, options, test_hex("aabb"));
 }
 
-/* ask offers a request; the server must ask for Echo. Gives the protected 4.01. */
+/* The server must challenge the request; returns the protected 4.01. */
 static nacre_bytes challenge_for(nacre_context *server, nacre_bytes request, nacre_request_id *id)
 {
     nacre_message outer = test_parse(request), plain, plain_before;
@@ -35,7 +35,7 @@ static nacre_bytes challenge_for(nacre_context *server, nacre_bytes request, nac
     nacre_bytes out;
     buf = test_buf(100);
     nacre_message response = test_response(NACRE_UNAUTHORIZED, NACRE_ABSENT, NACRE_ABSENT);
-    nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST }; /* RFC 8613 8.3: not replay-checked, no right */
+    nacre_protect_options reuse = { .nonce = NACRE_NONCE_REQUEST }; /* RFC 8613 8.3: no right to the request's nonce */
     assert_err(nacre_protect_response(server, test_crypto(), id, &out, buf, &response, &reuse), NACRE_ERR_NONCE_USED);
     outer.type = NACRE_ACK;
     assert_ok(nacre_protect_echo(server, test_crypto(), id, &out, buf, &outer));
@@ -50,8 +50,8 @@ static nacre_oscore_option option_of(nacre_bytes datagram)
     return opt;
 }
 
-/* RFC 8613 B.1.2, all of it: 4.01 with Echo only, own Partial IV; then the request with Echo, whose Partial IV becomes the
- * lower edge; and an answer with a Partial IV of its own. */
+/* RFC 8613 B.1.2, complete: 4.01 with Echo only and its own Partial IV; then the request with Echo, whose Partial IV
+ * becomes the lower edge; and a response with its own Partial IV. */
 static void test_recovery(void **state)
 {
     (void)state;
@@ -104,7 +104,8 @@ static void test_recovery(void **state)
     }
 }
 
-/* B15: no Echo, a wrong one, one too short or too long: asked again, nothing changed; then the right one. */
+/* Without Echo, or with a wrong, shorter or longer one, the request is challenged again and nothing changes; the right
+ * one is accepted. */
 static void test_b15_wrong_echo_then_right_echo(void **state)
 {
     (void)state;
@@ -125,7 +126,7 @@ static void test_b15_wrong_echo_then_right_echo(void **state)
         assert_bytes(nacre_option_find(test_unprotect_response(client, &at_client, NULL, challenge).options, 252),
                      test_hex(ECHO_VALUE));
     }
-    for (size_t len = 1; len <= 40; len++) { /* every length that an Echo option may have */
+    for (size_t len = 1; len <= 40; len++) { /* every length of an Echo option */
         uint8_t value[40];
         memset(value, 0x43, sizeof value);
         nacre_options o;
@@ -139,7 +140,7 @@ static void test_b15_wrong_echo_then_right_echo(void **state)
     (void)test_unprotect_request(server, &at_server, test_protect_request(client, &at_client, &m));
 }
 
-/* The Echo value counts inside only: outside, anybody could put it. */
+/* Only an inner Echo value counts, because an attacker can add an outer one. */
 static void test_an_outer_echo_is_none(void **state)
 {
     (void)state;
@@ -155,7 +156,7 @@ static void test_an_outer_echo_is_none(void **state)
     (void)challenge_for(server, test_datagram(&outer), &at_server);
 }
 
-/* B15: with a token of the extended form (RFC 8974). */
+/* With a token of the extended form (RFC 8974). */
 static void test_b15_extended_token(void **state)
 {
     (void)state;
@@ -170,7 +171,7 @@ static void test_b15_extended_token(void **state)
                    NACRE_ERR_REPLAY_ECHO);
         nacre_bytes out;
         size_t needed = 0;
-        for (size_t cap = 0; !needed; cap++) { /* and the room for the answer: exactly, not one byte less */
+        for (size_t cap = 0; !needed; cap++) { /* the challenge fits its exact length, and not one byte less */
             nacre_buf buf = test_buf(cap);
             nacre_err err = nacre_protect_echo(server, test_crypto(), &at_server, &out, buf, &outer);
             if (!err) needed = cap;
@@ -186,7 +187,7 @@ static void test_b15_extended_token(void **state)
     }
 }
 
-/* B12: after a restart an old request is refused or challenged, never taken, however often it comes. */
+/* After a restart an old request is refused or challenged, never accepted, however often it is received. */
 static void test_b12_replay_after_a_restart(void **state)
 {
     (void)state;
@@ -205,7 +206,7 @@ static void test_b12_replay_after_a_restart(void **state)
     assert_int_equal(nacre_context_next_seq(with_echo), 105); /* each challenge has a Partial IV of its own */
 }
 
-/* A forged request is refused as forged, and is not worth a challenge. */
+/* A forged request is refused, and brings no challenge. */
 static void test_a_bad_tag_is_not_challenged(void **state)
 {
     (void)state;
@@ -237,7 +238,8 @@ static void test_no_echo_value_no_challenge(void **state)
     assert_bytes(out, NACRE_STR("unchanged"));
 }
 
-/* A challenge has a Partial IV of its own even when the identity holds the right to the request's nonce, and leaves it. */
+/* A challenge uses its own Partial IV even when the request ID has the right to the request's nonce, and leaves that
+ * right. */
 static void test_a_challenge_never_takes_the_requests_nonce(void **state)
 {
     (void)state;
@@ -254,7 +256,7 @@ static void test_a_challenge_never_takes_the_requests_nonce(void **state)
     assert_bytes(option_of(test_protect_response(server, &at_server, &response, NULL)).partial_iv, NACRE_ABSENT);
 }
 
-/* Numbers that run out, or wait for the store, end the challenge too. */
+/* A challenge fails too when numbers are exhausted or wait for the store. */
 static void test_challenges_spend_numbers_like_all_others(void **state)
 {
     (void)state;

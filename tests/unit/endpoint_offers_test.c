@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: slow */
-/* endpoint_offers: how long an R2 of RFC 8613 B.2 stands at an endpoint: a request #2 that was held back, and requests #1 that
- * were captured and come again and again, while the peer is far away. */
+/* endpoint_offers_test: how long an R2 of RFC 8613 B.2 is valid at an endpoint: a request #2 that was held back, and
+ * captured requests #1 that are sent again and again while the peer's delay is large. */
 #include "../scenario/rederiving.h"
 
 enum { LIFETIME = 247000, DAY = 86400000 };
@@ -14,7 +14,7 @@ static bool is_in_use(const rederiving *r, const uint8_t *id_context, size_t len
 
 /* ---- A request #2 that was held back ------------------------------------------------------------------------------- */
 
-/* The client asks and comes as far as request #2, which is taken off the wire; then it gives up. */
+/* The client starts the procedure up to request #2, which is intercepted; then it gives up. */
 static datagram hold_back_request_2(rederiving_pair *p, uint64_t now)
 {
     const nacre_exchange exchange = request_rederiving(&p->client, &p->server, &p->ours, NACRE_CON);
@@ -27,7 +27,7 @@ static datagram hold_back_request_2(rederiving_pair *p, uint64_t now)
     return d;
 }
 
-/* The context of the client is the server's: a request is answered. */
+/* Client and server share one context: a request gets its response. */
 static void expect_exchange(rederiving_pair *p, uint64_t now)
 {
     const nacre_exchange exchange = request_rederiving(&p->client, &p->server, &p->ours, NACRE_CON);
@@ -41,10 +41,10 @@ static void expect_exchange(rederiving_pair *p, uint64_t now)
 
 typedef enum meanwhile {
     NOTHING,
-    AGREED,           /* the client has begun anew, and both sides agreed */
+    AGREED,           /* the client has started anew, and both sides agreed */
     AGREED_AND_USED,  /* … and the context was used */
-    AGREED_AS_CLIENT, /* the server has asked, and both sides agreed */
-    ADDED_ANEW,       /* the server was restarted, as far as B.2 goes */
+    AGREED_AS_CLIENT, /* the server has started, and both sides agreed */
+    ADDED_ANEW,       /* the server's rederivation was removed and added again */
     MEANWHILES
 } meanwhile;
 
@@ -75,7 +75,8 @@ static void pass_meanwhile(rederiving_pair *p, meanwhile what)
     }
 }
 
-/* What stands is taken, once. What does not is answered by a 4.01, nothing is executed, and the context in use stays. */
+/* A valid request #2 is accepted once. An invalid one gets a 4.01, nothing is executed, and the context in use
+ * stays. */
 static void a_held_back_request_2_executes_nothing_after_its_time(void **state)
 {
     (void)state;
@@ -95,7 +96,7 @@ static void a_held_back_request_2_executes_nothing_after_its_time(void **state)
             if (id.len > 0) memcpy(before, id.ptr, id.len);
             for (int copy = 0; copy < 2; copy++) {
                 datagram d = held_back, out;
-                d.bytes[2] ^= (uint8_t)(copy + 1); /* no duplicate, as far as the message ID goes */
+                d.bytes[2] ^= (uint8_t)(copy + 1); /* not a duplicate by its message ID */
                 party_give(&p.server, &p.client, &d, times[t]);
                 if (stands && copy == 0) {
                     expect_rederived(&p.server, &p.theirs);
@@ -119,7 +120,7 @@ static void a_held_back_request_2_executes_nothing_after_its_time(void **state)
     }
 }
 
-/* Two runs of one peer at once, as after a lost request #1: the agreement of either ends the other. */
+/* Two procedures of one peer at once, as after a lost request #1: completing either ends the other. */
 static void of_two_procedures_the_first_request_2_counts(void **state)
 {
     (void)state;
@@ -161,7 +162,7 @@ static void an_offer_has_the_lifetime_of_the_configuration(void **state)
     }
 }
 
-/* The key of the offers is wiped when the renewal, or the endpoint, ends. */
+/* The key of the offers is wiped when the rederivation, or the endpoint, ends. */
 static void the_key_of_the_offers_is_wiped(void **state)
 {
     (void)state;
@@ -171,7 +172,7 @@ static void the_key_of_the_offers_is_wiped(void **state)
         open_rederiving(&p, NULL);
         const uint8_t *key = p.theirs.rederivation.offers.key;
         assert_memory_not_equal(key, zeros, sizeof zeros);
-        assert_memory_not_equal(key, p.ours.rederivation.offers.key, sizeof zeros); /* shared with no other */
+        assert_memory_not_equal(key, p.ours.rederivation.offers.key, sizeof zeros); /* different from every other */
         if (endpoint_ends) nacre_endpoint_wipe(p.server.ep);
         else nacre_endpoint_remove_rederivation(p.server.ep, &p.theirs.rederivation);
         assert_memory_equal(key, zeros, sizeof zeros);
@@ -183,7 +184,7 @@ static void the_key_of_the_offers_is_wiped(void **state)
 
 enum { MAX_CAPTURED = 64, ONE_WAY = 30000 };
 
-/* Requests #1 of boots that came to nothing. */
+/* Captures requests #1 of boots that were not completed. */
 static void capture(datagram *captured, size_t num, party *p, const party *server, rederiving *r)
 {
     for (size_t i = 0; i < num; i++) {
@@ -198,10 +199,10 @@ typedef struct storm {
     size_t num;
     uint64_t every_ms, count;
     party *server;
-    party attacker; /* an address only */
+    party attacker; /* only its address is used */
 } storm;
 
-/* What the storm has to send at `now`, under message IDs that no duplicate would have. */
+/* What the storm has to send at `now`, under message IDs that are no duplicates. */
 static void rage(storm *s, uint64_t now)
 {
     datagram d;
@@ -219,7 +220,7 @@ typedef struct slow_datagram {
     uint64_t at;
 } slow_datagram;
 
-/* The client asks over a way of 30 seconds each, while the storms go on. True: it was answered. */
+/* The client rederives with a delay of 30 seconds each way while the storms go on. True: its request got a response. */
 static bool rederives_through(rederiving_pair *p, storm *storms, size_t num_storms)
 {
     enum { STEP = 10, BEGINS = 60000, PATIENCE = 400000, IN_THE_AIR = 64 };
@@ -256,12 +257,12 @@ static bool rederives_through(rederiving_pair *p, storm *storms, size_t num_stor
     return false;
 }
 
-/* Of this peer or of another, one or many, once in a second or a hundred times. */
+/* Of this peer or of another, one or many, once a second or a hundred times. */
 static void captured_requests_1_do_not_keep_a_slow_peer_from_rederiving(void **state)
 {
     (void)state;
     static const struct {
-        size_t ours, of_other; /* how many were captured */
+        size_t ours, of_other; /* number of captured requests */
         uint64_t every_ms;
     } rows[] = {
         { 0, 0, 1000 },

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* endpoint_rederive: RFC 8613 B.2 carried out by two endpoints, with each of its four messages lost, doubled, copied under
- * another MID and late, two clients at once, and a peer that forgot (REGRESSIONS B24). */
+/* endpoint_rederive_test: RFC 8613 B.2 between two endpoints, with each of its four messages lost, doubled, copied
+ * under another MID and late, two clients at once, and a peer that lost its context. */
 #include "../scenario/rederiving.h"
 
-/* Kid contexts that come with their length: R2, and R2 | R3. */
+/* Kid contexts encoded with their length: R2, and R2 | R3. */
 enum { RESPONSE_1_FIELD = 1 + NACRE_REDERIVE_R2, REQUEST_2_FIELD = 2 + NACRE_REDERIVE_R2 + NACRE_REDERIVE_NONCE };
 
-/* What the option of a protected datagram says. */
+/* The decoded OSCORE option of a protected datagram. */
 static nacre_oscore_option option_of(const datagram *d)
 {
     nacre_oscore_option option;
@@ -15,7 +15,7 @@ static nacre_oscore_option option_of(const datagram *d)
     return option;
 }
 
-/* The same message under another MID: what a copy looks like that the memory of duplicates does not know. */
+/* The same message under another MID: a copy that deduplication does not recognise. */
 static datagram under_another_mid(const datagram *d)
 {
     datagram copy = *d;
@@ -37,7 +37,7 @@ static void expect_response(rederiving_pair *p, const char *text)
     assert_payload(response.message, text);
 }
 
-/* A request under the context in use names it: by its ID Context as it is. */
+/* A request under the context in use carries its ID Context unchanged. */
 static void expect_named(const datagram *d, const rederiving *r)
 {
     assert_true(nacre_bytes_equal(option_of(d).kid_context,
@@ -59,7 +59,7 @@ static void ordinary_exchange(rederiving_pair *p, const char *text, uint64_t now
     expect_quiet(&p->server, now);
 }
 
-/* RFC 8613 B.2: the four messages, what each looks like, and what both sides are told. */
+/* RFC 8613 B.2: the form of the four messages, and the events of both sides. */
 static void the_four_messages(void **state)
 {
     (void)state;
@@ -82,7 +82,7 @@ static void the_four_messages(void **state)
         assert_int_equal(datagram_message(&d).type, type);
         assert_int_equal(nacre_rederive_recognise(&(nacre_oscore_option){ .kid_context = option_of(&d).kid_context }),
                          NACRE_REDERIVE_REQUEST_2);
-        assert_null(nacre_rederivation_context(&p.ours.rederivation)); /* not before it is answered */
+        assert_null(nacre_rederivation_context(&p.ours.rederivation)); /* not before its response */
         party_give(&p.server, &p.client, &d, 0);
         expect_rederived(&p.server, &p.theirs);
         serve(&p, "new");
@@ -99,7 +99,8 @@ static void the_four_messages(void **state)
 
 typedef enum fate { LOST, DOUBLED, COPIED, FATES } fate;
 
-/* Each of the four messages lost, doubled, or copied under another MID: the request is handled once, and answered. */
+/* Each of the four messages lost, doubled, or copied under another MID: the request is handled once and gets its
+ * response. */
 static void each_message_meets_each_fate(void **state)
 {
     (void)state;
@@ -146,7 +147,7 @@ static void each_message_meets_each_fate(void **state)
     }
 }
 
-/* Every message once more when all is over: nothing comes of it. */
+/* Every message is repeated after the end of the procedure, without effect. */
 static void late_messages(void **state)
 {
     (void)state;
@@ -163,7 +164,7 @@ static void late_messages(void **state)
     nacre_event event;
     assert_false(nacre_endpoint_next_event(p.server.ep, &event));
     assert_false(nacre_endpoint_next_event(p.client.ep, &event));
-    assert_true(party_take(&p.server, &out, 10)); /* #1: another offer, which nobody takes */
+    assert_true(party_take(&p.server, &out, 10)); /* #1: another offer, which is not used */
     assert_int_equal(option_of(&out).kid_context.len, RESPONSE_1_FIELD);
     assert_true(party_take(&p.server, &out, 10)); /* #2 */
     assert_payload(datagram_message(&out), "Replay detected");
@@ -174,7 +175,7 @@ static void late_messages(void **state)
     close_rederiving(&p);
 }
 
-/* Two answers to request #1 are on their way, for it was copied: the first one counts, and request #2 of it. */
+/* Two responses to a copied request #1 are in flight: the first one and its request #2 count. */
 static void two_offers(void **state)
 {
     (void)state;
@@ -199,7 +200,7 @@ static void two_offers(void **state)
     }
 }
 
-/* Requests that come while the procedure is under way wait for its end, in order; none is sent in clear (B21). */
+/* Requests started during the procedure wait for its end, in order; none is sent in clear. */
 static void others_wait(void **state)
 {
     (void)state;
@@ -222,7 +223,7 @@ static void others_wait(void **state)
     close_rederiving(&p);
 }
 
-/* The leader ends before the procedure has: the next one leads, from the start, with an R1 of its own. */
+/* The leading request ends before the procedure has: the next one leads, from the start, with its own R1. */
 static void the_leader_ends(void **state)
 {
     (void)state;
@@ -234,7 +235,7 @@ static void the_leader_ends(void **state)
         (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
         const datagram first = next_of(&p.client, 0);
         expect_quiet(&p.client, 0);
-        if (row >= 2) { /* as far as request #2 */
+        if (row >= 2) { /* up to request #2 */
             party_give(&p.server, &p.client, &first, 0);
             d = next_of(&p.server, 0);
             party_give(&p.client, &p.server, &d, 0);
@@ -254,7 +255,7 @@ static void the_leader_ends(void **state)
     }
 }
 
-/* What does not verify as response #1 changes nothing; what comes without protection ends the request, and proves nothing. */
+/* A response #1 that does not verify changes nothing; an unprotected one ends the request, and validates nothing. */
 static void what_is_no_response_1(void **state)
 {
     (void)state;
@@ -280,7 +281,7 @@ static void what_is_no_response_1(void **state)
     close_rederiving(&p);
 }
 
-/* Forged requests #1 and #2, and a peer that does not answer: refused like any other. */
+/* Forged requests #1 and #2, and a peer that does not respond: refused like any other. */
 static void forged_requests(void **state)
 {
     (void)state;
@@ -308,7 +309,7 @@ static void forged_requests(void **state)
         out = next_of(&p.server, 0);
         assert_payload(datagram_message(&out), row == 0 ? "Decryption failed" : "Security context not found");
     }
-    party_give(&p.server, &p.client, &d, 0); /* the offer stands */
+    party_give(&p.server, &p.client, &d, 0); /* the offer stays valid */
     expect_rederived(&p.server, &p.theirs);
     serve(&p, "real");
     close_rederiving(&p);
@@ -323,8 +324,8 @@ static void forged_requests(void **state)
     close_rederiving(&p);
 }
 
-/* RFC 8613 B.2.2: requests #1 cost so much and no more: the peer's share, and the rate for all above it; then there is
- * silence, and later they are answered. */
+/* RFC 8613 B.2.2: requests #1 are rate-limited by each peer's share and a shared rate above it; excess ones get no
+ * response, and later ones do. */
 static void a_bounded_rate(void **state)
 {
     (void)state;
@@ -347,7 +348,7 @@ static void a_bounded_rate(void **state)
     close_rederiving(&p);
 }
 
-/* Two clients at once, each of their messages between those of the other (B24). */
+/* Two clients at once; the messages of one are interleaved with those of the other. */
 static void two_clients_at_once(void **state)
 {
     (void)state;
@@ -386,9 +387,10 @@ static void two_clients_at_once(void **state)
     close_rederiving(&a);
 }
 
-/* ---- What was there before ----------------------------------------------------------------------------------------- */
+/* ---- The contexts before
+ * ------------------------------------------------------------------------------------------- */
 
-/* The client begins anew while the server still has a context: what is in flight under that ends on both sides. */
+/* The client starts anew while the server still has a context: exchanges under it end on both sides. */
 static void new_keys_end_the_old(void **state)
 {
     (void)state;
@@ -434,7 +436,7 @@ static void new_keys_end_the_old(void **state)
     assert_int_equal(nacre_endpoint_respond(p.server.ep, unanswered, &response), NACRE_ERR_STALE);
     respond_text(&p.server, expect_event(&p.server, NACRE_EVENT_REQUEST).exchange, "new");
     d = next_of(&p.server, 0);
-    assert_int_equal(datagram_message(&d).code, NACRE_UNAUTHORIZED); /* to the one that was not answered */
+    assert_int_equal(datagram_message(&d).code, NACRE_UNAUTHORIZED); /* to the request without a response */
     party_give(&p.client, &p.server, &d, 0);
     d = next_of(&p.server, 0);
     party_give(&p.client, &p.server, &d, 0);
@@ -443,7 +445,8 @@ static void new_keys_end_the_old(void **state)
     close_rederiving(&p);
 }
 
-/* In one burst: request #2, and behind it one that was made with the keys before. It must not be answered with the new ones. */
+/* In one burst: request #2, followed by a request under the old keys, which must not get a response under the new
+ * ones. */
 static void old_keys_in_the_same_burst(void **state)
 {
     (void)state;
@@ -477,14 +480,14 @@ static void old_keys_in_the_same_burst(void **state)
     close_rederiving(&p);
 }
 
-/* A pair of ordinary contexts from before, of the same material. The client keeps its own. */
+/* A pair of ordinary contexts of the same material. The client keeps its own. */
 static nacre_context *context_from_before(party *p, bool is_server)
 {
     return party_context(p, &(pairing){ .secret = 5 }, is_server);
 }
 
-/* The server has forgotten its context: an ordinary request serves as #1, and the client follows. What it had in flight
- * beside it ends; what was not sent yet goes out under the new context. */
+/* The server has lost its context: an ordinary request serves as #1, and the client follows. Other exchanges in flight
+ * end; queued ones are sent under the new context. */
 static void the_server_forgot(void **state)
 {
     (void)state;
@@ -506,7 +509,7 @@ static void the_server_forgot(void **state)
     party_give(&p.server, &p.client, &beside, 0);
     const datagram other_offer = next_of(&p.server, 0);
     party_give(&p.client, &p.server, &offer, 0);
-    expect_failed(&p.client, NACRE_ERR_NO_CONTEXT); /* the one beside */
+    expect_failed(&p.client, NACRE_ERR_NO_CONTEXT); /* the other exchange */
     (void)request_rederiving(&p.client, &p.server, &p.ours, NACRE_CON);
     party_give(&p.client, &p.server, &other_offer, 0);
     d = next_of(&p.client, 0);
@@ -520,13 +523,13 @@ static void the_server_forgot(void **state)
     expect_rederived(&p.client, &p.ours);
     expect_response(&p, "welcome back");
     assert_ptr_not_equal(nacre_rederivation_context(&p.ours.rederivation), first);
-    d = next_of(&p.client, 0); /* the one that waited */
+    d = next_of(&p.client, 0); /* the queued request */
     expect_named(&d, &p.ours);
     close_rederiving(&p);
 }
 
-/* A server that has its context answers with it, and starts nothing; request #1 of a client that has lost it does. The
- * context from before is then the caller's to end. */
+/* A server that has its context responds with it, and starts no procedure; request #1 of a client that lost it starts
+ * one. The old context is then the caller's to remove. */
 static void the_server_remembers(void **state)
 {
     (void)state;
@@ -557,8 +560,8 @@ static void the_server_remembers(void **state)
     close_rederiving(&p);
 }
 
-/* The server lost the context that came out of the procedure. It says so without protection, which proves nothing and
- * changes nothing, until somebody decides to believe it. */
+/* The server lost the rederived context. It says so without protection, which proves nothing and changes nothing until
+ * the application decides to trust it. */
 static void forgotten_once_more(void **state)
 {
     (void)state;
@@ -584,7 +587,8 @@ static void forgotten_once_more(void **state)
     close_rederiving(&p);
 }
 
-/* Both have lost all and ask at once: the side with the smaller Sender ID gives way, and both requests are answered. */
+/* Both sides have lost their contexts and start at once: the side with the smaller Sender ID yields, and both requests
+ * get a response. */
 static void both_sides_at_once(void **state)
 {
     (void)state;
@@ -612,7 +616,7 @@ static void both_sides_at_once(void **state)
                 } else {
                     assert_true(event.kind == NACRE_EVENT_REDERIVED ||
                                 (event.kind == NACRE_EVENT_FAILED && event.err == NACRE_ERR_NO_CONTEXT));
-                    if (event.kind == NACRE_EVENT_FAILED) /* it had gone out as #2: its user asks again */
+                    if (event.kind == NACRE_EVENT_FAILED) /* it was sent as #2: the application repeats it */
                         (void)request_rederiving(sides[1 - i], sides[i], 1 - i == 0 ? &p.ours : &p.theirs, NACRE_CON);
                 }
             }
@@ -675,11 +679,11 @@ static void what_may_be_added(void **state)
     assert_int_equal(nacre_endpoint_request_with(p.server.ep, &exchange, &p.client.address, NULL, &get,
                                                  &(nacre_request_options){ .rederivation = &p.theirs.rederivation },
                                                  NULL),
-                     NACRE_ERR_BAD_ARGUMENT); /* it only answers */
+                     NACRE_ERR_BAD_ARGUMENT); /* it is for servers only */
     close_rederiving(&p);
 }
 
-/* Removing ends what is in flight, on either side and at each step, and nothing comes of what arrives later. */
+/* Removing ends what is in flight, on either side and at each step, and messages that arrive later have no effect. */
 static void removing_ends_exchanges_at_each_step(void **state)
 {
     (void)state;
@@ -694,7 +698,7 @@ static void removing_ends_exchanges_at_each_step(void **state)
             party_give(i % 2 == 0 ? &p.server : &p.client, i % 2 == 0 ? &p.client : &p.server, &d, 0);
         }
         nacre_endpoint_remove_rederivation(p.client.ep, &p.ours.rederivation);
-        nacre_endpoint_remove_rederivation(p.client.ep, &p.ours.rederivation); /* once is enough */
+        nacre_endpoint_remove_rederivation(p.client.ep, &p.ours.rederivation); /* removing once is enough */
         for (int i = 0; i < 3; i++) expect_failed(&p.client, NACRE_ERR_NO_CONTEXT);
         assert_null(nacre_rederivation_context(&p.ours.rederivation));
         nacre_endpoint_remove_rederivation(p.server.ep, &p.theirs.rederivation);
@@ -702,7 +706,7 @@ static void removing_ends_exchanges_at_each_step(void **state)
         assert_false(nacre_endpoint_next_event(p.server.ep, &event));
         while (party_take(&p.server, &d, 0)) party_give(&p.client, &p.server, &d, 0);
         expect_quiet(&p.client, 0);
-        if (step == 2) { /* it may be added again, and is what it was */
+        if (step == 2) { /* it may be added again, and works as before */
             assert_int_equal(nacre_endpoint_add_rederivation(p.client.ep, &p.ours.rederivation), NACRE_OK);
             assert_int_equal(nacre_endpoint_add_rederivation(p.server.ep, &p.theirs.rederivation), NACRE_OK);
             datagram m[4];
@@ -713,7 +717,7 @@ static void removing_ends_exchanges_at_each_step(void **state)
     }
 }
 
-/* Keys that are gone before anybody heard of them are no news: the event would show a context without any. */
+/* Keys that are removed before their event is pulled are not reported: the event would have no context. */
 static void news_that_is_old(void **state)
 {
     (void)state;
@@ -741,7 +745,7 @@ static void news_that_is_old(void **state)
     }
 }
 
-/* The endpoint goes first: the contexts are wiped with it. */
+/* Closing the endpoint first wipes the contexts. */
 static void the_endpoint_goes(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* endpoint: memory and configuration, whole exchanges, numbers and places. */
+/* endpoint_test: memory and configuration, whole exchanges, handles and pool entries. */
 #include "../scenario/world.h"
 
 /* ---- Memory and configuration -------------------------------------------------------------------------------------- */
@@ -46,7 +46,7 @@ static void size_and_init(void **state)
     party_close(&p);
 }
 
-/* The largest configuration has a size, or none where size_t cannot say it. */
+/* The largest configuration has a size, or none where size_t cannot represent it. */
 static void size_of_the_largest(void **state)
 {
     (void)state;
@@ -92,8 +92,8 @@ static void addresses_are_equal_by_length_bytes_and_flags(void **state)
 
 /* ---- One exchange -------------------------------------------------------------------------------------------------- */
 
-/* A protected CON and its piggybacked answer, each header checked (RFC 7252 5.2.1, RFC 8613 4.2), and each side
- * is handed what the other said (RFC 8613 8.2 step 8, RFC 8613 8.4 step 7). */
+/* A protected CON and its piggybacked response, with each header checked (RFC 7252 5.2.1, RFC 8613 4.2); each side is
+ * handed the other's message (RFC 8613 8.2 step 8, RFC 8613 8.4 step 7). */
 static void one_exchange(pair *p, nacre_context *ctx, uint8_t type)
 {
     datagram out, back;
@@ -150,8 +150,8 @@ static void con_and_non_exchanges_complete_plain_and_protected(void **state)
     pair_close(&p);
 }
 
-/* 100,000 exchanges in the same memory: nothing fills up, no number comes back at once, and none is 0 (B23): with so many
- * places the numbers go round three times. */
+/* 100,000 exchanges in the same memory: no pool fills up, no handle is reused at once, and none is 0; with this many
+ * entries the generations wrap three times. */
 static void many_exchanges(void **state)
 {
     (void)state;
@@ -173,7 +173,8 @@ static void many_exchanges(void **state)
     pair_close(&p);
 }
 
-/* ---- Numbers, places ----------------------------------------------------------------------------------------------- */
+/* ---- Handles and pool entries
+ * -------------------------------------------------------------------------------------- */
 
 static void busy_and_stale(void **state)
 {
@@ -187,10 +188,10 @@ static void busy_and_stale(void **state)
                      NACRE_ERR_BUSY);
     assert_int_equal(other.number, 77);
     nacre_endpoint_cancel(p.client.ep, e[1]);
-    nacre_endpoint_cancel(p.client.ep, e[1]); /* ended: changes nothing */
+    nacre_endpoint_cancel(p.client.ep, e[1]); /* it has ended: no effect */
     const nacre_exchange again = start(&p.client, &p.server, p.ours, NACRE_CON);
     assert_int_not_equal(again.number, e[1].number);
-    nacre_endpoint_cancel(p.client.ep, e[1]); /* nor does it touch who has its place now */
+    nacre_endpoint_cancel(p.client.ep, e[1]); /* nor on the exchange that reuses its entry */
     datagram d;
     for (int i = 0; i < 3; i++) assert_true(party_take(&p.client, &d, 0));
     assert_false(party_take(&p.client, &d, 0));
@@ -231,7 +232,7 @@ static void respond_once(void **state)
     static uint8_t big[1280];
     sent_response.payload = NACRE_ARRAY(big);
     assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &sent_response), NACRE_ERR_TOO_LONG);
-    respond_text(&p.server, request.exchange, "short enough"); /* the exchange stayed open through all of that */
+    respond_text(&p.server, request.exchange, "short enough"); /* the exchange stays open meanwhile */
     assert_int_equal(nacre_endpoint_respond(p.server.ep, request.exchange, &sent_response), NACRE_ERR_STALE);
     assert_true(party_take(&p.server, &back, 0));
     expect_quiet(&p.server, 0);
@@ -241,7 +242,7 @@ static void respond_once(void **state)
     pair_close(&p);
 }
 
-/* The place of an answered request goes to another: the old number does not answer the new request. */
+/* The entry of a completed request is reused: the old handle does not respond to the new request. */
 static void old_number_in_a_reused_entry(void **state)
 {
     (void)state;
@@ -272,7 +273,7 @@ static void old_number_in_a_reused_entry(void **state)
     pair_close(&p);
 }
 
-/* What is not answered before the next burst counts as ignored: the memory behind its message goes. */
+/* A request without a response before the next burst counts as ignored: its message is no longer valid. */
 static void unanswered_is_ignored(void **state)
 {
     (void)state;
@@ -297,7 +298,7 @@ static void unanswered_is_ignored(void **state)
     const nacre_event second = expect_event(&p.server, NACRE_EVENT_REQUEST);
     nacre_endpoint_ignore(p.server.ep, second.exchange);
     assert_true(party_take(&p.server, &back, 0));
-    assert_int_equal(back.len, 4); /* empty, never protected (B13) */
+    assert_int_equal(back.len, 4); /* empty, never protected */
     expect_quiet(&p.server, 0);
     pair_close(&p);
 }
@@ -333,7 +334,7 @@ static void bad_requests(void **state)
                                                          is_protected ? p.ours : NULL, &put, NULL);
             if (err == NACRE_OK) {
                 datagram d;
-                assert_true(party_take(&p.client, &d, 0)); /* what was taken can be sent: nothing fails later */
+                assert_true(party_take(&p.client, &d, 0)); /* an accepted message is sent: nothing fails later */
                 assert_true(d.len <= 128);
                 longest = len;
                 nacre_endpoint_cancel(p.client.ep, exchange);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* errors: names, texts and CoAP responses all come from one list. */
+/* errors_test: names, texts and CoAP responses come from one list. */
 #include "support.h"
 
 static const struct {
@@ -32,7 +32,7 @@ static void test_values_are_unique_and_in_their_band(void **state)
     }
 }
 
-/* RFC 8613 8.2 step 2, step 6, 7.4: these are the answers and the diagnostic payloads. */
+/* RFC 8613 8.2 step 2, step 6, 7.4: the responses and the diagnostic payloads. */
 static void test_the_four_error_responses_of_rfc_8613(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* exchange_number_test: the numbers of handles. */
+/* exchange_number_test: handles carry kind, index and generation. */
 #include "endpoint/core/exchange_number.h"
 #include "layers.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Extended tokens: requests with tokens of any length are served, as far as a datagram goes (RFC 8974). */
+/* extended_token_test: requests with tokens of any length that fits a datagram are served (RFC 8974). */
 #include "../scenario/raw.h"
 
 static pair world;
@@ -21,7 +21,7 @@ static void expect_response(raw *r, const char *text)
     assert_payload(raw_read(r, &d), text);
 }
 
-/* Every way of answering gives the token back whole: at once, as separate answer, in a notification. */
+/* Every kind of response returns the whole token: piggybacked, separate, notification. */
 static void every_length(void **state)
 {
     (void)state;
@@ -41,7 +41,7 @@ static void every_length(void **state)
         }
 }
 
-/* An observer keeps its token; one that does not fit is answered, without observing. */
+/* An observer stores its token; a registration with a longer one gets a response without Observe. */
 static void observer_needs_a_token_that_fits(void **state)
 {
     (void)state;
@@ -68,7 +68,7 @@ static void observer_needs_a_token_that_fits(void **state)
     }
 }
 
-/* RFC 8974 2.2.2: never a RST. Where the token leaves no room for the answer, the application says something shorter, and
+/* RFC 8974 2.2.2: never a RST. Where the token leaves too few bytes for the response, the application shortens it, and
  * the shortest always fits. */
 static void no_entry_for_more(void **state)
 {
@@ -88,8 +88,8 @@ static void no_entry_for_more(void **state)
         }
 }
 
-/* A refusal has the whole token too, if need be without its diagnostic; of one byte more than a datagram may have, too; and RST
- * where the token alone does not fit. */
+/* An error response carries the whole token, without its diagnostic if needed, also for a request one byte too long for
+ * a datagram; RST where the token alone does not fit. */
 static void refusal_carries_the_whole_token(void **state)
 {
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* foreign_request_id: the identity of a request of one context does not go with another whose nonce has no place for its kid
- * (RFC 8613 5.2: at most nonce length - 6 bytes). Kept in request_id.h. */
+/* foreign_request_id_test: the ID of a request of one context is refused with another context whose nonce is too short
+ * for its kid (RFC 8613 5.2: at most nonce length - 6 bytes). The code is in request_id.h. */
 #include "support.h"
 
 enum { LONG_NONCE = 10, SHORT_NONCE = 12 }; /* AES-CCM-16-64-128: 13 bytes; AES-CCM-64-64-128: 7 */
@@ -15,7 +15,7 @@ static nacre_context *context_of(int alg, size_t kid_len, test_end end)
     return test_context(&params);
 }
 
-/* The identity of a request, at its client or its server, in a context whose client has an ID of so many bytes. */
+/* The ID of a request, at its client or its server, in a context whose client's ID has `kid_len` bytes. */
 static nacre_request_id identity(size_t kid_len, test_end end)
 {
     nacre_context *client = context_of(LONG_NONCE, kid_len, TEST_CLIENT);
@@ -26,7 +26,7 @@ static nacre_request_id identity(size_t kid_len, test_end end)
     return end == TEST_CLIENT ? at_client : at_server;
 }
 
-/* An answer without Partial IV, and without kid: its nonce is that of the request. `option` is the OSCORE option. */
+/* A response without Partial IV and kid: its nonce is that of the request. `option` is the OSCORE option. */
 static nacre_message make_response(const char *option)
 {
     return test_response(NACRE_CHANGED, test_options(NACRE_OPT_OSCORE, option, 0), test_fill(0x5a, 24));
@@ -45,7 +45,7 @@ static nacre_err unprotect_burst(nacre_context *ctx, nacre_request_id *id, const
     return item.err;
 }
 
-/* A kid of one byte fits into a nonce of seven, one of two does not; with and without a Partial IV of the answer's own. */
+/* A kid of one byte fits a nonce of seven, one of two does not; with and without the response's own Partial IV. */
 static void a_longer_kid_than_the_nonce_holds_is_refused(void **state)
 {
     (void)state;
@@ -76,7 +76,7 @@ static void nothing_is_protected_for_it(void **state)
             nacre_bytes out;
             const nacre_context *before = test_snapshot(ctx);
             nacre_err err = nacre_protect_response(ctx, test_crypto(), &id, &out, test_buf(100), &plain, &how);
-            if (len == 1) { /* it fits: a Partial IV of its own, as for any request that this context did not verify */
+            if (len == 1) { /* it fits: its own Partial IV, as for any request that this context did not verify */
                 assert_err(err, nonces[i] == NACRE_NONCE_REQUEST ? NACRE_ERR_NONCE_USED : NACRE_OK);
                 continue;
             }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* generate_test: fresh pairs of context directories: both or none, and never in the place of another. */
+/* generate_test: fresh pairs of context directories: both or none, and never over an existing one. */
 #include "directories.h"
 #include "write_points.h"
 
@@ -53,7 +53,7 @@ static void a_pair_talks(void **state)
         struct stat st;
         assert_int_equal(stat(a, &st), 0);
         assert_int_equal(st.st_mode & 07777, 0700);
-        assert_int_equal(rmdir(a), 0); /* nothing else is in there */
+        assert_int_equal(rmdir(a), 0); /* the directory is empty */
         assert_int_equal(rmdir(b), 0);
     }
 }
@@ -100,7 +100,7 @@ static nacre_bytes recipient(const nacre_directory_info *info)
     return nacre_bytes_of(info->recipient_id, info->recipient_id_len);
 }
 
-/* Makes a pair, looks whether its IDs are crossed, and takes it away; the client's side is in `info`. */
+/* Makes a pair, checks that its IDs are crossed, and removes it; the client's side is in `info`. */
 static void generate_and_read(const struct fixture *f, const nacre_generate_options *options,
                               nacre_directory_info *info)
 {
@@ -117,7 +117,7 @@ static void generate_and_read(const struct fixture *f, const nacre_generate_opti
     remove_pair(a, b);
 }
 
-/* RFC 8613 3.3: whatever comes by chance, the two IDs of a context differ, and those of two contexts seldom are the same. */
+/* RFC 8613 3.3: the two random IDs of a context differ, and those of two contexts are rarely the same. */
 static void random_ids(void **state)
 {
     enum { TIMES = 32 };
@@ -147,7 +147,7 @@ static void ids_that_are_given(void **state)
     static const struct {
         int32_t aead;
         nacre_bytes client, server;
-        const char *refused; /* NULL: it is made */
+        const char *refused; /* NULL: made */
     } rows[] = {
         { 10, { (const uint8_t *)"\x01\x02\x03\x04\x05\x06\x07", 7 }, { (const uint8_t *)"\x01", 1 }, NULL },
         { 10,

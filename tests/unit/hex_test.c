@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hex_test: pairs of hex digits, and what is none. */
+/* hex_test: pairs of hex digits are read, and anything else is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +55,7 @@ static void only_the_given_length_is_read(void **state)
     (void)state;
     uint8_t buf[2];
     nacre_bytes out;
-    static const char text[4] = { '0', '1', '0', '2' }; /* no NUL behind it */
+    static const char text[4] = { '0', '1', '0', '2' }; /* no NUL after it */
     assert_int_equal(nacre_hex_decode(&out, NACRE_BUF(buf), text, 4), NACRE_OK);
     assert_int_equal(nacre_hex_decode(&out, NACRE_BUF(buf), text, 2), NACRE_OK);
     assert_int_equal(out.len, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hkdf: extract and expand (RFC 5869), with that RFC's vectors for SHA-256, over the provider's HMAC. */
+/* hkdf_test: extract and expand (RFC 5869), with that RFC's vectors for SHA-256, over the provider's HMAC. */
 #include "support.h"
 
 static const struct {
@@ -55,7 +55,7 @@ static void test_vectors(void **state)
     }
 }
 
-/* Each length gives the beginning of the longest, and writes no further. */
+/* Each length gives a prefix of the longest output, and writes no further. */
 static void test_every_length_is_a_prefix(void **state)
 {
     (void)state;
@@ -85,7 +85,7 @@ static void test_at_most_255_hashes(void **state)
     }
 }
 
-/* A provider whose HMAC fails at one call: the error comes through, and nothing of the key stays. */
+/* An error of the provider's HMAC at any call is returned, and no key material stays. */
 static int calls_left;
 
 static nacre_err failing_hmac(const nacre_crypto *crypto, nacre_hash hash, nacre_bytes key, const nacre_bytes *parts,

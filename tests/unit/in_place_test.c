@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* in_place: protect writes over its input where oscore.h allows it, with the same bytes as into another room; and refuses
- * what it cannot move, with the message as it was. */
+/* in_place_test: protect writes over its input where oscore.h allows it, with the same bytes as into another buffer; it
+ * refuses what it cannot move and leaves the message unchanged. */
 #include "support.h"
 
 static const char with_host[] = "440100010a0b0c0d 3168 8161"; /* Uri-Host stays outside, Uri-Path goes inside */
@@ -80,7 +80,7 @@ static void what_cannot_be_moved_is_refused(void **unused)
         assert_ok(nacre_message_parse(&m, nacre_bytes_of(buf.ptr + rows[i].at, datagram.len)));
         assert_err_row(rows[i].row, into(buf, &m, &out), rows[i].err);
         if (rows[i].err != NACRE_OK) assert_memory_equal(buf.ptr + rows[i].at, datagram.ptr, datagram.len);
-        assert_err_row(rows[i].row, into(test_buf(400), &copy, &out), NACRE_OK); /* into another room it goes */
+        assert_err_row(rows[i].row, into(test_buf(400), &copy, &out), NACRE_OK); /* it succeeds into another buffer */
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* ipsec_mb: the provider over IPsec-MB beside the one over OpenSSL: the same results in bursts of every mixture, beyond the
- * library's limits as well, nothing written outside the rooms, and nothing left of what failed. That each algorithm is right
- * is for ipsec_mb_everything_test. */
+/* ipsec_mb_test: the IPsec-MB provider gives the results of the OpenSSL one in mixed bursts, also beyond the library's
+ * limits, writes nothing outside its buffers, and leaves nothing of failed jobs. ipsec_mb_everything_test shows that
+ * each algorithm is right. */
 #include "support.h"
 
 #include <stdio.h>
@@ -30,7 +30,7 @@ static void release(const nacre_crypto *crypto, const nacre_aead *aead, void *bu
     size_t size, align;
     assert_true(crypto->ops->key_layout(aead, &size, &align));
     crypto->ops->key_release(aead, buf, size);
-    for (size_t i = 0; i < size; i++) assert_int_equal(((const uint8_t *)buf)[i], 0); /* no key is left in its room */
+    for (size_t i = 0; i < size; i++) assert_int_equal(((const uint8_t *)buf)[i], 0); /* no key is left in its buffer */
     free(buf);
 }
 
@@ -61,7 +61,7 @@ static nacre_bytes random_bytes(uint64_t *random, size_t len)
     return nacre_bytes_of(bytes, len);
 }
 
-/* One message, the room for it with a fence behind, and what OpenSSL makes of it. */
+/* One message, its buffer followed by a guard area, and the result of OpenSSL. */
 enum { FENCE = 32, FENCE_BYTE = 0xa5 };
 typedef struct message {
     const key_pair *keys;
@@ -142,14 +142,14 @@ static void bursts_of_everything(void **state)
         size_t num = (size_t)(1 + test_random(&random) % (round % 3 == 0 ? 200 : 40));
         for (size_t i = 0; i < num; i++)
             m[i] = some_message(&keys[test_random(&random) % KEYS], &random, (size_t)(test_random(&random) % 90),
-                                (size_t)(test_random(&random) % 70)); /* some above what the library takes for CCM */
+                                (size_t)(test_random(&random) % 70)); /* some above the library's limit for CCM */
         through(m, num, &random);
         (void)test_release(NULL);
     }
     for (size_t i = 0; i < KEYS; i++) release_keys(&keys[i]);
 }
 
-/* AAD on both sides of the library's limit, alone and in company: the same bytes. */
+/* AAD on both sides of the library's limit, alone and among others: the same bytes. */
 static void aad_at_the_limit(void **state)
 {
     (void)state;
@@ -166,7 +166,7 @@ static void aad_at_the_limit(void **state)
     }
 }
 
-/* Lengths on both sides of the library's limits, to the last that an algorithm takes; one more is refused. */
+/* Lengths on both sides of the library's limits, up to each algorithm's maximum; one byte more is refused. */
 static void long_messages(void **state)
 {
     (void)state;
@@ -196,7 +196,7 @@ static void long_messages(void **state)
     }
 }
 
-/* Ciphertext too short for a tag is refused among others that are not. */
+/* In a burst, ciphertext too short for a tag is refused and the others are opened. */
 static void too_short_for_a_tag(void **state)
 {
     (void)state;
@@ -248,7 +248,7 @@ static void contexts_and_instances(void **state)
         assert_bytes(got.payload, response.payload);
     }
     nacre_ipsec_mb_close(&second);
-    nacre_ipsec_mb_close(&second); /* twice is allowed */
+    nacre_ipsec_mb_close(&second); /* closing twice is allowed */
     nacre_context_wipe(&client);
     free(keys.ptr);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* json_test: what the strict reader takes, what it refuses, and where it says the fault is. */
+/* json_test: what the strict reader accepts and refuses, and where it reports the fault. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 #include "store/json/json.h"
 
-/* The text is copied into a heap buffer of exactly its size, so that AddressSanitizer sees a step too far. */
+/* The text is copied into a heap buffer of exactly its size, so that AddressSanitizer detects a read past its end. */
 static nacre_err parse_bytes(nacre__json_doc *doc, const void *bytes, size_t len, nacre_detail *why)
 {
     uint8_t *copy = malloc(len > 0 ? len : 1);
@@ -27,7 +27,7 @@ static nacre_err parse_bytes(nacre__json_doc *doc, const void *bytes, size_t len
 static void takes_and_refuses(void **state)
 {
     (void)state;
-    /* Refused rows name a piece of the error text; NULL is taken. Each stands beside one that differs in one thing. */
+    /* Refused rows name a part of the error text; NULL: accepted. Each has a neighbour that differs in one thing. */
     static const struct {
         const char *text, *says;
     } rows[] = {
@@ -154,10 +154,10 @@ static void the_tree_says_it_all(void **state)
     assert_null(a->first->next->next->next);
     assert_string_equal(nacre__json_type_name(a), "an array");
     nacre__json_free(&doc);
-    nacre__json_free(&doc); /* again is allowed */
+    nacre__json_free(&doc); /* freeing twice is allowed */
 }
 
-/* B7: cut off at every byte, and with every byte changed: an answer, and never a step too far. */
+/* Truncated at every byte, and with every byte changed, a text gets a verdict and is never read past its end. */
 static void any_text_gets_a_verdict(void **state)
 {
     (void)state;
@@ -181,7 +181,7 @@ static void any_text_gets_a_verdict(void **state)
     }
 }
 
-/* Tokens as long as the file may be, with and without escapes: the parser's own memory is enough for each. */
+/* Tokens as long as a file may be, with and without escapes: the parser's own memory suffices for each. */
 static void long_tokens_fit(void **state)
 {
     (void)state;
@@ -203,8 +203,8 @@ static void long_tokens_fit(void **state)
     }
 }
 
-/* B3: a word longer than the one that it begins with is refused at every length, and nothing reads past either; in buffers of
- * exact size. Numbers of any length are taken, and kept to the last digit. */
+/* A word with extra characters is refused at every length, and nothing is read past either end, in buffers of exact
+ * size. Numbers of any length are accepted and kept to the last digit. */
 static void b3_words_and_numbers_of_every_length(void **state)
 {
     (void)state;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* key_marks_test: the set of marks in which a server looks for a second counter under one Sender Key, and the marks. */
+/* key_marks_test: the set of key marks in which a server looks for a second counter under one Sender Key. */
 #include "context/key_mark.h"
 #include "io/server/key_marks.h"
 #include "support.h"
 
-/* Additions and removals in random order, of few marks, so that runs form and many are in twice: against a plain count. */
+/* Additions and removals in random order, of few marks, so that collisions and repeated marks are frequent, against a
+ * plain count. */
 static void the_set_holds_what_was_put_in(void **state)
 {
     enum { MARKS = 60, STEPS = 20000 };
@@ -13,7 +14,7 @@ static void the_set_holds_what_was_put_in(void **state)
     uint64_t marks[MARKS], random = 1;
     unsigned in[MARKS] = { 0 }, num = 0;
     for (size_t i = 0; i < MARKS; i++)
-        marks[i] = i % 3 == 0 ? (test_random(&random) | 1) : UINT64_C(0xfffffff000000000) + i; /* with one home */
+        marks[i] = i % 3 == 0 ? (test_random(&random) | 1) : UINT64_C(0xfffffff000000000) + i; /* one home bucket */
     for (int step = 0; step < STEPS; step++) {
         const size_t at = (size_t)(test_random(&random) % MARKS);
         if (test_random(&random) % 2 == 0) {
@@ -21,7 +22,7 @@ static void the_set_holds_what_was_put_in(void **state)
             nacre__key_marks_put(&set, marks[at]);
             in[at]++, num++;
         } else {
-            nacre__key_marks_remove(&set, marks[at]); /* one that is not in changes nothing */
+            nacre__key_marks_remove(&set, marks[at]); /* removing an absent mark changes nothing */
             num -= in[at] > 0;
             in[at] -= in[at] > 0;
         }

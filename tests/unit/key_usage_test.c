@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* key_usage_test: the counts grow with what the keys do, tell when new keys are due, and stop nothing. */
+/* key_usage_test: the counts grow with the use of the keys, report when new keys are due, and stop nothing. */
 #include "support.h"
 
 static void messages_and_forgeries_are_counted(void **unused)
@@ -9,7 +9,7 @@ static void messages_and_forgeries_are_counted(void **unused)
     nacre_usage client = nacre_context_usage(e.client), server = nacre_context_usage(e.server);
     assert_int_equal(server.protected_messages, 0);
     nacre_message response = test_response(NACRE_CONTENT, NACRE_ABSENT, NACRE_ABSENT);
-    test_protect_response(e.server, &e.at_server, &response, NULL); /* with the request's nonce: no number, but a use */
+    test_protect_response(e.server, &e.at_server, &response, NULL); /* the request's nonce: no number, yet one use */
     assert_int_equal(nacre_context_usage(e.server).protected_messages, 1);
     assert_int_equal(client.max_protected_messages, 1 << 20);
     assert_int_equal(client.max_failed_decryptions, 1 << 14);
@@ -47,7 +47,7 @@ static void numbers_used_before_count(void **unused)
     nacre_request_id id;
     test_protect_request(ctx, &id, &plain);
     assert_true(nacre_context_usage(ctx).due);
-    test_protect_request(ctx, &id, &plain); /* and goes on */
+    test_protect_request(ctx, &id, &plain); /* the context goes on */
 }
 
 static void longer_tags_bear_more(void **unused)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* legacy_layout_test: directories of the legacy layout: which keys make one, roles, and a state that both sides may share. */
+/* legacy_layout_test: directories of the legacy layout: the keys that make one, roles, and a state that both sides may
+ * share. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +38,7 @@ static void expect_state(struct fixture *f, const char *wanted)
 static void keys_and_roles_are_taken_or_refused(void **state)
 {
     struct fixture *f = *state;
-    /* `says` NULL is taken. */
+    /* `says` NULL: accepted. */
     static const struct {
         const char *settings;
         nacre_role role;
@@ -211,7 +212,7 @@ static nacre_err unprotect(struct fixture *f, nacre_directory *dir, nacre_bytes 
     return nacre_unprotect_request(ctx, &f->crypto, &id, &plain, NACRE_BUF(buf), &outer);
 }
 
-/* Both sides in turn on one directory: what the one wrote, the other keeps. */
+/* Both sides use one directory in turn: each keeps what the other wrote. */
 static void both_sides_share_one_state(void **state)
 {
     struct fixture *f = *state;
@@ -256,7 +257,7 @@ static void the_roles_exclude_each_other(void **state)
     close_ok(open_as(f, NACRE_ROLE_SERVER));
 }
 
-/* What stands beside our entries stays, also what is unknown of others. */
+/* Entries of others beside ours stay, including unknown members. */
 static void entries_of_others_stay(void **state)
 {
     struct fixture *f = *state;
@@ -272,7 +273,7 @@ static void entries_of_others_stay(void **state)
                     "\"nacre\": {\"received\": {\"\": \"unknown\", \"05\": \"unknown\"}, \"unused\": [\"07\"]}}\n");
 }
 
-/* A killed process: numbers skipped, and no request is accepted without an Echo, whoever reads the file. */
+/* After a kill, numbers are skipped and no request is accepted without an Echo, whichever program reads the file. */
 static void after_a_crash_nothing_is_accepted(void **state)
 {
     struct fixture *f = *state;
@@ -291,14 +292,14 @@ static void after_a_crash_nothing_is_accepted(void **state)
     assert_int_equal(unprotect(f, dir, first), NACRE_ERR_REPLAY_ECHO);
     assert_int_equal(unprotect(f, dir, second), NACRE_ERR_REPLAY_ECHO);
     close_ok(dir);
-    /* The added member lost, as a program of that time would: the list says it alone. */
+    /* Without the added member, as a program of that time would write it: the list alone decides. */
     scratch_write(f->dir, "sequence.json", "{\"used\": {\"01\": 0}, \"seen\": {\"\": [1099511627775]}}");
     dir = open_as(f, NACRE_ROLE_SERVER);
     assert_int_equal(unprotect(f, dir, first), NACRE_ERR_REPLAY_ECHO);
     close_ok(dir);
 }
 
-/* Lists longer than the window: a number that the list has seen is never fresh; written back, the same holds. */
+/* Lists longer than the window: a number in the list is never fresh, also after it is written back. */
 static void long_lists_lose_acceptances_only(void **state)
 {
     struct fixture *f = *state;
@@ -311,7 +312,7 @@ static void long_lists_lose_acceptances_only(void **state)
         snprintf(settings, sizeof settings, "{" KEYS ", " IDS ", \"window\": %u}", windows[i]);
         scratch_write(f->dir, "settings.json", settings);
         size_t at = (size_t)snprintf(text, sizeof text, "{\"used\": {\"\": 0}, \"seen\": {\"01\": [10");
-        for (unsigned n = 12; n < 800; n += 2 + n % 3) /* 10 and what is listed was seen, and all below 10 */
+        for (unsigned n = 12; n < 800; n += 2 + n % 3) /* 10, the listed numbers and all below 10 were seen */
             at += (size_t)snprintf(text + at, sizeof text - at, ", %u", n);
         snprintf(text + at, sizeof text - at, "]}}");
         scratch_write(f->dir, "sequence.json", text);
@@ -343,7 +344,8 @@ static void long_lists_lose_acceptances_only(void **state)
     }
 }
 
-/* Every prefix of the state, and every byte of it changed: taken or refused, never a crash, and never a changed file. */
+/* Every prefix of the state, and every byte of it changed, is accepted or refused, without a crash or a changed
+ * file. */
 static void damaged_states_are_read_safely(void **state)
 {
     struct fixture *f = *state;

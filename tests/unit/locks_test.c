@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* locks_test: threads that take the locks of overlapping bursts never wait for each other for ever, and nobody else is at a
- * context while one has its lock. */
+/* locks_test: threads that lock the contexts of overlapping bursts never deadlock, and a locked context is used by one
+ * thread only. */
 #include "io/server/locks.h"
 #include "support.h"
 
@@ -16,7 +16,7 @@ static void *count(void *arg)
     for (int round = 0; round < ROUNDS; round++) {
         nacre_context *burst[MOST];
         size_t which[MOST];
-        const size_t num = (size_t)(test_random(&seed) % (MOST + 1)); /* none at all is a burst too */
+        const size_t num = (size_t)(test_random(&seed) % (MOST + 1)); /* an empty burst is allowed */
         for (size_t i = 0; i < num; i++) burst[i] = &contexts[which[i] = (size_t)(test_random(&seed) % CONTEXTS)];
         nacre__locks_take(&locks, burst, num);
         for (size_t i = 0; i < num; i++) counters[which[i]]++;
@@ -49,7 +49,7 @@ static void bursts_of_several_threads(void **state)
     for (size_t i = 0; i < CONTEXTS; i++) assert_int_equal(counters[i], expected[i]);
 }
 
-/* One context twice in a burst is locked once, and a held lock is held. */
+/* A context that occurs twice in a burst is locked once, and is then held. */
 static void a_context_twice(void **state)
 {
     nacre_context *twice[] = { &contexts[0], &contexts[0] };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* loop_test: a loop between its socket, its stores and its user: stores that fail, that confirm later, that are missing;
- * requests that fail at once; and the table of stores. Two loops in one process talk over loopback. */
+/* loop_test: a loop between its socket, its stores and its user: stores that fail, that confirm later, that are
+ * missing; requests that fail at once; and the store map. Two loops in one process exchange over loopback. */
 #include <nacre/nacre.h>
 
 #include "io/persist.h"
@@ -10,12 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- A store that does as it is told ---------------------------------------------------------------------------------- */
+/* ---- A store whose results the test sets
+ * ------------------------------------------------------------------------------- */
 
 typedef struct fake_store {
     nacre_err says;
     int reserves;
-    uint64_t ceiling; /* the last one asked for */
+    uint64_t ceiling; /* the last one requested */
 } fake_store;
 
 static nacre_err reserve(void *self, uint64_t ceiling, nacre_detail *why)
@@ -70,7 +71,7 @@ static void on_event(void *user, nacre_endpoint *ep, const nacre_event *event)
 {
     side *s = user;
     nacre_message plain = { .code = NACRE_CONTENT, .payload = NACRE_STR("yes") };
-    assert_int_not_equal(event->kind, NACRE_EVENT_PERSIST); /* the loop's business */
+    assert_int_not_equal(event->kind, NACRE_EVENT_PERSIST); /* the loop handles it */
     if (event->kind == NACRE_EVENT_REQUEST) {
         s->requests++;
         assert_ok(nacre_endpoint_respond(ep, event->exchange, &plain));
@@ -167,7 +168,7 @@ static void the_store_is_called_before_anything_is_sent(void **state)
     close_side(server);
 }
 
-/* RFC 8613 B.1.1: what is not durable is not used. */
+/* RFC 8613 B.1.1: a number that is not durable is not used. */
 static void a_store_that_fails_stops_the_request(void **state)
 {
     (void)state;
@@ -182,7 +183,7 @@ static void a_store_that_fails_stops_the_request(void **state)
     assert_int_equal(client->err, NACRE_ERR_FILE);
     assert_int_equal(client->sent, 0);
     assert_string_equal(nacre_loop_store_failure(client->loop), "the disk is full");
-    store.says = NACRE_OK; /* and goes on when the store does */
+    store.says = NACRE_OK; /* and succeeds when the store does */
     send_request(client, &peer, mine);
     run(client, server);
     assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
@@ -208,7 +209,7 @@ static void a_context_without_its_store_is_not_used(void **state)
     close_side(server);
 }
 
-/* A store that answers NACRE_ERR_NOT_YET and confirms by itself. */
+/* A store that returns NACRE_ERR_NOT_YET confirms later by itself. */
 static void a_store_may_take_its_time(void **state)
 {
     (void)state;
@@ -221,7 +222,7 @@ static void a_store_may_take_its_time(void **state)
     for (int i = 0; i < 5; i++) assert_ok(nacre_loop_step(client->loop, 5, NULL));
     assert_int_equal(client->sent, 0);
     assert_int_equal(client->events, 0);
-    assert_int_equal(store.reserves, 1); /* asked once, not in circles */
+    assert_int_equal(store.reserves, 1); /* asked once, not repeatedly */
     nacre_context_confirm_reserved(mine, store.ceiling);
     run(client, server);
     assert_int_equal(client->kind, NACRE_EVENT_RESPONSE);
@@ -229,7 +230,7 @@ static void a_store_may_take_its_time(void **state)
     close_side(server);
 }
 
-/* A handler that asks again at once, each time without a chance, does not hold the step for ever. */
+/* A handler that repeats a request which fails at once does not keep the step from returning. */
 static void a_step_ends(void **state)
 {
     enum { OFTEN = 1000 };
@@ -247,7 +248,7 @@ static void a_step_ends(void **state)
     close_side(client);
 }
 
-/* What a burst does not hold waits for the next step, and none is lost. */
+/* Datagrams beyond one burst wait for the next step, and none is lost. */
 static void more_datagrams_than_a_burst(void **state)
 {
     (void)state;
@@ -277,7 +278,7 @@ static void a_step_waits_no_longer_than_it_is_told(void **state)
     close_side(s);
 }
 
-/* RFC 7252 4.2: the timers of the endpoint run without any datagram, though the step may wait much longer. */
+/* RFC 7252 4.2: the endpoint's timers run without any datagram, though the step may wait much longer. */
 static void timers_run(void **state)
 {
     (void)state;
@@ -312,7 +313,8 @@ static void configurations_that_cannot_be(void **state)
     nacre_udp_close(udp);
 }
 
-/* ---- The table of stores, against a model ----------------------------------------------------------------------------- */
+/* ---- The store map against a model
+ * -------------------------------------------------------------------------------------- */
 
 static void stores_are_found_by_context(void **state)
 {
@@ -353,11 +355,11 @@ static void stores_are_found_by_context(void **state)
     nacre__stores_free(&table);
 }
 
-/* A server adds its packs at each run; each is there once, and another beside it. */
+/* A server adds its packs in each run; each is added once, beside another. */
 static void a_pack_is_added_once(void **state)
 {
     (void)state;
-    int one, other; /* only their addresses count */
+    int one, other; /* only their addresses matter */
     nacre__persist p = { 0 };
     for (int run = 0; run < 3; run++)
         assert_int_equal(nacre__persist_add_pack(&p, (nacre_pack *)(void *)&one), NACRE_OK);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Many observers: what one datagram costs does not depend on how many there are, and no place is ever lost. */
+/* many_observers_test: the cost of a datagram does not depend on the number of observers, and no pool entry is ever
+ * lost. */
 #include "../scenario/raw.h"
 
 #include <time.h>
@@ -41,8 +42,8 @@ static void expect_removed(nacre_observer observer)
     assert_int_equal(expect_event(&world.server, NACRE_EVENT_OBSERVER_REMOVED).observer.number, observer.number);
 }
 
-/* One of each thing that names an observer: a notification and its ACK, a RST, a registration anew, a cancellation. Leaves
- * the observer as it was. */
+/* One of each message that names an observer: a notification and its ACK, a RST, a new registration, a cancellation.
+ * Leaves the observer unchanged. */
 static nacre_observer round_of(raw *r, nacre_observer observer, bool by_reset)
 {
     datagram d;
@@ -61,7 +62,7 @@ static nacre_observer round_of(raw *r, nacre_observer observer, bool by_reset)
     observer = observe(r);
     const nacre_observer anew = observe(r);
     expect_removed(observer);
-    raw_empty(r, NACRE_RST, 1, 0); /* of nothing */
+    raw_empty(r, NACRE_RST, 1, 0); /* of no notification */
     raw_empty(r, NACRE_ACK, 2, 0);
     assert_true(nacre_endpoint_deadline(world.server.ep) == UINT64_MAX);
     return anew;
@@ -74,7 +75,7 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* What 2,000 rounds take beside `num` observers. */
+/* The time of 2,000 rounds beside `num` observers. */
 static double rounds_beside(uint32_t num)
 {
     raw r = open_raw(num);
@@ -92,7 +93,7 @@ static double rounds_beside(uint32_t num)
         observers[i] = round_of(&r, observers[i], n % 2 == 1);
     }
     const double took = seconds() - start;
-    for (uint32_t i = 0; i < num; i++) { /* all are there, and found */
+    for (uint32_t i = 0; i < num; i++) { /* all are registered, and found */
         nacre_endpoint_changed(world.server.ep, observers[i]);
         assert_int_equal(expect_event(&world.server, NACRE_EVENT_NOTIFY).observer.number, observers[i].number);
         nacre_endpoint_ignore(world.server.ep, notification_of(observers[i]));
@@ -104,7 +105,7 @@ static double rounds_beside(uint32_t num)
     return took;
 }
 
-/* Were any of it a walk over all observers, the second would take some hundred times as long as the first. */
+/* If any step walked all observers, the second run would take some hundred times as long as the first. */
 static void time_does_not_grow_with_other_observers(void **state)
 {
     (void)state;
@@ -113,7 +114,8 @@ static void time_does_not_grow_with_other_observers(void **state)
     assert_true(many < 20 * few);
 }
 
-/* A change that concerns all of them: each is told, through few pushes, and in the order in which they were marked. */
+/* A change that concerns all observers: each is notified, through few transmissions, in the order in which they were
+ * marked. */
 static void all_at_once(void **state)
 {
     (void)state;

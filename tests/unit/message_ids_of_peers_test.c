@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* message_ids_of_peers_test: message IDs count for each peer by itself, from a start that nobody can tell from another's (RFC
- * 7252 4.4, 11.4). */
+/* message_ids_of_peers_test: message IDs count for each peer separately, from a start that cannot be told from another
+ * peer's (RFC 7252 4.4, 11.4). */
 #include "../scenario/world.h"
 
 static uint16_t mid_for(party *p, const nacre_address *peer)
@@ -14,7 +14,7 @@ static uint16_t mid_for(party *p, const nacre_address *peer)
     return datagram_message(&d).mid;
 }
 
-/* What others are sent does not move a peer's count, but for the few that share its bucket. */
+/* Messages to other peers do not move a peer's count, except for the few that share its bucket. */
 static void each_peer_counts_by_itself(void **state)
 {
     (void)state;
@@ -37,11 +37,12 @@ static void each_peer_counts_by_itself(void **state)
     }
     print_message("  %u of %d peers share a count, %u pairs of starts lie near each other\n", shared, PEERS, near);
     assert_true(shared <= 24);
-    assert_true(near <= 24); /* of 2016 pairs; one counter for all would have all of them */
+    assert_true(near <= 24); /* of 2016 pairs; with one shared counter it would be all of them */
     party_close(&p);
 }
 
-/* RFC 7252 11.4: what one peer sees does not tell the numbers of another, not even where both share a count. */
+/* RFC 7252 11.4: the message IDs that one peer sees do not reveal those of another, not even where both share a
+ * count. */
 static void one_peers_numbers_do_not_tell_anothers(void **state)
 {
     (void)state;
@@ -56,7 +57,7 @@ static void one_peers_numbers_do_not_tell_anothers(void **state)
         snprintf(name, sizeof name, "p%d", i);
         peers[i] = address_named(name);
     }
-    for (int i = 0; i < PEERS; i++) { /* those that share a count with the first one move it */
+    for (int i = 0; i < PEERS; i++) { /* peers that share a count with the first one move it */
         const uint16_t first = mid_for(&p, &peers[0]);
         before[i] = mid_for(&p, &peers[i]);
         const uint16_t moved = (uint16_t)(mid_for(&p, &peers[0]) - first);
@@ -70,7 +71,7 @@ static void one_peers_numbers_do_not_tell_anothers(void **state)
     party_close(&p);
 }
 
-/* RFC 7252 4.4: a number does not come back before 65536 others, and not while it is in flight. */
+/* RFC 7252 4.4: a message ID is not reused before 65536 others, nor while it is in flight. */
 static void no_number_twice(void **state)
 {
     (void)state;

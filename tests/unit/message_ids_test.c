@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* message_ids_test: message IDs of one peer say nothing of another's (RFC 7252 4.4, 11.4), without an endpoint. */
+/* message_ids_test: message IDs of one peer reveal nothing about another's (RFC 7252 4.4, 11.4), without an
+ * endpoint. */
 #include "endpoint/message/message_ids.h"
 #include "layers.h"
 
@@ -29,7 +30,7 @@ static void peers_start_where_no_other_peer_can_tell(void **state)
         const uint16_t a = nacre__message_id_next(&ids, &one), b = nacre__message_id_next(&ids, &two);
         near += (uint16_t)(a - b + 64) < 128;
     }
-    assert_true(near <= 5); /* by chance 0.4 of 200 */
+    assert_true(near <= 5); /* 0.4 of 200 expected by chance */
 }
 
 int main(void)

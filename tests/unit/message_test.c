@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Labels: cross */
-/* message: datagrams as views, and back (RFC 7252 3, RFC 8974 2.1). */
+/* message_test: datagrams parsed into views, and written back (RFC 7252 3, RFC 8974 2.1). */
 #include "support.h"
 
 /* Each malformed row is followed by a well-formed one that differs in what the name says. */
@@ -78,7 +78,7 @@ static void test_parse_gives_every_part(void **state)
     assert_bytes(m.payload, NACRE_STR("Hello"));
 }
 
-/* B17: an 0xff inside an option value, a token or a payload is no payload marker. */
+/* An 0xff inside an option value, a token or a payload is no payload marker. */
 static void test_b17_marker_byte_elsewhere(void **state)
 {
     (void)state;
@@ -90,7 +90,7 @@ static void test_b17_marker_byte_elsewhere(void **state)
     assert_bytes(test_datagram(&m), test_hex("41011234ff b3ffffff d1f2ff ff ffff"));
 }
 
-/* B17, RFC 7252 3: a datagram cut at any byte is read to its end and no further. What remains may be well-formed. */
+/* RFC 7252 3: a datagram truncated at any byte is read to its end and no further. The rest may be well-formed. */
 static void test_every_truncation_stays_inside(void **state)
 {
     (void)state;
